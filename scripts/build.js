@@ -1,0 +1,46 @@
+'use strict'
+
+// Builds the addon with cargo (release profile) and puts it beside index.js. Run by `npm install` and before the tests;
+// when nothing has changed, cargo says so within a second. Build products stay in cargo's target directory.
+
+const { spawnSync } = require('node:child_process')
+const { copyFileSync, existsSync, renameSync, statSync } = require('node:fs')
+const path = require('node:path')
+
+const root = path.join(__dirname, '..')
+const addon = path.join(root, 'speaker-session.node')
+
+function fail(message) {
+  console.error(`speaker-session: ${message}`)
+  process.exit(1)
+}
+
+function missing(tool, remedy) {
+  const { error } = spawnSync(tool, ['--version'], { stdio: 'ignore' })
+  if (error) fail(`${tool} was not found, and the addon is built from source. ${remedy}`)
+}
+
+missing('cargo', 'Install Rust 1.95 or newer: https://rustup.rs')
+missing('cmake', 'Install cmake and a C compiler (Debian: apt-get install cmake build-essential); they build libopus.')
+
+const cargo = spawnSync(
+  'cargo',
+  ['build', '--release', '--locked', '--lib', '--message-format', 'json-render-diagnostics'],
+  { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], encoding: 'utf8', maxBuffer: 1 << 28 }
+)
+if (cargo.status !== 0) fail(`cargo build ended with ${cargo.error?.message ?? `code ${cargo.status}`}`)
+
+const built = cargo.stdout
+  .split('\n')
+  .filter((line) => line.startsWith('{'))
+  .map((line) => JSON.parse(line))
+  .filter(({ reason, target }) => reason === 'compiler-artifact' && target.name === 'speaker_session')
+  .flatMap(({ filenames }) => filenames)
+  .find((name) => /\.(so|dylib|dll)$/.test(name))
+if (!built) fail('cargo build made no library')
+
+// By way of a rename: a process that has the old addon loaded keeps its file.
+if (!existsSync(addon) || statSync(addon).mtimeMs < statSync(built).mtimeMs) {
+  copyFileSync(built, `${addon}.new`)
+  renameSync(`${addon}.new`, addon)
+}

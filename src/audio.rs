@@ -1,0 +1,65 @@
+//! Sample rate, frame and time: every size in the crate is derived here.
+//!
+//! Inside, audio is interleaved `f32` at 48 kHz, where ±1.0 is full scale. Time is a count of samples per channel
+//! ([`Samples`]); milliseconds exist only at the edges, as `f64`, so that no place is ever rounded.
+
+/// The one rate inside: what Opus and WebRTC use (RFC 7587 §4.1), so that the wire needs no second resampling.
+pub const SAMPLE_RATE: u32 = 48_000;
+
+/// A count of samples per channel at [`SAMPLE_RATE`]: a length or a place in time.
+pub type Samples = u64;
+
+/// Samples per millisecond.
+pub const PER_MS: Samples = SAMPLE_RATE as Samples / 1_000;
+
+/// One frame, the step of the pacer: 20 ms, the Opus frame LiveKit publishes.
+pub const FRAME: usize = 20 * PER_MS as usize;
+
+/// The fade at every edge that the mixer cuts: 5 ms, short enough to be "now", long enough not to click.
+pub const EDGE_FADE: usize = 5 * PER_MS as usize;
+
+/// How far the limiter looks ahead, and the length of its gain ramps: one edge fade.
+pub const LOOK_AHEAD: usize = EDGE_FADE;
+
+/// What a playback's ring holds: twelve frames, so that a feeder runs about eight times a second and not at every tick.
+pub const RING: usize = 12 * FRAME;
+
+/// What must wait in the ring before a playback starts or goes on after an underrun: two frames.
+pub const PREROLL: usize = 2 * FRAME;
+
+/// The source rates that are played (telephony to studio), in Hz.
+pub const SOURCE_RATES: std::ops::RangeInclusive<u32> = 8_000..=192_000;
+
+/// Milliseconds of `samples`, exact to the sample.
+pub fn to_ms(samples: Samples) -> f64 {
+    samples as f64 / PER_MS as f64
+}
+
+/// The sample nearest to `ms`; negative times are 0.
+pub fn from_ms(ms: f64) -> Samples {
+    (ms * PER_MS as f64).round() as Samples
+}
+
+/// 16-bit PCM of a sample: the inverse of how decoders read it, so that untouched audio comes out bit for bit.
+pub fn to_s16(sample: f32) -> i16 {
+    (sample * 32_768.0).round().clamp(-32_768.0, 32_767.0) as i16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn milliseconds_and_samples_convert_both_ways_without_loss() {
+        for samples in [0, 1, 47, 48, 959, 960, 44_101, 48_000 * 3_600 * 24] {
+            assert_eq!(from_ms(to_ms(samples)), samples);
+        }
+        assert_eq!(from_ms(-3.0), 0);
+    }
+
+    #[test]
+    fn sixteen_bits_survive_the_way_through_f32() {
+        assert!((i16::MIN..=i16::MAX).all(|sample| to_s16(f32::from(sample) / 32_768.0) == sample));
+        assert_eq!((to_s16(1.0), to_s16(7.0), to_s16(-7.0), to_s16(f32::NAN)), (32_767, 32_767, -32_768, 0));
+    }
+}

@@ -1,0 +1,99 @@
+//! The only code that knows Node: converts and forwards, nothing else.
+//!
+//! Every call returns at once. Events, answers and PCM frames come back through one weak thread-safe function, so they
+//! keep their order and an idle session does not keep the process alive.
+
+mod convert;
+mod outgoing;
+
+use std::sync::Arc;
+
+use napi::bindgen_prelude::*;
+use napi::threadsafe_function::ThreadsafeFunctionCallMode;
+use napi_derive::napi;
+use parking_lot::Mutex;
+
+use crate::audio::from_ms;
+use crate::output::PcmFrame;
+use crate::session::{Handle, StopRequest, Target};
+use convert::{NativeOptions, NativePlay, NativePlayback, NativeRefusal, NativeStats, NativeStop};
+use outgoing::Outgoing;
+
+/// A session; `lib/session.js` is its face.
+#[napi]
+pub struct NativeSession {
+    handle: Handle,
+    /// What the `memory` output keeps.
+    store: Arc<Mutex<Vec<f32>>>,
+}
+
+#[napi]
+impl NativeSession {
+    #[napi(constructor, ts_args_type = "options: NativeOptions, receive: (message: any) => void")]
+    pub fn new(options: NativeOptions, receive: Function<Outgoing, ()>) -> Result<Self> {
+        let receive = receive.build_threadsafe_function::<Outgoing>().weak::<true>().callee_handled::<false>().build()?;
+        let receive = Arc::new(receive);
+        let frames = receive.clone();
+        let pcm = Arc::new(move |frame: PcmFrame| {
+            frames.call(Outgoing::Frame(frame), ThreadsafeFunctionCallMode::NonBlocking);
+        });
+        let store = Arc::<Mutex<Vec<f32>>>::default();
+        let options = options.into_core(store.clone(), pcm)?;
+        let sink = Arc::new(move |message| {
+            receive.call(Outgoing::Message(message), ThreadsafeFunctionCallMode::NonBlocking);
+        });
+        Ok(Self { handle: Handle::new(options, sink), store })
+    }
+
+    /// Takes a request: its `requestId`, or why it is refused.
+    #[napi]
+    pub fn play(&self, request: NativePlay) -> Result<Either<String, NativeRefusal>> {
+        Ok(match self.handle.play(request.into_core()?) {
+            Ok(request_id) => Either::A(request_id),
+            Err(error) => Either::B(error.into()),
+        })
+    }
+
+    /// Says whom it stopped.
+    #[napi]
+    pub fn stop(&self, request: NativeStop) -> Vec<String> {
+        let target = match (request.request_id, request.track_id) {
+            (Some(request_id), _) => Target::Request(request_id),
+            (None, Some(track)) => Target::Track(track),
+            (None, None) => Target::All,
+        };
+        self.handle.stop(&StopRequest { target, reason: request.reason, fade_out: from_ms(request.fade_out_ms) })
+    }
+
+    #[napi]
+    pub fn playbacks(&self) -> Vec<NativePlayback> {
+        self.handle.playbacks().into_iter().map(Into::into).collect()
+    }
+
+    #[napi]
+    pub fn stats(&self) -> NativeStats {
+        NativeStats::new(self.handle.counters(), &self.handle.playbacks())
+    }
+
+    /// The samples that the `memory` output has so far.
+    #[napi]
+    pub fn recording(&self) -> Float32Array {
+        Float32Array::new(self.store.lock().clone())
+    }
+
+    #[napi]
+    pub fn connect(&self, ticket: u32) {
+        self.handle.connect(ticket);
+    }
+
+    /// Why not, if the clock is not manual.
+    #[napi]
+    pub fn advance(&self, ms: f64, ticket: u32) -> Option<NativeRefusal> {
+        self.handle.advance(from_ms(ms), ticket).err().map(Into::into)
+    }
+
+    #[napi]
+    pub fn close(&self, ticket: u32) {
+        self.handle.close(ticket);
+    }
+}

@@ -1,0 +1,84 @@
+//! The errors a user can meet: a stable code and a sentence.
+
+use serde::{Serialize, Serializer};
+
+/// Declares the codes once: name, text, meaning.
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
+        /// Why a request or the session failed. The codes are part of the public contract: README and index.d.ts list them.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Code {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Code {
+            /// The code as JavaScript sees it.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)+
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// `maxConcurrent` playbacks are active already.
+    TooManyPlaybacks = "ERR_TOO_MANY_PLAYBACKS",
+    /// `maxQueued` playbacks wait already.
+    QueueFull = "ERR_QUEUE_FULL",
+    /// A playback with this `requestId` is live.
+    DuplicateRequest = "ERR_DUPLICATE_REQUEST",
+    /// The playback reached `maxDurationMs`.
+    MaxDuration = "ERR_MAX_DURATION",
+    /// The session is closed.
+    Closed = "ERR_CLOSED",
+    /// The file can't be opened or read.
+    File = "ERR_FILE",
+    /// No HTTP answer: name look-up, connection, TLS.
+    FetchFailed = "ERR_FETCH_FAILED",
+    /// Silence on the wire for longer than `fetchTimeoutMs`.
+    FetchTimeout = "ERR_FETCH_TIMEOUT",
+    /// An HTTP status outside 200–299.
+    HttpStatus = "ERR_HTTP_STATUS",
+    /// More than ten redirects, or a loop of them.
+    TooManyRedirects = "ERR_TOO_MANY_REDIRECTS",
+    /// The source holds more bytes than one source may.
+    SourceTooLarge = "ERR_SOURCE_TOO_LARGE",
+    /// The source holds no bytes.
+    EmptySource = "ERR_EMPTY_SOURCE",
+    /// The source ended before what it announced; what had come was played.
+    Truncated = "ERR_TRUNCATED",
+    /// No audio in a format that is played here.
+    UnsupportedFormat = "ERR_UNSUPPORTED_FORMAT",
+    /// The audio is damaged beyond playing.
+    Decode = "ERR_DECODE",
+    /// The output can't be opened or written.
+    Output = "ERR_OUTPUT",
+    /// The call does not fit this session, such as `advance` on a realtime clock.
+    UnsupportedOperation = "ERR_UNSUPPORTED_OPERATION",
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// An error as the user sees it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
+#[error("{message}")]
+pub struct SpeakerError {
+    /// What went wrong, for programs.
+    pub code: Code,
+    /// What went wrong, for people.
+    pub message: String,
+}
+
+impl SpeakerError {
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+pub type Result<T> = std::result::Result<T, SpeakerError>;

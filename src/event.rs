@@ -1,0 +1,75 @@
+//! What a session tells its user: events, and the answers to calls that take time.
+//!
+//! Both travel the same way in the same order, so a promise settles only after every event that came before it.
+
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+use crate::error::{Code, SpeakerError};
+
+/// One event, numbered in the order of its session.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Event {
+    /// 1 for the session's first event, then one more each.
+    #[serde(serialize_with = "as_number")]
+    pub seq: u64,
+    /// The session's time of what is told, in milliseconds: the sample it happened at, not the moment it was told.
+    pub at_ms: f64,
+    /// The playback it is about; `None` for the session itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum EventKind {
+    /// Waits in its track's queue; `position` 1 is next.
+    Queued { position: usize },
+    /// Its first sample was handed to the output.
+    Started,
+    /// How far it is, every `progressIntervalMs`.
+    Progress { position_ms: f64 },
+    /// Its last sample was handed to the output.
+    Completed { duration_ms: f64 },
+    /// It was ended early; `position_ms` of it were handed to the output, the fade included.
+    Stopped { reason: String, position_ms: f64 },
+    /// It ended with an error after `position_ms`.
+    Failed { code: Code, message: String, position_ms: f64 },
+    /// The output is open.
+    Connected,
+    /// The output is closed.
+    Disconnected { reason: String },
+    /// The output failed: every live playback fails with it.
+    Error { code: Code, message: String },
+}
+
+impl EventKind {
+    /// Whether this ends a playback: every request gets exactly one such event.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Self::Completed { .. } | Self::Stopped { .. } | Self::Failed { .. })
+    }
+}
+
+/// JavaScript's numbers count to 2⁵³; a larger integer type would reach it as a BigInt.
+fn as_number<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(*value as f64)
+}
+
+/// What is sent to the user's side.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum Message {
+    Event(Event),
+    /// The call that was given this ticket is done.
+    Settled {
+        ticket: u32,
+        error: Option<SpeakerError>,
+    },
+}
+
+/// Where messages go. Called by the session actor alone; it must not block.
+pub type Sink = Arc<dyn Fn(Message) + Send + Sync>;

@@ -1,0 +1,191 @@
+//! PCM → one frame: sums the playbacks of each bus, cuts edges without a click, limits the sum.
+//!
+//! [`Mixer::mix`] is the only code that runs on every tick. It takes no lock, allocates nothing, logs nothing and drops
+//! nothing large: what ends is handed out in its notice.
+
+mod bus;
+mod envelope;
+mod limiter;
+mod voice;
+
+use crate::audio::{FRAME, LOOK_AHEAD, Samples};
+use crate::source::Feed;
+
+use bus::Bus;
+pub use envelope::Rise;
+pub use voice::{End, PlaybackId, Voice};
+
+/// How playbacks become streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Routing {
+    /// One stream holds everything: a file, a callback.
+    Mixdown,
+    /// Each track is a stream of its own: a room.
+    PerTrack,
+}
+
+/// What happened in a mix, at which sample of the session's time.
+pub struct Notice {
+    pub id: PlaybackId,
+    pub at: Samples,
+    pub what: What,
+}
+
+pub enum What {
+    Started,
+    /// So many samples of it were handed on.
+    Progress(Samples),
+    Ended {
+        why: End,
+        played: Samples,
+        feed: Feed,
+    },
+}
+
+pub struct Mixer {
+    channels: usize,
+    routing: Routing,
+    voices: Vec<Voice>,
+    buses: Vec<Bus>,
+    /// The session's time: samples handed on so far.
+    now: Samples,
+    /// Samples of the current frame that are mixed, and how many it will have.
+    filled: usize,
+    frames: usize,
+    underruns: u64,
+}
+
+impl Mixer {
+    pub fn new(channels: usize, routing: Routing) -> Self {
+        let (voices, buses) = (Vec::new(), Vec::new());
+        Self { channels, routing, voices, buses, now: 0, filled: 0, frames: 0, underruns: 0 }
+    }
+
+    pub fn now(&self) -> Samples {
+        self.now
+    }
+
+    /// How often a source was not there in time.
+    pub fn underruns(&self) -> u64 {
+        self.underruns
+    }
+
+    /// Whether nothing sounds or is about to: time may then be skipped.
+    pub fn is_idle(&self) -> bool {
+        self.voices.is_empty() && self.buses.iter().all(Bus::is_at_rest)
+    }
+
+    /// Whether no voice is left, though the limiter may still recover.
+    pub fn is_silent(&self) -> bool {
+        self.voices.is_empty()
+    }
+
+    /// Whether the next `frames` samples of every voice are there.
+    pub fn is_fed(&self, frames: usize) -> bool {
+        self.voices.iter().all(|voice| voice.is_fed(frames + LOOK_AHEAD))
+    }
+
+    /// Starts a voice at the next sample.
+    pub fn start(&mut self, voice: Voice) {
+        let stream = stream(self.routing, voice.track);
+        if !self.buses.iter().any(|bus| bus.stream == stream) {
+            self.buses.push(Bus::new(stream, self.channels));
+        }
+        self.voices.push(voice);
+    }
+
+    /// Fades a voice out over the next `fade` samples; one that is gone is none of ours.
+    pub fn stop(&mut self, id: PlaybackId, fade: Samples) {
+        self.voices.iter_mut().filter(|voice| voice.id == id).for_each(|voice| voice.stop(fade));
+    }
+
+    /// Ends every voice at this very sample.
+    pub fn cut(&mut self) -> Vec<Notice> {
+        let at = self.now;
+        self.voices.drain(..).map(|voice| ended(voice, at, End::Stop)).collect()
+    }
+
+    /// Lets time pass in which nothing is mixed; voices go on after it where they are.
+    pub fn skip(&mut self, samples: Samples) {
+        self.now += samples;
+    }
+
+    /// Begins a frame of `frames` samples (at most [`FRAME`]).
+    pub fn begin(&mut self, frames: usize) {
+        assert!(frames <= FRAME, "a frame has at most {FRAME} samples");
+        (self.filled, self.frames) = (0, frames);
+    }
+
+    /// One step: tells what is over at this sample, so that what follows it can start here; or, where nothing is, mixes on
+    /// to the end of the frame or the first sample where a voice ends. `false` once the frame is full and everything that
+    /// ended with it is told.
+    ///
+    /// Order in a step: sum → limit → notices.
+    pub fn mix(&mut self, notices: &mut Vec<Notice>) -> bool {
+        let mut step = self.frames - self.filled;
+        let (mut over, mut index) = (false, 0);
+        while index < self.voices.len() {
+            let voice = &mut self.voices[index];
+            let end = voice.prepare(step + LOOK_AHEAD, &mut self.underruns);
+            // At the border of a frame only what is over is told: a first sample belongs to the frame that carries it.
+            let begins = step > 0 || matches!(end, Some((0, _)));
+            if begins && !voice.state.started {
+                voice.state.started = true;
+                notices.push(Notice { id: voice.id, at: self.now, what: What::Started });
+            }
+            match end {
+                Some((0, why)) => {
+                    let voice = self.voices.remove(index);
+                    notices.push(ended(voice, self.now, why));
+                    over = true;
+                }
+                Some((left, _)) => {
+                    step = step.min(left);
+                    index += 1;
+                }
+                None => index += 1,
+            }
+        }
+        if over || step == 0 {
+            return over;
+        }
+        self.buses.iter_mut().for_each(|bus| bus.clear(step));
+        let before = self.now;
+        for voice in &mut self.voices {
+            let stream = stream(self.routing, voice.track);
+            let bus = self.buses.iter_mut().find(|bus| bus.stream == stream).expect("start() made its bus");
+            let played = voice.state.played;
+            voice.render(bus.window(step), self.channels, step);
+            let every = voice.report_every;
+            if every > 0 && voice.state.played / every > played / every {
+                let position = voice.state.played / every * every;
+                notices.push(Notice { id: voice.id, at: before + position - played, what: What::Progress(position) });
+            }
+        }
+        self.buses.iter_mut().for_each(|bus| bus.limit(self.filled, step));
+        self.filled += step;
+        self.now += step as Samples;
+        true
+    }
+
+    /// The mixed frame of each stream, interleaved, with the stream's number.
+    pub fn streams(&self) -> impl Iterator<Item = (u32, &[f32])> {
+        self.buses.iter().map(|bus| (bus.stream, bus.frame(self.frames)))
+    }
+
+    /// Wakes the feeders whose rings are half empty.
+    pub fn refill(&self) {
+        self.voices.iter().for_each(|voice| voice.feed.refill());
+    }
+}
+
+fn stream(routing: Routing, track: u32) -> u32 {
+    match routing {
+        Routing::Mixdown => 0,
+        Routing::PerTrack => track,
+    }
+}
+
+fn ended(voice: Voice, at: Samples, why: End) -> Notice {
+    Notice { id: voice.id, at, what: What::Ended { why, played: voice.state.played, feed: voice.feed } }
+}

@@ -1,0 +1,103 @@
+//! The clock: the only code that reads one. It says when the mixer owes a frame.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use crate::audio::{FRAME, PER_MS, SAMPLE_RATE, Samples};
+
+const FRAME_TIME: Duration = Duration::from_millis(FRAME as u64 / PER_MS);
+
+/// Frames that are owed at most. A process that slept longer goes on from now: to hurry through seconds helps nobody.
+const MAX_LATE: u32 = 25;
+
+/// Absolute deadlines, one frame apart, so that no delay adds up. Parked in silence: then it costs nothing.
+pub struct Pacer {
+    start: Instant,
+    /// When the next frame is due; `None` while parked.
+    due: Option<Instant>,
+    /// Frames that were given up because the process came too late.
+    pub lost: u64,
+}
+
+impl Pacer {
+    pub fn start() -> Self {
+        Self { start: Instant::now(), due: None, lost: 0 }
+    }
+
+    /// Waits until a frame is due; for ever while parked.
+    pub async fn due(&self) {
+        match self.due {
+            Some(due) => sleep_until(due).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// A frame was mixed. Says how many samples of time were lost before the next one, 0 as a rule.
+    pub fn next(&mut self) -> Samples {
+        let Some(due) = self.due else { return 0 };
+        let next = due + FRAME_TIME;
+        let late = Instant::now().saturating_duration_since(next);
+        let lost = match late > FRAME_TIME * MAX_LATE {
+            true => (late.as_nanos() / FRAME_TIME.as_nanos()) as u32,
+            false => 0,
+        };
+        self.due = Some(next + FRAME_TIME * lost);
+        self.lost += u64::from(lost);
+        Samples::from(lost) * FRAME as Samples
+    }
+
+    pub fn is_awake(&self) -> bool {
+        self.due.is_some()
+    }
+
+    pub fn park(&mut self) {
+        self.due = None;
+    }
+
+    /// Makes a frame due now if none is. Says what the session's time is now, and that it may be behind it.
+    pub fn wake(&mut self) -> Option<Samples> {
+        if self.due.is_some() {
+            return None;
+        }
+        let now = Instant::now();
+        self.due = Some(now);
+        let elapsed = now.saturating_duration_since(self.start);
+        Some((elapsed.as_nanos() * u128::from(SAMPLE_RATE) / 1_000_000_000) as Samples)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::{advance, pause};
+
+    #[tokio::test]
+    async fn frames_are_due_at_absolute_times_and_waking_tells_the_time() {
+        pause();
+        let mut pacer = Pacer::start();
+        advance(Duration::from_millis(105)).await;
+        assert_eq!(pacer.wake(), Some(105 * PER_MS));
+        assert_eq!(pacer.wake(), None, "awake already");
+        let woken = Instant::now();
+        pacer.due().await;
+        advance(Duration::from_millis(7)).await; // the tick itself took long
+        assert_eq!(pacer.next(), 0);
+        pacer.due().await;
+        // Tokio's timer has a grain of 1 ms.
+        assert!((20..=21).contains(&woken.elapsed().as_millis()), "{:?}", woken.elapsed());
+    }
+
+    #[tokio::test]
+    async fn a_short_delay_is_made_up_for_and_a_long_one_is_given_up() {
+        pause();
+        let mut pacer = Pacer::start();
+        pacer.wake();
+        advance(Duration::from_millis(220)).await;
+        assert_eq!(pacer.next(), 0);
+        advance(Duration::from_secs(10)).await;
+        assert_eq!(pacer.next(), 509 * FRAME as Samples);
+        assert_eq!(pacer.lost, 509);
+        assert!(pacer.due.unwrap() <= Instant::now());
+    }
+}

@@ -1,0 +1,190 @@
+//! Any rate to any other, without shifting time: the one place that knows rubato.
+
+use audioadapter_buffers::direct::InterleavedSlice;
+use rubato::{
+    Async, Fft, FixedAsync, FixedSync, Indexing, Resampler as _, SincInterpolationParameters, SincInterpolationType,
+    WindowFunction,
+};
+
+/// The resampler's step, in milliseconds of input: long enough for a steep anti-alias filter, short enough to start fast.
+const STEP_MS: usize = 20;
+
+/// The longest block, in input samples, that the synchronous resampler may need; odd rates (44,101 Hz: a block of a
+/// second) take the asynchronous one instead.
+const MAX_BLOCK: usize = 8_192;
+
+/// Resamples one interleaved stream. What came out in the end, [`finish`](Self::finish) included, is
+/// `input · to / from` samples per channel, rounded, and sample 0 of the output is sample 0 of the input.
+pub struct Resampler {
+    /// `None` where both rates are the same: samples pass untouched.
+    inner: Option<Box<dyn rubato::Resampler<f32>>>,
+    channels: usize,
+    from: u64,
+    to: u64,
+    /// Input that does not fill a step yet.
+    pending: Vec<f32>,
+    block: Vec<f32>,
+    /// Output samples per channel that are the filter's delay, still to be dropped.
+    delay: usize,
+    consumed: u64,
+    produced: u64,
+}
+
+impl Resampler {
+    /// # Panics
+    /// If a rate or the number of channels is 0.
+    pub fn new(from: u32, to: u32, channels: usize) -> Self {
+        let inner = (from != to).then(|| build(from as usize, to as usize, channels));
+        let (delay, block) = match &inner {
+            Some(inner) => (inner.output_delay(), vec![0.0; inner.output_frames_max() * channels]),
+            None => (0, Vec::new()),
+        };
+        let (from, to) = (u64::from(from), u64::from(to));
+        Self { inner, channels, from, to, pending: Vec::new(), block, delay, consumed: 0, produced: 0 }
+    }
+
+    /// Resamples `input` and appends what is ready to `output`.
+    pub fn process(&mut self, input: &[f32], output: &mut Vec<f32>) {
+        let Some(mut inner) = self.inner.take() else {
+            output.extend_from_slice(input);
+            return;
+        };
+        self.consumed += (input.len() / self.channels) as u64;
+        self.pending.extend_from_slice(input);
+        let mut used = 0;
+        loop {
+            let step = inner.input_frames_next() * self.channels;
+            if self.pending.len() - used < step {
+                break;
+            }
+            self.step(&mut *inner, used..used + step, None, output);
+            used += step;
+        }
+        self.pending.drain(..used);
+        self.inner = Some(inner);
+    }
+
+    /// The input has ended: appends the tail that the filter still holds. The stream may go on afterwards.
+    pub fn finish(&mut self, output: &mut Vec<f32>) {
+        let Some(mut inner) = self.inner.take() else { return };
+        let total = (self.consumed * self.to + self.from / 2) / self.from;
+        while self.produced < total {
+            let valid = self.pending.len() / self.channels;
+            self.pending.resize(inner.input_frames_next().max(1) * self.channels, 0.0);
+            let before = output.len();
+            self.step(&mut *inner, 0..self.pending.len(), Some(valid), output);
+            self.pending.clear();
+            let surplus = self.produced.saturating_sub(total) as usize * self.channels;
+            output.truncate((output.len() - surplus).max(before));
+            self.produced = self.produced.min(total);
+        }
+        inner.reset();
+        self.delay = inner.output_delay();
+        (self.consumed, self.produced) = (0, 0);
+        self.pending.clear();
+        self.inner = Some(inner);
+    }
+
+    fn step(
+        &mut self,
+        inner: &mut dyn rubato::Resampler<f32>,
+        range: std::ops::Range<usize>,
+        valid: Option<usize>,
+        output: &mut Vec<f32>,
+    ) {
+        let frames_in = range.len() / self.channels;
+        let frames_out = self.block.len() / self.channels;
+        let input = InterleavedSlice::new(&self.pending[range], self.channels, frames_in).expect("the slice fits");
+        let mut block =
+            InterleavedSlice::new_mut(&mut self.block, self.channels, frames_out).expect("the block fits");
+        let indexing = valid.map(|frames| Indexing::new().partial_len(frames));
+        let (_, made) = inner
+            .process_into_buffer(&input, &mut block, indexing.as_ref())
+            .expect("both buffers have the sizes that the resampler asked for");
+        let dropped = made.min(self.delay);
+        self.delay -= dropped;
+        self.produced += (made - dropped) as u64;
+        output.extend_from_slice(&self.block[dropped * self.channels..made * self.channels]);
+    }
+}
+
+fn build(from: usize, to: usize, channels: usize) -> Box<dyn rubato::Resampler<f32>> {
+    let step = (from * STEP_MS / 1_000).max(256);
+    let sync = Fft::<f32>::new_custom(from, to, step, 1, channels, WindowFunction::BlackmanHarris2, FixedSync::Both);
+    match sync {
+        Ok(fft) if fft.input_frames_next() <= MAX_BLOCK.max(step * 2) => Box::new(fft),
+        _ => {
+            let parameters = SincInterpolationParameters {
+                sinc_len: 128,
+                f_cutoff: None,
+                oversampling_factor: 256,
+                interpolation: SincInterpolationType::Cubic,
+                window: WindowFunction::BlackmanHarris2,
+            };
+            let ratio = to as f64 / from as f64;
+            Box::new(
+                Async::<f32>::new_sinc(ratio, 1.0, &parameters, step, channels, FixedAsync::Input)
+                    .expect("the rates are positive and the ratio is fixed"),
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tone(rate: u32, hz: f64, frames: usize) -> Vec<f32> {
+        (0..frames).map(|n| (n as f64 * hz * std::f64::consts::TAU / f64::from(rate)).sin() as f32 * 0.5).collect()
+    }
+
+    fn resample(from: u32, to: u32, input: &[f32], chunk: usize) -> Vec<f32> {
+        let (mut resampler, mut output) = (Resampler::new(from, to, 1), Vec::new());
+        input.chunks(chunk).for_each(|chunk| resampler.process(chunk, &mut output));
+        resampler.finish(&mut output);
+        output
+    }
+
+    #[test]
+    fn a_clip_keeps_its_length_and_its_place_in_time_at_every_rate() {
+        for rate in [8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 37_800, 44_100, 44_101, 88_200, 96_000, 192_000] {
+            for frames in [1, 7, 500, rate as usize + 13] {
+                let output = resample(rate, 48_000, &tone(rate, 440.0, frames), 700);
+                let expected = (frames as f64 * 48_000.0 / f64::from(rate)).round();
+                assert!((output.len() as f64 - expected).abs() <= 1.0, "{rate} Hz, {frames}: {}", output.len());
+                let ideal = tone(48_000, 440.0, output.len());
+                // The filter rings at both ends of the clip, so time is compared in its middle.
+                let middle = output.len() / 4..output.len() * 3 / 4;
+                let worst = middle.map(|n| (output[n] - ideal[n]).abs()).fold(0.0, f32::max);
+                assert!(frames < 1_000 || worst < 0.002, "{rate} Hz: off by {worst}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_lies_above_the_new_nyquist_frequency_is_gone() {
+        for (from, to, hz) in [(96_000, 48_000, 30_000.0), (48_000, 16_000, 9_500.0), (48_000, 8_000, 5_000.0)] {
+            let output = resample(from, to, &tone(from, hz, from as usize), 960);
+            let peak = output[output.len() / 4..output.len() * 3 / 4].iter().fold(0.0, |m: f32, s| m.max(s.abs()));
+            assert!(peak < 0.001, "{hz} Hz at {from} → {to} Hz left {peak}");
+        }
+    }
+
+    #[test]
+    fn the_same_rate_is_untouched_and_chunks_do_not_matter() {
+        let input = tone(48_000, 440.0, 5_000);
+        assert_eq!(resample(48_000, 48_000, &input, 77), input);
+        let input = tone(44_100, 440.0, 20_000);
+        assert_eq!(resample(44_100, 48_000, &input, 1), resample(44_100, 48_000, &input, 20_000));
+    }
+
+    #[test]
+    fn a_stream_goes_on_after_finish() {
+        let (mut resampler, mut output) = (Resampler::new(16_000, 48_000, 1), Vec::new());
+        for _ in 0..3 {
+            resampler.process(&tone(16_000, 440.0, 1_600), &mut output);
+            resampler.finish(&mut output);
+        }
+        assert_eq!(output.len(), 3 * 4_800);
+    }
+}

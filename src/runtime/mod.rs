@@ -1,0 +1,28 @@
+//! The process-wide engine room: one tokio runtime and one decode pool, shared by every session.
+//!
+//! Threads are O(cores), never O(sessions) or O(playbacks). Neither ends before the process: Node environments come and
+//! go (worker threads), and napi's own runtime would go with the last of them.
+
+mod pool;
+
+use once_cell::sync::Lazy;
+use tokio::runtime::{Builder, Runtime};
+
+pub use pool::{Pool, Waker, suspend};
+
+/// Session actors, pacers and downloads.
+pub static RUNTIME: Lazy<Runtime> = Lazy::new(|| {
+    Builder::new_multi_thread()
+        .worker_threads(cores())
+        .thread_name("speaker-io")
+        .enable_all()
+        .build()
+        .expect("the operating system grants a thread per core")
+});
+
+/// Everything that decodes.
+pub static DECODERS: Lazy<Pool> = Lazy::new(|| Pool::new(cores()));
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, |n| n.get())
+}

@@ -1,0 +1,157 @@
+//! A bounded pool that runs feeders: code that looks blocking, in steps.
+//!
+//! The decoders read through a blocking `Read`, and a demuxer that is told "no bytes yet" in the middle of a packet can't
+//! go on later. So a feeder is a stackful coroutine: where it lacks bytes, or room in its ring, it calls [`suspend`] and
+//! its thread takes the next feeder. A slow server therefore holds no thread, and the first frame needs no more bytes
+//! than the first packets. A feeder stays on the thread that started it, so nothing moves between threads mid-step.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use corosensei::stack::DefaultStack;
+use corosensei::{Coroutine, CoroutineResult, Yielder};
+
+/// Address space, not memory: pages are committed as they are touched (some 40 KB for the deepest decoder).
+const STACK_BYTES: usize = 1 << 20;
+
+type Body = Box<dyn FnOnce() + Send>;
+
+enum Job {
+    Start(u64, Body),
+    Resume(u64, Arc<AtomicBool>),
+}
+
+/// The threads that run feeders.
+pub struct Pool {
+    threads: Vec<Sender<Job>>,
+    next: AtomicU64,
+}
+
+impl Pool {
+    pub fn new(threads: usize) -> Self {
+        let spawn = |index| {
+            let (sender, jobs) = channel();
+            std::thread::Builder::new()
+                .name(format!("speaker-decode-{index}"))
+                .spawn(move || run(jobs))
+                .expect("the operating system grants a thread per core");
+            sender
+        };
+        Self { threads: (0..threads).map(spawn).collect(), next: AtomicU64::new(0) }
+    }
+
+    /// Starts the feeder that `build` makes of its own waker. It must not panic.
+    pub fn start<F: FnOnce() + Send + 'static>(&self, build: impl FnOnce(Waker) -> F) -> Waker {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let thread = self.threads[id as usize % self.threads.len()].clone();
+        let waker = Waker { id, thread, pending: Arc::default() };
+        let body = Box::new(build(waker.clone()));
+        let _ = waker.thread.send(Job::Start(id, body));
+        waker
+    }
+}
+
+/// Resumes one feeder; harmless when it runs, is done, or was woken already.
+#[derive(Clone)]
+pub struct Waker {
+    id: u64,
+    thread: Sender<Job>,
+    pending: Arc<AtomicBool>,
+}
+
+impl Waker {
+    pub fn wake(&self) {
+        if !self.pending.swap(true, Ordering::AcqRel) {
+            let _ = self.thread.send(Job::Resume(self.id, self.pending.clone()));
+        }
+    }
+}
+
+thread_local! {
+    /// The feeder that runs on this thread now; null outside of feeders.
+    static RUNNING: Cell<*const Yielder<(), ()>> = const { Cell::new(std::ptr::null()) };
+}
+
+/// Gives the thread away until this feeder's [`Waker`] is used. May return early: ask again for what was missing.
+///
+/// # Panics
+/// Outside of a feeder.
+pub fn suspend() {
+    let yielder = RUNNING.get();
+    assert!(!yielder.is_null(), "suspend() is for code that runs on the decode pool");
+    // SAFETY: the pointer was set by the coroutine that runs now (see `run`), whose yielder lives as long as its stack,
+    // and a feeder never leaves its thread.
+    unsafe { (*yielder).suspend(()) };
+    RUNNING.set(yielder);
+}
+
+fn run(jobs: Receiver<Job>) {
+    let mut suspended: HashMap<u64, Coroutine<(), (), ()>> = HashMap::new();
+    for job in jobs {
+        let (id, mut feeder) = match job {
+            Job::Start(id, body) => match DefaultStack::new(STACK_BYTES) {
+                Ok(stack) => (
+                    id,
+                    Coroutine::with_stack(stack, move |yielder: &Yielder<(), ()>, ()| {
+                        RUNNING.set(yielder);
+                        body();
+                    }),
+                ),
+                // Out of address space: dropping the body tells its playback that the feeder is gone.
+                Err(_) => continue,
+            },
+            Job::Resume(id, pending) => {
+                // Cleared before the step, so that a wake during the step is not lost.
+                pending.store(false, Ordering::Release);
+                match suspended.remove(&id) {
+                    Some(feeder) => (id, feeder),
+                    None => continue,
+                }
+            }
+        };
+        if let CoroutineResult::Yield(()) = feeder.resume(()) {
+            suspended.insert(id, feeder);
+        }
+        RUNNING.set(std::ptr::null());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn one_thread_runs_many_suspended_feeders_and_each_goes_on_where_it_was() {
+        let pool = Pool::new(1);
+        let (sender, results) = channel();
+        let wakers: Vec<Waker> = (0..100)
+            .map(|n| {
+                let sender = sender.clone();
+                pool.start(|_| {
+                    move || {
+                        let local = n * 10;
+                        suspend();
+                        suspend();
+                        sender.send(local).unwrap();
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..2 {
+            wakers.iter().for_each(Waker::wake);
+            // A wake while one is pending is the same wake, so the second round must come after the first.
+            while wakers.iter().any(|waker| waker.pending.load(Ordering::Acquire)) {
+                std::thread::yield_now();
+            }
+        }
+        let mut seen: Vec<i32> =
+            (0..100).map(|_| results.recv_timeout(Duration::from_secs(10)).expect("every feeder ends")).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, (0..100).map(|n| n * 10).collect::<Vec<_>>());
+        wakers[0].wake(); // a finished one: nothing happens
+    }
+}

@@ -1,0 +1,297 @@
+//! The session actor: the one task that owns all that sounds, and the only one that publishes events.
+//!
+//! Tick order: mix → (a voice ends: the registry says what follows, and mixing goes on at that sample) → hand the frame
+//! over → publish. So an event is told after its sample was handed over, never before.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::command::Command;
+use super::registry::{Action, Ending, Registry};
+use super::stage::{Loaded, Stage};
+use super::{Counters, Options};
+use crate::audio::{FRAME, Samples, to_ms};
+use crate::error::{Code, SpeakerError};
+use crate::event::{Event, EventKind, Message, Sink};
+use crate::mixer::{End, Notice, PlaybackId, What};
+use crate::output::Pacer;
+
+pub struct Actor {
+    pub(super) registry: Arc<Mutex<Registry>>,
+    counters: Arc<Counters>,
+    sink: Sink,
+    pub(super) commands: UnboundedReceiver<Command>,
+    /// Commands in order of arrival; the manual clock makes those behind an `advance` wait for it.
+    pub(super) inbox: VecDeque<Command>,
+    pub(super) closing: bool,
+    pub(super) stage: Stage,
+    requests: HashMap<PlaybackId, String>,
+    pub(super) notices: Vec<Notice>,
+    /// Events of the frame that is being mixed.
+    outbox: Vec<(Samples, Option<String>, EventKind)>,
+    seq: u64,
+    max_duration: Samples,
+}
+
+impl Actor {
+    pub fn new(
+        options: Options,
+        registry: Arc<Mutex<Registry>>,
+        counters: Arc<Counters>,
+        sink: Sink,
+        commands: UnboundedReceiver<Command>,
+    ) -> Self {
+        Self {
+            registry,
+            counters,
+            sink,
+            commands,
+            inbox: VecDeque::new(),
+            closing: false,
+            max_duration: options.max_duration,
+            stage: Stage::new(options),
+            requests: HashMap::new(),
+            notices: Vec::new(),
+            outbox: Vec::new(),
+            seq: 0,
+        }
+    }
+
+    pub async fn run(mut self) {
+        loop {
+            let pacer = self.stage.pacer.as_ref();
+            tokio::select! {
+                biased;
+                () = due(pacer) => self.tick(FRAME),
+                command = self.commands.recv() => self.receive(command.unwrap_or(Command::Close(None))),
+                () = self.stage.progress.notify.notified() => {}
+            }
+            self.poll_sources();
+            if self.work_inbox() {
+                return;
+            }
+            let rested = self.stage.rest();
+            self.check(rested);
+            self.publish();
+        }
+    }
+
+    pub(super) fn receive(&mut self, command: Command) {
+        self.closing |= matches!(command, Command::Close(_));
+        self.inbox.push_back(command);
+    }
+
+    /// Does what was told, as far as the clock allows. `true` when the session is over.
+    fn work_inbox(&mut self) -> bool {
+        while let Some(command) = self.inbox.pop_front() {
+            match command {
+                Command::Advance(left, ticket) => match self.advance(left) {
+                    Ok(0) => self.settle(ticket, None),
+                    Ok(left) => {
+                        self.inbox.push_front(Command::Advance(left, ticket));
+                        return false;
+                    }
+                    Err(error) => self.settle(ticket, Some(error)),
+                },
+                Command::Close(ticket) => {
+                    self.close(ticket);
+                    return true;
+                }
+                command => self.handle(command),
+            }
+        }
+        false
+    }
+
+    pub(super) fn handle(&mut self, command: Command) {
+        match command {
+            Command::Play(playback, actions) => {
+                let (id, request_id) = (playback.id, playback.request_id.clone());
+                self.requests.insert(id, request_id);
+                self.stage.enter(*playback);
+                match self.connect() {
+                    Ok(()) => self.perform(actions),
+                    Err(error) => {
+                        // What it stopped stays stopped; it never opens.
+                        let kept = |action: &Action| !matches!(action, Action::Open(open) if *open == id);
+                        self.perform(actions.into_iter().filter(kept).collect());
+                        self.end(id, Ending::Failed(error), 0);
+                    }
+                }
+            }
+            Command::Refused(request_id, SpeakerError { code, message }) => {
+                self.tell(Some(request_id), EventKind::Failed { code, message, position_ms: 0.0 });
+            }
+            Command::Apply(actions) => self.perform(actions),
+            Command::Connect(ticket) => {
+                let error = self.connect().err();
+                self.settle(ticket, error);
+            }
+            Command::Advance(..) | Command::Close(_) => unreachable!("work_inbox() takes these"),
+        }
+    }
+
+    fn connect(&mut self) -> Result<(), SpeakerError> {
+        if self.stage.connect()? {
+            self.tell(None, EventKind::Connected);
+        }
+        Ok(())
+    }
+
+    /// Moves the manual clock until `left` is 0 or a source holds it; says what is left.
+    fn advance(&mut self, mut left: Samples) -> Result<Samples, SpeakerError> {
+        self.connect()?;
+        while left > 0 && !self.closing {
+            self.poll_sources();
+            let frames = self.stage.to_border().min(left as usize);
+            if !self.stage.may_move(frames) {
+                return Ok(left);
+            }
+            if self.stage.mixer.is_idle() {
+                self.stage.skip(left)?;
+                break;
+            }
+            self.tick(frames);
+            left -= frames as Samples;
+        }
+        Ok(0)
+    }
+
+    pub(super) fn tick(&mut self, frames: usize) {
+        self.stage.mixer.begin(frames);
+        while self.stage.mixer.mix(&mut self.notices) {
+            self.digest();
+        }
+        self.digest();
+        let handed_over = self.stage.hand_over();
+        self.check(handed_over);
+        self.publish();
+    }
+
+    fn poll_sources(&mut self) {
+        while let Some((id, loaded)) = self.stage.poll() {
+            match loaded {
+                Loaded::Ready => {
+                    let actions = self.registry.lock().ready(id);
+                    self.perform(actions);
+                }
+                Loaded::Failed(error) => self.end(id, Ending::Failed(error), 0),
+            }
+        }
+    }
+
+    /// Turns what the mixer noticed into events, and into what follows.
+    pub(super) fn digest(&mut self) {
+        for Notice { id, at, what } in std::mem::take(&mut self.notices) {
+            match what {
+                What::Started => self.tell_of(id, at, EventKind::Started),
+                What::Progress(position) => {
+                    self.tell_of(id, at, EventKind::Progress { position_ms: to_ms(position) });
+                }
+                What::Ended { why, played, feed } => {
+                    let ending = match (why, feed.outcome()) {
+                        (End::Source, Some(Err(error))) => Ending::Failed(error.clone()),
+                        (End::Source, _) => Ending::Whole,
+                        (End::Stop, _) => Ending::Stopped,
+                        (End::Limit, _) => {
+                            let message =
+                                format!("Expected at most {} ms of audio but received more", to_ms(self.max_duration));
+                            Ending::Failed(SpeakerError::new(Code::MaxDuration, message))
+                        }
+                    };
+                    self.end(id, ending, played);
+                }
+            }
+        }
+    }
+
+    pub(super) fn end(&mut self, id: PlaybackId, ending: Ending, played: Samples) {
+        self.requests.remove(&id);
+        self.stage.discard(id);
+        let actions = self.registry.lock().ended(id, ending, played);
+        self.perform(actions);
+    }
+
+    pub(super) fn perform(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Open(id) => self.stage.open(id),
+                Action::Start(id) => {
+                    let started = self.stage.start(id);
+                    self.check(started);
+                }
+                Action::Fade(id, samples) => self.stage.mixer.stop(id, samples),
+                Action::Discard(id) => {
+                    self.requests.remove(&id);
+                    self.stage.discard(id);
+                }
+                Action::Tell(request_id, event) => self.tell(Some(request_id), event),
+            }
+        }
+    }
+
+    /// If the output failed, everything that lives fails with it; the session may try again.
+    pub(super) fn check(&mut self, result: Result<(), SpeakerError>) {
+        let Err(error) = result else { return };
+        let SpeakerError { code, message } = error.clone();
+        // What this frame brought to its end was not handed over whole.
+        for (_, _, event) in &mut self.outbox {
+            if let EventKind::Completed { duration_ms } = *event {
+                *event = EventKind::Failed { code, message: message.clone(), position_ms: duration_ms };
+            }
+        }
+        self.tell(None, EventKind::Error { code, message });
+        let lost = self.stage.cut();
+        let live: Vec<_> = self.registry.lock().live().collect();
+        for id in live {
+            let played = lost.iter().find(|notice| notice.id == id).map_or(0, |notice| match notice.what {
+                What::Ended { played, .. } => played,
+                _ => 0,
+            });
+            self.end(id, Ending::Failed(error.clone()), played);
+        }
+    }
+
+    fn tell_of(&mut self, id: PlaybackId, at: Samples, event: EventKind) {
+        if let Some(request_id) = self.requests.get(&id) {
+            self.outbox.push((at, Some(request_id.clone()), event));
+        }
+    }
+
+    pub(super) fn tell(&mut self, request_id: Option<String>, event: EventKind) {
+        self.outbox.push((self.stage.mixer.now(), request_id, event));
+    }
+
+    pub(super) fn settle(&mut self, ticket: u32, error: Option<SpeakerError>) {
+        self.publish();
+        (self.sink)(Message::Settled { ticket, error });
+    }
+
+    pub(super) fn publish(&mut self) {
+        let counters = &self.counters;
+        Counters::set(&counters.now, self.stage.mixer.now());
+        Counters::set(&counters.underruns, self.stage.mixer.underruns());
+        Counters::set(&counters.dropped_frames, self.stage.dropped_frames());
+        Counters::set(&counters.lost_frames, self.stage.lost_frames());
+        for (at, request_id, kind) in self.outbox.drain(..) {
+            match kind {
+                EventKind::Completed { .. } => Counters::add(&counters.completed),
+                EventKind::Stopped { .. } => Counters::add(&counters.stopped),
+                EventKind::Failed { .. } => Counters::add(&counters.failed),
+                _ => {}
+            }
+            self.seq += 1;
+            (self.sink)(Message::Event(Event { seq: self.seq, at_ms: to_ms(at), request_id, kind }));
+        }
+    }
+}
+
+async fn due(pacer: Option<&Pacer>) {
+    match pacer {
+        Some(pacer) => pacer.due().await,
+        None => std::future::pending().await,
+    }
+}

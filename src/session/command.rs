@@ -1,0 +1,36 @@
+//! What the caller's side tells the actor.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use super::registry::Action;
+use crate::audio::Samples;
+use crate::error::SpeakerError;
+use crate::mixer::PlaybackId;
+use crate::source::Source;
+
+pub enum Command {
+    /// A request the registry took, and what follows from it.
+    Play(Box<Playback>, Vec<Action>),
+    /// A well-formed request it refused: its one event is `failed`.
+    Refused(String, SpeakerError),
+    /// What follows from a stop.
+    Apply(Vec<Action>),
+    Connect(u32),
+    /// Move the manual clock by so many samples.
+    Advance(Samples, u32),
+    /// The last one; without a ticket if the handle is simply gone.
+    Close(Option<u32>),
+}
+
+/// What the actor needs to make a playback sound.
+pub struct Playback {
+    pub id: PlaybackId,
+    pub request_id: String,
+    pub track: u32,
+    pub gain: f32,
+    pub fade_in: Samples,
+    pub position: Arc<AtomicU64>,
+    /// Until it is opened.
+    pub source: Option<Source>,
+}

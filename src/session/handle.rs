@@ -1,0 +1,146 @@
+//! A session as its caller holds it. Every method returns at once; what takes time answers through the sink.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+use super::actor::Actor;
+use super::command::{Command, Playback};
+use super::registry::{Info, Registry, Target};
+use super::{Clock, Counters, Options};
+use crate::audio::Samples;
+use crate::error::{Code, Result, SpeakerError};
+use crate::event::{Message, Sink};
+use crate::runtime::RUNTIME;
+use crate::source::{Fetch, Origin, Source};
+
+/// What to play, and how. Values are checked by whoever builds it.
+#[derive(Debug, Clone)]
+pub struct PlayRequest {
+    /// Unique among live playbacks; made up if missing.
+    pub request_id: Option<String>,
+    pub track: u32,
+    pub stop_other: bool,
+    /// Linear: volume times gain.
+    pub gain: f32,
+    pub fade_in: Samples,
+    pub from: From,
+    pub content_type: Option<String>,
+}
+
+/// Where the audio is, as the caller names it.
+#[derive(Debug, Clone)]
+pub enum From {
+    Url { url: String, headers: Vec<(String, String)> },
+    File(std::path::PathBuf),
+    Bytes(Vec<u8>),
+}
+
+#[derive(Debug, Clone)]
+pub struct StopRequest {
+    pub target: Target,
+    pub reason: String,
+    pub fade_out: Samples,
+}
+
+/// Dropping it closes the session.
+pub struct Handle {
+    options: Options,
+    registry: Arc<Mutex<Registry>>,
+    counters: Arc<Counters>,
+    /// Unbounded, since it can't grow by itself: the registry bounds what lives, and each call came from outside.
+    commands: UnboundedSender<Command>,
+    sink: Sink,
+}
+
+impl Handle {
+    pub fn new(options: Options, sink: Sink) -> Self {
+        let registry = Arc::new(Mutex::new(Registry::new(options.policy)));
+        let counters = Arc::<Counters>::default();
+        let (commands, receiver) = unbounded_channel();
+        let actor = Actor::new(options.clone(), registry.clone(), counters.clone(), sink.clone(), receiver);
+        RUNTIME.spawn(actor.run());
+        Self { options, registry, counters, commands, sink }
+    }
+
+    /// Takes a request, or refuses it; says its `requestId`. An accepted one ends in exactly one terminal event.
+    pub fn play(&self, request: PlayRequest) -> Result<String> {
+        // Held while sending, so that the actor sees calls in the order in which the registry took them.
+        let mut registry = self.registry.lock();
+        let accepted = registry.play(request.request_id.clone(), request.track, request.stop_other);
+        let (id, request_id, position, actions) = accepted.inspect_err(|error| {
+            let over_limit = matches!(error.code, Code::TooManyPlaybacks | Code::QueueFull);
+            if let (true, Some(request_id)) = (over_limit, request.request_id) {
+                let _ = self.commands.send(Command::Refused(request_id, error.clone()));
+            }
+        })?;
+        let timeout = self.options.fetch_timeout;
+        let origin = match request.from {
+            From::Url { url, headers } => Origin::Url(Fetch { url, headers, timeout }),
+            From::File(path) => Origin::File(path),
+            From::Bytes(bytes) => Origin::Bytes(bytes),
+        };
+        let playback = Playback {
+            id,
+            request_id: request_id.clone(),
+            track: request.track,
+            gain: request.gain * self.options.gain,
+            fade_in: request.fade_in,
+            position,
+            source: Some(Source { origin, content_type: request.content_type }),
+        };
+        let _ = self.commands.send(Command::Play(Box::new(playback), actions));
+        Ok(request_id)
+    }
+
+    /// Stops what is meant, from the next sample on; says whom. To stop nothing is no error.
+    pub fn stop(&self, request: &StopRequest) -> Vec<String> {
+        let mut registry = self.registry.lock();
+        let (stopped, actions) = registry.stop(&request.target, &request.reason, request.fade_out);
+        let _ = self.commands.send(Command::Apply(actions));
+        stopped
+    }
+
+    /// What lives, in order of arrival.
+    pub fn playbacks(&self) -> Vec<Info> {
+        self.registry.lock().infos()
+    }
+
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Opens the output, once; `playAudio` does it by itself.
+    pub fn connect(&self, ticket: u32) {
+        self.send(Command::Connect(ticket), ticket);
+    }
+
+    /// Moves the manual clock; settles when that time has been mixed.
+    pub fn advance(&self, samples: Samples, ticket: u32) -> Result<()> {
+        if self.options.clock != Clock::Manual {
+            let message = "Expected clock: 'manual' for advance but received 'realtime'";
+            return Err(SpeakerError::new(Code::UnsupportedOperation, message));
+        }
+        self.send(Command::Advance(samples, ticket), ticket);
+        Ok(())
+    }
+
+    /// Stops everything, closes the output, ends the session. A second time it settles with the first.
+    pub fn close(&self, ticket: u32) {
+        self.send(Command::Close(Some(ticket)), ticket);
+    }
+
+    fn send(&self, command: Command, ticket: u32) {
+        let closes = matches!(command, Command::Close(_));
+        if self.commands.send(command).is_err() {
+            let error = (!closes).then(closed);
+            (self.sink)(Message::Settled { ticket, error });
+        }
+    }
+}
+
+/// The answer of a session that has ended.
+pub fn closed() -> SpeakerError {
+    SpeakerError::new(Code::Closed, "Expected an open session but it is closed")
+}

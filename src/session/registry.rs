@@ -1,0 +1,301 @@
+//! Which playbacks live, and the overlap policy: a pure function of request and state to actions.
+//!
+//! Nothing here plays, waits or reads a clock. The caller's thread asks it under its lock, so that an answer (accepted,
+//! duplicate, too many) is immediate and `playbacks()` is never stale; the session's actor moves playbacks along.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::audio::{EDGE_FADE, Samples, to_ms};
+use crate::error::{Code, Result, SpeakerError};
+use crate::event::EventKind;
+use crate::mixer::PlaybackId;
+
+/// What `stopOther: false` does to a track that plays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overlap {
+    /// Sounds together with what plays.
+    Mix,
+    /// Waits its turn on its own track.
+    Queue,
+    /// Takes the place of what plays on its own track.
+    Replace,
+}
+
+/// The session's rules.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy {
+    pub overlap: Overlap,
+    pub max_concurrent: usize,
+    pub max_queued: usize,
+}
+
+/// What a call is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    All,
+    Request(String),
+    Track(u32),
+}
+
+/// What the actor is to do, in this order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Start loading its source.
+    Open(PlaybackId),
+    /// Let it sound from the next sample on.
+    Start(PlaybackId),
+    /// Fade it out over so many samples; it ends when the mixer says so.
+    Fade(PlaybackId, Samples),
+    /// Forget its source: it never sounded.
+    Discard(PlaybackId),
+    /// Tell the user.
+    Tell(String, EventKind),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    Queued,
+    Loading,
+    Playing,
+    Stopping,
+}
+
+/// How a playback ended, as the mixer or its source tells it.
+#[derive(Debug)]
+pub enum Ending {
+    Whole,
+    Stopped,
+    Failed(SpeakerError),
+}
+
+/// One line of `playbacks()`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Info {
+    pub request_id: String,
+    pub track: u32,
+    pub phase: Phase,
+    /// Place in line, 1 is next; only while queued.
+    pub place: Option<usize>,
+    pub position: Samples,
+}
+
+struct Playback {
+    id: PlaybackId,
+    request_id: String,
+    track: u32,
+    phase: Phase,
+    /// Its source is open (the next in line is opened ahead of its turn).
+    opened: bool,
+    ready: bool,
+    reason: String,
+    position: Arc<AtomicU64>,
+}
+
+pub struct Registry {
+    policy: Policy,
+    /// Live playbacks in order of arrival; a handful, so they are simply searched.
+    playbacks: Vec<Playback>,
+    last: PlaybackId,
+    closed: bool,
+}
+
+impl Registry {
+    pub fn new(policy: Policy) -> Self {
+        Self { policy, playbacks: Vec::new(), last: 0, closed: false }
+    }
+
+    /// Enters a request: its place in the session, and what follows for the others. Refused requests change nothing.
+    pub fn play(
+        &mut self,
+        request_id: Option<String>,
+        track: u32,
+        stop_other: bool,
+    ) -> Result<(PlaybackId, String, Arc<AtomicU64>, Vec<Action>)> {
+        if self.closed {
+            return Err(SpeakerError::new(Code::Closed, "Expected an open session for playAudio but it is closed"));
+        }
+        let id = self.last + 1;
+        let request_id = request_id.unwrap_or_else(|| format!("playback-{id}"));
+        if self.playbacks.iter().any(|playback| playback.request_id == request_id) {
+            let message = format!("Expected a requestId that is not live for playAudio but received \"{request_id}\"");
+            return Err(SpeakerError::new(Code::DuplicateRequest, message));
+        }
+        let overlap = self.policy.overlap;
+        let waits = !stop_other && overlap == Overlap::Queue && self.is_busy(track);
+        let gives_way = |playback: &Playback| match (stop_other, overlap) {
+            (true, _) => Some(Target::All),
+            (false, Overlap::Replace) if playback.track == track => Some(Target::Track(track)),
+            _ => None,
+        };
+        let stays = |playback: &&Playback| playback.is_active() && gives_way(playback).is_none();
+        let active = self.playbacks.iter().filter(stays).count();
+        let queued = self.playbacks.iter().filter(|playback| playback.phase == Phase::Queued).count();
+        let Policy { max_concurrent, max_queued, .. } = self.policy;
+        if waits && queued >= max_queued {
+            let message = format!("too many queued playbacks (max {max_queued})");
+            return Err(SpeakerError::new(Code::QueueFull, message));
+        }
+        if !waits && active >= max_concurrent {
+            let message = format!("too many concurrent playbacks (max {max_concurrent})");
+            return Err(SpeakerError::new(Code::TooManyPlaybacks, message));
+        }
+
+        let mut actions = Vec::new();
+        if let Some(target) = self.playbacks.iter().find_map(gives_way) {
+            (_, actions) = self.stop(&target, "replaced", EDGE_FADE as Samples);
+        }
+        let phase = if waits { Phase::Queued } else { Phase::Loading };
+        let position: Arc<AtomicU64> = Arc::default();
+        self.last = id;
+        self.playbacks.push(Playback {
+            id,
+            request_id: request_id.clone(),
+            track,
+            phase,
+            opened: false,
+            ready: false,
+            reason: String::new(),
+            position: position.clone(),
+        });
+        if waits {
+            let place = self.line(track).count();
+            actions.push(Action::Tell(request_id.clone(), EventKind::Queued { position: place }));
+        }
+        self.open_next(track, &mut actions);
+        Ok((id, request_id, position, actions))
+    }
+
+    /// Stops what is meant: at once what waits or loads, faded what sounds. Says whom it stopped.
+    pub fn stop(&mut self, target: &Target, reason: &str, fade: Samples) -> (Vec<String>, Vec<Action>) {
+        let meant = |playback: &Playback| match target {
+            Target::All => true,
+            Target::Request(request_id) => playback.request_id == *request_id,
+            Target::Track(track) => playback.track == *track,
+        };
+        let (mut stopped, mut actions, mut tracks) = (Vec::new(), Vec::new(), Vec::new());
+        self.playbacks.retain_mut(|playback| {
+            if !meant(playback) {
+                return true;
+            }
+            match playback.phase {
+                Phase::Stopping => {
+                    // A second stop may only make it shorter; the first one's reason stands.
+                    actions.push(Action::Fade(playback.id, fade));
+                    return true;
+                }
+                Phase::Playing => {
+                    playback.phase = Phase::Stopping;
+                    playback.reason = reason.to_owned();
+                    actions.push(Action::Fade(playback.id, fade));
+                }
+                Phase::Queued | Phase::Loading => {
+                    let event = EventKind::Stopped { reason: reason.to_owned(), position_ms: 0.0 };
+                    actions.push(Action::Discard(playback.id));
+                    actions.push(Action::Tell(playback.request_id.clone(), event));
+                }
+            }
+            stopped.push(playback.request_id.clone());
+            tracks.push(playback.track);
+            playback.phase == Phase::Stopping
+        });
+        tracks.sort_unstable();
+        tracks.dedup();
+        tracks.into_iter().for_each(|track| self.advance(track, &mut actions));
+        (stopped, actions)
+    }
+
+    /// Its source can be played from.
+    pub fn ready(&mut self, id: PlaybackId) -> Vec<Action> {
+        let Some(playback) = self.playbacks.iter_mut().find(|playback| playback.id == id) else { return Vec::new() };
+        playback.ready = true;
+        match playback.phase {
+            Phase::Loading => {
+                playback.phase = Phase::Playing;
+                vec![Action::Start(id)]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// It is over, `played` samples in. A playback that is not live was told of before.
+    pub fn ended(&mut self, id: PlaybackId, ending: Ending, played: Samples) -> Vec<Action> {
+        let Some(index) = self.playbacks.iter().position(|playback| playback.id == id) else { return Vec::new() };
+        let playback = self.playbacks.remove(index);
+        let position_ms = to_ms(played);
+        let event = match ending {
+            // Heard to its end, even if a stop was on its way.
+            Ending::Whole => EventKind::Completed { duration_ms: position_ms },
+            Ending::Stopped => EventKind::Stopped { reason: playback.reason, position_ms },
+            Ending::Failed(error) => EventKind::Failed { code: error.code, message: error.message, position_ms },
+        };
+        let mut actions = vec![Action::Tell(playback.request_id, event)];
+        self.advance(playback.track, &mut actions);
+        actions
+    }
+
+    /// Takes no more requests.
+    pub fn close(&mut self) {
+        self.closed = true;
+    }
+
+    pub fn live(&self) -> impl Iterator<Item = PlaybackId> {
+        self.playbacks.iter().map(|playback| playback.id)
+    }
+
+    pub fn infos(&self) -> Vec<Info> {
+        let info = |playback: &Playback| Info {
+            request_id: playback.request_id.clone(),
+            track: playback.track,
+            phase: playback.phase,
+            place: self.line(playback.track).position(|other| other.id == playback.id).map(|index| index + 1),
+            position: playback.position.load(Ordering::Relaxed),
+        };
+        self.playbacks.iter().map(info).collect()
+    }
+
+    fn line(&self, track: u32) -> impl Iterator<Item = &Playback> {
+        self.playbacks.iter().filter(move |playback| playback.track == track && playback.phase == Phase::Queued)
+    }
+
+    fn is_busy(&self, track: u32) -> bool {
+        self.playbacks.iter().any(|playback| playback.track == track && playback.phase != Phase::Stopping)
+    }
+
+    /// Gives a free track to the next in line.
+    fn advance(&mut self, track: u32, actions: &mut Vec<Action>) {
+        if self.playbacks.iter().any(|playback| playback.track == track && playback.is_active()) {
+            return;
+        }
+        let next = self.playbacks.iter_mut().find(|playback| playback.track == track && playback.phase == Phase::Queued);
+        let Some(next) = next else { return };
+        next.phase = Phase::Loading;
+        if next.ready {
+            next.phase = Phase::Playing;
+            actions.push(Action::Start(next.id));
+        }
+        self.open_next(track, actions);
+    }
+
+    /// Opens what loads, and the first that waits behind it, so that it can start without a gap.
+    fn open_next(&mut self, track: u32, actions: &mut Vec<Action>) {
+        let mut next_in_line = true;
+        for playback in self.playbacks.iter_mut().filter(|playback| playback.track == track) {
+            let wanted = match playback.phase {
+                Phase::Queued => std::mem::take(&mut next_in_line),
+                _ => true,
+            };
+            if wanted && !playback.opened {
+                playback.opened = true;
+                actions.push(Action::Open(playback.id));
+            }
+        }
+    }
+}
+
+impl Playback {
+    /// Takes one of the `maxConcurrent` places.
+    fn is_active(&self) -> bool {
+        matches!(self.phase, Phase::Loading | Phase::Playing)
+    }
+}

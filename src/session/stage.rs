@@ -1,0 +1,176 @@
+//! What the actor sounds through: sources that load, the mixer, the output and the clock.
+
+use std::sync::Arc;
+
+use super::command::Playback;
+use super::{Clock, Options};
+use crate::audio::{FRAME, Samples};
+use crate::error::{Result, SpeakerError};
+use crate::mixer::{Mixer, Notice, PlaybackId, Rise, Routing, Voice};
+use crate::output::{Output, Pacer};
+use crate::source::{self, Feed, Progress};
+
+/// A source on its way to the mixer.
+struct Waiting {
+    playback: Playback,
+    feed: Option<Feed>,
+    /// The registry knows that it can be played from.
+    told: bool,
+}
+
+/// What a source has become.
+pub enum Loaded {
+    Ready,
+    Failed(SpeakerError),
+}
+
+pub struct Stage {
+    options: Options,
+    pub progress: Arc<Progress>,
+    pub mixer: Mixer,
+    waiting: Vec<Waiting>,
+    output: Option<Box<dyn Output>>,
+    pub pacer: Option<Pacer>,
+}
+
+impl Stage {
+    pub fn new(options: Options) -> Self {
+        let progress = Progress { eager: options.clock == Clock::Manual, ..Progress::default() };
+        let mixer = Mixer::new(options.channels, Routing::Mixdown);
+        Self { options, progress: Arc::new(progress), mixer, waiting: Vec::new(), output: None, pacer: None }
+    }
+
+    /// Opens the output and starts the clock, once. `true` if this call did it.
+    pub fn connect(&mut self) -> Result<bool> {
+        if self.output.is_some() {
+            return Ok(false);
+        }
+        let Options { output, channels, clock, .. } = &self.options;
+        let realtime = *clock == Clock::Realtime;
+        self.output = Some(output.open(*channels, realtime, &self.progress)?);
+        self.pacer = realtime.then(Pacer::start);
+        Ok(true)
+    }
+
+    pub fn enter(&mut self, playback: Playback) {
+        self.waiting.push(Waiting { playback, feed: None, told: false });
+    }
+
+    /// Starts loading.
+    pub fn open(&mut self, id: PlaybackId) {
+        let (channels, progress) = (self.options.channels, self.progress.clone());
+        let waiting = self.waiting.iter_mut().find(|waiting| waiting.playback.id == id);
+        if let Some(waiting) = waiting {
+            let source = waiting.playback.source.take();
+            waiting.feed = source.map(|source| source::open(source, channels, progress));
+        }
+    }
+
+    pub fn discard(&mut self, id: PlaybackId) {
+        self.waiting.retain(|waiting| waiting.playback.id != id);
+    }
+
+    /// The next source that has become ready or failed since it was asked last.
+    pub fn poll(&mut self) -> Option<(PlaybackId, Loaded)> {
+        for waiting in self.waiting.iter_mut().filter(|waiting| !waiting.told) {
+            let Some(feed) = &waiting.feed else { continue };
+            if !feed.is_ready() {
+                continue;
+            }
+            waiting.told = true;
+            let id = waiting.playback.id;
+            // What came before a failure is played first; then the mixer tells.
+            let failed = feed.outcome().and_then(|outcome| outcome.clone().err());
+            return Some(match failed {
+                Some(error) if feed.level().0 == 0 => {
+                    self.discard(id);
+                    (id, Loaded::Failed(error))
+                }
+                _ => (id, Loaded::Ready),
+            });
+        }
+        None
+    }
+
+    /// Lets a loaded playback sound from the next sample on.
+    pub fn start(&mut self, id: PlaybackId) -> Result<()> {
+        let Some(index) = self.waiting.iter().position(|waiting| waiting.playback.id == id) else { return Ok(()) };
+        let Waiting { playback, feed: Some(feed), .. } = self.waiting.remove(index) else { return Ok(()) };
+        self.wake()?;
+        let mut voice = Voice::new(id, playback.track, feed);
+        voice.gain = playback.gain;
+        voice.limit = self.options.max_duration;
+        voice.rise = Rise { from: 0, length: playback.fade_in };
+        voice.report_every = self.options.progress_interval;
+        voice.position = playback.position;
+        self.mixer.start(voice);
+        Ok(())
+    }
+
+    /// Whether the manual clock may move by `frames`: no source that is wanted loads, every voice is fed, and the output
+    /// takes more.
+    pub fn may_move(&self, frames: usize) -> bool {
+        let loaded = self.waiting.iter().all(|waiting| waiting.told || waiting.feed.is_none());
+        loaded && self.mixer.is_fed(frames) && self.output.as_ref().is_none_or(|output| output.has_room())
+    }
+
+    /// Samples to the next border between frames.
+    pub fn to_border(&self) -> usize {
+        FRAME - (self.mixer.now() % FRAME as Samples) as usize
+    }
+
+    /// Hands the mixed frame over.
+    pub fn hand_over(&mut self) -> Result<()> {
+        let Some(output) = &mut self.output else { return Ok(()) };
+        let result = self.mixer.streams().try_for_each(|(stream, samples)| output.write(stream, samples));
+        self.mixer.refill();
+        let lost = self.pacer.as_mut().map_or(0, Pacer::next);
+        result.and_then(|()| self.skip(lost))
+    }
+
+    /// Lets silent time pass.
+    pub fn skip(&mut self, samples: Samples) -> Result<()> {
+        if samples == 0 {
+            return Ok(());
+        }
+        self.mixer.skip(samples);
+        self.output.as_mut().map_or(Ok(()), |output| output.skip(samples))
+    }
+
+    /// Parks the clock if nothing sounds. `Ok` also if there was nothing to park.
+    pub fn rest(&mut self) -> Result<()> {
+        match (&mut self.pacer, &mut self.output) {
+            (Some(pacer), Some(output)) if pacer.is_awake() && self.mixer.is_idle() => {
+                pacer.park();
+                output.rest()
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn wake(&mut self) -> Result<()> {
+        let time = self.pacer.as_mut().and_then(Pacer::wake);
+        let behind = time.map_or(0, |time| time.saturating_sub(self.mixer.now()));
+        self.skip(behind)
+    }
+
+    /// Ends every voice at this sample.
+    pub fn cut(&mut self) -> Vec<Notice> {
+        self.waiting.clear();
+        self.mixer.cut()
+    }
+
+    /// Closes the output. `Some` if there was one.
+    pub fn disconnect(&mut self) -> Option<Result<()>> {
+        self.pacer = None;
+        self.output.take().map(|mut output| output.close())
+    }
+
+    pub fn dropped_frames(&self) -> u64 {
+        self.output.as_ref().map_or(0, |output| output.dropped())
+    }
+
+    pub fn lost_frames(&self) -> u64 {
+        self.pacer.as_ref().map_or(0, |pacer| pacer.lost)
+    }
+}

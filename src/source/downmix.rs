@@ -1,0 +1,129 @@
+//! Any channel layout to mono or stereo.
+//!
+//! The rule is ITU-R BS.775-4 Annex 4: fronts whole, centre and surrounds at −3 dB into their side, no LFE; then scaled
+//! so that full scale on every channel at once can't clip. Mono is the mean of left and right. One channel goes to both
+//! sides as it is; channels without positions alternate left, right.
+
+use symphonia::core::audio::{Channels, Position};
+
+/// −3 dB.
+const SURROUND: f32 = std::f32::consts::FRAC_1_SQRT_2;
+
+/// Coefficients of one layout: `rows[output][input]`.
+pub struct Downmix {
+    rows: Vec<Vec<f32>>,
+    inputs: usize,
+}
+
+impl Downmix {
+    /// # Panics
+    /// If `from` has no channel, or `outputs` is not 1 or 2.
+    pub fn new(from: &Channels, outputs: usize) -> Self {
+        assert!((1..=2).contains(&outputs), "the session is mono or stereo");
+        let sides = sides(from);
+        let scale = [0, 1].map(|side| sides.iter().map(|pair| pair[side]).sum::<f32>());
+        let scale = scale[0].max(scale[1]).max(1.0);
+        let side = |side: usize| sides.iter().map(|pair| pair[side] / scale).collect::<Vec<_>>();
+        let (left, right) = (side(0), side(1));
+        let rows = match outputs {
+            1 => vec![left.iter().zip(&right).map(|(l, r)| (l + r) / 2.0).collect()],
+            _ => vec![left, right],
+        };
+        Self { rows, inputs: sides.len() }
+    }
+
+    /// Mixes interleaved `input` down and appends it, interleaved, to `output`.
+    pub fn process(&self, input: &[f32], output: &mut Vec<f32>) {
+        if self.is_identity() {
+            output.extend_from_slice(input);
+            return;
+        }
+        for frame in input.chunks_exact(self.inputs) {
+            for row in &self.rows {
+                output.push(row.iter().zip(frame).map(|(coefficient, sample)| coefficient * sample).sum());
+            }
+        }
+    }
+
+    fn is_identity(&self) -> bool {
+        let one = |row: usize, column: usize| self.rows[row][column] == f32::from(u8::from(row == column));
+        self.rows.len() == self.inputs && (0..self.inputs).all(|row| (0..self.inputs).all(|column| one(row, column)))
+    }
+}
+
+/// How much of each channel goes left and right.
+fn sides(channels: &Channels) -> Vec<[f32; 2]> {
+    match channels {
+        Channels::Positioned(positions) if positions.bits().count_ones() > 1 => positions.iter().map(side_of).collect(),
+        _ if channels.count() == 1 => vec![[1.0, 1.0]],
+        _ => (0..channels.count()).map(|index| if index % 2 == 0 { [1.0, 0.0] } else { [0.0, 1.0] }).collect(),
+    }
+}
+
+fn side_of(position: Position) -> [f32; 2] {
+    let left = Position::REAR_LEFT
+        | Position::SIDE_LEFT
+        | Position::TOP_FRONT_LEFT
+        | Position::TOP_REAR_LEFT
+        | Position::TOP_SIDE_LEFT
+        | Position::BOTTOM_FRONT_LEFT;
+    let right = Position::REAR_RIGHT
+        | Position::SIDE_RIGHT
+        | Position::TOP_FRONT_RIGHT
+        | Position::TOP_REAR_RIGHT
+        | Position::TOP_SIDE_RIGHT
+        | Position::BOTTOM_FRONT_RIGHT;
+    let front_left = Position::FRONT_LEFT | Position::FRONT_LEFT_CENTER | Position::FRONT_LEFT_WIDE;
+    let front_right = Position::FRONT_RIGHT | Position::FRONT_RIGHT_CENTER | Position::FRONT_RIGHT_WIDE;
+    match position {
+        p if front_left.contains(p) => [1.0, 0.0],
+        p if front_right.contains(p) => [0.0, 1.0],
+        p if left.contains(p) => [SURROUND, 0.0],
+        p if right.contains(p) => [0.0, SURROUND],
+        p if (Position::LFE1 | Position::LFE2).contains(p) => [0.0, 0.0],
+        Position::FRONT_CENTER => [SURROUND, SURROUND],
+        _ => [SURROUND * SURROUND, SURROUND * SURROUND], // centres behind and above: −3 dB, then shared
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use symphonia::core::audio::layouts::{CHANNEL_LAYOUT_5P1, CHANNEL_LAYOUT_MONO, CHANNEL_LAYOUT_STEREO};
+
+    fn mix(from: &Channels, outputs: usize, frame: &[f32]) -> Vec<f32> {
+        let mut output = Vec::new();
+        Downmix::new(from, outputs).process(frame, &mut output);
+        output
+    }
+
+    #[test]
+    fn mono_and_stereo_pass_untouched_or_meet_in_the_middle() {
+        assert_eq!(mix(&CHANNEL_LAYOUT_MONO, 1, &[0.3, -0.7]), [0.3, -0.7]);
+        assert_eq!(mix(&CHANNEL_LAYOUT_STEREO, 2, &[0.3, -0.7]), [0.3, -0.7]);
+        assert_eq!(mix(&CHANNEL_LAYOUT_MONO, 2, &[0.25]), [0.25, 0.25]);
+        assert_eq!(mix(&CHANNEL_LAYOUT_STEREO, 1, &[0.5, -0.25]), [0.125]);
+    }
+
+    #[test]
+    fn surround_follows_the_rule_and_can_not_clip() {
+        // Order: front left, front right, centre, LFE, rear left, rear right.
+        let full = 1.0 + 2.0 * SURROUND;
+        for (channel, left, right) in
+            [(0, 1.0, 0.0), (1, 0.0, 1.0), (2, SURROUND, SURROUND), (3, 0.0, 0.0), (4, SURROUND, 0.0), (5, 0.0, SURROUND)]
+        {
+            let mut frame = [0.0; 6];
+            frame[channel] = 1.0;
+            let stereo = mix(&CHANNEL_LAYOUT_5P1, 2, &frame);
+            assert!((stereo[0] - left / full).abs() < 1e-6 && (stereo[1] - right / full).abs() < 1e-6, "{channel}");
+        }
+        let loudest = mix(&CHANNEL_LAYOUT_5P1, 2, &[1.0; 6]);
+        assert!(loudest.iter().all(|sample| (0.99..=1.0001).contains(sample)), "{loudest:?}");
+    }
+
+    #[test]
+    fn channels_without_positions_alternate() {
+        assert_eq!(mix(&Channels::Discrete(4), 2, &[1.0, 0.0, 1.0, 0.0]), [1.0, 0.0]);
+        assert_eq!(mix(&Channels::Discrete(3), 1, &[1.0, 1.0, 1.0]), [0.75]);
+    }
+}

@@ -1,0 +1,89 @@
+//! A URL's body into a spool: the one place that knows HTTP, and where rules about hostile URLs will live.
+
+use std::error::Error;
+use std::time::Duration;
+
+use once_cell::sync::Lazy;
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::{Client, RequestBuilder, Response, redirect};
+use tokio::time::timeout;
+
+use super::spool::Spool;
+use crate::error::{Code, Result, SpeakerError};
+use crate::runtime::Waker;
+
+/// As many as browsers' `fetch` follows are 20 (Fetch standard §4.4); a file server that needs more than 10 is a loop.
+const MAX_REDIRECTS: usize = 10;
+
+static CLIENT: Lazy<Client> = Lazy::new(|| {
+    Client::builder()
+        .redirect(redirect::Policy::limited(MAX_REDIRECTS))
+        .user_agent(concat!("speaker-session/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .expect("the TLS roots are compiled in")
+});
+
+/// What to fetch, and how long the wire may be silent.
+#[derive(Debug, Clone)]
+pub struct Fetch {
+    pub url: String,
+    pub headers: Vec<(String, String)>,
+    pub timeout: Duration,
+}
+
+/// Downloads until the body ends, or fails; wakes the feeder at every piece.
+pub async fn download(fetch: Fetch, spool: &Spool, feeder: &Waker) {
+    let result = run(&fetch, spool, feeder).await;
+    spool.finish(result);
+    feeder.wake();
+}
+
+async fn run(fetch: &Fetch, spool: &Spool, feeder: &Waker) -> Result<()> {
+    let request = CLIENT.get(&fetch.url).header(ACCEPT, "audio/*, */*;q=0.5");
+    let request = fetch.headers.iter().fold(request, |request, (name, value)| request.header(name, value));
+    let mut response = respond(fetch, request).await?;
+    let header = response.headers().get(CONTENT_TYPE);
+    spool.set_content_type(header.and_then(|value| value.to_str().ok()).map(str::to_owned));
+    while let Some(chunk) = within(fetch, response.chunk()).await?.map_err(|error| cut(&error))? {
+        spool.append(&chunk)?;
+        feeder.wake();
+    }
+    Ok(())
+}
+
+async fn respond(fetch: &Fetch, request: RequestBuilder) -> Result<Response> {
+    let response = within(fetch, request.send()).await?.map_err(|error| match error.is_redirect() {
+        true => SpeakerError::new(
+            Code::TooManyRedirects,
+            format!("Expected at most {MAX_REDIRECTS} redirects for audioUrl but received more"),
+        ),
+        false => SpeakerError::new(Code::FetchFailed, format!("audioUrl can't be fetched: {}", root(&error))),
+    })?;
+    match response.status() {
+        status if status.is_success() => Ok(response),
+        status => Err(SpeakerError::new(
+            Code::HttpStatus,
+            format!("Expected an HTTP status of 200–299 for audioUrl but received {status}"),
+        )),
+    }
+}
+
+async fn within<T>(fetch: &Fetch, step: impl Future<Output = T>) -> Result<T> {
+    timeout(fetch.timeout, step).await.map_err(|_| {
+        let limit = fetch.timeout.as_millis();
+        SpeakerError::new(Code::FetchTimeout, format!("audioUrl sent nothing for {limit} ms (fetchTimeoutMs)"))
+    })
+}
+
+fn cut(error: &reqwest::Error) -> SpeakerError {
+    SpeakerError::new(Code::Truncated, format!("the body of audioUrl ended early: {}", root(error)))
+}
+
+/// The innermost cause: "connection refused" rather than "error sending request". It names no URL, which may hold keys.
+fn root(error: &reqwest::Error) -> String {
+    let mut cause: &dyn Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,155 @@
+//! Request → PCM: bytes from a URL, a file or memory, decoded, mixed down and resampled into a ring.
+//!
+//! ```text
+//! fetch → spool ┐
+//! file          ├→ decode → downmix → resample → ring → (mixer)
+//! memory        ┘   └──────── one feeder on the decode pool ───┘
+//! ```
+
+mod decode;
+mod downmix;
+mod feed;
+mod feeder;
+mod fetch;
+mod mp4;
+mod spool;
+
+use std::fs::File;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use rtrb::RingBuffer;
+use symphonia::core::formats::probe::Hint;
+use symphonia::core::io::MediaSource;
+
+use crate::audio::RING;
+use crate::error::{Code, Result, SpeakerError};
+use crate::runtime::{DECODERS, RUNTIME};
+
+pub use feed::{Feed, Progress, Shared};
+pub use fetch::Fetch;
+
+use feeder::{Feeder, InputFailure, OpenInput};
+use spool::{Spool, SpoolReader};
+
+/// Where a playback's bytes are.
+#[derive(Debug, Clone)]
+pub enum Origin {
+    Url(Fetch),
+    File(PathBuf),
+    Bytes(Vec<u8>),
+}
+
+/// What to play.
+#[derive(Debug, Clone)]
+pub struct Source {
+    pub origin: Origin,
+    /// The user's word for what it is; stands above the server's.
+    pub content_type: Option<String>,
+}
+
+/// Starts the feeder of `source` (and its download) for a session with `channels` channels.
+pub fn open(source: Source, channels: usize, progress: Arc<Progress>) -> Feed {
+    let (producer, consumer) = RingBuffer::new(RING * channels);
+    let shared = Arc::new(Shared::default());
+    let feeder = Feeder { ring: producer, channels, shared: shared.clone(), progress };
+    let mut download = None;
+    let waker = DECODERS.start(|waker| {
+        let (open, failure) = match source.origin {
+            Origin::Bytes(bytes) => without_network(source.content_type, None, move || open_bytes(bytes)),
+            Origin::File(path) => {
+                let extension = extension(&path.to_string_lossy());
+                without_network(source.content_type, extension, move || open_file(&path))
+            }
+            Origin::Url(fetch) => {
+                let spool = Arc::new(Spool::new());
+                let extension = extension(fetch.url.split(['?', '#']).next().unwrap_or_default());
+                let open =
+                    open_spool(spool.clone(), shared.cancelled.clone(), source.content_type.clone(), extension);
+                let reader = spool.clone();
+                download = Some(
+                    RUNTIME.spawn(async move { fetch::download(fetch, &spool, &waker).await }).abort_handle(),
+                );
+                (open, Box::new(move || reader.failure()) as InputFailure)
+            }
+        };
+        move || feeder.run(open, failure)
+    });
+    Feed::new(consumer, channels, shared, Some(waker), download)
+}
+
+type Opened = Result<Box<dyn MediaSource>>;
+
+fn without_network(
+    content_type: Option<String>,
+    extension: Option<String>,
+    open: impl FnOnce() -> Opened + Send + 'static,
+) -> (OpenInput, InputFailure) {
+    let hint = hint(content_type.as_deref(), extension.as_deref());
+    (Box::new(move || Ok((open()?, hint))), Box::new(|| None))
+}
+
+fn open_bytes(bytes: Vec<u8>) -> Opened {
+    match bytes.is_empty() {
+        true => Err(empty("audio")),
+        false => Ok(Box::new(Cursor::new(bytes))),
+    }
+}
+
+fn open_file(path: &Path) -> Opened {
+    let failed = |error| SpeakerError::new(Code::File, format!("audioUrl {} can't be read: {error}", path.display()));
+    // Asked before opening: to open a pipe would wait for its writer.
+    let metadata = path.metadata().map_err(failed)?;
+    if !metadata.is_file() {
+        let message = format!("Expected a file for audioUrl but received {}, which is none", path.display());
+        return Err(SpeakerError::new(Code::File, message));
+    }
+    match metadata.len() {
+        0 => Err(empty("audioUrl")),
+        _ => Ok(Box::new(File::open(path).map_err(failed)?)),
+    }
+}
+
+fn open_spool(
+    spool: Arc<Spool>,
+    cancelled: Arc<AtomicBool>,
+    content_type: Option<String>,
+    extension: Option<String>,
+) -> OpenInput {
+    Box::new(move || {
+        let mut reader = SpoolReader::new(spool.clone(), cancelled);
+        // These read, so they return when the first bytes are here, and with them the content type.
+        let failed = |error: std::io::Error| {
+            spool.failure().unwrap_or_else(|| SpeakerError::new(Code::File, error.to_string()))
+        };
+        if !reader.wait_for_bytes().map_err(failed)? {
+            return Err(empty("audioUrl"));
+        }
+        if mp4::index_comes_last(&mut reader).map_err(failed)? {
+            reader.wait_until_complete().map_err(failed)?;
+        }
+        let content_type = content_type.or_else(|| spool.content_type());
+        Ok((Box::new(reader) as Box<dyn MediaSource>, hint(content_type.as_deref(), extension.as_deref())))
+    })
+}
+
+fn empty(argument: &str) -> SpeakerError {
+    SpeakerError::new(Code::EmptySource, format!("Expected audio for {argument} but received 0 bytes"))
+}
+
+fn extension(path: &str) -> Option<String> {
+    Path::new(path).extension().map(|extension| extension.to_string_lossy().into_owned())
+}
+
+fn hint(content_type: Option<&str>, extension: Option<&str>) -> Hint {
+    let mut hint = Hint::new();
+    if let Some(content_type) = content_type {
+        hint.mime_type(content_type.split(';').next().unwrap_or_default().trim());
+    }
+    if let Some(extension) = extension {
+        hint.with_extension(extension);
+    }
+    hint
+}
