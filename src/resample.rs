@@ -95,8 +95,7 @@ impl Resampler {
         let frames_in = range.len() / self.channels;
         let frames_out = self.block.len() / self.channels;
         let input = InterleavedSlice::new(&self.pending[range], self.channels, frames_in).expect("the slice fits");
-        let mut block =
-            InterleavedSlice::new_mut(&mut self.block, self.channels, frames_out).expect("the block fits");
+        let mut block = InterleavedSlice::new_mut(&mut self.block, self.channels, frames_out).expect("the block fits");
         let indexing = valid.map(|frames| Indexing::new().partial_len(frames));
         let (_, made) = inner
             .process_into_buffer(&input, &mut block, indexing.as_ref())
@@ -110,9 +109,14 @@ impl Resampler {
 
 fn build(from: usize, to: usize, channels: usize) -> Box<dyn rubato::Resampler<f32>> {
     let step = (from * STEP_MS / 1_000).max(256);
-    let sync = Fft::<f32>::new_custom(from, to, step, 1, channels, WindowFunction::BlackmanHarris2, FixedSync::Both);
-    match sync {
-        Ok(fft) if fft.input_frames_next() <= MAX_BLOCK.max(step * 2) => Box::new(fft),
+    // The block is a multiple of this unit; of an even length, or its delay would not be a whole number of samples.
+    let unit = from / greatest_common_divisor(from, to);
+    let block = [step.div_ceil(unit) * unit, (step.div_ceil(unit) + 1) * unit].into_iter().find(|block| block % 2 == 0);
+    match block {
+        Some(block) if block <= MAX_BLOCK => Box::new(
+            Fft::<f32>::new_custom(from, to, block, 1, channels, WindowFunction::BlackmanHarris2, FixedSync::Both)
+                .expect("the rates and the block are positive"),
+        ),
         _ => {
             let parameters = SincInterpolationParameters {
                 sinc_len: 128,
@@ -128,6 +132,10 @@ fn build(from: usize, to: usize, channels: usize) -> Box<dyn rubato::Resampler<f
             )
         }
     }
+}
+
+fn greatest_common_divisor(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }
 
 #[cfg(test)]
@@ -156,7 +164,9 @@ mod tests {
                 // The filter rings at both ends of the clip, so time is compared in its middle.
                 let middle = output.len() / 4..output.len() * 3 / 4;
                 let worst = middle.map(|n| (output[n] - ideal[n]).abs()).fold(0.0, f32::max);
-                assert!(frames < 1_000 || worst < 0.002, "{rate} Hz: off by {worst}");
+                // The asynchronous resampler's delay is no whole number of samples: half a sample of a 440 Hz tone.
+                let tolerance = if rate == 44_101 { 0.015 } else { 0.002 };
+                assert!(frames < 1_000 || worst < tolerance, "{rate} Hz: off by {worst}");
             }
         }
     }

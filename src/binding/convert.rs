@@ -124,7 +124,8 @@ impl NativePlay {
     pub fn into_core(self) -> Result<PlayRequest> {
         let from = match (self.url, self.path, self.audio) {
             (Some(url), _, _) => {
-                let pair = |header: Vec<String>| <[String; 2]>::try_from(header).ok().map(|[name, value]| (name, value));
+                let pair =
+                    |header: Vec<String>| <[String; 2]>::try_from(header).ok().map(|[name, value]| (name, value));
                 session::From::Url { url, headers: self.headers.into_iter().filter_map(pair).collect() }
             }
             (_, Some(path), _) => session::From::File(PathBuf::from(path)),

@@ -31,7 +31,8 @@ pub struct NativeSession {
 impl NativeSession {
     #[napi(constructor, ts_args_type = "options: NativeOptions, receive: (message: any) => void")]
     pub fn new(options: NativeOptions, receive: Function<Outgoing, ()>) -> Result<Self> {
-        let receive = receive.build_threadsafe_function::<Outgoing>().weak::<true>().callee_handled::<false>().build()?;
+        let receive =
+            receive.build_threadsafe_function::<Outgoing>().weak::<true>().callee_handled::<false>().build()?;
         let receive = Arc::new(receive);
         let frames = receive.clone();
         let pcm = Arc::new(move |frame: PcmFrame| {

@@ -36,6 +36,7 @@ impl Fall {
 
     pub fn level(&self, position: Samples) -> f32 {
         match self.end.saturating_sub(position) {
+            0 => 0.0,
             left if left >= self.length => self.from,
             left => self.from * left as f32 / self.length as f32,
         }

@@ -78,7 +78,15 @@ impl OutputOptions {
             Self::Wav { path, format } => Box::new(wav::Wav::create(path, channels, *format)?),
             Self::Pcm { sample_rate, format, frame_ms, sink } => {
                 let frame = (*sample_rate as usize * *frame_ms as usize) / 1_000;
-                Box::new(pcm::Pcm::new(*sample_rate, channels, *format, frame, realtime, sink.clone(), progress.clone()))
+                Box::new(pcm::Pcm::new(
+                    *sample_rate,
+                    channels,
+                    *format,
+                    frame,
+                    realtime,
+                    sink.clone(),
+                    progress.clone(),
+                ))
             }
             Self::Memory { store } => Box::new(memory::Memory::new(channels, store.clone())),
         })

@@ -34,7 +34,7 @@ impl Pacer {
     }
 
     /// A frame was mixed. Says how many samples of time were lost before the next one, 0 as a rule.
-    pub fn next(&mut self) -> Samples {
+    pub fn step(&mut self) -> Samples {
         let Some(due) = self.due else { return 0 };
         let next = due + FRAME_TIME;
         let late = Instant::now().saturating_duration_since(next);
@@ -82,7 +82,7 @@ mod tests {
         let woken = Instant::now();
         pacer.due().await;
         advance(Duration::from_millis(7)).await; // the tick itself took long
-        assert_eq!(pacer.next(), 0);
+        assert_eq!(pacer.step(), 0);
         pacer.due().await;
         // Tokio's timer has a grain of 1 ms.
         assert!((20..=21).contains(&woken.elapsed().as_millis()), "{:?}", woken.elapsed());
@@ -94,9 +94,9 @@ mod tests {
         let mut pacer = Pacer::start();
         pacer.wake();
         advance(Duration::from_millis(220)).await;
-        assert_eq!(pacer.next(), 0);
+        assert_eq!(pacer.step(), 0);
         advance(Duration::from_secs(10)).await;
-        assert_eq!(pacer.next(), 509 * FRAME as Samples);
+        assert_eq!(pacer.step(), 509 * FRAME as Samples);
         assert_eq!(pacer.lost, 509);
         assert!(pacer.due.unwrap() <= Instant::now());
     }

@@ -267,7 +267,8 @@ impl Registry {
         if self.playbacks.iter().any(|playback| playback.track == track && playback.is_active()) {
             return;
         }
-        let next = self.playbacks.iter_mut().find(|playback| playback.track == track && playback.phase == Phase::Queued);
+        let next =
+            self.playbacks.iter_mut().find(|playback| playback.track == track && playback.phase == Phase::Queued);
         let Some(next) = next else { return };
         next.phase = Phase::Loading;
         if next.ready {

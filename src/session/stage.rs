@@ -124,7 +124,7 @@ impl Stage {
         let Some(output) = &mut self.output else { return Ok(()) };
         let result = self.mixer.streams().try_for_each(|(stream, samples)| output.write(stream, samples));
         self.mixer.refill();
-        let lost = self.pacer.as_mut().map_or(0, Pacer::next);
+        let lost = self.pacer.as_mut().map_or(0, Pacer::step);
         result.and_then(|()| self.skip(lost))
     }
 

@@ -84,7 +84,8 @@ impl Decoder {
         }
         if !SOURCE_RATES.contains(&self.spec.rate()) {
             let (low, high) = (SOURCE_RATES.start(), SOURCE_RATES.end());
-            let message = format!("Expected a sample rate of {low}–{high} Hz for audio but received {}", self.spec.rate());
+            let message =
+                format!("Expected a sample rate of {low}–{high} Hz for audio but received {}", self.spec.rate());
             return Err(SpeakerError::new(Code::UnsupportedFormat, message));
         }
         // A float file may hold anything; one NaN would silence the whole mix.

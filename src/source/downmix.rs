@@ -109,9 +109,14 @@ mod tests {
     fn surround_follows_the_rule_and_can_not_clip() {
         // Order: front left, front right, centre, LFE, rear left, rear right.
         let full = 1.0 + 2.0 * SURROUND;
-        for (channel, left, right) in
-            [(0, 1.0, 0.0), (1, 0.0, 1.0), (2, SURROUND, SURROUND), (3, 0.0, 0.0), (4, SURROUND, 0.0), (5, 0.0, SURROUND)]
-        {
+        for (channel, left, right) in [
+            (0, 1.0, 0.0),
+            (1, 0.0, 1.0),
+            (2, SURROUND, SURROUND),
+            (3, 0.0, 0.0),
+            (4, SURROUND, 0.0),
+            (5, 0.0, SURROUND),
+        ] {
             let mut frame = [0.0; 6];
             frame[channel] = 1.0;
             let stereo = mix(&CHANNEL_LAYOUT_5P1, 2, &frame);

@@ -66,12 +66,10 @@ pub fn open(source: Source, channels: usize, progress: Arc<Progress>) -> Feed {
             Origin::Url(fetch) => {
                 let spool = Arc::new(Spool::new());
                 let extension = extension(fetch.url.split(['?', '#']).next().unwrap_or_default());
-                let open =
-                    open_spool(spool.clone(), shared.cancelled.clone(), source.content_type.clone(), extension);
+                let open = open_spool(spool.clone(), shared.cancelled.clone(), source.content_type.clone(), extension);
                 let reader = spool.clone();
-                download = Some(
-                    RUNTIME.spawn(async move { fetch::download(fetch, &spool, &waker).await }).abort_handle(),
-                );
+                download =
+                    Some(RUNTIME.spawn(async move { fetch::download(fetch, &spool, &waker).await }).abort_handle());
                 (open, Box::new(move || reader.failure()) as InputFailure)
             }
         };
@@ -121,9 +119,8 @@ fn open_spool(
     Box::new(move || {
         let mut reader = SpoolReader::new(spool.clone(), cancelled);
         // These read, so they return when the first bytes are here, and with them the content type.
-        let failed = |error: std::io::Error| {
-            spool.failure().unwrap_or_else(|| SpeakerError::new(Code::File, error.to_string()))
-        };
+        let failed =
+            |error: std::io::Error| spool.failure().unwrap_or_else(|| SpeakerError::new(Code::File, error.to_string()));
         if !reader.wait_for_bytes().map_err(failed)? {
             return Err(empty("audioUrl"));
         }
