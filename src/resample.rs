@@ -2,8 +2,7 @@
 
 use audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{
-    Async, Fft, FixedAsync, FixedSync, Indexing, Resampler as _, SincInterpolationParameters, SincInterpolationType,
-    WindowFunction,
+    Async, Fft, FixedAsync, FixedSync, Indexing, SincInterpolationParameters, SincInterpolationType, WindowFunction,
 };
 
 /// The resampler's step, in milliseconds of input: long enough for a steep anti-alias filter, short enough to start fast.

@@ -10,7 +10,7 @@ mod actor;
 mod close;
 mod command;
 mod handle;
-mod registry;
+pub mod registry;
 mod stage;
 
 use std::sync::atomic::{AtomicU64, Ordering};
