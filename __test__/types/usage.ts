@@ -1,0 +1,43 @@
+// What index.d.ts allows and what it refuses. Compiled, never run.
+
+import { SpeakerError, SpeakerSession, type PlayResult, type SpeakerErrorCode } from 'speaker-session'
+
+async function allowed(): Promise<void> {
+  await using session = new SpeakerSession({
+    output: { type: 'pcm', sampleRate: 16000, channels: 1, format: 's16', frameMs: 20, onFrame: (frame, { atMs }) => console.log(frame.length + atMs) },
+    overlap: 'queue'
+  })
+  session.on('queued', ({ requestId, position, seq, atMs }) => console.log(requestId.length, position + seq + atMs))
+  session.once('failed', ({ code }) => code satisfies SpeakerErrorCode)
+  const result: PlayResult = await session.playAudio({ audioUrl: new URL('https://example.com/a.mp3'), volume: 0 })
+  if (result.outcome === 'stopped') result.reason satisfies string
+  await session.playAudio({ audio: Buffer.alloc(1), stopOther: false, trackId: 2 })
+  const { stopped } = await session.stopAudio({ trackId: 2, fadeOutMs: 50 })
+  stopped satisfies string[]
+  session.playbacks().map(({ place }) => place satisfies number | undefined)
+  new SpeakerSession({ output: { type: 'memory', clock: 'manual' } }).recording().samples satisfies Float32Array
+}
+
+function refused(session: SpeakerSession, error: SpeakerError): void {
+  // @ts-expect-error: an output is needed
+  new SpeakerSession({})
+  // @ts-expect-error: a WAV file needs a path
+  new SpeakerSession({ output: { type: 'wav' } })
+  // @ts-expect-error: frames need a taker
+  new SpeakerSession({ output: { type: 'pcm' } })
+  // @ts-expect-error: no such policy
+  new SpeakerSession({ output: { type: 'memory' }, overlap: 'duck' })
+  // @ts-expect-error: no such option
+  session.playAudio({ audioUrl: 'a.mp3', loudness: 3 })
+  // @ts-expect-error: volume is a number
+  session.playAudio({ audioUrl: 'a.mp3', volume: '1' })
+  // @ts-expect-error: no such event
+  session.on('finished', () => {})
+  // @ts-expect-error: `completed` has a duration, no reason
+  session.on('completed', ({ reason }) => reason)
+  // @ts-expect-error: codes are a closed set
+  error.code === 'ERR_NONSENSE'
+}
+
+void allowed
+void refused

@@ -1,0 +1,296 @@
+/// <reference types="node" />
+
+import { EventEmitter } from 'node:events'
+
+/**
+ * Plays audio into one output: fetches, decodes, mixes what overlaps, interrupts at once, and says truthfully what was
+ * heard. One session per user; thousands fit in a process.
+ *
+ * Times are milliseconds. Positions and durations are counted in samples at the output, never taken from a wall clock, so
+ * they may have fractions (1/48 ms).
+ *
+ * @example
+ * const session = new SpeakerSession({ output: { type: 'wav', path: 'mix.wav' } })
+ * const music = session.playAudio({ audioUrl: 'music.flac', volume: 0.4 })
+ * await session.playAudio({ audioUrl: 'https://example.com/hello.mp3', stopOther: false })
+ * await session.stopAudio()
+ * console.log(await music) // { outcome: 'stopped', positionMs: 2317.5, … }
+ * await session.close()
+ */
+export class SpeakerSession extends EventEmitter<SpeakerEvents> {
+  /** @throws {SpeakerError} `ERR_INVALID_ARGUMENT` */
+  constructor(options: SessionOptions)
+
+  /**
+   * Opens the output and starts the session's time. Once: later calls answer with the first. `playAudio` and `advance`
+   * connect by themselves.
+   * Rejects with `ERR_OUTPUT` if the output can't be opened, `ERR_CLOSED` after `close`.
+   */
+  connect(): Promise<void>
+
+  /**
+   * Plays. The request is entered before this returns, so `playbacks()` shows it at once.
+   *
+   * The promise settles with the playback's one terminal event, just after it: it resolves on `completed` and `stopped`
+   * (being stopped is an outcome, not an error) and rejects with a {@link SpeakerError} on `failed`. A request that is
+   * refused rejects at once with `ERR_INVALID_ARGUMENT`, `ERR_DUPLICATE_REQUEST`, `ERR_CLOSED`, `ERR_TOO_MANY_PLAYBACKS` or
+   * `ERR_QUEUE_FULL` (the last two also as a `failed` event, if the request has a `requestId`), and changes nothing for
+   * the others. A rejection that nobody handles does not end the process.
+   */
+  playAudio(request: PlayRequest): Promise<PlayResult>
+
+  /**
+   * Stops what is meant: a request, a track, or everything if neither is given; playing, loading and queued alike. It is
+   * in force for the next frame (20 ms) and resolves without waiting for the fade. What is still fading keeps the reason
+   * of its first stop; a shorter fade takes over. To stop nothing is no error.
+   */
+  stopAudio(target?: StopTarget): Promise<StopResult>
+
+  /** What plays, loads and waits, in order of arrival. */
+  playbacks(): PlaybackInfo[]
+
+  /** Counts since the session began. */
+  stats(): SessionStats
+
+  /**
+   * Moves a manual clock. Nothing sleeps: resolves when that time has been mixed and handed to the output, after the
+   * events in it. A source that is still loading holds the clock until it can play or fails, so the same calls give
+   * the same samples. Calls made while it moves take effect at its end, in order (`close` at once).
+   * Between requests it is exact to the sample: after `advance(907)` the next playback starts at sample 907 × 48.
+   * Rejects with `ERR_UNSUPPORTED_OPERATION` on a realtime clock, `ERR_OUTPUT`, `ERR_CLOSED`.
+   * @param ms 0 to 86,400,000 (a day)
+   */
+  advance(ms: number): Promise<void>
+
+  /**
+   * What the `memory` output holds so far: a copy.
+   * @throws {SpeakerError} `ERR_UNSUPPORTED_OPERATION` for other outputs
+   */
+  recording(): Recording
+
+  /**
+   * Stops everything (reason `'closed'`), closes the output, and ends the session. On a realtime clock what sounds is
+   * faded first; on a manual clock, where no time is left, it ends at the sample it has reached. A second call settles too.
+   * Rejects with `ERR_OUTPUT` if the file can't be finished.
+   */
+  close(): Promise<void>
+
+  /** `await using session = …` closes it. */
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+export interface SessionOptions {
+  /** Where the sound goes. */
+  output: WavOutput | PcmOutput | MemoryOutput
+  /** What `stopOther: false` means for what plays already; default `'mix'`. See {@link Overlap}. */
+  overlap?: Overlap
+  /** Playbacks that may load or play at once; 1–1000, default 10. */
+  maxConcurrent?: number
+  /** Playbacks that may wait, over all tracks; 0–100,000, default 100. */
+  maxQueued?: number
+  /** The longest a playback may sound, in ms; 1–86,400,000, default 300,000. Then it fails with `ERR_MAX_DURATION`. */
+  maxDurationMs?: number
+  /** Linear gain on every playback; 0–16, default 1. */
+  gain?: number
+  /** Time between a playback's `progress` events, in ms of its sound; default 1000, 0 for none. */
+  progressIntervalMs?: number
+  /** How long a server may be silent, before its answer and between pieces of it, in ms; default 10,000. */
+  fetchTimeoutMs?: number
+}
+
+/**
+ * With `stopOther: false`:
+ * - `mix`: plays at once, together with whatever plays, on the same track too;
+ * - `queue`: waits its turn on its own track; tracks run in parallel; the next one follows without a gap;
+ * - `replace`: takes the place of what plays on the same track; other tracks go on.
+ */
+export type Overlap = 'mix' | 'queue' | 'replace'
+
+/**
+ * `realtime`: 20 ms of sound every 20 ms. A source that is late is silence, counted in `stats().underruns`.
+ * `manual`: time stands still until {@link SpeakerSession.advance}.
+ */
+export type Clock = 'realtime' | 'manual'
+
+interface OutputBase {
+  /** Default `'realtime'`. */
+  clock?: Clock
+  /** 1 (default) or 2. Other layouts are mixed down by ITU-R BS.775; mono is the mean of left and right. */
+  channels?: 1 | 2
+}
+
+/** A WAV file at 48 kHz holding all tracks. Written over if it exists; a valid file at any time, even if the process dies. */
+export interface WavOutput extends OutputBase {
+  type: 'wav'
+  path: string
+  /** Default `'s16'`. */
+  format?: SampleFormat
+}
+
+/** Frames for a callback, all tracks mixed. */
+export interface PcmOutput extends OutputBase {
+  type: 'pcm'
+  /** In Hz, 8000–192,000; default 48,000. */
+  sampleRate?: number
+  /** Default `'s16'`; little-endian, interleaved. */
+  format?: SampleFormat
+  /** Length of a frame in ms, 10–100, a whole number of samples; default 20. */
+  frameMs?: number
+  /**
+   * Called for every frame while something sounds, not in silence; the last frame before silence is filled up. On a
+   * realtime clock at most 64 frames wait for it; more are dropped and counted in `stats().droppedFrames`.
+   */
+  onFrame: (frame: Buffer, info: FrameInfo) => void
+}
+
+/** Keeps everything as 32-bit floats at 48 kHz for {@link SpeakerSession.recording}: for test suites. */
+export interface MemoryOutput extends OutputBase {
+  type: 'memory'
+}
+
+export type SampleFormat = 's16' | 'f32'
+
+export interface FrameInfo {
+  /** The session's time of the frame's first sample. It jumps over silence. */
+  atMs: number
+}
+
+export interface PlayRequest {
+  /** Unique among the live playbacks of the session; made up if missing. */
+  requestId?: string
+  /** An http(s) URL, a `file:` URL or a path. Either this or `audio`. */
+  audioUrl?: string | URL
+  /** A whole audio file in memory; copied. */
+  audio?: Uint8Array
+  /** 0–1, default 1. 0 is silence that takes its time. */
+  volume?: number
+  /** Linear, on top of `volume`; 0–16, default 1. Peaks over full scale are limited, never clipped. */
+  gain?: number
+  /** `true` (default): ends every playing, loading and queued playback on all tracks, then plays. `false`: see {@link Overlap}. */
+  stopOther?: boolean
+  /** 0 `speaker` (default), 1 `app_audio`, 2 `tts`, n `track_<n>`; up to 65,535. */
+  trackId?: number
+  /** Rise from silence, in ms; default 0: a clip's own first sample is left as it is. */
+  fadeInMs?: number
+  /** For http(s): sent with the request. */
+  headers?: Record<string, string>
+  /** What the audio is, if the server says it wrong. The content itself decides; this and the extension only help. */
+  contentType?: string
+}
+
+export type PlayResult =
+  | { requestId: string; outcome: 'completed'; durationMs: number; positionMs: number }
+  | { requestId: string; outcome: 'stopped'; reason: string; durationMs: number; positionMs: number }
+
+export interface StopTarget {
+  requestId?: string
+  trackId?: number
+  /** Told in the `stopped` event; default `'stopped'`. The session's own reasons are `'replaced'` and `'closed'`. */
+  reason?: string
+  /** Fall to silence, in ms; default 5. */
+  fadeOutMs?: number
+}
+
+export interface StopResult {
+  /** The `requestId`s that this call stopped. */
+  stopped: string[]
+}
+
+export interface PlaybackInfo {
+  requestId: string
+  trackId: number
+  state: 'queued' | 'loading' | 'playing' | 'stopping'
+  /** How much of it was handed to the output. */
+  positionMs: number
+  /** Place in line on its track, 1 is next; only while queued. */
+  place?: number
+}
+
+export interface SessionStats {
+  /** The session's time. It stands still while the session is idle, and catches up with the next sound. */
+  timeMs: number
+  playing: number
+  loading: number
+  queued: number
+  completed: number
+  stopped: number
+  failed: number
+  /** How often a source was not there in time (realtime clock). */
+  underruns: number
+  /** Frames that `onFrame` did not take in time. */
+  droppedFrames: number
+  /** Frames that were given up because the process was halted for over half a second. */
+  lostFrames: number
+}
+
+export interface Recording {
+  sampleRate: 48000
+  channels: 1 | 2
+  /** Interleaved; ±1 is full scale. */
+  samples: Float32Array
+}
+
+/** Fields of every event. */
+export interface SpeakerEvent {
+  /** 1 for the session's first event, then one more each. */
+  seq: number
+  /** The session's time at which it happened, exact to the sample. */
+  atMs: number
+}
+
+/** Fields of every event about a playback. */
+export interface PlaybackEvent extends SpeakerEvent {
+  requestId: string
+}
+
+/** Every request ends in exactly one of `completed`, `stopped`, `failed`. */
+export interface SpeakerEvents {
+  /** It waits in its track's queue; position 1 is next. */
+  queued: [event: PlaybackEvent & { position: number }]
+  /** Its first sample was handed to the output. */
+  started: [event: PlaybackEvent]
+  /** Every `progressIntervalMs` of its sound; never after its terminal event. */
+  progress: [event: PlaybackEvent & { positionMs: number }]
+  /** Its last sample was handed to the output. */
+  completed: [event: PlaybackEvent & { durationMs: number }]
+  /** It was ended early; `positionMs` of it were handed over, the fade included. */
+  stopped: [event: PlaybackEvent & { reason: string; positionMs: number }]
+  /** It ended with an error; `positionMs` of it were handed over. */
+  failed: [event: PlaybackEvent & { code: SpeakerErrorCode; message: string; positionMs: number }]
+  /** The output is open. */
+  connected: [event: SpeakerEvent]
+  /** The output is closed. */
+  disconnected: [event: SpeakerEvent & { reason: string }]
+  /** The output failed, and with it everything live. Not thrown if nobody listens. */
+  error: [event: SpeakerEvent & { code: SpeakerErrorCode; message: string }]
+}
+
+export class SpeakerError extends Error {
+  readonly name: 'SpeakerError'
+  readonly code: SpeakerErrorCode
+  /** The playback that failed; not for refused requests. */
+  readonly requestId?: string
+  /** How much of it was handed to the output before. */
+  readonly positionMs?: number
+}
+
+/** Stable. README.md says what to do about each. */
+export type SpeakerErrorCode =
+  | 'ERR_INVALID_ARGUMENT'
+  | 'ERR_DUPLICATE_REQUEST'
+  | 'ERR_TOO_MANY_PLAYBACKS'
+  | 'ERR_QUEUE_FULL'
+  | 'ERR_MAX_DURATION'
+  | 'ERR_CLOSED'
+  | 'ERR_FILE'
+  | 'ERR_FETCH_FAILED'
+  | 'ERR_FETCH_TIMEOUT'
+  | 'ERR_HTTP_STATUS'
+  | 'ERR_TOO_MANY_REDIRECTS'
+  | 'ERR_SOURCE_TOO_LARGE'
+  | 'ERR_EMPTY_SOURCE'
+  | 'ERR_TRUNCATED'
+  | 'ERR_UNSUPPORTED_FORMAT'
+  | 'ERR_DECODE'
+  | 'ERR_OUTPUT'
+  | 'ERR_UNSUPPORTED_OPERATION'

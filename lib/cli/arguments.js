@@ -1,0 +1,44 @@
+'use strict'
+
+const { parseArgs } = require('node:util')
+
+const { SpeakerError } = require('../error')
+
+const OPTIONS = {
+  out: { type: 'string', default: 'mix.wav' },
+  overlap: { type: 'string' },
+  stereo: { type: 'boolean' },
+  realtime: { type: 'boolean' },
+  json: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+  version: { type: 'boolean' }
+}
+
+function refuse(message) {
+  return new SpeakerError('ERR_INVALID_ARGUMENT', `${message}\n\`speaker-session --help\` says what there is.`)
+}
+
+/** What the user wants: `{ command, operands, options }`. */
+function readArguments(args) {
+  const { values, positionals } = parse(args)
+  const { help, version, ...options } = values
+  const [command, ...operands] = help ? ['help'] : version ? ['version'] : positionals
+  if (command === 'play' && operands.length === 0) throw refuse('Expected files or URLs for play but received none')
+  if (command === 'replay' && operands.length !== 1) {
+    throw refuse(`Expected one file of requests for replay but received ${operands.length}`)
+  }
+  if (!['play', 'replay', 'help', 'version'].includes(command)) {
+    throw refuse(`Expected play, replay or help for the command but received ${command ?? 'none'}`)
+  }
+  return { command, operands, options }
+}
+
+function parse(args) {
+  try {
+    return parseArgs({ args, options: OPTIONS, allowPositionals: true })
+  } catch (error) {
+    throw refuse(error.message)
+  }
+}
+
+module.exports = { readArguments }

@@ -1,0 +1,35 @@
+'use strict'
+
+const { version } = require('../../package.json')
+const { readArguments } = require('./arguments')
+const { requestsOf } = require('./requests')
+const { USAGE } = require('./usage')
+
+/** The command line; says the exit code. */
+async function main(args) {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', outliveReader)
+  try {
+    const { command, operands, options } = readArguments(args)
+    if (command === 'help') process.stdout.write(USAGE)
+    else if (command === 'version') process.stdout.write(`${version}\n`)
+    else return await play(requestsOf(command, operands, options.out), options)
+    return 0
+  } catch (error) {
+    const usage = error.code === 'ERR_INVALID_ARGUMENT'
+    console.error(usage ? error.message : error)
+    return usage ? 2 : 1
+  }
+}
+
+function play(requests, options) {
+  // Not before it is needed: help must not depend on the addon.
+  const { run } = require('./run')
+  return run(requests, options)
+}
+
+/** Whoever read our output may go (`| head`); the WAV file is still wanted. */
+function outliveReader(error) {
+  if (error.code !== 'EPIPE') throw error
+}
+
+module.exports = { main }

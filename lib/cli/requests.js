@@ -1,0 +1,62 @@
+'use strict'
+
+// What the operands of a command ask for, as timed requests.
+
+const { readFileSync } = require('node:fs')
+const path = require('node:path')
+
+const check = require('../check')
+const { SpeakerError } = require('../error')
+const { parseRequests } = require('../replay/requests')
+
+function refuse(message) {
+  return new SpeakerError('ERR_INVALID_ARGUMENT', message)
+}
+
+const READERS = {
+  play(sources) {
+    const names = distinct(sources.map(nameOf))
+    return sources.map((audioUrl, index) => {
+      return { atMs: 0, type: 'play', request: { requestId: names[index], audioUrl, stopOther: false } }
+    })
+  },
+
+  replay([file]) {
+    let text
+    try {
+      text = readFileSync(file, 'utf8')
+    } catch (error) {
+      throw refuse(`Expected a readable file for the requests but received ${file}: ${error.message}`)
+    }
+    return parseRequests(text, { name: file, directory: path.dirname(file) })
+  }
+}
+
+/** The requests of a command. None of them may read the file that is to be written. */
+function requestsOf(command, operands, out) {
+  const requests = READERS[command](operands)
+  for (const { type, request } of requests) {
+    if (type !== 'play') continue
+    const { path: source } = check.playRequest(request)
+    if (source !== undefined && path.resolve(source) === path.resolve(out)) {
+      throw refuse(`Expected a file that is not played for --out but received ${out}`)
+    }
+  }
+  return requests
+}
+
+/** The last part of a path or URL, without a query. */
+function nameOf(source) {
+  return path.basename(source.replace(/[?#].*/, '')) || source
+}
+
+/** Numbers the second and further ones of a name. */
+function distinct(names) {
+  const seen = new Map()
+  return names.map((name) => {
+    seen.set(name, (seen.get(name) ?? 0) + 1)
+    return seen.get(name) === 1 ? name : `${name} (${seen.get(name)})`
+  })
+}
+
+module.exports = { requestsOf }

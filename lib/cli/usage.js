@@ -1,0 +1,36 @@
+'use strict'
+
+const USAGE = `Plays audio from files and URLs into a WAV file: what overlaps is mixed, what is interrupted stops.
+
+Usage:
+  speaker-session play FILE|URL… [options]        plays them all, from the start on
+  speaker-session replay REQUESTS.jsonl [options] plays and stops what the file asks for, at its times
+  speaker-session help
+
+Options:
+  --out FILE       the WAV file that is written (default: mix.wav)
+  --overlap HOW    what happens to sounds on one track that don't stop the others:
+                   mix (default), queue (one after the other) or replace (the last one wins)
+  --stereo         two channels (default: one)
+  --realtime       in real time (default: as fast as possible, with the same result each time)
+  --json           one event a line on stdout, as JSON; a request whose requestId is live already
+                   is no event of the session's but one of type refused, without a seq
+  --help, --version
+
+Requests are one JSON object a line, in order of time; # and // start a comment. Any of:
+  {"atMs":0,"type":"play","requestId":"music","audioUrl":"music.mp3","volume":0.5,"stopOther":false}
+  {"atMs":900,"type":"stop","requestId":"music","reason":"user","fadeOutMs":50}
+  {"type":"audio_play_request",…} and {"type":"audio_stop_request",…}, as the cloud sends them
+  {"action":"play_url",…} and {"action":"stop_playback",…}, as the bridge is sent them
+Their time is atMs, or else what passed since the first line's timestamp, or else that of the line above.
+Paths are relative to the file of requests.
+
+Exit code:
+  0    everything was played to its end or stopped as asked
+  1    something could not be played, or the WAV file not be written
+  2    the arguments or a line of requests are wrong; nothing was played
+  130  interrupted (SIGINT); the WAV file holds what was played till then
+  143  terminated (SIGTERM); likewise
+`
+
+module.exports = { USAGE }

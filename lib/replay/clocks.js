@@ -1,0 +1,55 @@
+'use strict'
+
+// The two ways in which a session's time passes, for one driver: reach a time, or let a little more of it pass.
+
+const { setTimeout: sleep } = require('node:timers/promises')
+
+/** One frame of the mixer: nothing ends up to a frame late. */
+const STEP_MS = 20
+
+/** The most that is mixed in one call, so that an interruption waits no longer. */
+const STRIDE_MS = 1000
+
+/** Moves the session itself, as fast as it can mix. */
+class ManualClock {
+  #session
+
+  constructor(session) {
+    this.#session = session
+  }
+
+  async reach(atMs) {
+    // Asked each time: what was rounded to a sample before must not add up.
+    let left = atMs - this.#session.stats().timeMs
+    while (left > 0) {
+      const stride = Math.min(left, STRIDE_MS)
+      await this.#session.advance(stride)
+      left -= stride
+    }
+  }
+
+  step() {
+    return this.#session.advance(STEP_MS)
+  }
+}
+
+/** Waits while the session moves by itself. */
+class RealtimeClock {
+  #startedAt = performance.now()
+  #signal
+
+  constructor(signal) {
+    this.#signal = signal
+  }
+
+  async reach(atMs) {
+    const left = this.#startedAt + atMs - performance.now()
+    if (left > 0) await sleep(left, undefined, { signal: this.#signal })
+  }
+
+  step() {
+    return sleep(STEP_MS, undefined, { signal: this.#signal })
+  }
+}
+
+module.exports = { ManualClock, RealtimeClock }

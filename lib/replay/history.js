@@ -1,0 +1,48 @@
+'use strict'
+
+const OUTCOMES = ['completed', 'stopped', 'failed']
+
+/**
+ * What becomes of every play request, in order of request: `{ requestId, requestedAtMs, startedAtMs, endedAtMs, outcome,
+ * positionMs, reason, code, message }`, each there as soon as it is known.
+ */
+class History {
+  playbacks = []
+
+  constructor(session) {
+    session.on('started', ({ requestId, atMs }) => this.#learn(requestId, { startedAtMs: atMs }))
+    for (const outcome of OUTCOMES) {
+      session.on(outcome, ({ seq, atMs, requestId, durationMs, positionMs = durationMs, ...why }) => {
+        this.#learn(requestId, { outcome, endedAtMs: atMs, positionMs, ...why })
+      })
+    }
+  }
+
+  /** Enters a request that is made now. */
+  requested(requestId, atMs) {
+    const playback = { requestId, requestedAtMs: atMs }
+    this.playbacks.push(playback)
+    return playback
+  }
+
+  /** Enters that a request was refused, of which no event tells. */
+  refused(playback, { code, message }) {
+    Object.assign(playback, { outcome: 'failed', endedAtMs: playback.requestedAtMs, positionMs: 0, code, message })
+  }
+
+  isLive() {
+    return this.playbacks.some(({ outcome }) => outcome === undefined)
+  }
+
+  count(wanted) {
+    return this.playbacks.filter(({ outcome }) => outcome === wanted).length
+  }
+
+  /** An id may come again once its playback has ended, so an event is about the first that has not. */
+  #learn(requestId, facts) {
+    const playback = this.playbacks.find((each) => each.requestId === requestId && each.outcome === undefined)
+    if (playback) Object.assign(playback, facts)
+  }
+}
+
+module.exports = { History, OUTCOMES }

@@ -1,0 +1,38 @@
+'use strict'
+
+const { ManualClock, RealtimeClock } = require('./clocks')
+
+/** Refusals that the session answers with no event, for the request never was one of its own. */
+const UNTOLD = ['ERR_DUPLICATE_REQUEST', 'ERR_CLOSED', 'ERR_INVALID_ARGUMENT']
+
+/**
+ * Plays timed requests (see parseRequests) through a session and enters what becomes of them into `history`. Settles when
+ * all have ended, or when `signal` is aborted: whoever aborts closes the session too.
+ */
+async function replay(session, requests, history, { clock = 'manual', signal, onRefused = () => {} } = {}) {
+  await session.connect()
+  const time = clock === 'manual' ? new ManualClock(session) : new RealtimeClock(signal)
+  try {
+    for (const { atMs, type, request } of requests) {
+      await time.reach(atMs)
+      signal?.throwIfAborted()
+      if (type === 'play') play(session, request, history, atMs, onRefused)
+      else await session.stopAudio(request)
+    }
+    // By events, not by playbacks(): they come in one order, so the same requests end at the same sample each time.
+    while (history.isLive()) await time.step()
+  } catch (error) {
+    if (!signal?.aborted) throw error
+  }
+}
+
+function play(session, request, history, atMs, onRefused) {
+  const playback = history.requested(request.requestId, atMs)
+  session.playAudio(request).catch((error) => {
+    if (!UNTOLD.includes(error.code)) return
+    history.refused(playback, error)
+    onRefused(playback)
+  })
+}
+
+module.exports = { replay }
