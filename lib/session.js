@@ -12,10 +12,11 @@ const FOREVER_MS = 0x7fffffff
 class SpeakerSession extends EventEmitter {
   #native
   #output
-  /** Promises by the playback they wait for. */
+  /** Promises by the `requestId` they wait for, oldest first: an id may be used again before its first end is told. */
   #playing = new Map()
   /** Promises by the ticket of the call they wait for. */
   #tickets = new Map()
+  #awaited = 0
   #lastTicket = 0
   #alive = undefined
 
@@ -39,9 +40,9 @@ class SpeakerSession extends EventEmitter {
     try {
       const accepted = this.#native.play(check.playRequest(request))
       if (typeof accepted !== 'string') throw new SpeakerError(accepted.code, accepted.message)
-      this.#playing.set(accepted, { resolve, reject, trace: {} })
-      Error.captureStackTrace?.(this.#playing.get(accepted).trace, this.playAudio)
-      this.#stayAlive()
+      const waiting = { resolve, reject, trace: {} }
+      Error.captureStackTrace(waiting.trace, this.playAudio)
+      this.#await(this.#playing, accepted, waiting)
     } catch (error) {
       reject(error)
     }
@@ -88,8 +89,7 @@ class SpeakerSession extends EventEmitter {
     const ticket = ++this.#lastTicket
     const refusal = call(ticket)
     if (refusal) throw new SpeakerError(refusal.code, refusal.message)
-    this.#tickets.set(ticket, { resolve, reject })
-    this.#stayAlive()
+    this.#await(this.#tickets, ticket, { resolve, reject })
     return promise
   }
 
@@ -132,14 +132,19 @@ class SpeakerSession extends EventEmitter {
   }
 
   /** While something is awaited, Node stays; an idle session lets it go. */
-  #stayAlive() {
+  #await(map, key, waiting) {
+    map.set(key, [...(map.get(key) ?? []), waiting])
+    this.#awaited += 1
     this.#alive ??= setInterval(() => this.#alive, FOREVER_MS)
   }
 
   #take(map, key) {
-    const waiting = map.get(key)
-    map.delete(key)
-    if (this.#playing.size + this.#tickets.size === 0) {
+    const [waiting, ...later] = map.get(key) ?? []
+    if (!waiting) return undefined
+    if (later.length > 0) map.set(key, later)
+    else map.delete(key)
+    this.#awaited -= 1
+    if (this.#awaited === 0) {
       clearInterval(this.#alive)
       this.#alive = undefined
     }

@@ -29,12 +29,25 @@ impl Table {
         }
     }
 
+    /// Its source is there; if it is its turn, it begins to sound.
     fn ready(&mut self, id: u64) -> String {
-        words(&self.registry.ready(id))
+        let actions = self.registry.ready(id);
+        self.begin(&actions);
+        words(&actions)
+    }
+
+    fn begin(&mut self, actions: &[Action]) {
+        for action in actions {
+            if let Action::Start(id) = action {
+                assert!(self.registry.begin(*id));
+            }
+        }
     }
 
     fn ended(&mut self, id: u64) -> String {
-        words(&self.registry.ended(id, Ending::Whole, 480))
+        let actions = self.registry.ended(id, Ending::Whole, 480);
+        self.begin(&actions);
+        words(&actions)
     }
 
     fn stop(&mut self, target: Target) -> (String, String) {
@@ -230,6 +243,15 @@ fn what_was_heard_to_its_end_is_completed_even_if_a_stop_was_on_its_way() {
     table.ready(1);
     table.stop(Target::All);
     assert_eq!(table.ended(1), "a:completed@10");
+}
+
+#[test]
+fn what_is_stopped_before_its_first_sample_was_never_heard() {
+    let mut table = Table::new(Overlap::Mix);
+    table.play("a", 0, false);
+    assert_eq!(words(&table.registry.ready(1)), "start1");
+    assert_eq!(table.stop(Target::All).1, "discard1 a:user@0");
+    assert!(!table.registry.begin(1), "cancelled between its cue and its first sample");
 }
 
 #[test]

@@ -29,7 +29,9 @@ function play(requests, options) {
 
 /** Whoever read our output may go (`| head`); the WAV file is still wanted. */
 function outliveReader(error) {
-  if (error.code !== 'EPIPE') throw error
+  if (error.code === 'EPIPE') return
+  console.error(`speaker-session: ${error.message}`)
+  process.exit(1)
 }
 
 module.exports = { main }

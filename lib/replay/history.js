@@ -3,8 +3,8 @@
 const OUTCOMES = ['completed', 'stopped', 'failed']
 
 /**
- * What becomes of every play request, in order of request: `{ requestId, requestedAtMs, startedAtMs, endedAtMs, outcome,
- * positionMs, reason, code, message }`, each there as soon as it is known.
+ * What becomes of every play request, in order of request: `{ requestId, requestedAtMs, startedAtMs, endedAtMs,
+ * outcome, positionMs, reason, code, message }`, each there as soon as it is known.
  */
 class History {
   playbacks = []

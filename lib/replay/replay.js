@@ -6,8 +6,8 @@ const { ManualClock, RealtimeClock } = require('./clocks')
 const UNTOLD = ['ERR_DUPLICATE_REQUEST', 'ERR_CLOSED', 'ERR_INVALID_ARGUMENT']
 
 /**
- * Plays timed requests (see parseRequests) through a session and enters what becomes of them into `history`. Settles when
- * all have ended, or when `signal` is aborted: whoever aborts closes the session too.
+ * Plays timed requests (see parseRequests) through a session, and enters what becomes of them into `history`. Settles
+ * when all have ended, or when `signal` is aborted: whoever aborts closes the session too.
  */
 async function replay(session, requests, history, { clock = 'manual', signal, onRefused = () => {} } = {}) {
   await session.connect()

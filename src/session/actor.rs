@@ -89,8 +89,8 @@ impl Actor {
         while let Some(command) = self.inbox.pop_front() {
             match command {
                 Command::Advance(left, ticket) => match self.advance(left) {
-                    Ok(0) => self.settle(ticket, None),
-                    Ok(left) => {
+                    Ok(None) => self.settle(ticket, None),
+                    Ok(Some(left)) => {
                         self.inbox.push_front(Command::Advance(left, ticket));
                         return false;
                     }
@@ -141,31 +141,42 @@ impl Actor {
         Ok(())
     }
 
-    /// Moves the manual clock until `left` is 0 or a source holds it; says what is left.
-    fn advance(&mut self, mut left: Samples) -> Result<Samples, SpeakerError> {
+    /// Moves the manual clock; says what is left if a source holds it.
+    fn advance(&mut self, mut left: Samples) -> Result<Option<Samples>, SpeakerError> {
         self.connect()?;
-        while left > 0 && !self.closing {
+        while !self.closing {
             self.poll_sources();
             let frames = self.stage.to_border().min(left as usize);
             if !self.stage.may_move(frames) {
-                return Ok(left);
+                return Ok(Some(left));
             }
-            if self.stage.mixer.is_idle() {
-                self.stage.skip(left)?;
-                break;
+            match left {
+                // Also at the end: whatever was asked for before it is loaded or has failed when `advance` resolves.
+                0 => break,
+                _ if self.stage.is_idle() => {
+                    self.stage.skip(left)?;
+                    left = 0;
+                }
+                _ => {
+                    self.tick(frames);
+                    left -= frames as Samples;
+                }
             }
-            self.tick(frames);
-            left -= frames as Samples;
         }
-        Ok(0)
+        Ok(None)
     }
 
     pub(super) fn tick(&mut self, frames: usize) {
         self.stage.mixer.begin(frames);
-        while self.stage.mixer.mix(&mut self.notices) {
+        loop {
+            let registry = &self.registry;
+            self.stage.begin(|id| registry.lock().begin(id));
+            let more = self.stage.mixer.mix(&mut self.notices);
             self.digest();
+            if !more {
+                break;
+            }
         }
-        self.digest();
         let handed_over = self.stage.hand_over();
         self.check(handed_over);
         self.publish();
@@ -220,8 +231,8 @@ impl Actor {
             match action {
                 Action::Open(id) => self.stage.open(id),
                 Action::Start(id) => {
-                    let started = self.stage.start(id);
-                    self.check(started);
+                    let cued = self.stage.cue(id);
+                    self.check(cued);
                 }
                 Action::Fade(id, samples) => self.stage.mixer.stop(id, samples),
                 Action::Discard(id) => {

@@ -56,8 +56,10 @@ pub enum Action {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     Queued,
+    /// Until its first sample is mixed.
     Loading,
     Playing,
+    /// Fading out.
     Stopping,
 }
 
@@ -210,12 +212,15 @@ impl Registry {
         let Some(playback) = self.playbacks.iter_mut().find(|playback| playback.id == id) else { return Vec::new() };
         playback.ready = true;
         match playback.phase {
-            Phase::Loading => {
-                playback.phase = Phase::Playing;
-                vec![Action::Start(id)]
-            }
+            Phase::Loading => vec![Action::Start(id)],
             _ => Vec::new(),
         }
+    }
+
+    /// Its first sample is about to be mixed: from here on a stop fades it. `false` if it was stopped meanwhile.
+    pub fn begin(&mut self, id: PlaybackId) -> bool {
+        let playback = self.playbacks.iter_mut().find(|playback| playback.id == id);
+        playback.map(|playback| playback.phase = Phase::Playing).is_some()
     }
 
     /// It is over, `played` samples in. A playback that is not live was told of before.
@@ -272,7 +277,6 @@ impl Registry {
         let Some(next) = next else { return };
         next.phase = Phase::Loading;
         if next.ready {
-            next.phase = Phase::Playing;
             actions.push(Action::Start(next.id));
         }
         self.open_next(track, actions);

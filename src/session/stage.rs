@@ -29,6 +29,8 @@ pub struct Stage {
     pub progress: Arc<Progress>,
     pub mixer: Mixer,
     waiting: Vec<Waiting>,
+    /// Ready, and their turn: they sound with the next sample that is mixed.
+    cued: Vec<Voice>,
     output: Option<Box<dyn Output>>,
     pub pacer: Option<Pacer>,
 }
@@ -37,7 +39,15 @@ impl Stage {
     pub fn new(options: Options) -> Self {
         let progress = Progress { eager: options.clock == Clock::Manual, ..Progress::default() };
         let mixer = Mixer::new(options.channels, Routing::Mixdown);
-        Self { options, progress: Arc::new(progress), mixer, waiting: Vec::new(), output: None, pacer: None }
+        Self {
+            options,
+            progress: Arc::new(progress),
+            mixer,
+            waiting: Vec::new(),
+            cued: Vec::new(),
+            output: None,
+            pacer: None,
+        }
     }
 
     /// Opens the output and starts the clock, once. `true` if this call did it.
@@ -68,14 +78,19 @@ impl Stage {
 
     pub fn discard(&mut self, id: PlaybackId) {
         self.waiting.retain(|waiting| waiting.playback.id != id);
+        self.cued.retain(|voice| voice.id != id);
     }
 
-    /// The next source that has become ready or failed since it was asked last.
+    /// The next source that has become ready or failed since it was asked last: on a manual clock in order of arrival,
+    /// or how fast each loads would change the order in which they are summed and told of.
     pub fn poll(&mut self) -> Option<(PlaybackId, Loaded)> {
         for waiting in self.waiting.iter_mut().filter(|waiting| !waiting.told) {
             let Some(feed) = &waiting.feed else { continue };
             if !feed.is_ready() {
-                continue;
+                match self.options.clock {
+                    Clock::Manual => return None,
+                    Clock::Realtime => continue,
+                }
             }
             waiting.told = true;
             let id = waiting.playback.id;
@@ -92,8 +107,8 @@ impl Stage {
         None
     }
 
-    /// Lets a loaded playback sound from the next sample on.
-    pub fn start(&mut self, id: PlaybackId) -> Result<()> {
+    /// Cues a loaded playback: it sounds from the next sample on.
+    pub fn cue(&mut self, id: PlaybackId) -> Result<()> {
         let Some(index) = self.waiting.iter().position(|waiting| waiting.playback.id == id) else { return Ok(()) };
         let Waiting { playback, feed: Some(feed), .. } = self.waiting.remove(index) else { return Ok(()) };
         self.wake()?;
@@ -103,8 +118,18 @@ impl Stage {
         voice.rise = Rise { from: 0, length: playback.fade_in };
         voice.report_every = self.options.progress_interval;
         voice.position = playback.position;
-        self.mixer.start(voice);
+        self.cued.push(voice);
         Ok(())
+    }
+
+    /// Starts what is cued, if `begin` still wants it.
+    pub fn begin(&mut self, mut begin: impl FnMut(PlaybackId) -> bool) {
+        self.cued.drain(..).filter(|voice| begin(voice.id)).for_each(|voice| self.mixer.start(voice));
+    }
+
+    /// Whether nothing sounds or is about to.
+    pub fn is_idle(&self) -> bool {
+        self.cued.is_empty() && self.mixer.is_idle()
     }
 
     /// Whether the manual clock may move by `frames`: no source that is wanted loads, every voice is fed, and the output
@@ -140,7 +165,7 @@ impl Stage {
     /// Parks the clock if nothing sounds. `Ok` also if there was nothing to park.
     pub fn rest(&mut self) -> Result<()> {
         match (&mut self.pacer, &mut self.output) {
-            (Some(pacer), Some(output)) if pacer.is_awake() && self.mixer.is_idle() => {
+            (Some(pacer), Some(output)) if pacer.is_awake() && self.cued.is_empty() && self.mixer.is_idle() => {
                 pacer.park();
                 output.rest()
             }
@@ -157,6 +182,7 @@ impl Stage {
     /// Ends every voice at this sample.
     pub fn cut(&mut self) -> Vec<Notice> {
         self.waiting.clear();
+        self.cued.clear();
         self.mixer.cut()
     }
 

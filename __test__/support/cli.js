@@ -1,0 +1,40 @@
+'use strict'
+
+// The command line as a user runs it: a process of its own in a directory of its own.
+
+const { spawn } = require('node:child_process')
+const { mkdtempSync, rmSync, writeFileSync } = require('node:fs')
+const { tmpdir } = require('node:os')
+const path = require('node:path')
+
+const PROGRAM = path.join(__dirname, '..', '..', 'bin', 'speaker-session.js')
+
+/** A directory that holds these files (name → content) and goes with the test. */
+function workspace(t, files = {}) {
+  const directory = mkdtempSync(path.join(tmpdir(), 'speaker-session-'))
+  t.after(() => rmSync(directory, { recursive: true, force: true }))
+  for (const [name, content] of Object.entries(files)) writeFileSync(path.join(directory, name), content)
+  return directory
+}
+
+/** Runs to the end; `onOutput(stdout so far, process)` may meddle. */
+function run(cwd, args, onOutput = () => {}) {
+  const child = spawn(process.execPath, [PROGRAM, ...args], { cwd, timeout: 30000, killSignal: 'SIGKILL' })
+  const output = { stdout: '', stderr: '' }
+  for (const name of ['stdout', 'stderr']) child[name].setEncoding('utf8')
+  child.stderr.on('data', (text) => (output.stderr += text))
+  child.stdout.on('data', (text) => {
+    output.stdout += text
+    onOutput(output.stdout, child)
+  })
+  return new Promise((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', (exitCode) => resolve({ exitCode, ...output }))
+  })
+}
+
+function jsonl(...lines) {
+  return lines.map((line) => JSON.stringify(line)).join('\n')
+}
+
+module.exports = { workspace, run, jsonl }

@@ -1,0 +1,37 @@
+'use strict'
+
+const { SpeakerSession } = require('../..')
+
+const EVENTS = [
+  'connected', 'queued', 'started', 'progress', 'completed', 'stopped', 'failed', 'disconnected', 'error'
+]
+const TERMINAL = ['completed', 'stopped', 'failed']
+
+/** A session for one test that remembers what it told; into memory and with the manual clock unless said otherwise. */
+function open(t, { output, ...options } = {}) {
+  const session = new SpeakerSession({
+    output: { type: 'memory', clock: 'manual', ...output },
+    progressIntervalMs: 0,
+    ...options
+  })
+  t.after(() => session.close())
+  const told = []
+  for (const type of EVENTS) session.on(type, (event) => told.push({ type, ...event }))
+  return {
+    session,
+    told,
+    heard: () => session.recording().samples,
+    /** The events about one playback, in words: "started@0", "completed@500". */
+    of: (requestId) =>
+      told.filter((event) => event.requestId === requestId).map(({ type, atMs }) => `${type}@${atMs}`),
+    terminal: (requestId) =>
+      told.filter((event) => event.requestId === requestId && TERMINAL.includes(event.type))
+  }
+}
+
+/** Advances until nothing lives. */
+async function finish(session) {
+  while (session.playbacks().length > 0) await session.advance(20)
+}
+
+module.exports = { open, finish }
