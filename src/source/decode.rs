@@ -10,6 +10,7 @@ use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatReader, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream};
+use symphonia::core::units::Duration;
 
 use crate::audio::SOURCE_RATES;
 use crate::error::{Code, Result, SpeakerError};
@@ -24,29 +25,60 @@ static CODECS: Lazy<CodecRegistry> = Lazy::new(|| {
     codecs
 });
 
+/// What others call a source.
+#[derive(Debug, Clone, Default)]
+pub struct Label {
+    pub content_type: Option<String>,
+    /// Of its file name, without the dot.
+    pub extension: Option<String>,
+}
+
+impl Label {
+    fn hint(&self) -> Hint {
+        let mut hint = Hint::new();
+        if let Some(content_type) = &self.content_type {
+            hint.mime_type(content_type.split(';').next().unwrap_or_default().trim());
+        }
+        if let Some(extension) = &self.extension {
+            hint.with_extension(extension);
+        }
+        hint
+    }
+
+    fn describe(&self) -> String {
+        match (&self.content_type, &self.extension) {
+            (Some(content_type), _) => content_type.clone(),
+            (None, Some(extension)) => format!("a .{extension} file"),
+            (None, None) => "something else".to_owned(),
+        }
+    }
+}
+
 /// A source being decoded, packet by packet. Reading may suspend the feeder it runs in.
 pub struct Decoder {
     format: Box<dyn FormatReader>,
     codec: Box<dyn AudioDecoder>,
     track: u32,
-    /// The frames that the container announces, if it does.
-    announced: Option<u64>,
-    decoded: u64,
+    /// How long the container says it is, in the container's own units, and how much of that has come.
+    announced: Option<Duration>,
+    demuxed: Duration,
+    decoded: bool,
     damaged: Option<String>,
     samples: Vec<f32>,
     spec: AudioSpec,
 }
 
 impl Decoder {
-    /// Finds out what `input` is. The hint breaks ties only: the first bytes say what a source is, whatever it is called.
-    pub fn open(input: Box<dyn MediaSource>, hint: &Hint) -> Result<Self> {
+    /// Finds out what `input` is. The label is a hint only: the first bytes say what a source is, whatever it is called.
+    pub fn open(input: Box<dyn MediaSource>, label: &Label) -> Result<Self> {
         let stream = MediaSourceStream::new(input, Default::default());
         let format = symphonia::default::get_probe()
-            .probe(hint, stream, Default::default(), Default::default())
-            .map_err(|error| unsupported(&error.to_string()))?;
+            .probe(&label.hint(), stream, Default::default(), Default::default())
+            .map_err(|_| unsupported(&label.describe()))?;
         let (codec, track, announced) = select(&*format)?;
         let (samples, spec) = (Vec::new(), AudioSpec::default());
-        Ok(Self { format, codec, track, announced, decoded: 0, damaged: None, samples, spec })
+        let (demuxed, decoded, damaged) = (Duration::ZERO, false, None);
+        Ok(Self { format, codec, track, announced, demuxed, decoded, damaged, samples, spec })
     }
 
     /// The next samples, interleaved, with their rate and layout; `None` at the end. A damaged packet is left out.
@@ -61,7 +93,7 @@ impl Decoder {
                 Err(Error::ResetRequired) => {
                     // A chained Ogg stream: another song begins in the same body.
                     (self.codec, self.track, self.announced) = select(&*self.format)?;
-                    self.decoded = 0;
+                    self.demuxed = Duration::ZERO;
                     continue;
                 }
                 Err(error) => return Err(damaged(&error.to_string())),
@@ -69,10 +101,11 @@ impl Decoder {
             if packet.track_id != self.track {
                 continue;
             }
+            self.demuxed = self.demuxed.saturating_add(packet.dur);
             match self.codec.decode(&packet) {
                 Ok(buffer) if buffer.frames() == 0 => continue,
                 Ok(buffer) => {
-                    self.decoded += buffer.frames() as u64;
+                    self.decoded = true;
                     self.spec.clone_from(buffer.spec());
                     buffer.copy_to_vec_interleaved(&mut self.samples);
                     break;
@@ -94,31 +127,30 @@ impl Decoder {
     }
 
     fn end(&mut self) -> Result<()> {
-        let announced = self.announced.unwrap_or(0);
-        match self.damaged.take() {
-            Some(reason) if self.decoded == 0 => Err(damaged(&reason)),
-            // Left-out packets explain missing frames.
-            None if self.decoded < announced => Err(SpeakerError::new(
-                Code::Truncated,
-                format!("Expected {announced} samples per channel for audio but received {}", self.decoded),
-            )),
+        match (self.announced, self.damaged.take()) {
+            (_, Some(reason)) if !self.decoded => Err(damaged(&reason)),
+            (Some(announced), _) if self.demuxed < announced => {
+                let percent = self.demuxed.get() * 100 / announced.get();
+                let message = format!("Expected the whole length that audio announces but received {percent} % of it");
+                Err(SpeakerError::new(Code::Truncated, message))
+            }
             _ => Ok(()),
         }
     }
 }
 
-fn select(format: &dyn FormatReader) -> Result<(Box<dyn AudioDecoder>, u32, Option<u64>)> {
-    let track = format.default_track(TrackType::Audio).ok_or_else(|| unsupported("no audio track"))?;
+fn select(format: &dyn FormatReader) -> Result<(Box<dyn AudioDecoder>, u32, Option<Duration>)> {
+    let track = format.default_track(TrackType::Audio).ok_or_else(|| unsupported("a file without an audio track"))?;
     let parameters = track.codec_params.as_ref().and_then(|parameters| parameters.audio());
     let parameters = parameters.ok_or_else(|| unsupported("an unknown codec"))?;
     let codec = CODECS
         .make_audio_decoder(parameters, &AudioDecoderOptions::default())
-        .map_err(|error| unsupported(&error.to_string()))?;
-    Ok((codec, track.id, track.num_frames))
+        .map_err(|error| unsupported(&format!("a codec that is not played ({error})")))?;
+    Ok((codec, track.id, track.duration))
 }
 
 fn unsupported(received: &str) -> SpeakerError {
-    SpeakerError::new(Code::UnsupportedFormat, format!("Expected {FORMATS} but received something else ({received})"))
+    SpeakerError::new(Code::UnsupportedFormat, format!("Expected {FORMATS} but received {received}"))
 }
 
 fn damaged(reason: &str) -> SpeakerError {

@@ -6,10 +6,9 @@ use std::sync::atomic::Ordering;
 
 use rtrb::Producer;
 use symphonia::core::audio::AudioSpec;
-use symphonia::core::formats::probe::Hint;
 use symphonia::core::io::MediaSource;
 
-use super::decode::Decoder;
+use super::decode::{Decoder, Label};
 use super::downmix::Downmix;
 use super::feed::{Progress, Shared};
 use crate::audio::{PREROLL, RING, SAMPLE_RATE};
@@ -18,7 +17,7 @@ use crate::resample::Resampler;
 use crate::runtime::suspend;
 
 /// Opens the bytes; may suspend the feeder.
-pub type OpenInput = Box<dyn FnOnce() -> Result<(Box<dyn MediaSource>, Hint)> + Send>;
+pub type OpenInput = Box<dyn FnOnce() -> Result<(Box<dyn MediaSource>, Label)> + Send>;
 
 /// Why the bytes themselves failed, if they did: what a demuxer makes of it is less clear.
 pub type InputFailure = Box<dyn Fn() -> Option<SpeakerError> + Send>;
@@ -41,8 +40,8 @@ impl Feeder {
     }
 
     fn decode(&mut self, open: OpenInput) -> Result<()> {
-        let (input, hint) = open()?;
-        let mut decoder = Decoder::open(input, &hint)?;
+        let (input, label) = open()?;
+        let mut decoder = Decoder::open(input, &label)?;
         let mut path: Option<Path> = None;
         let (mut mixed, mut pcm) = (Vec::new(), Vec::new());
         let end = loop {

@@ -21,7 +21,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use rtrb::RingBuffer;
-use symphonia::core::formats::probe::Hint;
 use symphonia::core::io::MediaSource;
 
 use crate::audio::RING;
@@ -31,6 +30,7 @@ use crate::runtime::{DECODERS, RUNTIME};
 pub use feed::{Feed, Progress, Shared};
 pub use fetch::Fetch;
 
+use decode::Label;
 use feeder::{Feeder, InputFailure, OpenInput};
 use spool::{Spool, SpoolReader};
 
@@ -56,17 +56,15 @@ pub fn open(source: Source, channels: usize, progress: Arc<Progress>) -> Feed {
     let shared = Arc::new(Shared::default());
     let feeder = Feeder { ring: producer, channels, shared: shared.clone(), progress };
     let mut download = None;
+    let label = |path: Option<&str>| Label { content_type: source.content_type.clone(), extension: extension(path) };
     let waker = DECODERS.start(|waker| {
         let (open, failure) = match source.origin {
-            Origin::Bytes(bytes) => without_network(source.content_type, None, move || open_bytes(bytes)),
-            Origin::File(path) => {
-                let extension = extension(&path.to_string_lossy());
-                without_network(source.content_type, extension, move || open_file(&path))
-            }
+            Origin::Bytes(bytes) => without_network(label(None), move || open_bytes(bytes)),
+            Origin::File(path) => without_network(label(path.to_str()), move || open_file(&path)),
             Origin::Url(fetch) => {
                 let spool = Arc::new(Spool::new());
-                let extension = extension(fetch.url.split(['?', '#']).next().unwrap_or_default());
-                let open = open_spool(spool.clone(), shared.cancelled.clone(), source.content_type.clone(), extension);
+                let label = label(fetch.url.split(['?', '#']).next());
+                let open = open_spool(spool.clone(), shared.cancelled.clone(), label);
                 let reader = spool.clone();
                 download =
                     Some(RUNTIME.spawn(async move { fetch::download(fetch, &spool, &waker).await }).abort_handle());
@@ -80,13 +78,8 @@ pub fn open(source: Source, channels: usize, progress: Arc<Progress>) -> Feed {
 
 type Opened = Result<Box<dyn MediaSource>>;
 
-fn without_network(
-    content_type: Option<String>,
-    extension: Option<String>,
-    open: impl FnOnce() -> Opened + Send + 'static,
-) -> (OpenInput, InputFailure) {
-    let hint = hint(content_type.as_deref(), extension.as_deref());
-    (Box::new(move || Ok((open()?, hint))), Box::new(|| None))
+fn without_network(label: Label, open: impl FnOnce() -> Opened + Send + 'static) -> (OpenInput, InputFailure) {
+    (Box::new(move || Ok((open()?, label))), Box::new(|| None))
 }
 
 fn open_bytes(bytes: Vec<u8>) -> Opened {
@@ -110,12 +103,7 @@ fn open_file(path: &Path) -> Opened {
     }
 }
 
-fn open_spool(
-    spool: Arc<Spool>,
-    cancelled: Arc<AtomicBool>,
-    content_type: Option<String>,
-    extension: Option<String>,
-) -> OpenInput {
+fn open_spool(spool: Arc<Spool>, cancelled: Arc<AtomicBool>, mut label: Label) -> OpenInput {
     Box::new(move || {
         let mut reader = SpoolReader::new(spool.clone(), cancelled);
         // These read, so they return when the first bytes are here, and with them the content type.
@@ -127,8 +115,8 @@ fn open_spool(
         if mp4::index_comes_last(&mut reader).map_err(failed)? {
             reader.wait_until_complete().map_err(failed)?;
         }
-        let content_type = content_type.or_else(|| spool.content_type());
-        Ok((Box::new(reader) as Box<dyn MediaSource>, hint(content_type.as_deref(), extension.as_deref())))
+        label.content_type = label.content_type.or_else(|| spool.content_type());
+        Ok((Box::new(reader) as Box<dyn MediaSource>, label))
     })
 }
 
@@ -136,17 +124,6 @@ fn empty(argument: &str) -> SpeakerError {
     SpeakerError::new(Code::EmptySource, format!("Expected audio for {argument} but received 0 bytes"))
 }
 
-fn extension(path: &str) -> Option<String> {
-    Path::new(path).extension().map(|extension| extension.to_string_lossy().into_owned())
-}
-
-fn hint(content_type: Option<&str>, extension: Option<&str>) -> Hint {
-    let mut hint = Hint::new();
-    if let Some(content_type) = content_type {
-        hint.mime_type(content_type.split(';').next().unwrap_or_default().trim());
-    }
-    if let Some(extension) = extension {
-        hint.with_extension(extension);
-    }
-    hint
+fn extension(path: Option<&str>) -> Option<String> {
+    Path::new(path?).extension().map(|extension| extension.to_string_lossy().into_owned())
 }
