@@ -33,6 +33,9 @@ pub struct Stage {
     cued: Vec<Voice>,
     output: Option<Box<dyn Output>>,
     pub pacer: Option<Pacer>,
+    /// Frames that nobody took, and frames given up, in outputs that are closed.
+    dropped: u64,
+    lost: u64,
 }
 
 impl Stage {
@@ -47,6 +50,8 @@ impl Stage {
             cued: Vec::new(),
             output: None,
             pacer: None,
+            dropped: 0,
+            lost: 0,
         }
     }
 
@@ -188,15 +193,16 @@ impl Stage {
 
     /// Closes the output. `Some` if there was one.
     pub fn disconnect(&mut self) -> Option<Result<()>> {
+        (self.dropped, self.lost) = (self.dropped_frames(), self.lost_frames());
         self.pacer = None;
         self.output.take().map(|mut output| output.close())
     }
 
     pub fn dropped_frames(&self) -> u64 {
-        self.output.as_ref().map_or(0, |output| output.dropped())
+        self.dropped + self.output.as_ref().map_or(0, |output| output.dropped())
     }
 
     pub fn lost_frames(&self) -> u64 {
-        self.pacer.as_ref().map_or(0, |pacer| pacer.lost)
+        self.lost + self.pacer.as_ref().map_or(0, |pacer| pacer.lost)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 
 use rtrb::Consumer;
 use tokio::sync::Notify;
@@ -28,7 +28,28 @@ pub struct Shared {
     /// Nobody listens any more.
     pub cancelled: Arc<AtomicBool>,
     /// The feeder waits for room in the ring.
-    pub full: AtomicBool,
+    full: AtomicBool,
+}
+
+// The two sides must not miss each other: each writes first (the flag here, the ring's place there) and then looks at
+// what the other wrote. With the fences at least one of them sees the other, so the feeder stays awake or is woken.
+impl Shared {
+    /// For the feeder: says that it waits, and whether it must, as `lacks_room` tells.
+    pub fn must_wait(&self, lacks_room: impl Fn() -> bool) -> bool {
+        self.full.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        let must_wait = lacks_room();
+        if !must_wait {
+            self.full.store(false, Ordering::Relaxed);
+        }
+        must_wait
+    }
+
+    /// For the mixer's side, once it has made room: whether the feeder waits for it.
+    fn is_waiting(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.full.swap(false, Ordering::Relaxed)
+    }
 }
 
 /// One playback's samples, ready for the mixer. Dropping it ends the feeder and the download.
@@ -79,7 +100,7 @@ impl Feed {
     /// Wakes the feeder if it waits for room and half of the ring is free. After the tick, not in it.
     pub fn refill(&self) {
         let half = RING / 2 * self.channels;
-        if self.ring.slots() <= half && self.shared.full.swap(false, Ordering::AcqRel) {
+        if self.ring.slots() <= half && self.shared.is_waiting() {
             self.feeder.iter().for_each(Waker::wake);
         }
     }

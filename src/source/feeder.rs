@@ -83,8 +83,7 @@ impl Feeder {
             if self.progress.eager || (before < preroll && self.waiting() >= preroll) {
                 self.progress.notify.notify_one();
             }
-            if !rest.is_empty() {
-                self.shared.full.store(true, Ordering::Release);
+            if !rest.is_empty() && self.shared.must_wait(|| self.ring.slots() < RING / 2 * self.channels) {
                 suspend();
             }
             if self.shared.cancelled.load(Ordering::Acquire) {

@@ -1,0 +1,114 @@
+'use strict'
+
+const assert = require('node:assert/strict')
+const { readFileSync } = require('node:fs')
+const path = require('node:path')
+const { test } = require('node:test')
+
+const { SpeakerError, SpeakerSession } = require('..')
+const { open } = require('./support/session')
+const { tone } = require('./support/wav')
+
+const memory = { type: 'memory', clock: 'manual' }
+
+test('every bad option of a session is named in one form', () => {
+  for (const [options, message] of [
+    [undefined, /^Expected an object for SpeakerSession but received undefined$/],
+    [{}, /^Expected an object for output but received undefined$/],
+    [{ output: { type: 'mp3' } }, /^Expected one of 'wav', 'pcm', 'memory' for output.type but received 'mp3' of type string$/],
+    [{ output: { type: 'wav' } }, /for output.path but received undefined/],
+    [{ output: { type: 'wav', path: '' } }, /for output.path but received '' of type string/],
+    [{ output: { type: 'pcm' } }, /^Expected a function for output.onFrame but received undefined/],
+    [{ output: { type: 'pcm', onFrame() {}, frameMs: 9 } }, /^Expected an integer from 10 to 100 for output.frameMs but received 9/],
+    [{ output: { type: 'pcm', onFrame() {}, sampleRate: 44100, frameMs: 25 } }, /whole number of samples at 44100 Hz/],
+    [{ output: { ...memory, channels: 3 } }, /for output.channels but received 3/],
+    [{ output: { ...memory, clock: 'sundial' } }, /'realtime', 'manual' for output.clock/],
+    [{ output: { ...memory, path: 'x' } }, /^Expected only type, clock, channels for the options of output but received 'path'/],
+    [{ output: memory, overlap: 'blend' }, /for overlap but received 'blend'/],
+    [{ output: memory, maxConcurrent: 0 }, /for maxConcurrent but received 0/],
+    [{ output: memory, maxConcurrent: 1.5 }, /for maxConcurrent but received 1.5/],
+    [{ output: memory, gain: NaN }, /for gain but received NaN/],
+    [{ output: memory, volume: 1 }, /^Expected only .* but received 'volume'/]
+  ]) {
+    assert.throws(() => new SpeakerSession(options), (error) => {
+      assert.ok(error instanceof SpeakerError && error instanceof Error)
+      assert.equal(error.code, 'ERR_INVALID_ARGUMENT')
+      assert.match(error.message, message)
+      return true
+    })
+  }
+})
+
+test('every bad request is rejected, and the session stays usable', async (t) => {
+  const { session, told } = open(t)
+  const audio = tone(440, 20)
+  for (const [request, message] of [
+    [undefined, /for playAudio/],
+    [{}, /^Expected either audioUrl or audio for playAudio but received undefined$/],
+    [{ audio, audioUrl: 'a.mp3' }, /but received 'both'/],
+    [{ audio: 'RIFF' }, /^Expected a Buffer or Uint8Array for audio but received 'RIFF' of type string$/],
+    [{ audioUrl: 7 }, /^Expected a non-empty string for audioUrl but received 7 of type number$/],
+    [{ audioUrl: '' }, /for audioUrl/],
+    [{ audioUrl: 'ftp://example.com/a.mp3' }, /^Expected an http\(s\) URL, a file: URL or a path for audioUrl but received 'ftp:/],
+    [{ audioUrl: 'http://' }, /for audioUrl/],
+    [{ audioUrl: 'file://host/share/a.mp3' }, /for audioUrl/],
+    [{ audio, volume: 1.1 }, /^Expected a number from 0 to 1 for volume but received 1.1 of type number$/],
+    [{ audio, volume: '0.5' }, /for volume/],
+    [{ audio, gain: -1 }, /for gain/],
+    [{ audio, stopOther: 'false' }, /^Expected a boolean for stopOther but received 'false'/],
+    [{ audio, trackId: -1 }, /for trackId/],
+    [{ audio, requestId: '' }, /for requestId/],
+    [{ audio, headers: { 'bad name': 'x' } }, /for headers/],
+    [{ audio, loop: true }, /but received 'loop'/]
+  ]) {
+    await assert.rejects(session.playAudio(request), (error) => {
+      assert.equal(error.code, 'ERR_INVALID_ARGUMENT')
+      assert.match(error.message, message)
+      return true
+    })
+  }
+  await assert.rejects(session.stopAudio({ requestId: 'a', trackId: 1 }), { code: 'ERR_INVALID_ARGUMENT' })
+  await assert.rejects(session.stopAudio({ id: 'a' }), { code: 'ERR_INVALID_ARGUMENT' })
+  for (const ms of [undefined, null, -1, Infinity, '20']) {
+    await assert.rejects(session.advance(ms), { code: 'ERR_INVALID_ARGUMENT' })
+  }
+  assert.deepEqual(told, [], 'a refused request has no events')
+  const playing = session.playAudio({ audio })
+  await session.advance(20)
+  assert.equal((await playing).durationMs, 20)
+})
+
+test('places are understood as URLs and paths', async (t) => {
+  const { session } = open(t)
+  const file = path.join(__dirname, 'fixtures', 'tone-192k.wav')
+  for (const audioUrl of [file, path.relative('.', file), `file://${file}`, new URL(`file://${file}`)]) {
+    const playing = session.playAudio({ audioUrl })
+    await session.advance(300)
+    assert.equal((await playing).outcome, 'completed', String(audioUrl))
+  }
+})
+
+test('the buffer may change once it is handed over', async (t) => {
+  const { session, heard } = open(t)
+  const audio = tone(440, 20)
+  session.playAudio({ audio })
+  audio.fill(0)
+  await session.advance(20)
+  assert.ok(heard().some((sample) => sample > 0.2))
+})
+
+test('calls that do not fit the session', async (t) => {
+  const { session } = open(t, { output: { clock: 'realtime' } })
+  await assert.rejects(session.advance(20), { code: 'ERR_UNSUPPORTED_OPERATION' })
+  const pcm = new SpeakerSession({ output: { type: 'pcm', onFrame() {} } })
+  assert.throws(() => pcm.recording(), { code: 'ERR_UNSUPPORTED_OPERATION' })
+  await pcm.close()
+})
+
+test('the codes in index.d.ts, README.md and the source are the same', () => {
+  const read = (name) => readFileSync(path.join(__dirname, '..', name), 'utf8')
+  const codes = (name) => [...new Set(read(name).match(/\bERR_[A-Z_]+[A-Z]\b/g))].sort()
+  const source = [...new Set([...codes('src/error.rs'), ...codes('lib/check.js')])].sort()
+  assert.deepEqual(codes('index.d.ts'), source)
+  assert.deepEqual(codes('README.md'), source)
+})
