@@ -10,29 +10,26 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::command::Command;
+use super::publisher::Publisher;
 use super::registry::{Action, Ending, Registry};
 use super::stage::{Loaded, Stage};
 use super::{Counters, Options};
 use crate::audio::{FRAME, Samples, to_ms};
 use crate::error::{Code, SpeakerError};
-use crate::event::{Event, EventKind, Message, Sink};
+use crate::event::{EventKind, Sink};
 use crate::mixer::{End, Notice, PlaybackId, What};
 use crate::output::Pacer;
 
 pub struct Actor {
     pub(super) registry: Arc<Mutex<Registry>>,
-    counters: Arc<Counters>,
-    sink: Sink,
     pub(super) commands: UnboundedReceiver<Command>,
     /// Commands in order of arrival; the manual clock makes those behind an `advance` wait for it.
     pub(super) inbox: VecDeque<Command>,
     pub(super) closing: bool,
     pub(super) stage: Stage,
-    requests: HashMap<PlaybackId, String>,
+    pub(super) requests: HashMap<PlaybackId, String>,
     pub(super) notices: Vec<Notice>,
-    /// Events of the frame that is being mixed.
-    outbox: Vec<(Samples, Option<String>, EventKind)>,
-    seq: u64,
+    publisher: Publisher,
     max_duration: Samples,
 }
 
@@ -46,8 +43,6 @@ impl Actor {
     ) -> Self {
         Self {
             registry,
-            counters,
-            sink,
             commands,
             inbox: VecDeque::new(),
             closing: false,
@@ -55,8 +50,7 @@ impl Actor {
             stage: Stage::new(options),
             requests: HashMap::new(),
             notices: Vec::new(),
-            outbox: Vec::new(),
-            seq: 0,
+            publisher: Publisher::new(counters, sink),
         }
     }
 
@@ -79,93 +73,6 @@ impl Actor {
         }
     }
 
-    pub(super) fn receive(&mut self, command: Command) {
-        self.closing |= matches!(command, Command::Close(_));
-        self.inbox.push_back(command);
-    }
-
-    /// Does what was told, as far as the clock allows. `true` when the session is over.
-    fn work_inbox(&mut self) -> bool {
-        while let Some(command) = self.inbox.pop_front() {
-            match command {
-                Command::Advance(left, ticket) => match self.advance(left) {
-                    Ok(None) => self.settle(ticket, None),
-                    Ok(Some(left)) => {
-                        self.inbox.push_front(Command::Advance(left, ticket));
-                        return false;
-                    }
-                    Err(error) => self.settle(ticket, Some(error)),
-                },
-                Command::Close(ticket) => {
-                    self.close(ticket);
-                    return true;
-                }
-                command => self.handle(command),
-            }
-        }
-        false
-    }
-
-    pub(super) fn handle(&mut self, command: Command) {
-        match command {
-            Command::Play(playback, actions) => {
-                let (id, request_id) = (playback.id, playback.request_id.clone());
-                self.requests.insert(id, request_id);
-                self.stage.enter(*playback);
-                match self.connect() {
-                    Ok(()) => self.perform(actions),
-                    Err(error) => {
-                        // What it stopped stays stopped; it never opens.
-                        let kept = |action: &Action| !matches!(action, Action::Open(open) if *open == id);
-                        self.perform(actions.into_iter().filter(kept).collect());
-                        self.end(id, Ending::Failed(error), 0);
-                    }
-                }
-            }
-            Command::Refused(request_id, SpeakerError { code, message }) => {
-                self.tell(Some(request_id), EventKind::Failed { code, message, position_ms: 0.0 });
-            }
-            Command::Apply(actions) => self.perform(actions),
-            Command::Connect(ticket) => {
-                let error = self.connect().err();
-                self.settle(ticket, error);
-            }
-            Command::Advance(..) | Command::Close(_) => unreachable!("work_inbox() takes these"),
-        }
-    }
-
-    fn connect(&mut self) -> Result<(), SpeakerError> {
-        if self.stage.connect()? {
-            self.tell(None, EventKind::Connected);
-        }
-        Ok(())
-    }
-
-    /// Moves the manual clock; says what is left if a source holds it.
-    fn advance(&mut self, mut left: Samples) -> Result<Option<Samples>, SpeakerError> {
-        self.connect()?;
-        while !self.closing {
-            self.poll_sources();
-            let frames = self.stage.to_border().min(left as usize);
-            if !self.stage.may_move(frames) {
-                return Ok(Some(left));
-            }
-            match left {
-                // Also at the end: whatever was asked for before it is loaded or has failed when `advance` resolves.
-                0 => break,
-                _ if self.stage.is_idle() => {
-                    self.stage.skip(left)?;
-                    left = 0;
-                }
-                _ => {
-                    self.tick(frames);
-                    left -= frames as Samples;
-                }
-            }
-        }
-        Ok(None)
-    }
-
     pub(super) fn tick(&mut self, frames: usize) {
         self.stage.mixer.begin(frames);
         loop {
@@ -182,7 +89,7 @@ impl Actor {
         self.publish();
     }
 
-    fn poll_sources(&mut self) {
+    pub(super) fn poll_sources(&mut self) {
         while let Some((id, loaded)) = self.stage.poll() {
             match loaded {
                 Loaded::Ready => {
@@ -248,12 +155,7 @@ impl Actor {
     pub(super) fn check(&mut self, result: Result<(), SpeakerError>) {
         let Err(error) = result else { return };
         let SpeakerError { code, message } = error.clone();
-        // What this frame brought to its end was not handed over whole.
-        for (_, _, event) in &mut self.outbox {
-            if let EventKind::Completed { duration_ms } = *event {
-                *event = EventKind::Failed { code, message: message.clone(), position_ms: duration_ms };
-            }
-        }
+        self.publisher.retract(&error);
         self.tell(None, EventKind::Error { code, message });
         let lost = self.stage.cut();
         let live: Vec<_> = self.registry.lock().live().collect();
@@ -268,35 +170,26 @@ impl Actor {
 
     fn tell_of(&mut self, id: PlaybackId, at: Samples, event: EventKind) {
         if let Some(request_id) = self.requests.get(&id) {
-            self.outbox.push((at, Some(request_id.clone()), event));
+            self.publisher.note(at, Some(request_id.clone()), event);
         }
     }
 
     pub(super) fn tell(&mut self, request_id: Option<String>, event: EventKind) {
-        self.outbox.push((self.stage.mixer.now(), request_id, event));
+        self.publisher.note(self.stage.mixer.now(), request_id, event);
     }
 
     pub(super) fn settle(&mut self, ticket: u32, error: Option<SpeakerError>) {
         self.publish();
-        (self.sink)(Message::Settled { ticket, error });
+        self.publisher.settle(ticket, error);
     }
 
     pub(super) fn publish(&mut self) {
-        let counters = &self.counters;
+        let counters = self.publisher.counters();
         Counters::set(&counters.now, self.stage.mixer.now());
         Counters::set(&counters.underruns, self.stage.mixer.underruns());
         Counters::set(&counters.dropped_frames, self.stage.dropped_frames());
         Counters::set(&counters.lost_frames, self.stage.lost_frames());
-        for (at, request_id, kind) in self.outbox.drain(..) {
-            match kind {
-                EventKind::Completed { .. } => Counters::add(&counters.completed),
-                EventKind::Stopped { .. } => Counters::add(&counters.stopped),
-                EventKind::Failed { .. } => Counters::add(&counters.failed),
-                _ => {}
-            }
-            self.seq += 1;
-            (self.sink)(Message::Event(Event { seq: self.seq, at_ms: to_ms(at), request_id, kind }));
-        }
+        self.publisher.publish();
     }
 }
 

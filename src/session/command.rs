@@ -11,7 +11,7 @@ use crate::source::Source;
 
 pub enum Command {
     /// A request the registry took, and what follows from it.
-    Play(Box<Playback>, Vec<Action>),
+    Play(Box<Upcoming>, Vec<Action>),
     /// A well-formed request it refused: its one event is `failed`.
     Refused(String, SpeakerError),
     /// What follows from a stop.
@@ -24,7 +24,7 @@ pub enum Command {
 }
 
 /// What the actor needs to make a playback sound.
-pub struct Playback {
+pub struct Upcoming {
     pub id: PlaybackId,
     pub request_id: String,
     pub track: u32,

@@ -6,8 +6,9 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use super::actor::Actor;
-use super::command::{Command, Playback};
-use super::registry::{Info, Registry, Target};
+use super::command::{Command, Upcoming};
+use super::playback::Info;
+use super::registry::{Registry, Target};
 use super::{Clock, Counters, Options};
 use crate::audio::Samples;
 use crate::error::{Code, Result, SpeakerError};
@@ -81,7 +82,7 @@ impl Handle {
             From::File(path) => Origin::File(path),
             From::Bytes(bytes) => Origin::Bytes(bytes),
         };
-        let playback = Playback {
+        let upcoming = Upcoming {
             id,
             request_id: request_id.clone(),
             track: request.track,
@@ -90,7 +91,7 @@ impl Handle {
             position,
             source: Some(Source { origin, content_type: request.content_type }),
         };
-        let _ = self.commands.send(Command::Play(Box::new(playback), actions));
+        let _ = self.commands.send(Command::Play(Box::new(upcoming), actions));
         Ok(request_id)
     }
 

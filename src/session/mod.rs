@@ -10,6 +10,9 @@ mod actor;
 mod close;
 mod command;
 mod handle;
+mod inbox;
+mod playback;
+mod publisher;
 pub mod registry;
 mod stage;
 
@@ -20,7 +23,8 @@ use crate::audio::Samples;
 use crate::output::OutputOptions;
 
 pub use handle::{From, Handle, PlayRequest, StopRequest};
-pub use registry::{Info, Overlap, Phase, Policy, Target};
+pub use playback::{Info, Phase};
+pub use registry::{Overlap, Policy, Target};
 
 /// What moves a session's time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

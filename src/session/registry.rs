@@ -4,8 +4,9 @@
 //! duplicate, too many) is immediate and `playbacks()` is never stale; the session's actor moves playbacks along.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
+use super::playback::{Info, Phase, Playback};
 use crate::audio::{EDGE_FADE, Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::EventKind;
@@ -53,45 +54,12 @@ pub enum Action {
     Tell(String, EventKind),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    Queued,
-    /// Until its first sample is mixed.
-    Loading,
-    Playing,
-    /// Fading out.
-    Stopping,
-}
-
 /// How a playback ended, as the mixer or its source tells it.
 #[derive(Debug)]
 pub enum Ending {
     Whole,
     Stopped,
     Failed(SpeakerError),
-}
-
-/// One line of `playbacks()`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Info {
-    pub request_id: String,
-    pub track: u32,
-    pub phase: Phase,
-    /// Place in line, 1 is next; only while queued.
-    pub place: Option<usize>,
-    pub position: Samples,
-}
-
-struct Playback {
-    id: PlaybackId,
-    request_id: String,
-    track: u32,
-    phase: Phase,
-    /// Its source is open (the next in line is opened ahead of its turn).
-    opened: bool,
-    ready: bool,
-    reason: String,
-    position: Arc<AtomicU64>,
 }
 
 pub struct Registry {
@@ -150,16 +118,7 @@ impl Registry {
         let phase = if waits { Phase::Queued } else { Phase::Loading };
         let position: Arc<AtomicU64> = Arc::default();
         self.last = id;
-        self.playbacks.push(Playback {
-            id,
-            request_id: request_id.clone(),
-            track,
-            phase,
-            opened: false,
-            ready: false,
-            reason: String::new(),
-            position: position.clone(),
-        });
+        self.playbacks.push(Playback::new(id, request_id.clone(), track, phase, position.clone()));
         if waits {
             let place = self.line(track).count();
             actions.push(Action::Tell(request_id.clone(), EventKind::Queued { position: place }));
@@ -249,14 +208,8 @@ impl Registry {
     }
 
     pub fn infos(&self) -> Vec<Info> {
-        let info = |playback: &Playback| Info {
-            request_id: playback.request_id.clone(),
-            track: playback.track,
-            phase: playback.phase,
-            place: self.line(playback.track).position(|other| other.id == playback.id).map(|index| index + 1),
-            position: playback.position.load(Ordering::Relaxed),
-        };
-        self.playbacks.iter().map(info).collect()
+        let place = |playback: &Playback| self.line(playback.track).position(|other| other.id == playback.id);
+        self.playbacks.iter().map(|playback| playback.info(place(playback).map(|index| index + 1))).collect()
     }
 
     fn line(&self, track: u32) -> impl Iterator<Item = &Playback> {
@@ -295,12 +248,5 @@ impl Registry {
                 actions.push(Action::Open(playback.id));
             }
         }
-    }
-}
-
-impl Playback {
-    /// Takes one of the `maxConcurrent` places.
-    fn is_active(&self) -> bool {
-        matches!(self.phase, Phase::Loading | Phase::Playing)
     }
 }

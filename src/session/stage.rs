@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::command::Playback;
+use super::command::Upcoming;
 use super::{Clock, Options};
 use crate::audio::{FRAME, Samples};
 use crate::error::{Result, SpeakerError};
@@ -12,7 +12,7 @@ use crate::source::{self, Feed, Progress};
 
 /// A source on its way to the mixer.
 struct Waiting {
-    playback: Playback,
+    playback: Upcoming,
     feed: Option<Feed>,
     /// The registry knows that it can be played from.
     told: bool,
@@ -67,7 +67,7 @@ impl Stage {
         Ok(true)
     }
 
-    pub fn enter(&mut self, playback: Playback) {
+    pub fn enter(&mut self, playback: Upcoming) {
         self.waiting.push(Waiting { playback, feed: None, told: false });
     }
 

@@ -1,0 +1,97 @@
+//! What the actor does when it is told: commands in order, as far as the clock allows.
+
+use super::actor::Actor;
+use super::command::Command;
+use super::registry::{Action, Ending};
+use crate::audio::Samples;
+use crate::error::{Result, SpeakerError};
+use crate::event::EventKind;
+
+impl Actor {
+    pub(super) fn receive(&mut self, command: Command) {
+        self.closing |= matches!(command, Command::Close(_));
+        self.inbox.push_back(command);
+    }
+
+    /// Does what was told, as far as the clock allows. `true` when the session is over.
+    pub(super) fn work_inbox(&mut self) -> bool {
+        while let Some(command) = self.inbox.pop_front() {
+            match command {
+                Command::Advance(left, ticket) => match self.advance(left) {
+                    Ok(None) => self.settle(ticket, None),
+                    Ok(Some(left)) => {
+                        self.inbox.push_front(Command::Advance(left, ticket));
+                        return false;
+                    }
+                    Err(error) => self.settle(ticket, Some(error)),
+                },
+                Command::Close(ticket) => {
+                    self.close(ticket);
+                    return true;
+                }
+                command => self.handle(command),
+            }
+        }
+        false
+    }
+
+    pub(super) fn handle(&mut self, command: Command) {
+        match command {
+            Command::Play(playback, actions) => {
+                let (id, request_id) = (playback.id, playback.request_id.clone());
+                self.requests.insert(id, request_id);
+                self.stage.enter(*playback);
+                match self.connect() {
+                    Ok(()) => self.perform(actions),
+                    Err(error) => {
+                        // What it stopped stays stopped; it never opens.
+                        let kept = |action: &Action| !matches!(action, Action::Open(open) if *open == id);
+                        self.perform(actions.into_iter().filter(kept).collect());
+                        self.end(id, Ending::Failed(error), 0);
+                    }
+                }
+            }
+            Command::Refused(request_id, SpeakerError { code, message }) => {
+                self.tell(Some(request_id), EventKind::Failed { code, message, position_ms: 0.0 });
+            }
+            Command::Apply(actions) => self.perform(actions),
+            Command::Connect(ticket) => {
+                let error = self.connect().err();
+                self.settle(ticket, error);
+            }
+            Command::Advance(..) | Command::Close(_) => unreachable!("work_inbox() takes these"),
+        }
+    }
+
+    fn connect(&mut self) -> Result<()> {
+        if self.stage.connect()? {
+            self.tell(None, EventKind::Connected);
+        }
+        Ok(())
+    }
+
+    /// Moves the manual clock; says what is left if a source holds it.
+    fn advance(&mut self, mut left: Samples) -> Result<Option<Samples>> {
+        self.connect()?;
+        while !self.closing {
+            self.poll_sources();
+            let frames = self.stage.to_border().min(left as usize);
+            if !self.stage.may_move(frames) {
+                return Ok(Some(left));
+            }
+            match left {
+                // Also at the end: whatever was asked for before it is loaded or has failed when `advance` resolves.
+                0 => break,
+                _ if self.stage.is_idle() => {
+                    self.stage.skip(left)?;
+                    left = 0;
+                }
+                _ => {
+                    self.tick(frames);
+                    left -= frames as Samples;
+                }
+            }
+        }
+        Ok(None)
+    }
+}

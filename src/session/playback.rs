@@ -1,0 +1,58 @@
+//! A playback from acceptance to its terminal event: `Queued → Loading → Playing → Stopping`, any of which may be the last.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::audio::Samples;
+use crate::mixer::PlaybackId;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    Queued,
+    /// Until its first sample is mixed.
+    Loading,
+    Playing,
+    /// Fading out.
+    Stopping,
+}
+
+/// One line of `playbacks()`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Info {
+    pub request_id: String,
+    pub track: u32,
+    pub phase: Phase,
+    /// Place in line, 1 is next; only while queued.
+    pub place: Option<usize>,
+    pub position: Samples,
+}
+
+/// One accepted request, as the registry keeps it.
+pub struct Playback {
+    pub id: PlaybackId,
+    pub request_id: String,
+    pub track: u32,
+    pub phase: Phase,
+    /// Its source is open (the next in line is opened ahead of its turn).
+    pub opened: bool,
+    pub ready: bool,
+    pub reason: String,
+    pub position: Arc<AtomicU64>,
+}
+
+impl Playback {
+    pub fn new(id: PlaybackId, request_id: String, track: u32, phase: Phase, position: Arc<AtomicU64>) -> Self {
+        Self { id, request_id, track, phase, opened: false, ready: false, reason: String::new(), position }
+    }
+
+    /// As `playbacks()` tells it, with its place in line.
+    pub fn info(&self, place: Option<usize>) -> Info {
+        let position = self.position.load(Ordering::Relaxed);
+        Info { request_id: self.request_id.clone(), track: self.track, phase: self.phase, place, position }
+    }
+
+    /// Takes one of the `maxConcurrent` places.
+    pub fn is_active(&self) -> bool {
+        matches!(self.phase, Phase::Loading | Phase::Playing)
+    }
+}
