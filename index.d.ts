@@ -55,7 +55,7 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   /**
    * Moves a manual clock. Nothing sleeps: resolves when that time has been mixed and handed to the output, after the
    * events in it. A source that is still loading holds the clock until it can play or fails, so the same calls give
-   * the same samples. Calls made while it moves take effect at its end, in order (`close` at once).
+   * the same samples. Await it before the next call: calls made while it moves take effect somewhere in it.
    * Between requests it is exact to the sample: after `advance(907)` the next playback starts at sample 907 × 48.
    * Rejects with `ERR_UNSUPPORTED_OPERATION` on a realtime clock, `ERR_OUTPUT`, `ERR_CLOSED`.
    * @param ms 0 to 86,400,000 (a day)

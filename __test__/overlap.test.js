@@ -149,6 +149,17 @@ test('queue: stopping one lets the next one in at once; the one behind it stays 
   assert.deepEqual(of('c'), ['queued@0', 'started@607', 'completed@1107'])
 })
 
+test('queue: requests that come just as one ends are never forgotten', async (t) => {
+  const sessions = Array.from({ length: 8 }, () => open(t, { output: { clock: 'realtime' }, overlap: 'queue' }).session)
+  const clip = tone(440, 3)
+  const playing = []
+  for (let n = 0; n < 80; n++) {
+    for (const session of sessions) playing.push(session.playAudio({ audio: clip, stopOther: false }))
+    await new Promise((resolve) => setTimeout(resolve, n % 4))
+  }
+  for (const { outcome } of await Promise.all(playing)) assert.equal(outcome, 'completed')
+})
+
 test('replace: takes the place on its track only', async (t) => {
   const { session, heard, of } = open(t, { overlap: 'replace' })
   play(session, 'long', { trackId: 1 })

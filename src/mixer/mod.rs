@@ -99,9 +99,10 @@ impl Mixer {
         self.voices.iter_mut().filter(|voice| voice.id == id).for_each(|voice| voice.stop(fade));
     }
 
-    /// Ends every voice at this very sample.
+    /// Ends every voice at this very sample, and comes to rest.
     pub fn cut(&mut self) -> Vec<Notice> {
         let at = self.now;
+        self.buses.clear();
         self.voices.drain(..).map(|voice| ended(voice, at, End::Stop)).collect()
     }
 

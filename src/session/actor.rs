@@ -158,7 +158,8 @@ impl Actor {
         self.publisher.retract(&error);
         self.tell(None, EventKind::Error { code, message });
         let lost = self.stage.cut();
-        let live: Vec<_> = self.registry.lock().live().collect();
+        // What is still on its way here will meet the output itself.
+        let live: Vec<_> = self.registry.lock().live().filter(|id| self.requests.contains_key(id)).collect();
         for id in live {
             let played = lost.iter().find(|notice| notice.id == id).map_or(0, |notice| match notice.what {
                 What::Ended { played, .. } => played,

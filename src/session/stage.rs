@@ -29,6 +29,8 @@ pub struct Stage {
     pub progress: Arc<Progress>,
     pub mixer: Mixer,
     waiting: Vec<Waiting>,
+    /// To be opened as soon as they enter: the registry may say so while their command is still on its way.
+    expected: Vec<PlaybackId>,
     /// Ready, and their turn: they sound with the next sample that is mixed.
     cued: Vec<Voice>,
     output: Option<Box<dyn Output>>,
@@ -47,6 +49,7 @@ impl Stage {
             progress: Arc::new(progress),
             mixer,
             waiting: Vec::new(),
+            expected: Vec::new(),
             cued: Vec::new(),
             output: None,
             pacer: None,
@@ -68,21 +71,28 @@ impl Stage {
     }
 
     pub fn enter(&mut self, playback: Upcoming) {
+        let id = playback.id;
         self.waiting.push(Waiting { playback, feed: None, told: false });
+        if let Some(index) = self.expected.iter().position(|expected| *expected == id) {
+            self.expected.swap_remove(index);
+            self.open(id);
+        }
     }
 
     /// Starts loading.
     pub fn open(&mut self, id: PlaybackId) {
+        let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.playback.id == id) else {
+            self.expected.push(id);
+            return;
+        };
         let (channels, progress) = (self.options.channels, self.progress.clone());
-        let waiting = self.waiting.iter_mut().find(|waiting| waiting.playback.id == id);
-        if let Some(waiting) = waiting {
-            let source = waiting.playback.source.take();
-            waiting.feed = source.map(|source| source::open(source, channels, progress));
-        }
+        let source = waiting.playback.source.take();
+        waiting.feed = source.map(|source| source::open(source, channels, progress));
     }
 
     pub fn discard(&mut self, id: PlaybackId) {
         self.waiting.retain(|waiting| waiting.playback.id != id);
+        self.expected.retain(|expected| *expected != id);
         self.cued.retain(|voice| voice.id != id);
     }
 
