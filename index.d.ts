@@ -32,10 +32,10 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * Plays. The request is entered before this returns, so `playbacks()` shows it at once.
    *
    * The promise settles with the playback's one terminal event, just after it: it resolves on `completed` and `stopped`
-   * (being stopped is an outcome, not an error) and rejects with a {@link SpeakerError} on `failed`. A request that is
-   * refused rejects at once with `ERR_INVALID_ARGUMENT`, `ERR_DUPLICATE_REQUEST`, `ERR_CLOSED`, `ERR_TOO_MANY_PLAYBACKS` or
-   * `ERR_QUEUE_FULL` (the last two also as a `failed` event, if the request has a `requestId`), and changes nothing for
-   * the others. A rejection that nobody handles does not end the process.
+   * (being stopped is an outcome, not an error) and rejects with a {@link SpeakerError} on `failed`; over a limit that is at
+   * once, with `ERR_TOO_MANY_PLAYBACKS` or `ERR_QUEUE_FULL`. A request that is refused has no events and rejects with
+   * `ERR_INVALID_ARGUMENT`, `ERR_DUPLICATE_REQUEST` or `ERR_CLOSED`. Neither changes anything for the others. A rejection
+   * that nobody handles does not end the process.
    */
   playAudio(request: PlayRequest): Promise<PlayResult>
 

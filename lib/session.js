@@ -118,7 +118,7 @@ class SpeakerSession extends EventEmitter {
 
   #settle(outcome, { requestId, reason, durationMs, positionMs, code, message }) {
     const waiting = this.#take(this.#playing, requestId)
-    if (!waiting) return // refused: its promise was rejected at once
+    if (!waiting) return
     if (outcome === 'failed') {
       const error = new SpeakerError(code, message, { requestId, positionMs })
       // Where it was asked for is of more use than where it was told of.

@@ -12,8 +12,8 @@ use crate::source::Source;
 pub enum Command {
     /// A request the registry took, and what follows from it.
     Play(Box<Upcoming>, Vec<Action>),
-    /// A well-formed request it refused: its one event is `failed`.
-    Refused(String, SpeakerError),
+    /// A request for which there was no place: its one event is `failed`.
+    OverLimit(String, SpeakerError),
     /// What follows from a stop.
     Apply(Vec<Action>),
     Connect(u32),

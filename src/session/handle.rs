@@ -8,7 +8,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use super::actor::Actor;
 use super::command::{Command, Upcoming};
 use super::playback::Info;
-use super::registry::{Registry, Target};
+use super::registry::{Accepted, Registry, Target};
 use super::{Clock, Counters, Options};
 use crate::audio::Samples;
 use crate::error::{Code, Result, SpeakerError};
@@ -65,17 +65,20 @@ impl Handle {
         Self { options, registry, counters, commands, sink }
     }
 
-    /// Takes a request, or refuses it; says its `requestId`. An accepted one ends in exactly one terminal event.
+    /// Takes a request and says its `requestId`: it ends in exactly one terminal event. One that is over a limit is taken
+    /// too, and fails; any other that can't be taken is refused here and has no event.
     pub fn play(&self, request: PlayRequest) -> Result<String> {
         // Held while sending, so that the actor sees calls in the order in which the registry took them.
         let mut registry = self.registry.lock();
-        let accepted = registry.play(request.request_id.clone(), request.track, request.stop_other);
-        let (id, request_id, position, actions) = accepted.inspect_err(|error| {
-            let over_limit = matches!(error.code, Code::TooManyPlaybacks | Code::QueueFull);
-            if let (true, Some(request_id)) = (over_limit, request.request_id) {
-                let _ = self.commands.send(Command::Refused(request_id, error.clone()));
+        let request_id = request.request_id.unwrap_or_else(|| registry.make_up_name());
+        let Accepted { id, position, actions } = match registry.play(&request_id, request.track, request.stop_other) {
+            Ok(accepted) => accepted,
+            Err(error) if matches!(error.code, Code::TooManyPlaybacks | Code::QueueFull) => {
+                let _ = self.commands.send(Command::OverLimit(request_id.clone(), error));
+                return Ok(request_id);
             }
-        })?;
+            Err(error) => return Err(error),
+        };
         let timeout = self.options.fetch_timeout;
         let origin = match request.from {
             From::Url { url, headers } => Origin::Url(Fetch { url, headers, timeout }),

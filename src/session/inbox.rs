@@ -37,10 +37,10 @@ impl Actor {
 
     pub(super) fn handle(&mut self, command: Command) {
         match command {
-            Command::Play(playback, actions) => {
-                let (id, request_id) = (playback.id, playback.request_id.clone());
+            Command::Play(upcoming, actions) => {
+                let (id, request_id) = (upcoming.id, upcoming.request_id.clone());
                 self.requests.insert(id, request_id);
-                self.stage.enter(*playback);
+                self.stage.enter(*upcoming);
                 match self.connect() {
                     Ok(()) => self.perform(actions),
                     Err(error) => {
@@ -51,7 +51,7 @@ impl Actor {
                     }
                 }
             }
-            Command::Refused(request_id, SpeakerError { code, message }) => {
+            Command::OverLimit(request_id, SpeakerError { code, message }) => {
                 self.tell(Some(request_id), EventKind::Failed { code, message, position_ms: 0.0 });
             }
             Command::Apply(actions) => self.perform(actions),

@@ -62,6 +62,15 @@ pub enum Ending {
     Failed(SpeakerError),
 }
 
+/// A request that was taken.
+#[derive(Debug)]
+pub struct Accepted {
+    pub id: PlaybackId,
+    /// Where the playback is, for the mixer to write.
+    pub position: Arc<AtomicU64>,
+    pub actions: Vec<Action>,
+}
+
 pub struct Registry {
     policy: Policy,
     /// Live playbacks in order of arrival; a handful, so they are simply searched.
@@ -75,18 +84,17 @@ impl Registry {
         Self { policy, playbacks: Vec::new(), last: 0, closed: false }
     }
 
+    /// A name for a request that has none.
+    pub fn make_up_name(&mut self) -> String {
+        self.last += 1;
+        format!("playback-{}", self.last)
+    }
+
     /// Enters a request: its place in the session, and what follows for the others. Refused requests change nothing.
-    pub fn play(
-        &mut self,
-        request_id: Option<String>,
-        track: u32,
-        stop_other: bool,
-    ) -> Result<(PlaybackId, String, Arc<AtomicU64>, Vec<Action>)> {
+    pub fn play(&mut self, request_id: &str, track: u32, stop_other: bool) -> Result<Accepted> {
         if self.closed {
             return Err(SpeakerError::new(Code::Closed, "Expected an open session for playAudio but it is closed"));
         }
-        let id = self.last + 1;
-        let request_id = request_id.unwrap_or_else(|| format!("playback-{id}"));
         if self.playbacks.iter().any(|playback| playback.request_id == request_id) {
             let message = format!("Expected a requestId that is not live for playAudio but received \"{request_id}\"");
             return Err(SpeakerError::new(Code::DuplicateRequest, message));
@@ -117,14 +125,15 @@ impl Registry {
         }
         let phase = if waits { Phase::Queued } else { Phase::Loading };
         let position: Arc<AtomicU64> = Arc::default();
-        self.last = id;
-        self.playbacks.push(Playback::new(id, request_id.clone(), track, phase, position.clone()));
+        self.last += 1;
+        let id = self.last;
+        self.playbacks.push(Playback::new(id, request_id.to_owned(), track, phase, position.clone()));
         if waits {
             let place = self.line(track).count();
-            actions.push(Action::Tell(request_id.clone(), EventKind::Queued { position: place }));
+            actions.push(Action::Tell(request_id.to_owned(), EventKind::Queued { position: place }));
         }
         self.open_next(track, &mut actions);
-        Ok((id, request_id, position, actions))
+        Ok(Accepted { id, position, actions })
     }
 
     /// Stops what is meant: at once what waits or loads, faded what sounds. Says whom it stopped.
