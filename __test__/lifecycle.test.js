@@ -16,16 +16,16 @@ const { readWav, tone } = require('./support/wav')
 const root = path.join(__dirname, '..')
 
 /** Runs a script in a process of its own, in a folder that holds clip.wav (0.4 s) and long.wav (20 s). */
-async function run(t, script, { esm = false, kill } = {}) {
+async function run(t, script, { esm = false, load = true, kill } = {}) {
   const folder = mkdtempSync(path.join(tmpdir(), 'speaker-session-'))
   t.after(() => rmSync(folder, { recursive: true }))
   writeFileSync(path.join(folder, 'clip.wav'), tone(440, 400))
   writeFileSync(path.join(folder, 'long.wav'), tone(440, 20_000))
-  const load = esm
+  const head = esm
     ? `import { SpeakerSession, SpeakerError } from ${JSON.stringify(path.join(root, 'index.js'))}\n`
     : `const { SpeakerSession, SpeakerError } = require(${JSON.stringify(root)})\n`
   const file = path.join(folder, esm ? 'script.mjs' : 'script.js')
-  writeFileSync(file, load + script)
+  writeFileSync(file, load ? head + script : script)
   const child = spawn(process.execPath, [file], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
   t.after(() => child.kill('SIGKILL'))
   let [out, err] = ['', '']
@@ -160,22 +160,30 @@ test('worker threads load the addon, and may be terminated while playing', async
 })
 
 test('a worker that alone loaded the addon may end while it plays', async (t) => {
-  const { code, signal, out } = await run(t, `
-    const { Worker, isMainThread } = require('node:worker_threads')
-  `.concat(`
-    const { Worker: W } = require('node:worker_threads')
-    const source = "const { SpeakerSession } = require(" + ${JSON.stringify(JSON.stringify(root))} + ");" +
-      "const { parentPort } = require('node:worker_threads');" +
-      "const session = new SpeakerSession(${memory});" +
-      "session.on('started', () => parentPort.postMessage('started'));" +
-      "session.playAudio({ audioUrl: 'long.wav' })"
-    const worker = new W(source, { eval: true })
-    worker.once('message', async () => {
-      await worker.terminate()
-      setTimeout(() => console.log('alive'), 300)
-    })
-  `).replace(/^const \{ SpeakerSession.*$/m, ''))
-  assert.deepEqual([code, signal, out], [0, null, 'alive\n'])
+  const { code, signal, out, err } = await run(t, `
+    const { Worker, isMainThread, parentPort } = require('node:worker_threads')
+    if (isMainThread) {
+      const worker = new Worker(__filename)
+      worker.once('message', async () => {
+        await worker.terminate()
+        setTimeout(() => console.log('alive'), 300)
+      })
+    } else {
+      const { SpeakerSession } = require(${JSON.stringify(root)})
+      const session = new SpeakerSession(${memory})
+      session.on('started', () => parentPort.postMessage('started'))
+      session.playAudio({ audioUrl: 'long.wav' })
+    }
+  `, { load: false })
+  assert.deepEqual([code, signal, out, err], [0, null, 'alive\n', ''])
+})
+
+test('logs if asked', async (t) => {
+  const { err } = await run(t, `
+    process.env.SPEAKER_SESSION_LOG = 'debug'
+    new SpeakerSession(${memory}).playAudio({ requestId: 'logged', audioUrl: 'clip.wav' })
+  `)
+  assert.match(err, /DEBUG .*logged.*Completed/)
 })
 
 test('a thousand idle sessions add no threads', async (t) => {

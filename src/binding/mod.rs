@@ -4,6 +4,7 @@
 //! keep their order and an idle session does not keep the process alive.
 
 mod convert;
+mod log;
 mod outgoing;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub struct NativeSession {
 impl NativeSession {
     #[napi(constructor, ts_args_type = "options: NativeOptions, receive: (message: any) => void")]
     pub fn new(options: NativeOptions, receive: Function<Outgoing, ()>) -> Result<Self> {
+        log::start();
         let receive =
             receive.build_threadsafe_function::<Outgoing>().weak::<true>().callee_handled::<false>().build()?;
         let receive = Arc::new(receive);

@@ -42,6 +42,9 @@ impl Pacer {
             true => (late.as_nanos() / FRAME_TIME.as_nanos()) as u32,
             false => 0,
         };
+        if lost > 0 {
+            tracing::warn!(late_ms = late.as_millis(), "the process was halted; going on from now");
+        }
         self.due = Some(next + FRAME_TIME * lost);
         self.lost += u64::from(lost);
         Samples::from(lost) * FRAME as Samples

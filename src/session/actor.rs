@@ -154,6 +154,7 @@ impl Actor {
     /// If the output failed, everything that lives fails with it; the session may try again.
     pub(super) fn check(&mut self, result: Result<(), SpeakerError>) {
         let Err(error) = result else { return };
+        tracing::warn!(%error, "the output failed");
         let SpeakerError { code, message } = error.clone();
         self.publisher.retract(&error);
         self.tell(None, EventKind::Error { code, message });

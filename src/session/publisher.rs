@@ -47,6 +47,7 @@ impl Publisher {
                 _ => {}
             }
             self.seq += 1;
+            tracing::debug!(seq = self.seq, at_ms = to_ms(at), request_id, event = ?kind);
             (self.sink)(Message::Event(Event { seq: self.seq, at_ms: to_ms(at), request_id, kind }));
         }
     }

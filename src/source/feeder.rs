@@ -33,8 +33,10 @@ impl Feeder {
     /// Runs on the decode pool until the source ends, fails or is cancelled.
     pub fn run(mut self, open: OpenInput, failure: InputFailure) {
         let result = catch_unwind(AssertUnwindSafe(|| self.decode(open)));
-        let result =
-            result.unwrap_or_else(|_| Err(SpeakerError::new(Code::Decode, "the decoder gave up on this audio")));
+        let result = result.unwrap_or_else(|_| {
+            tracing::error!("a decoder panicked: please report the audio that did it");
+            Err(SpeakerError::new(Code::Decode, "the decoder gave up on this audio"))
+        });
         let _ = self.shared.outcome.set(result.map_err(|error| failure().unwrap_or(error)));
         // Dropping `self` tells the session.
     }
