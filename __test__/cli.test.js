@@ -104,7 +104,7 @@ describe('an interruption', { skip: process.platform === 'win32' && 'Windows has
         setTimeout(() => child.kill(signal), 300)
       })
       assert.strictEqual(exitCode, expected)
-      assert.match(stdout, /^long\.wav +├─+■ stopped \(closed\)$/m)
+      assert.match(stdout, /^long\.wav +·*├─+■ stopped \(closed\)$/m)
       const { samples } = readWav(path.join(directory, 'mix.wav'))
       assert.ok(samples.length >= 0.2 * 48000 && samples.length < 10 * 48000, `${samples.length} samples`)
       assert.ok(level(samples, 0, 4800, 440) > 0.29)
