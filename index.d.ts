@@ -24,7 +24,7 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   /**
    * Opens the output and starts the session's time. Once: later calls answer with the first. `playAudio` and `advance`
    * connect by themselves.
-   * Rejects with `ERR_OUTPUT` if the output can't be opened, `ERR_CLOSED` after `close`.
+   * Rejects with `ERR_OUTPUT` or `ERR_JOIN_FAILED` if the output can't be opened, `ERR_CLOSED` after `close`.
    */
   connect(): Promise<void>
 
@@ -70,7 +70,8 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
 
   /**
    * Stops everything (reason `'closed'`), closes the output, and ends the session. On a realtime clock what sounds is
-   * faded first; on a manual clock, where no time is left, it ends at the sample it has reached. A second call settles too.
+   * faded first; on a manual clock, where no time is left, it ends at the sample it has reached. A room is left politely;
+   * it settles within 2 s in any case. A second call settles too.
    * Rejects with `ERR_OUTPUT` if the file can't be finished.
    */
   close(): Promise<void>
@@ -81,7 +82,7 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
 
 export interface SessionOptions {
   /** Where the sound goes. */
-  output: WavOutput | PcmOutput | MemoryOutput
+  output: WavOutput | PcmOutput | MemoryOutput | LiveKitOutput
   /** What `stopOther: false` means for what plays already; default `'mix'`. See {@link Overlap}. */
   overlap?: Overlap
   /** Playbacks that may load or play at once; 1–1000, default 10. */
@@ -146,6 +147,31 @@ export interface PcmOutput extends OutputBase {
 /** Keeps everything as 32-bit floats at 48 kHz for {@link SpeakerSession.recording}: for test suites. */
 export interface MemoryOutput extends OutputBase {
   type: 'memory'
+}
+
+/**
+ * A LiveKit room (server 1.9.1 or newer), joined as a participant that only publishes. Each track is published when
+ * something first plays on it, as `speaker` (0), `app_audio` (1), `tts` (2) or `track_<n>`, and stays until the session
+ * closes. A playback waits until its track is published: nothing of it is lost, and `started` is told then. In silence
+ * nothing is sent.
+ *
+ * Not done yet: a lost connection is not taken up again. It fails what lives with `ERR_DISCONNECTED`; the next request
+ * joins anew.
+ */
+export interface LiveKitOutput {
+  type: 'livekit'
+  /** 1 (default) or 2. */
+  channels?: 1 | 2
+  /** ws(s) or http(s). */
+  url: string
+  /** An access token that may join and publish. */
+  token: string
+  /** Of each track, in bit/s; 6000–510,000, default 64,000. */
+  bitrate?: number
+  /** Of the Opus encoder, 0–10; default 5. */
+  complexity?: number
+  /** For joining, and for publishing a track, in ms; default 10,000. Then `ERR_JOIN_FAILED`. */
+  connectTimeoutMs?: number
 }
 
 export type SampleFormat = 's16' | 'f32'
@@ -259,7 +285,7 @@ export interface SpeakerEvents {
   failed: [event: PlaybackEvent & { code: SpeakerErrorCode; message: string; positionMs: number }]
   /** The output is open. */
   connected: [event: SpeakerEvent]
-  /** The output is closed. */
+  /** The output is closed, or lost. */
   disconnected: [event: SpeakerEvent & { reason: string }]
   /** The output failed, and with it everything live. Not thrown if nobody listens. */
   error: [event: SpeakerEvent & { code: SpeakerErrorCode; message: string }]
@@ -293,4 +319,6 @@ export type SpeakerErrorCode =
   | 'ERR_UNSUPPORTED_FORMAT'
   | 'ERR_DECODE'
   | 'ERR_OUTPUT'
+  | 'ERR_JOIN_FAILED'
+  | 'ERR_DISCONNECTED'
   | 'ERR_UNSUPPORTED_OPERATION'

@@ -18,7 +18,7 @@ function refuse(expected, argument, received) {
 
 function object(value, argument, known) {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refuse('an object', argument, value)
-  const unknown = Object.keys(value).find((key) => !known.includes(key))
+  const unknown = Object.keys(value).find((key) => value[key] !== undefined && !known.includes(key))
   if (unknown !== undefined) throw refuse(`only ${known.join(', ')}`, `the options of ${argument}`, unknown)
   return value
 }
@@ -57,17 +57,19 @@ const check = {
 const OUTPUTS = {
   wav: { known: ['type', 'clock', 'channels', 'path', 'format'], format: 's16' },
   pcm: { known: ['type', 'clock', 'channels', 'format', 'sampleRate', 'frameMs', 'onFrame'], format: 's16' },
-  memory: { known: ['type', 'clock', 'channels'], format: 'f32' }
+  memory: { known: ['type', 'clock', 'channels'], format: 'f32' },
+  livekit: { known: ['type', 'channels', 'url', 'token', 'bitrate', 'complexity', 'connectTimeoutMs'], format: 'f32' }
 }
 
 function outputOptions(output) {
   if (typeof output !== 'object' || output === null) throw refuse('an object', 'output', output)
   const type = check.oneOf(output.type, 'output.type', undefined, Object.keys(OUTPUTS))
-  if (type === undefined) throw refuse(`one of 'wav', 'pcm', 'memory'`, 'output.type', undefined)
+  if (type === undefined) throw refuse(`one of 'wav', 'pcm', 'memory', 'livekit'`, 'output.type', undefined)
   const { known, format } = OUTPUTS[type]
   object(output, 'output', known)
   if (type === 'pcm' && typeof output.onFrame !== 'function') throw refuse('a function', 'output.onFrame', output.onFrame)
   if (type === 'wav' && output.path === undefined) throw refuse('a non-empty string', 'output.path', undefined)
+  if (type === 'livekit') roomOptions(output)
   const sampleRate = check.integer(output.sampleRate, 'output.sampleRate', 48000, 8000, 192000)
   const frameMs = check.integer(output.frameMs, 'output.frameMs', 20, 10, 100)
   if ((sampleRate * frameMs) % 1000 !== 0) {
@@ -80,8 +82,20 @@ function outputOptions(output) {
     format: check.oneOf(output.format, 'output.format', format, ['s16', 'f32']),
     path: check.text(output.path, 'output.path', undefined),
     sampleRate,
-    frameMs
+    frameMs,
+    url: output.url,
+    token: output.token,
+    bitrate: check.integer(output.bitrate, 'output.bitrate', 64000, 6000, 510000),
+    complexity: check.integer(output.complexity, 'output.complexity', 5, 0, 10),
+    connectTimeoutMs: check.number(output.connectTimeoutMs, 'output.connectTimeoutMs', 10000, 1, MAX_MS)
   }
+}
+
+function roomOptions({ url, token }) {
+  if (typeof url !== 'string' || !/^(ws|http)s?:/.test(url) || !URL.canParse(url)) {
+    throw refuse('a ws(s) or http(s) URL', 'output.url', url)
+  }
+  if (typeof token !== 'string' || token === '') throw refuse('an access token', 'output.token', token)
 }
 
 const SESSION = [

@@ -37,6 +37,11 @@ export interface NativeOutput {
   path?: string
   sampleRate: number
   frameMs: number
+  url?: string
+  token?: string
+  bitrate: number
+  complexity: number
+  connectTimeoutMs: number
 }
 
 export interface NativePlay {

@@ -53,6 +53,10 @@ codes! {
     UnsupportedFormat = "ERR_UNSUPPORTED_FORMAT",
     /// The audio is damaged beyond playing.
     Decode = "ERR_DECODE",
+    /// The LiveKit room can't be joined or published into.
+    JoinFailed = "ERR_JOIN_FAILED",
+    /// The LiveKit room is lost: removed from it, or no way to the server.
+    Disconnected = "ERR_DISCONNECTED",
     /// The output can't be opened or written.
     Output = "ERR_OUTPUT",
     /// The call does not fit this session, such as `advance` on a realtime clock.

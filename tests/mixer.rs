@@ -81,7 +81,7 @@ impl Desk {
         }
         assert!(notices.is_empty(), "told after the frame was said to be full");
         let before = self.output.len();
-        self.mixer.streams().for_each(|(_, samples)| self.output.extend_from_slice(samples));
+        self.mixer.streams().for_each(|frame| self.output.extend_from_slice(frame.samples));
         self.output.resize(before + frames, 0.0);
     }
 
@@ -267,7 +267,7 @@ fn tracks_are_streams_of_their_own_where_the_output_wants_them() {
     mixer.start(Voice::new(2, 2, clip(&[0.5; FRAME])));
     mixer.begin(FRAME);
     while mixer.mix(&mut notices) {}
-    let streams: Vec<(u32, f32)> = mixer.streams().map(|(stream, samples)| (stream, samples[0])).collect();
+    let streams: Vec<(u32, f32)> = mixer.streams().map(|frame| (frame.stream, frame.samples[0])).collect();
     assert_eq!(streams, [(0, 0.25), (2, 0.5)]);
 }
 
@@ -282,7 +282,7 @@ fn stereo_keeps_its_sides_through_fades() {
     mixer.stop(1, EDGE_FADE as u64);
     mixer.begin(FRAME);
     while mixer.mix(&mut notices) {}
-    let (_, samples) = mixer.streams().next().unwrap();
+    let samples = mixer.streams().next().unwrap().samples;
     assert!(samples.chunks(2).all(|frame| (frame[0] + 2.0 * frame[1]).abs() < 1e-6));
     assert!(samples[2 * EDGE_FADE..].iter().all(|sample| *sample == 0.0));
 }

@@ -23,6 +23,8 @@ function refused(session: SpeakerSession, error: SpeakerError): void {
   new SpeakerSession({})
   // @ts-expect-error: a WAV file needs a path
   new SpeakerSession({ output: { type: 'wav' } })
+  // @ts-expect-error: a room has no manual clock
+  new SpeakerSession({ output: { type: 'livekit', url: 'ws://localhost', token: 'x', clock: 'manual' } })
   // @ts-expect-error: frames need a taker
   new SpeakerSession({ output: { type: 'pcm' } })
   // @ts-expect-error: no such policy

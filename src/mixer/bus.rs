@@ -10,6 +10,8 @@ pub struct Bus {
     /// What is being summed, and [`LOOK_AHEAD`] samples more.
     sum: Vec<f32>,
     frame: Vec<f32>,
+    /// Whether a voice had part in the frame, or the limiter still recovers.
+    pub sounding: bool,
     limiter: Limiter,
 }
 
@@ -17,7 +19,7 @@ impl Bus {
     pub fn new(stream: u32, channels: usize) -> Self {
         let sum = vec![0.0; (FRAME + LOOK_AHEAD) * channels];
         let frame = vec![0.0; FRAME * channels];
-        Self { stream, channels, sum, frame, limiter: Limiter::new(channels) }
+        Self { stream, channels, sum, frame, sounding: false, limiter: Limiter::new(channels) }
     }
 
     pub fn is_at_rest(&self) -> bool {

@@ -24,6 +24,17 @@ pub enum Routing {
     PerTrack,
 }
 
+/// The mixed samples of one stream.
+pub struct Frame<'a> {
+    pub stream: u32,
+    /// The session's time of the first sample.
+    pub at: Samples,
+    /// Interleaved.
+    pub samples: &'a [f32],
+    /// Whether anything plays in it.
+    pub sounding: bool,
+}
+
 /// What happened in a mix, at which sample of the session's time.
 pub struct Notice {
     pub id: PlaybackId,
@@ -115,6 +126,7 @@ impl Mixer {
     pub fn begin(&mut self, frames: usize) {
         assert!(frames <= FRAME, "a frame has at most {FRAME} samples");
         (self.filled, self.frames) = (0, frames);
+        self.buses.iter_mut().for_each(|bus| bus.sounding = !bus.is_at_rest());
     }
 
     /// One step: tells what is over at this sample, so that what follows it can start here; or, where nothing is, mixes on
@@ -156,6 +168,7 @@ impl Mixer {
             let stream = stream(self.routing, voice.track);
             let bus = self.buses.iter_mut().find(|bus| bus.stream == stream).expect("start() made its bus");
             let played = voice.state.played;
+            bus.sounding = true;
             voice.render(bus.window(step), self.channels, step);
             let every = voice.report_every;
             if every > 0 && voice.state.played / every > played / every {
@@ -169,9 +182,20 @@ impl Mixer {
         true
     }
 
-    /// The mixed frame of each stream, interleaved, with the stream's number.
-    pub fn streams(&self) -> impl Iterator<Item = (u32, &[f32])> {
-        self.buses.iter().map(|bus| (bus.stream, bus.frame(self.frames)))
+    /// The mixed frame of each stream.
+    pub fn streams(&self) -> impl Iterator<Item = Frame<'_>> {
+        let at = self.now - self.frames as Samples;
+        self.buses.iter().map(move |bus| Frame {
+            stream: bus.stream,
+            at,
+            samples: bus.frame(self.frames),
+            sounding: bus.sounding,
+        })
+    }
+
+    /// Which stream a track goes to.
+    pub fn stream_of(&self, track: u32) -> u32 {
+        stream(self.routing, track)
     }
 
     /// Wakes the feeders whose rings are half empty.

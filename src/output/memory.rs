@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::Output;
+use super::{Closing, Output, closed};
 use crate::audio::Samples;
 use crate::error::Result;
+use crate::mixer::Frame;
 
 pub struct Memory {
     channels: usize,
@@ -20,8 +21,8 @@ impl Memory {
 }
 
 impl Output for Memory {
-    fn write(&mut self, _stream: u32, samples: &[f32]) -> Result<()> {
-        self.store.lock().extend_from_slice(samples);
+    fn write(&mut self, frame: &Frame) -> Result<()> {
+        self.store.lock().extend_from_slice(frame.samples);
         Ok(())
     }
 
@@ -32,7 +33,7 @@ impl Output for Memory {
         Ok(())
     }
 
-    fn close(&mut self) -> Result<()> {
-        Ok(())
+    fn close(&mut self) -> Closing {
+        closed(Ok(()))
     }
 }

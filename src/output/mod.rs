@@ -1,19 +1,25 @@
 //! One frame → the world. The mixer knows none of these; each takes the same samples.
 
+mod livekit;
 mod memory;
 mod pacer;
 mod pcm;
 mod wav;
 
+use std::future::Future;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use parking_lot::Mutex;
 
 use crate::audio::Samples;
 use crate::error::{Code, Result, SpeakerError};
+use crate::mixer::{Frame, Routing};
 use crate::source::Progress;
 
+pub use livekit::{Encoding, LiveKitOptions};
 pub use pacer::Pacer;
 pub use pcm::{PcmFrame, PcmSink};
 
@@ -42,15 +48,48 @@ pub enum OutputOptions {
     Pcm { sample_rate: u32, format: SampleFormat, frame_ms: u32, sink: PcmSink },
     /// Everything, kept.
     Memory { store: Arc<Mutex<Vec<f32>>> },
+    /// A room: each track a stream of its own.
+    LiveKit(LiveKitOptions),
 }
 
-/// An open output. Its session's actor alone calls it.
+/// What an output that lives by itself has to tell.
+pub enum News {
+    Connected,
+    /// This stream takes samples from now on.
+    Opened(u32),
+    /// It is gone, with everything that plays into it.
+    Lost(SpeakerError),
+}
+
+/// The end of an output, which may take its time.
+pub type Closing = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
+
+/// An open output. Its session's actor alone calls it. A file is ready as soon as it is open; a room has to be joined, and
+/// its streams have to be published.
 pub trait Output: Send {
-    /// Hands over the next samples of a stream, interleaved.
-    fn write(&mut self, stream: u32, samples: &[f32]) -> Result<()>;
+    fn is_connected(&self) -> bool {
+        true
+    }
+
+    /// Whether `stream` takes samples. If not, that is on its way, and [`News::Opened`] will tell.
+    fn prepare(&mut self, _stream: u32) -> Result<bool> {
+        Ok(true)
+    }
+
+    fn poll(&mut self, _context: &mut Context<'_>) -> Poll<News> {
+        Poll::Pending
+    }
+
+    /// Hands over the next samples of a stream.
+    fn write(&mut self, frame: &Frame) -> Result<()>;
 
     /// So many samples of silence pass in which nothing is mixed.
     fn skip(&mut self, samples: Samples) -> Result<()>;
+
+    /// Whether nothing more needs to be written after the last sound.
+    fn may_rest(&self) -> bool {
+        true
+    }
 
     /// Nothing sounds from here on for a while: what is held back goes out.
     fn rest(&mut self) -> Result<()> {
@@ -67,11 +106,23 @@ pub trait Output: Send {
         0
     }
 
-    /// The last call: everything is written.
-    fn close(&mut self) -> Result<()>;
+    /// The last call: everything is written, everyone is told.
+    fn close(&mut self) -> Closing;
+}
+
+/// For outputs that close at once.
+fn closed(result: Result<()>) -> Closing {
+    Box::pin(std::future::ready(result))
 }
 
 impl OutputOptions {
+    pub fn routing(&self) -> Routing {
+        match self {
+            Self::LiveKit(_) => Routing::PerTrack,
+            _ => Routing::Mixdown,
+        }
+    }
+
     /// Opens it for `channels` channels. `realtime` says that it must not make the clock wait.
     pub fn open(&self, channels: usize, realtime: bool, progress: &Arc<Progress>) -> Result<Box<dyn Output>> {
         Ok(match self {
@@ -89,6 +140,7 @@ impl OutputOptions {
                 ))
             }
             Self::Memory { store } => Box::new(memory::Memory::new(channels, store.clone())),
+            Self::LiveKit(options) => Box::new(livekit::LiveKit::new(options.clone(), channels)),
         })
     }
 }

@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{Output, SampleFormat};
+use super::{Closing, Output, SampleFormat, closed};
 use crate::audio::{SAMPLE_RATE, Samples, to_s16};
 use crate::error::Result;
+use crate::mixer::Frame;
 use crate::resample::Resampler;
 use crate::source::Progress;
 
@@ -105,9 +106,9 @@ impl Pcm {
 }
 
 impl Output for Pcm {
-    fn write(&mut self, _stream: u32, samples: &[f32]) -> Result<()> {
-        self.received += (samples.len() / self.channels) as Samples;
-        self.resampler.process(samples, &mut self.resampled);
+    fn write(&mut self, frame: &Frame) -> Result<()> {
+        self.received += (frame.samples.len() / self.channels) as Samples;
+        self.resampler.process(frame.samples, &mut self.resampled);
         self.pending.extend(self.resampled.drain(..));
         self.hand_over();
         Ok(())
@@ -140,7 +141,7 @@ impl Output for Pcm {
         self.dropped
     }
 
-    fn close(&mut self) -> Result<()> {
-        self.rest()
+    fn close(&mut self) -> Closing {
+        closed(self.rest())
     }
 }

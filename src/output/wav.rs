@@ -6,9 +6,10 @@ use std::path::Path;
 
 use hound::{SampleFormat as Kind, WavSpec, WavWriter};
 
-use super::{Output, SampleFormat, failed};
+use super::{Closing, Output, SampleFormat, closed, failed};
 use crate::audio::{SAMPLE_RATE, Samples, to_s16};
 use crate::error::{Code, Result, SpeakerError};
+use crate::mixer::Frame;
 
 /// How often the header is brought up to date, so that a process that is killed leaves a file that plays.
 const HEADER_EVERY: usize = SAMPLE_RATE as usize / 2;
@@ -66,8 +67,8 @@ impl Wav {
 }
 
 impl Output for Wav {
-    fn write(&mut self, _stream: u32, samples: &[f32]) -> Result<()> {
-        self.put(samples.iter().copied())
+    fn write(&mut self, frame: &Frame) -> Result<()> {
+        self.put(frame.samples.iter().copied())
     }
 
     fn skip(&mut self, samples: Samples) -> Result<()> {
@@ -82,8 +83,8 @@ impl Output for Wav {
         }
     }
 
-    fn close(&mut self) -> Result<()> {
-        let Some(writer) = self.writer.take() else { return Ok(()) };
-        writer.finalize().map_err(|error| failed("the WAV file can't be closed", error))
+    fn close(&mut self) -> Closing {
+        let finalized = self.writer.take().map_or(Ok(()), WavWriter::finalize);
+        closed(finalized.map_err(|error| failed("the WAV file can't be closed", error)))
     }
 }

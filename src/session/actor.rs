@@ -12,13 +12,13 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use super::command::Command;
 use super::publisher::Publisher;
 use super::registry::{Action, Ending, Registry};
-use super::stage::{Loaded, Stage};
+use super::stage::{Loaded, Stage, Wake};
 use super::{Counters, Options};
 use crate::audio::{FRAME, Samples, to_ms};
 use crate::error::{Code, SpeakerError};
 use crate::event::{EventKind, Sink};
 use crate::mixer::{End, Notice, PlaybackId, What};
-use crate::output::Pacer;
+use crate::output::News;
 
 pub struct Actor {
     pub(super) registry: Arc<Mutex<Registry>>,
@@ -29,6 +29,8 @@ pub struct Actor {
     pub(super) stage: Stage,
     pub(super) requests: HashMap<PlaybackId, String>,
     pub(super) notices: Vec<Notice>,
+    /// Tickets of `connect` that wait for the output.
+    pub(super) connecting: Vec<u32>,
     publisher: Publisher,
     max_duration: Samples,
 }
@@ -50,22 +52,25 @@ impl Actor {
             stage: Stage::new(options),
             requests: HashMap::new(),
             notices: Vec::new(),
+            connecting: Vec::new(),
             publisher: Publisher::new(counters, sink),
         }
     }
 
     pub async fn run(mut self) {
         loop {
-            let pacer = self.stage.pacer.as_ref();
             tokio::select! {
                 biased;
-                () = due(pacer) => self.tick(FRAME),
+                wake = self.stage.wait() => match wake {
+                    Wake::Frame => self.tick(FRAME),
+                    Wake::News(news) => self.hear(news),
+                    Wake::Source => {}
+                },
                 command = self.commands.recv() => self.receive(command.unwrap_or(Command::Close(None))),
-                () = self.stage.progress.notify.notified() => {}
             }
             self.poll_sources();
-            if self.work_inbox() {
-                return;
+            if let Some(ticket) = self.work_inbox() {
+                return self.close(ticket).await;
             }
             let rested = self.stage.rest();
             self.check(rested);
@@ -73,11 +78,43 @@ impl Actor {
         }
     }
 
+    /// The output lives by itself: it was joined, a stream was opened, or all is lost.
+    fn hear(&mut self, news: News) {
+        match news {
+            News::Connected => {
+                self.tell(None, EventKind::Connected);
+                self.answer_connects(None);
+            }
+            News::Opened(_) => {}
+            News::Lost(error) => return self.lose(error),
+        }
+        let woken = self.stage.wake();
+        self.check(woken);
+    }
+
+    /// The output is gone, and everything that lives with it; the next request connects anew.
+    fn lose(&mut self, error: SpeakerError) {
+        let was_joined = error.code == Code::Disconnected;
+        self.fail_live(&error);
+        drop(self.stage.disconnect());
+        if was_joined {
+            self.tell(None, EventKind::Disconnected { reason: error.message.clone() });
+        }
+        self.answer_connects(Some(error));
+    }
+
+    pub(super) fn answer_connects(&mut self, error: Option<SpeakerError>) {
+        for ticket in std::mem::take(&mut self.connecting) {
+            self.settle(ticket, error.clone());
+        }
+    }
+
     pub(super) fn tick(&mut self, frames: usize) {
         self.stage.mixer.begin(frames);
         loop {
             let registry = &self.registry;
-            self.stage.begin(|id| registry.lock().begin(id));
+            let begun = self.stage.begin(|id| registry.lock().begin(id));
+            self.check(begun);
             let more = self.stage.mixer.mix(&mut self.notices);
             self.digest();
             if !more {
@@ -158,6 +195,10 @@ impl Actor {
         let SpeakerError { code, message } = error.clone();
         self.publisher.retract(&error);
         self.tell(None, EventKind::Error { code, message });
+        self.fail_live(&error);
+    }
+
+    fn fail_live(&mut self, error: &SpeakerError) {
         let lost = self.stage.cut();
         // What is still on its way here will meet the output itself.
         let live: Vec<_> = self.registry.lock().live().filter(|id| self.requests.contains_key(id)).collect();
@@ -192,12 +233,5 @@ impl Actor {
         Counters::set(&counters.dropped_frames, self.stage.dropped_frames());
         Counters::set(&counters.lost_frames, self.stage.lost_frames());
         self.publisher.publish();
-    }
-}
-
-async fn due(pacer: Option<&Pacer>) {
-    match pacer {
-        Some(pacer) => pacer.due().await,
-        None => std::future::pending().await,
     }
 }

@@ -1,5 +1,9 @@
 //! How a session ends: everything stops, everyone is told, nothing is left.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+
 use super::actor::Actor;
 use super::command::Command;
 use super::handle::closed;
@@ -7,11 +11,14 @@ use super::registry::Target;
 use crate::audio::{EDGE_FADE, FRAME, Samples};
 use crate::event::EventKind;
 
+/// How long an output may take to close: whoever does not answer by then won't.
+const LIMIT: Duration = Duration::from_secs(2);
+
 /// What a `stopped` event says when the session was closed.
 const REASON: &str = "closed";
 
 impl Actor {
-    pub(super) fn close(&mut self, ticket: Option<u32>) {
+    pub(super) async fn close(mut self, ticket: Option<u32>) {
         // No request is taken from here on; those taken before are in the channel, and are told of first.
         self.registry.lock().close();
         let mut tickets: Vec<u32> = ticket.into_iter().collect();
@@ -30,11 +37,15 @@ impl Actor {
         }
         self.notices = self.stage.cut();
         self.digest();
-        let disconnected = self.stage.disconnect();
-        if disconnected.is_some() {
+        self.answer_connects(Some(closed()));
+        let was_connected = self.stage.is_connected();
+        let mut error = None;
+        if let Some(closing) = self.stage.disconnect() {
+            error = timeout(LIMIT, closing).await.unwrap_or(Ok(())).err();
+        }
+        if was_connected {
             self.tell(None, EventKind::Disconnected { reason: REASON.to_owned() });
         }
-        let error = disconnected.and_then(Result::err);
         self.publish();
         // From now on a call finds the channel closed and settles by itself; what came in between settles here.
         self.commands.close();

@@ -13,26 +13,23 @@ impl Actor {
         self.inbox.push_back(command);
     }
 
-    /// Does what was told, as far as the clock allows. `true` when the session is over.
-    pub(super) fn work_inbox(&mut self) -> bool {
+    /// Does what was told, as far as the clock allows. `Some` when the session is to close.
+    pub(super) fn work_inbox(&mut self) -> Option<Option<u32>> {
         while let Some(command) = self.inbox.pop_front() {
             match command {
                 Command::Advance(left, ticket) => match self.advance(left) {
                     Ok(None) => self.settle(ticket, None),
                     Ok(Some(left)) => {
                         self.inbox.push_front(Command::Advance(left, ticket));
-                        return false;
+                        return None;
                     }
                     Err(error) => self.settle(ticket, Some(error)),
                 },
-                Command::Close(ticket) => {
-                    self.close(ticket);
-                    return true;
-                }
+                Command::Close(ticket) => return Some(ticket),
                 command => self.handle(command),
             }
         }
-        false
+        None
     }
 
     pub(super) fn handle(&mut self, command: Command) {
@@ -55,16 +52,17 @@ impl Actor {
                 self.tell(Some(request_id), EventKind::Failed { code, message, position_ms: 0.0 });
             }
             Command::Apply(actions) => self.perform(actions),
-            Command::Connect(ticket) => {
-                let error = self.connect().err();
-                self.settle(ticket, error);
-            }
+            Command::Connect(ticket) => match self.connect() {
+                Ok(()) if self.stage.is_connected() => self.settle(ticket, None),
+                Ok(()) => self.connecting.push(ticket),
+                Err(error) => self.settle(ticket, Some(error)),
+            },
             Command::Advance(..) | Command::Close(_) => unreachable!("work_inbox() takes these"),
         }
     }
 
     fn connect(&mut self) -> Result<()> {
-        if self.stage.connect()? {
+        if self.stage.connect()? && self.stage.is_connected() {
             self.tell(None, EventKind::Connected);
         }
         Ok(())

@@ -1,13 +1,15 @@
 //! What the actor sounds through: sources that load, the mixer, the output and the clock.
 
+use std::future::{pending, poll_fn};
 use std::sync::Arc;
+use std::task::Poll;
 
 use super::command::Upcoming;
 use super::{Clock, Options};
 use crate::audio::{FRAME, Samples};
 use crate::error::{Result, SpeakerError};
-use crate::mixer::{Mixer, Notice, PlaybackId, Rise, Routing, Voice};
-use crate::output::{Output, Pacer};
+use crate::mixer::{Mixer, Notice, PlaybackId, Rise, Voice};
+use crate::output::{Closing, News, Output, Pacer};
 use crate::source::{self, Feed, Progress};
 
 /// A source on its way to the mixer.
@@ -16,6 +18,15 @@ struct Waiting {
     feed: Option<Feed>,
     /// The registry knows that it can be played from.
     told: bool,
+}
+
+/// Why the stage woke.
+pub enum Wake {
+    /// A frame is due.
+    Frame,
+    /// A source may have become ready.
+    Source,
+    News(News),
 }
 
 /// What a source has become.
@@ -43,7 +54,7 @@ pub struct Stage {
 impl Stage {
     pub fn new(options: Options) -> Self {
         let progress = Progress { eager: options.clock == Clock::Manual, ..Progress::default() };
-        let mixer = Mixer::new(options.channels, Routing::Mixdown);
+        let mixer = Mixer::new(options.channels, options.output.routing());
         Self {
             options,
             progress: Arc::new(progress),
@@ -55,6 +66,28 @@ impl Stage {
             pacer: None,
             dropped: 0,
             lost: 0,
+        }
+    }
+
+    pub fn is_connected(&self) -> bool {
+        self.output.as_ref().is_some_and(|output| output.is_connected())
+    }
+
+    /// Waits for the next thing to do. Nothing is lost if the wait is given up.
+    pub async fn wait(&mut self) -> Wake {
+        let Self { pacer, output, progress, .. } = self;
+        let due = async {
+            match pacer {
+                Some(pacer) => pacer.due().await,
+                None => pending().await,
+            }
+        };
+        let news = poll_fn(|context| output.as_mut().map_or(Poll::Pending, |output| output.poll(context)));
+        tokio::select! {
+            biased;
+            () = due => Wake::Frame,
+            news = news => Wake::News(news),
+            () = progress.notify.notified() => Wake::Source,
         }
     }
 
@@ -126,7 +159,6 @@ impl Stage {
     pub fn cue(&mut self, id: PlaybackId) -> Result<()> {
         let Some(index) = self.waiting.iter().position(|waiting| waiting.playback.id == id) else { return Ok(()) };
         let Waiting { playback, feed: Some(feed), .. } = self.waiting.remove(index) else { return Ok(()) };
-        self.wake()?;
         let mut voice = Voice::new(id, playback.track, feed);
         voice.gain = playback.gain;
         voice.limit = self.options.max_duration;
@@ -134,12 +166,36 @@ impl Stage {
         voice.report_every = self.options.progress_interval;
         voice.position = playback.position;
         self.cued.push(voice);
+        self.wake()
+    }
+
+    /// Starts what is cued where its stream is open, if `begin` still wants it.
+    pub fn begin(&mut self, mut begin: impl FnMut(PlaybackId) -> bool) -> Result<()> {
+        let Some(output) = &mut self.output else { return Ok(()) };
+        let mut index = 0;
+        while index < self.cued.len() {
+            if !output.prepare(self.mixer.stream_of(self.cued[index].track))? {
+                index += 1;
+                continue;
+            }
+            let voice = self.cued.remove(index);
+            if begin(voice.id) {
+                self.mixer.start(voice);
+            }
+        }
         Ok(())
     }
 
-    /// Starts what is cued, if `begin` still wants it.
-    pub fn begin(&mut self, mut begin: impl FnMut(PlaybackId) -> bool) {
-        self.cued.drain(..).filter(|voice| begin(voice.id)).for_each(|voice| self.mixer.start(voice));
+    /// Sets the clock going if something cued can begin.
+    pub fn wake(&mut self) -> Result<()> {
+        let Some(output) = &mut self.output else { return Ok(()) };
+        let mut can_begin = false;
+        for voice in &self.cued {
+            can_begin |= output.prepare(self.mixer.stream_of(voice.track))?;
+        }
+        let time = self.pacer.as_mut().filter(|_| can_begin).and_then(Pacer::wake);
+        let behind = time.map_or(0, |time| time.saturating_sub(self.mixer.now()));
+        self.skip(behind)
     }
 
     /// Whether nothing sounds or is about to.
@@ -162,7 +218,7 @@ impl Stage {
     /// Hands the mixed frame over.
     pub fn hand_over(&mut self) -> Result<()> {
         let Some(output) = &mut self.output else { return Ok(()) };
-        let result = self.mixer.streams().try_for_each(|(stream, samples)| output.write(stream, samples));
+        let result = self.mixer.streams().try_for_each(|frame| output.write(&frame));
         self.mixer.refill();
         let lost = self.pacer.as_mut().map_or(0, Pacer::step);
         result.and_then(|()| self.skip(lost))
@@ -180,18 +236,14 @@ impl Stage {
     /// Parks the clock if nothing sounds. `Ok` also if there was nothing to park.
     pub fn rest(&mut self) -> Result<()> {
         match (&mut self.pacer, &mut self.output) {
-            (Some(pacer), Some(output)) if pacer.is_awake() && self.cued.is_empty() && self.mixer.is_idle() => {
+            (Some(pacer), Some(output))
+                if pacer.is_awake() && self.cued.is_empty() && self.mixer.is_idle() && output.may_rest() =>
+            {
                 pacer.park();
                 output.rest()
             }
             _ => Ok(()),
         }
-    }
-
-    fn wake(&mut self) -> Result<()> {
-        let time = self.pacer.as_mut().and_then(Pacer::wake);
-        let behind = time.map_or(0, |time| time.saturating_sub(self.mixer.now()));
-        self.skip(behind)
     }
 
     /// Ends every voice at this sample.
@@ -201,8 +253,8 @@ impl Stage {
         self.mixer.cut()
     }
 
-    /// Closes the output. `Some` if there was one.
-    pub fn disconnect(&mut self) -> Option<Result<()>> {
+    /// Begins to close the output. `Some` if there was one.
+    pub fn disconnect(&mut self) -> Option<Closing> {
         (self.dropped, self.lost) = (self.dropped_frames(), self.lost_frames());
         self.pacer = None;
         self.output.take().map(|mut output| output.close())

@@ -1,0 +1,63 @@
+'use strict'
+
+// A LiveKit room for one test, and an ear in it that shares no code with the speaker.
+
+const { AudioStream, Room, RoomEvent, TrackKind } = require('@livekit/rtc-node')
+const { AccessToken } = require('livekit-server-sdk')
+
+const { startServer } = require('../../scripts/livekit-server')
+
+let servers = 0
+
+/** A token for `identity` in `room`. */
+function token(server, room, identity, grants = {}) {
+  const access = new AccessToken(server.key, server.secret, { identity, ttl: '10m' })
+  access.addGrant({ roomJoin: true, room, ...grants })
+  return access.toJwt()
+}
+
+/** A server with an ear in one of its rooms; both go with the test. */
+async function openRoom(t) {
+  const server = await startServer()
+  t.after(() => server.stop())
+  const name = `room-${++servers}`
+  const ear = await listen(server, name)
+  t.after(() => ear.room.disconnect())
+  return { server, name, ear, token: (identity, grants) => token(server, name, identity, grants) }
+}
+
+/** Joins and records every audio track by its name, at 48 kHz mono. */
+async function listen(server, name) {
+  const room = new Room()
+  const heard = new Map()
+  const events = []
+  room.on(RoomEvent.TrackSubscribed, (track, publication, participant) => {
+    if (track.kind !== TrackKind.KIND_AUDIO) return
+    const samples = []
+    heard.set(publication.name, samples)
+    events.push(`subscribed ${publication.name} of ${participant.identity}`)
+    record(track, samples)
+  })
+  room.on(RoomEvent.ParticipantDisconnected, (participant) => events.push(`left ${participant.identity}`))
+  await room.connect(server.url, await token(server, name, 'ear', { canPublish: false }), {
+    autoSubscribe: true, dynacast: false
+  })
+  return { room, heard, events }
+}
+
+async function record(track, samples) {
+  for await (const frame of new AudioStream(track, 48000, 1)) {
+    for (const sample of frame.data) samples.push(sample / 32768)
+  }
+}
+
+/** Waits for a condition, looking often; fails after ten seconds. */
+async function until(condition, what) {
+  for (let n = 0; n < 1000; n++) {
+    if (condition()) return
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  throw new Error(`it never happened: ${what}`)
+}
+
+module.exports = { openRoom, until }
