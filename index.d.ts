@@ -164,8 +164,8 @@ export interface LiveKitOutput {
   channels?: 1 | 2
   /** ws(s) or http(s). */
   url: string
-  /** An access token that may join and publish. */
-  token: string
+  /** An access token that may join and publish; or gives one, and is then asked each time a room is joined. */
+  token: string | (() => string | Promise<string>)
   /** Of each track, in bit/s; 6000–510,000, default 64,000. */
   bitrate?: number
   /** Of the Opus encoder, 0–10; default 5. */
@@ -173,6 +173,15 @@ export interface LiveKitOutput {
   /** For joining, and for publishing a track, in ms; default 10,000. Then `ERR_JOIN_FAILED`. */
   connectTimeoutMs?: number
 }
+
+/**
+ * The output for a room of the server named by `LIVEKIT_URL`, with tokens made by `livekit-server-sdk` (to be installed
+ * beside this package) from `LIVEKIT_API_KEY` and `LIVEKIT_API_SECRET`.
+ * @throws {SpeakerError} `ERR_INVALID_ARGUMENT` if one of the three is missing
+ */
+export function liveKitFromEnv(
+  options: { room: string; identity: string } & Omit<LiveKitOutput, 'type' | 'url' | 'token'>
+): LiveKitOutput
 
 export type SampleFormat = 's16' | 'f32'
 

@@ -1,6 +1,7 @@
 'use strict'
 
 const { SpeakerError } = require('./lib/error')
+const { liveKitFromEnv } = require('./lib/livekit')
 const { SpeakerSession } = require('./lib/session')
 
-module.exports = { SpeakerSession, SpeakerError }
+module.exports = { SpeakerSession, SpeakerError, liveKitFromEnv }

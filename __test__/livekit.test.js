@@ -12,6 +12,7 @@ const { setTimeout: sleep } = require('node:timers/promises')
 const { dispose } = require('@livekit/rtc-node')
 const { RoomServiceClient } = require('livekit-server-sdk')
 
+const { liveKitFromEnv } = require('..')
 const { open } = require('./support/session')
 const { openRoom, until } = require('./support/room')
 const { level, tone } = require('./support/wav')
@@ -171,6 +172,34 @@ test('what keeps it from joining has a code, and the session may try again', asy
     assert.deepEqual(told.map(({ type }) => type), ['failed'])
     await session.close()
   }
+})
+
+test('a token is asked for when the room is joined, and no sooner', async (t) => {
+  const room = await openRoom(t)
+  let asked = 0
+  const output = { type: 'livekit', clock: undefined, url: room.server.url }
+  const late = open(t, { output: { ...output, token: () => (asked++, room.token('late')) } })
+  assert.equal(asked, 0)
+  await late.session.connect()
+  await late.session.playAudio({ audio: tone(440, 100) })
+  assert.equal(asked, 1)
+
+  const broken = open(t, { output: { ...output, token: async () => { throw new Error('no rights today') } } })
+  await assert.rejects(broken.session.connect(), { code: 'ERR_JOIN_FAILED', message: /no rights today/ })
+})
+
+test('the environment tells where the room is', async (t) => {
+  const room = await openRoom(t)
+  const names = ['LIVEKIT_URL', 'LIVEKIT_API_KEY', 'LIVEKIT_API_SECRET']
+  const before = names.map((name) => process.env[name])
+  t.after(() => names.forEach((name, n) => (before[n] === undefined ? delete process.env[name] : (process.env[name] = before[n]))))
+  names.forEach((name) => delete process.env[name])
+  assert.throws(() => liveKitFromEnv({ room: 'r', identity: 'i' }), { code: 'ERR_INVALID_ARGUMENT', message: /LIVEKIT_URL/ })
+  Object.assign(process.env, {
+    LIVEKIT_URL: room.server.url, LIVEKIT_API_KEY: room.server.key, LIVEKIT_API_SECRET: room.server.secret
+  })
+  const { session } = open(t, { output: { clock: undefined, ...liveKitFromEnv({ room: room.name, identity: 'env' }) } })
+  await session.connect()
 })
 
 test('a token that may not publish fails what would play, within the time given', async (t) => {

@@ -84,7 +84,6 @@ function outputOptions(output) {
     sampleRate,
     frameMs,
     url: output.url,
-    token: output.token,
     bitrate: check.integer(output.bitrate, 'output.bitrate', 64000, 6000, 510000),
     complexity: check.integer(output.complexity, 'output.complexity', 5, 0, 10),
     connectTimeoutMs: check.number(output.connectTimeoutMs, 'output.connectTimeoutMs', 10000, 1, MAX_MS)
@@ -95,7 +94,7 @@ function roomOptions({ url, token }) {
   if (typeof url !== 'string' || !/^(ws|http)s?:/.test(url) || !URL.canParse(url)) {
     throw refuse('a ws(s) or http(s) URL', 'output.url', url)
   }
-  if (typeof token !== 'string' || token === '') throw refuse('an access token', 'output.token', token)
+  if (typeof token !== 'function') check.text(token ?? null, 'output.token')
 }
 
 const SESSION = [

@@ -12,6 +12,8 @@ export declare class NativeSession {
   stats(): NativeStats
   /** The samples that the `memory` output has so far. */
   recording(): Float32Array
+  /** Answers `tokenWanted`: the token, or why there is none. */
+  giveToken(token?: string | undefined | null, reason?: string | undefined | null): void
   connect(ticket: number): void
   /** Why not, if the clock is not manual. */
   advance(ms: number, ticket: number): NativeRefusal | null
@@ -38,7 +40,6 @@ export interface NativeOutput {
   sampleRate: number
   frameMs: number
   url?: string
-  token?: string
   bitrate: number
   complexity: number
   connectTimeoutMs: number

@@ -23,7 +23,7 @@ class SpeakerSession extends EventEmitter {
   constructor(options) {
     super()
     const checked = check.sessionOptions(options)
-    this.#output = { ...checked.output, onFrame: options.output.onFrame }
+    this.#output = { ...checked.output, onFrame: options.output.onFrame, token: options.output.token }
     // Weakly, or a session that was never closed would hold itself for ever.
     const session = new WeakRef(this)
     this.#native = new NativeSession(checked, (message) => session.deref()?.#receive(message))
@@ -101,8 +101,22 @@ class SpeakerSession extends EventEmitter {
       else resolve()
     } else if (message.frame !== undefined) {
       this.#output.onFrame(message.frame, { atMs: message.atMs })
+    } else if (message.tokenWanted) {
+      this.#giveToken()
     } else {
       this.#event(message)
+    }
+  }
+
+  /** The addon is about to join: a token that is made now has not expired. */
+  async #giveToken() {
+    try {
+      const { token } = this.#output
+      const given = typeof token === 'function' ? await token() : token
+      if (typeof given !== 'string' || given === '') throw new Error(`it gave ${given}`)
+      this.#native.giveToken(given)
+    } catch (error) {
+      this.#native.giveToken(undefined, `output.token gave no access token: ${error?.message ?? error}`)
     }
   }
 

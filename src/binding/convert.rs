@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use crate::audio::{from_ms, to_ms};
 use crate::error::SpeakerError;
-use crate::output::{Encoding, LiveKitOptions, OutputOptions, PcmSink, SampleFormat};
+use crate::output::{Encoding, LiveKitOptions, OutputOptions, PcmSink, SampleFormat, TokenSource};
 use crate::session::{self, Clock, Counters, Info, Options, Overlap, Phase, PlayRequest, Policy};
 
 #[napi(object)]
@@ -36,7 +36,6 @@ pub struct NativeOutput {
     pub sample_rate: u32,
     pub frame_ms: u32,
     pub url: Option<String>,
-    pub token: Option<String>,
     pub bitrate: i32,
     pub complexity: i32,
     pub connect_timeout_ms: f64,
@@ -94,7 +93,7 @@ pub struct NativeStats {
 }
 
 impl NativeOptions {
-    pub fn into_core(self, store: Arc<Mutex<Vec<f32>>>, sink: PcmSink) -> Result<Options> {
+    pub fn into_core(self, store: Arc<Mutex<Vec<f32>>>, sink: PcmSink, token: TokenSource) -> Result<Options> {
         let NativeOutput { clock, channels, format, path, sample_rate, frame_ms, .. } = self.output;
         let NativeOutput { bitrate, complexity, connect_timeout_ms, .. } = self.output;
         let format = if format == "f32" { SampleFormat::F32 } else { SampleFormat::S16 };
@@ -103,7 +102,7 @@ impl NativeOptions {
             ("pcm", _) => OutputOptions::Pcm { sample_rate, format, frame_ms, sink },
             ("livekit", _) => OutputOptions::LiveKit(LiveKitOptions {
                 url: self.output.url.unwrap_or_default(),
-                token: self.output.token.unwrap_or_default(),
+                token,
                 encoding: Encoding { bitrate, complexity },
                 timeout: Duration::from_secs_f64(connect_timeout_ms / 1_000.0),
             }),

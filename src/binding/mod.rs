@@ -6,6 +6,7 @@
 mod convert;
 mod log;
 mod outgoing;
+mod token;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use crate::output::PcmFrame;
 use crate::session::{Handle, StopRequest, Target};
 use convert::{NativeOptions, NativePlay, NativePlayback, NativeRefusal, NativeStats, NativeStop};
 use outgoing::Outgoing;
+use token::Tokens;
 
 /// A session; `lib/session.js` is its face.
 #[napi]
@@ -26,6 +28,7 @@ pub struct NativeSession {
     handle: Handle,
     /// What the `memory` output keeps.
     store: Arc<Mutex<Vec<f32>>>,
+    tokens: Tokens,
 }
 
 #[napi]
@@ -41,11 +44,15 @@ impl NativeSession {
             frames.call(Outgoing::Frame(frame), ThreadsafeFunctionCallMode::NonBlocking);
         });
         let store = Arc::<Mutex<Vec<f32>>>::default();
-        let options = options.into_core(store.clone(), pcm)?;
+        let (tokens, asking) = (Tokens::default(), receive.clone());
+        let token = tokens.source(move || {
+            asking.call(Outgoing::TokenWanted, ThreadsafeFunctionCallMode::NonBlocking);
+        });
+        let options = options.into_core(store.clone(), pcm, token)?;
         let sink = Arc::new(move |message| {
             receive.call(Outgoing::Message(message), ThreadsafeFunctionCallMode::NonBlocking);
         });
-        Ok(Self { handle: Handle::new(options, sink), store })
+        Ok(Self { handle: Handle::new(options, sink), store, tokens })
     }
 
     /// Takes a request: its `requestId`, or why it is refused.
@@ -82,6 +89,12 @@ impl NativeSession {
     #[napi]
     pub fn recording(&self) -> Float32Array {
         Float32Array::new(self.store.lock().clone())
+    }
+
+    /// Answers `tokenWanted`: the token, or why there is none.
+    #[napi]
+    pub fn give_token(&self, token: Option<String>, reason: Option<String>) {
+        self.tokens.answer(token.ok_or(reason.unwrap_or_default()));
     }
 
     #[napi]

@@ -8,6 +8,8 @@ use crate::output::PcmFrame;
 pub enum Outgoing {
     Message(Message),
     Frame(PcmFrame),
+    /// The room is about to be joined: `giveToken` answers.
+    TokenWanted,
 }
 
 impl TypeName for Outgoing {
@@ -29,6 +31,11 @@ impl ToNapiValue for Outgoing {
                 let mut object = Object::new(&env)?;
                 object.set("atMs", frame.at_ms)?;
                 object.set("frame", Buffer::from(std::mem::take(&mut frame.data)))?;
+                Ok(object.raw())
+            }
+            Self::TokenWanted => {
+                let mut object = Object::new(&env)?;
+                object.set("tokenWanted", true)?;
                 Ok(object.raw())
             }
         }

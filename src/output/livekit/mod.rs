@@ -14,10 +14,11 @@ mod room;
 use std::future::Future;
 use std::net::{IpAddr, ToSocketAddrs, UdpSocket};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::time::{Sleep, sleep};
+use tokio::time::{self, Sleep, sleep};
 
 use super::{Closing, News, Output};
 use crate::audio::{FRAME, Samples};
@@ -31,11 +32,17 @@ use room::{Room, Said};
 /// Silent frames sent after the last sound: they empty the encoder's look-ahead and let the receiver fade out.
 const TAIL: u32 = 10;
 
-#[derive(Debug, Clone)]
+/// An access token, or why there is none.
+pub type TokenAnswer = std::result::Result<String, String>;
+
+/// Gives a token when asked: one that was made earlier may have expired, or never be needed.
+pub type TokenSource = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = TokenAnswer> + Send>> + Send + Sync>;
+
+#[derive(Clone)]
 pub struct LiveKitOptions {
     /// ws(s) or http(s).
     pub url: String,
-    pub token: String,
+    pub token: TokenSource,
     pub encoding: Encoding,
     /// For joining, and for each publishing.
     pub timeout: Duration,
@@ -81,6 +88,9 @@ impl LiveKit {
     pub fn new(options: LiveKitOptions, channels: usize) -> Self {
         let LiveKitOptions { url, token, timeout, .. } = options.clone();
         let join = async move {
+            let late = || format!("token gave none within {} ms (connectTimeoutMs)", timeout.as_millis());
+            let token = time::timeout(timeout, token()).await.unwrap_or_else(|_| Err(late()));
+            let token = token.map_err(|reason| SpeakerError::new(Code::JoinFailed, reason))?;
             let room = Room::join(&url, &token, timeout).await?;
             let peer = Peer::new(local_address(&url).await?).await?;
             Ok((room, peer))
