@@ -155,8 +155,9 @@ export interface MemoryOutput extends OutputBase {
  * closes. A playback waits until its track is published: nothing of it is lost, and `started` is told then. In silence
  * nothing is sent.
  *
- * Not done yet: a lost connection is not taken up again. It fails what lives with `ERR_DISCONNECTED`; the next request
- * joins anew.
+ * A lost connection is joined anew, up to ten times over some 40 s, unless the server said not to come again; meanwhile
+ * what plays waits where it is, so positions stay true. Then everything fails with `ERR_DISCONNECTED`, and the next
+ * request joins again.
  */
 export interface LiveKitOutput {
   type: 'livekit'
@@ -294,7 +295,11 @@ export interface SpeakerEvents {
   failed: [event: PlaybackEvent & { code: SpeakerErrorCode; message: string; positionMs: number }]
   /** The output is open. */
   connected: [event: SpeakerEvent]
-  /** The output is closed, or lost. */
+  /** The room is lost and being joined again; what plays waits where it is. */
+  reconnecting: [event: SpeakerEvent & { reason: string }]
+  /** The room is joined again, its tracks are published again, and what waited goes on. */
+  reconnected: [event: SpeakerEvent]
+  /** The output is closed, or lost for good. */
   disconnected: [event: SpeakerEvent & { reason: string }]
   /** The output failed, and with it everything live. Not thrown if nobody listens. */
   error: [event: SpeakerEvent & { code: SpeakerErrorCode; message: string }]

@@ -6,7 +6,6 @@
 
 const { spawn, spawnSync } = require('node:child_process')
 const { existsSync, mkdirSync } = require('node:fs')
-const net = require('node:net')
 const os = require('node:os')
 const path = require('node:path')
 
@@ -36,41 +35,67 @@ function executable() {
   return built
 }
 
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = net.createServer()
-    server.on('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address()
-      server.close(() => resolve(port))
-    })
-  })
+/** A port below those that the system gives to clients, so that none of them takes it before the server does. */
+function somePort() {
+  return 20000 + Math.floor(Math.random() * 10000)
 }
 
-/** Starts a server; says `{ url, key, secret, pid, stop() }` once it answers. */
-async function startServer() {
-  const [port, tcpPort, udpPort] = [await freePort(), await freePort(), await freePort()]
-  const config = {
-    port,
+function configuration() {
+  return {
+    port: somePort(),
     bind_addresses: ['127.0.0.1'],
     keys: { [KEY]: SECRET },
     logging: { level: 'warn' },
-    rtc: { tcp_port: tcpPort, udp_port: udpPort, node_ip: '127.0.0.1', use_external_ip: false }
+    rtc: {
+      tcp_port: somePort(),
+      udp_port: somePort(),
+      node_ip: '127.0.0.1',
+      use_external_ip: false,
+      enable_loopback_candidate: true,
+      ips: { includes: ['127.0.0.1/32'] }
+    }
   }
+}
+
+/** Starts a server; says `{ url, key, secret, stop(), restart() }` once it answers. A restarted one has the same ports. */
+async function startServer() {
+  let [config, running] = []
+  for (let attempt = 1; running === undefined; attempt++) {
+    config = configuration()
+    running = await run(config).catch((error) => {
+      if (attempt === 5 || !/address already in use/.test(error.message)) throw error
+    })
+  }
+  return {
+    url: `ws://127.0.0.1:${config.port}`,
+    key: KEY,
+    secret: SECRET,
+    stop: () => running.stop(),
+    async restart() {
+      await running.stop()
+      running = await run(config)
+    }
+  }
+}
+
+/** Runs the server until `stop`; settles once it answers. */
+async function run(config) {
   // JSON is YAML.
   const server = spawn(executable(), ['--config-body', JSON.stringify(config)], { stdio: ['ignore', 'pipe', 'pipe'] })
   let log = ''
   for (const stream of [server.stdout, server.stderr]) stream.on('data', (data) => (log += data))
   const exited = new Promise((resolve) => server.once('close', resolve))
+  const kill = () => server.kill('SIGKILL')
+  process.once('exit', kill)
   const stop = async () => {
-    server.kill('SIGKILL')
+    kill()
     await exited
+    process.off('exit', kill)
   }
-  process.once('exit', () => server.kill('SIGKILL'))
   for (let attempt = 0; attempt < 200; attempt++) {
     if (server.exitCode !== null) throw new Error(`livekit-server ended with code ${server.exitCode}\n${log}`)
-    const answer = await fetch(`http://127.0.0.1:${port}/`).catch(() => undefined)
-    if (answer?.ok) return { url: `ws://127.0.0.1:${port}`, key: KEY, secret: SECRET, pid: server.pid, stop }
+    const answer = await fetch(`http://127.0.0.1:${config.port}/`).catch(() => undefined)
+    if (answer?.ok) return { stop }
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
   await stop()

@@ -41,7 +41,11 @@ pub enum EventKind {
     Failed { code: Code, message: String, position_ms: f64 },
     /// The output is open.
     Connected,
-    /// The output is closed.
+    /// The room is lost and being joined again; what plays waits where it is.
+    Reconnecting { reason: String },
+    /// The room is joined again, and what plays goes on.
+    Reconnected,
+    /// The output is closed, or lost for good.
     Disconnected { reason: String },
     /// The output failed: every live playback fails with it.
     Error { code: Code, message: String },

@@ -1,13 +1,19 @@
 'use strict'
 
-// A LiveKit room for one test, and an ear in it that shares no code with the speaker.
+// A LiveKit room for one test, and ears in it that shares no code with the speaker.
+
+const { setTimeout: sleep } = require('node:timers/promises')
 
 const { AudioStream, Room, RoomEvent, TrackKind } = require('@livekit/rtc-node')
 const { AccessToken } = require('livekit-server-sdk')
 
 const { startServer } = require('../../scripts/livekit-server')
 
-let servers = 0
+/** An ear whose server is gone tries to come back for long. */
+const GOODBYE_MS = 1000
+
+let rooms = 0
+let ears = 0
 
 /** A token for `identity` in `room`. */
 function token(server, room, identity, grants = {}) {
@@ -20,10 +26,13 @@ function token(server, room, identity, grants = {}) {
 async function openRoom(t) {
   const server = await startServer()
   t.after(() => server.stop())
-  const name = `room-${++servers}`
-  const ear = await listen(server, name)
-  t.after(() => ear.room.disconnect())
-  return { server, name, ear, token: (identity, grants) => token(server, name, identity, grants) }
+  const name = `room-${++rooms}`
+  const join = async () => {
+    const ear = await listen(server, name)
+    t.after(() => Promise.race([ear.room.disconnect(), sleep(GOODBYE_MS)]))
+    return ear
+  }
+  return { server, name, ear: await join(), join, token: (identity, grants) => token(server, name, identity, grants) }
 }
 
 /** Joins and records every audio track by its name, at 48 kHz mono. */
@@ -39,7 +48,7 @@ async function listen(server, name) {
     record(track, samples)
   })
   room.on(RoomEvent.ParticipantDisconnected, (participant) => events.push(`left ${participant.identity}`))
-  await room.connect(server.url, await token(server, name, 'ear', { canPublish: false }), {
+  await room.connect(server.url, await token(server, name, `ear-${++ears}`, { canPublish: false }), {
     autoSubscribe: true, dynacast: false
   })
   return { room, heard, events }
@@ -55,7 +64,7 @@ async function record(track, samples) {
 async function until(condition, what) {
   for (let n = 0; n < 1000; n++) {
     if (condition()) return
-    await new Promise((resolve) => setTimeout(resolve, 10))
+    await sleep(10)
   }
   throw new Error(`it never happened: ${what}`)
 }

@@ -3,7 +3,8 @@
 const { SpeakerSession } = require('../..')
 
 const EVENTS = [
-  'connected', 'queued', 'started', 'progress', 'completed', 'stopped', 'failed', 'disconnected', 'error'
+  'connected', 'queued', 'started', 'progress', 'completed', 'stopped', 'failed', 'reconnecting', 'reconnected',
+  'disconnected', 'error'
 ]
 const TERMINAL = ['completed', 'stopped', 'failed']
 

@@ -57,6 +57,10 @@ pub enum News {
     Connected,
     /// This stream takes samples from now on.
     Opened(u32),
+    /// It is lost for now, and so told why; nothing can be written.
+    Reconnecting(String),
+    /// It is as it was before.
+    Reconnected,
     /// It is gone, with everything that plays into it.
     Lost(SpeakerError),
 }

@@ -31,6 +31,8 @@ pub struct Actor {
     pub(super) notices: Vec<Notice>,
     /// Tickets of `connect` that wait for the output.
     pub(super) connecting: Vec<u32>,
+    /// `connected` was told, and `disconnected` was not.
+    pub(super) was_connected: bool,
     publisher: Publisher,
     max_duration: Samples,
 }
@@ -53,6 +55,7 @@ impl Actor {
             requests: HashMap::new(),
             notices: Vec::new(),
             connecting: Vec::new(),
+            was_connected: false,
             publisher: Publisher::new(counters, sink),
         }
     }
@@ -82,10 +85,20 @@ impl Actor {
     fn hear(&mut self, news: News) {
         match news {
             News::Connected => {
+                self.was_connected = true;
                 self.tell(None, EventKind::Connected);
                 self.answer_connects(None);
             }
             News::Opened(_) => {}
+            // Time stands still for what plays, so that no position tells of samples that went nowhere.
+            News::Reconnecting(reason) => {
+                self.tell(None, EventKind::Reconnecting { reason });
+                return self.stage.pause();
+            }
+            News::Reconnected => {
+                self.tell(None, EventKind::Reconnected);
+                self.answer_connects(None);
+            }
             News::Lost(error) => return self.lose(error),
         }
         let woken = self.stage.wake();
@@ -94,9 +107,10 @@ impl Actor {
 
     /// The output is gone, and everything that lives with it; the next request connects anew.
     fn lose(&mut self, error: SpeakerError) {
-        let was_joined = error.code == Code::Disconnected;
+        let was_joined = self.was_connected;
         self.fail_live(&error);
         drop(self.stage.disconnect());
+        self.was_connected = false;
         if was_joined {
             self.tell(None, EventKind::Disconnected { reason: error.message.clone() });
         }

@@ -32,18 +32,17 @@ impl Actor {
         let (_, actions) = self.registry.lock().stop(&Target::All, REASON, EDGE_FADE as Samples);
         self.perform(actions);
         // Realtime: the last frame carries the fade. Manual: time stands still, so what sounds is cut where it is.
-        if self.stage.pacer.is_some() && !self.stage.mixer.is_silent() {
+        if self.stage.pacer.is_some() && self.stage.is_connected() && !self.stage.mixer.is_silent() {
             self.tick(FRAME);
         }
         self.notices = self.stage.cut();
         self.digest();
         self.answer_connects(Some(closed()));
-        let was_connected = self.stage.is_connected();
         let mut error = None;
         if let Some(closing) = self.stage.disconnect() {
             error = timeout(LIMIT, closing).await.unwrap_or(Ok(())).err();
         }
-        if was_connected {
+        if self.was_connected {
             self.tell(None, EventKind::Disconnected { reason: REASON.to_owned() });
         }
         self.publish();

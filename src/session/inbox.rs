@@ -63,6 +63,7 @@ impl Actor {
 
     fn connect(&mut self) -> Result<()> {
         if self.stage.connect()? && self.stage.is_connected() {
+            self.was_connected = true;
             self.tell(None, EventKind::Connected);
         }
         Ok(())

@@ -186,10 +186,15 @@ impl Stage {
         Ok(())
     }
 
-    /// Sets the clock going if something cued can begin.
+    /// Stops the clock: what plays waits where it is.
+    pub fn pause(&mut self) {
+        self.pacer.iter_mut().for_each(Pacer::park);
+    }
+
+    /// Sets the clock going if something plays, or is cued and can begin.
     pub fn wake(&mut self) -> Result<()> {
         let Some(output) = &mut self.output else { return Ok(()) };
-        let mut can_begin = false;
+        let mut can_begin = output.is_connected() && !self.mixer.is_silent();
         for voice in &self.cued {
             can_begin |= output.prepare(self.mixer.stream_of(voice.track))?;
         }

@@ -8,45 +8,29 @@
 //! All of it is polled by the session's one task. A track is published when something first plays on it, and stays.
 
 mod encoder;
+mod join;
 mod peer;
+mod rejoin;
 mod room;
+mod track;
 
-use std::future::Future;
-use std::net::{IpAddr, ToSocketAddrs, UdpSocket};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::time::{self, Sleep, sleep};
+use tokio::time::{Sleep, sleep};
 
 use super::{Closing, News, Output};
-use crate::audio::{FRAME, Samples};
+use crate::audio::Samples;
 use crate::error::{Code, Result, SpeakerError};
 use crate::mixer::Frame;
-use encoder::Encoder;
 pub use encoder::Encoding;
-use peer::{Change, Mid, Peer, Pt};
-use room::{Room, Said};
-
-/// Silent frames sent after the last sound: they empty the encoder's look-ahead and let the receiver fade out.
-const TAIL: u32 = 10;
-
-/// An access token, or why there is none.
-pub type TokenAnswer = std::result::Result<String, String>;
-
-/// Gives a token when asked: one that was made earlier may have expired, or never be needed.
-pub type TokenSource = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = TokenAnswer> + Send>> + Send + Sync>;
-
-#[derive(Clone)]
-pub struct LiveKitOptions {
-    /// ws(s) or http(s).
-    pub url: String,
-    pub token: TokenSource,
-    pub encoding: Encoding,
-    /// For joining, and for each publishing.
-    pub timeout: Duration,
-}
+use join::{Joining, join};
+pub use join::{LiveKitOptions, TokenAnswer, TokenSource};
+use peer::{Change, Peer};
+use rejoin::Rejoin;
+use room::{Again, Room, Said};
+use track::{Packet, Track, random};
 
 pub struct LiveKit {
     options: LiveKitOptions,
@@ -55,47 +39,68 @@ pub struct LiveKit {
     tracks: Vec<Track>,
     /// Runs while something is awaited from the server.
     deadline: Option<Pin<Box<Sleep>>>,
+    rejoin: Rejoin,
 }
 
-type Joining = dyn Future<Output = Result<(Room, Peer)>> + Send;
-
 enum State {
-    Joining(Pin<Box<Joining>>),
+    Joining(Joining),
     Joined(Box<(Room, Peer)>),
     Lost,
 }
 
-/// One published track.
-struct Track {
-    stream: u32,
-    cid: String,
-    encoder: Encoder,
-    offered: bool,
-    published: bool,
-    /// Its media line, and the number under which Opus goes on it once that is agreed.
-    line: Option<(Mid, Option<Pt>)>,
-    /// Silent frames still to be sent.
-    tail: u32,
+/// Why the room is lost, and whether to come again.
+struct Trouble {
+    error: SpeakerError,
+    again: Again,
 }
 
-impl Track {
-    fn is_open(&self) -> bool {
-        self.published && matches!(self.line, Some((_, Some(_))))
+/// What breaks by itself is worth another try.
+impl From<SpeakerError> for Trouble {
+    fn from(error: SpeakerError) -> Self {
+        Self { error, again: Again::Welcome }
     }
 }
 
 impl LiveKit {
     pub fn new(options: LiveKitOptions, channels: usize) -> Self {
-        let LiveKitOptions { url, token, timeout, .. } = options.clone();
-        let join = async move {
-            let late = || format!("token gave none within {} ms (connectTimeoutMs)", timeout.as_millis());
-            let token = time::timeout(timeout, token()).await.unwrap_or_else(|_| Err(late()));
-            let token = token.map_err(|reason| SpeakerError::new(Code::JoinFailed, reason))?;
-            let room = Room::join(&url, &token, timeout).await?;
-            let peer = Peer::new(local_address(&url).await?).await?;
-            Ok((room, peer))
+        let state = State::Joining(join(options.clone(), Duration::ZERO));
+        Self { options, channels, state, tracks: Vec::new(), deadline: None, rejoin: Rejoin::default() }
+    }
+
+    /// The room is lost: for good, or to be joined again, and all tracks published again.
+    fn lose(&mut self, Trouble { error, again }: Trouble) -> Option<News> {
+        let was_known = self.rejoin.is_going_on();
+        let wait = match again {
+            Again::Welcome => self.rejoin.next(f64::from(random()) / f64::from(u32::MAX)),
+            Again::Unwelcome => None,
         };
-        Self { options, channels, state: State::Joining(Box::pin(join)), tracks: Vec::new(), deadline: None }
+        let Some(wait) = wait else {
+            self.state = State::Lost;
+            return Some(News::Lost(error));
+        };
+        self.tracks.iter_mut().for_each(Track::reset);
+        self.state = State::Joining(join(self.options.clone(), wait));
+        (!was_known).then_some(News::Reconnecting(error.message))
+    }
+
+    /// The room is joined: the tracks there are come next, and the news when they are open.
+    fn joined(&mut self, joined: (Room, Peer)) -> Result<Option<News>> {
+        self.state = State::Joined(Box::new(joined));
+        self.deadline = (!self.tracks.is_empty()).then(|| Box::pin(sleep(self.options.timeout)));
+        self.offer_next()?;
+        if !self.rejoin.is_going_on() {
+            return Ok(Some(News::Connected));
+        }
+        Ok(self.back())
+    }
+
+    /// Whether everything is as it was before the room was lost.
+    fn back(&mut self) -> Option<News> {
+        let back = self.rejoin.is_going_on() && self.tracks.iter().all(Track::is_open);
+        back.then(|| {
+            self.rejoin.done();
+            News::Reconnected
+        })
     }
 
     /// Offers the next track, one at a time: an answer belongs to the one offer that is out.
@@ -107,14 +112,14 @@ impl LiveKit {
         }
         let Some(track) = self.tracks.iter_mut().find(|track| !track.offered) else { return Ok(()) };
         track.offered = true;
-        room.add_track(&track.cid, &track_name(track.stream), self.channels == 2);
+        room.add_track(&track.cid, &track.name(), self.channels == 2);
         let (mid, sdp) = peer.offer(&track.cid)?;
         track.line = Some((mid, None));
         room.offer(sdp, &mid.to_string(), &track.cid);
         Ok(())
     }
 
-    fn hear(&mut self, said: Said) -> Result<()> {
+    fn hear(&mut self, said: Said) -> std::result::Result<(), Trouble> {
         let State::Joined(joined) = &mut self.state else { return Ok(()) };
         let (_, peer) = &mut **joined;
         match said {
@@ -126,7 +131,7 @@ impl LiveKit {
             Said::Published(cid) => {
                 self.tracks.iter_mut().filter(|track| track.cid == cid).for_each(|track| track.published = true);
             }
-            Said::Left(error) => return Err(error),
+            Said::Left(error, again) => return Err(Trouble { error, again }),
         }
         Ok(())
     }
@@ -145,19 +150,17 @@ impl LiveKit {
         Some(track.stream)
     }
 
-    fn poll_joined(&mut self, context: &mut Context<'_>) -> Poll<Result<u32>> {
+    fn poll_joined(&mut self, context: &mut Context<'_>) -> Poll<std::result::Result<News, Trouble>> {
         loop {
             if let Some(stream) = self.opened() {
                 if self.tracks.iter().all(Track::is_open) {
                     self.deadline = None;
                 }
-                return Poll::Ready(Ok(stream));
+                return Poll::Ready(Ok(self.back().unwrap_or(News::Opened(stream))));
             }
             let expired = self.deadline.as_mut().map(|deadline| deadline.as_mut().poll(context));
             if expired == Some(Poll::Ready(())) {
-                let limit = self.options.timeout.as_millis();
-                let message = format!("a track could not be published within {limit} ms (connectTimeoutMs)");
-                return Poll::Ready(Err(SpeakerError::new(Code::JoinFailed, message)));
+                return Poll::Ready(Err(self.unpublished()));
             }
             let State::Joined(joined) = &mut self.state else { return Poll::Pending };
             let (room, peer) = &mut **joined;
@@ -167,52 +170,52 @@ impl LiveKit {
             }
             match ready!(peer.poll(context)) {
                 Change::Connected => {}
-                Change::Lost(error) => return Poll::Ready(Err(error)),
+                Change::Lost(error) => return Poll::Ready(Err(error.into())),
             }
         }
+    }
+
+    /// A track that can't be published the first time is refused; one that was published before may be again.
+    fn unpublished(&self) -> Trouble {
+        let limit = self.options.timeout.as_millis();
+        let message = format!("a track could not be published within {limit} ms (connectTimeoutMs)");
+        let again = if self.rejoin.is_going_on() { Again::Welcome } else { Again::Unwelcome };
+        Trouble { error: SpeakerError::new(Code::JoinFailed, message), again }
     }
 }
 
 impl Output for LiveKit {
     fn is_connected(&self) -> bool {
-        matches!(self.state, State::Joined(_))
+        matches!(self.state, State::Joined(_)) && !self.rejoin.is_going_on()
     }
 
     fn prepare(&mut self, stream: u32) -> Result<bool> {
         if let Some(track) = self.tracks.iter().find(|track| track.stream == stream) {
             return Ok(track.is_open());
         }
-        let encoder = Encoder::new(self.channels, self.options.encoding)?;
-        let cid = format!("speaker-{stream}-{:08x}", random());
-        let track = Track { stream, cid, encoder, offered: false, published: false, line: None, tail: 0 };
-        self.tracks.push(track);
+        self.tracks.push(Track::new(stream, self.channels, self.options.encoding)?);
         self.deadline = Some(Box::pin(sleep(self.options.timeout)));
         self.offer_next()?;
         Ok(false)
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<News> {
-        let result = match &mut self.state {
-            State::Joining(join) => match ready!(join.as_mut().poll(context)) {
-                Ok(joined) => {
-                    self.state = State::Joined(Box::new(joined));
-                    match self.offer_next() {
-                        Ok(()) => return Poll::Ready(News::Connected),
-                        Err(error) => Err(error),
-                    }
-                }
-                Err(error) => Err(error),
-            },
-            State::Joined(_) => ready!(self.poll_joined(context)),
-            State::Lost => return Poll::Pending,
-        };
-        Poll::Ready(match result {
-            Ok(stream) => News::Opened(stream),
-            Err(error) => {
-                self.state = State::Lost;
-                News::Lost(error)
+        loop {
+            let result = match &mut self.state {
+                State::Joining(joining) => match ready!(joining.as_mut().poll(context)) {
+                    Ok(joined) => self.joined(joined).map_err(Trouble::from),
+                    // The first time it is the caller who decides about another.
+                    Err(error) if !self.rejoin.is_going_on() => Err(Trouble { error, again: Again::Unwelcome }),
+                    Err(error) => Err(error.into()),
+                },
+                State::Joined(_) => ready!(self.poll_joined(context)).map(Some),
+                State::Lost => return Poll::Pending,
+            };
+            let news = result.unwrap_or_else(|trouble| self.lose(trouble));
+            if let Some(news) = news {
+                return Poll::Ready(news);
             }
-        })
+        }
     }
 
     fn write(&mut self, frame: &Frame) -> Result<()> {
@@ -220,14 +223,10 @@ impl Output for LiveKit {
         let (_, peer) = &mut **joined;
         let Some(track) = self.tracks.iter_mut().find(|track| track.stream == frame.stream) else { return Ok(()) };
         let Some((mid, Some(pt))) = track.line else { return Ok(()) };
-        let first = frame.sounding && track.tail == 0;
-        track.tail = if frame.sounding { TAIL + 1 } else { track.tail };
-        if track.tail == 0 {
-            return Ok(()); // nothing is sent in silence
+        match track.encode(frame)? {
+            Some(Packet { data, level, first }) => peer.send((mid, pt), frame.at, data, level, first),
+            None => Ok(()),
         }
-        track.tail -= 1;
-        let packet = track.encoder.encode(frame.samples)?;
-        peer.send((mid, pt), frame.at, packet, level(frame.samples), first)
     }
 
     /// Time goes on in RTP by itself: every packet bears the session's.
@@ -236,7 +235,7 @@ impl Output for LiveKit {
     }
 
     fn may_rest(&self) -> bool {
-        self.tracks.iter().all(|track| track.tail == 0)
+        self.tracks.iter().all(Track::is_silent)
     }
 
     fn close(&mut self) -> Closing {
@@ -253,44 +252,4 @@ impl Output for LiveKit {
             Ok(())
         })
     }
-}
-
-/// 0 `speaker`, 1 `app_audio`, 2 `tts`, n `track_<n>`.
-fn track_name(stream: u32) -> String {
-    match stream {
-        0 => "speaker".to_owned(),
-        1 => "app_audio".to_owned(),
-        2 => "tts".to_owned(),
-        other => format!("track_{other}"),
-    }
-}
-
-/// Loudness in dBFS, −127 for silence (RFC 6464 §3).
-fn level(samples: &[f32]) -> i8 {
-    let power = samples.iter().map(|sample| sample * sample).sum::<f32>() / samples.len().max(FRAME) as f32;
-    if power <= 0.0 { -127 } else { (10.0 * power.log10()).clamp(-127.0, 0.0) as i8 }
-}
-
-/// Not for secrets: tells the tracks of one participant's sessions apart.
-fn random() -> u32 {
-    use std::hash::{BuildHasher, Hasher};
-    std::collections::hash_map::RandomState::new().build_hasher().finish() as u32
-}
-
-/// The address that this machine has on the way to a URL's host.
-async fn local_address(url: &str) -> Result<IpAddr> {
-    let unreachable =
-        |error: &dyn std::fmt::Display| SpeakerError::new(Code::JoinFailed, format!("{url} can't be reached: {error}"));
-    let parsed = reqwest::Url::parse(url).map_err(|error| unreachable(&error))?;
-    let host = parsed.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-    let port = parsed.port_or_known_default().unwrap_or(443);
-    let route = tokio::task::spawn_blocking(move || {
-        let server = (host.as_str(), port).to_socket_addrs()?.next().ok_or(std::io::ErrorKind::NotFound)?;
-        let any: IpAddr = if server.is_ipv4() { [0, 0, 0, 0].into() } else { [0u16; 8].into() };
-        // Connecting a UDP socket sends nothing; it asks the routing table.
-        let socket = UdpSocket::bind((any, 0))?;
-        socket.connect(server)?;
-        Ok::<_, std::io::Error>(socket.local_addr()?.ip())
-    });
-    route.await.map_err(|error| unreachable(&error))?.map_err(|error| unreachable(&error))
 }

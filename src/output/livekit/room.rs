@@ -28,8 +28,15 @@ pub enum Said {
     Candidate(String),
     /// The track with this client id has a place in the room.
     Published(String),
-    /// It is over.
-    Left(SpeakerError),
+    /// It is over; whether to come again.
+    Left(SpeakerError, Again),
+}
+
+/// What a server that ends a session says of the next one (`LeaveRequest.action`), or silence about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    Welcome,
+    Unwelcome,
 }
 
 /// A joined room. Dropping it leaves politely.
@@ -109,8 +116,8 @@ impl Room {
         loop {
             let response = match std::task::ready!(self.events.poll_recv(context)) {
                 Some(SignalEvent::Message(response)) => *response,
-                Some(SignalEvent::Close(reason)) => return Poll::Ready(Said::Left(gone(&reason))),
-                None => return Poll::Ready(Said::Left(gone("the signalling connection ended"))),
+                Some(SignalEvent::Close(reason)) => return Poll::Ready(Said::Left(gone(&reason), Again::Welcome)),
+                None => return Poll::Ready(Said::Left(gone("the signalling connection ended"), Again::Welcome)),
             };
             return Poll::Ready(match response {
                 Response::Answer(answer) => Said::Answer(answer.sdp),
@@ -119,7 +126,13 @@ impl Room {
                     None => continue,
                 },
                 Response::TrackPublished(published) => Said::Published(published.cid),
-                Response::Leave(leave) => Said::Left(gone(leave.reason().as_str_name())),
+                Response::Leave(leave) => {
+                    let again = match leave.action() {
+                        proto::leave_request::Action::Disconnect => Again::Unwelcome,
+                        _ => Again::Welcome,
+                    };
+                    Said::Left(gone(leave.reason().as_str_name()), again)
+                }
                 _ => continue,
             });
         }

@@ -1,0 +1,65 @@
+//! Into a room: a token, the signalling, a socket on the way to it.
+
+use std::future::Future;
+use std::net::{IpAddr, ToSocketAddrs, UdpSocket};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+use super::encoder::Encoding;
+use super::peer::Peer;
+use super::room::Room;
+use crate::error::{Code, Result, SpeakerError};
+
+/// An access token, or why there is none.
+pub type TokenAnswer = std::result::Result<String, String>;
+
+/// Gives a token when asked: one that was made earlier may have expired, or never be needed.
+pub type TokenSource = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = TokenAnswer> + Send>> + Send + Sync>;
+
+#[derive(Clone)]
+pub struct LiveKitOptions {
+    /// ws(s) or http(s).
+    pub url: String,
+    pub token: TokenSource,
+    pub encoding: Encoding,
+    /// For joining, and for each publishing.
+    pub timeout: Duration,
+}
+
+/// A room being joined.
+pub type Joining = Pin<Box<dyn Future<Output = Result<(Room, Peer)>> + Send>>;
+
+/// Joins after a while.
+pub fn join(options: LiveKitOptions, wait: Duration) -> Joining {
+    let LiveKitOptions { url, token, timeout: limit, .. } = options;
+    Box::pin(async move {
+        sleep(wait).await;
+        let late = || format!("token gave none within {} ms (connectTimeoutMs)", limit.as_millis());
+        let token = timeout(limit, token()).await.unwrap_or_else(|_| Err(late()));
+        let token = token.map_err(|reason| SpeakerError::new(Code::JoinFailed, reason))?;
+        let room = Room::join(&url, &token, limit).await?;
+        let peer = Peer::new(local_address(&url).await?).await?;
+        Ok((room, peer))
+    })
+}
+
+/// The address that this machine has on the way to a URL's host.
+async fn local_address(url: &str) -> Result<IpAddr> {
+    let unreachable =
+        |error: &dyn std::fmt::Display| SpeakerError::new(Code::JoinFailed, format!("{url} can't be reached: {error}"));
+    let parsed = reqwest::Url::parse(url).map_err(|error| unreachable(&error))?;
+    let host = parsed.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    let port = parsed.port_or_known_default().unwrap_or(443);
+    let route = tokio::task::spawn_blocking(move || {
+        let server = (host.as_str(), port).to_socket_addrs()?.next().ok_or(std::io::ErrorKind::NotFound)?;
+        let any: IpAddr = if server.is_ipv4() { [0, 0, 0, 0].into() } else { [0u16; 8].into() };
+        // Connecting a UDP socket sends nothing; it asks the routing table.
+        let socket = UdpSocket::bind((any, 0))?;
+        socket.connect(server)?;
+        Ok::<_, std::io::Error>(socket.local_addr()?.ip())
+    });
+    route.await.map_err(|error| unreachable(&error))?.map_err(|error| unreachable(&error))
+}
