@@ -24,6 +24,9 @@ test('every bad option of a session is named in one form', () => {
     [{ output: { ...memory, channels: 3 } }, /for output.channels but received 3/],
     [{ output: { ...memory, clock: 'sundial' } }, /'realtime', 'manual' for output.clock/],
     [{ output: { ...memory, path: 'x' } }, /^Expected only type, clock, channels for the options of output but received 'path'/],
+    [{ output: { type: 'livekit', token: 'x' } }, /^Expected a ws\(s\) or http\(s\) URL for output.url but received undefined$/],
+    [{ output: { type: 'livekit', url: 'ws://localhost' } }, /for output.token but received null/],
+    [{ output: { type: 'livekit', url: 'ws://localhost', token: 'x', clock: 'manual' } }, /but received 'clock'/],
     [{ output: memory, overlap: 'blend' }, /for overlap but received 'blend'/],
     [{ output: memory, maxConcurrent: 0 }, /for maxConcurrent but received 0/],
     [{ output: memory, maxConcurrent: 1.5 }, /for maxConcurrent but received 1.5/],
@@ -108,7 +111,7 @@ test('calls that do not fit the session', async (t) => {
 test('the codes in index.d.ts, README.md and the source are the same', () => {
   const read = (name) => readFileSync(path.join(__dirname, '..', name), 'utf8')
   const codes = (name) => [...new Set(read(name).match(/\bERR_[A-Z_]+[A-Z]\b/g))].sort()
-  const source = [...new Set([...codes('src/error.rs'), ...codes('lib/check.js')])].sort()
+  const source = [...new Set([...codes('src/error.rs'), ...codes('lib/error.js')])].sort()
   assert.deepEqual(codes('index.d.ts'), source)
   assert.deepEqual(codes('README.md'), source)
 })

@@ -139,18 +139,18 @@ describe('replay', () => {
 describe('a bad line', () => {
   const good = jsonl(play(100, 'a', 'low.wav'))
   const bad = {
-    'that is no JSON': ['{"atMs":', 'JSON for the line but received "{\\"atMs\\":"'],
-    'that is no object': ['[1]', 'an object for the line but received [1]'],
-    'of no known type': ['{"type":"pause"}', /one of play, stop, .* for type but received "pause"/],
-    'of a type that every object has': ['{"type":"constructor"}', /for type but received "constructor"/],
-    'of no known action': ['{"action":"mute"}', 'one of play_url, stop_playback for action but received "mute"'],
+    'that is no JSON': ['{"atMs":', "JSON for the line but received '{\"atMs\":' of type string"],
+    'that is no object': ['[1]', 'an object for the line but received [ 1 ] of type object'],
+    'of no known type': ['{"type":"pause"}', /one of play, stop, .* for type but received 'pause' of type string/],
+    'of a type that every object has': ['{"type":"constructor"}', /for type but received 'constructor' of type string/],
+    'of no known action': ['{"action":"mute"}', "one of play_url, stop_playback for action but received 'mute' of type string"],
     'with a wrong field': ['{"type":"play","audioUrl":"low.wav","volume":2}', /from 0 to 1 for volume but received 2/],
     'with a misspelt field': ['{"type":"play","audioUrl":"low.wav","volum":1}', /playAudio but received 'volum'/],
     'without a source': ['{"action":"play_url","requestId":"b"}', 'either audioUrl or audio for playAudio'],
     'that stops two things': ['{"type":"stop","requestId":"a","trackId":0}', 'requestId or trackId, not both'],
     'that goes back in time': ['{"atMs":99,"type":"stop"}', /a time from 100 ms .* for atMs but received 99/],
-    'at no time': ['{"atMs":"soon","type":"stop"}', /a time from .* for atMs but received "soon"/],
-    'of no date': ['{"type":"stop","timestamp":"soon"}', /an ISO date .* for timestamp but received "soon"/]
+    'at no time': ['{"atMs":"soon","type":"stop"}', /a time from .* for atMs but received 'soon' of type string/],
+    'of no date': ['{"type":"stop","timestamp":"soon"}', /an ISO date .* for timestamp but received 'soon' of type string/]
   }
   for (const [which, [line, complaint]] of Object.entries(bad)) {
     it(`${which} is refused before anything plays`, async (t) => {

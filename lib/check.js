@@ -1,20 +1,12 @@
 'use strict'
 
-// Turns what the user gives into what the addon takes. Every complaint has one form:
-// "Expected <what> for <argument> but received <value>".
+// Turns what the user gives into what the addon takes.
 
 const { fileURLToPath } = require('node:url')
-const { inspect } = require('node:util')
 
-const { SpeakerError } = require('./error')
+const { refuse } = require('./error')
 
 const MAX_MS = 24 * 3600 * 1000
-
-function refuse(expected, argument, received) {
-  const shown = inspect(received, { depth: 0, maxStringLength: 100, breakLength: Infinity })
-  const type = received === null || received === undefined ? '' : ` of type ${typeof received}`
-  return new SpeakerError('ERR_INVALID_ARGUMENT', `Expected ${expected} for ${argument} but received ${shown}${type}`)
-}
 
 function object(value, argument, known) {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refuse('an object', argument, value)

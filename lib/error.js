@@ -1,5 +1,7 @@
 'use strict'
 
+const { inspect } = require('node:util')
+
 /** What every failure of this package is. Documented in index.d.ts. */
 class SpeakerError extends Error {
   constructor(code, message, details) {
@@ -11,4 +13,11 @@ class SpeakerError extends Error {
 
 Object.defineProperty(SpeakerError.prototype, 'name', { value: 'SpeakerError', configurable: true, writable: true })
 
-module.exports = { SpeakerError }
+/** A complaint in the one form: "Expected <what> for <argument> but received <value>". */
+function refuse(expected, argument, received) {
+  const shown = inspect(received, { depth: 0, maxStringLength: 100, breakLength: Infinity })
+  const type = received === null || received === undefined ? '' : ` of type ${typeof received}`
+  return new SpeakerError('ERR_INVALID_ARGUMENT', `Expected ${expected} for ${argument} but received ${shown}${type}`)
+}
+
+module.exports = { SpeakerError, refuse }

@@ -5,7 +5,7 @@
 //! Sound flows one way, samples at 48 kHz from the ring on:
 //!
 //! ```text
-//! request → source (fetch → decode → downmix → resample → ring) → mixer (bus → limiter) → output (wav, pcm, memory)
+//! request → source (fetch → decode → downmix → resample → ring) → mixer (bus → limiter) → output (livekit, wav, …)
 //! ```
 //!
 //! Control flows one way, and events come back one way:

@@ -5,7 +5,7 @@
 const path = require('node:path')
 
 const check = require('../check')
-const { SpeakerError } = require('../error')
+const { SpeakerError, refuse } = require('../error')
 const { reader, words } = require('./dialects')
 
 /** As far as every other time in this package reaches. */
@@ -32,12 +32,6 @@ function parseRequests(text, { name, directory }) {
       throw new SpeakerError(error.code, `${name}:${index + 1}: ${error.message}`)
     }
   })
-}
-
-function refuse(expected, argument, received) {
-  const shown = JSON.stringify(received) ?? 'undefined'
-  const cut = shown.length > 100 ? `${shown.slice(0, 100)}…` : shown
-  return new SpeakerError('ERR_INVALID_ARGUMENT', `Expected ${expected} for ${argument} but received ${cut}`)
 }
 
 function parseObject(line) {
