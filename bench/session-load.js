@@ -1,0 +1,126 @@
+'use strict'
+
+// One load of sessions.js, in a process of its own so that its memory and threads are its own too. Its parent sends
+// `{ kind, url, tokens, noise, windowMs }`; it joins a room with every token, measures, answers once, leaves and ends.
+
+const { once } = require('node:events')
+const { existsSync, readFileSync, readdirSync } = require('node:fs')
+const { performance } = require('node:perf_hooks')
+const { setTimeout: sleep } = require('node:timers/promises')
+
+const AT_ONCE = 10 // joining: a server under a storm would be what is measured
+const SETTLE_MS = 3000
+const RATE = 48000
+const FRAME_MS = 20
+const FRAME = (RATE * FRAME_MS) / 1000
+const WAV_HEADER = 44
+const BITRATE = 64_000
+
+/** Opens all, ten at a time. */
+async function openAll(tokens, open) {
+  const opened = []
+  const errors = []
+  const queue = tokens.values()
+  const worker = async () => {
+    for (const token of queue) {
+      await open(token).then((one) => opened.push(one), (error) => errors.push(error.message))
+    }
+  }
+  const start = performance.now()
+  await Promise.all(Array.from({ length: AT_ONCE }, worker))
+  return { opened, errors, readyMs: performance.now() - start }
+}
+
+/** CPU time over a steady window, then what the process holds. `soundMs` says how much sound all have sent so far. */
+async function measure(windowMs, soundMs) {
+  await sleep(SETTLE_MS)
+  const [wall, sound, cpu] = [performance.now(), soundMs(), process.cpuUsage()]
+  await sleep(windowMs)
+  const { user, system } = process.cpuUsage(cpu)
+  const elapsed = performance.now() - wall
+  return {
+    cores: (user + system) / 1000 / elapsed,
+    sound: (soundMs() - sound) / elapsed,
+    rss: process.memoryUsage().rss,
+    threads: existsSync('/proc/self/task') ? readdirSync('/proc/self/task').length : NaN
+  }
+}
+
+const sum = (values) => values.reduce((total, value) => total + value, 0)
+
+/** This addon. Parked sessions have spoken once and are silent; the others play a file, so that none holds a copy. */
+async function ours({ url, tokens, noise, windowMs, parked }) {
+  const { SpeakerSession } = require('..')
+  const blip = readFileSync(noise).subarray(0, WAV_HEADER + 5 * FRAME * 2)
+  blip.writeUInt32LE(blip.length - 8, 4)
+  blip.writeUInt32LE(blip.length - WAV_HEADER, 40)
+  const { opened, ...joined } = await openAll(tokens, async (token) => {
+    const output = { type: 'livekit', url, token, bitrate: BITRATE, connectTimeoutMs: 30_000 }
+    const session = new SpeakerSession({ output })
+    const played = session.playAudio({ audio: blip })
+    await Promise.race([once(session, 'started'), played])
+    return { session, played }
+  })
+  await Promise.all(opened.map(({ played }) => played))
+  const sessions = opened.map(({ session }) => session)
+  if (!parked) sessions.forEach((session) => session.playAudio({ audioUrl: noise }).catch(() => {}))
+  const stats = (name) => sum(sessions.map((session) => session.stats()[name]))
+  const measured = await measure(windowMs, () => stats('timeMs'))
+  const odd = ['failed', 'underruns', 'lostFrames'].filter(stats).map((name) => `${stats(name)} ${name}`)
+  const leave = () => Promise.all(sessions.map((session) => session.close()))
+  return { ...joined, ...measured, odd, sessions: sessions.length, leave }
+}
+
+/** LiveKit's own, set to do the same work: one encoding of one mono track, neither redundant nor paused in silence. */
+async function official({ url, tokens, noise, windowMs }) {
+  const rtc = require('@livekit/rtc-node')
+  const options = new rtc.TrackPublishOptions({
+    source: rtc.TrackSource.SOURCE_MICROPHONE, audioEncoding: { maxBitrate: BigInt(BITRATE) }, dtx: false, red: false
+  })
+  const { opened, ...joined } = await openAll(tokens, async (token) => {
+    const room = new rtc.Room()
+    await room.connect(url, token, { autoSubscribe: false, dynacast: false })
+    const source = new rtc.AudioSource(RATE, 1)
+    const track = rtc.LocalAudioTrack.createAudioTrack('speaker', source)
+    await room.localParticipant.publishTrack(track, options)
+    return { room, source }
+  })
+
+  const file = readFileSync(noise)
+  const samples = new Int16Array(file.buffer, file.byteOffset + WAV_HEADER, (file.length - WAV_HEADER) / 2)
+  const frames = Array.from({ length: Math.floor(samples.length / FRAME) }, (_, n) => {
+    return new rtc.AudioFrame(samples.slice(n * FRAME, (n + 1) * FRAME), RATE, 1, FRAME)
+  })
+  let [sent, failed, leaving] = [0, 0, false]
+  // Paced here and not by a full queue: with N calls waiting in it, each of its events would be looked at N times.
+  const feed = async ({ source }) => {
+    const start = performance.now()
+    for (let n = 0; !leaving; n++) {
+      await source.captureFrame(frames[n % frames.length])
+      sent++
+      const early = start + (n + 1) * FRAME_MS - performance.now()
+      if (early > 0) await sleep(early)
+    }
+  }
+  const feeding = opened.map((one) => feed(one).catch(() => failed++))
+  const measured = await measure(windowMs, () => sent * FRAME_MS)
+  const leave = async () => {
+    leaving = true
+    await Promise.all(feeding)
+    await Promise.all(opened.map(({ room }) => room.disconnect()))
+    await rtc.dispose()
+  }
+  return { ...joined, ...measured, odd: failed ? [`${failed} failed`] : [], sessions: opened.length, leave }
+}
+
+process.once('message', async (load) => {
+  try {
+    const { leave, ...result } = await (load.kind === 'official' ? official(load) : ours(load))
+    process.send(result)
+    await leave()
+  } catch (error) {
+    console.error(error)
+    process.exitCode = 1
+  }
+  process.disconnect()
+})

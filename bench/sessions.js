@@ -1,0 +1,134 @@
+'use strict'
+
+// What a speaking session costs in a LiveKit room: this addon against @livekit/rtc-node, N sessions in one process,
+// each in a room of its own that nobody listens in, sending the same sound as one Opus track of 64 kbit/s. Then what a
+// thousand sessions cost that have spoken and are silent. Both connect ten at a time; ready is, for the addon, when the
+// first frame was sent, for rtc-node, when the track is published. The server is a process of its own and not counted.
+// It reports; nothing fails on time.
+
+const { fork } = require('node:child_process')
+const { once } = require('node:events')
+const { mkdirSync, writeFileSync } = require('node:fs')
+const os = require('node:os')
+const path = require('node:path')
+
+const { AccessToken } = require('livekit-server-sdk')
+
+const { startServer } = require('../scripts/livekit-server')
+
+// `node bench/sessions.js [COUNTS [SILENT]]`
+const [COUNTS = '1,10,30,100', SILENT = '1000'] = process.argv.slice(2)
+const OFFICIAL_MAX = 30 // with 100 on two cores it sent next to nothing, and did not end in time
+const WINDOW_MS = 10_000
+const HUNG_MS = 120_000
+const RATE = 48000
+const SECONDS = 30
+const MB = 1e6
+const noise = path.join(os.tmpdir(), 'speaker-session-bench', 'noise.wav')
+
+/** Something like speech: harmonics of a wandering voice and some breath, in syllables. The same each time. */
+function writeNoise() {
+  const bytes = Buffer.alloc(44 + SECONDS * RATE * 2)
+  bytes.write('RIFF\0\0\0\0WAVEfmt ', 0, 'latin1')
+  bytes.writeUInt32LE(bytes.length - 8, 4)
+  bytes.writeUInt32LE(16, 16)
+  bytes.writeUInt16LE(1, 20)
+  bytes.writeUInt16LE(1, 22)
+  bytes.writeUInt32LE(RATE, 24)
+  bytes.writeUInt32LE(RATE * 2, 28)
+  bytes.writeUInt16LE(2, 32)
+  bytes.writeUInt16LE(16, 34)
+  bytes.write('data', 36)
+  bytes.writeUInt32LE(bytes.length - 44, 40)
+  let [phase, seed] = [0, 1]
+  for (let n = 0; n < SECONDS * RATE; n++) {
+    const t = n / RATE
+    phase += (2 * Math.PI * (130 + 30 * Math.sin(2 * Math.PI * 0.7 * t))) / RATE
+    seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0
+    let value = 0.1 * (seed / 2 ** 31 - 1)
+    for (let harmonic = 1; harmonic <= 20; harmonic++) value += (0.3 / harmonic) * Math.sin(harmonic * phase)
+    const syllable = 0.15 + 0.85 * Math.sin(Math.PI * 4 * t) ** 2
+    bytes.writeInt16LE(Math.round(10_000 * syllable * value), 44 + n * 2)
+  }
+  mkdirSync(path.dirname(noise), { recursive: true })
+  writeFileSync(noise, bytes)
+}
+
+let rooms = 0
+
+function token(server) {
+  const access = new AccessToken(server.key, server.secret, { identity: 'speaker', ttl: '1h' })
+  access.addGrant({ roomJoin: true, room: `bench-${++rooms}`, canSubscribe: false })
+  return access.toJwt()
+}
+
+/** Runs one load in a process of its own; one that hangs is killed. */
+async function load(server, kind, count, parked = false) {
+  const stdio = ['ignore', 'ignore', 'inherit', 'ipc'] // rtc-node logs to stdout
+  const child = fork(path.join(__dirname, 'session-load.js'), { stdio, timeout: HUNG_MS, killSignal: 'SIGKILL' })
+  let result
+  child.on('message', (message) => (result = message))
+  const tokens = await Promise.all(Array.from({ length: count }, () => token(server)))
+  child.send({ kind, parked, url: server.url, tokens, noise, windowMs: WINDOW_MS })
+  const [code, signal] = await once(child, 'exit')
+  if (code !== 0) console.error(`${kind} with ${count} sessions ended with ${code ?? signal}`)
+  return result
+}
+
+const COLUMNS = [8, 10, 10, 14, 10, 14, 9, 11]
+const HEADS = ['sessions', 'ready s', 'CPU %', 'CPU %/session', 'RSS MB', 'MB/session', 'threads', 'real time']
+
+const number = (value, digits) => (Number.isNaN(value) ? '' : value.toFixed(digits))
+
+function line(name, cells) {
+  console.log(name.padEnd(18) + cells.map((cell, n) => String(cell).padStart(COLUMNS[n] + 1)).join(''))
+}
+
+/** `MB/session` is what each one adds to a process with only the first. */
+function row(name, result, one = result, silent = false) {
+  if (!result) return line(name, ['none'])
+  const { sessions, readyMs, cores, sound, rss, threads, errors, odd } = result
+  const percent = (100 * cores) / sessions
+  const added = sessions > one.sessions ? (rss - one.rss) / (sessions - one.sessions) / MB : NaN
+  line(name, [
+    sessions, (readyMs / 1000).toFixed(2), (100 * cores).toFixed(1), percent.toFixed(silent ? 4 : 2),
+    (rss / MB).toFixed(0), number(added, 2), threads,
+    silent ? '' : `${((100 * sound) / sessions).toFixed(1)} %`
+  ])
+  if (errors.length > 0) console.log(`  ${errors.length} did not join: ${errors[0]}`)
+  if (odd.length > 0) console.log(`  ${odd.join(', ')}`)
+  return { percent, added, late: sound / sessions < 0.95 }
+}
+
+async function main() {
+  writeNoise()
+  const server = await startServer()
+  try {
+    console.log(`${os.cpus().length} cores; CPU over ${WINDOW_MS / 1000} s, in % of one core`)
+    line('', HEADS)
+    const one = {}
+    for (const count of COUNTS.split(',').map(Number)) {
+      const ours = await load(server, 'ours', count)
+      one.ours ??= ours
+      const a = row('A speaker-session', ours, one.ours)
+      if (count > OFFICIAL_MAX) {
+        console.log(`${'B rtc-node'.padEnd(18)} not done with more than ${OFFICIAL_MAX}`)
+        continue
+      }
+      const official = await load(server, 'official', count)
+      one.official ??= official
+      const b = row('B rtc-node', official, one.official)
+      if (!a || !b) continue
+      line('A/B', ['', '', '', number(a.percent / b.percent, 3), '', number(a.added / b.added, 3)])
+      if (b.late) console.log('  B fell behind: what it did not send cost it nothing, so the ratio is too kind to it')
+    }
+    row('A silent', await load(server, 'ours', Number(SILENT), true), one.ours, true)
+  } finally {
+    await server.stop()
+  }
+}
+
+main().catch((error) => {
+  console.error(error)
+  process.exitCode = 1
+})
