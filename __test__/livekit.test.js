@@ -294,6 +294,21 @@ test('a server that is killed and comes again is joined again', async (t) => {
   assert.equal((await playing).reason, 'closed')
 })
 
+test('a stop while it joins again settles at once, and the next one is heard when it is back', async (t) => {
+  const room = await openRoom(t)
+  const { session } = await speak(t, room)
+  const playing = session.playAudio({ audio: tone(440, 20_000) })
+  await once(session, 'started')
+  const [lost, back] = [once(session, 'reconnecting'), once(session, 'reconnected')]
+  const restarting = room.server.restart()
+  await lost
+  const next = session.playAudio({ audio: tone(880, 300) })
+  assert.equal((await playing).reason, 'replaced')
+  await restarting
+  await back
+  assert.equal((await next).durationMs, 300)
+})
+
 test('close while it joins again settles at once', async (t) => {
   const room = await openRoom(t)
   const { session, told } = await speak(t, room)

@@ -110,6 +110,12 @@ impl Mixer {
         self.voices.iter_mut().filter(|voice| voice.id == id).for_each(|voice| voice.stop(fade));
     }
 
+    /// Ends a voice at this very sample, for time stands still.
+    pub fn end(&mut self, id: PlaybackId) -> Option<Notice> {
+        let index = self.voices.iter().position(|voice| voice.id == id)?;
+        Some(ended(self.voices.remove(index), self.now, End::Stop))
+    }
+
     /// Ends every voice at this very sample, and comes to rest.
     pub fn cut(&mut self) -> Vec<Notice> {
         let at = self.now;

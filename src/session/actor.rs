@@ -192,7 +192,10 @@ impl Actor {
                     let cued = self.stage.cue(id);
                     self.check(cued);
                 }
-                Action::Fade(id, samples) => self.stage.mixer.stop(id, samples),
+                Action::Fade(id, samples) => {
+                    self.notices.extend(self.stage.stop(id, samples));
+                    self.digest();
+                }
                 Action::Discard(id) => {
                     self.requests.remove(&id);
                     self.stage.discard(id);

@@ -186,6 +186,15 @@ impl Stage {
         Ok(())
     }
 
+    /// Fades a voice out; at once where nothing can be heard anyway, since no frame would carry the fade.
+    pub fn stop(&mut self, id: PlaybackId, fade: Samples) -> Option<Notice> {
+        if !self.is_connected() {
+            return self.mixer.end(id);
+        }
+        self.mixer.stop(id, fade);
+        None
+    }
+
     /// Stops the clock: what plays waits where it is.
     pub fn pause(&mut self) {
         self.pacer.iter_mut().for_each(Pacer::park);
