@@ -14,6 +14,7 @@ const path = require('node:path')
 
 const { AccessToken } = require('livekit-server-sdk')
 
+const { wavFile } = require('../__test__/support/wav')
 const { startServer } = require('../scripts/livekit-server')
 
 // `node bench/sessions.js [COUNTS [SILENT]]`
@@ -28,18 +29,7 @@ const noise = path.join(os.tmpdir(), 'speaker-session-bench', 'noise.wav')
 
 /** Something like speech: harmonics of a wandering voice and some breath, in syllables. The same each time. */
 function writeNoise() {
-  const bytes = Buffer.alloc(44 + SECONDS * RATE * 2)
-  bytes.write('RIFF\0\0\0\0WAVEfmt ', 0, 'latin1')
-  bytes.writeUInt32LE(bytes.length - 8, 4)
-  bytes.writeUInt32LE(16, 16)
-  bytes.writeUInt16LE(1, 20)
-  bytes.writeUInt16LE(1, 22)
-  bytes.writeUInt32LE(RATE, 24)
-  bytes.writeUInt32LE(RATE * 2, 28)
-  bytes.writeUInt16LE(2, 32)
-  bytes.writeUInt16LE(16, 34)
-  bytes.write('data', 36)
-  bytes.writeUInt32LE(bytes.length - 44, 40)
+  const samples = new Float64Array(SECONDS * RATE)
   let [phase, seed] = [0, 1]
   for (let n = 0; n < SECONDS * RATE; n++) {
     const t = n / RATE
@@ -48,10 +38,10 @@ function writeNoise() {
     let value = 0.1 * (seed / 2 ** 31 - 1)
     for (let harmonic = 1; harmonic <= 20; harmonic++) value += (0.3 / harmonic) * Math.sin(harmonic * phase)
     const syllable = 0.15 + 0.85 * Math.sin(Math.PI * 4 * t) ** 2
-    bytes.writeInt16LE(Math.round(10_000 * syllable * value), 44 + n * 2)
+    samples[n] = 0.3 * syllable * value
   }
   mkdirSync(path.dirname(noise), { recursive: true })
-  writeFileSync(noise, bytes)
+  writeFileSync(noise, wavFile(samples, RATE))
 }
 
 let rooms = 0

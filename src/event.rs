@@ -51,13 +51,6 @@ pub enum EventKind {
     Error { code: Code, message: String },
 }
 
-impl EventKind {
-    /// Whether this ends a playback: every request gets exactly one such event.
-    pub fn is_terminal(&self) -> bool {
-        matches!(self, Self::Completed { .. } | Self::Stopped { .. } | Self::Failed { .. })
-    }
-}
-
 /// JavaScript's numbers count to 2⁵³; a larger integer type would reach it as a BigInt.
 fn as_number<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(*value as f64)

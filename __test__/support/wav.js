@@ -69,4 +69,4 @@ function level(samples, from, to, hz, rate = 48000) {
   return (2 * Math.hypot(real, imaginary)) / (to - from)
 }
 
-module.exports = { tone, readWav, level }
+module.exports = { wavFile, tone, readWav, level }

@@ -1,7 +1,7 @@
 //! The process-wide engine room: one tokio runtime and one decode pool, shared by every session.
 //!
 //! Threads are O(cores), never O(sessions) or O(playbacks). Neither ends before the process: Node environments come and
-//! go (worker threads), and napi's own runtime would go with the last of them.
+//! go (worker threads), and a runtime of theirs would go with the last of them.
 
 mod pool;
 
