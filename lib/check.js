@@ -15,7 +15,7 @@ function object(value, argument, known) {
   return value
 }
 
-/** Each of these takes (value, argument, …) and gives the value, or the default where there is none. */
+/** Each of these takes (value, argument, …) and gives the value, or the default (if it takes one) where there is none. */
 const check = {
   number(value, argument, fallback, min, max) {
     if (value === undefined) return fallback
@@ -35,7 +35,9 @@ const check = {
     return value
   },
   oneOf(value, argument, fallback, values) {
-    if (value === undefined) return fallback
+    return value === undefined ? fallback : check.choice(value, argument, values)
+  },
+  choice(value, argument, values) {
     if (!values.includes(value)) throw refuse(`one of ${values.map((name) => `'${name}'`).join(', ')}`, argument, value)
     return value
   },
@@ -55,8 +57,7 @@ const OUTPUTS = {
 
 function outputOptions(output) {
   if (typeof output !== 'object' || output === null) throw refuse('an object', 'output', output)
-  const type = check.oneOf(output.type, 'output.type', undefined, Object.keys(OUTPUTS))
-  if (type === undefined) throw refuse(`one of 'wav', 'pcm', 'memory', 'livekit'`, 'output.type', undefined)
+  const type = check.choice(output.type, 'output.type', Object.keys(OUTPUTS))
   const { known, format } = OUTPUTS[type]
   object(output, 'output', known)
   if (type === 'pcm' && typeof output.onFrame !== 'function') throw refuse('a function', 'output.onFrame', output.onFrame)

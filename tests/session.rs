@@ -9,7 +9,8 @@ use parking_lot::Mutex;
 use speaker_session::audio::from_ms;
 use speaker_session::event::{EventKind, Message};
 use speaker_session::output::OutputOptions;
-use speaker_session::session::{Clock, From, Handle, Options, Overlap, PlayRequest, Policy, StopRequest, Target};
+use speaker_session::session::{Clock, Handle, Options, Overlap, PlayRequest, Policy, StopRequest, Target};
+use speaker_session::source::{Origin, Source};
 
 struct Bench {
     handle: Handle,
@@ -44,8 +45,7 @@ impl Bench {
             stop_other: false,
             gain: 1.0,
             fade_in: 0,
-            from: From::Bytes(bytes),
-            content_type: None,
+            source: Source { origin: Origin::Bytes(bytes), content_type: None },
         };
         self.handle.play(request).expect("accepted");
     }

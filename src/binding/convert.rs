@@ -12,7 +12,8 @@ use parking_lot::Mutex;
 use crate::audio::{from_ms, to_ms};
 use crate::error::SpeakerError;
 use crate::output::{Encoding, LiveKitOptions, OutputOptions, PcmSink, SampleFormat, TokenSource};
-use crate::session::{self, Clock, Counters, Info, Options, Overlap, Phase, PlayRequest, Policy};
+use crate::session::{Clock, Counters, Info, Options, Overlap, Phase, PlayRequest, Policy};
+use crate::source::{Fetch, Origin, Source};
 
 #[napi(object)]
 pub struct NativeOptions {
@@ -133,15 +134,15 @@ impl NativeOptions {
 
 impl NativePlay {
     pub fn into_core(self) -> Result<PlayRequest> {
-        let from = match (self.url, self.path, self.audio) {
+        let origin = match (self.url, self.path, self.audio) {
             (Some(url), _, _) => {
                 let pair =
                     |header: Vec<String>| <[String; 2]>::try_from(header).ok().map(|[name, value]| (name, value));
-                session::From::Url { url, headers: self.headers.into_iter().filter_map(pair).collect() }
+                Origin::Url(Fetch { url, headers: self.headers.into_iter().filter_map(pair).collect() })
             }
-            (_, Some(path), _) => session::From::File(PathBuf::from(path)),
+            (_, Some(path), _) => Origin::File(PathBuf::from(path)),
             // Copied once: JavaScript may change its buffer at any time.
-            (_, _, Some(audio)) => session::From::Bytes(audio.to_vec()),
+            (_, _, Some(audio)) => Origin::Bytes(audio.to_vec()),
             _ => return Err(Error::from_reason("no audio")),
         };
         Ok(PlayRequest {
@@ -150,8 +151,7 @@ impl NativePlay {
             stop_other: self.stop_other,
             gain: self.gain as f32,
             fade_in: from_ms(self.fade_in_ms),
-            from,
-            content_type: self.content_type,
+            source: Source { origin, content_type: self.content_type },
         })
     }
 }

@@ -98,7 +98,7 @@ impl Mixer {
 
     /// Starts a voice at the next sample.
     pub fn start(&mut self, voice: Voice) {
-        let stream = stream(self.routing, voice.track);
+        let stream = self.stream_of(voice.track);
         if !self.buses.iter().any(|bus| bus.stream == stream) {
             self.buses.push(Bus::new(stream, self.channels));
         }

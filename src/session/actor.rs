@@ -107,11 +107,9 @@ impl Actor {
 
     /// The output is gone, and everything that lives with it; the next request connects anew.
     fn lose(&mut self, error: SpeakerError) {
-        let was_joined = self.was_connected;
         self.fail_live(&error);
         drop(self.stage.disconnect());
-        self.was_connected = false;
-        if was_joined {
+        if std::mem::take(&mut self.was_connected) {
             self.tell(None, EventKind::Disconnected { reason: error.message.clone() });
         }
         self.answer_connects(Some(error));

@@ -14,7 +14,7 @@ use crate::audio::Samples;
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::{Message, Sink};
 use crate::runtime::RUNTIME;
-use crate::source::{Fetch, Origin, Source};
+use crate::source::Source;
 
 /// What to play, and how. Values are checked by whoever builds it.
 #[derive(Debug, Clone)]
@@ -26,16 +26,7 @@ pub struct PlayRequest {
     /// Linear: volume times gain.
     pub gain: f32,
     pub fade_in: Samples,
-    pub from: From,
-    pub content_type: Option<String>,
-}
-
-/// Where the audio is, as the caller names it.
-#[derive(Debug, Clone)]
-pub enum From {
-    Url { url: String, headers: Vec<(String, String)> },
-    File(std::path::PathBuf),
-    Bytes(Vec<u8>),
+    pub source: Source,
 }
 
 #[derive(Debug, Clone)]
@@ -79,12 +70,6 @@ impl Handle {
             }
             Err(error) => return Err(error),
         };
-        let timeout = self.options.fetch_timeout;
-        let origin = match request.from {
-            From::Url { url, headers } => Origin::Url(Fetch { url, headers, timeout }),
-            From::File(path) => Origin::File(path),
-            From::Bytes(bytes) => Origin::Bytes(bytes),
-        };
         let upcoming = Upcoming {
             id,
             request_id: request_id.clone(),
@@ -92,7 +77,7 @@ impl Handle {
             gain: request.gain * self.options.gain,
             fade_in: request.fade_in,
             position,
-            source: Some(Source { origin, content_type: request.content_type }),
+            source: Some(request.source),
         };
         let _ = self.commands.send(Command::Play(Box::new(upcoming), actions));
         Ok(request_id)

@@ -22,7 +22,7 @@ use std::time::Duration;
 use crate::audio::Samples;
 use crate::output::OutputOptions;
 
-pub use handle::{From, Handle, PlayRequest, StopRequest};
+pub use handle::{Handle, PlayRequest, StopRequest};
 pub use playback::{Info, Phase};
 pub use registry::{Overlap, Policy, Target};
 

@@ -118,9 +118,9 @@ impl Stage {
             self.expected.push(id);
             return;
         };
-        let (channels, progress) = (self.options.channels, self.progress.clone());
+        let Options { channels, fetch_timeout, .. } = self.options;
         let source = waiting.playback.source.take();
-        waiting.feed = source.map(|source| source::open(source, channels, progress));
+        waiting.feed = source.map(|source| source::open(source, channels, fetch_timeout, self.progress.clone()));
     }
 
     pub fn discard(&mut self, id: PlaybackId) {
@@ -249,10 +249,9 @@ impl Stage {
 
     /// Parks the clock if nothing sounds. `Ok` also if there was nothing to park.
     pub fn rest(&mut self) -> Result<()> {
+        let idle = self.is_idle();
         match (&mut self.pacer, &mut self.output) {
-            (Some(pacer), Some(output))
-                if pacer.is_awake() && self.cued.is_empty() && self.mixer.is_idle() && output.may_rest() =>
-            {
+            (Some(pacer), Some(output)) if pacer.is_awake() && idle && output.may_rest() => {
                 pacer.park();
                 output.rest()
             }

@@ -23,36 +23,35 @@ static CLIENT: Lazy<Client> = Lazy::new(|| {
         .expect("the TLS roots are compiled in")
 });
 
-/// What to fetch, and how long the wire may be silent.
+/// What to fetch.
 #[derive(Debug, Clone)]
 pub struct Fetch {
     pub url: String,
     pub headers: Vec<(String, String)>,
-    pub timeout: Duration,
 }
 
-/// Downloads until the body ends, or fails; wakes the feeder at every piece.
-pub async fn download(fetch: Fetch, spool: &Spool, feeder: &Waker) {
-    let result = run(&fetch, spool, feeder).await;
+/// Downloads until the body ends, or fails, or the wire is silent for longer than `limit`; wakes the feeder at every piece.
+pub async fn download(fetch: Fetch, limit: Duration, spool: &Spool, feeder: &Waker) {
+    let result = run(&fetch, limit, spool, feeder).await;
     spool.finish(result);
     feeder.wake();
 }
 
-async fn run(fetch: &Fetch, spool: &Spool, feeder: &Waker) -> Result<()> {
+async fn run(fetch: &Fetch, limit: Duration, spool: &Spool, feeder: &Waker) -> Result<()> {
     let request = CLIENT.get(&fetch.url).header(ACCEPT, "audio/*, */*;q=0.5");
     let request = fetch.headers.iter().fold(request, |request, (name, value)| request.header(name, value));
-    let mut response = respond(fetch, request).await?;
+    let mut response = respond(limit, request).await?;
     let header = response.headers().get(CONTENT_TYPE);
     spool.set_content_type(header.and_then(|value| value.to_str().ok()).map(str::to_owned));
-    while let Some(chunk) = within(fetch, response.chunk()).await?.map_err(|error| cut(&error))? {
+    while let Some(chunk) = within(limit, response.chunk()).await?.map_err(|error| cut(&error))? {
         spool.append(&chunk)?;
         feeder.wake();
     }
     Ok(())
 }
 
-async fn respond(fetch: &Fetch, request: RequestBuilder) -> Result<Response> {
-    let response = within(fetch, request.send()).await?.map_err(|error| match error.is_redirect() {
+async fn respond(limit: Duration, request: RequestBuilder) -> Result<Response> {
+    let response = within(limit, request.send()).await?.map_err(|error| match error.is_redirect() {
         true => SpeakerError::new(
             Code::TooManyRedirects,
             format!("Expected at most {MAX_REDIRECTS} redirects for audioUrl but received more"),
@@ -68,9 +67,9 @@ async fn respond(fetch: &Fetch, request: RequestBuilder) -> Result<Response> {
     }
 }
 
-async fn within<T>(fetch: &Fetch, step: impl Future<Output = T>) -> Result<T> {
-    timeout(fetch.timeout, step).await.map_err(|_| {
-        let limit = fetch.timeout.as_millis();
+async fn within<T>(limit: Duration, step: impl Future<Output = T>) -> Result<T> {
+    timeout(limit, step).await.map_err(|_| {
+        let limit = limit.as_millis();
         SpeakerError::new(Code::FetchTimeout, format!("audioUrl sent nothing for {limit} ms (fetchTimeoutMs)"))
     })
 }

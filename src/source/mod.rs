@@ -19,6 +19,7 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use rtrb::RingBuffer;
 use symphonia::core::io::MediaSource;
@@ -50,8 +51,9 @@ pub struct Source {
     pub content_type: Option<String>,
 }
 
-/// Starts the feeder of `source` (and its download) for a session with `channels` channels.
-pub fn open(source: Source, channels: usize, progress: Arc<Progress>) -> Feed {
+/// Starts the feeder of `source` (and its download) for a session with `channels` channels; a server may be silent for
+/// `fetch_timeout`.
+pub fn open(source: Source, channels: usize, fetch_timeout: Duration, progress: Arc<Progress>) -> Feed {
     let (producer, consumer) = RingBuffer::new(RING * channels);
     let shared = Arc::new(Shared::default());
     let feeder = Feeder { ring: producer, channels, shared: shared.clone(), progress };
@@ -66,8 +68,11 @@ pub fn open(source: Source, channels: usize, progress: Arc<Progress>) -> Feed {
                 let label = label(fetch.url.split(['?', '#']).next());
                 let open = open_spool(spool.clone(), shared.cancelled.clone(), label);
                 let reader = spool.clone();
-                download =
-                    Some(RUNTIME.spawn(async move { fetch::download(fetch, &spool, &waker).await }).abort_handle());
+                download = Some(
+                    RUNTIME
+                        .spawn(async move { fetch::download(fetch, fetch_timeout, &spool, &waker).await })
+                        .abort_handle(),
+                );
                 (open, Box::new(move || reader.failure()) as InputFailure)
             }
         };
