@@ -3,7 +3,7 @@
 use speaker_session::audio::EDGE_FADE;
 use speaker_session::error::Code;
 use speaker_session::event::EventKind;
-use speaker_session::session::registry::{Action, Ending, Registry};
+use speaker_session::session::registry::{Action, Ending, Entry, Registry};
 use speaker_session::session::{Overlap, Phase, Policy, Target};
 
 const FADE: u64 = EDGE_FADE as u64;
@@ -23,7 +23,7 @@ impl Table {
 
     /// Requests `name` on a track; says the actions, one word each.
     fn play(&mut self, name: &str, track: u32, stop_other: bool) -> String {
-        match self.registry.play(name, track, stop_other) {
+        match self.registry.play(entry(name, track, stop_other)) {
             Ok(accepted) => words(&accepted.actions),
             Err(error) => format!("{} {}", error.code.as_str(), error.message),
         }
@@ -65,6 +65,10 @@ impl Table {
         };
         self.registry.infos().into_iter().map(phase).collect::<Vec<_>>().join(" ")
     }
+}
+
+fn entry(name: &str, track: u32, stop_other: bool) -> Entry {
+    Entry { request_id: name.to_owned(), track, stop_other }
 }
 
 fn words(actions: &[Action]) -> String {
@@ -267,5 +271,5 @@ fn a_closed_session_takes_no_request_and_missing_ids_are_made_up() {
     let mut registry = Table::new(Overlap::Mix).registry;
     assert_ne!(registry.make_up_name(), registry.make_up_name());
     registry.close();
-    assert_eq!(registry.play("a", 0, false).err().map(|error| error.code), Some(Code::Closed));
+    assert_eq!(registry.play(entry("a", 0, false)).err().map(|error| error.code), Some(Code::Closed));
 }

@@ -1,7 +1,8 @@
 'use strict'
 
-// Who asks in which words. Each line is recognised by one word under `type` or `action`, and becomes what playAudio or
-// stopAudio takes.
+// Who asks in which words. Each line is recognised by one word under `type` or `action`, and becomes what a call takes.
+
+const { CALLS } = require('./calls')
 
 const play = (request) => ({ type: 'play', request })
 const stop = (request) => ({ type: 'stop', request })
@@ -9,8 +10,7 @@ const stop = (request) => ({ type: 'stop', request })
 const DIALECTS = {
   type: {
     // This package's own words: nothing is ignored, so a misspelt field is found.
-    play: ({ atMs, type, ...request }) => play(request),
-    stop: ({ atMs, type, ...target }) => stop(target),
+    ...Object.fromEntries(Object.keys(CALLS).map((type) => [type, ({ atMs, type, ...request }) => ({ type, request })])),
     // The cloud's messages carry more than playing needs.
     audio_play_request: ({ requestId, audioUrl, volume, stopOtherAudio: stopOther, trackId }) =>
       play({ requestId, audioUrl, volume, stopOther, trackId }),

@@ -1,5 +1,6 @@
 'use strict'
 
+const { CALLS } = require('./calls')
 const { ManualClock, RealtimeClock } = require('./clocks')
 
 /** Refusals that the session answers with no event, for the request never was one of its own. */
@@ -17,7 +18,7 @@ async function replay(session, requests, history, { clock = 'manual', signal, on
       await time.reach(atMs)
       signal?.throwIfAborted()
       if (type === 'play') play(session, request, history, atMs, onRefused)
-      else await session.stopAudio(request)
+      else await session[CALLS[type].method](request)
     }
     // By events, not by playbacks(): they come in one order, so the same requests end at the same sample each time.
     while (history.isLive()) await time.step()

@@ -4,8 +4,8 @@
 
 const path = require('node:path')
 
-const check = require('../check')
 const { SpeakerError, refuse } = require('../error')
+const { CALLS } = require('./calls')
 const { reader, words } = require('./dialects')
 
 /** As far as every other time in this package reaches. */
@@ -14,8 +14,8 @@ const MAX_AT_MS = 24 * 3600 * 1000
 const SKIPPED = /^\s*($|#|\/\/)/
 
 /**
- * The requests of a JSONL text in their order: `{ atMs, type: 'play' | 'stop', request }`, where `request` is what
- * playAudio or stopAudio takes. Paths are relative to `directory`; complaints name the line as `name:7`.
+ * The requests of a JSONL text in their order: `{ atMs, type, request }`, where `request` is what the call of that type
+ * (see CALLS) takes. Paths are relative to `directory`; complaints name the line as `name:7`.
  */
 function parseRequests(text, { name, directory }) {
   const timeOf = stopwatch()
@@ -25,8 +25,9 @@ function parseRequests(text, { name, directory }) {
       const fields = parseObject(line)
       const atMs = timeOf(fields)
       const { type, request } = translate(fields)
-      if (type === 'stop') check.stopRequest(request)
-      return [{ atMs, type, request: type === 'play' ? completed(request, index + 1, directory) : request }]
+      if (type === 'play') return [{ atMs, type, request: completed(request, index + 1, directory) }]
+      CALLS[type].check(request)
+      return [{ atMs, type, request }]
     } catch (error) {
       if (error.code !== 'ERR_INVALID_ARGUMENT') throw error
       throw new SpeakerError(error.code, `${name}:${index + 1}: ${error.message}`)
@@ -78,7 +79,7 @@ function translate(fields) {
 /** A checked play request with a name, that means the same from every working directory. */
 function completed(request, lineNumber, directory) {
   const named = { ...request, requestId: request.requestId ?? `line-${lineNumber}` }
-  const { path: file } = check.playRequest(named)
+  const { path: file } = CALLS.play.check(named)
   return file === undefined ? named : { ...named, audioUrl: path.resolve(directory, file) }
 }
 

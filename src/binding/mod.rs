@@ -5,6 +5,7 @@
 
 mod convert;
 mod log;
+mod options;
 mod outgoing;
 mod token;
 
@@ -18,7 +19,8 @@ use parking_lot::Mutex;
 use crate::audio::from_ms;
 use crate::output::PcmFrame;
 use crate::session::{Handle, StopRequest, Target};
-use convert::{NativeOptions, NativePlay, NativePlayback, NativeRefusal, NativeStats, NativeStop};
+use convert::{NativePlay, NativePlayback, NativeRefusal, NativeStats, NativeStop};
+use options::NativeOptions;
 use outgoing::Outgoing;
 use token::Tokens;
 

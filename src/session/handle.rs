@@ -8,7 +8,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use super::actor::Actor;
 use super::command::{Command, Upcoming};
 use super::playback::Info;
-use super::registry::{Accepted, Registry, Target};
+use super::registry::{Accepted, Entry, Registry, Target};
 use super::{Clock, Counters, Options};
 use crate::audio::Samples;
 use crate::error::{Code, Result, SpeakerError};
@@ -62,7 +62,8 @@ impl Handle {
         // Held while sending, so that the actor sees calls in the order in which the registry took them.
         let mut registry = self.registry.lock();
         let request_id = request.request_id.unwrap_or_else(|| registry.make_up_name());
-        let Accepted { id, position, actions } = match registry.play(&request_id, request.track, request.stop_other) {
+        let entry = Entry { request_id: request_id.clone(), track: request.track, stop_other: request.stop_other };
+        let Accepted { id, position, actions } = match registry.play(entry) {
             Ok(accepted) => accepted,
             Err(error) if matches!(error.code, Code::TooManyPlaybacks | Code::QueueFull) => {
                 let _ = self.commands.send(Command::OverLimit(request_id.clone(), error));

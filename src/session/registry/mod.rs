@@ -3,6 +3,10 @@
 //! Nothing here plays, waits or reads a clock. The caller's thread asks it under its lock, so that an answer (accepted,
 //! duplicate, too many) is immediate and `playbacks()` is never stale; the session's actor moves playbacks along.
 
+mod action;
+mod queue;
+mod rules;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -12,64 +16,8 @@ use crate::error::{Code, Result, SpeakerError};
 use crate::event::EventKind;
 use crate::mixer::PlaybackId;
 
-/// What `stopOther: false` does to a track that plays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Overlap {
-    /// Sounds together with what plays.
-    Mix,
-    /// Waits its turn on its own track.
-    Queue,
-    /// Takes the place of what plays on its own track.
-    Replace,
-}
-
-/// The session's rules.
-#[derive(Debug, Clone, Copy)]
-pub struct Policy {
-    pub overlap: Overlap,
-    pub max_concurrent: usize,
-    pub max_queued: usize,
-}
-
-/// What a call is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    All,
-    Request(String),
-    Track(u32),
-}
-
-/// What the actor is to do, in this order.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Action {
-    /// Start loading its source.
-    Open(PlaybackId),
-    /// Let it sound from the next sample on.
-    Start(PlaybackId),
-    /// Fade it out over so many samples; it ends when the mixer says so.
-    Fade(PlaybackId, Samples),
-    /// Forget its source: it never sounded.
-    Discard(PlaybackId),
-    /// Tell the user.
-    Tell(String, EventKind),
-}
-
-/// How a playback ended, as the mixer or its source tells it.
-#[derive(Debug)]
-pub enum Ending {
-    Whole,
-    Stopped,
-    Failed(SpeakerError),
-}
-
-/// A request that was taken.
-#[derive(Debug)]
-pub struct Accepted {
-    pub id: PlaybackId,
-    /// Where the playback is, for the mixer to write.
-    pub position: Arc<AtomicU64>,
-    pub actions: Vec<Action>,
-}
+pub use action::{Accepted, Action, Ending, Entry};
+pub use rules::{Overlap, Policy, Target};
 
 pub struct Registry {
     policy: Policy,
@@ -91,7 +39,8 @@ impl Registry {
     }
 
     /// Enters a request: its place in the session, and what follows for the others. Refused requests change nothing.
-    pub fn play(&mut self, request_id: &str, track: u32, stop_other: bool) -> Result<Accepted> {
+    pub fn play(&mut self, entry: Entry) -> Result<Accepted> {
+        let Entry { request_id, track, stop_other } = entry;
         if self.closed {
             return Err(SpeakerError::new(Code::Closed, "Expected an open session for playAudio but it is closed"));
         }
@@ -127,10 +76,10 @@ impl Registry {
         let position: Arc<AtomicU64> = Arc::default();
         self.last += 1;
         let id = self.last;
-        self.playbacks.push(Playback::new(id, request_id.to_owned(), track, phase, position.clone()));
+        self.playbacks.push(Playback::new(id, request_id.clone(), track, phase, position.clone()));
         if waits {
             let place = self.line(track).count();
-            actions.push(Action::Tell(request_id.to_owned(), EventKind::Queued { position: place }));
+            actions.push(Action::Tell(request_id, EventKind::Queued { position: place }));
         }
         self.open_next(track, &mut actions);
         Ok(Accepted { id, position, actions })
@@ -219,43 +168,5 @@ impl Registry {
     pub fn infos(&self) -> Vec<Info> {
         let place = |playback: &Playback| self.line(playback.track).position(|other| other.id == playback.id);
         self.playbacks.iter().map(|playback| playback.info(place(playback).map(|index| index + 1))).collect()
-    }
-
-    fn line(&self, track: u32) -> impl Iterator<Item = &Playback> {
-        self.playbacks.iter().filter(move |playback| playback.track == track && playback.phase == Phase::Queued)
-    }
-
-    fn is_busy(&self, track: u32) -> bool {
-        self.playbacks.iter().any(|playback| playback.track == track && playback.phase != Phase::Stopping)
-    }
-
-    /// Gives a free track to the next in line.
-    fn advance(&mut self, track: u32, actions: &mut Vec<Action>) {
-        if self.playbacks.iter().any(|playback| playback.track == track && playback.is_active()) {
-            return;
-        }
-        let next =
-            self.playbacks.iter_mut().find(|playback| playback.track == track && playback.phase == Phase::Queued);
-        let Some(next) = next else { return };
-        next.phase = Phase::Loading;
-        if next.ready {
-            actions.push(Action::Start(next.id));
-        }
-        self.open_next(track, actions);
-    }
-
-    /// Opens what loads, and the first that waits behind it, so that it can start without a gap.
-    fn open_next(&mut self, track: u32, actions: &mut Vec<Action>) {
-        let mut next_in_line = true;
-        for playback in self.playbacks.iter_mut().filter(|playback| playback.track == track) {
-            let wanted = match playback.phase {
-                Phase::Queued => std::mem::take(&mut next_in_line),
-                _ => true,
-            };
-            if wanted && !playback.opened {
-                playback.opened = true;
-                actions.push(Action::Open(playback.id));
-            }
-        }
     }
 }

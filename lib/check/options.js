@@ -1,0 +1,66 @@
+'use strict'
+
+const { refuse } = require('../error')
+const { MAX_MS, check, object } = require('./values')
+
+const OUTPUTS = {
+  wav: { known: ['type', 'clock', 'channels', 'path', 'format'], format: 's16' },
+  pcm: { known: ['type', 'clock', 'channels', 'format', 'sampleRate', 'frameMs', 'onFrame'], format: 's16' },
+  memory: { known: ['type', 'clock', 'channels'], format: 'f32' },
+  livekit: { known: ['type', 'channels', 'url', 'token', 'bitrate', 'complexity', 'connectTimeoutMs'], format: 'f32' }
+}
+
+function outputOptions(output) {
+  if (typeof output !== 'object' || output === null) throw refuse('an object', 'output', output)
+  const type = check.choice(output.type, 'output.type', Object.keys(OUTPUTS))
+  const { known, format } = OUTPUTS[type]
+  object(output, 'output', known)
+  if (type === 'pcm' && typeof output.onFrame !== 'function') throw refuse('a function', 'output.onFrame', output.onFrame)
+  if (type === 'wav' && output.path === undefined) throw refuse('a non-empty string', 'output.path', undefined)
+  if (type === 'livekit') roomOptions(output)
+  const sampleRate = check.integer(output.sampleRate, 'output.sampleRate', 48000, 8000, 192000)
+  const frameMs = check.integer(output.frameMs, 'output.frameMs', 20, 10, 100)
+  if ((sampleRate * frameMs) % 1000 !== 0) {
+    throw refuse(`a length that is a whole number of samples at ${sampleRate} Hz`, 'output.frameMs', frameMs)
+  }
+  return {
+    type,
+    clock: check.oneOf(output.clock, 'output.clock', 'realtime', ['realtime', 'manual']),
+    channels: check.integer(output.channels, 'output.channels', 1, 1, 2),
+    format: check.oneOf(output.format, 'output.format', format, ['s16', 'f32']),
+    path: check.text(output.path, 'output.path', undefined),
+    sampleRate,
+    frameMs,
+    url: output.url,
+    bitrate: check.integer(output.bitrate, 'output.bitrate', 64000, 6000, 510000),
+    complexity: check.integer(output.complexity, 'output.complexity', 5, 0, 10),
+    connectTimeoutMs: check.number(output.connectTimeoutMs, 'output.connectTimeoutMs', 10000, 1, MAX_MS)
+  }
+}
+
+function roomOptions({ url, token }) {
+  if (typeof url !== 'string' || !/^(ws|http)s?:/.test(url) || !URL.canParse(url)) {
+    throw refuse('a ws(s) or http(s) URL', 'output.url', url)
+  }
+  if (typeof token !== 'function') check.text(token ?? null, 'output.token')
+}
+
+const SESSION = [
+  'output', 'overlap', 'maxConcurrent', 'maxQueued', 'maxDurationMs', 'gain', 'progressIntervalMs', 'fetchTimeoutMs'
+]
+
+function sessionOptions(options) {
+  object(options, 'SpeakerSession', SESSION)
+  return {
+    output: outputOptions(options.output),
+    overlap: check.oneOf(options.overlap, 'overlap', 'mix', ['mix', 'queue', 'replace']),
+    maxConcurrent: check.integer(options.maxConcurrent, 'maxConcurrent', 10, 1, 1000),
+    maxQueued: check.integer(options.maxQueued, 'maxQueued', 100, 0, 100000),
+    maxDurationMs: check.number(options.maxDurationMs, 'maxDurationMs', 5 * 60 * 1000, 1, MAX_MS),
+    gain: check.number(options.gain, 'gain', 1, 0, 16),
+    progressIntervalMs: check.number(options.progressIntervalMs, 'progressIntervalMs', 1000, 0, MAX_MS),
+    fetchTimeoutMs: check.number(options.fetchTimeoutMs, 'fetchTimeoutMs', 10000, 1, MAX_MS)
+  }
+}
+
+module.exports = { sessionOptions }

@@ -1,0 +1,78 @@
+'use strict'
+
+const { fileURLToPath } = require('node:url')
+
+const { refuse } = require('../error')
+const { MAX_MS, check, object } = require('./values')
+
+/** A scheme needs two letters: `C:\clip.wav` is a path. */
+const SCHEME = /^([a-z][a-z0-9+.-]+):/i
+
+function place(audioUrl) {
+  const url = audioUrl instanceof URL ? audioUrl.href : check.text(audioUrl, 'audioUrl')
+  const scheme = SCHEME.exec(url)?.[1].toLowerCase()
+  const expected = 'an http(s) URL, a file: URL or a path'
+  if (scheme === undefined) return { path: url }
+  if (!['http', 'https', 'file'].includes(scheme) || !URL.canParse(url)) throw refuse(expected, 'audioUrl', url)
+  if (scheme !== 'file') return { url: new URL(url).href }
+  try {
+    return { path: fileURLToPath(url) }
+  } catch {
+    throw refuse(expected, 'audioUrl', url)
+  }
+}
+
+function headerPairs(headers) {
+  if (headers === undefined) return []
+  if (typeof headers !== 'object' || headers === null) throw refuse('an object of strings', 'headers', headers)
+  const pairs = Object.entries(headers)
+  try {
+    new Headers(pairs) // knows which names and values HTTP allows
+  } catch {
+    throw refuse('an object of HTTP header names and values', 'headers', headers)
+  }
+  return pairs.map(([name, value]) => [name, String(value)])
+}
+
+const PLAY = [
+  'requestId', 'audioUrl', 'audio', 'volume', 'gain', 'stopOther', 'trackId', 'fadeInMs', 'headers', 'contentType'
+]
+
+function playRequest(request) {
+  object(request, 'playAudio', PLAY)
+  const { audioUrl, audio } = request
+  if ((audioUrl === undefined) === (audio === undefined)) {
+    throw refuse('either audioUrl or audio', 'playAudio', audio === undefined ? undefined : 'both')
+  }
+  if (audio !== undefined && !(audio instanceof Uint8Array)) throw refuse('a Buffer or Uint8Array', 'audio', audio)
+  const volume = check.number(request.volume, 'volume', 1, 0, 1)
+  return {
+    ...(audio === undefined ? place(audioUrl) : { audio }),
+    requestId: check.text(request.requestId, 'requestId', undefined),
+    trackId: check.integer(request.trackId, 'trackId', 0, 0, 0xffff),
+    stopOther: check.boolean(request.stopOther, 'stopOther', true),
+    gain: volume * check.number(request.gain, 'gain', 1, 0, 16),
+    fadeInMs: check.number(request.fadeInMs, 'fadeInMs', 0, 0, MAX_MS),
+    headers: headerPairs(request.headers),
+    contentType: check.text(request.contentType, 'contentType', undefined)
+  }
+}
+
+function stopRequest(target = {}) {
+  object(target, 'stopAudio', ['requestId', 'trackId', 'reason', 'fadeOutMs'])
+  if (target.requestId !== undefined && target.trackId !== undefined) {
+    throw refuse('requestId or trackId, not both', 'stopAudio', target)
+  }
+  return {
+    requestId: check.text(target.requestId, 'requestId', undefined),
+    trackId: check.integer(target.trackId, 'trackId', undefined, 0, 0xffff),
+    reason: check.text(target.reason, 'reason', 'stopped'),
+    fadeOutMs: check.number(target.fadeOutMs, 'fadeOutMs', 5, 0, MAX_MS)
+  }
+}
+
+function duration(ms) {
+  return check.number(ms ?? null, 'advance', undefined, 0, MAX_MS)
+}
+
+module.exports = { playRequest, stopRequest, duration }

@@ -1,0 +1,11 @@
+'use strict'
+
+const check = require('../check')
+
+/** What each type of request calls, and how it is checked before anything plays. */
+const CALLS = {
+  play: { method: 'playAudio', check: check.playRequest },
+  stop: { method: 'stopAudio', check: check.stopRequest }
+}
+
+module.exports = { CALLS }

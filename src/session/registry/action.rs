@@ -1,0 +1,49 @@
+//! What the policy is asked, and what it answers.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use crate::audio::Samples;
+use crate::error::SpeakerError;
+use crate::event::EventKind;
+use crate::mixer::PlaybackId;
+
+/// A request, as far as the policy goes by it.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    pub request_id: String,
+    pub track: u32,
+    pub stop_other: bool,
+}
+
+/// What the actor is to do, in this order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Start loading its source.
+    Open(PlaybackId),
+    /// Let it sound from the next sample on.
+    Start(PlaybackId),
+    /// Fade it out over so many samples; it ends when the mixer says so.
+    Fade(PlaybackId, Samples),
+    /// Forget its source: it never sounded.
+    Discard(PlaybackId),
+    /// Tell the user.
+    Tell(String, EventKind),
+}
+
+/// How a playback ended, as the mixer or its source tells it.
+#[derive(Debug)]
+pub enum Ending {
+    Whole,
+    Stopped,
+    Failed(SpeakerError),
+}
+
+/// A request that was taken.
+#[derive(Debug)]
+pub struct Accepted {
+    pub id: PlaybackId,
+    /// Where the playback is, for the mixer to write.
+    pub position: Arc<AtomicU64>,
+    pub actions: Vec<Action>,
+}

@@ -1,0 +1,28 @@
+//! What the policy goes by: the session's rules, and what a call is about.
+
+/// What `stopOther: false` does to a track that plays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overlap {
+    /// Sounds together with what plays.
+    Mix,
+    /// Waits its turn on its own track.
+    Queue,
+    /// Takes the place of what plays on its own track.
+    Replace,
+}
+
+/// The session's rules.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy {
+    pub overlap: Overlap,
+    pub max_concurrent: usize,
+    pub max_queued: usize,
+}
+
+/// What a call is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    All,
+    Request(String),
+    Track(u32),
+}
