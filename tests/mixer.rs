@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rtrb::{Producer, RingBuffer};
 use speaker_session::audio::{EDGE_FADE, FRAME, PREROLL, RING};
-use speaker_session::mixer::{Mixer, Rise, Routing, Voice, What};
+use speaker_session::mixer::{Mixer, Ramp, Routing, Voice, What};
 use speaker_session::source::{Feed, Shared};
 
 /// A source the test fills by hand.
@@ -252,7 +252,7 @@ fn an_empty_clip_starts_and_ends_at_the_same_sample() {
 fn a_fade_in_rises_from_silence_and_progress_is_told_at_its_sample() {
     let mut desk = Desk::new();
     let mut voice = Voice::new(1, 0, clip(&vec![0.8; 2_500]));
-    voice.rise = Rise { from: 0, length: 960 };
+    voice.rise = Ramp::rise(0, 960);
     voice.report_every = 1_000;
     desk.mixer.start(voice);
     desk.frames(3);

@@ -2,44 +2,54 @@
 
 use crate::audio::{EDGE_FADE, Samples};
 
-/// A rise from silence, linear in amplitude.
+/// A straight line from one level to another: flat before it, flat behind it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Rise {
-    pub from: Samples,
+pub struct Ramp {
+    /// The last position that has the level it comes from.
+    pub at: Samples,
     pub length: Samples,
-}
-
-impl Rise {
-    pub fn level(&self, position: Samples) -> f32 {
-        match position.saturating_sub(self.from) {
-            risen if risen >= self.length => 1.0,
-            risen => risen as f32 / self.length as f32,
-        }
-    }
-}
-
-/// A fall to silence that ends at a known position.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Fall {
-    /// The first position that is silent.
-    pub end: Samples,
-    pub length: Samples,
-    /// The level it falls from: below 1 when it takes over from another fall.
     pub from: f32,
+    pub to: f32,
 }
 
-impl Fall {
-    /// Over the last samples before `end`, as short as [`EDGE_FADE`] or what lies between here and there.
+impl Ramp {
+    /// No ramp at all.
+    pub const fn flat(level: f32) -> Self {
+        Self { at: 0, length: 0, from: level, to: level }
+    }
+
+    /// From silence.
+    pub const fn rise(at: Samples, length: Samples) -> Self {
+        Self { at, length, from: 0.0, to: 1.0 }
+    }
+
+    /// To silence, over the last samples before `end`: [`EDGE_FADE`], or what lies between here and there.
     pub fn edge(here: Samples, end: Samples) -> Self {
-        Self { end, length: (end - here).min(EDGE_FADE as Samples), from: 1.0 }
+        let length = (end - here).min(EDGE_FADE as Samples);
+        Self { at: end - length, length, from: 1.0, to: 0.0 }
+    }
+
+    /// From where this one is at `here` to another level.
+    pub fn toward(self, level: f32, here: Samples, length: Samples) -> Self {
+        Self { at: here, length, from: self.level(here), to: level }
+    }
+
+    /// The first position that has the level it goes to.
+    pub fn end(&self) -> Samples {
+        self.at + self.length
     }
 
     pub fn level(&self, position: Samples) -> f32 {
-        match self.end.saturating_sub(position) {
-            0 => 0.0,
-            left if left >= self.length => self.from,
-            left => self.from * left as f32 / self.length as f32,
+        match position.saturating_sub(self.at) {
+            0 if position < self.end() => self.from,
+            done if done >= self.length => self.to,
+            done => (self.from * (self.length - done) as f32 + self.to * done as f32) / self.length as f32,
         }
+    }
+
+    /// Whether it has one level from `here` up to `last`, both included.
+    pub fn is_flat(&self, here: Samples, last: Samples) -> bool {
+        last <= self.at || here >= self.end() || self.from == self.to
     }
 }
 
@@ -49,16 +59,24 @@ mod tests {
 
     #[test]
     fn a_rise_starts_silent_and_stays_up() {
-        let rise = Rise { from: 10, length: 4 };
+        let rise = Ramp::rise(10, 4);
         assert_eq!([9, 10, 11, 13, 14, 99].map(|p| rise.level(p)), [0.0, 0.0, 0.25, 0.75, 1.0, 1.0]);
-        assert_eq!(Rise { from: 0, length: 0 }.level(0), 1.0);
+        assert_eq!(Ramp::rise(0, 0).level(0), 1.0);
     }
 
     #[test]
     fn a_fall_ends_silent_wherever_it_began() {
-        let fall = Fall { end: 14, length: 4, from: 0.5 };
+        let fall = Ramp { at: 10, length: 4, from: 0.5, to: 0.0 };
         assert_eq!([0, 10, 12, 13, 14, 99].map(|p| fall.level(p)), [0.5, 0.5, 0.25, 0.125, 0.0, 0.0]);
-        assert_eq!(Fall::edge(5, 5).level(5), 0.0);
-        assert_eq!(Fall::edge(100, 103).length, 3);
+        assert_eq!(Ramp::edge(5, 5).level(5), 0.0);
+        assert_eq!(Ramp::edge(100, 103).length, 3);
+        assert_eq!(Ramp::edge(0, 1_000).at, 760);
+    }
+
+    #[test]
+    fn one_takes_over_from_another_without_a_step() {
+        let up = Ramp::rise(10, 4).toward(0.0, 12, 2);
+        assert_eq!([11, 12, 13, 14].map(|p| up.level(p)), [0.5, 0.5, 0.25, 0.0]);
+        assert_eq!([(0, 12), (12, 13), (14, 20)].map(|(here, last)| up.is_flat(here, last)), [true, false, true]);
     }
 }

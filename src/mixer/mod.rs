@@ -12,7 +12,7 @@ use crate::audio::{FRAME, LOOK_AHEAD, Samples};
 use crate::source::Feed;
 
 use bus::Bus;
-pub use envelope::Rise;
+pub use envelope::Ramp;
 pub use voice::{End, PlaybackId, Voice};
 
 /// How playbacks become streams.

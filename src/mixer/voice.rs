@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::envelope::{Fall, Rise};
+use super::envelope::Ramp;
 use crate::audio::{EDGE_FADE, Samples};
 use crate::source::Feed;
 
@@ -31,7 +31,7 @@ pub struct Voice {
     /// The position at which it ends with [`End::Limit`].
     pub limit: Samples,
     /// From when it rises: only a user's fade-in at the start; the first sample of a clip is not ours to soften.
-    pub rise: Rise,
+    pub rise: Ramp,
     /// Where it is, for other threads to read.
     pub position: Arc<AtomicU64>,
     /// Samples between progress notices; 0 for none.
@@ -45,14 +45,14 @@ pub(super) struct State {
     /// Samples per channel handed on.
     pub played: Samples,
     pub started: bool,
-    stop: Option<Fall>,
+    stop: Option<Ramp>,
     /// The feed ran dry: silent from there until it is ready again.
-    dry: Option<Fall>,
+    dry: Option<Ramp>,
 }
 
 impl Voice {
     pub fn new(id: PlaybackId, track: u32, feed: Feed) -> Self {
-        let rise = Rise { from: 0, length: 0 };
+        let rise = Ramp::flat(1.0);
         let (position, state) = (Arc::default(), State::default());
         Self { id, track, feed, gain: 1.0, limit: Samples::MAX, rise, position, report_every: 0, state }
     }
@@ -63,9 +63,8 @@ impl Voice {
         // Only what would still sound can be faded: a starved or nearly done source ends sooner.
         let sounding = (here + self.feed.level().0 as Samples).min(self.audible_until());
         let end = sounding.min(here + fade);
-        if self.state.stop.is_none_or(|stop| end < stop.end) {
-            let from = self.state.stop.map_or(1.0, |stop| stop.level(here));
-            self.state.stop = Some(Fall { end, length: end - here, from });
+        if self.state.stop.is_none_or(|stop| end < stop.end()) {
+            self.state.stop = Some(self.state.stop.unwrap_or(Ramp::flat(1.0)).toward(0.0, here, end - here));
         }
     }
 
@@ -73,16 +72,16 @@ impl Voice {
     pub(super) fn prepare(&mut self, window: usize, underruns: &mut u64) -> Option<(usize, End)> {
         let here = self.state.played;
         let (waiting, ended) = self.feed.level();
-        if self.state.dry.is_some_and(|dry| dry.end <= here) && self.feed.is_ready() {
+        if self.state.dry.is_some_and(|dry| dry.end() <= here) && self.feed.is_ready() {
             self.state.dry = None;
-            self.rise = Rise { from: here, length: EDGE_FADE as Samples };
+            self.rise = Ramp::rise(here, EDGE_FADE as Samples);
         }
         let source = if ended { waiting as Samples } else { Samples::MAX };
-        let stop = self.state.stop.map_or(Samples::MAX, |stop| stop.end - here);
+        let stop = self.state.stop.map_or(Samples::MAX, |stop| stop.end() - here);
         let left = source.min(stop).min(self.limit - here);
         // Dry before the window is full: it fades over what is left rather than breaking off in some later frame.
         if !ended && (waiting as Samples) < left.min(window as Samples) && self.state.dry.is_none() {
-            self.state.dry = Some(Fall::edge(here, here + waiting as Samples));
+            self.state.dry = Some(Ramp::edge(here, here + waiting as Samples));
             *underruns += 1;
         }
         let why = match left {
@@ -96,25 +95,26 @@ impl Voice {
     /// Adds its next samples onto `window` (interleaved, `channels` wide) and moves on by `frames` of them.
     pub(super) fn render(&mut self, window: &mut [f32], channels: usize, frames: usize) {
         let here = self.state.played;
-        let limit = Fall::edge(self.limit.saturating_sub(EDGE_FADE as Samples), self.limit);
         let end = self.audible_until();
         let room = (window.len() / channels).min((end - here) as usize);
-        let (rise, stop, dry, gain) = (self.rise, self.state.stop, self.state.dry, self.gain);
+        let limit = Ramp::edge(self.limit.saturating_sub(EDGE_FADE as Samples), self.limit);
+        let open = Ramp::flat(1.0);
+        let ramps = [self.rise, limit, self.state.stop.unwrap_or(open), self.state.dry.unwrap_or(open)];
         let peek = self.feed.peek(room);
         let (sounding, (first, second)) = (peek.frames(), peek.slices());
         let last = here + sounding as Samples;
-        let flat = rise.level(here) == 1.0
-            && limit.level(last) == 1.0
-            && [stop, dry].iter().flatten().all(|fall| fall.level(last) == 1.0);
+        let gain =
+            ramps.iter().filter(|ramp| ramp.is_flat(here, last)).fold(self.gain, |gain, ramp| gain * ramp.level(here));
+        let moving = |ramp: &&Ramp| !ramp.is_flat(here, last);
         let samples = first.iter().chain(second);
-        if flat {
-            window.iter_mut().zip(samples).for_each(|(sum, sample)| *sum += sample * gain);
-        } else {
+        if ramps.iter().any(|ramp| moving(&ramp)) {
             for (index, (sum, sample)) in window.iter_mut().zip(samples).enumerate() {
                 let position = here + (index / channels) as Samples;
-                let falls = [stop, dry].iter().flatten().fold(1.0, |level, fall| level * fall.level(position));
-                *sum += sample * gain * rise.level(position) * limit.level(position) * falls;
+                let level = ramps.iter().filter(moving).fold(gain, |level, ramp| level * ramp.level(position));
+                *sum += sample * level;
             }
+        } else {
+            window.iter_mut().zip(samples).for_each(|(sum, sample)| *sum += sample * gain);
         }
         let taken = sounding.min(frames);
         peek.take(taken);
@@ -125,14 +125,14 @@ impl Voice {
     /// Whether `frames` samples, or what is left of it, wait: where not, a clock that can wait should.
     pub(super) fn is_fed(&self, frames: usize) -> bool {
         let (waiting, ended) = self.feed.level();
-        let stop = self.state.stop.map_or(Samples::MAX, |stop| stop.end);
+        let stop = self.state.stop.map_or(Samples::MAX, |stop| stop.end());
         let left = stop.min(self.limit) - self.state.played;
         ended || waiting as Samples >= left.min(frames as Samples)
     }
 
     fn audible_until(&self) -> Samples {
-        let stop = self.state.stop.map_or(Samples::MAX, |stop| stop.end);
-        let dry = self.state.dry.map_or(Samples::MAX, |dry| dry.end);
+        let stop = self.state.stop.map_or(Samples::MAX, |stop| stop.end());
+        let dry = self.state.dry.map_or(Samples::MAX, |dry| dry.end());
         stop.min(dry).min(self.limit).max(self.state.played)
     }
 }

@@ -10,9 +10,10 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::command::Command;
+use super::loading::Loaded;
 use super::publisher::Publisher;
 use super::registry::{Action, Ending, Registry};
-use super::stage::{Loaded, Stage, Wake};
+use super::stage::{Stage, Wake};
 use super::{Counters, Options};
 use crate::audio::{FRAME, Samples, to_ms};
 use crate::error::{Code, SpeakerError};
@@ -139,7 +140,7 @@ impl Actor {
     }
 
     pub(super) fn poll_sources(&mut self) {
-        while let Some((id, loaded)) = self.stage.poll() {
+        while let Some((id, loaded)) = self.stage.loading.poll() {
             match loaded {
                 Loaded::Ready => {
                     let actions = self.registry.lock().ready(id);
@@ -185,7 +186,7 @@ impl Actor {
     pub(super) fn perform(&mut self, actions: Vec<Action>) {
         for action in actions {
             match action {
-                Action::Open(id) => self.stage.open(id),
+                Action::Open(id) => self.stage.loading.open(id),
                 Action::Start(id) => {
                     let cued = self.stage.cue(id);
                     self.check(cued);

@@ -37,7 +37,7 @@ impl Actor {
             Command::Play(upcoming, actions) => {
                 let (id, request_id) = (upcoming.id, upcoming.request_id.clone());
                 self.requests.insert(id, request_id);
-                self.stage.enter(*upcoming);
+                self.stage.loading.enter(*upcoming);
                 match self.connect() {
                     Ok(()) => self.perform(actions),
                     Err(error) => {

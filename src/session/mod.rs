@@ -11,6 +11,7 @@ mod close;
 mod command;
 mod handle;
 mod inbox;
+mod loading;
 mod playback;
 mod publisher;
 pub mod registry;

@@ -1,24 +1,15 @@
-//! What the actor sounds through: sources that load, the mixer, the output and the clock.
+//! What the actor sounds through: what loads, the mixer, the output and the clock.
 
 use std::future::{pending, poll_fn};
-use std::sync::Arc;
 use std::task::Poll;
 
-use super::command::Upcoming;
+use super::loading::Loading;
 use super::{Clock, Options};
 use crate::audio::{FRAME, Samples};
-use crate::error::{Result, SpeakerError};
-use crate::mixer::{Mixer, Notice, PlaybackId, Rise, Voice};
+use crate::error::Result;
+use crate::mixer::{Mixer, Notice, PlaybackId, Ramp, Voice};
 use crate::output::{Closing, News, Output, Pacer};
-use crate::source::{self, Feed, Progress};
-
-/// A source on its way to the mixer.
-struct Waiting {
-    playback: Upcoming,
-    feed: Option<Feed>,
-    /// The registry knows that it can be played from.
-    told: bool,
-}
+use crate::source::Progress;
 
 /// Why the stage woke.
 pub enum Wake {
@@ -29,21 +20,12 @@ pub enum Wake {
     News(News),
 }
 
-/// What a source has become.
-pub enum Loaded {
-    Ready,
-    Failed(SpeakerError),
-}
-
 pub struct Stage {
     options: Options,
-    pub progress: Arc<Progress>,
+    pub loading: Loading,
     pub mixer: Mixer,
-    waiting: Vec<Waiting>,
-    /// To be opened as soon as they enter: the registry may say so while their command is still on its way.
-    expected: Vec<PlaybackId>,
     /// Ready, and their turn: they sound with the next sample that is mixed.
-    cued: Vec<Voice>,
+    cued: Vec<PlaybackId>,
     output: Option<Box<dyn Output>>,
     pub pacer: Option<Pacer>,
     /// Frames that nobody took, and frames given up, in outputs that are closed.
@@ -55,18 +37,8 @@ impl Stage {
     pub fn new(options: Options) -> Self {
         let progress = Progress { eager: options.clock == Clock::Manual, ..Progress::default() };
         let mixer = Mixer::new(options.channels, options.output.routing());
-        Self {
-            options,
-            progress: Arc::new(progress),
-            mixer,
-            waiting: Vec::new(),
-            expected: Vec::new(),
-            cued: Vec::new(),
-            output: None,
-            pacer: None,
-            dropped: 0,
-            lost: 0,
-        }
+        let loading = Loading::new(progress, options.channels, options.fetch_timeout);
+        Self { options, loading, mixer, cued: Vec::new(), output: None, pacer: None, dropped: 0, lost: 0 }
     }
 
     pub fn is_connected(&self) -> bool {
@@ -75,7 +47,7 @@ impl Stage {
 
     /// Waits for the next thing to do. Nothing is lost if the wait is given up.
     pub async fn wait(&mut self) -> Wake {
-        let Self { pacer, output, progress, .. } = self;
+        let Self { pacer, output, loading, .. } = self;
         let due = async {
             match pacer {
                 Some(pacer) => pacer.due().await,
@@ -87,7 +59,7 @@ impl Stage {
             biased;
             () = due => Wake::Frame,
             news = news => Wake::News(news),
-            () = progress.notify.notified() => Wake::Source,
+            () = loading.progress.notify.notified() => Wake::Source,
         }
     }
 
@@ -98,74 +70,22 @@ impl Stage {
         }
         let Options { output, channels, clock, .. } = &self.options;
         let realtime = *clock == Clock::Realtime;
-        self.output = Some(output.open(*channels, realtime, &self.progress)?);
+        self.output = Some(output.open(*channels, realtime, &self.loading.progress)?);
         self.pacer = realtime.then(Pacer::start);
         Ok(true)
     }
 
-    pub fn enter(&mut self, playback: Upcoming) {
-        let id = playback.id;
-        self.waiting.push(Waiting { playback, feed: None, told: false });
-        if let Some(index) = self.expected.iter().position(|expected| *expected == id) {
-            self.expected.swap_remove(index);
-            self.open(id);
-        }
-    }
-
-    /// Starts loading.
-    pub fn open(&mut self, id: PlaybackId) {
-        let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.playback.id == id) else {
-            self.expected.push(id);
-            return;
-        };
-        let Options { channels, fetch_timeout, .. } = self.options;
-        let source = waiting.playback.source.take();
-        waiting.feed = source.map(|source| source::open(source, channels, fetch_timeout, self.progress.clone()));
-    }
-
     pub fn discard(&mut self, id: PlaybackId) {
-        self.waiting.retain(|waiting| waiting.playback.id != id);
-        self.expected.retain(|expected| *expected != id);
-        self.cued.retain(|voice| voice.id != id);
-    }
-
-    /// The next source that has become ready or failed since it was asked last: on a manual clock in order of arrival,
-    /// or how fast each loads would change the order in which they are summed and told of.
-    pub fn poll(&mut self) -> Option<(PlaybackId, Loaded)> {
-        for waiting in self.waiting.iter_mut().filter(|waiting| !waiting.told) {
-            let Some(feed) = &waiting.feed else { continue };
-            if !feed.is_ready() {
-                match self.options.clock {
-                    Clock::Manual => return None,
-                    Clock::Realtime => continue,
-                }
-            }
-            waiting.told = true;
-            let id = waiting.playback.id;
-            // What came before a failure is played first; then the mixer tells.
-            let failed = feed.outcome().and_then(|outcome| outcome.clone().err());
-            return Some(match failed {
-                Some(error) if feed.level().0 == 0 => {
-                    self.discard(id);
-                    (id, Loaded::Failed(error))
-                }
-                _ => (id, Loaded::Ready),
-            });
-        }
-        None
+        self.loading.discard(id);
+        self.cued.retain(|cued| *cued != id);
     }
 
     /// Cues a loaded playback: it sounds from the next sample on.
     pub fn cue(&mut self, id: PlaybackId) -> Result<()> {
-        let Some(index) = self.waiting.iter().position(|waiting| waiting.playback.id == id) else { return Ok(()) };
-        let Waiting { playback, feed: Some(feed), .. } = self.waiting.remove(index) else { return Ok(()) };
-        let mut voice = Voice::new(id, playback.track, feed);
-        voice.gain = playback.gain;
-        voice.limit = self.options.max_duration;
-        voice.rise = Rise { from: 0, length: playback.fade_in };
-        voice.report_every = self.options.progress_interval;
-        voice.position = playback.position;
-        self.cued.push(voice);
+        if self.loading.ready(id).is_none() {
+            return Ok(());
+        }
+        self.cued.push(id);
         self.wake()
     }
 
@@ -174,14 +94,21 @@ impl Stage {
         let Some(output) = &mut self.output else { return Ok(()) };
         let mut index = 0;
         while index < self.cued.len() {
-            if !output.prepare(self.mixer.stream_of(self.cued[index].track))? {
+            let id = self.cued[index];
+            let track = self.loading.ready(id).expect("only what is ready is cued");
+            if !output.prepare(self.mixer.stream_of(track))? {
                 index += 1;
                 continue;
             }
-            let voice = self.cued.remove(index);
-            if begin(voice.id) {
-                self.mixer.start(voice);
-            }
+            self.cued.remove(index);
+            let Some((playback, feed)) = begin(id).then(|| self.loading.take(id)).flatten() else { continue };
+            let mut voice = Voice::new(id, track, feed);
+            voice.gain = playback.gain;
+            voice.limit = self.options.max_duration;
+            voice.rise = Ramp::rise(0, playback.fade_in);
+            voice.report_every = self.options.progress_interval;
+            voice.position = playback.position;
+            self.mixer.start(voice);
         }
         Ok(())
     }
@@ -204,8 +131,8 @@ impl Stage {
     pub fn wake(&mut self) -> Result<()> {
         let Some(output) = &mut self.output else { return Ok(()) };
         let mut can_begin = output.is_connected() && !self.mixer.is_silent();
-        for voice in &self.cued {
-            can_begin |= output.prepare(self.mixer.stream_of(voice.track))?;
+        for track in self.cued.iter().filter_map(|id| self.loading.ready(*id)) {
+            can_begin |= output.prepare(self.mixer.stream_of(track))?;
         }
         let time = self.pacer.as_mut().filter(|_| can_begin).and_then(Pacer::wake);
         let behind = time.map_or(0, |time| time.saturating_sub(self.mixer.now()));
@@ -220,8 +147,9 @@ impl Stage {
     /// Whether the manual clock may move by `frames`: no source that is wanted loads, every voice is fed, and the output
     /// takes more.
     pub fn may_move(&self, frames: usize) -> bool {
-        let loaded = self.waiting.iter().all(|waiting| waiting.told || waiting.feed.is_none());
-        loaded && self.mixer.is_fed(frames) && self.output.as_ref().is_none_or(|output| output.has_room())
+        self.loading.is_done()
+            && self.mixer.is_fed(frames)
+            && self.output.as_ref().is_none_or(|output| output.has_room())
     }
 
     /// Samples to the next border between frames.
@@ -261,7 +189,7 @@ impl Stage {
 
     /// Ends every voice at this sample.
     pub fn cut(&mut self) -> Vec<Notice> {
-        self.waiting.clear();
+        self.loading.clear();
         self.cued.clear();
         self.mixer.cut()
     }

@@ -1,0 +1,111 @@
+//! Playbacks on their way to the mixer: entered, opened, ready, and then taken.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::command::Upcoming;
+use crate::error::SpeakerError;
+use crate::mixer::PlaybackId;
+use crate::source::{self, Feed, Progress};
+
+/// What a source has become.
+pub enum Loaded {
+    Ready,
+    Failed(SpeakerError),
+}
+
+struct Waiting {
+    playback: Upcoming,
+    feed: Option<Feed>,
+    /// The registry knows that it can be played from.
+    told: bool,
+}
+
+pub struct Loading {
+    pub progress: Arc<Progress>,
+    channels: usize,
+    fetch_timeout: Duration,
+    waiting: Vec<Waiting>,
+    /// To be opened as soon as they enter: the registry may say so while their command is still on its way.
+    expected: Vec<PlaybackId>,
+}
+
+impl Loading {
+    pub fn new(progress: Progress, channels: usize, fetch_timeout: Duration) -> Self {
+        let (waiting, expected) = (Vec::new(), Vec::new());
+        Self { progress: Arc::new(progress), channels, fetch_timeout, waiting, expected }
+    }
+
+    pub fn enter(&mut self, playback: Upcoming) {
+        let id = playback.id;
+        self.waiting.push(Waiting { playback, feed: None, told: false });
+        if let Some(index) = self.expected.iter().position(|expected| *expected == id) {
+            self.expected.swap_remove(index);
+            self.open(id);
+        }
+    }
+
+    /// Starts loading.
+    pub fn open(&mut self, id: PlaybackId) {
+        let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.playback.id == id) else {
+            self.expected.push(id);
+            return;
+        };
+        let source = waiting.playback.source.take();
+        let open = |source| source::open(source, self.channels, self.fetch_timeout, self.progress.clone());
+        waiting.feed = source.map(open);
+    }
+
+    pub fn discard(&mut self, id: PlaybackId) {
+        self.waiting.retain(|waiting| waiting.playback.id != id);
+        self.expected.retain(|expected| *expected != id);
+    }
+
+    pub fn clear(&mut self) {
+        self.waiting.clear();
+    }
+
+    /// The next source that has become ready or failed since it was asked last: where the clock waits for sources, in
+    /// order of arrival, or how fast each loads would change the order in which they are summed and told of.
+    pub fn poll(&mut self) -> Option<(PlaybackId, Loaded)> {
+        for waiting in self.waiting.iter_mut().filter(|waiting| !waiting.told) {
+            let Some(feed) = &waiting.feed else { continue };
+            if !feed.is_ready() {
+                match self.progress.eager {
+                    true => return None,
+                    false => continue,
+                }
+            }
+            waiting.told = true;
+            let id = waiting.playback.id;
+            // What came before a failure is played first; then the mixer tells.
+            let failed = feed.outcome().and_then(|outcome| outcome.clone().err());
+            return Some(match failed {
+                Some(error) if feed.level().0 == 0 => {
+                    self.discard(id);
+                    (id, Loaded::Failed(error))
+                }
+                _ => (id, Loaded::Ready),
+            });
+        }
+        None
+    }
+
+    /// Whether nothing that is wanted still loads.
+    pub fn is_done(&self) -> bool {
+        self.waiting.iter().all(|waiting| waiting.told || waiting.feed.is_none())
+    }
+
+    /// The track of a playback that is ready.
+    pub fn ready(&self, id: PlaybackId) -> Option<u32> {
+        let waiting = self.waiting.iter().find(|waiting| waiting.playback.id == id && waiting.told)?;
+        Some(waiting.playback.track)
+    }
+
+    /// Hands a ready playback over.
+    pub fn take(&mut self, id: PlaybackId) -> Option<(Upcoming, Feed)> {
+        let index = self.waiting.iter().position(|waiting| waiting.playback.id == id && waiting.told)?;
+        let Waiting { playback, feed, .. } = self.waiting.remove(index);
+        Some((playback, feed?))
+    }
+}
