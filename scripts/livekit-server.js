@@ -1,7 +1,8 @@
 'use strict'
 
-// A real LiveKit server for tests and benches. Finds `livekit-server` on PATH, or builds the pinned version with Go into
-// the user's cache directory, outside the work tree; starts it on loopback on free ports and stops it by its process.
+// A real LiveKit server for tests, benches and the command line's --livekit. Finds `livekit-server` on PATH, or builds
+// the pinned version with Go into the user's cache directory, outside the work tree; starts it on loopback on free ports
+// and stops it by its process.
 // On its own (`node scripts/livekit-server.js`) it only makes sure that there is one, and prints where.
 
 const { spawn, spawnSync } = require('node:child_process')
@@ -22,7 +23,7 @@ function executable() {
   const built = path.join(folder, 'server')
   if (existsSync(built)) return built
   if (spawnSync('go', ['version'], { stdio: 'ignore' }).error) {
-    throw new Error('The tests need a LiveKit server: install livekit-server, or Go ≥ 1.25, with which it is built')
+    throw new Error('There is no LiveKit server: install livekit-server, or Go ≥ 1.25, with which it is built')
   }
   console.error(`building livekit-server ${VERSION} into ${folder} (some minutes, once)`)
   mkdirSync(folder, { recursive: true })

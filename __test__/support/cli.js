@@ -17,9 +17,10 @@ function workspace(t, files = {}) {
   return directory
 }
 
-/** Runs to the end; `onOutput(stdout so far, process)` may meddle. */
-function run(cwd, args, onOutput = () => {}) {
-  const child = spawn(process.execPath, [PROGRAM, ...args], { cwd, timeout: 30000, killSignal: 'SIGKILL' })
+/** Runs to the end; `onOutput(stdout so far, process)` may meddle. The environment names no LiveKit server unless `env` does. */
+function run(cwd, args, onOutput = () => {}, { env, program = PROGRAM } = {}) {
+  const options = { cwd, env: { ...process.env, LIVEKIT_URL: '', ...env }, timeout: 30000, killSignal: 'SIGKILL' }
+  const child = spawn(process.execPath, [program, ...args], options)
   const output = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr']) child[name].setEncoding('utf8')
   child.stderr.on('data', (text) => (output.stderr += text))

@@ -4,8 +4,11 @@ const { parseArgs } = require('node:util')
 
 const { SpeakerError } = require('../error')
 
+const OUT = 'mix.wav'
+
 const OPTIONS = {
-  out: { type: 'string', default: 'mix.wav' },
+  out: { type: 'string' },
+  livekit: { type: 'boolean' },
   overlap: { type: 'string' },
   stereo: { type: 'boolean' },
   realtime: { type: 'boolean' },
@@ -30,7 +33,10 @@ function readArguments(args) {
   if (!['play', 'replay', 'help', 'version'].includes(command)) {
     throw refuse(`Expected play, replay or help for the command but received ${command ?? 'none'}`)
   }
-  return { command, operands, options }
+  if (options.livekit && options.out !== undefined) {
+    throw refuse('Expected either --livekit or --out but received both')
+  }
+  return { command, operands, options: { out: options.livekit ? undefined : OUT, ...options } }
 }
 
 function parse(args) {

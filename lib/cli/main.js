@@ -1,6 +1,7 @@
 'use strict'
 
 const { version } = require('../../package.json')
+const { SpeakerError } = require('../error')
 const { readArguments } = require('./arguments')
 const { requestsOf } = require('./requests')
 const { USAGE } = require('./usage')
@@ -15,9 +16,8 @@ async function main(args) {
     else return await play(requestsOf(command, operands, options.out), options)
     return 0
   } catch (error) {
-    const usage = error.code === 'ERR_INVALID_ARGUMENT'
-    console.error(usage ? error.message : error)
-    return usage ? 2 : 1
+    console.error(error instanceof SpeakerError ? error.message : error)
+    return error.code === 'ERR_INVALID_ARGUMENT' ? 2 : 1
   }
 }
 

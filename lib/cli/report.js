@@ -15,7 +15,9 @@ const DETAILS = {
   completed: ({ durationMs }) => seconds(durationMs),
   stopped: ({ reason, positionMs }) => `${reason}, after ${seconds(positionMs)}`,
   failed: ({ code, message, positionMs }) =>
-    `${code}${positionMs > 0 ? `, after ${seconds(positionMs)}` : ''}: ${message}`
+    `${code}${positionMs > 0 ? `, after ${seconds(positionMs)}` : ''}: ${message}`,
+  reconnecting: ({ reason }) => reason,
+  reconnected: () => ''
 }
 
 class TextReport {
@@ -32,16 +34,26 @@ class TextReport {
     this.#event('failed', { atMs, ...playback })
   }
 
-  end(playbacks, summary) {
+  end(playbacks, sounds, summary) {
     this.#progress.end()
+    if (sounds.length > 0) this.#print('')
+    for (const sound of sounds) this.#heard(sound)
     this.#print('')
-    timeline(playbacks, this.#stdout.columns ?? COLUMNS).forEach((line) => this.#print(line))
+    timeline(playbacks, this.#stdout.columns ?? COLUMNS, sounds).forEach((line) => this.#print(line))
     this.#print(summary)
   }
 
-  #event(type, event) {
-    const line = `${seconds(event.atMs).padStart(9)}  ${type.padEnd(9)} ${event.requestId}  ${DETAILS[type](event)}`
-    this.#print(line.trimEnd())
+  #event(type, { atMs, requestId = '', ...event }) {
+    this.#line(atMs, type, requestId, DETAILS[type](event))
+  }
+
+  #heard({ track, beganAtMs, endedAtMs, levelDb, hz }) {
+    this.#line(beganAtMs, 'heard', track, `till ${seconds(endedAtMs)}, ${levelDb.toFixed(1)} dBFS, about ${hz.toFixed(0)} Hz`)
+  }
+
+  #line(atMs, what, subject, details) {
+    const rest = [subject, details].filter(Boolean).join('  ')
+    this.#print(`${seconds(atMs).padStart(9)}  ${what.padEnd(9)} ${rest}`.trimEnd())
   }
 
   #print(line) {
@@ -67,7 +79,9 @@ class JsonReport {
     this.#print({ type: 'refused', requestId, atMs, code, message })
   }
 
-  end(_playbacks, summary) {
+  /** What was heard is no event either. */
+  end(_playbacks, sounds, summary) {
+    for (const { frames, ...sound } of sounds) this.#print({ type: 'heard', ...sound })
     this.#stderr.write(`${summary}\n`)
   }
 

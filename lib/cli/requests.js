@@ -32,11 +32,11 @@ const READERS = {
   }
 }
 
-/** The requests of a command. None of them may read the file that is to be written. */
+/** The requests of a command. None of them may read the file that is to be written, if any is. */
 function requestsOf(command, operands, out) {
   const requests = READERS[command](operands)
   for (const { type, request } of requests) {
-    if (type !== 'play') continue
+    if (type !== 'play' || out === undefined) continue
     const { path: source } = check.playRequest(request)
     if (source !== undefined && path.resolve(source) === path.resolve(out)) {
       throw refuse(`Expected a file that is not played for --out but received ${out}`)

@@ -8,42 +8,63 @@ const { replay } = require('../replay/replay')
 const { seconds } = require('./format')
 const { JsonReport, TextReport } = require('./report')
 
-/** Plays requests into the WAV file `out`; says the exit code. */
-async function run(requests, { out, overlap, stereo, realtime, json }) {
+/** Plays requests into a WAV file or a room; says the exit code. */
+async function run(requests, options) {
   const begun = performance.now()
-  const clock = realtime ? 'realtime' : 'manual'
-  const output = { type: 'wav', path: out, clock, channels: stereo ? 2 : 1 }
-  const session = new SpeakerSession({ output, overlap })
-  const history = new History(session)
-  const report = new (json ? JsonReport : TextReport)(session, process)
-  const interruption = closeOnSignals(session)
+  const signal = interruption()
+  const place = await open(options)
+  try {
+    return await play(requests, place, options, signal, begun)
+  } finally {
+    await place.close()
+  }
+}
+
+async function open(options) {
+  // Each only where it is wanted.
+  if (options.livekit) return require('./room').Room.open(options)
+  const { WavFile } = require('./wav-file')
+  return new WavFile(options)
+}
+
+async function play(requests, place, { overlap, json }, signal, begun) {
+  const session = new SpeakerSession({ output: place.output, overlap })
   const problems = []
   session.on('error', (error) => problems.push(error))
+  closeOn(signal, session)
 
-  const onRefused = (playback) => report.refused(playback)
-  await replay(session, requests, history, { clock, signal: interruption, onRefused }).catch((e) => problems.push(e))
+  const zeroMs = await place.prepare(session, requests).catch((error) => signal.aborted || problems.push(error))
+  const history = new History(session)
+  const report = new (json ? JsonReport : TextReport)(session, process)
+  if (problems.length === 0 && !signal.aborted) {
+    const onRefused = (playback) => report.refused(playback)
+    await replay(session, requests, history, { clock: place.clock, zeroMs, signal, onRefused }).catch((e) => problems.push(e))
+  }
+  const { sounds, missed } = await place.heard(history.playbacks)
   await session.close().catch((error) => problems.push(error))
 
   const counts = OUTCOMES.map((outcome) => `${history.count(outcome)} ${outcome}`).join(', ')
   const [length, took] = [session.stats().timeMs, performance.now() - begun].map((ms) => seconds(ms, 2))
   if (problems.length === 0 || history.playbacks.length > 0) {
-    report.end(history.playbacks, `${out}: ${length}, ${counts}, in ${took}`)
+    report.end(history.playbacks, sounds, `${place.name}: ${length}, ${counts}, in ${took}`)
   }
   for (const { code, message, stack } of problems) console.error(`speaker-session: ${code ? message : stack}`)
-  if (interruption.aborted) return 128 + constants.signals[interruption.reason]
-  return problems.length + history.count('failed') > 0 ? 1 : 0
+  for (const { requestId } of missed) console.error(`speaker-session: nothing was heard of ${requestId}`)
+  if (signal.aborted) return 128 + constants.signals[signal.reason]
+  return problems.length + history.count('failed') + missed.length > 0 ? 1 : 0
 }
 
-/** Closes the session on the first signal, so that its file is whole; a second one ends the process as usual. */
-function closeOnSignals(session) {
-  const interruption = new AbortController()
-  for (const name of ['SIGINT', 'SIGTERM']) {
-    process.once(name, () => {
-      interruption.abort(name)
-      session.close().catch(() => {}) // run() closes too, and tells
-    })
-  }
-  return interruption.signal
+/** Aborted by the first signal, so that what was begun is ended well; a second one ends the process as usual. */
+function interruption() {
+  const controller = new AbortController()
+  for (const name of ['SIGINT', 'SIGTERM']) process.once(name, () => controller.abort(name))
+  return controller.signal
+}
+
+function closeOn(signal, session) {
+  const close = () => session.close().catch(() => {}) // play() closes too, and tells
+  if (signal.aborted) close()
+  else signal.addEventListener('abort', close)
 }
 
 module.exports = { run }

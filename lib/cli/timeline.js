@@ -1,28 +1,46 @@
 'use strict'
 
-// A lane for each playback, on one scale of time:
+// A lane for each playback, and one for each track that was listened to, on one scale of time:
 //
-//   music    ├──────────────────■ stopped (user)
-//   next     ···················├────────────┤
-//   missing  ✗ ERR_FILE
-//            0 s       2 s        4 s
+//   music      ├──────────────────■ stopped (user)
+//   next       ···················├────────────┤
+//   missing    ✗ ERR_FILE
+//   ♪ speaker   ▅▆▆▅▆▆▆▆▅▆▆▆▅▅▆▆▆▅▅▇▇▇▆▇▇▆▆▆▅▃▁
+//              0 s       2 s        4 s
+
+const { decibels } = require('./format')
 
 const LONGEST_NAME = 24
 const NARROWEST = 20
 const BETWEEN_LABELS = 10
 /** The scale where nothing took any time. */
 const SHORTEST_MS = 1000
+/** From hardly to be heard to full scale. */
+const LOUDNESS = '▁▂▃▄▅▆▇█'
+const RANGE_DB = 60
 
-/** The lines of a timeline, as wide as `columns` allows; `playbacks` as History has them, all ended. */
-function timeline(playbacks, columns) {
+/** The lines of a timeline, as wide as `columns` allows; `playbacks` as History has them, all ended, `sounds` as Ear has. */
+function timeline(playbacks, columns, sounds = []) {
   if (playbacks.length === 0) return []
-  const names = playbacks.map(({ requestId }) => shorten(requestId))
+  const tracks = [...new Set(sounds.map(({ track }) => track))]
+  const names = [...playbacks.map(({ requestId }) => shorten(requestId)), ...tracks.map((track) => `♪ ${track}`)]
   const margin = longest(names) + 2
   const width = Math.max(columns - margin - longest(playbacks.map(note)) - 1, NARROWEST)
-  const totalMs = Math.max(...playbacks.map(({ endedAtMs }) => endedAtMs)) || SHORTEST_MS
+  const totalMs = Math.max(...[...playbacks, ...sounds].map(({ endedAtMs }) => endedAtMs)) || SHORTEST_MS
   const cell = (ms) => Math.round((ms / totalMs) * (width - 1))
-  const lanes = playbacks.map((playback, index) => names[index].padEnd(margin) + lane(playback, cell))
-  return [...lanes, ' '.repeat(margin) + scale(totalMs, width, cell)]
+  const heard = (track) => sounds.filter((sound) => sound.track === track).flatMap(({ frames }) => frames)
+  const lanes = [...playbacks.map((playback) => lane(playback, cell)), ...tracks.map((track) => loudness(heard(track), cell))]
+  return [...lanes.map((each, index) => names[index].padEnd(margin) + each), ' '.repeat(margin) + scale(totalMs, width, cell)]
+}
+
+/** The loudest frame of each cell. */
+function loudness(frames, cell) {
+  const cells = []
+  for (const { atMs, lengthMs, power } of frames) {
+    const step = Math.min(Math.ceil((1 + decibels(power) / RANGE_DB) * LOUDNESS.length), LOUDNESS.length)
+    for (let at = cell(atMs); at <= cell(atMs + lengthMs); at++) cells[at] = Math.max(cells[at] ?? 1, step)
+  }
+  return Array.from(cells, (step) => (step ? LOUDNESS[step - 1] : ' ')).join('')
 }
 
 function lane(playback, cell) {

@@ -1,6 +1,6 @@
 'use strict'
 
-const USAGE = `Plays audio from files and URLs into a WAV file: what overlaps is mixed, what is interrupted stops.
+const USAGE = `Plays audio from files and URLs into a WAV file or a LiveKit room: what overlaps is mixed, what is interrupted stops.
 
 Usage:
   speaker-session play FILE|URL… [options]        plays them all, from the start on
@@ -9,12 +9,17 @@ Usage:
 
 Options:
   --out FILE       the WAV file that is written (default: mix.wav)
+  --livekit        into a new LiveKit room instead, in real time, and says what was heard there on each track: at
+                   LIVEKIT_URL (with LIVEKIT_API_KEY, LIVEKIT_API_SECRET) if that is set, or else on a server that
+                   is started for it: livekit-server from the PATH, or built with Go the first time; needs
+                   the packages @livekit/rtc-node and livekit-server-sdk
   --overlap HOW    what happens to sounds on one track that don't stop the others:
                    mix (default), queue (one after the other) or replace (the last one wins)
   --stereo         two channels (default: one)
   --realtime       in real time (default: as fast as possible, with the same result each time)
   --json           one event a line on stdout, as JSON; a request whose requestId is live already
-                   is no event of the session's but one of type refused, without a seq
+                   is no event of the session's but one of type refused, without a seq, and so is what was
+                   heard in a room, of type heard
   --help, --version
 
 Requests are one JSON object a line, in order of time; # and // start a comment. Any of:
@@ -27,7 +32,8 @@ Paths are relative to the file of requests.
 
 Exit code:
   0    everything was played to its end or stopped as asked
-  1    something could not be played, or the WAV file not be written
+  1    something could not be played, the WAV file not be written or the room not be joined, or nothing was
+       heard of something that was played to its end at a volume over 0
   2    the arguments or a line of requests are wrong; nothing was played
   130  interrupted (SIGINT); the WAV file holds what was played till then
   143  terminated (SIGTERM); likewise

@@ -3,8 +3,8 @@
 const OUTCOMES = ['completed', 'stopped', 'failed']
 
 /**
- * What becomes of every play request, in order of request: `{ requestId, requestedAtMs, startedAtMs, endedAtMs,
- * outcome, positionMs, reason, code, message }`, each there as soon as it is known.
+ * What becomes of every play request, in order of request: `{ requestId, trackId, volume, requestedAtMs, startedAtMs,
+ * endedAtMs, outcome, positionMs, reason, code, message }`, each there as soon as it is known.
  */
 class History {
   playbacks = []
@@ -19,8 +19,8 @@ class History {
   }
 
   /** Enters a request that is made now. */
-  requested(requestId, atMs) {
-    const playback = { requestId, requestedAtMs: atMs }
+  requested({ requestId, trackId = 0, volume = 1 }, atMs) {
+    const playback = { requestId, trackId, volume, requestedAtMs: atMs }
     this.playbacks.push(playback)
     return playback
   }

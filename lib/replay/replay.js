@@ -8,16 +8,17 @@ const UNTOLD = ['ERR_DUPLICATE_REQUEST', 'ERR_CLOSED', 'ERR_INVALID_ARGUMENT']
 
 /**
  * Plays timed requests (see parseRequests) through a session, and enters what becomes of them into `history`. Settles
- * when all have ended, or when `signal` is aborted: whoever aborts closes the session too.
+ * when all have ended, or when `signal` is aborted: whoever aborts closes the session too. The requests' times count from
+ * `zeroMs` of the session's.
  */
-async function replay(session, requests, history, { clock = 'manual', signal, onRefused = () => {} } = {}) {
+async function replay(session, requests, history, { clock = 'manual', zeroMs = 0, signal, onRefused = () => {} } = {}) {
   await session.connect()
   const time = clock === 'manual' ? new ManualClock(session) : new RealtimeClock(signal)
   try {
     for (const { atMs, type, request } of requests) {
       await time.reach(atMs)
       signal?.throwIfAborted()
-      if (type === 'play') play(session, request, history, atMs, onRefused)
+      if (type === 'play') play(session, request, history, zeroMs + atMs, onRefused)
       else await session[CALLS[type].method](request)
     }
     // By events, not by playbacks(): they come in one order, so the same requests end at the same sample each time.
@@ -28,7 +29,7 @@ async function replay(session, requests, history, { clock = 'manual', signal, on
 }
 
 function play(session, request, history, atMs, onRefused) {
-  const playback = history.requested(request.requestId, atMs)
+  const playback = history.requested(request, atMs)
   session.playAudio(request).catch((error) => {
     if (!UNTOLD.includes(error.code)) return
     history.refused(playback, error)

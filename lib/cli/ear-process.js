@@ -1,0 +1,41 @@
+'use strict'
+
+// Joins a room with LiveKit's own SDK, which shares no code with the speaker, and tells its parent how loud each track is,
+// frame by frame. A process of its own: the SDK logs to stdout, and its threads should not disturb who speaks.
+
+const RATE = 48000
+const FRAME_MS = 20
+
+/** The mean power of a frame, 1 being full scale, and how often it passes through zero. */
+function measure(samples) {
+  let [power, crossings] = [0, 0]
+  for (let n = 0; n < samples.length; n++) {
+    power += (samples[n] / 32768) ** 2
+    if (n > 0 && samples[n] < 0 !== samples[n - 1] < 0) crossings++
+  }
+  return { power: power / samples.length, crossings }
+}
+
+function tell(message) {
+  if (process.connected) process.send(message)
+}
+
+async function listen({ url, token }) {
+  const { AudioStream, Room, RoomEvent, TrackKind } = require('@livekit/rtc-node')
+  const room = new Room()
+  room.on(RoomEvent.TrackSubscribed, async (track, { name }) => {
+    if (track.kind !== TrackKind.KIND_AUDIO) return
+    const options = { sampleRate: RATE, numChannels: 1, frameSizeMs: FRAME_MS }
+    for await (const { data } of new AudioStream(track, options)) {
+      const epochMs = performance.timeOrigin + performance.now() - FRAME_MS
+      tell({ frame: { track: name, epochMs, lengthMs: FRAME_MS, ...measure(data) } })
+    }
+  })
+  // The parent is gone, or has heard enough.
+  process.once('disconnect', () => room.disconnect().finally(process.exit))
+  await room.connect(url, token, { autoSubscribe: true, dynacast: false })
+}
+
+process.once('message', (where) => {
+  listen(where).then(() => tell({ listening: true }), (error) => tell({ refused: error.message.split('\n', 1)[0] }))
+})

@@ -1,0 +1,107 @@
+'use strict'
+
+const { fork } = require('node:child_process')
+const path = require('node:path')
+const { setTimeout: sleep } = require('node:timers/promises')
+
+const { SpeakerError } = require('../error')
+const { decibels } = require('./format')
+
+/** The power below which nobody hears anything: −60 dBFS. */
+const AUDIBLE = 1e-6
+/** What is silent for less than this is one sound. */
+const PAUSE_MS = 200
+const LOOK_MS = 20
+const JOIN_MS = 10_000
+/** How long leaving a room may take. */
+const GOODBYE_MS = 1000
+
+/** What is heard in a room on each of its tracks, by a process that listens there. */
+class Ear {
+  #process
+  #exited
+  /** The audible frames of each track. */
+  #tracks = new Map()
+
+  /** Listens at `{ url, token }`. */
+  static async open(where) {
+    const ear = new Ear()
+    ear.#process = fork(path.join(__dirname, 'ear-process.js'), { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] })
+    ear.#exited = new Promise((resolve) => ear.#process.once('exit', resolve))
+    try {
+      await ear.#join(where)
+      return ear
+    } catch ({ message }) {
+      await ear.close()
+      throw new SpeakerError('ERR_JOIN_FAILED', `Nobody can listen in the room: ${message}`)
+    }
+  }
+
+  #join(where) {
+    return new Promise((resolve, reject) => {
+      this.#process.once('exit', (code, signal) => reject(new Error(`the listener ended with ${code ?? signal}`)))
+      this.#process.on('message', ({ frame, refused }) => {
+        if (frame) this.#hear(frame)
+        else if (refused) reject(new Error(refused))
+        else resolve()
+      })
+      this.#process.send(where)
+      setTimeout(() => reject(new Error(`no answer within ${JOIN_MS} ms`)), JOIN_MS).unref()
+    })
+  }
+
+  #hear({ track, ...frame }) {
+    if (!this.#tracks.has(track)) this.#tracks.set(track, [])
+    if (frame.power >= AUDIBLE) this.#tracks.get(track).push(frame)
+  }
+
+  /** Waits until it listens to all of these tracks; says whether it does within `limitMs`. */
+  async listensTo(tracks, limitMs) {
+    for (const begun = performance.now(); performance.now() - begun < limitMs; await sleep(LOOK_MS)) {
+      if (tracks.every((track) => this.#tracks.has(track))) return true
+    }
+    return false
+  }
+
+  /** What was heard, in order of time, which is in ms since `zero`: `{ track, beganAtMs, endedAtMs, levelDb, hz, frames }`. */
+  sounds(zero) {
+    const sounds = [...this.#tracks].flatMap(([track, frames]) => {
+      return split(frames.map(({ epochMs, ...frame }) => ({ atMs: epochMs - zero, ...frame }))).map((part) => sound(track, part))
+    })
+    return sounds.sort((a, b) => a.beganAtMs - b.beganAtMs)
+  }
+
+  /** Leaves the room. */
+  async close() {
+    if (this.#process.connected) this.#process.disconnect()
+    const late = setTimeout(() => this.#process.kill('SIGKILL'), GOODBYE_MS)
+    await this.#exited
+    clearTimeout(late)
+  }
+}
+
+/** Cuts where there is a pause. */
+function split(frames) {
+  const parts = []
+  for (const frame of frames) {
+    const last = parts.at(-1)?.at(-1)
+    if (last && frame.atMs - last.atMs <= PAUSE_MS) parts.at(-1).push(frame)
+    else parts.push([frame])
+  }
+  return parts
+}
+
+function sound(track, frames) {
+  const sum = (name) => frames.reduce((total, frame) => total + frame[name], 0)
+  return {
+    track,
+    beganAtMs: frames[0].atMs,
+    endedAtMs: frames.at(-1).atMs + frames.at(-1).lengthMs,
+    levelDb: decibels(sum('power') / frames.length),
+    // A tone passes through zero twice in a period; of anything else this is the pitch only roughly.
+    hz: (500 * sum('crossings')) / sum('lengthMs'),
+    frames
+  }
+}
+
+module.exports = { Ear }

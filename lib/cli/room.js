@@ -1,0 +1,106 @@
+'use strict'
+
+// A LiveKit room to play into, and an ear in it: on the server that the environment names, or on one of our own.
+
+const { randomBytes } = require('node:crypto')
+const { setTimeout: sleep } = require('node:timers/promises')
+
+const { startServer } = require('../../scripts/livekit-server')
+const { SpeakerError } = require('../error')
+const { accessToken, serverFromEnv } = require('../livekit')
+const { Ear } = require('./ear')
+const { silence } = require('./silence')
+
+/** How long the ear may take to find the tracks. */
+const TUNE_MS = 10_000
+/** How much later than it is sent something is heard, at most. */
+const LATENCY_MS = 600
+const SILENCE_MS = 100
+
+/** What plays without LiveKit need not have installed. */
+const PACKAGES = ['@livekit/rtc-node', 'livekit-server-sdk']
+
+const TRACK_NAMES = ['speaker', 'app_audio', 'tts']
+
+/** A room to play into, and what is heard in it. */
+class Room {
+  clock = 'realtime'
+  #server
+  #ear
+  #zero
+
+  static async open({ stereo }) {
+    const room = new Room()
+    room.#server = await findServer()
+    try {
+      const { url } = room.#server
+      const name = `speaker-session-${randomBytes(4).toString('hex')}`
+      const token = (identity, grants) => accessToken(room.#server, name, identity, grants)
+      room.name = `${name} at ${url}`
+      room.output = { type: 'livekit', url, channels: stereo ? 2 : 1, token: () => token('speaker', { canSubscribe: false }) }
+      room.#ear = await Ear.open({ url, token: await token('ear', { canPublish: false }) })
+      return room
+    } catch (error) {
+      await room.close()
+      throw error
+    }
+  }
+
+  /**
+   * Publishes every track that is played on, with a moment of silence, and waits until the ear listens to it: that takes
+   * some time, and it would miss the beginning of the first sound. Says how much of the session's time has passed then.
+   */
+  async prepare(session, requests) {
+    this.#zero = performance.timeOrigin + performance.now()
+    await session.connect()
+    const played = requests.filter(({ type }) => type === 'play').map(({ request }) => request.trackId ?? 0)
+    const trackIds = [...new Set(played)]
+    for (const trackId of trackIds) await session.playAudio({ audio: silence(SILENCE_MS), trackId, stopOther: false })
+    if (!(await this.#ear.listensTo(trackIds.map(trackName), TUNE_MS))) {
+      throw new SpeakerError('ERR_JOIN_FAILED', `The listener did not find every track within ${TUNE_MS} ms`)
+    }
+    return performance.timeOrigin + performance.now() - this.#zero
+  }
+
+  /** What was heard, when all of it has arrived, and which of the playbacks was not. */
+  async heard(playbacks) {
+    await sleep(LATENCY_MS)
+    const sounds = this.#ear.sounds(this.#zero)
+    return { sounds, missed: playbacks.filter((playback) => isMissed(playback, sounds)) }
+  }
+
+  async close() {
+    await this.#ear?.close()
+    await this.#server.stop?.()
+  }
+}
+
+/** Where LIVEKIT_URL points, or else a server that is started and stopped here. */
+async function findServer() {
+  PACKAGES.forEach(requireInstalled)
+  if (process.env.LIVEKIT_URL) return serverFromEnv()
+  return startServer().catch(({ message }) => {
+    throw new SpeakerError('ERR_JOIN_FAILED', `No room for --livekit: ${message}`)
+  })
+}
+
+function requireInstalled(name) {
+  try {
+    require.resolve(name)
+  } catch {
+    throw new SpeakerError('ERR_JOIN_FAILED', `Nobody can listen for --livekit: run \`npm install ${PACKAGES.join(' ')}\``)
+  }
+}
+
+function trackName(trackId) {
+  return TRACK_NAMES[trackId] ?? `track_${trackId}`
+}
+
+/** Whether it was played to its end, and nothing was heard on its track while it sounded. */
+function isMissed({ outcome, trackId, volume, startedAtMs, endedAtMs }, sounds) {
+  const during = ({ atMs }) => atMs > startedAtMs && atMs < endedAtMs + LATENCY_MS
+  const isHeard = ({ track, frames }) => track === trackName(trackId) && frames.some(during)
+  return outcome === 'completed' && volume > 0 && !sounds.some(isHeard)
+}
+
+module.exports = { Room }
