@@ -85,12 +85,14 @@ export interface SessionOptions {
   output: WavOutput | PcmOutput | MemoryOutput | LiveKitOutput
   /** What `stopOther: false` means for what plays already; default `'mix'`. See {@link Overlap}. */
   overlap?: Overlap
-  /** Playbacks that may load or play at once; 1–1000, default 10. */
+  /** Playbacks that may load or play at once; 1–1000, default 10. One more place is kept for a {@link Role} `'system'`. */
   maxConcurrent?: number
   /** Playbacks that may wait, over all tracks; 0–100,000, default 100. */
   maxQueued?: number
   /** The longest a playback may sound, in ms; 1–86,400,000, default 300,000. Then it fails with `ERR_MAX_DURATION`. */
   maxDurationMs?: number
+  /** Lets lower roles fall back while a higher one plays; off by default. See {@link Role}. */
+  duck?: DuckOptions
   /** Linear gain on every playback; 0–16, default 1. */
   gain?: number
   /** Time between a playback's `progress` events, in ms of its sound; default 1000, 0 for none. */
@@ -106,6 +108,24 @@ export interface SessionOptions {
  * - `replace`: takes the place of what plays on the same track; other tracks go on.
  */
 export type Overlap = 'mix' | 'queue' | 'replace'
+
+/**
+ * What a playback is to its listener, the higher first. While one plays, those of every lower role fall back, on all tracks
+ * (see {@link DuckOptions}); however many play, by the same. What starts meanwhile starts at that level. Whatever plays ducks,
+ * at volume 0 too (silence that takes its time), but not while it waits or loads.
+ * One `system` playback has a place of its own above `maxConcurrent`.
+ */
+export type Role = 'system' | 'voice' | 'media' | 'ambient'
+
+/** Falls and rises are straight lines, always at the same slope: what is turned back on its way needs less time. */
+export interface DuckOptions {
+  /** By how much, in dB; −60 to 0, default −12. */
+  db?: number
+  /** For the whole fall, in ms; 5–60,000, default 50. It begins with the first sample of the higher role. */
+  attackMs?: number
+  /** For the whole rise, in ms; 5–60,000, default 300. It begins with the sample after the higher role's last. */
+  releaseMs?: number
+}
 
 /**
  * `realtime`: 20 ms of sound every 20 ms. A source that is late is silence, counted in `stats().underruns`.
@@ -206,6 +226,8 @@ export interface PlayRequest {
   stopOther?: boolean
   /** 0 `speaker` (default), 1 `app_audio`, 2 `tts`, n `track_<n>`; up to 65,535. */
   trackId?: number
+  /** Default `'media'`. */
+  role?: Role
   /** Rise from silence, in ms; default 0: a clip's own first sample is left as it is. */
   fadeInMs?: number
   /** For http(s): sent with the request. */
@@ -235,6 +257,7 @@ export interface StopResult {
 export interface PlaybackInfo {
   requestId: string
   trackId: number
+  role: Role
   state: 'queued' | 'loading' | 'playing' | 'stopping'
   /** How much of it was handed to the output. */
   positionMs: number

@@ -30,6 +30,10 @@ test('every bad option of a session is named in one form', () => {
     [{ output: memory, overlap: 'blend' }, /for overlap but received 'blend'/],
     [{ output: memory, maxConcurrent: 0 }, /for maxConcurrent but received 0/],
     [{ output: memory, maxConcurrent: 1.5 }, /for maxConcurrent but received 1.5/],
+    [{ output: memory, duck: true }, /^Expected an object for duck but received true/],
+    [{ output: memory, duck: { db: 3 } }, /^Expected a number from -60 to 0 for duck.db but received 3/],
+    [{ output: memory, duck: { attackMs: 0 } }, /for duck.attackMs but received 0/],
+    [{ output: memory, duck: { level: 0.5 } }, /^Expected only db, attackMs, releaseMs for the options of duck/],
     [{ output: memory, gain: NaN }, /for gain but received NaN/],
     [{ output: memory, volume: 1 }, /^Expected only .* but received 'volume'/]
   ]) {
@@ -60,6 +64,7 @@ test('every bad request is rejected, and the session stays usable', async (t) =>
     [{ audio, gain: -1 }, /for gain/],
     [{ audio, stopOther: 'false' }, /^Expected a boolean for stopOther but received 'false'/],
     [{ audio, trackId: -1 }, /for trackId/],
+    [{ audio, role: 'singer' }, /^Expected one of 'system', 'voice', 'media', 'ambient' for role but received 'singer'/],
     [{ audio, requestId: '' }, /for requestId/],
     [{ audio, headers: { 'bad name': 'x' } }, /for headers/],
     [{ audio, loop: true }, /but received 'loop'/]

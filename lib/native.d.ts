@@ -20,9 +20,16 @@ export declare class NativeSession {
   close(ticket: number): void
 }
 
+export interface NativeDuck {
+  db: number
+  attackMs: number
+  releaseMs: number
+}
+
 export interface NativeOptions {
   output: NativeOutput
   overlap: string
+  duck?: NativeDuck
   maxConcurrent: number
   maxQueued: number
   maxDurationMs: number
@@ -48,6 +55,7 @@ export interface NativeOutput {
 export interface NativePlay {
   requestId?: string
   trackId: number
+  role: string
   stopOther: boolean
   gain: number
   fadeInMs: number
@@ -61,6 +69,7 @@ export interface NativePlay {
 export interface NativePlayback {
   requestId: string
   trackId: number
+  role: string
   state: string
   positionMs: number
   place?: number

@@ -55,7 +55,7 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
-        Self { mixer: Mixer::new(1, Routing::Mixdown), output: Vec::new(), told: Vec::new() }
+        Self { mixer: Mixer::new(1, Routing::Mixdown, None), output: Vec::new(), told: Vec::new() }
     }
 
     fn start(&mut self, id: u64, feed: Feed) {
@@ -262,7 +262,7 @@ fn a_fade_in_rises_from_silence_and_progress_is_told_at_its_sample() {
 
 #[test]
 fn tracks_are_streams_of_their_own_where_the_output_wants_them() {
-    let (mut mixer, mut notices) = (Mixer::new(1, Routing::PerTrack), Vec::new());
+    let (mut mixer, mut notices) = (Mixer::new(1, Routing::PerTrack, None), Vec::new());
     mixer.start(Voice::new(1, 0, clip(&[0.25; FRAME])));
     mixer.start(Voice::new(2, 2, clip(&[0.5; FRAME])));
     mixer.begin(FRAME);
@@ -277,7 +277,7 @@ fn stereo_keeps_its_sides_through_fades() {
     let frames: Vec<f32> = (0..4_000).flat_map(|_| [0.8, -0.4]).collect();
     hand.push(&frames);
     hand.end();
-    let (mut mixer, mut notices) = (Mixer::new(2, Routing::Mixdown), Vec::new());
+    let (mut mixer, mut notices) = (Mixer::new(2, Routing::Mixdown, None), Vec::new());
     mixer.start(Voice::new(1, 0, feed));
     mixer.stop(1, EDGE_FADE as u64);
     mixer.begin(FRAME);

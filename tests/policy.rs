@@ -3,6 +3,7 @@
 use speaker_session::audio::EDGE_FADE;
 use speaker_session::error::Code;
 use speaker_session::event::EventKind;
+use speaker_session::mixer::Role;
 use speaker_session::session::registry::{Action, Ending, Entry, Registry};
 use speaker_session::session::{Overlap, Phase, Policy, Target};
 
@@ -23,7 +24,15 @@ impl Table {
 
     /// Requests `name` on a track; says the actions, one word each.
     fn play(&mut self, name: &str, track: u32, stop_other: bool) -> String {
-        match self.registry.play(entry(name, track, stop_other)) {
+        self.enter(entry(name, track, stop_other))
+    }
+
+    fn play_as(&mut self, name: &str, role: Role) -> String {
+        self.enter(Entry { role, ..entry(name, 0, false) })
+    }
+
+    fn enter(&mut self, entry: Entry) -> String {
+        match self.registry.play(entry) {
             Ok(accepted) => words(&accepted.actions),
             Err(error) => format!("{} {}", error.code.as_str(), error.message),
         }
@@ -68,7 +77,7 @@ impl Table {
 }
 
 fn entry(name: &str, track: u32, stop_other: bool) -> Entry {
-    Entry { request_id: name.to_owned(), track, stop_other }
+    Entry { request_id: name.to_owned(), track, role: Role::default(), stop_other }
 }
 
 fn words(actions: &[Action]) -> String {
@@ -167,6 +176,23 @@ fn the_eleventh_concurrent_playback_is_refused_and_nothing_else_changes() {
     assert_eq!(table.play("p10", 0, false), "ERR_TOO_MANY_PLAYBACKS too many concurrent playbacks (max 10)");
     assert_eq!(table.live(), before);
     assert!(table.play("urgent", 0, true).ends_with("open11"), "who stops the others has room");
+}
+
+#[test]
+fn one_place_above_the_limit_is_kept_for_a_system_message() {
+    let mut table = Table::with(Overlap::Mix, 1, 0);
+    let full = "ERR_TOO_MANY_PLAYBACKS too many concurrent playbacks (max 1)";
+    assert_eq!(table.play("media", 0, false), "open1");
+    assert_eq!(table.play_as("system", Role::System), "open2");
+    assert_eq!(table.play_as("another", Role::System), full, "there is only one such place");
+    assert_eq!(table.play_as("voice", Role::Voice), full, "it is kept for no other role");
+    table.ended(1);
+    assert_eq!(table.play("more", 0, false), "open3", "a system message takes nobody's place");
+    table.ended(3);
+    assert_eq!(table.play_as("second", Role::System), "open4", "the places of the others are for all");
+    assert_eq!(table.play("late", 0, false), full);
+    table.ended(2);
+    assert_eq!(table.play("later", 0, false), "open5", "the one that is left moves to the kept place");
 }
 
 #[test]

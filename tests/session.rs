@@ -8,6 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use speaker_session::audio::from_ms;
 use speaker_session::event::{EventKind, Message};
+use speaker_session::mixer::Role;
 use speaker_session::output::OutputOptions;
 use speaker_session::session::{Clock, Handle, Options, Overlap, PlayRequest, Policy, StopRequest, Target};
 use speaker_session::source::{Origin, Source};
@@ -29,6 +30,7 @@ impl Bench {
             clock: Clock::Manual,
             channels: 1,
             policy: Policy { overlap, max_concurrent: 10, max_queued: 10 },
+            duck: None,
             gain: 1.0,
             max_duration: from_ms(60_000.0),
             progress_interval: 0,
@@ -42,6 +44,7 @@ impl Bench {
         let request = PlayRequest {
             request_id: Some(name.to_owned()),
             track: 0,
+            role: Role::default(),
             stop_other: false,
             gain: 1.0,
             fade_in: 0,

@@ -5,13 +5,14 @@ import { SpeakerError, SpeakerSession, type PlayResult, type SpeakerErrorCode } 
 async function allowed(): Promise<void> {
   await using session = new SpeakerSession({
     output: { type: 'pcm', sampleRate: 16000, channels: 1, format: 's16', frameMs: 20, onFrame: (frame, { atMs }) => console.log(frame.length + atMs) },
-    overlap: 'queue'
+    overlap: 'queue',
+    duck: { db: -15, releaseMs: 500 }
   })
   session.on('queued', ({ requestId, position, seq, atMs }) => console.log(requestId.length, position + seq + atMs))
   session.once('failed', ({ code }) => code satisfies SpeakerErrorCode)
   const result: PlayResult = await session.playAudio({ audioUrl: new URL('https://example.com/a.mp3'), volume: 0 })
   if (result.outcome === 'stopped') result.reason satisfies string
-  await session.playAudio({ audio: Buffer.alloc(1), stopOther: false, trackId: 2 })
+  await session.playAudio({ audio: Buffer.alloc(1), stopOther: false, trackId: 2, role: 'voice' })
   const { stopped } = await session.stopAudio({ trackId: 2, fadeOutMs: 50 })
   stopped satisfies string[]
   session.playbacks().map(({ place }) => place satisfies number | undefined)
@@ -29,6 +30,8 @@ function refused(session: SpeakerSession, error: SpeakerError): void {
   new SpeakerSession({ output: { type: 'pcm' } })
   // @ts-expect-error: no such policy
   new SpeakerSession({ output: { type: 'memory' }, overlap: 'duck' })
+  // @ts-expect-error: no such role
+  session.playAudio({ audioUrl: 'a.mp3', role: 'music' })
   // @ts-expect-error: no such option
   session.playAudio({ audioUrl: 'a.mp3', loudness: 3 })
   // @ts-expect-error: volume is a number

@@ -45,8 +45,19 @@ function roomOptions({ url, token }) {
   if (typeof token !== 'function') check.text(token ?? null, 'output.token')
 }
 
+function duckOptions(duck) {
+  if (duck === undefined) return undefined
+  object(duck, 'duck', ['db', 'attackMs', 'releaseMs'])
+  return {
+    db: check.number(duck.db, 'duck.db', -12, -60, 0),
+    attackMs: check.number(duck.attackMs, 'duck.attackMs', 50, 5, 60000),
+    releaseMs: check.number(duck.releaseMs, 'duck.releaseMs', 300, 5, 60000)
+  }
+}
+
 const SESSION = [
-  'output', 'overlap', 'maxConcurrent', 'maxQueued', 'maxDurationMs', 'gain', 'progressIntervalMs', 'fetchTimeoutMs'
+  'output', 'overlap', 'maxConcurrent', 'maxQueued', 'maxDurationMs', 'duck', 'gain', 'progressIntervalMs',
+  'fetchTimeoutMs'
 ]
 
 function sessionOptions(options) {
@@ -57,6 +68,7 @@ function sessionOptions(options) {
     maxConcurrent: check.integer(options.maxConcurrent, 'maxConcurrent', 10, 1, 1000),
     maxQueued: check.integer(options.maxQueued, 'maxQueued', 100, 0, 100000),
     maxDurationMs: check.number(options.maxDurationMs, 'maxDurationMs', 5 * 60 * 1000, 1, MAX_MS),
+    duck: duckOptions(options.duck),
     gain: check.number(options.gain, 'gain', 1, 0, 16),
     progressIntervalMs: check.number(options.progressIntervalMs, 'progressIntervalMs', 1000, 0, MAX_MS),
     fetchTimeoutMs: check.number(options.fetchTimeoutMs, 'fetchTimeoutMs', 10000, 1, MAX_MS)

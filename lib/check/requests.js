@@ -3,7 +3,7 @@
 const { fileURLToPath } = require('node:url')
 
 const { refuse } = require('../error')
-const { MAX_MS, check, object } = require('./values')
+const { MAX_MS, ROLES, check, object } = require('./values')
 
 /** A scheme needs two letters: `C:\clip.wav` is a path. */
 const SCHEME = /^([a-z][a-z0-9+.-]+):/i
@@ -35,7 +35,7 @@ function headerPairs(headers) {
 }
 
 const PLAY = [
-  'requestId', 'audioUrl', 'audio', 'volume', 'gain', 'stopOther', 'trackId', 'fadeInMs', 'headers', 'contentType'
+  'requestId', 'audioUrl', 'audio', 'volume', 'gain', 'stopOther', 'trackId', 'role', 'fadeInMs', 'headers', 'contentType'
 ]
 
 function playRequest(request) {
@@ -50,6 +50,7 @@ function playRequest(request) {
     ...(audio === undefined ? place(audioUrl) : { audio }),
     requestId: check.text(request.requestId, 'requestId', undefined),
     trackId: check.integer(request.trackId, 'trackId', 0, 0, 0xffff),
+    role: check.oneOf(request.role, 'role', 'media', ROLES),
     stopOther: check.boolean(request.stopOther, 'stopOther', true),
     gain: volume * check.number(request.gain, 'gain', 1, 0, 16),
     fadeInMs: check.number(request.fadeInMs, 'fadeInMs', 0, 0, MAX_MS),

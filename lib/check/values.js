@@ -7,6 +7,9 @@ const { refuse } = require('../error')
 /** As far as every time in this package reaches: a day. */
 const MAX_MS = 24 * 3600 * 1000
 
+/** The higher ones first. */
+const ROLES = ['system', 'voice', 'media', 'ambient']
+
 function object(value, argument, known) {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refuse('an object', argument, value)
   const unknown = Object.keys(value).find((key) => value[key] !== undefined && !known.includes(key))
@@ -47,4 +50,4 @@ const check = {
   }
 }
 
-module.exports = { MAX_MS, object, check }
+module.exports = { MAX_MS, ROLES, object, check }

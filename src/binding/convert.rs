@@ -8,6 +8,7 @@ use napi_derive::napi;
 
 use crate::audio::{from_ms, to_ms};
 use crate::error::SpeakerError;
+use crate::mixer::Role;
 use crate::session::{Counters, Info, Phase, PlayRequest};
 use crate::source::{Fetch, Origin, Source};
 
@@ -15,6 +16,7 @@ use crate::source::{Fetch, Origin, Source};
 pub struct NativePlay {
     pub request_id: Option<String>,
     pub track_id: u32,
+    pub role: String,
     pub stop_other: bool,
     pub gain: f64,
     pub fade_in_ms: f64,
@@ -43,6 +45,7 @@ pub struct NativeRefusal {
 pub struct NativePlayback {
     pub request_id: String,
     pub track_id: u32,
+    pub role: String,
     pub state: String,
     pub position_ms: f64,
     pub place: Option<u32>,
@@ -62,6 +65,17 @@ pub struct NativeStats {
     pub lost_frames: f64,
 }
 
+const ROLES: [(&str, Role); 4] =
+    [("system", Role::System), ("voice", Role::Voice), ("media", Role::Media), ("ambient", Role::Ambient)];
+
+fn role_of(name: &str) -> Role {
+    ROLES.into_iter().find(|(known, _)| *known == name).map_or(Role::default(), |(_, role)| role)
+}
+
+fn name_of(role: Role) -> &'static str {
+    ROLES.into_iter().find(|(_, known)| *known == role).map_or("", |(name, _)| name)
+}
+
 impl NativePlay {
     pub fn into_core(self) -> Result<PlayRequest> {
         let origin = match (self.url, self.path, self.audio) {
@@ -78,6 +92,7 @@ impl NativePlay {
         Ok(PlayRequest {
             request_id: self.request_id,
             track: self.track_id,
+            role: role_of(&self.role),
             stop_other: self.stop_other,
             gain: self.gain as f32,
             fade_in: from_ms(self.fade_in_ms),
@@ -103,6 +118,7 @@ impl From<Info> for NativePlayback {
         Self {
             request_id: info.request_id,
             track_id: info.track,
+            role: name_of(info.role).to_owned(),
             state: state.to_owned(),
             position_ms: to_ms(info.position),
             place: info.place.map(|place| place as u32),

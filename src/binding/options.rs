@@ -9,6 +9,7 @@ use napi_derive::napi;
 use parking_lot::Mutex;
 
 use crate::audio::from_ms;
+use crate::mixer::Duck;
 use crate::output::{Encoding, LiveKitOptions, OutputOptions, PcmSink, SampleFormat, TokenSource};
 use crate::session::{Clock, Options, Overlap, Policy};
 
@@ -16,12 +17,20 @@ use crate::session::{Clock, Options, Overlap, Policy};
 pub struct NativeOptions {
     pub output: NativeOutput,
     pub overlap: String,
+    pub duck: Option<NativeDuck>,
     pub max_concurrent: u32,
     pub max_queued: u32,
     pub max_duration_ms: f64,
     pub gain: f64,
     pub progress_interval_ms: f64,
     pub fetch_timeout_ms: f64,
+}
+
+#[napi(object)]
+pub struct NativeDuck {
+    pub db: f64,
+    pub attack_ms: f64,
+    pub release_ms: f64,
 }
 
 #[napi(object)]
@@ -70,10 +79,18 @@ impl NativeOptions {
                 max_concurrent: self.max_concurrent as usize,
                 max_queued: self.max_queued as usize,
             },
+            duck: self.duck.map(Into::into),
             gain: self.gain as f32,
             max_duration: from_ms(self.max_duration_ms),
             progress_interval: from_ms(self.progress_interval_ms),
             fetch_timeout: Duration::from_secs_f64(self.fetch_timeout_ms / 1_000.0),
         })
+    }
+}
+
+impl From<NativeDuck> for Duck {
+    fn from(duck: NativeDuck) -> Self {
+        let level = 10_f64.powf(duck.db / 20.0) as f32;
+        Self { level, attack: from_ms(duck.attack_ms), release: from_ms(duck.release_ms) }
     }
 }

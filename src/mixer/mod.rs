@@ -4,6 +4,7 @@
 //! nothing large: what ends is handed out in its notice.
 
 mod bus;
+mod duck;
 mod envelope;
 mod limiter;
 mod voice;
@@ -12,6 +13,8 @@ use crate::audio::{FRAME, LOOK_AHEAD, Samples};
 use crate::source::Feed;
 
 use bus::Bus;
+use duck::Ducking;
+pub use duck::{Duck, Role};
 pub use envelope::Ramp;
 pub use voice::{End, PlaybackId, Voice};
 
@@ -64,12 +67,13 @@ pub struct Mixer {
     filled: usize,
     frames: usize,
     underruns: u64,
+    ducking: Ducking,
 }
 
 impl Mixer {
-    pub fn new(channels: usize, routing: Routing) -> Self {
-        let (voices, buses) = (Vec::new(), Vec::new());
-        Self { channels, routing, voices, buses, now: 0, filled: 0, frames: 0, underruns: 0 }
+    pub fn new(channels: usize, routing: Routing, duck: Option<Duck>) -> Self {
+        let (voices, buses, ducking) = (Vec::new(), Vec::new(), Ducking::new(duck));
+        Self { channels, routing, voices, buses, now: 0, filled: 0, frames: 0, underruns: 0, ducking }
     }
 
     pub fn now(&self) -> Samples {
@@ -125,6 +129,7 @@ impl Mixer {
 
     /// Lets time pass in which nothing is mixed; voices go on after it where they are.
     pub fn skip(&mut self, samples: Samples) {
+        self.heed_roles();
         self.now += samples;
     }
 
@@ -165,6 +170,7 @@ impl Mixer {
                 None => index += 1,
             }
         }
+        self.heed_roles();
         if over || step == 0 {
             return over;
         }
@@ -175,7 +181,7 @@ impl Mixer {
             let bus = self.buses.iter_mut().find(|bus| bus.stream == stream).expect("start() made its bus");
             let played = voice.state.played;
             bus.sounding = true;
-            voice.render(bus.window(step), self.channels, step);
+            voice.render(bus.window(step), self.channels, step, self.ducking.level(voice.role), self.now);
             let every = voice.report_every;
             if every > 0 && voice.state.played / every > played / every {
                 let position = voice.state.played / every * every;
@@ -186,6 +192,12 @@ impl Mixer {
         self.filled += step;
         self.now += step as Samples;
         true
+    }
+
+    /// Whoever plays ducks, however quiet it is or late its source: the others must not go up and down with it.
+    fn heed_roles(&mut self) {
+        let highest = self.voices.iter().map(|voice| voice.role).max();
+        self.ducking.heed(highest, self.now);
     }
 
     /// The mixed frame of each stream.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::duck::Role;
 use super::envelope::Ramp;
 use crate::audio::{EDGE_FADE, Samples};
 use crate::source::Feed;
@@ -25,6 +26,7 @@ pub enum End {
 pub struct Voice {
     pub id: PlaybackId,
     pub track: u32,
+    pub role: Role,
     pub feed: Feed,
     /// Linear; 1 leaves every sample as it is, 0 is silence that takes its time.
     pub gain: f32,
@@ -54,7 +56,18 @@ impl Voice {
     pub fn new(id: PlaybackId, track: u32, feed: Feed) -> Self {
         let rise = Ramp::flat(1.0);
         let (position, state) = (Arc::default(), State::default());
-        Self { id, track, feed, gain: 1.0, limit: Samples::MAX, rise, position, report_every: 0, state }
+        Self {
+            id,
+            track,
+            role: Role::default(),
+            feed,
+            gain: 1.0,
+            limit: Samples::MAX,
+            rise,
+            position,
+            report_every: 0,
+            state,
+        }
     }
 
     /// Ends it `fade` samples from here. Of two stops the one that ends first holds.
@@ -92,25 +105,32 @@ impl Voice {
         (left <= window as Samples).then_some((left as usize, why))
     }
 
-    /// Adds its next samples onto `window` (interleaved, `channels` wide) and moves on by `frames` of them.
-    pub(super) fn render(&mut self, window: &mut [f32], channels: usize, frames: usize) {
+    /// Adds its next samples onto `window` (interleaved, `channels` wide) and moves on by `frames` of them; `duck` is the
+    /// level of its role over the session's time, which is `now`.
+    pub(super) fn render(&mut self, window: &mut [f32], channels: usize, frames: usize, duck: Ramp, now: Samples) {
         let here = self.state.played;
         let end = self.audible_until();
         let room = (window.len() / channels).min((end - here) as usize);
         let limit = Ramp::edge(self.limit.saturating_sub(EDGE_FADE as Samples), self.limit);
         let open = Ramp::flat(1.0);
-        let ramps = [self.rise, limit, self.state.stop.unwrap_or(open), self.state.dry.unwrap_or(open)];
+        let edges = [self.rise, limit, self.state.stop.unwrap_or(open), self.state.dry.unwrap_or(open)];
+        // Each with the place on it that its first sample has.
+        let [rise, limit, stop, dry] = edges.map(|ramp| (ramp, here));
+        let ramps = [rise, limit, stop, dry, (duck, now)];
         let peek = self.feed.peek(room);
         let (sounding, (first, second)) = (peek.frames(), peek.slices());
-        let last = here + sounding as Samples;
-        let gain =
-            ramps.iter().filter(|ramp| ramp.is_flat(here, last)).fold(self.gain, |gain, ramp| gain * ramp.level(here));
-        let moving = |ramp: &&Ramp| !ramp.is_flat(here, last);
+        let length = sounding as Samples;
+        let gain = ramps
+            .iter()
+            .filter(|(ramp, from)| ramp.is_flat(*from, from + length))
+            .fold(self.gain, |gain, (ramp, from)| gain * ramp.level(*from));
+        let moving = |(ramp, from): &&(Ramp, Samples)| !ramp.is_flat(*from, from + length);
         let samples = first.iter().chain(second);
         if ramps.iter().any(|ramp| moving(&ramp)) {
             for (index, (sum, sample)) in window.iter_mut().zip(samples).enumerate() {
-                let position = here + (index / channels) as Samples;
-                let level = ramps.iter().filter(moving).fold(gain, |level, ramp| level * ramp.level(position));
+                let passed = (index / channels) as Samples;
+                let level =
+                    ramps.iter().filter(moving).fold(gain, |level, (ramp, from)| level * ramp.level(from + passed));
                 *sum += sample * level;
             }
         } else {

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 use super::registry::Action;
 use crate::audio::Samples;
 use crate::error::SpeakerError;
-use crate::mixer::PlaybackId;
+use crate::mixer::{PlaybackId, Role};
 use crate::source::Source;
 
 pub enum Command {
@@ -28,6 +28,7 @@ pub struct Upcoming {
     pub id: PlaybackId,
     pub request_id: String,
     pub track: u32,
+    pub role: Role,
     pub gain: f32,
     pub fade_in: Samples,
     pub position: Arc<AtomicU64>,

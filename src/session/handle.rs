@@ -13,6 +13,7 @@ use super::{Clock, Counters, Options};
 use crate::audio::Samples;
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::{Message, Sink};
+use crate::mixer::Role;
 use crate::runtime::RUNTIME;
 use crate::source::Source;
 
@@ -22,6 +23,7 @@ pub struct PlayRequest {
     /// Unique among live playbacks; made up if missing.
     pub request_id: Option<String>,
     pub track: u32,
+    pub role: Role,
     pub stop_other: bool,
     /// Linear: volume times gain.
     pub gain: f32,
@@ -62,7 +64,8 @@ impl Handle {
         // Held while sending, so that the actor sees calls in the order in which the registry took them.
         let mut registry = self.registry.lock();
         let request_id = request.request_id.unwrap_or_else(|| registry.make_up_name());
-        let entry = Entry { request_id: request_id.clone(), track: request.track, stop_other: request.stop_other };
+        let PlayRequest { track, role, stop_other, .. } = request;
+        let entry = Entry { request_id: request_id.clone(), track, role, stop_other };
         let Accepted { id, position, actions } = match registry.play(entry) {
             Ok(accepted) => accepted,
             Err(error) if matches!(error.code, Code::TooManyPlaybacks | Code::QueueFull) => {
@@ -74,7 +77,8 @@ impl Handle {
         let upcoming = Upcoming {
             id,
             request_id: request_id.clone(),
-            track: request.track,
+            track,
+            role,
             gain: request.gain * self.options.gain,
             fade_in: request.fade_in,
             position,

@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::audio::Samples;
+use crate::mixer::Duck;
 use crate::output::OutputOptions;
 
 pub use handle::{Handle, PlayRequest, StopRequest};
@@ -44,6 +45,8 @@ pub struct Options {
     /// 1 or 2.
     pub channels: usize,
     pub policy: Policy,
+    /// How lower roles fall back; off if `None`.
+    pub duck: Option<Duck>,
     /// Linear, on top of every playback's own.
     pub gain: f32,
     /// The longest a playback may take.

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::registry::Entry;
 use crate::audio::Samples;
-use crate::mixer::PlaybackId;
+use crate::mixer::{PlaybackId, Role};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
@@ -21,6 +22,7 @@ pub enum Phase {
 pub struct Info {
     pub request_id: String,
     pub track: u32,
+    pub role: Role,
     pub phase: Phase,
     /// Place in line, 1 is next; only while queued.
     pub place: Option<usize>,
@@ -32,6 +34,7 @@ pub struct Playback {
     pub id: PlaybackId,
     pub request_id: String,
     pub track: u32,
+    pub role: Role,
     pub phase: Phase,
     /// Its source is open (the next in line is opened ahead of its turn).
     pub opened: bool,
@@ -41,14 +44,17 @@ pub struct Playback {
 }
 
 impl Playback {
-    pub fn new(id: PlaybackId, request_id: String, track: u32, phase: Phase, position: Arc<AtomicU64>) -> Self {
-        Self { id, request_id, track, phase, opened: false, ready: false, reason: String::new(), position }
+    pub fn new(id: PlaybackId, entry: Entry, phase: Phase) -> Self {
+        let Entry { request_id, track, role, .. } = entry;
+        let (reason, position) = (String::new(), Arc::default());
+        Self { id, request_id, track, role, phase, opened: false, ready: false, reason, position }
     }
 
     /// As `playbacks()` tells it, with its place in line.
     pub fn info(&self, place: Option<usize>) -> Info {
         let position = self.position.load(Ordering::Relaxed);
-        Info { request_id: self.request_id.clone(), track: self.track, phase: self.phase, place, position }
+        let Self { track, role, phase, .. } = *self;
+        Info { request_id: self.request_id.clone(), track, role, phase, place, position }
     }
 
     /// Takes one of the `maxConcurrent` places.

@@ -36,7 +36,7 @@ pub struct Stage {
 impl Stage {
     pub fn new(options: Options) -> Self {
         let progress = Progress { eager: options.clock == Clock::Manual, ..Progress::default() };
-        let mixer = Mixer::new(options.channels, options.output.routing());
+        let mixer = Mixer::new(options.channels, options.output.routing(), options.duck);
         let loading = Loading::new(progress, options.channels, options.fetch_timeout);
         Self { options, loading, mixer, cued: Vec::new(), output: None, pacer: None, dropped: 0, lost: 0 }
     }
@@ -103,6 +103,7 @@ impl Stage {
             self.cued.remove(index);
             let Some((playback, feed)) = begin(id).then(|| self.loading.take(id)).flatten() else { continue };
             let mut voice = Voice::new(id, track, feed);
+            voice.role = playback.role;
             voice.gain = playback.gain;
             voice.limit = self.options.max_duration;
             voice.rise = Ramp::rise(0, playback.fade_in);

@@ -6,13 +6,14 @@ use std::sync::atomic::AtomicU64;
 use crate::audio::Samples;
 use crate::error::SpeakerError;
 use crate::event::EventKind;
-use crate::mixer::PlaybackId;
+use crate::mixer::{PlaybackId, Role};
 
 /// A request, as far as the policy goes by it.
 #[derive(Debug, Clone)]
 pub struct Entry {
     pub request_id: String,
     pub track: u32,
+    pub role: Role,
     pub stop_other: bool,
 }
 

@@ -4,15 +4,13 @@
 //! duplicate, too many) is immediate and `playbacks()` is never stale; the session's actor moves playbacks along.
 
 mod action;
+mod admission;
 mod queue;
 mod rules;
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-
 use super::playback::{Info, Phase, Playback};
 use crate::audio::{EDGE_FADE, Samples, to_ms};
-use crate::error::{Code, Result, SpeakerError};
+use crate::error::Result;
 use crate::event::EventKind;
 use crate::mixer::PlaybackId;
 
@@ -40,43 +38,21 @@ impl Registry {
 
     /// Enters a request: its place in the session, and what follows for the others. Refused requests change nothing.
     pub fn play(&mut self, entry: Entry) -> Result<Accepted> {
-        let Entry { request_id, track, stop_other } = entry;
-        if self.closed {
-            return Err(SpeakerError::new(Code::Closed, "Expected an open session for playAudio but it is closed"));
-        }
-        if self.playbacks.iter().any(|playback| playback.request_id == request_id) {
-            let message = format!("Expected a requestId that is not live for playAudio but received \"{request_id}\"");
-            return Err(SpeakerError::new(Code::DuplicateRequest, message));
-        }
-        let overlap = self.policy.overlap;
-        let waits = !stop_other && overlap == Overlap::Queue && self.is_busy(track);
-        let gives_way = |playback: &Playback| match (stop_other, overlap) {
-            (true, _) => Some(Target::All),
-            (false, Overlap::Replace) if playback.track == track => Some(Target::Track(track)),
-            _ => None,
-        };
-        let stays = |playback: &&Playback| playback.is_active() && gives_way(playback).is_none();
-        let active = self.playbacks.iter().filter(stays).count();
-        let queued = self.playbacks.iter().filter(|playback| playback.phase == Phase::Queued).count();
-        let Policy { max_concurrent, max_queued, .. } = self.policy;
-        if waits && queued >= max_queued {
-            let message = format!("too many queued playbacks (max {max_queued})");
-            return Err(SpeakerError::new(Code::QueueFull, message));
-        }
-        if !waits && active >= max_concurrent {
-            let message = format!("too many concurrent playbacks (max {max_concurrent})");
-            return Err(SpeakerError::new(Code::TooManyPlaybacks, message));
-        }
+        self.check_name(&entry.request_id)?;
+        let Entry { track, stop_other, .. } = entry;
+        let waits = !stop_other && self.policy.overlap == Overlap::Queue && self.is_busy(track);
+        let leaving = self.gives_way(&entry);
+        self.check_room(entry.role, waits, leaving.as_ref())?;
 
         let mut actions = Vec::new();
-        if let Some(target) = self.playbacks.iter().find_map(gives_way) {
+        if let Some(target) = leaving {
             (_, actions) = self.stop(&target, "replaced", EDGE_FADE as Samples);
         }
-        let phase = if waits { Phase::Queued } else { Phase::Loading };
-        let position: Arc<AtomicU64> = Arc::default();
         self.last += 1;
-        let id = self.last;
-        self.playbacks.push(Playback::new(id, request_id.clone(), track, phase, position.clone()));
+        let (id, request_id) = (self.last, entry.request_id.clone());
+        let playback = Playback::new(id, entry, if waits { Phase::Queued } else { Phase::Loading });
+        let position = playback.position.clone();
+        self.playbacks.push(playback);
         if waits {
             let place = self.line(track).count();
             actions.push(Action::Tell(request_id, EventKind::Queued { position: place }));
@@ -87,14 +63,9 @@ impl Registry {
 
     /// Stops what is meant: at once what waits or loads, faded what sounds. Says whom it stopped.
     pub fn stop(&mut self, target: &Target, reason: &str, fade: Samples) -> (Vec<String>, Vec<Action>) {
-        let meant = |playback: &Playback| match target {
-            Target::All => true,
-            Target::Request(request_id) => playback.request_id == *request_id,
-            Target::Track(track) => playback.track == *track,
-        };
         let (mut stopped, mut actions, mut tracks) = (Vec::new(), Vec::new(), Vec::new());
         self.playbacks.retain_mut(|playback| {
-            if !meant(playback) {
+            if !target.means(playback) {
                 return true;
             }
             match playback.phase {

@@ -1,5 +1,7 @@
 //! What the policy goes by: the session's rules, and what a call is about.
 
+use crate::session::playback::Playback;
+
 /// What `stopOther: false` does to a track that plays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overlap {
@@ -25,4 +27,14 @@ pub enum Target {
     All,
     Request(String),
     Track(u32),
+}
+
+impl Target {
+    pub(super) fn means(&self, playback: &Playback) -> bool {
+        match self {
+            Self::All => true,
+            Self::Request(request_id) => playback.request_id == *request_id,
+            Self::Track(track) => playback.track == *track,
+        }
+    }
 }

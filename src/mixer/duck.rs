@@ -1,0 +1,120 @@
+//! Ducking: while a higher role sounds, the lower ones fall back, on all tracks. A role's level is a pure function of the
+//! session's time, so whatever starts meanwhile starts where its role is.
+
+use super::envelope::Ramp;
+use crate::audio::Samples;
+
+/// What a playback is to its listener; the later ones come before the earlier ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Role {
+    Ambient,
+    #[default]
+    Media,
+    Voice,
+    System,
+}
+
+impl Role {
+    pub const ALL: [Self; 4] = [Self::Ambient, Self::Media, Self::Voice, Self::System];
+}
+
+/// How far a role falls back, and how fast.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Duck {
+    /// Linear.
+    pub level: f32,
+    /// From full to `level`; from somewhere between in proportion, so that the slope is always the same.
+    pub attack: Samples,
+    /// From `level` to full.
+    pub release: Samples,
+}
+
+/// The levels of all roles.
+pub struct Ducking {
+    duck: Option<Duck>,
+    levels: [Ramp; Role::ALL.len()],
+}
+
+impl Ducking {
+    pub fn new(duck: Option<Duck>) -> Self {
+        Self { duck, levels: [Ramp::flat(1.0); Role::ALL.len()] }
+    }
+
+    /// From `now` on `highest` is the highest role that sounds.
+    pub fn heed(&mut self, highest: Option<Role>, now: Samples) {
+        let Some(Duck { level, attack, release }) = self.duck else { return };
+        for (role, ramp) in Role::ALL.into_iter().zip(&mut self.levels) {
+            let (to, full_length) = if highest > Some(role) { (level, attack) } else { (1.0, release) };
+            if ramp.to != to {
+                let length = full_length as f32 * (to - ramp.level(now)).abs() / (1.0 - level);
+                *ramp = ramp.toward(to, now, length.round() as Samples);
+            }
+        }
+    }
+
+    /// The level of a role over the session's time.
+    pub fn level(&self, role: Role) -> Ramp {
+        self.levels[role as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DUCK: Duck = Duck { level: 0.25, attack: 300, release: 1_200 };
+
+    fn levels(ducking: &Ducking, now: Samples) -> [f32; 4] {
+        Role::ALL.map(|role| ducking.level(role).level(now))
+    }
+
+    #[test]
+    fn who_ducks_whom() {
+        for (highest, expected) in [
+            (None, [1.0, 1.0, 1.0, 1.0]),
+            (Some(Role::Ambient), [1.0, 1.0, 1.0, 1.0]),
+            (Some(Role::Media), [0.25, 1.0, 1.0, 1.0]),
+            (Some(Role::Voice), [0.25, 0.25, 1.0, 1.0]),
+            (Some(Role::System), [0.25, 0.25, 0.25, 1.0]),
+        ] {
+            let mut ducking = Ducking::new(Some(DUCK));
+            ducking.heed(highest, 0);
+            assert_eq!(levels(&ducking, 300), expected, "{highest:?}");
+            let mut off = Ducking::new(None);
+            off.heed(highest, 0);
+            assert_eq!(levels(&off, 300), [1.0; 4], "{highest:?} without ducking");
+        }
+    }
+
+    #[test]
+    fn attack_and_release_are_straight_lines_at_their_own_slopes() {
+        let mut ducking = Ducking::new(Some(DUCK));
+        ducking.heed(Some(Role::Voice), 1_000);
+        let media = |ducking: &Ducking, now| ducking.level(Role::Media).level(now);
+        assert_eq!([1_000, 1_100, 1_200, 1_300].map(|now| media(&ducking, now)), [1.0, 0.75, 0.5, 0.25]);
+        ducking.heed(None, 2_000);
+        assert_eq!([2_000, 2_400, 3_200].map(|now| media(&ducking, now)), [0.25, 0.5, 1.0]);
+    }
+
+    #[test]
+    fn an_attack_that_is_interrupted_turns_back_from_where_it_is() {
+        let mut ducking = Ducking::new(Some(DUCK));
+        let media = |ducking: &Ducking, now| ducking.level(Role::Media).level(now);
+        ducking.heed(Some(Role::System), 0);
+        ducking.heed(None, 200);
+        assert_eq!([200, 600, 1_000, 5_000].map(|now| media(&ducking, now)), [0.5, 0.75, 1.0, 1.0]);
+        ducking.heed(Some(Role::Voice), 600);
+        assert_eq!([600, 700, 800].map(|now| media(&ducking, now)), [0.75, 0.5, 0.25]);
+        // A second one that ducks it makes it no lower, and the end of the first no louder.
+        ducking.heed(Some(Role::System), 900);
+        ducking.heed(Some(Role::Voice), 950);
+        assert_eq!(media(&ducking, 2_000), 0.25);
+    }
+
+    #[test]
+    fn a_duck_of_nothing_changes_nothing() {
+        let mut ducking = Ducking::new(Some(Duck { level: 1.0, ..DUCK }));
+        ducking.heed(Some(Role::System), 0);
+        assert_eq!(levels(&ducking, 150), [1.0; 4]);
+    }
+}
