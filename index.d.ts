@@ -7,7 +7,8 @@ import { EventEmitter } from 'node:events'
  * heard. One session per user; thousands fit in a process.
  *
  * Times are milliseconds. Positions and durations are counted in samples at the output, never taken from a wall clock, so
- * they may have fractions (1/48 ms).
+ * they may have fractions (1/48 ms). `positionMs` is a place in the source: it begins at `startMs` and wraps in a loop.
+ * `durationMs` is how long a playback has sounded: its samples that were handed over.
  *
  * @example
  * const session = new SpeakerSession({ output: { type: 'wav', path: 'mix.wav' } })
@@ -228,14 +229,26 @@ export interface PlayRequest {
   trackId?: number
   /** Default `'media'`. */
   role?: Role
-  /** Rise from silence, in ms; default 0: a clip's own first sample is left as it is. */
+  /** Where in the source it begins, in ms; default 0. What is left out is decoded all the same, so it is exact to the sample. */
+  startMs?: number
+  /** How much of the source is played from there, in ms; default: to its end. A cut inside the source fades over 5 ms. */
+  durationMs?: number
+  /**
+   * How often it is played in all, 1–1,000,000, or `true` for ever; default `false`, once. With `startMs` and `durationMs`
+   * that section is repeated. Without a gap and without a fade at the seam. Nothing to repeat fails with `ERR_EMPTY_SOURCE`.
+   */
+  loop?: boolean | number
+  /** Rise from silence, in ms; default 0: a clip's own first sample is left as it is (after `startMs` it rises in 5 ms). */
   fadeInMs?: number
+  /** Fall to silence before its end, the last one of a loop, in ms; 0–10,000, default 0. A stop has a `fadeOutMs` of its own. */
+  fadeOutMs?: number
   /** For http(s): sent with the request. */
   headers?: Record<string, string>
   /** What the audio is, if the server says it wrong. The content itself decides; this and the extension only help. */
   contentType?: string
 }
 
+/** How long it sounded (`durationMs`), and where in the source it was then (`positionMs`). */
 export type PlayResult =
   | { requestId: string; outcome: 'completed'; durationMs: number; positionMs: number }
   | { requestId: string; outcome: 'stopped'; reason: string; durationMs: number; positionMs: number }
@@ -259,7 +272,7 @@ export interface PlaybackInfo {
   trackId: number
   role: Role
   state: 'queued' | 'loading' | 'playing' | 'stopping'
-  /** How much of it was handed to the output. */
+  /** Where in its source it is. */
   positionMs: number
   /** Place in line on its track, 1 is next; only while queued. */
   place?: number
@@ -308,14 +321,14 @@ export interface SpeakerEvents {
   queued: [event: PlaybackEvent & { position: number }]
   /** Its first sample was handed to the output. */
   started: [event: PlaybackEvent]
-  /** Every `progressIntervalMs` of its sound; never after its terminal event. */
+  /** Every `progressIntervalMs` of its sound, with its place in the source; never after its terminal event. */
   progress: [event: PlaybackEvent & { positionMs: number }]
   /** Its last sample was handed to the output. */
-  completed: [event: PlaybackEvent & { durationMs: number }]
-  /** It was ended early; `positionMs` of it were handed over, the fade included. */
-  stopped: [event: PlaybackEvent & { reason: string; positionMs: number }]
-  /** It ended with an error; `positionMs` of it were handed over. */
-  failed: [event: PlaybackEvent & { code: SpeakerErrorCode; message: string; positionMs: number }]
+  completed: [event: PlaybackEvent & { durationMs: number; positionMs: number }]
+  /** It was ended early, after it had sounded for `durationMs`, the fade included. */
+  stopped: [event: PlaybackEvent & { reason: string; durationMs: number; positionMs: number }]
+  /** It ended with an error, after it had sounded for `durationMs`. */
+  failed: [event: PlaybackEvent & { code: SpeakerErrorCode; message: string; durationMs: number; positionMs: number }]
   /** The output is open. */
   connected: [event: SpeakerEvent]
   /** The room is lost and being joined again; what plays waits where it is. */
@@ -333,7 +346,9 @@ export class SpeakerError extends Error {
   readonly code: SpeakerErrorCode
   /** The playback that failed; not for refused requests. */
   readonly requestId?: string
-  /** How much of it was handed to the output before. */
+  /** How long it had sounded. */
+  readonly durationMs?: number
+  /** Where in its source it was. */
   readonly positionMs?: number
 }
 

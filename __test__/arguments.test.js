@@ -67,7 +67,7 @@ test('every bad request is rejected, and the session stays usable', async (t) =>
     [{ audio, role: 'singer' }, /^Expected one of 'system', 'voice', 'media', 'ambient' for role but received 'singer'/],
     [{ audio, requestId: '' }, /for requestId/],
     [{ audio, headers: { 'bad name': 'x' } }, /for headers/],
-    [{ audio, loop: true }, /but received 'loop'/]
+    [{ audio, repeat: true }, /but received 'repeat'/]
   ]) {
     await assert.rejects(session.playAudio(request), (error) => {
       assert.equal(error.code, 'ERR_INVALID_ARGUMENT')

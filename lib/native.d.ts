@@ -59,6 +59,11 @@ export interface NativePlay {
   stopOther: boolean
   gain: number
   fadeInMs: number
+  fadeOutMs: number
+  startMs: number
+  durationMs?: number
+  /** How often; for ever if missing. */
+  passes?: number
   contentType?: string
   url?: string
   headers: Array<Array<string>>

@@ -134,14 +134,14 @@ class SpeakerSession extends EventEmitter {
     const waiting = this.#take(this.#playing, requestId)
     if (!waiting) return
     if (outcome === 'failed') {
-      const error = new SpeakerError(code, message, { requestId, positionMs })
+      const error = new SpeakerError(code, message, { requestId, durationMs, positionMs })
       // Where it was asked for is of more use than where it was told of.
       if (waiting.trace.stack) error.stack = waiting.trace.stack.replace(/^.*/, `${error}`)
       waiting.reject(error)
     } else if (outcome === 'stopped') {
-      waiting.resolve({ requestId, outcome, reason, durationMs: positionMs, positionMs })
+      waiting.resolve({ requestId, outcome, reason, durationMs, positionMs })
     } else {
-      waiting.resolve({ requestId, outcome, durationMs, positionMs: durationMs })
+      waiting.resolve({ requestId, outcome, durationMs, positionMs })
     }
   }
 

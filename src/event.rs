@@ -31,14 +31,14 @@ pub enum EventKind {
     Queued { position: usize },
     /// Its first sample was handed to the output.
     Started,
-    /// How far it is, every `progressIntervalMs`.
+    /// Where in its source it is, every `progressIntervalMs` of its sound.
     Progress { position_ms: f64 },
-    /// Its last sample was handed to the output.
-    Completed { duration_ms: f64 },
-    /// It was ended early; `position_ms` of it were handed to the output, the fade included.
-    Stopped { reason: String, position_ms: f64 },
-    /// It ended with an error after `position_ms`.
-    Failed { code: Code, message: String, position_ms: f64 },
+    /// Its last sample was handed to the output. In all three `duration_ms` of it were, and the place in the source is told.
+    Completed { duration_ms: f64, position_ms: f64 },
+    /// It was ended early; the fade is included.
+    Stopped { reason: String, duration_ms: f64, position_ms: f64 },
+    /// It ended with an error.
+    Failed { code: Code, message: String, duration_ms: f64, position_ms: f64 },
     /// The output is open.
     Connected,
     /// The room is lost and being joined again; what plays waits where it is.

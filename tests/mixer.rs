@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rtrb::{Producer, RingBuffer};
 use speaker_session::audio::{EDGE_FADE, FRAME, PREROLL, RING};
 use speaker_session::mixer::{Mixer, Ramp, Routing, Voice, What};
-use speaker_session::source::{Feed, Shared};
+use speaker_session::source::{Clip, Feed, Shared};
 
 /// A source the test fills by hand.
 struct Hand {
@@ -26,7 +26,7 @@ impl Hand {
 fn source(channels: usize) -> (Hand, Feed) {
     let (producer, consumer) = RingBuffer::new(RING * channels);
     let shared = Arc::new(Shared::default());
-    (Hand { ring: producer, shared: shared.clone() }, Feed::new(consumer, channels, shared, None, None))
+    (Hand { ring: producer, shared: shared.clone() }, Feed::new(consumer, channels, shared, Clip::default(), None))
 }
 
 /// A whole clip.

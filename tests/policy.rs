@@ -87,8 +87,8 @@ fn words(actions: &[Action]) -> String {
         Action::Fade(id, samples) => format!("fade{id}/{samples}"),
         Action::Discard(id) => format!("discard{id}"),
         Action::Tell(name, EventKind::Queued { position }) => format!("{name}:queued{position}"),
-        Action::Tell(name, EventKind::Stopped { reason, position_ms }) => format!("{name}:{reason}@{position_ms}"),
-        Action::Tell(name, EventKind::Completed { duration_ms }) => format!("{name}:completed@{duration_ms}"),
+        Action::Tell(name, EventKind::Stopped { reason, duration_ms, .. }) => format!("{name}:{reason}@{duration_ms}"),
+        Action::Tell(name, EventKind::Completed { duration_ms, .. }) => format!("{name}:completed@{duration_ms}"),
         Action::Tell(name, EventKind::Failed { code, .. }) => format!("{name}:{}", code.as_str()),
         Action::Tell(name, other) => format!("{name}:{other:?}"),
     };

@@ -11,7 +11,7 @@ use speaker_session::event::{EventKind, Message};
 use speaker_session::mixer::Role;
 use speaker_session::output::OutputOptions;
 use speaker_session::session::{Clock, Handle, Options, Overlap, PlayRequest, Policy, StopRequest, Target};
-use speaker_session::source::{Origin, Source};
+use speaker_session::source::{Clip, Origin, Source};
 
 struct Bench {
     handle: Handle,
@@ -48,7 +48,7 @@ impl Bench {
             stop_other: false,
             gain: 1.0,
             fade_in: 0,
-            source: Source { origin: Origin::Bytes(bytes), content_type: None },
+            source: Source { origin: Origin::Bytes(bytes.into()), content_type: None, clip: Clip::default() },
         };
         self.handle.play(request).expect("accepted");
     }
@@ -64,7 +64,7 @@ impl Bench {
                     let name = event.request_id.unwrap_or_default();
                     let what = match event.kind {
                         EventKind::Failed { code, .. } => code.as_str().to_owned(),
-                        EventKind::Stopped { reason, position_ms } => format!("{reason} after {position_ms}"),
+                        EventKind::Stopped { reason, duration_ms, .. } => format!("{reason} after {duration_ms}"),
                         kind => format!("{kind:?}").split([' ', '{']).next().unwrap_or_default().to_lowercase(),
                     };
                     told.push(format!("{name} {what} @{}", event.at_ms).trim_start().to_owned());

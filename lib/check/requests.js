@@ -35,8 +35,21 @@ function headerPairs(headers) {
 }
 
 const PLAY = [
-  'requestId', 'audioUrl', 'audio', 'volume', 'gain', 'stopOther', 'trackId', 'role', 'fadeInMs', 'headers', 'contentType'
+  'requestId', 'audioUrl', 'audio', 'volume', 'gain', 'stopOther', 'trackId', 'role', 'startMs', 'durationMs', 'loop',
+  'fadeInMs', 'fadeOutMs', 'headers', 'contentType'
 ]
+
+/** What is held back to fall in the end is kept in memory. */
+const MAX_FADE_OUT_MS = 10_000
+const MAX_LOOP = 1_000_000
+
+/** How often it is played; undefined is for ever. */
+function passes(loop = false) {
+  if (typeof loop === 'boolean') return loop ? undefined : 1
+  const fits = Number.isInteger(loop) && loop >= 1 && loop <= MAX_LOOP
+  if (!fits) throw refuse(`a boolean or an integer from 1 to ${MAX_LOOP}`, 'loop', loop)
+  return loop
+}
 
 function playRequest(request) {
   object(request, 'playAudio', PLAY)
@@ -53,7 +66,11 @@ function playRequest(request) {
     role: check.oneOf(request.role, 'role', 'media', ROLES),
     stopOther: check.boolean(request.stopOther, 'stopOther', true),
     gain: volume * check.number(request.gain, 'gain', 1, 0, 16),
+    startMs: check.number(request.startMs, 'startMs', 0, 0, MAX_MS),
+    durationMs: check.number(request.durationMs, 'durationMs', undefined, 0, MAX_MS),
+    passes: passes(request.loop),
     fadeInMs: check.number(request.fadeInMs, 'fadeInMs', 0, 0, MAX_MS),
+    fadeOutMs: check.number(request.fadeOutMs, 'fadeOutMs', 0, 0, MAX_FADE_OUT_MS),
     headers: headerPairs(request.headers),
     contentType: check.text(request.contentType, 'contentType', undefined)
   }

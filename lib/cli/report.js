@@ -13,9 +13,9 @@ const DETAILS = {
   queued: ({ position }) => `place ${position}`,
   started: () => '',
   completed: ({ durationMs }) => seconds(durationMs),
-  stopped: ({ reason, positionMs }) => `${reason}, after ${seconds(positionMs)}`,
-  failed: ({ code, message, positionMs }) =>
-    `${code}${positionMs > 0 ? `, after ${seconds(positionMs)}` : ''}: ${message}`,
+  stopped: ({ reason, durationMs }) => `${reason}, after ${seconds(durationMs)}`,
+  failed: ({ code, message, durationMs }) =>
+    `${code}${durationMs > 0 ? `, after ${seconds(durationMs)}` : ''}: ${message}`,
   reconnecting: ({ reason }) => reason,
   reconnected: () => ''
 }

@@ -4,7 +4,7 @@ const OUTCOMES = ['completed', 'stopped', 'failed']
 
 /**
  * What becomes of every play request, in order of request: `{ requestId, trackId, volume, requestedAtMs, startedAtMs,
- * endedAtMs, outcome, positionMs, reason, code, message }`, each there as soon as it is known.
+ * endedAtMs, outcome, durationMs, reason, code, message }`, each there as soon as it is known.
  */
 class History {
   playbacks = []
@@ -12,8 +12,8 @@ class History {
   constructor(session) {
     session.on('started', ({ requestId, atMs }) => this.#learn(requestId, { startedAtMs: atMs }))
     for (const outcome of OUTCOMES) {
-      session.on(outcome, ({ seq, atMs, requestId, durationMs, positionMs = durationMs, ...why }) => {
-        this.#learn(requestId, { outcome, endedAtMs: atMs, positionMs, ...why })
+      session.on(outcome, ({ seq, atMs, requestId, positionMs, ...why }) => {
+        this.#learn(requestId, { outcome, endedAtMs: atMs, ...why })
       })
     }
   }
@@ -27,7 +27,7 @@ class History {
 
   /** Enters that a request was refused, of which no event tells. */
   refused(playback, { code, message }) {
-    Object.assign(playback, { outcome: 'failed', endedAtMs: playback.requestedAtMs, positionMs: 0, code, message })
+    Object.assign(playback, { outcome: 'failed', endedAtMs: playback.requestedAtMs, durationMs: 0, code, message })
   }
 
   isLive() {

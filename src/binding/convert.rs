@@ -6,11 +6,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
-use crate::audio::{from_ms, to_ms};
+use crate::audio::{Samples, from_ms, to_ms};
 use crate::error::SpeakerError;
 use crate::mixer::Role;
 use crate::session::{Counters, Info, Phase, PlayRequest};
-use crate::source::{Fetch, Origin, Source};
+use crate::source::{Clip, Fetch, Origin, Source};
 
 #[napi(object)]
 pub struct NativePlay {
@@ -20,6 +20,11 @@ pub struct NativePlay {
     pub stop_other: bool,
     pub gain: f64,
     pub fade_in_ms: f64,
+    pub fade_out_ms: f64,
+    pub start_ms: f64,
+    pub duration_ms: Option<f64>,
+    /// How often; for ever if missing.
+    pub passes: Option<u32>,
     pub content_type: Option<String>,
     pub url: Option<String>,
     pub headers: Vec<Vec<String>>,
@@ -86,8 +91,16 @@ impl NativePlay {
             }
             (_, Some(path), _) => Origin::File(PathBuf::from(path)),
             // Copied once: JavaScript may change its buffer at any time.
-            (_, _, Some(audio)) => Origin::Bytes(audio.to_vec()),
+            (_, _, Some(audio)) => Origin::Bytes(audio.as_ref().into()),
             _ => return Err(Error::from_reason("no audio")),
+        };
+        let start = from_ms(self.start_ms);
+        let clip = Clip {
+            from: start,
+            start,
+            end: self.duration_ms.map_or(Samples::MAX, |ms| start + from_ms(ms)),
+            passes: self.passes.map_or(u64::MAX, u64::from),
+            fade_out: from_ms(self.fade_out_ms),
         };
         Ok(PlayRequest {
             request_id: self.request_id,
@@ -96,7 +109,7 @@ impl NativePlay {
             stop_other: self.stop_other,
             gain: self.gain as f32,
             fade_in: from_ms(self.fade_in_ms),
-            source: Source { origin, content_type: self.content_type },
+            source: Source { origin, content_type: self.content_type, clip },
         })
     }
 }

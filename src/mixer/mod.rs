@@ -47,7 +47,7 @@ pub struct Notice {
 
 pub enum What {
     Started,
-    /// So many samples of it were handed on.
+    /// Another interval of it was handed on, up to this place in the source.
     Progress(Samples),
     Ended {
         why: End,
@@ -184,8 +184,9 @@ impl Mixer {
             voice.render(bus.window(step), self.channels, step, self.ducking.level(voice.role), self.now);
             let every = voice.report_every;
             if every > 0 && voice.state.played / every > played / every {
-                let position = voice.state.played / every * every;
-                notices.push(Notice { id: voice.id, at: before + position - played, what: What::Progress(position) });
+                let reached = voice.state.played / every * every;
+                let place = voice.feed.place_back(voice.state.played - reached);
+                notices.push(Notice { id: voice.id, at: before + reached - played, what: What::Progress(place) });
             }
         }
         self.buses.iter_mut().for_each(|bus| bus.limit(self.filled, step));
@@ -230,5 +231,6 @@ fn stream(routing: Routing, track: u32) -> u32 {
 }
 
 fn ended(voice: Voice, at: Samples, why: End) -> Notice {
+    voice.tell_place();
     Notice { id: voice.id, at, what: What::Ended { why, played: voice.state.played, feed: voice.feed } }
 }

@@ -34,7 +34,7 @@ pub struct Voice {
     pub limit: Samples,
     /// From when it rises: only a user's fade-in at the start; the first sample of a clip is not ours to soften.
     pub rise: Ramp,
-    /// Where it is, for other threads to read.
+    /// Where in its source it is, for other threads to read.
     pub position: Arc<AtomicU64>,
     /// Samples between progress notices; 0 for none.
     pub report_every: Samples,
@@ -139,7 +139,11 @@ impl Voice {
         let taken = sounding.min(frames);
         peek.take(taken);
         self.state.played += taken as Samples;
-        self.position.store(self.state.played, Ordering::Relaxed);
+        self.tell_place();
+    }
+
+    pub(super) fn tell_place(&self) {
+        self.position.store(self.feed.place(), Ordering::Relaxed);
     }
 
     /// Whether `frames` samples, or what is left of it, wait: where not, a clock that can wait should.

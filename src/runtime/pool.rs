@@ -62,6 +62,12 @@ pub struct Waker {
     pending: Arc<AtomicBool>,
 }
 
+impl PartialEq for Waker {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
 impl Waker {
     pub fn wake(&self) {
         if !self.pending.swap(true, Ordering::AcqRel) {

@@ -156,8 +156,8 @@ impl Actor {
         for Notice { id, at, what } in std::mem::take(&mut self.notices) {
             match what {
                 What::Started => self.tell_of(id, at, EventKind::Started),
-                What::Progress(position) => {
-                    self.tell_of(id, at, EventKind::Progress { position_ms: to_ms(position) });
+                What::Progress(place) => {
+                    self.tell_of(id, at, EventKind::Progress { position_ms: to_ms(place) });
                 }
                 What::Ended { why, played, feed } => {
                     let ending = match (why, feed.outcome()) {

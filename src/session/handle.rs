@@ -1,6 +1,7 @@
 //! A session as its caller holds it. Every method returns at once; what takes time answers through the sink.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -74,6 +75,7 @@ impl Handle {
             }
             Err(error) => return Err(error),
         };
+        position.store(request.source.clip.from, Relaxed);
         let upcoming = Upcoming {
             id,
             request_id: request_id.clone(),

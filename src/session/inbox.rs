@@ -49,7 +49,7 @@ impl Actor {
                 }
             }
             Command::OverLimit(request_id, SpeakerError { code, message }) => {
-                self.tell(Some(request_id), EventKind::Failed { code, message, position_ms: 0.0 });
+                self.tell(Some(request_id), EventKind::Failed { code, message, duration_ms: 0.0, position_ms: 0.0 });
             }
             Command::Apply(actions) => self.perform(actions),
             Command::Connect(ticket) => match self.connect() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::command::Upcoming;
 use crate::error::SpeakerError;
 use crate::mixer::PlaybackId;
-use crate::source::{self, Feed, Progress};
+use crate::source::{self, Feed, Media, Progress};
 
 /// What a source has become.
 pub enum Loaded {
@@ -51,9 +51,10 @@ impl Loading {
             self.expected.push(id);
             return;
         };
-        let source = waiting.playback.source.take();
-        let open = |source| source::open(source, self.channels, self.fetch_timeout, self.progress.clone());
-        waiting.feed = source.map(open);
+        let Some(source) = waiting.playback.source.take() else { return };
+        let clip = source.clip;
+        let media = Arc::new(Media::new(source, self.fetch_timeout));
+        waiting.feed = Some(source::open(media, clip, self.channels, self.progress.clone()));
     }
 
     pub fn discard(&mut self, id: PlaybackId) {

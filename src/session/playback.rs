@@ -52,9 +52,14 @@ impl Playback {
 
     /// As `playbacks()` tells it, with its place in line.
     pub fn info(&self, place: Option<usize>) -> Info {
-        let position = self.position.load(Ordering::Relaxed);
+        let position = self.position();
         let Self { track, role, phase, .. } = *self;
         Info { request_id: self.request_id.clone(), track, role, phase, place, position }
+    }
+
+    /// Where in its source it is.
+    pub fn position(&self) -> Samples {
+        self.position.load(Ordering::Relaxed)
     }
 
     /// Takes one of the `maxConcurrent` places.

@@ -31,9 +31,9 @@ impl Publisher {
     /// The frame was not handed over: what it brought to its end was not heard whole.
     pub fn retract(&mut self, error: &SpeakerError) {
         for (_, _, event) in &mut self.outbox {
-            if let EventKind::Completed { duration_ms } = *event {
+            if let EventKind::Completed { duration_ms, position_ms } = *event {
                 let SpeakerError { code, message } = error.clone();
-                *event = EventKind::Failed { code, message, position_ms: duration_ms };
+                *event = EventKind::Failed { code, message, duration_ms, position_ms };
             }
         }
     }

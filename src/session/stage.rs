@@ -5,7 +5,7 @@ use std::task::Poll;
 
 use super::loading::Loading;
 use super::{Clock, Options};
-use crate::audio::{FRAME, Samples};
+use crate::audio::{EDGE_FADE, FRAME, Samples};
 use crate::error::Result;
 use crate::mixer::{Mixer, Notice, PlaybackId, Ramp, Voice};
 use crate::output::{Closing, News, Output, Pacer};
@@ -102,11 +102,13 @@ impl Stage {
             }
             self.cued.remove(index);
             let Some((playback, feed)) = begin(id).then(|| self.loading.take(id)).flatten() else { continue };
+            let begins_inside = feed.place() > 0;
             let mut voice = Voice::new(id, track, feed);
             voice.role = playback.role;
             voice.gain = playback.gain;
             voice.limit = self.options.max_duration;
-            voice.rise = Ramp::rise(0, playback.fade_in);
+            let edge = if begins_inside { EDGE_FADE as Samples } else { 0 };
+            voice.rise = Ramp::rise(0, playback.fade_in.max(edge));
             voice.report_every = self.options.progress_interval;
             voice.position = playback.position;
             self.mixer.start(voice);

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering, fence};
 
 use rtrb::Consumer;
 use tokio::sync::Notify;
-use tokio::task::AbortHandle;
 
-use crate::audio::{PREROLL, RING};
+use super::clip::Clip;
+use super::media::Media;
+use crate::audio::{PREROLL, RING, Samples};
 use crate::error::Result;
 use crate::runtime::Waker;
 
@@ -25,6 +26,8 @@ pub struct Progress {
 pub struct Shared {
     /// How the source ended; empty while it goes on.
     pub outcome: OnceLock<Result<()>>,
+    /// Where in the source a pass of the clip ends; empty until the first one did.
+    pub end: OnceLock<Samples>,
     /// Nobody listens any more.
     pub cancelled: Arc<AtomicBool>,
     /// The feeder waits for room in the ring.
@@ -52,24 +55,44 @@ impl Shared {
     }
 }
 
-/// One playback's samples, ready for the mixer. Dropping it ends the feeder and the download.
+/// One playback's samples, ready for the mixer. Dropping it ends the feeder, and the download with the last feed of it.
 pub struct Feed {
     ring: Consumer<f32>,
     channels: usize,
     shared: Arc<Shared>,
-    feeder: Option<Waker>,
-    download: Option<AbortHandle>,
+    clip: Clip,
+    /// Samples per channel taken out of the ring so far.
+    taken: Samples,
+    reader: Option<Reader>,
+}
+
+/// What fills a feed.
+pub struct Reader {
+    pub waker: Waker,
+    pub media: Arc<Media>,
+    pub progress: Arc<Progress>,
 }
 
 impl Feed {
-    pub fn new(
-        ring: Consumer<f32>,
-        channels: usize,
-        shared: Arc<Shared>,
-        feeder: Option<Waker>,
-        download: Option<AbortHandle>,
-    ) -> Self {
-        Self { ring, channels, shared, feeder, download }
+    pub fn new(ring: Consumer<f32>, channels: usize, shared: Arc<Shared>, clip: Clip, reader: Option<Reader>) -> Self {
+        Self { ring, channels, shared, clip, taken: 0, reader }
+    }
+
+    /// Where in the source the next sample is.
+    pub fn place(&self) -> Samples {
+        self.place_back(0)
+    }
+
+    /// Where in the source the sample was that was taken `back` samples ago.
+    pub fn place_back(&self, back: Samples) -> Samples {
+        self.clip.place(self.taken - back, self.shared.end.get().copied())
+    }
+
+    /// Another feed of the same source that goes on from `place`.
+    pub fn sought(&self, place: Samples) -> Option<Self> {
+        let Reader { media, progress, .. } = self.reader.as_ref()?;
+        let clip = self.clip.sought(place, self.taken, self.shared.end.get().copied());
+        Some(super::open(media.clone(), clip, self.channels, progress.clone()))
     }
 
     /// Samples per channel that wait, and whether no more will come. In this order: what is said to be the end includes
@@ -94,23 +117,26 @@ impl Feed {
     pub fn peek(&mut self, frames: usize) -> Peek<'_> {
         let samples = frames.min(self.ring.slots() / self.channels) * self.channels;
         let chunk = self.ring.read_chunk(samples).expect("no more than what waits is asked for");
-        Peek { chunk, channels: self.channels }
+        Peek { chunk, channels: self.channels, taken: &mut self.taken }
     }
 
     /// Wakes the feeder if it waits for room and half of the ring is free. After the tick, not in it.
     pub fn refill(&self) {
         let half = RING / 2 * self.channels;
         if self.ring.slots() <= half && self.shared.is_waiting() {
-            self.feeder.iter().for_each(Waker::wake);
+            self.wake();
         }
+    }
+
+    fn wake(&self) {
+        self.reader.iter().for_each(|reader| reader.waker.wake());
     }
 }
 
 impl Drop for Feed {
     fn drop(&mut self) {
         self.shared.cancelled.store(true, Ordering::Release);
-        self.download.iter().for_each(AbortHandle::abort);
-        self.feeder.iter().for_each(Waker::wake);
+        self.wake();
     }
 }
 
@@ -118,6 +144,7 @@ impl Drop for Feed {
 pub struct Peek<'a> {
     chunk: rtrb::chunks::ReadChunk<'a, f32>,
     channels: usize,
+    taken: &'a mut Samples,
 }
 
 impl Peek<'_> {
@@ -131,6 +158,7 @@ impl Peek<'_> {
 
     /// Takes the first `frames` samples per channel out of the ring.
     pub fn take(self, frames: usize) {
+        *self.taken += frames as Samples;
         self.chunk.commit(frames * self.channels);
     }
 }

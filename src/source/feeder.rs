@@ -6,47 +6,71 @@ use std::sync::atomic::Ordering;
 
 use rtrb::Producer;
 use symphonia::core::audio::AudioSpec;
-use symphonia::core::io::MediaSource;
 
-use super::decode::{Decoder, Label};
+use super::clip::{Clip, Over, Pass};
+use super::decode::Decoder;
 use super::downmix::Downmix;
 use super::feed::{Progress, Shared};
+use super::media::Media;
 use crate::audio::{PREROLL, RING, SAMPLE_RATE};
 use crate::error::{Code, Result, SpeakerError};
 use crate::resample::Resampler;
-use crate::runtime::suspend;
-
-/// Opens the bytes; may suspend the feeder.
-pub type OpenInput = Box<dyn FnOnce() -> Result<(Box<dyn MediaSource>, Label)> + Send>;
-
-/// Why the bytes themselves failed, if they did: what a demuxer makes of it is less clear.
-pub type InputFailure = Box<dyn Fn() -> Option<SpeakerError> + Send>;
+use crate::runtime::{Waker, suspend};
 
 pub struct Feeder {
     pub ring: Producer<f32>,
     pub channels: usize,
     pub shared: Arc<Shared>,
     pub progress: Arc<Progress>,
+    pub media: Arc<Media>,
+    pub clip: Clip,
+    pub waker: Waker,
 }
 
 impl Feeder {
     /// Runs on the decode pool until the source ends, fails or is cancelled.
-    pub fn run(mut self, open: OpenInput, failure: InputFailure) {
-        let result = catch_unwind(AssertUnwindSafe(|| self.decode(open)));
+    pub fn run(mut self) {
+        self.media.attach(&self.waker);
+        let result = catch_unwind(AssertUnwindSafe(|| self.play()));
         let result = result.unwrap_or_else(|_| {
             tracing::error!("a decoder panicked: please report the audio that did it");
             Err(SpeakerError::new(Code::Decode, "the decoder gave up on this audio"))
         });
-        let _ = self.shared.outcome.set(result.map_err(|error| failure().unwrap_or(error)));
+        self.media.detach(&self.waker);
+        let _ = self.shared.outcome.set(result.map_err(|error| self.media.failure().unwrap_or(error)));
         // Dropping `self` tells the session.
     }
 
-    fn decode(&mut self, open: OpenInput) -> Result<()> {
-        let (input, label) = open()?;
+    /// One pass after the other. A short one is repeated from memory: to open its source over and over would cost more
+    /// than to play it.
+    fn play(&mut self) -> Result<()> {
+        let Clip { mut from, start, passes, .. } = self.clip;
+        let mut short: Option<Over> = None;
+        for number in 1..=passes {
+            let pass = Pass::new(&self.clip, from, number == passes, self.channels);
+            if let Some(short) = &short {
+                let mut pcm = Vec::new();
+                short.again(pass, &mut pcm);
+                self.push(&mut pcm)?;
+                continue;
+            }
+            let over = self.pass(pass)?;
+            if passes > 1 && over.end <= start {
+                return Err(SpeakerError::new(Code::EmptySource, "Expected audio to loop but received 0 samples"));
+            }
+            short = over.is_kept().then_some(over);
+            from = start;
+        }
+        Ok(())
+    }
+
+    /// Decodes the source from its start.
+    fn pass(&mut self, mut pass: Pass) -> Result<Over> {
+        let (input, label) = self.media.open(&self.shared.cancelled)?;
         let mut decoder = Decoder::open(input, &label)?;
         let mut path: Option<Path> = None;
         let (mut mixed, mut pcm) = (Vec::new(), Vec::new());
-        let end = loop {
+        let result = loop {
             let (spec, samples) = match decoder.next() {
                 Ok(Some(block)) => block,
                 Ok(None) => break Ok(()),
@@ -65,14 +89,40 @@ impl Feeder {
             mixed.clear();
             path.downmix.process(samples, &mut mixed);
             path.resampler.process(&mixed, &mut pcm);
+            if !pass.cut(&mut pcm) {
+                break Ok(());
+            }
             self.push(&mut pcm)?;
+            if pass.is_skipping() {
+                self.give_way()?;
+            }
         };
         // Also after an error: what had come is played.
-        if let Some(path) = &mut path {
+        if let Some(path) = path.as_mut().filter(|_| !pass.is_cut()) {
             path.resampler.finish(&mut pcm);
+            pass.cut(&mut pcm);
+        }
+        let over = pass.finish(&mut pcm);
+        if result.is_ok() {
+            // Before what follows it is pushed: who sees that knows where it came from.
+            self.shared.end.get_or_init(|| over.end);
         }
         self.push(&mut pcm)?;
-        end
+        result.map(|()| over)
+    }
+
+    /// Lets the others of its thread go on: a long way through what is left out would starve them.
+    fn give_way(&self) -> Result<()> {
+        self.waker.wake();
+        suspend();
+        self.check()
+    }
+
+    fn check(&self) -> Result<()> {
+        match self.shared.cancelled.load(Ordering::Acquire) {
+            true => Err(SpeakerError::new(Code::Closed, "cancelled")),
+            false => Ok(()),
+        }
     }
 
     /// Hands `pcm` over and empties it, waiting for room as often as needed.
@@ -88,9 +138,7 @@ impl Feeder {
             if !rest.is_empty() && self.shared.must_wait(|| self.ring.slots() < RING / 2 * self.channels) {
                 suspend();
             }
-            if self.shared.cancelled.load(Ordering::Acquire) {
-                return Err(SpeakerError::new(Code::Closed, "cancelled"));
-            }
+            self.check()?;
         }
         pcm.clear();
         Ok(())

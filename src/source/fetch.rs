@@ -10,7 +10,6 @@ use tokio::time::timeout;
 
 use super::spool::Spool;
 use crate::error::{Code, Result, SpeakerError};
-use crate::runtime::Waker;
 
 /// As many as browsers' `fetch` follows are 20 (Fetch standard §4.4); a file server that needs more than 10 is a loop.
 const MAX_REDIRECTS: usize = 10;
@@ -30,14 +29,13 @@ pub struct Fetch {
     pub headers: Vec<(String, String)>,
 }
 
-/// Downloads until the body ends, or fails, or the wire is silent for longer than `limit`; wakes the feeder at every piece.
-pub async fn download(fetch: Fetch, limit: Duration, spool: &Spool, feeder: &Waker) {
-    let result = run(&fetch, limit, spool, feeder).await;
+/// Downloads until the body ends, or fails, or the wire is silent for longer than `limit`.
+pub async fn download(fetch: Fetch, limit: Duration, spool: &Spool) {
+    let result = run(&fetch, limit, spool).await;
     spool.finish(result);
-    feeder.wake();
 }
 
-async fn run(fetch: &Fetch, limit: Duration, spool: &Spool, feeder: &Waker) -> Result<()> {
+async fn run(fetch: &Fetch, limit: Duration, spool: &Spool) -> Result<()> {
     let request = CLIENT.get(&fetch.url).header(ACCEPT, "audio/*, */*;q=0.5");
     let request = fetch.headers.iter().fold(request, |request, (name, value)| request.header(name, value));
     let mut response = respond(limit, request).await?;
@@ -45,7 +43,6 @@ async fn run(fetch: &Fetch, limit: Duration, spool: &Spool, feeder: &Waker) -> R
     spool.set_content_type(header.and_then(|value| value.to_str().ok()).map(str::to_owned));
     while let Some(chunk) = within(limit, response.chunk()).await?.map_err(|error| cut(&error))? {
         spool.append(&chunk)?;
-        feeder.wake();
     }
     Ok(())
 }

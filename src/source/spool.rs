@@ -9,7 +9,7 @@ use symphonia::core::io::MediaSource;
 use tempfile::SpooledTempFile;
 
 use crate::error::{Code, Result, SpeakerError};
-use crate::runtime::suspend;
+use crate::runtime::{Waker, suspend};
 
 /// What one source keeps in memory; more goes to a temporary file.
 const IN_MEMORY: usize = 1 << 20;
@@ -28,12 +28,14 @@ struct State {
     /// `Some` when no more comes: whether all of it came.
     end: Option<Result<()>>,
     content_type: Option<String>,
+    /// The feeders that read it.
+    feeders: Vec<Waker>,
 }
 
 impl Spool {
     pub fn new() -> Self {
         let bytes = SpooledTempFile::new(IN_MEMORY);
-        Self { state: Mutex::new(State { bytes, written: 0, end: None, content_type: None }) }
+        Self { state: Mutex::new(State { bytes, written: 0, end: None, content_type: None, feeders: Vec::new() }) }
     }
 
     /// What the server calls it; said before the first byte.
@@ -55,12 +57,24 @@ impl Spool {
             SpeakerError::new(Code::File, format!("the temporary file for a download can't be written: {error}"))
         })?;
         state.written += chunk.len() as u64;
+        state.feeders.iter().for_each(Waker::wake);
         Ok(())
     }
 
     /// No more comes; the first call counts.
     pub fn finish(&self, result: Result<()>) {
-        self.state.lock().end.get_or_insert(result);
+        let mut state = self.state.lock();
+        state.end.get_or_insert(result);
+        state.feeders.iter().for_each(Waker::wake);
+    }
+
+    /// Wakes a feeder at every piece, and at the end.
+    pub fn attach(&self, feeder: &Waker) {
+        self.state.lock().feeders.push(feeder.clone());
+    }
+
+    pub fn detach(&self, feeder: &Waker) {
+        self.state.lock().feeders.retain(|other| other != feeder);
     }
 
     /// Why the body is not whole, if it is not.

@@ -44,7 +44,7 @@ pub enum Ending {
 #[derive(Debug)]
 pub struct Accepted {
     pub id: PlaybackId,
-    /// Where the playback is, for the mixer to write.
+    /// Where in its source the playback is, for the mixer to write.
     pub position: Arc<AtomicU64>,
     pub actions: Vec<Action>,
 }

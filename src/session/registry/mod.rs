@@ -80,7 +80,8 @@ impl Registry {
                     actions.push(Action::Fade(playback.id, fade));
                 }
                 Phase::Queued | Phase::Loading => {
-                    let event = EventKind::Stopped { reason: reason.to_owned(), position_ms: 0.0 };
+                    let position_ms = to_ms(playback.position());
+                    let event = EventKind::Stopped { reason: reason.to_owned(), duration_ms: 0.0, position_ms };
                     actions.push(Action::Discard(playback.id));
                     actions.push(Action::Tell(playback.request_id.clone(), event));
                 }
@@ -111,16 +112,18 @@ impl Registry {
         playback.map(|playback| playback.phase = Phase::Playing).is_some()
     }
 
-    /// It is over, `played` samples in. A playback that is not live was told of before.
+    /// It is over, after `played` samples. A playback that is not live was told of before.
     pub fn ended(&mut self, id: PlaybackId, ending: Ending, played: Samples) -> Vec<Action> {
         let Some(index) = self.playbacks.iter().position(|playback| playback.id == id) else { return Vec::new() };
         let playback = self.playbacks.remove(index);
-        let position_ms = to_ms(played);
+        let (duration_ms, position_ms) = (to_ms(played), to_ms(playback.position()));
         let event = match ending {
             // Heard to its end, even if a stop was on its way.
-            Ending::Whole => EventKind::Completed { duration_ms: position_ms },
-            Ending::Stopped => EventKind::Stopped { reason: playback.reason, position_ms },
-            Ending::Failed(error) => EventKind::Failed { code: error.code, message: error.message, position_ms },
+            Ending::Whole => EventKind::Completed { duration_ms, position_ms },
+            Ending::Stopped => EventKind::Stopped { reason: playback.reason, duration_ms, position_ms },
+            Ending::Failed(error) => {
+                EventKind::Failed { code: error.code, message: error.message, duration_ms, position_ms }
+            }
         };
         let mut actions = vec![Action::Tell(playback.request_id, event)];
         self.advance(playback.track, &mut actions);

@@ -1,0 +1,201 @@
+//! Which part of a source is played, how often, and how it ends: cut after the resampler, so exact to the sample for
+//! every format.
+
+use crate::audio::{EDGE_FADE, RING, Samples};
+
+/// Samples are counted at the session's rate, from the source's first one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Clip {
+    /// Where the first pass begins; elsewhere than the others if it was sought.
+    pub from: Samples,
+    pub start: Samples,
+    /// Where a pass is cut, unless the source ends before.
+    pub end: Samples,
+    /// How often it is played, this first pass included.
+    pub passes: u64,
+    /// The fall before the end of the last pass.
+    pub fade_out: Samples,
+}
+
+impl Default for Clip {
+    /// The whole source, once.
+    fn default() -> Self {
+        Self { from: 0, start: 0, end: Samples::MAX, passes: 1, fade_out: 0 }
+    }
+}
+
+impl Clip {
+    /// The same, going on from another place `played` samples into it.
+    pub fn sought(self, place: Samples, played: Samples, end: Option<Samples>) -> Self {
+        let (done, _) = self.progress(played, end);
+        Self { from: place, passes: self.passes.saturating_sub(done).max(1), ..self }
+    }
+
+    /// The place in the source after `played` samples of it; `end` is where its passes turned out to end.
+    pub fn place(&self, played: Samples, end: Option<Samples>) -> Samples {
+        self.progress(played, end).1
+    }
+
+    /// How many passes are over, and the place in the present one.
+    fn progress(&self, played: Samples, end: Option<Samples>) -> (u64, Samples) {
+        let end = end.unwrap_or(Samples::MAX);
+        let first = end.saturating_sub(self.from);
+        if played < first {
+            return (0, self.from + played);
+        }
+        let length = end.saturating_sub(self.start).max(1);
+        let done = 1 + (played - first) / length;
+        match done < self.passes {
+            true => (done, self.start + (played - first) % length),
+            false => (done, end),
+        }
+    }
+}
+
+/// Cuts one pass out of what a decoder gives.
+pub struct Pass {
+    from: Samples,
+    end: Samples,
+    channels: usize,
+    /// The place of the next sample.
+    at: Samples,
+    /// The source goes on behind the end.
+    is_cut: bool,
+    fade_out: usize,
+    /// What is held back, since it may turn out to be the end: at most so many samples.
+    held: Vec<f32>,
+    hold: usize,
+    /// All of it, if it is short and will be played again.
+    kept: Option<Vec<f32>>,
+}
+
+/// A pass that is over.
+pub struct Over {
+    /// Where.
+    pub end: Samples,
+    is_cut: bool,
+    kept: Option<Vec<f32>>,
+}
+
+impl Pass {
+    pub fn new(clip: &Clip, from: Samples, is_last: bool, channels: usize) -> Self {
+        let edge = if clip.end == Samples::MAX { 0 } else { EDGE_FADE };
+        let fade_out = if is_last { clip.fade_out as usize } else { 0 };
+        let hold = if is_last { fade_out.max(edge) } else { 0 };
+        let kept = (!is_last && from == clip.start).then(Vec::new);
+        Self { from, end: clip.end, channels, at: 0, is_cut: false, fade_out, held: Vec::new(), hold, kept }
+    }
+
+    /// Takes the next samples and leaves of them what can be handed on. `false` once no more are wanted.
+    pub fn cut(&mut self, pcm: &mut Vec<f32>) -> bool {
+        let length = (pcm.len() / self.channels) as Samples;
+        let wanted = (self.end - self.at).min(length);
+        let skipped = self.from.saturating_sub(self.at).min(wanted);
+        pcm.truncate(wanted as usize * self.channels);
+        pcm.drain(..skipped as usize * self.channels);
+        self.at += wanted;
+        self.is_cut = wanted < length;
+        if self.hold > 0 {
+            self.held.append(pcm);
+            let free = self.held.len().saturating_sub(self.hold * self.channels);
+            pcm.extend(self.held.drain(..free));
+        }
+        self.kept = self.kept.take().filter(|kept| kept.len() + pcm.len() <= RING * self.channels);
+        self.kept.iter_mut().for_each(|kept| kept.extend_from_slice(pcm));
+        !self.is_cut
+    }
+
+    /// Whether what comes next is still left out.
+    pub fn is_skipping(&self) -> bool {
+        self.at < self.from
+    }
+
+    /// Whether its end was cut, rather than the source's own.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    /// Gives out what was held back, falling to silence where that is asked for or the cut needs it.
+    pub fn finish(self, pcm: &mut Vec<f32>) -> Over {
+        let Self { at: end, is_cut, channels, held, kept, .. } = self;
+        let length = if is_cut { self.hold } else { self.fade_out }.min(held.len() / channels);
+        let steady = held.len() - length * channels;
+        pcm.extend_from_slice(&held[..steady]);
+        for (index, frame) in held[steady..].chunks_exact(channels).enumerate() {
+            let level = (length - index) as f32 / length as f32;
+            pcm.extend(frame.iter().map(|sample| sample * level));
+        }
+        Over { end, is_cut, kept }
+    }
+}
+
+impl Over {
+    /// Whether it can be played again from memory.
+    pub fn is_kept(&self) -> bool {
+        self.kept.is_some()
+    }
+
+    /// Plays it once more as `pass`.
+    pub fn again(&self, pass: Pass, pcm: &mut Vec<f32>) {
+        let held = self.kept.clone().unwrap_or_default();
+        Pass { at: self.end, is_cut: self.is_cut, held, ..pass }.finish(pcm);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Cuts 1, 2, 3 … `length` into passes, handed over in pieces of seven.
+    fn cut(clip: Clip, length: usize) -> (Vec<f32>, Samples) {
+        let source: Vec<f32> = (1..=length).map(|n| n as f32).collect();
+        let (mut pass, mut heard) = (Pass::new(&clip, clip.from, true, 1), Vec::new());
+        for piece in source.chunks(7) {
+            let mut pcm = piece.to_vec();
+            let more = pass.cut(&mut pcm);
+            heard.append(&mut pcm);
+            if !more {
+                break;
+            }
+        }
+        let Over { end, .. } = pass.finish(&mut heard);
+        (heard, end)
+    }
+
+    #[test]
+    fn a_section_is_cut_at_its_samples_and_only_a_cut_end_falls() {
+        let section = |start, end| Clip { from: start, start, end, ..Clip::default() };
+        let (heard, end) = cut(section(10, 1_010), 2_000);
+        assert_eq!((heard.len(), end, heard[0], heard[759]), (1_000, 1_010, 11.0, 770.0));
+        assert_eq!([heard[760], heard[880], heard[999]], [771.0, 891.0 * 0.5, 1_010.0 / 240.0]);
+        for (start, end) in [(10, 2_000), (10, 5_000), (10, Samples::MAX)] {
+            let (heard, end) = cut(section(start, end), 2_000);
+            assert_eq!((heard.len(), end, heard[1_989]), (1_990, 2_000, 2_000.0), "the source's own end is left alone");
+        }
+        assert_eq!(cut(section(2_000, 3_000), 2_000), (Vec::new(), 2_000), "nothing is there");
+    }
+
+    #[test]
+    fn a_fade_out_falls_before_either_end_and_over_no_more_than_there_is() {
+        let (heard, _) = cut(Clip { fade_out: 1_000, ..Clip::default() }, 2_000);
+        assert_eq!([heard[999], heard[1_000], heard[1_500], heard[1_999]], [1_000.0, 1_001.0, 750.5, 2.0]);
+        let (heard, _) = cut(Clip { fade_out: 1_000, end: 1_500, ..Clip::default() }, 2_000);
+        assert_eq!((heard.len(), heard[500], heard[1_000]), (1_500, 501.0, 500.5));
+        let (heard, _) = cut(Clip { fade_out: 1_000, ..Clip::default() }, 4);
+        assert_eq!(heard, [1.0, 1.5, 1.5, 1.0]);
+    }
+
+    #[test]
+    fn the_place_follows_every_pass_and_what_was_sought() {
+        let clip = Clip { from: 100, start: 100, passes: 3, ..Clip::default() };
+        let end = Some(300);
+        let places = [0, 199, 200, 399, 400, 599, 600].map(|played| clip.place(played, end));
+        assert_eq!(places, [100, 299, 100, 299, 100, 299, 300]);
+        assert_eq!(clip.place(70, None), 170, "before the end is known");
+        let sought = clip.sought(250, 210, end);
+        assert_eq!((sought.from, sought.passes), (250, 2));
+        assert_eq!([0, 49, 50, 249, 250].map(|played| sought.place(played, end)), [250, 299, 100, 299, 300]);
+        let beyond = Clip { passes: 1, ..clip }.sought(9_000, 10, end);
+        assert_eq!((beyond.place(0, end), beyond.passes), (300, 1));
+    }
+}

@@ -1,0 +1,127 @@
+//! A source's bytes, wherever they are: read from the start as often as needed, by every feeder that plays them.
+
+use std::fs::File;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use symphonia::core::io::MediaSource;
+use tokio::task::AbortHandle;
+
+use super::decode::Label;
+use super::spool::{Spool, SpoolReader};
+use super::{Origin, Source, fetch, mp4};
+use crate::error::{Code, Result, SpeakerError};
+use crate::runtime::{RUNTIME, Waker};
+
+/// Dropping the last one ends the download.
+pub struct Media {
+    bytes: Bytes,
+    label: Label,
+}
+
+enum Bytes {
+    Memory(Arc<[u8]>),
+    File(PathBuf),
+    Download(Arc<Spool>, AbortHandle),
+}
+
+pub type Opened = Result<(Box<dyn MediaSource>, Label)>;
+
+impl Media {
+    /// Starts the download, if it is one; a server may be silent for `fetch_timeout`.
+    pub fn new(source: Source, fetch_timeout: Duration) -> Self {
+        let Source { origin, content_type, .. } = source;
+        let label = |path: Option<&str>| Label { content_type, extension: extension(path) };
+        match origin {
+            Origin::Bytes(bytes) => Self { label: label(None), bytes: Bytes::Memory(bytes) },
+            Origin::File(path) => Self { label: label(path.to_str()), bytes: Bytes::File(path) },
+            Origin::Url(fetch) => {
+                let label = label(fetch.url.split(['?', '#']).next());
+                let spool = Arc::new(Spool::new());
+                let filled = spool.clone();
+                let download = RUNTIME.spawn(async move { fetch::download(fetch, fetch_timeout, &filled).await });
+                Self { label, bytes: Bytes::Download(spool, download.abort_handle()) }
+            }
+        }
+    }
+
+    /// Opens the bytes at their start, on the decode pool; may suspend the feeder.
+    pub fn open(&self, cancelled: &Arc<AtomicBool>) -> Opened {
+        let label = self.label.clone();
+        match &self.bytes {
+            Bytes::Memory(bytes) if bytes.is_empty() => Err(empty("audio")),
+            Bytes::Memory(bytes) => Ok((Box::new(Cursor::new(bytes.clone())), label)),
+            Bytes::File(path) => Ok((Box::new(open_file(path)?), label)),
+            Bytes::Download(spool, _) => open_spool(spool, cancelled, label),
+        }
+    }
+
+    /// Why the bytes themselves failed, if they did: what a demuxer makes of it is less clear.
+    pub fn failure(&self) -> Option<SpeakerError> {
+        match &self.bytes {
+            Bytes::Download(spool, _) => spool.failure(),
+            _ => None,
+        }
+    }
+
+    /// Wakes a feeder at every piece that comes, as long as it reads.
+    pub fn attach(&self, feeder: &Waker) {
+        if let Bytes::Download(spool, _) = &self.bytes {
+            spool.attach(feeder);
+        }
+    }
+
+    pub fn detach(&self, feeder: &Waker) {
+        if let Bytes::Download(spool, _) = &self.bytes {
+            spool.detach(feeder);
+        }
+    }
+}
+
+impl Drop for Media {
+    fn drop(&mut self) {
+        if let Bytes::Download(_, download) = &self.bytes {
+            download.abort();
+        }
+    }
+}
+
+fn open_file(path: &Path) -> Result<File> {
+    let failed = |error| SpeakerError::new(Code::File, format!("audioUrl {} can't be read: {error}", path.display()));
+    // Asked before opening: to open a pipe would wait for its writer.
+    let metadata = path.metadata().map_err(failed)?;
+    if !metadata.is_file() {
+        let message = format!("Expected a file for audioUrl but received {}, which is none", path.display());
+        return Err(SpeakerError::new(Code::File, message));
+    }
+    match metadata.len() {
+        0 => Err(empty("audioUrl")),
+        _ => File::open(path).map_err(failed),
+    }
+}
+
+fn open_spool(spool: &Arc<Spool>, cancelled: &Arc<AtomicBool>, mut label: Label) -> Opened {
+    let mut reader = SpoolReader::new(spool.clone(), cancelled.clone());
+    // These read, so they return when the first bytes are here, and with them the content type.
+    let failed =
+        |error: std::io::Error| spool.failure().unwrap_or_else(|| SpeakerError::new(Code::File, error.to_string()));
+    if !reader.wait_for_bytes().map_err(failed)? {
+        return Err(empty("audioUrl"));
+    }
+    if mp4::index_comes_last(&mut reader).map_err(failed)? {
+        reader.wait_until_complete().map_err(failed)?;
+    }
+    label.content_type = label.content_type.or_else(|| spool.content_type());
+    Ok((Box::new(reader), label))
+}
+
+fn empty(argument: &str) -> SpeakerError {
+    SpeakerError::new(Code::EmptySource, format!("Expected audio for {argument} but received 0 bytes"))
+}
+
+fn extension(path: Option<&str>) -> Option<String> {
+    Path::new(path?).extension().map(|extension| extension.to_string_lossy().into_owned())
+}
