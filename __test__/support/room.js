@@ -8,6 +8,8 @@ const { AudioStream, Room, RoomEvent, TrackKind } = require('@livekit/rtc-node')
 const { AccessToken } = require('livekit-server-sdk')
 
 const { startServer } = require('../../scripts/livekit-server')
+const { open } = require('./session')
+const { tone } = require('./wav')
 
 /** An ear whose server is gone tries to come back for long. */
 const GOODBYE_MS = 1000
@@ -60,6 +62,20 @@ async function record(track, samples) {
   }
 }
 
+/** A session that speaks in a room, by way of `url` if given. */
+function speak(t, room, { url = room.server.url, ...output } = {}) {
+  const token = () => room.token(`speaker-${t.name}`)
+  return open(t, { output: { type: 'livekit', clock: undefined, url, token, ...output } })
+}
+
+/** Publishes tracks with silence, until the ear listens to them: it takes a moment, and what comes before is lost on it. */
+async function publish(session, room, tracks = { speaker: 0 }) {
+  for (const [name, trackId] of Object.entries(tracks)) {
+    await session.playAudio({ audio: tone(440, 100), volume: 0, trackId })
+    await until(() => room.ear.heard.get(name)?.length > 0, `the ear listens to ${name}`)
+  }
+}
+
 /** Waits for a condition, looking often; fails after ten seconds. */
 async function until(condition, what) {
   for (let n = 0; n < 1000; n++) {
@@ -69,4 +85,4 @@ async function until(condition, what) {
   throw new Error(`it never happened: ${what}`)
 }
 
-module.exports = { openRoom, until }
+module.exports = { openRoom, publish, speak, until }

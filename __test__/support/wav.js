@@ -5,6 +5,7 @@
 const { readFileSync } = require('node:fs')
 
 const PCM = 1
+const WINDOW = 4800
 
 /** A mono 16-bit WAV file that holds samples from -1 to 1. */
 function wavFile(samples, rate) {
@@ -69,4 +70,16 @@ function level(samples, from, to, hz, rate = 48000) {
   return (2 * Math.hypot(real, imaginary)) / (to - from)
 }
 
-module.exports = { wavFile, tone, readWav, level }
+/** In which windows of 100 ms a frequency was heard, in samples at 48 kHz. */
+function windows(samples, hz) {
+  const count = Math.floor(samples.length / WINDOW)
+  return Array.from({ length: count }, (_, n) => n).filter((n) => level(samples, n * WINDOW, (n + 1) * WINDOW, hz) > 0.15)
+}
+
+/** The loudest window of a frequency. */
+function loudest(samples, hz) {
+  const levels = windows(samples, hz).map((n) => level(samples, n * WINDOW, (n + 1) * WINDOW, hz))
+  return Math.max(0, ...levels)
+}
+
+module.exports = { wavFile, tone, readWav, level, windows, loudest }

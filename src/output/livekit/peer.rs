@@ -71,7 +71,8 @@ impl Peer {
             without_path_since: None,
             buffer: vec![0; DATAGRAM],
         };
-        peer.drain()?;
+        // Until it is told a time, str0m begins no check of its own: it would wait for a server that can reach us.
+        peer.input(None)?;
         Ok(peer)
     }
 
