@@ -47,7 +47,13 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    */
   stopAudio(target?: StopTarget): Promise<StopResult>
 
-  /** What plays, loads and waits, in order of arrival. */
+  /**
+   * Moves what waits to another place in its line; a place beyond the end is the end. Everyone whose place changes is told
+   * (`queued`). What plays, loads or is not there stays as it is.
+   */
+  moveAudio(request: MoveRequest): Promise<MoveResult>
+
+  /** What plays and loads, in order of arrival; what waits, in order of its turn. */
   playbacks(): PlaybackInfo[]
 
   /** Counts since the session began. */
@@ -90,6 +96,11 @@ export interface SessionOptions {
   maxConcurrent?: number
   /** Playbacks that may wait, over all tracks; 0–100,000, default 100. */
   maxQueued?: number
+  /**
+   * The longest a playback may wait for its turn, in ms; 0–86,400,000, default 0: for ever. Then it fails with
+   * `ERR_QUEUE_TIMEOUT`. Counted in the session's time; on a realtime clock in silence too.
+   */
+  queueTimeoutMs?: number
   /** The longest a playback may sound, in ms; 1–86,400,000, default 300,000. Then it fails with `ERR_MAX_DURATION`. */
   maxDurationMs?: number
   /** Lets lower roles fall back while a higher one plays; off by default. See {@link Role}. */
@@ -105,7 +116,8 @@ export interface SessionOptions {
 /**
  * With `stopOther: false`:
  * - `mix`: plays at once, together with whatever plays, on the same track too;
- * - `queue`: waits its turn on its own track; tracks run in parallel; the next one follows without a gap;
+ * - `queue`: waits its turn on its own track, behind those of the same `priority` or more; tracks run in parallel; the next one
+ *   follows without a gap;
  * - `replace`: takes the place of what plays on the same track; other tracks go on.
  */
 export type Overlap = 'mix' | 'queue' | 'replace'
@@ -229,6 +241,10 @@ export interface PlayRequest {
   trackId?: number
   /** Default `'media'`. */
   role?: Role
+  /** Waits in front of those with less, behind those with as much; never interrupts. An integer, −1000 to 1000, default 0. */
+  priority?: number
+  /** In place of the session's. */
+  queueTimeoutMs?: number
   /** Where in the source it begins, in ms; default 0. What is left out is decoded all the same, so it is exact to the sample. */
   startMs?: number
   /** How much of the source is played from there, in ms; default: to its end. A cut inside the source fades over 5 ms. */
@@ -265,6 +281,17 @@ export interface StopTarget {
 export interface StopResult {
   /** The `requestId`s that this call stopped. */
   stopped: string[]
+}
+
+export interface MoveRequest {
+  requestId: string
+  /** 1 is next; 1–100,000. */
+  position: number
+}
+
+export interface MoveResult {
+  /** Whether it waited, and so stands there now. */
+  moved: boolean
 }
 
 export interface PlaybackInfo {
@@ -317,7 +344,7 @@ export interface PlaybackEvent extends SpeakerEvent {
 
 /** Every request ends in exactly one of `completed`, `stopped`, `failed`. */
 export interface SpeakerEvents {
-  /** It waits in its track's queue; position 1 is next. */
+  /** It waits in its track's queue; position 1 is next. Told again whenever its place changes. */
   queued: [event: PlaybackEvent & { position: number }]
   /** Its first sample was handed to the output. */
   started: [event: PlaybackEvent]
@@ -358,6 +385,7 @@ export type SpeakerErrorCode =
   | 'ERR_DUPLICATE_REQUEST'
   | 'ERR_TOO_MANY_PLAYBACKS'
   | 'ERR_QUEUE_FULL'
+  | 'ERR_QUEUE_TIMEOUT'
   | 'ERR_MAX_DURATION'
   | 'ERR_CLOSED'
   | 'ERR_FILE'

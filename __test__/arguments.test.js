@@ -30,6 +30,7 @@ test('every bad option of a session is named in one form', () => {
     [{ output: memory, overlap: 'blend' }, /for overlap but received 'blend'/],
     [{ output: memory, maxConcurrent: 0 }, /for maxConcurrent but received 0/],
     [{ output: memory, maxConcurrent: 1.5 }, /for maxConcurrent but received 1.5/],
+    [{ output: memory, queueTimeoutMs: -1 }, /^Expected a number from 0 to 86400000 for queueTimeoutMs but received -1/],
     [{ output: memory, duck: true }, /^Expected an object for duck but received true/],
     [{ output: memory, duck: { db: 3 } }, /^Expected a number from -60 to 0 for duck.db but received 3/],
     [{ output: memory, duck: { attackMs: 0 } }, /for duck.attackMs but received 0/],
@@ -65,6 +66,9 @@ test('every bad request is rejected, and the session stays usable', async (t) =>
     [{ audio, stopOther: 'false' }, /^Expected a boolean for stopOther but received 'false'/],
     [{ audio, trackId: -1 }, /for trackId/],
     [{ audio, role: 'singer' }, /^Expected one of 'system', 'voice', 'media', 'ambient' for role but received 'singer'/],
+    [{ audio, priority: 1001 }, /^Expected an integer from -1000 to 1000 for priority but received 1001/],
+    [{ audio, priority: 0.5 }, /for priority but received 0.5/],
+    [{ audio, queueTimeoutMs: '1 s' }, /for queueTimeoutMs but received '1 s'/],
     [{ audio, requestId: '' }, /for requestId/],
     [{ audio, headers: { 'bad name': 'x' } }, /for headers/],
     [{ audio, repeat: true }, /but received 'repeat'/]
@@ -77,6 +81,15 @@ test('every bad request is rejected, and the session stays usable', async (t) =>
   }
   await assert.rejects(session.stopAudio({ requestId: 'a', trackId: 1 }), { code: 'ERR_INVALID_ARGUMENT' })
   await assert.rejects(session.stopAudio({ id: 'a' }), { code: 'ERR_INVALID_ARGUMENT' })
+  for (const [request, message] of [
+    [undefined, /^Expected an object for moveAudio but received undefined$/],
+    [{ position: 1 }, /^Expected a non-empty string for requestId but received null$/],
+    [{ requestId: 'a' }, /^Expected an integer from 1 to 100000 for position but received null$/],
+    [{ requestId: 'a', position: 0 }, /for position but received 0/],
+    [{ requestId: 'a', trackId: 1, position: 1 }, /for the options of moveAudio but received 'trackId'/]
+  ]) {
+    await assert.rejects(session.moveAudio(request), { code: 'ERR_INVALID_ARGUMENT', message })
+  }
   for (const ms of [undefined, null, -1, Infinity, '20']) {
     await assert.rejects(session.advance(ms), { code: 'ERR_INVALID_ARGUMENT' })
   }

@@ -163,7 +163,7 @@ test('a queue goes on without a gap after a section and after a loop', async (t)
   session.playAudio({ requestId: 'c', audio, stopOther: false })
   await finish(session)
   assert.deepEqual(of('b'), ['queued@0', 'started@30', 'completed@230'])
-  assert.deepEqual(of('c'), ['queued@0', 'started@230', 'completed@330'])
+  assert.deepEqual(of('c'), ['queued@0', 'queued@30', 'started@230', 'completed@330'])
 })
 
 test('a request that waits tells where it will begin', async (t) => {

@@ -97,7 +97,7 @@ test('queue: one after the other without a gap, sample by sample', async (t) => 
   )
   await finish(session)
   assert.deepEqual(of('b'), ['queued@0', 'started@500', 'completed@1000'])
-  assert.deepEqual(of('c'), ['queued@0', 'started@1000', 'completed@1500'])
+  assert.deepEqual(of('c'), ['queued@0', 'queued@500', 'started@1000', 'completed@1500'])
   const samples = heard()
   for (const [index, name] of ['a', 'b', 'c'].entries()) {
     const clip = Float32Array.from({ length: 500 * MS }, (_, n) => clips[name].readInt16LE(44 + 2 * n) / 32768)
@@ -146,7 +146,7 @@ test('queue: stopping one lets the next one in at once; the one behind it stays 
   await finish(session)
   assert.deepEqual(of('a'), ['started@0', 'stopped@112'])
   assert.deepEqual(of('b'), ['queued@0', 'started@107', 'completed@607'])
-  assert.deepEqual(of('c'), ['queued@0', 'started@607', 'completed@1107'])
+  assert.deepEqual(of('c'), ['queued@0', 'queued@107', 'started@607', 'completed@1107'])
 })
 
 test('queue: requests that come just as one ends are never forgotten', async (t) => {

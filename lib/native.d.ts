@@ -8,6 +8,8 @@ export declare class NativeSession {
   play(request: NativePlay): string | NativeRefusal
   /** Says whom it stopped. */
   stop(request: NativeStop): Array<string>
+  /** Whether it waited, and so stands there now. */
+  move(request: NativeMove): boolean
   playbacks(): Array<NativePlayback>
   stats(): NativeStats
   /** The samples that the `memory` output has so far. */
@@ -26,12 +28,18 @@ export interface NativeDuck {
   releaseMs: number
 }
 
+export interface NativeMove {
+  requestId: string
+  position: number
+}
+
 export interface NativeOptions {
   output: NativeOutput
   overlap: string
   duck?: NativeDuck
   maxConcurrent: number
   maxQueued: number
+  queueTimeoutMs: number
   maxDurationMs: number
   gain: number
   progressIntervalMs: number
@@ -57,6 +65,8 @@ export interface NativePlay {
   trackId: number
   role: string
   stopOther: boolean
+  priority: number
+  queueTimeoutMs?: number
   gain: number
   fadeInMs: number
   fadeOutMs: number

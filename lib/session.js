@@ -53,6 +53,10 @@ class SpeakerSession extends EventEmitter {
     return { stopped: this.#native.stop(check.stopRequest(target)) }
   }
 
+  async moveAudio(request) {
+    return { moved: this.#native.move(check.moveRequest(request)) }
+  }
+
   playbacks() {
     return this.#native.playbacks()
   }

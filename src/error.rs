@@ -27,6 +27,8 @@ codes! {
     TooManyPlaybacks = "ERR_TOO_MANY_PLAYBACKS",
     /// `maxQueued` playbacks wait already.
     QueueFull = "ERR_QUEUE_FULL",
+    /// The playback waited for its turn longer than `queueTimeoutMs`.
+    QueueTimeout = "ERR_QUEUE_TIMEOUT",
     /// A playback with this `requestId` is live.
     DuplicateRequest = "ERR_DUPLICATE_REQUEST",
     /// The playback reached `maxDurationMs`.

@@ -12,9 +12,11 @@ async function allowed(): Promise<void> {
   session.once('failed', ({ code }) => code satisfies SpeakerErrorCode)
   const result: PlayResult = await session.playAudio({ audioUrl: new URL('https://example.com/a.mp3'), volume: 0 })
   if (result.outcome === 'stopped') result.reason satisfies string
-  await session.playAudio({ audio: Buffer.alloc(1), stopOther: false, trackId: 2, role: 'voice' })
+  await session.playAudio({ audio: Buffer.alloc(1), stopOther: false, trackId: 2, role: 'voice', priority: 5, queueTimeoutMs: 3000 })
   const { stopped } = await session.stopAudio({ trackId: 2, fadeOutMs: 50 })
   stopped satisfies string[]
+  const { moved } = await session.moveAudio({ requestId: 'a', position: 1 })
+  moved satisfies boolean
   session.playbacks().map(({ place }) => place satisfies number | undefined)
   new SpeakerSession({ output: { type: 'memory', clock: 'manual' } }).recording().samples satisfies Float32Array
 }
@@ -36,6 +38,8 @@ function refused(session: SpeakerSession, error: SpeakerError): void {
   session.playAudio({ audioUrl: 'a.mp3', loudness: 3 })
   // @ts-expect-error: volume is a number
   session.playAudio({ audioUrl: 'a.mp3', volume: '1' })
+  // @ts-expect-error: to which place?
+  session.moveAudio({ requestId: 'a' })
   // @ts-expect-error: no such event
   session.on('finished', () => {})
   // @ts-expect-error: `completed` has a duration, no reason

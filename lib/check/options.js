@@ -56,8 +56,8 @@ function duckOptions(duck) {
 }
 
 const SESSION = [
-  'output', 'overlap', 'maxConcurrent', 'maxQueued', 'maxDurationMs', 'duck', 'gain', 'progressIntervalMs',
-  'fetchTimeoutMs'
+  'output', 'overlap', 'maxConcurrent', 'maxQueued', 'queueTimeoutMs', 'maxDurationMs', 'duck', 'gain',
+  'progressIntervalMs', 'fetchTimeoutMs'
 ]
 
 function sessionOptions(options) {
@@ -67,6 +67,7 @@ function sessionOptions(options) {
     overlap: check.oneOf(options.overlap, 'overlap', 'mix', ['mix', 'queue', 'replace']),
     maxConcurrent: check.integer(options.maxConcurrent, 'maxConcurrent', 10, 1, 1000),
     maxQueued: check.integer(options.maxQueued, 'maxQueued', 100, 0, 100000),
+    queueTimeoutMs: check.number(options.queueTimeoutMs, 'queueTimeoutMs', 0, 0, MAX_MS),
     maxDurationMs: check.number(options.maxDurationMs, 'maxDurationMs', 5 * 60 * 1000, 1, MAX_MS),
     duck: duckOptions(options.duck),
     gain: check.number(options.gain, 'gain', 1, 0, 16),

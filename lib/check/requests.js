@@ -35,8 +35,8 @@ function headerPairs(headers) {
 }
 
 const PLAY = [
-  'requestId', 'audioUrl', 'audio', 'volume', 'gain', 'stopOther', 'trackId', 'role', 'startMs', 'durationMs', 'loop',
-  'fadeInMs', 'fadeOutMs', 'headers', 'contentType'
+  'requestId', 'audioUrl', 'audio', 'volume', 'gain', 'stopOther', 'trackId', 'role', 'priority', 'queueTimeoutMs', 'startMs',
+  'durationMs', 'loop', 'fadeInMs', 'fadeOutMs', 'headers', 'contentType'
 ]
 
 /** What is held back to fall in the end is kept in memory. */
@@ -65,6 +65,8 @@ function playRequest(request) {
     trackId: check.integer(request.trackId, 'trackId', 0, 0, 0xffff),
     role: check.oneOf(request.role, 'role', 'media', ROLES),
     stopOther: check.boolean(request.stopOther, 'stopOther', true),
+    priority: check.integer(request.priority, 'priority', 0, -1000, 1000),
+    queueTimeoutMs: check.number(request.queueTimeoutMs, 'queueTimeoutMs', undefined, 0, MAX_MS),
     gain: volume * check.number(request.gain, 'gain', 1, 0, 16),
     startMs: check.number(request.startMs, 'startMs', 0, 0, MAX_MS),
     durationMs: check.number(request.durationMs, 'durationMs', undefined, 0, MAX_MS),
@@ -89,8 +91,16 @@ function stopRequest(target = {}) {
   }
 }
 
+function moveRequest(request) {
+  object(request, 'moveAudio', ['requestId', 'position'])
+  return {
+    requestId: check.text(request.requestId ?? null, 'requestId'),
+    position: check.integer(request.position ?? null, 'position', undefined, 1, 100000)
+  }
+}
+
 function duration(ms) {
   return check.number(ms ?? null, 'advance', undefined, 0, MAX_MS)
 }
 
-module.exports = { playRequest, stopRequest, duration }
+module.exports = { playRequest, stopRequest, moveRequest, duration }

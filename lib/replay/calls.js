@@ -5,7 +5,8 @@ const check = require('../check')
 /** What each type of request calls, and how it is checked before anything plays. */
 const CALLS = {
   play: { method: 'playAudio', check: check.playRequest },
-  stop: { method: 'stopAudio', check: check.stopRequest }
+  stop: { method: 'stopAudio', check: check.stopRequest },
+  move: { method: 'moveAudio', check: check.moveRequest }
 }
 
 module.exports = { CALLS }

@@ -18,6 +18,8 @@ pub struct NativePlay {
     pub track_id: u32,
     pub role: String,
     pub stop_other: bool,
+    pub priority: i32,
+    pub queue_timeout_ms: Option<f64>,
     pub gain: f64,
     pub fade_in_ms: f64,
     pub fade_out_ms: f64,
@@ -38,6 +40,12 @@ pub struct NativeStop {
     pub track_id: Option<u32>,
     pub reason: String,
     pub fade_out_ms: f64,
+}
+
+#[napi(object)]
+pub struct NativeMove {
+    pub request_id: String,
+    pub position: u32,
 }
 
 #[napi(object)]
@@ -107,6 +115,8 @@ impl NativePlay {
             track: self.track_id,
             role: role_of(&self.role),
             stop_other: self.stop_other,
+            priority: self.priority,
+            queue_timeout: self.queue_timeout_ms.map(from_ms),
             gain: self.gain as f32,
             fade_in: from_ms(self.fade_in_ms),
             source: Source { origin, content_type: self.content_type, clip },

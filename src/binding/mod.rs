@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use crate::audio::from_ms;
 use crate::output::PcmFrame;
 use crate::session::{Handle, StopRequest, Target};
-use convert::{NativePlay, NativePlayback, NativeRefusal, NativeStats, NativeStop};
+use convert::{NativeMove, NativePlay, NativePlayback, NativeRefusal, NativeStats, NativeStop};
 use options::NativeOptions;
 use outgoing::Outgoing;
 use token::Tokens;
@@ -75,6 +75,12 @@ impl NativeSession {
             (None, None) => Target::All,
         };
         self.handle.stop(&StopRequest { target, reason: request.reason, fade_out: from_ms(request.fade_out_ms) })
+    }
+
+    /// Whether it waited, and so stands there now.
+    #[napi(js_name = "move")]
+    pub fn move_to(&self, request: NativeMove) -> bool {
+        self.handle.move_to(&request.request_id, request.position as usize)
     }
 
     #[napi]

@@ -20,7 +20,7 @@ use crate::mixer::{Frame, Routing};
 use crate::source::Progress;
 
 pub use livekit::{Encoding, LiveKitOptions, TokenAnswer, TokenSource};
-pub use pacer::Pacer;
+pub use pacer::{Pacer, Watch};
 pub use pcm::{PcmFrame, PcmSink};
 
 /// How samples are written down.

@@ -1,4 +1,4 @@
-//! The clock: the only code that reads one. It says when the mixer owes a frame.
+//! The clocks: the only code that reads one. They say when the mixer owes a frame, and how long somebody has waited.
 
 use std::time::Duration;
 
@@ -65,9 +65,33 @@ impl Pacer {
         }
         let now = Instant::now();
         self.due = Some(now);
-        let elapsed = now.saturating_duration_since(self.start);
-        Some((elapsed.as_nanos() * u128::from(SAMPLE_RATE) / 1_000_000_000) as Samples)
+        Some(samples(now.saturating_duration_since(self.start)))
     }
+}
+
+/// The wall clock in samples since the session was made: for what takes its time in silence too.
+#[derive(Debug, Clone, Copy)]
+pub struct Watch {
+    start: Instant,
+}
+
+impl Watch {
+    pub fn start() -> Self {
+        Self { start: Instant::now() }
+    }
+
+    pub fn now(&self) -> Samples {
+        samples(self.start.elapsed())
+    }
+
+    /// Waits for a time of this watch.
+    pub async fn reach(&self, time: Samples) {
+        sleep_until(self.start + Duration::from_secs_f64(time as f64 / f64::from(SAMPLE_RATE))).await;
+    }
+}
+
+fn samples(time: Duration) -> Samples {
+    (time.as_nanos() * u128::from(SAMPLE_RATE) / 1_000_000_000) as Samples
 }
 
 #[cfg(test)]
@@ -89,6 +113,17 @@ mod tests {
         pacer.due().await;
         // Tokio's timer has a grain of 1 ms.
         assert!((20..=21).contains(&woken.elapsed().as_millis()), "{:?}", woken.elapsed());
+    }
+
+    #[tokio::test]
+    async fn a_watch_reaches_the_time_it_is_told_and_not_before() {
+        pause();
+        let watch = Watch::start();
+        assert_eq!(watch.now(), 0);
+        watch.reach(250 * PER_MS).await;
+        assert!((250 * PER_MS..=251 * PER_MS).contains(&watch.now()), "{}", watch.now());
+        watch.reach(100 * PER_MS).await; // gone already
+        assert!(watch.now() <= 251 * PER_MS);
     }
 
     #[tokio::test]

@@ -19,7 +19,7 @@ use crate::audio::{FRAME, Samples, to_ms};
 use crate::error::{Code, SpeakerError};
 use crate::event::{EventKind, Sink};
 use crate::mixer::{End, Notice, PlaybackId, What};
-use crate::output::News;
+use crate::output::{News, Watch};
 
 pub struct Actor {
     pub(super) registry: Arc<Mutex<Registry>>,
@@ -34,6 +34,10 @@ pub struct Actor {
     pub(super) connecting: Vec<u32>,
     /// `connected` was told, and `disconnected` was not.
     pub(super) was_connected: bool,
+    /// The wall clock of a realtime session; a manual one has its own time only.
+    watch: Option<Watch>,
+    /// When the registry wants to be asked again.
+    pub(super) deadline: Option<Samples>,
     publisher: Publisher,
     max_duration: Samples,
 }
@@ -43,6 +47,7 @@ impl Actor {
         options: Options,
         registry: Arc<Mutex<Registry>>,
         counters: Arc<Counters>,
+        watch: Option<Watch>,
         sink: Sink,
         commands: UnboundedReceiver<Command>,
     ) -> Self {
@@ -57,6 +62,8 @@ impl Actor {
             notices: Vec::new(),
             connecting: Vec::new(),
             was_connected: false,
+            watch,
+            deadline: None,
             publisher: Publisher::new(counters, sink),
         }
     }
@@ -70,9 +77,11 @@ impl Actor {
                     Wake::News(news) => self.hear(news),
                     Wake::Source => {}
                 },
+                () = reach(self.watch, self.deadline) => {}
                 command = self.commands.recv() => self.receive(command.unwrap_or(Command::Close(None))),
             }
             self.poll_sources();
+            self.expire();
             if let Some(ticket) = self.work_inbox() {
                 return self.close(ticket).await;
             }
@@ -151,6 +160,20 @@ impl Actor {
         }
     }
 
+    /// Gives up what has waited long enough for its turn.
+    pub(super) fn expire(&mut self) {
+        let now = self.now();
+        if self.deadline.is_some_and(|deadline| deadline <= now) {
+            let actions = self.registry.lock().expire(now);
+            self.perform(actions);
+        }
+    }
+
+    /// The time by which the registry measures.
+    fn now(&self) -> Samples {
+        self.watch.map_or_else(|| self.stage.mixer.now(), |watch| watch.now())
+    }
+
     /// Turns what the mixer noticed into events, and into what follows.
     pub(super) fn digest(&mut self) {
         for Notice { id, at, what } in std::mem::take(&mut self.notices) {
@@ -202,6 +225,7 @@ impl Actor {
                 Action::Tell(request_id, event) => self.tell(Some(request_id), event),
             }
         }
+        self.deadline = self.registry.lock().deadline();
     }
 
     /// If the output failed, everything that lives fails with it; the session may try again.
@@ -249,5 +273,13 @@ impl Actor {
         Counters::set(&counters.dropped_frames, self.stage.dropped_frames());
         Counters::set(&counters.lost_frames, self.stage.lost_frames());
         self.publisher.publish();
+    }
+}
+
+/// Waits for a deadline; for ever if there is none, or no wall clock to measure it by.
+async fn reach(watch: Option<Watch>, deadline: Option<Samples>) {
+    match watch.zip(deadline) {
+        Some((watch, deadline)) => watch.reach(deadline).await,
+        None => std::future::pending().await,
     }
 }

@@ -5,16 +5,13 @@ use std::sync::atomic::AtomicU64;
 
 use super::registry::Action;
 use crate::audio::Samples;
-use crate::error::SpeakerError;
 use crate::mixer::{PlaybackId, Role};
 use crate::source::Source;
 
 pub enum Command {
     /// A request the registry took, and what follows from it.
     Play(Box<Upcoming>, Vec<Action>),
-    /// A request for which there was no place: its one event is `failed`.
-    OverLimit(String, SpeakerError),
-    /// What follows from a stop.
+    /// What follows from any other call.
     Apply(Vec<Action>),
     Connect(u32),
     /// Move the manual clock by so many samples.

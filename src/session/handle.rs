@@ -15,6 +15,7 @@ use crate::audio::Samples;
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::{Message, Sink};
 use crate::mixer::Role;
+use crate::output::Watch;
 use crate::runtime::RUNTIME;
 use crate::source::Source;
 
@@ -26,6 +27,10 @@ pub struct PlayRequest {
     pub track: u32,
     pub role: Role,
     pub stop_other: bool,
+    /// Waits in front of those with less; 0 as a rule.
+    pub priority: i32,
+    /// The longest it may wait for its turn, 0 for ever; `None` for what the session says.
+    pub queue_timeout: Option<Samples>,
     /// Linear: volume times gain.
     pub gain: f32,
     pub fade_in: Samples,
@@ -44,6 +49,8 @@ pub struct Handle {
     options: Options,
     registry: Arc<Mutex<Registry>>,
     counters: Arc<Counters>,
+    /// As the actor has it.
+    watch: Option<Watch>,
     /// Unbounded, since it can't grow by itself: the registry bounds what lives, and each call came from outside.
     commands: UnboundedSender<Command>,
     sink: Sink,
@@ -54,9 +61,10 @@ impl Handle {
         let registry = Arc::new(Mutex::new(Registry::new(options.policy)));
         let counters = Arc::<Counters>::default();
         let (commands, receiver) = unbounded_channel();
-        let actor = Actor::new(options.clone(), registry.clone(), counters.clone(), sink.clone(), receiver);
+        let watch = (options.clock == Clock::Realtime).then(Watch::start);
+        let actor = Actor::new(options.clone(), registry.clone(), counters.clone(), watch, sink.clone(), receiver);
         RUNTIME.spawn(actor.run());
-        Self { options, registry, counters, commands, sink }
+        Self { options, registry, counters, watch, commands, sink }
     }
 
     /// Takes a request and says its `requestId`: it ends in exactly one terminal event. One that is over a limit is taken
@@ -65,15 +73,12 @@ impl Handle {
         // Held while sending, so that the actor sees calls in the order in which the registry took them.
         let mut registry = self.registry.lock();
         let request_id = request.request_id.unwrap_or_else(|| registry.make_up_name());
-        let PlayRequest { track, role, stop_other, .. } = request;
-        let entry = Entry { request_id: request_id.clone(), track, role, stop_other };
-        let Accepted { id, position, actions } = match registry.play(entry) {
-            Ok(accepted) => accepted,
-            Err(error) if matches!(error.code, Code::TooManyPlaybacks | Code::QueueFull) => {
-                let _ = self.commands.send(Command::OverLimit(request_id.clone(), error));
-                return Ok(request_id);
-            }
-            Err(error) => return Err(error),
+        let PlayRequest { track, role, stop_other, priority, queue_timeout, .. } = request;
+        let entry = Entry { request_id: request_id.clone(), track, role, stop_other, priority, queue_timeout };
+        let Accepted { entered, actions } = registry.play(entry, self.now())?;
+        let Some((id, position)) = entered else {
+            let _ = self.commands.send(Command::Apply(actions));
+            return Ok(request_id);
         };
         position.store(request.source.clip.from, Relaxed);
         let upcoming = Upcoming {
@@ -98,7 +103,15 @@ impl Handle {
         stopped
     }
 
-    /// What lives, in order of arrival.
+    /// Moves what waits to a place in its line; `false` if it does not wait.
+    pub fn move_to(&self, request_id: &str, place: usize) -> bool {
+        let mut registry = self.registry.lock();
+        let (moved, actions) = registry.move_to(request_id, place);
+        let _ = self.commands.send(Command::Apply(actions));
+        moved
+    }
+
+    /// What lives, in order of arrival; what waits, in order of its turn.
     pub fn playbacks(&self) -> Vec<Info> {
         self.registry.lock().infos()
     }
@@ -125,6 +138,11 @@ impl Handle {
     /// Stops everything, closes the output, ends the session. A second time it settles with the first.
     pub fn close(&self, ticket: u32) {
         self.send(Command::Close(Some(ticket)), ticket);
+    }
+
+    /// The time by which the registry measures: on a manual clock that of the last sample handed over.
+    fn now(&self) -> Samples {
+        self.watch.map_or_else(|| self.counters.now.load(Relaxed), |watch| watch.now())
     }
 
     fn send(&self, command: Command, ticket: u32) {

@@ -4,7 +4,7 @@ use super::actor::Actor;
 use super::command::Command;
 use super::registry::{Action, Ending};
 use crate::audio::Samples;
-use crate::error::{Result, SpeakerError};
+use crate::error::Result;
 use crate::event::EventKind;
 
 impl Actor {
@@ -48,9 +48,6 @@ impl Actor {
                     }
                 }
             }
-            Command::OverLimit(request_id, SpeakerError { code, message }) => {
-                self.tell(Some(request_id), EventKind::Failed { code, message, duration_ms: 0.0, position_ms: 0.0 });
-            }
             Command::Apply(actions) => self.perform(actions),
             Command::Connect(ticket) => match self.connect() {
                 Ok(()) if self.stage.is_connected() => self.settle(ticket, None),
@@ -74,7 +71,9 @@ impl Actor {
         self.connect()?;
         while !self.closing {
             self.poll_sources();
-            let frames = self.stage.to_border().min(left as usize);
+            self.expire();
+            let step = self.deadline.map_or(left, |deadline| left.min(deadline - self.stage.mixer.now()));
+            let frames = self.stage.to_border().min(step as usize);
             if !self.stage.may_move(frames) {
                 return Ok(Some(left));
             }
@@ -82,8 +81,8 @@ impl Actor {
                 // Also at the end: whatever was asked for before it is loaded or has failed when `advance` resolves.
                 0 => break,
                 _ if self.stage.is_idle() => {
-                    self.stage.skip(left)?;
-                    left = 0;
+                    self.stage.skip(step)?;
+                    left -= step;
                 }
                 _ => {
                     self.tick(frames);

@@ -36,6 +36,12 @@ pub struct Playback {
     pub track: u32,
     pub role: Role,
     pub phase: Phase,
+    pub priority: i32,
+    /// When it was taken, and the longest it may wait for its turn from then on; 0 for ever.
+    since: Samples,
+    pub queue_timeout: Samples,
+    /// Place in line as it was told, 1 is next; only while queued.
+    pub place: Option<usize>,
     /// Its source is open (the next in line is opened ahead of its turn).
     pub opened: bool,
     pub ready: bool,
@@ -44,22 +50,42 @@ pub struct Playback {
 }
 
 impl Playback {
-    pub fn new(id: PlaybackId, entry: Entry, phase: Phase) -> Self {
-        let Entry { request_id, track, role, .. } = entry;
+    pub fn new(id: PlaybackId, entry: Entry, phase: Phase, now: Samples) -> Self {
+        let Entry { request_id, track, role, priority, .. } = entry;
+        let queue_timeout = entry.queue_timeout.unwrap_or(0);
         let (reason, position) = (String::new(), Arc::default());
-        Self { id, request_id, track, role, phase, opened: false, ready: false, reason, position }
+        Self {
+            id,
+            request_id,
+            track,
+            role,
+            phase,
+            priority,
+            since: now,
+            queue_timeout,
+            place: None,
+            opened: false,
+            ready: false,
+            reason,
+            position,
+        }
     }
 
-    /// As `playbacks()` tells it, with its place in line.
-    pub fn info(&self, place: Option<usize>) -> Info {
+    /// As `playbacks()` tells it.
+    pub fn info(&self) -> Info {
         let position = self.position();
-        let Self { track, role, phase, .. } = *self;
+        let Self { track, role, phase, place, .. } = *self;
         Info { request_id: self.request_id.clone(), track, role, phase, place, position }
     }
 
     /// Where in its source it is.
     pub fn position(&self) -> Samples {
         self.position.load(Ordering::Relaxed)
+    }
+
+    /// When it has waited long enough, if it waits and is not to wait for ever.
+    pub fn deadline(&self) -> Option<Samples> {
+        (self.phase == Phase::Queued && self.queue_timeout > 0).then_some(self.since + self.queue_timeout)
     }
 
     /// Takes one of the `maxConcurrent` places.

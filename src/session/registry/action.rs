@@ -15,6 +15,10 @@ pub struct Entry {
     pub track: u32,
     pub role: Role,
     pub stop_other: bool,
+    /// Waits in front of those with less; 0 as a rule.
+    pub priority: i32,
+    /// The longest it may wait for its turn, 0 for ever; `None` for what the session says.
+    pub queue_timeout: Option<Samples>,
 }
 
 /// What the actor is to do, in this order.
@@ -43,8 +47,14 @@ pub enum Ending {
 /// A request that was taken.
 #[derive(Debug)]
 pub struct Accepted {
-    pub id: PlaybackId,
-    /// Where in its source the playback is, for the mixer to write.
-    pub position: Arc<AtomicU64>,
+    /// Its name inside, and where in its source it is, for the mixer to write; `None` if it was over at once.
+    pub entered: Option<(PlaybackId, Arc<AtomicU64>)>,
     pub actions: Vec<Action>,
+}
+
+impl Accepted {
+    /// Its one event is its end.
+    pub fn over(request_id: String, end: EventKind) -> Self {
+        Self { entered: None, actions: vec![Action::Tell(request_id, end)] }
+    }
 }

@@ -10,7 +10,7 @@ mod rules;
 
 use super::playback::{Info, Phase, Playback};
 use crate::audio::{EDGE_FADE, Samples, to_ms};
-use crate::error::Result;
+use crate::error::{Result, SpeakerError};
 use crate::event::EventKind;
 use crate::mixer::PlaybackId;
 
@@ -19,7 +19,8 @@ pub use rules::{Overlap, Policy, Target};
 
 pub struct Registry {
     policy: Policy,
-    /// Live playbacks in order of arrival; a handful, so they are simply searched.
+    /// Live playbacks in order of arrival, apart from those that wait: in the order of their line. A handful, so they are
+    /// simply searched.
     playbacks: Vec<Playback>,
     last: PlaybackId,
     closed: bool,
@@ -36,29 +37,33 @@ impl Registry {
         format!("playback-{}", self.last)
     }
 
-    /// Enters a request: its place in the session, and what follows for the others. Refused requests change nothing.
-    pub fn play(&mut self, entry: Entry) -> Result<Accepted> {
+    /// Enters a request at a time: its place in the session, and what follows for the others. Refused requests change
+    /// nothing; one that is over a limit is told of its end, and changes nothing else.
+    pub fn play(&mut self, entry: Entry, now: Samples) -> Result<Accepted> {
         self.check_name(&entry.request_id)?;
         let Entry { track, stop_other, .. } = entry;
         let waits = !stop_other && self.policy.overlap == Overlap::Queue && self.is_busy(track);
         let leaving = self.gives_way(&entry);
-        self.check_room(entry.role, waits, leaving.as_ref())?;
+        if let Err(error) = self.check_room(entry.role, waits, leaving.as_ref()) {
+            let SpeakerError { code, message } = error;
+            return Ok(Accepted::over(
+                entry.request_id,
+                EventKind::Failed { code, message, duration_ms: 0.0, position_ms: 0.0 },
+            ));
+        }
 
         let mut actions = Vec::new();
         if let Some(target) = leaving {
             (_, actions) = self.stop(&target, "replaced", EDGE_FADE as Samples);
         }
         self.last += 1;
-        let (id, request_id) = (self.last, entry.request_id.clone());
-        let playback = Playback::new(id, entry, if waits { Phase::Queued } else { Phase::Loading });
-        let position = playback.position.clone();
-        self.playbacks.push(playback);
-        if waits {
-            let place = self.line(track).count();
-            actions.push(Action::Tell(request_id, EventKind::Queued { position: place }));
-        }
-        self.open_next(track, &mut actions);
-        Ok(Accepted { id, position, actions })
+        let queue_timeout = entry.queue_timeout.unwrap_or(self.policy.queue_timeout);
+        let phase = if waits { Phase::Queued } else { Phase::Loading };
+        let playback = Playback::new(self.last, Entry { queue_timeout: Some(queue_timeout), ..entry }, phase, now);
+        let entered = (playback.id, playback.position.clone());
+        self.insert(playback);
+        self.line_up(track, &mut actions);
+        Ok(Accepted { entered: Some(entered), actions })
     }
 
     /// Stops what is meant: at once what waits or loads, faded what sounds. Says whom it stopped.
@@ -140,7 +145,6 @@ impl Registry {
     }
 
     pub fn infos(&self) -> Vec<Info> {
-        let place = |playback: &Playback| self.line(playback.track).position(|other| other.id == playback.id);
-        self.playbacks.iter().map(|playback| playback.info(place(playback).map(|index| index + 1))).collect()
+        self.playbacks.iter().map(Playback::info).collect()
     }
 }

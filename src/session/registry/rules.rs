@@ -1,5 +1,6 @@
 //! What the policy goes by: the session's rules, and what a call is about.
 
+use crate::audio::Samples;
 use crate::session::playback::Playback;
 
 /// What `stopOther: false` does to a track that plays.
@@ -19,6 +20,8 @@ pub struct Policy {
     pub overlap: Overlap,
     pub max_concurrent: usize,
     pub max_queued: usize,
+    /// The longest a playback may wait for its turn, unless it says otherwise; 0 for ever.
+    pub queue_timeout: Samples,
 }
 
 /// What a call is about.

@@ -1,0 +1,7 @@
+//! The policy, rule by rule: calls in, actions out. Nothing plays here.
+
+mod limits;
+mod overlap;
+mod queue;
+mod stop;
+mod table;
