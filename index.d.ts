@@ -204,9 +204,18 @@ export interface LiveKitOutput {
   bitrate?: number
   /** Of the Opus encoder, 0–10; default 5. */
   complexity?: number
-  /** For joining, and for publishing a track, in ms; default 10,000. Then `ERR_JOIN_FAILED`. */
+  /** The ways that media may take to the server; default `'all'`. See {@link IceTransport}. */
+  iceTransport?: IceTransport
+  /** For joining, and for publishing a track, in ms; default 10,000. Then `ERR_JOIN_FAILED`, which says what was tried. */
   connectTimeoutMs?: number
 }
+
+/**
+ * - `all`: UDP; while it finds no path, after 1 s TCP to the server as well, where the server offers that;
+ * - `tcp`: only TCP to the server;
+ * - `relay`: only the TURN servers that the LiveKit server names.
+ */
+export type IceTransport = 'all' | 'tcp' | 'relay'
 
 /**
  * The output for a room of the server named by `LIVEKIT_URL`, with tokens made by `livekit-server-sdk` (to be installed

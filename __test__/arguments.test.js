@@ -27,6 +27,7 @@ test('every bad option of a session is named in one form', () => {
     [{ output: { type: 'livekit', token: 'x' } }, /^Expected a ws\(s\) or http\(s\) URL for output.url but received undefined$/],
     [{ output: { type: 'livekit', url: 'ws://localhost' } }, /for output.token but received null/],
     [{ output: { type: 'livekit', url: 'ws://localhost', token: 'x', clock: 'manual' } }, /but received 'clock'/],
+    [{ output: { type: 'livekit', url: 'ws://localhost', token: 'x', iceTransport: 'udp' } }, /^Expected one of 'all', 'tcp', 'relay' for output.iceTransport but received 'udp'/],
     [{ output: memory, overlap: 'blend' }, /for overlap but received 'blend'/],
     [{ output: memory, maxConcurrent: 0 }, /for maxConcurrent but received 0/],
     [{ output: memory, maxConcurrent: 1.5 }, /for maxConcurrent but received 1.5/],

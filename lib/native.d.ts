@@ -57,6 +57,7 @@ export interface NativeOutput {
   url?: string
   bitrate: number
   complexity: number
+  iceTransport: string
   connectTimeoutMs: number
 }
 

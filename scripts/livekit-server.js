@@ -41,8 +41,9 @@ function somePort() {
   return 20000 + Math.floor(Math.random() * 10000)
 }
 
-function configuration() {
-  return {
+/** What a server is started with; `change` may alter it. */
+function configuration(change) {
+  const config = {
     port: somePort(),
     bind_addresses: ['127.0.0.1'],
     keys: { [KEY]: SECRET },
@@ -56,13 +57,18 @@ function configuration() {
       ips: { includes: ['127.0.0.1/32'] }
     }
   }
+  change(config)
+  return config
 }
 
-/** Starts a server; says `{ url, key, secret, stop(), restart() }` once it answers. A restarted one has the same ports. */
-async function startServer() {
+/**
+ * Starts a server; says `{ url, key, secret, config, stop(), restart() }` once it answers. A restarted one has the same
+ * ports. `change` may alter the configuration (LiveKit's `config-sample.yaml` documents it) before it is used.
+ */
+async function startServer(change = () => {}) {
   let [config, running] = []
   for (let attempt = 1; running === undefined; attempt++) {
-    config = configuration()
+    config = configuration(change)
     running = await run(config).catch((error) => {
       if (attempt === 5 || !/address already in use/.test(error.message)) throw error
     })
@@ -71,6 +77,7 @@ async function startServer() {
     url: `ws://127.0.0.1:${config.port}`,
     key: KEY,
     secret: SECRET,
+    config,
     stop: () => running.stop(),
     async restart() {
       await running.stop()
@@ -103,6 +110,6 @@ async function run(config) {
   throw new Error(`livekit-server did not answer within 10 s\n${log}`)
 }
 
-module.exports = { executable, startServer }
+module.exports = { executable, somePort, startServer }
 
 if (require.main === module) console.log(executable())

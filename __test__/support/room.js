@@ -24,9 +24,9 @@ function token(server, room, identity, grants = {}) {
   return access.toJwt()
 }
 
-/** A server with an ear in one of its rooms; both go with the test. */
-async function openRoom(t) {
-  const server = await startServer()
+/** A room on a server of its own, which goes with the test. `change` is startServer's. */
+async function openEmptyRoom(t, change) {
+  const server = await startServer(change)
   t.after(() => server.stop())
   const name = `room-${++rooms}`
   const join = async () => {
@@ -34,7 +34,13 @@ async function openRoom(t) {
     t.after(() => Promise.race([ear.room.disconnect(), sleep(GOODBYE_MS)]))
     return ear
   }
-  return { server, name, ear: await join(), join, token: (identity, grants) => token(server, name, identity, grants) }
+  return { server, name, join, token: (identity, grants) => token(server, name, identity, grants) }
+}
+
+/** The same with an ear in it. */
+async function openRoom(t, change) {
+  const room = await openEmptyRoom(t, change)
+  return { ...room, ear: await room.join() }
 }
 
 /** Joins and records every audio track by its name, at 48 kHz mono. */
@@ -85,4 +91,4 @@ async function until(condition, what) {
   throw new Error(`it never happened: ${what}`)
 }
 
-module.exports = { openRoom, publish, speak, until }
+module.exports = { openEmptyRoom, openRoom, publish, speak, until }

@@ -7,7 +7,9 @@ const OUTPUTS = {
   wav: { known: ['type', 'clock', 'channels', 'path', 'format'], format: 's16' },
   pcm: { known: ['type', 'clock', 'channels', 'format', 'sampleRate', 'frameMs', 'onFrame'], format: 's16' },
   memory: { known: ['type', 'clock', 'channels'], format: 'f32' },
-  livekit: { known: ['type', 'channels', 'url', 'token', 'bitrate', 'complexity', 'connectTimeoutMs'], format: 'f32' }
+  livekit: {
+    known: ['type', 'channels', 'url', 'token', 'bitrate', 'complexity', 'iceTransport', 'connectTimeoutMs'], format: 'f32'
+  }
 }
 
 function outputOptions(output) {
@@ -34,6 +36,7 @@ function outputOptions(output) {
     url: output.url,
     bitrate: check.integer(output.bitrate, 'output.bitrate', 64000, 6000, 510000),
     complexity: check.integer(output.complexity, 'output.complexity', 5, 0, 10),
+    iceTransport: check.oneOf(output.iceTransport, 'output.iceTransport', 'all', ['all', 'tcp', 'relay']),
     connectTimeoutMs: check.number(output.connectTimeoutMs, 'output.connectTimeoutMs', 10000, 1, MAX_MS)
   }
 }

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use crate::audio::from_ms;
 use crate::mixer::Duck;
-use crate::output::{Encoding, LiveKitOptions, OutputOptions, PcmSink, SampleFormat, TokenSource};
+use crate::output::{Encoding, IceTransport, LiveKitOptions, OutputOptions, PcmSink, SampleFormat, TokenSource};
 use crate::session::{Clock, Options, Overlap, Policy};
 
 #[napi(object)]
@@ -46,6 +46,7 @@ pub struct NativeOutput {
     pub url: Option<String>,
     pub bitrate: i32,
     pub complexity: i32,
+    pub ice_transport: String,
     pub connect_timeout_ms: f64,
 }
 
@@ -61,6 +62,11 @@ impl NativeOptions {
                 url: self.output.url.unwrap_or_default(),
                 token,
                 encoding: Encoding { bitrate, complexity },
+                ice_transport: match self.output.ice_transport.as_str() {
+                    "tcp" => IceTransport::Tcp,
+                    "relay" => IceTransport::Relay,
+                    _ => IceTransport::All,
+                },
                 timeout: Duration::from_secs_f64(connect_timeout_ms / 1_000.0),
             }),
             ("memory", _) => OutputOptions::Memory { store },

@@ -19,7 +19,7 @@ use crate::error::{Code, Result, SpeakerError};
 use crate::mixer::{Frame, Routing};
 use crate::source::Progress;
 
-pub use livekit::{Encoding, LiveKitOptions, TokenAnswer, TokenSource};
+pub use livekit::{Encoding, IceTransport, LiveKitOptions, TokenAnswer, TokenSource};
 pub use pacer::{Pacer, Watch};
 pub use pcm::{PcmFrame, PcmSink};
 

@@ -1,4 +1,4 @@
-//! Into a room: a token, the signalling, a socket on the way to it.
+//! Into a room: a token, the signalling, a way to it.
 
 use std::future::Future;
 use std::net::{IpAddr, ToSocketAddrs, UdpSocket};
@@ -11,6 +11,7 @@ use tokio::time::{sleep, timeout};
 use super::encoder::Encoding;
 use super::peer::Peer;
 use super::room::Room;
+use super::transport::{IceTransport, Transport};
 use crate::error::{Code, Result, SpeakerError};
 
 /// An access token, or why there is none.
@@ -25,6 +26,7 @@ pub struct LiveKitOptions {
     pub url: String,
     pub token: TokenSource,
     pub encoding: Encoding,
+    pub ice_transport: IceTransport,
     /// For joining, and for each publishing.
     pub timeout: Duration,
 }
@@ -34,15 +36,15 @@ pub type Joining = Pin<Box<dyn Future<Output = Result<(Room, Peer)>> + Send>>;
 
 /// Joins after a while.
 pub fn join(options: LiveKitOptions, wait: Duration) -> Joining {
-    let LiveKitOptions { url, token, timeout: limit, .. } = options;
+    let LiveKitOptions { url, token, ice_transport, timeout: limit, .. } = options;
     Box::pin(async move {
         sleep(wait).await;
         let late = || format!("token gave none within {} ms (connectTimeoutMs)", limit.as_millis());
         let token = timeout(limit, token()).await.unwrap_or_else(|_| Err(late()));
         let token = token.map_err(|reason| SpeakerError::new(Code::JoinFailed, reason))?;
         let room = Room::join(&url, &token, limit).await?;
-        let peer = Peer::new(local_address(&url).await?).await?;
-        Ok((room, peer))
+        let transport = Transport::new(ice_transport, local_address(&url).await?)?;
+        Ok((room, Peer::new(transport)?))
     })
 }
 

@@ -1,7 +1,7 @@
 //! The output that publishes each used track into a LiveKit room.
 //!
 //! ```text
-//! frame → encoder (Opus) → peer (RTP, SRTP, ICE) → UDP
+//! frame → encoder (Opus) → peer (RTP, SRTP, ICE) → transport (UDP, TCP)
 //!                          room (WebSocket) ←→ offers, answers, candidates
 //! ```
 //!
@@ -13,6 +13,7 @@ mod peer;
 mod rejoin;
 mod room;
 mod track;
+mod transport;
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -31,6 +32,7 @@ use peer::{Change, Peer};
 use rejoin::Rejoin;
 use room::{Again, Room, Said};
 use track::{Packet, Track, random};
+pub use transport::IceTransport;
 
 pub struct LiveKit {
     options: LiveKitOptions,
@@ -178,7 +180,12 @@ impl LiveKit {
     /// A track that can't be published the first time is refused; one that was published before may be again.
     fn unpublished(&self) -> Trouble {
         let limit = self.options.timeout.as_millis();
-        let message = format!("a track could not be published within {limit} ms (connectTimeoutMs)");
+        let message = match &self.state {
+            State::Joined(joined) if !joined.1.is_connected() => {
+                format!("no path to the server within {limit} ms (connectTimeoutMs): {}", joined.1.tried())
+            }
+            _ => format!("a track could not be published within {limit} ms (connectTimeoutMs)"),
+        };
         let again = if self.rejoin.is_going_on() { Again::Welcome } else { Again::Unwelcome };
         Trouble { error: SpeakerError::new(Code::JoinFailed, message), again }
     }

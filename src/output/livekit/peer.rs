@@ -1,8 +1,7 @@
-//! The media side of a room, one UDP socket: the one place that knows str0m.
+//! The media side of a room: what knows str0m, with `transport/`, its sockets.
 //!
 //! str0m reads no clock and no socket; this file does both for it. After every mutation its output is drained.
 
-use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -11,17 +10,13 @@ use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::format::Codec;
 use str0m::media::{Direction, Frequency, MediaKind, MediaTime};
 pub use str0m::media::{Mid, Pt};
-use str0m::net::{Protocol, Receive};
+use str0m::net::Receive;
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
-use tokio::io::ReadBuf;
-use tokio::net::UdpSocket;
 use tokio::time::Sleep;
 
+use super::transport::{Arrival, DATAGRAM, Transport};
 use crate::audio::Samples;
 use crate::error::{Code, Result, SpeakerError};
-
-/// The largest datagram that crosses an Ethernet, with room to spare.
-const DATAGRAM: usize = 2_000;
 
 /// How long ICE may be without a path before the room counts as lost: what LiveKit's own clients wait.
 const LOST_AFTER: Duration = Duration::from_secs(15);
@@ -36,48 +31,43 @@ pub enum Change {
 
 pub struct Peer {
     rtc: Rtc,
-    socket: UdpSocket,
-    local: SocketAddr,
+    transport: Transport,
     timeout: Pin<Box<Sleep>>,
     /// The offer that waits for its answer.
     pending: Option<SdpPendingOffer>,
     connected: bool,
     changed: bool,
+    /// Since there was one for the first time.
     without_path_since: Option<Instant>,
-    buffer: Vec<u8>,
 }
 
 impl Peer {
-    /// A peer that sends from `local`, the address this machine has on the way to the server.
-    pub async fn new(local: IpAddr) -> Result<Self> {
-        let bind = async {
-            let socket = UdpSocket::bind((local, 0)).await?;
-            let address = socket.local_addr()?;
-            Ok((socket, address))
-        };
-        let (socket, local) = bind.await.map_err(|error: std::io::Error| broken("no UDP socket", error))?;
-        let now = Instant::now();
-        let mut rtc = RtcConfig::new().clear_codecs().enable_opus(true, false).build(now);
-        let candidate = Candidate::host(local, "udp").map_err(|error| broken("no local candidate", error))?;
-        rtc.add_local_candidate(candidate);
+    pub fn new(transport: Transport) -> Result<Self> {
+        let mut rtc = RtcConfig::new().clear_codecs().enable_opus(true, false).build(Instant::now());
+        for candidate in transport.candidates() {
+            rtc.add_local_candidate(candidate.clone());
+        }
         let mut peer = Self {
             rtc,
-            socket,
-            local,
+            transport,
             timeout: Box::pin(tokio::time::sleep(Duration::ZERO)),
             pending: None,
             connected: false,
             changed: false,
             without_path_since: None,
-            buffer: vec![0; DATAGRAM],
         };
         // Until it is told a time, str0m begins no check of its own: it would wait for a server that can reach us.
-        peer.input(None)?;
+        peer.input(Input::Timeout(Instant::now()))?;
         Ok(peer)
     }
 
     pub fn is_connected(&self) -> bool {
         self.connected
+    }
+
+    /// By what ways a path was sought, in words.
+    pub fn tried(&self) -> String {
+        self.transport.tried()
     }
 
     pub fn awaits_answer(&self) -> bool {
@@ -99,12 +89,16 @@ impl Peer {
         let Some(pending) = self.pending.take() else { return Ok(()) };
         let answer = SdpAnswer::from_sdp_string(sdp).map_err(|error| broken("the answer can't be read", error))?;
         self.rtc.sdp_api().accept_answer(pending, answer).map_err(|error| broken("the answer does not fit", error))?;
+        if !self.connected {
+            self.transport.seek();
+        }
         self.drain()
     }
 
-    /// Candidates that can't be used here (TCP, IPv6 without a route) are none of ours.
+    /// Candidates that can't be used here (IPv6 without a route) are none of ours.
     pub fn add_candidate(&mut self, candidate: &str) -> Result<()> {
         if let Ok(candidate) = Candidate::from_sdp_string(candidate) {
+            self.transport.add_remote(&candidate);
             self.rtc.add_remote_candidate(candidate);
             self.drain()?;
         }
@@ -137,7 +131,7 @@ impl Peer {
                 return Poll::Ready(Change::Connected);
             }
             let step = match self.timeout.as_mut().poll(context) {
-                Poll::Ready(()) => self.input(None),
+                Poll::Ready(()) => self.input(Input::Timeout(Instant::now())),
                 Poll::Pending => ready!(self.receive(context)),
             };
             let lost = self.without_path_since.is_some_and(|since| since.elapsed() > LOST_AFTER);
@@ -149,31 +143,26 @@ impl Peer {
     }
 
     fn receive(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        let mut read = ReadBuf::new(&mut buffer);
-        let received = self.socket.poll_recv_from(context, &mut read);
-        let length = read.filled().len();
-        let step = match received {
-            Poll::Ready(Ok(source)) => Poll::Ready(self.input(Some((source, &buffer[..length])))),
-            // An ICMP answer to something sent before: ICE finds out by itself.
-            Poll::Ready(Err(_)) => Poll::Ready(Ok(())),
-            Poll::Pending => Poll::Pending,
-        };
-        self.buffer = buffer;
-        step
+        let mut buffer = [0; DATAGRAM];
+        Poll::Ready(match ready!(self.transport.poll(context, &mut buffer)) {
+            Arrival::Datagram { proto, source, destination, length } => {
+                match Receive::new(proto, source, destination, &buffer[..length]) {
+                    Ok(receive) => self.input(Input::Receive(Instant::now(), receive)),
+                    Err(_) => Ok(()), // not WebRTC
+                }
+            }
+            Arrival::Opened(candidate) => {
+                self.rtc.add_local_candidate(candidate);
+                self.drain()
+            }
+            Arrival::Closed(candidate) => {
+                self.rtc.direct_api().invalidate_candidate(&candidate);
+                self.drain()
+            }
+        })
     }
 
-    fn input(&mut self, datagram: Option<(SocketAddr, &[u8])>) -> Result<()> {
-        let now = Instant::now();
-        let input = match datagram {
-            None => Input::Timeout(now),
-            Some((source, contents)) => match contents.try_into() {
-                Ok(contents) => {
-                    Input::Receive(now, Receive { proto: Protocol::Udp, source, destination: self.local, contents })
-                }
-                Err(_) => return Ok(()), // not WebRTC
-            },
-        };
+    fn input(&mut self, input: Input) -> Result<()> {
         self.rtc.handle_input(input).map_err(|error| broken("the peer connection failed", error))?;
         self.drain()
     }
@@ -185,18 +174,27 @@ impl Peer {
                     self.timeout.as_mut().reset(at.into());
                     return Ok(());
                 }
-                // A full socket buffer loses a packet, as the network may.
-                Output::Transmit(transmit) => drop(self.socket.try_send_to(&transmit.contents, transmit.destination)),
+                Output::Transmit(transmit) => self.transport.send(&transmit),
                 Output::Event(Event::Connected) => {
                     self.connected = true;
                     self.changed = true;
                 }
                 Output::Event(Event::IceConnectionStateChange(state)) => {
-                    let lost = state == IceConnectionState::Disconnected;
-                    self.without_path_since = lost.then(Instant::now);
+                    self.found_path(matches!(state, IceConnectionState::Connected | IceConnectionState::Completed));
                 }
                 Output::Event(_) => {}
             }
+        }
+    }
+
+    fn found_path(&mut self, found: bool) {
+        if found {
+            self.without_path_since = None;
+            self.transport.found();
+        } else if self.connected {
+            // Another way that opens is hope, and no path yet.
+            self.without_path_since.get_or_insert_with(Instant::now);
+            self.transport.seek();
         }
     }
 }

@@ -1,0 +1,67 @@
+'use strict'
+
+// The ways to a LiveKit server: UDP, ICE-TCP; each heard by an ear that takes a way of its own.
+
+const assert = require('node:assert/strict')
+const { readFileSync } = require('node:fs')
+const { after, test } = require('node:test')
+
+const { dispose } = require('@livekit/rtc-node')
+
+const { openEmptyRoom, openRoom, speak, until } = require('./support/room')
+const { tone, windows } = require('./support/wav')
+
+after(dispose) // or the ear keeps the process
+
+/** Plays a tone until the ear has heard half a second of it. */
+async function isHeard({ session }, ear) {
+  const playing = session.playAudio({ audio: tone(440, 20_000) })
+  const heard = until(() => windows(ear.heard.get('speaker') ?? [], 440).length >= 5, 'it is heard')
+  await Promise.race([heard, playing]) // if there is no path, it says why
+  await session.stopAudio()
+  assert.equal((await playing).outcome, 'stopped')
+}
+
+/** How many open TCP connections of this machine lead to a port of it. */
+function connections(port) {
+  const ESTABLISHED = '01'
+  const lines = readFileSync('/proc/net/tcp', 'latin1').trim().split('\n').slice(1)
+  const ends = lines.map((line) => line.trim().split(/\s+/))
+  return ends.filter(([, , remote, state]) => state === ESTABLISHED && parseInt(remote.split(':')[1], 16) === port).length
+}
+
+const withoutUdp = ({ rtc }) => (rtc.force_tcp = true)
+const withoutTcp = ({ rtc }) => (rtc.tcp_port = 0)
+
+test('where a server has no UDP it is heard over TCP', async (t) => {
+  const room = await openRoom(t, withoutUdp)
+  await isHeard(speak(t, room), room.ear)
+})
+
+test("'tcp' is heard over TCP where there is UDP too", async (t) => {
+  const room = await openRoom(t)
+  await isHeard(speak(t, room, { iceTransport: 'tcp' }), room.ear)
+})
+
+test("'tcp' holds one connection, and where UDP works there is none", async (t) => {
+  const room = await openEmptyRoom(t) // or the ear's connections count too
+  const port = room.server.config.rtc.tcp_port
+  for (const [iceTransport, count] of [['all', 0], ['tcp', 1]]) {
+    const { session } = speak(t, room, { iceTransport })
+    for (let n = 0; n < 3; n++) await session.playAudio({ audio: tone(440, 500) })
+    assert.equal(connections(port), count, iceTransport)
+    await session.close()
+    await until(() => connections(port) === 0, 'the connection is closed')
+  }
+})
+
+test('without a path it fails in time, and says what was tried', async (t) => {
+  const room = await openEmptyRoom(t, withoutTcp)
+  for (const iceTransport of ['tcp', 'relay']) {
+    const { session } = speak(t, room, { iceTransport, connectTimeoutMs: 500 })
+    await session.connect()
+    await assert.rejects(session.playAudio({ audio: tone(440, 20) }), {
+      code: 'ERR_JOIN_FAILED', message: /no path .* within 500 ms .* the server offers none that iceTransport allows/
+    })
+  }
+})

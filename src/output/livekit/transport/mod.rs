@@ -1,0 +1,161 @@
+//! The ways to the server: which sockets there are, and when.
+//!
+//! The ways form a ladder: UDP, then TCP to each of the server's TCP candidates, then each TURN server in the order in which
+//! the server named them. UDP is open from the start. While ICE finds no path, one more rung is opened every
+//! [`PATIENCE`]; once packets flow, the rungs that they do not use are closed. A healthy session so holds one socket.
+//!
+//! Nobody has to be told of a late candidate of ours: the server learns it from the first ICE check that comes from it.
+
+mod ladder;
+mod link;
+mod tcp;
+mod udp;
+mod wire;
+
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use str0m::Candidate;
+use str0m::net::{Protocol, Transmit};
+use tokio::time::{Instant, Sleep, sleep};
+
+use ladder::Ladder;
+use udp::Udp;
+
+use crate::error::Result;
+
+/// The largest datagram that crosses an Ethernet, with room to spare.
+pub const DATAGRAM: usize = 2_000;
+
+/// How long a rung may be the last one before the next is opened too: some round trips around the world.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Which ways may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IceTransport {
+    All,
+    Tcp,
+    Relay,
+}
+
+/// What a socket brings.
+pub enum Arrival {
+    /// A datagram, in the buffer that was lent.
+    Datagram { proto: Protocol, source: SocketAddr, destination: SocketAddr, length: usize },
+    /// A way is open.
+    Opened(Candidate),
+    /// A way is closed.
+    Closed(Candidate),
+}
+
+pub struct Transport {
+    ways: IceTransport,
+    udp: Option<Udp>,
+    ladder: Ladder,
+    /// Candidates of rungs that were closed, of which nobody was told yet.
+    closed: Vec<Candidate>,
+    /// Runs while there is no path: when the next rung is opened.
+    patience: Option<Pin<Box<Sleep>>>,
+    /// The last path was none of UDP's, so the next one will not be either.
+    hurry: bool,
+}
+
+impl Transport {
+    /// What `ways` allows, from the address that this machine has on the way to the server.
+    pub fn new(ways: IceTransport, local: IpAddr) -> Result<Self> {
+        let udp = (ways == IceTransport::All).then(|| Udp::bind(local)).transpose()?;
+        Ok(Self { ways, udp, ladder: Ladder::default(), closed: Vec::new(), patience: None, hurry: false })
+    }
+
+    /// The candidates that there are by now.
+    pub fn candidates(&self) -> impl Iterator<Item = &Candidate> {
+        self.udp.iter().map(Udp::candidate).chain(self.ladder.candidates())
+    }
+
+    /// A candidate of the server: perhaps another way to it.
+    pub fn add_remote(&mut self, candidate: &Candidate) {
+        if candidate.proto() != Protocol::Tcp || self.ways == IceTransport::Relay {
+            return;
+        }
+        self.ladder.add(candidate.addr());
+        // The first rung of a ladder without UDP.
+        if self.udp.is_none() && !self.ladder.is_in_use() {
+            self.patience = self.patience.take().map(|_| Box::pin(sleep(Duration::ZERO)));
+        }
+    }
+
+    /// ICE has no path.
+    pub fn seek(&mut self) {
+        let at_once = self.hurry || self.udp.is_none();
+        let wait = if at_once { Duration::ZERO } else { PATIENCE };
+        self.patience.get_or_insert_with(|| Box::pin(sleep(wait)));
+    }
+
+    /// ICE has a path.
+    pub fn found(&mut self) {
+        (self.patience, self.hurry) = (None, false);
+        self.ladder.rewind();
+    }
+
+    /// Goes with an ICE restart, which fails over a connection that was there before: all sockets are made anew, from an
+    /// address that may have changed.
+    #[allow(dead_code)] // until a resume calls it
+    pub fn restart(&mut self, local: IpAddr) -> Result<()> {
+        if let Some(udp) = &mut self.udp {
+            let old = std::mem::replace(udp, Udp::bind(local)?);
+            self.closed.push(old.candidate().clone());
+        }
+        (self.patience, self.hurry) = (None, self.ladder.is_in_use());
+        self.closed.extend(self.ladder.close_all_but(None));
+        self.ladder.rewind();
+        Ok(())
+    }
+
+    /// What was tried, in words.
+    pub fn tried(&self) -> String {
+        let udp = self.udp.as_ref().map(|udp| format!("UDP from {}", udp.candidate().addr().ip()));
+        let tried: Vec<_> = udp.into_iter().chain(self.ladder.tried()).collect();
+        match tried.is_empty() {
+            true => "the server offers none that iceTransport allows".to_owned(),
+            false => format!("tried {}", tried.join(", ")),
+        }
+    }
+
+    /// Sends by the way of the datagram's source. A full buffer loses it, as the network may.
+    pub fn send(&mut self, transmit: &Transmit) {
+        match &mut self.udp {
+            Some(udp) if is_of(udp.candidate(), transmit) => udp.send(transmit),
+            _ => self.ladder.send(transmit),
+        }
+        // RFC 7983: all but STUN goes where ICE has settled.
+        let settled = transmit.contents.first().is_some_and(|first| *first > 3);
+        if settled && self.patience.is_none() && self.ladder.is_in_use() {
+            self.closed.extend(self.ladder.close_all_but(Some(transmit)));
+        }
+    }
+
+    pub fn poll(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Arrival> {
+        if let Some(candidate) = self.closed.pop() {
+            return Poll::Ready(Arrival::Closed(candidate));
+        }
+        while let Some(patience) = &mut self.patience
+            && patience.as_mut().poll(context).is_ready()
+        {
+            patience.as_mut().reset(Instant::now() + PATIENCE);
+            self.ladder.climb();
+        }
+        if let Some(udp) = &mut self.udp
+            && let Poll::Ready(arrival) = udp.poll(context, buffer)
+        {
+            return Poll::Ready(arrival);
+        }
+        self.ladder.poll(context, buffer)
+    }
+}
+
+/// Whether a datagram goes out by a candidate.
+fn is_of(candidate: &Candidate, transmit: &Transmit) -> bool {
+    (candidate.addr(), candidate.proto()) == (transmit.source, transmit.proto)
+}
