@@ -1,0 +1,93 @@
+'use strict'
+
+// How soon a sound from memory is there, and how soon it is gone, in a LiveKit room: this addon against @livekit/rtc-node,
+// both publishing one Opus track into the same room, in turns. It reports; nothing fails on time.
+//
+// play on the wire   from the call of playAudio, or of the first captureFrame, till the first audible RTP packet
+// stop on the wire   from the call of stopAudio, or of clearQueue, till the last audible RTP packet; 0 if it was gone before
+// play at the ear    likewise, till a listener's AudioStream gives the first audible frame (10 ms), network and jitter buffer
+//                    included
+// stop at the ear    likewise, till it gives the last
+//
+// On the wire is a UDP relay in the measuring process, between the publisher and the server: the time is when Node gets
+// the datagram, so the kernel and Node's event loop are included, and nothing of the server. Payloads are encrypted, but
+// the audio-level header extension (RFC 6464) is not: audible is what says it is louder than −60 dBov, and a frame at the
+// ear whose mean power is. Each plays a tone of −13 dBFS for about 150 ms and is silent for as long as the other's turn takes;
+// by then the addon has parked. rtc-node has its queue of one second, filled as fast as it takes frames, as its examples do.
+
+const { fork } = require('node:child_process')
+const { once } = require('node:events')
+const os = require('node:os')
+const path = require('node:path')
+
+const { accessToken } = require('../lib/livekit')
+const { startServer } = require('../scripts/livekit-server')
+
+// `node bench/latency.js [TURNS]`
+const TURNS = Number(process.argv[2] ?? 150)
+const HUNG_MS = 600_000
+
+const ROWS = {
+  playOnWire: 'play on the wire',
+  stopOnWire: 'stop on the wire',
+  playAtEar: 'play at the ear',
+  stopAtEar: 'stop at the ear'
+}
+
+function percentile(values, share) {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)]
+}
+
+function cells(times) {
+  return [percentile(times, 0.5), percentile(times, 0.99), percentile(times, 1)]
+}
+
+/** Nothing is no multiple of nothing. */
+function number(value, digits) {
+  return Number.isFinite(value) ? value.toFixed(digits) : '–'
+}
+
+async function main() {
+  const server = await startServer()
+  try {
+    const token = (identity, grants) => accessToken(server, 'latency', identity, grants)
+    const tokens = {
+      ours: await token('ours', { canSubscribe: false }),
+      official: await token('official'),
+      ear: await token('ear', { canPublish: false })
+    }
+    const stdio = ['ignore', 'ignore', 'inherit', 'ipc'] // rtc-node logs to stdout
+    const child = fork(path.join(__dirname, 'latency-turns.js'), { stdio, timeout: HUNG_MS, killSignal: 'SIGKILL' })
+    let times
+    child.on('message', (message) => (times = message))
+    child.send({ url: server.url, tokens, turns: TURNS })
+    const [code, signal] = await once(child, 'exit')
+    if (!times) throw new Error(`the measuring ended with ${code ?? signal}`)
+    report(times)
+  } finally {
+    await server.stop()
+  }
+}
+
+function report({ ours, official }) {
+  console.log(`${os.cpus().length} cores; ${TURNS} plays each, in turns; in ms`)
+  console.log(' '.repeat(18) + ['A speaker-session', 'B rtc-node', 'A/B'].map((head) => head.padStart(26)).join(''))
+  const heads = ['p50', 'p99', 'max'].map((head) => head.padStart(8)).join('')
+  console.log(' '.repeat(20) + heads + '  ' + heads + '  ' + heads.slice(0, 16))
+  for (const [name, title] of Object.entries(ROWS)) {
+    const [a, b] = [ours, official].map((turns) => cells(turns.filter(Boolean).map((turn) => turn[name])))
+    const text = (values, digits) => values.map((value) => number(value, digits).padStart(8)).join('')
+    const ratios = a.slice(0, 2).map((value, n) => value / b[n])
+    console.log(`${title.padEnd(20)}${text(a, 1)}  ${text(b, 1)}  ${text(ratios, 2)}`)
+  }
+  for (const [name, turns] of Object.entries({ A: ours, B: official })) {
+    const missed = turns.filter((turn) => !turn).length
+    if (missed > 0) console.log(`${name} was not heard ${missed} times`)
+  }
+}
+
+main().catch((error) => {
+  console.error(error)
+  process.exitCode = 1
+})
