@@ -37,7 +37,9 @@ describe('--livekit', () => {
     assert.match(stderr, /^speaker-session-[0-9a-f]{8} at ws:\/\/127\.0\.0\.1:\d+: .* 4 completed, 0 stopped, 0 failed/)
     const told = events(stdout)
     const heard = told.filter(({ type }) => type === 'heard')
-    const expected = [['low', 'track_7', 440, 1000, -13.5], ['high', 'speaker', 880, 500, -13.5], ['again', 'speaker', 880, 500, -19.5]]
+    const expected = [
+      ['low', 'track_7', 440, 1000, -13.5], ['high', 'speaker', 880, 500, -13.5], ['again', 'speaker', 880, 500, -19.5]
+    ]
     assert.strictEqual(heard.length, expected.length, JSON.stringify(heard))
     for (const [n, [requestId, track, hz, ms, levelDb]] of expected.entries()) {
       const { atMs } = told.find((event) => event.type === 'started' && event.requestId === requestId)

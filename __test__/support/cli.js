@@ -17,7 +17,7 @@ function workspace(t, files = {}) {
   return directory
 }
 
-/** Runs to the end; `onOutput(stdout so far, process)` may meddle. The environment names no LiveKit server unless `env` does. */
+/** Runs to the end; `onOutput(stdout so far, process)` may meddle. Only `env` can name a LiveKit server. */
 function run(cwd, args, onOutput = () => {}, { env, program = PROGRAM } = {}) {
   const options = { cwd, env: { ...process.env, LIVEKIT_URL: '', ...env }, timeout: 30000, killSignal: 'SIGKILL' }
   const child = spawn(process.execPath, [program, ...args], options)

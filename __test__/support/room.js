@@ -82,6 +82,16 @@ async function publish(session, room, tracks = { speaker: 0 }) {
   }
 }
 
+/** Says, whenever it is asked, what an ear has heard of a track since now, also if that is published anew. */
+function fromNow(ear, name) {
+  const samples = ear.heard.get(name) ?? []
+  const from = samples.length
+  return () => {
+    const latest = ear.heard.get(name) ?? []
+    return latest === samples ? latest.slice(from) : latest
+  }
+}
+
 /** Waits for a condition, looking often; fails after ten seconds. */
 async function until(condition, what) {
   for (let n = 0; n < 1000; n++) {
@@ -91,4 +101,4 @@ async function until(condition, what) {
   throw new Error(`it never happened: ${what}`)
 }
 
-module.exports = { openEmptyRoom, openRoom, publish, speak, until }
+module.exports = { fromNow, openEmptyRoom, openRoom, publish, speak, until }

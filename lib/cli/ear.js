@@ -63,10 +63,11 @@ class Ear {
     return false
   }
 
-  /** What was heard, in order of time, which is in ms since `zero`: `{ track, beganAtMs, endedAtMs, levelDb, hz, frames }`. */
+  /** What was heard: `{ track, beganAtMs, endedAtMs, levelDb, hz, frames }` in order of time, in ms since `zero`. */
   sounds(zero) {
     const sounds = [...this.#tracks].flatMap(([track, frames]) => {
-      return split(frames.map(({ epochMs, ...frame }) => ({ atMs: epochMs - zero, ...frame }))).map((part) => sound(track, part))
+      const timed = frames.map(({ epochMs, ...frame }) => ({ atMs: epochMs - zero, ...frame }))
+      return split(timed).map((part) => sound(track, part))
     })
     return sounds.sort((a, b) => a.beganAtMs - b.beganAtMs)
   }

@@ -48,7 +48,8 @@ class TextReport {
   }
 
   #heard({ track, beganAtMs, endedAtMs, levelDb, hz }) {
-    this.#line(beganAtMs, 'heard', track, `till ${seconds(endedAtMs)}, ${levelDb.toFixed(1)} dBFS, about ${hz.toFixed(0)} Hz`)
+    const loudness = `${levelDb.toFixed(1)} dBFS, about ${hz.toFixed(0)} Hz`
+    this.#line(beganAtMs, 'heard', track, `till ${seconds(endedAtMs)}, ${loudness}`)
   }
 
   #line(atMs, what, subject, details) {

@@ -37,7 +37,8 @@ class Room {
       const name = `speaker-session-${randomBytes(4).toString('hex')}`
       const token = (identity, grants) => accessToken(room.#server, name, identity, grants)
       room.name = `${name} at ${url}`
-      room.output = { type: 'livekit', url, channels: stereo ? 2 : 1, token: () => token('speaker', { canSubscribe: false }) }
+      const channels = stereo ? 2 : 1
+      room.output = { type: 'livekit', url, channels, token: () => token('speaker', { canSubscribe: false }) }
       room.#ear = await Ear.open({ url, token: await token('ear', { canPublish: false }) })
       return room
     } catch (error) {
@@ -88,7 +89,8 @@ function requireInstalled(name) {
   try {
     require.resolve(name)
   } catch {
-    throw new SpeakerError('ERR_JOIN_FAILED', `Nobody can listen for --livekit: run \`npm install ${PACKAGES.join(' ')}\``)
+    const remedy = `run \`npm install ${PACKAGES.join(' ')}\``
+    throw new SpeakerError('ERR_JOIN_FAILED', `Nobody can listen for --livekit: ${remedy}`)
   }
 }
 

@@ -37,8 +37,8 @@ async function play(requests, place, { overlap, json }, signal, begun) {
   const history = new History(session)
   const report = new (json ? JsonReport : TextReport)(session, process)
   if (problems.length === 0 && !signal.aborted) {
-    const onRefused = (playback) => report.refused(playback)
-    await replay(session, requests, history, { clock: place.clock, zeroMs, signal, onRefused }).catch((e) => problems.push(e))
+    const how = { clock: place.clock, zeroMs, signal, onRefused: (playback) => report.refused(playback) }
+    await replay(session, requests, history, how).catch((error) => problems.push(error))
   }
   const { sounds, missed } = await place.heard(history.playbacks)
   await session.close().catch((error) => problems.push(error))

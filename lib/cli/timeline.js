@@ -19,7 +19,10 @@ const SHORTEST_MS = 1000
 const LOUDNESS = '▁▂▃▄▅▆▇█'
 const RANGE_DB = 60
 
-/** The lines of a timeline, as wide as `columns` allows; `playbacks` as History has them, all ended, `sounds` as Ear has. */
+/**
+ * The lines of a timeline, as wide as `columns` allows; `playbacks` as History has them, all ended, `sounds` as Ear has
+ * them.
+ */
 function timeline(playbacks, columns, sounds = []) {
   if (playbacks.length === 0) return []
   const tracks = [...new Set(sounds.map(({ track }) => track))]
@@ -29,8 +32,10 @@ function timeline(playbacks, columns, sounds = []) {
   const totalMs = Math.max(...[...playbacks, ...sounds].map(({ endedAtMs }) => endedAtMs)) || SHORTEST_MS
   const cell = (ms) => Math.round((ms / totalMs) * (width - 1))
   const heard = (track) => sounds.filter((sound) => sound.track === track).flatMap(({ frames }) => frames)
-  const lanes = [...playbacks.map((playback) => lane(playback, cell)), ...tracks.map((track) => loudness(heard(track), cell))]
-  return [...lanes.map((each, index) => names[index].padEnd(margin) + each), ' '.repeat(margin) + scale(totalMs, width, cell)]
+  const played = playbacks.map((playback) => lane(playback, cell))
+  const lanes = [...played, ...tracks.map((track) => loudness(heard(track), cell))]
+  const lines = lanes.map((each, index) => names[index].padEnd(margin) + each)
+  return [...lines, ' '.repeat(margin) + scale(totalMs, width, cell)]
 }
 
 /** The loudest frame of each cell. */

@@ -1,6 +1,6 @@
 'use strict'
 
-const USAGE = `Plays audio from files and URLs into a WAV file or a LiveKit room: what overlaps is mixed, what is interrupted stops.
+const USAGE = `Plays audio from files and URLs into a WAV file or a LiveKit room: mixes what overlaps, stops what is interrupted.
 
 Usage:
   speaker-session play FILE|URL… [options]        plays them all, from the start on
