@@ -44,6 +44,10 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * Stops what is meant: a request, a track, or everything if neither is given; playing, loading and queued alike. It is
    * in force for the next frame (20 ms) and resolves without waiting for the fade. What is still fading keeps the reason
    * of its first stop; a shorter fade takes over. To stop nothing is no error.
+   *
+   * A stop may overtake its request: if the `requestId` was not seen, or ended more than 5 s ago, a `playAudio` of that id within
+   * 5 s ends at once as `stopped`, with this reason, and stops nobody else. In the session's time; on a realtime clock in
+   * silence too.
    */
   stopAudio(target?: StopTarget): Promise<StopResult>
 
@@ -52,6 +56,12 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * (`queued`). What plays, loads or is not there stays as it is.
    */
   moveAudio(request: MoveRequest): Promise<MoveResult>
+
+  /**
+   * Stops what is said and clears what waits, in one call: everything on all tracks, apart from the roles in `keep`. As
+   * quick as `stopAudio`, with the 5 ms fade. To interrupt nothing is no error.
+   */
+  interrupt(request?: InterruptRequest): Promise<InterruptResult>
 
   /** What plays and loads, in order of arrival; what waits, in order of its turn. */
   playbacks(): PlaybackInfo[]
@@ -92,6 +102,11 @@ export interface SessionOptions {
   output: WavOutput | PcmOutput | MemoryOutput | LiveKitOutput
   /** What `stopOther: false` means for what plays already; default `'mix'`. See {@link Overlap}. */
   overlap?: Overlap
+  /**
+   * What a `requestId` that is live means for `playAudio`; default `'fail'`: rejects with `ERR_DUPLICATE_REQUEST`. `'join'`: changes
+   * nothing and settles as the first call does.
+   */
+  onDuplicate?: 'fail' | 'join'
   /** Playbacks that may load or play at once; 1–1000, default 10. One more place is kept for a {@link Role} `'system'`. */
   maxConcurrent?: number
   /** Playbacks that may wait, over all tracks; 0–100,000, default 100. */
@@ -290,6 +305,21 @@ export interface StopTarget {
 export interface StopResult {
   /** The `requestId`s that this call stopped. */
   stopped: string[]
+}
+
+export interface InterruptRequest {
+  /** These go on; default none. */
+  keep?: Role[]
+  /** Told in the `stopped` events; default `'interrupted'`. */
+  reason?: string
+}
+
+export interface InterruptResult {
+  /**
+   * Whom this call stopped, in the order of `playbacks()`, and how far each was when it was called; its `stopped` event tells
+   * where it ended, the fade included.
+   */
+  interrupted: { requestId: string; trackId: number; role: Role; positionMs: number }[]
 }
 
 export interface MoveRequest {

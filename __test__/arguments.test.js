@@ -31,6 +31,7 @@ test('every bad option of a session is named in one form', () => {
     [{ output: memory, overlap: 'blend' }, /for overlap but received 'blend'/],
     [{ output: memory, maxConcurrent: 0 }, /for maxConcurrent but received 0/],
     [{ output: memory, maxConcurrent: 1.5 }, /for maxConcurrent but received 1.5/],
+    [{ output: memory, onDuplicate: 'ignore' }, /^Expected one of 'fail', 'join' for onDuplicate but received 'ignore'/],
     [{ output: memory, queueTimeoutMs: -1 }, /^Expected a number from 0 to 86400000 for queueTimeoutMs but received -1/],
     [{ output: memory, duck: true }, /^Expected an object for duck but received true/],
     [{ output: memory, duck: { db: 3 } }, /^Expected a number from -60 to 0 for duck.db but received 3/],
@@ -90,6 +91,14 @@ test('every bad request is rejected, and the session stays usable', async (t) =>
     [{ requestId: 'a', trackId: 1, position: 1 }, /for the options of moveAudio but received 'trackId'/]
   ]) {
     await assert.rejects(session.moveAudio(request), { code: 'ERR_INVALID_ARGUMENT', message })
+  }
+  for (const [request, message] of [
+    [{ keep: 'media' }, /^Expected an array of roles for keep but received 'media' of type string$/],
+    [{ keep: ['music'] }, /^Expected one of 'system', 'voice', 'media', 'ambient' for keep but received 'music'/],
+    [{ reason: '' }, /for reason but received ''/],
+    [{ trackId: 1 }, /^Expected only keep, reason for the options of interrupt but received 'trackId'/]
+  ]) {
+    await assert.rejects(session.interrupt(request), { code: 'ERR_INVALID_ARGUMENT', message })
   }
   for (const ms of [undefined, null, -1, Infinity, '20']) {
     await assert.rejects(session.advance(ms), { code: 'ERR_INVALID_ARGUMENT' })

@@ -95,6 +95,19 @@ describe('replay', () => {
     assert.ok(samples.subarray(expected.length).every((sample) => sample === 0))
   })
 
+  it('moves what waits, and interrupts all but the roles that are kept', async (t) => {
+    const { samples, exitCode, stdout } = await replay(t, jsonl(
+      play(0, 'music', 'low.wav', { role: 'ambient', trackId: 1 }),
+      ...['a', 'b', 'c'].map((id) => play(0, id, 'high.wav', { durationMs: 100 })),
+      { atMs: 50, type: 'move', requestId: 'c', position: 1 },
+      { atMs: 150, type: 'interrupt', keep: ['ambient'], reason: 'barge-in' }
+    ), '--overlap', 'queue')
+    assert.strictEqual(exitCode, 0, stdout)
+    assert.match(stdout, /0\.100 s +started +c/)
+    for (const id of ['a +0\\.100', 'c +barge-in, after 0\\.055', 'b +barge-in, after 0\\.000']) assert.match(stdout, new RegExp(id))
+    assert.ok(hears(samples, 440, 0, 1000) && hears(samples, 880, 0, 150) && !hears(samples, 880, 155, 500))
+  })
+
   it('takes paths relative to the file of requests, and skips comments and blank lines', async (t) => {
     const directory = workspace(t, { 'near.wav': LOW })
     const folder = path.join(directory, 'folder')

@@ -8,6 +8,8 @@ export declare class NativeSession {
   play(request: NativePlay): string | NativeRefusal
   /** Says whom it stopped. */
   stop(request: NativeStop): Array<string>
+  /** Says whom it stopped, and where they were. */
+  interrupt(request: NativeInterrupt): Array<NativePlayback>
   /** Whether it waited, and so stands there now. */
   move(request: NativeMove): boolean
   playbacks(): Array<NativePlayback>
@@ -26,6 +28,11 @@ export interface NativeDuck {
   db: number
   attackMs: number
   releaseMs: number
+}
+
+export interface NativeInterrupt {
+  keep: Array<string>
+  reason: string
 }
 
 export interface NativeMove {

@@ -12,6 +12,7 @@ const FOREVER_MS = 0x7fffffff
 class SpeakerSession extends EventEmitter {
   #native
   #output
+  #onDuplicate
   /** Promises by the `requestId` they wait for, oldest first: an id may be used again before its first end is told. */
   #playing = new Map()
   /** Promises by the ticket of the call they wait for. */
@@ -24,6 +25,7 @@ class SpeakerSession extends EventEmitter {
     super()
     const checked = check.sessionOptions(options)
     this.#output = { ...checked.output, onFrame: options.output.onFrame, token: options.output.token }
+    this.#onDuplicate = checked.onDuplicate
     // Weakly, or a session that was never closed would hold itself for ever.
     const session = new WeakRef(this)
     this.#native = new NativeSession(checked, (message) => session.deref()?.#receive(message))
@@ -39,8 +41,12 @@ class SpeakerSession extends EventEmitter {
     promise.catch(() => {})
     try {
       const accepted = this.#native.play(check.playRequest(request))
+      if (accepted.code === 'ERR_DUPLICATE_REQUEST' && this.#onDuplicate === 'join') {
+        const joined = this.#playing.get(request.requestId)?.at(-1)
+        if (joined) return joined.promise
+      }
       if (typeof accepted !== 'string') throw new SpeakerError(accepted.code, accepted.message)
-      const waiting = { resolve, reject, trace: {} }
+      const waiting = { promise, resolve, reject, trace: {} }
       Error.captureStackTrace(waiting.trace, this.playAudio)
       this.#await(this.#playing, accepted, waiting)
     } catch (error) {
@@ -55,6 +61,13 @@ class SpeakerSession extends EventEmitter {
 
   async moveAudio(request) {
     return { moved: this.#native.move(check.moveRequest(request)) }
+  }
+
+  async interrupt(request) {
+    const interrupted = this.#native.interrupt(check.interruptRequest(request))
+    return {
+      interrupted: interrupted.map(({ requestId, trackId, role, positionMs }) => ({ requestId, trackId, role, positionMs }))
+    }
   }
 
   playbacks() {

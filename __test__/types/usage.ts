@@ -6,6 +6,7 @@ async function allowed(): Promise<void> {
   await using session = new SpeakerSession({
     output: { type: 'pcm', sampleRate: 16000, channels: 1, format: 's16', frameMs: 20, onFrame: (frame, { atMs }) => console.log(frame.length + atMs) },
     overlap: 'queue',
+    onDuplicate: 'join',
     duck: { db: -15, releaseMs: 500 }
   })
   session.on('queued', ({ requestId, position, seq, atMs }) => console.log(requestId.length, position + seq + atMs))
@@ -17,6 +18,8 @@ async function allowed(): Promise<void> {
   stopped satisfies string[]
   const { moved } = await session.moveAudio({ requestId: 'a', position: 1 })
   moved satisfies boolean
+  const { interrupted } = await session.interrupt({ keep: ['media', 'ambient'], reason: 'barge-in' })
+  interrupted.map(({ role, positionMs }) => [role satisfies string, positionMs satisfies number])
   session.playbacks().map(({ place }) => place satisfies number | undefined)
   new SpeakerSession({ output: { type: 'memory', clock: 'manual' } }).recording().samples satisfies Float32Array
 }
@@ -38,6 +41,8 @@ function refused(session: SpeakerSession, error: SpeakerError): void {
   session.playAudio({ audioUrl: 'a.mp3', loudness: 3 })
   // @ts-expect-error: volume is a number
   session.playAudio({ audioUrl: 'a.mp3', volume: '1' })
+  // @ts-expect-error: roles are kept, not tracks
+  session.interrupt({ keep: [1] })
   // @ts-expect-error: to which place?
   session.moveAudio({ requestId: 'a' })
   // @ts-expect-error: no such event

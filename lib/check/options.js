@@ -59,7 +59,7 @@ function duckOptions(duck) {
 }
 
 const SESSION = [
-  'output', 'overlap', 'maxConcurrent', 'maxQueued', 'queueTimeoutMs', 'maxDurationMs', 'duck', 'gain',
+  'output', 'overlap', 'onDuplicate', 'maxConcurrent', 'maxQueued', 'queueTimeoutMs', 'maxDurationMs', 'duck', 'gain',
   'progressIntervalMs', 'fetchTimeoutMs'
 ]
 
@@ -68,6 +68,7 @@ function sessionOptions(options) {
   return {
     output: outputOptions(options.output),
     overlap: check.oneOf(options.overlap, 'overlap', 'mix', ['mix', 'queue', 'replace']),
+    onDuplicate: check.oneOf(options.onDuplicate, 'onDuplicate', 'fail', ['fail', 'join']),
     maxConcurrent: check.integer(options.maxConcurrent, 'maxConcurrent', 10, 1, 1000),
     maxQueued: check.integer(options.maxQueued, 'maxQueued', 100, 0, 100000),
     queueTimeoutMs: check.number(options.queueTimeoutMs, 'queueTimeoutMs', 0, 0, MAX_MS),

@@ -99,8 +99,18 @@ function moveRequest(request) {
   }
 }
 
+function interruptRequest(request = {}) {
+  object(request, 'interrupt', ['keep', 'reason'])
+  const { keep = [] } = request
+  if (!Array.isArray(keep)) throw refuse('an array of roles', 'keep', keep)
+  return {
+    keep: keep.map((role) => check.choice(role, 'keep', ROLES)),
+    reason: check.text(request.reason, 'reason', 'interrupted')
+  }
+}
+
 function duration(ms) {
   return check.number(ms ?? null, 'advance', undefined, 0, MAX_MS)
 }
 
-module.exports = { playRequest, stopRequest, moveRequest, duration }
+module.exports = { playRequest, stopRequest, moveRequest, interruptRequest, duration }

@@ -6,7 +6,8 @@ const check = require('../check')
 const CALLS = {
   play: { method: 'playAudio', check: check.playRequest },
   stop: { method: 'stopAudio', check: check.stopRequest },
-  move: { method: 'moveAudio', check: check.moveRequest }
+  move: { method: 'moveAudio', check: check.moveRequest },
+  interrupt: { method: 'interrupt', check: check.interruptRequest }
 }
 
 module.exports = { CALLS }

@@ -6,10 +6,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
-use crate::audio::{Samples, from_ms, to_ms};
+use crate::audio::{EDGE_FADE, Samples, from_ms, to_ms};
 use crate::error::SpeakerError;
 use crate::mixer::Role;
-use crate::session::{Counters, Info, Phase, PlayRequest};
+use crate::session::{Counters, Info, Phase, PlayRequest, StopRequest, Target};
 use crate::source::{Clip, Fetch, Origin, Source};
 
 #[napi(object)]
@@ -40,6 +40,12 @@ pub struct NativeStop {
     pub track_id: Option<u32>,
     pub reason: String,
     pub fade_out_ms: f64,
+}
+
+#[napi(object)]
+pub struct NativeInterrupt {
+    pub keep: Vec<String>,
+    pub reason: String,
 }
 
 #[napi(object)]
@@ -121,6 +127,13 @@ impl NativePlay {
             fade_in: from_ms(self.fade_in_ms),
             source: Source { origin, content_type: self.content_type, clip },
         })
+    }
+}
+
+impl NativeInterrupt {
+    pub fn into_core(self) -> StopRequest {
+        let keep = self.keep.iter().map(|name| role_of(name)).collect();
+        StopRequest { target: Target::AllBut(keep), reason: self.reason, fade_out: EDGE_FADE as Samples }
     }
 }
 

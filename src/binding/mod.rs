@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use crate::audio::from_ms;
 use crate::output::PcmFrame;
 use crate::session::{Handle, StopRequest, Target};
-use convert::{NativeMove, NativePlay, NativePlayback, NativeRefusal, NativeStats, NativeStop};
+use convert::{NativeInterrupt, NativeMove, NativePlay, NativePlayback, NativeRefusal, NativeStats, NativeStop};
 use options::NativeOptions;
 use outgoing::Outgoing;
 use token::Tokens;
@@ -74,7 +74,14 @@ impl NativeSession {
             (None, Some(track)) => Target::Track(track),
             (None, None) => Target::All,
         };
-        self.handle.stop(&StopRequest { target, reason: request.reason, fade_out: from_ms(request.fade_out_ms) })
+        let request = StopRequest { target, reason: request.reason, fade_out: from_ms(request.fade_out_ms) };
+        self.handle.stop(&request).into_iter().map(|info| info.request_id).collect()
+    }
+
+    /// Says whom it stopped, and where they were.
+    #[napi]
+    pub fn interrupt(&self, request: NativeInterrupt) -> Vec<NativePlayback> {
+        self.handle.stop(&request.into_core()).into_iter().map(Into::into).collect()
     }
 
     /// Whether it waited, and so stands there now.

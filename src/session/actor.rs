@@ -11,6 +11,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::command::Command;
 use super::loading::Loaded;
+use super::patience;
 use super::publisher::Publisher;
 use super::registry::{Action, Ending, Registry};
 use super::stage::{Stage, Wake};
@@ -35,7 +36,7 @@ pub struct Actor {
     /// `connected` was told, and `disconnected` was not.
     pub(super) was_connected: bool,
     /// The wall clock of a realtime session; a manual one has its own time only.
-    watch: Option<Watch>,
+    pub(super) watch: Option<Watch>,
     /// When the registry wants to be asked again.
     pub(super) deadline: Option<Samples>,
     publisher: Publisher,
@@ -77,7 +78,7 @@ impl Actor {
                     Wake::News(news) => self.hear(news),
                     Wake::Source => {}
                 },
-                () = reach(self.watch, self.deadline) => {}
+                () = patience::end(self.watch, self.deadline) => {}
                 command = self.commands.recv() => self.receive(command.unwrap_or(Command::Close(None))),
             }
             self.poll_sources();
@@ -160,20 +161,6 @@ impl Actor {
         }
     }
 
-    /// Gives up what has waited long enough for its turn.
-    pub(super) fn expire(&mut self) {
-        let now = self.now();
-        if self.deadline.is_some_and(|deadline| deadline <= now) {
-            let actions = self.registry.lock().expire(now);
-            self.perform(actions);
-        }
-    }
-
-    /// The time by which the registry measures.
-    fn now(&self) -> Samples {
-        self.watch.map_or_else(|| self.stage.mixer.now(), |watch| watch.now())
-    }
-
     /// Turns what the mixer noticed into events, and into what follows.
     pub(super) fn digest(&mut self) {
         for Notice { id, at, what } in std::mem::take(&mut self.notices) {
@@ -202,7 +189,8 @@ impl Actor {
     pub(super) fn end(&mut self, id: PlaybackId, ending: Ending, played: Samples) {
         self.requests.remove(&id);
         self.stage.discard(id);
-        let actions = self.registry.lock().ended(id, ending, played);
+        let now = self.now();
+        let actions = self.registry.lock().ended(id, ending, played, now);
         self.perform(actions);
     }
 
@@ -273,13 +261,5 @@ impl Actor {
         Counters::set(&counters.dropped_frames, self.stage.dropped_frames());
         Counters::set(&counters.lost_frames, self.stage.lost_frames());
         self.publisher.publish();
-    }
-}
-
-/// Waits for a deadline; for ever if there is none, or no wall clock to measure it by.
-async fn reach(watch: Option<Watch>, deadline: Option<Samples>) {
-    match watch.zip(deadline) {
-        Some((watch, deadline)) => watch.reach(deadline).await,
-        None => std::future::pending().await,
     }
 }

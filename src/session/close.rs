@@ -29,7 +29,8 @@ impl Actor {
                 command => self.handle(command),
             }
         }
-        let (_, actions) = self.registry.lock().stop(&Target::All, REASON, EDGE_FADE as Samples);
+        let now = self.now();
+        let (_, actions) = self.registry.lock().stop(&Target::All, REASON, EDGE_FADE as Samples, now);
         self.perform(actions);
         // Realtime: the last frame carries the fade. Manual: time stands still, so what sounds is cut where it is.
         if self.stage.pacer.is_some() && self.stage.is_connected() && !self.stage.mixer.is_silent() {

@@ -95,10 +95,11 @@ impl Handle {
         Ok(request_id)
     }
 
-    /// Stops what is meant, from the next sample on; says whom. To stop nothing is no error.
-    pub fn stop(&self, request: &StopRequest) -> Vec<String> {
+    /// Stops what is meant, from the next sample on; says whom, and where they were. To stop nothing is no error, and who
+    /// is stopped by name before they come ends when they do.
+    pub fn stop(&self, request: &StopRequest) -> Vec<Info> {
         let mut registry = self.registry.lock();
-        let (stopped, actions) = registry.stop(&request.target, &request.reason, request.fade_out);
+        let (stopped, actions) = registry.stop(&request.target, &request.reason, request.fade_out, self.now());
         let _ = self.commands.send(Command::Apply(actions));
         stopped
     }

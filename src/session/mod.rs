@@ -12,6 +12,7 @@ mod command;
 mod handle;
 mod inbox;
 mod loading;
+mod patience;
 mod playback;
 mod publisher;
 pub mod registry;

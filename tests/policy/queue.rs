@@ -30,7 +30,7 @@ fn queue_goes_on_when_the_one_before_fails_or_is_stopped() {
     }
     let failure = speaker_session::error::SpeakerError::new(Code::Decode, "broken");
     assert_eq!(
-        words(&table.registry.ended(1, Ending::Failed(failure), 0)),
+        words(&table.registry.ended(1, Ending::Failed(failure), 0, 0)),
         "a:ERR_DECODE broken c:queued1 open3 d:queued2"
     );
     table.ready(2);

@@ -4,7 +4,7 @@ use speaker_session::audio::EDGE_FADE;
 use speaker_session::event::EventKind;
 use speaker_session::mixer::Role;
 use speaker_session::session::registry::{Action, Ending, Entry, Registry};
-use speaker_session::session::{Overlap, Phase, Policy, Target};
+use speaker_session::session::{Info, Overlap, Phase, Policy, Target};
 
 pub const FADE: u64 = EDGE_FADE as u64;
 
@@ -74,19 +74,19 @@ impl Table {
     }
 
     pub fn ended(&mut self, id: u64) -> String {
-        let actions = self.registry.ended(id, Ending::Whole, 480);
+        let actions = self.registry.ended(id, Ending::Whole, 480, self.now);
         self.begin(&actions);
         words(&actions)
     }
 
     pub fn stop(&mut self, target: Target) -> (String, String) {
-        let (stopped, actions) = self.registry.stop(&target, "user", FADE);
-        (stopped.join(" "), words(&actions))
+        let (stopped, actions) = self.registry.stop(&target, "user", FADE, self.now);
+        (names(&stopped), words(&actions))
     }
 
     /// Every live playback with its phase, and its place in line.
     pub fn live(&self) -> String {
-        let phase = |info: speaker_session::session::Info| match (info.phase, info.place) {
+        let phase = |info: Info| match (info.phase, info.place) {
             (Phase::Queued, place) => format!("{}:queued{}", info.request_id, place.unwrap()),
             (Phase::Loading, _) => format!("{}:loading", info.request_id),
             (Phase::Playing, _) => format!("{}:playing", info.request_id),
@@ -98,6 +98,10 @@ impl Table {
 
 pub fn entry(name: &str, track: u32, stop_other: bool) -> Entry {
     Entry { request_id: name.to_owned(), track, role: Role::default(), stop_other, priority: 0, queue_timeout: None }
+}
+
+pub fn names(infos: &[Info]) -> String {
+    infos.iter().map(|info| info.request_id.as_str()).collect::<Vec<_>>().join(" ")
 }
 
 pub fn words(actions: &[Action]) -> String {

@@ -51,10 +51,3 @@ pub struct Accepted {
     pub entered: Option<(PlaybackId, Arc<AtomicU64>)>,
     pub actions: Vec<Action>,
 }
-
-impl Accepted {
-    /// Its one event is its end.
-    pub fn over(request_id: String, end: EventKind) -> Self {
-        Self { entered: None, actions: vec![Action::Tell(request_id, end)] }
-    }
-}

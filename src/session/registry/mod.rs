@@ -7,6 +7,7 @@ mod action;
 mod admission;
 mod queue;
 mod rules;
+mod tombstones;
 
 use super::playback::{Info, Phase, Playback};
 use crate::audio::{EDGE_FADE, Samples, to_ms};
@@ -16,6 +17,7 @@ use crate::mixer::PlaybackId;
 
 pub use action::{Accepted, Action, Ending, Entry};
 pub use rules::{Overlap, Policy, Target};
+use tombstones::Tombstones;
 
 pub struct Registry {
     policy: Policy,
@@ -23,12 +25,13 @@ pub struct Registry {
     /// simply searched.
     playbacks: Vec<Playback>,
     last: PlaybackId,
+    tombstones: Tombstones,
     closed: bool,
 }
 
 impl Registry {
     pub fn new(policy: Policy) -> Self {
-        Self { policy, playbacks: Vec::new(), last: 0, closed: false }
+        Self { policy, playbacks: Vec::new(), last: 0, tombstones: Tombstones::default(), closed: false }
     }
 
     /// A name for a request that has none.
@@ -38,41 +41,54 @@ impl Registry {
     }
 
     /// Enters a request at a time: its place in the session, and what follows for the others. Refused requests change
-    /// nothing; one that is over a limit is told of its end, and changes nothing else.
-    pub fn play(&mut self, entry: Entry, now: Samples) -> Result<Accepted> {
+    /// nothing; one that is over a limit, or was stopped before it came, is told of its end and changes nothing else.
+    pub fn play(&mut self, mut entry: Entry, now: Samples) -> Result<Accepted> {
         self.check_name(&entry.request_id)?;
+        if let Some(reason) = self.tombstones.meet(&entry.request_id, now) {
+            return Ok(self.over(entry, now, EventKind::Stopped { reason, duration_ms: 0.0, position_ms: 0.0 }));
+        }
         let Entry { track, stop_other, .. } = entry;
         let waits = !stop_other && self.policy.overlap == Overlap::Queue && self.is_busy(track);
         let leaving = self.gives_way(&entry);
         if let Err(error) = self.check_room(entry.role, waits, leaving.as_ref()) {
             let SpeakerError { code, message } = error;
-            return Ok(Accepted::over(
-                entry.request_id,
-                EventKind::Failed { code, message, duration_ms: 0.0, position_ms: 0.0 },
-            ));
+            let event = EventKind::Failed { code, message, duration_ms: 0.0, position_ms: 0.0 };
+            return Ok(self.over(entry, now, event));
         }
 
         let mut actions = Vec::new();
         if let Some(target) = leaving {
-            (_, actions) = self.stop(&target, "replaced", EDGE_FADE as Samples);
+            (_, actions) = self.stop(&target, "replaced", EDGE_FADE as Samples, now);
         }
         self.last += 1;
-        let queue_timeout = entry.queue_timeout.unwrap_or(self.policy.queue_timeout);
+        entry.queue_timeout.get_or_insert(self.policy.queue_timeout);
         let phase = if waits { Phase::Queued } else { Phase::Loading };
-        let playback = Playback::new(self.last, Entry { queue_timeout: Some(queue_timeout), ..entry }, phase, now);
+        let playback = Playback::new(self.last, entry, phase, now);
         let entered = (playback.id, playback.position.clone());
         self.insert(playback);
         self.line_up(track, &mut actions);
         Ok(Accepted { entered: Some(entered), actions })
     }
 
-    /// Stops what is meant: at once what waits or loads, faded what sounds. Says whom it stopped.
-    pub fn stop(&mut self, target: &Target, reason: &str, fade: Samples) -> (Vec<String>, Vec<Action>) {
+    /// Its one event is its end.
+    fn over(&mut self, entry: Entry, now: Samples, end: EventKind) -> Accepted {
+        self.tombstones.ended(entry.request_id.clone(), now);
+        Accepted { entered: None, actions: vec![Action::Tell(entry.request_id, end)] }
+    }
+
+    /// Stops what is meant: at once what waits or loads, faded what sounds. Says whom it stopped, and where they were.
+    pub fn stop(&mut self, target: &Target, reason: &str, fade: Samples, now: Samples) -> (Vec<Info>, Vec<Action>) {
+        if let Target::Request(request_id) = target
+            && !self.playbacks.iter().any(|playback| target.means(playback))
+        {
+            self.tombstones.stop(request_id, reason, now);
+        }
         let (mut stopped, mut actions, mut tracks) = (Vec::new(), Vec::new(), Vec::new());
         self.playbacks.retain_mut(|playback| {
             if !target.means(playback) {
                 return true;
             }
+            let info = playback.info();
             match playback.phase {
                 Phase::Stopping => {
                     // A second stop may only make it shorter; the first one's reason stands.
@@ -89,9 +105,10 @@ impl Registry {
                     let event = EventKind::Stopped { reason: reason.to_owned(), duration_ms: 0.0, position_ms };
                     actions.push(Action::Discard(playback.id));
                     actions.push(Action::Tell(playback.request_id.clone(), event));
+                    self.tombstones.ended(playback.request_id.clone(), now);
                 }
             }
-            stopped.push(playback.request_id.clone());
+            stopped.push(info);
             tracks.push(playback.track);
             playback.phase == Phase::Stopping
         });
@@ -118,7 +135,7 @@ impl Registry {
     }
 
     /// It is over, after `played` samples. A playback that is not live was told of before.
-    pub fn ended(&mut self, id: PlaybackId, ending: Ending, played: Samples) -> Vec<Action> {
+    pub fn ended(&mut self, id: PlaybackId, ending: Ending, played: Samples, now: Samples) -> Vec<Action> {
         let Some(index) = self.playbacks.iter().position(|playback| playback.id == id) else { return Vec::new() };
         let playback = self.playbacks.remove(index);
         let (duration_ms, position_ms) = (to_ms(played), to_ms(playback.position()));
@@ -130,6 +147,7 @@ impl Registry {
                 EventKind::Failed { code: error.code, message: error.message, duration_ms, position_ms }
             }
         };
+        self.tombstones.ended(playback.request_id.clone(), now);
         let mut actions = vec![Action::Tell(playback.request_id, event)];
         self.advance(playback.track, &mut actions);
         actions

@@ -56,6 +56,7 @@ impl Registry {
                 duration_ms: 0.0,
                 position_ms: to_ms(playback.position()),
             };
+            self.tombstones.ended(playback.request_id.clone(), now);
             actions.extend([Action::Discard(playback.id), Action::Tell(playback.request_id, event)]);
             tracks.push(playback.track);
         }

@@ -1,6 +1,7 @@
 //! What the policy goes by: the session's rules, and what a call is about.
 
 use crate::audio::Samples;
+use crate::mixer::Role;
 use crate::session::playback::Playback;
 
 /// What `stopOther: false` does to a track that plays.
@@ -30,6 +31,8 @@ pub enum Target {
     All,
     Request(String),
     Track(u32),
+    /// Everything but what has one of these roles.
+    AllBut(Vec<Role>),
 }
 
 impl Target {
@@ -38,6 +41,7 @@ impl Target {
             Self::All => true,
             Self::Request(request_id) => playback.request_id == *request_id,
             Self::Track(track) => playback.track == *track,
+            Self::AllBut(roles) => !roles.contains(&playback.role),
         }
     }
 }
