@@ -203,7 +203,7 @@ export interface MemoryOutput extends OutputBase {
  * closes. A playback waits until its track is published: nothing of it is lost, and `started` is told then. In silence
  * nothing is sent.
  *
- * A lost connection is joined anew, in up to ten attempts, unless the server said not to come again; meanwhile
+ * A lost connection is joined anew, in up to twenty attempts (about a minute), unless the server said not to come again; meanwhile
  * what plays waits where it is, so positions stay true. Then everything fails with `ERR_DISCONNECTED`, and the next
  * request joins again.
  */
