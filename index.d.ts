@@ -63,6 +63,17 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    */
   interrupt(request?: InterruptRequest): Promise<InterruptResult>
 
+  /**
+   * Pauses what is meant: what sounds falls silent within 5 ms and keeps its place; what loads or waits keeps its place in
+   * line and, when its turn comes, waits until it is resumed. A paused playback still counts as active and holds its track.
+   * It costs nothing, and a session where all is paused stands still. Of what sounded `paused` is told once it is silent;
+   * a `resumeAudio` within those 5 ms takes it back, and neither is told. What is paused or fades out is left alone.
+   */
+  pauseAudio(target?: Target): Promise<{ paused: string[] }>
+
+  /** Lets what is paused go on, with a rise of 5 ms. Says whom; to resume nobody is no error. */
+  resumeAudio(target?: Target): Promise<{ resumed: string[] }>
+
   /** What plays and loads, in order of arrival; what waits, in order of its turn. */
   playbacks(): PlaybackInfo[]
 
@@ -293,9 +304,13 @@ export type PlayResult =
   | { requestId: string; outcome: 'completed'; durationMs: number; positionMs: number }
   | { requestId: string; outcome: 'stopped'; reason: string; durationMs: number; positionMs: number }
 
-export interface StopTarget {
+/** One request, or what lives on one track, or everything if neither is given. */
+export interface Target {
   requestId?: string
   trackId?: number
+}
+
+export interface StopTarget extends Target {
   /** Told in the `stopped` event; default `'stopped'`. The session's own reasons are `'replaced'` and `'closed'`. */
   reason?: string
   /** Fall to silence, in ms; default 5. */
@@ -337,10 +352,11 @@ export interface PlaybackInfo {
   requestId: string
   trackId: number
   role: Role
-  state: 'queued' | 'loading' | 'playing' | 'stopping'
+  /** `'paused'` instead of any of the first three. */
+  state: 'queued' | 'loading' | 'playing' | 'paused' | 'stopping'
   /** Where in its source it is. */
   positionMs: number
-  /** Place in line on its track, 1 is next; only while queued. */
+  /** Place in line on its track, 1 is next; only while it waits there. */
   place?: number
 }
 
@@ -350,6 +366,8 @@ export interface SessionStats {
   playing: number
   loading: number
   queued: number
+  /** Not counted in the three above. */
+  paused: number
   completed: number
   stopped: number
   failed: number
@@ -389,6 +407,10 @@ export interface SpeakerEvents {
   started: [event: PlaybackEvent]
   /** Every `progressIntervalMs` of its sound, with its place in the source; never after its terminal event. */
   progress: [event: PlaybackEvent & { positionMs: number }]
+  /** It fell silent and stands still; or it is not to begin. */
+  paused: [event: PlaybackEvent & { positionMs: number }]
+  /** It goes on. */
+  resumed: [event: PlaybackEvent & { positionMs: number }]
   /** Its last sample was handed to the output. */
   completed: [event: PlaybackEvent & { durationMs: number; positionMs: number }]
   /** It was ended early, after it had sounded for `durationMs`, the fade included. */

@@ -7,17 +7,12 @@ const { readFileSync, readdirSync } = require('node:fs')
 const path = require('node:path')
 const { test } = require('node:test')
 
+const { close, ramp } = require('./support/samples')
 const { open, finish } = require('./support/session')
-const { tone, wavFile } = require('./support/wav')
+const { tone } = require('./support/wav')
 
 const MS = 48
 const EDGE = 5 * MS
-
-/** A clip of `length` samples that all differ from their neighbours, and its samples as they come out. */
-function ramp(length) {
-  const samples = Float32Array.from({ length }, (_, n) => (Math.round((0.1 + (n % 997) / 2000) * 32767)) / 32768)
-  return { audio: wavFile(samples.map((sample) => (sample * 32768) / 32767), 48000), samples }
-}
 
 /** Plays one request to its end: its result, what was heard of it, and what was told. */
 async function play(t, request, options) {
@@ -28,8 +23,6 @@ async function play(t, request, options) {
   const result = await playing.catch((error) => error)
   return { result, samples: heard().slice(0, Math.round(result.durationMs * MS)), told, heard }
 }
-
-const close = (actual, expected, what) => assert.ok(Math.abs(actual - expected) < 1e-6, `${what}: ${actual}, not ${expected}`)
 
 test('startMs and durationMs cut a section out, at its samples, with an edge of 5 ms where the cut is ours', async (t) => {
   const { audio, samples } = ramp(500 * MS)

@@ -86,6 +86,17 @@ describe('replay', () => {
     assert.ok(hears(mixed.samples, 440, 210, 600) && hears(mixed.samples, 880, 210, 600))
   })
 
+  it('pauses and resumes, and ends when what is left stays paused', async (t) => {
+    const lines = [play(0, 'a', 'low.wav'), { atMs: 300, type: 'pause', trackId: 0 }, { atMs: 700, type: 'resume' }]
+    const { samples, stdout, exitCode } = await replay(t, jsonl(...lines))
+    assert.strictEqual(exitCode, 0)
+    assert.ok(hears(samples, 440, 0, 300) && !hears(samples, 440, 310, 700) && hears(samples, 440, 710, 1390))
+    assert.match(stdout, /0\.305 s +paused +a +at 0\.305 s\n +0\.700 s +resumed +a +at 0\.305 s\n +1\.395 s +completed/)
+    const stuck = await replay(t, jsonl(...lines.slice(0, 2), play(400, 'b', 'high.wav')), '--overlap', 'queue')
+    assert.strictEqual(stuck.exitCode, 0)
+    assert.match(stuck.stdout, /0 completed, 2 stopped, 0 failed/)
+  })
+
   it('queues on one track without a gap', async (t) => {
     const lines = jsonl(play(0, 'a', 'high.wav'), play(100, 'b', 'low.wav'), play(200, 'c', 'high.wav'))
     const { samples, directory } = await replay(t, lines, '--overlap', 'queue')
@@ -154,7 +165,7 @@ describe('a bad line', () => {
   const bad = {
     'that is no JSON': ['{"atMs":', "JSON for the line but received '{\"atMs\":' of type string"],
     'that is no object': ['[1]', 'an object for the line but received [ 1 ] of type object'],
-    'of no known type': ['{"type":"pause"}', /one of play, stop, .* for type but received 'pause' of type string/],
+    'of no known type': ['{"type":"mute"}', /one of play, stop, .* for type but received 'mute' of type string/],
     'of a type that every object has': ['{"type":"constructor"}', /for type but received 'constructor' of type string/],
     'of no known action': ['{"action":"mute"}', "one of play_url, stop_playback for action but received 'mute' of type string"],
     'with a wrong field': ['{"type":"play","audioUrl":"low.wav","volume":2}', /from 0 to 1 for volume but received 2/],

@@ -10,6 +10,10 @@ export declare class NativeSession {
   stop(request: NativeStop): Array<string>
   /** Says whom it stopped, and where they were. */
   interrupt(request: NativeInterrupt): Array<NativePlayback>
+  /** Says whom it paused. */
+  pause(target: NativeTarget): Array<string>
+  /** Says whom it resumed. */
+  resume(target: NativeTarget): Array<string>
   /** Whether it waited, and so stands there now. */
   move(request: NativeMove): boolean
   playbacks(): Array<NativePlayback>
@@ -108,6 +112,7 @@ export interface NativeStats {
   playing: number
   loading: number
   queued: number
+  paused: number
   completed: number
   stopped: number
   failed: number
@@ -117,8 +122,13 @@ export interface NativeStats {
 }
 
 export interface NativeStop {
-  requestId?: string
-  trackId?: number
+  target: NativeTarget
   reason: string
   fadeOutMs: number
+}
+
+/** Everything, if neither is given. */
+export interface NativeTarget {
+  requestId?: string
+  trackId?: number
 }

@@ -59,6 +59,14 @@ class SpeakerSession extends EventEmitter {
     return { stopped: this.#native.stop(check.stopRequest(target)) }
   }
 
+  async pauseAudio(target) {
+    return { paused: this.#native.pause(check.pauseRequest(target)) }
+  }
+
+  async resumeAudio(target) {
+    return { resumed: this.#native.resume(check.resumeRequest(target)) }
+  }
+
   async moveAudio(request) {
     return { moved: this.#native.move(check.moveRequest(request)) }
   }

@@ -33,6 +33,10 @@ pub enum EventKind {
     Started,
     /// Where in its source it is, every `progressIntervalMs` of its sound.
     Progress { position_ms: f64 },
+    /// It fell silent and stands still.
+    Paused { position_ms: f64 },
+    /// It goes on: the next sample of it is handed over.
+    Resumed { position_ms: f64 },
     /// Its last sample was handed to the output. In all three `duration_ms` of it were, and the place in the source is told.
     Completed { duration_ms: f64, position_ms: f64 },
     /// It was ended early; the fade is included.

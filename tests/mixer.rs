@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rtrb::{Producer, RingBuffer};
 use speaker_session::audio::{EDGE_FADE, FRAME, PREROLL, RING};
-use speaker_session::mixer::{Mixer, Ramp, Routing, Voice, What};
+use speaker_session::mixer::{Mixer, Notice, Ramp, Routing, Voice, What};
 use speaker_session::source::{Clip, Feed, Shared};
 
 /// A source the test fills by hand.
@@ -70,7 +70,9 @@ impl Desk {
             for notice in notices.drain(..) {
                 let word = match notice.what {
                     What::Started => "started".to_owned(),
-                    What::Progress(position) => format!("at {position}"),
+                    What::Paused(place) => format!("paused {place}"),
+                    What::Resumed(place) => format!("resumed {place}"),
+                    What::Progress(place) => format!("at {place}"),
                     What::Ended { why, played, .. } => {
                         follow(&mut self.mixer, notice.id);
                         format!("{why:?} {played}")
@@ -285,4 +287,72 @@ fn stereo_keeps_its_sides_through_fades() {
     let samples = mixer.streams().next().unwrap().samples;
     assert!(samples.chunks(2).all(|frame| (frame[0] + 2.0 * frame[1]).abs() < 1e-6));
     assert!(samples[2 * EDGE_FADE..].iter().all(|sample| *sample == 0.0));
+}
+
+#[test]
+fn a_paused_voice_stands_still_and_goes_on_where_it_was() {
+    let samples = noise(9_600, 0.8);
+    let mut desk = Desk::new();
+    desk.start(1, clip(&samples));
+    desk.frames(1);
+    desk.mixer.pause(1);
+    desk.frames(2);
+    assert!(desk.mixer.is_idle(), "it costs nothing");
+    desk.mixer.skip(40);
+    desk.mixer.resume(1);
+    desk.frames(10);
+    assert_eq!(desk.told, ["1 started@0", "1 paused 1200@1200", "1 resumed 1200@2920", "1 Source 9600@11320"]);
+    assert!(desk.output[1_200..2_880].iter().all(|sample| *sample == 0.0));
+    assert_eq!(desk.output[2_880 + 240..2_880 + 8_400], samples[1_440..], "after its rise");
+}
+
+#[test]
+fn a_starved_playback_can_be_paused_and_comes_back_without_a_click() {
+    let (mut hand, feed) = source(1);
+    hand.push(&[0.5; 1_000]);
+    let mut desk = Desk::new();
+    desk.start(1, feed);
+    desk.frames(2);
+    desk.mixer.pause(1);
+    desk.frames(1);
+    assert_eq!(desk.told, ["1 started@0", "1 paused 1000@1920"]);
+    desk.mixer.resume(1);
+    desk.frames(1);
+    hand.push(&[0.5; 2_000]);
+    hand.end();
+    desk.frames(4);
+    assert_eq!(desk.told[2..], ["1 resumed 1000@2880", "1 Source 3000@5840"]);
+    assert!(largest_step(&desk.output[..5_840]) < 0.5 / 200.0, "a click");
+}
+
+#[test]
+fn a_source_that_runs_dry_while_it_falls_is_paused_where_it_is() {
+    let (mut hand, feed) = source(1);
+    hand.push(&[0.5; FRAME + 300]);
+    let mut desk = Desk::new();
+    desk.start(1, feed);
+    desk.frames(1);
+    desk.mixer.pause(1);
+    desk.frames(1);
+    assert_eq!(desk.told.last().unwrap(), "1 paused 1200@1200");
+    let mut desk = Desk::new();
+    let (mut hand, feed) = source(1);
+    hand.push(&[0.5; FRAME + 100]);
+    desk.start(1, feed);
+    desk.frames(1);
+    desk.mixer.pause(1);
+    desk.frames(2);
+    assert_eq!(desk.told.last().unwrap(), "1 paused 1060@1060");
+    assert!(largest_step(&desk.output[1..]) <= 0.5 / 100.0 + 1e-6, "a click");
+}
+
+#[test]
+fn a_stop_of_what_stands_still_ends_it_at_once() {
+    let mut desk = Desk::new();
+    desk.start(1, clip(&[0.5; 9_600]));
+    desk.mixer.pause(1);
+    desk.frames(1);
+    let notice = desk.mixer.stop(1, 48_000).expect("it is told at once");
+    assert!(matches!(notice, Notice { id: 1, at: 960, what: What::Ended { played: 240, .. } }));
+    assert!(desk.mixer.is_silent());
 }

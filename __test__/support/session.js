@@ -3,8 +3,8 @@
 const { SpeakerSession } = require('../..')
 
 const EVENTS = [
-  'connected', 'queued', 'started', 'progress', 'completed', 'stopped', 'failed', 'reconnecting', 'reconnected',
-  'disconnected', 'error'
+  'connected', 'queued', 'started', 'progress', 'paused', 'resumed', 'completed', 'stopped', 'failed', 'reconnecting',
+  'reconnected', 'disconnected', 'error'
 ]
 const TERMINAL = ['completed', 'stopped', 'failed']
 

@@ -20,6 +20,10 @@ async function allowed(): Promise<void> {
   moved satisfies boolean
   const { interrupted } = await session.interrupt({ keep: ['media', 'ambient'], reason: 'barge-in' })
   interrupted.map(({ role, positionMs }) => [role satisfies string, positionMs satisfies number])
+  const { paused } = await session.pauseAudio({ trackId: 2 })
+  const { resumed } = await session.resumeAudio({ requestId: paused[0] })
+  resumed satisfies string[]
+  session.on('paused', ({ positionMs }) => positionMs satisfies number)
   session.playbacks().map(({ place }) => place satisfies number | undefined)
   new SpeakerSession({ output: { type: 'memory', clock: 'manual' } }).recording().samples satisfies Float32Array
 }

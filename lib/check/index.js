@@ -4,5 +4,6 @@
 
 const { sessionOptions } = require('./options')
 const requests = require('./requests')
+const targets = require('./targets')
 
-module.exports = { sessionOptions, ...requests }
+module.exports = { sessionOptions, ...requests, ...targets }

@@ -78,19 +78,6 @@ function playRequest(request) {
   }
 }
 
-function stopRequest(target = {}) {
-  object(target, 'stopAudio', ['requestId', 'trackId', 'reason', 'fadeOutMs'])
-  if (target.requestId !== undefined && target.trackId !== undefined) {
-    throw refuse('requestId or trackId, not both', 'stopAudio', target)
-  }
-  return {
-    requestId: check.text(target.requestId, 'requestId', undefined),
-    trackId: check.integer(target.trackId, 'trackId', undefined, 0, 0xffff),
-    reason: check.text(target.reason, 'reason', 'stopped'),
-    fadeOutMs: check.number(target.fadeOutMs, 'fadeOutMs', 5, 0, MAX_MS)
-  }
-}
-
 function moveRequest(request) {
   object(request, 'moveAudio', ['requestId', 'position'])
   return {
@@ -113,4 +100,4 @@ function duration(ms) {
   return check.number(ms ?? null, 'advance', undefined, 0, MAX_MS)
 }
 
-module.exports = { playRequest, stopRequest, moveRequest, interruptRequest, duration }
+module.exports = { playRequest, moveRequest, interruptRequest, duration }

@@ -6,6 +6,8 @@ const check = require('../check')
 const CALLS = {
   play: { method: 'playAudio', check: check.playRequest },
   stop: { method: 'stopAudio', check: check.stopRequest },
+  pause: { method: 'pauseAudio', check: check.pauseRequest },
+  resume: { method: 'resumeAudio', check: check.resumeRequest },
   move: { method: 'moveAudio', check: check.moveRequest },
   interrupt: { method: 'interrupt', check: check.interruptRequest }
 }

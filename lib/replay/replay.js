@@ -8,7 +8,7 @@ const UNTOLD = ['ERR_DUPLICATE_REQUEST', 'ERR_CLOSED', 'ERR_INVALID_ARGUMENT']
 
 /**
  * Plays timed requests (see parseRequests) through a session, and enters what becomes of them into `history`. Settles
- * when all have ended, or when `signal` is aborted: whoever aborts closes the session too. The requests' times count from
+ * when all have ended or what is left stays paused, or when `signal` is aborted: whoever aborts closes the session too. The requests' times count from
  * `zeroMs` of the session's.
  */
 async function replay(session, requests, history, { clock = 'manual', zeroMs = 0, signal, onRefused = () => {} } = {}) {
@@ -22,10 +22,19 @@ async function replay(session, requests, history, { clock = 'manual', zeroMs = 0
       else await session[CALLS[type].method](request)
     }
     // By events, not by playbacks(): they come in one order, so the same requests end at the same sample each time.
-    while (history.isLive()) await time.step()
+    while (history.isLive()) {
+      await time.step()
+      if (isStuck(session)) break
+    }
   } catch (error) {
     if (!signal?.aborted) throw error
   }
+}
+
+/** Whether whatever is left was paused, or waits behind what was: nobody will resume it. */
+function isStuck(session) {
+  const states = session.playbacks().map(({ state }) => state)
+  return states.includes('paused') && states.every((state) => state === 'paused' || state === 'queued')
 }
 
 function play(session, request, history, atMs, onRefused) {

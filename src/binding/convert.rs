@@ -34,10 +34,16 @@ pub struct NativePlay {
     pub audio: Option<Uint8Array>,
 }
 
+/// Everything, if neither is given.
 #[napi(object)]
-pub struct NativeStop {
+pub struct NativeTarget {
     pub request_id: Option<String>,
     pub track_id: Option<u32>,
+}
+
+#[napi(object)]
+pub struct NativeStop {
+    pub target: NativeTarget,
     pub reason: String,
     pub fade_out_ms: f64,
 }
@@ -76,6 +82,7 @@ pub struct NativeStats {
     pub playing: u32,
     pub loading: u32,
     pub queued: u32,
+    pub paused: u32,
     pub completed: f64,
     pub stopped: f64,
     pub failed: f64,
@@ -137,6 +144,16 @@ impl NativeInterrupt {
     }
 }
 
+impl From<NativeTarget> for Target {
+    fn from(target: NativeTarget) -> Self {
+        match (target.request_id, target.track_id) {
+            (Some(request_id), _) => Self::Request(request_id),
+            (None, Some(track)) => Self::Track(track),
+            (None, None) => Self::All,
+        }
+    }
+}
+
 impl From<SpeakerError> for NativeRefusal {
     fn from(error: SpeakerError) -> Self {
         Self { code: error.code.as_str().to_owned(), message: error.message }
@@ -146,6 +163,7 @@ impl From<SpeakerError> for NativeRefusal {
 impl From<Info> for NativePlayback {
     fn from(info: Info) -> Self {
         let state = match info.phase {
+            _ if info.paused => "paused",
             Phase::Queued => "queued",
             Phase::Loading => "loading",
             Phase::Playing => "playing",
@@ -164,12 +182,14 @@ impl From<Info> for NativePlayback {
 
 impl NativeStats {
     pub fn new(counters: &Counters, live: &[Info]) -> Self {
-        let count = |phases: &[Phase]| live.iter().filter(|info| phases.contains(&info.phase)).count() as u32;
+        let count =
+            |phases: &[Phase]| live.iter().filter(|info| !info.paused && phases.contains(&info.phase)).count() as u32;
         Self {
             time_ms: to_ms(counters.now.load(Relaxed)),
             playing: count(&[Phase::Playing, Phase::Stopping]),
             loading: count(&[Phase::Loading]),
             queued: count(&[Phase::Queued]),
+            paused: live.iter().filter(|info| info.paused).count() as u32,
             completed: counters.completed.load(Relaxed) as f64,
             stopped: counters.stopped.load(Relaxed) as f64,
             failed: counters.failed.load(Relaxed) as f64,

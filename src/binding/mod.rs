@@ -18,8 +18,10 @@ use parking_lot::Mutex;
 
 use crate::audio::from_ms;
 use crate::output::PcmFrame;
-use crate::session::{Handle, StopRequest, Target};
-use convert::{NativeInterrupt, NativeMove, NativePlay, NativePlayback, NativeRefusal, NativeStats, NativeStop};
+use crate::session::{Handle, StopRequest};
+use convert::{
+    NativeInterrupt, NativeMove, NativePlay, NativePlayback, NativeRefusal, NativeStats, NativeStop, NativeTarget,
+};
 use options::NativeOptions;
 use outgoing::Outgoing;
 use token::Tokens;
@@ -69,12 +71,8 @@ impl NativeSession {
     /// Says whom it stopped.
     #[napi]
     pub fn stop(&self, request: NativeStop) -> Vec<String> {
-        let target = match (request.request_id, request.track_id) {
-            (Some(request_id), _) => Target::Request(request_id),
-            (None, Some(track)) => Target::Track(track),
-            (None, None) => Target::All,
-        };
-        let request = StopRequest { target, reason: request.reason, fade_out: from_ms(request.fade_out_ms) };
+        let NativeStop { target, reason, fade_out_ms } = request;
+        let request = StopRequest { target: target.into(), reason, fade_out: from_ms(fade_out_ms) };
         self.handle.stop(&request).into_iter().map(|info| info.request_id).collect()
     }
 
@@ -82,6 +80,18 @@ impl NativeSession {
     #[napi]
     pub fn interrupt(&self, request: NativeInterrupt) -> Vec<NativePlayback> {
         self.handle.stop(&request.into_core()).into_iter().map(Into::into).collect()
+    }
+
+    /// Says whom it paused.
+    #[napi]
+    pub fn pause(&self, target: NativeTarget) -> Vec<String> {
+        self.handle.pause(&target.into())
+    }
+
+    /// Says whom it resumed.
+    #[napi]
+    pub fn resume(&self, target: NativeTarget) -> Vec<String> {
+        self.handle.resume(&target.into())
     }
 
     /// Whether it waited, and so stands there now.

@@ -4,8 +4,10 @@
 //! nothing large: what ends is handed out in its notice.
 
 mod bus;
+mod control;
 mod duck;
 mod envelope;
+mod gate;
 mod limiter;
 mod voice;
 
@@ -16,6 +18,7 @@ use bus::Bus;
 use duck::Ducking;
 pub use duck::{Duck, Role};
 pub use envelope::Ramp;
+use voice::Border;
 pub use voice::{End, PlaybackId, Voice};
 
 /// How playbacks become streams.
@@ -47,6 +50,10 @@ pub struct Notice {
 
 pub enum What {
     Started,
+    /// It fell silent and stands still, at this place in the source.
+    Paused(Samples),
+    /// It goes on from there.
+    Resumed(Samples),
     /// Another interval of it was handed on, up to this place in the source.
     Progress(Samples),
     Ended {
@@ -87,17 +94,17 @@ impl Mixer {
 
     /// Whether nothing sounds or is about to: time may then be skipped.
     pub fn is_idle(&self) -> bool {
-        self.voices.is_empty() && self.buses.iter().all(Bus::is_at_rest)
+        self.is_silent() && self.buses.iter().all(Bus::is_at_rest)
     }
 
-    /// Whether no voice is left, though the limiter may still recover.
+    /// Whether no voice sounds, though the limiter may still recover.
     pub fn is_silent(&self) -> bool {
-        self.voices.is_empty()
+        self.voices.iter().all(Voice::is_held)
     }
 
     /// Whether the next `frames` samples of every voice are there.
     pub fn is_fed(&self, frames: usize) -> bool {
-        self.voices.iter().all(|voice| voice.is_fed(frames + LOOK_AHEAD))
+        self.voices.iter().all(|voice| voice.is_held() || voice.is_fed(frames + LOOK_AHEAD))
     }
 
     /// Starts a voice at the next sample.
@@ -107,24 +114,6 @@ impl Mixer {
             self.buses.push(Bus::new(stream, self.channels));
         }
         self.voices.push(voice);
-    }
-
-    /// Fades a voice out over the next `fade` samples; one that is gone is none of ours.
-    pub fn stop(&mut self, id: PlaybackId, fade: Samples) {
-        self.voices.iter_mut().filter(|voice| voice.id == id).for_each(|voice| voice.stop(fade));
-    }
-
-    /// Ends a voice at this very sample, for time stands still.
-    pub fn end(&mut self, id: PlaybackId) -> Option<Notice> {
-        let index = self.voices.iter().position(|voice| voice.id == id)?;
-        Some(ended(self.voices.remove(index), self.now, End::Stop))
-    }
-
-    /// Ends every voice at this very sample, and comes to rest.
-    pub fn cut(&mut self) -> Vec<Notice> {
-        let at = self.now;
-        self.buses.clear();
-        self.voices.drain(..).map(|voice| ended(voice, at, End::Stop)).collect()
     }
 
     /// Lets time pass in which nothing is mixed; voices go on after it where they are.
@@ -141,7 +130,7 @@ impl Mixer {
     }
 
     /// One step: tells what is over at this sample, so that what follows it can start here; or, where nothing is, mixes on
-    /// to the end of the frame or the first sample where a voice ends. `false` once the frame is full and everything that
+    /// to the end of the frame or the first sample where a voice ends or pauses. `false` once the frame is full and everything that
     /// ended with it is told.
     ///
     /// Order in a step: sum → limit → notices.
@@ -150,15 +139,23 @@ impl Mixer {
         let (mut over, mut index) = (false, 0);
         while index < self.voices.len() {
             let voice = &mut self.voices[index];
-            let end = voice.prepare(step + LOOK_AHEAD, &mut self.underruns);
-            // At the border of a frame only what is over is told: a first sample belongs to the frame that carries it.
-            let begins = step > 0 || matches!(end, Some((0, _)));
-            if begins && !voice.state.started {
-                voice.state.started = true;
-                notices.push(Notice { id: voice.id, at: self.now, what: What::Started });
+            if voice.is_held() {
+                index += 1;
+                continue;
             }
-            match end {
-                Some((0, why)) => {
+            let border = voice.prepare(step + LOOK_AHEAD, &mut self.underruns);
+            // At the border of a frame only what is over is told: a first sample belongs to the frame that carries it.
+            let begins = step > 0 || matches!(border, Some((0, _)));
+            if let Some(what) = begins.then(|| voice.enter()).flatten() {
+                notices.push(Notice { id: voice.id, at: self.now, what });
+            }
+            match border {
+                Some((0, Border::Shut)) => {
+                    let what = What::Paused(voice.hold());
+                    notices.push(Notice { id: voice.id, at: self.now, what });
+                    over = true;
+                }
+                Some((0, Border::End(why))) => {
                     let voice = self.voices.remove(index);
                     notices.push(ended(voice, self.now, why));
                     over = true;
@@ -176,7 +173,7 @@ impl Mixer {
         }
         self.buses.iter_mut().for_each(|bus| bus.clear(step));
         let before = self.now;
-        for voice in &mut self.voices {
+        for voice in self.voices.iter_mut().filter(|voice| !voice.is_held()) {
             let stream = stream(self.routing, voice.track);
             let bus = self.buses.iter_mut().find(|bus| bus.stream == stream).expect("start() made its bus");
             let played = voice.state.played;
@@ -195,9 +192,9 @@ impl Mixer {
         true
     }
 
-    /// Whoever plays ducks, however quiet it is or late its source: the others must not go up and down with it.
+    /// Whoever plays and is not paused ducks, however quiet it is or late its source: the others must not go up and down with it.
     fn heed_roles(&mut self) {
-        let highest = self.voices.iter().map(|voice| voice.role).max();
+        let highest = self.voices.iter().filter(|voice| !voice.is_held()).map(|voice| voice.role).max();
         self.ducking.heed(highest, self.now);
     }
 

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::What;
 use super::duck::Role;
 use super::envelope::Ramp;
+use super::gate::Gate;
 use crate::audio::{EDGE_FADE, Samples};
 use crate::source::Feed;
 
@@ -20,6 +22,14 @@ pub enum End {
     Stop,
     /// It reached the longest time a playback may take.
     Limit,
+}
+
+/// What a voice comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Border {
+    End(End),
+    /// Its gate is shut: it is silent.
+    Shut,
 }
 
 /// What a voice is started with.
@@ -50,6 +60,7 @@ pub(super) struct State {
     stop: Option<Ramp>,
     /// The feed ran dry: silent from there until it is ready again.
     dry: Option<Ramp>,
+    gate: Gate,
 }
 
 impl Voice {
@@ -72,37 +83,70 @@ impl Voice {
 
     /// Ends it `fade` samples from here. Of two stops the one that ends first holds.
     pub(super) fn stop(&mut self, fade: Samples) {
-        let here = self.state.played;
-        // Only what would still sound can be faded: a starved or nearly done source ends sooner.
-        let sounding = (here + self.feed.level().0 as Samples).min(self.audible_until());
-        let end = sounding.min(here + fade);
+        let (here, end) = (self.state.played, self.fall_end(fade));
         if self.state.stop.is_none_or(|stop| end < stop.end()) {
             self.state.stop = Some(self.state.stop.unwrap_or(Ramp::flat(1.0)).toward(0.0, here, end - here));
         }
     }
 
-    /// Looks at the next `window` samples; says after how many it ends, and why, if that is known to be among them.
-    pub(super) fn prepare(&mut self, window: usize, underruns: &mut u64) -> Option<(usize, End)> {
+    /// Lets it fall silent, and stand still from there.
+    pub(super) fn pause(&mut self) {
+        self.state.gate.is_paused = true;
+        self.state.gate.shut(self.state.played, self.fall_end(EDGE_FADE as Samples));
+    }
+
+    pub(super) fn resume(&mut self) {
+        self.state.gate.resume(self.state.played);
+    }
+
+    /// Whether it stands still, paused.
+    pub(super) fn is_held(&self) -> bool {
+        self.state.gate.is_held
+    }
+
+    /// It is silent: it stands still from here. Says where that is in the source.
+    pub(super) fn hold(&mut self) -> Samples {
+        self.state.gate.is_held = true;
+        self.feed.place()
+    }
+
+    /// What is to be told when its next sample is handed on: that it starts, or goes on.
+    pub(super) fn enter(&mut self) -> Option<What> {
+        if !std::mem::replace(&mut self.state.started, true) {
+            return Some(What::Started);
+        }
+        self.state.gate.goes_on().then(|| What::Resumed(self.feed.place()))
+    }
+
+    /// Looks at the next `window` samples; says after how many it comes to a border, and to which, if one is known to be
+    /// among them.
+    pub(super) fn prepare(&mut self, window: usize, underruns: &mut u64) -> Option<(usize, Border)> {
         let here = self.state.played;
         let (waiting, ended) = self.feed.level();
-        if self.state.dry.is_some_and(|dry| dry.end() <= here) && self.feed.is_ready() {
-            self.state.dry = None;
-            self.rise = Ramp::rise(here, EDGE_FADE as Samples);
+        if self.state.dry.is_some_and(|dry| dry.end() <= here) {
+            // It is silent, and no sample brings it nearer to where the gate would be shut.
+            self.state.gate.shut_sooner(here);
+            if self.feed.is_ready() {
+                self.state.dry = None;
+                self.state.gate.rise(here);
+            }
         }
         let source = if ended { waiting as Samples } else { Samples::MAX };
         let stop = self.state.stop.map_or(Samples::MAX, |stop| stop.end() - here);
-        let left = source.min(stop).min(self.limit - here);
+        let shut = self.state.gate.shut_at().saturating_sub(here);
+        let left = source.min(stop).min(self.limit - here).min(shut);
         // Dry before the window is full: it fades over what is left rather than breaking off in some later frame.
         if !ended && (waiting as Samples) < left.min(window as Samples) && self.state.dry.is_none() {
             self.state.dry = Some(Ramp::edge(here, here + waiting as Samples));
             *underruns += 1;
         }
-        let why = match left {
-            _ if left == stop => End::Stop,
-            _ if left == source => End::Source,
-            _ => End::Limit,
+        let border = match left {
+            _ if left == stop => Border::End(End::Stop),
+            _ if left == source => Border::End(End::Source),
+            _ if left == self.limit - here => Border::End(End::Limit),
+            _ => Border::Shut,
         };
-        (left <= window as Samples).then_some((left as usize, why))
+        (left <= window as Samples).then_some((left as usize, border))
     }
 
     /// Adds its next samples onto `window` (interleaved, `channels` wide) and moves on by `frames` of them; `duck` is the
@@ -113,10 +157,11 @@ impl Voice {
         let room = (window.len() / channels).min((end - here) as usize);
         let limit = Ramp::edge(self.limit.saturating_sub(EDGE_FADE as Samples), self.limit);
         let open = Ramp::flat(1.0);
-        let edges = [self.rise, limit, self.state.stop.unwrap_or(open), self.state.dry.unwrap_or(open)];
+        let State { stop, dry, gate, .. } = &self.state;
+        let edges = [self.rise, limit, stop.unwrap_or(open), dry.unwrap_or(open), gate.ramp()];
         // Each with the place on it that its first sample has.
-        let [rise, limit, stop, dry] = edges.map(|ramp| (ramp, here));
-        let ramps = [rise, limit, stop, dry, (duck, now)];
+        let [rise, limit, stop, dry, gate] = edges.map(|ramp| (ramp, here));
+        let ramps = [rise, limit, stop, dry, gate, (duck, now)];
         let peek = self.feed.peek(room);
         let (sounding, (first, second)) = (peek.frames(), peek.slices());
         let length = sounding as Samples;
@@ -150,13 +195,20 @@ impl Voice {
     pub(super) fn is_fed(&self, frames: usize) -> bool {
         let (waiting, ended) = self.feed.level();
         let stop = self.state.stop.map_or(Samples::MAX, |stop| stop.end());
-        let left = stop.min(self.limit) - self.state.played;
+        let left = stop.min(self.limit).min(self.state.gate.shut_at()) - self.state.played;
         ended || waiting as Samples >= left.min(frames as Samples)
     }
 
     fn audible_until(&self) -> Samples {
         let stop = self.state.stop.map_or(Samples::MAX, |stop| stop.end());
         let dry = self.state.dry.map_or(Samples::MAX, |dry| dry.end());
-        stop.min(dry).min(self.limit).max(self.state.played)
+        stop.min(dry).min(self.limit).min(self.state.gate.shut_at()).max(self.state.played)
+    }
+
+    /// Where a fall over the next `length` samples ends: only what would still sound can be faded, and a starved or nearly
+    /// done source ends sooner.
+    fn fall_end(&self, length: Samples) -> Samples {
+        let here = self.state.played;
+        (here + self.feed.level().0 as Samples).min(self.audible_until()).min(here + length)
     }
 }

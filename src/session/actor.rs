@@ -104,7 +104,7 @@ impl Actor {
             // Time stands still for what plays, so that no position tells of samples that went nowhere.
             News::Reconnecting(reason) => {
                 self.tell(None, EventKind::Reconnecting { reason });
-                return self.stage.pause();
+                return self.stage.halt();
             }
             News::Reconnected => {
                 self.tell(None, EventKind::Reconnected);
@@ -166,6 +166,8 @@ impl Actor {
         for Notice { id, at, what } in std::mem::take(&mut self.notices) {
             match what {
                 What::Started => self.tell_of(id, at, EventKind::Started),
+                What::Paused(place) => self.tell_of(id, at, EventKind::Paused { position_ms: to_ms(place) }),
+                What::Resumed(place) => self.tell_of(id, at, EventKind::Resumed { position_ms: to_ms(place) }),
                 What::Progress(place) => {
                     self.tell_of(id, at, EventKind::Progress { position_ms: to_ms(place) });
                 }
@@ -205,6 +207,11 @@ impl Actor {
                 Action::Fade(id, samples) => {
                     self.notices.extend(self.stage.stop(id, samples));
                     self.digest();
+                }
+                Action::Pause(id) => self.stage.pause(id),
+                Action::Resume(id) => {
+                    let resumed = self.stage.resume(id);
+                    self.check(resumed);
                 }
                 Action::Discard(id) => {
                     self.requests.remove(&id);

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use super::actor::Actor;
 use super::command::{Command, Upcoming};
 use super::playback::Info;
-use super::registry::{Accepted, Entry, Registry, Target};
+use super::registry::{Accepted, Action, Entry, Registry, Target};
 use super::{Clock, Counters, Options};
 use crate::audio::Samples;
 use crate::error::{Code, Result, SpeakerError};
@@ -98,18 +98,22 @@ impl Handle {
     /// Stops what is meant, from the next sample on; says whom, and where they were. To stop nothing is no error, and who
     /// is stopped by name before they come ends when they do.
     pub fn stop(&self, request: &StopRequest) -> Vec<Info> {
-        let mut registry = self.registry.lock();
-        let (stopped, actions) = registry.stop(&request.target, &request.reason, request.fade_out, self.now());
-        let _ = self.commands.send(Command::Apply(actions));
-        stopped
+        self.apply(|registry| registry.stop(&request.target, &request.reason, request.fade_out, self.now()))
+    }
+
+    /// Holds back what is meant; says whom.
+    pub fn pause(&self, target: &Target) -> Vec<String> {
+        self.apply(|registry| registry.pause(target))
+    }
+
+    /// Lets go on what is paused; says whom.
+    pub fn resume(&self, target: &Target) -> Vec<String> {
+        self.apply(|registry| registry.resume(target))
     }
 
     /// Moves what waits to a place in its line; `false` if it does not wait.
     pub fn move_to(&self, request_id: &str, place: usize) -> bool {
-        let mut registry = self.registry.lock();
-        let (moved, actions) = registry.move_to(request_id, place);
-        let _ = self.commands.send(Command::Apply(actions));
-        moved
+        self.apply(|registry| registry.move_to(request_id, place))
     }
 
     /// What lives, in order of arrival; what waits, in order of its turn.
@@ -144,6 +148,13 @@ impl Handle {
     /// The time by which the registry measures: on a manual clock that of the last sample handed over.
     fn now(&self) -> Samples {
         self.watch.map_or_else(|| self.counters.now.load(Relaxed), |watch| watch.now())
+    }
+
+    fn apply<T>(&self, decide: impl FnOnce(&mut Registry) -> (T, Vec<Action>)) -> T {
+        let mut registry = self.registry.lock();
+        let (answer, actions) = decide(&mut registry);
+        let _ = self.commands.send(Command::Apply(actions));
+        answer
     }
 
     fn send(&self, command: Command, ticket: u32) {

@@ -24,6 +24,8 @@ pub struct Info {
     pub track: u32,
     pub role: Role,
     pub phase: Phase,
+    /// In any phase but the last.
+    pub paused: bool,
     /// Place in line, 1 is next; only while queued.
     pub place: Option<usize>,
     pub position: Samples,
@@ -45,6 +47,7 @@ pub struct Playback {
     /// Its source is open (the next in line is opened ahead of its turn).
     pub opened: bool,
     pub ready: bool,
+    pub paused: bool,
     pub reason: String,
     pub position: Arc<AtomicU64>,
 }
@@ -66,6 +69,7 @@ impl Playback {
             place: None,
             opened: false,
             ready: false,
+            paused: false,
             reason,
             position,
         }
@@ -74,8 +78,8 @@ impl Playback {
     /// As `playbacks()` tells it.
     pub fn info(&self) -> Info {
         let position = self.position();
-        let Self { track, role, phase, place, .. } = *self;
-        Info { request_id: self.request_id.clone(), track, role, phase, place, position }
+        let Self { track, role, phase, paused, place, .. } = *self;
+        Info { request_id: self.request_id.clone(), track, role, phase, paused, place, position }
     }
 
     /// Where in its source it is.

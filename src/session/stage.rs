@@ -82,7 +82,7 @@ impl Stage {
 
     /// Cues a loaded playback: it sounds from the next sample on.
     pub fn cue(&mut self, id: PlaybackId) -> Result<()> {
-        if self.loading.ready(id).is_none() {
+        if self.loading.ready(id).is_none() || self.cued.contains(&id) {
             return Ok(());
         }
         self.cued.push(id);
@@ -121,12 +121,22 @@ impl Stage {
         if !self.is_connected() {
             return self.mixer.end(id);
         }
-        self.mixer.stop(id, fade);
-        None
+        self.mixer.stop(id, fade)
+    }
+
+    /// Lets a voice fall silent and stand still; what was to begin does not.
+    pub fn pause(&mut self, id: PlaybackId) {
+        self.cued.retain(|cued| *cued != id);
+        self.mixer.pause(id);
+    }
+
+    pub fn resume(&mut self, id: PlaybackId) -> Result<()> {
+        self.mixer.resume(id);
+        self.wake()
     }
 
     /// Stops the clock: what plays waits where it is.
-    pub fn pause(&mut self) {
+    pub fn halt(&mut self) {
         self.pacer.iter_mut().for_each(Pacer::park);
     }
 

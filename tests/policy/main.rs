@@ -1,5 +1,6 @@
 //! The policy, rule by rule: calls in, actions out. Nothing plays here.
 
+mod control;
 mod limits;
 mod overlap;
 mod queue;

@@ -84,6 +84,17 @@ impl Table {
         (names(&stopped), words(&actions))
     }
 
+    pub fn pause(&mut self, target: Target) -> (String, String) {
+        let (paused, actions) = self.registry.pause(&target);
+        (paused.join(" "), words(&actions))
+    }
+
+    pub fn resume(&mut self, target: Target) -> (String, String) {
+        let (resumed, actions) = self.registry.resume(&target);
+        self.begin(&actions);
+        (resumed.join(" "), words(&actions))
+    }
+
     /// Every live playback with its phase, and its place in line.
     pub fn live(&self) -> String {
         let phase = |info: Info| match (info.phase, info.place) {
@@ -109,8 +120,12 @@ pub fn words(actions: &[Action]) -> String {
         Action::Open(id) => format!("open{id}"),
         Action::Start(id) => format!("start{id}"),
         Action::Fade(id, samples) => format!("fade{id}/{samples}"),
+        Action::Pause(id) => format!("pause{id}"),
+        Action::Resume(id) => format!("resume{id}"),
         Action::Discard(id) => format!("discard{id}"),
         Action::Tell(name, EventKind::Queued { position }) => format!("{name}:queued{position}"),
+        Action::Tell(name, EventKind::Paused { position_ms }) => format!("{name}:paused@{position_ms}"),
+        Action::Tell(name, EventKind::Resumed { position_ms }) => format!("{name}:resumed@{position_ms}"),
         Action::Tell(name, EventKind::Stopped { reason, duration_ms, .. }) => format!("{name}:{reason}@{duration_ms}"),
         Action::Tell(name, EventKind::Completed { duration_ms, .. }) => format!("{name}:completed@{duration_ms}"),
         Action::Tell(name, EventKind::Failed { code, message, .. }) => format!("{name}:{} {message}", code.as_str()),

@@ -30,6 +30,10 @@ pub enum Action {
     Start(PlaybackId),
     /// Fade it out over so many samples; it ends when the mixer says so.
     Fade(PlaybackId, Samples),
+    /// Let it fall silent and stand still, or not begin.
+    Pause(PlaybackId),
+    /// Let it go on from where it stands.
+    Resume(PlaybackId),
     /// Forget its source: it never sounded.
     Discard(PlaybackId),
     /// Tell the user.

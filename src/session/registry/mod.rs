@@ -5,6 +5,7 @@
 
 mod action;
 mod admission;
+mod control;
 mod queue;
 mod rules;
 mod tombstones;
@@ -97,6 +98,7 @@ impl Registry {
                 }
                 Phase::Playing => {
                     playback.phase = Phase::Stopping;
+                    playback.paused = false;
                     playback.reason = reason.to_owned();
                     actions.push(Action::Fade(playback.id, fade));
                 }
@@ -123,14 +125,14 @@ impl Registry {
         let Some(playback) = self.playbacks.iter_mut().find(|playback| playback.id == id) else { return Vec::new() };
         playback.ready = true;
         match playback.phase {
-            Phase::Loading => vec![Action::Start(id)],
+            Phase::Loading if !playback.paused => vec![Action::Start(id)],
             _ => Vec::new(),
         }
     }
 
-    /// Its first sample is about to be mixed: from here on a stop fades it. `false` if it was stopped meanwhile.
+    /// Its first sample is about to be mixed: from here on a stop fades it. `false` if it was stopped or paused meanwhile.
     pub fn begin(&mut self, id: PlaybackId) -> bool {
-        let playback = self.playbacks.iter_mut().find(|playback| playback.id == id);
+        let playback = self.playbacks.iter_mut().find(|playback| playback.id == id && !playback.paused);
         playback.map(|playback| playback.phase = Phase::Playing).is_some()
     }
 

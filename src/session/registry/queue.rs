@@ -76,7 +76,7 @@ impl Registry {
             let waits = |playback: &&mut Playback| playback.track == track && playback.phase == Phase::Queued;
             if let Some(next) = self.playbacks.iter_mut().find(waits) {
                 next.phase = Phase::Loading;
-                if next.ready {
+                if next.ready && !next.paused {
                     actions.push(Action::Start(next.id));
                 }
             }

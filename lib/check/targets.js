@@ -1,0 +1,34 @@
+'use strict'
+
+// Calls about live playbacks: whom they mean, and what is to become of them.
+
+const { refuse } = require('../error')
+const { MAX_MS, check, object } = require('./values')
+
+/** One request, one track, or everything; the `call` may take more `options`. */
+function target(value, call, options = []) {
+  const { requestId, trackId } = object(value, call, ['requestId', 'trackId', ...options])
+  if (requestId !== undefined && trackId !== undefined) throw refuse('requestId or trackId, not both', call, value)
+  return {
+    requestId: check.text(requestId, 'requestId', undefined),
+    trackId: check.integer(trackId, 'trackId', undefined, 0, 0xffff)
+  }
+}
+
+function stopRequest(request = {}) {
+  return {
+    target: target(request, 'stopAudio', ['reason', 'fadeOutMs']),
+    reason: check.text(request.reason, 'reason', 'stopped'),
+    fadeOutMs: check.number(request.fadeOutMs, 'fadeOutMs', 5, 0, MAX_MS)
+  }
+}
+
+function pauseRequest(request = {}) {
+  return target(request, 'pauseAudio')
+}
+
+function resumeRequest(request = {}) {
+  return target(request, 'resumeAudio')
+}
+
+module.exports = { stopRequest, pauseRequest, resumeRequest }

@@ -1,0 +1,45 @@
+//! What is done to voices from outside, between ticks.
+
+use super::voice::{End, PlaybackId, Voice};
+use super::{Mixer, Notice, ended};
+use crate::audio::Samples;
+
+impl Mixer {
+    /// Fades a voice out over the next `fade` samples; one that stands still ends at once, and one that is gone is none of
+    /// ours.
+    pub fn stop(&mut self, id: PlaybackId, fade: Samples) -> Option<Notice> {
+        let voice = self.voice(id)?;
+        if voice.is_held() {
+            return self.end(id);
+        }
+        voice.stop(fade);
+        None
+    }
+
+    /// Ends a voice at this very sample, for time stands still.
+    pub fn end(&mut self, id: PlaybackId) -> Option<Notice> {
+        let index = self.voices.iter().position(|voice| voice.id == id)?;
+        Some(ended(self.voices.remove(index), self.now, End::Stop))
+    }
+
+    /// Ends every voice at this very sample, and comes to rest.
+    pub fn cut(&mut self) -> Vec<Notice> {
+        let at = self.now;
+        self.buses.clear();
+        self.voices.drain(..).map(|voice| ended(voice, at, End::Stop)).collect()
+    }
+
+    /// Lets a voice fall silent and then stand still, which costs nothing.
+    pub fn pause(&mut self, id: PlaybackId) {
+        self.voice(id).into_iter().for_each(Voice::pause);
+    }
+
+    /// Lets it go on, at the next sample.
+    pub fn resume(&mut self, id: PlaybackId) {
+        self.voice(id).into_iter().for_each(Voice::resume);
+    }
+
+    fn voice(&mut self, id: PlaybackId) -> Option<&mut Voice> {
+        self.voices.iter_mut().find(|voice| voice.id == id)
+    }
+}

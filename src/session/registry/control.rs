@@ -1,0 +1,59 @@
+//! What is done to playbacks while they live: in every phase, but not once they fade out.
+
+use super::{Action, Registry, Target};
+use crate::audio::to_ms;
+use crate::event::EventKind;
+use crate::session::playback::{Phase, Playback};
+
+impl Registry {
+    /// Holds back what is meant; says whom. What waits keeps its place in line, and its turn if that comes.
+    pub fn pause(&mut self, target: &Target) -> (Vec<String>, Vec<Action>) {
+        self.control(target, |playback, actions| {
+            if std::mem::replace(&mut playback.paused, true) {
+                return false;
+            }
+            actions.push(Action::Pause(playback.id));
+            // Of what plays the mixer tells, once it is silent.
+            if playback.phase != Phase::Playing {
+                let event = EventKind::Paused { position_ms: to_ms(playback.position()) };
+                actions.push(Action::Tell(playback.request_id.clone(), event));
+            }
+            true
+        })
+    }
+
+    /// Lets go on what is meant and paused; says whom.
+    pub fn resume(&mut self, target: &Target) -> (Vec<String>, Vec<Action>) {
+        self.control(target, |playback, actions| {
+            if !std::mem::take(&mut playback.paused) {
+                return false;
+            }
+            // Also if it is not known to play: it may have begun before the actor hears of its pause.
+            actions.push(Action::Resume(playback.id));
+            if playback.phase != Phase::Playing {
+                let event = EventKind::Resumed { position_ms: to_ms(playback.position()) };
+                actions.push(Action::Tell(playback.request_id.clone(), event));
+            }
+            if playback.phase == Phase::Loading && playback.ready {
+                actions.push(Action::Start(playback.id));
+            }
+            true
+        })
+    }
+
+    /// Does something to everyone who is meant; says to whom it applied.
+    fn control(
+        &mut self,
+        target: &Target,
+        mut act: impl FnMut(&mut Playback, &mut Vec<Action>) -> bool,
+    ) -> (Vec<String>, Vec<Action>) {
+        let mut actions = Vec::new();
+        let meant = |playback: &&mut Playback| target.means(playback) && playback.phase != Phase::Stopping;
+        let names = self
+            .playbacks
+            .iter_mut()
+            .filter(meant)
+            .filter_map(|playback| act(playback, &mut actions).then(|| playback.request_id.clone()));
+        (names.collect(), actions)
+    }
+}

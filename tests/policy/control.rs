@@ -1,0 +1,71 @@
+//! What is done to live playbacks.
+
+use speaker_session::session::{Overlap, Target};
+
+use crate::table::{Table, words};
+
+#[test]
+fn pause_reaches_what_plays_loads_and_waits_and_nobody_twice() {
+    let mut table = Table::new(Overlap::Queue);
+    for (name, track) in [("playing", 0), ("waiting", 0), ("loading", 1), ("other", 2)] {
+        table.play(name, track, false);
+    }
+    table.ready(1);
+    assert_eq!(table.pause(Target::Track(0)), ("playing waiting".into(), "pause1 pause2 waiting:paused@0".into()));
+    assert_eq!(
+        table.pause(Target::All),
+        ("loading other".into(), "pause3 loading:paused@0 pause4 other:paused@0".into())
+    );
+    assert_eq!(table.pause(Target::All), Default::default());
+    assert_eq!(table.live(), "playing:playing waiting:queued1 loading:loading other:loading", "each keeps its place");
+}
+
+#[test]
+fn what_is_paused_before_it_sounds_starts_when_it_is_resumed_and_ready() {
+    let mut table = Table::new(Overlap::Mix);
+    table.play("a", 0, false);
+    table.pause(Target::All);
+    assert_eq!(table.ready(1), "", "it waits");
+    assert_eq!(table.resume(Target::All), ("a".into(), "resume1 a:resumed@0 start1".into()));
+    assert_eq!(table.resume(Target::All), Default::default());
+
+    table.play("b", 0, false);
+    table.pause(Target::Request("b".into()));
+    assert_eq!(table.resume(Target::All), ("b".into(), "resume2 b:resumed@0".into()), "not ready yet");
+    assert_eq!(table.ready(2), "start2");
+}
+
+#[test]
+fn what_is_paused_between_its_cue_and_its_first_sample_does_not_begin() {
+    let mut table = Table::new(Overlap::Mix);
+    table.play("a", 0, false);
+    assert_eq!(words(&table.registry.ready(1)), "start1");
+    table.pause(Target::All);
+    assert!(!table.registry.begin(1));
+    assert_eq!(table.resume(Target::All).1, "resume1 a:resumed@0 start1", "it is cued again");
+}
+
+#[test]
+fn a_paused_one_holds_its_track_and_its_turn() {
+    let mut table = Table::new(Overlap::Queue);
+    for name in ["a", "b", "c"] {
+        table.play(name, 0, false);
+    }
+    table.ready(1);
+    table.ready(2);
+    table.pause(Target::Request("b".into()));
+    assert_eq!(table.ended(1), "a:completed@10 c:queued1 open3", "b has its turn, and waits");
+    assert_eq!(table.live(), "b:loading c:queued1");
+    assert_eq!(table.resume(Target::Request("b".into())).1, "resume2 b:resumed@0 start2");
+}
+
+#[test]
+fn what_fades_out_is_neither_paused_nor_resumed() {
+    let mut table = Table::new(Overlap::Mix);
+    table.play("a", 0, false);
+    table.ready(1);
+    table.pause(Target::All);
+    assert_eq!(table.stop(Target::All).1, "fade1/240");
+    assert_eq!(table.resume(Target::All), Default::default());
+    assert_eq!(table.pause(Target::All), Default::default());
+}
