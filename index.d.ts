@@ -209,14 +209,16 @@ export interface MemoryOutput extends OutputBase {
 }
 
 /**
- * A LiveKit room (server 1.9.1 or newer), joined as a participant that only publishes. Each track is published when
- * something first plays on it, as `speaker` (0), `app_audio` (1), `tts` (2) or `track_<n>`, and stays until the session
- * closes. A playback waits until its track is published: nothing of it is lost, and `started` is told then. In silence
+ * A LiveKit room, joined as a participant that only publishes. Each track is published when something first plays on it,
+ * as `speaker` (0), `app_audio` (1), `tts` (2) or `track_<n>`, and stays until the session closes. A playback waits until its track is published: nothing of it is lost, and `started` is told then. In silence
  * nothing is sent.
  *
- * A lost connection is joined anew, in up to twenty attempts (about a minute), unless the server said not to come again; meanwhile
- * what plays waits where it is, so positions stay true. Then everything fails with `ERR_DISCONNECTED`, and the next
- * request joins again.
+ * What breaks is mended, told by `reconnecting` and `reconnected`. If only the signalling is lost, sound goes on and nobody
+ * hears a gap. If sound does not arrive any more, a way is looked for anew, for 15 s, in which the room keeps the tracks. After
+ * that, or if the server has forgotten the session, the room is joined and the tracks are published anew, in up to
+ * twenty attempts (about a minute); not if the server said not to come again. `onReconnect` says
+ * what becomes of the mix while nothing arrives. In the end everything fails with `ERR_DISCONNECTED`, and the next request
+ * joins again.
  */
 export interface LiveKitOutput {
   type: 'livekit'
@@ -226,14 +228,36 @@ export interface LiveKitOutput {
   url: string
   /** An access token that may join and publish; or gives one, and is then asked each time a room is joined. */
   token: string | (() => string | Promise<string>)
+  /**
+   * `lazy` (default): a track is published when something first plays on it. `connect`: track 0 and those with names are
+   * published at once, and `connect` resolves when they are: others can subscribe before the first sound.
+   */
+  publish?: 'lazy' | 'connect'
+  /** Other names than those above, by `trackId`. */
+  trackNames?: Record<number, string>
   /** Of each track, in bit/s; 6000–510,000, default 64,000. */
   bitrate?: number
   /** Of the Opus encoder, 0–10; default 5. */
   complexity?: number
+  /**
+   * Sends nothing in pauses inside a sound either (Opus DTX); default false. For speech: together with `fec`, Opus takes even
+   * tones for noise. Between sounds nothing is sent in any case.
+   */
+  dtx?: boolean
+  /** Each packet repeats the one before it (RFC 2198), so that single losses are not heard; twice the bit rate. Default false. */
+  red?: boolean
+  /** Each packet carries a coarse copy of the one before it (Opus in-band FEC, for 10 % loss; speech only). Default false. */
+  fec?: boolean
   /** The ways that media may take to the server; default `'all'`. See {@link IceTransport}. */
   iceTransport?: IceTransport
   /** For joining, and for publishing a track, in ms; default 10,000. Then `ERR_JOIN_FAILED`, which says what was tried. */
   connectTimeoutMs?: number
+  /**
+   * While nothing arrives in the room: `pause` (default) stops the session's time, so what plays goes on where it was;
+   * `continue` lets it pass unheard, and counts it in `stats().droppedFrames`; `drop` fails what lives with `ERR_DISCONNECTED`.
+   * Requests made meanwhile wait for the room.
+   */
+  onReconnect?: 'pause' | 'continue' | 'drop'
 }
 
 /**
@@ -373,10 +397,23 @@ export interface SessionStats {
   failed: number
   /** How often a source was not there in time (realtime clock). */
   underruns: number
-  /** Frames that `onFrame` did not take in time. */
+  /** Frames that `onFrame` did not take in time, or that were mixed while no room was there to hear them. */
   droppedFrames: number
   /** Frames that were given up because the process was halted for over half a second. */
   lostFrames: number
+  /** How a room receives; once it has told. */
+  link?: LinkStats
+}
+
+export interface LinkStats {
+  /** The server's judgement of what arrives. */
+  quality?: 'excellent' | 'good' | 'poor' | 'lost'
+  /** The part of packets lost lately, 0–1, from the last receiver report (RFC 3550), every 5 s while something is sent. */
+  loss?: number
+  /** How unevenly packets come. */
+  jitterMs?: number
+  /** To the server and back. */
+  roundTripMs?: number
 }
 
 export interface Recording {
@@ -419,15 +456,43 @@ export interface SpeakerEvents {
   failed: [event: PlaybackEvent & { code: SpeakerErrorCode; message: string; durationMs: number; positionMs: number }]
   /** The output is open. */
   connected: [event: SpeakerEvent]
-  /** The room is lost and being joined again; what plays waits where it is. */
-  reconnecting: [event: SpeakerEvent & { reason: string }]
-  /** The room is joined again, its tracks are published again, and what waited goes on. */
+  /** The way to the room is broken and being mended; see {@link LiveKitOutput}. */
+  reconnecting: [event: SpeakerEvent & { reason: DisconnectReason }]
+  /** The room is as it was. */
   reconnected: [event: SpeakerEvent]
   /** The output is closed, or lost for good. */
-  disconnected: [event: SpeakerEvent & { reason: string }]
+  disconnected: [event: SpeakerEvent & { reason: DisconnectReason }]
+  /** The server lets nobody hear a track (an admin muted it). What plays on it goes on, unheard. */
+  muted: [event: SpeakerEvent & { trackId: number }]
+  /** It lets the track be heard again. */
+  unmuted: [event: SpeakerEvent & { trackId: number }]
   /** The output failed, and with it everything live. Not thrown if nobody listens. */
   error: [event: SpeakerEvent & { code: SpeakerErrorCode; message: string }]
 }
+
+/**
+ * `closed`: by `close`. `signalClose`: the signalling connection was lost; `mediaFailure`: no sound arrives; `joinFailure`: the
+ * room could not be joined, or a track not be published. The rest is what the server says.
+ */
+export type DisconnectReason =
+  | 'closed'
+  | 'signalClose'
+  | 'mediaFailure'
+  | 'joinFailure'
+  | 'unknownReason'
+  | 'clientInitiated'
+  | 'duplicateIdentity'
+  | 'serverShutdown'
+  | 'participantRemoved'
+  | 'roomDeleted'
+  | 'stateMismatch'
+  | 'migration'
+  | 'roomClosed'
+  | 'userUnavailable'
+  | 'userRejected'
+  | 'sipTrunkFailure'
+  | 'connectionTimeout'
+  | 'agentError'
 
 export class SpeakerError extends Error {
   readonly name: 'SpeakerError'

@@ -39,6 +39,14 @@ export interface NativeInterrupt {
   reason: string
 }
 
+/** How the output is received. */
+export interface NativeLink {
+  quality?: string
+  loss?: number
+  jitterMs?: number
+  roundTripMs?: number
+}
+
 export interface NativeMove {
   requestId: string
   position: number
@@ -68,8 +76,13 @@ export interface NativeOutput {
   url?: string
   bitrate: number
   complexity: number
+  dtx: boolean
+  red: boolean
+  fec: boolean
   iceTransport: string
   connectTimeoutMs: number
+  onReconnect: string
+  tracks: Array<NativeTrack>
 }
 
 export interface NativePlay {
@@ -119,6 +132,7 @@ export interface NativeStats {
   underruns: number
   droppedFrames: number
   lostFrames: number
+  link?: NativeLink
 }
 
 export interface NativeStop {
@@ -131,4 +145,11 @@ export interface NativeStop {
 export interface NativeTarget {
   requestId?: string
   trackId?: number
+}
+
+/** A track of a room of which something is known before anything plays on it. */
+export interface NativeTrack {
+  trackId: number
+  name?: string
+  publishAtOnce: boolean
 }

@@ -48,6 +48,7 @@ function configuration(change) {
     bind_addresses: ['127.0.0.1'],
     keys: { [KEY]: SECRET },
     logging: { level: 'warn' },
+    room: { enable_remote_unmute: true },
     rtc: {
       tcp_port: somePort(),
       udp_port: somePort(),

@@ -45,12 +45,16 @@ pub enum EventKind {
     Failed { code: Code, message: String, duration_ms: f64, position_ms: f64 },
     /// The output is open.
     Connected,
-    /// The room is lost and being joined again; what plays waits where it is.
+    /// The way to the room is broken and being mended.
     Reconnecting { reason: String },
-    /// The room is joined again, and what plays goes on.
+    /// The room is as it was.
     Reconnected,
     /// The output is closed, or lost for good.
     Disconnected { reason: String },
+    /// The server lets nobody hear a track.
+    Muted { track_id: u32 },
+    /// It lets the track be heard again.
+    Unmuted { track_id: u32 },
     /// The output failed: every live playback fails with it.
     Error { code: Code, message: String },
 }

@@ -92,9 +92,9 @@ function fromNow(ear, name) {
   }
 }
 
-/** Waits for a condition, looking often; fails after ten seconds. */
-async function until(condition, what) {
-  for (let n = 0; n < 1000; n++) {
+/** Waits for a condition, looking often; fails if it does not come in time. */
+async function until(condition, what, withinMs = 10_000) {
+  for (let n = 0; n < withinMs / 10; n++) {
     if (condition()) return
     await sleep(10)
   }

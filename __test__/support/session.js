@@ -4,7 +4,7 @@ const { SpeakerSession } = require('../..')
 
 const EVENTS = [
   'connected', 'queued', 'started', 'progress', 'paused', 'resumed', 'completed', 'stopped', 'failed', 'reconnecting',
-  'reconnected', 'disconnected', 'error'
+  'reconnected', 'disconnected', 'muted', 'unmuted', 'error'
 ]
 const TERMINAL = ['completed', 'stopped', 'failed']
 

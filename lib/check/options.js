@@ -8,7 +8,11 @@ const OUTPUTS = {
   pcm: { known: ['type', 'clock', 'channels', 'format', 'sampleRate', 'frameMs', 'onFrame'], format: 's16' },
   memory: { known: ['type', 'clock', 'channels'], format: 'f32' },
   livekit: {
-    known: ['type', 'channels', 'url', 'token', 'bitrate', 'complexity', 'iceTransport', 'connectTimeoutMs'], format: 'f32'
+    known: [
+      'type', 'channels', 'url', 'token', 'publish', 'trackNames', 'bitrate', 'complexity', 'dtx', 'red', 'fec',
+      'iceTransport', 'connectTimeoutMs', 'onReconnect'
+    ],
+    format: 'f32'
   }
 }
 
@@ -36,8 +40,13 @@ function outputOptions(output) {
     url: output.url,
     bitrate: check.integer(output.bitrate, 'output.bitrate', 64000, 6000, 510000),
     complexity: check.integer(output.complexity, 'output.complexity', 5, 0, 10),
+    dtx: check.boolean(output.dtx, 'output.dtx', false),
+    red: check.boolean(output.red, 'output.red', false),
+    fec: check.boolean(output.fec, 'output.fec', false),
     iceTransport: check.oneOf(output.iceTransport, 'output.iceTransport', 'all', ['all', 'tcp', 'relay']),
-    connectTimeoutMs: check.number(output.connectTimeoutMs, 'output.connectTimeoutMs', 10000, 1, MAX_MS)
+    connectTimeoutMs: check.number(output.connectTimeoutMs, 'output.connectTimeoutMs', 10000, 1, MAX_MS),
+    onReconnect: check.oneOf(output.onReconnect, 'output.onReconnect', 'pause', ['pause', 'continue', 'drop']),
+    tracks: tracks(output)
   }
 }
 
@@ -46,6 +55,17 @@ function roomOptions({ url, token }) {
     throw refuse('a ws(s) or http(s) URL', 'output.url', url)
   }
   if (typeof token !== 'function') check.text(token ?? null, 'output.token')
+}
+
+/** Track 0 and whatever has a name of its own are what `publish: 'connect'` publishes. */
+function tracks({ publish, trackNames = {} }) {
+  const publishAtOnce = check.oneOf(publish, 'output.publish', 'lazy', ['lazy', 'connect']) === 'connect'
+  if (typeof trackNames !== 'object' || trackNames === null) throw refuse('an object', 'output.trackNames', trackNames)
+  const named = Object.entries(trackNames).map(([key, name]) => {
+    const trackId = check.integer(Number(key), 'a key of output.trackNames', undefined, 0, 0xffff)
+    return { trackId, name: check.text(name ?? null, `output.trackNames[${key}]`), publishAtOnce }
+  })
+  return named.some(({ trackId }) => trackId === 0) ? named : [{ trackId: 0, publishAtOnce }, ...named]
 }
 
 function duckOptions(duck) {

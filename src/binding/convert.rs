@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
+use super::output::NativeLink;
 use crate::audio::{EDGE_FADE, Samples, from_ms, to_ms};
 use crate::error::SpeakerError;
 use crate::mixer::Role;
@@ -89,6 +90,7 @@ pub struct NativeStats {
     pub underruns: f64,
     pub dropped_frames: f64,
     pub lost_frames: f64,
+    pub link: Option<NativeLink>,
 }
 
 const ROLES: [(&str, Role); 4] =
@@ -196,6 +198,7 @@ impl NativeStats {
             underruns: counters.underruns.load(Relaxed) as f64,
             dropped_frames: counters.dropped_frames.load(Relaxed) as f64,
             lost_frames: counters.lost_frames.load(Relaxed) as f64,
+            link: NativeLink::of(*counters.link.lock()),
         }
     }
 }

@@ -7,6 +7,7 @@ mod convert;
 mod log;
 mod options;
 mod outgoing;
+mod output;
 mod token;
 
 use std::sync::Arc;

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -57,12 +58,55 @@ pub enum News {
     Connected,
     /// This stream takes samples from now on.
     Opened(u32),
-    /// It is lost for now, and so told why; nothing can be written.
+    /// Something broke, and so told why; it is being mended.
     Reconnecting(String),
+    /// Nothing can be written until it is mended.
+    Cut(Meanwhile),
     /// It is as it was before.
     Reconnected,
-    /// It is gone, with everything that plays into it.
-    Lost(SpeakerError),
+    /// Nobody is let hear this stream, or everybody is again.
+    Muted(u32, bool),
+    /// How it is received.
+    Link(Link),
+    /// It is gone, with everything that plays into it, and why in a word.
+    Lost(SpeakerError, String),
+}
+
+/// What becomes of the mix while an output can't be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meanwhile {
+    /// Time stands still; what plays goes on where it was.
+    Pause,
+    /// Time goes on; what is mixed is heard by nobody.
+    Continue,
+    /// What plays fails.
+    Drop,
+}
+
+/// How well others are able to hear, in the server's judgement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quality {
+    Excellent,
+    Good,
+    Poor,
+    Lost,
+}
+
+/// What a receiver reports (RFC 3550 §6.4).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Report {
+    /// The part of packets that were lost since the last report, 0–1.
+    pub loss: f32,
+    /// How unevenly they came.
+    pub jitter: Duration,
+    pub round_trip: Option<Duration>,
+}
+
+/// How an output is received, as far as anybody told.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Link {
+    pub quality: Option<Quality>,
+    pub report: Option<Report>,
 }
 
 /// The end of an output, which may take its time.
@@ -144,7 +188,7 @@ impl OutputOptions {
                 ))
             }
             Self::Memory { store } => Box::new(memory::Memory::new(channels, store.clone())),
-            Self::LiveKit(options) => Box::new(livekit::LiveKit::new(options.clone(), channels)),
+            Self::LiveKit(options) => Box::new(livekit::LiveKit::new(options.clone(), channels)?),
         })
     }
 }

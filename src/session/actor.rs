@@ -20,7 +20,7 @@ use crate::audio::{FRAME, Samples, to_ms};
 use crate::error::{Code, SpeakerError};
 use crate::event::{EventKind, Sink};
 use crate::mixer::{End, Notice, PlaybackId, What};
-use crate::output::{News, Watch};
+use crate::output::{Meanwhile, News, Watch};
 
 pub struct Actor {
     pub(super) registry: Arc<Mutex<Registry>>,
@@ -101,27 +101,40 @@ impl Actor {
                 self.answer_connects(None);
             }
             News::Opened(_) => {}
-            // Time stands still for what plays, so that no position tells of samples that went nowhere.
-            News::Reconnecting(reason) => {
-                self.tell(None, EventKind::Reconnecting { reason });
-                return self.stage.halt();
-            }
+            News::Reconnecting(reason) => return self.tell(None, EventKind::Reconnecting { reason }),
+            News::Cut(meanwhile) => return self.hold(meanwhile),
             News::Reconnected => {
                 self.tell(None, EventKind::Reconnected);
                 self.answer_connects(None);
             }
-            News::Lost(error) => return self.lose(error),
+            News::Muted(track, true) => return self.tell(None, EventKind::Muted { track_id: track }),
+            News::Muted(track, false) => return self.tell(None, EventKind::Unmuted { track_id: track }),
+            News::Link(link) => return *self.publisher.counters().link.lock() = link,
+            News::Lost(error, reason) => return self.lose(error, reason),
         }
         let woken = self.stage.wake();
         self.check(woken);
     }
 
+    /// Nothing can be heard until the output is mended.
+    fn hold(&mut self, meanwhile: Meanwhile) {
+        match meanwhile {
+            // Time stands still for what plays, so that no position tells of samples that went nowhere.
+            Meanwhile::Pause => self.stage.halt(),
+            Meanwhile::Continue => {}
+            Meanwhile::Drop => {
+                let message = "the LiveKit room can't be reached for now (onReconnect: 'drop')";
+                self.fail_live(&SpeakerError::new(Code::Disconnected, message));
+            }
+        }
+    }
+
     /// The output is gone, and everything that lives with it; the next request connects anew.
-    fn lose(&mut self, error: SpeakerError) {
+    fn lose(&mut self, error: SpeakerError, reason: String) {
         self.fail_live(&error);
         drop(self.stage.disconnect());
         if std::mem::take(&mut self.was_connected) {
-            self.tell(None, EventKind::Disconnected { reason: error.message.clone() });
+            self.tell(None, EventKind::Disconnected { reason });
         }
         self.answer_connects(Some(error));
     }

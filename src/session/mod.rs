@@ -21,9 +21,11 @@ mod stage;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
 use crate::audio::Samples;
 use crate::mixer::Duck;
-use crate::output::OutputOptions;
+use crate::output::{Link, OutputOptions};
 
 pub use handle::{Handle, PlayRequest, StopRequest};
 pub use playback::{Info, Phase};
@@ -67,6 +69,8 @@ pub struct Counters {
     pub underruns: AtomicU64,
     pub dropped_frames: AtomicU64,
     pub lost_frames: AtomicU64,
+    /// How the output is received.
+    pub link: Mutex<Link>,
 }
 
 impl Counters {

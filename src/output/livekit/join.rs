@@ -1,5 +1,6 @@
 //! Into a room: a token, the signalling, a way to it.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::net::{IpAddr, ToSocketAddrs, UdpSocket};
 use std::pin::Pin;
@@ -13,6 +14,7 @@ use super::peer::Peer;
 use super::room::Room;
 use super::transport::{IceTransport, Transport};
 use crate::error::{Code, Result, SpeakerError};
+use crate::output::Meanwhile;
 
 /// An access token, or why there is none.
 pub type TokenAnswer = std::result::Result<String, String>;
@@ -29,6 +31,12 @@ pub struct LiveKitOptions {
     pub ice_transport: IceTransport,
     /// For joining, and for each publishing.
     pub timeout: Duration,
+    /// What becomes of the mix while the room can't be reached.
+    pub meanwhile: Meanwhile,
+    /// Tracks with names of their own.
+    pub track_names: HashMap<u32, String>,
+    /// Tracks that are published at once, and not when something first plays on them.
+    pub publish_at_once: Vec<u32>,
 }
 
 /// A room being joined.
@@ -36,7 +44,7 @@ pub type Joining = Pin<Box<dyn Future<Output = Result<(Room, Peer)>> + Send>>;
 
 /// Joins after a while.
 pub fn join(options: LiveKitOptions, wait: Duration) -> Joining {
-    let LiveKitOptions { url, token, ice_transport, timeout: limit, .. } = options;
+    let LiveKitOptions { url, token, ice_transport, timeout: limit, encoding, .. } = options;
     Box::pin(async move {
         sleep(wait).await;
         let late = || format!("token gave none within {} ms (connectTimeoutMs)", limit.as_millis());
@@ -44,12 +52,12 @@ pub fn join(options: LiveKitOptions, wait: Duration) -> Joining {
         let token = token.map_err(|reason| SpeakerError::new(Code::JoinFailed, reason))?;
         let room = Room::join(&url, &token, limit).await?;
         let transport = Transport::new(ice_transport, local_address(&url).await?)?;
-        Ok((room, Peer::new(transport)?))
+        Ok((room, Peer::new(transport, encoding)?))
     })
 }
 
 /// The address that this machine has on the way to a URL's host.
-async fn local_address(url: &str) -> Result<IpAddr> {
+pub async fn local_address(url: &str) -> Result<IpAddr> {
     let unreachable =
         |error: &dyn std::fmt::Display| SpeakerError::new(Code::JoinFailed, format!("{url} can't be reached: {error}"));
     let parsed = reqwest::Url::parse(url).map_err(|error| unreachable(&error))?;

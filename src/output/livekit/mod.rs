@@ -7,32 +7,39 @@
 //!
 //! All of it is polled by the session's one task. A track is published when something first plays on it, and stays.
 
+mod backoff;
 mod encoder;
 mod join;
 mod peer;
-mod rejoin;
+mod publish;
+mod recover;
 mod room;
+mod said;
 mod track;
 mod transport;
+mod trouble;
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::time::{Sleep, sleep};
+use livekit_protocol as proto;
+use tokio::time::Sleep;
 
-use super::{Closing, News, Output};
+use super::{Closing, Link, News, Output};
 use crate::audio::Samples;
-use crate::error::{Code, Result, SpeakerError};
+use crate::error::Result;
 use crate::mixer::Frame;
+use backoff::Backoff;
 pub use encoder::Encoding;
 use join::{Joining, join};
 pub use join::{LiveKitOptions, TokenAnswer, TokenSource};
 use peer::{Change, Peer};
-use rejoin::Rejoin;
-use room::{Again, Room, Said};
-use track::{Packet, Track, random};
+use recover::Recovery;
+use room::Room;
+use track::{Packet, Track};
 pub use transport::IceTransport;
+use trouble::{Remedy, Trouble};
 
 pub struct LiveKit {
     options: LiveKitOptions,
@@ -41,197 +48,193 @@ pub struct LiveKit {
     tracks: Vec<Track>,
     /// Runs while something is awaited from the server.
     deadline: Option<Pin<Box<Sleep>>>,
-    rejoin: Rejoin,
+    rejoin: Backoff,
+    /// Why the room is being won back.
+    reason: String,
+    /// What the session was told last.
+    told: Condition,
+    link: Link,
+    told_link: Link,
+    /// Frames that were mixed while the room could not be reached.
+    dropped: u64,
 }
 
 enum State {
     Joining(Joining),
-    Joined(Box<(Room, Peer)>),
+    Joined(Box<Connection>),
     Lost,
 }
 
-/// Why the room is lost, and whether to come again.
-struct Trouble {
-    error: SpeakerError,
-    again: Again,
+/// A joined room.
+struct Connection {
+    room: Room,
+    peer: Peer,
+    /// What servers before 1.9.1 send over: nothing that is listened to, but they end a session without it.
+    theirs: Option<Peer>,
+    /// Runs while something is broken.
+    recovery: Option<Recovery>,
 }
 
-/// What breaks by itself is worth another try.
-impl From<SpeakerError> for Trouble {
-    fn from(error: SpeakerError) -> Self {
-        Self { error, again: Again::Welcome }
-    }
+/// How the room is, as the session should know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Condition {
+    /// Not joined yet.
+    Away,
+    Well,
+    /// Broken in part: what is sent still arrives.
+    Shaky,
+    /// Nothing arrives.
+    Cut,
 }
 
 impl LiveKit {
-    pub fn new(options: LiveKitOptions, channels: usize) -> Self {
-        let state = State::Joining(join(options.clone(), Duration::ZERO));
-        Self { options, channels, state, tracks: Vec::new(), deadline: None, rejoin: Rejoin::default() }
-    }
-
-    /// The room is lost: for good, or to be joined again, and all tracks published again.
-    fn lose(&mut self, Trouble { error, again }: Trouble) -> Option<News> {
-        let was_known = self.rejoin.is_going_on();
-        let wait = match again {
-            Again::Welcome => self.rejoin.next(f64::from(random()) / f64::from(u32::MAX)),
-            Again::Unwelcome => None,
+    pub fn new(options: LiveKitOptions, channels: usize) -> Result<Self> {
+        let mut output = Self {
+            state: State::Joining(join(options.clone(), Duration::ZERO)),
+            options,
+            channels,
+            tracks: Vec::new(),
+            deadline: None,
+            rejoin: Backoff::default(),
+            reason: String::new(),
+            told: Condition::Away,
+            link: Link::default(),
+            told_link: Link::default(),
+            dropped: 0,
         };
-        let Some(wait) = wait else {
-            self.state = State::Lost;
-            return Some(News::Lost(error));
+        for stream in output.options.publish_at_once.clone() {
+            output.add_track(stream)?;
+        }
+        Ok(output)
+    }
+
+    fn condition(&self) -> Condition {
+        match &self.state {
+            State::Joined(_) if self.told == Condition::Away && self.is_as_asked() => Condition::Well,
+            _ if self.told == Condition::Away => Condition::Away,
+            State::Joined(_) if self.rejoin.is_going_on() => Condition::Cut,
+            State::Joined(connection) => match connection.recovery {
+                Some(_) if connection.peer.is_heard() => Condition::Shaky,
+                Some(_) => Condition::Cut,
+                None => Condition::Well,
+            },
+            _ => Condition::Cut,
+        }
+    }
+
+    /// Whether every track is open that was to be published at once.
+    fn is_as_asked(&self) -> bool {
+        let asked = |track: &&Track| self.options.publish_at_once.contains(&track.stream);
+        self.tracks.iter().filter(asked).all(Track::is_open)
+    }
+
+    /// What the session has not been told yet.
+    fn news(&mut self) -> Option<News> {
+        use Condition::{Away, Cut, Shaky, Well};
+        let (told, news) = match (self.told, self.condition()) {
+            (Away, Well) => (Well, News::Connected),
+            (Well, Shaky | Cut) => (Shaky, News::Reconnecting(std::mem::take(&mut self.reason))),
+            (Shaky, Cut) => (Cut, News::Cut(self.options.meanwhile)),
+            (Shaky | Cut, Well) => (Well, News::Reconnected),
+            _ => return self.small_news(),
         };
-        self.tracks.iter_mut().for_each(Track::reset);
-        self.state = State::Joining(join(self.options.clone(), wait));
-        (!was_known).then_some(News::Reconnecting(error.message))
+        self.told = told;
+        Some(news)
     }
 
-    /// The room is joined: the tracks there are come next, and the news when they are open.
-    fn joined(&mut self, joined: (Room, Peer)) -> Result<Option<News>> {
-        self.state = State::Joined(Box::new(joined));
-        self.deadline = (!self.tracks.is_empty()).then(|| Box::pin(sleep(self.options.timeout)));
-        self.offer_next()?;
-        if !self.rejoin.is_going_on() {
-            return Ok(Some(News::Connected));
+    fn small_news(&mut self) -> Option<News> {
+        if let Some(track) = self.tracks.iter_mut().find(|track| track.muted != track.told_muted) {
+            track.told_muted = track.muted;
+            return Some(News::Muted(track.stream, track.muted));
         }
-        Ok(self.back())
+        let news = self.link != self.told_link;
+        self.told_link = self.link;
+        news.then_some(News::Link(self.link))
     }
 
-    /// Whether everything is as it was before the room was lost.
-    fn back(&mut self) -> Option<News> {
-        let back = self.rejoin.is_going_on() && self.tracks.iter().all(Track::is_open);
-        back.then(|| {
-            self.rejoin.done();
-            News::Reconnected
-        })
-    }
-
-    /// Offers the next track, one at a time: an answer belongs to the one offer that is out.
-    fn offer_next(&mut self) -> Result<()> {
-        let State::Joined(joined) = &mut self.state else { return Ok(()) };
-        let (room, peer) = &mut **joined;
-        if peer.awaits_answer() {
-            return Ok(());
-        }
-        let Some(track) = self.tracks.iter_mut().find(|track| !track.offered) else { return Ok(()) };
-        track.offered = true;
-        room.add_track(&track.cid, &track.name(), self.channels == 2);
-        let (mid, sdp) = peer.offer(&track.cid)?;
-        track.line = Some((mid, None));
-        room.offer(sdp, &mid.to_string(), &track.cid);
-        Ok(())
-    }
-
-    fn hear(&mut self, said: Said) -> std::result::Result<(), Trouble> {
-        let State::Joined(joined) = &mut self.state else { return Ok(()) };
-        let (_, peer) = &mut **joined;
-        match said {
-            Said::Answer(sdp) => {
-                peer.answer(&sdp)?;
-                self.offer_next()?;
-            }
-            Said::Candidate(candidate) => peer.add_candidate(&candidate)?,
-            Said::Published(cid) => {
-                self.tracks.iter_mut().filter(|track| track.cid == cid).for_each(|track| track.published = true);
-            }
-            Said::Left(error, again) => return Err(Trouble { error, again }),
-        }
-        Ok(())
-    }
-
-    /// Looks whether a track has become usable; says which.
-    fn opened(&mut self) -> Option<u32> {
-        let State::Joined(joined) = &mut self.state else { return None };
-        let (_, peer) = &mut **joined;
-        if !peer.is_connected() || peer.awaits_answer() {
-            return None;
-        }
-        let ready = |track: &&mut Track| track.published && matches!(track.line, Some((_, None)));
-        let track = self.tracks.iter_mut().find(ready)?;
-        let (mid, _) = track.line?;
-        track.line = Some((mid, Some(peer.payload_type(mid)?)));
-        Some(track.stream)
-    }
-
-    fn poll_joined(&mut self, context: &mut Context<'_>) -> Poll<std::result::Result<News, Trouble>> {
+    fn poll_joined(&mut self, context: &mut Context<'_>) -> Poll<Attempt<News>> {
         loop {
             if let Some(stream) = self.opened() {
-                if self.tracks.iter().all(Track::is_open) {
-                    self.deadline = None;
-                }
-                return Poll::Ready(Ok(self.back().unwrap_or(News::Opened(stream))));
+                return Poll::Ready(Ok(News::Opened(stream)));
+            }
+            if let Some(news) = self.news() {
+                return Poll::Ready(Ok(news));
             }
             let expired = self.deadline.as_mut().map(|deadline| deadline.as_mut().poll(context));
             if expired == Some(Poll::Ready(())) {
                 return Poll::Ready(Err(self.unpublished()));
             }
-            let State::Joined(joined) = &mut self.state else { return Poll::Pending };
-            let (room, peer) = &mut **joined;
-            if let Poll::Ready(said) = room.poll(context) {
+            if self.recover(context)?.is_ready() {
+                continue;
+            }
+            let State::Joined(connection) = &mut self.state else { return Poll::Pending };
+            if let Poll::Ready(said) = connection.room.poll(context) {
                 self.hear(said)?;
                 continue;
             }
-            match ready!(peer.poll(context)) {
+            while let Some(Poll::Ready(change)) = connection.theirs.as_mut().map(|theirs| theirs.poll(context)) {
+                if matches!(change, Change::Broken(_)) {
+                    connection.theirs = None;
+                }
+            }
+            match ready!(connection.peer.poll(context)) {
                 Change::Connected => {}
-                Change::Lost(error) => return Poll::Ready(Err(error.into())),
+                Change::NoPath => self.find_path()?,
+                Change::Report(report) => self.link.report = Some(report),
+                Change::Broken(error) => return Poll::Ready(Err(error.into())),
             }
         }
-    }
-
-    /// A track that can't be published the first time is refused; one that was published before may be again.
-    fn unpublished(&self) -> Trouble {
-        let limit = self.options.timeout.as_millis();
-        let message = match &self.state {
-            State::Joined(joined) if !joined.1.is_connected() => {
-                format!("no path to the server within {limit} ms (connectTimeoutMs): {}", joined.1.tried())
-            }
-            _ => format!("a track could not be published within {limit} ms (connectTimeoutMs)"),
-        };
-        let again = if self.rejoin.is_going_on() { Again::Welcome } else { Again::Unwelcome };
-        Trouble { error: SpeakerError::new(Code::JoinFailed, message), again }
     }
 }
 
 impl Output for LiveKit {
     fn is_connected(&self) -> bool {
-        matches!(self.state, State::Joined(_)) && !self.rejoin.is_going_on()
+        matches!(self.condition(), Condition::Well | Condition::Shaky)
     }
 
     fn prepare(&mut self, stream: u32) -> Result<bool> {
         if let Some(track) = self.tracks.iter().find(|track| track.stream == stream) {
-            return Ok(track.is_open());
+            return Ok(track.is_open() && self.is_connected());
         }
-        self.tracks.push(Track::new(stream, self.channels, self.options.encoding)?);
-        self.deadline = Some(Box::pin(sleep(self.options.timeout)));
+        self.add_track(stream)?;
         self.offer_next()?;
         Ok(false)
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<News> {
         loop {
+            if let Some(news) = self.news() {
+                return Poll::Ready(news);
+            }
             let result = match &mut self.state {
                 State::Joining(joining) => match ready!(joining.as_mut().poll(context)) {
                     Ok(joined) => self.joined(joined).map_err(Trouble::from),
                     // The first time it is the caller who decides about another.
-                    Err(error) if !self.rejoin.is_going_on() => Err(Trouble { error, again: Again::Unwelcome }),
+                    Err(error) if !self.rejoin.is_going_on() => Err(Trouble { remedy: Remedy::None, ..error.into() }),
                     Err(error) => Err(error.into()),
                 },
-                State::Joined(_) => ready!(self.poll_joined(context)).map(Some),
+                State::Joined(_) => match ready!(self.poll_joined(context)) {
+                    Ok(news) => return Poll::Ready(news),
+                    Err(trouble) => Err(trouble),
+                },
                 State::Lost => return Poll::Pending,
             };
-            let news = result.unwrap_or_else(|trouble| self.lose(trouble));
-            if let Some(news) = news {
-                return Poll::Ready(news);
+            if let Some(lost) = result.err().and_then(|trouble| self.lose(trouble)) {
+                return Poll::Ready(lost);
             }
         }
     }
 
     fn write(&mut self, frame: &Frame) -> Result<()> {
-        let State::Joined(joined) = &mut self.state else { return Ok(()) };
-        let (_, peer) = &mut **joined;
+        if !self.is_connected() {
+            self.dropped += u64::from(frame.sounding);
+            return Ok(());
+        }
+        let State::Joined(connection) = &mut self.state else { return Ok(()) };
         let Some(track) = self.tracks.iter_mut().find(|track| track.stream == frame.stream) else { return Ok(()) };
         let Some((mid, Some(pt))) = track.line else { return Ok(()) };
         match track.encode(frame)? {
-            Some(Packet { data, level, first }) => peer.send((mid, pt), frame.at, data, level, first),
+            Some(Packet { data, level, first }) => connection.peer.send((mid, pt), frame.at, data, level, first),
             None => Ok(()),
         }
     }
@@ -245,13 +248,17 @@ impl Output for LiveKit {
         self.tracks.iter().all(Track::is_silent)
     }
 
+    fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
     fn close(&mut self) -> Closing {
-        let State::Joined(joined) = std::mem::replace(&mut self.state, State::Lost) else {
+        let State::Joined(connection) = std::mem::replace(&mut self.state, State::Lost) else {
             return Box::pin(async { Ok(()) });
         };
-        let (mut room, peer) = *joined;
-        let leaving = room.leaving.take();
-        drop((room, peer));
+        let mut connection = *connection;
+        let leaving = connection.room.leaving.take();
+        drop(connection);
         Box::pin(async move {
             if let Some(leaving) = leaving {
                 let _ = leaving.await;
@@ -260,3 +267,6 @@ impl Output for LiveKit {
         })
     }
 }
+
+/// What can bring the room into trouble.
+type Attempt<T> = std::result::Result<T, Trouble>;

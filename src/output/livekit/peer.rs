@@ -2,11 +2,13 @@
 //!
 //! str0m reads no clock and no socket; this file does both for it. After every mutation its output is drained.
 
+use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::format::Codec;
 use str0m::media::{Direction, Frequency, MediaKind, MediaTime};
 pub use str0m::media::{Mid, Pt};
@@ -14,19 +16,28 @@ use str0m::net::Receive;
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
 use tokio::time::Sleep;
 
+use super::encoder::Encoding;
 use super::transport::{Arrival, DATAGRAM, Transport};
-use crate::audio::Samples;
+use crate::audio::{SAMPLE_RATE, Samples};
 use crate::error::{Code, Result, SpeakerError};
+use crate::output::Report;
 
-/// How long ICE may be without a path before the room counts as lost: what LiveKit's own clients wait.
-const LOST_AFTER: Duration = Duration::from_secs(15);
+/// While sound is sent the server reports at least every second: one that was silent for longer may not hear it.
+const HEARD_WITHIN: Duration = Duration::from_millis(1_500);
+
+/// How often reports of the receiver are summed up.
+const STATS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What changed.
 pub enum Change {
     /// Media can flow.
     Connected,
-    /// It can't any more.
-    Lost(SpeakerError),
+    /// ICE has no path to the server any more.
+    NoPath,
+    /// The receiver's report on one media line.
+    Report(Report),
+    /// It is broken for good.
+    Broken(SpeakerError),
 }
 
 pub struct Peer {
@@ -35,15 +46,15 @@ pub struct Peer {
     timeout: Pin<Box<Sleep>>,
     /// The offer that waits for its answer.
     pending: Option<SdpPendingOffer>,
-    connected: bool,
-    changed: bool,
-    /// Since there was one for the first time.
-    without_path_since: Option<Instant>,
+    changes: VecDeque<Change>,
+    /// When the server was last heard.
+    heard: Option<Instant>,
 }
 
 impl Peer {
-    pub fn new(transport: Transport) -> Result<Self> {
-        let mut rtc = RtcConfig::new().clear_codecs().enable_opus(true, false).build(Instant::now());
+    pub fn new(transport: Transport, encoding: Encoding) -> Result<Self> {
+        let config = RtcConfig::new().clear_codecs().enable_opus(true, encoding.red);
+        let mut rtc = config.set_stats_interval(Some(STATS_INTERVAL)).build(Instant::now());
         for candidate in transport.candidates() {
             rtc.add_local_candidate(candidate.clone());
         }
@@ -52,17 +63,26 @@ impl Peer {
             transport,
             timeout: Box::pin(tokio::time::sleep(Duration::ZERO)),
             pending: None,
-            connected: false,
-            changed: false,
-            without_path_since: None,
+            changes: VecDeque::new(),
+            heard: None,
         };
         // Until it is told a time, str0m begins no check of its own: it would wait for a server that can reach us.
         peer.input(Input::Timeout(Instant::now()))?;
         Ok(peer)
     }
 
+    /// A second one, on the same kind of ways.
+    pub fn sibling(&self, encoding: Encoding) -> Result<Self> {
+        Self::new(self.transport.another()?, encoding)
+    }
+
     pub fn is_connected(&self) -> bool {
-        self.connected
+        self.rtc.is_connected()
+    }
+
+    /// Whether what is sent now reaches the server, as far as one can know.
+    pub fn is_heard(&self) -> bool {
+        self.is_connected() && self.heard.is_some_and(|heard| heard.elapsed() < HEARD_WITHIN)
     }
 
     /// By what ways a path was sought, in words.
@@ -85,11 +105,49 @@ impl Peer {
         Ok((mid, offer.to_sdp_string()))
     }
 
+    /// Looks for a path anew, from the address `local`, which may have changed: the offer that asks the server for it. An
+    /// offer that was out is void.
+    pub fn restart_ice(&mut self, local: IpAddr) -> Result<String> {
+        self.transport.restart(local)?;
+        self.add_local_candidates();
+        let mut change = self.rtc.sdp_api();
+        change.ice_restart(false);
+        let (offer, pending) = change.apply().expect("a restart needs an offer");
+        self.pending = Some(pending);
+        self.drain()?;
+        Ok(offer.to_sdp_string())
+    }
+
+    /// Forgets the offer that is out: it was lost.
+    pub fn withdraw(&mut self) {
+        self.pending = None;
+    }
+
+    /// Takes the server's own offer: the answer to it.
+    pub fn accept(&mut self, sdp: &str) -> Result<String> {
+        let offer = SdpOffer::from_sdp_string(sdp).map_err(|error| broken("the offer can't be read", error))?;
+        let answer = self.rtc.sdp_api().accept_offer(offer).map_err(|error| broken("the offer does not fit", error))?;
+        self.seek()?;
+        Ok(answer.to_sdp_string())
+    }
+
     pub fn answer(&mut self, sdp: &str) -> Result<()> {
         let Some(pending) = self.pending.take() else { return Ok(()) };
         let answer = SdpAnswer::from_sdp_string(sdp).map_err(|error| broken("the answer can't be read", error))?;
         self.rtc.sdp_api().accept_answer(pending, answer).map_err(|error| broken("the answer does not fit", error))?;
-        if !self.connected {
+        // A restart of ICE forgets them; otherwise they are there already.
+        self.add_local_candidates();
+        self.seek()
+    }
+
+    fn add_local_candidates(&mut self) {
+        for candidate in self.transport.candidates() {
+            self.rtc.add_local_candidate(candidate.clone());
+        }
+    }
+
+    fn seek(&mut self) -> Result<()> {
+        if !self.is_connected() {
             self.transport.seek();
         }
         self.drain()
@@ -127,17 +185,15 @@ impl Peer {
 
     pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Change> {
         loop {
-            if std::mem::take(&mut self.changed) {
-                return Poll::Ready(Change::Connected);
+            if let Some(change) = self.changes.pop_front() {
+                return Poll::Ready(change);
             }
             let step = match self.timeout.as_mut().poll(context) {
                 Poll::Ready(()) => self.input(Input::Timeout(Instant::now())),
                 Poll::Pending => ready!(self.receive(context)),
             };
-            let lost = self.without_path_since.is_some_and(|since| since.elapsed() > LOST_AFTER);
-            let step = if lost { Err(broken("no path to the server", "ICE found none for 15 s")) } else { step };
             if let Err(error) = step {
-                return Poll::Ready(Change::Lost(error));
+                return Poll::Ready(Change::Broken(error));
             }
         }
     }
@@ -147,7 +203,11 @@ impl Peer {
         Poll::Ready(match ready!(self.transport.poll(context, &mut buffer)) {
             Arrival::Datagram { proto, source, destination, length } => {
                 match Receive::new(proto, source, destination, &buffer[..length]) {
-                    Ok(receive) => self.input(Input::Receive(Instant::now(), receive)),
+                    Ok(receive) => {
+                        let now = Instant::now();
+                        self.heard = Some(now);
+                        self.input(Input::Receive(now, receive))
+                    }
                     Err(_) => Ok(()), // not WebRTC
                 }
             }
@@ -175,26 +235,32 @@ impl Peer {
                     return Ok(());
                 }
                 Output::Transmit(transmit) => self.transport.send(&transmit),
-                Output::Event(Event::Connected) => {
-                    self.connected = true;
-                    self.changed = true;
+                Output::Event(event) => {
+                    let change = self.notice(event);
+                    self.changes.extend(change);
                 }
-                Output::Event(Event::IceConnectionStateChange(state)) => {
-                    self.found_path(matches!(state, IceConnectionState::Connected | IceConnectionState::Completed));
-                }
-                Output::Event(_) => {}
             }
         }
     }
 
-    fn found_path(&mut self, found: bool) {
-        if found {
-            self.without_path_since = None;
-            self.transport.found();
-        } else if self.connected {
-            // Another way that opens is hope, and no path yet.
-            self.without_path_since.get_or_insert_with(Instant::now);
-            self.transport.seek();
+    fn notice(&mut self, event: Event) -> Option<Change> {
+        match event {
+            Event::Connected => Some(Change::Connected),
+            Event::IceConnectionStateChange(IceConnectionState::Connected | IceConnectionState::Completed) => {
+                self.transport.found();
+                Some(Change::Connected)
+            }
+            Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {
+                self.transport.seek();
+                Some(Change::NoPath)
+            }
+            // Without a report since the last one there is nothing to tell.
+            Event::MediaEgressStats(stats) => Some(Change::Report(Report {
+                loss: stats.loss?,
+                jitter: Duration::from_secs_f64(f64::from(stats.remote?.jitter) / f64::from(SAMPLE_RATE)),
+                round_trip: stats.rtt,
+            })),
+            _ => None,
         }
     }
 }

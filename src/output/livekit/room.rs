@@ -1,10 +1,11 @@
-//! The signalling side of a room: the one place that knows LiveKit's crates.
+//! The signalling connection of a room. With `said.rs` and `trouble.rs` the one place that knows LiveKit's crates.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use livekit_protocol as proto;
 use livekit_signaling::{SignalClient, SignalError, SignalEvent, SignalEvents, SignalOptions};
 use proto::signal_request::Message as Request;
 use proto::signal_response::Message as Response;
@@ -12,6 +13,10 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::proto;
+use super::said::Said;
+use super::track::Announcement;
+use super::trouble::{Remedy, Trouble};
 use crate::error::{Code, Result, SpeakerError};
 use crate::runtime::RUNTIME;
 
@@ -21,29 +26,28 @@ const PROTOCOL_VERSION: u32 = 16;
 /// How long a server may take to say goodbye.
 const LEAVE_TIMEOUT: Duration = Duration::from_millis(1_500);
 
-/// What the server says, as far as a publisher cares.
-pub enum Said {
-    Answer(String),
-    /// An ICE candidate in SDP form.
-    Candidate(String),
-    /// The track with this client id has a place in the room.
-    Published(String),
-    /// It is over; whether to come again.
-    Left(SpeakerError, Again),
+enum Outgoing {
+    Request(Box<Request>),
+    /// The session is as it was: what was held back since it broke goes out.
+    Resumed,
 }
 
-/// What a server that ends a session says of the next one (`LeaveRequest.action`), or silence about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Again {
-    Welcome,
-    Unwelcome,
-}
+/// A reopened connection on its way.
+pub type Reopening = Pin<Box<dyn Future<Output = std::result::Result<(), Trouble>> + Send>>;
 
 /// A joined room. Dropping it leaves politely.
 pub struct Room {
-    requests: UnboundedSender<Request>,
+    client: Arc<SignalClient>,
+    outgoing: UnboundedSender<Outgoing>,
     events: SignalEvents,
+    /// Connections that were made, and ends that were told: the end of an older one is no news.
+    connections: u32,
+    ends: u32,
     offers: u32,
+    /// Our name in the room.
+    sid: String,
+    /// What a server that has kept our place wants to hear when we are back.
+    state: proto::SyncState,
     /// Ends when the server knows that we are gone.
     pub leaving: Option<JoinHandle<()>>,
 }
@@ -57,96 +61,145 @@ impl Room {
         options.client_capabilities = Vec::new();
         options.connect_timeout = limit;
         let joining = SignalClient::connect(url, token, options, None);
-        let (client, _, events) = timeout(limit, joining).await.map_err(|_| silent(limit))?.map_err(refused)?;
-        if !client.is_single_pc_mode_active() {
-            let message = "Expected a LiveKit server of version 1.9.1 or newer but received an older one";
-            return Err(SpeakerError::new(Code::JoinFailed, message));
-        }
-        let (requests, mut outgoing) = unbounded_channel::<Request>();
+        let (client, joined, events) = timeout(limit, joining).await.map_err(|_| silent(limit))?.map_err(refused)?;
         let client = Arc::new(client);
+        let sid = joined.participant.map(|participant| participant.sid).unwrap_or_default();
+        let (outgoing, requests) = unbounded_channel();
         // Sending may wait for the socket; nobody should wait for that.
-        let leaving = RUNTIME.spawn(async move {
-            while let Some(request) = outgoing.recv().await {
-                client.send(request).await;
-            }
-            let leave = proto::LeaveRequest {
-                reason: proto::DisconnectReason::ClientInitiated as i32,
-                action: proto::leave_request::Action::Disconnect as i32,
-                ..Default::default()
-            };
-            let goodbye = async {
-                client.send(Request::Leave(leave)).await;
-                client.close().await;
-            };
-            let _ = timeout(LEAVE_TIMEOUT, goodbye).await;
-        });
-        Ok(Self { requests, events, offers: 0, leaving: Some(leaving) })
+        let leaving = RUNTIME.spawn(send_all(client.clone(), requests));
+        // Nothing is subscribed to; server 1.11.0 ends with a nil pointer where that is not said.
+        let state = proto::SyncState { subscription: Some(Default::default()), ..Default::default() };
+        Ok(Self { client, outgoing, events, connections: 1, ends: 0, offers: 0, sid, state, leaving: Some(leaving) })
     }
 
     /// Announces a track under a client id that its media line will bear.
-    pub fn add_track(&self, cid: &str, name: &str, stereo: bool) {
-        let features = if stereo { vec![proto::AudioTrackFeature::TfStereo as i32] } else { Vec::new() };
+    pub fn add_track(&self, track: &Announcement) {
+        let features =
+            [(track.stereo, proto::AudioTrackFeature::TfStereo), (!track.dtx, proto::AudioTrackFeature::TfNoDtx)];
         self.send(Request::AddTrack(proto::AddTrackRequest {
-            cid: cid.to_owned(),
-            name: name.to_owned(),
+            cid: track.cid.clone(),
+            name: track.name.clone(),
             r#type: proto::TrackType::Audio as i32,
             source: proto::TrackSource::Microphone as i32,
-            disable_red: true,
-            audio_features: features,
+            disable_red: !track.red,
+            audio_features: features.iter().filter(|(has, _)| *has).map(|(_, feature)| *feature as i32).collect(),
             ..Default::default()
         }));
     }
 
-    pub fn offer(&mut self, sdp: String, mid: &str, cid: &str) {
+    /// Offers what is to be sent; `line` is the media line and client id of a new track.
+    pub fn offer(&mut self, sdp: String, line: Option<(String, String)>) {
         self.offers += 1;
-        self.send(Request::Offer(proto::SessionDescription {
-            r#type: "offer".to_owned(),
-            sdp,
-            id: self.offers,
-            mid_to_track_id: [(mid.to_owned(), cid.to_owned())].into(),
-        }));
+        let mid_to_track_id = line.into_iter().collect();
+        let offer = proto::SessionDescription { r#type: "offer".to_owned(), sdp, id: self.offers, mid_to_track_id };
+        if self.is_single() {
+            self.state.offer = Some(offer.clone());
+        }
+        self.send(Request::Offer(offer));
+    }
+
+    /// Answers the server's own offer.
+    pub fn answer(&mut self, sdp: String) {
+        let id = self.state.offer.as_ref().map_or(0, |offer| offer.id);
+        let answer = proto::SessionDescription { r#type: "answer".to_owned(), sdp, id, ..Default::default() };
+        self.state.answer = Some(answer.clone());
+        self.send(Request::Answer(answer));
+    }
+
+    /// Agrees to what the server did.
+    pub fn mute(&self, sid: String, muted: bool) {
+        self.send(Request::Mute(proto::MuteTrackRequest { sid, muted }));
+    }
+
+    /// Opens the signalling connection anew, in the place that the server keeps.
+    pub fn reopen(&self, limit: Duration) -> Reopening {
+        let client = self.client.clone();
+        Box::pin(async move {
+            let reason = proto::ReconnectReason::RrSignalDisconnected;
+            let reopened = timeout(limit, client.restart(reason)).await;
+            match reopened.map_err(|_| silent(limit)).map_err(again)? {
+                Ok(_) => Ok(()),
+                Err(SignalError::LeaveRequest { reason, action }) => Err(Trouble::left(&proto::LeaveRequest {
+                    reason: reason as i32,
+                    action: action as i32,
+                    ..Default::default()
+                })),
+                // Nobody there: the place may still be ours.
+                Err(error @ (SignalError::Connection(_) | SignalError::Timeout(_))) => Err(again(refused(error))),
+                Err(error) => Err(refused(error).into()),
+            }
+        })
+    }
+
+    /// The connection is open again: says what was agreed before.
+    pub fn reopened(&mut self) {
+        self.connections += 1;
+        self.send(Request::SyncState(self.state.clone()));
+    }
+
+    /// All is as it was.
+    pub fn resumed(&self) {
+        let _ = self.outgoing.send(Outgoing::Resumed);
+    }
+
+    /// Whether the server answers offers and makes none.
+    fn is_single(&self) -> bool {
+        self.client.is_single_pc_mode_active()
     }
 
     fn send(&self, request: Request) {
         // Fails only after the connection is gone, of which `poll` tells.
-        let _ = self.requests.send(request);
+        let _ = self.outgoing.send(Outgoing::Request(Box::new(request)));
     }
 
     pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Said> {
         loop {
-            let response = match std::task::ready!(self.events.poll_recv(context)) {
+            let response = match ready!(self.events.poll_recv(context)) {
                 Some(SignalEvent::Message(response)) => *response,
-                Some(SignalEvent::Close(reason)) => return Poll::Ready(Said::Left(gone(&reason), Again::Welcome)),
-                None => return Poll::Ready(Said::Left(gone("the signalling connection ended"), Again::Welcome)),
-            };
-            return Poll::Ready(match response {
-                Response::Answer(answer) => Said::Answer(answer.sdp),
-                Response::Trickle(trickle) => match candidate(&trickle.candidate_init) {
-                    Some(candidate) => Said::Candidate(candidate),
-                    None => continue,
-                },
-                Response::TrackPublished(published) => Said::Published(published.cid),
-                Response::Leave(leave) => {
-                    let again = match leave.action() {
-                        proto::leave_request::Action::Disconnect => Again::Unwelcome,
-                        _ => Again::Welcome,
-                    };
-                    Said::Left(gone(leave.reason().as_str_name()), again)
+                Some(SignalEvent::Close(why)) => {
+                    self.ends += 1;
+                    if self.ends < self.connections {
+                        continue;
+                    }
+                    return Poll::Ready(Said::Left(closed(&why)));
                 }
-                _ => continue,
-            });
+                None => return Poll::Ready(Said::Left(closed("the signalling has ended"))),
+            };
+            self.remember(&response);
+            if let Some(said) = Said::read(response, &self.sid) {
+                return Poll::Ready(said);
+            }
+        }
+    }
+
+    /// Keeps what a server that keeps our place will want to hear.
+    fn remember(&mut self, response: &Response) {
+        match response {
+            Response::Answer(answer) if self.is_single() => self.state.answer = Some(answer.clone()),
+            Response::Offer(offer) => self.state.offer = Some(offer.clone()),
+            Response::TrackPublished(published) => self.state.publish_tracks.push(published.clone()),
+            _ => {}
         }
     }
 }
 
-/// `{"candidate":"candidate:…","sdpMid":…}`; an empty one marks the end.
-fn candidate(init: &str) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Init {
-        candidate: String,
+async fn send_all(client: Arc<SignalClient>, mut requests: tokio::sync::mpsc::UnboundedReceiver<Outgoing>) {
+    while let Some(outgoing) = requests.recv().await {
+        match outgoing {
+            Outgoing::Request(request) => client.send(*request).await,
+            Outgoing::Resumed => client.set_reconnected().await,
+        }
     }
-    let Init { candidate } = serde_json::from_str(init).ok()?;
-    (!candidate.is_empty()).then_some(candidate)
+    let leave = proto::LeaveRequest {
+        reason: proto::DisconnectReason::ClientInitiated as i32,
+        action: proto::leave_request::Action::Disconnect as i32,
+        ..Default::default()
+    };
+    let goodbye = async {
+        client.send(Request::Leave(leave)).await;
+        client.close().await;
+    };
+    let _ = timeout(LEAVE_TIMEOUT, goodbye).await;
 }
 
 fn silent(limit: Duration) -> SpeakerError {
@@ -158,6 +211,10 @@ fn refused(error: SignalError) -> SpeakerError {
     SpeakerError::new(Code::JoinFailed, format!("the LiveKit room can't be joined: {error}"))
 }
 
-fn gone(reason: &str) -> SpeakerError {
-    SpeakerError::new(Code::Disconnected, format!("the LiveKit room is gone: {reason}"))
+fn closed(why: &str) -> Trouble {
+    Trouble::gone(proto::DisconnectReason::SignalClose, why, Remedy::Resume)
+}
+
+fn again(error: SpeakerError) -> Trouble {
+    Trouble { remedy: Remedy::Resume, ..error.into() }
 }

@@ -10,15 +10,32 @@ const TAIL: u32 = 10;
 
 pub struct Track {
     pub stream: u32,
-    /// By what its media line and its announcement find each other.
-    pub cid: String,
+    pub announcement: Announcement,
     pub offered: bool,
-    pub published: bool,
+    /// The server's name for it, once it has a place in the room.
+    pub sid: Option<String>,
     /// Its media line, and the number under which Opus goes on it once that is agreed.
     pub line: Option<(Mid, Option<Pt>)>,
+    /// The server lets nothing of it through.
+    pub muted: bool,
+    /// What the session was told of that.
+    pub told_muted: bool,
     encoder: Encoder,
     /// Silent frames still to be sent.
     tail: u32,
+    /// The packet before the next one was not sent.
+    gap: bool,
+}
+
+/// What the room is told of a track.
+#[derive(Debug, Clone)]
+pub struct Announcement {
+    /// By what its media line and its announcement find each other.
+    pub cid: String,
+    pub name: String,
+    pub stereo: bool,
+    pub dtx: bool,
+    pub red: bool,
 }
 
 pub struct Packet<'a> {
@@ -30,24 +47,32 @@ pub struct Packet<'a> {
 }
 
 impl Track {
-    pub fn new(stream: u32, channels: usize, encoding: Encoding) -> Result<Self> {
-        let encoder = Encoder::new(channels, encoding)?;
-        let cid = format!("speaker-{stream}-{:08x}", random());
-        Ok(Self { stream, cid, offered: false, published: false, line: None, encoder, tail: 0 })
-    }
-
-    /// 0 `speaker`, 1 `app_audio`, 2 `tts`, n `track_<n>`.
-    pub fn name(&self) -> String {
-        match self.stream {
+    /// A track called `name`, or by its number: 0 `speaker`, 1 `app_audio`, 2 `tts`, n `track_<n>`.
+    pub fn new(stream: u32, name: Option<&String>, channels: usize, encoding: Encoding) -> Result<Self> {
+        let name = name.cloned().unwrap_or_else(|| match stream {
             0 => "speaker".to_owned(),
             1 => "app_audio".to_owned(),
             2 => "tts".to_owned(),
             other => format!("track_{other}"),
-        }
+        });
+        let Encoding { dtx, red, .. } = encoding;
+        let announcement = Announcement { cid: cid(stream), name, stereo: channels == 2, dtx, red };
+        Ok(Self {
+            stream,
+            announcement,
+            offered: false,
+            sid: None,
+            line: None,
+            muted: false,
+            told_muted: false,
+            encoder: Encoder::new(channels, encoding)?,
+            tail: 0,
+            gap: true,
+        })
     }
 
     pub fn is_open(&self) -> bool {
-        self.published && matches!(self.line, Some((_, Some(_))))
+        self.sid.is_some() && matches!(self.line, Some((_, Some(_))))
     }
 
     /// Whether the last sound and its tail are sent.
@@ -55,23 +80,33 @@ impl Track {
         self.tail == 0
     }
 
-    /// The room is lost: all is to be agreed again.
+    /// All is to be agreed anew, under another id: the server may remember the old one.
     pub fn reset(&mut self) {
-        (self.offered, self.published, self.line, self.tail) = (false, false, None, 0);
+        self.announcement.cid = cid(self.stream);
+        (self.offered, self.sid, self.line) = (false, None, None);
+        (self.muted, self.tail, self.gap) = (false, 0, true);
     }
 
     /// The frame's packet; none in silence.
     pub fn encode(&mut self, frame: &Frame) -> Result<Option<Packet<'_>>> {
-        let first = self.tail == 0;
         if frame.sounding {
             self.tail = TAIL + 1;
-        } else if first {
+        } else if self.tail == 0 {
             return Ok(None);
         }
         self.tail -= 1;
         let level = level(frame.samples);
-        Ok(Some(Packet { data: self.encoder.encode(frame.samples)?, level, first }))
+        let data = match self.muted {
+            true => None,
+            false => self.encoder.encode(frame.samples)?,
+        };
+        let first = std::mem::replace(&mut self.gap, data.is_none() || self.tail == 0);
+        Ok(data.map(|data| Packet { data, level, first }))
     }
+}
+
+fn cid(stream: u32) -> String {
+    format!("speaker-{stream}-{:08x}", random())
 }
 
 fn level(samples: &[f32]) -> i8 {
@@ -91,13 +126,15 @@ mod tests {
     use super::*;
     use crate::audio::FRAME;
 
+    const ENCODING: Encoding = Encoding { bitrate: 64_000, complexity: 5, dtx: false, red: false, fec: false };
+
     fn frame(samples: &[f32], sounding: bool) -> Frame<'_> {
         Frame { stream: 0, at: 0, samples, sounding }
     }
 
     #[test]
     fn sends_its_sound_and_a_tail_and_then_nothing() {
-        let mut track = Track::new(0, 1, Encoding { bitrate: 64_000, complexity: 5 }).unwrap();
+        let mut track = Track::new(0, None, 1, ENCODING).unwrap();
         let (loud, silent) = ([0.5; FRAME], [0.0; FRAME]);
         assert!(track.encode(&frame(&silent, false)).unwrap().is_none());
         for round in 0..2 {
@@ -107,6 +144,27 @@ mod tests {
             assert_eq!(tail, TAIL as usize);
             assert!(track.is_silent());
         }
+    }
+
+    #[test]
+    fn sends_nothing_while_it_is_muted_and_marks_what_comes_after() {
+        let mut track = Track::new(0, None, 1, ENCODING).unwrap();
+        let mut first = |muted| {
+            track.muted = muted;
+            track.encode(&frame(&[0.5; FRAME], true)).unwrap().map(|packet| packet.first)
+        };
+        assert_eq!(
+            [false, false, true, true, false, false].map(&mut first),
+            [Some(true), Some(false), None, None, Some(true), Some(false)]
+        );
+    }
+
+    #[test]
+    fn sends_little_of_silence_inside_a_sound_with_dtx() {
+        let mut track = Track::new(0, None, 1, Encoding { dtx: true, ..ENCODING }).unwrap();
+        let sent = (0..100).filter(|_| track.encode(&frame(&[0.0; FRAME], true)).unwrap().is_some()).count();
+        assert!(sent < 50, "{sent} of 100 packets of silence");
+        assert!(track.encode(&frame(&[0.5; FRAME], true)).unwrap().unwrap().first);
     }
 
     #[test]

@@ -52,6 +52,8 @@ pub enum Arrival {
 
 pub struct Transport {
     ways: IceTransport,
+    /// The address that this machine has on the way to the server.
+    local: IpAddr,
     udp: Option<Udp>,
     ladder: Ladder,
     /// Candidates of rungs that were closed, of which nobody was told yet.
@@ -63,10 +65,15 @@ pub struct Transport {
 }
 
 impl Transport {
-    /// What `ways` allows, from the address that this machine has on the way to the server.
+    /// What `ways` allows, from the address `local`.
     pub fn new(ways: IceTransport, local: IpAddr) -> Result<Self> {
         let udp = (ways == IceTransport::All).then(|| Udp::bind(local)).transpose()?;
-        Ok(Self { ways, udp, ladder: Ladder::default(), closed: Vec::new(), patience: None, hurry: false })
+        Ok(Self { ways, local, udp, ladder: Ladder::default(), closed: Vec::new(), patience: None, hurry: false })
+    }
+
+    /// Another one of the same kind.
+    pub fn another(&self) -> Result<Self> {
+        Self::new(self.ways, self.local)
     }
 
     /// The candidates that there are by now.
@@ -101,8 +108,8 @@ impl Transport {
 
     /// Goes with an ICE restart, which fails over a connection that was there before: all sockets are made anew, from an
     /// address that may have changed.
-    #[allow(dead_code)] // until a resume calls it
     pub fn restart(&mut self, local: IpAddr) -> Result<()> {
+        self.local = local;
         if let Some(udp) = &mut self.udp {
             let old = std::mem::replace(udp, Udp::bind(local)?);
             self.closed.push(old.candidate().clone());

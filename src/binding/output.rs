@@ -1,0 +1,106 @@
+//! Outputs as they cross the border, in and out. Values and names are those of index.d.ts.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use napi::bindgen_prelude::*;
+use napi_derive::napi;
+use parking_lot::Mutex;
+
+use crate::output::{Encoding, IceTransport, Link, LiveKitOptions, Meanwhile, OutputOptions};
+use crate::output::{PcmSink, Quality, SampleFormat, TokenSource};
+
+#[napi(object)]
+pub struct NativeOutput {
+    pub r#type: String,
+    pub clock: String,
+    pub channels: u32,
+    pub format: String,
+    pub path: Option<String>,
+    pub sample_rate: u32,
+    pub frame_ms: u32,
+    pub url: Option<String>,
+    pub bitrate: i32,
+    pub complexity: i32,
+    pub dtx: bool,
+    pub red: bool,
+    pub fec: bool,
+    pub ice_transport: String,
+    pub connect_timeout_ms: f64,
+    pub on_reconnect: String,
+    pub tracks: Vec<NativeTrack>,
+}
+
+/// A track of a room of which something is known before anything plays on it.
+#[napi(object)]
+pub struct NativeTrack {
+    pub track_id: u32,
+    pub name: Option<String>,
+    pub publish_at_once: bool,
+}
+
+/// How the output is received.
+#[napi(object)]
+pub struct NativeLink {
+    pub quality: Option<String>,
+    pub loss: Option<f64>,
+    pub jitter_ms: Option<f64>,
+    pub round_trip_ms: Option<f64>,
+}
+
+impl NativeOutput {
+    pub fn into_core(self, store: Arc<Mutex<Vec<f32>>>, sink: PcmSink, token: TokenSource) -> Result<OutputOptions> {
+        let format = if self.format == "f32" { SampleFormat::F32 } else { SampleFormat::S16 };
+        let Self { sample_rate, frame_ms, .. } = self;
+        Ok(match (self.r#type.as_str(), &self.path) {
+            ("wav", Some(path)) => OutputOptions::Wav { path: PathBuf::from(path), format },
+            ("pcm", _) => OutputOptions::Pcm { sample_rate, format, frame_ms, sink },
+            ("livekit", _) => OutputOptions::LiveKit(self.into_room(token)),
+            ("memory", _) => OutputOptions::Memory { store },
+            (other, _) => return Err(Error::from_reason(format!("no such output: {other}"))),
+        })
+    }
+
+    fn into_room(self, token: TokenSource) -> LiveKitOptions {
+        let Self { bitrate, complexity, dtx, red, fec, .. } = self;
+        let at_once = self.tracks.iter().filter(|track| track.publish_at_once);
+        LiveKitOptions {
+            url: self.url.unwrap_or_default(),
+            token,
+            encoding: Encoding { bitrate, complexity, dtx, red, fec },
+            ice_transport: match self.ice_transport.as_str() {
+                "tcp" => IceTransport::Tcp,
+                "relay" => IceTransport::Relay,
+                _ => IceTransport::All,
+            },
+            timeout: Duration::from_secs_f64(self.connect_timeout_ms / 1_000.0),
+            meanwhile: match self.on_reconnect.as_str() {
+                "continue" => Meanwhile::Continue,
+                "drop" => Meanwhile::Drop,
+                _ => Meanwhile::Pause,
+            },
+            publish_at_once: at_once.map(|track| track.track_id).collect(),
+            track_names: self.tracks.into_iter().filter_map(|track| Some((track.track_id, track.name?))).collect(),
+        }
+    }
+}
+
+impl NativeLink {
+    /// `None` before anything was told.
+    pub fn of(link: Link) -> Option<Self> {
+        let quality = link.quality.map(|quality| match quality {
+            Quality::Excellent => "excellent".to_owned(),
+            Quality::Good => "good".to_owned(),
+            Quality::Poor => "poor".to_owned(),
+            Quality::Lost => "lost".to_owned(),
+        });
+        let ms = |time: Duration| time.as_secs_f64() * 1_000.0;
+        (link != Link::default()).then(|| Self {
+            quality,
+            loss: link.report.map(|report| f64::from(report.loss)),
+            jitter_ms: link.report.map(|report| ms(report.jitter)),
+            round_trip_ms: link.report.and_then(|report| report.round_trip).map(ms),
+        })
+    }
+}
