@@ -74,6 +74,12 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   /** Lets what is paused go on, with a rise of 5 ms. Says whom; to resume nobody is no error. */
   resumeAudio(target?: Target): Promise<{ resumed: string[] }>
 
+  /**
+   * Changes the `volume` of what is meant, in a straight line from where it is now. What loads, waits or is paused has it when
+   * it sounds; what fades out falls with both. Says whose; to change nobody is no error.
+   */
+  setVolume(request: VolumeRequest): Promise<{ changed: string[] }>
+
   /** What plays and loads, in order of arrival; what waits, in order of its turn. */
   playbacks(): PlaybackInfo[]
 
@@ -332,6 +338,13 @@ export type PlayResult =
 export interface Target {
   requestId?: string
   trackId?: number
+}
+
+export interface VolumeRequest extends Target {
+  /** 0–1, in place of the request's. Its `gain` stays. */
+  volume: number
+  /** How long it takes, in ms; default 5. */
+  fadeMs?: number
 }
 
 export interface StopTarget extends Target {

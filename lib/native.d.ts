@@ -14,6 +14,8 @@ export declare class NativeSession {
   pause(target: NativeTarget): Array<string>
   /** Says whom it resumed. */
   resume(target: NativeTarget): Array<string>
+  /** Says whose volume it changed. */
+  setVolume(request: NativeVolume): Array<string>
   /** Whether it waited, and so stands there now. */
   move(request: NativeMove): boolean
   playbacks(): Array<NativePlayback>
@@ -92,6 +94,7 @@ export interface NativePlay {
   stopOther: boolean
   priority: number
   queueTimeoutMs?: number
+  volume: number
   gain: number
   fadeInMs: number
   fadeOutMs: number
@@ -152,4 +155,10 @@ export interface NativeTrack {
   trackId: number
   name?: string
   publishAtOnce: boolean
+}
+
+export interface NativeVolume {
+  target: NativeTarget
+  volume: number
+  fadeMs: number
 }

@@ -67,6 +67,10 @@ class SpeakerSession extends EventEmitter {
     return { resumed: this.#native.resume(check.resumeRequest(target)) }
   }
 
+  async setVolume(request) {
+    return { changed: this.#native.setVolume(check.volumeRequest(request)) }
+  }
+
   async moveAudio(request) {
     return { moved: this.#native.move(check.moveRequest(request)) }
   }

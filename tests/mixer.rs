@@ -173,7 +173,7 @@ fn a_stop_at_the_end_of_a_clip_fades_what_is_left() {
 fn volume_zero_is_silence_that_takes_its_time() {
     let mut desk = Desk::new();
     let mut voice = Voice::new(1, 0, clip(&noise(1_500, 1.0)));
-    voice.gain = 0.0;
+    voice.volume = Ramp::flat(0.0);
     desk.mixer.start(voice);
     desk.frames(2);
     assert!(desk.output.iter().all(|sample| *sample == 0.0));
@@ -355,4 +355,28 @@ fn a_stop_of_what_stands_still_ends_it_at_once() {
     let notice = desk.mixer.stop(1, 48_000).expect("it is told at once");
     assert!(matches!(notice, Notice { id: 1, at: 960, what: What::Ended { played: 240, .. } }));
     assert!(desk.mixer.is_silent());
+}
+
+#[test]
+fn a_volume_changes_in_a_straight_line_from_wherever_it_is() {
+    let mut desk = Desk::new();
+    desk.start(1, clip(&[0.5; 9_600]));
+    desk.frames(1);
+    desk.mixer.set_volume(1, 0.0, 960);
+    desk.frame_with(480, |_, _| {});
+    desk.mixer.set_volume(1, 1.0, 960);
+    desk.frames(2);
+    let expected = [(959, 0.5), (960, 0.5), (1_200, 0.375), (1_440, 0.25), (1_920, 0.375), (2_400, 0.5), (3_000, 0.5)];
+    assert!(expected.iter().all(|(n, level)| (desk.output[*n] - level).abs() < 1e-6));
+}
+
+#[test]
+fn a_volume_and_a_stop_multiply() {
+    let mut desk = Desk::new();
+    desk.start(1, clip(&[0.5; 9_600]));
+    desk.mixer.stop(1, 960);
+    desk.mixer.set_volume(1, 0.5, 960);
+    desk.frames(2);
+    assert!((desk.output[480] - 0.5 * 0.5 * 0.75).abs() < 1e-6);
+    assert_eq!(desk.told, ["1 started@0", "1 Stop 960@960"]);
 }

@@ -48,6 +48,7 @@ impl Bench {
             stop_other: false,
             priority: 0,
             queue_timeout: None,
+            volume: 1.0,
             gain: 1.0,
             fade_in: 0,
             source: Source { origin: Origin::Bytes(bytes.into()), content_type: None, clip: Clip::default() },

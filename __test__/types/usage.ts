@@ -23,6 +23,8 @@ async function allowed(): Promise<void> {
   const { paused } = await session.pauseAudio({ trackId: 2 })
   const { resumed } = await session.resumeAudio({ requestId: paused[0] })
   resumed satisfies string[]
+  const { changed } = await session.setVolume({ trackId: 1, volume: 0.5, fadeMs: 300 })
+  changed satisfies string[]
   session.on('paused', ({ positionMs }) => positionMs satisfies number)
   session.playbacks().map(({ place }) => place satisfies number | undefined)
   new SpeakerSession({ output: { type: 'memory', clock: 'manual' } }).recording().samples satisfies Float32Array
@@ -49,6 +51,8 @@ function refused(session: SpeakerSession, error: SpeakerError): void {
   session.interrupt({ keep: [1] })
   // @ts-expect-error: to which place?
   session.moveAudio({ requestId: 'a' })
+  // @ts-expect-error: to which volume?
+  session.setVolume({ trackId: 1 })
   // @ts-expect-error: no such event
   session.on('finished', () => {})
   // @ts-expect-error: `completed` has a duration, no reason

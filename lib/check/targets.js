@@ -31,4 +31,12 @@ function resumeRequest(request = {}) {
   return target(request, 'resumeAudio')
 }
 
-module.exports = { stopRequest, pauseRequest, resumeRequest }
+function volumeRequest(request) {
+  return {
+    target: target(request, 'setVolume', ['volume', 'fadeMs']),
+    volume: check.number(request.volume ?? null, 'volume', undefined, 0, 1),
+    fadeMs: check.number(request.fadeMs, 'fadeMs', 5, 0, MAX_MS)
+  }
+}
+
+module.exports = { stopRequest, pauseRequest, resumeRequest, volumeRequest }

@@ -21,6 +21,7 @@ pub struct NativePlay {
     pub stop_other: bool,
     pub priority: i32,
     pub queue_timeout_ms: Option<f64>,
+    pub volume: f64,
     pub gain: f64,
     pub fade_in_ms: f64,
     pub fade_out_ms: f64,
@@ -40,6 +41,13 @@ pub struct NativePlay {
 pub struct NativeTarget {
     pub request_id: Option<String>,
     pub track_id: Option<u32>,
+}
+
+#[napi(object)]
+pub struct NativeVolume {
+    pub target: NativeTarget,
+    pub volume: f64,
+    pub fade_ms: f64,
 }
 
 #[napi(object)]
@@ -132,6 +140,7 @@ impl NativePlay {
             stop_other: self.stop_other,
             priority: self.priority,
             queue_timeout: self.queue_timeout_ms.map(from_ms),
+            volume: self.volume as f32,
             gain: self.gain as f32,
             fade_in: from_ms(self.fade_in_ms),
             source: Source { origin, content_type: self.content_type, clip },

@@ -22,6 +22,7 @@ use crate::output::PcmFrame;
 use crate::session::{Handle, StopRequest};
 use convert::{
     NativeInterrupt, NativeMove, NativePlay, NativePlayback, NativeRefusal, NativeStats, NativeStop, NativeTarget,
+    NativeVolume,
 };
 use options::NativeOptions;
 use outgoing::Outgoing;
@@ -93,6 +94,13 @@ impl NativeSession {
     #[napi]
     pub fn resume(&self, target: NativeTarget) -> Vec<String> {
         self.handle.resume(&target.into())
+    }
+
+    /// Says whose volume it changed.
+    #[napi]
+    pub fn set_volume(&self, request: NativeVolume) -> Vec<String> {
+        let NativeVolume { target, volume, fade_ms } = request;
+        self.handle.set_volume(&target.into(), volume as f32, from_ms(fade_ms))
     }
 
     /// Whether it waited, and so stands there now.

@@ -39,6 +39,11 @@ impl Mixer {
         self.voice(id).into_iter().for_each(Voice::resume);
     }
 
+    /// Brings a voice to a volume, in a straight line over the next `fade` samples.
+    pub fn set_volume(&mut self, id: PlaybackId, volume: f32, fade: Samples) {
+        self.voice(id).into_iter().for_each(|voice| voice.set_volume(volume, fade));
+    }
+
     fn voice(&mut self, id: PlaybackId) -> Option<&mut Voice> {
         self.voices.iter_mut().find(|voice| voice.id == id)
     }

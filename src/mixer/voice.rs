@@ -39,6 +39,8 @@ pub struct Voice {
     pub role: Role,
     pub feed: Feed,
     /// Linear; 1 leaves every sample as it is, 0 is silence that takes its time.
+    pub volume: Ramp,
+    /// On top of it.
     pub gain: f32,
     /// The position at which it ends with [`End::Limit`].
     pub limit: Samples,
@@ -72,6 +74,7 @@ impl Voice {
             track,
             role: Role::default(),
             feed,
+            volume: Ramp::flat(1.0),
             gain: 1.0,
             limit: Samples::MAX,
             rise,
@@ -97,6 +100,14 @@ impl Voice {
 
     pub(super) fn resume(&mut self) {
         self.state.gate.resume(self.state.played);
+    }
+
+    /// Brings it to a volume over the next `fade` samples; at once while it stands still.
+    pub(super) fn set_volume(&mut self, volume: f32, fade: Samples) {
+        self.volume = match self.is_held() {
+            true => Ramp::flat(volume),
+            false => self.volume.toward(volume, self.state.played, fade),
+        };
     }
 
     /// Whether it stands still, paused.
@@ -158,10 +169,10 @@ impl Voice {
         let limit = Ramp::edge(self.limit.saturating_sub(EDGE_FADE as Samples), self.limit);
         let open = Ramp::flat(1.0);
         let State { stop, dry, gate, .. } = &self.state;
-        let edges = [self.rise, limit, stop.unwrap_or(open), dry.unwrap_or(open), gate.ramp()];
+        let edges = [self.volume, self.rise, limit, stop.unwrap_or(open), dry.unwrap_or(open), gate.ramp()];
         // Each with the place on it that its first sample has.
-        let [rise, limit, stop, dry, gate] = edges.map(|ramp| (ramp, here));
-        let ramps = [rise, limit, stop, dry, gate, (duck, now)];
+        let [volume, rise, limit, stop, dry, gate] = edges.map(|ramp| (ramp, here));
+        let ramps = [volume, rise, limit, stop, dry, gate, (duck, now)];
         let peek = self.feed.peek(room);
         let (sounding, (first, second)) = (peek.frames(), peek.slices());
         let length = sounding as Samples;

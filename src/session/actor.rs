@@ -226,6 +226,7 @@ impl Actor {
                     let resumed = self.stage.resume(id);
                     self.check(resumed);
                 }
+                Action::Volume(id, volume, fade) => self.stage.set_volume(id, volume, fade),
                 Action::Discard(id) => {
                     self.requests.remove(&id);
                     self.stage.discard(id);

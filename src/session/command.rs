@@ -26,6 +26,7 @@ pub struct Upcoming {
     pub request_id: String,
     pub track: u32,
     pub role: Role,
+    pub volume: f32,
     pub gain: f32,
     pub fade_in: Samples,
     pub position: Arc<AtomicU64>,

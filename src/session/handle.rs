@@ -31,7 +31,8 @@ pub struct PlayRequest {
     pub priority: i32,
     /// The longest it may wait for its turn, 0 for ever; `None` for what the session says.
     pub queue_timeout: Option<Samples>,
-    /// Linear: volume times gain.
+    /// Linear, and so is the gain on top of it.
+    pub volume: f32,
     pub gain: f32,
     pub fade_in: Samples,
     pub source: Source,
@@ -86,6 +87,7 @@ impl Handle {
             request_id: request_id.clone(),
             track,
             role,
+            volume: request.volume,
             gain: request.gain * self.options.gain,
             fade_in: request.fade_in,
             position,
@@ -109,6 +111,11 @@ impl Handle {
     /// Lets go on what is paused; says whom.
     pub fn resume(&self, target: &Target) -> Vec<String> {
         self.apply(|registry| registry.resume(target))
+    }
+
+    /// Brings what is meant to a volume over the next `fade` samples; says whom.
+    pub fn set_volume(&self, target: &Target, volume: f32, fade: Samples) -> Vec<String> {
+        self.apply(|registry| registry.set_volume(target, volume, fade))
     }
 
     /// Moves what waits to a place in its line; `false` if it does not wait.

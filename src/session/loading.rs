@@ -57,6 +57,11 @@ impl Loading {
         waiting.feed = Some(source::open(media, clip, self.channels, self.progress.clone()));
     }
 
+    pub fn set_volume(&mut self, id: PlaybackId, volume: f32) {
+        let waiting = self.waiting.iter_mut().filter(|waiting| waiting.playback.id == id);
+        waiting.for_each(|waiting| waiting.playback.volume = volume);
+    }
+
     pub fn discard(&mut self, id: PlaybackId) {
         self.waiting.retain(|waiting| waiting.playback.id != id);
         self.expected.retain(|expected| *expected != id);

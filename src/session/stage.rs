@@ -105,6 +105,7 @@ impl Stage {
             let begins_inside = feed.place() > 0;
             let mut voice = Voice::new(id, track, feed);
             voice.role = playback.role;
+            voice.volume = Ramp::flat(playback.volume);
             voice.gain = playback.gain;
             voice.limit = self.options.max_duration;
             let edge = if begins_inside { EDGE_FADE as Samples } else { 0 };
@@ -128,6 +129,11 @@ impl Stage {
     pub fn pause(&mut self, id: PlaybackId) {
         self.cued.retain(|cued| *cued != id);
         self.mixer.pause(id);
+    }
+
+    pub fn set_volume(&mut self, id: PlaybackId, volume: f32, fade: Samples) {
+        self.loading.set_volume(id, volume);
+        self.mixer.set_volume(id, volume, fade);
     }
 
     pub fn resume(&mut self, id: PlaybackId) -> Result<()> {

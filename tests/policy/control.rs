@@ -69,3 +69,18 @@ fn what_fades_out_is_neither_paused_nor_resumed() {
     assert_eq!(table.resume(Target::All), Default::default());
     assert_eq!(table.pause(Target::All), Default::default());
 }
+
+#[test]
+fn a_volume_reaches_every_phase_and_what_fades_out_too() {
+    let mut table = Table::new(Overlap::Queue);
+    for (name, track) in [("fading", 0), ("next", 0), ("waiting", 0), ("other", 1)] {
+        table.play(name, track, false);
+    }
+    table.ready(1);
+    table.stop(Target::Request("fading".into()));
+    let (changed, actions) = table.registry.set_volume(&Target::Track(0), 0.5, 48);
+    assert_eq!(
+        (changed.join(" "), words(&actions)),
+        ("fading next waiting".into(), "volume1=0.5/48 volume2=0.5/48 volume3=0.5/48".into())
+    );
+}

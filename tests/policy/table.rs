@@ -122,6 +122,7 @@ pub fn words(actions: &[Action]) -> String {
         Action::Fade(id, samples) => format!("fade{id}/{samples}"),
         Action::Pause(id) => format!("pause{id}"),
         Action::Resume(id) => format!("resume{id}"),
+        Action::Volume(id, volume, samples) => format!("volume{id}={volume}/{samples}"),
         Action::Discard(id) => format!("discard{id}"),
         Action::Tell(name, EventKind::Queued { position }) => format!("{name}:queued{position}"),
         Action::Tell(name, EventKind::Paused { position_ms }) => format!("{name}:paused@{position_ms}"),

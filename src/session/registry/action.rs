@@ -34,6 +34,8 @@ pub enum Action {
     Pause(PlaybackId),
     /// Let it go on from where it stands.
     Resume(PlaybackId),
+    /// Bring it to a volume over so many samples.
+    Volume(PlaybackId, f32, Samples),
     /// Forget its source: it never sounded.
     Discard(PlaybackId),
     /// Tell the user.

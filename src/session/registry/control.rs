@@ -1,7 +1,7 @@
-//! What is done to playbacks while they live: in every phase, but not once they fade out.
+//! What is done to playbacks while they live.
 
 use super::{Action, Registry, Target};
-use crate::audio::to_ms;
+use crate::audio::{Samples, to_ms};
 use crate::event::EventKind;
 use crate::session::playback::{Phase, Playback};
 
@@ -9,7 +9,7 @@ impl Registry {
     /// Holds back what is meant; says whom. What waits keeps its place in line, and its turn if that comes.
     pub fn pause(&mut self, target: &Target) -> (Vec<String>, Vec<Action>) {
         self.control(target, |playback, actions| {
-            if std::mem::replace(&mut playback.paused, true) {
+            if playback.phase == Phase::Stopping || std::mem::replace(&mut playback.paused, true) {
                 return false;
             }
             actions.push(Action::Pause(playback.id));
@@ -41,6 +41,14 @@ impl Registry {
         })
     }
 
+    /// Changes the volume of what is meant over the next `fade` samples, of what fades out too; says whose.
+    pub fn set_volume(&mut self, target: &Target, volume: f32, fade: Samples) -> (Vec<String>, Vec<Action>) {
+        self.control(target, |playback, actions| {
+            actions.push(Action::Volume(playback.id, volume, fade));
+            true
+        })
+    }
+
     /// Does something to everyone who is meant; says to whom it applied.
     fn control(
         &mut self,
@@ -48,7 +56,7 @@ impl Registry {
         mut act: impl FnMut(&mut Playback, &mut Vec<Action>) -> bool,
     ) -> (Vec<String>, Vec<Action>) {
         let mut actions = Vec::new();
-        let meant = |playback: &&mut Playback| target.means(playback) && playback.phase != Phase::Stopping;
+        let meant = |playback: &&mut Playback| target.means(playback);
         let names = self
             .playbacks
             .iter_mut()
