@@ -1,6 +1,7 @@
 /// <reference types="node" />
 
 import { EventEmitter } from 'node:events'
+import { Writable } from 'node:stream'
 
 /**
  * Plays audio into one output: fetches, decodes, mixes what overlaps, interrupts at once, and says truthfully what was
@@ -39,6 +40,13 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * that nobody handles does not end the process.
    */
   playAudio(request: PlayRequest): Promise<PlayResult>
+
+  /**
+   * Plays what is written to it, for speech that arrives in pieces. A playback like any other: entered before this returns,
+   * with the same events and the same policy.
+   * @throws {SpeakerError} if the request is refused: `ERR_INVALID_ARGUMENT`, `ERR_DUPLICATE_REQUEST` or `ERR_CLOSED`
+   */
+  createStream(request: StreamRequest): SpeakerStream
 
   /**
    * Stops what is meant: a request, a track, or everything if neither is given; playing, loading and queued alike. It is
@@ -89,7 +97,8 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   /**
    * Moves a manual clock. Nothing sleeps: resolves when that time has been mixed and handed to the output, after the
    * events in it. A source that is still loading holds the clock until it can play or fails, so the same calls give
-   * the same samples. Await it before the next call: calls made while it moves take effect somewhere in it.
+   * the same samples; a {@link SpeakerStream} does not, once all that was written to it is decoded. Await it before the next
+   * call: calls made while it moves take effect somewhere in it.
    * Between requests it is exact to the sample: after `advance(907)` the next playback starts at sample 907 × 48.
    * Rejects with `ERR_UNSUPPORTED_OPERATION` on a realtime clock, `ERR_OUTPUT`, `ERR_CLOSED`.
    * @param ms 0 to 86,400,000 (a day)
@@ -143,6 +152,11 @@ export interface SessionOptions {
   progressIntervalMs?: number
   /** How long a server may be silent, before its answer and between pieces of it, in ms; default 10,000. */
   fetchTimeoutMs?: number
+  /**
+   * How long a stream that has started may be silent because its writer is behind, in ms; 0–86,400,000, default 0: for ever.
+   * Then it fails with `ERR_STALLED`.
+   */
+  stallTimeoutMs?: number
 }
 
 /**
@@ -294,8 +308,20 @@ export interface PlayRequest {
   requestId?: string
   /** An http(s) URL, a `file:` URL or a path. Either this or `audio`. */
   audioUrl?: string | URL
-  /** A whole audio file in memory; copied. */
-  audio?: Uint8Array
+  /**
+   * A whole audio file in memory, copied; or a Readable, a web ReadableStream or another AsyncIterable of bytes, which is read as
+   * they are played and told to stop (`destroy` or `return`) when the playback ends before it. If it fails, what came is played,
+   * and then the playback fails with `ERR_STREAM`. It can't be looped.
+   */
+  audio?: Uint8Array | AsyncIterable<Uint8Array>
+  /** What such a Readable or AsyncIterable gives; needed for raw samples only. */
+  format?: StreamFormat
+  /** As in {@link StreamRequest}. */
+  sampleRate?: number
+  /** As in {@link StreamRequest}. */
+  channels?: 1 | 2
+  /** In place of the session's; for a Readable or AsyncIterable. */
+  stallTimeoutMs?: number
   /** 0–1, default 1. 0 is silence that takes its time. */
   volume?: number
   /** Linear, on top of `volume`; 0–16, default 1. Peaks over full scale are limited, never clipped. */
@@ -329,6 +355,49 @@ export interface PlayRequest {
   contentType?: string
 }
 
+/**
+ * `pcm16` and `f32` are raw samples, little-endian and interleaved, where ±32,768 and ±1 are full scale; a sample may be split
+ * between two writes. The others are file formats.
+ */
+export type StreamFormat = 'pcm16' | 'f32' | 'mp3' | 'ogg' | 'wav' | 'flac' | 'aac'
+
+export interface StreamRequest
+  extends Pick<
+    PlayRequest,
+    'requestId' | 'volume' | 'gain' | 'stopOther' | 'trackId' | 'role' | 'priority' | 'queueTimeoutMs' | 'fadeInMs'
+  > {
+  /** What is written. In a file format the bytes themselves decide; this only helps. */
+  format: StreamFormat
+  /** Of raw samples, for which it is needed; in Hz, 8000–192,000. */
+  sampleRate?: number
+  /** Of raw samples; default 1. */
+  channels?: 1 | 2
+  /** In place of the session's. */
+  stallTimeoutMs?: number
+}
+
+/**
+ * A playback whose bytes are written. It starts as soon as 40 ms of sound are there, or less if it is ended; goes silent while the
+ * writer is behind (`stalled`), faded over 5 ms, and goes on in the same way.
+ *
+ * `write` calls back when the bytes were taken: beside Node's own queue a second of raw samples waits, or 256 KiB of a file format,
+ * also while the playback waits for its turn. `end` lets the tail be heard, and `finish` comes when it was. `destroy` stops
+ * the playback (reason `'destroyed'`); with an error it fails with `ERR_STREAM`, after what was written. When the playback
+ * ends in another way, the stream is destroyed, with the error if it failed; one that nobody listens to does not end the process.
+ *
+ * With a manual clock nothing waits for the writer: what was written before `advance` is heard in it, silence follows.
+ */
+export interface SpeakerStream extends Writable {
+  readonly requestId: string
+  /** Settles as the promise of {@link SpeakerSession.playAudio} does. */
+  readonly finished: Promise<PlayResult>
+  /**
+   * Drops what was written and not yet heard, faded over 5 ms; resolves when that is done. What is written next, at once if
+   * you like, begins with a new sample, or in a file format with a new file.
+   */
+  flush(): Promise<void>
+}
+
 /** How long it sounded (`durationMs`), and where in the source it was then (`positionMs`). */
 export type PlayResult =
   | { requestId: string; outcome: 'completed'; durationMs: number; positionMs: number }
@@ -348,7 +417,7 @@ export interface VolumeRequest extends Target {
 }
 
 export interface StopTarget extends Target {
-  /** Told in the `stopped` event; default `'stopped'`. The session's own reasons are `'replaced'` and `'closed'`. */
+  /** Told in the `stopped` event; default `'stopped'`. The session's own reasons are `'replaced'`, `'destroyed'` and `'closed'`. */
   reason?: string
   /** Fall to silence, in ms; default 5. */
   fadeOutMs?: number
@@ -461,6 +530,8 @@ export interface SpeakerEvents {
   paused: [event: PlaybackEvent & { positionMs: number }]
   /** It goes on. */
   resumed: [event: PlaybackEvent & { positionMs: number }]
+  /** A stream that has started is silent from here on, until its writer goes on; told once each time. */
+  stalled: [event: PlaybackEvent & { positionMs: number }]
   /** Its last sample was handed to the output. */
   completed: [event: PlaybackEvent & { durationMs: number; positionMs: number }]
   /** It was ended early, after it had sounded for `durationMs`, the fade included. */
@@ -537,6 +608,8 @@ export type SpeakerErrorCode =
   | 'ERR_TRUNCATED'
   | 'ERR_UNSUPPORTED_FORMAT'
   | 'ERR_DECODE'
+  | 'ERR_STREAM'
+  | 'ERR_STALLED'
   | 'ERR_OUTPUT'
   | 'ERR_JOIN_FAILED'
   | 'ERR_DISCONNECTED'

@@ -6,6 +6,8 @@ export declare class NativeSession {
   constructor(options: NativeOptions, receive: (message: any) => void)
   /** Takes a request: its `requestId`, or why it is refused. */
   play(request: NativePlay): string | NativeRefusal
+  /** Takes a request whose bytes will be written: the writer's end, or why it is refused. */
+  stream(request: NativePlay, encoding: NativeEncoding): NativeStream | NativeRefusal
   /** Says whom it stopped. */
   stop(request: NativeStop): Array<string>
   /** Says whom it stopped, and where they were. */
@@ -30,10 +32,29 @@ export declare class NativeSession {
   close(ticket: number): void
 }
 
+export declare class NativeStream {
+  get requestId(): string
+  /** Copies what there is room for and says how many bytes; `more` says that others follow at once. */
+  write(bytes: Uint8Array, more: boolean): number
+  whenRoom(ticket: number): void
+  end(): void
+  fail(message: string): void
+  flush(more: boolean, ticket: number): void
+}
+
 export interface NativeDuck {
   db: number
   attackMs: number
   releaseMs: number
+}
+
+export interface NativeEncoding {
+  /** `pcm16`, `f32`, or a file format if it is known. */
+  format?: string
+  sampleRate: number
+  channels: number
+  /** The first bytes are on their way. */
+  more: boolean
 }
 
 export interface NativeInterrupt {
@@ -65,6 +86,7 @@ export interface NativeOptions {
   gain: number
   progressIntervalMs: number
   fetchTimeoutMs: number
+  stallTimeoutMs: number
 }
 
 export interface NativeOutput {
@@ -107,6 +129,7 @@ export interface NativePlay {
   headers: Array<Array<string>>
   path?: string
   audio?: Uint8Array
+  stallTimeoutMs?: number
 }
 
 export interface NativePlayback {

@@ -5,6 +5,7 @@ const { EventEmitter } = require('node:events')
 const check = require('./check')
 const { SpeakerError } = require('./error')
 const { NativeSession } = require('./native')
+const { SpeakerStream, pump } = require('./stream')
 
 /** A timer that never fires in earnest: the longest that Node has. It is what keeps the process alive. */
 const FOREVER_MS = 0x7fffffff
@@ -36,23 +37,21 @@ class SpeakerSession extends EventEmitter {
   }
 
   playAudio(request) {
-    const { promise, resolve, reject } = withResolvers()
-    // Who listens to `failed` need not await the promise too: one bad request must not end a server.
-    promise.catch(() => {})
     try {
-      const accepted = this.#native.play(check.playRequest(request))
-      if (accepted.code === 'ERR_DUPLICATE_REQUEST' && this.#onDuplicate === 'join') {
-        const joined = this.#playing.get(request.requestId)?.at(-1)
-        if (joined) return joined.promise
+      const checked = check.playRequest(request)
+      if (checked.encoding) {
+        const stream = this.#stream(checked, this.playAudio)
+        pump(request.audio, stream)
+        return stream.finished
       }
-      if (typeof accepted !== 'string') throw new SpeakerError(accepted.code, accepted.message)
-      const waiting = { promise, resolve, reject, trace: {} }
-      Error.captureStackTrace(waiting.trace, this.playAudio)
-      this.#await(this.#playing, accepted, waiting)
+      return this.#result(taken(this.#native.play(checked)), this.playAudio)
     } catch (error) {
-      reject(error)
+      return this.#joined(request, error) ?? quiet(Promise.reject(error))
     }
-    return promise
+  }
+
+  createStream(request) {
+    return this.#stream(check.streamRequest(request), this.createStream)
   }
 
   async stopAudio(target) {
@@ -112,12 +111,38 @@ class SpeakerSession extends EventEmitter {
     await this.close()
   }
 
+  #stream(checked, caller) {
+    const native = taken(this.#native.stream(checked, checked.encoding))
+    const { requestId } = native
+    return new SpeakerStream({
+      native,
+      finished: this.#result(requestId, caller),
+      ask: (call) => this.#ask(call),
+      stop: () => this.#native.stop(check.stopRequest({ requestId, reason: 'destroyed' })),
+      piped: checked.encoding.more
+    })
+  }
+
+  /** What becomes of a request that was taken; its trace begins at `caller`. */
+  #result(requestId, caller) {
+    const { promise, resolve, reject } = withResolvers()
+    const waiting = { promise, resolve, reject, trace: {} }
+    Error.captureStackTrace(waiting.trace, caller)
+    this.#await(this.#playing, requestId, waiting)
+    return quiet(promise)
+  }
+
+  /** The promise of the first call, for a second one that was refused and may join it. */
+  #joined(request, { code }) {
+    if (code !== 'ERR_DUPLICATE_REQUEST' || this.#onDuplicate !== 'join') return undefined
+    return this.#playing.get(request.requestId)?.at(-1).promise
+  }
+
   /** Makes a call that answers later, under a ticket. */
   #ask(call) {
     const { promise, resolve, reject } = withResolvers()
     const ticket = ++this.#lastTicket
-    const refusal = call(ticket)
-    if (refusal) throw new SpeakerError(refusal.code, refusal.message)
+    taken(call(ticket))
     this.#await(this.#tickets, ticket, { resolve, reject })
     return promise
   }
@@ -193,6 +218,18 @@ class SpeakerSession extends EventEmitter {
     }
     return waiting
   }
+}
+
+/** What the addon gave, if that is no refusal. */
+function taken(answer) {
+  if (answer?.code !== undefined) throw new SpeakerError(answer.code, answer.message)
+  return answer
+}
+
+/** Who listens to `failed` need not await the promise too: one bad request must not end a server. */
+function quiet(promise) {
+  promise.catch(() => {})
+  return promise
 }
 
 /** `Promise.withResolvers`, which Node has from 22 on. */

@@ -55,6 +55,10 @@ codes! {
     UnsupportedFormat = "ERR_UNSUPPORTED_FORMAT",
     /// The audio is damaged beyond playing.
     Decode = "ERR_DECODE",
+    /// A Readable or AsyncIterable failed, or a stream was destroyed with an error; what had come was played.
+    Stream = "ERR_STREAM",
+    /// A stream's writer sent nothing for `stallTimeoutMs`.
+    Stalled = "ERR_STALLED",
     /// The LiveKit room can't be joined or published into.
     JoinFailed = "ERR_JOIN_FAILED",
     /// The LiveKit room is lost: removed from it, or no way to the server.

@@ -37,6 +37,8 @@ pub enum EventKind {
     Paused { position_ms: f64 },
     /// It goes on: the next sample of it is handed over.
     Resumed { position_ms: f64 },
+    /// Its writer is behind: it is silent from there until more comes.
+    Stalled { position_ms: f64 },
     /// Its last sample was handed to the output. In all three `duration_ms` of it were, and the place in the source is told.
     Completed { duration_ms: f64, position_ms: f64 },
     /// It was ended early; the fade is included.
@@ -76,5 +78,5 @@ pub enum Message {
     },
 }
 
-/// Where messages go. Called by the session actor alone; it must not block.
+/// Where messages go; it must not block. Events come from the session actor alone, so they have one order.
 pub type Sink = Arc<dyn Fn(Message) + Send + Sync>;

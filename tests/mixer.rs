@@ -73,6 +73,8 @@ impl Desk {
                     What::Paused(place) => format!("paused {place}"),
                     What::Resumed(place) => format!("resumed {place}"),
                     What::Progress(place) => format!("at {place}"),
+                    What::Stalled(place) => format!("stalled {place}"),
+                    What::Spent(_) => "swapped".to_owned(),
                     What::Ended { why, played, .. } => {
                         follow(&mut self.mixer, notice.id);
                         format!("{why:?} {played}")

@@ -35,6 +35,7 @@ impl Bench {
             max_duration: from_ms(60_000.0),
             progress_interval: 0,
             fetch_timeout: Duration::from_secs(1),
+            stall_timeout: 0,
         };
         let handle = Handle::new(options, Arc::new(move |message| drop(sender.lock().send(message))));
         Self { handle, messages, samples, ticket: 0 }
@@ -51,6 +52,7 @@ impl Bench {
             volume: 1.0,
             gain: 1.0,
             fade_in: 0,
+            stall_timeout: None,
             source: Source { origin: Origin::Bytes(bytes.into()), content_type: None, clip: Clip::default() },
         };
         self.handle.play(request).expect("accepted");

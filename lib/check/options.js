@@ -80,7 +80,7 @@ function duckOptions(duck) {
 
 const SESSION = [
   'output', 'overlap', 'onDuplicate', 'maxConcurrent', 'maxQueued', 'queueTimeoutMs', 'maxDurationMs', 'duck', 'gain',
-  'progressIntervalMs', 'fetchTimeoutMs'
+  'progressIntervalMs', 'fetchTimeoutMs', 'stallTimeoutMs'
 ]
 
 function sessionOptions(options) {
@@ -96,7 +96,8 @@ function sessionOptions(options) {
     duck: duckOptions(options.duck),
     gain: check.number(options.gain, 'gain', 1, 0, 16),
     progressIntervalMs: check.number(options.progressIntervalMs, 'progressIntervalMs', 1000, 0, MAX_MS),
-    fetchTimeoutMs: check.number(options.fetchTimeoutMs, 'fetchTimeoutMs', 10000, 1, MAX_MS)
+    fetchTimeoutMs: check.number(options.fetchTimeoutMs, 'fetchTimeoutMs', 10000, 1, MAX_MS),
+    stallTimeoutMs: check.number(options.stallTimeoutMs, 'stallTimeoutMs', 0, 0, MAX_MS)
   }
 }
 

@@ -3,6 +3,7 @@
 const { fileURLToPath } = require('node:url')
 
 const { refuse } = require('../error')
+const { FORMATS, encoding, isIterable } = require('./encoding')
 const { MAX_MS, ROLES, check, object } = require('./values')
 
 /** A scheme needs two letters: `C:\clip.wav` is a path. */
@@ -34,10 +35,16 @@ function headerPairs(headers) {
   return pairs.map(([name, value]) => [name, String(value)])
 }
 
-const PLAY = [
-  'requestId', 'audioUrl', 'audio', 'volume', 'gain', 'stopOther', 'trackId', 'role', 'priority', 'queueTimeoutMs', 'startMs',
-  'durationMs', 'loop', 'fadeInMs', 'fadeOutMs', 'headers', 'contentType'
+/** What every playback may have. */
+const PLAYBACK = [
+  'requestId', 'volume', 'gain', 'stopOther', 'trackId', 'role', 'priority', 'queueTimeoutMs', 'fadeInMs'
 ]
+
+/** What only playAudio takes. */
+const PLAY = [...PLAYBACK, 'audioUrl', 'audio', 'startMs', 'durationMs', 'loop', 'fadeOutMs', 'headers', 'contentType']
+
+/** What makes a stream of it. */
+const WRITTEN = ['format', 'sampleRate', 'channels', 'stallTimeoutMs']
 
 /** What is held back to fall in the end is kept in memory. */
 const MAX_FADE_OUT_MS = 10_000
@@ -52,15 +59,47 @@ function passes(loop = false) {
 }
 
 function playRequest(request) {
-  object(request, 'playAudio', PLAY)
+  object(request, 'playAudio', [...PLAY, ...WRITTEN])
   const { audioUrl, audio } = request
   if ((audioUrl === undefined) === (audio === undefined)) {
     throw refuse('either audioUrl or audio', 'playAudio', audio === undefined ? undefined : 'both')
   }
-  if (audio !== undefined && !(audio instanceof Uint8Array)) throw refuse('a Buffer or Uint8Array', 'audio', audio)
+  const needless = WRITTEN.find((key) => request[key] !== undefined)
+  if (needless !== undefined && !isIterable(audio)) {
+    throw refuse('a Readable or AsyncIterable as audio beside it', needless, request[needless])
+  }
+  return {
+    ...(audio === undefined ? place(audioUrl) : bytes(request)),
+    ...playback(request),
+    headers: headerPairs(request.headers),
+    contentType: check.text(request.contentType, 'contentType', undefined)
+  }
+}
+
+function bytes(request) {
+  const { audio } = request
+  if (audio instanceof Uint8Array) return { audio }
+  if (!isIterable(audio)) throw refuse('a Buffer, Uint8Array, Readable or AsyncIterable', 'audio', audio)
+  if (passes(request.loop) !== 1) throw refuse('audio that can be read again beside it', 'loop', request.loop)
+  return written(request, true)
+}
+
+function streamRequest(request) {
+  object(request, 'createStream', [...PLAYBACK, ...WRITTEN])
+  check.choice(request.format, 'format', FORMATS)
+  return { ...written(request, false), ...playback(request), headers: [] }
+}
+
+function written(request, more) {
+  return {
+    encoding: encoding(request, more),
+    stallTimeoutMs: check.number(request.stallTimeoutMs, 'stallTimeoutMs', undefined, 0, MAX_MS)
+  }
+}
+
+function playback(request) {
   const volume = check.number(request.volume, 'volume', 1, 0, 1)
   return {
-    ...(audio === undefined ? place(audioUrl) : { audio }),
     requestId: check.text(request.requestId, 'requestId', undefined),
     trackId: check.integer(request.trackId, 'trackId', 0, 0, 0xffff),
     role: check.oneOf(request.role, 'role', 'media', ROLES),
@@ -73,9 +112,7 @@ function playRequest(request) {
     durationMs: check.number(request.durationMs, 'durationMs', undefined, 0, MAX_MS),
     passes: passes(request.loop),
     fadeInMs: check.number(request.fadeInMs, 'fadeInMs', 0, 0, MAX_MS),
-    fadeOutMs: check.number(request.fadeOutMs, 'fadeOutMs', 0, 0, MAX_FADE_OUT_MS),
-    headers: headerPairs(request.headers),
-    contentType: check.text(request.contentType, 'contentType', undefined)
+    fadeOutMs: check.number(request.fadeOutMs, 'fadeOutMs', 0, 0, MAX_FADE_OUT_MS)
   }
 }
 
@@ -101,4 +138,4 @@ function duration(ms) {
   return check.number(ms ?? null, 'advance', undefined, 0, MAX_MS)
 }
 
-module.exports = { playRequest, moveRequest, interruptRequest, duration }
+module.exports = { playRequest, streamRequest, moveRequest, interruptRequest, duration }

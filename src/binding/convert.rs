@@ -34,6 +34,7 @@ pub struct NativePlay {
     pub headers: Vec<Vec<String>>,
     pub path: Option<String>,
     pub audio: Option<Uint8Array>,
+    pub stall_timeout_ms: Option<f64>,
 }
 
 /// Everything, if neither is given.
@@ -113,18 +114,23 @@ fn name_of(role: Role) -> &'static str {
 }
 
 impl NativePlay {
-    pub fn into_core(self) -> Result<PlayRequest> {
-        let origin = match (self.url, self.path, self.audio) {
+    /// Where its audio is, if it is not a stream.
+    pub fn origin(&mut self) -> Result<Origin> {
+        Ok(match (self.url.take(), self.path.take(), &self.audio) {
             (Some(url), _, _) => {
                 let pair =
                     |header: Vec<String>| <[String; 2]>::try_from(header).ok().map(|[name, value]| (name, value));
-                Origin::Url(Fetch { url, headers: self.headers.into_iter().filter_map(pair).collect() })
+                let headers = std::mem::take(&mut self.headers);
+                Origin::Url(Fetch { url, headers: headers.into_iter().filter_map(pair).collect() })
             }
             (_, Some(path), _) => Origin::File(PathBuf::from(path)),
             // Copied once: JavaScript may change its buffer at any time.
             (_, _, Some(audio)) => Origin::Bytes(audio.as_ref().into()),
             _ => return Err(Error::from_reason("no audio")),
-        };
+        })
+    }
+
+    pub fn into_core(self, origin: Origin) -> PlayRequest {
         let start = from_ms(self.start_ms);
         let clip = Clip {
             from: start,
@@ -133,7 +139,7 @@ impl NativePlay {
             passes: self.passes.map_or(u64::MAX, u64::from),
             fade_out: from_ms(self.fade_out_ms),
         };
-        Ok(PlayRequest {
+        PlayRequest {
             request_id: self.request_id,
             track: self.track_id,
             role: role_of(&self.role),
@@ -143,8 +149,9 @@ impl NativePlay {
             volume: self.volume as f32,
             gain: self.gain as f32,
             fade_in: from_ms(self.fade_in_ms),
+            stall_timeout: self.stall_timeout_ms.map(from_ms),
             source: Source { origin, content_type: self.content_type, clip },
-        })
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod log;
 mod options;
 mod outgoing;
 mod output;
+mod stream;
 mod token;
 
 use std::sync::Arc;
@@ -20,12 +21,14 @@ use parking_lot::Mutex;
 use crate::audio::from_ms;
 use crate::output::PcmFrame;
 use crate::session::{Handle, StopRequest};
+use crate::source::Origin;
 use convert::{
     NativeInterrupt, NativeMove, NativePlay, NativePlayback, NativeRefusal, NativeStats, NativeStop, NativeTarget,
     NativeVolume,
 };
 use options::NativeOptions;
 use outgoing::Outgoing;
+use stream::{NativeEncoding, NativeStream};
 use token::Tokens;
 
 /// A session; `lib/session.js` is its face.
@@ -63,11 +66,22 @@ impl NativeSession {
 
     /// Takes a request: its `requestId`, or why it is refused.
     #[napi]
-    pub fn play(&self, request: NativePlay) -> Result<Either<String, NativeRefusal>> {
-        Ok(match self.handle.play(request.into_core()?) {
+    pub fn play(&self, mut request: NativePlay) -> Result<Either<String, NativeRefusal>> {
+        let origin = request.origin()?;
+        Ok(match self.handle.play(request.into_core(origin)) {
             Ok(request_id) => Either::A(request_id),
             Err(error) => Either::B(error.into()),
         })
+    }
+
+    /// Takes a request whose bytes will be written: the writer's end, or why it is refused.
+    #[napi]
+    pub fn stream(&self, request: NativePlay, encoding: NativeEncoding) -> Either<NativeStream, NativeRefusal> {
+        let (pipe, stream) = encoding.open();
+        match self.handle.stream(request.into_core(Origin::Stream(stream)), pipe) {
+            Ok(stream) => Either::A(NativeStream::new(stream)),
+            Err(error) => Either::B(error.into()),
+        }
     }
 
     /// Says whom it stopped.

@@ -25,6 +25,7 @@ pub struct NativeOptions {
     pub gain: f64,
     pub progress_interval_ms: f64,
     pub fetch_timeout_ms: f64,
+    pub stall_timeout_ms: f64,
 }
 
 #[napi(object)]
@@ -58,6 +59,7 @@ impl NativeOptions {
             max_duration: from_ms(self.max_duration_ms),
             progress_interval: from_ms(self.progress_interval_ms),
             fetch_timeout: Duration::from_secs_f64(self.fetch_timeout_ms / 1_000.0),
+            stall_timeout: from_ms(self.stall_timeout_ms),
         })
     }
 }

@@ -44,6 +44,12 @@ impl Mixer {
         self.voice(id).into_iter().for_each(|voice| voice.set_volume(volume, fade));
     }
 
+    /// Ends over 5 ms what waits of a stream, and lets it go on with what is written after its flush.
+    pub fn flush(&mut self, id: PlaybackId) {
+        let Some(voice) = self.voice(id) else { return };
+        voice.feed.flushed().into_iter().for_each(|feed| voice.swap(feed));
+    }
+
     fn voice(&mut self, id: PlaybackId) -> Option<&mut Voice> {
         self.voices.iter_mut().find(|voice| voice.id == id)
     }

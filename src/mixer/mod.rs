@@ -56,6 +56,10 @@ pub enum What {
     Resumed(Samples),
     /// Another interval of it was handed on, up to this place in the source.
     Progress(Samples),
+    /// It fell silent after so many samples of it, for its writer is behind.
+    Stalled(Samples),
+    /// This feed is done with, and its playback goes on with another.
+    Spent(Feed),
     Ended {
         why: End,
         played: Samples,
@@ -155,6 +159,11 @@ impl Mixer {
                     notices.push(Notice { id: voice.id, at: self.now, what });
                     over = true;
                 }
+                Some((0, Border::Swap)) => {
+                    let what = voice.go_on().map(What::Spent);
+                    notices.extend(what.map(|what| Notice { id: voice.id, at: self.now, what }));
+                    over = true;
+                }
                 Some((0, Border::End(why))) => {
                     let voice = self.voices.remove(index);
                     notices.push(ended(voice, self.now, why));
@@ -179,6 +188,10 @@ impl Mixer {
             let played = voice.state.played;
             bus.sounding = true;
             voice.render(bus.window(step), self.channels, step, self.ducking.level(voice.role), self.now);
+            if let Some(silent) = voice.stall() {
+                let at = self.now + (step as Samples).saturating_sub(silent);
+                notices.push(Notice { id: voice.id, at, what: What::Stalled(voice.feed.place()) });
+            }
             let every = voice.report_every;
             if every > 0 && voice.state.played / every > played / every {
                 let reached = voice.state.played / every * every;

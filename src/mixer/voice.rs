@@ -22,6 +22,8 @@ pub enum End {
     Stop,
     /// It reached the longest time a playback may take.
     Limit,
+    /// It was silent for as long as its writer may be behind.
+    Stall,
 }
 
 /// What a voice comes to.
@@ -30,6 +32,8 @@ pub(super) enum Border {
     End(End),
     /// Its gate is shut: it is silent.
     Shut,
+    /// It is silent, and goes on with another feed.
+    Swap,
 }
 
 /// What a voice is started with.
@@ -44,6 +48,8 @@ pub struct Voice {
     pub gain: f32,
     /// The position at which it ends with [`End::Limit`].
     pub limit: Samples,
+    /// How long it may be silent because its writer is behind; then it ends with [`End::Stall`].
+    pub patience: Samples,
     /// From when it rises: only a user's fade-in at the start; the first sample of a clip is not ours to soften.
     pub rise: Ramp,
     /// Where in its source it is, for other threads to read.
@@ -60,9 +66,19 @@ pub(super) struct State {
     pub played: Samples,
     pub started: bool,
     stop: Option<Ramp>,
-    /// The feed ran dry: silent from there until it is ready again.
-    dry: Option<Ramp>,
+    dry: Option<Dry>,
+    /// What it goes on with once it is silent.
+    next: Option<Feed>,
     gate: Gate,
+}
+
+/// The feed ran dry, or is about to be swapped: silent from the end of the fall until the feed is ready.
+struct Dry {
+    fall: Ramp,
+    /// For how long it has been silent.
+    silent: Samples,
+    /// Whether its stall was told, or is none.
+    told: bool,
 }
 
 impl Voice {
@@ -77,6 +93,7 @@ impl Voice {
             volume: Ramp::flat(1.0),
             gain: 1.0,
             limit: Samples::MAX,
+            patience: Samples::MAX,
             rise,
             position,
             report_every: 0,
@@ -133,29 +150,39 @@ impl Voice {
     /// among them.
     pub(super) fn prepare(&mut self, window: usize, underruns: &mut u64) -> Option<(usize, Border)> {
         let here = self.state.played;
-        let (waiting, ended) = self.feed.level();
-        if self.state.dry.is_some_and(|dry| dry.end() <= here) {
+        if self.state.dry.as_ref().is_some_and(|dry| dry.fall.end() <= here) {
             // It is silent, and no sample brings it nearer to where the gate would be shut.
             self.state.gate.shut_sooner(here);
+            if self.state.next.is_some() {
+                return Some((0, Border::Swap));
+            }
             if self.feed.is_ready() {
                 self.state.dry = None;
                 self.state.gate.rise(here);
             }
         }
-        let source = if ended { waiting as Samples } else { Samples::MAX };
+        let (waiting, ended) = self.feed.level();
+        // What a swapped feed still holds is not its playback's end.
+        let source = if ended && self.state.next.is_none() { waiting as Samples } else { Samples::MAX };
         let stop = self.state.stop.map_or(Samples::MAX, |stop| stop.end() - here);
         let shut = self.state.gate.shut_at().saturating_sub(here);
-        let left = source.min(stop).min(self.limit - here).min(shut);
+        let dry = self.state.dry.as_ref().map_or(Samples::MAX, |dry| dry.fall.end() - here);
+        let silent = self.state.dry.as_ref().map_or(0, |dry| dry.silent);
+        let stall = dry.saturating_add(self.patience.saturating_sub(silent));
+        let swap = if self.state.next.is_some() { dry } else { Samples::MAX };
+        let left = source.min(stop).min(self.limit - here).min(stall).min(shut).min(swap);
         // Dry before the window is full: it fades over what is left rather than breaking off in some later frame.
         if !ended && (waiting as Samples) < left.min(window as Samples) && self.state.dry.is_none() {
-            self.state.dry = Some(Ramp::edge(here, here + waiting as Samples));
+            self.state.dry = Some(Dry { fall: Ramp::edge(here, here + waiting as Samples), silent: 0, told: false });
             *underruns += 1;
         }
         let border = match left {
             _ if left == stop => Border::End(End::Stop),
             _ if left == source => Border::End(End::Source),
             _ if left == self.limit - here => Border::End(End::Limit),
-            _ => Border::Shut,
+            _ if left == stall => Border::End(End::Stall),
+            _ if left == shut => Border::Shut,
+            _ => Border::Swap,
         };
         (left <= window as Samples).then_some((left as usize, border))
     }
@@ -169,7 +196,8 @@ impl Voice {
         let limit = Ramp::edge(self.limit.saturating_sub(EDGE_FADE as Samples), self.limit);
         let open = Ramp::flat(1.0);
         let State { stop, dry, gate, .. } = &self.state;
-        let edges = [self.volume, self.rise, limit, stop.unwrap_or(open), dry.unwrap_or(open), gate.ramp()];
+        let dry = dry.as_ref().map_or(open, |dry| dry.fall);
+        let edges = [self.volume, self.rise, limit, stop.unwrap_or(open), dry, gate.ramp()];
         // Each with the place on it that its first sample has.
         let [volume, rise, limit, stop, dry, gate] = edges.map(|ramp| (ramp, here));
         let ramps = [volume, rise, limit, stop, dry, gate, (duck, now)];
@@ -195,7 +223,37 @@ impl Voice {
         let taken = sounding.min(frames);
         peek.take(taken);
         self.state.played += taken as Samples;
+        if let Some(dry) = &mut self.state.dry {
+            dry.silent += (frames - taken) as Samples;
+        }
         self.tell_place();
+    }
+
+    /// For how long it has been silent because its writer is behind; said once a stall, after the step in which it is so.
+    pub(super) fn stall(&mut self) -> Option<Samples> {
+        let dry = self.state.dry.as_mut()?;
+        if dry.told || dry.silent == 0 || !self.feed.is_starved() {
+            return None;
+        }
+        dry.told = true;
+        Some(dry.silent)
+    }
+
+    /// Goes on with another feed once what the present one holds has fallen to silence, 5 ms from here.
+    pub(super) fn swap(&mut self, feed: Feed) {
+        let here = self.state.played;
+        let end = if self.is_held() { here } else { self.fall_end(EDGE_FADE as Samples) };
+        let dry = Dry { fall: Ramp::edge(here, end), silent: 0, told: true };
+        self.state.dry.get_or_insert(dry).told = true;
+        self.state.next = Some(feed);
+    }
+
+    /// It is silent: it goes on with the other feed. Gives back the one it is done with.
+    pub(super) fn go_on(&mut self) -> Option<Feed> {
+        let next = self.state.next.take()?;
+        let spent = std::mem::replace(&mut self.feed, next);
+        self.feed.follow(&spent);
+        Some(spent)
     }
 
     pub(super) fn tell_place(&self) {
@@ -204,15 +262,20 @@ impl Voice {
 
     /// Whether `frames` samples, or what is left of it, wait: where not, a clock that can wait should.
     pub(super) fn is_fed(&self, frames: usize) -> bool {
-        let (waiting, ended) = self.feed.level();
+        let feed = self.state.next.as_ref().unwrap_or(&self.feed);
+        let coming = feed.is_coming();
         let stop = self.state.stop.map_or(Samples::MAX, |stop| stop.end());
         let left = stop.min(self.limit).min(self.state.gate.shut_at()) - self.state.played;
-        ended || waiting as Samples >= left.min(frames as Samples)
+        let waits = match self.state.dry {
+            Some(_) => feed.is_ready(),
+            None => feed.level().0 as Samples >= left.min(frames as Samples),
+        };
+        waits || !coming
     }
 
     fn audible_until(&self) -> Samples {
         let stop = self.state.stop.map_or(Samples::MAX, |stop| stop.end());
-        let dry = self.state.dry.map_or(Samples::MAX, |dry| dry.end());
+        let dry = self.state.dry.as_ref().map_or(Samples::MAX, |dry| dry.fall.end());
         stop.min(dry).min(self.limit).min(self.state.gate.shut_at()).max(self.state.played)
     }
 

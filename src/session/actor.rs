@@ -184,6 +184,10 @@ impl Actor {
                 What::Progress(place) => {
                     self.tell_of(id, at, EventKind::Progress { position_ms: to_ms(place) });
                 }
+                What::Stalled(played) => {
+                    self.tell_of(id, at, EventKind::Stalled { position_ms: to_ms(played) });
+                }
+                What::Spent(feed) => drop(feed),
                 What::Ended { why, played, feed } => {
                     let ending = match (why, feed.outcome()) {
                         (End::Source, Some(Err(error))) => Ending::Failed(error.clone()),
@@ -193,6 +197,10 @@ impl Actor {
                             let message =
                                 format!("Expected at most {} ms of audio but received more", to_ms(self.max_duration));
                             Ending::Failed(SpeakerError::new(Code::MaxDuration, message))
+                        }
+                        (End::Stall, _) => {
+                            let message = "the writer of the stream sent nothing for stallTimeoutMs";
+                            Ending::Failed(SpeakerError::new(Code::Stalled, message))
                         }
                     };
                     self.end(id, ending, played);

@@ -53,6 +53,7 @@ impl Actor {
             match command {
                 Command::Close(ticket) => tickets.extend(ticket),
                 Command::Advance(_, ticket) | Command::Connect(ticket) => self.settle(ticket, Some(closed())),
+                Command::Flush(_, ticket) => self.settle(ticket, None),
                 _ => {}
             }
         }

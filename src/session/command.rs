@@ -14,6 +14,8 @@ pub enum Command {
     /// What follows from any other call.
     Apply(Vec<Action>),
     Connect(u32),
+    /// A stream was flushed.
+    Flush(PlaybackId, u32),
     /// Move the manual clock by so many samples.
     Advance(Samples, u32),
     /// The last one; without a ticket if the handle is simply gone.
@@ -30,6 +32,8 @@ pub struct Upcoming {
     pub gain: f32,
     pub fade_in: Samples,
     pub position: Arc<AtomicU64>,
+    /// How long a stream may be silent because its writer is behind; 0 for ever.
+    pub stall_timeout: Samples,
     /// Until it is opened.
     pub source: Option<Source>,
 }

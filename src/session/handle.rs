@@ -10,14 +10,14 @@ use super::actor::Actor;
 use super::command::{Command, Upcoming};
 use super::playback::Info;
 use super::registry::{Accepted, Action, Entry, Registry, Target};
-use super::{Clock, Counters, Options};
+use super::{Clock, Counters, Options, Stream};
 use crate::audio::Samples;
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::{Message, Sink};
-use crate::mixer::Role;
+use crate::mixer::{PlaybackId, Role};
 use crate::output::Watch;
 use crate::runtime::RUNTIME;
-use crate::source::Source;
+use crate::source::{Origin, Pipe, Source};
 
 /// What to play, and how. Values are checked by whoever builds it.
 #[derive(Debug, Clone)]
@@ -35,6 +35,8 @@ pub struct PlayRequest {
     pub volume: f32,
     pub gain: f32,
     pub fade_in: Samples,
+    /// In place of the session's.
+    pub stall_timeout: Option<Samples>,
     pub source: Source,
 }
 
@@ -71,6 +73,17 @@ impl Handle {
     /// Takes a request and says its `requestId`: it ends in exactly one terminal event. One that is over a limit is taken
     /// too, and fails; any other that can't be taken is refused here and has no event.
     pub fn play(&self, request: PlayRequest) -> Result<String> {
+        self.take(request).map(|(request_id, _)| request_id)
+    }
+
+    /// Takes a request whose source is what `pipe` is the writer's end of.
+    pub fn stream(&self, request: PlayRequest, pipe: Arc<Pipe>) -> Result<Stream> {
+        let (request_id, id) = self.take(request)?;
+        Ok(Stream::new(request_id, id, pipe, self.commands.downgrade(), self.sink.clone()))
+    }
+
+    /// As [`play`](Self::play); names the playback too, if there is one.
+    fn take(&self, request: PlayRequest) -> Result<(String, Option<PlaybackId>)> {
         // Held while sending, so that the actor sees calls in the order in which the registry took them.
         let mut registry = self.registry.lock();
         let request_id = request.request_id.unwrap_or_else(|| registry.make_up_name());
@@ -79,7 +92,7 @@ impl Handle {
         let Accepted { entered, actions } = registry.play(entry, self.now())?;
         let Some((id, position)) = entered else {
             let _ = self.commands.send(Command::Apply(actions));
-            return Ok(request_id);
+            return Ok((request_id, None));
         };
         position.store(request.source.clip.from, Relaxed);
         let upcoming = Upcoming {
@@ -91,10 +104,14 @@ impl Handle {
             gain: request.gain * self.options.gain,
             fade_in: request.fade_in,
             position,
+            stall_timeout: match request.source.origin {
+                Origin::Stream(_) => request.stall_timeout.unwrap_or(self.options.stall_timeout),
+                _ => 0,
+            },
             source: Some(request.source),
         };
         let _ = self.commands.send(Command::Play(Box::new(upcoming), actions));
-        Ok(request_id)
+        Ok((request_id, Some(id)))
     }
 
     /// Stops what is meant, from the next sample on; says whom, and where they were. To stop nothing is no error, and who

@@ -54,6 +54,10 @@ impl Actor {
                 Ok(()) => self.connecting.push(ticket),
                 Err(error) => self.settle(ticket, Some(error)),
             },
+            Command::Flush(id, ticket) => {
+                self.stage.flush(id);
+                self.settle(ticket, None);
+            }
             Command::Advance(..) | Command::Close(_) => unreachable!("work_inbox() takes these"),
         }
     }

@@ -76,8 +76,9 @@ impl Loading {
     pub fn poll(&mut self) -> Option<(PlaybackId, Loaded)> {
         for waiting in self.waiting.iter_mut().filter(|waiting| !waiting.told) {
             let Some(feed) = &waiting.feed else { continue };
+            let coming = feed.is_coming();
             if !feed.is_ready() {
-                match self.progress.eager {
+                match self.progress.eager && coming {
                     true => return None,
                     false => continue,
                 }
@@ -97,9 +98,19 @@ impl Loading {
         None
     }
 
-    /// Whether nothing that is wanted still loads.
+    /// Whether nothing that is wanted still loads: a stream does not while its writer has nothing at hand.
     pub fn is_done(&self) -> bool {
-        self.waiting.iter().all(|waiting| waiting.told || waiting.feed.is_none())
+        let loads = |feed: &Feed| feed.is_coming() || feed.is_ready();
+        self.waiting.iter().all(|waiting| waiting.told || !waiting.feed.as_ref().is_some_and(loads))
+    }
+
+    /// Lets a stream load anew, from what is written after its flush.
+    pub fn flush(&mut self, id: PlaybackId) {
+        let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.playback.id == id) else { return };
+        if let Some(feed) = waiting.feed.as_ref().and_then(Feed::flushed) {
+            waiting.feed = Some(feed);
+            waiting.told = false;
+        }
     }
 
     /// The track of a playback that is ready.

@@ -17,6 +17,7 @@ mod playback;
 mod publisher;
 pub mod registry;
 mod stage;
+mod stream;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -30,6 +31,7 @@ use crate::output::{Link, OutputOptions};
 pub use handle::{Handle, PlayRequest, StopRequest};
 pub use playback::{Info, Phase};
 pub use registry::{Overlap, Policy, Target};
+pub use stream::Stream;
 
 /// What moves a session's time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +59,8 @@ pub struct Options {
     /// Between `progress` events; 0 for none.
     pub progress_interval: Samples,
     pub fetch_timeout: Duration,
+    /// How long a stream may be silent because its writer is behind, if its request does not say; 0 for ever.
+    pub stall_timeout: Samples,
 }
 
 /// Counts since the session began; written by its actor, read by anyone.

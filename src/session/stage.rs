@@ -112,6 +112,10 @@ impl Stage {
             voice.rise = Ramp::rise(0, playback.fade_in.max(edge));
             voice.report_every = self.options.progress_interval;
             voice.position = playback.position;
+            voice.patience = match playback.stall_timeout {
+                0 => Samples::MAX,
+                limit => limit,
+            };
             self.mixer.start(voice);
         }
         Ok(())
@@ -139,6 +143,14 @@ impl Stage {
     pub fn resume(&mut self, id: PlaybackId) -> Result<()> {
         self.mixer.resume(id);
         self.wake()
+    }
+
+    /// Lets a stream go on with what is written from now on.
+    pub fn flush(&mut self, id: PlaybackId) {
+        // A cued one is cued again once it is ready again.
+        self.cued.retain(|cued| *cued != id);
+        self.loading.flush(id);
+        self.mixer.flush(id);
     }
 
     /// Stops the clock: what plays waits where it is.

@@ -54,7 +54,13 @@ impl Label {
     }
 }
 
-/// A source being decoded, packet by packet. Reading may suspend the feeder it runs in.
+/// Gives a source's samples block by block.
+pub trait Decode {
+    /// The next samples, interleaved, with their rate and layout; `None` at the end. May suspend the feeder.
+    fn next(&mut self) -> Result<Option<(&AudioSpec, &[f32])>>;
+}
+
+/// A source being decoded, packet by packet.
 pub struct Decoder {
     format: Box<dyn FormatReader>,
     codec: Box<dyn AudioDecoder>,
@@ -81,8 +87,22 @@ impl Decoder {
         Ok(Self { format, codec, track, announced, demuxed, decoded, damaged, samples, spec })
     }
 
-    /// The next samples, interleaved, with their rate and layout; `None` at the end. A damaged packet is left out.
-    pub fn next(&mut self) -> Result<Option<(&AudioSpec, &[f32])>> {
+    fn end(&mut self) -> Result<()> {
+        match (self.announced, self.damaged.take()) {
+            (_, Some(reason)) if !self.decoded => Err(damaged(&reason)),
+            (Some(announced), _) if self.demuxed < announced => {
+                let percent = self.demuxed.get() * 100 / announced.get();
+                let message = format!("Expected the whole length that audio announces but received {percent} % of it");
+                Err(SpeakerError::new(Code::Truncated, message))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Decode for Decoder {
+    /// A damaged packet is left out.
+    fn next(&mut self) -> Result<Option<(&AudioSpec, &[f32])>> {
         loop {
             let packet = match self.format.next_packet() {
                 Ok(Some(packet)) => packet,
@@ -124,18 +144,6 @@ impl Decoder {
         // A float file may hold anything; one NaN would silence the whole mix.
         self.samples.iter_mut().filter(|sample| !sample.is_finite()).for_each(|sample| *sample = 0.0);
         Ok(Some((&self.spec, &self.samples)))
-    }
-
-    fn end(&mut self) -> Result<()> {
-        match (self.announced, self.damaged.take()) {
-            (_, Some(reason)) if !self.decoded => Err(damaged(&reason)),
-            (Some(announced), _) if self.demuxed < announced => {
-                let percent = self.demuxed.get() * 100 / announced.get();
-                let message = format!("Expected the whole length that audio announces but received {percent} % of it");
-                Err(SpeakerError::new(Code::Truncated, message))
-            }
-            _ => Ok(()),
-        }
     }
 }
 

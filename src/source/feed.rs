@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::clip::Clip;
 use super::media::Media;
+use super::stream::Stream;
 use crate::audio::{PREROLL, RING, Samples};
 use crate::error::Result;
 use crate::runtime::Waker;
@@ -63,6 +64,8 @@ pub struct Feed {
     clip: Clip,
     /// Samples per channel taken out of the ring so far.
     taken: Samples,
+    /// Where its first sample is, if it is not the source's own first: after a flush.
+    origin: Samples,
     reader: Option<Reader>,
 }
 
@@ -75,7 +78,7 @@ pub struct Reader {
 
 impl Feed {
     pub fn new(ring: Consumer<f32>, channels: usize, shared: Arc<Shared>, clip: Clip, reader: Option<Reader>) -> Self {
-        Self { ring, channels, shared, clip, taken: 0, reader }
+        Self { ring, channels, shared, clip, taken: 0, origin: 0, reader }
     }
 
     /// Where in the source the next sample is.
@@ -85,7 +88,34 @@ impl Feed {
 
     /// Where in the source the sample was that was taken `back` samples ago.
     pub fn place_back(&self, back: Samples) -> Samples {
-        self.clip.place(self.taken - back, self.shared.end.get().copied())
+        self.origin + self.clip.place(self.taken - back, self.shared.end.get().copied())
+    }
+
+    /// Another feed of what is written to its stream after a flush, if it is one.
+    pub fn flushed(&self) -> Option<Self> {
+        let Reader { media, progress, .. } = self.reader.as_ref().filter(|reader| reader.media.stream().is_some())?;
+        Some(super::open(media.clone(), Clip::default(), self.channels, progress.clone()))
+    }
+
+    /// Goes on from where another has come to.
+    pub fn follow(&mut self, other: &Self) {
+        self.origin = other.place();
+    }
+
+    fn stream(&self) -> Option<&Stream> {
+        self.reader.as_ref()?.media.stream()
+    }
+
+    /// Whether it waits for a writer who is behind.
+    pub fn is_starved(&self) -> bool {
+        self.stream().is_some_and(|stream| stream.outlet.is_starved())
+    }
+
+    /// Whether more is on its way by itself, which a clock that can wait should wait for. To be asked before
+    /// [`level`](Self::level): what waits then is all there is.
+    pub fn is_coming(&self) -> bool {
+        let written_out = self.stream().is_some_and(|stream| stream.outlet.is_starved() && !stream.outlet.has_more());
+        !written_out && self.shared.outcome.get().is_none()
     }
 
     /// Another feed of the same source that goes on from `place`.

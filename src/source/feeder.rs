@@ -8,7 +8,6 @@ use rtrb::Producer;
 use symphonia::core::audio::AudioSpec;
 
 use super::clip::{Clip, Over, Pass};
-use super::decode::Decoder;
 use super::downmix::Downmix;
 use super::feed::{Progress, Shared};
 use super::media::Media;
@@ -30,7 +29,6 @@ pub struct Feeder {
 impl Feeder {
     /// Runs on the decode pool until the source ends, fails or is cancelled.
     pub fn run(mut self) {
-        self.media.attach(&self.waker);
         let result = catch_unwind(AssertUnwindSafe(|| self.play()));
         let result = result.unwrap_or_else(|_| {
             tracing::error!("a decoder panicked: please report the audio that did it");
@@ -66,8 +64,7 @@ impl Feeder {
 
     /// Decodes the source from its start.
     fn pass(&mut self, mut pass: Pass) -> Result<Over> {
-        let (input, label) = self.media.open(&self.shared.cancelled)?;
-        let mut decoder = Decoder::open(input, &label)?;
+        let mut decoder = self.media.open(self)?;
         let mut path: Option<Path> = None;
         let (mut mixed, mut pcm) = (Vec::new(), Vec::new());
         let result = loop {

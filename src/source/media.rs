@@ -10,9 +10,10 @@ use std::time::Duration;
 use symphonia::core::io::MediaSource;
 use tokio::task::AbortHandle;
 
-use super::decode::Label;
+use super::decode::{Decode, Decoder, Label};
+use super::feeder::Feeder;
 use super::spool::{Spool, SpoolReader};
-use super::{Origin, Source, fetch, mp4};
+use super::{Origin, Source, Stream, fetch, mp4};
 use crate::error::{Code, Result, SpeakerError};
 use crate::runtime::{RUNTIME, Waker};
 
@@ -26,9 +27,8 @@ enum Bytes {
     Memory(Arc<[u8]>),
     File(PathBuf),
     Download(Arc<Spool>, AbortHandle),
+    Stream(Stream),
 }
-
-pub type Opened = Result<(Box<dyn MediaSource>, Label)>;
 
 impl Media {
     /// Starts the download, if it is one; a server may be silent for `fetch_timeout`.
@@ -38,6 +38,7 @@ impl Media {
         match origin {
             Origin::Bytes(bytes) => Self { label: label(None), bytes: Bytes::Memory(bytes) },
             Origin::File(path) => Self { label: label(path.to_str()), bytes: Bytes::File(path) },
+            Origin::Stream(stream) => Self { label: label(None), bytes: Bytes::Stream(stream) },
             Origin::Url(fetch) => {
                 let label = label(fetch.url.split(['?', '#']).next());
                 let spool = Arc::new(Spool::new());
@@ -48,29 +49,43 @@ impl Media {
         }
     }
 
-    /// Opens the bytes at their start, on the decode pool; may suspend the feeder.
-    pub fn open(&self, cancelled: &Arc<AtomicBool>) -> Opened {
-        let label = self.label.clone();
+    /// The user's writing, if it is that.
+    pub fn stream(&self) -> Option<&Stream> {
         match &self.bytes {
-            Bytes::Memory(bytes) if bytes.is_empty() => Err(empty("audio")),
-            Bytes::Memory(bytes) => Ok((Box::new(Cursor::new(bytes.clone())), label)),
-            Bytes::File(path) => Ok((Box::new(open_file(path)?), label)),
-            Bytes::Download(spool, _) => open_spool(spool, cancelled, label),
+            Bytes::Stream(stream) => Some(stream),
+            _ => None,
         }
+    }
+
+    /// Opens the bytes at their start, on the decode pool; may suspend the feeder. A stream's start is what was written
+    /// after its last flush.
+    pub fn open(&self, feeder: &Feeder) -> Result<Box<dyn Decode>> {
+        let label = self.label.clone();
+        let (input, label): (Box<dyn MediaSource>, _) = match &self.bytes {
+            Bytes::Memory(bytes) if bytes.is_empty() => return Err(empty("audio")),
+            Bytes::Memory(bytes) => (Box::new(Cursor::new(bytes.clone())), label),
+            Bytes::File(path) => (Box::new(open_file(path)?), label),
+            Bytes::Download(spool, _) => open_spool(spool, &feeder.shared.cancelled, label)?,
+            Bytes::Stream(stream) => return stream.open(feeder, label),
+        };
+        Ok(Box::new(Decoder::open(input, &label)?))
     }
 
     /// Why the bytes themselves failed, if they did: what a demuxer makes of it is less clear.
     pub fn failure(&self) -> Option<SpeakerError> {
         match &self.bytes {
             Bytes::Download(spool, _) => spool.failure(),
+            Bytes::Stream(stream) => stream.outlet.failure(),
             _ => None,
         }
     }
 
     /// Wakes a feeder at every piece that comes, as long as it reads.
     pub fn attach(&self, feeder: &Waker) {
-        if let Bytes::Download(spool, _) = &self.bytes {
-            spool.attach(feeder);
+        match &self.bytes {
+            Bytes::Download(spool, _) => spool.attach(feeder),
+            Bytes::Stream(stream) => stream.outlet.attach(feeder),
+            Bytes::Memory(_) | Bytes::File(_) => {}
         }
     }
 
@@ -103,7 +118,9 @@ fn open_file(path: &Path) -> Result<File> {
     }
 }
 
-fn open_spool(spool: &Arc<Spool>, cancelled: &Arc<AtomicBool>, mut label: Label) -> Opened {
+type Opened = (Box<dyn MediaSource>, Label);
+
+fn open_spool(spool: &Arc<Spool>, cancelled: &Arc<AtomicBool>, mut label: Label) -> Result<Opened> {
     let mut reader = SpoolReader::new(spool.clone(), cancelled.clone());
     // These read, so they return when the first bytes are here, and with them the content type.
     let failed =
@@ -118,7 +135,7 @@ fn open_spool(spool: &Arc<Spool>, cancelled: &Arc<AtomicBool>, mut label: Label)
     Ok((Box::new(reader), label))
 }
 
-fn empty(argument: &str) -> SpeakerError {
+pub fn empty(argument: &str) -> SpeakerError {
     SpeakerError::new(Code::EmptySource, format!("Expected audio for {argument} but received 0 bytes"))
 }
 

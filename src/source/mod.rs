@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! fetch → spool ┐
-//! file          ├→ decode → downmix → resample → clip → ring → (mixer)
-//! memory        ┘   └─────────── one feeder on the decode pool ──┘
+//! file, memory  ├→ decode → downmix → resample → clip → ring → (mixer)
+//! writer → pipe ┘   └─────────── one feeder on the decode pool ──┘
 //! ```
 
 mod clip;
@@ -14,7 +14,9 @@ mod feeder;
 mod fetch;
 mod media;
 mod mp4;
+mod pipe;
 mod spool;
+mod stream;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,6 +30,8 @@ pub use clip::Clip;
 pub use feed::{Feed, Progress, Shared};
 pub use fetch::Fetch;
 pub use media::Media;
+pub use pipe::Pipe;
+pub use stream::{Encoding, Raw, Stream};
 
 use feed::Reader;
 use feeder::Feeder;
@@ -38,6 +42,7 @@ pub enum Origin {
     Url(Fetch),
     File(PathBuf),
     Bytes(Arc<[u8]>),
+    Stream(Stream),
 }
 
 /// What to play.
@@ -55,6 +60,7 @@ pub fn open(media: Arc<Media>, clip: Clip, channels: usize, progress: Arc<Progre
     let shared = Arc::<Shared>::default();
     let waker = DECODERS.start(|waker| {
         let (shared, progress, media) = (shared.clone(), progress.clone(), media.clone());
+        media.attach(&waker);
         let feeder = Feeder { ring, channels, shared, progress, media, clip, waker };
         move || feeder.run()
     });

@@ -1,0 +1,31 @@
+'use strict'
+
+// What a writer of streams needs: raw samples, and ways to cut them.
+
+/** 16-bit samples from -1 to 1, little-endian. */
+function pcm16(samples) {
+  const bytes = Buffer.alloc(samples.length * 2)
+  samples.forEach((sample, index) => bytes.writeInt16LE(Math.round(sample * 32768), index * 2))
+  return bytes
+}
+
+/** `ms` of samples that all differ from their neighbours, as 16 bits keep them. */
+function saw(ms, rate = 48000) {
+  return Float32Array.from({ length: (ms * rate) / 1000 }, (_, n) => ((n * 37) % 8192) / 32768 - 0.125)
+}
+
+/** `ms` of one level. */
+function steady(ms, level = 0.5) {
+  return pcm16(new Float32Array(ms * 48).fill(level))
+}
+
+/** `bytes` in pieces of these lengths, over and over. */
+function* pieces(bytes, ...lengths) {
+  for (let [at, n] = [0, 0]; at < bytes.length; n++) {
+    const end = at + lengths[n % lengths.length]
+    yield bytes.subarray(at, end)
+    at = end
+  }
+}
+
+module.exports = { pcm16, saw, steady, pieces }

@@ -1,0 +1,33 @@
+'use strict'
+
+// What the bytes of a stream are.
+
+const { refuse } = require('../error')
+const { check } = require('./values')
+
+const RAW = ['pcm16', 'f32']
+const FORMATS = [...RAW, 'mp3', 'ogg', 'wav', 'flac', 'aac']
+
+/** A Readable, a web ReadableStream or another AsyncIterable: what gives its bytes by and by. */
+function isIterable(audio) {
+  return typeof audio?.[Symbol.asyncIterator] === 'function'
+}
+
+/** `more` says that the first bytes are on their way. */
+function encoding({ format, sampleRate, channels }, more) {
+  check.oneOf(format, 'format', undefined, FORMATS)
+  if (!RAW.includes(format)) {
+    if (sampleRate !== undefined) throw refuse(`format 'pcm16' or 'f32' beside it`, 'sampleRate', format)
+    if (channels !== undefined) throw refuse(`format 'pcm16' or 'f32' beside it`, 'channels', format)
+    return { format, sampleRate: 0, channels: 0, more }
+  }
+  if (sampleRate === undefined) throw refuse(`the sample rate of '${format}'`, 'sampleRate', undefined)
+  return {
+    format,
+    sampleRate: check.integer(sampleRate, 'sampleRate', undefined, 8000, 192000),
+    channels: check.integer(channels, 'channels', 1, 1, 2),
+    more
+  }
+}
+
+module.exports = { FORMATS, encoding, isIterable }

@@ -1,0 +1,125 @@
+'use strict'
+
+const { Writable } = require('node:stream')
+
+const { SpeakerError } = require('./error')
+
+const NOTHING = new Uint8Array(0)
+
+/** A playback whose bytes its user writes. Documented in index.d.ts. */
+class SpeakerStream extends Writable {
+  #native
+  #ask
+  #stop
+  #piped
+  /** The write that waits for room: `{ chunk, callback }`. */
+  #waiting
+  /** Bytes in Node's own queue that were flushed while they waited there. */
+  #flushed = 0
+  /** Says that the tail was heard. */
+  #heard
+  #isOver = false
+
+  /**
+   * `native` is the addon's end, `finished` the playback's promise; `ask` makes a call under a ticket, `stop` stops the
+   * playback. `piped` says that whoever writes always has more at hand until the end.
+   */
+  constructor({ native, finished, ask, stop, piped }) {
+    super()
+    this.requestId = native.requestId
+    this.finished = finished
+    this.#native = native
+    this.#ask = ask
+    this.#stop = stop
+    this.#piped = piped
+    // Whoever listens to `failed` need not listen here too.
+    this.on('error', () => {})
+    finished.then(({ outcome }) => this.#over(outcome), (error) => this.#over('failed', error))
+  }
+
+  /** Drops what was written and not heard. */
+  async flush() {
+    const waiting = this.#take()
+    this.#flushed = this.writableLength - (waiting?.chunk.length ?? 0)
+    const flushed = this.#ask((ticket) => this.#native.flush(this.#piped || this.writableEnded, ticket))
+    waiting?.callback()
+    await flushed
+  }
+
+  _write(chunk, _encoding, callback) {
+    if (this.#flushed > 0) {
+      this.#flushed -= chunk.length
+      callback()
+    } else {
+      this.#put(chunk, chunk, callback)
+    }
+  }
+
+  /** Hands `rest` of `chunk` over, in as many pieces as there is room for. */
+  #put(rest, chunk, callback) {
+    // On a manual clock time waits for what is in line here, so that backpressure does not make a gap.
+    const more = this.#piped || this.writableEnded || this.writableLength > chunk.length
+    const taken = this.#native.write(rest, more)
+    if (taken === rest.length) return callback()
+    const waiting = { chunk, callback }
+    this.#waiting = waiting
+    this.#ask((ticket) => this.#native.whenRoom(ticket)).then(() => {
+      if (this.#waiting !== waiting) return
+      this.#take()
+      this.#put(rest.subarray(taken), chunk, callback)
+    })
+  }
+
+  _final(callback) {
+    this.#heard = callback
+    this.#native.end()
+  }
+
+  _destroy(error, callback) {
+    if (!this.#isOver) {
+      if (error) {
+        this.#native.fail(`the stream failed: ${error.message ?? error}`)
+      } else {
+        this.#stop()
+        this.#native.write(NOTHING, false)
+      }
+    }
+    const late = error ?? new SpeakerError('ERR_STREAM', 'Expected a playback that goes on for write but it has ended')
+    this.#take()?.callback(late)
+    callback(error)
+  }
+
+  #over(outcome, error) {
+    this.#isOver = true
+    if (outcome === 'completed' && this.#heard) this.#heard()
+    else this.destroy(error)
+  }
+
+  #take() {
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    return waiting
+  }
+}
+
+/** Writes what a Readable or another AsyncIterable gives, and ends with it. */
+async function pump(audio, stream) {
+  const iterator = audio[Symbol.asyncIterator]()
+  // At once, even while a piece is awaited: a Readable's own iterator would wait for that.
+  const close = async () => (typeof audio.destroy === 'function' ? audio.destroy() : iterator.return?.())
+  stream.once('close', () => close().catch(() => {}))
+  try {
+    for (;;) {
+      const { done, value } = await iterator.next()
+      if (stream.destroyed) return
+      if (done) break
+      if (!(value instanceof Uint8Array)) throw new TypeError(`it gave ${typeof value} where bytes were expected`)
+      await new Promise((resolve) => stream.write(value, resolve))
+    }
+    stream.end()
+  } catch (error) {
+    stream.destroy(error instanceof Error ? error : new Error(String(error)))
+  }
+}
+
+module.exports = { SpeakerStream, pump }

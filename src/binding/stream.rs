@@ -1,0 +1,74 @@
+//! A stream as JavaScript writes it; `lib/stream.js` is its face.
+
+use std::sync::Arc;
+
+use napi_derive::napi;
+
+use crate::session::Stream;
+use crate::source::{self, Encoding, Pipe, Raw};
+
+#[napi(object)]
+pub struct NativeEncoding {
+    /// `pcm16`, `f32`, or a file format if it is known.
+    pub format: Option<String>,
+    pub sample_rate: u32,
+    pub channels: u32,
+    /// The first bytes are on their way.
+    pub more: bool,
+}
+
+impl NativeEncoding {
+    pub fn open(self) -> (Arc<Pipe>, source::Stream) {
+        let Self { format, sample_rate: rate, channels, more } = self;
+        let raw = |format| Encoding::Raw { format, rate, channels: channels as usize };
+        let encoding = match format.as_deref() {
+            Some("pcm16") => raw(Raw::Pcm16),
+            Some("f32") => raw(Raw::F32),
+            _ => Encoding::File(format),
+        };
+        source::Stream::new(encoding, more)
+    }
+}
+
+#[napi]
+pub struct NativeStream {
+    stream: Stream,
+}
+
+#[napi]
+impl NativeStream {
+    pub(super) fn new(stream: Stream) -> Self {
+        Self { stream }
+    }
+
+    #[napi(getter)]
+    pub fn request_id(&self) -> String {
+        self.stream.request_id().to_owned()
+    }
+
+    /// Copies what there is room for and says how many bytes; `more` says that others follow at once.
+    #[napi]
+    pub fn write(&self, bytes: &[u8], more: bool) -> u32 {
+        self.stream.write(bytes, more) as u32
+    }
+
+    #[napi]
+    pub fn when_room(&self, ticket: u32) {
+        self.stream.when_room(ticket);
+    }
+
+    #[napi]
+    pub fn end(&self) {
+        self.stream.end();
+    }
+
+    #[napi]
+    pub fn fail(&self, message: String) {
+        self.stream.fail(message);
+    }
+
+    #[napi]
+    pub fn flush(&self, more: bool, ticket: u32) {
+        self.stream.flush(more, ticket);
+    }
+}

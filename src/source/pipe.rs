@@ -1,0 +1,324 @@
+//! The bytes between a writer and the feeder that decodes them: bounded, in order, and gone at once when they are flushed.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+use symphonia::core::io::MediaSource;
+
+use super::feed::{Progress, Shared};
+use crate::error::{Result, SpeakerError};
+use crate::runtime::{Waker, suspend};
+
+/// The writer's end. No call waits.
+pub struct Pipe {
+    capacity: usize,
+    state: Mutex<State>,
+    /// Nothing can be read until the writer writes. An atomic, for the mixer asks.
+    starved: AtomicBool,
+}
+
+struct State {
+    bytes: VecDeque<u8>,
+    /// Who reads since the last flush; others get nothing any more.
+    feeder: Option<Waker>,
+    /// Whom to tell of room.
+    room: Option<Box<dyn FnOnce() + Send>>,
+    /// The writer has more at hand.
+    more: bool,
+    /// Not a single byte was ever written.
+    untouched: bool,
+    /// `Some` when no more comes: whether all of it came.
+    end: Option<Result<()>>,
+    /// Nobody will read.
+    closed: bool,
+}
+
+impl Pipe {
+    /// Both ends. `more` says that the writer has something at hand already.
+    pub fn new(capacity: usize, more: bool) -> (Arc<Self>, Arc<Outlet>) {
+        let state =
+            State { bytes: VecDeque::new(), feeder: None, room: None, more, untouched: true, end: None, closed: false };
+        let pipe = Arc::new(Self { capacity, state: Mutex::new(state), starved: AtomicBool::new(true) });
+        (pipe.clone(), Arc::new(Outlet(pipe)))
+    }
+
+    /// Takes as many of `bytes` as there is room for and says how many; a pipe that nobody reads takes and drops them all.
+    /// `more` says that the writer has others at hand, which a clock that can wait should wait for.
+    pub fn write(&self, bytes: &[u8], more: bool) -> usize {
+        let mut state = self.state.lock();
+        if state.closed {
+            return bytes.len();
+        }
+        let taken = bytes.len().min(self.capacity - state.bytes.len());
+        state.bytes.extend(&bytes[..taken]);
+        state.more = more || taken < bytes.len();
+        state.untouched &= taken == 0;
+        self.wake(&state);
+        taken
+    }
+
+    /// Calls `tell` once half of it is free, or nobody reads any more. From any thread.
+    pub fn when_room(&self, tell: impl FnOnce() + Send + 'static) {
+        let mut state = self.state.lock();
+        if !state.closed && state.bytes.len() > self.capacity / 2 {
+            state.room = Some(Box::new(tell));
+            return;
+        }
+        drop(state);
+        tell();
+    }
+
+    /// No more comes; the first call counts.
+    pub fn end(&self, result: Result<()>) {
+        let mut state = self.state.lock();
+        state.end.get_or_insert(result);
+        state.more = false;
+        self.wake(&state);
+    }
+
+    /// Drops what waits. A new reader has to be attached: what the old one has begun it can't go on with.
+    pub fn flush(&self, more: bool) {
+        let mut state = self.state.lock();
+        state.bytes.clear();
+        state.more = more;
+        state.feeder = None;
+        self.starved.store(true, Ordering::Release);
+        let room = state.room.take();
+        drop(state);
+        room.into_iter().for_each(|tell| tell());
+    }
+
+    fn wake(&self, state: &State) {
+        if let Some(feeder) = &state.feeder {
+            self.starved.store(false, Ordering::Release);
+            feeder.wake();
+        }
+    }
+}
+
+/// The reader's end, which every reader shares. Dropping the last one closes the pipe.
+pub struct Outlet(Arc<Pipe>);
+
+impl Outlet {
+    /// Makes a feeder the one that reads from here on.
+    pub fn attach(&self, feeder: &Waker) {
+        self.0.state.lock().feeder = Some(feeder.clone());
+        self.0.starved.store(false, Ordering::Release);
+    }
+
+    /// Whether all that was written is decoded, and nothing can come before the writer writes.
+    pub fn is_starved(&self) -> bool {
+        self.0.starved.load(Ordering::Acquire)
+    }
+
+    /// Whether the writer has more at hand, and somebody reads it.
+    pub fn has_more(&self) -> bool {
+        let state = self.0.state.lock();
+        state.more && state.feeder.is_some()
+    }
+
+    /// Whether not a single byte was ever written.
+    pub fn is_untouched(&self) -> bool {
+        self.0.state.lock().untouched
+    }
+
+    /// Why not all of it came, if it did not.
+    pub fn failure(&self) -> Option<SpeakerError> {
+        self.0.state.lock().end.clone()?.err()
+    }
+
+    /// Whether a reader finds bytes (`true`) or the end (`false`); `None` while it has to wait.
+    fn poll(&self, feeder: &Waker) -> Option<io::Result<bool>> {
+        let state = self.0.state.lock();
+        if state.feeder.as_ref() != Some(feeder) {
+            return None;
+        }
+        if !state.bytes.is_empty() {
+            return Some(Ok(true));
+        }
+        if let Some(end) = &state.end {
+            return Some(end.clone().map(|()| false).map_err(io::Error::other));
+        }
+        self.0.starved.store(true, Ordering::Release);
+        None
+    }
+
+    fn take(&self, feeder: &Waker, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut state = self.0.state.lock();
+        if state.feeder.as_ref() != Some(feeder) {
+            return Ok(0);
+        }
+        let read = state.bytes.read(buffer)?;
+        let room = if state.bytes.len() <= self.0.capacity / 2 { state.room.take() } else { None };
+        drop(state);
+        room.into_iter().for_each(|tell| tell());
+        Ok(read)
+    }
+}
+
+impl Drop for Outlet {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        state.closed = true;
+        state.bytes = VecDeque::new();
+        let room = state.room.take();
+        drop(state);
+        room.into_iter().for_each(|tell| tell());
+    }
+}
+
+impl fmt::Debug for Outlet {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Outlet").finish_non_exhaustive()
+    }
+}
+
+/// Reads on the decode pool, suspending the feeder where the writer is behind.
+pub struct PipeReader {
+    outlet: Arc<Outlet>,
+    feeder: Waker,
+    shared: Arc<Shared>,
+    progress: Arc<Progress>,
+}
+
+impl PipeReader {
+    pub fn new(outlet: Arc<Outlet>, feeder: Waker, shared: Arc<Shared>, progress: Arc<Progress>) -> Self {
+        Self { outlet, feeder, shared, progress }
+    }
+
+    /// Waits for the next byte; `false` at the end.
+    pub fn wait_for_bytes(&mut self) -> io::Result<bool> {
+        loop {
+            if let Some(found) = self.outlet.poll(&self.feeder) {
+                return found;
+            }
+            if self.progress.eager {
+                self.progress.notify.notify_one();
+            }
+            suspend();
+            if self.shared.cancelled.load(Ordering::Acquire) {
+                return Err(io::Error::other("cancelled"));
+            }
+        }
+    }
+}
+
+impl Read for PipeReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while !buffer.is_empty() && self.wait_for_bytes()? {
+            // Nothing is left if it was flushed just now.
+            match self.outlet.take(&self.feeder, buffer)? {
+                0 => continue,
+                read => return Ok(read),
+            }
+        }
+        Ok(0)
+    }
+}
+
+impl Seek for PipeReader {
+    fn seek(&mut self, _to: SeekFrom) -> io::Result<u64> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+impl MediaSource for PipeReader {
+    fn is_seekable(&self) -> bool {
+        false
+    }
+
+    fn byte_len(&self) -> Option<u64> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Code;
+    use crate::runtime::DECODERS;
+    use std::sync::mpsc::{Receiver, channel};
+    use std::time::Duration;
+
+    /// Reads on the decode pool and sends on what comes: pieces, and then how it ended.
+    fn read(outlet: &Arc<Outlet>) -> (Receiver<Vec<u8>>, Receiver<io::Result<bool>>, Arc<Shared>) {
+        let ((pieces, received), (ends, ended)) = (channel(), channel());
+        let (shared, outlet) = (Arc::<Shared>::default(), outlet.clone());
+        let reading = shared.clone();
+        DECODERS.start(|waker| {
+            outlet.attach(&waker);
+            move || {
+                let mut reader = PipeReader::new(outlet, waker, reading, Arc::default());
+                let mut buffer = [0; 7];
+                let end = loop {
+                    match reader.read(&mut buffer) {
+                        Ok(0) => break Ok(true),
+                        Ok(read) => pieces.send(buffer[..read].to_vec()).unwrap(),
+                        Err(error) => break Err(error),
+                    }
+                };
+                drop(reader);
+                let _ = ends.send(end);
+            }
+        });
+        (received, ended, shared)
+    }
+
+    const SOON: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn takes_no_more_than_it_holds_and_tells_of_room_once_half_is_free() {
+        let (pipe, outlet) = Pipe::new(10, false);
+        assert_eq!((pipe.write(&[1; 4], false), pipe.write(&[2; 9], false)), (4, 6));
+        assert!(outlet.is_starved() && !outlet.has_more(), "nobody reads yet");
+        let (told, room) = channel();
+        pipe.when_room(move || told.send(()).unwrap());
+        assert!(room.try_recv().is_err());
+        let (pieces, ended, _) = read(&outlet);
+        room.recv_timeout(SOON).expect("it was read");
+        assert_eq!(pipe.write(&[3; 3], false), 3);
+        pipe.end(Ok(()));
+        assert!(ended.recv_timeout(SOON).unwrap().unwrap());
+        assert_eq!(pieces.iter().flatten().collect::<Vec<u8>>(), [&[1; 4][..], &[2; 6], &[3; 3]].concat());
+    }
+
+    #[test]
+    fn a_flush_drops_what_waits_and_only_a_new_reader_gets_what_follows() {
+        let (pipe, outlet) = Pipe::new(10, false);
+        let (old, old_end, shared) = read(&outlet);
+        pipe.write(b"old", false);
+        assert_eq!(old.recv_timeout(SOON).unwrap(), b"old");
+        pipe.flush(true);
+        pipe.write(b"new", false);
+        assert!(outlet.is_starved() && !outlet.has_more(), "a clock that waits must not wait for nobody");
+        pipe.end(Ok(()));
+        let (new, new_end, _) = read(&outlet);
+        assert!(new_end.recv_timeout(SOON).unwrap().unwrap());
+        assert_eq!(new.iter().flatten().collect::<Vec<u8>>(), b"new");
+        assert!(old_end.try_recv().is_err(), "the old one waits until it is cancelled");
+        shared.cancelled.store(true, Ordering::Release);
+    }
+
+    #[test]
+    fn what_came_is_read_before_the_failure_and_the_writer_learns_that_nobody_reads() {
+        let (pipe, outlet) = Pipe::new(4, false);
+        let (pieces, ended, _) = read(&outlet);
+        pipe.write(b"abc", true);
+        pipe.end(Err(SpeakerError::new(Code::Stream, "cut")));
+        assert_eq!(ended.recv_timeout(SOON).unwrap().unwrap_err().to_string(), "cut");
+        assert_eq!(pieces.iter().flatten().collect::<Vec<u8>>(), b"abc");
+        assert_eq!(outlet.failure().unwrap().code, Code::Stream);
+
+        let (pipe, outlet) = Pipe::new(4, false);
+        assert_eq!(pipe.write(b"abcdef", false), 4);
+        let (told, room) = channel();
+        pipe.when_room(move || told.send(()).unwrap());
+        drop(outlet);
+        room.try_recv().expect("told when the last reader is gone");
+        assert_eq!(pipe.write(b"abcdef", false), 6, "taken, and dropped");
+    }
+}

@@ -1,0 +1,149 @@
+//! A source that its user writes, piece by piece: what the bytes are, and how a feeder opens them.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use symphonia::core::audio::AudioSpec;
+use symphonia::core::audio::layouts::{CHANNEL_LAYOUT_MONO, CHANNEL_LAYOUT_STEREO};
+
+use super::decode::{Decode, Decoder, Label};
+use super::feeder::Feeder;
+use super::media::empty;
+use super::pipe::{Outlet, Pipe, PipeReader};
+use crate::audio::{FRAME, SAMPLE_RATE};
+use crate::error::{Code, Result, SpeakerError};
+
+/// What waits at most of a stream in a file format: a minute of speech, some seconds of music.
+const ENCODED_BYTES: usize = 256 << 10;
+
+/// How raw samples are written down: little-endian.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Raw {
+    Pcm16,
+    F32,
+}
+
+impl Raw {
+    fn bytes(self) -> usize {
+        match self {
+            Self::Pcm16 => 2,
+            Self::F32 => 4,
+        }
+    }
+}
+
+/// What the bytes of a stream are.
+#[derive(Debug, Clone)]
+pub enum Encoding {
+    /// Interleaved samples; one channel or two.
+    Raw { format: Raw, rate: u32, channels: usize },
+    /// A file format, called by its extension if it is known. The bytes themselves decide.
+    File(Option<String>),
+}
+
+impl Encoding {
+    /// How many bytes may wait: a second of raw samples.
+    fn capacity(&self) -> usize {
+        match self {
+            Self::Raw { format, rate, channels } => format.bytes() * *rate as usize * channels,
+            Self::File(_) => ENCODED_BYTES,
+        }
+    }
+}
+
+/// What a playback reads from.
+#[derive(Debug, Clone)]
+pub struct Stream {
+    pub encoding: Encoding,
+    pub outlet: Arc<Outlet>,
+}
+
+impl Stream {
+    /// A stream and its writer's end. `more` says that the writer has something at hand already.
+    pub fn new(encoding: Encoding, more: bool) -> (Arc<Pipe>, Self) {
+        let (pipe, outlet) = Pipe::new(encoding.capacity(), more);
+        (pipe, Self { encoding, outlet })
+    }
+
+    /// Opens what is written after the last flush, on the decode pool: in a file format that is a new file.
+    pub fn open(&self, feeder: &Feeder, label: Label) -> Result<Box<dyn Decode>> {
+        let Feeder { waker, shared, progress, .. } = feeder;
+        let mut reader = PipeReader::new(self.outlet.clone(), waker.clone(), shared.clone(), progress.clone());
+        if !reader.wait_for_bytes().map_err(|error| broken(&error))? {
+            return match self.outlet.is_untouched() {
+                true => Err(empty("the stream")),
+                false => Ok(Box::new(Nothing)),
+            };
+        }
+        Ok(match &self.encoding {
+            Encoding::Raw { format, rate, channels } => Box::new(RawDecoder::new(reader, *format, *rate, *channels)),
+            Encoding::File(extension) => {
+                Box::new(Decoder::open(Box::new(reader), &Label { extension: extension.clone(), ..label })?)
+            }
+        })
+    }
+}
+
+/// What is left of a stream that was flushed and then ended.
+struct Nothing;
+
+impl Decode for Nothing {
+    fn next(&mut self) -> Result<Option<(&AudioSpec, &[f32])>> {
+        Ok(None)
+    }
+}
+
+/// Raw samples. Without a demuxer between: what was written is heard to the last sample, however it was cut.
+struct RawDecoder<R> {
+    input: R,
+    format: Raw,
+    spec: AudioSpec,
+    /// Bytes of a sample for each channel.
+    frame: usize,
+    bytes: Vec<u8>,
+    /// How many of `bytes` are read and not decoded, for they end within a sample.
+    held: usize,
+    samples: Vec<f32>,
+}
+
+impl<R: Read> RawDecoder<R> {
+    fn new(input: R, format: Raw, rate: u32, channels: usize) -> Self {
+        let layout = if channels == 1 { CHANNEL_LAYOUT_MONO } else { CHANNEL_LAYOUT_STEREO };
+        let frame = format.bytes() * channels;
+        // One frame of the session's, at the stream's own rate.
+        let bytes = vec![0; frame * (FRAME * rate as usize).div_ceil(SAMPLE_RATE as usize)];
+        Self { input, format, spec: AudioSpec::new(rate, layout), frame, bytes, held: 0, samples: Vec::new() }
+    }
+}
+
+impl<R: Read> Decode for RawDecoder<R> {
+    fn next(&mut self) -> Result<Option<(&AudioSpec, &[f32])>> {
+        while self.held < self.frame {
+            match self.input.read(&mut self.bytes[self.held..]).map_err(|error| broken(&error))? {
+                0 => return Ok(None), // a part of a sample is none
+                read => self.held += read,
+            }
+        }
+        let whole = self.held - self.held % self.frame;
+        let bytes = &self.bytes[..whole];
+        self.samples.clear();
+        match self.format {
+            Raw::Pcm16 => self
+                .samples
+                .extend(bytes.as_chunks().0.iter().map(|sample| f32::from(i16::from_le_bytes(*sample)) / 32_768.0)),
+            // It may hold anything; one NaN would silence the whole mix.
+            Raw::F32 => self.samples.extend(bytes.as_chunks().0.iter().map(|sample| f32::from_le_bytes(*sample)).map(
+                |sample| {
+                    if sample.is_finite() { sample } else { 0.0 }
+                },
+            )),
+        }
+        self.bytes.copy_within(whole..self.held, 0);
+        self.held -= whole;
+        Ok(Some((&self.spec, &self.samples)))
+    }
+}
+
+fn broken(error: &std::io::Error) -> SpeakerError {
+    SpeakerError::new(Code::Stream, error.to_string())
+}
