@@ -281,9 +281,13 @@ export interface LiveKitOutput {
 }
 
 /**
- * - `all`: UDP; while it finds no path, after 1 s TCP to the server as well, where the server offers that;
+ * - `all`: UDP; while that finds no path, one more way each second: TCP to the server, where it offers that, then the TURN
+ *   servers that it names, in their order;
  * - `tcp`: only TCP to the server;
- * - `relay`: only the TURN servers that the LiveKit server names.
+ * - `relay`: only the TURN servers.
+ *
+ * TURN goes over UDP, TCP or TLS. For TLS the certificates are trusted that Mozilla trusts, and those in the file that
+ * `NODE_EXTRA_CA_CERTS` names.
  */
 export type IceTransport = 'all' | 'tcp' | 'relay'
 

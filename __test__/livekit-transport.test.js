@@ -1,6 +1,6 @@
 'use strict'
 
-// The ways to a LiveKit server: UDP, ICE-TCP; each heard by an ear that takes a way of its own.
+// The ways to a LiveKit server: UDP, ICE-TCP, TURN; each heard by an ear that takes a way of its own.
 
 const assert = require('node:assert/strict')
 const { readFileSync } = require('node:fs')
@@ -9,9 +9,14 @@ const { after, test } = require('node:test')
 const { dispose } = require('@livekit/rtc-node')
 
 const { openEmptyRoom, openRoom, speak, until } = require('./support/room')
+const { embedded, isRelayed, makeCertificate, openTurn } = require('./support/turn')
 const { tone, windows } = require('./support/wav')
+const { Wire } = require('./support/wire')
 
 after(dispose) // or the ear keeps the process
+
+const certificate = makeCertificate(after)
+process.env.NODE_EXTRA_CA_CERTS = certificate.cert // read when TLS is used for the first time
 
 /** Plays a tone until the ear has heard half a second of it. */
 async function isHeard({ session }, ear) {
@@ -52,6 +57,35 @@ test("'tcp' holds one connection, and where UDP works there is none", async (t) 
     assert.equal(connections(port), count, iceTransport)
     await session.close()
     await until(() => connections(port) === 0, 'the connection is closed')
+  }
+})
+
+test('where neither UDP nor TCP reaches the server it is heard over TURN', async (t) => {
+  const room = await openRoom(t, (config) => (config.turn = embedded()))
+  const wire = await Wire.open(room.server.url, t) // which lets no TCP through
+  wire.media.admits = isRelayed
+  await isHeard(speak(t, room, { url: wire.url }), room.ear)
+})
+
+for (const over of ['udp', 'tcp', 'tls']) {
+  test(`'relay' is heard over TURN by ${over.toUpperCase()}`, async (t) => {
+    const turn = await openTurn(t, over, certificate)
+    const room = await openRoom(t, ({ rtc }) => (rtc.turn_servers = [turn.named]))
+    await isHeard(speak(t, room, { iceTransport: 'relay' }), room.ear)
+    assert.ok(turn.bytes() > 4000, `${turn.bytes()} bytes for half a second at 64 kbit/s`)
+  })
+}
+
+test('a TURN server that can not be trusted, or does not let in, is not used', async (t) => {
+  const forged = await openTurn(t, 'tls', makeCertificate(t.after.bind(t)))
+  const locked = await openTurn(t, 'udp')
+  for (const [named, complaint] of [
+    [forged.named, /tried TURN over TLS at localhost:\d+ \(invalid peer certificate: .*\)/],
+    [{ ...locked.named, credential: 'wrong' }, /tried TURN over UDP at localhost:\d+/]
+  ]) {
+    const room = await openEmptyRoom(t, ({ rtc }) => (rtc.turn_servers = [named]))
+    const { session } = speak(t, room, { iceTransport: 'relay', connectTimeoutMs: 2000 })
+    await assert.rejects(session.playAudio({ audio: tone(440, 20) }), { code: 'ERR_JOIN_FAILED', message: complaint })
   }
 })
 

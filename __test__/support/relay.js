@@ -8,6 +8,8 @@ class Relay {
   /** The share of packets that get lost, in either direction. */
   loss = 0
   delayMs = 0
+  /** Says which clients get through, by their port. */
+  admits = () => true
   /** Sees every packet on its way to the server, at the moment it comes, lost or not: `(bytes, atMs)`. */
   onPacket = () => {}
   #whole = true
@@ -20,7 +22,7 @@ class Relay {
     const relay = new Relay()
     relay.#socket.on('message', (bytes, from) => {
       relay.onPacket(bytes, performance.now())
-      relay.#pass(() => relay.#client(from).send(bytes, relay.#serverPort, '127.0.0.1'))
+      if (relay.admits(from.port)) relay.#pass(() => relay.#client(from).send(bytes, relay.#serverPort, '127.0.0.1'))
     })
     relay.#socket.bind(0, '127.0.0.1')
     await once(relay.#socket, 'listening')

@@ -51,7 +51,7 @@ pub fn join(options: LiveKitOptions, wait: Duration) -> Joining {
         let token = timeout(limit, token()).await.unwrap_or_else(|_| Err(late()));
         let token = token.map_err(|reason| SpeakerError::new(Code::JoinFailed, reason))?;
         let room = Room::join(&url, &token, limit).await?;
-        let transport = Transport::new(ice_transport, local_address(&url).await?)?;
+        let transport = Transport::new(ice_transport, local_address(&url).await?, &room.ice_servers)?;
         Ok((room, Peer::new(transport, encoding)?))
     })
 }

@@ -1,7 +1,7 @@
 //! The output that publishes each used track into a LiveKit room.
 //!
 //! ```text
-//! frame → encoder (Opus) → peer (RTP, SRTP, ICE) → transport (UDP, TCP)
+//! frame → encoder (Opus) → peer (RTP, SRTP, ICE) → transport (UDP, TCP, TURN)
 //!                          room (WebSocket) ←→ offers, answers, candidates
 //! ```
 //!

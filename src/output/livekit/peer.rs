@@ -17,7 +17,7 @@ use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig}
 use tokio::time::Sleep;
 
 use super::encoder::Encoding;
-use super::transport::{Arrival, DATAGRAM, Transport};
+use super::transport::{Arrival, DATAGRAM, IceServer, Transport};
 use crate::audio::{SAMPLE_RATE, Samples};
 use crate::error::{Code, Result, SpeakerError};
 use crate::output::Report;
@@ -107,8 +107,8 @@ impl Peer {
 
     /// Looks for a path anew, from the address `local`, which may have changed: the offer that asks the server for it. An
     /// offer that was out is void.
-    pub fn restart_ice(&mut self, local: IpAddr) -> Result<String> {
-        self.transport.restart(local)?;
+    pub fn restart_ice(&mut self, local: IpAddr, servers: &[IceServer]) -> Result<String> {
+        self.transport.restart(local, servers)?;
         self.add_local_candidates();
         let mut change = self.rtc.sdp_api();
         change.ice_restart(false);

@@ -16,8 +16,10 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use super::backoff::{ATTEMPTS, Backoff};
 use super::join::{join, local_address};
+use super::transport::IceServer;
 use super::trouble::{Remedy, Trouble};
 use super::{Attempt, Connection, LiveKit, State, Track};
+use crate::error::SpeakerError;
 use crate::output::News;
 
 /// How long a room may be without a path before its place counts as lost: what LiveKit's own clients wait.
@@ -36,9 +38,15 @@ pub struct Recovery {
 
 enum Step {
     /// The signalling is being reopened, if it was lost; then the address that this machine has now is known.
-    Reaching { signalling: bool, reached: Pin<Box<dyn Future<Output = Attempt<IpAddr>> + Send>> },
+    Reaching { signalling: bool, reached: Pin<Box<dyn Future<Output = Attempt<Reached>> + Send>> },
     /// ICE looks for a path.
     Path,
+}
+
+struct Reached {
+    address: IpAddr,
+    /// What the server offers over a reopened signalling.
+    ice_servers: Option<Vec<IceServer>>,
 }
 
 impl LiveKit {
@@ -90,10 +98,12 @@ impl LiveKit {
         let url = self.options.url.clone();
         let reached = Box::pin(async move {
             sleep(wait).await;
-            if let Some(reopened) = reopened {
-                reopened.await?;
-            }
-            local_address(&url).await.map_err(|error| Trouble { remedy: Remedy::Resume, ..error.into() })
+            let ice_servers = match reopened {
+                Some(reopened) => Some(reopened.await?),
+                None => None,
+            };
+            let again = |error: SpeakerError| Trouble { remedy: Remedy::Resume, ..error.into() };
+            Ok(Reached { address: local_address(&url).await.map_err(again)?, ice_servers })
         });
         recovery.step = Step::Reaching { signalling, reached };
     }
@@ -112,16 +122,16 @@ impl LiveKit {
             return Err(Trouble::no_path());
         }
         match &mut recovery.step {
-            Step::Reaching { signalling, reached } => match reached.as_mut().poll(context) {
+            Step::Reaching { reached, .. } => match reached.as_mut().poll(context) {
                 Poll::Pending => return Ok(Poll::Pending),
-                Poll::Ready(Ok(address)) => {
-                    if *signalling {
-                        room.reopened();
+                Poll::Ready(Ok(Reached { address, ice_servers })) => {
+                    if let Some(ice_servers) = ice_servers {
+                        room.reopened(ice_servers);
                     }
                     if peer.is_heard() {
                         self.recovered()?;
                     } else {
-                        room.offer(peer.restart_ice(address)?, None);
+                        room.offer(peer.restart_ice(address, &room.ice_servers)?, None);
                         recovery.step = Step::Path;
                     }
                 }

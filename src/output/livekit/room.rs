@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use super::proto;
 use super::said::Said;
 use super::track::Announcement;
+use super::transport::IceServer;
 use super::trouble::{Remedy, Trouble};
 use crate::error::{Code, Result, SpeakerError};
 use crate::runtime::RUNTIME;
@@ -32,8 +33,8 @@ enum Outgoing {
     Resumed,
 }
 
-/// A reopened connection on its way.
-pub type Reopening = Pin<Box<dyn Future<Output = std::result::Result<(), Trouble>> + Send>>;
+/// A reopened connection on its way, and the TURN servers offered over it.
+pub type Reopening = Pin<Box<dyn Future<Output = std::result::Result<Vec<IceServer>, Trouble>> + Send>>;
 
 /// A joined room. Dropping it leaves politely.
 pub struct Room {
@@ -44,6 +45,8 @@ pub struct Room {
     connections: u32,
     ends: u32,
     offers: u32,
+    /// The TURN servers it offers.
+    pub ice_servers: Vec<IceServer>,
     /// Our name in the room.
     sid: String,
     /// What a server that has kept our place wants to hear when we are back.
@@ -69,7 +72,18 @@ impl Room {
         let leaving = RUNTIME.spawn(send_all(client.clone(), requests));
         // Nothing is subscribed to; server 1.11.0 ends with a nil pointer where that is not said.
         let state = proto::SyncState { subscription: Some(Default::default()), ..Default::default() };
-        Ok(Self { client, outgoing, events, connections: 1, ends: 0, offers: 0, sid, state, leaving: Some(leaving) })
+        Ok(Self {
+            client,
+            outgoing,
+            events,
+            connections: 1,
+            ends: 0,
+            offers: 0,
+            ice_servers: ice_servers(joined.ice_servers),
+            sid,
+            state,
+            leaving: Some(leaving),
+        })
     }
 
     /// Announces a track under a client id that its media line will bear.
@@ -118,7 +132,7 @@ impl Room {
             let reason = proto::ReconnectReason::RrSignalDisconnected;
             let reopened = timeout(limit, client.restart(reason)).await;
             match reopened.map_err(|_| silent(limit)).map_err(again)? {
-                Ok(_) => Ok(()),
+                Ok(response) => Ok(ice_servers(response.ice_servers)),
                 Err(SignalError::LeaveRequest { reason, action }) => Err(Trouble::left(&proto::LeaveRequest {
                     reason: reason as i32,
                     action: action as i32,
@@ -132,8 +146,9 @@ impl Room {
     }
 
     /// The connection is open again: says what was agreed before.
-    pub fn reopened(&mut self) {
+    pub fn reopened(&mut self, ice_servers: Vec<IceServer>) {
         self.connections += 1;
+        self.ice_servers = ice_servers;
         self.send(Request::SyncState(self.state.clone()));
     }
 
@@ -181,6 +196,14 @@ impl Room {
             _ => {}
         }
     }
+}
+
+/// One for each of their URLs.
+fn ice_servers(servers: Vec<proto::IceServer>) -> Vec<IceServer> {
+    let each = |proto::IceServer { urls, username, credential }| {
+        urls.into_iter().map(move |url| IceServer { url, username: username.clone(), credential: credential.clone() })
+    };
+    servers.into_iter().flat_map(each).collect()
 }
 
 async fn send_all(client: Arc<SignalClient>, mut requests: tokio::sync::mpsc::UnboundedReceiver<Outgoing>) {

@@ -9,7 +9,8 @@ use str0m::Candidate;
 use str0m::net::Transmit;
 
 use super::link::{Link, Opening};
-use super::{Arrival, is_of, tcp};
+use super::server::TurnServer;
+use super::{Arrival, is_of, tcp, turn};
 
 #[derive(Default)]
 pub struct Ladder {
@@ -28,6 +29,7 @@ struct Rung {
 enum Target {
     /// A TCP candidate of the server.
     Tcp(SocketAddr),
+    Turn(TurnServer),
 }
 
 enum State {
@@ -41,17 +43,32 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(remote) => write!(f, "TCP to {remote}"),
+            Self::Turn(server) => server.fmt(f),
         }
     }
 }
 
 impl Ladder {
     /// Adds a TCP candidate of the server, once.
-    pub fn add(&mut self, remote: SocketAddr) {
+    pub fn add_tcp(&mut self, remote: SocketAddr) {
         let known = self.rungs.iter().any(|rung| matches!(rung.to, Target::Tcp(known) if known == remote));
         if !known {
-            self.rungs.push(Rung { to: Target::Tcp(remote), state: State::Untried, error: None });
+            let place = self.rungs.partition_point(Rung::is_tcp);
+            self.rungs.insert(place, Rung::new(Target::Tcp(remote)));
         }
+    }
+
+    /// These TURN servers, and no others.
+    pub fn set_servers(&mut self, servers: impl Iterator<Item = TurnServer>) {
+        self.rungs.retain(Rung::is_tcp);
+        self.rungs.extend(servers.map(|server| Rung::new(Target::Turn(server))));
+    }
+
+    pub fn servers(&self) -> impl Iterator<Item = TurnServer> {
+        self.rungs.iter().filter_map(|rung| match &rung.to {
+            Target::Tcp(_) => None,
+            Target::Turn(server) => Some(server.clone()),
+        })
     }
 
     pub fn is_in_use(&self) -> bool {
@@ -80,6 +97,7 @@ impl Ladder {
         tracing::debug!(%to, "no path yet: opening another way");
         *state = State::Opening(match to {
             Target::Tcp(remote) => tcp::open(*remote),
+            Target::Turn(server) => turn::open(server.clone()),
         });
     }
 
@@ -125,6 +143,14 @@ impl Ladder {
 }
 
 impl Rung {
+    fn new(to: Target) -> Self {
+        Self { to, state: State::Untried, error: None }
+    }
+
+    fn is_tcp(&self) -> bool {
+        matches!(self.to, Target::Tcp(_))
+    }
+
     fn is_in_use(&self) -> bool {
         matches!(self.state, State::Opening(_) | State::Open(_))
     }

@@ -8,7 +8,10 @@
 
 mod ladder;
 mod link;
+mod server;
 mod tcp;
+mod tls;
+mod turn;
 mod udp;
 mod wire;
 
@@ -22,6 +25,8 @@ use str0m::net::{Protocol, Transmit};
 use tokio::time::{Instant, Sleep, sleep};
 
 use ladder::Ladder;
+pub use server::IceServer;
+use server::TurnServer;
 use udp::Udp;
 
 use crate::error::Result;
@@ -65,15 +70,20 @@ pub struct Transport {
 }
 
 impl Transport {
-    /// What `ways` allows, from the address `local`.
-    pub fn new(ways: IceTransport, local: IpAddr) -> Result<Self> {
+    /// What `ways` allows, from the address `local`, to a server that names these TURN servers.
+    pub fn new(ways: IceTransport, local: IpAddr, servers: &[IceServer]) -> Result<Self> {
         let udp = (ways == IceTransport::All).then(|| Udp::bind(local)).transpose()?;
-        Ok(Self { ways, local, udp, ladder: Ladder::default(), closed: Vec::new(), patience: None, hurry: false })
+        let ladder = Ladder::default();
+        let mut transport = Self { ways, local, udp, ladder, closed: Vec::new(), patience: None, hurry: false };
+        transport.set_servers(servers);
+        Ok(transport)
     }
 
     /// Another one of the same kind.
     pub fn another(&self) -> Result<Self> {
-        Self::new(self.ways, self.local)
+        let mut another = Self::new(self.ways, self.local, &[])?;
+        another.ladder.set_servers(self.ladder.servers());
+        Ok(another)
     }
 
     /// The candidates that there are by now.
@@ -86,7 +96,7 @@ impl Transport {
         if candidate.proto() != Protocol::Tcp || self.ways == IceTransport::Relay {
             return;
         }
-        self.ladder.add(candidate.addr());
+        self.ladder.add_tcp(candidate.addr());
         // The first rung of a ladder without UDP.
         if self.udp.is_none() && !self.ladder.is_in_use() {
             self.patience = self.patience.take().map(|_| Box::pin(sleep(Duration::ZERO)));
@@ -107,8 +117,8 @@ impl Transport {
     }
 
     /// Goes with an ICE restart, which fails over a connection that was there before: all sockets are made anew, from an
-    /// address that may have changed.
-    pub fn restart(&mut self, local: IpAddr) -> Result<()> {
+    /// address that may have changed. `servers` take the place of those named before.
+    pub fn restart(&mut self, local: IpAddr, servers: &[IceServer]) -> Result<()> {
         self.local = local;
         if let Some(udp) = &mut self.udp {
             let old = std::mem::replace(udp, Udp::bind(local)?);
@@ -116,8 +126,14 @@ impl Transport {
         }
         (self.patience, self.hurry) = (None, self.ladder.is_in_use());
         self.closed.extend(self.ladder.close_all_but(None));
+        self.set_servers(servers);
         self.ladder.rewind();
         Ok(())
+    }
+
+    fn set_servers(&mut self, servers: &[IceServer]) {
+        let may_relay = self.ways != IceTransport::Tcp;
+        self.ladder.set_servers(servers.iter().filter(|_| may_relay).filter_map(TurnServer::new));
     }
 
     /// What was tried, in words.

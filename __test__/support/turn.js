@@ -1,0 +1,105 @@
+'use strict'
+
+// A TURN server, which LiveKit embeds, behind a proxy that counts what goes to it.
+
+const { execFileSync } = require('node:child_process')
+const { createHash } = require('node:crypto')
+const { once } = require('node:events')
+const { mkdtempSync, rmSync, writeFileSync } = require('node:fs')
+const net = require('node:net')
+const os = require('node:os')
+const path = require('node:path')
+
+const { somePort, startServer } = require('../../scripts/livekit-server')
+const { Relay } = require('./relay')
+
+/** Below those that the system gives to clients. */
+const RELAYED = { from: 30000, to: 32000 }
+
+/** The part of LiveKit's configuration that makes it a TURN server over UDP too. */
+function embedded() {
+  const [relay_range_start, relay_range_end] = [RELAYED.from, RELAYED.to]
+  return { enabled: true, bind_addresses: ['127.0.0.1'], udp_port: somePort(), relay_range_start, relay_range_end }
+}
+
+/** Whether a port is one that a TURN server passes packets on from. */
+const isRelayed = (port) => port >= RELAYED.from && port <= RELAYED.to
+
+/**
+ * Starts a TURN server over `'udp'`, `'tcp'` or `'tls'`. `named` is how another LiveKit server names it (`turn_servers` of
+ * its configuration), `bytes()` how much went there.
+ */
+async function openTurn(t, over, certificate) {
+  const proxy = over === 'udp' ? await udpProxy(t) : await tcpProxy(t)
+  const server = await startServer((config) => (config.turn = {
+    ...embedded(),
+    domain: 'turn.example.com',
+    ...(over !== 'udp' && { udp_port: 0, tls_port: somePort(), external_tls: over === 'tcp' }),
+    ...(over === 'tls' && { cert_file: certificate.cert, key_file: certificate.key })
+  }))
+  t.after(() => server.stop())
+  const { udp_port: udpPort, tls_port: tlsPort } = server.config.turn
+  const port = proxy.standsFor(udpPort || tlsPort)
+  return { named: { host: 'localhost', port, protocol: over, ...login(server) }, bytes: proxy.bytes }
+}
+
+async function udpProxy(t) {
+  const relay = await Relay.open()
+  t.after(() => relay.close())
+  let bytes = 0
+  relay.onPacket = (packet) => (bytes += packet.length)
+  return { standsFor: (port) => relay.standsFor(port), bytes: () => bytes }
+}
+
+async function tcpProxy(t) {
+  let [target, bytes] = [undefined, 0]
+  const server = net.createServer((client) => {
+    const upstream = net.connect(target, '127.0.0.1')
+    client.on('data', (data) => (bytes += data.length))
+    client.pipe(upstream).pipe(client)
+    for (const socket of [client, upstream]) {
+      socket.on('error', () => {})
+      socket.on('close', () => (client.destroy(), upstream.destroy()))
+    }
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  return { standsFor: (port) => ((target = port), server.address().port), bytes: () => bytes }
+}
+
+/** What LiveKit's TURN server lets in: the like of it goes to each participant. */
+function login({ key, secret }) {
+  const participant = 'PA_test'
+  const username = base62(Buffer.from(`${key}|${participant}`))
+  return { username, credential: base62(createHash('sha256').update(`${secret}|${participant}`).digest()) }
+}
+
+/** As LiveKit does it: six bits a digit from the end, or five where six would make 62 or 63. */
+function base62(bytes) {
+  const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
+  let text = ''
+  for (let rest = bytes.length * 8; rest > 0; ) {
+    const at = (rest - 1) >> 3
+    const bits = rest - at * 8
+    let digit = (bytes[at] >> (8 - bits)) & 63
+    if (bits < 6 && at > 0) digit = ((bytes[at] >> (8 - bits)) | (bytes[at - 1] << bits)) & 63
+    const short = (digit & 30) === 30 && (rest > 6 || digit > 31)
+    text += DIGITS[short ? digit & 31 : digit]
+    rest -= short ? 5 : 6
+  }
+  return text
+}
+
+/** A certificate for localhost, for as long as the tests of a file run: its files. */
+function makeCertificate(after) {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'speaker-session-'))
+  after(() => rmSync(folder, { recursive: true }))
+  const [config, key, cert] = ['openssl.cnf', 'key.pem', 'cert.pem'].map((name) => path.join(folder, name))
+  writeFileSync(config, '[req]\nprompt=no\ndistinguished_name=dn\nx509_extensions=ext\n[dn]\nCN=localhost\n[ext]\nsubjectAltName=DNS:localhost\n')
+  const request = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1']
+  execFileSync('openssl', [...request, '-config', config, '-keyout', key, '-out', cert], { stdio: 'pipe' })
+  return { key, cert }
+}
+
+module.exports = { embedded, isRelayed, makeCertificate, openTurn }
