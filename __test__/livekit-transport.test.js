@@ -4,12 +4,15 @@
 
 const assert = require('node:assert/strict')
 const { readFileSync } = require('node:fs')
+const { once } = require('node:events')
 const { after, test } = require('node:test')
+const { setTimeout: sleep } = require('node:timers/promises')
 
 const { dispose } = require('@livekit/rtc-node')
 
-const { openEmptyRoom, openRoom, speak, until } = require('./support/room')
+const { fromNow, openEmptyRoom, openRoom, publish, speak, until } = require('./support/room')
 const { embedded, isRelayed, makeCertificate, openTurn } = require('./support/turn')
+const { Tunnel } = require('./support/tunnel')
 const { tone, windows } = require('./support/wav')
 const { Wire } = require('./support/wire')
 
@@ -71,10 +74,52 @@ for (const over of ['udp', 'tcp', 'tls']) {
   test(`'relay' is heard over TURN by ${over.toUpperCase()}`, async (t) => {
     const turn = await openTurn(t, over, certificate)
     const room = await openRoom(t, ({ rtc }) => (rtc.turn_servers = [turn.named]))
+    let bytes = 0
+    turn.proxy.onPacket = ({ length }) => (bytes += length)
     await isHeard(speak(t, room, { iceTransport: 'relay' }), room.ear)
-    assert.ok(turn.bytes() > 4000, `${turn.bytes()} bytes for half a second at 64 kbit/s`)
+    assert.ok(bytes > 4000, `${bytes} bytes for half a second at 64 kbit/s`)
   })
 }
+
+/** Plays a tone, does harm to its way, and waits till it is heard again; its track stays. */
+async function isHeardAgain({ session }, room, harm) {
+  await publish(session, room)
+  const playing = session.playAudio({ audio: tone(440, 60_000) })
+  await until(() => windows(room.ear.heard.get('speaker'), 440).length >= 5, 'it is heard')
+  const back = once(session, 'reconnected')
+  await harm()
+  await back
+  const heard = fromNow(room.ear, 'speaker')
+  await until(() => windows(heard(), 440).length >= 5, 'it is heard again')
+  await session.stopAudio()
+  assert.equal((await playing).outcome, 'stopped')
+  assert.equal(room.ear.events.length, 1, 'the track was published once')
+}
+
+test('a TCP connection that breaks is made anew', async (t) => {
+  const room = await openRoom(t)
+  const wire = await Wire.open(room.server.url, t)
+  wire.tunnel = await Tunnel.open(t)
+  await isHeardAgain(speak(t, room, { url: wire.url, iceTransport: 'tcp' }), room, () => wire.tunnel.break())
+})
+
+test('a TURN connection that breaks is made anew', async (t) => {
+  const turn = await openTurn(t, 'tls', certificate)
+  const room = await openRoom(t, ({ rtc }) => (rtc.turn_servers = [turn.named]))
+  await isHeardAgain(speak(t, room, { iceTransport: 'relay' }), room, () => turn.proxy.break())
+})
+
+test('where UDP is lost it goes on over TCP', async (t) => {
+  const room = await openRoom(t)
+  const wire = await Wire.open(room.server.url, t)
+  wire.tunnel = await Tunnel.open(t)
+  await isHeardAgain(speak(t, room, { url: wire.url }), room, async () => {
+    wire.media.cut()
+    wire.cut() // or it would take ICE some seconds to notice
+    await sleep(3000)
+    wire.mend()
+  })
+})
 
 test('a TURN server that can not be trusted, or does not let in, is not used', async (t) => {
   const forged = await openTurn(t, 'tls', makeCertificate(t.after.bind(t)))

@@ -1,17 +1,16 @@
 'use strict'
 
-// A TURN server, which LiveKit embeds, behind a proxy that counts what goes to it.
+// A TURN server, which LiveKit embeds, behind a proxy.
 
 const { execFileSync } = require('node:child_process')
 const { createHash } = require('node:crypto')
-const { once } = require('node:events')
 const { mkdtempSync, rmSync, writeFileSync } = require('node:fs')
-const net = require('node:net')
 const os = require('node:os')
 const path = require('node:path')
 
 const { somePort, startServer } = require('../../scripts/livekit-server')
 const { Relay } = require('./relay')
+const { Tunnel } = require('./tunnel')
 
 /** Below those that the system gives to clients. */
 const RELAYED = { from: 30000, to: 32000 }
@@ -27,10 +26,11 @@ const isRelayed = (port) => port >= RELAYED.from && port <= RELAYED.to
 
 /**
  * Starts a TURN server over `'udp'`, `'tcp'` or `'tls'`. `named` is how another LiveKit server names it (`turn_servers` of
- * its configuration), `bytes()` how much went there.
+ * its configuration), `proxy` what is in front of it: a Relay or a Tunnel.
  */
 async function openTurn(t, over, certificate) {
-  const proxy = over === 'udp' ? await udpProxy(t) : await tcpProxy(t)
+  const proxy = over === 'udp' ? await Relay.open() : await Tunnel.open(t)
+  if (over === 'udp') t.after(() => proxy.close())
   const server = await startServer((config) => (config.turn = {
     ...embedded(),
     domain: 'turn.example.com',
@@ -40,32 +40,7 @@ async function openTurn(t, over, certificate) {
   t.after(() => server.stop())
   const { udp_port: udpPort, tls_port: tlsPort } = server.config.turn
   const port = proxy.standsFor(udpPort || tlsPort)
-  return { named: { host: 'localhost', port, protocol: over, ...login(server) }, bytes: proxy.bytes }
-}
-
-async function udpProxy(t) {
-  const relay = await Relay.open()
-  t.after(() => relay.close())
-  let bytes = 0
-  relay.onPacket = (packet) => (bytes += packet.length)
-  return { standsFor: (port) => relay.standsFor(port), bytes: () => bytes }
-}
-
-async function tcpProxy(t) {
-  let [target, bytes] = [undefined, 0]
-  const server = net.createServer((client) => {
-    const upstream = net.connect(target, '127.0.0.1')
-    client.on('data', (data) => (bytes += data.length))
-    client.pipe(upstream).pipe(client)
-    for (const socket of [client, upstream]) {
-      socket.on('error', () => {})
-      socket.on('close', () => (client.destroy(), upstream.destroy()))
-    }
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => server.close())
-  return { standsFor: (port) => ((target = port), server.address().port), bytes: () => bytes }
+  return { named: { host: 'localhost', port, protocol: over, ...login(server) }, proxy }
 }
 
 /** What LiveKit's TURN server lets in: the like of it goes to each participant. */

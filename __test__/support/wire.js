@@ -2,8 +2,9 @@
 
 // The network between one session and a LiveKit server: all that either says to the other comes through here.
 //
-// The signalling goes through a TCP proxy. In it, the server's ICE candidates are made to point at a UDP relay, and all
-// others (the session's own, those for TCP) at a port where nobody is, so that no packet finds another way.
+// The signalling goes through a TCP proxy. In it, the server's ICE candidates are made to point at a UDP relay, those for TCP
+// at a tunnel if there is one, and all others (the session's own) at a port where nobody is, so that no packet finds
+// another way.
 
 const { once } = require('node:events')
 const net = require('node:net')
@@ -20,6 +21,8 @@ class Wire {
   url
   /** What carries the media. */
   media
+  /** A Tunnel that carries it over TCP, if one is set before the session joins. */
+  tunnel
   /** Sees every message of the signalling: `(text, 'up' or 'down')`. */
   onMessage = () => {}
   #server
@@ -59,7 +62,8 @@ class Wire {
     const upstream = net.connect(port, '127.0.0.1')
     this.#forward(client, upstream, 'up', () => NOWHERE)
     this.#forward(upstream, client, 'down', (protocol, serverPort) => {
-      return protocol.toLowerCase() === 'udp' ? this.media.standsFor(Number(serverPort)) : NOWHERE
+      const carrier = protocol.toLowerCase() === 'udp' ? this.media : this.tunnel
+      return carrier?.standsFor(Number(serverPort)) ?? NOWHERE
     })
   }
 

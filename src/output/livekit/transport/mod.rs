@@ -1,7 +1,7 @@
 //! The ways to the server: which sockets there are, and when.
 //!
 //! The ways form a ladder: UDP, then TCP to each of the server's TCP candidates, then each TURN server in the order in which
-//! the server named them. UDP is open from the start. While ICE finds no path, one more rung is opened every
+//! the server named them. UDP is open from the start, and stays. While ICE finds no path, one more rung is opened every
 //! [`PATIENCE`]; once packets flow, the rungs that they do not use are closed. A healthy session so holds one socket.
 //!
 //! Nobody has to be told of a late candidate of ours: the server learns it from the first ICE check that comes from it.
