@@ -1,12 +1,13 @@
 'use strict'
 
 // What a speaking session costs in a LiveKit room: this addon against @livekit/rtc-node, N sessions in one process,
-// each in a room of its own that nobody listens in, sending the same sound as one Opus track of 64 kbit/s. Then what a
+// each in a room of its own that nobody listens in, sending the same sound as one Opus track of 64 kbit/s, and against
+// libopus alone, which encodes as much (bench/encode.rs). Then what a
 // thousand sessions cost that have spoken and are silent. Both connect ten at a time; ready is, for the addon, when the
 // first frame was sent, for rtc-node, when the track is published. The server is a process of its own and not counted.
 // It reports; nothing fails on time.
 
-const { fork } = require('node:child_process')
+const { execFileSync, fork } = require('node:child_process')
 const { once } = require('node:events')
 const { mkdirSync, writeFileSync } = require('node:fs')
 const os = require('node:os')
@@ -42,6 +43,15 @@ function writeNoise() {
   }
   mkdirSync(path.dirname(noise), { recursive: true })
   writeFileSync(noise, wavFile(samples, RATE))
+}
+
+const root = path.join(__dirname, '..')
+const encode = path.join(root, 'target', 'release', 'examples', 'encode')
+
+/** The CPU that libopus alone takes for the sound of one session, in % of a core. */
+function bareEncode() {
+  const [bitrate, complexity, seconds] = ['64000', '5', '60'] // as session-load.js has it
+  return 100 * Number(execFileSync(encode, [noise, bitrate, complexity, seconds]))
 }
 
 let rooms = 0
@@ -92,6 +102,7 @@ function row(name, result, one = result, silent = false) {
 
 async function main() {
   writeNoise()
+  execFileSync('cargo', ['build', '--release', '--locked', '--example', 'encode'], { cwd: root, stdio: 'inherit' })
   const server = await startServer()
   try {
     console.log(`${os.cpus().length} cores; CPU over ${WINDOW_MS / 1000} s, in % of one core`)
@@ -101,6 +112,9 @@ async function main() {
       const ours = await load(server, 'ours', count)
       one.ours ??= ours
       const a = row('A speaker-session', ours, one.ours)
+      const bare = bareEncode()
+      line('C libopus alone', ['', '', '', number(bare, 2)])
+      if (a) line('A/C', ['', '', '', number(a.percent / bare, 2)])
       if (count > OFFICIAL_MAX) {
         console.log(`${'B rtc-node'.padEnd(18)} not done with more than ${OFFICIAL_MAX}`)
         continue

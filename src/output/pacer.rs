@@ -1,8 +1,10 @@
 //! The clocks: the only code that reads one. They say when the mixer owes a frame, and how long somebody has waited.
 
+use std::pin::Pin;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use once_cell::sync::Lazy;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::audio::{FRAME, PER_MS, SAMPLE_RATE, Samples};
 
@@ -11,26 +13,36 @@ const FRAME_TIME: Duration = Duration::from_millis(FRAME as u64 / PER_MS);
 /// Frames that are owed at most. A process that slept longer goes on from now: to hurry through seconds helps nobody.
 const MAX_LATE: u32 = 25;
 
+/// The frames of all sessions are due at multiples of this since [`EPOCH`]: a thousand sessions wake the process not at a
+/// thousand moments but at two of every frame. Short enough that nobody sees that a first frame is not the frame's time
+/// before the second.
+const GRID: Duration = Duration::from_millis(10);
+
+static EPOCH: Lazy<Instant> = Lazy::new(Instant::now);
+
 /// Absolute deadlines, one frame apart, so that no delay adds up. Parked in silence: then it costs nothing.
 pub struct Pacer {
     start: Instant,
     /// When the next frame is due; `None` while parked.
     due: Option<Instant>,
+    timer: Pin<Box<Sleep>>,
     /// Frames that were given up because the process came too late.
     pub lost: u64,
 }
 
 impl Pacer {
     pub fn start() -> Self {
-        Self { start: Instant::now(), due: None, lost: 0 }
+        let start = Instant::now();
+        Self { start, due: None, timer: Box::pin(sleep_until(start)), lost: 0 }
     }
 
     /// Waits until a frame is due; for ever while parked.
-    pub async fn due(&self) {
-        match self.due {
-            Some(due) => sleep_until(due).await,
-            None => std::future::pending().await,
+    pub async fn due(&mut self) {
+        let Some(due) = self.due else { return std::future::pending().await };
+        if self.timer.deadline() != due {
+            self.timer.as_mut().reset(due);
         }
+        self.timer.as_mut().await;
     }
 
     /// A frame was mixed. Says how many samples of time were lost before the next one, 0 as a rule.
@@ -64,7 +76,8 @@ impl Pacer {
             return None;
         }
         let now = Instant::now();
-        self.due = Some(now);
+        let off = now.saturating_duration_since(*EPOCH).as_nanos() % GRID.as_nanos();
+        self.due = Some(now - Duration::from_nanos(off as u64));
         Some(samples(now.saturating_duration_since(self.start)))
     }
 }

@@ -150,10 +150,11 @@ impl Feed {
         Peek { chunk, channels: self.channels, taken: &mut self.taken }
     }
 
-    /// Wakes the feeder if it waits for room and half of the ring is free. After the tick, not in it.
+    /// Wakes the feeder if it waits for room and three quarters of the ring are free: seldom, since each time a thread wakes.
+    /// After the tick, not in it.
     pub fn refill(&self) {
-        let half = RING / 2 * self.channels;
-        if self.ring.slots() <= half && self.shared.is_waiting() {
+        let quarter = RING / 4 * self.channels;
+        if self.ring.slots() <= quarter && self.shared.is_waiting() {
             self.wake();
         }
     }

@@ -43,7 +43,9 @@ pub enum Change {
 pub struct Peer {
     rtc: Rtc,
     transport: Transport,
-    timeout: Pin<Box<Sleep>>,
+    /// When str0m wants to be told the time, and what wakes us then or before.
+    due: Instant,
+    timer: Pin<Box<Sleep>>,
     /// The offer that waits for its answer.
     pending: Option<SdpPendingOffer>,
     changes: VecDeque<Change>,
@@ -61,7 +63,8 @@ impl Peer {
         let mut peer = Self {
             rtc,
             transport,
-            timeout: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            due: Instant::now(),
+            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             pending: None,
             changes: VecDeque::new(),
             heard: None,
@@ -188,8 +191,8 @@ impl Peer {
             if let Some(change) = self.changes.pop_front() {
                 return Poll::Ready(change);
             }
-            let step = match self.timeout.as_mut().poll(context) {
-                Poll::Ready(()) => self.input(Input::Timeout(Instant::now())),
+            let step = match self.timer.as_mut().poll(context) {
+                Poll::Ready(()) => self.wake(),
                 Poll::Pending => ready!(self.receive(context)),
             };
             if let Err(error) = step {
@@ -227,11 +230,33 @@ impl Peer {
         self.drain()
     }
 
+    /// The timer has run out, which may have been set for an earlier time than is wanted by now.
+    fn wake(&mut self) -> Result<()> {
+        let now = Instant::now();
+        if self.due > now {
+            self.timer.as_mut().reset(self.due.into());
+            return Ok(());
+        }
+        self.input(Input::Timeout(now))
+    }
+
     fn drain(&mut self) -> Result<()> {
+        let mut told = false;
         loop {
             match self.rtc.poll_output().map_err(|error| broken("the peer connection failed", error))? {
                 Output::Timeout(at) => {
-                    self.timeout.as_mut().reset(at.into());
+                    // A packet is made only when str0m is told the time: at once, or it would wait for another wake-up.
+                    let now = Instant::now();
+                    if at <= now && !std::mem::replace(&mut told, true) {
+                        let input = self.rtc.handle_input(Input::Timeout(now));
+                        input.map_err(|error| broken("the peer connection failed", error))?;
+                        continue;
+                    }
+                    self.due = at;
+                    // To set a timer costs more than to be woken by one that was set too early.
+                    if self.timer.is_elapsed() || at < self.timer.deadline().into_std() {
+                        self.timer.as_mut().reset(at.into());
+                    }
                     return Ok(());
                 }
                 Output::Transmit(transmit) => self.transport.send(&transmit),
