@@ -142,6 +142,13 @@ export interface SessionOptions {
    * `ERR_QUEUE_TIMEOUT`. Counted in the session's time; on a realtime clock in silence too.
    */
   queueTimeoutMs?: number
+  /**
+   * How long one playback crosses over to the next, in ms; 0–10,000, default 0. Of equal power, and at most half of either. In a
+   * queue the next one begins that much before the end of the present one (or as soon as it has loaded); on `replace` the old
+   * one goes on until the new one begins, and if that never does, ends all the same. `stopOther: true` and `stopAudio` stay
+   * immediate. A `fadeInMs` that is longer stands. Each playback then holds 0.4 MB more per second of it and channel.
+   */
+  crossfadeMs?: number
   /** The longest a playback may sound, in ms; 1–86,400,000, default 300,000. Then it fails with `ERR_MAX_DURATION`. */
   maxDurationMs?: number
   /** Lets lower roles fall back while a higher one plays; off by default. See {@link Role}. */
@@ -462,7 +469,7 @@ export interface PlaybackInfo {
   requestId: string
   trackId: number
   role: Role
-  /** `'paused'` instead of any of the first three. */
+  /** `'paused'` instead of any of the first three. `'stopping'`: fades out, or goes on until what replaces it begins (`crossfadeMs`). */
   state: 'queued' | 'loading' | 'playing' | 'paused' | 'stopping'
   /** Where in its source it is. */
   positionMs: number

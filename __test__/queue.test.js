@@ -131,6 +131,13 @@ test('in real time a line that keeps moving fails nobody', async (t) => {
   assert.equal(order(), 'a d b c')
 })
 
+test('clips shorter than a frame follow each other without a gap', async (t) => {
+  const { session, of } = open(t, { overlap: 'queue' })
+  for (let n = 0; n < 10; n++) play(session, `clip${n}`, { audio: tone(440, 3) })
+  await finish(session)
+  for (let n = 0; n < 10; n++) assert.equal(of(`clip${n}`).at(-2), `started@${3 * n}`)
+})
+
 test('a full line refuses, and a place that is given up is free', async (t) => {
   const { session, of } = line(t, { first: {}, a: { queueTimeoutMs: 10 } }, { maxQueued: 1 })
   await assert.rejects(play(session, 'b'), { code: 'ERR_QUEUE_FULL' })

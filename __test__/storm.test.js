@@ -14,6 +14,7 @@ const { tone } = require('./support/wav')
 
 const SESSIONS = 24
 const ROUNDS = 150
+const ROLES = ['system', 'voice', 'media', 'ambient']
 const TERMINAL = ['completed', 'stopped', 'failed']
 
 function random(seed) {
@@ -48,7 +49,10 @@ for (const overlap of ['mix', 'queue', 'replace']) {
     const clips = [3, 30, 100, 400].map((ms) => tone(440, ms, { rate: ms === 30 ? 22050 : 48000 }))
     const urls = await serve(t, clips[2])
     const opened = Array.from({ length: SESSIONS }, () =>
-      open(t, { output: { clock: 'realtime' }, overlap, maxQueued: 5, maxDurationMs: 300, fetchTimeoutMs: 250 })
+      open(t, {
+        output: { clock: 'realtime' }, overlap, maxQueued: 5, maxDurationMs: 300, fetchTimeoutMs: 250, queueTimeoutMs: 400, duck: {},
+        crossfadeMs: 30
+      })
     )
     const sources = [
       () => ({ audio: clips[next(4)] }),
@@ -59,14 +63,16 @@ for (const overlap of ['mix', 'queue', 'replace']) {
     const source = () => sources[next(4)]()
     const playing = []
     const actions = [
-      (session) => session.playAudio({ ...source(), stopOther: next(4) === 0, trackId: next(3), volume: next(3) / 2 }),
-      (session) => session.playAudio({ ...source(), stopOther: false, requestId: `same${next(3)}`, fadeInMs: next(50) }),
+      (session) => session.playAudio({ ...source(), stopOther: next(4) === 0, trackId: next(3), volume: next(3) / 2, role: ROLES[next(4)] }),
+      (session) => session.playAudio({ ...source(), stopOther: false, requestId: `same${next(3)}`, fadeInMs: next(50), priority: next(3) }),
       (session) => session.stopAudio([{}, { trackId: next(3) }, { requestId: `same${next(3)}`, fadeOutMs: next(100) }][next(3)]),
-      (session) => session.playbacks().length + session.stats().playing
+      (session) => session.playbacks().length + session.stats().playing,
+      (session) => session.moveAudio({ requestId: session.playbacks().at(-1)?.requestId ?? 'nobody', position: 1 + next(3) }),
+      (session) => session.interrupt({ keep: ROLES.slice(next(5)) })
     ]
     for (let round = 0; round < ROUNDS; round++) {
       for (const { session } of opened) {
-        const action = [0, 0, 1, 1, 2, 3][next(6)]
+        const action = [0, 0, 0, 1, 1, 1, 2, 3, 4, 5][next(10)]
         const result = actions[action](session)
         if (action < 2) playing.push(result)
       }
@@ -82,12 +88,13 @@ for (const overlap of ['mix', 'queue', 'replace']) {
     assert.equal(all.filter(({ type }) => TERMINAL.includes(type)).length, playing.length - refused)
     for (const { told } of opened) {
       assert.deepEqual(told.map(({ seq }) => seq), told.map((_, index) => index + 1))
-      const live = new Set()
-      for (const { type, requestId } of told.filter((event) => event.requestId)) {
-        // Of one id: queued or started first, then its end, then perhaps the id again.
-        if (type === 'queued') assert.ok(!live.has(requestId), `${requestId} queued while live`)
+      const live = new Map()
+      for (const { type, requestId, position } of told.filter((event) => event.requestId)) {
+        // Of one id: its places in line, then started, then its end, then perhaps the id again.
+        if (type === 'queued') assert.notEqual(live.get(requestId), position, `${requestId} has this place already`)
+        if (type === 'queued') assert.notEqual(live.get(requestId), 'started', `${requestId} waits after it started`)
         if (TERMINAL.includes(type)) live.delete(requestId)
-        else live.add(requestId)
+        else live.set(requestId, position ?? type)
       }
       assert.deepEqual([...live], [], 'started and never ended')
       for (let n = 1; n < told.length; n++) assert.ok(told[n].atMs >= told[n - 1].atMs - 20, 'time runs backwards')

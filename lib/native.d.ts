@@ -81,6 +81,7 @@ export interface NativeOptions {
   duck?: NativeDuck
   maxConcurrent: number
   maxQueued: number
+  crossfadeMs: number
   queueTimeoutMs: number
   maxDurationMs: number
   gain: number

@@ -70,6 +70,7 @@ impl Desk {
             for notice in notices.drain(..) {
                 let word = match notice.what {
                     What::Started => "started".to_owned(),
+                    What::Near => "near".to_owned(),
                     What::Paused(place) => format!("paused {place}"),
                     What::Resumed(place) => format!("resumed {place}"),
                     What::Progress(place) => format!("at {place}"),

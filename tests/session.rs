@@ -29,7 +29,7 @@ impl Bench {
             output: OutputOptions::Memory { store: samples.clone() },
             clock: Clock::Manual,
             channels: 1,
-            policy: Policy { overlap, max_concurrent: 10, max_queued: 10, queue_timeout: 0 },
+            policy: Policy { overlap, crossfade: 0, max_concurrent: 10, max_queued: 10, queue_timeout: 0 },
             duck: None,
             gain: 1.0,
             max_duration: from_ms(60_000.0),

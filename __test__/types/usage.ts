@@ -7,6 +7,7 @@ async function allowed(): Promise<void> {
     output: { type: 'pcm', sampleRate: 16000, channels: 1, format: 's16', frameMs: 20, onFrame: (frame, { atMs }) => console.log(frame.length + atMs) },
     overlap: 'queue',
     onDuplicate: 'join',
+    crossfadeMs: 1500,
     duck: { db: -15, releaseMs: 500 }
   })
   session.on('queued', ({ requestId, position, seq, atMs }) => console.log(requestId.length, position + seq + atMs))

@@ -79,8 +79,8 @@ function duckOptions(duck) {
 }
 
 const SESSION = [
-  'output', 'overlap', 'onDuplicate', 'maxConcurrent', 'maxQueued', 'queueTimeoutMs', 'maxDurationMs', 'duck', 'gain',
-  'progressIntervalMs', 'fetchTimeoutMs', 'stallTimeoutMs'
+  'output', 'overlap', 'onDuplicate', 'maxConcurrent', 'maxQueued', 'queueTimeoutMs', 'crossfadeMs', 'maxDurationMs', 'duck',
+  'gain', 'progressIntervalMs', 'fetchTimeoutMs', 'stallTimeoutMs'
 ]
 
 function sessionOptions(options) {
@@ -92,6 +92,7 @@ function sessionOptions(options) {
     maxConcurrent: check.integer(options.maxConcurrent, 'maxConcurrent', 10, 1, 1000),
     maxQueued: check.integer(options.maxQueued, 'maxQueued', 100, 0, 100000),
     queueTimeoutMs: check.number(options.queueTimeoutMs, 'queueTimeoutMs', 0, 0, MAX_MS),
+    crossfadeMs: check.number(options.crossfadeMs, 'crossfadeMs', 0, 0, 10000),
     maxDurationMs: check.number(options.maxDurationMs, 'maxDurationMs', 5 * 60 * 1000, 1, MAX_MS),
     duck: duckOptions(options.duck),
     gain: check.number(options.gain, 'gain', 1, 0, 16),

@@ -20,6 +20,7 @@ pub struct NativeOptions {
     pub duck: Option<NativeDuck>,
     pub max_concurrent: u32,
     pub max_queued: u32,
+    pub crossfade_ms: f64,
     pub queue_timeout_ms: f64,
     pub max_duration_ms: f64,
     pub gain: f64,
@@ -50,6 +51,7 @@ impl NativeOptions {
             channels,
             policy: Policy {
                 overlap,
+                crossfade: from_ms(self.crossfade_ms),
                 max_concurrent: self.max_concurrent as usize,
                 max_queued: self.max_queued as usize,
                 queue_timeout: from_ms(self.queue_timeout_ms),

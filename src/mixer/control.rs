@@ -16,6 +16,11 @@ impl Mixer {
         None
     }
 
+    /// Lets a voice go on until another starts on its track, and cross over to that in so many samples.
+    pub fn leave(&mut self, id: PlaybackId, length: Samples) {
+        self.voice(id).into_iter().for_each(|voice| voice.state.leaves = Some(length));
+    }
+
     /// Ends a voice at this very sample, for time stands still.
     pub fn end(&mut self, id: PlaybackId) -> Option<Notice> {
         let index = self.voices.iter().position(|voice| voice.id == id)?;

@@ -1,8 +1,20 @@
 //! Click-free edges, as pure functions of a playback's position: nothing to step, nothing to get out of step.
 
+use std::f32::consts::FRAC_PI_2;
+
 use crate::audio::{EDGE_FADE, Samples};
 
-/// A straight line from one level to another: flat before it, flat behind it.
+/// How a ramp goes from one level to another.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Curve {
+    /// In a straight line.
+    Straight,
+    /// So that a rise and a fall over the same samples have the same power together at each of them: a crossfade of two
+    /// sounds that have nothing in common is as loud throughout.
+    EqualPower,
+}
+
+/// From one level to another: flat before it, flat behind it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ramp {
     /// The last position that has the level it comes from.
@@ -10,28 +22,34 @@ pub struct Ramp {
     pub length: Samples,
     pub from: f32,
     pub to: f32,
+    pub curve: Curve,
 }
 
 impl Ramp {
     /// No ramp at all.
     pub const fn flat(level: f32) -> Self {
-        Self { at: 0, length: 0, from: level, to: level }
+        Self { at: 0, length: 0, from: level, to: level, curve: Curve::Straight }
     }
 
     /// From silence.
     pub const fn rise(at: Samples, length: Samples) -> Self {
-        Self { at, length, from: 0.0, to: 1.0 }
+        Self { at, length, from: 0.0, to: 1.0, curve: Curve::Straight }
     }
 
     /// To silence, over the last samples before `end`: [`EDGE_FADE`], or what lies between here and there.
     pub fn edge(here: Samples, end: Samples) -> Self {
         let length = (end - here).min(EDGE_FADE as Samples);
-        Self { at: end - length, length, from: 1.0, to: 0.0 }
+        Self { at: end - length, length, from: 1.0, to: 0.0, curve: Curve::Straight }
     }
 
     /// From where this one is at `here` to another level.
     pub fn toward(self, level: f32, here: Samples, length: Samples) -> Self {
-        Self { at: here, length, from: self.level(here), to: level }
+        Self { at: here, length, from: self.level(here), to: level, curve: Curve::Straight }
+    }
+
+    /// One half of a crossfade.
+    pub const fn cross(at: Samples, length: Samples, from: f32, to: f32) -> Self {
+        Self { at, length, from, to, curve: Curve::EqualPower }
     }
 
     /// The first position that has the level it goes to.
@@ -43,7 +61,13 @@ impl Ramp {
         match position.saturating_sub(self.at) {
             0 if position < self.end() => self.from,
             done if done >= self.length => self.to,
-            done => (self.from * (self.length - done) as f32 + self.to * done as f32) / self.length as f32,
+            done => {
+                let level = (self.from * (self.length - done) as f32 + self.to * done as f32) / self.length as f32;
+                match self.curve {
+                    Curve::Straight => level,
+                    Curve::EqualPower => (level * FRAC_PI_2).sin(),
+                }
+            }
         }
     }
 
@@ -66,11 +90,25 @@ mod tests {
 
     #[test]
     fn a_fall_ends_silent_wherever_it_began() {
-        let fall = Ramp { at: 10, length: 4, from: 0.5, to: 0.0 };
+        let fall = Ramp { from: 0.5, ..Ramp::edge(10, 14) };
         assert_eq!([0, 10, 12, 13, 14, 99].map(|p| fall.level(p)), [0.5, 0.5, 0.25, 0.125, 0.0, 0.0]);
         assert_eq!(Ramp::edge(5, 5).level(5), 0.0);
         assert_eq!(Ramp::edge(100, 103).length, 3);
         assert_eq!(Ramp::edge(0, 1_000).at, 760);
+    }
+
+    #[test]
+    fn the_two_halves_of_a_crossfade_have_one_power_together() {
+        let (fall, rise) = (Ramp::cross(100, 48, 1.0, 0.0), Ramp::cross(0, 48, 0.0, 1.0));
+        assert_eq!(
+            [(99, 0), (100, 0), (148, 48)].map(|(a, b)| (fall.level(a), rise.level(b))),
+            [(1.0, 0.0), (1.0, 0.0), (0.0, 1.0)]
+        );
+        for n in 0..=48 {
+            let power = fall.level(100 + n).powi(2) + rise.level(n).powi(2);
+            assert!((power - 1.0).abs() < 1e-6, "{power} at {n}");
+        }
+        assert!((fall.level(124) - rise.level(24)).abs() < 1e-6);
     }
 
     #[test]

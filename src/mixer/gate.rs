@@ -37,7 +37,7 @@ impl Gate {
     /// Is shut already, if it is to be: nothing can be heard.
     pub fn shut_sooner(&mut self, here: Samples) {
         if self.shut_at() != Samples::MAX {
-            self.ramp = Ramp { at: here, length: 0, from: 0.0, to: 0.0 };
+            self.ramp = Ramp { at: here, ..Ramp::flat(0.0) };
         }
     }
 

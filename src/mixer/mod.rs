@@ -5,6 +5,7 @@
 
 mod bus;
 mod control;
+mod crossfade;
 mod duck;
 mod envelope;
 mod gate;
@@ -54,6 +55,8 @@ pub enum What {
     Paused(Samples),
     /// It goes on from there.
     Resumed(Samples),
+    /// Its end is so near that what follows on its track may begin.
+    Near,
     /// Another interval of it was handed on, up to this place in the source.
     Progress(Samples),
     /// It fell silent after so many samples of it, for its writer is behind.
@@ -108,11 +111,13 @@ impl Mixer {
 
     /// Whether the next `frames` samples of every voice are there.
     pub fn is_fed(&self, frames: usize) -> bool {
-        self.voices.iter().all(|voice| voice.is_held() || voice.is_fed(frames + LOOK_AHEAD))
+        self.voices.iter().all(|voice| voice.is_held() || voice.is_fed(frames))
     }
 
-    /// Starts a voice at the next sample.
-    pub fn start(&mut self, voice: Voice) {
+    /// Starts a voice at the next sample; what it follows or replaces crosses over to it.
+    pub fn start(&mut self, mut voice: Voice) {
+        let track = voice.track;
+        self.voices.iter_mut().filter(|other| other.track == track).for_each(|other| other.cross_over(&mut voice));
         let stream = self.stream_of(voice.track);
         if !self.buses.iter().any(|bus| bus.stream == stream) {
             self.buses.push(Bus::new(stream, self.channels));
@@ -133,8 +138,8 @@ impl Mixer {
         self.buses.iter_mut().for_each(|bus| bus.sounding = !bus.is_at_rest());
     }
 
-    /// One step: tells what is over at this sample, so that what follows it can start here; or, where nothing is, mixes on
-    /// to the end of the frame or the first sample where a voice ends or pauses. `false` once the frame is full and everything that
+    /// One step: tells what is over at this sample, or so near its end that what follows may start here; or, where nothing
+    /// is, mixes on to the end of the frame or the first sample where a voice ends, nears its end or pauses. `false` once the frame is full and everything that
     /// ended with it is told.
     ///
     /// Order in a step: sum → limit → notices.
@@ -152,6 +157,15 @@ impl Mixer {
             let begins = step > 0 || matches!(border, Some((0, _)));
             if let Some(what) = begins.then(|| voice.enter()).flatten() {
                 notices.push(Notice { id: voice.id, at: self.now, what });
+            }
+            match voice.approach().filter(|_| step > 0) {
+                Some(0) => {
+                    voice.state.is_near = true;
+                    notices.push(Notice { id: voice.id, at: self.now, what: What::Near });
+                    over = true;
+                }
+                Some(left) => step = step.min(usize::try_from(left).unwrap_or(step)),
+                None => {}
             }
             match border {
                 Some((0, Border::Shut)) => {
@@ -209,6 +223,12 @@ impl Mixer {
     fn heed_roles(&mut self) {
         let highest = self.voices.iter().filter(|voice| !voice.is_held()).map(|voice| voice.role).max();
         self.ducking.heed(highest, self.now);
+    }
+
+    /// Ends the frame where it is mixed up to; says how many samples it has.
+    pub fn finish(&mut self) -> usize {
+        self.frames = self.filled;
+        self.frames
     }
 
     /// The mixed frame of each stream.

@@ -7,7 +7,7 @@ use super::What;
 use super::duck::Role;
 use super::envelope::Ramp;
 use super::gate::Gate;
-use crate::audio::{EDGE_FADE, Samples};
+use crate::audio::{EDGE_FADE, LOOK_AHEAD, Samples};
 use crate::source::Feed;
 
 /// Names a playback inside its session; never used twice.
@@ -56,6 +56,8 @@ pub struct Voice {
     pub position: Arc<AtomicU64>,
     /// Samples between progress notices; 0 for none.
     pub report_every: Samples,
+    /// How long before its end what follows may begin, to cross over with it: half of it at most. 0 if nothing may.
+    pub lead: Samples,
     pub(super) state: State,
 }
 
@@ -65,10 +67,18 @@ pub(super) struct State {
     /// Samples per channel handed on.
     pub played: Samples,
     pub started: bool,
-    stop: Option<Ramp>,
+    /// It was told that what follows may begin.
+    pub is_near: bool,
+    /// For what follows now, it may do so only so many samples before the end.
+    pub lead: Option<Samples>,
+    /// It goes on until what follows begins, and then crosses over to it in so many samples.
+    pub leaves: Option<Samples>,
+    /// Its half of a crossfade that ends where it does.
+    pub cross: Option<Ramp>,
+    pub stop: Option<Ramp>,
     dry: Option<Dry>,
     /// What it goes on with once it is silent.
-    next: Option<Feed>,
+    pub next: Option<Feed>,
     gate: Gate,
 }
 
@@ -97,6 +107,7 @@ impl Voice {
             rise,
             position,
             report_every: 0,
+            lead: 0,
             state,
         }
     }
@@ -195,12 +206,13 @@ impl Voice {
         let room = (window.len() / channels).min((end - here) as usize);
         let limit = Ramp::edge(self.limit.saturating_sub(EDGE_FADE as Samples), self.limit);
         let open = Ramp::flat(1.0);
-        let State { stop, dry, gate, .. } = &self.state;
-        let dry = dry.as_ref().map_or(open, |dry| dry.fall);
-        let edges = [self.volume, self.rise, limit, stop.unwrap_or(open), dry, gate.ramp()];
+        let State { stop, dry, cross, gate, .. } = &self.state;
+        let edges = [self.volume, self.rise, limit, gate.ramp()];
+        let falls = [*stop, dry.as_ref().map(|dry| dry.fall), *cross].map(|fall| fall.unwrap_or(open));
         // Each with the place on it that its first sample has.
-        let [volume, rise, limit, stop, dry, gate] = edges.map(|ramp| (ramp, here));
-        let ramps = [volume, rise, limit, stop, dry, gate, (duck, now)];
+        let [volume, rise, limit, gate] = edges.map(|ramp| (ramp, here));
+        let [stop, dry, cross] = falls.map(|ramp| (ramp, here));
+        let ramps = [volume, rise, limit, stop, dry, cross, gate, (duck, now)];
         let peek = self.feed.peek(room);
         let (sounding, (first, second)) = (peek.frames(), peek.slices());
         let length = sounding as Samples;
@@ -260,8 +272,10 @@ impl Voice {
         self.position.store(self.feed.place(), Ordering::Relaxed);
     }
 
-    /// Whether `frames` samples, or what is left of it, wait: where not, a clock that can wait should.
+    /// Whether `frames` samples, or what is left of it, wait: where not, a clock that can wait should. Its end must be seen
+    /// as long before as what follows may begin.
     pub(super) fn is_fed(&self, frames: usize) -> bool {
+        let frames = frames + LOOK_AHEAD.max(self.lead as usize);
         let feed = self.state.next.as_ref().unwrap_or(&self.feed);
         let coming = feed.is_coming();
         let stop = self.state.stop.map_or(Samples::MAX, |stop| stop.end());

@@ -10,16 +10,15 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::command::Command;
-use super::loading::Loaded;
 use super::patience;
 use super::publisher::Publisher;
-use super::registry::{Action, Ending, Registry};
+use super::registry::{Ending, Registry};
 use super::stage::{Stage, Wake};
 use super::{Counters, Options};
-use crate::audio::{FRAME, Samples, to_ms};
+use crate::audio::{FRAME, Samples};
 use crate::error::{Code, SpeakerError};
 use crate::event::{EventKind, Sink};
-use crate::mixer::{End, Notice, PlaybackId, What};
+use crate::mixer::{Notice, PlaybackId, What};
 use crate::output::{Meanwhile, News, Watch};
 
 pub struct Actor {
@@ -27,6 +26,8 @@ pub struct Actor {
     pub(super) commands: UnboundedReceiver<Command>,
     /// Commands in order of arrival; the manual clock makes those behind an `advance` wait for it.
     pub(super) inbox: VecDeque<Command>,
+    /// What is in the inbox is being done.
+    pub(super) busy: bool,
     pub(super) closing: bool,
     pub(super) stage: Stage,
     pub(super) requests: HashMap<PlaybackId, String>,
@@ -40,7 +41,7 @@ pub struct Actor {
     /// When the registry wants to be asked again.
     pub(super) deadline: Option<Samples>,
     publisher: Publisher,
-    max_duration: Samples,
+    pub(super) max_duration: Samples,
 }
 
 impl Actor {
@@ -56,6 +57,7 @@ impl Actor {
             registry,
             commands,
             inbox: VecDeque::new(),
+            busy: false,
             closing: false,
             max_duration: options.max_duration,
             stage: Stage::new(options),
@@ -74,7 +76,9 @@ impl Actor {
             tokio::select! {
                 biased;
                 wake = self.stage.wait() => match wake {
-                    Wake::Frame => self.tick(FRAME),
+                    Wake::Frame => {
+                        self.tick(FRAME);
+                    }
                     Wake::News(news) => self.hear(news),
                     Wake::Source => {}
                 },
@@ -145,7 +149,9 @@ impl Actor {
         }
     }
 
-    pub(super) fn tick(&mut self, frames: usize) {
+    /// Mixes so many samples and hands them over. Says how many it were: fewer on a clock that waits, if a source is wanted
+    /// from a sample in between on.
+    pub(super) fn tick(&mut self, frames: usize) -> usize {
         self.stage.mixer.begin(frames);
         loop {
             let registry = &self.registry;
@@ -153,96 +159,15 @@ impl Actor {
             self.check(begun);
             let more = self.stage.mixer.mix(&mut self.notices);
             self.digest();
-            if !more {
+            if !more || self.stage.must_wait() {
                 break;
             }
         }
+        let mixed = self.stage.mixer.finish();
         let handed_over = self.stage.hand_over();
         self.check(handed_over);
         self.publish();
-    }
-
-    pub(super) fn poll_sources(&mut self) {
-        while let Some((id, loaded)) = self.stage.loading.poll() {
-            match loaded {
-                Loaded::Ready => {
-                    let actions = self.registry.lock().ready(id);
-                    self.perform(actions);
-                }
-                Loaded::Failed(error) => self.end(id, Ending::Failed(error), 0),
-            }
-        }
-    }
-
-    /// Turns what the mixer noticed into events, and into what follows.
-    pub(super) fn digest(&mut self) {
-        for Notice { id, at, what } in std::mem::take(&mut self.notices) {
-            match what {
-                What::Started => self.tell_of(id, at, EventKind::Started),
-                What::Paused(place) => self.tell_of(id, at, EventKind::Paused { position_ms: to_ms(place) }),
-                What::Resumed(place) => self.tell_of(id, at, EventKind::Resumed { position_ms: to_ms(place) }),
-                What::Progress(place) => {
-                    self.tell_of(id, at, EventKind::Progress { position_ms: to_ms(place) });
-                }
-                What::Stalled(played) => {
-                    self.tell_of(id, at, EventKind::Stalled { position_ms: to_ms(played) });
-                }
-                What::Spent(feed) => drop(feed),
-                What::Ended { why, played, feed } => {
-                    let ending = match (why, feed.outcome()) {
-                        (End::Source, Some(Err(error))) => Ending::Failed(error.clone()),
-                        (End::Source, _) => Ending::Whole,
-                        (End::Stop, _) => Ending::Stopped,
-                        (End::Limit, _) => {
-                            let message =
-                                format!("Expected at most {} ms of audio but received more", to_ms(self.max_duration));
-                            Ending::Failed(SpeakerError::new(Code::MaxDuration, message))
-                        }
-                        (End::Stall, _) => {
-                            let message = "the writer of the stream sent nothing for stallTimeoutMs";
-                            Ending::Failed(SpeakerError::new(Code::Stalled, message))
-                        }
-                    };
-                    self.end(id, ending, played);
-                }
-            }
-        }
-    }
-
-    pub(super) fn end(&mut self, id: PlaybackId, ending: Ending, played: Samples) {
-        self.requests.remove(&id);
-        self.stage.discard(id);
-        let now = self.now();
-        let actions = self.registry.lock().ended(id, ending, played, now);
-        self.perform(actions);
-    }
-
-    pub(super) fn perform(&mut self, actions: Vec<Action>) {
-        for action in actions {
-            match action {
-                Action::Open(id) => self.stage.loading.open(id),
-                Action::Start(id) => {
-                    let cued = self.stage.cue(id);
-                    self.check(cued);
-                }
-                Action::Fade(id, samples) => {
-                    self.notices.extend(self.stage.stop(id, samples));
-                    self.digest();
-                }
-                Action::Pause(id) => self.stage.pause(id),
-                Action::Resume(id) => {
-                    let resumed = self.stage.resume(id);
-                    self.check(resumed);
-                }
-                Action::Volume(id, volume, fade) => self.stage.set_volume(id, volume, fade),
-                Action::Discard(id) => {
-                    self.requests.remove(&id);
-                    self.stage.discard(id);
-                }
-                Action::Tell(request_id, event) => self.tell(Some(request_id), event),
-            }
-        }
-        self.deadline = self.registry.lock().deadline();
+        mixed
     }
 
     /// If the output failed, everything that lives fails with it; the session may try again.
@@ -268,7 +193,7 @@ impl Actor {
         }
     }
 
-    fn tell_of(&mut self, id: PlaybackId, at: Samples, event: EventKind) {
+    pub(super) fn tell_of(&mut self, id: PlaybackId, at: Samples, event: EventKind) {
         if let Some(request_id) = self.requests.get(&id) {
             self.publisher.note(at, Some(request_id.clone()), event);
         }

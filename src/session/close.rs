@@ -19,19 +19,18 @@ const REASON: &str = "closed";
 
 impl Actor {
     pub(super) async fn close(mut self, ticket: Option<u32>) {
-        // No request is taken from here on; those taken before are in the channel, and are told of first.
-        self.registry.lock().close();
+        self.stop_all();
         let mut tickets: Vec<u32> = ticket.into_iter().collect();
-        while let Some(command) = self.inbox.pop_front().or_else(|| self.commands.try_recv().ok()) {
+        self.busy = true;
+        while let Some(command) = self.inbox.pop_front() {
             match command {
                 Command::Close(ticket) => tickets.extend(ticket),
                 Command::Advance(_, ticket) | Command::Connect(ticket) => self.settle(ticket, Some(closed())),
                 command => self.handle(command),
             }
         }
-        let now = self.now();
-        let (_, actions) = self.registry.lock().stop(&Target::All, REASON, EDGE_FADE as Samples, now);
-        self.perform(actions);
+        // Nothing is left that a call could change, so none is waited for.
+        self.watch = None;
         // Realtime: the last frame carries the fade. Manual: time stands still, so what sounds is cut where it is.
         if self.stage.pacer.is_some() && self.stage.is_connected() && !self.stage.mixer.is_silent() {
             self.tick(FRAME);
@@ -58,5 +57,17 @@ impl Actor {
             }
         }
         tickets.into_iter().for_each(|ticket| self.settle(ticket, error.clone()));
+    }
+
+    /// Takes no request from here on, and stops everything behind what was told before.
+    fn stop_all(&mut self) {
+        let registry = self.registry.clone();
+        let mut registry = registry.lock();
+        registry.close();
+        while let Ok(command) = self.commands.try_recv() {
+            self.receive(command);
+        }
+        let (_, actions) = registry.stop(&Target::All, REASON, EDGE_FADE as Samples, self.now());
+        self.inbox.push_back(Command::Apply(actions));
     }
 }

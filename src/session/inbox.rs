@@ -15,8 +15,9 @@ impl Actor {
 
     /// Does what was told, as far as the clock allows. `Some` when the session is to close.
     pub(super) fn work_inbox(&mut self) -> Option<Option<u32>> {
-        while let Some(command) = self.inbox.pop_front() {
-            match command {
+        loop {
+            self.catch_up();
+            match self.inbox.pop_front()? {
                 Command::Advance(left, ticket) => match self.advance(left) {
                     Ok(None) => self.settle(ticket, None),
                     Ok(Some(left)) => {
@@ -29,7 +30,18 @@ impl Actor {
                 command => self.handle(command),
             }
         }
-        None
+    }
+
+    /// Does what was told of playbacks, one after the other: what follows from one may be told among them.
+    pub(super) fn catch_up(&mut self) {
+        if std::mem::replace(&mut self.busy, true) {
+            return;
+        }
+        let is_next = |command: &mut Command| !matches!(command, Command::Advance(..) | Command::Close(_));
+        while let Some(command) = self.inbox.pop_front_if(is_next) {
+            self.handle(command);
+        }
+        self.busy = false;
     }
 
     pub(super) fn handle(&mut self, command: Command) {
@@ -89,8 +101,7 @@ impl Actor {
                     left -= step;
                 }
                 _ => {
-                    self.tick(frames);
-                    left -= frames as Samples;
+                    left -= self.tick(frames) as Samples;
                 }
             }
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::command::Upcoming;
+use crate::audio::Samples;
 use crate::error::SpeakerError;
 use crate::mixer::PlaybackId;
 use crate::source::{self, Feed, Media, Progress};
@@ -111,6 +112,11 @@ impl Loading {
             waiting.feed = Some(feed);
             waiting.told = false;
         }
+    }
+
+    /// How many samples a playback that is ready has, if that is known.
+    pub fn length(&self, id: PlaybackId) -> Option<Samples> {
+        self.waiting.iter().find(|waiting| waiting.playback.id == id)?.feed.as_ref()?.left()
     }
 
     /// The track of a playback that is ready.

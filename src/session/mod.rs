@@ -9,6 +9,7 @@
 mod actor;
 mod close;
 mod command;
+mod follow;
 mod handle;
 mod inbox;
 mod loading;

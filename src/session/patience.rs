@@ -9,8 +9,7 @@ impl Actor {
     pub(super) fn expire(&mut self) {
         let now = self.now();
         if self.deadline.is_some_and(|deadline| deadline <= now) {
-            let actions = self.registry.lock().expire(now);
-            self.perform(actions);
+            self.follow(|registry| registry.expire(now));
         }
     }
 

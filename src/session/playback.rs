@@ -48,6 +48,10 @@ pub struct Playback {
     pub opened: bool,
     pub ready: bool,
     pub paused: bool,
+    /// So near to its end that the next in line has its turn.
+    pub near: bool,
+    /// It is replaced, and goes on until another begins on its track.
+    pub leaving: bool,
     pub reason: String,
     pub position: Arc<AtomicU64>,
 }
@@ -70,6 +74,8 @@ impl Playback {
             opened: false,
             ready: false,
             paused: false,
+            near: false,
+            leaving: false,
             reason,
             position,
         }
@@ -92,8 +98,8 @@ impl Playback {
         (self.phase == Phase::Queued && self.queue_timeout > 0).then_some(self.since + self.queue_timeout)
     }
 
-    /// Takes one of the `maxConcurrent` places.
+    /// Takes one of the `maxConcurrent` places, and its track: what fades out, or crosses over, takes none.
     pub fn is_active(&self) -> bool {
-        matches!(self.phase, Phase::Loading | Phase::Playing)
+        matches!(self.phase, Phase::Loading | Phase::Playing) && !self.near
     }
 }

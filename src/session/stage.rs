@@ -35,7 +35,8 @@ pub struct Stage {
 
 impl Stage {
     pub fn new(options: Options) -> Self {
-        let progress = Progress { eager: options.clock == Clock::Manual, ..Progress::default() };
+        let ahead = options.policy.ahead() as usize;
+        let progress = Progress { eager: options.clock == Clock::Manual, ahead, ..Progress::default() };
         let mixer = Mixer::new(options.channels, options.output.routing(), options.duck);
         let loading = Loading::new(progress, options.channels, options.fetch_timeout);
         Self { options, loading, mixer, cued: Vec::new(), output: None, pacer: None, dropped: 0, lost: 0 }
@@ -96,7 +97,8 @@ impl Stage {
         while index < self.cued.len() {
             let id = self.cued[index];
             let track = self.loading.ready(id).expect("only what is ready is cued");
-            if !output.prepare(self.mixer.stream_of(track))? {
+            let is_time = self.mixer.makes_way(track, self.loading.length(id));
+            if !output.prepare(self.mixer.stream_of(track))? || !is_time {
                 index += 1;
                 continue;
             }
@@ -111,6 +113,7 @@ impl Stage {
             let edge = if begins_inside { EDGE_FADE as Samples } else { 0 };
             voice.rise = Ramp::rise(0, playback.fade_in.max(edge));
             voice.report_every = self.options.progress_interval;
+            voice.lead = self.options.policy.lead().min(voice.feed.ahead() as Samples);
             voice.position = playback.position;
             voice.patience = match playback.stall_timeout {
                 0 => Samples::MAX,
@@ -181,6 +184,11 @@ impl Stage {
         self.loading.is_done()
             && self.mixer.is_fed(frames)
             && self.output.as_ref().is_none_or(|output| output.has_room())
+    }
+
+    /// Whether the clock waits, at this very sample, for a source that is wanted.
+    pub fn must_wait(&self) -> bool {
+        self.options.clock == Clock::Manual && !self.loading.is_done()
     }
 
     /// Samples to the next border between frames.

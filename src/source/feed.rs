@@ -20,6 +20,8 @@ pub struct Progress {
     pub notify: Notify,
     /// Tell every piece, not only what a realtime session must know (ready, ended): set where the clock waits for sources.
     pub eager: bool,
+    /// Samples per channel that rings hold on top of [`RING`]: what a crossfade has to know of what comes.
+    pub ahead: usize,
 }
 
 /// What a feeder and its feed both see.
@@ -135,7 +137,20 @@ impl Feed {
     /// Whether a playback can start from here without running dry at once.
     pub fn is_ready(&self) -> bool {
         let (waiting, ended) = self.level();
-        waiting >= PREROLL || ended
+        // Where the clock waits for sources, it also waits for as much as is to be known of them.
+        let known = if self.reader.as_ref().is_some_and(|reader| reader.progress.eager) { self.ahead() } else { 0 };
+        waiting >= PREROLL.max(known) || ended
+    }
+
+    /// So many samples before it comes, its end is known at least.
+    pub fn ahead(&self) -> usize {
+        self.ring.buffer().capacity() / self.channels - RING
+    }
+
+    /// Samples per channel to its end, if all of it is there.
+    pub fn left(&self) -> Option<Samples> {
+        let (waiting, ended) = self.level();
+        ended.then_some(waiting as Samples)
     }
 
     /// How the source ended, once it has.
@@ -153,8 +168,8 @@ impl Feed {
     /// Wakes the feeder if it waits for room and three quarters of the ring are free: seldom, since each time a thread wakes.
     /// After the tick, not in it.
     pub fn refill(&self) {
-        let quarter = RING / 4 * self.channels;
-        if self.ring.slots() <= quarter && self.shared.is_waiting() {
+        let enough = (self.ahead() + RING / 4) * self.channels;
+        if self.ring.slots() <= enough && self.shared.is_waiting() {
             self.wake();
         }
     }

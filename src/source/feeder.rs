@@ -142,7 +142,7 @@ impl Feeder {
     }
 
     fn waiting(&self) -> usize {
-        RING * self.channels - self.ring.slots()
+        self.ring.buffer().capacity() - self.ring.slots()
     }
 }
 

@@ -56,7 +56,9 @@ pub struct Source {
 
 /// Starts a feeder that plays `clip` of `media` for a session with `channels` channels.
 pub fn open(media: Arc<Media>, clip: Clip, channels: usize, progress: Arc<Progress>) -> Feed {
-    let (ring, consumer) = RingBuffer::new(RING * channels);
+    // A stream's writer is to wait, and its end may come at any time.
+    let ahead = if media.stream().is_some() { 0 } else { progress.ahead };
+    let (ring, consumer) = RingBuffer::new((RING + ahead) * channels);
     let shared = Arc::<Shared>::default();
     let waker = DECODERS.start(|waker| {
         let (shared, progress, media) = (shared.clone(), progress.clone(), media.clone());

@@ -132,7 +132,8 @@ fn patience_ends_at_its_sample_for_what_waits_and_for_nothing_else() {
 
 #[test]
 fn the_session_says_how_long_one_waits_that_does_not_and_zero_is_for_ever() {
-    let policy = Policy { overlap: Overlap::Queue, max_concurrent: 10, max_queued: 10, queue_timeout: 480 };
+    let policy =
+        Policy { crossfade: 0, overlap: Overlap::Queue, max_concurrent: 10, max_queued: 10, queue_timeout: 480 };
     let mut table = Table { registry: Registry::new(policy), now: 96_000 };
     for (name, timeout) in [("first", Some(1)), ("patient", Some(0)), ("default", None), ("hasty", Some(240))] {
         table.wait(name, 0, timeout);

@@ -20,8 +20,21 @@ impl Table {
     }
 
     pub fn with(overlap: Overlap, max_concurrent: usize, max_queued: usize) -> Self {
-        let policy = Policy { overlap, max_concurrent, max_queued, queue_timeout: 0 };
+        let policy = Policy { crossfade: 0, overlap, max_concurrent, max_queued, queue_timeout: 0 };
         Self { registry: Registry::new(policy), now: 0 }
+    }
+
+    /// With a crossfade of 1 s.
+    pub fn crossing(overlap: Overlap) -> Self {
+        let policy = Policy { crossfade: 48_000, overlap, max_concurrent: 1, max_queued: 100, queue_timeout: 0 };
+        Self { registry: Registry::new(policy), now: 0 }
+    }
+
+    /// Its end is near.
+    pub fn near(&mut self, id: u64) -> String {
+        let actions = self.registry.near(id);
+        self.begin(&actions);
+        words(&actions)
     }
 
     /// Requests `name` on a track; says the actions, one word each.
@@ -119,6 +132,7 @@ pub fn words(actions: &[Action]) -> String {
     let word = |action: &Action| match action {
         Action::Open(id) => format!("open{id}"),
         Action::Start(id) => format!("start{id}"),
+        Action::Leave(id, samples) => format!("leave{id}/{samples}"),
         Action::Fade(id, samples) => format!("fade{id}/{samples}"),
         Action::Pause(id) => format!("pause{id}"),
         Action::Resume(id) => format!("resume{id}"),

@@ -30,6 +30,8 @@ pub enum Action {
     Start(PlaybackId),
     /// Fade it out over so many samples; it ends when the mixer says so.
     Fade(PlaybackId, Samples),
+    /// Let it go on until another begins on its track, and cross over to that in so many samples.
+    Leave(PlaybackId, Samples),
     /// Let it fall silent and stand still, or not begin.
     Pause(PlaybackId),
     /// Let it go on from where it stands.

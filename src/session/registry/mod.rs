@@ -6,17 +6,19 @@
 mod action;
 mod admission;
 mod control;
+mod crossfade;
 mod queue;
 mod rules;
 mod tombstones;
 
 use super::playback::{Info, Phase, Playback};
-use crate::audio::{EDGE_FADE, Samples, to_ms};
+use crate::audio::{Samples, to_ms};
 use crate::error::{Result, SpeakerError};
 use crate::event::EventKind;
 use crate::mixer::PlaybackId;
 
 pub use action::{Accepted, Action, Ending, Entry};
+use crossfade::Exit;
 pub use rules::{Overlap, Policy, Target};
 use tombstones::Tombstones;
 
@@ -59,7 +61,8 @@ impl Registry {
 
         let mut actions = Vec::new();
         if let Some(target) = leaving {
-            (_, actions) = self.stop(&target, "replaced", EDGE_FADE as Samples, now);
+            let exit = Exit::of_replaced(if stop_other { 0 } else { self.policy.crossfade });
+            (_, actions) = self.leave(&target, "replaced", exit, now);
         }
         self.last += 1;
         entry.queue_timeout.get_or_insert(self.policy.queue_timeout);
@@ -84,7 +87,17 @@ impl Registry {
         {
             self.tombstones.stop(request_id, reason, now);
         }
-        let (mut stopped, mut actions, mut tracks) = (Vec::new(), Vec::new(), Vec::new());
+        let (stopped, mut actions) = self.leave(target, reason, Exit::Fade(fade), now);
+        let mut tracks: Vec<_> = stopped.iter().map(|info| info.track).collect();
+        tracks.sort_unstable();
+        tracks.dedup();
+        tracks.into_iter().for_each(|track| self.advance(track, &mut actions));
+        (stopped, actions)
+    }
+
+    /// The same, and nobody follows yet.
+    fn leave(&mut self, target: &Target, reason: &str, exit: Exit, now: Samples) -> (Vec<Info>, Vec<Action>) {
+        let (mut stopped, mut actions) = (Vec::new(), Vec::new());
         self.playbacks.retain_mut(|playback| {
             if !target.means(playback) {
                 return true;
@@ -93,14 +106,13 @@ impl Registry {
             match playback.phase {
                 Phase::Stopping => {
                     // A second stop may only make it shorter; the first one's reason stands.
-                    actions.push(Action::Fade(playback.id, fade));
+                    actions.extend(exit.hasten(playback));
                     return true;
                 }
                 Phase::Playing => {
                     playback.phase = Phase::Stopping;
-                    playback.paused = false;
                     playback.reason = reason.to_owned();
-                    actions.push(Action::Fade(playback.id, fade));
+                    actions.push(exit.begin(playback));
                 }
                 Phase::Queued | Phase::Loading => {
                     let position_ms = to_ms(playback.position());
@@ -111,12 +123,8 @@ impl Registry {
                 }
             }
             stopped.push(info);
-            tracks.push(playback.track);
             playback.phase == Phase::Stopping
         });
-        tracks.sort_unstable();
-        tracks.dedup();
-        tracks.into_iter().for_each(|track| self.advance(track, &mut actions));
         (stopped, actions)
     }
 
@@ -132,8 +140,12 @@ impl Registry {
 
     /// Its first sample is about to be mixed: from here on a stop fades it. `false` if it was stopped or paused meanwhile.
     pub fn begin(&mut self, id: PlaybackId) -> bool {
-        let playback = self.playbacks.iter_mut().find(|playback| playback.id == id && !playback.paused);
-        playback.map(|playback| playback.phase = Phase::Playing).is_some()
+        let waits = |playback: &&mut Playback| playback.id == id && !playback.paused;
+        let Some(playback) = self.playbacks.iter_mut().find(waits) else { return false };
+        playback.phase = Phase::Playing;
+        let track = playback.track;
+        self.succeed(track);
+        true
     }
 
     /// It is over, after `played` samples. A playback that is not live was told of before.

@@ -67,11 +67,14 @@ impl Registry {
     }
 
     pub(super) fn is_busy(&self, track: u32) -> bool {
-        self.playbacks.iter().any(|playback| playback.track == track && playback.phase != Phase::Stopping)
+        self.playbacks
+            .iter()
+            .any(|playback| playback.track == track && (playback.is_active() || playback.phase == Phase::Queued))
     }
 
     /// Gives a free track to the next in line.
     pub(super) fn advance(&mut self, track: u32, actions: &mut Vec<Action>) {
+        self.release(track, actions);
         if !self.playbacks.iter().any(|playback| playback.track == track && playback.is_active()) {
             let waits = |playback: &&mut Playback| playback.track == track && playback.phase == Phase::Queued;
             if let Some(next) = self.playbacks.iter_mut().find(waits) {

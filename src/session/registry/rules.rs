@@ -19,10 +19,24 @@ pub enum Overlap {
 #[derive(Debug, Clone, Copy)]
 pub struct Policy {
     pub overlap: Overlap,
+    /// For how long one crosses over to what follows or replaces it; 0 for not at all, as always where all is mixed.
+    pub crossfade: Samples,
     pub max_concurrent: usize,
     pub max_queued: usize,
     /// The longest a playback may wait for its turn, unless it says otherwise; 0 for ever.
     pub queue_timeout: Samples,
+}
+
+impl Policy {
+    /// How much of a playback must be known ahead: twice a crossfade tells which half is the shorter.
+    pub fn ahead(&self) -> Samples {
+        if self.overlap == Overlap::Mix { 0 } else { 2 * self.crossfade }
+    }
+
+    /// How long before its end a playback lets the next one begin.
+    pub fn lead(&self) -> Samples {
+        if self.overlap == Overlap::Queue { self.crossfade } else { 0 }
+    }
 }
 
 /// What a call is about.

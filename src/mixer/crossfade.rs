@@ -1,0 +1,73 @@
+//! One playback leaves as another comes on its track: when what comes may begin, and how both cross over.
+//!
+//! In a queue the one that plays tells when its end is near: what follows begins then, and both cross over up to that end. One
+//! that is replaced goes on until what comes begins, and crosses over then. Either takes half of each at most, so that a
+//! short one is not over before it has risen.
+
+use super::Mixer;
+use super::envelope::Ramp;
+use super::voice::{State, Voice};
+use crate::audio::Samples;
+
+impl Mixer {
+    /// Whether one of a length, if that is known, may begin on a track at the next sample; if not, [`What::Near`] tells when.
+    pub fn makes_way(&mut self, track: u32, length: Option<Samples>) -> bool {
+        let mut leaving = self.voices.iter_mut().filter(|voice| voice.track == track);
+        leaving.all(|voice| voice.makes_way(length))
+    }
+}
+
+impl Voice {
+    /// After how many samples its end is so near that what follows may begin; `None` if that is not known, or was told.
+    pub(super) fn approach(&self) -> Option<Samples> {
+        let left = self.left().filter(|_| self.lead > 0 && !self.state.is_near && self.state.stop.is_none())?;
+        Some(left.saturating_sub(self.state.lead.unwrap_or(self.longest(left))))
+    }
+
+    /// Whether one of a length, if that is known, may begin on its track: where it is too early for a short one, the end is
+    /// told of again.
+    fn makes_way(&mut self, length: Option<Samples>) -> bool {
+        let State { stop: None, cross: None, leaves: None, .. } = self.state else { return true };
+        let Some(left) = self.left().filter(|_| self.lead > 0) else { return true };
+        let lead = self.longest(left).min(length.map_or(Samples::MAX, |length| length / 2));
+        (self.state.lead, self.state.is_near) = (Some(lead), left <= lead);
+        self.state.is_near
+    }
+
+    /// Crosses over to one that begins now on its track, if it is to.
+    pub(super) fn cross_over(&mut self, coming: &mut Self) {
+        let Some(longest) = self.crosses() else { return };
+        let half = coming.left().map_or(Samples::MAX, |length| length / 2);
+        // What ends by itself falls up to its end, whatever comes.
+        let length = if self.state.leaves.is_some() { longest.min(half) } else { longest };
+        let fall = Ramp::cross(self.state.played, length, 1.0, 0.0);
+        match self.state.leaves {
+            Some(_) => self.state.stop = Some(fall),
+            None => self.state.cross = Some(fall),
+        }
+        let rise = Ramp::cross(0, length.min(half), 0.0, 1.0);
+        if rise.length > coming.rise.length {
+            coming.rise = rise;
+        }
+    }
+
+    /// For how many samples it can cross over with what begins now; `None` if it does not.
+    fn crosses(&self) -> Option<Samples> {
+        let State { stop: None, cross: None, leaves, is_near, .. } = self.state else { return None };
+        match (leaves, self.left()) {
+            (Some(leaves), left) => Some(leaves.min(left.unwrap_or(leaves))),
+            (None, left) => left.filter(|_| is_near),
+        }
+    }
+
+    /// The longest time before its end at which anything may follow.
+    fn longest(&self, left: Samples) -> Samples {
+        self.lead.min((self.state.played + left) / 2)
+    }
+
+    /// Samples to its end, if that is known and nothing ends it before.
+    fn left(&self) -> Option<Samples> {
+        let left = self.feed.left().filter(|_| self.state.next.is_none())?;
+        (self.state.played + left <= self.limit).then_some(left)
+    }
+}
