@@ -8,11 +8,10 @@ const path = require('node:path')
 const { test } = require('node:test')
 
 const { open, finish } = require('./support/session')
-const { pcm16, saw, steady, pieces } = require('./support/stream')
+const { RAW, pcm16, saw, steady, pieces } = require('./support/stream')
 const { tone } = require('./support/wav')
 
 const MS = 48
-const RAW = { format: 'pcm16', sampleRate: 48000 }
 const fixture = (name) => readFileSync(path.join(__dirname, 'fixtures', name))
 
 /** A session with one stream. */

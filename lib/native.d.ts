@@ -34,8 +34,11 @@ export declare class NativeSession {
 
 export declare class NativeStream {
   get requestId(): string
-  /** Copies what there is room for and says how many bytes; `more` says that others follow at once. */
-  write(bytes: Uint8Array, more: boolean): number
+  /**
+   * Copies what there is room for and says how many bytes; none once the playback has ended. `more` says that others
+   * follow at once.
+   */
+  write(bytes: Uint8Array, more: boolean): number | null
   whenRoom(ticket: number): void
   end(): void
   fail(message: string): void

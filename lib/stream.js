@@ -63,6 +63,7 @@ class SpeakerStream extends Writable {
     if (taken === rest.length) return callback()
     const waiting = { chunk, callback }
     this.#waiting = waiting
+    if (taken === null) return // its end is on its way, and answers
     this.#ask((ticket) => this.#native.whenRoom(ticket)).then(() => {
       if (this.#waiting !== waiting) return
       this.#take()

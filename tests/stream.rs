@@ -18,7 +18,7 @@ fn stream() -> (Arc<Pipe>, Feed) {
 
 fn write(pipe: &Pipe, samples: usize, level: f32) {
     let bytes: Vec<u8> = (0..samples).flat_map(|_| level.to_le_bytes()).collect();
-    assert_eq!(pipe.write(&bytes, false), bytes.len());
+    assert_eq!(pipe.write(&bytes, false), Some(bytes.len()));
 }
 
 /// Mixes so many frames, each when all that was written is decoded; gives the samples and what was told.

@@ -2,6 +2,8 @@
 
 // What a writer of streams needs: raw samples, and ways to cut them.
 
+const RAW = { format: 'pcm16', sampleRate: 48000 }
+
 /** 16-bit samples from -1 to 1, little-endian. */
 function pcm16(samples) {
   const bytes = Buffer.alloc(samples.length * 2)
@@ -28,4 +30,9 @@ function* pieces(bytes, ...lengths) {
   }
 }
 
-module.exports = { pcm16, saw, steady, pieces }
+/** What a write is answered with: an error, or none. */
+function write(stream, bytes) {
+  return new Promise((resolve) => stream.write(bytes, resolve))
+}
+
+module.exports = { RAW, pcm16, saw, steady, pieces, write }

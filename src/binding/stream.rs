@@ -46,10 +46,11 @@ impl NativeStream {
         self.stream.request_id().to_owned()
     }
 
-    /// Copies what there is room for and says how many bytes; `more` says that others follow at once.
+    /// Copies what there is room for and says how many bytes; none once the playback has ended. `more` says that others
+    /// follow at once.
     #[napi]
-    pub fn write(&self, bytes: &[u8], more: bool) -> u32 {
-        self.stream.write(bytes, more) as u32
+    pub fn write(&self, bytes: &[u8], more: bool) -> Option<u32> {
+        self.stream.write(bytes, more).map(|taken| taken as u32)
     }
 
     #[napi]

@@ -36,9 +36,8 @@ impl Stream {
         &self.request_id
     }
 
-    /// Takes what there is room for and says how many bytes; `more` as in [`Pipe::write`]. After the playback's end all is
-    /// taken, and dropped.
-    pub fn write(&self, bytes: &[u8], more: bool) -> usize {
+    /// Takes what there is room for and says how many bytes; `None` once the playback has ended. `more` as in [`Pipe::write`].
+    pub fn write(&self, bytes: &[u8], more: bool) -> Option<usize> {
         self.pipe.write(bytes, more)
     }
 

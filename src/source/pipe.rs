@@ -46,19 +46,19 @@ impl Pipe {
         (pipe.clone(), Arc::new(Outlet(pipe)))
     }
 
-    /// Takes as many of `bytes` as there is room for and says how many; a pipe that nobody reads takes and drops them all.
-    /// `more` says that the writer has others at hand, which a clock that can wait should wait for.
-    pub fn write(&self, bytes: &[u8], more: bool) -> usize {
+    /// Takes as many of `bytes` as there is room for and says how many; `None` if nobody will read. `more` says that the writer
+    /// has others at hand, which a clock that can wait should wait for.
+    pub fn write(&self, bytes: &[u8], more: bool) -> Option<usize> {
         let mut state = self.state.lock();
         if state.closed {
-            return bytes.len();
+            return None;
         }
         let taken = bytes.len().min(self.capacity - state.bytes.len());
         state.bytes.extend(&bytes[..taken]);
         state.more = more || taken < bytes.len();
         state.untouched &= taken == 0;
         self.wake(&state);
-        taken
+        Some(taken)
     }
 
     /// Calls `tell` once half of it is free, or nobody reads any more. From any thread.
@@ -273,14 +273,14 @@ mod tests {
     #[test]
     fn takes_no_more_than_it_holds_and_tells_of_room_once_half_is_free() {
         let (pipe, outlet) = Pipe::new(10, false);
-        assert_eq!((pipe.write(&[1; 4], false), pipe.write(&[2; 9], false)), (4, 6));
+        assert_eq!((pipe.write(&[1; 4], false), pipe.write(&[2; 9], false)), (Some(4), Some(6)));
         assert!(outlet.is_starved() && !outlet.has_more(), "nobody reads yet");
         let (told, room) = channel();
         pipe.when_room(move || told.send(()).unwrap());
         assert!(room.try_recv().is_err());
         let (pieces, ended, _) = read(&outlet);
         room.recv_timeout(SOON).expect("it was read");
-        assert_eq!(pipe.write(&[3; 3], false), 3);
+        assert_eq!(pipe.write(&[3; 3], false), Some(3));
         pipe.end(Ok(()));
         assert!(ended.recv_timeout(SOON).unwrap().unwrap());
         assert_eq!(pieces.iter().flatten().collect::<Vec<u8>>(), [&[1; 4][..], &[2; 6], &[3; 3]].concat());
@@ -314,11 +314,11 @@ mod tests {
         assert_eq!(outlet.failure().unwrap().code, Code::Stream);
 
         let (pipe, outlet) = Pipe::new(4, false);
-        assert_eq!(pipe.write(b"abcdef", false), 4);
+        assert_eq!(pipe.write(b"abcdef", false), Some(4));
         let (told, room) = channel();
         pipe.when_room(move || told.send(()).unwrap());
         drop(outlet);
         room.try_recv().expect("told when the last reader is gone");
-        assert_eq!(pipe.write(b"abcdef", false), 6, "taken, and dropped");
+        assert_eq!(pipe.write(b"abcdef", false), None);
     }
 }
