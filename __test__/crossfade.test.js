@@ -229,7 +229,27 @@ test('replace in real time: the old one goes on for as long as the new one loads
   assertMix(around, [lane(0.25, -200, 120, { fall: 60 }), lane(0.5, 60, 360, { rise: 60 })])
 })
 
-test('in real time a next one that loads late crosses over with what is left, or follows', async (t) => {
+test('in real time a next one that loads while the end is near crosses over with what is left', async (t) => {
+  let answer
+  const server = createServer((request, response) => { answer = () => response.end(flat(4000, 0.5)) })
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => server.close(server.closeAllConnections()))
+  const { session, heard, told } = open(t, { overlap: 'queue', crossfadeMs: 4000, output: { clock: 'realtime' } })
+  const first = play(session, 'a', 3000, 0.25)
+  play(session, 'b', 1, 0, { audio: undefined, audioUrl: `http://127.0.0.1:${server.address().port}/` })
+  while ((session.playbacks()[0].positionMs < 1600) || !answer) await new Promise((resolve) => setTimeout(resolve, 5))
+  assert.deepEqual(session.playbacks().map(({ state }) => state), ['playing', 'loading'], 'its turn came half way through')
+  answer()
+  assert.equal((await first).outcome, 'completed')
+  const at = (wanted, id) => told.find(({ type, requestId }) => type === wanted && requestId === id).atMs
+  const [begun, start, end] = [at('started', 'a'), at('started', 'b'), at('completed', 'a')]
+  assert.ok(start >= begun + 1600 && start < end)
+  const both = heard().subarray(Math.round(begun * MS), Math.round(end * MS))
+  const [from, length] = [start - begun, end - start]
+  assertMix(both, [lane(0.25, 0, 3000, { fall: length }), lane(0.5, from, from + 4000, { rise: length })])
+})
+
+test('in real time a next one that loads after the end follows', async (t) => {
   const answers = []
   const server = createServer((request, response) => answers.push(() => response.end(flat(300, 0.5))))
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))

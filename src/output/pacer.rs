@@ -124,8 +124,8 @@ mod tests {
         advance(Duration::from_millis(7)).await; // the tick itself took long
         assert_eq!(pacer.step(), 0);
         pacer.due().await;
-        // Tokio's timer has a grain of 1 ms.
-        assert!((20..=21).contains(&woken.elapsed().as_millis()), "{:?}", woken.elapsed());
+        // The first one was due up to a step of the grid ago; and Tokio's timer has a grain of 1 ms.
+        assert!((10..=21).contains(&woken.elapsed().as_millis()), "{:?}", woken.elapsed());
     }
 
     #[tokio::test]
