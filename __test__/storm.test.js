@@ -9,6 +9,7 @@ const http = require('node:http')
 const { test } = require('node:test')
 const { setTimeout: sleep } = require('node:timers/promises')
 
+const { random } = require('./support/random')
 const { open } = require('./support/session')
 const { tone } = require('./support/wav')
 
@@ -16,13 +17,6 @@ const SESSIONS = 24
 const ROUNDS = 150
 const ROLES = ['system', 'voice', 'media', 'ambient']
 const TERMINAL = ['completed', 'stopped', 'failed']
-
-function random(seed) {
-  return (below) => {
-    seed = (seed * 1664525 + 1013904223) >>> 0
-    return Math.floor((seed / 2 ** 32) * below)
-  }
-}
 
 /** A server that answers well, late, halfway or not at all. */
 async function serve(t, clip) {

@@ -66,7 +66,10 @@ impl Handle {
         let (commands, receiver) = unbounded_channel();
         let watch = (options.clock == Clock::Realtime).then(Watch::start);
         let actor = Actor::new(options.clone(), registry.clone(), counters.clone(), watch, sink.clone(), receiver);
-        RUNTIME.spawn(actor.run());
+        RUNTIME.spawn(async {
+            actor.run().await;
+            tracing::info!(tasks = RUNTIME.metrics().num_alive_tasks(), "a session ended");
+        });
         Self { options, registry, counters, watch, commands, sink }
     }
 

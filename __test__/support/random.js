@@ -1,0 +1,11 @@
+'use strict'
+
+/** Numbers that look random and are the same for the same seed: each call says one from 0 to below `below`. */
+function random(seed) {
+  return (below) => {
+    seed = (seed * 1664525 + 1013904223) >>> 0
+    return Math.floor((seed / 2 ** 32) * below)
+  }
+}
+
+module.exports = { random }

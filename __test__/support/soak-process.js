@@ -1,0 +1,107 @@
+'use strict'
+
+// What soak.test.js lets run: many sessions in one process, which counts what it holds before and after. Its parent sends
+// `{ url, key, secret, sessions, plays, everyMs }`; it answers once, and ends by itself.
+
+const { readdirSync, readlinkSync } = require('node:fs')
+const path = require('node:path')
+const { setTimeout: sleep } = require('node:timers/promises')
+
+const { SpeakerSession } = require('../..')
+const { accessToken } = require('../../lib/livekit')
+const { random } = require('./random')
+const { tone } = require('./wav')
+
+const ROOMS = 20
+const TERMINAL = ['completed', 'stopped', 'failed']
+/** Tokio keeps a thread that looked up a name for ten seconds. */
+const SETTLE_MS = 15_000
+const LOOK_MS = 200
+
+const next = random(7)
+const MP3 = path.join(__dirname, '..', 'fixtures', 'tone-cbr.mp3')
+const SOURCES = [
+  ...[20, 100, 400, 1500].map((ms) => ({ audio: tone(440, ms) })),
+  { audioUrl: MP3 },
+  { audioUrl: `${MP3}.missing` },
+  { audio: Buffer.from('no audio') }
+]
+const pick = (list) => list[next(list.length)]
+
+/** What this process holds. */
+function holdings() {
+  const links = readdirSync('/proc/self/fd').map((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`)
+    } catch {
+      return '' // the listing's own
+    }
+  })
+  return {
+    threads: readdirSync('/proc/self/task').length,
+    fds: links.length,
+    sockets: links.filter((link) => link.startsWith('socket:')).length
+  }
+}
+
+/** Looks until nothing is held that was not before; says what is held then, or at last. */
+async function settled(before) {
+  let now = holdings()
+  for (const begun = performance.now(); performance.now() - begun < SETTLE_MS; now = holdings()) {
+    if (Object.keys(before).every((name) => now[name] <= before[name])) break
+    await sleep(LOOK_MS)
+  }
+  return now
+}
+
+/** A session in one of the rooms, and how often each of its requests was said to have ended. */
+function open({ url, ...server }, n, ends) {
+  const token = () => accessToken(server, `soak-${n % ROOMS}`, `speaker-${n}`, { canSubscribe: false })
+  const session = new SpeakerSession({ output: { type: 'livekit', url, token, connectTimeoutMs: 30_000 } })
+  for (const type of TERMINAL) {
+    session.on(type, ({ requestId }) => ends.set(`${n} ${requestId}`, (ends.get(`${n} ${requestId}`) ?? 0) + 1))
+  }
+  return session
+}
+
+/** One session from beginning to end, in silence and nowhere: when it ends, the log says how many tasks there are. */
+async function probe() {
+  const session = new SpeakerSession({ output: { type: 'memory' } })
+  await session.connect()
+  await session.close()
+}
+
+async function soak({ sessions: count, plays, everyMs, ...server }) {
+  const warmUp = open(server, 'first', new Map())
+  await warmUp.playAudio({ audioUrl: MP3 })
+  await warmUp.close()
+  await probe()
+  const before = holdings()
+
+  const ends = new Map()
+  const sessions = Array.from({ length: count }, (_, n) => open(server, n, ends))
+  const playing = []
+  const play = (session) => {
+    playing.push(session.playAudio({ ...pick(SOURCES), stopOther: next(3) === 0, trackId: next(3), volume: next(3) / 2 }))
+  }
+  const stop = (session) => session.stopAudio(pick([{}, { trackId: next(3) }, { requestId: session.playbacks()[0]?.requestId }]))
+  for (let due = performance.now(); playing.length < plays; due += everyMs) {
+    await sleep(Math.max(0, due - performance.now()))
+    pick([play, play, stop])(pick(sessions))
+  }
+  const during = holdings()
+  await Promise.all(sessions.map((session) => session.close()))
+  const results = await Promise.allSettled(playing)
+  const after = await settled(before)
+  await probe()
+  return {
+    before, during, after,
+    outcomes: results.map(({ value, reason }) => value?.outcome ?? reason.code),
+    ends: [...ends.values()]
+  }
+}
+
+process.once('message', async (load) => {
+  process.send(await soak(load))
+  process.disconnect()
+})
