@@ -90,7 +90,7 @@ for (const overlap of ['mix', 'queue', 'replace']) {
         if (TERMINAL.includes(type)) live.delete(requestId)
         else live.set(requestId, position ?? type)
       }
-      assert.deepEqual([...live], [], 'started and never ended')
+      assert.deepEqual([...live.keys()], [], 'started and never ended')
       for (let n = 1; n < told.length; n++) assert.ok(told[n].atMs >= told[n - 1].atMs - 20, 'time runs backwards')
     }
     for (const { session } of opened) assert.deepEqual(session.playbacks(), [])

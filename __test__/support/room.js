@@ -5,7 +5,7 @@
 const { setTimeout: sleep } = require('node:timers/promises')
 
 const { AudioStream, Room, RoomEvent, TrackKind } = require('@livekit/rtc-node')
-const { AccessToken } = require('livekit-server-sdk')
+const { AccessToken, RoomServiceClient } = require('livekit-server-sdk')
 
 const { startServer } = require('../../scripts/livekit-server')
 const { open } = require('./session')
@@ -82,6 +82,13 @@ async function publish(session, room, tracks = { speaker: 0 }) {
   }
 }
 
+/** Those who are in the rooms of a server, as it sees it. */
+async function present({ url, key, secret }) {
+  const service = new RoomServiceClient(url.replace('ws', 'http'), key, secret)
+  const rooms = await service.listRooms()
+  return (await Promise.all(rooms.map(({ name }) => service.listParticipants(name)))).flat()
+}
+
 /** Says, whenever it is asked, what an ear has heard of a track since now, also if that is published anew. */
 function fromNow(ear, name) {
   const samples = ear.heard.get(name) ?? []
@@ -95,10 +102,10 @@ function fromNow(ear, name) {
 /** Waits for a condition, looking often; fails if it does not come in time. */
 async function until(condition, what, withinMs = 10_000) {
   for (let n = 0; n < withinMs / 10; n++) {
-    if (condition()) return
+    if (await condition()) return
     await sleep(10)
   }
   throw new Error(`it never happened: ${what}`)
 }
 
-module.exports = { fromNow, openEmptyRoom, openRoom, publish, speak, until }
+module.exports = { fromNow, openEmptyRoom, openRoom, present, publish, speak, until }

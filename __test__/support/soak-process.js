@@ -84,7 +84,9 @@ async function soak({ sessions: count, plays, everyMs, ...server }) {
   const play = (session) => {
     playing.push(session.playAudio({ ...pick(SOURCES), stopOther: next(3) === 0, trackId: next(3), volume: next(3) / 2 }))
   }
-  const stop = (session) => session.stopAudio(pick([{}, { trackId: next(3) }, { requestId: session.playbacks()[0]?.requestId }]))
+  const stop = (session) => {
+    return session.stopAudio(pick([{}, { trackId: next(3) }, { requestId: session.playbacks()[0]?.requestId }]))
+  }
   for (let due = performance.now(); playing.length < plays; due += everyMs) {
     await sleep(Math.max(0, due - performance.now()))
     pick([play, play, stop])(pick(sessions))

@@ -15,6 +15,7 @@ use super::room::Room;
 use super::transport::{IceTransport, Transport};
 use crate::error::{Code, Result, SpeakerError};
 use crate::output::Meanwhile;
+use crate::runtime::RUNTIME;
 
 /// An access token, or why there is none.
 pub type TokenAnswer = std::result::Result<String, String>;
@@ -50,7 +51,11 @@ pub fn join(options: LiveKitOptions, wait: Duration) -> Joining {
         let late = || format!("token gave none within {} ms (connectTimeoutMs)", limit.as_millis());
         let token = timeout(limit, token()).await.unwrap_or_else(|_| Err(late()));
         let token = token.map_err(|reason| SpeakerError::new(Code::JoinFailed, reason))?;
-        let room = Room::join(&url, &token, limit).await?;
+        // A task of its own, which goes on when nobody waits any more, and then leaves again: a server that was asked to
+        // let us in and hears no goodbye keeps our place for a minute.
+        let server = url.clone();
+        let joining = RUNTIME.spawn(async move { Room::join(&server, &token, limit).await });
+        let room = joining.await.expect("joining does not panic")?;
         let transport = Transport::new(ice_transport, local_address(&url).await?, &room.ice_servers)?;
         Ok((room, Peer::new(transport, encoding)?))
     })
