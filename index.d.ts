@@ -83,6 +83,17 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   resumeAudio(target?: Target): Promise<{ resumed: string[] }>
 
   /**
+   * Moves what is meant to another place in its source, exact to the sample. What sounds goes on until that place is loaded,
+   * then falls silent within 5 ms and rises there; `sought` is told with the first sample of it. What loads, waits or is
+   * paused goes on there when it sounds. Beyond the end (or that of `durationMs`) the present pass of a loop is over, and
+   * the last one completes. Of two seeks the second counts; what fades out is left alone. A place before `startMs` is played
+   * from there too. Says whom; to seek nobody is no error.
+   * Rejects with `ERR_NOT_SEEKABLE`, and everything goes on as it was, if one of them is a stream, or a download whose length
+   * the server did not say and which is not here whole yet.
+   */
+  seekAudio(request: SeekRequest): Promise<{ sought: string[] }>
+
+  /**
    * Changes the `volume` of what is meant, in a straight line from where it is now. What loads, waits or is paused has it when
    * it sounds; what fades out falls with both. Says whose; to change nobody is no error.
    */
@@ -420,6 +431,11 @@ export interface Target {
   trackId?: number
 }
 
+export interface SeekRequest extends Target {
+  /** From the start of the source, in ms; 0 to 86,400,000 (a day). */
+  positionMs: number
+}
+
 export interface VolumeRequest extends Target {
   /** 0–1, in place of the request's. Its `gain` stays. */
   volume: number
@@ -543,6 +559,8 @@ export interface SpeakerEvents {
   resumed: [event: PlaybackEvent & { positionMs: number }]
   /** A stream that has started is silent from here on, until its writer goes on; told once each time. */
   stalled: [event: PlaybackEvent & { positionMs: number }]
+  /** It goes on from this place in its source; or it is to begin there. */
+  sought: [event: PlaybackEvent & { positionMs: number }]
   /** Its last sample was handed to the output. */
   completed: [event: PlaybackEvent & { durationMs: number; positionMs: number }]
   /** It was ended early, after it had sounded for `durationMs`, the fade included. */
@@ -618,6 +636,7 @@ export type SpeakerErrorCode =
   | 'ERR_EMPTY_SOURCE'
   | 'ERR_TRUNCATED'
   | 'ERR_UNSUPPORTED_FORMAT'
+  | 'ERR_NOT_SEEKABLE'
   | 'ERR_DECODE'
   | 'ERR_STREAM'
   | 'ERR_STALLED'

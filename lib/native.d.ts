@@ -16,6 +16,8 @@ export declare class NativeSession {
   pause(target: NativeTarget): Array<string>
   /** Says whom it resumed. */
   resume(target: NativeTarget): Array<string>
+  /** Says whom it sought, or why it can't. */
+  seek(target: NativeTarget, positionMs: number): Array<string> | NativeRefusal
   /** Says whose volume it changed. */
   setVolume(request: NativeVolume): Array<string>
   /** Whether it waited, and so stands there now. */

@@ -66,6 +66,13 @@ class SpeakerSession extends EventEmitter {
     return { resumed: this.#native.resume(check.resumeRequest(target)) }
   }
 
+  async seekAudio(request) {
+    const { target, positionMs } = check.seekRequest(request)
+    const sought = this.#native.seek(target, positionMs)
+    if (!Array.isArray(sought)) throw new SpeakerError(sought.code, sought.message)
+    return { sought }
+  }
+
   async setVolume(request) {
     return { changed: this.#native.setVolume(check.volumeRequest(request)) }
   }

@@ -53,6 +53,8 @@ codes! {
     Truncated = "ERR_TRUNCATED",
     /// No audio in a format that is played here.
     UnsupportedFormat = "ERR_UNSUPPORTED_FORMAT",
+    /// The source can't be read again from another place.
+    NotSeekable = "ERR_NOT_SEEKABLE",
     /// The audio is damaged beyond playing.
     Decode = "ERR_DECODE",
     /// A Readable or AsyncIterable failed, or a stream was destroyed with an error; what had come was played.

@@ -39,6 +39,8 @@ pub enum EventKind {
     Resumed { position_ms: f64 },
     /// Its writer is behind: it is silent from there until more comes.
     Stalled { position_ms: f64 },
+    /// It goes on from this place in its source.
+    Sought { position_ms: f64 },
     /// Its last sample was handed to the output. In all three `duration_ms` of it were, and the place in the source is told.
     Completed { duration_ms: f64, position_ms: f64 },
     /// It was ended early; the fade is included.

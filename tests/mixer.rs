@@ -75,7 +75,9 @@ impl Desk {
                     What::Resumed(place) => format!("resumed {place}"),
                     What::Progress(place) => format!("at {place}"),
                     What::Stalled(place) => format!("stalled {place}"),
-                    What::Spent(_) => "swapped".to_owned(),
+                    What::Swapped { sought, .. } => {
+                        sought.map_or("swapped".to_owned(), |place| format!("sought {place}"))
+                    }
                     What::Ended { why, played, .. } => {
                         follow(&mut self.mixer, notice.id);
                         format!("{why:?} {played}")
@@ -382,4 +384,34 @@ fn a_volume_and_a_stop_multiply() {
     desk.frames(2);
     assert!((desk.output[480] - 0.5 * 0.5 * 0.75).abs() < 1e-6);
     assert_eq!(desk.told, ["1 started@0", "1 Stop 960@960"]);
+}
+
+/// A whole clip that says it was opened at `from`.
+fn clip_from(from: u64, samples: &[f32]) -> Feed {
+    let (mut producer, consumer) = RingBuffer::new(RING);
+    producer.push_entire_slice(samples).expect("the test fits the ring");
+    let shared = Arc::new(Shared::default());
+    shared.outcome.set(Ok(())).expect("it ends once");
+    Feed::new(consumer, 1, shared, Clip { from, ..Clip::default() }, None)
+}
+
+#[test]
+fn another_place_is_swapped_in_between_two_edges() {
+    let mut desk = Desk::new();
+    desk.start(1, clip(&[0.5; 9_600]));
+    desk.frames(1);
+    assert!(desk.mixer.go_to(1, clip_from(40_000, &[-0.5; 2_000])).is_none(), "it falls first");
+    desk.frames(4);
+    assert_eq!(desk.told, ["1 started@0", "1 sought 40000@1200", "1 Source 3200@3200"]);
+    assert!(largest_step(&desk.output[1..3_200]) <= 0.5 / 240.0 + 1e-6, "a click");
+    assert_eq!(desk.output[1_200 + 240], -0.5);
+}
+
+#[test]
+fn a_place_that_comes_once_its_source_is_over_is_swapped_in_all_the_same() {
+    let mut desk = Desk::new();
+    desk.start(1, clip(&[0.5; 1_000]));
+    desk.mixer.go_to(1, clip_from(0, &[0.5; 500]));
+    desk.frames(1);
+    assert_eq!(desk.told, ["1 started@0", "1 sought 0@240", "1 Source 740@740"]);
 }

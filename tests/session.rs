@@ -53,7 +53,7 @@ impl Bench {
             gain: 1.0,
             fade_in: 0,
             stall_timeout: None,
-            source: Source { origin: Origin::Bytes(bytes.into()), content_type: None, clip: Clip::default() },
+            source: Source::new(Origin::Bytes(bytes.into()), None, Clip::default()),
         };
         self.handle.play(request).expect("accepted");
     }

@@ -11,7 +11,7 @@ use speaker_session::source::{self, Clip, Encoding, Feed, Media, Origin, Pipe, P
 /// Raw mono samples at the session's own rate: what is written is what is heard.
 fn stream() -> (Arc<Pipe>, Feed) {
     let (pipe, stream) = Stream::new(Encoding::Raw { format: Raw::F32, rate: 48_000, channels: 1 }, false);
-    let source = Source { origin: Origin::Stream(stream), content_type: None, clip: Clip::default() };
+    let source = Source::new(Origin::Stream(stream), None, Clip::default());
     let media = Arc::new(Media::new(source, Duration::ZERO));
     (pipe, source::open(media, Clip::default(), 1, Arc::new(Progress::default())))
 }
@@ -35,7 +35,7 @@ fn mix(mixer: &mut Mixer, frames: usize) -> (Vec<f32>, Vec<String>) {
             told.push(match what {
                 What::Started => format!("started@{at}"),
                 What::Stalled(place) => format!("stalled {place}@{at}"),
-                What::Spent(_) => format!("swapped@{at}"),
+                What::Swapped { .. } => format!("swapped@{at}"),
                 What::Ended { why, played, .. } => format!("{why:?} {played}@{at}"),
                 _ => unreachable!("nobody asked for it"),
             });

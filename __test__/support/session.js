@@ -3,8 +3,8 @@
 const { SpeakerSession } = require('../..')
 
 const EVENTS = [
-  'connected', 'queued', 'started', 'progress', 'stalled', 'paused', 'resumed', 'completed', 'stopped', 'failed',
-  'reconnecting', 'reconnected', 'disconnected', 'muted', 'unmuted', 'error'
+  'connected', 'queued', 'started', 'progress', 'stalled', 'paused', 'resumed', 'sought', 'completed', 'stopped',
+  'failed', 'reconnecting', 'reconnected', 'disconnected', 'muted', 'unmuted', 'error'
 ]
 const TERMINAL = ['completed', 'stopped', 'failed']
 

@@ -26,6 +26,8 @@ async function allowed(): Promise<void> {
   resumed satisfies string[]
   const { changed } = await session.setVolume({ trackId: 1, volume: 0.5, fadeMs: 300 })
   changed satisfies string[]
+  const { sought } = await session.seekAudio({ requestId: changed[0], positionMs: 1500 })
+  sought satisfies string[]
   session.on('paused', ({ positionMs }) => positionMs satisfies number)
   session.playbacks().map(({ place }) => place satisfies number | undefined)
   new SpeakerSession({ output: { type: 'memory', clock: 'manual' } }).recording().samples satisfies Float32Array

@@ -31,6 +31,13 @@ function resumeRequest(request = {}) {
   return target(request, 'resumeAudio')
 }
 
+function seekRequest(request) {
+  return {
+    target: target(request, 'seekAudio', ['positionMs']),
+    positionMs: check.number(request.positionMs ?? null, 'positionMs', undefined, 0, MAX_MS)
+  }
+}
+
 function volumeRequest(request) {
   return {
     target: target(request, 'setVolume', ['volume', 'fadeMs']),
@@ -39,4 +46,4 @@ function volumeRequest(request) {
   }
 }
 
-module.exports = { stopRequest, pauseRequest, resumeRequest, volumeRequest }
+module.exports = { stopRequest, pauseRequest, resumeRequest, seekRequest, volumeRequest }

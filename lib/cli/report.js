@@ -13,6 +13,7 @@ const DETAILS = {
   queued: ({ position }) => `place ${position}`,
   started: () => '',
   paused: ({ positionMs }) => `at ${seconds(positionMs)}`,
+  sought: ({ positionMs }) => `to ${seconds(positionMs)}`,
   resumed: ({ positionMs }) => `at ${seconds(positionMs)}`,
   completed: ({ durationMs }) => seconds(durationMs),
   stopped: ({ reason, durationMs }) => `${reason}, after ${seconds(durationMs)}`,

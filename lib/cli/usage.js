@@ -26,6 +26,7 @@ Requests are one JSON object a line, in order of time; # and // start a comment.
   {"atMs":0,"type":"play","requestId":"music","audioUrl":"music.mp3","volume":0.5,"stopOther":false}
   {"atMs":900,"type":"stop","requestId":"music","reason":"user","fadeOutMs":50}
   {"atMs":950,"type":"pause","trackId":1} and "resume", likewise
+  {"atMs":980,"type":"seek","requestId":"music","positionMs":60000}
   {"atMs":990,"type":"volume","requestId":"music","volume":0.2,"fadeMs":300}
   {"type":"audio_play_request",…} and {"type":"audio_stop_request",…}, as the cloud sends them
   {"action":"play_url",…} and {"action":"stop_playback",…}, as the bridge is sent them

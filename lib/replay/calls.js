@@ -8,6 +8,7 @@ const CALLS = {
   stop: { method: 'stopAudio', check: check.stopRequest },
   pause: { method: 'pauseAudio', check: check.pauseRequest },
   resume: { method: 'resumeAudio', check: check.resumeRequest },
+  seek: { method: 'seekAudio', check: check.seekRequest },
   volume: { method: 'setVolume', check: check.volumeRequest },
   move: { method: 'moveAudio', check: check.moveRequest },
   interrupt: { method: 'interrupt', check: check.interruptRequest }

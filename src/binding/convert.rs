@@ -150,7 +150,7 @@ impl NativePlay {
             gain: self.gain as f32,
             fade_in: from_ms(self.fade_in_ms),
             stall_timeout: self.stall_timeout_ms.map(from_ms),
-            source: Source { origin, content_type: self.content_type, clip },
+            source: Source::new(origin, self.content_type, clip),
         }
     }
 }

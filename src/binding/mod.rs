@@ -110,6 +110,15 @@ impl NativeSession {
         self.handle.resume(&target.into())
     }
 
+    /// Says whom it sought, or why it can't.
+    #[napi]
+    pub fn seek(&self, target: NativeTarget, position_ms: f64) -> Either<Vec<String>, NativeRefusal> {
+        match self.handle.seek(&target.into(), from_ms(position_ms)) {
+            Ok(sought) => Either::A(sought),
+            Err(error) => Either::B(error.into()),
+        }
+    }
+
     /// Says whose volume it changed.
     #[napi]
     pub fn set_volume(&self, request: NativeVolume) -> Vec<String> {

@@ -3,6 +3,7 @@
 use super::voice::{End, PlaybackId, Voice};
 use super::{Mixer, Notice, ended};
 use crate::audio::Samples;
+use crate::source::Feed;
 
 impl Mixer {
     /// Fades a voice out over the next `fade` samples; one that stands still ends at once, and one that is gone is none of
@@ -44,15 +45,28 @@ impl Mixer {
         self.voice(id).into_iter().for_each(Voice::resume);
     }
 
+    /// Another feed of a voice, from another place; the voice goes on as it is until [`go_to`](Self::go_to) brings it.
+    pub fn seek(&mut self, id: PlaybackId, place: Samples) -> Option<Feed> {
+        self.voice(id)?.seek(place)
+    }
+
+    /// Lets a voice go on from another place once it has fallen silent; at once if it is.
+    pub fn go_to(&mut self, id: PlaybackId, feed: Feed) -> Option<Notice> {
+        let at = self.now;
+        let what = self.voice(id)?.go_to(feed)?;
+        Some(Notice { id, at, what })
+    }
+
     /// Brings a voice to a volume, in a straight line over the next `fade` samples.
     pub fn set_volume(&mut self, id: PlaybackId, volume: f32, fade: Samples) {
         self.voice(id).into_iter().for_each(|voice| voice.set_volume(volume, fade));
     }
 
     /// Ends over 5 ms what waits of a stream, and lets it go on with what is written after its flush.
-    pub fn flush(&mut self, id: PlaybackId) {
-        let Some(voice) = self.voice(id) else { return };
-        voice.feed.flushed().into_iter().for_each(|feed| voice.swap(feed));
+    pub fn flush(&mut self, id: PlaybackId) -> Option<Notice> {
+        let at = self.now;
+        let what = self.voice(id)?.flush()?;
+        Some(Notice { id, at, what })
     }
 
     fn voice(&mut self, id: PlaybackId) -> Option<&mut Voice> {

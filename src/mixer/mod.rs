@@ -61,8 +61,11 @@ pub enum What {
     Progress(Samples),
     /// It fell silent after so many samples of it, for its writer is behind.
     Stalled(Samples),
-    /// This feed is done with, and its playback goes on with another.
-    Spent(Feed),
+    /// It goes on with another feed, and this one is to be dropped; from this place in the source, if that was sought.
+    Swapped {
+        spent: Feed,
+        sought: Option<Samples>,
+    },
     Ended {
         why: End,
         played: Samples,
@@ -169,13 +172,9 @@ impl Mixer {
             }
             match border {
                 Some((0, Border::Shut)) => {
-                    let what = What::Paused(voice.hold());
-                    notices.push(Notice { id: voice.id, at: self.now, what });
-                    over = true;
-                }
-                Some((0, Border::Swap)) => {
-                    let what = voice.go_on().map(What::Spent);
-                    notices.extend(what.map(|what| Notice { id: voice.id, at: self.now, what }));
+                    let (id, at) = (voice.id, self.now);
+                    let told = [voice.exchange(), voice.hold_or_rise()].into_iter().flatten();
+                    notices.extend(told.map(|what| Notice { id, at, what }));
                     over = true;
                 }
                 Some((0, Border::End(why))) => {

@@ -32,8 +32,6 @@ pub(super) enum Border {
     End(End),
     /// Its gate is shut: it is silent.
     Shut,
-    /// It is silent, and goes on with another feed.
-    Swap,
 }
 
 /// What a voice is started with.
@@ -76,19 +74,17 @@ pub(super) struct State {
     /// Its half of a crossfade that ends where it does.
     pub cross: Option<Ramp>,
     pub stop: Option<Ramp>,
-    dry: Option<Dry>,
-    /// What it goes on with once it is silent.
-    pub next: Option<Feed>,
-    gate: Gate,
+    pub dry: Option<Dry>,
+    pub gate: Gate,
 }
 
-/// The feed ran dry, or is about to be swapped: silent from the end of the fall until the feed is ready.
-struct Dry {
-    fall: Ramp,
+/// The feed ran dry: silent from the end of the fall until it is ready.
+pub(super) struct Dry {
+    pub fall: Ramp,
     /// For how long it has been silent.
-    silent: Samples,
+    pub silent: Samples,
     /// Whether its stall was told, or is none.
-    told: bool,
+    pub told: bool,
 }
 
 impl Voice {
@@ -114,20 +110,11 @@ impl Voice {
 
     /// Ends it `fade` samples from here. Of two stops the one that ends first holds.
     pub(super) fn stop(&mut self, fade: Samples) {
+        self.give_up_seek();
         let (here, end) = (self.state.played, self.fall_end(fade));
         if self.state.stop.is_none_or(|stop| end < stop.end()) {
             self.state.stop = Some(self.state.stop.unwrap_or(Ramp::flat(1.0)).toward(0.0, here, end - here));
         }
-    }
-
-    /// Lets it fall silent, and stand still from there.
-    pub(super) fn pause(&mut self) {
-        self.state.gate.is_paused = true;
-        self.state.gate.shut(self.state.played, self.fall_end(EDGE_FADE as Samples));
-    }
-
-    pub(super) fn resume(&mut self) {
-        self.state.gate.resume(self.state.played);
     }
 
     /// Brings it to a volume over the next `fade` samples; at once while it stands still.
@@ -138,23 +125,12 @@ impl Voice {
         };
     }
 
-    /// Whether it stands still, paused.
-    pub(super) fn is_held(&self) -> bool {
-        self.state.gate.is_held
-    }
-
-    /// It is silent: it stands still from here. Says where that is in the source.
-    pub(super) fn hold(&mut self) -> Samples {
-        self.state.gate.is_held = true;
-        self.feed.place()
-    }
-
     /// What is to be told when its next sample is handed on: that it starts, or goes on.
     pub(super) fn enter(&mut self) -> Option<What> {
         if !std::mem::replace(&mut self.state.started, true) {
             return Some(What::Started);
         }
-        self.state.gate.goes_on().then(|| What::Resumed(self.feed.place()))
+        self.goes_on().then(|| What::Resumed(self.feed.place()))
     }
 
     /// Looks at the next `window` samples; says after how many it comes to a border, and to which, if one is known to be
@@ -164,36 +140,32 @@ impl Voice {
         if self.state.dry.as_ref().is_some_and(|dry| dry.fall.end() <= here) {
             // It is silent, and no sample brings it nearer to where the gate would be shut.
             self.state.gate.shut_sooner(here);
-            if self.state.next.is_some() {
-                return Some((0, Border::Swap));
-            }
-            if self.feed.is_ready() {
+            if self.feed.is_ready() && !self.has_run_out() {
                 self.state.dry = None;
                 self.state.gate.rise(here);
             }
         }
         let (waiting, ended) = self.feed.level();
-        // What a swapped feed still holds is not its playback's end.
-        let source = if ended && self.state.next.is_none() { waiting as Samples } else { Samples::MAX };
+        // Where a feed ends that is to be swapped is not the end of its playback.
+        let is_over = ended && !self.state.gate.is_swapping();
+        let source = if is_over { waiting as Samples } else { Samples::MAX };
         let stop = self.state.stop.map_or(Samples::MAX, |stop| stop.end() - here);
         let shut = self.state.gate.shut_at().saturating_sub(here);
         let dry = self.state.dry.as_ref().map_or(Samples::MAX, |dry| dry.fall.end() - here);
         let silent = self.state.dry.as_ref().map_or(0, |dry| dry.silent);
         let stall = dry.saturating_add(self.patience.saturating_sub(silent));
-        let swap = if self.state.next.is_some() { dry } else { Samples::MAX };
-        let left = source.min(stop).min(self.limit - here).min(stall).min(shut).min(swap);
+        let left = source.min(stop).min(self.limit - here).min(stall).min(shut);
         // Dry before the window is full: it fades over what is left rather than breaking off in some later frame.
-        if !ended && (waiting as Samples) < left.min(window as Samples) && self.state.dry.is_none() {
+        if !is_over && (waiting as Samples) < left.min(window as Samples) && self.state.dry.is_none() {
             self.state.dry = Some(Dry { fall: Ramp::edge(here, here + waiting as Samples), silent: 0, told: false });
-            *underruns += 1;
+            *underruns += u64::from(!ended);
         }
         let border = match left {
             _ if left == stop => Border::End(End::Stop),
             _ if left == source => Border::End(End::Source),
             _ if left == self.limit - here => Border::End(End::Limit),
             _ if left == stall => Border::End(End::Stall),
-            _ if left == shut => Border::Shut,
-            _ => Border::Swap,
+            _ => Border::Shut,
         };
         (left <= window as Samples).then_some((left as usize, border))
     }
@@ -251,23 +223,6 @@ impl Voice {
         Some(dry.silent)
     }
 
-    /// Goes on with another feed once what the present one holds has fallen to silence, 5 ms from here.
-    pub(super) fn swap(&mut self, feed: Feed) {
-        let here = self.state.played;
-        let end = if self.is_held() { here } else { self.fall_end(EDGE_FADE as Samples) };
-        let dry = Dry { fall: Ramp::edge(here, end), silent: 0, told: true };
-        self.state.dry.get_or_insert(dry).told = true;
-        self.state.next = Some(feed);
-    }
-
-    /// It is silent: it goes on with the other feed. Gives back the one it is done with.
-    pub(super) fn go_on(&mut self) -> Option<Feed> {
-        let next = self.state.next.take()?;
-        let spent = std::mem::replace(&mut self.feed, next);
-        self.feed.follow(&spent);
-        Some(spent)
-    }
-
     pub(super) fn tell_place(&self) {
         self.position.store(self.feed.place(), Ordering::Relaxed);
     }
@@ -276,15 +231,19 @@ impl Voice {
     /// as long before as what follows may begin.
     pub(super) fn is_fed(&self, frames: usize) -> bool {
         let frames = frames + LOOK_AHEAD.max(self.lead as usize);
-        let feed = self.state.next.as_ref().unwrap_or(&self.feed);
-        let coming = feed.is_coming();
+        let coming = self.feed.is_coming();
         let stop = self.state.stop.map_or(Samples::MAX, |stop| stop.end());
         let left = stop.min(self.limit).min(self.state.gate.shut_at()) - self.state.played;
         let waits = match self.state.dry {
-            Some(_) => feed.is_ready(),
-            None => feed.level().0 as Samples >= left.min(frames as Samples),
+            Some(_) if left > 0 => self.feed.is_ready(),
+            _ => self.feed.level().0 as Samples >= left.min(frames as Samples),
         };
-        waits || !coming
+        (waits || !coming) && self.state.gate.is_fed()
+    }
+
+    /// Whether its feed has nothing more, and another is still to come.
+    fn has_run_out(&self) -> bool {
+        self.state.gate.is_swapping() && self.feed.level() == (0, true)
     }
 
     fn audible_until(&self) -> Samples {
@@ -295,7 +254,7 @@ impl Voice {
 
     /// Where a fall over the next `length` samples ends: only what would still sound can be faded, and a starved or nearly
     /// done source ends sooner.
-    fn fall_end(&self, length: Samples) -> Samples {
+    pub(super) fn fall_end(&self, length: Samples) -> Samples {
         let here = self.state.played;
         (here + self.feed.level().0 as Samples).min(self.audible_until()).min(here + length)
     }

@@ -86,6 +86,10 @@ impl Actor {
                 command = self.commands.recv() => self.receive(command.unwrap_or(Command::Close(None))),
             }
             self.poll_sources();
+            // On a manual clock `advance` does it: how fast a place loads must not come between calls at one time.
+            if self.watch.is_some() {
+                self.swap_sought();
+            }
             self.expire();
             if let Some(ticket) = self.work_inbox() {
                 return self.close(ticket).await;

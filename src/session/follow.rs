@@ -21,6 +21,14 @@ impl Actor {
         }
     }
 
+    /// Lets what is sought go on from there.
+    pub(super) fn swap_sought(&mut self) {
+        while let Some((id, feed)) = self.stage.loading.take_sought() {
+            self.notices.extend(self.stage.mixer.go_to(id, feed));
+            self.digest();
+        }
+    }
+
     /// Turns what the mixer noticed into events, and into what follows.
     pub(super) fn digest(&mut self) {
         for Notice { id, at, what } in std::mem::take(&mut self.notices) {
@@ -37,7 +45,11 @@ impl Actor {
                 What::Stalled(played) => {
                     self.tell_of(id, at, EventKind::Stalled { position_ms: to_ms(played) });
                 }
-                What::Spent(feed) => drop(feed),
+                What::Swapped { spent, sought } => {
+                    drop(spent);
+                    let told = sought.map(|place| EventKind::Sought { position_ms: to_ms(place) });
+                    told.into_iter().for_each(|event| self.tell_of(id, at, event));
+                }
                 What::Ended { why, played, feed } => {
                     let ending = match (why, feed.outcome()) {
                         (End::Source, Some(Err(error))) => Ending::Failed(error.clone()),
@@ -83,6 +95,7 @@ impl Actor {
                     let resumed = self.stage.resume(id);
                     self.check(resumed);
                 }
+                Action::Seek(id, place) => self.stage.seek(id, place),
                 Action::Volume(id, volume, fade) => self.stage.set_volume(id, volume, fade),
                 Action::Leave(id, samples) => self.stage.mixer.leave(id, samples),
                 Action::Discard(id) => {

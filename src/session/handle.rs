@@ -91,7 +91,9 @@ impl Handle {
         let mut registry = self.registry.lock();
         let request_id = request.request_id.unwrap_or_else(|| registry.make_up_name());
         let PlayRequest { track, role, stop_other, priority, queue_timeout, .. } = request;
-        let entry = Entry { request_id: request_id.clone(), track, role, stop_other, priority, queue_timeout };
+        let seekable = request.source.seekable.clone();
+        let request_name = request_id.clone();
+        let entry = Entry { request_id: request_name, track, role, stop_other, priority, queue_timeout, seekable };
         let Accepted { entered, actions } = registry.play(entry, self.now())?;
         let Some((id, position)) = entered else {
             let _ = self.commands.send(Command::Apply(actions));
@@ -136,6 +138,11 @@ impl Handle {
     /// Brings what is meant to a volume over the next `fade` samples; says whom.
     pub fn set_volume(&self, target: &Target, volume: f32, fade: Samples) -> Vec<String> {
         self.apply(|registry| registry.set_volume(target, volume, fade))
+    }
+
+    /// Moves what is meant to a place in its source; says whom.
+    pub fn seek(&self, target: &Target, place: Samples) -> Result<Vec<String>> {
+        self.apply(|registry| registry.seek(target, place))
     }
 
     /// Moves what waits to a place in its line; `false` if it does not wait.

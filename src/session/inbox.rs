@@ -67,7 +67,8 @@ impl Actor {
                 Err(error) => self.settle(ticket, Some(error)),
             },
             Command::Flush(id, ticket) => {
-                self.stage.flush(id);
+                self.notices.extend(self.stage.flush(id));
+                self.digest();
                 self.settle(ticket, None);
             }
             Command::Advance(..) | Command::Close(_) => unreachable!("work_inbox() takes these"),
@@ -87,6 +88,7 @@ impl Actor {
         self.connect()?;
         while !self.closing {
             self.poll_sources();
+            self.swap_sought();
             self.expire();
             let step = self.deadline.map_or(left, |deadline| left.min(deadline - self.stage.mixer.now()));
             let frames = self.stage.to_border().min(step as usize);

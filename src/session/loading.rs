@@ -27,14 +27,16 @@ pub struct Loading {
     channels: usize,
     fetch_timeout: Duration,
     waiting: Vec<Waiting>,
+    /// Other places of what plays.
+    sought: Vec<(PlaybackId, Feed)>,
     /// To be opened as soon as they enter: the registry may say so while their command is still on its way.
     expected: Vec<PlaybackId>,
 }
 
 impl Loading {
     pub fn new(progress: Progress, channels: usize, fetch_timeout: Duration) -> Self {
-        let (waiting, expected) = (Vec::new(), Vec::new());
-        Self { progress: Arc::new(progress), channels, fetch_timeout, waiting, expected }
+        let (waiting, sought, expected) = (Vec::new(), Vec::new(), Vec::new());
+        Self { progress: Arc::new(progress), channels, fetch_timeout, waiting, sought, expected }
     }
 
     pub fn enter(&mut self, playback: Upcoming) {
@@ -58,6 +60,20 @@ impl Loading {
         waiting.feed = Some(source::open(media, clip, self.channels, self.progress.clone()));
     }
 
+    /// Lets it begin at another place.
+    pub fn seek(&mut self, id: PlaybackId, place: Samples) {
+        let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.playback.id == id) else { return };
+        waiting.playback.source.iter_mut().for_each(|source| source.clip.from = place);
+        waiting.feed = waiting.feed.take().and_then(|feed| feed.sought(place));
+        waiting.told = false;
+    }
+
+    /// Waits for another place of what plays; for one at a time.
+    pub fn sought(&mut self, id: PlaybackId, feed: Feed) {
+        self.sought.retain(|(other, _)| *other != id);
+        self.sought.push((id, feed));
+    }
+
     pub fn set_volume(&mut self, id: PlaybackId, volume: f32) {
         let waiting = self.waiting.iter_mut().filter(|waiting| waiting.playback.id == id);
         waiting.for_each(|waiting| waiting.playback.volume = volume);
@@ -65,11 +81,13 @@ impl Loading {
 
     pub fn discard(&mut self, id: PlaybackId) {
         self.waiting.retain(|waiting| waiting.playback.id != id);
+        self.sought.retain(|(sought, _)| *sought != id);
         self.expected.retain(|expected| *expected != id);
     }
 
     pub fn clear(&mut self) {
         self.waiting.clear();
+        self.sought.clear();
     }
 
     /// The next source that has become ready or failed since it was asked last: where the clock waits for sources, in
@@ -102,7 +120,8 @@ impl Loading {
     /// Whether nothing that is wanted still loads: a stream does not while its writer has nothing at hand.
     pub fn is_done(&self) -> bool {
         let loads = |feed: &Feed| feed.is_coming() || feed.is_ready();
-        self.waiting.iter().all(|waiting| waiting.told || !waiting.feed.as_ref().is_some_and(loads))
+        let told = self.waiting.iter().all(|waiting| waiting.told || !waiting.feed.as_ref().is_some_and(loads));
+        told && self.sought.is_empty()
     }
 
     /// Lets a stream load anew, from what is written after its flush.
@@ -117,6 +136,12 @@ impl Loading {
     /// How many samples a playback that is ready has, if that is known.
     pub fn length(&self, id: PlaybackId) -> Option<Samples> {
         self.waiting.iter().find(|waiting| waiting.playback.id == id)?.feed.as_ref()?.left()
+    }
+
+    /// The next other place that can be played from; in order where the clock waits for sources.
+    pub fn take_sought(&mut self) -> Option<(PlaybackId, Feed)> {
+        let index = self.sought.iter().position(|(_, feed)| feed.is_ready())?;
+        (index == 0 || !self.progress.eager).then(|| self.sought.remove(index))
     }
 
     /// The track of a playback that is ready.

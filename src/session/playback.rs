@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::registry::Entry;
 use crate::audio::Samples;
 use crate::mixer::{PlaybackId, Role};
+use crate::source::Seekable;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
@@ -54,11 +55,12 @@ pub struct Playback {
     pub leaving: bool,
     pub reason: String,
     pub position: Arc<AtomicU64>,
+    pub seekable: Seekable,
 }
 
 impl Playback {
     pub fn new(id: PlaybackId, entry: Entry, phase: Phase, now: Samples) -> Self {
-        let Entry { request_id, track, role, priority, .. } = entry;
+        let Entry { request_id, track, role, priority, seekable, .. } = entry;
         let queue_timeout = entry.queue_timeout.unwrap_or(0);
         let (reason, position) = (String::new(), Arc::default());
         Self {
@@ -78,6 +80,7 @@ impl Playback {
             leaving: false,
             reason,
             position,
+            seekable,
         }
     }
 

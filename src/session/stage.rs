@@ -126,6 +126,8 @@ impl Stage {
 
     /// Fades a voice out; at once where nothing can be heard anyway, since no frame would carry the fade.
     pub fn stop(&mut self, id: PlaybackId, fade: Samples) -> Option<Notice> {
+        // What it seeks is not wanted any more.
+        self.loading.discard(id);
         if !self.is_connected() {
             return self.mixer.end(id);
         }
@@ -136,6 +138,16 @@ impl Stage {
     pub fn pause(&mut self, id: PlaybackId) {
         self.cued.retain(|cued| *cued != id);
         self.mixer.pause(id);
+    }
+
+    /// Lets it go on from another place, once that is loaded.
+    pub fn seek(&mut self, id: PlaybackId, place: Samples) {
+        self.cued.retain(|cued| *cued != id);
+        if let Some(feed) = self.mixer.seek(id, place) {
+            self.loading.sought(id, feed);
+        } else {
+            self.loading.seek(id, place);
+        }
     }
 
     pub fn set_volume(&mut self, id: PlaybackId, volume: f32, fade: Samples) {
@@ -149,11 +161,11 @@ impl Stage {
     }
 
     /// Lets a stream go on with what is written from now on.
-    pub fn flush(&mut self, id: PlaybackId) {
+    pub fn flush(&mut self, id: PlaybackId) -> Option<Notice> {
         // A cued one is cued again once it is ready again.
         self.cued.retain(|cued| *cued != id);
         self.loading.flush(id);
-        self.mixer.flush(id);
+        self.mixer.flush(id)
     }
 
     /// Stops the clock: what plays waits where it is.

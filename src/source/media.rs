@@ -5,6 +5,7 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use symphonia::core::io::MediaSource;
@@ -16,6 +17,24 @@ use super::spool::{Spool, SpoolReader};
 use super::{Origin, Source, Stream, fetch, mp4};
 use crate::error::{Code, Result, SpeakerError};
 use crate::runtime::{RUNTIME, Waker};
+
+/// Whether a source can be read again from another place. Its origin says so as soon as it knows; until then it can.
+#[derive(Debug, Clone)]
+pub struct Seekable(Arc<AtomicBool>);
+
+impl Seekable {
+    pub fn new(seekable: bool) -> Self {
+        Self(Arc::new(AtomicBool::new(seekable)))
+    }
+
+    pub fn set(&self, seekable: bool) {
+        self.0.store(seekable, Relaxed);
+    }
+
+    pub fn get(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+}
 
 /// Dropping the last one ends the download.
 pub struct Media {
@@ -33,7 +52,7 @@ enum Bytes {
 impl Media {
     /// Starts the download, if it is one; a server may be silent for `fetch_timeout`.
     pub fn new(source: Source, fetch_timeout: Duration) -> Self {
-        let Source { origin, content_type, .. } = source;
+        let Source { origin, content_type, seekable, .. } = source;
         let label = |path: Option<&str>| Label { content_type, extension: extension(path) };
         match origin {
             Origin::Bytes(bytes) => Self { label: label(None), bytes: Bytes::Memory(bytes) },
@@ -43,7 +62,8 @@ impl Media {
                 let label = label(fetch.url.split(['?', '#']).next());
                 let spool = Arc::new(Spool::new());
                 let filled = spool.clone();
-                let download = RUNTIME.spawn(async move { fetch::download(fetch, fetch_timeout, &filled).await });
+                let download =
+                    RUNTIME.spawn(async move { fetch::download(fetch, fetch_timeout, &filled, &seekable).await });
                 Self { label, bytes: Bytes::Download(spool, download.abort_handle()) }
             }
         }

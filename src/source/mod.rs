@@ -29,7 +29,7 @@ use crate::runtime::DECODERS;
 pub use clip::Clip;
 pub use feed::{Feed, Progress, Shared};
 pub use fetch::Fetch;
-pub use media::Media;
+pub use media::{Media, Seekable};
 pub use pipe::Pipe;
 pub use stream::{Encoding, Raw, Stream};
 
@@ -52,6 +52,14 @@ pub struct Source {
     /// The user's word for what it is; stands above the server's.
     pub content_type: Option<String>,
     pub clip: Clip,
+    pub seekable: Seekable,
+}
+
+impl Source {
+    pub fn new(origin: Origin, content_type: Option<String>, clip: Clip) -> Self {
+        let seekable = Seekable::new(!matches!(origin, Origin::Stream(_)));
+        Self { origin, content_type, clip, seekable }
+    }
 }
 
 /// Starts a feeder that plays `clip` of `media` for a session with `channels` channels.

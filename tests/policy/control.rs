@@ -1,8 +1,11 @@
 //! What is done to live playbacks.
 
+use speaker_session::error::Code;
+use speaker_session::session::registry::Entry;
 use speaker_session::session::{Overlap, Target};
+use speaker_session::source::Seekable;
 
-use crate::table::{Table, words};
+use crate::table::{Table, entry, words};
 
 #[test]
 fn pause_reaches_what_plays_loads_and_waits_and_nobody_twice() {
@@ -83,4 +86,29 @@ fn a_volume_reaches_every_phase_and_what_fades_out_too() {
         (changed.join(" "), words(&actions)),
         ("fading next waiting".into(), "volume1=0.5/48 volume2=0.5/48 volume3=0.5/48".into())
     );
+}
+
+#[test]
+fn a_seek_tells_at_once_of_what_does_not_sound_and_spares_what_fades_out() {
+    let mut table = Table::new(Overlap::Queue);
+    for (name, track) in [("playing", 0), ("waiting", 0), ("loading", 1), ("fading", 2)] {
+        table.play(name, track, false);
+    }
+    table.ready(1);
+    table.ready(4);
+    table.stop(Target::Track(2));
+    let (sought, actions) = table.registry.seek(&Target::All, 480);
+    assert_eq!(sought.unwrap().join(" "), "playing waiting loading");
+    assert_eq!(words(&actions), "seek1=480 seek2=480 waiting:sought@10 seek3=480 loading:sought@10");
+    assert_eq!(table.ready(3), "start3", "ready again, at its new place");
+}
+
+#[test]
+fn one_that_can_not_be_sought_keeps_all_where_they_are() {
+    let mut table = Table::new(Overlap::Mix);
+    table.play("a", 0, false);
+    table.enter(Entry { seekable: Seekable::new(false), ..entry("live", 0, false) });
+    let (refused, actions) = table.registry.seek(&Target::All, 480);
+    assert_eq!((refused.unwrap_err().code, actions.len()), (Code::NotSeekable, 0));
+    assert!(table.registry.seek(&Target::Request("a".into()), 480).0.is_ok());
 }

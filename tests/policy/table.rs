@@ -5,6 +5,7 @@ use speaker_session::event::EventKind;
 use speaker_session::mixer::Role;
 use speaker_session::session::registry::{Action, Ending, Entry, Registry};
 use speaker_session::session::{Info, Overlap, Phase, Policy, Target};
+use speaker_session::source::Seekable;
 
 pub const FADE: u64 = EDGE_FADE as u64;
 
@@ -121,7 +122,15 @@ impl Table {
 }
 
 pub fn entry(name: &str, track: u32, stop_other: bool) -> Entry {
-    Entry { request_id: name.to_owned(), track, role: Role::default(), stop_other, priority: 0, queue_timeout: None }
+    Entry {
+        request_id: name.to_owned(),
+        track,
+        role: Role::default(),
+        stop_other,
+        priority: 0,
+        queue_timeout: None,
+        seekable: Seekable::new(true),
+    }
 }
 
 pub fn names(infos: &[Info]) -> String {
@@ -136,11 +145,13 @@ pub fn words(actions: &[Action]) -> String {
         Action::Fade(id, samples) => format!("fade{id}/{samples}"),
         Action::Pause(id) => format!("pause{id}"),
         Action::Resume(id) => format!("resume{id}"),
+        Action::Seek(id, place) => format!("seek{id}={place}"),
         Action::Volume(id, volume, samples) => format!("volume{id}={volume}/{samples}"),
         Action::Discard(id) => format!("discard{id}"),
         Action::Tell(name, EventKind::Queued { position }) => format!("{name}:queued{position}"),
         Action::Tell(name, EventKind::Paused { position_ms }) => format!("{name}:paused@{position_ms}"),
         Action::Tell(name, EventKind::Resumed { position_ms }) => format!("{name}:resumed@{position_ms}"),
+        Action::Tell(name, EventKind::Sought { position_ms }) => format!("{name}:sought@{position_ms}"),
         Action::Tell(name, EventKind::Stopped { reason, duration_ms, .. }) => format!("{name}:{reason}@{duration_ms}"),
         Action::Tell(name, EventKind::Completed { duration_ms, .. }) => format!("{name}:completed@{duration_ms}"),
         Action::Tell(name, EventKind::Failed { code, message, .. }) => format!("{name}:{} {message}", code.as_str()),

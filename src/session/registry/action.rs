@@ -7,6 +7,7 @@ use crate::audio::Samples;
 use crate::error::SpeakerError;
 use crate::event::EventKind;
 use crate::mixer::{PlaybackId, Role};
+use crate::source::Seekable;
 
 /// A request, as far as the policy goes by it.
 #[derive(Debug, Clone)]
@@ -19,6 +20,7 @@ pub struct Entry {
     pub priority: i32,
     /// The longest it may wait for its turn, 0 for ever; `None` for what the session says.
     pub queue_timeout: Option<Samples>,
+    pub seekable: Seekable,
 }
 
 /// What the actor is to do, in this order.
@@ -36,6 +38,8 @@ pub enum Action {
     Pause(PlaybackId),
     /// Let it go on from where it stands.
     Resume(PlaybackId),
+    /// Go on from another place in its source.
+    Seek(PlaybackId, Samples),
     /// Bring it to a volume over so many samples.
     Volume(PlaybackId, f32, Samples),
     /// Forget its source: it never sounded.

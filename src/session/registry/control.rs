@@ -1,7 +1,10 @@
 //! What is done to playbacks while they live.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use super::{Action, Registry, Target};
 use crate::audio::{Samples, to_ms};
+use crate::error::{Code, Result, SpeakerError};
 use crate::event::EventKind;
 use crate::session::playback::{Phase, Playback};
 
@@ -47,6 +50,41 @@ impl Registry {
             actions.push(Action::Volume(playback.id, volume, fade));
             true
         })
+    }
+
+    /// Moves what is meant to another place in its source; says whom. If one of them can't be sought, none is; who is on its
+    /// way out stays where it is.
+    pub fn seek(&mut self, target: &Target, place: Samples) -> (Result<Vec<String>>, Vec<Action>) {
+        let is_meant = |playback: &&Playback| target.means(playback) && !self.is_going(playback);
+        let meant: Vec<_> = self.playbacks.iter().filter(is_meant).map(|playback| playback.id).collect();
+        let is_fixed = |playback: &&Playback| meant.contains(&playback.id) && !playback.seekable.get();
+        if let Some(Playback { request_id, .. }) = self.playbacks.iter().find(is_fixed) {
+            let message =
+                format!("Expected a source that has an end for seekAudio but that of \"{request_id}\" has none yet");
+            return (Err(SpeakerError::new(Code::NotSeekable, message)), Vec::new());
+        }
+        let (names, actions) = self.control(target, |playback, actions| {
+            if !meant.contains(&playback.id) {
+                return false;
+            }
+            actions.push(Action::Seek(playback.id, place));
+            playback.near = false;
+            // Of what plays the mixer tells, once it is there.
+            if playback.phase != Phase::Playing {
+                playback.ready = false;
+                playback.position.store(place, Relaxed);
+                let event = EventKind::Sought { position_ms: to_ms(place) };
+                actions.push(Action::Tell(playback.request_id.clone(), event));
+            }
+            true
+        });
+        (Ok(names), actions)
+    }
+
+    /// Whether it fades out, or crosses over to one that has its turn.
+    fn is_going(&self, playback: &Playback) -> bool {
+        let has_turn = |other: &Playback| other.track == playback.track && other.is_active();
+        playback.phase == Phase::Stopping || playback.near && self.playbacks.iter().any(has_turn)
     }
 
     /// Does something to everyone who is meant; says to whom it applied.

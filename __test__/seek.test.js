@@ -1,0 +1,346 @@
+'use strict'
+
+// Another place in the source, in every state a playback can be in, at exact samples.
+
+const assert = require('node:assert/strict')
+const { once } = require('node:events')
+const { readFileSync } = require('node:fs')
+const http = require('node:http')
+const path = require('node:path')
+const { test } = require('node:test')
+
+const { close, ramp, slice } = require('./support/samples')
+const { open, finish } = require('./support/session')
+
+const MS = 48
+const EDGE = 5 * MS
+const clip = ramp(500 * MS)
+const play = (session, requestId, options) => session.playAudio({ requestId, audio: clip.audio, stopOther: false, ...options })
+
+/** Where the `sought` events of a playback say it is. */
+const places = (told) => told.filter(({ type }) => type === 'sought').map(({ atMs, positionMs }) => [atMs, positionMs])
+
+test('it falls silent in 5 ms, goes on at the very sample, and rises in 5 ms', async (t) => {
+  const { session, heard, of, told } = open(t)
+  const playing = play(session, 'a')
+  await session.advance(107)
+  assert.deepEqual(await session.seekAudio({ requestId: 'a', positionMs: 300 }), { sought: ['a'] })
+  await session.advance(50)
+  assert.equal(session.playbacks()[0].positionMs, 345)
+  await session.seekAudio({ positionMs: 50 })
+  await finish(session)
+  assert.deepEqual(of('a'), ['started@0', 'sought@112', 'sought@162', 'completed@612'])
+  assert.deepEqual(places(told), [[112, 300], [162, 50]])
+  assert.deepEqual(await playing, { requestId: 'a', outcome: 'completed', durationMs: 612, positionMs: 500 })
+  const samples = heard()
+  assert.deepEqual(slice(samples, 0, 107), slice(clip.samples, 0, 107))
+  for (let n = 0; n < EDGE; n++) {
+    close(samples[107 * MS + n], (clip.samples[107 * MS + n] * (EDGE - n)) / EDGE, `fall ${n}`)
+    close(samples[112 * MS + n], (clip.samples[300 * MS + n] * n) / EDGE, `rise ${n}`)
+  }
+  assert.deepEqual(slice(samples, 117, 157), slice(clip.samples, 305, 345))
+  assert.deepEqual(slice(samples, 167, 612), slice(clip.samples, 55, 500))
+})
+
+test('exact for every format, from memory and from a file', async (t) => {
+  for (const name of ['tone-cbr.mp3', 'tone-id3.mp3', 'tone.flac', 'tone-vorbis.ogg', 'tone-opus.ogg', 'tone.m4a', 'tone.aac', 'tone-11025.wav']) {
+    const file = path.join(__dirname, 'fixtures', name)
+    const whole = open(t)
+    const once = whole.session.playAudio({ audio: readFileSync(file) })
+    await finish(whole.session)
+    const { durationMs } = await once
+    for (const source of [{ audio: readFileSync(file) }, { audioUrl: file }]) {
+      const { session, heard } = open(t)
+      session.playAudio(source)
+      await session.advance(50)
+      await session.seekAudio({ positionMs: 300 })
+      await finish(session)
+      assert.deepEqual(slice(heard(), 60, durationMs - 245), slice(whole.heard(), 305, durationMs), name)
+    }
+  }
+})
+
+test('beyond the end it completes, there', async (t) => {
+  const { session, of, told } = open(t)
+  const playing = play(session, 'a')
+  await session.advance(100)
+  await session.seekAudio({ positionMs: 86_400_000 })
+  await finish(session)
+  assert.deepEqual(of('a'), ['started@0', 'sought@105', 'completed@105'])
+  assert.deepEqual(places(told), [[105, 500]])
+  assert.deepEqual(await playing, { requestId: 'a', outcome: 'completed', durationMs: 105, positionMs: 500 })
+})
+
+test('a queue goes on after a seek beyond the end', async (t) => {
+  const { session, of } = open(t, { overlap: 'queue' })
+  play(session, 'a')
+  play(session, 'b')
+  await session.advance(100)
+  await session.seekAudio({ requestId: 'a', positionMs: 500 })
+  await finish(session)
+  assert.deepEqual(of('b').slice(-2), ['started@105', 'completed@605'])
+})
+
+test('in its last samples it can still be sought: it is not over while it is', async (t) => {
+  const { session, heard, of } = open(t)
+  play(session, 'a')
+  await session.advance(498)
+  await session.seekAudio({ positionMs: 450 })
+  await finish(session)
+  assert.deepEqual(of('a'), ['started@0', 'sought@500', 'completed@550'])
+  assert.deepEqual(slice(heard(), 505, 550), slice(clip.samples, 455, 500))
+})
+
+test('of two seeks the second counts', async (t) => {
+  const { session, heard, told } = open(t)
+  play(session, 'a')
+  await session.advance(100)
+  await session.seekAudio({ positionMs: 400 })
+  await session.seekAudio({ positionMs: 200 })
+  await session.advance(2)
+  await session.seekAudio({ positionMs: 300 }) // while it falls
+  await finish(session)
+  assert.deepEqual(places(told), [[105, 300]])
+  assert.deepEqual(slice(heard(), 110, 305), slice(clip.samples, 305, 500))
+})
+
+test('while it loads or waits: it starts there, with an edge', async (t) => {
+  const { session, heard, of } = open(t, { overlap: 'queue' })
+  for (const name of ['a', 'b', 'c']) play(session, name)
+  assert.deepEqual(await session.seekAudio({ positionMs: 400 }), { sought: ['a', 'b', 'c'] })
+  assert.deepEqual(session.playbacks().map(({ positionMs }) => positionMs), [400, 400, 400])
+  await session.advance(20)
+  await session.seekAudio({ requestId: 'c', positionMs: 0 })
+  await finish(session)
+  assert.deepEqual(of('a'), ['sought@0', 'started@0', 'completed@100'])
+  assert.deepEqual(of('b').slice(-2), ['started@100', 'completed@200'])
+  assert.deepEqual(of('c').filter((event) => !event.startsWith('queued')), [
+    'sought@0', 'sought@20', 'started@200', 'completed@700'
+  ])
+  const samples = heard()
+  assert.deepEqual(slice(samples, 5, 100), slice(clip.samples, 405, 500))
+  assert.deepEqual(slice(samples, 105, 200), slice(clip.samples, 405, 500))
+  assert.deepEqual(slice(samples, 200, 700), clip.samples)
+})
+
+test('while it is paused it moves silently, and goes on from there when it is resumed', async (t) => {
+  const { session, heard, of } = open(t)
+  play(session, 'a')
+  await session.advance(100)
+  await session.pauseAudio()
+  await session.advance(100)
+  await session.seekAudio({ positionMs: 400 })
+  await session.advance(100)
+  assert.deepEqual(session.playbacks().map(({ state, positionMs }) => [state, positionMs]), [['paused', 400]])
+  await session.resumeAudio()
+  await finish(session)
+  assert.deepEqual(of('a'), ['started@0', 'paused@105', 'sought@200', 'resumed@300', 'completed@400'])
+  assert.ok(slice(heard(), 105, 300).every((sample) => sample === 0))
+  assert.deepEqual(slice(heard(), 305, 400), slice(clip.samples, 405, 500))
+})
+
+test('paused and sought at once, in either order', async (t) => {
+  for (const calls of [['pauseAudio', 'seekAudio'], ['seekAudio', 'pauseAudio']]) {
+    const { session, of, told } = open(t)
+    play(session, 'a')
+    await session.advance(100)
+    for (const call of calls) await session[call](call === 'seekAudio' ? { positionMs: 300 } : {})
+    await session.advance(100)
+    assert.deepEqual(told.slice(-2).map(({ type, atMs, positionMs }) => [type, atMs, positionMs]), [
+      ['sought', 105, 300], ['paused', 105, 300]
+    ])
+    await session.resumeAudio()
+    await finish(session)
+    assert.deepEqual(of('a').slice(-2), ['resumed@200', 'completed@400'])
+  }
+})
+
+test('what fades out is not sought, and a stop takes a seek back', async (t) => {
+  const { session, of } = open(t)
+  play(session, 'a')
+  await session.advance(100)
+  await session.seekAudio({ positionMs: 400 })
+  await session.stopAudio({ fadeOutMs: 50 })
+  assert.deepEqual(await session.seekAudio({ positionMs: 400 }), { sought: [] })
+  await finish(session)
+  assert.deepEqual(of('a'), ['started@0', 'stopped@150'])
+
+  play(session, 'b')
+  await session.advance(100)
+  await session.seekAudio({ positionMs: 400 })
+  await session.advance(2)
+  await session.stopAudio({ fadeOutMs: 50 })
+  await finish(session)
+  assert.deepEqual(of('b'), ['started@160', 'stopped@265'], 'it was falling silent already')
+})
+
+test('calls at one time are taken together, however fast a place loads', async (t) => {
+  const run = async () => {
+    const { session, heard, told } = open(t)
+    play(session, 'a')
+    await session.advance(100)
+    await session.pauseAudio()
+    await session.advance(100)
+    await session.seekAudio({ positionMs: 100 })
+    await session.seekAudio({ positionMs: 400 })
+    await session.resumeAudio()
+    await finish(session)
+    assert.deepEqual(places(told), [[200, 400]])
+    return { told, samples: heard() }
+  }
+  const first = await run()
+  assert.deepEqual(slice(first.samples, 205, 300), slice(clip.samples, 405, 500))
+  for (let n = 0; n < 20; n++) assert.deepEqual(await run(), first)
+})
+
+test('in a loop it goes to that place of the present pass, and progress counts on', async (t) => {
+  const { session, heard, told } = open(t, { progressIntervalMs: 100 })
+  const short = ramp(100 * MS)
+  const playing = session.playAudio({ audio: short.audio, loop: 3 })
+  await session.advance(145) // in the second pass
+  await session.seekAudio({ positionMs: 80 })
+  await finish(session)
+  assert.deepEqual(await playing.then(({ durationMs, positionMs }) => [durationMs, positionMs]), [270, 100])
+  assert.deepEqual(slice(heard(), 155, 170), slice(short.samples, 85, 100))
+  assert.deepEqual(slice(heard(), 170, 270), short.samples, 'the third pass is whole')
+  const progress = told.filter(({ type }) => type === 'progress').map(({ atMs, positionMs }) => [atMs, positionMs])
+  assert.deepEqual(progress, [[100, 0], [200, 30]])
+})
+
+test('a section ends where it did, wherever it is sought', async (t) => {
+  const { session, heard } = open(t)
+  const playing = play(session, 'a', { startMs: 100, durationMs: 200 })
+  await session.advance(20)
+  await session.seekAudio({ positionMs: 50 })
+  await session.advance(20)
+  await session.seekAudio({ positionMs: 250 })
+  await finish(session)
+  assert.deepEqual(await playing.then(({ durationMs, positionMs }) => [durationMs, positionMs]), [95, 300])
+  assert.deepEqual(slice(heard(), 50, 90), slice(clip.samples, 255, 295))
+})
+
+test('a source that is gone fails the playback', async (t) => {
+  const { mkdtempSync, rmSync, writeFileSync } = require('node:fs')
+  const folder = mkdtempSync(path.join(require('node:os').tmpdir(), 'speaker-session-'))
+  const file = path.join(folder, 'clip.wav')
+  writeFileSync(file, clip.audio)
+  const { session } = open(t)
+  const playing = session.playAudio({ audioUrl: file })
+  await session.advance(100)
+  rmSync(folder, { recursive: true })
+  await session.seekAudio({ positionMs: 0 })
+  await Promise.all([assert.rejects(playing, { code: 'ERR_FILE', durationMs: 105 }), finish(session)])
+})
+
+/** A server for one test; says its address. */
+async function serve(t, answer) {
+  const server = http.createServer(answer).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return `http://127.0.0.1:${server.address().port}/clip.wav`
+}
+
+test('a download is read again, not fetched again, and may still be on its way', async (t) => {
+  let requests = 0
+  let more
+  const url = await serve(t, (request, response) => {
+    requests += 1
+    response.setHeader('content-length', clip.audio.length)
+    response.write(clip.audio.subarray(0, 44 + 200 * MS * 2))
+    more = () => response.end(clip.audio.subarray(44 + 200 * MS * 2))
+  })
+  const { session, heard } = open(t)
+  const playing = session.playAudio({ audioUrl: url })
+  await session.advance(100)
+  await session.seekAudio({ positionMs: 20 })
+  await session.advance(50)
+  await session.seekAudio({ positionMs: 400 })
+  const advancing = session.advance(200)
+  more()
+  await advancing
+  assert.equal((await playing).durationMs, 255)
+  assert.deepEqual(slice(heard(), 110, 150), slice(clip.samples, 25, 65))
+  assert.deepEqual(slice(heard(), 160, 255), slice(clip.samples, 405, 500))
+  assert.equal(requests, 1)
+})
+
+test('a download without end can not be sought, nor anybody together with it, until it is whole', async (t) => {
+  let more
+  const url = await serve(t, (request, response) => {
+    response.write(clip.audio.subarray(0, 44 + 300 * MS * 2))
+    more = () => response.end(clip.audio.subarray(44 + 300 * MS * 2))
+  })
+  const { session, heard, of } = open(t)
+  session.playAudio({ requestId: 'live', audioUrl: url, volume: 0.5 })
+  play(session, 'other', { volume: 0.5 })
+  await session.advance(100)
+  for (const target of [{ requestId: 'live' }, {}]) {
+    await assert.rejects(session.seekAudio({ ...target, positionMs: 0 }), {
+      code: 'ERR_NOT_SEEKABLE', message: /for seekAudio but that of "live" has none yet/
+    })
+  }
+  assert.deepEqual(await session.seekAudio({ requestId: 'other', positionMs: 400 }), { sought: ['other'] })
+  more()
+  await session.advance(250)
+  assert.deepEqual(slice(heard(), 205, 350), slice(clip.samples, 205, 350).map((sample) => sample / 2), 'it goes on as it was')
+  while (session.playbacks().length > 0) {
+    const sought = await session.seekAudio({ requestId: 'live', positionMs: 450 }).catch(({ code }) => code)
+    await session.advance(10)
+    if (sought !== 'ERR_NOT_SEEKABLE') break
+  }
+  await finish(session)
+  assert.ok(of('live').some((event) => event.startsWith('sought')), 'it is whole now')
+})
+
+test('what is written can not be sought, and goes on', async (t) => {
+  const { session } = open(t)
+  const stream = session.createStream({ requestId: 'said', format: 'f32', sampleRate: 48000, channels: 1 })
+  stream.end(Buffer.alloc(4 * 100 * MS))
+  await assert.rejects(session.seekAudio({ positionMs: 0 }), { code: 'ERR_NOT_SEEKABLE' })
+  await session.advance(200)
+  assert.equal((await stream.finished).durationMs, 100)
+})
+
+test('in real time, also while all is paused', async (t) => {
+  const { session } = open(t, { output: { clock: 'realtime' } })
+  const playing = play(session, 'a')
+  await once(session, 'started')
+  await session.seekAudio({ positionMs: 300 })
+  const [{ positionMs }] = await once(session, 'sought')
+  assert.equal(positionMs, 300)
+  await session.pauseAudio()
+  await once(session, 'paused')
+  await session.seekAudio({ positionMs: 450 })
+  assert.equal((await once(session, 'sought'))[0].positionMs, 450)
+  await session.resumeAudio()
+  assert.equal((await playing).positionMs, 500)
+})
+
+test('to seek nobody is no error; bad values are', async (t) => {
+  const { session } = open(t)
+  assert.deepEqual(await session.seekAudio({ requestId: 'nobody', positionMs: 1 }), { sought: [] })
+  for (const [request, message] of [
+    [undefined, /an object for seekAudio but received undefined/],
+    [{}, /^Expected a number from 0 to 86400000 for positionMs but received null/],
+    [{ positionMs: -1 }, /for positionMs but received -1/],
+    [{ positionMs: 1, trackId: 0, requestId: 'a' }, /requestId or trackId, not both for seekAudio/]
+  ]) {
+    await assert.rejects(session.seekAudio(request), { code: 'ERR_INVALID_ARGUMENT', message })
+  }
+})
+
+test('what crosses over to the next one stays; near its end with nobody behind it can be sought', async (t) => {
+  const { session, of } = open(t, { overlap: 'queue', crossfadeMs: 100 })
+  play(session, 'a')
+  await session.advance(450)
+  assert.deepEqual(await session.seekAudio({ positionMs: 350 }), { sought: ['a'] })
+  play(session, 'b')
+  await session.advance(120) // from 350 at 455 to 465 at 570
+  assert.deepEqual(await session.seekAudio({ requestId: 'a', positionMs: 0 }), { sought: [] })
+  await finish(session)
+  assert.deepEqual(of('a'), ['started@0', 'sought@455', 'completed@605'])
+  assert.deepEqual(of('b').slice(-2), ['started@505', 'completed@1005'])
+})
