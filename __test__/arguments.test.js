@@ -3,6 +3,7 @@
 const assert = require('node:assert/strict')
 const { readFileSync } = require('node:fs')
 const path = require('node:path')
+const { Readable } = require('node:stream')
 const { test } = require('node:test')
 
 const { SpeakerError, SpeakerSession } = require('..')
@@ -74,6 +75,8 @@ test('every bad request is rejected, and the session stays usable', async (t) =>
     [{ audio, queueTimeoutMs: '1 s' }, /for queueTimeoutMs but received '1 s'/],
     [{ audio, requestId: '' }, /for requestId/],
     [{ audio, headers: { 'bad name': 'x' } }, /for headers/],
+    [{ audio, format: 'mp3' }, /^Expected a Readable or AsyncIterable as audio beside it for format but received 'mp3'/],
+    [{ audio: Readable.from([]), loop: 2 }, /^Expected audio that can be read again beside it for loop but received 2/],
     [{ audio, repeat: true }, /but received 'repeat'/]
   ]) {
     await assert.rejects(session.playAudio(request), (error) => {
@@ -100,6 +103,20 @@ test('every bad request is rejected, and the session stays usable', async (t) =>
     [{ trackId: 1 }, /^Expected only keep, reason for the options of interrupt but received 'trackId'/]
   ]) {
     await assert.rejects(session.interrupt(request), { code: 'ERR_INVALID_ARGUMENT', message })
+  }
+  const raw = { format: 'pcm16', sampleRate: 48000 }
+  for (const [request, message] of [
+    [undefined, /^Expected an object for createStream but received undefined$/],
+    [{ sampleRate: 48000 }, /^Expected one of 'pcm16', .* for format but received undefined$/],
+    [{ ...raw, format: 'wma' }, /for format but received 'wma'/],
+    [{ format: 'f32' }, /^Expected the sample rate of 'f32' for sampleRate but received undefined$/],
+    [{ ...raw, sampleRate: 4000 }, /^Expected an integer from 8000 to 192000 for sampleRate but received 4000/],
+    [{ ...raw, channels: 6 }, /^Expected an integer from 1 to 2 for channels but received 6/],
+    [{ ...raw, format: 'mp3' }, /^Expected format 'pcm16' or 'f32' beside it for sampleRate but received 'mp3'/],
+    [{ ...raw, stallTimeoutMs: -1 }, /for stallTimeoutMs but received -1/],
+    [{ ...raw, audioUrl: 'a.mp3' }, /for the options of createStream but received 'audioUrl'/]
+  ]) {
+    assert.throws(() => session.createStream(request), { code: 'ERR_INVALID_ARGUMENT', message })
   }
   for (const ms of [undefined, null, -1, Infinity, '20']) {
     await assert.rejects(session.advance(ms), { code: 'ERR_INVALID_ARGUMENT' })

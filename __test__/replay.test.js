@@ -151,6 +151,26 @@ describe('replay', () => {
     assert.match(stdout, /1 completed, 0 stopped, 1 failed/)
   })
 
+  it('writes to streams, flushes and ends them, and ends what no line ends', async (t) => {
+    const bytes = (hz, ms) => tone(hz, ms).subarray(44).toString('base64')
+    const stream = { type: 'stream', format: 'pcm16', sampleRate: 48000, stopOther: false }
+    const { samples, stdout, exitCode } = await replay(t, jsonl(
+      { atMs: 0, ...stream, requestId: 'a' },
+      { atMs: 0, type: 'write', requestId: 'a', audio: bytes(440, 2000) },
+      { atMs: 100, type: 'stop', requestId: 'nobody' },
+      { atMs: 500, type: 'flush', requestId: 'a' },
+      { atMs: 500, type: 'write', requestId: 'a', audio: bytes(880, 200) },
+      { atMs: 800, ...stream, requestId: 'b' },
+      { atMs: 900, type: 'end', requestId: 'a' },
+      { atMs: 1000, type: 'write', requestId: 'b', audio: bytes(440, 100) },
+      { atMs: 1000, type: 'write', requestId: 'a', audio: bytes(880, 100) } // too late, and no harm
+    ))
+    assert.strictEqual(exitCode, 0, stdout)
+    assert.ok(hears(samples, 440, 0, 500) && !hears(samples, 440, 510, 900) && hears(samples, 440, 1000, 1100))
+    assert.ok(hears(samples, 880, 515, 700) && !hears(samples, 880, 710, 1100))
+    assert.match(stdout, /0\.705 s +stalled +a +at 0\.705 s\n[^]*2 completed/)
+  })
+
   it('takes real time if asked to', async (t) => {
     const begun = performance.now()
     const { exitCode, samples } = await replay(t, jsonl(play(300, 'high', 'high.wav')), '--realtime')
@@ -165,11 +185,13 @@ describe('a bad line', () => {
   const bad = {
     'that is no JSON': ['{"atMs":', "JSON for the line but received '{\"atMs\":' of type string"],
     'that is no object': ['[1]', 'an object for the line but received [ 1 ] of type object'],
-    'of no known type': ['{"type":"mute"}', /one of play, stop, .* for type but received 'mute' of type string/],
+    'of no known type': ['{"type":"mute"}', /one of play, .*stop, .* for type but received 'mute' of type string/],
     'of a type that every object has': ['{"type":"constructor"}', /for type but received 'constructor' of type string/],
     'of no known action': ['{"action":"mute"}', "one of play_url, stop_playback for action but received 'mute' of type string"],
     'with a wrong field': ['{"type":"play","audioUrl":"low.wav","volume":2}', /from 0 to 1 for volume but received 2/],
     'with a misspelt field': ['{"type":"play","audioUrl":"low.wav","volum":1}', /playAudio but received 'volum'/],
+    'that writes to no stream': ['{"type":"write","requestId":"a","audio":""}', "that of a stream above for requestId but received 'a'"],
+    'that opens a stream without a name': ['{"type":"stream","format":"mp3"}', 'a non-empty string for requestId'],
     'without a source': ['{"action":"play_url","requestId":"b"}', 'either audioUrl or audio for playAudio'],
     'that stops two things': ['{"type":"stop","requestId":"a","trackId":0}', 'requestId or trackId, not both'],
     'that goes back in time': ['{"atMs":99,"type":"stop"}', /a time from 100 ms .* for atMs but received 99/],

@@ -21,6 +21,8 @@ test('write after end, after a stop and after a failure is answered with an erro
   const ended = session.createStream(RAW)
   ended.end(steady(50))
   assert.equal((await write(ended, steady(1))).code, 'ERR_STREAM_WRITE_AFTER_END')
+  await session.advance(50)
+  assert.equal((await ended.finished).durationMs, 50, 'what came before is heard')
 
   const stopped = session.createStream({ ...RAW, stopOther: false })
   stopped.write(steady(50))

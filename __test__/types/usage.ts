@@ -1,5 +1,7 @@
 // What index.d.ts allows and what it refuses. Compiled, never run.
 
+import { Readable } from 'node:stream'
+
 import { SpeakerError, SpeakerSession, type PlayResult, type SpeakerErrorCode } from 'speaker-session'
 
 async function allowed(): Promise<void> {
@@ -31,6 +33,13 @@ async function allowed(): Promise<void> {
   session.on('paused', ({ positionMs }) => positionMs satisfies number)
   session.playbacks().map(({ place }) => place satisfies number | undefined)
   new SpeakerSession({ output: { type: 'memory', clock: 'manual' } }).recording().samples satisfies Float32Array
+  const stream = session.createStream({ format: 'pcm16', sampleRate: 24000, trackId: 2, stallTimeoutMs: 5000 })
+  stream.write(Buffer.alloc(2)) satisfies boolean
+  await stream.flush()
+  const spoken: PlayResult = await stream.finished
+  stream.requestId satisfies typeof spoken.requestId
+  await session.playAudio({ audio: Readable.from([]), format: 'f32', sampleRate: 48000, channels: 2 })
+  session.on('stalled', ({ positionMs }) => positionMs satisfies number)
 }
 
 function refused(session: SpeakerSession, error: SpeakerError): void {
@@ -56,6 +65,10 @@ function refused(session: SpeakerSession, error: SpeakerError): void {
   session.moveAudio({ requestId: 'a' })
   // @ts-expect-error: to which volume?
   session.setVolume({ trackId: 1 })
+  // @ts-expect-error: what is written must be said
+  session.createStream({ sampleRate: 48000 })
+  // @ts-expect-error: a stream is written, not fetched
+  session.createStream({ format: 'mp3', audioUrl: 'a.mp3' })
   // @ts-expect-error: no such event
   session.on('finished', () => {})
   // @ts-expect-error: `completed` has a duration, no reason

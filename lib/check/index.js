@@ -4,6 +4,7 @@
 
 const { sessionOptions } = require('./options')
 const requests = require('./requests')
+const { writeRequest, flushRequest, endRequest } = require('./streams')
 const targets = require('./targets')
 
-module.exports = { sessionOptions, ...requests, ...targets }
+module.exports = { sessionOptions, ...requests, ...targets, writeRequest, flushRequest, endRequest }

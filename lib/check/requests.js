@@ -3,7 +3,7 @@
 const { fileURLToPath } = require('node:url')
 
 const { refuse } = require('../error')
-const { FORMATS, encoding, isIterable } = require('./encoding')
+const { FORMATS, encoding, isIterable } = require('./streams')
 const { MAX_MS, ROLES, check, object } = require('./values')
 
 /** A scheme needs two letters: `C:\clip.wav` is a path. */

@@ -12,6 +12,7 @@ const COLUMNS = 80
 const DETAILS = {
   queued: ({ position }) => `place ${position}`,
   started: () => '',
+  stalled: ({ positionMs }) => `at ${seconds(positionMs)}`,
   paused: ({ positionMs }) => `at ${seconds(positionMs)}`,
   sought: ({ positionMs }) => `to ${seconds(positionMs)}`,
   resumed: ({ positionMs }) => `at ${seconds(positionMs)}`,

@@ -28,6 +28,8 @@ Requests are one JSON object a line, in order of time; # and // start a comment.
   {"atMs":950,"type":"pause","trackId":1} and "resume", likewise
   {"atMs":980,"type":"seek","requestId":"music","positionMs":60000}
   {"atMs":990,"type":"volume","requestId":"music","volume":0.2,"fadeMs":300}
+  {"atMs":0,"type":"stream","requestId":"tts","format":"pcm16","sampleRate":24000}, and then of this stream
+  {"atMs":40,"type":"write","requestId":"tts","audio":"…"} in base64, "flush" and "end" (also without one)
   {"type":"audio_play_request",…} and {"type":"audio_stop_request",…}, as the cloud sends them
   {"action":"play_url",…} and {"action":"stop_playback",…}, as the bridge is sent them
 Their time is atMs, or else what passed since the first line's timestamp, or else that of the line above.

@@ -13,14 +13,19 @@ const UNTOLD = ['ERR_DUPLICATE_REQUEST', 'ERR_CLOSED', 'ERR_INVALID_ARGUMENT']
  */
 async function replay(session, requests, history, { clock = 'manual', zeroMs = 0, signal, onRefused = () => {} } = {}) {
   await session.connect()
+  const streams = new Map()
   const time = clock === 'manual' ? new ManualClock(session) : new RealtimeClock(signal)
   try {
     for (const { atMs, type, request } of requests) {
       await time.reach(atMs)
       signal?.throwIfAborted()
-      if (type === 'play') play(session, request, history, zeroMs + atMs, onRefused)
-      else await session[CALLS[type].method](request)
+      const { begin, method, onStream } = CALLS[type]
+      if (begin) enter(begin(session, request, streams), history.requested(request, zeroMs + atMs), history, onRefused)
+      else if (onStream) await onStream(streams.get(request.requestId), request)
+      else await session[method](request)
     }
+    // Nobody will write any more.
+    for (const stream of streams.values()) stream.end()
     // By events, not by playbacks(): they come in one order, so the same requests end at the same sample each time.
     while (history.isLive()) {
       await time.step()
@@ -37,9 +42,9 @@ function isStuck(session) {
   return states.includes('paused') && states.every((state) => state === 'paused' || state === 'queued')
 }
 
-function play(session, request, history, atMs, onRefused) {
-  const playback = history.requested(request, atMs)
-  session.playAudio(request).catch((error) => {
+/** Enters a refusal, of which no event tells. */
+function enter(finished, playback, history, onRefused) {
+  finished.catch((error) => {
     if (!UNTOLD.includes(error.code)) return
     history.refused(playback, error)
     onRefused(playback)

@@ -4,6 +4,7 @@
 
 const path = require('node:path')
 
+const { check } = require('../check/values')
 const { SpeakerError, refuse } = require('../error')
 const { CALLS } = require('./calls')
 const { reader, words } = require('./dialects')
@@ -19,6 +20,7 @@ const SKIPPED = /^\s*($|#|\/\/)/
  */
 function parseRequests(text, { name, directory }) {
   const timeOf = stopwatch()
+  const streams = new Set()
   return text.split('\n').flatMap((line, index) => {
     if (SKIPPED.test(line)) return []
     try {
@@ -26,7 +28,9 @@ function parseRequests(text, { name, directory }) {
       const atMs = timeOf(fields)
       const { type, request } = translate(fields)
       if (type === 'play') return [{ atMs, type, request: completed(request, index + 1, directory) }]
-      CALLS[type].check(request)
+      const { requestId } = CALLS[type].check(request)
+      if (type === 'stream') streams.add(check.text(requestId ?? null, 'requestId'))
+      if (CALLS[type].onStream && !streams.has(requestId)) throw refuse('that of a stream above', 'requestId', requestId)
       return [{ atMs, type, request }]
     } catch (error) {
       if (error.code !== 'ERR_INVALID_ARGUMENT') throw error

@@ -1,11 +1,12 @@
 'use strict'
 
-// What the bytes of a stream are.
+// What the bytes of a stream are, and what a replay does with it.
 
 const { refuse } = require('../error')
-const { check } = require('./values')
+const { check, object } = require('./values')
 
 const RAW = ['pcm16', 'f32']
+const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/
 const FORMATS = [...RAW, 'mp3', 'ogg', 'wav', 'flac', 'aac']
 
 /** A Readable, a web ReadableStream or another AsyncIterable: what gives its bytes by and by. */
@@ -30,4 +31,24 @@ function encoding({ format, sampleRate, channels }, more) {
   }
 }
 
-module.exports = { FORMATS, encoding, isIterable }
+function writeRequest(request) {
+  const { requestId } = ofStream(request, 'write', ['audio'])
+  const { audio } = request
+  if (typeof audio !== 'string' || !BASE64.test(audio)) throw refuse('a string in base64', 'audio', audio)
+  return { requestId, audio }
+}
+
+function flushRequest(request) {
+  return ofStream(request, 'flush')
+}
+
+function endRequest(request) {
+  return ofStream(request, 'end')
+}
+
+function ofStream(request, call, options = []) {
+  const { requestId } = object(request, call, ['requestId', ...options])
+  return { requestId: check.text(requestId ?? null, 'requestId') }
+}
+
+module.exports = { FORMATS, encoding, isIterable, writeRequest, flushRequest, endRequest }
