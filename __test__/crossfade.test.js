@@ -3,38 +3,13 @@
 // Crossfades: of equal power, in a queue and on replace, at exact samples.
 
 const assert = require('node:assert/strict')
-const { createServer } = require('node:http')
 const { test } = require('node:test')
 
+const { MS, assertMix, flat, lane } = require('./support/mix')
 const { open, finish } = require('./support/session')
-const { wavFile } = require('./support/wav')
 
-const MS = 48
-
-/** A clip that is one value throughout, so that a sample says the level at which it was mixed. */
-const flat = (ms, value) => wavFile(new Float64Array(Math.round(ms * MS)).fill(value), 48000)
 const play = (session, requestId, ms, value, options) =>
   session.playAudio({ requestId, audio: flat(ms, value), stopOther: false, ...options })
-
-/** A clip in a mix: `value` from ms to ms, with its crossfades at either end. */
-const lane = (value, from, to, { rise = 0, fall = 0 } = {}) => ({ value, from, to, rise, fall })
-
-function levelOf({ value, from, to, rise, fall }, n) {
-  if (n < from * MS || n >= to * MS) return 0
-  const risen = rise > 0 ? Math.min((n - from * MS) / (rise * MS), 1) : 1
-  const left = fall > 0 ? Math.min((to * MS - n) / (fall * MS), 1) : 1
-  return value * Math.sin((Math.PI / 2) * risen) * Math.sin((Math.PI / 2) * left)
-}
-
-/** Every sample is the sum of these lanes. */
-function assertMix(samples, lanes, channels = 1) {
-  for (let n = 0; n < samples.length; n++) {
-    const expected = lanes.reduce((sum, each) => sum + levelOf(each, Math.floor(n / channels)), 0)
-    if (Math.abs(samples[n] - expected) > 1e-4) {
-      assert.fail(`${samples[n]} rather than ${expected} at ${n / channels / MS} ms`)
-    }
-  }
-}
 
 test('in a queue the next begins before the end of the one before, and both cross over', async (t) => {
   const { session, heard, of } = open(t, { overlap: 'queue', crossfadeMs: 100 })
@@ -192,6 +167,32 @@ test('replace: by a short one for half of it, and at its own end for what is lef
   ])
 })
 
+test('replace: one that is paused has nothing to cross over, and ends at once', async (t) => {
+  const { session, heard, of } = open(t, { overlap: 'replace', crossfadeMs: 100 })
+  play(session, 'a', 500, 0.25)
+  await session.advance(200)
+  await session.pauseAudio({ requestId: 'a' })
+  await session.advance(100)
+  play(session, 'b', 300, 0.5)
+  await finish(session)
+  assert.deepEqual(of('a').at(-1), 'stopped@300')
+  assertMix(heard().subarray(300 * MS), [lane(0.5, 0, 300)])
+})
+
+test('a pause in the middle of it holds both halves, and they go on where they were', async (t) => {
+  const { session, heard, of } = open(t, { overlap: 'queue', crossfadeMs: 100 })
+  play(session, 'a', 500, 0.25)
+  play(session, 'b', 400, 0.5)
+  await session.advance(450)
+  await session.pauseAudio()
+  await session.advance(1000)
+  await session.resumeAudio()
+  await finish(session)
+  assert.deepEqual([of('a').at(-1), of('b').at(-1)], ['completed@1495', 'completed@1795'])
+  // They fall for 5 ms, stand still for 995, and rise again for 5.
+  assertMix(heard().subarray(1460 * MS), [lane(0.25, -465, 35, { fall: 100 }), lane(0.5, -65, 335, { rise: 100 })])
+})
+
 test('replace: if the new one fails first, the old one ends all the same', async (t) => {
   const { session, heard, of } = open(t, { overlap: 'replace', crossfadeMs: 100 })
   play(session, 'a', 500, 0.25)
@@ -201,68 +202,6 @@ test('replace: if the new one fails first, the old one ends all the same', async
   await session.advance(100)
   assert.deepEqual(of('a'), ['started@0', 'stopped@205'])
   assert.ok(heard().subarray(205 * MS).every((sample) => sample === 0))
-})
-
-test('replace in real time: the old one goes on for as long as the new one loads', async (t) => {
-  let answer
-  const server = createServer((request, response) => { answer = () => response.end(flat(300, 0.5)) })
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.after(() => server.close(server.closeAllConnections()))
-  const { session, heard, told } = open(t, { overlap: 'replace', crossfadeMs: 60, output: { clock: 'realtime' } })
-  const happened = (wanted, id) => new Promise((resolve) => {
-    session.on(wanted, (event) => event.requestId === id && resolve(event))
-  })
-  const started = happened('started', 'a')
-  const old = play(session, 'a', 60000, 0.25, { loop: true })
-  await started
-  const asked = new Promise((resolve) => server.once('request', resolve))
-  const next = play(session, 'b', 1, 0, { audio: undefined, audioUrl: `http://127.0.0.1:${server.address().port}/` })
-  await asked
-  await new Promise((resolve) => setTimeout(resolve, 200))
-  assert.deepEqual(session.playbacks().map(({ state }) => state), ['stopping', 'loading'])
-  answer()
-  assert.equal((await next).durationMs, 300)
-  assert.equal((await old).reason, 'replaced')
-  const [began, begun] = ['a', 'b'].map((id) => told.find((event) => event.type === 'started' && event.requestId === id).atMs)
-  assert.ok(begun - began >= 180, 'it went on while the new one loaded')
-  const around = heard().subarray(Math.round((begun - 60) * MS), Math.round((begun + 300) * MS))
-  assertMix(around, [lane(0.25, -200, 120, { fall: 60 }), lane(0.5, 60, 360, { rise: 60 })])
-})
-
-test('in real time a next one that loads while the end is near crosses over with what is left', async (t) => {
-  let answer
-  const server = createServer((request, response) => { answer = () => response.end(flat(4000, 0.5)) })
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.after(() => server.close(server.closeAllConnections()))
-  const { session, heard, told } = open(t, { overlap: 'queue', crossfadeMs: 4000, output: { clock: 'realtime' } })
-  const first = play(session, 'a', 3000, 0.25)
-  play(session, 'b', 1, 0, { audio: undefined, audioUrl: `http://127.0.0.1:${server.address().port}/` })
-  while ((session.playbacks()[0].positionMs < 1600) || !answer) await new Promise((resolve) => setTimeout(resolve, 5))
-  assert.deepEqual(session.playbacks().map(({ state }) => state), ['playing', 'loading'], 'its turn came half way through')
-  answer()
-  assert.equal((await first).outcome, 'completed')
-  const at = (wanted, id) => told.find(({ type, requestId }) => type === wanted && requestId === id).atMs
-  const [begun, start, end] = [at('started', 'a'), at('started', 'b'), at('completed', 'a')]
-  assert.ok(start >= begun + 1600 && start < end)
-  const both = heard().subarray(Math.round(begun * MS), Math.round(end * MS))
-  const [from, length] = [start - begun, end - start]
-  assertMix(both, [lane(0.25, 0, 3000, { fall: length }), lane(0.5, from, from + 4000, { rise: length })])
-})
-
-test('in real time a next one that loads after the end follows', async (t) => {
-  const answers = []
-  const server = createServer((request, response) => answers.push(() => response.end(flat(300, 0.5))))
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.after(() => server.close(server.closeAllConnections()))
-  const { session, told } = open(t, { overlap: 'queue', crossfadeMs: 100, output: { clock: 'realtime' } })
-  const ended = play(session, 'a', 300, 0.25)
-  const next = play(session, 'b', 1, 0, { audio: undefined, audioUrl: `http://127.0.0.1:${server.address().port}/` })
-  assert.equal((await ended).outcome, 'completed')
-  while (answers.length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
-  answers[0]()
-  assert.equal((await next).outcome, 'completed')
-  const at = (wanted, id) => told.find(({ type, requestId }) => type === wanted && requestId === id).atMs
-  assert.ok(at('started', 'b') >= at('completed', 'a'))
 })
 
 test('with overlap mix a crossfade changes nothing', async (t) => {

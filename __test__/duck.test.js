@@ -5,15 +5,11 @@
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
 
+const { MS, flat } = require('./support/mix')
 const { open, finish } = require('./support/session')
-const { wavFile } = require('./support/wav')
 
-const MS = 48
 const HALF = 20 * Math.log10(0.5)
 const duck = { db: HALF, attackMs: 10, releaseMs: 100 }
-
-/** A clip that is one value throughout, so that a sample says the level at which it was mixed. */
-const flat = (ms, value = 0.25) => wavFile(new Float64Array(ms * MS).fill(value), 48000)
 
 /** What one constant clip alone sounds like at each of these times. */
 const at = (samples, ...times) => times.map((ms) => Number(samples[ms * MS].toFixed(3)))
@@ -21,9 +17,9 @@ const at = (samples, ...times) => times.map((ms) => Number(samples[ms * MS].toFi
 /** Plays a quiet clip of one role for 500 ms and a silent one of another from 100 to 300 ms: the first one's levels. */
 async function meet(t, role, other) {
   const { session, heard } = open(t, { duck })
-  session.playAudio({ audio: flat(500), role, trackId: 1, stopOther: false })
+  session.playAudio({ audio: flat(500, 0.25), role, trackId: 1, stopOther: false })
   await session.advance(100)
-  session.playAudio({ audio: flat(200), role: other, trackId: 2, volume: 0, stopOther: false })
+  session.playAudio({ audio: flat(200, 0.25), role: other, trackId: 2, volume: 0, stopOther: false })
   await finish(session)
   return at(heard(), 99, 100, 105, 110, 299, 300, 350, 400, 499)
 }
@@ -41,44 +37,44 @@ test('who ducks whom: the higher role the lower one, across tracks, and at volum
 
 test('without the option nobody falls back, whatever the roles', async (t) => {
   const { session, heard } = open(t)
-  session.playAudio({ audio: flat(100), role: 'ambient', stopOther: false })
-  session.playAudio({ audio: flat(50), role: 'system', volume: 0, stopOther: false })
+  session.playAudio({ audio: flat(100, 0.25), role: 'ambient', stopOther: false })
+  session.playAudio({ audio: flat(50, 0.25), role: 'system', volume: 0, stopOther: false })
   await finish(session)
   assert.ok(heard().subarray(0, 100 * MS).every((sample) => Math.abs(sample - 0.25) < 1e-4))
 })
 
 test('what starts under a higher role starts at its level', async (t) => {
   const { session, heard } = open(t, { duck })
-  session.playAudio({ audio: flat(200), role: 'voice', volume: 0 })
+  session.playAudio({ audio: flat(200, 0.25), role: 'voice', volume: 0 })
   await session.advance(57)
-  session.playAudio({ audio: flat(400), stopOther: false })
+  session.playAudio({ audio: flat(400, 0.25), stopOther: false })
   await finish(session)
   assert.deepEqual(at(heard(), 56, 57, 100, 200, 250, 300), [0, 0.125, 0.125, 0.125, 0.188, 0.25])
 })
 
 test('two that duck make it no lower, and the first to end no louder', async (t) => {
   const { session, heard } = open(t, { duck })
-  session.playAudio({ audio: flat(500), role: 'ambient' })
-  session.playAudio({ audio: flat(100), role: 'voice', volume: 0, stopOther: false })
+  session.playAudio({ audio: flat(500, 0.25), role: 'ambient' })
+  session.playAudio({ audio: flat(100, 0.25), role: 'voice', volume: 0, stopOther: false })
   await session.advance(50)
-  session.playAudio({ audio: flat(150), role: 'media', volume: 0, stopOther: false })
+  session.playAudio({ audio: flat(150, 0.25), role: 'media', volume: 0, stopOther: false })
   await finish(session)
   assert.deepEqual(at(heard(), 20, 60, 120, 199, 200, 250, 300), [0.125, 0.125, 0.125, 0.125, 0.125, 0.188, 0.25])
 })
 
 test('an attack that is cut short turns back from where it is, at the slope of the release', async (t) => {
   const { session, heard } = open(t, { duck: { ...duck, attackMs: 100 } })
-  session.playAudio({ audio: flat(500) })
-  session.playAudio({ audio: flat(50), role: 'system', volume: 0, stopOther: false })
+  session.playAudio({ audio: flat(500, 0.25) })
+  session.playAudio({ audio: flat(50, 0.25), role: 'system', volume: 0, stopOther: false })
   await finish(session)
   assert.deepEqual(at(heard(), 0, 25, 50, 75, 100, 200), [0.25, 0.219, 0.188, 0.219, 0.25, 0.25])
 })
 
 test('one voice after the other without a gap: the music does not come up between them', async (t) => {
   const { session, heard } = open(t, { duck, overlap: 'queue' })
-  session.playAudio({ audio: flat(500), trackId: 1 })
+  session.playAudio({ audio: flat(500, 0.25), trackId: 1 })
   for (let n = 0; n < 3; n++) {
-    session.playAudio({ audio: flat(100), role: 'voice', volume: 0, trackId: 2, stopOther: false })
+    session.playAudio({ audio: flat(100, 0.25), role: 'voice', volume: 0, trackId: 2, stopOther: false })
   }
   await finish(session)
   assert.ok(heard().subarray(10 * MS, 300 * MS).every((sample) => Math.abs(sample - 0.125) < 1e-4))
@@ -87,17 +83,17 @@ test('one voice after the other without a gap: the music does not come up betwee
 
 test('the level goes on in silence: what starts long after a voice is not ducked by it', async (t) => {
   const { session, heard } = open(t, { duck })
-  session.playAudio({ audio: flat(60), role: 'voice', volume: 0 })
+  session.playAudio({ audio: flat(60, 0.25), role: 'voice', volume: 0 })
   await session.advance(560)
-  session.playAudio({ audio: flat(100), stopOther: false })
+  session.playAudio({ audio: flat(100, 0.25), stopOther: false })
   await finish(session)
   assert.deepEqual(at(heard(), 560, 600), [0.25, 0.25])
 })
 
 test('one that is stopped ducks until it is silent', async (t) => {
   const { session, heard } = open(t, { duck })
-  session.playAudio({ audio: flat(500) })
-  session.playAudio({ audio: flat(500), role: 'voice', requestId: 'voice', volume: 0, stopOther: false })
+  session.playAudio({ audio: flat(500, 0.25) })
+  session.playAudio({ audio: flat(500, 0.25), role: 'voice', requestId: 'voice', volume: 0, stopOther: false })
   await session.advance(100)
   await session.stopAudio({ requestId: 'voice', fadeOutMs: 50 })
   await finish(session)
@@ -106,9 +102,9 @@ test('one that is stopped ducks until it is silent', async (t) => {
 
 test('both channels of a stereo output fall back alike', async (t) => {
   const { session, heard } = open(t, { duck, output: { channels: 2 } })
-  session.playAudio({ audio: flat(200) })
+  session.playAudio({ audio: flat(200, 0.25) })
   await session.advance(50)
-  session.playAudio({ audio: flat(100), role: 'voice', volume: 0, stopOther: false })
+  session.playAudio({ audio: flat(100, 0.25), role: 'voice', volume: 0, stopOther: false })
   await finish(session)
   const samples = heard()
   for (let n = 0; n < samples.length; n += 2) assert.equal(samples[n], samples[n + 1])
@@ -117,7 +113,7 @@ test('both channels of a stereo output fall back alike', async (t) => {
 
 test('a system message is heard over a full session, a second one is not', async (t) => {
   const { session, of } = open(t, { maxConcurrent: 1 })
-  const play = (requestId, role) => session.playAudio({ requestId, role, audio: flat(50), stopOther: false })
+  const play = (requestId, role) => session.playAudio({ requestId, role, audio: flat(50, 0.25), stopOther: false })
   play('media')
   play('system', 'system')
   await assert.rejects(play('again', 'system'), { code: 'ERR_TOO_MANY_PLAYBACKS' })
