@@ -25,6 +25,7 @@ async function listen({ url, token }) {
   const room = new Room()
   room.on(RoomEvent.TrackSubscribed, async (track, { name }) => {
     if (track.kind !== TrackKind.KIND_AUDIO) return
+    tell({ found: name })
     const options = { sampleRate: RATE, numChannels: 1, frameSizeMs: FRAME_MS }
     for await (const { data } of new AudioStream(track, options)) {
       const epochMs = performance.timeOrigin + performance.now() - FRAME_MS

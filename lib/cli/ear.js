@@ -40,8 +40,9 @@ class Ear {
   #join(where) {
     return new Promise((resolve, reject) => {
       this.#process.once('exit', (code, signal) => reject(new Error(`the listener ended with ${code ?? signal}`)))
-      this.#process.on('message', ({ frame, refused }) => {
+      this.#process.on('message', ({ frame, found, refused }) => {
         if (frame) this.#hear(frame)
+        else if (found) this.#tracks.set(found, this.#tracks.get(found) ?? [])
         else if (refused) reject(new Error(refused))
         else resolve()
       })
@@ -51,7 +52,6 @@ class Ear {
   }
 
   #hear({ track, ...frame }) {
-    if (!this.#tracks.has(track)) this.#tracks.set(track, [])
     if (frame.power >= AUDIBLE) this.#tracks.get(track).push(frame)
   }
 

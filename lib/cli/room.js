@@ -9,13 +9,11 @@ const { startServer } = require('../../scripts/livekit-server')
 const { SpeakerError } = require('../error')
 const { accessToken, serverFromEnv } = require('../livekit')
 const { Ear } = require('./ear')
-const { silence } = require('./silence')
 
 /** How long the ear may take to find the tracks. */
 const TUNE_MS = 10_000
 /** How much later than it is sent something is heard, at most. */
 const LATENCY_MS = 600
-const SILENCE_MS = 100
 
 /** What plays without LiveKit need not have installed. */
 const PACKAGES = ['@livekit/rtc-node', 'livekit-server-sdk']
@@ -29,7 +27,8 @@ class Room {
   #ear
   #zero
 
-  static async open({ stereo }) {
+  /** `requests` say which tracks there will be. */
+  static async open({ stereo }, requests) {
     const room = new Room()
     room.#server = await findServer()
     try {
@@ -37,8 +36,14 @@ class Room {
       const name = `speaker-session-${randomBytes(4).toString('hex')}`
       const token = (identity, grants) => accessToken(room.#server, name, identity, grants)
       room.name = `${name} at ${url}`
-      const channels = stereo ? 2 : 1
-      room.output = { type: 'livekit', url, channels, token: () => token('speaker', { canSubscribe: false }) }
+      room.output = {
+        type: 'livekit',
+        url,
+        token: () => token('speaker', { canSubscribe: false }),
+        channels: stereo ? 2 : 1,
+        publish: 'connect',
+        trackNames: trackNames(requests)
+      }
       room.#ear = await Ear.open({ url, token: await token('ear', { canPublish: false }) })
       return room
     } catch (error) {
@@ -48,19 +53,16 @@ class Room {
   }
 
   /**
-   * Publishes every track that is played on, with a moment of silence, and waits until the ear listens to it: that takes
-   * some time, and it would miss the beginning of the first sound. Says how much of the session's time has passed then.
+   * Waits until the ear listens to every track that is played on: it takes a moment to, and would miss the beginning of
+   * the first sound. Says how much of the session's time has passed then.
    */
-  async prepare(session, requests) {
-    this.#zero = performance.timeOrigin + performance.now()
+  async prepare(session) {
+    this.#zero = epochMs()
     await session.connect()
-    const played = requests.filter(({ type }) => type === 'play').map(({ request }) => request.trackId ?? 0)
-    const trackIds = [...new Set(played)]
-    for (const trackId of trackIds) await session.playAudio({ audio: silence(SILENCE_MS), trackId, stopOther: false })
-    if (!(await this.#ear.listensTo(trackIds.map(trackName), TUNE_MS))) {
+    if (!(await this.#ear.listensTo(Object.values(this.output.trackNames), TUNE_MS))) {
       throw new SpeakerError('ERR_JOIN_FAILED', `The listener did not find every track within ${TUNE_MS} ms`)
     }
-    return performance.timeOrigin + performance.now() - this.#zero
+    return epochMs() - this.#zero
   }
 
   /** What was heard, when all of it has arrived, and which of the playbacks was not. */
@@ -94,8 +96,18 @@ function requireInstalled(name) {
   }
 }
 
+/** Those of the tracks that are played on, so that they are published when the room is joined. */
+function trackNames(requests) {
+  const played = requests.filter(({ type }) => type === 'play')
+  return Object.fromEntries(played.map(({ request: { trackId = 0 } }) => [trackId, trackName(trackId)]))
+}
+
 function trackName(trackId) {
   return TRACK_NAMES[trackId] ?? `track_${trackId}`
+}
+
+function epochMs() {
+  return performance.timeOrigin + performance.now()
 }
 
 /** Whether it was played to its end, and nothing was heard on its track while it sounded. */

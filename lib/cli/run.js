@@ -12,7 +12,7 @@ const { JsonReport, TextReport } = require('./report')
 async function run(requests, options) {
   const begun = performance.now()
   const signal = interruption()
-  const place = await open(options)
+  const place = await open(options, requests)
   try {
     return await play(requests, place, options, signal, begun)
   } finally {
@@ -20,9 +20,9 @@ async function run(requests, options) {
   }
 }
 
-async function open(options) {
+async function open(options, requests) {
   // Each only where it is wanted.
-  if (options.livekit) return require('./room').Room.open(options)
+  if (options.livekit) return require('./room').Room.open(options, requests)
   const { WavFile } = require('./wav-file')
   return new WavFile(options)
 }
@@ -33,7 +33,7 @@ async function play(requests, place, { overlap, json }, signal, begun) {
   session.on('error', (error) => problems.push(error))
   closeOn(signal, session)
 
-  const zeroMs = await place.prepare(session, requests).catch((error) => signal.aborted || problems.push(error))
+  const zeroMs = await place.prepare(session).catch((error) => signal.aborted || problems.push(error))
   const history = new History(session)
   const report = new (json ? JsonReport : TextReport)(session, process)
   if (problems.length === 0 && !signal.aborted) {
