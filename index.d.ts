@@ -154,9 +154,10 @@ export interface SessionOptions {
    */
   queueTimeoutMs?: number
   /**
-   * How long one playback crosses over to the next, in ms; 0–10,000, default 0. Of equal power, and at most half of either. In a
-   * queue the next one begins that much before the end of the present one (or as soon as it has loaded); on `replace` the old
-   * one goes on until the new one begins, and if that never does, ends all the same. `stopOther: true` and `stopAudio` stay
+   * How long one playback crosses over to the next, in ms; 0–10,000, default 0. Of equal power, and at most half of either (as
+   * far as its length is known as it begins). In a queue the next one begins that much before the end of the present one, or
+   * as soon as it has loaded; a stream's end is not known ahead, so what follows it begins after it. On `replace` the old one
+   * goes on until the new one begins, and if that never does, ends all the same. `stopOther: true` and `stopAudio` stay
    * immediate. A `fadeInMs` that is longer stands. Each playback then holds 0.4 MB more per second of it and channel.
    */
   crossfadeMs?: number

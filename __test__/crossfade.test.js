@@ -100,6 +100,17 @@ test('if the next one fails, the one behind it crosses over', async (t) => {
   assertMix(heard(), [lane(0.25, 0, 500, { fall: 100 }), lane(0.5, 400, 800, { rise: 100 })])
 })
 
+test('a stream is crossed over to, and followed after its end, which nobody knows ahead', async (t) => {
+  const { session, heard, of } = open(t, { overlap: 'queue', crossfadeMs: 100 })
+  play(session, 'a', 300, 0.25)
+  const stream = session.createStream({ requestId: 'stream', format: 'pcm16', sampleRate: 48000, channels: 1, stopOther: false })
+  play(session, 'b', 300, 0.25)
+  stream.end(flat(400, 0.5).subarray(44))
+  await finish(session)
+  assert.deepEqual([of('stream').at(-2), of('b').at(-2)], ['started@200', 'started@600'])
+  assertMix(heard(), [lane(0.25, 0, 300, { fall: 100 }), lane(0.5, 200, 600, { rise: 100 }), lane(0.25, 600, 900)])
+})
+
 test('a stop in the middle of it is a stop of both, in 5 ms', async (t) => {
   const { session, heard, of } = open(t, { overlap: 'queue', crossfadeMs: 100 })
   play(session, 'a', 500, 0.25)

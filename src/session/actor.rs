@@ -139,12 +139,15 @@ impl Actor {
 
     /// The output is gone, and everything that lives with it; the next request connects anew.
     fn lose(&mut self, error: SpeakerError, reason: String) {
-        self.fail_live(&error);
+        // First of all: who comes while the others are told connects anew.
         drop(self.stage.disconnect());
-        if std::mem::take(&mut self.was_connected) {
+        let (connecting, was_connected) =
+            (std::mem::take(&mut self.connecting), std::mem::take(&mut self.was_connected));
+        self.fail_live(&error);
+        if was_connected {
             self.tell(None, EventKind::Disconnected { reason });
         }
-        self.answer_connects(Some(error));
+        connecting.into_iter().for_each(|ticket| self.settle(ticket, Some(error.clone())));
     }
 
     pub(super) fn answer_connects(&mut self, error: Option<SpeakerError>) {
