@@ -145,6 +145,16 @@ test('in a queue it takes bytes while it waits, no more than else, and follows w
   assert.deepEqual([heard()[250 * MS - 1], heard()[250 * MS], heard()[2750 * MS - 1]], [0.5, 0.25, 0.25])
 })
 
+test('it has no places to seek, and goes on', async (t) => {
+  const { session } = open(t)
+  const stream = session.createStream({ ...RAW, requestId: 's' })
+  stream.end(steady(100))
+  await session.advance(50)
+  await assert.rejects(session.seekAudio({ requestId: 's', positionMs: 0 }), { code: 'ERR_NOT_SEEKABLE' })
+  await session.advance(50)
+  assert.equal((await stream.finished).durationMs, 100)
+})
+
 test('paused it keeps what is written, and a flush meanwhile is heard as nothing', async (t) => {
   const { session, heard } = open(t)
   const stream = session.createStream({ ...RAW, requestId: 's' })

@@ -51,6 +51,38 @@ test('on a realtime clock it starts with 40 ms, is silent while nothing comes, a
   assert.equal(told.filter(({ type }) => type === 'stalled').length, 1)
 })
 
+test('a session in which every stream waits for its writer rests, and each call and each writer wakes it', async (t) => {
+  const { session, of } = open(t, { output: { clock: 'realtime' } })
+  const rests = async () => {
+    let last
+    while (session.stats().timeMs !== last) {
+      last = session.stats().timeMs
+      await sleep(200)
+    }
+    return last
+  }
+  const streams = ['a', 'b'].map((requestId) => session.createStream({ ...RAW, requestId, stopOther: false }))
+  for (const stream of streams) stream.write(steady(60))
+  await once(session, 'started')
+  assert.ok((await rests()) < 1000)
+  streams[0].write(steady(100))
+  assert.ok((await rests()) >= 300, 'the time that was skipped is there again')
+  await streams[0].flush()
+  await rests()
+  const paused = once(session, 'paused')
+  await session.pauseAudio({ requestId: 'a' })
+  await paused
+  await session.resumeAudio({ requestId: 'a' })
+  streams[0].end(steady(40))
+  assert.equal((await streams[0].finished).durationMs, 200)
+  await rests()
+  await session.stopAudio()
+  assert.equal((await streams[1].finished).durationMs, 60)
+  const what = (requestId) => of(requestId).map((text) => text.replace(/@.*/, ''))
+  assert.deepEqual(what('a'), ['started', 'stalled', 'stalled', 'paused', 'resumed', 'completed'])
+  assert.deepEqual(what('b'), ['started', 'stalled', 'stopped'])
+})
+
 test('a Readable or an AsyncIterable is played as it gives, and the clock waits for it', async (t) => {
   const samples = saw(2500)
   const give = async function* () {

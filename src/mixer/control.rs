@@ -6,11 +6,12 @@ use crate::audio::Samples;
 use crate::source::Feed;
 
 impl Mixer {
-    /// Fades a voice out over the next `fade` samples; one that stands still ends at once, and one that is gone is none of
+    /// Fades a voice out over the next `fade` samples; one that stands still or is
+    /// dormant ends at once, and one that is gone is none of
     /// ours.
     pub fn stop(&mut self, id: PlaybackId, fade: Samples) -> Option<Notice> {
         let voice = self.voice(id)?;
-        if voice.is_held() {
+        if voice.is_held() || voice.is_dormant() {
             return self.end(id);
         }
         voice.stop(fade);

@@ -2,7 +2,7 @@
 
 use super::What;
 use super::envelope::Ramp;
-use super::voice::{Dry, Voice};
+use super::voice::{Dry, State, Voice};
 use crate::audio::{EDGE_FADE, Samples};
 use crate::source::Feed;
 
@@ -91,6 +91,14 @@ impl Voice {
     /// Whether it stands still, paused.
     pub fn is_held(&self) -> bool {
         self.state.gate.is_held
+    }
+
+    /// Whether it is silent for as long as its writer is behind, and nothing else is to become of it: nobody need mix it.
+    pub fn is_dormant(&self) -> bool {
+        let State { dry, stop, leaves, gate, .. } = &self.state;
+        let silent = dry.as_ref().is_some_and(|dry| dry.told && dry.silent > 0);
+        let stays = stop.is_none() && leaves.is_none() && gate.shut_at() == Samples::MAX && !gate.is_swapping();
+        silent && stays && self.patience == Samples::MAX && self.feed.is_starved() && !self.feed.is_ready()
     }
 
     /// Whether it goes on after it stood still: to be told once.

@@ -109,7 +109,7 @@ impl Mixer {
 
     /// Whether no voice sounds, though the limiter may still recover.
     pub fn is_silent(&self) -> bool {
-        self.voices.iter().all(Voice::is_held)
+        self.voices.iter().all(|voice| voice.is_held() || voice.is_dormant())
     }
 
     /// Whether the next `frames` samples of every voice are there.
@@ -199,7 +199,7 @@ impl Mixer {
             let stream = stream(self.routing, voice.track);
             let bus = self.buses.iter_mut().find(|bus| bus.stream == stream).expect("start() made its bus");
             let played = voice.state.played;
-            bus.sounding = true;
+            bus.sounding |= !voice.is_dormant();
             voice.render(bus.window(step), self.channels, step, self.ducking.level(voice.role), self.now);
             if let Some(silent) = voice.stall() {
                 let at = self.now + (step as Samples).saturating_sub(silent);

@@ -80,7 +80,11 @@ impl Actor {
                         self.tick(FRAME);
                     }
                     Wake::News(news) => self.hear(news),
-                    Wake::Source => {}
+                    Wake::Source => {
+                        // A stream that was dormant may go on.
+                        let woken = self.stage.wake();
+                        self.check(woken);
+                    }
                 },
                 () = patience::end(self.watch, self.deadline) => {}
                 command = self.commands.recv() => self.receive(command.unwrap_or(Command::Close(None))),

@@ -90,7 +90,10 @@ impl Actor {
                     self.notices.extend(self.stage.stop(id, samples));
                     self.digest();
                 }
-                Action::Pause(id) => self.stage.pause(id),
+                Action::Pause(id) => {
+                    let paused = self.stage.pause(id);
+                    self.check(paused);
+                }
                 Action::Resume(id) => {
                     let resumed = self.stage.resume(id);
                     self.check(resumed);

@@ -69,6 +69,8 @@ impl Actor {
             Command::Flush(id, ticket) => {
                 self.notices.extend(self.stage.flush(id));
                 self.digest();
+                let woken = self.stage.wake();
+                self.check(woken);
                 self.settle(ticket, None);
             }
             Command::Advance(..) | Command::Close(_) => unreachable!("work_inbox() takes these"),

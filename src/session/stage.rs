@@ -135,9 +135,10 @@ impl Stage {
     }
 
     /// Lets a voice fall silent and stand still; what was to begin does not.
-    pub fn pause(&mut self, id: PlaybackId) {
+    pub fn pause(&mut self, id: PlaybackId) -> Result<()> {
         self.cued.retain(|cued| *cued != id);
         self.mixer.pause(id);
+        self.wake()
     }
 
     /// Lets it go on from another place, once that is loaded.

@@ -15,6 +15,7 @@ mod fetch;
 mod media;
 mod mp4;
 mod pipe;
+mod pipe_reader;
 mod spool;
 mod stream;
 

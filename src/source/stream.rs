@@ -9,7 +9,8 @@ use symphonia::core::audio::layouts::{CHANNEL_LAYOUT_MONO, CHANNEL_LAYOUT_STEREO
 use super::decode::{Decode, Decoder, Label};
 use super::feeder::Feeder;
 use super::media::empty;
-use super::pipe::{Outlet, Pipe, PipeReader};
+use super::pipe::{Outlet, Pipe};
+use super::pipe_reader::PipeReader;
 use crate::audio::{FRAME, SAMPLE_RATE};
 use crate::error::{Code, Result, SpeakerError};
 
