@@ -235,3 +235,18 @@ test('bad targets are refused', async (t) => {
     await assert.rejects(session[call]('a'), { code: 'ERR_INVALID_ARGUMENT' })
   }
 })
+
+test('near its end, with nobody behind it, it holds its track while it is paused, and crosses over once it goes on', async (t) => {
+  const { session, of } = open(t, { overlap: 'queue', crossfadeMs: 100 })
+  play(session, 'a')
+  await session.advance(450)
+  await session.pauseAudio()
+  await session.advance(50)
+  play(session, 'b')
+  await session.advance(100)
+  assert.deepEqual(of('b'), ['queued@500'])
+  await session.resumeAudio()
+  await finish(session)
+  assert.deepEqual(of('a'), ['started@0', 'paused@455', 'resumed@600', 'completed@645'])
+  assert.deepEqual(of('b').slice(-2), ['started@600', 'completed@1100'])
+})

@@ -97,6 +97,17 @@ describe('replay', () => {
     assert.match(stuck.stdout, /0 completed, 2 stopped, 0 failed/)
   })
 
+  it('seeks, and changes the volume', async (t) => {
+    const { samples, exitCode } = await replay(t, jsonl(
+      play(0, 'a', 'low.wav', { loop: 2 }),
+      { atMs: 300, type: 'seek', requestId: 'a', positionMs: 900 },
+      { atMs: 500, type: 'volume', volume: 0, fadeMs: 50 }
+    ))
+    assert.strictEqual(exitCode, 0)
+    assert.ok(hears(samples, 440, 0, 300) && hears(samples, 440, 310, 500) && !hears(samples, 440, 550, 1400))
+    assert.strictEqual(samples.length, 1420 * PER_MS, 'to 305, 100 more, and the second time')
+  })
+
   it('queues on one track without a gap', async (t) => {
     const lines = jsonl(play(0, 'a', 'high.wav'), play(100, 'b', 'low.wav'), play(200, 'c', 'high.wav'))
     const { samples, directory } = await replay(t, lines, '--overlap', 'queue')

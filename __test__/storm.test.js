@@ -55,18 +55,23 @@ for (const overlap of ['mix', 'queue', 'replace']) {
       () => ({ audio: Buffer.from('no audio') })
     ]
     const source = () => sources[next(4)]()
+    const target = () => [{}, { trackId: next(3) }, { requestId: `same${next(3)}` }][next(3)]
     const playing = []
     const actions = [
       (session) => session.playAudio({ ...source(), stopOther: next(4) === 0, trackId: next(3), volume: next(3) / 2, role: ROLES[next(4)] }),
-      (session) => session.playAudio({ ...source(), stopOther: false, requestId: `same${next(3)}`, fadeInMs: next(50), priority: next(3) }),
-      (session) => session.stopAudio([{}, { trackId: next(3) }, { requestId: `same${next(3)}`, fadeOutMs: next(100) }][next(3)]),
+      (session) => session.playAudio({ ...source(), stopOther: false, requestId: `same${next(3)}`, fadeInMs: next(50), priority: next(3), loop: 1 + next(2) }),
+      (session) => session.stopAudio({ ...target(), fadeOutMs: next(100) }),
       (session) => session.playbacks().length + session.stats().playing,
       (session) => session.moveAudio({ requestId: session.playbacks().at(-1)?.requestId ?? 'nobody', position: 1 + next(3) }),
-      (session) => session.interrupt({ keep: ROLES.slice(next(5)) })
+      (session) => session.interrupt({ keep: ROLES.slice(next(5)) }),
+      (session) => session.pauseAudio(target()),
+      (session) => session.resumeAudio(target()),
+      (session) => session.seekAudio({ ...target(), positionMs: next(500) }).catch(({ code }) => code),
+      (session) => session.setVolume({ ...target(), volume: next(5) / 4, fadeMs: next(80) })
     ]
     for (let round = 0; round < ROUNDS; round++) {
       for (const { session } of opened) {
-        const action = [0, 0, 0, 1, 1, 1, 2, 3, 4, 5][next(10)]
+        const action = [0, 0, 0, 1, 1, 1, 2, 3, 4, 5, 6, 7, 7, 8, 9][next(15)]
         const result = actions[action](session)
         if (action < 2) playing.push(result)
       }

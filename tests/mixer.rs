@@ -415,3 +415,16 @@ fn a_place_that_comes_once_its_source_is_over_is_swapped_in_all_the_same() {
     desk.frames(1);
     assert_eq!(desk.told, ["1 started@0", "1 sought 0@240", "1 Source 740@740"]);
 }
+
+#[test]
+fn how_much_waits_does_not_shorten_a_stop() {
+    let (mut hand, feed) = source(1);
+    hand.push(&[0.5; 1_300]);
+    let mut desk = Desk::new();
+    desk.start(1, feed);
+    desk.frames(1);
+    desk.mixer.stop(1, 4_800);
+    hand.push(&[0.5; 9_600]);
+    desk.frames(6);
+    assert_eq!(desk.told, ["1 started@0", "1 Stop 5760@5760"]);
+}

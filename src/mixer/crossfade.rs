@@ -21,6 +21,9 @@ impl Voice {
     /// After how many samples its end is so near that what follows may begin; `None` if that is not known, or was told.
     pub(super) fn approach(&self) -> Option<Samples> {
         let left = self.left().filter(|_| self.lead > 0 && !self.state.is_near && self.state.stop.is_none())?;
+        if self.state.gate.is_paused() {
+            return None;
+        }
         Some(left.saturating_sub(self.state.lead.unwrap_or(self.longest(left))))
     }
 
@@ -32,6 +35,11 @@ impl Voice {
         let lead = self.longest(left).min(length.map_or(Samples::MAX, |length| length / 2));
         (self.state.lead, self.state.is_near) = (Some(lead), left <= lead);
         self.state.is_near
+    }
+
+    /// Its end may be far again, and is told of once more.
+    pub(super) fn turn_back(&mut self) {
+        (self.state.is_near, self.state.lead) = (false, None);
     }
 
     /// Crosses over to one that begins now on its track, if it is to.

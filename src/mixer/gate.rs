@@ -58,6 +58,10 @@ impl Gate {
         }
     }
 
+    pub fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
     /// Whether there is or will be another feed.
     pub fn is_swapping(&self) -> bool {
         self.seeks || self.next.is_some()
@@ -76,6 +80,7 @@ impl Voice {
     /// Lets it fall silent, and stand still from there.
     pub fn pause(&mut self) {
         self.state.gate.is_paused = true;
+        self.turn_back();
         self.shut();
     }
 
@@ -110,8 +115,7 @@ impl Voice {
     pub fn seek(&mut self, place: Samples) -> Option<Feed> {
         let feed = self.feed.sought(place)?;
         self.state.gate.seeks = true;
-        // Its end may be far again.
-        (self.state.is_near, self.state.lead) = (false, None);
+        self.turn_back();
         Some(feed)
     }
 

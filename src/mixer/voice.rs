@@ -138,8 +138,9 @@ impl Voice {
     pub(super) fn prepare(&mut self, window: usize, underruns: &mut u64) -> Option<(usize, Border)> {
         let here = self.state.played;
         if self.state.dry.as_ref().is_some_and(|dry| dry.fall.end() <= here) {
-            // It is silent, and no sample brings it nearer to where the gate would be shut.
+            // It is silent, and no sample brings it nearer to where it would end or the gate be shut.
             self.state.gate.shut_sooner(here);
+            self.state.stop = self.state.stop.map(|_| Ramp::edge(here, here));
             if self.feed.is_ready() && !self.has_run_out() {
                 self.state.dry = None;
                 self.state.gate.rise(here);
@@ -149,6 +150,9 @@ impl Voice {
         // Where a feed ends that is to be swapped is not the end of its playback.
         let is_over = ended && !self.state.gate.is_swapping();
         let source = if is_over { waiting as Samples } else { Samples::MAX };
+        if source <= window as Samples {
+            self.fall_by(here + source);
+        }
         let stop = self.state.stop.map_or(Samples::MAX, |stop| stop.end() - here);
         let shut = self.state.gate.shut_at().saturating_sub(here);
         let dry = self.state.dry.as_ref().map_or(Samples::MAX, |dry| dry.fall.end() - here);
@@ -252,10 +256,16 @@ impl Voice {
         stop.min(dry).min(self.limit).min(self.state.gate.shut_at()).max(self.state.played)
     }
 
-    /// Where a fall over the next `length` samples ends: only what would still sound can be faded, and a starved or nearly
-    /// done source ends sooner.
-    pub(super) fn fall_end(&self, length: Samples) -> Samples {
+    /// A stop falls no longer than its source lasts.
+    fn fall_by(&mut self, end: Samples) {
         let here = self.state.played;
-        (here + self.feed.level().0 as Samples).min(self.audible_until()).min(here + length)
+        let too_long = self.state.stop.filter(|stop| stop.end() > end);
+        self.state.stop = too_long.map(|stop| stop.toward(0.0, here, end - here)).or(self.state.stop);
+    }
+
+    /// Where a fall over the next `length` samples ends: only what would still sound can be faded. Not asked is how much
+    /// waits, for that depends on how fast it loads.
+    pub(super) fn fall_end(&self, length: Samples) -> Samples {
+        self.audible_until().min(self.state.played + length)
     }
 }

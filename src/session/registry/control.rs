@@ -6,15 +6,19 @@ use super::{Action, Registry, Target};
 use crate::audio::{Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::EventKind;
+use crate::mixer::PlaybackId;
 use crate::session::playback::{Phase, Playback};
 
 impl Registry {
     /// Holds back what is meant; says whom. What waits keeps its place in line, and its turn if that comes.
     pub fn pause(&mut self, target: &Target) -> (Vec<String>, Vec<Action>) {
+        let going = self.going();
         self.control(target, |playback, actions| {
             if playback.phase == Phase::Stopping || std::mem::replace(&mut playback.paused, true) {
                 return false;
             }
+            // Its end is not near any more, unless the next one has its turn.
+            playback.near &= going.contains(&playback.id);
             actions.push(Action::Pause(playback.id));
             // Of what plays the mixer tells, once it is silent.
             if playback.phase != Phase::Playing {
@@ -55,16 +59,16 @@ impl Registry {
     /// Moves what is meant to another place in its source; says whom. If one of them can't be sought, none is; who is on its
     /// way out stays where it is.
     pub fn seek(&mut self, target: &Target, place: Samples) -> (Result<Vec<String>>, Vec<Action>) {
-        let is_meant = |playback: &&Playback| target.means(playback) && !self.is_going(playback);
-        let meant: Vec<_> = self.playbacks.iter().filter(is_meant).map(|playback| playback.id).collect();
-        let is_fixed = |playback: &&Playback| meant.contains(&playback.id) && !playback.seekable.get();
+        let going = self.going();
+        let stays = |playback: &Playback| going.contains(&playback.id);
+        let is_fixed = |playback: &&Playback| target.means(playback) && !stays(playback) && !playback.seekable.get();
         if let Some(Playback { request_id, .. }) = self.playbacks.iter().find(is_fixed) {
             let message =
                 format!("Expected a source that has an end for seekAudio but that of \"{request_id}\" has none yet");
             return (Err(SpeakerError::new(Code::NotSeekable, message)), Vec::new());
         }
         let (names, actions) = self.control(target, |playback, actions| {
-            if !meant.contains(&playback.id) {
+            if stays(playback) {
                 return false;
             }
             actions.push(Action::Seek(playback.id, place));
@@ -81,10 +85,12 @@ impl Registry {
         (Ok(names), actions)
     }
 
-    /// Whether it fades out, or crosses over to one that has its turn.
-    fn is_going(&self, playback: &Playback) -> bool {
-        let has_turn = |other: &Playback| other.track == playback.track && other.is_active();
-        playback.phase == Phase::Stopping || playback.near && self.playbacks.iter().any(has_turn)
+    /// Who fades out, or crosses over to one that has its turn.
+    fn going(&self) -> Vec<PlaybackId> {
+        let has_turn = |track| self.playbacks.iter().any(|other| other.track == track && other.is_active());
+        let is_going =
+            |playback: &&Playback| playback.phase == Phase::Stopping || playback.near && has_turn(playback.track);
+        self.playbacks.iter().filter(is_going).map(|playback| playback.id).collect()
     }
 
     /// Does something to everyone who is meant; says to whom it applied.
