@@ -153,8 +153,10 @@ test('onDuplicate join: the second call settles as the first, and changes nothin
 
 test('onDuplicate join: a failure fails both, once', async (t) => {
   const { session, terminal } = open(t, { onDuplicate: 'join' })
-  const broken = { audio: Buffer.from('this is not audio, however long it is read') }
-  const both = [play(session, 'a', broken), play(session, 'a')]
+  // A stream, for it can't fail before the second call.
+  const stream = session.createStream({ requestId: 'a', format: 'mp3' })
+  const both = [stream.finished, play(session, 'a')]
+  stream.end('this is not audio, however long it is read')
   await session.advance(20)
   for (const promise of both) await assert.rejects(promise, { code: 'ERR_UNSUPPORTED_FORMAT', requestId: 'a' })
   assert.equal(terminal('a').length, 1)
