@@ -518,7 +518,7 @@ export interface SessionStats {
 export interface LinkStats {
   /** The server's judgement of what arrives. */
   quality?: 'excellent' | 'good' | 'poor' | 'lost'
-  /** The part of packets lost lately, 0–1, from the last receiver report (RFC 3550), every 5 s while something is sent. */
+  /** The part of packets lost lately, 0–1, from the last receiver report (RFC 3550), every 10 s while something is sent. */
   loss?: number
   /** How unevenly packets come. */
   jitterMs?: number

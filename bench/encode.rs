@@ -1,27 +1,41 @@
-//! The bare limit of `sessions.js`: libopus alone, encoding the frames that a session sends. Prints the CPU time that one
-//! stream takes, as a part of a core. Arguments: a 16-bit mono WAV at 48 kHz, bit/s, complexity, seconds of sound.
+//! The bare limit of `sessions.js`: libopus alone, encoding the frames that so many sessions send, in real time, since a
+//! processor that wakes every 20 ms is slower than one that never sleeps. Prints the time that one session's encoding takes,
+//! as a part of a core. Arguments: a 16-bit mono WAV at 48 kHz, sessions, bit/s, complexity, seconds.
 
-use std::time::Instant;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use opus::{Application, Bitrate, Channels, Encoder};
 
-const FRAME: usize = 960; // 20 ms
+const FRAME: usize = 960;
+const FRAME_TIME: Duration = Duration::from_millis(20);
 
 fn main() {
-    let [_, path, bitrate, complexity, seconds] =
-        <[String; 5]>::try_from(std::env::args().collect::<Vec<_>>()).expect("FILE BITRATE COMPLEXITY SECONDS");
+    let [_, path, sessions, bitrate, complexity, seconds] =
+        <[String; 6]>::try_from(std::env::args().collect::<Vec<_>>())
+            .expect("FILE SESSIONS BITRATE COMPLEXITY SECONDS");
     let mut file = hound::WavReader::open(path).expect("a WAV file");
     let samples: Vec<f32> = file.samples::<i16>().map(|sample| f32::from(sample.unwrap()) / 32_768.0).collect();
-    let frames: Vec<_> = samples.chunks_exact(FRAME).collect();
-    let count = seconds.parse::<usize>().expect("seconds") * 50;
+    let rounds = seconds.parse::<u32>().expect("seconds") * 50;
 
-    let mut encoder = Encoder::new(48_000, Channels::Mono, Application::Audio).unwrap();
-    encoder.set_bitrate(Bitrate::Bits(bitrate.parse().expect("bit/s"))).unwrap();
-    encoder.set_complexity(complexity.parse().expect("a complexity")).unwrap();
+    let mut encoders: Vec<_> = (0..sessions.parse().expect("sessions"))
+        .map(|_| {
+            let mut encoder = Encoder::new(48_000, Channels::Mono, Application::Audio).unwrap();
+            encoder.set_bitrate(Bitrate::Bits(bitrate.parse().expect("bit/s"))).unwrap();
+            encoder.set_complexity(complexity.parse().expect("a complexity")).unwrap();
+            encoder
+        })
+        .collect();
     let mut packet = [0; 1_275];
+    let mut busy = Duration::ZERO;
     let start = Instant::now();
-    for n in 0..count {
-        encoder.encode_float(frames[n % frames.len()], &mut packet).unwrap();
+    for (round, frame) in (1..=rounds).zip(samples.chunks_exact(FRAME).cycle()) {
+        let begun = Instant::now();
+        for encoder in &mut encoders {
+            encoder.encode_float(frame, &mut packet).unwrap();
+        }
+        busy += begun.elapsed();
+        sleep((start + FRAME_TIME * round).saturating_duration_since(Instant::now()));
     }
-    println!("{}", start.elapsed().as_secs_f64() / (count as f64 / 50.0));
+    println!("{}", busy.as_secs_f64() / (FRAME_TIME * rounds).as_secs_f64() / encoders.len() as f64);
 }

@@ -48,10 +48,10 @@ function writeNoise() {
 const root = path.join(__dirname, '..')
 const encode = path.join(root, 'target', 'release', 'examples', 'encode')
 
-/** The CPU that libopus alone takes for the sound of one session, in % of a core. */
-function bareEncode() {
-  const [bitrate, complexity, seconds] = ['64000', '5', '60'] // as session-load.js has it
-  return 100 * Number(execFileSync(encode, [noise, bitrate, complexity, seconds]))
+/** The CPU that libopus alone takes for the sound of one of `count` sessions, in % of a core. */
+function bareEncode(count) {
+  const [bitrate, complexity] = ['64000', '5'] // as session-load.js has it
+  return 100 * Number(execFileSync(encode, [noise, String(count), bitrate, complexity, String(WINDOW_MS / 1000)]))
 }
 
 let rooms = 0
@@ -112,7 +112,7 @@ async function main() {
       const ours = await load(server, 'ours', count)
       one.ours ??= ours
       const a = row('A speaker-session', ours, one.ours)
-      const bare = bareEncode()
+      const bare = bareEncode(count)
       line('C libopus alone', ['', '', '', number(bare, 2)])
       if (a) line('A/C', ['', '', '', number(a.percent / bare, 2)])
       if (count > OFFICIAL_MAX) {

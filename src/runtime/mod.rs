@@ -20,8 +20,10 @@ pub static RUNTIME: Lazy<Runtime> = Lazy::new(|| {
         .expect("the operating system grants a thread per core")
 });
 
-/// Everything that decodes.
-pub static DECODERS: Lazy<Pool> = Lazy::new(|| Pool::new(cores()));
+/// Everything that decodes: some hundred times faster than it sounds, so a few threads feed thousands.
+pub static DECODERS: Lazy<Pool> = Lazy::new(|| Pool::new(cores().min(MAX_DECODERS)));
+
+const MAX_DECODERS: usize = 4;
 
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(2, |n| n.get())

@@ -8,6 +8,7 @@
 //! All of it is polled by the session's one task. A track is published when something first plays on it, and stays.
 
 mod backoff;
+mod condition;
 mod encoder;
 mod join;
 mod peer;
@@ -31,6 +32,7 @@ use crate::audio::Samples;
 use crate::error::Result;
 use crate::mixer::Frame;
 use backoff::Backoff;
+use condition::Condition;
 pub use encoder::Encoding;
 use join::{Joining, join};
 pub use join::{LiveKitOptions, TokenAnswer, TokenSource};
@@ -75,18 +77,6 @@ struct Connection {
     recovery: Option<Recovery>,
 }
 
-/// How the room is, as the session should know it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Condition {
-    /// Not joined yet.
-    Away,
-    Well,
-    /// Broken in part: what is sent still arrives.
-    Shaky,
-    /// Nothing arrives.
-    Cut,
-}
-
 impl LiveKit {
     pub fn new(options: LiveKitOptions, channels: usize) -> Result<Self> {
         let mut output = Self {
@@ -106,50 +96,6 @@ impl LiveKit {
             output.add_track(stream)?;
         }
         Ok(output)
-    }
-
-    fn condition(&self) -> Condition {
-        match &self.state {
-            State::Joined(_) if self.told == Condition::Away && self.is_as_asked() => Condition::Well,
-            _ if self.told == Condition::Away => Condition::Away,
-            State::Joined(_) if self.rejoin.is_going_on() => Condition::Cut,
-            State::Joined(connection) => match connection.recovery {
-                Some(_) if connection.peer.is_heard() => Condition::Shaky,
-                Some(_) => Condition::Cut,
-                None => Condition::Well,
-            },
-            _ => Condition::Cut,
-        }
-    }
-
-    /// Whether every track is open that was to be published at once.
-    fn is_as_asked(&self) -> bool {
-        let asked = |track: &&Track| self.options.publish_at_once.contains(&track.stream);
-        self.tracks.iter().filter(asked).all(Track::is_open)
-    }
-
-    /// What the session has not been told yet.
-    fn news(&mut self) -> Option<News> {
-        use Condition::{Away, Cut, Shaky, Well};
-        let (told, news) = match (self.told, self.condition()) {
-            (Away, Well) => (Well, News::Connected),
-            (Well, Shaky | Cut) => (Shaky, News::Reconnecting(std::mem::take(&mut self.reason))),
-            (Shaky, Cut) => (Cut, News::Cut(self.options.meanwhile)),
-            (Shaky | Cut, Well) => (Well, News::Reconnected),
-            _ => return self.small_news(),
-        };
-        self.told = told;
-        Some(news)
-    }
-
-    fn small_news(&mut self) -> Option<News> {
-        if let Some(track) = self.tracks.iter_mut().find(|track| track.muted != track.told_muted) {
-            track.told_muted = track.muted;
-            return Some(News::Muted(track.stream, track.muted));
-        }
-        let news = self.link != self.told_link;
-        self.told_link = self.link;
-        news.then_some(News::Link(self.link))
     }
 
     fn poll_joined(&mut self, context: &mut Context<'_>) -> Poll<Attempt<News>> {
@@ -179,7 +125,7 @@ impl LiveKit {
             }
             match ready!(connection.peer.poll(context)) {
                 Change::Connected => {}
-                Change::NoPath => self.find_path()?,
+                Change::NoPath => self.find_path(),
                 Change::Report(report) => self.link.report = Some(report),
                 Change::Broken(error) => return Poll::Ready(Err(error.into())),
             }
@@ -233,10 +179,13 @@ impl Output for LiveKit {
         let State::Joined(connection) = &mut self.state else { return Ok(()) };
         let Some(track) = self.tracks.iter_mut().find(|track| track.stream == frame.stream) else { return Ok(()) };
         let Some((mid, Some(pt))) = track.line else { return Ok(()) };
-        match track.encode(frame)? {
-            Some(Packet { data, level, first }) => connection.peer.send((mid, pt), frame.at, data, level, first),
-            None => Ok(()),
+        if let Some(Packet { data, level, first }) = track.encode(frame)? {
+            connection.peer.send((mid, pt), frame.at, data, level, first)?;
         }
+        if connection.peer.is_unheard() && connection.recovery.is_none() {
+            self.find_path();
+        }
+        Ok(())
     }
 
     /// Time goes on in RTP by itself: every packet bears the session's.

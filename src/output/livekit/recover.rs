@@ -71,22 +71,20 @@ impl LiveKit {
         None
     }
 
-    /// ICE has lost its path.
-    pub(super) fn find_path(&mut self) -> Attempt<()> {
-        let State::Joined(connection) = &self.state else { return Ok(()) };
-        match connection.recovery {
-            // Nothing new: the signalling comes first.
-            Some(Recovery { step: Step::Reaching { .. }, .. }) => {}
-            _ => {
-                self.reason = Trouble::no_path().reason;
-                self.reach(false);
-            }
+    /// Sound does not arrive any more.
+    pub(super) fn find_path(&mut self) {
+        let State::Joined(connection) = &self.state else { return };
+        // The signalling comes first.
+        if !matches!(connection.recovery, Some(Recovery { step: Step::Reaching { .. }, .. })) {
+            self.reason = Trouble::no_path().reason;
+            self.reach(false);
         }
-        Ok(())
     }
 
     /// Tries once more to reach the server.
     fn reach(&mut self, signalling: bool) {
+        // What is to be published waits, too.
+        self.deadline = None;
         let State::Joined(connection) = &mut self.state else { return };
         let Connection { room, recovery, .. } = &mut **connection;
         let recovery = recovery.get_or_insert_with(Recovery::new);

@@ -2,22 +2,22 @@
 //!
 //! str0m reads no clock and no socket; this file does both for it. After every mutation its output is drained.
 
+mod negotiate;
+
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
-use str0m::format::Codec;
-use str0m::media::{Direction, Frequency, MediaKind, MediaTime};
+use str0m::change::SdpPendingOffer;
+use str0m::media::{Frequency, MediaTime};
 pub use str0m::media::{Mid, Pt};
 use str0m::net::Receive;
-use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
+use str0m::{Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
 use tokio::time::Sleep;
 
 use super::encoder::Encoding;
-use super::transport::{Arrival, DATAGRAM, IceServer, Transport};
+use super::transport::{Arrival, DATAGRAM, Transport};
 use crate::audio::{SAMPLE_RATE, Samples};
 use crate::error::{Code, Result, SpeakerError};
 use crate::output::Report;
@@ -25,8 +25,11 @@ use crate::output::Report;
 /// While sound is sent the server reports at least every second: one that was silent for longer may not hear it.
 const HEARD_WITHIN: Duration = Duration::from_millis(1_500);
 
+/// A server that is silent for that long while sound is sent does not hear it: ICE by itself would take a quarter of a minute.
+const UNHEARD_AFTER: Duration = Duration::from_secs(4);
+
 /// How often reports of the receiver are summed up.
-const STATS_INTERVAL: Duration = Duration::from_secs(5);
+const STATS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What changed.
 pub enum Change {
@@ -51,6 +54,8 @@ pub struct Peer {
     changes: VecDeque<Change>,
     /// When the server was last heard.
     heard: Option<Instant>,
+    /// Since when sound is sent without a pause.
+    sending: Option<Instant>,
 }
 
 impl Peer {
@@ -68,6 +73,7 @@ impl Peer {
             pending: None,
             changes: VecDeque::new(),
             heard: None,
+            sending: None,
         };
         // Until it is told a time, str0m begins no check of its own: it would wait for a server that can reach us.
         peer.input(Input::Timeout(Instant::now()))?;
@@ -88,6 +94,11 @@ impl Peer {
         self.is_connected() && self.heard.is_some_and(|heard| heard.elapsed() < HEARD_WITHIN)
     }
 
+    /// Whether sound is sent, and nothing was heard of the server for too long.
+    pub fn is_unheard(&self) -> bool {
+        self.sending.max(self.heard).is_some_and(|since| since.elapsed() > UNHEARD_AFTER)
+    }
+
     /// By what ways a path was sought, in words.
     pub fn tried(&self) -> String {
         self.transport.tried()
@@ -97,87 +108,15 @@ impl Peer {
         self.pending.is_some()
     }
 
-    /// Adds a media line for a track; says the line's name and the offer.
-    pub fn offer(&mut self, cid: &str) -> Result<(Mid, String)> {
-        let mut change = self.rtc.sdp_api();
-        let stream = Some("speaker".to_owned());
-        let mid = change.add_media(MediaKind::Audio, Direction::SendOnly, stream, Some(cid.to_owned()), None);
-        let (offer, pending) = change.apply().expect("a line was added");
-        self.pending = Some(pending);
-        self.drain()?;
-        Ok((mid, offer.to_sdp_string()))
-    }
-
-    /// Looks for a path anew, from the address `local`, which may have changed: the offer that asks the server for it. An
-    /// offer that was out is void.
-    pub fn restart_ice(&mut self, local: IpAddr, servers: &[IceServer]) -> Result<String> {
-        self.transport.restart(local, servers)?;
-        self.add_local_candidates();
-        let mut change = self.rtc.sdp_api();
-        change.ice_restart(false);
-        let (offer, pending) = change.apply().expect("a restart needs an offer");
-        self.pending = Some(pending);
-        self.drain()?;
-        Ok(offer.to_sdp_string())
-    }
-
-    /// Forgets the offer that is out: it was lost.
-    pub fn withdraw(&mut self) {
-        self.pending = None;
-    }
-
-    /// Takes the server's own offer: the answer to it.
-    pub fn accept(&mut self, sdp: &str) -> Result<String> {
-        let offer = SdpOffer::from_sdp_string(sdp).map_err(|error| broken("the offer can't be read", error))?;
-        let answer = self.rtc.sdp_api().accept_offer(offer).map_err(|error| broken("the offer does not fit", error))?;
-        self.seek()?;
-        Ok(answer.to_sdp_string())
-    }
-
-    pub fn answer(&mut self, sdp: &str) -> Result<()> {
-        let Some(pending) = self.pending.take() else { return Ok(()) };
-        let answer = SdpAnswer::from_sdp_string(sdp).map_err(|error| broken("the answer can't be read", error))?;
-        self.rtc.sdp_api().accept_answer(pending, answer).map_err(|error| broken("the answer does not fit", error))?;
-        // A restart of ICE forgets them; otherwise they are there already.
-        self.add_local_candidates();
-        self.seek()
-    }
-
-    fn add_local_candidates(&mut self) {
-        for candidate in self.transport.candidates() {
-            self.rtc.add_local_candidate(candidate.clone());
-        }
-    }
-
-    fn seek(&mut self) -> Result<()> {
-        if !self.is_connected() {
-            self.transport.seek();
-        }
-        self.drain()
-    }
-
-    /// Candidates that can't be used here (IPv6 without a route) are none of ours.
-    pub fn add_candidate(&mut self, candidate: &str) -> Result<()> {
-        if let Ok(candidate) = Candidate::from_sdp_string(candidate) {
-            self.transport.add_remote(&candidate);
-            self.rtc.add_remote_candidate(candidate);
-            self.drain()?;
-        }
-        Ok(())
-    }
-
-    /// The number under which Opus goes on this line.
-    pub fn payload_type(&mut self, mid: Mid) -> Option<Pt> {
-        let writer = self.rtc.writer(mid)?;
-        writer.payload_params().find(|params| params.spec().codec == Codec::Opus).map(|params| params.pt())
-    }
-
     /// Sends one packet. `level` is its loudness in dBFS (RFC 6464), `first` that silence came before it.
     pub fn send(&mut self, line: (Mid, Pt), time: Samples, packet: &[u8], level: i8, first: bool) -> Result<()> {
         let (mid, pt) = line;
         let Some(writer) = self.rtc.writer(mid) else { return Ok(()) };
         let time = MediaTime::new(time, Frequency::FORTY_EIGHT_KHZ);
         let audible = level > -127;
+        if first {
+            self.sending = Some(Instant::now());
+        }
         writer
             .audio_level(level, audible)
             .start_of_talkspurt(first)
