@@ -26,9 +26,10 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   /**
    * Opens the output and starts the session's time. Once: later calls answer with the first. `playAudio` and `advance`
    * connect by themselves.
-   * Rejects with `ERR_OUTPUT` or `ERR_JOIN_FAILED` if the output can't be opened, `ERR_CLOSED` after `close`.
+   * Rejects with `ERR_OUTPUT` or `ERR_JOIN_FAILED` if the output can't be opened, `ERR_CLOSED` after `close`, `ERR_ABORTED` if
+   * `signal` is aborted first. The attempt is given up then, unless another `connect` or a playback wants the output too.
    */
-  connect(): Promise<void>
+  connect(options?: { signal?: AbortSignal }): Promise<void>
 
   /**
    * Plays. The request is entered before this returns, so `playbacks()` shows it at once.
@@ -36,7 +37,7 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * The promise settles with the playback's one terminal event, just after it: it resolves on `completed` and `stopped`
    * (being stopped is an outcome, not an error) and rejects with a {@link SpeakerError} on `failed`; over a limit that is at
    * once, with `ERR_TOO_MANY_PLAYBACKS` or `ERR_QUEUE_FULL`. A request that is refused has no events and rejects with
-   * `ERR_INVALID_ARGUMENT`, `ERR_DUPLICATE_REQUEST` or `ERR_CLOSED`. Neither changes anything for the others. A rejection
+   * `ERR_INVALID_ARGUMENT`, `ERR_DUPLICATE_REQUEST`, `ERR_ABORTED` or `ERR_CLOSED`. Neither changes anything for the others. A rejection
    * that nobody handles does not end the process.
    */
   playAudio(request: PlayRequest): Promise<PlayResult>
@@ -44,7 +45,8 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   /**
    * Plays what is written to it, for speech that arrives in pieces. A playback like any other: entered before this returns,
    * with the same events and the same policy.
-   * @throws {SpeakerError} if the request is refused: `ERR_INVALID_ARGUMENT`, `ERR_DUPLICATE_REQUEST` or `ERR_CLOSED`
+   * @throws {SpeakerError} if the request is refused: `ERR_INVALID_ARGUMENT`, `ERR_DUPLICATE_REQUEST`, `ERR_ABORTED` or
+   * `ERR_CLOSED`
    */
   createStream(request: StreamRequest): SpeakerStream
 
@@ -372,6 +374,11 @@ export interface PlayRequest {
   fadeInMs?: number
   /** Fall to silence before its end, the last one of a loop, in ms; 0–10,000, default 0. A stop has a `fadeOutMs` of its own. */
   fadeOutMs?: number
+  /**
+   * Aborted, it stops the playback (reason `'aborted'`), wherever it is, as `stopAudio` does; if it is aborted already, the request is
+   * refused with `ERR_ABORTED`. It is listened to until the playback ends. That of a request that joins another does nothing.
+   */
+  signal?: AbortSignal
   /** For http(s): sent with the request. */
   headers?: Record<string, string>
   /** What the audio is, if the server says it wrong. The content itself decides; this and the extension only help. */
@@ -387,7 +394,7 @@ export type StreamFormat = 'pcm16' | 'f32' | 'mp3' | 'ogg' | 'wav' | 'flac' | 'a
 export interface StreamRequest
   extends Pick<
     PlayRequest,
-    'requestId' | 'volume' | 'gain' | 'stopOther' | 'trackId' | 'role' | 'priority' | 'queueTimeoutMs' | 'fadeInMs'
+    'requestId' | 'volume' | 'gain' | 'stopOther' | 'trackId' | 'role' | 'priority' | 'queueTimeoutMs' | 'fadeInMs' | 'signal'
   > {
   /** What is written. In a file format the bytes themselves decide; this only helps. */
   format: StreamFormat
@@ -445,7 +452,7 @@ export interface VolumeRequest extends Target {
 }
 
 export interface StopTarget extends Target {
-  /** Told in the `stopped` event; default `'stopped'`. The session's own reasons are `'replaced'`, `'destroyed'` and `'closed'`. */
+  /** Told in the `stopped` event; default `'stopped'`. The session's own reasons are `'replaced'`, `'aborted'`, `'destroyed'` and `'closed'`. */
   reason?: string
   /** Fall to silence, in ms; default 5. */
   fadeOutMs?: number
@@ -627,6 +634,7 @@ export type SpeakerErrorCode =
   | 'ERR_QUEUE_FULL'
   | 'ERR_QUEUE_TIMEOUT'
   | 'ERR_MAX_DURATION'
+  | 'ERR_ABORTED'
   | 'ERR_CLOSED'
   | 'ERR_FILE'
   | 'ERR_FETCH_FAILED'

@@ -29,6 +29,8 @@ export declare class NativeSession {
   /** Answers `tokenWanted`: the token, or why there is none. */
   giveToken(token?: string | undefined | null, reason?: string | undefined | null): void
   connect(ticket: number): void
+  /** Waits for a `connect` no longer; it settles with `ERR_ABORTED` if it has not yet. */
+  giveUp(ticket: number): void
   /** Why not, if the clock is not manual. */
   advance(ms: number, ticket: number): NativeRefusal | null
   close(ticket: number): void

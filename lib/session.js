@@ -2,25 +2,19 @@
 
 const { EventEmitter } = require('node:events')
 
+const { onAbort, refuseAborted } = require('./abort')
 const check = require('./check')
 const { SpeakerError } = require('./error')
 const { NativeSession } = require('./native')
+const { Pending } = require('./pending')
 const { SpeakerStream, pump } = require('./stream')
-
-/** A timer that never fires in earnest: the longest that Node has. It is what keeps the process alive. */
-const FOREVER_MS = 0x7fffffff
 
 class SpeakerSession extends EventEmitter {
   #native
   #output
   #onDuplicate
-  /** Promises by the `requestId` they wait for, oldest first: an id may be used again before its first end is told. */
-  #playing = new Map()
-  /** Promises by the ticket of the call they wait for. */
-  #tickets = new Map()
-  #awaited = 0
+  #pending = new Pending()
   #lastTicket = 0
-  #alive = undefined
 
   constructor(options) {
     super()
@@ -32,26 +26,34 @@ class SpeakerSession extends EventEmitter {
     this.#native = new NativeSession(checked, (message) => session.deref()?.#receive(message))
   }
 
-  async connect() {
-    await this.#ask((ticket) => this.#native.connect(ticket))
+  async connect(options) {
+    const { signal } = check.connectOptions(options)
+    refuseAborted(signal)
+    const connected = this.#ask((ticket) => this.#native.connect(ticket))
+    const ticket = this.#lastTicket
+    onAbort(signal, connected, () => this.#native.giveUp(ticket))
+    await connected
   }
 
   playAudio(request) {
     try {
       const checked = check.playRequest(request)
+      refuseAborted(checked.signal)
       if (checked.encoding) {
         const stream = this.#stream(checked, this.playAudio)
         pump(request.audio, stream)
         return stream.finished
       }
-      return this.#result(taken(this.#native.play(checked)), this.playAudio)
+      return this.#result(taken(this.#native.play(checked)), checked, this.playAudio)
     } catch (error) {
       return this.#joined(request, error) ?? quiet(Promise.reject(error))
     }
   }
 
   createStream(request) {
-    return this.#stream(check.streamRequest(request), this.createStream)
+    const checked = check.streamRequest(request)
+    refuseAborted(checked.signal)
+    return this.#stream(checked, this.createStream)
   }
 
   async stopAudio(target) {
@@ -123,7 +125,7 @@ class SpeakerSession extends EventEmitter {
     const { requestId } = native
     return new SpeakerStream({
       native,
-      finished: this.#result(requestId, caller),
+      finished: this.#result(requestId, checked, caller),
       ask: (call) => this.#ask(call),
       stop: () => this.#native.stop(check.stopRequest({ requestId, reason: 'destroyed' })),
       piped: checked.encoding.more
@@ -131,33 +133,35 @@ class SpeakerSession extends EventEmitter {
   }
 
   /** What becomes of a request that was taken; its trace begins at `caller`. */
-  #result(requestId, caller) {
-    const { promise, resolve, reject } = withResolvers()
-    const waiting = { promise, resolve, reject, trace: {} }
+  #result(requestId, { signal }, caller) {
+    const waiting = this.#pending.add(requestId)
+    waiting.trace = {}
     Error.captureStackTrace(waiting.trace, caller)
-    this.#await(this.#playing, requestId, waiting)
-    return quiet(promise)
+    onAbort(signal, waiting.promise, () => {
+      // It may have ended, and not be told of yet, and its id be another's.
+      if (this.#pending.latest(requestId) !== waiting) return
+      this.#native.stop(check.stopRequest({ requestId, reason: 'aborted' }))
+    })
+    return quiet(waiting.promise)
   }
 
   /** The promise of the first call, for a second one that was refused and may join it. */
   #joined(request, { code }) {
     if (code !== 'ERR_DUPLICATE_REQUEST' || this.#onDuplicate !== 'join') return undefined
-    return this.#playing.get(request.requestId)?.at(-1).promise
+    return this.#pending.latest(request.requestId)?.promise
   }
 
   /** Makes a call that answers later, under a ticket. */
   #ask(call) {
-    const { promise, resolve, reject } = withResolvers()
     const ticket = ++this.#lastTicket
     taken(call(ticket))
-    this.#await(this.#tickets, ticket, { resolve, reject })
-    return promise
+    return this.#pending.add(ticket).promise
   }
 
   /** Everything that comes back from the addon comes here, in order: answers, frames and events. */
   #receive(message) {
     if (message.ticket !== undefined) {
-      const { resolve, reject } = this.#take(this.#tickets, message.ticket)
+      const { resolve, reject } = this.#pending.take(message.ticket)
       if (message.error) reject(new SpeakerError(message.error.code, message.error.message))
       else resolve()
     } else if (message.frame !== undefined) {
@@ -192,7 +196,7 @@ class SpeakerSession extends EventEmitter {
   }
 
   #settle(outcome, { requestId, reason, durationMs, positionMs, code, message }) {
-    const waiting = this.#take(this.#playing, requestId)
+    const waiting = this.#pending.take(requestId)
     if (!waiting) return
     if (outcome === 'failed') {
       const error = new SpeakerError(code, message, { requestId, durationMs, positionMs })
@@ -204,26 +208,6 @@ class SpeakerSession extends EventEmitter {
     } else {
       waiting.resolve({ requestId, outcome, durationMs, positionMs })
     }
-  }
-
-  /** While something is awaited, Node stays; an idle session lets it go. */
-  #await(map, key, waiting) {
-    map.set(key, [...(map.get(key) ?? []), waiting])
-    this.#awaited += 1
-    this.#alive ??= setInterval(() => this.#alive, FOREVER_MS)
-  }
-
-  #take(map, key) {
-    const [waiting, ...later] = map.get(key) ?? []
-    if (!waiting) return undefined
-    if (later.length > 0) map.set(key, later)
-    else map.delete(key)
-    this.#awaited -= 1
-    if (this.#awaited === 0) {
-      clearInterval(this.#alive)
-      this.#alive = undefined
-    }
-    return waiting
   }
 }
 
@@ -237,13 +221,6 @@ function taken(answer) {
 function quiet(promise) {
   promise.catch(() => {})
   return promise
-}
-
-/** `Promise.withResolvers`, which Node has from 22 on. */
-function withResolvers() {
-  const resolvers = {}
-  resolvers.promise = new Promise((resolve, reject) => Object.assign(resolvers, { resolve, reject }))
-  return resolvers
 }
 
 module.exports = { SpeakerSession }

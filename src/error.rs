@@ -33,6 +33,8 @@ codes! {
     DuplicateRequest = "ERR_DUPLICATE_REQUEST",
     /// The playback reached `maxDurationMs`.
     MaxDuration = "ERR_MAX_DURATION",
+    /// A signal was aborted before what it is for began.
+    Aborted = "ERR_ABORTED",
     /// The session is closed.
     Closed = "ERR_CLOSED",
     /// The file can't be opened or read.

@@ -39,6 +39,9 @@ async function allowed(): Promise<void> {
   const spoken: PlayResult = await stream.finished
   stream.requestId satisfies typeof spoken.requestId
   await session.playAudio({ audio: Readable.from([]), format: 'f32', sampleRate: 48000, channels: 2 })
+  const { signal } = new AbortController()
+  await session.connect({ signal })
+  await session.playAudio({ audioUrl: 'a.mp3', signal })
   session.on('stalled', ({ positionMs }) => positionMs satisfies number)
 }
 

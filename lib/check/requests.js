@@ -37,7 +37,7 @@ function headerPairs(headers) {
 
 /** What every playback may have. */
 const PLAYBACK = [
-  'requestId', 'volume', 'gain', 'stopOther', 'trackId', 'role', 'priority', 'queueTimeoutMs', 'fadeInMs'
+  'requestId', 'volume', 'gain', 'stopOther', 'trackId', 'role', 'priority', 'queueTimeoutMs', 'fadeInMs', 'signal'
 ]
 
 /** What only playAudio takes. */
@@ -112,7 +112,8 @@ function playback(request) {
     durationMs: check.number(request.durationMs, 'durationMs', undefined, 0, MAX_MS),
     passes: passes(request.loop),
     fadeInMs: check.number(request.fadeInMs, 'fadeInMs', 0, 0, MAX_MS),
-    fadeOutMs: check.number(request.fadeOutMs, 'fadeOutMs', 0, 0, MAX_FADE_OUT_MS)
+    fadeOutMs: check.number(request.fadeOutMs, 'fadeOutMs', 0, 0, MAX_FADE_OUT_MS),
+    signal: check.signal(request.signal, 'signal')
   }
 }
 
@@ -134,8 +135,13 @@ function interruptRequest(request = {}) {
   }
 }
 
+function connectOptions(options = {}) {
+  const { signal } = object(options, 'connect', ['signal'])
+  return { signal: check.signal(signal, 'signal') }
+}
+
 function duration(ms) {
   return check.number(ms ?? null, 'advance', undefined, 0, MAX_MS)
 }
 
-module.exports = { playRequest, streamRequest, moveRequest, interruptRequest, duration }
+module.exports = { playRequest, streamRequest, moveRequest, interruptRequest, connectOptions, duration }

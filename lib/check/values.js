@@ -47,6 +47,13 @@ const check = {
     if (value === undefined) return fallback
     if (typeof value !== 'string' || value === '') throw refuse('a non-empty string', argument, value)
     return value
+  },
+  /** Not by class, so that one of another realm or an older package is one too. */
+  signal(value, argument) {
+    if (value === undefined) return undefined
+    const fits = typeof value?.aborted === 'boolean' && typeof value.addEventListener === 'function'
+    if (!fits) throw refuse('an AbortSignal', argument, value)
+    return value
   }
 }
 

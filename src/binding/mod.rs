@@ -159,6 +159,12 @@ impl NativeSession {
         self.handle.connect(ticket);
     }
 
+    /// Waits for a `connect` no longer; it settles with `ERR_ABORTED` if it has not yet.
+    #[napi]
+    pub fn give_up(&self, ticket: u32) {
+        self.handle.give_up(ticket);
+    }
+
     /// Why not, if the clock is not manual.
     #[napi]
     pub fn advance(&self, ms: f64, ticket: u32) -> Option<NativeRefusal> {

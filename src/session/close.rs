@@ -12,7 +12,7 @@ use crate::audio::{EDGE_FADE, FRAME, Samples};
 use crate::event::EventKind;
 
 /// How long an output may take to close: whoever does not answer by then won't.
-const LIMIT: Duration = Duration::from_secs(2);
+pub(super) const LIMIT: Duration = Duration::from_secs(2);
 
 /// What a `stopped` event says when the session was closed.
 const REASON: &str = "closed";

@@ -14,6 +14,8 @@ pub enum Command {
     /// What follows from any other call.
     Apply(Vec<Action>),
     Connect(u32),
+    /// Who waits under this ticket of `connect` waits no longer.
+    GiveUp(u32),
     /// A stream was flushed.
     Flush(PlaybackId, u32),
     /// Move the manual clock by so many samples.

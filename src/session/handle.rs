@@ -164,6 +164,11 @@ impl Handle {
         self.send(Command::Connect(ticket), ticket);
     }
 
+    /// Ends the wait of a `connect`, and the attempt if nobody else wants the output.
+    pub fn give_up(&self, ticket: u32) {
+        let _ = self.commands.send(Command::GiveUp(ticket));
+    }
+
     /// Moves the manual clock; settles when that time has been mixed.
     pub fn advance(&self, samples: Samples, ticket: u32) -> Result<()> {
         if self.options.clock != Clock::Manual {

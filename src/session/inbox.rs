@@ -1,11 +1,15 @@
 //! What the actor does when it is told: commands in order, as far as the clock allows.
 
+use tokio::time::timeout;
+
 use super::actor::Actor;
+use super::close::LIMIT;
 use super::command::Command;
 use super::registry::{Action, Ending};
 use crate::audio::Samples;
-use crate::error::Result;
+use crate::error::{Code, Result, SpeakerError};
 use crate::event::EventKind;
+use crate::runtime::RUNTIME;
 
 impl Actor {
     pub(super) fn receive(&mut self, command: Command) {
@@ -66,6 +70,7 @@ impl Actor {
                 Ok(()) => self.connecting.push(ticket),
                 Err(error) => self.settle(ticket, Some(error)),
             },
+            Command::GiveUp(ticket) => self.give_up(ticket),
             Command::Flush(id, ticket) => {
                 self.notices.extend(self.stage.flush(id));
                 self.digest();
@@ -83,6 +88,19 @@ impl Actor {
             self.tell(None, EventKind::Connected);
         }
         Ok(())
+    }
+
+    /// Lets who waits under `ticket` go, and the attempt with the last one who wants the output.
+    fn give_up(&mut self, ticket: u32) {
+        let Some(index) = self.connecting.iter().position(|waiting| *waiting == ticket) else { return };
+        self.connecting.remove(index);
+        let is_wanted = !self.connecting.is_empty() || self.registry.lock().live().next().is_some();
+        if !is_wanted && !self.was_connected {
+            // It may have been let in already.
+            self.stage.disconnect().into_iter().for_each(|leaving| drop(RUNTIME.spawn(timeout(LIMIT, leaving))));
+        }
+        let message = "Expected a signal that is aborted after the output is open but it was before";
+        self.settle(ticket, Some(SpeakerError::new(Code::Aborted, message)));
     }
 
     /// Moves the manual clock; says what is left if a source holds it.

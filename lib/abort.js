@@ -1,0 +1,36 @@
+'use strict'
+
+const { SpeakerError } = require('./error')
+
+/** Refuses what was aborted before it began. */
+function refuseAborted(signal) {
+  if (!signal?.aborted) return
+  throw new SpeakerError('ERR_ABORTED', 'Expected a signal that is not aborted yet but it is')
+}
+
+/** What is to be done when a signal is aborted: one listener each, for Node warns of more than ten. */
+const waiting = new WeakMap()
+
+/** Calls `abort` if `signal` is aborted before `promise` settles, and listens no longer than that. */
+function onAbort(signal, promise, abort) {
+  if (!signal) return
+  const { calls, listener } = waiting.get(signal) ?? listen(signal)
+  calls.add(abort)
+  const end = () => {
+    calls.delete(abort)
+    if (calls.size > 0) return
+    signal.removeEventListener('abort', listener)
+    waiting.delete(signal)
+  }
+  promise.then(end, end)
+}
+
+function listen(signal) {
+  const calls = new Set()
+  const entry = { calls, listener: () => calls.forEach((abort) => abort()) }
+  waiting.set(signal, entry)
+  signal.addEventListener('abort', entry.listener)
+  return entry
+}
+
+module.exports = { refuseAborted, onAbort }

@@ -1,0 +1,45 @@
+'use strict'
+
+/** A timer that never fires in earnest: the longest that Node has. It is what keeps the process alive. */
+const FOREVER_MS = 0x7fffffff
+
+/**
+ * Promises of what the addon will tell, by a `requestId` or a ticket. While something is awaited, Node stays; an idle
+ * session lets it go.
+ */
+class Pending {
+  /** Oldest first: an id may be used again before its first end is told. */
+  #lists = new Map()
+  #count = 0
+  #alive = undefined
+
+  /** `{ promise, resolve, reject }`, until it is taken. */
+  add(key) {
+    const waiting = {}
+    waiting.promise = new Promise((resolve, reject) => Object.assign(waiting, { resolve, reject }))
+    this.#lists.set(key, [...(this.#lists.get(key) ?? []), waiting])
+    this.#count += 1
+    this.#alive ??= setInterval(() => this.#alive, FOREVER_MS)
+    return waiting
+  }
+
+  /** The oldest of this key, if there is one, which is awaited no longer. */
+  take(key) {
+    const [waiting, ...later] = this.#lists.get(key) ?? []
+    if (!waiting) return undefined
+    if (later.length > 0) this.#lists.set(key, later)
+    else this.#lists.delete(key)
+    this.#count -= 1
+    if (this.#count === 0) {
+      clearInterval(this.#alive)
+      this.#alive = undefined
+    }
+    return waiting
+  }
+
+  latest(key) {
+    return this.#lists.get(key)?.at(-1)
+  }
+}
+
+module.exports = { Pending }
