@@ -1,7 +1,7 @@
 //! What is done to voices from outside, between ticks.
 
 use super::voice::{End, PlaybackId, Voice};
-use super::{Mixer, Notice, ended};
+use super::{Mixer, Notice};
 use crate::audio::Samples;
 use crate::source::Feed;
 
@@ -26,14 +26,14 @@ impl Mixer {
     /// Ends a voice at this very sample, for time stands still.
     pub fn end(&mut self, id: PlaybackId) -> Option<Notice> {
         let index = self.voices.iter().position(|voice| voice.id == id)?;
-        Some(ended(self.voices.remove(index), self.now, End::Stop))
+        Some(Notice::ended(self.voices.remove(index), self.now, End::Stop))
     }
 
     /// Ends every voice at this very sample, and comes to rest.
     pub fn cut(&mut self) -> Vec<Notice> {
         let at = self.now;
         self.buses.clear();
-        self.voices.drain(..).map(|voice| ended(voice, at, End::Stop)).collect()
+        self.voices.drain(..).map(|voice| Notice::ended(voice, at, End::Stop)).collect()
     }
 
     /// Lets a voice fall silent and then stand still, which costs nothing.

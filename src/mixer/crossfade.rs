@@ -6,7 +6,8 @@
 
 use super::Mixer;
 use super::envelope::Ramp;
-use super::voice::{State, Voice};
+use super::state::State;
+use super::voice::Voice;
 use crate::audio::Samples;
 
 impl Mixer {

@@ -2,7 +2,8 @@
 
 use super::What;
 use super::envelope::Ramp;
-use super::voice::{Dry, State, Voice};
+use super::state::{Dry, State};
+use super::voice::Voice;
 use crate::audio::{EDGE_FADE, Samples};
 use crate::source::Feed;
 

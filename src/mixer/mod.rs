@@ -10,15 +10,17 @@ mod duck;
 mod envelope;
 mod gate;
 mod limiter;
+mod notice;
+mod state;
 mod voice;
 
 use crate::audio::{FRAME, LOOK_AHEAD, Samples};
-use crate::source::Feed;
 
 use bus::Bus;
 use duck::Ducking;
 pub use duck::{Duck, Role};
 pub use envelope::Ramp;
+pub use notice::{Notice, What};
 use voice::Border;
 pub use voice::{End, PlaybackId, Voice};
 
@@ -40,37 +42,6 @@ pub struct Frame<'a> {
     pub samples: &'a [f32],
     /// Whether anything plays in it.
     pub sounding: bool,
-}
-
-/// What happened in a mix, at which sample of the session's time.
-pub struct Notice {
-    pub id: PlaybackId,
-    pub at: Samples,
-    pub what: What,
-}
-
-pub enum What {
-    Started,
-    /// It fell silent and stands still, at this place in the source.
-    Paused(Samples),
-    /// It goes on from there.
-    Resumed(Samples),
-    /// Its end is so near that what follows on its track may begin.
-    Near,
-    /// Another interval of it was handed on, up to this place in the source.
-    Progress(Samples),
-    /// It fell silent after so many samples of it, for its writer is behind.
-    Stalled(Samples),
-    /// It goes on with another feed, and this one is to be dropped; from this place in the source, if that was sought.
-    Swapped {
-        spent: Feed,
-        sought: Option<Samples>,
-    },
-    Ended {
-        why: End,
-        played: Samples,
-        feed: Feed,
-    },
 }
 
 pub struct Mixer {
@@ -142,8 +113,8 @@ impl Mixer {
     }
 
     /// One step: tells what is over at this sample, or so near its end that what follows may start here; or, where nothing
-    /// is, mixes on to the end of the frame or the first sample where a voice ends, nears its end or pauses. `false` once the frame is full and everything that
-    /// ended with it is told.
+    /// is, mixes on to the end of the frame or the first sample where a voice ends, nears its end or pauses. `false` once the
+    /// frame is full and everything that ended with it is told.
     ///
     /// Order in a step: sum → limit → notices.
     pub fn mix(&mut self, notices: &mut Vec<Notice>) -> bool {
@@ -179,7 +150,7 @@ impl Mixer {
                 }
                 Some((0, Border::End(why))) => {
                     let voice = self.voices.remove(index);
-                    notices.push(ended(voice, self.now, why));
+                    notices.push(Notice::ended(voice, self.now, why));
                     over = true;
                 }
                 Some((left, _)) => {
@@ -218,7 +189,8 @@ impl Mixer {
         true
     }
 
-    /// Whoever plays and is not paused ducks, however quiet it is or late its source: the others must not go up and down with it.
+    /// Whoever plays and is not paused ducks, however quiet it is or late its source: the others must not go up and down
+    /// with it.
     fn heed_roles(&mut self) {
         let highest = self.voices.iter().filter(|voice| !voice.is_held()).map(|voice| voice.role).max();
         self.ducking.heed(highest, self.now);
@@ -257,9 +229,4 @@ fn stream(routing: Routing, track: u32) -> u32 {
         Routing::Mixdown => 0,
         Routing::PerTrack => track,
     }
-}
-
-fn ended(voice: Voice, at: Samples, why: End) -> Notice {
-    voice.tell_place();
-    Notice { id: voice.id, at, what: What::Ended { why, played: voice.state.played, feed: voice.feed } }
 }
