@@ -4,14 +4,19 @@
 const FOREVER_MS = 0x7fffffff
 
 /**
- * Promises of what the addon will tell, by a `requestId` or a ticket. While something is awaited, Node stays; an idle
- * session lets it go.
+ * Promises of what the addon will tell, by a `requestId` or a ticket. While something is awaited, Node stays, and so does the
+ * session, though nobody else may hold it; an idle one lets it go.
  */
 class Pending {
   /** Oldest first: an id may be used again before its first end is told. */
   #lists = new Map()
   #count = 0
+  #session
   #alive = undefined
+
+  constructor(session) {
+    this.#session = session
+  }
 
   /** `{ promise, resolve, reject }`, until it is taken. */
   add(key) {
@@ -19,7 +24,7 @@ class Pending {
     waiting.promise = new Promise((resolve, reject) => Object.assign(waiting, { resolve, reject }))
     this.#lists.set(key, [...(this.#lists.get(key) ?? []), waiting])
     this.#count += 1
-    this.#alive ??= setInterval(() => this.#alive, FOREVER_MS)
+    this.#alive ??= setInterval(() => this.#session, FOREVER_MS)
     return waiting
   }
 

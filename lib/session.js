@@ -13,7 +13,7 @@ class SpeakerSession extends EventEmitter {
   #native
   #output
   #onDuplicate
-  #pending = new Pending()
+  #pending = new Pending(this)
   #lastTicket = 0
 
   constructor(options) {
