@@ -22,7 +22,7 @@ impl Voice {
     /// After how many samples its end is so near that what follows may begin; `None` if that is not known, or was told.
     pub(super) fn approach(&self) -> Option<Samples> {
         let left = self.left().filter(|_| self.lead > 0 && !self.state.is_near && self.state.stop.is_none())?;
-        if self.state.gate.is_paused() {
+        if self.state.gate.is_paused {
             return None;
         }
         Some(left.saturating_sub(self.state.lead.unwrap_or(self.longest(left))))

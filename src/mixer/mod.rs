@@ -9,6 +9,7 @@ mod crossfade;
 mod duck;
 mod envelope;
 mod gate;
+mod hold;
 mod limiter;
 mod notice;
 mod state;

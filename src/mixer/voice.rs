@@ -155,7 +155,7 @@ impl Voice {
         let limit = Ramp::edge(self.limit.saturating_sub(EDGE_FADE as Samples), self.limit);
         let open = Ramp::flat(1.0);
         let State { stop, dry, cross, gate, .. } = &self.state;
-        let edges = [self.volume, self.rise, limit, gate.ramp()];
+        let edges = [self.volume, self.rise, limit, gate.ramp];
         let falls = [*stop, dry.as_ref().map(|dry| dry.fall), *cross].map(|fall| fall.unwrap_or(open));
         // Each with the place on it that its first sample has.
         let [volume, rise, limit, gate] = edges.map(|ramp| (ramp, here));

@@ -97,9 +97,14 @@ impl Watch {
         samples(self.start.elapsed())
     }
 
-    /// Waits for a time of this watch.
-    pub async fn reach(&self, time: Samples) {
-        sleep_until(self.start + Duration::from_secs_f64(time as f64 / f64::from(SAMPLE_RATE))).await;
+    /// Waits for a time of a watch; for ever if there is none, or no watch to measure it by.
+    pub async fn alarm(watch: Option<Self>, time: Option<Samples>) {
+        match watch.zip(time) {
+            Some((watch, time)) => {
+                sleep_until(watch.start + Duration::from_secs_f64(time as f64 / f64::from(SAMPLE_RATE))).await;
+            }
+            None => std::future::pending().await,
+        }
     }
 }
 
@@ -133,9 +138,9 @@ mod tests {
         pause();
         let watch = Watch::start();
         assert_eq!(watch.now(), 0);
-        watch.reach(250 * PER_MS).await;
+        Watch::alarm(Some(watch), Some(250 * PER_MS)).await;
         assert!((250 * PER_MS..=251 * PER_MS).contains(&watch.now()), "{}", watch.now());
-        watch.reach(100 * PER_MS).await; // gone already
+        Watch::alarm(Some(watch), Some(100 * PER_MS)).await; // gone already
         assert!(watch.now() <= 251 * PER_MS);
     }
 

@@ -10,7 +10,6 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::command::Command;
-use super::patience;
 use super::publisher::Publisher;
 use super::registry::{Ending, Registry};
 use super::stage::{Stage, Wake};
@@ -86,7 +85,7 @@ impl Actor {
                         self.check(woken);
                     }
                 },
-                () = patience::end(self.watch, self.deadline) => {}
+                () = Watch::alarm(self.watch, self.deadline) => {}
                 command = self.commands.recv() => self.receive(command.unwrap_or(Command::Close(None))),
             }
             self.poll_sources();

@@ -2,7 +2,6 @@
 
 use super::actor::Actor;
 use crate::audio::Samples;
-use crate::output::Watch;
 
 impl Actor {
     /// Gives up what has waited long enough for its turn.
@@ -16,13 +15,5 @@ impl Actor {
     /// The time by which the registry measures.
     pub(super) fn now(&self) -> Samples {
         self.watch.map_or_else(|| self.stage.mixer.now(), |watch| watch.now())
-    }
-}
-
-/// Waits for a deadline; for ever if there is none, or no wall clock to measure it by.
-pub async fn end(watch: Option<Watch>, deadline: Option<Samples>) {
-    match watch.zip(deadline) {
-        Some((watch, deadline)) => watch.reach(deadline).await,
-        None => std::future::pending().await,
     }
 }

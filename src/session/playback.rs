@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::registry::Entry;
 use crate::audio::Samples;
 use crate::mixer::{PlaybackId, Role};
 use crate::source::Seekable;
@@ -30,6 +29,20 @@ pub struct Info {
     /// Place in line, 1 is next; only while queued.
     pub place: Option<usize>,
     pub position: Samples,
+}
+
+/// A request, as far as the policy goes by it.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    pub request_id: String,
+    pub track: u32,
+    pub role: Role,
+    pub stop_other: bool,
+    /// Waits in front of those with less; 0 as a rule.
+    pub priority: i32,
+    /// The longest it may wait for its turn, 0 for ever; `None` for what the session says.
+    pub queue_timeout: Option<Samples>,
+    pub seekable: Seekable,
 }
 
 /// One accepted request, as the registry keeps it.

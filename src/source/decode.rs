@@ -157,6 +157,10 @@ fn select(format: &dyn FormatReader) -> Result<(Box<dyn AudioDecoder>, u32, Opti
     Ok((codec, track.id, track.duration))
 }
 
+pub fn empty(argument: &str) -> SpeakerError {
+    SpeakerError::new(Code::EmptySource, format!("Expected audio for {argument} but received 0 bytes"))
+}
+
 fn unsupported(received: &str) -> SpeakerError {
     SpeakerError::new(Code::UnsupportedFormat, format!("Expected {FORMATS} but received {received}"))
 }

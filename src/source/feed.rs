@@ -1,62 +1,17 @@
 //! The ring between a feeder and the mixer, seen from the mixer's side.
 
 use std::sync::Arc;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::atomic::Ordering;
 
 use rtrb::Consumer;
-use tokio::sync::Notify;
 
 use super::clip::Clip;
 use super::media::Media;
+use super::shared::{Progress, Shared};
 use super::stream::Stream;
 use crate::audio::{PREROLL, RING, Samples};
 use crate::error::Result;
 use crate::runtime::Waker;
-
-/// How feeders tell their session that something moved.
-#[derive(Debug, Default)]
-pub struct Progress {
-    pub notify: Notify,
-    /// Tell every piece, not only what a realtime session must know (ready, ended): set where the clock waits for sources.
-    pub eager: bool,
-    /// Samples per channel that rings hold on top of [`RING`]: what a crossfade has to know of what comes.
-    pub ahead: usize,
-}
-
-/// What a feeder and its feed both see.
-#[derive(Debug, Default)]
-pub struct Shared {
-    /// How the source ended; empty while it goes on.
-    pub outcome: OnceLock<Result<()>>,
-    /// Where in the source a pass of the clip ends; empty until the first one did.
-    pub end: OnceLock<Samples>,
-    /// Nobody listens any more.
-    pub cancelled: Arc<AtomicBool>,
-    /// The feeder waits for room in the ring.
-    full: AtomicBool,
-}
-
-// The two sides must not miss each other: each writes first (the flag here, the ring's place there) and then looks at
-// what the other wrote. With the fences at least one of them sees the other, so the feeder stays awake or is woken.
-impl Shared {
-    /// For the feeder: says that it waits, and whether it must, as `lacks_room` tells.
-    pub fn must_wait(&self, lacks_room: impl Fn() -> bool) -> bool {
-        self.full.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
-        let must_wait = lacks_room();
-        if !must_wait {
-            self.full.store(false, Ordering::Relaxed);
-        }
-        must_wait
-    }
-
-    /// For the mixer's side, once it has made room: whether the feeder waits for it.
-    fn is_waiting(&self) -> bool {
-        fence(Ordering::SeqCst);
-        self.full.swap(false, Ordering::Relaxed)
-    }
-}
 
 /// One playback's samples, ready for the mixer. Dropping it ends the feeder, and the download with the last feed of it.
 pub struct Feed {

@@ -9,21 +9,19 @@ use symphonia::core::audio::AudioSpec;
 
 use super::clip::{Clip, Over, Pass};
 use super::downmix::Downmix;
-use super::feed::{Progress, Shared};
 use super::media::Media;
+use super::shared::Reading;
 use crate::audio::{PREROLL, RING, SAMPLE_RATE};
 use crate::error::{Code, Result, SpeakerError};
 use crate::resample::Resampler;
-use crate::runtime::{Waker, suspend};
+use crate::runtime::suspend;
 
 pub struct Feeder {
     pub ring: Producer<f32>,
     pub channels: usize,
-    pub shared: Arc<Shared>,
-    pub progress: Arc<Progress>,
     pub media: Arc<Media>,
     pub clip: Clip,
-    pub waker: Waker,
+    pub reading: Reading,
 }
 
 impl Feeder {
@@ -34,8 +32,8 @@ impl Feeder {
             tracing::error!("a decoder panicked: please report the audio that did it");
             Err(SpeakerError::new(Code::Decode, "the decoder gave up on this audio"))
         });
-        self.media.detach(&self.waker);
-        let _ = self.shared.outcome.set(result.map_err(|error| self.media.failure().unwrap_or(error)));
+        self.media.detach(&self.reading.waker);
+        let _ = self.reading.shared.outcome.set(result.map_err(|error| self.media.failure().unwrap_or(error)));
         // Dropping `self` tells the session.
     }
 
@@ -64,7 +62,7 @@ impl Feeder {
 
     /// Decodes the source from its start.
     fn pass(&mut self, mut pass: Pass) -> Result<Over> {
-        let mut decoder = self.media.open(self)?;
+        let mut decoder = self.media.open(&self.reading)?;
         let mut path: Option<Path> = None;
         let (mut mixed, mut pcm) = (Vec::new(), Vec::new());
         let result = loop {
@@ -102,7 +100,7 @@ impl Feeder {
         let over = pass.finish(&mut pcm);
         if result.is_ok() {
             // Before what follows it is pushed: who sees that knows where it came from.
-            self.shared.end.get_or_init(|| over.end);
+            self.reading.shared.end.get_or_init(|| over.end);
         }
         self.push(&mut pcm)?;
         result.map(|()| over)
@@ -110,13 +108,13 @@ impl Feeder {
 
     /// Lets the others of its thread go on: a long way through what is left out would starve them.
     fn give_way(&self) -> Result<()> {
-        self.waker.wake();
+        self.reading.waker.wake();
         suspend();
         self.check()
     }
 
     fn check(&self) -> Result<()> {
-        match self.shared.cancelled.load(Ordering::Acquire) {
+        match self.reading.shared.cancelled.load(Ordering::Acquire) {
             true => Err(SpeakerError::new(Code::Closed, "cancelled")),
             false => Ok(()),
         }
@@ -129,10 +127,10 @@ impl Feeder {
             let before = self.waiting();
             (_, rest) = self.ring.push_partial_slice(rest);
             let preroll = PREROLL * self.channels;
-            if self.progress.eager || (before < preroll && self.waiting() >= preroll) {
-                self.progress.notify.notify_one();
+            if self.reading.progress.eager || (before < preroll && self.waiting() >= preroll) {
+                self.reading.progress.notify.notify_one();
             }
-            if !rest.is_empty() && self.shared.must_wait(|| self.ring.slots() < RING / 2 * self.channels) {
+            if !rest.is_empty() && self.reading.shared.must_wait(|| self.ring.slots() < RING / 2 * self.channels) {
                 suspend();
             }
             self.check()?;
@@ -149,8 +147,8 @@ impl Feeder {
 impl Drop for Feeder {
     fn drop(&mut self) {
         // Reached without an outcome only if the feeder never ran.
-        self.shared.outcome.get_or_init(|| Err(SpeakerError::new(Code::Decode, "no memory for a decoder")));
-        self.progress.notify.notify_one();
+        self.reading.shared.outcome.get_or_init(|| Err(SpeakerError::new(Code::Decode, "no memory for a decoder")));
+        self.reading.progress.notify.notify_one();
     }
 }
 

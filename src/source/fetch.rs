@@ -8,7 +8,7 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Client, RequestBuilder, Response, redirect};
 use tokio::time::timeout;
 
-use super::media::Seekable;
+use super::shared::Seekable;
 use super::spool::Spool;
 use crate::error::{Code, Result, SpeakerError};
 

@@ -5,36 +5,17 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use symphonia::core::io::MediaSource;
 use tokio::task::AbortHandle;
 
-use super::decode::{Decode, Decoder, Label};
-use super::feeder::Feeder;
+use super::decode::{Decode, Decoder, Label, empty};
+use super::shared::Reading;
 use super::spool::{Spool, SpoolReader};
 use super::{Origin, Source, Stream, fetch, mp4};
 use crate::error::{Code, Result, SpeakerError};
 use crate::runtime::{RUNTIME, Waker};
-
-/// Whether a source can be read again from another place. Its origin says so as soon as it knows; until then it can.
-#[derive(Debug, Clone)]
-pub struct Seekable(Arc<AtomicBool>);
-
-impl Seekable {
-    pub fn new(seekable: bool) -> Self {
-        Self(Arc::new(AtomicBool::new(seekable)))
-    }
-
-    pub fn set(&self, seekable: bool) {
-        self.0.store(seekable, Relaxed);
-    }
-
-    pub fn get(&self) -> bool {
-        self.0.load(Relaxed)
-    }
-}
 
 /// Dropping the last one ends the download.
 pub struct Media {
@@ -79,7 +60,7 @@ impl Media {
 
     /// Opens the bytes at their start, on the decode pool; may suspend the feeder. A stream's start is what was written
     /// after its last flush.
-    pub fn open(&self, feeder: &Feeder) -> Result<Box<dyn Decode>> {
+    pub fn open(&self, feeder: &Reading) -> Result<Box<dyn Decode>> {
         let label = self.label.clone();
         let (input, label): (Box<dyn MediaSource>, _) = match &self.bytes {
             Bytes::Memory(bytes) if bytes.is_empty() => return Err(empty("audio")),
@@ -153,10 +134,6 @@ fn open_spool(spool: &Arc<Spool>, cancelled: &Arc<AtomicBool>, mut label: Label)
     }
     label.content_type = label.content_type.or_else(|| spool.content_type());
     Ok((Box::new(reader), label))
-}
-
-pub fn empty(argument: &str) -> SpeakerError {
-    SpeakerError::new(Code::EmptySource, format!("Expected audio for {argument} but received 0 bytes"))
 }
 
 fn extension(path: Option<&str>) -> Option<String> {

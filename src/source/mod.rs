@@ -16,6 +16,7 @@ mod media;
 mod mp4;
 mod pipe;
 mod pipe_reader;
+mod shared;
 mod spool;
 mod stream;
 
@@ -28,14 +29,16 @@ use crate::audio::RING;
 use crate::runtime::DECODERS;
 
 pub use clip::Clip;
-pub use feed::{Feed, Progress, Shared};
+pub use feed::Feed;
 pub use fetch::Fetch;
-pub use media::{Media, Seekable};
+pub use media::Media;
 pub use pipe::Pipe;
+pub use shared::{Progress, Seekable, Shared};
 pub use stream::{Encoding, Raw, Stream};
 
 use feed::Reader;
 use feeder::Feeder;
+use shared::Reading;
 
 /// Where a playback's bytes are.
 #[derive(Debug, Clone)]
@@ -70,9 +73,9 @@ pub fn open(media: Arc<Media>, clip: Clip, channels: usize, progress: Arc<Progre
     let (ring, consumer) = RingBuffer::new((RING + ahead) * channels);
     let shared = Arc::<Shared>::default();
     let waker = DECODERS.start(|waker| {
-        let (shared, progress, media) = (shared.clone(), progress.clone(), media.clone());
         media.attach(&waker);
-        let feeder = Feeder { ring, channels, shared, progress, media, clip, waker };
+        let reading = Reading { waker, shared: shared.clone(), progress: progress.clone() };
+        let feeder = Feeder { ring, channels, media: media.clone(), clip, reading };
         move || feeder.run()
     });
     Feed::new(consumer, channels, shared, clip, Some(Reader { waker, media, progress }))

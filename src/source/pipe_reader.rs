@@ -6,34 +6,32 @@ use std::sync::atomic::Ordering;
 
 use symphonia::core::io::MediaSource;
 
-use super::feed::{Progress, Shared};
 use super::pipe::Outlet;
-use crate::runtime::{Waker, suspend};
+use super::shared::Reading;
+use crate::runtime::suspend;
 
 /// Reads on the decode pool, suspending the feeder where the writer is behind.
 pub struct PipeReader {
     outlet: Arc<Outlet>,
-    feeder: Waker,
-    shared: Arc<Shared>,
-    progress: Arc<Progress>,
+    feeder: Reading,
 }
 
 impl PipeReader {
-    pub fn new(outlet: Arc<Outlet>, feeder: Waker, shared: Arc<Shared>, progress: Arc<Progress>) -> Self {
-        Self { outlet, feeder, shared, progress }
+    pub fn new(outlet: Arc<Outlet>, feeder: Reading) -> Self {
+        Self { outlet, feeder }
     }
 
     /// Waits for the next byte; `false` at the end.
     pub fn wait_for_bytes(&mut self) -> io::Result<bool> {
         loop {
-            if let Some(found) = self.outlet.poll(&self.feeder) {
+            if let Some(found) = self.outlet.poll(&self.feeder.waker) {
                 return found;
             }
-            if self.progress.eager {
-                self.progress.notify.notify_one();
+            if self.feeder.progress.eager {
+                self.feeder.progress.notify.notify_one();
             }
             suspend();
-            if self.shared.cancelled.load(Ordering::Acquire) {
+            if self.feeder.shared.cancelled.load(Ordering::Acquire) {
                 return Err(io::Error::other("cancelled"));
             }
         }
@@ -43,7 +41,7 @@ impl PipeReader {
 impl Read for PipeReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while !buffer.is_empty() && self.wait_for_bytes()? {
-            match self.outlet.take(&self.feeder, buffer)? {
+            match self.outlet.take(&self.feeder.waker, buffer)? {
                 0 => continue,
                 read => return Ok(read),
             }
@@ -73,7 +71,7 @@ mod tests {
     use super::*;
     use crate::error::{Code, SpeakerError};
     use crate::runtime::DECODERS;
-    use crate::source::Pipe;
+    use crate::source::{Pipe, Shared};
     use std::sync::mpsc::{Receiver, channel};
     use std::time::Duration;
 
@@ -81,11 +79,11 @@ mod tests {
     fn read(outlet: &Arc<Outlet>) -> (Receiver<Vec<u8>>, Receiver<io::Result<bool>>, Arc<Shared>) {
         let ((pieces, received), (ends, ended)) = (channel(), channel());
         let (shared, outlet) = (Arc::<Shared>::default(), outlet.clone());
-        let reading = shared.clone();
+        let (seen, progress) = (shared.clone(), Arc::default());
         DECODERS.start(|waker| {
             outlet.attach(&waker);
             move || {
-                let mut reader = PipeReader::new(outlet, waker, reading, Arc::default());
+                let mut reader = PipeReader::new(outlet, Reading { waker, shared: seen, progress });
                 let mut buffer = [0; 7];
                 let end = loop {
                     match reader.read(&mut buffer) {

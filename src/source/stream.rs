@@ -6,11 +6,10 @@ use std::sync::Arc;
 use symphonia::core::audio::AudioSpec;
 use symphonia::core::audio::layouts::{CHANNEL_LAYOUT_MONO, CHANNEL_LAYOUT_STEREO};
 
-use super::decode::{Decode, Decoder, Label};
-use super::feeder::Feeder;
-use super::media::empty;
+use super::decode::{Decode, Decoder, Label, empty};
 use super::pipe::{Outlet, Pipe};
 use super::pipe_reader::PipeReader;
+use super::shared::Reading;
 use crate::audio::{FRAME, SAMPLE_RATE};
 use crate::error::{Code, Result, SpeakerError};
 
@@ -67,9 +66,8 @@ impl Stream {
     }
 
     /// Opens what is written after the last flush, on the decode pool: in a file format that is a new file.
-    pub fn open(&self, feeder: &Feeder, label: Label) -> Result<Box<dyn Decode>> {
-        let Feeder { waker, shared, progress, .. } = feeder;
-        let mut reader = PipeReader::new(self.outlet.clone(), waker.clone(), shared.clone(), progress.clone());
+    pub fn open(&self, feeder: &Reading, label: Label) -> Result<Box<dyn Decode>> {
+        let mut reader = PipeReader::new(self.outlet.clone(), feeder.clone());
         if !reader.wait_for_bytes().map_err(|error| broken(&error))? {
             return match self.outlet.is_untouched() {
                 true => Err(empty("the stream")),

@@ -1,4 +1,4 @@
-//! What the policy is asked, and what it answers.
+//! What the policy answers.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -6,22 +6,7 @@ use std::sync::atomic::AtomicU64;
 use crate::audio::Samples;
 use crate::error::SpeakerError;
 use crate::event::EventKind;
-use crate::mixer::{PlaybackId, Role};
-use crate::source::Seekable;
-
-/// A request, as far as the policy goes by it.
-#[derive(Debug, Clone)]
-pub struct Entry {
-    pub request_id: String,
-    pub track: u32,
-    pub role: Role,
-    pub stop_other: bool,
-    /// Waits in front of those with less; 0 as a rule.
-    pub priority: i32,
-    /// The longest it may wait for its turn, 0 for ever; `None` for what the session says.
-    pub queue_timeout: Option<Samples>,
-    pub seekable: Seekable,
-}
+use crate::mixer::PlaybackId;
 
 /// What the actor is to do, in this order.
 #[derive(Debug, Clone, PartialEq)]

@@ -17,7 +17,8 @@ use crate::error::{Result, SpeakerError};
 use crate::event::EventKind;
 use crate::mixer::PlaybackId;
 
-pub use action::{Accepted, Action, Ending, Entry};
+pub use super::playback::Entry;
+pub use action::{Accepted, Action, Ending};
 use crossfade::Exit;
 pub use rules::{Overlap, Policy, Target};
 use tombstones::Tombstones;

@@ -1,0 +1,82 @@
+//! What the two ends of a ring, and whoever else has a part in a source, see of each other.
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+
+use tokio::sync::Notify;
+
+use crate::audio::Samples;
+use crate::error::Result;
+use crate::runtime::Waker;
+
+/// How feeders tell their session that something moved.
+#[derive(Debug, Default)]
+pub struct Progress {
+    pub notify: Notify,
+    /// Tell every piece, not only what a realtime session must know (ready, ended): set where the clock waits for sources.
+    pub eager: bool,
+    /// Samples per channel that rings hold on top of [`RING`]: what a crossfade has to know of what comes.
+    pub ahead: usize,
+}
+
+/// What a feeder and its feed both see.
+#[derive(Debug, Default)]
+pub struct Shared {
+    /// How the source ended; empty while it goes on.
+    pub outcome: OnceLock<Result<()>>,
+    /// Where in the source a pass of the clip ends; empty until the first one did.
+    pub end: OnceLock<Samples>,
+    /// Nobody listens any more.
+    pub cancelled: Arc<AtomicBool>,
+    /// The feeder waits for room in the ring.
+    full: AtomicBool,
+}
+
+// The two sides must not miss each other: each writes first (the flag here, the ring's place there) and then looks at
+// what the other wrote. With the fences at least one of them sees the other, so the feeder stays awake or is woken.
+impl Shared {
+    /// For the feeder: says that it waits, and whether it must, as `lacks_room` tells.
+    pub fn must_wait(&self, lacks_room: impl Fn() -> bool) -> bool {
+        self.full.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        let must_wait = lacks_room();
+        if !must_wait {
+            self.full.store(false, Ordering::Relaxed);
+        }
+        must_wait
+    }
+
+    /// For the mixer's side, once it has made room: whether the feeder waits for it.
+    pub fn is_waiting(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.full.swap(false, Ordering::Relaxed)
+    }
+}
+
+/// A feeder, as what it reads from sees it.
+#[derive(Clone)]
+pub struct Reading {
+    pub waker: Waker,
+    pub shared: Arc<Shared>,
+    pub progress: Arc<Progress>,
+}
+
+/// Whether a source can be read again from another place. Its origin says so as soon as it knows; until then it can.
+#[derive(Debug, Clone)]
+pub struct Seekable(Arc<AtomicBool>);
+
+impl Seekable {
+    pub fn new(seekable: bool) -> Self {
+        Self(Arc::new(AtomicBool::new(seekable)))
+    }
+
+    pub fn set(&self, seekable: bool) {
+        self.0.store(seekable, Relaxed);
+    }
+
+    pub fn get(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+}
