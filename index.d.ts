@@ -1,7 +1,7 @@
 /// <reference types="node" />
 
 import { EventEmitter } from 'node:events'
-import { Writable } from 'node:stream'
+import { Readable, Writable } from 'node:stream'
 
 /**
  * Plays audio into one output: fetches, decodes, mixes what overlaps, interrupts at once, and says truthfully what was
@@ -123,6 +123,13 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * @throws {SpeakerError} `ERR_UNSUPPORTED_OPERATION` for other outputs
    */
   recording(): Recording
+
+  /**
+   * Reads along what the output is handed, from now on: all tracks, after the limiter. For echo cancellation, level meters
+   * and recording beside the output. Before `connect` too, and as many at once as you like.
+   * @throws {SpeakerError} `ERR_INVALID_ARGUMENT`, `ERR_CLOSED`
+   */
+  tap(options?: TapOptions): SpeakerTap
 
   /**
    * Stops everything (reason `'closed'`), closes the output, and ends the session. On a realtime clock what sounds is
@@ -426,6 +433,44 @@ export interface SpeakerStream extends Writable {
    * you like, begins with a new sample, or in a file format with a new file.
    */
   flush(): Promise<void>
+}
+
+export interface TapOptions {
+  /** Default `'s16'`; little-endian, interleaved. */
+  format?: SampleFormat
+  /** In Hz, 8000–192,000; default 48,000. */
+  sampleRate?: number
+  /** Default: the session's. Mono is the mean of left and right. */
+  channels?: 1 | 2
+  /** Length of a frame in ms, 10–100, a whole number of samples; default 20. */
+  frameMs?: number
+}
+
+export interface TapFrame extends FrameInfo {
+  frame: Buffer
+}
+
+/**
+ * A Readable in object mode of the frames that the output took. Of a room it is the plain sum of the tracks, as who hears them all
+ * hears it: 32-bit floats may reach over ±1, 16 bits are cut there. What is not sent is not in it: while a room is cut off,
+ * or of a track that the server mutes.
+ *
+ * Silence is not told. A stream of plain bytes would have to tick in silence, and be shifted for good by one lost frame;
+ * here each frame has its time, so that whoever needs a continuous signal fills what lies between two with zeros, and is
+ * right again after every loss. The last frame before silence is filled up. On a realtime clock it goes out at once, and what
+ * sounds before the end of it comes after it: to keep every time exact there, `frameMs` is to be 10 or 20.
+ *
+ * 64 frames wait for the reader. On a realtime clock he loses what finds no room; nobody waits for him. On a manual clock
+ * `advance` waits while he has something attached that reads (`for await`, `pipe`, a `data` listener), so do not await it
+ * inside his loop; if nothing is, he loses frames there too.
+ *
+ * `destroy` ends it, and so does `close` of the session, with `end` after the last frame. It does not keep Node alive.
+ */
+export interface SpeakerTap extends Readable {
+  /** Frames that were lost because they were not read in time. */
+  readonly dropped: number
+  read(): TapFrame | null
+  [Symbol.asyncIterator](): NodeJS.AsyncIterator<TapFrame>
 }
 
 /** How long it sounded (`durationMs`), and where in the source it was then (`positionMs`). */

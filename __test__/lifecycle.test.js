@@ -57,6 +57,16 @@ test('a pending playAudio keeps it, and then it goes without close', async (t) =
   assert.deepEqual([code, out], [0, 'completed 400\n'])
 })
 
+test('a tap does not keep it, while it is read either', async (t) => {
+  const { code, out, err } = await run(t, `
+    const session = new SpeakerSession(${memory})
+    let frames = 0
+    session.tap().on('data', () => frames++).on('end', () => console.log('ended'))
+    session.playAudio({ audioUrl: 'clip.wav' }).then(() => console.log(frames))
+  `)
+  assert.deepEqual([code, out, err], [0, '20\n', ''])
+})
+
 test('a session that nobody holds goes on playing what is awaited', async (t) => {
   const { code, out } = await run(t, `
     require('node:v8').setFlagsFromString('--expose-gc')

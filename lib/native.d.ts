@@ -26,6 +26,8 @@ export declare class NativeSession {
   stats(): NativeStats
   /** The samples that the `memory` output has so far. */
   recording(): Float32Array
+  /** A tap whose frames bear its `id`, or why there is none. */
+  tap(id: number, options: NativeTapOptions): NativeTap | NativeRefusal
   /** Answers `tokenWanted`: the token, or why there is none. */
   giveToken(token?: string | undefined | null, reason?: string | undefined | null): void
   connect(ticket: number): void
@@ -47,6 +49,13 @@ export declare class NativeStream {
   end(): void
   fail(message: string): void
   flush(more: boolean, ticket: number): void
+}
+
+export declare class NativeTap {
+  /** So many frames were taken; `more` says whether the others will be. */
+  took(frames: number, more: boolean): void
+  dropped(): number
+  close(): void
 }
 
 export interface NativeDuck {
@@ -173,6 +182,13 @@ export interface NativeStop {
   target: NativeTarget
   reason: string
   fadeOutMs: number
+}
+
+export interface NativeTapOptions {
+  format: string
+  sampleRate: number
+  channels: number
+  frameMs: number
 }
 
 /** Everything, if neither is given. */

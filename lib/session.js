@@ -8,13 +8,17 @@ const { SpeakerError } = require('./error')
 const { NativeSession } = require('./native')
 const { Pending } = require('./pending')
 const { SpeakerStream, pump } = require('./stream')
+const { SpeakerTap } = require('./tap')
 
 class SpeakerSession extends EventEmitter {
   #native
   #output
   #onDuplicate
   #pending = new Pending(this)
+  /** Taps by the id that their frames bear. */
+  #taps = new Map()
   #lastTicket = 0
+  #lastTap = 0
 
   constructor(options) {
     super()
@@ -112,8 +116,21 @@ class SpeakerSession extends EventEmitter {
     return { sampleRate: 48000, channels, samples: this.#native.recording() }
   }
 
+  tap(options) {
+    const id = ++this.#lastTap
+    const native = taken(this.#native.tap(id, check.tapOptions(options, this.#output.channels)))
+    const tap = new SpeakerTap(native, () => this.#taps.delete(id))
+    this.#taps.set(id, tap)
+    return tap
+  }
+
   async close() {
-    await this.#ask((ticket) => this.#native.close(ticket))
+    try {
+      await this.#ask((ticket) => this.#native.close(ticket))
+    } finally {
+      // The last frames came before the answer.
+      for (const tap of this.#taps.values()) tap.push(null)
+    }
   }
 
   async [Symbol.asyncDispose]() {
@@ -165,7 +182,9 @@ class SpeakerSession extends EventEmitter {
       if (message.error) reject(new SpeakerError(message.error.code, message.error.message))
       else resolve()
     } else if (message.frame !== undefined) {
-      this.#output.onFrame(message.frame, { atMs: message.atMs })
+      const { tap, frame, atMs } = message
+      if (tap === null) this.#output.onFrame(frame, { atMs })
+      else this.#taps.get(tap)?.take({ frame, atMs })
     } else if (message.tokenWanted) {
       this.#giveToken()
     } else {

@@ -42,6 +42,10 @@ async function allowed(): Promise<void> {
   const { signal } = new AbortController()
   await session.connect({ signal })
   await session.playAudio({ audioUrl: 'a.mp3', signal })
+  const tap = session.tap({ format: 's16', sampleRate: 16000, channels: 1, frameMs: 10 })
+  for await (const { frame, atMs } of tap) frame.length satisfies typeof atMs
+  tap.dropped satisfies number
+  tap.read()?.frame satisfies Buffer | undefined
   session.on('stalled', ({ positionMs }) => positionMs satisfies number)
 }
 
@@ -70,6 +74,8 @@ function refused(session: SpeakerSession, error: SpeakerError): void {
   session.setVolume({ trackId: 1 })
   // @ts-expect-error: what is written must be said
   session.createStream({ sampleRate: 48000 })
+  // @ts-expect-error: a tap gives samples
+  session.tap({ format: 'mp3' })
   // @ts-expect-error: a stream is written, not fetched
   session.createStream({ format: 'mp3', audioUrl: 'a.mp3' })
   // @ts-expect-error: no such event

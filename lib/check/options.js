@@ -24,19 +24,11 @@ function outputOptions(output) {
   if (type === 'pcm' && typeof output.onFrame !== 'function') throw refuse('a function', 'output.onFrame', output.onFrame)
   if (type === 'wav' && output.path === undefined) throw refuse('a non-empty string', 'output.path', undefined)
   if (type === 'livekit') roomOptions(output)
-  const sampleRate = check.integer(output.sampleRate, 'output.sampleRate', 48000, 8000, 192000)
-  const frameMs = check.integer(output.frameMs, 'output.frameMs', 20, 10, 100)
-  if ((sampleRate * frameMs) % 1000 !== 0) {
-    throw refuse(`a length that is a whole number of samples at ${sampleRate} Hz`, 'output.frameMs', frameMs)
-  }
   return {
     type,
     clock: check.oneOf(output.clock, 'output.clock', 'realtime', ['realtime', 'manual']),
-    channels: check.integer(output.channels, 'output.channels', 1, 1, 2),
-    format: check.oneOf(output.format, 'output.format', format, ['s16', 'f32']),
     path: check.text(output.path, 'output.path', undefined),
-    sampleRate,
-    frameMs,
+    ...frames(output, 'output.', { format, channels: 1 }),
     url: output.url,
     bitrate: check.integer(output.bitrate, 'output.bitrate', 64000, 6000, 510000),
     complexity: check.integer(output.complexity, 'output.complexity', 5, 0, 10),
@@ -48,6 +40,27 @@ function outputOptions(output) {
     onReconnect: check.oneOf(output.onReconnect, 'output.onReconnect', 'pause', ['pause', 'continue', 'drop']),
     tracks: tracks(output)
   }
+}
+
+/** What frames are like. */
+function frames(options, prefix, { format, channels }) {
+  const sampleRate = check.integer(options.sampleRate, `${prefix}sampleRate`, 48000, 8000, 192000)
+  const frameMs = check.integer(options.frameMs, `${prefix}frameMs`, 20, 10, 100)
+  if ((sampleRate * frameMs) % 1000 !== 0) {
+    throw refuse(`a length that is a whole number of samples at ${sampleRate} Hz`, `${prefix}frameMs`, frameMs)
+  }
+  return {
+    format: check.oneOf(options.format, `${prefix}format`, format, ['s16', 'f32']),
+    sampleRate,
+    channels: check.integer(options.channels, `${prefix}channels`, channels, 1, 2),
+    frameMs
+  }
+}
+
+/** `channels` are the session's. */
+function tapOptions(options = {}, channels) {
+  object(options, 'tap', ['format', 'sampleRate', 'channels', 'frameMs'])
+  return frames(options, '', { format: 's16', channels })
 }
 
 function roomOptions({ url, token }) {
@@ -102,4 +115,4 @@ function sessionOptions(options) {
   }
 }
 
-module.exports = { sessionOptions }
+module.exports = { sessionOptions, tapOptions }

@@ -9,6 +9,7 @@ mod options;
 mod outgoing;
 mod output;
 mod stream;
+mod tap;
 mod token;
 
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use napi_derive::napi;
 use parking_lot::Mutex;
 
 use crate::audio::from_ms;
-use crate::output::PcmFrame;
+use crate::output::{PcmFrame, PcmSink};
 use crate::session::{Handle, StopRequest};
 use crate::source::Origin;
 use convert::{
@@ -29,6 +30,7 @@ use convert::{
 use options::NativeOptions;
 use outgoing::Outgoing;
 use stream::{NativeEncoding, NativeStream};
+use tap::{NativeTap, NativeTapOptions};
 use token::Tokens;
 
 /// A session; `lib/session.js` is its face.
@@ -38,6 +40,8 @@ pub struct NativeSession {
     /// What the `memory` output keeps.
     store: Arc<Mutex<Vec<f32>>>,
     tokens: Tokens,
+    /// Where frames go, the output's and the taps'.
+    frames: PcmSink,
 }
 
 #[napi]
@@ -48,20 +52,20 @@ impl NativeSession {
         let receive =
             receive.build_threadsafe_function::<Outgoing>().weak::<true>().callee_handled::<false>().build()?;
         let receive = Arc::new(receive);
-        let frames = receive.clone();
-        let pcm = Arc::new(move |frame: PcmFrame| {
-            frames.call(Outgoing::Frame(frame), ThreadsafeFunctionCallMode::NonBlocking);
+        let taking = receive.clone();
+        let frames: PcmSink = Arc::new(move |frame: PcmFrame| {
+            taking.call(Outgoing::Frame(frame), ThreadsafeFunctionCallMode::NonBlocking);
         });
         let store = Arc::<Mutex<Vec<f32>>>::default();
         let (tokens, asking) = (Tokens::default(), receive.clone());
         let token = tokens.source(move || {
             asking.call(Outgoing::TokenWanted, ThreadsafeFunctionCallMode::NonBlocking);
         });
-        let options = options.into_core(store.clone(), pcm, token)?;
+        let options = options.into_core(store.clone(), frames.clone(), token)?;
         let sink = Arc::new(move |message| {
             receive.call(Outgoing::Message(message), ThreadsafeFunctionCallMode::NonBlocking);
         });
-        Ok(Self { handle: Handle::new(options, sink), store, tokens })
+        Ok(Self { handle: Handle::new(options, sink), store, tokens, frames })
     }
 
     /// Takes a request: its `requestId`, or why it is refused.
@@ -146,6 +150,15 @@ impl NativeSession {
     #[napi]
     pub fn recording(&self) -> Float32Array {
         Float32Array::new(self.store.lock().clone())
+    }
+
+    /// A tap whose frames bear its `id`, or why there is none.
+    #[napi]
+    pub fn tap(&self, id: u32, options: NativeTapOptions) -> Either<NativeTap, NativeRefusal> {
+        match self.handle.tap(id, options.into_core(), self.frames.clone()) {
+            Ok(tap) => Either::A(NativeTap::new(tap)),
+            Err(error) => Either::B(error.into()),
+        }
     }
 
     /// Answers `tokenWanted`: the token, or why there is none.

@@ -29,6 +29,7 @@ impl ToNapiValue for Outgoing {
             Self::Message(message) => env.to_js_value(&message).map(|value| value.raw()),
             Self::Frame(mut frame) => {
                 let mut object = Object::new(&env)?;
+                object.set("tap", frame.tap)?;
                 object.set("atMs", frame.at_ms)?;
                 object.set("frame", Buffer::from(std::mem::take(&mut frame.data)))?;
                 Ok(object.raw())

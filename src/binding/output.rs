@@ -9,7 +9,7 @@ use napi_derive::napi;
 use parking_lot::Mutex;
 
 use crate::output::{Encoding, IceTransport, Link, LiveKitOptions, Meanwhile, OutputOptions};
-use crate::output::{PcmSink, Quality, SampleFormat, TokenSource};
+use crate::output::{PcmFormat, PcmSink, Quality, SampleFormat, TokenSource};
 
 #[napi(object)]
 pub struct NativeOutput {
@@ -51,11 +51,12 @@ pub struct NativeLink {
 
 impl NativeOutput {
     pub fn into_core(self, store: Arc<Mutex<Vec<f32>>>, sink: PcmSink, token: TokenSource) -> Result<OutputOptions> {
-        let format = if self.format == "f32" { SampleFormat::F32 } else { SampleFormat::S16 };
-        let Self { sample_rate, frame_ms, .. } = self;
+        let format = sample_format(&self.format);
+        let Self { sample_rate, frame_ms, channels, .. } = self;
+        let pcm = PcmFormat { sample_rate, channels: channels as usize, format, frame_ms };
         Ok(match (self.r#type.as_str(), &self.path) {
             ("wav", Some(path)) => OutputOptions::Wav { path: PathBuf::from(path), format },
-            ("pcm", _) => OutputOptions::Pcm { sample_rate, format, frame_ms, sink },
+            ("pcm", _) => OutputOptions::Pcm { format: pcm, sink },
             ("livekit", _) => OutputOptions::LiveKit(self.into_room(token)),
             ("memory", _) => OutputOptions::Memory { store },
             (other, _) => return Err(Error::from_reason(format!("no such output: {other}"))),
@@ -84,6 +85,10 @@ impl NativeOutput {
             track_names: self.tracks.into_iter().filter_map(|track| Some((track.track_id, track.name?))).collect(),
         }
     }
+}
+
+pub fn sample_format(name: &str) -> SampleFormat {
+    if name == "f32" { SampleFormat::F32 } else { SampleFormat::S16 }
 }
 
 impl NativeLink {

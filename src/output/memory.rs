@@ -21,9 +21,9 @@ impl Memory {
 }
 
 impl Output for Memory {
-    fn write(&mut self, frame: &Frame) -> Result<()> {
+    fn write(&mut self, frame: &Frame) -> Result<bool> {
         self.store.lock().extend_from_slice(frame.samples);
-        Ok(())
+        Ok(true)
     }
 
     fn skip(&mut self, samples: Samples) -> Result<()> {

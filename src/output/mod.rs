@@ -1,9 +1,11 @@
 //! One frame → the world. The mixer knows none of these; each takes the same samples.
 
+mod backlog;
 mod livekit;
 mod memory;
 mod pacer;
 mod pcm;
+mod tap;
 mod wav;
 
 use std::future::Future;
@@ -20,9 +22,11 @@ use crate::error::{Code, Result, SpeakerError};
 use crate::mixer::{Frame, Routing};
 use crate::source::Progress;
 
+pub use backlog::Backlog;
 pub use livekit::{Encoding, IceTransport, LiveKitOptions, TokenAnswer, TokenSource};
 pub use pacer::{Pacer, Watch};
-pub use pcm::{PcmFrame, PcmSink};
+pub use pcm::{PcmFormat, PcmFrame, PcmSink};
+pub use tap::{TapRequest, Taps};
 
 /// How samples are written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +49,8 @@ impl SampleFormat {
 pub enum OutputOptions {
     /// A WAV file at 48 kHz.
     Wav { path: PathBuf, format: SampleFormat },
-    /// Frames of `frame_ms` handed to a callback.
-    Pcm { sample_rate: u32, format: SampleFormat, frame_ms: u32, sink: PcmSink },
+    /// Frames handed to a callback.
+    Pcm { format: PcmFormat, sink: PcmSink },
     /// Everything, kept.
     Memory { store: Arc<Mutex<Vec<f32>>> },
     /// A room: each track a stream of its own.
@@ -128,8 +132,8 @@ pub trait Output: Send {
         Poll::Pending
     }
 
-    /// Hands over the next samples of a stream.
-    fn write(&mut self, frame: &Frame) -> Result<()>;
+    /// Hands over the next samples of a stream; `false` if nobody is let hear them.
+    fn write(&mut self, frame: &Frame) -> Result<bool>;
 
     /// So many samples of silence pass in which nothing is mixed.
     fn skip(&mut self, samples: Samples) -> Result<()>;
@@ -171,21 +175,13 @@ impl OutputOptions {
         }
     }
 
-    /// Opens it for `channels` channels. `realtime` says that it must not make the clock wait.
-    pub fn open(&self, channels: usize, realtime: bool, progress: &Arc<Progress>) -> Result<Box<dyn Output>> {
+    /// Opens it for `channels` channels.
+    pub fn open(&self, channels: usize, progress: &Arc<Progress>) -> Result<Box<dyn Output>> {
         Ok(match self {
             Self::Wav { path, format } => Box::new(wav::Wav::create(path, channels, *format)?),
-            Self::Pcm { sample_rate, format, frame_ms, sink } => {
-                let frame = (*sample_rate as usize * *frame_ms as usize) / 1_000;
-                Box::new(pcm::Pcm::new(
-                    *sample_rate,
-                    channels,
-                    *format,
-                    frame,
-                    realtime,
-                    sink.clone(),
-                    progress.clone(),
-                ))
+            Self::Pcm { format, sink } => {
+                let backlog = Arc::new(Backlog::new(progress.clone()));
+                Box::new(pcm::Pcm::new(*format, None, 0, sink.clone(), backlog))
             }
             Self::Memory { store } => Box::new(memory::Memory::new(channels, store.clone())),
             Self::LiveKit(options) => Box::new(livekit::LiveKit::new(options.clone(), channels)?),

@@ -1,49 +1,57 @@
-//! The output that hands frames to a callback, at the callback's rate and frame length.
+//! The output that hands frames to a callback, at the callback's rate and frame length. Each tap has one too.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::backlog::Backlog;
 use super::{Closing, Output, SampleFormat, closed};
 use crate::audio::{SAMPLE_RATE, Samples, to_s16};
 use crate::error::Result;
 use crate::mixer::Frame;
 use crate::resample::Resampler;
-use crate::source::Progress;
-
-/// Frames that may wait for the callback: a realtime clock drops newer ones, a manual clock waits.
-const MAX_WAITING: usize = 64;
 
 /// Takes frames, without blocking.
 pub type PcmSink = Arc<dyn Fn(PcmFrame) + Send + Sync>;
 
-/// One frame for the callback. Dropping it makes room for another.
+/// What frames are to be like.
+#[derive(Debug, Clone, Copy)]
+pub struct PcmFormat {
+    pub sample_rate: u32,
+    pub channels: usize,
+    pub format: SampleFormat,
+    pub frame_ms: u32,
+}
+
+impl PcmFormat {
+    /// Samples per channel in a frame.
+    fn frame(self) -> usize {
+        (self.sample_rate * self.frame_ms) as usize / 1_000
+    }
+}
+
+/// One frame for JavaScript. The callback has taken it when it is dropped; a tap's reader says so himself.
 pub struct PcmFrame {
+    /// Which tap it is for; `None` for the output's callback.
+    pub tap: Option<u32>,
     pub data: Vec<u8>,
     /// The session's time of its first sample, in milliseconds.
     pub at_ms: f64,
-    waiting: Arc<AtomicUsize>,
-    progress: Arc<Progress>,
+    backlog: Arc<Backlog>,
 }
 
 impl Drop for PcmFrame {
     fn drop(&mut self) {
-        self.waiting.fetch_sub(1, Ordering::AcqRel);
-        if self.progress.eager {
-            self.progress.notify.notify_one();
+        if self.tap.is_none() {
+            self.backlog.leave(1);
         }
     }
 }
 
 pub struct Pcm {
-    sample_rate: u32,
-    channels: usize,
-    format: SampleFormat,
-    /// Samples per channel in one of the callback's frames.
-    frame: usize,
-    realtime: bool,
+    format: PcmFormat,
+    tap: Option<u32>,
     sink: PcmSink,
-    progress: Arc<Progress>,
+    backlog: Arc<Backlog>,
     resampler: Resampler,
     resampled: Vec<f32>,
     pending: VecDeque<f32>,
@@ -51,94 +59,100 @@ pub struct Pcm {
     received: Samples,
     /// The time of the next frame, in samples of the callback's rate.
     position: u64,
-    waiting: Arc<AtomicUsize>,
-    dropped: u64,
 }
 
 impl Pcm {
-    pub fn new(
-        sample_rate: u32,
-        channels: usize,
-        format: SampleFormat,
-        frame: usize,
-        realtime: bool,
-        sink: PcmSink,
-        progress: Arc<Progress>,
-    ) -> Self {
-        Self {
-            sample_rate,
-            channels,
-            format,
-            frame,
-            realtime,
-            sink,
-            progress,
-            resampler: Resampler::new(SAMPLE_RATE, sample_rate, channels),
-            resampled: Vec::new(),
-            pending: VecDeque::new(),
-            received: 0,
-            position: 0,
-            waiting: Arc::default(),
-            dropped: 0,
+    pub fn new(format: PcmFormat, tap: Option<u32>, received: Samples, sink: PcmSink, backlog: Arc<Backlog>) -> Self {
+        let resampler = Resampler::new(SAMPLE_RATE, format.sample_rate, format.channels);
+        let (resampled, pending) = (Vec::new(), VecDeque::new());
+        let position = at_rate(received, format.sample_rate);
+        Self { format, tap, sink, backlog, resampler, resampled, pending, received, position }
+    }
+
+    /// Takes samples in the callback's channels.
+    pub fn take(&mut self, samples: &[f32]) {
+        self.received += (samples.len() / self.format.channels) as Samples;
+        self.resampler.process(samples, &mut self.resampled);
+        self.pending.extend(self.resampled.drain(..));
+        self.hand_over();
+    }
+
+    /// Silence is not handed over: the next frame's time tells how long it was. Only what is too short to fill the frame
+    /// that sound has begun is part of it.
+    pub fn pass(&mut self, samples: Samples) {
+        if samples < self.to_fill() {
+            self.take(&vec![0.0; samples as usize * self.format.channels]);
+            return;
         }
+        self.flush();
+        self.received += samples;
+        // What filled the last frame may reach into the silence.
+        self.position = self.position.max(at_rate(self.received, self.format.sample_rate));
+    }
+
+    /// The resampler's tail goes out, and the last frame is filled with silence: nothing is held back or lost.
+    pub fn flush(&mut self) {
+        self.resampler.finish(&mut self.resampled);
+        self.pending.extend(self.resampled.drain(..));
+        let samples = self.format.frame() * self.format.channels;
+        self.pending.resize(self.pending.len().next_multiple_of(samples), 0.0);
+        self.hand_over();
+    }
+
+    /// Samples that are missing to the end of the frame that sound has begun; 0 if it has begun none.
+    fn to_fill(&self) -> Samples {
+        let (rate, frame) = (self.format.sample_rate, self.format.frame() as u64);
+        let begun = at_rate(self.received, rate).saturating_sub(self.position).next_multiple_of(frame);
+        let end = ((self.position + begun) * u64::from(SAMPLE_RATE)).div_ceil(u64::from(rate));
+        if begun > 0 { end.saturating_sub(self.received) } else { 0 }
     }
 
     fn hand_over(&mut self) {
-        let samples = self.frame * self.channels;
+        let samples = self.format.frame() * self.format.channels;
         while self.pending.len() >= samples {
-            let at_ms = self.position as f64 * 1_000.0 / f64::from(self.sample_rate);
-            self.position += self.frame as u64;
+            let at_ms = self.position as f64 * 1_000.0 / f64::from(self.format.sample_rate);
+            self.position += self.format.frame() as u64;
             let frame = self.pending.drain(..samples);
-            if self.realtime && self.waiting.load(Ordering::Acquire) >= MAX_WAITING {
-                self.dropped += 1;
+            if !self.backlog.enter() {
                 continue;
             }
-            let mut data = Vec::with_capacity(samples * self.format.bytes());
-            match self.format {
+            let mut data = Vec::with_capacity(samples * self.format.format.bytes());
+            match self.format.format {
                 SampleFormat::S16 => frame.for_each(|sample| data.extend_from_slice(&to_s16(sample).to_le_bytes())),
                 SampleFormat::F32 => frame.for_each(|sample| data.extend_from_slice(&sample.to_le_bytes())),
             }
-            self.waiting.fetch_add(1, Ordering::AcqRel);
-            let (waiting, progress) = (self.waiting.clone(), self.progress.clone());
-            (self.sink)(PcmFrame { data, at_ms, waiting, progress });
+            (self.sink)(PcmFrame { tap: self.tap, data, at_ms, backlog: self.backlog.clone() });
         }
     }
 }
 
+/// A time in samples of another rate.
+fn at_rate(time: Samples, rate: u32) -> u64 {
+    (time * u64::from(rate)).div_ceil(u64::from(SAMPLE_RATE))
+}
+
 impl Output for Pcm {
-    fn write(&mut self, frame: &Frame) -> Result<()> {
-        self.received += (frame.samples.len() / self.channels) as Samples;
-        self.resampler.process(frame.samples, &mut self.resampled);
-        self.pending.extend(self.resampled.drain(..));
-        self.hand_over();
-        Ok(())
+    fn write(&mut self, frame: &Frame) -> Result<bool> {
+        self.take(frame.samples);
+        Ok(true)
     }
 
-    /// Silence is not handed over: the next frame's time tells how long it was.
     fn skip(&mut self, samples: Samples) -> Result<()> {
-        self.rest()?;
-        self.received += samples;
-        // What filled the last frame may reach into the silence.
-        self.position = self.position.max(self.received * u64::from(self.sample_rate) / u64::from(SAMPLE_RATE));
+        self.pass(samples);
         Ok(())
     }
 
-    /// The resampler's tail goes out, and the last frame is filled with silence: nothing is held back or lost.
     fn rest(&mut self) -> Result<()> {
-        self.resampler.finish(&mut self.resampled);
-        self.pending.extend(self.resampled.drain(..));
-        let samples = self.frame * self.channels;
-        self.pending.resize(self.pending.len().next_multiple_of(samples), 0.0);
-        self.hand_over();
+        self.flush();
         Ok(())
     }
 
     fn has_room(&self) -> bool {
-        self.waiting.load(Ordering::Acquire) < MAX_WAITING
+        self.backlog.lets_go_on()
     }
 
     fn dropped(&self) -> u64 {
-        self.dropped
+        self.backlog.dropped()
     }
 
     fn close(&mut self) -> Closing {

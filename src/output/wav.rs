@@ -67,8 +67,8 @@ impl Wav {
 }
 
 impl Output for Wav {
-    fn write(&mut self, frame: &Frame) -> Result<()> {
-        self.put(frame.samples.iter().copied())
+    fn write(&mut self, frame: &Frame) -> Result<bool> {
+        self.put(frame.samples.iter().copied()).map(|()| true)
     }
 
     fn skip(&mut self, samples: Samples) -> Result<()> {

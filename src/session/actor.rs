@@ -19,6 +19,7 @@ use crate::error::{Code, SpeakerError};
 use crate::event::{EventKind, Sink};
 use crate::mixer::{Notice, PlaybackId, What};
 use crate::output::{Meanwhile, News, Watch};
+use crate::source::Progress;
 
 pub struct Actor {
     pub(super) registry: Arc<Mutex<Registry>>,
@@ -48,6 +49,7 @@ impl Actor {
         options: Options,
         registry: Arc<Mutex<Registry>>,
         counters: Arc<Counters>,
+        progress: Arc<Progress>,
         watch: Option<Watch>,
         sink: Sink,
         commands: UnboundedReceiver<Command>,
@@ -59,7 +61,7 @@ impl Actor {
             busy: false,
             closing: false,
             max_duration: options.max_duration,
-            stage: Stage::new(options),
+            stage: Stage::new(options, progress),
             requests: HashMap::new(),
             notices: Vec::new(),
             connecting: Vec::new(),
@@ -174,7 +176,7 @@ impl Actor {
             }
         }
         let mixed = self.stage.mixer.finish();
-        let handed_over = self.stage.hand_over();
+        let handed_over = self.stage.hand_over(mixed);
         self.check(handed_over);
         self.publish();
         mixed

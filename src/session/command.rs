@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 use super::registry::Action;
 use crate::audio::Samples;
 use crate::mixer::{PlaybackId, Role};
+use crate::output::TapRequest;
 use crate::source::Source;
 
 pub enum Command {
@@ -18,6 +19,8 @@ pub enum Command {
     GiveUp(u32),
     /// A stream was flushed.
     Flush(PlaybackId, u32),
+    Tap(Box<TapRequest>),
+    Untap(u32),
     /// Move the manual clock by so many samples.
     Advance(Samples, u32),
     /// The last one; without a ticket if the handle is simply gone.

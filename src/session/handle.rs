@@ -10,14 +10,14 @@ use super::actor::Actor;
 use super::command::{Command, Upcoming};
 use super::playback::Info;
 use super::registry::{Accepted, Action, Entry, Registry, Target};
-use super::{Clock, Counters, Options, Stream};
+use super::{Clock, Counters, Options, Stream, Tap};
 use crate::audio::Samples;
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::{Message, Sink};
 use crate::mixer::{PlaybackId, Role};
-use crate::output::Watch;
+use crate::output::{Backlog, PcmFormat, PcmSink, TapRequest, Watch};
 use crate::runtime::RUNTIME;
-use crate::source::{Origin, Pipe, Source};
+use crate::source::{Origin, Pipe, Progress, Source};
 
 /// What to play, and how. Values are checked by whoever builds it.
 #[derive(Debug, Clone)]
@@ -52,6 +52,7 @@ pub struct Handle {
     options: Options,
     registry: Arc<Mutex<Registry>>,
     counters: Arc<Counters>,
+    progress: Arc<Progress>,
     /// As the actor has it.
     watch: Option<Watch>,
     /// Unbounded, since it can't grow by itself: the registry bounds what lives, and each call came from outside.
@@ -63,14 +64,18 @@ impl Handle {
     pub fn new(options: Options, sink: Sink) -> Self {
         let registry = Arc::new(Mutex::new(Registry::new(options.policy)));
         let counters = Arc::<Counters>::default();
+        let ahead = options.policy.ahead() as usize;
+        let eager = options.clock == Clock::Manual;
+        let progress = Arc::new(Progress { eager, ahead, ..Progress::default() });
         let (commands, receiver) = unbounded_channel();
         let watch = (options.clock == Clock::Realtime).then(Watch::start);
-        let actor = Actor::new(options.clone(), registry.clone(), counters.clone(), watch, sink.clone(), receiver);
+        let (told, waking) = (counters.clone(), progress.clone());
+        let actor = Actor::new(options.clone(), registry.clone(), told, waking, watch, sink.clone(), receiver);
         RUNTIME.spawn(async {
             actor.run().await;
             tracing::info!(tasks = RUNTIME.metrics().num_alive_tasks(), "a session ended");
         });
-        Self { options, registry, counters, watch, commands, sink }
+        Self { options, registry, counters, progress, watch, commands, sink }
     }
 
     /// Takes a request and says its `requestId`: it ends in exactly one terminal event. One that is over a limit is taken
@@ -157,6 +162,14 @@ impl Handle {
 
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// Lets `sink` have what is handed to the output from now on. `id` tells the session's taps apart.
+    pub fn tap(&self, id: u32, format: PcmFormat, sink: PcmSink) -> Result<Tap> {
+        let backlog = Arc::new(Backlog::new(self.progress.clone()));
+        let request = TapRequest { id, format, sink, backlog: backlog.clone() };
+        self.commands.send(Command::Tap(Box::new(request))).map_err(|_| closed())?;
+        Ok(Tap::new(id, backlog, self.commands.downgrade()))
     }
 
     /// Opens the output, once; `playAudio` does it by itself.

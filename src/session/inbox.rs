@@ -78,6 +78,8 @@ impl Actor {
                 self.check(woken);
                 self.settle(ticket, None);
             }
+            Command::Tap(request) => self.stage.taps.open(*request, self.stage.mixer.now()),
+            Command::Untap(id) => self.stage.taps.close(id),
             Command::Advance(..) | Command::Close(_) => unreachable!("work_inbox() takes these"),
         }
     }

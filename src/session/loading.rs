@@ -34,9 +34,9 @@ pub struct Loading {
 }
 
 impl Loading {
-    pub fn new(progress: Progress, channels: usize, fetch_timeout: Duration) -> Self {
+    pub fn new(progress: Arc<Progress>, channels: usize, fetch_timeout: Duration) -> Self {
         let (waiting, sought, expected) = (Vec::new(), Vec::new(), Vec::new());
-        Self { progress: Arc::new(progress), channels, fetch_timeout, waiting, sought, expected }
+        Self { progress, channels, fetch_timeout, waiting, sought, expected }
     }
 
     pub fn enter(&mut self, playback: Upcoming) {

@@ -19,6 +19,7 @@ mod publisher;
 pub mod registry;
 mod stage;
 mod stream;
+mod tap;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -33,6 +34,7 @@ pub use handle::{Handle, PlayRequest, StopRequest};
 pub use playback::{Info, Phase};
 pub use registry::{Overlap, Policy, Target};
 pub use stream::Stream;
+pub use tap::Tap;
 
 /// What moves a session's time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! What the actor sounds through: what loads, the mixer, the output and the clock.
 
 use std::future::{pending, poll_fn};
+use std::sync::Arc;
 use std::task::Poll;
 
 use super::loading::Loading;
@@ -8,7 +9,7 @@ use super::{Clock, Options};
 use crate::audio::{EDGE_FADE, FRAME, Samples};
 use crate::error::Result;
 use crate::mixer::{Mixer, Notice, PlaybackId, Ramp, Voice};
-use crate::output::{Closing, News, Output, Pacer};
+use crate::output::{Closing, News, Output, Pacer, Taps};
 use crate::source::Progress;
 
 /// Why the stage woke.
@@ -27,6 +28,7 @@ pub struct Stage {
     /// Ready, and their turn: they sound with the next sample that is mixed.
     cued: Vec<PlaybackId>,
     output: Option<Box<dyn Output>>,
+    pub taps: Taps,
     pub pacer: Option<Pacer>,
     /// Frames that nobody took, and frames given up, in outputs that are closed.
     dropped: u64,
@@ -34,12 +36,11 @@ pub struct Stage {
 }
 
 impl Stage {
-    pub fn new(options: Options) -> Self {
-        let ahead = options.policy.ahead() as usize;
-        let progress = Progress { eager: options.clock == Clock::Manual, ahead, ..Progress::default() };
+    pub fn new(options: Options, progress: Arc<Progress>) -> Self {
         let mixer = Mixer::new(options.channels, options.output.routing(), options.duck);
         let loading = Loading::new(progress, options.channels, options.fetch_timeout);
-        Self { options, loading, mixer, cued: Vec::new(), output: None, pacer: None, dropped: 0, lost: 0 }
+        let taps = Taps::new(options.channels);
+        Self { options, loading, mixer, cued: Vec::new(), output: None, taps, pacer: None, dropped: 0, lost: 0 }
     }
 
     pub fn is_connected(&self) -> bool {
@@ -70,9 +71,8 @@ impl Stage {
             return Ok(false);
         }
         let Options { output, channels, clock, .. } = &self.options;
-        let realtime = *clock == Clock::Realtime;
-        self.output = Some(output.open(*channels, realtime, &self.loading.progress)?);
-        self.pacer = realtime.then(Pacer::start);
+        self.output = Some(output.open(*channels, &self.loading.progress)?);
+        self.pacer = (*clock == Clock::Realtime).then(Pacer::start);
         Ok(true)
     }
 
@@ -191,12 +191,13 @@ impl Stage {
         self.cued.is_empty() && self.mixer.is_idle()
     }
 
-    /// Whether the manual clock may move by `frames`: no source that is wanted loads, every voice is fed, and the output
-    /// takes more.
+    /// Whether the manual clock may move by `frames`: no source that is wanted loads, every voice is fed, and the output and
+    /// the taps take more.
     pub fn may_move(&self, frames: usize) -> bool {
         self.loading.is_done()
             && self.mixer.is_fed(frames)
             && self.output.as_ref().is_none_or(|output| output.has_room())
+            && self.taps.let_go_on()
     }
 
     /// Whether the clock waits, at this very sample, for a source that is wanted.
@@ -209,11 +210,17 @@ impl Stage {
         FRAME - (self.mixer.now() % FRAME as Samples) as usize
     }
 
-    /// Hands the mixed frame over.
-    pub fn hand_over(&mut self) -> Result<()> {
-        let Some(output) = &mut self.output else { return Ok(()) };
-        let result = self.mixer.streams().try_for_each(|frame| output.write(&frame));
-        self.mixer.refill();
+    /// Hands the mixed frame over, of so many samples.
+    pub fn hand_over(&mut self, samples: usize) -> Result<()> {
+        let Self { output: Some(output), taps, mixer, .. } = self else { return Ok(()) };
+        let result = mixer.streams().try_for_each(|frame| {
+            if output.write(&frame)? {
+                taps.add(&frame);
+            }
+            Ok(())
+        });
+        taps.hand_over(samples as Samples);
+        mixer.refill();
         let lost = self.pacer.as_mut().map_or(0, Pacer::step);
         result.and_then(|()| self.skip(lost))
     }
@@ -224,6 +231,7 @@ impl Stage {
             return Ok(());
         }
         self.mixer.skip(samples);
+        self.taps.skip(samples);
         self.output.as_mut().map_or(Ok(()), |output| output.skip(samples))
     }
 
@@ -233,6 +241,7 @@ impl Stage {
         match (&mut self.pacer, &mut self.output) {
             (Some(pacer), Some(output)) if pacer.is_awake() && idle && output.may_rest() => {
                 pacer.park();
+                self.taps.rest();
                 output.rest()
             }
             _ => Ok(()),
@@ -250,6 +259,7 @@ impl Stage {
     pub fn disconnect(&mut self) -> Option<Closing> {
         (self.dropped, self.lost) = (self.dropped_frames(), self.lost_frames());
         self.pacer = None;
+        self.taps.rest();
         self.output.take().map(|mut output| output.close())
     }
 

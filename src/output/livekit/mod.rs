@@ -171,21 +171,22 @@ impl Output for LiveKit {
         }
     }
 
-    fn write(&mut self, frame: &Frame) -> Result<()> {
+    fn write(&mut self, frame: &Frame) -> Result<bool> {
         if !self.is_connected() {
             self.dropped += u64::from(frame.sounding);
-            return Ok(());
+            return Ok(false);
         }
-        let State::Joined(connection) = &mut self.state else { return Ok(()) };
-        let Some(track) = self.tracks.iter_mut().find(|track| track.stream == frame.stream) else { return Ok(()) };
-        let Some((mid, Some(pt))) = track.line else { return Ok(()) };
+        let State::Joined(connection) = &mut self.state else { return Ok(false) };
+        let Some(track) = self.tracks.iter_mut().find(|track| track.stream == frame.stream) else { return Ok(false) };
+        let Some((mid, Some(pt))) = track.line else { return Ok(false) };
+        let muted = track.muted;
         if let Some(Packet { data, level, first }) = track.encode(frame)? {
             connection.peer.send((mid, pt), frame.at, data, level, first)?;
         }
         if connection.peer.is_unheard() && connection.recovery.is_none() {
             self.find_path();
         }
-        Ok(())
+        Ok(!muted)
     }
 
     /// Time goes on in RTP by itself: every packet bears the session's.

@@ -1,0 +1,50 @@
+//! A tap as JavaScript reads it; `lib/tap.js` is its face.
+
+use napi_derive::napi;
+
+use super::output::sample_format;
+use crate::output::PcmFormat;
+use crate::session::Tap;
+
+#[napi(object)]
+pub struct NativeTapOptions {
+    pub format: String,
+    pub sample_rate: u32,
+    pub channels: u32,
+    pub frame_ms: u32,
+}
+
+impl NativeTapOptions {
+    pub fn into_core(self) -> PcmFormat {
+        let Self { format, sample_rate, channels, frame_ms } = self;
+        PcmFormat { sample_rate, channels: channels as usize, format: sample_format(&format), frame_ms }
+    }
+}
+
+#[napi]
+pub struct NativeTap {
+    tap: Tap,
+}
+
+#[napi]
+impl NativeTap {
+    pub(super) fn new(tap: Tap) -> Self {
+        Self { tap }
+    }
+
+    /// So many frames were taken; `more` says whether the others will be.
+    #[napi]
+    pub fn took(&self, frames: u32, more: bool) {
+        self.tap.took(frames as usize, more);
+    }
+
+    #[napi]
+    pub fn dropped(&self) -> f64 {
+        self.tap.dropped() as f64
+    }
+
+    #[napi]
+    pub fn close(&self) {
+        self.tap.close();
+    }
+}
