@@ -51,9 +51,9 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   createStream(request: StreamRequest): SpeakerStream
 
   /**
-   * Stops what is meant: a request, a track, or everything if neither is given; playing, loading and queued alike. It is
-   * in force for the next frame (20 ms) and resolves without waiting for the fade. What is still fading keeps the reason
-   * of its first stop; a shorter fade takes over. To stop nothing is no error.
+   * Stops what is meant: a request, a track, or everything if neither is given; playing, loading and queued alike. The
+   * frame that begins the fade goes out at once, ahead of its time; it resolves without waiting for the end of the fade. What
+   * is still fading keeps the reason of its first stop; a shorter fade takes over. To stop nothing is no error.
    *
    * A stop may overtake its request: if the `requestId` was not seen, or ended more than 5 s ago, a `playAudio` of that id within
    * 5 s ends at once as `stopped`, with this reason, and stops nobody else. In the session's time; on a realtime clock in

@@ -26,6 +26,8 @@ pub struct Pacer {
     /// When the next frame is due; `None` while parked.
     due: Option<Instant>,
     timer: Pin<Box<Sleep>>,
+    /// The next frame is wanted before it is due.
+    early: bool,
     /// Frames that were given up because the process came too late.
     pub lost: u64,
 }
@@ -33,12 +35,15 @@ pub struct Pacer {
 impl Pacer {
     pub fn start() -> Self {
         let start = Instant::now();
-        Self { start, due: None, timer: Box::pin(sleep_until(start)), lost: 0 }
+        Self { start, due: None, timer: Box::pin(sleep_until(start)), early: false, lost: 0 }
     }
 
     /// Waits until a frame is due; for ever while parked.
     pub async fn due(&mut self) {
         let Some(due) = self.due else { return std::future::pending().await };
+        if self.early {
+            return;
+        }
         if self.timer.deadline() != due {
             self.timer.as_mut().reset(due);
         }
@@ -48,6 +53,7 @@ impl Pacer {
     /// A frame was mixed. Says how many samples of time were lost before the next one, 0 as a rule.
     pub fn step(&mut self) -> Samples {
         let Some(due) = self.due else { return 0 };
+        self.early = false;
         let next = due + FRAME_TIME;
         let late = Instant::now().saturating_duration_since(next);
         let lost = match late > FRAME_TIME * MAX_LATE {
@@ -62,11 +68,18 @@ impl Pacer {
         Samples::from(lost) * FRAME as Samples
     }
 
+    /// Lets the next frame go out at once, since what it carries can't wait: it is one frame ahead of its time then, never
+    /// more. The ones after it are due as before.
+    pub fn hasten(&mut self) {
+        self.early |= self.due.is_some_and(|due| due <= Instant::now() + FRAME_TIME);
+    }
+
     pub fn is_awake(&self) -> bool {
         self.due.is_some()
     }
 
     pub fn park(&mut self) {
+        self.early = false;
         self.due = None;
     }
 
@@ -131,6 +144,26 @@ mod tests {
         pacer.due().await;
         // The first one was due up to a step of the grid ago; and Tokio's timer has a grain of 1 ms.
         assert!((10..=21).contains(&woken.elapsed().as_millis()), "{:?}", woken.elapsed());
+    }
+
+    #[tokio::test]
+    async fn one_frame_can_go_out_early_and_the_next_is_due_as_before() {
+        pause();
+        let mut pacer = Pacer::start();
+        pacer.hasten();
+        assert!(!pacer.early, "parked");
+        pacer.wake();
+        let woken = pacer.due.unwrap();
+        pacer.due().await;
+        pacer.step();
+        for early in [true, false] {
+            pacer.hasten();
+            assert_eq!(pacer.early, early, "no more than one is early");
+            pacer.due().await;
+            pacer.step();
+        }
+        assert_eq!(pacer.due, Some(woken + FRAME_TIME * 3));
+        assert!(Instant::now() >= woken + FRAME_TIME * 2);
     }
 
     #[tokio::test]

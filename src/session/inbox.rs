@@ -64,7 +64,13 @@ impl Actor {
                     }
                 }
             }
-            Command::Apply(actions) => self.perform(actions),
+            Command::Apply(actions) => {
+                let silences = actions.iter().any(|action| matches!(action, Action::Fade(..) | Action::Pause(_)));
+                self.perform(actions);
+                if silences {
+                    self.stage.hasten();
+                }
+            }
             Command::Connect(ticket) => match self.connect() {
                 Ok(()) if self.stage.is_connected() => self.settle(ticket, None),
                 Ok(()) => self.connecting.push(ticket),

@@ -169,6 +169,11 @@ impl Stage {
         self.mixer.flush(id)
     }
 
+    /// Lets the next frame go out at once: it carries a fade.
+    pub fn hasten(&mut self) {
+        self.pacer.iter_mut().for_each(Pacer::hasten);
+    }
+
     /// Stops the clock: what plays waits where it is.
     pub fn halt(&mut self) {
         self.pacer.iter_mut().for_each(Pacer::park);
