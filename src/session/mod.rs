@@ -9,6 +9,7 @@
 mod actor;
 mod close;
 mod command;
+mod cue;
 mod follow;
 mod handle;
 mod inbox;

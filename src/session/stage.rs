@@ -6,9 +6,9 @@ use std::task::Poll;
 
 use super::loading::Loading;
 use super::{Clock, Options};
-use crate::audio::{EDGE_FADE, FRAME, Samples};
+use crate::audio::{FRAME, Samples};
 use crate::error::Result;
-use crate::mixer::{Mixer, Notice, PlaybackId, Ramp, Voice};
+use crate::mixer::{Mixer, Notice, PlaybackId};
 use crate::output::{Closing, News, Output, Pacer, Taps};
 use crate::source::Progress;
 
@@ -22,12 +22,12 @@ pub enum Wake {
 }
 
 pub struct Stage {
-    options: Options,
+    pub(super) options: Options,
     pub loading: Loading,
     pub mixer: Mixer,
     /// Ready, and their turn: they sound with the next sample that is mixed.
-    cued: Vec<PlaybackId>,
-    output: Option<Box<dyn Output>>,
+    pub(super) cued: Vec<PlaybackId>,
+    pub(super) output: Option<Box<dyn Output>>,
     pub taps: Taps,
     pub pacer: Option<Pacer>,
     /// Frames that nobody took, and frames given up, in outputs that are closed.
@@ -79,49 +79,6 @@ impl Stage {
     pub fn discard(&mut self, id: PlaybackId) {
         self.loading.discard(id);
         self.cued.retain(|cued| *cued != id);
-    }
-
-    /// Cues a loaded playback: it sounds from the next sample on.
-    pub fn cue(&mut self, id: PlaybackId) -> Result<()> {
-        if self.loading.ready(id).is_none() || self.cued.contains(&id) {
-            return Ok(());
-        }
-        self.cued.push(id);
-        self.wake()
-    }
-
-    /// Starts what is cued where its stream is open, if `begin` still wants it.
-    pub fn begin(&mut self, mut begin: impl FnMut(PlaybackId) -> bool) -> Result<()> {
-        let Some(output) = &mut self.output else { return Ok(()) };
-        let mut index = 0;
-        while index < self.cued.len() {
-            let id = self.cued[index];
-            let track = self.loading.ready(id).expect("only what is ready is cued");
-            let is_time = self.mixer.makes_way(track, self.loading.length(id));
-            if !output.prepare(self.mixer.stream_of(track))? || !is_time {
-                index += 1;
-                continue;
-            }
-            self.cued.remove(index);
-            let Some((playback, feed)) = begin(id).then(|| self.loading.take(id)).flatten() else { continue };
-            let begins_inside = feed.place() > 0;
-            let mut voice = Voice::new(id, track, feed);
-            voice.role = playback.role;
-            voice.volume = Ramp::flat(playback.volume);
-            voice.gain = playback.gain;
-            voice.limit = self.options.max_duration;
-            let edge = if begins_inside { EDGE_FADE as Samples } else { 0 };
-            voice.rise = Ramp::rise(0, playback.fade_in.max(edge));
-            voice.report_every = self.options.progress_interval;
-            voice.lead = self.options.policy.lead().min(voice.feed.ahead() as Samples);
-            voice.position = playback.position;
-            voice.patience = match playback.stall_timeout {
-                0 => Samples::MAX,
-                limit => limit,
-            };
-            self.mixer.start(voice);
-        }
-        Ok(())
     }
 
     /// Fades a voice out; at once where nothing can be heard anyway, since no frame would carry the fade.
