@@ -10,7 +10,7 @@ const { after, test } = require('node:test')
 const { setTimeout: sleep } = require('node:timers/promises')
 
 const { dispose } = require('@livekit/rtc-node')
-const { RoomServiceClient } = require('livekit-server-sdk')
+const { AccessToken, RoomServiceClient } = require('livekit-server-sdk')
 
 const { liveKitFromEnv } = require('..')
 const { open } = require('./support/session')
@@ -142,6 +142,13 @@ test('whoever closes while joining is not left behind in the room', async (t) =>
   await until(async () => (await present(room.server)).length <= 1, 'they are gone')
 })
 
+/** A token that was good until a minute ago. */
+function expired({ server, name }) {
+  const access = new AccessToken(server.key, server.secret, { identity: 'late', ttl: -60 })
+  access.addGrant({ roomJoin: true, room: name })
+  return access.toJwt()
+}
+
 test('what keeps it from joining has a code, and the session may try again', async (t) => {
   const room = await openRoom(t)
   const silent = net.createServer(() => {}).listen(0, '127.0.0.1')
@@ -150,6 +157,7 @@ test('what keeps it from joining has a code, and the session may try again', asy
   const url = room.server.url
   for (const output of [
     { url, token: 'not.a.token' },
+    { url, token: await expired(room) },
     { url: 'ws://127.0.0.1:1', token: 'x' },
     { url: `ws://127.0.0.1:${silent.address().port}`, token: 'x', connectTimeoutMs: 300 }
   ]) {
