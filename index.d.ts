@@ -135,7 +135,7 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * Stops everything (reason `'closed'`), closes the output, and ends the session. On a realtime clock what sounds is
    * faded first; on a manual clock, where no time is left, it ends at the sample it has reached. A room is left politely;
    * it settles within 2 s in any case. A second call settles too.
-   * Rejects with `ERR_OUTPUT` if the file can't be finished.
+   * Rejects with `ERR_OUTPUT` if the file can't be finished, with `ERR_RECORD` if the recording can't.
    */
   close(): Promise<void>
 
@@ -185,6 +185,13 @@ export interface SessionOptions {
    * Then it fails with `ERR_STALLED`.
    */
   stallTimeoutMs?: number
+  /**
+   * A file that all requests that are taken are written into as they come, for `speaker-session replay`: their times, what was
+   * played from memory or written to streams, and these options. Written over if it exists. URLs and `headers` are written
+   * as they are given. The times are the session's own: on a realtime clock from the first request or `connect` on, silence
+   * included. If it can't be written, `error` tells once (`ERR_RECORD`), and all else goes on.
+   */
+  record?: string
 }
 
 /**
@@ -401,10 +408,11 @@ export type StreamFormat = 'pcm16' | 'f32' | 'mp3' | 'ogg' | 'wav' | 'flac' | 'a
 export interface StreamRequest
   extends Pick<
     PlayRequest,
-    'requestId' | 'volume' | 'gain' | 'stopOther' | 'trackId' | 'role' | 'priority' | 'queueTimeoutMs' | 'fadeInMs' | 'signal'
+    | 'requestId' | 'volume' | 'gain' | 'stopOther' | 'trackId' | 'role' | 'priority' | 'queueTimeoutMs'
+    | 'startMs' | 'durationMs' | 'fadeInMs' | 'fadeOutMs' | 'signal'
   > {
-  /** What is written. In a file format the bytes themselves decide; this only helps. */
-  format: StreamFormat
+  /** What is written; needed for raw samples only. In a file format the bytes themselves decide; this only helps. */
+  format?: StreamFormat
   /** Of raw samples, for which it is needed; in Hz, 8000–192,000. */
   sampleRate?: number
   /** Of raw samples; default 1. */
@@ -632,7 +640,7 @@ export interface SpeakerEvents {
   muted: [event: SpeakerEvent & { trackId: number }]
   /** It lets the track be heard again. */
   unmuted: [event: SpeakerEvent & { trackId: number }]
-  /** The output failed, and with it everything live. Not thrown if nobody listens. */
+  /** The output failed, and with it everything live; or only the recording (`ERR_RECORD`). Not thrown if nobody listens. */
   error: [event: SpeakerEvent & { code: SpeakerErrorCode; message: string }]
 }
 
@@ -695,6 +703,7 @@ export type SpeakerErrorCode =
   | 'ERR_STREAM'
   | 'ERR_STALLED'
   | 'ERR_OUTPUT'
+  | 'ERR_RECORD'
   | 'ERR_JOIN_FAILED'
   | 'ERR_DISCONNECTED'
   | 'ERR_UNSUPPORTED_OPERATION'

@@ -107,7 +107,7 @@ test('every bad request is rejected, and the session stays usable', async (t) =>
   const raw = { format: 'pcm16', sampleRate: 48000 }
   for (const [request, message] of [
     [undefined, /^Expected an object for createStream but received undefined$/],
-    [{ sampleRate: 48000 }, /^Expected one of 'pcm16', .* for format but received undefined$/],
+    [{ sampleRate: 48000 }, /^Expected format 'pcm16' or 'f32' beside it for sampleRate but received undefined$/],
     [{ ...raw, format: 'wma' }, /for format but received 'wma'/],
     [{ format: 'f32' }, /^Expected the sample rate of 'f32' for sampleRate but received undefined$/],
     [{ ...raw, sampleRate: 4000 }, /^Expected an integer from 8000 to 192000 for sampleRate but received 4000/],

@@ -35,6 +35,10 @@ export declare class NativeSession {
   giveUp(ticket: number): void
   /** Why not, if the clock is not manual. */
   advance(ms: number, ticket: number): NativeRefusal | null
+  /** The time by which the session waits: on a realtime clock since it was made, in silence too. */
+  nowMs(): number
+  /** Tells that the recording can't be written. */
+  report(message: string): void
   close(ticket: number): void
 }
 

@@ -7,6 +7,7 @@ const check = require('./check')
 const { SpeakerError } = require('./error')
 const { NativeSession } = require('./native')
 const { Pending } = require('./pending')
+const { Recorder } = require('./replay/recorder')
 const { SpeakerStream, pump } = require('./stream')
 const { SpeakerTap } = require('./tap')
 
@@ -14,6 +15,7 @@ class SpeakerSession extends EventEmitter {
   #native
   #output
   #onDuplicate
+  #recorder
   #pending = new Pending(this)
   /** Taps by the id that their frames bear. */
   #taps = new Map()
@@ -28,11 +30,13 @@ class SpeakerSession extends EventEmitter {
     // Weakly, or a session that was never closed would hold itself for ever.
     const session = new WeakRef(this)
     this.#native = new NativeSession(checked, (message) => session.deref()?.#receive(message))
+    if (checked.record) this.#recorder = new Recorder(checked, options, this.#native)
   }
 
   async connect(options) {
     const { signal } = check.connectOptions(options)
     refuseAborted(signal)
+    this.#recorder?.begin()
     const connected = this.#ask((ticket) => this.#native.connect(ticket))
     const ticket = this.#lastTicket
     onAbort(signal, connected, () => this.#native.giveUp(ticket))
@@ -44,11 +48,13 @@ class SpeakerSession extends EventEmitter {
       const checked = check.playRequest(request)
       refuseAborted(checked.signal)
       if (checked.encoding) {
-        const stream = this.#stream(checked, this.playAudio)
+        const stream = this.#stream(request, checked, this.playAudio)
         pump(request.audio, stream)
         return stream.finished
       }
-      return this.#result(taken(this.#native.play(checked)), checked, this.playAudio)
+      const requestId = taken(this.#native.play(checked))
+      this.#recorder?.play({ ...request, requestId }, checked)
+      return this.#result(requestId, checked, this.playAudio)
     } catch (error) {
       return this.#joined(request, error) ?? quiet(Promise.reject(error))
     }
@@ -57,38 +63,38 @@ class SpeakerSession extends EventEmitter {
   createStream(request) {
     const checked = check.streamRequest(request)
     refuseAborted(checked.signal)
-    return this.#stream(checked, this.createStream)
+    return this.#stream(request, checked, this.createStream)
   }
 
   async stopAudio(target) {
-    return { stopped: this.#native.stop(check.stopRequest(target)) }
+    return { stopped: this.#stop(target) }
   }
 
   async pauseAudio(target) {
-    return { paused: this.#native.pause(check.pauseRequest(target)) }
+    return { paused: this.#recorded('pause', target, this.#native.pause(check.pauseRequest(target))) }
   }
 
   async resumeAudio(target) {
-    return { resumed: this.#native.resume(check.resumeRequest(target)) }
+    return { resumed: this.#recorded('resume', target, this.#native.resume(check.resumeRequest(target))) }
   }
 
   async seekAudio(request) {
     const { target, positionMs } = check.seekRequest(request)
     const sought = this.#native.seek(target, positionMs)
     if (!Array.isArray(sought)) throw new SpeakerError(sought.code, sought.message)
-    return { sought }
+    return { sought: this.#recorded('seek', request, sought) }
   }
 
   async setVolume(request) {
-    return { changed: this.#native.setVolume(check.volumeRequest(request)) }
+    return { changed: this.#recorded('volume', request, this.#native.setVolume(check.volumeRequest(request))) }
   }
 
   async moveAudio(request) {
-    return { moved: this.#native.move(check.moveRequest(request)) }
+    return { moved: this.#recorded('move', request, this.#native.move(check.moveRequest(request))) }
   }
 
   async interrupt(request) {
-    const interrupted = this.#native.interrupt(check.interruptRequest(request))
+    const interrupted = this.#recorded('interrupt', request, this.#native.interrupt(check.interruptRequest(request)))
     return {
       interrupted: interrupted.map(({ requestId, trackId, role, positionMs }) => ({ requestId, trackId, role, positionMs }))
     }
@@ -125,28 +131,42 @@ class SpeakerSession extends EventEmitter {
   }
 
   async close() {
+    const recorded = this.#recorder && quiet(this.#recorder.close())
     try {
       await this.#ask((ticket) => this.#native.close(ticket))
     } finally {
       // The last frames came before the answer.
       for (const tap of this.#taps.values()) tap.push(null)
     }
+    await recorded
   }
 
   async [Symbol.asyncDispose]() {
     await this.close()
   }
 
-  #stream(checked, caller) {
+  #stream(request, checked, caller) {
     const native = taken(this.#native.stream(checked, checked.encoding))
     const { requestId } = native
+    this.#recorder?.stream({ ...request, requestId })
     return new SpeakerStream({
       native,
       finished: this.#result(requestId, checked, caller),
       ask: (call) => this.#ask(call),
-      stop: () => this.#native.stop(check.stopRequest({ requestId, reason: 'destroyed' })),
+      stop: () => this.#stop({ requestId, reason: 'destroyed' }),
+      recorder: this.#recorder,
       piped: checked.encoding.more
     })
+  }
+
+  #stop(target) {
+    return this.#recorded('stop', target, this.#native.stop(check.stopRequest(target)))
+  }
+
+  /** Writes a call that was taken down, if they are; gives its `answer`. */
+  #recorded(type, request, answer) {
+    this.#recorder?.request(type, request)
+    return answer
   }
 
   /** What becomes of a request that was taken; its trace begins at `caller`. */
@@ -157,7 +177,7 @@ class SpeakerSession extends EventEmitter {
     onAbort(signal, waiting.promise, () => {
       // It may have ended, and not be told of yet, and its id be another's.
       if (this.#pending.latest(requestId) !== waiting) return
-      this.#native.stop(check.stopRequest({ requestId, reason: 'aborted' }))
+      this.#stop({ requestId, reason: 'aborted' })
     })
     return quiet(waiting.promise)
   }

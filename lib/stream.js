@@ -11,6 +11,7 @@ class SpeakerStream extends Writable {
   #native
   #ask
   #stop
+  #recorder
   #piped
   /** The write that waits for room: `{ chunk, callback }`. */
   #waiting
@@ -22,15 +23,16 @@ class SpeakerStream extends Writable {
 
   /**
    * `native` is the addon's end, `finished` the playback's promise; `ask` makes a call under a ticket, `stop` stops the
-   * playback. `piped` says that whoever writes always has more at hand until the end.
+   * playback, `recorder` writes down what is written, if any does. `piped` says that whoever writes always has more at hand until the end.
    */
-  constructor({ native, finished, ask, stop, piped }) {
+  constructor({ native, finished, ask, stop, recorder, piped }) {
     super()
     this.requestId = native.requestId
     this.finished = finished
     this.#native = native
     this.#ask = ask
     this.#stop = stop
+    this.#recorder = recorder
     this.#piped = piped
     // Whoever listens to `failed` need not listen here too.
     this.on('error', () => {})
@@ -42,6 +44,7 @@ class SpeakerStream extends Writable {
     const waiting = this.#take()
     this.#flushed = this.writableLength - (waiting?.chunk.length ?? 0)
     const flushed = this.#ask((ticket) => this.#native.flush(this.#piped || this.writableEnded, ticket))
+    this.#record('flush')
     waiting?.callback()
     await flushed
   }
@@ -51,6 +54,7 @@ class SpeakerStream extends Writable {
       this.#flushed -= chunk.length
       callback()
     } else {
+      this.#recorder?.write(this.requestId, chunk)
       this.#put(chunk, chunk, callback)
     }
   }
@@ -74,12 +78,14 @@ class SpeakerStream extends Writable {
   _final(callback) {
     this.#heard = callback
     this.#native.end()
+    this.#record('end')
   }
 
   _destroy(error, callback) {
     if (!this.#isOver) {
       if (error) {
         this.#native.fail(`the stream failed: ${error.message ?? error}`)
+        this.#record('end')
       } else {
         this.#stop()
         this.#native.write(NOTHING, false)
@@ -94,6 +100,10 @@ class SpeakerStream extends Writable {
     this.#isOver = true
     if (outcome === 'completed' && this.#heard) this.#heard()
     else this.destroy(error)
+  }
+
+  #record(type) {
+    this.#recorder?.request(type, { requestId: this.requestId })
   }
 
   #take() {

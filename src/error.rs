@@ -69,6 +69,8 @@ codes! {
     Disconnected = "ERR_DISCONNECTED",
     /// The output can't be opened or written.
     Output = "ERR_OUTPUT",
+    /// The recording of the requests can't be written; all else goes on.
+    Record = "ERR_RECORD",
     /// The call does not fit this session, such as `advance` on a realtime clock.
     UnsupportedOperation = "ERR_UNSUPPORTED_OPERATION",
 }

@@ -10,6 +10,7 @@ async function allowed(): Promise<void> {
     overlap: 'queue',
     onDuplicate: 'join',
     crossfadeMs: 1500,
+    record: 'session.jsonl',
     duck: { db: -15, releaseMs: 500 }
   })
   session.on('queued', ({ requestId, position, seq, atMs }) => console.log(requestId.length, position + seq + atMs))
@@ -72,8 +73,6 @@ function refused(session: SpeakerSession, error: SpeakerError): void {
   session.moveAudio({ requestId: 'a' })
   // @ts-expect-error: to which volume?
   session.setVolume({ trackId: 1 })
-  // @ts-expect-error: what is written must be said
-  session.createStream({ sampleRate: 48000 })
   // @ts-expect-error: a tap gives samples
   session.tap({ format: 'mp3' })
   // @ts-expect-error: a stream is written, not fetched

@@ -93,8 +93,11 @@ function duckOptions(duck) {
 
 const SESSION = [
   'output', 'overlap', 'onDuplicate', 'maxConcurrent', 'maxQueued', 'queueTimeoutMs', 'crossfadeMs', 'maxDurationMs', 'duck',
-  'gain', 'progressIntervalMs', 'fetchTimeoutMs', 'stallTimeoutMs'
+  'gain', 'progressIntervalMs', 'fetchTimeoutMs', 'stallTimeoutMs', 'record'
 ]
+
+/** Of where the sound goes and what is told of it, a recording says only this much. */
+const RECORDED = ['channels', ...SESSION.filter((key) => !['output', 'progressIntervalMs', 'record'].includes(key))]
 
 function sessionOptions(options) {
   object(options, 'SpeakerSession', SESSION)
@@ -111,8 +114,22 @@ function sessionOptions(options) {
     gain: check.number(options.gain, 'gain', 1, 0, 16),
     progressIntervalMs: check.number(options.progressIntervalMs, 'progressIntervalMs', 1000, 0, MAX_MS),
     fetchTimeoutMs: check.number(options.fetchTimeoutMs, 'fetchTimeoutMs', 10000, 1, MAX_MS),
-    stallTimeoutMs: check.number(options.stallTimeoutMs, 'stallTimeoutMs', 0, 0, MAX_MS)
+    stallTimeoutMs: check.number(options.stallTimeoutMs, 'stallTimeoutMs', 0, 0, MAX_MS),
+    record: check.text(options.record, 'record', undefined)
   }
 }
 
-module.exports = { sessionOptions, tapOptions }
+/** What the first line of a recording says of a session with these options. */
+function recordedOptions({ output, ...options }) {
+  const all = { channels: output.channels, ...options }
+  return Object.fromEntries(RECORDED.filter((key) => all[key] !== undefined).map((key) => [key, all[key]]))
+}
+
+/** That line, checked. */
+function replayedOptions(line) {
+  const { channels, ...options } = object(line, 'session', RECORDED)
+  sessionOptions({ ...options, output: { type: 'memory', channels } })
+  return line
+}
+
+module.exports = { sessionOptions, tapOptions, recordedOptions, replayedOptions }

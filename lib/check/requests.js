@@ -3,7 +3,7 @@
 const { fileURLToPath } = require('node:url')
 
 const { refuse } = require('../error')
-const { FORMATS, encoding, isIterable } = require('./streams')
+const { encoding, isIterable } = require('./streams')
 const { MAX_MS, ROLES, check, object } = require('./values')
 
 /** A scheme needs two letters: `C:\clip.wav` is a path. */
@@ -40,8 +40,11 @@ const PLAYBACK = [
   'requestId', 'volume', 'gain', 'stopOther', 'trackId', 'role', 'priority', 'queueTimeoutMs', 'fadeInMs', 'signal'
 ]
 
+/** What of its source is played. */
+const SECTION = ['startMs', 'durationMs', 'fadeOutMs']
+
 /** What only playAudio takes. */
-const PLAY = [...PLAYBACK, 'audioUrl', 'audio', 'startMs', 'durationMs', 'loop', 'fadeOutMs', 'headers', 'contentType']
+const PLAY = [...PLAYBACK, ...SECTION, 'audioUrl', 'audio', 'loop', 'headers', 'contentType']
 
 /** What makes a stream of it. */
 const WRITTEN = ['format', 'sampleRate', 'channels', 'stallTimeoutMs']
@@ -85,8 +88,7 @@ function bytes(request) {
 }
 
 function streamRequest(request) {
-  object(request, 'createStream', [...PLAYBACK, ...WRITTEN])
-  check.choice(request.format, 'format', FORMATS)
+  object(request, 'createStream', [...PLAYBACK, ...SECTION, ...WRITTEN])
   return { ...written(request, false), ...playback(request), headers: [] }
 }
 

@@ -33,9 +33,12 @@ function encoding({ format, sampleRate, channels }, more) {
 
 function writeRequest(request) {
   const { requestId } = ofStream(request, 'write', ['audio'])
-  const { audio } = request
+  return { requestId, audio: base64(request.audio) }
+}
+
+function base64(audio) {
   if (typeof audio !== 'string' || !BASE64.test(audio)) throw refuse('a string in base64', 'audio', audio)
-  return { requestId, audio }
+  return Buffer.from(audio, 'base64')
 }
 
 function flushRequest(request) {
@@ -51,4 +54,4 @@ function ofStream(request, call, options = []) {
   return { requestId: check.text(requestId ?? null, 'requestId') }
 }
 
-module.exports = { FORMATS, encoding, isIterable, writeRequest, flushRequest, endRequest }
+module.exports = { encoding, isIterable, base64, writeRequest, flushRequest, endRequest }

@@ -21,10 +21,11 @@ async function main(args) {
   }
 }
 
-function play(requests, options) {
+/** What the command line says wins over what a recording says. */
+function play({ options: { channels, ...recorded }, requests }, options) {
   // Not before it is needed: help must not depend on the addon.
   const { run } = require('./run')
-  return run(requests, options)
+  return run(requests, { stereo: channels === 2, ...options }, recorded)
 }
 
 /** Whoever read our output may go (`| head`); the WAV file is still wanted. */

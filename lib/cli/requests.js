@@ -1,6 +1,6 @@
 'use strict'
 
-// What the operands of a command ask for, as timed requests.
+// What the operands of a command ask for, as timed requests and options of the session.
 
 const { readFileSync } = require('node:fs')
 const path = require('node:path')
@@ -16,9 +16,10 @@ function refuse(message) {
 const READERS = {
   play(sources) {
     const names = distinct(sources.map(nameOf))
-    return sources.map((audioUrl, index) => {
+    const requests = sources.map((audioUrl, index) => {
       return { atMs: 0, type: 'play', request: { requestId: names[index], audioUrl, stopOther: false } }
     })
+    return { options: {}, requests }
   },
 
   replay([file]) {
@@ -32,17 +33,17 @@ const READERS = {
   }
 }
 
-/** The requests of a command. None of them may read the file that is to be written, if any is. */
+/** What parseRequests gives, for a command. None of them may read the file that is to be written, if any is. */
 function requestsOf(command, operands, out) {
-  const requests = READERS[command](operands)
-  for (const { type, request } of requests) {
+  const asked = READERS[command](operands)
+  for (const { type, request } of asked.requests) {
     if (type !== 'play' || out === undefined) continue
     const { path: source } = check.playRequest(request)
     if (source !== undefined && path.resolve(source) === path.resolve(out)) {
       throw refuse(`Expected a file that is not played for --out but received ${out}`)
     }
   }
-  return requests
+  return asked
 }
 
 /** The last part of a path or URL, without a query. */

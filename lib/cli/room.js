@@ -98,7 +98,7 @@ function requireInstalled(name) {
 
 /** Those of the tracks that are played on, so that they are published when the room is joined. */
 function trackNames(requests) {
-  const played = requests.filter(({ type }) => type === 'play')
+  const played = requests.filter(({ type }) => type === 'play' || type === 'stream')
   return Object.fromEntries(played.map(({ request: { trackId = 0 } }) => [trackId, trackName(trackId)]))
 }
 

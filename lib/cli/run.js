@@ -8,13 +8,13 @@ const { replay } = require('../replay/replay')
 const { seconds } = require('./format')
 const { JsonReport, TextReport } = require('./report')
 
-/** Plays requests into a WAV file or a room; says the exit code. */
-async function run(requests, options) {
+/** Plays requests into a WAV file or a room, by a session with the options that were `recorded`; says the exit code. */
+async function run(requests, options, recorded) {
   const begun = performance.now()
   const signal = interruption()
   const place = await open(options, requests)
   try {
-    return await play(requests, place, options, signal, begun)
+    return await play(requests, place, recorded, options, signal, begun)
   } finally {
     await place.close()
   }
@@ -27,8 +27,8 @@ async function open(options, requests) {
   return new WavFile(options)
 }
 
-async function play(requests, place, { overlap, json }, signal, begun) {
-  const session = new SpeakerSession({ output: place.output, overlap })
+async function play(requests, place, recorded, { overlap = recorded.overlap, json }, signal, begun) {
+  const session = new SpeakerSession({ ...recorded, output: place.output, overlap })
   const problems = []
   session.on('error', (error) => problems.push(error))
   closeOn(signal, session)

@@ -30,8 +30,10 @@ Requests are one JSON object a line, in order of time; # and // start a comment.
   {"atMs":990,"type":"volume","requestId":"music","volume":0.2,"fadeMs":300}
   {"atMs":0,"type":"stream","requestId":"tts","format":"pcm16","sampleRate":24000}, and then of this stream
   {"atMs":40,"type":"write","requestId":"tts","audio":"…"} in base64, "flush" and "end" (also without one)
+  {"type":"session","overlap":"queue",…} in the first line only: the session's options; the command line's win
   {"type":"audio_play_request",…} and {"type":"audio_stop_request",…}, as the cloud sends them
   {"action":"play_url",…} and {"action":"stop_playback",…}, as the bridge is sent them
+A play request may have its audio itself, in base64, in place of audioUrl.
 Their time is atMs, or else what passed since the first line's timestamp, or else that of the line above.
 Paths are relative to the file of requests.
 

@@ -6,7 +6,7 @@ const check = require('../check')
 const CALLS = {
   play: { begin: (session, request) => session.playAudio(request), check: check.playRequest },
   stream: { begin: stream, check: check.streamRequest },
-  write: { onStream: (stream, { audio }) => stream?.write(audio, 'base64'), check: check.writeRequest },
+  write: { onStream: (stream, { audio }) => stream?.write(Buffer.from(audio, 'base64')), check: check.writeRequest },
   flush: { onStream: (stream) => stream?.flush(), check: check.flushRequest },
   end: { onStream: (stream) => stream?.end(), check: check.endRequest },
   stop: { method: 'stopAudio', check: check.stopRequest },

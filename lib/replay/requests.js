@@ -4,7 +4,8 @@
 
 const path = require('node:path')
 
-const { check } = require('../check/values')
+const check = require('../check')
+const { check: values } = require('../check/values')
 const { SpeakerError, refuse } = require('../error')
 const { CALLS } = require('./calls')
 const { reader, words } = require('./dialects')
@@ -15,28 +16,62 @@ const MAX_AT_MS = 24 * 3600 * 1000
 const SKIPPED = /^\s*($|#|\/\/)/
 
 /**
- * The requests of a JSONL text in their order: `{ atMs, type, request }`, where `request` is what the call of that type
- * (see CALLS) takes. Paths are relative to `directory`; complaints name the line as `name:7`.
+ * What a JSONL text asks for: `requests` in their order, `{ atMs, type, request }`, where `request` is what the call of that type
+ * (see CALLS) takes; and the `options` of the session, if its first line says any, as a recording's does. Paths are relative
+ * to `directory`; complaints name the line as `name:7`.
  */
 function parseRequests(text, { name, directory }) {
-  const timeOf = stopwatch()
-  const streams = new Set()
-  return text.split('\n').flatMap((line, index) => {
-    if (SKIPPED.test(line)) return []
+  const parser = new Parser(directory)
+  for (const [index, line] of text.split('\n').entries()) {
+    if (SKIPPED.test(line)) continue
     try {
-      const fields = parseObject(line)
-      const atMs = timeOf(fields)
-      const { type, request } = translate(fields)
-      if (type === 'play') return [{ atMs, type, request: completed(request, index + 1, directory) }]
-      const { requestId } = CALLS[type].check(request)
-      if (type === 'stream') streams.add(check.text(requestId ?? null, 'requestId'))
-      if (CALLS[type].onStream && !streams.has(requestId)) throw refuse('that of a stream above', 'requestId', requestId)
-      return [{ atMs, type, request }]
+      parser.line(parseObject(line), index + 1)
     } catch (error) {
       if (error.code !== 'ERR_INVALID_ARGUMENT') throw error
       throw new SpeakerError(error.code, `${name}:${index + 1}: ${error.message}`)
     }
-  })
+  }
+  const { options = {}, requests } = parser
+  return { options, requests }
+}
+
+class Parser {
+  options
+  requests = []
+  #directory
+  #timeOf = stopwatch()
+  #streams = new Set()
+
+  constructor(directory) {
+    this.#directory = directory
+  }
+
+  line(fields, number) {
+    if (fields.type === 'session') return this.#session(fields)
+    const atMs = this.#timeOf(fields)
+    const { type, request } = translate(fields)
+    this.requests.push({ atMs, type, request: type === 'play' ? this.#play(request, number) : this.#other(type, request) })
+  }
+
+  #session({ type, ...options }) {
+    if (this.options || this.requests.length > 0) throw refuse('the options of a session in the first line only', 'type', type)
+    this.options = check.replayedOptions(options)
+  }
+
+  /** A checked play request with a name, that means the same from every working directory. */
+  #play(request, number) {
+    const { requestId = `line-${number}`, audio } = request
+    const named = { ...request, requestId, ...(audio !== undefined && { audio: check.base64(audio) }) }
+    const { path: file } = check.playRequest(named)
+    return file === undefined ? named : { ...named, audioUrl: path.resolve(this.#directory, file) }
+  }
+
+  #other(type, request) {
+    const { requestId } = CALLS[type].check(request)
+    if (type === 'stream') this.#streams.add(values.text(requestId ?? null, 'requestId'))
+    if (CALLS[type].onStream && !this.#streams.has(requestId)) throw refuse('that of a stream above', 'requestId', requestId)
+    return request
+  }
 }
 
 function parseObject(line) {
@@ -78,13 +113,6 @@ function translate(fields) {
   const read = reader(key, fields[key])
   if (!read) throw refuse(`one of ${words(key).join(', ')}`, key, fields[key])
   return read(fields)
-}
-
-/** A checked play request with a name, that means the same from every working directory. */
-function completed(request, lineNumber, directory) {
-  const named = { ...request, requestId: request.requestId ?? `line-${lineNumber}` }
-  const { path: file } = CALLS.play.check(named)
-  return file === undefined ? named : { ...named, audioUrl: path.resolve(directory, file) }
 }
 
 module.exports = { parseRequests }

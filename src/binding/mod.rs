@@ -19,7 +19,8 @@ use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
 use parking_lot::Mutex;
 
-use crate::audio::from_ms;
+use crate::audio::{from_ms, to_ms};
+use crate::error::{Code, SpeakerError};
 use crate::output::{PcmFrame, PcmSink};
 use crate::session::{Handle, StopRequest};
 use crate::source::Origin;
@@ -182,6 +183,18 @@ impl NativeSession {
     #[napi]
     pub fn advance(&self, ms: f64, ticket: u32) -> Option<NativeRefusal> {
         self.handle.advance(from_ms(ms), ticket).err().map(Into::into)
+    }
+
+    /// The time by which the session waits: on a realtime clock since it was made, in silence too.
+    #[napi]
+    pub fn now_ms(&self) -> f64 {
+        to_ms(self.handle.now())
+    }
+
+    /// Tells that the recording can't be written.
+    #[napi]
+    pub fn report(&self, message: String) {
+        self.handle.report(SpeakerError::new(Code::Record, message));
     }
 
     #[napi]

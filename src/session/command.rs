@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU64;
 
 use super::registry::Action;
 use crate::audio::Samples;
+use crate::error::SpeakerError;
 use crate::mixer::{PlaybackId, Role};
 use crate::output::TapRequest;
 use crate::source::Source;
@@ -21,6 +22,8 @@ pub enum Command {
     Flush(PlaybackId, u32),
     Tap(Box<TapRequest>),
     Untap(u32),
+    /// Something failed that is outside of what sounds.
+    Report(SpeakerError),
     /// Move the manual clock by so many samples.
     Advance(Samples, u32),
     /// The last one; without a ticket if the handle is simply gone.

@@ -197,8 +197,13 @@ impl Handle {
         self.send(Command::Close(Some(ticket)), ticket);
     }
 
+    /// Tells, among the events, of what failed outside.
+    pub fn report(&self, error: SpeakerError) {
+        let _ = self.commands.send(Command::Report(error));
+    }
+
     /// The time by which the registry measures: on a manual clock that of the last sample handed over.
-    fn now(&self) -> Samples {
+    pub fn now(&self) -> Samples {
         self.watch.map_or_else(|| self.counters.now.load(Relaxed), |watch| watch.now())
     }
 

@@ -77,6 +77,7 @@ impl Actor {
                 Err(error) => self.settle(ticket, Some(error)),
             },
             Command::GiveUp(ticket) => self.give_up(ticket),
+            Command::Report(SpeakerError { code, message }) => self.tell(None, EventKind::Error { code, message }),
             Command::Flush(id, ticket) => {
                 self.notices.extend(self.stage.flush(id));
                 self.digest();
