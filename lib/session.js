@@ -125,6 +125,7 @@ class SpeakerSession extends EventEmitter {
   tap(options) {
     const id = ++this.#lastTap
     const native = taken(this.#native.tap(id, check.tapOptions(options, this.#output.channels)))
+    // Which holds the session: its reader may hold nothing else.
     const tap = new SpeakerTap(native, () => this.#taps.delete(id))
     this.#taps.set(id, tap)
     return tap
