@@ -1,5 +1,7 @@
 'use strict'
 
+const { SpeakerError } = require('./error')
+
 /** A timer that never fires in earnest: the longest that Node has. It is what keeps the process alive. */
 const FOREVER_MS = 0x7fffffff
 
@@ -44,6 +46,29 @@ class Pending {
 
   latest(key) {
     return this.#lists.get(key)?.at(-1)
+  }
+
+  /** A call that was given a ticket is done. */
+  answer({ ticket, error }) {
+    const { resolve, reject } = this.take(ticket)
+    if (error) reject(new SpeakerError(error.code, error.message))
+    else resolve()
+  }
+
+  /** A playback has come to its end. */
+  settle(outcome, { requestId, reason, durationMs, positionMs, code, message }) {
+    const waiting = this.take(requestId)
+    if (!waiting) return
+    if (outcome === 'failed') {
+      const error = new SpeakerError(code, message, { requestId, durationMs, positionMs })
+      // Where it was asked for is of more use than where it was told of.
+      if (waiting.trace.stack) error.stack = waiting.trace.stack.replace(/^.*/, `${error}`)
+      waiting.reject(error)
+    } else if (outcome === 'stopped') {
+      waiting.resolve({ requestId, outcome, reason, durationMs, positionMs })
+    } else {
+      waiting.resolve({ requestId, outcome, durationMs, positionMs })
+    }
   }
 }
 

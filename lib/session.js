@@ -5,6 +5,7 @@ const { EventEmitter } = require('node:events')
 const { onAbort, refuseAborted } = require('./abort')
 const check = require('./check')
 const { SpeakerError } = require('./error')
+const { giveToken } = require('./livekit')
 const { NativeSession } = require('./native')
 const { Pending } = require('./pending')
 const { Recorder } = require('./replay/recorder')
@@ -199,29 +200,15 @@ class SpeakerSession extends EventEmitter {
   /** Everything that comes back from the addon comes here, in order: answers, frames and events. */
   #receive(message) {
     if (message.ticket !== undefined) {
-      const { resolve, reject } = this.#pending.take(message.ticket)
-      if (message.error) reject(new SpeakerError(message.error.code, message.error.message))
-      else resolve()
+      this.#pending.answer(message)
     } else if (message.frame !== undefined) {
       const { tap, frame, atMs } = message
       if (tap === null) this.#output.onFrame(frame, { atMs })
       else this.#taps.get(tap)?.take({ frame, atMs })
     } else if (message.tokenWanted) {
-      this.#giveToken()
+      giveToken(this.#native, this.#output.token)
     } else {
       this.#event(message)
-    }
-  }
-
-  /** The addon is about to join: a token that is made now has not expired. */
-  async #giveToken() {
-    try {
-      const { token } = this.#output
-      const given = typeof token === 'function' ? await token() : token
-      if (typeof given !== 'string' || given === '') throw new Error(`it gave ${given}`)
-      this.#native.giveToken(given)
-    } catch (error) {
-      this.#native.giveToken(undefined, `output.token gave no access token: ${error?.message ?? error}`)
     }
   }
 
@@ -231,22 +218,7 @@ class SpeakerSession extends EventEmitter {
       if (type !== 'error' || this.listenerCount('error') > 0) this.emit(type, event)
     } finally {
       // Also when a listener throws: the promise belongs to somebody else.
-      if (type === 'completed' || type === 'stopped' || type === 'failed') this.#settle(type, event)
-    }
-  }
-
-  #settle(outcome, { requestId, reason, durationMs, positionMs, code, message }) {
-    const waiting = this.#pending.take(requestId)
-    if (!waiting) return
-    if (outcome === 'failed') {
-      const error = new SpeakerError(code, message, { requestId, durationMs, positionMs })
-      // Where it was asked for is of more use than where it was told of.
-      if (waiting.trace.stack) error.stack = waiting.trace.stack.replace(/^.*/, `${error}`)
-      waiting.reject(error)
-    } else if (outcome === 'stopped') {
-      waiting.resolve({ requestId, outcome, reason, durationMs, positionMs })
-    } else {
-      waiting.resolve({ requestId, outcome, durationMs, positionMs })
+      if (type === 'completed' || type === 'stopped' || type === 'failed') this.#pending.settle(type, event)
     }
   }
 }
