@@ -27,4 +27,15 @@ function liveKitFromEnv({ room, identity, ...output }) {
   return { type: 'livekit', url: server.url, token, ...output }
 }
 
-module.exports = { accessToken, liveKitFromEnv, serverFromEnv }
+/** The addon is about to join: a token that is made now has not expired. */
+async function giveToken(native, token) {
+  try {
+    const given = typeof token === 'function' ? await token() : token
+    if (typeof given !== 'string' || given === '') throw new Error(`it gave ${given}`)
+    native.giveToken(given)
+  } catch (error) {
+    native.giveToken(undefined, `output.token gave no access token: ${error?.message ?? error}`)
+  }
+}
+
+module.exports = { accessToken, liveKitFromEnv, serverFromEnv, giveToken }
