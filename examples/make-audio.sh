@@ -1,5 +1,5 @@
 #!/bin/bash
-# Makes the sound of the demo in examples/audio: three spoken lines, eight seconds of music, a chime.
+# Makes the sounds of the examples in examples/audio: three spoken lines, eight seconds of music, a chime, a scale.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -53,5 +53,16 @@ ffmpeg -nostdin -loglevel error -y -f lavfi -i "aevalsrc=s=48000:d=1.5:exprs=
   min(t/0.002\,1)*min((1.5-t)/0.1\,1)*(0.24*sin(2*PI*880*t)*exp(-2.5*t)+0.12*sin(2*PI*1763*t)*exp(-4*t)
   +0.08*sin(2*PI*2429*t)*exp(-6*t)+0.05*sin(2*PI*4752*t)*exp(-11*t))" \
   -map_metadata -1 -fflags +bitexact -flags +bitexact audio/chime.wav
+
+# Eight seconds, each a tone of its own, so that a place in it is known by its pitch.
+ffmpeg -nostdin -loglevel error -y -f lavfi -i 'aevalsrc=s=16000:d=8:exprs=0.3*sin(2*PI*(400+100*floor(t))*t)' \
+  -map_metadata -1 -fflags +bitexact -flags +bitexact -compression_level 12 audio/scale.flac
+
+# What showcase.jsonl writes to its stream, in base64.
+for hz in 1300 1600; do
+  ffmpeg -nostdin -loglevel error -f lavfi -i "aevalsrc=s=8000:d=1:exprs=0.3*sin(2*PI*$hz*t)" \
+    -map_metadata -1 -fflags +bitexact -flags +bitexact -c:a libmp3lame -b:a 16k -f mp3 - | base64 -w 0
+  echo
+done
 
 ls -l audio

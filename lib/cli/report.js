@@ -24,6 +24,14 @@ const DETAILS = {
   reconnected: () => ''
 }
 
+/** Requests of which no event tells, likewise. */
+const ASKED = {
+  volume: ({ volume, fadeMs = 5 }) => `to ${volume} in ${fadeMs} ms`,
+  move: ({ position }) => `to place ${position}`,
+  flush: () => '',
+  interrupt: ({ keep }) => (keep ? `all but ${keep.join(', ')}` : 'all')
+}
+
 class TextReport {
   #stdout
   #progress
@@ -32,6 +40,12 @@ class TextReport {
     this.#stdout = stdout
     this.#progress = new ProgressLine(stdout, session)
     for (const type of Object.keys(DETAILS)) session.on(type, (event) => this.#event(type, event))
+  }
+
+  asked(type, request, atMs) {
+    const { requestId, trackId } = request
+    const whom = requestId ?? (trackId === undefined ? '' : `track ${trackId}`)
+    if (Object.hasOwn(ASKED, type)) this.#line(atMs, type, whom, ASKED[type](request))
   }
 
   refused({ requestedAtMs: atMs, ...playback }) {
@@ -78,6 +92,9 @@ class JsonReport {
     this.#stderr = stderr
     for (const type of EVENTS) session.on(type, ({ requestId, ...event }) => this.#print({ type, requestId, ...event }))
   }
+
+  /** Whoever wrote the requests knows. */
+  asked() {}
 
   /** No event of the session's, so it has no `seq`. */
   refused({ requestId, requestedAtMs: atMs, code, message }) {

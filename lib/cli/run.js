@@ -37,7 +37,8 @@ async function play(requests, place, recorded, { overlap = recorded.overlap, jso
   const history = new History(session)
   const report = new (json ? JsonReport : TextReport)(session, process)
   if (problems.length === 0 && !signal.aborted) {
-    const how = { clock: place.clock, zeroMs, signal, onRefused: (playback) => report.refused(playback) }
+    const told = { onRefused: (playback) => report.refused(playback), onAsked: (...asked) => report.asked(...asked) }
+    const how = { clock: place.clock, zeroMs, signal, ...told }
     await replay(session, requests, history, how).catch((error) => problems.push(error))
   }
   const { sounds, missed } = await place.heard(history.playbacks)

@@ -2,11 +2,13 @@
 
 // A lane for each playback, and one for each track that was listened to, on one scale of time:
 //
-//   music      ├──────────────────■ stopped (user)
+//   music      ├─────┄┄┄┄┄──»─────■ stopped (user)
 //   next       ···················├────────────┤
 //   missing    ✗ ERR_FILE
 //   ♪ speaker   ▅▆▆▅▆▆▆▆▅▆▆▆▅▅▆▆▆▅▅▇▇▇▆▇▇▆▆▆▅▃▁
 //              0 s       2 s        4 s
+//
+// · waits, ┄ is paused, » was sent to another place.
 
 const { decibels } = require('./format')
 
@@ -53,9 +55,17 @@ function lane(playback, cell) {
   const sounded = startedAtMs !== undefined
   const [requested, start, end] = [requestedAtMs, startedAtMs ?? endedAtMs, endedAtMs].map(cell)
   const before = ' '.repeat(Math.min(requested, start)) + '·'.repeat(Math.max(0, start - requested))
-  const body = sounded && end > start ? '├'.padEnd(end - start, '─') : ''
+  const body = sounded && end > start ? soundOf(playback, start, end, cell) : ''
   const mark = { completed: body ? '┤' : '│', stopped: '■', failed: '✗' }[outcome]
   return `${before}${body}${mark} ${note(playback)}`.trimEnd()
+}
+
+/** From its start to where its end is marked. */
+function soundOf({ pauses = [], seeks = [] }, start, end, cell) {
+  const cells = Array.from('├'.padEnd(end - start, '─'))
+  for (const { fromMs, toMs } of pauses) cells.fill('┄', Math.max(cell(fromMs) - start, 1), toMs && Math.max(cell(toMs) - start, 1))
+  for (const atMs of seeks) if (cell(atMs) > start && cell(atMs) < end) cells[cell(atMs) - start] = '»'
+  return cells.join('')
 }
 
 function note({ outcome, reason, code }) {

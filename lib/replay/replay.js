@@ -8,20 +8,25 @@ const UNTOLD = ['ERR_DUPLICATE_REQUEST', 'ERR_CLOSED', 'ERR_INVALID_ARGUMENT']
 
 /**
  * Plays timed requests (see parseRequests) through a session, and enters what becomes of them into `history`. Settles
- * when all have ended or what is left stays paused, or when `signal` is aborted: whoever aborts closes the session too. The requests' times count from
- * `zeroMs` of the session's.
+ * when all have ended or what is left stays paused, or when `signal` is aborted: whoever aborts closes the session too. The
+ * requests' times count from `zeroMs` of the session's; `onAsked(type, request, atMs)` is called as each is made.
  */
-async function replay(session, requests, history, { clock = 'manual', zeroMs = 0, signal, onRefused = () => {} } = {}) {
+async function replay(session, requests, history, { clock = 'manual', zeroMs = 0, signal, onRefused = () => {}, onAsked = () => {} } = {}) {
   await session.connect()
-  const streams = new Map()
+  const [streams, begun] = [new Map(), new Set()]
   const time = clock === 'manual' ? new ManualClock(session) : new RealtimeClock(signal)
   try {
     for (const { atMs, type, request } of requests) {
       await time.reach(atMs)
       signal?.throwIfAborted()
       const { begin, method, onStream } = CALLS[type]
-      if (begin) enter(begin(session, request, streams), history.requested(request, zeroMs + atMs), history, onRefused)
-      else if (onStream) await onStream(streams.get(request.requestId), request)
+      onAsked(type, request, zeroMs + atMs)
+      if (begin) {
+        const finished = begin(session, request, streams)
+        // One that joins another is that one.
+        if (!begun.has(finished)) enter(finished, history.requested(request, zeroMs + atMs), history, onRefused)
+        begun.add(finished)
+      } else if (onStream) await onStream(streams.get(request.requestId), request)
       else await session[method](request)
     }
     // Nobody will write any more.
