@@ -28,6 +28,9 @@ const HEARD_WITHIN: Duration = Duration::from_millis(1_500);
 /// A server that is silent for that long while sound is sent does not hear it: ICE by itself would take a quarter of a minute.
 const UNHEARD_AFTER: Duration = Duration::from_secs(4);
 
+/// How often a path is checked once there is one (RFC 7675 §5.1).
+const CONSENT_INTERVAL: Duration = Duration::from_secs(5);
+
 /// How often reports of the receiver are summed up.
 const STATS_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -60,7 +63,8 @@ pub struct Peer {
 
 impl Peer {
     pub fn new(transport: Transport, encoding: Encoding) -> Result<Self> {
-        let config = RtcConfig::new().clear_codecs().enable_opus(true, encoding.red);
+        let mut config = RtcConfig::new().clear_codecs().enable_opus(true, encoding.red);
+        config.set_max_stun_rto(CONSENT_INTERVAL);
         let mut rtc = config.set_stats_interval(Some(STATS_INTERVAL)).build(Instant::now());
         for candidate in transport.candidates() {
             rtc.add_local_candidate(candidate.clone());
