@@ -24,7 +24,8 @@ class Recorder {
   constructor({ record, output }, options, native) {
     this.#native = native
     this.#isManual = output.clock === 'manual'
-    this.#file = createWriteStream(record)
+    // It holds what URLs and headers hold.
+    this.#file = createWriteStream(record, { mode: 0o600 })
     this.#file.on('error', (error) => this.#closed ?? native.report(complaint(error)))
     this.#write({ type: 'session', ...recordedOptions(options) })
   }
