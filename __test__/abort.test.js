@@ -9,7 +9,7 @@ const { Readable } = require('node:stream')
 const { test } = require('node:test')
 
 const { MS, flat } = require('./support/mix')
-const { finish, open } = require('./support/session')
+const { abortable, finish, open } = require('./support/session')
 const { RAW, steady } = require('./support/stream')
 const { tone } = require('./support/wav')
 
@@ -151,11 +151,6 @@ function joining(t) {
   }
   const output = { type: 'livekit', clock: undefined, url: 'ws://127.0.0.1:9', token, connectTimeoutMs: 60_000 }
   return { ...open(t, { output }), asked }
-}
-
-function abortable() {
-  const controller = new AbortController()
-  return { signal: controller.signal, abort: () => controller.abort() }
 }
 
 const aborted = { name: 'SpeakerError', code: 'ERR_ABORTED' }

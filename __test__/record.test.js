@@ -18,7 +18,7 @@ const { parseRequests } = require('../lib/replay/requests')
 const { run, workspace } = require('./support/cli')
 const { MS } = require('./support/mix')
 const { ramp } = require('./support/samples')
-const { finish, open } = require('./support/session')
+const { abortable, finish, open } = require('./support/session')
 const { RAW, pcm16, saw } = require('./support/stream')
 const { level, readWav, tone } = require('./support/wav')
 
@@ -250,8 +250,3 @@ test('a recording keeps no process alive', async (t) => {
   assert.deepEqual([exitCode, stdout], [0, 'idle\n'])
   assert.deepEqual(lines(path.join(directory, 'session.jsonl')).map(({ type }) => type), ['session', 'stop'])
 })
-
-function abortable() {
-  const controller = new AbortController()
-  return { signal: controller.signal, abort: () => controller.abort() }
-}

@@ -35,4 +35,10 @@ async function finish(session) {
   while (session.playbacks().length > 0) await session.advance(20)
 }
 
-module.exports = { open, finish }
+/** A signal, and what aborts it. */
+function abortable() {
+  const controller = new AbortController()
+  return { signal: controller.signal, abort: () => controller.abort() }
+}
+
+module.exports = { abortable, open, finish }
