@@ -188,8 +188,9 @@ export interface SessionOptions {
   /**
    * A file that all requests that are taken are written into as they come, for `speaker-session replay`: their times, what was
    * played from memory or written to streams, and these options. Written over if it exists. URLs and `headers` are written
-   * as they are given, with the secrets in them: a new file is its owner's alone. The times are the session's own: on a realtime clock from the first request or `connect` on, silence
-   * included. If it can't be written, `error` tells once (`ERR_RECORD`), and all else goes on.
+   * as they are given, with the secrets in them: a new file is its owner's alone. The times are the session's own: on a
+   * realtime clock from the first request or `connect` on, silence included. If it can't be written, `error` tells once
+   * (`ERR_RECORD`), and all else goes on.
    */
   record?: string
 }

@@ -28,13 +28,13 @@ function liveKitFromEnv({ room, identity, ...output }) {
 }
 
 /** The addon is about to join: a token that is made now has not expired. */
-async function giveToken(native, token) {
+async function giveToken(native, question, token) {
   try {
     const given = typeof token === 'function' ? await token() : token
     if (typeof given !== 'string' || given === '') throw new Error(`it gave ${given}`)
-    native.giveToken(given)
+    native.giveToken(question, given)
   } catch (error) {
-    native.giveToken(undefined, `output.token gave no access token: ${error?.message ?? error}`)
+    native.giveToken(question, undefined, `output.token gave no access token: ${error?.message ?? error}`)
   }
 }
 

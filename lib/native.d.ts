@@ -29,7 +29,7 @@ export declare class NativeSession {
   /** A tap whose frames bear its `id`, or why there is none. */
   tap(id: number, options: NativeTapOptions): NativeTap | NativeRefusal
   /** Answers `tokenWanted`: the token, or why there is none. */
-  giveToken(token?: string | undefined | null, reason?: string | undefined | null): void
+  giveToken(number: number, token?: string | undefined | null, reason?: string | undefined | null): void
   connect(ticket: number): void
   /** Waits for a `connect` no longer; it settles with `ERR_ABORTED` if it has not yet. */
   giveUp(ticket: number): void

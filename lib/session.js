@@ -205,8 +205,8 @@ class SpeakerSession extends EventEmitter {
       const { tap, frame, atMs } = message
       if (tap === null) this.#output.onFrame(frame, { atMs })
       else this.#taps.get(tap)?.take({ frame, atMs })
-    } else if (message.tokenWanted) {
-      giveToken(this.#native, this.#output.token)
+    } else if (message.tokenWanted !== undefined) {
+      giveToken(this.#native, message.tokenWanted, this.#output.token)
     } else {
       this.#event(message)
     }

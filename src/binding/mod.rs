@@ -59,8 +59,8 @@ impl NativeSession {
         });
         let store = Arc::<Mutex<Vec<f32>>>::default();
         let (tokens, asking) = (Tokens::default(), receive.clone());
-        let token = tokens.source(move || {
-            asking.call(Outgoing::TokenWanted, ThreadsafeFunctionCallMode::NonBlocking);
+        let token = tokens.source(move |number| {
+            asking.call(Outgoing::TokenWanted(number), ThreadsafeFunctionCallMode::NonBlocking);
         });
         let options = options.into_core(store.clone(), frames.clone(), token)?;
         let sink = Arc::new(move |message| {
@@ -164,8 +164,8 @@ impl NativeSession {
 
     /// Answers `tokenWanted`: the token, or why there is none.
     #[napi]
-    pub fn give_token(&self, token: Option<String>, reason: Option<String>) {
-        self.tokens.answer(token.ok_or(reason.unwrap_or_default()));
+    pub fn give_token(&self, number: u32, token: Option<String>, reason: Option<String>) {
+        self.tokens.answer(number, token.ok_or(reason.unwrap_or_default()));
     }
 
     #[napi]

@@ -8,8 +8,8 @@ use crate::output::PcmFrame;
 pub enum Outgoing {
     Message(Message),
     Frame(PcmFrame),
-    /// The room is about to be joined: `giveToken` answers.
-    TokenWanted,
+    /// The room is about to be joined: `giveToken` answers this question.
+    TokenWanted(u32),
 }
 
 impl TypeName for Outgoing {
@@ -34,9 +34,9 @@ impl ToNapiValue for Outgoing {
                 object.set("frame", Buffer::from(std::mem::take(&mut frame.data)))?;
                 Ok(object.raw())
             }
-            Self::TokenWanted => {
+            Self::TokenWanted(number) => {
                 let mut object = Object::new(&env)?;
-                object.set("tokenWanted", true)?;
+                object.set("tokenWanted", number)?;
                 Ok(object.raw())
             }
         }
