@@ -21,7 +21,7 @@ pub const EDGE_FADE: usize = 5 * PER_MS as usize;
 /// How far the limiter looks ahead, and the length of its gain ramps: one edge fade.
 pub const LOOK_AHEAD: usize = EDGE_FADE;
 
-/// What a playback's ring holds: twelve frames, so that a feeder runs about eight times a second and not at every tick.
+/// What a playback's ring holds: twelve frames, so that a feeder runs some five times a second and not at every tick.
 pub const RING: usize = 12 * FRAME;
 
 /// What must wait in the ring before a playback starts or goes on after an underrun: two frames.

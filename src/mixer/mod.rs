@@ -219,7 +219,7 @@ impl Mixer {
         stream(self.routing, track)
     }
 
-    /// Wakes the feeders whose rings are half empty.
+    /// Wakes the feeders whose rings have a quarter left.
     pub fn refill(&self) {
         self.voices.iter().for_each(|voice| voice.feed.refill());
     }
