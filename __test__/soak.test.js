@@ -52,5 +52,5 @@ test('after a soak nothing is left', { skip }, async (t) => {
   assert.equal(tasks.at(-1), 1, 'a task is left besides that of the session that ended last')
 
   // One may be left: see livekit.test.js.
-  await until(async () => (await present(server)).length <= 1, 'the server sees them gone')
+  await until(async () => (await present(server)).length <= 1, 'the server sees them gone', 30_000)
 })

@@ -82,11 +82,15 @@ async function publish(session, room, tracks = { speaker: 0 }) {
   }
 }
 
+/** A state in which a busy server lists some for a while who have left (`ParticipantInfo.State`). */
+const DISCONNECTED = 3
+
 /** Those who are in the rooms of a server, as it sees it. */
 async function present({ url, key, secret }) {
   const service = new RoomServiceClient(url.replace('ws', 'http'), key, secret)
   const rooms = await service.listRooms()
-  return (await Promise.all(rooms.map(({ name }) => service.listParticipants(name)))).flat()
+  const listed = (await Promise.all(rooms.map(({ name }) => service.listParticipants(name)))).flat()
+  return listed.filter(({ state }) => state !== DISCONNECTED)
 }
 
 /** Says, whenever it is asked, what an ear has heard of a track since now, also if that is published anew. */
