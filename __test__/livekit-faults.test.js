@@ -9,7 +9,7 @@ const { setTimeout: sleep } = require('node:timers/promises')
 
 const { dispose } = require('@livekit/rtc-node')
 
-const { fromNow, openRoom, publish, speak, until } = require('./support/room')
+const { fromNow, openRoom, publish, speak, speakOverWire, until } = require('./support/room')
 const { tone, windows } = require('./support/wav')
 const { Wire } = require('./support/wire')
 
@@ -63,10 +63,7 @@ test('with 150 ms more each way it is heard, whole and as much later', async (t)
 })
 
 test('media that is cut for 2 s is heard again, and time goes on meanwhile', async (t) => {
-  const room = await openRoom(t)
-  const wire = await Wire.open(room.server.url, t)
-  const { session, told } = speak(t, room, { url: wire.url })
-  await publish(session, room)
+  const { room, wire, session, told } = await speakOverWire(t)
   const playing = session.playAudio({ audio: tone(440, 5000) })
   await once(session, 'started')
   await sleep(1000)
@@ -82,10 +79,7 @@ test('media that is cut for 2 s is heard again, and time goes on meanwhile', asy
 })
 
 test('media that is cut for long is told of, and heard again when there is a way', async (t) => {
-  const room = await openRoom(t)
-  const wire = await Wire.open(room.server.url, t)
-  const { session, told } = speak(t, room, { url: wire.url })
-  await publish(session, room)
+  const { room, wire, session, told } = await speakOverWire(t)
   const playing = session.playAudio({ audio: tone(440, 100_000) })
   await once(session, 'started')
   wire.media.cut()

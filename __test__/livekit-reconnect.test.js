@@ -9,18 +9,14 @@ const { setTimeout: sleep } = require('node:timers/promises')
 
 const { dispose } = require('@livekit/rtc-node')
 
-const { fromNow, openRoom, publish, speak, until } = require('./support/room')
+const { fromNow, openRoom, publish, speak, speakOverWire, until } = require('./support/room')
 const { tone, windows } = require('./support/wav')
-const { Wire } = require('./support/wire')
 
 after(dispose) // or the ear keeps the process
 
 for (const [seconds, cutMs] of [[1, 1000], [20, 20_000]]) {
   test(`when only the signalling is cut for ${seconds} s nobody hears a gap, and the room is resumed`, async (t) => {
-    const room = await openRoom(t)
-    const wire = await Wire.open(room.server.url, t)
-    const { session, told } = speak(t, room, { url: wire.url })
-    await publish(session, room)
+    const { room, wire, session, told } = await speakOverWire(t)
     const durationMs = cutMs + 1500
     const playing = session.playAudio({ audio: tone(440, durationMs) })
     await once(session, 'started')
@@ -46,10 +42,7 @@ for (const [seconds, cutMs] of [[1, 1000], [20, 20_000]]) {
 
 for (const [what, signalling] of [['sound', false], ['sound and signalling', true]]) {
   test(`when ${what} are cut another path is found, what played goes on where it was, and its track stays`, async (t) => {
-    const room = await openRoom(t)
-    const wire = await Wire.open(room.server.url, t)
-    const { session, told } = speak(t, room, { url: wire.url })
-    await publish(session, room)
+    const { room, wire, session, told } = await speakOverWire(t)
     const playing = session.playAudio({ audio: tone(440, 60_000) })
     await once(session, 'started')
     const lost = once(session, 'reconnecting')

@@ -11,11 +11,10 @@ const { dispose } = require('@livekit/rtc-node')
 const { RoomServiceClient } = require('livekit-server-sdk')
 
 const { flat } = require('./support/mix')
-const { openRoom, publish, speak, until } = require('./support/room')
+const { openRoom, publish, speak, speakOverWire, until } = require('./support/room')
 const { ramp } = require('./support/samples')
 const { listen, timeline } = require('./support/tap')
 const { tone } = require('./support/wav')
-const { Wire } = require('./support/wire')
 
 const TRACKS = { speaker: 0, app_audio: 1 }
 
@@ -78,10 +77,7 @@ test('what the server mutes is not in it, and the other track is', async (t) => 
 })
 
 test('what is mixed while nothing arrives in the room is not in it', async (t) => {
-  const room = await openRoom(t)
-  const wire = await Wire.open(room.server.url, t)
-  const { session } = speak(t, room, { url: wire.url, onReconnect: 'continue' })
-  await publish(session, room)
+  const { room, wire, session } = await speakOverWire(t, { onReconnect: 'continue' })
   const tap = session.tap()
   const frames = listen(tap)
   const playing = session.playAudio({ audio: tone(440, 60_000) })

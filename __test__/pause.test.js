@@ -8,7 +8,7 @@ const { setTimeout: sleep } = require('node:timers/promises')
 const { test } = require('node:test')
 
 const { open, finish } = require('./support/session')
-const { close, ramp, slice } = require('./support/samples')
+const { close, crossed, ramp, slice } = require('./support/samples')
 const { tone } = require('./support/wav')
 
 const MS = 48
@@ -32,10 +32,7 @@ test('a paused playback falls silent in 5 ms, keeps its place, and goes on from 
   assert.deepEqual(await playing, { requestId: 'a', outcome: 'completed', durationMs: 500, positionMs: 500 })
   const samples = heard()
   assert.deepEqual(slice(samples, 0, 100), slice(clip.samples, 0, 100))
-  for (let n = 0; n < EDGE; n++) {
-    close(samples[100 * MS + n], (clip.samples[100 * MS + n] * (EDGE - n)) / EDGE, `fall ${n}`)
-    close(samples[300 * MS + n], (clip.samples[105 * MS + n] * n) / EDGE, `rise ${n}`)
-  }
+  crossed(samples, clip.samples, [100, 100], [300, 105])
   assert.ok(slice(samples, 105, 300).every((sample) => sample === 0))
   assert.deepEqual(slice(samples, 305, 695), slice(clip.samples, 110, 500))
 })

@@ -10,6 +10,7 @@ const { AccessToken, RoomServiceClient } = require('livekit-server-sdk')
 const { startServer } = require('../../scripts/livekit-server')
 const { open } = require('./session')
 const { tone } = require('./wav')
+const { Wire } = require('./wire')
 
 /** An ear whose server is gone tries to come back for long. */
 const GOODBYE_MS = 1000
@@ -93,6 +94,15 @@ async function present({ url, key, secret }) {
   return listed.filter(({ state }) => state !== DISCONNECTED)
 }
 
+/** A room, and a session whose track the ear hears, with a wire between them that can be cut. */
+async function speakOverWire(t, output) {
+  const room = await openRoom(t)
+  const wire = await Wire.open(room.server.url, t)
+  const { session, told } = speak(t, room, { url: wire.url, ...output })
+  await publish(session, room)
+  return { room, wire, session, told }
+}
+
 /** Says, whenever it is asked, what an ear has heard of a track since now, also if that is published anew. */
 function fromNow(ear, name) {
   const samples = ear.heard.get(name) ?? []
@@ -112,4 +122,4 @@ async function until(condition, what, withinMs = 10_000) {
   throw new Error(`it never happened: ${what}`)
 }
 
-module.exports = { fromNow, openEmptyRoom, openRoom, present, publish, speak, until }
+module.exports = { fromNow, openEmptyRoom, openRoom, present, publish, speak, speakOverWire, until }

@@ -24,4 +24,15 @@ function close(actual, expected, what) {
   assert.ok(Math.abs(actual - expected) < 1e-6, `${what}: ${actual}, not ${expected}`)
 }
 
-module.exports = { ramp, slice, close }
+/** What a fade takes, in samples. */
+const EDGE = 5 * PER_MS
+
+/** That `samples` fall silent at one time, from a place of `clip`, and rise at another, from another; each `[atMs, placeMs]`. */
+function crossed(samples, clip, [fallMs, fromMs], [riseMs, toMs]) {
+  for (let n = 0; n < EDGE; n++) {
+    close(samples[fallMs * PER_MS + n], (clip[fromMs * PER_MS + n] * (EDGE - n)) / EDGE, `fall ${n}`)
+    close(samples[riseMs * PER_MS + n], (clip[toMs * PER_MS + n] * n) / EDGE, `rise ${n}`)
+  }
+}
+
+module.exports = { ramp, slice, close, crossed }

@@ -73,7 +73,12 @@ function makeCertificate(after) {
   const [config, key, cert] = ['openssl.cnf', 'key.pem', 'cert.pem'].map((name) => path.join(folder, name))
   writeFileSync(config, '[req]\nprompt=no\ndistinguished_name=dn\nx509_extensions=ext\n[dn]\nCN=localhost\n[ext]\nsubjectAltName=DNS:localhost\n')
   const request = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1']
-  execFileSync('openssl', [...request, '-config', config, '-keyout', key, '-out', cert], { stdio: 'pipe' })
+  try {
+    execFileSync('openssl', [...request, '-config', config, '-keyout', key, '-out', cert], { stdio: 'pipe' })
+  } catch (error) {
+    if (error.code !== 'ENOENT') throw error
+    throw new Error('The tests of TURN over TLS make a certificate: install openssl')
+  }
   return { key, cert }
 }
 
