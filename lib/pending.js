@@ -6,13 +6,14 @@ const { SpeakerError } = require('./error')
 const FOREVER_MS = 0x7fffffff
 
 /**
- * Promises of what the addon will tell, by a `requestId` or a ticket. While something is awaited, Node stays, and so does the
- * session, though nobody else may hold it; an idle one lets it go.
+ * Promises of what the addon will tell: playbacks by their number, calls by their ticket. While something is awaited, Node stays, and
+ * so does the session, though nobody else may hold it; an idle one lets it go.
  */
 class Pending {
-  /** Oldest first: an id may be used again before its first end is told. */
-  #lists = new Map()
-  #count = 0
+  #playbacks = new Map()
+  #tickets = new Map()
+  /** The latest playback of each requestId that is awaited. */
+  #latest = new Map()
   #session
   #alive = undefined
 
@@ -20,55 +21,63 @@ class Pending {
     this.#session = session
   }
 
-  /** `{ promise, resolve, reject }`, until it is taken. */
-  add(key) {
-    const waiting = {}
-    waiting.promise = new Promise((resolve, reject) => Object.assign(waiting, { resolve, reject }))
-    this.#lists.set(key, [...(this.#lists.get(key) ?? []), waiting])
-    this.#count += 1
-    this.#alive ??= setInterval(() => this.#session, FOREVER_MS)
+  /** Adds a playback; returns `{ promise, … }`. */
+  addPlayback({ playback, requestId }) {
+    const waiting = this.#add(this.#playbacks, playback)
+    this.#latest.set(requestId, waiting)
     return waiting
   }
 
-  /** The oldest of this key, if there is one, which is awaited no longer. */
-  take(key) {
-    const [waiting, ...later] = this.#lists.get(key) ?? []
-    if (!waiting) return undefined
-    if (later.length > 0) this.#lists.set(key, later)
-    else this.#lists.delete(key)
-    this.#count -= 1
-    if (this.#count === 0) {
-      clearInterval(this.#alive)
-      this.#alive = undefined
-    }
-    return waiting
+  /** Adds a call that answers under a ticket. */
+  addTicket(ticket) {
+    return this.#add(this.#tickets, ticket)
   }
 
-  latest(key) {
-    return this.#lists.get(key)?.at(-1)
+  /** Returns the latest playback of a requestId, if it is awaited. */
+  latest(requestId) {
+    return this.#latest.get(requestId)
   }
 
-  /** A call that was given a ticket is done. */
+  /** Settles a call that was given a ticket. */
   answer({ ticket, error }) {
-    const { resolve, reject } = this.take(ticket)
+    const { resolve, reject } = this.#take(this.#tickets, ticket)
     if (error) reject(new SpeakerError(error.code, error.message))
     else resolve()
   }
 
-  /** A playback has come to its end. */
-  settle(outcome, { requestId, reason, durationMs, positionMs, code, message }) {
-    const waiting = this.take(requestId)
+  /** Settles a playback that has come to its end. */
+  settle(outcome, playback, { requestId, reason, durationMs, positionMs, code, message }) {
+    const waiting = this.#take(this.#playbacks, playback)
     if (!waiting) return
+    if (this.#latest.get(requestId) === waiting) this.#latest.delete(requestId)
     if (outcome === 'failed') {
       const error = new SpeakerError(code, message, { requestId, durationMs, positionMs })
       // Where it was asked for is of more use than where it was told of.
-      if (waiting.trace.stack) error.stack = waiting.trace.stack.replace(/^.*/, `${error}`)
+      if (waiting.trace.stack) error.stack = waiting.trace.stack.replace(/^.*/, () => `${error}`)
       waiting.reject(error)
     } else if (outcome === 'stopped') {
       waiting.resolve({ requestId, outcome, reason, durationMs, positionMs })
     } else {
       waiting.resolve({ requestId, outcome, durationMs, positionMs })
     }
+  }
+
+  #add(map, key) {
+    const waiting = {}
+    waiting.promise = new Promise((resolve, reject) => Object.assign(waiting, { resolve, reject }))
+    map.set(key, waiting)
+    this.#alive ??= setInterval(() => this.#session, FOREVER_MS)
+    return waiting
+  }
+
+  #take(map, key) {
+    const waiting = map.get(key)
+    map.delete(key)
+    if (this.#playbacks.size === 0 && this.#tickets.size === 0) {
+      clearInterval(this.#alive)
+      this.#alive = undefined
+    }
+    return waiting
   }
 }
 

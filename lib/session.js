@@ -6,11 +6,15 @@ const { onAbort, refuseAborted } = require('./abort')
 const check = require('./check')
 const { SpeakerError } = require('./error')
 const { giveToken } = require('./livekit')
-const { NativeSession } = require('./native')
+const { bell, listen } = require('./bell')
+const { NativeSession, processStats } = require('./native')
 const { Pending } = require('./pending')
 const { Recorder } = require('./replay/recorder')
 const { SpeakerStream, pump } = require('./stream')
 const { SpeakerTap } = require('./tap')
+
+/** Hands a session what its bell brings; set inside the class, for it is nobody else's. */
+let receive
 
 class SpeakerSession extends EventEmitter {
   #native
@@ -28,9 +32,8 @@ class SpeakerSession extends EventEmitter {
     const checked = check.sessionOptions(options)
     this.#output = { ...checked.output, onFrame: options.output.onFrame, token: options.output.token }
     this.#onDuplicate = checked.onDuplicate
-    // Weakly, or a session that was never closed would hold itself for ever.
-    const session = new WeakRef(this)
-    this.#native = new NativeSession(checked, (message) => session.deref()?.#receive(message))
+    this.#native = new NativeSession(checked, bell)
+    listen(this.#native.number, this, receive)
     if (checked.record) this.#recorder = new Recorder(checked, options, this.#native)
   }
 
@@ -40,7 +43,7 @@ class SpeakerSession extends EventEmitter {
     this.#recorder?.begin()
     const connected = this.#ask((ticket) => this.#native.connect(ticket))
     const ticket = this.#lastTicket
-    onAbort(signal, connected, () => this.#native.giveUp(ticket))
+    onAbort(signal, connected, () => this.#native.abandon(ticket))
     await connected
   }
 
@@ -53,9 +56,9 @@ class SpeakerSession extends EventEmitter {
         pump(request.audio, stream)
         return stream.finished
       }
-      const requestId = taken(this.#native.play(checked))
-      this.#recorder?.play({ ...request, requestId }, checked)
-      return this.#result(requestId, checked, this.playAudio)
+      const accepted = taken(this.#native.play(checked))
+      this.#recorder?.play({ ...request, requestId: accepted.requestId }, checked)
+      return this.#result(accepted, checked, this.playAudio)
     } catch (error) {
       return this.#joined(request, error) ?? quiet(Promise.reject(error))
     }
@@ -99,6 +102,10 @@ class SpeakerSession extends EventEmitter {
     return {
       interrupted: interrupted.map(({ requestId, trackId, role, positionMs }) => ({ requestId, trackId, role, positionMs }))
     }
+  }
+
+  static processStats() {
+    return processStats()
   }
 
   playbacks() {
@@ -149,11 +156,13 @@ class SpeakerSession extends EventEmitter {
 
   #stream(request, checked, caller) {
     const native = taken(this.#native.stream(checked, checked.encoding))
-    const { requestId } = native
+    const { accepted } = native
+    const { requestId } = accepted
     this.#recorder?.stream({ ...request, requestId })
     return new SpeakerStream({
       native,
-      finished: this.#result(requestId, checked, caller),
+      requestId,
+      finished: this.#result(accepted, checked, caller),
       ask: (call) => this.#ask(call),
       stop: () => this.#stop({ requestId, reason: 'destroyed' }),
       recorder: this.#recorder,
@@ -171,9 +180,10 @@ class SpeakerSession extends EventEmitter {
     return answer
   }
 
-  /** What becomes of a request that was taken; its trace begins at `caller`. */
-  #result(requestId, { signal }, caller) {
-    const waiting = this.#pending.add(requestId)
+  /** Returns the promise of a request that was taken; its trace begins at `caller`. */
+  #result(accepted, { signal }, caller) {
+    const { requestId } = accepted
+    const waiting = this.#pending.addPlayback(accepted)
     waiting.trace = {}
     Error.captureStackTrace(waiting.trace, caller)
     onAbort(signal, waiting.promise, () => {
@@ -194,31 +204,35 @@ class SpeakerSession extends EventEmitter {
   #ask(call) {
     const ticket = ++this.#lastTicket
     taken(call(ticket))
-    return this.#pending.add(ticket).promise
+    return this.#pending.addTicket(ticket).promise
   }
 
-  /** Everything that comes back from the addon comes here, in order: answers, frames and events. */
-  #receive(message) {
-    if (message.ticket !== undefined) {
-      this.#pending.answer(message)
-    } else if (message.frame !== undefined) {
-      const { tap, frame, atMs } = message
+  static {
+    receive = (session, ring) => session.#receive(ring)
+  }
+
+  /** Everything that comes back from the addon comes here, in order: messages to be taken, frames and questions. */
+  #receive(ring) {
+    if (typeof ring === 'number') {
+      const message = this.#native.take()
+      if (message?.ticket !== undefined) this.#pending.answer(message)
+      else if (message) this.#event(message)
+    } else if (ring.frame !== undefined) {
+      const { tap, frame, atMs } = ring
       if (tap === null) this.#output.onFrame(frame, { atMs })
       else this.#taps.get(tap)?.take({ frame, atMs })
-    } else if (message.tokenWanted !== undefined) {
-      giveToken(this.#native, message.tokenWanted, this.#output.token)
-    } else {
-      this.#event(message)
+    } else if (ring.tokenWanted !== undefined) {
+      giveToken(this.#native, ring.tokenWanted, this.#output.token)
     }
   }
 
-  #event({ type, ...event }) {
+  #event({ type, playback, ...event }) {
     try {
       // An `error` that nobody listens to would be thrown.
       if (type !== 'error' || this.listenerCount('error') > 0) this.emit(type, event)
     } finally {
       // Also when a listener throws: the promise belongs to somebody else.
-      if (type === 'completed' || type === 'stopped' || type === 'failed') this.#pending.settle(type, event)
+      if (type === 'completed' || type === 'stopped' || type === 'failed') this.#pending.settle(type, playback, event)
     }
   }
 }

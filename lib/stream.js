@@ -22,12 +22,12 @@ class SpeakerStream extends Writable {
   #isOver = false
 
   /**
-   * `native` is the addon's end, `finished` the playback's promise; `ask` makes a call under a ticket, `stop` stops the
+   * `native` is the addon's end, `finished` the promise of playback `requestId`; `ask` makes a call under a ticket, `stop` stops the
    * playback, `recorder` writes down what is written, if any does. `piped` says that whoever writes always has more at hand until the end.
    */
-  constructor({ native, finished, ask, stop, recorder, piped }) {
+  constructor({ native, requestId, finished, ask, stop, recorder, piped }) {
     super()
-    this.requestId = native.requestId
+    this.requestId = requestId
     this.finished = finished
     this.#native = native
     this.#ask = ask

@@ -71,6 +71,8 @@ codes! {
     Output = "ERR_OUTPUT",
     /// The recording of the requests can't be written; all else goes on.
     Record = "ERR_RECORD",
+    /// A fault of this package's own broke the session: everything live has failed, and it can only be closed.
+    Internal = "ERR_INTERNAL",
     /// The call does not fit this session, such as `advance` on a realtime clock.
     UnsupportedOperation = "ERR_UNSUPPORTED_OPERATION",
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use crate::error::{Code, SpeakerError};
+use crate::mixer::PlaybackId;
 
 /// One event, numbered in the order of its session.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -17,9 +18,12 @@ pub struct Event {
     pub seq: u64,
     /// The session's time of what is told, in milliseconds: the sample it happened at, not the moment it was told.
     pub at_ms: f64,
-    /// The playback it is about; `None` for the session itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub request_id: Option<String>,
+    /// The playback it is about, by its name inside, which is never used again; `None` for the session itself.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_optional_number")]
+    pub playback: Option<PlaybackId>,
+    /// Its `requestId`.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
+    pub request_id: Option<Arc<str>>,
     #[serde(flatten)]
     pub kind: EventKind,
 }
@@ -68,6 +72,14 @@ fn as_number<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Erro
     serializer.serialize_f64(*value as f64)
 }
 
+fn as_optional_number<S: Serializer>(value: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(value.unwrap_or_default() as f64)
+}
+
+fn as_text<S: Serializer>(value: &Option<Arc<str>>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(value.as_deref().unwrap_or_default())
+}
+
 /// What is sent to the user's side.
 #[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
@@ -79,6 +91,3 @@ pub enum Message {
         error: Option<SpeakerError>,
     },
 }
-
-/// Where messages go; it must not block. Events come from the session actor alone, so they have one order.
-pub type Sink = Arc<dyn Fn(Message) + Send + Sync>;

@@ -11,21 +11,22 @@
 //! Control flows one way, and events come back one way:
 //!
 //! ```text
-//! binding → session::Handle → Registry (policy) → Actor → mixer and sources
-//! binding ←──────────────── events, in one order ───┘
+//! binding → engine::Handle → Session (policy, shelves) → mixer and sources
+//! binding ←─ events, in one order ─ outbox ─┘
 //! ```
 //!
 //! # Layout
 //!
 //! - [`audio`]: sample rate, frame, time; every size is derived there.
 //! - [`source`], [`mixer`], [`output`]: the sound path, in this order.
-//! - [`session`]: the control path.
+//! - [`session`]: one user's speaker, a plain state machine; [`engine`]: the threads and clocks that move it.
 //! - [`event`], [`error`]: what the user sees of both.
 //! - [`runtime`]: the process-wide threads.
 //! - `binding`: the only code that knows Node.
 
 pub mod audio;
 mod binding;
+pub mod engine;
 pub mod error;
 pub mod event;
 pub mod mixer;

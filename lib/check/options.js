@@ -1,7 +1,7 @@
 'use strict'
 
 const { refuse } = require('../error')
-const { MAX_MS, check, object } = require('./values')
+const { MAX_MS, OVERLAPS, check, object } = require('./values')
 
 const OUTPUTS = {
   wav: { known: ['type', 'clock', 'channels', 'path', 'format'], format: 's16' },
@@ -91,6 +91,21 @@ function duckOptions(duck) {
   }
 }
 
+/** One rule for all tracks, or a rule by track and a `default`. */
+function overlapOptions(overlap = 'mix') {
+  if (typeof overlap !== 'object' || overlap === null) {
+    return { overlap: check.choice(overlap, 'overlap', OVERLAPS), trackOverlap: [] }
+  }
+  const { default: rule = 'mix', ...tracks } = overlap
+  return {
+    overlap: check.choice(rule, 'overlap.default', OVERLAPS),
+    trackOverlap: Object.entries(tracks).map(([key, value]) => {
+      const trackId = check.integer(key === '' ? NaN : Number(key), 'a key of overlap', undefined, 0, 0xffff)
+      return { trackId, overlap: check.choice(value, `overlap[${key}]`, OVERLAPS) }
+    })
+  }
+}
+
 const SESSION = [
   'output', 'overlap', 'onDuplicate', 'maxConcurrent', 'maxQueued', 'queueTimeoutMs', 'crossfadeMs', 'maxDurationMs', 'duck',
   'gain', 'progressIntervalMs', 'fetchTimeoutMs', 'stallTimeoutMs', 'record'
@@ -103,8 +118,8 @@ function sessionOptions(options) {
   object(options, 'SpeakerSession', SESSION)
   return {
     output: outputOptions(options.output),
-    overlap: check.oneOf(options.overlap, 'overlap', 'mix', ['mix', 'queue', 'replace']),
-    onDuplicate: check.oneOf(options.onDuplicate, 'onDuplicate', 'fail', ['fail', 'join']),
+    ...overlapOptions(options.overlap),
+    onDuplicate: check.oneOf(options.onDuplicate, 'onDuplicate', 'fail', ['fail', 'join', 'replace']),
     maxConcurrent: check.integer(options.maxConcurrent, 'maxConcurrent', 10, 1, 1000),
     maxQueued: check.integer(options.maxQueued, 'maxQueued', 100, 0, 100000),
     queueTimeoutMs: check.number(options.queueTimeoutMs, 'queueTimeoutMs', 0, 0, MAX_MS),

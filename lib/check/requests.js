@@ -4,7 +4,7 @@ const { fileURLToPath } = require('node:url')
 
 const { refuse } = require('../error')
 const { encoding, isIterable } = require('./streams')
-const { MAX_MS, ROLES, check, object } = require('./values')
+const { MAX_MS, OVERLAPS, ROLES, check, object } = require('./values')
 
 /** A scheme needs two letters: `C:\clip.wav` is a path. */
 const SCHEME = /^([a-z][a-z0-9+.-]+):/i
@@ -37,7 +37,7 @@ function headerPairs(headers) {
 
 /** What every playback may have. */
 const PLAYBACK = [
-  'requestId', 'volume', 'gain', 'stopOther', 'trackId', 'role', 'priority', 'queueTimeoutMs', 'fadeInMs', 'signal'
+  'requestId', 'volume', 'gain', 'stopOther', 'overlap', 'trackId', 'role', 'priority', 'queueTimeoutMs', 'fadeInMs', 'signal'
 ]
 
 /** What of its source is played. */
@@ -102,8 +102,9 @@ function written(request, more) {
 function playback(request) {
   const volume = check.number(request.volume, 'volume', 1, 0, 1)
   return {
-    requestId: check.text(request.requestId, 'requestId', undefined),
+    requestId: check.id(request.requestId, 'requestId', undefined),
     trackId: check.integer(request.trackId, 'trackId', 0, 0, 0xffff),
+    overlap: check.oneOf(request.overlap, 'overlap', undefined, OVERLAPS),
     role: check.oneOf(request.role, 'role', 'media', ROLES),
     stopOther: check.boolean(request.stopOther, 'stopOther', true),
     priority: check.integer(request.priority, 'priority', 0, -1000, 1000),
@@ -122,7 +123,7 @@ function playback(request) {
 function moveRequest(request) {
   object(request, 'moveAudio', ['requestId', 'position'])
   return {
-    requestId: check.text(request.requestId ?? null, 'requestId'),
+    requestId: check.id(request.requestId ?? null, 'requestId'),
     position: check.integer(request.position ?? null, 'position', undefined, 1, 100000)
   }
 }

@@ -51,7 +51,7 @@ function endRequest(request) {
 
 function ofStream(request, call, options = []) {
   const { requestId } = object(request, call, ['requestId', ...options])
-  return { requestId: check.text(requestId ?? null, 'requestId') }
+  return { requestId: check.id(requestId ?? null, 'requestId') }
 }
 
 module.exports = { encoding, isIterable, base64, writeRequest, flushRequest, endRequest }

@@ -10,16 +10,17 @@ function target(value, call, options = []) {
   const { requestId, trackId } = object(value, call, ['requestId', 'trackId', ...options])
   if (requestId !== undefined && trackId !== undefined) throw refuse('requestId or trackId, not both', call, value)
   return {
-    requestId: check.text(requestId, 'requestId', undefined),
+    requestId: check.id(requestId, 'requestId', undefined),
     trackId: check.integer(trackId, 'trackId', undefined, 0, 0xffff)
   }
 }
 
 function stopRequest(request = {}) {
   return {
-    target: target(request, 'stopAudio', ['reason', 'fadeOutMs']),
+    target: target(request, 'stopAudio', ['reason', 'fadeOutMs', 'ahead']),
     reason: check.text(request.reason, 'reason', 'stopped'),
-    fadeOutMs: check.number(request.fadeOutMs, 'fadeOutMs', 5, 0, MAX_MS)
+    fadeOutMs: check.number(request.fadeOutMs, 'fadeOutMs', 5, 0, MAX_MS),
+    ahead: check.boolean(request.ahead, 'ahead', false)
   }
 }
 

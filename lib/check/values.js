@@ -10,6 +10,8 @@ const MAX_MS = 24 * 3600 * 1000
 /** The higher ones first. */
 const ROLES = ['system', 'voice', 'media', 'ambient']
 
+const OVERLAPS = ['mix', 'queue', 'replace']
+
 function object(value, argument, known) {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refuse('an object', argument, value)
   const unknown = Object.keys(value).find((key) => value[key] !== undefined && !known.includes(key))
@@ -48,6 +50,12 @@ const check = {
     if (typeof value !== 'string' || value === '') throw refuse('a non-empty string', argument, value)
     return value
   },
+  /** Names are compared and told as UTF-8, in which a lone surrogate has no form: two ids would be one. */
+  id(value, argument, fallback) {
+    const id = check.text(value, argument, fallback)
+    if (id !== undefined && !id.isWellFormed()) throw refuse('well-formed Unicode', argument, value)
+    return id
+  },
   /** Not by class, so that one of another realm or an older package is one too. */
   signal(value, argument) {
     if (value === undefined) return undefined
@@ -57,4 +65,4 @@ const check = {
   }
 }
 
-module.exports = { MAX_MS, ROLES, object, check }
+module.exports = { MAX_MS, OVERLAPS, ROLES, object, check }

@@ -5,7 +5,8 @@
 const { CALLS } = require('./calls')
 
 const play = (request) => ({ type: 'play', request })
-const stop = (request) => ({ type: 'stop', request })
+// Messages off a wire may overtake each other.
+const stop = (request) => ({ type: 'stop', request: { ...request, ahead: true } })
 
 const DIALECTS = {
   type: {

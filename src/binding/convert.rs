@@ -1,7 +1,6 @@
 //! The shapes that cross the border. `lib/check/` has checked every value; names and units are those of index.d.ts.
 
 use std::path::PathBuf;
-use std::sync::atomic::Ordering::Relaxed;
 
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
@@ -10,7 +9,7 @@ use super::output::NativeLink;
 use crate::audio::{EDGE_FADE, Samples, from_ms, to_ms};
 use crate::error::SpeakerError;
 use crate::mixer::Role;
-use crate::session::{Counters, Info, Phase, PlayRequest, StopRequest, Target};
+use crate::session::{Accepted, Overlap, Phase, PlayRequest, PlaybackInfo, Stats, StopRequest, Target};
 use crate::source::{Clip, Fetch, Origin, Source};
 
 #[napi(object)]
@@ -19,6 +18,7 @@ pub struct NativePlay {
     pub track_id: u32,
     pub role: String,
     pub stop_other: bool,
+    pub overlap: Option<String>,
     pub priority: i32,
     pub queue_timeout_ms: Option<f64>,
     pub volume: f64,
@@ -56,6 +56,7 @@ pub struct NativeStop {
     pub target: NativeTarget,
     pub reason: String,
     pub fade_out_ms: f64,
+    pub ahead: bool,
 }
 
 #[napi(object)]
@@ -68,6 +69,13 @@ pub struct NativeInterrupt {
 pub struct NativeMove {
     pub request_id: String,
     pub position: u32,
+}
+
+/// A request that was taken: its `requestId`, and the number that its events bear.
+#[napi(object)]
+pub struct NativeAccepted {
+    pub request_id: String,
+    pub playback: f64,
 }
 
 #[napi(object)]
@@ -109,6 +117,14 @@ fn role_of(name: &str) -> Role {
     ROLES.into_iter().find(|(known, _)| *known == name).map_or(Role::default(), |(_, role)| role)
 }
 
+pub fn overlap_of(name: &str) -> Overlap {
+    match name {
+        "queue" => Overlap::Queue,
+        "replace" => Overlap::Replace,
+        _ => Overlap::Mix,
+    }
+}
+
 fn name_of(role: Role) -> &'static str {
     ROLES.into_iter().find(|(_, known)| *known == role).map_or("", |(name, _)| name)
 }
@@ -144,6 +160,7 @@ impl NativePlay {
             track: self.track_id,
             role: role_of(&self.role),
             stop_other: self.stop_other,
+            overlap: self.overlap.as_deref().map(overlap_of),
             priority: self.priority,
             queue_timeout: self.queue_timeout_ms.map(from_ms),
             volume: self.volume as f32,
@@ -158,7 +175,7 @@ impl NativePlay {
 impl NativeInterrupt {
     pub fn into_core(self) -> StopRequest {
         let keep = self.keep.iter().map(|name| role_of(name)).collect();
-        StopRequest { target: Target::AllBut(keep), reason: self.reason, fade_out: EDGE_FADE as Samples }
+        StopRequest { target: Target::AllBut(keep), reason: self.reason, fade_out: EDGE_FADE as Samples, ahead: false }
     }
 }
 
@@ -172,49 +189,56 @@ impl From<NativeTarget> for Target {
     }
 }
 
+impl From<&Accepted> for NativeAccepted {
+    fn from(accepted: &Accepted) -> Self {
+        Self { request_id: accepted.request_id.to_string(), playback: accepted.id as f64 }
+    }
+}
+
 impl From<SpeakerError> for NativeRefusal {
     fn from(error: SpeakerError) -> Self {
         Self { code: error.code.as_str().to_owned(), message: error.message }
     }
 }
 
-impl From<Info> for NativePlayback {
-    fn from(info: Info) -> Self {
+impl From<PlaybackInfo> for NativePlayback {
+    fn from(info: PlaybackInfo) -> Self {
         let state = match info.phase {
-            _ if info.paused => "paused",
+            _ if info.is_paused => "paused",
             Phase::Queued => "queued",
             Phase::Loading => "loading",
             Phase::Playing => "playing",
             Phase::Stopping => "stopping",
         };
         Self {
-            request_id: info.request_id,
+            request_id: info.request_id.to_string(),
             track_id: info.track,
             role: name_of(info.role).to_owned(),
             state: state.to_owned(),
             position_ms: to_ms(info.position),
-            place: info.place.map(|place| place as u32),
+            place: info.queue_position.map(|place| place as u32),
         }
     }
 }
 
 impl NativeStats {
-    pub fn new(counters: &Counters, live: &[Info]) -> Self {
-        let count =
-            |phases: &[Phase]| live.iter().filter(|info| !info.paused && phases.contains(&info.phase)).count() as u32;
+    pub fn new(stats: Stats, live: &[PlaybackInfo]) -> Self {
+        let count = |phases: &[Phase]| {
+            live.iter().filter(|info| !info.is_paused && phases.contains(&info.phase)).count() as u32
+        };
         Self {
-            time_ms: to_ms(counters.now.load(Relaxed)),
+            time_ms: to_ms(stats.now),
             playing: count(&[Phase::Playing, Phase::Stopping]),
             loading: count(&[Phase::Loading]),
             queued: count(&[Phase::Queued]),
-            paused: live.iter().filter(|info| info.paused).count() as u32,
-            completed: counters.completed.load(Relaxed) as f64,
-            stopped: counters.stopped.load(Relaxed) as f64,
-            failed: counters.failed.load(Relaxed) as f64,
-            underruns: counters.underruns.load(Relaxed) as f64,
-            dropped_frames: counters.dropped_frames.load(Relaxed) as f64,
-            lost_frames: counters.lost_frames.load(Relaxed) as f64,
-            link: NativeLink::of(*counters.link.lock()),
+            paused: live.iter().filter(|info| info.is_paused).count() as u32,
+            completed: stats.completed as f64,
+            stopped: stats.stopped as f64,
+            failed: stats.failed as f64,
+            underruns: stats.underruns as f64,
+            dropped_frames: stats.dropped_frames as f64,
+            lost_frames: stats.lost_frames as f64,
+            link: NativeLink::of(stats.link),
         }
     }
 }

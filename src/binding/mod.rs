@@ -1,7 +1,9 @@
 //! The only code that knows Node: converts and forwards, nothing else.
 //!
-//! Every call returns at once. Events, answers and PCM frames come back through one weak thread-safe function, so they
-//! keep their order and an idle session does not keep the process alive.
+//! Every call returns at once. Events and answers wait in their session, in order; a bell tells the environment that one can be taken.
+//! It is one weak thread-safe function for all sessions of the environment: libuv walks all of a loop's at each wake-up
+//! (libuv#1866), so one each would make every event cost O(sessions). PCM frames take the same way, so all keep their order, and an
+//! idle session does not keep the process alive.
 
 mod convert;
 mod log;
@@ -13,6 +15,7 @@ mod tap;
 mod token;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use napi::bindgen_prelude::*;
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
@@ -20,24 +23,60 @@ use napi_derive::napi;
 use parking_lot::Mutex;
 
 use crate::audio::{from_ms, to_ms};
+use crate::engine::{Handle, broken_sessions, open_sessions};
 use crate::error::{Code, SpeakerError};
 use crate::output::{PcmFrame, PcmSink};
-use crate::session::{Handle, StopRequest};
+use crate::session::{RequestId, StopRequest};
 use crate::source::Origin;
 use convert::{
-    NativeInterrupt, NativeMove, NativePlay, NativePlayback, NativeRefusal, NativeStats, NativeStop, NativeTarget,
-    NativeVolume,
+    NativeAccepted, NativeInterrupt, NativeMove, NativePlay, NativePlayback, NativeRefusal, NativeStats, NativeStop,
+    NativeTarget, NativeVolume,
 };
 use options::NativeOptions;
-use outgoing::Outgoing;
+use outgoing::{NativeMessage, Outgoing, What};
 use stream::{NativeEncoding, NativeStream};
 use tap::{NativeTap, NativeTapOptions};
 use token::Tokens;
+
+/// What all sessions of an environment ring: `ring` is called with the number of a session that has a message to be taken, or with
+/// a frame or a question of one.
+#[napi]
+pub struct NativeBell {
+    ring: Arc<dyn Fn(Outgoing) + Send + Sync>,
+    last: AtomicU32,
+}
+
+#[napi]
+impl NativeBell {
+    #[napi(constructor, ts_args_type = "ring: (ring: any) => void")]
+    pub fn new(ring: Function<Outgoing, ()>) -> Result<Self> {
+        let ring = ring.build_threadsafe_function::<Outgoing>().weak::<true>().callee_handled::<false>().build()?;
+        let ring = Arc::new(move |outgoing| {
+            ring.call(outgoing, ThreadsafeFunctionCallMode::NonBlocking);
+        });
+        Ok(Self { ring, last: AtomicU32::new(0) })
+    }
+}
+
+/// Counts over all sessions of the process.
+#[napi(object)]
+pub struct NativeProcessStats {
+    pub sessions: f64,
+    pub broken: f64,
+}
+
+/// Returns counts over all sessions of the process, those of worker threads included.
+#[napi]
+pub fn process_stats() -> NativeProcessStats {
+    NativeProcessStats { sessions: open_sessions() as f64, broken: broken_sessions() as f64 }
+}
 
 /// A session; `lib/session.js` is its face.
 #[napi]
 pub struct NativeSession {
     handle: Handle,
+    /// By which the bell names it.
+    number: u32,
     /// What the `memory` output keeps.
     store: Arc<Mutex<Vec<f32>>>,
     tokens: Tokens,
@@ -47,34 +86,40 @@ pub struct NativeSession {
 
 #[napi]
 impl NativeSession {
-    #[napi(constructor, ts_args_type = "options: NativeOptions, receive: (message: any) => void")]
-    pub fn new(options: NativeOptions, receive: Function<Outgoing, ()>) -> Result<Self> {
+    #[napi(constructor)]
+    pub fn new(options: NativeOptions, bell: &NativeBell) -> Result<Self> {
         log::start();
-        let receive =
-            receive.build_threadsafe_function::<Outgoing>().weak::<true>().callee_handled::<false>().build()?;
-        let receive = Arc::new(receive);
-        let taking = receive.clone();
-        let frames: PcmSink = Arc::new(move |frame: PcmFrame| {
-            taking.call(Outgoing::Frame(frame), ThreadsafeFunctionCallMode::NonBlocking);
-        });
+        let number = bell.last.fetch_add(1, Ordering::Relaxed);
+        let sender = |ring: Arc<dyn Fn(Outgoing) + Send + Sync>| move |what| ring(Outgoing { session: number, what });
+        let (frame, question, message) =
+            (sender(bell.ring.clone()), sender(bell.ring.clone()), sender(bell.ring.clone()));
+        let frames: PcmSink = Arc::new(move |taken: PcmFrame| frame(What::Frame(taken)));
         let store = Arc::<Mutex<Vec<f32>>>::default();
-        let (tokens, asking) = (Tokens::default(), receive.clone());
-        let token = tokens.source(move |number| {
-            asking.call(Outgoing::TokenWanted(number), ThreadsafeFunctionCallMode::NonBlocking);
-        });
-        let options = options.into_core(store.clone(), frames.clone(), token)?;
-        let sink = Arc::new(move |message| {
-            receive.call(Outgoing::Message(message), ThreadsafeFunctionCallMode::NonBlocking);
-        });
-        Ok(Self { handle: Handle::new(options, sink), store, tokens, frames })
+        let tokens = Tokens::default();
+        let token = tokens.source(move |asked| question(What::TokenWanted(asked)));
+        let bell = Arc::new(move || message(What::Message));
+        let (options, engine) = options.into_core(store.clone(), frames.clone(), token, bell)?;
+        Ok(Self { handle: Handle::new(options, engine), number, store, tokens, frames })
     }
 
-    /// Takes a request: its `requestId`, or why it is refused.
+    /// By which the bell names this session.
+    #[napi(getter)]
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// The next message, in order: an event or an answer.
+    #[napi(ts_return_type = "any")]
+    pub fn take(&self) -> Option<NativeMessage> {
+        self.handle.take_message().map(NativeMessage)
+    }
+
+    /// Takes a request, or returns why it is refused.
     #[napi]
-    pub fn play(&self, mut request: NativePlay) -> Result<Either<String, NativeRefusal>> {
+    pub fn play(&self, mut request: NativePlay) -> Result<Either<NativeAccepted, NativeRefusal>> {
         let origin = request.origin()?;
         Ok(match self.handle.play(request.into_core(origin)) {
-            Ok(request_id) => Either::A(request_id),
+            Ok(accepted) => Either::A((&accepted).into()),
             Err(error) => Either::B(error.into()),
         })
     }
@@ -89,49 +134,49 @@ impl NativeSession {
         }
     }
 
-    /// Says whom it stopped.
+    /// Returns the ids that were stopped.
     #[napi]
     pub fn stop(&self, request: NativeStop) -> Vec<String> {
-        let NativeStop { target, reason, fade_out_ms } = request;
-        let request = StopRequest { target: target.into(), reason, fade_out: from_ms(fade_out_ms) };
-        self.handle.stop(&request).into_iter().map(|info| info.request_id).collect()
+        let NativeStop { target, reason, fade_out_ms, ahead } = request;
+        let request = StopRequest { target: target.into(), reason, fade_out: from_ms(fade_out_ms), ahead };
+        self.handle.stop(&request).into_iter().map(|info| info.request_id.to_string()).collect()
     }
 
-    /// Says whom it stopped, and where they were.
+    /// Returns what was stopped, and where it was.
     #[napi]
     pub fn interrupt(&self, request: NativeInterrupt) -> Vec<NativePlayback> {
         self.handle.stop(&request.into_core()).into_iter().map(Into::into).collect()
     }
 
-    /// Says whom it paused.
+    /// Returns the ids that were paused.
     #[napi]
     pub fn pause(&self, target: NativeTarget) -> Vec<String> {
-        self.handle.pause(&target.into())
+        texts(self.handle.pause(&target.into()))
     }
 
-    /// Says whom it resumed.
+    /// Returns the ids that were resumed.
     #[napi]
     pub fn resume(&self, target: NativeTarget) -> Vec<String> {
-        self.handle.resume(&target.into())
+        texts(self.handle.resume(&target.into()))
     }
 
-    /// Says whom it sought, or why it can't.
+    /// Returns the ids that were sought, or why none can be.
     #[napi]
     pub fn seek(&self, target: NativeTarget, position_ms: f64) -> Either<Vec<String>, NativeRefusal> {
         match self.handle.seek(&target.into(), from_ms(position_ms)) {
-            Ok(sought) => Either::A(sought),
+            Ok(sought) => Either::A(texts(sought)),
             Err(error) => Either::B(error.into()),
         }
     }
 
-    /// Says whose volume it changed.
+    /// Returns the ids whose volume was changed.
     #[napi]
     pub fn set_volume(&self, request: NativeVolume) -> Vec<String> {
         let NativeVolume { target, volume, fade_ms } = request;
-        self.handle.set_volume(&target.into(), volume as f32, from_ms(fade_ms))
+        texts(self.handle.set_volume(&target.into(), volume as f32, from_ms(fade_ms)))
     }
 
-    /// Whether it waited, and so stands there now.
+    /// Returns true if it waited, and so stands there now.
     #[napi(js_name = "move")]
     pub fn move_to(&self, request: NativeMove) -> bool {
         self.handle.move_to(&request.request_id, request.position as usize)
@@ -144,7 +189,7 @@ impl NativeSession {
 
     #[napi]
     pub fn stats(&self) -> NativeStats {
-        NativeStats::new(self.handle.counters(), &self.handle.playbacks())
+        NativeStats::new(self.handle.stats(), &self.handle.playbacks())
     }
 
     /// The samples that the `memory` output has so far.
@@ -175,8 +220,8 @@ impl NativeSession {
 
     /// Waits for a `connect` no longer; it settles with `ERR_ABORTED` if it has not yet.
     #[napi]
-    pub fn give_up(&self, ticket: u32) {
-        self.handle.give_up(ticket);
+    pub fn abandon(&self, ticket: u32) {
+        self.handle.abandon(ticket);
     }
 
     /// Why not, if the clock is not manual.
@@ -188,7 +233,7 @@ impl NativeSession {
     /// The time by which the session waits: on a realtime clock since it was made, in silence too.
     #[napi]
     pub fn now_ms(&self) -> f64 {
-        to_ms(self.handle.now())
+        to_ms(self.handle.now().0)
     }
 
     /// Tells that the recording can't be written.
@@ -201,4 +246,8 @@ impl NativeSession {
     pub fn close(&self, ticket: u32) {
         self.handle.close(ticket);
     }
+}
+
+fn texts(ids: Vec<RequestId>) -> Vec<String> {
+    ids.iter().map(|id| id.to_string()).collect()
 }

@@ -7,16 +7,20 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use parking_lot::Mutex;
 
+use super::convert::overlap_of;
 use super::output::NativeOutput;
 use crate::audio::from_ms;
+use crate::engine::{Bell, EngineOptions};
 use crate::mixer::Duck;
 use crate::output::{PcmSink, TokenSource};
-use crate::session::{Clock, Options, Overlap, Policy};
+use crate::session::{Clock, OnDuplicate, Options, Policy};
 
 #[napi(object)]
 pub struct NativeOptions {
     pub output: NativeOutput,
     pub overlap: String,
+    pub track_overlap: Vec<NativeTrackOverlap>,
+    pub on_duplicate: String,
     pub duck: Option<NativeDuck>,
     pub max_concurrent: u32,
     pub max_queued: u32,
@@ -29,6 +33,13 @@ pub struct NativeOptions {
     pub stall_timeout_ms: f64,
 }
 
+/// What `stopOther: false` means on a track.
+#[napi(object)]
+pub struct NativeTrackOverlap {
+    pub track_id: u32,
+    pub overlap: String,
+}
+
 #[napi(object)]
 pub struct NativeDuck {
     pub db: f64,
@@ -37,20 +48,28 @@ pub struct NativeDuck {
 }
 
 impl NativeOptions {
-    pub fn into_core(self, store: Arc<Mutex<Vec<f32>>>, sink: PcmSink, token: TokenSource) -> Result<Options> {
+    pub fn into_core(
+        self,
+        store: Arc<Mutex<Vec<f32>>>,
+        sink: PcmSink,
+        token: TokenSource,
+        bell: Arc<dyn Bell>,
+    ) -> Result<(Options, EngineOptions)> {
         let clock = if self.output.clock == "manual" { Clock::Manual } else { Clock::Realtime };
         let channels = self.output.channels as usize;
-        let overlap = match self.overlap.as_str() {
-            "queue" => Overlap::Queue,
-            "replace" => Overlap::Replace,
-            _ => Overlap::Mix,
-        };
-        Ok(Options {
-            output: self.output.into_core(store, sink, token)?,
+        let output = self.output.into_core(store, sink, token)?;
+        let of_track = |rule: NativeTrackOverlap| (rule.track_id, overlap_of(&rule.overlap));
+        let options = Options {
             clock,
             channels,
+            routing: output.routing(),
             policy: Policy {
-                overlap,
+                overlap: overlap_of(&self.overlap),
+                track_overlap: self.track_overlap.into_iter().map(of_track).collect(),
+                on_duplicate: match self.on_duplicate.as_str() {
+                    "replace" => OnDuplicate::Replace,
+                    _ => OnDuplicate::Fail,
+                },
                 crossfade: from_ms(self.crossfade_ms),
                 max_concurrent: self.max_concurrent as usize,
                 max_queued: self.max_queued as usize,
@@ -60,9 +79,10 @@ impl NativeOptions {
             gain: self.gain as f32,
             max_duration: from_ms(self.max_duration_ms),
             progress_interval: from_ms(self.progress_interval_ms),
-            fetch_timeout: Duration::from_secs_f64(self.fetch_timeout_ms / 1_000.0),
             stall_timeout: from_ms(self.stall_timeout_ms),
-        })
+        };
+        let fetch_timeout = Duration::from_secs_f64(self.fetch_timeout_ms / 1_000.0);
+        Ok((options, EngineOptions { output, fetch_timeout, bell }))
     }
 }
 

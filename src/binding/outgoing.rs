@@ -5,8 +5,15 @@ use napi::bindgen_prelude::*;
 use crate::event::Message;
 use crate::output::PcmFrame;
 
-pub enum Outgoing {
-    Message(Message),
+/// What the bell of an environment brings, and for which of its sessions.
+pub struct Outgoing {
+    pub session: u32,
+    pub what: What,
+}
+
+pub enum What {
+    /// One more message can be taken: the session holds it.
+    Message,
     Frame(PcmFrame),
     /// The room is about to be joined: `giveToken` answers this question.
     TokenWanted(u32),
@@ -24,21 +31,42 @@ impl TypeName for Outgoing {
 
 impl ToNapiValue for Outgoing {
     unsafe fn to_napi_value(env: sys::napi_env, value: Self) -> Result<sys::napi_value> {
+        let Self { session, what } = value;
+        if matches!(what, What::Message) {
+            // SAFETY: `env` is the one that this call was given.
+            return unsafe { u32::to_napi_value(env, session) };
+        }
         let env = Env::from_raw(env);
-        match value {
-            Self::Message(message) => env.to_js_value(&message).map(|value| value.raw()),
-            Self::Frame(mut frame) => {
-                let mut object = Object::new(&env)?;
+        let mut object = Object::new(&env)?;
+        object.set("session", session)?;
+        match what {
+            What::Message => {}
+            What::Frame(mut frame) => {
                 object.set("tap", frame.tap)?;
                 object.set("atMs", frame.at_ms)?;
                 object.set("frame", Buffer::from(std::mem::take(&mut frame.data)))?;
-                Ok(object.raw())
             }
-            Self::TokenWanted(number) => {
-                let mut object = Object::new(&env)?;
-                object.set("tokenWanted", number)?;
-                Ok(object.raw())
-            }
+            What::TokenWanted(number) => object.set("tokenWanted", number)?,
         }
+        Ok(object.raw())
+    }
+}
+
+/// A message, as an object of JavaScript.
+pub struct NativeMessage(pub Message);
+
+impl TypeName for NativeMessage {
+    fn type_name() -> &'static str {
+        "object"
+    }
+
+    fn value_type() -> ValueType {
+        ValueType::Object
+    }
+}
+
+impl ToNapiValue for NativeMessage {
+    unsafe fn to_napi_value(env: sys::napi_env, value: Self) -> Result<sys::napi_value> {
+        Env::from_raw(env).to_js_value(&value.0).map(|value| value.raw())
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use napi_derive::napi;
 
-use crate::session::Stream;
+use super::convert::NativeAccepted;
+use crate::engine::Stream;
 use crate::source::{self, Encoding, Pipe, Raw};
 
 #[napi(object)]
@@ -41,12 +42,13 @@ impl NativeStream {
         Self { stream }
     }
 
+    /// Its `requestId`, and the number that its events bear.
     #[napi(getter)]
-    pub fn request_id(&self) -> String {
-        self.stream.request_id().to_owned()
+    pub fn accepted(&self) -> NativeAccepted {
+        self.stream.accepted().into()
     }
 
-    /// Copies what there is room for and says how many bytes; none once the playback has ended. `more` says that others
+    /// Copies what there is room for and returns how many bytes; none once the playback has ended. `more` tells that others
     /// follow at once.
     #[napi]
     pub fn write(&self, bytes: &[u8], more: bool) -> Option<u32> {

@@ -3,8 +3,8 @@
 use napi_derive::napi;
 
 use super::output::sample_format;
+use crate::engine::Tap;
 use crate::output::PcmFormat;
-use crate::session::Tap;
 
 #[napi(object)]
 pub struct NativeTapOptions {

@@ -1,46 +1,47 @@
 //! One playback leaves as another comes on its track: when what comes may begin, and how both cross over.
 //!
-//! In a queue the one that plays tells when its end is near: what follows begins then, and both cross over up to that end. One
+//! In a queue the one that plays reports when its end is near: what follows begins then, and both cross over up to that end. One
 //! that is replaced goes on until what comes begins, and crosses over then. Either takes half of each at most, so that a
 //! short one is not over before it has risen.
 
 use super::Mixer;
-use super::envelope::Ramp;
+use super::ramp::Ramp;
 use super::state::State;
 use super::voice::Voice;
-use crate::audio::Samples;
+use crate::audio::{EDGE_FADE, Samples};
 
 impl Mixer {
-    /// Whether one of a length, if that is known, may begin on a track at the next sample; if not, [`What::Near`] tells when.
-    pub fn makes_way(&mut self, track: u32, length: Option<Samples>) -> bool {
-        let mut leaving = self.voices.iter_mut().filter(|voice| voice.track == track);
-        leaving.all(|voice| voice.makes_way(length))
+    /// Returns true if one of a length, if that is known, may begin on a track at the next sample; if not,
+    /// [`What::EndApproaching`](super::What) is reported when it may.
+    pub fn makes_way<V: AsMut<Voice>>(voices: &mut [V], track: u32, length: Option<Samples>) -> bool {
+        let mut on_track = voices.iter_mut().map(V::as_mut).filter(|voice| voice.track == track);
+        on_track.all(|voice| voice.makes_way(length))
     }
 }
 
 impl Voice {
-    /// After how many samples its end is so near that what follows may begin; `None` if that is not known, or was told.
-    pub(super) fn approach(&self) -> Option<Samples> {
-        let left = self.left().filter(|_| self.lead > 0 && !self.state.is_near && self.state.stop.is_none())?;
+    /// After how many samples its end is so near that what follows may begin; `None` if that is not known, or was reported.
+    pub(super) fn end_approaches_in(&self) -> Option<Samples> {
+        let left = self.left().filter(|_| self.lead > 0 && !self.state.end_reported && self.state.stop.is_none())?;
         if self.state.gate.is_paused {
             return None;
         }
         Some(left.saturating_sub(self.state.lead.unwrap_or(self.longest(left))))
     }
 
-    /// Whether one of a length, if that is known, may begin on its track: where it is too early for a short one, the end is
-    /// told of again.
+    /// Returns true if one of a length, if that is known, may begin on its track: where it is too early for a short one, the
+    /// end is reported again.
     fn makes_way(&mut self, length: Option<Samples>) -> bool {
         let State { stop: None, cross: None, leaves: None, .. } = self.state else { return true };
         let Some(left) = self.left().filter(|_| self.lead > 0) else { return true };
         let lead = self.longest(left).min(length.map_or(Samples::MAX, |length| length / 2));
-        (self.state.lead, self.state.is_near) = (Some(lead), left <= lead);
-        self.state.is_near
+        (self.state.lead, self.state.end_reported) = (Some(lead), left <= lead);
+        self.state.end_reported
     }
 
-    /// Its end may be far again, and is told of once more.
-    pub(super) fn turn_back(&mut self) {
-        (self.state.is_near, self.state.lead) = (false, None);
+    /// Re-arms the end-approaching notice.
+    pub(super) fn rearm_end_notice(&mut self) {
+        (self.state.end_reported, self.state.lead) = (false, None);
     }
 
     /// Crosses over to one that begins now on its track, if it is to.
@@ -48,7 +49,9 @@ impl Voice {
         let Some(longest) = self.crosses() else { return };
         let half = coming.left().map_or(Samples::MAX, |length| length / 2);
         // What ends by itself falls up to its end, whatever comes.
-        let length = if self.state.leaves.is_some() { longest.min(half) } else { longest };
+        // A cut is never shorter than an edge, however short what comes is.
+        let edge = (EDGE_FADE as Samples).min(longest);
+        let length = if self.state.leaves.is_some() { longest.min(half).max(edge) } else { longest };
         let fall = Ramp::cross(self.state.played, length, 1.0, 0.0);
         match self.state.leaves {
             Some(_) => self.state.stop = Some(fall),
@@ -62,10 +65,10 @@ impl Voice {
 
     /// For how many samples it can cross over with what begins now; `None` if it does not.
     fn crosses(&self) -> Option<Samples> {
-        let State { stop: None, cross: None, leaves, is_near, .. } = self.state else { return None };
+        let State { stop: None, cross: None, leaves, end_reported, .. } = self.state else { return None };
         match (leaves, self.left()) {
             (Some(leaves), left) => Some(leaves.min(left.unwrap_or(leaves))),
-            (None, left) => left.filter(|_| is_near),
+            (None, left) => left.filter(|_| end_reported),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Ducking: while a higher role sounds, the lower ones fall back, on all tracks. A role's level is a pure function of the
 //! session's time, so whatever starts meanwhile starts where its role is.
 
-use super::envelope::Ramp;
+use super::ramp::Ramp;
 use crate::audio::Samples;
 
 /// What a playback is to its listener; the later ones come before the earlier ones.
@@ -41,7 +41,7 @@ impl Ducking {
     }
 
     /// From `now` on `highest` is the highest role that sounds.
-    pub fn heed(&mut self, highest: Option<Role>, now: Samples) {
+    pub fn update(&mut self, highest: Option<Role>, now: Samples) {
         let Some(Duck { level, attack, release }) = self.duck else { return };
         for (role, ramp) in Role::ALL.into_iter().zip(&mut self.levels) {
             let (to, full_length) = if highest > Some(role) { (level, attack) } else { (1.0, release) };
@@ -78,10 +78,10 @@ mod tests {
             (Some(Role::System), [0.25, 0.25, 0.25, 1.0]),
         ] {
             let mut ducking = Ducking::new(Some(DUCK));
-            ducking.heed(highest, 0);
+            ducking.update(highest, 0);
             assert_eq!(levels(&ducking, 300), expected, "{highest:?}");
             let mut off = Ducking::new(None);
-            off.heed(highest, 0);
+            off.update(highest, 0);
             assert_eq!(levels(&off, 300), [1.0; 4], "{highest:?} without ducking");
         }
     }
@@ -89,10 +89,10 @@ mod tests {
     #[test]
     fn attack_and_release_are_straight_lines_at_their_own_slopes() {
         let mut ducking = Ducking::new(Some(DUCK));
-        ducking.heed(Some(Role::Voice), 1_000);
+        ducking.update(Some(Role::Voice), 1_000);
         let media = |ducking: &Ducking, now| ducking.level(Role::Media).level(now);
         assert_eq!([1_000, 1_100, 1_200, 1_300].map(|now| media(&ducking, now)), [1.0, 0.75, 0.5, 0.25]);
-        ducking.heed(None, 2_000);
+        ducking.update(None, 2_000);
         assert_eq!([2_000, 2_400, 3_200].map(|now| media(&ducking, now)), [0.25, 0.5, 1.0]);
     }
 
@@ -100,21 +100,21 @@ mod tests {
     fn an_attack_that_is_interrupted_turns_back_from_where_it_is() {
         let mut ducking = Ducking::new(Some(DUCK));
         let media = |ducking: &Ducking, now| ducking.level(Role::Media).level(now);
-        ducking.heed(Some(Role::System), 0);
-        ducking.heed(None, 200);
+        ducking.update(Some(Role::System), 0);
+        ducking.update(None, 200);
         assert_eq!([200, 600, 1_000, 5_000].map(|now| media(&ducking, now)), [0.5, 0.75, 1.0, 1.0]);
-        ducking.heed(Some(Role::Voice), 600);
+        ducking.update(Some(Role::Voice), 600);
         assert_eq!([600, 700, 800].map(|now| media(&ducking, now)), [0.75, 0.5, 0.25]);
         // A second one that ducks it makes it no lower, and the end of the first no louder.
-        ducking.heed(Some(Role::System), 900);
-        ducking.heed(Some(Role::Voice), 950);
+        ducking.update(Some(Role::System), 900);
+        ducking.update(Some(Role::Voice), 950);
         assert_eq!(media(&ducking, 2_000), 0.25);
     }
 
     #[test]
     fn a_duck_of_nothing_changes_nothing() {
         let mut ducking = Ducking::new(Some(Duck { level: 1.0, ..DUCK }));
-        ducking.heed(Some(Role::System), 0);
+        ducking.update(Some(Role::System), 0);
         assert_eq!(levels(&ducking, 150), [1.0; 4]);
     }
 }

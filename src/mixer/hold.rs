@@ -1,9 +1,9 @@
 //! How a voice is held back: it falls silent, stands still or goes on from another place, and rises again.
 
 use super::What;
-use super::envelope::Ramp;
 use super::gate::Next;
-use super::state::{Dry, State};
+use super::ramp::Ramp;
+use super::state::{State, Underrun};
 use super::voice::Voice;
 use crate::audio::{EDGE_FADE, Samples};
 use crate::source::Feed;
@@ -12,76 +12,88 @@ impl Voice {
     /// Lets it fall silent, and stand still from there.
     pub fn pause(&mut self) {
         self.state.gate.is_paused = true;
-        self.turn_back();
+        self.rearm_end_notice();
         self.shut();
     }
 
+    /// Lets it go on; a place that it seeks comes first.
     pub fn resume(&mut self) {
         let here = self.state.played;
         let gate = &mut self.state.gate;
+        if !std::mem::take(&mut gate.is_paused) {
+            return;
+        }
         gate.goes_on = std::mem::take(&mut gate.is_held);
-        if std::mem::take(&mut gate.is_paused) && gate.next.is_none() {
+        if gate.goes_on && gate.seeks {
+            // The place that it left must not sound again.
+            self.block();
+        } else if gate.next.is_none() {
             gate.ramp = gate.ramp.toward(1.0, here, EDGE_FADE as Samples);
         }
     }
 
-    /// Whether it stands still, paused.
+    /// Returns true if it stands still, paused.
     pub fn is_held(&self) -> bool {
         self.state.gate.is_held
     }
 
-    /// Whether it is silent for as long as its writer is behind, and nothing else is to become of it: nobody need mix it.
+    /// Returns true if it is silent for as long as its writer is behind, and nothing else is to become of it: nobody need mix it.
     pub fn is_dormant(&self) -> bool {
-        let State { dry, stop, leaves, gate, .. } = &self.state;
-        let silent = dry.as_ref().is_some_and(|dry| dry.told && dry.silent > 0);
+        let State { underrun, stop, leaves, gate, .. } = &self.state;
+        let silent = underrun.as_ref().is_some_and(|underrun| underrun.reported && underrun.silent > 0);
         let stays = stop.is_none() && leaves.is_none() && gate.shut_at() == Samples::MAX && !gate.is_swapping();
-        silent && stays && self.patience == Samples::MAX && self.feed.is_starved() && !self.feed.is_ready()
+        silent && stays && self.stall_timeout == Samples::MAX && self.feed.is_starved() && !self.feed.is_ready()
     }
 
-    /// Whether it goes on after it stood still: to be told once.
+    /// Returns true once after it stood still.
     pub fn goes_on(&mut self) -> bool {
-        std::mem::take(&mut self.state.gate.goes_on)
+        !self.state.gate.is_blocked && std::mem::take(&mut self.state.gate.goes_on)
     }
 
-    /// Another feed of it, to be swapped in.
-    pub fn seek(&mut self, place: Samples) -> Option<Feed> {
-        let feed = self.feed.sought(place)?;
+    /// Another place is being loaded, and [`go_to`](Self::go_to) will bring it. It goes on as it is until then.
+    pub fn seek(&mut self) {
         self.state.gate.seeks = true;
-        self.turn_back();
-        Some(feed)
+        self.rearm_end_notice();
     }
 
-    /// There will be no other feed but one that is here already.
+    /// No other reader will come but one that is here already.
     pub fn give_up_seek(&mut self) {
         self.state.gate.seeks = false;
+        self.unblock();
     }
 
-    /// Goes on from another place once it is silent; at once if it is, and then says so.
-    pub fn go_to(&mut self, feed: Feed) -> Option<What> {
+    /// Goes on from another place once it is silent; at once if it is, and then reports it.
+    pub fn go_to(&mut self, feed: Feed) -> Result<Option<What>, Feed> {
         self.state.gate.seeks = false;
         // What is on its way out stays where it is.
         if self.state.stop.is_some() || self.state.leaves.is_some() {
-            return None;
+            self.unblock();
+            return Err(feed);
         }
-        self.swap(Next::Sought(feed))
+        Ok(self.swap(Next::Sought(feed)))
     }
 
-    /// Goes on with what is written from now on, once it is silent.
-    pub fn flush(&mut self) -> Option<What> {
-        let feed = self.feed.flushed()?;
+    /// Goes on with what is written after a flush, once it is silent.
+    pub fn flush_to(&mut self, feed: Feed) -> Option<What> {
         self.swap(Next::Flushed(feed))
     }
 
     fn swap(&mut self, next: Next) -> Option<What> {
         self.state.gate.next = Some(next);
-        if self.state.gate.ramp.level(self.state.played) == 0.0 {
+        let here = self.state.played;
+        let is_blocked = self.state.gate.is_blocked && self.is_silent_at(here);
+        if is_blocked || self.state.gate.ramp.level(here) == 0.0 {
             return self.exchange();
         }
         self.shut();
         None
     }
 
-    /// It is silent: goes on with the other feed, if there is one, and hands the spent one out.
+    fn is_silent_at(&self, here: Samples) -> bool {
+        self.state.underrun.as_ref().is_some_and(|underrun| underrun.fall.end() <= here)
+    }
+
+    /// It is silent: goes on with the other reader, if there is one, and hands the spent one out.
     pub fn exchange(&mut self) -> Option<What> {
         let (feed, is_sought) = match self.state.gate.next.take()? {
             Next::Flushed(mut feed) => {
@@ -91,24 +103,58 @@ impl Voice {
             Next::Sought(feed) => (feed, true),
         };
         let here = self.state.played;
-        let silent = self.state.dry.take().map_or(0, |dry| dry.silent);
-        // Nothing was written yet: that is no stall.
-        let dry = Dry { fall: Ramp::edge(here, here), silent, told: true };
-        self.state.dry = (!feed.is_ready()).then_some(dry);
+        let silent = self.state.underrun.take().map_or(0, |underrun| underrun.silent);
+        // What is not written yet is no stall.
+        self.state.underrun = (!feed.is_ready()).then(|| Underrun::silence(here, silent));
+        if std::mem::take(&mut self.state.gate.is_blocked) && self.state.underrun.is_none() {
+            self.state.gate.rise(here);
+        }
         let spent = std::mem::replace(&mut self.feed, feed);
-        self.tell_place();
         Some(What::Swapped { spent, sought: is_sought.then(|| self.feed.place()) })
     }
 
-    /// It is silent: stands still, if it is paused, and rises if not.
+    /// It is silent: stands still if it is paused, and rises if not.
     pub fn hold_or_rise(&mut self) -> Option<What> {
+        let here = self.state.played;
         let gate = &mut self.state.gate;
-        if !gate.is_paused {
-            gate.ramp = Ramp::rise(self.state.played, EDGE_FADE as Samples);
-            return None;
+        if gate.is_paused {
+            gate.is_held = true;
+            return Some(What::Paused(self.feed.place()));
         }
-        gate.is_held = true;
-        Some(What::Paused(self.feed.place()))
+        if gate.is_blocked {
+            self.block();
+        } else {
+            gate.ramp = Ramp::rise(here, EDGE_FADE as Samples);
+        }
+        None
+    }
+
+    /// The process was halted: falls silent within the next frame and takes nothing until [`unblock`](Self::unblock).
+    pub fn fall_silent(&mut self) {
+        if self.is_held() || self.state.stop.is_some() {
+            return;
+        }
+        self.state.gate.is_blocked = true;
+        self.shut();
+    }
+
+    /// Silent from here on, without taking anything.
+    fn block(&mut self) {
+        let here = self.state.played;
+        self.state.gate.is_blocked = true;
+        self.state.gate.ramp = Ramp::flat(1.0);
+        self.state.underrun = Some(Underrun::silence(here, 0));
+    }
+
+    /// The halt is over: rises again, unless the place that it seeks is not there yet.
+    pub fn go_on_after_halt(&mut self) {
+        if !self.state.gate.seeks {
+            self.unblock();
+        }
+    }
+
+    fn unblock(&mut self) {
+        self.state.gate.is_blocked = false;
     }
 
     /// Falls silent; what does already goes on falling.

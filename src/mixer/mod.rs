@@ -1,31 +1,31 @@
-//! PCM → one frame: sums the playbacks of each bus, cuts edges without a click, limits the sum.
+//! Voices → frames: sums the voices of each track, sums the tracks of each stream, cuts edges without a click, limits the sum.
 //!
-//! [`Mixer::mix`] is the only code that runs on every tick. It takes no lock, allocates nothing, logs nothing and drops
-//! nothing large: what ends is handed out in its notice.
+//! [`Mixer::mix`] is the only code that runs on every tick. It takes no lock, allocates nothing once its scratch has grown,
+//! logs nothing and drops nothing large. The voices belong to the session; the mixer is shown them.
 
-mod bus;
-mod control;
 mod crossfade;
 mod duck;
-mod envelope;
 mod gate;
 mod hold;
 mod limiter;
 mod notice;
+mod ramp;
+mod scratch;
 mod state;
 mod voice;
 
 use crate::audio::{FRAME, LOOK_AHEAD, Samples};
 
-use bus::Bus;
 use duck::Ducking;
 pub use duck::{Duck, Role};
-pub use envelope::Ramp;
+use limiter::Limiter;
 pub use notice::{Notice, What};
-use voice::Border;
+pub use ramp::Ramp;
+pub use scratch::{Frame, Scratch};
+use voice::Boundary;
 pub use voice::{End, PlaybackId, Voice};
 
-/// How playbacks become streams.
+/// How tracks become streams of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Routing {
     /// One stream holds everything: a file, a callback.
@@ -34,23 +34,22 @@ pub enum Routing {
     PerTrack,
 }
 
-/// The mixed samples of one stream.
-pub struct Frame<'a> {
-    pub stream: u32,
-    /// The session's time of the first sample.
-    pub at: Samples,
-    /// Interleaved.
-    pub samples: &'a [f32],
-    /// Whether anything plays in it.
-    pub sounding: bool,
+/// What a mixer remembers of a stream between frames.
+struct Stream {
+    id: u32,
+    limiter: Limiter,
+    /// Whether a voice had part in the current frame, or the limiter still recovers.
+    sounding: bool,
 }
 
+/// Sums voices into streams. Without threads, locks or clocks.
 pub struct Mixer {
     channels: usize,
     routing: Routing,
-    voices: Vec<Voice>,
-    buses: Vec<Bus>,
-    /// The session's time: samples handed on so far.
+    streams: Vec<Stream>,
+    /// The tracks that ever had a voice.
+    tracks: Vec<u32>,
+    /// The session's time: samples mixed or skipped so far.
     now: Samples,
     /// Samples of the current frame that are mixed, and how many it will have.
     filled: usize,
@@ -60,11 +59,13 @@ pub struct Mixer {
 }
 
 impl Mixer {
+    /// A mixer of `channels` interleaved channels; without `duck` no role gives way to another.
     pub fn new(channels: usize, routing: Routing, duck: Option<Duck>) -> Self {
-        let (voices, buses, ducking) = (Vec::new(), Vec::new(), Ducking::new(duck));
-        Self { channels, routing, voices, buses, now: 0, filled: 0, frames: 0, underruns: 0, ducking }
+        let (streams, tracks, ducking) = (Vec::new(), Vec::new(), Ducking::new(duck));
+        Self { channels, routing, streams, tracks, now: 0, filled: 0, frames: 0, underruns: 0, ducking }
     }
 
+    /// The session's time of the next sample.
     pub fn now(&self) -> Samples {
         self.now
     }
@@ -74,158 +75,165 @@ impl Mixer {
         self.underruns
     }
 
-    /// Whether nothing sounds or is about to: time may then be skipped.
-    pub fn is_idle(&self) -> bool {
-        self.is_silent() && self.buses.iter().all(Bus::is_at_rest)
+    /// Returns true if no voice sounds and no limiter recovers: time may then be skipped.
+    pub fn is_idle<V: AsMut<Voice>>(&self, voices: &mut [V]) -> bool {
+        Self::is_silent(voices) && self.streams.iter().all(|stream| stream.limiter.is_at_rest())
     }
 
-    /// Whether no voice sounds, though the limiter may still recover.
-    pub fn is_silent(&self) -> bool {
-        self.voices.iter().all(|voice| voice.is_held() || voice.is_dormant())
+    /// Returns true if every voice is paused or dormant.
+    pub fn is_silent<V: AsMut<Voice>>(voices: &mut [V]) -> bool {
+        voices.iter_mut().map(V::as_mut).all(|voice| voice.is_held() || voice.is_dormant())
     }
 
-    /// Whether the next `frames` samples of every voice are there.
-    pub fn is_fed(&self, frames: usize) -> bool {
-        self.voices.iter().all(|voice| voice.is_held() || voice.is_fed(frames))
+    /// Returns true if the next `frames` samples of every voice are there.
+    pub fn is_fed<V: AsMut<Voice>>(voices: &mut [V], frames: usize) -> bool {
+        voices.iter_mut().map(V::as_mut).all(|voice| voice.is_held() || voice.is_fed(frames))
     }
 
-    /// Starts a voice at the next sample; what it follows or replaces crosses over to it.
-    pub fn start(&mut self, mut voice: Voice) {
+    /// Prepares `voice` to start at the next sample, beside `others`: those of its track that it follows or replaces cross
+    /// over to it.
+    pub fn start<V: AsMut<Voice>>(&mut self, voice: &mut Voice, others: &mut [V]) {
         let track = voice.track;
-        self.voices.iter_mut().filter(|other| other.track == track).for_each(|other| other.cross_over(&mut voice));
-        let stream = self.stream_of(voice.track);
-        if !self.buses.iter().any(|bus| bus.stream == stream) {
-            self.buses.push(Bus::new(stream, self.channels));
+        others.iter_mut().map(V::as_mut).filter(|other| other.track == track).for_each(|other| other.cross_over(voice));
+        if !self.tracks.contains(&track) {
+            self.tracks.push(track);
         }
-        self.voices.push(voice);
+        let id = self.stream_of(track);
+        if !self.streams.iter().any(|stream| stream.id == id) {
+            self.streams.push(Stream { id, limiter: Limiter::new(self.channels), sounding: false });
+        }
     }
 
     /// Lets time pass in which nothing is mixed; voices go on after it where they are.
-    pub fn skip(&mut self, samples: Samples) {
-        self.heed_roles();
+    pub fn skip<V: AsMut<Voice>>(&mut self, voices: &mut [V], samples: Samples) {
+        self.update_ducking(voices);
         self.now += samples;
     }
 
-    /// Begins a frame of `frames` samples (at most [`FRAME`]).
-    pub fn begin(&mut self, frames: usize) {
-        assert!(frames <= FRAME, "a frame has at most {FRAME} samples");
-        (self.filled, self.frames) = (0, frames);
-        self.buses.iter_mut().for_each(|bus| bus.sounding = !bus.is_at_rest());
+    /// Forgets what the limiters still recover from: after a cut nothing is left to be heard.
+    pub fn reset(&mut self) {
+        self.streams.clear();
+        self.tracks.clear();
     }
 
-    /// One step: tells what is over at this sample, or so near its end that what follows may start here; or, where nothing
-    /// is, mixes on to the end of the frame or the first sample where a voice ends, nears its end or pauses. `false` once the
-    /// frame is full and everything that ended with it is told.
+    /// Begins a frame of `frames` samples (at most [`FRAME`]) in `scratch`.
+    pub fn begin(&mut self, frames: usize, scratch: &mut Scratch) {
+        assert!(frames <= FRAME, "a frame has at most {FRAME} samples");
+        (self.filled, self.frames) = (0, frames);
+        scratch.begin(self.channels, self.now);
+        self.streams.iter_mut().for_each(|stream| stream.sounding = !stream.limiter.is_at_rest());
+    }
+
+    /// One step: reports what is over at this sample, or so near its end that what follows may start here; or, where nothing
+    /// is, mixes on to the end of the frame or the first sample where a voice ends, nears its end or pauses. Returns false once
+    /// the frame is full and everything that ended with it is reported. A voice whose end is reported must be taken out of
+    /// `voices` before the next step.
     ///
-    /// Order in a step: sum → limit → notices.
-    pub fn mix(&mut self, notices: &mut Vec<Notice>) -> bool {
+    /// Order in a step: sum of a track → sum of the tracks → limiter → notices.
+    pub fn mix<V: AsMut<Voice>>(&mut self, voices: &mut [V], scratch: &mut Scratch, notices: &mut Vec<Notice>) -> bool {
         let mut step = self.frames - self.filled;
-        let (mut over, mut index) = (false, 0);
-        while index < self.voices.len() {
-            let voice = &mut self.voices[index];
-            if voice.is_held() {
-                index += 1;
-                continue;
+        let mut over = false;
+        for voice in voices.iter_mut().map(V::as_mut).filter(|voice| !voice.is_held()) {
+            let (id, at) = (voice.id, self.now);
+            let boundary = voice.prepare(step + LOOK_AHEAD, &mut self.underruns);
+            // At the border of a frame only what is over is reported: a first sample belongs to the frame that carries it.
+            let begins = step > 0 || matches!(boundary, Some((0, _)));
+            if let Some(what) = begins.then(|| voice.on_first_sample()).flatten() {
+                notices.push(Notice { id, at, what });
             }
-            let border = voice.prepare(step + LOOK_AHEAD, &mut self.underruns);
-            // At the border of a frame only what is over is told: a first sample belongs to the frame that carries it.
-            let begins = step > 0 || matches!(border, Some((0, _)));
-            if let Some(what) = begins.then(|| voice.enter()).flatten() {
-                notices.push(Notice { id: voice.id, at: self.now, what });
-            }
-            match voice.approach().filter(|_| step > 0) {
+            match voice.end_approaches_in().filter(|_| step > 0) {
                 Some(0) => {
-                    voice.state.is_near = true;
-                    notices.push(Notice { id: voice.id, at: self.now, what: What::Near });
+                    voice.state.end_reported = true;
+                    notices.push(Notice { id, at, what: What::EndApproaching });
                     over = true;
                 }
                 Some(left) => step = step.min(usize::try_from(left).unwrap_or(step)),
                 None => {}
             }
-            match border {
-                Some((0, Border::Shut)) => {
-                    let (id, at) = (voice.id, self.now);
-                    let told = [voice.exchange(), voice.hold_or_rise()].into_iter().flatten();
-                    notices.extend(told.map(|what| Notice { id, at, what }));
+            match boundary {
+                Some((0, Boundary::Silent)) => {
+                    let reported = [voice.exchange(), voice.hold_or_rise()].into_iter().flatten();
+                    notices.extend(reported.map(|what| Notice { id, at, what }));
                     over = true;
                 }
-                Some((0, Border::End(why))) => {
-                    let voice = self.voices.remove(index);
-                    notices.push(Notice::ended(voice, self.now, why));
+                Some((0, Boundary::End(why))) => {
+                    notices.push(Notice { id, at, what: What::Ended(why) });
                     over = true;
                 }
-                Some((left, _)) => {
-                    step = step.min(left);
-                    index += 1;
-                }
-                None => index += 1,
+                Some((left, _)) => step = step.min(left),
+                None => {}
             }
         }
-        self.heed_roles();
+        self.update_ducking(voices);
         if over || step == 0 {
             return over;
         }
-        self.buses.iter_mut().for_each(|bus| bus.clear(step));
-        let before = self.now;
-        for voice in self.voices.iter_mut().filter(|voice| !voice.is_held()) {
-            let stream = stream(self.routing, voice.track);
-            let bus = self.buses.iter_mut().find(|bus| bus.stream == stream).expect("start() made its bus");
-            let played = voice.state.played;
-            bus.sounding |= !voice.is_dormant();
-            voice.render(bus.window(step), self.channels, step, self.ducking.level(voice.role), self.now);
-            if let Some(silent) = voice.stall() {
-                let at = self.now + (step as Samples).saturating_sub(silent);
-                notices.push(Notice { id: voice.id, at, what: What::Stalled(voice.feed.place()) });
-            }
-            let every = voice.report_every;
-            if every > 0 && voice.state.played / every > played / every {
-                let reached = voice.state.played / every * every;
-                let place = voice.feed.place_back(voice.state.played - reached);
-                notices.push(Notice { id: voice.id, at: before + reached - played, what: What::Progress(place) });
-            }
+        let first = notices.len();
+        for index in 0..self.streams.len() {
+            self.mix_stream(index, voices, step, scratch, notices);
         }
-        self.buses.iter_mut().for_each(|bus| bus.limit(self.filled, step));
+        // In order of time, also between voices.
+        notices[first..].sort_by_key(|notice| notice.at);
         self.filled += step;
         self.now += step as Samples;
         true
     }
 
-    /// Whoever plays and is not paused ducks, however quiet it is or late its source: the others must not go up and down
+    /// Sums and limits the next `step` samples of one stream.
+    fn mix_stream<V: AsMut<Voice>>(
+        &mut self,
+        index: usize,
+        voices: &mut [V],
+        step: usize,
+        scratch: &mut Scratch,
+        notices: &mut Vec<Notice>,
+    ) {
+        let Self { channels, routing, streams, tracks, now, ducking, filled, .. } = self;
+        let stream = &mut streams[index];
+        let members = tracks.iter().filter(|track| stream_of(*routing, **track) == stream.id);
+        let is_alone = members.clone().count() == 1;
+        let samples = (step + LOOK_AHEAD) * *channels;
+        let (sum, track_sum) = scratch.sums(samples);
+        for track in members {
+            let window = if is_alone { &mut *sum } else { &mut *track_sum };
+            let mut sounds = is_alone;
+            for voice in voices.iter_mut().map(V::as_mut).filter(|voice| voice.track == *track && !voice.is_held()) {
+                sounds = true;
+                stream.sounding |= !voice.is_dormant();
+                let played = voice.state.played;
+                voice.render(window, *channels, step, ducking.level(voice.role), *now);
+                voice.report(played, *now, step, notices);
+            }
+            if !is_alone && sounds {
+                sum.iter_mut().zip(track_sum.iter_mut()).for_each(|(sum, sample)| *sum += std::mem::take(sample));
+            }
+        }
+        stream.limiter.process(sum, step);
+        scratch.keep(stream.id, *filled, step * *channels, stream.sounding);
+    }
+
+    /// Whatever plays and is not paused ducks, however quiet it is or late its source: the others must not go up and down
     /// with it.
-    fn heed_roles(&mut self) {
-        let highest = self.voices.iter().filter(|voice| !voice.is_held()).map(|voice| voice.role).max();
-        self.ducking.heed(highest, self.now);
+    fn update_ducking<V: AsMut<Voice>>(&mut self, voices: &mut [V]) {
+        let sounding = voices.iter_mut().map(V::as_mut).filter(|voice| !voice.is_held());
+        let highest = sounding.map(|voice| voice.role).max();
+        self.ducking.update(highest, self.now);
     }
 
-    /// Ends the frame where it is mixed up to; says how many samples it has.
-    pub fn finish(&mut self) -> usize {
+    /// Ends the frame where it is mixed up to; returns how many samples it has.
+    pub fn finish(&mut self, scratch: &mut Scratch) -> usize {
         self.frames = self.filled;
+        scratch.finish(self.frames * self.channels);
         self.frames
-    }
-
-    /// The mixed frame of each stream.
-    pub fn streams(&self) -> impl Iterator<Item = Frame<'_>> {
-        let at = self.now - self.frames as Samples;
-        self.buses.iter().map(move |bus| Frame {
-            stream: bus.stream,
-            at,
-            samples: bus.frame(self.frames),
-            sounding: bus.sounding,
-        })
     }
 
     /// Which stream a track goes to.
     pub fn stream_of(&self, track: u32) -> u32 {
-        stream(self.routing, track)
-    }
-
-    /// Wakes the feeders whose rings have a quarter left.
-    pub fn refill(&self) {
-        self.voices.iter().for_each(|voice| voice.feed.refill());
+        stream_of(self.routing, track)
     }
 }
 
-fn stream(routing: Routing, track: u32) -> u32 {
+fn stream_of(routing: Routing, track: u32) -> u32 {
     match routing {
         Routing::Mixdown => 0,
         Routing::PerTrack => track,

@@ -1,43 +1,40 @@
-//! What the mixer has to tell.
+//! What the mixer reports to its session.
 
-use super::voice::{End, PlaybackId, Voice};
+use super::voice::{End, PlaybackId};
 use crate::audio::Samples;
 use crate::source::Feed;
 
-/// What happened in a mix, at which sample of the session's time.
+/// Something that happened to a voice, and at which sample of the session's time.
 pub struct Notice {
+    /// Whose voice it is.
     pub id: PlaybackId,
+    /// The session's time.
     pub at: Samples,
+    /// What happened.
     pub what: What,
 }
 
+/// What can happen to a voice. Places are in its source.
 pub enum What {
+    /// Its first sample is mixed.
     Started,
-    /// It fell silent and stands still, at this place in the source.
+    /// It fell silent and stands still, at this place.
     Paused(Samples),
-    /// It goes on from there.
+    /// It goes on from this place.
     Resumed(Samples),
     /// Its end is so near that what follows on its track may begin.
-    Near,
-    /// Another interval of it was handed on, up to this place in the source.
+    EndApproaching,
+    /// Another interval of it was mixed, up to this place.
     Progress(Samples),
-    /// It fell silent after so many samples of it, for its writer is behind.
+    /// It fell silent at this place, for its writer is behind.
     Stalled(Samples),
-    /// It goes on with another feed, and this one is to be dropped; from this place in the source, if that was sought.
+    /// It goes on with another reader; the spent one is to be dropped.
     Swapped {
+        /// The reader before.
         spent: Feed,
+        /// The place from which it goes on, if that was sought.
         sought: Option<Samples>,
     },
-    Ended {
-        why: End,
-        played: Samples,
-        feed: Feed,
-    },
-}
-
-impl Notice {
-    pub(super) fn ended(voice: Voice, at: Samples, why: End) -> Self {
-        voice.tell_place();
-        Self { id: voice.id, at, what: What::Ended { why, played: voice.state.played, feed: voice.feed } }
-    }
+    /// It fell silent for good.
+    Ended(End),
 }

@@ -1,32 +1,39 @@
 //! What changes of a voice while it plays.
 
-use super::envelope::Ramp;
 use super::gate::Gate;
+use super::ramp::Ramp;
 use crate::audio::Samples;
 
 #[derive(Default)]
 pub struct State {
-    /// Samples per channel handed on.
+    /// Samples per channel mixed.
     pub played: Samples,
     pub started: bool,
-    /// It was told that what follows may begin.
-    pub is_near: bool,
-    /// For what follows now, it may do so only so many samples before the end.
+    /// It was reported that what follows may begin.
+    pub end_reported: bool,
+    /// What follows now may begin only so many samples before the end.
     pub lead: Option<Samples>,
     /// It goes on until what follows begins, and then crosses over to it in so many samples.
     pub leaves: Option<Samples>,
     /// Its half of a crossfade that ends where it does.
     pub cross: Option<Ramp>,
     pub stop: Option<Ramp>,
-    pub dry: Option<Dry>,
+    pub underrun: Option<Underrun>,
     pub gate: Gate,
 }
 
-/// The feed ran dry: silent from the end of the fall until it is ready.
-pub struct Dry {
+/// The reader has nothing more for now: silent from the end of the fall until it is ready.
+pub struct Underrun {
     pub fall: Ramp,
     /// For how long it has been silent.
     pub silent: Samples,
-    /// Whether its stall was told, or is none.
-    pub told: bool,
+    /// Whether its stall was reported, or is none.
+    pub reported: bool,
+}
+
+impl Underrun {
+    /// Silent from `here` on, which is no stall.
+    pub fn silence(here: Samples, silent: Samples) -> Self {
+        Self { fall: Ramp::edge(here, here), silent, reported: true }
+    }
 }

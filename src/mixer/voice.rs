@@ -1,12 +1,9 @@
-//! One playback as the mixer sees it: a feed, a gain, and the envelopes at its edges.
+//! One playback as the mixer sees it: a reader, a gain, and the ramps at its edges.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use super::What;
 use super::duck::Role;
-use super::envelope::Ramp;
-use super::state::{Dry, State};
+use super::ramp::Ramp;
+use super::state::{State, Underrun};
+use super::{Notice, What};
 use crate::audio::{EDGE_FADE, LOOK_AHEAD, Samples};
 use crate::source::Feed;
 
@@ -26,12 +23,18 @@ pub enum End {
     Stall,
 }
 
+impl AsMut<Voice> for Voice {
+    fn as_mut(&mut self) -> &mut Voice {
+        self
+    }
+}
+
 /// What a voice comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Border {
+pub(super) enum Boundary {
     End(End),
     /// Its gate is shut: it is silent.
-    Shut,
+    Silent,
 }
 
 /// What a voice is started with.
@@ -47,11 +50,9 @@ pub struct Voice {
     /// The position at which it ends with [`End::Limit`].
     pub limit: Samples,
     /// How long it may be silent because its writer is behind; then it ends with [`End::Stall`].
-    pub patience: Samples,
+    pub stall_timeout: Samples,
     /// From when it rises: only a user's fade-in at the start; the first sample of a clip is not ours to soften.
     pub rise: Ramp,
-    /// Where in its source it is, for other threads to read.
-    pub position: Arc<AtomicU64>,
     /// Samples between progress notices; 0 for none.
     pub report_every: Samples,
     /// How long before its end what follows may begin, to cross over with it: half of it at most. 0 if nothing may.
@@ -62,7 +63,7 @@ pub struct Voice {
 impl Voice {
     pub fn new(id: PlaybackId, track: u32, feed: Feed) -> Self {
         let rise = Ramp::flat(1.0);
-        let (position, state) = (Arc::default(), State::default());
+        let state = State::default();
         Self {
             id,
             track,
@@ -71,9 +72,8 @@ impl Voice {
             volume: Ramp::flat(1.0),
             gain: 1.0,
             limit: Samples::MAX,
-            patience: Samples::MAX,
+            stall_timeout: Samples::MAX,
             rise,
-            position,
             report_every: 0,
             lead: 0,
             state,
@@ -81,7 +81,7 @@ impl Voice {
     }
 
     /// Ends it `fade` samples from here. Of two stops the one that ends first holds.
-    pub(super) fn stop(&mut self, fade: Samples) {
+    pub fn stop(&mut self, fade: Samples) {
         self.give_up_seek();
         let (here, end) = (self.state.played, self.fall_end(fade));
         if self.state.stop.is_none_or(|stop| end < stop.end()) {
@@ -90,15 +90,30 @@ impl Voice {
     }
 
     /// Brings it to a volume over the next `fade` samples; at once while it stands still.
-    pub(super) fn set_volume(&mut self, volume: f32, fade: Samples) {
+    pub fn set_volume(&mut self, volume: f32, fade: Samples) {
         self.volume = match self.is_held() {
             true => Ramp::flat(volume),
             false => self.volume.toward(volume, self.state.played, fade),
         };
     }
 
+    /// Lets it go on until another starts on its track, and cross over to that in so many samples.
+    pub fn leave(&mut self, length: Samples) {
+        self.state.leaves = Some(length);
+    }
+
+    /// Samples per channel mixed so far.
+    pub fn played(&self) -> Samples {
+        self.state.played
+    }
+
+    /// Where in its source it is.
+    pub fn place(&self) -> Samples {
+        self.feed.place()
+    }
+
     /// What is to be told when its next sample is handed on: that it starts, or goes on.
-    pub(super) fn enter(&mut self) -> Option<What> {
+    pub(super) fn on_first_sample(&mut self) -> Option<What> {
         if !std::mem::replace(&mut self.state.started, true) {
             return Some(What::Started);
         }
@@ -107,14 +122,14 @@ impl Voice {
 
     /// Looks at the next `window` samples; says after how many it comes to a border, and to which, if one is known to be
     /// among them.
-    pub(super) fn prepare(&mut self, window: usize, underruns: &mut u64) -> Option<(usize, Border)> {
+    pub(super) fn prepare(&mut self, window: usize, underruns: &mut u64) -> Option<(usize, Boundary)> {
         let here = self.state.played;
-        if self.state.dry.as_ref().is_some_and(|dry| dry.fall.end() <= here) {
+        if self.state.underrun.as_ref().is_some_and(|underrun| underrun.fall.end() <= here) {
             // It is silent, and no sample brings it nearer to where it would end or the gate be shut.
             self.state.gate.shut_sooner(here);
             self.state.stop = self.state.stop.map(|_| Ramp::edge(here, here));
-            if self.feed.is_ready() && !self.has_run_out() {
-                self.state.dry = None;
+            if self.feed.is_ready() && !self.has_run_out() && !self.state.gate.is_blocked {
+                self.state.underrun = None;
                 self.state.gate.rise(here);
             }
         }
@@ -127,21 +142,22 @@ impl Voice {
         }
         let stop = self.state.stop.map_or(Samples::MAX, |stop| stop.end() - here);
         let shut = self.state.gate.shut_at().saturating_sub(here);
-        let dry = self.state.dry.as_ref().map_or(Samples::MAX, |dry| dry.fall.end() - here);
-        let silent = self.state.dry.as_ref().map_or(0, |dry| dry.silent);
-        let stall = dry.saturating_add(self.patience.saturating_sub(silent));
+        let fallen = self.state.underrun.as_ref().map_or(Samples::MAX, |underrun| underrun.fall.end() - here);
+        let silent = self.state.underrun.as_ref().map_or(0, |underrun| underrun.silent);
+        let stall = fallen.saturating_add(self.stall_timeout.saturating_sub(silent));
         let left = source.min(stop).min(self.limit - here).min(stall).min(shut);
         // Dry before the window is full: it fades over what is left rather than breaking off in some later frame.
-        if !is_over && (waiting as Samples) < left.min(window as Samples) && self.state.dry.is_none() {
-            self.state.dry = Some(Dry { fall: Ramp::edge(here, here + waiting as Samples), silent: 0, told: false });
+        if !is_over && (waiting as Samples) < left.min(window as Samples) && self.state.underrun.is_none() {
+            self.state.underrun =
+                Some(Underrun { fall: Ramp::edge(here, here + waiting as Samples), silent: 0, reported: false });
             *underruns += u64::from(!ended);
         }
         let border = match left {
-            _ if left == stop => Border::End(End::Stop),
-            _ if left == source => Border::End(End::Source),
-            _ if left == self.limit - here => Border::End(End::Limit),
-            _ if left == stall => Border::End(End::Stall),
-            _ => Border::Shut,
+            _ if left == stop => Boundary::End(End::Stop),
+            _ if left == source => Boundary::End(End::Source),
+            _ if left == self.limit - here => Boundary::End(End::Limit),
+            _ if left == stall => Boundary::End(End::Stall),
+            _ => Boundary::Silent,
         };
         (left <= window as Samples).then_some((left as usize, border))
     }
@@ -154,13 +170,13 @@ impl Voice {
         let room = (window.len() / channels).min((end - here) as usize);
         let limit = Ramp::edge(self.limit.saturating_sub(EDGE_FADE as Samples), self.limit);
         let open = Ramp::flat(1.0);
-        let State { stop, dry, cross, gate, .. } = &self.state;
+        let State { stop, underrun, cross, gate, .. } = &self.state;
         let edges = [self.volume, self.rise, limit, gate.ramp];
-        let falls = [*stop, dry.as_ref().map(|dry| dry.fall), *cross].map(|fall| fall.unwrap_or(open));
+        let falls = [*stop, underrun.as_ref().map(|underrun| underrun.fall), *cross].map(|fall| fall.unwrap_or(open));
         // Each with the place on it that its first sample has.
         let [volume, rise, limit, gate] = edges.map(|ramp| (ramp, here));
-        let [stop, dry, cross] = falls.map(|ramp| (ramp, here));
-        let ramps = [volume, rise, limit, stop, dry, cross, gate, (duck, now)];
+        let [stop, underrun, cross] = falls.map(|ramp| (ramp, here));
+        let ramps = [volume, rise, limit, stop, underrun, cross, gate, (duck, now)];
         let peek = self.feed.peek(room);
         let (sounding, (first, second)) = (peek.frames(), peek.slices());
         let length = sounding as Samples;
@@ -183,24 +199,36 @@ impl Voice {
         let taken = sounding.min(frames);
         peek.take(taken);
         self.state.played += taken as Samples;
-        if let Some(dry) = &mut self.state.dry {
-            dry.silent += (frames - taken) as Samples;
+        if let Some(underrun) = &mut self.state.underrun {
+            underrun.silent += (frames - taken) as Samples;
         }
-        self.tell_place();
     }
 
-    /// For how long it has been silent because its writer is behind; said once a stall, after the step in which it is so.
-    pub(super) fn stall(&mut self) -> Option<Samples> {
-        let dry = self.state.dry.as_mut()?;
-        if dry.told || dry.silent == 0 || !self.feed.is_starved() {
+    /// Reports what the last step brought: progress at every interval that was passed, and a stall once. `played` is where
+    /// the step began, at session time `at`; it had `step` samples.
+    pub(super) fn report(&mut self, played: Samples, at: Samples, step: usize, notices: &mut Vec<Notice>) {
+        let id = self.id;
+        if let Some(silent) = self.stall() {
+            let at = at + (step as Samples).saturating_sub(silent);
+            notices.push(Notice { id, at, what: What::Stalled(self.feed.place()) });
+        }
+        if self.report_every > 0 {
+            for count in played / self.report_every + 1..=self.state.played / self.report_every {
+                let reached = count * self.report_every;
+                let place = self.feed.place_back(self.state.played - reached);
+                notices.push(Notice { id, at: at + reached - played, what: What::Progress(place) });
+            }
+        }
+    }
+
+    /// For how long it has been silent because its writer is behind; returned once a stall, after the step that found it.
+    fn stall(&mut self) -> Option<Samples> {
+        let underrun = self.state.underrun.as_mut()?;
+        if underrun.reported || underrun.silent == 0 || !self.feed.is_starved() {
             return None;
         }
-        dry.told = true;
-        Some(dry.silent)
-    }
-
-    pub(super) fn tell_place(&self) {
-        self.position.store(self.feed.place(), Ordering::Relaxed);
+        underrun.reported = true;
+        Some(underrun.silent)
     }
 
     /// Whether `frames` samples, or what is left of it, wait: where not, a clock that can wait should. Its end must be seen
@@ -210,7 +238,7 @@ impl Voice {
         let coming = self.feed.is_coming();
         let stop = self.state.stop.map_or(Samples::MAX, |stop| stop.end());
         let left = stop.min(self.limit).min(self.state.gate.shut_at()) - self.state.played;
-        let waits = match self.state.dry {
+        let waits = match self.state.underrun {
             Some(_) if left > 0 => self.feed.is_ready(),
             _ => self.feed.level().0 as Samples >= left.min(frames as Samples),
         };
@@ -224,8 +252,8 @@ impl Voice {
 
     fn audible_until(&self) -> Samples {
         let stop = self.state.stop.map_or(Samples::MAX, |stop| stop.end());
-        let dry = self.state.dry.as_ref().map_or(Samples::MAX, |dry| dry.fall.end());
-        stop.min(dry).min(self.limit).min(self.state.gate.shut_at()).max(self.state.played)
+        let fallen = self.state.underrun.as_ref().map_or(Samples::MAX, |underrun| underrun.fall.end());
+        stop.min(fallen).min(self.limit).min(self.state.gate.shut_at()).max(self.state.played)
     }
 
     /// A stop falls no longer than its source lasts.

@@ -56,7 +56,7 @@ impl Backlog {
 
     fn tell(&self) {
         if self.progress.eager {
-            self.progress.notify.notify_one();
+            self.progress.tell();
         }
     }
 }

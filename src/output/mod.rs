@@ -3,7 +3,6 @@
 mod backlog;
 mod livekit;
 mod memory;
-mod pacer;
 mod pcm;
 mod tap;
 mod wav;
@@ -24,7 +23,6 @@ use crate::source::Progress;
 
 pub use backlog::Backlog;
 pub use livekit::{Encoding, IceTransport, LiveKitOptions, TokenAnswer, TokenSource};
-pub use pacer::{Pacer, Watch};
 pub use pcm::{PcmFormat, PcmFrame, PcmSink};
 pub use tap::{TapRequest, Taps};
 
@@ -57,8 +55,8 @@ pub enum OutputOptions {
     LiveKit(LiveKitOptions),
 }
 
-/// What an output that lives by itself has to tell.
-pub enum News {
+/// What an output tells its session.
+pub enum OutputEvent {
     Connected,
     /// This stream takes samples from now on.
     Opened(u32),
@@ -68,12 +66,14 @@ pub enum News {
     Cut(Meanwhile),
     /// It is as it was before.
     Reconnected,
-    /// Nobody is let hear this stream, or everybody is again.
+    /// The server muted or unmuted this track.
     Muted(u32, bool),
     /// How it is received.
     Link(Link),
     /// It is gone, with everything that plays into it, and why in a word.
     Lost(SpeakerError, String),
+    /// It took no frame, or can't publish a stream, and may do so later.
+    Failed(SpeakerError),
 }
 
 /// What becomes of the mix while an output can't be written.
@@ -116,19 +116,19 @@ pub struct Link {
 /// The end of an output, which may take its time.
 pub type Closing = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
-/// An open output. Its session's actor alone calls it. A file is ready as soon as it is open; a room has to be joined, and
+/// An open output. Its session's driver alone calls it. A file is ready as soon as it is open; a room has to be joined, and
 /// its streams have to be published.
 pub trait Output: Send {
     fn is_connected(&self) -> bool {
         true
     }
 
-    /// Whether `stream` takes samples. If not, that is on its way, and [`News::Opened`] will tell.
+    /// Whether `stream` takes samples. If not, that is on its way, and [`OutputEvent::Opened`] will tell.
     fn prepare(&mut self, _stream: u32) -> Result<bool> {
         Ok(true)
     }
 
-    fn poll(&mut self, _context: &mut Context<'_>) -> Poll<News> {
+    fn poll(&mut self, _context: &mut Context<'_>) -> Poll<OutputEvent> {
         Poll::Pending
     }
 

@@ -1,41 +1,41 @@
-//! Control: who plays, who waits, who is told.
+//! One user's speaker, as a plain state machine: no thread, no clock, no lock, no I/O.
 //!
 //! ```text
-//! caller's thread   Handle ──asks──▶ Registry          (policy, under a lock)
-//!                     └──Command──▶ Actor ──▶ Mixer    (one task owns all that sounds)
-//!                                     └──Message──▶ the caller's sink
+//! calls.rs ──▶ policy/ ──▶ playbacks.rs (shelves) ──▶ tick.rs ──▶ mixer
+//!                                        └──────────────┴──▶ outbox.rs (events, work for the engine)
 //! ```
+//!
+//! A call applies whole and at once. Time is an argument: [`WallTime`] is what waiting is measured by, [`Samples`] what was
+//! mixed. Whatever a call or a tick leads to outside (a source to open, an output to prepare, a reader to drop) is left in the
+//! outbox and carried out by [`engine`](crate::engine) after the lock is released.
 
-mod actor;
-mod close;
-mod command;
-mod cue;
-mod follow;
-mod handle;
-mod inbox;
-mod loading;
-mod patience;
-mod playback;
-mod publisher;
-pub mod registry;
-mod stage;
-mod stream;
-mod tap;
+mod calls;
+mod line;
+mod outbox;
+mod output_state;
+mod playbacks;
+mod policy;
+mod tick;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-
-use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::audio::Samples;
-use crate::mixer::Duck;
-use crate::output::{Link, OutputOptions};
+use crate::error::{Code, SpeakerError};
+use crate::event::EventKind;
+use crate::mixer::{Duck, Mixer, Notice, Routing};
+use crate::output::Link;
 
-pub use handle::{Handle, PlayRequest, StopRequest};
-pub use playback::{Info, Phase};
-pub use registry::{Overlap, Policy, Target};
-pub use stream::Stream;
-pub use tap::Tap;
+pub use calls::{Accepted, PlayRequest, StopRequest};
+pub use outbox::{Open, OutputRequest, Ticket, Work};
+pub use playbacks::{Phase, PlaybackInfo};
+pub use policy::{OnDuplicate, Overlap, Policy, Target};
+pub use tick::{Gauges, Pace, Step};
+
+use outbox::Outbox;
+use output_state::OutputState;
+use playbacks::Playbacks;
+use policy::Tombstones;
 
 /// What moves a session's time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,47 +46,207 @@ pub enum Clock {
     Manual,
 }
 
-/// A session's options, checked.
-#[derive(Clone)]
+/// The time by which waiting is measured, in samples since the session was made. On a realtime clock it goes on in silence; on
+/// the manual clock it is the session's own time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct WallTime(pub Samples);
+
+/// A session's rules and measures, checked.
+#[derive(Debug, Clone)]
 pub struct Options {
-    pub output: OutputOptions,
+    /// What moves its time.
     pub clock: Clock,
     /// 1 or 2.
     pub channels: usize,
+    /// How tracks become streams of the output.
+    pub routing: Routing,
+    /// Who is admitted, who waits, who gives way.
     pub policy: Policy,
     /// How lower roles fall back; off if `None`.
     pub duck: Option<Duck>,
     /// Linear, on top of every playback's own.
     pub gain: f32,
-    /// The longest a playback may take.
+    /// The longest a playback may sound.
     pub max_duration: Samples,
     /// Between `progress` events; 0 for none.
     pub progress_interval: Samples,
-    pub fetch_timeout: Duration,
     /// How long a stream may be silent because its writer is behind, if its request does not say; 0 for ever.
     pub stall_timeout: Samples,
 }
 
-/// Counts since the session began; written by its actor, read by anyone.
-#[derive(Debug, Default)]
-pub struct Counters {
-    pub now: AtomicU64,
-    pub completed: AtomicU64,
-    pub stopped: AtomicU64,
-    pub failed: AtomicU64,
-    pub underruns: AtomicU64,
-    pub dropped_frames: AtomicU64,
-    pub lost_frames: AtomicU64,
+/// Counts since the session began.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+pub struct Stats {
+    /// The session's time.
+    pub now: Samples,
+    /// Playbacks that ended, by how they ended.
+    pub completed: u64,
+    /// See [`completed`](Self::completed).
+    pub stopped: u64,
+    /// See [`completed`](Self::completed).
+    pub failed: u64,
+    /// How often a source was not there in time.
+    pub underruns: u64,
+    /// Frames that nobody took.
+    pub dropped_frames: u64,
+    /// Frames that were given up because the process was halted.
+    pub lost_frames: u64,
     /// How the output is received.
-    pub link: Mutex<Link>,
+    pub link: Link,
 }
 
-impl Counters {
-    fn set(counter: &AtomicU64, value: u64) {
-        counter.store(value, Ordering::Relaxed);
+/// From open to closed, or broken by a panic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lifecycle {
+    Open,
+    Closing,
+    Closed,
+    /// A panic left it in no state to go on: everything live has failed, and only `close` is of use.
+    Broken {
+        /// The output was closed.
+        is_closed: bool,
+    },
+}
+
+/// An `advance` under way.
+struct Advance {
+    left: Samples,
+    ticket: Ticket,
+}
+
+/// One user's speaker.
+pub struct Session {
+    options: Options,
+    playbacks: Playbacks,
+    mixer: Mixer,
+    output: OutputState,
+    tombstones: Tombstones,
+    outbox: Outbox,
+    /// On the manual clock, in order.
+    advances: VecDeque<Advance>,
+    lifecycle: Lifecycle,
+    /// Tickets of `close`.
+    closing: Vec<Ticket>,
+    /// The wall time of the call that is being applied.
+    wall: WallTime,
+    stats: Stats,
+    /// What the mixer reported and is not handled yet; kept for its capacity.
+    notices: Vec<Notice>,
+}
+
+impl Session {
+    /// An open session in which nothing plays.
+    pub fn new(options: Options) -> Self {
+        Self {
+            mixer: Mixer::new(options.channels, options.routing, options.duck),
+            output: OutputState::new(options.routing),
+            options,
+            playbacks: Playbacks::default(),
+            tombstones: Tombstones::default(),
+            outbox: Outbox::default(),
+            advances: VecDeque::new(),
+            lifecycle: Lifecycle::Open,
+            closing: Vec::new(),
+            wall: WallTime(0),
+            stats: Stats::default(),
+            notices: Vec::new(),
+        }
     }
 
-    fn add(counter: &AtomicU64) {
-        counter.fetch_add(1, Ordering::Relaxed);
+    /// The session's time of the next sample.
+    pub fn now(&self) -> Samples {
+        self.mixer.now()
+    }
+
+    /// What moves its time.
+    pub fn clock(&self) -> Clock {
+        self.options.clock
+    }
+
+    /// What plays and loads, in order of arrival; what waits, in order of its turn.
+    pub fn playbacks(&self) -> Vec<PlaybackInfo> {
+        self.playbacks.infos()
+    }
+
+    /// Counts since the session began.
+    pub fn stats(&self) -> Stats {
+        Stats { now: self.mixer.now(), underruns: self.mixer.underruns(), ..self.stats }
+    }
+
+    /// The time by which waiting is measured now.
+    fn wall(&self) -> WallTime {
+        match self.options.clock {
+            Clock::Manual => WallTime(self.mixer.now()),
+            Clock::Realtime => self.wall,
+        }
+    }
+
+    fn is_eager(&self) -> bool {
+        self.options.clock == Clock::Manual
+    }
+
+    /// Why no call can be taken, if none can.
+    fn check_open(&self) -> Result<(), SpeakerError> {
+        match self.lifecycle {
+            Lifecycle::Open => Ok(()),
+            Lifecycle::Closing | Lifecycle::Closed => {
+                Err(SpeakerError::new(Code::Closed, "Expected an open session but it is closed"))
+            }
+            Lifecycle::Broken { .. } => Err(internal()),
+        }
+    }
+
+    /// A panic left the session in an unknown state: everything live fails, the output is to be closed.
+    pub fn break_down(&mut self) {
+        if matches!(self.lifecycle, Lifecycle::Broken { .. }) {
+            return;
+        }
+        let is_closed = self.lifecycle == Lifecycle::Closed;
+        self.lifecycle = Lifecycle::Broken { is_closed };
+        self.notices.clear();
+        self.outbox.release();
+        for playbacks::Drained { request, garbage, .. } in self.playbacks.drain() {
+            self.outbox.garbage.push(garbage);
+            let SpeakerError { code, message } = internal();
+            let event = EventKind::Failed { code, message, duration_ms: 0.0, position_ms: 0.0 };
+            self.note(Some(&request), event);
+        }
+        let SpeakerError { code, message } = internal();
+        self.note(None, EventKind::Error { code, message });
+        for Advance { ticket, .. } in std::mem::take(&mut self.advances) {
+            self.outbox.settle(ticket, Some(internal()));
+        }
+        for ticket in self.output.take_tickets() {
+            self.outbox.settle(ticket, Some(internal()));
+        }
+        if !is_closed {
+            self.outbox.output.clear();
+            self.outbox.request(OutputRequest::Close);
+        }
+    }
+
+    /// Notes an event at the session's present time.
+    fn note(&mut self, request: Option<&playbacks::Request>, kind: EventKind) {
+        self.note_at(self.mixer.now(), request, kind);
+    }
+
+    fn note_at(&mut self, at: Samples, request: Option<&playbacks::Request>, kind: EventKind) {
+        match kind {
+            EventKind::Completed { .. } => self.stats.completed += 1,
+            EventKind::Stopped { .. } => self.stats.stopped += 1,
+            EventKind::Failed { .. } => self.stats.failed += 1,
+            _ => {}
+        }
+        let about = request.map(|request| (request.id, request.name.clone()));
+        self.outbox.note(at, about, kind);
     }
 }
+
+/// The error of a session that a panic broke.
+fn internal() -> SpeakerError {
+    let message = "the session broke by a fault of its own: please report it, close the session and make a new one";
+    SpeakerError::new(Code::Internal, message)
+}
+
+/// The name of a playback, shared by its events.
+pub type RequestId = Arc<str>;

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use rtrb::Consumer;
 
+use super::Opening;
 use super::clip::Clip;
 use super::media::Media;
 use super::shared::{Progress, Shared};
@@ -48,10 +49,15 @@ impl Feed {
         self.origin + self.clip.place(self.taken - back, self.shared.end.get().copied())
     }
 
-    /// Another feed of what is written to its stream after a flush, if it is one.
-    pub fn flushed(&self) -> Option<Self> {
-        let Reader { media, progress, .. } = self.reader.as_ref().filter(|reader| reader.media.stream().is_some())?;
-        Some(super::open(media.clone(), Clip::default(), self.channels, progress.clone()))
+    /// What is written to its stream after a flush, to be opened, if it is one.
+    pub fn flushed(&self) -> Option<Opening> {
+        let Reader { media, .. } = self.reader.as_ref().filter(|reader| reader.media.stream().is_some())?;
+        Some(Opening::Again { media: media.clone(), clip: Clip::default() })
+    }
+
+    /// Returns true if the same source can be read from another place.
+    pub fn is_seekable(&self) -> bool {
+        self.reader.as_ref().is_some_and(|reader| reader.media.is_seekable())
     }
 
     /// Goes on from where another has come to.
@@ -75,11 +81,11 @@ impl Feed {
         !written_out && self.shared.outcome.get().is_none()
     }
 
-    /// Another feed of the same source that goes on from `place`.
-    pub fn sought(&self, place: Samples) -> Option<Self> {
-        let Reader { media, progress, .. } = self.reader.as_ref()?;
+    /// The same source from another place on, to be opened.
+    pub fn sought(&self, place: Samples) -> Option<Opening> {
+        let Reader { media, .. } = self.reader.as_ref()?;
         let clip = self.clip.sought(place, self.taken, self.shared.end.get().copied());
-        Some(super::open(media.clone(), clip, self.channels, progress.clone()))
+        Some(Opening::Again { media: media.clone(), clip })
     }
 
     /// Samples per channel that wait, and whether no more will come. In this order: what is said to be the end includes
@@ -120,13 +126,12 @@ impl Feed {
         Peek { chunk, channels: self.channels, taken: &mut self.taken }
     }
 
-    /// Wakes the feeder if it waits for room and three quarters of the ring are free: seldom, since each time a thread wakes.
-    /// After the tick, not in it.
-    pub fn refill(&self) {
+    /// The feeder to be woken, if it waits for room and three quarters of the ring are free: seldom, since each time a thread
+    /// wakes.
+    pub fn refill(&self) -> Option<Waker> {
         let enough = (self.ahead() + RING / 4) * self.channels;
-        if self.ring.slots() <= enough && self.shared.is_waiting() {
-            self.wake();
-        }
+        let is_due = self.ring.slots() <= enough && self.shared.is_waiting();
+        self.reader.as_ref().filter(|_| is_due).map(|reader| reader.waker.clone())
     }
 
     fn wake(&self) {

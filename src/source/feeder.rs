@@ -128,7 +128,7 @@ impl Feeder {
             (_, rest) = self.ring.push_partial_slice(rest);
             let preroll = PREROLL * self.channels;
             if self.reading.progress.eager || (before < preroll && self.waiting() >= preroll) {
-                self.reading.progress.notify.notify_one();
+                self.reading.progress.tell();
             }
             if !rest.is_empty() && self.reading.shared.must_wait(|| self.ring.slots() < RING / 2 * self.channels) {
                 suspend();
@@ -148,7 +148,7 @@ impl Drop for Feeder {
     fn drop(&mut self) {
         // Reached without an outcome only if the feeder never ran.
         self.reading.shared.outcome.get_or_init(|| Err(SpeakerError::new(Code::Decode, "no memory for a decoder")));
-        self.reading.progress.notify.notify_one();
+        self.reading.progress.tell();
     }
 }
 

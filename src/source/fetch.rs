@@ -8,7 +8,6 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Client, RequestBuilder, Response, redirect};
 use tokio::time::timeout;
 
-use super::shared::Seekable;
 use super::spool::Spool;
 use crate::error::{Code, Result, SpeakerError};
 
@@ -31,20 +30,16 @@ pub struct Fetch {
 }
 
 /// Downloads until the body ends, or fails, or the wire is silent for longer than `limit`.
-pub async fn download(fetch: Fetch, limit: Duration, spool: &Spool, seekable: &Seekable) {
-    let result = run(&fetch, limit, spool, seekable).await;
-    if result.is_ok() {
-        seekable.set(true);
-    }
-    spool.finish(result);
+pub async fn download(fetch: Fetch, limit: Duration, spool: &Spool) {
+    spool.finish(run(&fetch, limit, spool).await);
 }
 
-async fn run(fetch: &Fetch, limit: Duration, spool: &Spool, seekable: &Seekable) -> Result<()> {
+async fn run(fetch: &Fetch, limit: Duration, spool: &Spool) -> Result<()> {
     let request = CLIENT.get(&fetch.url).header(ACCEPT, "audio/*, */*;q=0.5");
     let request = fetch.headers.iter().fold(request, |request, (name, value)| request.header(name, value));
     let mut response = respond(limit, request).await?;
     // Without a length it may never end.
-    seekable.set(response.content_length().is_some());
+    spool.set_endless(response.content_length().is_none());
     let header = response.headers().get(CONTENT_TYPE);
     spool.set_content_type(header.and_then(|value| value.to_str().ok()).map(str::to_owned));
     while let Some(chunk) = within(limit, response.chunk()).await?.map_err(|error| cut(&error))? {

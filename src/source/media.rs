@@ -33,7 +33,7 @@ enum Bytes {
 impl Media {
     /// Starts the download, if it is one; a server may be silent for `fetch_timeout`.
     pub fn new(source: Source, fetch_timeout: Duration) -> Self {
-        let Source { origin, content_type, seekable, .. } = source;
+        let Source { origin, content_type, .. } = source;
         let label = |path: Option<&str>| Label { content_type, extension: extension(path) };
         match origin {
             Origin::Bytes(bytes) => Self { label: label(None), bytes: Bytes::Memory(bytes) },
@@ -43,10 +43,18 @@ impl Media {
                 let label = label(fetch.url.split(['?', '#']).next());
                 let spool = Arc::new(Spool::new());
                 let filled = spool.clone();
-                let download =
-                    RUNTIME.spawn(async move { fetch::download(fetch, fetch_timeout, &filled, &seekable).await });
+                let download = RUNTIME.spawn(async move { fetch::download(fetch, fetch_timeout, &filled).await });
                 Self { label, bytes: Bytes::Download(spool, download.abort_handle()) }
             }
+        }
+    }
+
+    /// Returns true if it can be read again from another place: not a stream, nor a download that may have no end.
+    pub fn is_seekable(&self) -> bool {
+        match &self.bytes {
+            Bytes::Memory(_) | Bytes::File(_) => true,
+            Bytes::Download(spool, _) => spool.may_be_sought(),
+            Bytes::Stream(_) => false,
         }
     }
 

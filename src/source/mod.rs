@@ -22,6 +22,7 @@ mod stream;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rtrb::RingBuffer;
 
@@ -33,7 +34,7 @@ pub use feed::Feed;
 pub use fetch::Fetch;
 pub use media::Media;
 pub use pipe::Pipe;
-pub use shared::{Progress, Seekable, Shared};
+pub use shared::{Progress, Shared};
 pub use stream::{Encoding, Raw, Stream};
 
 use feed::Reader;
@@ -56,20 +57,43 @@ pub struct Source {
     /// The user's word for what it is; stands above the server's.
     pub content_type: Option<String>,
     pub clip: Clip,
-    pub seekable: Seekable,
 }
 
 impl Source {
     pub fn new(origin: Origin, content_type: Option<String>, clip: Clip) -> Self {
-        let seekable = Seekable::new(!matches!(origin, Origin::Stream(_)));
-        Self { origin, content_type, clip, seekable }
+        Self { origin, content_type, clip }
+    }
+
+    /// Returns true if its user writes it.
+    pub fn is_stream(&self) -> bool {
+        matches!(self.origin, Origin::Stream(_))
+    }
+}
+
+/// What a reader is to be made of.
+pub enum Opening {
+    /// A source that was not read yet.
+    Source(Source),
+    /// The same bytes once more, another part of them.
+    Again { media: Arc<Media>, clip: Clip },
+}
+
+/// Opens a source for a session with `channels` channels; a server may be silent for `fetch_timeout`. Its ring holds `ahead` samples
+/// per channel on top of [`RING`].
+pub fn open(opening: Opening, channels: usize, ahead: usize, fetch_timeout: Duration, progress: Arc<Progress>) -> Feed {
+    match opening {
+        Opening::Again { media, clip } => start(media, clip, channels, ahead, progress),
+        Opening::Source(source) => {
+            let clip = source.clip;
+            start(Arc::new(Media::new(source, fetch_timeout)), clip, channels, ahead, progress)
+        }
     }
 }
 
 /// Starts a feeder that plays `clip` of `media` for a session with `channels` channels.
-pub fn open(media: Arc<Media>, clip: Clip, channels: usize, progress: Arc<Progress>) -> Feed {
+fn start(media: Arc<Media>, clip: Clip, channels: usize, ahead: usize, progress: Arc<Progress>) -> Feed {
     // A stream's writer is to wait, and its end may come at any time.
-    let ahead = if media.stream().is_some() { 0 } else { progress.ahead };
+    let ahead = if media.stream().is_some() { 0 } else { ahead };
     let (ring, consumer) = RingBuffer::new((RING + ahead) * channels);
     let shared = Arc::<Shared>::default();
     let waker = DECODERS.start(|waker| {

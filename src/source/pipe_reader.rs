@@ -28,7 +28,7 @@ impl PipeReader {
                 return found;
             }
             if self.feeder.progress.eager {
-                self.feeder.progress.notify.notify_one();
+                self.feeder.progress.tell();
             }
             suspend();
             if self.feeder.shared.cancelled.load(Ordering::Acquire) {

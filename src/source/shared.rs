@@ -2,23 +2,64 @@
 
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
 
 use crate::audio::Samples;
 use crate::error::Result;
 use crate::runtime::Waker;
 
-/// How feeders tell their session that something moved.
-#[derive(Debug, Default)]
+/// How decode tasks, and whoever else changes something, tell a session's driver to look.
+#[derive(Default)]
 pub struct Progress {
-    pub notify: Notify,
+    notify: Notify,
+    /// Something moved since the driver looked last; for a driver that is a thread.
+    moved: Mutex<bool>,
+    changed: Condvar,
+    /// Starts such a driver.
+    starts: OnceLock<Box<dyn Fn() + Send + Sync>>,
     /// Tell every piece, not only what a realtime session must know (ready, ended): set where the clock waits for sources.
     pub eager: bool,
-    /// Samples per channel that rings hold on top of [`RING`]: what a crossfade has to know of what comes.
-    pub ahead: usize,
+}
+
+impl Progress {
+    /// For a session whose clock waits for sources (`eager`), or does not.
+    pub fn new(eager: bool) -> Self {
+        Self { eager, ..Self::default() }
+    }
+
+    /// What starts a driver that is no task, if none runs.
+    pub fn on_move(&self, start: impl Fn() + Send + Sync + 'static) {
+        let _ = self.starts.set(Box::new(start));
+    }
+
+    /// Something moved.
+    pub fn tell(&self) {
+        match self.starts.get() {
+            Some(start) => {
+                *self.moved.lock() = true;
+                self.changed.notify_one();
+                start();
+            }
+            None => self.notify.notify_one(),
+        }
+    }
+
+    /// Waits until something moved.
+    pub async fn moved(&self) {
+        self.notify.notified().await;
+    }
+
+    /// Waits until something moved, but no longer than `limit`. Returns false if nothing did.
+    pub fn wait(&self, limit: std::time::Duration) -> bool {
+        let mut moved = self.moved.lock();
+        if !*moved {
+            self.changed.wait_for(&mut moved, limit);
+        }
+        std::mem::take(&mut *moved)
+    }
 }
 
 /// What a feeder and its feed both see.
@@ -61,22 +102,4 @@ pub struct Reading {
     pub waker: Waker,
     pub shared: Arc<Shared>,
     pub progress: Arc<Progress>,
-}
-
-/// Whether a source can be read again from another place. Its origin says so as soon as it knows; until then it can.
-#[derive(Debug, Clone)]
-pub struct Seekable(Arc<AtomicBool>);
-
-impl Seekable {
-    pub fn new(seekable: bool) -> Self {
-        Self(Arc::new(AtomicBool::new(seekable)))
-    }
-
-    pub fn set(&self, seekable: bool) {
-        self.0.store(seekable, Relaxed);
-    }
-
-    pub fn get(&self) -> bool {
-        self.0.load(Relaxed)
-    }
 }

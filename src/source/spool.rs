@@ -28,6 +28,8 @@ struct State {
     /// `Some` when no more comes: whether all of it came.
     end: Option<Result<()>>,
     content_type: Option<String>,
+    /// Its server did not say how long it is.
+    is_endless: bool,
     /// The feeders that read it.
     feeders: Vec<Waker>,
 }
@@ -35,7 +37,16 @@ struct State {
 impl Spool {
     pub fn new() -> Self {
         let bytes = SpooledTempFile::new(IN_MEMORY);
-        Self { state: Mutex::new(State { bytes, written: 0, end: None, content_type: None, feeders: Vec::new() }) }
+        Self {
+            state: Mutex::new(State {
+                bytes,
+                written: 0,
+                end: None,
+                content_type: None,
+                is_endless: false,
+                feeders: Vec::new(),
+            }),
+        }
     }
 
     /// What the server calls it; said before the first byte.
@@ -45,6 +56,17 @@ impl Spool {
 
     pub fn content_type(&self) -> Option<String> {
         self.state.lock().content_type.clone()
+    }
+
+    /// Whether it may have no end; said before the first byte.
+    pub fn set_endless(&self, is_endless: bool) {
+        self.state.lock().is_endless = is_endless;
+    }
+
+    /// Returns true if it has an end, so that any place of it will come.
+    pub fn may_be_sought(&self) -> bool {
+        let state = self.state.lock();
+        !state.is_endless || matches!(state.end, Some(Ok(())))
     }
 
     pub fn append(&self, chunk: &[u8]) -> Result<()> {

@@ -2,7 +2,7 @@
 //! wrong story.
 
 use super::{LiveKit, State, Track};
-use crate::output::News;
+use crate::output::OutputEvent;
 
 /// How the room is, as the session should know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,26 +38,26 @@ impl LiveKit {
     }
 
     /// What the session has not been told yet.
-    pub(super) fn news(&mut self) -> Option<News> {
+    pub(super) fn news(&mut self) -> Option<OutputEvent> {
         use Condition::{Away, Cut, Shaky, Well};
         let (told, news) = match (self.told, self.condition()) {
-            (Away, Well) => (Well, News::Connected),
-            (Well, Shaky | Cut) => (Shaky, News::Reconnecting(std::mem::take(&mut self.reason))),
-            (Shaky, Cut) => (Cut, News::Cut(self.options.meanwhile)),
-            (Shaky | Cut, Well) => (Well, News::Reconnected),
+            (Away, Well) => (Well, OutputEvent::Connected),
+            (Well, Shaky | Cut) => (Shaky, OutputEvent::Reconnecting(std::mem::take(&mut self.reason))),
+            (Shaky, Cut) => (Cut, OutputEvent::Cut(self.options.meanwhile)),
+            (Shaky | Cut, Well) => (Well, OutputEvent::Reconnected),
             _ => return self.small_news(),
         };
         self.told = told;
         Some(news)
     }
 
-    fn small_news(&mut self) -> Option<News> {
+    fn small_news(&mut self) -> Option<OutputEvent> {
         if let Some(track) = self.tracks.iter_mut().find(|track| track.muted != track.told_muted) {
             track.told_muted = track.muted;
-            return Some(News::Muted(track.stream, track.muted));
+            return Some(OutputEvent::Muted(track.stream, track.muted));
         }
         let news = self.link != self.told_link;
         self.told_link = self.link;
-        news.then_some(News::Link(self.link))
+        news.then_some(OutputEvent::Link(self.link))
     }
 }

@@ -27,7 +27,7 @@ use std::time::Duration;
 use livekit_protocol as proto;
 use tokio::time::Sleep;
 
-use super::{Closing, Link, News, Output};
+use super::{Closing, Link, Output, OutputEvent};
 use crate::audio::Samples;
 use crate::error::Result;
 use crate::mixer::Frame;
@@ -98,10 +98,10 @@ impl LiveKit {
         Ok(output)
     }
 
-    fn poll_joined(&mut self, context: &mut Context<'_>) -> Poll<Attempt<News>> {
+    fn poll_joined(&mut self, context: &mut Context<'_>) -> Poll<Attempt<OutputEvent>> {
         loop {
             if let Some(stream) = self.opened() {
-                return Poll::Ready(Ok(News::Opened(stream)));
+                return Poll::Ready(Ok(OutputEvent::Opened(stream)));
             }
             if let Some(news) = self.news() {
                 return Poll::Ready(Ok(news));
@@ -147,7 +147,7 @@ impl Output for LiveKit {
         Ok(false)
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<News> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<OutputEvent> {
         loop {
             if let Some(news) = self.news() {
                 return Poll::Ready(news);

@@ -20,7 +20,7 @@ use super::transport::IceServer;
 use super::trouble::{Remedy, Trouble};
 use super::{Attempt, Connection, LiveKit, State, Track};
 use crate::error::SpeakerError;
-use crate::output::News;
+use crate::output::OutputEvent;
 
 /// How long a room may be without a path before its place counts as lost: what LiveKit's own clients wait.
 const LOST_AFTER: Duration = Duration::from_secs(15);
@@ -51,7 +51,7 @@ struct Reached {
 
 impl LiveKit {
     /// The room is in trouble. `Some` if it is lost for good.
-    pub(super) fn lose(&mut self, trouble: Trouble) -> Option<News> {
+    pub(super) fn lose(&mut self, trouble: Trouble) -> Option<OutputEvent> {
         self.reason.clone_from(&trouble.reason);
         if let (Remedy::Resume, State::Joined(connection), false) =
             (trouble.remedy, &self.state, self.rejoin.is_going_on())
@@ -63,7 +63,7 @@ impl LiveKit {
         }
         if trouble.remedy == Remedy::None || self.rejoin.attempts == ATTEMPTS {
             self.state = State::Lost;
-            return Some(News::Lost(trouble.error, trouble.reason));
+            return Some(OutputEvent::Lost(trouble.error, trouble.reason));
         }
         self.tracks.iter_mut().for_each(Track::reset);
         self.deadline = None;

@@ -1,4 +1,4 @@
-//! The clocks: the only code that reads one. They say when the mixer owes a frame, and how long somebody has waited.
+//! The clocks: the only code of the core that reads one. They say when the mixer owes a frame, and how long something waits.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use once_cell::sync::Lazy;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::audio::{FRAME, PER_MS, SAMPLE_RATE, Samples};
+use crate::session::WallTime;
 
 const FRAME_TIME: Duration = Duration::from_millis(FRAME as u64 / PER_MS);
 
@@ -21,7 +22,7 @@ const GRID: Duration = Duration::from_millis(10);
 static EPOCH: Lazy<Instant> = Lazy::new(Instant::now);
 
 /// Absolute deadlines, one frame apart, so that no delay adds up. Parked in silence: then it costs nothing.
-pub struct Pacer {
+pub struct FrameClock {
     start: Instant,
     /// When the next frame is due; `None` while parked.
     due: Option<Instant>,
@@ -32,7 +33,7 @@ pub struct Pacer {
     pub lost: u64,
 }
 
-impl Pacer {
+impl FrameClock {
     pub fn start() -> Self {
         let start = Instant::now();
         Self { start, due: None, timer: Box::pin(sleep_until(start)), early: false, lost: 0 }
@@ -50,22 +51,26 @@ impl Pacer {
         self.timer.as_mut().await;
     }
 
-    /// A frame was mixed. Says how many samples of time were lost before the next one, 0 as a rule.
-    pub fn step(&mut self) -> Samples {
+    /// How many samples of time are lost behind the frame that is due: 0, unless the process was halted.
+    pub fn lost(&self) -> Samples {
         let Some(due) = self.due else { return 0 };
-        self.early = false;
-        let next = due + FRAME_TIME;
-        let late = Instant::now().saturating_duration_since(next);
-        let lost = match late > FRAME_TIME * MAX_LATE {
-            true => (late.as_nanos() / FRAME_TIME.as_nanos()) as u32,
+        let late = Instant::now().saturating_duration_since(due + FRAME_TIME);
+        match late > FRAME_TIME * MAX_LATE {
+            true => (late.as_nanos() / FRAME_TIME.as_nanos()) as Samples * FRAME as Samples,
             false => 0,
-        };
-        if lost > 0 {
-            tracing::warn!(late_ms = late.as_millis(), "the process was halted; going on from now");
         }
-        self.due = Some(next + FRAME_TIME * lost);
-        self.lost += u64::from(lost);
-        Samples::from(lost) * FRAME as Samples
+    }
+
+    /// A frame was mixed, and `lost` samples of time are given up behind it.
+    pub fn step(&mut self, lost: Samples) {
+        let Some(due) = self.due else { return };
+        self.early = false;
+        let frames = (lost / FRAME as Samples) as u32;
+        if frames > 0 {
+            tracing::warn!(frames, "the process was halted; going on from now");
+        }
+        self.due = Some(due + FRAME_TIME * (1 + frames));
+        self.lost += u64::from(frames);
     }
 
     /// Lets the next frame go out at once, since what it carries can't wait: it is one frame ahead of its time then, never
@@ -106,14 +111,14 @@ impl Watch {
         Self { start: Instant::now() }
     }
 
-    pub fn now(&self) -> Samples {
-        samples(self.start.elapsed())
+    pub fn now(&self) -> WallTime {
+        WallTime(samples(self.start.elapsed()))
     }
 
     /// Waits for a time of a watch; for ever if there is none, or no watch to measure it by.
-    pub async fn alarm(watch: Option<Self>, time: Option<Samples>) {
+    pub async fn alarm(watch: Option<Self>, time: Option<WallTime>) {
         match watch.zip(time) {
-            Some((watch, time)) => {
+            Some((watch, WallTime(time))) => {
                 sleep_until(watch.start + Duration::from_secs_f64(time as f64 / f64::from(SAMPLE_RATE))).await;
             }
             None => std::future::pending().await,
@@ -133,15 +138,16 @@ mod tests {
     #[tokio::test]
     async fn frames_are_due_at_absolute_times_and_waking_tells_the_time() {
         pause();
-        let mut pacer = Pacer::start();
+        let mut clock = FrameClock::start();
         advance(Duration::from_millis(105)).await;
-        assert_eq!(pacer.wake(), Some(105 * PER_MS));
-        assert_eq!(pacer.wake(), None, "awake already");
+        assert_eq!(clock.wake(), Some(105 * PER_MS));
+        assert_eq!(clock.wake(), None, "awake already");
         let woken = Instant::now();
-        pacer.due().await;
+        clock.due().await;
         advance(Duration::from_millis(7)).await; // the tick itself took long
-        assert_eq!(pacer.step(), 0);
-        pacer.due().await;
+        assert_eq!(clock.lost(), 0);
+        clock.step(0);
+        clock.due().await;
         // The first one was due up to a step of the grid ago; and Tokio's timer has a grain of 1 ms.
         assert!((10..=21).contains(&woken.elapsed().as_millis()), "{:?}", woken.elapsed());
     }
@@ -149,20 +155,20 @@ mod tests {
     #[tokio::test]
     async fn one_frame_can_go_out_early_and_the_next_is_due_as_before() {
         pause();
-        let mut pacer = Pacer::start();
-        pacer.hasten();
-        assert!(!pacer.early, "parked");
-        pacer.wake();
-        let woken = pacer.due.unwrap();
-        pacer.due().await;
-        pacer.step();
+        let mut clock = FrameClock::start();
+        clock.hasten();
+        assert!(!clock.early, "parked");
+        clock.wake();
+        let woken = clock.due.unwrap();
+        clock.due().await;
+        clock.step(0);
         for early in [true, false] {
-            pacer.hasten();
-            assert_eq!(pacer.early, early, "no more than one is early");
-            pacer.due().await;
-            pacer.step();
+            clock.hasten();
+            assert_eq!(clock.early, early, "no more than one is early");
+            clock.due().await;
+            clock.step(0);
         }
-        assert_eq!(pacer.due, Some(woken + FRAME_TIME * 3));
+        assert_eq!(clock.due, Some(woken + FRAME_TIME * 3));
         assert!(Instant::now() >= woken + FRAME_TIME * 2);
     }
 
@@ -170,23 +176,26 @@ mod tests {
     async fn a_watch_reaches_the_time_it_is_told_and_not_before() {
         pause();
         let watch = Watch::start();
-        assert_eq!(watch.now(), 0);
-        Watch::alarm(Some(watch), Some(250 * PER_MS)).await;
-        assert!((250 * PER_MS..=251 * PER_MS).contains(&watch.now()), "{}", watch.now());
-        Watch::alarm(Some(watch), Some(100 * PER_MS)).await; // gone already
-        assert!(watch.now() <= 251 * PER_MS);
+        assert_eq!(watch.now(), WallTime(0));
+        Watch::alarm(Some(watch), Some(WallTime(250 * PER_MS))).await;
+        assert!((250 * PER_MS..=251 * PER_MS).contains(&watch.now().0), "{:?}", watch.now());
+        Watch::alarm(Some(watch), Some(WallTime(100 * PER_MS))).await; // gone already
+        assert!(watch.now().0 <= 251 * PER_MS);
     }
 
     #[tokio::test]
     async fn a_short_delay_is_made_up_for_and_a_long_one_is_given_up() {
         pause();
-        let mut pacer = Pacer::start();
-        pacer.wake();
+        let mut clock = FrameClock::start();
+        clock.wake();
         advance(Duration::from_millis(220)).await;
-        assert_eq!(pacer.step(), 0);
+        assert_eq!(clock.lost(), 0);
+        clock.step(0);
         advance(Duration::from_secs(10)).await;
-        assert_eq!(pacer.step(), 509 * FRAME as Samples);
-        assert_eq!(pacer.lost, 509);
-        assert!(pacer.due.unwrap() <= Instant::now());
+        let lost = clock.lost();
+        assert_eq!(lost, 509 * FRAME as Samples);
+        clock.step(lost);
+        assert_eq!(clock.lost, 509);
+        assert!(clock.due.unwrap() <= Instant::now());
     }
 }

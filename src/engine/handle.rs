@@ -1,0 +1,263 @@
+//! The door to a session: locks it, calls, unlocks, and then carries out what the call led to.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::clock::Watch;
+use super::slot::Slot;
+use super::{Stream, Tap, driver, offline};
+use crate::audio::Samples;
+use crate::error::{Code, Result, SpeakerError};
+use crate::event::Message;
+use crate::output::{Backlog, OutputOptions, PcmFormat, PcmSink, TapRequest};
+use crate::runtime::RUNTIME;
+use crate::session::{
+    Accepted, Clock, Options, PlayRequest, PlaybackInfo, RequestId, Session, Stats, StopRequest, Target, Ticket,
+    WallTime, Work,
+};
+use crate::source::{self, Pipe, Progress};
+
+/// Sessions that a panic broke, in this process.
+static BROKEN: AtomicU64 = AtomicU64::new(0);
+
+/// Sessions whose output is not closed yet, in this process.
+static OPEN: AtomicU64 = AtomicU64::new(0);
+
+/// Returns how many sessions of this process a panic broke.
+pub fn broken_sessions() -> u64 {
+    BROKEN.load(Ordering::Relaxed)
+}
+
+/// Returns how many sessions of this process are not closed.
+pub fn open_sessions() -> u64 {
+    OPEN.load(Ordering::Relaxed)
+}
+
+/// Where messages that can be taken are announced.
+pub trait Bell: Send + Sync {
+    /// One more message can be taken by [`Handle::take_message`]. Must not block, and must not take it itself.
+    fn ring(&self);
+}
+
+impl<F: Fn() + Send + Sync> Bell for F {
+    fn ring(&self) {
+        self();
+    }
+}
+
+/// What the engine needs to know of a session, beside the session's own options.
+pub struct EngineOptions {
+    /// Where the sound goes.
+    pub output: OutputOptions,
+    /// How long a server may be silent.
+    pub fetch_timeout: Duration,
+    /// Rung for each message.
+    pub bell: Arc<dyn Bell>,
+}
+
+/// A session and what moves it.
+pub(super) struct Core {
+    session: Mutex<Session>,
+    pub options: EngineOptions,
+    pub channels: usize,
+    pub progress: Arc<Progress>,
+    pub watch: Watch,
+    /// The next frame is wanted before it is due.
+    pub hastens: AtomicBool,
+    /// On the manual clock: what the job that drives the session owns, and whether one runs.
+    pub slot: Mutex<Slot>,
+    pub is_driven: AtomicBool,
+}
+
+impl Core {
+    /// The one way to reach the session. A panic breaks it: everything live fails, and the answer is an error.
+    pub fn with<R>(&self, call: impl FnOnce(&mut Session, WallTime) -> R) -> Result<R> {
+        let at = self.watch.now();
+        let (answer, work) = {
+            let mut session = self.session.lock();
+            let answer = catch_unwind(AssertUnwindSafe(|| call(&mut session, at)));
+            if answer.is_err() {
+                session.break_down();
+            }
+            (answer, session.take_work())
+        };
+        self.carry_out(work);
+        answer.map_err(|_| {
+            BROKEN.fetch_add(1, Ordering::Relaxed);
+            tracing::error!("a session broke by a fault of its own: please report it");
+            SpeakerError::new(Code::Internal, "the session broke by a fault of its own: please report it")
+        })
+    }
+
+    /// Does what may not be done under the lock.
+    fn carry_out(&self, work: Work) {
+        let Work { opens, garbage, wakes, rings, wakes_driver, hastens } = work;
+        drop(garbage);
+        wakes.iter().for_each(crate::runtime::Waker::wake);
+        for open in opens {
+            let EngineOptions { fetch_timeout, .. } = self.options;
+            let feed = source::open(open.what, self.channels, open.ahead, fetch_timeout, self.progress.clone());
+            let unwanted = self.with(|session, _| session.opened(open.id, open.number, feed, open.ticket));
+            drop(unwanted);
+        }
+        if hastens {
+            self.hastens.store(true, Ordering::Release);
+        }
+        (0..rings).for_each(|_| self.options.bell.ring());
+        if wakes_driver {
+            self.progress.tell();
+        }
+    }
+
+    /// The driver has ended.
+    pub fn ended(&self) {
+        OPEN.fetch_sub(1, Ordering::Relaxed);
+        tracing::info!(open = open_sessions(), tasks = RUNTIME.metrics().num_alive_tasks(), "a session ended");
+    }
+}
+
+/// A session as its caller holds it. Every method returns at once; what takes time answers by a message that bears the ticket of
+/// the call. Dropping it closes the session.
+pub struct Handle {
+    core: Arc<Core>,
+}
+
+impl Handle {
+    /// Makes a session. Nothing is opened yet.
+    pub fn new(options: Options, engine: EngineOptions) -> Self {
+        let eager = options.clock == Clock::Manual;
+        let channels = options.channels;
+        let progress = Arc::new(Progress::new(eager));
+        let core = Arc::new(Core {
+            session: Mutex::new(Session::new(options)),
+            options: engine,
+            channels,
+            progress: progress.clone(),
+            watch: Watch::start(),
+            hastens: AtomicBool::new(false),
+            slot: Mutex::new(Slot::new(channels)),
+            is_driven: AtomicBool::new(false),
+        });
+        OPEN.fetch_add(1, Ordering::Relaxed);
+        if eager {
+            let core = Arc::downgrade(&core);
+            progress.on_move(move || core.upgrade().iter().for_each(offline::drive));
+        } else {
+            RUNTIME.spawn(driver::run(core.clone()));
+        }
+        Self { core }
+    }
+
+    /// The one way to reach the session itself; what it leads to is carried out before this returns.
+    pub fn with<R>(&self, call: impl FnOnce(&mut Session, WallTime) -> R) -> Result<R> {
+        self.core.with(call)
+    }
+
+    /// The next message, in order. The bell rings once for each.
+    pub fn take_message(&self) -> Option<Message> {
+        let message = self.core.session.lock().take_message();
+        if let Some(Message::Event(event)) = &message {
+            tracing::debug!(seq = event.seq, at_ms = event.at_ms, request_id = event.request_id.as_deref(), event = ?event.kind);
+        }
+        message
+    }
+
+    /// See [`Session::play`].
+    pub fn play(&self, request: PlayRequest) -> Result<Accepted> {
+        self.with(|session, at| session.play(request, at))?
+    }
+
+    /// Takes a request whose source is what `pipe` is the writer's end of.
+    pub fn stream(&self, request: PlayRequest, pipe: Arc<Pipe>) -> Result<Stream> {
+        Ok(Stream::new(self.play(request)?, pipe, Arc::downgrade(&self.core)))
+    }
+
+    /// See [`Session::stop`].
+    pub fn stop(&self, request: &StopRequest) -> Vec<PlaybackInfo> {
+        self.with(|session, at| session.stop(request, at)).unwrap_or_default()
+    }
+
+    /// See [`Session::pause`].
+    pub fn pause(&self, target: &Target) -> Vec<RequestId> {
+        self.with(|session, at| session.pause(target, at)).unwrap_or_default()
+    }
+
+    /// See [`Session::resume`].
+    pub fn resume(&self, target: &Target) -> Vec<RequestId> {
+        self.with(|session, at| session.resume(target, at)).unwrap_or_default()
+    }
+
+    /// See [`Session::set_volume`].
+    pub fn set_volume(&self, target: &Target, volume: f32, fade: Samples) -> Vec<RequestId> {
+        self.with(|session, at| session.set_volume(target, volume, fade, at)).unwrap_or_default()
+    }
+
+    /// See [`Session::seek`].
+    pub fn seek(&self, target: &Target, place: Samples) -> Result<Vec<RequestId>> {
+        self.with(|session, at| session.seek(target, place, at))?
+    }
+
+    /// See [`Session::move_to`].
+    pub fn move_to(&self, request_id: &str, place: usize) -> bool {
+        self.with(|session, at| session.move_to(request_id, place, at)).unwrap_or(false)
+    }
+
+    /// See [`Session::playbacks`].
+    pub fn playbacks(&self) -> Vec<PlaybackInfo> {
+        self.core.session.lock().playbacks()
+    }
+
+    /// See [`Session::stats`].
+    pub fn stats(&self) -> Stats {
+        self.core.session.lock().stats()
+    }
+
+    /// Copies everything the output accepts from now on to `sink`. `id` tells the session's taps apart.
+    pub fn tap(&self, id: u32, format: PcmFormat, sink: PcmSink) -> Result<Tap> {
+        let backlog = Arc::new(Backlog::new(self.core.progress.clone()));
+        let request = TapRequest { id, format, sink, backlog: backlog.clone() };
+        self.with(|session, _| session.tap(request))??;
+        Ok(Tap::new(id, backlog, Arc::downgrade(&self.core)))
+    }
+
+    /// See [`Session::connect`].
+    pub fn connect(&self, ticket: Ticket) {
+        let _ = self.with(|session, _| session.connect(ticket));
+    }
+
+    /// See [`Session::abandon`].
+    pub fn abandon(&self, ticket: Ticket) {
+        let _ = self.with(|session, _| session.abandon(ticket));
+    }
+
+    /// See [`Session::advance`].
+    pub fn advance(&self, samples: Samples, ticket: Ticket) -> Result<()> {
+        self.with(|session, _| session.advance(samples, ticket))?
+    }
+
+    /// See [`Session::close`].
+    pub fn close(&self, ticket: Ticket) {
+        let _ = self.with(|session, at| session.close(Some(ticket), at));
+    }
+
+    /// Notes, among the events, what failed outside.
+    pub fn report(&self, error: SpeakerError) {
+        let _ = self.with(|session, _| session.report(error));
+    }
+
+    /// The time by which waiting is measured: on the manual clock that of the last sample mixed.
+    pub fn now(&self) -> WallTime {
+        let session = self.core.session.lock();
+        if session.is_manual() { WallTime(session.now()) } else { self.core.watch.now() }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let _ = self.with(|session, at| session.close(None, at));
+    }
+}

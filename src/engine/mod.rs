@@ -1,0 +1,14 @@
+//! Threads and clocks: the only room that has either. A [`Handle`] is the one door to a session; a driver ticks it and owns its
+//! output: in real time a task ([`driver`]), on the manual clock a job on the blocking pool ([`offline`]).
+
+mod clock;
+mod driver;
+mod handle;
+mod offline;
+mod slot;
+mod stream;
+mod tap;
+
+pub use handle::{Bell, EngineOptions, Handle, broken_sessions, open_sessions};
+pub use stream::Stream;
+pub use tap::Tap;

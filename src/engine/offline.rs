@@ -1,0 +1,90 @@
+//! What moves a session on the manual clock: a job on the blocking pool, started when there is something to do. It mixes as fast as
+//! sources allow, and ends when nothing is left or nothing moves for a while: then the next change starts another.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::handle::Core;
+use super::slot::{Slot, finish, tell};
+use crate::mixer::Scratch;
+use crate::runtime::RUNTIME;
+use crate::session::{OutputRequest, Step};
+
+/// How long a job holds its thread while nothing moves.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// Starts the job, if none runs.
+pub fn drive(core: &Arc<Core>) {
+    if !core.is_driven.swap(true, Ordering::SeqCst) {
+        let core = core.clone();
+        RUNTIME.spawn_blocking(move || run(&core));
+    }
+}
+
+fn run(core: &Arc<Core>) {
+    loop {
+        let more = catch_unwind(AssertUnwindSafe(|| work(core)));
+        let more = more.unwrap_or_else(|_| {
+            let _ = core.with(|_, _| -> () { std::panic::resume_unwind(Box::new("the output panicked")) });
+            true
+        });
+        if more {
+            continue;
+        }
+        core.is_driven.store(false, Ordering::SeqCst);
+        // What moved just now found a job running.
+        if !core.progress.wait(Duration::ZERO) || core.is_driven.swap(true, Ordering::SeqCst) {
+            return;
+        }
+    }
+}
+
+/// Does what there is to do. Returns false if nothing is left, or nothing moves.
+fn work(core: &Arc<Core>) -> bool {
+    let slot = &mut *core.slot.lock();
+    let mut scratch = Scratch::default();
+    loop {
+        let takes_more = slot.takes_more();
+        let next = core.with(|session, at| match session.take_output_request() {
+            Some(request) => Next::Request(request),
+            None if session.is_closed() => Next::Step(Step::Done),
+            None => {
+                session.look(at);
+                Next::Step(session.step(takes_more, &mut scratch))
+            }
+        });
+        let result = match next {
+            Ok(Next::Request(OutputRequest::Close)) => {
+                close(core, slot);
+                continue;
+            }
+            Ok(Next::Request(request)) => {
+                let event = slot.serve(request, core);
+                tell(core, event);
+                continue;
+            }
+            Ok(Next::Step(Step::Frame(samples))) => slot.write(&scratch, samples),
+            Ok(Next::Step(Step::Silence(samples))) => slot.skip(samples),
+            Ok(Next::Step(Step::Waits)) if core.progress.wait(PATIENCE) => continue,
+            Ok(Next::Step(Step::Waits | Step::Done)) => return false,
+            Err(_) => continue,
+        };
+        let gauges = slot.gauges(0);
+        let _ = core.with(|session, _| session.commit(result, gauges));
+    }
+}
+
+enum Next {
+    Request(OutputRequest),
+    Step(Step),
+}
+
+fn close(core: &Arc<Core>, slot: &mut Slot) {
+    // Time stands still, so what sounds is cut where it is.
+    let _ = core.with(|session, _| session.cut());
+    let result = RUNTIME.block_on(finish(slot.close()));
+    let _ = core.with(|session, _| session.closed(result));
+    core.ended();
+}

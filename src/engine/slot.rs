@@ -1,0 +1,125 @@
+//! What a driver owns of a session: its output and its taps. Nobody else touches them, so they need no lock.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::handle::Core;
+use crate::audio::Samples;
+use crate::error::Result;
+use crate::mixer::Scratch;
+use crate::output::{Closing, Output, OutputEvent, Taps};
+use crate::runtime::RUNTIME;
+use crate::session::{Gauges, OutputRequest};
+
+/// How long an output may take to close: whoever does not answer by then won't.
+pub(super) const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+
+/// An output and its taps.
+pub struct Slot {
+    pub output: Option<Box<dyn Output>>,
+    pub taps: Taps,
+    /// Frames that nobody took in outputs that are gone.
+    dropped: u64,
+}
+
+impl Slot {
+    pub fn new(channels: usize) -> Self {
+        Self { output: None, taps: Taps::new(channels), dropped: 0 }
+    }
+
+    /// Does what the session asks for; `Close` is for the driver. Returns what the session is to be told.
+    pub fn serve(&mut self, request: OutputRequest, core: &Core) -> Option<OutputEvent> {
+        match request {
+            OutputRequest::Open => match core.options.output.open(core.channels, &core.progress) {
+                Ok(output) => {
+                    let is_connected = output.is_connected();
+                    self.output = Some(output);
+                    is_connected.then_some(OutputEvent::Connected)
+                }
+                Err(error) => Some(OutputEvent::Lost(error, "failed".to_owned())),
+            },
+            OutputRequest::Prepare(stream) => match self.output.as_mut()?.prepare(stream) {
+                Ok(true) => Some(OutputEvent::Opened(stream)),
+                Ok(false) => None,
+                Err(error) => Some(OutputEvent::Failed(error)),
+            },
+            OutputRequest::GiveUp => {
+                // It may have been let in already.
+                let leaving = self.close()?;
+                RUNTIME.spawn(timeout(CLOSE_LIMIT, leaving));
+                None
+            }
+            OutputRequest::Tap(request, now) => {
+                self.taps.open(*request, now);
+                None
+            }
+            OutputRequest::Untap(id) => {
+                self.taps.close(id);
+                None
+            }
+            OutputRequest::Close => None,
+        }
+    }
+
+    /// Hands a mixed frame over, of so many samples.
+    pub fn write(&mut self, scratch: &Scratch, samples: usize) -> Result<()> {
+        let Self { output: Some(output), taps, .. } = self else { return Ok(()) };
+        let result = scratch.frames().try_for_each(|frame| {
+            if output.write(&frame)? {
+                taps.add(&frame);
+            }
+            Ok(())
+        });
+        taps.hand_over(samples as Samples);
+        result
+    }
+
+    /// Lets silent time pass.
+    pub fn skip(&mut self, samples: Samples) -> Result<()> {
+        self.taps.skip(samples);
+        self.output.as_mut().map_or(Ok(()), |output| output.skip(samples))
+    }
+
+    /// Nothing follows for a while.
+    pub fn rest(&mut self) -> Result<()> {
+        self.taps.rest();
+        self.output.as_mut().map_or(Ok(()), |output| output.rest())
+    }
+
+    /// Returns true if the output and every tap take more at once.
+    pub fn takes_more(&self) -> bool {
+        self.output.as_ref().is_none_or(|output| output.has_room()) && self.taps.let_go_on()
+    }
+
+    /// Begins to close the output, if there is one.
+    pub fn close(&mut self) -> Option<Closing> {
+        self.dropped = self.dropped_frames();
+        self.taps.rest();
+        self.output.take().map(|mut output| output.close())
+    }
+
+    fn dropped_frames(&self) -> u64 {
+        self.dropped + self.output.as_ref().map_or(0, |output| output.dropped())
+    }
+
+    pub fn gauges(&self, lost_frames: u64) -> Gauges {
+        Gauges { dropped_frames: self.dropped_frames(), lost_frames }
+    }
+}
+
+/// Waits for an output to close, but not for long.
+pub(super) async fn finish(closing: Option<Closing>) -> Result<()> {
+    match closing {
+        Some(closing) => timeout(CLOSE_LIMIT, closing).await.unwrap_or(Ok(())),
+        None => Ok(()),
+    }
+}
+
+/// Lets the session know what became of its output.
+pub(super) fn tell(core: &Arc<Core>, event: Option<OutputEvent>) {
+    if let Some(event) = event {
+        let _ = core.with(|session, at| session.output_event(event, at));
+    }
+}

@@ -1,0 +1,89 @@
+//! What a thread mixes in: one for all sessions that it ticks, so that a session holds no buffers of its own.
+
+use crate::audio::{FRAME, LOOK_AHEAD, Samples};
+
+/// The mixed samples of one stream.
+pub struct Frame<'a> {
+    /// Which stream of the output this is.
+    pub stream: u32,
+    /// The session's time of the first sample.
+    pub at: Samples,
+    /// Interleaved.
+    pub samples: &'a [f32],
+    /// Whether anything plays in it.
+    pub sounding: bool,
+}
+
+/// Buffers for one tick: the sums of a step, and the frames that the steps make.
+#[derive(Default)]
+pub struct Scratch {
+    channels: usize,
+    at: Samples,
+    sum: Vec<f32>,
+    track_sum: Vec<f32>,
+    frames: Vec<Buffer>,
+    /// How many of `frames` the current tick has, and their length in interleaved samples.
+    used: usize,
+    length: usize,
+}
+
+struct Buffer {
+    stream: u32,
+    sounding: bool,
+    samples: Vec<f32>,
+}
+
+impl Scratch {
+    /// Starts a tick at session time `at`.
+    pub(super) fn begin(&mut self, channels: usize, at: Samples) {
+        (self.channels, self.at, self.used, self.length) = (channels, at, 0, 0);
+        let window = (FRAME + LOOK_AHEAD) * channels;
+        if self.sum.len() < window {
+            self.sum.resize(window, 0.0);
+            self.track_sum.resize(window, 0.0);
+        }
+        self.track_sum.fill(0.0);
+    }
+
+    /// Two buffers of so many samples to sum in: the first is emptied, the second has to be left empty.
+    pub(super) fn sums(&mut self, samples: usize) -> (&mut [f32], &mut [f32]) {
+        let (sum, track_sum) = (&mut self.sum[..samples], &mut self.track_sum[..samples]);
+        sum.fill(0.0);
+        (sum, track_sum)
+    }
+
+    /// Puts the first `samples` of the sum into the frame of a stream, from its sample `filled` on.
+    pub(super) fn keep(&mut self, stream: u32, filled: usize, samples: usize, sounding: bool) {
+        let capacity = FRAME * self.channels;
+        let index = self.frames[..self.used].iter().position(|frame| frame.stream == stream).unwrap_or(self.used);
+        if index == self.used {
+            self.used += 1;
+            if index == self.frames.len() {
+                self.frames.push(Buffer { stream, sounding, samples: Vec::new() });
+            }
+            let frame = &mut self.frames[index];
+            frame.stream = stream;
+            frame.samples.resize(capacity, 0.0);
+            // A stream that begins in the middle of a frame is silent up to there.
+            frame.samples[..filled * self.channels].fill(0.0);
+        }
+        let frame = &mut self.frames[index];
+        frame.sounding = sounding;
+        let place = filled * self.channels;
+        frame.samples[place..place + samples].copy_from_slice(&self.sum[..samples]);
+    }
+
+    pub(super) fn finish(&mut self, length: usize) {
+        self.length = length;
+    }
+
+    /// The mixed frame of each stream.
+    pub fn frames(&self) -> impl Iterator<Item = Frame<'_>> {
+        self.frames[..self.used].iter().map(|frame| Frame {
+            stream: frame.stream,
+            at: self.at,
+            samples: &frame.samples[..self.length],
+            sounding: frame.sounding,
+        })
+    }
+}

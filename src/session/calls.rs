@@ -1,0 +1,579 @@
+//! What a user may ask for. Each call applies whole, at once; `at` is the time by which waiting is measured.
+
+use super::outbox::{OutputRequest, Ticket};
+use super::playbacks::{Leaving, Loadable, Loading, Phase, PlaybackInfo, Request, Sought, Sounding};
+use super::policy::{Admission, OnDuplicate, Overlap, Target, admit};
+use super::{Advance, Clock, Lifecycle, RequestId, Session, WallTime};
+use crate::audio::{EDGE_FADE, Samples, to_ms};
+use crate::error::{Code, Result, SpeakerError};
+use crate::event::EventKind;
+use crate::mixer::{End, PlaybackId, Ramp, Role};
+use crate::output::TapRequest;
+use crate::source::{Opening, Source};
+
+/// What to play, and how. Values are checked by whoever builds it.
+#[derive(Debug, Clone)]
+pub struct PlayRequest {
+    /// Unique among live playbacks; made up if missing.
+    pub request_id: Option<String>,
+    /// The track that it plays on.
+    pub track: u32,
+    /// What it is to its listener.
+    pub role: Role,
+    /// Stops everything else first.
+    pub stop_other: bool,
+    /// Instead of the session's rule for the track.
+    pub overlap: Option<Overlap>,
+    /// Waits in front of those with less; 0 as a rule.
+    pub priority: i32,
+    /// The longest it may wait for its turn, 0 for ever; `None` for what the session says.
+    pub queue_timeout: Option<Samples>,
+    /// Linear, and so is the gain on top of it.
+    pub volume: f32,
+    /// Linear.
+    pub gain: f32,
+    /// Its rise from silence at the start.
+    pub fade_in: Samples,
+    /// In place of the session's.
+    pub stall_timeout: Option<Samples>,
+    /// What to play.
+    pub source: Source,
+}
+
+/// What to stop, and how.
+#[derive(Debug, Clone)]
+pub struct StopRequest {
+    /// What is meant.
+    pub target: Target,
+    /// Told with the `stopped` events.
+    pub reason: String,
+    /// The fall to silence.
+    pub fade_out: Samples,
+    /// A `requestId` that has not come is stopped when it comes, within 5 s.
+    pub ahead: bool,
+}
+
+/// A request that was taken.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Accepted {
+    /// Its `requestId`.
+    pub request_id: RequestId,
+    /// Its name inside, which is never used again.
+    pub id: PlaybackId,
+}
+
+/// How what sounds comes to its end.
+#[derive(Clone, Copy)]
+enum Exit {
+    Fade(Samples),
+    /// It crosses over to its successor in so many samples.
+    Cross(Samples),
+}
+
+const EDGE: Samples = EDGE_FADE as Samples;
+
+impl Session {
+    /// Takes a request: it ends in exactly one terminal event. One that is over a limit, or was stopped ahead, is taken too, and
+    /// ends at once; any other that can't be taken is refused here and has no event. Neither changes anything for the others.
+    pub fn play(&mut self, request: PlayRequest, at: WallTime) -> Result<Accepted> {
+        self.wall = at;
+        self.check_open()?;
+        let PlayRequest { request_id, track, role, stop_other, priority, volume, fade_in, source, .. } = request;
+        let name = request_id.map_or_else(|| self.playbacks.make_up_name(), RequestId::from);
+        if let Some(live) = self.playbacks.find(&name) {
+            if self.options.policy.on_duplicate == OnDuplicate::Fail {
+                let message = format!("Expected a requestId that is not live for playAudio but received \"{name}\"");
+                return Err(SpeakerError::new(Code::DuplicateRequest, message));
+            }
+            self.stop_each(vec![live], "replaced", Exit::Fade(EDGE));
+        }
+        let is_stream = source.is_stream();
+        let overlap = request.overlap.unwrap_or_else(|| self.options.policy.overlap_on(track));
+        let stall_timeout = request.stall_timeout.unwrap_or(self.options.stall_timeout);
+        let request_kept = Request {
+            id: self.playbacks.next_id(),
+            name: name.clone(),
+            track,
+            role,
+            overlap,
+            ahead: if overlap == Overlap::Mix { 0 } else { self.options.policy.ahead() as usize },
+            priority,
+            volume,
+            gain: request.gain * self.options.gain,
+            fade_in,
+            stall_timeout: if is_stream { stall_timeout } else { 0 },
+            is_stream,
+        };
+        let accepted = Accepted { request_id: name.clone(), id: request_kept.id };
+        if let Some(reason) = self.tombstones.meet(&name, self.wall()) {
+            self.over(&request_kept, EventKind::Stopped { reason, duration_ms: 0.0, position_ms: 0.0 });
+            return Ok(accepted);
+        }
+        match admit(&self.playbacks, &self.options.policy, &request_kept, stop_other) {
+            Ok(Admission { displaces, waits }) => {
+                let exit = match self.options.policy.crossfade {
+                    samples if samples > 0 && !stop_other => Exit::Cross(samples),
+                    _ => Exit::Fade(EDGE),
+                };
+                let displaced = displaces.map_or_else(Vec::new, |target| self.playbacks.meant(&target));
+                let (_, tracks) = self.stop_all(displaced, "replaced", exit);
+                let queue_timeout = request.queue_timeout.unwrap_or(self.options.policy.queue_timeout);
+                self.enter(request_kept, source, waits, queue_timeout);
+                // Once its successor is there: what it replaces may wait for that.
+                tracks.into_iter().for_each(|track| self.advance_line(track));
+                self.output.connect(&mut self.outbox);
+            }
+            Err(SpeakerError { code, message }) => {
+                let event = EventKind::Failed { code, message, duration_ms: 0.0, position_ms: 0.0 };
+                self.over(&request_kept, event);
+            }
+        }
+        Ok(accepted)
+    }
+
+    /// Its one event is its end.
+    fn over(&mut self, request: &Request, end: EventKind) {
+        self.tombstones.ended(request.name.clone(), self.wall());
+        self.note(Some(request), end);
+    }
+
+    fn enter(&mut self, request: Request, source: Source, waits: bool, queue_timeout: Samples) {
+        let (track, id) = (request.track, request.id);
+        self.playbacks.claim(&request.name, id);
+        if waits {
+            let wall = self.wall();
+            let line = self.playbacks.line(track);
+            let position = line.push(request.clone(), source, queue_timeout, wall);
+            if position == 1 {
+                line.first_told = Some(id);
+            }
+            self.note(Some(&request), EventKind::Queued { position });
+        } else {
+            let place = source.clip.from;
+            let number = self.outbox.open(id, Opening::Source(source), request.ahead, None);
+            let source = Loadable::Opening { number, place };
+            self.playbacks.loading.push(Loading { request, source, is_paused: false });
+        }
+        self.update_line(track);
+    }
+
+    /// Stops what is meant: at once what waits or loads, faded what sounds. Returns what was stopped, and where it was. What is
+    /// on its way out already is not stopped again, but a shorter fade holds.
+    pub fn stop(&mut self, stop: &StopRequest, at: WallTime) -> Vec<PlaybackInfo> {
+        self.wall = at;
+        let ids = self.meant_or_leaving(&stop.target);
+        if let (Target::Request(request_id), true, true) = (&stop.target, ids.is_empty(), stop.ahead) {
+            self.tombstones.stop(request_id, &stop.reason, self.wall());
+        }
+        self.stop_each(ids, &stop.reason, Exit::Fade(stop.fade_out))
+    }
+
+    /// What a target means; a name means what fades out under it, too.
+    fn meant_or_leaving(&self, target: &Target) -> Vec<PlaybackId> {
+        let mut ids = self.playbacks.meant(target);
+        if let Target::Request(name) = target {
+            let leaving = self.playbacks.sounding.iter().filter(|sounding| sounding.leaving.is_some());
+            ids.extend(leaving.filter(|sounding| *sounding.request.name == **name).map(|sounding| sounding.request.id));
+            ids.sort_unstable();
+        }
+        ids
+    }
+
+    fn stop_each(&mut self, ids: Vec<PlaybackId>, reason: &str, exit: Exit) -> Vec<PlaybackInfo> {
+        let (stopped, tracks) = self.stop_all(ids, reason, exit);
+        tracks.into_iter().for_each(|track| self.advance_line(track));
+        stopped
+    }
+
+    /// Stops each, and gives nobody its turn yet. Returns what was stopped, and the tracks that are concerned.
+    fn stop_all(&mut self, ids: Vec<PlaybackId>, reason: &str, exit: Exit) -> (Vec<PlaybackInfo>, Vec<u32>) {
+        let mut tracks = Vec::new();
+        let mut stopped = Vec::new();
+        for id in ids {
+            let Some((info, track, is_new)) = self.stop_one(id, reason, exit) else { continue };
+            if !tracks.contains(&track) {
+                tracks.push(track);
+            }
+            stopped.extend(is_new.then_some(info));
+        }
+        self.cap_fades();
+        self.outbox.wakes_driver |= !tracks.is_empty();
+        (stopped, tracks)
+    }
+
+    /// Stops one, without a successor yet. Returns where it was, its track, and whether it was not on its way out before.
+    fn stop_one(&mut self, id: PlaybackId, reason: &str, exit: Exit) -> Option<(PlaybackInfo, u32, bool)> {
+        if let Some(sounding) = self.playbacks.sounding(id) {
+            let Sounding { request, voice, leaving, is_paused, .. } = sounding;
+            let is_new = leaving.is_none();
+            let phase = if is_new { Phase::Playing } else { Phase::Stopping };
+            let info = request.info(phase, *is_paused, None, voice.place());
+            let request = request.clone();
+            let was_paused = std::mem::take(is_paused);
+            let exit = match exit {
+                // Nothing of it is heard that could cross over.
+                Exit::Cross(_) if was_paused => Exit::Fade(EDGE),
+                exit => exit,
+            };
+            let crosses = matches!(exit, Exit::Cross(_));
+            match leaving {
+                None => *leaving = Some(Leaving { reason: reason.into(), crosses }),
+                // Only a fade makes it shorter; the first reason stands.
+                Some(leaving) => leaving.crosses &= crosses,
+            }
+            self.playbacks.release(&request);
+            match exit {
+                Exit::Fade(samples) => self.fade(id, samples),
+                Exit::Cross(samples) if is_new => {
+                    if let Some(sounding) = self.playbacks.sounding(id) {
+                        sounding.voice.leave(samples);
+                    }
+                }
+                Exit::Cross(_) => {}
+            }
+            return Some((info, request.track, is_new));
+        }
+        let (request, info, garbage) = self.playbacks.take_unheard(id)?;
+        let position_ms = to_ms(info.position);
+        self.outbox.garbage.push(garbage);
+        self.playbacks.release(&request);
+        self.over(&request, EventKind::Stopped { reason: reason.to_owned(), duration_ms: 0.0, position_ms });
+        Some((info, request.track, true))
+    }
+
+    /// Fades a voice out; ends it at once where nothing can be heard anyway, since no frame would carry the fade.
+    fn fade(&mut self, id: PlaybackId, samples: Samples) {
+        let is_open = self.output.is_open();
+        let Some(sounding) = self.playbacks.sounding(id) else { return };
+        sounding.voice.give_up_seek();
+        let sought = sounding.sought.take();
+        if is_open && !sounding.voice.is_held() && !sounding.voice.is_dormant() {
+            sounding.voice.stop(samples);
+            self.outbox.hastens = true;
+        } else {
+            self.end(id, End::Stop);
+        }
+        if let Some(Sought { source: Loadable::Reading(feed), .. }) = sought {
+            self.outbox.drop_reader(feed);
+        }
+    }
+
+    /// Long fades take no place of `maxConcurrent`, but no more than that many may last: the oldest then falls at once.
+    fn cap_fades(&mut self) {
+        let max = self.options.policy.max_concurrent;
+        let fading = |sounding: &&mut Sounding| sounding.leaving.is_some();
+        let count = self.playbacks.sounding.iter_mut().filter(fading).count();
+        let surplus = count.saturating_sub(max);
+        for sounding in self.playbacks.sounding.iter_mut().filter(fading).take(surplus) {
+            sounding.voice.stop(EDGE);
+        }
+    }
+
+    /// Holds back what is meant; returns the ids that were not paused before. What waits keeps its place in line, and its turn
+    /// if that comes.
+    pub fn pause(&mut self, target: &Target, at: WallTime) -> Vec<RequestId> {
+        self.wall = at;
+        self.each(target, |session, id| {
+            let going = session.is_going(id);
+            if let Some(sounding) = session.playbacks.sounding(id) {
+                if sounding.leaving.is_some() || std::mem::replace(&mut sounding.is_paused, true) {
+                    return false;
+                }
+                // Its end is not near any more, unless the next one has its turn.
+                sounding.end_approaches &= going;
+                sounding.voice.pause();
+                session.outbox.hastens = true;
+                return true;
+            }
+            session.set_paused(id, true)
+        })
+    }
+
+    /// Lets what is paused go on; returns its ids.
+    pub fn resume(&mut self, target: &Target, at: WallTime) -> Vec<RequestId> {
+        self.wall = at;
+        self.each(target, |session, id| {
+            if let Some(sounding) = session.playbacks.sounding(id) {
+                let was_paused = std::mem::take(&mut sounding.is_paused);
+                if was_paused {
+                    sounding.voice.resume();
+                }
+                return was_paused;
+            }
+            session.set_paused(id, false)
+        })
+    }
+
+    /// Pauses or resumes what is not heard yet. Returns false if it was so already.
+    fn set_paused(&mut self, id: PlaybackId, paused: bool) -> bool {
+        let wall = self.wall();
+        let changed = if let Some(loading) = self.playbacks.loading.iter_mut().find(|each| each.request.id == id) {
+            std::mem::replace(&mut loading.is_paused, paused) != paused
+        } else {
+            let track = self.playbacks.line_of(id);
+            track.is_some_and(|track| self.playbacks.line(track).pause(id, paused, wall))
+        };
+        let unheard = self.playbacks.unheard(id).map(|(request, position)| (request.clone(), to_ms(position)));
+        if changed && let Some((request, position_ms)) = unheard {
+            let event = match paused {
+                true => EventKind::Paused { position_ms },
+                false => EventKind::Resumed { position_ms },
+            };
+            self.note(Some(&request), event);
+        }
+        changed
+    }
+
+    /// Changes the volume of what is meant over the next `fade` samples, of what fades out too; returns its ids.
+    pub fn set_volume(&mut self, target: &Target, volume: f32, fade: Samples, at: WallTime) -> Vec<RequestId> {
+        self.wall = at;
+        self.each(target, |session, id| {
+            if let Some(sounding) = session.playbacks.sounding(id) {
+                sounding.voice.set_volume(volume, fade);
+                return true;
+            }
+            session.playbacks.unheard_mut(id).map(|request| request.volume = volume).is_some()
+        })
+    }
+
+    /// Moves what is meant to another place in its source; returns its ids. If one of them can't be sought, none is; what is
+    /// on its way out stays where it is.
+    pub fn seek(&mut self, target: &Target, place: Samples, at: WallTime) -> Result<Vec<RequestId>> {
+        self.wall = at;
+        let ids = self.playbacks.meant(target);
+        if let Some(name) = ids.iter().find_map(|id| self.not_seekable(*id)) {
+            let message =
+                format!("Expected a source that has an end for seekAudio but that of \"{name}\" has none yet");
+            return Err(SpeakerError::new(Code::NotSeekable, message));
+        }
+        Ok(self.each(target, |session, id| {
+            if session.is_going(id) {
+                return false;
+            }
+            let Self { playbacks, outbox, .. } = session;
+            if let Some(sounding) = playbacks.sounding(id) {
+                let Some(opening) = sounding.voice.feed.sought(place) else { return false };
+                let number = outbox.open(id, opening, sounding.request.ahead, None);
+                sounding.voice.seek();
+                sounding.end_approaches = false;
+                let sought = Sought { number, source: Loadable::Opening { number, place } };
+                if let Some(Sought { source: Loadable::Reading(feed), .. }) = sounding.sought.replace(sought) {
+                    outbox.drop_reader(feed);
+                }
+                return true;
+            }
+            let Some(request) = playbacks.unheard(id).map(|(request, _)| request.clone()) else { return false };
+            session.seek_unheard(id, place);
+            session.note(Some(&request), EventKind::Sought { position_ms: to_ms(place) });
+            true
+        }))
+    }
+
+    /// The name of a playback that can't be sought, if it can't and would be.
+    fn not_seekable(&self, id: PlaybackId) -> Option<RequestId> {
+        if self.is_going(id) {
+            return None;
+        }
+        let (request, is_seekable) = self.playbacks.seekable(id)?;
+        (!is_seekable).then(|| request.name.clone())
+    }
+
+    /// Lets what is not heard yet begin at another place.
+    fn seek_unheard(&mut self, id: PlaybackId, place: Samples) {
+        let Self { playbacks, outbox, .. } = self;
+        if let Some(track) = playbacks.line_of(id)
+            && let Some(waiting) = playbacks.line(track).get_mut(id)
+        {
+            waiting.source.clip.from = place;
+        }
+        let Some(source) = playbacks.loadable_mut(id) else { return };
+        match source {
+            // The reader that comes is exchanged for another as it comes.
+            Loadable::Opening { place: wanted, .. } => *wanted = place,
+            Loadable::Reading(feed) => {
+                if let Some(opening) = feed.sought(place) {
+                    let number = outbox.open(id, opening, feed.ahead(), None);
+                    if let Loadable::Reading(feed) = std::mem::replace(source, Loadable::Opening { number, place }) {
+                        outbox.drop_reader(feed);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Returns true if it fades out, or crosses over to one that has its turn.
+    fn is_going(&self, id: PlaybackId) -> bool {
+        let sounding = self.playbacks.sounding.iter().find(|sounding| sounding.request.id == id);
+        sounding.is_some_and(|sounding| {
+            sounding.leaving.is_some() || sounding.end_approaches && self.playbacks.is_active(sounding.request.track)
+        })
+    }
+
+    /// Does something to each that is meant; returns the ids to which it applied.
+    fn each(&mut self, target: &Target, mut apply: impl FnMut(&mut Self, PlaybackId) -> bool) -> Vec<RequestId> {
+        let (mut names, mut tracks) = (Vec::new(), Vec::new());
+        for id in self.meant_or_leaving(target) {
+            let Some(request) = self.playbacks.request(id).cloned() else { continue };
+            if apply(self, id) {
+                names.push(request.name);
+                if !tracks.contains(&request.track) {
+                    tracks.push(request.track);
+                }
+            }
+        }
+        for track in tracks {
+            self.update_line(track);
+        }
+        self.outbox.wakes_driver |= !names.is_empty();
+        names
+    }
+
+    /// Moves what waits to a place in its line, 1 is next and beyond the end is the end. Returns false if it does not wait.
+    pub fn move_to(&mut self, request_id: &str, place: usize, at: WallTime) -> bool {
+        self.wall = at;
+        let Some(id) = self.playbacks.find(request_id) else { return false };
+        let Some(track) = self.playbacks.line_of(id) else { return false };
+        let line = self.playbacks.line(track);
+        let before = line.ids().iter().position(|other| *other == id).map_or(0, |index| index + 1);
+        let position = line.move_to(id, place);
+        if position != before {
+            if position == 1 {
+                line.first_told = Some(id);
+            } else if line.first_told == Some(id) {
+                line.first_told = None;
+            }
+            let request = line.get(id).map(|waiting| waiting.request.clone());
+            self.note(request.as_ref(), EventKind::Queued { position });
+            self.update_line(track);
+        }
+        true
+    }
+
+    /// A stream was flushed: goes on with what is written from now on.
+    pub fn flush(&mut self, id: PlaybackId, ticket: Ticket, at: WallTime) {
+        self.wall = at;
+        let Self { playbacks, outbox, .. } = self;
+        if let Some(sounding) = playbacks.sounding(id) {
+            if let Some(opening) = sounding.voice.feed.flushed() {
+                sounding.flushing = Some(outbox.open(id, opening, 0, Some(ticket)));
+                return;
+            }
+        } else if let Some(source @ Loadable::Reading(_)) = playbacks.loadable_mut(id)
+            && let Loadable::Reading(feed) = source
+            && let Some(opening) = feed.flushed()
+        {
+            let number = outbox.open(id, opening, 0, Some(ticket));
+            if let Loadable::Reading(feed) = std::mem::replace(source, Loadable::Opening { number, place: 0 }) {
+                outbox.drop_reader(feed);
+            }
+            return;
+        }
+        // Nothing was read of it yet.
+        outbox.settle(ticket, None);
+    }
+
+    /// Opens the output, once; `play` does it by itself.
+    pub fn connect(&mut self, ticket: Ticket) {
+        if let Err(error) = self.check_open() {
+            return self.outbox.settle(ticket, Some(error));
+        }
+        self.output.connect(&mut self.outbox);
+        match self.output.is_open() {
+            true => self.outbox.settle(ticket, None),
+            false => self.output.add_ticket(ticket),
+        }
+    }
+
+    /// Ends the wait of a `connect`, and the attempt if nothing else wants the output.
+    pub fn abandon(&mut self, ticket: Ticket) {
+        if !self.output.remove_ticket(ticket) {
+            return;
+        }
+        if !self.output.has_tickets() && self.playbacks.is_empty() && !self.output.was_connected {
+            self.output.closed();
+            self.outbox.request(OutputRequest::GiveUp);
+        }
+        let message = "Expected a signal that is aborted after the output is open but it was before";
+        self.outbox.settle(ticket, Some(SpeakerError::new(Code::Aborted, message)));
+    }
+
+    /// Moves the manual clock; settles when that time has been mixed and handed over.
+    pub fn advance(&mut self, by: Samples, ticket: Ticket) -> Result<()> {
+        if self.options.clock != Clock::Manual {
+            let message = "Expected clock: 'manual' for advance but received 'realtime'";
+            return Err(SpeakerError::new(Code::UnsupportedOperation, message));
+        }
+        match self.check_open() {
+            Ok(()) => {
+                self.output.connect(&mut self.outbox);
+                self.advances.push_back(Advance { left: by, ticket });
+                self.outbox.wakes_driver = true;
+            }
+            Err(error) => self.outbox.settle(ticket, Some(error)),
+        }
+        Ok(())
+    }
+
+    /// Copies everything that the output accepts from now on.
+    pub fn tap(&mut self, request: TapRequest) -> Result<()> {
+        self.check_open()?;
+        let now = self.now();
+        self.outbox.request(OutputRequest::Tap(Box::new(request), now));
+        Ok(())
+    }
+
+    /// Ends a tap.
+    pub fn untap(&mut self, id: u32) {
+        self.outbox.request(OutputRequest::Untap(id));
+    }
+
+    /// Notes, among the events, what failed outside.
+    pub fn report(&mut self, SpeakerError { code, message }: SpeakerError) {
+        self.note(None, EventKind::Error { code, message });
+    }
+
+    /// Takes no more calls and stops everything; the output's owner hands over the last frame and closes the output. A second
+    /// time it settles with the first. Without a ticket nobody waits for it.
+    pub fn close(&mut self, ticket: Option<Ticket>, at: WallTime) {
+        self.wall = at;
+        match self.lifecycle {
+            Lifecycle::Open => {
+                self.lifecycle = Lifecycle::Closing;
+                self.closing.extend(ticket);
+                let ids = self.playbacks.meant(&Target::All);
+                // From the end, so that nobody has his turn meanwhile.
+                self.stop_each(ids, super::tick::CLOSED, Exit::Fade(EDGE));
+                let closed = || Some(SpeakerError::new(Code::Closed, "Expected an open session but it is closed"));
+                for Advance { ticket, .. } in std::mem::take(&mut self.advances) {
+                    self.outbox.settle(ticket, closed());
+                }
+                for ticket in self.output.take_tickets() {
+                    self.outbox.settle(ticket, closed());
+                }
+                self.outbox.request(OutputRequest::Close);
+            }
+            Lifecycle::Closing | Lifecycle::Broken { is_closed: false } => self.closing.extend(ticket),
+            Lifecycle::Closed | Lifecycle::Broken { is_closed: true } => {
+                ticket.into_iter().for_each(|ticket| self.outbox.settle(ticket, None));
+            }
+        }
+    }
+
+    /// A voice for a playback, by its own wishes and the session's rules.
+    pub(super) fn voice(&self, request: &Request, feed: crate::source::Feed) -> crate::mixer::Voice {
+        // A cut that is made here gets an edge; a source's own first sample is left as it is.
+        let edge = if feed.place() > 0 { EDGE } else { 0 };
+        let lead = if request.overlap == Overlap::Queue { self.options.policy.crossfade } else { 0 };
+        let lead = lead.min(feed.ahead() as Samples);
+        let mut voice = crate::mixer::Voice::new(request.id, request.track, feed);
+        voice.role = request.role;
+        voice.volume = Ramp::flat(request.volume);
+        voice.gain = request.gain;
+        voice.limit = self.options.max_duration;
+        voice.rise = Ramp::rise(0, request.fade_in.max(edge));
+        voice.report_every = self.options.progress_interval;
+        voice.lead = lead;
+        voice.stall_timeout = if request.stall_timeout > 0 { request.stall_timeout } else { Samples::MAX };
+        voice
+    }
+}

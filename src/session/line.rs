@@ -1,0 +1,205 @@
+//! One track's line: who waits, in which order, and for how long.
+//!
+//! Everything but a move or a stop by name costs O(log n): ten thousands may wait.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use super::WallTime;
+use super::playbacks::{Loadable, Request};
+use crate::audio::Samples;
+use crate::mixer::PlaybackId;
+use crate::source::Source;
+
+/// A playback that waits for its turn.
+pub struct Waiting {
+    pub request: Request,
+    /// Kept while it waits: what was opened ahead of its turn may be given up again.
+    pub source: Source,
+    /// Its reader, if it was opened ahead of its turn.
+    pub ahead: Option<Loadable>,
+    pub is_paused: bool,
+    /// The priority by which it stands in line: its own, or that of its neighbours if it was moved.
+    class: i32,
+    /// The longest it may wait, 0 for ever.
+    pub timeout: Samples,
+    /// When it will have waited for that long, in the line's time; while it is paused, how much was left.
+    deadline: Samples,
+}
+
+impl Waiting {
+    /// Where in its source it will begin.
+    pub fn position(&self) -> Samples {
+        self.ahead.as_ref().map_or(self.source.clip.from, Loadable::position)
+    }
+}
+
+/// The line's own time, which stands still while what holds the track is paused.
+#[derive(Default)]
+struct LineClock {
+    stopped: Option<WallTime>,
+    held: Samples,
+}
+
+impl LineClock {
+    fn now(&self, wall: WallTime) -> Samples {
+        self.stopped.unwrap_or(wall).0.saturating_sub(self.held)
+    }
+
+    fn run(&mut self, runs: bool, wall: WallTime) {
+        match (self.stopped, runs) {
+            (None, false) => self.stopped = Some(wall),
+            (Some(since), true) => {
+                self.held += wall.0.saturating_sub(since.0);
+                self.stopped = None;
+            }
+            _ => {}
+        }
+    }
+}
+
+#[derive(Default)]
+pub struct Line {
+    /// The order: a queue for each priority, the higher first.
+    order: BTreeMap<Reverse<i32>, VecDeque<PlaybackId>>,
+    waiting: HashMap<PlaybackId, Waiting>,
+    deadlines: BTreeSet<(Samples, PlaybackId)>,
+    clock: LineClock,
+    /// The one that was told last that it is the first.
+    pub first_told: Option<PlaybackId>,
+    /// The one whose source was opened ahead of its turn.
+    pub opened: Option<PlaybackId>,
+}
+
+impl Line {
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Lets one wait behind everyone of the same priority or more; returns its place, 1 is next.
+    pub fn push(&mut self, request: Request, source: Source, timeout: Samples, wall: WallTime) -> usize {
+        let (id, class) = (request.id, request.priority);
+        let deadline = self.clock.now(wall) + timeout;
+        if timeout > 0 {
+            self.deadlines.insert((deadline, id));
+        }
+        self.order.entry(Reverse(class)).or_default().push_back(id);
+        self.waiting.insert(id, Waiting { request, source, ahead: None, is_paused: false, class, timeout, deadline });
+        self.order.range(..=Reverse(class)).map(|(_, ids)| ids.len()).sum()
+    }
+
+    pub fn first(&self) -> Option<PlaybackId> {
+        self.order.values().find_map(|ids| ids.front()).copied()
+    }
+
+    pub fn get(&self, id: PlaybackId) -> Option<&Waiting> {
+        self.waiting.get(&id)
+    }
+
+    pub fn get_mut(&mut self, id: PlaybackId) -> Option<&mut Waiting> {
+        self.waiting.get_mut(&id)
+    }
+
+    /// In order of their turn.
+    pub fn iter(&self) -> impl Iterator<Item = &Waiting> {
+        self.order.values().flatten().filter_map(|id| self.waiting.get(id))
+    }
+
+    pub fn ids(&self) -> Vec<PlaybackId> {
+        self.order.values().flatten().copied().collect()
+    }
+
+    pub fn remove(&mut self, id: PlaybackId) -> Option<Waiting> {
+        let waiting = self.waiting.remove(&id)?;
+        self.deadlines.remove(&(waiting.deadline, id));
+        self.leave_order(id, waiting.class);
+        if self.first_told == Some(id) {
+            self.first_told = None;
+        }
+        Some(waiting)
+    }
+
+    /// Removes everyone, in order of their turn.
+    pub fn clear(&mut self) -> Vec<Waiting> {
+        let ids = self.ids();
+        self.order.clear();
+        self.deadlines.clear();
+        self.first_told = None;
+        ids.iter().filter_map(|id| self.waiting.remove(id)).collect()
+    }
+
+    /// Moves one to a place, 1 is next and beyond the end is the end; returns the place that it has then. It stands with the
+    /// priority of its neighbours from then on.
+    pub fn move_to(&mut self, id: PlaybackId, place: usize) -> usize {
+        let Some(class) = self.waiting.get(&id).map(|waiting| waiting.class) else { return 0 };
+        self.leave_order(id, class);
+        let place = place.clamp(1, self.waiting.len());
+        let class_of = |ids: &[PlaybackId], at: usize| ids.get(at).map(|id| self.waiting[id].class);
+        let ids = self.ids();
+        let before = place.checked_sub(2).and_then(|at| class_of(&ids, at));
+        let behind = class_of(&ids, place - 1);
+        let class = class.min(before.unwrap_or(i32::MAX)).max(behind.unwrap_or(i32::MIN));
+        let higher: usize = self.order.range(..Reverse(class)).map(|(_, ids)| ids.len()).sum();
+        self.order.entry(Reverse(class)).or_default().insert(place - 1 - higher, id);
+        if let Some(waiting) = self.waiting.get_mut(&id) {
+            waiting.class = class;
+        }
+        place
+    }
+
+    fn leave_order(&mut self, id: PlaybackId, class: i32) {
+        let Some(ids) = self.order.get_mut(&Reverse(class)) else { return };
+        // The next in line is the usual one to leave.
+        match ids.front() == Some(&id) {
+            true => drop(ids.pop_front()),
+            false => {
+                if let Some(index) = ids.iter().rposition(|other| *other == id) {
+                    ids.remove(index);
+                }
+            }
+        }
+        if ids.is_empty() {
+            self.order.remove(&Reverse(class));
+        }
+    }
+
+    /// Its wait stands still while it is paused. Returns false if it was so already.
+    pub fn pause(&mut self, id: PlaybackId, paused: bool, wall: WallTime) -> bool {
+        let now = self.clock.now(wall);
+        let Some(waiting) = self.waiting.get_mut(&id).filter(|waiting| waiting.is_paused != paused) else {
+            return false;
+        };
+        waiting.is_paused = paused;
+        if waiting.timeout > 0 {
+            if paused {
+                self.deadlines.remove(&(waiting.deadline, id));
+                waiting.deadline = waiting.deadline.saturating_sub(now);
+            } else {
+                waiting.deadline += now;
+                self.deadlines.insert((waiting.deadline, id));
+            }
+        }
+        true
+    }
+
+    /// Lets the waiting of all stand still, or go on.
+    pub fn run(&mut self, runs: bool, wall: WallTime) {
+        self.clock.run(runs, wall);
+    }
+
+    /// When the next one will have waited for long enough.
+    pub fn deadline(&self) -> Option<WallTime> {
+        let (deadline, _) = self.deadlines.first().filter(|_| self.clock.stopped.is_none())?;
+        Some(WallTime(deadline + self.clock.held))
+    }
+
+    /// Removes the next one that has waited for long enough.
+    pub fn expire(&mut self, wall: WallTime) -> Option<Waiting> {
+        let (deadline, id) = *self.deadlines.first().filter(|_| self.clock.stopped.is_none())?;
+        (deadline <= self.clock.now(wall)).then(|| self.remove(id)).flatten()
+    }
+}

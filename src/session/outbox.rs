@@ -1,0 +1,175 @@
+//! What comes out of a session: events in one order, and work that has to be done outside of its lock.
+
+use std::collections::VecDeque;
+
+use super::RequestId;
+use super::line::Waiting;
+use crate::audio::{Samples, to_ms};
+use crate::error::SpeakerError;
+use crate::event::{Event, EventKind, Message};
+use crate::mixer::PlaybackId;
+use crate::output::TapRequest;
+use crate::runtime::Waker;
+use crate::source::{Feed, Opening};
+
+/// Names a call that answers later.
+pub type Ticket = u32;
+
+/// A source to be opened; its reader comes back by [`Session::opened`](super::Session::opened).
+pub struct Open {
+    /// Whose it is.
+    pub id: PlaybackId,
+    /// Tells the openings of one playback apart: only the latest is wanted.
+    pub number: u64,
+    /// What to open.
+    pub what: Opening,
+    /// How many samples more its reader holds than others: what a crossfade has to know of what comes.
+    pub ahead: usize,
+    /// Settled once it is open.
+    pub ticket: Option<Ticket>,
+}
+
+/// What the output's owner is to do, in this order.
+pub enum OutputRequest {
+    /// Open the output.
+    Open,
+    /// Publish a stream, if it is not yet.
+    Prepare(u32),
+    /// Give up the attempt to open it.
+    GiveUp,
+    /// Copy what the output accepts from now on.
+    Tap(Box<TapRequest>, Samples),
+    /// Stop doing so.
+    Untap(u32),
+    /// The last one: the session ends.
+    Close,
+}
+
+/// What is dropped outside of the lock, for it may free much or cancel something.
+pub enum Garbage {
+    /// A reader: its decode task ends, and a download with its last reader.
+    Reader(Box<Feed>),
+    /// A playback that waited.
+    Waiting(Box<Waiting>),
+    /// Nothing to drop.
+    Nothing,
+}
+
+/// What is to be carried out after the lock is released.
+#[derive(Default)]
+pub struct Work {
+    /// Sources to open.
+    pub opens: Vec<Open>,
+    /// To be dropped.
+    pub garbage: Vec<Garbage>,
+    /// Decode tasks that wait for room which is there now.
+    pub wakes: Vec<Waker>,
+    /// Messages that became ready: the bell is rung once for each.
+    pub rings: usize,
+    /// The driver has something to look at.
+    pub wakes_driver: bool,
+    /// The next frame carries a fade that can't wait.
+    pub hastens: bool,
+}
+
+/// Collects what a session has to say and to ask for.
+#[derive(Default)]
+pub struct Outbox {
+    events: VecDeque<Message>,
+    /// How many of `events` may be taken: those behind wait for the frame that is in flight.
+    ready: usize,
+    /// A frame is in flight.
+    is_holding: bool,
+    seq: u64,
+    rings: usize,
+    pub output: VecDeque<OutputRequest>,
+    pub opens: Vec<Open>,
+    pub garbage: Vec<Garbage>,
+    pub wakes: Vec<Waker>,
+    pub wakes_driver: bool,
+    pub hastens: bool,
+    last_open: u64,
+}
+
+impl Outbox {
+    /// Appends an event behind all others.
+    pub fn note(&mut self, at: Samples, about: Option<(PlaybackId, RequestId)>, kind: EventKind) {
+        self.seq += 1;
+        let (playback, request_id) = about.unzip();
+        self.push(Message::Event(Event { seq: self.seq, at_ms: to_ms(at), playback, request_id, kind }));
+    }
+
+    /// Answers a call.
+    pub fn settle(&mut self, ticket: Ticket, error: Option<SpeakerError>) {
+        self.push(Message::Settled { ticket, error });
+    }
+
+    fn push(&mut self, message: Message) {
+        self.events.push_back(message);
+        if !self.is_holding {
+            self.ready += 1;
+            self.rings += 1;
+        }
+    }
+
+    /// From now on events wait for [`release`](Self::release): they tell of a frame that is not handed over yet.
+    pub fn hold(&mut self) {
+        self.is_holding = true;
+    }
+
+    /// The frame was handed over: everything noted may be taken.
+    pub fn release(&mut self) {
+        self.is_holding = false;
+        self.rings += self.events.len() - self.ready;
+        self.ready = self.events.len();
+    }
+
+    /// The frame could not be handed over: what it brought to its end was not heard whole. Returns how many were changed.
+    pub fn retract(&mut self, error: &SpeakerError) -> u64 {
+        let mut changed = 0;
+        for message in self.events.iter_mut().skip(self.ready) {
+            if let Message::Event(event) = message
+                && let EventKind::Completed { duration_ms, position_ms } = event.kind
+            {
+                let SpeakerError { code, message } = error.clone();
+                event.kind = EventKind::Failed { code, message, duration_ms, position_ms };
+                changed += 1;
+            }
+        }
+        changed
+    }
+
+    /// The next message, once it may be told.
+    pub fn take(&mut self) -> Option<Message> {
+        self.ready = self.ready.checked_sub(1)?;
+        self.events.pop_front()
+    }
+
+    /// Asks for something of the output's owner.
+    pub fn request(&mut self, request: OutputRequest) {
+        self.output.push_back(request);
+        self.wakes_driver = true;
+    }
+
+    /// Asks for a source to be opened; returns the number of this opening.
+    pub fn open(&mut self, id: PlaybackId, what: Opening, ahead: usize, ticket: Option<Ticket>) -> u64 {
+        self.last_open += 1;
+        self.opens.push(Open { id, number: self.last_open, what, ahead, ticket });
+        self.last_open
+    }
+
+    pub fn drop_reader(&mut self, reader: Feed) {
+        self.garbage.push(Garbage::Reader(Box::new(reader)));
+    }
+
+    pub fn take_work(&mut self) -> Work {
+        Work {
+            opens: std::mem::take(&mut self.opens),
+            garbage: std::mem::take(&mut self.garbage),
+            wakes: std::mem::take(&mut self.wakes),
+            rings: std::mem::take(&mut self.rings),
+            wakes_driver: std::mem::take(&mut self.wakes_driver),
+            hastens: std::mem::take(&mut self.hastens),
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! Where every playback is: it waits in a line, loads, or sounds. A playback moves by value from shelf to shelf, so it is on
+//! one of them only; names are the one index.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::RequestId;
+use super::line::{Line, Waiting};
+use super::outbox::Garbage;
+use super::policy::{Overlap, Target};
+use crate::audio::Samples;
+use crate::error::SpeakerError;
+use crate::mixer::{PlaybackId, Role, Voice};
+use crate::source::Feed;
+
+/// From acceptance to the terminal event; any of these may be the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Waits for its turn.
+    Queued,
+    /// Until its first sample is mixed.
+    Loading,
+    /// Sounds.
+    Playing,
+    /// Fades out.
+    Stopping,
+}
+
+/// One line of `playbacks()`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlaybackInfo {
+    /// Its `requestId`.
+    pub request_id: RequestId,
+    /// Its track.
+    pub track: u32,
+    /// Its role.
+    pub role: Role,
+    /// How far it has come.
+    pub phase: Phase,
+    /// In any phase but the last.
+    pub is_paused: bool,
+    /// Its place in line, 1 is next; only while queued.
+    pub queue_position: Option<usize>,
+    /// Where in its source it is.
+    pub position: Samples,
+}
+
+/// What a playback keeps on whatever shelf it is.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub id: PlaybackId,
+    pub name: RequestId,
+    pub track: u32,
+    pub role: Role,
+    /// What it does to a track that plays.
+    pub overlap: Overlap,
+    /// How many samples of it are to be known ahead of their time.
+    pub ahead: usize,
+    pub priority: i32,
+    pub volume: f32,
+    pub gain: f32,
+    pub fade_in: Samples,
+    /// How long a stream may be silent because its writer is behind; 0 for ever.
+    pub stall_timeout: Samples,
+    pub is_stream: bool,
+}
+
+impl Request {
+    pub fn info(
+        &self,
+        phase: Phase,
+        is_paused: bool,
+        queue_position: Option<usize>,
+        position: Samples,
+    ) -> PlaybackInfo {
+        let Self { name, track, role, .. } = self;
+        let (request_id, track, role) = (name.clone(), *track, *role);
+        PlaybackInfo { request_id, track, role, phase, is_paused, queue_position, position }
+    }
+}
+
+/// A source on its way to be played.
+pub enum Loadable {
+    /// A reader is being made outside of the lock, under this number, and is wanted from this place on.
+    Opening { number: u64, place: Samples },
+    /// Its reader is there, and may be filling still.
+    Reading(Feed),
+}
+
+impl Loadable {
+    /// Returns true if it can be played from.
+    pub fn is_ready(&self) -> bool {
+        matches!(self, Self::Reading(feed) if feed.is_ready())
+    }
+
+    /// Returns true if more is on its way by itself, so that a clock that can wait should.
+    pub fn is_loading(&self) -> bool {
+        match self {
+            Self::Opening { .. } => true,
+            // In this order: what is said to be all there is must be seen.
+            Self::Reading(feed) => feed.is_coming() && !feed.is_ready(),
+        }
+    }
+
+    /// Why nothing of it can be played, if that is so. What came before a failure is played first.
+    pub fn failure(&self) -> Option<SpeakerError> {
+        let Self::Reading(feed) = self else { return None };
+        let error = feed.outcome()?.clone().err()?;
+        (feed.level().0 == 0).then_some(error)
+    }
+
+    pub fn position(&self) -> Samples {
+        match self {
+            Self::Opening { place, .. } => *place,
+            Self::Reading(feed) => feed.place(),
+        }
+    }
+
+    fn garbage(self) -> Garbage {
+        match self {
+            Self::Opening { .. } => Garbage::Nothing,
+            Self::Reading(feed) => Garbage::Reader(Box::new(feed)),
+        }
+    }
+}
+
+/// A playback that has its turn and is not mixed yet.
+pub struct Loading {
+    pub request: Request,
+    pub source: Loadable,
+    pub is_paused: bool,
+}
+
+/// Why and how a voice is on its way out.
+pub struct Leaving {
+    pub reason: Arc<str>,
+    /// It goes on until another begins on its track, and crosses over to that.
+    pub crosses: bool,
+}
+
+/// Another place in a source; the earlier ones have the lower numbers.
+pub struct Sought {
+    pub number: u64,
+    pub source: Loadable,
+}
+
+/// A playback that is mixed.
+pub struct Sounding {
+    pub request: Request,
+    pub voice: Voice,
+    /// Another place in its source, on its way.
+    pub sought: Option<Sought>,
+    /// The number of the opening that a flush waits for.
+    pub flushing: Option<u64>,
+    pub leaving: Option<Leaving>,
+    pub is_paused: bool,
+    /// Its end is so near that the next in line has its turn.
+    pub end_approaches: bool,
+}
+
+impl AsMut<Voice> for Sounding {
+    fn as_mut(&mut self) -> &mut Voice {
+        &mut self.voice
+    }
+}
+
+impl Sounding {
+    /// Returns true if it takes one of the `maxConcurrent` places, and its track: what fades out or crosses over does not.
+    pub fn is_active(&self) -> bool {
+        self.leaving.is_none() && !self.end_approaches
+    }
+}
+
+#[derive(Default)]
+pub struct Playbacks {
+    pub lines: BTreeMap<u32, Line>,
+    /// In order of their turn.
+    pub loading: Vec<Loading>,
+    /// In order of their start.
+    pub sounding: Vec<Sounding>,
+    /// Live playbacks that are not on their way out.
+    names: HashMap<RequestId, PlaybackId>,
+    last: PlaybackId,
+}
+
+impl Playbacks {
+    /// A name inside the session that was never used.
+    pub fn next_id(&mut self) -> PlaybackId {
+        self.last += 1;
+        self.last
+    }
+
+    /// A `requestId` for a request that has none.
+    pub fn make_up_name(&self) -> RequestId {
+        let numbers = self.last + 1..;
+        let mut names = numbers.map(|number| RequestId::from(format!("playback-{number}")));
+        names.find(|name| !self.names.contains_key(name)).expect("numbers do not end")
+    }
+
+    /// Enters a name; it must be free.
+    pub fn claim(&mut self, name: &RequestId, id: PlaybackId) {
+        self.names.insert(name.clone(), id);
+    }
+
+    /// Frees the name of a playback, unless another has it by now.
+    pub fn release(&mut self, request: &Request) {
+        if self.names.get(&request.name) == Some(&request.id) {
+            self.names.remove(&request.name);
+        }
+    }
+
+    /// The live playback of a name.
+    pub fn find(&self, name: &str) -> Option<PlaybackId> {
+        self.names.get(name).copied()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.loading.is_empty() && self.sounding.is_empty() && self.lines.values().all(Line::is_empty)
+    }
+
+    pub fn queued(&self) -> usize {
+        self.lines.values().map(Line::len).sum()
+    }
+
+    pub fn line(&mut self, track: u32) -> &mut Line {
+        self.lines.entry(track).or_default()
+    }
+
+    pub fn sounding(&mut self, id: PlaybackId) -> Option<&mut Sounding> {
+        self.sounding.iter_mut().find(|sounding| sounding.request.id == id)
+    }
+
+    /// The track of what waits under an id.
+    pub fn line_of(&self, id: PlaybackId) -> Option<u32> {
+        self.lines.iter().find(|(_, line)| line.get(id).is_some()).map(|(track, _)| *track)
+    }
+
+    /// Returns true if something on a track loads, or sounds and is not on its way out.
+    pub fn is_active(&self, track: u32) -> bool {
+        self.loading.iter().any(|loading| loading.request.track == track)
+            || self.sounding.iter().any(|sounding| sounding.request.track == track && sounding.is_active())
+    }
+
+    /// Returns true if everything that holds a track is paused.
+    pub fn is_held(&self, track: u32) -> bool {
+        let loading = self.loading.iter().filter(|loading| loading.request.track == track);
+        let sounding = self.sounding.iter().filter(|sounding| sounding.request.track == track && sounding.is_active());
+        let mut paused = loading.map(|loading| loading.is_paused).chain(sounding.map(|sounding| sounding.is_paused));
+        self.is_active(track) && paused.all(|is_paused| is_paused)
+    }
+
+    /// Everything that was opened and is not mixed yet, with its id: in no order.
+    pub fn opened(&self) -> impl Iterator<Item = (PlaybackId, &Loadable)> {
+        let loading = self.loading.iter().map(|loading| (loading.request.id, &loading.source));
+        let ahead = self.lines.values().filter_map(|line| {
+            let waiting = line.get(line.first()?)?;
+            Some((waiting.request.id, waiting.ahead.as_ref()?))
+        });
+        loading.chain(ahead)
+    }
+
+    /// What a playback keeps, on whatever shelf it is.
+    pub fn request(&self, id: PlaybackId) -> Option<&Request> {
+        let sounding = self.sounding.iter().map(|sounding| &sounding.request);
+        let loading = self.loading.iter().map(|loading| &loading.request);
+        sounding
+            .chain(loading)
+            .find(|request| request.id == id)
+            .or_else(|| self.waiting(id).map(|waiting| &waiting.request))
+    }
+
+    fn waiting(&self, id: PlaybackId) -> Option<&Waiting> {
+        self.lines.values().find_map(|line| line.get(id))
+    }
+
+    fn waiting_mut(&mut self, id: PlaybackId) -> Option<&mut Waiting> {
+        self.lines.values_mut().find_map(|line| line.get_mut(id))
+    }
+
+    /// What a playback keeps that is not mixed yet.
+    pub fn unheard_mut(&mut self, id: PlaybackId) -> Option<&mut Request> {
+        if let Some(index) = self.loading.iter().position(|loading| loading.request.id == id) {
+            return Some(&mut self.loading[index].request);
+        }
+        self.waiting_mut(id).map(|waiting| &mut waiting.request)
+    }
+
+    /// The source of a playback that is not mixed yet, if it was opened.
+    pub fn loadable_mut(&mut self, id: PlaybackId) -> Option<&mut Loadable> {
+        if let Some(index) = self.loading.iter().position(|loading| loading.request.id == id) {
+            return Some(&mut self.loading[index].source);
+        }
+        self.waiting_mut(id)?.ahead.as_mut()
+    }
+
+    /// A playback that is not mixed yet, and where it will begin.
+    pub fn unheard(&self, id: PlaybackId) -> Option<(&Request, Samples)> {
+        let loading = self.loading.iter().find(|loading| loading.request.id == id);
+        let loading = loading.map(|loading| (&loading.request, loading.source.position()));
+        loading.or_else(|| self.waiting(id).map(|waiting| (&waiting.request, waiting.position())))
+    }
+
+    /// Whether a playback can be sought.
+    pub fn seekable(&self, id: PlaybackId) -> Option<(&Request, bool)> {
+        if let Some(sounding) = self.sounding.iter().find(|sounding| sounding.request.id == id) {
+            return Some((&sounding.request, sounding.voice.feed.is_seekable()));
+        }
+        let of = |request: &Request, source: Option<&Loadable>| match source {
+            Some(Loadable::Reading(feed)) => feed.is_seekable(),
+            _ => !request.is_stream,
+        };
+        if let Some(loading) = self.loading.iter().find(|loading| loading.request.id == id) {
+            return Some((&loading.request, of(&loading.request, Some(&loading.source))));
+        }
+        let waiting = self.waiting(id)?;
+        Some((&waiting.request, of(&waiting.request, waiting.ahead.as_ref())))
+    }
+
+    /// Takes a playback that is not mixed yet off its shelf.
+    pub fn take_unheard(&mut self, id: PlaybackId) -> Option<(Request, PlaybackInfo, Garbage)> {
+        if let Some(index) = self.loading.iter().position(|loading| loading.request.id == id) {
+            let Loading { request, source, is_paused } = self.loading.remove(index);
+            let info = request.info(Phase::Loading, is_paused, None, source.position());
+            return Some((request, info, source.garbage()));
+        }
+        let track = self.line_of(id)?;
+        let waiting = self.line(track).remove(id)?;
+        let info = waiting.request.info(Phase::Queued, waiting.is_paused, None, waiting.position());
+        Some((waiting.request.clone(), info, Garbage::Waiting(Box::new(waiting))))
+    }
+
+    /// What a target means, with the waiting ones in order of their turn.
+    pub fn meant(&self, target: &Target) -> Vec<PlaybackId> {
+        if let Target::Request(name) = target {
+            return self.find(name).into_iter().collect();
+        }
+        let means = |request: &&Request| target.means(request);
+        let loading = self.loading.iter().map(|loading| &loading.request);
+        let mut ids: Vec<_> = self
+            .sounding
+            .iter()
+            .map(|sounding| &sounding.request)
+            .chain(loading)
+            .filter(means)
+            .map(|request| request.id)
+            .collect();
+        ids.sort_unstable();
+        let waiting = self.lines.values().flat_map(|line| line.iter().map(|waiting| &waiting.request));
+        ids.extend(waiting.filter(means).map(|request| request.id));
+        ids
+    }
+
+    /// As `playbacks()` tells it.
+    pub fn infos(&self) -> Vec<PlaybackInfo> {
+        let mut live: Vec<_> = self
+            .sounding
+            .iter()
+            .map(|each| {
+                let phase = if each.leaving.is_some() { Phase::Stopping } else { Phase::Playing };
+                (each.request.id, each.request.info(phase, each.is_paused, None, each.voice.place()))
+            })
+            .chain(self.loading.iter().map(|each| {
+                let position = each.source.position();
+                (each.request.id, each.request.info(Phase::Loading, each.is_paused, None, position))
+            }))
+            .collect();
+        live.sort_by_key(|(id, _)| *id);
+        let waiting = self.lines.values().flat_map(|line| {
+            line.iter().enumerate().map(|(index, each)| {
+                let position = each.position();
+                each.request.info(Phase::Queued, each.is_paused, Some(index + 1), position)
+            })
+        });
+        live.into_iter().map(|(_, info)| info).chain(waiting).collect()
+    }
+
+    /// Takes everything off the shelves, in the order of [`infos`](Self::infos).
+    pub fn drain(&mut self) -> Vec<Drained> {
+        self.names.clear();
+        let mut all = Vec::new();
+        for Sounding { request, voice, .. } in self.sounding.drain(..) {
+            let (played, position) = (voice.played(), voice.place());
+            all.push(Drained { request, played, position, garbage: Garbage::Reader(Box::new(voice.feed)) });
+        }
+        all.extend(self.loading.drain(..).map(|Loading { request, source, .. }| {
+            let position = source.position();
+            Drained { request, played: 0, position, garbage: source.garbage() }
+        }));
+        all.sort_by_key(|drained| drained.request.id);
+        for waiting in std::mem::take(&mut self.lines).into_values().flat_map(|mut line| line.clear()) {
+            let (request, position) = (waiting.request.clone(), waiting.position());
+            all.push(Drained { request, played: 0, position, garbage: Garbage::Waiting(Box::new(waiting)) });
+        }
+        all
+    }
+}
+
+/// A playback that was taken off its shelf.
+pub struct Drained {
+    pub request: Request,
+    pub played: Samples,
+    pub position: Samples,
+    pub garbage: Garbage,
+}

@@ -1,0 +1,664 @@
+//! What comes back to a session, and time: readers that were opened, what the output tells, frames.
+//!
+//! Order of a tick: what is ready starts → mix to the end of the frame, or to where a voice ends or nears its end → what follows has
+//! its turn → again. The events of a frame are held until [`Session::commit`] says that it was handed over.
+
+use super::outbox::{OutputRequest, Ticket, Work};
+use super::output_state::Connection;
+use super::playbacks::{Drained, Loadable, Loading, Request, Sought, Sounding};
+use super::policy::Overlap;
+use super::{Advance, Clock, Lifecycle, Session, WallTime};
+use crate::audio::{EDGE_FADE, FRAME, Samples, to_ms};
+use crate::error::{Code, Result, SpeakerError};
+use crate::event::{EventKind, Message};
+use crate::mixer::{End, Mixer, Notice, PlaybackId, Scratch, What};
+use crate::output::{Meanwhile, OutputEvent};
+use crate::source::{Feed, Opening};
+
+/// What a `stopped` event says when the session was closed.
+pub(super) const CLOSED: &str = "closed";
+
+/// What a realtime session wants of its clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Frames are due: something sounds, or is ready to.
+    Run,
+    /// Go on as before.
+    Keep,
+    /// Nothing sounds and nothing recovers: the clock may rest.
+    Rest,
+    /// Time stands still until the output is mended.
+    Halt,
+}
+
+/// What a step of the manual clock has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// A frame of so many samples is in the scratch: hand it over and commit.
+    Frame(usize),
+    /// So much silence passed: hand it over and commit.
+    Silence(Samples),
+    /// A source, the output or a reader holds the clock.
+    Waits,
+    /// Nothing is to be advanced.
+    Done,
+}
+
+/// What the output's owner counted.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Gauges {
+    /// Frames that nobody took.
+    pub dropped_frames: u64,
+    /// Frames that were given up because the process was halted.
+    pub lost_frames: u64,
+}
+
+impl Session {
+    /// Takes what is to be carried out after the lock is released.
+    pub fn take_work(&mut self) -> Work {
+        self.outbox.take_work()
+    }
+
+    /// The next message, once it may be told.
+    pub fn take_message(&mut self) -> Option<Message> {
+        self.outbox.take()
+    }
+
+    /// The next thing that the output's owner is to do.
+    pub fn take_output_request(&mut self) -> Option<OutputRequest> {
+        self.outbox.output.pop_front()
+    }
+
+    /// A source was opened. Its reader comes back if it is not wanted any more.
+    pub fn opened(
+        &mut self,
+        id: PlaybackId,
+        number: u64,
+        feed: Feed,
+        ticket: Option<Ticket>,
+    ) -> std::result::Result<(), Box<Feed>> {
+        let answer = self.place_reader(id, number, feed);
+        if let Some(ticket) = ticket {
+            self.outbox.settle(ticket, None);
+        }
+        self.outbox.wakes_driver = true;
+        answer
+    }
+
+    /// A call that answers later is done.
+    pub fn settle(&mut self, ticket: Ticket) {
+        self.outbox.settle(ticket, None);
+    }
+
+    fn place_reader(&mut self, id: PlaybackId, number: u64, feed: Feed) -> std::result::Result<(), Box<Feed>> {
+        let at = self.now();
+        let Self { playbacks, outbox, notices, .. } = self;
+        let is_wanted =
+            |source: &Loadable| matches!(source, Loadable::Opening { number: wanted, .. } if *wanted == number);
+        if let Some(sounding) = playbacks.sounding(id) {
+            if sounding.flushing == Some(number) {
+                sounding.flushing = None;
+                if let Some(what) = sounding.voice.flush_to(feed) {
+                    notices.push(Notice { id, at, what });
+                    self.digest();
+                }
+                return Ok(());
+            }
+            return match &mut sounding.sought {
+                Some(Sought { source, .. }) if is_wanted(source) => {
+                    *source = Loadable::Reading(feed);
+                    Ok(())
+                }
+                _ => Err(Box::new(feed)),
+            };
+        }
+        let Some(source) = playbacks.loadable_mut(id).filter(|source| is_wanted(source)) else {
+            return Err(Box::new(feed));
+        };
+        // It was sought while it was opened.
+        if let Loadable::Opening { place, .. } = *source
+            && place != feed.place()
+            && let Some(opening) = feed.sought(place)
+        {
+            *source = Loadable::Opening { number: outbox.open(id, opening, feed.ahead(), None), place };
+            return Err(Box::new(feed));
+        }
+        *source = Loadable::Reading(feed);
+        Ok(())
+    }
+
+    /// A source may have moved: fails what can't be played, and in real time lets what is sought go on from there.
+    pub fn look(&mut self, at: WallTime) {
+        self.wall = at;
+        while let Some((id, error)) = self.next_failed() {
+            self.fail_unheard(id, error);
+        }
+        if !self.is_eager() {
+            self.swap_sought();
+        }
+    }
+
+    /// The next playback whose source failed before a sample of it came. Where the clock waits for sources, those behind one
+    /// that still loads wait too: how fast each loads must not change the order in which they are told of.
+    fn next_failed(&self) -> Option<(PlaybackId, SpeakerError)> {
+        let loads = |(id, source): (PlaybackId, &Loadable)| source.is_loading().then_some(id);
+        let limit = match self.is_eager() {
+            true => self.playbacks.opened().filter_map(loads).min().unwrap_or(PlaybackId::MAX),
+            false => PlaybackId::MAX,
+        };
+        let failed = |(id, source): (PlaybackId, &Loadable)| Some((id, source.failure()?));
+        let before = |(id, _): &(PlaybackId, &Loadable)| *id < limit;
+        self.playbacks.opened().filter(before).filter_map(failed).min_by_key(|(id, _)| *id)
+    }
+
+    fn fail_unheard(&mut self, id: PlaybackId, error: SpeakerError) {
+        let Some((request, info, garbage)) = self.playbacks.take_unheard(id) else { return };
+        self.outbox.garbage.push(garbage);
+        self.playbacks.release(&request);
+        self.tombstones.ended(request.name.clone(), self.wall());
+        let SpeakerError { code, message } = error;
+        let position_ms = to_ms(info.position);
+        self.note(Some(&request), EventKind::Failed { code, message, duration_ms: 0.0, position_ms });
+        self.advance_line(request.track);
+    }
+
+    /// Lets what is sought go on from there, once it can be played from; where the clock waits for sources, in order.
+    fn swap_sought(&mut self) {
+        loop {
+            let pending = |sounding: &Sounding| {
+                let Sought { number, source } = sounding.sought.as_ref()?;
+                Some((*number, sounding.request.id, source.is_ready()))
+            };
+            let sought = self.playbacks.sounding.iter().filter_map(pending);
+            let next = match self.is_eager() {
+                true => sought.min().filter(|(.., is_ready)| *is_ready),
+                false => sought.filter(|(.., is_ready)| *is_ready).min(),
+            };
+            let Some((_, id, _)) = next else { return };
+            let at = self.now();
+            let Some(sounding) = self.playbacks.sounding(id) else { return };
+            let Some(Sought { source: Loadable::Reading(feed), .. }) = sounding.sought.take() else { return };
+            match sounding.voice.go_to(feed) {
+                Ok(Some(what)) => {
+                    self.notices.push(Notice { id, at, what });
+                    self.digest();
+                }
+                Ok(None) => {}
+                Err(feed) => self.outbox.drop_reader(feed),
+            }
+        }
+    }
+
+    /// Gives up what has waited long enough for its turn.
+    pub fn expire(&mut self, at: WallTime) {
+        self.wall = at;
+        let wall = self.wall();
+        if self.deadline().is_none_or(|deadline| deadline > wall) {
+            return;
+        }
+        let tracks: Vec<u32> = self.playbacks.lines.keys().copied().collect();
+        for track in tracks {
+            let mut expired = false;
+            while let Some(waiting) = self.playbacks.line(track).expire(wall) {
+                expired = true;
+                let message = format!("waited for its turn longer than {} ms", to_ms(waiting.timeout));
+                let position_ms = to_ms(waiting.position());
+                let event = EventKind::Failed { code: Code::QueueTimeout, message, duration_ms: 0.0, position_ms };
+                self.playbacks.release(&waiting.request);
+                self.tombstones.ended(waiting.request.name.clone(), wall);
+                self.note(Some(&waiting.request), event);
+                self.outbox.garbage.push(super::outbox::Garbage::Waiting(Box::new(waiting)));
+            }
+            if expired {
+                self.update_line(track);
+            }
+        }
+    }
+
+    /// When [`expire`](Self::expire) is to be called next.
+    pub fn deadline(&self) -> Option<WallTime> {
+        self.playbacks.lines.values().filter_map(|line| line.deadline()).min()
+    }
+
+    /// What the output tells.
+    pub fn output_event(&mut self, event: OutputEvent, at: WallTime) {
+        self.wall = at;
+        self.outbox.wakes_driver = true;
+        match event {
+            OutputEvent::Connected => {
+                self.output.connection = Connection::Open;
+                self.output.was_connected = true;
+                self.note(None, EventKind::Connected);
+                self.answer_connects(None);
+            }
+            OutputEvent::Opened(stream) => self.output.stream_opened(stream),
+            OutputEvent::Reconnecting(reason) => self.note(None, EventKind::Reconnecting { reason }),
+            OutputEvent::Cut(meanwhile) => {
+                self.output.connection = Connection::Cut { is_halted: meanwhile == Meanwhile::Pause };
+                if meanwhile == Meanwhile::Drop {
+                    let message = "the LiveKit room can't be reached for now (onReconnect: 'drop')";
+                    self.fail_live(&SpeakerError::new(Code::Disconnected, message));
+                }
+            }
+            OutputEvent::Reconnected => {
+                self.output.connection = Connection::Open;
+                self.note(None, EventKind::Reconnected);
+                self.answer_connects(None);
+            }
+            OutputEvent::Muted(track_id, true) => self.note(None, EventKind::Muted { track_id }),
+            OutputEvent::Muted(track_id, false) => self.note(None, EventKind::Unmuted { track_id }),
+            OutputEvent::Link(link) => self.stats.link = link,
+            OutputEvent::Lost(error, reason) => self.lose(&error, reason),
+            OutputEvent::Failed(error) => self.output_failed(&error),
+        }
+    }
+
+    /// The output is gone, and everything that lives with it; the next request connects anew.
+    fn lose(&mut self, error: &SpeakerError, reason: String) {
+        // Disconnect first, so that a request made by an event listener opens a new connection.
+        self.output.closed();
+        self.fail_live(error);
+        if std::mem::take(&mut self.output.was_connected) {
+            self.note(None, EventKind::Disconnected { reason });
+        }
+        self.answer_connects(Some(error));
+    }
+
+    fn answer_connects(&mut self, error: Option<&SpeakerError>) {
+        for ticket in self.output.take_tickets() {
+            self.outbox.settle(ticket, error.cloned());
+        }
+        if let Some(error) = error {
+            for Advance { ticket, .. } in std::mem::take(&mut self.advances) {
+                self.outbox.settle(ticket, Some(error.clone()));
+            }
+        }
+    }
+
+    /// The output took no frame: everything that lives fails with it, and the session may try again.
+    fn output_failed(&mut self, error: &SpeakerError) {
+        let SpeakerError { code, message } = error.clone();
+        self.note(None, EventKind::Error { code, message });
+        self.fail_live(error);
+    }
+
+    fn fail_live(&mut self, error: &SpeakerError) {
+        let wall = self.wall();
+        for Drained { request, played, position, garbage } in self.playbacks.drain() {
+            let SpeakerError { code, message } = error.clone();
+            let (duration_ms, position_ms) = (to_ms(played), to_ms(position));
+            self.note(Some(&request), EventKind::Failed { code, message, duration_ms, position_ms });
+            self.tombstones.ended(request.name.clone(), wall);
+            self.outbox.garbage.push(garbage);
+        }
+        self.mixer.reset();
+    }
+
+    /// What the session wants of a realtime clock now. What could start asks for its stream.
+    pub fn pace(&mut self) -> Pace {
+        let can_start = self.playbacks.loading.iter().map(|loading| (loading.request.track, loading.can_start()));
+        let mut starts = false;
+        for (track, _) in can_start.filter(|(_, can_start)| *can_start) {
+            starts |= self.output.takes(self.mixer.stream_of(track), &mut self.outbox);
+        }
+        match self.output.connection {
+            Connection::Cut { is_halted: true } => Pace::Halt,
+            Connection::Open if starts || !Mixer::is_silent(&mut self.playbacks.sounding) => Pace::Run,
+            _ if !starts && self.mixer.is_idle(&mut self.playbacks.sounding) => Pace::Rest,
+            _ => Pace::Keep,
+        }
+    }
+
+    /// Mixes so many samples (at most [`FRAME`]) into `scratch`. Returns how many it were: fewer on a clock that waits, if a source
+    /// is wanted from a sample in between on. Their events are held until [`commit`](Self::commit).
+    pub fn tick(&mut self, samples: usize, at: WallTime, scratch: &mut Scratch) -> usize {
+        self.wall = at;
+        self.outbox.hold();
+        self.mixer.begin(samples, scratch);
+        loop {
+            self.start_ready();
+            let more = self.mixer.mix(&mut self.playbacks.sounding, scratch, &mut self.notices);
+            self.digest();
+            if !more || self.must_wait() {
+                break;
+            }
+        }
+        for sounding in &self.playbacks.sounding {
+            self.outbox.wakes.extend(sounding.voice.feed.refill());
+        }
+        self.mixer.finish(scratch)
+    }
+
+    /// The frame was handed over, or was not: then what it brought to its end fails, with everything that lives.
+    pub fn commit(&mut self, result: Result<()>, gauges: Gauges) {
+        let Gauges { dropped_frames, lost_frames } = gauges;
+        (self.stats.dropped_frames, self.stats.lost_frames) = (dropped_frames, lost_frames);
+        let retracted = result.as_ref().err().map_or(0, |error| self.outbox.retract(error));
+        self.stats.completed -= retracted;
+        self.stats.failed += retracted;
+        self.outbox.release();
+        if let Err(error) = result {
+            self.output_failed(&error);
+        }
+    }
+
+    /// Lets silent time pass.
+    pub fn skip(&mut self, samples: Samples) {
+        self.mixer.skip(&mut self.playbacks.sounding, samples);
+    }
+
+    /// The process was halted: what sounds falls silent in the next frame, and takes nothing until
+    /// [`go_on`](Self::go_on).
+    pub fn fall_silent(&mut self) {
+        self.playbacks.sounding.iter_mut().for_each(|sounding| sounding.voice.fall_silent());
+    }
+
+    /// What fell silent for a halt rises again.
+    pub fn go_on(&mut self) {
+        for sounding in &mut self.playbacks.sounding {
+            sounding.voice.go_on_after_halt();
+        }
+    }
+
+    /// Returns true if a voice can be heard.
+    pub fn is_sounding(&mut self) -> bool {
+        self.output.is_open() && !Mixer::is_silent(&mut self.playbacks.sounding)
+    }
+
+    /// Takes one step of the manual clock: what is to be handed over is in `scratch`.
+    pub fn step(&mut self, takes_more: bool, scratch: &mut Scratch) -> Step {
+        loop {
+            let now = self.now();
+            self.look(WallTime(now));
+            let Some(Advance { left, .. }) = self.advances.front() else { return Step::Done };
+            let left = *left;
+            // Only while time is to pass: how fast a place loads must not come between calls at one time.
+            self.swap_sought();
+            self.expire(WallTime(now));
+            let limit = self.deadline().map_or(left, |WallTime(deadline)| left.min(deadline.saturating_sub(now)));
+            let to_border = FRAME - (now % FRAME as Samples) as usize;
+            let frames = to_border.min(limit as usize);
+            let is_open = self.output.connection == Connection::Open;
+            if !is_open || !takes_more || !self.is_done() || !Mixer::is_fed(&mut self.playbacks.sounding, frames) {
+                return Step::Waits;
+            }
+            // Also at the end: whatever was asked for before it is loaded or has failed when `advance` resolves.
+            if left == 0 {
+                let advance = self.advances.pop_front();
+                advance.into_iter().for_each(|advance| self.outbox.settle(advance.ticket, None));
+                continue;
+            }
+            if !self.can_start() && self.mixer.is_idle(&mut self.playbacks.sounding) {
+                self.outbox.hold();
+                self.skip(limit);
+                self.pass(limit);
+                return Step::Silence(limit);
+            }
+            let mixed = self.tick(frames, WallTime(now), scratch);
+            self.pass(mixed as Samples);
+            return Step::Frame(mixed);
+        }
+    }
+
+    fn pass(&mut self, samples: Samples) {
+        if let Some(advance) = self.advances.front_mut() {
+            advance.left -= samples;
+        }
+    }
+
+    fn can_start(&self) -> bool {
+        self.playbacks.loading.iter().any(Loading::can_start)
+    }
+
+    /// Returns true if no wanted source is loading. A stream whose writer is behind does not count.
+    fn is_done(&self) -> bool {
+        self.playbacks.opened().all(|(_, source)| !source.is_loading())
+            && self.playbacks.sounding.iter().all(|each| each.sought.is_none() && each.flushing.is_none())
+    }
+
+    /// Returns true if the clock waits, at this very sample, for a wanted source.
+    fn must_wait(&self) -> bool {
+        self.is_eager() && !self.is_done()
+    }
+
+    /// Starts what has its turn, can be played from, and whose stream is open, at this sample.
+    fn start_ready(&mut self) {
+        let mut index = 0;
+        while let Some(loading) = self.playbacks.loading.get(index) {
+            let Loadable::Reading(feed) = &loading.source else {
+                index += 1;
+                continue;
+            };
+            let (track, length) = (loading.request.track, feed.left());
+            let is_time = loading.can_start()
+                && loading.source.failure().is_none()
+                && self.output.takes(self.mixer.stream_of(track), &mut self.outbox)
+                && (loading.request.overlap != Overlap::Queue
+                    || Mixer::makes_way(&mut self.playbacks.sounding, track, length));
+            if !is_time {
+                index += 1;
+                continue;
+            }
+            let Loading { request, source, .. } = self.playbacks.loading.remove(index);
+            let Loadable::Reading(feed) = source else { continue };
+            self.start(request, feed);
+        }
+    }
+
+    fn start(&mut self, request: Request, feed: Feed) {
+        let track = request.track;
+        // What it replaces crosses over to it from here on.
+        for other in self.playbacks.sounding.iter_mut().filter(|other| other.request.track == track) {
+            other.leaving.iter_mut().for_each(|leaving| leaving.crosses = false);
+        }
+        if feed.left() == Some(0) {
+            // Not a single sample: it is over, and never started.
+            let (duration_ms, position_ms) = (0.0, to_ms(feed.place()));
+            self.outbox.drop_reader(feed);
+            self.playbacks.release(&request);
+            self.over_at_turn(&request, EventKind::Completed { duration_ms, position_ms });
+            return self.advance_line(track);
+        }
+        let mut voice = self.voice(&request, feed);
+        let crosses = request.overlap != Overlap::Mix;
+        self.mixer.start(&mut voice, if crosses { &mut self.playbacks.sounding } else { &mut [] });
+        self.playbacks.sounding.push(Sounding {
+            request,
+            voice,
+            sought: None,
+            flushing: None,
+            leaving: None,
+            is_paused: false,
+            end_approaches: false,
+        });
+    }
+
+    fn over_at_turn(&mut self, request: &Request, event: EventKind) {
+        self.tombstones.ended(request.name.clone(), self.wall());
+        self.note(Some(request), event);
+    }
+
+    /// Turns what the mixer reported into events, and into what follows.
+    pub(super) fn digest(&mut self) {
+        let mut notices = std::mem::take(&mut self.notices);
+        for Notice { id, at, what } in notices.drain(..) {
+            let Some(sounding) = self.playbacks.sounding(id) else { continue };
+            let event = match what {
+                What::Started => EventKind::Started,
+                What::Paused(place) => EventKind::Paused { position_ms: to_ms(place) },
+                What::Resumed(place) => EventKind::Resumed { position_ms: to_ms(place) },
+                What::Progress(place) => EventKind::Progress { position_ms: to_ms(place) },
+                What::Stalled(place) => EventKind::Stalled { position_ms: to_ms(place) },
+                What::EndApproaching => {
+                    sounding.end_approaches = true;
+                    let track = sounding.request.track;
+                    self.advance_line(track);
+                    continue;
+                }
+                What::Swapped { spent, sought } => {
+                    self.outbox.drop_reader(spent);
+                    let Some(place) = sought else { continue };
+                    EventKind::Sought { position_ms: to_ms(place) }
+                }
+                What::Ended(why) => {
+                    if let Some(track) = self.end(id, why) {
+                        self.advance_line(track);
+                    }
+                    continue;
+                }
+            };
+            let request = sounding.request.clone();
+            self.note_at(at, Some(&request), event);
+        }
+        self.notices = notices;
+    }
+
+    /// A voice is over: takes it off its shelf and notes its terminal event. Returns its track.
+    pub(super) fn end(&mut self, id: PlaybackId, why: End) -> Option<u32> {
+        let index = self.playbacks.sounding.iter().position(|sounding| sounding.request.id == id)?;
+        let Sounding { request, voice, sought, leaving, .. } = self.playbacks.sounding.remove(index);
+        self.playbacks.release(&request);
+        self.tombstones.ended(request.name.clone(), self.wall());
+        let (duration_ms, position_ms) = (to_ms(voice.played()), to_ms(voice.place()));
+        let failed = |code, message| EventKind::Failed { code, message, duration_ms, position_ms };
+        let event = match (why, voice.feed.outcome()) {
+            (End::Source, Some(Err(error))) => failed(error.code, error.message.clone()),
+            // Heard to its end, even if a stop was on its way.
+            (End::Source, _) => EventKind::Completed { duration_ms, position_ms },
+            (End::Stop, _) => {
+                let reason = leaving.map_or_else(|| CLOSED.to_owned(), |leaving| leaving.reason.to_string());
+                EventKind::Stopped { reason, duration_ms, position_ms }
+            }
+            (End::Limit, _) => {
+                let max = to_ms(self.options.max_duration);
+                failed(Code::MaxDuration, format!("Expected at most {max} ms of audio but received more"))
+            }
+            (End::Stall, _) => {
+                failed(Code::Stalled, "the writer of the stream sent nothing for stallTimeoutMs".to_owned())
+            }
+        };
+        self.note(Some(&request), event);
+        self.outbox.drop_reader(voice.feed);
+        if let Some(Sought { source: Loadable::Reading(feed), .. }) = sought {
+            self.outbox.drop_reader(feed);
+        }
+        Some(request.track)
+    }
+
+    /// Gives a free track to the next in line.
+    pub(super) fn advance_line(&mut self, track: u32) {
+        self.end_crossing(track);
+        if !self.playbacks.is_active(track)
+            && let Some(id) = self.playbacks.line(track).first()
+            && let Some(waiting) = self.playbacks.line(track).remove(id)
+        {
+            let super::line::Waiting { request, source, ahead, is_paused, .. } = waiting;
+            let source = ahead.unwrap_or_else(|| {
+                let place = source.clip.from;
+                Loadable::Opening { number: self.outbox.open(id, Opening::Source(source), request.ahead, None), place }
+            });
+            self.playbacks.loading.push(Loading { request, source, is_paused });
+        }
+        self.update_line(track);
+    }
+
+    /// What was replaced ends if no successor is left to wait for.
+    fn end_crossing(&mut self, track: u32) {
+        if self.playbacks.loading.iter().any(|loading| loading.request.track == track) {
+            return;
+        }
+        for sounding in self.playbacks.sounding.iter_mut().filter(|each| each.request.track == track) {
+            if let Some(leaving) = sounding.leaving.as_mut().filter(|leaving| leaving.crosses) {
+                leaving.crosses = false;
+                sounding.voice.stop(EDGE_FADE as Samples);
+            }
+        }
+    }
+
+    /// Brings a line up to date: the first is told so and its source is opened ahead of its turn, one at a time, so that it can
+    /// start without a gap; the time of the line stands still while what holds the track is paused.
+    pub(super) fn update_line(&mut self, track: u32) {
+        let is_held = self.playbacks.is_held(track);
+        let wall = self.wall();
+        let Self { playbacks, outbox, .. } = self;
+        let Some(line) = playbacks.lines.get_mut(&track) else { return };
+        line.run(!is_held, wall);
+        let Some(first) = line.first() else {
+            // A line that is empty is none: its time is not measured.
+            playbacks.lines.remove(&track);
+            return;
+        };
+        if let Some(opened) = line.opened.filter(|opened| *opened != first) {
+            line.opened = None;
+            // What a stream's reader has taken can't be read again, so it stays open.
+            let displaced = line.get_mut(opened).filter(|waiting| !waiting.request.is_stream);
+            if let Some(Loadable::Reading(feed)) = displaced.and_then(|waiting| waiting.ahead.take()) {
+                outbox.drop_reader(feed);
+            }
+        }
+        if line.opened != Some(first)
+            && let Some(waiting) = line.get_mut(first)
+        {
+            if waiting.ahead.is_none() {
+                let place = waiting.source.clip.from;
+                let ahead = waiting.request.ahead;
+                let number = outbox.open(first, Opening::Source(waiting.source.clone()), ahead, None);
+                waiting.ahead = Some(Loadable::Opening { number, place });
+            }
+            line.opened = Some(first);
+        }
+        if line.first_told != Some(first) {
+            line.first_told = Some(first);
+            let request = line.get(first).map(|waiting| waiting.request.clone());
+            self.note(request.as_ref(), EventKind::Queued { position: 1 });
+        }
+    }
+
+    /// The last frame is handed over: what still sounds ends at this sample.
+    pub fn cut(&mut self) {
+        while let Some(sounding) = self.playbacks.sounding.first() {
+            let id = sounding.request.id;
+            self.end(id, End::Stop);
+        }
+        self.mixer.reset();
+    }
+
+    /// The output is closed, which may have failed: the session is over.
+    pub fn closed(&mut self, result: Result<()>) {
+        self.output.closed();
+        if std::mem::take(&mut self.output.was_connected) {
+            self.note(None, EventKind::Disconnected { reason: CLOSED.to_owned() });
+        }
+        self.outbox.release();
+        let error = result.err();
+        for ticket in std::mem::take(&mut self.closing) {
+            self.outbox.settle(ticket, error.clone());
+        }
+        self.lifecycle = match self.lifecycle {
+            Lifecycle::Broken { .. } => Lifecycle::Broken { is_closed: true },
+            _ => Lifecycle::Closed,
+        };
+    }
+
+    /// Returns true once the output is closed for good.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.lifecycle, Lifecycle::Closed | Lifecycle::Broken { is_closed: true })
+    }
+
+    /// Returns true if an `advance` is under way.
+    pub fn is_advancing(&self) -> bool {
+        !self.advances.is_empty()
+    }
+
+    /// Returns true on the manual clock.
+    pub fn is_manual(&self) -> bool {
+        self.options.clock == Clock::Manual
+    }
+}
+
+impl Loading {
+    /// Returns true if it can be played from and is not paused.
+    fn can_start(&self) -> bool {
+        !self.is_paused && self.source.is_ready()
+    }
+}
