@@ -10,9 +10,9 @@ const { setTimeout: sleep } = require('node:timers/promises')
 
 const { SpeakerSession } = require('../..')
 const { Room } = require('../../lib/cli/room')
-const { History } = require('../../lib/replay/history')
-const { replay } = require('../../lib/replay/replay')
-const { parseRequests } = require('../../lib/replay/requests')
+const { History } = require('../../lib/cli/history')
+const { replay } = require('../../lib/cli/replay')
+const { parseRequests } = require('../../lib/recording/parse-requests')
 const { run, workspace } = require('../support/cli')
 const { level, readWav, tone } = require('../support/wav')
 

@@ -1,24 +1,23 @@
 'use strict'
 
-// Lines of JSON → timed requests, each checked before anything plays.
+// Parses lines of JSON into timed requests and validates each before anything plays.
 
 const path = require('node:path')
 
 const check = require('../check')
-const { check: values } = require('../check/values')
+const { MAX_MS, check: values } = require('../check/values')
 const { SpeakerError, refuse } = require('../error')
 const { CALLS } = require('./calls')
-const { reader, words } = require('./dialects')
-
-/** As far as every other time in this package reaches. */
-const MAX_AT_MS = 24 * 3600 * 1000
+const { translator, words } = require('./messages')
+const { replayedOptions } = require('./session-line')
+const { base64 } = require('./stream-lines')
 
 const SKIPPED = /^\s*($|#|\/\/)/
 
 /**
- * What a JSONL text asks for: `requests` in their order, `{ atMs, type, request }`, where `request` is what the call of that type
- * (see CALLS) takes; and the `options` of the session, if its first line says any, as a recording's does. Paths are relative
- * to `directory`; complaints name the line as `name:7`.
+ * Parses a JSONL text into `{ options, requests }`: the options of the session, from the first line of a recording, and
+ * the requests in order, each `{ atMs, type, request }`, where `request` is the argument of the call for that type (see
+ * CALLS). Paths are relative to `directory`. Errors name the line as `name:7`.
  */
 function parseRequests(text, { name, directory }) {
   const parser = new Parser(directory)
@@ -49,19 +48,19 @@ class Parser {
   line(fields, number) {
     if (fields.type === 'session') return this.#session(fields)
     const atMs = this.#timeOf(fields)
-    const { type, request } = translate(fields)
+    const { type, request } = read(fields)
     this.requests.push({ atMs, type, request: type === 'play' ? this.#play(request, number) : this.#other(type, request) })
   }
 
   #session({ type, ...options }) {
     if (this.options || this.requests.length > 0) throw refuse('the options of a session in the first line only', 'type', type)
-    this.options = check.replayedOptions(options)
+    this.options = replayedOptions(options)
   }
 
-  /** A checked play request with a name, that means the same from every working directory. */
+  /** Validates a play request and returns it with a `requestId` and an absolute path. */
   #play(request, number) {
     const { requestId = `line-${number}`, audio } = request
-    const named = { ...request, requestId, ...(audio !== undefined && { audio: check.base64(audio) }) }
+    const named = { ...request, requestId, ...(audio !== undefined && { audio: base64(audio) }) }
     const { path: file } = check.playRequest(named)
     return file === undefined ? named : { ...named, audioUrl: path.resolve(this.#directory, file) }
   }
@@ -85,7 +84,7 @@ function parseObject(line) {
   return value
 }
 
-/** Reads one line's time after the other: in ms since the start, never backwards. */
+/** Returns a function that returns the time of each line in ms since the start; it throws if time goes backwards. */
 function stopwatch() {
   let last = 0
   let firstTimestamp
@@ -99,7 +98,7 @@ function stopwatch() {
       firstTimestamp ??= epochMs
       time = epochMs - firstTimestamp
     }
-    if (typeof time !== 'number' || !(time >= last && time <= MAX_AT_MS)) {
+    if (typeof time !== 'number' || !(time >= last && time <= MAX_MS)) {
       const [argument, received] = atMs !== undefined ? ['atMs', atMs] : ['timestamp', timestamp]
       throw refuse(`a time from ${last} ms (that of the line above) to 24 h`, argument, received)
     }
@@ -108,11 +107,12 @@ function stopwatch() {
   }
 }
 
-function translate(fields) {
+/** Returns `{ type, request }` for a line of any known kind. */
+function read(fields) {
   const key = fields.type === undefined && fields.action !== undefined ? 'action' : 'type'
-  const read = reader(key, fields[key])
-  if (!read) throw refuse(`one of ${words(key).join(', ')}`, key, fields[key])
-  return read(fields)
+  const translate = translator(key, fields[key])
+  if (!translate) throw refuse(`one of ${words(key).join(', ')}`, key, fields[key])
+  return translate(fields)
 }
 
 module.exports = { parseRequests }

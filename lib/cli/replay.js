@@ -1,15 +1,18 @@
 'use strict'
 
-const { CALLS } = require('./calls')
+// Drives a session from recorded requests.
+
+const { CALLS } = require('../recording/calls')
 const { ManualClock, RealtimeClock } = require('./clocks')
 
-/** Refusals that the session answers with no event, for the request never was one of its own. */
-const UNTOLD = ['ERR_DUPLICATE_REQUEST', 'ERR_CLOSED', 'ERR_INVALID_ARGUMENT']
+/** Refusals without an event, because the request never became a playback. */
+const WITHOUT_EVENT = ['ERR_DUPLICATE_REQUEST', 'ERR_CLOSED', 'ERR_INVALID_ARGUMENT']
 
 /**
- * Plays timed requests (see parseRequests) through a session, and enters what becomes of them into `history`. Settles
- * when all have ended or what is left stays paused, or when `signal` is aborted: whoever aborts closes the session too. The
- * requests' times count from `zeroMs` of the session's; `onAsked(type, request, atMs)` is called as each is made.
+ * Makes timed requests (see parseRequests) of a session and enters each into `history`. Settles when all playbacks have
+ * ended, when the rest stays paused, or when `signal` is aborted: the caller closes the session then. The requests'
+ * times are relative to the session's time `zeroMs`. `onAsked(type, request, atMs)` is called before each request,
+ * `onRefused` for one that is refused.
  */
 async function replay(session, requests, history, { clock = 'manual', zeroMs = 0, signal, onRefused = () => {}, onAsked = () => {} } = {}) {
   await session.connect()
@@ -23,15 +26,16 @@ async function replay(session, requests, history, { clock = 'manual', zeroMs = 0
       onAsked(type, request, zeroMs + atMs)
       if (begin) {
         const finished = begin(session, request, streams)
-        // One that joins another is that one.
+        // With `onDuplicate: 'join'` a second call returns the promise of the first, which is in the history.
         if (!begun.has(finished)) enter(finished, history.requested(request, zeroMs + atMs), history, onRefused)
         begun.add(finished)
       } else if (onStream) await onStream(streams.get(request.requestId), request)
       else await session[method](request)
     }
-    // Nobody will write any more.
+    // No line is left that could write.
     for (const stream of streams.values()) stream.end()
-    // By events, not by playbacks(): they come in one order, so the same requests end at the same sample each time.
+    // Decided by events and not by playbacks(): their order is reproducible, so the end is at the same sample each
+    // time.
     while (history.isLive()) {
       await time.step()
       if (isStuck(session)) break
@@ -41,16 +45,16 @@ async function replay(session, requests, history, { clock = 'manual', zeroMs = 0
   }
 }
 
-/** Whether whatever is left was paused, or waits behind what was: nobody will resume it. */
+/** Returns true if everything left is paused, or queued behind something paused: no request will resume it. */
 function isStuck(session) {
   const states = session.playbacks().map(({ state }) => state)
   return states.includes('paused') && states.every((state) => state === 'paused' || state === 'queued')
 }
 
-/** Enters a refusal, of which no event tells. */
+/** Enters the refusal of a request, if no event will. */
 function enter(finished, playback, history, onRefused) {
   finished.catch((error) => {
-    if (!UNTOLD.includes(error.code)) return
+    if (!WITHOUT_EVENT.includes(error.code)) return
     history.refused(playback, error)
     onRefused(playback)
   })

@@ -1,14 +1,21 @@
 'use strict'
 
-const check = require('../check')
+// The types of recorded requests, and the call that each one stands for.
 
-/** What each type of request calls, and how it is checked before anything plays: `begin` gives the end of a playback. */
+const check = require('../check')
+const { endRequest, flushRequest, writeRequest } = require('./stream-lines')
+
+/**
+ * By type: `check` validates the request; then one of `begin`, which starts a playback and returns a promise of its
+ * end, `onStream`, which is called with the stream of that `requestId`, and `method`, the name of a method of the
+ * session.
+ */
 const CALLS = {
   play: { begin: (session, request) => session.playAudio(request), check: check.playRequest },
   stream: { begin: stream, check: check.streamRequest },
-  write: { onStream: (stream, { audio }) => stream?.write(Buffer.from(audio, 'base64')), check: check.writeRequest },
-  flush: { onStream: (stream) => stream?.flush(), check: check.flushRequest },
-  end: { onStream: (stream) => stream?.end(), check: check.endRequest },
+  write: { onStream: (stream, { audio }) => stream?.write(Buffer.from(audio, 'base64')), check: writeRequest },
+  flush: { onStream: (stream) => stream?.flush(), check: flushRequest },
+  end: { onStream: (stream) => stream?.end(), check: endRequest },
   stop: { method: 'stopAudio', check: check.stopRequest },
   pause: { method: 'pauseAudio', check: check.pauseRequest },
   resume: { method: 'resumeAudio', check: check.resumeRequest },
@@ -18,7 +25,7 @@ const CALLS = {
   interrupt: { method: 'interrupt', check: check.interruptRequest }
 }
 
-/** The end of a stream, which its own requests find in `streams`; one that is refused they don't. */
+/** Creates a stream, enters it into `streams` for the lines that write to it, and returns a promise of its end. */
 async function stream(session, request, streams) {
   const opened = session.createStream(request)
   streams.set(opened.requestId, opened)

@@ -3,9 +3,9 @@
 const OUTCOMES = ['completed', 'stopped', 'failed']
 
 /**
- * What becomes of every play request, in order of request: `{ requestId, trackId, volume, requestedAtMs, startedAtMs,
- * endedAtMs, outcome, durationMs, reason, code, message }`, each there as soon as it is known; `pauses` are `{ fromMs, toMs }`, the
- * last one without an end if it has none, and `seeks` times.
+ * The playbacks of a session in order of request, each `{ requestId, trackId, volume, requestedAtMs, startedAtMs,
+ * endedAtMs, outcome, durationMs, reason, code, message, pauses, seeks }`, with fields missing until they are known.
+ * `pauses` are `{ fromMs, toMs }`, the last one without `toMs` if it was not resumed; `seeks` are times.
  */
 class History {
   playbacks = []
@@ -22,22 +22,24 @@ class History {
     }
   }
 
-  /** Enters a request that is made now. */
+  /** Enters a request that is made at `atMs`, and returns its playback. */
   requested({ requestId, trackId = 0, volume = 1 }, atMs) {
     const playback = { requestId, trackId, volume, requestedAtMs: atMs, pauses: [], seeks: [] }
     this.playbacks.push(playback)
     return playback
   }
 
-  /** Enters that a request was refused, of which no event tells. */
+  /** Enters that a request was refused without an event. */
   refused(playback, { code, message }) {
     Object.assign(playback, { outcome: 'failed', endedAtMs: playback.requestedAtMs, durationMs: 0, code, message })
   }
 
+  /** Returns true if a playback has not ended. */
   isLive() {
     return this.playbacks.some(({ outcome }) => outcome === undefined)
   }
 
+  /** Returns how many playbacks ended with this outcome. */
   count(wanted) {
     return this.playbacks.filter(({ outcome }) => outcome === wanted).length
   }
@@ -46,7 +48,7 @@ class History {
     Object.assign(this.#live(requestId) ?? {}, facts)
   }
 
-  /** An id may come again once its playback has ended, so an event is about the first that has not. */
+  /** Returns the first playback of this id that has not ended: an id may be used again after its end. */
   #live(requestId) {
     return this.playbacks.find((each) => each.requestId === requestId && each.outcome === undefined)
   }

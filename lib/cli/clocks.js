@@ -1,16 +1,18 @@
 'use strict'
 
+// Clocks that a replay waits on: `reach` settles at a time, `step` after one more frame.
+
 // The two ways in which a session's time passes, for one driver: reach a time, or let a little more of it pass.
 
 const { setTimeout: sleep } = require('node:timers/promises')
 
-/** One frame of the mixer: nothing ends up to a frame late. */
+/** One frame of the mixer. */
 const STEP_MS = 20
 
-/** The most that is mixed in one call, so that an interruption waits no longer. */
+/** The most that is mixed in one call, so that a signal is noticed soon. */
 const STRIDE_MS = 1000
 
-/** Moves the session itself, as fast as it can mix. */
+/** Time of a session on the manual clock, advanced as fast as it can mix. */
 class ManualClock {
   #session
 
@@ -19,7 +21,7 @@ class ManualClock {
   }
 
   async reach(atMs) {
-    // Asked each time: what was rounded to a sample before must not add up.
+    // From the session's time and not from the last target, so that rounding to samples does not add up.
     let left = atMs - this.#session.stats().timeMs
     while (left > 0) {
       const stride = Math.min(left, STRIDE_MS)
@@ -33,7 +35,7 @@ class ManualClock {
   }
 }
 
-/** Waits while the session moves by itself. */
+/** Wall-clock time, for a session that plays by itself. */
 class RealtimeClock {
   #startedAt = performance.now()
   #signal
