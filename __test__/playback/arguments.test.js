@@ -156,10 +156,10 @@ test('ERR_UNSUPPORTED_OPERATION', async (t) => {
   await pcm.close()
 })
 
-test('the codes in index.d.ts, README.md and the source are the same', () => {
+test('index.d.ts, docs/errors.md and the source list the same codes', () => {
   const read = (name) => readFileSync(path.join(__dirname, '..', '..', name), 'utf8')
   const codes = (name) => [...new Set(read(name).match(/\bERR_[A-Z_]+[A-Z]\b/g))].sort()
   const source = [...new Set([...codes('src/error.rs'), ...codes('lib/error.js')])].sort()
   assert.deepEqual(codes('index.d.ts'), source)
-  assert.deepEqual(codes('README.md'), source)
+  assert.deepEqual(codes('docs/errors.md'), source)
 })
