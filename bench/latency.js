@@ -20,7 +20,7 @@ const { once } = require('node:events')
 const os = require('node:os')
 const path = require('node:path')
 
-const { accessToken } = require('../lib/livekit')
+const { accessToken } = require('../lib/livekit/access-token')
 const { startServer } = require('../scripts/livekit-server')
 
 // `node bench/latency.js [TURNS]`

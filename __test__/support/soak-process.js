@@ -8,7 +8,7 @@ const path = require('node:path')
 const { setTimeout: sleep } = require('node:timers/promises')
 
 const { SpeakerSession } = require('../..')
-const { accessToken } = require('../../lib/livekit')
+const { accessToken } = require('../../lib/livekit/access-token')
 const { random } = require('./random')
 const { tone } = require('./wav')
 

@@ -2,6 +2,8 @@
 
 // What a writer of streams needs: raw samples, and ways to cut them.
 
+const { open } = require('./session')
+
 const RAW = { format: 'pcm16', sampleRate: 48000 }
 
 /** 16-bit samples from -1 to 1, little-endian. */
@@ -35,4 +37,10 @@ function write(stream, bytes) {
   return new Promise((resolve) => stream.write(bytes, resolve))
 }
 
-module.exports = { RAW, pcm16, saw, steady, pieces, write }
+/** A session with one stream. */
+function openStream(t, request, options) {
+  const opened = open(t, options)
+  return { ...opened, stream: opened.session.createStream({ requestId: 's', ...RAW, ...request }) }
+}
+
+module.exports = { RAW, openStream, pcm16, saw, steady, pieces, write }

@@ -1,5 +1,7 @@
 'use strict'
 
+// Validates the options of a session, its output and its taps.
+
 const { refuse } = require('../error')
 const { MAX_MS, OVERLAPS, check, object } = require('./values')
 
@@ -42,7 +44,7 @@ function outputOptions(output) {
   }
 }
 
-/** What frames are like. */
+/** Validates format, rate, channels and length of frames; `format` and `channels` are the defaults. */
 function frames(options, prefix, { format, channels }) {
   const sampleRate = check.integer(options.sampleRate, `${prefix}sampleRate`, 48000, 8000, 192000)
   const frameMs = check.integer(options.frameMs, `${prefix}frameMs`, 20, 10, 100)
@@ -57,7 +59,7 @@ function frames(options, prefix, { format, channels }) {
   }
 }
 
-/** `channels` are the session's. */
+/** Validates the options of a tap; `channels` are the session's, the default. */
 function tapOptions(options = {}, channels) {
   object(options, 'tap', ['format', 'sampleRate', 'channels', 'frameMs'])
   return frames(options, '', { format: 's16', channels })
@@ -106,16 +108,14 @@ function overlapOptions(overlap = 'mix') {
   }
 }
 
-const SESSION = [
+const SESSION_OPTIONS = [
   'output', 'overlap', 'onDuplicate', 'maxConcurrent', 'maxQueued', 'queueTimeoutMs', 'crossfadeMs', 'maxDurationMs', 'duck',
   'gain', 'progressIntervalMs', 'fetchTimeoutMs', 'stallTimeoutMs', 'record'
 ]
 
-/** Of where the sound goes and what is told of it, a recording says only this much. */
-const RECORDED = ['channels', ...SESSION.filter((key) => !['output', 'progressIntervalMs', 'record'].includes(key))]
-
+/** Validates the options of a session and fills in the defaults. */
 function sessionOptions(options) {
-  object(options, 'SpeakerSession', SESSION)
+  object(options, 'SpeakerSession', SESSION_OPTIONS)
   return {
     output: outputOptions(options.output),
     ...overlapOptions(options.overlap),
@@ -134,17 +134,4 @@ function sessionOptions(options) {
   }
 }
 
-/** What the first line of a recording says of a session with these options. */
-function recordedOptions({ output, ...options }) {
-  const all = { channels: output.channels, ...options }
-  return Object.fromEntries(RECORDED.filter((key) => all[key] !== undefined).map((key) => [key, all[key]]))
-}
-
-/** That line, checked. */
-function replayedOptions(line) {
-  const { channels, ...options } = object(line, 'session', RECORDED)
-  sessionOptions({ ...options, output: { type: 'memory', channels } })
-  return line
-}
-
-module.exports = { sessionOptions, tapOptions, recordedOptions, replayedOptions }
+module.exports = { SESSION_OPTIONS, sessionOptions, tapOptions }

@@ -1,14 +1,16 @@
 'use strict'
 
+// Validates what is to be played, moved or interrupted, and fills in the defaults.
+
 const { fileURLToPath } = require('node:url')
 
 const { refuse } = require('../error')
-const { encoding, isIterable } = require('./streams')
 const { MAX_MS, OVERLAPS, ROLES, check, object } = require('./values')
 
-/** A scheme needs two letters: `C:\clip.wav` is a path. */
+/** Requires two letters, so that `C:\clip.wav` is a path. */
 const SCHEME = /^([a-z][a-z0-9+.-]+):/i
 
+/** Returns `{ url }` or `{ path }`. */
 function place(audioUrl) {
   const url = audioUrl instanceof URL ? audioUrl.href : check.text(audioUrl, 'audioUrl')
   const scheme = SCHEME.exec(url)?.[1].toLowerCase()
@@ -35,30 +37,55 @@ function headerPairs(headers) {
   return pairs.map(([name, value]) => [name, String(value)])
 }
 
-/** What every playback may have. */
+/** Options of every playback. */
 const PLAYBACK = [
   'requestId', 'volume', 'gain', 'stopOther', 'overlap', 'trackId', 'role', 'priority', 'queueTimeoutMs', 'fadeInMs', 'signal'
 ]
 
-/** What of its source is played. */
+/** Options for the part of the source that is played. */
 const SECTION = ['startMs', 'durationMs', 'fadeOutMs']
 
-/** What only playAudio takes. */
+/** All options of playAudio for a file. */
 const PLAY = [...PLAYBACK, ...SECTION, 'audioUrl', 'audio', 'loop', 'headers', 'contentType']
 
-/** What makes a stream of it. */
+/** Options of createStream, and of playAudio with a Readable or AsyncIterable. */
 const WRITTEN = ['format', 'sampleRate', 'channels', 'stallTimeoutMs']
 
-/** What is held back to fall in the end is kept in memory. */
+/** Limited because the end of the sound is held in memory for as long as the fade. */
 const MAX_FADE_OUT_MS = 10_000
 const MAX_LOOP = 1_000_000
 
-/** How often it is played; undefined is for ever. */
+const RAW_FORMATS = ['pcm16', 'f32']
+const STREAM_FORMATS = [...RAW_FORMATS, 'mp3', 'ogg', 'wav', 'flac', 'aac']
+
+/** Returns how many times the source is played; undefined means for ever. */
 function passes(loop = false) {
   if (typeof loop === 'boolean') return loop ? undefined : 1
   const fits = Number.isInteger(loop) && loop >= 1 && loop <= MAX_LOOP
   if (!fits) throw refuse(`a boolean or an integer from 1 to ${MAX_LOOP}`, 'loop', loop)
   return loop
+}
+
+/** Returns true for a Readable, a web ReadableStream or another AsyncIterable. */
+function isIterable(audio) {
+  return typeof audio?.[Symbol.asyncIterator] === 'function'
+}
+
+/** Validates the format of a stream. `more` tells the addon that bytes follow without a pause until the end. */
+function encoding({ format, sampleRate, channels }, more) {
+  check.oneOf(format, 'format', undefined, STREAM_FORMATS)
+  if (!RAW_FORMATS.includes(format)) {
+    if (sampleRate !== undefined) throw refuse(`format 'pcm16' or 'f32' beside it`, 'sampleRate', format)
+    if (channels !== undefined) throw refuse(`format 'pcm16' or 'f32' beside it`, 'channels', format)
+    return { format, sampleRate: 0, channels: 0, more }
+  }
+  if (sampleRate === undefined) throw refuse(`the sample rate of '${format}'`, 'sampleRate', undefined)
+  return {
+    format,
+    sampleRate: check.integer(sampleRate, 'sampleRate', undefined, 8000, 192000),
+    channels: check.integer(channels, 'channels', 1, 1, 2),
+    more
+  }
 }
 
 function playRequest(request) {

@@ -1,11 +1,11 @@
 'use strict'
 
-// Calls about live playbacks: whom they mean, and what is to become of them.
+// Validates stop, pause, resume, seek and volume requests.
 
 const { refuse } = require('../error')
 const { MAX_MS, check, object } = require('./values')
 
-/** One request, one track, or everything; the `call` may take more `options`. */
+/** Validates a target: one request, one track, or everything. `options` are the further ones that the `call` takes. */
 function target(value, call, options = []) {
   const { requestId, trackId } = object(value, call, ['requestId', 'trackId', ...options])
   if (requestId !== undefined && trackId !== undefined) throw refuse('requestId or trackId, not both', call, value)

@@ -1,17 +1,18 @@
 'use strict'
 
-// The one form of check for each kind of value.
+// Checks for each kind of value. All throw ERR_INVALID_ARGUMENT in the same form.
 
 const { refuse } = require('../error')
 
-/** As far as every time in this package reaches: a day. */
+/** The largest time that any option takes: a day. */
 const MAX_MS = 24 * 3600 * 1000
 
-/** The higher ones first. */
+/** From the highest to the lowest. */
 const ROLES = ['system', 'voice', 'media', 'ambient']
 
 const OVERLAPS = ['mix', 'queue', 'replace']
 
+/** Returns `value` if it is an object with no other keys than `known`. */
 function object(value, argument, known) {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refuse('an object', argument, value)
   const unknown = Object.keys(value).find((key) => value[key] !== undefined && !known.includes(key))
@@ -19,7 +20,9 @@ function object(value, argument, known) {
   return value
 }
 
-/** Each of these takes (value, argument, …) and gives the value, or the default (if it takes one) where there is none. */
+/**
+ * Each takes (value, argument, …) and returns the value, or the default (if it takes one) if the value is undefined.
+ */
 const check = {
   number(value, argument, fallback, min, max) {
     if (value === undefined) return fallback
@@ -56,7 +59,7 @@ const check = {
     if (id !== undefined && !id.isWellFormed()) throw refuse('well-formed Unicode', argument, value)
     return id
   },
-  /** Not by class, so that one of another realm or an older package is one too. */
+  /** Checks by shape and not by class, so that signals of other realms and polyfills are accepted. */
   signal(value, argument) {
     if (value === undefined) return undefined
     const fits = typeof value?.aborted === 'boolean' && typeof value.addEventListener === 'function'

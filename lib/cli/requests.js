@@ -1,13 +1,13 @@
 'use strict'
 
-// What the operands of a command ask for, as timed requests and options of the session.
+// Turns the operands of a command into timed requests and options of the session.
 
 const { readFileSync } = require('node:fs')
 const path = require('node:path')
 
 const check = require('../check')
 const { SpeakerError } = require('../error')
-const { parseRequests } = require('../replay/requests')
+const { parseRequests } = require('../recording/parse-requests')
 
 function refuse(message) {
   return new SpeakerError('ERR_INVALID_ARGUMENT', message)
@@ -33,7 +33,9 @@ const READERS = {
   }
 }
 
-/** What parseRequests gives, for a command. None of them may read the file that is to be written, if any is. */
+/**
+ * Returns what parseRequests does, for either command. Throws if a request would play the file `out` that is written.
+ */
 function requestsOf(command, operands, out) {
   const asked = READERS[command](operands)
   for (const { type, request } of asked.requests) {
@@ -46,12 +48,12 @@ function requestsOf(command, operands, out) {
   return asked
 }
 
-/** The last part of a path or URL, without a query. */
+/** Returns the last part of a path or URL, without its query. */
 function nameOf(source) {
   return path.basename(source.replace(/[?#].*/, '')) || source
 }
 
-/** Numbers the second and further ones of a name. */
+/** Returns the names with a number behind each repeated one. */
 function distinct(names) {
   const seen = new Map()
   return names.map((name) => {

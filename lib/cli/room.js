@@ -1,33 +1,36 @@
 'use strict'
 
-// A LiveKit room to play into, and an ear in it: on the server that the environment names, or on one of our own.
+// A LiveKit room to play into, with a listener in it: on the server that the environment names, or on one that is
+// started here.
 
 const { randomBytes } = require('node:crypto')
 const { setTimeout: sleep } = require('node:timers/promises')
 
+// In scripts/, because the tests and benches use it more than the command line does; package.json "files" publishes it.
 const { startServer } = require('../../scripts/livekit-server')
 const { SpeakerError } = require('../error')
-const { accessToken, serverFromEnv } = require('../livekit')
+const { accessToken } = require('../livekit/access-token')
+const { serverFromEnv } = require('../livekit/environment')
 const { Ear } = require('./ear')
 
-/** How long the ear may take to find the tracks. */
+/** How long the listener may take to find the tracks. */
 const TUNE_MS = 10_000
-/** How much later than it is sent something is heard, at most. */
+/** The longest time from sending to hearing. */
 const LATENCY_MS = 600
 
-/** What plays without LiveKit need not have installed. */
+/** Packages that only --livekit needs, so they are not dependencies. */
 const PACKAGES = ['@livekit/rtc-node', 'livekit-server-sdk']
 
 const TRACK_NAMES = ['speaker', 'app_audio', 'tts']
 
-/** A room to play into, and what is heard in it. */
+/** A room to play into, and a record of the sounds heard in it. */
 class Room {
   clock = 'realtime'
   #server
   #ear
   #zero
 
-  /** `requests` say which tracks there will be. */
+  /** Opens a room with a track for each that the `requests` use. */
   static async open({ stereo }, requests) {
     const room = new Room()
     room.#server = await findServer()
@@ -53,8 +56,8 @@ class Room {
   }
 
   /**
-   * Waits until the ear listens to every track that is played on: it takes a moment to, and would miss the beginning of
-   * the first sound. Says how much of the session's time has passed then.
+   * Connects, and waits until the listener receives every track, or it would miss the beginning of the first sound.
+   * Returns how much of the session's time has passed by then.
    */
   async prepare(session) {
     this.#zero = epochMs()
@@ -65,7 +68,7 @@ class Room {
     return epochMs() - this.#zero
   }
 
-  /** What was heard, when all of it has arrived, and which of the playbacks was not. */
+  /** Returns the sounds that were heard and the playbacks that were not, once everything has arrived. */
   async heard(playbacks) {
     await sleep(LATENCY_MS)
     const sounds = this.#ear.sounds(this.#zero)
@@ -78,7 +81,7 @@ class Room {
   }
 }
 
-/** Where LIVEKIT_URL points, or else a server that is started and stopped here. */
+/** Returns the server at LIVEKIT_URL, or starts one. */
 async function findServer() {
   PACKAGES.forEach(requireInstalled)
   if (process.env.LIVEKIT_URL) return serverFromEnv()
@@ -96,7 +99,7 @@ function requireInstalled(name) {
   }
 }
 
-/** Those of the tracks that are played on, so that they are published when the room is joined. */
+/** Returns the names of the tracks that are used, so that they are published when the room is joined. */
 function trackNames(requests) {
   const played = requests.filter(({ type }) => type === 'play' || type === 'stream')
   return Object.fromEntries(played.map(({ request: { trackId = 0 } }) => [trackId, trackName(trackId)]))
@@ -110,7 +113,7 @@ function epochMs() {
   return performance.timeOrigin + performance.now()
 }
 
-/** Whether it was played to its end, and nothing was heard on its track while it sounded. */
+/** Returns true if a playback completed and nothing was heard on its track meanwhile. */
 function isMissed({ outcome, trackId, volume, startedAtMs, endedAtMs }, sounds) {
   const during = ({ atMs }) => atMs > startedAtMs && atMs < endedAtMs + LATENCY_MS
   const isHeard = ({ track, frames }) => track === trackName(trackId) && frames.some(during)

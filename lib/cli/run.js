@@ -3,12 +3,15 @@
 const { constants } = require('node:os')
 
 const { SpeakerSession } = require('../session')
-const { History, OUTCOMES } = require('../replay/history')
-const { replay } = require('../replay/replay')
 const { seconds } = require('./format')
+const { History, OUTCOMES } = require('./history')
+const { replay } = require('./replay')
 const { JsonReport, TextReport } = require('./report')
 
-/** Plays requests into a WAV file or a room, by a session with the options that were `recorded`; says the exit code. */
+/**
+ * Plays requests into a WAV file or a room, with the `recorded` options of the session; returns a promise of the exit
+ * code.
+ */
 async function run(requests, options, recorded) {
   const begun = performance.now()
   const signal = interruption()
@@ -21,7 +24,7 @@ async function run(requests, options, recorded) {
 }
 
 async function open(options, requests) {
-  // Each only where it is wanted.
+  // Loaded here, because a room needs packages that may not be installed.
   if (options.livekit) return require('./room').Room.open(options, requests)
   const { WavFile } = require('./wav-file')
   return new WavFile(options)
@@ -55,7 +58,9 @@ async function play(requests, place, recorded, { overlap = recorded.overlap, jso
   return problems.length + history.count('failed') + missed.length > 0 ? 1 : 0
 }
 
-/** Aborted by the first signal, so that what was begun is ended well; a second one ends the process as usual. */
+/**
+ * Returns a signal that SIGINT or SIGTERM aborts, so that the file is finished. A second one ends the process as usual.
+ */
 function interruption() {
   const controller = new AbortController()
   for (const name of ['SIGINT', 'SIGTERM']) process.once(name, () => controller.abort(name))
@@ -63,7 +68,7 @@ function interruption() {
 }
 
 function closeOn(signal, session) {
-  const close = () => session.close().catch(() => {}) // play() closes too, and tells
+  const close = () => session.close().catch(() => {}) // play() closes too, and reports errors
   if (signal.aborted) close()
   else signal.addEventListener('abort', close)
 }

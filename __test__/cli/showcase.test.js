@@ -1,0 +1,176 @@
+'use strict'
+
+// examples/showcase.jsonl, as docs/command-line.md tells to play it: into a WAV file, and into a room.
+
+const assert = require('node:assert/strict')
+const { readFileSync } = require('node:fs')
+const path = require('node:path')
+const { test } = require('node:test')
+const { setTimeout: sleep } = require('node:timers/promises')
+
+const { SpeakerSession } = require('../..')
+const { Room } = require('../../lib/cli/room')
+const { History } = require('../../lib/cli/history')
+const { replay } = require('../../lib/cli/replay')
+const { parseRequests } = require('../../lib/recording/parse-requests')
+const { run, workspace } = require('../support/cli')
+const { level, readWav, tone } = require('../support/wav')
+
+const FILE = path.join(__dirname, '..', '..', 'examples', 'showcase.jsonl')
+
+const PER_MS = 48
+const FRAME_MS = 20
+/** A tone is there where so many frames in turn are at its pitch, to what 20 ms can tell, and louder than −50 dBFS. */
+const IN_TURN = 3
+const NEAR_HZ = 45
+const LOUD = 1e-5
+
+/** When each tone begins (or, in a crossfade, prevails), on which track, and till when it is heard, by what the file says. */
+const TONES = [
+  { hz: 400, track: 'app_audio', atMs: 0, tillMs: 2700 },
+  { hz: 500, track: 'tts', atMs: 3500, tillMs: 4000 },
+  { hz: 500, track: 'tts', atMs: 4500, tillMs: 4800 }, // resumed
+  { hz: 1000, track: 'tts', atMs: 4805, tillMs: 5300 }, // sought
+  { hz: 600, track: 'track_3', atMs: 6000, tillMs: 6600 },
+  { hz: 900, track: 'track_3', atMs: 6750, tillMs: 7200, isCrossed: true }, // moved
+  { hz: 800, track: 'track_3', atMs: 7350, tillMs: 7800, isCrossed: true }, // has priority
+  { hz: 700, track: 'track_3', atMs: 7950, tillMs: 8700, isCrossed: true },
+  { hz: 400, track: 'app_audio', atMs: 9500, tillMs: 10_200 },
+  { hz: 1300, track: 'track_5', atMs: 14_000, tillMs: 14_500 },
+  { hz: 1600, track: 'track_5', atMs: 14_505, tillMs: 15_500 }, // after the flush
+  { hz: 400, track: 'app_audio', atMs: 16_000, tillMs: 16_500 },
+  { hz: 600, track: 'tts', atMs: 16_500, tillMs: 17_200 }, // till the interruption
+  { hz: 800, track: 'track_3', atMs: 19_000, tillMs: 20_000 },
+  { hz: 700, track: 'tts', atMs: 20_500, tillMs: 21_500 } // till all others are stopped
+]
+
+/** The pitch of a frame, 0 for silence. */
+function pitch({ power, crossings, lengthMs }) {
+  return power > LOUD ? (500 * crossings) / lengthMs : 0
+}
+
+/** When a tone is first heard from `fromMs` on. */
+function onset(frames, hz, fromMs) {
+  const all = frames.filter(({ atMs }) => atMs >= fromMs - 3 * FRAME_MS)
+  const isThere = (frame) => Math.abs(pitch(frame) - hz) <= NEAR_HZ
+  const index = all.findIndex(({ atMs }, n) => {
+    return atMs >= fromMs && n + IN_TURN <= all.length && all.slice(n, n + IN_TURN).every(isThere)
+  })
+  assert.notEqual(index, -1, `${hz} Hz was never heard from ${fromMs} ms on`)
+  // The frame in which it begins is a bit of what was before and a bit of it: so are its passages through zero.
+  const [before, mixed] = [2, 1].map((back) => pitchAt(all, all[index].atMs - back * FRAME_MS))
+  const share = hz === before ? 0 : (mixed - before) / (hz - before)
+  return all[index].atMs - FRAME_MS * Math.min(Math.max(share, 0), 1)
+}
+
+/** That of the frame at about this time; 0 if there is none, for silent ones are not kept. */
+function pitchAt(frames, atMs) {
+  const frame = frames.find((each) => Math.abs(each.atMs - atMs) < FRAME_MS / 2)
+  return frame ? pitch(frame) : 0
+}
+
+/** Samples as the ear measures them. */
+function framesOf(samples) {
+  const length = FRAME_MS * PER_MS
+  return Array.from({ length: Math.floor(samples.length / length) }, (_, n) => {
+    const frame = samples.subarray(n * length, (n + 1) * length)
+    const crossings = frame.filter((sample, index) => index > 0 && sample < 0 !== frame[index - 1] < 0).length
+    return { atMs: n * FRAME_MS, lengthMs: FRAME_MS, crossings, power: frame.reduce((sum, x) => sum + x * x, 0) / length }
+  })
+}
+
+/** The mix, once it was made. */
+async function mix(t) {
+  const directory = workspace(t)
+  const result = await run(directory, ['replay', FILE])
+  const out = path.join(directory, 'mix.wav')
+  return { ...result, bytes: readFileSync(out), ...readWav(out) }
+}
+
+test('every tone is at its time, reproducibly', async (t) => {
+  const [first, second] = [await mix(t), await mix(t)]
+  assert.equal(first.exitCode, 1, first.stderr) // for one that waits too long
+  assert.match(first.stdout, /10 completed, 6 stopped, 1 failed/)
+  assert.ok(first.bytes.equals(second.bytes))
+  const frames = framesOf(first.samples)
+  for (const { hz, atMs, tillMs, isCrossed } of TONES) {
+    const lateMs = onset(frames, hz, Math.max(0, atMs - 150)) - atMs
+    assert.ok(Math.abs(lateMs) <= (isCrossed ? 50 : 10), `${hz} Hz is ${lateMs} ms later than ${atMs} ms`)
+    const heard = level(first.samples, (tillMs - 100) * PER_MS, tillMs * PER_MS, hz)
+    assert.ok(heard > 0.1, `${hz} Hz at a level of ${heard} before ${tillMs} ms`)
+  }
+  const silent = [[3000, 3500], [4010, 4500], [5600, 6000], [8700, 9500], [13_500, 14_000], [18_400, 19_000], [20_000, 20_500]]
+  for (const [from, to] of silent) {
+    assert.ok(first.samples.subarray(from * PER_MS, to * PER_MS).every((sample) => sample === 0), `silence from ${from} ms`)
+  }
+})
+
+test('volume, ducking and fades change the level', async (t) => {
+  const { samples } = await mix(t)
+  const at = (hz, fromMs) => level(samples, fromMs * PER_MS, (fromMs + 100) * PER_MS, hz)
+  const full = at(400, 500)
+  const close = (actual, expected, what) => assert.ok(Math.abs(actual / full - expected) < 0.03, `${what}: ${actual / full}`)
+  close(at(400, 0), 0.25, 'half of a fade in of 200 ms')
+  close(at(400, 950), 0.65, 'half of a fall to 0.3')
+  close(at(400, 1500), 0.3, 'at 0.3')
+  close(at(400, 2200), 1, 'at 1 again')
+  close(at(1000, 5400), 0.5, 'half of a stop of 300 ms')
+  close(at(400, 16_200), 0.5, 'at half the volume')
+  close(at(400, 16_800), 0.5 * 10 ** (-15 / 20), 'ducked below the voice')
+  close(at(400, 17_600), 0.5, 'and risen after it')
+})
+
+test('the timeline shows waiting, pauses and seeks', async (t) => {
+  const { stdout } = await mix(t)
+  assert.match(stdout, /^control +├─*┄+─*»─*■ stopped \(user\)$/m)
+  assert.match(stdout, /^patient +·+├─+┤$/m)
+  assert.match(stdout, /0\.800 s {2}volume +loop {2}to 0\.3 in 400 ms\n/)
+  assert.match(stdout, /17\.200 s {2}interrupt all but ambient\n/)
+  assert.equal(stdout.match(/^twin/gm).length, 1, 'the second is the first')
+})
+
+/** Plays the showcase into a room: what was heard there on each track, in ms since its start. */
+async function heardInRoom() {
+  const text = readFileSync(FILE, 'utf8')
+  const { options, requests } = parseRequests(text, { name: FILE, directory: path.dirname(FILE) })
+  const room = await Room.open({}, requests)
+  const session = new SpeakerSession({ ...options, output: room.output })
+  try {
+    const joinedMs = await room.prepare(session)
+    const zeroMs = joinedMs + (await settle(session))
+    const history = new History(session)
+    await replay(session, requests, history, { clock: room.clock, zeroMs })
+    const { sounds, missed } = await room.heard(history.playbacks)
+    assert.deepEqual(missed, [])
+    return sounds.map(({ track, frames }) => ({ track, frames: frames.map((frame) => ({ ...frame, atMs: frame.atMs - zeroMs })) }))
+  } finally {
+    await session.close()
+    await room.close()
+  }
+}
+
+/** Plays silence on every track, for a listener's jitter buffer grows by and by at first. Says how long that took. */
+async function settle(session) {
+  const begun = performance.now()
+  const silence = { audio: tone(440, 1500), volume: 0, stopOther: false }
+  await Promise.all([0, 1, 2, 3, 4, 5].map((trackId) => session.playAudio({ ...silence, trackId })))
+  await sleep(500)
+  return performance.now() - begun
+}
+
+test('a room hears every tone at its time', async (t) => {
+  delete process.env.LIVEKIT_URL // a server of its own
+  const [sounds, { samples }] = [await heardInRoom(), await mix(t)]
+  const inFile = framesOf(samples)
+  const lateMs = TONES.map(({ hz, track, atMs }) => {
+    const frames = sounds.filter((sound) => sound.track === track).flatMap((sound) => sound.frames)
+    const fromMs = Math.max(0, atMs - 150)
+    return onset(frames, hz, fromMs) - onset(inFile, hz, fromMs)
+  })
+  // All are later by the way to the listener; each by as much as the others.
+  const usual = lateMs.toSorted((a, b) => a - b)[Math.floor(lateMs.length / 2)]
+  t.diagnostic(`later by ${lateMs.map((ms) => ms.toFixed(0)).join(', ')} ms`)
+  for (const [n, { hz, atMs }] of TONES.entries()) {
+    assert.ok(Math.abs(lateMs[n] - usual) <= 40, `${hz} Hz of ${atMs} ms is ${lateMs[n]} ms late, others ${usual} ms`)
+  }
+})

@@ -1,0 +1,143 @@
+'use strict'
+
+// What becomes of a session whose room is lost: cut off, or its server killed.
+
+const assert = require('node:assert/strict')
+const { once } = require('node:events')
+const { after, test } = require('node:test')
+const { setTimeout: sleep } = require('node:timers/promises')
+
+const { dispose } = require('@livekit/rtc-node')
+
+const { fromNow, openRoom, publish, speak, speakOverWire, until } = require('../support/room')
+const { tone, windows } = require('../support/wav')
+
+after(dispose) // or the ear keeps the process
+
+for (const [seconds, cutMs] of [[1, 1000], [20, 20_000]]) {
+  test(`signalling cut for ${seconds} s leaves no gap`, async (t) => {
+    const { room, wire, session, told } = await speakOverWire(t)
+    const durationMs = cutMs + 1500
+    const playing = session.playAudio({ audio: tone(440, durationMs) })
+    await once(session, 'started')
+    await sleep(500)
+    const lost = once(session, 'reconnecting')
+    wire.cut()
+    await lost
+    await sleep(cutMs)
+    const back = once(session, 'reconnected')
+    wire.mend()
+    await back
+    assert.equal((await playing).durationMs, durationMs)
+    await publish(session, room, { tts: 2 }) // what needs the signalling works again
+    const heard = windows(room.ear.heard.get('speaker'), 440).length
+    assert.ok(heard >= durationMs / 100 - 2, `heard for ${heard} of ${durationMs / 100} windows`)
+    assert.equal(room.ear.events.length, 2, 'the first track was published once')
+    assert.deepEqual(
+      told.map(({ type }) => type).filter((type) => type === 'reconnecting' || type === 'reconnected'),
+      ['reconnecting', 'reconnected']
+    )
+  })
+}
+
+for (const [what, signalling] of [['sound', false], ['sound and signalling', true]]) {
+  test(`${what} cut: playback resumes on another path`, async (t) => {
+    const { room, wire, session, told } = await speakOverWire(t)
+    const playing = session.playAudio({ audio: tone(440, 60_000) })
+    await once(session, 'started')
+    const lost = once(session, 'reconnecting')
+    wire.media.cut()
+    if (signalling) wire.cut()
+    await lost
+    await sleep(4000)
+    const { positionMs } = session.playbacks()[0]
+    await sleep(500)
+    assert.equal(session.playbacks()[0].positionMs, positionMs, 'it went on with nobody to hear it')
+    const back = once(session, 'reconnected')
+    wire.media.mend()
+    wire.mend()
+    await back
+    const heard = fromNow(room.ear, 'speaker')
+    await until(() => windows(heard(), 440).length >= 5, 'it is heard again')
+    await session.stopAudio()
+    assert.ok((await playing).positionMs > positionMs)
+    assert.equal(room.ear.events.length, 1, 'the track was published once')
+    assert.ok(!told.some(({ type }) => type === 'failed'))
+  })
+}
+
+for (const [onReconnect, check] of Object.entries({
+  async continue({ session, playing }) {
+    const { positionMs } = session.playbacks()[0]
+    await until(() => session.playbacks()[0].positionMs > positionMs + 1000, 'it goes on')
+    await until(() => session.stats().droppedFrames > 0, 'what nobody hears is counted')
+    await session.stopAudio()
+    assert.equal((await playing).outcome, 'stopped')
+  },
+  async drop({ playing }) {
+    await assert.rejects(playing, { code: 'ERR_DISCONNECTED', message: /onReconnect/ })
+  }
+})) {
+  test(`onReconnect '${onReconnect}'`, async (t) => {
+    const room = await openRoom(t)
+    const { session } = speak(t, room, { onReconnect })
+    const playing = session.playAudio({ audio: tone(440, 60_000) })
+    playing.catch(() => {})
+    await once(session, 'started')
+    const lost = once(session, 'reconnecting')
+    await room.server.stop()
+    await lost
+    await check({ session, playing })
+    const back = once(session, 'reconnected')
+    await room.server.restart()
+    await back
+    assert.equal((await session.playAudio({ audio: tone(880, 200) })).durationMs, 200)
+  })
+}
+
+test('a restarted server is joined again', async (t) => {
+  const room = await openRoom(t)
+  const { session } = speak(t, room)
+  const playing = session.playAudio({ audio: tone(880, 20_000) })
+  await once(session, 'started')
+  const back = once(session, 'reconnected')
+  await room.server.restart()
+  await back
+  const ear = await room.join()
+  await until(() => windows(ear.heard.get('speaker') ?? [], 880).length >= 3, 'it is heard again')
+  await session.close()
+  assert.equal((await playing).reason, 'closed')
+})
+
+test('stop while rejoining settles at once', async (t) => {
+  const room = await openRoom(t)
+  const { session } = speak(t, room)
+  const playing = session.playAudio({ audio: tone(440, 20_000) })
+  await once(session, 'started')
+  const [lost, back] = [once(session, 'reconnecting'), once(session, 'reconnected')]
+  const restarting = room.server.restart()
+  await lost
+  const next = session.playAudio({ audio: tone(880, 300) })
+  assert.equal((await playing).reason, 'replaced')
+  await restarting
+  await back
+  assert.equal((await next).durationMs, 300)
+})
+
+test('close while rejoining settles at once', async (t) => {
+  const room = await openRoom(t)
+  const { session, told } = speak(t, room)
+  const playing = session.playAudio({ audio: tone(440, 20_000) })
+  await once(session, 'started')
+  const lost = once(session, 'reconnecting')
+  await room.server.stop()
+  await lost
+  const waiting = session.playAudio({ audio: tone(440, 20), stopOther: false })
+  const begun = performance.now()
+  await session.close()
+  assert.ok(performance.now() - begun < 2500)
+  assert.deepEqual([(await playing).reason, (await waiting).reason], ['closed', 'closed'])
+  assert.deepEqual(told.map(({ type }) => type), [
+    'connected', 'started', 'reconnecting', 'stopped', 'stopped', 'disconnected'
+  ])
+})

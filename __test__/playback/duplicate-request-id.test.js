@@ -1,0 +1,65 @@
+'use strict'
+
+// A `requestId` that is live already: refused, or joined with `onDuplicate: 'join'`.
+
+const assert = require('node:assert/strict')
+const { test } = require('node:test')
+
+const { open, finish } = require('../support/session')
+const { tone } = require('../support/wav')
+
+const clips = { a: tone(440, 500), b: tone(880, 500), c: tone(1320, 500), long: tone(300, 3000) }
+const play = (session, requestId, options) =>
+  session.playAudio({ requestId, audio: clips[requestId] ?? clips.a, stopOther: false, ...options })
+
+test('a live requestId is refused until its end', async (t) => {
+  const { session } = open(t)
+  const first = play(session, 'a')
+  await assert.rejects(play(session, 'a', { stopOther: true }), { code: 'ERR_DUPLICATE_REQUEST' })
+  await finish(session)
+  assert.equal((await first).outcome, 'completed')
+  const again = play(session, 'a')
+  await finish(session)
+  assert.equal((await again).outcome, 'completed')
+})
+
+test('join: the second call settles as the first', async (t) => {
+  const { session, of } = open(t, { onDuplicate: 'join' })
+  const first = play(session, 'a')
+  await session.advance(100)
+  const second = play(session, 'a', { stopOther: true, trackId: 7 })
+  assert.equal(session.playbacks().length, 1)
+  await session.stopAudio({ requestId: 'a', reason: 'user' })
+  const third = play(session, 'a')
+  await session.advance(20)
+  assert.deepEqual(await second, { requestId: 'a', outcome: 'stopped', reason: 'user', durationMs: 105, positionMs: 105 })
+  assert.deepEqual([await first, await third], [await second, await second])
+  assert.deepEqual(of('a'), ['started@0', 'stopped@105'])
+  await assert.rejects(play(session, 'a', { volume: 2 }), { code: 'ERR_INVALID_ARGUMENT' })
+  const later = play(session, 'a')
+  await finish(session)
+  assert.equal((await later).outcome, 'completed', 'after its end it is a request of its own')
+})
+
+test('join: a failure rejects both calls', async (t) => {
+  const { session, terminal } = open(t, { onDuplicate: 'join' })
+  // A stream, for it can't fail before the second call.
+  const stream = session.createStream({ requestId: 'a', format: 'mp3' })
+  const both = [stream.finished, play(session, 'a')]
+  stream.end('this is not audio, however long it is read')
+  await session.advance(20)
+  for (const promise of both) await assert.rejects(promise, { code: 'ERR_UNSUPPORTED_FORMAT', requestId: 'a' })
+  assert.equal(terminal('a').length, 1)
+})
+
+test('join: an ended requestId is free at once', async (t) => {
+  const { session } = open(t, { onDuplicate: 'join', overlap: 'queue' })
+  play(session, 'first')
+  const waiting = play(session, 'a')
+  session.stopAudio({ requestId: 'a', reason: 'user' }) // ends it at once; the event is told later
+  const again = play(session, 'a')
+  const joined = play(session, 'a')
+  await finish(session)
+  assert.equal((await waiting).reason, 'user')
+  assert.deepEqual([(await again).outcome, (await joined).outcome], ['completed', 'completed'])
+})

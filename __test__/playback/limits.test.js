@@ -1,0 +1,31 @@
+'use strict'
+
+// What is refused or ended because it would be too many or too long.
+
+const assert = require('node:assert/strict')
+const { test } = require('node:test')
+
+const { open, finish } = require('../support/session')
+const { tone } = require('../support/wav')
+
+const clips = { a: tone(440, 500), b: tone(880, 500), c: tone(1320, 500), long: tone(300, 3000) }
+const play = (session, requestId, options) =>
+  session.playAudio({ requestId, audio: clips[requestId] ?? clips.a, stopOther: false, ...options })
+
+test('the eleventh playback fails with ERR_TOO_MANY_PLAYBACKS', async (t) => {
+  const { session, terminal } = open(t)
+  for (let n = 0; n < 10; n++) play(session, `p${n}`)
+  await assert.rejects(play(session, 'eleventh'), {
+    code: 'ERR_TOO_MANY_PLAYBACKS', message: 'too many concurrent playbacks (max 10)'
+  })
+  await finish(session)
+  assert.equal(terminal('eleventh').length, 1)
+  for (let n = 0; n < 10; n++) assert.equal(terminal(`p${n}`)[0].type, 'completed')
+})
+
+test('maxDurationMs ends a playback', async (t) => {
+  const { session } = open(t, { maxDurationMs: 250 })
+  const long = play(session, 'long')
+  await finish(session)
+  await assert.rejects(long, { code: 'ERR_MAX_DURATION', positionMs: 250 })
+})

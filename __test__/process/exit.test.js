@@ -1,0 +1,125 @@
+'use strict'
+
+// When a process stays, when it goes, and what it leaves behind.
+
+const assert = require('node:assert/strict')
+const { execFile } = require('node:child_process')
+const { readFileSync } = require('node:fs')
+const path = require('node:path')
+const { test } = require('node:test')
+const { promisify } = require('node:util')
+
+const { memory, root, run } = require('../support/process')
+const { readWav } = require('../support/wav')
+
+test('an idle session lets the process exit', async (t) => {
+  const { code, out, err } = await run(t, `
+    const idle = new SpeakerSession(${memory})
+    const connected = new SpeakerSession(${memory})
+    connected.connect().then(() => console.log('connected'))
+  `)
+  assert.deepEqual([code, out, err], [0, 'connected\n', ''])
+})
+
+test('a pending playAudio keeps the process', async (t) => {
+  const { code, out } = await run(t, `
+    const session = new SpeakerSession(${memory})
+    session.playAudio({ audioUrl: 'clip.wav' }).then(({ outcome, durationMs }) => console.log(outcome, durationMs))
+  `)
+  assert.deepEqual([code, out], [0, 'completed 400\n'])
+})
+
+test('a tap does not keep the process', async (t) => {
+  const { code, out, err } = await run(t, `
+    const session = new SpeakerSession(${memory})
+    let frames = 0
+    session.tap().on('data', () => frames++).on('end', () => console.log('ended'))
+    session.playAudio({ audioUrl: 'clip.wav' }).then(() => console.log(frames))
+  `)
+  assert.deepEqual([code, out, err], [0, '20\n', ''])
+})
+
+test('an awaited playback keeps its session', async (t) => {
+  const { code, out } = await run(t, `
+    require('node:v8').setFlagsFromString('--expose-gc')
+    const gc = require('node:vm').runInNewContext('gc')
+    const playing = new SpeakerSession(${memory}).playAudio({ audioUrl: 'clip.wav' })
+    setImmediate(gc)
+    playing.then(({ outcome }) => console.log(outcome))
+  `)
+  assert.deepEqual([code, out], [0, 'completed\n'])
+})
+
+test('an unreferenced session is collected and closes its file', async (t) => {
+  const { code, out, folder } = await run(t, `
+    require('node:v8').setFlagsFromString('--expose-gc')
+    const gc = require('node:vm').runInNewContext('gc')
+    let collected = false
+    const registry = new FinalizationRegistry(() => (collected = true))
+    ;(async () => {
+      await (async () => {
+        const session = new SpeakerSession({ output: { type: 'wav', path: 'mix.wav' } })
+        registry.register(session)
+        await session.playAudio({ audioUrl: 'clip.wav' })
+      })()
+      for (let n = 0; n < 50 && !collected; n++) {
+        gc()
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+      console.log(collected)
+    })()
+  `)
+  assert.deepEqual([code, out], [0, 'true\n'])
+  assert.ok(readWav(path.join(folder, 'mix.wav')).samples.length >= 400 * 48)
+})
+
+test('an unhandled failure does not end the process', async (t) => {
+  const { code, out } = await run(t, `
+    const session = new SpeakerSession(${memory})
+    session.on('failed', ({ code }) => console.log(code))
+    session.playAudio({ audioUrl: 'missing.wav' })
+    session.playAudio({ volume: 7 })
+  `)
+  assert.deepEqual([code, out], [0, 'ERR_FILE\n'])
+})
+
+test('a throwing listener breaks nothing else', async (t) => {
+  const { code, out } = await run(t, `
+    process.on('uncaughtException', (error) => console.log(error.message))
+    const session = new SpeakerSession(${memory})
+    session.on('completed', () => { throw new Error('mine') })
+    session.playAudio({ audioUrl: 'clip.wav' }).then(({ outcome }) => console.log(outcome))
+  `)
+  assert.equal(code, 0)
+  assert.deepEqual(out.split('\n').filter(Boolean).sort(), ['completed', 'mine'])
+})
+
+for (const kill of ['SIGINT', 'SIGKILL']) {
+  test(`${kill} during play leaves a valid file`, async (t) => {
+    const { signal, folder } = await run(t, `
+      const session = new SpeakerSession({ output: { type: 'wav', path: 'mix.wav' }, progressIntervalMs: 700 })
+      session.on('progress', () => console.log('now'))
+      session.playAudio({ audioUrl: 'long.wav' })
+    `, { kill })
+    assert.equal(signal, kill)
+    const file = readFileSync(path.join(folder, 'mix.wav'))
+    const announced = file.readUInt32LE(file.indexOf('data') + 4)
+    assert.ok(announced >= 400 * 96 && announced <= file.length - 44, `${announced} of ${file.length}`)
+  })
+}
+
+test('an open stream keeps the process', async () => {
+  const script = (rest) => `
+    const { SpeakerSession } = require(${JSON.stringify(root)})
+    const session = new SpeakerSession({ output: { type: 'memory' } })
+    const [a, b, c] = [1, 2, 3].map(() => session.createStream({ format: 'pcm16', sampleRate: 48000, stopOther: false }))
+    for (const stream of [a, b, c]) stream.finished.then(({ outcome }) => console.log(outcome))
+    a.end(Buffer.alloc(9600))
+    b.write(Buffer.alloc(1e6))
+    b.destroy()
+    ${rest}`
+  const evaluate = (rest, options) => promisify(execFile)(process.execPath, ['-e', script(rest)], options)
+  const { stdout } = await evaluate('session.stopAudio({ requestId: c.requestId })')
+  assert.deepEqual(stdout.split('\n').sort(), ['', 'completed', 'stopped', 'stopped'])
+  await assert.rejects(evaluate('', { timeout: 1500 }), ({ killed, stdout }) => killed && /completed/.test(stdout))
+})

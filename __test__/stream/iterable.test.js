@@ -1,0 +1,91 @@
+'use strict'
+
+// Readables and other AsyncIterables as `audio`, and `pipeline` into a stream.
+
+const assert = require('node:assert/strict')
+const { once } = require('node:events')
+const { PassThrough, Readable } = require('node:stream')
+const { pipeline } = require('node:stream/promises')
+const { test } = require('node:test')
+const { setTimeout: sleep } = require('node:timers/promises')
+
+const { open, finish } = require('../support/session')
+const { RAW, pcm16, saw, steady, pieces } = require('../support/stream')
+
+test('a Readable or AsyncIterable is played', async (t) => {
+  const samples = saw(2500)
+  const give = async function* () {
+    for (const piece of pieces(pcm16(samples), 4801)) yield sleep(1, piece)
+  }
+  const web = () => Readable.toWeb(Readable.from(give()))
+  const piped = () => Readable.from(give()).pipe(new PassThrough())
+  for (const audio of [give(), Readable.from(give()), web(), piped()]) {
+    const { session, heard } = open(t)
+    const playing = session.playAudio({ audio, ...RAW })
+    await session.advance(2500)
+    assert.deepEqual(heard(), samples)
+    assert.equal((await playing).outcome, 'completed')
+  }
+})
+
+test('pipeline ends when the stream was heard', async (t) => {
+  const { session } = open(t)
+  const heard = pipeline(Readable.from([steady(100)]), session.createStream(RAW))
+  await finish(session)
+  await heard
+  const failing = session.createStream({ format: 'mp3' })
+  const piping = assert.rejects(pipeline(Readable.from([Buffer.from('no music')]), failing), { code: 'ERR_UNSUPPORTED_FORMAT' })
+  await assert.rejects(failing.finished, { code: 'ERR_UNSUPPORTED_FORMAT' })
+  await piping
+})
+
+test('a failing AsyncIterable gives ERR_STREAM', async (t) => {
+  const cases = [
+    [async function* () { yield steady(100); throw new Error('cut') }, 'the stream failed: cut', 100],
+    [async function* () { throw null }, 'the stream failed: null', 0],
+    [async function* () { yield steady(20); yield 'text' }, 'the stream failed: it gave string where bytes were expected', 20],
+    [() => new Readable({ read() { this.destroy(new Error('gone')) } }), 'the stream failed: gone', 0]
+  ]
+  for (const [audio, message, positionMs] of cases) {
+    const { session, terminal } = open(t)
+    const playing = session.playAudio({ audio: audio(), ...RAW })
+    await finish(session)
+    await assert.rejects(playing, { code: 'ERR_STREAM', message, positionMs })
+    assert.equal(terminal('playback-1').length, 1)
+  }
+  const { session } = open(t)
+  const playing = session.playAudio({ audio: Readable.from([]) })
+  await finish(session)
+  await assert.rejects(playing, { code: 'ERR_EMPTY_SOURCE' })
+})
+
+test("stop calls the iterator's return", async (t) => {
+  let [returned, awaited] = [0, 0]
+  const giving = {
+    [Symbol.asyncIterator]: () => ({
+      next: async () => ({ done: false, value: steady(100) }),
+      return: async () => ({ done: (returned += 1) })
+    })
+  }
+  const silent = {
+    [Symbol.asyncIterator]: () => ({
+      next: () => new Promise(() => (awaited += 1)),
+      return: async () => ({ done: (returned += 1) })
+    })
+  }
+  const { session } = open(t, { output: { clock: 'realtime' } })
+  const readable = new Readable({ read() {} })
+  const playing = [giving, silent, readable].map((audio) => session.playAudio({ audio, ...RAW, stopOther: false }))
+  await once(session, 'started')
+  await session.stopAudio()
+  for (const { outcome } of await Promise.all(playing)) assert.equal(outcome, 'stopped')
+  await sleep(1)
+  assert.deepEqual([returned, awaited, readable.destroyed], [2, 1, true])
+
+  const cut = open(t)
+  const result = cut.session.playAudio({ audio: giving, ...RAW, durationMs: 1500 })
+  await cut.session.advance(2000)
+  assert.equal((await result).durationMs, 1500)
+  await sleep(1)
+  assert.equal(returned, 3)
+})

@@ -1,0 +1,57 @@
+'use strict'
+
+// Clocks that a replay waits on: `reach` settles at a time, `step` after one more frame.
+
+// The two ways in which a session's time passes, for one driver: reach a time, or let a little more of it pass.
+
+const { setTimeout: sleep } = require('node:timers/promises')
+
+/** One frame of the mixer. */
+const STEP_MS = 20
+
+/** The most that is mixed in one call, so that a signal is noticed soon. */
+const STRIDE_MS = 1000
+
+/** Time of a session on the manual clock, advanced as fast as it can mix. */
+class ManualClock {
+  #session
+
+  constructor(session) {
+    this.#session = session
+  }
+
+  async reach(atMs) {
+    // From the session's time and not from the last target, so that rounding to samples does not add up.
+    let left = atMs - this.#session.stats().timeMs
+    while (left > 0) {
+      const stride = Math.min(left, STRIDE_MS)
+      await this.#session.advance(stride)
+      left -= stride
+    }
+  }
+
+  step() {
+    return this.#session.advance(STEP_MS)
+  }
+}
+
+/** Wall-clock time, for a session that plays by itself. */
+class RealtimeClock {
+  #startedAt = performance.now()
+  #signal
+
+  constructor(signal) {
+    this.#signal = signal
+  }
+
+  async reach(atMs) {
+    const left = this.#startedAt + atMs - performance.now()
+    if (left > 0) await sleep(left, undefined, { signal: this.#signal })
+  }
+
+  step() {
+    return sleep(STEP_MS, undefined, { signal: this.#signal })
+  }
+}
+
+module.exports = { ManualClock, RealtimeClock }

@@ -1,0 +1,63 @@
+'use strict'
+
+// Drives a session from recorded requests.
+
+const { CALLS } = require('../recording/calls')
+const { ManualClock, RealtimeClock } = require('./clocks')
+
+/** Refusals without an event, because the request never became a playback. */
+const WITHOUT_EVENT = ['ERR_DUPLICATE_REQUEST', 'ERR_CLOSED', 'ERR_INVALID_ARGUMENT']
+
+/**
+ * Makes timed requests (see parseRequests) of a session and enters each into `history`. Settles when all playbacks have
+ * ended, when the rest stays paused, or when `signal` is aborted: the caller closes the session then. The requests'
+ * times are relative to the session's time `zeroMs`. `onAsked(type, request, atMs)` is called before each request,
+ * `onRefused` for one that is refused.
+ */
+async function replay(session, requests, history, { clock = 'manual', zeroMs = 0, signal, onRefused = () => {}, onAsked = () => {} } = {}) {
+  await session.connect()
+  const [streams, begun] = [new Map(), new Set()]
+  const time = clock === 'manual' ? new ManualClock(session) : new RealtimeClock(signal)
+  try {
+    for (const { atMs, type, request } of requests) {
+      await time.reach(atMs)
+      signal?.throwIfAborted()
+      const { begin, method, onStream } = CALLS[type]
+      onAsked(type, request, zeroMs + atMs)
+      if (begin) {
+        const finished = begin(session, request, streams)
+        // With `onDuplicate: 'join'` a second call returns the promise of the first, which is in the history.
+        if (!begun.has(finished)) enter(finished, history.requested(request, zeroMs + atMs), history, onRefused)
+        begun.add(finished)
+      } else if (onStream) await onStream(streams.get(request.requestId), request)
+      else await session[method](request)
+    }
+    // No line is left that could write.
+    for (const stream of streams.values()) stream.end()
+    // Decided by events and not by playbacks(): their order is reproducible, so the end is at the same sample each
+    // time.
+    while (history.isLive()) {
+      await time.step()
+      if (isStuck(session)) break
+    }
+  } catch (error) {
+    if (!signal?.aborted) throw error
+  }
+}
+
+/** Returns true if everything left is paused, or queued behind something paused: no request will resume it. */
+function isStuck(session) {
+  const states = session.playbacks().map(({ state }) => state)
+  return states.includes('paused') && states.every((state) => state === 'paused' || state === 'queued')
+}
+
+/** Enters the refusal of a request, if no event will. */
+function enter(finished, playback, history, onRefused) {
+  finished.catch((error) => {
+    if (!WITHOUT_EVENT.includes(error.code)) return
+    history.refused(playback, error)
+    onRefused(playback)
+  })
+}
+
+module.exports = { replay }

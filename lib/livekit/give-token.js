@@ -1,0 +1,17 @@
+'use strict'
+
+/**
+ * Answers the addon's `question` for a token, which it asks each time it joins a room: a token made now has not
+ * expired. `token` is the option `output.token`. Never rejects; a failure is passed to the addon as a message.
+ */
+async function giveToken(native, question, token) {
+  try {
+    const given = typeof token === 'function' ? await token() : token
+    if (typeof given !== 'string' || given === '') throw new Error(`it gave ${given}`)
+    native.giveToken(question, given)
+  } catch (error) {
+    native.giveToken(question, undefined, `output.token gave no access token: ${error?.message ?? error}`)
+  }
+}
+
+module.exports = { giveToken }

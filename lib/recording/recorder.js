@@ -1,0 +1,95 @@
+'use strict'
+
+// Writes the requests of a session to a file as they are accepted, as lines that parseRequests reads.
+
+const { createWriteStream } = require('node:fs')
+const path = require('node:path')
+const { finished } = require('node:stream/promises')
+
+const { SpeakerError } = require('../error')
+const { recordedOptions } = require('./session-line')
+
+/** Fields of a stream that are left out, because its bytes are lines of their own. */
+const UNWRITTEN = { audio: undefined, contentType: undefined, headers: undefined }
+
+/** The file of the option `record`. After a write error it is reported once and nothing more is written. */
+class Recorder {
+  #file
+  #native
+  #isManual
+  #zeroMs
+  #closed
+
+  /** The first argument are the checked options of the session, `options` the ones it was given. */
+  constructor({ record, output }, options, native) {
+    this.#native = native
+    this.#isManual = output.clock === 'manual'
+    // Readable by its owner only, because URLs and headers may hold secrets.
+    this.#file = createWriteStream(record, { mode: 0o600 })
+    this.#file.on('error', (error) => this.#closed ?? native.report(complaint(error)))
+    this.#write({ type: 'session', ...recordedOptions(options) })
+  }
+
+  /** Starts the time of a realtime session, if it has not started. */
+  begin() {
+    this.#zeroMs ??= this.#native.nowMs()
+  }
+
+  /** Writes a playAudio request for a file, URL or buffer; the second argument is the checked request. */
+  play(request, { path: file, url }) {
+    const audioUrl = file === undefined ? url : path.resolve(file)
+    this.request('play', { ...request, audioUrl, audio: request.audio && base64(request.audio) })
+  }
+
+  stream(request) {
+    this.request('stream', { ...request, ...UNWRITTEN })
+  }
+
+  write(requestId, bytes) {
+    this.request('write', { requestId, audio: base64(bytes) })
+  }
+
+  /** Writes a request of any type. */
+  request(type, { signal, ...request } = {}) {
+    if (!this.#closed) this.#write({ atMs: this.#atMs(), type, ...request })
+  }
+
+  /** Returns the session's time at which a request accepted now takes effect, in ms. */
+  #atMs() {
+    this.begin()
+    const { timeMs } = this.#native.stats()
+    // The mix may be a frame ahead of the clock; in silence only the clock goes on.
+    const atMs = this.#isManual ? timeMs : Math.max(timeMs, this.#native.nowMs() - this.#zeroMs)
+    return Math.round(atMs * 1000) / 1000 // far below a sample
+  }
+
+  /** Called when the session is about to close. Settles when everything is written; rejects if writing fails now. */
+  close() {
+    // A stop as the last line, so that a replay ends where the session did, even if something loops for ever.
+    const isLive = !this.#closed && this.#native.playbacks().length > 0
+    if (isLive) this.request('stop', { reason: 'closed', ...(this.#isManual && { fadeOutMs: 0 }) })
+    return (this.#closed ??= this.#end())
+  }
+
+  async #end() {
+    if (this.#file.destroyed) return // and the error was reported
+    this.#file.end()
+    await finished(this.#file).catch((error) => {
+      throw new SpeakerError('ERR_RECORD', complaint(error))
+    })
+  }
+
+  #write(line) {
+    if (!this.#file.destroyed) this.#file.write(`${JSON.stringify(line)}\n`)
+  }
+}
+
+function base64(bytes) {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
+}
+
+function complaint({ message }) {
+  return `the recording can't be written: ${message}`
+}
+
+module.exports = { Recorder }
