@@ -19,6 +19,7 @@
 //!
 //! - [`audio`]: sample rate, frame, time; every size is derived there.
 //! - [`source`], [`mixer`], [`output`]: the sound path, in this order.
+//! - `dither`: noise for outputs of 16 bits.
 //! - [`session`]: the control path.
 //! - [`event`], [`error`]: what the user sees of both.
 //! - [`runtime`]: the process-wide threads.
@@ -26,6 +27,7 @@
 
 pub mod audio;
 mod binding;
+mod dither;
 pub mod error;
 pub mod event;
 pub mod mixer;
