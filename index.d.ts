@@ -241,6 +241,12 @@ export interface WavOutput extends OutputBase {
   path: string
   /** Default `'s16'`. */
   format?: SampleFormat
+  /**
+   * Adds noise of ±1 step (TPDF) before samples are rounded to 16 bits: what is quiet is then not distorted, at the price of a
+   * hiss near −93 dBFS. Needs `'s16'`; default `false`, so that a lone 16-bit clip passes bit for bit. The same calls on a manual
+   * clock give the same noise; silence in which nothing plays stays zero.
+   */
+  dither?: boolean
 }
 
 /** Frames for a callback, all tracks mixed. */
@@ -250,6 +256,8 @@ export interface PcmOutput extends OutputBase {
   sampleRate?: number
   /** Default `'s16'`; little-endian, interleaved. */
   format?: SampleFormat
+  /** As for {@link WavOutput}. */
+  dither?: boolean
   /** Length of a frame in ms, 10–100, a whole number of samples; default 20. */
   frameMs?: number
   /**
@@ -447,6 +455,8 @@ export interface SpeakerStream extends Writable {
 export interface TapOptions {
   /** Default `'s16'`; little-endian, interleaved. */
   format?: SampleFormat
+  /** As for {@link WavOutput}. */
+  dither?: boolean
   /** In Hz, 8000–192,000; default 48,000. */
   sampleRate?: number
   /** Default: the session's. Mono is the mean of left and right. */

@@ -115,6 +115,7 @@ export interface NativeOutput {
   clock: string
   channels: number
   format: string
+  dither: boolean
   path?: string
   sampleRate: number
   frameMs: number
@@ -190,6 +191,7 @@ export interface NativeStop {
 
 export interface NativeTapOptions {
   format: string
+  dither: boolean
   sampleRate: number
   channels: number
   frameMs: number

@@ -20,12 +20,14 @@
 //! - [`audio`]: sample rate, frame, time; every size is derived there.
 //! - [`source`], [`mixer`], [`output`]: the sound path, in this order.
 //! - [`session`]: one user's speaker, a plain state machine; [`engine`]: the threads and clocks that move it.
+//! - `dither`: noise for outputs of 16 bits.
 //! - [`event`], [`error`]: what the user sees of both.
 //! - [`runtime`]: the process-wide threads.
 //! - `binding`: the only code that knows Node.
 
 pub mod audio;
 mod binding;
+mod dither;
 pub mod engine;
 pub mod error;
 pub mod event;

@@ -6,7 +6,7 @@ import { SpeakerError, SpeakerSession, type PlayResult, type SpeakerErrorCode } 
 
 async function allowed(): Promise<void> {
   await using session = new SpeakerSession({
-    output: { type: 'pcm', sampleRate: 16000, channels: 1, format: 's16', frameMs: 20, onFrame: (frame, { atMs }) => console.log(frame.length + atMs) },
+    output: { type: 'pcm', sampleRate: 16000, channels: 1, format: 's16', dither: true, frameMs: 20, onFrame: (frame, { atMs }) => console.log(frame.length + atMs) },
     overlap: 'queue',
     onDuplicate: 'join',
     crossfadeMs: 1500,
@@ -43,7 +43,7 @@ async function allowed(): Promise<void> {
   const { signal } = new AbortController()
   await session.connect({ signal })
   await session.playAudio({ audioUrl: 'a.mp3', signal })
-  const tap = session.tap({ format: 's16', sampleRate: 16000, channels: 1, frameMs: 10 })
+  const tap = session.tap({ format: 's16', dither: true, sampleRate: 16000, channels: 1, frameMs: 10 })
   for await (const { frame, atMs } of tap) frame.length satisfies typeof atMs
   tap.dropped satisfies number
   tap.read()?.frame satisfies Buffer | undefined
@@ -75,6 +75,8 @@ function refused(session: SpeakerSession, error: SpeakerError): void {
   session.setVolume({ trackId: 1 })
   // @ts-expect-error: a tap gives samples
   session.tap({ format: 'mp3' })
+  // @ts-expect-error: dithered or not
+  session.tap({ dither: 1 })
   // @ts-expect-error: a stream is written, not fetched
   session.createStream({ format: 'mp3', audioUrl: 'a.mp3' })
   // @ts-expect-error: no such event

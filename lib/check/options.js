@@ -6,8 +6,8 @@ const { refuse } = require('../error')
 const { MAX_MS, OVERLAPS, check, object } = require('./values')
 
 const OUTPUTS = {
-  wav: { known: ['type', 'clock', 'channels', 'path', 'format'], format: 's16' },
-  pcm: { known: ['type', 'clock', 'channels', 'format', 'sampleRate', 'frameMs', 'onFrame'], format: 's16' },
+  wav: { known: ['type', 'clock', 'channels', 'path', 'format', 'dither'], format: 's16' },
+  pcm: { known: ['type', 'clock', 'channels', 'format', 'dither', 'sampleRate', 'frameMs', 'onFrame'], format: 's16' },
   memory: { known: ['type', 'clock', 'channels'], format: 'f32' },
   livekit: {
     known: [
@@ -51,8 +51,12 @@ function frames(options, prefix, { format, channels }) {
   if ((sampleRate * frameMs) % 1000 !== 0) {
     throw refuse(`a length that is a whole number of samples at ${sampleRate} Hz`, `${prefix}frameMs`, frameMs)
   }
+  const sampleFormat = check.oneOf(options.format, `${prefix}format`, format, ['s16', 'f32'])
+  const dither = check.boolean(options.dither, `${prefix}dither`, false)
+  if (dither && sampleFormat !== 's16') throw refuse(`format 's16' beside it`, `${prefix}dither`, sampleFormat)
   return {
-    format: check.oneOf(options.format, `${prefix}format`, format, ['s16', 'f32']),
+    format: sampleFormat,
+    dither,
     sampleRate,
     channels: check.integer(options.channels, `${prefix}channels`, channels, 1, 2),
     frameMs
@@ -61,7 +65,7 @@ function frames(options, prefix, { format, channels }) {
 
 /** Validates the options of a tap; `channels` are the session's, the default. */
 function tapOptions(options = {}, channels) {
-  object(options, 'tap', ['format', 'sampleRate', 'channels', 'frameMs'])
+  object(options, 'tap', ['format', 'dither', 'sampleRate', 'channels', 'frameMs'])
   return frames(options, '', { format: 's16', channels })
 }
 

@@ -17,6 +17,7 @@ pub struct NativeOutput {
     pub clock: String,
     pub channels: u32,
     pub format: String,
+    pub dither: bool,
     pub path: Option<String>,
     pub sample_rate: u32,
     pub frame_ms: u32,
@@ -51,7 +52,7 @@ pub struct NativeLink {
 
 impl NativeOutput {
     pub fn into_core(self, store: Arc<Mutex<Vec<f32>>>, sink: PcmSink, token: TokenSource) -> Result<OutputOptions> {
-        let format = sample_format(&self.format);
+        let format = sample_format(&self.format, self.dither);
         let Self { sample_rate, frame_ms, channels, .. } = self;
         let pcm = PcmFormat { sample_rate, channels: channels as usize, format, frame_ms };
         Ok(match (self.r#type.as_str(), &self.path) {
@@ -87,8 +88,8 @@ impl NativeOutput {
     }
 }
 
-pub fn sample_format(name: &str) -> SampleFormat {
-    if name == "f32" { SampleFormat::F32 } else { SampleFormat::S16 }
+pub fn sample_format(name: &str, dither: bool) -> SampleFormat {
+    if name == "f32" { SampleFormat::F32 } else { SampleFormat::S16 { dither } }
 }
 
 impl NativeLink {

@@ -9,6 +9,7 @@ use crate::output::PcmFormat;
 #[napi(object)]
 pub struct NativeTapOptions {
     pub format: String,
+    pub dither: bool,
     pub sample_rate: u32,
     pub channels: u32,
     pub frame_ms: u32,
@@ -16,8 +17,8 @@ pub struct NativeTapOptions {
 
 impl NativeTapOptions {
     pub fn into_core(self) -> PcmFormat {
-        let Self { format, sample_rate, channels, frame_ms } = self;
-        PcmFormat { sample_rate, channels: channels as usize, format: sample_format(&format), frame_ms }
+        let Self { format, dither, sample_rate, channels, frame_ms } = self;
+        PcmFormat { sample_rate, channels: channels as usize, format: sample_format(&format, dither), frame_ms }
     }
 }
 

@@ -1,11 +1,28 @@
 //! The look-ahead peak limiter at the end of a bus: what stays within full scale passes bit for bit, what does not is
-//! turned down before it comes, never clipped, and nothing is shifted in time.
+//! turned down before it comes, and nothing is shifted in time.
 //!
-//! The mixer shows it [`LOOK_AHEAD`] samples more than it hands on, so no delay line is needed. The gain moves in straight
-//! lines between the borders of short blocks; at each border it is low enough for the blocks on both sides, hence
-//! everywhere in between.
+//! The mixer shows it [`LOOK_AHEAD`] samples more than it hands on, so no delay line is needed. For each sample, as in
+//! Giannoulis, Massberg and Reiss, “Digital Dynamic Range Compressor Design” (JAES 60 (6), 2012), a peak detector is followed by
+//! the smoothing of the gain, in the domain where it is applied:
+//!
+//! 1. A sample over full scale, as soon as it is seen, arms the detector; while it is armed, true peaks count too
+//!    (`true_peak.rs`). What is louder than the ceiling needs a reduction.
+//! 2. That is held, so that it does not follow the waves of a low tone, and averaged over the look-ahead, which makes a
+//!    straight line that is down when the peak comes (`reduction.rs`).
+//! 3. The gain follows that line down at once and recovers exponentially ([`Slope`]).
+//!
+//! All of it advances by samples, never by blocks, so the output does not depend on how time is cut. What is shown ahead may turn
+//! out otherwise: somebody stops or starts a voice. Then everything that was foreseen is taken back and seen anew, and the
+//! gain goes on from where it is, in a line that is as steep as the nearest peak asks for, but never a step. Only a
+//! peak that nobody could foresee, within the first millisecond, may be clipped at full scale.
 
-use crate::audio::{LOOK_AHEAD, SAMPLE_RATE};
+mod reduction;
+mod true_peak;
+
+use crate::audio::{LOOK_AHEAD, PER_MS, SAMPLE_RATE};
+
+use reduction::{ALL, Reduction};
+use true_peak::{CHUNK, Peaks, REACH, TruePeak};
 
 /// Peaks up to here pass untouched: full scale.
 const THRESHOLD: f32 = 1.0;
@@ -13,124 +30,207 @@ const THRESHOLD: f32 = 1.0;
 /// Where louder peaks are brought: the largest 16-bit sample.
 const CEILING: f32 = 32_767.0 / 32_768.0;
 
+/// The least gain that is ever needed: −120 dB. What is still too loud is clipped.
+const LEAST_GAIN: f32 = 1e-6;
+
+/// How many samples ahead true peaks are known.
+const AHEAD: usize = LOOK_AHEAD - REACH;
+
+/// What is kept of the past: what the first gap's true peak depends on.
+const BEHIND: usize = REACH - 1;
+
+/// How long true peaks count after a sample over full scale: until the gain is all but back.
+const ARMED: u32 = 500 * PER_MS as u32;
+
+/// The most that the gain moves in a sample where peaks are foreseen: from 1 to 0 within the look-ahead.
+const GENTLE: f32 = 1.0 / (AHEAD + 1) as f32;
+
+/// The most that it ever moves in a sample: from 1 to 0 in a millisecond.
+const STEEPEST: f32 = 1.0 / PER_MS as f32;
+
 /// The time in which the gain recovers by a factor of e.
 const RELEASE_MS: f32 = 80.0;
 
-/// A gain this near to 1 is 1 again: without a snap it would never get there.
-const SNAP: f32 = 1e-4;
+/// How far beyond 1 the gain aims, half a step of 16 bits: else it would never get there.
+const BEYOND: f32 = 1.0 / 65_536.0;
 
 pub struct Limiter {
     channels: usize,
-    gain: f32,
+    true_peak: TruePeak,
+    /// For how many samples true peaks still count.
+    armed: u32,
+    reduction: Reduction,
+    slope: Slope,
+    /// The input around the present as it was last seen: [`BEHIND`] samples that are past, [`LOOK_AHEAD`] that are to come.
+    seen: Box<[f32]>,
 }
 
 impl Limiter {
     pub fn new(channels: usize) -> Self {
-        Self { channels, gain: 1.0 }
+        let seen = vec![0.0; (BEHIND + LOOK_AHEAD) * channels].into_boxed_slice();
+        let (true_peak, reduction, slope) = (TruePeak::new(), Reduction::new(), Slope::new());
+        Self { channels, true_peak, armed: 0, reduction, slope, seen }
     }
 
     /// Whether it lets everything pass: it can then be left alone in silence.
     pub fn is_at_rest(&self) -> bool {
-        self.gain == 1.0
+        self.armed == 0 && self.slope.is_flat() && self.reduction.is_none()
     }
 
     /// Limits the first `frames` of `window` in place; the rest is what comes next.
     pub fn process(&mut self, window: &mut [f32], frames: usize) {
-        let block = LOOK_AHEAD * self.channels;
-        let (now, ahead) = window.split_at_mut(frames * self.channels);
-        let mut needed = now.chunks(block).next().map_or(1.0, needed_gain);
-        // Something loud started at this very sample: there was nothing to see it coming.
-        self.gain = self.gain.min(needed);
-        let mut rest = now;
-        while !rest.is_empty() {
-            let (here, later) = rest.split_at_mut(block.min(rest.len()));
-            let next = if later.is_empty() { &*ahead } else { &*later };
-            let needed_next = needed_gain(&next[..block.min(next.len())]);
-            let target = needed.min(needed_next).min(self.released(here.len() / self.channels));
-            if self.gain != 1.0 || target != 1.0 {
-                ramp(here, self.channels, self.gain, target);
-            }
-            self.gain = target;
-            needed = needed_next;
-            rest = later;
+        let first = self.first_at_work(window, frames);
+        self.remember(window, frames);
+        for start in (first..frames).step_by(CHUNK) {
+            self.limit(window, start, CHUNK.min(frames - start));
         }
     }
 
-    fn released(&self, frames: usize) -> f32 {
-        let time_constant = RELEASE_MS / 1_000.0 * SAMPLE_RATE as f32;
-        let missing = (1.0 - self.gain) * (-(frames as f32) / time_constant).exp();
-        if missing < SNAP { 1.0 } else { 1.0 - missing }
+    /// The first sample that does not simply pass, or `frames` if all do. Brings up to date what is foreseen at that sample.
+    fn first_at_work(&mut self, window: &[f32], frames: usize) -> usize {
+        let ahead = &window[..LOOK_AHEAD * self.channels];
+        if !self.is_at_rest() {
+            if self.seen[BEHIND * self.channels..] != *ahead {
+                self.reduction.take_back(AHEAD);
+                self.foresee(ahead);
+            }
+            return 0;
+        }
+        let Some(over) = first_over(window).map(|index| index / self.channels) else { return frames };
+        self.reduction.clear();
+        if over < LOOK_AHEAD {
+            self.foresee(ahead);
+        }
+        over.saturating_sub(LOOK_AHEAD)
+    }
+
+    /// Plans anew for what is to come, which was not known before this very sample.
+    fn foresee(&mut self, ahead: &[f32]) {
+        self.seen[BEHIND * self.channels..].copy_from_slice(ahead);
+        self.slope.steepest = GENTLE;
+        ahead[..REACH * self.channels].chunks_exact(self.channels).for_each(|frame| self.watch(peak(frame)));
+        for start in (0..AHEAD).step_by(CHUNK) {
+            let count = CHUNK.min(AHEAD - start);
+            let peaks = self.true_peak.measure(&self.seen[start * self.channels..], self.channels, count);
+            let mut needed = self.examine(&peaks, count);
+            for (index, needed) in needed[..count].iter().enumerate() {
+                self.slope.reach(part(*needed), start + index);
+            }
+            self.reduction.push(&mut needed[..count]);
+        }
+    }
+
+    /// Keeps what surrounds the next sample.
+    fn remember(&mut self, window: &[f32], frames: usize) {
+        let past = BEHIND.saturating_sub(frames) * self.channels;
+        let gone = BEHIND * self.channels - past;
+        self.seen.copy_within(gone..gone + past, 0);
+        let place = window.len() + past - self.seen.len();
+        self.seen[past..].copy_from_slice(&window[place..]);
+    }
+
+    /// Limits `count` samples of the window from `start` on, a [`CHUNK`] at most.
+    fn limit(&mut self, window: &mut [f32], start: usize, count: usize) {
+        let channels = self.channels;
+        let peaks = self.true_peak.measure(&window[(start + AHEAD - BEHIND) * channels..], channels, count);
+        let mut reduction = self.examine(&peaks, count);
+        self.reduction.push(&mut reduction[..count]);
+        let mut gains = reduction.map(part);
+        gains[..count].iter_mut().for_each(|gain| *gain = self.slope.follow(*gain));
+        let frames = window[start * channels..].chunks_exact_mut(channels);
+        for (frame, gain) in frames.zip(&gains[..count]) {
+            frame.iter_mut().for_each(|sample| *sample = (*sample * gain).clamp(-THRESHOLD, THRESHOLD));
+        }
+    }
+
+    /// What the next `count` samples need: for their true peaks while armed, else for what they are themselves.
+    fn examine(&mut self, peaks: &Peaks, count: usize) -> [i32; CHUNK] {
+        let newest = &peaks.at[REACH..][..count];
+        if self.armed as usize > count {
+            self.armed -= count as u32; // armed throughout: no need to look at each
+            if let Some(last) = newest.iter().rposition(is_over) {
+                self.armed = ARMED - (count - 1 - last) as u32;
+            }
+            return peaks.around.map(needed);
+        }
+        let mut counting = [0.0; CHUNK];
+        for (index, peak) in newest.iter().enumerate() {
+            self.watch(*peak);
+            counting[index] = if self.armed > 0 { peaks.around[index] } else { peaks.at[index] };
+        }
+        counting.map(needed)
+    }
+
+    /// One sample more is seen.
+    fn watch(&mut self, peak: f32) {
+        self.armed = if is_over(&peak) { ARMED } else { self.armed.saturating_sub(1) };
     }
 }
 
-fn needed_gain(block: &[f32]) -> f32 {
-    let peak = block.iter().fold(0.0, |peak: f32, sample| peak.max(sample.abs()));
-    if peak > THRESHOLD { CEILING / peak } else { 1.0 }
+/// How far the gain is below 1, from sample to sample.
+struct Slope {
+    down: f32,
+    /// The most that it goes down in the next sample.
+    steepest: f32,
+    /// What is left of it after one sample of recovery.
+    release: f32,
 }
 
-fn ramp(block: &mut [f32], channels: usize, from: f32, to: f32) {
-    let step = (to - from) / (block.len() / channels) as f32;
-    let top = from.max(to);
-    for (index, frame) in block.chunks_exact_mut(channels).enumerate() {
-        let gain = (from + step * index as f32).min(top); // rounding must not lift it over both ends
-        frame.iter_mut().for_each(|sample| *sample *= gain);
+impl Slope {
+    fn new() -> Self {
+        let release = (-1_000.0 / (RELEASE_MS * SAMPLE_RATE as f32)).exp();
+        Self { down: 0.0, steepest: GENTLE, release }
     }
+
+    fn is_flat(&self) -> bool {
+        self.down == 0.0
+    }
+
+    /// Makes it steep enough to be at `down` after `samples` more than the next.
+    fn reach(&mut self, down: f32, samples: usize) {
+        let needed = (down - self.down) / (samples + 1) as f32;
+        self.steepest = self.steepest.max(needed).min(STEEPEST);
+    }
+
+    /// The next sample's gain: down to where it is wanted as fast as it may, else up again.
+    fn follow(&mut self, wanted: f32) -> f32 {
+        let released = self.down * self.release - BEYOND * (1.0 - self.release);
+        let goal = if wanted > released { wanted } else { released }; // never below 0, as `wanted` is not
+        let limit = self.down + self.steepest;
+        if goal <= limit {
+            (self.down, self.steepest) = (goal, GENTLE);
+        } else {
+            self.down = limit;
+        }
+        1.0 - self.down
+    }
+}
+
+fn is_over(sample: &f32) -> bool {
+    sample.abs() > THRESHOLD
+}
+
+/// Where the first sample over full scale is. By blocks without a branch inside: this is all that a frame costs at rest.
+fn first_over(samples: &[f32]) -> Option<usize> {
+    const BLOCK: usize = 64;
+    let block =
+        samples.chunks(BLOCK).position(|block| block.iter().fold(false, |any, sample| any | is_over(sample)))?;
+    samples[block * BLOCK..].iter().position(is_over).map(|index| block * BLOCK + index)
+}
+
+fn peak(frame: &[f32]) -> f32 {
+    frame.iter().fold(0.0, |peak, sample| peak.max(sample.abs()))
+}
+
+/// What must be taken off a peak, of [`ALL`].
+fn needed(peak: f32) -> i32 {
+    let loud = if peak > THRESHOLD { peak } else { CEILING }; // no branch: peaks come and go
+    ALL - ((CEILING / loud).max(LEAST_GAIN) * ALL as f32) as i32
+}
+
+fn part(reduction: i32) -> f32 {
+    reduction as f32 / ALL as f32
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Limits `signal` in frames of `frame` samples, with the look-ahead that the mixer gives.
-    fn limit(signal: &[f32], frame: usize) -> Vec<f32> {
-        let (mut limiter, mut output) = (Limiter::new(1), Vec::new());
-        for start in (0..signal.len()).step_by(frame) {
-            let frames = frame.min(signal.len() - start);
-            let mut window = vec![0.0; frames + LOOK_AHEAD];
-            let seen = (signal.len() - start).min(window.len());
-            window[..seen].copy_from_slice(&signal[start..start + seen]);
-            limiter.process(&mut window, frames);
-            output.extend_from_slice(&window[..frames]);
-        }
-        output
-    }
-
-    fn tone(amplitude: f32, frames: usize) -> Vec<f32> {
-        (0..frames).map(|n| (n as f32 * 0.07).sin() * amplitude).collect()
-    }
-
-    #[test]
-    fn full_scale_passes_bit_for_bit() {
-        let signal = [tone(1.0, 5_000), vec![1.0, -1.0, 1.0]].concat();
-        assert_eq!(limit(&signal, 960), signal);
-    }
-
-    #[test]
-    fn nothing_gets_over_full_scale_whatever_the_frame_length() {
-        for frame in [1, 47, 240, 960] {
-            for amplitude in [1.01, 2.0, 10.0, 1e30] {
-                let signal = [tone(0.5, 1_000), tone(amplitude, 3_000), tone(0.5, 1_000)].concat();
-                let peak = limit(&signal, frame).iter().fold(0.0, |peak: f32, sample| peak.max(sample.abs()));
-                assert!((0.9..=1.0).contains(&peak), "frame {frame}, amplitude {amplitude}: {peak}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_gain_moves_before_the_peak_and_without_steps() {
-        let mut signal = vec![0.25; 9_600];
-        signal[4_800..5_000].fill(2.0);
-        let output = limit(&signal, 960);
-        assert_eq!(output[..4_320], signal[..4_320], "touched before the look-ahead could see it");
-        assert!(output[4_799] < 0.13, "not down yet at the peak: {}", output[4_799]);
-        // Apart from the edges of the signal itself no two neighbours differ by more than a gain ramp makes them.
-        let jump = output[..4_800].windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max);
-        assert!(jump < 0.002, "a click of {jump}");
-    }
-
-    #[test]
-    fn it_comes_to_rest_and_is_transparent_again() {
-        let signal = [tone(4.0, 2_000), tone(0.9, 60_000)].concat();
-        assert_eq!(limit(&signal, 960)[60_000..], signal[60_000..]);
-    }
-}
+mod tests;

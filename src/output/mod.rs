@@ -17,6 +17,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::audio::Samples;
+use crate::dither::Dither;
 use crate::error::{Code, Result, SpeakerError};
 use crate::mixer::{Frame, Routing};
 use crate::source::Progress;
@@ -29,16 +30,21 @@ pub use tap::{TapRequest, Taps};
 /// How samples are written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SampleFormat {
-    S16,
+    S16 { dither: bool },
     F32,
 }
 
 impl SampleFormat {
     pub fn bytes(self) -> usize {
         match self {
-            Self::S16 => 2,
+            Self::S16 { .. } => 2,
             Self::F32 => 4,
         }
+    }
+
+    /// Its dither, if it has any.
+    fn dither(self, seed: u64) -> Option<Dither> {
+        (self == Self::S16 { dither: true }).then(|| Dither::new(seed))
     }
 }
 

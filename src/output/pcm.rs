@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::backlog::Backlog;
 use super::{Closing, Output, SampleFormat, closed};
 use crate::audio::{SAMPLE_RATE, Samples, to_s16};
+use crate::dither::Dither;
 use crate::error::Result;
 use crate::mixer::Frame;
 use crate::resample::Resampler;
@@ -54,6 +55,7 @@ pub struct Pcm {
     backlog: Arc<Backlog>,
     resampler: Resampler,
     resampled: Vec<f32>,
+    dither: Option<Dither>,
     pending: VecDeque<f32>,
     /// The session's time so far.
     received: Samples,
@@ -66,22 +68,35 @@ impl Pcm {
         let resampler = Resampler::new(SAMPLE_RATE, format.sample_rate, format.channels);
         let (resampled, pending) = (Vec::new(), VecDeque::new());
         let position = at_rate(received, format.sample_rate);
-        Self { format, tap, sink, backlog, resampler, resampled, pending, received, position }
+        let dither = format.format.dither(tap.map_or(0, |id| u64::from(id) + 1));
+        Self { format, tap, sink, backlog, resampler, resampled, dither, pending, received, position }
     }
 
     /// Takes samples in the callback's channels.
     pub fn take(&mut self, samples: &[f32]) {
+        self.resample(samples);
+        self.add_dither();
+        self.hand_over();
+    }
+
+    fn resample(&mut self, samples: &[f32]) {
         self.received += (samples.len() / self.format.channels) as Samples;
         self.resampler.process(samples, &mut self.resampled);
-        self.pending.extend(self.resampled.drain(..));
-        self.hand_over();
+    }
+
+    /// Dither belongs to what was mixed; silence that fills a frame stays silent.
+    fn add_dither(&mut self) {
+        if let Some(dither) = &mut self.dither {
+            self.resampled.iter_mut().for_each(|sample| *sample = dither.add(*sample));
+        }
     }
 
     /// Silence is not handed over: the next frame's time tells how long it was. Only what is too short to fill the frame
     /// that sound has begun is part of it.
     pub fn pass(&mut self, samples: Samples) {
         if samples < self.to_fill() {
-            self.take(&vec![0.0; samples as usize * self.format.channels]);
+            self.resample(&vec![0.0; samples as usize * self.format.channels]);
+            self.hand_over();
             return;
         }
         self.flush();
@@ -93,6 +108,7 @@ impl Pcm {
     /// The resampler's tail goes out, and the last frame is filled with silence: nothing is held back or lost.
     pub fn flush(&mut self) {
         self.resampler.finish(&mut self.resampled);
+        self.add_dither();
         self.pending.extend(self.resampled.drain(..));
         let samples = self.format.frame() * self.format.channels;
         self.pending.resize(self.pending.len().next_multiple_of(samples), 0.0);
@@ -108,6 +124,7 @@ impl Pcm {
     }
 
     fn hand_over(&mut self) {
+        self.pending.extend(self.resampled.drain(..));
         let samples = self.format.frame() * self.format.channels;
         while self.pending.len() >= samples {
             let at_ms = self.position as f64 * 1_000.0 / f64::from(self.format.sample_rate);
@@ -118,7 +135,9 @@ impl Pcm {
             }
             let mut data = Vec::with_capacity(samples * self.format.format.bytes());
             match self.format.format {
-                SampleFormat::S16 => frame.for_each(|sample| data.extend_from_slice(&to_s16(sample).to_le_bytes())),
+                SampleFormat::S16 { .. } => {
+                    frame.for_each(|sample| data.extend_from_slice(&to_s16(sample).to_le_bytes()))
+                }
                 SampleFormat::F32 => frame.for_each(|sample| data.extend_from_slice(&sample.to_le_bytes())),
             }
             (self.sink)(PcmFrame { tap: self.tap, data, at_ms, backlog: self.backlog.clone() });
