@@ -162,6 +162,12 @@ impl Outbox {
         self.garbage.push(Garbage::Reader(Box::new(reader)));
     }
 
+    /// Asserts that what may be told is all there is, unless a frame is in flight.
+    pub(super) fn check_invariants(&self) {
+        assert!(self.ready <= self.events.len());
+        assert!(self.is_holding || self.ready == self.events.len(), "events wait for no frame");
+    }
+
     pub fn take_work(&mut self) -> Work {
         Work {
             opens: std::mem::take(&mut self.opens),

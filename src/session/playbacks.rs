@@ -214,6 +214,11 @@ impl Playbacks {
         self.names.get(name).copied()
     }
 
+    /// Asserts that the index of names holds these.
+    pub(super) fn check_names(&self, expected: &HashMap<RequestId, PlaybackId>) {
+        assert_eq!(self.names, *expected, "the names are not those of the live playbacks");
+    }
+
     pub fn is_empty(&self) -> bool {
         self.loading.is_empty() && self.sounding.is_empty() && self.lines.values().all(Line::is_empty)
     }
