@@ -447,10 +447,6 @@ impl Session {
 
     fn start(&mut self, request: Request, feed: Feed) {
         let track = request.track;
-        // What it replaces crosses over to it from here on.
-        for other in self.playbacks.sounding.iter_mut().filter(|other| other.request.track == track) {
-            other.leaving.iter_mut().for_each(|leaving| leaving.crosses = false);
-        }
         if feed.left() == Some(0) {
             // Not a single sample: it is over, and never started.
             let (duration_ms, position_ms) = (0.0, to_ms(feed.place()));
@@ -460,8 +456,15 @@ impl Session {
             return self.advance_line(track);
         }
         let mut voice = self.voice(&request, feed);
-        let crosses = request.overlap != Overlap::Mix;
-        self.mixer.start(&mut voice, if crosses { &mut self.playbacks.sounding } else { &mut [] });
+        if request.overlap == Overlap::Mix {
+            self.mixer.start::<Sounding>(&mut voice, &mut []);
+        } else {
+            // What it replaces crosses over to it from here on.
+            for other in self.playbacks.sounding.iter_mut().filter(|other| other.request.track == track) {
+                other.leaving.iter_mut().for_each(|leaving| leaving.crosses = false);
+            }
+            self.mixer.start(&mut voice, &mut self.playbacks.sounding);
+        }
         self.playbacks.sounding.push(Sounding {
             request,
             voice,
@@ -562,9 +565,10 @@ impl Session {
         self.update_line(track);
     }
 
-    /// What was replaced ends if no successor is left to wait for.
+    /// What was replaced ends if no successor is left to wait for. One that mixes is none.
     fn end_crossing(&mut self, track: u32) {
-        if self.playbacks.loading.iter().any(|loading| loading.request.track == track) {
+        let mut loading = self.playbacks.loading.iter().map(|loading| &loading.request);
+        if loading.any(|request| request.track == track && request.overlap != Overlap::Mix) {
             return;
         }
         for sounding in self.playbacks.sounding.iter_mut().filter(|each| each.request.track == track) {
