@@ -279,6 +279,7 @@ impl Session {
     fn output_failed(&mut self, error: &SpeakerError) {
         let SpeakerError { code, message } = error.clone();
         self.note(None, EventKind::Error { code, message });
+        self.output.failed();
         self.fail_live(error);
     }
 
