@@ -489,7 +489,8 @@ impl Session {
         if !self.output.remove_ticket(ticket) {
             return;
         }
-        if !self.output.has_tickets() && self.playbacks.is_empty() && !self.output.was_connected {
+        let is_wanted = self.output.has_tickets() || !self.playbacks.is_empty() || !self.advances.is_empty();
+        if !is_wanted && !self.output.was_connected {
             self.output.closed();
             self.outbox.request(OutputRequest::GiveUp);
         }
