@@ -148,6 +148,8 @@ impl Session {
                 line.first_told = Some(id);
             }
             self.note(Some(&request), EventKind::Queued { position });
+            // Its timeout may be the first one.
+            self.outbox.wakes_driver = true;
         } else {
             let place = source.clip.from;
             let number = self.outbox.open(id, Opening::Source(source), request.ahead, None);
