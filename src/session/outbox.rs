@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::RequestId;
 use super::line::Waiting;
+use super::playbacks::Sounding;
 use crate::audio::{Samples, to_ms};
 use crate::error::SpeakerError;
 use crate::event::{Event, EventKind, Message};
@@ -51,6 +52,8 @@ pub enum Garbage {
     Reader(Box<Feed>),
     /// A playback that waited.
     Waiting(Box<Waiting>),
+    /// A playback that sounded, with every reader that it has.
+    Sounding(Box<Sounding>),
     /// Nothing to drop.
     Nothing,
 }

@@ -383,9 +383,10 @@ impl Playbacks {
     pub fn drain(&mut self) -> Vec<Drained> {
         self.names.clear();
         let mut all = Vec::new();
-        for Sounding { request, voice, .. } in self.sounding.drain(..) {
-            let (played, position) = (voice.played(), voice.place());
-            all.push(Drained { request, played, position, garbage: Garbage::Reader(Box::new(voice.feed)) });
+        for sounding in self.sounding.drain(..) {
+            let (request, played, position) =
+                (sounding.request.clone(), sounding.voice.played(), sounding.voice.place());
+            all.push(Drained { request, played, position, garbage: Garbage::Sounding(Box::new(sounding)) });
         }
         all.extend(self.loading.drain(..).map(|Loading { request, source, .. }| {
             let position = source.position();

@@ -520,8 +520,9 @@ impl Session {
     /// A voice is over: takes it off its shelf and notes its terminal event. Returns its track.
     pub(super) fn end(&mut self, id: PlaybackId, why: End) -> Option<u32> {
         let index = self.playbacks.sounding.iter().position(|sounding| sounding.request.id == id)?;
-        let Sounding { request, voice, sought, leaving, .. } = self.playbacks.sounding.remove(index);
-        self.playbacks.release(&request);
+        let sounding = self.playbacks.sounding.remove(index);
+        let Sounding { request, voice, leaving, .. } = &sounding;
+        self.playbacks.release(request);
         self.tombstones.ended(request.name.clone(), self.wall());
         let (duration_ms, position_ms) = (to_ms(voice.played()), to_ms(voice.place()));
         let failed = |code, message| EventKind::Failed { code, message, duration_ms, position_ms };
@@ -530,7 +531,7 @@ impl Session {
             // Heard to its end, even if a stop was on its way.
             (End::Source, _) => EventKind::Completed { duration_ms, position_ms },
             (End::Stop, _) => {
-                let reason = leaving.map_or_else(|| CLOSED.to_owned(), |leaving| leaving.reason.to_string());
+                let reason = leaving.as_ref().map_or_else(|| CLOSED.to_owned(), |leaving| leaving.reason.to_string());
                 EventKind::Stopped { reason, duration_ms, position_ms }
             }
             (End::Limit, _) => {
@@ -541,12 +542,10 @@ impl Session {
                 failed(Code::Stalled, "the writer of the stream sent nothing for stallTimeoutMs".to_owned())
             }
         };
-        self.note(Some(&request), event);
-        self.outbox.drop_reader(voice.feed);
-        if let Some(Sought { source: Loadable::Reading(feed), .. }) = sought {
-            self.outbox.drop_reader(feed);
-        }
-        Some(request.track)
+        self.note(Some(request), event);
+        let track = request.track;
+        self.outbox.garbage.push(super::outbox::Garbage::Sounding(Box::new(sounding)));
+        Some(track)
     }
 
     /// Gives a free track to the next in line.
