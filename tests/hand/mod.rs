@@ -1,6 +1,8 @@
 //! Readers that a test fills by hand.
+#![allow(dead_code, reason = "every test crate uses a part of it")]
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use rtrb::{Producer, RingBuffer};
 use speaker_session::audio::RING;
@@ -29,5 +31,10 @@ impl Hand {
     /// Ends the source, once.
     pub fn end(&self, outcome: Result<()>) {
         self.shared.outcome.set(outcome).expect("a source ends once");
+    }
+
+    /// Returns true if nobody reads any more.
+    pub fn is_dropped(&self) -> bool {
+        self.shared.cancelled.load(Ordering::Acquire)
     }
 }
