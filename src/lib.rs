@@ -20,7 +20,7 @@
 //! - [`audio`]: sample rate, frame, time; every size is derived there.
 //! - [`source`], [`mixer`], [`output`]: the sound path, in this order.
 //! - [`session`]: the control path.
-//! - [`event`], [`error`]: what the user sees of both.
+//! - [`event`], [`error`]: what the user sees of both; [`redact`]: what of foreign text is shown there.
 //! - [`runtime`]: the process-wide threads.
 //! - `binding`: the only code that knows Node.
 
@@ -30,6 +30,7 @@ pub mod error;
 pub mod event;
 pub mod mixer;
 pub mod output;
+pub mod redact;
 pub mod resample;
 pub mod runtime;
 pub mod session;
