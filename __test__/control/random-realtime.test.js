@@ -1,7 +1,7 @@
 'use strict'
 
-// Everything at once, in random order (from a fixed seed), in real time: whatever happens, every promise settles, every
-// request has exactly one end, and nothing follows it.
+// Random calls from a fixed seed on many sessions in real time, with a server that misbehaves: every promise settles,
+// every request has exactly one terminal event, and no event follows it.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')

@@ -1,6 +1,7 @@
 'use strict'
 
-// AbortSignal: on what plays, loads, waits, is written or joined; and what is left of it.
+// AbortSignal in every state a playback can be in, for streams, joined requests and `connect`; and that no listener is
+// left.
 
 const assert = require('node:assert/strict')
 const { EventEmitter, getEventListeners, once } = require('node:events')
