@@ -1,7 +1,7 @@
 'use strict'
 
-// Two hundred sessions in one process speak in rooms of one server for a minute, in random order from a fixed seed. Then
-// every promise has settled, every request has had one end, and the process holds what it held before.
+// Two hundred sessions in one process play in rooms of one server for a minute, in random order from a fixed seed. Then
+// every promise has settled, every request has one terminal event, and the process holds no more than before.
 
 const assert = require('node:assert/strict')
 const { fork } = require('node:child_process')

@@ -117,7 +117,7 @@ impl Session {
         };
         // It was sought while it was opened.
         if let Loadable::Opening { place, .. } = *source
-            && place != feed.place()
+            && place != feed.from()
             && let Some(opening) = feed.sought(place)
         {
             *source = Loadable::Opening { number: outbox.open(id, opening, feed.ahead(), None), place };

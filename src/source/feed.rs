@@ -39,6 +39,11 @@ impl Feed {
         Self { ring, channels, shared, clip, taken: 0, origin: 0, reader }
     }
 
+    /// Where it was asked to begin. That may be beyond the end, of which is known only later.
+    pub fn from(&self) -> Samples {
+        self.clip.from
+    }
+
     /// Where in the source the next sample is.
     pub fn place(&self) -> Samples {
         self.place_back(0)
