@@ -127,6 +127,7 @@ class Run {
   /** The ends of playbacks, one for each that was asked for; several calls that joined share one. */
   ends = new Set()
   streams = []
+  renamed = 0
   controllers = []
 
   constructor(options) {
@@ -144,7 +145,7 @@ class Run {
         const controller = new AbortController()
         this.controllers.push(controller)
         const signal = rest.signal ? controller.signal : undefined
-        return this.#ends(session.playAudio({ ...request, audio: CLIPS[rest.clip], signal }))
+        return this.#ends(session.playAudio({ ...request, ...this.#fresh(request), audio: CLIPS[rest.clip], signal }))
       }
       case 'stream':
         return this.#create(request)
@@ -199,9 +200,15 @@ class Run {
     return promise
   }
 
+  /** Another id while the playback that had it fades: the events of both could not be told apart here. */
+  #fresh({ requestId }) {
+    const isFading = this.session.playbacks().some((each) => each.requestId === requestId && each.state === 'stopping')
+    return isFading ? { requestId: `${requestId}-${++this.renamed}` } : {}
+  }
+
   #create(request) {
     try {
-      const stream = this.session.createStream({ ...request, ...RAW })
+      const stream = this.session.createStream({ ...request, ...this.#fresh(request), ...RAW })
       this.streams.push(stream)
       return this.#ends(stream.finished)
     } catch (error) {
@@ -257,7 +264,10 @@ async function assertOutcomes({ ends, told }) {
   for (const { type: outcome, requestId, reason, code, durationMs, positionMs } of told.filter(isTerminal)) {
     ;(actual[requestId] ??= []).push({ outcome, reason, code, durationMs, positionMs })
   }
-  assert.deepEqual(actual, expected)
+  // An id may be used again while the playback that had it fades, and end before that.
+  const sorted = (ends) => ends.map((end) => JSON.stringify(end)).sort()
+  assert.deepEqual(Object.keys(actual).sort(), Object.keys(expected).sort())
+  for (const [requestId, ends] of Object.entries(expected)) assert.deepEqual(sorted(actual[requestId]), sorted(ends), requestId)
 }
 
 function isTerminal({ type }) {

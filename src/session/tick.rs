@@ -316,7 +316,10 @@ impl Session {
         self.outbox.hold();
         self.mixer.begin(samples, scratch);
         loop {
-            self.start_ready();
+            // What has its turn where the frame ends begins with the next one.
+            if !self.mixer.is_full() {
+                self.start_ready();
+            }
             let more = self.mixer.mix(&mut self.playbacks.sounding, scratch, &mut self.notices);
             self.digest();
             if !more || self.must_wait() {
