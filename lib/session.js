@@ -40,7 +40,6 @@ class SpeakerSession extends EventEmitter {
   async connect(options) {
     const { signal } = check.connectOptions(options)
     refuseAborted(signal)
-    this.#recorder?.begin()
     const connected = this.#ask((ticket) => this.#native.connect(ticket))
     const ticket = this.#lastTicket
     onAbort(signal, connected, () => this.#native.abandon(ticket))
@@ -56,6 +55,7 @@ class SpeakerSession extends EventEmitter {
         pump(request.audio, stream)
         return stream.finished
       }
+      this.#recorder?.mark()
       const accepted = taken(this.#native.play(checked))
       this.#recorder?.play({ ...request, requestId: accepted.requestId }, checked)
       return this.#result(accepted, checked, this.playAudio)
@@ -75,30 +75,33 @@ class SpeakerSession extends EventEmitter {
   }
 
   async pauseAudio(target) {
-    return { paused: this.#recorded('pause', target, this.#native.pause(check.pauseRequest(target))) }
+    const checked = check.pauseRequest(target)
+    return { paused: this.#recorded('pause', target, () => this.#native.pause(checked)) }
   }
 
   async resumeAudio(target) {
-    return { resumed: this.#recorded('resume', target, this.#native.resume(check.resumeRequest(target))) }
+    const checked = check.resumeRequest(target)
+    return { resumed: this.#recorded('resume', target, () => this.#native.resume(checked)) }
   }
 
   async seekAudio(request) {
     const { target, positionMs } = check.seekRequest(request)
-    const sought = this.#native.seek(target, positionMs)
-    if (!Array.isArray(sought)) throw new SpeakerError(sought.code, sought.message)
-    return { sought: this.#recorded('seek', request, sought) }
+    return { sought: this.#recorded('seek', request, () => taken(this.#native.seek(target, positionMs))) }
   }
 
   async setVolume(request) {
-    return { changed: this.#recorded('volume', request, this.#native.setVolume(check.volumeRequest(request))) }
+    const checked = check.volumeRequest(request)
+    return { changed: this.#recorded('volume', request, () => this.#native.setVolume(checked)) }
   }
 
   async moveAudio(request) {
-    return { moved: this.#recorded('move', request, this.#native.move(check.moveRequest(request))) }
+    const checked = check.moveRequest(request)
+    return { moved: this.#recorded('move', request, () => this.#native.move(checked)) }
   }
 
   async interrupt(request) {
-    const interrupted = this.#recorded('interrupt', request, this.#native.interrupt(check.interruptRequest(request)))
+    const checked = check.interruptRequest(request)
+    const interrupted = this.#recorded('interrupt', request, () => this.#native.interrupt(checked))
     return {
       interrupted: interrupted.map(({ requestId, trackId, role, positionMs }) => ({ requestId, trackId, role, positionMs }))
     }
@@ -155,6 +158,7 @@ class SpeakerSession extends EventEmitter {
   }
 
   #stream(request, checked, caller) {
+    this.#recorder?.mark()
     const native = taken(this.#native.stream(checked, checked.encoding))
     const { accepted } = native
     const { requestId } = accepted
@@ -171,11 +175,14 @@ class SpeakerSession extends EventEmitter {
   }
 
   #stop(target) {
-    return this.#recorded('stop', target, this.#native.stop(check.stopRequest(target)))
+    const checked = check.stopRequest(target)
+    return this.#recorded('stop', target, () => this.#native.stop(checked))
   }
 
-  /** Writes a call that was taken down, if they are; gives its `answer`. */
-  #recorded(type, request, answer) {
+  /** Makes a call, writes it down if requests are recorded, and returns its answer. */
+  #recorded(type, request, call) {
+    this.#recorder?.mark()
+    const answer = call()
     this.#recorder?.request(type, request)
     return answer
   }

@@ -84,7 +84,7 @@ class SpeakerStream extends Writable {
   _destroy(error, callback) {
     if (!this.#isOver) {
       if (error) {
-        this.#native.fail(`the stream failed: ${error.message ?? error}`)
+        this.#native.fail(`the stream failed: ${describe(error)}`)
         this.#record('end')
       } else {
         this.#stop()
@@ -113,13 +113,15 @@ class SpeakerStream extends Writable {
   }
 }
 
-/** Writes what a Readable or another AsyncIterable gives, and ends with it. */
+/** Writes what a Readable or another AsyncIterable gives, and ends with it. Whatever goes wrong with `audio` fails the stream. */
 async function pump(audio, stream) {
-  const iterator = audio[Symbol.asyncIterator]()
+  let iterator
   // At once, even while a piece is awaited: a Readable's own iterator would wait for that.
-  const close = async () => (typeof audio.destroy === 'function' ? audio.destroy() : iterator.return?.())
+  const close = async () => (typeof audio.destroy === 'function' ? audio.destroy() : iterator?.return?.())
   stream.once('close', () => close().catch(() => {}))
   try {
+    // Throws for a web stream that somebody else reads, or has read.
+    iterator = audio[Symbol.asyncIterator]()
     for (;;) {
       const { done, value } = await iterator.next()
       if (stream.destroyed) return
@@ -129,7 +131,16 @@ async function pump(audio, stream) {
     }
     stream.end()
   } catch (error) {
-    stream.destroy(error instanceof Error ? error : new Error(String(error)))
+    stream.destroy(new Error(describe(error)))
+  }
+}
+
+/** What was thrown, in words. Anything can be thrown, and not everything can be made a string. */
+function describe(thrown) {
+  try {
+    return String(thrown?.message ?? thrown)
+  } catch {
+    return 'an error without a message'
   }
 }
 

@@ -21,7 +21,7 @@
 //! - [`source`], [`mixer`], [`output`]: the sound path, in this order.
 //! - [`session`]: one user's speaker, a plain state machine; [`engine`]: the threads and clocks that move it.
 //! - `dither`: noise for outputs of 16 bits.
-//! - [`event`], [`error`]: what the user sees of both.
+//! - [`event`], [`error`]: what the user sees of both; [`redact`]: what of foreign text is shown there.
 //! - [`runtime`]: the process-wide threads.
 //! - `binding`: the only code that knows Node.
 
@@ -33,6 +33,7 @@ pub mod error;
 pub mod event;
 pub mod mixer;
 pub mod output;
+pub mod redact;
 pub mod resample;
 pub mod runtime;
 pub mod session;

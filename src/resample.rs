@@ -14,6 +14,11 @@ const MAX_BLOCK: usize = 8_192;
 
 /// Resamples one interleaved stream. What came out in the end, [`finish`](Self::finish) included, is
 /// `input · to / from` samples per channel, rounded, and sample 0 of the output is sample 0 of the input.
+///
+/// A filter rings: it has something to say before the first sample and behind the last, which is dropped. Where another
+/// stream is joined on, that is what is missing at the seam: two streams end to end, resampled as one, are both resampled
+/// alone, with the [post-ring](Self::finish_ringing) of the first added to the start of the second and the
+/// [pre-ring](Self::pre_ring) of the second to the end of the first.
 pub struct Resampler {
     /// `None` where both rates are the same: samples pass untouched.
     inner: Option<Box<dyn rubato::Resampler<f32>>>,
@@ -25,6 +30,8 @@ pub struct Resampler {
     block: Vec<f32>,
     /// Output samples per channel that are the filter's delay, still to be dropped.
     delay: usize,
+    /// What was dropped for it.
+    pre_ring: Vec<f32>,
     consumed: u64,
     produced: u64,
 }
@@ -39,7 +46,18 @@ impl Resampler {
             None => (0, Vec::new()),
         };
         let (from, to) = (u64::from(from), u64::from(to));
-        Self { inner, channels, from, to, pending: Vec::new(), block, delay, consumed: 0, produced: 0 }
+        Self {
+            inner,
+            channels,
+            from,
+            to,
+            pending: Vec::new(),
+            block,
+            delay,
+            pre_ring: Vec::new(),
+            consumed: 0,
+            produced: 0,
+        }
     }
 
     /// Resamples `input` and appends what is ready to `output`.
@@ -63,10 +81,32 @@ impl Resampler {
         self.inner = Some(inner);
     }
 
+    /// How long it rings before and behind a stream, in output samples per channel.
+    pub fn ring(&self) -> usize {
+        self.inner.as_ref().map_or(0, |inner| inner.output_delay())
+    }
+
+    /// What belongs before sample 0 of the output, interleaved: whole as soon as sample 0 is out.
+    pub fn pre_ring(&self) -> &[f32] {
+        &self.pre_ring
+    }
+
     /// The input has ended: appends the tail that the filter still holds. The stream may go on afterwards.
     pub fn finish(&mut self, output: &mut Vec<f32>) {
+        self.drain(0, output);
+    }
+
+    /// The same, and returns what belongs behind the last sample, interleaved.
+    pub fn finish_ringing(&mut self, output: &mut Vec<f32>) -> Vec<f32> {
+        let ring = self.ring();
+        self.drain(ring as u64, output);
+        output.split_off(output.len() - ring * self.channels)
+    }
+
+    /// Appends all that is left, and `beyond` samples per channel more.
+    fn drain(&mut self, beyond: u64, output: &mut Vec<f32>) {
         let Some(mut inner) = self.inner.take() else { return };
-        let total = (self.consumed * self.to + self.from / 2) / self.from;
+        let total = (self.consumed * self.to + self.from / 2) / self.from + beyond;
         while self.produced < total {
             let valid = self.pending.len() / self.channels;
             self.pending.resize(inner.input_frames_next().max(1) * self.channels, 0.0);
@@ -100,6 +140,10 @@ impl Resampler {
             .process_into_buffer(&input, &mut block, indexing.as_ref())
             .expect("both buffers have the sizes that the resampler asked for");
         let dropped = made.min(self.delay);
+        if self.delay == inner.output_delay() {
+            self.pre_ring.clear(); // of a stream before this one
+        }
+        self.pre_ring.extend_from_slice(&self.block[..dropped * self.channels]);
         self.delay -= dropped;
         self.produced += (made - dropped) as u64;
         output.extend_from_slice(&self.block[dropped * self.channels..made * self.channels]);
@@ -168,6 +212,32 @@ mod tests {
                 assert!(frames < 1_000 || worst < tolerance, "{rate} Hz: off by {worst}");
             }
         }
+    }
+
+    #[test]
+    fn two_streams_with_their_rings_are_one() {
+        for rate in [8_000, 11_025, 24_000, 44_100, 96_000] {
+            let input: Vec<f32> = (0..rate).map(|n| ((n * 7_919) % 1_009) as f32 / 1_009.0 - 0.5).collect();
+            // Where both are a whole number of samples long.
+            let middle = input.len() / 4 / 294 * 294;
+            let (mut first, mut second) = (Vec::new(), Vec::new());
+            let mut resampler = Resampler::new(rate, 48_000, 1);
+            resampler.process(&input[..middle], &mut first);
+            let post = resampler.finish_ringing(&mut first);
+            resampler.process(&input[middle..], &mut second);
+            resampler.finish(&mut second);
+            let (seam, ring) = (first.len(), resampler.ring());
+            assert_eq!((post.len(), resampler.pre_ring().len()), (ring, ring));
+            let mut joined = [first, second].concat();
+            joined[seam..].iter_mut().zip(&post).for_each(|(sample, ring)| *sample += ring);
+            joined[seam - ring..].iter_mut().zip(resampler.pre_ring()).for_each(|(sample, ring)| *sample += ring);
+            let one = resample(rate, 48_000, &input, 700);
+            assert_eq!(joined.len(), one.len());
+            let worst = joined.iter().zip(&one).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < 1e-5, "{rate} Hz: off by {worst}");
+        }
+        let mut same = Resampler::new(48_000, 48_000, 2);
+        assert!(same.finish_ringing(&mut Vec::new()).is_empty() && same.pre_ring().is_empty());
     }
 
     #[test]

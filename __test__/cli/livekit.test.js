@@ -1,6 +1,6 @@
 'use strict'
 
-// The command line's --livekit: what it says was heard in a real room, and what it says where there can be none.
+// `--livekit`: the sounds that it reports from a real room, and its errors where there can be no room.
 
 const assert = require('node:assert')
 const { cpSync, symlinkSync } = require('node:fs')

@@ -1,6 +1,6 @@
 'use strict'
 
-// The session option `record`: what is written down, and that a replay of it gives the same mix.
+// The session option `record`: the lines that it writes, and that a replay gives the same mix.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -34,7 +34,7 @@ function recording(t, options) {
   return { ...open(t, { ...options, record: file }), file, directory }
 }
 
-/** What a replay on the manual clock gives: samples, and when each request started. */
+/** Replays a file on the manual clock; returns the samples and the playbacks. */
 async function replayed(file) {
   const { options, requests } = parseRequests(readFileSync(file, 'utf8'), { name: file, directory: path.dirname(file) })
   const { channels, ...rest } = options

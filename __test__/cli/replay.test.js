@@ -1,6 +1,6 @@
 'use strict'
 
-// What a file of requests becomes, heard in the WAV file it makes.
+// `speaker-session replay`: every kind of line, checked in the WAV file that it makes.
 
 const assert = require('node:assert')
 const { existsSync, mkdirSync, readFileSync, writeFileSync } = require('node:fs')
@@ -22,7 +22,7 @@ async function replay(t, lines, ...options) {
   return { ...result, directory, ...(existsSync(out) && { bytes: readFileSync(out), ...readWav(out) }) }
 }
 
-/** Whether a frequency is heard between two times. */
+/** Returns true if a frequency is heard between two times. */
 function hears(samples, hz, fromMs, toMs) {
   return level(samples, fromMs * PER_MS, toMs * PER_MS, hz) > 0.1
 }

@@ -1,6 +1,6 @@
 'use strict'
 
-// examples/showcase.jsonl, as docs/command-line.md tells to play it: into a WAV file, and into a room.
+// examples/showcase.jsonl, played as in docs/command-line.md: into a WAV file, and into a room.
 
 const assert = require('node:assert/strict')
 const { readFileSync } = require('node:fs')

@@ -1,6 +1,6 @@
 'use strict'
 
-// All of live control at once, in random order from a fixed seed: the same calls give the same samples and the same events.
+// Random live control from a fixed seed on the manual clock: the same calls give the same samples and the same events.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')

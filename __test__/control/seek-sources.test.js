@@ -1,6 +1,6 @@
 'use strict'
 
-// Another place in a source that has to be read again: a file, a download, a stream.
+// Seeking in files, downloads and streams, which have to be read again.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')

@@ -1,6 +1,6 @@
 'use strict'
 
-// Another place in the source, in every state a playback can be in, at exact samples.
+// Seeking in every state a playback can be in, at exact samples.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -15,7 +15,7 @@ const MS = 48
 const clip = ramp(500 * MS)
 const play = (session, requestId, options) => session.playAudio({ requestId, audio: clip.audio, stopOther: false, ...options })
 
-/** Where the `sought` events of a playback say it is. */
+/** Returns the positions of the `sought` events of a playback. */
 const places = (told) => told.filter(({ type }) => type === 'sought').map(({ atMs, positionMs }) => [atMs, positionMs])
 
 test('seek lands on the exact sample, faded', async (t) => {

@@ -17,7 +17,7 @@ test('stop before its request ends it on arrival', async (t) => {
   const { session, of, told } = open(t)
   play(session, 'a')
   await session.advance(100)
-  assert.deepEqual(await session.stopAudio({ requestId: 'late', reason: 'user' }), { stopped: [] })
+  assert.deepEqual(await session.stopAudio({ requestId: 'late', reason: 'user', ahead: true }), { stopped: [] })
   await session.advance(100)
   assert.deepEqual(await play(session, 'late', { stopOther: true, audio: undefined, audioUrl: '/nowhere.wav' }), {
     requestId: 'late', outcome: 'stopped', reason: 'user', durationMs: 0, positionMs: 0
@@ -33,7 +33,7 @@ test('stop before its request ends it on arrival', async (t) => {
 test('stop ahead is forgotten after 5 s', async (t) => {
   for (const [ms, outcome] of [[5000, 'stopped'], [5001, 'completed']]) {
     const { session } = open(t)
-    await session.stopAudio({ requestId: 'a' })
+    await session.stopAudio({ requestId: 'a', ahead: true })
     await session.advance(ms)
     const playing = play(session, 'a')
     await finish(session)
@@ -45,16 +45,24 @@ test('stop after the end affects no later request', async (t) => {
   const { session } = open(t)
   play(session, 'a')
   await session.advance(600)
-  await session.stopAudio({ requestId: 'a' })
+  await session.stopAudio({ requestId: 'a', ahead: true })
   const again = play(session, 'a')
   await finish(session)
   assert.equal((await again).outcome, 'completed')
 })
 
+test('without ahead a stop is not remembered', async (t) => {
+  const { session } = open(t)
+  await session.stopAudio({ requestId: 'a' })
+  const playing = play(session, 'a')
+  await finish(session)
+  assert.equal((await playing).outcome, 'completed')
+})
+
 test('realtime: stop ahead expires in silence', async (t) => {
   const { session } = open(t, { output: { clock: 'realtime' } })
   const audio = tone(440, 20)
-  for (const requestId of ['soon', 'late']) await session.stopAudio({ requestId, reason: 'user' })
+  for (const requestId of ['soon', 'late']) await session.stopAudio({ requestId, reason: 'user', ahead: true })
   await sleep(50)
   assert.equal((await session.playAudio({ requestId: 'soon', audio })).reason, 'user')
   await sleep(5100)

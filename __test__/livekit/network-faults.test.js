@@ -1,6 +1,6 @@
 'use strict'
 
-// What the network does to media: packets are lost, come late, or come no more. All of them go through a relay.
+// Media packets that are lost, late or cut off, by a relay between the session and the server.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')

@@ -1,6 +1,6 @@
 'use strict'
 
-// What becomes of a session whose room is lost: cut off, or its server killed.
+// Reconnecting to a room after its connections are cut or its server is killed.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')

@@ -1,6 +1,6 @@
 'use strict'
 
-// What a room does to the tracks in it, and how they are published.
+// Publishing tracks, and what the server does to them: mute, removal, deletion; reception and older servers.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -30,7 +30,7 @@ function service({ server }) {
   return new RoomServiceClient(server.url.replace('ws', 'http'), server.key, server.secret)
 }
 
-/** Whether the last 200 ms hold a tone of 440 Hz. */
+/** Returns true if the last 200 ms hold a tone of 440 Hz. */
 function isHeard(samples) {
   return level(samples, samples.length - 2 * WINDOW, samples.length, 440) > 0.15
 }

@@ -1,6 +1,6 @@
 'use strict'
 
-// What a tap gives of a room: its tracks summed, as far as they were really sent.
+// Taps of a room: the sum of its tracks, as far as they were really sent.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')

@@ -1,6 +1,6 @@
 'use strict'
 
-// The ways to a LiveKit server: UDP, ICE-TCP, TURN; each heard by an ear that takes a way of its own.
+// The routes to a LiveKit server: UDP, ICE-TCP and TURN. The listener has a route of its own.
 
 const assert = require('node:assert/strict')
 const { readFileSync } = require('node:fs')
@@ -30,7 +30,7 @@ async function isHeard({ session }, ear) {
   assert.equal((await playing).outcome, 'stopped')
 }
 
-/** How many open TCP connections of this machine lead to a port of it. */
+/** Returns how many open TCP connections lead to a port of this machine. */
 function connections(port) {
   const ESTABLISHED = '01'
   const lines = readFileSync('/proc/net/tcp', 'latin1').trim().split('\n').slice(1)

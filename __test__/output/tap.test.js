@@ -1,6 +1,6 @@
 'use strict'
 
-// What a tap gives is what the output was handed, and nobody waits for its reader who should not.
+// Taps: the exact samples of the output, and what happens when the reader is slow.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')

@@ -1,6 +1,7 @@
 'use strict'
 
-// AbortSignal: on what plays, loads, waits, is written or joined; and what is left of it.
+// AbortSignal in every state a playback can be in, for streams, joined requests and `connect`; and that no listener is
+// left.
 
 const assert = require('node:assert/strict')
 const { EventEmitter, getEventListeners, once } = require('node:events')
@@ -63,7 +64,7 @@ test('abort while queued, paused or loading', async (t) => {
   const audioUrl = `http://127.0.0.1:${server.address().port}/`
   session.playAudio({ requestId: 'loading', audioUrl, trackId: 1, stopOther: false, signal: loading })
   await once(server, 'request')
-  assert.deepEqual(session.playbacks().map(({ state }) => state), ['paused', 'queued', 'loading'])
+  assert.deepEqual(session.playbacks().map(({ state }) => state), ['paused', 'loading', 'queued'])
   for (const controller of controllers.reverse()) controller.abort()
   await session.advance(0)
   assert.deepEqual(session.playbacks(), [])

@@ -38,7 +38,7 @@ test('bad session options throw', () => {
     [{ output: memory, maxConcurrent: 0 }, /for maxConcurrent but received 0/],
     [{ output: memory, maxConcurrent: 1.5 }, /for maxConcurrent but received 1.5/],
     [{ output: memory, crossfadeMs: 10001 }, /^Expected a number from 0 to 10000 for crossfadeMs but received 10001/],
-    [{ output: memory, onDuplicate: 'ignore' }, /^Expected one of 'fail', 'join' for onDuplicate but received 'ignore'/],
+    [{ output: memory, onDuplicate: 'ignore' }, /^Expected one of 'fail', 'join', 'replace' for onDuplicate but received 'ignore'/],
     [{ output: memory, queueTimeoutMs: -1 }, /^Expected a number from 0 to 86400000 for queueTimeoutMs but received -1/],
     [{ output: memory, duck: true }, /^Expected an object for duck but received true/],
     [{ output: memory, duck: { db: 3 } }, /^Expected a number from -60 to 0 for duck.db but received 3/],

@@ -1,6 +1,6 @@
 'use strict'
 
-// Crossfades to what loads late: the clock goes on meanwhile, so it is what was told that says where they must be.
+// Crossfades into a source that loads late, in real time: the expected samples follow from the times of the events.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')

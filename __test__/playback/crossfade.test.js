@@ -1,6 +1,6 @@
 'use strict'
 
-// Crossfades: of equal power, in a queue and on replace, at exact samples.
+// Crossfades of equal power, in a queue and on replace, at exact samples.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')

@@ -1,6 +1,6 @@
 'use strict'
 
-// Roles: who falls back while whom plays, at exact samples.
+// Roles and ducking, at exact samples.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
@@ -11,7 +11,7 @@ const { open, finish } = require('../support/session')
 const HALF = 20 * Math.log10(0.5)
 const duck = { db: HALF, attackMs: 10, releaseMs: 100 }
 
-/** What one constant clip alone sounds like at each of these times. */
+/** Returns the level of a constant clip at each of these times. */
 const at = (samples, ...times) => times.map((ms) => Number(samples[ms * MS].toFixed(3)))
 
 /** Plays a quiet clip of one role for 500 ms and a silent one of another from 100 to 300 ms: the first one's levels. */

@@ -30,15 +30,49 @@ test('join: the second call settles as the first', async (t) => {
   const second = play(session, 'a', { stopOther: true, trackId: 7 })
   assert.equal(session.playbacks().length, 1)
   await session.stopAudio({ requestId: 'a', reason: 'user' })
-  const third = play(session, 'a')
   await session.advance(20)
   assert.deepEqual(await second, { requestId: 'a', outcome: 'stopped', reason: 'user', durationMs: 105, positionMs: 105 })
-  assert.deepEqual([await first, await third], [await second, await second])
+  assert.deepEqual(await first, await second)
   assert.deepEqual(of('a'), ['started@0', 'stopped@105'])
   await assert.rejects(play(session, 'a', { volume: 2 }), { code: 'ERR_INVALID_ARGUMENT' })
   const later = play(session, 'a')
   await finish(session)
   assert.equal((await later).outcome, 'completed', 'after its end it is a request of its own')
+})
+
+test('a requestId is free once its stop was answered', async (t) => {
+  for (const onDuplicate of ['fail', 'join', 'replace']) {
+    const { session, told } = open(t, { onDuplicate })
+    const first = play(session, 'a')
+    await session.advance(100)
+    await session.stopAudio({ requestId: 'a', fadeOutMs: 200 })
+    const second = play(session, 'a')
+    assert.equal(session.playbacks().length, 2, 'the first still fades')
+    await session.advance(0)
+    assert.deepEqual((await session.stopAudio({ requestId: 'a', reason: 'again' })).stopped, ['a'], 'the second')
+    const third = play(session, 'a', { audio: tone(440, 50) })
+    await finish(session)
+    const outcomes = [first, second, third].map(async (playing) => {
+      const { outcome, reason, durationMs } = await playing
+      return [outcome, reason, durationMs]
+    })
+    assert.deepEqual(await Promise.all(outcomes), [
+      ['stopped', 'stopped', 105], ['stopped', 'again', 0], ['completed', undefined, 50]
+    ])
+    assert.equal(told.filter(({ type }) => type === 'stopped').length, 2)
+    assert.ok(told.every((event) => !('playback' in event)), 'no event bears the number inside')
+  }
+})
+
+test('replace: the second call stops the first', async (t) => {
+  const { session, of } = open(t, { onDuplicate: 'replace' })
+  const first = play(session, 'a')
+  await session.advance(100)
+  const second = play(session, 'a')
+  await finish(session)
+  assert.deepEqual(await first, { requestId: 'a', outcome: 'stopped', reason: 'replaced', durationMs: 105, positionMs: 105 })
+  assert.equal((await second).outcome, 'completed')
+  assert.deepEqual(of('a'), ['started@0', 'started@100', 'stopped@105', 'completed@600'])
 })
 
 test('join: a failure rejects both calls', async (t) => {

@@ -1,6 +1,6 @@
 'use strict'
 
-// What is refused or ended because it would be too many or too long.
+// `maxConcurrent` and `maxDurationMs`.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')

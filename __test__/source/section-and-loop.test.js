@@ -95,7 +95,12 @@ test('every format loops whole', async (t) => {
     const audio = readFileSync(path.join(__dirname, '..', 'fixtures', name))
     const once = await play(t, { audio })
     const twice = await play(t, { audio, loop: 2 })
-    assert.deepEqual(twice.samples, Float32Array.from([...once.samples, ...once.samples]), name)
+    const length = once.samples.length
+    assert.equal(twice.samples.length, 2 * length, name)
+    // At the seam a resampler's filter goes from one pass into the next.
+    const seam = name.includes('opus') ? 0 : 10 * MS
+    assert.deepEqual(twice.samples.slice(0, length - seam), once.samples.slice(0, length - seam), name)
+    assert.deepEqual(twice.samples.slice(length + seam), once.samples.slice(seam), name)
   }
 })
 

@@ -13,7 +13,7 @@ const { openStream, steady } = require('../support/stream')
 const MS = 48
 const fixture = (name) => readFileSync(path.join(__dirname, '..', 'fixtures', name))
 
-/** What `playAudio` makes of a file. */
+/** Returns the samples that `playAudio` makes of a file. */
 async function played(t, audio) {
   const { session, heard } = open(t)
   session.playAudio({ audio })

@@ -89,3 +89,32 @@ test("stop calls the iterator's return", async (t) => {
   await sleep(1)
   assert.equal(returned, 3)
 })
+
+test('audio that can not be read fails with ERR_STREAM, whatever it throws', async (t) => {
+  const locked = Readable.toWeb(Readable.from([steady(20)]))
+  locked.getReader()
+  const consumed = new Response(steady(20))
+  await consumed.arrayBuffer()
+  const iterable = (iterator) => ({ [Symbol.asyncIterator]: iterator })
+  const throws = (thrown) => iterable(() => ({ next: () => { throw thrown } }))
+  const cases = {
+    'a locked body': [locked, /locked/],
+    'a consumed body': [consumed.body, /locked/],
+    'no iterator': [iterable(() => { throw new Error('not now') }), 'the stream failed: not now'],
+    'null for an iterator': [iterable(() => null), /null/],
+    'no next': [iterable(() => ({})), /next is not a function/],
+    'no result, and a return that throws': [
+      iterable(() => ({ next: () => undefined, return: () => { throw new Error('nor now') } })), /undefined/
+    ],
+    'an error without a text': [throws(Object.create(null)), 'the stream failed: an error without a message'],
+    'an error with a symbol': [throws(Object.assign(new Error(), { message: Symbol('why') })), 'the stream failed: Symbol(why)']
+  }
+  for (const [what, [audio, message]] of Object.entries(cases)) {
+    const { session, terminal } = open(t)
+    const playing = assert.rejects(session.playAudio({ audio, ...RAW }), { code: 'ERR_STREAM', message }, what)
+    for (let n = 0; n < 3; n++) await session.advance(20)
+    await playing
+    assert.deepEqual(terminal('playback-1').map(({ type }) => type), ['failed'], what)
+    assert.deepEqual(session.playbacks(), [], what)
+  }
+})

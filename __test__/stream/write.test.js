@@ -14,7 +14,7 @@ const { tone } = require('../support/wav')
 const MS = 48
 const fixture = (name) => readFileSync(path.join(__dirname, '..', 'fixtures', name))
 
-/** What `playAudio` makes of a file. */
+/** Returns the samples that `playAudio` makes of a file. */
 async function played(t, audio) {
   const { session, heard } = open(t)
   session.playAudio({ audio })

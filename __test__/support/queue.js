@@ -10,7 +10,9 @@ const clip = tone(440, CLIP_MS)
 const play = (session, requestId, options) =>
   session.playAudio({ requestId, audio: clip, stopOther: false, ...options })
 
-/** A session with `overlap: queue` in which these clips were requested at time 0, in this order; the first one plays. */
+/**
+ * A session with `overlap: queue` in which these clips were requested at time 0, in this order; the first one plays.
+ */
 function line(t, requests, options) {
   const room = open(t, { overlap: 'queue', ...options })
   const results = Object.entries(requests).map(([name, request]) => play(room.session, name, request))

@@ -3,7 +3,9 @@
 const dgram = require('node:dgram')
 const { once } = require('node:events')
 
-/** A UDP relay in front of a server's media port: it loses, delays and cuts what goes through it, and can be watched. */
+/**
+ * A UDP relay in front of a server's media port: it loses, delays and cuts what goes through it, and can be watched.
+ */
 class Relay {
   /** The share of packets that get lost, in either direction. */
   loss = 0

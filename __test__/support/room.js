@@ -75,7 +75,9 @@ function speak(t, room, { url = room.server.url, ...output } = {}) {
   return open(t, { output: { type: 'livekit', clock: undefined, url, token, ...output } })
 }
 
-/** Publishes tracks with silence, until the ear listens to them: it takes a moment, and what comes before is lost on it. */
+/**
+ * Publishes tracks with silence, until the ear listens to them: it takes a moment, and what comes before is lost on it.
+ */
 async function publish(session, room, tracks = { speaker: 0 }) {
   for (const [name, trackId] of Object.entries(tracks)) {
     await session.playAudio({ audio: tone(440, 100), volume: 0, trackId })
@@ -103,7 +105,7 @@ async function speakOverWire(t, output) {
   return { room, wire, session, told }
 }
 
-/** Says, whenever it is asked, what an ear has heard of a track since now, also if that is published anew. */
+/** Returns a function that returns what was heard on a track since this call, also if the track is published anew. */
 function fromNow(ear, name) {
   const samples = ear.heard.get(name) ?? []
   const from = samples.length

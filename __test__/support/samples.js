@@ -24,10 +24,10 @@ function close(actual, expected, what) {
   assert.ok(Math.abs(actual - expected) < 1e-6, `${what}: ${actual}, not ${expected}`)
 }
 
-/** What a fade takes, in samples. */
+/** The length of a fade in samples. */
 const EDGE = 5 * PER_MS
 
-/** That `samples` fall silent at one time, from a place of `clip`, and rise at another, from another; each `[atMs, placeMs]`. */
+/** Asserts a fade out and a fade in: each is `[atMs, placeMs]`, its time in `samples` and its place in `clip`. */
 function crossed(samples, clip, [fallMs, fromMs], [riseMs, toMs]) {
   for (let n = 0; n < EDGE; n++) {
     close(samples[fallMs * PER_MS + n], (clip[fromMs * PER_MS + n] * (EDGE - n)) / EDGE, `fall ${n}`)

@@ -1,7 +1,7 @@
 'use strict'
 
-// What soak.test.js lets run: many sessions in one process, which counts what it holds before and after. Its parent sends
-// `{ url, key, secret, sessions, plays, everyMs }`; it answers once, and ends by itself.
+// What soak.test.js lets run: many sessions in one process, which counts what it holds before and after. Its parent
+// sends `{ url, key, secret, sessions, plays, everyMs }`; it answers once, and ends by itself.
 
 const { readdirSync, readlinkSync } = require('node:fs')
 const path = require('node:path')
@@ -28,7 +28,7 @@ const SOURCES = [
 ]
 const pick = (list) => list[next(list.length)]
 
-/** What this process holds. */
+/** Counts the threads, files and sockets of this process. */
 function holdings() {
   const links = readdirSync('/proc/self/fd').map((fd) => {
     try {

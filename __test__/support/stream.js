@@ -32,7 +32,7 @@ function* pieces(bytes, ...lengths) {
   }
 }
 
-/** What a write is answered with: an error, or none. */
+/** Writes, and resolves with what the callback is given: an error, or none. */
 function write(stream, bytes) {
   return new Promise((resolve) => stream.write(bytes, resolve))
 }

@@ -21,12 +21,12 @@ function embedded() {
   return { enabled: true, bind_addresses: ['127.0.0.1'], udp_port: somePort(), relay_range_start, relay_range_end }
 }
 
-/** Whether a port is one that a TURN server passes packets on from. */
+/** Returns true if a port is one that a TURN server relays from. */
 const isRelayed = (port) => port >= RELAYED.from && port <= RELAYED.to
 
 /**
- * Starts a TURN server over `'udp'`, `'tcp'` or `'tls'`. `named` is how another LiveKit server names it (`turn_servers` of
- * its configuration), `proxy` what is in front of it: a Relay or a Tunnel.
+ * Starts a TURN server over `'udp'`, `'tcp'` or `'tls'`. `named` is how another LiveKit server names it (`turn_servers`
+ * of its configuration), `proxy` what is in front of it: a Relay or a Tunnel.
  */
 async function openTurn(t, over, certificate) {
   const proxy = over === 'udp' ? await Relay.open() : await Tunnel.open(t)

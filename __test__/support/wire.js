@@ -2,9 +2,9 @@
 
 // The network between one session and a LiveKit server: all that either says to the other comes through here.
 //
-// The signalling goes through a TCP proxy. In it, the server's ICE candidates are made to point at a UDP relay, those for TCP
-// at a tunnel if there is one, and all others (the session's own) at a port where nobody is, so that no packet finds
-// another way.
+// The signalling goes through a TCP proxy. In it, the server's ICE candidates are made to point at a UDP relay, those
+// for TCP at a tunnel if there is one, and all others (the session's own) at a port where nobody is, so that no packet
+// finds another way.
 
 const { once } = require('node:events')
 const net = require('node:net')

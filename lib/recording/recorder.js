@@ -17,7 +17,7 @@ class Recorder {
   #file
   #native
   #isManual
-  #zeroMs
+  #markMs
   #closed
 
   /** The first argument are the checked options of the session, `options` the ones it was given. */
@@ -30,9 +30,9 @@ class Recorder {
     this.#write({ type: 'session', ...recordedOptions(options) })
   }
 
-  /** Starts the time of a realtime session, if it has not started. */
-  begin() {
-    this.#zeroMs ??= this.#native.nowMs()
+  /** Notes the time of the request that is about to be made: what follows from it can't begin before. */
+  mark() {
+    this.#markMs = this.#native.requestTimeMs()
   }
 
   /** Writes a playAudio request for a file, URL or buffer; the second argument is the checked request. */
@@ -54,12 +54,10 @@ class Recorder {
     if (!this.#closed) this.#write({ atMs: this.#atMs(), type, ...request })
   }
 
-  /** Returns the session's time at which a request accepted now takes effect, in ms. */
+  /** Returns the session's time at which the request takes effect, in ms. */
   #atMs() {
-    this.begin()
-    const { timeMs } = this.#native.stats()
-    // The mix may be a frame ahead of the clock; in silence only the clock goes on.
-    const atMs = this.#isManual ? timeMs : Math.max(timeMs, this.#native.nowMs() - this.#zeroMs)
+    const atMs = this.#markMs ?? this.#native.requestTimeMs()
+    this.#markMs = undefined
     return Math.round(atMs * 1000) / 1000 // far below a sample
   }
 

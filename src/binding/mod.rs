@@ -230,10 +230,10 @@ impl NativeSession {
         self.handle.advance(from_ms(ms), ticket).err().map(Into::into)
     }
 
-    /// The time by which the session waits: on a realtime clock since it was made, in silence too.
+    /// The session's time from which a request that comes now is in force.
     #[napi]
-    pub fn now_ms(&self) -> f64 {
-        to_ms(self.handle.now().0)
+    pub fn request_time_ms(&self) -> f64 {
+        to_ms(self.handle.request_time())
     }
 
     /// Tells that the recording can't be written.

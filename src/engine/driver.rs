@@ -56,8 +56,9 @@ impl Driver {
             match request {
                 Some(OutputRequest::Close) => return self.close().await,
                 Some(request) => {
-                    if matches!(request, OutputRequest::Open) {
-                        self.clock.get_or_insert_with(FrameClock::start);
+                    if matches!(request, OutputRequest::Open) && self.clock.is_none() {
+                        self.clock = Some(FrameClock::start());
+                        core.clock_start.store(core.watch.now().0, Ordering::Release);
                     }
                     let event = self.slot.serve(request, &core);
                     tell(&core, event);

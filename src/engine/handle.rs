@@ -66,6 +66,8 @@ pub(super) struct Core {
     pub channels: usize,
     pub progress: Arc<Progress>,
     pub watch: Watch,
+    /// When the session's time began, in wall time: never on the manual clock.
+    pub clock_start: AtomicU64,
     /// The next frame is wanted before it is due.
     pub hastens: AtomicBool,
     /// On the manual clock: what the job that drives the session owns, and whether one runs.
@@ -116,7 +118,8 @@ impl Core {
     /// The driver has ended.
     pub fn ended(&self) {
         OPEN.fetch_sub(1, Ordering::Relaxed);
-        tracing::info!(open = open_sessions(), tasks = RUNTIME.metrics().num_alive_tasks(), "a session ended");
+        let tasks = RUNTIME.metrics().num_alive_tasks();
+        tracing::info!(tasks, open = open_sessions(), "a session ended");
     }
 }
 
@@ -138,6 +141,7 @@ impl Handle {
             channels,
             progress: progress.clone(),
             watch: Watch::start(),
+            clock_start: AtomicU64::new(Samples::MAX),
             hastens: AtomicBool::new(false),
             slot: Mutex::new(Slot::new(channels)),
             is_driven: AtomicBool::new(false),
@@ -249,10 +253,12 @@ impl Handle {
         let _ = self.with(|session, _| session.report(error));
     }
 
-    /// The time by which waiting is measured: on the manual clock that of the last sample mixed.
-    pub fn now(&self) -> WallTime {
-        let session = self.core.session.lock();
-        if session.is_manual() { WallTime(session.now()) } else { self.core.watch.now() }
+    /// The session's time from which a request that comes now is in force. In real time the mix may be a frame ahead of the clock,
+    /// and in silence only the clock goes on.
+    pub fn request_time(&self) -> Samples {
+        let wall = self.core.watch.now().0;
+        let start = self.core.clock_start.load(Ordering::Acquire);
+        self.core.session.lock().now().max(wall.saturating_sub(start))
     }
 }
 

@@ -23,8 +23,9 @@ impl Voice {
         if !std::mem::take(&mut gate.is_paused) {
             return;
         }
-        gate.goes_on = std::mem::take(&mut gate.is_held);
-        if gate.goes_on && gate.seeks {
+        let was_held = std::mem::take(&mut gate.is_held);
+        gate.goes_on |= was_held;
+        if was_held && gate.seeks {
             // The place that it left must not sound again.
             self.block();
         } else if gate.next.is_none() {
@@ -93,7 +94,8 @@ impl Voice {
         None
     }
 
-    fn is_silent_at(&self, here: Samples) -> bool {
+    /// Returns true if it had nothing more to give before.
+    pub(super) fn is_silent_at(&self, here: Samples) -> bool {
         self.state.underrun.as_ref().is_some_and(|underrun| underrun.fall.end() <= here)
     }
 
@@ -113,6 +115,7 @@ impl Voice {
         if std::mem::take(&mut self.state.gate.is_blocked) && self.state.underrun.is_none() {
             self.state.gate.rise(here);
         }
+        self.state.tail = None;
         let spent = std::mem::replace(&mut self.feed, feed);
         Some(What::Swapped { spent, sought: is_sought.then(|| self.feed.place()) })
     }

@@ -116,6 +116,11 @@ impl Mixer {
         self.tracks.clear();
     }
 
+    /// Returns true if the frame is mixed to its end.
+    pub fn is_full(&self) -> bool {
+        self.filled == self.frames
+    }
+
     /// Begins a frame of `frames` samples (at most [`FRAME`]) in `scratch`.
     pub fn begin(&mut self, frames: usize, scratch: &mut Scratch) {
         assert!(frames <= FRAME, "a frame has at most {FRAME} samples");

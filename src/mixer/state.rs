@@ -18,6 +18,8 @@ pub struct State {
     /// Its half of a crossfade that ends where it does.
     pub cross: Option<Ramp>,
     pub stop: Option<Ramp>,
+    /// The edge before the end of its source, if that comes before the stop's.
+    pub tail: Option<Ramp>,
     pub underrun: Option<Underrun>,
     pub gate: Gate,
 }

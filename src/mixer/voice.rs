@@ -120,46 +120,66 @@ impl Voice {
         self.goes_on().then(|| What::Resumed(self.feed.place()))
     }
 
-    /// Looks at the next `window` samples; says after how many it comes to a border, and to which, if one is known to be
+    /// Looks at the next `window` samples; returns after how many it comes to a boundary, and to which, if one is known to be
     /// among them.
     pub(super) fn prepare(&mut self, window: usize, underruns: &mut u64) -> Option<(usize, Boundary)> {
         let here = self.state.played;
-        if self.state.underrun.as_ref().is_some_and(|underrun| underrun.fall.end() <= here) {
-            // It is silent, and no sample brings it nearer to where it would end or the gate be shut.
-            self.state.gate.shut_sooner(here);
-            self.state.stop = self.state.stop.map(|_| Ramp::edge(here, here));
+        if self.is_silent_at(here) {
+            self.end_falls(here);
             if self.feed.is_ready() && !self.has_run_out() && !self.state.gate.is_blocked {
                 self.state.underrun = None;
                 self.state.gate.rise(here);
             }
         }
         let (waiting, ended) = self.feed.level();
-        // Where a feed ends that is to be swapped is not the end of its playback.
+        // Where a reader ends that is to be swapped is not the end of its playback.
         let is_over = ended && !self.state.gate.is_swapping();
         let source = if is_over { waiting as Samples } else { Samples::MAX };
         if source <= window as Samples {
             self.fall_by(here + source);
         }
-        let stop = self.state.stop.map_or(Samples::MAX, |stop| stop.end() - here);
-        let shut = self.state.gate.shut_at().saturating_sub(here);
-        let fallen = self.state.underrun.as_ref().map_or(Samples::MAX, |underrun| underrun.fall.end() - here);
-        let silent = self.state.underrun.as_ref().map_or(0, |underrun| underrun.silent);
-        let stall = fallen.saturating_add(self.stall_timeout.saturating_sub(silent));
-        let left = source.min(stop).min(self.limit - here).min(stall).min(shut);
-        // Dry before the window is full: it fades over what is left rather than breaking off in some later frame.
-        if !is_over && (waiting as Samples) < left.min(window as Samples) && self.state.underrun.is_none() {
-            self.state.underrun =
-                Some(Underrun { fall: Ramp::edge(here, here + waiting as Samples), silent: 0, reported: false });
+        let limit = self.limit - here;
+        let mut stop = self.stop_end().map_or(Samples::MAX, |end| end - here);
+        let mut shut = self.state.gate.shut_at().saturating_sub(here);
+        let needed = source.min(stop).min(limit).min(shut).min(window as Samples);
+        // Less than the window is there: it fades over what is left rather than breaking off in some later frame.
+        if !is_over && (waiting as Samples) < needed && self.state.underrun.is_none() {
+            let fall = Ramp::edge(here, here + waiting as Samples);
+            self.state.underrun = Some(Underrun { fall, silent: 0, reported: false });
             *underruns += u64::from(!ended);
+            if waiting == 0 {
+                self.end_falls(here);
+            }
         }
-        let border = match left {
+        let mut stall = Samples::MAX;
+        if let Some(Underrun { fall, silent, .. }) = &self.state.underrun {
+            let fallen = fall.end().saturating_sub(here);
+            stall = fallen.saturating_add(self.stall_timeout.saturating_sub(*silent));
+            // From there on no sample brings it nearer to where it would end or the gate be shut.
+            stop = if stop == Samples::MAX { stop } else { stop.min(fallen) };
+            shut = if shut == Samples::MAX { shut } else { shut.min(fallen) };
+        }
+        let left = source.min(stop).min(limit).min(stall).min(shut);
+        let boundary = match left {
             _ if left == stop => Boundary::End(End::Stop),
             _ if left == source => Boundary::End(End::Source),
-            _ if left == self.limit - here => Boundary::End(End::Limit),
+            _ if left == limit => Boundary::End(End::Limit),
             _ if left == stall => Boundary::End(End::Stall),
             _ => Boundary::Silent,
         };
-        (left <= window as Samples).then_some((left as usize, border))
+        (left <= window as Samples).then_some((left as usize, boundary))
+    }
+
+    /// It is silent already: a fall that is under way is over.
+    fn end_falls(&mut self, here: Samples) {
+        self.state.gate.shut_sooner(here);
+        self.state.stop = self.state.stop.map(|_| Ramp::edge(here, here));
+    }
+
+    /// Where it will have stopped, if it was told to.
+    fn stop_end(&self) -> Option<Samples> {
+        let State { stop, tail, .. } = &self.state;
+        Some(stop.as_ref()?.end().min(tail.as_ref().map_or(Samples::MAX, Ramp::end)))
     }
 
     /// Adds its next samples onto `window` (interleaved, `channels` wide) and moves on by `frames` of them; `duck` is the
@@ -170,13 +190,13 @@ impl Voice {
         let room = (window.len() / channels).min((end - here) as usize);
         let limit = Ramp::edge(self.limit.saturating_sub(EDGE_FADE as Samples), self.limit);
         let open = Ramp::flat(1.0);
-        let State { stop, underrun, cross, gate, .. } = &self.state;
+        let State { stop, tail, underrun, cross, gate, .. } = &self.state;
         let edges = [self.volume, self.rise, limit, gate.ramp];
-        let falls = [*stop, underrun.as_ref().map(|underrun| underrun.fall), *cross].map(|fall| fall.unwrap_or(open));
+        let falls = [*stop, *tail, underrun.as_ref().map(|underrun| underrun.fall), *cross].map(|fall| fall.unwrap_or(open));
         // Each with the place on it that its first sample has.
         let [volume, rise, limit, gate] = edges.map(|ramp| (ramp, here));
-        let [stop, underrun, cross] = falls.map(|ramp| (ramp, here));
-        let ramps = [volume, rise, limit, stop, underrun, cross, gate, (duck, now)];
+        let [stop, tail, underrun, cross] = falls.map(|ramp| (ramp, here));
+        let ramps = [volume, rise, limit, stop, tail, underrun, cross, gate, (duck, now)];
         let peek = self.feed.peek(room);
         let (sounding, (first, second)) = (peek.frames(), peek.slices());
         let length = sounding as Samples;
@@ -234,9 +254,9 @@ impl Voice {
     /// Whether `frames` samples, or what is left of it, wait: where not, a clock that can wait should. Its end must be seen
     /// as long before as what follows may begin.
     pub(super) fn is_fed(&self, frames: usize) -> bool {
-        let frames = frames + LOOK_AHEAD.max(self.lead as usize);
+        let frames = frames + LOOK_AHEAD.max(self.feed.ahead() / 2);
         let coming = self.feed.is_coming();
-        let stop = self.state.stop.map_or(Samples::MAX, |stop| stop.end());
+        let stop = self.stop_end().unwrap_or(Samples::MAX);
         let left = stop.min(self.limit).min(self.state.gate.shut_at()) - self.state.played;
         let waits = match self.state.underrun {
             Some(_) if left > 0 => self.feed.is_ready(),
@@ -251,16 +271,18 @@ impl Voice {
     }
 
     fn audible_until(&self) -> Samples {
-        let stop = self.state.stop.map_or(Samples::MAX, |stop| stop.end());
+        let stop = self.stop_end().unwrap_or(Samples::MAX);
         let fallen = self.state.underrun.as_ref().map_or(Samples::MAX, |underrun| underrun.fall.end());
         stop.min(fallen).min(self.limit).min(self.state.gate.shut_at()).max(self.state.played)
     }
 
-    /// A stop falls no longer than its source lasts.
+    /// A stop that would last longer than its source gets an edge before `end`, where that is: wherever it is noticed, the samples
+    /// are the same.
     fn fall_by(&mut self, end: Samples) {
         let here = self.state.played;
-        let too_long = self.state.stop.filter(|stop| stop.end() > end);
-        self.state.stop = too_long.map(|stop| stop.toward(0.0, here, end - here)).or(self.state.stop);
+        if self.state.tail.is_none() && self.state.stop.is_some_and(|stop| stop.end() > end) {
+            self.state.tail = Some(Ramp::edge(here, end));
+        }
     }
 
     /// Where a fall over the next `length` samples ends: only what would still sound can be faded. Not asked is how much

@@ -112,7 +112,7 @@ impl Loadable {
     pub fn position(&self) -> Samples {
         match self {
             Self::Opening { place, .. } => *place,
-            Self::Reading(feed) => feed.place(),
+            Self::Reading(feed) => feed.from(),
         }
     }
 

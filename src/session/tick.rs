@@ -117,7 +117,7 @@ impl Session {
         };
         // It was sought while it was opened.
         if let Loadable::Opening { place, .. } = *source
-            && place != feed.place()
+            && place != feed.from()
             && let Some(opening) = feed.sought(place)
         {
             *source = Loadable::Opening { number: outbox.open(id, opening, feed.ahead(), None), place };
@@ -317,7 +317,10 @@ impl Session {
         self.outbox.hold();
         self.mixer.begin(samples, scratch);
         loop {
-            self.start_ready();
+            // What has its turn where the frame ends begins with the next one.
+            if !self.mixer.is_full() {
+                self.start_ready();
+            }
             let more = self.mixer.mix(&mut self.playbacks.sounding, scratch, &mut self.notices);
             self.digest();
             if !more || self.must_wait() {

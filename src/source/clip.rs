@@ -25,9 +25,10 @@ impl Default for Clip {
 }
 
 impl Clip {
-    /// The same, going on from another place `played` samples into it.
+    /// The same, going on from another place `played` samples into it. Before anything was played no pass is over, wherever it
+    /// was to begin: of two seeks the second counts.
     pub fn sought(self, place: Samples, played: Samples, end: Option<Samples>) -> Self {
-        let (done, _) = self.progress(played, end);
+        let (done, _) = if played == 0 { (0, place) } else { self.progress(played, end) };
         Self { from: place, passes: self.passes.saturating_sub(done).max(1), ..self }
     }
 
@@ -65,8 +66,19 @@ pub struct Pass {
     /// What is held back, since it may turn out to be the end: at most so many samples.
     held: Vec<f32>,
     hold: usize,
+    /// Whether the next pass goes on where the source ends, from its start.
+    is_joined: bool,
     /// All of it, if it is short and will be played again.
     kept: Option<Vec<f32>>,
+}
+
+/// What a resampler's filter says beyond both ends of a source (`Resampler`): interleaved, empty where it filters nothing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Rings {
+    /// Before its first sample.
+    pub pre: Vec<f32>,
+    /// Behind its last one.
+    pub post: Vec<f32>,
 }
 
 /// A pass that is over.
@@ -75,6 +87,8 @@ pub struct Over {
     pub end: Samples,
     is_cut: bool,
     kept: Option<Vec<f32>>,
+    /// If the source's own end was reached.
+    rings: Option<Rings>,
 }
 
 impl Pass {
@@ -83,7 +97,16 @@ impl Pass {
         let fade_out = if is_last { clip.fade_out as usize } else { 0 };
         let hold = if is_last { fade_out.max(edge) } else { 0 };
         let kept = (!is_last && from == clip.start).then(Vec::new);
-        Self { from, end: clip.end, channels, at: 0, is_cut: false, fade_out, held: Vec::new(), hold, kept }
+        let is_joined = !is_last && clip.start == 0;
+        let held = Vec::new();
+        Self { from, end: clip.end, channels, at: 0, is_cut: false, fade_out, held, hold, is_joined, kept }
+    }
+
+    /// The filter rings for so many samples: where another pass is joined on, its pre-ring belongs to the end of this one.
+    pub fn expect_ring(&mut self, ring: usize) {
+        if self.is_joined {
+            self.hold = self.hold.max(ring);
+        }
     }
 
     /// Takes the next samples and leaves of them what can be handed on. `false` once no more are wanted.
@@ -95,13 +118,13 @@ impl Pass {
         pcm.drain(..skipped as usize * self.channels);
         self.at += wanted;
         self.is_cut = wanted < length;
+        self.kept = self.kept.take().filter(|kept| kept.len() + pcm.len() <= RING * self.channels);
+        self.kept.iter_mut().for_each(|kept| kept.extend_from_slice(pcm));
         if self.hold > 0 {
             self.held.append(pcm);
             let free = self.held.len().saturating_sub(self.hold * self.channels);
             pcm.extend(self.held.drain(..free));
         }
-        self.kept = self.kept.take().filter(|kept| kept.len() + pcm.len() <= RING * self.channels);
-        self.kept.iter_mut().for_each(|kept| kept.extend_from_slice(pcm));
         !self.is_cut
     }
 
@@ -115,17 +138,28 @@ impl Pass {
         self.is_cut
     }
 
-    /// Gives out what was held back, falling to silence where that is asked for or the cut needs it.
-    pub fn finish(self, pcm: &mut Vec<f32>) -> Over {
-        let Self { at: end, is_cut, channels, held, kept, .. } = self;
-        let length = if is_cut { self.hold } else { self.fade_out }.min(held.len() / channels);
+    /// Gives out what was held back, falling to silence where that is asked for or the cut needs it. `rings` are those
+    /// of the source, if its own end was reached.
+    pub fn finish(self, pcm: &mut Vec<f32>, rings: Option<Rings>) -> Over {
+        let Self { at: end, is_cut, is_joined, channels, held, kept, .. } = self;
+        let fall = match (is_joined, is_cut) {
+            (true, _) => 0,
+            (false, true) => self.hold,
+            (false, false) => self.fade_out,
+        };
+        let length = fall.min(held.len() / channels);
         let steady = held.len() - length * channels;
         pcm.extend_from_slice(&held[..steady]);
         for (index, frame) in held[steady..].chunks_exact(channels).enumerate() {
             let level = (length - index) as f32 / length as f32;
             pcm.extend(frame.iter().map(|sample| sample * level));
         }
-        Over { end, is_cut, kept }
+        if let Some(Rings { pre, .. }) = rings.as_ref().filter(|_| is_joined) {
+            // Of a pass that is shorter than the ring, what there is.
+            let both = pcm.iter_mut().rev().zip(pre.iter().rev());
+            both.for_each(|(sample, ring)| *sample += ring);
+        }
+        Over { end, is_cut, kept, rings }
     }
 }
 
@@ -135,10 +169,36 @@ impl Over {
         self.kept.is_some()
     }
 
+    /// What the filter says behind its end, if that is the source's own.
+    pub fn post_ring(&self) -> Option<&[f32]> {
+        self.rings.as_ref().map(|rings| rings.post.as_slice())
+    }
+
     /// Plays it once more as `pass`.
     pub fn again(&self, pass: Pass, pcm: &mut Vec<f32>) {
         let held = self.kept.clone().unwrap_or_default();
-        Pass { at: self.end, is_cut: self.is_cut, held, ..pass }.finish(pcm);
+        Pass { at: self.end, is_cut: self.is_cut, held, ..pass }.finish(pcm, self.rings.clone());
+    }
+}
+
+/// What the filter of the pass before still says at the start of the next.
+#[derive(Default)]
+pub struct Seam {
+    ring: Vec<f32>,
+    added: usize,
+}
+
+impl Seam {
+    pub fn after(over: &Over, clip: &Clip) -> Self {
+        let ring = over.post_ring().filter(|_| clip.start == 0);
+        Self { ring: ring.unwrap_or_default().to_vec(), added: 0 }
+    }
+
+    /// Adds it to the next samples.
+    pub fn add(&mut self, pcm: &mut [f32]) {
+        let rest = &self.ring[self.added..];
+        pcm.iter_mut().zip(rest).for_each(|(sample, ring)| *sample += ring);
+        self.added += rest.len().min(pcm.len());
     }
 }
 
@@ -158,7 +218,7 @@ mod tests {
                 break;
             }
         }
-        let Over { end, .. } = pass.finish(&mut heard);
+        let Over { end, .. } = pass.finish(&mut heard, None);
         (heard, end)
     }
 
@@ -183,6 +243,31 @@ mod tests {
         assert_eq!((heard.len(), heard[500], heard[1_000]), (1_500, 501.0, 500.5));
         let (heard, _) = cut(Clip { fade_out: 1_000, ..Clip::default() }, 4);
         assert_eq!(heard, [1.0, 1.5, 1.5, 1.0]);
+    }
+
+    #[test]
+    fn a_pass_that_another_follows_ends_with_its_pre_ring() {
+        let clip = Clip { passes: 3, ..Clip::default() };
+        let rings = Rings { pre: vec![10.0, 20.0, 30.0], post: vec![5.0] };
+        for (length, expected) in [(5, vec![1.0, 1.0, 11.0, 21.0, 31.0]), (2, vec![21.0, 31.0])] {
+            let (mut pass, mut heard) = (Pass::new(&clip, 0, false, 1), Vec::new());
+            pass.expect_ring(3);
+            for _ in 0..length {
+                let mut pcm = vec![1.0];
+                pass.cut(&mut pcm);
+                heard.append(&mut pcm);
+            }
+            let over = pass.finish(&mut heard, Some(rings.clone()));
+            assert_eq!((heard, over.post_ring()), (expected.clone(), Some(&[5.0][..])));
+            for (is_last, expected) in [(false, expected), (true, vec![1.0; length])] {
+                let mut again = Vec::new();
+                over.again(Pass::new(&clip, 0, is_last, 1), &mut again);
+                assert_eq!(again, expected);
+            }
+            let (mut seam, mut next) = (Seam::after(&over, &clip), [[1.0; 1]; 2]);
+            next.iter_mut().for_each(|pcm| seam.add(pcm));
+            assert_eq!(next, [[6.0], [1.0]]);
+        }
     }
 
     #[test]

@@ -7,11 +7,13 @@ use symphonia::core::audio::AudioSpec;
 use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::codecs::registry::CodecRegistry;
 use symphonia::core::errors::Error;
-use symphonia::core::formats::probe::Hint;
+use symphonia::core::formats::probe::{Hint, Probe};
 use symphonia::core::formats::{FormatReader, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::units::Duration;
+use symphonia::default::formats::{AdtsReader, AiffReader, FlacReader, IsoMp4Reader, MpaReader, OggReader, WavReader};
 
+use super::tags::Untagged;
 use crate::audio::SOURCE_RATES;
 use crate::error::{Code, Result, SpeakerError};
 
@@ -23,6 +25,26 @@ static CODECS: Lazy<CodecRegistry> = Lazy::new(|| {
     symphonia::default::register_enabled_codecs(&mut codecs);
     codecs.register_audio_decoder::<symphonia_adapter_libopus::OpusDecoder>();
     codecs
+});
+
+/// Formats only, no readers of tags: Symphonia's recurse, and `tags.rs` skips what they would read. AIFF is not among
+/// them, since its demuxer reads a tag of its own.
+static PROBE: Lazy<Probe> = Lazy::new(|| {
+    let mut probe = Probe::default();
+    probe.register_format::<AdtsReader<'_>>();
+    probe.register_format::<FlacReader<'_>>();
+    probe.register_format::<IsoMp4Reader<'_>>();
+    probe.register_format::<MpaReader<'_>>();
+    probe.register_format::<WavReader<'_>>();
+    probe.register_format::<OggReader<'_>>();
+    probe
+});
+
+/// For a body that begins as AIFF: elsewhere, behind other bytes, its tag is not hidden.
+static AIFF_PROBE: Lazy<Probe> = Lazy::new(|| {
+    let mut probe = Probe::default();
+    probe.register_format::<AiffReader<'_>>();
+    probe
 });
 
 /// What others call a source.
@@ -77,8 +99,13 @@ pub struct Decoder {
 impl Decoder {
     /// Finds out what `input` is. The label is a hint only: the first bytes say what a source is, whatever it is called.
     pub fn open(input: Box<dyn MediaSource>, label: &Label) -> Result<Self> {
-        let stream = MediaSourceStream::new(input, Default::default());
-        let format = symphonia::default::get_probe()
+        let input = Untagged::new(input).map_err(|_| unsupported(&label.describe()))?;
+        if input.is_empty() {
+            return Err(unsupported("nothing but tags"));
+        }
+        let probe = if input.is_aiff() { &AIFF_PROBE } else { &PROBE };
+        let stream = MediaSourceStream::new(Box::new(input), Default::default());
+        let format = probe
             .probe(&label.hint(), stream, Default::default(), Default::default())
             .map_err(|_| unsupported(&label.describe()))?;
         let (codec, track, announced) = select(&*format)?;

@@ -49,6 +49,11 @@ impl Feed {
         Self { ring, channels, shared, clip, taken: 0, origin: 0, reader }
     }
 
+    /// Where it was asked to begin. That may be beyond the end, of which is known only later.
+    pub fn from(&self) -> Samples {
+        self.clip.from
+    }
+
     /// Where in the source the next sample is.
     pub fn place(&self) -> Samples {
         self.place_back(0)
@@ -129,6 +134,18 @@ impl Feed {
         self.shared.outcome.get()
     }
 
+    /// What its filter says before its first sample, interleaved: to be added to the end of what is joined on before it, so that
+    /// the seam does not click. Known as soon as a sample waits; `None` if that is not the source's own first.
+    pub fn pre_ring(&self) -> Option<&[f32]> {
+        self.shared.pre_ring.get().map(Vec::as_slice)
+    }
+
+    /// What its filter says behind its last sample: to be added to the start of what is joined on. Known as soon as the end
+    /// is; `None` if that is not the source's own end.
+    pub fn post_ring(&self) -> Option<&[f32]> {
+        self.shared.post_ring.get().map(Vec::as_slice)
+    }
+
     /// The next `frames` samples per channel (at most what waits), interleaved, in the two pieces of a ring. They stay.
     pub fn peek(&mut self, frames: usize) -> Peek<'_> {
         let samples = frames.min(self.ring.slots() / self.channels) * self.channels;
@@ -176,5 +193,98 @@ impl Peek<'_> {
     pub fn take(self, frames: usize) {
         *self.taken += frames as Samples;
         self.chunk.commit(frames * self.channels);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Origin, Source};
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    fn wav(rate: u32, samples: &[i16]) -> Arc<[u8]> {
+        let length = samples.len() as u32 * 2;
+        let mut file = Vec::new();
+        file.extend(b"RIFF");
+        file.extend((36 + length).to_le_bytes());
+        file.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+        file.extend([rate, 2 * rate].map(u32::to_le_bytes).concat());
+        file.extend(b"\x02\0\x10\0data");
+        file.extend(length.to_le_bytes());
+        file.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
+        file.into()
+    }
+
+    /// Plays to the end.
+    fn play(rate: u32, samples: &[i16], clip: Clip) -> (Feed, Vec<f32>) {
+        let source = Source::new(Origin::Bytes(wav(rate, samples)), None, clip);
+        let media = Arc::new(Media::new(source, Duration::from_secs(1)));
+        let (mut feed, mut heard) = (super::super::open(media, clip, 1, Arc::default()), Vec::new());
+        let late = Instant::now() + Duration::from_secs(20);
+        loop {
+            let (waiting, ended) = feed.level();
+            assert!(waiting == 0 || feed.pre_ring().is_some() || clip.from > 0, "it is known before the first sample");
+            let peek = feed.peek(waiting);
+            heard.extend([peek.slices().0, peek.slices().1].concat());
+            peek.take(waiting);
+            feed.refill();
+            if ended {
+                feed.outcome().unwrap().as_ref().unwrap();
+                return (feed, heard);
+            }
+            assert!(Instant::now() < late, "it does not end");
+            std::thread::yield_now();
+        }
+    }
+
+    fn noise(length: i32) -> Vec<i16> {
+        (0..length).map(|n| (n * 7_919 % 20_011 - 10_000) as i16).collect()
+    }
+
+    #[test]
+    fn two_feeds_are_joined_by_their_rings_as_if_they_were_one() {
+        for rate in [8_000, 24_000, 44_100, 48_000] {
+            let samples = noise(29_400);
+            let (_, whole) = play(rate, &samples, Clip::default());
+            let (first, mut joined) = play(rate, &samples[..14_700], Clip::default());
+            let (second, behind) = play(rate, &samples[14_700..], Clip::default());
+            let (pre, post) = (second.pre_ring().unwrap(), first.post_ring().unwrap());
+            assert_eq!((pre.is_empty(), post.is_empty()), (rate == 48_000, rate == 48_000));
+            let seam = joined.len();
+            joined.extend(behind);
+            joined[seam - pre.len()..].iter_mut().zip(pre).for_each(|(sample, ring)| *sample += ring);
+            joined[seam..].iter_mut().zip(post).for_each(|(sample, ring)| *sample += ring);
+            assert_eq!(joined.len(), whole.len());
+            let worst = joined.iter().zip(&whole).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < 1e-5, "{rate} Hz: off by {worst}");
+        }
+    }
+
+    #[test]
+    fn an_end_that_is_not_the_sources_own_has_no_ring() {
+        let rings = |clip| {
+            let (feed, _) = play(8_000, &noise(8_000), clip);
+            (feed.pre_ring().is_some(), feed.post_ring().is_some())
+        };
+        let whole = Clip::default();
+        assert_eq!(rings(whole), (true, true));
+        assert_eq!(rings(Clip { passes: 3, ..whole }), (true, true));
+        assert_eq!(rings(Clip { end: 48_000, ..whole }), (true, true));
+        assert_eq!(rings(Clip { end: 47_999, ..whole }), (true, false));
+        assert_eq!(rings(Clip { fade_out: 10, ..whole }), (true, false));
+        assert_eq!(rings(Clip { from: 1, start: 1, ..whole }), (false, true));
+        assert_eq!(rings(Clip { from: 1, passes: 2, ..whole }), (false, true));
+    }
+
+    #[test]
+    fn a_short_loop_is_the_source_written_out_as_often() {
+        for (rate, length) in [(8_000, 800), (44_100, 4_410), (44_100, 44_100)] {
+            let samples = noise(length);
+            let (_, looped) = play(rate, &samples, Clip { passes: 4, ..Clip::default() });
+            let (_, written) = play(rate, &samples.repeat(4), Clip::default());
+            assert_eq!(looped.len(), written.len());
+            let worst = looped.iter().zip(&written).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < 1e-5, "{rate} Hz, {length} samples: off by {worst}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use rtrb::Producer;
 use symphonia::core::audio::AudioSpec;
 
-use super::clip::{Clip, Over, Pass};
+use super::clip::{Clip, Over, Pass, Rings, Seam};
 use super::downmix::Downmix;
 use super::media::Media;
 use super::shared::Reading;
@@ -42,28 +42,49 @@ impl Feeder {
     fn play(&mut self) -> Result<()> {
         let Clip { mut from, start, passes, .. } = self.clip;
         let mut short: Option<Over> = None;
+        let mut seam = Seam::default();
         for number in 1..=passes {
-            let pass = Pass::new(&self.clip, from, number == passes, self.channels);
+            let is_last = number == passes;
+            let pass = Pass::new(&self.clip, from, is_last, self.channels);
             if let Some(short) = &short {
                 let mut pcm = Vec::new();
                 short.again(pass, &mut pcm);
+                seam.add(&mut pcm);
+                seam = Seam::after(short, &self.clip);
+                self.end(short, is_last);
                 self.push(&mut pcm)?;
                 continue;
             }
-            let over = self.pass(pass)?;
+            let over = self.pass(pass, seam, is_last)?;
             if passes > 1 && over.end <= start {
                 return Err(SpeakerError::new(Code::EmptySource, "Expected audio to loop but received 0 samples"));
             }
+            seam = Seam::after(&over, &self.clip);
             short = over.is_kept().then_some(over);
             from = start;
         }
         Ok(())
     }
 
+    /// Says what belongs before `pcm`, if that is where the source and the feed begin.
+    fn begin(&self, pcm: &[f32], pre_ring: &[f32]) {
+        if self.clip.from == 0 && !pcm.is_empty() {
+            self.reading.shared.pre_ring.get_or_init(|| pre_ring.to_vec());
+        }
+    }
+
+    /// Says what belongs behind the end, if this is it.
+    fn end(&self, over: &Over, is_last: bool) {
+        if let Some(ring) = over.post_ring().filter(|_| is_last && self.clip.fade_out == 0) {
+            let _ = self.reading.shared.post_ring.set(ring.to_vec());
+        }
+    }
+
     /// Decodes the source from its start.
-    fn pass(&mut self, mut pass: Pass) -> Result<Over> {
+    fn pass(&mut self, mut pass: Pass, mut seam: Seam, is_last: bool) -> Result<Over> {
         let mut decoder = self.media.open(&self.reading)?;
         let mut path: Option<Path> = None;
+        let mut pre_ring: Option<Vec<f32>> = None;
         let (mut mixed, mut pcm) = (Vec::new(), Vec::new());
         let result = loop {
             let (spec, samples) = match decoder.next() {
@@ -77,8 +98,11 @@ impl Feeder {
                     // The rate or the layout changed inside the stream: what the old filter holds is heard first.
                     if let Some(old) = other {
                         old.resampler.finish(&mut pcm);
+                        pre_ring.get_or_insert_with(|| old.resampler.pre_ring().to_vec());
                     }
-                    other.insert(Path::new(spec, self.channels))
+                    let path = other.insert(Path::new(spec, self.channels));
+                    pass.expect_ring(path.resampler.ring());
+                    path
                 }
             };
             mixed.clear();
@@ -87,20 +111,28 @@ impl Feeder {
             if !pass.cut(&mut pcm) {
                 break Ok(());
             }
+            seam.add(&mut pcm);
+            self.begin(&pcm, pre_ring.as_deref().unwrap_or(path.resampler.pre_ring()));
             self.push(&mut pcm)?;
             if pass.is_skipping() {
                 self.give_way()?;
             }
         };
+        let mut post = None;
         // Also after an error: what had come is played.
         if let Some(path) = path.as_mut().filter(|_| !pass.is_cut()) {
-            path.resampler.finish(&mut pcm);
+            post = Some(path.resampler.finish_ringing(&mut pcm));
             pass.cut(&mut pcm);
         }
-        let over = pass.finish(&mut pcm);
+        let pre = pre_ring.or(path.map(|path| path.resampler.pre_ring().to_vec())).unwrap_or_default();
+        self.begin(&pcm, &pre);
+        let post = post.filter(|_| result.is_ok() && !pass.is_cut());
+        let over = pass.finish(&mut pcm, post.map(|post| Rings { pre, post }));
+        seam.add(&mut pcm);
         if result.is_ok() {
             // Before what follows it is pushed: who sees that knows where it came from.
             self.reading.shared.end.get_or_init(|| over.end);
+            self.end(&over, is_last);
         }
         self.push(&mut pcm)?;
         result.map(|()| over)

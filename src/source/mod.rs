@@ -19,6 +19,7 @@ mod pipe_reader;
 mod shared;
 mod spool;
 mod stream;
+mod tags;
 
 use std::path::PathBuf;
 use std::sync::Arc;

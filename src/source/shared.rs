@@ -69,6 +69,11 @@ pub struct Shared {
     pub outcome: OnceLock<Result<()>>,
     /// Where in the source a pass of the clip ends; empty until the first one did.
     pub end: OnceLock<Samples>,
+    /// What belongs before its first sample where another feed is joined on before it (`Resampler`); set before that sample
+    /// is in the ring, if it is the source's own first.
+    pub pre_ring: OnceLock<Vec<f32>>,
+    /// What belongs behind its last sample; set before `outcome`, if it is the source's own last.
+    pub post_ring: OnceLock<Vec<f32>>,
     /// Nobody listens any more.
     pub cancelled: Arc<AtomicBool>,
     /// The feeder waits for room in the ring.

@@ -15,6 +15,7 @@ use super::room::Room;
 use super::transport::{IceTransport, Transport};
 use crate::error::{Code, Result, SpeakerError};
 use crate::output::Meanwhile;
+use crate::redact::redact;
 use crate::runtime::RUNTIME;
 
 /// An access token, or why there is none.
@@ -50,7 +51,7 @@ pub fn join(options: LiveKitOptions, wait: Duration) -> Joining {
         sleep(wait).await;
         let late = || format!("token gave none within {} ms (connectTimeoutMs)", limit.as_millis());
         let token = timeout(limit, token()).await.unwrap_or_else(|_| Err(late()));
-        let token = token.map_err(|reason| SpeakerError::new(Code::JoinFailed, reason))?;
+        let token = token.map_err(|reason| SpeakerError::new(Code::JoinFailed, redact(&reason)))?;
         // A task of its own, which goes on when nobody waits any more, and then leaves again: a server that was asked to
         // let us in and hears no goodbye keeps our place for a minute.
         let server = url.clone();
@@ -63,8 +64,9 @@ pub fn join(options: LiveKitOptions, wait: Duration) -> Joining {
 
 /// The address that this machine has on the way to a URL's host.
 pub async fn local_address(url: &str) -> Result<IpAddr> {
-    let unreachable =
-        |error: &dyn std::fmt::Display| SpeakerError::new(Code::JoinFailed, format!("{url} can't be reached: {error}"));
+    let unreachable = |error: &dyn std::fmt::Display| {
+        SpeakerError::new(Code::JoinFailed, redact(&format!("{url} can't be reached: {error}")))
+    };
     let parsed = reqwest::Url::parse(url).map_err(|error| unreachable(&error))?;
     let host = parsed.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let port = parsed.port_or_known_default().unwrap_or(443);

@@ -19,6 +19,7 @@ use super::track::Announcement;
 use super::transport::IceServer;
 use super::trouble::{Remedy, Trouble};
 use crate::error::{Code, Result, SpeakerError};
+use crate::redact::redact;
 use crate::runtime::RUNTIME;
 
 /// What this client implements of LiveKit's protocol: 16 is the last before negotiated data channels, of which it has none.
@@ -231,7 +232,9 @@ fn silent(limit: Duration) -> SpeakerError {
 }
 
 fn refused(error: SignalError) -> SpeakerError {
-    SpeakerError::new(Code::JoinFailed, format!("the LiveKit room can't be joined: {error}"))
+    // A server repeats the token that it refuses.
+    let text = redact(&error.to_string());
+    SpeakerError::new(Code::JoinFailed, format!("the LiveKit room can't be joined: {text}"))
 }
 
 fn closed(why: &str) -> Trouble {

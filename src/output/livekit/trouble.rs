@@ -2,6 +2,7 @@
 
 use super::proto;
 use crate::error::{Code, SpeakerError};
+use crate::redact::redact;
 
 /// What a broken connection leaves open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,9 +24,9 @@ pub struct Trouble {
 }
 
 impl Trouble {
-    /// The room can't be reached any more, for LiveKit's `reason`.
+    /// The room can't be reached any more, for LiveKit's `reason`. `why` may be the server's text.
     pub fn gone(reason: proto::DisconnectReason, why: &str, remedy: Remedy) -> Self {
-        let error = SpeakerError::new(Code::Disconnected, format!("the LiveKit room is gone: {why}"));
+        let error = SpeakerError::new(Code::Disconnected, format!("the LiveKit room is gone: {}", redact(why)));
         Self { error, reason: camel_case(reason.as_str_name()), remedy }
     }
 
@@ -81,5 +82,12 @@ mod tests {
         assert_eq!(leave(3, Action::Disconnect, true), ("serverShutdown".to_owned(), Remedy::Rejoin));
         assert_eq!(leave(8, Action::Reconnect, false), ("migration".to_owned(), Remedy::Rejoin));
         assert_eq!(leave(0, Action::Resume, false), ("unknownReason".to_owned(), Remedy::Resume));
+    }
+
+    #[test]
+    fn why_a_room_is_gone_shows_no_token() {
+        let why = "closed: wss://host/rtc?access_token=eyJhbGci.eyJzdWIi.c2ln";
+        let Trouble { error, .. } = Trouble::gone(proto::DisconnectReason::SignalClose, why, Remedy::Resume);
+        assert_eq!(error.message, "the LiveKit room is gone: closed: wss://host/rtc?access_token=<token>");
     }
 }

@@ -1,0 +1,148 @@
+'use strict'
+
+// Tags around the audio are skipped, however the audio comes: a demuxer that read them would recurse for every chapter in
+// a chapter, and end the process.
+
+const assert = require('node:assert/strict')
+const { once } = require('node:events')
+const { mkdtempSync, readFileSync, rmSync, writeFileSync } = require('node:fs')
+const http = require('node:http')
+const os = require('node:os')
+const path = require('node:path')
+const { test } = require('node:test')
+
+const { open, finish } = require('../support/session')
+
+const fixture = (name) => readFileSync(path.join(__dirname, '../fixtures', name))
+
+/** An ID3v2.3 tag around `frames`, which may claim another size. */
+function id3(frames, size = frames.length) {
+  const sizes = [21, 14, 7, 0].map((shift) => (size >> shift) & 0x7f)
+  return Buffer.concat([Buffer.from('ID3\x03\0\0', 'latin1'), Buffer.from(sizes), frames])
+}
+
+/** Chapters in each other, so many deep. */
+function chapters(depth) {
+  let frame = Buffer.alloc(0)
+  for (let n = 0; n < depth; n++) {
+    const body = Buffer.concat([Buffer.from('a\0'), Buffer.alloc(16), frame])
+    const header = Buffer.from('CHAP\0\0\0\0\0\0', 'latin1')
+    header.writeUInt32BE(body.length, 4)
+    frame = Buffer.concat([header, body])
+  }
+  return frame
+}
+
+/** An APEv2 tag with a cover of this size. */
+function ape(size) {
+  const part = (flags) => {
+    const header = Buffer.from('APETAGEX\xd0\x07\0\0____\x01\0\0\0________________'.slice(0, 32), 'latin1').fill(0, 24)
+    header.writeUInt32LE(size + 32, 12)
+    header.writeUInt32LE(flags, 20)
+    return header
+  }
+  return Buffer.concat([part(0xa0000000), Buffer.alloc(size, 0x55), part(0x80000000)])
+}
+
+const id3v1 = Buffer.concat([Buffer.from('TAG'), Buffer.alloc(125, 0x20)])
+const deep = id3(chapters(900))
+
+/** The ways in: each plays `audio` in a session of its own and returns the samples. */
+async function ways(t) {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'tags-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  let body
+  const server = http.createServer((_, response) => {
+    // In pieces that end within a tag.
+    for (let at = 0; at < body.length; at += 4093) response.write(body.subarray(at, at + 4093))
+    response.end()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  const play = async (request) => {
+    const { session, heard } = open(t)
+    const playing = session.playAudio(request)
+    playing.catch(() => {})
+    await finish(session)
+    await playing
+    return heard()
+  }
+  return {
+    path: (audio) => {
+      const file = path.join(folder, 'it')
+      writeFileSync(file, audio)
+      return play({ audioUrl: file })
+    },
+    Buffer: (audio) => play({ audio }),
+    HTTP: (audio) => {
+      body = audio
+      return play({ audioUrl: `http://127.0.0.1:${server.address().port}/it` })
+    },
+    stream: async (audio, format) => {
+      const { session, heard } = open(t)
+      const stream = session.createStream({ format })
+      for (let at = 0; at < audio.length; at += 999) stream.write(audio.subarray(at, at + 999))
+      stream.end()
+      await finish(session)
+      await stream.finished
+      return heard()
+    }
+  }
+}
+
+test('tags before the audio change nothing, however deep they are', async (t) => {
+  const cases = [['tone-cbr.mp3', 'mp3'], ['tone-vbr.mp3', 'mp3'], ['tone.aac', 'aac'], ['tone.flac', 'flac'], ['tone-s16.wav', 'wav']]
+  for (const [way, play] of Object.entries(await ways(t))) {
+    for (const [name, format] of cases) {
+      const plain = await play(fixture(name), format)
+      const tagged = await play(Buffer.concat([deep, id3(Buffer.alloc(100_000, 0xff)), ape(50), fixture(name)]), format)
+      assert.ok(plain.length > 40_000)
+      assert.deepEqual(tagged, plain, `${name} by ${way}`)
+    }
+  }
+})
+
+test('tags behind the audio change nothing where its end is known', async (t) => {
+  const { HTTP, stream, ...known } = await ways(t)
+  const behind = Buffer.concat([ape(60_000), id3v1])
+  // Without the first frame, which holds nothing but the length: then that is estimated by the size.
+  const mp3 = fixture('tone-cbr.mp3')
+  const estimated = mp3.subarray(mp3.indexOf(mp3.subarray(0, 2), 4))
+  for (const audio of [mp3, estimated, fixture('tone.aac'), fixture('tone.flac'), fixture('tone-s16.wav'), fixture('tone.m4a')]) {
+    for (const [way, play] of Object.entries(known)) {
+      const plain = await play(audio)
+      assert.deepEqual(await play(Buffer.concat([audio, behind])), plain, `${audio.length} bytes by ${way}`)
+    }
+  }
+  for (const [audio, format] of [[mp3, 'mp3'], [estimated, 'mp3'], [fixture('tone.aac'), 'aac'], [fixture('tone-s16.wav'), 'wav']]) {
+    for (const play of [HTTP, stream]) {
+      const plain = await play(audio, format)
+      assert.deepEqual(await play(Buffer.concat([audio, id3v1]), format), plain)
+    }
+  }
+})
+
+test('the tag of an AIFF is not read, wherever it is', async (t) => {
+  const aiff = fixture('tone.aiff')
+  const chunk = Buffer.concat([Buffer.from('ID3 \0\0\0\0', 'latin1'), deep, Buffer.alloc(deep.length % 2)])
+  chunk.writeUInt32BE(deep.length, 4)
+  for (const [way, play] of Object.entries(await ways(t))) {
+    if (way === 'stream') continue // takes no AIFF
+    const plain = await play(aiff)
+    for (const at of [12, aiff.indexOf('SSND'), aiff.length]) {
+      const tagged = Buffer.concat([aiff.subarray(0, at), chunk, aiff.subarray(at)])
+      tagged.writeUInt32BE(tagged.length - 8, 4)
+      assert.deepEqual(await play(tagged), plain, `at ${at} by ${way}`)
+      await assert.rejects(play(Buffer.concat([Buffer.from('x'), tagged])), { code: 'ERR_UNSUPPORTED_FORMAT' })
+    }
+  }
+})
+
+test('a tag without audio, or of a size beyond the body, is no audio', async (t) => {
+  for (const [way, play] of Object.entries(await ways(t))) {
+    for (const audio of [id3(Buffer.alloc(500)), id3(fixture('tone-cbr.mp3'), 0xfffffff), deep]) {
+      await assert.rejects(play(audio, 'mp3'), { code: 'ERR_UNSUPPORTED_FORMAT', message: /nothing but tags/ }, way)
+    }
+  }
+})
