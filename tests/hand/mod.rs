@@ -28,6 +28,19 @@ impl Hand {
         self.ring.push_entire_slice(samples).expect("the samples fit the ring");
     }
 
+    /// Appends so many frames of a quiet level, or as many as fit, unless the source has ended.
+    pub fn fill(&mut self, samples: usize) {
+        let room = self.ring.slots().min(samples);
+        if !self.is_ended() {
+            self.push(&vec![0.25; room]);
+        }
+    }
+
+    /// Returns true if the source has ended.
+    pub fn is_ended(&self) -> bool {
+        self.shared.outcome.get().is_some()
+    }
+
     /// Ends the source, once.
     pub fn end(&self, outcome: Result<()>) {
         self.shared.outcome.set(outcome).expect("a source ends once");

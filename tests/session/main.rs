@@ -9,6 +9,7 @@ mod limits;
 mod output;
 mod overlap;
 mod panic;
+mod properties;
 mod queue;
 mod stop;
 mod table;
