@@ -140,7 +140,10 @@ impl Voice {
         }
         let limit = self.limit - here;
         let mut stop = self.stop_end().map_or(Samples::MAX, |end| end - here);
-        let mut shut = self.state.gate.shut_at().saturating_sub(here);
+        let mut shut = match self.state.gate.shut_at() {
+            Samples::MAX => Samples::MAX,
+            at => at.saturating_sub(here),
+        };
         let needed = source.min(stop).min(limit).min(shut).min(window as Samples);
         // Less than the window is there: it fades over what is left rather than breaking off in some later frame.
         if !is_over && (waiting as Samples) < needed && self.state.underrun.is_none() {
