@@ -100,7 +100,8 @@ impl Rig {
             }
             Call::Close => return self.until_settled(Handle::close),
         };
-        (answer, self.messages.try_iter().collect())
+        // Applied and told later than it is answered: what it brings comes with the next call that waits.
+        (answer, Vec::new())
     }
 
     fn until_settled(&mut self, ask: impl FnOnce(&Handle, u32)) -> (Answer, Vec<Message>) {

@@ -92,6 +92,11 @@ impl Reader {
         self.end.saturating_sub(self.at).saturating_add(more)
     }
 
+    /// Whether the present pass is one of several and over before its first sample.
+    pub fn is_beyond(&self) -> bool {
+        self.passes > 1 && self.at >= self.end
+    }
+
     /// A loop of nothing.
     pub fn is_hopeless(&self) -> bool {
         self.passes > 1 && self.end <= self.start
@@ -258,7 +263,7 @@ impl Voice {
     }
 
     pub fn resume(&mut self) {
-        self.goes_on = std::mem::take(&mut self.is_held);
+        self.goes_on |= std::mem::take(&mut self.is_held);
         if std::mem::take(&mut self.is_paused) && self.next.is_none() {
             self.gate = self.gate.toward(1.0, self.played, EDGE);
         }
@@ -320,8 +325,9 @@ impl Voice {
                 return false;
             }
             if is_dry {
-                self.stop =
-                    self.stop.map(|_| (Line { at: here, ..Line::flat(0.0) }, Line { at: here, ..Line::flat(0.0) }));
+                let silence = Line { at: here, ..Line::flat(0.0) };
+                self.gate = silence;
+                self.stop = self.stop.map(|_| (silence, silence));
             }
             let left = self.stop_end().min(self.limit).min(self.shut_at()) - here;
             let remaining = self.reader.remaining();
