@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence, TestCaseError, TestRunner};
 use speaker_session::event::{Event, EventKind};
 
-use calls::Sequence;
+use calls::{Call, Sequence};
 use run::Run;
 
 /// Ends a check with a sentence if something does not hold.
@@ -32,13 +32,18 @@ pub const fn known_faults_of_the_first_core() -> bool {
     true
 }
 
-/// The same calls give the same samples and events.
-fn same(one: &Run, other: &Run, how: &str) -> Result<(), String> {
+/// The same calls give the same events.
+fn same_events(one: &Run, other: &Run, how: &str) -> Result<(), String> {
     let (left, right) = (events(one), events(other));
     if let Some((a, b)) = left.iter().zip(&right).find(|(a, b)| a != b) {
         return Err(format!("{how}: {a:?} became {b:?}"));
     }
     ensure!(left.len() == right.len(), "{how}: {} events became {}", left.len(), right.len());
+    Ok(())
+}
+
+/// The same calls give the same samples, bit by bit.
+fn same_samples(one: &Run, other: &Run, how: &str) -> Result<(), String> {
     let bits = |run: &Run| run.samples.iter().map(|sample| sample.to_bits()).collect::<Vec<_>>();
     let (left, right) = (bits(one), bits(other));
     let differs = left.iter().zip(&right).position(|(a, b)| a != b);
@@ -60,18 +65,45 @@ fn events(run: &Run) -> Vec<Event> {
     events
 }
 
-fn check(sequence: &Sequence, compares_samples: bool) -> Result<(), String> {
+/// What is told and what is heard, sample by sample.
+fn check(sequence: &Sequence) -> Result<(), String> {
     let once = run::run(sequence, false);
     laws::check(&once)?;
-    let is_exact = !compares_samples || model::check(sequence, &once)?;
-    same(&once, &run::run(sequence, false), "a second time")?;
+    let is_exact = model::check(sequence, &once)?;
+    let twice = run::run(sequence, false);
+    same_events(&once, &twice, AGAIN)?;
+    same_samples(&once, &twice, AGAIN)?;
     if is_exact || !known_faults_of_the_first_core() {
-        same(&once, &run::run(sequence, true), "with each advance cut in two")?;
+        let cut = run::run(sequence, true);
+        same_events(&once, &cut, CUT)?;
+        same_samples(&once, &cut, CUT)?;
     }
     Ok(())
 }
 
-fn try_many(strategy: impl Strategy<Value = Sequence>, compares_samples: bool) {
+/// Where playbacks cross over, which the model does not know: what is told.
+fn check_crossing(sequence: &Sequence) -> Result<(), String> {
+    let once = run::run(sequence, false);
+    laws::check(&once)?;
+    let twice = run::run(sequence, false);
+    same_events(&once, &twice, AGAIN)?;
+    let cut = run::run(sequence, true);
+    if !known_faults_of_the_first_core() {
+        // How long one crosses over depends on whether the source of the one that is replaced was read to its end already.
+        same_samples(&once, &twice, AGAIN)?;
+        same_samples(&once, &cut, CUT)?;
+    }
+    // After a seek so near the end that it runs out in the fall, the next place begins where a frame does.
+    if !known_faults_of_the_first_core() || !sequence.calls.iter().any(|call| matches!(call, Call::Seek(..))) {
+        same_events(&once, &cut, CUT)?;
+    }
+    Ok(())
+}
+
+const AGAIN: &str = "a second time";
+const CUT: &str = "with each advance cut in two";
+
+fn try_many(strategy: impl Strategy<Value = Sequence>, check: fn(&Sequence) -> Result<(), String>) {
     let cases = std::env::var("SPEAKER_SESSION_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(300);
     let regressions = FileFailurePersistence::Direct("tests/properties/regressions.txt");
     let config = Config {
@@ -82,17 +114,16 @@ fn try_many(strategy: impl Strategy<Value = Sequence>, compares_samples: bool) {
         max_shrink_time: 120_000,
         ..Config::default()
     };
-    let result = TestRunner::new(config)
-        .run(&strategy, |sequence| check(&sequence, compares_samples).map_err(TestCaseError::fail));
+    let result = TestRunner::new(config).run(&strategy, |sequence| check(&sequence).map_err(TestCaseError::fail));
     result.unwrap_or_else(|error| panic!("{error}"));
 }
 
 #[test]
 fn what_is_told_is_what_is_heard() {
-    try_many(calls::sequence(Just(0).boxed()), true);
+    try_many(calls::sequence(Just(0).boxed()), check);
 }
 
 #[test]
 fn what_crosses_over_is_told_in_order() {
-    try_many(calls::sequence((1..3_000_u64).boxed()), false);
+    try_many(calls::sequence((1..3_000_u64).boxed()), check_crossing);
 }
