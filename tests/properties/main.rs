@@ -19,11 +19,12 @@ use run::Run;
 /// Ends a check with a sentence if something does not hold.
 #[macro_export]
 macro_rules! ensure {
-    ($holds:expr, $($words:tt)+) => {
-        if !$holds {
+    ($holds:expr, $($words:tt)+) => {{
+        let holds: bool = $holds;
+        if !holds {
             return Err(format!($($words)+));
         }
-    };
+    }};
 }
 
 /// What the core before its redesign gets wrong is let pass: calls are applied after they were answered, `started` is told
