@@ -2,7 +2,6 @@
 
 use std::io::Cursor;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -11,7 +10,9 @@ use speaker_session::audio::Samples;
 use speaker_session::error::Code;
 use speaker_session::event::Message;
 use speaker_session::output::OutputOptions;
-use speaker_session::session::{Clock, Handle, Options, PlayRequest, Policy, StopRequest};
+use speaker_session::engine::{EngineOptions, Handle};
+use speaker_session::mixer::Routing;
+use speaker_session::session::{Clock, Options, PlayRequest, Policy, RequestId, Stats, StopRequest};
 use speaker_session::source::{Clip, Origin, Source};
 
 use crate::calls::{Call, Play, Setup};
@@ -42,7 +43,8 @@ pub struct Counts {
 /// A session on the manual clock that keeps its samples in memory.
 pub struct Rig {
     handle: Handle,
-    messages: Receiver<Message>,
+    /// One for each message that can be taken.
+    rings: Receiver<()>,
     samples: Arc<Mutex<Vec<f32>>>,
     ticket: u32,
 }
@@ -50,48 +52,52 @@ pub struct Rig {
 impl Rig {
     pub fn new(setup: &Setup) -> Self {
         let samples = Arc::<Mutex<Vec<f32>>>::default();
-        let (sender, messages) = channel();
+        let (sender, rings) = channel();
         let sender = Mutex::new(sender);
         let options = Options {
-            output: OutputOptions::Memory { store: samples.clone() },
             clock: Clock::Manual,
             channels: 1,
+            routing: Routing::Mixdown,
             policy: Policy {
                 overlap: setup.overlap,
                 crossfade: setup.crossfade,
                 max_concurrent: setup.max_concurrent,
                 max_queued: setup.max_queued,
-                queue_timeout: 0,
+                ..Policy::default()
             },
             duck: None,
             gain: setup.gain,
             max_duration: setup.max_duration,
             progress_interval: setup.progress,
-            fetch_timeout: Duration::from_secs(1),
             stall_timeout: 0,
         };
-        let handle = Handle::new(options, Arc::new(move |message| drop(sender.lock().send(message))));
-        Self { handle, messages, samples, ticket: 0 }
+        let engine = EngineOptions {
+            output: OutputOptions::Memory { store: samples.clone() },
+            fetch_timeout: Duration::from_secs(1),
+            bell: Arc::new(move || drop(sender.lock().send(()))),
+        };
+        Self { handle: Handle::new(options, engine), rings, samples, ticket: 0 }
     }
 
     /// Makes a call and waits until it is done; gives its answer and what was told meanwhile, in order.
     pub fn perform(&mut self, call: &Call) -> (Answer, Vec<Message>) {
         let answer = match call {
             Call::Play(play) => match self.handle.play(request(play)) {
-                Ok(name) => Answer::Names(vec![name]),
+                Ok(accepted) => Answer::Names(names([accepted.request_id])),
                 Err(error) => Answer::Refused(error.code),
             },
             Call::Stop(target, fade_out) => {
-                let request = StopRequest { target: target.clone(), reason: "user".into(), fade_out: *fade_out };
-                Answer::Names(self.handle.stop(&request).into_iter().map(|info| info.request_id).collect())
+                let (target, reason) = (target.clone(), "user".into());
+                let request = StopRequest { target, reason, fade_out: *fade_out, ahead: false };
+                Answer::Names(names(self.handle.stop(&request).into_iter().map(|info| info.request_id)))
             }
-            Call::Pause(target) => Answer::Names(self.handle.pause(target)),
-            Call::Resume(target) => Answer::Names(self.handle.resume(target)),
+            Call::Pause(target) => Answer::Names(names(self.handle.pause(target))),
+            Call::Resume(target) => Answer::Names(names(self.handle.resume(target))),
             Call::Seek(target, place) => match self.handle.seek(target, *place) {
-                Ok(names) => Answer::Names(names),
+                Ok(sought) => Answer::Names(names(sought)),
                 Err(error) => Answer::Refused(error.code),
             },
-            Call::SetVolume(target, volume, fade) => Answer::Names(self.handle.set_volume(target, *volume, *fade)),
+            Call::SetVolume(target, volume, fade) => Answer::Names(names(self.handle.set_volume(target, *volume, *fade))),
             Call::Move(name, place) => Answer::Moved(self.handle.move_to(name, *place)),
             Call::Connect => return self.until_settled(|handle, ticket| handle.connect(ticket)),
             Call::Advance(samples) => {
@@ -100,8 +106,8 @@ impl Rig {
             }
             Call::Close => return self.until_settled(Handle::close),
         };
-        // Applied and told later than it is answered: what it brings comes with the next call that waits.
-        (answer, Vec::new())
+        let told = self.rings.try_iter().filter_map(|()| self.handle.take_message()).collect();
+        (answer, told)
     }
 
     fn until_settled(&mut self, ask: impl FnOnce(&Handle, u32)) -> (Answer, Vec<Message>) {
@@ -109,8 +115,8 @@ impl Rig {
         ask(&self.handle, self.ticket);
         let mut told = Vec::new();
         loop {
-            let message = self.messages.recv_timeout(PATIENCE).expect("every ticket settles");
-            told.push(message);
+            self.rings.recv_timeout(PATIENCE).expect("every ticket settles");
+            told.push(self.handle.take_message().expect("one message for each ring"));
             if let Some(Message::Settled { ticket, error }) = told.last()
                 && *ticket == self.ticket
             {
@@ -126,27 +132,25 @@ impl Rig {
     }
 
     pub fn counts(&self) -> Counts {
-        let counters = self.handle.counters();
-        let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Relaxed);
-        Counts {
-            completed: count(&counters.completed),
-            stopped: count(&counters.stopped),
-            failed: count(&counters.failed),
-            underruns: count(&counters.underruns),
-        }
+        let Stats { completed, stopped, failed, underruns, .. } = self.handle.stats();
+        Counts { completed, stopped, failed, underruns }
     }
 
     /// The playbacks that live.
     pub fn live(&self) -> Vec<String> {
-        self.handle.playbacks().into_iter().map(|info| info.request_id).collect()
+        names(self.handle.playbacks().into_iter().map(|info| info.request_id))
     }
 
     /// Lets the session go; gives what it still had to tell.
-    pub fn leave(self) -> Vec<Message> {
-        let Self { handle, messages, .. } = self;
-        drop(handle);
-        messages.iter().collect()
+    pub fn leave(mut self) -> Vec<Message> {
+        let (_, mut told) = self.until_settled(Handle::close);
+        told.pop();
+        told
     }
+}
+
+fn names(ids: impl IntoIterator<Item = RequestId>) -> Vec<String> {
+    ids.into_iter().map(|id| id.to_string()).collect()
 }
 
 fn request(play: &Play) -> PlayRequest {
@@ -162,6 +166,7 @@ fn request(play: &Play) -> PlayRequest {
         track: play.track,
         role: play.role,
         stop_other: play.stop_other,
+        overlap: None,
         priority: play.priority,
         queue_timeout: None,
         volume: play.volume,

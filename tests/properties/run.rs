@@ -115,7 +115,7 @@ impl Run {
         let mut stories = HashMap::<String, Vec<Told>>::new();
         for told in self.told() {
             if let Some(name) = &told.event.request_id {
-                stories.entry(name.clone()).or_default().push(told);
+                stories.entry(name.to_string()).or_default().push(told);
             }
         }
         stories
