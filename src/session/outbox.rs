@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::RequestId;
 use super::line::Waiting;
+use super::playbacks::Sounding;
 use crate::audio::{Samples, to_ms};
 use crate::error::SpeakerError;
 use crate::event::{Event, EventKind, Message};
@@ -51,6 +52,8 @@ pub enum Garbage {
     Reader(Box<Feed>),
     /// A playback that waited.
     Waiting(Box<Waiting>),
+    /// A playback that sounded, with every reader that it has.
+    Sounding(Box<Sounding>),
     /// Nothing to drop.
     Nothing,
 }
@@ -164,6 +167,12 @@ impl Outbox {
 
     pub fn drop_reader(&mut self, reader: Feed) {
         self.garbage.push(Garbage::Reader(Box::new(reader)));
+    }
+
+    /// Asserts that what may be told is all there is, unless a frame is in flight.
+    pub(super) fn check_invariants(&self) {
+        assert!(self.ready <= self.events.len());
+        assert!(self.is_holding || self.ready == self.events.len(), "events wait for no frame");
     }
 
     pub fn take_work(&mut self) -> Work {
