@@ -90,7 +90,9 @@ for (const overlap of ['mix', 'queue', 'replace']) {
       const live = new Map()
       for (const { type, requestId, position } of told.filter((event) => event.requestId)) {
         // Of one id: its places in line, then started, then its end, then perhaps the id again.
-        if (type === 'queued') assert.notEqual(live.get(requestId), 'started', `${requestId} waits after it started`)
+        // (An id may be used again while the playback that had it fades.)
+        const isShared = requestId.startsWith('same')
+        if (type === 'queued' && !isShared) assert.notEqual(live.get(requestId), 'started', `${requestId} waits after it started`)
         if (TERMINAL.includes(type)) live.delete(requestId)
         else live.set(requestId, position ?? type)
       }

@@ -71,6 +71,8 @@ pub struct Work {
     pub rings: usize,
     /// The driver has something to look at.
     pub wakes_driver: bool,
+    /// The output is to be opened.
+    pub opens_output: bool,
     /// The next frame carries a fade that can't wait.
     pub hastens: bool,
 }
@@ -91,6 +93,7 @@ pub struct Outbox {
     pub wakes: Vec<Waker>,
     pub wakes_driver: bool,
     pub hastens: bool,
+    opens_output: bool,
     last_open: u64,
 }
 
@@ -150,6 +153,7 @@ impl Outbox {
 
     /// Asks for something of the output's owner.
     pub fn request(&mut self, request: OutputRequest) {
+        self.opens_output |= matches!(request, OutputRequest::Open);
         self.output.push_back(request);
         self.wakes_driver = true;
     }
@@ -178,6 +182,7 @@ impl Outbox {
             wakes: std::mem::take(&mut self.wakes),
             rings: std::mem::take(&mut self.rings),
             wakes_driver: std::mem::take(&mut self.wakes_driver),
+            opens_output: std::mem::take(&mut self.opens_output),
             hastens: std::mem::take(&mut self.hastens),
         }
     }

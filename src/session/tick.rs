@@ -69,6 +69,11 @@ impl Session {
         self.outbox.output.pop_front()
     }
 
+    /// The same, but the end is left to the driver.
+    pub fn take_output_request_but_close(&mut self) -> Option<OutputRequest> {
+        self.outbox.output.pop_front_if(|request| !matches!(request, OutputRequest::Close))
+    }
+
     /// A source was opened. Its reader comes back if it is not wanted any more.
     pub fn opened(
         &mut self,
@@ -321,9 +326,12 @@ impl Session {
             if !self.mixer.is_full() {
                 self.start_ready();
             }
+            if self.must_wait() {
+                break;
+            }
             let more = self.mixer.mix(&mut self.playbacks.sounding, scratch, &mut self.notices);
             self.digest();
-            if !more || self.must_wait() {
+            if !more {
                 break;
             }
         }
@@ -376,7 +384,11 @@ impl Session {
             self.look(WallTime(now));
             let Some(Advance { left, .. }) = self.advances.front() else { return Step::Done };
             let left = *left;
-            // Only while time is to pass: how fast a place loads must not come between calls at one time.
+            // How fast a place loads must not come between calls at one time, nor before what fails: it is gone to only while time is to
+            // pass, and once everything else is loaded.
+            if self.playbacks.opened().any(|(_, source)| source.is_loading()) {
+                return Step::Waits;
+            }
             self.swap_sought();
             self.expire(WallTime(now));
             let limit = self.deadline().map_or(left, |WallTime(deadline)| left.min(deadline.saturating_sub(now)));

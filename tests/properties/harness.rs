@@ -1,0 +1,197 @@
+//! The one file that knows how a session is made, asked and heard: calls in, answers and messages out.
+
+use std::io::Cursor;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use speaker_session::audio::Samples;
+use speaker_session::engine::{EngineOptions, Handle};
+use speaker_session::error::Code;
+use speaker_session::event::Message;
+use speaker_session::mixer::Routing;
+use speaker_session::output::OutputOptions;
+use speaker_session::session::{Clock, Options, PlayRequest, Policy, RequestId, Stats, StopRequest};
+use speaker_session::source::{Clip, Origin, Source};
+
+use crate::calls::{Call, Play, Setup};
+
+/// Nothing here takes this long, however busy the machine is.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a call answered at once.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// The playbacks it applied to.
+    Names(Vec<String>),
+    Moved(bool),
+    /// Its ticket settled.
+    Settled(Option<Code>),
+    Refused(Code),
+}
+
+/// What the session counted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Counts {
+    pub completed: u64,
+    pub stopped: u64,
+    pub failed: u64,
+    pub underruns: u64,
+}
+
+/// A session on the manual clock that keeps its samples in memory.
+pub struct Rig {
+    handle: Handle,
+    /// One for each message that can be taken.
+    rings: Receiver<()>,
+    samples: Arc<Mutex<Vec<f32>>>,
+    ticket: u32,
+}
+
+impl Rig {
+    pub fn new(setup: &Setup) -> Self {
+        let samples = Arc::<Mutex<Vec<f32>>>::default();
+        let (sender, rings) = channel();
+        let sender = Mutex::new(sender);
+        let options = Options {
+            clock: Clock::Manual,
+            channels: 1,
+            routing: Routing::Mixdown,
+            policy: Policy {
+                overlap: setup.overlap,
+                crossfade: setup.crossfade,
+                max_concurrent: setup.max_concurrent,
+                max_queued: setup.max_queued,
+                ..Policy::default()
+            },
+            duck: None,
+            gain: setup.gain,
+            max_duration: setup.max_duration,
+            progress_interval: setup.progress,
+            stall_timeout: 0,
+        };
+        let engine = EngineOptions {
+            output: OutputOptions::Memory { store: samples.clone() },
+            fetch_timeout: Duration::from_secs(1),
+            bell: Arc::new(move || {
+                let _ = sender.lock().send(());
+            }),
+        };
+        Self { handle: Handle::new(options, engine), rings, samples, ticket: 0 }
+    }
+
+    /// Makes a call and waits until it is done; gives its answer and what was told meanwhile, in order.
+    pub fn perform(&mut self, call: &Call) -> (Answer, Vec<Message>) {
+        let answer = match call {
+            Call::Play(play) => match self.handle.play(request(play)) {
+                Ok(accepted) => Answer::Names(names([accepted.request_id])),
+                Err(error) => Answer::Refused(error.code),
+            },
+            Call::Stop(target, fade_out) => {
+                let (target, reason) = (target.clone(), "user".into());
+                let request = StopRequest { target, reason, fade_out: *fade_out, ahead: true };
+                Answer::Names(names(self.handle.stop(&request).into_iter().map(|info| info.request_id)))
+            }
+            Call::Pause(target) => Answer::Names(names(self.handle.pause(target))),
+            Call::Resume(target) => Answer::Names(names(self.handle.resume(target))),
+            Call::Seek(target, place) => match self.handle.seek(target, *place) {
+                Ok(sought) => Answer::Names(names(sought)),
+                Err(error) => Answer::Refused(error.code),
+            },
+            Call::SetVolume(target, volume, fade) => {
+                Answer::Names(names(self.handle.set_volume(target, *volume, *fade)))
+            }
+            Call::Move(name, place) => Answer::Moved(self.handle.move_to(name, *place)),
+            Call::Connect => return self.until_settled(|handle, ticket| handle.connect(ticket)),
+            Call::Advance(samples) => {
+                let advance = |handle: &Handle, ticket| handle.advance(*samples, ticket).expect("the clock is manual");
+                return self.until_settled(advance);
+            }
+            Call::Close => return self.until_settled(Handle::close),
+        };
+        let told = self.rings.try_iter().filter_map(|()| self.handle.take_message()).collect();
+        (answer, told)
+    }
+
+    fn until_settled(&mut self, ask: impl FnOnce(&Handle, u32)) -> (Answer, Vec<Message>) {
+        self.ticket += 1;
+        ask(&self.handle, self.ticket);
+        let mut told = Vec::new();
+        loop {
+            self.rings.recv_timeout(PATIENCE).expect("every ticket settles");
+            told.push(self.handle.take_message().expect("one message for each ring"));
+            if let Some(Message::Settled { ticket, error }) = told.last()
+                && *ticket == self.ticket
+            {
+                let code = error.as_ref().map(|error| error.code);
+                return (Answer::Settled(code), told);
+            }
+        }
+    }
+
+    /// The samples that were handed over so far.
+    pub fn samples(&self) -> Vec<f32> {
+        self.samples.lock().clone()
+    }
+
+    pub fn counts(&self) -> Counts {
+        let Stats { completed, stopped, failed, underruns, .. } = self.handle.stats();
+        Counts { completed, stopped, failed, underruns }
+    }
+
+    /// The playbacks that live.
+    pub fn live(&self) -> Vec<String> {
+        names(self.handle.playbacks().into_iter().map(|info| info.request_id))
+    }
+
+    /// Lets the session go; gives what it still had to tell.
+    pub fn leave(mut self) -> Vec<Message> {
+        let (_, mut told) = self.until_settled(Handle::close);
+        told.pop();
+        told
+    }
+}
+
+fn names(ids: impl IntoIterator<Item = RequestId>) -> Vec<String> {
+    ids.into_iter().map(|id| id.to_string()).collect()
+}
+
+fn request(play: &Play) -> PlayRequest {
+    let clip = Clip {
+        from: play.start,
+        start: play.start,
+        end: play.duration.map_or(Samples::MAX, |duration| play.start + duration),
+        passes: play.passes,
+        fade_out: play.fade_out,
+    };
+    PlayRequest {
+        request_id: Some(play.name.clone()),
+        track: play.track,
+        role: play.role,
+        stop_other: play.stop_other,
+        overlap: None,
+        priority: play.priority,
+        queue_timeout: None,
+        volume: play.volume,
+        gain: play.gain,
+        fade_in: play.fade_in,
+        stall_timeout: None,
+        source: Source::new(Origin::Bytes(wav(&play.source()).into()), None, clip),
+    }
+}
+
+/// A 16-bit mono WAV at 48 kHz.
+fn wav(samples: &[i16]) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 48_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut writer = hound::WavWriter::new(&mut bytes, spec).expect("memory takes it");
+    samples.iter().for_each(|sample| writer.write_sample(*sample).expect("memory takes it"));
+    writer.finalize().expect("memory takes it");
+    bytes.into_inner()
+}

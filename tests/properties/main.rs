@@ -1,0 +1,105 @@
+//! Events against samples: random calls on the manual clock, and whether what was told is what was heard.
+//!
+//! `SPEAKER_SESSION_CASES` says how many sequences are tried, 300 if it does not.
+
+mod calls;
+mod harness;
+mod laws;
+mod model;
+mod run;
+mod voice;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, FileFailurePersistence, TestCaseError, TestRunner};
+use speaker_session::event::Event;
+
+use calls::Sequence;
+use run::Run;
+
+/// Ends a check with a sentence if something does not hold.
+#[macro_export]
+macro_rules! ensure {
+    ($holds:expr, $($words:tt)+) => {{
+        let holds: bool = $holds;
+        if !holds {
+            return Err(format!($($words)+));
+        }
+    }};
+}
+
+/// The same calls give the same events.
+fn same_events(one: &Run, other: &Run, how: &str) -> Result<(), String> {
+    let (left, right) = (events(one), events(other));
+    if let Some((a, b)) = left.iter().zip(&right).find(|(a, b)| a != b) {
+        return Err(format!("{how}: {a:?} became {b:?}"));
+    }
+    ensure!(left.len() == right.len(), "{how}: {} events became {}", left.len(), right.len());
+    Ok(())
+}
+
+/// The same calls give the same samples, bit by bit.
+fn same_samples(one: &Run, other: &Run, how: &str) -> Result<(), String> {
+    let bits = |run: &Run| run.samples.iter().map(|sample| sample.to_bits()).collect::<Vec<_>>();
+    let (left, right) = (bits(one), bits(other));
+    let differs = left.iter().zip(&right).position(|(a, b)| a != b);
+    ensure!(differs.is_none() && left.len() == right.len(), "{how}: sample {differs:?} is another");
+    Ok(())
+}
+
+/// What was told, in order.
+fn events(run: &Run) -> Vec<Event> {
+    run.told().into_iter().map(|told| told.event).collect()
+}
+
+/// What is told and what is heard, sample by sample.
+fn check(sequence: &Sequence) -> Result<(), String> {
+    let once = run::run(sequence, false);
+    laws::check(&once)?;
+    model::check(sequence, &once)?;
+    let twice = run::run(sequence, false);
+    same_events(&once, &twice, AGAIN)?;
+    same_samples(&once, &twice, AGAIN)?;
+    let cut = run::run(sequence, true);
+    same_events(&once, &cut, CUT)?;
+    same_samples(&once, &cut, CUT)
+}
+
+/// Where playbacks cross over, which the model does not know: what is told.
+fn check_crossing(sequence: &Sequence) -> Result<(), String> {
+    let once = run::run(sequence, false);
+    laws::check(&once)?;
+    let twice = run::run(sequence, false);
+    same_events(&once, &twice, AGAIN)?;
+    let cut = run::run(sequence, true);
+    same_samples(&once, &twice, AGAIN)?;
+    same_samples(&once, &cut, CUT)?;
+    same_events(&once, &cut, CUT)
+}
+
+const AGAIN: &str = "a second time";
+const CUT: &str = "with each advance cut in two";
+
+fn try_many(strategy: impl Strategy<Value = Sequence>, check: fn(&Sequence) -> Result<(), String>) {
+    let cases = std::env::var("SPEAKER_SESSION_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(300);
+    let regressions = FileFailurePersistence::Direct("tests/properties/regressions.txt");
+    let config = Config {
+        cases,
+        failure_persistence: Some(Box::new(regressions)),
+        source_file: Some(file!()),
+        max_shrink_iters: 20_000,
+        max_shrink_time: 120_000,
+        ..Config::default()
+    };
+    let result = TestRunner::new(config).run(&strategy, |sequence| check(&sequence).map_err(TestCaseError::fail));
+    result.unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
+fn what_is_told_is_what_is_heard() {
+    try_many(calls::sequence(Just(0).boxed()), check);
+}
+
+#[test]
+fn what_crosses_over_is_told_in_order() {
+    try_many(calls::sequence((1..3_000_u64).boxed()), check_crossing);
+}

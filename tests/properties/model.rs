@@ -1,0 +1,490 @@
+//! What each playback must have told and how it must have sounded, from the calls and the times of its start.
+//!
+//! Who has a turn is the session's affair, and is taken from the events: that a playback was taken, when it started, when one
+//! without samples ended. All else about it follows from the calls, and is compared: what was told, at which sample, with
+//! which places and durations; what each call answered; each sample of the sum.
+
+use std::collections::{HashMap, HashSet};
+
+use speaker_session::audio::{Samples, to_ms};
+use speaker_session::error::Code;
+use speaker_session::event::EventKind;
+use speaker_session::session::{Overlap, Target};
+
+use crate::calls::{Call, Play, Sequence, Setup};
+use crate::ensure;
+use crate::harness::Answer;
+use crate::run::{Run, Step, Told, duration};
+use crate::voice::{Reader, Turn, Voice};
+
+/// What the replacing of a playback and the end of a session take.
+const EDGE: Samples = 240;
+
+/// One playback, as it should have been.
+struct Life<'a> {
+    play: &'a Play,
+    /// The step of its request.
+    entered: usize,
+    told: &'a [Told],
+    /// What should have been told, with the time.
+    turns: Vec<(Samples, EventKind)>,
+    state: State,
+    is_paused: bool,
+    is_stopping: bool,
+    /// Why it is to stop.
+    reason: &'static str,
+    /// A known fault lets nobody say how it went on.
+    is_unknown: bool,
+    /// From when to when it held its track.
+    held: Vec<(Samples, Samples)>,
+}
+
+enum State {
+    Waiting { reader: Reader, volume: f32, place: Samples },
+    Sounding(Box<Voice>),
+    Over,
+}
+
+/// What all of them together should have been.
+struct Sum {
+    low: Vec<f32>,
+    high: Vec<f32>,
+    voices: Vec<u16>,
+    is_vague: bool,
+}
+
+/// `true` if every sample is known exactly.
+pub fn check(sequence: &Sequence, run: &Run) -> Result<bool, String> {
+    let stories = run.stories();
+    let early = stopped_before_they_came(run);
+    let length = run.samples.len();
+    let mut sum = Sum { low: vec![0.0; length], high: vec![0.0; length], voices: vec![0; length], is_vague: false };
+    let mut lives = HashMap::new();
+    for (index, step) in run.steps.iter().enumerate() {
+        let (Call::Play(play), Answer::Names(_)) = (&step.call, &step.answer) else { continue };
+        let told = stories.get(&play.name).map_or(&[][..], Vec::as_slice);
+        let life = match early.contains(&play.name) || was_over_a_limit(told) {
+            true => Life::refused(play, index, told, step.at, early.contains(&play.name)),
+            false => Life::new(play, index, told).live(run, &sequence.setup, &stories, &early, &mut sum),
+        };
+        if life.as_ref().is_ok_and(|life| life.is_unknown) {
+            return Ok(false);
+        }
+        let life = life.map_err(|error| format!("{}: {error}", play.name))?;
+        life.compare().map_err(|error| format!("{}: {error}", play.name))?;
+        lives.insert(play.name.clone(), life);
+    }
+    compare_samples(run, &sum)?;
+    turns_come(sequence, run, &lives)?;
+    Ok(!sum.is_vague)
+}
+
+/// Who was stopped by name before they came: they are over at once, and change nothing.
+fn stopped_before_they_came(run: &Run) -> HashSet<String> {
+    let (mut seen, mut stopped) = (HashSet::new(), HashSet::new());
+    let mut early = HashSet::new();
+    for step in &run.steps {
+        match (&step.call, &step.answer) {
+            (Call::Play(play), Answer::Names(_)) => {
+                seen.insert(&play.name);
+                if stopped.contains(&play.name) {
+                    early.insert(play.name.clone());
+                }
+            }
+            (Call::Stop(Target::Request(name), _), _) if !seen.contains(name) => drop(stopped.insert(name)),
+            _ => {}
+        }
+    }
+    early
+}
+
+fn was_over_a_limit(told: &[Told]) -> bool {
+    let is_limit =
+        |kind: &EventKind| matches!(kind, EventKind::Failed { code: Code::TooManyPlaybacks | Code::QueueFull, .. });
+    told.last().is_some_and(|told| is_limit(&told.event.kind))
+}
+
+fn means(target: &Target, play: &Play) -> bool {
+    match target {
+        Target::All => true,
+        Target::Request(name) => *name == play.name,
+        Target::Track(track) => *track == play.track,
+        Target::AllBut(roles) => !roles.contains(&play.role),
+    }
+}
+
+impl<'a> Life<'a> {
+    fn new(play: &'a Play, entered: usize, told: &'a [Told]) -> Self {
+        let reader = Reader::new(play);
+        let state = State::Waiting { reader, volume: play.volume, place: play.start };
+        let (turns, held) = (Vec::new(), Vec::new());
+        Self {
+            play,
+            entered,
+            told,
+            turns,
+            state,
+            is_paused: false,
+            is_stopping: false,
+            reason: "",
+            is_unknown: false,
+            held,
+        }
+    }
+
+    /// Its one event is its end.
+    fn refused(play: &'a Play, entered: usize, told: &'a [Told], at: Samples, early: bool) -> Result<Self, String> {
+        let mut life = Self::new(play, entered, told);
+        ensure!(told.len() == 1 && told[0].at == at, "it was over at once, but {told:?}");
+        let kind = told[0].event.kind.clone();
+        if early {
+            let reason = "user".to_owned();
+            ensure!(kind == EventKind::Stopped { reason, duration_ms: 0.0, position_ms: 0.0 }, "{kind:?}");
+        }
+        life.turns.push((at, kind));
+        life.state = State::Over;
+        Ok(life)
+    }
+
+    /// Goes through all calls since it came.
+    fn live(
+        mut self,
+        run: &Run,
+        setup: &Setup,
+        stories: &HashMap<String, Vec<Told>>,
+        early: &HashSet<String>,
+        sum: &mut Sum,
+    ) -> Result<Self, String> {
+        for (index, step) in run.steps.iter().enumerate().skip(self.entered) {
+            if self.is_unknown {
+                return Ok(self);
+            }
+            if index > self.entered {
+                self.call(step, setup, stories, early)?;
+            }
+            self.advance(run, index, setup, sum)?;
+            // One without a sample ends when it would begin, which is the session's affair.
+            let end = self.told.last().filter(|told| told.step == index && duration(&told.event.kind) == Some(0));
+            if let (State::Waiting { reader, .. }, Some(end)) = (&self.state, end) {
+                let kind = match &end.event.kind {
+                    EventKind::Completed { .. } if reader.remaining() == 0 => {
+                        EventKind::Completed { duration_ms: 0.0, position_ms: to_ms(reader.place()) }
+                    }
+                    kind @ EventKind::Failed { code: Code::EmptySource, .. } if reader.is_hopeless() => kind.clone(),
+                    kind => return Err(format!("ended without a sample, for no reason: {kind:?}")),
+                };
+                self.turns.push((end.at, kind));
+                self.state = State::Over;
+            }
+        }
+        ensure!(matches!(self.state, State::Over), "it never came to its end: {:?}", self.told);
+        Ok(self)
+    }
+
+    fn is_live(&self) -> bool {
+        !matches!(self.state, State::Over)
+    }
+
+    /// What a call does to it, and whether the call says so.
+    fn call(
+        &mut self,
+        step: &Step,
+        setup: &Setup,
+        stories: &HashMap<String, Vec<Told>>,
+        early: &HashSet<String>,
+    ) -> Result<(), String> {
+        let at = step.at;
+        let is_meant = |target: &Target| means(target, self.play);
+        let applied = match &step.call {
+            Call::Stop(target, fade) if is_meant(target) => {
+                let applied = self.is_live() && !self.is_stopping;
+                self.stop(at, *fade, "user");
+                applied
+            }
+            Call::Pause(target) if is_meant(target) => self.pause(at),
+            Call::Resume(target) if is_meant(target) => self.resume(at),
+            Call::Seek(target, place) if is_meant(target) => self.seek(at, *place),
+            Call::SetVolume(target, volume, fade) if is_meant(target) => self.set_volume(*volume, *fade),
+            Call::Play(play) => {
+                let is_refused = !matches!(step.answer, Answer::Names(_))
+                    || early.contains(&play.name)
+                    || stories.get(&play.name).is_some_and(|told| was_over_a_limit(told));
+                let replaces = setup.overlap == Overlap::Replace && play.track == self.play.track;
+                if !is_refused && (play.stop_other || replaces) {
+                    self.stop(at, EDGE, "replaced");
+                }
+                return Ok(());
+            }
+            Call::Close => {
+                self.close(at);
+                return Ok(());
+            }
+            Call::Move(..) | Call::Connect | Call::Advance(_) => return Ok(()),
+            _ => false,
+        };
+        let said = step.names().contains(&self.play.name);
+        ensure!(applied == said, "{:?} at {at} applies: {applied}, but it answered {:?}", step.call, step.answer);
+        Ok(())
+    }
+
+    fn stop(&mut self, at: Samples, fade: Samples, reason: &'static str) {
+        if !std::mem::replace(&mut self.is_stopping, true) {
+            self.reason = reason;
+            self.release(at);
+        }
+        self.is_paused = false;
+        let end = match &mut self.state {
+            State::Waiting { place, .. } => Some(Turn::Stopped(0, *place)),
+            State::Sounding(voice) => voice.stop(fade),
+            State::Over => None,
+        };
+        end.into_iter().for_each(|end| self.tell(at, end));
+    }
+
+    fn pause(&mut self, at: Samples) -> bool {
+        if !self.is_live() || self.is_stopping || std::mem::replace(&mut self.is_paused, true) {
+            return false;
+        }
+        match &mut self.state {
+            State::Waiting { place, .. } => {
+                let turn = Turn::Paused(*place);
+                self.tell(at, turn);
+            }
+            State::Sounding(voice) => voice.pause(),
+            State::Over => {}
+        }
+        true
+    }
+
+    fn resume(&mut self, at: Samples) -> bool {
+        if !self.is_live() || !std::mem::take(&mut self.is_paused) {
+            return false;
+        }
+        match &mut self.state {
+            State::Waiting { place, .. } => {
+                let turn = Turn::Resumed(*place);
+                self.tell(at, turn);
+            }
+            State::Sounding(voice) => voice.resume(),
+            State::Over => {}
+        }
+        true
+    }
+
+    fn seek(&mut self, at: Samples, to: Samples) -> bool {
+        if !self.is_live() || self.is_stopping {
+            return false;
+        }
+        match &mut self.state {
+            State::Waiting { reader, place, .. } => {
+                (*reader, *place) = (reader.sought_before(to), to);
+                self.tell(at, Turn::Sought(to));
+            }
+            State::Sounding(voice) => voice.seek(to),
+            State::Over => {}
+        }
+        true
+    }
+
+    fn set_volume(&mut self, to: f32, fade: Samples) -> bool {
+        match &mut self.state {
+            State::Waiting { volume, .. } => *volume = to,
+            State::Sounding(voice) => voice.set_volume(to, fade),
+            State::Over => {}
+        }
+        self.is_live()
+    }
+
+    /// No time is left: what sounds is cut.
+    fn close(&mut self, at: Samples) {
+        self.stop(at, EDGE, "closed");
+        if let State::Sounding(voice) = &self.state {
+            let end = voice.ended();
+            self.tell(at, end);
+        }
+    }
+
+    /// When it started, if it did.
+    fn start(&self) -> Option<Samples> {
+        self.told.iter().find(|told| told.event.kind == EventKind::Started).map(|told| told.at)
+    }
+
+    /// Lets the time of a step pass.
+    fn advance(&mut self, run: &Run, index: usize, setup: &Setup, sum: &mut Sum) -> Result<(), String> {
+        let step = &run.steps[index];
+        if !matches!((&step.call, &step.answer), (Call::Advance(_), Answer::Settled(None))) {
+            return Ok(());
+        }
+        let loaded = match &mut self.state {
+            State::Sounding(voice) => voice.load(),
+            _ => None,
+        };
+        loaded.into_iter().for_each(|turn| self.tell(step.at, turn));
+        for at in step.at..=step.end() {
+            let is_mixed = at < step.end();
+            let begins = self.start() == Some(at) && is_mixed;
+            self.begin(at, begins, setup)?;
+            if step.length() == 0 {
+                break;
+            }
+            let State::Sounding(voice) = &mut self.state else { continue };
+            let mut turns = Vec::new();
+            let decides = |kind: &EventKind| matches!(kind, EventKind::Sought { .. }) || duration(kind).is_some();
+            let is_told = self.told.iter().any(|told| told.at == at && decides(&told.event.kind));
+            let is_over = voice.turn(is_mixed, is_told, &mut turns);
+            if !is_over && is_mixed && !voice.is_held() && !voice.is_dry() {
+                let (one, other) = voice.sample(&mut turns);
+                let place = at as usize;
+                sum.low[place] += one.min(other);
+                sum.high[place] += one.max(other);
+                sum.voices[place] += 1;
+            }
+            sum.is_vague |= voice.is_vague;
+            for turn in turns {
+                let at = if matches!(turn, Turn::Progress(_)) { at + 1 } else { at };
+                self.tell(at, turn);
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, at: Samples, begins: bool, setup: &Setup) -> Result<(), String> {
+        let State::Waiting { reader, volume, .. } = &self.state else { return Ok(()) };
+        // A playback without a sample never sounds.
+        if !begins || reader.remaining() == 0 {
+            return Ok(());
+        }
+        ensure!(!self.is_paused, "it started at {at}, but is paused");
+        let Setup { gain, max_duration, progress, .. } = *setup;
+        let voice = Voice::new(reader.clone(), self.play, *volume, gain, max_duration, progress);
+        self.state = State::Sounding(Box::new(voice));
+        self.held.push((at, Samples::MAX));
+        Ok(())
+    }
+
+    /// Its track is free.
+    fn release(&mut self, at: Samples) {
+        if let Some((_, until)) = self.held.last_mut() {
+            *until = at.min(*until);
+        }
+    }
+
+    fn tell(&mut self, at: Samples, turn: Turn) {
+        if turn.is_end() {
+            self.release(at);
+            self.state = State::Over;
+        }
+        let ms = to_ms;
+        let kind = match turn {
+            Turn::Started => EventKind::Started,
+            Turn::Paused(place) => EventKind::Paused { position_ms: ms(place) },
+            Turn::Resumed(place) => EventKind::Resumed { position_ms: ms(place) },
+            Turn::Sought(place) => EventKind::Sought { position_ms: ms(place) },
+            Turn::Progress(place) => EventKind::Progress { position_ms: ms(place) },
+            Turn::Completed(played, place) => EventKind::Completed { duration_ms: ms(played), position_ms: ms(place) },
+            Turn::Stopped(played, place) => {
+                EventKind::Stopped { reason: self.reason.to_owned(), duration_ms: ms(played), position_ms: ms(place) }
+            }
+            Turn::TooLong(played, place) => EventKind::Failed {
+                code: Code::MaxDuration,
+                message: String::new(),
+                duration_ms: ms(played),
+                position_ms: ms(place),
+            },
+        };
+        self.turns.push((at, kind));
+    }
+
+    /// What should have been told against what was.
+    fn compare(&self) -> Result<(), String> {
+        let is_compared = |kind: &EventKind| !matches!(kind, EventKind::Queued { .. });
+        let told = self.told.iter().map(|told| (told.at, without_words(&told.event.kind)));
+        let told: Vec<_> = told.filter(|(_, kind)| is_compared(kind)).collect();
+        let turns = self.turns.iter().map(|(at, kind)| (*at, without_words(kind)));
+        let turns: Vec<_> = turns.filter(|(_, kind)| is_compared(kind)).collect();
+        ensure!(told == turns, "told was\n  {told:?}\nand should have been\n  {turns:?}");
+        Ok(())
+    }
+}
+
+/// Without the sentence for people.
+fn without_words(kind: &EventKind) -> EventKind {
+    match kind.clone() {
+        EventKind::Failed { code, duration_ms, position_ms, .. } => {
+            EventKind::Failed { code, message: String::new(), duration_ms, position_ms }
+        }
+        kind => kind,
+    }
+}
+
+fn compare_samples(run: &Run, sum: &Sum) -> Result<(), String> {
+    for (at, sample) in run.samples.iter().enumerate() {
+        let (low, high) = (sum.low[at], sum.high[at]);
+        let tolerance = 1e-6 * f32::from(sum.voices[at]);
+        ensure!(
+            *sample >= low - tolerance && *sample <= high + tolerance,
+            "sample {at} is {sample} and should have been {low} to {high}, of {} voices",
+            sum.voices[at]
+        );
+    }
+    Ok(())
+}
+
+/// Whoever is wanted starts: at once, or as soon as the track is free.
+fn turns_come(sequence: &Sequence, run: &Run, lives: &HashMap<String, Life>) -> Result<(), String> {
+    for (name, life) in lives {
+        let Some((end, _)) = life.turns.last() else { continue };
+        let start = life.start().unwrap_or(*end).min(*end);
+        let mut is_paused = false;
+        for step in &run.steps[life.entered..] {
+            if step.at >= start {
+                break;
+            }
+            match &step.call {
+                Call::Pause(_) if step.names().contains(name) => is_paused = true,
+                Call::Resume(_) if step.names().contains(name) => is_paused = false,
+                _ => {}
+            }
+            if is_paused {
+                continue;
+            }
+            let waits = step.at..step.end().min(start);
+            let may_wait = sequence.setup.overlap == Overlap::Queue && !life.play.stop_other;
+            ensure!(may_wait || waits.is_empty(), "{name} could have started at {}, not {start}", step.at);
+            let mut at = waits.start;
+            // From one who holds the track to the next.
+            while at < waits.end {
+                let holder = lives.values().filter(|other| other.play.track == life.play.track).find_map(|other| {
+                    let until = other.holds(at)?;
+                    Some(until.max(at + 1))
+                });
+                let Some(until) = holder else {
+                    return Err(format!("{name} waits at {at} for nobody, and started at {start}"));
+                };
+                at = until;
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Life<'_> {
+    /// Until when it has its track, if it has it.
+    fn holds(&self, at: Samples) -> Option<Samples> {
+        let sounding = self.held.iter().find(|(from, until)| *from <= at && at < *until).map(|(_, until)| *until);
+        // It may be paused with its turn already.
+        let (end, _) = self.turns.last()?;
+        let started = self.start().unwrap_or(*end).min(*end);
+        let mut paused = None;
+        for (time, kind) in self.turns.iter().filter(|(time, _)| *time <= started) {
+            match kind {
+                EventKind::Paused { .. } => paused = Some(*time),
+                EventKind::Resumed { .. } if paused.is_some_and(|from| from <= at && at < *time) => return Some(*time),
+                EventKind::Resumed { .. } => paused = None,
+                _ => {}
+            }
+        }
+        let waiting = paused.filter(|from| *from <= at && at < started && started == *end).map(|_| started);
+        sounding.or(waiting)
+    }
+}

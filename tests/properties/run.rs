@@ -1,0 +1,130 @@
+//! A sequence carried out: every call with its time, its answer and what was told.
+
+use std::collections::HashMap;
+
+use speaker_session::audio::{Samples, from_ms};
+use speaker_session::event::{Event, EventKind, Message};
+
+use crate::calls::{Call, Sequence};
+use crate::harness::{Answer, Counts, Rig};
+use crate::voice::Reader;
+
+/// One call.
+pub struct Step {
+    /// The session's time before it.
+    pub at: Samples,
+    pub call: Call,
+    pub answer: Answer,
+    pub messages: Vec<Message>,
+}
+
+impl Step {
+    /// By how much it moved the session's time.
+    pub fn length(&self) -> Samples {
+        match (&self.call, &self.answer) {
+            (Call::Advance(samples), Answer::Settled(None)) => *samples,
+            _ => 0,
+        }
+    }
+
+    pub fn end(&self) -> Samples {
+        self.at + self.length()
+    }
+
+    pub fn names(&self) -> &[String] {
+        match &self.answer {
+            Answer::Names(names) => names,
+            _ => &[],
+        }
+    }
+}
+
+pub struct Run {
+    pub steps: Vec<Step>,
+    pub samples: Vec<f32>,
+    pub counts: Counts,
+    /// Who lived on after the last call.
+    pub live: Vec<String>,
+    /// What was told after the last call settled.
+    pub late: Vec<Message>,
+}
+
+/// Carries out a sequence. Each `advance` may be cut in two: nobody should hear that.
+pub fn run(sequence: &Sequence, is_cut: bool) -> Run {
+    let mut rig = Rig::new(&sequence.setup);
+    let (mut steps, mut at) = (Vec::<Step>::new(), 0);
+    let mut perform = |call: Call| {
+        let (answer, messages) = rig.perform(&call);
+        let step = Step { at, call, answer, messages };
+        at = step.end();
+        steps.push(step);
+    };
+    // That a source can't be played is told as soon as that is known: among calls that do not wait for it in no fixed order.
+    let mut may_fail = false;
+    for (index, call) in sequence.calls.iter().enumerate() {
+        match call {
+            Call::Advance(samples) if is_cut && *samples > 0 => {
+                // Uneven, and another place each time.
+                let first = (samples * (3 + index as Samples % 5) / 9).clamp(1, *samples);
+                perform(Call::Advance(first));
+                perform(Call::Advance(samples - first));
+            }
+            Call::Play(play) if Reader::new(play).is_hopeless() => {
+                may_fail = true;
+                perform(call.clone());
+                perform(Call::Advance(0));
+            }
+            _ => {
+                perform(call.clone());
+                if may_fail {
+                    perform(Call::Advance(0));
+                }
+            }
+        }
+    }
+    let (samples, counts, live) = (rig.samples(), rig.counts(), rig.live());
+    Run { steps, samples, counts, live, late: rig.leave() }
+}
+
+/// An event, and in which step it was told.
+#[derive(Debug, Clone)]
+pub struct Told {
+    pub step: usize,
+    pub at: Samples,
+    pub event: Event,
+}
+
+impl Run {
+    pub fn told(&self) -> Vec<Told> {
+        let mut told = Vec::new();
+        for (step, Step { messages, .. }) in self.steps.iter().enumerate() {
+            for message in messages {
+                if let Message::Event(event) = message {
+                    told.push(Told { step, at: from_ms(event.at_ms), event: event.clone() });
+                }
+            }
+        }
+        told
+    }
+
+    /// What was told of each playback, in order.
+    pub fn stories(&self) -> HashMap<String, Vec<Told>> {
+        let mut stories = HashMap::<String, Vec<Told>>::new();
+        for told in self.told() {
+            if let Some(name) = &told.event.request_id {
+                stories.entry(name.to_string()).or_default().push(told);
+            }
+        }
+        stories
+    }
+}
+
+/// How long a playback sounded, if this is its end.
+pub fn duration(kind: &EventKind) -> Option<Samples> {
+    match kind {
+        EventKind::Completed { duration_ms, .. }
+        | EventKind::Stopped { duration_ms, .. }
+        | EventKind::Failed { duration_ms, .. } => Some(from_ms(*duration_ms)),
+        _ => None,
+    }
+}

@@ -1,0 +1,387 @@
+//! One playback as the documentation describes it, sample by sample: no frames, no windows, no rings.
+
+use speaker_session::audio::Samples;
+
+use crate::calls::Play;
+
+/// The fall and the rise at every edge: 5 ms.
+const EDGE: Samples = 240;
+
+/// A straight line between two levels, flat before and behind it.
+#[derive(Debug, Clone, Copy)]
+struct Line {
+    at: Samples,
+    length: Samples,
+    from: f32,
+    to: f32,
+}
+
+impl Line {
+    const fn flat(level: f32) -> Self {
+        Self { at: 0, length: 0, from: level, to: level }
+    }
+
+    fn end(&self) -> Samples {
+        self.at + self.length
+    }
+
+    fn level(&self, place: Samples) -> f32 {
+        if place >= self.end() {
+            self.to
+        } else if place <= self.at {
+            self.from
+        } else {
+            let part = (place - self.at) as f64 / self.length as f64;
+            (f64::from(self.from) + (f64::from(self.to) - f64::from(self.from)) * part) as f32
+        }
+    }
+
+    fn toward(&self, level: f32, here: Samples, length: Samples) -> Self {
+        Self { at: here, length, from: self.level(here), to: level }
+    }
+}
+
+/// What is read of a source: a section of it, a number of times.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    source: std::rc::Rc<Vec<f32>>,
+    /// Where each pass but the first begins, and where each ends.
+    start: Samples,
+    end: Samples,
+    is_cut: bool,
+    passes: u64,
+    fade_out: Samples,
+    /// The present pass, where it began, and the place of the next sample.
+    pass: u64,
+    from: Samples,
+    at: Samples,
+}
+
+impl Reader {
+    pub fn new(play: &Play) -> Self {
+        let source: Vec<f32> = play.source().iter().map(|sample| f32::from(*sample) / 32_768.0).collect();
+        let length = source.len() as Samples;
+        let wanted = play.duration.map_or(Samples::MAX, |duration| play.start + duration);
+        Self {
+            source: std::rc::Rc::new(source),
+            start: play.start,
+            end: wanted.min(length),
+            is_cut: wanted < length,
+            passes: play.passes,
+            fade_out: play.fade_out,
+            pass: 0,
+            from: play.start,
+            at: play.start,
+        }
+    }
+
+    /// The same from another place: as many passes as are left.
+    pub fn sought(&self, place: Samples) -> Self {
+        let done = self.pass + u64::from(self.at >= self.end);
+        let passes = self.passes.saturating_sub(done).max(1);
+        Self { passes, pass: 0, from: place, at: place, ..self.clone() }
+    }
+
+    /// From another place, and nothing of it was played.
+    pub fn sought_before(&self, place: Samples) -> Self {
+        Self { from: place, at: place, ..self.clone() }
+    }
+
+    pub fn remaining(&self) -> Samples {
+        let more = (self.passes - self.pass - 1).saturating_mul(self.end.saturating_sub(self.start));
+        self.end.saturating_sub(self.at).saturating_add(more)
+    }
+
+    /// A loop of nothing.
+    pub fn is_hopeless(&self) -> bool {
+        self.passes > 1 && self.end <= self.start
+    }
+
+    /// Where in the source the next sample is.
+    pub fn place(&self) -> Samples {
+        match self.at < self.end {
+            true => self.at,
+            false if self.pass + 1 < self.passes => self.start,
+            false => self.end,
+        }
+    }
+
+    fn next(&mut self) -> f32 {
+        if self.at >= self.end {
+            self.pass += 1;
+            (self.from, self.at) = (self.start, self.start);
+        }
+        let sample = self.source[self.at as usize];
+        let level = self.level_at_the_end();
+        self.at += 1;
+        sample * level
+    }
+
+    /// A cut end of the last pass falls over 5 ms, or over what was asked for.
+    fn level_at_the_end(&self) -> f32 {
+        if self.pass + 1 < self.passes {
+            return 1.0;
+        }
+        let longest = if self.is_cut { self.fade_out.max(EDGE) } else { self.fade_out };
+        let length = longest.min(self.end.saturating_sub(self.from));
+        let left = self.end - self.at;
+        if left >= length { 1.0 } else { left as f32 / length as f32 }
+    }
+}
+
+/// What a playback comes to at a sample.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Turn {
+    Started,
+    Paused(Samples),
+    Resumed(Samples),
+    Sought(Samples),
+    Progress(Samples),
+    /// After so many samples, at this place.
+    Completed(Samples, Samples),
+    Stopped(Samples, Samples),
+    TooLong(Samples, Samples),
+}
+
+impl Turn {
+    pub fn is_end(&self) -> bool {
+        matches!(self, Self::Completed(..) | Self::Stopped(..) | Self::TooLong(..))
+    }
+}
+
+/// A playback that sounds.
+pub struct Voice {
+    reader: Reader,
+    gain: f32,
+    limit: Samples,
+    progress: Samples,
+    /// Samples of it so far.
+    played: Samples,
+    is_started: bool,
+    volume: Line,
+    rise: Line,
+    gate: Line,
+    /// How low and how high a stop may have brought it: a fade that is longer than the rest of the source is bent down to its
+    /// end at a sample that is not documented.
+    stop: Option<(Line, Line)>,
+    /// The old place ran out while it falls silent for a seek.
+    dry: Option<Line>,
+    /// For how long it has been silent since then: not documented, but within the 5 ms.
+    silent: Samples,
+    is_paused: bool,
+    is_held: bool,
+    goes_on: bool,
+    /// Another place: asked for, and loaded.
+    asked: Option<Reader>,
+    next: Option<Reader>,
+    /// Something happened whose samples or time are only known within bounds.
+    pub is_vague: bool,
+}
+
+impl Voice {
+    pub fn new(reader: Reader, play: &Play, volume: f32, gain: f32, limit: Samples, progress: Samples) -> Self {
+        let edge = if reader.place() > 0 { EDGE } else { 0 };
+        let rise = Line { at: 0, length: play.fade_in.max(edge), from: 0.0, to: 1.0 };
+        Self {
+            reader,
+            gain: play.gain * gain,
+            limit,
+            progress,
+            played: 0,
+            is_started: false,
+            volume: Line::flat(volume),
+            rise,
+            gate: Line::flat(1.0),
+            stop: None,
+            dry: None,
+            silent: 0,
+            is_paused: false,
+            is_held: false,
+            goes_on: false,
+            asked: None,
+            next: None,
+            is_vague: false,
+        }
+    }
+
+    pub fn is_held(&self) -> bool {
+        self.is_held
+    }
+
+    fn shut_at(&self) -> Samples {
+        if self.gate.to == 0.0 { self.gate.end() } else { Samples::MAX }
+    }
+
+    fn stop_end(&self) -> Samples {
+        self.stop.map_or(Samples::MAX, |(_, high)| high.end())
+    }
+
+    /// Only what would still sound can be faded.
+    fn fall_end(&self, length: Samples) -> Samples {
+        let dry = self.dry.map_or(Samples::MAX, |dry| dry.end());
+        let audible = self.stop_end().min(dry).min(self.limit).min(self.shut_at()).max(self.played);
+        audible.min(self.played + length)
+    }
+
+    pub fn ended(&self) -> Turn {
+        Turn::Stopped(self.played, self.reader.place())
+    }
+
+    /// What stands still ends at once.
+    pub fn stop(&mut self, fade: Samples) -> Option<Turn> {
+        self.asked = None;
+        if self.is_held {
+            return Some(self.ended());
+        }
+        let (here, end) = (self.played, self.fall_end(fade));
+        let source_end = match self.next {
+            None => here.saturating_add(self.reader.remaining()),
+            Some(_) => Samples::MAX,
+        };
+        self.stop = match self.stop {
+            Some(lines) if end >= lines.1.end() => Some(lines),
+            // Already bent down to the end of the source, or about to be: still between the two.
+            Some((low, high)) if end >= source_end => Some((low, high)),
+            lines => {
+                let (low, high) = lines.unwrap_or((Line::flat(1.0), Line::flat(1.0)));
+                let low_end = end.min(source_end);
+                self.is_vague |= end > source_end;
+                Some((low.toward(0.0, here, low_end - here), high.toward(0.0, here, end - here)))
+            }
+        };
+        None
+    }
+
+    pub fn pause(&mut self) {
+        self.is_paused = true;
+        self.shut();
+    }
+
+    pub fn resume(&mut self) {
+        self.goes_on |= std::mem::take(&mut self.is_held);
+        if std::mem::take(&mut self.is_paused) && self.next.is_none() {
+            self.gate = self.gate.toward(1.0, self.played, EDGE);
+        }
+    }
+
+    pub fn set_volume(&mut self, volume: f32, fade: Samples) {
+        self.volume = match self.is_held {
+            true => Line::flat(volume),
+            false => self.volume.toward(volume, self.played, fade),
+        };
+    }
+
+    pub fn seek(&mut self, place: Samples) {
+        self.asked = Some(self.reader.sought(place));
+    }
+
+    /// Time is about to go on: what was asked for is loaded.
+    pub fn load(&mut self) -> Option<Turn> {
+        let reader = self.asked.take().filter(|_| self.stop.is_none())?;
+        self.next = Some(reader);
+        if self.gate.level(self.played) == 0.0 {
+            return self.exchange();
+        }
+        self.shut();
+        None
+    }
+
+    fn shut(&mut self) {
+        let (here, end) = (self.played, self.fall_end(EDGE));
+        if self.shut_at() == Samples::MAX {
+            self.gate = self.gate.toward(0.0, here, end - here);
+        }
+    }
+
+    fn exchange(&mut self) -> Option<Turn> {
+        self.reader = self.next.take()?;
+        (self.dry, self.silent) = (None, 0);
+        Some(Turn::Sought(self.reader.place()))
+    }
+
+    fn enter(&mut self, turns: &mut Vec<Turn>) {
+        if !std::mem::replace(&mut self.is_started, true) {
+            turns.push(Turn::Started);
+        } else if std::mem::take(&mut self.goes_on) {
+            turns.push(Turn::Resumed(self.reader.place()));
+        }
+    }
+
+    /// What it comes to before its next sample, which is to be mixed now if `is_mixed`; `is_told` says whether something
+    /// was told of it at this sample, which decides when it goes on if its old place ran out before it was silent. `true`
+    /// if it is over.
+    pub fn turn(&mut self, is_mixed: bool, is_told: bool, turns: &mut Vec<Turn>) -> bool {
+        let mut is_mixed = is_mixed;
+        while !self.is_held {
+            let here = self.played;
+            let is_dry = self.dry.is_some_and(|dry| dry.end() <= here);
+            if is_dry && !is_told && self.silent < EDGE {
+                self.silent += Samples::from(is_mixed);
+                return false;
+            }
+            if is_dry {
+                let silence = Line { at: here, ..Line::flat(0.0) };
+                self.gate = silence;
+                self.stop = self.stop.map(|_| (silence, silence));
+            }
+            let left = self.stop_end().min(self.limit).min(self.shut_at()) - here;
+            let remaining = self.reader.remaining();
+            if self.next.is_some() && self.dry.is_none() && remaining < left {
+                self.dry = Some(Line { at: here, length: remaining, from: 1.0, to: 0.0 });
+                self.is_vague = true;
+                continue;
+            }
+            let is_out = self.next.is_none() && remaining == 0;
+            let end = if self.stop.is_some() && (self.stop_end() <= here || is_out) {
+                Some(self.ended())
+            } else if is_out {
+                Some(Turn::Completed(here, self.reader.place()))
+            } else if self.limit <= here {
+                Some(Turn::TooLong(here, self.reader.place()))
+            } else {
+                None
+            };
+            let is_shut = self.shut_at() <= here || is_dry;
+            if is_mixed || end.is_some() || is_shut {
+                self.enter(turns);
+                is_mixed = false;
+            }
+            if let Some(end) = end {
+                turns.push(end);
+                return true;
+            }
+            if !is_shut {
+                return false;
+            }
+            turns.extend(self.exchange());
+            match self.is_paused {
+                true => {
+                    self.is_held = true;
+                    turns.push(Turn::Paused(self.reader.place()));
+                }
+                false => self.gate = Line { at: here, length: EDGE, from: 0.0, to: 1.0 },
+            }
+        }
+        false
+    }
+
+    /// Whether its old place ran out, and it is silent until it goes on from the next.
+    pub fn is_dry(&self) -> bool {
+        self.dry.is_some_and(|dry| dry.end() <= self.played)
+    }
+
+    /// Its next sample: between these two.
+    pub fn sample(&mut self, turns: &mut Vec<Turn>) -> (f32, f32) {
+        let here = self.played;
+        let limit = Line { at: self.limit.saturating_sub(EDGE), length: self.limit.min(EDGE), from: 1.0, to: 0.0 };
+        let dry = self.dry.unwrap_or(Line::flat(1.0));
+        let level: f32 = [self.volume, self.rise, limit, self.gate, dry].iter().map(|line| line.level(here)).product();
+        let (low, high) = self.stop.map_or((1.0, 1.0), |(low, high)| (low.level(here), high.level(here)));
+        let sample = self.reader.next() * self.gain * level;
+        self.played += 1;
+        if self.progress > 0 && self.played.is_multiple_of(self.progress) {
+            turns.push(Turn::Progress(self.reader.place()));
+        }
+        (sample * low, sample * high)
+    }
+}
