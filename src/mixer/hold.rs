@@ -126,7 +126,9 @@ impl Voice {
         let gate = &mut self.state.gate;
         if gate.is_paused {
             gate.is_held = true;
-            return Some(What::Paused(self.feed.place()));
+            // It never went on since it was paused the last time: then nothing is new.
+            let is_new = !std::mem::take(&mut gate.goes_on);
+            return is_new.then(|| What::Paused(self.feed.place()));
         }
         if gate.is_blocked {
             self.block();

@@ -172,6 +172,23 @@ fn a_pause_and_a_seek_go_on_from_the_sought_place() {
 }
 
 #[test]
+fn a_pause_that_never_ended_is_told_once() {
+    let mut table = Table::new(Overlap::Mix);
+    table.play("a", 0);
+    table.ready("a");
+    table.pause(named("a"));
+    assert_eq!(table.frame(), "a:paused@25");
+    table.seek(named("a"), 48_000);
+    table.resume(named("a"));
+    assert_eq!(table.frame(), "", "it waits for the place");
+    table.pause(named("a"));
+    assert_eq!(table.frames(2), "");
+    assert_eq!(table.ready("a"), "a:sought@1000");
+    table.resume(named("a"));
+    assert_eq!(table.frame(), "a:resumed@1000");
+}
+
+#[test]
 fn nothing_is_told_after_a_failure() {
     for has_started in [false, true] {
         let mut table = Table::new(Overlap::Mix);
