@@ -143,6 +143,10 @@ impl Voice {
         if self.is_held() || self.state.stop.is_some() {
             return;
         }
+        if self.state.gate.goes_on {
+            // It is silent still: nothing of it may pass before it is told that it goes on.
+            return self.block();
+        }
         self.state.gate.is_blocked = true;
         self.shut();
     }
