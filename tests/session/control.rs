@@ -189,6 +189,21 @@ fn a_pause_that_never_ended_is_told_once() {
 }
 
 #[test]
+fn a_resume_that_meets_a_halt_takes_nothing_before_it_is_told() {
+    let mut table = Table::new(Overlap::Mix);
+    table.play("a", 0);
+    table.ready("a");
+    table.pause(named("a"));
+    assert_eq!(table.frame(), "a:paused@25");
+    table.resume(named("a"));
+    table.session.fall_silent();
+    assert_eq!(table.frame(), "");
+    table.session.skip(48_000);
+    table.session.go_on();
+    assert_eq!(table.frame(), "a:resumed@25");
+}
+
+#[test]
 fn nothing_is_told_after_a_failure() {
     for has_started in [false, true] {
         let mut table = Table::new(Overlap::Mix);

@@ -1,7 +1,7 @@
 //! What holds of every session, whatever is called and whatever happens: random calls, sources, frames and outputs.
 //!
 //! `SPEAKER_SESSION_CASES` says how many sequences are tried. A failing one is made as short as possible, printed with its seed, and
-//! kept in `proptest-regressions/`.
+//! kept in `regressions.txt`.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 use speaker_session::audio::{FRAME, RING};
 use speaker_session::error::Result;
 use speaker_session::event::{Event, EventKind, Message};
@@ -41,6 +42,10 @@ enum Happening {
         which: usize,
         more: bool,
     },
+    /// The writer of a stream has nothing more for now.
+    Starve {
+        which: usize,
+    },
     Connect,
     Abandon {
         which: usize,
@@ -50,6 +55,7 @@ enum Happening {
     /// A source that was to be opened is.
     Open {
         which: usize,
+        samples: usize,
     },
     Fill {
         which: usize,
@@ -216,6 +222,9 @@ impl World {
                     self.session.flush(id, ticket, at);
                 }
             }
+            Happening::Starve { which } => {
+                pick(&mut self.pipes, which).into_iter().for_each(|(_, pipe)| pipe.flush(false));
+            }
             Happening::Connect => {
                 let ticket = self.ticket();
                 self.connects.push(ticket);
@@ -234,10 +243,10 @@ impl World {
                 }
             }
             Happening::Report => self.session.report(gone()),
-            Happening::Open { which } => {
+            Happening::Open { which, samples } => {
                 if !self.opens.is_empty() {
                     let open = self.opens.remove(which % self.opens.len());
-                    self.open(open);
+                    self.open(open, samples);
                 }
             }
             Happening::Fill { which, samples } => {
@@ -306,7 +315,7 @@ impl World {
         }
     }
 
-    fn open(&mut self, Open { id, number, what, ahead, ticket }: Open) {
+    fn open(&mut self, Open { id, number, what, ahead, ticket }: Open, samples: usize) {
         let (media, clip) = match what {
             Opening::Source(source) => {
                 let clip = source.clip;
@@ -316,7 +325,8 @@ impl World {
         };
         let is_stream = media.stream().is_some();
         let reader = Reader::by_hand(media, self.clock == Clock::Manual);
-        let (hand, feed) = Hand::reader(1, if is_stream { 0 } else { ahead }, clip, Some(reader));
+        let (mut hand, feed) = Hand::reader(1, if is_stream { 0 } else { ahead }, clip, Some(reader));
+        hand.fill(samples);
         self.readers.push(hand);
         let unwanted = self.session.opened(id, number, feed, ticket);
         self.examine_readers();
@@ -359,10 +369,11 @@ impl World {
     }
 
     fn hand_over(&mut self, result: Result<()>) {
-        if std::mem::take(&mut self.in_flight) {
+        if self.in_flight {
             let before = self.seq;
             self.examine();
             assert_eq!(self.seq, before, "an event of a frame was told before the frame was handed over");
+            self.in_flight = false;
             self.session.commit(result, Gauges::default());
         }
     }
@@ -516,7 +527,7 @@ impl World {
                 Connection::Cut(_) => Outside::Reconnected,
             });
             while !self.opens.is_empty() {
-                self.apply(Happening::Open { which: 0 });
+                self.apply(Happening::Open { which: 0, samples: 0 });
             }
             for hand in self.readers.iter_mut().filter(|hand| !hand.is_ended()) {
                 hand.fill(500);
@@ -546,7 +557,7 @@ impl World {
         self.session.closed(Ok(()));
         self.examine();
         while !self.opens.is_empty() {
-            self.apply(Happening::Open { which: 0 });
+            self.apply(Happening::Open { which: 0, samples: 0 });
         }
         self.apply(Happening::Close);
         assert!(self.unsettled.is_empty(), "never settled: {:?}", self.unsettled);
@@ -622,8 +633,7 @@ fn outsides() -> impl Strategy<Value = Outside> {
         4 => Just(Outside::Reconnected),
         1 => Just(Outside::Muted),
         1 => Just(Outside::Link),
-        1 => Just(Outside::Lost),
-        1 => Just(Outside::Failed),
+        1 => proptest::bool::weighted(0.5).prop_map(|lost| if lost { Outside::Lost } else { Outside::Failed }),
     ]
 }
 
@@ -631,8 +641,8 @@ fn steps() -> impl Strategy<Value = Happening> {
     let which = || 0..64usize;
     let samples = prop_oneof![3 => Just(FRAME), 2 => 1..=FRAME, 1 => 1..20usize];
     prop_oneof![
-        12 => plays(),
-        4 => (targets(), prop_oneof![Just(0), Just(240), 1..5_000u64], any::<bool>())
+        24 => plays(),
+        3 => (targets(), prop_oneof![Just(0), Just(240), 1..5_000u64], any::<bool>())
             .prop_map(|(target, fade_out, ahead)| Happening::Stop { target, fade_out, ahead }),
         4 => targets().prop_map(Happening::Pause),
         4 => targets().prop_map(Happening::Resume),
@@ -640,11 +650,13 @@ fn steps() -> impl Strategy<Value = Happening> {
         1 => (targets(), 0..2_000u64).prop_map(|(target, fade)| Happening::Volume(target, fade)),
         2 => (0..5u8, 0..6usize).prop_map(|(name, place)| Happening::Move(name, place)),
         3 => (which(), any::<bool>()).prop_map(|(which, more)| Happening::Flush { which, more }),
+        3 => which().prop_map(|which| Happening::Starve { which }),
         1 => Just(Happening::Connect),
         1 => which().prop_map(|which| Happening::Abandon { which }),
         4 => (0..5_000u64).prop_map(Happening::Advance),
         1 => Just(Happening::Report),
-        16 => which().prop_map(|which| Happening::Open { which }),
+        24 => (which(), prop_oneof![Just(0), 1..3_000usize, Just(RING)])
+            .prop_map(|(which, samples)| Happening::Open { which, samples }),
         16 => (which(), prop_oneof![1..3_000usize, Just(RING)])
             .prop_map(|(which, samples)| Happening::Fill { which, samples }),
         8 => (which(), proptest::bool::weighted(0.3)).prop_map(|(which, fails)| Happening::End { which, fails }),
@@ -654,7 +666,7 @@ fn steps() -> impl Strategy<Value = Happening> {
         8 => proptest::bool::weighted(0.1).prop_map(|fails| Happening::HandOver { fails }),
         1 => (0..5_000u64).prop_map(|samples| Happening::Halt { samples }),
         3 => (0..5_000u64).prop_map(|samples| Happening::Wait { samples }),
-        1 => proptest::bool::weighted(0.2).prop_map(|breaks| if breaks { Happening::Break } else { Happening::Close }),
+        1 => proptest::bool::weighted(0.3).prop_map(|breaks| if breaks { Happening::Break } else { Happening::Close }),
     ]
 }
 
@@ -701,15 +713,24 @@ fn sessions() -> impl Strategy<Value = Options> {
 
 fn config() -> ProptestConfig {
     let cases = std::env::var("SPEAKER_SESSION_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(500);
-    ProptestConfig { cases, max_shrink_iters: 20_000, ..ProptestConfig::default() }
+    let kept = FileFailurePersistence::Direct("tests/session/regressions.txt");
+    ProptestConfig { cases, max_shrink_iters: 20_000, failure_persistence: Some(Box::new(kept)), ..Default::default() }
 }
 
 proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn every_session_keeps_its_promises(options in sessions(), steps in vec(steps(), 1..80)) {
+    fn every_session_keeps_its_promises(
+        options in sessions(),
+        is_connected in proptest::bool::weighted(0.8),
+        steps in vec(steps(), 1..150),
+    ) {
         let mut world = World::new(options);
+        if is_connected {
+            world.apply(Happening::Connect);
+            world.apply(Happening::Output(Outside::Connected));
+        }
         steps.into_iter().for_each(|step| world.apply(step));
         world.finish();
     }
