@@ -218,8 +218,8 @@ mod tests {
     /// Plays to the end.
     fn play(rate: u32, samples: &[i16], clip: Clip) -> (Feed, Vec<f32>) {
         let source = Source::new(Origin::Bytes(wav(rate, samples)), None, clip);
-        let media = Arc::new(Media::new(source, Duration::from_secs(1)));
-        let (mut feed, mut heard) = (super::super::open(media, clip, 1, Arc::default()), Vec::new());
+        let mut feed = super::super::open(Opening::Source(source), 1, 0, Duration::from_secs(1), Arc::default());
+        let mut heard = Vec::new();
         let late = Instant::now() + Duration::from_secs(20);
         loop {
             let (waiting, ended) = feed.level();
@@ -227,7 +227,7 @@ mod tests {
             let peek = feed.peek(waiting);
             heard.extend([peek.slices().0, peek.slices().1].concat());
             peek.take(waiting);
-            feed.refill();
+            feed.refill().iter().for_each(Waker::wake);
             if ended {
                 feed.outcome().unwrap().as_ref().unwrap();
                 return (feed, heard);
