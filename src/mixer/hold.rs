@@ -13,7 +13,16 @@ impl Voice {
     pub fn pause(&mut self) {
         self.state.gate.is_paused = true;
         self.rearm_end_notice();
-        self.shut();
+        if std::mem::take(&mut self.state.gate.goes_on) {
+            // It was resumed, and not a sample followed: it stands still as before.
+            if std::mem::take(&mut self.state.gate.is_blocked) {
+                self.state.underrun = None;
+            }
+            self.state.gate.is_held = true;
+            self.state.gate.ramp = Ramp { at: self.state.played, ..Ramp::flat(0.0) };
+        } else {
+            self.shut();
+        }
     }
 
     /// Lets it go on; a place that it seeks comes first.
@@ -54,6 +63,10 @@ impl Voice {
     /// Another place is being loaded, and [`go_to`](Self::go_to) will bring it. It goes on as it is until then.
     pub fn seek(&mut self) {
         self.state.gate.seeks = true;
+        if self.state.gate.goes_on {
+            // It stood still, and the place that it left must not sound again.
+            self.block();
+        }
         self.rearm_end_notice();
     }
 
@@ -145,6 +158,11 @@ impl Voice {
         self.shut();
     }
 
+    /// Returns true if it is silent without taking anything, until the place that it seeks is there or a halt is over.
+    pub fn is_blocked(&self) -> bool {
+        self.state.gate.is_blocked && self.is_silent_at(self.state.played)
+    }
+
     /// Silent from here on, without taking anything.
     fn block(&mut self) {
         let here = self.state.played;
@@ -161,7 +179,11 @@ impl Voice {
     }
 
     fn unblock(&mut self) {
-        self.state.gate.is_blocked = false;
+        let here = self.state.played;
+        if std::mem::take(&mut self.state.gate.is_blocked) && self.is_silent_at(here) {
+            self.state.underrun = None;
+            self.state.gate.rise(here);
+        }
     }
 
     /// Falls silent; what does already goes on falling.

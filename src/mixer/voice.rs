@@ -265,6 +265,10 @@ impl Voice {
     /// Whether `frames` samples, or what is left of it, wait: where not, a clock that can wait should. Its end must be seen
     /// as long before as what follows may begin.
     pub(super) fn is_fed(&self, frames: usize) -> bool {
+        if self.is_blocked() {
+            // It takes nothing.
+            return self.state.gate.is_fed();
+        }
         let frames = frames + LOOK_AHEAD.max(self.feed.ahead() / 2);
         let coming = self.feed.is_coming();
         let stop = self.stop_end().unwrap_or(Samples::MAX);

@@ -247,9 +247,10 @@ impl Session {
     fn fade(&mut self, id: PlaybackId, samples: Samples) {
         let is_open = self.output.is_open();
         let Some(sounding) = self.playbacks.sounding(id) else { return };
+        let is_silent = sounding.voice.is_held() || sounding.voice.is_dormant() || sounding.voice.is_blocked();
         sounding.voice.give_up_seek();
         let sought = sounding.sought.take();
-        if is_open && !sounding.voice.is_held() && !sounding.voice.is_dormant() {
+        if is_open && !is_silent {
             sounding.voice.stop(samples);
             self.outbox.hastens = true;
         } else {
@@ -262,7 +263,8 @@ impl Session {
 
     /// Long fades take no place of `maxConcurrent`, but no more than that many may last: the oldest then falls at once.
     fn cap_fades(&mut self) {
-        let max = self.options.policy.max_concurrent;
+        // One more, for a system message has a place of its own.
+        let max = self.options.policy.max_concurrent + 1;
         let fading = |sounding: &&mut Sounding| sounding.leaving.is_some();
         let count = self.playbacks.sounding.iter_mut().filter(fading).count();
         let surplus = count.saturating_sub(max);
@@ -393,7 +395,7 @@ impl Session {
             // The reader that comes is exchanged for another as it comes.
             Loadable::Opening { place: wanted, .. } => *wanted = place,
             Loadable::Reading(feed) => {
-                if let Some(opening) = feed.sought(place) {
+                if let Some(opening) = feed.begun_at(place) {
                     let number = outbox.open(id, opening, feed.ahead(), None);
                     if let Loadable::Reading(feed) = std::mem::replace(source, Loadable::Opening { number, place }) {
                         outbox.drop_reader(feed);

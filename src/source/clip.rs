@@ -25,10 +25,9 @@ impl Default for Clip {
 }
 
 impl Clip {
-    /// The same, going on from another place `played` samples into it. Before anything was played no pass is over, wherever it
-    /// was to begin: of two seeks the second counts.
+    /// The same, going on from another place `played` samples into it.
     pub fn sought(self, place: Samples, played: Samples, end: Option<Samples>) -> Self {
-        let (done, _) = if played == 0 { (0, place) } else { self.progress(played, end) };
+        let (done, _) = self.progress(played, end);
         Self { from: place, passes: self.passes.saturating_sub(done).max(1), ..self }
     }
 

@@ -96,6 +96,13 @@ impl Feed {
         !written_out && self.shared.outcome.get().is_none()
     }
 
+    /// The same source from another place on, to be opened, where nothing of this reader was played: of two seeks the second counts,
+    /// and the first ends no pass.
+    pub fn begun_at(&self, place: Samples) -> Option<Opening> {
+        let Reader { media, .. } = self.reader.as_ref()?;
+        Some(Opening::Again { media: media.clone(), clip: Clip { from: place, ..self.clip } })
+    }
+
     /// The same source from another place on, to be opened.
     pub fn sought(&self, place: Samples) -> Option<Opening> {
         let Reader { media, .. } = self.reader.as_ref()?;
