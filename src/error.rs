@@ -5,7 +5,8 @@ use serde::{Serialize, Serializer};
 /// Declares the codes once: name, text, meaning.
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
-        /// Why a request or the session failed. The codes are part of the public contract: README and index.d.ts list them.
+        /// Why a request or the session failed. The codes are part of the public contract: index.d.ts lists them, and
+        /// docs/errors.md says what to do about each.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Code {
             $($(#[doc = $doc])+ $name,)+
