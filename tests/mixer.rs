@@ -1,39 +1,27 @@
-//! The mixer, sample by sample: hand-made feeds in, frames and notices out. No thread, no clock.
+//! The mixer, sample by sample: hand-made readers in, frames and notices out. No thread, no clock.
 
-use std::sync::Arc;
+mod hand;
 
-use rtrb::{Producer, RingBuffer};
-use speaker_session::audio::{EDGE_FADE, FRAME, PREROLL, RING};
-use speaker_session::mixer::{Mixer, Notice, Ramp, Routing, Voice, What};
-use speaker_session::source::{Clip, Feed, Shared};
+use hand::Hand;
+use speaker_session::audio::{EDGE_FADE, FRAME, PREROLL};
+use speaker_session::mixer::{Mixer, Notice, Ramp, Routing, Scratch, Voice, What};
+use speaker_session::source::{Clip, Feed};
 
-/// A source the test fills by hand.
-struct Hand {
-    ring: Producer<f32>,
-    shared: Arc<Shared>,
-}
-
-impl Hand {
-    fn push(&mut self, samples: &[f32]) {
-        self.ring.push_entire_slice(samples).expect("the test fits the ring");
-    }
-
-    fn end(&self) {
-        self.shared.outcome.set(Ok(())).expect("it ends once");
-    }
-}
-
-fn source(channels: usize) -> (Hand, Feed) {
-    let (producer, consumer) = RingBuffer::new(RING * channels);
-    let shared = Arc::new(Shared::default());
-    (Hand { ring: producer, shared: shared.clone() }, Feed::new(consumer, channels, shared, Clip::default(), None))
+/// A mono reader and its writing end.
+fn source() -> (Hand, Feed) {
+    Hand::reader(1, 0, Clip::default(), None)
 }
 
 /// A whole clip.
 fn clip(samples: &[f32]) -> Feed {
-    let (mut hand, feed) = source(1);
+    clip_from(0, samples)
+}
+
+/// A whole clip that was opened at a place.
+fn clip_from(from: u64, samples: &[f32]) -> Feed {
+    let (mut hand, feed) = Hand::reader(1, 0, Clip { from, ..Clip::default() }, None);
     hand.push(samples);
-    hand.end();
+    hand.end(Ok(()));
     feed
 }
 
@@ -46,8 +34,11 @@ fn noise(length: usize, amplitude: f32) -> Vec<f32> {
     (0..length).map(|_| next() * amplitude).collect()
 }
 
+/// A mixer with its voices, as a session holds them.
 struct Desk {
     mixer: Mixer,
+    voices: Vec<Voice>,
+    scratch: Scratch,
     output: Vec<f32>,
     /// "id what@sample".
     told: Vec<String>,
@@ -55,45 +46,74 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
-        Self { mixer: Mixer::new(1, Routing::Mixdown, None), output: Vec::new(), told: Vec::new() }
+        let mixer = Mixer::new(1, Routing::Mixdown, None);
+        Self { mixer, voices: Vec::new(), scratch: Scratch::default(), output: Vec::new(), told: Vec::new() }
     }
 
+    /// Starts a reader on track 0.
     fn start(&mut self, id: u64, feed: Feed) {
-        self.mixer.start(Voice::new(id, 0, feed));
+        self.start_voice(Voice::new(id, 0, feed));
     }
 
-    /// Mixes one frame; `follow` may start what follows a voice that ended.
-    fn frame_with(&mut self, frames: usize, mut follow: impl FnMut(&mut Mixer, u64)) {
+    fn start_voice(&mut self, mut voice: Voice) {
+        self.mixer.start(&mut voice, &mut self.voices);
+        self.voices.push(voice);
+    }
+
+    fn voice(&mut self, id: u64) -> &mut Voice {
+        self.voices.iter_mut().find(|voice| voice.id == id).expect("it sounds")
+    }
+
+    /// Mixes one frame. `follow` names what starts where a voice ends.
+    fn frame_with(&mut self, frames: usize, mut follow: impl FnMut(u64) -> Option<Voice>) {
         let mut notices = Vec::new();
-        self.mixer.begin(frames);
-        while self.mixer.mix(&mut notices) {
+        self.mixer.begin(frames, &mut self.scratch);
+        while self.mixer.mix(&mut self.voices, &mut self.scratch, &mut notices) {
             for notice in notices.drain(..) {
-                let word = match notice.what {
-                    What::Started => "started".to_owned(),
-                    What::Near => "near".to_owned(),
-                    What::Paused(place) => format!("paused {place}"),
-                    What::Resumed(place) => format!("resumed {place}"),
-                    What::Progress(place) => format!("at {place}"),
-                    What::Stalled(place) => format!("stalled {place}"),
-                    What::Swapped { sought, .. } => {
-                        sought.map_or("swapped".to_owned(), |place| format!("sought {place}"))
-                    }
-                    What::Ended { why, played, .. } => {
-                        follow(&mut self.mixer, notice.id);
-                        format!("{why:?} {played}")
-                    }
-                };
-                self.told.push(format!("{} {word}@{}", notice.id, notice.at));
+                self.tell(&notice);
+                if matches!(notice.what, What::Ended(_)) {
+                    self.voices.retain(|voice| voice.id != notice.id);
+                    follow(notice.id).into_iter().for_each(|voice| self.start_voice(voice));
+                }
             }
         }
-        assert!(notices.is_empty(), "told after the frame was said to be full");
+        assert!(notices.is_empty(), "reported after the frame was full");
+        assert_eq!(self.mixer.finish(&mut self.scratch), frames);
         let before = self.output.len();
-        self.mixer.streams().for_each(|frame| self.output.extend_from_slice(frame.samples));
+        self.scratch.frames().for_each(|frame| self.output.extend_from_slice(frame.samples));
         self.output.resize(before + frames, 0.0);
     }
 
+    fn tell(&mut self, notice: &Notice) {
+        let word = match &notice.what {
+            What::Started => "started".to_owned(),
+            What::EndApproaching => "end approaches".to_owned(),
+            What::Paused(place) => format!("paused {place}"),
+            What::Resumed(place) => format!("resumed {place}"),
+            What::Progress(place) => format!("at {place}"),
+            What::Stalled(place) => format!("stalled {place}"),
+            What::Swapped { sought: Some(place), .. } => format!("sought {place}"),
+            What::Swapped { sought: None, .. } => "swapped".to_owned(),
+            What::Ended(why) => format!("{why:?} {}", self.voice(notice.id).played()),
+        };
+        self.told.push(format!("{} {word}@{}", notice.id, notice.at));
+    }
+
     fn frames(&mut self, count: usize) {
-        (0..count).for_each(|_| self.frame_with(FRAME, |_, _| {}));
+        (0..count).for_each(|_| self.frame_with(FRAME, |_| None));
+    }
+
+    /// Mixes so many samples, in frames whose lengths repeat.
+    fn cut(&mut self, samples: usize, lengths: &[usize]) {
+        let mut left = samples;
+        for length in lengths.iter().cycle() {
+            let frames = left.min(*length);
+            self.frame_with(frames, |_| None);
+            left -= frames;
+            if left == 0 {
+                return;
+            }
+        }
     }
 }
 
@@ -102,7 +122,7 @@ fn largest_step(samples: &[f32]) -> f32 {
 }
 
 #[test]
-fn one_playback_alone_passes_bit_for_bit_and_two_are_summed() {
+fn one_voice_passes_bit_for_bit_and_two_are_summed() {
     let (a, b) = (noise(2_000, 1.0), noise(3_000, 0.4));
     let mut desk = Desk::new();
     desk.start(1, clip(&a));
@@ -121,16 +141,12 @@ fn one_playback_alone_passes_bit_for_bit_and_two_are_summed() {
 }
 
 #[test]
-fn what_follows_a_voice_starts_at_the_very_next_sample_however_short_the_clips_are() {
+fn what_follows_starts_at_the_next_sample() {
     let clips: Vec<Vec<f32>> = [1_000, 3, 0, 1, 500].iter().map(|length| noise(*length, 0.5)).collect();
     let mut desk = Desk::new();
     desk.start(0, clip(&clips[0]));
     for _ in 0..3 {
-        desk.frame_with(FRAME, |mixer, id| {
-            if let Some(next) = clips.get(id as usize + 1) {
-                mixer.start(Voice::new(id + 1, 0, clip(next)));
-            }
-        });
+        desk.frame_with(FRAME, |id| Some(Voice::new(id + 1, 0, clip(clips.get(id as usize + 1)?))));
     }
     assert_eq!(desk.output[..1_504], clips.concat());
     let starts = ["0 started@0", "1 started@1000", "2 started@1003", "3 started@1003", "4 started@1004"];
@@ -139,11 +155,11 @@ fn what_follows_a_voice_starts_at_the_very_next_sample_however_short_the_clips_a
 }
 
 #[test]
-fn a_stop_fades_within_five_milliseconds_and_the_position_tells_it() {
+fn a_stop_fades_within_five_milliseconds() {
     let mut desk = Desk::new();
     desk.start(1, clip(&vec![0.8; 9_600]));
     desk.frames(1);
-    desk.mixer.stop(1, EDGE_FADE as u64);
+    desk.voice(1).stop(EDGE_FADE as u64);
     desk.frames(2);
     assert_eq!(desk.told, ["1 started@0", "1 Stop 1200@1200"]);
     assert!(desk.output[1_200..].iter().all(|sample| *sample == 0.0));
@@ -151,13 +167,13 @@ fn a_stop_fades_within_five_milliseconds_and_the_position_tells_it() {
 }
 
 #[test]
-fn a_later_shorter_stop_wins_without_a_step_and_a_longer_one_is_ignored() {
+fn of_two_stops_the_shorter_wins() {
     let mut desk = Desk::new();
     desk.start(1, clip(&vec![0.8; 9_600]));
-    desk.mixer.stop(1, 4_800);
+    desk.voice(1).stop(4_800);
     desk.frames(2);
-    desk.mixer.stop(1, 48_000);
-    desk.mixer.stop(1, EDGE_FADE as u64);
+    desk.voice(1).stop(48_000);
+    desk.voice(1).stop(EDGE_FADE as u64);
     desk.frames(2);
     assert_eq!(desk.told, ["1 started@0", "1 Stop 2160@2160"]);
     assert!(largest_step(&desk.output) < 0.8 / 200.0, "a click");
@@ -168,7 +184,7 @@ fn a_stop_at_the_end_of_a_clip_fades_what_is_left() {
     let mut desk = Desk::new();
     desk.start(1, clip(&vec![0.8; FRAME + 100]));
     desk.frames(1);
-    desk.mixer.stop(1, EDGE_FADE as u64);
+    desk.voice(1).stop(EDGE_FADE as u64);
     desk.frames(1);
     assert_eq!(desk.told[1], "1 Stop 1060@1060");
     assert!(largest_step(&desk.output[900..1_100]) <= 0.8 / 100.0 + 1e-6, "a click");
@@ -179,18 +195,18 @@ fn volume_zero_is_silence_that_takes_its_time() {
     let mut desk = Desk::new();
     let mut voice = Voice::new(1, 0, clip(&noise(1_500, 1.0)));
     voice.volume = Ramp::flat(0.0);
-    desk.mixer.start(voice);
+    desk.start_voice(voice);
     desk.frames(2);
     assert!(desk.output.iter().all(|sample| *sample == 0.0));
     assert_eq!(desk.told, ["1 started@0", "1 Source 1500@1500"]);
 }
 
 #[test]
-fn the_limit_ends_a_playback_at_its_sample_without_a_click() {
+fn the_limit_ends_a_voice_at_its_sample() {
     let mut desk = Desk::new();
     let mut voice = Voice::new(1, 0, clip(&vec![0.8; 9_600]));
     voice.limit = 2_400;
-    desk.mixer.start(voice);
+    desk.start_voice(voice);
     desk.frames(4);
     assert_eq!(desk.told, ["1 started@0", "1 Limit 2400@2400"]);
     assert_eq!(desk.output[2_159], 0.8);
@@ -198,9 +214,9 @@ fn the_limit_ends_a_playback_at_its_sample_without_a_click() {
 }
 
 #[test]
-fn an_underrun_is_counted_silence_that_shifts_nobody_and_clicks_nowhere() {
+fn an_underrun_is_counted_and_faded_silence() {
     let steady = noise(9_000, 0.25);
-    let (mut hand, feed) = source(1);
+    let (mut hand, feed) = source();
     hand.push(&vec![0.5; 1_500]);
     let mut desk = Desk::new();
     desk.start(1, feed);
@@ -214,7 +230,7 @@ fn an_underrun_is_counted_silence_that_shifts_nobody_and_clicks_nowhere() {
     };
     assert!(heard(&desk, 1_500..3_840).iter().all(|sample| sample.abs() < 1e-6), "not ready again yet");
     hand.push(&[0.5; 1_000]);
-    hand.end();
+    hand.end(Ok(()));
     desk.frames(5);
     let first = heard(&desk, 0..8_640);
     assert!(largest_step(&first[..3_840 + PREROLL]) < 0.5 / 200.0, "a click");
@@ -225,20 +241,20 @@ fn an_underrun_is_counted_silence_that_shifts_nobody_and_clicks_nowhere() {
 }
 
 #[test]
-fn a_starved_playback_can_be_stopped() {
-    let (mut hand, feed) = source(1);
+fn a_starved_voice_can_be_stopped() {
+    let (mut hand, feed) = source();
     hand.push(&[0.5; 100]);
     let mut desk = Desk::new();
     desk.start(1, feed);
     desk.frames(2);
     hand.push(&[0.5; 100]); // too little to go on
-    desk.mixer.stop(1, EDGE_FADE as u64);
+    desk.voice(1).stop(EDGE_FADE as u64);
     desk.frames(1);
     assert_eq!(desk.told, ["1 started@0", "1 Stop 100@1920"]);
 }
 
 #[test]
-fn ten_full_scale_playbacks_stay_within_full_scale() {
+fn ten_loud_voices_stay_within_full_scale() {
     let mut desk = Desk::new();
     (0..10).for_each(|id| desk.start(id, clip(&noise(9_600, 1.0))));
     desk.frames(10);
@@ -247,49 +263,53 @@ fn ten_full_scale_playbacks_stay_within_full_scale() {
 }
 
 #[test]
-fn an_empty_clip_starts_and_ends_at_the_same_sample() {
+fn an_empty_clip_starts_and_ends_at_one_sample() {
     let mut desk = Desk::new();
     desk.start(1, clip(&[]));
     desk.frames(1);
     assert_eq!(desk.told, ["1 started@0", "1 Source 0@0"]);
-    assert!(desk.mixer.is_idle());
+    assert!(desk.mixer.is_idle(&mut desk.voices));
 }
 
 #[test]
-fn a_fade_in_rises_from_silence_and_progress_is_told_at_its_sample() {
+fn a_fade_in_rises_and_progress_is_reported() {
     let mut desk = Desk::new();
     let mut voice = Voice::new(1, 0, clip(&vec![0.8; 2_500]));
     voice.rise = Ramp::rise(0, 960);
     voice.report_every = 1_000;
-    desk.mixer.start(voice);
+    desk.start_voice(voice);
     desk.frames(3);
     assert_eq!((desk.output[0], desk.output[480], desk.output[960]), (0.0, 0.4, 0.8));
     assert_eq!(desk.told, ["1 started@0", "1 at 1000@1000", "1 at 2000@2000", "1 Source 2500@2500"]);
 }
 
 #[test]
-fn tracks_are_streams_of_their_own_where_the_output_wants_them() {
-    let (mut mixer, mut notices) = (Mixer::new(1, Routing::PerTrack, None), Vec::new());
-    mixer.start(Voice::new(1, 0, clip(&[0.25; FRAME])));
-    mixer.start(Voice::new(2, 2, clip(&[0.5; FRAME])));
-    mixer.begin(FRAME);
-    while mixer.mix(&mut notices) {}
-    let streams: Vec<(u32, f32)> = mixer.streams().map(|frame| (frame.stream, frame.samples[0])).collect();
+fn each_track_can_be_a_stream() {
+    let mut desk = Desk { mixer: Mixer::new(1, Routing::PerTrack, None), ..Desk::new() };
+    desk.start_voice(Voice::new(1, 0, clip(&[0.25; 2 * FRAME])));
+    desk.start_voice(Voice::new(2, 2, clip(&[0.5; 2 * FRAME])));
+    desk.mixer.begin(FRAME, &mut desk.scratch);
+    while desk.mixer.mix(&mut desk.voices, &mut desk.scratch, &mut Vec::new()) {}
+    desk.mixer.finish(&mut desk.scratch);
+    let streams: Vec<(u32, f32)> = desk.scratch.frames().map(|frame| (frame.stream, frame.samples[0])).collect();
     assert_eq!(streams, [(0, 0.25), (2, 0.5)]);
 }
 
 #[test]
 fn stereo_keeps_its_sides_through_fades() {
-    let (mut hand, feed) = source(2);
+    let (mut hand, feed) = Hand::reader(2, 0, Clip::default(), None);
     let frames: Vec<f32> = (0..4_000).flat_map(|_| [0.8, -0.4]).collect();
     hand.push(&frames);
-    hand.end();
-    let (mut mixer, mut notices) = (Mixer::new(2, Routing::Mixdown, None), Vec::new());
-    mixer.start(Voice::new(1, 0, feed));
-    mixer.stop(1, EDGE_FADE as u64);
-    mixer.begin(FRAME);
-    while mixer.mix(&mut notices) {}
-    let samples = mixer.streams().next().unwrap().samples;
+    hand.end(Ok(()));
+    let mut desk = Desk { mixer: Mixer::new(2, Routing::Mixdown, None), ..Desk::new() };
+    desk.start(1, feed);
+    desk.voice(1).stop(EDGE_FADE as u64);
+    desk.mixer.begin(FRAME, &mut desk.scratch);
+    while desk.mixer.mix(&mut desk.voices, &mut desk.scratch, &mut Vec::new()) {
+        desk.voices.retain(|voice| voice.played() < EDGE_FADE as u64);
+    }
+    desk.mixer.finish(&mut desk.scratch);
+    let samples = desk.scratch.frames().next().expect("it sounds").samples;
     assert!(samples.chunks(2).all(|frame| (frame[0] + 2.0 * frame[1]).abs() < 1e-6));
     assert!(samples[2 * EDGE_FADE..].iter().all(|sample| *sample == 0.0));
 }
@@ -300,11 +320,11 @@ fn a_paused_voice_stands_still_and_goes_on_where_it_was() {
     let mut desk = Desk::new();
     desk.start(1, clip(&samples));
     desk.frames(1);
-    desk.mixer.pause(1);
+    desk.voice(1).pause();
     desk.frames(2);
-    assert!(desk.mixer.is_idle(), "it costs nothing");
-    desk.mixer.skip(40);
-    desk.mixer.resume(1);
+    assert!(desk.mixer.is_idle(&mut desk.voices), "it costs something");
+    desk.mixer.skip(&mut desk.voices, 40);
+    desk.voice(1).resume();
     desk.frames(10);
     assert_eq!(desk.told, ["1 started@0", "1 paused 1200@1200", "1 resumed 1200@2920", "1 Source 9600@11320"]);
     assert!(desk.output[1_200..2_880].iter().all(|sample| *sample == 0.0));
@@ -312,64 +332,53 @@ fn a_paused_voice_stands_still_and_goes_on_where_it_was() {
 }
 
 #[test]
-fn a_starved_playback_can_be_paused_and_comes_back_without_a_click() {
-    let (mut hand, feed) = source(1);
+fn a_starved_voice_can_be_paused_and_resumed() {
+    let (mut hand, feed) = source();
     hand.push(&[0.5; 1_000]);
     let mut desk = Desk::new();
     desk.start(1, feed);
     desk.frames(2);
-    desk.mixer.pause(1);
+    desk.voice(1).pause();
     desk.frames(1);
     assert_eq!(desk.told, ["1 started@0", "1 paused 1000@1920"]);
-    desk.mixer.resume(1);
+    desk.voice(1).resume();
     desk.frames(1);
     hand.push(&[0.5; 2_000]);
-    hand.end();
+    hand.end(Ok(()));
     desk.frames(4);
     assert_eq!(desk.told[2..], ["1 resumed 1000@2880", "1 Source 3000@5840"]);
     assert!(largest_step(&desk.output[..5_840]) < 0.5 / 200.0, "a click");
 }
 
 #[test]
-fn a_source_that_runs_dry_while_it_falls_is_paused_where_it_is() {
-    let (mut hand, feed) = source(1);
+fn an_underrun_during_a_pause_shortens_its_fall() {
+    let (mut hand, feed) = source();
     hand.push(&[0.5; FRAME + 300]);
     let mut desk = Desk::new();
     desk.start(1, feed);
     desk.frames(1);
-    desk.mixer.pause(1);
+    desk.voice(1).pause();
     desk.frames(1);
     assert_eq!(desk.told.last().unwrap(), "1 paused 1200@1200");
     let mut desk = Desk::new();
-    let (mut hand, feed) = source(1);
+    let (mut hand, feed) = source();
     hand.push(&[0.5; FRAME + 100]);
     desk.start(1, feed);
     desk.frames(1);
-    desk.mixer.pause(1);
+    desk.voice(1).pause();
     desk.frames(2);
     assert_eq!(desk.told.last().unwrap(), "1 paused 1060@1060");
     assert!(largest_step(&desk.output[1..]) <= 0.5 / 100.0 + 1e-6, "a click");
 }
 
 #[test]
-fn a_stop_of_what_stands_still_ends_it_at_once() {
-    let mut desk = Desk::new();
-    desk.start(1, clip(&[0.5; 9_600]));
-    desk.mixer.pause(1);
-    desk.frames(1);
-    let notice = desk.mixer.stop(1, 48_000).expect("it is told at once");
-    assert!(matches!(notice, Notice { id: 1, at: 960, what: What::Ended { played: 240, .. } }));
-    assert!(desk.mixer.is_silent());
-}
-
-#[test]
-fn a_volume_changes_in_a_straight_line_from_wherever_it_is() {
+fn a_volume_changes_in_a_straight_line() {
     let mut desk = Desk::new();
     desk.start(1, clip(&[0.5; 9_600]));
     desk.frames(1);
-    desk.mixer.set_volume(1, 0.0, 960);
-    desk.frame_with(480, |_, _| {});
-    desk.mixer.set_volume(1, 1.0, 960);
+    desk.voice(1).set_volume(0.0, 960);
+    desk.frame_with(480, |_| None);
+    desk.voice(1).set_volume(1.0, 960);
     desk.frames(2);
     let expected = [(959, 0.5), (960, 0.5), (1_200, 0.375), (1_440, 0.25), (1_920, 0.375), (2_400, 0.5), (3_000, 0.5)];
     assert!(expected.iter().all(|(n, level)| (desk.output[*n] - level).abs() < 1e-6));
@@ -379,28 +388,20 @@ fn a_volume_changes_in_a_straight_line_from_wherever_it_is() {
 fn a_volume_and_a_stop_multiply() {
     let mut desk = Desk::new();
     desk.start(1, clip(&[0.5; 9_600]));
-    desk.mixer.stop(1, 960);
-    desk.mixer.set_volume(1, 0.5, 960);
+    desk.voice(1).stop(960);
+    desk.voice(1).set_volume(0.5, 960);
     desk.frames(2);
     assert!((desk.output[480] - 0.5 * 0.5 * 0.75).abs() < 1e-6);
     assert_eq!(desk.told, ["1 started@0", "1 Stop 960@960"]);
 }
 
-/// A whole clip that says it was opened at `from`.
-fn clip_from(from: u64, samples: &[f32]) -> Feed {
-    let (mut producer, consumer) = RingBuffer::new(RING);
-    producer.push_entire_slice(samples).expect("the test fits the ring");
-    let shared = Arc::new(Shared::default());
-    shared.outcome.set(Ok(())).expect("it ends once");
-    Feed::new(consumer, 1, shared, Clip { from, ..Clip::default() }, None)
-}
-
 #[test]
-fn another_place_is_swapped_in_between_two_edges() {
+fn a_seek_swaps_readers_between_two_edges() {
     let mut desk = Desk::new();
     desk.start(1, clip(&[0.5; 9_600]));
     desk.frames(1);
-    assert!(desk.mixer.go_to(1, clip_from(40_000, &[-0.5; 2_000])).is_none(), "it falls first");
+    let swapped = desk.voice(1).go_to(clip_from(40_000, &[-0.5; 2_000]));
+    assert!(matches!(swapped, Ok(None)), "it does not fall first");
     desk.frames(4);
     assert_eq!(desk.told, ["1 started@0", "1 sought 40000@1200", "1 Source 3200@3200"]);
     assert!(largest_step(&desk.output[1..3_200]) <= 0.5 / 240.0 + 1e-6, "a click");
@@ -408,23 +409,130 @@ fn another_place_is_swapped_in_between_two_edges() {
 }
 
 #[test]
-fn a_place_that_comes_once_its_source_is_over_is_swapped_in_all_the_same() {
+fn a_seek_outlives_the_end_of_its_source() {
     let mut desk = Desk::new();
     desk.start(1, clip(&[0.5; 1_000]));
-    desk.mixer.go_to(1, clip_from(0, &[0.5; 500]));
+    assert!(desk.voice(1).go_to(clip_from(0, &[0.5; 500])).is_ok());
     desk.frames(1);
     assert_eq!(desk.told, ["1 started@0", "1 sought 0@240", "1 Source 740@740"]);
 }
 
 #[test]
 fn how_much_waits_does_not_shorten_a_stop() {
-    let (mut hand, feed) = source(1);
+    let (mut hand, feed) = source();
     hand.push(&[0.5; 1_300]);
     let mut desk = Desk::new();
     desk.start(1, feed);
     desk.frames(1);
-    desk.mixer.stop(1, 4_800);
+    desk.voice(1).stop(4_800);
     hand.push(&[0.5; 9_600]);
     desk.frames(6);
     assert_eq!(desk.told, ["1 started@0", "1 Stop 5760@5760"]);
+}
+
+/// What changes at its sample while four voices sound, loud enough for the limiter to work.
+fn busy(lengths: &[usize]) -> Desk {
+    let mut desk = Desk::new();
+    for id in 1..=4 {
+        let mut voice = Voice::new(id, (id % 2) as u32, clip(&noise(9_000 + 111 * id as usize, 0.6)));
+        (voice.report_every, voice.gain) = (240, 0.9);
+        voice.rise = Ramp::rise(0, 1_000 * (id - 1));
+        desk.start_voice(voice);
+        desk.cut(101, lengths);
+    }
+    desk.voice(1).pause();
+    desk.voice(2).set_volume(0.3, 777);
+    desk.cut(1_500, lengths);
+    desk.voice(1).resume();
+    desk.voice(3).limit = 5_000;
+    desk.cut(1_001, lengths);
+    desk.voice(2).stop(1_234);
+    assert!(desk.voice(4).go_to(clip_from(500, &noise(6_000, 0.8))).is_ok());
+    desk.cut(9_000, lengths);
+    desk
+}
+
+#[test]
+fn samples_do_not_depend_on_how_frames_are_cut() {
+    let whole = busy(&[FRAME]);
+    assert!(whole.told.iter().any(|told| told.contains("Limit")) && whole.voices.is_empty(), "{:?}", whole.told);
+    for lengths in [&[1][..], &[7, 333, 960, 64], &[959, 1], &[241]] {
+        let cut = busy(lengths);
+        assert!(cut.output == whole.output, "frames of {lengths:?} sound different");
+        assert_eq!(cut.told, whole.told, "frames of {lengths:?}");
+    }
+}
+
+#[test]
+fn progress_of_all_voices_is_in_order_of_time() {
+    let mut desk = Desk::new();
+    for id in 1..=3 {
+        let mut voice = Voice::new(id, 0, clip(&noise(6_000, 0.2)));
+        voice.report_every = 240;
+        desk.start_voice(voice);
+        desk.cut(77, &[FRAME]);
+    }
+    desk.frames(7);
+    let times: Vec<u64> = desk.told.iter().map(|told| told.split_once('@').unwrap().1.parse().unwrap()).collect();
+    assert!(times.is_sorted(), "{:?}", desk.told);
+    for id in 1..=3 {
+        for place in (240..=6_000).step_by(240) {
+            let expected = format!("{id} at {place}@{}", (id - 1) * 77 + place);
+            assert_eq!(desk.told.iter().filter(|told| **told == expected).count(), 1, "{expected}");
+        }
+    }
+}
+
+#[test]
+fn a_resume_before_the_sought_reader_plays_nothing_old() {
+    let mut desk = Desk::new();
+    desk.start(1, clip(&[0.5; 9_600]));
+    desk.frames(1);
+    desk.voice(1).pause();
+    desk.frames(1);
+    desk.voice(1).seek();
+    desk.voice(1).resume();
+    desk.frames(2);
+    assert!(desk.output[1_200..].iter().all(|sample| *sample == 0.0), "the old place sounds");
+    let Ok(Some(what)) = desk.voice(1).go_to(clip_from(40_000, &[-0.5; 2_000])) else { panic!("it is silent") };
+    desk.tell(&Notice { id: 1, at: desk.mixer.now(), what });
+    desk.frames(4);
+    let end = 3_840 + 2_000;
+    let expected =
+        ["1 started@0", "1 paused 1200@1200", "1 sought 40000@3840", "1 resumed 40000@3840"].map(str::to_owned);
+    assert_eq!(desk.told[..4], expected);
+    assert_eq!(desk.told[4..], [format!("1 Source 3200@{end}")]);
+    assert!(desk.output[1_200..].iter().all(|sample| *sample <= 0.0));
+    assert_eq!([desk.output[3_840], desk.output[3_840 + 120], desk.output[3_840 + 240]], [0.0, -0.25, -0.5]);
+}
+
+#[test]
+fn a_tiny_successor_still_leaves_an_edge() {
+    for length in [1, 24] {
+        let mut desk = Desk::new();
+        desk.start(1, clip(&[0.8; 9_600]));
+        desk.frames(1);
+        desk.voice(1).leave(48_000);
+        desk.start(2, clip(&vec![0.0; length]));
+        desk.frames(1);
+        assert!(desk.told.contains(&"1 Stop 1200@1200".to_owned()), "{:?}", desk.told);
+        // The steepest part of a fall of equal power.
+        assert!(largest_step(&desk.output) < 0.8 * 1.6 / 240.0, "a click");
+    }
+}
+
+#[test]
+fn a_halt_leaves_faded_edges_and_loses_nothing() {
+    let mut desk = Desk::new();
+    desk.start(1, clip(&[0.5; 9_600]));
+    desk.frames(1);
+    desk.voice(1).fall_silent();
+    desk.frames(1);
+    assert_eq!([desk.output[960], desk.output[1_080]], [0.5, 0.25]);
+    assert!(desk.output[1_200..].iter().all(|sample| *sample == 0.0));
+    desk.mixer.skip(&mut desk.voices, 48_000);
+    desk.voice(1).go_on_after_halt();
+    desk.frames(10);
+    assert_eq!([desk.output[1_920], desk.output[1_920 + 120], desk.output[1_920 + 240]], [0.0, 0.25, 0.5]);
+    assert_eq!(desk.told, ["1 started@0", &format!("1 Source 9600@{}", 1_920 + 48_000 + 8_400)]);
 }

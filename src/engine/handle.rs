@@ -64,6 +64,7 @@ pub(super) struct Core {
     session: Mutex<Session>,
     pub options: EngineOptions,
     pub channels: usize,
+    pub is_manual: bool,
     pub progress: Arc<Progress>,
     pub watch: Watch,
     /// When the session's time began, in wall time: never on the manual clock.
@@ -97,7 +98,7 @@ impl Core {
 
     /// Does what may not be done under the lock.
     fn carry_out(&self, work: Work) {
-        let Work { opens, garbage, wakes, rings, wakes_driver, hastens } = work;
+        let Work { opens, garbage, wakes, rings, wakes_driver, opens_output, hastens } = work;
         drop(garbage);
         wakes.iter().for_each(crate::runtime::Waker::wake);
         for open in opens {
@@ -110,6 +111,9 @@ impl Core {
             self.hastens.store(true, Ordering::Release);
         }
         (0..rings).for_each(|_| self.options.bell.ring());
+        if opens_output && self.is_manual {
+            offline::serve(self);
+        }
         if wakes_driver {
             self.progress.tell();
         }
@@ -139,6 +143,7 @@ impl Handle {
             session: Mutex::new(Session::new(options)),
             options: engine,
             channels,
+            is_manual: eager,
             progress: progress.clone(),
             watch: Watch::start(),
             clock_start: AtomicU64::new(Samples::MAX),

@@ -23,6 +23,16 @@ pub fn drive(core: &Arc<Core>) {
     }
 }
 
+/// Does at once what the session asks of its output, on the thread of the call that led to it: so `connected` has its place among
+/// the events of calls that do not wait for each other.
+pub fn serve(core: &Core) {
+    let slot = &mut *core.slot.lock();
+    while let Ok(Some(request)) = core.with(|session, _| session.take_output_request_but_close()) {
+        let event = slot.serve(request, core);
+        tell(core, event);
+    }
+}
+
 fn run(core: &Arc<Core>) {
     loop {
         let more = catch_unwind(AssertUnwindSafe(|| work(core)));

@@ -1,6 +1,5 @@
 //! What a driver owns of a session: its output and its taps. Nobody else touches them, so they need no lock.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -73,7 +72,8 @@ impl Slot {
             Ok(())
         });
         taps.hand_over(samples as Samples);
-        result
+        // Nothing has ever sounded: there is no stream that would carry the silence.
+        if scratch.is_empty() { output.skip(samples as Samples) } else { result }
     }
 
     /// Lets silent time pass.
@@ -118,7 +118,7 @@ pub(super) async fn finish(closing: Option<Closing>) -> Result<()> {
 }
 
 /// Lets the session know what became of its output.
-pub(super) fn tell(core: &Arc<Core>, event: Option<OutputEvent>) {
+pub(super) fn tell(core: &Core, event: Option<OutputEvent>) {
     if let Some(event) = event {
         let _ = core.with(|session, at| session.output_event(event, at));
     }

@@ -63,7 +63,8 @@ impl Voice {
         self.unblock();
     }
 
-    /// Goes on from another place once it is silent; at once if it is, and then reports it.
+    /// Goes on from another place once it is silent; at once if it is, and then reports it. Reports, too, the reader of an
+    /// earlier place that is not wanted any more.
     pub fn go_to(&mut self, feed: Feed) -> Result<Option<What>, Feed> {
         self.state.gate.seeks = false;
         // What is on its way out stays where it is.
@@ -80,7 +81,10 @@ impl Voice {
     }
 
     fn swap(&mut self, next: Next) -> Option<What> {
-        self.state.gate.next = Some(next);
+        if let Some(Next::Flushed(spent) | Next::Sought(spent)) = self.state.gate.next.replace(next) {
+            // It falls already.
+            return Some(What::Swapped { spent, sought: None });
+        }
         let here = self.state.played;
         let is_blocked = self.state.gate.is_blocked && self.is_silent_at(here);
         if is_blocked || self.state.gate.ramp.level(here) == 0.0 {

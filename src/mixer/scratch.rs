@@ -77,6 +77,11 @@ impl Scratch {
         self.length = length;
     }
 
+    /// Returns true if there is no stream yet.
+    pub fn is_empty(&self) -> bool {
+        self.used == 0
+    }
+
     /// The mixed frame of each stream.
     pub fn frames(&self) -> impl Iterator<Item = Frame<'_>> {
         self.frames[..self.used].iter().map(|frame| Frame {

@@ -194,29 +194,37 @@ impl Voice {
         let limit = Ramp::edge(self.limit.saturating_sub(EDGE_FADE as Samples), self.limit);
         let open = Ramp::flat(1.0);
         let State { stop, tail, underrun, cross, gate, .. } = &self.state;
-        let edges = [self.volume, self.rise, limit, gate.ramp];
-        let falls = [*stop, *tail, underrun.as_ref().map(|underrun| underrun.fall), *cross].map(|fall| fall.unwrap_or(open));
-        // Each with the place on it that its first sample has.
-        let [volume, rise, limit, gate] = edges.map(|ramp| (ramp, here));
-        let [stop, tail, underrun, cross] = falls.map(|ramp| (ramp, here));
-        let ramps = [volume, rise, limit, stop, tail, underrun, cross, gate, (duck, now)];
+        let [stop, tail, cross] = [*stop, *tail, *cross].map(|fall| fall.unwrap_or(open));
+        let underrun = underrun.as_ref().map_or(open, |underrun| underrun.fall);
+        // Each with the place on it that its first sample has. A stop and the edge before the end of its source come last: the lower
+        // of both holds.
+        let own = [self.volume, self.rise, limit, underrun, cross, gate.ramp].map(|ramp| (ramp, here));
+        let [volume, rise, limit, underrun, cross, gate] = own;
+        let ramps = [(duck, now), volume, rise, limit, underrun, cross, gate, (stop, here), (tail, here)];
         let peek = self.feed.peek(room);
         let (sounding, (first, second)) = (peek.frames(), peek.slices());
         let length = sounding as Samples;
-        let gain = ramps
-            .iter()
-            .filter(|(ramp, from)| ramp.is_flat(*from, from + length))
-            .fold(self.gain, |gain, (ramp, from)| gain * ramp.level(*from));
-        let moving = |(ramp, from): &&(Ramp, Samples)| !ramp.is_flat(*from, from + length);
+        let flat = ramps.map(|(ramp, from)| ramp.is_flat(from, from + length).then(|| ramp.level(from)));
+        // In one order always, or the last bit would depend on how time is cut.
+        let gain_at = |passed: Samples| {
+            let mut levels = flat;
+            for (level, (ramp, from)) in levels.iter_mut().zip(&ramps) {
+                level.get_or_insert_with(|| ramp.level(from + passed));
+            }
+            let [duck, volume, rise, limit, underrun, cross, gate, stop, tail] = levels.map(Option::unwrap_or_default);
+            self.gain * duck * volume * rise * limit * underrun * cross * gate * stop.min(tail)
+        };
         let samples = first.iter().chain(second);
-        if ramps.iter().any(|ramp| moving(&ramp)) {
+        if flat.iter().any(Option::is_none) {
+            let mut gain = 0.0;
             for (index, (sum, sample)) in window.iter_mut().zip(samples).enumerate() {
-                let passed = (index / channels) as Samples;
-                let level =
-                    ramps.iter().filter(moving).fold(gain, |level, (ramp, from)| level * ramp.level(from + passed));
-                *sum += sample * level;
+                if index % channels == 0 {
+                    gain = gain_at((index / channels) as Samples);
+                }
+                *sum += sample * gain;
             }
         } else {
+            let gain = gain_at(0);
             window.iter_mut().zip(samples).for_each(|(sum, sample)| *sum += sample * gain);
         }
         let taken = sounding.min(frames);

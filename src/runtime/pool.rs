@@ -69,6 +69,11 @@ impl PartialEq for Waker {
 }
 
 impl Waker {
+    /// Wakes nobody: for tests that fill a ring themselves.
+    pub(crate) fn idle() -> Self {
+        Self { id: u64::MAX, thread: channel().0, pending: Arc::new(AtomicBool::new(true)) }
+    }
+
     pub fn wake(&self) {
         if !self.pending.swap(true, Ordering::AcqRel) {
             let _ = self.thread.send(Job::Resume(self.id, self.pending.clone()));

@@ -148,6 +148,8 @@ impl Session {
                 line.first_told = Some(id);
             }
             self.note(Some(&request), EventKind::Queued { position });
+            // Its timeout may be the first one.
+            self.outbox.wakes_driver = true;
         } else {
             let place = source.clip.from;
             let number = self.outbox.open(id, Opening::Source(source), request.ahead, None);
@@ -489,7 +491,8 @@ impl Session {
         if !self.output.remove_ticket(ticket) {
             return;
         }
-        if !self.output.has_tickets() && self.playbacks.is_empty() && !self.output.was_connected {
+        let is_wanted = self.output.has_tickets() || !self.playbacks.is_empty() || !self.advances.is_empty();
+        if !is_wanted && !self.output.was_connected {
             self.output.closed();
             self.outbox.request(OutputRequest::GiveUp);
         }

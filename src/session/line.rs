@@ -186,6 +186,24 @@ impl Line {
         true
     }
 
+    /// Asserts that the order, the map and the deadlines agree, and returns the requests in order of their turn.
+    pub(super) fn check_invariants(&self) -> impl Iterator<Item = &Request> {
+        let in_order: Vec<_> = self.order.iter().flat_map(|(class, ids)| ids.iter().map(|id| (*id, class.0))).collect();
+        assert_eq!(in_order.len(), self.waiting.len(), "the order and the map differ");
+        assert!(self.order.values().all(|ids| !ids.is_empty()), "an empty class is kept");
+        for (id, class) in &in_order {
+            let waiting = self.waiting.get(id).expect("whatever is in the order waits");
+            assert_eq!((waiting.request.id, waiting.class), (*id, *class));
+        }
+        let measured = self.waiting.values().filter(|waiting| waiting.timeout > 0 && !waiting.is_paused);
+        let deadlines: BTreeSet<_> = measured.map(|waiting| (waiting.deadline, waiting.request.id)).collect();
+        assert_eq!(deadlines, self.deadlines);
+        let ahead = self.waiting.values().filter(|waiting| waiting.ahead.is_some() && !waiting.request.is_stream);
+        assert!(ahead.count() <= 1, "more than one source is open ahead of its turn");
+        assert!(self.is_empty() || self.first_told == self.first(), "the first was not told that it is");
+        self.iter().map(|waiting| &waiting.request)
+    }
+
     /// Lets the waiting of all stand still, or go on.
     pub fn run(&mut self, runs: bool, wall: WallTime) {
         self.clock.run(runs, wall);

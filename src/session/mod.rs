@@ -10,6 +10,7 @@
 //! outbox and carried out by [`engine`](crate::engine) after the lock is released.
 
 mod calls;
+mod invariants;
 mod line;
 mod outbox;
 mod output_state;

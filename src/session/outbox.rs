@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::RequestId;
 use super::line::Waiting;
+use super::playbacks::Sounding;
 use crate::audio::{Samples, to_ms};
 use crate::error::SpeakerError;
 use crate::event::{Event, EventKind, Message};
@@ -51,6 +52,8 @@ pub enum Garbage {
     Reader(Box<Feed>),
     /// A playback that waited.
     Waiting(Box<Waiting>),
+    /// A playback that sounded, with every reader that it has.
+    Sounding(Box<Sounding>),
     /// Nothing to drop.
     Nothing,
 }
@@ -68,6 +71,8 @@ pub struct Work {
     pub rings: usize,
     /// The driver has something to look at.
     pub wakes_driver: bool,
+    /// The output is to be opened.
+    pub opens_output: bool,
     /// The next frame carries a fade that can't wait.
     pub hastens: bool,
 }
@@ -88,6 +93,7 @@ pub struct Outbox {
     pub wakes: Vec<Waker>,
     pub wakes_driver: bool,
     pub hastens: bool,
+    opens_output: bool,
     last_open: u64,
 }
 
@@ -147,6 +153,7 @@ impl Outbox {
 
     /// Asks for something of the output's owner.
     pub fn request(&mut self, request: OutputRequest) {
+        self.opens_output |= matches!(request, OutputRequest::Open);
         self.output.push_back(request);
         self.wakes_driver = true;
     }
@@ -162,6 +169,12 @@ impl Outbox {
         self.garbage.push(Garbage::Reader(Box::new(reader)));
     }
 
+    /// Asserts that what may be told is all there is, unless a frame is in flight.
+    pub(super) fn check_invariants(&self) {
+        assert!(self.ready <= self.events.len());
+        assert!(self.is_holding || self.ready == self.events.len(), "events wait for no frame");
+    }
+
     pub fn take_work(&mut self) -> Work {
         Work {
             opens: std::mem::take(&mut self.opens),
@@ -169,6 +182,7 @@ impl Outbox {
             wakes: std::mem::take(&mut self.wakes),
             rings: std::mem::take(&mut self.rings),
             wakes_driver: std::mem::take(&mut self.wakes_driver),
+            opens_output: std::mem::take(&mut self.opens_output),
             hastens: std::mem::take(&mut self.hastens),
         }
     }

@@ -83,6 +83,11 @@ impl OutputState {
         }
     }
 
+    /// Something failed, which may be a stream that was to be opened: those that are not open are asked for again.
+    pub fn failed(&mut self) {
+        self.streams.retain(|(_, is_open)| *is_open);
+    }
+
     /// The output is gone, with its streams.
     pub fn closed(&mut self) {
         self.connection = Connection::Closed;

@@ -214,6 +214,11 @@ impl Playbacks {
         self.names.get(name).copied()
     }
 
+    /// Asserts that the index of names holds these.
+    pub(super) fn check_names(&self, expected: &HashMap<RequestId, PlaybackId>) {
+        assert_eq!(self.names, *expected, "the names are not those of the live playbacks");
+    }
+
     pub fn is_empty(&self) -> bool {
         self.loading.is_empty() && self.sounding.is_empty() && self.lines.values().all(Line::is_empty)
     }
@@ -378,9 +383,10 @@ impl Playbacks {
     pub fn drain(&mut self) -> Vec<Drained> {
         self.names.clear();
         let mut all = Vec::new();
-        for Sounding { request, voice, .. } in self.sounding.drain(..) {
-            let (played, position) = (voice.played(), voice.place());
-            all.push(Drained { request, played, position, garbage: Garbage::Reader(Box::new(voice.feed)) });
+        for sounding in self.sounding.drain(..) {
+            let (request, played, position) =
+                (sounding.request.clone(), sounding.voice.played(), sounding.voice.place());
+            all.push(Drained { request, played, position, garbage: Garbage::Sounding(Box::new(sounding)) });
         }
         all.extend(self.loading.drain(..).map(|Loading { request, source, .. }| {
             let position = source.position();

@@ -69,6 +69,11 @@ impl Session {
         self.outbox.output.pop_front()
     }
 
+    /// The same, but the end is left to the driver.
+    pub fn take_output_request_but_close(&mut self) -> Option<OutputRequest> {
+        self.outbox.output.pop_front_if(|request| !matches!(request, OutputRequest::Close))
+    }
+
     /// A source was opened. Its reader comes back if it is not wanted any more.
     pub fn opened(
         &mut self,
@@ -279,6 +284,7 @@ impl Session {
     fn output_failed(&mut self, error: &SpeakerError) {
         let SpeakerError { code, message } = error.clone();
         self.note(None, EventKind::Error { code, message });
+        self.output.failed();
         self.fail_live(error);
     }
 
@@ -320,9 +326,12 @@ impl Session {
             if !self.mixer.is_full() {
                 self.start_ready();
             }
+            if self.must_wait() {
+                break;
+            }
             let more = self.mixer.mix(&mut self.playbacks.sounding, scratch, &mut self.notices);
             self.digest();
-            if !more || self.must_wait() {
+            if !more {
                 break;
             }
         }
@@ -375,7 +384,11 @@ impl Session {
             self.look(WallTime(now));
             let Some(Advance { left, .. }) = self.advances.front() else { return Step::Done };
             let left = *left;
-            // Only while time is to pass: how fast a place loads must not come between calls at one time.
+            // How fast a place loads must not come between calls at one time, nor before what fails: it is gone to only while time is to
+            // pass, and once everything else is loaded.
+            if self.playbacks.opened().any(|(_, source)| source.is_loading()) {
+                return Step::Waits;
+            }
             self.swap_sought();
             self.expire(WallTime(now));
             let limit = self.deadline().map_or(left, |WallTime(deadline)| left.min(deadline.saturating_sub(now)));
@@ -450,10 +463,6 @@ impl Session {
 
     fn start(&mut self, request: Request, feed: Feed) {
         let track = request.track;
-        // What it replaces crosses over to it from here on.
-        for other in self.playbacks.sounding.iter_mut().filter(|other| other.request.track == track) {
-            other.leaving.iter_mut().for_each(|leaving| leaving.crosses = false);
-        }
         if feed.left() == Some(0) {
             // Not a single sample: it is over, and never started.
             let (duration_ms, position_ms) = (0.0, to_ms(feed.place()));
@@ -463,8 +472,15 @@ impl Session {
             return self.advance_line(track);
         }
         let mut voice = self.voice(&request, feed);
-        let crosses = request.overlap != Overlap::Mix;
-        self.mixer.start(&mut voice, if crosses { &mut self.playbacks.sounding } else { &mut [] });
+        if request.overlap == Overlap::Mix {
+            self.mixer.start::<Sounding>(&mut voice, &mut []);
+        } else {
+            // What it replaces crosses over to it from here on.
+            for other in self.playbacks.sounding.iter_mut().filter(|other| other.request.track == track) {
+                other.leaving.iter_mut().for_each(|leaving| leaving.crosses = false);
+            }
+            self.mixer.start(&mut voice, &mut self.playbacks.sounding);
+        }
         self.playbacks.sounding.push(Sounding {
             request,
             voice,
@@ -519,8 +535,9 @@ impl Session {
     /// A voice is over: takes it off its shelf and notes its terminal event. Returns its track.
     pub(super) fn end(&mut self, id: PlaybackId, why: End) -> Option<u32> {
         let index = self.playbacks.sounding.iter().position(|sounding| sounding.request.id == id)?;
-        let Sounding { request, voice, sought, leaving, .. } = self.playbacks.sounding.remove(index);
-        self.playbacks.release(&request);
+        let sounding = self.playbacks.sounding.remove(index);
+        let Sounding { request, voice, leaving, .. } = &sounding;
+        self.playbacks.release(request);
         self.tombstones.ended(request.name.clone(), self.wall());
         let (duration_ms, position_ms) = (to_ms(voice.played()), to_ms(voice.place()));
         let failed = |code, message| EventKind::Failed { code, message, duration_ms, position_ms };
@@ -529,7 +546,7 @@ impl Session {
             // Heard to its end, even if a stop was on its way.
             (End::Source, _) => EventKind::Completed { duration_ms, position_ms },
             (End::Stop, _) => {
-                let reason = leaving.map_or_else(|| CLOSED.to_owned(), |leaving| leaving.reason.to_string());
+                let reason = leaving.as_ref().map_or_else(|| CLOSED.to_owned(), |leaving| leaving.reason.to_string());
                 EventKind::Stopped { reason, duration_ms, position_ms }
             }
             (End::Limit, _) => {
@@ -540,12 +557,10 @@ impl Session {
                 failed(Code::Stalled, "the writer of the stream sent nothing for stallTimeoutMs".to_owned())
             }
         };
-        self.note(Some(&request), event);
-        self.outbox.drop_reader(voice.feed);
-        if let Some(Sought { source: Loadable::Reading(feed), .. }) = sought {
-            self.outbox.drop_reader(feed);
-        }
-        Some(request.track)
+        self.note(Some(request), event);
+        let track = request.track;
+        self.outbox.garbage.push(super::outbox::Garbage::Sounding(Box::new(sounding)));
+        Some(track)
     }
 
     /// Gives a free track to the next in line.
@@ -565,9 +580,10 @@ impl Session {
         self.update_line(track);
     }
 
-    /// What was replaced ends if no successor is left to wait for.
+    /// What was replaced ends if no successor is left to wait for. One that mixes is none.
     fn end_crossing(&mut self, track: u32) {
-        if self.playbacks.loading.iter().any(|loading| loading.request.track == track) {
+        let mut loading = self.playbacks.loading.iter().map(|loading| &loading.request);
+        if loading.any(|request| request.track == track && request.overlap != Overlap::Mix) {
             return;
         }
         for sounding in self.playbacks.sounding.iter_mut().filter(|each| each.request.track == track) {

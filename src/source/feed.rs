@@ -34,6 +34,16 @@ pub struct Reader {
     pub progress: Arc<Progress>,
 }
 
+impl Reader {
+    /// For tests: nothing fills the feed but the test itself. `eager` as in [`Progress::eager`].
+    #[doc(hidden)]
+    pub fn by_hand(media: Arc<Media>, eager: bool) -> Self {
+        let waker = Waker::idle();
+        media.attach(&waker);
+        Self { waker, media, progress: Arc::new(Progress::new(eager)) }
+    }
+}
+
 impl Feed {
     pub fn new(ring: Consumer<f32>, channels: usize, shared: Arc<Shared>, clip: Clip, reader: Option<Reader>) -> Self {
         Self { ring, channels, shared, clip, taken: 0, origin: 0, reader }

@@ -32,13 +32,14 @@ use crate::runtime::DECODERS;
 
 pub use clip::Clip;
 pub use feed::Feed;
+#[doc(hidden)]
+pub use feed::Reader;
 pub use fetch::Fetch;
 pub use media::Media;
 pub use pipe::Pipe;
 pub use shared::{Progress, Shared};
 pub use stream::{Encoding, Raw, Stream};
 
-use feed::Reader;
 use feeder::Feeder;
 use shared::Reading;
 

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use speaker_session::audio::Samples;
+use speaker_session::engine::{EngineOptions, Handle};
 use speaker_session::error::Code;
 use speaker_session::event::Message;
-use speaker_session::output::OutputOptions;
-use speaker_session::engine::{EngineOptions, Handle};
 use speaker_session::mixer::Routing;
+use speaker_session::output::OutputOptions;
 use speaker_session::session::{Clock, Options, PlayRequest, Policy, RequestId, Stats, StopRequest};
 use speaker_session::source::{Clip, Origin, Source};
 
@@ -74,7 +74,9 @@ impl Rig {
         let engine = EngineOptions {
             output: OutputOptions::Memory { store: samples.clone() },
             fetch_timeout: Duration::from_secs(1),
-            bell: Arc::new(move || drop(sender.lock().send(()))),
+            bell: Arc::new(move || {
+                let _ = sender.lock().send(());
+            }),
         };
         Self { handle: Handle::new(options, engine), rings, samples, ticket: 0 }
     }
@@ -88,7 +90,7 @@ impl Rig {
             },
             Call::Stop(target, fade_out) => {
                 let (target, reason) = (target.clone(), "user".into());
-                let request = StopRequest { target, reason, fade_out: *fade_out, ahead: false };
+                let request = StopRequest { target, reason, fade_out: *fade_out, ahead: true };
                 Answer::Names(names(self.handle.stop(&request).into_iter().map(|info| info.request_id)))
             }
             Call::Pause(target) => Answer::Names(names(self.handle.pause(target))),
@@ -97,7 +99,9 @@ impl Rig {
                 Ok(sought) => Answer::Names(names(sought)),
                 Err(error) => Answer::Refused(error.code),
             },
-            Call::SetVolume(target, volume, fade) => Answer::Names(names(self.handle.set_volume(target, *volume, *fade))),
+            Call::SetVolume(target, volume, fade) => {
+                Answer::Names(names(self.handle.set_volume(target, *volume, *fade)))
+            }
             Call::Move(name, place) => Answer::Moved(self.handle.move_to(name, *place)),
             Call::Connect => return self.until_settled(|handle, ticket| handle.connect(ticket)),
             Call::Advance(samples) => {

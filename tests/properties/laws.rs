@@ -8,7 +8,6 @@ use speaker_session::event::{EventKind, Message};
 use crate::calls::Call;
 use crate::ensure;
 use crate::harness::Answer;
-use crate::known_faults_of_the_first_core;
 use crate::run::{Run, Told, duration};
 
 pub fn check(run: &Run) -> Result<(), String> {
@@ -41,10 +40,6 @@ fn events_are_in_order(run: &Run) -> Result<(), String> {
         ensure!(event.seq == index as u64 + 1, "seq {} came as number {}", event.seq, index + 1);
         ensure!(to_ms(at) == event.at_ms, "{event:?} is not at a sample");
         ensure!(at <= run.steps[step].end(), "{event:?} was told at {} samples", run.steps[step].end());
-        if known_faults_of_the_first_core() && matches!(event.kind, EventKind::Progress { .. }) {
-            // Told with the step that it lies in, playback by playback.
-            continue;
-        }
         ensure!(at >= last, "{event:?} was told after one of {last} samples");
         last = at;
     }
@@ -80,7 +75,7 @@ fn is_one_life(story: &[Told]) -> Result<(), String> {
     ensure!(starts.len() <= 1, "started twice: {kinds:?}");
     let sounds = last > Some(0);
     ensure!(!sounds || starts.len() == 1, "sounded without a start: {kinds:?}");
-    ensure!(known_faults_of_the_first_core() || sounds || starts.is_empty(), "started without a sample: {kinds:?}");
+    ensure!(sounds || starts.is_empty(), "started without a sample: {kinds:?}");
     let started = starts.first().copied().unwrap_or(kinds.len());
     let early = kinds[..started].iter().any(|kind| matches!(kind, EventKind::Progress { .. }));
     ensure!(!early, "progress before its start: {kinds:?}");

@@ -11,9 +11,9 @@ mod voice;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence, TestCaseError, TestRunner};
-use speaker_session::event::{Event, EventKind};
+use speaker_session::event::Event;
 
-use calls::{Call, Sequence};
+use calls::Sequence;
 use run::Run;
 
 /// Ends a check with a sentence if something does not hold.
@@ -25,12 +25,6 @@ macro_rules! ensure {
             return Err(format!($($words)+));
         }
     }};
-}
-
-/// What the core before its redesign gets wrong is let pass: calls are applied after they were answered, `started` is told
-/// of what has no samples, `progress` is told out of order, and some edges depend on where frames are cut. To be deleted.
-pub const fn known_faults_of_the_first_core() -> bool {
-    true
 }
 
 /// The same calls give the same events.
@@ -54,32 +48,20 @@ fn same_samples(one: &Run, other: &Run, how: &str) -> Result<(), String> {
 
 /// What was told, in order.
 fn events(run: &Run) -> Vec<Event> {
-    let mut events: Vec<_> = run.told().into_iter().map(|told| told.event).collect();
-    if known_faults_of_the_first_core() {
-        // Progress comes step by step and not in order: that of each playback in its own order, behind all others.
-        events.iter_mut().for_each(|event| event.seq = 0);
-        events.sort_by_key(|event| match event.kind {
-            EventKind::Progress { .. } => event.request_id.clone(),
-            _ => None,
-        });
-    }
-    events
+    run.told().into_iter().map(|told| told.event).collect()
 }
 
 /// What is told and what is heard, sample by sample.
 fn check(sequence: &Sequence) -> Result<(), String> {
     let once = run::run(sequence, false);
     laws::check(&once)?;
-    let is_exact = model::check(sequence, &once)?;
+    model::check(sequence, &once)?;
     let twice = run::run(sequence, false);
     same_events(&once, &twice, AGAIN)?;
     same_samples(&once, &twice, AGAIN)?;
-    if is_exact || !known_faults_of_the_first_core() {
-        let cut = run::run(sequence, true);
-        same_events(&once, &cut, CUT)?;
-        same_samples(&once, &cut, CUT)?;
-    }
-    Ok(())
+    let cut = run::run(sequence, true);
+    same_events(&once, &cut, CUT)?;
+    same_samples(&once, &cut, CUT)
 }
 
 /// Where playbacks cross over, which the model does not know: what is told.
@@ -89,16 +71,9 @@ fn check_crossing(sequence: &Sequence) -> Result<(), String> {
     let twice = run::run(sequence, false);
     same_events(&once, &twice, AGAIN)?;
     let cut = run::run(sequence, true);
-    if !known_faults_of_the_first_core() {
-        // How long one crosses over depends on whether the source of the one that is replaced was read to its end already.
-        same_samples(&once, &twice, AGAIN)?;
-        same_samples(&once, &cut, CUT)?;
-    }
-    // After a seek so near the end that it runs out in the fall, the next place begins where a frame does.
-    if !known_faults_of_the_first_core() || !sequence.calls.iter().any(|call| matches!(call, Call::Seek(..))) {
-        same_events(&once, &cut, CUT)?;
-    }
-    Ok(())
+    same_samples(&once, &twice, AGAIN)?;
+    same_samples(&once, &cut, CUT)?;
+    same_events(&once, &cut, CUT)
 }
 
 const AGAIN: &str = "a second time";

@@ -14,7 +14,6 @@ use speaker_session::session::{Overlap, Target};
 use crate::calls::{Call, Play, Sequence, Setup};
 use crate::ensure;
 use crate::harness::Answer;
-use crate::known_faults_of_the_first_core;
 use crate::run::{Run, Step, Told, duration};
 use crate::voice::{Reader, Turn, Voice};
 
@@ -278,8 +277,6 @@ impl<'a> Life<'a> {
         }
         match &mut self.state {
             State::Waiting { reader, place, .. } => {
-                // A seek beyond the end takes a pass for good, though the second one counts.
-                self.is_unknown |= reader.is_beyond() && known_faults_of_the_first_core();
                 (*reader, *place) = (reader.sought_before(to), to);
                 self.tell(at, Turn::Sought(to));
             }
@@ -325,7 +322,7 @@ impl<'a> Life<'a> {
         loaded.into_iter().for_each(|turn| self.tell(step.at, turn));
         for at in step.at..=step.end() {
             let is_mixed = at < step.end();
-            let begins = self.start() == Some(at) && (is_mixed || self.begins_at_the_end_of(run, index));
+            let begins = self.start() == Some(at) && is_mixed;
             self.begin(at, begins, setup)?;
             if step.length() == 0 {
                 break;
@@ -365,34 +362,6 @@ impl<'a> Life<'a> {
         Ok(())
     }
 
-    /// Whether it has its turn at the last sample of a step, before what is called then: what it follows ended there, and it
-    /// was loaded, for it was next.
-    fn begins_at_the_end_of(&self, run: &Run, index: usize) -> bool {
-        let end = run.steps[index].end();
-        let tracks: HashMap<_, _> = run
-            .steps
-            .iter()
-            .filter_map(|step| match &step.call {
-                Call::Play(play) => Some((play.name.as_str(), play.track)),
-                _ => None,
-            })
-            .collect();
-        let mut place = None;
-        for told in run.told().iter().filter(|told| told.step <= index) {
-            let name = told.event.request_id.as_deref().unwrap_or_default();
-            match &told.event.kind {
-                EventKind::Queued { position } if name == self.play.name => place = Some(*position),
-                EventKind::Completed { .. } | EventKind::Failed { code: Code::MaxDuration, .. }
-                    if told.step == index && told.at == end && tracks.get(name) == Some(&self.play.track) =>
-                {
-                    return place == Some(1) && !self.is_paused;
-                }
-                _ => {}
-            }
-        }
-        false
-    }
-
     /// Its track is free.
     fn release(&mut self, at: Samples) {
         if let Some((_, until)) = self.held.last_mut() {
@@ -428,13 +397,7 @@ impl<'a> Life<'a> {
 
     /// What should have been told against what was.
     fn compare(&self) -> Result<(), String> {
-        let is_silent = self.told.last().and_then(|told| duration(&told.event.kind)) == Some(0);
-        let is_compared = |kind: &EventKind| match kind {
-            EventKind::Queued { .. } => false,
-            // Told of one without samples too.
-            EventKind::Started => !(known_faults_of_the_first_core() && is_silent),
-            _ => true,
-        };
+        let is_compared = |kind: &EventKind| !matches!(kind, EventKind::Queued { .. });
         let told = self.told.iter().map(|told| (told.at, without_words(&told.event.kind)));
         let told: Vec<_> = told.filter(|(_, kind)| is_compared(kind)).collect();
         let turns = self.turns.iter().map(|(at, kind)| (*at, without_words(kind)));

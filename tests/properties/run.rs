@@ -7,7 +7,7 @@ use speaker_session::event::{Event, EventKind, Message};
 
 use crate::calls::{Call, Sequence};
 use crate::harness::{Answer, Counts, Rig};
-use crate::known_faults_of_the_first_core;
+use crate::voice::Reader;
 
 /// One call.
 pub struct Step {
@@ -59,15 +59,9 @@ pub fn run(sequence: &Sequence, is_cut: bool) -> Run {
         at = step.end();
         steps.push(step);
     };
-    let mut has_resumed = false;
+    // That a source can't be played is told as soon as that is known: among calls that do not wait for it in no fixed order.
+    let mut may_fail = false;
     for (index, call) in sequence.calls.iter().enumerate() {
-        match call {
-            Call::Advance(1..) => has_resumed = false,
-            Call::Resume(_) => has_resumed = true,
-            // Paused again before a sample, and resumed again, it would not tell that it goes on.
-            Call::Pause(_) if has_resumed && known_faults_of_the_first_core() => continue,
-            _ => {}
-        }
         match call {
             Call::Advance(samples) if is_cut && *samples > 0 => {
                 // Uneven, and another place each time.
@@ -75,11 +69,14 @@ pub fn run(sequence: &Sequence, is_cut: bool) -> Run {
                 perform(Call::Advance(first));
                 perform(Call::Advance(samples - first));
             }
-            Call::Advance(_) | Call::Connect | Call::Close => perform(call.clone()),
+            Call::Play(play) if Reader::new(play).is_hopeless() => {
+                may_fail = true;
+                perform(call.clone());
+                perform(Call::Advance(0));
+            }
             _ => {
                 perform(call.clone());
-                if known_faults_of_the_first_core() {
-                    // A call is applied later than it is answered: waits for it.
+                if may_fail {
                     perform(Call::Advance(0));
                 }
             }

@@ -92,11 +92,6 @@ impl Reader {
         self.end.saturating_sub(self.at).saturating_add(more)
     }
 
-    /// Whether the present pass is one of several and over before its first sample.
-    pub fn is_beyond(&self) -> bool {
-        self.passes > 1 && self.at >= self.end
-    }
-
     /// A loop of nothing.
     pub fn is_hopeless(&self) -> bool {
         self.passes > 1 && self.end <= self.start

@@ -1,0 +1,35 @@
+//! What must hold of a session between any two calls; for tests.
+
+use std::collections::{HashMap, HashSet};
+
+use super::Session;
+use super::playbacks::Request;
+
+impl Session {
+    /// Asserts that every playback is on one shelf, that names are those of the live ones that are not on their way out, and
+    /// that the lines and the outbox agree with themselves.
+    #[doc(hidden)]
+    pub fn check_invariants(&self) {
+        let mut ids = HashSet::new();
+        let mut names = HashMap::new();
+        let mut note = |request: &Request, has_name: bool| {
+            assert!(ids.insert(request.id), "{} is on two shelves", request.name);
+            if has_name {
+                assert_eq!(names.insert(request.name.clone(), request.id), None, "two are named {}", request.name);
+            }
+        };
+        for (track, line) in &self.playbacks.lines {
+            assert!(!line.is_empty(), "an empty line is kept");
+            for request in line.check_invariants() {
+                assert_eq!(request.track, *track);
+                note(request, true);
+            }
+            assert!(self.playbacks.is_active(*track), "track {track} is free and somebody waits for it");
+        }
+        self.playbacks.loading.iter().for_each(|loading| note(&loading.request, true));
+        self.playbacks.sounding.iter().for_each(|sounding| note(&sounding.request, sounding.leaving.is_none()));
+        self.playbacks.check_names(&names);
+        self.outbox.check_invariants();
+        assert!(self.notices.is_empty(), "a notice was not handled");
+    }
+}

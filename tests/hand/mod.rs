@@ -1,0 +1,40 @@
+//! Readers that a test fills by hand.
+#![allow(dead_code, reason = "every test crate uses a part of it")]
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use rtrb::{Producer, RingBuffer};
+use speaker_session::audio::RING;
+use speaker_session::error::Result;
+use speaker_session::source::{Clip, Feed, Reader, Shared};
+
+/// The writing end of a reader.
+pub struct Hand {
+    ring: Producer<f32>,
+    shared: Arc<Shared>,
+}
+
+impl Hand {
+    /// A reader of `channels` channels that knows `ahead` samples more than others, and its writing end.
+    pub fn reader(channels: usize, ahead: usize, clip: Clip, reader: Option<Reader>) -> (Self, Feed) {
+        let (ring, consumer) = RingBuffer::new((RING + ahead) * channels);
+        let shared = Arc::new(Shared::default());
+        (Self { ring, shared: shared.clone() }, Feed::new(consumer, channels, shared, clip, reader))
+    }
+
+    /// Appends interleaved samples, which must fit.
+    pub fn push(&mut self, samples: &[f32]) {
+        self.ring.push_entire_slice(samples).expect("the samples fit the ring");
+    }
+
+    /// Ends the source, once.
+    pub fn end(&self, outcome: Result<()>) {
+        self.shared.outcome.set(outcome).expect("a source ends once");
+    }
+
+    /// Returns true if nobody reads any more.
+    pub fn is_dropped(&self) -> bool {
+        self.shared.cancelled.load(Ordering::Acquire)
+    }
+}

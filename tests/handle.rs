@@ -1,0 +1,260 @@
+//! A whole session without Node: requests in through its handle, samples and messages out, real sources in between.
+
+use std::f32::consts::TAU;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use speaker_session::audio::from_ms;
+use speaker_session::engine::{EngineOptions, Handle, broken_sessions};
+use speaker_session::error::Code;
+use speaker_session::event::{Event, EventKind, Message};
+use speaker_session::mixer::{Role, Routing};
+use speaker_session::output::OutputOptions;
+use speaker_session::session::{Clock, Options, Overlap, PlayRequest, Policy, StopRequest, Target};
+use speaker_session::source::{Clip, Encoding, Origin, Raw, Source, Stream};
+
+/// A session, its bell, and what it wrote.
+struct Bench {
+    handle: Handle,
+    bell: Receiver<()>,
+    samples: Arc<Mutex<Vec<f32>>>,
+    ticket: u32,
+}
+
+impl Bench {
+    fn new(clock: Clock, overlap: Overlap) -> Self {
+        let samples = Arc::<Mutex<Vec<f32>>>::default();
+        let (sender, bell) = channel();
+        let sender = Mutex::new(sender);
+        let options = Options {
+            clock,
+            channels: 1,
+            routing: Routing::Mixdown,
+            policy: Policy { overlap, ..Policy::default() },
+            duck: None,
+            gain: 1.0,
+            max_duration: from_ms(60_000.0),
+            progress_interval: 0,
+            stall_timeout: 0,
+        };
+        let engine = EngineOptions {
+            output: OutputOptions::Memory { store: samples.clone() },
+            fetch_timeout: Duration::from_secs(1),
+            bell: Arc::new(move || sender.lock().send(()).unwrap_or_default()),
+        };
+        Self { handle: Handle::new(options, engine), bell, samples, ticket: 0 }
+    }
+
+    fn manual(overlap: Overlap) -> Self {
+        Self::new(Clock::Manual, overlap)
+    }
+
+    fn play(&self, name: &str, bytes: Vec<u8>) {
+        self.handle.play(request(name, Origin::Bytes(bytes.into()))).expect("it is accepted");
+    }
+
+    /// The next message: one a ring of the bell.
+    fn next(&self) -> Message {
+        self.bell.recv_timeout(Duration::from_secs(20)).expect("something is told");
+        self.handle.take_message().expect("a message for each ring")
+    }
+
+    /// Calls `ask` and returns what is told until it is answered, and whether by an error.
+    fn answer(&mut self, ask: impl FnOnce(&Handle, u32)) -> (Vec<String>, Option<Code>) {
+        self.ticket += 1;
+        ask(&self.handle, self.ticket);
+        let mut told = Vec::new();
+        loop {
+            match self.next() {
+                Message::Event(event) => told.push(word(&event)),
+                Message::Settled { ticket, error } => {
+                    assert_eq!(ticket, self.ticket);
+                    return (told, error.map(|error| error.code));
+                }
+            }
+        }
+    }
+
+    fn advance(&mut self, ms: f64) -> Vec<String> {
+        let (told, error) = self.answer(|handle, ticket| handle.advance(from_ms(ms), ticket).expect("it is manual"));
+        assert_eq!(error, None);
+        told
+    }
+
+    fn close(&mut self) -> Vec<String> {
+        let (told, error) = self.answer(Handle::close);
+        assert_eq!(error, None);
+        told
+    }
+}
+
+fn request(name: &str, origin: Origin) -> PlayRequest {
+    PlayRequest {
+        request_id: Some(name.to_owned()),
+        track: 0,
+        role: Role::default(),
+        stop_other: false,
+        overlap: None,
+        priority: 0,
+        queue_timeout: None,
+        volume: 1.0,
+        gain: 1.0,
+        fade_in: 0,
+        stall_timeout: None,
+        source: Source::new(origin, None, Clip::default()),
+    }
+}
+
+fn word(event: &Event) -> String {
+    let name = event.request_id.as_deref().unwrap_or_default();
+    let what = match &event.kind {
+        EventKind::Failed { code, .. } | EventKind::Error { code, .. } => code.as_str().to_owned(),
+        EventKind::Stopped { reason, duration_ms, .. } => format!("{reason} after {duration_ms}"),
+        kind => format!("{kind:?}").split([' ', '{']).next().unwrap_or_default().to_lowercase(),
+    };
+    format!("{name} {what} @{}", event.at_ms).trim_start().to_owned()
+}
+
+/// A 16-bit mono WAV of a 480 Hz tone at 48 kHz.
+fn tone(ms: usize) -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 48_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut writer = hound::WavWriter::new(&mut bytes, spec).unwrap();
+    (0..ms * 48).for_each(|n| writer.write_sample(((n as f32 * TAU / 100.0).sin() * 9_000.0) as i16).unwrap());
+    writer.finalize().unwrap();
+    bytes.into_inner()
+}
+
+fn stop_all() -> StopRequest {
+    StopRequest { target: Target::All, reason: "user".into(), fade_out: from_ms(5.0), ahead: false }
+}
+
+#[test]
+fn a_session_plays_queues_stops_and_closes() {
+    let mut bench = Bench::manual(Overlap::Queue);
+    bench.play("a", tone(30));
+    bench.play("b", tone(50));
+    let mut told = bench.advance(40.0);
+    told.sort_by_key(|told| told.starts_with("b queued")); // told at once, or after the output is open
+    assert_eq!(told, ["connected @0", "a started @0", "a completed @30", "b started @30", "b queued @0"]);
+    bench.handle.stop(&stop_all());
+    assert_eq!(bench.advance(20.0), ["b user after 15 @45"]);
+    assert_eq!(bench.samples.lock().len(), 60 * 48);
+    assert!(bench.samples.lock()[45 * 48..].iter().all(|sample| *sample == 0.0));
+    assert_eq!(bench.close(), ["disconnected @60"]);
+    assert!(bench.handle.playbacks().is_empty());
+}
+
+#[test]
+fn bad_sources_fail_alone() {
+    let mut bench = Bench::manual(Overlap::Mix);
+    bench.play("good", tone(100));
+    bench.play("empty", Vec::new());
+    bench.play("text", b"plain text is no music, however long one listens".to_vec());
+    let mut told = bench.advance(25.0);
+    told.retain(|told| told != "connected @0");
+    assert_eq!(told, ["empty ERR_EMPTY_SOURCE @0", "text ERR_UNSUPPORTED_FORMAT @0", "good started @0"]);
+    assert_eq!(bench.close(), ["good closed after 25 @25", "disconnected @25"]);
+}
+
+#[test]
+fn a_seek_goes_on_from_its_place() {
+    let mut bench = Bench::manual(Overlap::Mix);
+    bench.play("a", tone(1_000));
+    bench.advance(40.0);
+    bench.handle.seek(&Target::All, from_ms(950.0)).expect("it can be sought");
+    assert_eq!(bench.advance(100.0), ["a sought @45", "a completed @95"]);
+}
+
+#[test]
+fn a_dropped_handle_closes_the_session() {
+    let mut bench = Bench::manual(Overlap::Mix);
+    bench.play("a", tone(100));
+    bench.advance(10.0);
+    let Bench { handle, bell, .. } = bench;
+    drop(handle);
+    // The bell is gone with the session.
+    assert_eq!(bell.iter().count(), 2, "stopped and disconnected");
+}
+
+#[test]
+fn close_settles_an_advance_that_waits() {
+    let mut bench = Bench::manual(Overlap::Mix);
+    let (pipe, stream) = Stream::new(Encoding::Raw { format: Raw::F32, rate: 48_000, channels: 1 }, true);
+    bench.handle.stream(request("live", Origin::Stream(stream)), pipe).expect("it is accepted");
+    bench.ticket = 7;
+    bench.handle.advance(from_ms(100.0), 7).expect("it is manual");
+    bench.handle.close(8);
+    let mut settled = Vec::new();
+    while settled.len() < 2 {
+        if let Message::Settled { ticket, error } = bench.next() {
+            settled.push((ticket, error.map(|error| error.code)));
+        }
+    }
+    assert_eq!(settled, [(7, Some(Code::Closed)), (8, None)]);
+}
+
+#[test]
+fn a_queue_timeout_ends_while_no_frame_is_due() {
+    let bench = Bench::new(Clock::Realtime, Overlap::Queue);
+    let (pipe, stream) = Stream::new(Encoding::Raw { format: Raw::F32, rate: 48_000, channels: 1 }, false);
+    let _writer = bench.handle.stream(request("silent", Origin::Stream(stream)), pipe).expect("it is accepted");
+    bench.play("next", tone(10));
+    std::thread::sleep(Duration::from_millis(100)); // until the driver sleeps
+    let hasty = PlayRequest { queue_timeout: Some(from_ms(50.0)), ..request("hasty", Origin::Bytes(tone(10).into())) };
+    let since = Instant::now();
+    bench.handle.play(hasty).expect("it is accepted");
+    loop {
+        if let Message::Event(Event { request_id: Some(name), kind: EventKind::Failed { code, .. }, .. }) = bench.next()
+        {
+            assert_eq!((&*name, code), ("hasty", Code::QueueTimeout));
+            break;
+        }
+    }
+    assert!(since.elapsed() >= Duration::from_millis(50));
+}
+
+#[test]
+fn a_panic_breaks_one_session_alone() {
+    let mut other = Bench::manual(Overlap::Mix);
+    other.play("other", tone(100));
+    for clock in [Clock::Manual, Clock::Realtime] {
+        let broken = broken_sessions();
+        let mut bench = Bench::new(clock, Overlap::Queue);
+        // The first never comes to play: its writer is silent.
+        let (pipe, stream) = Stream::new(Encoding::Raw { format: Raw::F32, rate: 48_000, channels: 1 }, true);
+        let _writer = bench.handle.stream(request("a", Origin::Stream(stream)), pipe).expect("it is accepted");
+        bench.play("b", tone(100));
+        if clock == Clock::Manual {
+            bench.handle.advance(from_ms(20.0), 70).expect("it is manual");
+        }
+        let error = bench.handle.with(|_, _| -> () { panic!("injected") }).unwrap_err();
+        assert_eq!((error.code, broken_sessions()), (Code::Internal, broken + 1));
+        assert!(bench.handle.playbacks().is_empty());
+        let mut settled = Vec::new();
+        let mut told = Vec::new();
+        bench.handle.close(71);
+        while !settled.contains(&(71, None)) {
+            match bench.next() {
+                Message::Event(event) => told.push(word(&event)),
+                Message::Settled { ticket, error } => settled.push((ticket, error.map(|error| error.code))),
+            }
+        }
+        told.retain(|told| told.contains("ERR_"));
+        assert_eq!(told, ["a ERR_INTERNAL @0", "b ERR_INTERNAL @0", "ERR_INTERNAL @0"]);
+        if clock == Clock::Manual {
+            assert_eq!(settled, [(70, Some(Code::Internal)), (71, None)]);
+        }
+        let (_, refused) = bench.answer(|handle, ticket| handle.connect(ticket));
+        assert_eq!(refused, Some(Code::Internal));
+        assert_eq!(bench.handle.play(request("c", Origin::Bytes(tone(10).into()))).unwrap_err().code, Code::Internal);
+    }
+    assert_eq!(other.advance(120.0).last().map(String::as_str), Some("other completed @100"), "it goes on");
+}

@@ -1,0 +1,142 @@
+//! Who is taken: names and limits.
+
+use speaker_session::error::Code;
+use speaker_session::event::EventKind;
+use speaker_session::mixer::Role;
+use speaker_session::session::{OnDuplicate, Overlap, PlayRequest, Policy, Target};
+
+use crate::table::{Table, named, request, rules};
+
+const FULL: &str = "failed(ERR_TOO_MANY_PLAYBACKS)";
+
+fn limited(overlap: Overlap, max_concurrent: usize, max_queued: usize) -> Table {
+    Table::with(Policy { max_concurrent, max_queued, ..rules(overlap) })
+}
+
+#[test]
+fn the_eleventh_concurrent_playback_is_refused() {
+    let mut table = Table::new(Overlap::Mix);
+    for track in 0..10 {
+        let name = format!("p{track}");
+        assert_eq!(table.play(&name, track), format!("open {name}"));
+    }
+    let before = table.live();
+    assert_eq!(table.play("p10", 0), format!("p10:{FULL}"));
+    let EventKind::Failed { message, .. } = &table.events.last().unwrap().kind else { panic!("it failed") };
+    assert_eq!(message, "too many concurrent playbacks (max 10)");
+    assert_eq!(table.live(), before);
+    let urgent = PlayRequest { stop_other: true, ..request("urgent") };
+    assert!(table.enter(urgent).ends_with("open urgent"), "who stops the others has room");
+}
+
+#[test]
+fn a_system_message_has_a_place_above_the_limit() {
+    let mut table = limited(Overlap::Mix, 1, 0);
+    assert_eq!(table.play("media", 0), "open media");
+    assert_eq!(table.play_as("system", Role::System), "open system");
+    assert_eq!(table.play_as("another", Role::System), format!("another:{FULL}"), "there is only one such place");
+    assert_eq!(table.play_as("voice", Role::Voice), format!("voice:{FULL}"), "it is kept for no other role");
+    table.stop(named("media"));
+    assert_eq!(table.play("more", 0), "open more", "a system message takes nobody's place");
+    table.stop(named("more"));
+    assert_eq!(table.play_as("second", Role::System), "open second", "the places of the others are for all");
+    assert_eq!(table.play("late", 0), format!("late:{FULL}"));
+    table.stop(named("system"));
+    assert_eq!(table.play("later", 0), "open later", "the one that is left moves to the kept place");
+}
+
+#[test]
+fn what_fades_out_takes_no_place() {
+    let mut table = limited(Overlap::Replace, 1, 0);
+    table.play("a", 0);
+    table.ready("a");
+    assert_eq!(table.play("b", 1), format!("b:{FULL}"));
+    assert_eq!(table.play("c", 0), "open c", "it replaces a");
+    assert_eq!(table.stop(Target::All).0, "c");
+    assert_eq!(table.play("d", 1), "open d");
+    assert_eq!(table.live(), "a:stopping d:loading");
+}
+
+#[test]
+fn a_full_queue_refuses() {
+    let mut table = limited(Overlap::Queue, 10, 1);
+    table.play("a", 0);
+    table.play("b", 0);
+    assert_eq!(table.play("c", 0), "c:failed(ERR_QUEUE_FULL)");
+    assert_eq!(table.play("d", 1), "open d", "a free track has no queue");
+    let mut table = limited(Overlap::Queue, 10, 0);
+    table.play("a", 0);
+    assert_eq!(table.play("b", 0), "b:failed(ERR_QUEUE_FULL)");
+}
+
+#[test]
+fn a_name_is_unique_while_it_is_live() {
+    let mut table = Table::new(Overlap::Mix);
+    table.play("a", 0);
+    table.ready("a");
+    let refused = "ERR_DUPLICATE_REQUEST Expected a requestId that is not live for playAudio but received \"a\"";
+    assert_eq!(table.enter(PlayRequest { stop_other: true, ..request("a") }), refused);
+    assert_eq!(table.live(), "a:playing", "a refused stopOther stops nobody");
+    table.finish("a");
+    assert_eq!(table.play("a", 0), "open a");
+}
+
+#[test]
+fn a_name_is_free_once_its_stop_was_answered() {
+    let mut table = Table::new(Overlap::Mix);
+    table.play("a", 0);
+    table.ready("a");
+    assert_eq!(table.stop_within(named("a"), 1_500), ("a".into(), String::new()));
+    assert_eq!(table.play("a", 0), "open a");
+    assert_eq!(table.live(), "a:stopping a:loading");
+    assert_eq!(table.ready("a"), "a:started");
+    assert_eq!(table.frame(), "a:stopped(user)@51.25");
+    assert_eq!(table.live(), "a:playing");
+    assert_eq!(table.finish("a"), "a:completed");
+    let ends: Vec<_> = table.events.iter().filter(|event| event.kind != EventKind::Started).collect();
+    let playbacks: Vec<_> = ends.iter().filter_map(|event| event.playback).collect();
+    assert_eq!(playbacks, [1, 2], "each has its own end");
+}
+
+#[test]
+fn a_stop_by_name_means_both_of_that_name() {
+    let mut table = Table::new(Overlap::Mix);
+    table.play("a", 0);
+    table.ready("a");
+    table.stop_within(named("a"), 48_000);
+    table.play("a", 0);
+    assert_eq!(table.stop(named("a")), ("a".into(), "a:stopped(user)@0".into()));
+    assert_eq!(table.frame(), "a:stopped(user)@25", "the shorter fade holds");
+}
+
+#[test]
+fn a_duplicate_can_replace_the_live_one() {
+    let mut table = Table::with(Policy { on_duplicate: OnDuplicate::Replace, ..rules(Overlap::Queue) });
+    table.play("a", 0);
+    assert_eq!(table.play("a", 1), "a:stopped(replaced)@0 open a", "what loads ends at once");
+    table.ready("a");
+    assert_eq!(table.play("b", 1), "b:queued1 open b");
+    assert_eq!(table.play("b", 1), "b:stopped(replaced)@0 b:queued1 open b", "what waits loses its place");
+    assert_eq!(table.play("a", 0), "open a");
+    assert_eq!(table.live(), "a:stopping b:loading a:loading", "the next in line has its turn");
+    assert_eq!(table.frame(), "a:stopped(replaced)@25");
+    let ends = table.events.iter().filter(|event| matches!(event.kind, EventKind::Stopped { .. }));
+    assert_eq!(ends.filter_map(|event| event.playback).collect::<Vec<_>>(), [1, 3, 2]);
+}
+
+#[test]
+fn missing_names_are_made_up() {
+    let mut table = Table::new(Overlap::Mix);
+    table.play("playback-2", 0);
+    let nameless = || PlayRequest { request_id: None, ..request("") };
+    assert_eq!(table.enter(nameless()), "open playback-3", "the other one is taken");
+    assert_eq!(table.enter(nameless()), "open playback-4");
+}
+
+#[test]
+fn a_closed_session_takes_no_request() {
+    let mut table = Table::new(Overlap::Mix);
+    table.session.close(None, table.at());
+    let error = table.session.play(request("a"), table.at()).unwrap_err();
+    assert_eq!(error.code, Code::Closed);
+}

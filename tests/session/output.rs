@@ -1,0 +1,183 @@
+//! What the output tells, and when events may be told.
+
+use speaker_session::error::{Code, SpeakerError};
+use speaker_session::event::EventKind;
+use speaker_session::mixer::Routing;
+use speaker_session::output::{Meanwhile, OutputEvent};
+use speaker_session::session::{Clock, Options, Overlap, Policy, Target};
+
+use crate::table::{Table, named, options, rules};
+
+fn full_disk() -> SpeakerError {
+    SpeakerError::new(Code::Output, "the disk is full")
+}
+
+#[test]
+fn started_never_precedes_connected() {
+    let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));
+    assert_eq!(table.play("a", 0), "open a");
+    assert_eq!(table.outputs(), "open");
+    assert_eq!(table.ready("a"), "", "the output is not open");
+    assert_eq!(table.frames(2), "");
+    assert_eq!(table.output(OutputEvent::Connected), "connected");
+    assert_eq!(table.frame(), "a:started");
+}
+
+#[test]
+fn a_track_starts_once_its_stream_is_open() {
+    let mut table = Table::made(Options { routing: Routing::PerTrack, ..options(Clock::Realtime, Policy::default()) });
+    table.connect();
+    table.play("a", 3);
+    table.ready("a");
+    assert_eq!((table.frame(), table.outputs()), (String::new(), "prepare3".into()));
+    assert_eq!((table.frame(), table.outputs()), (String::new(), String::new()), "asked for once");
+    table.output(OutputEvent::Opened(3));
+    assert_eq!(table.frame(), "a:started");
+}
+
+#[test]
+fn a_stream_that_could_not_be_opened_is_asked_for_again() {
+    let mut table = Table::made(Options { routing: Routing::PerTrack, ..options(Clock::Realtime, Policy::default()) });
+    table.connect();
+    table.play("a", 3);
+    table.ready("a");
+    assert_eq!(table.outputs(), "prepare3");
+    assert_eq!(table.output(OutputEvent::Failed(full_disk())), "error(ERR_OUTPUT) a:failed(ERR_OUTPUT)");
+    table.play("b", 3);
+    table.ready("b");
+    assert_eq!(table.outputs(), "prepare3");
+    table.output(OutputEvent::Opened(3));
+    assert_eq!(table.frame(), "b:started");
+}
+
+#[test]
+fn events_of_a_frame_wait_for_its_commit() {
+    let mut table = Table::new(Overlap::Mix);
+    table.play("a", 0);
+    table.open("a");
+    table.hand("a").push(&[0.5; 2_000]);
+    table.play("b", 0);
+    table.look();
+    table.mix(960);
+    assert_eq!(table.words(), "", "nobody heard it yet");
+    assert_eq!(table.stop(named("b")).1, "", "an event of a call stands behind");
+    assert_eq!(table.commit(Ok(())), "a:started b:stopped(user)@0");
+}
+
+#[test]
+fn a_failed_commit_turns_completed_into_failed() {
+    let mut table = Table::new(Overlap::Mix);
+    table.play("a", 0);
+    table.play("b", 0);
+    table.play("c", 0);
+    table.open("a");
+    table.hand("a").push(&[0.5; 960]);
+    table.hand("a").end(Ok(()));
+    table.ready("b");
+    let stats = table.session.stats();
+    assert_eq!((stats.completed, stats.failed), (1, 0), "a is over");
+    table.play("d", 0);
+    table.ready_whole("d", 960);
+    table.play("e", 0);
+    table.open("e");
+    table.hand("e").push(&[0.5; 500]);
+    table.hand("e").end(Ok(()));
+    let told = table.frame_with(Err(full_disk()));
+    let expected = "e:started e:failed(ERR_OUTPUT) error(ERR_OUTPUT) b:failed(ERR_OUTPUT) c:failed(ERR_OUTPUT)";
+    assert_eq!(told, expected);
+    let EventKind::Failed { duration_ms, .. } = table.events[table.events.len() - 4].kind else { panic!("it failed") };
+    assert_eq!(duration_ms, 500.0 / 48.0);
+    let stats = table.session.stats();
+    assert_eq!((stats.completed, stats.failed), (2, 3));
+    assert_eq!((table.live(), table.play("f", 0)), (String::new(), "open f".into()), "the session goes on");
+    assert_eq!(table.ready("f"), "f:started");
+}
+
+#[test]
+fn a_lost_output_fails_everything_and_is_opened_anew() {
+    let mut table = Table::new(Overlap::Queue);
+    table.play("a", 0);
+    table.play("b", 0);
+    table.ready("a");
+    let lost = OutputEvent::Lost(full_disk(), "removed".into());
+    assert_eq!(table.output(lost), "a:failed(ERR_OUTPUT) b:failed(ERR_OUTPUT) disconnected(removed)");
+    assert_eq!(table.play("a", 0), "open a", "its name is free");
+    assert_eq!(table.outputs(), "open");
+}
+
+#[test]
+fn a_cut_output_holds_or_drops_what_plays() {
+    let mut table = Table::new(Overlap::Mix);
+    table.play("a", 0);
+    table.ready("a");
+    assert_eq!(table.output(OutputEvent::Cut(Meanwhile::Pause)), "");
+    table.play("b", 0);
+    table.ready("b");
+    assert_eq!(table.live(), "a:playing b:loading");
+    assert_eq!(table.stop(named("a")).1, "a:stopped(user)@40", "no frame would carry its fade");
+    assert_eq!(table.output(OutputEvent::Cut(Meanwhile::Drop)), "b:failed(ERR_DISCONNECTED)");
+    assert_eq!(table.output(OutputEvent::Reconnected), "reconnected");
+    table.play("c", 0);
+    assert_eq!(table.ready("c"), "c:started");
+}
+
+#[test]
+fn connect_settles_when_the_output_is_open_or_lost() {
+    let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));
+    table.session.connect(1);
+    table.session.connect(2);
+    assert_eq!((table.words(), table.outputs()), (String::new(), "open".into()));
+    assert_eq!(
+        table.output(OutputEvent::Lost(full_disk(), "failed".into())),
+        "settled1(ERR_OUTPUT) settled2(ERR_OUTPUT)"
+    );
+    table.session.connect(3);
+    table.outputs();
+    assert_eq!(table.output(OutputEvent::Connected), "connected settled3");
+    table.session.connect(4);
+    assert_eq!(table.words(), "settled4");
+}
+
+#[test]
+fn the_last_connect_that_is_abandoned_gives_up() {
+    let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));
+    table.session.connect(1);
+    table.session.connect(2);
+    table.outputs();
+    table.session.abandon(1);
+    assert_eq!((table.words(), table.outputs()), ("settled1(ERR_ABORTED)".into(), String::new()));
+    table.session.abandon(2);
+    assert_eq!((table.words(), table.outputs()), ("settled2(ERR_ABORTED)".into(), "give up".into()));
+    table.session.abandon(2);
+    assert_eq!((table.words(), table.outputs()), Default::default());
+}
+
+#[test]
+fn an_advance_keeps_an_abandoned_attempt() {
+    let mut table = Table::closed(Clock::Manual, rules(Overlap::Mix));
+    table.session.connect(1);
+    table.session.advance(960, 2).expect("the clock is manual");
+    assert_eq!(table.outputs(), "open");
+    table.session.abandon(1);
+    assert_eq!((table.words(), table.outputs()), ("settled1(ERR_ABORTED)".into(), String::new()));
+    table.output(OutputEvent::Connected);
+    assert_eq!(table.steps(), "settled2");
+}
+
+#[test]
+fn a_manual_session_waits_for_its_sources() {
+    let mut table = Table::closed(Clock::Manual, rules(Overlap::Mix));
+    table.connect();
+    table.play("a", 0);
+    assert_eq!(table.advance(480), "");
+    table.open("a");
+    assert_eq!(table.steps(), "");
+    table.hand("a").push(&[0.5; 960]);
+    assert_eq!(table.steps(), "", "too little to start");
+    table.hand("a").end(Ok(()));
+    assert_eq!(table.steps(), "a:started settled2");
+    assert_eq!(table.session.now(), 480);
+    assert_eq!(table.advance(1_000), "a:completed settled3");
+    assert_eq!((table.session.now(), table.events.last().unwrap().at_ms), (1_480, 20.0));
+    assert_eq!(table.stop(Target::All).0, "");
+}

@@ -1,0 +1,454 @@
+//! A bare session: what it says comes out in words, and its sources are opened and filled by the test.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use speaker_session::audio::{EDGE_FADE, FRAME};
+use speaker_session::error::{Code, Result, SpeakerError};
+use speaker_session::event::{Event, EventKind, Message};
+use speaker_session::mixer::{PlaybackId, Role, Routing, Scratch};
+use speaker_session::output::OutputEvent;
+use speaker_session::session::{
+    Clock, Gauges, Open, Options, OutputRequest, Overlap, Phase, PlayRequest, PlaybackInfo, Policy, Session, Step,
+    StopRequest, Target, Ticket, WallTime, Work,
+};
+use speaker_session::source::{Clip, Encoding, Media, Opening, Origin, Pipe, Raw, Reader, Source, Stream};
+
+use crate::hand::Hand;
+
+pub const FADE: u64 = EDGE_FADE as u64;
+
+/// How much of a source is there when it is ready: it can start, and more of it may come.
+pub const FIRST: usize = 11_000;
+
+/// A session, the readers that it was given, and the words of what it said.
+pub struct Table {
+    pub session: Session,
+    /// The time by which waiting is measured.
+    pub wall: u64,
+    /// All events since the session began.
+    pub events: Vec<Event>,
+    scratch: Scratch,
+    is_eager: bool,
+    names: HashMap<PlaybackId, String>,
+    /// Sources that were to be opened and are not yet.
+    opens: Vec<Open>,
+    /// Readers that were handed in, the latest last.
+    readers: Vec<(String, Hand)>,
+    tickets: Ticket,
+    /// How many readers were dropped when work was taken last.
+    dropped: usize,
+}
+
+/// The rules of a session that has no other wishes.
+pub fn rules(overlap: Overlap) -> Policy {
+    Policy { overlap, ..Policy::default() }
+}
+
+pub fn options(clock: Clock, policy: Policy) -> Options {
+    Options {
+        clock,
+        channels: 1,
+        routing: Routing::Mixdown,
+        policy,
+        duck: None,
+        gain: 1.0,
+        max_duration: u64::MAX,
+        progress_interval: 0,
+        stall_timeout: 0,
+    }
+}
+
+/// A request on track 0 that has no other wishes.
+pub fn request(name: &str) -> PlayRequest {
+    let source = Source::new(Origin::Bytes(Arc::new([])), None, Clip::default());
+    PlayRequest {
+        request_id: Some(name.to_owned()),
+        track: 0,
+        role: Role::default(),
+        stop_other: false,
+        overlap: None,
+        priority: 0,
+        queue_timeout: None,
+        volume: 1.0,
+        gain: 1.0,
+        fade_in: 0,
+        stall_timeout: None,
+        source,
+    }
+}
+
+/// The source of a stream, and its writer's end.
+pub fn stream() -> (Arc<Pipe>, Source) {
+    let (pipe, stream) = Stream::new(Encoding::Raw { format: Raw::F32, rate: 48_000, channels: 1 }, false);
+    (pipe, Source::new(Origin::Stream(stream), None, Clip::default()))
+}
+
+pub fn named(name: &str) -> Target {
+    Target::Request(name.to_owned())
+}
+
+pub fn gone() -> SpeakerError {
+    SpeakerError::new(Code::File, "gone")
+}
+
+impl Table {
+    /// A realtime session whose output is open.
+    pub fn new(overlap: Overlap) -> Self {
+        Self::with(rules(overlap))
+    }
+
+    /// The same with other rules.
+    pub fn with(policy: Policy) -> Self {
+        let mut table = Self::closed(Clock::Realtime, policy);
+        table.connect();
+        table
+    }
+
+    /// A session whose output is not open.
+    pub fn closed(clock: Clock, policy: Policy) -> Self {
+        Self::made(options(clock, policy))
+    }
+
+    pub fn made(options: Options) -> Self {
+        Self {
+            is_eager: options.clock == Clock::Manual,
+            session: Session::new(options),
+            wall: 0,
+            events: Vec::new(),
+            scratch: Scratch::default(),
+            names: HashMap::new(),
+            opens: Vec::new(),
+            readers: Vec::new(),
+            tickets: 0,
+            dropped: 0,
+        }
+    }
+
+    pub fn at(&self) -> WallTime {
+        WallTime(self.wall)
+    }
+
+    pub fn ticket(&mut self) -> Ticket {
+        self.tickets += 1;
+        self.tickets
+    }
+
+    /// Opens the output; says nothing of it.
+    pub fn connect(&mut self) {
+        let ticket = self.ticket();
+        self.session.connect(ticket);
+        assert_eq!(self.outputs(), "open");
+        assert_eq!(self.output(OutputEvent::Connected), format!("connected settled{ticket}"));
+    }
+
+    /// The output tells something.
+    pub fn output(&mut self, event: OutputEvent) -> String {
+        self.session.output_event(event, WallTime(self.wall));
+        self.words()
+    }
+
+    /// What the output's owner is to do.
+    pub fn outputs(&mut self) -> String {
+        let word = |request| match request {
+            OutputRequest::Open => "open".to_owned(),
+            OutputRequest::Prepare(stream) => format!("prepare{stream}"),
+            OutputRequest::GiveUp => "give up".to_owned(),
+            OutputRequest::Tap(..) => "tap".to_owned(),
+            OutputRequest::Untap(..) => "untap".to_owned(),
+            OutputRequest::Close => "close".to_owned(),
+        };
+        let requests = std::iter::from_fn(|| self.session.take_output_request());
+        requests.map(word).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Requests `name` on a track.
+    pub fn play(&mut self, name: &str, track: u32) -> String {
+        self.enter(PlayRequest { track, ..request(name) })
+    }
+
+    /// Requests `name` on track 0, in front of those of a lower priority.
+    pub fn wait(&mut self, name: &str, priority: i32) -> String {
+        self.enter(PlayRequest { priority, ..request(name) })
+    }
+
+    /// Requests `name` on track 0, to wait no longer than that.
+    pub fn wait_for(&mut self, name: &str, queue_timeout: u64) -> String {
+        self.enter(PlayRequest { queue_timeout: Some(queue_timeout), ..request(name) })
+    }
+
+    pub fn play_as(&mut self, name: &str, role: Role) -> String {
+        self.enter(PlayRequest { role, ..request(name) })
+    }
+
+    pub fn enter(&mut self, request: PlayRequest) -> String {
+        match self.session.play(request, WallTime(self.wall)) {
+            Ok(accepted) => {
+                self.names.insert(accepted.id, accepted.request_id.to_string());
+                self.words()
+            }
+            Err(error) => {
+                assert_eq!(self.words(), "", "a refused request changed something");
+                format!("{} {}", error.code.as_str(), error.message)
+            }
+        }
+    }
+
+    /// Hands in the reader of `name` that was asked for last, empty, and keeps its writing end.
+    pub fn open(&mut self, name: &str) -> String {
+        let is_its = |open: &Open| self.names.get(&open.id).is_some_and(|its| its == name);
+        let index = self.opens.iter().rposition(is_its).expect("its source was to be opened");
+        let Open { id, number, what, ahead, ticket } = self.opens.remove(index);
+        let (media, clip) = match what {
+            Opening::Source(source) => {
+                let clip = source.clip;
+                (Arc::new(Media::new(source, Duration::ZERO)), clip)
+            }
+            Opening::Again { media, clip } => (media, clip),
+        };
+        let reader = Reader::by_hand(media, self.is_eager);
+        let (hand, feed) = Hand::reader(1, ahead, clip, Some(reader));
+        self.readers.push((name.to_owned(), hand));
+        match self.session.opened(id, number, feed, ticket) {
+            Ok(()) => self.words(),
+            Err(unwanted) => {
+                drop(unwanted);
+                self.dropped = self.dropped_readers();
+                format!("{} unwanted {name}", self.words()).trim_start().to_owned()
+            }
+        }
+    }
+
+    /// The writing end of the reader of `name` that was handed in last.
+    pub fn hand(&mut self, name: &str) -> &mut Hand {
+        let (_, hand) = self.readers.iter_mut().rfind(|(its, _)| its == name).expect("its reader was handed in");
+        hand
+    }
+
+    /// Hands in the reader of `name` with enough to start, and mixes a frame.
+    pub fn ready(&mut self, name: &str) -> String {
+        let opened = self.open(name);
+        self.hand(name).push(&[0.5; FIRST]);
+        join([opened, self.frame()])
+    }
+
+    /// Hands in the reader of `name` with so many samples, which are all of it, and mixes a frame.
+    pub fn ready_whole(&mut self, name: &str, samples: usize) -> String {
+        let opened = self.open(name);
+        self.hand(name).push(&vec![0.5; samples]);
+        self.hand(name).end(Ok(()));
+        join([opened, self.frame()])
+    }
+
+    /// Ends the source of `name`, and mixes until it is over.
+    pub fn finish(&mut self, name: &str) -> String {
+        self.hand(name).end(Ok(()));
+        let end = format!("{name}:completed");
+        let mut words = String::new();
+        for _ in 0..20 {
+            words = join([words, self.frame()]);
+            if words.split(' ').any(|word| word == end) {
+                return words;
+            }
+        }
+        panic!("{name} does not end: {words}");
+    }
+
+    /// The source of `name` fails.
+    pub fn fail(&mut self, name: &str) -> String {
+        let opened = self.open(name);
+        self.hand(name).end(Err(gone()));
+        join([opened, self.look()])
+    }
+
+    /// A source may have moved.
+    pub fn look(&mut self) -> String {
+        self.session.look(WallTime(self.wall));
+        self.words()
+    }
+
+    pub fn frame(&mut self) -> String {
+        self.frame_with(Ok(()))
+    }
+
+    /// Mixes a frame that is handed over with this result.
+    pub fn frame_with(&mut self, result: Result<()>) -> String {
+        let moved = self.look();
+        self.mix(FRAME);
+        join([moved, self.commit(result)])
+    }
+
+    /// Mixes so many samples; their events are held until they are committed.
+    pub fn mix(&mut self, samples: usize) -> usize {
+        self.session.tick(samples, WallTime(self.wall), &mut self.scratch)
+    }
+
+    pub fn commit(&mut self, result: Result<()>) -> String {
+        self.session.commit(result, Gauges::default());
+        self.words()
+    }
+
+    pub fn frames(&mut self, count: usize) -> String {
+        join((0..count).map(|_| self.frame()).collect::<Vec<_>>())
+    }
+
+    /// Whether something of the last frame can be heard.
+    pub fn sounds(&self) -> bool {
+        self.scratch.frames().any(|frame| frame.samples.iter().any(|sample| *sample != 0.0))
+    }
+
+    /// On the manual clock: lets so much time pass, as far as sources allow.
+    pub fn advance(&mut self, samples: u64) -> String {
+        let ticket = self.ticket();
+        self.session.advance(samples, ticket).expect("the clock is manual");
+        self.steps()
+    }
+
+    /// On the manual clock: goes on with what is to be advanced.
+    pub fn steps(&mut self) -> String {
+        loop {
+            self.session.look(WallTime(self.wall));
+            match self.session.step(true, &mut self.scratch) {
+                Step::Frame(_) | Step::Silence(_) => self.session.commit(Ok(()), Gauges::default()),
+                Step::Waits | Step::Done => return self.words(),
+            }
+        }
+    }
+
+    /// Time passes in which nothing is mixed.
+    pub fn pass(&mut self, samples: u64) -> String {
+        self.wall += samples;
+        self.session.expire(WallTime(self.wall));
+        self.words()
+    }
+
+    /// Stops with the shortest fade; returns what was stopped, and the words.
+    pub fn stop(&mut self, target: Target) -> (String, String) {
+        self.stop_within(target, FADE)
+    }
+
+    pub fn stop_within(&mut self, target: Target, fade_out: u64) -> (String, String) {
+        let stop = StopRequest { target, reason: "user".to_owned(), fade_out, ahead: false };
+        let stopped = self.session.stop(&stop, WallTime(self.wall));
+        (infos(&stopped), self.words())
+    }
+
+    /// Stops everything that is meant, and leaves the words where they are.
+    pub fn stop_quietly(&mut self, target: Target) {
+        let stop = StopRequest { target, reason: "user".to_owned(), fade_out: FADE, ahead: false };
+        self.session.stop(&stop, WallTime(self.wall));
+    }
+
+    /// Takes the events that were not taken yet.
+    pub fn take_events(&mut self) -> Vec<Event> {
+        self.session.check_invariants();
+        let messages = std::iter::from_fn(|| self.session.take_message());
+        messages.filter_map(|message| if let Message::Event(event) = message { Some(event) } else { None }).collect()
+    }
+
+    /// How many of the readers that were handed in came back, or were dropped outside of the session.
+    pub fn dropped_readers(&self) -> usize {
+        self.readers.iter().filter(|(_, hand)| hand.is_dropped()).count()
+    }
+
+    /// Stops a name that may not have come.
+    pub fn stop_ahead(&mut self, name: &str) -> String {
+        let stop = StopRequest { target: named(name), reason: "user".to_owned(), fade_out: FADE, ahead: true };
+        assert_eq!(infos(&self.session.stop(&stop, WallTime(self.wall))), "");
+        self.words()
+    }
+
+    pub fn pause(&mut self, target: Target) -> (String, String) {
+        let paused = self.session.pause(&target, WallTime(self.wall));
+        (paused.join(" "), self.words())
+    }
+
+    pub fn resume(&mut self, target: Target) -> (String, String) {
+        let resumed = self.session.resume(&target, WallTime(self.wall));
+        (resumed.join(" "), self.words())
+    }
+
+    pub fn seek(&mut self, target: Target, place: u64) -> (String, String) {
+        let sought = self.session.seek(&target, place, WallTime(self.wall)).expect("all of them can be sought");
+        (sought.join(" "), self.words())
+    }
+
+    pub fn move_to(&mut self, name: &str, place: usize) -> (bool, String) {
+        let moved = self.session.move_to(name, place, WallTime(self.wall));
+        (moved, self.words())
+    }
+
+    /// Every live playback with its phase, and its place in line.
+    pub fn live(&self) -> String {
+        infos_with(&self.session.playbacks(), |info| match (info.phase, info.queue_position) {
+            (Phase::Queued, place) => format!("{}:queued{}", info.request_id, place.expect("what waits has a place")),
+            (Phase::Loading, _) => format!("{}:loading", info.request_id),
+            (Phase::Playing, _) => format!("{}:playing", info.request_id),
+            (Phase::Stopping, _) => format!("{}:stopping", info.request_id),
+        })
+    }
+
+    /// What was told and asked for since the last time, one word each: events first.
+    pub fn words(&mut self) -> String {
+        self.session.check_invariants();
+        assert_eq!(self.dropped_readers(), self.dropped, "a reader was dropped inside of the session");
+        let mut words = Vec::new();
+        while let Some(message) = self.session.take_message() {
+            words.push(match &message {
+                Message::Event(event) => word(event),
+                Message::Settled { ticket, error: None } => format!("settled{ticket}"),
+                Message::Settled { ticket, error: Some(error) } => format!("settled{ticket}({})", error.code.as_str()),
+            });
+            if let Message::Event(event) = message {
+                self.events.push(event);
+            }
+        }
+        let Work { opens, garbage, .. } = self.session.take_work();
+        drop(garbage);
+        self.dropped = self.dropped_readers();
+        for open in opens {
+            words.push(format!("open {}", self.names.get(&open.id).expect("an open names a playback")));
+            self.opens.push(open);
+        }
+        words.join(" ")
+    }
+}
+
+fn join(words: impl IntoIterator<Item = String>) -> String {
+    words.into_iter().filter(|words| !words.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+fn infos(infos: &[PlaybackInfo]) -> String {
+    infos_with(infos, |info| info.request_id.to_string())
+}
+
+fn infos_with(infos: &[PlaybackInfo], word: impl FnMut(&PlaybackInfo) -> String) -> String {
+    infos.iter().map(word).collect::<Vec<_>>().join(" ")
+}
+
+fn word(event: &Event) -> String {
+    let word = match &event.kind {
+        EventKind::Queued { position } => format!("queued{position}"),
+        EventKind::Started => "started".to_owned(),
+        EventKind::Progress { position_ms } => format!("progress@{position_ms}"),
+        EventKind::Paused { position_ms } => format!("paused@{position_ms}"),
+        EventKind::Resumed { position_ms } => format!("resumed@{position_ms}"),
+        EventKind::Stalled { position_ms } => format!("stalled@{position_ms}"),
+        EventKind::Sought { position_ms } => format!("sought@{position_ms}"),
+        EventKind::Completed { .. } => "completed".to_owned(),
+        EventKind::Stopped { reason, duration_ms, .. } => format!("stopped({reason})@{duration_ms}"),
+        EventKind::Failed { code, .. } => format!("failed({})", code.as_str()),
+        EventKind::Connected => "connected".to_owned(),
+        EventKind::Reconnecting { .. } => "reconnecting".to_owned(),
+        EventKind::Reconnected => "reconnected".to_owned(),
+        EventKind::Disconnected { reason } => format!("disconnected({reason})"),
+        EventKind::Muted { track_id } => format!("muted{track_id}"),
+        EventKind::Unmuted { track_id } => format!("unmuted{track_id}"),
+        EventKind::Error { code, .. } => format!("error({})", code.as_str()),
+    };
+    match &event.request_id {
+        Some(name) => format!("{name}:{word}"),
+        None => word,
+    }
+}
