@@ -95,9 +95,11 @@ pub struct SpeakerError {
 }
 
 impl SpeakerError {
+    /// An error of this code and with this message.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
     }
 }
 
+/// What a call of this crate returns that may fail.
 pub type Result<T> = std::result::Result<T, SpeakerError>;
