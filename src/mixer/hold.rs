@@ -9,7 +9,7 @@ use crate::audio::{EDGE_FADE, Samples};
 use crate::source::Feed;
 
 impl Voice {
-    /// Lets it fall silent, and stand still from there.
+    /// Makes it fall silent within 5 ms, and stand still from there.
     pub fn pause(&mut self) {
         self.state.gate.is_paused = true;
         self.rearm_end_notice();
@@ -25,7 +25,7 @@ impl Voice {
         }
     }
 
-    /// Lets it go on; a place that it seeks comes first.
+    /// Makes it go on; if it seeks a place, it stays silent until that is loaded.
     pub fn resume(&mut self) {
         let here = self.state.played;
         let gate = &mut self.state.gate;
@@ -149,7 +149,8 @@ impl Voice {
         None
     }
 
-    /// The process was halted: falls silent within the next frame and takes nothing until [`unblock`](Self::unblock).
+    /// The process was halted: falls silent within the next frame and takes nothing until
+    /// [`go_on_after_halt`](Self::go_on_after_halt).
     pub fn fall_silent(&mut self) {
         if self.is_held() || self.state.stop.is_some() {
             return;

@@ -49,7 +49,7 @@ impl Spool {
         }
     }
 
-    /// What the server calls it; said before the first byte.
+    /// Sets the media type that the server gave; called before the first byte.
     pub fn set_content_type(&self, content_type: Option<String>) {
         self.state.lock().content_type = content_type;
     }
@@ -58,7 +58,7 @@ impl Spool {
         self.state.lock().content_type.clone()
     }
 
-    /// Whether it may have no end; said before the first byte.
+    /// Sets whether it may have no end; called before the first byte.
     pub fn set_endless(&self, is_endless: bool) {
         self.state.lock().is_endless = is_endless;
     }
@@ -104,7 +104,7 @@ impl Spool {
         self.state.lock().end.clone()?.err()
     }
 
-    /// Whether the whole body is here.
+    /// Returns true if the whole body is here.
     pub fn is_complete(&self) -> bool {
         matches!(self.state.lock().end, Some(Ok(())))
     }
