@@ -34,9 +34,13 @@ impl Voice {
         }
         let was_held = std::mem::take(&mut gate.is_held);
         gate.goes_on |= was_held;
-        if was_held && gate.seeks {
-            // The place that it left must not sound again.
-            self.block();
+        if gate.seeks {
+            // The place that it leaves must not sound again.
+            if was_held {
+                self.block();
+            } else {
+                gate.is_blocked = true;
+            }
         } else if gate.next.is_none() {
             gate.ramp = gate.ramp.toward(1.0, here, EDGE_FADE as Samples);
         }

@@ -231,7 +231,7 @@ mod tests {
     fn play(rate: u32, samples: &[i16], clip: Clip) -> (Feed, Vec<f32>) {
         let source = Source::new(Origin::Bytes(wav(rate, samples)), None, clip);
         let media = Arc::new(Media::new(source, Duration::from_secs(1)));
-        let (mut feed, mut heard) = (super::super::open(media, clip, 1, Arc::default()), Vec::new());
+        let (mut feed, mut heard) = (super::super::start(media, clip, 1, 0, Arc::default()), Vec::new());
         let late = Instant::now() + Duration::from_secs(20);
         loop {
             let (waiting, ended) = feed.level();

@@ -267,7 +267,9 @@ impl Voice {
 
     pub fn resume(&mut self) {
         self.goes_on |= std::mem::take(&mut self.is_held);
-        if std::mem::take(&mut self.is_paused) && self.next.is_none() {
+        // With a place that it seeks it falls on: the one that it leaves must not sound again.
+        let falls_on = self.next.is_some() || self.asked.is_some() && !self.goes_on;
+        if std::mem::take(&mut self.is_paused) && !falls_on {
             self.gate = self.gate.toward(1.0, self.played, EDGE);
         }
     }
