@@ -1,3 +1,5 @@
+//! Prepares the library to be loaded by Node as an addon.
+
 fn main() {
     napi_build::setup();
     // The runtime's threads outlive the Node environment that loaded the addon first. If that was a worker, Node unloads

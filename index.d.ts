@@ -4,12 +4,17 @@ import { EventEmitter } from 'node:events'
 import { Readable, Writable } from 'node:stream'
 
 /**
- * Plays audio into one output: fetches, decodes, mixes what overlaps, interrupts at once, and says truthfully what was
+ * Plays audio into one output: fetches, decodes, mixes what overlaps, interrupts at once, and reports exactly what was
  * heard. One session per user; thousands fit in a process.
  *
  * Times are milliseconds. Positions and durations are counted in samples at the output, never taken from a wall clock, so
  * they may have fractions (1/48 ms). `positionMs` is a place in the source: it begins at `startMs` and wraps in a loop.
  * `durationMs` is how long a playback has sounded: its samples that were handed over.
+ *
+ * Every call takes effect before it returns, in the order of the calls. A call on a closed session fails with `ERR_CLOSED`;
+ * calls that only stop, pause or change something find nothing there and resolve with an empty list. If a fault of this
+ * package's own breaks a session, everything live fails with `ERR_INTERNAL`, new requests are refused with that code, and
+ * `close` still works.
  *
  * @example
  * const session = new SpeakerSession({ output: { type: 'wav', path: 'mix.wav' } })
@@ -24,10 +29,16 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   constructor(options: SessionOptions)
 
   /**
-   * Opens the output and starts the session's time. Once: later calls answer with the first. `playAudio` and `advance`
-   * connect by themselves.
+   * Counts over all sessions of the process, those of worker threads included. `sessions` is how many are not closed yet;
+   * `broken` how often one broke by a fault of this package's own (`ERR_INTERNAL`) since the process began.
+   */
+  static processStats(): ProcessStats
+
+  /**
+   * Opens the output and starts the session's time. If the output is open already it resolves at once, and while it is being
+   * opened it settles with the attempt under way. `playAudio` and `advance` connect by themselves.
    * Rejects with `ERR_OUTPUT` or `ERR_JOIN_FAILED` if the output can't be opened, `ERR_CLOSED` after `close`, `ERR_ABORTED` if
-   * `signal` is aborted first. The attempt is given up then, unless another `connect` or a playback wants the output too.
+   * `signal` is aborted first. The attempt is given up then, unless another `connect` or a playback needs the output too.
    */
   connect(options?: { signal?: AbortSignal }): Promise<void>
 
@@ -35,73 +46,83 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * Plays. The request is entered before this returns, so `playbacks()` shows it at once.
    *
    * The promise settles with the playback's one terminal event, just after it: it resolves on `completed` and `stopped`
-   * (being stopped is an outcome, not an error) and rejects with a {@link SpeakerError} on `failed`; over a limit that is at
-   * once, with `ERR_TOO_MANY_PLAYBACKS` or `ERR_QUEUE_FULL`. A request that is refused has no events and rejects with
-   * `ERR_INVALID_ARGUMENT`, `ERR_DUPLICATE_REQUEST`, `ERR_ABORTED` or `ERR_CLOSED`. Neither changes anything for the others. A rejection
-   * that nobody handles does not end the process.
+   * (being stopped is an outcome, not an error) and rejects with a {@link SpeakerError} on `failed`. A request over a limit
+   * fails at once, with `ERR_TOO_MANY_PLAYBACKS` or `ERR_QUEUE_FULL`. A request that is refused has no events and rejects with
+   * `ERR_INVALID_ARGUMENT`, `ERR_DUPLICATE_REQUEST`, `ERR_ABORTED`, `ERR_CLOSED` or `ERR_INTERNAL`. Neither changes anything for
+   * other playbacks (but see `onDuplicate: 'replace'`). An unhandled rejection does not end the process.
    */
   playAudio(request: PlayRequest): Promise<PlayResult>
 
   /**
    * Plays what is written to it, for speech that arrives in pieces. A playback like any other: entered before this returns,
    * with the same events and the same policy.
-   * @throws {SpeakerError} if the request is refused: `ERR_INVALID_ARGUMENT`, `ERR_DUPLICATE_REQUEST`, `ERR_ABORTED` or
-   * `ERR_CLOSED`
+   * @throws {SpeakerError} if the request is refused: `ERR_INVALID_ARGUMENT`, `ERR_DUPLICATE_REQUEST`, `ERR_ABORTED`, `ERR_CLOSED`
+   * or `ERR_INTERNAL`
    */
   createStream(request: StreamRequest): SpeakerStream
 
   /**
-   * Stops what is meant: a request, a track, or everything if neither is given; playing, loading and queued alike. The
-   * frame that begins the fade goes out at once, ahead of its time; it resolves without waiting for the end of the fade. What
-   * is still fading keeps the reason of its first stop; a shorter fade takes over. To stop nothing is no error.
+   * Stops the target: one `requestId`, one track, or everything if neither is given; playing, loading and queued alike. What
+   * loads or waits ends at once; what sounds fades out over `fadeOutMs`. The frame that begins the fade is sent at once, ahead
+   * of its time; the promise resolves without waiting for the end of the fade. Returns the `requestId`s that were stopped; a
+   * target that matches nothing is no error. What fades out already is not stopped again and keeps the reason of its first
+   * stop, but a shorter fade takes over.
    *
-   * A stop may overtake its request: if the `requestId` was not seen, or ended more than 5 s ago, a `playAudio` of that id within
-   * 5 s ends at once as `stopped`, with this reason, and stops nobody else. In the session's time; on a realtime clock in
-   * silence too.
+   * A stopped `requestId` is free for a new playback as soon as this call has returned, also while the old playback fades. Both
+   * get their own terminal event, and the events of both bear the same `requestId`.
+   *
+   * A stop of a `requestId` that is not live is not remembered, unless `ahead` is `true`: see {@link StopTarget}.
    */
   stopAudio(target?: StopTarget): Promise<StopResult>
 
   /**
-   * Moves what waits to another place in its line; a place beyond the end is the end. Everyone whose place changes is told
-   * (`queued`). What plays, loads or is not there stays as it is.
+   * Moves a queued playback to another place in its line; a place beyond the end is the end. `queued` tells its new place if
+   * that is another one, and tells the playback that becomes the first. Nothing changes for a playback that is not queued.
    */
   moveAudio(request: MoveRequest): Promise<MoveResult>
 
   /**
-   * Stops what is said and clears what waits, in one call: everything on all tracks, apart from the roles in `keep`. As
-   * quick as `stopAudio`, with the 5 ms fade. To interrupt nothing is no error.
+   * Stops everything on all tracks, queued playbacks included, apart from the roles in `keep`: for barge-in. As quick as
+   * `stopAudio`, with its 5 ms fade. To interrupt nothing is no error.
    */
   interrupt(request?: InterruptRequest): Promise<InterruptResult>
 
   /**
-   * Pauses what is meant: what sounds falls silent within 5 ms and keeps its place; what loads or waits keeps its place in
-   * line and, when its turn comes, waits until it is resumed. A paused playback still counts as active and holds its track.
-   * It costs nothing, and a session where all is paused stands still. Of what sounded `paused` is told once it is silent;
-   * a `resumeAudio` within those 5 ms takes it back, and neither is told. What is paused or fades out is left alone.
+   * Pauses the target. What sounds falls silent within 5 ms and stands still there; what loads or waits keeps its place in
+   * line and, when its turn comes, waits until it is resumed. A paused playback counts for `maxConcurrent` and holds its track.
+   * It costs nothing, and on a realtime clock the time of a session in which everything is paused stands still.
+   * Returns the `requestId`s that were paused: those that were not before and do not fade out.
+   *
+   * For a playback that sounds, `paused` is emitted once it is silent; a `resumeAudio` before that takes the pause back, and
+   * neither event is emitted.
    */
   pauseAudio(target?: Target): Promise<{ paused: string[] }>
 
-  /** Lets what is paused go on, with a rise of 5 ms. Says whom; to resume nobody is no error. */
+  /**
+   * Resumes the target, with a rise over 5 ms. Returns the `requestId`s that were paused before; to resume nothing is no error.
+   */
   resumeAudio(target?: Target): Promise<{ resumed: string[] }>
 
   /**
-   * Moves what is meant to another place in its source, exact to the sample. What sounds goes on until that place is loaded,
-   * then falls silent within 5 ms and rises there; `sought` is told with the first sample of it. What loads, waits or is
-   * paused goes on there when it sounds. Beyond the end (or that of `durationMs`) the present pass of a loop is over, and
-   * the last one completes. Of two seeks the second counts; what fades out is left alone. A place before `startMs` is played
-   * from there too. Says whom; to seek nobody is no error.
-   * Rejects with `ERR_NOT_SEEKABLE`, and everything goes on as it was, if one of them is a stream, or a download whose length
-   * the server did not say and which is not here whole yet.
+   * Moves the target to another place in its source, exact to the sample. What sounds goes on until that place is loaded,
+   * then falls silent within 5 ms and rises there; `sought` is emitted with the first sample of it. What loads, waits or stands
+   * still (`paused` was emitted) goes on there: nothing of the old place is heard, also if it is resumed before the new place is
+   * loaded. Beyond the end (or that of `durationMs`) the present pass of a loop is over, and the last pass completes. A second
+   * seek replaces one that is under way. What fades out is not sought. A place before `startMs` is allowed.
+   * Returns the `requestId`s that were sought; to seek nothing is no error.
+   * Rejects with `ERR_NOT_SEEKABLE`, and nothing changes, if one of the target's playbacks is a stream, or a download whose length
+   * the server did not announce and which is not complete yet.
    */
   seekAudio(request: SeekRequest): Promise<{ sought: string[] }>
 
   /**
-   * Changes the `volume` of what is meant, in a straight line from where it is now. What loads, waits or is paused has it when
-   * it sounds; what fades out falls with both. Says whose; to change nobody is no error.
+   * Changes the `volume` of the target, in a straight line from its present one. What loads, waits or is paused has the new
+   * volume when it sounds; what fades out follows both. Returns the `requestId`s that were changed; to change nothing is no
+   * error.
    */
   setVolume(request: VolumeRequest): Promise<{ changed: string[] }>
 
-  /** What plays and loads, in order of arrival; what waits, in order of its turn. */
+  /** Every live playback: what plays or loads, in order of arrival; then what is queued, track by track in order of its turn. */
   playbacks(): PlaybackInfo[]
 
   /** Counts since the session began. */
@@ -110,10 +131,13 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   /**
    * Moves a manual clock. Nothing sleeps: resolves when that time has been mixed and handed to the output, after the
    * events in it. A source that is still loading holds the clock until it can play or fails, so the same calls give
-   * the same samples; a {@link SpeakerStream} does not, once all that was written to it is decoded. Await it before the next
-   * call: calls made while it moves take effect somewhere in it.
-   * Between requests it is exact to the sample: after `advance(907)` the next playback starts at sample 907 × 48.
-   * Rejects with `ERR_UNSUPPORTED_OPERATION` on a realtime clock, `ERR_OUTPUT`, `ERR_CLOSED`.
+   * the same samples; a {@link SpeakerStream} does not, once all that was written to it is decoded.
+   *
+   * Await it before the next call. A call made while it runs takes effect at once, at the border of a frame that cannot be
+   * told beforehand. After `advance(907)` has resolved, the next playback starts at sample 907 × 48 exactly.
+   *
+   * Rejects with `ERR_UNSUPPORTED_OPERATION` on a realtime clock, `ERR_OUTPUT` if the output can't be opened, `ERR_CLOSED` if the
+   * session is closed or `close` is called before the time has passed, `ERR_INTERNAL` if the session breaks.
    * @param ms 0 to 86,400,000 (a day)
    */
   advance(ms: number): Promise<void>
@@ -125,16 +149,17 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   recording(): Recording
 
   /**
-   * Reads along what the output is handed, from now on: all tracks, after the limiter. For echo cancellation, level meters
-   * and recording beside the output. Before `connect` too, and as many at once as you like.
-   * @throws {SpeakerError} `ERR_INVALID_ARGUMENT`, `ERR_CLOSED`
+   * Returns a Readable of everything that the output takes from now on: all tracks, after the limiter. For echo cancellation,
+   * level meters and recording beside the output. Can be called before `connect`, and any number may exist at once.
+   * @throws {SpeakerError} `ERR_INVALID_ARGUMENT`, `ERR_CLOSED`, `ERR_INTERNAL`
    */
   tap(options?: TapOptions): SpeakerTap
 
   /**
    * Stops everything (reason `'closed'`), closes the output, and ends the session. On a realtime clock what sounds is
-   * faded first; on a manual clock, where no time is left, it ends at the sample it has reached. A room is left politely;
-   * it settles within 2 s in any case. A second call settles too.
+   * faded first; on a manual clock, where no time is left, it ends at the sample it has reached. A `connect` or `advance` that
+   * is under way rejects with `ERR_CLOSED`. A room is told that the participant leaves; that takes at most 2 s. A second call
+   * settles too.
    * Rejects with `ERR_OUTPUT` if the file can't be finished, with `ERR_RECORD` if the recording can't.
    */
   close(): Promise<void>
@@ -146,39 +171,55 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
 export interface SessionOptions {
   /** Where the sound goes. */
   output: WavOutput | PcmOutput | MemoryOutput | LiveKitOutput
-  /** What `stopOther: false` means for what plays already; default `'mix'`. See {@link Overlap}. */
-  overlap?: Overlap
   /**
-   * What a `requestId` that is live means for `playAudio`; default `'fail'`: rejects with `ERR_DUPLICATE_REQUEST`. `'join'`: changes
-   * nothing and settles as the first call does.
+   * What `stopOther: false` does; default `'mix'`. One rule for all tracks, or a rule by track: `{ default: 'mix', 2: 'queue' }`.
+   * A request's own `overlap` stands above it.
    */
-  onDuplicate?: 'fail' | 'join'
-  /** Playbacks that may load or play at once; 1–1000, default 10. One more place is kept for a {@link Role} `'system'`. */
+  overlap?: Overlap | TrackOverlap
+  /**
+   * What happens if the `requestId` of a request is live, that is, accepted and not ended or stopped yet; default `'fail'`.
+   * - `fail`: the request is refused with `ERR_DUPLICATE_REQUEST`.
+   * - `join`: `playAudio` changes nothing and settles as the first call does; `createStream` is refused as with `fail`.
+   * - `replace`: the live playback is stopped (reason `'replaced'`, 5 ms fade), and the new one takes its `requestId`. It is
+   *   stopped even if the new one is then over a limit.
+   */
+  onDuplicate?: 'fail' | 'join' | 'replace'
+  /**
+   * Playbacks that may load or play at once, paused ones included; 1–1000, default 10. One more place is kept for a
+   * {@link Role} `'system'`. What fades out takes no place, but no more than `maxConcurrent` playbacks fade at once: beyond
+   * that the one that started first is cut to a fade of 5 ms.
+   */
   maxConcurrent?: number
-  /** Playbacks that may wait, over all tracks; 0–100,000, default 100. */
+  /** Playbacks that may be queued, over all tracks; 0–100,000, default 100. */
   maxQueued?: number
   /**
    * The longest a playback may wait for its turn, in ms; 0–86,400,000, default 0: for ever. Then it fails with
-   * `ERR_QUEUE_TIMEOUT`. Counted in the session's time; on a realtime clock in silence too.
+   * `ERR_QUEUE_TIMEOUT`. Counted in the session's time; on a realtime clock in silence too. The wait stands still while
+   * everything that holds the track is paused, and while the waiting playback itself is.
    */
   queueTimeoutMs?: number
   /**
-   * How long one playback crosses over to the next, in ms; 0–10,000, default 0. Of equal power, and at most half of either (as
-   * far as its length is known as it begins). In a queue the next one begins that much before the end of the present one, or
-   * as soon as it has loaded; a stream's end is not known ahead, so what follows it begins after it. On `replace` the old one
-   * goes on until the new one begins, and if that never does, ends all the same. `stopOther: true` and `stopAudio` stay
-   * immediate. A `fadeInMs` that is longer stands. Each playback then holds 0.4 MB more per second of it and channel.
+   * How long one playback crosses over to the next, in ms; 0–10,000, default 0. It applies between playbacks of one track
+   * that queue (both have `overlap: 'queue'`) and to what a playback with `overlap: 'replace'` replaces. `stopOther: true` and
+   * `stopAudio` stay immediate. Of equal power, and at most half of either playback, as far as its length is known as it
+   * begins. In a queue the next one begins that much before the end of the present one, or as soon as it has loaded; the end
+   * of a stream is not known ahead, so what follows it begins after it. On `replace` the old one goes on until the new one
+   * begins, and ends all the same if that never does. A `fadeInMs` that is longer wins. Each playback with overlap `queue` or
+   * `replace` then holds 0.4 MB more per second of crossfade and channel.
    */
   crossfadeMs?: number
   /** The longest a playback may sound, in ms; 1–86,400,000, default 300,000. Then it fails with `ERR_MAX_DURATION`. */
   maxDurationMs?: number
-  /** Lets lower roles fall back while a higher one plays; off by default. See {@link Role}. */
+  /** Lowers the volume of lower roles while a higher one plays; off by default. See {@link Role}. */
   duck?: DuckOptions
   /** Linear gain on every playback; 0–16, default 1. */
   gain?: number
-  /** Time between a playback's `progress` events, in ms of its sound; default 1000, 0 for none. */
+  /**
+   * Time between a playback's `progress` events, in ms of its sound; 0–86,400,000, default 1000, 0 for none. Every interval is
+   * told, also several within a frame.
+   */
   progressIntervalMs?: number
-  /** How long a server may be silent, before its answer and between pieces of it, in ms; default 10,000. */
+  /** How long a server may send nothing, before its answer and within it, in ms; 1–86,400,000, default 10,000. */
   fetchTimeoutMs?: number
   /**
    * How long a stream that has started may be silent because its writer is behind, in ms; 0–86,400,000, default 0: for ever.
@@ -186,33 +227,40 @@ export interface SessionOptions {
    */
   stallTimeoutMs?: number
   /**
-   * A file that all requests that are taken are written into as they come, for `speaker-session replay`: their times, what was
-   * played from memory or written to streams, and these options. Written over if it exists. URLs and `headers` are written
-   * as they are given, with the secrets in them: a new file is its owner's alone. The times are the session's own: on a
-   * realtime clock from the first request or `connect` on, silence included. If it can't be written, `error` tells once
-   * (`ERR_RECORD`), and all else goes on.
+   * A file to which every accepted request is written, for `speaker-session replay`: its time, the audio that came from memory
+   * or was written to streams, and these options. An existing file is overwritten. URLs and `headers` are written as they are
+   * given, with the secrets in them; a new file is readable by its owner only. The time of a request is the session's time from
+   * which it is in force: on a realtime clock counted from when the output was first opened, silence included. If the file
+   * can't be written, one `error` event with `ERR_RECORD` is emitted, and everything else goes on.
    */
   record?: string
 }
 
 /**
- * With `stopOther: false`:
+ * What a request with `stopOther: false` does:
  * - `mix`: plays at once, together with whatever plays, on the same track too;
  * - `queue`: waits its turn on its own track, behind those of the same `priority` or more; tracks run in parallel; the next one
  *   follows without a gap;
- * - `replace`: takes the place of what plays on the same track; other tracks go on.
+ * - `replace`: takes the place of what plays, loads or waits on the same track; other tracks go on.
  */
 export type Overlap = 'mix' | 'queue' | 'replace'
 
+/** A rule by `trackId` (0–65,535), and one for all other tracks. */
+export interface TrackOverlap {
+  /** Default `'mix'`. */
+  default?: Overlap
+  [trackId: number]: Overlap
+}
+
 /**
- * What a playback is to its listener, the higher first. While one plays, those of every lower role fall back, on all tracks
- * (see {@link DuckOptions}); however many play, by the same. What starts meanwhile starts at that level. Whatever plays ducks,
- * at volume 0 too (silence that takes its time), but not while it waits or loads.
+ * What a playback is to its listener, from high to low. While a playback of one role plays, all lower roles are lowered, on all
+ * tracks (see {@link DuckOptions}), by the same amount however many play. A playback that starts meanwhile starts at that level.
+ * A playback lowers the others while it plays, at volume 0 too, but not while it is queued, loading or paused.
  * One `system` playback has a place of its own above `maxConcurrent`.
  */
 export type Role = 'system' | 'voice' | 'media' | 'ambient'
 
-/** Falls and rises are straight lines, always at the same slope: what is turned back on its way needs less time. */
+/** Falls and rises are straight lines of a constant slope: one that is turned back midway needs less time. */
 export interface DuckOptions {
   /** By how much, in dB; −60 to 0, default −12. */
   db?: number
@@ -235,16 +283,16 @@ interface OutputBase {
   channels?: 1 | 2
 }
 
-/** A WAV file at 48 kHz holding all tracks. Written over if it exists; a valid file at any time, even if the process dies. */
+/** A WAV file at 48 kHz holding all tracks. An existing file is overwritten. It is valid at any time, even if the process dies. */
 export interface WavOutput extends OutputBase {
   type: 'wav'
   path: string
   /** Default `'s16'`. */
   format?: SampleFormat
   /**
-   * Adds noise of ±1 step (TPDF) before samples are rounded to 16 bits: what is quiet is then not distorted, at the price of a
-   * hiss near −93 dBFS. Needs `'s16'`; default `false`, so that a lone 16-bit clip passes bit for bit. The same calls on a manual
-   * clock give the same noise; silence in which nothing plays stays zero.
+   * Adds noise of ±1 step (TPDF) before samples are rounded to 16 bits: quiet sound is then not distorted, at the price of a
+   * hiss near −93 dBFS. Needs `format: 's16'`; default `false`, so that a lone 16-bit clip passes bit for bit. The same calls on
+   * a manual clock give the same noise; silence in which nothing plays stays zero.
    */
   dither?: boolean
 }
@@ -274,15 +322,14 @@ export interface MemoryOutput extends OutputBase {
 
 /**
  * A LiveKit room, joined as a participant that only publishes. Each track is published when something first plays on it,
- * as `speaker` (0), `app_audio` (1), `tts` (2) or `track_<n>`, and stays until the session closes. A playback waits until its track is published: nothing of it is lost, and `started` is told then. In silence
- * nothing is sent.
+ * as `speaker` (0), `app_audio` (1), `tts` (2) or `track_<n>`, and stays published until the session closes. A playback waits
+ * until its track is published: all of it is sent, and `started` is emitted then. In silence nothing is sent.
  *
- * What breaks is mended, told by `reconnecting` and `reconnected`. If only the signalling is lost, sound goes on and nobody
- * hears a gap. If sound does not arrive any more, a way is looked for anew, for 15 s, in which the room keeps the tracks. After
- * that, or if the server has forgotten the session, the room is joined and the tracks are published anew, in up to
- * twenty attempts (about a minute); not if the server said not to come again. `onReconnect` says
- * what becomes of the mix while nothing arrives. In the end everything fails with `ERR_DISCONNECTED`, and the next request
- * joins again.
+ * A broken connection is restored, between `reconnecting` and `reconnected` events. If only the signalling is lost, sound goes on
+ * without a gap. If sound does not arrive any more, another network path is looked for, for 15 s, in which the room keeps the
+ * tracks. After that, or if the server has forgotten the session, the room is joined and the tracks are published anew, in up
+ * to twenty attempts (about a minute), unless the server said not to come again. `onReconnect` sets what the mix does while
+ * nothing arrives. If all fails, every playback fails with `ERR_DISCONNECTED`, and the next request joins again.
  */
 export interface LiveKitOutput {
   type: 'livekit'
@@ -290,11 +337,11 @@ export interface LiveKitOutput {
   channels?: 1 | 2
   /** ws(s) or http(s). */
   url: string
-  /** An access token that may join and publish; or gives one, and is then asked each time a room is joined. */
+  /** An access token that may join and publish, or a function that returns one and is called each time the room is joined. */
   token: string | (() => string | Promise<string>)
   /**
-   * `lazy` (default): a track is published when something first plays on it. `connect`: track 0 and those with names are
-   * published at once, and `connect` resolves when they are: others can subscribe before the first sound.
+   * `lazy` (default): a track is published when something first plays on it. `connect`: track 0 and those in `trackNames` are
+   * published at once, and `connect` resolves when they are, so that others can subscribe before the first sound.
    */
   publish?: 'lazy' | 'connect'
   /** Other names than those above, by `trackId`. */
@@ -304,8 +351,8 @@ export interface LiveKitOutput {
   /** Of the Opus encoder, 0–10; default 5. */
   complexity?: number
   /**
-   * Sends nothing in pauses inside a sound either (Opus DTX); default false. For speech: together with `fec`, Opus takes even
-   * tones for noise. Between sounds nothing is sent in any case.
+   * Sends nothing in pauses inside a sound either (Opus DTX); default false. For speech only: together with `fec`, Opus treats
+   * even tones as noise. Between sounds nothing is sent in any case.
    */
   dtx?: boolean
   /** Each packet repeats the one before it (RFC 2198), so that single losses are not heard; twice the bit rate. Default false. */
@@ -314,23 +361,26 @@ export interface LiveKitOutput {
   fec?: boolean
   /** The ways that media may take to the server; default `'all'`. See {@link IceTransport}. */
   iceTransport?: IceTransport
-  /** For joining, and for publishing a track, in ms; default 10,000. Then `ERR_JOIN_FAILED`, which says what was tried. */
+  /**
+   * The longest that joining the room, or publishing a track, may take, in ms; 1–86,400,000, default 10,000. Then it fails with
+   * `ERR_JOIN_FAILED`, whose message lists what was tried.
+   */
   connectTimeoutMs?: number
   /**
-   * While nothing arrives in the room: `pause` (default) stops the session's time, so what plays goes on where it was;
-   * `continue` lets it pass unheard, and counts it in `stats().droppedFrames`; `drop` fails what lives with `ERR_DISCONNECTED`.
-   * Requests made meanwhile wait for the room.
+   * What the mix does while nothing arrives in the room. `pause` (default): the session's time stands still, and what plays goes
+   * on where it was. `continue`: time passes unheard, and its frames are counted in `stats().droppedFrames`. `drop`: every live
+   * playback fails with `ERR_DISCONNECTED`. Requests made meanwhile wait for the room.
    */
   onReconnect?: 'pause' | 'continue' | 'drop'
 }
 
 /**
- * - `all`: UDP; while that finds no path, one more way each second: TCP to the server, where it offers that, then the TURN
- *   servers that it names, in their order;
+ * - `all`: UDP; while that finds no path, one more route is tried each second: TCP to the server, if it offers that, then the
+ *   TURN servers that it names, in their order;
  * - `tcp`: only TCP to the server;
  * - `relay`: only the TURN servers.
  *
- * TURN goes over UDP, TCP or TLS. For TLS the certificates are trusted that Mozilla trusts, and those in the file that
+ * TURN is used over UDP, TCP or TLS. For TLS, Mozilla's root certificates are trusted, and those in the file that
  * `NODE_EXTRA_CA_CERTS` names.
  */
 export type IceTransport = 'all' | 'tcp' | 'relay'
@@ -352,59 +402,77 @@ export interface FrameInfo {
 }
 
 export interface PlayRequest {
-  /** Unique among the live playbacks of the session; made up if missing. */
+  /**
+   * Unique among the live playbacks of the session (see `onDuplicate`); a non-empty string of well-formed Unicode. Default:
+   * `playback-<n>`.
+   */
   requestId?: string
   /** An http(s) URL, a `file:` URL or a path. Either this or `audio`. */
   audioUrl?: string | URL
   /**
-   * A whole audio file in memory, copied; or a Readable, a web ReadableStream or another AsyncIterable of bytes, which is read as
-   * they are played and told to stop (`destroy` or `return`) when the playback ends before it. If it fails, what came is played,
-   * and then the playback fails with `ERR_STREAM`. It can't be looped.
+   * A whole audio file in memory, which is copied; or a Readable, a web ReadableStream or another AsyncIterable of bytes, which is
+   * read as its sound is played, and closed (`destroy` or `return`) when the playback ends before it does. If it fails, or can't
+   * be read because it is locked or consumed, what came is played, and then the playback fails with `ERR_STREAM`. It can't be
+   * looped.
    */
   audio?: Uint8Array | AsyncIterable<Uint8Array>
-  /** What such a Readable or AsyncIterable gives; needed for raw samples only. */
+  /** The format of a Readable or AsyncIterable; needed for raw samples only. */
   format?: StreamFormat
   /** As in {@link StreamRequest}. */
   sampleRate?: number
   /** As in {@link StreamRequest}. */
   channels?: 1 | 2
-  /** In place of the session's; for a Readable or AsyncIterable. */
+  /** For a Readable or AsyncIterable, in place of the session's, in ms; 0–86,400,000, 0 for ever. */
   stallTimeoutMs?: number
   /** 0–1, default 1. 0 is silence that takes its time. */
   volume?: number
-  /** Linear, on top of `volume`; 0–16, default 1. Peaks over full scale are limited, never clipped. */
+  /** Linear, on top of `volume`; 0–16, default 1. Peaks over full scale are limited (see docs/limits.md). */
   gain?: number
   /** `true` (default): ends every playing, loading and queued playback on all tracks, then plays. `false`: see {@link Overlap}. */
   stopOther?: boolean
+  /** For `stopOther: false`, in place of the session's rule for the track. */
+  overlap?: Overlap
   /** 0 `speaker` (default), 1 `app_audio`, 2 `tts`, n `track_<n>`; up to 65,535. */
   trackId?: number
   /** Default `'media'`. */
   role?: Role
-  /** Waits in front of those with less, behind those with as much; never interrupts. An integer, −1000 to 1000, default 0. */
+  /**
+   * In a queue, a playback waits in front of those with a lower priority and behind those with the same; it never interrupts. An
+   * integer, −1000 to 1000, default 0.
+   */
   priority?: number
-  /** In place of the session's. */
+  /** In place of the session's, in ms; 0–86,400,000, 0 for ever. */
   queueTimeoutMs?: number
-  /** Where in the source it begins, in ms; default 0. What is left out is decoded all the same, so it is exact to the sample. */
+  /**
+   * Where in the source it begins, in ms; 0–86,400,000, default 0. Exact to the sample: what is before it is decoded and dropped.
+   */
   startMs?: number
-  /** How much of the source is played from there, in ms; default: to its end. A cut inside the source fades over 5 ms. */
+  /**
+   * How much of the source is played from there, in ms; 0–86,400,000, default: to its end. A cut inside the source fades over
+   * 5 ms. A playback without a single sample is completed without `started`.
+   */
   durationMs?: number
   /**
    * How often it is played in all, 1–1,000,000, or `true` for ever; default `false`, once. With `startMs` and `durationMs`
-   * that section is repeated. Without a gap and without a fade at the seam. Nothing to repeat fails with `ERR_EMPTY_SOURCE`.
+   * that section is repeated. There is neither a gap nor a fade at the seam; a source that is looped whole is resampled by one
+   * filter across it, so it does not click. Nothing to repeat fails with `ERR_EMPTY_SOURCE`.
    */
   loop?: boolean | number
-  /** Rise from silence, in ms; default 0: a clip's own first sample is left as it is (after `startMs` it rises in 5 ms). */
+  /**
+   * Rise from silence, in ms; 0–86,400,000, default 0: the source's own first sample is left as it is. A start at another place
+   * (`startMs`, a seek) rises over 5 ms.
+   */
   fadeInMs?: number
-  /** Fall to silence before its end, the last one of a loop, in ms; 0–10,000, default 0. A stop has a `fadeOutMs` of its own. */
+  /** Fall to silence before its end (in a loop, that of the last pass), in ms; 0–10,000, default 0. Not used by stops. */
   fadeOutMs?: number
   /**
-   * Aborted, it stops the playback (reason `'aborted'`), wherever it is, as `stopAudio` does; if it is aborted already, the request is
-   * refused with `ERR_ABORTED`. It is listened to until the playback ends. That of a request that joins another does nothing.
+   * When it is aborted, the playback is stopped as by `stopAudio` (reason `'aborted'`); if it is aborted already, the request is
+   * refused with `ERR_ABORTED`. Listened to until the playback ends. The signal of a request that joins another does nothing.
    */
   signal?: AbortSignal
   /** For http(s): sent with the request. */
   headers?: Record<string, string>
-  /** What the audio is, if the server says it wrong. The content itself decides; this and the extension only help. */
+  /** The media type, if the server names it wrongly. The content itself decides; this and the extension only help. */
   contentType?: string
 }
 
@@ -417,37 +485,38 @@ export type StreamFormat = 'pcm16' | 'f32' | 'mp3' | 'ogg' | 'wav' | 'flac' | 'a
 export interface StreamRequest
   extends Pick<
     PlayRequest,
-    | 'requestId' | 'volume' | 'gain' | 'stopOther' | 'trackId' | 'role' | 'priority' | 'queueTimeoutMs'
+    | 'requestId' | 'volume' | 'gain' | 'stopOther' | 'overlap' | 'trackId' | 'role' | 'priority' | 'queueTimeoutMs'
     | 'startMs' | 'durationMs' | 'fadeInMs' | 'fadeOutMs' | 'signal'
   > {
-  /** What is written; needed for raw samples only. In a file format the bytes themselves decide; this only helps. */
+  /** The format of what is written; needed for raw samples only. In a file format the bytes themselves decide; this only helps. */
   format?: StreamFormat
-  /** Of raw samples, for which it is needed; in Hz, 8000–192,000. */
+  /** In Hz, 8000–192,000. Needed for raw samples, refused for others. */
   sampleRate?: number
-  /** Of raw samples; default 1. */
+  /** Of raw samples, default 1; refused for others. */
   channels?: 1 | 2
-  /** In place of the session's. */
+  /** In place of the session's, in ms; 0–86,400,000, 0 for ever. */
   stallTimeoutMs?: number
 }
 
 /**
- * A playback whose bytes are written. It starts as soon as 40 ms of sound are there, or less if it is ended; goes silent while the
- * writer is behind (`stalled`), faded over 5 ms, and goes on in the same way.
+ * A playback whose bytes are written. It starts as soon as 40 ms of sound are there, or less if it is ended. While the writer is
+ * behind it is silent (`stalled`), faded over 5 ms, and goes on in the same way.
  *
- * `write` calls back when the bytes were taken: beside Node's own queue a second of raw samples waits, or 256 KiB of a file format,
- * also while the playback waits for its turn. `end` lets the tail be heard, and `finish` comes when it was. `destroy` stops
- * the playback (reason `'destroyed'`); with an error it fails with `ERR_STREAM`, after what was written. When the playback
- * ends in another way, the stream is destroyed, with the error if it failed; one that nobody listens to does not end the process.
+ * `write` calls back when the bytes were taken: beside Node's own queue the stream holds a second of raw samples, or 256 KiB of a
+ * file format, also while the playback waits for its turn. After `end` what was written is played, and `finish` is emitted when it
+ * was. `destroy` stops the playback (reason `'destroyed'`); `destroy(error)` fails it with `ERR_STREAM` after what was written. When
+ * the playback ends in another way, the stream is destroyed, with the error if it failed; an `error` event that nobody listens to
+ * does not end the process.
  *
- * With a manual clock nothing waits for the writer: what was written before `advance` is heard in it, silence follows.
+ * A manual clock does not wait for the writer: what was written before `advance` is heard in it, silence follows.
  */
 export interface SpeakerStream extends Writable {
   readonly requestId: string
   /** Settles as the promise of {@link SpeakerSession.playAudio} does. */
   readonly finished: Promise<PlayResult>
   /**
-   * Drops what was written and not yet heard, faded over 5 ms; resolves when that is done. What is written next, at once if
-   * you like, begins with a new sample, or in a file format with a new file.
+   * Drops what was written and not heard yet, faded over 5 ms; resolves when that is done. What is written next, which may be at
+   * once, begins with a new sample, or in a file format with a new file.
    */
   flush(): Promise<void>
 }
@@ -470,18 +539,18 @@ export interface TapFrame extends FrameInfo {
 }
 
 /**
- * A Readable in object mode of the frames that the output took. Of a room it is the plain sum of the tracks, as who hears them all
- * hears it: 32-bit floats may reach over ±1, 16 bits are cut there. What is not sent is not in it: while a room is cut off,
+ * A Readable in object mode of the frames that the output took. For a room it is the plain sum of the tracks, as a listener hears
+ * them together: 32-bit floats may exceed ±1, 16 bits are clipped there. What is not sent is not in it: while a room is cut off,
  * or of a track that the server mutes.
  *
- * Silence is not told. A stream of plain bytes would have to tick in silence, and be shifted for good by one lost frame;
- * here each frame has its time, so that whoever needs a continuous signal fills what lies between two with zeros, and is
- * right again after every loss. The last frame before silence is filled up. On a realtime clock it goes out at once, and what
- * sounds before the end of it comes after it: to keep every time exact there, `frameMs` is to be 10 or 20.
+ * Silence produces no frames. Each frame has its time, so a reader that needs a continuous signal fills what lies between two
+ * frames with zeros, and is right again after every loss. The last frame before silence is filled up with zeros. On a realtime
+ * clock it is emitted at once, and sound that begins before its end comes after it: to keep every time exact, use a `frameMs` of
+ * 10 or 20 there.
  *
- * 64 frames wait for the reader. On a realtime clock he loses what finds no room; nobody waits for him. On a manual clock
- * `advance` waits while he has something attached that reads (`for await`, `pipe`, a `data` listener), so do not await it
- * inside his loop; if nothing is, he loses frames there too.
+ * 64 frames wait for the reader. On a realtime clock frames that find no room are lost. On a manual clock `advance` waits for the
+ * reader while something that reads is attached (`for await`, `pipe`, a `data` listener), so do not await `advance` inside that
+ * loop; while nothing is attached, frames are lost there too.
  *
  * `destroy` ends it, and so does `close` of the session, with `end` after the last frame. It does not keep Node alive.
  */
@@ -497,9 +566,11 @@ export type PlayResult =
   | { requestId: string; outcome: 'completed'; durationMs: number; positionMs: number }
   | { requestId: string; outcome: 'stopped'; reason: string; durationMs: number; positionMs: number }
 
-/** One request, or what lives on one track, or everything if neither is given. */
+/** One request, every live playback of one track, or everything if neither is given. Both together are refused. */
 export interface Target {
+  /** Well-formed Unicode. */
   requestId?: string
+  /** 0–65,535. */
   trackId?: number
 }
 
@@ -511,15 +582,25 @@ export interface SeekRequest extends Target {
 export interface VolumeRequest extends Target {
   /** 0–1, in place of the request's. Its `gain` stays. */
   volume: number
-  /** How long it takes, in ms; default 5. */
+  /** How long the change takes, in ms; 0–86,400,000, default 5. */
   fadeMs?: number
 }
 
 export interface StopTarget extends Target {
-  /** Told in the `stopped` event; default `'stopped'`. The session's own reasons are `'replaced'`, `'aborted'`, `'destroyed'` and `'closed'`. */
+  /**
+   * The `reason` of the `stopped` event; default `'stopped'`. The session's own reasons are `'replaced'`, `'aborted'`,
+   * `'destroyed'`, `'interrupted'` and `'closed'`.
+   */
   reason?: string
-  /** Fall to silence, in ms; default 5. */
+  /** Fall to silence, in ms; 0–86,400,000, default 5. */
   fadeOutMs?: number
+  /**
+   * For a `requestId` that is not live: `true` remembers the stop for 5 s, and a request of that id within them ends at once as
+   * `stopped`, with this reason, and stops nothing else. For messages that may overtake each other on their way. It is not
+   * remembered if the id ended within the last 5 s. Counted in the session's time; on a realtime clock in silence too.
+   * Default `false`: a stop of an id that is not live has no effect.
+   */
+  ahead?: boolean
 }
 
 export interface StopResult {
@@ -528,16 +609,16 @@ export interface StopResult {
 }
 
 export interface InterruptRequest {
-  /** These go on; default none. */
+  /** The roles that go on; default none. */
   keep?: Role[]
-  /** Told in the `stopped` events; default `'interrupted'`. */
+  /** The `reason` of the `stopped` events; default `'interrupted'`. */
   reason?: string
 }
 
 export interface InterruptResult {
   /**
-   * Whom this call stopped, in the order of `playbacks()`, and how far each was when it was called; its `stopped` event tells
-   * where it ended, the fade included.
+   * The playbacks that this call stopped, in the order of `playbacks()`, each with its place in its source at the call. Its
+   * `stopped` event has the place where it ended, the fade included.
    */
   interrupted: { requestId: string; trackId: number; role: Role; positionMs: number }[]
 }
@@ -549,7 +630,7 @@ export interface MoveRequest {
 }
 
 export interface MoveResult {
-  /** Whether it waited, and so stands there now. */
+  /** True if the playback was queued, and so stands at that place now. */
   moved: boolean
 }
 
@@ -557,17 +638,28 @@ export interface PlaybackInfo {
   requestId: string
   trackId: number
   role: Role
-  /** `'paused'` instead of any of the first three. `'stopping'`: fades out, or goes on until what replaces it begins (`crossfadeMs`). */
+  /**
+   * `'paused'` is told instead of any of the first three. `'stopping'`: it fades out, or goes on until what replaces it begins
+   * (`crossfadeMs`).
+   */
   state: 'queued' | 'loading' | 'playing' | 'paused' | 'stopping'
-  /** Where in its source it is. */
+  /** Its place in its source. */
   positionMs: number
-  /** Place in line on its track, 1 is next; only while it waits there. */
+  /** Its place in the line of its track, 1 is next; only while it waits there. */
   place?: number
 }
 
+export interface ProcessStats {
+  /** Sessions that are not closed. */
+  sessions: number
+  /** How often a session broke by a fault of this package's own: 0, or please report it. */
+  broken: number
+}
+
 export interface SessionStats {
-  /** The session's time. It stands still while the session is idle, and catches up with the next sound. */
+  /** The session's time. On a realtime clock it stands still while the session is idle, and catches up with the next sound. */
   timeMs: number
+  /** Those that fade out included. */
   playing: number
   loading: number
   queued: number
@@ -582,18 +674,18 @@ export interface SessionStats {
   droppedFrames: number
   /** Frames that were given up because the process was halted for over half a second. */
   lostFrames: number
-  /** How a room receives; once it has told. */
+  /** How well the room receives; missing until the server has reported it. */
   link?: LinkStats
 }
 
 export interface LinkStats {
-  /** The server's judgement of what arrives. */
+  /** The server's rating of what arrives. */
   quality?: 'excellent' | 'good' | 'poor' | 'lost'
-  /** The part of packets lost lately, 0–1, from the last receiver report (RFC 3550), every 10 s while something is sent. */
+  /** The fraction of packets lost, 0–1, from the last receiver report (RFC 3550); every 10 s while something is sent. */
   loss?: number
-  /** How unevenly packets come. */
+  /** How unevenly packets arrive. */
   jitterMs?: number
-  /** To the server and back. */
+  /** Time to the server and back. */
   roundTripMs?: number
 }
 
@@ -617,21 +709,30 @@ export interface PlaybackEvent extends SpeakerEvent {
   requestId: string
 }
 
-/** Every request ends in exactly one of `completed`, `stopped`, `failed`. */
+/**
+ * Every accepted request ends in exactly one of `completed`, `stopped` and `failed`. Events are emitted in the order of their `seq`,
+ * and none before the sample that it is about was handed to the output.
+ */
 export interface SpeakerEvents {
-  /** It waits in its track's queue; position 1 is next. Told again whenever its place changes. */
+  /**
+   * It waits in its track's queue; position 1 is next. Emitted on arrival, when its place becomes 1, and with its new place when
+   * `moveAudio` moves it; not when its place changes otherwise (see `playbacks()`).
+   */
   queued: [event: PlaybackEvent & { position: number }]
-  /** Its first sample was handed to the output. */
+  /** Its first sample was handed to the output; never before `connected`. Not emitted for a playback without a single sample. */
   started: [event: PlaybackEvent]
-  /** Every `progressIntervalMs` of its sound, with its place in the source; never after its terminal event. */
+  /**
+   * Emitted every `progressIntervalMs` of its sound, with its place in the source; for all playbacks in order of time, and never
+   * after its terminal event.
+   */
   progress: [event: PlaybackEvent & { positionMs: number }]
-  /** It fell silent and stands still; or it is not to begin. */
+  /** It is silent and stands still; or it was paused before it began. */
   paused: [event: PlaybackEvent & { positionMs: number }]
   /** It goes on. */
   resumed: [event: PlaybackEvent & { positionMs: number }]
-  /** A stream that has started is silent from here on, until its writer goes on; told once each time. */
+  /** A stream that has started is silent from here on, until its writer goes on; emitted once each time. */
   stalled: [event: PlaybackEvent & { positionMs: number }]
-  /** It goes on from this place in its source; or it is to begin there. */
+  /** It goes on from this place in its source; or it will begin there. */
   sought: [event: PlaybackEvent & { positionMs: number }]
   /** Its last sample was handed to the output. */
   completed: [event: PlaybackEvent & { durationMs: number; positionMs: number }]
@@ -641,23 +742,26 @@ export interface SpeakerEvents {
   failed: [event: PlaybackEvent & { code: SpeakerErrorCode; message: string; durationMs: number; positionMs: number }]
   /** The output is open. */
   connected: [event: SpeakerEvent]
-  /** The way to the room is broken and being mended; see {@link LiveKitOutput}. */
+  /** The connection to the room is lost and being restored; see {@link LiveKitOutput}. */
   reconnecting: [event: SpeakerEvent & { reason: DisconnectReason }]
-  /** The room is as it was. */
+  /** The connection is restored. */
   reconnected: [event: SpeakerEvent]
   /** The output is closed, or lost for good. */
   disconnected: [event: SpeakerEvent & { reason: DisconnectReason }]
-  /** The server lets nobody hear a track (an admin muted it). What plays on it goes on, unheard. */
+  /** The server muted a track (an admin did). What plays on it goes on, unheard. */
   muted: [event: SpeakerEvent & { trackId: number }]
-  /** It lets the track be heard again. */
+  /** The server unmuted the track. */
   unmuted: [event: SpeakerEvent & { trackId: number }]
-  /** The output failed, and with it everything live; or only the recording (`ERR_RECORD`). Not thrown if nobody listens. */
+  /**
+   * The output failed, and with it everything live; or the session broke (`ERR_INTERNAL`); or only the recording failed
+   * (`ERR_RECORD`). Not thrown if nobody listens.
+   */
   error: [event: SpeakerEvent & { code: SpeakerErrorCode; message: string }]
 }
 
 /**
- * `closed`: by `close`. `signalClose`: the signalling connection was lost; `mediaFailure`: no sound arrives; `joinFailure`: the
- * room could not be joined, or a track not be published. The rest is what the server says.
+ * `closed`: by `close`. `signalClose`: the signalling connection was lost. `mediaFailure`: no sound arrives. `joinFailure`: the
+ * room could not be joined, or a track not be published. The others are the server's.
  */
 export type DisconnectReason =
   | 'closed'
@@ -690,7 +794,7 @@ export class SpeakerError extends Error {
   readonly positionMs?: number
 }
 
-/** Stable. README.md says what to do about each. */
+/** Stable. docs/errors.md says what to do about each. */
 export type SpeakerErrorCode =
   | 'ERR_INVALID_ARGUMENT'
   | 'ERR_DUPLICATE_REQUEST'
@@ -717,4 +821,5 @@ export type SpeakerErrorCode =
   | 'ERR_RECORD'
   | 'ERR_JOIN_FAILED'
   | 'ERR_DISCONNECTED'
+  | 'ERR_INTERNAL'
   | 'ERR_UNSUPPORTED_OPERATION'

@@ -2,6 +2,8 @@
 //! processor that wakes every 20 ms is slower than one that never sleeps. Prints the time that one session's encoding takes,
 //! as a part of a core. Arguments: a 16-bit mono WAV at 48 kHz, sessions, bit/s, complexity, seconds.
 
+#![allow(clippy::print_stdout)]
+
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 

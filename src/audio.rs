@@ -12,7 +12,7 @@ pub type Samples = u64;
 /// Samples per millisecond.
 pub const PER_MS: Samples = SAMPLE_RATE as Samples / 1_000;
 
-/// One frame, the step of the pacer: 20 ms, the Opus frame LiveKit publishes.
+/// One frame, the step of a realtime clock: 20 ms, the Opus frame that LiveKit publishes.
 pub const FRAME: usize = 20 * PER_MS as usize;
 
 /// The fade at every edge that the mixer cuts: 5 ms, short enough to be "now", long enough not to click.

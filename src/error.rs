@@ -5,7 +5,8 @@ use serde::{Serialize, Serializer};
 /// Declares the codes once: name, text, meaning.
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
-        /// Why a request or the session failed. The codes are part of the public contract: README and index.d.ts list them.
+        /// Why a request or the session failed. The codes are part of the public contract: index.d.ts lists them, and
+        /// docs/errors.md says what to do about each.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Code {
             $($(#[doc = $doc])+ $name,)+
@@ -94,9 +95,11 @@ pub struct SpeakerError {
 }
 
 impl SpeakerError {
+    /// An error of this code and with this message.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
     }
 }
 
+/// What a call of this crate returns that may fail.
 pub type Result<T> = std::result::Result<T, SpeakerError>;

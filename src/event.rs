@@ -25,46 +25,104 @@ pub struct Event {
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
     pub request_id: Option<Arc<str>>,
     #[serde(flatten)]
+    /// What happened.
     pub kind: EventKind,
 }
 
+/// What can happen to a playback or to the session. Times are in milliseconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum EventKind {
-    /// Waits in its track's queue; `position` 1 is next.
-    Queued { position: usize },
+    /// Waits in its track's queue.
+    Queued {
+        /// Its place in line, 1 is next.
+        position: usize,
+    },
     /// Its first sample was handed to the output.
     Started,
     /// Where in its source it is, every `progressIntervalMs` of its sound.
-    Progress { position_ms: f64 },
+    Progress {
+        /// Its place in its source.
+        position_ms: f64,
+    },
     /// It fell silent and stands still.
-    Paused { position_ms: f64 },
+    Paused {
+        /// Its place in its source.
+        position_ms: f64,
+    },
     /// It goes on: the next sample of it is handed over.
-    Resumed { position_ms: f64 },
+    Resumed {
+        /// Its place in its source.
+        position_ms: f64,
+    },
     /// Its writer is behind: it is silent from there until more comes.
-    Stalled { position_ms: f64 },
+    Stalled {
+        /// Its place in its source.
+        position_ms: f64,
+    },
     /// It goes on from this place in its source.
-    Sought { position_ms: f64 },
-    /// Its last sample was handed to the output. In all three `duration_ms` of it were, and the place in the source is told.
-    Completed { duration_ms: f64, position_ms: f64 },
-    /// It was ended early; the fade is included.
-    Stopped { reason: String, duration_ms: f64, position_ms: f64 },
+    Sought {
+        /// The place.
+        position_ms: f64,
+    },
+    /// Its last sample was handed to the output.
+    Completed {
+        /// How long it sounded.
+        duration_ms: f64,
+        /// Its place in its source.
+        position_ms: f64,
+    },
+    /// It was ended early.
+    Stopped {
+        /// The reason that the stop gave.
+        reason: String,
+        /// How long it sounded, the fade included.
+        duration_ms: f64,
+        /// Its place in its source.
+        position_ms: f64,
+    },
     /// It ended with an error.
-    Failed { code: Code, message: String, duration_ms: f64, position_ms: f64 },
+    Failed {
+        /// What went wrong, for programs.
+        code: Code,
+        /// What went wrong, for people.
+        message: String,
+        /// How long it sounded.
+        duration_ms: f64,
+        /// Its place in its source.
+        position_ms: f64,
+    },
     /// The output is open.
     Connected,
-    /// The way to the room is broken and being mended.
-    Reconnecting { reason: String },
-    /// The room is as it was.
+    /// The connection to the room is lost and being restored.
+    Reconnecting {
+        /// Why, in one word.
+        reason: String,
+    },
+    /// The connection is restored.
     Reconnected,
     /// The output is closed, or lost for good.
-    Disconnected { reason: String },
-    /// The server lets nobody hear a track.
-    Muted { track_id: u32 },
-    /// It lets the track be heard again.
-    Unmuted { track_id: u32 },
-    /// The output failed: every live playback fails with it.
-    Error { code: Code, message: String },
+    Disconnected {
+        /// Why, in one word.
+        reason: String,
+    },
+    /// The server muted a track.
+    Muted {
+        /// The track.
+        track_id: u32,
+    },
+    /// The server unmuted a track.
+    Unmuted {
+        /// The track.
+        track_id: u32,
+    },
+    /// The output failed, and every live playback with it; or the session broke, or the recording failed.
+    Error {
+        /// What went wrong, for programs.
+        code: Code,
+        /// What went wrong, for people.
+        message: String,
+    },
 }
 
 /// JavaScript's numbers count to 2⁵³; a larger integer type would reach it as a BigInt.
@@ -84,10 +142,13 @@ fn as_text<S: Serializer>(value: &Option<Arc<str>>, serializer: S) -> Result<S::
 #[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
 pub enum Message {
+    /// Something happened.
     Event(Event),
     /// The call that was given this ticket is done.
     Settled {
+        /// The ticket.
         ticket: u32,
+        /// Why the call failed, if it did.
         error: Option<SpeakerError>,
     },
 }

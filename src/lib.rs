@@ -25,6 +25,8 @@
 //! - [`runtime`]: the process-wide threads.
 //! - `binding`: the only code that knows Node.
 
+#![warn(missing_docs)]
+
 pub mod audio;
 mod binding;
 mod dither;

@@ -15,7 +15,7 @@ const JWT: &str = "eyJ";
 /// A query parameter that holds a token, whatever the token looks like.
 const QUERY: &str = "access_token=";
 
-/// Returns `text` with its tokens masked and cut to [`MAX_CHARS`] characters. For all text that a server or a foreign
+/// Returns `text` with its tokens masked and cut to 200 characters. For all text that a server or a foreign
 /// crate wrote, before it reaches an error, an event or the log.
 pub fn redact(text: &str) -> String {
     let mut shown = String::new();

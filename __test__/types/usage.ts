@@ -7,8 +7,8 @@ import { SpeakerError, SpeakerSession, type PlayResult, type SpeakerErrorCode } 
 async function allowed(): Promise<void> {
   await using session = new SpeakerSession({
     output: { type: 'pcm', sampleRate: 16000, channels: 1, format: 's16', dither: true, frameMs: 20, onFrame: (frame, { atMs }) => console.log(frame.length + atMs) },
-    overlap: 'queue',
-    onDuplicate: 'join',
+    overlap: { default: 'mix', 2: 'queue' },
+    onDuplicate: 'replace',
     crossfadeMs: 1500,
     record: 'session.jsonl',
     duck: { db: -15, releaseMs: 500 }
@@ -17,9 +17,10 @@ async function allowed(): Promise<void> {
   session.once('failed', ({ code }) => code satisfies SpeakerErrorCode)
   const result: PlayResult = await session.playAudio({ audioUrl: new URL('https://example.com/a.mp3'), volume: 0 })
   if (result.outcome === 'stopped') result.reason satisfies string
-  await session.playAudio({ audio: Buffer.alloc(1), stopOther: false, trackId: 2, role: 'voice', priority: 5, queueTimeoutMs: 3000 })
+  await session.playAudio({ audio: Buffer.alloc(1), stopOther: false, overlap: 'replace', trackId: 2, role: 'voice', priority: 5, queueTimeoutMs: 3000 })
   const { stopped } = await session.stopAudio({ trackId: 2, fadeOutMs: 50 })
   stopped satisfies string[]
+  await session.stopAudio({ requestId: 'not-here-yet', ahead: true })
   const { moved } = await session.moveAudio({ requestId: 'a', position: 1 })
   moved satisfies boolean
   const { interrupted } = await session.interrupt({ keep: ['media', 'ambient'], reason: 'barge-in' })
@@ -33,8 +34,12 @@ async function allowed(): Promise<void> {
   sought satisfies string[]
   session.on('paused', ({ positionMs }) => positionMs satisfies number)
   session.playbacks().map(({ place }) => place satisfies number | undefined)
-  new SpeakerSession({ output: { type: 'memory', clock: 'manual' } }).recording().samples satisfies Float32Array
-  const stream = session.createStream({ format: 'pcm16', sampleRate: 24000, trackId: 2, stallTimeoutMs: 5000 })
+  new SpeakerSession({ output: { type: 'memory', clock: 'manual' }, overlap: 'queue', onDuplicate: 'join' }).recording().samples satisfies Float32Array
+  const { sessions, broken } = SpeakerSession.processStats()
+  broken satisfies typeof sessions
+  const internal: SpeakerErrorCode = 'ERR_INTERNAL'
+  console.log(internal)
+  const stream = session.createStream({ format: 'pcm16', sampleRate: 24000, overlap: 'queue', trackId: 2, stallTimeoutMs: 5000 })
   stream.write(Buffer.alloc(2)) satisfies boolean
   await stream.flush()
   const spoken: PlayResult = await stream.finished
@@ -61,6 +66,16 @@ function refused(session: SpeakerSession, error: SpeakerError): void {
   new SpeakerSession({ output: { type: 'pcm' } })
   // @ts-expect-error: no such policy
   new SpeakerSession({ output: { type: 'memory' }, overlap: 'duck' })
+  // @ts-expect-error: tracks are numbers
+  new SpeakerSession({ output: { type: 'memory' }, overlap: { tts: 'queue' } })
+  // @ts-expect-error: no such rule
+  new SpeakerSession({ output: { type: 'memory' }, overlap: { 2: 'wait' } })
+  // @ts-expect-error: no such policy for a request
+  session.playAudio({ audioUrl: 'a.mp3', overlap: { default: 'mix' } })
+  // @ts-expect-error: fail, join or replace
+  new SpeakerSession({ output: { type: 'memory' }, onDuplicate: 'stop' })
+  // @ts-expect-error: remembered or not
+  session.stopAudio({ requestId: 'a', ahead: 5000 })
   // @ts-expect-error: no such role
   session.playAudio({ audioUrl: 'a.mp3', role: 'music' })
   // @ts-expect-error: no such option

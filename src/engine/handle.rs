@@ -83,14 +83,13 @@ impl Core {
         let (answer, work) = {
             let mut session = self.session.lock();
             let answer = catch_unwind(AssertUnwindSafe(|| call(&mut session, at)));
-            if answer.is_err() {
-                session.break_down();
+            if answer.is_err() && session.break_down() {
+                BROKEN.fetch_add(1, Ordering::Relaxed);
             }
             (answer, session.take_work())
         };
         self.carry_out(work);
         answer.map_err(|_| {
-            BROKEN.fetch_add(1, Ordering::Relaxed);
             tracing::error!("a session broke by a fault of its own: please report it");
             SpeakerError::new(Code::Internal, "the session broke by a fault of its own: please report it")
         })

@@ -26,18 +26,28 @@ pub fn drive(core: &Arc<Core>) {
 /// Does at once what the session asks of its output, on the thread of the call that led to it: so `connected` has its place among
 /// the events of calls that do not wait for each other.
 pub fn serve(core: &Core) {
-    let slot = &mut *core.slot.lock();
-    while let Ok(Some(request)) = core.with(|session, _| session.take_output_request_but_close()) {
-        let event = slot.serve(request, core);
-        tell(core, event);
+    let served = catch_unwind(AssertUnwindSafe(|| {
+        let slot = &mut *core.slot.lock();
+        while let Ok(Some(request)) = core.with(|session, _| session.take_output_request_but_close()) {
+            let event = slot.serve(request, core);
+            tell(core, event);
+        }
+    }));
+    if served.is_err() {
+        break_down(core);
     }
+}
+
+/// A panic in the output breaks the session, like one of its own.
+fn break_down(core: &Core) {
+    let _ = core.with(|_, _| -> () { std::panic::resume_unwind(Box::new("the output panicked")) });
 }
 
 fn run(core: &Arc<Core>) {
     loop {
         let more = catch_unwind(AssertUnwindSafe(|| work(core)));
         let more = more.unwrap_or_else(|_| {
-            let _ = core.with(|_, _| -> () { std::panic::resume_unwind(Box::new("the output panicked")) });
+            break_down(core);
             true
         });
         if more {

@@ -33,7 +33,15 @@ impl Voice {
     /// end is reported again.
     fn makes_way(&mut self, length: Option<Samples>) -> bool {
         let State { stop: None, cross: None, leaves: None, .. } = self.state else { return true };
+        if self.state.gate.is_paused {
+            // Its end comes no nearer.
+            return true;
+        }
         let Some(left) = self.left().filter(|_| self.lead > 0) else { return true };
+        if left == 0 {
+            // It ends at this sample, and that comes first.
+            return false;
+        }
         let lead = self.longest(left).min(length.map_or(Samples::MAX, |length| length / 2));
         (self.state.lead, self.state.end_reported) = (Some(lead), left <= lead);
         self.state.end_reported

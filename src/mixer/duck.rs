@@ -4,17 +4,22 @@
 use super::ramp::Ramp;
 use crate::audio::Samples;
 
-/// What a playback is to its listener; the later ones come before the earlier ones.
+/// What a playback is to its listener, from low to high.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Role {
+    /// Gives way to everything.
     Ambient,
+    /// Music and other sound; the default.
     #[default]
     Media,
+    /// Speech.
     Voice,
+    /// Gives way to nothing, and has a place of its own above `maxConcurrent`.
     System,
 }
 
 impl Role {
+    /// From low to high.
     pub const ALL: [Self; 4] = [Self::Ambient, Self::Media, Self::Voice, Self::System];
 }
 

@@ -9,14 +9,23 @@ use crate::audio::{EDGE_FADE, Samples};
 use crate::source::Feed;
 
 impl Voice {
-    /// Lets it fall silent, and stand still from there.
+    /// Makes it fall silent within 5 ms, and stand still from there.
     pub fn pause(&mut self) {
         self.state.gate.is_paused = true;
         self.rearm_end_notice();
-        self.shut();
+        if std::mem::take(&mut self.state.gate.goes_on) {
+            // It was resumed, and not a sample followed: it stands still as before.
+            if std::mem::take(&mut self.state.gate.is_blocked) {
+                self.state.underrun = None;
+            }
+            self.state.gate.is_held = true;
+            self.state.gate.ramp = Ramp { at: self.state.played, ..Ramp::flat(0.0) };
+        } else {
+            self.shut();
+        }
     }
 
-    /// Lets it go on; a place that it seeks comes first.
+    /// Makes it go on; if it seeks a place, it stays silent until that is loaded.
     pub fn resume(&mut self) {
         let here = self.state.played;
         let gate = &mut self.state.gate;
@@ -25,9 +34,13 @@ impl Voice {
         }
         let was_held = std::mem::take(&mut gate.is_held);
         gate.goes_on |= was_held;
-        if was_held && gate.seeks {
-            // The place that it left must not sound again.
-            self.block();
+        if gate.seeks {
+            // The place that it leaves must not sound again.
+            if was_held {
+                self.block();
+            } else {
+                gate.is_blocked = true;
+            }
         } else if gate.next.is_none() {
             gate.ramp = gate.ramp.toward(1.0, here, EDGE_FADE as Samples);
         }
@@ -54,6 +67,10 @@ impl Voice {
     /// Another place is being loaded, and [`go_to`](Self::go_to) will bring it. It goes on as it is until then.
     pub fn seek(&mut self) {
         self.state.gate.seeks = true;
+        if self.state.gate.goes_on {
+            // It stood still, and the place that it left must not sound again.
+            self.block();
+        }
         self.rearm_end_notice();
     }
 
@@ -126,9 +143,7 @@ impl Voice {
         let gate = &mut self.state.gate;
         if gate.is_paused {
             gate.is_held = true;
-            // It never went on since it was paused the last time: then nothing is new.
-            let is_new = !std::mem::take(&mut gate.goes_on);
-            return is_new.then(|| What::Paused(self.feed.place()));
+            return Some(What::Paused(self.feed.place()));
         }
         if gate.is_blocked {
             self.block();
@@ -138,7 +153,8 @@ impl Voice {
         None
     }
 
-    /// The process was halted: falls silent within the next frame and takes nothing until [`unblock`](Self::unblock).
+    /// The process was halted: falls silent within the next frame and takes nothing until
+    /// [`go_on_after_halt`](Self::go_on_after_halt).
     pub fn fall_silent(&mut self) {
         if self.is_held() || self.state.stop.is_some() {
             return;
@@ -149,6 +165,11 @@ impl Voice {
         }
         self.state.gate.is_blocked = true;
         self.shut();
+    }
+
+    /// Returns true if it is silent without taking anything, until the place that it seeks is there or a halt is over.
+    pub fn is_blocked(&self) -> bool {
+        self.state.gate.is_blocked && self.is_silent_at(self.state.played)
     }
 
     /// Silent from here on, without taking anything.
@@ -167,7 +188,11 @@ impl Voice {
     }
 
     fn unblock(&mut self) {
-        self.state.gate.is_blocked = false;
+        let here = self.state.played;
+        if std::mem::take(&mut self.state.gate.is_blocked) && self.is_silent_at(here) {
+            self.state.underrun = None;
+            self.state.gate.rise(here);
+        }
     }
 
     /// Falls silent; what does already goes on falling.

@@ -12,7 +12,7 @@
 //! 3. The gain follows that line down at once and recovers exponentially ([`Slope`]).
 //!
 //! All of it advances by samples, never by blocks, so the output does not depend on how time is cut. What is shown ahead may turn
-//! out otherwise: somebody stops or starts a voice. Then everything that was foreseen is taken back and seen anew, and the
+//! out otherwise: a voice is stopped or started. Then everything that was foreseen is taken back and seen anew, and the
 //! gain goes on from where it is, in a line that is as steep as the nearest peak asks for, but never a step. Only a
 //! peak that nobody could foresee, within the first millisecond, may be clipped at full scale.
 
@@ -72,7 +72,7 @@ impl Limiter {
         Self { channels, true_peak, armed: 0, reduction, slope, seen }
     }
 
-    /// Whether it lets everything pass: it can then be left alone in silence.
+    /// Returns true if it lets everything pass; in silence it then need not be called.
     pub fn is_at_rest(&self) -> bool {
         self.armed == 0 && self.slope.is_flat() && self.reduction.is_none()
     }

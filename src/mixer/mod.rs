@@ -38,7 +38,7 @@ pub enum Routing {
 struct Stream {
     id: u32,
     limiter: Limiter,
-    /// Whether a voice had part in the current frame, or the limiter still recovers.
+    /// True if a voice was mixed into the current frame, or the limiter still recovers.
     sounding: bool,
 }
 
@@ -104,7 +104,7 @@ impl Mixer {
         }
     }
 
-    /// Lets time pass in which nothing is mixed; voices go on after it where they are.
+    /// Moves the session's time on without mixing; voices go on after it where they are.
     pub fn skip<V: AsMut<Voice>>(&mut self, voices: &mut [V], samples: Samples) {
         self.update_ducking(voices);
         self.now += samples;
@@ -217,8 +217,8 @@ impl Mixer {
         scratch.keep(stream.id, *filled, step * *channels, stream.sounding);
     }
 
-    /// Whatever plays and is not paused ducks, however quiet it is or late its source: the others must not go up and down
-    /// with it.
+    /// Brings ducking up to date. Whatever plays and is not paused ducks, however quiet it is or late its source, so that the
+    /// others do not go up and down with it.
     fn update_ducking<V: AsMut<Voice>>(&mut self, voices: &mut [V]) {
         let sounding = voices.iter_mut().map(V::as_mut).filter(|voice| !voice.is_held());
         let highest = sounding.map(|voice| voice.role).max();

@@ -6,7 +6,7 @@ use crate::source::Feed;
 
 /// Something that happened to a voice, and at which sample of the session's time.
 pub struct Notice {
-    /// Whose voice it is.
+    /// The playback that the voice belongs to.
     pub id: PlaybackId,
     /// The session's time.
     pub at: Samples,

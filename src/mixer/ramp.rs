@@ -19,9 +19,13 @@ pub enum Curve {
 pub struct Ramp {
     /// The last position that has the level it comes from.
     pub at: Samples,
+    /// How many samples it takes.
     pub length: Samples,
+    /// The linear level before it.
     pub from: f32,
+    /// The linear level behind it.
     pub to: f32,
+    /// How it goes from one to the other.
     pub curve: Curve,
 }
 
@@ -57,6 +61,7 @@ impl Ramp {
         self.at + self.length
     }
 
+    /// The level at a position.
     pub fn level(&self, position: Samples) -> f32 {
         match position.saturating_sub(self.at) {
             0 if position < self.end() => self.from,
@@ -71,7 +76,7 @@ impl Ramp {
         }
     }
 
-    /// Whether it has one level from `here` up to `last`, both included.
+    /// Returns true if it has one level from `here` up to `last`, both included.
     pub fn is_flat(&self, here: Samples, last: Samples) -> bool {
         last <= self.at || here >= self.end() || self.from == self.to
     }

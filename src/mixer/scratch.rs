@@ -10,7 +10,7 @@ pub struct Frame<'a> {
     pub at: Samples,
     /// Interleaved.
     pub samples: &'a [f32],
-    /// Whether anything plays in it.
+    /// True if anything plays in it.
     pub sounding: bool,
 }
 

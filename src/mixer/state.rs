@@ -29,7 +29,7 @@ pub struct Underrun {
     pub fall: Ramp,
     /// For how long it has been silent.
     pub silent: Samples,
-    /// Whether its stall was reported, or is none.
+    /// True if its stall was reported, or if this silence is no stall.
     pub reported: bool,
 }
 

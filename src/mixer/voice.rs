@@ -39,9 +39,13 @@ pub(super) enum Boundary {
 
 /// What a voice is started with.
 pub struct Voice {
+    /// The playback that it belongs to.
     pub id: PlaybackId,
+    /// The track that it is summed into.
     pub track: u32,
+    /// Its role, for ducking.
     pub role: Role,
+    /// The reader that its samples come from.
     pub feed: Feed,
     /// Linear; 1 leaves every sample as it is, 0 is silence that takes its time.
     pub volume: Ramp,
@@ -51,7 +55,8 @@ pub struct Voice {
     pub limit: Samples,
     /// How long it may be silent because its writer is behind; then it ends with [`End::Stall`].
     pub stall_timeout: Samples,
-    /// From when it rises: only a user's fade-in at the start; the first sample of a clip is not ours to soften.
+    /// The rise at its start: a fade-in that was asked for, or an edge where it begins inside its source. The source's own first
+    /// sample is not softened.
     pub rise: Ramp,
     /// Samples between progress notices; 0 for none.
     pub report_every: Samples,
@@ -61,6 +66,7 @@ pub struct Voice {
 }
 
 impl Voice {
+    /// A voice that plays all of `feed` as it is, at full volume.
     pub fn new(id: PlaybackId, track: u32, feed: Feed) -> Self {
         let rise = Ramp::flat(1.0);
         let state = State::default();
@@ -97,7 +103,7 @@ impl Voice {
         };
     }
 
-    /// Lets it go on until another starts on its track, and cross over to that in so many samples.
+    /// It goes on until another starts on its track, and then crosses over to that one in `length` samples.
     pub fn leave(&mut self, length: Samples) {
         self.state.leaves = Some(length);
     }
@@ -262,9 +268,13 @@ impl Voice {
         Some(underrun.silent)
     }
 
-    /// Whether `frames` samples, or what is left of it, wait: where not, a clock that can wait should. Its end must be seen
-    /// as long before as what follows may begin.
+    /// Returns true if `frames` samples, or what is left of it, wait in its ring: if not, a manual clock waits. Where something may
+    /// cross over with its end, that must be in the ring too.
     pub(super) fn is_fed(&self, frames: usize) -> bool {
+        if self.is_blocked() {
+            // It takes nothing.
+            return self.state.gate.is_fed();
+        }
         let frames = frames + LOOK_AHEAD.max(self.feed.ahead() / 2);
         let coming = self.feed.is_coming();
         let stop = self.stop_end().unwrap_or(Samples::MAX);
@@ -276,7 +286,7 @@ impl Voice {
         (waits || !coming) && self.state.gate.is_fed()
     }
 
-    /// Whether its feed has nothing more, and another is still to come.
+    /// Returns true if its feed has nothing more, and another is still to come.
     fn has_run_out(&self) -> bool {
         self.state.gate.is_swapping() && self.feed.level() == (0, true)
     }

@@ -30,11 +30,17 @@ pub use tap::{TapRequest, Taps};
 /// How samples are written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SampleFormat {
-    S16 { dither: bool },
+    /// Signed integers of 16 bits.
+    S16 {
+        /// Adds noise before rounding.
+        dither: bool,
+    },
+    /// Floats of 32 bits.
     F32,
 }
 
 impl SampleFormat {
+    /// The bytes of a sample.
     pub fn bytes(self) -> usize {
         match self {
             Self::S16 { .. } => 2,
@@ -52,27 +58,41 @@ impl SampleFormat {
 #[derive(Clone)]
 pub enum OutputOptions {
     /// A WAV file at 48 kHz.
-    Wav { path: PathBuf, format: SampleFormat },
+    Wav {
+        /// Overwritten if it exists.
+        path: PathBuf,
+        /// How samples are written.
+        format: SampleFormat,
+    },
     /// Frames handed to a callback.
-    Pcm { format: PcmFormat, sink: PcmSink },
+    Pcm {
+        /// What the frames are like.
+        format: PcmFormat,
+        /// Takes them.
+        sink: PcmSink,
+    },
     /// Everything, kept.
-    Memory { store: Arc<Mutex<Vec<f32>>> },
+    Memory {
+        /// Where it is kept, interleaved.
+        store: Arc<Mutex<Vec<f32>>>,
+    },
     /// A room: each track a stream of its own.
     LiveKit(LiveKitOptions),
 }
 
 /// What an output tells its session.
 pub enum OutputEvent {
+    /// It is open.
     Connected,
     /// This stream takes samples from now on.
     Opened(u32),
-    /// Something broke, and so told why; it is being mended.
+    /// The connection is lost and being restored; why, in one word.
     Reconnecting(String),
-    /// Nothing can be written until it is mended.
+    /// Nothing can be written until it is restored.
     Cut(Meanwhile),
-    /// It is as it was before.
+    /// The connection is restored.
     Reconnected,
-    /// The server muted or unmuted this track.
+    /// The server muted (true) or unmuted this track.
     Muted(u32, bool),
     /// How it is received.
     Link(Link),
@@ -93,29 +113,36 @@ pub enum Meanwhile {
     Drop,
 }
 
-/// How well others are able to hear, in the server's judgement.
+/// The server's rating of how well others hear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quality {
+    /// The best.
     Excellent,
+    /// Some loss.
     Good,
+    /// Much loss, or no packets for some seconds.
     Poor,
+    /// Nothing arrives.
     Lost,
 }
 
 /// What a receiver reports (RFC 3550 §6.4).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Report {
-    /// The part of packets that were lost since the last report, 0–1.
+    /// The fraction of packets that were lost since the last report, 0–1.
     pub loss: f32,
-    /// How unevenly they came.
+    /// How unevenly packets arrived.
     pub jitter: Duration,
+    /// The time to the server and back, once known.
     pub round_trip: Option<Duration>,
 }
 
 /// How an output is received, as far as anybody told.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Link {
+    /// The last rating.
     pub quality: Option<Quality>,
+    /// The last report.
     pub report: Option<Report>,
 }
 
@@ -125,36 +152,39 @@ pub type Closing = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 /// An open output. Its session's driver alone calls it. A file is ready as soon as it is open; a room has to be joined, and
 /// its streams have to be published.
 pub trait Output: Send {
+    /// Returns true if it is open.
     fn is_connected(&self) -> bool {
         true
     }
 
-    /// Whether `stream` takes samples. If not, that is on its way, and [`OutputEvent::Opened`] will tell.
+    /// Publishes `stream`, if it is not yet. Returns true if it takes samples already; if not, [`OutputEvent::Opened`] tells
+    /// when it does.
     fn prepare(&mut self, _stream: u32) -> Result<bool> {
         Ok(true)
     }
 
+    /// What happened to it by itself.
     fn poll(&mut self, _context: &mut Context<'_>) -> Poll<OutputEvent> {
         Poll::Pending
     }
 
-    /// Hands over the next samples of a stream; `false` if nobody is let hear them.
+    /// Hands over the next samples of a stream. Returns false if they are not sent: the room is cut off, or the track muted.
     fn write(&mut self, frame: &Frame) -> Result<bool>;
 
-    /// So many samples of silence pass in which nothing is mixed.
+    /// Hands over `samples` of silence in which nothing was mixed.
     fn skip(&mut self, samples: Samples) -> Result<()>;
 
-    /// Whether nothing more needs to be written after the last sound.
+    /// Returns true if nothing more needs to be written after the last sound.
     fn may_rest(&self) -> bool {
         true
     }
 
-    /// Nothing sounds from here on for a while: what is held back goes out.
+    /// Nothing sounds for a while: hands over what is held back.
     fn rest(&mut self) -> Result<()> {
         Ok(())
     }
 
-    /// Whether it can take more at once; where not, a clock that can wait should.
+    /// Returns true if it can take more at once; if not, a manual clock waits.
     fn has_room(&self) -> bool {
         true
     }
@@ -164,7 +194,7 @@ pub trait Output: Send {
         0
     }
 
-    /// The last call: everything is written, everyone is told.
+    /// The last call: writes what is left, and ends the connection.
     fn close(&mut self) -> Closing;
 }
 
@@ -174,6 +204,7 @@ fn closed(result: Result<()>) -> Closing {
 }
 
 impl OutputOptions {
+    /// How tracks become streams of it.
     pub fn routing(&self) -> Routing {
         match self {
             Self::LiveKit(_) => Routing::PerTrack,

@@ -17,9 +17,13 @@ pub type PcmSink = Arc<dyn Fn(PcmFrame) + Send + Sync>;
 /// What frames are to be like.
 #[derive(Debug, Clone, Copy)]
 pub struct PcmFormat {
+    /// In Hz.
     pub sample_rate: u32,
+    /// 1 or 2.
     pub channels: usize,
+    /// How samples are written.
     pub format: SampleFormat,
+    /// The length of a frame in milliseconds.
     pub frame_ms: u32,
 }
 
@@ -30,10 +34,11 @@ impl PcmFormat {
     }
 }
 
-/// One frame for JavaScript. The callback has taken it when it is dropped; a tap's reader says so himself.
+/// One frame for JavaScript. For the output's callback it counts as taken when it is dropped; for a tap, when its reader says so.
 pub struct PcmFrame {
     /// Which tap it is for; `None` for the output's callback.
     pub tap: Option<u32>,
+    /// Its samples, interleaved and little-endian.
     pub data: Vec<u8>,
     /// The session's time of its first sample, in milliseconds.
     pub at_ms: f64,

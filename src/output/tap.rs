@@ -1,4 +1,4 @@
-//! Who listens along: each tap gets what the output took, all streams summed.
+//! Taps: each gets a copy of what the output took, all streams summed.
 
 use std::sync::Arc;
 
@@ -7,11 +7,15 @@ use super::pcm::{Pcm, PcmFormat, PcmSink};
 use crate::audio::Samples;
 use crate::mixer::Frame;
 
-/// A tap that is asked for.
+/// A tap to be opened.
 pub struct TapRequest {
+    /// Tells the session's taps apart.
     pub id: u32,
+    /// What its frames are like.
     pub format: PcmFormat,
+    /// Takes them.
     pub sink: PcmSink,
+    /// Counts those that wait for its reader.
     pub backlog: Arc<Backlog>,
 }
 
@@ -23,7 +27,7 @@ struct Tap {
     converted: Vec<f32>,
 }
 
-/// Without taps none of this does anything.
+/// The taps of a session. Without any, its methods do nothing.
 pub struct Taps {
     /// Of the streams.
     channels: usize,
@@ -33,17 +37,19 @@ pub struct Taps {
 }
 
 impl Taps {
+    /// None yet, for an output of so many channels.
     pub fn new(channels: usize) -> Self {
         Self { channels, taps: Vec::new(), sum: Vec::new() }
     }
 
-    /// One more, from session time `now` on.
+    /// Opens a tap, from session time `now` on.
     pub fn open(&mut self, request: TapRequest, now: Samples) {
         let TapRequest { id, format, sink, backlog } = request;
         let pcm = Pcm::new(format, Some(id), now, sink, backlog.clone());
         self.taps.push(Tap { id, backlog, channels: format.channels, pcm, converted: Vec::new() });
     }
 
+    /// Closes a tap.
     pub fn close(&mut self, id: u32) {
         self.taps.retain(|tap| tap.id != id);
     }
@@ -72,15 +78,17 @@ impl Taps {
         self.sum.clear();
     }
 
+    /// Silence passes.
     pub fn skip(&mut self, samples: Samples) {
         self.taps.iter_mut().for_each(|tap| tap.pcm.pass(samples));
     }
 
-    /// Nothing follows for a while.
+    /// Nothing follows for a while: hands over what is held back.
     pub fn rest(&mut self) {
         self.taps.iter_mut().for_each(|tap| tap.pcm.flush());
     }
 
+    /// Returns true if no tap holds a manual clock.
     pub fn let_go_on(&self) -> bool {
         self.taps.iter().all(|tap| tap.backlog.lets_go_on())
     }

@@ -1,7 +1,8 @@
-//! The process-wide engine room: one tokio runtime and one decode pool, shared by every session.
+//! The threads of the process: one tokio runtime and one decode pool, shared by every session.
 //!
-//! Threads are O(cores), never O(sessions) or O(playbacks). Neither ends before the process: Node environments come and
-//! go (worker threads), and a runtime of theirs would go with the last of them.
+//! Threads are O(cores), never O(sessions) or O(playbacks); only the blocking pool, on which `advance` runs, grows with how many
+//! sessions advance at once. Nothing here ends before the process: Node environments come and go (worker threads), and a
+//! runtime of theirs would go with the last of them.
 
 mod pool;
 
@@ -10,7 +11,7 @@ use tokio::runtime::{Builder, Runtime};
 
 pub use pool::{Pool, Waker, suspend};
 
-/// Session actors, pacers and downloads.
+/// Drivers of sessions, their timers and sockets, and downloads.
 pub static RUNTIME: Lazy<Runtime> = Lazy::new(|| {
     Builder::new_multi_thread()
         .worker_threads(cores())

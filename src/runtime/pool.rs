@@ -31,6 +31,7 @@ pub struct Pool {
 }
 
 impl Pool {
+    /// A pool of so many threads.
     pub fn new(threads: usize) -> Self {
         let spawn = |index| {
             let (sender, jobs) = channel();
@@ -74,6 +75,7 @@ impl Waker {
         Self { id: u64::MAX, thread: channel().0, pending: Arc::new(AtomicBool::new(true)) }
     }
 
+    /// Wakes its feeder.
     pub fn wake(&self) {
         if !self.pending.swap(true, Ordering::AcqRel) {
             let _ = self.thread.send(Job::Resume(self.id, self.pending.clone()));

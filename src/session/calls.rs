@@ -80,12 +80,10 @@ impl Session {
         self.check_open()?;
         let PlayRequest { request_id, track, role, stop_other, priority, volume, fade_in, source, .. } = request;
         let name = request_id.map_or_else(|| self.playbacks.make_up_name(), RequestId::from);
-        if let Some(live) = self.playbacks.find(&name) {
-            if self.options.policy.on_duplicate == OnDuplicate::Fail {
-                let message = format!("Expected a requestId that is not live for playAudio but received \"{name}\"");
-                return Err(SpeakerError::new(Code::DuplicateRequest, message));
-            }
-            self.stop_each(vec![live], "replaced", Exit::Fade(EDGE));
+        let live = self.playbacks.find(&name);
+        if live.is_some() && self.options.policy.on_duplicate == OnDuplicate::Fail {
+            let message = format!("Expected a requestId that is not live for playAudio but received \"{name}\"");
+            return Err(SpeakerError::new(Code::DuplicateRequest, message));
         }
         let is_stream = source.is_stream();
         let overlap = request.overlap.unwrap_or_else(|| self.options.policy.overlap_on(track));
@@ -109,12 +107,13 @@ impl Session {
             self.over(&request_kept, EventKind::Stopped { reason, duration_ms: 0.0, position_ms: 0.0 });
             return Ok(accepted);
         }
-        match admit(&self.playbacks, &self.options.policy, &request_kept, stop_other) {
+        match admit(&self.playbacks, &self.options.policy, &request_kept, stop_other, live) {
             Ok(Admission { displaces, waits }) => {
                 let exit = match self.options.policy.crossfade {
                     samples if samples > 0 && !stop_other => Exit::Cross(samples),
                     _ => Exit::Fade(EDGE),
                 };
+                self.stop_each(live.into_iter().collect(), "replaced", Exit::Fade(EDGE));
                 let displaced = displaces.map_or_else(Vec::new, |target| self.playbacks.meant(&target));
                 let (_, tracks) = self.stop_all(displaced, "replaced", exit);
                 let queue_timeout = request.queue_timeout.unwrap_or(self.options.policy.queue_timeout);
@@ -247,9 +246,10 @@ impl Session {
     fn fade(&mut self, id: PlaybackId, samples: Samples) {
         let is_open = self.output.is_open();
         let Some(sounding) = self.playbacks.sounding(id) else { return };
+        let is_silent = sounding.voice.is_held() || sounding.voice.is_dormant() || sounding.voice.is_blocked();
         sounding.voice.give_up_seek();
         let sought = sounding.sought.take();
-        if is_open && !sounding.voice.is_held() && !sounding.voice.is_dormant() {
+        if is_open && !is_silent {
             sounding.voice.stop(samples);
             self.outbox.hastens = true;
         } else {
@@ -262,7 +262,8 @@ impl Session {
 
     /// Long fades take no place of `maxConcurrent`, but no more than that many may last: the oldest then falls at once.
     fn cap_fades(&mut self) {
-        let max = self.options.policy.max_concurrent;
+        // One more, for a system message has a place of its own.
+        let max = self.options.policy.max_concurrent + 1;
         let fading = |sounding: &&mut Sounding| sounding.leaving.is_some();
         let count = self.playbacks.sounding.iter_mut().filter(fading).count();
         let surplus = count.saturating_sub(max);
@@ -393,7 +394,7 @@ impl Session {
             // The reader that comes is exchanged for another as it comes.
             Loadable::Opening { place: wanted, .. } => *wanted = place,
             Loadable::Reading(feed) => {
-                if let Some(opening) = feed.sought(place) {
+                if let Some(opening) = feed.begun_at(place) {
                     let number = outbox.open(id, opening, feed.ahead(), None);
                     if let Loadable::Reading(feed) = std::mem::replace(source, Loadable::Opening { number, place }) {
                         outbox.drop_reader(feed);
@@ -417,7 +418,10 @@ impl Session {
         for id in self.meant_or_leaving(target) {
             let Some(request) = self.playbacks.request(id).cloned() else { continue };
             if apply(self, id) {
-                names.push(request.name);
+                // One that fades and one that has its name by now are one name.
+                if names.last() != Some(&request.name) {
+                    names.push(request.name);
+                }
                 if !tracks.contains(&request.track) {
                     tracks.push(request.track);
                 }

@@ -198,9 +198,11 @@ impl Session {
     }
 
     /// A panic left the session in an unknown state: everything live fails, the output is to be closed.
-    pub fn break_down(&mut self) {
+    ///
+    /// Returns false if it was broken already.
+    pub fn break_down(&mut self) -> bool {
         if matches!(self.lifecycle, Lifecycle::Broken { .. }) {
-            return;
+            return false;
         }
         let is_closed = self.lifecycle == Lifecycle::Closed;
         self.lifecycle = Lifecycle::Broken { is_closed };
@@ -224,6 +226,7 @@ impl Session {
             self.outbox.output.clear();
             self.outbox.request(OutputRequest::Close);
         }
+        true
     }
 
     /// Notes an event at the session's present time.

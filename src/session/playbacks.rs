@@ -242,8 +242,14 @@ impl Playbacks {
 
     /// Returns true if something on a track loads, or sounds and is not on its way out.
     pub fn is_active(&self, track: u32) -> bool {
-        self.loading.iter().any(|loading| loading.request.track == track)
-            || self.sounding.iter().any(|sounding| sounding.request.track == track && sounding.is_active())
+        self.is_active_beside(track, None)
+    }
+
+    /// The same, leaving one playback out.
+    pub fn is_active_beside(&self, track: u32, left_out: Option<PlaybackId>) -> bool {
+        let counts = |request: &Request| request.track == track && Some(request.id) != left_out;
+        self.loading.iter().any(|loading| counts(&loading.request))
+            || self.sounding.iter().any(|sounding| counts(&sounding.request) && sounding.is_active())
     }
 
     /// Returns true if everything that holds a track is paused.

@@ -123,7 +123,7 @@ impl Session {
         // It was sought while it was opened.
         if let Loadable::Opening { place, .. } = *source
             && place != feed.from()
-            && let Some(opening) = feed.sought(place)
+            && let Some(opening) = feed.begun_at(place)
         {
             *source = Loadable::Opening { number: outbox.open(id, opening, feed.ahead(), None), place };
             return Err(Box::new(feed));

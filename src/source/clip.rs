@@ -8,6 +8,7 @@ use crate::audio::{EDGE_FADE, RING, Samples};
 pub struct Clip {
     /// Where the first pass begins; elsewhere than the others if it was sought.
     pub from: Samples,
+    /// Where the other passes begin.
     pub start: Samples,
     /// Where a pass is cut, unless the source ends before.
     pub end: Samples,
@@ -25,10 +26,9 @@ impl Default for Clip {
 }
 
 impl Clip {
-    /// The same, going on from another place `played` samples into it. Before anything was played no pass is over, wherever it
-    /// was to begin: of two seeks the second counts.
+    /// The same, going on from another place `played` samples into it.
     pub fn sought(self, place: Samples, played: Samples, end: Option<Samples>) -> Self {
-        let (done, _) = if played == 0 { (0, place) } else { self.progress(played, end) };
+        let (done, _) = self.progress(played, end);
         Self { from: place, passes: self.passes.saturating_sub(done).max(1), ..self }
     }
 
@@ -60,19 +60,20 @@ pub struct Pass {
     channels: usize,
     /// The place of the next sample.
     at: Samples,
-    /// The source goes on behind the end.
+    /// True if the source goes on behind the end.
     is_cut: bool,
     fade_out: usize,
-    /// What is held back, since it may turn out to be the end: at most so many samples.
+    /// What is held back because it may turn out to be the end: at most `hold` samples per channel.
     held: Vec<f32>,
     hold: usize,
-    /// Whether the next pass goes on where the source ends, from its start.
+    /// True if another pass follows at the source's own end, from its start.
     is_joined: bool,
     /// All of it, if it is short and will be played again.
     kept: Option<Vec<f32>>,
 }
 
-/// What a resampler's filter says beyond both ends of a source (`Resampler`): interleaved, empty where it filters nothing.
+/// The ringing of a resampler's filter beyond both ends of a source (`Resampler`): interleaved, empty where nothing is
+/// resampled.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rings {
     /// Before its first sample.
@@ -83,11 +84,11 @@ pub struct Rings {
 
 /// A pass that is over.
 pub struct Over {
-    /// Where.
+    /// Where it ended.
     pub end: Samples,
     is_cut: bool,
     kept: Option<Vec<f32>>,
-    /// If the source's own end was reached.
+    /// The ringing of the filter, if the source's own end was reached.
     rings: Option<Rings>,
 }
 
@@ -102,14 +103,15 @@ impl Pass {
         Self { from, end: clip.end, channels, at: 0, is_cut: false, fade_out, held, hold, is_joined, kept }
     }
 
-    /// The filter rings for so many samples: where another pass is joined on, its pre-ring belongs to the end of this one.
+    /// The filter rings for `ring` samples. Where another pass is joined on, that pass's pre-ring is added to the end of this one,
+    /// so as much is held back.
     pub fn expect_ring(&mut self, ring: usize) {
         if self.is_joined {
             self.hold = self.hold.max(ring);
         }
     }
 
-    /// Takes the next samples and leaves of them what can be handed on. `false` once no more are wanted.
+    /// Takes the next samples, and leaves in `pcm` those that can be handed on. Returns false once no more are wanted.
     pub fn cut(&mut self, pcm: &mut Vec<f32>) -> bool {
         let length = (pcm.len() / self.channels) as Samples;
         let wanted = (self.end - self.at).min(length);
@@ -128,12 +130,12 @@ impl Pass {
         !self.is_cut
     }
 
-    /// Whether what comes next is still left out.
+    /// Returns true if the next samples are before the start, and dropped.
     pub fn is_skipping(&self) -> bool {
         self.at < self.from
     }
 
-    /// Whether its end was cut, rather than the source's own.
+    /// Returns true if it ended by a cut, and not at the source's own end.
     pub fn is_cut(&self) -> bool {
         self.is_cut
     }
@@ -164,12 +166,12 @@ impl Pass {
 }
 
 impl Over {
-    /// Whether it can be played again from memory.
+    /// Returns true if it can be played again from memory.
     pub fn is_kept(&self) -> bool {
         self.kept.is_some()
     }
 
-    /// What the filter says behind its end, if that is the source's own.
+    /// The ringing of the filter behind its end, if that is the source's own.
     pub fn post_ring(&self) -> Option<&[f32]> {
         self.rings.as_ref().map(|rings| rings.post.as_slice())
     }
@@ -181,7 +183,7 @@ impl Over {
     }
 }
 
-/// What the filter of the pass before still says at the start of the next.
+/// The ringing of the filter of one pass that is still to be added to the start of the next.
 #[derive(Default)]
 pub struct Seam {
     ring: Vec<f32>,

@@ -29,8 +29,11 @@ pub struct Feed {
 
 /// What fills a feed.
 pub struct Reader {
+    /// Wakes the feeder.
     pub waker: Waker,
+    /// What it reads.
     pub media: Arc<Media>,
+    /// How it tells the session's driver to look.
     pub progress: Arc<Progress>,
 }
 
@@ -45,11 +48,12 @@ impl Reader {
 }
 
 impl Feed {
+    /// The mixer's end of `ring`, which holds the samples of `clip`.
     pub fn new(ring: Consumer<f32>, channels: usize, shared: Arc<Shared>, clip: Clip, reader: Option<Reader>) -> Self {
         Self { ring, channels, shared, clip, taken: 0, origin: 0, reader }
     }
 
-    /// Where it was asked to begin. That may be beyond the end, of which is known only later.
+    /// Where it was asked to begin. That may be beyond the end, which is known only later.
     pub fn from(&self) -> Samples {
         self.clip.from
     }
@@ -64,7 +68,7 @@ impl Feed {
         self.origin + self.clip.place(self.taken - back, self.shared.end.get().copied())
     }
 
-    /// What is written to its stream after a flush, to be opened, if it is one.
+    /// If it is a stream: what is written to it after a flush, to be opened.
     pub fn flushed(&self) -> Option<Opening> {
         let Reader { media, .. } = self.reader.as_ref().filter(|reader| reader.media.stream().is_some())?;
         Some(Opening::Again { media: media.clone(), clip: Clip::default() })
@@ -75,7 +79,7 @@ impl Feed {
         self.reader.as_ref().is_some_and(|reader| reader.media.is_seekable())
     }
 
-    /// Goes on from where another has come to.
+    /// Counts its places from where `other` has come to.
     pub fn follow(&mut self, other: &Self) {
         self.origin = other.place();
     }
@@ -84,16 +88,23 @@ impl Feed {
         self.reader.as_ref()?.media.stream()
     }
 
-    /// Whether it waits for a writer who is behind.
+    /// Returns true if it is a stream whose writer is behind.
     pub fn is_starved(&self) -> bool {
         self.stream().is_some_and(|stream| stream.outlet.is_starved())
     }
 
-    /// Whether more is on its way by itself, which a clock that can wait should wait for. To be asked before
-    /// [`level`](Self::level): what waits then is all there is.
+    /// Returns true if more will come without the user's doing, so that a manual clock waits for it. Call it before
+    /// [`level`](Self::level): if it returned false, what waits then is all there is.
     pub fn is_coming(&self) -> bool {
         let written_out = self.stream().is_some_and(|stream| stream.outlet.is_starved() && !stream.outlet.has_more());
         !written_out && self.shared.outcome.get().is_none()
+    }
+
+    /// The same source from another place on, to be opened, where nothing of this reader was played: of two seeks the second counts,
+    /// and the first ends no pass.
+    pub fn begun_at(&self, place: Samples) -> Option<Opening> {
+        let Reader { media, .. } = self.reader.as_ref()?;
+        Some(Opening::Again { media: media.clone(), clip: Clip { from: place, ..self.clip } })
     }
 
     /// The same source from another place on, to be opened.
@@ -103,14 +114,14 @@ impl Feed {
         Some(Opening::Again { media: media.clone(), clip })
     }
 
-    /// Samples per channel that wait, and whether no more will come. In this order: what is said to be the end includes
-    /// every sample pushed before it.
+    /// Returns how many samples per channel wait, and true if no more will come: then every sample that was pushed is among
+    /// them.
     pub fn level(&self) -> (usize, bool) {
         let ended = self.shared.outcome.get().is_some();
         (self.ring.slots() / self.channels, ended)
     }
 
-    /// Whether a playback can start from here without running dry at once.
+    /// Returns true if enough waits for a playback to start or go on without an underrun.
     pub fn is_ready(&self) -> bool {
         let (waiting, ended) = self.level();
         // Where the clock waits for sources, it also waits for as much as is to be known of them.
@@ -118,7 +129,7 @@ impl Feed {
         waiting >= PREROLL.max(known) || ended
     }
 
-    /// So many samples before it comes, its end is known at least.
+    /// How many samples before it comes its end is known, at least.
     pub fn ahead(&self) -> usize {
         self.ring.buffer().capacity() / self.channels - RING
     }
@@ -134,27 +145,28 @@ impl Feed {
         self.shared.outcome.get()
     }
 
-    /// What its filter says before its first sample, interleaved: to be added to the end of what is joined on before it, so that
-    /// the seam does not click. Known as soon as a sample waits; `None` if that is not the source's own first.
+    /// The ringing of its filter before its first sample, interleaved: to be added to the end of what is joined on before it, so
+    /// that the seam does not click. Known as soon as a sample waits; `None` if that is not the source's own first.
     pub fn pre_ring(&self) -> Option<&[f32]> {
         self.shared.pre_ring.get().map(Vec::as_slice)
     }
 
-    /// What its filter says behind its last sample: to be added to the start of what is joined on. Known as soon as the end
+    /// The ringing of its filter behind its last sample: to be added to the start of what is joined on. Known as soon as the end
     /// is; `None` if that is not the source's own end.
     pub fn post_ring(&self) -> Option<&[f32]> {
         self.shared.post_ring.get().map(Vec::as_slice)
     }
 
-    /// The next `frames` samples per channel (at most what waits), interleaved, in the two pieces of a ring. They stay.
+    /// The next `frames` samples per channel (at most what waits), interleaved, in the two pieces of a ring. They stay in it
+    /// until `Peek::take`.
     pub fn peek(&mut self, frames: usize) -> Peek<'_> {
         let samples = frames.min(self.ring.slots() / self.channels) * self.channels;
         let chunk = self.ring.read_chunk(samples).expect("no more than what waits is asked for");
         Peek { chunk, channels: self.channels, taken: &mut self.taken }
     }
 
-    /// The feeder to be woken, if it waits for room and three quarters of the ring are free: seldom, since each time a thread
-    /// wakes.
+    /// The feeder to be woken, if it waits for room and three quarters of the ring are free. Not sooner, because each time a
+    /// thread wakes.
     pub fn refill(&self) -> Option<Waker> {
         let enough = (self.ahead() + RING / 4) * self.channels;
         let is_due = self.ring.slots() <= enough && self.shared.is_waiting();
@@ -218,8 +230,8 @@ mod tests {
     /// Plays to the end.
     fn play(rate: u32, samples: &[i16], clip: Clip) -> (Feed, Vec<f32>) {
         let source = Source::new(Origin::Bytes(wav(rate, samples)), None, clip);
-        let mut feed = super::super::open(Opening::Source(source), 1, 0, Duration::from_secs(1), Arc::default());
-        let mut heard = Vec::new();
+        let media = Arc::new(Media::new(source, Duration::from_secs(1)));
+        let (mut feed, mut heard) = (super::super::start(media, clip, 1, 0, Arc::default()), Vec::new());
         let late = Instant::now() + Duration::from_secs(20);
         loop {
             let (waiting, ended) = feed.level();
@@ -227,7 +239,7 @@ mod tests {
             let peek = feed.peek(waiting);
             heard.extend([peek.slices().0, peek.slices().1].concat());
             peek.take(waiting);
-            feed.refill().iter().for_each(Waker::wake);
+            feed.refill();
             if ended {
                 feed.outcome().unwrap().as_ref().unwrap();
                 return (feed, heard);

@@ -66,14 +66,14 @@ impl Feeder {
         Ok(())
     }
 
-    /// Says what belongs before `pcm`, if that is where the source and the feed begin.
+    /// Publishes the ringing before `pcm`, if the source and the feed begin there.
     fn begin(&self, pcm: &[f32], pre_ring: &[f32]) {
         if self.clip.from == 0 && !pcm.is_empty() {
             self.reading.shared.pre_ring.get_or_init(|| pre_ring.to_vec());
         }
     }
 
-    /// Says what belongs behind the end, if this is it.
+    /// Publishes the ringing behind the end, if this is the end of the feed.
     fn end(&self, over: &Over, is_last: bool) {
         if let Some(ring) = over.post_ring().filter(|_| is_last && self.clip.fade_out == 0) {
             let _ = self.reading.shared.post_ring.set(ring.to_vec());
@@ -130,7 +130,7 @@ impl Feeder {
         let over = pass.finish(&mut pcm, post.map(|post| Rings { pre, post }));
         seam.add(&mut pcm);
         if result.is_ok() {
-            // Before what follows it is pushed: who sees that knows where it came from.
+            // Set before what follows is pushed, so that whoever sees that sample knows its place.
             self.reading.shared.end.get_or_init(|| over.end);
             self.end(&over, is_last);
         }
@@ -138,7 +138,7 @@ impl Feeder {
         result.map(|()| over)
     }
 
-    /// Lets the others of its thread go on: a long way through what is left out would starve them.
+    /// Gives the other feeders of its thread a turn, which a long way through samples that are dropped would starve.
     fn give_way(&self) -> Result<()> {
         self.reading.waker.wake();
         suspend();

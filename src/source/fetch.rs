@@ -25,11 +25,13 @@ static CLIENT: Lazy<Client> = Lazy::new(|| {
 /// What to fetch.
 #[derive(Debug, Clone)]
 pub struct Fetch {
+    /// http or https.
     pub url: String,
+    /// Names and values, sent with the request.
     pub headers: Vec<(String, String)>,
 }
 
-/// Downloads until the body ends, or fails, or the wire is silent for longer than `limit`.
+/// Downloads until the body ends or fails, or the server sends nothing for longer than `limit`.
 pub async fn download(fetch: Fetch, limit: Duration, spool: &Spool) {
     spool.finish(run(&fetch, limit, spool).await);
 }

@@ -17,7 +17,7 @@ use super::{Origin, Source, Stream, fetch, mp4};
 use crate::error::{Code, Result, SpeakerError};
 use crate::runtime::{RUNTIME, Waker};
 
-/// Dropping the last one ends the download.
+/// The bytes of one source. Dropping the last reference ends the download.
 pub struct Media {
     bytes: Bytes,
     label: Label,
@@ -58,7 +58,7 @@ impl Media {
         }
     }
 
-    /// The user's writing, if it is that.
+    /// The stream, if it is one.
     pub fn stream(&self) -> Option<&Stream> {
         match &self.bytes {
             Bytes::Stream(stream) => Some(stream),
@@ -80,7 +80,7 @@ impl Media {
         Ok(Box::new(Decoder::open(input, &label)?))
     }
 
-    /// Why the bytes themselves failed, if they did: what a demuxer makes of it is less clear.
+    /// Why reading the bytes failed, if it did: that is clearer than the error that a demuxer makes of it.
     pub fn failure(&self) -> Option<SpeakerError> {
         match &self.bytes {
             Bytes::Download(spool, _) => spool.failure(),
@@ -98,6 +98,7 @@ impl Media {
         }
     }
 
+    /// Wakes a feeder no longer.
     pub fn detach(&self, feeder: &Waker) {
         if let Bytes::Download(spool, _) = &self.bytes {
             spool.detach(feeder);

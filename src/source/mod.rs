@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! fetch → spool ┐
-//! file, memory  ├→ decode → downmix → resample → clip → ring → (mixer)
-//! writer → pipe ┘   └─────────── one feeder on the decode pool ──┘
+//! file, memory  ├→ tags → decode → downmix → resample → clip → ring → (mixer)
+//! writer → pipe ┘   └────────────── one feeder on the decode pool ──────┘
 //! ```
 
 mod clip;
@@ -46,22 +46,29 @@ use shared::Reading;
 /// Where a playback's bytes are.
 #[derive(Debug, Clone)]
 pub enum Origin {
+    /// To be downloaded.
     Url(Fetch),
+    /// A file.
     File(PathBuf),
+    /// A whole file in memory.
     Bytes(Arc<[u8]>),
+    /// Written by the user.
     Stream(Stream),
 }
 
 /// What to play.
 #[derive(Debug, Clone)]
 pub struct Source {
+    /// Where its bytes are.
     pub origin: Origin,
-    /// The user's word for what it is; stands above the server's.
+    /// The media type that the user gave; preferred to the server's.
     pub content_type: Option<String>,
+    /// Which part is played, and how often.
     pub clip: Clip,
 }
 
 impl Source {
+    /// A part of what is at `origin`.
     pub fn new(origin: Origin, content_type: Option<String>, clip: Clip) -> Self {
         Self { origin, content_type, clip }
     }
@@ -72,12 +79,17 @@ impl Source {
     }
 }
 
-/// What a reader is to be made of.
+/// What a reader is made from.
 pub enum Opening {
     /// A source that was not read yet.
     Source(Source),
-    /// The same bytes once more, another part of them.
-    Again { media: Arc<Media>, clip: Clip },
+    /// Another part of bytes that are read already.
+    Again {
+        /// The bytes.
+        media: Arc<Media>,
+        /// The part.
+        clip: Clip,
+    },
 }
 
 /// Opens a source for a session with `channels` channels; a server may be silent for `fetch_timeout`. Its ring holds `ahead` samples

@@ -1,8 +1,8 @@
-//! Whether an MP4 body can be played while it downloads.
+//! Finds out if an MP4 body can be played while it downloads.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
-/// Whether `body` is an MP4 whose samples (`mdat`) come before their index (`moov`), as encoders that do not know the
+/// Returns true if `body` is an MP4 whose samples (`mdat`) come before their index (`moov`), as encoders that do not know the
 /// length write it (ISO/IEC 14496-12 §8.1): nothing can be decoded until its last bytes are here. Leaves the body at 0.
 pub fn index_comes_last(body: &mut (impl Read + Seek)) -> io::Result<bool> {
     let answer = scan(body);

@@ -21,22 +21,22 @@ pub struct Pipe {
 
 struct State {
     bytes: VecDeque<u8>,
-    /// Who reads since the last flush; others get nothing any more.
+    /// The feeder that reads since the last flush; earlier ones get nothing any more.
     feeder: Option<Waker>,
-    /// Whom to tell of room.
+    /// Called once there is room.
     room: Option<Box<dyn FnOnce() + Send>>,
-    /// The writer has more at hand.
+    /// True if the writer has more at hand.
     more: bool,
-    /// Not a single byte was ever written.
+    /// True if not a single byte was ever written.
     untouched: bool,
     /// `Some` when no more comes: whether all of it came.
     end: Option<Result<()>>,
-    /// Nobody will read.
+    /// True if no reader is left.
     closed: bool,
 }
 
 impl Pipe {
-    /// Both ends. `more` says that the writer has something at hand already.
+    /// Both ends. `more` is true if the writer has something at hand already.
     pub fn new(capacity: usize, more: bool) -> (Arc<Self>, Arc<Outlet>) {
         let state =
             State { bytes: VecDeque::new(), feeder: None, room: None, more, untouched: true, end: None, closed: false };
@@ -44,8 +44,8 @@ impl Pipe {
         (pipe.clone(), Arc::new(Outlet(pipe)))
     }
 
-    /// Takes as many of `bytes` as there is room for and says how many; `None` if nobody will read. `more` says that the writer
-    /// has others at hand, which a clock that can wait should wait for.
+    /// Takes as many of `bytes` as there is room for and returns how many; `None` if no reader is left. `more` is true if the
+    /// writer has others at hand, so that a manual clock waits for them.
     pub fn write(&self, bytes: &[u8], more: bool) -> Option<usize> {
         let mut state = self.state.lock();
         if state.closed {
@@ -59,7 +59,7 @@ impl Pipe {
         Some(taken)
     }
 
-    /// Calls `tell` once half of it is free, or nobody reads any more. From any thread.
+    /// Calls `tell` once half of it is free, or no reader is left; on any thread, this one included.
     pub fn when_room(&self, tell: impl FnOnce() + Send + 'static) {
         let mut state = self.state.lock();
         if !state.closed && state.bytes.len() > self.capacity / 2 {
@@ -78,7 +78,7 @@ impl Pipe {
         self.wake(&state);
     }
 
-    /// Drops what waits. A new reader has to be attached: what the old one has begun it can't go on with.
+    /// Drops what waits. A new reader has to be attached, because the old one may be in the middle of a packet.
     pub fn flush(&self, more: bool) {
         let mut state = self.state.lock();
         state.bytes.clear();
@@ -102,24 +102,24 @@ impl Pipe {
 pub struct Outlet(Arc<Pipe>);
 
 impl Outlet {
-    /// Makes a feeder the one that reads from here on.
+    /// Makes `feeder` the one that reads from here on.
     pub fn attach(&self, feeder: &Waker) {
         self.0.state.lock().feeder = Some(feeder.clone());
         self.0.starved.store(false, Ordering::Release);
     }
 
-    /// Whether all that was written is decoded, and nothing can come before the writer writes.
+    /// Returns true if all that was written is decoded, and nothing can come before the writer writes.
     pub fn is_starved(&self) -> bool {
         self.0.starved.load(Ordering::Acquire)
     }
 
-    /// Whether the writer has more at hand, and somebody reads it.
+    /// Returns true if the writer has more at hand, and a feeder reads it.
     pub fn has_more(&self) -> bool {
         let state = self.0.state.lock();
         state.more && state.feeder.is_some()
     }
 
-    /// Whether not a single byte was ever written.
+    /// Returns true if not a single byte was ever written.
     pub fn is_untouched(&self) -> bool {
         self.0.state.lock().untouched
     }
@@ -129,7 +129,7 @@ impl Outlet {
         self.0.state.lock().end.clone()?.err()
     }
 
-    /// Whether a reader finds bytes (`true`) or the end (`false`); `None` while it has to wait.
+    /// Returns true if a reader finds bytes, false at the end, and `None` while it has to wait.
     pub fn poll(&self, feeder: &Waker) -> Option<io::Result<bool>> {
         let state = self.0.state.lock();
         if state.feeder.as_ref() != Some(feeder) {

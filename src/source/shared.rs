@@ -1,4 +1,4 @@
-//! What the two ends of a ring, and whoever else has a part in a source, see of each other.
+//! What the two ends of a ring share, and how decode tasks tell a session's driver to look.
 
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -11,31 +11,32 @@ use crate::audio::Samples;
 use crate::error::Result;
 use crate::runtime::Waker;
 
-/// How decode tasks, and whoever else changes something, tell a session's driver to look.
+/// Tells a session's driver to look: a decode task has moved, or a call has changed something.
 #[derive(Default)]
 pub struct Progress {
     notify: Notify,
-    /// Something moved since the driver looked last; for a driver that is a thread.
+    /// True if something moved since the driver looked last; for a driver that is a thread.
     moved: Mutex<bool>,
     changed: Condvar,
     /// Starts such a driver.
     starts: OnceLock<Box<dyn Fn() + Send + Sync>>,
-    /// Tell every piece, not only what a realtime session must know (ready, ended): set where the clock waits for sources.
+    /// True for a manual clock, which waits for sources: decode tasks then tell of every piece, and not only when a source is
+    /// ready or has ended.
     pub eager: bool,
 }
 
 impl Progress {
-    /// For a session whose clock waits for sources (`eager`), or does not.
+    /// For a session whose clock waits for sources (`eager`: the manual one), or does not.
     pub fn new(eager: bool) -> Self {
         Self { eager, ..Self::default() }
     }
 
-    /// What starts a driver that is no task, if none runs.
+    /// Sets what starts a driver that is no task, if none runs.
     pub fn on_move(&self, start: impl Fn() + Send + Sync + 'static) {
         let _ = self.starts.set(Box::new(start));
     }
 
-    /// Something moved.
+    /// Tells the driver that something moved.
     pub fn tell(&self) {
         match self.starts.get() {
             Some(start) => {
@@ -62,7 +63,7 @@ impl Progress {
     }
 }
 
-/// What a feeder and its feed both see.
+/// What a feeder and its feed share.
 #[derive(Debug, Default)]
 pub struct Shared {
     /// How the source ended; empty while it goes on.
@@ -74,16 +75,16 @@ pub struct Shared {
     pub pre_ring: OnceLock<Vec<f32>>,
     /// What belongs behind its last sample; set before `outcome`, if it is the source's own last.
     pub post_ring: OnceLock<Vec<f32>>,
-    /// Nobody listens any more.
+    /// True once the feed was dropped.
     pub cancelled: Arc<AtomicBool>,
-    /// The feeder waits for room in the ring.
+    /// True while the feeder waits for room in the ring.
     full: AtomicBool,
 }
 
 // The two sides must not miss each other: each writes first (the flag here, the ring's place there) and then looks at
 // what the other wrote. With the fences at least one of them sees the other, so the feeder stays awake or is woken.
 impl Shared {
-    /// For the feeder: says that it waits, and whether it must, as `lacks_room` tells.
+    /// For the feeder: notes that it waits for room. Returns true if it must wait, because `lacks_room` still holds.
     pub fn must_wait(&self, lacks_room: impl Fn() -> bool) -> bool {
         self.full.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
@@ -94,14 +95,14 @@ impl Shared {
         must_wait
     }
 
-    /// For the mixer's side, once it has made room: whether the feeder waits for it.
+    /// For the mixer's side, once it has made room: returns true if the feeder waits for it.
     pub fn is_waiting(&self) -> bool {
         fence(Ordering::SeqCst);
         self.full.swap(false, Ordering::Relaxed)
     }
 }
 
-/// A feeder, as what it reads from sees it.
+/// What a source knows of the feeder that reads it.
 #[derive(Clone)]
 pub struct Reading {
     pub waker: Waker,

@@ -20,6 +20,8 @@ pub const MAX_BYTES: u64 = 256 << 20;
 /// A growing body.
 pub struct Spool {
     state: Mutex<State>,
+    /// It has an end, so that any place of it will come. Beside the lock, which is held while a file is written.
+    may_be_sought: AtomicBool,
 }
 
 struct State {
@@ -28,8 +30,6 @@ struct State {
     /// `Some` when no more comes: whether all of it came.
     end: Option<Result<()>>,
     content_type: Option<String>,
-    /// Its server did not say how long it is.
-    is_endless: bool,
     /// The feeders that read it.
     feeders: Vec<Waker>,
 }
@@ -38,18 +38,12 @@ impl Spool {
     pub fn new() -> Self {
         let bytes = SpooledTempFile::new(IN_MEMORY);
         Self {
-            state: Mutex::new(State {
-                bytes,
-                written: 0,
-                end: None,
-                content_type: None,
-                is_endless: false,
-                feeders: Vec::new(),
-            }),
+            state: Mutex::new(State { bytes, written: 0, end: None, content_type: None, feeders: Vec::new() }),
+            may_be_sought: AtomicBool::new(true),
         }
     }
 
-    /// What the server calls it; said before the first byte.
+    /// Sets the media type that the server gave; called before the first byte.
     pub fn set_content_type(&self, content_type: Option<String>) {
         self.state.lock().content_type = content_type;
     }
@@ -58,15 +52,14 @@ impl Spool {
         self.state.lock().content_type.clone()
     }
 
-    /// Whether it may have no end; said before the first byte.
+    /// Sets whether it may have no end; called before the first byte.
     pub fn set_endless(&self, is_endless: bool) {
-        self.state.lock().is_endless = is_endless;
+        self.may_be_sought.store(!is_endless, Ordering::Release);
     }
 
     /// Returns true if it has an end, so that any place of it will come.
     pub fn may_be_sought(&self) -> bool {
-        let state = self.state.lock();
-        !state.is_endless || matches!(state.end, Some(Ok(())))
+        self.may_be_sought.load(Ordering::Acquire)
     }
 
     pub fn append(&self, chunk: &[u8]) -> Result<()> {
@@ -85,6 +78,9 @@ impl Spool {
 
     /// No more comes; the first call counts.
     pub fn finish(&self, result: Result<()>) {
+        if result.is_ok() {
+            self.may_be_sought.store(true, Ordering::Release);
+        }
         let mut state = self.state.lock();
         state.end.get_or_insert(result);
         state.feeders.iter().for_each(Waker::wake);
@@ -104,7 +100,7 @@ impl Spool {
         self.state.lock().end.clone()?.err()
     }
 
-    /// Whether the whole body is here.
+    /// Returns true if the whole body is here.
     pub fn is_complete(&self) -> bool {
         matches!(self.state.lock().end, Some(Ok(())))
     }

@@ -13,13 +13,15 @@ use super::shared::Reading;
 use crate::audio::{FRAME, SAMPLE_RATE};
 use crate::error::{Code, Result, SpeakerError};
 
-/// What waits at most of a stream in a file format: a minute of speech, some seconds of music.
+/// How many bytes of a stream in a file format wait at most: a minute of speech, some seconds of music.
 const ENCODED_BYTES: usize = 256 << 10;
 
 /// How raw samples are written down: little-endian.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Raw {
+    /// Signed integers of 16 bits.
     Pcm16,
+    /// Floats of 32 bits; ±1 is full scale.
     F32,
 }
 
@@ -36,7 +38,14 @@ impl Raw {
 #[derive(Debug, Clone)]
 pub enum Encoding {
     /// Interleaved samples; one channel or two.
-    Raw { format: Raw, rate: u32, channels: usize },
+    Raw {
+        /// How they are written.
+        format: Raw,
+        /// In Hz.
+        rate: u32,
+        /// 1 or 2.
+        channels: usize,
+    },
     /// A file format, called by its extension if it is known. The bytes themselves decide.
     File(Option<String>),
 }
@@ -54,12 +63,14 @@ impl Encoding {
 /// What a playback reads from.
 #[derive(Debug, Clone)]
 pub struct Stream {
+    /// What is written to it.
     pub encoding: Encoding,
+    /// The end that is read from.
     pub outlet: Arc<Outlet>,
 }
 
 impl Stream {
-    /// A stream and its writer's end. `more` says that the writer has something at hand already.
+    /// A stream and its writer's end. `more` is true if the writer has something at hand already.
     pub fn new(encoding: Encoding, more: bool) -> (Arc<Pipe>, Self) {
         let (pipe, outlet) = Pipe::new(encoding.capacity(), more);
         (pipe, Self { encoding, outlet })
@@ -83,7 +94,7 @@ impl Stream {
     }
 }
 
-/// What is left of a stream that was flushed and then ended.
+/// Decodes nothing: a stream that was flushed and then ended.
 struct Nothing;
 
 impl Decode for Nothing {

@@ -1,4 +1,4 @@
-//! Tags around the audio, which are skipped by the sizes that they give: no demuxer sees them, and nobody reads them.
+//! Skips the tags around the audio by the sizes that they give, so that no demuxer sees them.
 //!
 //! Symphonia would parse them, and recurses for every ID3v2 chapter in a chapter: a tag of 32 kB overflows a feeder's
 //! stack. Nothing here recurses, and no tag is kept in memory.
@@ -7,7 +7,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use symphonia::core::io::MediaSource;
 
-/// How many tags may stand before the audio, and how many behind it: more are no tags that anybody wrote.
+/// How many tags may stand before the audio, and how many behind it: no real file has more.
 const MAX_TAGS: usize = 100;
 
 /// As much as has to be seen of what may be a tag, or of a container.
@@ -60,12 +60,12 @@ impl Untagged {
         Ok(body)
     }
 
-    /// Whether there is nothing but tags.
+    /// Returns true if there is nothing but tags.
     pub fn is_empty(&self) -> bool {
         self.head.is_empty()
     }
 
-    /// Whether it is an AIFF, whose own tags are hidden.
+    /// Returns true if it is an AIFF, whose own tags are hidden.
     pub fn is_aiff(&self) -> bool {
         self.chunk.is_some()
     }
@@ -267,7 +267,7 @@ fn lyrics3v2(end: &[u8; LYRICS3V2_END]) -> Option<u64> {
     Some(size + LYRICS3V2_END as u64)
 }
 
-/// Whether `head` begins a container, which says itself where it ends: what looks like a tag there may be samples.
+/// Returns true if `head` begins a container, which states its own length: what looks like a tag at its end may be samples.
 fn is_container(head: &[u8]) -> bool {
     [b"RIFF", b"RF64", b"FORM", b"OggS"].iter().any(|magic| head.starts_with(*magic))
         || head.get(4..8).is_some_and(|kind| kind == b"ftyp")

@@ -119,7 +119,13 @@ impl Rig {
         ask(&self.handle, self.ticket);
         let mut told = Vec::new();
         loop {
-            self.rings.recv_timeout(PATIENCE).expect("every ticket settles");
+            if self.rings.recv_timeout(PATIENCE).is_err() {
+                let stuck = format!("{:?} {:?}", self.handle.playbacks(), self.handle.stats());
+                self.handle.connect(u32::MAX);
+                let more: Vec<_> = (0..5).map_while(|_| self.rings.recv_timeout(Duration::from_secs(2)).ok()).collect();
+                let messages: Vec<_> = more.iter().map(|()| self.handle.take_message()).collect();
+                panic!("every ticket settles: {stuck}; after another call: {messages:?}");
+            }
             told.push(self.handle.take_message().expect("one message for each ring"));
             if let Some(Message::Settled { ticket, error }) = told.last()
                 && *ticket == self.ticket

@@ -229,8 +229,10 @@ impl Voice {
 
     /// What stands still ends at once.
     pub fn stop(&mut self, fade: Samples) -> Option<Turn> {
+        // Resumed, it waits in silence for the place that it seeks: nothing is left to fade.
+        let waits = self.goes_on && self.asked.is_some();
         self.asked = None;
-        if self.is_held {
+        if self.is_held || waits {
             return Some(self.ended());
         }
         let (here, end) = (self.played, self.fall_end(fade));
@@ -254,12 +256,20 @@ impl Voice {
 
     pub fn pause(&mut self) {
         self.is_paused = true;
-        self.shut();
+        if std::mem::take(&mut self.goes_on) {
+            // It was resumed, and not a sample followed.
+            self.is_held = true;
+            self.gate = Line { at: self.played, ..Line::flat(0.0) };
+        } else {
+            self.shut();
+        }
     }
 
     pub fn resume(&mut self) {
         self.goes_on |= std::mem::take(&mut self.is_held);
-        if std::mem::take(&mut self.is_paused) && self.next.is_none() {
+        // With a place that it seeks it falls on: the one that it leaves must not sound again.
+        let falls_on = self.next.is_some() || self.asked.is_some() && !self.goes_on;
+        if std::mem::take(&mut self.is_paused) && !falls_on {
             self.gate = self.gate.toward(1.0, self.played, EDGE);
         }
     }

@@ -44,7 +44,7 @@ impl Reduction {
         Self { needed, held, before, within: 0, place: 2 * NEEDED, sum: 0 }
     }
 
-    /// Whether nothing is held.
+    /// Returns true if nothing is held.
     pub fn is_none(&self) -> bool {
         self.held[(self.place - 1) % HELD] == 0
     }

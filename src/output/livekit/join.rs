@@ -24,12 +24,16 @@ pub type TokenAnswer = std::result::Result<String, String>;
 /// Gives a token when asked: one that was made earlier may have expired, or never be needed.
 pub type TokenSource = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = TokenAnswer> + Send>> + Send + Sync>;
 
+/// How to join a room, and how to publish into it.
 #[derive(Clone)]
 pub struct LiveKitOptions {
     /// ws(s) or http(s).
     pub url: String,
+    /// Asked for a token each time the room is joined.
     pub token: TokenSource,
+    /// How tracks are encoded.
     pub encoding: Encoding,
+    /// Which network routes may be used.
     pub ice_transport: IceTransport,
     /// For joining, and for each publishing.
     pub timeout: Duration,

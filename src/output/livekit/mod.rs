@@ -5,7 +5,7 @@
 //!                          room (WebSocket) ←→ offers, answers, candidates
 //! ```
 //!
-//! All of it is polled by the session's one task. A track is published when something first plays on it, and stays.
+//! All of it is polled by the session's driver. A track is published when something first plays on it, and stays.
 
 mod backoff;
 mod condition;

@@ -4,10 +4,11 @@ mod tombstones;
 
 use std::collections::BTreeMap;
 
+use super::line::Line;
 use super::playbacks::{Playbacks, Request, Sounding};
 use crate::audio::Samples;
 use crate::error::{Code, SpeakerError};
-use crate::mixer::Role;
+use crate::mixer::{PlaybackId, Role};
 
 pub use tombstones::Tombstones;
 
@@ -112,16 +113,19 @@ pub struct Admission {
     pub waits: bool,
 }
 
-/// Decides about a request: what it displaces, and whether it waits. An error if it is over a limit.
+/// Decides about a request: what it displaces, and whether it waits. An error if it is over a limit. `replaced` is the playback whose
+/// name it takes, which makes room for it.
 pub fn admit(
     playbacks: &Playbacks,
     policy: &Policy,
     request: &Request,
     stop_other: bool,
+    replaced: Option<PlaybackId>,
 ) -> Result<Admission, SpeakerError> {
     let Request { track, overlap, .. } = *request;
-    let has_line = playbacks.lines.get(&track).is_some_and(|line| !line.is_empty());
-    let waits = !stop_other && overlap == Overlap::Queue && (has_line || playbacks.is_active(track));
+    let in_line = |line: &Line| line.len() - usize::from(replaced.is_some_and(|id| line.get(id).is_some()));
+    let has_line = playbacks.lines.get(&track).is_some_and(|line| in_line(line) > 0);
+    let waits = !stop_other && overlap == Overlap::Queue && (has_line || playbacks.is_active_beside(track, replaced));
     let displaces = match overlap {
         _ if stop_other => Some(Target::All),
         Overlap::Replace => Some(Target::Track(track)),
@@ -129,11 +133,15 @@ pub fn admit(
     };
     if waits {
         return match policy.max_queued {
-            max if playbacks.queued() >= max => Err(full(Code::QueueFull, "queued", max)),
+            max if playbacks.lines.values().map(in_line).sum::<usize>() >= max => {
+                Err(full(Code::QueueFull, "queued", max))
+            }
             _ => Ok(Admission { displaces, waits }),
         };
     }
-    let stays = |request: &&Request| displaces.as_ref().is_none_or(|target| !target.means(request));
+    let stays = |request: &&Request| {
+        Some(request.id) != replaced && displaces.as_ref().is_none_or(|target| !target.means(request))
+    };
     // What nears its end makes room for what follows on its track, or did already.
     let makes_room = |other: &Sounding| {
         let follows = overlap == Overlap::Queue && other.request.track == track;

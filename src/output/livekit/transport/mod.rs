@@ -37,11 +37,14 @@ pub const DATAGRAM: usize = 2_000;
 /// How long a rung may be the last one before the next is opened too: some round trips around the world.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Which ways may be used.
+/// Which network routes may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IceTransport {
+    /// UDP, then TCP to the server, then its TURN servers.
     All,
+    /// Only TCP to the server.
     Tcp,
+    /// Only the TURN servers.
     Relay,
 }
 
