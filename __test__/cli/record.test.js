@@ -4,7 +4,7 @@
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
-const { readFileSync, writeFileSync } = require('node:fs')
+const { writeFileSync } = require('node:fs')
 const path = require('node:path')
 const { Readable } = require('node:stream')
 const { test } = require('node:test')
@@ -12,39 +12,13 @@ const { setTimeout: sleep } = require('node:timers/promises')
 const { pathToFileURL } = require('node:url')
 
 const { SpeakerSession } = require('../..')
-const { History } = require('../../lib/cli/history')
-const { replay } = require('../../lib/cli/replay')
-const { parseRequests } = require('../../lib/recording/parse-requests')
 const { run, workspace } = require('../support/cli')
 const { MS } = require('../support/mix')
+const { lines, recording, replayed } = require('../support/recording')
 const { ramp } = require('../support/samples')
 const { abortable, finish, open } = require('../support/session')
 const { RAW, pcm16, saw } = require('../support/stream')
 const { level, readWav, tone } = require('../support/wav')
-
-/** The lines of a recording. */
-function lines(file) {
-  return readFileSync(file, 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line))
-}
-
-/** A session that records, and where. */
-function recording(t, options) {
-  const directory = workspace(t, { 'low.wav': tone(440, 1000) })
-  const file = path.join(directory, 'session.jsonl')
-  return { ...open(t, { ...options, record: file }), file, directory }
-}
-
-/** Replays a file on the manual clock; returns the samples and the playbacks. */
-async function replayed(file) {
-  const { options, requests } = parseRequests(readFileSync(file, 'utf8'), { name: file, directory: path.dirname(file) })
-  const { channels, ...rest } = options
-  const session = new SpeakerSession({ ...rest, output: { type: 'memory', clock: 'manual', channels } })
-  const history = new History(session)
-  await replay(session, requests, history)
-  const { samples } = session.recording()
-  await session.close()
-  return { samples, playbacks: history.playbacks }
-}
 
 /** `longer` is `shorter`, and then silent. */
 function assertSame(longer, shorter) {
@@ -218,6 +192,24 @@ test('recorded session options are validated', async (t) => {
     assert.equal(exitCode, 2)
     assert.match(stderr, message)
   }
+})
+
+test('overlap of tracks and requests is replayed', async (t) => {
+  const { session, told, file } = recording(t, { overlap: { default: 'mix', 2: 'queue' } })
+  const play = (requestId, options) => session.playAudio({ requestId, audio: tone(440, 100), stopOther: false, ...options })
+  for (const [name, trackId] of [['a', 0], ['b', 0], ['c', 2], ['d', 2]]) play(name, { trackId })
+  await session.advance(40)
+  play('e', { overlap: 'queue' })
+  play('f', { trackId: 2, overlap: 'mix' })
+  await session.stopAudio({ requestId: 'late', ahead: true })
+  play('late')
+  await finish(session)
+  await session.close()
+  const { playbacks } = await replayed(file)
+  const started = told.filter(({ type }) => type === 'started').map(({ requestId, atMs }) => [requestId, atMs])
+  const again = playbacks.filter(({ startedAtMs }) => startedAtMs !== undefined)
+  assert.deepEqual(Object.fromEntries(again.map(({ requestId, startedAtMs }) => [requestId, startedAtMs])), Object.fromEntries(started))
+  assert.equal(started.length, 6)
 })
 
 test('an unwritable recording is reported once', async (t) => {

@@ -35,6 +35,14 @@ test('bad session options throw', () => {
     [{ output: { type: 'livekit', url: 'ws://localhost', token: 'x', clock: 'manual' } }, /but received 'clock'/],
     [{ output: { type: 'livekit', url: 'ws://localhost', token: 'x', iceTransport: 'udp' } }, /^Expected one of 'all', 'tcp', 'relay' for output.iceTransport but received 'udp'/],
     [{ output: memory, overlap: 'blend' }, /for overlap but received 'blend'/],
+    [{ output: memory, overlap: null }, /^Expected one of 'mix', 'queue', 'replace' for overlap but received null/],
+    [{ output: memory, overlap: { default: 'blend' } }, /^Expected one of 'mix', 'queue', 'replace' for overlap.default but received 'blend'/],
+    [{ output: memory, overlap: { 2: 'blend' } }, /^Expected one of 'mix', 'queue', 'replace' for overlap\[2\] but received 'blend'/],
+    [{ output: memory, overlap: { speech: 'queue' } }, /^Expected an integer from 0 to 65535 for a key of overlap but received NaN/],
+    [{ output: memory, overlap: { 65536: 'queue' } }, /^Expected an integer from 0 to 65535 for a key of overlap but received 65536/],
+    [{ output: memory, overlap: { '-1': 'queue' } }, /for a key of overlap but received -1/],
+    [{ output: memory, overlap: { 0.5: 'queue' } }, /for a key of overlap but received 0.5/],
+    [{ output: memory, overlap: { '': 'queue' } }, /for a key of overlap but received NaN/],
     [{ output: memory, maxConcurrent: 0 }, /for maxConcurrent but received 0/],
     [{ output: memory, maxConcurrent: 1.5 }, /for maxConcurrent but received 1.5/],
     [{ output: memory, crossfadeMs: 10001 }, /^Expected a number from 0 to 10000 for crossfadeMs but received 10001/],
@@ -78,7 +86,11 @@ test('bad requests reject and the session stays usable', async (t) => {
     [{ audio, priority: 1001 }, /^Expected an integer from -1000 to 1000 for priority but received 1001/],
     [{ audio, priority: 0.5 }, /for priority but received 0.5/],
     [{ audio, queueTimeoutMs: '1 s' }, /for queueTimeoutMs but received '1 s'/],
+    [{ audio, overlap: 'blend' }, /^Expected one of 'mix', 'queue', 'replace' for overlap but received 'blend'/],
+    [{ audio, overlap: { default: 'mix' } }, /^Expected one of 'mix', 'queue', 'replace' for overlap but received \{ default: 'mix' \}/],
+    [{ audio, overlap: null }, /for overlap but received null/],
     [{ audio, requestId: '' }, /for requestId/],
+    [{ audio, requestId: 7 }, /^Expected a non-empty string for requestId but received 7/],
     [{ audio, headers: { 'bad name': 'x' } }, /for headers/],
     [{ audio, format: 'mp3' }, /^Expected a Readable or AsyncIterable as audio beside it for format but received 'mp3'/],
     [{ audio: Readable.from([]), loop: 2 }, /^Expected audio that can be read again beside it for loop but received 2/],
@@ -92,6 +104,12 @@ test('bad requests reject and the session stays usable', async (t) => {
   }
   await assert.rejects(session.stopAudio({ requestId: 'a', trackId: 1 }), { code: 'ERR_INVALID_ARGUMENT' })
   await assert.rejects(session.stopAudio({ id: 'a' }), { code: 'ERR_INVALID_ARGUMENT' })
+  for (const ahead of ['yes', 1, null]) {
+    await assert.rejects(session.stopAudio({ requestId: 'a', ahead }), {
+      code: 'ERR_INVALID_ARGUMENT', message: /^Expected a boolean for ahead but received /
+    })
+  }
+  await assert.rejects(session.pauseAudio({ requestId: 'a', ahead: true }), { code: 'ERR_INVALID_ARGUMENT' })
   for (const [request, message] of [
     [undefined, /^Expected an object for moveAudio but received undefined$/],
     [{ position: 1 }, /^Expected a non-empty string for requestId but received null$/],
@@ -119,6 +137,7 @@ test('bad requests reject and the session stays usable', async (t) => {
     [{ ...raw, channels: 6 }, /^Expected an integer from 1 to 2 for channels but received 6/],
     [{ ...raw, format: 'mp3' }, /^Expected format 'pcm16' or 'f32' beside it for sampleRate but received 'mp3'/],
     [{ ...raw, stallTimeoutMs: -1 }, /for stallTimeoutMs but received -1/],
+    [{ ...raw, overlap: 'blend' }, /for overlap but received 'blend'/],
     [{ ...raw, audioUrl: 'a.mp3' }, /for the options of createStream but received 'audioUrl'/]
   ]) {
     assert.throws(() => session.createStream(request), { code: 'ERR_INVALID_ARGUMENT', message })

@@ -57,6 +57,7 @@ const playback = {
   requestId: id,
   trackId,
   stopOther: fc.constantFrom(false, false, false, true),
+  overlap: fc.constantFrom(undefined, undefined, ...OVERLAPS),
   volume: fc.constantFrom(0, 0.5, 1),
   role: fc.constantFrom(...ROLES),
   priority: fc.constantFrom(0, 0, 1, 5),
@@ -86,7 +87,7 @@ const CALLS = fc.oneof(
   { weight: 2, arbitrary: call('end', { which }) },
   { weight: 1, arbitrary: call('destroy', { which, fails: fc.boolean() }) },
   { weight: 1, arbitrary: call('abort', { which }) },
-  { weight: 2, arbitrary: call('stop', { target, fadeOutMs: fc.constantFrom(undefined, 0, 30) }) },
+  { weight: 2, arbitrary: call('stop', { target, fadeOutMs: fc.constantFrom(undefined, 0, 30), ahead: fc.constantFrom(false, false, true) }) },
   { weight: 3, arbitrary: call('pause', { target }) },
   { weight: 3, arbitrary: call('resume', { target }) },
   { weight: 2, arbitrary: call('seek', { target, positionMs: fc.constantFrom(0, 30, 120, 1000) }) },
@@ -160,7 +161,7 @@ class Run {
       case 'abort':
         return void this.controllers[which % this.controllers.length]?.abort()
       case 'stop':
-        return session.stopAudio({ ...target, fadeOutMs: rest.fadeOutMs })
+        return session.stopAudio({ ...target, fadeOutMs: rest.fadeOutMs, ahead: rest.ahead })
       case 'pause':
         return session.pauseAudio(target)
       case 'resume':

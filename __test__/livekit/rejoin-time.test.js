@@ -1,0 +1,64 @@
+'use strict'
+
+// A room that was lost and is joined again: the session has one clock, and its silence counts as before.
+
+const assert = require('node:assert/strict')
+const { once } = require('node:events')
+const { after, test } = require('node:test')
+const { setTimeout: sleep } = require('node:timers/promises')
+
+const { dispose } = require('@livekit/rtc-node')
+const { RoomServiceClient } = require('livekit-server-sdk')
+
+const { speakOverWire } = require('../support/room')
+const { tone } = require('../support/wav')
+
+after(dispose) // or the ear keeps the process
+
+const SILENCE_MS = 1500
+/** Returns track and time of an RTP packet; undefined for anything else that goes over the wire. */
+function rtp(bytes) {
+  const [version, kind] = [bytes[0] >> 6, bytes[1] & 0x7f]
+  const isRtp = version === 2 && (kind < 64 || kind > 95) && bytes.length > 12
+  return isRtp ? { track: bytes.readUInt32BE(8), time: bytes.readUInt32BE(4) } : undefined
+}
+
+test('silence counts after a room is joined again', async (t) => {
+  const { room, wire, session } = await speakOverWire(t)
+  const { server } = room
+  let packets = []
+  wire.media.onPacket = (bytes) => packets.push(rtp(bytes))
+  /** Plays; says when it started by the session, and what was sent. */
+  const speak = async () => {
+    const started = once(session, 'started')
+    packets = []
+    const playing = session.playAudio({ audio: tone(440, 200) })
+    const [{ atMs }] = await started
+    await playing
+    await sleep(100) // the last packets are on their way
+    return { atMs, packets: packets.filter((packet) => packet !== undefined) }
+  }
+  const before = await speak()
+  await sleep(SILENCE_MS) // so that there is time that a new clock would have to catch up with
+  const begun = await speak()
+  assert.ok(begun.atMs - before.atMs >= SILENCE_MS, `${begun.atMs - before.atMs} ms before the loss`)
+
+  const gone = once(session, 'disconnected')
+  await new RoomServiceClient(server.url.replace('ws', 'http'), server.key, server.secret).deleteRoom(room.name)
+  await gone
+  await sleep(SILENCE_MS)
+  const again = await speak()
+  assert.ok(again.atMs - begun.atMs >= SILENCE_MS, `${again.atMs - begun.atMs} ms over the loss`)
+
+  for (let [n, first] = [0, again]; n < 2; n++) {
+    await sleep(SILENCE_MS)
+    const second = await speak()
+    const inSession = second.atMs - first.atMs
+    assert.ok(inSession >= SILENCE_MS, `${inSession} of ${SILENCE_MS} ms by the session`)
+    const [last, next] = [first.packets.at(-1), second.packets[0]]
+    assert.equal(last.track, next.track)
+    const byPackets = ((next.time - last.time) >>> 0) / 48
+    assert.ok(byPackets >= SILENCE_MS - 50, `${byPackets} of ${SILENCE_MS} ms by its packets`)
+    first = second
+  }
+})

@@ -1,0 +1,40 @@
+'use strict'
+
+// Sessions that record their requests, and what a replay of these gives.
+
+const { readFileSync } = require('node:fs')
+const path = require('node:path')
+
+const { SpeakerSession } = require('../..')
+const { History } = require('../../lib/cli/history')
+const { replay } = require('../../lib/cli/replay')
+const { parseRequests } = require('../../lib/recording/parse-requests')
+const { workspace } = require('./cli')
+const { open } = require('./session')
+const { tone } = require('./wav')
+
+/** The lines of a recording. */
+function lines(file) {
+  return readFileSync(file, 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line))
+}
+
+/** A session that records, and where. */
+function recording(t, options) {
+  const directory = workspace(t, { 'low.wav': tone(440, 1000) })
+  const file = path.join(directory, 'session.jsonl')
+  return { ...open(t, { ...options, record: file }), file, directory }
+}
+
+/** Replays a file on the manual clock; returns the samples and the playbacks. */
+async function replayed(file) {
+  const { options, requests } = parseRequests(readFileSync(file, 'utf8'), { name: file, directory: path.dirname(file) })
+  const { channels, ...rest } = options
+  const session = new SpeakerSession({ ...rest, output: { type: 'memory', clock: 'manual', channels } })
+  const history = new History(session)
+  await replay(session, requests, history)
+  const { samples } = session.recording()
+  await session.close()
+  return { samples, playbacks: history.playbacks }
+}
+
+module.exports = { lines, recording, replayed }
