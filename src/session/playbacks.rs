@@ -223,10 +223,6 @@ impl Playbacks {
         self.loading.is_empty() && self.sounding.is_empty() && self.lines.values().all(Line::is_empty)
     }
 
-    pub fn queued(&self) -> usize {
-        self.lines.values().map(Line::len).sum()
-    }
-
     pub fn line(&mut self, track: u32) -> &mut Line {
         self.lines.entry(track).or_default()
     }
