@@ -262,10 +262,14 @@ impl Session {
 
     /// Long fades take no place of `maxConcurrent`, but no more than that many may last: the oldest then falls at once.
     fn cap_fades(&mut self) {
-        // One more, for a system message has a place of its own.
-        let max = self.options.policy.max_concurrent + 1;
         let fading = |sounding: &&mut Sounding| sounding.leaving.is_some();
-        let count = self.playbacks.sounding.iter_mut().filter(fading).count();
+        let (mut count, mut systems) = (0, 0);
+        for sounding in self.playbacks.sounding.iter_mut().filter(fading) {
+            count += 1;
+            systems += usize::from(sounding.request.role == Role::System);
+        }
+        // A system message has a place of its own.
+        let max = self.options.policy.max_concurrent + systems.min(1);
         let surplus = count.saturating_sub(max);
         for sounding in self.playbacks.sounding.iter_mut().filter(fading).take(surplus) {
             sounding.voice.stop(EDGE);
