@@ -263,7 +263,7 @@ impl Session {
     /// Long fades take no place of `maxConcurrent`, but no more than that many may last: the oldest then falls at once.
     fn cap_fades(&mut self) {
         let fading = |sounding: &&mut Sounding| sounding.leaving.is_some();
-        let (mut count, mut systems) = (0, 0);
+        let (mut count, mut systems) = (0_usize, 0_usize);
         for sounding in self.playbacks.sounding.iter_mut().filter(fading) {
             count += 1;
             systems += usize::from(sounding.request.role == Role::System);
