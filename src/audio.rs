@@ -21,6 +21,9 @@ pub const EDGE_FADE: usize = 5 * PER_MS as usize;
 /// How far the limiter looks ahead, and the length of its gain ramps: one edge fade.
 pub const LOOK_AHEAD: usize = EDGE_FADE;
 
+/// The longest that a resampler rings beyond either end of its input, at the session's rate: 16 ms, from 8 kHz.
+pub const RINGING: usize = 16 * PER_MS as usize;
+
 /// What a playback's ring holds: twelve frames, so that a feeder runs some five times a second and not at every tick.
 pub const RING: usize = 12 * FRAME;
 

@@ -86,7 +86,7 @@ impl Voice {
     }
 
     /// Samples to its end, if that is known and nothing ends it before.
-    fn left(&self) -> Option<Samples> {
+    pub(super) fn left(&self) -> Option<Samples> {
         let left = self.feed.left().filter(|_| !self.state.gate.is_swapping())?;
         (self.state.played + left <= self.limit).then_some(left)
     }

@@ -11,6 +11,7 @@ mod limiter;
 mod notice;
 mod ramp;
 mod scratch;
+mod seam;
 mod state;
 mod voice;
 

@@ -2,6 +2,7 @@
 
 use super::gate::Gate;
 use super::ramp::Ramp;
+use super::seam::Seam;
 use crate::audio::Samples;
 
 #[derive(Default)]
@@ -21,6 +22,8 @@ pub struct State {
     /// The edge before the end of its source, if that comes before the stop's.
     pub tail: Option<Ramp>,
     pub underrun: Option<Underrun>,
+    /// What joins it to its neighbours in a queue.
+    pub seam: Option<Box<Seam>>,
     pub gate: Gate,
 }
 

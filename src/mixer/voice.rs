@@ -4,7 +4,7 @@ use super::duck::Role;
 use super::ramp::Ramp;
 use super::state::{State, Underrun};
 use super::{Notice, What};
-use crate::audio::{EDGE_FADE, LOOK_AHEAD, Samples};
+use crate::audio::{EDGE_FADE, LOOK_AHEAD, RINGING, Samples};
 use crate::source::Feed;
 
 /// Names a playback inside its session; never used twice.
@@ -108,6 +108,29 @@ impl Voice {
         self.state.leaves = Some(length);
     }
 
+    /// It follows another at the very sample after that one's last; `ringing` is what that one's filter gives behind its end.
+    pub fn follow(&mut self, ringing: Vec<f32>) {
+        self.state.seam.get_or_insert_default().follow(ringing);
+    }
+
+    /// Another follows at the very sample after its last; `ringing` is what that one's filter gives before its start. Returns
+    /// false if it is too late for that, or its end is not known.
+    pub fn lead_to(&mut self, ringing: &[f32], channels: usize) -> bool {
+        let length = (ringing.len() / channels) as Samples;
+        let Some(left) = self.source_left().filter(|left| *left >= length) else { return false };
+        let from = self.state.played + left - length;
+        self.state.seam.get_or_insert_default().lead_to(from, ringing.to_vec());
+        true
+    }
+
+    /// Samples to the end of its source, if that is known and nothing ends it before.
+    pub fn source_left(&self) -> Option<Samples> {
+        if self.state.stop.is_some() || self.state.gate.is_paused || self.state.underrun.is_some() {
+            return None;
+        }
+        self.left()
+    }
+
     /// Samples per channel mixed so far.
     pub fn played(&self) -> Samples {
         self.state.played
@@ -209,6 +232,8 @@ impl Voice {
         let ramps = [(duck, now), volume, rise, limit, underrun, cross, gate, (stop, here), (tail, here)];
         let peek = self.feed.peek(room);
         let (sounding, (first, second)) = (peek.frames(), peek.slices());
+        let joined = self.state.seam.as_mut().and_then(|seam| seam.add(here, channels, first, second));
+        let (first, second) = joined.map_or((first, second), |joined| (joined, &[]));
         let length = sounding as Samples;
         let flat = ramps.map(|(ramp, from)| ramp.is_flat(from, from + length).then(|| ramp.level(from)));
         // In one order always, or the last bit would depend on how time is cut.
@@ -275,7 +300,7 @@ impl Voice {
             // It takes nothing.
             return self.state.gate.is_fed();
         }
-        let frames = frames + LOOK_AHEAD.max(self.feed.ahead() / 2);
+        let frames = frames + (LOOK_AHEAD + RINGING).max(self.feed.ahead() / 2);
         let coming = self.feed.is_coming();
         let stop = self.stop_end().unwrap_or(Samples::MAX);
         let left = stop.min(self.limit).min(self.state.gate.shut_at()) - self.state.played;

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use crate::audio::Samples;
 use crate::error::{Code, SpeakerError};
 use crate::event::EventKind;
-use crate::mixer::{Duck, Mixer, Notice, Routing};
+use crate::mixer::{Duck, Mixer, Notice, PlaybackId, Routing};
 use crate::output::Link;
 
 pub use calls::{Accepted, PlayRequest, StopRequest};
@@ -109,6 +109,15 @@ enum Lifecycle {
     },
 }
 
+/// An end that is joined to what follows at the same sample.
+struct Seam {
+    at: Samples,
+    /// What follows.
+    id: PlaybackId,
+    /// What the filter of the one that ended gives behind its end.
+    ringing: Vec<f32>,
+}
+
 /// An `advance` under way.
 struct Advance {
     left: Samples,
@@ -131,6 +140,8 @@ pub struct Session {
     /// The wall time of the call that is being applied.
     wall: WallTime,
     stats: Stats,
+    /// Ends of this very sample that are joined to what follows.
+    seams: Vec<Seam>,
     /// What the mixer reported and is not handled yet; kept for its capacity.
     notices: Vec<Notice>,
 }
@@ -150,6 +161,7 @@ impl Session {
             closing: Vec::new(),
             wall: WallTime(0),
             stats: Stats::default(),
+            seams: Vec::new(),
             notices: Vec::new(),
         }
     }

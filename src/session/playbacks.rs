@@ -66,6 +66,11 @@ pub struct Request {
 }
 
 impl Request {
+    /// Returns true if it is as loud as another from its first sample on.
+    pub fn sounds_as(&self, other: &Self) -> bool {
+        self.fade_in == 0 && self.volume == other.volume && self.gain == other.gain && self.role == other.role
+    }
+
     pub fn info(
         &self,
         phase: Phase,
@@ -156,6 +161,8 @@ pub struct Sounding {
     pub is_paused: bool,
     /// Its end is so near that the next in line has its turn.
     pub end_approaches: bool,
+    /// The next in line, to which its end is joined.
+    pub joined: Option<PlaybackId>,
 }
 
 impl AsMut<Voice> for Sounding {

@@ -7,8 +7,8 @@ use super::outbox::{OutputRequest, Ticket, Work};
 use super::output_state::Connection;
 use super::playbacks::{Drained, Loadable, Loading, Request, Sought, Sounding};
 use super::policy::Overlap;
-use super::{Advance, Clock, Lifecycle, Session, WallTime};
-use crate::audio::{EDGE_FADE, FRAME, Samples, to_ms};
+use super::{Advance, Clock, Lifecycle, Seam, Session, WallTime};
+use crate::audio::{EDGE_FADE, FRAME, LOOK_AHEAD, RINGING, Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::{EventKind, Message};
 use crate::mixer::{End, Mixer, Notice, PlaybackId, Scratch, What};
@@ -321,6 +321,7 @@ impl Session {
         self.wall = at;
         self.outbox.hold();
         self.mixer.begin(samples, scratch);
+        self.join_ends(samples);
         loop {
             // What has its turn where the frame ends begins with the next one.
             if !self.mixer.is_full() {
@@ -339,6 +340,39 @@ impl Session {
             self.outbox.wakes.extend(sounding.voice.feed.refill());
         }
         self.mixer.finish(scratch)
+    }
+
+    /// Joins what ends in this frame, or so soon that its last samples are looked at, to the next in line: one sound goes over into
+    /// the other as if they were one file.
+    fn join_ends(&mut self, frames: usize) {
+        let now = self.now();
+        self.seams.retain(|seam| seam.at == now);
+        if self.options.policy.crossfade > 0 {
+            return;
+        }
+        let Self { playbacks, options, .. } = self;
+        let reach = (frames + LOOK_AHEAD + RINGING) as Samples;
+        for index in 0..playbacks.sounding.len() {
+            let sounding = &playbacks.sounding[index];
+            let Request { id, track, .. } = sounding.request;
+            if sounding.voice.source_left().is_none_or(|left| left > reach) || sounding.leaving.is_some() {
+                continue;
+            }
+            let Some(next) = playbacks.lines.get(&track).and_then(|line| line.get(line.first()?)) else { continue };
+            let Some(Loadable::Reading(reader)) = &next.ahead else { continue };
+            let is_next = !next.is_paused && reader.is_ready() && !playbacks.is_active_beside(track, Some(id));
+            if !is_next || !next.request.sounds_as(&sounding.request) || sounding.joined == Some(next.request.id) {
+                continue;
+            }
+            let Some(ringing) = reader.pre_ring().filter(|ringing| !ringing.is_empty()).map(<[f32]>::to_vec) else {
+                continue;
+            };
+            let next = next.request.id;
+            let sounding = &mut playbacks.sounding[index];
+            if sounding.voice.lead_to(&ringing, options.channels) {
+                sounding.joined = Some(next);
+            }
+        }
     }
 
     /// The frame was handed over, or was not: then what it brought to its end fails, with everything that lives.
@@ -472,6 +506,11 @@ impl Session {
             return self.advance_line(track);
         }
         let mut voice = self.voice(&request, feed);
+        let now = self.now();
+        let seam = self.seams.iter().position(|seam| seam.at == now && seam.id == request.id);
+        if let Some(index) = seam {
+            voice.follow(self.seams.swap_remove(index).ringing);
+        }
         if request.overlap == Overlap::Mix {
             self.mixer.start::<Sounding>(&mut voice, &mut []);
         } else {
@@ -489,6 +528,7 @@ impl Session {
             leaving: None,
             is_paused: false,
             end_approaches: false,
+            joined: None,
         });
     }
 
@@ -536,7 +576,10 @@ impl Session {
     pub(super) fn end(&mut self, id: PlaybackId, why: End) -> Option<u32> {
         let index = self.playbacks.sounding.iter().position(|sounding| sounding.request.id == id)?;
         let sounding = self.playbacks.sounding.remove(index);
-        let Sounding { request, voice, leaving, .. } = &sounding;
+        let Sounding { request, voice, leaving, joined, .. } = &sounding;
+        if let (End::Source, Some(id), Some(ringing)) = (why, joined, voice.feed.post_ring()) {
+            self.seams.push(Seam { at: self.mixer.now(), id: *id, ringing: ringing.to_vec() });
+        }
         self.playbacks.release(request);
         self.tombstones.ended(request.name.clone(), self.wall());
         let (duration_ms, position_ms) = (to_ms(voice.played()), to_ms(voice.place()));
