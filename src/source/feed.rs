@@ -239,7 +239,7 @@ mod tests {
             let peek = feed.peek(waiting);
             heard.extend([peek.slices().0, peek.slices().1].concat());
             peek.take(waiting);
-            feed.refill();
+            feed.refill().iter().for_each(Waker::wake);
             if ended {
                 feed.outcome().unwrap().as_ref().unwrap();
                 return (feed, heard);
