@@ -166,6 +166,18 @@ impl Session {
         }
     }
 
+    /// What loads, for a test that waits in vain.
+    #[doc(hidden)]
+    pub fn describe_loading(&self) -> String {
+        let each = |(id, source): (crate::mixer::PlaybackId, &playbacks::Loadable)| match source {
+            playbacks::Loadable::Opening { number, .. } => format!("{id}: opening {number}"),
+            playbacks::Loadable::Reading(feed) => {
+                format!("{id}: {:?}, coming {}, outcome {:?}", feed.level(), feed.is_coming(), feed.outcome())
+            }
+        };
+        self.playbacks.opened().map(each).collect::<Vec<_>>().join("; ")
+    }
+
     /// The session's time of the next sample.
     pub fn now(&self) -> Samples {
         self.mixer.now()

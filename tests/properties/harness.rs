@@ -121,6 +121,8 @@ impl Rig {
         loop {
             if self.rings.recv_timeout(PATIENCE).is_err() {
                 let stuck = format!("{:?} {:?}", self.handle.playbacks(), self.handle.stats());
+                let loading = self.handle.with(|session, _| session.describe_loading());
+                let stuck = format!("{loading:?} {stuck}");
                 self.handle.connect(u32::MAX);
                 let more: Vec<_> = (0..5).map_while(|_| self.rings.recv_timeout(Duration::from_secs(2)).ok()).collect();
                 let messages: Vec<_> = more.iter().map(|()| self.handle.take_message()).collect();
