@@ -64,6 +64,12 @@ test('bad session options throw', () => {
   }
 })
 
+test('overlap by track is a plain object', () => {
+  for (const overlap of [['queue'], [], new Map([[2, 'queue']])]) {
+    assert.throws(() => new SpeakerSession({ output: memory, overlap }), { code: 'ERR_INVALID_ARGUMENT', message: /for overlap but received / })
+  }
+})
+
 test('bad requests reject and the session stays usable', async (t) => {
   const { session, told } = open(t)
   const audio = tone(440, 20)

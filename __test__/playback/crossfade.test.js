@@ -215,6 +215,31 @@ test('replace: a failed new one still ends the old', async (t) => {
   assert.ok(heard().subarray(205 * MS).every((sample) => sample === 0))
 })
 
+test('replace: a new one without a sample ends the old', async (t) => {
+  const { session, of } = open(t, { overlap: 'replace', crossfadeMs: 100 })
+  play(session, 'a', 500, 0.25, { loop: true })
+  await session.advance(200)
+  const empty = play(session, 'empty', 0, 0)
+  await session.advance(300)
+  assert.equal((await empty).durationMs, 0)
+  assert.equal(of('a').at(-1), 'stopped@205')
+  assert.deepEqual(session.playbacks(), [])
+})
+
+test('replace: the old ends, whatever else begins meanwhile', async (t) => {
+  const { session, heard, of } = open(t, { overlap: 'replace', crossfadeMs: 100 })
+  play(session, 'a', 500, 0.25, { loop: true })
+  await session.advance(200)
+  const missing = play(session, 'missing', 1, 0, { audio: undefined, audioUrl: '/nowhere.wav' })
+  play(session, 'beside', 100, 0.125, { overlap: 'mix' })
+  await assert.rejects(missing, { code: 'ERR_FILE' })
+  await session.advance(300)
+  assert.deepEqual(of('beside'), ['started@200', 'completed@300'])
+  assert.equal(of('a').at(-1), 'stopped@205')
+  assert.deepEqual(session.playbacks(), [])
+  assert.ok(heard().subarray(300 * MS).every((sample) => sample === 0))
+})
+
 test('with overlap mix a crossfade changes nothing', async (t) => {
   const { session, heard } = open(t, { crossfadeMs: 1000 })
   play(session, 'a', 100, 0.25)

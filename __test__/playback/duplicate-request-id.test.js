@@ -97,3 +97,16 @@ test('join: an ended requestId is free at once', async (t) => {
   assert.equal((await waiting).reason, 'user')
   assert.deepEqual([(await again).outcome, (await joined).outcome], ['completed', 'completed'])
 })
+
+test('replace: over a limit it stops nobody', async (t) => {
+  const { session, of } = open(t, { onDuplicate: 'replace', overlap: 'queue', maxConcurrent: 2 })
+  play(session, 'first')
+  play(session, 'elsewhere', { trackId: 1 })
+  const waiting = play(session, 'a')
+  await session.advance(20)
+  // It would not take the place in line of the first one, but a third that sounds.
+  await assert.rejects(play(session, 'a', { overlap: 'mix' }), { code: 'ERR_TOO_MANY_PLAYBACKS' })
+  await finish(session)
+  assert.equal((await waiting).outcome, 'completed')
+  assert.deepEqual(of('a'), ['queued@0', 'failed@20', 'started@500', 'completed@1000'])
+})
