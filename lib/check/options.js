@@ -97,16 +97,22 @@ function duckOptions(duck) {
   }
 }
 
+function isPlain(value) {
+  return [Object.prototype, null].includes(Object.getPrototypeOf(value))
+}
+
 /** One rule for all tracks, or a rule by track and a `default`. */
 function overlapOptions(overlap = 'mix') {
-  if (typeof overlap !== 'object' || overlap === null) {
+  if (typeof overlap !== 'object' || overlap === null || !isPlain(overlap)) {
     return { overlap: check.choice(overlap, 'overlap', OVERLAPS), trackOverlap: [] }
   }
   const { default: rule = 'mix', ...tracks } = overlap
   return {
     overlap: check.choice(rule, 'overlap.default', OVERLAPS),
     trackOverlap: Object.entries(tracks).map(([key, value]) => {
-      const trackId = check.integer(key === '' ? NaN : Number(key), 'a key of overlap', undefined, 0, 0xffff)
+      const number = Number(key)
+      // As a number is written, or '2' and ' 2' would be two rules for one track.
+      const trackId = check.integer(String(number) === key ? number : key, 'a key of overlap', undefined, 0, 0xffff)
       return { trackId, overlap: check.choice(value, `overlap[${key}]`, OVERLAPS) }
     })
   }

@@ -51,6 +51,9 @@ const PLAY = [...PLAYBACK, ...SECTION, 'audioUrl', 'audio', 'loop', 'headers', '
 /** Options of createStream, and of playAudio with a Readable or AsyncIterable. */
 const WRITTEN = ['format', 'sampleRate', 'channels', 'stallTimeoutMs']
 
+const PLAY_OPTIONS = [...PLAY, ...WRITTEN]
+const STREAM_OPTIONS = [...PLAYBACK, ...SECTION, ...WRITTEN]
+
 /** Limited because the end of the sound is held in memory for as long as the fade. */
 const MAX_FADE_OUT_MS = 10_000
 const MAX_LOOP = 1_000_000
@@ -89,7 +92,7 @@ function encoding({ format, sampleRate, channels }, more) {
 }
 
 function playRequest(request) {
-  object(request, 'playAudio', [...PLAY, ...WRITTEN])
+  object(request, 'playAudio', PLAY_OPTIONS)
   const { audioUrl, audio } = request
   if ((audioUrl === undefined) === (audio === undefined)) {
     throw refuse('either audioUrl or audio', 'playAudio', audio === undefined ? undefined : 'both')
@@ -98,12 +101,10 @@ function playRequest(request) {
   if (needless !== undefined && !isIterable(audio)) {
     throw refuse('a Readable or AsyncIterable as audio beside it', needless, request[needless])
   }
-  return {
-    ...(audio === undefined ? place(audioUrl) : bytes(request)),
-    ...playback(request),
-    headers: headerPairs(request.headers),
-    contentType: check.text(request.contentType, 'contentType', undefined)
-  }
+  const checked = playback(request)
+  checked.headers = headerPairs(request.headers)
+  checked.contentType = check.text(request.contentType, 'contentType', undefined)
+  return Object.assign(checked, audio === undefined ? place(audioUrl) : bytes(request))
 }
 
 function bytes(request) {
@@ -115,7 +116,7 @@ function bytes(request) {
 }
 
 function streamRequest(request) {
-  object(request, 'createStream', [...PLAYBACK, ...SECTION, ...WRITTEN])
+  object(request, 'createStream', STREAM_OPTIONS)
   return { ...written(request, false), ...playback(request), headers: [] }
 }
 

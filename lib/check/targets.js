@@ -16,6 +16,7 @@ function target(value, call, options = []) {
 }
 
 function stopRequest(request = {}) {
+  if (request.ahead === true && request.requestId === undefined) throw refuse('a requestId beside it', 'ahead', true)
   return {
     target: target(request, 'stopAudio', ['reason', 'fadeOutMs', 'ahead']),
     reason: check.text(request.reason, 'reason', 'stopped'),

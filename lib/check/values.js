@@ -15,7 +15,8 @@ const OVERLAPS = ['mix', 'queue', 'replace']
 /** Returns `value` if it is an object with no other keys than `known`. */
 function object(value, argument, known) {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refuse('an object', argument, value)
-  const unknown = Object.keys(value).find((key) => value[key] !== undefined && !known.includes(key))
+  let unknown
+  for (const key in value) if (!known.includes(key) && value[key] !== undefined && Object.hasOwn(value, key)) unknown ??= key
   if (unknown !== undefined) throw refuse(`only ${known.join(', ')}`, `the options of ${argument}`, unknown)
   return value
 }

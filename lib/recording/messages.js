@@ -7,7 +7,7 @@ const { CALLS } = require('./calls')
 
 const play = (request) => ({ type: 'play', request })
 // Messages off a wire may overtake each other.
-const stop = (request) => ({ type: 'stop', request: { ...request, ahead: true } })
+const stop = (request) => ({ type: 'stop', request: request.requestId === undefined ? request : { ...request, ahead: true } })
 
 const MESSAGES = {
   type: {

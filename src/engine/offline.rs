@@ -45,27 +45,25 @@ fn break_down(core: &Core) {
 
 fn run(core: &Arc<Core>) {
     loop {
-        let more = catch_unwind(AssertUnwindSafe(|| work(core)));
-        let more = more.unwrap_or_else(|_| {
+        let Ok(seen) = catch_unwind(AssertUnwindSafe(|| work(core))) else {
             break_down(core);
-            true
-        });
-        if more {
             continue;
-        }
+        };
         core.is_driven.store(false, Ordering::SeqCst);
-        // What moved just now found a job running.
-        if !core.progress.wait(Duration::ZERO) || core.is_driven.swap(true, Ordering::SeqCst) {
+        // What moved since then found a job running, and started none.
+        if core.progress.moves() == seen || core.is_driven.swap(true, Ordering::SeqCst) {
             return;
         }
     }
 }
 
-/// Does what there is to do. Returns false if nothing is left, or nothing moves.
-fn work(core: &Arc<Core>) -> bool {
+/// Does what there is to do, until nothing is left or nothing moves. Returns how often something had moved when it looked last.
+fn work(core: &Arc<Core>) -> u64 {
     let slot = &mut *core.slot.lock();
     let mut scratch = Scratch::default();
     loop {
+        // Before the look: what moves after it is seen by the next one.
+        let seen = core.progress.moves();
         let takes_more = slot.takes_more();
         let next = core.with(|session, at| match session.take_output_request() {
             Some(request) => Next::Request(request),
@@ -87,8 +85,8 @@ fn work(core: &Arc<Core>) -> bool {
             }
             Ok(Next::Step(Step::Frame(samples))) => slot.write(&scratch, samples),
             Ok(Next::Step(Step::Silence(samples))) => slot.skip(samples),
-            Ok(Next::Step(Step::Waits)) if core.progress.wait(PATIENCE) => continue,
-            Ok(Next::Step(Step::Waits | Step::Done)) => return false,
+            Ok(Next::Step(Step::Waits)) if core.progress.wait(seen, PATIENCE) => continue,
+            Ok(Next::Step(Step::Waits | Step::Done)) => return seen,
             Err(_) => continue,
         };
         let gauges = slot.gauges(0);

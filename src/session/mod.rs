@@ -169,7 +169,7 @@ impl Session {
     /// What loads, for a test that waits in vain.
     #[doc(hidden)]
     pub fn describe_loading(&self) -> String {
-        let each = |(id, source): (crate::mixer::PlaybackId, &playbacks::Loadable)| match source {
+        let each = |(id, source): (PlaybackId, &playbacks::Loadable)| match source {
             playbacks::Loadable::Opening { number, .. } => format!("{id}: opening {number}"),
             playbacks::Loadable::Reading(feed) => {
                 format!("{id}: {:?}, coming {}, outcome {:?}", feed.level(), feed.is_coming(), feed.outcome())

@@ -15,8 +15,9 @@ use crate::runtime::Waker;
 #[derive(Default)]
 pub struct Progress {
     notify: Notify,
-    /// True if something moved since the driver looked last; for a driver that is a thread.
-    moved: Mutex<bool>,
+    /// How often something moved; for a driver that is a thread. A count, and not a flag: a thread that ends must not take from the
+    /// next one what it has not seen.
+    moves: Mutex<u64>,
     changed: Condvar,
     /// Starts such a driver.
     starts: OnceLock<Box<dyn Fn() + Send + Sync>>,
@@ -40,8 +41,8 @@ impl Progress {
     pub fn tell(&self) {
         match self.starts.get() {
             Some(start) => {
-                *self.moved.lock() = true;
-                self.changed.notify_one();
+                *self.moves.lock() += 1;
+                self.changed.notify_all();
                 start();
             }
             None => self.notify.notify_one(),
@@ -53,13 +54,18 @@ impl Progress {
         self.notify.notified().await;
     }
 
-    /// Waits until something moved, but no longer than `limit`. Returns false if nothing did.
-    pub fn wait(&self, limit: std::time::Duration) -> bool {
-        let mut moved = self.moved.lock();
-        if !*moved {
-            self.changed.wait_for(&mut moved, limit);
+    /// How often something moved so far.
+    pub fn moves(&self) -> u64 {
+        *self.moves.lock()
+    }
+
+    /// Waits until something has moved more often than `seen`, but no longer than `limit`. Returns false if nothing did.
+    pub fn wait(&self, seen: u64, limit: std::time::Duration) -> bool {
+        let mut moves = self.moves.lock();
+        if *moves == seen {
+            self.changed.wait_for(&mut moves, limit);
         }
-        std::mem::take(&mut *moved)
+        *moves != seen
     }
 }
 

@@ -1,6 +1,6 @@
 //! Stops that come ahead of their requests, where a caller asked for that: on their way here either may overtake the other.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use crate::audio::{SAMPLE_RATE, Samples};
 use crate::session::{RequestId, WallTime};
@@ -15,15 +15,17 @@ const MOST: usize = 1_000;
 pub struct Tombstones {
     /// The ids to be stopped on arrival, since when, and the reason of their stop.
     stops: VecDeque<(String, WallTime, String)>,
-    /// The ids that ended lately: a stop of these is late, not ahead, and their name is free.
+    /// The ids that ended lately: a stop of these is late, not ahead, and their name is free. Of one that ended twice both are here.
     ended: VecDeque<(RequestId, WallTime)>,
+    /// When each of them ended last.
+    ends: HashMap<RequestId, WallTime>,
 }
 
 impl Tombstones {
     /// Remembers a stop of an id that is not live, unless that ended lately.
     pub fn stop(&mut self, request_id: &str, reason: &str, now: WallTime) {
         self.forget(now);
-        if !self.ended.iter().any(|(name, _)| **name == *request_id) {
+        if !self.ends.contains_key(request_id) {
             self.stops.retain(|(name, ..)| name != request_id);
             self.stops.push_back((request_id.to_owned(), now, reason.to_owned()));
         }
@@ -37,7 +39,7 @@ impl Tombstones {
     }
 
     pub fn ended(&mut self, request_id: RequestId, now: WallTime) {
-        self.ended.retain(|(name, _)| *name != request_id);
+        self.ends.insert(request_id.clone(), now);
         self.ended.push_back((request_id, now));
         self.forget(now);
     }
@@ -49,7 +51,11 @@ impl Tombstones {
             self.stops.pop_front();
         }
         while self.ended.front().is_some_and(|(_, since)| is_old(*since, self.ended.len())) {
-            self.ended.pop_front();
+            let Some((name, since)) = self.ended.pop_front() else { return };
+            // It may have ended again since.
+            if self.ends.get(&name) == Some(&since) {
+                self.ends.remove(&name);
+            }
         }
     }
 }
