@@ -148,7 +148,7 @@ impl Session {
             }
             self.note(Some(&request), EventKind::Queued { position });
             // Its timeout may be the first one.
-            self.outbox.wakes_driver = true;
+            self.outbox.wakes_driver |= queue_timeout > 0;
         } else {
             let place = source.clip.from;
             let number = self.outbox.open(id, Opening::Source(source), request.ahead, None);
