@@ -12,7 +12,7 @@ use speaker_session::error::Code;
 use speaker_session::event::Message;
 use speaker_session::mixer::Routing;
 use speaker_session::output::OutputOptions;
-use speaker_session::session::{Clock, Options, PlayRequest, Policy, RequestId, Stats, StopRequest};
+use speaker_session::session::{Clock, Options, Phase, PlayRequest, Policy, RequestId, Stats, StopRequest};
 use speaker_session::source::{Clip, Origin, Source};
 
 use crate::calls::{Call, Play, Setup};
@@ -151,6 +151,11 @@ impl Rig {
     /// The playbacks that live.
     pub fn live(&self) -> Vec<String> {
         names(self.handle.playbacks().into_iter().map(|info| info.request_id))
+    }
+
+    /// How many playbacks are on their way out.
+    pub fn stopping(&self) -> usize {
+        self.handle.playbacks().iter().filter(|info| info.phase == Phase::Stopping).count()
     }
 
     /// Lets the session go; gives what it still had to tell.

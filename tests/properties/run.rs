@@ -44,6 +44,8 @@ pub struct Run {
     pub samples: Vec<f32>,
     pub counts: Counts,
     /// Who lived on after the last call.
+    /// So many faded at once that the oldest fell faster than it was asked to.
+    pub is_capped: bool,
     pub live: Vec<String>,
     /// What was told after the last call settled.
     pub late: Vec<Message>,
@@ -52,12 +54,13 @@ pub struct Run {
 /// Carries out a sequence. Each `advance` may be cut in two: nobody should hear that.
 pub fn run(sequence: &Sequence, is_cut: bool) -> Run {
     let mut rig = Rig::new(&sequence.setup);
-    let (mut steps, mut at) = (Vec::<Step>::new(), 0);
+    let (mut steps, mut at, mut is_capped) = (Vec::<Step>::new(), 0, false);
     let mut perform = |call: Call| {
         let (answer, messages) = rig.perform(&call);
         let step = Step { at, call, answer, messages };
         at = step.end();
         steps.push(step);
+        is_capped |= rig.stopping() > sequence.setup.max_concurrent;
     };
     // That a source can't be played is told as soon as that is known: among calls that do not wait for it in no fixed order.
     let mut may_fail = false;
@@ -83,7 +86,7 @@ pub fn run(sequence: &Sequence, is_cut: bool) -> Run {
         }
     }
     let (samples, counts, live) = (rig.samples(), rig.counts(), rig.live());
-    Run { steps, samples, counts, live, late: rig.leave() }
+    Run { steps, samples, counts, live, is_capped, late: rig.leave() }
 }
 
 /// An event, and in which step it was told.
