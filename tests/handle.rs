@@ -13,7 +13,7 @@ use speaker_session::event::{Event, EventKind, Message};
 use speaker_session::mixer::{Role, Routing};
 use speaker_session::output::OutputOptions;
 use speaker_session::session::{Clock, Options, Overlap, PlayRequest, Policy, StopRequest, Target};
-use speaker_session::source::{Clip, Encoding, Origin, Raw, Source, Stream};
+use speaker_session::source::{Encoding, Origin, Raw, Section, Source, Stream};
 
 /// A session, its bell, and what it wrote.
 struct Bench {
@@ -103,7 +103,7 @@ fn request(name: &str, origin: Origin) -> PlayRequest {
         gain: 1.0,
         fade_in: 0,
         stall_timeout: None,
-        source: Source::new(origin, None, Clip::default()),
+        source: Source::new(origin, None, Section::default()),
     }
 }
 

@@ -5,24 +5,24 @@ mod hand;
 use hand::Hand;
 use speaker_session::audio::{EDGE_FADE, FRAME, PREROLL};
 use speaker_session::mixer::{Mixer, Notice, Ramp, Routing, Scratch, Voice, What};
-use speaker_session::source::{Clip, Feed};
+use speaker_session::source::{PcmReader, Section};
 
 /// A mono reader and its writing end.
-fn source() -> (Hand, Feed) {
-    Hand::reader(1, 0, Clip::default(), None)
+fn source() -> (Hand, PcmReader) {
+    Hand::reader(1, 0, Section::default(), None)
 }
 
 /// A whole clip.
-fn clip(samples: &[f32]) -> Feed {
+fn clip(samples: &[f32]) -> PcmReader {
     clip_from(0, samples)
 }
 
 /// A whole clip that was opened at a place.
-fn clip_from(from: u64, samples: &[f32]) -> Feed {
-    let (mut hand, feed) = Hand::reader(1, 0, Clip { from, ..Clip::default() }, None);
+fn clip_from(from: u64, samples: &[f32]) -> PcmReader {
+    let (mut hand, reader) = Hand::reader(1, 0, Section { from, ..Section::default() }, None);
     hand.push(samples);
     hand.end(Ok(()));
-    feed
+    reader
 }
 
 fn noise(length: usize, amplitude: f32) -> Vec<f32> {
@@ -51,8 +51,8 @@ impl Desk {
     }
 
     /// Starts a reader on track 0.
-    fn start(&mut self, id: u64, feed: Feed) {
-        self.start_voice(Voice::new(id, 0, feed));
+    fn start(&mut self, id: u64, reader: PcmReader) {
+        self.start_voice(Voice::new(id, 0, reader));
     }
 
     fn start_voice(&mut self, mut voice: Voice) {
@@ -216,10 +216,10 @@ fn the_limit_ends_a_voice_at_its_sample() {
 #[test]
 fn an_underrun_is_counted_and_faded_silence() {
     let steady = noise(9_000, 0.25);
-    let (mut hand, feed) = source();
+    let (mut hand, reader) = source();
     hand.push(&vec![0.5; 1_500]);
     let mut desk = Desk::new();
-    desk.start(1, feed);
+    desk.start(1, reader);
     desk.start(2, clip(&steady));
     desk.frames(3);
     assert_eq!(desk.mixer.underruns(), 1);
@@ -242,10 +242,10 @@ fn an_underrun_is_counted_and_faded_silence() {
 
 #[test]
 fn a_starved_voice_can_be_stopped() {
-    let (mut hand, feed) = source();
+    let (mut hand, reader) = source();
     hand.push(&[0.5; 100]);
     let mut desk = Desk::new();
-    desk.start(1, feed);
+    desk.start(1, reader);
     desk.frames(2);
     hand.push(&[0.5; 100]); // too little to go on
     desk.voice(1).stop(EDGE_FADE as u64);
@@ -297,12 +297,12 @@ fn each_track_can_be_a_stream() {
 
 #[test]
 fn stereo_keeps_its_sides_through_fades() {
-    let (mut hand, feed) = Hand::reader(2, 0, Clip::default(), None);
+    let (mut hand, reader) = Hand::reader(2, 0, Section::default(), None);
     let frames: Vec<f32> = (0..4_000).flat_map(|_| [0.8, -0.4]).collect();
     hand.push(&frames);
     hand.end(Ok(()));
     let mut desk = Desk { mixer: Mixer::new(2, Routing::Mixdown, None), ..Desk::new() };
-    desk.start(1, feed);
+    desk.start(1, reader);
     desk.voice(1).stop(EDGE_FADE as u64);
     desk.mixer.begin(FRAME, &mut desk.scratch);
     while desk.mixer.mix(&mut desk.voices, &mut desk.scratch, &mut Vec::new()) {
@@ -333,10 +333,10 @@ fn a_paused_voice_stands_still_and_goes_on_where_it_was() {
 
 #[test]
 fn a_starved_voice_can_be_paused_and_resumed() {
-    let (mut hand, feed) = source();
+    let (mut hand, reader) = source();
     hand.push(&[0.5; 1_000]);
     let mut desk = Desk::new();
-    desk.start(1, feed);
+    desk.start(1, reader);
     desk.frames(2);
     desk.voice(1).pause();
     desk.frames(1);
@@ -352,18 +352,18 @@ fn a_starved_voice_can_be_paused_and_resumed() {
 
 #[test]
 fn an_underrun_during_a_pause_shortens_its_fall() {
-    let (mut hand, feed) = source();
+    let (mut hand, reader) = source();
     hand.push(&[0.5; FRAME + 300]);
     let mut desk = Desk::new();
-    desk.start(1, feed);
+    desk.start(1, reader);
     desk.frames(1);
     desk.voice(1).pause();
     desk.frames(1);
     assert_eq!(desk.told.last().unwrap(), "1 paused 1200@1200");
     let mut desk = Desk::new();
-    let (mut hand, feed) = source();
+    let (mut hand, reader) = source();
     hand.push(&[0.5; FRAME + 100]);
-    desk.start(1, feed);
+    desk.start(1, reader);
     desk.frames(1);
     desk.voice(1).pause();
     desk.frames(2);
@@ -419,10 +419,10 @@ fn a_seek_outlives_the_end_of_its_source() {
 
 #[test]
 fn how_much_waits_does_not_shorten_a_stop() {
-    let (mut hand, feed) = source();
+    let (mut hand, reader) = source();
     hand.push(&[0.5; 1_300]);
     let mut desk = Desk::new();
-    desk.start(1, feed);
+    desk.start(1, reader);
     desk.frames(1);
     desk.voice(1).stop(4_800);
     hand.push(&[0.5; 9_600]);

@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use speaker_session::audio::FRAME;
 use speaker_session::mixer::{Mixer, Routing, Scratch, Voice, What};
-use speaker_session::source::{self, Clip, Encoding, Feed, Opening, Origin, Pipe, Progress, Raw, Source, Stream};
+use speaker_session::source::{
+    self, Encoding, Opening, Origin, PcmReader, Pipe, Progress, Raw, Section, Source, Stream,
+};
 
 /// Raw mono samples at the session's own rate: what is written is what is heard.
-fn stream() -> (Arc<Pipe>, Feed) {
+fn stream() -> (Arc<Pipe>, PcmReader) {
     let (pipe, stream) = Stream::new(Encoding::Raw { format: Raw::F32, rate: 48_000, channels: 1 }, false);
-    let source = Source::new(Origin::Stream(stream), None, Clip::default());
+    let source = Source::new(Origin::Stream(stream), None, Section::default());
     (pipe, open(Opening::Source(source)))
 }
 
-fn open(opening: Opening) -> Feed {
+fn open(opening: Opening) -> PcmReader {
     source::open(opening, 1, 0, Duration::ZERO, Arc::new(Progress::default()))
 }
 
@@ -63,14 +65,14 @@ impl Desk {
             let before = output.len();
             self.scratch.frames().for_each(|frame| output.extend_from_slice(frame.samples));
             output.resize(before + FRAME, 0.0);
-            self.voices.iter().filter_map(|voice| voice.feed.refill()).for_each(|waker| waker.wake());
+            self.voices.iter().filter_map(|voice| voice.reader.refill()).for_each(|waker| waker.wake());
         }
         (output, told)
     }
 
     /// Lets the voice go on with what is written from now on.
     fn flush(&mut self) {
-        let flushed = self.voices[0].feed.flushed().expect("it is a stream");
+        let flushed = self.voices[0].reader.flushed().expect("it is a stream");
         // It falls first; of two flushes the reader of the first is spent.
         let what = self.voices[0].flush_to(open(flushed));
         assert!(matches!(what, None | Some(What::Swapped { sought: None, .. })));
@@ -79,8 +81,8 @@ impl Desk {
 
 #[test]
 fn a_stall_is_reported_and_ends_at_its_timeout() {
-    let (pipe, feed) = stream();
-    let mut voice = Voice::new(1, 0, feed);
+    let (pipe, reader) = stream();
+    let mut voice = Voice::new(1, 0, reader);
     voice.stall_timeout = 5_000;
     let mut desk = Desk::new(voice);
     write(&pipe, 2_000, 0.5);
@@ -95,8 +97,8 @@ fn a_stall_is_reported_and_ends_at_its_timeout() {
 
 #[test]
 fn new_samples_follow_a_flush_at_once() {
-    let (pipe, feed) = stream();
-    let mut desk = Desk::new(Voice::new(1, 0, feed));
+    let (pipe, reader) = stream();
+    let mut desk = Desk::new(Voice::new(1, 0, reader));
     write(&pipe, 20_000, 0.5);
     desk.mix(2);
     pipe.flush(false);
@@ -112,8 +114,8 @@ fn new_samples_follow_a_flush_at_once() {
 
 #[test]
 fn two_flushes_are_one_and_no_stall() {
-    let (pipe, feed) = stream();
-    let mut desk = Desk::new(Voice::new(1, 0, feed));
+    let (pipe, reader) = stream();
+    let mut desk = Desk::new(Voice::new(1, 0, reader));
     write(&pipe, 4_000, 0.5);
     desk.mix(1);
     for _ in 0..2 {

@@ -10,7 +10,7 @@ use crate::audio::{EDGE_FADE, Samples, from_ms, to_ms};
 use crate::error::SpeakerError;
 use crate::mixer::Role;
 use crate::session::{Accepted, Overlap, Phase, PlayRequest, PlaybackInfo, Stats, StopRequest, Target};
-use crate::source::{Clip, Fetch, Origin, Source};
+use crate::source::{Fetch, Origin, Section, Source};
 
 #[napi(object)]
 pub struct NativePlay {
@@ -148,7 +148,7 @@ impl NativePlay {
 
     pub fn into_core(self, origin: Origin) -> PlayRequest {
         let start = from_ms(self.start_ms);
-        let clip = Clip {
+        let section = Section {
             from: start,
             start,
             end: self.duration_ms.map_or(Samples::MAX, |ms| start + from_ms(ms)),
@@ -167,7 +167,7 @@ impl NativePlay {
             gain: self.gain as f32,
             fade_in: from_ms(self.fade_in_ms),
             stall_timeout: self.stall_timeout_ms.map(from_ms),
-            source: Source::new(origin, self.content_type, clip),
+            source: Source::new(origin, self.content_type, section),
         }
     }
 }

@@ -60,6 +60,7 @@ impl NativeBell {
 
 /// Counts over all sessions of the process.
 #[napi(object)]
+#[cfg_attr(test, allow(dead_code, reason = "only Node calls it"))]
 pub struct NativeProcessStats {
     pub sessions: f64,
     pub broken: f64,
@@ -67,6 +68,7 @@ pub struct NativeProcessStats {
 
 /// Returns counts over all sessions of the process, those of worker threads included.
 #[napi]
+#[cfg_attr(test, allow(dead_code, reason = "only Node calls it"))]
 pub fn process_stats() -> NativeProcessStats {
     NativeProcessStats { sessions: open_sessions() as f64, broken: broken_sessions() as f64 }
 }

@@ -102,8 +102,8 @@ impl Core {
         wakes.iter().for_each(crate::runtime::Waker::wake);
         for open in opens {
             let EngineOptions { fetch_timeout, .. } = self.options;
-            let feed = source::open(open.what, self.channels, open.ahead, fetch_timeout, self.progress.clone());
-            let unwanted = self.with(|session, _| session.opened(open.id, open.number, feed, open.ticket));
+            let reader = source::open(open.what, self.channels, open.ahead, fetch_timeout, self.progress.clone());
+            let unwanted = self.with(|session, _| session.opened(open.id, open.number, reader, open.ticket));
             drop(unwanted);
         }
         if hastens {

@@ -87,7 +87,7 @@ impl Voice {
 
     /// Samples to its end, if that is known and nothing ends it before.
     pub(super) fn left(&self) -> Option<Samples> {
-        let left = self.feed.left().filter(|_| !self.state.gate.is_swapping())?;
+        let left = self.reader.left().filter(|_| !self.state.gate.is_swapping())?;
         (self.state.played + left <= self.limit).then_some(left)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::ramp::Ramp;
 use crate::audio::{EDGE_FADE, Samples};
-use crate::source::Feed;
+use crate::source::PcmReader;
 
 pub struct Gate {
     pub ramp: Ramp,
@@ -23,9 +23,9 @@ pub struct Gate {
 /// What a voice goes on with.
 pub enum Next {
     /// What is written to its stream after a flush.
-    Flushed(Feed),
+    Flushed(PcmReader),
     /// Another place in its source.
-    Sought(Feed),
+    Sought(PcmReader),
 }
 
 impl Default for Gate {
@@ -63,7 +63,7 @@ impl Gate {
     /// Returns true if the other reader can be played from, or has nothing that is on its way.
     pub fn is_fed(&self) -> bool {
         match &self.next {
-            Some(Next::Flushed(feed) | Next::Sought(feed)) => !feed.is_coming() || feed.is_ready(),
+            Some(Next::Flushed(reader) | Next::Sought(reader)) => !reader.is_coming() || reader.is_ready(),
             None => true,
         }
     }

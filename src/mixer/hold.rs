@@ -6,7 +6,7 @@ use super::ramp::Ramp;
 use super::state::{State, Underrun};
 use super::voice::Voice;
 use crate::audio::{EDGE_FADE, Samples};
-use crate::source::Feed;
+use crate::source::PcmReader;
 
 impl Voice {
     /// Makes it fall silent within 5 ms, and stand still from there.
@@ -56,7 +56,7 @@ impl Voice {
         let State { underrun, stop, leaves, gate, .. } = &self.state;
         let silent = underrun.as_ref().is_some_and(|underrun| underrun.reported && underrun.silent > 0);
         let stays = stop.is_none() && leaves.is_none() && gate.shut_at() == Samples::MAX && !gate.is_swapping();
-        silent && stays && self.stall_timeout == Samples::MAX && self.feed.is_starved() && !self.feed.is_ready()
+        silent && stays && self.stall_timeout == Samples::MAX && self.reader.is_starved() && !self.reader.is_ready()
     }
 
     /// Returns true once after it stood still.
@@ -82,19 +82,19 @@ impl Voice {
 
     /// Goes on from another place once it is silent; at once if it is, and then reports it. Reports, too, the reader of an
     /// earlier place that is not wanted any more.
-    pub fn go_to(&mut self, feed: Feed) -> Result<Option<What>, Feed> {
+    pub fn go_to(&mut self, reader: PcmReader) -> Result<Option<What>, PcmReader> {
         self.state.gate.seeks = false;
         // What is on its way out stays where it is.
         if self.state.stop.is_some() || self.state.leaves.is_some() {
             self.unblock();
-            return Err(feed);
+            return Err(reader);
         }
-        Ok(self.swap(Next::Sought(feed)))
+        Ok(self.swap(Next::Sought(reader)))
     }
 
     /// Goes on with what is written after a flush, once it is silent.
-    pub fn flush_to(&mut self, feed: Feed) -> Option<What> {
-        self.swap(Next::Flushed(feed))
+    pub fn flush_to(&mut self, reader: PcmReader) -> Option<What> {
+        self.swap(Next::Flushed(reader))
     }
 
     fn swap(&mut self, next: Next) -> Option<What> {
@@ -118,23 +118,23 @@ impl Voice {
 
     /// It is silent: goes on with the other reader, if there is one, and hands the spent one out.
     pub fn exchange(&mut self) -> Option<What> {
-        let (feed, is_sought) = match self.state.gate.next.take()? {
-            Next::Flushed(mut feed) => {
-                feed.follow(&self.feed);
-                (feed, false)
+        let (reader, is_sought) = match self.state.gate.next.take()? {
+            Next::Flushed(mut reader) => {
+                reader.follow(&self.reader);
+                (reader, false)
             }
-            Next::Sought(feed) => (feed, true),
+            Next::Sought(reader) => (reader, true),
         };
         let here = self.state.played;
         let silent = self.state.underrun.take().map_or(0, |underrun| underrun.silent);
         // What is not written yet is no stall.
-        self.state.underrun = (!feed.is_ready()).then(|| Underrun::silence(here, silent));
+        self.state.underrun = (!reader.is_ready()).then(|| Underrun::silence(here, silent));
         if std::mem::take(&mut self.state.gate.is_blocked) && self.state.underrun.is_none() {
             self.state.gate.rise(here);
         }
         self.state.tail = None;
-        let spent = std::mem::replace(&mut self.feed, feed);
-        Some(What::Swapped { spent, sought: is_sought.then(|| self.feed.place()) })
+        let spent = std::mem::replace(&mut self.reader, reader);
+        Some(What::Swapped { spent, sought: is_sought.then(|| self.reader.place()) })
     }
 
     /// It is silent: stands still if it is paused, and rises if not.
@@ -143,7 +143,7 @@ impl Voice {
         let gate = &mut self.state.gate;
         if gate.is_paused {
             gate.is_held = true;
-            return Some(What::Paused(self.feed.place()));
+            return Some(What::Paused(self.reader.place()));
         }
         if gate.is_blocked {
             self.block();

@@ -2,7 +2,7 @@
 
 use super::voice::{End, PlaybackId};
 use crate::audio::Samples;
-use crate::source::Feed;
+use crate::source::PcmReader;
 
 /// Something that happened to a voice, and at which sample of the session's time.
 pub struct Notice {
@@ -31,7 +31,7 @@ pub enum What {
     /// It goes on with another reader; the spent one is to be dropped.
     Swapped {
         /// The reader before.
-        spent: Feed,
+        spent: PcmReader,
         /// The place from which it goes on, if that was sought.
         sought: Option<Samples>,
     },

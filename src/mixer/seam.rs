@@ -29,7 +29,7 @@ impl Seam {
     pub fn add(&mut self, here: Samples, channels: usize, first: &[f32], second: &[f32]) -> Option<&[f32]> {
         let length = first.len() + second.len();
         let end = here + (length / channels) as Samples;
-        let head = (here as usize * channels..self.head.len()).len() > 0;
+        let head = (here as usize) * channels < self.head.len();
         let reaches =
             |(from, ringing): &(Samples, Vec<f32>)| here < from + (ringing.len() / channels) as Samples && *from < end;
         let tail = self.tail.as_ref().filter(|tail| reaches(tail));

@@ -5,7 +5,7 @@ use super::ramp::Ramp;
 use super::state::{State, Underrun};
 use super::{Notice, What};
 use crate::audio::{EDGE_FADE, LOOK_AHEAD, RINGING, Samples};
-use crate::source::Feed;
+use crate::source::PcmReader;
 
 /// Names a playback inside its session; never used twice.
 pub type PlaybackId = u64;
@@ -46,7 +46,7 @@ pub struct Voice {
     /// Its role, for ducking.
     pub role: Role,
     /// The reader that its samples come from.
-    pub feed: Feed,
+    pub reader: PcmReader,
     /// Linear; 1 leaves every sample as it is, 0 is silence that takes its time.
     pub volume: Ramp,
     /// On top of it.
@@ -66,15 +66,15 @@ pub struct Voice {
 }
 
 impl Voice {
-    /// A voice that plays all of `feed` as it is, at full volume.
-    pub fn new(id: PlaybackId, track: u32, feed: Feed) -> Self {
+    /// A voice that plays all of `reader` as it is, at full volume.
+    pub fn new(id: PlaybackId, track: u32, reader: PcmReader) -> Self {
         let rise = Ramp::flat(1.0);
         let state = State::default();
         Self {
             id,
             track,
             role: Role::default(),
-            feed,
+            reader,
             volume: Ramp::flat(1.0),
             gain: 1.0,
             limit: Samples::MAX,
@@ -138,7 +138,7 @@ impl Voice {
 
     /// Where in its source it is.
     pub fn place(&self) -> Samples {
-        self.feed.place()
+        self.reader.place()
     }
 
     /// What is to be told when its next sample is handed on: that it starts, or goes on.
@@ -146,7 +146,7 @@ impl Voice {
         if !std::mem::replace(&mut self.state.started, true) {
             return Some(What::Started);
         }
-        self.goes_on().then(|| What::Resumed(self.feed.place()))
+        self.goes_on().then(|| What::Resumed(self.reader.place()))
     }
 
     /// Looks at the next `window` samples; returns after how many it comes to a boundary, and to which, if one is known to be
@@ -155,12 +155,12 @@ impl Voice {
         let here = self.state.played;
         if self.is_silent_at(here) {
             self.end_falls(here);
-            if self.feed.is_ready() && !self.has_run_out() && !self.state.gate.is_blocked {
+            if self.reader.is_ready() && !self.has_run_out() && !self.state.gate.is_blocked {
                 self.state.underrun = None;
                 self.state.gate.rise(here);
             }
         }
-        let (waiting, ended) = self.feed.level();
+        let (waiting, ended) = self.reader.level();
         // Where a reader ends that is to be swapped is not the end of its playback.
         let is_over = ended && !self.state.gate.is_swapping();
         let source = if is_over { waiting as Samples } else { Samples::MAX };
@@ -230,7 +230,7 @@ impl Voice {
         let own = [self.volume, self.rise, limit, underrun, cross, gate.ramp].map(|ramp| (ramp, here));
         let [volume, rise, limit, underrun, cross, gate] = own;
         let ramps = [(duck, now), volume, rise, limit, underrun, cross, gate, (stop, here), (tail, here)];
-        let peek = self.feed.peek(room);
+        let peek = self.reader.peek(room);
         let (sounding, (first, second)) = (peek.frames(), peek.slices());
         let joined = self.state.seam.as_mut().and_then(|seam| seam.add(here, channels, first, second));
         let (first, second) = joined.map_or((first, second), |joined| (joined, &[]));
@@ -272,12 +272,12 @@ impl Voice {
         let id = self.id;
         if let Some(silent) = self.stall() {
             let at = at + (step as Samples).saturating_sub(silent);
-            notices.push(Notice { id, at, what: What::Stalled(self.feed.place()) });
+            notices.push(Notice { id, at, what: What::Stalled(self.reader.place()) });
         }
         if self.report_every > 0 {
             for count in played / self.report_every + 1..=self.state.played / self.report_every {
                 let reached = count * self.report_every;
-                let place = self.feed.place_back(self.state.played - reached);
+                let place = self.reader.place_back(self.state.played - reached);
                 notices.push(Notice { id, at: at + reached - played, what: What::Progress(place) });
             }
         }
@@ -286,7 +286,7 @@ impl Voice {
     /// For how long it has been silent because its writer is behind; returned once a stall, after the step that found it.
     fn stall(&mut self) -> Option<Samples> {
         let underrun = self.state.underrun.as_mut()?;
-        if underrun.reported || underrun.silent == 0 || !self.feed.is_starved() {
+        if underrun.reported || underrun.silent == 0 || !self.reader.is_starved() {
             return None;
         }
         underrun.reported = true;
@@ -300,20 +300,20 @@ impl Voice {
             // It takes nothing.
             return self.state.gate.is_fed();
         }
-        let frames = frames + (LOOK_AHEAD + RINGING).max(self.feed.ahead() / 2);
-        let coming = self.feed.is_coming();
+        let frames = frames + (LOOK_AHEAD + RINGING).max(self.reader.ahead() / 2);
+        let coming = self.reader.is_coming();
         let stop = self.stop_end().unwrap_or(Samples::MAX);
         let left = stop.min(self.limit).min(self.state.gate.shut_at()) - self.state.played;
         let waits = match self.state.underrun {
-            Some(_) if left > 0 => self.feed.is_ready(),
-            _ => self.feed.level().0 as Samples >= left.min(frames as Samples),
+            Some(_) if left > 0 => self.reader.is_ready(),
+            _ => self.reader.level().0 as Samples >= left.min(frames as Samples),
         };
         (waits || !coming) && self.state.gate.is_fed()
     }
 
-    /// Returns true if its feed has nothing more, and another is still to come.
+    /// Returns true if its reader has nothing more, and another is still to come.
     fn has_run_out(&self) -> bool {
-        self.state.gate.is_swapping() && self.feed.level() == (0, true)
+        self.state.gate.is_swapping() && self.reader.level() == (0, true)
     }
 
     fn audible_until(&self) -> Samples {

@@ -1,9 +1,9 @@
-//! A bounded pool that runs feeders: code that looks blocking, in steps.
+//! A bounded pool that runs decode tasks: code that looks blocking, in steps.
 //!
 //! The decoders read through a blocking `Read`, and a demuxer that is told "no bytes yet" in the middle of a packet can't
-//! go on later. So a feeder is a stackful coroutine: where it lacks bytes, or room in its ring, it calls [`suspend`] and
-//! its thread takes the next feeder. A slow server therefore holds no thread, and the first frame needs no more bytes
-//! than the first packets. A feeder stays on the thread that started it, so nothing moves between threads mid-step.
+//! go on later. So a decode task is a stackful coroutine: where it lacks bytes, or room in its ring, it calls [`suspend`] and
+//! its thread takes the next decode task. A slow server therefore holds no thread, and the first frame needs no more bytes
+//! than the first packets. A decode task stays on the thread that started it, so nothing moves between threads mid-step.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -24,7 +24,7 @@ enum Job {
     Resume(u64, Arc<AtomicBool>),
 }
 
-/// The threads that run feeders.
+/// The threads that run decode tasks.
 pub struct Pool {
     threads: Vec<Sender<Job>>,
     next: AtomicU64,
@@ -44,7 +44,7 @@ impl Pool {
         Self { threads: (0..threads).map(spawn).collect(), next: AtomicU64::new(0) }
     }
 
-    /// Starts the feeder that `build` makes of its own waker. It must not panic.
+    /// Starts the decode task that `build` makes of its own waker. It must not panic.
     pub fn start<F: FnOnce() + Send + 'static>(&self, build: impl FnOnce(Waker) -> F) -> Waker {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let thread = self.threads[id as usize % self.threads.len()].clone();
@@ -55,7 +55,7 @@ impl Pool {
     }
 }
 
-/// Resumes one feeder; harmless when it runs, is done, or was woken already.
+/// Resumes one decode task; harmless when it runs, is done, or was woken already.
 #[derive(Clone)]
 pub struct Waker {
     id: u64,
@@ -75,7 +75,7 @@ impl Waker {
         Self { id: u64::MAX, thread: channel().0, pending: Arc::new(AtomicBool::new(true)) }
     }
 
-    /// Wakes its feeder.
+    /// Wakes its decode task.
     pub fn wake(&self) {
         if !self.pending.swap(true, Ordering::AcqRel) {
             let _ = self.thread.send(Job::Resume(self.id, self.pending.clone()));
@@ -84,19 +84,19 @@ impl Waker {
 }
 
 thread_local! {
-    /// The feeder that runs on this thread now; null outside of feeders.
+    /// The decode task that runs on this thread now; null outside of decode tasks.
     static RUNNING: Cell<*const Yielder<(), ()>> = const { Cell::new(std::ptr::null()) };
 }
 
-/// Gives the thread away until this feeder's [`Waker`] is used. May return early: ask again for what was missing.
+/// Gives the thread away until this decode task's [`Waker`] is used. May return early: ask again for what was missing.
 ///
 /// # Panics
-/// Outside of a feeder.
+/// Outside of a decode task.
 pub fn suspend() {
     let yielder = RUNNING.get();
     assert!(!yielder.is_null(), "suspend() is for code that runs on the decode pool");
     // SAFETY: the pointer was set by the coroutine that runs now (see `run`), whose yielder lives as long as its stack,
-    // and a feeder never leaves its thread.
+    // and a decode task never leaves its thread.
     unsafe { (*yielder).suspend(()) };
     RUNNING.set(yielder);
 }
@@ -104,7 +104,7 @@ pub fn suspend() {
 fn run(jobs: Receiver<Job>) {
     let mut suspended: HashMap<u64, Coroutine<(), (), ()>> = HashMap::new();
     for job in jobs {
-        let (id, mut feeder) = match job {
+        let (id, mut task) = match job {
             Job::Start(id, body) => match DefaultStack::new(STACK_BYTES) {
                 Ok(stack) => (
                     id,
@@ -113,20 +113,20 @@ fn run(jobs: Receiver<Job>) {
                         body();
                     }),
                 ),
-                // Out of address space: dropping the body tells its playback that the feeder is gone.
+                // Out of address space: dropping the body tells its playback that the decode task is gone.
                 Err(_) => continue,
             },
             Job::Resume(id, pending) => {
                 // Cleared before the step, so that a wake during the step is not lost.
                 pending.store(false, Ordering::Release);
                 match suspended.remove(&id) {
-                    Some(feeder) => (id, feeder),
+                    Some(task) => (id, task),
                     None => continue,
                 }
             }
         };
-        if let CoroutineResult::Yield(()) = feeder.resume(()) {
-            suspended.insert(id, feeder);
+        if let CoroutineResult::Yield(()) = task.resume(()) {
+            suspended.insert(id, task);
         }
         RUNNING.set(std::ptr::null());
     }
@@ -138,7 +138,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn one_thread_runs_many_suspended_feeders_and_each_goes_on_where_it_was() {
+    fn one_thread_runs_many_suspended_tasks_and_each_goes_on_where_it_was() {
         let pool = Pool::new(1);
         let (sender, results) = channel();
         let wakers: Vec<Waker> = (0..100)
@@ -162,7 +162,7 @@ mod tests {
             }
         }
         let mut seen: Vec<i32> =
-            (0..100).map(|_| results.recv_timeout(Duration::from_secs(10)).expect("every feeder ends")).collect();
+            (0..100).map(|_| results.recv_timeout(Duration::from_secs(10)).expect("every task ends")).collect();
         seen.sort_unstable();
         assert_eq!(seen, (0..100).map(|n| n * 10).collect::<Vec<_>>());
         wakers[0].wake(); // a finished one: nothing happens

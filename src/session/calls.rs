@@ -150,7 +150,7 @@ impl Session {
             // Its timeout may be the first one.
             self.outbox.wakes_driver |= queue_timeout > 0;
         } else {
-            let place = source.clip.from;
+            let place = source.section.from;
             let number = self.outbox.open(id, Opening::Source(source), request.ahead, None);
             let source = Loadable::Opening { number, place };
             self.playbacks.loading.push(Loading { request, source, is_paused: false });
@@ -255,8 +255,8 @@ impl Session {
         } else {
             self.end(id, End::Stop);
         }
-        if let Some(Sought { source: Loadable::Reading(feed), .. }) = sought {
-            self.outbox.drop_reader(feed);
+        if let Some(Sought { source: Loadable::Reading(reader), .. }) = sought {
+            self.outbox.drop_reader(reader);
         }
     }
 
@@ -359,13 +359,13 @@ impl Session {
             }
             let Self { playbacks, outbox, .. } = session;
             if let Some(sounding) = playbacks.sounding(id) {
-                let Some(opening) = sounding.voice.feed.sought(place) else { return false };
+                let Some(opening) = sounding.voice.reader.sought(place) else { return false };
                 let number = outbox.open(id, opening, sounding.request.ahead, None);
                 sounding.voice.seek();
                 sounding.end_approaches = false;
                 let sought = Sought { number, source: Loadable::Opening { number, place } };
-                if let Some(Sought { source: Loadable::Reading(feed), .. }) = sounding.sought.replace(sought) {
-                    outbox.drop_reader(feed);
+                if let Some(Sought { source: Loadable::Reading(reader), .. }) = sounding.sought.replace(sought) {
+                    outbox.drop_reader(reader);
                 }
                 return true;
             }
@@ -391,17 +391,17 @@ impl Session {
         if let Some(track) = playbacks.line_of(id)
             && let Some(waiting) = playbacks.line(track).get_mut(id)
         {
-            waiting.source.clip.from = place;
+            waiting.source.section.from = place;
         }
         let Some(source) = playbacks.loadable_mut(id) else { return };
         match source {
             // The reader that comes is exchanged for another as it comes.
             Loadable::Opening { place: wanted, .. } => *wanted = place,
-            Loadable::Reading(feed) => {
-                if let Some(opening) = feed.begun_at(place) {
-                    let number = outbox.open(id, opening, feed.ahead(), None);
-                    if let Loadable::Reading(feed) = std::mem::replace(source, Loadable::Opening { number, place }) {
-                        outbox.drop_reader(feed);
+            Loadable::Reading(reader) => {
+                if let Some(opening) = reader.begun_at(place) {
+                    let number = outbox.open(id, opening, reader.ahead(), None);
+                    if let Loadable::Reading(reader) = std::mem::replace(source, Loadable::Opening { number, place }) {
+                        outbox.drop_reader(reader);
                     }
                 }
             }
@@ -464,17 +464,17 @@ impl Session {
         self.wall = at;
         let Self { playbacks, outbox, .. } = self;
         if let Some(sounding) = playbacks.sounding(id) {
-            if let Some(opening) = sounding.voice.feed.flushed() {
+            if let Some(opening) = sounding.voice.reader.flushed() {
                 sounding.flushing = Some(outbox.open(id, opening, 0, Some(ticket)));
                 return;
             }
         } else if let Some(source @ Loadable::Reading(_)) = playbacks.loadable_mut(id)
-            && let Loadable::Reading(feed) = source
-            && let Some(opening) = feed.flushed()
+            && let Loadable::Reading(reader) = source
+            && let Some(opening) = reader.flushed()
         {
             let number = outbox.open(id, opening, 0, Some(ticket));
-            if let Loadable::Reading(feed) = std::mem::replace(source, Loadable::Opening { number, place: 0 }) {
-                outbox.drop_reader(feed);
+            if let Loadable::Reading(reader) = std::mem::replace(source, Loadable::Opening { number, place: 0 }) {
+                outbox.drop_reader(reader);
             }
             return;
         }
@@ -571,12 +571,12 @@ impl Session {
     }
 
     /// A voice for a playback, by its own wishes and the session's rules.
-    pub(super) fn voice(&self, request: &Request, feed: crate::source::Feed) -> crate::mixer::Voice {
+    pub(super) fn voice(&self, request: &Request, reader: crate::source::PcmReader) -> crate::mixer::Voice {
         // A cut that is made here gets an edge; a source's own first sample is left as it is.
-        let edge = if feed.place() > 0 { EDGE } else { 0 };
+        let edge = if reader.place() > 0 { EDGE } else { 0 };
         let lead = if request.overlap == Overlap::Queue { self.options.policy.crossfade } else { 0 };
-        let lead = lead.min(feed.ahead() as Samples);
-        let mut voice = crate::mixer::Voice::new(request.id, request.track, feed);
+        let lead = lead.min(reader.ahead() as Samples);
+        let mut voice = crate::mixer::Voice::new(request.id, request.track, reader);
         voice.role = request.role;
         voice.volume = Ramp::flat(request.volume);
         voice.gain = request.gain;

@@ -30,7 +30,7 @@ pub struct Waiting {
 impl Waiting {
     /// Where in its source it will begin.
     pub fn position(&self) -> Samples {
-        self.ahead.as_ref().map_or(self.source.clip.from, Loadable::position)
+        self.ahead.as_ref().map_or(self.source.section.from, Loadable::position)
     }
 }
 

@@ -171,8 +171,8 @@ impl Session {
     pub fn describe_loading(&self) -> String {
         let each = |(id, source): (PlaybackId, &playbacks::Loadable)| match source {
             playbacks::Loadable::Opening { number, .. } => format!("{id}: opening {number}"),
-            playbacks::Loadable::Reading(feed) => {
-                format!("{id}: {:?}, coming {}, outcome {:?}", feed.level(), feed.is_coming(), feed.outcome())
+            playbacks::Loadable::Reading(reader) => {
+                format!("{id}: {:?}, coming {}, outcome {:?}", reader.level(), reader.is_coming(), reader.outcome())
             }
         };
         self.playbacks.opened().map(each).collect::<Vec<_>>().join("; ")

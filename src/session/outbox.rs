@@ -11,7 +11,7 @@ use crate::event::{Event, EventKind, Message};
 use crate::mixer::PlaybackId;
 use crate::output::TapRequest;
 use crate::runtime::Waker;
-use crate::source::{Feed, Opening};
+use crate::source::{Opening, PcmReader};
 
 /// Names a call that answers later.
 pub type Ticket = u32;
@@ -49,7 +49,7 @@ pub enum OutputRequest {
 /// What is dropped outside of the lock, for it may free much or cancel something.
 pub enum Garbage {
     /// A reader: its decode task ends, and a download with its last reader.
-    Reader(Box<Feed>),
+    Reader(Box<PcmReader>),
     /// A playback that waited.
     Waiting(Box<Waiting>),
     /// A playback that sounded, with every reader that it has.
@@ -165,7 +165,7 @@ impl Outbox {
         self.last_open
     }
 
-    pub fn drop_reader(&mut self, reader: Feed) {
+    pub fn drop_reader(&mut self, reader: PcmReader) {
         self.garbage.push(Garbage::Reader(Box::new(reader)));
     }
 

@@ -11,7 +11,7 @@ use super::policy::{Overlap, Target};
 use crate::audio::Samples;
 use crate::error::SpeakerError;
 use crate::mixer::{PlaybackId, Role, Voice};
-use crate::source::Feed;
+use crate::source::PcmReader;
 
 /// From acceptance to the terminal event; any of these may be the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,13 +89,13 @@ pub enum Loadable {
     /// A reader is being made outside of the lock, under this number, and is wanted from this place on.
     Opening { number: u64, place: Samples },
     /// Its reader is there, and may be filling still.
-    Reading(Feed),
+    Reading(PcmReader),
 }
 
 impl Loadable {
     /// Returns true if it can be played from.
     pub fn is_ready(&self) -> bool {
-        matches!(self, Self::Reading(feed) if feed.is_ready())
+        matches!(self, Self::Reading(reader) if reader.is_ready())
     }
 
     /// Returns true if more is on its way by itself, so that a clock that can wait should.
@@ -103,28 +103,28 @@ impl Loadable {
         match self {
             Self::Opening { .. } => true,
             // In this order: what is said to be all there is must be seen.
-            Self::Reading(feed) => feed.is_coming() && !feed.is_ready(),
+            Self::Reading(reader) => reader.is_coming() && !reader.is_ready(),
         }
     }
 
     /// Why nothing of it can be played, if that is so. What came before a failure is played first.
     pub fn failure(&self) -> Option<SpeakerError> {
-        let Self::Reading(feed) = self else { return None };
-        let error = feed.outcome()?.clone().err()?;
-        (feed.level().0 == 0).then_some(error)
+        let Self::Reading(reader) = self else { return None };
+        let error = reader.outcome()?.clone().err()?;
+        (reader.level().0 == 0).then_some(error)
     }
 
     pub fn position(&self) -> Samples {
         match self {
             Self::Opening { place, .. } => *place,
-            Self::Reading(feed) => feed.from(),
+            Self::Reading(reader) => reader.from(),
         }
     }
 
     fn garbage(self) -> Garbage {
         match self {
             Self::Opening { .. } => Garbage::Nothing,
-            Self::Reading(feed) => Garbage::Reader(Box::new(feed)),
+            Self::Reading(reader) => Garbage::Reader(Box::new(reader)),
         }
     }
 }
@@ -317,10 +317,10 @@ impl Playbacks {
     /// Whether a playback can be sought.
     pub fn seekable(&self, id: PlaybackId) -> Option<(&Request, bool)> {
         if let Some(sounding) = self.sounding.iter().find(|sounding| sounding.request.id == id) {
-            return Some((&sounding.request, sounding.voice.feed.is_seekable()));
+            return Some((&sounding.request, sounding.voice.reader.is_seekable()));
         }
         let of = |request: &Request, source: Option<&Loadable>| match source {
-            Some(Loadable::Reading(feed)) => feed.is_seekable(),
+            Some(Loadable::Reading(reader)) => reader.is_seekable(),
             _ => !request.is_stream,
         };
         if let Some(loading) = self.loading.iter().find(|loading| loading.request.id == id) {

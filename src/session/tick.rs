@@ -13,7 +13,7 @@ use crate::error::{Code, Result, SpeakerError};
 use crate::event::{EventKind, Message};
 use crate::mixer::{End, Mixer, Notice, PlaybackId, Scratch, What};
 use crate::output::{Meanwhile, OutputEvent};
-use crate::source::{Feed, Opening};
+use crate::source::{Opening, PcmReader};
 
 /// What a `stopped` event says when the session was closed.
 pub(super) const CLOSED: &str = "closed";
@@ -79,10 +79,10 @@ impl Session {
         &mut self,
         id: PlaybackId,
         number: u64,
-        feed: Feed,
+        reader: PcmReader,
         ticket: Option<Ticket>,
-    ) -> std::result::Result<(), Box<Feed>> {
-        let answer = self.place_reader(id, number, feed);
+    ) -> std::result::Result<(), Box<PcmReader>> {
+        let answer = self.place_reader(id, number, reader);
         if let Some(ticket) = ticket {
             self.outbox.settle(ticket, None);
         }
@@ -95,7 +95,12 @@ impl Session {
         self.outbox.settle(ticket, None);
     }
 
-    fn place_reader(&mut self, id: PlaybackId, number: u64, feed: Feed) -> std::result::Result<(), Box<Feed>> {
+    fn place_reader(
+        &mut self,
+        id: PlaybackId,
+        number: u64,
+        reader: PcmReader,
+    ) -> std::result::Result<(), Box<PcmReader>> {
         let at = self.now();
         let Self { playbacks, outbox, notices, .. } = self;
         let is_wanted =
@@ -103,7 +108,7 @@ impl Session {
         if let Some(sounding) = playbacks.sounding(id) {
             if sounding.flushing == Some(number) {
                 sounding.flushing = None;
-                if let Some(what) = sounding.voice.flush_to(feed) {
+                if let Some(what) = sounding.voice.flush_to(reader) {
                     notices.push(Notice { id, at, what });
                     self.digest();
                 }
@@ -111,24 +116,24 @@ impl Session {
             }
             return match &mut sounding.sought {
                 Some(Sought { source, .. }) if is_wanted(source) => {
-                    *source = Loadable::Reading(feed);
+                    *source = Loadable::Reading(reader);
                     Ok(())
                 }
-                _ => Err(Box::new(feed)),
+                _ => Err(Box::new(reader)),
             };
         }
         let Some(source) = playbacks.loadable_mut(id).filter(|source| is_wanted(source)) else {
-            return Err(Box::new(feed));
+            return Err(Box::new(reader));
         };
         // It was sought while it was opened.
         if let Loadable::Opening { place, .. } = *source
-            && place != feed.from()
-            && let Some(opening) = feed.begun_at(place)
+            && place != reader.from()
+            && let Some(opening) = reader.begun_at(place)
         {
-            *source = Loadable::Opening { number: outbox.open(id, opening, feed.ahead(), None), place };
-            return Err(Box::new(feed));
+            *source = Loadable::Opening { number: outbox.open(id, opening, reader.ahead(), None), place };
+            return Err(Box::new(reader));
         }
-        *source = Loadable::Reading(feed);
+        *source = Loadable::Reading(reader);
         Ok(())
     }
 
@@ -182,14 +187,14 @@ impl Session {
             let Some((_, id, _)) = next else { return };
             let at = self.now();
             let Some(sounding) = self.playbacks.sounding(id) else { return };
-            let Some(Sought { source: Loadable::Reading(feed), .. }) = sounding.sought.take() else { return };
-            match sounding.voice.go_to(feed) {
+            let Some(Sought { source: Loadable::Reading(reader), .. }) = sounding.sought.take() else { return };
+            match sounding.voice.go_to(reader) {
                 Ok(Some(what)) => {
                     self.notices.push(Notice { id, at, what });
                     self.digest();
                 }
                 Ok(None) => {}
-                Err(feed) => self.outbox.drop_reader(feed),
+                Err(reader) => self.outbox.drop_reader(reader),
             }
         }
     }
@@ -337,7 +342,7 @@ impl Session {
             }
         }
         for sounding in &self.playbacks.sounding {
-            self.outbox.wakes.extend(sounding.voice.feed.refill());
+            self.outbox.wakes.extend(sounding.voice.reader.refill());
         }
         self.mixer.finish(scratch)
     }
@@ -475,11 +480,11 @@ impl Session {
     fn start_ready(&mut self) {
         let mut index = 0;
         while let Some(loading) = self.playbacks.loading.get(index) {
-            let Loadable::Reading(feed) = &loading.source else {
+            let Loadable::Reading(reader) = &loading.source else {
                 index += 1;
                 continue;
             };
-            let (track, length) = (loading.request.track, feed.left());
+            let (track, length) = (loading.request.track, reader.left());
             let is_time = loading.can_start()
                 && loading.source.failure().is_none()
                 && self.output.takes(self.mixer.stream_of(track), &mut self.outbox)
@@ -490,22 +495,22 @@ impl Session {
                 continue;
             }
             let Loading { request, source, .. } = self.playbacks.loading.remove(index);
-            let Loadable::Reading(feed) = source else { continue };
-            self.start(request, feed);
+            let Loadable::Reading(reader) = source else { continue };
+            self.start(request, reader);
         }
     }
 
-    fn start(&mut self, request: Request, feed: Feed) {
+    fn start(&mut self, request: Request, reader: PcmReader) {
         let track = request.track;
-        if feed.left() == Some(0) {
+        if reader.left() == Some(0) {
             // Not a single sample: it is over, and never started.
-            let (duration_ms, position_ms) = (0.0, to_ms(feed.place()));
-            self.outbox.drop_reader(feed);
+            let (duration_ms, position_ms) = (0.0, to_ms(reader.place()));
+            self.outbox.drop_reader(reader);
             self.playbacks.release(&request);
             self.over_at_turn(&request, EventKind::Completed { duration_ms, position_ms });
             return self.advance_line(track);
         }
-        let mut voice = self.voice(&request, feed);
+        let mut voice = self.voice(&request, reader);
         let now = self.now();
         let seam = self.seams.iter().position(|seam| seam.at == now && seam.id == request.id);
         if let Some(index) = seam {
@@ -577,14 +582,14 @@ impl Session {
         let index = self.playbacks.sounding.iter().position(|sounding| sounding.request.id == id)?;
         let sounding = self.playbacks.sounding.remove(index);
         let Sounding { request, voice, leaving, joined, .. } = &sounding;
-        if let (End::Source, Some(id), Some(ringing)) = (why, joined, voice.feed.post_ring()) {
+        if let (End::Source, Some(id), Some(ringing)) = (why, joined, voice.reader.post_ring()) {
             self.seams.push(Seam { at: self.mixer.now(), id: *id, ringing: ringing.to_vec() });
         }
         self.playbacks.release(request);
         self.tombstones.ended(request.name.clone(), self.wall());
         let (duration_ms, position_ms) = (to_ms(voice.played()), to_ms(voice.place()));
         let failed = |code, message| EventKind::Failed { code, message, duration_ms, position_ms };
-        let event = match (why, voice.feed.outcome()) {
+        let event = match (why, voice.reader.outcome()) {
             (End::Source, Some(Err(error))) => failed(error.code, error.message.clone()),
             // Heard to its end, even if a stop was on its way.
             (End::Source, _) => EventKind::Completed { duration_ms, position_ms },
@@ -615,7 +620,7 @@ impl Session {
         {
             let super::line::Waiting { request, source, ahead, is_paused, .. } = waiting;
             let source = ahead.unwrap_or_else(|| {
-                let place = source.clip.from;
+                let place = source.section.from;
                 Loadable::Opening { number: self.outbox.open(id, Opening::Source(source), request.ahead, None), place }
             });
             self.playbacks.loading.push(Loading { request, source, is_paused });
@@ -654,15 +659,15 @@ impl Session {
             line.opened = None;
             // What a stream's reader has taken can't be read again, so it stays open.
             let displaced = line.get_mut(opened).filter(|waiting| !waiting.request.is_stream);
-            if let Some(Loadable::Reading(feed)) = displaced.and_then(|waiting| waiting.ahead.take()) {
-                outbox.drop_reader(feed);
+            if let Some(Loadable::Reading(reader)) = displaced.and_then(|waiting| waiting.ahead.take()) {
+                outbox.drop_reader(reader);
             }
         }
         if line.opened != Some(first)
             && let Some(waiting) = line.get_mut(first)
         {
             if waiting.ahead.is_none() {
-                let place = waiting.source.clip.from;
+                let place = waiting.source.section.from;
                 let ahead = waiting.request.ahead;
                 let number = outbox.open(first, Opening::Source(waiting.source.clone()), ahead, None);
                 waiting.ahead = Some(Loadable::Opening { number, place });

@@ -78,7 +78,7 @@ impl Label {
 
 /// Gives a source's samples block by block.
 pub trait Decode {
-    /// The next samples, interleaved, with their rate and layout; `None` at the end. May suspend the feeder.
+    /// The next samples, interleaved, with their rate and layout; `None` at the end. May suspend the decode task.
     fn next(&mut self) -> Result<Option<(&AudioSpec, &[f32])>>;
 }
 

@@ -1,4 +1,4 @@
-//! A source's bytes, wherever they are: read from the start as often as needed, by every feeder that plays them.
+//! A source's bytes, wherever they are: read from the start as often as needed, by every decode task that plays them.
 
 use std::fs::File;
 use std::io::Cursor;
@@ -11,7 +11,7 @@ use symphonia::core::io::MediaSource;
 use tokio::task::AbortHandle;
 
 use super::decode::{Decode, Decoder, Label, empty};
-use super::shared::Reading;
+use super::ring::Reading;
 use super::spool::{Spool, SpoolReader};
 use super::{Origin, Source, Stream, fetch, mp4};
 use crate::error::{Code, Result, SpeakerError};
@@ -66,16 +66,16 @@ impl Media {
         }
     }
 
-    /// Opens the bytes at their start, on the decode pool; may suspend the feeder. A stream's start is what was written
+    /// Opens the bytes at their start, on the decode pool; may suspend the decode task. A stream's start is what was written
     /// after its last flush.
-    pub fn open(&self, feeder: &Reading) -> Result<Box<dyn Decode>> {
+    pub fn open(&self, task: &Reading) -> Result<Box<dyn Decode>> {
         let label = self.label.clone();
         let (input, label): (Box<dyn MediaSource>, _) = match &self.bytes {
             Bytes::Memory(bytes) if bytes.is_empty() => return Err(empty("audio")),
             Bytes::Memory(bytes) => (Box::new(Cursor::new(bytes.clone())), label),
             Bytes::File(path) => (Box::new(open_file(path)?), label),
-            Bytes::Download(spool, _) => open_spool(spool, &feeder.shared.cancelled, label)?,
-            Bytes::Stream(stream) => return stream.open(feeder, label),
+            Bytes::Download(spool, _) => open_spool(spool, &task.shared.cancelled, label)?,
+            Bytes::Stream(stream) => return stream.open(task, label),
         };
         Ok(Box::new(Decoder::open(input, &label)?))
     }
@@ -89,19 +89,19 @@ impl Media {
         }
     }
 
-    /// Wakes a feeder at every piece that comes, as long as it reads.
-    pub fn attach(&self, feeder: &Waker) {
+    /// Wakes a decode task at every piece that comes, as long as it reads.
+    pub fn attach(&self, task: &Waker) {
         match &self.bytes {
-            Bytes::Download(spool, _) => spool.attach(feeder),
-            Bytes::Stream(stream) => stream.outlet.attach(feeder),
+            Bytes::Download(spool, _) => spool.attach(task),
+            Bytes::Stream(stream) => stream.outlet.attach(task),
             Bytes::Memory(_) | Bytes::File(_) => {}
         }
     }
 
-    /// Wakes a feeder no longer.
-    pub fn detach(&self, feeder: &Waker) {
+    /// Wakes a decode task no longer.
+    pub fn detach(&self, task: &Waker) {
         if let Bytes::Download(spool, _) = &self.bytes {
-            spool.detach(feeder);
+            spool.detach(task);
         }
     }
 }

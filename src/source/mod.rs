@@ -2,21 +2,20 @@
 //!
 //! ```text
 //! fetch → spool ┐
-//! file, memory  ├→ tags → decode → downmix → resample → clip → ring → (mixer)
-//! writer → pipe ┘   └────────────── one feeder on the decode pool ──────┘
+//! file, memory  ├→ tags → decode → downmix → resample → section → ring → (mixer)
+//! writer → pipe ┘   └────────────── one decode task on the decode pool ──────┘
 //! ```
 
-mod clip;
 mod decode;
+mod decode_task;
 mod downmix;
-mod feed;
-mod feeder;
 mod fetch;
 mod media;
 mod mp4;
+mod pcm_reader;
 mod pipe;
-mod pipe_reader;
-mod shared;
+mod ring;
+mod section;
 mod spool;
 mod stream;
 mod tags;
@@ -30,18 +29,18 @@ use rtrb::RingBuffer;
 use crate::audio::RING;
 use crate::runtime::DECODERS;
 
-pub use clip::Clip;
-pub use feed::Feed;
-#[doc(hidden)]
-pub use feed::Reader;
 pub use fetch::Fetch;
 pub use media::Media;
+pub use pcm_reader::PcmReader;
+#[doc(hidden)]
+pub use pcm_reader::Supply;
 pub use pipe::Pipe;
-pub use shared::{Progress, Shared};
+pub use ring::{Progress, Shared};
+pub use section::Section;
 pub use stream::{Encoding, Raw, Stream};
 
-use feeder::Feeder;
-use shared::Reading;
+use decode_task::DecodeTask;
+use ring::Reading;
 
 /// Where a playback's bytes are.
 #[derive(Debug, Clone)]
@@ -64,13 +63,13 @@ pub struct Source {
     /// The media type that the user gave; preferred to the server's.
     pub content_type: Option<String>,
     /// Which part is played, and how often.
-    pub clip: Clip,
+    pub section: Section,
 }
 
 impl Source {
     /// A part of what is at `origin`.
-    pub fn new(origin: Origin, content_type: Option<String>, clip: Clip) -> Self {
-        Self { origin, content_type, clip }
+    pub fn new(origin: Origin, content_type: Option<String>, section: Section) -> Self {
+        Self { origin, content_type, section }
     }
 
     /// Returns true if its user writes it.
@@ -88,24 +87,30 @@ pub enum Opening {
         /// The bytes.
         media: Arc<Media>,
         /// The part.
-        clip: Clip,
+        section: Section,
     },
 }
 
 /// Opens a source for a session with `channels` channels; a server may be silent for `fetch_timeout`. Its ring holds `ahead` samples
 /// per channel on top of [`RING`].
-pub fn open(opening: Opening, channels: usize, ahead: usize, fetch_timeout: Duration, progress: Arc<Progress>) -> Feed {
+pub fn open(
+    opening: Opening,
+    channels: usize,
+    ahead: usize,
+    fetch_timeout: Duration,
+    progress: Arc<Progress>,
+) -> PcmReader {
     match opening {
-        Opening::Again { media, clip } => start(media, clip, channels, ahead, progress),
+        Opening::Again { media, section } => start(media, section, channels, ahead, progress),
         Opening::Source(source) => {
-            let clip = source.clip;
-            start(Arc::new(Media::new(source, fetch_timeout)), clip, channels, ahead, progress)
+            let section = source.section;
+            start(Arc::new(Media::new(source, fetch_timeout)), section, channels, ahead, progress)
         }
     }
 }
 
-/// Starts a feeder that plays `clip` of `media` for a session with `channels` channels.
-fn start(media: Arc<Media>, clip: Clip, channels: usize, ahead: usize, progress: Arc<Progress>) -> Feed {
+/// Starts a decode task that plays `clip` of `media` for a session with `channels` channels.
+fn start(media: Arc<Media>, section: Section, channels: usize, ahead: usize, progress: Arc<Progress>) -> PcmReader {
     // A stream's writer is to wait, and its end may come at any time.
     let ahead = if media.stream().is_some() { 0 } else { ahead };
     let (ring, consumer) = RingBuffer::new((RING + ahead) * channels);
@@ -113,8 +118,8 @@ fn start(media: Arc<Media>, clip: Clip, channels: usize, ahead: usize, progress:
     let waker = DECODERS.start(|waker| {
         media.attach(&waker);
         let reading = Reading { waker, shared: shared.clone(), progress: progress.clone() };
-        let feeder = Feeder { ring, channels, media: media.clone(), clip, reading };
-        move || feeder.run()
+        let task = DecodeTask { ring, channels, media: media.clone(), section, reading };
+        move || task.run()
     });
-    Feed::new(consumer, channels, shared, clip, Some(Reader { waker, media, progress }))
+    PcmReader::new(consumer, channels, shared, section, Some(Supply { waker, media, progress }))
 }

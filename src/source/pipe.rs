@@ -1,15 +1,17 @@
-//! The bytes between a writer and the feeder that decodes them: bounded, in order, and gone at once when they are flushed.
+//! The bytes between a writer and the decode task that decodes them: bounded, in order, and gone at once when they are flushed.
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
+use symphonia::core::io::MediaSource;
 
+use super::ring::Reading;
 use crate::error::{Result, SpeakerError};
-use crate::runtime::Waker;
+use crate::runtime::{Waker, suspend};
 
 /// The writer's end. No call waits.
 pub struct Pipe {
@@ -21,8 +23,8 @@ pub struct Pipe {
 
 struct State {
     bytes: VecDeque<u8>,
-    /// The feeder that reads since the last flush; earlier ones get nothing any more.
-    feeder: Option<Waker>,
+    /// The decode task that reads since the last flush; earlier ones get nothing any more.
+    task: Option<Waker>,
     /// Called once there is room.
     room: Option<Box<dyn FnOnce() + Send>>,
     /// True if the writer has more at hand.
@@ -39,7 +41,7 @@ impl Pipe {
     /// Both ends. `more` is true if the writer has something at hand already.
     pub fn new(capacity: usize, more: bool) -> (Arc<Self>, Arc<Outlet>) {
         let state =
-            State { bytes: VecDeque::new(), feeder: None, room: None, more, untouched: true, end: None, closed: false };
+            State { bytes: VecDeque::new(), task: None, room: None, more, untouched: true, end: None, closed: false };
         let pipe = Arc::new(Self { capacity, state: Mutex::new(state), starved: AtomicBool::new(true) });
         (pipe.clone(), Arc::new(Outlet(pipe)))
     }
@@ -83,7 +85,7 @@ impl Pipe {
         let mut state = self.state.lock();
         state.bytes.clear();
         state.more = more;
-        state.feeder = None;
+        state.task = None;
         self.starved.store(true, Ordering::Release);
         let room = state.room.take();
         drop(state);
@@ -91,9 +93,9 @@ impl Pipe {
     }
 
     fn wake(&self, state: &State) {
-        if let Some(feeder) = &state.feeder {
+        if let Some(task) = &state.task {
             self.starved.store(false, Ordering::Release);
-            feeder.wake();
+            task.wake();
         }
     }
 }
@@ -102,9 +104,9 @@ impl Pipe {
 pub struct Outlet(Arc<Pipe>);
 
 impl Outlet {
-    /// Makes `feeder` the one that reads from here on.
-    pub fn attach(&self, feeder: &Waker) {
-        self.0.state.lock().feeder = Some(feeder.clone());
+    /// Makes `decode task` the one that reads from here on.
+    pub fn attach(&self, task: &Waker) {
+        self.0.state.lock().task = Some(task.clone());
         self.0.starved.store(false, Ordering::Release);
     }
 
@@ -113,10 +115,10 @@ impl Outlet {
         self.0.starved.load(Ordering::Acquire)
     }
 
-    /// Returns true if the writer has more at hand, and a feeder reads it.
+    /// Returns true if the writer has more at hand, and a decode task reads it.
     pub fn has_more(&self) -> bool {
         let state = self.0.state.lock();
-        state.more && state.feeder.is_some()
+        state.more && state.task.is_some()
     }
 
     /// Returns true if not a single byte was ever written.
@@ -130,9 +132,9 @@ impl Outlet {
     }
 
     /// Returns true if a reader finds bytes, false at the end, and `None` while it has to wait.
-    pub fn poll(&self, feeder: &Waker) -> Option<io::Result<bool>> {
+    pub fn poll(&self, task: &Waker) -> Option<io::Result<bool>> {
         let state = self.0.state.lock();
-        if state.feeder.as_ref() != Some(feeder) {
+        if state.task.as_ref() != Some(task) {
             return None;
         }
         if !state.bytes.is_empty() {
@@ -146,9 +148,9 @@ impl Outlet {
     }
 
     /// Reads what waits, nothing if that was flushed just now.
-    pub fn take(&self, feeder: &Waker, buffer: &mut [u8]) -> io::Result<usize> {
+    pub fn take(&self, task: &Waker, buffer: &mut [u8]) -> io::Result<usize> {
         let mut state = self.0.state.lock();
-        if state.feeder.as_ref() != Some(feeder) {
+        if state.task.as_ref() != Some(task) {
             return Ok(0);
         }
         let read = state.bytes.read(buffer)?;
@@ -173,5 +175,149 @@ impl Drop for Outlet {
 impl fmt::Debug for Outlet {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Outlet").finish_non_exhaustive()
+    }
+}
+
+/// Reads on the decode pool, suspending the decode task where the writer is behind.
+pub struct PipeReader {
+    outlet: Arc<Outlet>,
+    task: Reading,
+}
+
+impl PipeReader {
+    pub fn new(outlet: Arc<Outlet>, task: Reading) -> Self {
+        Self { outlet, task }
+    }
+
+    /// Waits for the next byte; `false` at the end.
+    pub fn wait_for_bytes(&mut self) -> io::Result<bool> {
+        loop {
+            if let Some(found) = self.outlet.poll(&self.task.waker) {
+                return found;
+            }
+            if self.task.progress.eager {
+                self.task.progress.tell();
+            }
+            suspend();
+            if self.task.shared.cancelled.load(Ordering::Acquire) {
+                return Err(io::Error::other("cancelled"));
+            }
+        }
+    }
+}
+
+impl Read for PipeReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while !buffer.is_empty() && self.wait_for_bytes()? {
+            match self.outlet.take(&self.task.waker, buffer)? {
+                0 => continue,
+                read => return Ok(read),
+            }
+        }
+        Ok(0)
+    }
+}
+
+impl Seek for PipeReader {
+    fn seek(&mut self, _to: SeekFrom) -> io::Result<u64> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+impl MediaSource for PipeReader {
+    fn is_seekable(&self) -> bool {
+        false
+    }
+
+    fn byte_len(&self) -> Option<u64> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Code, SpeakerError};
+    use crate::runtime::DECODERS;
+    use crate::source::{Pipe, Shared};
+    use std::sync::mpsc::{Receiver, channel};
+    use std::time::Duration;
+
+    /// Reads on the decode pool and sends on what comes: pieces, and then how it ended.
+    fn read(outlet: &Arc<Outlet>) -> (Receiver<Vec<u8>>, Receiver<io::Result<bool>>, Arc<Shared>) {
+        let ((pieces, received), (ends, ended)) = (channel(), channel());
+        let (shared, outlet) = (Arc::<Shared>::default(), outlet.clone());
+        let (seen, progress) = (shared.clone(), Arc::default());
+        DECODERS.start(|waker| {
+            outlet.attach(&waker);
+            move || {
+                let mut reader = PipeReader::new(outlet, Reading { waker, shared: seen, progress });
+                let mut buffer = [0; 7];
+                let end = loop {
+                    match reader.read(&mut buffer) {
+                        Ok(0) => break Ok(true),
+                        Ok(read) => pieces.send(buffer[..read].to_vec()).unwrap(),
+                        Err(error) => break Err(error),
+                    }
+                };
+                drop(reader);
+                let _ = ends.send(end);
+            }
+        });
+        (received, ended, shared)
+    }
+
+    const SOON: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn takes_no_more_than_it_holds_and_tells_of_room_once_half_is_free() {
+        let (pipe, outlet) = Pipe::new(10, false);
+        assert_eq!((pipe.write(&[1; 4], false), pipe.write(&[2; 9], false)), (Some(4), Some(6)));
+        assert!(outlet.is_starved() && !outlet.has_more(), "nobody reads yet");
+        let (told, room) = channel();
+        pipe.when_room(move || told.send(()).unwrap());
+        assert!(room.try_recv().is_err());
+        let (pieces, ended, _) = read(&outlet);
+        room.recv_timeout(SOON).expect("it was read");
+        assert_eq!(pipe.write(&[3; 3], false), Some(3));
+        pipe.end(Ok(()));
+        assert!(ended.recv_timeout(SOON).unwrap().unwrap());
+        assert_eq!(pieces.iter().flatten().collect::<Vec<u8>>(), [&[1; 4][..], &[2; 6], &[3; 3]].concat());
+    }
+
+    #[test]
+    fn a_flush_drops_what_waits_and_only_a_new_reader_gets_what_follows() {
+        let (pipe, outlet) = Pipe::new(10, false);
+        let (old, old_end, shared) = read(&outlet);
+        pipe.write(b"old", false);
+        assert_eq!(old.recv_timeout(SOON).unwrap(), b"old");
+        pipe.flush(true);
+        pipe.write(b"new", false);
+        assert!(outlet.is_starved() && !outlet.has_more(), "a clock that waits must not wait for nobody");
+        pipe.end(Ok(()));
+        let (new, new_end, _) = read(&outlet);
+        assert!(new_end.recv_timeout(SOON).unwrap().unwrap());
+        assert_eq!(new.iter().flatten().collect::<Vec<u8>>(), b"new");
+        assert!(old_end.try_recv().is_err(), "the old one waits until it is cancelled");
+        shared.cancelled.store(true, Ordering::Release);
+    }
+
+    #[test]
+    fn what_came_is_read_before_the_failure_and_the_writer_learns_that_nobody_reads() {
+        let (pipe, outlet) = Pipe::new(4, false);
+        let (pieces, ended, _) = read(&outlet);
+        pipe.write(b"abc", true);
+        pipe.end(Err(SpeakerError::new(Code::Stream, "cut")));
+        assert_eq!(ended.recv_timeout(SOON).unwrap().unwrap_err().to_string(), "cut");
+        assert_eq!(pieces.iter().flatten().collect::<Vec<u8>>(), b"abc");
+        assert_eq!(outlet.failure().unwrap().code, Code::Stream);
+
+        let (pipe, outlet) = Pipe::new(4, false);
+        assert_eq!(pipe.write(b"abcdef", false), Some(4));
+        let (told, room) = channel();
+        pipe.when_room(move || told.send(()).unwrap());
+        drop(outlet);
+        room.try_recv().expect("told when the last reader is gone");
+        assert_eq!(pipe.write(b"abcdef", false), None);
     }
 }

@@ -30,15 +30,15 @@ struct State {
     /// `Some` when no more comes: whether all of it came.
     end: Option<Result<()>>,
     content_type: Option<String>,
-    /// The feeders that read it.
-    feeders: Vec<Waker>,
+    /// The decode tasks that read it.
+    tasks: Vec<Waker>,
 }
 
 impl Spool {
     pub fn new() -> Self {
         let bytes = SpooledTempFile::new(IN_MEMORY);
         Self {
-            state: Mutex::new(State { bytes, written: 0, end: None, content_type: None, feeders: Vec::new() }),
+            state: Mutex::new(State { bytes, written: 0, end: None, content_type: None, tasks: Vec::new() }),
             may_be_sought: AtomicBool::new(true),
         }
     }
@@ -72,7 +72,7 @@ impl Spool {
             SpeakerError::new(Code::File, format!("the temporary file for a download can't be written: {error}"))
         })?;
         state.written += chunk.len() as u64;
-        state.feeders.iter().for_each(Waker::wake);
+        state.tasks.iter().for_each(Waker::wake);
         Ok(())
     }
 
@@ -83,16 +83,16 @@ impl Spool {
         }
         let mut state = self.state.lock();
         state.end.get_or_insert(result);
-        state.feeders.iter().for_each(Waker::wake);
+        state.tasks.iter().for_each(Waker::wake);
     }
 
-    /// Wakes a feeder at every piece, and at the end.
-    pub fn attach(&self, feeder: &Waker) {
-        self.state.lock().feeders.push(feeder.clone());
+    /// Wakes a decode task at every piece, and at the end.
+    pub fn attach(&self, task: &Waker) {
+        self.state.lock().tasks.push(task.clone());
     }
 
-    pub fn detach(&self, feeder: &Waker) {
-        self.state.lock().feeders.retain(|other| other != feeder);
+    pub fn detach(&self, task: &Waker) {
+        self.state.lock().tasks.retain(|other| other != task);
     }
 
     /// Why the body is not whole, if it is not.
@@ -115,7 +115,7 @@ impl Spool {
     }
 }
 
-/// Reads a [`Spool`] on the decode pool, suspending the feeder where the bytes have not come yet.
+/// Reads a [`Spool`] on the decode pool, suspending the decode task where the bytes have not come yet.
 pub struct SpoolReader {
     spool: Arc<Spool>,
     position: u64,

@@ -1,4 +1,4 @@
-//! A source that its user writes, piece by piece: what the bytes are, and how a feeder opens them.
+//! A source that its user writes, piece by piece: what the bytes are, and how a decode task opens them.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -7,9 +7,8 @@ use symphonia::core::audio::AudioSpec;
 use symphonia::core::audio::layouts::{CHANNEL_LAYOUT_MONO, CHANNEL_LAYOUT_STEREO};
 
 use super::decode::{Decode, Decoder, Label, empty};
-use super::pipe::{Outlet, Pipe};
-use super::pipe_reader::PipeReader;
-use super::shared::Reading;
+use super::pipe::{Outlet, Pipe, PipeReader};
+use super::ring::Reading;
 use crate::audio::{FRAME, SAMPLE_RATE};
 use crate::error::{Code, Result, SpeakerError};
 
@@ -77,8 +76,8 @@ impl Stream {
     }
 
     /// Opens what is written after the last flush, on the decode pool: in a file format that is a new file.
-    pub fn open(&self, feeder: &Reading, label: Label) -> Result<Box<dyn Decode>> {
-        let mut reader = PipeReader::new(self.outlet.clone(), feeder.clone());
+    pub fn open(&self, task: &Reading, label: Label) -> Result<Box<dyn Decode>> {
+        let mut reader = PipeReader::new(self.outlet.clone(), task.clone());
         if !reader.wait_for_bytes().map_err(|error| broken(&error))? {
             return match self.outlet.is_untouched() {
                 true => Err(empty("the stream")),

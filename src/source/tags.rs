@@ -1,6 +1,6 @@
 //! Skips the tags around the audio by the sizes that they give, so that no demuxer sees them.
 //!
-//! Symphonia would parse them, and recurses for every ID3v2 chapter in a chapter: a tag of 32 kB overflows a feeder's
+//! Symphonia would parse them, and recurses for every ID3v2 chapter in a chapter: a tag of 32 kB overflows a decode task's
 //! stack. Nothing here recurses, and no tag is kept in memory.
 
 use std::io::{self, Read, Seek, SeekFrom};
@@ -43,7 +43,7 @@ pub struct Untagged {
 }
 
 impl Untagged {
-    /// Skips the tags. May suspend the feeder as reading does. A tag that is longer than the body leaves nothing of it.
+    /// Skips the tags. May suspend the decode task as reading does. A tag that is longer than the body leaves nothing of it.
     pub fn new(inner: Box<dyn MediaSource>) -> io::Result<Self> {
         let mut body = Self { inner, start: 0, end: None, position: 0, head: Vec::new(), chunk: None };
         body.look(HEAD)?;

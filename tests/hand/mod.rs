@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use rtrb::{Producer, RingBuffer};
 use speaker_session::audio::RING;
 use speaker_session::error::Result;
-use speaker_session::source::{Clip, Feed, Reader, Shared};
+use speaker_session::source::{PcmReader, Section, Shared, Supply};
 
 /// The writing end of a reader.
 pub struct Hand {
@@ -17,10 +17,10 @@ pub struct Hand {
 
 impl Hand {
     /// A reader of `channels` channels that knows `ahead` samples more than others, and its writing end.
-    pub fn reader(channels: usize, ahead: usize, clip: Clip, reader: Option<Reader>) -> (Self, Feed) {
+    pub fn reader(channels: usize, ahead: usize, clip: Section, reader: Option<Supply>) -> (Self, PcmReader) {
         let (ring, consumer) = RingBuffer::new((RING + ahead) * channels);
         let shared = Arc::new(Shared::default());
-        (Self { ring, shared: shared.clone() }, Feed::new(consumer, channels, shared, clip, reader))
+        (Self { ring, shared: shared.clone() }, PcmReader::new(consumer, channels, shared, clip, reader))
     }
 
     /// Appends interleaved samples, which must fit.

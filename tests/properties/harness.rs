@@ -13,7 +13,7 @@ use speaker_session::event::Message;
 use speaker_session::mixer::Routing;
 use speaker_session::output::OutputOptions;
 use speaker_session::session::{Clock, Options, Phase, PlayRequest, Policy, RequestId, Stats, StopRequest};
-use speaker_session::source::{Clip, Origin, Source};
+use speaker_session::source::{Origin, Section, Source};
 
 use crate::calls::{Call, Play, Setup};
 
@@ -171,7 +171,7 @@ fn names(ids: impl IntoIterator<Item = RequestId>) -> Vec<String> {
 }
 
 fn request(play: &Play) -> PlayRequest {
-    let clip = Clip {
+    let section = Section {
         from: play.start,
         start: play.start,
         end: play.duration.map_or(Samples::MAX, |duration| play.start + duration),
@@ -190,7 +190,7 @@ fn request(play: &Play) -> PlayRequest {
         gain: play.gain,
         fade_in: play.fade_in,
         stall_timeout: None,
-        source: Source::new(Origin::Bytes(wav(&play.source()).into()), None, clip),
+        source: Source::new(Origin::Bytes(wav(&play.source()).into()), None, section),
     }
 }
 

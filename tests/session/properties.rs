@@ -19,7 +19,7 @@ use speaker_session::session::{
     Clock, Gauges, OnDuplicate, Open, Options, OutputRequest, Overlap, Pace, PlayRequest, Policy, Session, Step,
     StopRequest, Target, Ticket, WallTime, Work,
 };
-use speaker_session::source::{Clip, Media, Opening, Pipe, Reader, Source};
+use speaker_session::source::{Media, Opening, Pipe, Section, Source, Supply};
 
 use crate::hand::Hand;
 use crate::table::{gone, options, request, rules, stream};
@@ -293,8 +293,11 @@ impl World {
         let Play { name, track, role, stop_other, overlap, priority, queue_timeout, fade_in, is_stream, from } = play;
         let (pipe, source) = stream();
         let bytes = request("").source;
-        let source =
-            if is_stream { source } else { Source { clip: Clip { from, start: from, ..Clip::default() }, ..bytes } };
+        let source = if is_stream {
+            source
+        } else {
+            Source { section: Section { from, start: from, ..Section::default() }, ..bytes }
+        };
         let request = PlayRequest {
             request_id: name.map(|name| format!("n{name}")),
             track,
@@ -316,19 +319,19 @@ impl World {
     }
 
     fn open(&mut self, Open { id, number, what, ahead, ticket }: Open, samples: usize) {
-        let (media, clip) = match what {
+        let (media, section) = match what {
             Opening::Source(source) => {
-                let clip = source.clip;
-                (Arc::new(Media::new(source, Duration::ZERO)), clip)
+                let section = source.section;
+                (Arc::new(Media::new(source, Duration::ZERO)), section)
             }
-            Opening::Again { media, clip } => (media, clip),
+            Opening::Again { media, section } => (media, section),
         };
         let is_stream = media.stream().is_some();
-        let reader = Reader::by_hand(media, self.clock == Clock::Manual);
-        let (mut hand, feed) = Hand::reader(1, if is_stream { 0 } else { ahead }, clip, Some(reader));
+        let supply = Supply::by_hand(media, self.clock == Clock::Manual);
+        let (mut hand, reader) = Hand::reader(1, if is_stream { 0 } else { ahead }, section, Some(supply));
         hand.fill(samples);
         self.readers.push(hand);
-        let unwanted = self.session.opened(id, number, feed, ticket);
+        let unwanted = self.session.opened(id, number, reader, ticket);
         self.examine_readers();
         drop(unwanted);
         self.dropped = self.dropped_readers();

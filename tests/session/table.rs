@@ -13,7 +13,7 @@ use speaker_session::session::{
     Clock, Gauges, Open, Options, OutputRequest, Overlap, Phase, PlayRequest, PlaybackInfo, Policy, Session, Step,
     StopRequest, Target, Ticket, WallTime, Work,
 };
-use speaker_session::source::{Clip, Encoding, Media, Opening, Origin, Pipe, Raw, Reader, Source, Stream};
+use speaker_session::source::{Encoding, Media, Opening, Origin, Pipe, Raw, Section, Source, Stream, Supply};
 
 use crate::hand::Hand;
 
@@ -62,7 +62,7 @@ pub fn options(clock: Clock, policy: Policy) -> Options {
 
 /// A request on track 0 that has no other wishes.
 pub fn request(name: &str) -> PlayRequest {
-    let source = Source::new(Origin::Bytes(Arc::new([])), None, Clip::default());
+    let source = Source::new(Origin::Bytes(Arc::new([])), None, Section::default());
     PlayRequest {
         request_id: Some(name.to_owned()),
         track: 0,
@@ -82,7 +82,7 @@ pub fn request(name: &str) -> PlayRequest {
 /// The source of a stream, and its writer's end.
 pub fn stream() -> (Arc<Pipe>, Source) {
     let (pipe, stream) = Stream::new(Encoding::Raw { format: Raw::F32, rate: 48_000, channels: 1 }, false);
-    (pipe, Source::new(Origin::Stream(stream), None, Clip::default()))
+    (pipe, Source::new(Origin::Stream(stream), None, Section::default()))
 }
 
 pub fn named(name: &str) -> Target {
@@ -200,17 +200,17 @@ impl Table {
         let is_its = |open: &Open| self.names.get(&open.id).is_some_and(|its| its == name);
         let index = self.opens.iter().rposition(is_its).expect("its source was to be opened");
         let Open { id, number, what, ahead, ticket } = self.opens.remove(index);
-        let (media, clip) = match what {
+        let (media, section) = match what {
             Opening::Source(source) => {
-                let clip = source.clip;
-                (Arc::new(Media::new(source, Duration::ZERO)), clip)
+                let section = source.section;
+                (Arc::new(Media::new(source, Duration::ZERO)), section)
             }
-            Opening::Again { media, clip } => (media, clip),
+            Opening::Again { media, section } => (media, section),
         };
-        let reader = Reader::by_hand(media, self.is_eager);
-        let (hand, feed) = Hand::reader(1, ahead, clip, Some(reader));
+        let supply = Supply::by_hand(media, self.is_eager);
+        let (hand, reader) = Hand::reader(1, ahead, section, Some(supply));
         self.readers.push((name.to_owned(), hand));
-        match self.session.opened(id, number, feed, ticket) {
+        match self.session.opened(id, number, reader, ticket) {
             Ok(()) => self.words(),
             Err(unwanted) => {
                 drop(unwanted);

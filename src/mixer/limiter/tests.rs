@@ -174,8 +174,8 @@ fn nor_where_it_turns_out_otherwise_than_foreseen() {
 
 #[test]
 fn what_stays_within_full_scale_passes_bit_for_bit() {
-    let clip: Vec<f32> = noise(5).take(48_000).map(|sample| (sample * 32_768.0).round() / 32_768.0).collect();
-    assert_eq!(limit(&clip), clip);
+    let section: Vec<f32> = noise(5).take(48_000).map(|sample| (sample * 32_768.0).round() / 32_768.0).collect();
+    assert_eq!(limit(&section), section);
     let hidden = sine(12_000.0, FRAC_PI_4, 1.41, 9_600); // true peaks of +3 dB, samples of 0.997
     assert_eq!(limit(&hidden), hidden);
     assert_eq!(limit(&square(48, 1.0, 9_600)), square(48, 1.0, 9_600));

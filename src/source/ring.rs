@@ -69,28 +69,28 @@ impl Progress {
     }
 }
 
-/// What a feeder and its feed share.
+/// What a decode task and its reader share.
 #[derive(Debug, Default)]
 pub struct Shared {
     /// How the source ended; empty while it goes on.
     pub outcome: OnceLock<Result<()>>,
     /// Where in the source a pass of the clip ends; empty until the first one did.
     pub end: OnceLock<Samples>,
-    /// What belongs before its first sample where another feed is joined on before it (`Resampler`); set before that sample
+    /// What belongs before its first sample where another reader is joined on before it (`Resampler`); set before that sample
     /// is in the ring, if it is the source's own first.
     pub pre_ring: OnceLock<Vec<f32>>,
     /// What belongs behind its last sample; set before `outcome`, if it is the source's own last.
     pub post_ring: OnceLock<Vec<f32>>,
-    /// True once the feed was dropped.
+    /// True once the reader was dropped.
     pub cancelled: Arc<AtomicBool>,
-    /// True while the feeder waits for room in the ring.
+    /// True while the decode task waits for room in the ring.
     full: AtomicBool,
 }
 
 // The two sides must not miss each other: each writes first (the flag here, the ring's place there) and then looks at
-// what the other wrote. With the fences at least one of them sees the other, so the feeder stays awake or is woken.
+// what the other wrote. With the fences at least one of them sees the other, so the decode task stays awake or is woken.
 impl Shared {
-    /// For the feeder: notes that it waits for room. Returns true if it must wait, because `lacks_room` still holds.
+    /// For the decode task: notes that it waits for room. Returns true if it must wait, because `lacks_room` still holds.
     pub fn must_wait(&self, lacks_room: impl Fn() -> bool) -> bool {
         self.full.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
@@ -101,14 +101,14 @@ impl Shared {
         must_wait
     }
 
-    /// For the mixer's side, once it has made room: returns true if the feeder waits for it.
+    /// For the mixer's side, once it has made room: returns true if the decode task waits for it.
     pub fn is_waiting(&self) -> bool {
         fence(Ordering::SeqCst);
         self.full.swap(false, Ordering::Relaxed)
     }
 }
 
-/// What a source knows of the feeder that reads it.
+/// What a source knows of the decode task that reads it.
 #[derive(Clone)]
 pub struct Reading {
     pub waker: Waker,

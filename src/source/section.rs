@@ -5,7 +5,7 @@ use crate::audio::{EDGE_FADE, RING, Samples};
 
 /// Samples are counted at the session's rate, from the source's first one.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Clip {
+pub struct Section {
     /// Where the first pass begins; elsewhere than the others if it was sought.
     pub from: Samples,
     /// Where the other passes begin.
@@ -18,14 +18,14 @@ pub struct Clip {
     pub fade_out: Samples,
 }
 
-impl Default for Clip {
+impl Default for Section {
     /// The whole source, once.
     fn default() -> Self {
         Self { from: 0, start: 0, end: Samples::MAX, passes: 1, fade_out: 0 }
     }
 }
 
-impl Clip {
+impl Section {
     /// The same, going on from another place `played` samples into it.
     pub fn sought(self, place: Samples, played: Samples, end: Option<Samples>) -> Self {
         let (done, _) = self.progress(played, end);
@@ -93,14 +93,14 @@ pub struct Over {
 }
 
 impl Pass {
-    pub fn new(clip: &Clip, from: Samples, is_last: bool, channels: usize) -> Self {
-        let edge = if clip.end == Samples::MAX { 0 } else { EDGE_FADE };
-        let fade_out = if is_last { clip.fade_out as usize } else { 0 };
+    pub fn new(section: &Section, from: Samples, is_last: bool, channels: usize) -> Self {
+        let edge = if section.end == Samples::MAX { 0 } else { EDGE_FADE };
+        let fade_out = if is_last { section.fade_out as usize } else { 0 };
         let hold = if is_last { fade_out.max(edge) } else { 0 };
-        let kept = (!is_last && from == clip.start).then(Vec::new);
-        let is_joined = !is_last && clip.start == 0;
+        let kept = (!is_last && from == section.start).then(Vec::new);
+        let is_joined = !is_last && section.start == 0;
         let held = Vec::new();
-        Self { from, end: clip.end, channels, at: 0, is_cut: false, fade_out, held, hold, is_joined, kept }
+        Self { from, end: section.end, channels, at: 0, is_cut: false, fade_out, held, hold, is_joined, kept }
     }
 
     /// The filter rings for `ring` samples. Where another pass is joined on, that pass's pre-ring is added to the end of this one,
@@ -191,8 +191,8 @@ pub struct Seam {
 }
 
 impl Seam {
-    pub fn after(over: &Over, clip: &Clip) -> Self {
-        let ring = over.post_ring().filter(|_| clip.start == 0);
+    pub fn after(over: &Over, section: &Section) -> Self {
+        let ring = over.post_ring().filter(|_| section.start == 0);
         Self { ring: ring.unwrap_or_default().to_vec(), added: 0 }
     }
 
@@ -209,9 +209,9 @@ mod tests {
     use super::*;
 
     /// Cuts 1, 2, 3 … `length` into passes, handed over in pieces of seven.
-    fn cut(clip: Clip, length: usize) -> (Vec<f32>, Samples) {
+    fn cut(section: Section, length: usize) -> (Vec<f32>, Samples) {
         let source: Vec<f32> = (1..=length).map(|n| n as f32).collect();
-        let (mut pass, mut heard) = (Pass::new(&clip, clip.from, true, 1), Vec::new());
+        let (mut pass, mut heard) = (Pass::new(&section, section.from, true, 1), Vec::new());
         for piece in source.chunks(7) {
             let mut pcm = piece.to_vec();
             let more = pass.cut(&mut pcm);
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_section_is_cut_at_its_samples_and_only_a_cut_end_falls() {
-        let section = |start, end| Clip { from: start, start, end, ..Clip::default() };
+        let section = |start, end| Section { from: start, start, end, ..Section::default() };
         let (heard, end) = cut(section(10, 1_010), 2_000);
         assert_eq!((heard.len(), end, heard[0], heard[759]), (1_000, 1_010, 11.0, 770.0));
         assert_eq!([heard[760], heard[880], heard[999]], [771.0, 891.0 * 0.5, 1_010.0 / 240.0]);
@@ -239,20 +239,20 @@ mod tests {
 
     #[test]
     fn a_fade_out_falls_before_either_end_and_over_no_more_than_there_is() {
-        let (heard, _) = cut(Clip { fade_out: 1_000, ..Clip::default() }, 2_000);
+        let (heard, _) = cut(Section { fade_out: 1_000, ..Section::default() }, 2_000);
         assert_eq!([heard[999], heard[1_000], heard[1_500], heard[1_999]], [1_000.0, 1_001.0, 750.5, 2.0]);
-        let (heard, _) = cut(Clip { fade_out: 1_000, end: 1_500, ..Clip::default() }, 2_000);
+        let (heard, _) = cut(Section { fade_out: 1_000, end: 1_500, ..Section::default() }, 2_000);
         assert_eq!((heard.len(), heard[500], heard[1_000]), (1_500, 501.0, 500.5));
-        let (heard, _) = cut(Clip { fade_out: 1_000, ..Clip::default() }, 4);
+        let (heard, _) = cut(Section { fade_out: 1_000, ..Section::default() }, 4);
         assert_eq!(heard, [1.0, 1.5, 1.5, 1.0]);
     }
 
     #[test]
     fn a_pass_that_another_follows_ends_with_its_pre_ring() {
-        let clip = Clip { passes: 3, ..Clip::default() };
+        let section = Section { passes: 3, ..Section::default() };
         let rings = Rings { pre: vec![10.0, 20.0, 30.0], post: vec![5.0] };
         for (length, expected) in [(5, vec![1.0, 1.0, 11.0, 21.0, 31.0]), (2, vec![21.0, 31.0])] {
-            let (mut pass, mut heard) = (Pass::new(&clip, 0, false, 1), Vec::new());
+            let (mut pass, mut heard) = (Pass::new(&section, 0, false, 1), Vec::new());
             pass.expect_ring(3);
             for _ in 0..length {
                 let mut pcm = vec![1.0];
@@ -263,10 +263,10 @@ mod tests {
             assert_eq!((heard, over.post_ring()), (expected.clone(), Some(&[5.0][..])));
             for (is_last, expected) in [(false, expected), (true, vec![1.0; length])] {
                 let mut again = Vec::new();
-                over.again(Pass::new(&clip, 0, is_last, 1), &mut again);
+                over.again(Pass::new(&section, 0, is_last, 1), &mut again);
                 assert_eq!(again, expected);
             }
-            let (mut seam, mut next) = (Seam::after(&over, &clip), [[1.0; 1]; 2]);
+            let (mut seam, mut next) = (Seam::after(&over, &section), [[1.0; 1]; 2]);
             next.iter_mut().for_each(|pcm| seam.add(pcm));
             assert_eq!(next, [[6.0], [1.0]]);
         }
@@ -274,15 +274,15 @@ mod tests {
 
     #[test]
     fn the_place_follows_every_pass_and_what_was_sought() {
-        let clip = Clip { from: 100, start: 100, passes: 3, ..Clip::default() };
+        let section = Section { from: 100, start: 100, passes: 3, ..Section::default() };
         let end = Some(300);
-        let places = [0, 199, 200, 399, 400, 599, 600].map(|played| clip.place(played, end));
+        let places = [0, 199, 200, 399, 400, 599, 600].map(|played| section.place(played, end));
         assert_eq!(places, [100, 299, 100, 299, 100, 299, 300]);
-        assert_eq!(clip.place(70, None), 170, "before the end is known");
-        let sought = clip.sought(250, 210, end);
+        assert_eq!(section.place(70, None), 170, "before the end is known");
+        let sought = section.sought(250, 210, end);
         assert_eq!((sought.from, sought.passes), (250, 2));
         assert_eq!([0, 49, 50, 249, 250].map(|played| sought.place(played, end)), [250, 299, 100, 299, 300]);
-        let beyond = Clip { passes: 1, ..clip }.sought(9_000, 10, end);
+        let beyond = Section { passes: 1, ..section }.sought(9_000, 10, end);
         assert_eq!((beyond.place(0, end), beyond.passes), (300, 1));
     }
 }

@@ -7,24 +7,24 @@ use std::sync::atomic::Ordering;
 use rtrb::Producer;
 use symphonia::core::audio::AudioSpec;
 
-use super::clip::{Clip, Over, Pass, Rings, Seam};
 use super::downmix::Downmix;
 use super::media::Media;
-use super::shared::Reading;
+use super::ring::Reading;
+use super::section::{Over, Pass, Rings, Seam, Section};
 use crate::audio::{PREROLL, RING, SAMPLE_RATE};
 use crate::error::{Code, Result, SpeakerError};
 use crate::resample::Resampler;
 use crate::runtime::suspend;
 
-pub struct Feeder {
+pub struct DecodeTask {
     pub ring: Producer<f32>,
     pub channels: usize,
     pub media: Arc<Media>,
-    pub clip: Clip,
+    pub section: Section,
     pub reading: Reading,
 }
 
-impl Feeder {
+impl DecodeTask {
     /// Runs on the decode pool until the source ends, fails or is cancelled.
     pub fn run(mut self) {
         let result = catch_unwind(AssertUnwindSafe(|| self.play()));
@@ -40,17 +40,17 @@ impl Feeder {
     /// One pass after the other. A short one is repeated from memory: to open its source over and over would cost more
     /// than to play it.
     fn play(&mut self) -> Result<()> {
-        let Clip { mut from, start, passes, .. } = self.clip;
+        let Section { mut from, start, passes, .. } = self.section;
         let mut short: Option<Over> = None;
         let mut seam = Seam::default();
         for number in 1..=passes {
             let is_last = number == passes;
-            let pass = Pass::new(&self.clip, from, is_last, self.channels);
+            let pass = Pass::new(&self.section, from, is_last, self.channels);
             if let Some(short) = &short {
                 let mut pcm = Vec::new();
                 short.again(pass, &mut pcm);
                 seam.add(&mut pcm);
-                seam = Seam::after(short, &self.clip);
+                seam = Seam::after(short, &self.section);
                 self.end(short, is_last);
                 self.push(&mut pcm)?;
                 continue;
@@ -59,23 +59,23 @@ impl Feeder {
             if passes > 1 && over.end <= start {
                 return Err(SpeakerError::new(Code::EmptySource, "Expected audio to loop but received 0 samples"));
             }
-            seam = Seam::after(&over, &self.clip);
+            seam = Seam::after(&over, &self.section);
             short = over.is_kept().then_some(over);
             from = start;
         }
         Ok(())
     }
 
-    /// Publishes the ringing before `pcm`, if the source and the feed begin there.
+    /// Publishes the ringing before `pcm`, if the source and the reader begin there.
     fn begin(&self, pcm: &[f32], pre_ring: &[f32]) {
-        if self.clip.from == 0 && !pcm.is_empty() {
+        if self.section.from == 0 && !pcm.is_empty() {
             self.reading.shared.pre_ring.get_or_init(|| pre_ring.to_vec());
         }
     }
 
-    /// Publishes the ringing behind the end, if this is the end of the feed.
+    /// Publishes the ringing behind the end, if this is the end of the reader.
     fn end(&self, over: &Over, is_last: bool) {
-        if let Some(ring) = over.post_ring().filter(|_| is_last && self.clip.fade_out == 0) {
+        if let Some(ring) = over.post_ring().filter(|_| is_last && self.section.fade_out == 0) {
             let _ = self.reading.shared.post_ring.set(ring.to_vec());
         }
     }
@@ -138,7 +138,7 @@ impl Feeder {
         result.map(|()| over)
     }
 
-    /// Gives the other feeders of its thread a turn, which a long way through samples that are dropped would starve.
+    /// Gives the other decode tasks of its thread a turn, which a long way through samples that are dropped would starve.
     fn give_way(&self) -> Result<()> {
         self.reading.waker.wake();
         suspend();
@@ -176,9 +176,9 @@ impl Feeder {
     }
 }
 
-impl Drop for Feeder {
+impl Drop for DecodeTask {
     fn drop(&mut self) {
-        // Reached without an outcome only if the feeder never ran.
+        // Reached without an outcome only if the decode task never ran.
         self.reading.shared.outcome.get_or_init(|| Err(SpeakerError::new(Code::Decode, "no memory for a decoder")));
         self.reading.progress.tell();
     }

@@ -1,4 +1,4 @@
-//! The ring between a feeder and the mixer, seen from the mixer's side.
+//! The ring between a decode task and the mixer, seen from the mixer's side.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -6,30 +6,30 @@ use std::sync::atomic::Ordering;
 use rtrb::Consumer;
 
 use super::Opening;
-use super::clip::Clip;
 use super::media::Media;
-use super::shared::{Progress, Shared};
+use super::ring::{Progress, Shared};
+use super::section::Section;
 use super::stream::Stream;
 use crate::audio::{PREROLL, RING, Samples};
 use crate::error::Result;
 use crate::runtime::Waker;
 
-/// One playback's samples, ready for the mixer. Dropping it ends the feeder, and the download with the last feed of it.
-pub struct Feed {
+/// One playback's samples, ready for the mixer. Dropping it ends the decode task, and the download with the last reader of it.
+pub struct PcmReader {
     ring: Consumer<f32>,
     channels: usize,
     shared: Arc<Shared>,
-    clip: Clip,
+    section: Section,
     /// Samples per channel taken out of the ring so far.
     taken: Samples,
     /// Where its first sample is, if it is not the source's own first: after a flush.
     origin: Samples,
-    reader: Option<Reader>,
+    supply: Option<Supply>,
 }
 
-/// What fills a feed.
-pub struct Reader {
-    /// Wakes the feeder.
+/// What fills a reader.
+pub struct Supply {
+    /// Wakes the decode task.
     pub waker: Waker,
     /// What it reads.
     pub media: Arc<Media>,
@@ -37,8 +37,8 @@ pub struct Reader {
     pub progress: Arc<Progress>,
 }
 
-impl Reader {
-    /// For tests: nothing fills the feed but the test itself. `eager` as in [`Progress::eager`].
+impl Supply {
+    /// For tests: nothing fills the reader but the test itself. `eager` as in [`Progress::eager`].
     #[doc(hidden)]
     pub fn by_hand(media: Arc<Media>, eager: bool) -> Self {
         let waker = Waker::idle();
@@ -47,15 +47,21 @@ impl Reader {
     }
 }
 
-impl Feed {
+impl PcmReader {
     /// The mixer's end of `ring`, which holds the samples of `clip`.
-    pub fn new(ring: Consumer<f32>, channels: usize, shared: Arc<Shared>, clip: Clip, reader: Option<Reader>) -> Self {
-        Self { ring, channels, shared, clip, taken: 0, origin: 0, reader }
+    pub fn new(
+        ring: Consumer<f32>,
+        channels: usize,
+        shared: Arc<Shared>,
+        section: Section,
+        supply: Option<Supply>,
+    ) -> Self {
+        Self { ring, channels, shared, section, taken: 0, origin: 0, supply }
     }
 
     /// Where it was asked to begin. That may be beyond the end, which is known only later.
     pub fn from(&self) -> Samples {
-        self.clip.from
+        self.section.from
     }
 
     /// Where in the source the next sample is.
@@ -65,18 +71,18 @@ impl Feed {
 
     /// Where in the source the sample was that was taken `back` samples ago.
     pub fn place_back(&self, back: Samples) -> Samples {
-        self.origin + self.clip.place(self.taken - back, self.shared.end.get().copied())
+        self.origin + self.section.place(self.taken - back, self.shared.end.get().copied())
     }
 
     /// If it is a stream: what is written to it after a flush, to be opened.
     pub fn flushed(&self) -> Option<Opening> {
-        let Reader { media, .. } = self.reader.as_ref().filter(|reader| reader.media.stream().is_some())?;
-        Some(Opening::Again { media: media.clone(), clip: Clip::default() })
+        let Supply { media, .. } = self.supply.as_ref().filter(|supply| supply.media.stream().is_some())?;
+        Some(Opening::Again { media: media.clone(), section: Section::default() })
     }
 
     /// Returns true if the same source can be read from another place.
     pub fn is_seekable(&self) -> bool {
-        self.reader.as_ref().is_some_and(|reader| reader.media.is_seekable())
+        self.supply.as_ref().is_some_and(|supply| supply.media.is_seekable())
     }
 
     /// Counts its places from where `other` has come to.
@@ -85,7 +91,7 @@ impl Feed {
     }
 
     fn stream(&self) -> Option<&Stream> {
-        self.reader.as_ref()?.media.stream()
+        self.supply.as_ref()?.media.stream()
     }
 
     /// Returns true if it is a stream whose writer is behind.
@@ -103,15 +109,15 @@ impl Feed {
     /// The same source from another place on, to be opened, where nothing of this reader was played: of two seeks the second counts,
     /// and the first ends no pass.
     pub fn begun_at(&self, place: Samples) -> Option<Opening> {
-        let Reader { media, .. } = self.reader.as_ref()?;
-        Some(Opening::Again { media: media.clone(), clip: Clip { from: place, ..self.clip } })
+        let Supply { media, .. } = self.supply.as_ref()?;
+        Some(Opening::Again { media: media.clone(), section: Section { from: place, ..self.section } })
     }
 
     /// The same source from another place on, to be opened.
     pub fn sought(&self, place: Samples) -> Option<Opening> {
-        let Reader { media, .. } = self.reader.as_ref()?;
-        let clip = self.clip.sought(place, self.taken, self.shared.end.get().copied());
-        Some(Opening::Again { media: media.clone(), clip })
+        let Supply { media, .. } = self.supply.as_ref()?;
+        let section = self.section.sought(place, self.taken, self.shared.end.get().copied());
+        Some(Opening::Again { media: media.clone(), section })
     }
 
     /// Returns how many samples per channel wait, and true if no more will come: then every sample that was pushed is among
@@ -125,7 +131,7 @@ impl Feed {
     pub fn is_ready(&self) -> bool {
         let (waiting, ended) = self.level();
         // Where the clock waits for sources, it also waits for as much as is to be known of them.
-        let known = if self.reader.as_ref().is_some_and(|reader| reader.progress.eager) { self.ahead() } else { 0 };
+        let known = if self.supply.as_ref().is_some_and(|supply| supply.progress.eager) { self.ahead() } else { 0 };
         waiting >= PREROLL.max(known) || ended
     }
 
@@ -165,20 +171,20 @@ impl Feed {
         Peek { chunk, channels: self.channels, taken: &mut self.taken }
     }
 
-    /// The feeder to be woken, if it waits for room and three quarters of the ring are free. Not sooner, because each time a
+    /// The decode task to be woken, if it waits for room and three quarters of the ring are free. Not sooner, because each time a
     /// thread wakes.
     pub fn refill(&self) -> Option<Waker> {
         let enough = (self.ahead() + RING / 4) * self.channels;
         let is_due = self.ring.slots() <= enough && self.shared.is_waiting();
-        self.reader.as_ref().filter(|_| is_due).map(|reader| reader.waker.clone())
+        self.supply.as_ref().filter(|_| is_due).map(|supply| supply.waker.clone())
     }
 
     fn wake(&self) {
-        self.reader.iter().for_each(|reader| reader.waker.wake());
+        self.supply.iter().for_each(|supply| supply.waker.wake());
     }
 }
 
-impl Drop for Feed {
+impl Drop for PcmReader {
     fn drop(&mut self) {
         self.shared.cancelled.store(true, Ordering::Release);
         self.wake();
@@ -228,21 +234,24 @@ mod tests {
     }
 
     /// Plays to the end.
-    fn play(rate: u32, samples: &[i16], clip: Clip) -> (Feed, Vec<f32>) {
-        let source = Source::new(Origin::Bytes(wav(rate, samples)), None, clip);
+    fn play(rate: u32, samples: &[i16], section: Section) -> (PcmReader, Vec<f32>) {
+        let source = Source::new(Origin::Bytes(wav(rate, samples)), None, section);
         let media = Arc::new(Media::new(source, Duration::from_secs(1)));
-        let (mut feed, mut heard) = (super::super::start(media, clip, 1, 0, Arc::default()), Vec::new());
+        let (mut reader, mut heard) = (super::super::start(media, section, 1, 0, Arc::default()), Vec::new());
         let late = Instant::now() + Duration::from_secs(20);
         loop {
-            let (waiting, ended) = feed.level();
-            assert!(waiting == 0 || feed.pre_ring().is_some() || clip.from > 0, "it is known before the first sample");
-            let peek = feed.peek(waiting);
+            let (waiting, ended) = reader.level();
+            assert!(
+                waiting == 0 || reader.pre_ring().is_some() || section.from > 0,
+                "it is known before the first sample"
+            );
+            let peek = reader.peek(waiting);
             heard.extend([peek.slices().0, peek.slices().1].concat());
             peek.take(waiting);
-            feed.refill().iter().for_each(Waker::wake);
+            reader.refill().iter().for_each(Waker::wake);
             if ended {
-                feed.outcome().unwrap().as_ref().unwrap();
-                return (feed, heard);
+                reader.outcome().unwrap().as_ref().unwrap();
+                return (reader, heard);
             }
             assert!(Instant::now() < late, "it does not end");
             std::thread::yield_now();
@@ -257,9 +266,9 @@ mod tests {
     fn two_feeds_are_joined_by_their_rings_as_if_they_were_one() {
         for rate in [8_000, 24_000, 44_100, 48_000] {
             let samples = noise(29_400);
-            let (_, whole) = play(rate, &samples, Clip::default());
-            let (first, mut joined) = play(rate, &samples[..14_700], Clip::default());
-            let (second, behind) = play(rate, &samples[14_700..], Clip::default());
+            let (_, whole) = play(rate, &samples, Section::default());
+            let (first, mut joined) = play(rate, &samples[..14_700], Section::default());
+            let (second, behind) = play(rate, &samples[14_700..], Section::default());
             let (pre, post) = (second.pre_ring().unwrap(), first.post_ring().unwrap());
             assert_eq!((pre.is_empty(), post.is_empty()), (rate == 48_000, rate == 48_000));
             let seam = joined.len();
@@ -274,26 +283,26 @@ mod tests {
 
     #[test]
     fn an_end_that_is_not_the_sources_own_has_no_ring() {
-        let rings = |clip| {
-            let (feed, _) = play(8_000, &noise(8_000), clip);
-            (feed.pre_ring().is_some(), feed.post_ring().is_some())
+        let rings = |section| {
+            let (reader, _) = play(8_000, &noise(8_000), section);
+            (reader.pre_ring().is_some(), reader.post_ring().is_some())
         };
-        let whole = Clip::default();
+        let whole = Section::default();
         assert_eq!(rings(whole), (true, true));
-        assert_eq!(rings(Clip { passes: 3, ..whole }), (true, true));
-        assert_eq!(rings(Clip { end: 48_000, ..whole }), (true, true));
-        assert_eq!(rings(Clip { end: 47_999, ..whole }), (true, false));
-        assert_eq!(rings(Clip { fade_out: 10, ..whole }), (true, false));
-        assert_eq!(rings(Clip { from: 1, start: 1, ..whole }), (false, true));
-        assert_eq!(rings(Clip { from: 1, passes: 2, ..whole }), (false, true));
+        assert_eq!(rings(Section { passes: 3, ..whole }), (true, true));
+        assert_eq!(rings(Section { end: 48_000, ..whole }), (true, true));
+        assert_eq!(rings(Section { end: 47_999, ..whole }), (true, false));
+        assert_eq!(rings(Section { fade_out: 10, ..whole }), (true, false));
+        assert_eq!(rings(Section { from: 1, start: 1, ..whole }), (false, true));
+        assert_eq!(rings(Section { from: 1, passes: 2, ..whole }), (false, true));
     }
 
     #[test]
     fn a_short_loop_is_the_source_written_out_as_often() {
         for (rate, length) in [(8_000, 800), (44_100, 4_410), (44_100, 44_100)] {
             let samples = noise(length);
-            let (_, looped) = play(rate, &samples, Clip { passes: 4, ..Clip::default() });
-            let (_, written) = play(rate, &samples.repeat(4), Clip::default());
+            let (_, looped) = play(rate, &samples, Section { passes: 4, ..Section::default() });
+            let (_, written) = play(rate, &samples.repeat(4), Section::default());
             assert_eq!(looped.len(), written.len());
             let worst = looped.iter().zip(&written).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
             assert!(worst < 1e-5, "{rate} Hz, {length} samples: off by {worst}");
