@@ -1,6 +1,6 @@
 //! What a user may ask for. Each call applies whole, at once; `at` is the time by which waiting is measured.
 
-use super::outbox::{OutputRequest, Ticket};
+use super::outbox::{Garbage, OutputRequest, Ticket};
 use super::playbacks::{Leaving, Loadable, Loading, Phase, PlaybackInfo, Request, Sought, Sounding};
 use super::policy::{Admission, OnDuplicate, Overlap, Target, admit};
 use super::{Advance, Clock, Lifecycle, RequestId, Session, WallTime};
@@ -104,6 +104,7 @@ impl Session {
         };
         let accepted = Accepted { request_id: name.clone(), id: request_kept.id };
         if let Some(reason) = self.tombstones.meet(&name, self.wall()) {
+            self.outbox.garbage.push(Garbage::Source(Box::new(source)));
             self.over(&request_kept, EventKind::Stopped { reason, duration_ms: 0.0, position_ms: 0.0 });
             return Ok(accepted);
         }
@@ -124,6 +125,7 @@ impl Session {
             }
             Err(SpeakerError { code, message }) => {
                 let event = EventKind::Failed { code, message, duration_ms: 0.0, position_ms: 0.0 };
+                self.outbox.garbage.push(Garbage::Source(Box::new(source)));
                 self.over(&request_kept, event);
             }
         }

@@ -21,7 +21,7 @@ mod tick;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::audio::Samples;
+use crate::audio::{Samples, to_ms};
 use crate::error::{Code, SpeakerError};
 use crate::event::EventKind;
 use crate::mixer::{Duck, Mixer, Notice, PlaybackId, Routing};
@@ -232,11 +232,11 @@ impl Session {
         self.lifecycle = Lifecycle::Broken { is_closed };
         self.notices.clear();
         self.outbox.release();
-        for playbacks::Drained { request, garbage, .. } in self.playbacks.drain() {
+        for playbacks::Drained { request, played, position, garbage } in self.playbacks.drain() {
             self.outbox.garbage.push(garbage);
             let SpeakerError { code, message } = internal();
-            let event = EventKind::Failed { code, message, duration_ms: 0.0, position_ms: 0.0 };
-            self.note(Some(&request), event);
+            let (duration_ms, position_ms) = (to_ms(played), to_ms(position));
+            self.note(Some(&request), EventKind::Failed { code, message, duration_ms, position_ms });
         }
         let SpeakerError { code, message } = internal();
         self.note(None, EventKind::Error { code, message });

@@ -11,7 +11,7 @@ use crate::event::{Event, EventKind, Message};
 use crate::mixer::PlaybackId;
 use crate::output::TapRequest;
 use crate::runtime::Waker;
-use crate::source::{Opening, PcmReader};
+use crate::source::{Opening, PcmReader, Source};
 
 /// Names a call that answers later.
 pub type Ticket = u32;
@@ -50,6 +50,8 @@ pub enum OutputRequest {
 pub enum Garbage {
     /// A reader: its decode task ends, and a download with its last reader.
     Reader(Box<PcmReader>),
+    /// The source of a request that was over at once.
+    Source(Box<Source>),
     /// A playback that waited.
     Waiting(Box<Waiting>),
     /// A playback that sounded, with every reader that it has.
