@@ -32,8 +32,9 @@ pub async fn run(core: Arc<Core>) {
             Ok(())
         }
     };
-    let _ = core.with(|session, _| session.closed(result));
+    // Before `close` settles: whoever waited for that finds it counted.
     core.ended();
+    let _ = core.with(|session, _| session.closed(result));
 }
 
 struct Driver {

@@ -103,6 +103,7 @@ fn close(core: &Arc<Core>, slot: &mut Slot) {
     // Time stands still, so what sounds is cut where it is.
     let _ = core.with(|session, _| session.cut());
     let result = RUNTIME.block_on(finish(slot.close()));
-    let _ = core.with(|session, _| session.closed(result));
+    // Before `close` settles: whoever waited for that finds it counted.
     core.ended();
+    let _ = core.with(|session, _| session.closed(result));
 }
