@@ -50,7 +50,9 @@ impl Slot {
                 RUNTIME.spawn(timeout(CLOSE_LIMIT, leaving));
                 None
             }
-            OutputRequest::Tap(request, now) => {
+            OutputRequest::Tap(request) => {
+                // Since the call another frame may have been handed over: its time begins with the next one.
+                let now = core.with(|session, _| session.now()).ok()?;
                 self.taps.open(*request, now);
                 None
             }

@@ -530,8 +530,7 @@ impl Session {
     /// Copies everything that the output accepts from now on.
     pub fn tap(&mut self, request: TapRequest) -> Result<()> {
         self.check_open()?;
-        let now = self.now();
-        self.outbox.request(OutputRequest::Tap(Box::new(request), now));
+        self.outbox.request(OutputRequest::Tap(Box::new(request)));
         Ok(())
     }
 

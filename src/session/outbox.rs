@@ -39,7 +39,7 @@ pub enum OutputRequest {
     /// Give up the attempt to open it.
     GiveUp,
     /// Copy what the output accepts from now on.
-    Tap(Box<TapRequest>, Samples),
+    Tap(Box<TapRequest>),
     /// Stop doing so.
     Untap(u32),
     /// The last one: the session ends.
