@@ -55,9 +55,9 @@ class SpeakerSession extends EventEmitter {
         pump(request.audio, stream)
         return stream.finished
       }
-      this.#recorder?.mark()
+      const atMs = this.#recorder?.nowMs()
       const accepted = taken(this.#native.play(checked))
-      this.#recorder?.play({ ...request, requestId: accepted.requestId }, checked)
+      this.#recorder?.play({ ...request, requestId: accepted.requestId }, checked, atMs)
       return this.#result(accepted, checked, this.playAudio)
     } catch (error) {
       return this.#joined(request, error) ?? quiet(Promise.reject(error))
@@ -158,11 +158,11 @@ class SpeakerSession extends EventEmitter {
   }
 
   #stream(request, checked, caller) {
-    this.#recorder?.mark()
+    const atMs = this.#recorder?.nowMs()
     const native = taken(this.#native.stream(checked, checked.encoding))
     const { accepted } = native
     const { requestId } = accepted
-    this.#recorder?.stream({ ...request, requestId })
+    this.#recorder?.stream({ ...request, requestId }, atMs)
     return new SpeakerStream({
       native,
       requestId,
@@ -181,9 +181,9 @@ class SpeakerSession extends EventEmitter {
 
   /** Makes a call, writes it down if requests are recorded, and returns its answer. */
   #recorded(type, request, call) {
-    this.#recorder?.mark()
+    const atMs = this.#recorder?.nowMs()
     const answer = call()
-    this.#recorder?.request(type, request)
+    this.#recorder?.request(type, request, atMs)
     return answer
   }
 

@@ -212,6 +212,19 @@ test('overlap of tracks and requests is replayed', async (t) => {
   assert.equal(started.length, 6)
 })
 
+test('a refused request leaves no time behind', async (t) => {
+  const { session, file } = recording(t)
+  const stream = session.createStream({ ...RAW, requestId: 's', stopOther: false })
+  await session.advance(50)
+  await assert.rejects(session.playAudio({ requestId: 's', audio: tone(440, 20) }), { code: 'ERR_DUPLICATE_REQUEST' })
+  await assert.rejects(session.seekAudio({ requestId: 's', positionMs: 1 }), { code: 'ERR_NOT_SEEKABLE' })
+  await session.advance(50)
+  stream.end(pcm16(saw(100)))
+  await finish(session)
+  await session.close()
+  assert.deepEqual(lines(file).slice(1).map(({ type, atMs }) => [type, atMs]), [['stream', 0], ['write', 100], ['end', 100]])
+})
+
 test('an unwritable recording is reported once', async (t) => {
   const directory = workspace(t)
   const { session, told } = open(t, { record: path.join(directory, 'nowhere', 'session.jsonl') })

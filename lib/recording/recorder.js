@@ -17,7 +17,6 @@ class Recorder {
   #file
   #native
   #isManual
-  #markMs
   #closed
 
   /** The first argument are the checked options of the session, `options` the ones it was given. */
@@ -30,35 +29,31 @@ class Recorder {
     this.#write({ type: 'session', ...recordedOptions(options) })
   }
 
-  /** Notes the time of the request that is about to be made: what follows from it can't begin before. */
-  mark() {
-    this.#markMs = this.#native.requestTimeMs()
+  /**
+   * Returns the session's time, in ms, from which a request that is made now is in force. Asked before it is made: what follows
+   * from it can't begin before.
+   */
+  nowMs() {
+    return Math.round(this.#native.requestTimeMs() * 1000) / 1000 // far below a sample
   }
 
   /** Writes a playAudio request for a file, URL or buffer; the second argument is the checked request. */
-  play(request, { path: file, url }) {
+  play(request, { path: file, url }, atMs) {
     const audioUrl = file === undefined ? url : path.resolve(file)
-    this.request('play', { ...request, audioUrl, audio: request.audio && base64(request.audio) })
+    this.request('play', { ...request, audioUrl, audio: request.audio && base64(request.audio) }, atMs)
   }
 
-  stream(request) {
-    this.request('stream', { ...request, ...UNWRITTEN })
+  stream(request, atMs) {
+    this.request('stream', { ...request, ...UNWRITTEN }, atMs)
   }
 
   write(requestId, bytes) {
     this.request('write', { requestId, audio: base64(bytes) })
   }
 
-  /** Writes a request of any type. */
-  request(type, { signal, ...request } = {}) {
-    if (!this.#closed) this.#write({ atMs: this.#atMs(), type, ...request })
-  }
-
-  /** Returns the session's time at which the request takes effect, in ms. */
-  #atMs() {
-    const atMs = this.#markMs ?? this.#native.requestTimeMs()
-    this.#markMs = undefined
-    return Math.round(atMs * 1000) / 1000 // far below a sample
+  /** Writes a request of any type; `atMs` is what `nowMs` returned before it was made. */
+  request(type, { signal, ...request } = {}, atMs = this.nowMs()) {
+    if (!this.#closed) this.#write({ atMs, type, ...request })
   }
 
   /** Called when the session is about to close. Settles when everything is written; rejects if writing fails now. */
