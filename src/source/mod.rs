@@ -14,6 +14,7 @@ mod media;
 mod mp4;
 mod pcm_reader;
 mod pipe;
+mod progress;
 mod ring;
 mod section;
 mod spool;
@@ -35,7 +36,8 @@ pub use pcm_reader::PcmReader;
 #[doc(hidden)]
 pub use pcm_reader::Supply;
 pub use pipe::Pipe;
-pub use ring::{Progress, Shared};
+pub use progress::Progress;
+pub use ring::Shared;
 pub use section::Section;
 pub use stream::{Encoding, Raw, Stream};
 

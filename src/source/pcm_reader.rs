@@ -7,7 +7,8 @@ use rtrb::Consumer;
 
 use super::Opening;
 use super::media::Media;
-use super::ring::{Progress, Shared};
+use super::progress::Progress;
+use super::ring::Shared;
 use super::section::Section;
 use super::stream::Stream;
 use crate::audio::{PREROLL, RING, Samples};
