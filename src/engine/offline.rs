@@ -65,13 +65,10 @@ fn work(core: &Arc<Core>) -> u64 {
         // Before the look: what moves after it is seen by the next one.
         let seen = core.progress.moves();
         let takes_more = slot.takes_more();
-        let next = core.with(|session, at| match session.take_output_request() {
+        let next = core.with(|session, _| match session.take_output_request() {
             Some(request) => Next::Request(request),
             None if session.is_closed() => Next::Step(Step::Done),
-            None => {
-                session.look(at);
-                Next::Step(session.step(takes_more, &mut scratch))
-            }
+            None => Next::Step(session.step(takes_more, &mut scratch)),
         });
         let result = match next {
             Ok(Next::Request(OutputRequest::Close)) => {

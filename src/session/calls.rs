@@ -7,9 +7,9 @@ use super::{Advance, Clock, Lifecycle, RequestId, Session, WallTime};
 use crate::audio::{EDGE_FADE, Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::EventKind;
-use crate::mixer::{End, PlaybackId, Ramp, Role};
+use crate::mixer::{End, PlaybackId, Ramp, Role, Voice};
 use crate::output::TapRequest;
-use crate::source::{Opening, Source};
+use crate::source::{Opening, PcmReader, Source};
 
 /// What to play, and how. Values are checked by whoever builds it.
 #[derive(Debug, Clone)]
@@ -132,8 +132,9 @@ impl Session {
         Ok(accepted)
     }
 
-    /// Its one event is its end.
-    fn over(&mut self, request: &Request, end: EventKind) {
+    /// Notes the terminal event of a playback, whose name is free from here on if it still had it.
+    pub(super) fn over(&mut self, request: &Request, end: EventKind) {
+        self.playbacks.release(request);
         self.tombstones.ended(request.name.clone(), self.wall());
         self.note(Some(request), end);
     }
@@ -239,7 +240,6 @@ impl Session {
         let (request, info, garbage) = self.playbacks.take_unheard(id)?;
         let position_ms = to_ms(info.position);
         self.outbox.garbage.push(garbage);
-        self.playbacks.release(&request);
         self.over(&request, EventKind::Stopped { reason: reason.to_owned(), duration_ms: 0.0, position_ms });
         Some((info, request.track, true))
     }
@@ -553,15 +553,9 @@ impl Session {
                 self.lifecycle = Lifecycle::Closing;
                 self.closing.extend(ticket);
                 let ids = self.playbacks.meant(&Target::All);
-                // From the end, so that nobody has his turn meanwhile.
+                // Whatever waits is stopped too, so nothing has its turn meanwhile.
                 self.stop_each(ids, super::tick::CLOSED, Exit::Fade(EDGE));
-                let closed = || Some(SpeakerError::new(Code::Closed, "Expected an open session but it is closed"));
-                for Advance { ticket, .. } in std::mem::take(&mut self.advances) {
-                    self.outbox.settle(ticket, closed());
-                }
-                for ticket in self.output.take_tickets() {
-                    self.outbox.settle(ticket, closed());
-                }
+                self.refuse_calls();
                 self.outbox.request(OutputRequest::Close);
             }
             Lifecycle::Closing | Lifecycle::Broken { is_closed: false } => self.closing.extend(ticket),
@@ -572,12 +566,12 @@ impl Session {
     }
 
     /// A voice for a playback, by its own wishes and the session's rules.
-    pub(super) fn voice(&self, request: &Request, reader: crate::source::PcmReader) -> crate::mixer::Voice {
+    pub(super) fn voice(&self, request: &Request, reader: PcmReader) -> Voice {
         // A cut that is made here gets an edge; a source's own first sample is left as it is.
         let edge = if reader.place() > 0 { EDGE } else { 0 };
         let lead = if request.overlap == Overlap::Queue { self.options.policy.crossfade } else { 0 };
         let lead = lead.min(reader.ahead() as Samples);
-        let mut voice = crate::mixer::Voice::new(request.id, request.track, reader);
+        let mut voice = Voice::new(request.id, request.track, reader);
         voice.role = request.role;
         voice.volume = Ramp::flat(request.volume);
         voice.gain = request.gain;

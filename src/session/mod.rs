@@ -183,11 +183,6 @@ impl Session {
         self.mixer.now()
     }
 
-    /// What moves its time.
-    pub fn clock(&self) -> Clock {
-        self.options.clock
-    }
-
     /// What plays and loads, in order of arrival; what waits, in order of its turn.
     pub fn playbacks(&self) -> Vec<PlaybackInfo> {
         self.playbacks.infos()
@@ -221,6 +216,17 @@ impl Session {
         }
     }
 
+    /// Settles every call that still waits with why none can be taken any more.
+    fn refuse_calls(&mut self) {
+        let error = self.check_open().err();
+        for Advance { ticket, .. } in std::mem::take(&mut self.advances) {
+            self.outbox.settle(ticket, error.clone());
+        }
+        for ticket in self.output.take_tickets() {
+            self.outbox.settle(ticket, error.clone());
+        }
+    }
+
     /// A panic left the session in an unknown state: everything live fails, the output is to be closed.
     ///
     /// Returns false if it was broken already.
@@ -240,12 +246,7 @@ impl Session {
         }
         let SpeakerError { code, message } = internal();
         self.note(None, EventKind::Error { code, message });
-        for Advance { ticket, .. } in std::mem::take(&mut self.advances) {
-            self.outbox.settle(ticket, Some(internal()));
-        }
-        for ticket in self.output.take_tickets() {
-            self.outbox.settle(ticket, Some(internal()));
-        }
+        self.refuse_calls();
         if !is_closed {
             self.outbox.output.clear();
             self.outbox.request(OutputRequest::Close);

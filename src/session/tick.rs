@@ -3,11 +3,12 @@
 //! Order of a tick: what is ready starts → mix to the end of the frame, or to where a voice ends or nears its end → what follows has
 //! its turn → again. The events of a frame are held until [`Session::commit`] says that it was handed over.
 
-use super::outbox::{OutputRequest, Ticket, Work};
+use super::line::Waiting;
+use super::outbox::{Garbage, OutputRequest, Ticket, Work};
 use super::output_state::Connection;
 use super::playbacks::{Drained, Loadable, Loading, Request, Sought, Sounding};
 use super::policy::Overlap;
-use super::{Advance, Clock, Lifecycle, Seam, Session, WallTime};
+use super::{Advance, Lifecycle, Seam, Session, WallTime};
 use crate::audio::{EDGE_FADE, FRAME, LOOK_AHEAD, RINGING, Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::{EventKind, Message};
@@ -164,11 +165,9 @@ impl Session {
     fn fail_unheard(&mut self, id: PlaybackId, error: SpeakerError) {
         let Some((request, info, garbage)) = self.playbacks.take_unheard(id) else { return };
         self.outbox.garbage.push(garbage);
-        self.playbacks.release(&request);
-        self.tombstones.ended(request.name.clone(), self.wall());
         let SpeakerError { code, message } = error;
         let position_ms = to_ms(info.position);
-        self.note(Some(&request), EventKind::Failed { code, message, duration_ms: 0.0, position_ms });
+        self.over(&request, EventKind::Failed { code, message, duration_ms: 0.0, position_ms });
         self.advance_line(request.track);
     }
 
@@ -214,10 +213,8 @@ impl Session {
                 let message = format!("waited for its turn longer than {} ms", to_ms(waiting.timeout));
                 let position_ms = to_ms(waiting.position());
                 let event = EventKind::Failed { code: Code::QueueTimeout, message, duration_ms: 0.0, position_ms };
-                self.playbacks.release(&waiting.request);
-                self.tombstones.ended(waiting.request.name.clone(), wall);
-                self.note(Some(&waiting.request), event);
-                self.outbox.garbage.push(super::outbox::Garbage::Waiting(Box::new(waiting)));
+                self.over(&waiting.request, event);
+                self.outbox.garbage.push(Garbage::Waiting(Box::new(waiting)));
             }
             if expired {
                 self.update_line(track);
@@ -294,12 +291,10 @@ impl Session {
     }
 
     fn fail_live(&mut self, error: &SpeakerError) {
-        let wall = self.wall();
         for Drained { request, played, position, garbage } in self.playbacks.drain() {
             let SpeakerError { code, message } = error.clone();
             let (duration_ms, position_ms) = (to_ms(played), to_ms(position));
-            self.note(Some(&request), EventKind::Failed { code, message, duration_ms, position_ms });
-            self.tombstones.ended(request.name.clone(), wall);
+            self.over(&request, EventKind::Failed { code, message, duration_ms, position_ms });
             self.outbox.garbage.push(garbage);
         }
         self.mixer.reset();
@@ -307,10 +302,9 @@ impl Session {
 
     /// What the session wants of a realtime clock now. What could start asks for its stream.
     pub fn pace(&mut self) -> Pace {
-        let can_start = self.playbacks.loading.iter().map(|loading| (loading.request.track, loading.can_start()));
         let mut starts = false;
-        for (track, _) in can_start.filter(|(_, can_start)| *can_start) {
-            starts |= self.output.takes(self.mixer.stream_of(track), &mut self.outbox);
+        for loading in self.playbacks.loading.iter().filter(|loading| loading.can_start()) {
+            starts |= self.output.takes(self.mixer.stream_of(loading.request.track), &mut self.outbox);
         }
         match self.output.connection {
             Connection::Cut { is_halted: true } => Pace::Halt,
@@ -506,8 +500,7 @@ impl Session {
             // Not a single sample: it is over, and never started.
             let (duration_ms, position_ms) = (0.0, to_ms(reader.place()));
             self.outbox.drop_reader(reader);
-            self.playbacks.release(&request);
-            self.over_at_turn(&request, EventKind::Completed { duration_ms, position_ms });
+            self.over(&request, EventKind::Completed { duration_ms, position_ms });
             return self.advance_line(track);
         }
         let mut voice = self.voice(&request, reader);
@@ -535,11 +528,6 @@ impl Session {
             end_approaches: false,
             joined: None,
         });
-    }
-
-    fn over_at_turn(&mut self, request: &Request, event: EventKind) {
-        self.tombstones.ended(request.name.clone(), self.wall());
-        self.note(Some(request), event);
     }
 
     /// Turns what the mixer reported into events, and into what follows.
@@ -585,8 +573,6 @@ impl Session {
         if let (End::Source, Some(id), Some(ringing)) = (why, joined, voice.reader.post_ring()) {
             self.seams.push(Seam { at: self.mixer.now(), id: *id, ringing: ringing.to_vec() });
         }
-        self.playbacks.release(request);
-        self.tombstones.ended(request.name.clone(), self.wall());
         let (duration_ms, position_ms) = (to_ms(voice.played()), to_ms(voice.place()));
         let failed = |code, message| EventKind::Failed { code, message, duration_ms, position_ms };
         let event = match (why, voice.reader.outcome()) {
@@ -605,9 +591,9 @@ impl Session {
                 failed(Code::Stalled, "the writer of the stream sent nothing for stallTimeoutMs".to_owned())
             }
         };
-        self.note(Some(request), event);
+        self.over(request, event);
         let track = request.track;
-        self.outbox.garbage.push(super::outbox::Garbage::Sounding(Box::new(sounding)));
+        self.outbox.garbage.push(Garbage::Sounding(Box::new(sounding)));
         Some(track)
     }
 
@@ -618,7 +604,7 @@ impl Session {
             && let Some(id) = self.playbacks.line(track).first()
             && let Some(waiting) = self.playbacks.line(track).remove(id)
         {
-            let super::line::Waiting { request, source, ahead, is_paused, .. } = waiting;
+            let Waiting { request, source, ahead, is_paused, .. } = waiting;
             let source = ahead.unwrap_or_else(|| {
                 let place = source.section.from;
                 Loadable::Opening { number: self.outbox.open(id, Opening::Source(source), request.ahead, None), place }
@@ -710,16 +696,6 @@ impl Session {
     /// Returns true once the output is closed for good.
     pub fn is_closed(&self) -> bool {
         matches!(self.lifecycle, Lifecycle::Closed | Lifecycle::Broken { is_closed: true })
-    }
-
-    /// Returns true if an `advance` is under way.
-    pub fn is_advancing(&self) -> bool {
-        !self.advances.is_empty()
-    }
-
-    /// Returns true on the manual clock.
-    pub fn is_manual(&self) -> bool {
-        self.options.clock == Clock::Manual
     }
 }
 
