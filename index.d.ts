@@ -30,7 +30,7 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
 
   /**
    * Counts over all sessions of the process, those of worker threads included. `sessions` is how many are not closed yet;
-   * `broken` how often one broke by a fault of this package's own (`ERR_INTERNAL`) since the process began.
+   * `broken` how many broke by a fault of this package's own (`ERR_INTERNAL`) since the process began.
    */
   static processStats(): ProcessStats
 

@@ -2,7 +2,7 @@
 /* eslint-disable */
 
 /**
- * What all sessions of an environment ring: `ring` is called with the number of a session that has a message to be taken, or with
+ * Calls `ring` for all sessions of an environment: with the number of a session that has a message to be taken, or with
  * a frame or a question of one.
  */
 export declare class NativeBell {
@@ -239,7 +239,7 @@ export interface NativeTrack {
   publishAtOnce: boolean
 }
 
-/** What `stopOther: false` means on a track. */
+/** The overlap rule of one track. */
 export interface NativeTrackOverlap {
   trackId: number
   overlap: string

@@ -24,7 +24,7 @@ pub const LOOK_AHEAD: usize = EDGE_FADE;
 /// The longest that a resampler rings beyond either end of its input, at the session's rate: 16 ms, from 8 kHz.
 pub const RINGING: usize = 16 * PER_MS as usize;
 
-/// What a playback's ring holds: twelve frames, so that a decode task runs some five times a second and not at every tick.
+/// The size of a playback's ring: twelve frames, so that a decode task runs some five times a second and not at every tick.
 pub const RING: usize = 12 * FRAME;
 
 /// What must wait in the ring before a playback starts or goes on after an underrun: two frames.

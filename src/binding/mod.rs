@@ -38,7 +38,7 @@ use stream::{NativeEncoding, NativeStream};
 use tap::{NativeTap, NativeTapOptions};
 use token::Tokens;
 
-/// What all sessions of an environment ring: `ring` is called with the number of a session that has a message to be taken, or with
+/// Calls `ring` for all sessions of an environment: with the number of a session that has a message to be taken, or with
 /// a frame or a question of one.
 #[napi]
 pub struct NativeBell {

@@ -33,7 +33,7 @@ pub struct NativeOptions {
     pub stall_timeout_ms: f64,
 }
 
-/// What `stopOther: false` means on a track.
+/// The overlap rule of one track.
 #[napi(object)]
 pub struct NativeTrackOverlap {
     pub track_id: u32,

@@ -5,7 +5,7 @@ use napi::bindgen_prelude::*;
 use crate::event::Message;
 use crate::output::PcmFrame;
 
-/// What the bell of an environment brings, and for which of its sessions.
+/// One ring of an environment's bell, and the session that it is for.
 pub struct Outgoing {
     pub session: u32,
     pub what: What,

@@ -1,4 +1,4 @@
-//! What moves a realtime session: one task, which ticks it and owns its output.
+//! Drives a realtime session: one task, which ticks it and owns its output.
 
 use std::cell::RefCell;
 use std::future::{pending, poll_fn};

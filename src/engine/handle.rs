@@ -49,7 +49,7 @@ impl<F: Fn() + Send + Sync> Bell for F {
     }
 }
 
-/// What the engine needs to know of a session, beside the session's own options.
+/// Options of a session that only the engine needs: its output, its bell, how long a server may be silent.
 pub struct EngineOptions {
     /// Where the sound goes.
     pub output: OutputOptions,
