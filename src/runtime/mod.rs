@@ -9,7 +9,7 @@ mod pool;
 use once_cell::sync::Lazy;
 use tokio::runtime::{Builder, Runtime};
 
-pub use pool::{Pool, Waker, suspend};
+pub use pool::{Pool, Waker, has_overstayed, suspend};
 
 /// Drivers of sessions, their timers and sockets, and downloads.
 pub static RUNTIME: Lazy<Runtime> = Lazy::new(|| {

@@ -10,7 +10,9 @@ use std::time::Duration;
 use symphonia::core::io::MediaSource;
 use tokio::task::AbortHandle;
 
-use super::decode::{Decode, Decoder, Label, empty};
+use super::body::Body;
+use super::decode::{Decode, Label, empty};
+use super::file::Files;
 use super::ring::Reading;
 use super::spool::{Spool, SpoolReader};
 use super::{Origin, Source, Stream, fetch, mp4};
@@ -77,7 +79,7 @@ impl Media {
             Bytes::Download(spool, _) => open_spool(spool, &task.shared.cancelled, label)?,
             Bytes::Stream(stream) => return stream.open(task, label),
         };
-        Ok(Box::new(Decoder::open(input, &label)?))
+        Ok(Box::new(Files::open(Body::new(input, task), &label)?))
     }
 
     /// Why reading the bytes failed, if it did: that is clearer than the error that a demuxer makes of it.

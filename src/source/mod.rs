@@ -2,19 +2,28 @@
 //!
 //! ```text
 //! fetch → spool ┐
-//! file, memory  ├→ tags → decode → downmix → resample → section → ring → (mixer)
-//! writer → pipe ┘   └────────────── one decode task on the decode pool ──────┘
+//! file, memory  ├→ body → files → decode → downmix → resample → section → ring → (mixer)
+//! writer → pipe ┘   └────────────── one decode task on the decode pool ──────────────┘
 //! ```
 
+mod adts;
+mod body;
+mod container;
 mod decode;
 mod decode_task;
 mod downmix;
 mod fetch;
+mod file;
+mod flac;
+mod frames;
 mod media;
 mod mp4;
+mod mpeg;
+mod ogg;
 mod pcm_reader;
 mod pipe;
 mod progress;
+mod riff;
 mod ring;
 mod section;
 mod spool;

@@ -1,6 +1,57 @@
-//! Finds out if an MP4 body can be played while it downloads.
+//! MP4 (ISO/IEC 14496-12): where a file of boxes ends, and if it can be played while it downloads.
 
 use std::io::{self, Read, Seek, SeekFrom};
+
+use symphonia::default::formats::IsoMp4Reader;
+
+use super::body::{Body, SharedBody};
+use super::container::{Contained, Extent, Window};
+use super::decode::Piece;
+use crate::error::Result;
+
+/// Opens the file that begins here.
+pub fn open(shared: &SharedBody) -> Result<Box<dyn Piece>> {
+    let mut body = shared.get();
+    let window = match body.length() {
+        Some(_) => {
+            let start = body.place();
+            let mut boxes = Boxes::default();
+            while let length @ 1.. = boxes.more(&mut body) {
+                body.skip(length);
+            }
+            let end = body.place();
+            body.seek(start);
+            Window::seekable(shared, start, end)
+        }
+        None => Window::new(shared, Vec::new(), Boxes::default()),
+    };
+    drop(body);
+    Ok(Box::new(Contained::open::<IsoMp4Reader<'_>>(window, true)?))
+}
+
+/// Box behind box, up to what is none, or begins another file.
+#[derive(Default)]
+struct Boxes {
+    is_inside: bool,
+}
+
+impl Extent for Boxes {
+    fn more(&mut self, body: &mut Body) -> u64 {
+        let head = body.peek(16);
+        let Some((size, kind)) = head.first_chunk::<8>().map(|head| head.split_at(4)) else { return 0 };
+        let is_name = |byte: &u8| byte.is_ascii_graphic() || matches!(byte, b' ' | 0xa9);
+        if !kind.iter().all(is_name) || (std::mem::replace(&mut self.is_inside, true) && kind == b"ftyp") {
+            return 0;
+        }
+        let size = size.iter().fold(0, |size, byte| size << 8 | u64::from(*byte));
+        match (size, head.get(8..)) {
+            (0, _) => u64::MAX,
+            (1, Some(long)) => long.iter().fold(0, |size, byte| size << 8 | u64::from(*byte)),
+            (2..=7, _) => 0,
+            (size, _) => size,
+        }
+    }
+}
 
 /// Returns true if `body` is an MP4 whose samples (`mdat`) come before their index (`moov`), as encoders that do not know the
 /// length write it (ISO/IEC 14496-12 §8.1): nothing can be decoded until its last bytes are here. Leaves the body at 0.
