@@ -86,6 +86,14 @@ impl Body {
         }
     }
 
+    /// Goes on by `length` bytes that were looked at and are no audio. Returns how many of them are not zero, as padding is.
+    pub fn leave_out(&mut self, length: usize) -> u64 {
+        let ahead = self.ahead();
+        let left_out = ahead[..length.min(ahead.len())].iter().filter(|byte| **byte != 0).count() as u64;
+        self.consume(length);
+        left_out
+    }
+
     /// Goes on by `length` bytes, or to the end. Returns how many there were.
     pub fn skip(&mut self, length: u64) -> u64 {
         let from = self.place;

@@ -32,9 +32,10 @@ pub trait Extent: Send + Sync {
         None
     }
 
-    /// Goes behind the file.
-    fn finish(&mut self, body: &mut Body) {
+    /// Goes behind the file. Returns how many bytes within it were damaged and left out.
+    fn finish(&mut self, body: &mut Body) -> u64 {
         let _ = body;
+        0
     }
 }
 
@@ -215,14 +216,17 @@ impl Piece for Contained {
             let mut view = self.window.get();
             let View { body, extent, range, left, .. } = &mut *view;
             let mut body = body.get();
-            match range {
-                Some((_, end)) => body.seek(*end),
+            let left_out = match range {
+                Some((_, end)) => {
+                    body.seek(*end);
+                    0
+                }
                 None => {
                     *left -= body.skip(*left);
-                    extent.finish(&mut body);
+                    extent.finish(&mut body)
                 }
-            }
-            return Ok(Step::End);
+            };
+            return Ok(Step::LeftOut(left_out));
         };
         self.came = self.came.saturating_add(packet.dur.get());
         decode_into(&mut *self.codec, &packet.as_packet_ref(), block, Step::LeftOut(packet.data.len() as u64))

@@ -123,7 +123,7 @@ pub fn check(block: &mut Block) -> Result<()> {
 
 /// A sample as it leaves a source.
 pub fn bounded(sample: f32) -> f32 {
-    if sample.is_nan() { 0.0 } else { sample.clamp(-LOUDEST, LOUDEST) }
+    if sample.is_finite() { sample.clamp(-LOUDEST, LOUDEST) } else { 0.0 }
 }
 
 pub fn empty(argument: &str) -> SpeakerError {

@@ -108,10 +108,8 @@ impl Files {
                     || ahead.get(*index + 4) == Some(&b'f')
             };
             let junk = (1..ahead.len()).find(is_beginning).unwrap_or(ahead.len());
-            let padding = ahead[..junk].iter().filter(|byte| **byte == 0).count();
-            self.left_out += (junk - padding) as u64;
             self.run += junk as u64;
-            body.consume(junk);
+            self.left_out += body.leave_out(junk);
         }
     }
 
@@ -133,11 +131,6 @@ impl Files {
         Ok(())
     }
 
-    fn leave_out(&mut self, bytes: u64) {
-        self.left_out += bytes;
-        self.run += bytes;
-    }
-
     /// Plays on. Returns false at the end of the body.
     fn step(&mut self) -> Result<bool> {
         loop {
@@ -150,18 +143,27 @@ impl Files {
                         self.run = 0;
                         return Ok(true);
                     }
-                    Step::LeftOut(bytes) => self.leave_out(bytes),
+                    Step::LeftOut(bytes) => {
+                        self.left_out += bytes;
+                        self.run += bytes;
+                    }
                     Step::End => self.is_playing = false,
                 }
                 continue;
             }
             let from = self.body.get().place();
-            let Some(kind) = self.find() else { return Ok(false) };
+            let Some(kind) = self.find() else {
+                match self.run > MAX_JUNK {
+                    true => continue,
+                    false => return Ok(false),
+                }
+            };
             if self.start(kind).is_err() {
                 // A file that can't be played is one that was left out, as far as it was read.
                 let read = self.body.get().place() - from;
                 self.body.get().consume(usize::from(read == 0));
-                self.leave_out(read.max(1));
+                self.left_out += read.max(1);
+                self.run += read.max(1);
             }
         }
     }

@@ -87,6 +87,8 @@ pub struct Flac {
     stated: u64,
     came: u64,
     is_cut: bool,
+    /// True once no frame of it can be found any more.
+    is_lost: bool,
 }
 
 impl Flac {
@@ -115,38 +117,50 @@ impl Flac {
         }
         drop(body);
         let decoder = info.decoder()?;
-        Ok(Self { body: shared.clone(), info, setup: info, decoder, frame: Vec::new(), stated, came: 0, is_cut: false })
+        Ok(Self {
+            body: shared.clone(),
+            info,
+            setup: info,
+            decoder,
+            frame: Vec::new(),
+            stated,
+            came: 0,
+            is_cut: false,
+            is_lost: false,
+        })
     }
 }
 
 impl Piece for Flac {
     fn next(&mut self, block: &mut Block) -> Result<Step> {
         let mut body = self.body.get();
-        let Some(frame) = header(body.peek(MAX_HEADER), &self.info) else {
-            return Ok(to_a_frame(&mut body, &self.info));
+        let Some(frame) = header(body.peek(MAX_HEADER), &self.info).filter(|_| !self.is_lost) else {
+            if self.is_lost {
+                return Ok(Step::End);
+            }
+            let (left_out, is_found) = to_a_frame(&mut body, &self.info);
+            self.is_lost = !is_found;
+            return Ok(Step::LeftOut(left_out));
         };
         let length = match end(&mut body, &self.info, &frame) {
             End::At(length) => length,
+            End::Damaged(length) => return Ok(Step::LeftOut(body.leave_out(length))),
             End::Behind(ends) => {
-                let fits = |length: &usize| {
+                let mut fits = |length: &usize| {
                     let bytes = &body.ahead()[..*length];
-                    frame.decoder().is_ok_and(|mut decoder| {
-                        decode_packet(&mut *decoder, bytes, block, Step::End)
-                            .is_ok_and(|step| matches!(step, Step::Block))
-                    })
+                    let decoder = frame.decoder();
+                    let step = decoder.and_then(|mut decoder| decode_packet(&mut *decoder, bytes, block, Step::End));
+                    matches!(step, Ok(Step::Block))
                 };
-                match ends.iter().copied().find(fits) {
+                match ends.into_iter().find(|length| fits(length)) {
                     Some(length) => length,
+                    None if body.ahead().len() > frame.longest() => return Ok(Step::LeftOut(body.leave_out(1))),
                     None => {
                         self.is_cut = true;
                         body.skip(u64::MAX);
                         return Ok(Step::End);
                     }
                 }
-            }
-            End::None => {
-                body.consume(1);
-                return Ok(to_a_frame(&mut body, &self.info));
             }
         };
         self.frame.clear();
@@ -223,15 +237,16 @@ fn header(head: &[u8], info: &Setup) -> Option<Setup> {
 enum End {
     /// At so many bytes.
     At(usize),
-    /// The body ends behind it, with something else between: at one of these.
+    /// Somewhere before the end of the body or of what it may take, with something else behind: at one of these, if any.
     Behind(Vec<usize>),
-    /// Nowhere, for it is damaged.
-    None,
+    /// It is damaged, and so many bytes from here something else may begin.
+    Damaged(usize),
 }
 
 /// Finds the end of the `frame` that begins here.
 fn end(body: &mut Body, info: &Setup, frame: &Setup) -> End {
     let (mut crc, mut checked) = (Crc16Ansi::new(0), 0);
+    let mut next = None;
     let mut at = 1;
     while at <= frame.longest() {
         let ahead = body.ahead();
@@ -252,11 +267,17 @@ fn end(body: &mut Body, info: &Setup, frame: &Setup) -> End {
             }
         }
         if is_end {
-            return End::Behind(right_checksums(ahead));
+            break;
+        }
+        if next.is_none() && header(&ahead[candidate..], info).is_some() {
+            next = Some(candidate);
         }
         at = candidate + 1;
     }
-    End::None
+    match next {
+        Some(next) => End::Damaged(next),
+        None => End::Behind(right_checksums(&body.ahead()[..frame.longest().min(body.ahead().len())])),
+    }
 }
 
 /// How far it is to a byte that may begin what stands behind a frame.
@@ -292,22 +313,21 @@ fn right_checksums(bytes: &[u8]) -> Vec<usize> {
     places
 }
 
-/// Goes on to the next frame, file or tag, or to the end.
-fn to_a_frame(body: &mut Body, info: &Setup) -> Step {
-    let from = body.place();
+/// Goes on to the next frame, file or tag, or to the end. Returns how many bytes were left out, and true if it is a frame.
+fn to_a_frame(body: &mut Body, info: &Setup) -> (u64, bool) {
+    let (from, mut left_out) = (body.place(), 0);
     loop {
-        let left_out = body.place() - from;
+        let run = body.place() - from;
         body.peek(tags::HEAD);
         let head = body.ahead();
-        if head.is_empty() || left_out > MAX_JUNK || tags::begins(head) || file::begins(head) {
-            return if left_out == 0 { Step::End } else { Step::LeftOut(left_out) };
-        }
         if header(head, info).is_some() {
-            return Step::LeftOut(left_out);
+            return (left_out, true);
         }
-        let step = to_a_beginning(&head[1..]);
-        let step = step.map_or(head.len(), |step| 1 + step);
-        body.consume(step);
+        if head.is_empty() || run > MAX_JUNK || tags::begins(head) || file::begins(head) {
+            return (left_out, false);
+        }
+        let step = to_a_beginning(&head[1..]).map_or(head.len(), |step| 1 + step);
+        left_out += body.leave_out(step);
     }
 }
 

@@ -201,8 +201,8 @@ impl Extent for Samples {
         Some((length.saturating_sub(rest), length))
     }
 
-    fn finish(&mut self, body: &mut Body) {
-        let Some(length) = self.length else { return };
+    fn finish(&mut self, body: &mut Body) -> u64 {
+        let Some(length) = self.length else { return 0 };
         body.skip(length % self.align);
         self.riff.pad(body, length);
         while let Some(chunk) = self.riff.chunk(body) {
@@ -214,5 +214,6 @@ impl Extent for Samples {
             body.consume(CHUNK_HEADER);
             self.riff.skip(body, chunk.length);
         }
+        0
     }
 }
