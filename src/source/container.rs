@@ -62,7 +62,8 @@ struct View {
     left: u64,
     /// Where the file begins and ends, if any place of it may be read.
     range: Option<(u64, u64)>,
-    /// What was read since the last packet.
+    /// What was read in all, and since the last packet.
+    all: u64,
     read: u64,
 }
 
@@ -79,7 +80,7 @@ impl Window {
 
     fn view(body: &SharedBody, head: Vec<u8>, extent: impl Extent + 'static, range: Option<(u64, u64)>) -> Self {
         let (body, extent) = (body.clone(), Box::new(extent));
-        Self(Arc::new(Mutex::new(View { body, extent, head, given: 0, left: 0, range, read: 0 })))
+        Self(Arc::new(Mutex::new(View { body, extent, head, given: 0, left: 0, range, all: 0, read: 0 })))
     }
 
     fn get(&self) -> MutexGuard<'_, View> {
@@ -123,6 +124,7 @@ impl Read for Window {
         let read = view.body.get().read(&mut buffer[..wanted]);
         view.left = view.left.saturating_sub(read as u64);
         view.read += read as u64;
+        view.all += read as u64;
         Ok(read)
     }
 }
@@ -158,7 +160,11 @@ pub struct Contained {
     window: Window,
     format: Box<dyn FormatReader>,
     codec: Box<dyn AudioDecoder>,
-    track: u32,
+    /// The track that is played; `None` in a song of a chain that can't be played, which began at `unplayed`.
+    track: Option<u32>,
+    unplayed: u64,
+    /// Bytes of such songs.
+    left_out: u64,
     /// How long the track is, in its own units, if the container states it exactly; and how much of that came.
     stated: Option<u64>,
     came: u64,
@@ -178,7 +184,8 @@ impl Contained {
         let (codec, track, stated) = select(&*format)?;
         window.get().read = 0;
         let stated = stated.filter(|_| is_exact);
-        Ok(Self { window, format, codec, track, stated, came: 0, is_over: false })
+        let track = Some(track);
+        Ok(Self { window, format, codec, track, unplayed: 0, left_out: 0, stated, came: 0, is_over: false })
     }
 
     /// The next packet of the track; `None` at the end.
@@ -190,17 +197,26 @@ impl Contained {
                 return Err(damaged(&format!("a packet of more than {MAX_READ} bytes")));
             }
             view.read = 0;
+            let all = view.all;
             drop(view);
-            match packet {
-                Ok(Some(packet)) if packet.track_id == self.track => return Ok(Some(packet)),
-                Ok(Some(_)) => {}
-                Ok(None) => return Ok(None),
-                Err(Error::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-                Err(Error::ResetRequired) => {
-                    // A chained Ogg stream: another song begins in the same body.
-                    (self.codec, self.track, _) = select(&*self.format)?;
-                }
+            let is_over = match packet {
+                Ok(Some(packet)) if self.track == Some(packet.track_id) => return Ok(Some(packet)),
+                Ok(Some(_)) => continue,
+                Ok(None) => true,
+                Err(Error::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => true,
+                Err(Error::ResetRequired) => false,
                 Err(error) => return Err(damaged(&error.to_string())),
+            };
+            if self.track.take().is_none() {
+                self.left_out += all.saturating_sub(self.unplayed);
+            }
+            self.unplayed = all;
+            if is_over {
+                return Ok(None);
+            }
+            // A chained Ogg stream: another song begins in the same body.
+            if let Ok((codec, track, _)) = select(&*self.format) {
+                (self.codec, self.track) = (codec, Some(track));
             }
         }
     }
@@ -226,7 +242,7 @@ impl Piece for Contained {
                     extent.finish(&mut body)
                 }
             };
-            return Ok(Step::LeftOut(left_out));
+            return Ok(Step::LeftOut(self.left_out + left_out));
         };
         self.came = self.came.saturating_add(packet.dur.get());
         decode_into(&mut *self.codec, &packet.as_packet_ref(), block, Step::LeftOut(packet.data.len() as u64))

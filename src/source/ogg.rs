@@ -40,7 +40,7 @@ struct Pages {
 
 impl Extent for Pages {
     fn more(&mut self, body: &mut Body) -> u64 {
-        while self.to_a_page(body) {
+        while self.find_page(body) {
             let header = body.peek(HEADER + 255);
             let begins = header.get(5).is_some_and(|kind| kind & 2 != 0);
             let segments = usize::from(*header.get(HEADER - 1).unwrap_or(&0));
@@ -79,7 +79,7 @@ impl Extent for Pages {
 
 impl Pages {
     /// Goes to the next page, over damaged bytes. Returns false if something else comes first, or the end.
-    fn to_a_page(&mut self, body: &mut Body) -> bool {
+    fn find_page(&mut self, body: &mut Body) -> bool {
         let from = body.place();
         loop {
             let run = body.place() - from;
