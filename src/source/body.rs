@@ -194,9 +194,11 @@ impl SharedBody {
 pub mod tests {
     use super::super::ring::Shared;
     use super::*;
-    use crate::runtime::Waker;
+    use crate::runtime::{Pool, Waker};
     use std::io::{self, Cursor, Seek};
     use std::sync::atomic::Ordering;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
 
     /// A body that can't be sought and gives a few bytes at a time, as a download does; and fails at its end, or not.
     struct Trickle(Cursor<Vec<u8>>, Option<&'static str>);
@@ -260,6 +262,44 @@ pub mod tests {
             assert_eq!(body.peek(2), expected);
             assert_eq!(body.place(), place);
         }
+    }
+
+    /// Zeros without end.
+    struct Endless;
+
+    impl Read for Endless {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            buffer.fill(0);
+            Ok(buffer.len())
+        }
+    }
+
+    impl Seek for Endless {
+        fn seek(&mut self, _to: SeekFrom) -> io::Result<u64> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    impl MediaSource for Endless {
+        fn is_seekable(&self) -> bool {
+            false
+        }
+
+        fn byte_len(&self) -> Option<u64> {
+            None
+        }
+    }
+
+    #[test]
+    fn whoever_reads_for_ever_lets_the_others_of_its_thread_run_and_leaves_when_cancelled() {
+        let (pool, shared) = (Pool::new(1), Arc::<Shared>::default());
+        let ((told, read), cancel) = (channel(), shared.clone());
+        pool.start(|waker| {
+            let task = Reading { waker, shared, progress: Arc::default() };
+            move || told.send(Body::new(Box::new(Endless), &task).skip(u64::MAX)).unwrap()
+        });
+        pool.start(|_| move || cancel.cancelled.store(true, Ordering::Release));
+        assert!(read.recv_timeout(Duration::from_secs(60)).expect("it leaves") > 0);
     }
 
     #[test]

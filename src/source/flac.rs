@@ -19,6 +19,9 @@ const STREAM_INFO: &[u8] = b"fLaC\0\0\0\x22";
 /// The longest header of a frame: sync and codes, a number of seven bytes, block size, rate and checksum.
 const MAX_HEADER: usize = 16;
 
+/// The most bytes of metadata before the first frame: a few pictures.
+const MAX_METADATA: u64 = 64 << 20;
+
 /// Wrong ends that fit by chance are rare; so many are tried.
 const MAX_ENDS: usize = 8;
 
@@ -109,7 +112,11 @@ impl Flac {
             return Err(damaged("a FLAC file ends in its first block"));
         };
         body.consume(34);
+        let first = body.place();
         while !is_last {
+            if body.place() - first > MAX_METADATA {
+                return Err(damaged("more metadata than a FLAC file has"));
+            }
             let [kind, length @ ..] = body.peek(4) else { break };
             is_last = kind & 0x80 != 0;
             let length = length.iter().fold(0, |length, byte| length << 8 | u64::from(*byte));
