@@ -2,7 +2,7 @@
 
 const { Writable } = require('node:stream')
 
-const { SpeakerError } = require('./error')
+const { ended } = require('./error')
 
 const NOTHING = new Uint8Array(0)
 
@@ -97,7 +97,7 @@ class SpeakerStream extends Writable {
       }
     }
     // Without an error of its own too: `close` alone ends no wait for `drain`.
-    const why = error ?? (this.writableFinished ? null : this.#ended('it was destroyed'))
+    const why = error ?? (this.writableFinished ? null : ended(this.requestId, 'it was destroyed'))
     this.#take()?.callback(why)
     callback(why)
   }
@@ -109,7 +109,7 @@ class SpeakerStream extends Writable {
       this.#heard?.()
     } else {
       const how = outcome === 'stopped' ? `it was stopped (${reason})` : 'it has completed'
-      this.destroy(this.#ended(how, { durationMs, positionMs }))
+      this.destroy(ended(this.requestId, how, { durationMs, positionMs }))
     }
   }
 
@@ -118,17 +118,10 @@ class SpeakerStream extends Writable {
     this.destroy(error)
   }
 
-  /** What a writer is told whose playback has ended without a failure. */
-  #ended(how, heard) {
-    const { requestId } = this
-    const message = `Expected a playback that goes on for stream '${requestId}' but ${how}`
-    return new SpeakerError('ERR_ENDED', message, { requestId, ...heard })
-  }
-
   /** `events.once` listens to `error` beside `drain`: there it hears of the end, however late it begins to wait. */
   #tellWhoeverWaits() {
     const tell = () => {
-      if (this.listenerCount('drain') > 0) this.emit('error', this.errored ?? this.#ended('it has completed'))
+      if (this.listenerCount('drain') > 0) this.emit('error', this.errored ?? ended(this.requestId, 'it has completed'))
     }
     this.on('newListener', (type) => {
       if (type === 'drain') process.nextTick(tell)
