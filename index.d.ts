@@ -411,9 +411,10 @@ export interface PlayRequest {
   audioUrl?: string | URL
   /**
    * A whole audio file in memory, which is copied; or a Readable, a web ReadableStream or another AsyncIterable of bytes, which is
-   * read as its sound is played, and closed (`destroy` or `return`) when the playback ends before it does. If it fails, or can't
-   * be read because it is locked or consumed, what came is played, and then the playback fails with `ERR_STREAM`. It can't be
-   * looped.
+   * read as its sound is played, and closed (`destroy`, `cancel` or `return`) as soon as the playback ends before it does, also
+   * while a piece is awaited. If it fails, or can't be read because it is locked or consumed, what came is played, and then the
+   * playback fails with `ERR_STREAM`; if it fails with an AbortError, the playback is stopped at once (reason `'aborted'`). It
+   * can't be looped. If the request is refused, it is left alone.
    */
   audio?: Uint8Array | AsyncIterable<Uint8Array>
   /** The format of a Readable or AsyncIterable; needed for raw samples only. */
@@ -504,9 +505,16 @@ export interface StreamRequest
  *
  * `write` calls back when the bytes were taken: beside Node's own queue the stream holds a second of raw samples, or 256 KiB of a
  * file format, also while the playback waits for its turn. After `end` what was written is played, and `finish` is emitted when it
- * was. `destroy` stops the playback (reason `'destroyed'`); `destroy(error)` fails it with `ERR_STREAM` after what was written. When
- * the playback ends in another way, the stream is destroyed, with the error if it failed; an `error` event that nobody listens to
- * does not end the process.
+ * was. `destroy` stops the playback (reason `'destroyed'`), or with an AbortError (reason `'aborted'`); `destroy` with another error
+ * fails it with `ERR_STREAM` after what was written.
+ *
+ * When the playback ends before that, the stream is destroyed with the error of the playback if it failed, and else with
+ * `ERR_ENDED`, a {@link SpeakerError} that bears what was heard (after `destroy` it does not, for that is not known yet): it was
+ * stopped, or it has completed (`durationMs`, the end of a file) and more might have been written. So `pipeline`, `stream.finished`,
+ * `events.once` and the callbacks of writes reject or get that error; who begins to wait for `drain` with `events.once` when the
+ * stream is closed gets it too, by another `error` event. Whoever waits for `drain` otherwise should listen for `close` as well. An
+ * `error` event that nobody listens to does not end the process. If the playback completes after `end` was called, `finish` is
+ * emitted, whatever is left over.
  *
  * A manual clock does not wait for the writer: what was written before `advance` is heard in it, silence follows.
  */
@@ -786,7 +794,7 @@ export type DisconnectReason =
 export class SpeakerError extends Error {
   readonly name: 'SpeakerError'
   readonly code: SpeakerErrorCode
-  /** The playback that failed; not for refused requests. */
+  /** The playback that failed, or with `ERR_ENDED` the one that ended; not for refused requests. */
   readonly requestId?: string
   /** How long it had sounded. */
   readonly durationMs?: number
@@ -816,6 +824,7 @@ export type SpeakerErrorCode =
   | 'ERR_NOT_SEEKABLE'
   | 'ERR_DECODE'
   | 'ERR_STREAM'
+  | 'ERR_ENDED'
   | 'ERR_STALLED'
   | 'ERR_OUTPUT'
   | 'ERR_RECORD'

@@ -163,12 +163,13 @@ class SpeakerSession extends EventEmitter {
     const { accepted } = native
     const { requestId } = accepted
     this.#recorder?.stream({ ...request, requestId }, atMs)
+    const finished = this.#result(accepted, checked, caller)
     return new SpeakerStream({
       native,
       requestId,
-      finished: this.#result(accepted, checked, caller),
+      finished,
       ask: (call) => this.#ask(call),
-      stop: () => this.#stop({ requestId, reason: 'destroyed' }),
+      stop: (reason) => this.#stopOne(requestId, finished, reason),
       recorder: this.#recorder,
       piped: checked.encoding.more
     })
@@ -177,6 +178,11 @@ class SpeakerSession extends EventEmitter {
   #stop(target) {
     const checked = check.stopRequest(target)
     return this.#recorded('stop', target, () => this.#native.stop(checked))
+  }
+
+  /** Stops the playback of this promise. It may have ended, and not be told of yet, and its id be another's. */
+  #stopOne(requestId, promise, reason) {
+    if (this.#pending.latest(requestId)?.promise === promise) this.#stop({ requestId, reason })
   }
 
   /** Makes a call, writes it down if requests are recorded, and returns its answer. */
@@ -193,11 +199,7 @@ class SpeakerSession extends EventEmitter {
     const waiting = this.#pending.addPlayback(accepted)
     waiting.trace = {}
     Error.captureStackTrace(waiting.trace, caller)
-    onAbort(signal, waiting.promise, () => {
-      // It may have ended, and not be told of yet, and its id be another's.
-      if (this.#pending.latest(requestId) !== waiting) return
-      this.#stop({ requestId, reason: 'aborted' })
-    })
+    onAbort(signal, waiting.promise, () => this.#stopOne(requestId, waiting.promise, 'aborted'))
     return quiet(waiting.promise)
   }
 

@@ -221,8 +221,39 @@ fn a_queue_timeout_ends_while_no_frame_is_due() {
     assert!(since.elapsed() >= Duration::from_millis(50));
 }
 
+/// Held by a test that breaks sessions: they are counted for the whole process.
+static BREAKING: Mutex<()> = Mutex::new(());
+
+#[test]
+fn the_writer_of_a_stream_is_answered_when_the_session_breaks() {
+    let _breaking = BREAKING.lock();
+    for clock in [Clock::Manual, Clock::Realtime] {
+        let bench = Bench::new(clock, Overlap::Mix);
+        let (pipe, stream) = Stream::new(Encoding::Raw { format: Raw::F32, rate: 48_000, channels: 1 }, true);
+        let writer = bench.handle.stream(request("said", Origin::Stream(stream)), pipe).expect("it is accepted");
+        // A second of samples waits, and a paused playback takes none of it.
+        bench.handle.pause(&Target::All);
+        let second = vec![0; 4 * 48_000];
+        while writer.write(&second, true).expect("it is live") > 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        writer.when_room(70);
+        bench.handle.with(|_, _| -> () { panic!("injected") }).unwrap_err();
+        writer.flush(true, 71);
+        let mut settled = Vec::new();
+        while settled.len() < 2 {
+            if let Message::Settled { ticket, error } = bench.next() {
+                settled.push((ticket, error));
+            }
+        }
+        assert_eq!(settled, [(70, None), (71, None)]);
+        assert_eq!(writer.write(&second, true), None);
+    }
+}
+
 #[test]
 fn a_panic_breaks_one_session_alone() {
+    let _breaking = BREAKING.lock();
     let mut other = Bench::manual(Overlap::Mix);
     other.play("other", tone(100));
     for clock in [Clock::Manual, Clock::Realtime] {
