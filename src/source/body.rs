@@ -153,6 +153,16 @@ impl Body {
         self.failure.as_ref()
     }
 
+    /// Gives the others of its thread their turn, for whoever looks long through what was read already. Returns false if the task
+    /// was cancelled; nothing is ahead then.
+    pub fn take_turns(&mut self) -> bool {
+        let Err(error) = self.task.take_turns() else { return true };
+        self.buffer.clear();
+        self.start = 0;
+        self.fail(std::io::Error::other(error));
+        false
+    }
+
     fn fail(&mut self, error: std::io::Error) {
         self.ended = true;
         self.failure.get_or_insert(error);
@@ -300,6 +310,17 @@ pub mod tests {
         });
         pool.start(|_| move || cancel.cancelled.store(true, Ordering::Release));
         assert!(read.recv_timeout(Duration::from_secs(60)).expect("it leaves") > 0);
+    }
+
+    #[test]
+    fn whoever_looks_long_through_what_was_read_takes_turns_and_is_told_of_the_end() {
+        let (task, input) = (reading(), Box::new(Cursor::new(vec![1; 100_000])));
+        let mut body = Body::new(input, &task);
+        body.peek(50_000);
+        assert!(body.take_turns() && body.ahead().len() >= 50_000);
+        task.shared.cancelled.store(true, Ordering::Release);
+        assert!(!body.take_turns());
+        assert!(body.ahead().is_empty() && body.is_at_end() && body.failure().is_some());
     }
 
     #[test]

@@ -32,7 +32,12 @@ impl DecodeTask {
             Err(SpeakerError::new(Code::Decode, "the decoder gave up on this audio"))
         });
         self.media.detach(&self.reading.waker);
-        let _ = self.reading.shared.outcome.set(result.map_err(|error| self.media.failure().unwrap_or(error)));
+        let result = result.map_err(|error| match error.code {
+            // What failed to be read says it better; but what was found in bytes that came is the truth, however many were to come.
+            Code::File | Code::Stream => self.media.failure().unwrap_or(error),
+            _ => error,
+        });
+        let _ = self.reading.shared.outcome.set(result);
         // Dropping `self` tells the session.
     }
 

@@ -12,7 +12,8 @@ use super::decode::{Block, Decode, Label, Piece, Step, check, damaged, unsupport
 use super::flac::Flac;
 use super::mpeg::{self, Mpeg};
 use super::riff::Riff;
-use super::{frames, mp4, ogg, tags};
+use super::tags::Tags;
+use super::{frames, mp4, ogg};
 use crate::error::{Code, Result, SpeakerError};
 
 /// The most bytes before a file, or between two frames, that are neither audio nor a tag: 1 MiB, as far as Symphonia's probe looks.
@@ -62,6 +63,7 @@ fn kind(body: &mut Body) -> Option<Kind> {
 /// Every file in a body.
 pub struct Files {
     body: SharedBody,
+    tags: Tags,
     /// The file that is played, or was last: a damaged stream of frames goes on with its own decoder.
     piece: Option<(Kind, Box<dyn Piece>)>,
     is_playing: bool,
@@ -75,17 +77,14 @@ pub struct Files {
 impl Files {
     /// Finds the first file. The label is for error messages only: the bytes say what a source is, whatever it is called.
     pub fn open(body: Body, label: &Label) -> Result<Self> {
-        let (body, block) = (SharedBody::new(body), Block::default());
-        let mut files = Self { body, piece: None, is_playing: false, block, heard: false, left_out: 0, run: 0 };
+        let (body, tags, block) = (SharedBody::new(body), Tags::default(), Block::default());
+        let mut files = Self { body, tags, piece: None, is_playing: false, block, heard: false, left_out: 0, run: 0 };
         match files.find() {
-            Some(kind) => files.start(kind)?,
+            Some(kind) => files.start(kind).map_err(|error| files.failure().unwrap_or(error))?,
             None => {
-                let mut body = files.body.get();
-                if let Some(failure) = body.failure() {
-                    return Err(SpeakerError::new(Code::File, failure.to_string()));
-                }
-                let only_tags = files.run == 0 && body.is_at_end();
-                return Err(unsupported(if only_tags { "nothing but tags".to_owned() } else { label.describe() }));
+                let only_tags = files.run == 0 && files.body.get().is_at_end();
+                let received = if only_tags { "nothing but tags".to_owned() } else { label.describe() };
+                return Err(files.failure().unwrap_or_else(|| unsupported(received)));
             }
         }
         Ok(files)
@@ -96,7 +95,7 @@ impl Files {
         let mut body = self.body.get();
         loop {
             // Of an APE tag without a header, the items were taken for junk.
-            let items = tags::skip(&mut body).min(self.run);
+            let items = self.tags.skip(&mut body).min(self.run);
             self.left_out = self.left_out.saturating_sub(items);
             let found = kind(&mut body);
             let ahead = body.ahead();
@@ -110,6 +109,7 @@ impl Files {
             let junk = (1..ahead.len()).find(is_beginning).unwrap_or(ahead.len());
             self.run += junk as u64;
             self.left_out += body.leave_out(junk);
+            body.take_turns();
         }
     }
 
@@ -146,6 +146,7 @@ impl Files {
                     Step::LeftOut(bytes) => {
                         self.left_out += bytes;
                         self.run += bytes;
+                        self.body.get().take_turns();
                     }
                     Step::End => self.is_playing = false,
                 }
@@ -168,12 +169,15 @@ impl Files {
         }
     }
 
+    /// The read that failed, if one did: the cause of whatever went wrong behind it.
+    fn failure(&self) -> Option<SpeakerError> {
+        let body = self.body.get();
+        body.failure().map(|failure| SpeakerError::new(Code::File, format!("the audio can't be read: {failure}")))
+    }
+
     /// Whether what was played was all of it.
     fn end(&self) -> Result<()> {
         let body = self.body.get();
-        if let Some(failure) = body.failure() {
-            return Err(SpeakerError::new(Code::File, format!("the audio can't be read: {failure}")));
-        }
         if let Some((came, stated)) = self.piece.as_ref().and_then(|(_, piece)| piece.missing()) {
             let percent = came * 100 / stated.max(1);
             let message = format!("Expected the whole length that audio announces but received {percent} % of it");
@@ -192,7 +196,11 @@ impl Files {
 
 impl Decode for Files {
     fn next(&mut self) -> Result<Option<(&AudioSpec, &[f32])>> {
-        if !self.step()? {
+        let step = self.step();
+        if let (Ok(false) | Err(_), Some(failure)) = (&step, self.failure()) {
+            return Err(failure);
+        }
+        if !step? {
             return self.end().map(|()| None);
         }
         self.heard = true;

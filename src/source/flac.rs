@@ -25,6 +25,9 @@ const MAX_METADATA: u64 = 64 << 20;
 /// Wrong ends that fit by chance are rare; so many are tried.
 const MAX_ENDS: usize = 8;
 
+/// The most bytes that are looked through in a row for the ends of frames that have none: each head may claim megabytes.
+const MAX_SEARCH: usize = 64 << 20;
+
 /// What a decoder is set up for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Setup {
@@ -90,6 +93,8 @@ pub struct Flac {
     stated: u64,
     came: u64,
     is_cut: bool,
+    /// How much was looked through for the ends of frames since the last one that has one.
+    searched: usize,
     /// True once no frame of it can be found any more.
     is_lost: bool,
 }
@@ -106,7 +111,7 @@ impl Flac {
     /// Opens the file that begins here.
     pub fn open(shared: &SharedBody) -> Result<Self> {
         let mut body = shared.get();
-        let mut is_last = body.peek(5)[4] & 0x80 != 0;
+        let mut is_last = body.peek(STREAM_INFO.len())[4] & 0x80 != 0;
         body.consume(STREAM_INFO.len());
         let Some((info, stated)) = body.peek(34).first_chunk().map(Setup::read) else {
             return Err(damaged("a FLAC file ends in its first block"));
@@ -133,6 +138,7 @@ impl Flac {
             stated,
             came: 0,
             is_cut: false,
+            searched: 0,
             is_lost: false,
         })
     }
@@ -149,12 +155,18 @@ impl Piece for Flac {
             self.is_lost = !is_found;
             return Ok(Step::LeftOut(left_out));
         };
-        let length = match end(&mut body, &self.info, &frame) {
+        let end = end(&mut body, &self.info, &frame);
+        if !matches!(end, End::At(_)) {
+            self.searched += body.ahead().len().min(frame.longest());
+            self.is_lost = self.searched > MAX_SEARCH;
+        }
+        let length = match end {
             End::At(length) => length,
             End::Damaged(length) => return Ok(Step::LeftOut(body.leave_out(length))),
             End::Behind(ends) => {
                 let mut fits = |length: &usize| {
-                    let bytes = &body.ahead()[..*length];
+                    body.take_turns();
+                    let Some(bytes) = body.ahead().get(..*length) else { return false };
                     let decoder = frame.decoder();
                     let step = decoder.and_then(|mut decoder| decode_packet(&mut *decoder, bytes, block, Step::End));
                     matches!(step, Ok(Step::Block))
@@ -179,6 +191,7 @@ impl Piece for Flac {
             self.decoder = frame.decoder()?;
         }
         self.came += u64::from(frame.block);
+        (self.searched, self.is_lost) = (0, false);
         decode_packet(&mut *self.decoder, &self.frame, block, Step::LeftOut(length as u64))
     }
 
@@ -264,6 +277,9 @@ fn end(body: &mut Body, info: &Setup, frame: &Setup) -> End {
             at = candidate.max(1);
             continue;
         }
+        if !body.take_turns() {
+            return End::Damaged(0);
+        }
         let ahead = body.ahead();
         let is_end = candidate == ahead.len();
         if is_end || begins_something(&ahead[candidate..], info) {
@@ -346,6 +362,28 @@ mod tests {
     fn a_stream_is_described_as_it_was() {
         let setup = Setup { rate: 44_100, channels: 2, bits: 24, block: 4_096 };
         assert_eq!(Setup::read(&setup.write()), (setup, 0));
+    }
+
+    #[test]
+    fn heads_that_have_no_frames_are_given_up_before_all_was_looked_through_for_each() {
+        // 192 kHz, 8 channels of 16 bits: a head claims up to two megabytes.
+        let info = Setup { rate: 192_000, channels: 8, bits: 16, block: 0xffff };
+        let mut head = vec![0xff, 0xf8, 0x70, 0x78, 0, 0xff, 0xfe];
+        let mut crc = Crc8Ccitt::new(0);
+        crc.process_buf_bytes(&head);
+        // No subframe begins like this, whatever its checksum.
+        head.extend([crc.crc(), 0x80]);
+        head.resize(256, 0);
+        assert!(header(&head, &info).is_some());
+        let file = [b"fLaC\x80\0\0\x22", &info.write()[..], &head.repeat(16 << 10)].concat();
+        for body in super::super::body::tests::bodies(&file) {
+            let (mut flac, mut block) = (Flac::open(&SharedBody::new(body)).unwrap(), Block::default());
+            let mut steps = 0;
+            while matches!(flac.next(&mut block).unwrap(), Step::LeftOut(_)) {
+                steps += 1;
+            }
+            assert!(steps <= MAX_SEARCH / info.longest() + 2, "{steps} heads were looked behind");
+        }
     }
 
     #[test]

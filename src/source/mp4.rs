@@ -64,9 +64,12 @@ pub fn index_comes_last(body: &mut (impl Read + Seek)) -> io::Result<bool> {
     }
 }
 
+/// The most boxes before the index or the samples; a film has five.
+const MAX_BOXES: usize = 1_000;
+
 fn scan(body: &mut (impl Read + Seek)) -> io::Result<bool> {
     let mut place = 0;
-    loop {
+    for _ in 0..MAX_BOXES {
         let mut header = [0; 8];
         body.seek(SeekFrom::Start(place))?;
         body.read_exact(&mut header)?;
@@ -90,6 +93,7 @@ fn scan(body: &mut (impl Read + Seek)) -> io::Result<bool> {
         }
         place = place.saturating_add(length);
     }
+    Ok(false)
 }
 
 #[cfg(test)]
@@ -115,5 +119,12 @@ mod tests {
             assert_eq!(index_comes_last(&mut body).unwrap(), last, "{kinds:?}");
             assert_eq!(body.position(), 0);
         }
+    }
+
+    #[test]
+    fn an_index_behind_boxes_without_end_is_not_looked_for() {
+        let many = |count| [vec![b"ftyp"], vec![b"free"; count], vec![b"mdat"]].concat();
+        assert!(index_comes_last(&mut atoms(&many(MAX_BOXES - 2))).unwrap());
+        assert!(!index_comes_last(&mut atoms(&many(MAX_BOXES - 1))).unwrap());
     }
 }

@@ -36,6 +36,8 @@ struct Pages {
     stated: u64,
     /// Bytes of damaged pages.
     left_out: u64,
+    /// Bytes in a row that were no page.
+    run: u64,
 }
 
 impl Extent for Pages {
@@ -55,9 +57,14 @@ impl Extent for Pages {
             }
             // The demuxer would leave it out and tell nobody.
             if checksum(page) != page[CHECKSUM] {
-                self.left_out += body.leave_out(1);
+                self.leave_out(body, 1);
+                // Each head may ask for as much as the longest page.
+                if !body.take_turns() {
+                    return 0;
+                }
                 continue;
             }
+            self.run = 0;
             self.beginnings = if begins { self.beginnings + 1 } else { 0 };
             self.came += length as u64;
             if self.beginnings <= MAX_STREAMS {
@@ -80,21 +87,27 @@ impl Extent for Pages {
 impl Pages {
     /// Goes to the next page, over damaged bytes. Returns false if something else comes first, or the end.
     fn find_page(&mut self, body: &mut Body) -> bool {
-        let from = body.place();
         loop {
-            let run = body.place() - from;
             let head = body.peek(tags::HEAD);
+            if self.run > MAX_JUNK {
+                return false;
+            }
             if head.starts_with(b"OggS\0") {
                 return true;
             }
-            if head.is_empty() || file::begins(head) || tags::begins(head) || run > MAX_JUNK {
+            if head.is_empty() || file::begins(head) || tags::begins(head) {
                 return false;
             }
             let ahead = body.ahead();
             let is_beginning = |byte: &u8| b"ORFfIATL".contains(byte);
             let step = ahead[1..].iter().position(is_beginning).map_or(ahead.len(), |step| 1 + step);
-            self.left_out += body.leave_out(step);
+            self.leave_out(body, step);
         }
+    }
+
+    fn leave_out(&mut self, body: &mut Body, length: usize) {
+        self.run += length as u64;
+        self.left_out += body.leave_out(length);
     }
 }
 

@@ -20,15 +20,50 @@ const LYRICS_ENDS: [&[u8]; 2] = [b"LYRICSEND", b"LYRICS200"];
 /// The longest text that is looked through for the end of a Lyrics3 tag: version 2 can give no larger size.
 const MAX_LYRICS: usize = 1_000_000;
 
-/// Skips every tag that begins here. Returns how many bytes before the first of them belong to it too: an APE tag may have a
-/// footer only.
-pub fn skip(body: &mut Body) -> u64 {
-    let mut before = 0;
-    while let Some(tag) = tag(body) {
-        body.skip(tag.length);
-        before = before.max(tag.before);
+/// The tags of a body.
+#[derive(Default)]
+pub struct Tags {
+    /// How far the end of a Lyrics3 tag was looked for in vain, so that a text full of beginnings is looked through once.
+    without_end: u64,
+}
+
+impl Tags {
+    /// Skips every tag that begins here. Returns how many bytes before the first of them belong to it too: an APE tag may have a
+    /// footer only.
+    pub fn skip(&mut self, body: &mut Body) -> u64 {
+        let mut before = 0;
+        while let Some(tag) = self.tag(body) {
+            body.skip(tag.length);
+            before = before.max(tag.before);
+        }
+        before
     }
-    before
+
+    fn tag(&mut self, body: &mut Body) -> Option<Tag> {
+        let head = body.peek(HEAD);
+        if head.starts_with(LYRICS_BEGIN) {
+            return self.lyrics(body).map(|length| Tag { length, before: 0 });
+        }
+        length(head)
+    }
+
+    /// The length of a Lyrics3 tag, which stands at its end or nowhere.
+    fn lyrics(&mut self, body: &mut Body) -> Option<u64> {
+        let mut from = self.without_end.saturating_sub(body.place()) as usize;
+        loop {
+            let text = body.ahead();
+            let end =
+                text.get(from..).and_then(|text| text.windows(9).position(|window| LYRICS_ENDS.contains(&window)));
+            if let Some(end) = end {
+                return Some((from + end + 9) as u64);
+            }
+            from = from.max(text.len().saturating_sub(8));
+            if from > MAX_LYRICS || !body.more() {
+                self.without_end = body.place() + from as u64;
+                return None;
+            }
+        }
+    }
 }
 
 /// Returns true if `head` begins a tag.
@@ -40,14 +75,6 @@ struct Tag {
     /// From here on.
     length: u64,
     before: u64,
-}
-
-fn tag(body: &mut Body) -> Option<Tag> {
-    let head = body.peek(HEAD);
-    if head.starts_with(LYRICS_BEGIN) {
-        return lyrics(body).map(|length| Tag { length, before: 0 });
-    }
-    length(head)
 }
 
 /// The length of the tag that `head` begins with, if it does and gives it.
@@ -89,22 +116,6 @@ fn ape(header: &[u8; APE_HEADER]) -> Option<Tag> {
         true => Tag { length: u64::from(size) + APE_HEADER as u64, before: 0 },
         false => Tag { length: APE_HEADER as u64, before: u64::from(size).saturating_sub(APE_HEADER as u64) },
     })
-}
-
-/// The length of a Lyrics3 tag, which stands at its end or nowhere.
-fn lyrics(body: &mut Body) -> Option<u64> {
-    let mut from = 0;
-    loop {
-        let text = body.ahead();
-        let end = text[from..].windows(9).position(|window| LYRICS_ENDS.contains(&window));
-        if let Some(end) = end {
-            return Some((from + end + 9) as u64);
-        }
-        from = text.len().saturating_sub(8);
-        if from > MAX_LYRICS || !body.more() {
-            return None;
-        }
-    }
 }
 
 #[cfg(test)]
@@ -159,7 +170,7 @@ mod tests {
         ] {
             for audio in [AUDIO, &AUDIO[..5], b""] {
                 for mut body in bodies(&[&tags.concat(), audio].concat()) {
-                    assert_eq!((skip(&mut body), body.peek(1_000)), (0, audio), "{} tags", tags.len());
+                    assert_eq!((Tags::default().skip(&mut body), body.peek(1_000)), (0, audio), "{} tags", tags.len());
                 }
             }
         }
@@ -168,7 +179,7 @@ mod tests {
     #[test]
     fn a_footer_without_a_header_says_how_much_before_it_was_its_own() {
         for mut body in bodies(&[ape_part(10, 0), id3v1(), AUDIO.to_vec()].concat()) {
-            assert_eq!((skip(&mut body), body.peek(1_000)), (10, AUDIO));
+            assert_eq!((Tags::default().skip(&mut body), body.peek(1_000)), (10, AUDIO));
         }
     }
 
@@ -179,15 +190,37 @@ mod tests {
         let size = [b"ID3\x03\x00\x00\x80\x00\x00\x00", AUDIO].concat();
         for bytes in [lyrics, version, size, b"ID3".to_vec(), AUDIO[..1].to_vec()] {
             for mut body in bodies(&bytes) {
-                assert_eq!((skip(&mut body), body.peek(1_000)), (0, &bytes[..]));
+                assert_eq!((Tags::default().skip(&mut body), body.peek(1_000)), (0, &bytes[..]));
             }
+        }
+    }
+
+    #[test]
+    fn a_text_full_of_beginnings_is_looked_through_once() {
+        let text = LYRICS_BEGIN.repeat(300_000);
+        let end = [&b"la"[..], LYRICS_ENDS[0], AUDIO].concat();
+        for mut body in bodies(&[text.clone(), end].concat()) {
+            let (mut tags, mut looked) = (Tags::default(), 0);
+            while body.place() < text.len() as u64 / 2 {
+                assert_eq!(tags.skip(&mut body), 0);
+                looked = looked.max(tags.without_end);
+                assert_eq!(tags.without_end, looked, "nothing is looked through again");
+                assert!(body.place().abs_diff(looked) <= MAX_LYRICS as u64 + (32 << 10));
+                body.consume(LYRICS_BEGIN.len());
+            }
+            // What is near enough is found all the same.
+            while body.place() < text.len() as u64 {
+                tags.skip(&mut body);
+                body.consume(if body.place() < text.len() as u64 { LYRICS_BEGIN.len() } else { 0 });
+            }
+            assert_eq!(body.peek(1_000), AUDIO);
         }
     }
 
     #[test]
     fn a_tag_that_is_longer_than_the_body_leaves_nothing() {
         for mut body in bodies(&id3(0, 2_000)[..1_000]) {
-            assert_eq!((skip(&mut body), body.peek(1_000)), (0, &b""[..]));
+            assert_eq!((Tags::default().skip(&mut body), body.peek(1_000)), (0, &b""[..]));
         }
     }
 }

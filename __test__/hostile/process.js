@@ -1,0 +1,145 @@
+'use strict'
+
+// What run.js lets run for each trick: healthy sessions that play, and beside them copies of the trick, which are left alone until
+// they end, or are stopped, or closed. Its parent sends what to do; it answers once, and ends by itself.
+
+const { readFileSync, readdirSync, readlinkSync, writeFileSync } = require('node:fs')
+const { setTimeout: sleep } = require('node:timers/promises')
+
+const { SpeakerSession } = require('../..')
+
+const HEALTHY = 50
+/** More than there are threads that decode. */
+const COPIES = 4
+const RATE = 8000
+const FRAME_MS = 20
+const SETTLE_MS = 400
+/** What is quieter for longer is no sound of a healthy session. */
+const QUIET = 300
+const QUIET_SAMPLES = 10
+const MIDDLE_MS = 100
+/** How long a promise may take that should settle at once. */
+const PATIENCE_MS = 10_000
+
+const output = (onFrame = () => {}) => ({ type: 'pcm', sampleRate: RATE, frameMs: FRAME_MS, onFrame })
+
+/** A session that plays without a pause, and the longest silence heard from it since `forget`. */
+async function healthy(audioUrl) {
+  let run, longest, late, endMs, last
+  const forget = () => ([run, longest, late, endMs, last] = [0, 0, 0, undefined, performance.now()])
+  forget()
+  const session = new SpeakerSession({ output: output(hear), progressIntervalMs: 0, maxDurationMs: 86_400_000 })
+  function hear(frame, { atMs }) {
+    const now = performance.now()
+    late = Math.max(late, now - last - FRAME_MS)
+    last = now
+    // Time that was given up.
+    run += ((atMs - (endMs ?? atMs)) * RATE) / 1000
+    endMs = atMs + FRAME_MS
+    for (let at = 0; at < frame.length; at += 2) {
+      run = Math.abs(frame.readInt16LE(at)) < QUIET ? run + 1 : 0
+      if (run > longest) longest = run
+    }
+  }
+  session.playAudio({ audioUrl, loop: true }).catch(() => {})
+  return {
+    session, forget,
+    silentMs: () => (longest >= QUIET_SAMPLES ? (longest * 1000) / RATE : 0),
+    lateMs: () => Math.max(late, performance.now() - last - FRAME_MS)
+  }
+}
+
+/** The memory that is held, and the most that was held since `forgetPeak`, in MiB. */
+function memory(field) {
+  return Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(readFileSync('/proc/self/status', 'latin1'))[1]) / 1024
+}
+
+const forgetPeak = () => writeFileSync('/proc/self/clear_refs', '5')
+
+/** Open files, sockets not counted: a client keeps some for its next request. */
+function files() {
+  return readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      return !readlinkSync(`/proc/self/fd/${fd}`).startsWith('socket:')
+    } catch {
+      return false // the listing's own
+    }
+  }).length
+}
+
+const within = (promise, ms, other) => Promise.race([promise, sleep(ms, other, { ref: false })])
+
+/** Plays the trick in a session of its own. */
+function attack({ audioUrl, more, options }) {
+  const session = new SpeakerSession({ output: output(), ...options })
+  let message
+  const ended = session.playAudio({ audioUrl, ...more }).then(({ outcome }) => outcome, (error) => {
+    message = error.message
+    return error.code
+  })
+  return { session, ended, message: () => message }
+}
+
+/** How long `act` takes and the playback is over, in ms; `undefined` if that does not come. */
+async function timed({ ended, session }, act) {
+  const begun = performance.now()
+  const both = Promise.all([act(session), ended]).then(() => performance.now() - begun)
+  return within(both, PATIENCE_MS)
+}
+
+const stop = (session) => session.stopAudio()
+const close = (session) => session.close()
+
+async function run({ trick, steady, runMs, limitMs }) {
+  const others = await Promise.all(Array.from({ length: HEALTHY }, (_, n) => healthy(steady[n % steady.length])))
+  await sleep(SETTLE_MS)
+  global.gc()
+  others.forEach(({ forget }) => forget())
+  const before = { files: files(), memory: memory('VmRSS') }
+  forgetPeak()
+
+  const settled = []
+  let got = []
+  let messages = []
+  if (trick.audioUrl) {
+    // Left alone.
+    const alone = Array.from({ length: COPIES }, () => attack(trick))
+    const wait = trick.expected === 'stopped' ? runMs : limitMs
+    const over = await Promise.all(alone.map(({ ended }) => within(ended, wait, 'plays on')))
+    for (const [n, one] of alone.entries()) {
+      if (over[n] === 'plays on') settled.push(await timed(one, stop))
+      settled.push(await timed(one, close))
+    }
+    got = over.map((outcome) => (outcome === 'plays on' && trick.expected === 'stopped' ? 'stopped' : outcome))
+    messages = alone.map((one) => one.message())
+    // Stopped and closed in the middle.
+    const begun = Array.from({ length: COPIES }, () => attack(trick))
+    await sleep(MIDDLE_MS)
+    settled.push(...(await Promise.all(begun.map((one, n) => timed(one, n % 2 ? close : stop)))))
+    await Promise.all(begun.map((one) => timed(one, close)))
+  } else {
+    await sleep(runMs)
+  }
+
+  const heard = others.map(({ silentMs, lateMs }) => [silentMs(), lateMs()])
+  const [peak, broken] = [memory('VmHWM') - before.memory, SpeakerSession.processStats().broken]
+  const left = async () => {
+    for (let n = 0; files() > before.files && n < 100; n++) await sleep(20)
+    return files() - before.files
+  }
+  const filesLeft = await left()
+  await Promise.all(others.map(({ session }) => within(session.close(), PATIENCE_MS)))
+  return {
+    got, messages, peak, broken, filesLeft,
+    silentMs: Math.max(...heard.map(([silent]) => silent)),
+    lateMs: Math.max(...heard.map(([, late]) => late)),
+    // JSON has no `undefined` in lists.
+    settledMs: settled.map((ms) => ms ?? Infinity).reduce((most, ms) => Math.max(most, ms), 0),
+    neverSettled: settled.filter((ms) => ms === undefined).length
+  }
+}
+
+process.once('message', async (load) => {
+  process.send(await run(load))
+  process.disconnect()
+})

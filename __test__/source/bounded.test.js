@@ -1,0 +1,48 @@
+'use strict'
+
+// What a few bytes may ask for is bounded: memory, and how far a decoder goes on without a sound. `npm run test:hostile` measures it.
+
+const assert = require('node:assert/strict')
+const { once } = require('node:events')
+const http = require('node:http')
+const { test } = require('node:test')
+
+const { bodies } = require('../hostile/bodies')
+const { open, finish } = require('../support/session')
+
+/** How a request ends, and what the error says. */
+async function outcome(t, request) {
+  const { session } = open(t)
+  const ended = session.playAudio(request).then((result) => [result.outcome], (error) => [error.code, error.message])
+  await finish(session)
+  return ended
+}
+
+test('Ogg pages that are damaged or none, without end, are given up where junk is', async (t) => {
+  const server = http.createServer((request, response) => {
+    const pieces = bodies[request.url.slice(1)]()
+    const more = () => {
+      while (!response.destroyed && response.write(pieces.next().value)) continue
+    }
+    response.on('drain', more).on('error', () => {})
+    more()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  for (const name of ['ogg-wrong', 'ogg-heads']) {
+    const audioUrl = `http://127.0.0.1:${server.address().port}/${name}`
+    assert.equal((await outcome(t, { audioUrl }))[0], 'ERR_DECODE', name)
+  }
+})
+
+test('Vorbis headers of six kilobytes that ask for four gigabytes are refused', async (t) => {
+  const audio = Buffer.concat([...bodies['ogg-codebooks']()])
+  assert.ok(audio.length < 12_000)
+  const [code, message] = await outcome(t, { audio })
+  assert.equal(code, 'ERR_UNSUPPORTED_FORMAT')
+  assert.match(message, /received Vorbis with more codebooks than a stream needs/)
+})
