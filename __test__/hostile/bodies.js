@@ -193,7 +193,11 @@ const bodies = {
   *'ogg-comment'() {
     const [first, , setup, ...sound] = packets(fixture('tone-vorbis.ogg'))
     const comment = Buffer.concat([latin1('\x03vorbis\0\0\0\0\x01\0\0\0\0\0\xff\0a='), Buffer.alloc(0xff0000 - 2, 97), Buffer.from([1])])
-    yield ogg([first, comment, setup, ...sound], [])
+    yield ogg([first, comment, setup], [])
+    for (const [n, packet] of sound.entries()) {
+      const lacing = [...Array(Math.floor(packet.length / 255)).fill(255), packet.length % 255]
+      yield page(7, 1000 + n, n === sound.length - 1 ? 4 : 0, Math.round((48000 * (n + 1)) / sound.length), lacing, packet)
+    }
   },
   *'ogg-wrong'() {
     yield fixture('tone-opus.ogg')

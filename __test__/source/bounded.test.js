@@ -39,6 +39,12 @@ test('Ogg pages that are damaged or none, without end, are given up where junk i
   }
 })
 
+test('sixty-five thousand channels are refused, before a packet of them is held', async (t) => {
+  const [code, message] = await outcome(t, { audio: Buffer.concat([...bodies['aiff-channels-65535']()]) })
+  assert.equal(code, 'ERR_UNSUPPORTED_FORMAT')
+  assert.match(message, /^Expected at most 255 channels for audio but received 65535$/)
+})
+
 test('Vorbis headers of six kilobytes that ask for four gigabytes are refused', async (t) => {
   const audio = Buffer.concat([...bodies['ogg-codebooks']()])
   assert.ok(audio.length < 12_000)

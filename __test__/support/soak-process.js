@@ -3,20 +3,17 @@
 // What soak.test.js lets run: many sessions in one process, which counts what it holds before and after. Its parent
 // sends `{ url, key, secret, sessions, plays, everyMs }`; it answers once, and ends by itself.
 
-const { readdirSync, readlinkSync } = require('node:fs')
 const path = require('node:path')
 const { setTimeout: sleep } = require('node:timers/promises')
 
 const { SpeakerSession } = require('../..')
 const { accessToken } = require('../../lib/livekit/access-token')
+const { holdings, settled } = require('./holdings')
 const { random } = require('./random')
 const { tone } = require('./wav')
 
 const ROOMS = 20
 const TERMINAL = ['completed', 'stopped', 'failed']
-/** Tokio keeps a thread that looked up a name for ten seconds. */
-const SETTLE_MS = 15_000
-const LOOK_MS = 200
 
 const next = random(7)
 const MP3 = path.join(__dirname, '..', 'fixtures', 'tone-cbr.mp3')
@@ -27,32 +24,6 @@ const SOURCES = [
   { audio: Buffer.from('no audio') }
 ]
 const pick = (list) => list[next(list.length)]
-
-/** Counts the threads, files and sockets of this process. */
-function holdings() {
-  const links = readdirSync('/proc/self/fd').map((fd) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`)
-    } catch {
-      return '' // the listing's own
-    }
-  })
-  return {
-    threads: readdirSync('/proc/self/task').length,
-    fds: links.length,
-    sockets: links.filter((link) => link.startsWith('socket:')).length
-  }
-}
-
-/** Looks until nothing is held that was not before; says what is held then, or at last. */
-async function settled(before) {
-  let now = holdings()
-  for (const begun = performance.now(); performance.now() - begun < SETTLE_MS; now = holdings()) {
-    if (Object.keys(before).every((name) => now[name] <= before[name])) break
-    await sleep(LOOK_MS)
-  }
-  return now
-}
 
 /** A session in one of the rooms, and how often each of its requests was said to have ended. */
 function open({ url, ...server }, n, ends) {
