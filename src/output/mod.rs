@@ -23,6 +23,8 @@ use crate::mixer::{Frame, Routing};
 use crate::source::Progress;
 
 pub use backlog::Backlog;
+#[doc(hidden)]
+pub use livekit::fuzz;
 pub use livekit::{Encoding, IceTransport, LiveKitOptions, TokenAnswer, TokenSource};
 pub use pcm::{PcmFormat, PcmFrame, PcmSink};
 pub use tap::{TapRequest, Taps};

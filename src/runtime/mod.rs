@@ -9,6 +9,8 @@ mod pool;
 use once_cell::sync::Lazy;
 use tokio::runtime::{Builder, Runtime};
 
+#[doc(hidden)]
+pub use pool::Worker;
 pub use pool::{Pool, Waker, has_overstayed, suspend};
 
 /// Drivers of sessions, their timers and sockets, and downloads.

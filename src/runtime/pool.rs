@@ -41,11 +41,18 @@ impl Pool {
             let (sender, jobs) = channel();
             std::thread::Builder::new()
                 .name(format!("speaker-decode-{index}"))
-                .spawn(move || run(jobs))
+                .spawn(move || Worker::new(jobs).run())
                 .expect("the operating system grants a thread per core");
             sender
         };
         Self { threads: (0..threads).map(spawn).collect(), next: AtomicU64::new(0) }
+    }
+
+    /// A pool without threads, for the fuzzer: its decode tasks run where the worker is told to go on.
+    #[doc(hidden)]
+    pub fn by_hand() -> (Self, Worker) {
+        let (sender, jobs) = channel();
+        (Self { threads: vec![sender], next: AtomicU64::new(0) }, Worker::new(jobs))
     }
 
     /// Starts the decode task that `build` makes of its own waker. It must not panic.
@@ -106,15 +113,47 @@ pub fn has_overstayed() -> bool {
 pub fn suspend() {
     let yielder = RUNNING.get();
     assert!(!yielder.is_null(), "suspend() is for code that runs on the decode pool");
-    // SAFETY: the pointer was set by the coroutine that runs now (see `run`), whose yielder lives as long as its stack,
+    // SAFETY: the pointer was set by the coroutine that runs now (see `Worker::step`), whose yielder lives as long as its stack,
     // and a decode task never leaves its thread.
     unsafe { (*yielder).suspend(()) };
     RUNNING.set(yielder);
 }
 
-fn run(jobs: Receiver<Job>) {
-    let mut suspended: HashMap<u64, Coroutine<(), (), ()>> = HashMap::new();
-    for job in jobs {
+/// What a thread does: takes one job after the other, and keeps the decode tasks that wait.
+#[doc(hidden)]
+pub struct Worker {
+    jobs: Receiver<Job>,
+    suspended: HashMap<u64, Coroutine<(), (), ()>>,
+}
+
+impl Worker {
+    fn new(jobs: Receiver<Job>) -> Self {
+        Self { jobs, suspended: HashMap::new() }
+    }
+
+    fn run(mut self) {
+        while let Ok(job) = self.jobs.recv() {
+            self.step(job);
+        }
+    }
+
+    /// Starts or resumes one decode task, until it ends or suspends. Returns false if none is to be started or resumed.
+    pub fn run_next(&mut self) -> bool {
+        match self.jobs.try_recv() {
+            Ok(job) => {
+                self.step(job);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// How many decode tasks wait to be resumed.
+    pub fn suspended(&self) -> usize {
+        self.suspended.len()
+    }
+
+    fn step(&mut self, job: Job) {
         let (id, mut task) = match job {
             Job::Start(id, body) => match DefaultStack::new(STACK_BYTES) {
                 Ok(stack) => (
@@ -125,20 +164,20 @@ fn run(jobs: Receiver<Job>) {
                     }),
                 ),
                 // Out of address space: dropping the body tells its playback that the decode task is gone.
-                Err(_) => continue,
+                Err(_) => return,
             },
             Job::Resume(id, pending) => {
                 // Cleared before the step, so that a wake during the step is not lost.
                 pending.store(false, Ordering::Release);
-                match suspended.remove(&id) {
+                match self.suspended.remove(&id) {
                     Some(task) => (id, task),
-                    None => continue,
+                    None => return,
                 }
             }
         };
         SINCE.set(Some(Instant::now()));
         if let CoroutineResult::Yield(()) = task.resume(()) {
-            suspended.insert(id, task);
+            self.suspended.insert(id, task);
         }
         RUNNING.set(std::ptr::null());
     }

@@ -37,7 +37,7 @@ use std::time::Duration;
 use rtrb::RingBuffer;
 
 use crate::audio::RING;
-use crate::runtime::DECODERS;
+use crate::runtime::{DECODERS, Pool};
 
 pub use fetch::Fetch;
 pub use media::Media;
@@ -111,22 +111,43 @@ pub fn open(
     fetch_timeout: Duration,
     progress: Arc<Progress>,
 ) -> PcmReader {
-    match opening {
-        Opening::Again { media, section } => start(media, section, channels, ahead, progress),
-        Opening::Source(source) => {
-            let section = source.section;
-            start(Arc::new(Media::new(source, fetch_timeout)), section, channels, ahead, progress)
-        }
-    }
+    open_on(&DECODERS, opening, channels, ahead, fetch_timeout, progress)
 }
 
-/// Starts a decode task that plays `clip` of `media` for a session with `channels` channels.
-fn start(media: Arc<Media>, section: Section, channels: usize, ahead: usize, progress: Arc<Progress>) -> PcmReader {
+/// [`open`], on a pool of the caller's own.
+#[doc(hidden)]
+pub fn open_on(
+    pool: &Pool,
+    opening: Opening,
+    channels: usize,
+    ahead: usize,
+    fetch_timeout: Duration,
+    progress: Arc<Progress>,
+) -> PcmReader {
+    let (media, section) = match opening {
+        Opening::Again { media, section } => (media, section),
+        Opening::Source(source) => {
+            let section = source.section;
+            (Arc::new(Media::new(source, fetch_timeout)), section)
+        }
+    };
+    start(pool, media, section, channels, ahead, progress)
+}
+
+/// Starts a decode task on `pool` that plays `section` of `media` for a session with `channels` channels.
+fn start(
+    pool: &Pool,
+    media: Arc<Media>,
+    section: Section,
+    channels: usize,
+    ahead: usize,
+    progress: Arc<Progress>,
+) -> PcmReader {
     // A stream's writer is to wait, and its end may come at any time.
     let ahead = if media.stream().is_some() { 0 } else { ahead };
     let (ring, consumer) = RingBuffer::new((RING + ahead) * channels);
     let shared = Arc::<Shared>::default();
-    let waker = DECODERS.start(|waker| {
+    let waker = pool.start(|waker| {
         media.attach(&waker);
         let reading = Reading { waker, shared: shared.clone(), progress: progress.clone() };
         let task = DecodeTask { ring, channels, media: media.clone(), section, reading };

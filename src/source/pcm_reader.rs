@@ -219,6 +219,7 @@ impl Peek<'_> {
 mod tests {
     use super::super::{Origin, Source};
     use super::*;
+    use crate::runtime::DECODERS;
     use std::time::{Duration, Instant};
 
     fn wav(rate: u32, samples: &[i16]) -> Arc<[u8]> {
@@ -238,7 +239,8 @@ mod tests {
     fn play(rate: u32, samples: &[i16], section: Section) -> (PcmReader, Vec<f32>) {
         let source = Source::new(Origin::Bytes(wav(rate, samples)), None, section);
         let media = Arc::new(Media::new(source, Duration::from_secs(1)));
-        let (mut reader, mut heard) = (super::super::start(media, section, 1, 0, Arc::default()), Vec::new());
+        let (mut reader, mut heard) =
+            (super::super::start(&DECODERS, media, section, 1, 0, Arc::default()), Vec::new());
         let late = Instant::now() + Duration::from_secs(20);
         loop {
             let (waiting, ended) = reader.level();
