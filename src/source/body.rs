@@ -10,6 +10,7 @@ use parking_lot::{Mutex, MutexGuard};
 use symphonia::core::io::MediaSource;
 
 use super::ring::Reading;
+use crate::error::Result;
 
 /// What is read at a time.
 const READ_BYTES: usize = 16 << 10;
@@ -146,6 +147,12 @@ impl Body {
         if let Err(error) = self.input.seek(SeekFrom::Start(place)) {
             self.fail(error);
         }
+    }
+
+    /// Gives the other decode tasks of its thread their turn, if this one has run for long; fails once nobody wants the body any more.
+    /// Reading does so by itself.
+    pub fn take_turns(&self) -> Result<()> {
+        self.task.take_turns()
     }
 
     /// Why it ended early, if it did.

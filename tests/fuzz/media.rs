@@ -18,7 +18,7 @@ use super::run::{Failure, Seen};
 const MAX_SECONDS: usize = 3;
 
 /// No sample that leaves a source is larger: +60 dB over full scale, far from where a sum of voices or a gain stops being finite.
-pub const MAX_SAMPLE: f32 = 1_000.0;
+pub const MAX_SAMPLE: f32 = 8_000.0;
 
 /// Message texts are shown to people.
 const MAX_MESSAGE: usize = 400;
