@@ -88,11 +88,19 @@ describe('a file that is played', () => {
         ['replay', 'requests.jsonl', '--out', 'link.wav']]) {
         const { exitCode, stderr } = await run(directory, [...args, '--force'])
         assert.strictEqual(exitCode, 2)
-        assert.match(stderr, /^Expected a file that is not played for --out but received (low|link)\.wav\n$/)
+        assert.match(stderr, /^Expected a file that is neither played nor replayed for --out but received (low|link)\.wav\n$/)
       }
       assert.ok(readFileSync(path.join(directory, 'low.wav')).equals(LOW))
     })
   }
+})
+
+it('the file of requests is not written over', async (t) => {
+  const directory = workspace(t, FILES)
+  const { exitCode, stderr } = await run(directory, ['replay', 'requests.jsonl', '--out', './requests.jsonl', '--force'])
+  assert.strictEqual(exitCode, 2)
+  assert.match(stderr, /^Expected a file that is neither played nor replayed for --out but received \.\/requests\.jsonl\n$/)
+  assert.strictEqual(readFileSync(path.join(directory, 'requests.jsonl'), 'utf8'), FILES['requests.jsonl'])
 })
 
 it('the demo can be played again and again', async (t) => {

@@ -5,7 +5,8 @@
 const assert = require('node:assert/strict')
 const { execFileSync } = require('node:child_process')
 const {
-  chmodSync, existsSync, linkSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync, statSync, symlinkSync, writeFileSync
+  chmodSync, closeSync, existsSync, linkSync, mkdtempSync, openSync, readFileSync, readSync, readdirSync, readlinkSync, rmSync,
+  statSync, symlinkSync, writeFileSync
 } = require('node:fs')
 const { tmpdir } = require('node:os')
 const path = require('node:path')
@@ -309,6 +310,22 @@ describe('a long silence', () => {
     assert.deepEqual(told.filter(({ type }) => type === 'error'), [])
     assert.equal(readWav(at('new.wav')).samples.length, timeMs * MS)
   })
+})
+
+test('a file takes its last sample, and no more', async (t) => {
+  const { at } = folder(t)
+  const { session } = open(t, wav(at('new.wav'), { format: 'f32', channels: 2 }))
+  const most = Math.floor((2 ** 32 - 1 - 1024) / 8 / MS)
+  await session.advance(most)
+  await assert.rejects(session.advance(1), { code: 'ERR_OUTPUT', message: /at most 0 ms/ })
+  await session.close()
+  const length = most * MS * 8
+  const header = Buffer.alloc(58)
+  const file = openSync(at('new.wav'))
+  readSync(file, header)
+  closeSync(file)
+  assert.equal(statSync(at('new.wav')).size, 58 + length)
+  assert.deepEqual([4, 46, 54].map((place) => header.readUInt32LE(place)), [50 + length, length / 8, length])
 })
 
 test('a silence that a file may not hold fails once', { skip: process.platform !== 'linux' }, async (t) => {

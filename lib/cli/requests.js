@@ -34,12 +34,13 @@ const READERS = {
 }
 
 /**
- * Returns what parseRequests does, for either command. Throws if the file `out` is one that is played, under whatever name, or if
- * it is there already and may not be replaced (`force`).
+ * Returns what parseRequests does, for either command. Throws if the file `out` is one that is read, under whatever name, or if it
+ * is there already and may not be replaced (`force`).
  */
 function requestsOf(command, operands, { out, force }) {
   const asked = READERS[command](operands)
-  if (out !== undefined) refuseOut(out, force, sourcesOf(asked.requests))
+  const files = sourcesOf(asked.requests)
+  if (out !== undefined) refuseOut(out, force, command === 'replay' ? [...operands, ...files] : files)
   return asked
 }
 
@@ -49,10 +50,10 @@ function sourcesOf(requests) {
   return played.filter((file) => file !== undefined)
 }
 
-function refuseOut(out, force, sources) {
+function refuseOut(out, force, files) {
   const there = lookAt(out)
-  const isOut = (source) => path.resolve(source) === path.resolve(out) || (there && isSame(lookAt(source), there))
-  if (sources.some(isOut)) throw refuse(`Expected a file that is not played for --out but received ${out}`)
+  const isOut = (file) => path.resolve(file) === path.resolve(out) || (there && isSame(lookAt(file), there))
+  if (files.some(isOut)) throw refuse(`Expected a file that is neither played nor replayed for --out but received ${out}`)
   if (there?.isFile() && !force) {
     throw refuse(`Expected a file that does not exist for --out but received ${out}; --force replaces it`)
   }
