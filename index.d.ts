@@ -136,15 +136,17 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * Await it before the next call. A call made while it runs takes effect at once, at the border of a frame that cannot be
    * told beforehand. After `advance(907)` has resolved, the next playback starts at sample 907 × 48 exactly.
    *
-   * Rejects with `ERR_UNSUPPORTED_OPERATION` on a realtime clock, `ERR_OUTPUT` if the output can't be opened, `ERR_CLOSED` if the
-   * session is closed or `close` is called before the time has passed, `ERR_INTERNAL` if the session breaks.
+   * Rejects with `ERR_UNSUPPORTED_OPERATION` on a realtime clock, `ERR_OUTPUT` if the output can't be opened or written, `ERR_CLOSED`
+   * if the session is closed or `close` is called before the time has passed, `ERR_INTERNAL` if the session breaks. It rejects
+   * with `ERR_OUTPUT` too, and nothing has moved, if a `memory` or `wav` output holds less (see {@link MemoryOutput} and
+   * {@link WavOutput}).
    * @param ms 0 to 86,400,000 (a day)
    */
   advance(ms: number): Promise<void>
 
   /**
    * What the `memory` output holds so far: a copy.
-   * @throws {SpeakerError} `ERR_UNSUPPORTED_OPERATION` for other outputs
+   * @throws {SpeakerError} `ERR_UNSUPPORTED_OPERATION` for other outputs, `ERR_OUTPUT` if there is no memory for the copy
    */
   recording(): Recording
 
@@ -160,7 +162,8 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * faded first; on a manual clock, where no time is left, it ends at the sample it has reached. A `connect` or `advance` that
    * is under way rejects with `ERR_CLOSED`. A room is told that the participant leaves; that takes at most 2 s. A second call
    * settles too.
-   * Rejects with `ERR_OUTPUT` if the file can't be finished, with `ERR_RECORD` if the recording can't.
+   * Rejects with `ERR_OUTPUT` if the file can't be finished, or is not put in its place (see {@link WavOutput}), with `ERR_RECORD` if
+   * the recording can't be finished.
    */
   close(): Promise<void>
 
@@ -283,10 +286,29 @@ interface OutputBase {
   channels?: 1 | 2
 }
 
-/** A WAV file at 48 kHz holding all tracks. An existing file is overwritten. It is valid at any time, even if the process dies. */
+/**
+ * A WAV file at 48 kHz holding all tracks. It is valid at any time, even if the process dies. Silence in which nothing plays takes
+ * no room where the file system has sparse files. It holds 4 GiB: 12.4 h of mono in 16 bits.
+ *
+ * A file that is there stays until `close`: the new one is written beside it as `<path>.part` (`.part2` and so on if that exists) and
+ * takes its place and its permissions then. If the process dies or the disk is full, the old file stays and the new one is
+ * left under that name, holding what came before. A file that could not be written once takes nothing more: `close` rejects.
+ *
+ * No source of the session may be that file, under whatever name: its playback fails with `ERR_FILE`. The file is not replaced
+ * then: if something else was played meanwhile, `close` rejects with `ERR_OUTPUT` and says where that is.
+ */
 export interface WavOutput extends OutputBase {
   type: 'wav'
+  /**
+   * Links are followed. A device (`/dev/null`) and the empty file behind a descriptor (`/dev/stdout`) are written where they are. A
+   * pipe is refused.
+   */
   path: string
+  /**
+   * Whether a file in which nothing sounded is kept; default `true`. With `false` none is made, and one that is there stays as it
+   * is.
+   */
+  keepUnheard?: boolean
   /** Default `'s16'`. */
   format?: SampleFormat
   /**
@@ -315,7 +337,10 @@ export interface PcmOutput extends OutputBase {
   onFrame: (frame: Buffer, info: FrameInfo) => void
 }
 
-/** Keeps everything as 32-bit floats at 48 kHz for {@link SpeakerSession.recording}: for test suites. */
+/**
+ * Keeps everything as 32-bit floats at 48 kHz for {@link SpeakerSession.recording}: for test suites. It holds 4 GiB, which is 6.2 h of
+ * mono; silence in which nothing plays counts, but takes no memory.
+ */
 export interface MemoryOutput extends OutputBase {
   type: 'memory'
 }
@@ -761,7 +786,7 @@ export interface SpeakerEvents {
   /** The server unmuted the track. */
   unmuted: [event: SpeakerEvent & { trackId: number }]
   /**
-   * The output failed, and with it everything live; or the session broke (`ERR_INTERNAL`); or only the recording failed
+   * The output failed, and with it everything live (told once as long as it goes on); or the session broke (`ERR_INTERNAL`); or only the recording failed
    * (`ERR_RECORD`). Not thrown if nobody listens.
    */
   error: [event: SpeakerEvent & { code: SpeakerErrorCode; message: string }]

@@ -37,6 +37,7 @@ use std::time::Duration;
 use rtrb::RingBuffer;
 
 use crate::audio::RING;
+use crate::reserved::ReservedPath;
 use crate::runtime::{DECODERS, Pool};
 
 pub use fetch::Fetch;
@@ -75,12 +76,14 @@ pub struct Source {
     pub content_type: Option<String>,
     /// Which part is played, and how often.
     pub section: Section,
+    /// The path that its session's output writes, which it may not be.
+    pub reserved: Option<Arc<ReservedPath>>,
 }
 
 impl Source {
     /// A part of what is at `origin`.
     pub fn new(origin: Origin, content_type: Option<String>, section: Section) -> Self {
-        Self { origin, content_type, section }
+        Self { origin, content_type, section, reserved: None }
     }
 
     /// Returns true if its user writes it.
