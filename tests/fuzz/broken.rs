@@ -26,7 +26,7 @@ pub fn run(input: &[u8], _plan: u64, bench: &mut Bench, seen: &mut Seen) -> Resu
         Some(b'r') => drop(black_box(Vec::<u8>::with_capacity(3 << 30))),
         Some(b'm') => drop(black_box(vec![1_u8; 80 << 20])),
         Some(b'h') => loop {
-            std::thread::yield_now();
+            std::hint::spin_loop();
         },
         Some(b'p') => panic!("on purpose"),
         Some(b'w') => bench.start(speaker_session::runtime::suspend),
