@@ -2,12 +2,14 @@
 
 use once_cell::sync::Lazy;
 use symphonia::core::audio::AudioSpec;
+use symphonia::core::codecs::audio::well_known::CODEC_ID_VORBIS;
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use symphonia::core::codecs::registry::CodecRegistry;
 use symphonia::core::errors::Error;
 use symphonia::core::packet::PacketRef;
 use symphonia::core::units::{Duration, Timestamp};
 
+use super::vorbis;
 use crate::audio::{LOUDEST, SOURCE_RATES};
 use crate::error::{Code, Result, SpeakerError};
 
@@ -80,6 +82,10 @@ pub trait Piece {
 
 /// Makes a decoder.
 pub fn decoder(parameters: &AudioCodecParameters) -> Result<Box<dyn AudioDecoder>> {
+    let headers = parameters.extra_data.as_deref().filter(|_| parameters.codec == CODEC_ID_VORBIS);
+    if headers.is_some_and(|headers| !vorbis::is_ordinary(headers)) {
+        return Err(unsupported("Vorbis with codebooks of an absurd size"));
+    }
     CODECS
         .make_audio_decoder(parameters, &AudioDecoderOptions::default())
         .map_err(|error| unsupported(format!("a codec that is not played ({error})")))

@@ -29,6 +29,7 @@ mod section;
 mod spool;
 mod stream;
 mod tags;
+mod vorbis;
 
 use std::path::PathBuf;
 use std::sync::Arc;
