@@ -22,7 +22,7 @@
 //! - [`session`]: one user's speaker, a plain state machine; [`engine`]: the threads and clocks that move it.
 //! - `dither`: noise for outputs of 16 bits.
 //! - [`event`], [`error`]: what the user sees of both; [`redact`]: what of foreign text is shown there.
-//! - [`runtime`]: the process-wide threads.
+//! - [`runtime`]: the process-wide threads; `sync`: what they meet in.
 //! - `binding`: the only code that knows Node.
 
 #![warn(missing_docs)]
@@ -40,3 +40,4 @@ pub mod resample;
 pub mod runtime;
 pub mod session;
 pub mod source;
+mod sync;

@@ -13,7 +13,7 @@ use speaker_session::event::{Event, EventKind, Message};
 use speaker_session::mixer::{Role, Routing};
 use speaker_session::output::OutputOptions;
 use speaker_session::session::{Clock, Options, Overlap, PlayRequest, Policy, StopRequest, Target};
-use speaker_session::source::{Encoding, Origin, Raw, Section, Source, Stream};
+use speaker_session::source::{Encoding, FetchLimits, Origin, Raw, Section, Source, Stream};
 
 /// A session, its bell, and what it wrote.
 struct Bench {
@@ -38,13 +38,14 @@ impl Bench {
             max_duration: from_ms(60_000.0),
             progress_interval: 0,
             stall_timeout: 0,
+            start_timeout: 0,
         };
         let engine = EngineOptions {
             output: OutputOptions::Memory { store: samples.clone() },
-            fetch_timeout: Duration::from_secs(1),
+            fetch: FetchLimits { timeout: Duration::from_secs(1), min_bytes_per_second: 0.0 },
             bell: Arc::new(move || sender.lock().send(()).unwrap_or_default()),
         };
-        Self { handle: Handle::new(options, engine), bell, samples, ticket: 0 }
+        Self { handle: Handle::new(options, engine).expect("there are threads"), bell, samples, ticket: 0 }
     }
 
     fn manual(overlap: Overlap) -> Self {

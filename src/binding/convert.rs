@@ -137,7 +137,7 @@ impl NativePlay {
                 let pair =
                     |header: Vec<String>| <[String; 2]>::try_from(header).ok().map(|[name, value]| (name, value));
                 let headers = std::mem::take(&mut self.headers);
-                Origin::Url(Fetch { url, headers: headers.into_iter().filter_map(pair).collect() })
+                Origin::Url(Fetch::new(url, headers.into_iter().filter_map(pair).collect()))
             }
             (_, Some(path), _) => Origin::File(PathBuf::from(path)),
             // Copied once: JavaScript may change its buffer at any time.

@@ -3,9 +3,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
-
-use parking_lot::Mutex;
 
 use super::clock::Watch;
 use super::slot::Slot;
@@ -14,12 +11,13 @@ use crate::audio::Samples;
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::Message;
 use crate::output::{Backlog, OutputOptions, PcmFormat, PcmSink, TapRequest};
-use crate::runtime::RUNTIME;
+use crate::runtime::{self, Job, RUNTIME};
 use crate::session::{
     Accepted, Clock, Options, PlayRequest, PlaybackInfo, RequestId, Session, Stats, StopRequest, Target, Ticket,
     WallTime, Work,
 };
-use crate::source::{self, Pipe, Progress};
+use crate::source::{self, FetchLimits, Pipe, Progress};
+use crate::sync::Mutex;
 
 /// Sessions that a panic broke, in this process.
 static BROKEN: AtomicU64 = AtomicU64::new(0);
@@ -49,12 +47,12 @@ impl<F: Fn() + Send + Sync> Bell for F {
     }
 }
 
-/// Options of a session that only the engine needs: its output, its bell, how long a server may be silent.
+/// Options of a session that only the engine needs: its output, its bell, what is asked of a server.
 pub struct EngineOptions {
     /// Where the sound goes.
     pub output: OutputOptions,
-    /// How long a server may be silent.
-    pub fetch_timeout: Duration,
+    /// What is asked of a server.
+    pub fetch: FetchLimits,
     /// Rung for each message.
     pub bell: Arc<dyn Bell>,
 }
@@ -71,9 +69,9 @@ pub(super) struct Core {
     pub clock_start: AtomicU64,
     /// The next frame is wanted before it is due.
     pub hastens: AtomicBool,
-    /// On the manual clock: what the job that drives the session owns, and whether one runs.
+    /// On the manual clock: what the job that drives the session owns, and what is known of its turns.
     pub slot: Mutex<Slot>,
-    pub is_driven: AtomicBool,
+    pub job: Job,
 }
 
 impl Core {
@@ -99,10 +97,10 @@ impl Core {
     fn carry_out(&self, work: Work) {
         let Work { opens, garbage, wakes, rings, wakes_driver, opens_output, hastens } = work;
         drop(garbage);
-        wakes.iter().for_each(crate::runtime::Waker::wake);
+        wakes.iter().for_each(runtime::Waker::wake);
         for open in opens {
-            let EngineOptions { fetch_timeout, .. } = self.options;
-            let reader = source::open(open.what, self.channels, open.ahead, fetch_timeout, self.progress.clone());
+            let EngineOptions { fetch, .. } = self.options;
+            let reader = source::open(open.what, self.channels, open.ahead, fetch, self.progress.clone());
             let unwanted = self.with(|session, _| session.opened(open.id, open.number, reader, open.ticket));
             drop(unwanted);
         }
@@ -133,9 +131,12 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Makes a session. Nothing is opened yet.
-    pub fn new(options: Options, engine: EngineOptions) -> Self {
+    /// Makes a session. Nothing is opened yet. Fails with `ERR_NO_THREADS` if the operating system refuses the threads that all
+    /// sessions share.
+    pub fn new(options: Options, engine: EngineOptions) -> Result<Self> {
         let eager = options.clock == Clock::Manual;
+        runtime::start()?;
+        let jobs = if eager { Some(runtime::start_manual()?) } else { None };
         let channels = options.channels;
         let progress = Arc::new(Progress::new(eager));
         let core = Arc::new(Core {
@@ -148,16 +149,19 @@ impl Handle {
             clock_start: AtomicU64::new(Samples::MAX),
             hastens: AtomicBool::new(false),
             slot: Mutex::new(Slot::new(channels)),
-            is_driven: AtomicBool::new(false),
+            job: Job::default(),
         });
         OPEN.fetch_add(1, Ordering::Relaxed);
-        if eager {
-            let core = Arc::downgrade(&core);
-            progress.on_move(move || core.upgrade().iter().for_each(offline::drive));
-        } else {
-            RUNTIME.spawn(driver::run(core.clone()));
+        match jobs {
+            Some(jobs) => {
+                let core = Arc::downgrade(&core);
+                progress.on_move(move || core.upgrade().into_iter().for_each(|core| jobs.tell(core)));
+            }
+            None => {
+                RUNTIME.spawn(driver::run(core.clone()));
+            }
         }
-        Self { core }
+        Ok(Self { core })
     }
 
     /// The one way to reach the session itself; what it leads to is carried out before this returns.

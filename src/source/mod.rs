@@ -23,14 +23,13 @@ mod tags;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rtrb::RingBuffer;
 
 use crate::audio::RING;
 use crate::runtime::DECODERS;
 
-pub use fetch::Fetch;
+pub use fetch::{Fetch, FetchLimits};
 pub use media::Media;
 pub use pcm_reader::PcmReader;
 #[doc(hidden)]
@@ -93,20 +92,23 @@ pub enum Opening {
     },
 }
 
-/// Opens a source for a session with `channels` channels; a server may be silent for `fetch_timeout`. Its ring holds `ahead` samples
-/// per channel on top of [`RING`].
+/// Opens a source for a session with `channels` channels; a server has to keep to `limits`. Its ring holds `ahead` samples per channel
+/// on top of [`RING`].
 pub fn open(
     opening: Opening,
     channels: usize,
     ahead: usize,
-    fetch_timeout: Duration,
+    limits: FetchLimits,
     progress: Arc<Progress>,
 ) -> PcmReader {
     match opening {
         Opening::Again { media, section } => start(media, section, channels, ahead, progress),
-        Opening::Source(source) => {
+        Opening::Source(mut source) => {
+            if let Origin::Url(fetch) = &mut source.origin {
+                fetch.min_bytes_per_second = limits.min_bytes_per_second;
+            }
             let section = source.section;
-            start(Arc::new(Media::new(source, fetch_timeout)), section, channels, ahead, progress)
+            start(Arc::new(Media::new(source, limits.timeout)), section, channels, ahead, progress)
         }
     }
 }

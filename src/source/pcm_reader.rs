@@ -12,7 +12,7 @@ use super::ring::Shared;
 use super::section::Section;
 use super::stream::Stream;
 use crate::audio::{PREROLL, RING, Samples};
-use crate::error::Result;
+use crate::error::{Result, SpeakerError};
 use crate::runtime::Waker;
 
 /// One playback's samples, ready for the mixer. Dropping it ends the decode task, and the download with the last reader of it.
@@ -126,6 +126,19 @@ impl PcmReader {
     pub fn level(&self) -> (usize, bool) {
         let ended = self.shared.outcome.get().is_some();
         (self.ring.slots() / self.channels, ended)
+    }
+
+    /// Returns true if it has come to its first sound: to as much as an underrun is ended with.
+    pub fn has_begun(&self) -> bool {
+        let (waiting, ended) = self.level();
+        waiting >= PREROLL || ended
+    }
+
+    /// Ends the source with an error, if it has not ended: what came is played. Returns the decode task, which is to be woken.
+    pub fn give_up(&self, error: SpeakerError) -> Option<Waker> {
+        self.shared.outcome.set(Err(error)).ok()?;
+        self.shared.cancelled.store(true, Ordering::Release);
+        self.supply.as_ref().map(|supply| supply.waker.clone())
     }
 
     /// Returns true if enough waits for a playback to start or go on without an underrun.

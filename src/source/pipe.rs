@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
-use parking_lot::Mutex;
 use symphonia::core::io::MediaSource;
 
 use super::ring::Reading;
 use crate::error::{Result, SpeakerError};
 use crate::runtime::{Waker, suspend};
+use crate::sync::{AtomicBool, Mutex};
 
 /// The writer's end. No call waits.
 pub struct Pipe {
@@ -234,7 +234,7 @@ impl MediaSource for PipeReader {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "loom")))]
 mod tests {
     use super::*;
     use crate::error::{Code, SpeakerError};

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::progress::Progress;
 use crate::audio::Samples;
 use crate::error::Result;
 use crate::runtime::Waker;
+use crate::sync::{AtomicBool as Flag, fence};
 
 /// What a decode task and its reader share.
 #[derive(Debug, Default)]
@@ -24,7 +25,7 @@ pub struct Shared {
     /// True once the reader was dropped.
     pub cancelled: Arc<AtomicBool>,
     /// True while the decode task waits for room in the ring.
-    full: AtomicBool,
+    full: Flag,
 }
 
 // The two sides must not miss each other: each writes first (the flag here, the ring's place there) and then looks at

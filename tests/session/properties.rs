@@ -368,7 +368,7 @@ impl World {
     fn step(&mut self) {
         self.serve();
         self.session.look(self.at());
-        self.in_flight = matches!(self.session.step(true, &mut self.scratch), Step::Frame(_) | Step::Silence(_));
+        self.in_flight = matches!(self.session.step(self.at(), true, &mut self.scratch), Step::Frame(_) | Step::Silence(_));
     }
 
     fn hand_over(&mut self, result: Result<()>) {
@@ -708,6 +708,7 @@ fn sessions() -> impl Strategy<Value = Options> {
             duck: ducks.then_some(Duck { level: 0.25, attack: 240, release: 960 }),
             progress_interval,
             stall_timeout: if stalls { 2_000 } else { 0 },
+            start_timeout: 0,
             max_duration: if is_short { 20_000 } else { u64::MAX },
             ..options(clock, policy)
         }

@@ -57,6 +57,7 @@ pub fn options(clock: Clock, policy: Policy) -> Options {
         max_duration: u64::MAX,
         progress_interval: 0,
         stall_timeout: 0,
+        start_timeout: 0,
     }
 }
 
@@ -309,7 +310,7 @@ impl Table {
     pub fn steps(&mut self) -> String {
         loop {
             self.session.look(WallTime(self.wall));
-            match self.session.step(true, &mut self.scratch) {
+            match self.session.step(WallTime(self.wall), true, &mut self.scratch) {
                 Step::Frame(_) | Step::Silence(_) => self.session.commit(Ok(()), Gauges::default()),
                 Step::Waits | Step::Done => return self.words(),
             }
