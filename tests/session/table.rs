@@ -269,6 +269,13 @@ impl Table {
         self.words()
     }
 
+    /// It is so late by the wall, and sources may be.
+    pub fn give_up(&mut self, wall: u64) -> String {
+        self.wall = wall;
+        self.session.give_up(self.at());
+        self.look()
+    }
+
     pub fn frame(&mut self) -> String {
         self.frame_with(Ok(()))
     }
