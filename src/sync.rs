@@ -85,7 +85,8 @@ mod modelled {
 
     impl Notify {
         pub fn notify_one(&self) {
-            self.is_notified.store(true, std::sync::atomic::Ordering::Release);
+            // It reads too, as Tokio's does: so the one who waits sees what each of two who notify did before.
+            self.is_notified.swap(true, std::sync::atomic::Ordering::AcqRel);
             self.waiting.wake();
         }
 

@@ -75,6 +75,23 @@ pub(super) struct Core {
 }
 
 impl Core {
+    fn new(options: Options, engine: EngineOptions) -> Self {
+        let is_manual = options.clock == Clock::Manual;
+        let channels = options.channels;
+        Self {
+            session: Mutex::new(Session::new(options)),
+            options: engine,
+            channels,
+            is_manual,
+            progress: Arc::new(Progress::new(is_manual)),
+            watch: Watch::start(),
+            clock_start: AtomicU64::new(Samples::MAX),
+            hastens: AtomicBool::new(false),
+            slot: Mutex::new(Slot::new(channels)),
+            job: Job::default(),
+        }
+    }
+
     /// The one way to reach the session. A panic breaks it: everything live fails, and the answer is an error.
     pub fn with<R>(&self, call: impl FnOnce(&mut Session, WallTime) -> R) -> Result<R> {
         let at = self.watch.now();
@@ -134,28 +151,16 @@ impl Handle {
     /// Makes a session. Nothing is opened yet. Fails with `ERR_NO_THREADS` if the operating system refuses the threads that all
     /// sessions share.
     pub fn new(options: Options, engine: EngineOptions) -> Result<Self> {
-        let eager = options.clock == Clock::Manual;
-        runtime::start()?;
-        let jobs = if eager { Some(runtime::start_manual()?) } else { None };
-        let channels = options.channels;
-        let progress = Arc::new(Progress::new(eager));
-        let core = Arc::new(Core {
-            session: Mutex::new(Session::new(options)),
-            options: engine,
-            channels,
-            is_manual: eager,
-            progress: progress.clone(),
-            watch: Watch::start(),
-            clock_start: AtomicU64::new(Samples::MAX),
-            hastens: AtomicBool::new(false),
-            slot: Mutex::new(Slot::new(channels)),
-            job: Job::default(),
-        });
+        let jobs = match options.clock {
+            Clock::Manual => Some(runtime::start_manual()?),
+            Clock::Realtime => runtime::start().map(|()| None)?,
+        };
+        let core = Arc::new(Core::new(options, engine));
         OPEN.fetch_add(1, Ordering::Relaxed);
         match jobs {
             Some(jobs) => {
-                let core = Arc::downgrade(&core);
-                progress.on_move(move || core.upgrade().into_iter().for_each(|core| jobs.tell(core)));
+                let weak = Arc::downgrade(&core);
+                core.progress.on_move(move || weak.upgrade().into_iter().for_each(|core| jobs.tell(core)));
             }
             None => {
                 RUNTIME.spawn(driver::run(core.clone()));
@@ -273,5 +278,65 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         let _ = self.with(|session, at| session.close(None, at));
+    }
+}
+
+#[cfg(all(test, feature = "loom"))]
+mod models {
+    use super::*;
+    use crate::audio::FRAME;
+    use crate::mixer::{Routing, Scratch};
+    use crate::output::OutputOptions;
+    use crate::session::{Gauges, Policy};
+    use crate::source::FetchLimits;
+    use crate::sync::channel;
+    use loom::thread::spawn;
+    use std::time::Duration;
+
+    /// A session that nobody drives.
+    fn undriven(bell: Arc<dyn Bell>) -> Arc<Core> {
+        let options = Options {
+            clock: Clock::Realtime,
+            channels: 1,
+            routing: Routing::Mixdown,
+            policy: Policy::default(),
+            duck: None,
+            gain: 1.0,
+            max_duration: Samples::MAX,
+            progress_interval: 0,
+            stall_timeout: 0,
+            start_timeout: 0,
+        };
+        let output = OutputOptions::Memory { store: Arc::default() };
+        let fetch = FetchLimits { timeout: Duration::ZERO, min_bytes_per_second: 0.0 };
+        Arc::new(Core::new(options, EngineOptions { output, fetch, bell }))
+    }
+
+    #[test]
+    fn loom_each_ring_finds_a_message_and_each_message_has_a_ring() {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(|| {
+            let (sender, rings) = channel();
+            let sender = Mutex::new(sender);
+            let core = undriven(Arc::new(move || sender.lock().send(()).unwrap()));
+            let (caller, ticking) = (core.clone(), core.clone());
+            let caller = spawn(move || caller.with(|session, _| session.settle(1)).unwrap());
+            // What is told while a frame is in flight waits for it.
+            let driver = spawn(move || {
+                let mut scratch = Scratch::default();
+                ticking.with(|session, at| session.tick(FRAME, at, &mut scratch)).unwrap();
+                ticking.with(|session, _| session.settle(2)).unwrap();
+                ticking.with(|session, _| session.commit(Ok(()), Gauges::default())).unwrap();
+            });
+            let handle = Handle { core };
+            for _ in 0..2 {
+                rings.recv().unwrap();
+                assert!(handle.take_message().is_some(), "a ring for nothing");
+            }
+            caller.join().unwrap();
+            driver.join().unwrap();
+            assert!(handle.take_message().is_none(), "a message without a ring");
+        });
     }
 }

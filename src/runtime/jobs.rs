@@ -169,3 +169,72 @@ mod tests {
         assert!(endless.iter().all(|work| work.left.load(Ordering::SeqCst) < usize::MAX));
     }
 }
+
+#[cfg(all(test, feature = "loom"))]
+mod models {
+    use super::*;
+    use crate::sync::{AtomicBool, Sender, channel};
+    use loom::thread::spawn;
+
+    /// Looks whether everything has moved, and says so.
+    #[derive(Default)]
+    struct Look {
+        job: Job,
+        moved: [AtomicBool; 2],
+        has_turn: AtomicBool,
+        done: Mutex<Option<Sender<()>>>,
+    }
+
+    impl Work for Look {
+        fn job(&self) -> &Job {
+            &self.job
+        }
+
+        fn turn(&self) -> bool {
+            assert!(!self.has_turn.swap(true, Ordering::Relaxed), "two threads have it");
+            if self.moved.iter().all(|moved| moved.load(Ordering::Relaxed)) {
+                self.done.lock().take().into_iter().for_each(|done| done.send(()).unwrap());
+            }
+            self.has_turn.store(false, Ordering::Relaxed);
+            false
+        }
+    }
+
+    fn check(threads: usize) {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(move || {
+            let shared = Arc::<Shared>::default();
+            let threads: Vec<_> = (0..threads)
+                .map(|_| {
+                    let shared = shared.clone();
+                    spawn(move || run(&shared))
+                })
+                .collect();
+            let (sender, done) = channel();
+            let work = Arc::new(Look { done: Mutex::new(Some(sender)), ..Look::default() });
+            let jobs = Arc::new(Jobs(shared));
+            let (other, told) = (jobs.clone(), work.clone());
+            let other = spawn(move || {
+                told.moved[0].store(true, Ordering::Relaxed);
+                other.tell(told);
+            });
+            work.moved[1].store(true, Ordering::Relaxed);
+            jobs.tell(work);
+            done.recv().unwrap();
+            other.join().unwrap();
+            drop(jobs);
+            threads.into_iter().for_each(|thread| thread.join().unwrap());
+        });
+    }
+
+    #[test]
+    fn loom_a_job_sees_everything_that_moved() {
+        check(1);
+    }
+
+    #[test]
+    fn loom_a_job_has_one_turn_at_a_time() {
+        check(2);
+    }
+}

@@ -17,6 +17,8 @@ use tokio::runtime::{Builder, Runtime};
 use crate::error::{Code, Result, SpeakerError};
 
 pub use jobs::{Job, Jobs, Work};
+#[cfg(all(test, feature = "loom"))]
+pub(crate) use pool::Suspended;
 pub use pool::{Pool, Waker, suspend};
 
 /// How many threads the process has at most, for all sessions together.

@@ -185,3 +185,49 @@ mod tests {
         assert!(lowered > ours || ours == 19, "{lowered} beside {ours}");
     }
 }
+
+/// A decode task in a model: it is woken by a real [`Waker`], and waits as its thread does.
+#[cfg(all(test, feature = "loom"))]
+pub(crate) struct Suspended(Receiver<Job>);
+
+#[cfg(all(test, feature = "loom"))]
+impl Suspended {
+    pub(crate) fn new(id: u64) -> (Waker, Self) {
+        let (thread, jobs) = channel();
+        (Waker { id, thread, pending: Arc::default() }, Self(jobs))
+    }
+
+    /// Waits until it is woken.
+    pub(crate) fn wait(&self) {
+        let job = self.0.recv().unwrap();
+        let mut suspended = match &job {
+            Job::Start(id, _) | Job::Resume(id, _) => HashMap::from([(*id, ())]),
+        };
+        due(job, &mut suspended, |_| None).expect("it is suspended");
+    }
+}
+
+#[cfg(all(test, feature = "loom"))]
+mod models {
+    use super::*;
+    use loom::thread::spawn;
+
+    #[test]
+    fn loom_no_wake_up_is_lost() {
+        loom::model(|| {
+            let (waker, suspended) = Suspended::new(0);
+            let moved: [Arc<AtomicBool>; 2] = Default::default();
+            let movers = moved.clone().map(|moved| {
+                let waker = waker.clone();
+                spawn(move || {
+                    moved.store(true, Ordering::Relaxed);
+                    waker.wake();
+                })
+            });
+            while !moved.iter().all(|moved| moved.load(Ordering::Relaxed)) {
+                suspended.wait();
+            }
+            movers.into_iter().for_each(|mover| mover.join().unwrap());
+        });
+    }
+}

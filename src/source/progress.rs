@@ -39,3 +39,33 @@ impl Progress {
         self.notify.notified().await;
     }
 }
+
+#[cfg(all(test, feature = "loom"))]
+mod models {
+    use super::*;
+    use crate::sync::AtomicBool;
+    use loom::future::block_on;
+    use loom::thread::spawn;
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+
+    #[test]
+    fn loom_a_driver_that_waits_misses_nothing_that_moved() {
+        loom::model(|| {
+            let progress = Arc::<Progress>::default();
+            let moved: [Arc<AtomicBool>; 2] = Default::default();
+            for moved in moved.clone() {
+                let progress = progress.clone();
+                spawn(move || {
+                    moved.store(true, Ordering::Relaxed);
+                    progress.tell();
+                });
+            }
+            block_on(async {
+                while !moved.iter().all(|moved| moved.load(Ordering::Relaxed)) {
+                    progress.moved().await;
+                }
+            });
+        });
+    }
+}

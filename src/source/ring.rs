@@ -56,3 +56,27 @@ pub struct Reading {
     pub shared: Arc<Shared>,
     pub progress: Arc<Progress>,
 }
+
+#[cfg(all(test, feature = "loom"))]
+mod models {
+    use super::*;
+    use loom::sync::atomic::AtomicUsize;
+    use loom::thread::spawn;
+
+    #[test]
+    fn loom_a_decode_task_sees_the_room_that_was_made_or_is_woken() {
+        loom::model(|| {
+            let shared = Arc::<Shared>::default();
+            // The place of the ring up to which samples were taken, written and read as rtrb does.
+            let taken = Arc::new(AtomicUsize::new(0));
+            let (mixer, place) = (shared.clone(), taken.clone());
+            let mixer = spawn(move || {
+                place.store(1, Ordering::Release);
+                mixer.is_waiting()
+            });
+            let waits = shared.must_wait(|| taken.load(Ordering::Acquire) == 0);
+            let woken = mixer.join().unwrap();
+            assert!(!waits || woken, "it waits for ever");
+        });
+    }
+}
