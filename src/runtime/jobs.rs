@@ -202,7 +202,7 @@ mod models {
 
     fn check(threads: usize) {
         let mut model = loom::model::Builder::new();
-        model.preemption_bound = Some(3);
+        model.preemption_bound = Some(2);
         model.check(move || {
             let shared = Arc::<Shared>::default();
             let threads: Vec<_> = (0..threads)

@@ -51,7 +51,9 @@ mod models {
 
     #[test]
     fn loom_a_driver_that_waits_misses_nothing_that_moved() {
-        loom::model(|| {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(2);
+        model.check(|| {
             let progress = Arc::<Progress>::default();
             let moved: [Arc<AtomicBool>; 2] = Default::default();
             for moved in moved.clone() {
