@@ -95,7 +95,9 @@ fn end(handle: &Handle, bell: &Receiver<()>) -> EventKind {
     loop {
         bell.recv_timeout(Duration::from_secs(30)).expect("it goes on");
         match handle.take_message() {
-            Some(Message::Event(event)) if matches!(event.kind, EventKind::Completed { .. } | EventKind::Failed { .. }) => {
+            Some(Message::Event(event))
+                if matches!(event.kind, EventKind::Completed { .. } | EventKind::Failed { .. }) =>
+            {
                 return event.kind;
             }
             _ => {}

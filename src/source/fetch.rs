@@ -6,8 +6,8 @@ use std::time::Duration;
 use once_cell::sync::Lazy;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Client, RequestBuilder, Response, redirect};
-use tokio_util::bytes::Bytes;
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::bytes::Bytes;
 
 use super::spool::Spool;
 use crate::error::{Code, Result, SpeakerError};
@@ -151,7 +151,8 @@ async fn within<T>(limit: Duration, step: impl Future<Output = T>) -> Result<T> 
 }
 
 fn silent(limit: Duration) -> SpeakerError {
-    let message = format!("Expected bytes within {} ms for audioUrl (fetchTimeoutMs) but received none", limit.as_millis());
+    let message =
+        format!("Expected bytes within {} ms for audioUrl (fetchTimeoutMs) but received none", limit.as_millis());
     SpeakerError::new(Code::FetchTimeout, message)
 }
 

@@ -368,7 +368,8 @@ impl World {
     fn step(&mut self) {
         self.serve();
         self.session.look(self.at());
-        self.in_flight = matches!(self.session.step(self.at(), true, &mut self.scratch), Step::Frame(_) | Step::Silence(_));
+        self.in_flight =
+            matches!(self.session.step(self.at(), true, &mut self.scratch), Step::Frame(_) | Step::Silence(_));
     }
 
     fn hand_over(&mut self, result: Result<()>) {
