@@ -25,7 +25,10 @@ import { Readable, Writable } from 'node:stream'
  * await session.close()
  */
 export class SpeakerSession extends EventEmitter<SpeakerEvents> {
-  /** @throws {SpeakerError} `ERR_INVALID_ARGUMENT` */
+  /**
+   * @throws {SpeakerError} `ERR_INVALID_ARGUMENT`; `ERR_NO_THREADS` if the operating system refuses the threads that all sessions
+   * share, which the next session asks for again
+   */
   constructor(options: SessionOptions)
 
   /**
@@ -222,8 +225,26 @@ export interface SessionOptions {
    * told, also several within a frame.
    */
   progressIntervalMs?: number
-  /** How long a server may send nothing, before its answer and within it, in ms; 1–86,400,000, default 10,000. */
+  /**
+   * How long a server may send nothing, before its answer and within it, in ms; 1–86,400,000, default 10,000. Then the playback
+   * fails with `ERR_FETCH_TIMEOUT`; what came is played first. In wall time on a manual clock too.
+   */
   fetchTimeoutMs?: number
+  /**
+   * How little a server may send, in bytes per second, averaged over each `fetchTimeoutMs` from the first byte of the body on;
+   * 0–1,000,000, default 100, 0 for no least speed. The slowest speech and radio have 700 or more. Then the playback fails with
+   * `ERR_FETCH_TIMEOUT`; what came is played first. A body is read as fast as it comes, also while its playback is paused or
+   * queued, so only the server and the way to it count.
+   */
+  minFetchBytesPerSecond?: number
+  /**
+   * The longest a source may take from when it is opened to its first sound (40 ms of it, or all of a shorter one), in ms;
+   * 0–86,400,000, default 30,000, 0 for ever. Then the playback fails with `ERR_START_TIMEOUT`; what came is played first. With
+   * `startMs` the first sound is that of `startMs`; an M4A with its index at the end has to come whole. A source is opened when its
+   * playback has its turn, or is the first in line; one that is loaded may be paused or queued for longer. In wall time on a manual
+   * clock too. Streams are not concerned: their writer decides.
+   */
+  startTimeoutMs?: number
   /**
    * How long a stream that has started may be silent because its writer is behind, in ms; 0–86,400,000, default 0: for ever.
    * Then it fails with `ERR_STALLED`.
@@ -851,9 +872,11 @@ export type SpeakerErrorCode =
   | 'ERR_STREAM'
   | 'ERR_ENDED'
   | 'ERR_STALLED'
+  | 'ERR_START_TIMEOUT'
   | 'ERR_OUTPUT'
   | 'ERR_RECORD'
   | 'ERR_JOIN_FAILED'
   | 'ERR_DISCONNECTED'
   | 'ERR_INTERNAL'
+  | 'ERR_NO_THREADS'
   | 'ERR_UNSUPPORTED_OPERATION'

@@ -11,7 +11,8 @@ export declare class NativeBell {
 
 /** A session; `lib/session.js` is its face. */
 export declare class NativeSession {
-  constructor(options: NativeOptions, bell: NativeBell)
+  /** Makes a session, or says why there is none. */
+  static open(options: NativeOptions, bell: NativeBell): NativeSession | NativeRefusal
   /** By which the bell names this session. */
   get number(): number
   /** The next message, in order: an event or an answer. */
@@ -130,7 +131,9 @@ export interface NativeOptions {
   gain: number
   progressIntervalMs: number
   fetchTimeoutMs: number
+  minFetchBytesPerSecond: number
   stallTimeoutMs: number
+  startTimeoutMs: number
 }
 
 export interface NativeOutput {

@@ -32,7 +32,7 @@ class SpeakerSession extends EventEmitter {
     const checked = check.sessionOptions(options)
     this.#output = { ...checked.output, onFrame: options.output.onFrame, token: options.output.token }
     this.#onDuplicate = checked.onDuplicate
-    this.#native = new NativeSession(checked, bell)
+    this.#native = taken(NativeSession.open(checked, bell))
     listen(this.#native.number, this, receive)
     if (checked.record) this.#recorder = new Recorder(checked, options, this.#native)
   }

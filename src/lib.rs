@@ -23,7 +23,7 @@
 //! - `dither`: noise for outputs of 16 bits.
 //! - [`event`], [`error`]: what the user sees of both; [`redact`]: what of foreign text is shown there.
 //! - [`reserved`]: the path that an output writes, and no source of its session may be.
-//! - [`runtime`]: the process-wide threads.
+//! - [`runtime`]: the process-wide threads; `sync`: what they meet in.
 //! - `binding`: the only code that knows Node.
 
 #![warn(missing_docs)]
@@ -42,3 +42,4 @@ pub mod reserved;
 pub mod runtime;
 pub mod session;
 pub mod source;
+mod sync;

@@ -121,7 +121,8 @@ function overlapOptions(overlap = 'mix') {
 
 const SESSION_OPTIONS = [
   'output', 'overlap', 'onDuplicate', 'maxConcurrent', 'maxQueued', 'queueTimeoutMs', 'crossfadeMs', 'maxDurationMs', 'duck',
-  'gain', 'progressIntervalMs', 'fetchTimeoutMs', 'stallTimeoutMs', 'record'
+  'gain', 'progressIntervalMs', 'fetchTimeoutMs', 'minFetchBytesPerSecond', 'startTimeoutMs', 'stallTimeoutMs',
+  'record'
 ]
 
 /** Validates the options of a session and fills in the defaults. */
@@ -140,6 +141,8 @@ function sessionOptions(options) {
     gain: check.number(options.gain, 'gain', 1, 0, 16),
     progressIntervalMs: check.number(options.progressIntervalMs, 'progressIntervalMs', 1000, 0, MAX_MS),
     fetchTimeoutMs: check.number(options.fetchTimeoutMs, 'fetchTimeoutMs', 10000, 1, MAX_MS),
+    minFetchBytesPerSecond: check.number(options.minFetchBytesPerSecond, 'minFetchBytesPerSecond', 100, 0, 1e6),
+    startTimeoutMs: check.number(options.startTimeoutMs, 'startTimeoutMs', 30000, 0, MAX_MS),
     stallTimeoutMs: check.number(options.stallTimeoutMs, 'stallTimeoutMs', 0, 0, MAX_MS),
     record: check.text(options.record, 'record', undefined)
   }

@@ -88,8 +88,9 @@ pub struct NativeSession {
 
 #[napi]
 impl NativeSession {
-    #[napi(constructor)]
-    pub fn new(options: NativeOptions, bell: &NativeBell) -> Result<Self> {
+    /// Makes a session, or says why there is none.
+    #[napi]
+    pub fn open(options: NativeOptions, bell: &NativeBell) -> Result<Either<NativeSession, NativeRefusal>> {
         log::start();
         let number = bell.last.fetch_add(1, Ordering::Relaxed);
         let sender = |ring: Arc<dyn Fn(Outgoing) + Send + Sync>| move |what| ring(Outgoing { session: number, what });
@@ -101,7 +102,10 @@ impl NativeSession {
         let token = tokens.source(move |asked| question(What::TokenWanted(asked)));
         let bell = Arc::new(move || message(What::Message));
         let (options, engine) = options.into_core(recording.clone(), frames.clone(), token, bell)?;
-        Ok(Self { handle: Handle::new(options, engine), number, recording, tokens, frames })
+        Ok(match Handle::new(options, engine) {
+            Ok(handle) => Either::A(Self { handle, number, recording, tokens, frames }),
+            Err(error) => Either::B(error.into()),
+        })
     }
 
     /// By which the bell names this session.

@@ -14,6 +14,7 @@ use crate::engine::{Bell, EngineOptions};
 use crate::mixer::Duck;
 use crate::output::{PcmSink, Recording, TokenSource};
 use crate::session::{Clock, OnDuplicate, Options, Policy};
+use crate::source::FetchLimits;
 
 #[napi(object)]
 pub struct NativeOptions {
@@ -30,7 +31,9 @@ pub struct NativeOptions {
     pub gain: f64,
     pub progress_interval_ms: f64,
     pub fetch_timeout_ms: f64,
+    pub min_fetch_bytes_per_second: f64,
     pub stall_timeout_ms: f64,
+    pub start_timeout_ms: f64,
 }
 
 /// The overlap rule of one track.
@@ -80,9 +83,13 @@ impl NativeOptions {
             max_duration: from_ms(self.max_duration_ms),
             progress_interval: from_ms(self.progress_interval_ms),
             stall_timeout: from_ms(self.stall_timeout_ms),
+            start_timeout: from_ms(self.start_timeout_ms),
         };
-        let fetch_timeout = Duration::from_secs_f64(self.fetch_timeout_ms / 1_000.0);
-        Ok((options, EngineOptions { output, fetch_timeout, bell }))
+        let fetch = FetchLimits {
+            timeout: Duration::from_secs_f64(self.fetch_timeout_ms / 1_000.0),
+            min_bytes_per_second: self.min_fetch_bytes_per_second,
+        };
+        Ok((options, EngineOptions { output, fetch, bell }))
     }
 }
 

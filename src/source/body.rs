@@ -299,7 +299,7 @@ pub mod tests {
 
     #[test]
     fn whoever_reads_for_ever_lets_the_others_of_its_thread_run_and_leaves_when_cancelled() {
-        let (pool, shared) = (Pool::new(1), Arc::<Shared>::default());
+        let (pool, shared) = (Pool::new(1).unwrap(), Arc::<Shared>::default());
         let ((told, read), cancel) = (channel(), shared.clone());
         pool.start(|waker| {
             let task = Reading { waker, shared, progress: Arc::default() };

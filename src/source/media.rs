@@ -5,7 +5,6 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use symphonia::core::io::MediaSource;
 use tokio::task::AbortHandle;
@@ -15,7 +14,7 @@ use super::decode::{Decode, Label, empty};
 use super::file::Files;
 use super::ring::Reading;
 use super::spool::{Spool, SpoolReader};
-use super::{Origin, Source, Stream, fetch, mp4};
+use super::{FetchLimits, Origin, Source, Stream, fetch, mp4};
 use crate::error::{Code, Result, SpeakerError};
 use crate::reserved::ReservedPath;
 use crate::runtime::{RUNTIME, Waker};
@@ -34,8 +33,8 @@ enum Bytes {
 }
 
 impl Media {
-    /// Starts the download, if it is one; a server may be silent for `fetch_timeout`.
-    pub fn new(source: Source, fetch_timeout: Duration) -> Self {
+    /// Starts the download, if it is one, of which a server has to keep to `limits`.
+    pub fn new(source: Source, limits: FetchLimits) -> Self {
         let Source { origin, content_type, reserved, .. } = source;
         let label = |path: Option<&str>| Label { content_type, extension: extension(path) };
         match origin {
@@ -46,7 +45,7 @@ impl Media {
                 let label = label(fetch.url.split(['?', '#']).next());
                 let spool = Arc::new(Spool::new());
                 let filled = spool.clone();
-                let download = RUNTIME.spawn(async move { fetch::download(fetch, fetch_timeout, &filled).await });
+                let download = RUNTIME.spawn(async move { fetch::download(fetch, limits, &filled).await });
                 Self { label, bytes: Bytes::Download(spool, download.abort_handle()) }
             }
         }

@@ -33,7 +33,6 @@ mod vorbis;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rtrb::RingBuffer;
 
@@ -41,7 +40,7 @@ use crate::audio::RING;
 use crate::reserved::ReservedPath;
 use crate::runtime::{DECODERS, Pool};
 
-pub use fetch::Fetch;
+pub use fetch::{Fetch, FetchLimits};
 pub use media::Media;
 pub use pcm_reader::PcmReader;
 #[doc(hidden)]
@@ -106,16 +105,16 @@ pub enum Opening {
     },
 }
 
-/// Opens a source for a session with `channels` channels; a server may be silent for `fetch_timeout`. Its ring holds `ahead` samples
-/// per channel on top of [`RING`].
+/// Opens a source for a session with `channels` channels; a server has to keep to `limits`. Its ring holds `ahead` samples per channel
+/// on top of [`RING`].
 pub fn open(
     opening: Opening,
     channels: usize,
     ahead: usize,
-    fetch_timeout: Duration,
+    limits: FetchLimits,
     progress: Arc<Progress>,
 ) -> PcmReader {
-    open_on(&DECODERS, opening, channels, ahead, fetch_timeout, progress)
+    open_on(&DECODERS, opening, channels, ahead, limits, progress)
 }
 
 /// [`open`], on a pool of the caller's own.
@@ -125,14 +124,14 @@ pub fn open_on(
     opening: Opening,
     channels: usize,
     ahead: usize,
-    fetch_timeout: Duration,
+    limits: FetchLimits,
     progress: Arc<Progress>,
 ) -> PcmReader {
     let (media, section) = match opening {
         Opening::Again { media, section } => (media, section),
         Opening::Source(source) => {
             let section = source.section;
-            (Arc::new(Media::new(source, fetch_timeout)), section)
+            (Arc::new(Media::new(source, limits)), section)
         }
     };
     start(pool, media, section, channels, ahead, progress)

@@ -50,7 +50,7 @@ impl Extent for Boxes {
         let is_fragment = kind == b"moof";
         let size = match (be(size), head.get(8..)) {
             (0, _) => u64::MAX,
-            (1, Some(long)) => be(long),
+            (1, Some(long)) => be(long).saturating_sub(15).min(1) * be(long),
             (2..=7, _) => 0,
             (size, _) => size,
         };

@@ -13,7 +13,7 @@ use speaker_session::event::Message;
 use speaker_session::mixer::Routing;
 use speaker_session::output::{OutputOptions, Recording};
 use speaker_session::session::{Clock, Options, Phase, PlayRequest, Policy, RequestId, Stats, StopRequest};
-use speaker_session::source::{Origin, Section, Source};
+use speaker_session::source::{FetchLimits, Origin, Section, Source};
 
 use crate::calls::{Call, Play, Setup};
 
@@ -70,15 +70,16 @@ impl Rig {
             max_duration: setup.max_duration,
             progress_interval: setup.progress,
             stall_timeout: 0,
+            start_timeout: 0,
         };
         let engine = EngineOptions {
             output: OutputOptions::Memory { recording: recording.clone() },
-            fetch_timeout: Duration::from_secs(1),
+            fetch: FetchLimits { timeout: Duration::from_secs(1), min_bytes_per_second: 0.0 },
             bell: Arc::new(move || {
                 let _ = sender.lock().send(());
             }),
         };
-        Self { handle: Handle::new(options, engine), rings, recording, ticket: 0 }
+        Self { handle: Handle::new(options, engine).expect("there are threads"), rings, recording, ticket: 0 }
     }
 
     /// Makes a call and waits until it is done; gives its answer and what was told meanwhile, in order.

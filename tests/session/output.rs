@@ -4,7 +4,7 @@ use speaker_session::error::{Code, SpeakerError};
 use speaker_session::event::EventKind;
 use speaker_session::mixer::{Routing, Scratch};
 use speaker_session::output::{Meanwhile, OutputEvent};
-use speaker_session::session::{Clock, Options, Overlap, Policy, Step, Target};
+use speaker_session::session::{Clock, Options, Overlap, Policy, Step, Target, WallTime};
 
 use crate::table::{Table, named, options, rules};
 
@@ -194,7 +194,7 @@ fn an_advance_that_was_not_handed_over_fails() {
         table.session.advance(9_600, ticket).expect("the clock is manual");
     }
     assert_eq!(table.session.time_ahead(), 19_200);
-    assert!(matches!(table.session.step(true, &mut Scratch::default()), Step::Silence(9_600)));
+    assert!(matches!(table.session.step(WallTime(0), true, &mut Scratch::default()), Step::Silence(9_600)));
     assert_eq!(table.commit(Err(full_disk())), "error(ERR_OUTPUT) settled2(ERR_OUTPUT) settled3(ERR_OUTPUT)");
     assert_eq!((table.session.time_ahead(), table.steps()), (9_600, String::new()));
 }
