@@ -48,17 +48,23 @@ impl Extent for Boxes {
             return 0;
         }
         let is_fragment = kind == b"moof";
-        let size = match (be(size), head.get(8..)) {
-            (0, _) => u64::MAX,
-            (1, Some(long)) => be(long).saturating_sub(15).min(1) * be(long),
-            (2..=7, _) => 0,
-            (size, _) => size,
+        let (header, size) = match (be(size), head.get(8..)) {
+            (0, _) => (8, u64::MAX),
+            (1, Some(long)) => (16, be(long)),
+            (size, _) => (8, size),
         };
-        // The demuxer counts to whatever number of samples a fragment claims, without reading a byte for them.
-        if is_fragment && (size > MAX_FRAGMENT || samples(&body.peek(size as usize)[8..]) > MAX_SAMPLES) {
+        if size < header {
             return 0;
         }
-        size
+        // The demuxer counts to whatever number of samples a fragment claims, without reading a byte for them.
+        if is_fragment && size > MAX_FRAGMENT {
+            return 0;
+        }
+        let fragment = if is_fragment { body.peek(size as usize) } else { &[] };
+        match samples(fragment.get(header as usize..).unwrap_or_default()) <= MAX_SAMPLES {
+            true => size,
+            false => 0,
+        }
     }
 }
 
