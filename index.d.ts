@@ -136,15 +136,17 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * Await it before the next call. A call made while it runs takes effect at once, at the border of a frame that cannot be
    * told beforehand. After `advance(907)` has resolved, the next playback starts at sample 907 × 48 exactly.
    *
-   * Rejects with `ERR_UNSUPPORTED_OPERATION` on a realtime clock, `ERR_OUTPUT` if the output can't be opened, `ERR_CLOSED` if the
-   * session is closed or `close` is called before the time has passed, `ERR_INTERNAL` if the session breaks.
+   * Rejects with `ERR_UNSUPPORTED_OPERATION` on a realtime clock, `ERR_OUTPUT` if the output can't be opened or written, `ERR_CLOSED`
+   * if the session is closed or `close` is called before the time has passed, `ERR_INTERNAL` if the session breaks. It rejects
+   * with `ERR_OUTPUT` too, and nothing has moved, if a `memory` or `wav` output holds less (see {@link MemoryOutput} and
+   * {@link WavOutput}).
    * @param ms 0 to 86,400,000 (a day)
    */
   advance(ms: number): Promise<void>
 
   /**
    * What the `memory` output holds so far: a copy.
-   * @throws {SpeakerError} `ERR_UNSUPPORTED_OPERATION` for other outputs
+   * @throws {SpeakerError} `ERR_UNSUPPORTED_OPERATION` for other outputs, `ERR_OUTPUT` if there is no memory for the copy
    */
   recording(): Recording
 
@@ -160,7 +162,8 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * faded first; on a manual clock, where no time is left, it ends at the sample it has reached. A `connect` or `advance` that
    * is under way rejects with `ERR_CLOSED`. A room is told that the participant leaves; that takes at most 2 s. A second call
    * settles too.
-   * Rejects with `ERR_OUTPUT` if the file can't be finished, with `ERR_RECORD` if the recording can't.
+   * Rejects with `ERR_OUTPUT` if the file can't be finished, or is not put in its place (see {@link WavOutput}), with `ERR_RECORD` if
+   * the recording can't be finished.
    */
   close(): Promise<void>
 
@@ -283,10 +286,29 @@ interface OutputBase {
   channels?: 1 | 2
 }
 
-/** A WAV file at 48 kHz holding all tracks. An existing file is overwritten. It is valid at any time, even if the process dies. */
+/**
+ * A WAV file at 48 kHz holding all tracks. It is valid at any time, even if the process dies. Silence in which nothing plays takes
+ * no room where the file system has sparse files. It holds 4 GiB: 12.4 h of mono in 16 bits.
+ *
+ * A file that is there stays until `close`: the new one is written beside it as `<path>.part` (`.part2` and so on if that exists) and
+ * takes its place and its permissions then. If the process dies or the disk is full, the old file stays and the new one is
+ * left under that name, holding what came before. A file that could not be written once takes nothing more: `close` rejects.
+ *
+ * No source of the session may be that file, under whatever name: its playback fails with `ERR_FILE`. The file is not replaced
+ * then: if something else was played meanwhile, `close` rejects with `ERR_OUTPUT` and says where that is.
+ */
 export interface WavOutput extends OutputBase {
   type: 'wav'
+  /**
+   * Links are followed. A device (`/dev/null`) and the empty file behind a descriptor (`/dev/stdout`) are written where they are. A
+   * pipe is refused.
+   */
   path: string
+  /**
+   * Whether a file in which nothing sounded is kept; default `true`. With `false` none is made, and one that is there stays as it
+   * is.
+   */
+  keepUnheard?: boolean
   /** Default `'s16'`. */
   format?: SampleFormat
   /**
@@ -315,7 +337,10 @@ export interface PcmOutput extends OutputBase {
   onFrame: (frame: Buffer, info: FrameInfo) => void
 }
 
-/** Keeps everything as 32-bit floats at 48 kHz for {@link SpeakerSession.recording}: for test suites. */
+/**
+ * Keeps everything as 32-bit floats at 48 kHz for {@link SpeakerSession.recording}: for test suites. It holds 4 GiB, which is 6.2 h of
+ * mono; silence in which nothing plays counts, but takes no memory.
+ */
 export interface MemoryOutput extends OutputBase {
   type: 'memory'
 }
@@ -411,9 +436,10 @@ export interface PlayRequest {
   audioUrl?: string | URL
   /**
    * A whole audio file in memory, which is copied; or a Readable, a web ReadableStream or another AsyncIterable of bytes, which is
-   * read as its sound is played, and closed (`destroy` or `return`) when the playback ends before it does. If it fails, or can't
-   * be read because it is locked or consumed, what came is played, and then the playback fails with `ERR_STREAM`. It can't be
-   * looped.
+   * read as its sound is played, and closed (`destroy`, `cancel` or `return`) as soon as the playback ends before it does, also
+   * while a piece is awaited. If it fails, or can't be read because it is locked or consumed, what came is played, and then the
+   * playback fails with `ERR_STREAM`; if it fails with an AbortError, the playback is stopped at once (reason `'aborted'`). It
+   * can't be looped. If the request is refused, it is left alone.
    */
   audio?: Uint8Array | AsyncIterable<Uint8Array>
   /** The format of a Readable or AsyncIterable; needed for raw samples only. */
@@ -504,9 +530,16 @@ export interface StreamRequest
  *
  * `write` calls back when the bytes were taken: beside Node's own queue the stream holds a second of raw samples, or 256 KiB of a
  * file format, also while the playback waits for its turn. After `end` what was written is played, and `finish` is emitted when it
- * was. `destroy` stops the playback (reason `'destroyed'`); `destroy(error)` fails it with `ERR_STREAM` after what was written. When
- * the playback ends in another way, the stream is destroyed, with the error if it failed; an `error` event that nobody listens to
- * does not end the process.
+ * was. `destroy` stops the playback (reason `'destroyed'`), or with an AbortError (reason `'aborted'`); `destroy` with another error
+ * fails it with `ERR_STREAM` after what was written.
+ *
+ * When the playback ends before that, the stream is destroyed with the error of the playback if it failed, and else with
+ * `ERR_ENDED`, a {@link SpeakerError} that bears what was heard (after `destroy` it does not, for that is not known yet): it was
+ * stopped, or it has completed (`durationMs`, the end of a file) and more might have been written. So `pipeline`, `stream.finished`,
+ * `events.once` and the callbacks of writes reject or get that error; who begins to wait for `drain` with `events.once` when the
+ * stream is closed gets it too, by another `error` event. Whoever waits for `drain` otherwise should listen for `close` as well. An
+ * `error` event that nobody listens to does not end the process. If the playback completes after `end` was called, `finish` is
+ * emitted, whatever is left over.
  *
  * A manual clock does not wait for the writer: what was written before `advance` is heard in it, silence follows.
  */
@@ -753,7 +786,7 @@ export interface SpeakerEvents {
   /** The server unmuted the track. */
   unmuted: [event: SpeakerEvent & { trackId: number }]
   /**
-   * The output failed, and with it everything live; or the session broke (`ERR_INTERNAL`); or only the recording failed
+   * The output failed, and with it everything live (told once as long as it goes on); or the session broke (`ERR_INTERNAL`); or only the recording failed
    * (`ERR_RECORD`). Not thrown if nobody listens.
    */
   error: [event: SpeakerEvent & { code: SpeakerErrorCode; message: string }]
@@ -786,7 +819,7 @@ export type DisconnectReason =
 export class SpeakerError extends Error {
   readonly name: 'SpeakerError'
   readonly code: SpeakerErrorCode
-  /** The playback that failed; not for refused requests. */
+  /** The playback that failed, or with `ERR_ENDED` the one that ended; not for refused requests. */
   readonly requestId?: string
   /** How long it had sounded. */
   readonly durationMs?: number
@@ -816,6 +849,7 @@ export type SpeakerErrorCode =
   | 'ERR_NOT_SEEKABLE'
   | 'ERR_DECODE'
   | 'ERR_STREAM'
+  | 'ERR_ENDED'
   | 'ERR_STALLED'
   | 'ERR_OUTPUT'
   | 'ERR_RECORD'

@@ -20,4 +20,10 @@ function refuse(expected, argument, received) {
   return new SpeakerError('ERR_INVALID_ARGUMENT', `Expected ${expected} for ${argument} but received ${shown}${type}`)
 }
 
-module.exports = { SpeakerError, refuse }
+/** What the writer of a stream is told when its playback ended without a failure: how, and how much was heard if that is known. */
+function ended(requestId, how, heard) {
+  const message = `Expected a playback that goes on for stream '${requestId}' but ${how}`
+  return new SpeakerError('ERR_ENDED', message, { requestId, ...heard })
+}
+
+module.exports = { SpeakerError, ended, refuse }

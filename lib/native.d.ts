@@ -36,8 +36,10 @@ export declare class NativeSession {
   move(request: NativeMove): boolean
   playbacks(): Array<NativePlayback>
   stats(): NativeStats
-  /** The samples that the `memory` output has so far. */
-  recording(): Float32Array
+  /** How many samples the `memory` output has so far, of all channels. */
+  recordingLength(): number
+  /** Copies as many of them as fit into an array of zeros. JavaScript makes it, because it can be told that there is no memory. */
+  copyRecording(samples: Float32Array): void
   /** A tap whose frames bear its `id`, or why there is none. */
   tap(id: number, options: NativeTapOptions): NativeTap | NativeRefusal
   /** Answers `tokenWanted`: the token, or why there is none. */
@@ -138,6 +140,7 @@ export interface NativeOutput {
   format: string
   dither: boolean
   path?: string
+  keepUnheard: boolean
   sampleRate: number
   frameMs: number
   url?: string

@@ -130,7 +130,9 @@ class SpeakerSession extends EventEmitter {
       const message = `Expected output.type 'memory' for recording but received '${type}'`
       throw new SpeakerError('ERR_UNSUPPORTED_OPERATION', message)
     }
-    return { sampleRate: 48000, channels, samples: this.#native.recording() }
+    const samples = zeros(this.#native.recordingLength())
+    this.#native.copyRecording(samples)
+    return { sampleRate: 48000, channels, samples }
   }
 
   tap(options) {
@@ -163,12 +165,13 @@ class SpeakerSession extends EventEmitter {
     const { accepted } = native
     const { requestId } = accepted
     this.#recorder?.stream({ ...request, requestId }, atMs)
+    const finished = this.#result(accepted, checked, caller)
     return new SpeakerStream({
       native,
       requestId,
-      finished: this.#result(accepted, checked, caller),
+      finished,
       ask: (call) => this.#ask(call),
-      stop: () => this.#stop({ requestId, reason: 'destroyed' }),
+      stop: (reason) => this.#stopOne(requestId, finished, reason),
       recorder: this.#recorder,
       piped: checked.encoding.more
     })
@@ -177,6 +180,11 @@ class SpeakerSession extends EventEmitter {
   #stop(target) {
     const checked = check.stopRequest(target)
     return this.#recorded('stop', target, () => this.#native.stop(checked))
+  }
+
+  /** Stops the playback of this promise. It may have ended, and not be told of yet, and its id be another's. */
+  #stopOne(requestId, promise, reason) {
+    if (this.#pending.latest(requestId)?.promise === promise) this.#stop({ requestId, reason })
   }
 
   /** Makes a call, writes it down if requests are recorded, and returns its answer. */
@@ -193,11 +201,7 @@ class SpeakerSession extends EventEmitter {
     const waiting = this.#pending.addPlayback(accepted)
     waiting.trace = {}
     Error.captureStackTrace(waiting.trace, caller)
-    onAbort(signal, waiting.promise, () => {
-      // It may have ended, and not be told of yet, and its id be another's.
-      if (this.#pending.latest(requestId) !== waiting) return
-      this.#stop({ requestId, reason: 'aborted' })
-    })
+    onAbort(signal, waiting.promise, () => this.#stopOne(requestId, waiting.promise, 'aborted'))
     return quiet(waiting.promise)
   }
 
@@ -241,6 +245,16 @@ class SpeakerSession extends EventEmitter {
       // Also when a listener throws: the promise belongs to somebody else.
       if (type === 'completed' || type === 'stopped' || type === 'failed') this.#pending.settle(type, playback, event)
     }
+  }
+}
+
+/** Samples of silence. The array is made here, because its failure can be told here. */
+function zeros(length) {
+  try {
+    return new Float32Array(length)
+  } catch (error) {
+    const message = `Expected memory for ${length} samples for recording but received none: ${error.message}`
+    throw new SpeakerError('ERR_OUTPUT', message)
   }
 }
 

@@ -2,7 +2,7 @@
 
 const { Writable } = require('node:stream')
 
-const { SpeakerError } = require('./error')
+const { ended } = require('./error')
 
 const NOTHING = new Uint8Array(0)
 
@@ -22,8 +22,9 @@ class SpeakerStream extends Writable {
   #isOver = false
 
   /**
-   * `native` is the addon's end, `finished` the promise of playback `requestId`; `ask` makes a call under a ticket, `stop` stops the
-   * playback, `recorder` writes down what is written, if any does. `piped` says that whoever writes always has more at hand until the end.
+   * `native` is the addon's end, `finished` the promise of playback `requestId`; `ask` makes a call under a ticket, `stop` stops
+   * the playback for a reason, `recorder` writes down what is written, if any does. `piped` says that whoever writes always has more at
+   * hand until the end.
    */
   constructor({ native, requestId, finished, ask, stop, recorder, piped }) {
     super()
@@ -36,7 +37,8 @@ class SpeakerStream extends Writable {
     this.#piped = piped
     // Whoever listens to `failed` need not listen here too.
     this.on('error', () => {})
-    finished.then(({ outcome }) => this.#over(outcome), (error) => this.#over('failed', error))
+    this.once('close', () => this.#tellWhoeverWaits())
+    finished.then((result) => this.#over(result), (error) => this.#failed(error))
   }
 
   /** Drops what was written and not heard. */
@@ -50,7 +52,9 @@ class SpeakerStream extends Writable {
   }
 
   _write(chunk, _encoding, callback) {
-    if (this.#flushed > 0) {
+    if (this.#isOver) {
+      callback() // completed and ended: nobody wants the rest
+    } else if (this.#flushed > 0) {
       this.#flushed -= chunk.length
       callback()
     } else {
@@ -76,6 +80,7 @@ class SpeakerStream extends Writable {
   }
 
   _final(callback) {
+    if (this.#isOver) return callback()
     this.#heard = callback
     this.#native.end()
     this.#record('end')
@@ -83,23 +88,44 @@ class SpeakerStream extends Writable {
 
   _destroy(error, callback) {
     if (!this.#isOver) {
-      if (error) {
+      if (error && !isAbort(error)) {
         this.#native.fail(`the stream failed: ${describe(error)}`)
         this.#record('end')
       } else {
-        this.#stop()
+        this.#stop(error ? 'aborted' : 'destroyed')
         this.#native.write(NOTHING, false)
       }
     }
-    const late = error ?? new SpeakerError('ERR_STREAM', 'Expected a playback that goes on for write but it has ended')
-    this.#take()?.callback(late)
-    callback(error)
+    // Without an error of its own too: `close` alone ends no wait for `drain`.
+    const why = error ?? (this.writableFinished ? null : ended(this.requestId, 'it was destroyed'))
+    this.#take()?.callback(why)
+    callback(why)
   }
 
-  #over(outcome, error) {
+  #over({ outcome, reason, durationMs, positionMs }) {
     this.#isOver = true
-    if (outcome === 'completed' && this.#heard) this.#heard()
-    else this.destroy(error)
+    if (outcome === 'completed' && this.writableEnded) {
+      this.#take()?.callback()
+      this.#heard?.()
+    } else {
+      const how = outcome === 'stopped' ? `it was stopped (${reason})` : 'it has completed'
+      this.destroy(ended(this.requestId, how, { durationMs, positionMs }))
+    }
+  }
+
+  #failed(error) {
+    this.#isOver = true
+    this.destroy(error)
+  }
+
+  /** `events.once` listens to `error` beside `drain`: there it hears of the end, however late it begins to wait. */
+  #tellWhoeverWaits() {
+    const tell = () => {
+      if (this.listenerCount('drain') > 0) this.emit('error', this.errored ?? ended(this.requestId, 'it has completed'))
+    }
+    this.on('newListener', (type) => {
+      if (type === 'drain') process.nextTick(tell)
+    })
   }
 
   #record(type) {
@@ -115,23 +141,51 @@ class SpeakerStream extends Writable {
 
 /** Writes what a Readable or another AsyncIterable gives, and ends with it. Whatever goes wrong with `audio` fails the stream. */
 async function pump(audio, stream) {
-  let iterator
-  // At once, even while a piece is awaited: a Readable's own iterator would wait for that.
-  const close = async () => (typeof audio.destroy === 'function' ? audio.destroy() : iterator?.return?.())
-  stream.once('close', () => close().catch(() => {}))
   try {
     // Throws for a web stream that somebody else reads, or has read.
-    iterator = audio[Symbol.asyncIterator]()
-    for (;;) {
-      const { done, value } = await iterator.next()
+    const { next, close } = reading(audio)
+    const onClose = async () => {
+      try {
+        await close()
+      } catch {
+        // Nobody wants it any more.
+      }
+    }
+    stream.once('close', onClose)
+    while (!stream.destroyed) {
+      const { done, value } = await next()
+      if (done) {
+        stream.off('close', onClose)
+        stream.end()
+        return
+      }
       if (stream.destroyed) return
-      if (done) break
       if (!(value instanceof Uint8Array)) throw new TypeError(`it gave ${typeof value} where bytes were expected`)
       await new Promise((resolve) => stream.write(value, resolve))
     }
-    stream.end()
   } catch (error) {
-    stream.destroy(new Error(describe(error)))
+    stream.destroy(isAbort(error) ? error : new Error(describe(error)))
+  }
+}
+
+/** How `audio` is read, and closed at once, even while a piece is awaited: the iterators of streams would wait for it. */
+function reading(audio) {
+  if (typeof audio.getReader === 'function') {
+    const reader = audio.getReader()
+    return { next: () => reader.read(), close: () => reader.cancel() }
+  }
+  const iterator = audio[Symbol.asyncIterator]()
+  const next = () => iterator.next()
+  if (typeof audio.destroy === 'function') return { next, close: () => audio.destroy() }
+  return { next, close: () => iterator.return?.() }
+}
+
+/** Returns true for the error of an aborted signal: somebody wants no more. */
+function isAbort(thrown) {
+  try {
+    return thrown?.name === 'AbortError'
+  } catch {
+    return false
   }
 }
 

@@ -33,6 +33,10 @@ pub const PREROLL: usize = 2 * FRAME;
 /// The source rates that are played (telephony to studio), in Hz.
 pub const SOURCE_RATES: std::ops::RangeInclusive<u32> = 8_000..=192_000;
 
+/// The loudest sample that leaves a source, 60 dB over full scale: a float file may hold anything, and the sum of all that sounds
+/// at once has to stay finite.
+pub const LOUDEST: f32 = 1_000.0;
+
 /// Milliseconds of `samples`, exact to the sample.
 pub fn to_ms(samples: Samples) -> f64 {
     samples as f64 / PER_MS as f64

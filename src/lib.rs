@@ -22,6 +22,7 @@
 //! - [`session`]: one user's speaker, a plain state machine; [`engine`]: the threads and clocks that move it.
 //! - `dither`: noise for outputs of 16 bits.
 //! - [`event`], [`error`]: what the user sees of both; [`redact`]: what of foreign text is shown there.
+//! - [`reserved`]: the path that an output writes, and no source of its session may be.
 //! - [`runtime`]: the process-wide threads.
 //! - `binding`: the only code that knows Node.
 
@@ -37,6 +38,7 @@ pub mod mixer;
 pub mod output;
 pub mod redact;
 pub mod resample;
+pub mod reserved;
 pub mod runtime;
 pub mod session;
 pub mod source;

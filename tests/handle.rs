@@ -11,7 +11,7 @@ use speaker_session::engine::{EngineOptions, Handle, broken_sessions};
 use speaker_session::error::Code;
 use speaker_session::event::{Event, EventKind, Message};
 use speaker_session::mixer::{Role, Routing};
-use speaker_session::output::OutputOptions;
+use speaker_session::output::{OutputOptions, Recording};
 use speaker_session::session::{Clock, Options, Overlap, PlayRequest, Policy, StopRequest, Target};
 use speaker_session::source::{Encoding, Origin, Raw, Section, Source, Stream};
 
@@ -19,13 +19,13 @@ use speaker_session::source::{Encoding, Origin, Raw, Section, Source, Stream};
 struct Bench {
     handle: Handle,
     bell: Receiver<()>,
-    samples: Arc<Mutex<Vec<f32>>>,
+    recording: Arc<Mutex<Recording>>,
     ticket: u32,
 }
 
 impl Bench {
     fn new(clock: Clock, overlap: Overlap) -> Self {
-        let samples = Arc::<Mutex<Vec<f32>>>::default();
+        let recording = Arc::<Mutex<Recording>>::default();
         let (sender, bell) = channel();
         let sender = Mutex::new(sender);
         let options = Options {
@@ -40,11 +40,11 @@ impl Bench {
             stall_timeout: 0,
         };
         let engine = EngineOptions {
-            output: OutputOptions::Memory { store: samples.clone() },
+            output: OutputOptions::Memory { recording: recording.clone() },
             fetch_timeout: Duration::from_secs(1),
             bell: Arc::new(move || sender.lock().send(()).unwrap_or_default()),
         };
-        Self { handle: Handle::new(options, engine), bell, samples, ticket: 0 }
+        Self { handle: Handle::new(options, engine), bell, recording, ticket: 0 }
     }
 
     fn manual(overlap: Overlap) -> Self {
@@ -146,8 +146,8 @@ fn a_session_plays_queues_stops_and_closes() {
     assert_eq!(told, ["connected @0", "a started @0", "a completed @30", "b started @30", "b queued @0"]);
     bench.handle.stop(&stop_all());
     assert_eq!(bench.advance(20.0), ["b user after 15 @45"]);
-    assert_eq!(bench.samples.lock().len(), 60 * 48);
-    assert!(bench.samples.lock()[45 * 48..].iter().all(|sample| *sample == 0.0));
+    assert_eq!(bench.recording.lock().to_vec().len(), 60 * 48);
+    assert!(bench.recording.lock().to_vec()[45 * 48..].iter().all(|sample| *sample == 0.0));
     assert_eq!(bench.close(), ["disconnected @60"]);
     assert!(bench.handle.playbacks().is_empty());
 }
@@ -221,8 +221,39 @@ fn a_queue_timeout_ends_while_no_frame_is_due() {
     assert!(since.elapsed() >= Duration::from_millis(50));
 }
 
+/// Held by a test that breaks sessions: they are counted for the whole process.
+static BREAKING: Mutex<()> = Mutex::new(());
+
+#[test]
+fn the_writer_of_a_stream_is_answered_when_the_session_breaks() {
+    let _breaking = BREAKING.lock();
+    for clock in [Clock::Manual, Clock::Realtime] {
+        let bench = Bench::new(clock, Overlap::Mix);
+        let (pipe, stream) = Stream::new(Encoding::Raw { format: Raw::F32, rate: 48_000, channels: 1 }, true);
+        let writer = bench.handle.stream(request("said", Origin::Stream(stream)), pipe).expect("it is accepted");
+        // A second of samples waits, and a paused playback takes none of it.
+        bench.handle.pause(&Target::All);
+        let second = vec![0; 4 * 48_000];
+        while writer.write(&second, true).expect("it is live") > 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        writer.when_room(70);
+        bench.handle.with(|_, _| -> () { panic!("injected") }).unwrap_err();
+        writer.flush(true, 71);
+        let mut settled = Vec::new();
+        while settled.len() < 2 {
+            if let Message::Settled { ticket, error } = bench.next() {
+                settled.push((ticket, error));
+            }
+        }
+        assert_eq!(settled, [(70, None), (71, None)]);
+        assert_eq!(writer.write(&second, true), None);
+    }
+}
+
 #[test]
 fn a_panic_breaks_one_session_alone() {
+    let _breaking = BREAKING.lock();
     let mut other = Bench::manual(Overlap::Mix);
     other.play("other", tone(100));
     for clock in [Clock::Manual, Clock::Realtime] {

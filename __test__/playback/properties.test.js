@@ -8,6 +8,7 @@
 //                         --test-name-pattern)
 
 const assert = require('node:assert/strict')
+const { once } = require('node:events')
 const { test } = require('node:test')
 const { setTimeout: sleep } = require('node:timers/promises')
 
@@ -151,7 +152,7 @@ class Run {
       case 'stream':
         return this.#create(request)
       case 'write':
-        return stream && new Promise((resolve) => stream.write(steady(rest.ms), resolve))
+        return stream && this.#write(stream, steady(rest.ms))
       case 'flush':
         return stream?.flush()
       case 'end':
@@ -207,10 +208,19 @@ class Run {
     return isFading ? { requestId: `${requestId}-${++this.renamed}` } : {}
   }
 
+  /** Writes, and waits for room as the documents say. */
+  #write(stream, bytes) {
+    return new Promise((resolve) => {
+      if (stream.write(bytes, resolve)) return
+      this.promises.push({ what: 'drain', promise: once(stream, 'drain').catch(() => {}) })
+    })
+  }
+
   #create(request) {
     try {
       const stream = this.session.createStream({ ...request, ...this.#fresh(request), ...RAW })
       this.streams.push(stream)
+      this.promises.push({ what: `close of '${stream.requestId}'`, promise: new Promise((resolve) => stream.once('close', resolve)) })
       return this.#ends(stream.finished)
     } catch (error) {
       if (!REFUSED.includes(error.code)) throw error

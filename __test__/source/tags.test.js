@@ -4,14 +4,11 @@
 // a chapter, and end the process.
 
 const assert = require('node:assert/strict')
-const { once } = require('node:events')
-const { mkdtempSync, readFileSync, rmSync, writeFileSync } = require('node:fs')
-const http = require('node:http')
-const os = require('node:os')
+const { readFileSync } = require('node:fs')
 const path = require('node:path')
 const { test } = require('node:test')
 
-const { open, finish } = require('../support/session')
+const { ways } = require('../support/ways')
 
 const fixture = (name) => readFileSync(path.join(__dirname, '../fixtures', name))
 
@@ -46,50 +43,6 @@ function ape(size) {
 
 const id3v1 = Buffer.concat([Buffer.from('TAG'), Buffer.alloc(125, 0x20)])
 const deep = id3(chapters(900))
-
-/** The ways in: each plays `audio` in a session of its own and returns the samples. */
-async function ways(t) {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'tags-'))
-  t.after(() => rmSync(folder, { recursive: true }))
-  let body
-  const server = http.createServer((_, response) => {
-    // In pieces that end within a tag.
-    for (let at = 0; at < body.length; at += 4093) response.write(body.subarray(at, at + 4093))
-    response.end()
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => server.close())
-  const play = async (request) => {
-    const { session, heard } = open(t)
-    const playing = session.playAudio(request)
-    playing.catch(() => {})
-    await finish(session)
-    await playing
-    return heard()
-  }
-  return {
-    path: (audio) => {
-      const file = path.join(folder, 'it')
-      writeFileSync(file, audio)
-      return play({ audioUrl: file })
-    },
-    Buffer: (audio) => play({ audio }),
-    HTTP: (audio) => {
-      body = audio
-      return play({ audioUrl: `http://127.0.0.1:${server.address().port}/it` })
-    },
-    stream: async (audio, format) => {
-      const { session, heard } = open(t)
-      const stream = session.createStream({ format })
-      for (let at = 0; at < audio.length; at += 999) stream.write(audio.subarray(at, at + 999))
-      stream.end()
-      await finish(session)
-      await stream.finished
-      return heard()
-    }
-  }
-}
 
 test('tags before the audio change nothing, however deep they are', async (t) => {
   const cases = [['tone-cbr.mp3', 'mp3'], ['tone-vbr.mp3', 'mp3'], ['tone.aac', 'aac'], ['tone.flac', 'flac'], ['tone-s16.wav', 'wav']]
@@ -134,7 +87,7 @@ test('the tag of an AIFF is not read, wherever it is', async (t) => {
       const tagged = Buffer.concat([aiff.subarray(0, at), chunk, aiff.subarray(at)])
       tagged.writeUInt32BE(tagged.length - 8, 4)
       assert.deepEqual(await play(tagged), plain, `at ${at} by ${way}`)
-      await assert.rejects(play(Buffer.concat([Buffer.from('x'), tagged])), { code: 'ERR_UNSUPPORTED_FORMAT' })
+      assert.deepEqual(await play(Buffer.concat([Buffer.from('junk before'), tagged])), plain, `at ${at} by ${way}, behind junk`)
     }
   }
 })

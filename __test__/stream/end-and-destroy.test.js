@@ -27,7 +27,8 @@ test('writes after the end get an error', async (t) => {
   stopped.write(steady(50)) // its end is not told yet
   await session.advance(10)
   assert.equal((await stopped.finished).reason, 'stopped')
-  assert.ok(stopped.destroyed && !stopped.errored)
+  assert.deepEqual([stopped.destroyed, stopped.errored.code], [true, 'ERR_ENDED'])
+  assert.equal(stopped.errored.message, "Expected a playback that goes on for stream 'playback-2' but it was stopped (stopped)")
   assert.equal((await write(stopped, steady(1))).code, 'ERR_STREAM_DESTROYED')
 
   const failed = session.createStream({ ...RAW, format: 'mp3', sampleRate: undefined, stopOther: false })
@@ -41,7 +42,8 @@ test('destroy stops the playback', async (t) => {
   const { session, of, told } = open(t)
   const untouched = session.createStream({ ...RAW, requestId: 'untouched' })
   untouched.destroy()
-  await once(untouched, 'close')
+  const message = "Expected a playback that goes on for stream 'untouched' but it was destroyed"
+  await assert.rejects(once(untouched, 'close'), { code: 'ERR_ENDED', message })
   assert.deepEqual(await untouched.finished, {
     requestId: 'untouched', outcome: 'stopped', reason: 'destroyed', durationMs: 0, positionMs: 0
   })
@@ -61,6 +63,19 @@ test('destroy stops the playback', async (t) => {
   await session.advance(50)
   assert.equal((await again.finished).outcome, 'completed')
   assert.equal(told.filter(({ type }) => type === 'stopped').length, 2)
+})
+
+test('destroy of a stream that is stopped spares the next of its requestId', async (t) => {
+  const { session } = open(t)
+  const old = session.createStream({ ...RAW, requestId: 'a' })
+  old.write(steady(100))
+  await session.advance(20)
+  await session.stopAudio({ requestId: 'a', fadeOutMs: 50 })
+  const next = session.createStream({ ...RAW, requestId: 'a', stopOther: false })
+  next.end(steady(100))
+  old.destroy()
+  await session.advance(200)
+  assert.deepEqual([(await old.finished).durationMs, (await next.finished).durationMs], [70, 100])
 })
 
 test('destroy with an error fails the playback', async (t) => {
@@ -86,7 +101,7 @@ test('a waiting write is answered at the end', async (t) => {
     const answer = write(stream, steady(5000))
     await sleep(5)
     end(opened, stream)
-    assert.equal((await answer).code, 'ERR_STREAM')
+    assert.equal((await answer).code, 'ERR_ENDED')
     assert.equal((await stream.finished).outcome, 'stopped')
   }
   const opened = open(t, { maxDurationMs: 100 })

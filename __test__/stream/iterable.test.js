@@ -90,6 +90,88 @@ test("stop calls the iterator's return", async (t) => {
   assert.equal(returned, 3)
 })
 
+test('a source that is waited for is closed at once when its playback ends', async (t) => {
+  const closed = []
+  const failing = (told) => new Readable({ read() {}, destroy: (_, callback) => callback(new Error('late'), told()) })
+  const sources = {
+    'a Readable': () => new Readable({ read() {}, destroy: (error, callback) => callback(error, closed.push('a Readable')) }),
+    'a Readable that fails when it is destroyed': () =>
+      failing(() => closed.push('a Readable that fails when it is destroyed')),
+    'a web stream': () => new ReadableStream({ cancel: () => void closed.push('a web stream') }),
+    'an iterator': () => ({
+      [Symbol.asyncIterator]: () => ({
+        next: () => new Promise(() => {}),
+        return: async () => ({ done: closed.push('an iterator') })
+      })
+    }),
+    'an iterator that fails when it is closed': () => ({
+      [Symbol.asyncIterator]: () => ({
+        next: () => new Promise(() => {}),
+        return: async () => {
+          closed.push('an iterator that fails when it is closed')
+          throw new Error('late')
+        }
+      })
+    })
+  }
+  const ends = {
+    interrupted: (session) => session.interrupt(),
+    stopped: (session) => session.stopAudio(),
+    replaced: (session) => void session.createStream(RAW),
+    closed: (session) => session.close()
+  }
+  for (const [reason, end] of Object.entries(ends)) {
+    const { session } = open(t)
+    const request = { ...RAW, stopOther: false }
+    const playing = Object.values(sources).map((source) => session.playAudio({ audio: source(), ...request }))
+    await sleep(1)
+    assert.deepEqual(closed.splice(0), [])
+    await end(session)
+    assert.deepEqual((await Promise.all(playing)).map((result) => result.reason), playing.map(() => reason))
+    await new Promise(setImmediate)
+    assert.deepEqual(closed.splice(0).sort(), Object.keys(sources).sort(), reason)
+  }
+})
+
+test('an iterator is not asked again once its playback has ended, nor closed when it has ended', async (t) => {
+  const told = []
+  const counted = (count) => ({
+    [Symbol.asyncIterator]: () => ({
+      next: async () => (told.push('next'), count-- > 0 ? { done: false, value: steady(1000) } : { done: true }),
+      return: async () => ({ done: told.push('return') })
+    })
+  })
+  const { session } = open(t)
+  const whole = session.playAudio({ audio: counted(2), ...RAW })
+  await finish(session)
+  assert.equal((await whole).outcome, 'completed')
+  await sleep(1)
+  assert.deepEqual(told.splice(0), ['next', 'next', 'next'])
+  const stopped = session.playAudio({ audio: counted(Infinity), ...RAW })
+  await session.advance(100)
+  await session.stopAudio()
+  await session.advance(100)
+  await stopped
+  await sleep(1)
+  assert.deepEqual([told.indexOf('return'), told.lastIndexOf('next')], [told.length - 1, told.length - 2], told.join())
+})
+
+test('an aborted source stops its playback', async (t) => {
+  const { session } = open(t)
+  const controller = new AbortController()
+  const giving = async function* () {
+    yield steady(500)
+    await sleep(60_000, undefined, { signal: controller.signal })
+  }
+  const playing = session.playAudio({ audio: giving(), ...RAW })
+  await session.advance(300)
+  controller.abort()
+  await finish(session)
+  const { reason, durationMs } = await playing
+  assert.equal(reason, 'aborted')
+  assert.ok(durationMs >= 300 && durationMs <= 325, `${durationMs} ms were heard`)
+})
+
 test('audio that can not be read fails with ERR_STREAM, whatever it throws', async (t) => {
   const locked = Readable.toWeb(Readable.from([steady(20)]))
   locked.getReader()

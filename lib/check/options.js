@@ -6,7 +6,7 @@ const { refuse } = require('../error')
 const { MAX_MS, OVERLAPS, check, object } = require('./values')
 
 const OUTPUTS = {
-  wav: { known: ['type', 'clock', 'channels', 'path', 'format', 'dither'], format: 's16' },
+  wav: { known: ['type', 'clock', 'channels', 'path', 'format', 'dither', 'keepUnheard'], format: 's16' },
   pcm: { known: ['type', 'clock', 'channels', 'format', 'dither', 'sampleRate', 'frameMs', 'onFrame'], format: 's16' },
   memory: { known: ['type', 'clock', 'channels'], format: 'f32' },
   livekit: {
@@ -30,6 +30,7 @@ function outputOptions(output) {
     type,
     clock: check.oneOf(output.clock, 'output.clock', 'realtime', ['realtime', 'manual']),
     path: check.text(output.path, 'output.path', undefined),
+    keepUnheard: check.boolean(output.keepUnheard, 'output.keepUnheard', true),
     ...frames(output, 'output.', { format, channels: 1 }),
     url: output.url,
     bitrate: check.integer(output.bitrate, 'output.bitrate', 64000, 6000, 510000),

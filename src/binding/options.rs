@@ -12,7 +12,7 @@ use super::output::NativeOutput;
 use crate::audio::from_ms;
 use crate::engine::{Bell, EngineOptions};
 use crate::mixer::Duck;
-use crate::output::{PcmSink, TokenSource};
+use crate::output::{PcmSink, Recording, TokenSource};
 use crate::session::{Clock, OnDuplicate, Options, Policy};
 
 #[napi(object)]
@@ -50,14 +50,14 @@ pub struct NativeDuck {
 impl NativeOptions {
     pub fn into_core(
         self,
-        store: Arc<Mutex<Vec<f32>>>,
+        recording: Arc<Mutex<Recording>>,
         sink: PcmSink,
         token: TokenSource,
         bell: Arc<dyn Bell>,
     ) -> Result<(Options, EngineOptions)> {
         let clock = if self.output.clock == "manual" { Clock::Manual } else { Clock::Realtime };
         let channels = self.output.channels as usize;
-        let output = self.output.into_core(store, sink, token)?;
+        let output = self.output.into_core(recording, sink, token)?;
         let of_track = |rule: NativeTrackOverlap| (rule.track_id, overlap_of(&rule.overlap));
         let options = Options {
             clock,

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::clock::Watch;
 use super::slot::Slot;
 use super::{Stream, Tap, driver, offline};
-use crate::audio::Samples;
+use crate::audio::{Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::Message;
 use crate::output::{Backlog, OutputOptions, PcmFormat, PcmSink, TapRequest};
@@ -19,7 +19,7 @@ use crate::session::{
     Accepted, Clock, Options, PlayRequest, PlaybackInfo, RequestId, Session, Stats, StopRequest, Target, Ticket,
     WallTime, Work,
 };
-use crate::source::{self, Pipe, Progress};
+use crate::source::{self, Opening, Pipe, Progress};
 
 /// Sessions that a panic broke, in this process.
 static BROKEN: AtomicU64 = AtomicU64::new(0);
@@ -100,8 +100,11 @@ impl Core {
         let Work { opens, garbage, wakes, rings, wakes_driver, opens_output, hastens } = work;
         drop(garbage);
         wakes.iter().for_each(crate::runtime::Waker::wake);
-        for open in opens {
+        for mut open in opens {
             let EngineOptions { fetch_timeout, .. } = self.options;
+            if let Opening::Source(source) = &mut open.what {
+                source.reserved = self.options.output.reserved_path().cloned();
+            }
             let reader = source::open(open.what, self.channels, open.ahead, fetch_timeout, self.progress.clone());
             let unwanted = self.with(|session, _| session.opened(open.id, open.number, reader, open.ticket));
             drop(unwanted);
@@ -242,9 +245,20 @@ impl Handle {
         let _ = self.with(|session, _| session.abandon(ticket));
     }
 
-    /// See [`Session::advance`].
+    /// See [`Session::advance`]. Refused before anything moves if the output's recording could not hold it.
     pub fn advance(&self, samples: Samples, ticket: Ticket) -> Result<()> {
-        self.with(|session, _| session.advance(samples, ticket))?
+        let capacity = self.core.options.output.capacity(self.core.channels).filter(|_| self.core.is_manual);
+        self.with(|session, _| {
+            let room = capacity.map_or(Samples::MAX, |capacity| capacity.saturating_sub(session.time_ahead()));
+            if samples > room {
+                let (room, asked) = (to_ms(room).floor(), to_ms(samples));
+                let message = format!(
+                    "Expected at most {room} ms, all that the recording still holds, for advance but received {asked}"
+                );
+                return Err(SpeakerError::new(Code::Output, message));
+            }
+            session.advance(samples, ticket)
+        })?
     }
 
     /// See [`Session::close`].

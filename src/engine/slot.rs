@@ -46,7 +46,7 @@ impl Slot {
             },
             OutputRequest::GiveUp => {
                 // It may have been let in already.
-                let leaving = self.close()?;
+                let leaving = self.output.take()?.give_up();
                 RUNTIME.spawn(timeout(CLOSE_LIMIT, leaving));
                 None
             }

@@ -11,7 +11,7 @@ use tokio::runtime::{Builder, Runtime};
 
 #[doc(hidden)]
 pub use pool::Worker;
-pub use pool::{Pool, Waker, suspend};
+pub use pool::{Pool, Waker, has_overstayed, suspend};
 
 /// Drivers of sessions, their timers and sockets, and downloads.
 pub static RUNTIME: Lazy<Runtime> = Lazy::new(|| {

@@ -10,12 +10,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
 
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
 /// Address space, not memory: pages are committed as they are touched (some 40 KB for the deepest decoder).
 const STACK_BYTES: usize = 1 << 20;
+
+/// How long a decode task may run while others of its thread wait: a quarter of a frame.
+const TURN: Duration = Duration::from_millis(5);
 
 type Body = Box<dyn FnOnce() + Send>;
 
@@ -93,6 +97,13 @@ impl Waker {
 thread_local! {
     /// The decode task that runs on this thread now; null outside of decode tasks.
     static RUNNING: Cell<*const Yielder<(), ()>> = const { Cell::new(std::ptr::null()) };
+    /// When it was resumed.
+    static SINCE: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Returns true if this decode task has run for longer than a turn; false outside of decode tasks.
+pub fn has_overstayed() -> bool {
+    SINCE.get().is_some_and(|since| since.elapsed() > TURN)
 }
 
 /// Gives the thread away until this decode task's [`Waker`] is used. May return early: ask again for what was missing.
@@ -164,6 +175,7 @@ impl Worker {
                 }
             }
         };
+        SINCE.set(Some(Instant::now()));
         if let CoroutineResult::Yield(()) = task.resume(()) {
             self.suspended.insert(id, task);
         }

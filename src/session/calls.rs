@@ -510,6 +510,11 @@ impl Session {
         self.outbox.settle(ticket, Some(SpeakerError::new(Code::Aborted, message)));
     }
 
+    /// The session's time once every `advance` is done.
+    pub fn time_ahead(&self) -> Samples {
+        self.now() + self.advances.iter().map(|advance| advance.left).sum::<Samples>()
+    }
+
     /// Moves the manual clock; settles when that time has been mixed and handed over.
     pub fn advance(&mut self, by: Samples, ticket: Ticket) -> Result<()> {
         if self.options.clock != Clock::Manual {

@@ -232,6 +232,8 @@ impl Session {
         self.wall = at;
         self.outbox.wakes_driver = true;
         match event {
+            // Nobody waited for it any more, and it was given up.
+            OutputEvent::Connected if self.output.connection != Connection::Opening => {}
             OutputEvent::Connected => {
                 self.output.connection = Connection::Open;
                 self.output.was_connected = true;
@@ -276,18 +278,24 @@ impl Session {
             self.outbox.settle(ticket, error.cloned());
         }
         if let Some(error) = error {
-            for Advance { ticket, .. } in std::mem::take(&mut self.advances) {
-                self.outbox.settle(ticket, Some(error.clone()));
-            }
+            self.fail_advances(error);
+        }
+    }
+
+    fn fail_advances(&mut self, error: &SpeakerError) {
+        for Advance { ticket, .. } in std::mem::take(&mut self.advances) {
+            self.outbox.settle(ticket, Some(error.clone()));
         }
     }
 
     /// The output took no frame: everything that lives fails with it, and the session may try again.
     fn output_failed(&mut self, error: &SpeakerError) {
-        let SpeakerError { code, message } = error.clone();
-        self.note(None, EventKind::Error { code, message });
-        self.output.failed();
+        if self.output.failed(error) {
+            let SpeakerError { code, message } = error.clone();
+            self.note(None, EventKind::Error { code, message });
+        }
         self.fail_live(error);
+        self.fail_advances(error);
     }
 
     fn fail_live(&mut self, error: &SpeakerError) {
@@ -382,8 +390,9 @@ impl Session {
         self.stats.completed -= retracted;
         self.stats.failed += retracted;
         self.outbox.release();
-        if let Err(error) = result {
-            self.output_failed(&error);
+        match result {
+            Ok(()) => self.output.succeeded(),
+            Err(error) => self.output_failed(&error),
         }
     }
 

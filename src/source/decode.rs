@@ -1,20 +1,16 @@
-//! Bytes → samples at the source's own rate and layout: the one place that knows Symphonia.
-
-use std::io;
+//! Packets → samples at the source's own rate and layout: the one place that knows Symphonia's decoders.
 
 use once_cell::sync::Lazy;
 use symphonia::core::audio::AudioSpec;
-use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
+use symphonia::core::codecs::audio::well_known::CODEC_ID_VORBIS;
+use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use symphonia::core::codecs::registry::CodecRegistry;
 use symphonia::core::errors::Error;
-use symphonia::core::formats::probe::{Hint, Probe};
-use symphonia::core::formats::{FormatReader, TrackType};
-use symphonia::core::io::{MediaSource, MediaSourceStream};
-use symphonia::core::units::Duration;
-use symphonia::default::formats::{AdtsReader, AiffReader, FlacReader, IsoMp4Reader, MpaReader, OggReader, WavReader};
+use symphonia::core::packet::PacketRef;
+use symphonia::core::units::{Duration, Timestamp};
 
-use super::tags::Untagged;
-use crate::audio::SOURCE_RATES;
+use super::vorbis;
+use crate::audio::{LOUDEST, SOURCE_RATES};
 use crate::error::{Code, Result, SpeakerError};
 
 /// What is played, in the words of error messages.
@@ -27,26 +23,6 @@ static CODECS: Lazy<CodecRegistry> = Lazy::new(|| {
     codecs
 });
 
-/// Formats only, no readers of tags: Symphonia's recurse, and `tags.rs` skips what they would read. AIFF is not among
-/// them, since its demuxer reads a tag of its own.
-static PROBE: Lazy<Probe> = Lazy::new(|| {
-    let mut probe = Probe::default();
-    probe.register_format::<AdtsReader<'_>>();
-    probe.register_format::<FlacReader<'_>>();
-    probe.register_format::<IsoMp4Reader<'_>>();
-    probe.register_format::<MpaReader<'_>>();
-    probe.register_format::<WavReader<'_>>();
-    probe.register_format::<OggReader<'_>>();
-    probe
-});
-
-/// For a body that begins as AIFF: elsewhere, behind other bytes, its tag is not hidden.
-static AIFF_PROBE: Lazy<Probe> = Lazy::new(|| {
-    let mut probe = Probe::default();
-    probe.register_format::<AiffReader<'_>>();
-    probe
-});
-
 /// What others call a source.
 #[derive(Debug, Clone, Default)]
 pub struct Label {
@@ -56,18 +32,7 @@ pub struct Label {
 }
 
 impl Label {
-    fn hint(&self) -> Hint {
-        let mut hint = Hint::new();
-        if let Some(content_type) = &self.content_type {
-            hint.mime_type(content_type.split(';').next().unwrap_or_default().trim());
-        }
-        if let Some(extension) = &self.extension {
-            hint.with_extension(extension);
-        }
-        hint
-    }
-
-    fn describe(&self) -> String {
+    pub fn describe(&self) -> String {
         match (&self.content_type, &self.extension) {
             (Some(content_type), _) => content_type.clone(),
             (None, Some(extension)) => format!("a .{extension} file"),
@@ -82,116 +47,99 @@ pub trait Decode {
     fn next(&mut self) -> Result<Option<(&AudioSpec, &[f32])>>;
 }
 
-/// A source being decoded, packet by packet.
-pub struct Decoder {
-    format: Box<dyn FormatReader>,
-    codec: Box<dyn AudioDecoder>,
-    track: u32,
-    /// How long the container says it is, in the container's own units, and how much of that has come.
-    announced: Option<Duration>,
-    demuxed: Duration,
-    decoded: bool,
-    damaged: Option<String>,
-    samples: Vec<f32>,
-    spec: AudioSpec,
+/// Samples that were decoded, interleaved.
+#[derive(Default)]
+pub struct Block {
+    pub spec: AudioSpec,
+    pub samples: Vec<f32>,
 }
 
-impl Decoder {
-    /// Finds out what `input` is. The label is a hint only: the first bytes say what a source is, whatever it is called.
-    pub fn open(input: Box<dyn MediaSource>, label: &Label) -> Result<Self> {
-        let input = Untagged::new(input).map_err(|_| unsupported(&label.describe()))?;
-        if input.is_empty() {
-            return Err(unsupported("nothing but tags"));
-        }
-        let probe = if input.is_aiff() { &AIFF_PROBE } else { &PROBE };
-        let stream = MediaSourceStream::new(Box::new(input), Default::default());
-        let format = probe
-            .probe(&label.hint(), stream, Default::default(), Default::default())
-            .map_err(|_| unsupported(&label.describe()))?;
-        let (codec, track, announced) = select(&*format)?;
-        let (samples, spec) = (Vec::new(), AudioSpec::default());
-        let (demuxed, decoded, damaged) = (Duration::ZERO, false, None);
-        Ok(Self { format, codec, track, announced, demuxed, decoded, damaged, samples, spec })
+/// What a file gave.
+pub enum Step {
+    /// Samples.
+    Block,
+    /// None for so many bytes, which are damaged.
+    LeftOut(u64),
+    /// Nothing more: what follows in the body is something else.
+    End,
+}
+
+/// One of the files in a body, from its start to its end.
+pub trait Piece {
+    /// The next samples. May suspend the decode task.
+    fn next(&mut self, block: &mut Block) -> Result<Step>;
+
+    /// Returns true if it plays on where the same kind of file begins again.
+    fn goes_on(&self) -> bool {
+        false
     }
 
-    fn end(&mut self) -> Result<()> {
-        match (self.announced, self.damaged.take()) {
-            (_, Some(reason)) if !self.decoded => Err(damaged(&reason)),
-            (Some(announced), _) if self.demuxed < announced => {
-                let percent = self.demuxed.get() * 100 / announced.get();
-                let message = format!("Expected the whole length that audio announces but received {percent} % of it");
-                Err(SpeakerError::new(Code::Truncated, message))
-            }
-            _ => Ok(()),
-        }
+    /// How much came and how much was stated exactly, if the end of the body cut it.
+    fn missing(&self) -> Option<(u64, u64)> {
+        None
     }
 }
 
-impl Decode for Decoder {
-    /// A damaged packet is left out.
-    fn next(&mut self) -> Result<Option<(&AudioSpec, &[f32])>> {
-        loop {
-            let packet = match self.format.next_packet() {
-                Ok(Some(packet)) => packet,
-                Ok(None) => return self.end().map(|()| None),
-                Err(Error::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    return self.end().map(|()| None);
-                }
-                Err(Error::ResetRequired) => {
-                    // A chained Ogg stream: another song begins in the same body.
-                    (self.codec, self.track, self.announced) = select(&*self.format)?;
-                    self.demuxed = Duration::ZERO;
-                    continue;
-                }
-                Err(error) => return Err(damaged(&error.to_string())),
-            };
-            if packet.track_id != self.track {
-                continue;
-            }
-            self.demuxed = self.demuxed.saturating_add(packet.dur);
-            match self.codec.decode(&packet) {
-                Ok(buffer) if buffer.frames() == 0 => continue,
-                Ok(buffer) => {
-                    self.decoded = true;
-                    self.spec.clone_from(buffer.spec());
-                    buffer.copy_to_vec_interleaved(&mut self.samples);
-                    break;
-                }
-                Err(Error::DecodeError(reason)) => self.damaged = Some(reason.to_owned()),
-                Err(Error::IoError(error)) => self.damaged = Some(error.to_string()),
-                Err(error) => return Err(damaged(&error.to_string())),
-            }
-        }
-        if !SOURCE_RATES.contains(&self.spec.rate()) {
-            let (low, high) = (SOURCE_RATES.start(), SOURCE_RATES.end());
-            let message =
-                format!("Expected a sample rate of {low}–{high} Hz for audio but received {}", self.spec.rate());
-            return Err(SpeakerError::new(Code::UnsupportedFormat, message));
-        }
-        // A float file may hold anything; one NaN would silence the whole mix.
-        self.samples.iter_mut().filter(|sample| !sample.is_finite()).for_each(|sample| *sample = 0.0);
-        Ok(Some((&self.spec, &self.samples)))
+/// Makes a decoder.
+pub fn decoder(parameters: &AudioCodecParameters) -> Result<Box<dyn AudioDecoder>> {
+    let headers = parameters.extra_data.as_deref().filter(|_| parameters.codec == CODEC_ID_VORBIS);
+    if headers.is_some_and(|headers| !vorbis::is_ordinary(headers)) {
+        return Err(unsupported("Vorbis with codebooks of an absurd size"));
     }
-}
-
-fn select(format: &dyn FormatReader) -> Result<(Box<dyn AudioDecoder>, u32, Option<Duration>)> {
-    let track = format.default_track(TrackType::Audio).ok_or_else(|| unsupported("a file without an audio track"))?;
-    let parameters = track.codec_params.as_ref().and_then(|parameters| parameters.audio());
-    let parameters = parameters.ok_or_else(|| unsupported("an unknown codec"))?;
-    let codec = CODECS
+    CODECS
         .make_audio_decoder(parameters, &AudioDecoderOptions::default())
-        .map_err(|error| unsupported(&format!("a codec that is not played ({error})")))?;
-    Ok((codec, track.id, track.duration))
+        .map_err(|error| unsupported(format!("a codec that is not played ({error})")))
+}
+
+/// Decodes one packet. Returns `left_out` if it is damaged, and a block without samples if it is silent about them.
+pub fn decode_packet(decoder: &mut dyn AudioDecoder, packet: &[u8], block: &mut Block, left_out: Step) -> Result<Step> {
+    decode_into(decoder, &PacketRef::new(0, Timestamp::new(0), Duration::ZERO, packet), block, left_out)
+}
+
+/// The same, of a packet that a demuxer cut.
+pub fn decode_into(
+    decoder: &mut dyn AudioDecoder,
+    packet: &PacketRef<'_>,
+    block: &mut Block,
+    left_out: Step,
+) -> Result<Step> {
+    match decoder.decode_ref(packet) {
+        Ok(buffer) => {
+            block.spec.clone_from(buffer.spec());
+            buffer.copy_to_vec_interleaved(&mut block.samples);
+            Ok(Step::Block)
+        }
+        Err(Error::DecodeError(_) | Error::IoError(_)) => Ok(left_out),
+        Err(error) => Err(damaged(&error.to_string())),
+    }
+}
+
+/// Makes sure that samples are at a rate that is played, finite and bounded: a float file may hold anything, and one NaN would
+/// silence the whole mix.
+pub fn check(block: &mut Block) -> Result<()> {
+    let rate = block.spec.rate();
+    if !SOURCE_RATES.contains(&rate) {
+        let (low, high) = (SOURCE_RATES.start(), SOURCE_RATES.end());
+        let message = format!("Expected a sample rate of {low}–{high} Hz for audio but received {rate}");
+        return Err(SpeakerError::new(Code::UnsupportedFormat, message));
+    }
+    block.samples.iter_mut().for_each(|sample| *sample = bounded(*sample));
+    Ok(())
+}
+
+/// A sample as it leaves a source.
+pub fn bounded(sample: f32) -> f32 {
+    if sample.is_finite() { sample.clamp(-LOUDEST, LOUDEST) } else { 0.0 }
 }
 
 pub fn empty(argument: &str) -> SpeakerError {
     SpeakerError::new(Code::EmptySource, format!("Expected audio for {argument} but received 0 bytes"))
 }
 
-fn unsupported(received: &str) -> SpeakerError {
+pub fn unsupported(received: impl std::fmt::Display) -> SpeakerError {
     SpeakerError::new(Code::UnsupportedFormat, format!("Expected {FORMATS} but received {received}"))
 }
 
-fn damaged(reason: &str) -> SpeakerError {
+pub fn damaged(reason: &str) -> SpeakerError {
     SpeakerError::new(Code::Decode, format!("Expected sound {FORMATS} but received damaged data ({reason})"))
 }

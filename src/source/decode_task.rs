@@ -2,7 +2,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use rtrb::Producer;
 use symphonia::core::audio::AudioSpec;
@@ -114,9 +113,7 @@ impl DecodeTask {
             seam.add(&mut pcm);
             self.begin(&pcm, pre_ring.as_deref().unwrap_or(path.resampler.pre_ring()));
             self.push(&mut pcm)?;
-            if pass.is_skipping() {
-                self.give_way()?;
-            }
+            self.reading.take_turns()?;
         };
         let mut post = None;
         // Also after an error: what had come is played.
@@ -138,20 +135,6 @@ impl DecodeTask {
         result.map(|()| over)
     }
 
-    /// Gives the other decode tasks of its thread a turn, which a long way through samples that are dropped would starve.
-    fn give_way(&self) -> Result<()> {
-        self.reading.waker.wake();
-        suspend();
-        self.check()
-    }
-
-    fn check(&self) -> Result<()> {
-        match self.reading.shared.cancelled.load(Ordering::Acquire) {
-            true => Err(SpeakerError::new(Code::Closed, "cancelled")),
-            false => Ok(()),
-        }
-    }
-
     /// Hands `pcm` over and empties it, waiting for room as often as needed.
     fn push(&mut self, pcm: &mut Vec<f32>) -> Result<()> {
         let mut rest = pcm.as_slice();
@@ -165,7 +148,7 @@ impl DecodeTask {
             if !rest.is_empty() && self.reading.shared.must_wait(|| self.ring.slots() < RING / 2 * self.channels) {
                 suspend();
             }
-            self.check()?;
+            self.reading.check()?;
         }
         pcm.clear();
         Ok(())

@@ -10,11 +10,14 @@ use std::time::Duration;
 use symphonia::core::io::MediaSource;
 use tokio::task::AbortHandle;
 
-use super::decode::{Decode, Decoder, Label, empty};
+use super::body::Body;
+use super::decode::{Decode, Label, empty};
+use super::file::Files;
 use super::ring::Reading;
 use super::spool::{Spool, SpoolReader};
 use super::{Origin, Source, Stream, fetch, mp4};
 use crate::error::{Code, Result, SpeakerError};
+use crate::reserved::ReservedPath;
 use crate::runtime::{RUNTIME, Waker};
 
 /// The bytes of one source. Dropping the last reference ends the download.
@@ -25,7 +28,7 @@ pub struct Media {
 
 enum Bytes {
     Memory(Arc<[u8]>),
-    File(PathBuf),
+    File(PathBuf, Option<Arc<ReservedPath>>),
     Download(Arc<Spool>, AbortHandle),
     Stream(Stream),
 }
@@ -33,11 +36,11 @@ enum Bytes {
 impl Media {
     /// Starts the download, if it is one; a server may be silent for `fetch_timeout`.
     pub fn new(source: Source, fetch_timeout: Duration) -> Self {
-        let Source { origin, content_type, .. } = source;
+        let Source { origin, content_type, reserved, .. } = source;
         let label = |path: Option<&str>| Label { content_type, extension: extension(path) };
         match origin {
             Origin::Bytes(bytes) => Self { label: label(None), bytes: Bytes::Memory(bytes) },
-            Origin::File(path) => Self { label: label(path.to_str()), bytes: Bytes::File(path) },
+            Origin::File(path) => Self { label: label(path.to_str()), bytes: Bytes::File(path, reserved) },
             Origin::Stream(stream) => Self { label: label(None), bytes: Bytes::Stream(stream) },
             Origin::Url(fetch) => {
                 let label = label(fetch.url.split(['?', '#']).next());
@@ -52,7 +55,7 @@ impl Media {
     /// Returns true if it can be read again from another place: not a stream, nor a download that may have no end.
     pub fn is_seekable(&self) -> bool {
         match &self.bytes {
-            Bytes::Memory(_) | Bytes::File(_) => true,
+            Bytes::Memory(_) | Bytes::File(..) => true,
             Bytes::Download(spool, _) => spool.may_be_sought(),
             Bytes::Stream(_) => false,
         }
@@ -73,11 +76,11 @@ impl Media {
         let (input, label): (Box<dyn MediaSource>, _) = match &self.bytes {
             Bytes::Memory(bytes) if bytes.is_empty() => return Err(empty("audio")),
             Bytes::Memory(bytes) => (Box::new(Cursor::new(bytes.clone())), label),
-            Bytes::File(path) => (Box::new(open_file(path)?), label),
+            Bytes::File(path, reserved) => (Box::new(open_file(path, reserved.as_deref())?), label),
             Bytes::Download(spool, _) => open_spool(spool, &task.shared.cancelled, label)?,
             Bytes::Stream(stream) => return stream.open(task, label),
         };
-        Ok(Box::new(Decoder::open(input, &label)?))
+        Ok(Box::new(Files::open(Body::new(input, task), &label)?))
     }
 
     /// Why reading the bytes failed, if it did: that is clearer than the error that a demuxer makes of it.
@@ -94,7 +97,7 @@ impl Media {
         match &self.bytes {
             Bytes::Download(spool, _) => spool.attach(task),
             Bytes::Stream(stream) => stream.outlet.attach(task),
-            Bytes::Memory(_) | Bytes::File(_) => {}
+            Bytes::Memory(_) | Bytes::File(..) => {}
         }
     }
 
@@ -114,7 +117,7 @@ impl Drop for Media {
     }
 }
 
-fn open_file(path: &Path) -> Result<File> {
+fn open_file(path: &Path, reserved: Option<&ReservedPath>) -> Result<File> {
     let failed = |error| SpeakerError::new(Code::File, format!("audioUrl {} can't be read: {error}", path.display()));
     // Asked before opening: to open a pipe would wait for its writer.
     let metadata = path.metadata().map_err(failed)?;
@@ -122,10 +125,14 @@ fn open_file(path: &Path) -> Result<File> {
         let message = format!("Expected a file for audioUrl but received {}, which is none", path.display());
         return Err(SpeakerError::new(Code::File, message));
     }
-    match metadata.len() {
-        0 => Err(empty("audioUrl")),
-        _ => File::open(path).map_err(failed),
+    if metadata.len() == 0 {
+        return Err(empty("audioUrl"));
     }
+    let file = File::open(path).map_err(failed)?;
+    if let Some(reserved) = reserved {
+        reserved.check_source(path, &file.metadata().map_err(failed)?)?;
+    }
+    Ok(file)
 }
 
 type Opened = (Box<dyn MediaSource>, Label);

@@ -2,24 +2,34 @@
 //!
 //! ```text
 //! fetch → spool ┐
-//! file, memory  ├→ tags → decode → downmix → resample → section → ring → (mixer)
-//! writer → pipe ┘   └────────────── one decode task on the decode pool ──────┘
+//! file, memory  ├→ body → files → decode → downmix → resample → section → ring → (mixer)
+//! writer → pipe ┘   └────────────── one decode task on the decode pool ──────────────┘
 //! ```
 
+mod adts;
+mod body;
+mod container;
 mod decode;
 mod decode_task;
 mod downmix;
 mod fetch;
+mod file;
+mod flac;
+mod frames;
 mod media;
 mod mp4;
+mod mpeg;
+mod ogg;
 mod pcm_reader;
 mod pipe;
 mod progress;
+mod riff;
 mod ring;
 mod section;
 mod spool;
 mod stream;
 mod tags;
+mod vorbis;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,6 +38,7 @@ use std::time::Duration;
 use rtrb::RingBuffer;
 
 use crate::audio::RING;
+use crate::reserved::ReservedPath;
 use crate::runtime::{DECODERS, Pool};
 
 pub use fetch::Fetch;
@@ -66,12 +77,14 @@ pub struct Source {
     pub content_type: Option<String>,
     /// Which part is played, and how often.
     pub section: Section,
+    /// The path that its session's output writes, which it may not be.
+    pub reserved: Option<Arc<ReservedPath>>,
 }
 
 impl Source {
     /// A part of what is at `origin`.
     pub fn new(origin: Origin, content_type: Option<String>, section: Section) -> Self {
-        Self { origin, content_type, section }
+        Self { origin, content_type, section, reserved: None }
     }
 
     /// Returns true if its user writes it.

@@ -1,6 +1,94 @@
-//! Finds out if an MP4 body can be played while it downloads.
+//! MP4 (ISO/IEC 14496-12): where a file of boxes ends, and if it can be played while it downloads.
 
 use std::io::{self, Read, Seek, SeekFrom};
+
+use symphonia::default::formats::IsoMp4Reader;
+
+use super::body::{Body, SharedBody};
+use super::container::{Contained, Extent, Window};
+use super::decode::Piece;
+use crate::error::Result;
+
+/// Opens the file that begins here.
+pub fn open(shared: &SharedBody) -> Result<Box<dyn Piece>> {
+    let mut body = shared.get();
+    let window = match body.length() {
+        Some(_) => {
+            let start = body.place();
+            let mut boxes = Boxes::default();
+            while let length @ 1.. = boxes.more(&mut body) {
+                body.skip(length);
+            }
+            let end = body.place();
+            body.seek(start);
+            Window::seekable(shared, start, end)
+        }
+        None => Window::new(shared, Vec::new(), Boxes::default()),
+    };
+    drop(body);
+    Ok(Box::new(Contained::open::<IsoMp4Reader<'_>>(window, true)?))
+}
+
+/// The longest description of a fragment, in bytes, and the most samples that it may describe: a fragment is some seconds.
+const MAX_FRAGMENT: u64 = 16 << 20;
+const MAX_SAMPLES: u64 = 1 << 20;
+
+/// Box behind box, up to what is none, or begins another file.
+#[derive(Default)]
+struct Boxes {
+    is_inside: bool,
+}
+
+impl Extent for Boxes {
+    fn more(&mut self, body: &mut Body) -> u64 {
+        let head = body.peek(16);
+        let Some((size, kind)) = head.first_chunk::<8>().map(|head| head.split_at(4)) else { return 0 };
+        let is_name = |byte: &u8| byte.is_ascii_graphic() || matches!(byte, b' ' | 0xa9);
+        if !kind.iter().all(is_name) || (std::mem::replace(&mut self.is_inside, true) && kind == b"ftyp") {
+            return 0;
+        }
+        let is_fragment = kind == b"moof";
+        let size = match (be(size), head.get(8..)) {
+            (0, _) => u64::MAX,
+            (1, Some(long)) => be(long),
+            (2..=7, _) => 0,
+            (size, _) => size,
+        };
+        // The demuxer counts to whatever number of samples a fragment claims, without reading a byte for them.
+        if is_fragment && (size > MAX_FRAGMENT || samples(&body.peek(size as usize)[8..]) > MAX_SAMPLES) {
+            return 0;
+        }
+        size
+    }
+}
+
+/// How many samples are described by the runs (`trun`) in a fragment's tracks (`traf`).
+fn samples(fragment: &[u8]) -> u64 {
+    let tracks = children(fragment).filter(|(kind, _)| kind == b"traf");
+    let runs = tracks.flat_map(|(_, track)| children(track)).filter(|(kind, _)| kind == b"trun");
+    runs.map(|(_, run)| run.get(4..8).map_or(0, be)).sum()
+}
+
+/// The boxes in a box, up to the first that is none.
+fn children(mut parent: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
+    std::iter::from_fn(move || {
+        let head = parent.first_chunk::<8>()?;
+        let kind = [head[4], head[5], head[6], head[7]];
+        let (from, size) = match be(&head[..4]) {
+            0 => (8, parent.len() as u64),
+            1 => (16, be(parent.get(8..16)?)),
+            size => (8, size),
+        };
+        let end = usize::try_from(size).ok()?.min(parent.len());
+        let content = parent.get(from..end)?;
+        parent = &parent[end..];
+        Some((kind, content))
+    })
+}
+
+fn be(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
 
 /// Returns true if `body` is an MP4 whose samples (`mdat`) come before their index (`moov`), as encoders that do not know the
 /// length write it (ISO/IEC 14496-12 §8.1): nothing can be decoded until its last bytes are here. Leaves the body at 0.

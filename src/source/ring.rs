@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering, fence};
 
 use super::progress::Progress;
 use crate::audio::Samples;
-use crate::error::Result;
-use crate::runtime::Waker;
+use crate::error::{Code, Result, SpeakerError};
+use crate::runtime::{Waker, has_overstayed, suspend};
 
 /// What a decode task and its reader share.
 #[derive(Debug, Default)]
@@ -54,4 +54,23 @@ pub struct Reading {
     pub waker: Waker,
     pub shared: Arc<Shared>,
     pub progress: Arc<Progress>,
+}
+
+impl Reading {
+    /// Fails once the reader was dropped.
+    pub fn check(&self) -> Result<()> {
+        match self.shared.cancelled.load(Ordering::Acquire) {
+            true => Err(SpeakerError::new(Code::Closed, "cancelled")),
+            false => Ok(()),
+        }
+    }
+
+    /// Gives the other decode tasks of its thread their turn, if this one has run for long; fails once the reader was dropped.
+    pub fn take_turns(&self) -> Result<()> {
+        if has_overstayed() {
+            self.waker.wake();
+            suspend();
+        }
+        self.check()
+    }
 }

@@ -130,11 +130,6 @@ impl Pass {
         !self.is_cut
     }
 
-    /// Returns true if the next samples are before the start, and dropped.
-    pub fn is_skipping(&self) -> bool {
-        self.at < self.from
-    }
-
     /// Returns true if it ended by a cut, and not at the source's own end.
     pub fn is_cut(&self) -> bool {
         self.is_cut

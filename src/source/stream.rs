@@ -6,7 +6,9 @@ use std::sync::Arc;
 use symphonia::core::audio::AudioSpec;
 use symphonia::core::audio::layouts::{CHANNEL_LAYOUT_MONO, CHANNEL_LAYOUT_STEREO};
 
-use super::decode::{Decode, Decoder, Label, empty};
+use super::body::Body;
+use super::decode::{Decode, Label, bounded, empty};
+use super::file::Files;
 use super::pipe::{Outlet, Pipe, PipeReader};
 use super::ring::Reading;
 use crate::audio::{FRAME, SAMPLE_RATE};
@@ -87,7 +89,8 @@ impl Stream {
         Ok(match &self.encoding {
             Encoding::Raw { format, rate, channels } => Box::new(RawDecoder::new(reader, *format, *rate, *channels)),
             Encoding::File(extension) => {
-                Box::new(Decoder::open(Box::new(reader), &Label { extension: extension.clone(), ..label })?)
+                let label = Label { extension: extension.clone(), ..label };
+                Box::new(Files::open(Body::new(Box::new(reader), task), &label)?)
             }
         })
     }
@@ -140,12 +143,9 @@ impl<R: Read> Decode for RawDecoder<R> {
             Raw::Pcm16 => self
                 .samples
                 .extend(bytes.as_chunks().0.iter().map(|sample| f32::from(i16::from_le_bytes(*sample)) / 32_768.0)),
-            // It may hold anything; one NaN would silence the whole mix.
-            Raw::F32 => self.samples.extend(bytes.as_chunks().0.iter().map(|sample| f32::from_le_bytes(*sample)).map(
-                |sample| {
-                    if sample.is_finite() { sample } else { 0.0 }
-                },
-            )),
+            Raw::F32 => {
+                self.samples.extend(bytes.as_chunks().0.iter().map(|sample| bounded(f32::from_le_bytes(*sample))))
+            }
         }
         self.bytes.copy_within(whole..self.held, 0);
         self.held -= whole;

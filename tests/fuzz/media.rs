@@ -17,8 +17,8 @@ use super::run::{Failure, Seen};
 /// Seconds of sound after which the reader is dropped: a small file may hold hours of silence.
 const MAX_SECONDS: usize = 3;
 
-/// No sample that leaves a source is larger: +60 dB over full scale, far from where a sum of voices or a gain stops being finite.
-pub const MAX_SAMPLE: f32 = 1_000.0;
+/// No sample in a ring is larger: a source gives at most 60 dB over full scale, and a filter rings over it by less than 18 dB.
+pub const MAX_SAMPLE: f32 = 8_000.0;
 
 /// Message texts are shown to people.
 const MAX_MESSAGE: usize = 400;
@@ -207,6 +207,14 @@ fn check_outcome(outcome: Result<()>, seen: &mut Seen) -> std::result::Result<Ou
     }
 }
 
+/// Checks that samples are finite and bounded.
+pub fn check_samples(samples: &[f32]) -> std::result::Result<(), Failure> {
+    match samples.iter().find(|sample| sample.is_nan() || sample.abs() > MAX_SAMPLE) {
+        Some(sample) => Err(Failure::new("sample", format!("a sample is {sample}"))),
+        None => Ok(()),
+    }
+}
+
 /// What a reader gave.
 #[derive(Default)]
 pub struct Heard {
@@ -227,9 +235,7 @@ impl Heard {
         let (waiting, ended) = reader.level();
         let peek = reader.peek(waiting);
         for slice in [peek.slices().0, peek.slices().1] {
-            if let Some(sample) = slice.iter().find(|sample| sample.is_nan() || sample.abs() > MAX_SAMPLE) {
-                return Err(Failure::new("sample", format!("a sample is {sample}")));
-            }
+            check_samples(slice)?;
             self.samples += slice.len();
             self.hash = slice
                 .iter()

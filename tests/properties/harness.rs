@@ -11,7 +11,7 @@ use speaker_session::engine::{EngineOptions, Handle};
 use speaker_session::error::Code;
 use speaker_session::event::Message;
 use speaker_session::mixer::Routing;
-use speaker_session::output::OutputOptions;
+use speaker_session::output::{OutputOptions, Recording};
 use speaker_session::session::{Clock, Options, Phase, PlayRequest, Policy, RequestId, Stats, StopRequest};
 use speaker_session::source::{Origin, Section, Source};
 
@@ -45,13 +45,13 @@ pub struct Rig {
     handle: Handle,
     /// One for each message that can be taken.
     rings: Receiver<()>,
-    samples: Arc<Mutex<Vec<f32>>>,
+    recording: Arc<Mutex<Recording>>,
     ticket: u32,
 }
 
 impl Rig {
     pub fn new(setup: &Setup) -> Self {
-        let samples = Arc::<Mutex<Vec<f32>>>::default();
+        let recording = Arc::<Mutex<Recording>>::default();
         let (sender, rings) = channel();
         let sender = Mutex::new(sender);
         let options = Options {
@@ -72,13 +72,13 @@ impl Rig {
             stall_timeout: 0,
         };
         let engine = EngineOptions {
-            output: OutputOptions::Memory { store: samples.clone() },
+            output: OutputOptions::Memory { recording: recording.clone() },
             fetch_timeout: Duration::from_secs(1),
             bell: Arc::new(move || {
                 let _ = sender.lock().send(());
             }),
         };
-        Self { handle: Handle::new(options, engine), rings, samples, ticket: 0 }
+        Self { handle: Handle::new(options, engine), rings, recording, ticket: 0 }
     }
 
     /// Makes a call and waits until it is done; gives its answer and what was told meanwhile, in order.
@@ -140,7 +140,7 @@ impl Rig {
 
     /// The samples that were handed over so far.
     pub fn samples(&self) -> Vec<f32> {
-        self.samples.lock().clone()
+        self.recording.lock().to_vec()
     }
 
     pub fn counts(&self) -> Counts {

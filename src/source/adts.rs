@@ -1,0 +1,126 @@
+//! AAC in ADTS (ISO/IEC 13818-7 §6.2), frame by frame: whatever changes from one frame to the next is played as it changes.
+
+use symphonia::core::audio::Channels;
+use symphonia::core::audio::layouts::{CHANNEL_LAYOUT_MONO, CHANNEL_LAYOUT_STEREO};
+use symphonia::core::codecs::audio::well_known::CODEC_ID_AAC;
+use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder};
+
+use super::body::SharedBody;
+use super::decode::{Block, Piece, Step, decode_packet, decoder};
+use super::frames::{self, Next};
+use crate::error::Result;
+
+/// In Hz, by index (ISO/IEC 14496-3 table 1.18).
+const RATES: [u32; 13] =
+    [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
+
+/// The header of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    profile: u8,
+    rate: u32,
+    /// The channel configuration: 1 is mono, 2 is stereo, more are not played.
+    channels: u8,
+    bytes: usize,
+    length: usize,
+    /// How many packets are in it.
+    packets: u8,
+}
+
+impl frames::Header for Header {
+    const BYTES: usize = 7;
+
+    fn read(head: &[u8]) -> Option<Self> {
+        let [0xff, kind @ (0xf0 | 0xf1 | 0xf8 | 0xf9), a, b, c, d, e, ..] = *head else { return None };
+        // With a checksum behind it, or without.
+        let bytes = if kind & 1 == 0 { 9 } else { 7 };
+        let length = usize::from(b & 3) << 11 | usize::from(c) << 3 | usize::from(d >> 5);
+        let rate = *RATES.get(usize::from(a >> 2 & 15))?;
+        let channels = (a & 1) << 2 | b >> 6;
+        (length > bytes).then_some(Self { profile: a >> 6, rate, channels, bytes, length, packets: 1 + (e & 3) })
+    }
+
+    fn length(&self) -> usize {
+        self.length
+    }
+
+    fn is_alike(&self, other: &Self) -> bool {
+        (self.profile, self.rate, self.channels) == (other.profile, other.rate, other.channels)
+    }
+}
+
+impl Header {
+    fn layout(&self) -> Option<Channels> {
+        match self.channels {
+            1 => Some(CHANNEL_LAYOUT_MONO),
+            2 => Some(CHANNEL_LAYOUT_STEREO),
+            _ => None,
+        }
+    }
+}
+
+/// A stream of ADTS frames.
+pub struct Adts {
+    body: SharedBody,
+    last: Option<Header>,
+    decoder: Option<Box<dyn AudioDecoder>>,
+    packet: Vec<u8>,
+}
+
+impl Adts {
+    pub fn new(body: &SharedBody) -> Self {
+        Self { body: body.clone(), last: None, decoder: None, packet: Vec::new() }
+    }
+}
+
+impl Piece for Adts {
+    fn next(&mut self, block: &mut Block) -> Result<Step> {
+        let mut body = self.body.get();
+        let header = match frames::next(&mut body, self.last) {
+            Next::Frame(header) => header,
+            Next::Cut => {
+                body.skip(u64::MAX);
+                return Ok(Step::End);
+            }
+            Next::Other => return Ok(Step::End),
+        };
+        self.packet.clear();
+        self.packet.extend_from_slice(&body.peek(header.length)[header.bytes.min(header.length)..]);
+        body.consume(header.length);
+        drop(body);
+        if self.decoder.is_none() || !self.last.is_some_and(|last| frames::Header::is_alike(&last, &header)) {
+            let mut parameters = AudioCodecParameters::new();
+            parameters.for_codec(CODEC_ID_AAC).with_sample_rate(header.rate);
+            header.layout().map(|layout| parameters.with_channels(layout));
+            self.last = Some(header);
+            self.decoder = Some(decoder(&parameters)?);
+        }
+        let left_out = Step::LeftOut(header.length as u64);
+        match &mut self.decoder {
+            Some(decoder) if header.packets == 1 => Ok(decode_packet(&mut **decoder, &self.packet, block, left_out)?),
+            _ => Ok(left_out),
+        }
+    }
+
+    fn goes_on(&self) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::frames::Header as _;
+    use super::*;
+
+    #[test]
+    fn headers_give_what_the_standard_says() {
+        let head = [0xff, 0xf1, 0x50, 0x80, 0x2e, 0x7f, 0xfc];
+        let header = Header::read(&head).unwrap();
+        assert_eq!((header.profile, header.rate, header.channels), (1, 44_100, 2));
+        assert_eq!((header.length, header.bytes, header.packets), (0x2e << 3 | 3, 7, 1));
+        assert_eq!(Header::read(&[0xff, 0xf0, 0x50, 0x80, 0x2e, 0x7f, 0xfc]).unwrap().bytes, 9);
+        for nothing in [[0xff, 0xf1, 0x74, 0x80, 0x2e, 0x7f, 0xfc], [0xff, 0xf1, 0x50, 0x80, 0x00, 0xff, 0xfc]] {
+            assert_eq!(Header::read(&nothing), None);
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! A source's bytes, read once from start to end, with a look ahead.
+//!
+//! A read that fails shows the end of the body, so that a demuxer hands on all that had come; the error is told behind it. A
+//! cancelled task finds the end at its next read, and one that has read for long gives the others of its thread their turn.
+
+use std::io::{Read, SeekFrom};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
+use symphonia::core::io::MediaSource;
+
+use super::ring::Reading;
+use crate::error::Result;
+
+/// What is read at a time.
+const READ_BYTES: usize = 16 << 10;
+
+/// Skipping more than this seeks, where that is possible.
+const SEEK_BYTES: u64 = 256 << 10;
+
+/// The bytes of a source, from where they were read to.
+pub struct Body {
+    input: Box<dyn MediaSource>,
+    task: Reading,
+    /// What was read of it and not yet consumed: `buffer[start..]`.
+    buffer: Vec<u8>,
+    start: usize,
+    /// The place of the next byte.
+    place: u64,
+    /// True once there is nothing more to be read.
+    ended: bool,
+    failure: Option<std::io::Error>,
+}
+
+impl Body {
+    /// The bytes of `input`, to be read by `task`.
+    pub fn new(input: Box<dyn MediaSource>, task: &Reading) -> Self {
+        let (buffer, task) = (Vec::new(), task.clone());
+        Self { input, task, buffer, start: 0, place: 0, ended: false, failure: None }
+    }
+
+    /// The place of the next byte, from the start of the source.
+    pub fn place(&self) -> u64 {
+        self.place
+    }
+
+    /// What was read and not yet consumed.
+    pub fn ahead(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
+
+    /// Looks further ahead. Returns false at the end.
+    pub fn more(&mut self) -> bool {
+        if self.start > 0 && self.start >= self.buffer.len() / 2 {
+            self.buffer.drain(..self.start);
+            self.start = 0;
+        }
+        let held = self.buffer.len();
+        self.buffer.resize(held + READ_BYTES, 0);
+        let mut into = std::mem::take(&mut self.buffer);
+        let read = self.read_input(&mut into[held..]);
+        into.truncate(held + read);
+        self.buffer = into;
+        read > 0
+    }
+
+    /// The next `length` bytes; fewer only at the end.
+    pub fn peek(&mut self, length: usize) -> &[u8] {
+        while self.ahead().len() < length && self.more() {}
+        let ahead = self.ahead();
+        &ahead[..length.min(ahead.len())]
+    }
+
+    /// Returns true if no byte is left.
+    pub fn is_at_end(&mut self) -> bool {
+        self.peek(1).is_empty()
+    }
+
+    /// Goes on by `length` bytes, or to the end of what was looked at.
+    pub fn consume(&mut self, length: usize) {
+        let length = length.min(self.ahead().len());
+        self.start += length;
+        self.place += length as u64;
+        if self.start == self.buffer.len() {
+            self.buffer.clear();
+            self.start = 0;
+        }
+    }
+
+    /// Goes on by `length` bytes that were looked at and are no audio. Returns how many of them are not zero, as padding is.
+    pub fn leave_out(&mut self, length: usize) -> u64 {
+        let ahead = self.ahead();
+        let left_out = ahead[..length.min(ahead.len())].iter().filter(|byte| **byte != 0).count() as u64;
+        self.consume(length);
+        left_out
+    }
+
+    /// Goes on by `length` bytes, or to the end. Returns how many there were.
+    pub fn skip(&mut self, length: u64) -> u64 {
+        let from = self.place;
+        let end = from.saturating_add(length);
+        if length > SEEK_BYTES && self.is_seekable() {
+            self.seek(end.min(self.input.byte_len().unwrap_or(u64::MAX)));
+        }
+        while self.place < end && !self.is_at_end() {
+            let step = (end - self.place).min(self.ahead().len() as u64);
+            self.consume(step as usize);
+        }
+        self.place - from
+    }
+
+    /// The next bytes, at most as many as `buffer` holds; 0 at the end.
+    pub fn read(&mut self, buffer: &mut [u8]) -> usize {
+        if self.ahead().is_empty() {
+            let read = self.read_input(buffer);
+            self.place += read as u64;
+            return read;
+        }
+        let length = self.ahead().len().min(buffer.len());
+        buffer[..length].copy_from_slice(&self.ahead()[..length]);
+        self.consume(length);
+        length
+    }
+
+    /// Returns true if any place of it can be read.
+    pub fn is_seekable(&self) -> bool {
+        self.input.is_seekable()
+    }
+
+    /// How long it is, if it can be sought.
+    pub fn length(&self) -> Option<u64> {
+        self.input.byte_len().filter(|_| self.is_seekable())
+    }
+
+    /// Goes to a place; for a body that can be sought.
+    pub fn seek(&mut self, place: u64) {
+        let ahead = self.place..=self.place + self.ahead().len() as u64;
+        if ahead.contains(&place) {
+            self.consume((place - self.place) as usize);
+            return;
+        }
+        self.buffer.clear();
+        self.start = 0;
+        self.place = place;
+        // A read that failed has ended it for good.
+        self.ended = self.failure.is_some();
+        if let Err(error) = self.input.seek(SeekFrom::Start(place)) {
+            self.fail(error);
+        }
+    }
+
+    /// Gives the other decode tasks of its thread their turn, if this one has run for long; fails once nobody wants the body any more.
+    /// Reading does so by itself.
+    pub fn take_turns(&self) -> Result<()> {
+        self.task.take_turns()
+    }
+
+    /// Why it ended early, if it did.
+    pub fn failure(&self) -> Option<&std::io::Error> {
+        self.failure.as_ref()
+    }
+
+    fn fail(&mut self, error: std::io::Error) {
+        self.ended = true;
+        self.failure.get_or_insert(error);
+    }
+
+    fn read_input(&mut self, buffer: &mut [u8]) -> usize {
+        while !self.ended && !buffer.is_empty() {
+            if let Err(error) = self.task.take_turns() {
+                self.fail(std::io::Error::other(error));
+                break;
+            }
+            match self.input.read(buffer) {
+                Ok(0) => self.ended = true,
+                Ok(read) => return read,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => self.fail(error),
+            }
+        }
+        0
+    }
+}
+
+/// A body that a demuxer and its window share. Both belong to one decode task, so that nobody waits for the lock.
+#[derive(Clone)]
+pub struct SharedBody(Arc<Mutex<Body>>);
+
+impl SharedBody {
+    pub fn new(body: Body) -> Self {
+        Self(Arc::new(Mutex::new(body)))
+    }
+
+    /// The body.
+    pub fn get(&self) -> MutexGuard<'_, Body> {
+        self.0.lock()
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::super::ring::Shared;
+    use super::*;
+    use crate::runtime::{Pool, Waker};
+    use std::io::{self, Cursor, Seek};
+    use std::sync::atomic::Ordering;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    /// A body that can't be sought and gives a few bytes at a time, as a download does; and fails at its end, or not.
+    struct Trickle(Cursor<Vec<u8>>, Option<&'static str>);
+
+    impl Read for Trickle {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let wanted = buffer.len().min(7);
+            match (self.0.read(&mut buffer[..wanted])?, self.1) {
+                (0, Some(error)) => Err(io::Error::other(error)),
+                (read, _) => Ok(read),
+            }
+        }
+    }
+
+    impl Seek for Trickle {
+        fn seek(&mut self, _to: SeekFrom) -> io::Result<u64> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    impl MediaSource for Trickle {
+        fn is_seekable(&self) -> bool {
+            false
+        }
+
+        fn byte_len(&self) -> Option<u64> {
+            None
+        }
+    }
+
+    fn reading() -> Reading {
+        Reading { waker: Waker::idle(), shared: Arc::<Shared>::default(), progress: Arc::default() }
+    }
+
+    /// The same bytes in a body that can be sought, and in one that can't.
+    pub fn bodies(bytes: &[u8]) -> [Body; 2] {
+        let inputs: [Box<dyn MediaSource>; 2] =
+            [Box::new(Cursor::new(bytes.to_vec())), Box::new(Trickle(Cursor::new(bytes.to_vec()), None))];
+        inputs.map(|input| Body::new(input, &reading()))
+    }
+
+    #[test]
+    fn places_are_counted_however_the_bytes_are_taken() {
+        let bytes: Vec<u8> = (0..1_000_000).map(|n| (n % 251) as u8).collect();
+        for mut body in bodies(&bytes) {
+            let mut four = [0; 4];
+            assert_eq!(body.peek(10), &bytes[..10]);
+            body.consume(3);
+            assert_eq!((body.read(&mut four[..2]), body.place()), (2, 5));
+            assert_eq!((body.skip(700_000), body.place()), (700_000, 700_005));
+            assert_eq!(body.peek(40_000), &bytes[700_005..740_005]);
+            assert_eq!((body.skip(299_000), body.read(&mut four)), (299_000, 4));
+            assert_eq!(four, bytes[999_005..999_009]);
+            assert_eq!((body.skip(u64::MAX), body.place()), (991, 1_000_000));
+            assert!(body.is_at_end() && body.peek(1).is_empty() && body.read(&mut four) == 0 && !body.more());
+        }
+        let [mut body, _] = bodies(&bytes);
+        for place in [7, 3, 999_999, 1_000_000, 0, 16_000] {
+            body.seek(place);
+            let expected = &bytes[place as usize..(place as usize + 2).min(1_000_000)];
+            assert_eq!(body.peek(2), expected);
+            assert_eq!(body.place(), place);
+        }
+    }
+
+    /// Zeros without end.
+    struct Endless;
+
+    impl Read for Endless {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            buffer.fill(0);
+            Ok(buffer.len())
+        }
+    }
+
+    impl Seek for Endless {
+        fn seek(&mut self, _to: SeekFrom) -> io::Result<u64> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    impl MediaSource for Endless {
+        fn is_seekable(&self) -> bool {
+            false
+        }
+
+        fn byte_len(&self) -> Option<u64> {
+            None
+        }
+    }
+
+    #[test]
+    fn whoever_reads_for_ever_lets_the_others_of_its_thread_run_and_leaves_when_cancelled() {
+        let (pool, shared) = (Pool::new(1), Arc::<Shared>::default());
+        let ((told, read), cancel) = (channel(), shared.clone());
+        pool.start(|waker| {
+            let task = Reading { waker, shared, progress: Arc::default() };
+            move || told.send(Body::new(Box::new(Endless), &task).skip(u64::MAX)).unwrap()
+        });
+        pool.start(|_| move || cancel.cancelled.store(true, Ordering::Release));
+        assert!(read.recv_timeout(Duration::from_secs(60)).expect("it leaves") > 0);
+    }
+
+    #[test]
+    fn a_read_that_fails_and_a_cancelled_task_show_the_end() {
+        let input = Box::new(Trickle(Cursor::new(vec![1; 10]), Some("gone")));
+        let mut body = Body::new(input, &reading());
+        assert_eq!(body.peek(100), [1; 10]);
+        body.consume(10);
+        assert!(body.is_at_end());
+        assert_eq!(body.failure().unwrap().to_string(), "gone");
+
+        let (task, input) = (reading(), Box::new(Cursor::new(vec![1; 100_000])));
+        let mut body = Body::new(input, &task);
+        assert_eq!(body.peek(10), [1; 10]);
+        task.shared.cancelled.store(true, Ordering::Release);
+        let held = body.ahead().len();
+        assert_eq!((body.skip(100_000), body.failure().is_some()), (held as u64, true));
+    }
+}

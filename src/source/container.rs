@@ -1,0 +1,263 @@
+//! A file in a container: the one place that knows Symphonia's demuxers, and what they may see of a body.
+//!
+//! A demuxer reads ahead as it likes, so it gets a window of the body that ends where the file ends.
+
+use std::io::{self, Read, Seek, SeekFrom};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
+use symphonia::core::codecs::audio::AudioDecoder;
+use symphonia::core::errors::Error;
+use symphonia::core::formats::probe::{Hint, Probe, ProbeableFormat};
+use symphonia::core::formats::{FormatReader, TrackType};
+use symphonia::core::io::{MediaSource, MediaSourceStream};
+use symphonia::core::packet::Packet;
+
+use super::body::{Body, SharedBody};
+use super::decode::{Block, Piece, Step, damaged, decode_into, decoder, unsupported};
+use crate::error::Result;
+
+/// The most that a demuxer reads for one packet, or to open a file: an index of a day of audio takes 30 MB.
+const MAX_READ: u64 = 64 << 20;
+
+/// Where a file ends, found as it is read.
+pub trait Extent: Send + Sync {
+    /// How many bytes from here on belong to the file, until it is asked again; 0 at the end of the file.
+    fn more(&mut self, body: &mut Body) -> u64;
+
+    /// How many bytes came and how many were stated exactly, if the end of the body cut it; `rest` is what [`more`](Self::more) gave
+    /// and the body did not.
+    fn missing(&self, rest: u64) -> Option<(u64, u64)> {
+        let _ = rest;
+        None
+    }
+
+    /// Goes behind the file. Returns how many bytes within it were damaged and left out.
+    fn finish(&mut self, body: &mut Body) -> u64 {
+        let _ = body;
+        0
+    }
+}
+
+/// So many bytes, wherever they end.
+pub struct Bytes(pub u64);
+
+impl Extent for Bytes {
+    fn more(&mut self, _body: &mut Body) -> u64 {
+        std::mem::take(&mut self.0)
+    }
+}
+
+/// What a demuxer sees of a body.
+#[derive(Clone)]
+pub struct Window(Arc<Mutex<View>>);
+
+struct View {
+    body: SharedBody,
+    extent: Box<dyn Extent>,
+    /// Given before the body: a header that was mended.
+    head: Vec<u8>,
+    given: usize,
+    /// What is left of what the extent gave.
+    left: u64,
+    /// Where the file begins and ends, if any place of it may be read.
+    range: Option<(u64, u64)>,
+    /// What was read in all, and since the last packet.
+    all: u64,
+    read: u64,
+}
+
+impl Window {
+    /// The file that begins here and ends as `extent` says, read from start to end, behind `head`.
+    pub fn new(body: &SharedBody, head: Vec<u8>, extent: impl Extent + 'static) -> Self {
+        Self::view(body, head, extent, None)
+    }
+
+    /// The file between two places of a body that can be sought.
+    pub fn seekable(body: &SharedBody, start: u64, end: u64) -> Self {
+        Self::view(body, Vec::new(), Bytes(0), Some((start, end)))
+    }
+
+    fn view(body: &SharedBody, head: Vec<u8>, extent: impl Extent + 'static, range: Option<(u64, u64)>) -> Self {
+        let (body, extent) = (body.clone(), Box::new(extent));
+        Self(Arc::new(Mutex::new(View { body, extent, head, given: 0, left: 0, range, all: 0, read: 0 })))
+    }
+
+    fn get(&self) -> MutexGuard<'_, View> {
+        self.0.lock()
+    }
+}
+
+impl View {
+    /// A file in which one read or one packet goes on for ever ends here.
+    fn is_endless(&self) -> bool {
+        self.read > MAX_READ
+    }
+
+    /// Finds how many bytes may be read, 0 at the end.
+    fn may_read(&mut self) -> u64 {
+        let mut body = self.body.get();
+        match self.range {
+            _ if self.read > MAX_READ => 0,
+            Some((_, end)) => end.saturating_sub(body.place()),
+            None => {
+                if self.left == 0 {
+                    self.left = self.extent.more(&mut body);
+                }
+                self.left
+            }
+        }
+    }
+}
+
+impl Read for Window {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut view = self.get();
+        if view.given < view.head.len() {
+            let rest = &view.head[view.given..];
+            let length = rest.len().min(buffer.len());
+            buffer[..length].copy_from_slice(&rest[..length]);
+            view.given += length;
+            return Ok(length);
+        }
+        let wanted = view.may_read().min(buffer.len() as u64) as usize;
+        let read = view.body.get().read(&mut buffer[..wanted]);
+        view.left = view.left.saturating_sub(read as u64);
+        view.read += read as u64;
+        view.all += read as u64;
+        Ok(read)
+    }
+}
+
+impl Seek for Window {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let view = self.get();
+        let (start, end) = view.range.ok_or(io::ErrorKind::Unsupported)?;
+        let mut body = view.body.get();
+        let target = match to {
+            SeekFrom::Start(position) => start.checked_add(position),
+            SeekFrom::Current(delta) => body.place().checked_add_signed(delta),
+            SeekFrom::End(delta) => end.checked_add_signed(delta),
+        };
+        let target = target.filter(|target| *target >= start).ok_or(io::ErrorKind::InvalidInput)?;
+        body.seek(target);
+        Ok(target - start)
+    }
+}
+
+impl MediaSource for Window {
+    fn is_seekable(&self) -> bool {
+        self.get().range.is_some()
+    }
+
+    fn byte_len(&self) -> Option<u64> {
+        self.get().range.map(|(start, end)| end - start)
+    }
+}
+
+/// A file that one of Symphonia's demuxers takes apart.
+pub struct Contained {
+    window: Window,
+    format: Box<dyn FormatReader>,
+    codec: Box<dyn AudioDecoder>,
+    /// The track that is played; `None` in a song of a chain that can't be played, which began at `unplayed`.
+    track: Option<u32>,
+    unplayed: u64,
+    /// Bytes of such songs.
+    left_out: u64,
+    /// How long the track is, in its own units, if the container states it exactly; and how much of that came.
+    stated: Option<u64>,
+    came: u64,
+    /// True once nothing more comes.
+    is_over: bool,
+}
+
+impl Contained {
+    /// Opens what is seen through `window` with one demuxer. `is_exact`: what it says of its length can be relied on.
+    pub fn open<F: for<'a> ProbeableFormat<'a>>(window: Window, is_exact: bool) -> Result<Self> {
+        let mut probe = Probe::default();
+        probe.register_format::<F>();
+        let stream = MediaSourceStream::new(Box::new(window.clone()), Default::default());
+        let format = probe
+            .probe(&Hint::new(), stream, Default::default(), Default::default())
+            .map_err(|error| unsupported(format!("a file that can't be opened ({error})")))?;
+        let (codec, track, stated) = select(&*format)?;
+        window.get().read = 0;
+        let stated = stated.filter(|_| is_exact);
+        let track = Some(track);
+        Ok(Self { window, format, codec, track, unplayed: 0, left_out: 0, stated, came: 0, is_over: false })
+    }
+
+    /// The next packet of the track; `None` at the end.
+    fn packet(&mut self) -> Result<Option<Packet>> {
+        loop {
+            let packet = self.format.next_packet();
+            let mut view = self.window.get();
+            if view.is_endless() {
+                return Err(damaged(&format!("a packet of more than {MAX_READ} bytes")));
+            }
+            view.read = 0;
+            let all = view.all;
+            drop(view);
+            let is_over = match packet {
+                Ok(Some(packet)) if self.track == Some(packet.track_id) => return Ok(Some(packet)),
+                Ok(Some(_)) => continue,
+                Ok(None) => true,
+                Err(Error::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => true,
+                Err(Error::ResetRequired) => false,
+                Err(error) => return Err(damaged(&error.to_string())),
+            };
+            if self.track.take().is_none() {
+                self.left_out += all.saturating_sub(self.unplayed);
+            }
+            self.unplayed = all;
+            if is_over {
+                return Ok(None);
+            }
+            // A chained Ogg stream: another song begins in the same body.
+            if let Ok((codec, track, _)) = select(&*self.format) {
+                (self.codec, self.track) = (codec, Some(track));
+            }
+        }
+    }
+}
+
+impl Piece for Contained {
+    fn next(&mut self, block: &mut Block) -> Result<Step> {
+        if self.is_over {
+            return Ok(Step::End);
+        }
+        let Some(packet) = self.packet()? else {
+            self.is_over = true;
+            let mut view = self.window.get();
+            let View { body, extent, range, left, .. } = &mut *view;
+            let mut body = body.get();
+            let left_out = match range {
+                Some((_, end)) => {
+                    body.seek(*end);
+                    0
+                }
+                None => {
+                    *left -= body.skip(*left);
+                    extent.finish(&mut body)
+                }
+            };
+            return Ok(Step::LeftOut(self.left_out + left_out));
+        };
+        self.came = self.came.saturating_add(packet.dur.get());
+        decode_into(&mut *self.codec, &packet.as_packet_ref(), block, Step::LeftOut(packet.data.len() as u64))
+    }
+
+    fn missing(&self) -> Option<(u64, u64)> {
+        let view = self.window.get();
+        let stated = self.stated.filter(|stated| self.came < *stated).map(|stated| (self.came, stated));
+        stated.or_else(|| view.extent.missing(view.left))
+    }
+}
+
+fn select(format: &dyn FormatReader) -> Result<(Box<dyn AudioDecoder>, u32, Option<u64>)> {
+    let track = format.default_track(TrackType::Audio).ok_or_else(|| unsupported("a file without an audio track"))?;
+    let parameters = track.codec_params.as_ref().and_then(|parameters| parameters.audio());
+    let parameters = parameters.ok_or_else(|| unsupported("an unknown codec"))?;
+    Ok((decoder(parameters)?, track.id, track.duration.map(|duration| duration.get())))
+}

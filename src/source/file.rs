@@ -1,0 +1,205 @@
+//! The files in a body, one behind the other: what begins where, what is between them, and how much of the body was not audio.
+//!
+//! A text-to-speech service sends a file a sentence, a radio station joins what it likes, a download has tags before, behind
+//! and within. So what one file leaves of its body is looked at again as a new file, until the body ends; and a body of which
+//! much was left out is not played to its end in silence, but fails.
+
+use symphonia::core::audio::AudioSpec;
+
+use super::adts::{self, Adts};
+use super::body::{Body, SharedBody};
+use super::decode::{Block, Decode, Label, Piece, Step, check, damaged, unsupported};
+use super::flac::Flac;
+use super::mpeg::{self, Mpeg};
+use super::riff::Riff;
+use super::{frames, mp4, ogg, tags};
+use crate::error::{Code, Result, SpeakerError};
+
+/// The most bytes before a file, or between two frames, that are neither audio nor a tag: 1 MiB, as far as Symphonia's probe looks.
+pub const MAX_JUNK: u64 = 1 << 20;
+
+/// The share of a body that may be left out, and the number of bytes that always may: one part in twenty, and a kilobyte. Bytes
+/// of zero, which pad, are not counted.
+const SHARE_LEFT_OUT: u64 = 20;
+const BYTES_LEFT_OUT: u64 = 1 << 10;
+
+/// As much as has to be seen of a container.
+const HEAD: usize = 12;
+
+/// What begins at some place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Riff(Riff),
+    Flac,
+    Ogg,
+    Mp4,
+    Mpeg,
+    Adts,
+}
+
+/// Returns true if `head` begins a file that says what it is; a stream of frames does not.
+pub fn begins(head: &[u8]) -> bool {
+    container(head).is_some()
+}
+
+fn container(head: &[u8]) -> Option<Kind> {
+    match head {
+        _ if Flac::begins(head) => Some(Kind::Flac),
+        [b'O', b'g', b'g', b'S', 0, ..] => Some(Kind::Ogg),
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => Some(Kind::Mp4),
+        _ => Riff::begins(head).map(Kind::Riff),
+    }
+}
+
+fn kind(body: &mut Body) -> Option<Kind> {
+    match container(body.peek(HEAD)) {
+        None if frames::begin::<mpeg::Header>(body) => Some(Kind::Mpeg),
+        None if frames::begin::<adts::Header>(body) => Some(Kind::Adts),
+        found => found,
+    }
+}
+
+/// Every file in a body.
+pub struct Files {
+    body: SharedBody,
+    /// The file that is played, or was last: a damaged stream of frames goes on with its own decoder.
+    piece: Option<(Kind, Box<dyn Piece>)>,
+    is_playing: bool,
+    block: Block,
+    heard: bool,
+    /// Bytes that no decoder could use, and those of them since the last sound.
+    left_out: u64,
+    run: u64,
+}
+
+impl Files {
+    /// Finds the first file. The label is for error messages only: the bytes say what a source is, whatever it is called.
+    pub fn open(body: Body, label: &Label) -> Result<Self> {
+        let (body, block) = (SharedBody::new(body), Block::default());
+        let mut files = Self { body, piece: None, is_playing: false, block, heard: false, left_out: 0, run: 0 };
+        match files.find() {
+            Some(kind) => files.start(kind)?,
+            None => {
+                let mut body = files.body.get();
+                if let Some(failure) = body.failure() {
+                    return Err(SpeakerError::new(Code::File, failure.to_string()));
+                }
+                let only_tags = files.run == 0 && body.is_at_end();
+                return Err(unsupported(if only_tags { "nothing but tags".to_owned() } else { label.describe() }));
+            }
+        }
+        Ok(files)
+    }
+
+    /// Goes to the next place where something begins.
+    fn find(&mut self) -> Option<Kind> {
+        let mut body = self.body.get();
+        loop {
+            // Of an APE tag without a header, the items were taken for junk.
+            let items = tags::skip(&mut body).min(self.run);
+            self.left_out = self.left_out.saturating_sub(items);
+            let found = kind(&mut body);
+            let ahead = body.ahead();
+            if found.is_some() || ahead.is_empty() || self.run > MAX_JUNK {
+                return found;
+            }
+            // What is too near to the end of what was read is looked at once more of the body is here.
+            let is_beginning = |index: &usize| {
+                matches!(ahead[*index], 0xff | b'R' | b'F' | b'f' | b'O' | b'I' | b'A' | b'T' | b'L')
+                    || ahead.get(*index + 4).is_none_or(|byte| *byte == b'f')
+            };
+            let junk = (1..ahead.len()).find(is_beginning).unwrap_or(ahead.len());
+            self.run += junk as u64;
+            self.left_out += body.leave_out(junk);
+        }
+    }
+
+    fn start(&mut self, kind: Kind) -> Result<()> {
+        let goes_on = self.piece.as_ref().is_some_and(|(last, piece)| *last == kind && piece.goes_on());
+        if !goes_on {
+            let body = &self.body;
+            let piece: Box<dyn Piece> = match kind {
+                Kind::Riff(riff) => riff.open(body)?,
+                Kind::Flac => Box::new(Flac::open(body)?),
+                Kind::Ogg => ogg::open(body)?,
+                Kind::Mp4 => mp4::open(body)?,
+                Kind::Mpeg => Box::new(Mpeg::new(body)),
+                Kind::Adts => Box::new(Adts::new(body)),
+            };
+            self.piece = Some((kind, piece));
+        }
+        self.is_playing = true;
+        Ok(())
+    }
+
+    /// Plays on. Returns false at the end of the body.
+    fn step(&mut self) -> Result<bool> {
+        loop {
+            if self.run > MAX_JUNK {
+                return Err(damaged(&format!("more than {MAX_JUNK} bytes in a row that are no audio")));
+            }
+            if let Some((_, piece)) = self.piece.as_mut().filter(|_| self.is_playing) {
+                match piece.next(&mut self.block)? {
+                    Step::Block => {
+                        self.run = 0;
+                        return Ok(true);
+                    }
+                    Step::LeftOut(bytes) => {
+                        self.left_out += bytes;
+                        // Packets may be empty, and there may be billions of them.
+                        self.run += bytes.max(1);
+                        self.body.get().take_turns()?;
+                    }
+                    Step::End => self.is_playing = false,
+                }
+                continue;
+            }
+            let from = self.body.get().place();
+            let Some(kind) = self.find() else {
+                match self.run > MAX_JUNK {
+                    true => continue,
+                    false => return Ok(false),
+                }
+            };
+            if self.start(kind).is_err() {
+                // A file that can't be played is one that was left out, as far as it was read.
+                let read = self.body.get().place() - from;
+                self.body.get().consume(usize::from(read == 0));
+                self.left_out += read.max(1);
+                self.run += read.max(1);
+            }
+        }
+    }
+
+    /// Whether what was played was all of it.
+    fn end(&self) -> Result<()> {
+        let body = self.body.get();
+        if let Some(failure) = body.failure() {
+            return Err(SpeakerError::new(Code::File, format!("the audio can't be read: {failure}")));
+        }
+        if let Some((came, stated)) = self.piece.as_ref().and_then(|(_, piece)| piece.missing()) {
+            let percent = came * 100 / stated.max(1);
+            let message = format!("Expected the whole length that audio announces but received {percent} % of it");
+            return Err(SpeakerError::new(Code::Truncated, message));
+        }
+        let (left_out, all) = (self.left_out, body.place());
+        if left_out > 0 && !self.heard {
+            return Err(damaged("no frame of it can be decoded"));
+        }
+        if left_out > BYTES_LEFT_OUT && left_out * SHARE_LEFT_OUT > all {
+            return Err(damaged(&format!("{left_out} of {all} bytes are no audio")));
+        }
+        Ok(())
+    }
+}
+
+impl Decode for Files {
+    fn next(&mut self) -> Result<Option<(&AudioSpec, &[f32])>> {
+        if !self.step()? {
+            return self.end().map(|()| None);
+        }
+        self.heard = true;
+        check(&mut self.block)?;
+        Ok(Some((&self.block.spec, &self.block.samples)))
+    }
+}

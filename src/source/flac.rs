@@ -1,0 +1,375 @@
+//! Native FLAC (RFC 9639), frame by frame: whatever changes from one frame to the next is played as it changes.
+//!
+//! A frame gives no length. It ends where its checksum is right and another frame, a tag, another file or the end follows.
+
+use symphonia::core::checksum::{Crc8Ccitt, Crc16Ansi};
+use symphonia::core::codecs::audio::well_known::CODEC_ID_FLAC;
+use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder};
+use symphonia::core::io::Monitor;
+
+use super::body::{Body, SharedBody};
+use super::decode::{Block, Piece, Step, damaged, decode_packet, decoder};
+use super::file::{self, MAX_JUNK};
+use super::tags;
+use crate::error::Result;
+
+/// `fLaC`, and the header of the first metadata block, which describes the stream.
+const STREAM_INFO: &[u8] = b"fLaC\0\0\0\x22";
+
+/// The longest header of a frame: sync and codes, a number of seven bytes, block size, rate and checksum.
+const MAX_HEADER: usize = 16;
+
+/// The most bytes of metadata before the first frame: a few pictures.
+const MAX_METADATA: u64 = 64 << 20;
+
+/// Wrong ends that fit by chance are rare; so many are tried.
+const MAX_ENDS: usize = 8;
+
+/// What a decoder is set up for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Setup {
+    rate: u32,
+    channels: u8,
+    bits: u8,
+    /// The largest block, in samples per channel.
+    block: u16,
+}
+
+impl Setup {
+    /// Reads a description of the stream, and the samples per channel that it states; 0 is unknown.
+    fn read(info: &[u8; 34]) -> (Self, u64) {
+        let [_, _, block @ .., _, _, _, _, _, _] = info.first_chunk::<10>().unwrap_or(&[0; 10]);
+        let packed = info[10..18].iter().fold(0, |packed, byte| packed << 8 | u64::from(*byte));
+        let setup = Self {
+            rate: (packed >> 44) as u32,
+            channels: (packed >> 41 & 7) as u8 + 1,
+            bits: (packed >> 36 & 31) as u8 + 1,
+            block: u16::from_be_bytes(*block),
+        };
+        (setup, packed & 0xf_ffff_ffff)
+    }
+
+    /// Describes a stream of frames like this one.
+    fn write(&self) -> [u8; 34] {
+        let mut info = [0; 34];
+        let block = self.block.max(16).to_be_bytes();
+        info[..2].copy_from_slice(&block);
+        info[2..4].copy_from_slice(&block);
+        let packed = u64::from(self.rate) << 44 | u64::from(self.channels - 1) << 41 | u64::from(self.bits - 1) << 36;
+        info[10..18].copy_from_slice(&packed.to_be_bytes());
+        info
+    }
+
+    fn decoder(&self) -> Result<Box<dyn AudioDecoder>> {
+        let mut parameters = AudioCodecParameters::new();
+        parameters.for_codec(CODEC_ID_FLAC).with_extra_data(self.write().into());
+        decoder(&parameters)
+    }
+
+    /// Returns true if a decoder that was set up for this decodes `frame` too.
+    fn covers(&self, frame: &Self) -> bool {
+        Self { block: 0, ..*self } == Self { block: 0, ..*frame } && self.block >= frame.block
+    }
+
+    /// More bytes than a frame has: what its samples take as they are, twice.
+    fn longest(&self) -> usize {
+        let samples = usize::from(self.block) * (usize::from(self.bits) + 1) / 8 + 16;
+        2 * samples * usize::from(self.channels) + MAX_HEADER
+    }
+}
+
+/// A FLAC file.
+pub struct Flac {
+    body: SharedBody,
+    info: Setup,
+    /// What the decoder is set up for.
+    setup: Setup,
+    decoder: Box<dyn AudioDecoder>,
+    frame: Vec<u8>,
+    /// Samples per channel that the file states, and how many came.
+    stated: u64,
+    came: u64,
+    is_cut: bool,
+    /// True once no frame of it can be found any more.
+    is_lost: bool,
+}
+
+impl Flac {
+    /// Returns true if `head` begins a FLAC file.
+    pub fn begins(head: &[u8]) -> bool {
+        head.len() >= STREAM_INFO.len()
+            && head[..4] == STREAM_INFO[..4]
+            && head[5..8] == STREAM_INFO[5..]
+            && head[4] & 0x7f == 0
+    }
+
+    /// Opens the file that begins here.
+    pub fn open(shared: &SharedBody) -> Result<Self> {
+        let mut body = shared.get();
+        let mut is_last = body.peek(5)[4] & 0x80 != 0;
+        body.consume(STREAM_INFO.len());
+        let Some((info, stated)) = body.peek(34).first_chunk().map(Setup::read) else {
+            return Err(damaged("a FLAC file ends in its first block"));
+        };
+        body.consume(34);
+        let first = body.place();
+        while !is_last {
+            if body.place() - first > MAX_METADATA {
+                return Err(damaged("more metadata than a FLAC file has"));
+            }
+            let [kind, length @ ..] = body.peek(4) else { break };
+            is_last = kind & 0x80 != 0;
+            let length = length.iter().fold(0, |length, byte| length << 8 | u64::from(*byte));
+            body.skip(4 + length);
+        }
+        drop(body);
+        let decoder = info.decoder()?;
+        Ok(Self {
+            body: shared.clone(),
+            info,
+            setup: info,
+            decoder,
+            frame: Vec::new(),
+            stated,
+            came: 0,
+            is_cut: false,
+            is_lost: false,
+        })
+    }
+}
+
+impl Piece for Flac {
+    fn next(&mut self, block: &mut Block) -> Result<Step> {
+        let mut body = self.body.get();
+        let Some(frame) = header(body.peek(MAX_HEADER), &self.info).filter(|_| !self.is_lost) else {
+            if self.is_lost {
+                return Ok(Step::End);
+            }
+            let (left_out, is_found) = to_a_frame(&mut body, &self.info);
+            self.is_lost = !is_found;
+            return Ok(Step::LeftOut(left_out));
+        };
+        let length = match end(&mut body, &self.info, &frame) {
+            End::At(length) => length,
+            End::Damaged(length) => return Ok(Step::LeftOut(body.leave_out(length))),
+            End::Behind(ends) => {
+                let mut fits = |length: &usize| {
+                    let bytes = &body.ahead()[..*length];
+                    let decoder = frame.decoder();
+                    let step = decoder.and_then(|mut decoder| decode_packet(&mut *decoder, bytes, block, Step::End));
+                    matches!(step, Ok(Step::Block))
+                };
+                match ends.into_iter().find(|length| fits(length)) {
+                    Some(length) => length,
+                    None if body.ahead().len() > frame.longest() => return Ok(Step::LeftOut(body.leave_out(1))),
+                    None => {
+                        self.is_cut = true;
+                        body.skip(u64::MAX);
+                        return Ok(Step::End);
+                    }
+                }
+            }
+        };
+        self.frame.clear();
+        self.frame.extend_from_slice(&body.ahead()[..length]);
+        body.consume(length);
+        drop(body);
+        if !self.setup.covers(&frame) {
+            self.setup = frame;
+            self.decoder = frame.decoder()?;
+        }
+        self.came += u64::from(frame.block);
+        decode_packet(&mut *self.decoder, &self.frame, block, Step::LeftOut(length as u64))
+    }
+
+    fn missing(&self) -> Option<(u64, u64)> {
+        // A total may be wrong, but who wrote it wrote whole frames.
+        (self.is_cut && self.came < self.stated).then_some((self.came, self.stated))
+    }
+}
+
+/// Reads the header of the frame that `head` begins with, if it does (RFC 9639 §9.1), falling back to the stream's `info`.
+fn header(head: &[u8], info: &Setup) -> Option<Setup> {
+    let [0xff, 0xf8 | 0xf9, sizes, kinds, number, ..] = *head else { return None };
+    let number = match number.leading_ones() {
+        0 => 1,
+        1 | 8 => return None,
+        bytes => bytes as usize,
+    };
+    let mut place = 4 + number;
+    let mut field = |bytes: usize| {
+        let field = head.get(place..place + bytes)?;
+        place += bytes;
+        Some(field.iter().fold(0, |field, byte| field << 8 | u32::from(*byte)))
+    };
+    let block = match sizes >> 4 {
+        0 => return None,
+        1 => 192,
+        code @ 2..=5 => 576 << (code - 2),
+        6 => field(1)? + 1,
+        7 => field(2)? + 1,
+        code => 256 << (code - 8),
+    };
+    let rate = match sizes & 15 {
+        0 => info.rate,
+        code @ 1..=11 => [88_200, 176_400, 192_000, 8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000]
+            [usize::from(code) - 1],
+        12 => field(1)? * 1_000,
+        13 => field(2)?,
+        14 => field(2)? * 10,
+        _ => return None,
+    };
+    let channels = match kinds >> 4 {
+        independent @ 0..=7 => independent + 1,
+        8..=10 => 2,
+        _ => return None,
+    };
+    let bits = match kinds & 15 {
+        0 => info.bits,
+        2 => 8,
+        4 => 12,
+        8 => 16,
+        10 => 20,
+        12 => 24,
+        14 => 32,
+        _ => return None,
+    };
+    let checksum = field(1)? as u8;
+    let mut crc = Crc8Ccitt::new(0);
+    crc.process_buf_bytes(&head[..place - 1]);
+    (crc.crc() == checksum && block <= 0xffff).then_some(Setup { rate, channels, bits, block: block as u16 })
+}
+
+/// Where a frame ends.
+enum End {
+    /// At so many bytes.
+    At(usize),
+    /// Somewhere before the end of the body or of what it may take, with something else behind: at one of these, if any.
+    Behind(Vec<usize>),
+    /// It is damaged, and so many bytes from here something else may begin.
+    Damaged(usize),
+}
+
+/// Finds the end of the `frame` that begins here.
+fn end(body: &mut Body, info: &Setup, frame: &Setup) -> End {
+    let (mut crc, mut checked) = (Crc16Ansi::new(0), 0);
+    let mut next = None;
+    let mut at = 1;
+    while at <= frame.longest() {
+        let ahead = body.ahead();
+        let found = ahead.get(at..).and_then(to_a_beginning);
+        let candidate = found.map_or(ahead.len(), |found| at + found);
+        if candidate > frame.longest() {
+            break;
+        }
+        // Looks as far ahead as is needed to tell what a candidate is.
+        if ahead.len() < candidate + tags::HEAD && body.more() {
+            at = candidate.max(1);
+            continue;
+        }
+        let ahead = body.ahead();
+        let is_end = candidate == ahead.len();
+        if is_end || begins_something(&ahead[candidate..], info) {
+            crc.process_buf_bytes(&ahead[checked..candidate]);
+            checked = candidate;
+            if crc.crc() == 0 {
+                return End::At(candidate);
+            }
+        }
+        if is_end {
+            break;
+        }
+        if next.is_none() && header(&ahead[candidate..], info).is_some() {
+            next = Some(candidate);
+        }
+        at = candidate + 1;
+    }
+    match next {
+        Some(next) => End::Damaged(next),
+        None => End::Behind(right_checksums(&body.ahead()[..frame.longest().min(body.ahead().len())])),
+    }
+}
+
+/// How far it is to a byte that may begin what stands behind a frame.
+fn to_a_beginning(bytes: &[u8]) -> Option<usize> {
+    const BEGINNINGS: [bool; 256] = {
+        let (mut table, bytes) = ([false; 256], b"\xfffITALRFO");
+        let mut index = 0;
+        while index < bytes.len() {
+            table[bytes[index] as usize] = true;
+            index += 1;
+        }
+        table
+    };
+    bytes.iter().position(|byte| BEGINNINGS[usize::from(*byte)])
+}
+
+fn begins_something(head: &[u8], info: &Setup) -> bool {
+    header(head, info).is_some() || tags::begins(head) || file::begins(head)
+}
+
+/// The first places at which the checksum of all before them is right.
+fn right_checksums(bytes: &[u8]) -> Vec<usize> {
+    let (mut crc, mut places) = (Crc16Ansi::new(0), Vec::new());
+    for (index, byte) in bytes.iter().enumerate() {
+        crc.process_byte(*byte);
+        if crc.crc() == 0 && index > MAX_HEADER / 2 {
+            places.push(index + 1);
+            if places.len() == MAX_ENDS {
+                break;
+            }
+        }
+    }
+    places
+}
+
+/// Goes on to the next frame, file or tag, or to the end. Returns how many bytes were left out, and true if it is a frame.
+fn to_a_frame(body: &mut Body, info: &Setup) -> (u64, bool) {
+    let (from, mut left_out) = (body.place(), 0);
+    loop {
+        let run = body.place() - from;
+        body.peek(tags::HEAD);
+        let head = body.ahead();
+        if header(head, info).is_some() {
+            return (left_out, true);
+        }
+        if head.is_empty() || run > MAX_JUNK || tags::begins(head) || file::begins(head) {
+            return (left_out, false);
+        }
+        let step = to_a_beginning(&head[1..]).map_or(head.len(), |step| 1 + step);
+        left_out += body.leave_out(step);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_described_as_it_was() {
+        let setup = Setup { rate: 44_100, channels: 2, bits: 24, block: 4_096 };
+        assert_eq!(Setup::read(&setup.write()), (setup, 0));
+    }
+
+    #[test]
+    fn headers_are_read_and_their_checksums_checked() {
+        let info = Setup { rate: 11_025, channels: 1, bits: 20, block: 0 };
+        let head = |bytes: &[u8]| {
+            let mut crc = Crc8Ccitt::new(0);
+            crc.process_buf_bytes(bytes);
+            let whole = [bytes, &[crc.crc()], &[0; 8]].concat();
+            let mut broken = whole.clone();
+            broken[bytes.len()] ^= 1;
+            assert_eq!(header(&broken, &info), None);
+            header(&whole, &info)
+        };
+        let setup = |rate, channels, bits, block| Some(Setup { rate, channels, bits, block });
+        assert_eq!(head(&[0xff, 0xf8, 0xc9, 0xa8, 0]), setup(44_100, 2, 16, 4_096));
+        assert_eq!(head(&[0xff, 0xf9, 0x10, 0x00, 0xc2, 0xa2]), setup(11_025, 1, 20, 192));
+        assert_eq!(head(&[0xff, 0xf8, 0x6c, 0x7e, 0, 99, 96]), setup(96_000, 8, 32, 100));
+        assert_eq!(head(&[0xff, 0xf8, 0x7e, 0x12, 0, 0x12, 0x34, 0x03, 0x73]), setup(8_830, 2, 8, 0x1235));
+        for nothing in [[0xff, 0xf8, 0x09, 0xa8, 0], [0xff, 0xf8, 0xcf, 0xa8, 0], [0xff, 0xf8, 0xc9, 0xb8, 0]] {
+            assert_eq!(head(&nothing), None);
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! MPEG audio, layers I to III (ISO/IEC 11172-3, 13818-3), frame by frame: the one place that knows nanomp3.
+//!
+//! Whatever changes from one frame to the next is played as it changes, and so is a second file behind the first, with an Info
+//! frame of its own.
+
+use nanomp3::{Decoder, MAX_SAMPLES_PER_FRAME, VbrTag};
+use symphonia::core::audio::AudioSpec;
+use symphonia::core::audio::layouts::{CHANNEL_LAYOUT_MONO, CHANNEL_LAYOUT_STEREO};
+
+use super::body::SharedBody;
+use super::decode::{Block, Piece, Step};
+use super::frames::{self, Next};
+use crate::error::Result;
+
+/// What a layer III decoder is behind, in samples per channel: encoders count their delay from there (LAME's `lame_get_encoder_delay`).
+const DECODER_DELAY: u64 = 528 + 1;
+
+/// The header of a frame (ISO/IEC 11172-3 §2.4.2.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// 1, 2 or 3.
+    layer: u8,
+    is_mpeg_1: bool,
+    rate: u32,
+    is_mono: bool,
+    length: usize,
+}
+
+impl Header {
+    fn samples(&self) -> u64 {
+        match (self.layer, self.is_mpeg_1) {
+            (1, _) => 384,
+            (3, false) => 576,
+            _ => 1_152,
+        }
+    }
+}
+
+impl frames::Header for Header {
+    const BYTES: usize = 4;
+
+    fn read(head: &[u8]) -> Option<Self> {
+        /// In kbit/s, by index; 0 is a free format, which is not played.
+        const BITRATES: [[u32; 15]; 5] = [
+            [0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448],
+            [0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384],
+            [0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320],
+            [0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256],
+            [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160],
+        ];
+        let [0xff, kind, rates, mode, ..] = *head else { return None };
+        // MPEG-1, MPEG-2, and 2.5, which is not in the standard.
+        let halvings = match kind >> 3 {
+            0b1_1111 => 0,
+            0b1_1110 => 1,
+            0b1_1100 => 2,
+            _ => return None,
+        };
+        let layer = match kind >> 1 & 3 {
+            0 => return None,
+            bits => 4 - bits,
+        };
+        let is_mpeg_1 = halvings == 0;
+        let table = match (is_mpeg_1, layer) {
+            (true, layer) => layer as usize - 1,
+            (false, 1) => 3,
+            (false, _) => 4,
+        };
+        let bitrate = *BITRATES[table].get(usize::from(rates >> 4)).filter(|bitrate| **bitrate > 0)?;
+        let rate = *[44_100, 48_000, 32_000].get(usize::from(rates >> 2 & 3))? >> halvings;
+        let padding = usize::from(rates >> 1 & 1);
+        let header = Self { layer, is_mpeg_1, rate, is_mono: mode >> 6 == 3, length: 0 };
+        // A slot of layer I is four bytes.
+        let slot = if layer == 1 { 4 } else { 1 };
+        let slots = header.samples() as u32 / 8 * bitrate * 1_000 / rate / slot as u32;
+        Some(Self { length: (slots as usize + padding) * slot, ..header })
+    }
+
+    fn length(&self) -> usize {
+        self.length
+    }
+
+    fn is_alike(&self, other: &Self) -> bool {
+        (self.layer, self.is_mpeg_1, self.rate) == (other.layer, other.is_mpeg_1, other.rate)
+    }
+}
+
+/// A stream of MPEG audio frames.
+pub struct Mpeg {
+    body: SharedBody,
+    decoder: Box<Decoder>,
+    last: Option<Header>,
+    frame: Vec<u8>,
+    /// Samples per channel that are the encoder's delay, still to be dropped.
+    delay: u64,
+    /// Samples per channel to the end that an Info frame gives, delay included.
+    left: Option<u64>,
+    /// Frames that an Info frame gives, and how many of them came.
+    stated: Option<u64>,
+    came: u64,
+    is_cut: bool,
+}
+
+impl Mpeg {
+    pub fn new(body: &SharedBody) -> Self {
+        Self {
+            body: body.clone(),
+            decoder: Box::default(),
+            last: None,
+            frame: Vec::new(),
+            delay: 0,
+            left: None,
+            stated: None,
+            came: 0,
+            is_cut: false,
+        }
+    }
+
+    /// Begins a file, if this frame is one that describes it instead of sounding.
+    fn describes(&mut self, header: &Header) -> bool {
+        // VBRI stands at the same place whatever the frame is.
+        let is_vbri = self.frame.get(36..40) == Some(b"VBRI");
+        if header.layer != 3 {
+            return false;
+        }
+        let Some(tag) = VbrTag::parse(&self.frame) else { return is_vbri };
+        self.stated = tag.frames.map(u64::from);
+        self.came = 0;
+        (self.delay, self.left) = match (tag.encoder_delay_padding, self.stated) {
+            (Some((delay, padding)), Some(frames)) => {
+                let padding = u64::from(padding).saturating_sub(DECODER_DELAY);
+                let end = (frames * header.samples()).saturating_sub(padding);
+                (u64::from(delay) + DECODER_DELAY, Some(end))
+            }
+            _ => (0, None),
+        };
+        true
+    }
+
+    /// The part of a frame's samples that is neither the encoder's delay nor its padding.
+    fn trim(&mut self, samples: u64) -> std::ops::Range<u64> {
+        let start = self.delay.min(samples);
+        self.delay -= start;
+        // Frames behind those that were stated are somebody's too.
+        let is_stated = self.stated.is_none_or(|stated| self.came <= stated);
+        let end = match &mut self.left {
+            Some(left) if is_stated => {
+                let end = samples.min(*left);
+                *left -= end;
+                end
+            }
+            _ => samples,
+        };
+        start.min(end)..end
+    }
+}
+
+impl Piece for Mpeg {
+    fn next(&mut self, block: &mut Block) -> Result<Step> {
+        loop {
+            let mut body = self.body.get();
+            let header = match frames::next(&mut body, self.last) {
+                Next::Frame(header) => header,
+                Next::Cut => {
+                    self.is_cut = true;
+                    body.skip(u64::MAX);
+                    return Ok(Step::End);
+                }
+                Next::Other => return Ok(Step::End),
+            };
+            self.frame.clear();
+            self.frame.extend_from_slice(body.peek(header.length));
+            body.consume(header.length);
+            drop(body);
+            self.last = Some(header);
+            if self.describes(&header) {
+                continue;
+            }
+            self.came += 1;
+            let channels = if header.is_mono { 1 } else { 2 };
+            block.samples.resize(MAX_SAMPLES_PER_FRAME, 0.0);
+            // Given exactly one frame, it takes that one.
+            let (_, decoded) = self.decoder.decode(&self.frame, &mut block.samples);
+            let samples = decoded.map_or(0, |info| info.samples_produced as u64);
+            let heard = self.trim(if samples > 0 { samples } else { header.samples() });
+            if samples == 0 {
+                return Ok(Step::LeftOut(header.length as u64));
+            }
+            block.samples.truncate(heard.end as usize * channels);
+            block.samples.drain(..heard.start as usize * channels);
+            if !heard.is_empty() {
+                let layout = if header.is_mono { CHANNEL_LAYOUT_MONO } else { CHANNEL_LAYOUT_STEREO };
+                block.spec = AudioSpec::new(header.rate, layout);
+                return Ok(Step::Block);
+            }
+        }
+    }
+
+    fn goes_on(&self) -> bool {
+        true
+    }
+
+    fn missing(&self) -> Option<(u64, u64)> {
+        // Tools that cut and join files leave Info frames that are wrong, but whole frames.
+        self.stated.filter(|stated| self.is_cut && self.came < *stated).map(|stated| (self.came, stated))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::frames::Header as _;
+    use super::*;
+
+    fn header(bytes: [u8; 4]) -> Option<(u8, u32, usize, u64)> {
+        Header::read(&bytes).map(|header| (header.layer, header.rate, header.length, header.samples()))
+    }
+
+    #[test]
+    fn headers_give_the_lengths_of_the_standard() {
+        assert_eq!(header([0xff, 0xfb, 0x90, 0x00]), Some((3, 44_100, 417, 1_152)));
+        assert_eq!(header([0xff, 0xfb, 0x92, 0x00]), Some((3, 44_100, 418, 1_152)));
+        assert_eq!(header([0xff, 0xfa, 0xe4, 0xc0]), Some((3, 48_000, 960, 1_152)));
+        assert_eq!(header([0xff, 0xf3, 0x84, 0xc0]), Some((3, 24_000, 192, 576)));
+        assert_eq!(header([0xff, 0xe3, 0x18, 0xc0]), Some((3, 8_000, 72, 576)));
+        assert_eq!(header([0xff, 0xfd, 0xa4, 0x00]), Some((2, 48_000, 576, 1_152)));
+        assert_eq!(header([0xff, 0xff, 0xc4, 0x00]), Some((1, 48_000, 384, 384)));
+        for nothing in [
+            [0xff, 0xfb, 0x00, 0x00],
+            [0xff, 0xfb, 0xf0, 0x00],
+            [0xff, 0xfb, 0x9c, 0x00],
+            [0xff, 0xf9, 0x90, 0x00],
+            [0xff, 0xeb, 0x90, 0x00],
+            [0xfe, 0xfb, 0x90, 0x00],
+        ] {
+            assert_eq!(header(nothing), None);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Ogg (RFC 3533): where a body of pages ends. Songs that are chained, as radio stations do, are one body.
+
+use symphonia::core::checksum::Crc32;
+use symphonia::core::io::Monitor;
+use symphonia::default::formats::OggReader;
+
+use super::body::{Body, SharedBody};
+use super::container::{Contained, Extent, Window};
+use super::decode::Piece;
+use super::file::{self, MAX_JUNK};
+use super::tags;
+use crate::error::Result;
+
+/// A page's header without its table of segments.
+const HEADER: usize = 27;
+
+/// Where a page's checksum is.
+const CHECKSUM: std::ops::Range<usize> = 22..26;
+
+/// How many streams may begin side by side. Each costs memory; a film has three.
+const MAX_STREAMS: usize = 16;
+
+/// Opens the pages that begin here.
+pub fn open(body: &SharedBody) -> Result<Box<dyn Piece>> {
+    let window = Window::new(body, Vec::new(), Pages::default());
+    Ok(Box::new(Contained::open::<OggReader<'_>>(window, false)?))
+}
+
+/// Page behind page. Streams state no length, but pages do.
+#[derive(Default)]
+struct Pages {
+    /// How many streams have begun since the last other page.
+    beginnings: usize,
+    /// Bytes that came, and that were stated if the end cut the last page.
+    came: u64,
+    stated: u64,
+    /// Bytes of damaged pages.
+    left_out: u64,
+}
+
+impl Extent for Pages {
+    fn more(&mut self, body: &mut Body) -> u64 {
+        while self.find_page(body) {
+            let header = body.peek(HEADER + 255);
+            let begins = header.get(5).is_some_and(|kind| kind & 2 != 0);
+            let segments = usize::from(*header.get(HEADER - 1).unwrap_or(&0));
+            let table = header.get(HEADER..).unwrap_or_default();
+            let length =
+                HEADER + segments + table.iter().take(segments).map(|length| usize::from(*length)).sum::<usize>();
+            let page = body.peek(length);
+            if page.len() < length {
+                self.stated = self.came + length as u64;
+                body.skip(u64::MAX);
+                return 0;
+            }
+            // The demuxer would leave it out and tell nobody.
+            if checksum(page) != page[CHECKSUM] {
+                self.left_out += body.leave_out(1);
+                continue;
+            }
+            self.beginnings = if begins { self.beginnings + 1 } else { 0 };
+            self.came += length as u64;
+            if self.beginnings <= MAX_STREAMS {
+                return length as u64;
+            }
+            body.consume(length);
+        }
+        0
+    }
+
+    fn missing(&self, _rest: u64) -> Option<(u64, u64)> {
+        (self.stated > self.came).then_some((self.came, self.stated))
+    }
+
+    fn finish(&mut self, _body: &mut Body) -> u64 {
+        self.left_out
+    }
+}
+
+impl Pages {
+    /// Goes to the next page, over damaged bytes. Returns false if something else comes first, or the end.
+    fn find_page(&mut self, body: &mut Body) -> bool {
+        let from = body.place();
+        loop {
+            let run = body.place() - from;
+            let head = body.peek(tags::HEAD);
+            if head.starts_with(b"OggS\0") {
+                return true;
+            }
+            if head.is_empty() || file::begins(head) || tags::begins(head) || run > MAX_JUNK {
+                return false;
+            }
+            let ahead = body.ahead();
+            let is_beginning = |byte: &u8| b"ORFfIATL".contains(byte);
+            let step = ahead[1..].iter().position(is_beginning).map_or(ahead.len(), |step| 1 + step);
+            self.left_out += body.leave_out(step);
+        }
+    }
+}
+
+/// The checksum of a page, in which its own bytes count as zero.
+fn checksum(page: &[u8]) -> [u8; 4] {
+    let mut crc = Crc32::new(0);
+    crc.process_buf_bytes(&page[..CHECKSUM.start]);
+    crc.process_buf_bytes(&[0; 4]);
+    crc.process_buf_bytes(&page[CHECKSUM.end..]);
+    crc.crc().to_le_bytes()
+}

@@ -1,0 +1,236 @@
+//! Files of chunks: WAV (RIFF, and RF64 of EBU Tech 3306), AIFF and AIFF-C, as they are written and not only as they should be.
+//!
+//! The lengths in a header are often wrong: programs that write into a pipe do not know them. So chunks are walked here, and
+//! the demuxer gets a header that says nothing but the format, and no tag.
+
+use symphonia::default::formats::{AiffReader, WavReader};
+
+use super::body::{Body, SharedBody};
+use super::container::{Contained, Extent, Window};
+use super::decode::{Piece, damaged, unsupported};
+use super::file;
+use super::tags;
+use crate::error::Result;
+
+/// A length that states nothing: what is written where it is not known is 0x7fff_ffff, 0xffff_ffff, or a little less.
+const UNKNOWN: u64 = 0x7fff_0000;
+
+/// The longest description of a format; longer ones are none.
+const MAX_FORMAT: u64 = 4 << 10;
+
+/// More channels than any layout has: 64 are seventh-order ambisonics. A decoder takes memory for each.
+const MAX_CHANNELS: u16 = 64;
+
+/// The name and the length of a chunk, and those of a file with its kind.
+const CHUNK_HEADER: usize = 8;
+const FILE_HEADER: usize = 12;
+
+/// The kinds of files of chunks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Riff {
+    /// Little-endian.
+    Wav,
+    /// Big-endian.
+    Aiff,
+}
+
+impl Riff {
+    /// The kind of file that `head` begins, if it does.
+    pub fn begins(head: &[u8]) -> Option<Self> {
+        let kind = head.get(8..FILE_HEADER)?;
+        match &head[..4] {
+            b"RIFF" | b"RF64" | b"BW64" if kind == b"WAVE" => Some(Self::Wav),
+            b"FORM" if kind == b"AIFF" || kind == b"AIFC" => Some(Self::Aiff),
+            _ => None,
+        }
+    }
+
+    /// Opens the file that begins here.
+    pub fn open(self, shared: &SharedBody) -> Result<Box<dyn Piece>> {
+        let mut body = shared.get();
+        let end = body.place() + CHUNK_HEADER as u64 + self.chunk(&mut body).map_or(0, |chunk| chunk.length);
+        let kind = body.peek(FILE_HEADER)[CHUNK_HEADER..].to_vec();
+        body.consume(FILE_HEADER);
+        let Parts { format, samples } = self.parts(&mut body)?;
+        drop(body);
+        if self.channels(&format) > MAX_CHANNELS {
+            return Err(unsupported(format!("{} channels", self.channels(&format))));
+        }
+        let align = self.align(&format);
+        let extent = Samples { riff: self, length: samples, align, end, is_given: false };
+        Ok(match self {
+            Self::Wav => {
+                let head =
+                    [&b"RIFF\xff\xff\xff\xffWAVEfmt "[..], &le(&format), &format, b"data\xff\xff\xff\xff"].concat();
+                Box::new(Contained::open::<WavReader<'_>>(Window::new(shared, head, extent), false)?)
+            }
+            Self::Aiff => {
+                let length = (format.len() as u32).to_be_bytes();
+                let samples = b"SSND\xff\xff\x00\x00\0\0\0\0\0\0\0\0";
+                let head = [&b"FORM\xff\xff\xff\xff"[..], &kind, b"COMM", &length, &format, samples].concat();
+                Box::new(Contained::open::<AiffReader<'_>>(Window::new(shared, head, extent), false)?)
+            }
+        })
+    }
+
+    /// Finds the description of the format and goes to the samples.
+    fn parts(self, body: &mut Body) -> Result<Parts> {
+        let (mut format, mut long) = (None, None);
+        // Where the samples are, if they came before their description.
+        let mut passed = None;
+        while let Some(chunk) = self.chunk(body) {
+            body.consume(CHUNK_HEADER);
+            match &chunk.name {
+                b"data" | b"SSND" => {
+                    let offset = if self == Self::Aiff { 8 + self.word(body.peek(8), 0).unwrap_or(0) } else { 0 };
+                    let samples = (body.place() + offset, self.samples(&chunk, offset, long, body));
+                    match (&format, body.is_seekable()) {
+                        (None, true) => passed = Some(samples),
+                        (None, false) => return Err(damaged("the samples come before their format")),
+                        (Some(_), _) => passed = passed.or(Some(samples)),
+                    }
+                }
+                b"fmt " | b"COMM" if chunk.length <= MAX_FORMAT => {
+                    let mut bytes = body.peek(chunk.length as usize).to_vec();
+                    bytes.resize(bytes.len().next_multiple_of(2), 0);
+                    format = Some(bytes);
+                }
+                b"ds64" => long = body.peek(16).last_chunk().map(|length| u64::from_le_bytes(*length)),
+                _ => {}
+            }
+            if let (Some(format), Some((place, samples))) = (&mut format, passed) {
+                match place.checked_sub(body.place()) {
+                    Some(on) => {
+                        body.skip(on);
+                    }
+                    None => body.seek(place),
+                }
+                return Ok(Parts { format: std::mem::take(format), samples });
+            }
+            self.skip(body, chunk.length);
+        }
+        Err(unsupported("a file without samples"))
+    }
+
+    /// How many bytes of samples there are, if that is known.
+    fn samples(self, chunk: &Chunk, offset: u64, long: Option<u64>, body: &mut Body) -> Option<u64> {
+        match long {
+            Some(long) if chunk.length == u64::from(u32::MAX) => Some(long),
+            // A writer that never came back to its header; unless there is really nothing but other chunks.
+            _ if chunk.length == 0 && !is_chunk(body.peek(CHUNK_HEADER)) => None,
+            _ => Some(chunk.length).filter(|length| *length < UNKNOWN).map(|length| length.saturating_sub(offset)),
+        }
+    }
+
+    fn channels(self, format: &[u8]) -> u16 {
+        match self {
+            Self::Wav => self.short(format, 2),
+            Self::Aiff => self.short(format, 0),
+        }
+    }
+
+    /// Bytes of a sample for each channel, or of a block.
+    fn align(self, format: &[u8]) -> u64 {
+        let align = match self {
+            Self::Wav => u64::from(self.short(format, 12)),
+            Self::Aiff => u64::from(self.channels(format)) * u64::from(self.short(format, 6).div_ceil(8)),
+        };
+        align.max(1)
+    }
+
+    fn short(self, bytes: &[u8], place: usize) -> u16 {
+        let short = bytes.get(place..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default();
+        if self == Self::Wav { u16::from_le_bytes(short) } else { u16::from_be_bytes(short) }
+    }
+
+    fn word(self, bytes: &[u8], place: usize) -> Option<u64> {
+        let word = bytes.get(place..)?.first_chunk()?;
+        Some(u64::from(if self == Self::Wav { u32::from_le_bytes(*word) } else { u32::from_be_bytes(*word) }))
+    }
+
+    fn chunk(self, body: &mut Body) -> Option<Chunk> {
+        let head = body.peek(CHUNK_HEADER);
+        Some(Chunk { name: *head.first_chunk()?, length: self.word(head, 4)? })
+    }
+
+    fn skip(self, body: &mut Body, length: u64) {
+        body.skip(length);
+        self.pad(body, length);
+    }
+
+    /// Goes from the end of a chunk of so many bytes to the next. Chunks begin at even places; some writers forget it.
+    fn pad(self, body: &mut Body, length: u64) {
+        let head = body.peek(tags::HEAD);
+        if length % 2 == 1 && !is_chunk(head) && !file::begins(head) {
+            body.skip(1);
+        }
+    }
+}
+
+struct Parts {
+    format: Vec<u8>,
+    /// The length of the samples, if it is known.
+    samples: Option<u64>,
+}
+
+struct Chunk {
+    name: [u8; 4],
+    length: u64,
+}
+
+/// Returns true if `head` begins a chunk that stands beside the samples.
+fn is_chunk(head: &[u8]) -> bool {
+    const NAMES: [&[u8]; 28] = [
+        b"data", b"LIST", b"fact", b"id3 ", b"ID3 ", b"bext", b"cue ", b"smpl", b"inst", b"iXML", b"axml", b"PEAK",
+        b"JUNK", b"PAD ", b"acid", b"DISP", b"_PMX", b"afsp", b"SSND", b"COMM", b"NAME", b"AUTH", b"ANNO", b"(c) ",
+        b"MARK", b"COMT", b"INST", b"APPL",
+    ];
+    NAMES.iter().any(|name| head.starts_with(name))
+}
+
+fn le(bytes: &[u8]) -> [u8; 4] {
+    (bytes.len() as u32).to_le_bytes()
+}
+
+/// The samples, and the chunks behind them.
+struct Samples {
+    riff: Riff,
+    /// In bytes, if it is known; else they go to the end of the body.
+    length: Option<u64>,
+    align: u64,
+    /// Where the file says that it ends.
+    end: u64,
+    is_given: bool,
+}
+
+impl Extent for Samples {
+    fn more(&mut self, _body: &mut Body) -> u64 {
+        match self.length {
+            _ if std::mem::replace(&mut self.is_given, true) => 0,
+            // A part of a sample is none.
+            Some(length) => length - length % self.align,
+            None => u64::MAX,
+        }
+    }
+
+    fn missing(&self, rest: u64) -> Option<(u64, u64)> {
+        let length = self.length.filter(|_| rest > 0)?;
+        Some((length.saturating_sub(rest), length))
+    }
+
+    fn finish(&mut self, body: &mut Body) -> u64 {
+        let Some(length) = self.length else { return 0 };
+        body.skip(length % self.align);
+        self.riff.pad(body, length);
+        while let Some(chunk) = self.riff.chunk(body) {
+            let has_name = chunk.name.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ');
+            let is_inside = has_name && body.place() + CHUNK_HEADER as u64 + chunk.length <= self.end;
+            if file::begins(body.peek(FILE_HEADER)) || !(is_inside || is_chunk(&chunk.name)) {
+                break;
+            }
+            body.consume(CHUNK_HEADER);
+            self.riff.skip(body, chunk.length);
+        }
+        0
+    }
+}

@@ -1,0 +1,127 @@
+//! The codebooks of a Vorbis stream, held against what a decoder takes for them.
+
+use symphonia::core::errors::Result;
+use symphonia::core::io::{BitReaderRtl, ReadBitsRtl};
+
+/// The most entries of all codebooks of a stream, and the most numbers in them: libvorbis makes some ten thousand of either.
+const MAX_ENTRIES: u64 = 1 << 18;
+const MAX_NUMBERS: u64 = 1 << 21;
+
+/// Begins the third header of a stream, which holds its codebooks.
+const SETUP: &[u8] = b"\x05vorbis";
+
+/// Returns true if the codebooks in `headers` are of an ordinary size. A few bytes may claim 16 million entries of 65,535 numbers,
+/// and decoders take memory for them before they look further.
+pub fn is_ordinary(headers: &[u8]) -> bool {
+    let setup = headers.windows(SETUP.len()).position(|window| window == SETUP);
+    // Without one, or with one that ends early, it is for the decoder to say what is wrong.
+    setup.is_none_or(|setup| size(&headers[setup + SETUP.len()..]).is_ok_and(|size| size.is_none_or(Size::is_ordinary)))
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Size {
+    entries: u64,
+    numbers: u64,
+}
+
+impl Size {
+    fn is_ordinary(self) -> bool {
+        self.entries <= MAX_ENTRIES && self.numbers <= MAX_NUMBERS
+    }
+}
+
+/// The size of all codebooks, up to the first that is too large; `None` if they are none (Vorbis I §3.2.1).
+fn size(setup: &[u8]) -> Result<Option<Size>> {
+    let mut bits = BitReaderRtl::new(setup);
+    let mut size = Size::default();
+    for _ in 0..=bits.read_bits_leq32(8)? {
+        if bits.read_bits_leq32(24)? != 0x56_4342 {
+            return Ok(None);
+        }
+        let dimensions = bits.read_bits_leq32(16)?;
+        let entries = bits.read_bits_leq32(24)?;
+        size.entries += u64::from(entries);
+        size.numbers += u64::from(entries) * u64::from(dimensions);
+        if !size.is_ordinary() {
+            break;
+        }
+        skip_lengths(&mut bits, entries)?;
+        let kind = bits.read_bits_leq32(4)?;
+        let values = match kind {
+            0 => continue,
+            1 => u64::from(root(entries, dimensions)),
+            2 => u64::from(entries) * u64::from(dimensions),
+            _ => return Ok(None),
+        };
+        bits.ignore_bits(64)?;
+        let width = bits.read_bits_leq32(4)? + 1;
+        bits.ignore_bits(1 + values as u32 * width)?;
+    }
+    Ok(Some(size))
+}
+
+fn skip_lengths(bits: &mut BitReaderRtl<'_>, entries: u32) -> Result<()> {
+    if bits.read_bool()? {
+        bits.ignore_bits(5)?;
+        let mut entry = 0;
+        while entry < entries {
+            let rest = entries - entry;
+            entry = entry.saturating_add(bits.read_bits_leq32(32 - rest.leading_zeros())?);
+            // A length that no entry has takes bits all the same, so this ends with them.
+        }
+        return Ok(());
+    }
+    let is_sparse = bits.read_bool()?;
+    for _ in 0..entries {
+        if !is_sparse || bits.read_bool()? {
+            bits.ignore_bits(5)?;
+        }
+    }
+    Ok(())
+}
+
+/// The largest number whose power of `dimensions` is no more than `entries`.
+fn root(entries: u32, dimensions: u32) -> u32 {
+    let fits = |root: u32| root.checked_pow(dimensions).is_some_and(|power| power <= entries);
+    // No more than the square root from two dimensions on.
+    match dimensions {
+        0 => 0,
+        1 => entries,
+        _ => (0..).take_while(|root| fits(*root)).last().unwrap_or(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Its headers are in one page.
+    const ORDINARY: &[u8] = include_bytes!("../../__test__/fixtures/tone-vorbis.ogg");
+
+    /// The header of one codebook: how many, the magic word, dimensions, entries.
+    fn codebook(dimensions: u16, entries: u32) -> Vec<u8> {
+        let entries = entries.to_le_bytes();
+        [SETUP, &[0], b"BCV", &dimensions.to_le_bytes(), &entries[..3], &[0; 64]].concat()
+    }
+
+    #[test]
+    fn an_ordinary_stream_is_let_through() {
+        let at = ORDINARY.windows(SETUP.len()).position(|window| window == SETUP).unwrap();
+        let size = size(&ORDINARY[at + SETUP.len()..]).unwrap().unwrap();
+        assert!((1_000..MAX_ENTRIES).contains(&size.entries) && size.numbers >= size.entries, "{size:?}");
+        assert!(is_ordinary(ORDINARY));
+    }
+
+    #[test]
+    fn absurd_codebooks_are_not() {
+        assert!(is_ordinary(&codebook(2, 16)));
+        assert!(!is_ordinary(&codebook(1, 0xff_ffff)));
+        assert!(!is_ordinary(&codebook(0xffff, 100)));
+        assert!(!is_ordinary(&codebook(8, MAX_ENTRIES as u32)));
+    }
+
+    #[test]
+    fn roots_are_those_of_the_specification() {
+        assert_eq!([(81, 4), (80, 4), (16, 2), (7, 1), (1, 9), (0, 3)].map(|(n, d)| root(n, d)), [3, 2, 4, 7, 1, 0]);
+    }
+}
