@@ -115,7 +115,8 @@ fn fuzz(arguments: &[&str]) -> io::Result<bool> {
     }
     let targets: Vec<&Target> = if chosen.is_empty() { targets::all().collect() } else { chosen };
     let time = match (seconds, executions) {
-        (None, Some(_)) => Duration::MAX,
+        // A century.
+        (None, Some(_)) => Duration::from_secs(u64::from(u32::MAX)),
         (seconds, _) => Duration::from_secs(seconds.unwrap_or(SECONDS)) / targets.len() as u32,
     };
     let work = work()?;
