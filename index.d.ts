@@ -25,7 +25,10 @@ import { Readable, Writable } from 'node:stream'
  * await session.close()
  */
 export class SpeakerSession extends EventEmitter<SpeakerEvents> {
-  /** @throws {SpeakerError} `ERR_INVALID_ARGUMENT` */
+  /**
+   * @throws {SpeakerError} `ERR_INVALID_ARGUMENT`; `ERR_NO_THREADS` if the operating system refuses the threads that all sessions
+   * share, which the next session asks for again
+   */
   constructor(options: SessionOptions)
 
   /**
@@ -136,15 +139,17 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * Await it before the next call. A call made while it runs takes effect at once, at the border of a frame that cannot be
    * told beforehand. After `advance(907)` has resolved, the next playback starts at sample 907 × 48 exactly.
    *
-   * Rejects with `ERR_UNSUPPORTED_OPERATION` on a realtime clock, `ERR_OUTPUT` if the output can't be opened, `ERR_CLOSED` if the
-   * session is closed or `close` is called before the time has passed, `ERR_INTERNAL` if the session breaks.
+   * Rejects with `ERR_UNSUPPORTED_OPERATION` on a realtime clock, `ERR_OUTPUT` if the output can't be opened or written, `ERR_CLOSED`
+   * if the session is closed or `close` is called before the time has passed, `ERR_INTERNAL` if the session breaks. It rejects
+   * with `ERR_OUTPUT` too, and nothing has moved, if a `memory` or `wav` output holds less (see {@link MemoryOutput} and
+   * {@link WavOutput}).
    * @param ms 0 to 86,400,000 (a day)
    */
   advance(ms: number): Promise<void>
 
   /**
    * What the `memory` output holds so far: a copy.
-   * @throws {SpeakerError} `ERR_UNSUPPORTED_OPERATION` for other outputs
+   * @throws {SpeakerError} `ERR_UNSUPPORTED_OPERATION` for other outputs, `ERR_OUTPUT` if there is no memory for the copy
    */
   recording(): Recording
 
@@ -160,7 +165,8 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * faded first; on a manual clock, where no time is left, it ends at the sample it has reached. A `connect` or `advance` that
    * is under way rejects with `ERR_CLOSED`. A room is told that the participant leaves; that takes at most 2 s. A second call
    * settles too.
-   * Rejects with `ERR_OUTPUT` if the file can't be finished, with `ERR_RECORD` if the recording can't.
+   * Rejects with `ERR_OUTPUT` if the file can't be finished, or is not put in its place (see {@link WavOutput}), with `ERR_RECORD` if
+   * the recording can't be finished.
    */
   close(): Promise<void>
 
@@ -219,8 +225,26 @@ export interface SessionOptions {
    * told, also several within a frame.
    */
   progressIntervalMs?: number
-  /** How long a server may send nothing, before its answer and within it, in ms; 1–86,400,000, default 10,000. */
+  /**
+   * How long a server may send nothing, before its answer and within it, in ms; 1–86,400,000, default 10,000. Then the playback
+   * fails with `ERR_FETCH_TIMEOUT`; what came is played first. In wall time on a manual clock too.
+   */
   fetchTimeoutMs?: number
+  /**
+   * How little a server may send, in bytes per second, averaged over each `fetchTimeoutMs` from the first byte of the body on;
+   * 0–1,000,000, default 100, 0 for no least speed. The slowest speech and radio have 700 or more. Then the playback fails with
+   * `ERR_FETCH_TIMEOUT`; what came is played first. A body is read as fast as it comes, also while its playback is paused or
+   * queued, so only the server and the way to it count.
+   */
+  minFetchBytesPerSecond?: number
+  /**
+   * The longest a source may take from when it is opened to its first sound (40 ms of it, or all of a shorter one), in ms;
+   * 0–86,400,000, default 30,000, 0 for ever. Then the playback fails with `ERR_START_TIMEOUT`; what came is played first. With
+   * `startMs` the first sound is that of `startMs`; an M4A with its index at the end has to come whole. A source is opened when its
+   * playback has its turn, or is the first in line; one that is loaded may be paused or queued for longer. In wall time on a manual
+   * clock too. Streams are not concerned: their writer decides.
+   */
+  startTimeoutMs?: number
   /**
    * How long a stream that has started may be silent because its writer is behind, in ms; 0–86,400,000, default 0: for ever.
    * Then it fails with `ERR_STALLED`.
@@ -283,10 +307,29 @@ interface OutputBase {
   channels?: 1 | 2
 }
 
-/** A WAV file at 48 kHz holding all tracks. An existing file is overwritten. It is valid at any time, even if the process dies. */
+/**
+ * A WAV file at 48 kHz holding all tracks. It is valid at any time, even if the process dies. Silence in which nothing plays takes
+ * no room where the file system has sparse files. It holds 4 GiB: 12.4 h of mono in 16 bits.
+ *
+ * A file that is there stays until `close`: the new one is written beside it as `<path>.part` (`.part2` and so on if that exists) and
+ * takes its place and its permissions then. If the process dies or the disk is full, the old file stays and the new one is
+ * left under that name, holding what came before. A file that could not be written once takes nothing more: `close` rejects.
+ *
+ * No source of the session may be that file, under whatever name: its playback fails with `ERR_FILE`. The file is not replaced
+ * then: if something else was played meanwhile, `close` rejects with `ERR_OUTPUT` and says where that is.
+ */
 export interface WavOutput extends OutputBase {
   type: 'wav'
+  /**
+   * Links are followed. A device (`/dev/null`) and the empty file behind a descriptor (`/dev/stdout`) are written where they are. A
+   * pipe is refused.
+   */
   path: string
+  /**
+   * Whether a file in which nothing sounded is kept; default `true`. With `false` none is made, and one that is there stays as it
+   * is.
+   */
+  keepUnheard?: boolean
   /** Default `'s16'`. */
   format?: SampleFormat
   /**
@@ -315,7 +358,10 @@ export interface PcmOutput extends OutputBase {
   onFrame: (frame: Buffer, info: FrameInfo) => void
 }
 
-/** Keeps everything as 32-bit floats at 48 kHz for {@link SpeakerSession.recording}: for test suites. */
+/**
+ * Keeps everything as 32-bit floats at 48 kHz for {@link SpeakerSession.recording}: for test suites. It holds 4 GiB, which is 6.2 h of
+ * mono; silence in which nothing plays counts, but takes no memory.
+ */
 export interface MemoryOutput extends OutputBase {
   type: 'memory'
 }
@@ -761,7 +807,7 @@ export interface SpeakerEvents {
   /** The server unmuted the track. */
   unmuted: [event: SpeakerEvent & { trackId: number }]
   /**
-   * The output failed, and with it everything live; or the session broke (`ERR_INTERNAL`); or only the recording failed
+   * The output failed, and with it everything live (told once as long as it goes on); or the session broke (`ERR_INTERNAL`); or only the recording failed
    * (`ERR_RECORD`). Not thrown if nobody listens.
    */
   error: [event: SpeakerEvent & { code: SpeakerErrorCode; message: string }]
@@ -826,9 +872,11 @@ export type SpeakerErrorCode =
   | 'ERR_STREAM'
   | 'ERR_ENDED'
   | 'ERR_STALLED'
+  | 'ERR_START_TIMEOUT'
   | 'ERR_OUTPUT'
   | 'ERR_RECORD'
   | 'ERR_JOIN_FAILED'
   | 'ERR_DISCONNECTED'
   | 'ERR_INTERNAL'
+  | 'ERR_NO_THREADS'
   | 'ERR_UNSUPPORTED_OPERATION'

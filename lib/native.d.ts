@@ -11,7 +11,8 @@ export declare class NativeBell {
 
 /** A session; `lib/session.js` is its face. */
 export declare class NativeSession {
-  constructor(options: NativeOptions, bell: NativeBell)
+  /** Makes a session, or says why there is none. */
+  static open(options: NativeOptions, bell: NativeBell): NativeSession | NativeRefusal
   /** By which the bell names this session. */
   get number(): number
   /** The next message, in order: an event or an answer. */
@@ -36,8 +37,10 @@ export declare class NativeSession {
   move(request: NativeMove): boolean
   playbacks(): Array<NativePlayback>
   stats(): NativeStats
-  /** The samples that the `memory` output has so far. */
-  recording(): Float32Array
+  /** How many samples the `memory` output has so far, of all channels. */
+  recordingLength(): number
+  /** Copies as many of them as fit into an array of zeros. JavaScript makes it, because it can be told that there is no memory. */
+  copyRecording(samples: Float32Array): void
   /** A tap whose frames bear its `id`, or why there is none. */
   tap(id: number, options: NativeTapOptions): NativeTap | NativeRefusal
   /** Answers `tokenWanted`: the token, or why there is none. */
@@ -128,7 +131,9 @@ export interface NativeOptions {
   gain: number
   progressIntervalMs: number
   fetchTimeoutMs: number
+  minFetchBytesPerSecond: number
   stallTimeoutMs: number
+  startTimeoutMs: number
 }
 
 export interface NativeOutput {
@@ -138,6 +143,7 @@ export interface NativeOutput {
   format: string
   dither: boolean
   path?: string
+  keepUnheard: boolean
   sampleRate: number
   frameMs: number
   url?: string

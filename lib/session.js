@@ -32,7 +32,7 @@ class SpeakerSession extends EventEmitter {
     const checked = check.sessionOptions(options)
     this.#output = { ...checked.output, onFrame: options.output.onFrame, token: options.output.token }
     this.#onDuplicate = checked.onDuplicate
-    this.#native = new NativeSession(checked, bell)
+    this.#native = taken(NativeSession.open(checked, bell))
     listen(this.#native.number, this, receive)
     if (checked.record) this.#recorder = new Recorder(checked, options, this.#native)
   }
@@ -130,7 +130,9 @@ class SpeakerSession extends EventEmitter {
       const message = `Expected output.type 'memory' for recording but received '${type}'`
       throw new SpeakerError('ERR_UNSUPPORTED_OPERATION', message)
     }
-    return { sampleRate: 48000, channels, samples: this.#native.recording() }
+    const samples = zeros(this.#native.recordingLength())
+    this.#native.copyRecording(samples)
+    return { sampleRate: 48000, channels, samples }
   }
 
   tap(options) {
@@ -243,6 +245,16 @@ class SpeakerSession extends EventEmitter {
       // Also when a listener throws: the promise belongs to somebody else.
       if (type === 'completed' || type === 'stopped' || type === 'failed') this.#pending.settle(type, playback, event)
     }
+  }
+}
+
+/** Samples of silence. The array is made here, because its failure can be told here. */
+function zeros(length) {
+  try {
+    return new Float32Array(length)
+  } catch (error) {
+    const message = `Expected memory for ${length} samples for recording but received none: ${error.message}`
+    throw new SpeakerError('ERR_OUTPUT', message)
   }
 }
 

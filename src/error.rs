@@ -42,7 +42,7 @@ codes! {
     File = "ERR_FILE",
     /// No HTTP answer: name look-up, connection, TLS.
     FetchFailed = "ERR_FETCH_FAILED",
-    /// Silence on the wire for longer than `fetchTimeoutMs`.
+    /// Silence on the wire for longer than `fetchTimeoutMs`, or fewer bytes than `minFetchBytesPerSecond`.
     FetchTimeout = "ERR_FETCH_TIMEOUT",
     /// An HTTP status outside 200–299.
     HttpStatus = "ERR_HTTP_STATUS",
@@ -64,6 +64,8 @@ codes! {
     Stream = "ERR_STREAM",
     /// A stream's writer sent nothing for `stallTimeoutMs`.
     Stalled = "ERR_STALLED",
+    /// The source gave no sound for `startTimeoutMs`.
+    StartTimeout = "ERR_START_TIMEOUT",
     /// The LiveKit room can't be joined or published into.
     JoinFailed = "ERR_JOIN_FAILED",
     /// The LiveKit room is lost: removed from it, or no way to the server.
@@ -74,6 +76,8 @@ codes! {
     Record = "ERR_RECORD",
     /// A fault of this package's own broke the session: everything live has failed, and it can only be closed.
     Internal = "ERR_INTERNAL",
+    /// The operating system refuses the threads that all sessions share.
+    NoThreads = "ERR_NO_THREADS",
     /// The call does not fit this session, such as `advance` on a realtime clock.
     UnsupportedOperation = "ERR_UNSUPPORTED_OPERATION",
 }

@@ -22,7 +22,8 @@
 //! - [`session`]: one user's speaker, a plain state machine; [`engine`]: the threads and clocks that move it.
 //! - `dither`: noise for outputs of 16 bits.
 //! - [`event`], [`error`]: what the user sees of both; [`redact`]: what of foreign text is shown there.
-//! - [`runtime`]: the process-wide threads.
+//! - [`reserved`]: the path that an output writes, and no source of its session may be.
+//! - [`runtime`]: the process-wide threads; `sync`: what they meet in.
 //! - `binding`: the only code that knows Node.
 
 #![warn(missing_docs)]
@@ -37,6 +38,8 @@ pub mod mixer;
 pub mod output;
 pub mod redact;
 pub mod resample;
+pub mod reserved;
 pub mod runtime;
 pub mod session;
 pub mod source;
+mod sync;

@@ -11,21 +11,21 @@ use speaker_session::engine::{EngineOptions, Handle, broken_sessions};
 use speaker_session::error::Code;
 use speaker_session::event::{Event, EventKind, Message};
 use speaker_session::mixer::{Role, Routing};
-use speaker_session::output::OutputOptions;
+use speaker_session::output::{OutputOptions, Recording};
 use speaker_session::session::{Clock, Options, Overlap, PlayRequest, Policy, StopRequest, Target};
-use speaker_session::source::{Encoding, Origin, Raw, Section, Source, Stream};
+use speaker_session::source::{Encoding, FetchLimits, Origin, Raw, Section, Source, Stream};
 
 /// A session, its bell, and what it wrote.
 struct Bench {
     handle: Handle,
     bell: Receiver<()>,
-    samples: Arc<Mutex<Vec<f32>>>,
+    recording: Arc<Mutex<Recording>>,
     ticket: u32,
 }
 
 impl Bench {
     fn new(clock: Clock, overlap: Overlap) -> Self {
-        let samples = Arc::<Mutex<Vec<f32>>>::default();
+        let recording = Arc::<Mutex<Recording>>::default();
         let (sender, bell) = channel();
         let sender = Mutex::new(sender);
         let options = Options {
@@ -38,13 +38,14 @@ impl Bench {
             max_duration: from_ms(60_000.0),
             progress_interval: 0,
             stall_timeout: 0,
+            start_timeout: 0,
         };
         let engine = EngineOptions {
-            output: OutputOptions::Memory { store: samples.clone() },
-            fetch_timeout: Duration::from_secs(1),
+            output: OutputOptions::Memory { recording: recording.clone() },
+            fetch: FetchLimits { timeout: Duration::from_secs(1), min_bytes_per_second: 0.0 },
             bell: Arc::new(move || sender.lock().send(()).unwrap_or_default()),
         };
-        Self { handle: Handle::new(options, engine), bell, samples, ticket: 0 }
+        Self { handle: Handle::new(options, engine).expect("there are threads"), bell, recording, ticket: 0 }
     }
 
     fn manual(overlap: Overlap) -> Self {
@@ -146,8 +147,8 @@ fn a_session_plays_queues_stops_and_closes() {
     assert_eq!(told, ["connected @0", "a started @0", "a completed @30", "b started @30", "b queued @0"]);
     bench.handle.stop(&stop_all());
     assert_eq!(bench.advance(20.0), ["b user after 15 @45"]);
-    assert_eq!(bench.samples.lock().len(), 60 * 48);
-    assert!(bench.samples.lock()[45 * 48..].iter().all(|sample| *sample == 0.0));
+    assert_eq!(bench.recording.lock().to_vec().len(), 60 * 48);
+    assert!(bench.recording.lock().to_vec()[45 * 48..].iter().all(|sample| *sample == 0.0));
     assert_eq!(bench.close(), ["disconnected @60"]);
     assert!(bench.handle.playbacks().is_empty());
 }
@@ -247,7 +248,12 @@ fn the_writer_of_a_stream_is_answered_when_the_session_breaks() {
             }
         }
         assert_eq!(settled, [(70, None), (71, None)]);
-        assert_eq!(writer.write(&second, true), None);
+        // The decode task closes it when it finds that nobody reads it any more, on a thread of its own.
+        let late = Instant::now() + Duration::from_secs(20);
+        while writer.write(&second, true).is_some() {
+            assert!(Instant::now() < late, "the pipe is never closed");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use speaker_session::audio::FRAME;
 use speaker_session::mixer::{Mixer, Routing, Scratch, Voice, What};
 use speaker_session::source::{
-    self, Encoding, Opening, Origin, PcmReader, Pipe, Progress, Raw, Section, Source, Stream,
+    self, Encoding, FetchLimits, Opening, Origin, PcmReader, Pipe, Progress, Raw, Section, Source, Stream,
 };
 
 /// Raw mono samples at the session's own rate: what is written is what is heard.
@@ -18,7 +18,8 @@ fn stream() -> (Arc<Pipe>, PcmReader) {
 }
 
 fn open(opening: Opening) -> PcmReader {
-    source::open(opening, 1, 0, Duration::ZERO, Arc::new(Progress::default()))
+    let limits = FetchLimits { timeout: Duration::ZERO, min_bytes_per_second: 0.0 };
+    source::open(opening, 1, 0, limits, Arc::new(Progress::default()))
 }
 
 fn write(pipe: &Pipe, samples: usize, level: f32) {

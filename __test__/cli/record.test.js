@@ -173,7 +173,7 @@ test('command-line options override recorded ones', async (t) => {
   const { samples, channels } = readWav(path.join(directory, 'mix.wav'))
   assert.equal(channels, 2)
   assert.ok(level(samples, 0, 2 * 900 * MS, 440, 2 * 48000) > 0.2 && level(samples, 0, 2 * 900 * MS, 880, 2 * 48000) < 0.01)
-  const mixed = await run(directory, ['replay', file, '--overlap', 'mix', '--json'])
+  const mixed = await run(directory, ['replay', file, '--overlap', 'mix', '--json', '--force'])
   const started = mixed.stdout.split('\n').filter((line) => line.includes('"started"')).map((line) => JSON.parse(line).atMs)
   assert.deepEqual(started, [0, 0])
 })

@@ -48,6 +48,8 @@ test('bad session options throw', () => {
     [{ output: memory, crossfadeMs: 10001 }, /^Expected a number from 0 to 10000 for crossfadeMs but received 10001/],
     [{ output: memory, onDuplicate: 'ignore' }, /^Expected one of 'fail', 'join', 'replace' for onDuplicate but received 'ignore'/],
     [{ output: memory, queueTimeoutMs: -1 }, /^Expected a number from 0 to 86400000 for queueTimeoutMs but received -1/],
+    [{ output: memory, minFetchBytesPerSecond: -1 }, /^Expected a number from 0 to 1000000 for minFetchBytesPerSecond but received -1/],
+    [{ output: memory, startTimeoutMs: '1 s' }, /^Expected a number from 0 to 86400000 for startTimeoutMs but received '1 s'/],
     [{ output: memory, duck: true }, /^Expected an object for duck but received true/],
     [{ output: memory, duck: { db: 3 } }, /^Expected a number from -60 to 0 for duck.db but received 3/],
     [{ output: memory, duck: { attackMs: 0 } }, /for duck.attackMs but received 0/],

@@ -3,6 +3,7 @@
 // `maxConcurrent` and `maxDurationMs`.
 
 const assert = require('node:assert/strict')
+const path = require('node:path')
 const { test } = require('node:test')
 
 const { open, finish } = require('../support/session')
@@ -28,4 +29,19 @@ test('maxDurationMs ends a playback', async (t) => {
   const long = play(session, 'long')
   await finish(session)
   await assert.rejects(long, { code: 'ERR_MAX_DURATION', positionMs: 250 })
+})
+
+test('a source that is just as long as maxDurationMs is completed, to its last sample', async (t) => {
+  for (const name of ['tone.flac', 'tone-cbr.mp3', 'tone-s16.wav', 'tone-opus.ogg']) {
+    const audioUrl = path.join(__dirname, '../fixtures', name)
+    const heard = []
+    for (const maxDurationMs of [1000, 2000, 1000, 1000, 1000]) {
+      const { session, ...opened } = open(t, { maxDurationMs })
+      const played = session.playAudio({ audioUrl })
+      await finish(session)
+      assert.equal((await played).durationMs, 1000, name)
+      heard.push(opened.heard())
+    }
+    for (const samples of heard) assert.deepEqual(samples, heard[0], name)
+  }
 })

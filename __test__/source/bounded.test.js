@@ -42,7 +42,7 @@ test('Ogg pages that are damaged or none, without end, are given up where junk i
 test('sixty-five thousand channels are refused, before a packet of them is held', async (t) => {
   const [code, message] = await outcome(t, { audio: Buffer.concat([...bodies['aiff-channels-65535']()]) })
   assert.equal(code, 'ERR_UNSUPPORTED_FORMAT')
-  assert.match(message, /^Expected at most 255 channels for audio but received 65535$/)
+  assert.match(message, /received 65535 channels/)
 })
 
 test('Vorbis headers of six kilobytes that ask for four gigabytes are refused', async (t) => {
@@ -50,5 +50,5 @@ test('Vorbis headers of six kilobytes that ask for four gigabytes are refused', 
   assert.ok(audio.length < 12_000)
   const [code, message] = await outcome(t, { audio })
   assert.equal(code, 'ERR_UNSUPPORTED_FORMAT')
-  assert.match(message, /received Vorbis with more codebooks than a stream needs/)
+  assert.match(message, /received Vorbis with codebooks of an absurd size/)
 })

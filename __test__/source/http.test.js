@@ -9,23 +9,12 @@ const http = require('node:http')
 const path = require('node:path')
 const { test } = require('node:test')
 
+const { serve } = require('../support/server')
 const { open, finish } = require('../support/session')
 const { level, tone } = require('../support/wav')
 
 const fixture = (name) => path.join(__dirname, '..', 'fixtures', name)
 const clip = tone(440, 1000)
-
-/** A server for one test; says its address. */
-async function serve(t, answer) {
-  const server = http.createServer(answer)
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return `http://127.0.0.1:${server.address().port}`
-}
 
 async function rejects(t, audioUrl, expected, options) {
   const { session, terminal } = open(t, options)

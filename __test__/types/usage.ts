@@ -35,6 +35,7 @@ async function allowed(): Promise<void> {
   session.on('paused', ({ positionMs }) => positionMs satisfies number)
   session.playbacks().map(({ place }) => place satisfies number | undefined)
   new SpeakerSession({ output: { type: 'memory', clock: 'manual' }, overlap: 'queue', onDuplicate: 'join' }).recording().samples satisfies Float32Array
+  new SpeakerSession({ output: { type: 'wav', path: 'x.wav', format: 'f32', keepUnheard: false } })
   const { sessions, broken } = SpeakerSession.processStats()
   broken satisfies typeof sessions
   const internal: SpeakerErrorCode = 'ERR_INTERNAL'

@@ -6,7 +6,7 @@ const { refuse } = require('../error')
 const { MAX_MS, OVERLAPS, check, object } = require('./values')
 
 const OUTPUTS = {
-  wav: { known: ['type', 'clock', 'channels', 'path', 'format', 'dither'], format: 's16' },
+  wav: { known: ['type', 'clock', 'channels', 'path', 'format', 'dither', 'keepUnheard'], format: 's16' },
   pcm: { known: ['type', 'clock', 'channels', 'format', 'dither', 'sampleRate', 'frameMs', 'onFrame'], format: 's16' },
   memory: { known: ['type', 'clock', 'channels'], format: 'f32' },
   livekit: {
@@ -30,6 +30,7 @@ function outputOptions(output) {
     type,
     clock: check.oneOf(output.clock, 'output.clock', 'realtime', ['realtime', 'manual']),
     path: check.text(output.path, 'output.path', undefined),
+    keepUnheard: check.boolean(output.keepUnheard, 'output.keepUnheard', true),
     ...frames(output, 'output.', { format, channels: 1 }),
     url: output.url,
     bitrate: check.integer(output.bitrate, 'output.bitrate', 64000, 6000, 510000),
@@ -120,7 +121,8 @@ function overlapOptions(overlap = 'mix') {
 
 const SESSION_OPTIONS = [
   'output', 'overlap', 'onDuplicate', 'maxConcurrent', 'maxQueued', 'queueTimeoutMs', 'crossfadeMs', 'maxDurationMs', 'duck',
-  'gain', 'progressIntervalMs', 'fetchTimeoutMs', 'stallTimeoutMs', 'record'
+  'gain', 'progressIntervalMs', 'fetchTimeoutMs', 'minFetchBytesPerSecond', 'startTimeoutMs', 'stallTimeoutMs',
+  'record'
 ]
 
 /** Validates the options of a session and fills in the defaults. */
@@ -139,6 +141,8 @@ function sessionOptions(options) {
     gain: check.number(options.gain, 'gain', 1, 0, 16),
     progressIntervalMs: check.number(options.progressIntervalMs, 'progressIntervalMs', 1000, 0, MAX_MS),
     fetchTimeoutMs: check.number(options.fetchTimeoutMs, 'fetchTimeoutMs', 10000, 1, MAX_MS),
+    minFetchBytesPerSecond: check.number(options.minFetchBytesPerSecond, 'minFetchBytesPerSecond', 100, 0, 1e6),
+    startTimeoutMs: check.number(options.startTimeoutMs, 'startTimeoutMs', 30000, 0, MAX_MS),
     stallTimeoutMs: check.number(options.stallTimeoutMs, 'stallTimeoutMs', 0, 0, MAX_MS),
     record: check.text(options.record, 'record', undefined)
   }

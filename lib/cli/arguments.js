@@ -8,6 +8,7 @@ const OUT = 'mix.wav'
 
 const OPTIONS = {
   out: { type: 'string' },
+  force: { type: 'boolean' },
   livekit: { type: 'boolean' },
   overlap: { type: 'string' },
   stereo: { type: 'boolean' },

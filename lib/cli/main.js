@@ -13,7 +13,7 @@ async function main(args) {
     const { command, operands, options } = readArguments(args)
     if (command === 'help') process.stdout.write(USAGE)
     else if (command === 'version') process.stdout.write(`${version}\n`)
-    else return await play(requestsOf(command, operands, options.out), options)
+    else return await play(requestsOf(command, operands, options), options)
     return 0
   } catch (error) {
     console.error(error instanceof SpeakerError ? error.message : error)

@@ -2,7 +2,7 @@
 
 // Turns the operands of a command into timed requests and options of the session.
 
-const { readFileSync } = require('node:fs')
+const { readFileSync, statSync } = require('node:fs')
 const path = require('node:path')
 
 const check = require('../check')
@@ -34,18 +34,43 @@ const READERS = {
 }
 
 /**
- * Returns what parseRequests does, for either command. Throws if a request would play the file `out` that is written.
+ * Returns what parseRequests does, for either command. Throws if the file `out` is one that is read, under whatever name, or if it
+ * is there already and may not be replaced (`force`).
  */
-function requestsOf(command, operands, out) {
+function requestsOf(command, operands, { out, force }) {
   const asked = READERS[command](operands)
-  for (const { type, request } of asked.requests) {
-    if (type !== 'play' || out === undefined) continue
-    const { path: source } = check.playRequest(request)
-    if (source !== undefined && path.resolve(source) === path.resolve(out)) {
-      throw refuse(`Expected a file that is not played for --out but received ${out}`)
-    }
-  }
+  const files = sourcesOf(asked.requests)
+  if (out !== undefined) refuseOut(out, force, command === 'replay' ? [...operands, ...files] : files)
   return asked
+}
+
+/** Returns the files that are played. Checks all requests on the way. */
+function sourcesOf(requests) {
+  const played = requests.filter(({ type }) => type === 'play').map(({ request }) => check.playRequest(request).path)
+  return played.filter((file) => file !== undefined)
+}
+
+function refuseOut(out, force, files) {
+  const there = lookAt(out)
+  const isOut = (file) => path.resolve(file) === path.resolve(out) || (there && isSame(lookAt(file), there))
+  if (files.some(isOut)) throw refuse(`Expected a file that is neither played nor replayed for --out but received ${out}`)
+  if (there?.isFile() && !force) {
+    throw refuse(`Expected a file that does not exist for --out but received ${out}; --force replaces it`)
+  }
+}
+
+/** Returns what is there, or nothing if that can't be known: then it can't be played or written either. */
+function lookAt(file) {
+  try {
+    return statSync(file, { bigint: true })
+  } catch {
+    return undefined
+  }
+}
+
+/** Returns true for two names of one file. */
+function isSame(one, other) {
+  return one?.dev === other.dev && one.ino === other.ino
 }
 
 /** Returns the last part of a path or URL, without its query. */

@@ -75,6 +75,11 @@ class Room {
     return { sounds, missed: playbacks.filter((playback) => isMissed(playback, sounds)) }
   }
 
+  /** Nothing is wrong with a room in which nothing began. */
+  nothingBegan() {
+    return []
+  }
+
   async close() {
     await this.#ear?.close()
     await this.#server.stop?.()

@@ -32,30 +32,42 @@ async function open(options, requests) {
 
 async function play(requests, place, recorded, { overlap = recorded.overlap, json }, signal, begun) {
   const session = new SpeakerSession({ ...recorded, output: place.output, overlap })
-  const problems = []
-  session.on('error', (error) => problems.push(error))
+  const problems = new Problems()
+  session.on('error', (error) => problems.add(error))
   closeOn(signal, session)
 
-  const zeroMs = await place.prepare(session).catch((error) => signal.aborted || problems.push(error))
+  const zeroMs = await place.prepare(session).catch((error) => signal.aborted || problems.add(error))
   const history = new History(session)
   const report = new (json ? JsonReport : TextReport)(session, process)
-  if (problems.length === 0 && !signal.aborted) {
+  if (problems.all.length === 0 && !signal.aborted) {
     const told = { onRefused: (playback) => report.refused(playback), onAsked: (...asked) => report.asked(...asked) }
     const how = { clock: place.clock, zeroMs, signal, ...told }
-    await replay(session, requests, history, how).catch((error) => problems.push(error))
+    await replay(session, requests, history, how).catch((error) => problems.add(error))
   }
   const { sounds, missed } = await place.heard(history.playbacks)
-  await session.close().catch((error) => problems.push(error))
+  await session.close().catch((error) => problems.add(error))
 
   const counts = OUTCOMES.map((outcome) => `${history.count(outcome)} ${outcome}`).join(', ')
   const [length, took] = [session.stats().timeMs, performance.now() - begun].map((ms) => seconds(ms, 2))
-  if (problems.length === 0 || history.playbacks.length > 0) {
+  const began = history.playbacks.some(({ startedAtMs }) => startedAtMs !== undefined)
+  if (!began && problems.all.length === 0 && !signal.aborted) place.nothingBegan().forEach((problem) => problems.add(problem))
+  if (problems.all.length === 0 || history.playbacks.length > 0) {
     report.end(history.playbacks, sounds, `${place.name}: ${length}, ${counts}, in ${took}`)
   }
-  for (const { code, message, stack } of problems) console.error(`speaker-session: ${code ? message : stack}`)
+  for (const { code, message, stack } of problems.all) console.error(`speaker-session: ${code ? message : stack}`)
   for (const { requestId } of missed) console.error(`speaker-session: nothing was heard of ${requestId}`)
   if (signal.aborted) return 128 + constants.signals[signal.reason]
-  return problems.length + history.count('failed') + missed.length > 0 ? 1 : 0
+  return problems.all.length + history.count('failed') + missed.length > 0 ? 1 : 0
+}
+
+/** What went wrong, each thing once: a full disk is told by an event, and by every call that fails with it. */
+class Problems {
+  all = []
+
+  add(problem) {
+    const isKnown = ({ code, message }) => code !== undefined && code === problem.code && message === problem.message
+    if (!this.all.some(isKnown)) this.all.push(problem)
+  }
 }
 
 /**

@@ -8,7 +8,8 @@ Usage:
   speaker-session help
 
 Options:
-  --out FILE       the WAV file that is written (default: mix.wav)
+  --out FILE       the WAV file that is written (default: mix.wav); it must not exist, and is not made if nothing is played
+  --force          replaces the WAV file if there is one, once the new one is whole
   --livekit        into a new LiveKit room instead, in real time, and says what was heard there on each track: at
                    LIVEKIT_URL (with LIVEKIT_API_KEY, LIVEKIT_API_SECRET) if that is set, or else on a server that
                    is started for it: livekit-server from the PATH, or built with Go the first time; needs
@@ -41,7 +42,7 @@ Exit code:
   0    everything was played to its end or stopped as asked
   1    something could not be played, the WAV file not be written or the room not be joined, or nothing was
        heard of something that was played to its end at a volume over 0
-  2    the arguments or a line of requests are wrong; nothing was played
+  2    the arguments or a line of requests are wrong, or the WAV file exists; nothing was played
   130  interrupted (SIGINT); the WAV file holds what was played till then
   143  terminated (SIGTERM); likewise
 `

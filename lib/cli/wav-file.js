@@ -1,11 +1,11 @@
 'use strict'
 
-/** A WAV file to play into. Nobody listens while it is written. */
+/** A WAV file to play into. Nobody listens while it is written. If nothing sounds in it, none is made, and one that is there stays. */
 class WavFile {
   constructor({ out, stereo, realtime }) {
     this.name = out
     this.clock = realtime ? 'realtime' : 'manual'
-    this.output = { type: 'wav', path: out, clock: this.clock, channels: stereo ? 2 : 1 }
+    this.output = { type: 'wav', path: out, clock: this.clock, channels: stereo ? 2 : 1, keepUnheard: false }
   }
 
   async prepare() {
@@ -14,6 +14,11 @@ class WavFile {
 
   async heard() {
     return { sounds: [], missed: [] }
+  }
+
+  /** What is wrong with a run in which nothing began. */
+  nothingBegan() {
+    return [{ code: 'ERR_OUTPUT', message: `nothing was played, so ${this.name} is not written` }]
   }
 
   async close() {}

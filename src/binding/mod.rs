@@ -25,7 +25,7 @@ use parking_lot::Mutex;
 use crate::audio::{from_ms, to_ms};
 use crate::engine::{Handle, broken_sessions, open_sessions};
 use crate::error::{Code, SpeakerError};
-use crate::output::{PcmFrame, PcmSink};
+use crate::output::{PcmFrame, PcmSink, Recording};
 use crate::session::{RequestId, StopRequest};
 use crate::source::Origin;
 use convert::{
@@ -80,7 +80,7 @@ pub struct NativeSession {
     /// By which the bell names it.
     number: u32,
     /// What the `memory` output keeps.
-    store: Arc<Mutex<Vec<f32>>>,
+    recording: Arc<Mutex<Recording>>,
     tokens: Tokens,
     /// Where frames go, the output's and the taps'.
     frames: PcmSink,
@@ -88,20 +88,24 @@ pub struct NativeSession {
 
 #[napi]
 impl NativeSession {
-    #[napi(constructor)]
-    pub fn new(options: NativeOptions, bell: &NativeBell) -> Result<Self> {
+    /// Makes a session, or says why there is none.
+    #[napi]
+    pub fn open(options: NativeOptions, bell: &NativeBell) -> Result<Either<NativeSession, NativeRefusal>> {
         log::start();
         let number = bell.last.fetch_add(1, Ordering::Relaxed);
         let sender = |ring: Arc<dyn Fn(Outgoing) + Send + Sync>| move |what| ring(Outgoing { session: number, what });
         let (frame, question, message) =
             (sender(bell.ring.clone()), sender(bell.ring.clone()), sender(bell.ring.clone()));
         let frames: PcmSink = Arc::new(move |taken: PcmFrame| frame(What::Frame(taken)));
-        let store = Arc::<Mutex<Vec<f32>>>::default();
+        let recording = Arc::<Mutex<Recording>>::default();
         let tokens = Tokens::default();
         let token = tokens.source(move |asked| question(What::TokenWanted(asked)));
         let bell = Arc::new(move || message(What::Message));
-        let (options, engine) = options.into_core(store.clone(), frames.clone(), token, bell)?;
-        Ok(Self { handle: Handle::new(options, engine), number, store, tokens, frames })
+        let (options, engine) = options.into_core(recording.clone(), frames.clone(), token, bell)?;
+        Ok(match Handle::new(options, engine) {
+            Ok(handle) => Either::A(Self { handle, number, recording, tokens, frames }),
+            Err(error) => Either::B(error.into()),
+        })
     }
 
     /// By which the bell names this session.
@@ -194,10 +198,17 @@ impl NativeSession {
         NativeStats::new(self.handle.stats(), &self.handle.playbacks())
     }
 
-    /// The samples that the `memory` output has so far.
+    /// How many samples the `memory` output has so far, of all channels.
     #[napi]
-    pub fn recording(&self) -> Float32Array {
-        Float32Array::new(self.store.lock().clone())
+    pub fn recording_length(&self) -> f64 {
+        self.recording.lock().length() as f64
+    }
+
+    /// Copies as many of them as fit into an array of zeros. JavaScript makes it, because it can be told that there is no memory.
+    #[napi]
+    pub fn copy_recording(&self, mut samples: Float32ArraySlice) {
+        // SAFETY: the caller has just made it, and nobody else sees it before this returns.
+        self.recording.lock().copy_to(unsafe { samples.as_mut() });
     }
 
     /// A tap whose frames bear its `id`, or why there is none.

@@ -12,8 +12,9 @@ use super::output::NativeOutput;
 use crate::audio::from_ms;
 use crate::engine::{Bell, EngineOptions};
 use crate::mixer::Duck;
-use crate::output::{PcmSink, TokenSource};
+use crate::output::{PcmSink, Recording, TokenSource};
 use crate::session::{Clock, OnDuplicate, Options, Policy};
+use crate::source::FetchLimits;
 
 #[napi(object)]
 pub struct NativeOptions {
@@ -30,7 +31,9 @@ pub struct NativeOptions {
     pub gain: f64,
     pub progress_interval_ms: f64,
     pub fetch_timeout_ms: f64,
+    pub min_fetch_bytes_per_second: f64,
     pub stall_timeout_ms: f64,
+    pub start_timeout_ms: f64,
 }
 
 /// The overlap rule of one track.
@@ -50,14 +53,14 @@ pub struct NativeDuck {
 impl NativeOptions {
     pub fn into_core(
         self,
-        store: Arc<Mutex<Vec<f32>>>,
+        recording: Arc<Mutex<Recording>>,
         sink: PcmSink,
         token: TokenSource,
         bell: Arc<dyn Bell>,
     ) -> Result<(Options, EngineOptions)> {
         let clock = if self.output.clock == "manual" { Clock::Manual } else { Clock::Realtime };
         let channels = self.output.channels as usize;
-        let output = self.output.into_core(store, sink, token)?;
+        let output = self.output.into_core(recording, sink, token)?;
         let of_track = |rule: NativeTrackOverlap| (rule.track_id, overlap_of(&rule.overlap));
         let options = Options {
             clock,
@@ -80,9 +83,13 @@ impl NativeOptions {
             max_duration: from_ms(self.max_duration_ms),
             progress_interval: from_ms(self.progress_interval_ms),
             stall_timeout: from_ms(self.stall_timeout_ms),
+            start_timeout: from_ms(self.start_timeout_ms),
         };
-        let fetch_timeout = Duration::from_secs_f64(self.fetch_timeout_ms / 1_000.0);
-        Ok((options, EngineOptions { output, fetch_timeout, bell }))
+        let fetch = FetchLimits {
+            timeout: Duration::from_secs_f64(self.fetch_timeout_ms / 1_000.0),
+            min_bytes_per_second: self.min_fetch_bytes_per_second,
+        };
+        Ok((options, EngineOptions { output, fetch, bell }))
     }
 }
 

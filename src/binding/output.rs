@@ -9,7 +9,8 @@ use napi_derive::napi;
 use parking_lot::Mutex;
 
 use crate::output::{Encoding, IceTransport, Link, LiveKitOptions, Meanwhile, OutputOptions};
-use crate::output::{PcmFormat, PcmSink, Quality, SampleFormat, TokenSource};
+use crate::output::{PcmFormat, PcmSink, Quality, Recording, SampleFormat, TokenSource};
+use crate::reserved::ReservedPath;
 
 #[napi(object)]
 pub struct NativeOutput {
@@ -19,6 +20,7 @@ pub struct NativeOutput {
     pub format: String,
     pub dither: bool,
     pub path: Option<String>,
+    pub keep_unheard: bool,
     pub sample_rate: u32,
     pub frame_ms: u32,
     pub url: Option<String>,
@@ -51,15 +53,24 @@ pub struct NativeLink {
 }
 
 impl NativeOutput {
-    pub fn into_core(self, store: Arc<Mutex<Vec<f32>>>, sink: PcmSink, token: TokenSource) -> Result<OutputOptions> {
+    pub fn into_core(
+        self,
+        recording: Arc<Mutex<Recording>>,
+        sink: PcmSink,
+        token: TokenSource,
+    ) -> Result<OutputOptions> {
         let format = sample_format(&self.format, self.dither);
         let Self { sample_rate, frame_ms, channels, .. } = self;
         let pcm = PcmFormat { sample_rate, channels: channels as usize, format, frame_ms };
         Ok(match (self.r#type.as_str(), &self.path) {
-            ("wav", Some(path)) => OutputOptions::Wav { path: PathBuf::from(path), format },
+            ("wav", Some(path)) => OutputOptions::Wav {
+                path: Arc::new(ReservedPath::new(PathBuf::from(path))),
+                format,
+                keeps_unheard: self.keep_unheard,
+            },
             ("pcm", _) => OutputOptions::Pcm { format: pcm, sink },
             ("livekit", _) => OutputOptions::LiveKit(self.into_room(token)),
-            ("memory", _) => OutputOptions::Memory { store },
+            ("memory", _) => OutputOptions::Memory { recording },
             (other, _) => return Err(Error::from_reason(format!("no such output: {other}"))),
         })
     }

@@ -1,6 +1,5 @@
 //! Drives a realtime session: one task, which ticks it and owns its output.
 
-use std::cell::RefCell;
 use std::future::{pending, poll_fn};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,17 +9,11 @@ use futures_util::FutureExt;
 
 use super::clock::{FrameClock, Watch};
 use super::handle::Core;
-use super::slot::{Slot, finish, tell};
+use super::slot::{Slot, finish, tell, with_scratch};
 use crate::audio::FRAME;
 use crate::error::Result;
-use crate::mixer::Scratch;
 use crate::output::OutputEvent;
 use crate::session::{OutputRequest, Pace};
-
-thread_local! {
-    /// One a thread: a session needs it only while it is ticked.
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
-}
 
 /// Drives a session until it is closed. A panic in its output breaks the session, like one of its own.
 pub async fn run(core: Arc<Core>) {
@@ -49,9 +42,11 @@ impl Driver {
         loop {
             let core = self.core.clone();
             let looked = core.with(|session, at| {
+                session.give_up(at);
                 session.look(at);
                 session.expire(at);
-                (session.take_output_request(), session.pace(), session.deadline())
+                let deadline = session.deadline().into_iter().chain(session.start_deadline()).min();
+                (session.take_output_request(), session.pace(), deadline)
             });
             let (request, pace, deadline) = looked.unwrap_or((None, Pace::Keep, None));
             match request {
@@ -146,7 +141,7 @@ impl Driver {
 
     /// Mixes one frame, hands it over and releases its events.
     fn tick(&mut self) -> Result<()> {
-        SCRATCH.with_borrow_mut(|scratch| {
+        with_scratch(|scratch| {
             let mixed = self.core.with(|session, at| session.tick(FRAME, at, scratch))?;
             let result = self.slot.write(scratch, mixed);
             let lost = self.clock.as_ref().map_or(0, |clock| clock.lost);

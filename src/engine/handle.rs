@@ -3,23 +3,21 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
-
-use parking_lot::Mutex;
 
 use super::clock::Watch;
 use super::slot::Slot;
 use super::{Stream, Tap, driver, offline};
-use crate::audio::Samples;
+use crate::audio::{Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::Message;
 use crate::output::{Backlog, OutputOptions, PcmFormat, PcmSink, TapRequest};
-use crate::runtime::RUNTIME;
+use crate::runtime::{self, Job, RUNTIME};
 use crate::session::{
     Accepted, Clock, Options, PlayRequest, PlaybackInfo, RequestId, Session, Stats, StopRequest, Target, Ticket,
     WallTime, Work,
 };
-use crate::source::{self, Pipe, Progress};
+use crate::source::{self, FetchLimits, Opening, Pipe, Progress};
+use crate::sync::Mutex;
 
 /// Sessions that a panic broke, in this process.
 static BROKEN: AtomicU64 = AtomicU64::new(0);
@@ -49,12 +47,12 @@ impl<F: Fn() + Send + Sync> Bell for F {
     }
 }
 
-/// Options of a session that only the engine needs: its output, its bell, how long a server may be silent.
+/// Options of a session that only the engine needs: its output, its bell, what is asked of a server.
 pub struct EngineOptions {
     /// Where the sound goes.
     pub output: OutputOptions,
-    /// How long a server may be silent.
-    pub fetch_timeout: Duration,
+    /// What is asked of a server.
+    pub fetch: FetchLimits,
     /// Rung for each message.
     pub bell: Arc<dyn Bell>,
 }
@@ -71,12 +69,29 @@ pub(super) struct Core {
     pub clock_start: AtomicU64,
     /// The next frame is wanted before it is due.
     pub hastens: AtomicBool,
-    /// On the manual clock: what the job that drives the session owns, and whether one runs.
+    /// On the manual clock: what the job that drives the session owns, and what is known of its turns.
     pub slot: Mutex<Slot>,
-    pub is_driven: AtomicBool,
+    pub job: Job,
 }
 
 impl Core {
+    fn new(options: Options, engine: EngineOptions) -> Self {
+        let is_manual = options.clock == Clock::Manual;
+        let channels = options.channels;
+        Self {
+            session: Mutex::new(Session::new(options)),
+            options: engine,
+            channels,
+            is_manual,
+            progress: Arc::new(Progress::new(is_manual)),
+            watch: Watch::start(),
+            clock_start: AtomicU64::new(Samples::MAX),
+            hastens: AtomicBool::new(false),
+            slot: Mutex::new(Slot::new(channels)),
+            job: Job::default(),
+        }
+    }
+
     /// The one way to reach the session. A panic breaks it: everything live fails, and the answer is an error.
     pub fn with<R>(&self, call: impl FnOnce(&mut Session, WallTime) -> R) -> Result<R> {
         let at = self.watch.now();
@@ -99,10 +114,13 @@ impl Core {
     fn carry_out(&self, work: Work) {
         let Work { opens, garbage, wakes, rings, wakes_driver, opens_output, hastens } = work;
         drop(garbage);
-        wakes.iter().for_each(crate::runtime::Waker::wake);
-        for open in opens {
-            let EngineOptions { fetch_timeout, .. } = self.options;
-            let reader = source::open(open.what, self.channels, open.ahead, fetch_timeout, self.progress.clone());
+        wakes.iter().for_each(runtime::Waker::wake);
+        for mut open in opens {
+            let EngineOptions { fetch, .. } = self.options;
+            if let Opening::Source(source) = &mut open.what {
+                source.reserved = self.options.output.reserved_path().cloned();
+            }
+            let reader = source::open(open.what, self.channels, open.ahead, fetch, self.progress.clone());
             let unwanted = self.with(|session, _| session.opened(open.id, open.number, reader, open.ticket));
             drop(unwanted);
         }
@@ -133,31 +151,25 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Makes a session. Nothing is opened yet.
-    pub fn new(options: Options, engine: EngineOptions) -> Self {
-        let eager = options.clock == Clock::Manual;
-        let channels = options.channels;
-        let progress = Arc::new(Progress::new(eager));
-        let core = Arc::new(Core {
-            session: Mutex::new(Session::new(options)),
-            options: engine,
-            channels,
-            is_manual: eager,
-            progress: progress.clone(),
-            watch: Watch::start(),
-            clock_start: AtomicU64::new(Samples::MAX),
-            hastens: AtomicBool::new(false),
-            slot: Mutex::new(Slot::new(channels)),
-            is_driven: AtomicBool::new(false),
-        });
+    /// Makes a session. Nothing is opened yet. Fails with `ERR_NO_THREADS` if the operating system refuses the threads that all
+    /// sessions share.
+    pub fn new(options: Options, engine: EngineOptions) -> Result<Self> {
+        let jobs = match options.clock {
+            Clock::Manual => Some(runtime::start_manual()?),
+            Clock::Realtime => runtime::start().map(|()| None)?,
+        };
+        let core = Arc::new(Core::new(options, engine));
         OPEN.fetch_add(1, Ordering::Relaxed);
-        if eager {
-            let core = Arc::downgrade(&core);
-            progress.on_move(move || core.upgrade().iter().for_each(offline::drive));
-        } else {
-            RUNTIME.spawn(driver::run(core.clone()));
+        match jobs {
+            Some(jobs) => {
+                let weak = Arc::downgrade(&core);
+                core.progress.on_move(move || weak.upgrade().into_iter().for_each(|core| jobs.tell(core)));
+            }
+            None => {
+                RUNTIME.spawn(driver::run(core.clone()));
+            }
         }
-        Self { core }
+        Ok(Self { core })
     }
 
     /// The one way to reach the session itself; what it leads to is carried out before this returns.
@@ -242,9 +254,20 @@ impl Handle {
         let _ = self.with(|session, _| session.abandon(ticket));
     }
 
-    /// See [`Session::advance`].
+    /// See [`Session::advance`]. Refused before anything moves if the output's recording could not hold it.
     pub fn advance(&self, samples: Samples, ticket: Ticket) -> Result<()> {
-        self.with(|session, _| session.advance(samples, ticket))?
+        let capacity = self.core.options.output.capacity(self.core.channels).filter(|_| self.core.is_manual);
+        self.with(|session, _| {
+            let room = capacity.map_or(Samples::MAX, |capacity| capacity.saturating_sub(session.time_ahead()));
+            if samples > room {
+                let (room, asked) = (to_ms(room).floor(), to_ms(samples));
+                let message = format!(
+                    "Expected at most {room} ms, all that the recording still holds, for advance but received {asked}"
+                );
+                return Err(SpeakerError::new(Code::Output, message));
+            }
+            session.advance(samples, ticket)
+        })?
     }
 
     /// See [`Session::close`].
@@ -269,5 +292,65 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         let _ = self.with(|session, at| session.close(None, at));
+    }
+}
+
+#[cfg(all(test, feature = "loom"))]
+mod models {
+    use super::*;
+    use crate::audio::FRAME;
+    use crate::mixer::{Routing, Scratch};
+    use crate::output::OutputOptions;
+    use crate::session::{Gauges, Policy};
+    use crate::source::FetchLimits;
+    use crate::sync::channel;
+    use loom::thread::spawn;
+    use std::time::Duration;
+
+    /// A session that nobody drives.
+    fn undriven(bell: Arc<dyn Bell>) -> Arc<Core> {
+        let options = Options {
+            clock: Clock::Realtime,
+            channels: 1,
+            routing: Routing::Mixdown,
+            policy: Policy::default(),
+            duck: None,
+            gain: 1.0,
+            max_duration: Samples::MAX,
+            progress_interval: 0,
+            stall_timeout: 0,
+            start_timeout: 0,
+        };
+        let output = OutputOptions::Memory { store: Arc::default() };
+        let fetch = FetchLimits { timeout: Duration::ZERO, min_bytes_per_second: 0.0 };
+        Arc::new(Core::new(options, EngineOptions { output, fetch, bell }))
+    }
+
+    #[test]
+    fn loom_each_ring_finds_a_message_and_each_message_has_a_ring() {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(|| {
+            let (sender, rings) = channel();
+            let sender = Mutex::new(sender);
+            let core = undriven(Arc::new(move || sender.lock().send(()).unwrap()));
+            let (caller, ticking) = (core.clone(), core.clone());
+            let caller = spawn(move || caller.with(|session, _| session.settle(1)).unwrap());
+            // What is told while a frame is in flight waits for it.
+            let driver = spawn(move || {
+                let mut scratch = Scratch::default();
+                ticking.with(|session, at| session.tick(FRAME, at, &mut scratch)).unwrap();
+                ticking.with(|session, _| session.settle(2)).unwrap();
+                ticking.with(|session, _| session.commit(Ok(()), Gauges::default())).unwrap();
+            });
+            let handle = Handle { core };
+            for _ in 0..2 {
+                rings.recv().unwrap();
+                assert!(handle.take_message().is_some(), "a ring for nothing");
+            }
+            caller.join().unwrap();
+            driver.join().unwrap();
+            assert!(handle.take_message().is_none(), "a message without a ring");
+        });
     }
 }

@@ -1,25 +1,31 @@
-//! What moves a session on the manual clock: a job on the blocking pool, started when there is something to do. It mixes as fast as
-//! sources allow, and ends when nothing is left or nothing moves for a while: then the next change starts another.
+//! What moves a session on the manual clock: a job (`runtime/jobs.rs`), told by whatever moves. It mixes as fast as sources allow, in
+//! turns, and holds no thread while there is nothing to do.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 
+use tokio::task::AbortHandle;
+
+use super::clock::Watch;
 use super::handle::Core;
-use super::slot::{Slot, finish, tell};
+use super::slot::{Slot, finish, tell, with_scratch};
 use crate::mixer::Scratch;
-use crate::runtime::RUNTIME;
-use crate::session::{OutputRequest, Step};
+use crate::runtime::{Job, RUNTIME, Work};
+use crate::session::{OutputRequest, Step, WallTime};
 
-/// How long a job holds its thread while nothing moves.
-const PATIENCE: Duration = Duration::from_millis(20);
+/// How many steps a turn has: a second of sound, some milliseconds of work.
+const STEPS: usize = 50;
 
-/// Starts the job, if none runs.
-pub fn drive(core: &Arc<Core>) {
-    if !core.is_driven.swap(true, Ordering::SeqCst) {
-        let core = core.clone();
-        RUNTIME.spawn_blocking(move || run(&core));
+impl Work for Core {
+    fn job(&self) -> &Job {
+        &self.job
+    }
+
+    /// A panic in the output breaks the session, like one of its own.
+    fn turn(&self) -> bool {
+        catch_unwind(AssertUnwindSafe(|| turn(self))).unwrap_or_else(|_| {
+            break_down(self);
+            true
+        })
     }
 }
 
@@ -38,67 +44,92 @@ pub fn serve(core: &Core) {
     }
 }
 
-/// A panic in the output breaks the session, like one of its own.
 fn break_down(core: &Core) {
     let _ = core.with(|_, _| -> () { std::panic::resume_unwind(Box::new("the output panicked")) });
 }
 
-fn run(core: &Arc<Core>) {
-    loop {
-        let Ok(seen) = catch_unwind(AssertUnwindSafe(|| work(core))) else {
-            break_down(core);
-            continue;
-        };
-        core.is_driven.store(false, Ordering::SeqCst);
-        // What moved since then found a job running, and started none.
-        if core.progress.moves() == seen || core.is_driven.swap(true, Ordering::SeqCst) {
-            return;
-        }
-    }
+/// Returns true if there is more to do which waits for nobody.
+fn turn(core: &Core) -> bool {
+    let slot = &mut *core.slot.lock();
+    with_scratch(|scratch| (0..STEPS).all(|_| step(core, slot, scratch)))
 }
 
-/// Does what there is to do, until nothing is left or nothing moves. Returns how often something had moved when it looked last.
-fn work(core: &Arc<Core>) -> u64 {
-    let slot = &mut *core.slot.lock();
-    let mut scratch = Scratch::default();
-    loop {
-        // Before the look: what moves after it is seen by the next one.
-        let seen = core.progress.moves();
-        let takes_more = slot.takes_more();
-        let next = core.with(|session, _| match session.take_output_request() {
-            Some(request) => Next::Request(request),
-            None if session.is_closed() => Next::Step(Step::Done),
-            None => Next::Step(session.step(takes_more, &mut scratch)),
-        });
-        let result = match next {
-            Ok(Next::Request(OutputRequest::Close)) => {
-                close(core, slot);
-                continue;
-            }
-            Ok(Next::Request(request)) => {
-                let event = slot.serve(request, core);
-                tell(core, event);
-                continue;
-            }
-            Ok(Next::Step(Step::Frame(samples))) => slot.write(&scratch, samples),
-            Ok(Next::Step(Step::Silence(samples))) => slot.skip(samples),
-            Ok(Next::Step(Step::Waits)) if core.progress.wait(seen, PATIENCE) => continue,
-            Ok(Next::Step(Step::Waits | Step::Done)) => return seen,
-            Err(_) => continue,
-        };
-        let gauges = slot.gauges(0);
-        let _ = core.with(|session, _| session.commit(result, gauges));
-    }
+/// Does one thing. Returns false if there is none.
+fn step(core: &Core, slot: &mut Slot, scratch: &mut Scratch) -> bool {
+    let takes_more = slot.takes_more();
+    let next = core.with(|session, at| match session.take_output_request() {
+        Some(request) => Next::Request(request),
+        None if session.is_closed() => Next::Step(Step::Done, None),
+        None => {
+            session.give_up(at);
+            let step = session.step(at, takes_more, scratch);
+            Next::Step(step, session.start_deadline())
+        }
+    });
+    let result = match next {
+        Ok(Next::Request(OutputRequest::Close)) => {
+            close(core, slot);
+            return true;
+        }
+        Ok(Next::Request(request)) => {
+            let event = slot.serve(request, core);
+            tell(core, event);
+            return true;
+        }
+        Ok(Next::Step(Step::Frame(samples), _)) => slot.write(scratch, samples),
+        Ok(Next::Step(Step::Silence(samples), _)) => slot.skip(samples),
+        Ok(Next::Step(Step::Waits | Step::Done, deadline)) => {
+            Alarm::set(&mut slot.alarm, core, deadline);
+            return false;
+        }
+        Err(_) => return true,
+    };
+    let gauges = slot.gauges(0);
+    let _ = core.with(|session, _| session.commit(result, gauges));
+    true
 }
 
 enum Next {
     Request(OutputRequest),
-    Step(Step),
+    /// And when a source has to have come to its first sound.
+    Step(Step, Option<WallTime>),
 }
 
-fn close(core: &Arc<Core>, slot: &mut Slot) {
+/// Lets the job look again at a time of the watch. Dropping it takes that back.
+pub struct Alarm {
+    time: WallTime,
+    task: AbortHandle,
+}
+
+impl Alarm {
+    fn set(alarm: &mut Option<Self>, core: &Core, time: Option<WallTime>) {
+        let Some(time) = time else {
+            *alarm = None;
+            return;
+        };
+        // One that has rung, or is about to, is set again.
+        if alarm.as_ref().is_some_and(|set| set.time == time && time > core.watch.now()) {
+            return;
+        }
+        let (watch, progress) = (core.watch, core.progress.clone());
+        let task = RUNTIME.spawn(async move {
+            Watch::alarm(Some(watch), Some(time)).await;
+            progress.tell();
+        });
+        *alarm = Some(Self { time, task: task.abort_handle() });
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn close(core: &Core, slot: &mut Slot) {
     // Time stands still, so what sounds is cut where it is.
     let _ = core.with(|session, _| session.cut());
+    slot.alarm = None;
     let result = RUNTIME.block_on(finish(slot.close()));
     // Before `close` settles: whoever waited for that finds it counted.
     core.ended();

@@ -1,10 +1,12 @@
 //! What a driver owns of a session: its output and its taps. Nobody else touches them, so they need no lock.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use tokio::time::timeout;
 
 use super::handle::Core;
+use super::offline::Alarm;
 use crate::audio::Samples;
 use crate::error::Result;
 use crate::mixer::Scratch;
@@ -15,17 +17,29 @@ use crate::session::{Gauges, OutputRequest};
 /// How long an output may take to close: whoever does not answer by then won't.
 pub(super) const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
+thread_local! {
+    /// One a thread: a session needs it only while it is ticked.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// Lends the buffers of this thread.
+pub(super) fn with_scratch<R>(tick: impl FnOnce(&mut Scratch) -> R) -> R {
+    SCRATCH.with_borrow_mut(tick)
+}
+
 /// An output and its taps.
 pub struct Slot {
     pub output: Option<Box<dyn Output>>,
     pub taps: Taps,
+    /// On the manual clock: when a source has to have come to its first sound.
+    pub alarm: Option<Alarm>,
     /// Frames that nobody took in outputs that are gone.
     dropped: u64,
 }
 
 impl Slot {
     pub fn new(channels: usize) -> Self {
-        Self { output: None, taps: Taps::new(channels), dropped: 0 }
+        Self { output: None, taps: Taps::new(channels), alarm: None, dropped: 0 }
     }
 
     /// Does what the session asks for; `Close` is for the driver. Returns what the session is to be told.
@@ -46,7 +60,7 @@ impl Slot {
             },
             OutputRequest::GiveUp => {
                 // It may have been let in already.
-                let leaving = self.close()?;
+                let leaving = self.output.take()?.give_up();
                 RUNTIME.spawn(timeout(CLOSE_LIMIT, leaving));
                 None
             }

@@ -220,7 +220,11 @@ impl Voice {
         let here = self.state.played;
         let end = self.audible_until();
         let room = (window.len() / channels).min((end - here) as usize);
-        let limit = Ramp::edge(self.limit.saturating_sub(EDGE_FADE as Samples), self.limit);
+        // Not where the source is known to end by then: its own end is not softened.
+        let limit = match self.reader.left() {
+            Some(left) if here + left <= self.limit => Ramp::flat(1.0),
+            _ => Ramp::edge(self.limit.saturating_sub(EDGE_FADE as Samples), self.limit),
+        };
         let open = Ramp::flat(1.0);
         let State { stop, tail, underrun, cross, gate, .. } = &self.state;
         let [stop, tail, cross] = [*stop, *tail, *cross].map(|fall| fall.unwrap_or(open));
@@ -303,7 +307,8 @@ impl Voice {
         let frames = frames + (LOOK_AHEAD + RINGING).max(self.reader.ahead() / 2);
         let coming = self.reader.is_coming();
         let stop = self.stop_end().unwrap_or(Samples::MAX);
-        let left = stop.min(self.limit).min(self.state.gate.shut_at()) - self.state.played;
+        // A sample beyond the limit, or none: a source that is just as long as it may be has ended by itself.
+        let left = stop.min(self.limit.saturating_add(1)).min(self.state.gate.shut_at()) - self.state.played;
         let waits = match self.state.underrun {
             Some(_) if left > 0 => self.reader.is_ready(),
             _ => self.reader.level().0 as Samples >= left.min(frames as Samples),

@@ -3,12 +3,12 @@
 mod backlog;
 mod livekit;
 mod memory;
+mod output_file;
 mod pcm;
 mod tap;
 mod wav;
 
 use std::future::Future;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -20,10 +20,14 @@ use crate::audio::Samples;
 use crate::dither::Dither;
 use crate::error::{Code, Result, SpeakerError};
 use crate::mixer::{Frame, Routing};
+use crate::reserved::ReservedPath;
 use crate::source::Progress;
 
 pub use backlog::Backlog;
+#[doc(hidden)]
+pub use livekit::fuzz;
 pub use livekit::{Encoding, IceTransport, LiveKitOptions, TokenAnswer, TokenSource};
+pub use memory::Recording;
 pub use pcm::{PcmFormat, PcmFrame, PcmSink};
 pub use tap::{TapRequest, Taps};
 
@@ -59,10 +63,12 @@ impl SampleFormat {
 pub enum OutputOptions {
     /// A WAV file at 48 kHz.
     Wav {
-        /// Overwritten if it exists.
-        path: PathBuf,
+        /// What is there is replaced when the output is closed.
+        path: Arc<ReservedPath>,
         /// How samples are written.
         format: SampleFormat,
+        /// A file in which nothing sounded is kept, and not thrown away.
+        keeps_unheard: bool,
     },
     /// Frames handed to a callback.
     Pcm {
@@ -73,8 +79,8 @@ pub enum OutputOptions {
     },
     /// Everything, kept.
     Memory {
-        /// Where it is kept, interleaved.
-        store: Arc<Mutex<Vec<f32>>>,
+        /// Where it is kept.
+        recording: Arc<Mutex<Recording>>,
     },
     /// A room: each track a stream of its own.
     LiveKit(LiveKitOptions),
@@ -194,6 +200,11 @@ pub trait Output: Send {
         0
     }
 
+    /// The last call if nobody wants it any more, before it took anything: leaves nothing behind.
+    fn give_up(&mut self) -> Closing {
+        self.close()
+    }
+
     /// The last call: writes what is left, and ends the connection.
     fn close(&mut self) -> Closing;
 }
@@ -212,15 +223,34 @@ impl OutputOptions {
         }
     }
 
+    /// How much time its recording holds, silence included, if it has an end.
+    pub fn capacity(&self, channels: usize) -> Option<Samples> {
+        match self {
+            Self::Wav { format, .. } => Some(wav::capacity(channels, *format)),
+            Self::Memory { .. } => Some(memory::capacity(channels)),
+            Self::Pcm { .. } | Self::LiveKit(_) => None,
+        }
+    }
+
+    /// The path that it writes, if it does: no source may be there.
+    pub fn reserved_path(&self) -> Option<&Arc<ReservedPath>> {
+        match self {
+            Self::Wav { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+
     /// Opens it for `channels` channels.
     pub fn open(&self, channels: usize, progress: &Arc<Progress>) -> Result<Box<dyn Output>> {
         Ok(match self {
-            Self::Wav { path, format } => Box::new(wav::Wav::create(path, channels, *format)?),
+            Self::Wav { path, format, keeps_unheard } => {
+                Box::new(wav::Wav::create(path.clone(), channels, *format, *keeps_unheard)?)
+            }
             Self::Pcm { format, sink } => {
                 let backlog = Arc::new(Backlog::new(progress.clone()));
                 Box::new(pcm::Pcm::new(*format, None, 0, sink.clone(), backlog))
             }
-            Self::Memory { store } => Box::new(memory::Memory::new(channels, store.clone())),
+            Self::Memory { recording } => Box::new(memory::Memory::new(channels, recording.clone())),
             Self::LiveKit(options) => Box::new(livekit::LiveKit::new(options.clone(), channels)?),
         })
     }

@@ -1,31 +1,128 @@
-//! The threads of the process: one tokio runtime and one decode pool, shared by every session.
+//! The threads of the process, shared by every session: one tokio runtime, one decode pool, and the threads that move sessions with a
+//! manual clock.
 //!
-//! Threads are O(cores), never O(sessions) or O(playbacks); only the blocking pool, on which `advance` runs, grows with how many
-//! sessions advance at once. Nothing here ends before the process: Node environments come and go (worker threads), and a
-//! runtime of theirs would go with the last of them.
+//! How many there are is said in one place, [`Budget`]: O(cores), never O(sessions) or O(playbacks). Nothing here ends before the
+//! process: Node environments come and go (worker threads), and a runtime of theirs would go with the last of them.
 
+mod jobs;
 mod pool;
+mod priority;
 
-use once_cell::sync::Lazy;
+use std::ops::Deref;
+use std::panic::catch_unwind;
+
+use once_cell::sync::OnceCell;
 use tokio::runtime::{Builder, Runtime};
 
+use crate::error::{Code, Result, SpeakerError};
+
+pub use jobs::{Job, Jobs, Work};
+#[cfg(all(test, feature = "loom"))]
+pub(crate) use pool::Suspended;
+#[doc(hidden)]
+pub use pool::Worker;
 pub use pool::{Pool, Waker, has_overstayed, suspend};
 
-/// Drivers of sessions, their timers and sockets, and downloads.
-pub static RUNTIME: Lazy<Runtime> = Lazy::new(|| {
-    Builder::new_multi_thread()
-        .worker_threads(cores())
-        .thread_name("speaker-io")
-        .enable_all()
-        .build()
-        .expect("the operating system grants a thread per core")
-});
+/// How many threads the process has at most, for all sessions together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// Drivers of sessions, their timers and sockets, and downloads.
+    pub io: usize,
+    /// Look-ups of names, which the operating system offers only as calls that wait, for many seconds if a name server is silent.
+    /// They are made when needed and end when they are idle; more look-ups than that wait for each other.
+    pub look_ups: usize,
+    /// Decoders: some hundred times faster than what they decode sounds, so a few threads feed thousands.
+    pub decode: usize,
+    /// What moves sessions with a manual clock; made with the first of them. Nothing that waits for something else runs here.
+    pub mix: usize,
+}
 
-/// Everything that decodes: some hundred times faster than it sounds, so a few threads feed thousands.
-pub static DECODERS: Lazy<Pool> = Lazy::new(|| Pool::new(cores().min(MAX_DECODERS)));
+impl Budget {
+    /// For a machine, or a container, of so many cores.
+    pub const fn of(cores: usize) -> Self {
+        let few = if cores < 4 { cores } else { 4 };
+        Self { io: cores, look_ups: 32, decode: few, mix: few }
+    }
 
-const MAX_DECODERS: usize = 4;
+    /// For this process: the cores that it may use. Affinity and the quota of a container count.
+    pub fn here() -> Self {
+        Self::of(std::thread::available_parallelism().map_or(2, |n| n.get()))
+    }
+}
 
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(2, |n| n.get())
+struct Threads {
+    io: Runtime,
+    decoders: Pool,
+}
+
+static THREADS: OnceCell<Threads> = OnceCell::new();
+
+static JOBS: OnceCell<Jobs> = OnceCell::new();
+
+/// Starts the threads that every session needs, if they do not run yet. Fails with `ERR_NO_THREADS` if the operating system
+/// refuses one; a later call tries again.
+pub fn start() -> Result<()> {
+    THREADS.get_or_try_init(Threads::new).map(|_| ())
+}
+
+/// Starts the threads that move sessions with a manual clock too, or fails as [`start`] does.
+pub fn start_manual() -> Result<&'static Jobs> {
+    start()?;
+    JOBS.get_or_try_init(|| Jobs::new(Budget::here().mix).map_err(|error| refused(&error)))
+}
+
+impl Threads {
+    fn new() -> Result<Self> {
+        let Budget { io, look_ups, decode, .. } = Budget::here();
+        // The pool first: it tells of a refusal, where tokio panics.
+        let decoders = Pool::new(decode).map_err(|error| refused(&error))?;
+        let build = || {
+            Builder::new_multi_thread()
+                .worker_threads(io)
+                .max_blocking_threads(look_ups)
+                .thread_name("speaker-io")
+                .enable_all()
+                .build()
+        };
+        let io = catch_unwind(build).map_err(|_| refused(&"no thread for I/O"))?.map_err(|error| refused(&error))?;
+        Ok(Self { io, decoders })
+    }
+}
+
+fn refused(reason: &dyn std::fmt::Display) -> SpeakerError {
+    let Budget { io, decode, mix, .. } = Budget::here();
+    let message = format!("Expected up to {} threads for all sessions but received: {reason}", io + decode + mix);
+    SpeakerError::new(Code::NoThreads, message)
+}
+
+fn threads() -> &'static Threads {
+    THREADS.get_or_try_init(Threads::new).expect("a session starts them before anything needs them")
+}
+
+/// The runtime for drivers of sessions, their timers and sockets, downloads and look-ups.
+pub static RUNTIME: Io = Io;
+
+/// Stands for the runtime.
+pub struct Io;
+
+impl Deref for Io {
+    type Target = Runtime;
+
+    fn deref(&self) -> &Runtime {
+        &threads().io
+    }
+}
+
+/// The pool for everything that decodes.
+pub static DECODERS: Decoders = Decoders;
+
+/// Stands for the pool.
+pub struct Decoders;
+
+impl Deref for Decoders {
+    type Target = Pool;
+
+    fn deref(&self) -> &Pool {
+        &threads().decoders
+    }
 }

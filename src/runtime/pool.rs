@@ -7,13 +7,16 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
+
+use super::priority;
+use crate::sync::{AtomicBool, Receiver, Sender, channel};
 
 /// Address space, not memory: pages are committed as they are touched (some 40 KB for the deepest decoder).
 const STACK_BYTES: usize = 1 << 20;
@@ -35,17 +38,24 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// A pool of so many threads.
-    pub fn new(threads: usize) -> Self {
+    /// A pool of so many threads, or why the operating system gave fewer. They stand back behind all others.
+    pub fn new(threads: usize) -> io::Result<Self> {
         let spawn = |index| {
             let (sender, jobs) = channel();
-            std::thread::Builder::new()
-                .name(format!("speaker-decode-{index}"))
-                .spawn(move || run(jobs))
-                .expect("the operating system grants a thread per core");
-            sender
+            std::thread::Builder::new().name(format!("speaker-decode-{index}")).spawn(move || {
+                priority::stand_back();
+                Worker::new(jobs).run();
+            })?;
+            Ok(sender)
         };
-        Self { threads: (0..threads).map(spawn).collect(), next: AtomicU64::new(0) }
+        Ok(Self { threads: (0..threads).map(spawn).collect::<io::Result<_>>()?, next: AtomicU64::new(0) })
+    }
+
+    /// A pool without threads, for the fuzzer: its decode tasks run where the worker is told to go on.
+    #[doc(hidden)]
+    pub fn by_hand() -> (Self, Worker) {
+        let (sender, jobs) = channel();
+        (Self { threads: vec![sender], next: AtomicU64::new(0) }, Worker::new(jobs))
     }
 
     /// Starts the decode task that `build` makes of its own waker. It must not panic.
@@ -106,52 +116,86 @@ pub fn has_overstayed() -> bool {
 pub fn suspend() {
     let yielder = RUNNING.get();
     assert!(!yielder.is_null(), "suspend() is for code that runs on the decode pool");
-    // SAFETY: the pointer was set by the coroutine that runs now (see `run`), whose yielder lives as long as its stack,
+    // SAFETY: the pointer was set by the coroutine that runs now (see `Worker::step`), whose yielder lives as long as its stack,
     // and a decode task never leaves its thread.
     unsafe { (*yielder).suspend(()) };
     RUNNING.set(yielder);
 }
 
-fn run(jobs: Receiver<Job>) {
-    let mut suspended: HashMap<u64, Coroutine<(), (), ()>> = HashMap::new();
-    for job in jobs {
-        let (id, mut task) = match job {
-            Job::Start(id, body) => match DefaultStack::new(STACK_BYTES) {
-                Ok(stack) => (
-                    id,
-                    Coroutine::with_stack(stack, move |yielder: &Yielder<(), ()>, ()| {
-                        RUNNING.set(yielder);
-                        body();
-                    }),
-                ),
-                // Out of address space: dropping the body tells its playback that the decode task is gone.
-                Err(_) => continue,
-            },
-            Job::Resume(id, pending) => {
-                // Cleared before the step, so that a wake during the step is not lost.
-                pending.store(false, Ordering::Release);
-                match suspended.remove(&id) {
-                    Some(task) => (id, task),
-                    None => continue,
-                }
+/// What a thread does: takes one job after the other, and keeps the decode tasks that wait.
+#[doc(hidden)]
+pub struct Worker {
+    jobs: Receiver<Job>,
+    suspended: HashMap<u64, Coroutine<(), (), ()>>,
+}
+
+impl Worker {
+    fn new(jobs: Receiver<Job>) -> Self {
+        Self { jobs, suspended: HashMap::new() }
+    }
+
+    fn run(mut self) {
+        while let Ok(job) = self.jobs.recv() {
+            self.step(job);
+        }
+    }
+
+    /// Starts or resumes one decode task, until it ends or suspends. Returns false if none is to be started or resumed.
+    pub fn run_next(&mut self) -> bool {
+        match self.jobs.try_recv() {
+            Ok(job) => {
+                self.step(job);
+                true
             }
-        };
+            Err(_) => false,
+        }
+    }
+
+    /// How many decode tasks wait to be resumed.
+    pub fn suspended(&self) -> usize {
+        self.suspended.len()
+    }
+
+    fn step(&mut self, job: Job) {
+        let Some((id, mut task)) = due(job, &mut self.suspended, start) else { return };
         SINCE.set(Some(Instant::now()));
         if let CoroutineResult::Yield(()) = task.resume(()) {
-            suspended.insert(id, task);
+            self.suspended.insert(id, task);
         }
         RUNNING.set(std::ptr::null());
     }
 }
 
-#[cfg(test)]
+/// The decode task that is to be resumed.
+fn due<T>(job: Job, suspended: &mut HashMap<u64, T>, start: impl FnOnce(Body) -> Option<T>) -> Option<(u64, T)> {
+    match job {
+        Job::Start(id, body) => Some((id, start(body)?)),
+        Job::Resume(id, pending) => {
+            // Before the step, so that a wake during the step is not lost. It reads too, and with it whatever was written before
+            // a wake that found this one pending: the step must see that.
+            pending.swap(false, Ordering::AcqRel);
+            Some((id, suspended.remove(&id)?))
+        }
+    }
+}
+
+/// A coroutine for a decode task. `None` if there is no address space for its stack: dropping the body tells its playback.
+fn start(body: Body) -> Option<Coroutine<(), (), ()>> {
+    let stack = DefaultStack::new(STACK_BYTES).ok()?;
+    Some(Coroutine::with_stack(stack, move |yielder: &Yielder<(), ()>, ()| {
+        RUNNING.set(yielder);
+        body();
+    }))
+}
+
+#[cfg(all(test, not(feature = "loom")))]
 mod tests {
     use super::*;
     use std::time::Duration;
 
     #[test]
     fn one_thread_runs_many_suspended_tasks_and_each_goes_on_where_it_was() {
-        let pool = Pool::new(1);
+        let pool = Pool::new(1).unwrap();
         let (sender, results) = channel();
         let wakers: Vec<Waker> = (0..100)
             .map(|n| {
@@ -178,5 +222,63 @@ mod tests {
         seen.sort_unstable();
         assert_eq!(seen, (0..100).map(|n| n * 10).collect::<Vec<_>>());
         wakers[0].wake(); // a finished one: nothing happens
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn decode_tasks_run_at_a_lower_priority_than_what_ticks() {
+        use rustix::process::getpriority_process;
+        let pool = Pool::new(1).unwrap();
+        let (sender, priority) = channel();
+        pool.start(|_| move || sender.send(getpriority_process(None).unwrap()).unwrap());
+        let lowered = priority.recv_timeout(Duration::from_secs(10)).expect("it runs");
+        let ours = getpriority_process(None).unwrap();
+        assert!(lowered > ours || ours == 19, "{lowered} beside {ours}");
+    }
+}
+
+/// A decode task in a model: it is woken by a real [`Waker`], and waits as its thread does.
+#[cfg(all(test, feature = "loom"))]
+pub(crate) struct Suspended(Receiver<Job>);
+
+#[cfg(all(test, feature = "loom"))]
+impl Suspended {
+    pub(crate) fn new(id: u64) -> (Waker, Self) {
+        let (thread, jobs) = channel();
+        (Waker { id, thread, pending: Arc::default() }, Self(jobs))
+    }
+
+    /// Waits until it is woken.
+    pub(crate) fn wait(&self) {
+        let job = self.0.recv().unwrap();
+        let mut suspended = match &job {
+            Job::Start(id, _) | Job::Resume(id, _) => HashMap::from([(*id, ())]),
+        };
+        due(job, &mut suspended, |_| None).expect("it is suspended");
+    }
+}
+
+#[cfg(all(test, feature = "loom"))]
+mod models {
+    use super::*;
+    use loom::thread::spawn;
+
+    #[test]
+    fn loom_no_wake_up_is_lost() {
+        loom::model(|| {
+            let (waker, suspended) = Suspended::new(0);
+            let moved: [Arc<AtomicBool>; 2] = Default::default();
+            let movers = moved.clone().map(|moved| {
+                let waker = waker.clone();
+                spawn(move || {
+                    moved.store(true, Ordering::Relaxed);
+                    waker.wake();
+                })
+            });
+            while !moved.iter().all(|moved| moved.load(Ordering::Relaxed)) {
+                suspended.wait();
+            }
+            movers.into_iter().for_each(|mover| mover.join().unwrap());
+        });
     }
 }

@@ -100,6 +100,7 @@ impl Session {
             gain: request.gain * self.options.gain,
             fade_in,
             stall_timeout: if is_stream { stall_timeout } else { 0 },
+            start_deadline: None,
             is_stream,
         };
         let accepted = Accepted { request_id: name.clone(), id: request_kept.id };
@@ -139,7 +140,7 @@ impl Session {
         self.note(Some(request), end);
     }
 
-    fn enter(&mut self, request: Request, source: Source, waits: bool, queue_timeout: Samples) {
+    fn enter(&mut self, mut request: Request, source: Source, waits: bool, queue_timeout: Samples) {
         let (track, id) = (request.track, request.id);
         self.playbacks.claim(&request.name, id);
         if waits {
@@ -153,6 +154,7 @@ impl Session {
             // Its timeout may be the first one.
             self.outbox.wakes_driver |= queue_timeout > 0;
         } else {
+            request.start_deadline = self.start_deadline_of(&request);
             let place = source.section.from;
             let number = self.outbox.open(id, Opening::Source(source), request.ahead, None);
             let source = Loadable::Opening { number, place };
@@ -508,6 +510,11 @@ impl Session {
         }
         let message = "Expected a signal that is aborted after the output is open but it was before";
         self.outbox.settle(ticket, Some(SpeakerError::new(Code::Aborted, message)));
+    }
+
+    /// The session's time once every `advance` is done.
+    pub fn time_ahead(&self) -> Samples {
+        self.now() + self.advances.iter().map(|advance| advance.left).sum::<Samples>()
     }
 
     /// Moves the manual clock; settles when that time has been mixed and handed over.

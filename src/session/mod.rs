@@ -47,8 +47,8 @@ pub enum Clock {
     Manual,
 }
 
-/// The time by which waiting is measured, in samples since the session was made. On a realtime clock it goes on in silence; on
-/// the manual clock it is the session's own time.
+/// The time by which waiting is measured, in samples since the session was made. It goes on in silence. On the manual clock only
+/// servers and disks are measured by it; what waits for its turn does so in the session's own time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct WallTime(pub Samples);
 
@@ -73,6 +73,9 @@ pub struct Options {
     pub progress_interval: Samples,
     /// How long a stream may be silent because its writer is behind, if its request does not say; 0 for ever.
     pub stall_timeout: Samples,
+    /// How long a source that is no stream may take from its opening to its first sound, in wall time on the manual clock too; 0 for
+    /// ever.
+    pub start_timeout: Samples,
 }
 
 /// Counts since the session began.
@@ -193,7 +196,7 @@ impl Session {
         Stats { now: self.mixer.now(), underruns: self.mixer.underruns(), ..self.stats }
     }
 
-    /// The time by which waiting is measured now.
+    /// The time by which waiting for a turn is measured now.
     fn wall(&self) -> WallTime {
         match self.options.clock {
             Clock::Manual => WallTime(self.mixer.now()),

@@ -2,6 +2,7 @@
 //! becomes of them comes back as [`OutputEvent`](crate::output::OutputEvent).
 
 use super::outbox::{Outbox, OutputRequest, Ticket};
+use crate::error::SpeakerError;
 use crate::mixer::Routing;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,12 +25,14 @@ pub struct OutputState {
     streams: Vec<(u32, bool)>,
     /// Tickets of `connect`.
     tickets: Vec<Ticket>,
+    /// What failed last, if nothing went well since.
+    failure: Option<SpeakerError>,
 }
 
 impl OutputState {
     pub fn new(routing: Routing) -> Self {
         let (connection, streams, tickets) = (Connection::Closed, Vec::new(), Vec::new());
-        Self { routing, connection, was_connected: false, streams, tickets }
+        Self { routing, connection, was_connected: false, streams, tickets, failure: None }
     }
 
     pub fn is_open(&self) -> bool {
@@ -83,14 +86,22 @@ impl OutputState {
         }
     }
 
-    /// Something failed, which may be a stream that was to be opened: those that are not open are asked for again.
-    pub fn failed(&mut self) {
+    /// Something failed, which may be a stream that was to be opened: those that are not open are asked for again. Returns true if
+    /// it is to be told: a disk that is full fails every frame, and is one failure.
+    pub fn failed(&mut self, error: &SpeakerError) -> bool {
         self.streams.retain(|(_, is_open)| *is_open);
+        self.failure.replace(error.clone()).as_ref() != Some(error)
+    }
+
+    /// It took a frame.
+    pub fn succeeded(&mut self) {
+        self.failure = None;
     }
 
     /// The output is gone, with its streams.
     pub fn closed(&mut self) {
         self.connection = Connection::Closed;
+        self.failure = None;
         self.streams.clear();
     }
 }

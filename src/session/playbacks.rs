@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::RequestId;
 use super::line::{Line, Waiting};
 use super::outbox::Garbage;
 use super::policy::{Overlap, Target};
+use super::{RequestId, WallTime};
 use crate::audio::Samples;
 use crate::error::SpeakerError;
 use crate::mixer::{PlaybackId, Role, Voice};
@@ -62,6 +62,8 @@ pub struct Request {
     pub fade_in: Samples,
     /// How long a stream may be silent because its writer is behind; 0 for ever.
     pub stall_timeout: Samples,
+    /// When its source, once that is opened, has to have come to its first sound; `None` for a stream, whose writer decides.
+    pub start_deadline: Option<WallTime>,
     pub is_stream: bool,
 }
 
@@ -271,6 +273,19 @@ impl Playbacks {
             Some((waiting.request.id, waiting.ahead.as_ref()?))
         });
         loading.chain(ahead)
+    }
+
+    /// Readers that have not come to their first sound, with when they have to have.
+    pub fn silent(&self) -> impl Iterator<Item = (WallTime, &PcmReader)> {
+        let loading = self.loading.iter().map(|loading| (&loading.request, Some(&loading.source)));
+        let ahead = self.lines.values().filter_map(|line| {
+            let waiting = line.get(line.first()?)?;
+            Some((&waiting.request, waiting.ahead.as_ref()))
+        });
+        loading.chain(ahead).filter_map(|(request, source)| match source? {
+            Loadable::Reading(reader) if !reader.has_begun() => Some((request.start_deadline?, reader)),
+            _ => None,
+        })
     }
 
     /// What a playback keeps, on whatever shelf it is.

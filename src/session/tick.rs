@@ -149,6 +149,28 @@ impl Session {
         }
     }
 
+    /// Ends sources that have not come to their first sound in time.
+    pub fn give_up(&mut self, at: WallTime) {
+        self.wall = at;
+        let Self { playbacks, outbox, options, .. } = self;
+        for (_, reader) in playbacks.silent().filter(|(deadline, _)| *deadline <= at) {
+            let timeout = to_ms(options.start_timeout);
+            let message = format!("Expected a first sound within {timeout} ms (startTimeoutMs) but received none");
+            outbox.wakes.extend(reader.give_up(SpeakerError::new(Code::StartTimeout, message)));
+        }
+    }
+
+    /// When [`give_up`](Self::give_up) is to be called next; on the manual clock too this is a time of the watch.
+    pub fn start_deadline(&self) -> Option<WallTime> {
+        self.playbacks.silent().map(|(deadline, _)| deadline).min()
+    }
+
+    /// When a source that is opened now has to have come to its first sound.
+    pub(super) fn start_deadline_of(&self, request: &Request) -> Option<WallTime> {
+        let timeout = self.options.start_timeout;
+        (timeout > 0 && !request.is_stream).then_some(WallTime(self.wall.0 + timeout))
+    }
+
     /// The next playback whose source failed before a sample of it came. Where the clock waits for sources, those behind one
     /// that still loads wait too: how fast each loads must not change the order in which they are told of.
     fn next_failed(&self) -> Option<(PlaybackId, SpeakerError)> {
@@ -232,6 +254,8 @@ impl Session {
         self.wall = at;
         self.outbox.wakes_driver = true;
         match event {
+            // Nobody waited for it any more, and it was given up.
+            OutputEvent::Connected if self.output.connection != Connection::Opening => {}
             OutputEvent::Connected => {
                 self.output.connection = Connection::Open;
                 self.output.was_connected = true;
@@ -276,18 +300,24 @@ impl Session {
             self.outbox.settle(ticket, error.cloned());
         }
         if let Some(error) = error {
-            for Advance { ticket, .. } in std::mem::take(&mut self.advances) {
-                self.outbox.settle(ticket, Some(error.clone()));
-            }
+            self.fail_advances(error);
+        }
+    }
+
+    fn fail_advances(&mut self, error: &SpeakerError) {
+        for Advance { ticket, .. } in std::mem::take(&mut self.advances) {
+            self.outbox.settle(ticket, Some(error.clone()));
         }
     }
 
     /// The output took no frame: everything that lives fails with it, and the session may try again.
     fn output_failed(&mut self, error: &SpeakerError) {
-        let SpeakerError { code, message } = error.clone();
-        self.note(None, EventKind::Error { code, message });
-        self.output.failed();
+        if self.output.failed(error) {
+            let SpeakerError { code, message } = error.clone();
+            self.note(None, EventKind::Error { code, message });
+        }
         self.fail_live(error);
+        self.fail_advances(error);
     }
 
     fn fail_live(&mut self, error: &SpeakerError) {
@@ -382,8 +412,9 @@ impl Session {
         self.stats.completed -= retracted;
         self.stats.failed += retracted;
         self.outbox.release();
-        if let Err(error) = result {
-            self.output_failed(&error);
+        match result {
+            Ok(()) => self.output.succeeded(),
+            Err(error) => self.output_failed(&error),
         }
     }
 
@@ -411,10 +442,10 @@ impl Session {
     }
 
     /// Takes one step of the manual clock: what is to be handed over is in `scratch`.
-    pub fn step(&mut self, takes_more: bool, scratch: &mut Scratch) -> Step {
+    pub fn step(&mut self, at: WallTime, takes_more: bool, scratch: &mut Scratch) -> Step {
         loop {
             let now = self.now();
-            self.look(WallTime(now));
+            self.look(at);
             let Some(Advance { left, .. }) = self.advances.front() else { return Step::Done };
             let left = *left;
             // How fast a place loads must not come between calls at one time, nor before what fails: it is gone to only while time is to
@@ -423,7 +454,7 @@ impl Session {
                 return Step::Waits;
             }
             self.swap_sought();
-            self.expire(WallTime(now));
+            self.expire(at);
             let limit = self.deadline().map_or(left, |WallTime(deadline)| left.min(deadline.saturating_sub(now)));
             let to_border = FRAME - (now % FRAME as Samples) as usize;
             let frames = to_border.min(limit as usize);
@@ -443,7 +474,7 @@ impl Session {
                 self.pass(limit);
                 return Step::Silence(limit);
             }
-            let mixed = self.tick(frames, WallTime(now), scratch);
+            let mixed = self.tick(frames, at, scratch);
             self.pass(mixed as Samples);
             return Step::Frame(mixed);
         }
@@ -604,8 +635,9 @@ impl Session {
             && let Some(id) = self.playbacks.line(track).first()
             && let Some(waiting) = self.playbacks.line(track).remove(id)
         {
-            let Waiting { request, source, ahead, is_paused, .. } = waiting;
+            let Waiting { mut request, source, ahead, is_paused, .. } = waiting;
             let source = ahead.unwrap_or_else(|| {
+                request.start_deadline = self.start_deadline_of(&request);
                 let place = source.section.from;
                 Loadable::Opening { number: self.outbox.open(id, Opening::Source(source), request.ahead, None), place }
             });
@@ -633,6 +665,8 @@ impl Session {
     pub(super) fn update_line(&mut self, track: u32) {
         let is_held = self.playbacks.is_held(track);
         let wall = self.wall();
+        let first = self.playbacks.lines.get(&track).and_then(|line| line.get(line.first()?));
+        let start_deadline = first.and_then(|first| self.start_deadline_of(&first.request));
         let Self { playbacks, outbox, .. } = self;
         let Some(line) = playbacks.lines.get_mut(&track) else { return };
         line.run(!is_held, wall);
@@ -657,6 +691,7 @@ impl Session {
                 let ahead = waiting.request.ahead;
                 let number = outbox.open(first, Opening::Source(waiting.source.clone()), ahead, None);
                 waiting.ahead = Some(Loadable::Opening { number, place });
+                waiting.request.start_deadline = start_deadline;
             }
             line.opened = Some(first);
         }

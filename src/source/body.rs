@@ -153,8 +153,8 @@ impl Body {
         self.failure.as_ref()
     }
 
-    /// Gives the others of its thread their turn, for whoever looks long through what was read already. Returns false if the task
-    /// was cancelled; nothing is ahead then.
+    /// Gives the other decode tasks of its thread their turn, if this one has run for long. Returns false once nobody wants the body
+    /// any more, and nothing is ahead then. Reading does so by itself.
     pub fn take_turns(&mut self) -> bool {
         let Err(error) = self.task.take_turns() else { return true };
         self.buffer.clear();
@@ -302,7 +302,7 @@ pub mod tests {
 
     #[test]
     fn whoever_reads_for_ever_lets_the_others_of_its_thread_run_and_leaves_when_cancelled() {
-        let (pool, shared) = (Pool::new(1), Arc::<Shared>::default());
+        let (pool, shared) = (Pool::new(1).unwrap(), Arc::<Shared>::default());
         let ((told, read), cancel) = (channel(), shared.clone());
         pool.start(|waker| {
             let task = Reading { waker, shared, progress: Arc::default() };

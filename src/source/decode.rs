@@ -16,9 +16,6 @@ use crate::error::{Code, Result, SpeakerError};
 /// What is played, in the words of error messages.
 const FORMATS: &str = "WAV, AIFF, MP3, FLAC, Ogg Vorbis, Ogg Opus, AAC or M4A audio";
 
-/// As many as an Ogg file can have.
-const MAX_CHANNELS: usize = 255;
-
 static CODECS: Lazy<CodecRegistry> = Lazy::new(|| {
     let mut codecs = CodecRegistry::new();
     symphonia::default::register_enabled_codecs(&mut codecs);
@@ -86,13 +83,8 @@ pub trait Piece {
 /// Makes a decoder.
 pub fn decoder(parameters: &AudioCodecParameters) -> Result<Box<dyn AudioDecoder>> {
     let headers = parameters.extra_data.as_deref().filter(|_| parameters.codec == CODEC_ID_VORBIS);
-    if !headers.is_none_or(vorbis::is_bounded) {
-        return Err(unsupported("Vorbis with more codebooks than a stream needs"));
-    }
-    let channels = parameters.channels.as_ref().map_or(0, |channels| channels.count());
-    if channels > MAX_CHANNELS {
-        let message = format!("Expected at most {MAX_CHANNELS} channels for audio but received {channels}");
-        return Err(SpeakerError::new(Code::UnsupportedFormat, message));
+    if headers.is_some_and(|headers| !vorbis::is_ordinary(headers)) {
+        return Err(unsupported("Vorbis with codebooks of an absurd size"));
     }
     CODECS
         .make_audio_decoder(parameters, &AudioDecoderOptions::default())

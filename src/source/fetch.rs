@@ -6,7 +6,8 @@ use std::time::Duration;
 use once_cell::sync::Lazy;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Client, RequestBuilder, Response, redirect};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::bytes::Bytes;
 
 use super::spool::Spool;
 use crate::error::{Code, Result, SpeakerError};
@@ -22,6 +23,15 @@ static CLIENT: Lazy<Client> = Lazy::new(|| {
         .expect("the TLS roots are compiled in")
 });
 
+/// What is asked of a server.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FetchLimits {
+    /// How long it may send nothing.
+    pub timeout: Duration,
+    /// What it has to send at least, over each `timeout` of the body; 0 for no such rule.
+    pub min_bytes_per_second: f64,
+}
+
 /// What to fetch.
 #[derive(Debug, Clone)]
 pub struct Fetch {
@@ -31,23 +41,83 @@ pub struct Fetch {
     pub headers: Vec<(String, String)>,
 }
 
-/// Downloads until the body ends or fails, or the server sends nothing for longer than `limit`.
-pub async fn download(fetch: Fetch, limit: Duration, spool: &Spool) {
-    spool.finish(run(&fetch, limit, spool).await);
+/// Downloads until the body ends or fails, or the server does not keep to `limits`. How fast the body is played does not matter: it is
+/// read as fast as it comes.
+pub async fn download(fetch: Fetch, limits: FetchLimits, spool: &Spool) {
+    spool.finish(run(&fetch, limits, spool).await);
 }
 
-async fn run(fetch: &Fetch, limit: Duration, spool: &Spool) -> Result<()> {
+async fn run(fetch: &Fetch, limits: FetchLimits, spool: &Spool) -> Result<()> {
     let request = CLIENT.get(&fetch.url).header(ACCEPT, "audio/*, */*;q=0.5");
     let request = fetch.headers.iter().fold(request, |request, (name, value)| request.header(name, value));
-    let mut response = respond(limit, request).await?;
+    let mut response = respond(limits.timeout, request).await?;
     // Without a length it may never end.
     spool.set_endless(response.content_length().is_none());
     let header = response.headers().get(CONTENT_TYPE);
     spool.set_content_type(header.and_then(|value| value.to_str().ok()).map(str::to_owned));
-    while let Some(chunk) = within(limit, response.chunk()).await?.map_err(|error| cut(&error))? {
+    let mut pace = Pace::new(limits);
+    while let Some(chunk) = pace.keep(&mut response).await? {
         spool.append(&chunk)?;
     }
     Ok(())
+}
+
+/// Whether a body comes fast enough.
+struct Pace {
+    limit: Duration,
+    /// What each span of `limit` has to bring, and by when the present one has to; `None` before the first byte, for until then a
+    /// server may be preparing the answer.
+    least: u64,
+    end: Option<Instant>,
+    came: u64,
+}
+
+impl Pace {
+    fn new(FetchLimits { timeout: limit, min_bytes_per_second }: FetchLimits) -> Self {
+        Self { limit, least: (min_bytes_per_second * limit.as_secs_f64()) as u64, end: None, came: 0 }
+    }
+
+    /// The next piece of the body; `None` at its end.
+    async fn keep(&mut self, response: &mut Response) -> Result<Option<Bytes>> {
+        let silence = Instant::now() + self.limit;
+        // It is not polled anew at the end of a span: a piece that came in time is taken first.
+        let piece = response.chunk();
+        tokio::pin!(piece);
+        loop {
+            let until = self.end.map_or(silence, |end| end.min(silence));
+            if let Ok(piece) = timeout_at(until, piece.as_mut()).await {
+                let piece = piece.map_err(|error| cut(&error))?;
+                if let Some(piece) = &piece {
+                    self.count(piece.len() as u64)?;
+                }
+                return Ok(piece);
+            }
+            if until == silence {
+                return Err(silent(self.limit));
+            }
+            self.count(0)?;
+        }
+    }
+
+    /// Counts what came, and fails at the end of a span that brought too little.
+    fn count(&mut self, bytes: u64) -> Result<()> {
+        self.came += bytes;
+        let now = Instant::now();
+        match self.end {
+            Some(end) if now < end => {}
+            Some(_) if self.came < self.least => {
+                let Self { limit, least, came, .. } = self;
+                let limit = limit.as_millis();
+                let message = format!(
+                    "Expected at least {least} bytes in {limit} ms for audioUrl (minFetchBytesPerSecond) but received {came}"
+                );
+                return Err(SpeakerError::new(Code::FetchTimeout, message));
+            }
+            _ if self.least > 0 => (self.end, self.came) = (Some(now + self.limit), 0),
+            _ => {}
+        }
+        Ok(())
+    }
 }
 
 async fn respond(limit: Duration, request: RequestBuilder) -> Result<Response> {
@@ -68,10 +138,13 @@ async fn respond(limit: Duration, request: RequestBuilder) -> Result<Response> {
 }
 
 async fn within<T>(limit: Duration, step: impl Future<Output = T>) -> Result<T> {
-    timeout(limit, step).await.map_err(|_| {
-        let limit = limit.as_millis();
-        SpeakerError::new(Code::FetchTimeout, format!("audioUrl sent nothing for {limit} ms (fetchTimeoutMs)"))
-    })
+    timeout(limit, step).await.map_err(|_| silent(limit))
+}
+
+fn silent(limit: Duration) -> SpeakerError {
+    let message =
+        format!("Expected bytes within {} ms for audioUrl (fetchTimeoutMs) but received none", limit.as_millis());
+    SpeakerError::new(Code::FetchTimeout, message)
 }
 
 fn cut(error: &reqwest::Error) -> SpeakerError {

@@ -102,9 +102,10 @@ impl Files {
             if found.is_some() || ahead.is_empty() || self.run > MAX_JUNK {
                 return found;
             }
+            // What is too near to the end of what was read is looked at once more of the body is here.
             let is_beginning = |index: &usize| {
                 matches!(ahead[*index], 0xff | b'R' | b'F' | b'f' | b'O' | b'I' | b'A' | b'T' | b'L')
-                    || ahead.get(*index + 4) == Some(&b'f')
+                    || ahead.get(*index + 4).is_none_or(|byte| *byte == b'f')
             };
             let junk = (1..ahead.len()).find(is_beginning).unwrap_or(ahead.len());
             self.run += junk as u64;
@@ -145,7 +146,8 @@ impl Files {
                     }
                     Step::LeftOut(bytes) => {
                         self.left_out += bytes;
-                        self.run += bytes;
+                        // Packets may be empty, and there may be billions of them.
+                        self.run += bytes.max(1);
                         self.body.get().take_turns();
                     }
                     Step::End => self.is_playing = false,

@@ -272,6 +272,9 @@ fn end(body: &mut Body, info: &Setup, frame: &Setup) -> End {
         let ahead = body.ahead();
         let found = ahead.get(at..).and_then(to_a_beginning);
         let candidate = found.map_or(ahead.len(), |found| at + found);
+        if candidate > frame.longest() {
+            break;
+        }
         // Looks as far ahead as is needed to tell what a candidate is.
         if ahead.len() < candidate + tags::HEAD && body.more() {
             at = candidate.max(1);

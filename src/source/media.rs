@@ -5,7 +5,6 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use symphonia::core::io::MediaSource;
 use tokio::task::AbortHandle;
@@ -15,8 +14,9 @@ use super::decode::{Decode, Label, empty};
 use super::file::Files;
 use super::ring::Reading;
 use super::spool::{Spool, SpoolReader};
-use super::{Origin, Source, Stream, fetch, mp4};
+use super::{FetchLimits, Origin, Source, Stream, fetch, mp4};
 use crate::error::{Code, Result, SpeakerError};
+use crate::reserved::ReservedPath;
 use crate::runtime::{RUNTIME, Waker};
 
 /// The bytes of one source. Dropping the last reference ends the download.
@@ -27,25 +27,25 @@ pub struct Media {
 
 enum Bytes {
     Memory(Arc<[u8]>),
-    File(PathBuf),
+    File(PathBuf, Option<Arc<ReservedPath>>),
     Download(Arc<Spool>, AbortHandle),
     Stream(Stream),
 }
 
 impl Media {
-    /// Starts the download, if it is one; a server may be silent for `fetch_timeout`.
-    pub fn new(source: Source, fetch_timeout: Duration) -> Self {
-        let Source { origin, content_type, .. } = source;
+    /// Starts the download, if it is one, of which a server has to keep to `limits`.
+    pub fn new(source: Source, limits: FetchLimits) -> Self {
+        let Source { origin, content_type, reserved, .. } = source;
         let label = |path: Option<&str>| Label { content_type, extension: extension(path) };
         match origin {
             Origin::Bytes(bytes) => Self { label: label(None), bytes: Bytes::Memory(bytes) },
-            Origin::File(path) => Self { label: label(path.to_str()), bytes: Bytes::File(path) },
+            Origin::File(path) => Self { label: label(path.to_str()), bytes: Bytes::File(path, reserved) },
             Origin::Stream(stream) => Self { label: label(None), bytes: Bytes::Stream(stream) },
             Origin::Url(fetch) => {
                 let label = label(fetch.url.split(['?', '#']).next());
                 let spool = Arc::new(Spool::new());
                 let filled = spool.clone();
-                let download = RUNTIME.spawn(async move { fetch::download(fetch, fetch_timeout, &filled).await });
+                let download = RUNTIME.spawn(async move { fetch::download(fetch, limits, &filled).await });
                 Self { label, bytes: Bytes::Download(spool, download.abort_handle()) }
             }
         }
@@ -54,7 +54,7 @@ impl Media {
     /// Returns true if it can be read again from another place: not a stream, nor a download that may have no end.
     pub fn is_seekable(&self) -> bool {
         match &self.bytes {
-            Bytes::Memory(_) | Bytes::File(_) => true,
+            Bytes::Memory(_) | Bytes::File(..) => true,
             Bytes::Download(spool, _) => spool.may_be_sought(),
             Bytes::Stream(_) => false,
         }
@@ -75,7 +75,7 @@ impl Media {
         let (input, label): (Box<dyn MediaSource>, _) = match &self.bytes {
             Bytes::Memory(bytes) if bytes.is_empty() => return Err(empty("audio")),
             Bytes::Memory(bytes) => (Box::new(Cursor::new(bytes.clone())), label),
-            Bytes::File(path) => (Box::new(open_file(path)?), label),
+            Bytes::File(path, reserved) => (Box::new(open_file(path, reserved.as_deref())?), label),
             Bytes::Download(spool, _) => open_spool(spool, &task.shared.cancelled, label)?,
             Bytes::Stream(stream) => return stream.open(task, label),
         };
@@ -96,7 +96,7 @@ impl Media {
         match &self.bytes {
             Bytes::Download(spool, _) => spool.attach(task),
             Bytes::Stream(stream) => stream.outlet.attach(task),
-            Bytes::Memory(_) | Bytes::File(_) => {}
+            Bytes::Memory(_) | Bytes::File(..) => {}
         }
     }
 
@@ -116,7 +116,7 @@ impl Drop for Media {
     }
 }
 
-fn open_file(path: &Path) -> Result<File> {
+fn open_file(path: &Path, reserved: Option<&ReservedPath>) -> Result<File> {
     let failed = |error| SpeakerError::new(Code::File, format!("audioUrl {} can't be read: {error}", path.display()));
     // Asked before opening: to open a pipe would wait for its writer.
     let metadata = path.metadata().map_err(failed)?;
@@ -124,10 +124,14 @@ fn open_file(path: &Path) -> Result<File> {
         let message = format!("Expected a file for audioUrl but received {}, which is none", path.display());
         return Err(SpeakerError::new(Code::File, message));
     }
-    match metadata.len() {
-        0 => Err(empty("audioUrl")),
-        _ => File::open(path).map_err(failed),
+    if metadata.len() == 0 {
+        return Err(empty("audioUrl"));
     }
+    let file = File::open(path).map_err(failed)?;
+    if let Some(reserved) = reserved {
+        reserved.check_source(path, &file.metadata().map_err(failed)?)?;
+    }
+    Ok(file)
 }
 
 type Opened = (Box<dyn MediaSource>, Label);

@@ -33,14 +33,14 @@ mod vorbis;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rtrb::RingBuffer;
 
 use crate::audio::RING;
-use crate::runtime::DECODERS;
+use crate::reserved::ReservedPath;
+use crate::runtime::{DECODERS, Pool};
 
-pub use fetch::Fetch;
+pub use fetch::{Fetch, FetchLimits};
 pub use media::Media;
 pub use pcm_reader::PcmReader;
 #[doc(hidden)]
@@ -76,12 +76,14 @@ pub struct Source {
     pub content_type: Option<String>,
     /// Which part is played, and how often.
     pub section: Section,
+    /// The path that its session's output writes, which it may not be.
+    pub reserved: Option<Arc<ReservedPath>>,
 }
 
 impl Source {
     /// A part of what is at `origin`.
     pub fn new(origin: Origin, content_type: Option<String>, section: Section) -> Self {
-        Self { origin, content_type, section }
+        Self { origin, content_type, section, reserved: None }
     }
 
     /// Returns true if its user writes it.
@@ -103,31 +105,52 @@ pub enum Opening {
     },
 }
 
-/// Opens a source for a session with `channels` channels; a server may be silent for `fetch_timeout`. Its ring holds `ahead` samples
-/// per channel on top of [`RING`].
+/// Opens a source for a session with `channels` channels; a server has to keep to `limits`. Its ring holds `ahead` samples per channel
+/// on top of [`RING`].
 pub fn open(
     opening: Opening,
     channels: usize,
     ahead: usize,
-    fetch_timeout: Duration,
+    limits: FetchLimits,
     progress: Arc<Progress>,
 ) -> PcmReader {
-    match opening {
-        Opening::Again { media, section } => start(media, section, channels, ahead, progress),
-        Opening::Source(source) => {
-            let section = source.section;
-            start(Arc::new(Media::new(source, fetch_timeout)), section, channels, ahead, progress)
-        }
-    }
+    open_on(&DECODERS, opening, channels, ahead, limits, progress)
 }
 
-/// Starts a decode task that plays `clip` of `media` for a session with `channels` channels.
-fn start(media: Arc<Media>, section: Section, channels: usize, ahead: usize, progress: Arc<Progress>) -> PcmReader {
+/// [`open`], on a pool of the caller's own.
+#[doc(hidden)]
+pub fn open_on(
+    pool: &Pool,
+    opening: Opening,
+    channels: usize,
+    ahead: usize,
+    limits: FetchLimits,
+    progress: Arc<Progress>,
+) -> PcmReader {
+    let (media, section) = match opening {
+        Opening::Again { media, section } => (media, section),
+        Opening::Source(source) => {
+            let section = source.section;
+            (Arc::new(Media::new(source, limits)), section)
+        }
+    };
+    start(pool, media, section, channels, ahead, progress)
+}
+
+/// Starts a decode task on `pool` that plays `section` of `media` for a session with `channels` channels.
+fn start(
+    pool: &Pool,
+    media: Arc<Media>,
+    section: Section,
+    channels: usize,
+    ahead: usize,
+    progress: Arc<Progress>,
+) -> PcmReader {
     // A stream's writer is to wait, and its end may come at any time.
     let ahead = if media.stream().is_some() { 0 } else { ahead };
     let (ring, consumer) = RingBuffer::new((RING + ahead) * channels);
     let shared = Arc::<Shared>::default();
-    let waker = DECODERS.start(|waker| {
+    let waker = pool.start(|waker| {
         media.attach(&waker);
         let reading = Reading { waker, shared: shared.clone(), progress: progress.clone() };
         let task = DecodeTask { ring, channels, media: media.clone(), section, reading };

@@ -29,6 +29,10 @@ pub fn open(shared: &SharedBody) -> Result<Box<dyn Piece>> {
     Ok(Box::new(Contained::open::<IsoMp4Reader<'_>>(window, true)?))
 }
 
+/// The longest description of a fragment, in bytes, and the most samples that it may describe: a fragment is some seconds.
+const MAX_FRAGMENT: u64 = 16 << 20;
+const MAX_SAMPLES: u64 = 1 << 20;
+
 /// Box behind box, up to what is none, or begins another file.
 #[derive(Default)]
 struct Boxes {
@@ -43,14 +47,53 @@ impl Extent for Boxes {
         if !kind.iter().all(is_name) || (std::mem::replace(&mut self.is_inside, true) && kind == b"ftyp") {
             return 0;
         }
-        let size = size.iter().fold(0, |size, byte| size << 8 | u64::from(*byte));
-        match (size, head.get(8..)) {
-            (0, _) => u64::MAX,
-            (1, Some(long)) => long.iter().fold(0, |size, byte| size << 8 | u64::from(*byte)),
-            (2..=7, _) => 0,
-            (size, _) => size,
+        let is_fragment = kind == b"moof";
+        let (header, size) = match (be(size), head.get(8..)) {
+            (0, _) => (8, u64::MAX),
+            (1, Some(long)) => (16, be(long)),
+            (size, _) => (8, size),
+        };
+        if size < header {
+            return 0;
+        }
+        // The demuxer counts to whatever number of samples a fragment claims, without reading a byte for them.
+        if is_fragment && size > MAX_FRAGMENT {
+            return 0;
+        }
+        let fragment = if is_fragment { body.peek(size as usize) } else { &[] };
+        match samples(fragment.get(header as usize..).unwrap_or_default()) <= MAX_SAMPLES {
+            true => size,
+            false => 0,
         }
     }
+}
+
+/// How many samples are described by the runs (`trun`) in a fragment's tracks (`traf`).
+fn samples(fragment: &[u8]) -> u64 {
+    let tracks = children(fragment).filter(|(kind, _)| kind == b"traf");
+    let runs = tracks.flat_map(|(_, track)| children(track)).filter(|(kind, _)| kind == b"trun");
+    runs.map(|(_, run)| run.get(4..8).map_or(0, be)).sum()
+}
+
+/// The boxes in a box, up to the first that is none.
+fn children(mut parent: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
+    std::iter::from_fn(move || {
+        let head = parent.first_chunk::<8>()?;
+        let kind = [head[4], head[5], head[6], head[7]];
+        let (from, size) = match be(&head[..4]) {
+            0 => (8, parent.len() as u64),
+            1 => (16, be(parent.get(8..16)?)),
+            size => (8, size),
+        };
+        let end = usize::try_from(size).ok()?.min(parent.len());
+        let content = parent.get(from..end)?;
+        parent = &parent[end..];
+        Some((kind, content))
+    })
+}
+
+fn be(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 /// Returns true if `body` is an MP4 whose samples (`mdat`) come before their index (`moov`), as encoders that do not know the

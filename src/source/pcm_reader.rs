@@ -12,7 +12,7 @@ use super::ring::Shared;
 use super::section::Section;
 use super::stream::Stream;
 use crate::audio::{PREROLL, RING, Samples};
-use crate::error::Result;
+use crate::error::{Result, SpeakerError};
 use crate::runtime::Waker;
 
 /// One playback's samples, ready for the mixer. Dropping it ends the decode task, and the download with the last reader of it.
@@ -128,6 +128,19 @@ impl PcmReader {
         (self.ring.slots() / self.channels, ended)
     }
 
+    /// Returns true if it has come to its first sound: to as much as an underrun is ended with.
+    pub fn has_begun(&self) -> bool {
+        let (waiting, ended) = self.level();
+        waiting >= PREROLL || ended
+    }
+
+    /// Ends the source with an error, if it has not ended: what came is played. Returns the decode task, which is to be woken.
+    pub fn give_up(&self, error: SpeakerError) -> Option<Waker> {
+        self.shared.outcome.set(Err(error)).ok()?;
+        self.shared.cancelled.store(true, Ordering::Release);
+        self.supply.as_ref().map(|supply| supply.waker.clone())
+    }
+
     /// Returns true if enough waits for a playback to start or go on without an underrun.
     pub fn is_ready(&self) -> bool {
         let (waiting, ended) = self.level();
@@ -217,8 +230,9 @@ impl Peek<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Origin, Source};
+    use super::super::{FetchLimits, Origin, Source};
     use super::*;
+    use crate::runtime::DECODERS;
     use std::time::{Duration, Instant};
 
     fn wav(rate: u32, samples: &[i16]) -> Arc<[u8]> {
@@ -237,8 +251,9 @@ mod tests {
     /// Plays to the end.
     fn play(rate: u32, samples: &[i16], section: Section) -> (PcmReader, Vec<f32>) {
         let source = Source::new(Origin::Bytes(wav(rate, samples)), None, section);
-        let media = Arc::new(Media::new(source, Duration::from_secs(1)));
-        let (mut reader, mut heard) = (super::super::start(media, section, 1, 0, Arc::default()), Vec::new());
+        let media = Arc::new(Media::new(source, FetchLimits::default()));
+        let (mut reader, mut heard) =
+            (super::super::start(&DECODERS, media, section, 1, 0, Arc::default()), Vec::new());
         let late = Instant::now() + Duration::from_secs(20);
         loop {
             let (waiting, ended) = reader.level();

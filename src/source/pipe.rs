@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
-use parking_lot::Mutex;
 use symphonia::core::io::MediaSource;
 
 use super::ring::Reading;
 use crate::error::{Result, SpeakerError};
 use crate::runtime::{Waker, suspend};
+use crate::sync::{AtomicBool, Mutex};
 
 /// The writer's end. No call waits.
 pub struct Pipe {
@@ -234,7 +234,7 @@ impl MediaSource for PipeReader {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "loom")))]
 mod tests {
     use super::*;
     use crate::error::{Code, SpeakerError};
@@ -319,5 +319,144 @@ mod tests {
         drop(outlet);
         room.try_recv().expect("told when the last reader is gone");
         assert_eq!(pipe.write(b"abcdef", false), None);
+    }
+}
+
+#[cfg(all(test, feature = "loom"))]
+mod models {
+    use super::*;
+    use crate::error::{Code, SpeakerError};
+    use crate::runtime::Suspended;
+    use crate::sync::{Receiver, channel};
+    use loom::thread::spawn;
+
+    fn model(check: impl Fn() + Sync + Send + 'static) {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(check);
+    }
+
+    /// Reads to the end as a decode task does.
+    fn read(outlet: &Outlet, waker: &Waker, suspended: &Suspended) -> (Vec<u8>, io::Result<bool>) {
+        let mut bytes = Vec::new();
+        loop {
+            match outlet.poll(waker) {
+                Some(Ok(true)) => {
+                    let mut buffer = [0; 4];
+                    let read = outlet.take(waker, &mut buffer).unwrap();
+                    bytes.extend(&buffer[..read]);
+                }
+                Some(end) => return (bytes, end),
+                None => suspended.wait(),
+            }
+        }
+    }
+
+    /// Waits until there is room, or nobody reads any more.
+    fn wait_for_room(pipe: &Pipe) {
+        let (sender, told): (_, Receiver<()>) = channel();
+        pipe.when_room(move || sender.send(()).unwrap());
+        told.recv().unwrap();
+    }
+
+    #[test]
+    fn loom_what_is_written_is_read_in_order_and_to_its_end() {
+        for end in [Ok(()), Err(SpeakerError::new(Code::Stream, "cut"))] {
+            model(move || {
+                let (pipe, outlet) = Pipe::new(2, false);
+                let (waker, suspended) = Suspended::new(0);
+                outlet.attach(&waker);
+                let expected = end.is_ok();
+                let end = end.clone();
+                let writer = spawn(move || {
+                    let mut rest = &b"abc"[..];
+                    while !rest.is_empty() {
+                        rest = &rest[pipe.write(rest, true).unwrap()..];
+                        if !rest.is_empty() {
+                            wait_for_room(&pipe);
+                        }
+                    }
+                    pipe.end(end);
+                });
+                let (bytes, ended) = read(&outlet, &waker, &suspended);
+                assert_eq!((&*bytes, ended.is_ok()), (&b"abc"[..], expected));
+                writer.join().unwrap();
+            });
+        }
+    }
+
+    #[test]
+    fn loom_a_writer_who_waits_learns_that_nobody_reads() {
+        model(|| {
+            let (pipe, outlet) = Pipe::new(2, false);
+            let reader = spawn(move || drop(outlet));
+            if pipe.write(b"ab", true).is_some() {
+                wait_for_room(&pipe);
+                assert_eq!(pipe.write(b"c", true), None);
+            }
+            reader.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn loom_behind_a_flush_only_the_new_reader_reads() {
+        model(|| {
+            let (pipe, outlet) = Pipe::new(4, false);
+            let (waker, suspended) = Suspended::new(0);
+            outlet.attach(&waker);
+            let old = outlet.clone();
+            let old = spawn(move || {
+                // It will be cancelled, and is not told of an end: so it takes what it finds and waits for no more.
+                let mut buffer = [0; 4];
+                let read = match old.poll(&waker) {
+                    Some(Ok(true)) => old.take(&waker, &mut buffer).unwrap(),
+                    _ => 0,
+                };
+                (buffer[..read].to_vec(), suspended)
+            });
+            let writer = spawn(move || {
+                pipe.write(b"ol", true);
+                pipe.flush(true);
+                pipe.write(b"new", false);
+                pipe.end(Ok(()));
+                let (waker, suspended) = Suspended::new(1);
+                outlet.attach(&waker);
+                let (bytes, ended) = read(&outlet, &waker, &suspended);
+                assert_eq!((&*bytes, ended.unwrap()), (&b"new"[..], false));
+            });
+            // Which is woken as long as the writer lives.
+            let (bytes, _suspended) = old.join().unwrap();
+            assert!([&b""[..], b"ol"].contains(&&*bytes));
+            writer.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn loom_a_clock_waits_for_what_is_written_and_not_decoded() {
+        model(|| {
+            let (pipe, outlet) = Pipe::new(4, false);
+            let (waker, suspended) = Suspended::new(0);
+            outlet.attach(&waker);
+            let decoded = Arc::new(loom::sync::atomic::AtomicUsize::new(0));
+            let (reading, count) = (outlet.clone(), decoded.clone());
+            let reader = spawn(move || {
+                while count.load(Ordering::Relaxed) < 2 {
+                    match reading.poll(&waker) {
+                        Some(_) => {
+                            let read = reading.take(&waker, &mut [0]).unwrap();
+                            count.fetch_add(read, Ordering::Relaxed);
+                        }
+                        None => suspended.wait(),
+                    }
+                }
+                assert!(reading.poll(&waker).is_none());
+            });
+            pipe.write(b"ab", false);
+            if outlet.is_starved() {
+                assert_eq!(decoded.load(Ordering::Relaxed), 2, "it was said to be decoded");
+            }
+            reader.join().unwrap();
+            assert!(outlet.is_starved(), "a clock would wait for ever");
+        });
     }
 }

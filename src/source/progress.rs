@@ -1,21 +1,15 @@
 //! How decode tasks, and whoever else changes something, tell a session's driver to look.
 
 use std::sync::OnceLock;
-use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
-use tokio::sync::Notify;
+use crate::sync::Notify;
 
 /// Tells a session's driver to look: a decode task has moved, or a call has changed something.
 #[derive(Default)]
 pub struct Progress {
     notify: Notify,
-    /// How often something moved; for a driver that is a thread. A count, and not a flag: a thread that ends must not take from the
-    /// next one what it has not seen.
-    moves: Mutex<u64>,
-    changed: Condvar,
-    /// Starts such a driver.
-    starts: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    /// Tells a driver that is no task.
+    told: OnceLock<Box<dyn Fn() + Send + Sync>>,
     /// True for a manual clock, which waits for sources: decode tasks then tell of every piece, and not only when a source is
     /// ready or has ended.
     pub eager: bool,
@@ -27,19 +21,15 @@ impl Progress {
         Self { eager, ..Self::default() }
     }
 
-    /// Sets what starts a driver that is no task, if none runs.
-    pub fn on_move(&self, start: impl Fn() + Send + Sync + 'static) {
-        let _ = self.starts.set(Box::new(start));
+    /// Sets what tells a driver that is no task; it must not wait.
+    pub fn on_move(&self, tell: impl Fn() + Send + Sync + 'static) {
+        let _ = self.told.set(Box::new(tell));
     }
 
     /// Tells the driver that something moved.
     pub fn tell(&self) {
-        match self.starts.get() {
-            Some(start) => {
-                *self.moves.lock() += 1;
-                self.changed.notify_all();
-                start();
-            }
+        match self.told.get() {
+            Some(tell) => tell(),
             None => self.notify.notify_one(),
         }
     }
@@ -48,18 +38,36 @@ impl Progress {
     pub async fn moved(&self) {
         self.notify.notified().await;
     }
+}
 
-    /// How often something moved so far.
-    pub fn moves(&self) -> u64 {
-        *self.moves.lock()
-    }
+#[cfg(all(test, feature = "loom"))]
+mod models {
+    use super::*;
+    use crate::sync::AtomicBool;
+    use loom::future::block_on;
+    use loom::thread::spawn;
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
 
-    /// Waits until something has moved more often than `seen`, but no longer than `limit`. Returns false if nothing did.
-    pub fn wait(&self, seen: u64, limit: Duration) -> bool {
-        let mut moves = self.moves.lock();
-        if *moves == seen {
-            self.changed.wait_for(&mut moves, limit);
-        }
-        *moves != seen
+    #[test]
+    fn loom_a_driver_that_waits_misses_nothing_that_moved() {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(2);
+        model.check(|| {
+            let progress = Arc::<Progress>::default();
+            let moved: [Arc<AtomicBool>; 2] = Default::default();
+            for moved in moved.clone() {
+                let progress = progress.clone();
+                spawn(move || {
+                    moved.store(true, Ordering::Relaxed);
+                    progress.tell();
+                });
+            }
+            block_on(async {
+                while !moved.iter().all(|moved| moved.load(Ordering::Relaxed)) {
+                    progress.moved().await;
+                }
+            });
+        });
     }
 }

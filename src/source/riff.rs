@@ -18,6 +18,9 @@ const UNKNOWN: u64 = 0x7fff_0000;
 /// The longest description of a format; longer ones are none.
 const MAX_FORMAT: u64 = 4 << 10;
 
+/// More channels than any layout has: 64 are seventh-order ambisonics. A decoder takes memory for each.
+const MAX_CHANNELS: u16 = 64;
+
 /// The name and the length of a chunk, and those of a file with its kind.
 const CHUNK_HEADER: usize = 8;
 const FILE_HEADER: usize = 12;
@@ -50,6 +53,9 @@ impl Riff {
         body.consume(FILE_HEADER);
         let Parts { format, samples } = self.parts(&mut body)?;
         drop(body);
+        if self.channels(&format) > MAX_CHANNELS {
+            return Err(unsupported(format!("{} channels", self.channels(&format))));
+        }
         let align = self.align(&format);
         let extent = Samples { riff: self, length: samples, align, end, is_given: false };
         Ok(match self {
@@ -116,14 +122,25 @@ impl Riff {
         }
     }
 
+    fn channels(self, format: &[u8]) -> u16 {
+        match self {
+            Self::Wav => self.short(format, 2),
+            Self::Aiff => self.short(format, 0),
+        }
+    }
+
     /// Bytes of a sample for each channel, or of a block.
     fn align(self, format: &[u8]) -> u64 {
-        let short = |place: usize| format.get(place..place + 2).map_or([0; 2], |bytes| [bytes[0], bytes[1]]);
         let align = match self {
-            Self::Wav => u64::from(u16::from_le_bytes(short(12))),
-            Self::Aiff => u64::from(u16::from_be_bytes(short(0))) * u64::from(u16::from_be_bytes(short(6)).div_ceil(8)),
+            Self::Wav => u64::from(self.short(format, 12)),
+            Self::Aiff => u64::from(self.channels(format)) * u64::from(self.short(format, 6).div_ceil(8)),
         };
         align.max(1)
+    }
+
+    fn short(self, bytes: &[u8], place: usize) -> u16 {
+        let short = bytes.get(place..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default();
+        if self == Self::Wav { u16::from_le_bytes(short) } else { u16::from_be_bytes(short) }
     }
 
     fn word(self, bytes: &[u8], place: usize) -> Option<u64> {

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::progress::Progress;
 use crate::audio::Samples;
 use crate::error::{Code, Result, SpeakerError};
 use crate::runtime::{Waker, has_overstayed, suspend};
+use crate::sync::{AtomicBool as Flag, fence};
 
 /// What a decode task and its reader share.
 #[derive(Debug, Default)]
@@ -24,7 +25,7 @@ pub struct Shared {
     /// True once the reader was dropped.
     pub cancelled: Arc<AtomicBool>,
     /// True while the decode task waits for room in the ring.
-    full: AtomicBool,
+    full: Flag,
 }
 
 // The two sides must not miss each other: each writes first (the flag here, the ring's place there) and then looks at
@@ -72,5 +73,29 @@ impl Reading {
             suspend();
         }
         self.check()
+    }
+}
+
+#[cfg(all(test, feature = "loom"))]
+mod models {
+    use super::*;
+    use loom::sync::atomic::AtomicUsize;
+    use loom::thread::spawn;
+
+    #[test]
+    fn loom_a_decode_task_sees_the_room_that_was_made_or_is_woken() {
+        loom::model(|| {
+            let shared = Arc::<Shared>::default();
+            // The place of the ring up to which samples were taken, written and read as rtrb does.
+            let taken = Arc::new(AtomicUsize::new(0));
+            let (mixer, place) = (shared.clone(), taken.clone());
+            let mixer = spawn(move || {
+                place.store(1, Ordering::Release);
+                mixer.is_waiting()
+            });
+            let waits = shared.must_wait(|| taken.load(Ordering::Acquire) == 0);
+            let woken = mixer.join().unwrap();
+            assert!(!waits || woken, "it waits for ever");
+        });
     }
 }

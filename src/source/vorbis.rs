@@ -1,86 +1,93 @@
-//! Vorbis (the Vorbis I specification §3.2.1, §4.2.4): how large the tables are that a few bytes of its headers ask for.
+//! The codebooks of a Vorbis stream, held against what a decoder takes for them.
 
 use symphonia::core::errors::Result;
 use symphonia::core::io::{BitReaderRtl, ReadBitsRtl};
 
-/// The most entries of codebooks, and values of their vectors, that are held for one stream: 16 MiB of floats. What the
-/// reference encoder writes has some hundred thousand.
-const MAX_VALUES: u64 = 4 << 20;
+/// The most entries of all codebooks of a stream, and the most numbers in them: libvorbis makes some ten thousand of either.
+const MAX_ENTRIES: u64 = 1 << 18;
+const MAX_NUMBERS: u64 = 1 << 21;
 
-/// The identification header, and the name before the codebooks, which Symphonia's demuxer hands on behind each other.
-const BEFORE_CODEBOOKS: usize = 30 + 7;
+/// Begins the third header of a stream, which holds its codebooks.
+const SETUP: &[u8] = b"\x05vorbis";
 
-const SYNC: u32 = 0x56_4342;
-
-/// Returns true if a decoder that is set up with these headers holds no more than it should. Damaged ones are the decoder's to refuse.
-pub fn is_bounded(headers: &[u8]) -> bool {
-    values(headers.get(BEFORE_CODEBOOKS..).unwrap_or_default()).is_none_or(|values| values <= MAX_VALUES)
+/// Returns true if the codebooks in `headers` are of an ordinary size. A few bytes may claim 16 million entries of 65,535 numbers,
+/// and decoders take memory for them before they look further.
+pub fn is_ordinary(headers: &[u8]) -> bool {
+    let setup = headers.windows(SETUP.len()).position(|window| window == SETUP);
+    // Without one, or with one that ends early, it is for the decoder to say what is wrong.
+    setup.is_none_or(|setup| size(&headers[setup + SETUP.len()..]).is_ok_and(|size| size.is_none_or(Size::is_ordinary)))
 }
 
-/// How many entries and values the codebooks have together, as far as that is of interest; `None` if they are damaged.
-fn values(codebooks: &[u8]) -> Option<u64> {
-    let mut bits = BitReaderRtl::new(codebooks);
-    let count = bits.read_bits_leq32(8).ok()? + 1;
-    let mut values = 0;
-    for _ in 0..count {
-        values += codebook(&mut bits).ok()??;
-        if values > MAX_VALUES {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Size {
+    entries: u64,
+    numbers: u64,
+}
+
+impl Size {
+    fn is_ordinary(self) -> bool {
+        self.entries <= MAX_ENTRIES && self.numbers <= MAX_NUMBERS
+    }
+}
+
+/// The size of all codebooks, up to the first that is too large; `None` if they are none (Vorbis I §3.2.1).
+fn size(setup: &[u8]) -> Result<Option<Size>> {
+    let mut bits = BitReaderRtl::new(setup);
+    let mut size = Size::default();
+    for _ in 0..=bits.read_bits_leq32(8)? {
+        if bits.read_bits_leq32(24)? != 0x56_4342 {
+            return Ok(None);
+        }
+        let dimensions = bits.read_bits_leq32(16)?;
+        let entries = bits.read_bits_leq32(24)?;
+        size.entries += u64::from(entries);
+        size.numbers += u64::from(entries) * u64::from(dimensions);
+        if !size.is_ordinary() {
             break;
         }
+        skip_lengths(&mut bits, entries)?;
+        let kind = bits.read_bits_leq32(4)?;
+        let values = match kind {
+            0 => continue,
+            1 => u64::from(root(entries, dimensions)),
+            2 => u64::from(entries) * u64::from(dimensions),
+            _ => return Ok(None),
+        };
+        bits.ignore_bits(64)?;
+        let width = bits.read_bits_leq32(4)? + 1;
+        bits.ignore_bits(1 + values as u32 * width)?;
     }
-    Some(values)
+    Ok(Some(size))
 }
 
-/// The entries and values of the next codebook; `None` if it is none.
-fn codebook(bits: &mut BitReaderRtl<'_>) -> Result<Option<u64>> {
-    if bits.read_bits_leq32(24)? != SYNC {
-        return Ok(None);
-    }
-    let (dimensions, entries) = (bits.read_bits_leq32(16)?, bits.read_bits_leq32(24)?);
-    let all = u64::from(entries) * (1 + u64::from(dimensions));
-    if all > MAX_VALUES {
-        return Ok(Some(all));
-    }
-    let is_ordered = bits.read_bool()?;
-    if is_ordered {
-        bits.read_bits_leq32(5)?;
-        let mut left = entries;
-        while left > 0 {
-            let Some(rest) = left.checked_sub(bits.read_bits_leq32(32 - left.leading_zeros())?) else {
-                return Ok(None);
-            };
-            left = rest;
+fn skip_lengths(bits: &mut BitReaderRtl<'_>, entries: u32) -> Result<()> {
+    if bits.read_bool()? {
+        bits.ignore_bits(5)?;
+        let mut entry = 0;
+        while entry < entries {
+            let rest = entries - entry;
+            entry = entry.saturating_add(bits.read_bits_leq32(32 - rest.leading_zeros())?);
+            // A length that no entry has takes bits all the same, so this ends with them.
         }
-    } else if bits.read_bool()? {
-        for _ in 0..entries {
-            if bits.read_bool()? {
-                bits.ignore_bits(5)?;
-            }
+        return Ok(());
+    }
+    let is_sparse = bits.read_bool()?;
+    for _ in 0..entries {
+        if !is_sparse || bits.read_bool()? {
+            bits.ignore_bits(5)?;
         }
-    } else {
-        bits.ignore_bits(entries * 5)?;
     }
-    let kind = bits.read_bits_leq32(4)?;
-    if kind == 0 {
-        return Ok(Some(u64::from(entries)));
-    }
-    bits.ignore_bits(64)?;
-    let width = bits.read_bits_leq32(4)? + 1;
-    bits.read_bool()?;
-    let multiplicands = if kind == 1 { root(entries, dimensions) } else { entries * dimensions };
-    bits.ignore_bits(multiplicands * width)?;
-    Ok(Some(all))
+    Ok(())
 }
 
-/// The largest number of which this power is no more than `of`.
-fn root(of: u32, power: u32) -> u32 {
-    let fits = |number: &u32| {
-        (0..power).try_fold(1, |all: u32, _| all.checked_mul(*number).filter(|all| *all <= of)).is_some()
-    };
-    match power {
+/// The largest number whose power of `dimensions` is no more than `entries`.
+fn root(entries: u32, dimensions: u32) -> u32 {
+    let fits = |root: u32| root.checked_pow(dimensions).is_some_and(|power| power <= entries);
+    // No more than the square root from two dimensions on.
+    match dimensions {
         0 => 0,
-        1 => of,
-        _ => (1..).take_while(fits).last().unwrap_or(0),
+        1 => entries,
+        _ => (0..).take_while(|root| fits(*root)).last().unwrap_or(0),
     }
 }
 
@@ -88,64 +95,33 @@ fn root(of: u32, power: u32) -> u32 {
 mod tests {
     use super::*;
 
-    /// Bits behind each other, least significant first.
-    fn pack(fields: &[(u32, u32)]) -> Vec<u8> {
-        let bits: Vec<u8> =
-            fields.iter().flat_map(|(value, width)| (0..*width).map(move |bit| (value >> bit & 1) as u8)).collect();
-        bits.chunks(8).map(|byte| byte.iter().rev().fold(0, |byte, bit| byte << 1 | bit)).collect()
-    }
+    /// Its headers are in one page.
+    const ORDINARY: &[u8] = include_bytes!("../../__test__/fixtures/tone-vorbis.ogg");
 
-    /// A codebook whose codewords all have 17 bits.
-    const ORDERED: [(u32, u32); 4] = [(1, 1), (16, 5), (131_072, 18), (1, 4)];
-    const LOOKUP: [(u32, u32); 4] = [(0, 32), (0, 32), (3, 4), (0, 1)];
-
-    #[test]
-    fn codebooks_are_counted_however_they_are_written() {
-        let head = |dimensions, entries| vec![(SYNC, 24), (dimensions, 16), (entries, 24)];
-        let dense = |entries: u32, kind| {
-            [head(2, entries), vec![(0, 2)], vec![(0, 5); entries as usize], vec![(kind, 4)]].concat()
-        };
-        let sparse =
-            [head(3, 4), vec![(0, 1), (1, 1), (0, 1), (1, 1), (7, 5), (0, 1), (1, 1), (7, 5), (0, 4)]].concat();
-        let books = [
-            (dense(9, 0), 9),
-            ([dense(9, 1), LOOKUP.to_vec(), vec![(0, 3 * 4)]].concat(), 27),
-            ([dense(5, 2), LOOKUP.to_vec(), vec![(0, 10 * 2), (0, 10 * 2)]].concat(), 15),
-            (sparse, 4),
-            ([head(1, 131_072), ORDERED[..3].to_vec(), vec![(0, 4)]].concat(), 131_072),
-        ];
-        let all: Vec<_> = books.iter().flat_map(|(book, _)| book.clone()).collect();
-        let count = books.len() as u32 - 1;
-        let expected = books.iter().map(|(_, values)| values).sum();
-        assert_eq!(values(&pack(&[&[(count, 8)], &all[..]].concat())), Some(expected));
-        assert_eq!(values(&pack(&[&[(count + 1, 8)], &all[..]].concat())), None, "one is missing");
+    /// The header of one codebook: how many, the magic word, dimensions, entries.
+    fn codebook(dimensions: u16, entries: u32) -> Vec<u8> {
+        let entries = entries.to_le_bytes();
+        [SETUP, &[0], b"BCV", &dimensions.to_le_bytes(), &entries[..3], &[0; 64]].concat()
     }
 
     #[test]
-    fn gigabytes_in_a_few_bytes_are_not_bounded() {
-        let book = [&[(SYNC, 24), (31, 16), (131_072, 24)], &ORDERED[..], &LOOKUP, &[(0, 4)]].concat();
-        for (count, expected) in [(1, true), (2, false), (256, false)] {
-            let codebooks = pack(&[vec![(count - 1, 8)], book.repeat(count as usize)].concat());
-            assert_eq!(is_bounded(&[vec![0; BEFORE_CODEBOOKS], codebooks].concat()), expected, "{count}");
-        }
-        assert!(is_bounded(&[]));
+    fn an_ordinary_stream_is_let_through() {
+        let at = ORDINARY.windows(SETUP.len()).position(|window| window == SETUP).unwrap();
+        let size = size(&ORDINARY[at + SETUP.len()..]).unwrap().unwrap();
+        assert!((1_000..MAX_ENTRIES).contains(&size.entries) && size.numbers >= size.entries, "{size:?}");
+        assert!(is_ordinary(ORDINARY));
     }
 
     #[test]
-    fn roots_are_whole() {
-        let roots = [
-            (0, 2, 0),
-            (1, 5, 1),
-            (8, 3, 2),
-            (26, 3, 2),
-            (27, 3, 3),
-            (131_072, 16, 2),
-            (131_072, 32, 1),
-            (7, 1, 7),
-            (7, 0, 0),
-        ];
-        for (of, power, expected) in roots {
-            assert_eq!(root(of, power), expected, "{of}, {power}");
-        }
+    fn absurd_codebooks_are_not() {
+        assert!(is_ordinary(&codebook(2, 16)));
+        assert!(!is_ordinary(&codebook(1, 0xff_ffff)));
+        assert!(!is_ordinary(&codebook(0xffff, 100)));
+        assert!(!is_ordinary(&codebook(8, MAX_ENTRIES as u32)));
+    }
+
+    #[test]
+    fn roots_are_those_of_the_specification() {
+        assert_eq!([(81, 4), (80, 4), (16, 2), (7, 1), (1, 9), (0, 3)].map(|(n, d)| root(n, d)), [3, 2, 4, 7, 1, 0]);
     }
 }

@@ -2,7 +2,6 @@
 #![allow(dead_code, reason = "every test crate uses a part of it")]
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use rtrb::{Producer, RingBuffer};
 use speaker_session::audio::RING;
@@ -48,6 +47,6 @@ impl Hand {
 
     /// Returns true if nobody reads any more.
     pub fn is_dropped(&self) -> bool {
-        self.shared.cancelled.load(Ordering::Acquire)
+        Arc::strong_count(&self.shared) == 1
     }
 }

@@ -11,9 +11,9 @@ use speaker_session::engine::{EngineOptions, Handle};
 use speaker_session::error::Code;
 use speaker_session::event::Message;
 use speaker_session::mixer::Routing;
-use speaker_session::output::OutputOptions;
+use speaker_session::output::{OutputOptions, Recording};
 use speaker_session::session::{Clock, Options, Phase, PlayRequest, Policy, RequestId, Stats, StopRequest};
-use speaker_session::source::{Origin, Section, Source};
+use speaker_session::source::{FetchLimits, Origin, Section, Source};
 
 use crate::calls::{Call, Play, Setup};
 
@@ -45,13 +45,13 @@ pub struct Rig {
     handle: Handle,
     /// One for each message that can be taken.
     rings: Receiver<()>,
-    samples: Arc<Mutex<Vec<f32>>>,
+    recording: Arc<Mutex<Recording>>,
     ticket: u32,
 }
 
 impl Rig {
     pub fn new(setup: &Setup) -> Self {
-        let samples = Arc::<Mutex<Vec<f32>>>::default();
+        let recording = Arc::<Mutex<Recording>>::default();
         let (sender, rings) = channel();
         let sender = Mutex::new(sender);
         let options = Options {
@@ -70,15 +70,16 @@ impl Rig {
             max_duration: setup.max_duration,
             progress_interval: setup.progress,
             stall_timeout: 0,
+            start_timeout: 0,
         };
         let engine = EngineOptions {
-            output: OutputOptions::Memory { store: samples.clone() },
-            fetch_timeout: Duration::from_secs(1),
+            output: OutputOptions::Memory { recording: recording.clone() },
+            fetch: FetchLimits { timeout: Duration::from_secs(1), min_bytes_per_second: 0.0 },
             bell: Arc::new(move || {
                 let _ = sender.lock().send(());
             }),
         };
-        Self { handle: Handle::new(options, engine), rings, samples, ticket: 0 }
+        Self { handle: Handle::new(options, engine).expect("there are threads"), rings, recording, ticket: 0 }
     }
 
     /// Makes a call and waits until it is done; gives its answer and what was told meanwhile, in order.
@@ -140,7 +141,7 @@ impl Rig {
 
     /// The samples that were handed over so far.
     pub fn samples(&self) -> Vec<f32> {
-        self.samples.lock().clone()
+        self.recording.lock().to_vec()
     }
 
     pub fn counts(&self) -> Counts {

@@ -383,7 +383,10 @@ impl Voice {
     /// Its next sample: between these two.
     pub fn sample(&mut self, turns: &mut Vec<Turn>) -> (f32, f32) {
         let here = self.played;
-        let limit = Line { at: self.limit.saturating_sub(EDGE), length: self.limit.min(EDGE), from: 1.0, to: 0.0 };
+        let limit = match here + self.reader.remaining() <= self.limit {
+            true => Line::flat(1.0),
+            false => Line { at: self.limit.saturating_sub(EDGE), length: self.limit.min(EDGE), from: 1.0, to: 0.0 },
+        };
         let dry = self.dry.unwrap_or(Line::flat(1.0));
         let level: f32 = [self.volume, self.rise, limit, self.gate, dry].iter().map(|line| line.level(here)).product();
         let (low, high) = self.stop.map_or((1.0, 1.0), |(low, high)| (low.level(here), high.level(here)));

@@ -3,9 +3,9 @@
 use speaker_session::error::Code;
 use speaker_session::event::EventKind;
 use speaker_session::mixer::Role;
-use speaker_session::session::{OnDuplicate, Overlap, PlayRequest, Policy, Target};
+use speaker_session::session::{Clock, OnDuplicate, Options, Overlap, PlayRequest, Policy, Target, WallTime};
 
-use crate::table::{Table, named, request, rules};
+use crate::table::{FIRST, Table, named, options, request, rules, stream};
 
 const FULL: &str = "failed(ERR_TOO_MANY_PLAYBACKS)";
 
@@ -139,4 +139,51 @@ fn a_closed_session_takes_no_request() {
     table.session.close(None, table.at());
     let error = table.session.play(request("a"), table.at()).unwrap_err();
     assert_eq!(error.code, Code::Closed);
+}
+
+#[test]
+fn a_source_has_its_time_to_the_first_sound_wherever_its_playback_is() {
+    for clock in [Clock::Realtime, Clock::Manual] {
+        let mut table = Table::made(Options { start_timeout: 48_000, ..options(clock, rules(Overlap::Queue)) });
+        table.connect();
+        table.play("a", 0);
+        assert_eq!(table.session.start_deadline(), None, "it is not open yet");
+        table.open("a");
+        assert_eq!(table.session.start_deadline(), Some(WallTime(48_000)));
+        table.hand("a").push(&[0.5; FIRST]);
+        assert_eq!(table.session.start_deadline(), None, "it has begun");
+        table.wall = 10_000;
+        table.play("ahead", 0);
+        table.open("ahead");
+        table.wall = 20_000;
+        table.play("silent", 1);
+        table.open("silent");
+        table.hand("silent").push(&[0.5; 100]);
+        let (pipe, source) = stream();
+        table.enter(PlayRequest { track: 2, source, ..request("stream") });
+        table.open("stream");
+        assert_eq!(table.give_up(57_999), "");
+        assert_eq!(table.session.start_deadline(), Some(WallTime(58_000)));
+        assert_eq!(table.give_up(58_000), "ahead:failed(ERR_START_TIMEOUT)");
+        assert_eq!(table.session.start_deadline(), Some(WallTime(68_000)));
+        assert_eq!(table.give_up(68_000), "", "what came of it is played first");
+        assert_eq!(table.session.start_deadline(), None, "the writer of a stream decides");
+        drop(pipe);
+    }
+}
+
+#[test]
+fn a_source_that_is_opened_in_its_turn_has_its_time_from_then_on() {
+    let mut table = Table::made(Options { start_timeout: 48_000, ..options(Clock::Realtime, rules(Overlap::Queue)) });
+    table.connect();
+    table.play("a", 0);
+    table.ready("a");
+    table.play("b", 0);
+    table.play("c", 0);
+    table.open("b");
+    table.wall = 40_000;
+    table.stop(named("b"));
+    assert_eq!(table.session.start_deadline(), None);
+    table.open("c");
+    assert_eq!(table.session.start_deadline(), Some(WallTime(88_000)));
 }

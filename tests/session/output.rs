@@ -2,9 +2,9 @@
 
 use speaker_session::error::{Code, SpeakerError};
 use speaker_session::event::EventKind;
-use speaker_session::mixer::Routing;
+use speaker_session::mixer::{Routing, Scratch};
 use speaker_session::output::{Meanwhile, OutputEvent};
-use speaker_session::session::{Clock, Options, Overlap, Policy, Target};
+use speaker_session::session::{Clock, Options, Overlap, Policy, Step, Target, WallTime};
 
 use crate::table::{Table, named, options, rules};
 
@@ -150,6 +150,53 @@ fn the_last_connect_that_is_abandoned_gives_up() {
     assert_eq!((table.words(), table.outputs()), ("settled2(ERR_ABORTED)".into(), "give up".into()));
     table.session.abandon(2);
     assert_eq!((table.words(), table.outputs()), Default::default());
+}
+
+#[test]
+fn an_output_that_opens_after_it_was_given_up_is_not_open() {
+    let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));
+    table.session.connect(1);
+    assert_eq!(table.outputs(), "open");
+    table.session.abandon(1);
+    assert_eq!(table.words(), "settled1(ERR_ABORTED)");
+    assert_eq!(table.output(OutputEvent::Connected), "", "it is closed next");
+    assert_eq!(table.outputs(), "give up");
+    table.play("a", 0);
+    table.ready("a");
+    assert_eq!(table.outputs(), "open", "it can't be played into what is gone");
+    assert_eq!(table.output(OutputEvent::Connected), "connected");
+    assert_eq!(table.frame(), "a:started");
+}
+
+#[test]
+fn a_disk_that_stays_full_is_told_once() {
+    let mut table = Table::new(Overlap::Mix);
+    table.play("a", 0);
+    table.ready("a");
+    assert_eq!(table.frame_with(Err(full_disk())), "error(ERR_OUTPUT) a:failed(ERR_OUTPUT)");
+    assert_eq!(table.frame_with(Err(full_disk())), "");
+    assert_eq!(table.output(OutputEvent::Failed(full_disk())), "", "it is the same when the clock rests");
+    table.play("b", 0);
+    table.open("b");
+    table.hand("b").push(&[0.5; 2_000]);
+    assert_eq!(table.frame_with(Err(full_disk())), "b:started b:failed(ERR_OUTPUT)");
+    let other = SpeakerError::new(Code::Output, "the disk is gone");
+    assert_eq!(table.frame_with(Err(other)), "error(ERR_OUTPUT)", "it is another failure");
+    assert_eq!(table.frame(), "");
+    assert_eq!(table.frame_with(Err(full_disk())), "error(ERR_OUTPUT)", "between them it was mended");
+}
+
+#[test]
+fn an_advance_that_was_not_handed_over_fails() {
+    let mut table = Table::closed(Clock::Manual, rules(Overlap::Mix));
+    table.connect();
+    for ticket in [2, 3] {
+        table.session.advance(9_600, ticket).expect("the clock is manual");
+    }
+    assert_eq!(table.session.time_ahead(), 19_200);
+    assert!(matches!(table.session.step(WallTime(0), true, &mut Scratch::default()), Step::Silence(9_600)));
+    assert_eq!(table.commit(Err(full_disk())), "error(ERR_OUTPUT) settled2(ERR_OUTPUT) settled3(ERR_OUTPUT)");
+    assert_eq!((table.session.time_ahead(), table.steps()), (9_600, String::new()));
 }
 
 #[test]

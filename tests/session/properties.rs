@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -19,7 +18,7 @@ use speaker_session::session::{
     Clock, Gauges, OnDuplicate, Open, Options, OutputRequest, Overlap, Pace, PlayRequest, Policy, Session, Step,
     StopRequest, Target, Ticket, WallTime, Work,
 };
-use speaker_session::source::{Media, Opening, Pipe, Section, Source, Supply};
+use speaker_session::source::{FetchLimits, Media, Opening, Pipe, Section, Source, Supply};
 
 use crate::hand::Hand;
 use crate::table::{gone, options, request, rules, stream};
@@ -322,7 +321,7 @@ impl World {
         let (media, section) = match what {
             Opening::Source(source) => {
                 let section = source.section;
-                (Arc::new(Media::new(source, Duration::ZERO)), section)
+                (Arc::new(Media::new(source, FetchLimits::default())), section)
             }
             Opening::Again { media, section } => (media, section),
         };
@@ -368,7 +367,8 @@ impl World {
     fn step(&mut self) {
         self.serve();
         self.session.look(self.at());
-        self.in_flight = matches!(self.session.step(true, &mut self.scratch), Step::Frame(_) | Step::Silence(_));
+        self.in_flight =
+            matches!(self.session.step(self.at(), true, &mut self.scratch), Step::Frame(_) | Step::Silence(_));
     }
 
     fn hand_over(&mut self, result: Result<()>) {
@@ -708,6 +708,7 @@ fn sessions() -> impl Strategy<Value = Options> {
             duck: ducks.then_some(Duck { level: 0.25, attack: 240, release: 960 }),
             progress_interval,
             stall_timeout: if stalls { 2_000 } else { 0 },
+            start_timeout: 0,
             max_duration: if is_short { 20_000 } else { u64::MAX },
             ..options(clock, policy)
         }

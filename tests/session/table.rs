@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use speaker_session::audio::{EDGE_FADE, FRAME};
 use speaker_session::error::{Code, Result, SpeakerError};
@@ -13,7 +12,9 @@ use speaker_session::session::{
     Clock, Gauges, Open, Options, OutputRequest, Overlap, Phase, PlayRequest, PlaybackInfo, Policy, Session, Step,
     StopRequest, Target, Ticket, WallTime, Work,
 };
-use speaker_session::source::{Encoding, Media, Opening, Origin, Pipe, Raw, Section, Source, Stream, Supply};
+use speaker_session::source::{
+    Encoding, FetchLimits, Media, Opening, Origin, Pipe, Raw, Section, Source, Stream, Supply,
+};
 
 use crate::hand::Hand;
 
@@ -57,6 +58,7 @@ pub fn options(clock: Clock, policy: Policy) -> Options {
         max_duration: u64::MAX,
         progress_interval: 0,
         stall_timeout: 0,
+        start_timeout: 0,
     }
 }
 
@@ -203,7 +205,7 @@ impl Table {
         let (media, section) = match what {
             Opening::Source(source) => {
                 let section = source.section;
-                (Arc::new(Media::new(source, Duration::ZERO)), section)
+                (Arc::new(Media::new(source, FetchLimits::default())), section)
             }
             Opening::Again { media, section } => (media, section),
         };
@@ -268,6 +270,13 @@ impl Table {
         self.words()
     }
 
+    /// It is so late by the wall, and sources may be.
+    pub fn give_up(&mut self, wall: u64) -> String {
+        self.wall = wall;
+        self.session.give_up(self.at());
+        self.look()
+    }
+
     pub fn frame(&mut self) -> String {
         self.frame_with(Ok(()))
     }
@@ -309,7 +318,7 @@ impl Table {
     pub fn steps(&mut self) -> String {
         loop {
             self.session.look(WallTime(self.wall));
-            match self.session.step(true, &mut self.scratch) {
+            match self.session.step(WallTime(self.wall), true, &mut self.scratch) {
                 Step::Frame(_) | Step::Silence(_) => self.session.commit(Ok(()), Gauges::default()),
                 Step::Waits | Step::Done => return self.words(),
             }

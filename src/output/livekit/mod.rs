@@ -10,6 +10,8 @@
 mod backoff;
 mod condition;
 mod encoder;
+#[doc(hidden)]
+pub mod fuzz;
 mod join;
 mod peer;
 mod publish;

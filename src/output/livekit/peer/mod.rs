@@ -5,6 +5,7 @@
 mod negotiate;
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use str0m::change::SdpPendingOffer;
 use str0m::media::{Frequency, MediaTime};
 pub use str0m::media::{Mid, Pt};
-use str0m::net::Receive;
+use str0m::net::{Protocol, Receive};
 use str0m::{Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
 use tokio::time::Sleep;
 
@@ -148,14 +149,7 @@ impl Peer {
         let mut buffer = [0; DATAGRAM];
         Poll::Ready(match ready!(self.transport.poll(context, &mut buffer)) {
             Arrival::Datagram { proto, source, destination, length } => {
-                match Receive::new(proto, source, destination, &buffer[..length]) {
-                    Ok(receive) => {
-                        let now = Instant::now();
-                        self.heard = Some(now);
-                        self.input(Input::Receive(now, receive))
-                    }
-                    Err(_) => Ok(()), // not WebRTC
-                }
+                self.take(proto, source, destination, &buffer[..length])
             }
             Arrival::Opened(candidate) => {
                 self.rtc.add_local_candidate(candidate);
@@ -166,6 +160,18 @@ impl Peer {
                 self.drain()
             }
         })
+    }
+
+    /// Takes a datagram that came.
+    pub fn take(&mut self, proto: Protocol, source: SocketAddr, destination: SocketAddr, bytes: &[u8]) -> Result<()> {
+        match Receive::new(proto, source, destination, bytes) {
+            Ok(receive) => {
+                let now = Instant::now();
+                self.heard = Some(now);
+                self.input(Input::Receive(now, receive))
+            }
+            Err(_) => Ok(()), // not WebRTC
+        }
     }
 
     fn input(&mut self, input: Input) -> Result<()> {

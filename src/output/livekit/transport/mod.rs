@@ -27,7 +27,9 @@ use tokio::time::{Instant, Sleep, sleep};
 use ladder::Ladder;
 pub use server::IceServer;
 use server::TurnServer;
+pub use tcp::framed;
 use udp::Udp;
+pub use wire::Io;
 
 use crate::error::Result;
 

@@ -11,7 +11,7 @@ use tokio_util::bytes::Bytes;
 use tokio_util::codec::LengthDelimitedCodec;
 
 use super::link::{Link, Opening};
-use super::wire::Wire;
+use super::wire::{Io, Wire};
 
 pub struct Tcp {
     wire: Wire<LengthDelimitedCodec>,
@@ -28,6 +28,13 @@ pub fn open(remote: SocketAddr) -> Opening {
         let candidate = candidate.map_err(io::Error::other)?;
         Ok(Box::new(Tcp { wire: Wire::new(stream, rfc4571()), remote, candidate }) as Box<dyn Link>)
     })
+}
+
+/// For the fuzzer: a connection that is open already.
+pub fn framed(io: impl Io + 'static) -> Box<dyn Link> {
+    let local = SocketAddr::from(([127, 0, 0, 1], 1));
+    let candidate = Candidate::host(local, "tcp").expect("it is a host's address");
+    Box::new(Tcp { wire: Wire::new(io, rfc4571()), remote: local, candidate })
 }
 
 impl Link for Tcp {

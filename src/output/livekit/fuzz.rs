@@ -1,0 +1,72 @@
+//! For the fuzzer alone: what a server's bytes reach, without a server and without a socket.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::task::{Context, Poll, Waker};
+
+use str0m::net::Protocol;
+
+use super::encoder::Encoding;
+use super::peer::{Mid, Peer};
+use super::proto::signal_response::Message;
+use super::said::Said;
+use super::transport::{DATAGRAM, IceTransport, Io, Transport, framed};
+use crate::error::Result;
+
+/// The media side of a room with one track, which was offered.
+pub struct Offered {
+    peer: Peer,
+    mid: Mid,
+}
+
+impl Offered {
+    /// Needs tokio's timers.
+    pub fn new() -> Result<Self> {
+        let encoding = Encoding { bitrate: 64_000, complexity: 5, dtx: false, red: true, fec: false };
+        let transport = Transport::new(IceTransport::Tcp, Ipv4Addr::LOCALHOST.into(), &[])?;
+        let mut peer = Peer::new(transport, encoding)?;
+        let (mid, _) = peer.offer("fuzz")?;
+        Ok(Self { peer, mid })
+    }
+
+    /// The name of the track's media line.
+    pub fn mid(&self) -> String {
+        self.mid.to_string()
+    }
+
+    /// What the server says over its signalling.
+    pub fn hear(&mut self, response: Message) -> Result<()> {
+        match Said::read(response, "sid") {
+            Some(Said::Answer(sdp)) => self.peer.answer(&sdp),
+            Some(Said::Offer(sdp)) => self.peer.accept(&sdp).map(drop),
+            Some(Said::Candidate(candidate, _)) => self.peer.add_candidate(&candidate),
+            _ => Ok(()),
+        }
+    }
+
+    /// A datagram of the server's.
+    pub fn receive(&mut self, datagram: &[u8]) -> Result<()> {
+        let (source, destination) = (SocketAddr::from(([127, 0, 0, 1], 1)), SocketAddr::from(([127, 0, 0, 1], 2)));
+        self.peer.take(Protocol::Udp, source, destination, datagram)
+    }
+
+    /// The server has agreed, and keys are there.
+    pub fn is_connected(&self) -> bool {
+        self.peer.is_connected()
+    }
+
+    /// Sends a packet, so that reports have something to report on.
+    pub fn send(&mut self, time: u64) -> Result<()> {
+        let Some(pt) = self.peer.payload_type(self.mid) else { return Ok(()) };
+        self.peer.send((self.mid, pt), time, &[0xfc, 0xff, 0xfe], -30, false)
+    }
+}
+
+/// The datagrams in a connection's bytes (RFC 4571), until it ends, fails or has nothing more at hand.
+pub fn datagrams(io: impl Io + 'static) -> Vec<Vec<u8>> {
+    let (mut link, mut buffer) = (framed(io), [0; DATAGRAM]);
+    let mut datagrams = Vec::new();
+    while let Poll::Ready(Ok((_, length))) = link.poll(&mut Context::from_waker(Waker::noop()), &mut buffer) {
+        datagrams.push(buffer[..length].to_vec());
+    }
+    datagrams
+}

@@ -1,0 +1,103 @@
+//! A path that a session's output writes, and the sources that are refused because of it.
+
+use std::fs::{File, Metadata};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::error::{Code, Result, SpeakerError};
+
+/// The path of an output. No source of the same session may be the file there, under whatever name: the output would replace
+/// what is played.
+#[derive(Debug)]
+pub struct ReservedPath {
+    given: PathBuf,
+    /// The process may go to another folder.
+    path: PathBuf,
+    /// What is written, which may have another name until it is closed.
+    written: Mutex<Option<FileId>>,
+    is_source: AtomicBool,
+}
+
+impl ReservedPath {
+    /// Reserves a path; nothing needs to be there.
+    pub fn new(given: PathBuf) -> Self {
+        let path = std::path::absolute(&given).unwrap_or_else(|_| given.clone());
+        Self { given, path, written: Mutex::default(), is_source: AtomicBool::new(false) }
+    }
+
+    /// The path, as it was given: to be shown.
+    pub fn given(&self) -> &Path {
+        &self.given
+    }
+
+    /// The same from the root on: to be used.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Says which file is written from now on.
+    pub fn set_written(&self, file: &File) -> std::io::Result<()> {
+        *self.written.lock() = FileId::of(&self.path, &file.metadata()?);
+        Ok(())
+    }
+
+    /// Refuses a source that is the file at this path or the one that is written. Asked as the source is opened, because names may
+    /// change until then.
+    pub fn check_source(&self, path: &Path, source: &Metadata) -> Result<()> {
+        let Some(id) = FileId::of(path, source) else { return Ok(()) };
+        let is_written = self.is_written(&id);
+        let there = self.path.metadata().ok().and_then(|there| FileId::of(&self.path, &there));
+        if !is_written && there.as_ref() != Some(&id) {
+            return Ok(());
+        }
+        // What is written may be at the path already: that is no source.
+        if !is_written {
+            self.is_source.store(true, Ordering::Release);
+        }
+        let message = format!(
+            "Expected a file that the session's output does not write for audioUrl but received {}",
+            path.display()
+        );
+        Err(SpeakerError::new(Code::File, message))
+    }
+
+    /// Returns true if the file at `path` is the one that is written, and not another's that took its place.
+    pub fn holds_written(&self, path: &Path) -> bool {
+        path.metadata().ok().and_then(|there| FileId::of(path, &there)).is_some_and(|id| self.is_written(&id))
+    }
+
+    fn is_written(&self, id: &FileId) -> bool {
+        self.written.lock().as_ref() == Some(id)
+    }
+
+    /// Returns true if a playback wanted the file that is to be replaced.
+    pub fn is_source(&self) -> bool {
+        self.is_source.load(Ordering::Acquire)
+    }
+}
+
+/// Which file it is, whatever its names.
+#[derive(Debug, PartialEq, Eq)]
+struct FileId {
+    /// Device and inode.
+    #[cfg(unix)]
+    inode: (u64, u64),
+    /// Without links.
+    #[cfg(not(unix))]
+    path: PathBuf,
+}
+
+impl FileId {
+    #[cfg(unix)]
+    fn of(_path: &Path, metadata: &Metadata) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt;
+        Some(Self { inode: (metadata.dev(), metadata.ino()) })
+    }
+
+    #[cfg(not(unix))]
+    fn of(path: &Path, _metadata: &Metadata) -> Option<Self> {
+        path.canonicalize().ok().map(|path| Self { path })
+    }
+}

@@ -1,0 +1,104 @@
+//! What threads meet in: locks, atomics, fences, channels. With the feature `loom` they are loom's, which tries the orders in which
+//! threads can meet, and what each may see of the others' memory (`npm run test:loom`). Code that has such a model takes them from here.
+
+#[cfg(not(feature = "loom"))]
+pub use real::*;
+
+#[cfg(feature = "loom")]
+pub use modelled::*;
+
+#[cfg(not(feature = "loom"))]
+mod real {
+    pub use std::sync::atomic::{AtomicBool, AtomicU8, fence};
+    pub use std::sync::mpsc::{Receiver, Sender, channel};
+
+    pub use parking_lot::{Condvar, Mutex};
+    pub use tokio::sync::Notify;
+}
+
+/// loom's, in the shape of what the code uses.
+#[cfg(feature = "loom")]
+mod modelled {
+    use std::ops::{Deref, DerefMut};
+    use std::task::Poll;
+
+    use loom::future::AtomicWaker;
+    pub use loom::sync::atomic::{AtomicBool, AtomicU8, fence};
+    pub use loom::sync::mpsc::{Receiver, Sender, channel};
+
+    /// As parking_lot's: without poison.
+    #[derive(Default)]
+    pub struct Mutex<T>(loom::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub fn new(value: T) -> Self {
+            Self(loom::sync::Mutex::new(value))
+        }
+
+        pub fn lock(&self) -> MutexGuard<'_, T> {
+            MutexGuard(Some(self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())))
+        }
+    }
+
+    /// Empty only while a [`Condvar`] waits.
+    pub struct MutexGuard<'a, T>(Option<loom::sync::MutexGuard<'a, T>>);
+
+    impl<T> Deref for MutexGuard<'_, T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            self.0.as_ref().expect("it is locked")
+        }
+    }
+
+    impl<T> DerefMut for MutexGuard<'_, T> {
+        fn deref_mut(&mut self) -> &mut T {
+            self.0.as_mut().expect("it is locked")
+        }
+    }
+
+    /// As parking_lot's.
+    #[derive(Default)]
+    pub struct Condvar(loom::sync::Condvar);
+
+    impl Condvar {
+        pub fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
+            let held = guard.0.take().expect("it is locked");
+            guard.0 = Some(self.0.wait(held).unwrap_or_else(|poisoned| poisoned.into_inner()));
+        }
+
+        pub fn notify_one(&self) {
+            self.0.notify_one();
+        }
+
+        pub fn notify_all(&self) {
+            self.0.notify_all();
+        }
+    }
+
+    /// What Tokio's promises to one who waits: a notice that comes before the wait is kept.
+    #[derive(Default)]
+    pub struct Notify {
+        is_notified: AtomicBool,
+        waiting: AtomicWaker,
+    }
+
+    impl Notify {
+        pub fn notify_one(&self) {
+            // It reads too, as Tokio's does: so the one who waits sees what each of two who notify did before.
+            self.is_notified.swap(true, std::sync::atomic::Ordering::AcqRel);
+            self.waiting.wake();
+        }
+
+        pub async fn notified(&self) {
+            std::future::poll_fn(|context| {
+                self.waiting.register_by_ref(context.waker());
+                match self.is_notified.swap(false, std::sync::atomic::Ordering::AcqRel) {
+                    true => Poll::Ready(()),
+                    false => Poll::Pending,
+                }
+            })
+            .await;
+        }
+    }
+}

@@ -1,0 +1,61 @@
+#!/bin/bash
+# Makes the seeds in this folder, one folder a target of the fuzzer: valid files of a few kilobytes, from which it makes hostile ones.
+# 48 kHz where nothing else is asked for, so that an execution needs no filter; noise, so that every part of a codec is used.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+for tool in ffmpeg metaflac; do
+  if ! command -v "$tool" >/dev/null; then
+    echo "$tool is missing (Debian: apt-get install ffmpeg flac)" >&2
+    exit 1
+  fi
+done
+
+# sound TARGET/FILE SECONDS [ffmpeg options]: bitexact, or the date and the encoder's version would be in the files.
+sound() {
+  local file=$1 seconds=$2
+  shift 2
+  mkdir -p "$(dirname "$file")"
+  ffmpeg -nostdin -loglevel error -y -f lavfi -i "aevalsrc=0.4*sin(2*PI*440*t)+0.1*sin(12345.678*t*t*100):s=48000:d=$seconds" \
+    -map_metadata -1 -fflags +bitexact -flags +bitexact "$@" "$file"
+}
+
+sound wav/s16.wav 0.01
+sound wav/u8-stereo.wav 0.01 -ac 2 -c:a pcm_u8
+sound wav/s24-5.1.wav 0.005 -c:a pcm_s24le -filter:a 'pan=5.1|FL=c0|LFE=c0'
+sound wav/f32.wav 0.01 -c:a pcm_f32le
+sound wav/alaw.wav 0.02 -c:a pcm_alaw
+sound wav/list.wav 0.005 -metadata title=Tone -metadata artist=Nobody -fflags -bitexact
+sound adpcm/ima.wav 0.05 -c:a adpcm_ima_wav
+sound adpcm/ima-stereo.wav 0.05 -ac 2 -c:a adpcm_ima_wav
+sound adpcm/ms.wav 0.05 -c:a adpcm_ms
+sound aiff/s16.aiff 0.01
+sound aiff/f32.aifc 0.01 -c:a pcm_f32be -f aiff
+sound aiff/mulaw.aifc 0.02 -c:a pcm_mulaw -f aiff
+
+sound mp3/mono.mp3 0.15 -c:a libmp3lame -b:a 32k -write_xing 1 -id3v2_version 0
+sound mp3/stereo.mp3 0.15 -ac 2 -c:a libmp3lame -q:a 6 -write_xing 0 -id3v2_version 0
+sound mp3/mpeg2.mp3 0.15 -ar 22050 -c:a libmp3lame -b:a 24k -id3v2_version 3 -metadata title=Tone
+sound adts/mono.aac 0.15 -c:a aac -b:a 32k
+sound adts/stereo.aac 0.15 -ac 2 -c:a aac -b:a 48k
+
+sound flac/mono.flac 0.05 -c:a flac -metadata title=Tone
+sound flac/stereo.flac 0.02 -ac 2 -c:a flac -compression_level 8 -frame_size 512
+sound flac/s24.flac 0.02 -sample_fmt s32 -c:a flac -frame_size 256
+# ffmpeg leaves 8 kB of room for tags.
+metaflac --remove --block-type=PADDING --dont-use-padding flac/*.flac
+sound ogg-flac/mono.oga 0.03 -c:a flac -f ogg
+sound ogg-vorbis/mono.ogg 0.05 -c:a libvorbis -q:a 0
+sound ogg-vorbis/stereo.ogg 0.05 -ac 2 -c:a libvorbis -q:a 0 -metadata title=Tone
+sound ogg-opus/mono.ogg 0.2 -c:a libopus -b:a 24k
+sound ogg-opus/stereo.ogg 0.2 -ac 2 -c:a libopus -b:a 48k -metadata title=Tone
+
+sound m4a-aac/index-last.m4a 0.1 -c:a aac -b:a 32k
+sound m4a-aac/index-first.m4a 0.1 -ac 2 -c:a aac -b:a 48k -movflags +faststart -metadata title=Tone
+sound m4a-aac/fragments.m4a 0.2 -c:a aac -b:a 32k -movflags +frag_keyframe+empty_moov+default_base_moof -frag_duration 50000
+sound m4a-aac/edit-list.mov 0.1 -c:a aac -b:a 32k
+sound m4a-alac/mono.m4a 0.03 -c:a alac -movflags +faststart
+sound m4a-alac/stereo-24.m4a 0.02 -ac 2 -sample_fmt s32p -c:a alac
+sound m4a-alac/fragments.mp4 0.05 -c:a alac -f mp4 -movflags +frag_keyframe+empty_moov
+
+du -bc */* | tail -1

@@ -1,0 +1,65 @@
+//! What is fuzzed.
+
+use std::path::Path;
+
+use super::media::{self, Bench};
+use super::run::{Failure, Seen};
+use super::{broken, network, pipe, text};
+
+pub struct Target {
+    pub name: &'static str,
+    /// Valid inputs.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+    /// Runs an input in one of the ways that `plan` numbers.
+    pub run: fn(&[u8], u64, &mut Bench, &mut Seen) -> Result<(), Failure>,
+}
+
+macro_rules! files {
+    ($($name:literal),+) => {
+        [$(Target { name: $name, seeds: || files($name), run: media::file }),+]
+    };
+}
+
+/// Every container with every codec that is played in it.
+static FILES: [Target; 11] =
+    files!["wav", "adpcm", "aiff", "mp3", "adts", "flac", "ogg-flac", "ogg-vorbis", "ogg-opus", "m4a-aac", "m4a-alac"];
+
+static OTHERS: [Target; 8] = [
+    Target { name: "raw", seeds: raw, run: media::raw },
+    Target { name: "pipe", seeds: raw, run: pipe::run },
+    Target { name: "redact", seeds: text::seeds, run: text::redact },
+    Target { name: "rfc4571", seeds: network::framed, run: network::rfc4571 },
+    Target { name: "turn", seeds: network::turn_seeds, run: network::turn },
+    Target { name: "peer", seeds: network::peer_seeds, run: network::peer },
+    Target { name: "dtls", seeds: network::dtls_seeds, run: network::dtls },
+    Target { name: "signal", seeds: network::signal_seeds, run: network::signal },
+];
+
+/// Found by its name only.
+pub static BROKEN: Target = Target { name: "broken", seeds: || vec![b"-".to_vec()], run: broken::run };
+
+pub fn all() -> impl Iterator<Item = &'static Target> {
+    FILES.iter().chain(&OTHERS)
+}
+
+/// The seeds that `seeds/make.sh` made, and what failed once.
+fn files(name: &str) -> Vec<Vec<u8>> {
+    let mut paths = Vec::new();
+    for folder in ["seeds", "regressions"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz").join(folder).join(name);
+        // Not every target has regressions.
+        let files = folder.read_dir().into_iter().flatten();
+        paths.extend(files.map(|file| file.expect("a file").path()));
+    }
+    paths.sort();
+    paths.iter().map(|path| std::fs::read(path).expect("it is committed")).collect()
+}
+
+/// Samples in 16 bits and in floats.
+fn raw() -> Vec<Vec<u8>> {
+    let samples = || (0..600_u32).map(|n| (n * 7_919 % 20_011) as i16 - 10_000);
+    vec![
+        samples().flat_map(i16::to_le_bytes).collect(),
+        samples().flat_map(|sample| (f32::from(sample) / 32_768.0).to_le_bytes()).collect(),
+    ]
+}

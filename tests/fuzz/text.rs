@@ -1,0 +1,45 @@
+//! Text that a server or a foreign crate wrote, on its way into errors, events and the log.
+
+use speaker_session::redact::redact as redacted;
+
+use super::media::Bench;
+use super::random::Random;
+use super::run::{Failure, Seen};
+
+const SECRET: &str = "SecretSignature";
+
+/// 200 and the mark that more was cut.
+const MAX_CHARS: usize = 201;
+
+pub fn seeds() -> Vec<Vec<u8>> {
+    [
+        "invalid token: eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.Hov-OM_plM, error: too early",
+        "wss://host/rtc?access_token=opaque%2E#x&sdk=rust \"eyJ\" 'access_token='",
+        "eyJ, eyJhbGciOiJIUzI1NiJ9. eyJeyJ.eyJ.. ä€𝄞",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec()
+}
+
+/// A token put anywhere into any text does not show, and what shows is short.
+pub fn redact(input: &[u8], plan: u64, _bench: &mut Bench, seen: &mut Seen) -> Result<(), Failure> {
+    let mut random = Random::new(plan ^ input.len() as u64);
+    let text = String::from_utf8_lossy(input);
+    let at = text.floor_char_boundary(random.below(text.len() + 1));
+    let (before, behind) = text.split_at(at);
+    let token = match random.below(2) {
+        0 => format!("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.{SECRET}"),
+        _ => format!("?access_token={SECRET}"),
+    };
+    let shown = redacted(&format!("{before}{token}{behind}"));
+    seen.trait_of(shown.len());
+    seen.outcome("redacted", &shown.chars().filter(|c| "<>=.…".contains(*c)).collect::<String>());
+    // The text itself may hold the word too.
+    if shown.contains(SECRET) && !text.contains(SECRET) {
+        return Err(Failure::new("secret", shown));
+    }
+    match shown.chars().count() {
+        ..=MAX_CHARS => Ok(()),
+        count => Err(Failure::new("long", format!("{count} characters are shown"))),
+    }
+}

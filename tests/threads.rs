@@ -1,0 +1,176 @@
+//! More sessions than threads: nobody waits for a thread in vain.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use speaker_session::audio::from_ms;
+use speaker_session::engine::{EngineOptions, Handle};
+use speaker_session::event::{EventKind, Message};
+use speaker_session::mixer::{Role, Routing};
+use speaker_session::output::{OutputOptions, Recording};
+use speaker_session::session::{Clock, Options, PlayRequest, Policy};
+use speaker_session::source::{Encoding, Fetch, FetchLimits, Origin, Raw, Section, Source, Stream};
+
+type Store = Arc<Mutex<Recording>>;
+
+fn session(clock: Clock, store: &Store) -> (Handle, Receiver<()>) {
+    let (sender, bell) = channel();
+    let sender = Mutex::new(sender);
+    let options = Options {
+        clock,
+        channels: 1,
+        routing: Routing::Mixdown,
+        policy: Policy::default(),
+        duck: None,
+        gain: 1.0,
+        max_duration: from_ms(HOURS),
+        progress_interval: 0,
+        stall_timeout: 0,
+        start_timeout: 0,
+    };
+    let engine = EngineOptions {
+        output: OutputOptions::Memory { recording: store.clone() },
+        fetch: FetchLimits { timeout: Duration::from_secs(60), min_bytes_per_second: 0.0 },
+        bell: Arc::new(move || sender.lock().send(()).unwrap_or_default()),
+    };
+    (Handle::new(options, engine).expect("there are threads"), bell)
+}
+
+fn request(origin: Origin, passes: u64) -> PlayRequest {
+    PlayRequest {
+        request_id: None,
+        track: 0,
+        role: Role::default(),
+        stop_other: false,
+        overlap: None,
+        priority: 0,
+        queue_timeout: None,
+        volume: 1.0,
+        gain: 1.0,
+        fade_in: 0,
+        stall_timeout: None,
+        source: Source::new(origin, None, Section { passes, ..Section::default() }),
+    }
+}
+
+/// 16-bit mono at 48 kHz.
+fn wav(ms: usize) -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 48_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut writer = hound::WavWriter::new(&mut bytes, spec).unwrap();
+    (0..ms * 48).for_each(|n| writer.write_sample((n % 100) as i16 * 90).unwrap());
+    writer.finalize().unwrap();
+    bytes.into_inner()
+}
+
+/// A server on loopback, by a name that has to be looked up.
+fn serve() -> String {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://localhost:{}/clip.wav", server.local_addr().unwrap().port());
+    std::thread::spawn(move || {
+        let body = wav(200);
+        for stream in server.incoming() {
+            let mut stream = stream.unwrap();
+            let mut head = [0; 4096];
+            let _ = stream.read(&mut head).unwrap();
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len()).unwrap();
+            stream.write_all(&body).unwrap();
+        }
+    });
+    url
+}
+
+/// What is told until something has ended.
+fn end(handle: &Handle, bell: &Receiver<()>) -> EventKind {
+    loop {
+        bell.recv_timeout(Duration::from_secs(30)).expect("it goes on");
+        match handle.take_message() {
+            Some(Message::Event(event))
+                if matches!(event.kind, EventKind::Completed { .. } | EventKind::Failed { .. }) =>
+            {
+                return event.kind;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// As long as a recording in memory may be, or nearly.
+const HOURS: f64 = 6.0 * 3_600_000.0;
+
+/// More than tokio's pool of blocking threads has by default.
+const MANY: usize = 520;
+
+/// A playback of a URL whose host has to be looked up.
+fn download(url: &str, passes: u64) -> PlayRequest {
+    request(Origin::Url(Fetch { url: url.to_owned(), headers: Vec::new() }), passes)
+}
+
+#[test]
+fn sessions_whose_output_hangs_keep_nobody_in_real_time_from_a_look_up() {
+    let store = Store::default();
+    let disk_that_hangs = store.lock();
+    let body: Arc<[u8]> = wav(100).into();
+    let hanging: Vec<_> = (0..MANY)
+        .map(|_| {
+            let (handle, bell) = session(Clock::Manual, &store);
+            handle.play(request(Origin::Bytes(body.clone()), 1)).expect("it is accepted");
+            handle.advance(from_ms(200.0), 1).expect("it is manual");
+            (handle, bell)
+        })
+        .collect();
+    // Until they hang. The shorter, the less there is to see; it can't fail by it.
+    std::thread::sleep(Duration::from_millis(500));
+    let (handle, bell) = session(Clock::Realtime, &Store::default());
+    handle.play(download(&serve(), 1)).expect("it is accepted");
+    assert!(matches!(end(&handle, &bell), EventKind::Completed { .. }));
+    drop(disk_that_hangs);
+    for (handle, bell) in &hanging {
+        assert!(matches!(end(handle, bell), EventKind::Completed { .. }));
+    }
+}
+
+#[test]
+fn sessions_that_mix_for_long_keep_no_other_from_its_turns() {
+    // One store for all, emptied all the time.
+    let (store, is_over) = (Store::default(), Arc::new(AtomicBool::new(false)));
+    let (emptied, over) = (store.clone(), is_over.clone());
+    let emptier = std::thread::spawn(move || {
+        while !over.load(Ordering::Acquire) {
+            *emptied.lock() = Recording::default();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
+    let busy: Vec<_> = (0..16)
+        .map(|_| {
+            let (handle, bell) = session(Clock::Manual, &store);
+            // A stream whose writer is behind is mixed frame by frame, and waits for nothing.
+            let (pipe, stream) = Stream::new(Encoding::Raw { format: Raw::F32, rate: 48_000, channels: 1 }, false);
+            pipe.write(&[0; 4 * 4_800], false);
+            let stalling = PlayRequest { stall_timeout: Some(from_ms(HOURS)), ..request(Origin::Stream(stream), 1) };
+            let writer = handle.stream(stalling, pipe).expect("it is accepted");
+            handle.advance(from_ms(HOURS), 1).expect("it is manual");
+            (handle, bell, writer)
+        })
+        .collect();
+    let (handle, bell) = session(Clock::Manual, &Store::default());
+    handle.play(download(&serve(), 1)).expect("it is accepted");
+    handle.advance(from_ms(500.0), 1).expect("it is manual");
+    assert!(matches!(end(&handle, &bell), EventKind::Completed { .. }));
+    for (handle, ..) in &busy {
+        assert!(handle.stats().now < from_ms(HOURS), "it is not over yet");
+    }
+    drop(busy);
+    is_over.store(true, Ordering::Release);
+    emptier.join().unwrap();
+}

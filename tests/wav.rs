@@ -1,0 +1,127 @@
+//! What an output that writes a file has written at any time, and what it leaves behind when it is not closed as usual.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use proptest::prelude::*;
+use speaker_session::mixer::Frame;
+use speaker_session::output::{Output, OutputOptions, SampleFormat};
+use speaker_session::reserved::ReservedPath;
+use speaker_session::source::Progress;
+
+const OLD: &[u8] = b"what was there";
+
+/// A folder with `old.wav` in it.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("there is room");
+    fs::write(folder.path().join("old.wav"), OLD).expect("there is room");
+    folder
+}
+
+fn open(path: &Path) -> Box<dyn Output> {
+    open_as(path, 1, SampleFormat::S16 { dither: false })
+}
+
+fn open_as(path: &Path, channels: usize, format: SampleFormat) -> Box<dyn Output> {
+    let path = Arc::new(ReservedPath::new(path.to_path_buf()));
+    let options = OutputOptions::Wav { path, format, keeps_unheard: true };
+    options.open(channels, &Arc::new(Progress::default())).expect("it can be written")
+}
+
+fn names(folder: &Path) -> Vec<PathBuf> {
+    let mut names: Vec<PathBuf> =
+        fs::read_dir(folder).expect("it is there").map(|entry| entry.unwrap().file_name().into()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn an_output_that_is_given_up_leaves_nothing() {
+    let folder = folder();
+    for name in ["old.wav", "new.wav"] {
+        let mut output = open(&folder.path().join(name));
+        assert_eq!(names(folder.path()).len(), 2);
+        output.give_up().now_or_never().expect("it ends at once").expect("it is removed");
+        assert_eq!(names(folder.path()), [PathBuf::from("old.wav")]);
+        assert_eq!(fs::read(folder.path().join("old.wav")).unwrap(), OLD);
+    }
+}
+
+#[test]
+fn an_output_that_is_dropped_leaves_a_whole_file_beside_the_old_one() {
+    let folder = folder();
+    let mut output = open(&folder.path().join("old.wav"));
+    output.skip(480).expect("there is room");
+    drop(output);
+    assert_eq!(fs::read(folder.path().join("old.wav")).unwrap(), OLD);
+    let part = fs::read(folder.path().join("old.wav.part")).expect("it is there");
+    assert_eq!((part.len(), &part[40..44]), (44 + 960, &960_u32.to_le_bytes()[..]));
+}
+
+/// What is done to an output.
+#[derive(Debug, Clone)]
+enum Step {
+    Write(usize),
+    Skip(u64),
+    Rest,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => (1_usize..=960).prop_map(Step::Write),
+        2 => (0_u64..=2_000).prop_map(Step::Skip),
+        1 => (20_000_u64..=60_000).prop_map(Step::Skip),
+        1 => Just(Step::Rest),
+    ]
+}
+
+/// The samples of a file, by a reader that shares no code with its writer.
+fn read(path: &Path) -> Vec<f32> {
+    let mut reader = hound::WavReader::open(path).expect("it is valid");
+    match reader.spec().sample_format {
+        hound::SampleFormat::Int => {
+            reader.samples::<i16>().map(|sample| f32::from(sample.unwrap()) / 32_768.0).collect()
+        }
+        hound::SampleFormat::Float => reader.samples().map(|sample| sample.unwrap()).collect(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 40, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_file_holds_what_came_and_is_valid_at_any_time(
+        steps in prop::collection::vec(step(), 1..60),
+        channels in 1_usize..=2,
+        is_float in any::<bool>(),
+    ) {
+        let folder = folder();
+        let path = folder.path().join("new.wav");
+        let format = if is_float { SampleFormat::F32 } else { SampleFormat::S16 { dither: false } };
+        let mut output = open_as(&path, channels, format);
+        let mut expected = Vec::new();
+        for step in steps {
+            match step {
+                Step::Write(frames) => {
+                    let first = expected.len();
+                    let samples: Vec<f32> =
+                        (first..first + frames * channels).map(|n| (n % 30_000 + 1) as f32 / 32_768.0).collect();
+                    output.write(&Frame { stream: 0, at: 0, samples: &samples, sounding: true }).unwrap();
+                    expected.extend(samples);
+                }
+                Step::Skip(frames) => {
+                    output.skip(frames).unwrap();
+                    expected.resize(expected.len() + frames as usize * channels, 0.0);
+                }
+                Step::Rest => output.rest().unwrap(),
+            }
+            let there = read(&path);
+            prop_assert_eq!(&there[..], &expected[..there.len()]);
+            prop_assert!(expected.len() - there.len() < 24_000 * channels, "more than half a second is held back");
+        }
+        output.close().now_or_never().expect("it ends at once").unwrap();
+        prop_assert_eq!(read(&path), expected);
+    }
+}
