@@ -9,8 +9,6 @@ const { setTimeout: sleep } = require('node:timers/promises')
 const { SpeakerSession } = require('../..')
 
 const HEALTHY = 50
-/** More than there are threads that decode. */
-const COPIES = 4
 const RATE = 8000
 const FRAME_MS = 20
 const SETTLE_MS = 400
@@ -90,7 +88,7 @@ async function timed({ ended, session }, act) {
 const stop = (session) => session.stopAudio()
 const close = (session) => session.close()
 
-async function run({ trick, steady, runMs, limitMs }) {
+async function run({ trick, copies, steady, runMs, limitMs }) {
   const others = await Promise.all(Array.from({ length: HEALTHY }, (_, n) => healthy(steady[n % steady.length])))
   await sleep(SETTLE_MS)
   global.gc()
@@ -103,7 +101,7 @@ async function run({ trick, steady, runMs, limitMs }) {
   let messages = []
   if (trick.audioUrl) {
     // Left alone.
-    const alone = Array.from({ length: COPIES }, () => attack(trick))
+    const alone = Array.from({ length: copies }, () => attack(trick))
     const wait = trick.expected === 'stopped' ? runMs : limitMs
     const over = await Promise.all(alone.map(({ ended }) => within(ended, wait, 'plays on')))
     for (const [n, one] of alone.entries()) {
@@ -113,7 +111,7 @@ async function run({ trick, steady, runMs, limitMs }) {
     got = over.map((outcome) => (outcome === 'plays on' && trick.expected === 'stopped' ? 'stopped' : outcome))
     messages = alone.map((one) => one.message())
     // Stopped and closed in the middle.
-    const begun = Array.from({ length: COPIES }, () => attack(trick))
+    const begun = Array.from({ length: copies }, () => attack(trick))
     await sleep(MIDDLE_MS)
     settled.push(...(await Promise.all(begun.map((one, n) => timed(one, n % 2 ? close : stop)))))
     await Promise.all(begun.map((one) => timed(one, close)))

@@ -15,6 +15,7 @@ const { wavFile } = require('../support/wav')
 const { ZEROS, bodies } = require('./bodies')
 const { tricks } = require('./tricks')
 
+/** At once: more than there are threads that decode on two cores. */
 const COPIES = 4
 const MIB = 2 ** 20
 /** What a trick may cost, besides what its copies may hold. */
@@ -66,18 +67,17 @@ async function attempt(trick, steadyFiles) {
   let [log, result] = ['', undefined]
   child.stderr.on('data', (data) => (log += data))
   child.on('message', (message) => (result = message))
-  child.send({ trick, steady: steadyFiles, runMs: RUN_MS, limitMs: LIMIT_MS })
+  child.send({ trick, copies: COPIES, steady: steadyFiles, runMs: RUN_MS, limitMs: LIMIT_MS })
   const patience = setTimeout(() => child.kill('SIGKILL'), 4 * LIMIT_MS)
   const [code, signal] = await once(child, 'close')
   clearTimeout(patience)
   return result && code === 0 ? result : { died: signal ?? code, log }
 }
 
-/** Each for one: `3 × ERR_DECODE`. */
+/** What is in a list and how often, unless all of it is the same: `3 × ERR_DECODE, 1 × stopped`. */
 function counted(list) {
-  const counts = Map.groupBy ? Map.groupBy(list, (one) => one) : new Map()
-  if (counts.size === 0) for (const one of list) counts.set(one, [...(counts.get(one) ?? []), one])
-  return [...counts].map(([one, { length }]) => (length === list.length ? one : `${length} × ${one}`)).join(', ')
+  const times = (one) => list.filter((other) => other === one).length
+  return [...new Set(list)].map((one) => (times(one) === list.length ? one : `${times(one)} × ${one}`)).join(', ')
 }
 
 /** What is wrong with it, in words. */
