@@ -54,7 +54,8 @@ async function listen(server, name) {
     const samples = []
     heard.set(publication.name, samples)
     events.push(`subscribed ${publication.name} of ${participant.identity}`)
-    record(track, samples)
+    // A track may be gone when it is announced. Whoever expects sound on it finds none.
+    record(track, samples).catch((error) => events.push(`can't listen to ${publication.name}: ${error.message}`))
   })
   room.on(RoomEvent.ParticipantDisconnected, (participant) => events.push(`left ${participant.identity}`))
   await room.connect(server.url, await token(server, name, `ear-${++ears}`, { canPublish: false }), {

@@ -321,7 +321,7 @@ mod models {
             stall_timeout: 0,
             start_timeout: 0,
         };
-        let output = OutputOptions::Memory { store: Arc::default() };
+        let output = OutputOptions::Memory { recording: Arc::default() };
         let fetch = FetchLimits { timeout: Duration::ZERO, min_bytes_per_second: 0.0 };
         Arc::new(Core::new(options, EngineOptions { output, fetch, bell }))
     }

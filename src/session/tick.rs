@@ -266,6 +266,14 @@ impl Session {
             OutputEvent::Reconnecting(reason) => self.note(None, EventKind::Reconnecting { reason }),
             OutputEvent::Cut(meanwhile) => {
                 self.output.connection = Connection::Cut { is_halted: meanwhile == Meanwhile::Pause };
+                if meanwhile == Meanwhile::Pause {
+                    // No frame carries their fades to an end before the way is back.
+                    let leaving = self.playbacks.sounding.iter().filter(|sounding| sounding.leaving.is_some());
+                    let leaving: Vec<_> = leaving.map(|sounding| sounding.request.id).collect();
+                    for id in leaving {
+                        self.end(id, End::Stop);
+                    }
+                }
                 if meanwhile == Meanwhile::Drop {
                     let message = "the LiveKit room can't be reached for now (onReconnect: 'drop')";
                     self.fail_live(&SpeakerError::new(Code::Disconnected, message));

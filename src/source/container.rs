@@ -17,8 +17,11 @@ use super::body::{Body, SharedBody};
 use super::decode::{Block, Piece, Step, damaged, decode_into, decoder, unsupported};
 use crate::error::Result;
 
-/// The most that a demuxer reads for one packet, or to open a file: an index of a day of audio takes 30 MB.
-const MAX_READ: u64 = 64 << 20;
+/// The most that a demuxer reads to open a file: an index of a day of audio takes 30 MB.
+const MAX_INDEX: u64 = 32 << 20;
+
+/// The most that it reads for one packet: of audio some kilobytes, of a film beside it some megabytes.
+const MAX_PACKET: u64 = 16 << 20;
 
 /// Where a file ends, found as it is read.
 pub trait Extent: Send + Sync {
@@ -62,9 +65,10 @@ struct View {
     left: u64,
     /// Where the file begins and ends, if any place of it may be read.
     range: Option<(u64, u64)>,
-    /// What was read in all, and since the last packet.
+    /// What was read in all, and since the last packet; and how much of that there may be.
     all: u64,
     read: u64,
+    max: u64,
 }
 
 impl Window {
@@ -80,7 +84,7 @@ impl Window {
 
     fn view(body: &SharedBody, head: Vec<u8>, extent: impl Extent + 'static, range: Option<(u64, u64)>) -> Self {
         let (body, extent) = (body.clone(), Box::new(extent));
-        Self(Arc::new(Mutex::new(View { body, extent, head, given: 0, left: 0, range, all: 0, read: 0 })))
+        Self(Arc::new(Mutex::new(View { body, extent, head, given: 0, left: 0, range, all: 0, read: 0, max: MAX_INDEX })))
     }
 
     fn get(&self) -> MutexGuard<'_, View> {
@@ -91,14 +95,14 @@ impl Window {
 impl View {
     /// A file in which one read or one packet goes on for ever ends here.
     fn is_endless(&self) -> bool {
-        self.read > MAX_READ
+        self.read > self.max
     }
 
     /// Finds how many bytes may be read, 0 at the end.
     fn may_read(&mut self) -> u64 {
         let mut body = self.body.get();
         match self.range {
-            _ if self.read > MAX_READ => 0,
+            _ if self.is_endless() => 0,
             Some((_, end)) => end.saturating_sub(body.place()),
             None => {
                 if self.left == 0 {
@@ -182,7 +186,9 @@ impl Contained {
             .probe(&Hint::new(), stream, Default::default(), Default::default())
             .map_err(|error| unsupported(format!("a file that can't be opened ({error})")))?;
         let (codec, track, stated) = select(&*format)?;
-        window.get().read = 0;
+        let mut view = window.get();
+        (view.read, view.max) = (0, MAX_PACKET);
+        drop(view);
         let stated = stated.filter(|_| is_exact);
         let track = Some(track);
         Ok(Self { window, format, codec, track, unplayed: 0, left_out: 0, stated, came: 0, is_over: false })
@@ -194,7 +200,7 @@ impl Contained {
             let packet = self.format.next_packet();
             let mut view = self.window.get();
             if view.is_endless() {
-                return Err(damaged(&format!("a packet of more than {MAX_READ} bytes")));
+                return Err(damaged(&format!("a packet of more than {MAX_PACKET} bytes")));
             }
             view.read = 0;
             let all = view.all;

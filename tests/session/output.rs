@@ -122,6 +122,16 @@ fn a_cut_output_holds_or_drops_what_plays() {
 }
 
 #[test]
+fn what_fades_out_ends_where_a_cut_holds_the_clock() {
+    let mut table = Table::new(Overlap::Mix);
+    table.play("a", 0);
+    table.ready("a");
+    assert_eq!(table.stop(named("a")).1, "", "it fades");
+    assert_eq!(table.output(OutputEvent::Cut(Meanwhile::Pause)), "a:stopped(user)@20");
+    assert_eq!(table.live(), "");
+}
+
+#[test]
 fn connect_settles_when_the_output_is_open_or_lost() {
     let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));
     table.session.connect(1);
