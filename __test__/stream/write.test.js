@@ -97,3 +97,17 @@ test('empty and damaged streams fail', async (t) => {
     assert.equal(s.errored?.code, code)
   }
 })
+
+test('a page of Ogg is heard as soon as it is whole, however short it is', async (t) => {
+  const ogg = fixture('live-opus.ogg')
+  const last = ogg.lastIndexOf('OggS')
+  const { session, stream: s, heard } = openStream(t, { format: 'ogg', sampleRate: undefined })
+  s.write(ogg.subarray(0, last))
+  await session.advance(600)
+  // All but the last packet of 20 ms.
+  const end = heard().findLastIndex((sample) => sample !== 0)
+  assert.ok(end > 460 * MS, `it is heard to ${end / MS} ms`)
+  s.end(ogg.subarray(last))
+  await finish(session)
+  assert.equal((await s.finished).durationMs, 500)
+})

@@ -43,12 +43,12 @@ struct Pages {
 impl Extent for Pages {
     fn more(&mut self, body: &mut Body) -> u64 {
         while self.find_page(body) {
-            let header = body.peek(HEADER + 255);
+            // Not a byte more than the page: in a live stream there may be none for a while.
+            let segments = usize::from(*body.peek(HEADER).get(HEADER - 1).unwrap_or(&0));
+            let header = body.peek(HEADER + segments);
             let begins = header.get(5).is_some_and(|kind| kind & 2 != 0);
-            let segments = usize::from(*header.get(HEADER - 1).unwrap_or(&0));
             let table = header.get(HEADER..).unwrap_or_default();
-            let length =
-                HEADER + segments + table.iter().take(segments).map(|length| usize::from(*length)).sum::<usize>();
+            let length = HEADER + segments + table.iter().map(|length| usize::from(*length)).sum::<usize>();
             let page = body.peek(length);
             if page.len() < length {
                 self.stated = self.came + length as u64;
