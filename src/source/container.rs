@@ -84,7 +84,17 @@ impl Window {
 
     fn view(body: &SharedBody, head: Vec<u8>, extent: impl Extent + 'static, range: Option<(u64, u64)>) -> Self {
         let (body, extent) = (body.clone(), Box::new(extent));
-        Self(Arc::new(Mutex::new(View { body, extent, head, given: 0, left: 0, range, all: 0, read: 0, max: MAX_INDEX })))
+        Self(Arc::new(Mutex::new(View {
+            body,
+            extent,
+            head,
+            given: 0,
+            left: 0,
+            range,
+            all: 0,
+            read: 0,
+            max: MAX_INDEX,
+        })))
     }
 
     fn get(&self) -> MutexGuard<'_, View> {
