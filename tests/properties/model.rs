@@ -162,12 +162,14 @@ impl<'a> Life<'a> {
             if self.is_unknown {
                 return Ok(self);
             }
-            if index > self.entered {
+            // One without a sample ends when it would begin, which is the session's affair.
+            let end = self.told.last().filter(|told| told.step == index && duration(&told.event.kind) == Some(0));
+            // That it can't be played may be known just before a call, or just behind it.
+            let is_empty = |told: &Told| matches!(told.event.kind, EventKind::Failed { code: Code::EmptySource, .. });
+            if index > self.entered && !end.is_some_and(is_empty) {
                 self.call(step, setup, stories, early)?;
             }
             self.advance(run, index, setup, sum)?;
-            // One without a sample ends when it would begin, which is the session's affair.
-            let end = self.told.last().filter(|told| told.step == index && duration(&told.event.kind) == Some(0));
             if let (State::Waiting { reader, .. }, Some(end)) = (&self.state, end) {
                 let kind = match &end.event.kind {
                     EventKind::Completed { .. } if reader.remaining() == 0 => {
