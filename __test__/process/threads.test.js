@@ -41,7 +41,7 @@ test('600 sessions advance at once, each waiting for a look-up, and no thread is
     ;(async () => {
       const { url, close } = await serve()
       const sessions = Array.from({ length: 600 }, () => new SpeakerSession({ output: { type: 'memory', clock: 'manual' } }))
-      let most = { io: 0, decode: 0, mix: 0 }
+      let most = { io: 0, fetch: 0, decode: 0, mix: 0 }
       const look = setInterval(() => { for (const kind in most) most[kind] = Math.max(most[kind], ours(kind).length) }, 5)
       const outcomes = await Promise.all(sessions.map(async (session) => {
         const playing = session.playAudio({ audioUrl: url })
@@ -57,9 +57,9 @@ test('600 sessions advance at once, each waiting for a look-up, and no thread is
   assert.deepEqual([code, err], [0, ''])
   const [, completed, most] = /^(\w+) (.*)\n$/.exec(out)
   assert.equal(completed, 'true')
-  const { io, decode, mix } = JSON.parse(most)
-  assert.deepEqual([decode, mix], [few, few])
-  assert.ok(io >= cores && io <= cores + 32, `${io} threads for I/O on ${cores} cores`)
+  const { io, fetch, decode, mix } = JSON.parse(most)
+  assert.deepEqual([io, decode, mix], [cores, few, few])
+  assert.ok(fetch >= few && fetch <= few + 16, `${fetch} threads for downloads on ${cores} cores`)
 })
 
 test('what decodes or mixes ahead runs at a lower priority than what ticks', { skip: process.platform !== 'linux' }, async (t) => {

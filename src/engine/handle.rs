@@ -11,7 +11,7 @@ use crate::audio::{Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::Message;
 use crate::output::{Backlog, OutputOptions, PcmFormat, PcmSink, TapRequest};
-use crate::runtime::{self, Job, RUNTIME};
+use crate::runtime::{self, FETCHES, Job, RUNTIME};
 use crate::session::{
     Accepted, Clock, Options, PlayRequest, PlaybackInfo, RequestId, Session, Stats, StopRequest, Target, Ticket,
     WallTime, Work,
@@ -139,7 +139,7 @@ impl Core {
     /// The driver has ended.
     pub fn ended(&self) {
         OPEN.fetch_sub(1, Ordering::Relaxed);
-        let tasks = RUNTIME.metrics().num_alive_tasks();
+        let tasks = RUNTIME.metrics().num_alive_tasks() + FETCHES.metrics().num_alive_tasks();
         tracing::info!(tasks, open = open_sessions(), "a session ended");
     }
 }

@@ -1,5 +1,5 @@
-//! The threads of the process, shared by every session: one tokio runtime, one decode pool, and the threads that move sessions with a
-//! manual clock.
+//! The threads of the process, shared by every session: one tokio runtime for what is due, one for downloads, one decode pool, and the
+//! threads that move sessions with a manual clock.
 //!
 //! How many there are is said in one place, [`Budget`]: O(cores), never O(sessions) or O(playbacks). Nothing here ends before the
 //! process: Node environments come and go (worker threads), and a runtime of theirs would go with the last of them.
@@ -26,10 +26,13 @@ pub use pool::{Pool, Waker, has_overstayed, suspend};
 /// How many threads the process has at most, for all sessions together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
-    /// Drivers of sessions, their timers and sockets, and downloads.
+    /// Drivers of sessions, their timers and sockets.
     pub io: usize,
-    /// Look-ups of names, which the operating system offers only as calls that wait, for many seconds if a name server is silent.
-    /// They are made when needed and end when they are idle; more look-ups than that wait for each other.
+    /// Downloads: what a hostile server sends may take long to be read.
+    pub fetch: usize,
+    /// Look-ups of names, so many for rooms and so many for downloads. The operating system offers them only as calls that wait, for
+    /// many seconds if a name server is silent. Their threads are made when needed and end when they are idle; more look-ups than
+    /// that wait for each other.
     pub look_ups: usize,
     /// Decoders: some hundred times faster than what they decode sounds, so a few threads feed thousands.
     pub decode: usize,
@@ -41,7 +44,7 @@ impl Budget {
     /// For a machine, or a container, of so many cores.
     pub const fn of(cores: usize) -> Self {
         let few = if cores < 4 { cores } else { 4 };
-        Self { io: cores, look_ups: 32, decode: few, mix: few }
+        Self { io: cores, fetch: few, look_ups: 16, decode: few, mix: few }
     }
 
     /// For this process: the cores that it may use. Affinity and the quota of a container count.
@@ -52,6 +55,7 @@ impl Budget {
 
 struct Threads {
     io: Runtime,
+    fetch: Runtime,
     decoders: Pool,
 }
 
@@ -73,25 +77,32 @@ pub fn start_manual() -> Result<&'static Jobs> {
 
 impl Threads {
     fn new() -> Result<Self> {
-        let Budget { io, look_ups, decode, .. } = Budget::here();
+        let Budget { io, fetch, decode, .. } = Budget::here();
         // The pool first: it tells of a refusal, where tokio panics.
         let decoders = Pool::new(decode).map_err(|error| refused(&error))?;
-        let build = || {
-            Builder::new_multi_thread()
-                .worker_threads(io)
-                .max_blocking_threads(look_ups)
-                .thread_name("speaker-io")
-                .enable_all()
-                .build()
-        };
-        let io = catch_unwind(build).map_err(|_| refused(&"no thread for I/O"))?.map_err(|error| refused(&error))?;
-        Ok(Self { io, decoders })
+        let io = runtime("speaker-io", io, || {})?;
+        let fetch = runtime("speaker-fetch", fetch, priority::stand_back)?;
+        Ok(Self { io, fetch, decoders })
     }
 }
 
+fn runtime(name: &str, threads: usize, on_start: fn()) -> Result<Runtime> {
+    let build = || {
+        Builder::new_multi_thread()
+            .worker_threads(threads)
+            .max_blocking_threads(Budget::here().look_ups)
+            .thread_name(name)
+            .on_thread_start(on_start)
+            .enable_all()
+            .build()
+    };
+    catch_unwind(build).map_err(|_| refused(&"no thread for I/O"))?.map_err(|error| refused(&error))
+}
+
 fn refused(reason: &dyn std::fmt::Display) -> SpeakerError {
-    let Budget { io, decode, mix, .. } = Budget::here();
-    let message = format!("Expected up to {} threads for all sessions but received: {reason}", io + decode + mix);
+    let Budget { io, fetch, decode, mix, .. } = Budget::here();
+    let threads = io + fetch + decode + mix;
+    let message = format!("Expected up to {threads} threads for all sessions but received: {reason}");
     SpeakerError::new(Code::NoThreads, message)
 }
 
@@ -99,8 +110,22 @@ fn threads() -> &'static Threads {
     THREADS.get_or_try_init(Threads::new).expect("a session starts them before anything needs them")
 }
 
-/// The runtime for drivers of sessions, their timers and sockets, downloads and look-ups.
+/// The runtime for drivers of sessions, their timers and sockets, and look-ups of their servers.
 pub static RUNTIME: Io = Io;
+
+/// The runtime for downloads, and look-ups of their servers: whatever they do holds up no driver.
+pub static FETCHES: Fetches = Fetches;
+
+/// Stands for the runtime of downloads.
+pub struct Fetches;
+
+impl Deref for Fetches {
+    type Target = Runtime;
+
+    fn deref(&self) -> &Runtime {
+        &threads().fetch
+    }
+}
 
 /// Stands for the runtime.
 pub struct Io;

@@ -17,7 +17,7 @@ use super::spool::{Spool, SpoolReader};
 use super::{FetchLimits, Origin, Source, Stream, fetch, mp4};
 use crate::error::{Code, Result, SpeakerError};
 use crate::reserved::ReservedPath;
-use crate::runtime::{RUNTIME, Waker};
+use crate::runtime::{FETCHES, Waker};
 
 /// The bytes of one source. Dropping the last reference ends the download.
 pub struct Media {
@@ -45,7 +45,7 @@ impl Media {
                 let label = label(fetch.url.split(['?', '#']).next());
                 let spool = Arc::new(Spool::new());
                 let filled = spool.clone();
-                let download = RUNTIME.spawn(async move { fetch::download(fetch, limits, &filled).await });
+                let download = FETCHES.spawn(async move { fetch::download(fetch, limits, &filled).await });
                 Self { label, bytes: Bytes::Download(spool, download.abort_handle()) }
             }
         }
