@@ -190,7 +190,7 @@ impl Files {
             return Err(damaged("no frame of it can be decoded"));
         }
         if left_out > BYTES_LEFT_OUT && left_out * SHARE_LEFT_OUT > all {
-            return Err(damaged(&format!("{left_out} of {all} bytes are no audio")));
+            return Err(damaged(&format!("more than one byte in {SHARE_LEFT_OUT} is no audio")));
         }
         Ok(())
     }
