@@ -14,6 +14,9 @@ use super::ring::Reading;
 /// What is read at a time.
 const READ_BYTES: usize = 16 << 10;
 
+/// How far it goes back where it can't be sought.
+const REWIND_BYTES: usize = 64 << 10;
+
 /// Skipping more than this seeks, where that is possible.
 const SEEK_BYTES: u64 = 256 << 10;
 
@@ -29,13 +32,15 @@ pub struct Body {
     /// True once there is nothing more to be read.
     ended: bool,
     failure: Option<std::io::Error>,
+    /// The place to go back to, and what was consumed since if it can't be sought.
+    mark: Option<(u64, Vec<u8>)>,
 }
 
 impl Body {
     /// The bytes of `input`, to be read by `task`.
     pub fn new(input: Box<dyn MediaSource>, task: &Reading) -> Self {
         let (buffer, task) = (Vec::new(), task.clone());
-        Self { input, task, buffer, start: 0, place: 0, ended: false, failure: None }
+        Self { input, task, buffer, start: 0, place: 0, ended: false, failure: None, mark: None }
     }
 
     /// The place of the next byte, from the start of the source.
@@ -78,6 +83,7 @@ impl Body {
     /// Goes on by `length` bytes, or to the end of what was looked at.
     pub fn consume(&mut self, length: usize) {
         let length = length.min(self.ahead().len());
+        self.remember(self.start..self.start + length);
         self.start += length;
         self.place += length as u64;
         if self.start == self.buffer.len() {
@@ -113,12 +119,51 @@ impl Body {
         if self.ahead().is_empty() {
             let read = self.read_input(buffer);
             self.place += read as u64;
+            self.remember_bytes(&buffer[..read]);
             return read;
         }
         let length = self.ahead().len().min(buffer.len());
         buffer[..length].copy_from_slice(&self.ahead()[..length]);
         self.consume(length);
         length
+    }
+
+    /// Marks this place, to go back to it from not far behind.
+    pub fn mark(&mut self) {
+        self.mark = Some((self.place, Vec::new()));
+    }
+
+    /// Forgets the mark.
+    pub fn forget(&mut self) {
+        self.mark = None;
+    }
+
+    /// Goes back to the mark. Returns false if too much was consumed since.
+    pub fn rewind(&mut self) -> bool {
+        let Some((place, mut bytes)) = self.mark.take() else { return false };
+        if self.is_seekable() {
+            self.seek(place);
+        } else {
+            bytes.extend_from_slice(self.ahead());
+            (self.buffer, self.start, self.place) = (bytes, 0, place);
+        }
+        true
+    }
+
+    fn remember_bytes(&mut self, bytes: &[u8]) {
+        let is_seekable = self.is_seekable();
+        let Some((_, consumed)) = self.mark.as_mut().filter(|_| !is_seekable) else { return };
+        consumed.extend_from_slice(bytes);
+        if consumed.len() > REWIND_BYTES {
+            self.mark = None;
+        }
+    }
+
+    fn remember(&mut self, range: std::ops::Range<usize>) {
+        if self.mark.is_some() {
+            let bytes = self.buffer[range].to_vec();
+            self.remember_bytes(&bytes);
+        }
     }
 
     /// Returns true if any place of it can be read.
@@ -321,6 +366,29 @@ pub mod tests {
         task.shared.cancelled.store(true, Ordering::Release);
         assert!(!body.take_turns());
         assert!(body.ahead().is_empty() && body.is_at_end() && body.failure().is_some());
+    }
+
+    #[test]
+    fn it_goes_back_to_a_mark_that_is_near() {
+        let bytes: Vec<u8> = (0..300_000).map(|n| (n % 251) as u8).collect();
+        for mut body in bodies(&bytes) {
+            let mut seven = [0; 7];
+            body.skip(100);
+            body.peek(50);
+            body.mark();
+            body.consume(20);
+            body.read(&mut seven);
+            body.skip(60_000);
+            assert!(body.rewind() && body.place() == 100);
+            assert_eq!(body.peek(70_000), &bytes[100..70_100]);
+            assert!(!body.rewind(), "once");
+            body.mark();
+            body.skip(70_000);
+            assert_eq!(body.rewind(), body.is_seekable());
+            body.mark();
+            body.forget();
+            assert!(!body.rewind());
+        }
     }
 
     #[test]

@@ -24,6 +24,9 @@ pub const MAX_JUNK: u64 = 1 << 20;
 const SHARE_LEFT_OUT: u64 = 20;
 const BYTES_LEFT_OUT: u64 = 1 << 10;
 
+/// How many files that can't be played may stand in a body: each may be read for a while before that is known.
+const MAX_UNPLAYED: usize = 100;
+
 /// As much as has to be seen of a container.
 const HEAD: usize = 12;
 
@@ -72,13 +75,16 @@ pub struct Files {
     /// Bytes that no decoder could use, and those of them since the last sound.
     left_out: u64,
     run: u64,
+    /// Files that could not be opened.
+    unplayed: usize,
 }
 
 impl Files {
     /// Finds the first file. The label is for error messages only: the bytes say what a source is, whatever it is called.
     pub fn open(body: Body, label: &Label) -> Result<Self> {
         let (body, tags, block) = (SharedBody::new(body), Tags::default(), Block::default());
-        let mut files = Self { body, tags, piece: None, is_playing: false, block, heard: false, left_out: 0, run: 0 };
+        let mut files =
+            Self { body, tags, piece: None, is_playing: false, block, heard: false, left_out: 0, run: 0, unplayed: 0 };
         match files.find() {
             Some(kind) => files.start(kind).map_err(|error| files.failure().unwrap_or(error))?,
             None => {
@@ -154,19 +160,28 @@ impl Files {
                 }
                 continue;
             }
-            let from = self.body.get().place();
             let Some(kind) = self.find() else {
                 match self.run > MAX_JUNK {
                     true => continue,
                     false => return Ok(false),
                 }
             };
-            if self.start(kind).is_err() {
-                // A file that can't be played is one that was left out, as far as it was read.
-                let read = self.body.get().place() - from;
-                self.body.get().consume(usize::from(read == 0));
-                self.left_out += read.max(1);
-                self.run += read.max(1);
+            let from = self.body.get().place();
+            self.body.get().mark();
+            let is_started = self.start(kind).is_ok();
+            let mut body = self.body.get();
+            if is_started {
+                body.forget();
+                continue;
+            }
+            // A file that can't be played was none: what is there is looked at again behind its first byte. How far its demuxer has
+            // read ahead is chance, so where it can't be taken back, all of that was left out.
+            let left_out = if body.rewind() { body.leave_out(1) } else { body.place() - from };
+            self.left_out += left_out;
+            self.run += left_out.max(1);
+            self.unplayed += 1;
+            if self.unplayed > MAX_UNPLAYED {
+                return Err(damaged("too many files in it that can't be played"));
             }
         }
     }
