@@ -185,3 +185,19 @@ test('samples beyond all bounds leave the mix finite', async (t) => {
     }
   }
 })
+
+test('a WAV of many channels is heard the same however it is cut', async (t) => {
+  const [channels, length] = [32, 4800]
+  const samples = Float32Array.from({ length: channels * length }, (_, n) => Math.sin(n * n) / 2)
+  const wav = Buffer.concat([tone(0, 100).subarray(0, 44), Buffer.from(samples.buffer)])
+  wav.writeUInt16LE(3, 20)
+  wav.writeUInt16LE(channels, 22)
+  wav.writeUInt32LE(48000 * channels * 4, 28)
+  wav.writeUInt16LE(channels * 4, 32)
+  wav.writeUInt16LE(32, 34)
+  wav.writeUInt32LE(samples.length * 4, 40)
+  const { path: file, ...others } = await ways(t)
+  const plain = await file(wav)
+  assert.equal(plain.length, length)
+  for (const [way, play] of Object.entries(others)) assert.deepEqual(await play(wav, 'wav'), plain, way)
+})

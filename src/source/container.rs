@@ -23,6 +23,9 @@ const MAX_INDEX: u64 = 32 << 20;
 /// The most that it reads for one packet: of audio some kilobytes, of a film beside it some megabytes.
 const MAX_PACKET: u64 = 16 << 20;
 
+/// The most that Symphonia's `MediaSourceStream` reads ahead at once.
+const READ_AHEAD: usize = 32 << 10;
+
 /// Where a file ends, found as it is read.
 pub trait Extent: Send + Sync {
     /// How many bytes from here on belong to the file, until it is asked again; 0 at the end of the file.
@@ -134,12 +137,19 @@ impl Read for Window {
             view.given += length;
             return Ok(length);
         }
-        let wanted = view.may_read().min(buffer.len() as u64) as usize;
-        let read = view.body.get().read(&mut buffer[..wanted]);
-        view.left = view.left.saturating_sub(read as u64);
-        view.read += read as u64;
-        view.all += read as u64;
-        Ok(read)
+        let mut filled = 0;
+        loop {
+            let wanted = view.may_read().min((buffer.len() - filled) as u64) as usize;
+            let read = view.body.get().read(&mut buffer[filled..filled + wanted]);
+            view.left = view.left.saturating_sub(read as u64);
+            view.read += read as u64;
+            view.all += read as u64;
+            filled += read;
+            // Of what is read ahead, whatever comes; but a packet that is read past that buffer would be taken for whole.
+            if read == 0 || filled == buffer.len() || buffer.len() <= READ_AHEAD {
+                return Ok(filled);
+            }
+        }
     }
 }
 
