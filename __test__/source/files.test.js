@@ -187,7 +187,7 @@ test('samples beyond all bounds leave the mix finite', async (t) => {
 })
 
 test('a WAV of many channels is heard the same however it is cut', async (t) => {
-  const [channels, length] = [32, 4800]
+  const [channels, length] = [16, 4800]
   const samples = Float32Array.from({ length: channels * length }, (_, n) => Math.sin(n * n) / 2)
   const wav = Buffer.concat([tone(0, 100).subarray(0, 44), Buffer.from(samples.buffer)])
   wav.writeUInt16LE(3, 20)
