@@ -3,9 +3,10 @@
 use symphonia::core::errors::Result;
 use symphonia::core::io::{BitReaderRtl, ReadBitsRtl};
 
-/// The most entries of all codebooks of a stream, and the most numbers in them: libvorbis makes some ten thousand of either.
-const MAX_ENTRIES: u64 = 1 << 18;
-const MAX_NUMBERS: u64 = 1 << 21;
+/// The most entries of all codebooks of a stream, and the most numbers in them: the most that libvorbis makes, for six channels at
+/// its best quality, are 19,413 and 87,952.
+const MAX_ENTRIES: u64 = 1 << 15;
+const MAX_NUMBERS: u64 = 1 << 19;
 
 /// Begins the third header of a stream, which holds its codebooks.
 const SETUP: &[u8] = b"\x05vorbis";
@@ -30,7 +31,8 @@ impl Size {
     }
 }
 
-/// The size of all codebooks, up to the first that is too large; `None` if they are none (Vorbis I §3.2.1).
+/// The size of all codebooks, up to the first that is too large; `None` if they are none (Vorbis I §3.2.1). One whose code words
+/// leave gaps is none either: a table for long words with nothing beside them takes kilobytes for each.
 fn size(setup: &[u8]) -> Result<Option<Size>> {
     let mut bits = BitReaderRtl::new(setup);
     let mut size = Size::default();
@@ -45,7 +47,9 @@ fn size(setup: &[u8]) -> Result<Option<Size>> {
         if !size.is_ordinary() {
             break;
         }
-        skip_lengths(&mut bits, entries)?;
+        if !is_complete(&mut bits, entries)? {
+            return Ok(Some(Size { entries: u64::MAX, numbers: u64::MAX }));
+        }
         let kind = bits.read_bits_leq32(4)?;
         let values = match kind {
             0 => continue,
@@ -60,24 +64,35 @@ fn size(setup: &[u8]) -> Result<Option<Size>> {
     Ok(Some(size))
 }
 
-fn skip_lengths(bits: &mut BitReaderRtl<'_>, entries: u32) -> Result<()> {
+/// Reads the lengths of the code words. Returns true if they fill their tree, or there is only one.
+fn is_complete(bits: &mut BitReaderRtl<'_>, entries: u32) -> Result<bool> {
+    // What each word takes of the tree, in parts of 2^32.
+    let (mut used, mut filled) = (0_u64, 0_u64);
+    let mut add = |length: u32, count: u32| {
+        used += u64::from(count);
+        filled = filled.saturating_add(u64::from(count) << 32_u32.saturating_sub(length));
+    };
     if bits.read_bool()? {
-        bits.ignore_bits(5)?;
+        let mut length = bits.read_bits_leq32(5)? + 1;
         let mut entry = 0;
         while entry < entries {
             let rest = entries - entry;
-            entry = entry.saturating_add(bits.read_bits_leq32(32 - rest.leading_zeros())?);
-            // A length that no entry has takes bits all the same, so this ends with them.
+            let count = bits.read_bits_leq32(32 - rest.leading_zeros())?;
+            if length > 32 || count > rest {
+                return Ok(false);
+            }
+            add(length, count);
+            (entry, length) = (entry + count, length + 1);
         }
-        return Ok(());
-    }
-    let is_sparse = bits.read_bool()?;
-    for _ in 0..entries {
-        if !is_sparse || bits.read_bool()? {
-            bits.ignore_bits(5)?;
+    } else {
+        let is_sparse = bits.read_bool()?;
+        for _ in 0..entries {
+            if !is_sparse || bits.read_bool()? {
+                add(bits.read_bits_leq32(5)? + 1, 1);
+            }
         }
     }
-    Ok(())
+    Ok(used <= 1 || filled == 1 << 32)
 }
 
 /// The largest number whose power of `dimensions` is no more than `entries`.
@@ -114,7 +129,11 @@ mod tests {
 
     #[test]
     fn absurd_codebooks_are_not() {
-        assert!(is_ordinary(&codebook(2, 16)));
+        // Sixteen words of four bits each, in order of their lengths; and fifteen.
+        let words =
+            |count: u8| [SETUP, &[0], b"BCV", &[2, 0, count, 0, 0, 0x07 | count << 6, count >> 2, 0, 0]].concat();
+        assert!(is_ordinary(&words(16)));
+        assert!(!is_ordinary(&words(15)), "its tree has a gap");
         assert!(!is_ordinary(&codebook(1, 0xff_ffff)));
         assert!(!is_ordinary(&codebook(0xffff, 100)));
         assert!(!is_ordinary(&codebook(8, MAX_ENTRIES as u32)));
