@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use speaker_session::audio::FRAME;
 use speaker_session::mixer::{Mixer, Routing, Scratch, Voice, What};
+use speaker_session::runtime::DECODERS;
 use speaker_session::source::{
     self, Encoding, FetchLimits, Opening, Origin, PcmReader, Pipe, Progress, Raw, Section, Source, Stream,
 };
@@ -19,7 +20,7 @@ fn stream() -> (Arc<Pipe>, PcmReader) {
 
 fn open(opening: Opening) -> PcmReader {
     let limits = FetchLimits { timeout: Duration::ZERO, min_bytes_per_second: 0.0 };
-    source::open(opening, 1, 0, limits, Arc::new(Progress::default()))
+    source::open(&DECODERS, opening, 1, 0, limits, Arc::new(Progress::default()))
 }
 
 fn write(pipe: &Pipe, samples: usize, level: f32) {

@@ -11,7 +11,7 @@ use crate::audio::{Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::Message;
 use crate::output::{Backlog, OutputOptions, PcmFormat, PcmSink, TapRequest};
-use crate::runtime::{self, FETCHES, Job, RUNTIME};
+use crate::runtime::{self, DECODERS, FETCHES, Job, RUNTIME};
 use crate::session::{
     Accepted, Clock, Options, PlayRequest, PlaybackInfo, RequestId, Session, Stats, StopRequest, Target, Ticket,
     WallTime, Work,
@@ -120,7 +120,7 @@ impl Core {
             if let Opening::Source(source) = &mut open.what {
                 source.reserved = self.options.output.reserved_path().cloned();
             }
-            let reader = source::open(open.what, self.channels, open.ahead, fetch, self.progress.clone());
+            let reader = source::open(&DECODERS, open.what, self.channels, open.ahead, fetch, self.progress.clone());
             let unwanted = self.with(|session, _| session.opened(open.id, open.number, reader, open.ticket));
             drop(unwanted);
         }
@@ -299,9 +299,9 @@ impl Drop for Handle {
 mod models {
     use super::*;
     use crate::audio::FRAME;
-    use crate::mixer::{Routing, Scratch};
+    use crate::mixer::Scratch;
     use crate::output::OutputOptions;
-    use crate::session::{Gauges, Policy};
+    use crate::session::Gauges;
     use crate::source::FetchLimits;
     use crate::sync::channel;
     use loom::thread::spawn;
@@ -309,21 +309,9 @@ mod models {
 
     /// A session that nobody drives.
     fn undriven(bell: Arc<dyn Bell>) -> Arc<Core> {
-        let options = Options {
-            clock: Clock::Realtime,
-            channels: 1,
-            routing: Routing::Mixdown,
-            policy: Policy::default(),
-            duck: None,
-            gain: 1.0,
-            max_duration: Samples::MAX,
-            progress_interval: 0,
-            stall_timeout: 0,
-            start_timeout: 0,
-        };
         let output = OutputOptions::Memory { recording: Arc::default() };
         let fetch = FetchLimits { timeout: Duration::ZERO, min_bytes_per_second: 0.0 };
-        Arc::new(Core::new(options, EngineOptions { output, fetch, bell }))
+        Arc::new(Core::new(Options::new(Clock::Realtime), EngineOptions { output, fetch, bell }))
     }
 
     #[test]

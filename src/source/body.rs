@@ -15,7 +15,7 @@ use super::ring::Reading;
 const READ_BYTES: usize = 16 << 10;
 
 /// How far it goes back. Further would be to look through the same bytes again and again.
-const REWIND_BYTES: usize = 64 << 10;
+const REWIND_BYTES: u64 = 64 << 10;
 
 /// Skipping more than this seeks, where that is possible.
 const SEEK_BYTES: u64 = 256 << 10;
@@ -24,7 +24,7 @@ const SEEK_BYTES: u64 = 256 << 10;
 pub struct Body {
     input: Box<dyn MediaSource>,
     task: Reading,
-    /// What was read of it and not yet consumed: `buffer[start..]`.
+    /// What was read of it and not yet consumed: `buffer[start..]`. Before that are the bytes consumed last, back to the mark at least.
     buffer: Vec<u8>,
     start: usize,
     /// The place of the next byte.
@@ -32,8 +32,8 @@ pub struct Body {
     /// True once there is nothing more to be read.
     ended: bool,
     failure: Option<std::io::Error>,
-    /// The place to go back to, and what was consumed since if it can't be sought.
-    mark: Option<(u64, Vec<u8>)>,
+    /// The place to go back to.
+    mark: Option<u64>,
 }
 
 impl Body {
@@ -55,7 +55,7 @@ impl Body {
 
     /// Looks further ahead. Returns false at the end.
     pub fn more(&mut self) -> bool {
-        if self.start > 0 && self.start >= self.buffer.len() / 2 {
+        if self.mark.is_none() && self.start > 0 && self.start >= self.buffer.len() / 2 {
             self.buffer.drain(..self.start);
             self.start = 0;
         }
@@ -83,10 +83,9 @@ impl Body {
     /// Goes on by `length` bytes, or to the end of what was looked at.
     pub fn consume(&mut self, length: usize) {
         let length = length.min(self.ahead().len());
-        self.remember(self.start..self.start + length);
         self.start += length;
-        self.place += length as u64;
-        if self.start == self.buffer.len() {
+        self.move_to(self.place + length as u64);
+        if self.mark.is_none() && self.start == self.buffer.len() {
             self.buffer.clear();
             self.start = 0;
         }
@@ -116,11 +115,13 @@ impl Body {
 
     /// The next bytes, at most as many as `buffer` holds; 0 at the end.
     pub fn read(&mut self, buffer: &mut [u8]) -> usize {
-        if self.ahead().is_empty() {
+        if self.ahead().is_empty() && self.mark.is_none() {
             let read = self.read_input(buffer);
             self.place += read as u64;
-            self.remember_bytes(&buffer[..read]);
             return read;
+        }
+        if self.ahead().is_empty() {
+            self.more();
         }
         let length = self.ahead().len().min(buffer.len());
         buffer[..length].copy_from_slice(&self.ahead()[..length]);
@@ -130,7 +131,7 @@ impl Body {
 
     /// Marks this place, to go back to it from not far behind.
     pub fn mark(&mut self) {
-        self.mark = Some((self.place, Vec::new()));
+        self.mark = Some(self.place);
     }
 
     /// Forgets the mark.
@@ -140,33 +141,14 @@ impl Body {
 
     /// Goes back to the mark. Returns false if too much was consumed since.
     pub fn rewind(&mut self) -> bool {
-        let Some((place, mut bytes)) = self.mark.take() else { return false };
-        if self.place.saturating_sub(place) > REWIND_BYTES as u64 {
-            return false;
-        }
-        if self.is_seekable() {
-            self.seek(place);
-        } else {
-            bytes.extend_from_slice(self.ahead());
-            (self.buffer, self.start, self.place) = (bytes, 0, place);
+        let Some(mark) = self.mark.take() else { return false };
+        let back = self.place.checked_sub(mark);
+        match back.and_then(|back| self.start.checked_sub(back as usize)) {
+            Some(start) => (self.start, self.place) = (start, mark),
+            // It was sought in between.
+            None => self.seek(mark),
         }
         true
-    }
-
-    fn remember_bytes(&mut self, bytes: &[u8]) {
-        let is_seekable = self.is_seekable();
-        let Some((_, consumed)) = self.mark.as_mut().filter(|_| !is_seekable) else { return };
-        consumed.extend_from_slice(bytes);
-        if consumed.len() > REWIND_BYTES {
-            self.mark = None;
-        }
-    }
-
-    fn remember(&mut self, range: std::ops::Range<usize>) {
-        if self.mark.is_some() {
-            let bytes = self.buffer[range].to_vec();
-            self.remember_bytes(&bytes);
-        }
     }
 
     /// Returns true if any place of it can be read.
@@ -188,7 +170,7 @@ impl Body {
         }
         self.buffer.clear();
         self.start = 0;
-        self.place = place;
+        self.move_to(place);
         // A read that failed has ended it for good.
         self.ended = self.failure.is_some();
         if let Err(error) = self.input.seek(SeekFrom::Start(place)) {
@@ -209,6 +191,12 @@ impl Body {
         self.start = 0;
         self.fail(std::io::Error::other(error));
         false
+    }
+
+    /// Forgets a mark that is too far back.
+    fn move_to(&mut self, place: u64) {
+        self.place = place;
+        self.mark = self.mark.filter(|mark| place.saturating_sub(*mark) <= REWIND_BYTES);
     }
 
     fn fail(&mut self, error: std::io::Error) {
@@ -253,10 +241,11 @@ pub mod tests {
     use super::super::ring::Shared;
     use super::*;
     use crate::runtime::{Pool, Waker};
-    use std::io::{self, Cursor, Seek};
+    use std::io::{self, Cursor};
     use std::sync::atomic::Ordering;
     use std::sync::mpsc::channel;
     use std::time::Duration;
+    use symphonia::core::io::ReadOnlySource;
 
     /// A body that can't be sought and gives a few bytes at a time, as a download does; and fails at its end, or not.
     struct Trickle(Cursor<Vec<u8>>, Option<&'static str>);
@@ -271,30 +260,16 @@ pub mod tests {
         }
     }
 
-    impl Seek for Trickle {
-        fn seek(&mut self, _to: SeekFrom) -> io::Result<u64> {
-            Err(io::ErrorKind::Unsupported.into())
-        }
-    }
-
-    impl MediaSource for Trickle {
-        fn is_seekable(&self) -> bool {
-            false
-        }
-
-        fn byte_len(&self) -> Option<u64> {
-            None
-        }
-    }
-
     fn reading() -> Reading {
         Reading { waker: Waker::idle(), shared: Arc::<Shared>::default(), progress: Arc::default() }
     }
 
     /// The same bytes in a body that can be sought, and in one that can't.
     pub fn bodies(bytes: &[u8]) -> [Body; 2] {
-        let inputs: [Box<dyn MediaSource>; 2] =
-            [Box::new(Cursor::new(bytes.to_vec())), Box::new(Trickle(Cursor::new(bytes.to_vec()), None))];
+        let inputs: [Box<dyn MediaSource>; 2] = [
+            Box::new(Cursor::new(bytes.to_vec())),
+            Box::new(ReadOnlySource::new(Trickle(Cursor::new(bytes.to_vec()), None))),
+        ];
         inputs.map(|input| Body::new(input, &reading()))
     }
 
@@ -322,39 +297,13 @@ pub mod tests {
         }
     }
 
-    /// Zeros without end.
-    struct Endless;
-
-    impl Read for Endless {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            buffer.fill(0);
-            Ok(buffer.len())
-        }
-    }
-
-    impl Seek for Endless {
-        fn seek(&mut self, _to: SeekFrom) -> io::Result<u64> {
-            Err(io::ErrorKind::Unsupported.into())
-        }
-    }
-
-    impl MediaSource for Endless {
-        fn is_seekable(&self) -> bool {
-            false
-        }
-
-        fn byte_len(&self) -> Option<u64> {
-            None
-        }
-    }
-
     #[test]
     fn whoever_reads_for_ever_lets_the_others_of_its_thread_run_and_leaves_when_cancelled() {
         let (pool, shared) = (Pool::new(1).unwrap(), Arc::<Shared>::default());
         let ((told, read), cancel) = (channel(), shared.clone());
         pool.start(|waker| {
             let task = Reading { waker, shared, progress: Arc::default() };
-            move || told.send(Body::new(Box::new(Endless), &task).skip(u64::MAX)).unwrap()
+            move || told.send(Body::new(Box::new(ReadOnlySource::new(io::repeat(0))), &task).skip(u64::MAX)).unwrap()
         });
         pool.start(|_| move || cancel.cancelled.store(true, Ordering::Release));
         assert!(read.recv_timeout(Duration::from_secs(60)).expect("it leaves") > 0);
@@ -396,7 +345,7 @@ pub mod tests {
 
     #[test]
     fn a_read_that_fails_and_a_cancelled_task_show_the_end() {
-        let input = Box::new(Trickle(Cursor::new(vec![1; 10]), Some("gone")));
+        let input = Box::new(ReadOnlySource::new(Trickle(Cursor::new(vec![1; 10]), Some("gone"))));
         let mut body = Body::new(input, &reading());
         assert_eq!(body.peek(100), [1; 10]);
         body.consume(10);

@@ -45,59 +45,44 @@ pub trait Extent: Send + Sync {
     }
 }
 
-/// So many bytes, wherever they end.
-pub struct Bytes(pub u64);
-
-impl Extent for Bytes {
-    fn more(&mut self, _body: &mut Body) -> u64 {
-        std::mem::take(&mut self.0)
-    }
-}
-
 /// What a demuxer sees of a body.
 #[derive(Clone)]
 pub struct Window(Arc<Mutex<View>>);
 
 struct View {
     body: SharedBody,
-    extent: Box<dyn Extent>,
+    part: Part,
     /// Given before the body: a header that was mended.
     head: Vec<u8>,
     given: usize,
-    /// What is left of what the extent gave.
-    left: u64,
-    /// Where the file begins and ends, if any place of it may be read.
-    range: Option<(u64, u64)>,
     /// What was read in all, and since the last packet; and how much of that there may be.
     all: u64,
     read: u64,
     max: u64,
 }
 
+/// Which part of a body is seen.
+enum Part {
+    /// From here on, once. `left` is what the extent gave and was not read.
+    Extent { extent: Box<dyn Extent>, left: u64 },
+    /// Between two places, any of which may be read.
+    Range { start: u64, end: u64 },
+}
+
 impl Window {
     /// The file that begins here and ends as `extent` says, read from start to end, behind `head`.
     pub fn new(body: &SharedBody, head: Vec<u8>, extent: impl Extent + 'static) -> Self {
-        Self::view(body, head, extent, None)
+        Self::view(body, head, Part::Extent { extent: Box::new(extent), left: 0 })
     }
 
     /// The file between two places of a body that can be sought.
     pub fn seekable(body: &SharedBody, start: u64, end: u64) -> Self {
-        Self::view(body, Vec::new(), Bytes(0), Some((start, end)))
+        Self::view(body, Vec::new(), Part::Range { start, end })
     }
 
-    fn view(body: &SharedBody, head: Vec<u8>, extent: impl Extent + 'static, range: Option<(u64, u64)>) -> Self {
-        let (body, extent) = (body.clone(), Box::new(extent));
-        Self(Arc::new(Mutex::new(View {
-            body,
-            extent,
-            head,
-            given: 0,
-            left: 0,
-            range,
-            all: 0,
-            read: 0,
-            max: MAX_INDEX,
-        })))
+    fn view(body: &SharedBody, head: Vec<u8>, part: Part) -> Self {
+        let view = View { body: body.clone(), part, head, given: 0, all: 0, read: 0, max: MAX_INDEX };
+        Self(Arc::new(Mutex::new(view)))
     }
 
     fn get(&self) -> MutexGuard<'_, View> {
@@ -111,19 +96,29 @@ impl View {
         self.read > self.max
     }
 
-    /// Finds how many bytes may be read, 0 at the end.
-    fn may_read(&mut self) -> u64 {
-        let mut body = self.body.get();
-        match self.range {
-            _ if self.is_endless() => 0,
-            Some((_, end)) => end.saturating_sub(body.place()),
-            None => {
-                if self.left == 0 {
-                    self.left = self.extent.more(&mut body);
-                }
-                self.left
-            }
+    /// Reads on; 0 at the end.
+    fn read_on(&mut self, buffer: &mut [u8]) -> usize {
+        if self.is_endless() {
+            return 0;
         }
+        let mut body = self.body.get();
+        let limit = match &mut self.part {
+            Part::Range { end, .. } => end.saturating_sub(body.place()),
+            Part::Extent { extent, left } => {
+                if *left == 0 {
+                    *left = extent.more(&mut body);
+                }
+                *left
+            }
+        };
+        let length = limit.min(buffer.len() as u64) as usize;
+        let read = body.read(&mut buffer[..length]);
+        if let Part::Extent { left, .. } = &mut self.part {
+            *left -= read as u64;
+        }
+        self.read += read as u64;
+        self.all += read as u64;
+        read
     }
 }
 
@@ -139,11 +134,7 @@ impl Read for Window {
         }
         let mut filled = 0;
         loop {
-            let wanted = view.may_read().min((buffer.len() - filled) as u64) as usize;
-            let read = view.body.get().read(&mut buffer[filled..filled + wanted]);
-            view.left = view.left.saturating_sub(read as u64);
-            view.read += read as u64;
-            view.all += read as u64;
+            let read = view.read_on(&mut buffer[filled..]);
             filled += read;
             // Of what is read ahead, whatever comes; but a packet that is read past that buffer would be taken for whole.
             if read == 0 || filled == buffer.len() || buffer.len() <= READ_AHEAD {
@@ -156,7 +147,7 @@ impl Read for Window {
 impl Seek for Window {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let view = self.get();
-        let (start, end) = view.range.ok_or(io::ErrorKind::Unsupported)?;
+        let Part::Range { start, end } = view.part else { return Err(io::ErrorKind::Unsupported.into()) };
         let mut body = view.body.get();
         let target = match to {
             SeekFrom::Start(position) => start.checked_add(position),
@@ -171,11 +162,14 @@ impl Seek for Window {
 
 impl MediaSource for Window {
     fn is_seekable(&self) -> bool {
-        self.get().range.is_some()
+        matches!(self.get().part, Part::Range { .. })
     }
 
     fn byte_len(&self) -> Option<u64> {
-        self.get().range.map(|(start, end)| end - start)
+        match self.get().part {
+            Part::Range { start, end } => Some(end - start),
+            Part::Extent { .. } => None,
+        }
     }
 }
 
@@ -256,14 +250,14 @@ impl Piece for Contained {
         let Some(packet) = self.packet()? else {
             self.is_over = true;
             let mut view = self.window.get();
-            let View { body, extent, range, left, .. } = &mut *view;
+            let View { body, part, .. } = &mut *view;
             let mut body = body.get();
-            let left_out = match range {
-                Some((_, end)) => {
+            let left_out = match part {
+                Part::Range { end, .. } => {
                     body.seek(*end);
                     0
                 }
-                None => {
+                Part::Extent { extent, left } => {
                     *left -= body.skip(*left);
                     extent.finish(&mut body)
                 }
@@ -277,7 +271,10 @@ impl Piece for Contained {
     fn missing(&self) -> Option<(u64, u64)> {
         let view = self.window.get();
         let stated = self.stated.filter(|stated| self.came < *stated).map(|stated| (self.came, stated));
-        stated.or_else(|| view.extent.missing(view.left))
+        stated.or_else(|| match &view.part {
+            Part::Extent { extent, left } => extent.missing(*left),
+            Part::Range { .. } => None,
+        })
     }
 }
 

@@ -55,6 +55,20 @@ fn container(head: &[u8]) -> Option<Kind> {
     }
 }
 
+/// How far it is to a byte with which a file, a tag or a frame may begin; an MP4 begins four bytes before its own.
+pub fn to_a_beginning(bytes: &[u8]) -> Option<usize> {
+    const FIRST: [bool; 256] = {
+        let (mut table, bytes) = ([false; 256], b"\xffRFfOIATL");
+        let mut index = 0;
+        while index < bytes.len() {
+            table[bytes[index] as usize] = true;
+            index += 1;
+        }
+        table
+    };
+    bytes.iter().position(|byte| FIRST[usize::from(*byte)])
+}
+
 fn kind(body: &mut Body) -> Option<Kind> {
     match container(body.peek(HEAD)) {
         None if frames::begin::<mpeg::Header>(body) => Some(Kind::Mpeg),
@@ -108,12 +122,12 @@ impl Files {
             if found.is_some() || ahead.is_empty() || self.run > MAX_JUNK {
                 return found;
             }
-            // What is too near to the end of what was read is looked at once more of the body is here.
-            let is_beginning = |index: &usize| {
-                matches!(ahead[*index], 0xff | b'R' | b'F' | b'f' | b'O' | b'I' | b'A' | b'T' | b'L')
-                    || ahead.get(*index + 4).is_none_or(|byte| *byte == b'f')
+            let junk = match to_a_beginning(&ahead[1..]) {
+                Some(step) if ahead[1 + step] == b'f' && step >= 4 => step - 3,
+                Some(step) => 1 + step,
+                // Of an MP4, its size may be all that was read.
+                None => ahead.len().saturating_sub(4).max(1),
             };
-            let junk = (1..ahead.len()).find(is_beginning).unwrap_or(ahead.len());
             self.run += junk as u64;
             self.left_out += body.leave_out(junk);
             body.take_turns();

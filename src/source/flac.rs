@@ -9,7 +9,7 @@ use symphonia::core::io::Monitor;
 
 use super::body::{Body, SharedBody};
 use super::decode::{Block, Piece, Step, damaged, decode_packet, decoder};
-use super::file::{self, MAX_JUNK};
+use super::file::{self, MAX_JUNK, to_a_beginning};
 use super::tags;
 use crate::error::Result;
 
@@ -304,20 +304,6 @@ fn end(body: &mut Body, info: &Setup, frame: &Setup) -> End {
         Some(next) => End::Damaged(next),
         None => End::Behind(right_checksums(&body.ahead()[..frame.longest().min(body.ahead().len())])),
     }
-}
-
-/// How far it is to a byte that may begin what stands behind a frame.
-fn to_a_beginning(bytes: &[u8]) -> Option<usize> {
-    const BEGINNINGS: [bool; 256] = {
-        let (mut table, bytes) = ([false; 256], b"\xfffITALRFO");
-        let mut index = 0;
-        while index < bytes.len() {
-            table[bytes[index] as usize] = true;
-            index += 1;
-        }
-        table
-    };
-    bytes.iter().position(|byte| BEGINNINGS[usize::from(*byte)])
 }
 
 fn begins_something(head: &[u8], info: &Setup) -> bool {

@@ -38,7 +38,7 @@ use rtrb::RingBuffer;
 
 use crate::audio::RING;
 use crate::reserved::ReservedPath;
-use crate::runtime::{DECODERS, Pool};
+use crate::runtime::Pool;
 
 pub use fetch::{Fetch, FetchLimits};
 pub use media::Media;
@@ -105,21 +105,9 @@ pub enum Opening {
     },
 }
 
-/// Opens a source for a session with `channels` channels; a server has to keep to `limits`. Its ring holds `ahead` samples per channel
-/// on top of [`RING`].
+/// Opens a source for a session with `channels` channels, to be decoded on `pool`; a server has to keep to `limits`. Its ring holds
+/// `ahead` samples per channel on top of [`RING`].
 pub fn open(
-    opening: Opening,
-    channels: usize,
-    ahead: usize,
-    limits: FetchLimits,
-    progress: Arc<Progress>,
-) -> PcmReader {
-    open_on(&DECODERS, opening, channels, ahead, limits, progress)
-}
-
-/// [`open`], on a pool of the caller's own.
-#[doc(hidden)]
-pub fn open_on(
     pool: &Pool,
     opening: Opening,
     channels: usize,
@@ -134,18 +122,6 @@ pub fn open_on(
             (Arc::new(Media::new(source, limits)), section)
         }
     };
-    start(pool, media, section, channels, ahead, progress)
-}
-
-/// Starts a decode task on `pool` that plays `section` of `media` for a session with `channels` channels.
-fn start(
-    pool: &Pool,
-    media: Arc<Media>,
-    section: Section,
-    channels: usize,
-    ahead: usize,
-    progress: Arc<Progress>,
-) -> PcmReader {
     // A stream's writer is to wait, and its end may come at any time.
     let ahead = if media.stream().is_some() { 0 } else { ahead };
     let (ring, consumer) = RingBuffer::new((RING + ahead) * channels);

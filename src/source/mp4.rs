@@ -41,30 +41,42 @@ struct Boxes {
 
 impl Extent for Boxes {
     fn more(&mut self, body: &mut Body) -> u64 {
-        let head = body.peek(16);
-        let Some((size, kind)) = head.first_chunk::<8>().map(|head| head.split_at(4)) else { return 0 };
+        let Some(Header { kind, length, size }) = Header::read(body.peek(Header::LONG)) else { return 0 };
         let is_name = |byte: &u8| byte.is_ascii_graphic() || matches!(byte, b' ' | 0xa9);
-        if !kind.iter().all(is_name) || (std::mem::replace(&mut self.is_inside, true) && kind == b"ftyp") {
-            return 0;
-        }
-        let is_fragment = kind == b"moof";
-        let (header, size) = match (be(size), head.get(8..)) {
-            (0, _) => (8, u64::MAX),
-            (1, Some(long)) => (16, be(long)),
-            (size, _) => (8, size),
-        };
-        if size < header {
+        if !kind.iter().all(is_name) || (std::mem::replace(&mut self.is_inside, true) && kind == *b"ftyp") {
             return 0;
         }
         // The demuxer counts to whatever number of samples a fragment claims, without reading a byte for them.
-        if is_fragment && size > MAX_FRAGMENT {
-            return 0;
-        }
-        let fragment = if is_fragment { body.peek(size as usize) } else { &[] };
-        match samples(fragment.get(header as usize..).unwrap_or_default()) <= MAX_SAMPLES {
-            true => size,
-            false => 0,
-        }
+        let is_ordinary = kind != *b"moof"
+            || (size <= MAX_FRAGMENT
+                && samples(body.peek(size as usize).get(length..).unwrap_or_default()) <= MAX_SAMPLES);
+        if is_ordinary { size } else { 0 }
+    }
+}
+
+/// The header of a box (§4.2).
+struct Header {
+    kind: [u8; 4],
+    /// Of the header itself.
+    length: usize,
+    /// Of the box with it; `u64::MAX` if it goes to the end of what it is in.
+    size: u64,
+}
+
+impl Header {
+    /// With a size of 64 bits.
+    const LONG: usize = 16;
+
+    /// Reads the header that `head` begins with; `None` if the box would be shorter than that.
+    fn read(head: &[u8]) -> Option<Self> {
+        let (size, kind) = head.first_chunk::<8>()?.split_at(4);
+        let kind = [kind[0], kind[1], kind[2], kind[3]];
+        let (length, size) = match be(size) {
+            0 => (8, u64::MAX),
+            1 => (Self::LONG, be(head.get(8..Self::LONG)?)),
+            size => (8, size),
+        };
+        (size >= length as u64).then_some(Self { kind, length, size })
     }
 }
 
@@ -78,17 +90,10 @@ fn samples(fragment: &[u8]) -> u64 {
 /// The boxes in a box, up to the first that is none.
 fn children(mut parent: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
     std::iter::from_fn(move || {
-        let head = parent.first_chunk::<8>()?;
-        let kind = [head[4], head[5], head[6], head[7]];
-        let (from, size) = match be(&head[..4]) {
-            0 => (8, parent.len() as u64),
-            1 => (16, be(parent.get(8..16)?)),
-            size => (8, size),
-        };
-        let end = usize::try_from(size).ok()?.min(parent.len());
-        let content = parent.get(from..end)?;
-        parent = &parent[end..];
-        Some((kind, content))
+        let Header { kind, length, size } = Header::read(parent)?;
+        let (this, rest) = parent.split_at(size.min(parent.len() as u64) as usize);
+        parent = rest;
+        Some((kind, this.get(length..)?))
     })
 }
 
@@ -113,28 +118,24 @@ const MAX_BOXES: usize = 1_000;
 fn scan(body: &mut (impl Read + Seek)) -> io::Result<bool> {
     let mut place = 0;
     for _ in 0..MAX_BOXES {
-        let mut header = [0; 8];
+        let mut head = [0; Header::LONG];
         body.seek(SeekFrom::Start(place))?;
-        body.read_exact(&mut header)?;
-        let kind = &header[4..8];
-        match kind {
+        body.read_exact(&mut head[..8])?;
+        match &head[4..8] {
             b"mdat" => return Ok(true),
-            _ if place == 0 && kind != b"ftyp" => return Ok(false),
+            kind if place == 0 && kind != b"ftyp" => return Ok(false),
             b"moov" => return Ok(false),
             _ => {}
         }
-        let length = match u32::from_be_bytes([header[0], header[1], header[2], header[3]]) {
-            1 => {
-                let mut long = [0; 8];
-                body.read_exact(&mut long)?;
-                u64::from_be_bytes(long)
-            }
-            short => u64::from(short),
-        };
-        if length < 8 {
-            return Ok(false); // 0 is "to the end of the file"; less than a header is damage
+        if be(&head[..4]) == 1 {
+            body.read_exact(&mut head[8..])?;
         }
-        place = place.saturating_add(length);
+        // Behind a box that goes to the end of the file there is nothing, and behind a damaged one nothing is known.
+        let size = Header::read(&head).map_or(u64::MAX, |header| header.size);
+        if size == u64::MAX {
+            return Ok(false);
+        }
+        place = place.saturating_add(size);
     }
     Ok(false)
 }

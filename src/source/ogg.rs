@@ -99,8 +99,7 @@ impl Pages {
                 return false;
             }
             let ahead = body.ahead();
-            let is_beginning = |byte: &u8| b"ORFfIATL".contains(byte);
-            let step = ahead[1..].iter().position(is_beginning).map_or(ahead.len(), |step| 1 + step);
+            let step = file::to_a_beginning(&ahead[1..]).map_or(ahead.len(), |step| 1 + step);
             self.leave_out(body, step);
         }
     }

@@ -251,9 +251,9 @@ mod tests {
     /// Plays to the end.
     fn play(rate: u32, samples: &[i16], section: Section) -> (PcmReader, Vec<f32>) {
         let source = Source::new(Origin::Bytes(wav(rate, samples)), None, section);
-        let media = Arc::new(Media::new(source, FetchLimits::default()));
-        let (mut reader, mut heard) =
-            (super::super::start(&DECODERS, media, section, 1, 0, Arc::default()), Vec::new());
+        let (opening, limits) = (Opening::Source(source), FetchLimits::default());
+        let mut reader = super::super::open(&DECODERS, opening, 1, 0, limits, Arc::default());
+        let mut heard = Vec::new();
         let late = Instant::now() + Duration::from_secs(20);
         loop {
             let (waiting, ended) = reader.level();

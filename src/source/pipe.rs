@@ -2,11 +2,9 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-
-use symphonia::core::io::MediaSource;
 
 use super::ring::Reading;
 use crate::error::{Result, SpeakerError};
@@ -215,22 +213,6 @@ impl Read for PipeReader {
             }
         }
         Ok(0)
-    }
-}
-
-impl Seek for PipeReader {
-    fn seek(&mut self, _to: SeekFrom) -> io::Result<u64> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-}
-
-impl MediaSource for PipeReader {
-    fn is_seekable(&self) -> bool {
-        false
-    }
-
-    fn byte_len(&self) -> Option<u64> {
-        None
     }
 }
 

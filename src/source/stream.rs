@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use symphonia::core::audio::AudioSpec;
 use symphonia::core::audio::layouts::{CHANNEL_LAYOUT_MONO, CHANNEL_LAYOUT_STEREO};
+use symphonia::core::io::ReadOnlySource;
 
 use super::body::Body;
 use super::decode::{Decode, Label, bounded, empty};
@@ -90,7 +91,7 @@ impl Stream {
             Encoding::Raw { format, rate, channels } => Box::new(RawDecoder::new(reader, *format, *rate, *channels)),
             Encoding::File(extension) => {
                 let label = Label { extension: extension.clone(), ..label };
-                Box::new(Files::open(Body::new(Box::new(reader), task), &label)?)
+                Box::new(Files::open(Body::new(Box::new(ReadOnlySource::new(reader)), task), &label)?)
             }
         })
     }

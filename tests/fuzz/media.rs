@@ -8,7 +8,7 @@ use speaker_session::audio::SAMPLE_RATE;
 use speaker_session::error::{Code, Result};
 use speaker_session::runtime::{Pool, Worker};
 use speaker_session::source::{
-    Encoding, FetchLimits, Opening, Origin, PcmReader, Pipe, Progress, Raw, Section, Source, Stream, open_on,
+    Encoding, FetchLimits, Opening, Origin, PcmReader, Pipe, Progress, Raw, Section, Source, Stream, open,
 };
 
 use super::random::Random;
@@ -123,7 +123,7 @@ impl Bench {
 
     /// Opens something on this pool.
     pub fn open(&self, opening: Opening, channels: usize, eager: bool) -> PcmReader {
-        open_on(&self.pool, opening, channels, 0, FetchLimits::default(), Arc::new(Progress::new(eager)))
+        open(&self.pool, opening, channels, 0, FetchLimits::default(), Arc::new(Progress::new(eager)))
     }
 
     /// Starts a decode task of the caller's own.
