@@ -66,10 +66,13 @@ test('radio of 16 kbit/s is fast enough', async (t) => {
 test('a server may prepare its answer for longer than its least speed allows', async (t) => {
   const url = await serve(t, async (request, response) => {
     response.flushHeaders()
-    await sleep(600)
-    response.end(clip)
+    await sleep(1200)
+    response.write(clip.subarray(0, clip.length / 2))
+    // Counted from the headers, half of it would be too little by now.
+    await sleep(1000)
+    response.end(clip.subarray(clip.length / 2))
   })
-  const { session } = open(t, { fetchTimeoutMs: 1000, minFetchBytesPerSecond: 90_000 })
+  const { session } = open(t, { fetchTimeoutMs: 2000, minFetchBytesPerSecond: 90_000 })
   const playing = session.playAudio({ audioUrl: url })
   await finish(session)
   assert.equal((await playing).outcome, 'completed')
@@ -77,11 +80,11 @@ test('a server may prepare its answer for longer than its least speed allows', a
 
 test('a body that is here is no slow server, however long it is paused', async (t) => {
   const url = await serve(t, (request, response) => response.end(clip))
-  const { session } = open(t, { output: { clock: 'realtime' }, fetchTimeoutMs: 100, minFetchBytesPerSecond: 1000, startTimeoutMs: 300 })
+  const { session } = open(t, { output: { clock: 'realtime' }, fetchTimeoutMs: 500, minFetchBytesPerSecond: 1000, startTimeoutMs: 1000 })
   const playing = session.playAudio({ audioUrl: url })
   await once(session, 'started')
   await session.pauseAudio()
-  await sleep(500)
+  await sleep(1500)
   await session.resumeAudio()
   assert.equal((await playing).outcome, 'completed')
 })

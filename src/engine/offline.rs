@@ -1,4 +1,4 @@
-//! What moves a session on the manual clock: a job (`runtime/jobs.rs`), told by whatever moves. It mixes as fast as sources allow, in
+//! Drives a session on the manual clock: a job (`runtime/jobs.rs`), told by whatever moves. It mixes as fast as sources allow, in
 //! turns, and holds no thread while there is nothing to do.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -95,7 +95,7 @@ enum Next {
     Step(Step, Option<WallTime>),
 }
 
-/// Lets the job look again at a time of the watch. Dropping it takes that back.
+/// Wakes the job at a time of the watch. Dropping it cancels that.
 pub struct Alarm {
     time: WallTime,
     task: AbortHandle,

@@ -9,7 +9,7 @@ use crate::audio::Samples;
 use crate::error::{Code, Result, SpeakerError};
 use crate::mixer::Frame;
 
-/// What a recording holds, silence included: 4 GiB of samples, the most that fits into a Float32Array everywhere.
+/// The most samples of a recording, silence included: 4 GiB of samples, the most that fits into a Float32Array everywhere.
 const MAX_SAMPLES: u64 = 1 << 30;
 
 /// The most samples of a piece, 256 KiB: so much is moved at once where a piece outgrows its room.

@@ -23,7 +23,7 @@ static CLIENT: Lazy<Client> = Lazy::new(|| {
         .expect("the TLS roots are compiled in")
 });
 
-/// What is asked of a server.
+/// Limits that a server has to keep to.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FetchLimits {
     /// How long it may send nothing.

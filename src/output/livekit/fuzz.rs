@@ -33,7 +33,7 @@ impl Offered {
         self.mid.to_string()
     }
 
-    /// What the server says over its signalling.
+    /// The server's messages over its signalling.
     pub fn hear(&mut self, response: Message) -> Result<()> {
         match Said::read(response, "sid") {
             Some(Said::Answer(sdp)) => self.peer.answer(&sdp),
