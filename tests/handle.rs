@@ -1,5 +1,7 @@
 //! A whole session without Node: requests in through its handle, samples and messages out, real sources in between.
 
+mod support;
+
 use std::f32::consts::TAU;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -10,10 +12,10 @@ use speaker_session::audio::from_ms;
 use speaker_session::engine::{EngineOptions, Handle, broken_sessions};
 use speaker_session::error::Code;
 use speaker_session::event::{Event, EventKind, Message};
-use speaker_session::mixer::{Role, Routing};
 use speaker_session::output::{OutputOptions, Recording};
 use speaker_session::session::{Clock, Options, Overlap, PlayRequest, Policy, StopRequest, Target};
 use speaker_session::source::{Encoding, FetchLimits, Origin, Raw, Section, Source, Stream};
+use support::wav;
 
 /// A session, its bell, and what it wrote.
 struct Bench {
@@ -28,18 +30,8 @@ impl Bench {
         let recording = Arc::<Mutex<Recording>>::default();
         let (sender, bell) = channel();
         let sender = Mutex::new(sender);
-        let options = Options {
-            clock,
-            channels: 1,
-            routing: Routing::Mixdown,
-            policy: Policy { overlap, ..Policy::default() },
-            duck: None,
-            gain: 1.0,
-            max_duration: from_ms(60_000.0),
-            progress_interval: 0,
-            stall_timeout: 0,
-            start_timeout: 0,
-        };
+        let policy = Policy { overlap, ..Policy::default() };
+        let options = Options { policy, max_duration: from_ms(60_000.0), ..Options::new(clock) };
         let engine = EngineOptions {
             output: OutputOptions::Memory { recording: recording.clone() },
             fetch: FetchLimits { timeout: Duration::from_secs(1), min_bytes_per_second: 0.0 },
@@ -92,20 +84,8 @@ impl Bench {
 }
 
 fn request(name: &str, origin: Origin) -> PlayRequest {
-    PlayRequest {
-        request_id: Some(name.to_owned()),
-        track: 0,
-        role: Role::default(),
-        stop_other: false,
-        overlap: None,
-        priority: 0,
-        queue_timeout: None,
-        volume: 1.0,
-        gain: 1.0,
-        fade_in: 0,
-        stall_timeout: None,
-        source: Source::new(origin, None, Section::default()),
-    }
+    let source = Source::new(origin, None, Section::default());
+    PlayRequest { request_id: Some(name.to_owned()), ..PlayRequest::new(source) }
 }
 
 fn word(event: &Event) -> String {
@@ -120,17 +100,7 @@ fn word(event: &Event) -> String {
 
 /// A 16-bit mono WAV of a 480 Hz tone at 48 kHz.
 fn tone(ms: usize) -> Vec<u8> {
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: 48_000,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut writer = hound::WavWriter::new(&mut bytes, spec).unwrap();
-    (0..ms * 48).for_each(|n| writer.write_sample(((n as f32 * TAU / 100.0).sin() * 9_000.0) as i16).unwrap());
-    writer.finalize().unwrap();
-    bytes.into_inner()
+    wav((0..ms * 48).map(|n| ((n as f32 * TAU / 100.0).sin() * 9_000.0) as i16))
 }
 
 fn stop_all() -> StopRequest {

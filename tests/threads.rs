@@ -1,5 +1,7 @@
 //! More sessions than threads: nobody waits for a thread in vain.
 
+mod support;
+
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -11,28 +13,17 @@ use parking_lot::Mutex;
 use speaker_session::audio::from_ms;
 use speaker_session::engine::{EngineOptions, Handle};
 use speaker_session::event::{EventKind, Message};
-use speaker_session::mixer::{Role, Routing};
 use speaker_session::output::{OutputOptions, Recording};
-use speaker_session::session::{Clock, Options, PlayRequest, Policy};
+use speaker_session::session::{Clock, Options, PlayRequest};
 use speaker_session::source::{Encoding, Fetch, FetchLimits, Origin, Raw, Section, Source, Stream};
+use support::wav;
 
 type Store = Arc<Mutex<Recording>>;
 
 fn session(clock: Clock, store: &Store) -> (Handle, Receiver<()>) {
     let (sender, bell) = channel();
     let sender = Mutex::new(sender);
-    let options = Options {
-        clock,
-        channels: 1,
-        routing: Routing::Mixdown,
-        policy: Policy::default(),
-        duck: None,
-        gain: 1.0,
-        max_duration: from_ms(HOURS),
-        progress_interval: 0,
-        stall_timeout: 0,
-        start_timeout: 0,
-    };
+    let options = Options { max_duration: from_ms(HOURS), ..Options::new(clock) };
     let engine = EngineOptions {
         output: OutputOptions::Memory { recording: store.clone() },
         fetch: FetchLimits { timeout: Duration::from_secs(60), min_bytes_per_second: 0.0 },
@@ -42,35 +33,12 @@ fn session(clock: Clock, store: &Store) -> (Handle, Receiver<()>) {
 }
 
 fn request(origin: Origin, passes: u64) -> PlayRequest {
-    PlayRequest {
-        request_id: None,
-        track: 0,
-        role: Role::default(),
-        stop_other: false,
-        overlap: None,
-        priority: 0,
-        queue_timeout: None,
-        volume: 1.0,
-        gain: 1.0,
-        fade_in: 0,
-        stall_timeout: None,
-        source: Source::new(origin, None, Section { passes, ..Section::default() }),
-    }
+    PlayRequest::new(Source::new(origin, None, Section { passes, ..Section::default() }))
 }
 
-/// 16-bit mono at 48 kHz.
-fn wav(ms: usize) -> Vec<u8> {
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: 48_000,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut writer = hound::WavWriter::new(&mut bytes, spec).unwrap();
-    (0..ms * 48).for_each(|n| writer.write_sample((n % 100) as i16 * 90).unwrap());
-    writer.finalize().unwrap();
-    bytes.into_inner()
+/// A saw tooth of 480 Hz.
+fn saw(ms: usize) -> Vec<u8> {
+    wav((0..ms * 48).map(|n| (n % 100) as i16 * 90))
 }
 
 /// A server on loopback, by a name that has to be looked up.
@@ -78,7 +46,7 @@ fn serve() -> String {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://localhost:{}/clip.wav", server.local_addr().unwrap().port());
     std::thread::spawn(move || {
-        let body = wav(200);
+        let body = saw(200);
         for stream in server.incoming() {
             let mut stream = stream.unwrap();
             let mut head = [0; 4096];
@@ -120,7 +88,7 @@ fn download(url: &str, passes: u64) -> PlayRequest {
 fn sessions_whose_output_hangs_keep_nobody_in_real_time_from_a_look_up() {
     let store = Store::default();
     let disk_that_hangs = store.lock();
-    let body: Arc<[u8]> = wav(100).into();
+    let body: Arc<[u8]> = saw(100).into();
     let hanging: Vec<_> = (0..MANY)
         .map(|_| {
             let (handle, bell) = session(Clock::Manual, &store);

@@ -47,11 +47,11 @@ impl<F: Fn() + Send + Sync> Bell for F {
     }
 }
 
-/// Options of a session that only the engine needs: its output, its bell, what is asked of a server.
+/// Options of a session that only the engine needs: its output, its bell, limits for servers.
 pub struct EngineOptions {
     /// Where the sound goes.
     pub output: OutputOptions,
-    /// What is asked of a server.
+    /// Limits that servers have to keep to.
     pub fetch: FetchLimits,
     /// Rung for each message.
     pub bell: Arc<dyn Bell>,
@@ -324,7 +324,7 @@ mod models {
             let core = undriven(Arc::new(move || sender.lock().send(()).unwrap()));
             let (caller, ticking) = (core.clone(), core.clone());
             let caller = spawn(move || caller.with(|session, _| session.settle(1)).unwrap());
-            // What is told while a frame is in flight waits for it.
+            // Events that are noted while a frame is in flight wait for its commit.
             let driver = spawn(move || {
                 let mut scratch = Scratch::default();
                 ticking.with(|session, at| session.tick(FRAME, at, &mut scratch)).unwrap();

@@ -40,6 +40,26 @@ pub struct PlayRequest {
     pub source: Source,
 }
 
+impl PlayRequest {
+    /// A request for `source` on track 0, at full volume, beside whatever plays.
+    pub fn new(source: Source) -> Self {
+        Self {
+            request_id: None,
+            track: 0,
+            role: Role::default(),
+            stop_other: false,
+            overlap: None,
+            priority: 0,
+            queue_timeout: None,
+            volume: 1.0,
+            gain: 1.0,
+            fade_in: 0,
+            stall_timeout: None,
+            source,
+        }
+    }
+}
+
 /// What to stop, and how.
 #[derive(Debug, Clone)]
 pub struct StopRequest {

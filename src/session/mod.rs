@@ -78,6 +78,24 @@ pub struct Options {
     pub start_timeout: Samples,
 }
 
+impl Options {
+    /// A mono session that mixes everything down, with the default policy and without limits.
+    pub fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            channels: 1,
+            routing: Routing::Mixdown,
+            policy: Policy::default(),
+            duck: None,
+            gain: 1.0,
+            max_duration: Samples::MAX,
+            progress_interval: 0,
+            stall_timeout: 0,
+            start_timeout: 0,
+        }
+    }
+}
+
 /// Counts since the session began.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
 pub struct Stats {
@@ -221,12 +239,9 @@ impl Session {
 
     /// Settles every call that still waits with why none can be taken any more.
     fn refuse_calls(&mut self) {
-        let error = self.check_open().err();
-        for Advance { ticket, .. } in std::mem::take(&mut self.advances) {
-            self.outbox.settle(ticket, error.clone());
-        }
-        for ticket in self.output.take_tickets() {
-            self.outbox.settle(ticket, error.clone());
+        if let Err(error) = self.check_open() {
+            self.fail_advances(&error);
+            self.answer_connects(Some(&error));
         }
     }
 

@@ -303,7 +303,7 @@ impl Session {
         self.answer_connects(Some(error));
     }
 
-    fn answer_connects(&mut self, error: Option<&SpeakerError>) {
+    pub(super) fn answer_connects(&mut self, error: Option<&SpeakerError>) {
         for ticket in self.output.take_tickets() {
             self.outbox.settle(ticket, error.cloned());
         }
@@ -312,7 +312,7 @@ impl Session {
         }
     }
 
-    fn fail_advances(&mut self, error: &SpeakerError) {
+    pub(super) fn fail_advances(&mut self, error: &SpeakerError) {
         for Advance { ticket, .. } in std::mem::take(&mut self.advances) {
             self.outbox.settle(ticket, Some(error.clone()));
         }

@@ -1,6 +1,5 @@
 //! The one file that knows how a session is made, asked and heard: calls in, answers and messages out.
 
-use std::io::Cursor;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -10,12 +9,12 @@ use speaker_session::audio::Samples;
 use speaker_session::engine::{EngineOptions, Handle};
 use speaker_session::error::Code;
 use speaker_session::event::Message;
-use speaker_session::mixer::Routing;
 use speaker_session::output::{OutputOptions, Recording};
 use speaker_session::session::{Clock, Options, Phase, PlayRequest, Policy, RequestId, Stats, StopRequest};
 use speaker_session::source::{FetchLimits, Origin, Section, Source};
 
 use crate::calls::{Call, Play, Setup};
+use crate::support::wav;
 
 /// Nothing here takes this long, however busy the machine is.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -55,9 +54,6 @@ impl Rig {
         let (sender, rings) = channel();
         let sender = Mutex::new(sender);
         let options = Options {
-            clock: Clock::Manual,
-            channels: 1,
-            routing: Routing::Mixdown,
             policy: Policy {
                 overlap: setup.overlap,
                 crossfade: setup.crossfade,
@@ -65,12 +61,10 @@ impl Rig {
                 max_queued: setup.max_queued,
                 ..Policy::default()
             },
-            duck: None,
             gain: setup.gain,
             max_duration: setup.max_duration,
             progress_interval: setup.progress,
-            stall_timeout: 0,
-            start_timeout: 0,
+            ..Options::new(Clock::Manual)
         };
         let engine = EngineOptions {
             output: OutputOptions::Memory { recording: recording.clone() },
@@ -179,33 +173,16 @@ fn request(play: &Play) -> PlayRequest {
         passes: play.passes,
         fade_out: play.fade_out,
     };
+    let source = Source::new(Origin::Bytes(wav(play.source()).into()), None, section);
     PlayRequest {
         request_id: Some(play.name.clone()),
         track: play.track,
         role: play.role,
         stop_other: play.stop_other,
-        overlap: None,
         priority: play.priority,
-        queue_timeout: None,
         volume: play.volume,
         gain: play.gain,
         fade_in: play.fade_in,
-        stall_timeout: None,
-        source: Source::new(Origin::Bytes(wav(&play.source()).into()), None, section),
+        ..PlayRequest::new(source)
     }
-}
-
-/// A 16-bit mono WAV at 48 kHz.
-fn wav(samples: &[i16]) -> Vec<u8> {
-    let mut bytes = Cursor::new(Vec::new());
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: 48_000,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut writer = hound::WavWriter::new(&mut bytes, spec).expect("memory takes it");
-    samples.iter().for_each(|sample| writer.write_sample(*sample).expect("memory takes it"));
-    writer.finalize().expect("memory takes it");
-    bytes.into_inner()
 }

@@ -7,6 +7,8 @@ mod harness;
 mod laws;
 mod model;
 mod run;
+#[path = "../support/mod.rs"]
+mod support;
 mod voice;
 
 use proptest::prelude::*;

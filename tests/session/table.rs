@@ -6,7 +6,7 @@ use std::sync::Arc;
 use speaker_session::audio::{EDGE_FADE, FRAME};
 use speaker_session::error::{Code, Result, SpeakerError};
 use speaker_session::event::{Event, EventKind, Message};
-use speaker_session::mixer::{PlaybackId, Role, Routing, Scratch};
+use speaker_session::mixer::{PlaybackId, Role, Scratch};
 use speaker_session::output::OutputEvent;
 use speaker_session::session::{
     Clock, Gauges, Open, Options, OutputRequest, Overlap, Phase, PlayRequest, PlaybackInfo, Policy, Session, Step,
@@ -48,37 +48,13 @@ pub fn rules(overlap: Overlap) -> Policy {
 }
 
 pub fn options(clock: Clock, policy: Policy) -> Options {
-    Options {
-        clock,
-        channels: 1,
-        routing: Routing::Mixdown,
-        policy,
-        duck: None,
-        gain: 1.0,
-        max_duration: u64::MAX,
-        progress_interval: 0,
-        stall_timeout: 0,
-        start_timeout: 0,
-    }
+    Options { policy, ..Options::new(clock) }
 }
 
 /// A request on track 0 that has no other wishes.
 pub fn request(name: &str) -> PlayRequest {
     let source = Source::new(Origin::Bytes(Arc::new([])), None, Section::default());
-    PlayRequest {
-        request_id: Some(name.to_owned()),
-        track: 0,
-        role: Role::default(),
-        stop_other: false,
-        overlap: None,
-        priority: 0,
-        queue_timeout: None,
-        volume: 1.0,
-        gain: 1.0,
-        fade_in: 0,
-        stall_timeout: None,
-        source,
-    }
+    PlayRequest { request_id: Some(name.to_owned()), ..PlayRequest::new(source) }
 }
 
 /// The source of a stream, and its writer's end.
