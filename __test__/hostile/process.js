@@ -7,45 +7,13 @@ const { readFileSync, readdirSync, readlinkSync, writeFileSync } = require('node
 const { setTimeout: sleep } = require('node:timers/promises')
 
 const { SpeakerSession } = require('../..')
+const { frames, healthy } = require('../support/healthy')
 
 const HEALTHY = 50
-const RATE = 8000
-const FRAME_MS = 20
 const SETTLE_MS = 400
-/** What is quieter for longer is no sound of a healthy session. */
-const QUIET = 300
-const QUIET_SAMPLES = 10
 const MIDDLE_MS = 100
 /** How long a promise may take that should settle at once. */
 const PATIENCE_MS = 10_000
-
-const output = (onFrame = () => {}) => ({ type: 'pcm', sampleRate: RATE, frameMs: FRAME_MS, onFrame })
-
-/** A session that plays without a pause, and the longest silence heard from it since `forget`. */
-async function healthy(audioUrl) {
-  let run, longest, late, endMs, last
-  const forget = () => ([run, longest, late, endMs, last] = [0, 0, 0, undefined, performance.now()])
-  forget()
-  const session = new SpeakerSession({ output: output(hear), progressIntervalMs: 0, maxDurationMs: 86_400_000 })
-  function hear(frame, { atMs }) {
-    const now = performance.now()
-    late = Math.max(late, now - last - FRAME_MS)
-    last = now
-    // Time that was given up.
-    run += ((atMs - (endMs ?? atMs)) * RATE) / 1000
-    endMs = atMs + FRAME_MS
-    for (let at = 0; at < frame.length; at += 2) {
-      run = Math.abs(frame.readInt16LE(at)) < QUIET ? run + 1 : 0
-      if (run > longest) longest = run
-    }
-  }
-  session.playAudio({ audioUrl, loop: true }).catch(() => {})
-  return {
-    session, forget,
-    silentMs: () => (longest >= QUIET_SAMPLES ? (longest * 1000) / RATE : 0),
-    lateMs: () => Math.max(late, performance.now() - last - FRAME_MS)
-  }
-}
 
 /** The memory that is held, and the most that was held since `forgetPeak`, in MiB. */
 function memory(field) {
@@ -69,7 +37,7 @@ const within = (promise, ms, other) => Promise.race([promise, sleep(ms, other, {
 
 /** Plays the trick in a session of its own. */
 function attack({ audioUrl, more, options }) {
-  const session = new SpeakerSession({ output: output(), ...options })
+  const session = new SpeakerSession({ output: frames(), ...options })
   let message
   const ended = session.playAudio({ audioUrl, ...more }).then(({ outcome }) => outcome, (error) => {
     message = error.message

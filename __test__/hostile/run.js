@@ -6,12 +6,12 @@
 
 const { fork } = require('node:child_process')
 const { once } = require('node:events')
-const { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } = require('node:fs')
+const { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 const { parseArgs } = require('node:util')
 
-const { wavFile } = require('../support/wav')
+const { steady } = require('../support/healthy')
 const { ZEROS, bodies } = require('./bodies')
 const { tricks } = require('./tricks')
 
@@ -49,16 +49,6 @@ function write(name, size = Infinity) {
   ftruncateSync(fd, at)
   closeSync(fd)
   return file
-}
-
-/** Two minutes without a quiet place, at rates that have to be changed. */
-function steady() {
-  return [44100, 24000].map((rate) => {
-    const samples = Float64Array.from({ length: rate * 120 }, (_, n) => 0.3 * Math.sin((2 * Math.PI * 441 * n) / rate))
-    const file = path.join(folder, `steady-${rate}.wav`)
-    writeFileSync(file, wavFile(samples, rate))
-    return file
-  })
 }
 
 /** Tries one in a process of its own. */
@@ -114,7 +104,7 @@ function line(cells) {
 async function main() {
   const server = fork(path.join(__dirname, 'server.js'))
   const [port] = await once(server, 'message')
-  const steadyFiles = steady()
+  const steadyFiles = steady(folder)
   const chosen = tricks.filter(({ what, short: isShort }) => (!short || isShort) && (!only || what.includes(only)))
   const failed = []
   line(COLUMNS.map(([name]) => name))

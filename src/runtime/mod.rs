@@ -1,9 +1,10 @@
-//! The threads of the process, shared by every session: one tokio runtime for what is due, one for downloads, one decode pool, and the
-//! threads that move sessions with a manual clock.
+//! The threads of the process, shared by every session: one tokio runtime for what is due, one for downloads, one decode pool, threads
+//! for what disks do, and those that move sessions with a manual clock.
 //!
 //! How many there are is said in one place, [`Budget`]: O(cores), never O(sessions) or O(playbacks). Nothing here ends before the
 //! process: Node environments come and go (worker threads), and a runtime of theirs would go with the last of them.
 
+mod disk;
 mod jobs;
 mod pool;
 mod priority;
@@ -16,6 +17,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{Code, Result, SpeakerError};
 
+pub use disk::{Disk, Disks, Lane};
 pub use jobs::{Job, Jobs, Work};
 #[cfg(all(test, feature = "loom"))]
 pub(crate) use pool::Suspended;
@@ -38,13 +40,17 @@ pub struct Budget {
     pub decode: usize,
     /// What moves sessions with a manual clock; made with the first of them. Nothing that waits for something else runs here.
     pub mix: usize,
+    /// Files: reading, writing, opening and closing them. All but one are made when needed and end when they are idle.
+    pub disk: usize,
+    /// Of these, so many for one disk, which may never answer.
+    pub each_disk: usize,
 }
 
 impl Budget {
     /// For a machine, or a container, of so many cores.
     pub const fn of(cores: usize) -> Self {
         let few = if cores < 4 { cores } else { 4 };
-        Self { io: cores, fetch: few, look_ups: 16, decode: few, mix: few }
+        Self { io: cores, fetch: few, look_ups: 16, decode: few, mix: few, disk: 64, each_disk: 16 }
     }
 
     /// For this process: the cores that it may use. Affinity and the quota of a container count.
@@ -57,6 +63,7 @@ struct Threads {
     io: Runtime,
     fetch: Runtime,
     decoders: Pool,
+    disks: Disks,
 }
 
 static THREADS: OnceCell<Threads> = OnceCell::new();
@@ -77,12 +84,13 @@ pub fn start_manual() -> Result<&'static Jobs> {
 
 impl Threads {
     fn new() -> Result<Self> {
-        let Budget { io, fetch, decode, .. } = Budget::here();
-        // The pool first: it tells of a refusal, where tokio panics.
+        let Budget { io, fetch, decode, disk, each_disk, .. } = Budget::here();
+        // The pools first: they tell of a refusal, where tokio panics.
         let decoders = Pool::new(decode).map_err(|error| refused(&error))?;
+        let disks = Disks::new(disk, each_disk).map_err(|error| refused(&error))?;
         let io = runtime("speaker-io", io, || {})?;
         let fetch = runtime("speaker-fetch", fetch, priority::stand_back)?;
-        Ok(Self { io, fetch, decoders })
+        Ok(Self { io, fetch, decoders, disks })
     }
 }
 
@@ -101,7 +109,7 @@ fn runtime(name: &str, threads: usize, on_start: fn()) -> Result<Runtime> {
 
 fn refused(reason: &dyn std::fmt::Display) -> SpeakerError {
     let Budget { io, fetch, decode, mix, .. } = Budget::here();
-    let threads = io + fetch + decode + mix;
+    let threads = io + fetch + decode + mix + 1;
     let message = format!("Expected up to {threads} threads for all sessions but received: {reason}");
     SpeakerError::new(Code::NoThreads, message)
 }
@@ -149,5 +157,19 @@ impl Deref for Decoders {
 
     fn deref(&self) -> &Pool {
         &threads().decoders
+    }
+}
+
+/// The threads for everything that reads or writes a file.
+pub static DISKS: OfDisks = OfDisks;
+
+/// Stands for the threads of disks.
+pub struct OfDisks;
+
+impl Deref for OfDisks {
+    type Target = Disks;
+
+    fn deref(&self) -> &Disks {
+        &threads().disks
     }
 }

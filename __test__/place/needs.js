@@ -1,0 +1,22 @@
+'use strict'
+
+// What rows need of the machine.
+
+const { spawnSync } = require('node:child_process')
+
+const has = (command) => spawnSync('sh', ['-c', `command -v ${command}`]).status === 0
+
+const NEEDS = {
+  linux: () => process.platform === 'linux' || 'needs Linux',
+  root: () => process.getuid?.() === 0 || 'needs root',
+  prlimit: () => has('prlimit') || 'needs prlimit (util-linux)',
+  unshare: () => (has('unshare') && spawnSync('unshare', ['-m', 'true']).status === 0) || 'needs unshare, and to be allowed it',
+  cc: () => has('cc') || 'needs a C compiler'
+}
+
+/** Returns what is missing, in words; undefined if nothing is. */
+function missing(needs) {
+  return needs.map((need) => NEEDS[need]()).find((answer) => answer !== true)
+}
+
+module.exports = { missing }
