@@ -34,7 +34,7 @@ class SpeakerSession extends EventEmitter {
     this.#onDuplicate = checked.onDuplicate
     this.#native = taken(NativeSession.open(checked, bell))
     listen(this.#native.number, this, receive)
-    if (checked.record) this.#recorder = new Recorder(checked, options, this.#native)
+    if (checked.record) this.#recorder = new Recorder(checked, options, this.#native, (call) => this.#ask(call))
   }
 
   async connect(options) {

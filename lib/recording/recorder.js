@@ -2,9 +2,7 @@
 
 // Writes the requests of a session to a file as they are accepted, as lines that parseRequests reads.
 
-const { createWriteStream } = require('node:fs')
 const path = require('node:path')
-const { finished } = require('node:stream/promises')
 
 const { SpeakerError } = require('../error')
 const { recordedOptions } = require('./session-line')
@@ -12,20 +10,31 @@ const { recordedOptions } = require('./session-line')
 /** Fields of a stream that are left out, because its bytes are lines of their own. */
 const UNWRITTEN = { audio: undefined, contentType: undefined, headers: undefined }
 
-/** The file of the option `record`. After a write error it is reported once and nothing more is written. */
+/** How many characters may wait to be written: audio from memory is among them. */
+const MAX_WAITING = 256 * 2 ** 20
+/** How many are written at once, but for a longer line. */
+const AT_ONCE = 2 ** 20
+
+/** The file of the option `record`. After an error it is reported once and nothing more is written. */
 class Recorder {
-  #file
   #native
+  #file
+  #ask
   #isManual
   #closed
+  /** Lines that wait until those before them are written, and their characters. */
+  #waiting = []
+  #length = 0
+  /** Settles when nothing waits; undefined if nothing does. */
+  #writing
+  #failure
 
-  /** The first argument are the checked options of the session, `options` the ones it was given. */
-  constructor({ record, output }, options, native) {
+  /** The first argument are the checked options of the session, `options` the ones it was given; `ask` makes a call that answers later. */
+  constructor({ record, output }, options, native, ask) {
     this.#native = native
+    this.#file = native.recorder(path.resolve(record))
+    this.#ask = ask
     this.#isManual = output.clock === 'manual'
-    // Readable by its owner only, because URLs and headers may hold secrets.
-    this.#file = createWriteStream(record, { mode: 0o600 })
-    this.#file.on('error', (error) => this.#closed ?? native.report(complaint(error)))
     this.#write({ type: 'session', ...recordedOptions(options) })
   }
 
@@ -65,24 +74,54 @@ class Recorder {
   }
 
   async #end() {
-    if (this.#file.destroyed) return // and the error was reported
-    this.#file.end()
-    await finished(this.#file).catch((error) => {
-      throw new SpeakerError('ERR_RECORD', complaint(error))
-    })
+    const alreadyTold = this.#failure
+    await this.#writing
+    this.#file = undefined
+    if (this.#failure && !alreadyTold) throw this.#failure
   }
 
   #write(line) {
-    if (!this.#file.destroyed) this.#file.write(`${JSON.stringify(line)}\n`)
+    if (this.#failure) return
+    const text = `${JSON.stringify(line)}\n`
+    this.#length += text.length
+    this.#waiting.push(text)
+    if (this.#length > MAX_WAITING && this.#writing) {
+      this.#fail(new SpeakerError('ERR_RECORD', `the recording can't be written: ${this.#length} characters wait for the disk`))
+    }
+    this.#writing ??= this.#writeAll()
+  }
+
+  /** Awaited by the session too, so that Node stays until it is done: that is bounded. */
+  async #writeAll() {
+    // Lines of the same turn are written together.
+    await undefined
+    while (this.#waiting.length > 0) {
+      let [count, length] = [0, 0]
+      while (count < this.#waiting.length && (count === 0 || length + this.#waiting[count].length <= AT_ONCE)) {
+        length += this.#waiting[count++].length
+      }
+      const text = this.#waiting.splice(0, count).join('')
+      try {
+        await this.#ask((ticket) => this.#file.write(text, ticket))
+        this.#length -= length
+      } catch (error) {
+        this.#fail(error)
+      }
+    }
+    this.#writing = undefined
+  }
+
+  #fail(error) {
+    if (this.#failure) return
+    this.#failure = error
+    this.#waiting = []
+    // Else it is told by `close`.
+    if (!this.#closed) this.#native.report(error.message)
   }
 }
 
 function base64(bytes) {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
-}
-
-function complaint({ message }) {
-  return `the recording can't be written: ${message}`
 }
 
 module.exports = { Recorder }

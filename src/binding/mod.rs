@@ -10,6 +10,7 @@ mod log;
 mod options;
 mod outgoing;
 mod output;
+mod recorder;
 mod stream;
 mod tap;
 mod token;
@@ -34,6 +35,7 @@ use convert::{
 };
 use options::NativeOptions;
 use outgoing::{NativeMessage, Outgoing, What};
+use recorder::NativeRecorder;
 use stream::{NativeEncoding, NativeStream};
 use tap::{NativeTap, NativeTapOptions};
 use token::Tokens;
@@ -247,6 +249,12 @@ impl NativeSession {
     #[napi]
     pub fn request_time_ms(&self) -> f64 {
         to_ms(self.handle.request_time())
+    }
+
+    /// What writes texts to a file.
+    #[napi]
+    pub fn recorder(&self, path: String) -> NativeRecorder {
+        NativeRecorder::new(self.handle.recorder(path.into()))
     }
 
     /// Tells that the recording can't be written.

@@ -1,12 +1,13 @@
 //! The door to a session: locks it, calls, unlocks, and then carries out what the call led to.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::clock::Watch;
 use super::slot::Slot;
-use super::{Stream, Tap, driver, offline};
+use super::{Recorder, Stream, Tap, driver, offline};
 use crate::audio::{Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::Message;
@@ -242,6 +243,11 @@ impl Handle {
         let request = TapRequest { id, format, sink, backlog: backlog.clone() };
         self.with(|session, _| session.tap(request))??;
         Ok(Tap::new(id, backlog, Arc::downgrade(&self.core)))
+    }
+
+    /// What writes texts to a file.
+    pub fn recorder(&self, path: PathBuf) -> Recorder {
+        Recorder::new(path, &self.core)
     }
 
     /// See [`Session::connect`].

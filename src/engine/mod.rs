@@ -5,10 +5,12 @@ mod clock;
 mod driver;
 mod handle;
 mod offline;
+mod recorder;
 mod slot;
 mod stream;
 mod tap;
 
 pub use handle::{Bell, EngineOptions, Handle, broken_sessions, open_sessions};
+pub use recorder::Recorder;
 pub use stream::Stream;
 pub use tap::Tap;

@@ -17,6 +17,10 @@ use parking_lot::{Condvar, Mutex};
 /// How long a thread waits for a call before it ends.
 const IDLE: Duration = Duration::from_secs(10);
 
+/// How long a disk may take for one call before whoever waits for it gives up. A disk that sleeps is back within this; what takes
+/// longer is no disk that sound can be read from or written to.
+pub const DISK_LIMIT: Duration = Duration::from_secs(10);
+
 /// How long the list of what is mounted holds.
 const MOUNTS: Duration = Duration::from_secs(5);
 

@@ -17,7 +17,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{Code, Result, SpeakerError};
 
-pub use disk::{Disk, Disks, Lane};
+pub use disk::{DISK_LIMIT, Disk, Disks, Lane};
 pub use jobs::{Job, Jobs, Work};
 #[cfg(all(test, feature = "loom"))]
 pub(crate) use pool::Suspended;

@@ -96,6 +96,11 @@ impl Session {
         self.outbox.settle(ticket, None);
     }
 
+    /// A call that answers later is done, or has failed.
+    pub fn settle_with(&mut self, ticket: Ticket, result: Result<()>) {
+        self.outbox.settle(ticket, result.err());
+    }
+
     fn place_reader(
         &mut self,
         id: PlaybackId,

@@ -1,0 +1,113 @@
+//! The file that a session's requests are written to.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::handle::Core;
+use crate::error::{Code, Result, SpeakerError};
+use crate::runtime::{DISK_LIMIT, DISKS, Disk, Lane, RUNTIME};
+use crate::session::Ticket;
+
+/// What the first line of a recording begins with: nothing else is overwritten.
+const BEGINNING: &[u8] = br#"{"type":"session""#;
+
+/// A recording that is written. Dropping it closes the file behind what was asked to be written.
+pub struct Recorder {
+    file: Lane<RecordFile>,
+    /// Weak, as a stream's.
+    core: Weak<Core>,
+}
+
+impl Recorder {
+    /// Nothing is opened before the first text.
+    pub(super) fn new(path: PathBuf, core: &Arc<Core>) -> Self {
+        let disk = Disk::of(&path);
+        Self { file: DISKS.lane(disk, RecordFile { path, file: None }), core: Arc::downgrade(core) }
+    }
+
+    /// Appends `text`. Settles when it is written, or with `ERR_RECORD` if it can't be; at the latest after [`DISK_LIMIT`].
+    pub fn write(&self, text: String, ticket: Ticket) {
+        let (sender, written) = oneshot::channel();
+        self.file.call(move |file| drop(sender.send(file.write(text.as_bytes()))));
+        let core = self.core.clone();
+        RUNTIME.spawn(async move {
+            let result = match timeout(DISK_LIMIT, written).await {
+                Ok(Ok(result)) => result,
+                Ok(Err(_)) => Err(unwritable(&"no thread wrote it")),
+                Err(_) => Err(unwritable(&format!("the disk took nothing for {} s", DISK_LIMIT.as_secs()))),
+            };
+            core.upgrade().map(|core| core.with(|session, _| session.settle_with(ticket, result)));
+        });
+    }
+}
+
+struct RecordFile {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl RecordFile {
+    fn write(&mut self, text: &[u8]) -> Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(open(&self.path)?),
+        };
+        file.write_all(text).map_err(|error| unwritable(&error))
+    }
+}
+
+fn unwritable(reason: &dyn std::fmt::Display) -> SpeakerError {
+    SpeakerError::new(Code::Record, format!("the recording can't be written: {reason}"))
+}
+
+/// Opens an empty file, or a recording, which is emptied. A pipe is refused: its reader could make the session wait.
+fn open(path: &Path) -> Result<File> {
+    let failed = |error: io::Error| unwritable(&error);
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        // Readable by its owner only, because URLs may hold secrets. And to open a pipe would wait for its reader.
+        options.mode(0o600).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    }
+    let refuse = |which: &str| {
+        unwritable(&format_args!(
+            "Expected a recording, or no file, for record but received {}, {which}",
+            path.display()
+        ))
+    };
+    if path.metadata().is_ok_and(|there| is_pipe(&there)) {
+        return Err(refuse("which is a pipe"));
+    }
+    let mut file = options.open(path).map_err(failed)?;
+    let there = file.metadata().map_err(failed)?;
+    if is_pipe(&there) {
+        return Err(refuse("which is a pipe"));
+    }
+    if there.is_file() && there.len() > 0 {
+        let mut beginning = Vec::new();
+        (&file).take(BEGINNING.len() as u64).read_to_end(&mut beginning).map_err(failed)?;
+        if beginning != BEGINNING {
+            return Err(refuse("which is another file"));
+        }
+        file.set_len(0).and_then(|()| file.rewind()).map_err(failed)?;
+    }
+    Ok(file)
+}
+
+#[cfg(unix)]
+fn is_pipe(there: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    there.file_type().is_fifo() || there.file_type().is_socket()
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_there: &std::fs::Metadata) -> bool {
+    false
+}
