@@ -252,7 +252,7 @@ export interface SessionOptions {
   stallTimeoutMs?: number
   /**
    * A file to which every accepted request is written, for `speaker-session replay`: its time, the audio that came from memory
-   * or was written to streams, and these options. An existing file is overwritten. URLs and `headers` are written as they are
+   * or was written to streams, and these options. A recording that is there is replaced; another file or a pipe is refused. URLs and `headers` are written as they are
    * given, with the secrets in them; a new file is readable by its owner only. The time of a request is the session's time from
    * which it is in force: on a realtime clock counted from when the output was first opened, silence included. If the file
    * can't be written, one `error` event with `ERR_RECORD` is emitted, and everything else goes on.

@@ -35,7 +35,7 @@ async function attempt({ file, index, env = {}, under = () => [] }, steadyFiles)
   mkdirSync(path.join(own, 'slow'))
   const given = typeof env === 'function' ? env(own) : env
   const [command, ...args] = [...under(own), process.execPath, '--expose-gc', path.join(__dirname, 'row.js')]
-  const child = spawn(command, args, { env: { ...process.env, ...given }, stdio: ['ignore', 'inherit', 'pipe', 'ipc'] })
+  const child = spawn(command, args, { env: { ...process.env, ...given }, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
   let [log, result] = ['', undefined]
   child.stderr.on('data', (data) => (log += data))
   child.on('message', (message) => (result = message))
