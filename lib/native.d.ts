@@ -78,6 +78,9 @@ export declare class NativeTap {
   close(): void
 }
 
+/** Sets options of the process. */
+export declare function configure(options: NativeProcessOptions): void
+
 /** A request that was taken: its `requestId`, and the number that its events bear. */
 export interface NativeAccepted {
   requestId: string
@@ -189,6 +192,11 @@ export interface NativePlayback {
   state: string
   positionMs: number
   place?: number
+}
+
+/** What is set for all sessions of the process; what is not given stays as it is. */
+export interface NativeProcessOptions {
+  maxSpoolBytes?: number
 }
 
 /** Counts over all sessions of the process. */
