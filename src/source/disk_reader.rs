@@ -106,3 +106,54 @@ impl MediaSource for DiskReader {
         Some(self.length)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::read_ahead::tests::{SOON, bytes, decode};
+    use super::*;
+    use std::io::Write;
+
+    /// What opening a path comes to.
+    fn refusal(path: &Path) -> SpeakerError {
+        let path = path.to_owned();
+        let (_task, result) = decode(move |task| DiskReader::open(&path, None, task).err().expect("it is refused"));
+        result.recv_timeout(SOON).expect("it ends")
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_also_a_pipe_that_nobody_writes() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name| folder.path().join(name);
+        File::create(at("empty")).unwrap();
+        assert_eq!(refusal(&at("empty")).code, Code::EmptySource);
+        assert_eq!(refusal(&at("missing")).code, Code::File);
+        assert!(refusal(folder.path()).message.ends_with("which is none"));
+        if cfg!(unix) {
+            assert!(std::process::Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
+            assert!(refusal(&at("pipe")).message.ends_with("which is none"));
+        }
+    }
+
+    #[test]
+    fn a_file_is_sought_as_a_file_is_and_read_to_where_it_has_grown() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(&bytes(100_000)).unwrap();
+        let path = file.path().to_owned();
+        let (_task, result) = decode(move |task| {
+            let mut reader = DiskReader::open(&path, None, task).unwrap();
+            assert!(reader.is_seekable() && reader.byte_len() == Some(100_000));
+            assert_eq!(reader.seek(SeekFrom::End(-10)).unwrap(), 99_990);
+            let mut ten = [0; 10];
+            reader.read_exact(&mut ten).unwrap();
+            assert_eq!(ten[..], bytes(100_000)[99_990..]);
+            assert!(reader.seek(SeekFrom::Current(-100_001)).is_err());
+            reader.rewind().unwrap();
+            file.write_all(&bytes(50_000)).unwrap();
+            let mut all = Vec::new();
+            reader.read_to_end(&mut all).unwrap();
+            all
+        });
+        let all = result.recv_timeout(SOON).expect("it ends");
+        assert!(all == [bytes(100_000), bytes(50_000)].concat(), "{} bytes came", all.len());
+    }
+}

@@ -184,3 +184,100 @@ impl ReadAhead {
         Ok(())
     }
 }
+
+#[cfg(test)]
+pub mod tests {
+    use super::super::ring::Shared;
+    use super::*;
+    use crate::runtime::{DISKS, Disk, Pool};
+    use std::io::Write;
+    use std::path::Path;
+    use std::sync::atomic::Ordering;
+    use std::sync::mpsc::{Receiver, channel};
+    use std::time::Duration;
+
+    pub const SOON: Duration = Duration::from_secs(20);
+
+    /// Runs on a decode thread of its own. Returns what it reads for, and what comes of it.
+    pub fn decode<T: Send + 'static>(run: impl FnOnce(&Reading) -> T + Send + 'static) -> (Reading, Receiver<T>) {
+        let pool = Pool::new(1).unwrap();
+        let (sender, result) = channel();
+        let (told, reading) = channel();
+        pool.start(|waker| {
+            let task = Reading { waker, shared: Arc::<Shared>::default(), progress: Arc::default() };
+            told.send(task.clone()).unwrap();
+            move || sender.send(run(&task)).unwrap()
+        });
+        // The thread ends with the last waker.
+        (reading.recv().unwrap(), result)
+    }
+
+    pub fn bytes(length: usize) -> Vec<u8> {
+        (0..length).map(|n| (n % 251) as u8).collect()
+    }
+
+    fn lane(length: usize) -> Arc<Lane<Opened>> {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&bytes(length)).unwrap();
+        Arc::new(DISKS.lane(Disk::of(Path::new("/")), Some(file)))
+    }
+
+    #[test]
+    fn a_file_is_read_from_any_place_to_its_end() {
+        for length in [1, FIRST_PIECE - 1, FIRST_PIECE, FIRST_PIECE + 1, 10 * FIRST_PIECE + 7] {
+            let (_task, result) = decode(move |task| {
+                let mut file = ReadAhead::new(lane(length), task, Piece::default());
+                let mut from = |mut place: usize| {
+                    let (mut all, mut some) = (Vec::<u8>::new(), [0; 7_001]);
+                    while let read @ 1.. = file.read(place as u64, u64::MAX, &mut some).unwrap() {
+                        all.extend(&some[..read]);
+                        place += read;
+                    }
+                    all
+                };
+                [0, length / 2, 0, length - 1, length, length + 1, length / 3].map(|place| (place, from(place)))
+            });
+            for (place, read) in result.recv_timeout(SOON).expect("it ends") {
+                assert!(read == bytes(length).split_off(place.min(length)), "{length} bytes from {place}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_has_to_wait_reads_more_at_a_time_and_who_is_not_wanted_leaves_a_disk_that_hangs() {
+        let (file, (hold, held)) = (lane(100 * FIRST_PIECE), channel::<()>());
+        let (slow, reading) = (file.clone(), channel());
+        let (task, result) = decode(move |task| {
+            let mut file = ReadAhead::new(slow.clone(), task, Piece::default());
+            let (mut place, mut some) = (0, vec![0; 4 * FIRST_PIECE]);
+            while file.size < LARGEST_PIECE {
+                slow.call(|_| std::thread::sleep(Duration::from_millis(20)));
+                place += file.read(place, u64::MAX, &mut some).unwrap() as u64;
+            }
+            reading.0.send(()).unwrap();
+            slow.call(move |_| _ = held.recv());
+            loop {
+                match file.read(place, u64::MAX, &mut some) {
+                    Ok(read) => place += read as u64,
+                    Err(error) => return error.to_string(),
+                }
+            }
+        });
+        reading.1.recv_timeout(SOON).expect("it reads");
+        assert!(result.recv_timeout(Duration::from_millis(50)).is_err(), "it waits");
+        task.shared.cancelled.store(true, Ordering::Release);
+        task.waker.wake();
+        assert_eq!(result.recv_timeout(SOON).expect("it leaves"), "cancelled");
+        drop(hold);
+    }
+
+    #[test]
+    fn a_call_that_is_never_made_is_an_error() {
+        let (_task, result) = decode(|task| {
+            let file = lane(10);
+            file.call(|_| std::panic::resume_unwind(Box::new("a fault")));
+            ReadAhead::new(file, task, Piece::default()).read(0, u64::MAX, &mut [0]).is_err()
+        });
+        assert!(result.recv_timeout(SOON).expect("it ends"));
+    }
+}

@@ -125,12 +125,12 @@ impl State {
 
     /// How much may come now, the budget aside. Where nobody waits, it goes no further ahead and waits for the disk.
     fn room(&self) -> u64 {
-        let waits_for_disk = self.disk.is_writing && self.came.saturating_sub(self.on_disk()) >= 2 * TAIL;
-        match self.is_waited_for() {
-            true => u64::MAX,
-            false if waits_for_disk => 0,
-            false => AHEAD.saturating_sub(self.came - self.furthest),
+        if self.is_waited_for() {
+            return u64::MAX;
         }
+        let in_memory = self.came.saturating_sub(self.on_disk());
+        let of_disk = if self.disk.is_writing { (2 * TAIL).saturating_sub(in_memory) } else { u64::MAX };
+        AHEAD.saturating_sub(self.came - self.furthest).min(of_disk)
     }
 
     fn append(&mut self, mut chunk: &[u8]) {
@@ -319,15 +319,13 @@ impl Spool {
         matches!(self.state.lock().end, Some(Ok(())))
     }
 
-    fn find(&self, place: u64, buffer: &mut [u8]) -> Found {
+    /// A decode task has come to a place.
+    fn reached(&self, place: u64) {
         let mut state = self.state.lock();
-        let found = state.find(place, buffer);
-        let read = if let Found::Bytes(length) = found { length as u64 } else { 0 };
-        if place + read > state.furthest {
-            state.furthest = place + read;
+        if place > state.furthest {
+            state.furthest = place;
             self.moved.notify_one();
         }
-        found
     }
 
     /// Waits for more, which the download is told.
@@ -433,17 +431,20 @@ impl SpoolReader {
 impl Read for SpoolReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = loop {
-            match self.spool.find(self.position, buffer) {
-                Found::Bytes(read) => {
-                    self.look_ahead();
-                    break read;
-                }
+            let found = self.spool.state.lock().find(self.position, buffer);
+            match found {
+                Found::Bytes(read) => break read,
                 Found::OnDisk(lane, end) => break self.read_back(lane, end, buffer)?,
-                Found::Nothing => self.spool.starve(&self.task)?,
+                Found::Nothing => {
+                    self.spool.reached(self.position);
+                    self.spool.starve(&self.task)?;
+                }
                 Found::End(result) => break result.map(|()| 0).map_err(io::Error::other)?,
             }
         };
         self.position += read as u64;
+        self.spool.reached(self.position);
+        self.look_ahead();
         Ok(read)
     }
 }
@@ -467,5 +468,184 @@ impl MediaSource for SpoolReader {
 
     fn byte_len(&self) -> Option<u64> {
         self.seekable.then(|| self.spool.state.lock().came)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read_ahead::tests::{SOON, bytes, decode};
+    use super::*;
+    use crate::runtime::FETCHES;
+    use std::fs::OpenOptions;
+    use std::path::Path;
+    use std::sync::mpsc::{Receiver, channel};
+
+    const LONG: usize = 20 << 20;
+    /// That nothing comes is seen after so long.
+    const QUIET: Duration = Duration::from_millis(200);
+
+    fn spool(max: u64) -> Arc<Spool> {
+        Spool::new(Box::leak(Box::new(SpoolBudget::new(max))), QUIET)
+    }
+
+    /// Downloads a body in pieces. Returns how that ends.
+    fn fill(spool: &Arc<Spool>, body: Vec<u8>) -> Receiver<Result<()>> {
+        let (sender, end) = channel();
+        let spool = spool.clone();
+        FETCHES.spawn(async move {
+            let mut result = Ok(());
+            for chunk in body.chunks(100_000) {
+                result = spool.append(chunk).await;
+                if result.is_err() {
+                    break;
+                }
+            }
+            spool.finish(result.clone());
+            let _ = sender.send(result);
+        });
+        end
+    }
+
+    /// Reads so many bytes from the start on, or all. Returns them, and why there were no more.
+    fn read(spool: &Arc<Spool>, length: u64) -> Receiver<(Vec<u8>, Option<String>)> {
+        let spool = spool.clone();
+        let (_, read) = decode(move |task| {
+            spool.attach(&task.waker);
+            let mut bytes = Vec::new();
+            let result = SpoolReader::new(spool.clone(), task).take(length).read_to_end(&mut bytes);
+            spool.detach(&task.waker);
+            (bytes, result.err().map(|error| error.to_string()))
+        });
+        read
+    }
+
+    fn came(spool: &Spool) -> u64 {
+        spool.state.lock().came
+    }
+
+    /// Waits until it comes no further. Returns how far it came.
+    fn settled(spool: &Spool) -> u64 {
+        loop {
+            let before = came(spool);
+            std::thread::sleep(QUIET);
+            if before > 0 && came(spool) == before {
+                return before;
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_long_comes_no_further_than_it_is_read_and_is_read_back_by_all() {
+        let (spool, body) = (spool(1 << 30), bytes(LONG));
+        let end = fill(&spool, body.clone());
+        assert_eq!(settled(&spool), AHEAD, "nobody reads it yet");
+        assert_eq!(read(&spool, 1 << 20).recv_timeout(SOON).unwrap().0.len(), 1 << 20);
+        assert_eq!(settled(&spool), AHEAD + (1 << 20));
+        let state = spool.state.lock();
+        let in_memory = state.head.len() + state.tail.iter().map(|block| block.capacity()).sum::<usize>();
+        assert!(state.disk.length > 7 << 20 && in_memory <= 1 << 20, "{in_memory} bytes are in memory");
+        drop(state);
+        let readers: Vec<_> = (0..3).map(|_| read(&spool, u64::MAX)).collect();
+        for reader in readers {
+            assert!(reader.recv_timeout(SOON).unwrap() == (body.clone(), None), "the body came back changed");
+        }
+        end.recv_timeout(SOON).unwrap().unwrap();
+        assert_eq!(spool.budget.used(), LONG as u64);
+        let budget = spool.budget;
+        drop(spool);
+        let late = Instant::now() + SOON;
+        while budget.used() > 0 {
+            assert!(Instant::now() < late, "it is not given back");
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn what_is_wanted_whole_comes_whole_and_any_place_of_it_is_read() {
+        let (spool, body) = (spool(1 << 30), bytes(LONG));
+        let end = fill(&spool, body.clone());
+        let (waited, expected) = (spool.clone(), body);
+        let (_, read) = decode(move |task| {
+            waited.attach(&task.waker);
+            let mut reader = SpoolReader::new(waited, task);
+            reader.wait_until_complete().unwrap();
+            assert!(reader.is_seekable() && reader.byte_len() == Some(LONG as u64));
+            let mut some = [0; 1_000];
+            let places = [LONG - 1_000, 0, HEAD as usize - 500, LONG / 2, HEAD as usize, LONG / 2 - 1_500];
+            for place in places {
+                reader.seek(SeekFrom::Start(place as u64)).unwrap();
+                reader.read_exact(&mut some).unwrap();
+                assert!(some == expected[place..][..1_000], "from {place}");
+            }
+        });
+        read.recv_timeout(SOON).expect("it is read");
+        end.recv_timeout(SOON).unwrap().unwrap();
+    }
+
+    #[test]
+    fn without_a_disk_it_stays_in_memory_and_nothing_is_lost() {
+        let (spool, body) = (spool(1 << 30), bytes(LONG));
+        // As a disk without room answers.
+        if let Ok(full) = OpenOptions::new().write(true).open("/dev/full") {
+            let lane = DISKS.lane(Disk::of(Path::new("/dev")), Some(full));
+            spool.state.lock().disk.lane = Some(Arc::new(lane));
+        }
+        let end = fill(&spool, body.clone());
+        assert!(read(&spool, u64::MAX).recv_timeout(SOON).unwrap() == (body, None), "the body came back changed");
+        end.recv_timeout(SOON).unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_disk_that_hangs_holds_up_a_download_that_nobody_waits_for_and_no_other() {
+        let (spool, body, (hold, held)) = (spool(1 << 30), bytes(LONG), channel::<()>());
+        let lane = DISKS.lane(Disk::of(Path::new("/")), None);
+        lane.call(move |_| _ = held.recv());
+        spool.state.lock().disk.lane = Some(Arc::new(lane));
+        let end = fill(&spool, body.clone());
+        assert_eq!(settled(&spool), HEAD + 2 * TAIL);
+        assert!(read(&spool, u64::MAX).recv_timeout(SOON).unwrap() == (body, None), "the body came back changed");
+        end.recv_timeout(SOON).unwrap().unwrap();
+        drop(hold);
+    }
+
+    #[test]
+    fn without_room_in_the_budget_who_is_ahead_waits_and_who_starves_fails_behind_what_came() {
+        let first = spool(4 << 20);
+        let budget = first.budget;
+        let _end = fill(&first, bytes(LONG));
+        assert_eq!(settled(&first), 3 << 20, "the last fourth is kept");
+        let second = Spool::new(budget, QUIET);
+        let (end, body) = (fill(&second, bytes(LONG)), bytes(LONG));
+        let (heard, error) = read(&second, u64::MAX).recv_timeout(SOON).unwrap();
+        assert!(heard == body[..1 << 20], "{} bytes came", heard.len());
+        assert!(error.unwrap().contains("4194304 bytes of all downloads (maxSpoolBytes)"));
+        assert_eq!(end.recv_timeout(SOON).unwrap().unwrap_err().code, Code::SpoolFull);
+        assert_eq!(settled(&first), 3 << 20, "it was not touched");
+        // Room is given back, and more of it made.
+        drop(second);
+        assert!(read(&first, 1 << 20).recv_timeout(SOON).unwrap().1.is_none());
+        budget.set_max(1 << 30);
+        assert!(settled(&first) >= AHEAD);
+    }
+
+    #[test]
+    fn what_came_is_read_before_the_failure_that_cut_it() {
+        let spool = spool(1 << 30);
+        FETCHES.block_on(spool.append(b"abc")).unwrap();
+        spool.finish(Err(SpeakerError::new(Code::Truncated, "cut")));
+        assert_eq!(read(&spool, u64::MAX).recv_timeout(SOON).unwrap(), (b"abc".to_vec(), Some("cut".to_owned())));
+        assert_eq!(spool.failure().unwrap().code, Code::Truncated);
+    }
+
+    #[test]
+    fn a_body_beyond_the_limit_is_refused_announced_or_not() {
+        let spool = spool(1 << 30);
+        assert_eq!(spool.announce(Some(MAX_BYTES + 1)).unwrap_err().code, Code::SourceTooLarge);
+        spool.announce(None).unwrap();
+        assert!(!spool.may_be_sought());
+        spool.announce(Some(MAX_BYTES)).unwrap();
+        spool.state.lock().came = MAX_BYTES;
+        assert_eq!(FETCHES.block_on(spool.append(b"x")).unwrap_err().code, Code::SourceTooLarge);
+        spool.state.lock().came = 0;
     }
 }

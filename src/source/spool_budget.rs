@@ -62,7 +62,7 @@ impl SpoolBudget {
     }
 
     #[cfg(test)]
-    pub fn used(&self) -> u64 {
+    pub(super) fn used(&self) -> u64 {
         self.state.lock().used
     }
 }
