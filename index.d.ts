@@ -713,9 +713,9 @@ export interface ProcessOptions {
   /**
    * How many bytes of downloads are kept at most, in memory and in temporary files, over all sessions: an integer from 1048576 (1 MiB)
    * to 1099511627776 (1 TiB); 1073741824 (1 GiB) until it is set. A playback keeps what it has downloaded until it ends, because it
-   * may be sought. Where no room is left, downloads wait for it; the last fourth is for playbacks that have less than 256 KiB ahead of
-   * them. One that has nothing left to play and gets no room for `fetchTimeoutMs` fails with `ERR_SPOOL_FULL`. A lower number than is
-   * kept drops nothing.
+   * may be sought. Where no room is left, downloads wait for it; the last fourth is for playbacks that are about to wait and have
+   * downloaded less than 8 MiB. One that has nothing left to play and gets no room for `fetchTimeoutMs` fails with `ERR_SPOOL_FULL`. A
+   * lower number than is kept drops nothing.
    */
   maxSpoolBytes?: number
 }

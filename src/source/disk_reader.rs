@@ -8,11 +8,14 @@ use std::sync::Arc;
 use symphonia::core::io::MediaSource;
 
 use super::decode::empty;
-use super::read_ahead::{Asked, FIRST_PIECE, Piece, ReadAhead};
+use super::read_ahead::{Asked, Piece, ReadAhead};
 use super::ring::Reading;
 use crate::error::{Code, Result, SpeakerError};
 use crate::reserved::ReservedPath;
 use crate::runtime::{DISKS, Disk};
+
+/// How much is read as a file is opened: most short clips are whole then, and others have time to read on.
+const AT_ONCE: u64 = 64 << 10;
 
 /// Reads a file on the decode pool, suspending the decode task where the disk is late.
 pub struct DiskReader {
@@ -52,7 +55,7 @@ fn open(path: &Path, reserved: Option<&ReservedPath>) -> Result<(File, u64, Piec
         reserved.check_source(path, &metadata)?;
     }
     // One byte more than a small file has tells that it ends there.
-    let wanted = metadata.len().saturating_add(1).min(FIRST_PIECE as u64);
+    let wanted = metadata.len().saturating_add(1).min(AT_ONCE);
     let first = Piece::read(&mut file, 0, vec![0; wanted as usize]).map_err(failed)?;
     Ok((file, metadata.len(), first))
 }

@@ -12,7 +12,7 @@ use crate::runtime::{Lane, Waker, suspend};
 
 /// How much is read at a time, at first: little enough for thousands of sources, and enough that a call to another thread costs
 /// nothing beside the decoding.
-pub const FIRST_PIECE: usize = 32 << 10;
+const FIRST_PIECE: usize = 32 << 10;
 
 /// How much at most: on a disk that takes seconds for a piece, that is still faster than stereo of 32 bits sounds.
 const LARGEST_PIECE: usize = 1 << 20;

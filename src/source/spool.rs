@@ -24,7 +24,7 @@ use crate::runtime::{DISKS, Disk, Lane, Waker};
 const MAX_BYTES: u64 = 256 << 20;
 
 /// How far a download may be ahead of whoever has read furthest: eight minutes of MP3 (128 kbit/s), most of a minute of a WAV
-/// (48 kHz, stereo). Most clips come whole, and a connection that breaks for seconds is not heard.
+/// (48 kHz, stereo). Most clips come whole, and what is no longer is small.
 const AHEAD: u64 = 8 << 20;
 
 /// Whoever has read to less than this before the end of what came is waited for: a second or more.
@@ -218,7 +218,8 @@ impl Spool {
                 if state.came + wanted as u64 > MAX_BYTES {
                     return Err(too_large("more"));
                 }
-                match self.budget.take(state.room().min(wanted as u64), state.is_waited_for()) {
+                let is_small = state.is_waited_for() && state.came < AHEAD;
+                match self.budget.take(state.room().min(wanted as u64), is_small) {
                     0 => state.starving > 0,
                     taken => return Ok(taken as usize),
                 }
@@ -621,11 +622,23 @@ mod tests {
         assert!(error.unwrap().contains("4194304 bytes of all downloads (maxSpoolBytes)"));
         assert_eq!(end.recv_timeout(SOON).unwrap().unwrap_err().code, Code::SpoolFull);
         assert_eq!(settled(&first), 3 << 20, "it was not touched");
-        // Room is given back, and more of it made.
         drop(second);
-        assert!(read(&first, 1 << 20).recv_timeout(SOON).unwrap().1.is_none());
         budget.set_max(1 << 30);
         assert!(settled(&first) >= AHEAD);
+    }
+
+    #[test]
+    fn a_large_one_leaves_room_to_small_ones_and_goes_on_when_it_is_given_some() {
+        let large = spool(16 << 20);
+        let (end, heard) = (fill(&large, bytes(13 << 20)), read(&large, u64::MAX));
+        assert_eq!(end.recv_timeout(SOON).unwrap().unwrap_err().code, Code::SpoolFull);
+        assert_eq!(heard.recv_timeout(SOON).unwrap().0.len(), 12 << 20);
+        let small = Spool::new(large.budget, SOON);
+        let (end, heard) = (fill(&small, bytes(5 << 20)), read(&small, u64::MAX));
+        assert_eq!(settled(&small), 4 << 20);
+        drop(large);
+        assert!(heard.recv_timeout(SOON).unwrap() == (bytes(5 << 20), None));
+        end.recv_timeout(SOON).unwrap().unwrap();
     }
 
     #[test]

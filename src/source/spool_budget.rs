@@ -7,7 +7,7 @@ use tokio::sync::futures::Notified;
 /// Room for a thousand clips of a minute (MP3 of 128 kbit/s), which a small container has.
 const DEFAULT_BYTES: u64 = 1 << 30;
 
-/// The part of it that is kept for those who are waited for: a fourth.
+/// The part of it that large downloads leave to small ones: a fourth.
 const KEPT: u64 = 4;
 
 /// The room for what downloads keep.
@@ -41,10 +41,11 @@ impl SpoolBudget {
         self.freed.notify_waiters();
     }
 
-    /// Takes room for up to `wanted` bytes; 0 if there is none. The last of it is for who is waited for.
-    pub fn take(&self, wanted: u64, is_waited_for: bool) -> u64 {
+    /// Takes room for up to `wanted` bytes; 0 if there is none. The last of it is for `is_small`: a few large ones must not keep
+    /// all others from playing.
+    pub fn take(&self, wanted: u64, is_small: bool) -> u64 {
         let mut state = self.state.lock();
-        let max = if is_waited_for { state.max } else { state.max - state.max / KEPT };
+        let max = if is_small { state.max } else { state.max - state.max / KEPT };
         let taken = max.saturating_sub(state.used).min(wanted);
         state.used += taken;
         taken
