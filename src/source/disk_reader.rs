@@ -17,6 +17,10 @@ use crate::runtime::{DISKS, Disk};
 /// How much is read as a file is opened: most short clips are whole then, and others have time to read on.
 const AT_ONCE: u64 = 64 << 10;
 
+/// How much is read at a time behind that: little enough for thousands of files, and enough that a call to another thread costs
+/// nothing beside the decoding.
+const PIECE: usize = 32 << 10;
+
 /// Reads a file on the decode pool, suspending the decode task where the disk is late.
 pub struct DiskReader {
     file: ReadAhead,
@@ -35,7 +39,7 @@ impl DiskReader {
             Ok((length, first))
         });
         let (length, first) = opened.wait(task).map_err(|error| unreadable(path, &error))??;
-        Ok(Self { file: ReadAhead::new(Arc::new(lane), task, first), position: 0, length })
+        Ok(Self { file: ReadAhead::new(Arc::new(lane), task, first, PIECE), position: 0, length })
     }
 }
 

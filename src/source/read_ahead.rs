@@ -10,10 +10,6 @@ use tokio::sync::oneshot::{self, error::TryRecvError};
 use super::ring::Reading;
 use crate::runtime::{Lane, Waker, suspend};
 
-/// How much is read at a time, at first: little enough for thousands of sources, and enough that a call to another thread costs
-/// nothing beside the decoding.
-const FIRST_PIECE: usize = 32 << 10;
-
 /// How much at most: on a disk that takes seconds for a piece, that is still faster than stereo of 32 bits sounds.
 const LARGEST_PIECE: usize = 1 << 20;
 
@@ -130,9 +126,9 @@ pub struct ReadAhead {
 }
 
 impl ReadAhead {
-    /// For a file of which `piece` was read already.
-    pub fn new(lane: Arc<Lane<Opened>>, task: &Reading, piece: Piece) -> Self {
-        Self { lane, task: task.clone(), piece, next: None, size: FIRST_PIECE }
+    /// For a file of which `piece` was read already, and of which `size` bytes are read at a time, at first.
+    pub fn new(lane: Arc<Lane<Opened>>, task: &Reading, piece: Piece, size: usize) -> Self {
+        Self { lane, task: task.clone(), piece, next: None, size }
     }
 
     /// Reads from a place on, and reads on ahead to `end` at most; 0 at the end of the file.
@@ -196,6 +192,8 @@ pub mod tests {
     use std::sync::mpsc::{Receiver, channel};
     use std::time::Duration;
 
+    const FIRST_PIECE: usize = 32 << 10;
+
     pub const SOON: Duration = Duration::from_secs(20);
 
     /// Runs on a decode thread of its own. Returns what it reads for, and what comes of it.
@@ -226,7 +224,7 @@ pub mod tests {
     fn a_file_is_read_from_any_place_to_its_end() {
         for length in [1, FIRST_PIECE - 1, FIRST_PIECE, FIRST_PIECE + 1, 10 * FIRST_PIECE + 7] {
             let (_task, result) = decode(move |task| {
-                let mut file = ReadAhead::new(lane(length), task, Piece::default());
+                let mut file = ReadAhead::new(lane(length), task, Piece::default(), FIRST_PIECE);
                 let mut from = |mut place: usize| {
                     let (mut all, mut some) = (Vec::<u8>::new(), [0; 7_001]);
                     while let read @ 1.. = file.read(place as u64, u64::MAX, &mut some).unwrap() {
@@ -248,7 +246,7 @@ pub mod tests {
         let (file, (hold, held)) = (lane(100 * FIRST_PIECE), channel::<()>());
         let (slow, reading) = (file.clone(), channel());
         let (task, result) = decode(move |task| {
-            let mut file = ReadAhead::new(slow.clone(), task, Piece::default());
+            let mut file = ReadAhead::new(slow.clone(), task, Piece::default(), FIRST_PIECE);
             let (mut place, mut some) = (0, vec![0; 4 * FIRST_PIECE]);
             while file.size < LARGEST_PIECE {
                 slow.call(|_| std::thread::sleep(Duration::from_millis(20)));
@@ -276,7 +274,7 @@ pub mod tests {
         let (_task, result) = decode(|task| {
             let file = lane(10);
             file.call(|_| std::panic::resume_unwind(Box::new("a fault")));
-            ReadAhead::new(file, task, Piece::default()).read(0, u64::MAX, &mut [0]).is_err()
+            ReadAhead::new(file, task, Piece::default(), FIRST_PIECE).read(0, u64::MAX, &mut [0]).is_err()
         });
         assert!(result.recv_timeout(SOON).expect("it ends"));
     }

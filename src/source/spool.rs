@@ -4,7 +4,7 @@
 //! of its disk, and are read back as a file is. Where there is no such file, or its disk is late, they stay in memory.
 
 use std::collections::VecDeque;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, IoSlice, Read, Seek, SeekFrom, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -38,6 +38,9 @@ const TAIL: u64 = 512 << 10;
 
 /// What is behind the head is kept in blocks.
 const BLOCK: usize = 64 << 10;
+
+/// How much is read back at a time, at first: it waits behind what is written.
+const PIECE: usize = 128 << 10;
 
 /// A growing body.
 pub struct Spool {
@@ -363,7 +366,18 @@ fn write(file: &mut Opened, length: u64, blocks: &[Arc<Vec<u8>>]) -> io::Result<
         None => file.insert(tempfile::tempfile()?),
     };
     file.seek(SeekFrom::Start(length))?;
-    blocks.iter().try_for_each(|block| file.write_all(block))
+    // In one call, if the disk takes it.
+    let mut all: Vec<IoSlice<'_>> = blocks.iter().map(|block| IoSlice::new(block)).collect();
+    let mut rest = all.as_mut_slice();
+    while !rest.is_empty() {
+        match file.write_vectored(rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => IoSlice::advance_slices(&mut rest, written),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Reads a [`Spool`] on the decode pool, suspending the decode task where the bytes have not come yet.
@@ -425,7 +439,7 @@ impl SpoolReader {
     }
 
     fn file(&mut self, lane: Arc<Lane<Opened>>) -> &mut ReadAhead {
-        self.file.get_or_insert_with(|| ReadAhead::new(lane, &self.task, Piece::default()))
+        self.file.get_or_insert_with(|| ReadAhead::new(lane, &self.task, Piece::default(), PIECE))
     }
 }
 
