@@ -9,6 +9,11 @@ export declare class NativeBell {
   constructor(ring: (ring: any) => void)
 }
 
+export declare class NativeRecorder {
+  /** Settles when the text is written, or can't be. */
+  write(text: string, ticket: number): void
+}
+
 /** A session; `lib/session.js` is its face. */
 export declare class NativeSession {
   /** Makes a session, or says why there is none. */
@@ -52,6 +57,8 @@ export declare class NativeSession {
   advance(ms: number, ticket: number): NativeRefusal | null
   /** The session's time from which a request that comes now is in force. */
   requestTimeMs(): number
+  /** What writes texts to a file. */
+  recorder(path: string): NativeRecorder
   /** Tells that the recording can't be written. */
   report(message: string): void
   close(ticket: number): void
