@@ -121,6 +121,8 @@ pub struct ReadAhead {
     task: Reading,
     piece: Piece,
     next: Option<Coming>,
+    /// The memory of the last piece, for the next one.
+    spare: Vec<u8>,
     /// How much is read at a time. It doubles each time the decode task had to wait for what was read ahead.
     size: usize,
 }
@@ -128,7 +130,7 @@ pub struct ReadAhead {
 impl ReadAhead {
     /// For a file of which `piece` was read already, and of which `size` bytes are read at a time, at first.
     pub fn new(lane: Arc<Lane<Opened>>, task: &Reading, piece: Piece, size: usize) -> Self {
-        Self { lane, task: task.clone(), piece, next: None, size }
+        Self { lane, task: task.clone(), piece, next: None, spare: Vec::new(), size }
     }
 
     /// Reads from a place on, and reads on ahead to `end` at most; 0 at the end of the file.
@@ -152,8 +154,8 @@ impl ReadAhead {
         if is_coming || place >= end {
             return;
         }
-        // The memory comes from here: the threads of disks come and go, and each has a heap of its own.
-        let bytes = vec![0; (end - place) as usize];
+        let mut bytes = std::mem::take(&mut self.spare);
+        bytes.resize((end - place) as usize, 0);
         let piece = Asked::new(&self.lane, &self.task, move |file| match file {
             Some(file) => Piece::read(file, place, bytes),
             None => Err(io::ErrorKind::NotFound.into()),
@@ -176,7 +178,7 @@ impl ReadAhead {
             }
         };
         self.next = None;
-        self.piece = piece??;
+        self.spare = std::mem::replace(&mut self.piece, piece??).bytes;
         Ok(())
     }
 }
