@@ -32,6 +32,12 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   constructor(options: SessionOptions)
 
   /**
+   * Sets options for all sessions of the process, those of worker threads included, at any time; what is not given stays as it is.
+   * @throws {SpeakerError} `ERR_INVALID_ARGUMENT`
+   */
+  static configure(options: ProcessOptions): void
+
+  /**
    * Counts over all sessions of the process, those of worker threads included. `sessions` is how many are not closed yet;
    * `broken` how many broke by a fault of this package's own (`ERR_INTERNAL`) since the process began.
    */
@@ -703,6 +709,17 @@ export interface PlaybackInfo {
   place?: number
 }
 
+export interface ProcessOptions {
+  /**
+   * How many bytes of downloads are kept at most, in memory and in temporary files, over all sessions: an integer from 1048576 (1 MiB)
+   * to 1099511627776 (1 TiB); 1073741824 (1 GiB) until it is set. A playback keeps what it has downloaded until it ends, because it
+   * may be sought. Where no room is left, downloads wait for it; the last fourth is for playbacks that are about to wait and have
+   * downloaded less than 8 MiB. One that has nothing left to play and gets no room for `fetchTimeoutMs` fails with `ERR_SPOOL_FULL`. A
+   * lower number than is kept drops nothing.
+   */
+  maxSpoolBytes?: number
+}
+
 export interface ProcessStats {
   /** Sessions that are not closed. */
   sessions: number
@@ -864,6 +881,7 @@ export type SpeakerErrorCode =
   | 'ERR_HTTP_STATUS'
   | 'ERR_TOO_MANY_REDIRECTS'
   | 'ERR_SOURCE_TOO_LARGE'
+  | 'ERR_SPOOL_FULL'
   | 'ERR_EMPTY_SOURCE'
   | 'ERR_TRUNCATED'
   | 'ERR_UNSUPPORTED_FORMAT'

@@ -9,6 +9,11 @@ export declare class NativeBell {
   constructor(ring: (ring: any) => void)
 }
 
+export declare class NativeRecorder {
+  /** Settles when the text is written, or can't be. */
+  write(text: string, ticket: number): void
+}
+
 /** A session; `lib/session.js` is its face. */
 export declare class NativeSession {
   /** Makes a session, or says why there is none. */
@@ -52,6 +57,8 @@ export declare class NativeSession {
   advance(ms: number, ticket: number): NativeRefusal | null
   /** The session's time from which a request that comes now is in force. */
   requestTimeMs(): number
+  /** What writes texts to a file. */
+  recorder(path: string): NativeRecorder
   /** Tells that the recording can't be written. */
   report(message: string): void
   close(ticket: number): void
@@ -77,6 +84,9 @@ export declare class NativeTap {
   dropped(): number
   close(): void
 }
+
+/** Sets options of the process. */
+export declare function configure(options: NativeProcessOptions): void
 
 /** A request that was taken: its `requestId`, and the number that its events bear. */
 export interface NativeAccepted {
@@ -189,6 +199,11 @@ export interface NativePlayback {
   state: string
   positionMs: number
   place?: number
+}
+
+/** What is set for all sessions of the process; what is not given stays as it is. */
+export interface NativeProcessOptions {
+  maxSpoolBytes?: number
 }
 
 /** Counts over all sessions of the process. */

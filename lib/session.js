@@ -7,7 +7,7 @@ const check = require('./check')
 const { SpeakerError } = require('./error')
 const { bell, listen } = require('./bell')
 const { giveToken } = require('./livekit/give-token')
-const { NativeSession, processStats } = require('./native')
+const { NativeSession, configure, processStats } = require('./native')
 const { Pending } = require('./pending')
 const { Recorder } = require('./recording/recorder')
 const { SpeakerStream, pump } = require('./stream')
@@ -105,6 +105,10 @@ class SpeakerSession extends EventEmitter {
     return {
       interrupted: interrupted.map(({ requestId, trackId, role, positionMs }) => ({ requestId, trackId, role, positionMs }))
     }
+  }
+
+  static configure(options) {
+    configure(check.processOptions(options))
   }
 
   static processStats() {

@@ -50,6 +50,8 @@ codes! {
     TooManyRedirects = "ERR_TOO_MANY_REDIRECTS",
     /// The source holds more bytes than one source may.
     SourceTooLarge = "ERR_SOURCE_TOO_LARGE",
+    /// No room for a download within `maxSpoolBytes`; what had come was played.
+    SpoolFull = "ERR_SPOOL_FULL",
     /// The source holds no bytes.
     EmptySource = "ERR_EMPTY_SOURCE",
     /// The source ended before what it announced; what had come was played.

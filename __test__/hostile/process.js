@@ -9,6 +9,9 @@ const { setTimeout: sleep } = require('node:timers/promises')
 const { SpeakerSession } = require('../..')
 const { frames, healthy } = require('../support/healthy')
 
+// Four copies may bring 256 MiB each, and the last fourth is not for them.
+SpeakerSession.configure({ maxSpoolBytes: 2 ** 31 })
+
 const HEALTHY = 50
 const SETTLE_MS = 400
 const MIDDLE_MS = 100

@@ -107,7 +107,7 @@ const tricks = [
   { what: '416', server: '/416', expected: 'ERR_HTTP_STATUS' },
   { what: '500 and a body without end', server: '/500', expected: 'ERR_HTTP_STATUS' },
   { what: 'no HTTP', server: '/junk', expected: 'ERR_FETCH_FAILED' },
-  { what: '300 MB announced', server: '/long', expected: 'stopped' }
+  { what: '300 MB announced', server: '/long', expected: 'ERR_SOURCE_TOO_LARGE', short: true }
 ]
 
 module.exports = { tricks }

@@ -36,6 +36,7 @@ async function allowed(): Promise<void> {
   session.playbacks().map(({ place }) => place satisfies number | undefined)
   new SpeakerSession({ output: { type: 'memory', clock: 'manual' }, overlap: 'queue', onDuplicate: 'join' }).recording().samples satisfies Float32Array
   new SpeakerSession({ output: { type: 'wav', path: 'x.wav', format: 'f32', keepUnheard: false } })
+  SpeakerSession.configure({ maxSpoolBytes: 2 ** 28 })
   const { sessions, broken } = SpeakerSession.processStats()
   broken satisfies typeof sessions
   const internal: SpeakerErrorCode = 'ERR_INTERNAL'
@@ -57,6 +58,8 @@ async function allowed(): Promise<void> {
 }
 
 function refused(session: SpeakerSession, error: SpeakerError): void {
+  // @ts-expect-error: an option of a session is none of the process
+  SpeakerSession.configure({ gain: 1 })
   // @ts-expect-error: an output is needed
   new SpeakerSession({})
   // @ts-expect-error: a WAV file needs a path

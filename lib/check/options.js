@@ -1,6 +1,6 @@
 'use strict'
 
-// Validates the options of a session, its output and its taps.
+// Validates the options of a session, its output and its taps, and those of the process.
 
 const { refuse } = require('../error')
 const { MAX_MS, OVERLAPS, check, object } = require('./values')
@@ -148,4 +148,10 @@ function sessionOptions(options) {
   }
 }
 
-module.exports = { SESSION_OPTIONS, sessionOptions, tapOptions }
+/** Validates what is set for all sessions of the process; what is not given stays as it is. */
+function processOptions(options) {
+  object(options, 'configure', ['maxSpoolBytes'])
+  return { maxSpoolBytes: check.integer(options.maxSpoolBytes, 'maxSpoolBytes', undefined, 2 ** 20, 2 ** 40) }
+}
+
+module.exports = { SESSION_OPTIONS, processOptions, sessionOptions, tapOptions }

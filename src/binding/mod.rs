@@ -28,7 +28,7 @@ use crate::engine::{Handle, broken_sessions, open_sessions};
 use crate::error::{Code, SpeakerError};
 use crate::output::{PcmFrame, PcmSink, Recording};
 use crate::session::{RequestId, StopRequest};
-use crate::source::Origin;
+use crate::source::{Origin, SPOOLS};
 use convert::{
     NativeAccepted, NativeInterrupt, NativeMove, NativePlay, NativePlayback, NativeRefusal, NativeStats, NativeStop,
     NativeTarget, NativeVolume,
@@ -73,6 +73,19 @@ pub struct NativeProcessStats {
 #[cfg_attr(test, allow(dead_code, reason = "only Node calls it"))]
 pub fn process_stats() -> NativeProcessStats {
     NativeProcessStats { sessions: open_sessions() as f64, broken: broken_sessions() as f64 }
+}
+
+/// What is set for all sessions of the process; what is not given stays as it is.
+#[napi(object)]
+pub struct NativeProcessOptions {
+    pub max_spool_bytes: Option<f64>,
+}
+
+/// Sets options of the process.
+#[napi]
+#[cfg_attr(test, allow(dead_code, reason = "only Node calls it"))]
+pub fn configure(options: NativeProcessOptions) {
+    options.max_spool_bytes.iter().for_each(|max| SPOOLS.set_max(*max as u64));
 }
 
 /// A session; `lib/session.js` is its face.

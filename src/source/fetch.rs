@@ -41,8 +41,8 @@ pub struct Fetch {
     pub headers: Vec<(String, String)>,
 }
 
-/// Downloads until the body ends or fails, or the server does not keep to `limits`. How fast the body is played does not matter: it is
-/// read as fast as it comes.
+/// Downloads until the body ends or fails, or the server does not keep to `limits`. It is read as fast as it comes and the spool takes
+/// it; for how long that does not is not the server's fault.
 pub async fn download(fetch: Fetch, limits: FetchLimits, spool: &Spool) {
     spool.finish(run(&fetch, limits, spool).await);
 }
@@ -51,13 +51,14 @@ async fn run(fetch: &Fetch, limits: FetchLimits, spool: &Spool) -> Result<()> {
     let request = CLIENT.get(&fetch.url).header(ACCEPT, "audio/*, */*;q=0.5");
     let request = fetch.headers.iter().fold(request, |request, (name, value)| request.header(name, value));
     let mut response = respond(limits.timeout, request).await?;
-    // Without a length it may never end.
-    spool.set_endless(response.content_length().is_none());
+    spool.announce(response.content_length())?;
     let header = response.headers().get(CONTENT_TYPE);
     spool.set_content_type(header.and_then(|value| value.to_str().ok()).map(str::to_owned));
     let mut pace = Pace::new(limits);
     while let Some(chunk) = pace.keep(&mut response).await? {
-        spool.append(&chunk)?;
+        let came = Instant::now();
+        spool.append(&chunk).await?;
+        pace.pause(came.elapsed());
     }
     Ok(())
 }
@@ -97,6 +98,11 @@ impl Pace {
             }
             self.count(0)?;
         }
+    }
+
+    /// Leaves out time in which the body was not wanted.
+    fn pause(&mut self, time: Duration) {
+        self.end.iter_mut().for_each(|end| *end += time);
     }
 
     /// Counts what came, and fails at the end of a span that brought too little.

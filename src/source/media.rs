@@ -1,19 +1,19 @@
 //! A source's bytes, wherever they are: read from the start as often as needed, by every decode task that plays them.
 
-use std::fs::File;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use symphonia::core::io::MediaSource;
 use tokio::task::AbortHandle;
 
 use super::body::Body;
 use super::decode::{Decode, Label, empty};
+use super::disk_reader::DiskReader;
 use super::file::Files;
 use super::ring::Reading;
 use super::spool::{Spool, SpoolReader};
+use super::spool_budget::SPOOLS;
 use super::{FetchLimits, Origin, Source, Stream, fetch, mp4};
 use crate::error::{Code, Result, SpeakerError};
 use crate::reserved::ReservedPath;
@@ -43,7 +43,7 @@ impl Media {
             Origin::Stream(stream) => Self { label: label(None), bytes: Bytes::Stream(stream) },
             Origin::Url(fetch) => {
                 let label = label(fetch.url.split(['?', '#']).next());
-                let spool = Arc::new(Spool::new());
+                let spool = Spool::new(&SPOOLS, limits.timeout);
                 let filled = spool.clone();
                 let download = FETCHES.spawn(async move { fetch::download(fetch, limits, &filled).await });
                 Self { label, bytes: Bytes::Download(spool, download.abort_handle()) }
@@ -75,8 +75,8 @@ impl Media {
         let (input, label): (Box<dyn MediaSource>, _) = match &self.bytes {
             Bytes::Memory(bytes) if bytes.is_empty() => return Err(empty("audio")),
             Bytes::Memory(bytes) => (Box::new(Cursor::new(bytes.clone())), label),
-            Bytes::File(path, reserved) => (Box::new(open_file(path, reserved.as_deref())?), label),
-            Bytes::Download(spool, _) => open_spool(spool, &task.shared.cancelled, label)?,
+            Bytes::File(path, reserved) => (Box::new(DiskReader::open(path, reserved.clone(), task)?), label),
+            Bytes::Download(spool, _) => open_spool(spool, task, label)?,
             Bytes::Stream(stream) => return stream.open(task, label),
         };
         Ok(Box::new(Files::open(Body::new(input, task), &label)?))
@@ -116,28 +116,10 @@ impl Drop for Media {
     }
 }
 
-fn open_file(path: &Path, reserved: Option<&ReservedPath>) -> Result<File> {
-    let failed = |error| SpeakerError::new(Code::File, format!("audioUrl {} can't be read: {error}", path.display()));
-    // Asked before opening: to open a pipe would wait for its writer.
-    let metadata = path.metadata().map_err(failed)?;
-    if !metadata.is_file() {
-        let message = format!("Expected a file for audioUrl but received {}, which is none", path.display());
-        return Err(SpeakerError::new(Code::File, message));
-    }
-    if metadata.len() == 0 {
-        return Err(empty("audioUrl"));
-    }
-    let file = File::open(path).map_err(failed)?;
-    if let Some(reserved) = reserved {
-        reserved.check_source(path, &file.metadata().map_err(failed)?)?;
-    }
-    Ok(file)
-}
-
 type Opened = (Box<dyn MediaSource>, Label);
 
-fn open_spool(spool: &Arc<Spool>, cancelled: &Arc<AtomicBool>, mut label: Label) -> Result<Opened> {
-    let mut reader = SpoolReader::new(spool.clone(), cancelled.clone());
+fn open_spool(spool: &Arc<Spool>, task: &Reading, mut label: Label) -> Result<Opened> {
+    let mut reader = SpoolReader::new(spool.clone(), task);
     // These read, so they return when the first bytes are here, and with them the content type.
     let failed =
         |error: std::io::Error| spool.failure().unwrap_or_else(|| SpeakerError::new(Code::File, error.to_string()));

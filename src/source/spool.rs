@@ -1,32 +1,74 @@
 //! The bytes between a download and its decoder: appended as they come, read from any place that has come.
+//!
+//! The first of them stay in memory, for whoever begins again. The others go through memory to a temporary file, by way of the threads
+//! of its disk, and are read back as a file is. Where there is no such file, or its disk is late, they stay in memory.
 
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::io::{self, IoSlice, Read, Seek, SeekFrom, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use symphonia::core::io::MediaSource;
-use tempfile::SpooledTempFile;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
 
+use super::read_ahead::{Opened, Piece, ReadAhead, wait};
+use super::ring::Reading;
+use super::spool_budget::SpoolBudget;
 use crate::error::{Code, Result, SpeakerError};
-use crate::runtime::{Waker, suspend};
-
-/// What one source keeps in memory; more goes to a temporary file.
-const IN_MEMORY: usize = 1 << 20;
+use crate::runtime::{DISKS, Disk, Lane, Waker};
 
 /// What one source may bring: five minutes of 48 kHz stereo in 32 bits are 115 MB.
-pub const MAX_BYTES: u64 = 256 << 20;
+const MAX_BYTES: u64 = 256 << 20;
+
+/// How far a download may be ahead of whoever has read furthest: eight minutes of MP3 (128 kbit/s), most of a minute of a WAV
+/// (48 kHz, stereo). Most clips come whole, and what is no longer is small.
+const AHEAD: u64 = 8 << 20;
+
+/// Whoever has read to less than this before the end of what came is waited for: a second or more.
+const NEAR: u64 = 256 << 10;
+
+/// What stays in memory from the start on.
+const HEAD: u64 = 512 << 10;
+
+/// What else waits in memory before it goes to the temporary file, all at once.
+const TAIL: u64 = 512 << 10;
+
+/// What is behind the head is kept in blocks.
+const BLOCK: usize = 64 << 10;
+
+/// How much is read back at a time, at first: it waits behind what is written.
+const PIECE: usize = 128 << 10;
 
 /// A growing body.
 pub struct Spool {
     state: Mutex<State>,
-    /// It has an end, so that any place of it will come. Beside the lock, which is held while a file is written.
+    /// It has an end, so that any place of it will come. Beside the lock, because sessions ask under theirs.
     may_be_sought: AtomicBool,
+    budget: &'static SpoolBudget,
+    /// How long who waits for bytes has to wait for room too.
+    patience: Duration,
+    /// Tells the download that there may be room.
+    moved: Notify,
+    /// For the threads of the disk, which keep no spool that nobody wants any more.
+    this: Weak<Self>,
 }
 
+#[derive(Default)]
 struct State {
-    bytes: SpooledTempFile,
-    written: u64,
+    head: Vec<u8>,
+    disk: OnDisk,
+    /// Behind what is on the disk.
+    tail: VecDeque<Arc<Vec<u8>>>,
+    came: u64,
+    /// The furthest place that was read or asked for.
+    furthest: u64,
+    /// How many decode tasks wait for bytes.
+    starving: usize,
+    /// All of it is wanted before any of it can be played.
+    is_wanted_whole: bool,
     /// `Some` when no more comes: whether all of it came.
     end: Option<Result<()>>,
     content_type: Option<String>,
@@ -34,13 +76,99 @@ struct State {
     tasks: Vec<Waker>,
 }
 
-impl Spool {
-    pub fn new() -> Self {
-        let bytes = SpooledTempFile::new(IN_MEMORY);
-        Self {
-            state: Mutex::new(State { bytes, written: 0, end: None, content_type: None, tasks: Vec::new() }),
-            may_be_sought: AtomicBool::new(true),
+/// The temporary file, and how much of the body it holds, behind the head.
+#[derive(Default)]
+struct OnDisk {
+    /// Made with the first block that goes there.
+    lane: Option<Arc<Lane<Opened>>>,
+    length: u64,
+    is_writing: bool,
+    /// It can't be written: nothing more goes there.
+    has_failed: bool,
+}
+
+/// What a place in the body holds.
+enum Found {
+    /// So many bytes were copied.
+    Bytes(usize),
+    /// It is in the temporary file, which holds the body up to the place that is told.
+    OnDisk(Arc<Lane<Opened>>, u64),
+    /// Nothing yet.
+    Nothing,
+    End(Result<()>),
+}
+
+impl State {
+    /// Where what is on the disk ends, and the tail begins.
+    fn on_disk(&self) -> u64 {
+        HEAD + self.disk.length
+    }
+
+    fn find(&self, place: u64, buffer: &mut [u8]) -> Found {
+        let bytes = match place {
+            _ if place >= self.came => return self.end.clone().map_or(Found::Nothing, Found::End),
+            _ if place < HEAD => &self.head[place as usize..],
+            _ => match place.checked_sub(self.on_disk()) {
+                Some(behind) => &self.tail[behind as usize / BLOCK][behind as usize % BLOCK..],
+                None => {
+                    let lane = self.disk.lane.clone().expect("something is there");
+                    return Found::OnDisk(lane, self.on_disk());
+                }
+            },
+        };
+        let length = bytes.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&bytes[..length]);
+        Found::Bytes(length)
+    }
+
+    /// Whoever reads it has to wait soon, or waits already.
+    fn is_waited_for(&self) -> bool {
+        self.is_wanted_whole || self.came.saturating_sub(self.furthest) < NEAR
+    }
+
+    /// How much may come now, the budget aside. Where nobody waits, it goes no further ahead and waits for the disk.
+    fn room(&self) -> u64 {
+        if self.is_waited_for() {
+            return u64::MAX;
         }
+        let in_memory = self.came.saturating_sub(self.on_disk());
+        let of_disk = if self.disk.is_writing { (2 * TAIL).saturating_sub(in_memory) } else { u64::MAX };
+        AHEAD.saturating_sub(self.came - self.furthest).min(of_disk)
+    }
+
+    fn append(&mut self, mut chunk: &[u8]) {
+        self.came += chunk.len() as u64;
+        let to_head = chunk.len().min(HEAD as usize - self.head.len());
+        self.head.extend_from_slice(&chunk[..to_head]);
+        chunk = &chunk[to_head..];
+        while !chunk.is_empty() {
+            if self.tail.back().is_none_or(|block| block.len() == BLOCK) {
+                self.tail.push_back(Arc::new(Vec::with_capacity(BLOCK)));
+            }
+            let block = self.tail.back_mut().and_then(Arc::get_mut).expect("only full ones are being written");
+            let length = chunk.len().min(BLOCK - block.len());
+            block.extend_from_slice(&chunk[..length]);
+            chunk = &chunk[length..];
+        }
+    }
+
+    /// The blocks that are full.
+    fn full(&self) -> Vec<Arc<Vec<u8>>> {
+        self.tail.iter().filter(|block| block.len() == BLOCK).cloned().collect()
+    }
+}
+
+impl Spool {
+    /// An empty one. What it keeps counts for `budget`; who reads it waits for room there for so long as `patience`.
+    pub fn new(budget: &'static SpoolBudget, patience: Duration) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            state: Mutex::default(),
+            may_be_sought: AtomicBool::new(true),
+            budget,
+            patience,
+            moved: Notify::new(),
+            this: this.clone(),
+        })
     }
 
     /// Sets the media type that the server gave; called before the first byte.
@@ -52,9 +180,13 @@ impl Spool {
         self.state.lock().content_type.clone()
     }
 
-    /// Sets whether it may have no end; called before the first byte.
-    pub fn set_endless(&self, is_endless: bool) {
-        self.may_be_sought.store(!is_endless, Ordering::Release);
+    /// Sets how long the server says that it is, or refuses that; without a length it may have no end. Called before the first byte.
+    pub fn announce(&self, length: Option<u64>) -> Result<()> {
+        self.may_be_sought.store(length.is_some(), Ordering::Release);
+        match length {
+            Some(length) if length > MAX_BYTES => Err(too_large(length)),
+            _ => Ok(()),
+        }
     }
 
     /// Returns true if it has an end, so that any place of it will come.
@@ -62,18 +194,104 @@ impl Spool {
         self.may_be_sought.load(Ordering::Acquire)
     }
 
-    pub fn append(&self, chunk: &[u8]) -> Result<()> {
-        let mut state = self.state.lock();
-        if state.written + chunk.len() as u64 > MAX_BYTES {
-            let message = format!("Expected at most {MAX_BYTES} bytes for audioUrl but received more");
-            return Err(SpeakerError::new(Code::SourceTooLarge, message));
+    /// Takes what came, as soon as there is room for it.
+    pub async fn append(&self, mut chunk: &[u8]) -> Result<()> {
+        while !chunk.is_empty() {
+            let (piece, rest) = chunk.split_at(self.take_room(chunk.len()).await?);
+            let mut state = self.state.lock();
+            state.append(piece);
+            state.tasks.iter().for_each(Waker::wake);
+            drop(state);
+            self.write_out();
+            chunk = rest;
         }
-        state.bytes.seek(SeekFrom::End(0)).and_then(|_| state.bytes.write_all(chunk)).map_err(|error| {
-            SpeakerError::new(Code::File, format!("the temporary file for a download can't be written: {error}"))
-        })?;
-        state.written += chunk.len() as u64;
-        state.tasks.iter().for_each(Waker::wake);
         Ok(())
+    }
+
+    /// Waits for room for some of so many bytes.
+    async fn take_room(&self, wanted: usize) -> Result<usize> {
+        let mut until = None;
+        loop {
+            let (moved, freed) = (self.moved.notified(), self.budget.freed());
+            tokio::pin!(freed);
+            // What is freed from here on is told.
+            freed.as_mut().enable();
+            let is_starving = {
+                let state = self.state.lock();
+                if state.came + wanted as u64 > MAX_BYTES {
+                    return Err(too_large("more"));
+                }
+                let is_small = state.is_waited_for() && state.came < AHEAD;
+                match self.budget.take(state.room().min(wanted as u64), is_small) {
+                    0 => state.starving > 0,
+                    taken => return Ok(taken as usize),
+                }
+            };
+            until = is_starving.then(|| until.unwrap_or_else(|| Instant::now() + self.patience));
+            let late = async {
+                match until {
+                    Some(until) => sleep_until(until).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = moved => {}
+                () = freed => {}
+                () = late => return Err(self.full()),
+            }
+        }
+    }
+
+    fn full(&self) -> SpeakerError {
+        let (max, waited) = (self.budget.max(), self.patience.as_millis());
+        let message = format!(
+            "Expected room for audioUrl within the {max} bytes of all downloads (maxSpoolBytes) but received none for {waited} ms"
+        );
+        SpeakerError::new(Code::SpoolFull, message)
+    }
+
+    /// Has what is full written to the temporary file, if that is enough for a call and none is under way.
+    fn write_out(&self) {
+        let mut state = self.state.lock();
+        let OnDisk { is_writing, has_failed, .. } = state.disk;
+        if is_writing || has_failed || state.came.saturating_sub(state.on_disk()) < TAIL {
+            return;
+        }
+        state.disk.is_writing = true;
+        let lane = state.disk.lane.clone();
+        drop(state);
+        let lane = lane.unwrap_or_else(|| Arc::new(DISKS.lane(Disk::of(&std::env::temp_dir()), None)));
+        self.state.lock().disk.lane.get_or_insert_with(|| lane.clone());
+        let this = self.this.clone();
+        lane.call(move |file| {
+            // It is held only while it looks: a disk that hangs keeps no more than what it writes.
+            let look = |spool: Arc<Self>| {
+                let state = spool.state.lock();
+                (state.disk.length, state.full())
+            };
+            let Some((length, blocks)) = this.upgrade().map(look) else { return };
+            let result = write(file, length, &blocks);
+            this.upgrade().iter().for_each(|spool| spool.written(blocks.len(), &result));
+        });
+    }
+
+    /// So many blocks are in the temporary file, or none for this reason.
+    fn written(&self, blocks: usize, result: &io::Result<()>) {
+        let mut state = self.state.lock();
+        state.disk.is_writing = false;
+        match result {
+            Ok(()) => {
+                state.tail.drain(..blocks);
+                state.disk.length += (blocks * BLOCK) as u64;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "no temporary file for a download: it stays in memory");
+                state.disk.has_failed = true;
+            }
+        }
+        drop(state);
+        self.write_out();
+        self.moved.notify_one();
     }
 
     /// No more comes; the first call counts.
@@ -105,29 +323,78 @@ impl Spool {
         matches!(self.state.lock().end, Some(Ok(())))
     }
 
-    fn read_at(&self, position: u64, buffer: &mut [u8]) -> Option<io::Result<usize>> {
+    /// A decode task has come to a place.
+    fn reached(&self, place: u64) {
         let mut state = self.state.lock();
-        if position < state.written {
-            let read = state.bytes.seek(SeekFrom::Start(position)).and_then(|_| state.bytes.read(buffer));
-            return Some(read);
+        if place > state.furthest {
+            state.furthest = place;
+            self.moved.notify_one();
         }
-        state.end.clone().map(|end| end.map(|()| 0).map_err(io::Error::other))
     }
+
+    /// Waits for more, which the download is told.
+    fn starve(&self, task: &Reading) -> io::Result<()> {
+        let count = |change: fn(&mut usize)| {
+            change(&mut self.state.lock().starving);
+            self.moved.notify_one();
+        };
+        count(|starving| *starving += 1);
+        let result = wait(task);
+        count(|starving| *starving -= 1);
+        result
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        self.budget.give_back(self.state.get_mut().came);
+    }
+}
+
+fn too_large(received: impl std::fmt::Display) -> SpeakerError {
+    SpeakerError::new(
+        Code::SourceTooLarge,
+        format!("Expected at most {MAX_BYTES} bytes for audioUrl but received {received}"),
+    )
+}
+
+/// Writes blocks behind the first `length` bytes of the temporary file, which is made if there is none.
+fn write(file: &mut Opened, length: u64, blocks: &[Arc<Vec<u8>>]) -> io::Result<()> {
+    let file = match file {
+        Some(file) => file,
+        // It has no name, so that nothing is left of it, however the process ends.
+        None => file.insert(tempfile::tempfile()?),
+    };
+    file.seek(SeekFrom::Start(length))?;
+    // In one call, if the disk takes it.
+    let mut all: Vec<IoSlice<'_>> = blocks.iter().map(|block| IoSlice::new(block)).collect();
+    let mut rest = all.as_mut_slice();
+    while !rest.is_empty() {
+        match file.write_vectored(rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => IoSlice::advance_slices(&mut rest, written),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Reads a [`Spool`] on the decode pool, suspending the decode task where the bytes have not come yet.
 pub struct SpoolReader {
     spool: Arc<Spool>,
     position: u64,
-    cancelled: Arc<AtomicBool>,
+    task: Reading,
+    /// For what is in the temporary file.
+    file: Option<ReadAhead>,
     /// Said once: a demuxer must not meet a source that becomes seekable under it, or the same body would be read in
     /// two ways, depending on how fast it came.
     seekable: bool,
 }
 
 impl SpoolReader {
-    pub fn new(spool: Arc<Spool>, cancelled: Arc<AtomicBool>) -> Self {
-        Self { spool, position: 0, cancelled, seekable: false }
+    pub fn new(spool: Arc<Spool>, task: &Reading) -> Self {
+        Self { spool, position: 0, task: task.clone(), file: None, seekable: false }
     }
 
     /// Waits for the first byte; `false` if the body has none.
@@ -140,35 +407,60 @@ impl SpoolReader {
 
     /// Waits for the whole body, from when on any place of it can be read.
     pub fn wait_until_complete(&mut self) -> io::Result<()> {
+        self.spool.state.lock().is_wanted_whole = true;
         while !self.spool.is_complete() {
             if let Some(error) = self.spool.failure() {
                 return Err(io::Error::other(error));
             }
-            self.suspend()?;
+            self.spool.starve(&self.task)?;
         }
         self.seekable = true;
         Ok(())
     }
 
-    fn suspend(&self) -> io::Result<()> {
-        suspend();
-        match self.cancelled.load(Ordering::Acquire) {
-            true => Err(io::Error::other("cancelled")),
-            false => Ok(()),
+    /// Reads back what is in the temporary file.
+    fn read_back(&mut self, lane: Arc<Lane<Opened>>, end: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let place = self.position - HEAD;
+        match self.file(lane).read(place, end - HEAD, buffer)? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            read => Ok(read),
         }
+    }
+
+    /// Has what is behind the head read back, if it is in the temporary file, before the head is played.
+    fn look_ahead(&mut self) {
+        if !(HEAD / 2..HEAD).contains(&self.position) {
+            return;
+        }
+        let behind = self.spool.state.lock().find(HEAD, &mut []);
+        if let Found::OnDisk(lane, end) = behind {
+            self.file(lane).ask(0, end - HEAD);
+        }
+    }
+
+    fn file(&mut self, lane: Arc<Lane<Opened>>) -> &mut ReadAhead {
+        self.file.get_or_insert_with(|| ReadAhead::new(lane, &self.task, Piece::default(), PIECE))
     }
 }
 
 impl Read for SpoolReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            if let Some(result) = self.spool.read_at(self.position, buffer) {
-                let read = result?;
-                self.position += read as u64;
-                return Ok(read);
+        let read = loop {
+            let found = self.spool.state.lock().find(self.position, buffer);
+            match found {
+                Found::Bytes(read) => break read,
+                Found::OnDisk(lane, end) => break self.read_back(lane, end, buffer)?,
+                Found::Nothing => {
+                    self.spool.reached(self.position);
+                    self.spool.starve(&self.task)?;
+                }
+                Found::End(result) => break result.map(|()| 0).map_err(io::Error::other)?,
             }
-            self.suspend()?;
-        }
+        };
+        self.position += read as u64;
+        self.spool.reached(self.position);
+        self.look_ahead();
+        Ok(read)
     }
 }
 
@@ -177,7 +469,7 @@ impl Seek for SpoolReader {
         let target = match to {
             SeekFrom::Start(position) => Some(position),
             SeekFrom::Current(delta) => self.position.checked_add_signed(delta),
-            SeekFrom::End(delta) => self.spool.state.lock().written.checked_add_signed(delta),
+            SeekFrom::End(delta) => self.spool.state.lock().came.checked_add_signed(delta),
         };
         self.position = target.ok_or(io::ErrorKind::InvalidInput)?;
         Ok(self.position)
@@ -190,46 +482,197 @@ impl MediaSource for SpoolReader {
     }
 
     fn byte_len(&self) -> Option<u64> {
-        self.seekable.then(|| self.spool.state.lock().written)
+        self.seekable.then(|| self.spool.state.lock().came)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::read_ahead::tests::{SOON, bytes, decode};
     use super::*;
+    use crate::runtime::FETCHES;
+    use std::fs::OpenOptions;
+    use std::path::Path;
+    use std::sync::mpsc::{Receiver, channel};
 
-    fn reader(spool: &Arc<Spool>) -> SpoolReader {
-        SpoolReader::new(spool.clone(), Arc::default())
+    const LONG: usize = 20 << 20;
+    /// That nothing comes is seen after so long.
+    const QUIET: Duration = Duration::from_millis(200);
+
+    fn spool(max: u64) -> Arc<Spool> {
+        Spool::new(Box::leak(Box::new(SpoolBudget::new(max))), QUIET)
+    }
+
+    /// Downloads a body in pieces. Returns how that ends.
+    fn fill(spool: &Arc<Spool>, body: Vec<u8>) -> Receiver<Result<()>> {
+        let (sender, end) = channel();
+        let spool = spool.clone();
+        FETCHES.spawn(async move {
+            let mut result = Ok(());
+            for chunk in body.chunks(100_000) {
+                result = spool.append(chunk).await;
+                if result.is_err() {
+                    break;
+                }
+            }
+            spool.finish(result.clone());
+            let _ = sender.send(result);
+        });
+        end
+    }
+
+    /// Reads so many bytes from the start on, or all. Returns them, and why there were no more.
+    fn read(spool: &Arc<Spool>, length: u64) -> Receiver<(Vec<u8>, Option<String>)> {
+        let spool = spool.clone();
+        let (_, read) = decode(move |task| {
+            spool.attach(&task.waker);
+            let mut bytes = Vec::new();
+            let result = SpoolReader::new(spool.clone(), task).take(length).read_to_end(&mut bytes);
+            spool.detach(&task.waker);
+            (bytes, result.err().map(|error| error.to_string()))
+        });
+        read
+    }
+
+    fn came(spool: &Spool) -> u64 {
+        spool.state.lock().came
+    }
+
+    /// Waits until it comes no further. Returns how far it came.
+    fn settled(spool: &Spool) -> u64 {
+        loop {
+            let before = came(spool);
+            std::thread::sleep(QUIET);
+            if before > 0 && came(spool) == before {
+                return before;
+            }
+        }
     }
 
     #[test]
-    fn gives_back_what_was_appended_from_memory_and_from_the_file_behind_it() {
-        let spool = Arc::new(Spool::new());
-        let body: Vec<u8> = (0..3 * IN_MEMORY).map(|n| (n % 251) as u8).collect();
-        body.chunks(100_000).for_each(|chunk| spool.append(chunk).unwrap());
-        spool.finish(Ok(()));
-        let mut all = Vec::new();
-        reader(&spool).read_to_end(&mut all).unwrap();
-        assert!(all == body, "the body came back changed");
+    fn what_is_long_comes_no_further_than_it_is_read_and_is_read_back_by_all() {
+        let (spool, body) = (spool(1 << 30), bytes(LONG));
+        let end = fill(&spool, body.clone());
+        assert_eq!(settled(&spool), AHEAD, "nobody reads it yet");
+        assert_eq!(read(&spool, 1 << 20).recv_timeout(SOON).unwrap().0.len(), 1 << 20);
+        assert_eq!(settled(&spool), AHEAD + (1 << 20));
+        let state = spool.state.lock();
+        let in_memory = state.head.len() + state.tail.iter().map(|block| block.capacity()).sum::<usize>();
+        assert!(state.disk.length > 7 << 20 && in_memory <= 1 << 20, "{in_memory} bytes are in memory");
+        drop(state);
+        let readers: Vec<_> = (0..3).map(|_| read(&spool, u64::MAX)).collect();
+        for reader in readers {
+            assert!(reader.recv_timeout(SOON).unwrap() == (body.clone(), None), "the body came back changed");
+        }
+        end.recv_timeout(SOON).unwrap().unwrap();
+        assert_eq!(spool.budget.used(), LONG as u64);
+        let budget = spool.budget;
+        drop(spool);
+        let late = Instant::now() + SOON;
+        while budget.used() > 0 {
+            assert!(Instant::now() < late, "it is not given back");
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn what_is_wanted_whole_comes_whole_and_any_place_of_it_is_read() {
+        let (spool, body) = (spool(1 << 30), bytes(LONG));
+        let end = fill(&spool, body.clone());
+        let (waited, expected) = (spool.clone(), body);
+        let (_, read) = decode(move |task| {
+            waited.attach(&task.waker);
+            let mut reader = SpoolReader::new(waited, task);
+            reader.wait_until_complete().unwrap();
+            assert!(reader.is_seekable() && reader.byte_len() == Some(LONG as u64));
+            let mut some = [0; 1_000];
+            let places = [LONG - 1_000, 0, HEAD as usize - 500, LONG / 2, HEAD as usize, LONG / 2 - 1_500];
+            for place in places {
+                reader.seek(SeekFrom::Start(place as u64)).unwrap();
+                reader.read_exact(&mut some).unwrap();
+                assert!(some == expected[place..][..1_000], "from {place}");
+            }
+        });
+        read.recv_timeout(SOON).expect("it is read");
+        end.recv_timeout(SOON).unwrap().unwrap();
+    }
+
+    #[test]
+    fn without_a_disk_it_stays_in_memory_and_nothing_is_lost() {
+        let (spool, body) = (spool(1 << 30), bytes(LONG));
+        // As a disk without room answers.
+        if let Ok(full) = OpenOptions::new().write(true).open("/dev/full") {
+            let lane = DISKS.lane(Disk::of(Path::new("/dev")), Some(full));
+            spool.state.lock().disk.lane = Some(Arc::new(lane));
+        }
+        let end = fill(&spool, body.clone());
+        assert!(read(&spool, u64::MAX).recv_timeout(SOON).unwrap() == (body, None), "the body came back changed");
+        end.recv_timeout(SOON).unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_disk_that_hangs_holds_up_a_download_that_nobody_waits_for_and_no_other() {
+        let (spool, body, (hold, held)) = (spool(1 << 30), bytes(LONG), channel::<()>());
+        let lane = DISKS.lane(Disk::of(Path::new("/")), None);
+        lane.call(move |_| _ = held.recv());
+        spool.state.lock().disk.lane = Some(Arc::new(lane));
+        let end = fill(&spool, body.clone());
+        assert_eq!(settled(&spool), HEAD + 2 * TAIL);
+        assert!(read(&spool, u64::MAX).recv_timeout(SOON).unwrap() == (body, None), "the body came back changed");
+        end.recv_timeout(SOON).unwrap().unwrap();
+        drop(hold);
+    }
+
+    #[test]
+    fn without_room_in_the_budget_who_is_ahead_waits_and_who_starves_fails_behind_what_came() {
+        let first = spool(4 << 20);
+        let budget = first.budget;
+        let _end = fill(&first, bytes(LONG));
+        assert_eq!(settled(&first), 3 << 20, "the last fourth is kept");
+        let second = Spool::new(budget, QUIET);
+        let (end, body) = (fill(&second, bytes(LONG)), bytes(LONG));
+        let (heard, error) = read(&second, u64::MAX).recv_timeout(SOON).unwrap();
+        assert!(heard == body[..1 << 20], "{} bytes came", heard.len());
+        assert!(error.unwrap().contains("4194304 bytes of all downloads (maxSpoolBytes)"));
+        assert_eq!(end.recv_timeout(SOON).unwrap().unwrap_err().code, Code::SpoolFull);
+        assert_eq!(settled(&first), 3 << 20, "it was not touched");
+        drop(second);
+        budget.set_max(1 << 30);
+        assert!(settled(&first) >= AHEAD);
+    }
+
+    #[test]
+    fn a_large_one_leaves_room_to_small_ones_and_goes_on_when_it_is_given_some() {
+        let large = spool(16 << 20);
+        let (end, heard) = (fill(&large, bytes(13 << 20)), read(&large, u64::MAX));
+        assert_eq!(end.recv_timeout(SOON).unwrap().unwrap_err().code, Code::SpoolFull);
+        assert_eq!(heard.recv_timeout(SOON).unwrap().0.len(), 12 << 20);
+        let small = Spool::new(large.budget, SOON);
+        let (end, heard) = (fill(&small, bytes(5 << 20)), read(&small, u64::MAX));
+        assert_eq!(settled(&small), 4 << 20);
+        drop(large);
+        assert!(heard.recv_timeout(SOON).unwrap() == (bytes(5 << 20), None));
+        end.recv_timeout(SOON).unwrap().unwrap();
     }
 
     #[test]
     fn what_came_is_read_before_the_failure_that_cut_it() {
-        let spool = Arc::new(Spool::new());
-        spool.append(b"abc").unwrap();
+        let spool = spool(1 << 30);
+        FETCHES.block_on(spool.append(b"abc")).unwrap();
         spool.finish(Err(SpeakerError::new(Code::Truncated, "cut")));
-        let (mut reader, mut three) = (reader(&spool), [0; 3]);
-        reader.read_exact(&mut three).unwrap();
-        assert_eq!(&three, b"abc");
-        assert_eq!(reader.read(&mut three).unwrap_err().to_string(), "cut");
+        assert_eq!(read(&spool, u64::MAX).recv_timeout(SOON).unwrap(), (b"abc".to_vec(), Some("cut".to_owned())));
         assert_eq!(spool.failure().unwrap().code, Code::Truncated);
     }
 
     #[test]
-    fn a_body_without_end_is_refused_at_the_limit() {
-        let spool = Spool::new();
-        let chunk = vec![0; 64 << 20];
-        (0..4).for_each(|_| spool.append(&chunk).unwrap());
-        assert_eq!(spool.append(b"x").unwrap_err().code, Code::SourceTooLarge);
+    fn a_body_beyond_the_limit_is_refused_announced_or_not() {
+        let spool = spool(1 << 30);
+        assert_eq!(spool.announce(Some(MAX_BYTES + 1)).unwrap_err().code, Code::SourceTooLarge);
+        spool.announce(None).unwrap();
+        assert!(!spool.may_be_sought());
+        spool.announce(Some(MAX_BYTES)).unwrap();
+        spool.state.lock().came = MAX_BYTES;
+        assert_eq!(FETCHES.block_on(spool.append(b"x")).unwrap_err().code, Code::SourceTooLarge);
+        spool.state.lock().came = 0;
     }
 }

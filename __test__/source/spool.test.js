@@ -1,0 +1,79 @@
+'use strict'
+
+// What a download keeps, and how far it is ahead of what is played.
+
+const assert = require('node:assert/strict')
+const { once } = require('node:events')
+const { test } = require('node:test')
+const { setTimeout: sleep } = require('node:timers/promises')
+
+const { SpeakerSession } = require('../..')
+const { serve } = require('../support/server')
+const { finish, open } = require('../support/session')
+const { tone } = require('../support/wav')
+
+const MIB = 2 ** 20
+
+test('a server that has to wait for who pauses is not late', async (t) => {
+  const body = tone(440, 150_000)
+  const url = await serve(t, (request, response) => {
+    response.setHeader('content-length', body.length)
+    response.end(body)
+  })
+  const { session } = open(t, { fetchTimeoutMs: 300, minFetchBytesPerSecond: 1e6 })
+  const playing = session.playAudio({ audioUrl: url })
+  await session.advance(100)
+  await session.pauseAudio()
+  await session.advance(100)
+  await sleep(1500)
+  await session.resumeAudio()
+  await finish(session)
+  assert.equal((await playing).durationMs, 150_000)
+})
+
+test('what is announced as too large is refused before it comes', async (t) => {
+  let closed
+  const url = await serve(t, (request, response) => {
+    closed = once(response, 'close')
+    response.setHeader('content-length', 256 * MIB + 1)
+    response.write(tone(440, 1000))
+  })
+  const { session, of } = open(t)
+  const playing = session.playAudio({ requestId: 'large', audioUrl: url })
+  await assert.rejects(Promise.all([playing, finish(session)]), {
+    code: 'ERR_SOURCE_TOO_LARGE', message: `Expected at most ${256 * MIB} bytes for audioUrl but received ${256 * MIB + 1}`
+  })
+  await closed
+  assert.deepEqual(of('large'), ['failed@0'])
+})
+
+test('configure takes options of the process, and no others', () => {
+  for (const [options, message] of [
+    [undefined, /^Expected an object for configure but received undefined$/],
+    [{ gain: 1 }, /^Expected only maxSpoolBytes for the options of configure but received 'gain'/],
+    [{ maxSpoolBytes: MIB - 1 }, /^Expected an integer from 1048576 to 1099511627776 for maxSpoolBytes but received 1048575/],
+    [{ maxSpoolBytes: 2 ** 40 + 1 }, /for maxSpoolBytes but received 1099511627777/],
+    [{ maxSpoolBytes: 2.5e6 + 0.5 }, /^Expected an integer/],
+    [{ maxSpoolBytes: '1e9' }, /^Expected an integer/],
+    [{ maxSpoolBytes: null }, /^Expected an integer/]
+  ]) {
+    assert.throws(() => SpeakerSession.configure(options), { code: 'ERR_INVALID_ARGUMENT', message })
+  }
+  for (const maxSpoolBytes of [MIB, undefined, 2 ** 40, 2 ** 30]) {
+    assert.equal(SpeakerSession.configure({ maxSpoolBytes }), undefined)
+  }
+})
+
+test('many downloads in a small room all end: completed, or with what came before there was none', async (t) => {
+  SpeakerSession.configure({ maxSpoolBytes: MIB })
+  t.after(() => SpeakerSession.configure({ maxSpoolBytes: 2 ** 30 }))
+  const body = tone(440, 1000, { rate: 192_000 })
+  const url = await serve(t, (request, response) => response.end(body))
+  const { session, terminal } = open(t, { fetchTimeoutMs: 300, maxConcurrent: 20, output: { clock: 'realtime' } })
+  const play = (n) => session.playAudio({ requestId: `${n}`, audioUrl: url, stopOther: false })
+  const ends = await Promise.all(Array.from({ length: 20 }, (_, n) => play(n).then(({ outcome }) => outcome, ({ code }) => code)))
+  assert.ok(ends.includes('ERR_SPOOL_FULL') && ends.every((end) => ['ERR_SPOOL_FULL', 'completed'].includes(end)), ends.join())
+  for (let n = 0; n < 20; n++) assert.equal(terminal(`${n}`).length, 1)
+  // All room was given back.
+  for (let n = 20; n < 23; n++) assert.equal((await play(n)).durationMs, 1000)
+})

@@ -1,0 +1,166 @@
+//! A file as a source: opened and read by the threads of its disk, so that one that is slow or hangs holds no decode thread.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+
+use symphonia::core::io::MediaSource;
+
+use super::decode::empty;
+use super::read_ahead::{Asked, Piece, ReadAhead};
+use super::ring::Reading;
+use crate::error::{Code, Result, SpeakerError};
+use crate::reserved::ReservedPath;
+use crate::runtime::{DISKS, Disk};
+
+/// How much is read as a file is opened: most short clips are whole then, and others have time to read on.
+const AT_ONCE: u64 = 64 << 10;
+
+/// How much is read at a time behind that: little enough for thousands of files, and enough that a call to another thread costs
+/// nothing beside the decoding.
+const PIECE: usize = 32 << 10;
+
+/// Reads a file on the decode pool, suspending the decode task where the disk is late.
+pub struct DiskReader {
+    file: ReadAhead,
+    position: u64,
+    length: u64,
+}
+
+impl DiskReader {
+    /// Opens a file, which may not be the one that is `reserved`; suspends the decode task.
+    pub fn open(path: &Path, reserved: Option<Arc<ReservedPath>>, task: &Reading) -> Result<Self> {
+        let lane = DISKS.lane(Disk::of(path), None);
+        let given = path.to_owned();
+        let mut opened = Asked::new(&lane, task, move |file| {
+            let (opened, length, first) = open(&given, reserved.as_deref())?;
+            *file = Some(opened);
+            Ok((length, first))
+        });
+        let (length, first) = opened.wait(task).map_err(|error| unreadable(path, &error))??;
+        Ok(Self { file: ReadAhead::new(Arc::new(lane), task, first, PIECE), position: 0, length })
+    }
+}
+
+/// The file, how long it is and its first piece, all in one call.
+fn open(path: &Path, reserved: Option<&ReservedPath>) -> Result<(File, u64, Piece)> {
+    let failed = |error| unreadable(path, &error);
+    let mut file = options().open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    if !metadata.is_file() {
+        let message = format!("Expected a file for audioUrl but received {}, which is none", path.display());
+        return Err(SpeakerError::new(Code::File, message));
+    }
+    if metadata.len() == 0 {
+        return Err(empty("audioUrl"));
+    }
+    if let Some(reserved) = reserved {
+        reserved.check_source(path, &metadata)?;
+    }
+    // One byte more than a small file has tells that it ends there.
+    let wanted = metadata.len().saturating_add(1).min(AT_ONCE);
+    let first = Piece::read(&mut file, 0, vec![0; wanted as usize]).map_err(failed)?;
+    Ok((file, metadata.len(), first))
+}
+
+/// To open a pipe would wait for its writer.
+#[cfg(unix)]
+fn options() -> OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    options
+}
+
+#[cfg(not(unix))]
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    options
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> SpeakerError {
+    SpeakerError::new(Code::File, format!("audioUrl {} can't be read: {error}", path.display()))
+}
+
+impl Read for DiskReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(self.position, u64::MAX, buffer)?;
+        self.position += read as u64;
+        Ok(read)
+    }
+}
+
+impl Seek for DiskReader {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let target = match to {
+            SeekFrom::Start(position) => Some(position),
+            SeekFrom::Current(delta) => self.position.checked_add_signed(delta),
+            SeekFrom::End(delta) => self.length.checked_add_signed(delta),
+        };
+        self.position = target.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.position)
+    }
+}
+
+impl MediaSource for DiskReader {
+    fn is_seekable(&self) -> bool {
+        true
+    }
+
+    fn byte_len(&self) -> Option<u64> {
+        Some(self.length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read_ahead::tests::{SOON, bytes, decode};
+    use super::*;
+    use std::io::Write;
+
+    /// What opening a path comes to.
+    fn refusal(path: &Path) -> SpeakerError {
+        let path = path.to_owned();
+        let (_task, result) = decode(move |task| DiskReader::open(&path, None, task).err().expect("it is refused"));
+        result.recv_timeout(SOON).expect("it ends")
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_also_a_pipe_that_nobody_writes() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name| folder.path().join(name);
+        File::create(at("empty")).unwrap();
+        assert_eq!(refusal(&at("empty")).code, Code::EmptySource);
+        assert_eq!(refusal(&at("missing")).code, Code::File);
+        assert!(refusal(folder.path()).message.ends_with("which is none"));
+        if cfg!(unix) {
+            assert!(std::process::Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
+            assert!(refusal(&at("pipe")).message.ends_with("which is none"));
+        }
+    }
+
+    #[test]
+    fn a_file_is_sought_as_a_file_is_and_read_to_where_it_has_grown() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(&bytes(100_000)).unwrap();
+        let path = file.path().to_owned();
+        let (_task, result) = decode(move |task| {
+            let mut reader = DiskReader::open(&path, None, task).unwrap();
+            assert!(reader.is_seekable() && reader.byte_len() == Some(100_000));
+            assert_eq!(reader.seek(SeekFrom::End(-10)).unwrap(), 99_990);
+            let mut ten = [0; 10];
+            reader.read_exact(&mut ten).unwrap();
+            assert_eq!(ten[..], bytes(100_000)[99_990..]);
+            assert!(reader.seek(SeekFrom::Current(-100_001)).is_err());
+            reader.rewind().unwrap();
+            file.write_all(&bytes(50_000)).unwrap();
+            let mut all = Vec::new();
+            reader.read_to_end(&mut all).unwrap();
+            all
+        });
+        let all = result.recv_timeout(SOON).expect("it ends");
+        assert!(all == [bytes(100_000), bytes(50_000)].concat(), "{} bytes came", all.len());
+    }
+}

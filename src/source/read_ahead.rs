@@ -1,0 +1,283 @@
+//! A file's bytes on their way from the threads of its disk to a decode task: while one piece is decoded the next is read. Where they
+//! are late the decode task is suspended, as it is where a server is.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::sync::Arc;
+
+use tokio::sync::oneshot::{self, error::TryRecvError};
+
+use super::ring::Reading;
+use crate::runtime::{Lane, Waker, suspend};
+
+/// How much at most: on a disk that takes seconds for a piece, that is still faster than stereo of 32 bits sounds.
+const LARGEST_PIECE: usize = 1 << 20;
+
+/// A file in its lane, once it is open.
+pub type Opened = Option<File>;
+
+/// Asks for a call to a file, whose answer the decode task waits for.
+pub struct Asked<T>(oneshot::Receiver<T>);
+
+/// Wakes the decode task when it is dropped: also if the call is never made.
+struct Wake(Waker);
+
+impl Drop for Wake {
+    fn drop(&mut self) {
+        self.0.wake();
+    }
+}
+
+impl<T: Send + 'static> Asked<T> {
+    pub fn new(lane: &Lane<Opened>, task: &Reading, call: impl FnOnce(&mut Opened) -> T + Send + 'static) -> Self {
+        let (sender, answer) = oneshot::channel();
+        // Dropped in this order.
+        let told = (sender, Wake(task.waker.clone()));
+        lane.call(move |file| {
+            let (sender, _wake) = told;
+            let _ = sender.send(call(file));
+        });
+        Self(answer)
+    }
+
+    /// The answer, if it is there.
+    fn answer(&mut self) -> Option<io::Result<T>> {
+        match self.0.try_recv() {
+            Ok(answer) => Some(Ok(answer)),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Closed) => Some(Err(io::Error::other("a fault of this package's own"))),
+        }
+    }
+
+    /// Waits for the answer; fails once nobody wants it any more.
+    pub fn wait(&mut self, task: &Reading) -> io::Result<T> {
+        loop {
+            if let Some(answer) = self.answer() {
+                return answer;
+            }
+            wait(task)?;
+        }
+    }
+}
+
+/// Suspends the decode task until it is woken; fails once nobody wants what it reads any more.
+pub fn wait(task: &Reading) -> io::Result<()> {
+    suspend();
+    task.check().map_err(io::Error::other)
+}
+
+/// Bytes of a file from a place on.
+#[derive(Default)]
+pub struct Piece {
+    pub start: u64,
+    pub bytes: Vec<u8>,
+    /// The file ends behind them.
+    pub is_last: bool,
+}
+
+impl Piece {
+    /// Reads as much as the buffer holds, or to the end of the file.
+    pub fn read(file: &mut File, start: u64, mut bytes: Vec<u8>) -> io::Result<Self> {
+        let mut filled = 0;
+        file.seek(SeekFrom::Start(start))?;
+        while filled < bytes.len() {
+            match file.read(&mut bytes[filled..]) {
+                Ok(0) => {
+                    bytes.truncate(filled);
+                    return Ok(Self { start, bytes, is_last: true });
+                }
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // What came before is heard first: the next read meets it again.
+                Err(_) if filled > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        bytes.truncate(filled);
+        Ok(Self { start, bytes, is_last: false })
+    }
+
+    fn end(&self) -> u64 {
+        self.start + self.bytes.len() as u64
+    }
+
+    /// What there is from a place on; `None` if that is elsewhere.
+    fn from(&self, place: u64) -> Option<&[u8]> {
+        let rest = self.bytes.get(usize::try_from(place.checked_sub(self.start)?).ok()?..)?;
+        (!rest.is_empty() || self.is_last).then_some(rest)
+    }
+}
+
+/// A piece that is being read.
+struct Coming {
+    start: u64,
+    end: u64,
+    piece: Asked<io::Result<Piece>>,
+}
+
+/// Reads a file for a decode task.
+pub struct ReadAhead {
+    lane: Arc<Lane<Opened>>,
+    task: Reading,
+    piece: Piece,
+    next: Option<Coming>,
+    /// The memory of the last piece, for the next one.
+    spare: Vec<u8>,
+    /// How much is read at a time. It doubles each time the decode task had to wait for what was read ahead.
+    size: usize,
+}
+
+impl ReadAhead {
+    /// For a file of which `piece` was read already, and of which `size` bytes are read at a time, at first.
+    pub fn new(lane: Arc<Lane<Opened>>, task: &Reading, piece: Piece, size: usize) -> Self {
+        Self { lane, task: task.clone(), piece, next: None, spare: Vec::new(), size }
+    }
+
+    /// Reads from a place on, and reads on ahead to `end` at most; 0 at the end of the file.
+    pub fn read(&mut self, place: u64, end: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.piece.from(place).is_none() {
+            self.turn_to(place, end)?;
+        }
+        if !self.piece.is_last {
+            self.ask(self.piece.end(), end);
+        }
+        let here = self.piece.from(place).expect("it was turned to");
+        let length = here.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&here[..length]);
+        Ok(length)
+    }
+
+    /// Has bytes from a place to `end` read, so that they are there when they are wanted.
+    pub fn ask(&mut self, place: u64, end: u64) {
+        let end = end.min(place + self.size as u64);
+        let is_coming = self.next.as_ref().is_some_and(|next| (next.start..next.end).contains(&place));
+        if is_coming || place >= end {
+            return;
+        }
+        let mut bytes = std::mem::take(&mut self.spare);
+        bytes.resize((end - place) as usize, 0);
+        let piece = Asked::new(&self.lane, &self.task, move |file| match file {
+            Some(file) => Piece::read(file, place, bytes),
+            None => Err(io::ErrorKind::NotFound.into()),
+        });
+        self.next = Some(Coming { start: place, end, piece });
+    }
+
+    /// Waits for the piece with the byte at a place.
+    fn turn_to(&mut self, place: u64, end: u64) -> io::Result<()> {
+        let was_ahead = place == self.piece.end();
+        self.ask(place, end);
+        let next = self.next.as_mut().ok_or(io::ErrorKind::UnexpectedEof)?;
+        let piece = match next.piece.answer() {
+            Some(piece) => piece,
+            None => {
+                if was_ahead {
+                    self.size = (2 * self.size).min(LARGEST_PIECE);
+                }
+                next.piece.wait(&self.task)
+            }
+        };
+        self.next = None;
+        self.spare = std::mem::replace(&mut self.piece, piece??).bytes;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::super::ring::Shared;
+    use super::*;
+    use crate::runtime::{DISKS, Disk, Pool};
+    use std::io::Write;
+    use std::path::Path;
+    use std::sync::atomic::Ordering;
+    use std::sync::mpsc::{Receiver, channel};
+    use std::time::Duration;
+
+    const FIRST_PIECE: usize = 32 << 10;
+
+    pub const SOON: Duration = Duration::from_secs(20);
+
+    /// Runs on a decode thread of its own. Returns what it reads for, and what comes of it.
+    pub fn decode<T: Send + 'static>(run: impl FnOnce(&Reading) -> T + Send + 'static) -> (Reading, Receiver<T>) {
+        let pool = Pool::new(1).unwrap();
+        let (sender, result) = channel();
+        let (told, reading) = channel();
+        pool.start(|waker| {
+            let task = Reading { waker, shared: Arc::<Shared>::default(), progress: Arc::default() };
+            told.send(task.clone()).unwrap();
+            move || sender.send(run(&task)).unwrap()
+        });
+        // The thread ends with the last waker.
+        (reading.recv().unwrap(), result)
+    }
+
+    pub fn bytes(length: usize) -> Vec<u8> {
+        (0..length).map(|n| (n % 251) as u8).collect()
+    }
+
+    fn lane(length: usize) -> Arc<Lane<Opened>> {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&bytes(length)).unwrap();
+        Arc::new(DISKS.lane(Disk::of(Path::new("/")), Some(file)))
+    }
+
+    #[test]
+    fn a_file_is_read_from_any_place_to_its_end() {
+        for length in [1, FIRST_PIECE - 1, FIRST_PIECE, FIRST_PIECE + 1, 10 * FIRST_PIECE + 7] {
+            let (_task, result) = decode(move |task| {
+                let mut file = ReadAhead::new(lane(length), task, Piece::default(), FIRST_PIECE);
+                let mut from = |mut place: usize| {
+                    let (mut all, mut some) = (Vec::<u8>::new(), [0; 7_001]);
+                    while let read @ 1.. = file.read(place as u64, u64::MAX, &mut some).unwrap() {
+                        all.extend(&some[..read]);
+                        place += read;
+                    }
+                    all
+                };
+                [0, length / 2, 0, length - 1, length, length + 1, length / 3].map(|place| (place, from(place)))
+            });
+            for (place, read) in result.recv_timeout(SOON).expect("it ends") {
+                assert!(read == bytes(length).split_off(place.min(length)), "{length} bytes from {place}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_has_to_wait_reads_more_at_a_time_and_who_is_not_wanted_leaves_a_disk_that_hangs() {
+        let (file, (hold, held)) = (lane(100 * FIRST_PIECE), channel::<()>());
+        let (slow, reading) = (file.clone(), channel());
+        let (task, result) = decode(move |task| {
+            let mut file = ReadAhead::new(slow.clone(), task, Piece::default(), FIRST_PIECE);
+            let (mut place, mut some) = (0, vec![0; 4 * FIRST_PIECE]);
+            while file.size < LARGEST_PIECE {
+                slow.call(|_| std::thread::sleep(Duration::from_millis(20)));
+                place += file.read(place, u64::MAX, &mut some).unwrap() as u64;
+            }
+            reading.0.send(()).unwrap();
+            slow.call(move |_| _ = held.recv());
+            loop {
+                match file.read(place, u64::MAX, &mut some) {
+                    Ok(read) => place += read as u64,
+                    Err(error) => return error.to_string(),
+                }
+            }
+        });
+        reading.1.recv_timeout(SOON).expect("it reads");
+        assert!(result.recv_timeout(Duration::from_millis(50)).is_err(), "it waits");
+        task.shared.cancelled.store(true, Ordering::Release);
+        task.waker.wake();
+        assert_eq!(result.recv_timeout(SOON).expect("it leaves"), "cancelled");
+        drop(hold);
+    }
+
+    #[test]
+    fn a_call_that_is_never_made_is_an_error() {
+        let (_task, result) = decode(|task| {
+            let file = lane(10);
+            file.call(|_| std::panic::resume_unwind(Box::new("a fault")));
+            ReadAhead::new(file, task, Piece::default(), FIRST_PIECE).read(0, u64::MAX, &mut [0]).is_err()
+        });
+        assert!(result.recv_timeout(SOON).expect("it ends"));
+    }
+}
