@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Code, Result, SpeakerError};
-use crate::reserved::ReservedPath;
+use crate::reserved::{ReservedPath, is_file};
 
 /// As many links are followed as the system follows.
 const MAX_LINKS: usize = 40;
@@ -108,7 +108,7 @@ impl OutputFile {
     /// Nobody wants it: nothing was written at all.
     pub fn discard(self) -> Result<()> {
         let removed = match &self.place {
-            Place::There(path) if !self.reserved.holds_written(path) => Ok(()),
+            Place::There(path) if !is_file(path, &self.file) => Ok(()),
             Place::There(path) | Place::Beside { part: path, .. } => fs::remove_file(path),
             Place::Descriptor => self.file.set_len(0),
             Place::Device => Ok(()),

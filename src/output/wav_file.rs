@@ -167,7 +167,7 @@ impl WavFile {
         self.queue.failure().map_or(Ok(()), Err)?;
         let Some(file) = file else { return Ok(()) };
         match is_heard {
-            false if !self.keeps_unheard || file.would_replace_source() => file.discard(),
+            false if !self.keeps_unheard || file.would_replace_source() || self.queue.is_given_up() => file.discard(),
             _ if file.would_replace_source() => Err(file.leave()),
             _ => self.place(file),
         }

@@ -188,6 +188,11 @@ impl Queue {
         may
     }
 
+    /// Returns true if nobody waits for the file any more.
+    pub fn is_given_up(&self) -> bool {
+        self.state.lock().placing == Placing::GivenUp
+    }
+
     /// Nobody waits for the file to take its place any more. Says why, and where what was written is.
     pub fn give_up(&self) -> SpeakerError {
         let mut state = self.state.lock();
