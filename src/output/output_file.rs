@@ -87,7 +87,14 @@ impl OutputFile {
 
     /// Waits until what replaces a file is on the disk itself: a power cut must not take both. Elsewhere that is the system's affair.
     pub fn secure(&self) -> Result<()> {
-        self.part().map_or(Ok(()), |_| self.file.sync_all().map_err(|error| self.failed(&error)))
+        if self.part().is_none() {
+            return Ok(());
+        }
+        match self.file.sync_all() {
+            // There are file systems that know no such thing.
+            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+            result => result.map_err(|error| self.failed(&error)),
+        }
     }
 
     /// It is whole: puts it where it belongs.
@@ -241,4 +248,36 @@ fn create_part(target: &Path) -> io::Result<(File, PathBuf)> {
         }
     }
     Err(io::Error::other(format!("{MAX_PARTS} unfinished files lie beside it")))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::process::Command;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    #[test]
+    fn what_has_become_a_pipe_is_refused_whether_or_not_somebody_reads_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let mut reader = None;
+        for expected in ["can't be written", "which is a pipe"] {
+            let (sender, told) = channel();
+            let path = pipe.clone();
+            std::thread::spawn(move || sender.send(open_there(&ReservedPath::new(path.clone()), &path).map(drop)));
+            let error = told.recv_timeout(Duration::from_secs(20)).expect("it does not wait").unwrap_err();
+            assert!(error.message.contains(expected), "{error}");
+            // To write to it opens it for a reader too.
+            reader.get_or_insert_with(|| OpenOptions::new().read(true).write(true).open(&pipe).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_device_that_was_opened_without_waiting_waits_as_others_do() {
+        let null = Path::new("/dev/null");
+        let file = open_there(&ReservedPath::new(null.into()), null).unwrap();
+        assert!(!rustix::fs::fcntl_getfl(&file).unwrap().contains(rustix::fs::OFlags::NONBLOCK));
+    }
 }

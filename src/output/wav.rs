@@ -117,9 +117,9 @@ impl Wav {
             }
             Ok(false) => {
                 std::task::ready!(self.patience.poll_end(&self.queue, context));
-                // When it opens all the same, nobody wants it.
+                // If it opens all the same, nobody wants it.
                 self.call(|file| drop(file.discard()));
-                self.queue.late()
+                self.queue.give_up()
             }
             Err(failure) => failure,
         };
@@ -203,6 +203,7 @@ impl Output for Wav {
     }
 
     fn give_up(&mut self) -> Closing {
+        self.queue.give_up();
         self.last(WavFile::discard)
     }
 

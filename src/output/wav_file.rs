@@ -88,8 +88,11 @@ impl WavFile {
         Self { layout, keeps_unheard, queue, file: None, length: 0, is_broken: false }
     }
 
-    /// Creates the file; its header is valid from the start.
+    /// Creates the file; its header is valid from the start. None is made that nobody waits for any more.
     pub fn open(&mut self, path: Arc<ReservedPath>) {
+        if self.queue.is_given_up() {
+            return;
+        }
         match self.create(path) {
             Ok(()) => self.queue.opened(self.file.as_ref().and_then(OutputFile::part).map(Into::into)),
             Err(error) => self.queue.fail(error),

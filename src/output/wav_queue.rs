@@ -302,3 +302,111 @@ impl Patience {
         if queue.set_late(moves) { Poll::Ready(()) } else { self.poll_end(queue, context) }
     }
 }
+
+#[cfg(all(test, not(feature = "loom")))]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use tokio::time::{advance, pause};
+
+    fn queue(most: usize) -> Arc<Queue> {
+        Arc::new(Queue::new(Arc::new(ReservedPath::new("mix.wav".into())), most))
+    }
+
+    fn put(queue: &Queue, at: u64, bytes: &[u8]) -> Result<()> {
+        queue.put(at, bytes.len(), |held| held.extend(bytes))
+    }
+
+    #[test]
+    fn what_has_no_room_is_left_out_and_the_rest_keeps_its_place() {
+        let queue = queue(4);
+        put(&queue, 0, &[1, 2]).unwrap();
+        put(&queue, 2, &[3]).unwrap();
+        let error = put(&queue, 3, &[4, 5]).unwrap_err();
+        let expected = "Expected a disk that takes sound as fast as it is made for output.path but received mix.wav, \
+                        whose disk is 10 s behind";
+        assert_eq!((error.code, &*error.message), (Code::Output, expected));
+        put(&queue, 5, &[6]).unwrap();
+        queue.put_silence(9).unwrap();
+        let Waiting { pieces, length } = queue.take();
+        let pieces: Vec<_> = pieces.into_iter().map(|piece| (piece.at, piece.bytes)).collect();
+        assert_eq!((pieces, length), (vec![(0, vec![1, 2, 3]), (5, vec![6])], 9));
+        put(&queue, 9, &[7; 4]).expect("there is room again");
+    }
+
+    #[test]
+    fn one_call_waits_at_a_time_and_takes_all_that_comes_until_it_begins() {
+        let queue = queue(4);
+        assert_eq!([queue.ask(), queue.ask()], [true, false]);
+        queue.take();
+        assert!(queue.ask());
+    }
+
+    #[test]
+    fn a_call_that_is_never_made_fails_the_file() {
+        let queue = queue(4);
+        drop(queue.owe());
+        let failure = queue.failure().expect("it is known");
+        assert_eq!((put(&queue, 0, &[1]).unwrap_err(), queue.is_open().unwrap_err()), (failure.clone(), failure));
+        assert!(queue.is_even(), "nobody waits for it");
+    }
+
+    #[tokio::test]
+    async fn a_disk_is_late_when_it_has_not_moved_for_its_time_and_no_more_once_it_moves() {
+        pause();
+        let (queue, mut patience) = (queue(4), Patience::default());
+        let mut is_late = |queue: &Arc<Queue>| {
+            let mut context = Context::from_waker(Waker::noop());
+            patience.poll_end(queue, &mut context).is_ready()
+        };
+        assert!(!is_late(&queue));
+        advance(SECOND * 2 * PATIENCE).await;
+        assert!(!is_late(&queue), "nothing is asked of it");
+        let owed = queue.owe();
+        for _ in 1..PATIENCE {
+            assert!(!is_late(&queue));
+            advance(SECOND + Duration::from_millis(1)).await;
+        }
+        queue.moved();
+        for _ in 0..PATIENCE {
+            assert!(!is_late(&queue));
+            advance(SECOND + Duration::from_millis(1)).await;
+        }
+        assert!(is_late(&queue));
+        assert!(!is_late(&queue), "it is told once");
+        assert_eq!((put(&queue, 0, &[1]), queue.put_silence(2)), (Err(queue.late()), Err(queue.late())));
+        queue.moved();
+        put(&queue, 2, &[1]).expect("it moves again");
+        assert!(!queue.is_even(), "what it owes is still waited for");
+        owed.make(|| ());
+        assert!(queue.is_even());
+    }
+
+    #[tokio::test]
+    async fn a_halt_of_the_process_is_not_the_disk_s() {
+        pause();
+        let (queue, mut patience) = (queue(4), Patience::default());
+        let _owed = queue.owe();
+        let mut is_late = async || {
+            let end = poll_fn(|context| patience.poll_end(&queue, context));
+            tokio::time::timeout(Duration::from_millis(1), end).await.is_ok()
+        };
+        assert!(!is_late().await);
+        advance(SECOND * 3 * PATIENCE).await;
+        assert!(!is_late().await, "it was one second too many, not thirty");
+    }
+
+    #[test]
+    fn what_is_given_up_takes_no_place_any_more() {
+        let given_up = queue(4);
+        given_up.opened(Some("mix.wav.part".into()));
+        let expected = "Expected a disk that answers within 10 s for output.path but received mix.wav, whose disk does not; what was \
+                        written is in mix.wav.part";
+        assert_eq!(given_up.give_up().message, expected);
+        assert!(!given_up.begin_placing());
+        let placed = queue(4);
+        placed.opened(Some("mix.wav.part".into()));
+        assert!(placed.begin_placing());
+        assert_eq!(placed.give_up().message, format!("{expected}, or at its place by now"));
+    }
+}

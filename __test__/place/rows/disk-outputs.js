@@ -210,7 +210,7 @@ module.exports = [
       for (const { file, told, words } of hung) {
         assert.deepEqual(words(), [...cut, 'started', 'completed', 'disconnected'])
         const signs = await heard(file)
-        assert.match(signs, /^\.\.#{10,}\??\.*\??\^{19,20}\??\.{19,20}$/)
+        assert.match(signs, /^\.\.#{8,}\??\.*\??\^{19,20}\??\.{19,20}$/)
         assertPlace(signs, told)
       }
     }
