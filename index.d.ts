@@ -48,6 +48,7 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * opened it settles with the attempt under way. `playAudio` and `advance` connect by themselves.
    * Rejects with `ERR_OUTPUT` or `ERR_JOIN_FAILED` if the output can't be opened, `ERR_CLOSED` after `close`, `ERR_ABORTED` if
    * `signal` is aborted first. The attempt is given up then, unless another `connect` or a playback needs the output too.
+   * On the manual clock `connected` keeps its place: what is told of later calls is told once it is known whether the output is open.
    */
   connect(options?: { signal?: AbortSignal }): Promise<void>
 
@@ -171,6 +172,7 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * faded first; on a manual clock, where no time is left, it ends at the sample it has reached. A `connect` or `advance` that
    * is under way rejects with `ERR_CLOSED`. A room is told that the participant leaves; that takes at most 2 s. A second call
    * settles too.
+   * That it resolves is the proof that a `wav` output's file is whole and in its place: it waits for the disk as long as that moves.
    * Rejects with `ERR_OUTPUT` if the file can't be finished, or is not put in its place (see {@link WavOutput}), with `ERR_RECORD` if
    * the recording can't be finished.
    */
@@ -320,6 +322,13 @@ interface OutputBase {
  * A file that is there stays until `close`: the new one is written beside it as `<path>.part` (`.part2` and so on if that exists) and
  * takes its place and its permissions then. If the process dies or the disk is full, the old file stays and the new one is
  * left under that name, holding what came before. A file that could not be written once takes nothing more: `close` rejects.
+ *
+ * The disk is written by threads of its own, which get what was mixed every half second; nothing else waits for it. So `completed` and
+ * `started` say that the output took the sample, not that it is on the disk: an error of the disk that is found later is an `error` event,
+ * what plays then fails, and `close` rejects. On the manual clock the mix waits for the disk: when `advance` has resolved, all but the
+ * last half second is written. In real time 10 s of sound wait at most; what a slow disk has no room for fails with `ERR_OUTPUT`, and
+ * its time is silent in the file. A disk that takes nothing for 10 s is an `error` event with `ERR_OUTPUT` too: what plays, `connect`,
+ * `advance` or `close` fails, and so does what is played next, until the disk answers; then the file goes on at the right place.
  *
  * No source of the session may be that file, under whatever name: its playback fails with `ERR_FILE`. The file is not replaced
  * then: if something else was played meanwhile, `close` rejects with `ERR_OUTPUT` and says where that is.

@@ -1,4 +1,5 @@
-//! A path that a session's output writes, and the sources that are refused because of it.
+//! A path that a session's output writes, and the sources that are refused because of it. Which file is where is asked of its disk: only
+//! the disk's threads may ask ([`ReservedPath::set_written`], [`check_source`](ReservedPath::check_source), [`is_file`]).
 
 use std::fs::{File, Metadata};
 use std::path::{Path, PathBuf};
@@ -63,11 +64,6 @@ impl ReservedPath {
         Err(SpeakerError::new(Code::File, message))
     }
 
-    /// Returns true if the file at `path` is the one that is written, and not another's that took its place.
-    pub fn holds_written(&self, path: &Path) -> bool {
-        path.metadata().ok().and_then(|there| FileId::of(path, &there)).is_some_and(|id| self.is_written(&id))
-    }
-
     fn is_written(&self, id: &FileId) -> bool {
         self.written.lock().as_ref() == Some(id)
     }
@@ -76,6 +72,12 @@ impl ReservedPath {
     pub fn is_source(&self) -> bool {
         self.is_source.load(Ordering::Acquire)
     }
+}
+
+/// Returns true if the file at `path` is this one, and not another that took its place.
+pub fn is_file(path: &Path, file: &File) -> bool {
+    let id = |metadata: std::io::Result<Metadata>| metadata.ok().and_then(|there| FileId::of(path, &there));
+    id(path.metadata()).is_some_and(|there| id(file.metadata()) == Some(there))
 }
 
 /// Which file it is, whatever its names.

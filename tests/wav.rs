@@ -3,12 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use futures_util::FutureExt;
 use proptest::prelude::*;
+use speaker_session::error::Result;
 use speaker_session::mixer::Frame;
-use speaker_session::output::{Output, OutputOptions, SampleFormat};
+use speaker_session::output::{Closing, Output, OutputEvent, OutputOptions, SampleFormat};
 use speaker_session::reserved::ReservedPath;
+use speaker_session::runtime::RUNTIME;
 use speaker_session::source::Progress;
 
 const OLD: &[u8] = b"what was there";
@@ -27,7 +29,28 @@ fn open(path: &Path) -> Box<dyn Output> {
 fn open_as(path: &Path, channels: usize, format: SampleFormat) -> Box<dyn Output> {
     let path = Arc::new(ReservedPath::new(path.to_path_buf()));
     let options = OutputOptions::Wav { path, format, keeps_unheard: true };
-    options.open(channels, &Arc::new(Progress::default())).expect("it can be written")
+    let mut output = options.open(channels, &Arc::new(Progress::default())).expect("it is begun");
+    assert!(!output.is_connected(), "nobody waits for a disk");
+    assert!(matches!(told(&mut *output), OutputEvent::Connected));
+    output
+}
+
+/// What the output tells next.
+fn told(output: &mut dyn Output) -> OutputEvent {
+    RUNTIME.block_on(std::future::poll_fn(|context| output.poll(context)))
+}
+
+/// Waits until the disk has done what was asked of it.
+fn settle(output: &dyn Output) {
+    let late = Instant::now() + Duration::from_secs(20);
+    while !output.has_room() {
+        assert!(Instant::now() < late, "the disk has nothing to do");
+        std::thread::sleep(Duration::from_micros(100));
+    }
+}
+
+fn ended(closing: Closing) -> Result<()> {
+    RUNTIME.block_on(closing)
 }
 
 fn names(folder: &Path) -> Vec<PathBuf> {
@@ -43,7 +66,7 @@ fn an_output_that_is_given_up_leaves_nothing() {
     for name in ["old.wav", "new.wav"] {
         let mut output = open(&folder.path().join(name));
         assert_eq!(names(folder.path()).len(), 2);
-        output.give_up().now_or_never().expect("it ends at once").expect("it is removed");
+        ended(output.give_up()).expect("it is removed");
         assert_eq!(names(folder.path()), [PathBuf::from("old.wav")]);
         assert_eq!(fs::read(folder.path().join("old.wav")).unwrap(), OLD);
     }
@@ -55,9 +78,16 @@ fn an_output_that_is_dropped_leaves_a_whole_file_beside_the_old_one() {
     let mut output = open(&folder.path().join("old.wav"));
     output.skip(480).expect("there is room");
     drop(output);
+    let late = Instant::now() + Duration::from_secs(20);
+    let part = loop {
+        let part = fs::read(folder.path().join("old.wav.part")).expect("it is there");
+        if part[40..44] == 960_u32.to_le_bytes() {
+            break part;
+        }
+        assert!(Instant::now() < late, "it is never written");
+    };
+    assert_eq!(part.len(), 44 + 960);
     assert_eq!(fs::read(folder.path().join("old.wav")).unwrap(), OLD);
-    let part = fs::read(folder.path().join("old.wav.part")).expect("it is there");
-    assert_eq!((part.len(), &part[40..44]), (44 + 960, &960_u32.to_le_bytes()[..]));
 }
 
 /// What is done to an output.
@@ -117,11 +147,13 @@ proptest! {
                 }
                 Step::Rest => output.rest().unwrap(),
             }
+            // As a clock does that waits for the disk.
+            settle(&*output);
             let there = read(&path);
             prop_assert_eq!(&there[..], &expected[..there.len()]);
             prop_assert!(expected.len() - there.len() < 24_000 * channels, "more than half a second is held back");
         }
-        output.close().now_or_never().expect("it ends at once").unwrap();
+        ended(output.close()).unwrap();
         prop_assert_eq!(read(&path), expected);
     }
 }

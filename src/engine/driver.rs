@@ -3,31 +3,19 @@
 use std::future::{pending, poll_fn};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::Poll;
-
-use futures_util::FutureExt;
 
 use super::clock::{FrameClock, Watch};
 use super::handle::Core;
-use super::slot::{Slot, finish, tell, with_scratch};
+use super::slot::{Slot, end, tell, with_scratch};
 use crate::audio::FRAME;
 use crate::error::Result;
 use crate::output::OutputEvent;
 use crate::session::{OutputRequest, Pace};
 
-/// Drives a session until it is closed. A panic in its output breaks the session, like one of its own.
+/// Drives a session until it is closed.
 pub async fn run(core: Arc<Core>) {
     let driver = Driver { slot: Slot::new(core.channels), core: core.clone(), clock: None };
-    let result = match std::panic::AssertUnwindSafe(driver.run()).catch_unwind().await {
-        Ok(result) => result,
-        Err(_) => {
-            let _ = core.with(|_, _| -> () { std::panic::resume_unwind(Box::new("the output panicked")) });
-            Ok(())
-        }
-    };
-    // Before `close` settles: whoever waited for that finds it counted.
-    core.ended();
-    let _ = core.with(|session, _| session.closed(result));
+    end(core, driver.run()).await;
 }
 
 struct Driver {
@@ -71,7 +59,7 @@ impl Driver {
                     None => pending().await,
                 }
             };
-            let event = poll_fn(|context| slot.output.as_mut().map_or(Poll::Pending, |output| output.poll(context)));
+            let event = poll_fn(|context| slot.poll(context));
             tokio::select! {
                 biased;
                 () = due => {
@@ -80,7 +68,6 @@ impl Driver {
                 }
                 event = event => {
                     if matches!(event, OutputEvent::Lost(..)) {
-                        drop(self.slot.close());
                         self.clock.iter_mut().for_each(FrameClock::park);
                     }
                     tell(&core, Some(event));
@@ -163,6 +150,9 @@ impl Driver {
             let _ = self.tick();
         }
         let _ = self.core.with(|session, _| session.cut());
-        finish(self.slot.close()).await
+        match self.slot.close() {
+            Some(closing) => closing.await,
+            None => Ok(()),
+        }
     }
 }

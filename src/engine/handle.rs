@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::clock::Watch;
 use super::slot::Slot;
-use super::{Recorder, Stream, Tap, driver, offline};
+use super::{Recorder, Stream, Tap, driver};
 use crate::audio::{Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::Message;
@@ -113,7 +113,7 @@ impl Core {
 
     /// Does what may not be done under the lock.
     fn carry_out(&self, work: Work) {
-        let Work { opens, garbage, wakes, rings, wakes_driver, opens_output, hastens } = work;
+        let Work { opens, garbage, wakes, rings, wakes_driver, hastens } = work;
         drop(garbage);
         wakes.iter().for_each(runtime::Waker::wake);
         for mut open in opens {
@@ -129,12 +129,14 @@ impl Core {
             self.hastens.store(true, Ordering::Release);
         }
         (0..rings).for_each(|_| self.options.bell.ring());
-        if opens_output && self.is_manual {
-            offline::serve(self);
-        }
         if wakes_driver {
             self.progress.tell();
         }
+    }
+
+    /// Its output panicked.
+    pub fn break_down(&self) {
+        let _ = self.with(|_, _| -> () { std::panic::resume_unwind(Box::new("the output panicked")) });
     }
 
     /// The driver has ended.

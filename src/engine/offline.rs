@@ -1,13 +1,17 @@
 //! Drives a session on the manual clock: a job (`runtime/jobs.rs`), told by whatever moves. It mixes as fast as sources allow, in
 //! turns, and holds no thread while there is nothing to do.
 
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use tokio::task::AbortHandle;
 
 use super::clock::Watch;
 use super::handle::Core;
-use super::slot::{Slot, finish, tell, with_scratch};
+use super::slot::{Slot, end, tell, with_scratch};
+use crate::error::Result;
 use crate::mixer::Scratch;
 use crate::runtime::{Job, RUNTIME, Work};
 use crate::session::{OutputRequest, Step, WallTime};
@@ -21,41 +25,28 @@ impl Work for Core {
     }
 
     /// A panic in the output breaks the session, like one of its own.
-    fn turn(&self) -> bool {
-        catch_unwind(AssertUnwindSafe(|| turn(self))).unwrap_or_else(|_| {
-            break_down(self);
+    fn turn(self: Arc<Self>) -> bool {
+        catch_unwind(AssertUnwindSafe(|| turn(&self))).unwrap_or_else(|_| {
+            self.break_down();
             true
         })
     }
 }
 
-/// Does at once what the session asks of its output, on the thread of the call that led to it: so `connected` has its place among
-/// the events of calls that do not wait for each other.
-pub fn serve(core: &Core) {
-    let served = catch_unwind(AssertUnwindSafe(|| {
-        let slot = &mut *core.slot.lock();
-        while let Ok(Some(request)) = core.with(|session, _| session.take_output_request_but_close()) {
-            let event = slot.serve(request, core);
-            tell(core, event);
-        }
-    }));
-    if served.is_err() {
-        break_down(core);
-    }
-}
-
-fn break_down(core: &Core) {
-    let _ = core.with(|_, _| -> () { std::panic::resume_unwind(Box::new("the output panicked")) });
-}
-
 /// Returns true if there is more to do which waits for nobody.
-fn turn(core: &Core) -> bool {
+fn turn(core: &Arc<Core>) -> bool {
     let slot = &mut *core.slot.lock();
-    with_scratch(|scratch| (0..STEPS).all(|_| step(core, slot, scratch)))
+    let waker = Waker::from(core.progress.clone());
+    let _entered = RUNTIME.enter();
+    with_scratch(|scratch| (0..STEPS).all(|_| step(core, slot, &waker, scratch)))
 }
 
 /// Does one thing. Returns false if there is none.
-fn step(core: &Core, slot: &mut Slot, scratch: &mut Scratch) -> bool {
+fn step(core: &Arc<Core>, slot: &mut Slot, waker: &Waker, scratch: &mut Scratch) -> bool {
+    if let Poll::Ready(event) = slot.poll(&mut Context::from_waker(waker)) {
+        tell(core, Some(event));
+        return true;
+    }
     let takes_more = slot.takes_more();
     let next = core.with(|session, at| match session.take_output_request() {
         Some(request) => Next::Request(request),
@@ -126,12 +117,23 @@ impl Drop for Alarm {
     }
 }
 
-fn close(core: &Core, slot: &mut Slot) {
+/// Lets a task end the session, for the output may take its time.
+fn close(core: &Arc<Core>, slot: &mut Slot) {
+    slot.alarm = None;
+    let slot = std::mem::replace(slot, Slot::new(core.channels));
+    RUNTIME.spawn(end(core.clone(), close_output(core.clone(), slot)));
+}
+
+/// Whether the output could be opened is told first: what is told must not depend on how fast it is.
+async fn close_output(core: Arc<Core>, mut slot: Slot) -> Result<()> {
+    while slot.output.as_ref().is_some_and(|output| !output.is_connected()) {
+        let event = poll_fn(|context| slot.poll(context)).await;
+        tell(&core, Some(event));
+    }
     // Time stands still, so what sounds is cut where it is.
     let _ = core.with(|session, _| session.cut());
-    slot.alarm = None;
-    let result = RUNTIME.block_on(finish(slot.close()));
-    // Before `close` settles: whoever waited for that finds it counted.
-    core.ended();
-    let _ = core.with(|session, _| session.closed(result));
+    match slot.close() {
+        Some(closing) => closing.await,
+        None => Ok(()),
+    }
 }

@@ -1,9 +1,12 @@
 //! What a driver owns of a session: its output and its taps. Nobody else touches them, so they need no lock.
 
 use std::cell::RefCell;
-use std::time::Duration;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use tokio::time::timeout;
+use futures_util::FutureExt;
 
 use super::handle::Core;
 use super::offline::Alarm;
@@ -13,9 +16,6 @@ use crate::mixer::Scratch;
 use crate::output::{Closing, Output, OutputEvent, Taps};
 use crate::runtime::RUNTIME;
 use crate::session::{Gauges, OutputRequest};
-
-/// How long an output may take to close: whoever does not answer by then won't.
-pub(super) const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
 thread_local! {
     /// One a thread: a session needs it only while it is ticked.
@@ -61,7 +61,7 @@ impl Slot {
             OutputRequest::GiveUp => {
                 // It may have been let in already.
                 let leaving = self.output.take()?.give_up();
-                RUNTIME.spawn(timeout(CLOSE_LIMIT, leaving));
+                RUNTIME.spawn(leaving);
                 None
             }
             OutputRequest::Tap(request) => {
@@ -76,6 +76,15 @@ impl Slot {
             }
             OutputRequest::Close => None,
         }
+    }
+
+    /// What happened to the output by itself. One that is lost is gone.
+    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<OutputEvent> {
+        let event = self.output.as_mut().map_or(Poll::Pending, |output| output.poll(context));
+        if matches!(event, Poll::Ready(OutputEvent::Lost(..))) {
+            drop(self.close());
+        }
+        event
     }
 
     /// Hands a mixed frame over, of so many samples.
@@ -125,12 +134,15 @@ impl Slot {
     }
 }
 
-/// Waits for an output to close, but not for long.
-pub(super) async fn finish(closing: Option<Closing>) -> Result<()> {
-    match closing {
-        Some(closing) => timeout(CLOSE_LIMIT, closing).await.unwrap_or(Ok(())),
-        None => Ok(()),
-    }
+/// Waits for a session's output to end, and tells. A panic in it breaks the session, like one of its own.
+pub(super) async fn end(core: Arc<Core>, ending: impl Future<Output = Result<()>>) {
+    let result = AssertUnwindSafe(ending).catch_unwind().await.unwrap_or_else(|_| {
+        core.break_down();
+        Ok(())
+    });
+    // Before `close` settles: whoever waited for that finds it counted.
+    core.ended();
+    let _ = core.with(|session, _| session.closed(result));
 }
 
 /// Lets the session know what became of its output.

@@ -7,6 +7,8 @@ mod output_file;
 mod pcm;
 mod tap;
 mod wav;
+mod wav_file;
+mod wav_queue;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -155,8 +157,8 @@ pub struct Link {
 /// The end of an output, which may take its time.
 pub type Closing = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
-/// An open output. Its session's driver alone calls it. A file is ready as soon as it is open; a room has to be joined, and
-/// its streams have to be published.
+/// An output, from its opening on. Its session's driver alone calls it, and no call waits for anything: a file is opened by its disk's
+/// threads, a room has to be joined, and its streams have to be published.
 pub trait Output: Send {
     /// Returns true if it is open.
     fn is_connected(&self) -> bool {
@@ -169,7 +171,7 @@ pub trait Output: Send {
         Ok(true)
     }
 
-    /// What happened to it by itself.
+    /// What happened to it by itself. Needs tokio's context.
     fn poll(&mut self, _context: &mut Context<'_>) -> Poll<OutputEvent> {
         Poll::Pending
     }
@@ -205,7 +207,8 @@ pub trait Output: Send {
         self.close()
     }
 
-    /// The last call: writes what is left, and ends the connection.
+    /// The last call: begins to write what is left and to end the connection, whether or not what is returned is awaited. That ends in a
+    /// bounded time, and needs tokio's context.
     fn close(&mut self) -> Closing;
 }
 
@@ -240,11 +243,11 @@ impl OutputOptions {
         }
     }
 
-    /// Opens it for `channels` channels.
+    /// Opens it for `channels` channels, or begins to: then [`OutputEvent::Connected`] or [`OutputEvent::Lost`] tells what comes of it.
     pub fn open(&self, channels: usize, progress: &Arc<Progress>) -> Result<Box<dyn Output>> {
         Ok(match self {
             Self::Wav { path, format, keeps_unheard } => {
-                Box::new(wav::Wav::create(path.clone(), channels, *format, *keeps_unheard)?)
+                Box::new(wav::Wav::create(path.clone(), channels, *format, *keeps_unheard))
             }
             Self::Pcm { format, sink } => {
                 let backlog = Arc::new(Backlog::new(progress.clone()));

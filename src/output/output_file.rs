@@ -1,4 +1,5 @@
-//! A file that an output writes without hurting what is there: a file that exists is replaced when the new one is whole.
+//! A file that an output writes without hurting what is there: a file that exists is replaced when the new one is whole. Whatever is
+//! done here may wait for a disk: it is for the disk's threads alone.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -6,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Code, Result, SpeakerError};
-use crate::reserved::ReservedPath;
+use crate::reserved::{ReservedPath, is_file};
 
 /// As many links are followed as the system follows.
 const MAX_LINKS: usize = 40;
@@ -71,9 +72,29 @@ impl OutputFile {
         self.file.metadata().map_or(0, |metadata| metadata.len())
     }
 
+    /// Where it is written, if that is not where it belongs.
+    pub fn part(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Beside { part, .. } => Some(part),
+            Place::There(_) | Place::Device | Place::Descriptor => None,
+        }
+    }
+
     /// Returns true if the file that it would replace was asked for as a source meanwhile.
     pub fn would_replace_source(&self) -> bool {
         matches!(self.place, Place::Beside { .. }) && self.reserved.is_source()
+    }
+
+    /// Waits until what replaces a file is on the disk itself: a power cut must not take both. Elsewhere that is the system's affair.
+    pub fn secure(&self) -> Result<()> {
+        if self.part().is_none() {
+            return Ok(());
+        }
+        match self.file.sync_all() {
+            // There are file systems that know no such thing.
+            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+            result => result.map_err(|error| self.failed(&error)),
+        }
     }
 
     /// It is whole: puts it where it belongs.
@@ -94,7 +115,7 @@ impl OutputFile {
     /// Nobody wants it: nothing was written at all.
     pub fn discard(self) -> Result<()> {
         let removed = match &self.place {
-            Place::There(path) if !self.reserved.holds_written(path) => Ok(()),
+            Place::There(path) if !is_file(path, &self.file) => Ok(()),
             Place::There(path) | Place::Beside { part: path, .. } => fs::remove_file(path),
             Place::Descriptor => self.file.set_len(0),
             Place::Device => Ok(()),
@@ -109,10 +130,7 @@ impl OutputFile {
 
     /// Where what was written is, if that is not at the path.
     fn remains(&self) -> String {
-        match &self.place {
-            Place::Beside { part, .. } => format!("; what was written is in {}", part.display()),
-            Place::There(_) | Place::Device | Place::Descriptor => String::new(),
-        }
+        self.part().map_or_else(String::new, |part| format!("; what was written is in {}", part.display()))
     }
 }
 
@@ -130,8 +148,8 @@ fn open(path: &ReservedPath) -> Result<(File, Place)> {
     }
     let there = fs::metadata(&target).map_err(failed)?;
     refuse_pipe(path, &there)?;
-    // Opened only to learn whether that is allowed: a new file in its place would not ask.
-    let device = OpenOptions::new().write(true).open(&target).map_err(failed)?;
+    // A file is opened only to learn whether that is allowed: a new one in its place would not ask.
+    let device = open_there(path, &target)?;
     if !there.is_file() {
         return Ok((device, Place::Device));
     }
@@ -169,8 +187,27 @@ fn open_descriptor(path: &ReservedPath) -> Result<(File, Place)> {
     if there.is_file() && there.len() > 0 {
         return Err(refusal("an empty file behind a descriptor", path, "which holds bytes"));
     }
-    let file = OpenOptions::new().write(true).open(path.path()).map_err(failed)?;
+    let file = open_there(path, path.path())?;
     Ok((file, if there.is_file() { Place::Descriptor } else { Place::Device }))
+}
+
+/// Opens what is there, without waiting if it has become a pipe.
+#[cfg(unix)]
+fn open_there(path: &ReservedPath, target: &Path) -> Result<File> {
+    use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+    use std::os::unix::fs::OpenOptionsExt;
+    let failed = |error| unwritable(path, &error);
+    let flag = OFlags::NONBLOCK.bits() as i32;
+    let file = OpenOptions::new().write(true).custom_flags(flag).open(target).map_err(failed)?;
+    refuse_pipe(path, &file.metadata().map_err(failed)?)?;
+    let flags = fcntl_getfl(&file).map_err(io::Error::from).map_err(failed)?;
+    fcntl_setfl(&file, flags - OFlags::NONBLOCK).map_err(io::Error::from).map_err(failed)?;
+    Ok(file)
+}
+
+#[cfg(not(unix))]
+fn open_there(path: &ReservedPath, target: &Path) -> Result<File> {
+    OpenOptions::new().write(true).open(target).map_err(|error| unwritable(path, &error))
 }
 
 /// To open or write a pipe would wait for its reader, and the header of a WAV file is written again and again.
@@ -189,7 +226,8 @@ fn refuse_pipe(_path: &ReservedPath, _there: &fs::Metadata) -> Result<()> {
     Ok(())
 }
 
-fn refusal(expected: &str, path: &ReservedPath, which: &str) -> SpeakerError {
+/// The error of a path that can't be written as it is.
+pub fn refusal(expected: &str, path: &ReservedPath, which: &str) -> SpeakerError {
     let message = format!("Expected {expected} for output.path but received {}, {which}", path.given().display());
     SpeakerError::new(Code::Output, message)
 }
@@ -210,4 +248,36 @@ fn create_part(target: &Path) -> io::Result<(File, PathBuf)> {
         }
     }
     Err(io::Error::other(format!("{MAX_PARTS} unfinished files lie beside it")))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::process::Command;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    #[test]
+    fn what_has_become_a_pipe_is_refused_whether_or_not_somebody_reads_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let mut reader = None;
+        for expected in ["can't be written", "which is a pipe"] {
+            let (sender, told) = channel();
+            let path = pipe.clone();
+            std::thread::spawn(move || sender.send(open_there(&ReservedPath::new(path.clone()), &path).map(drop)));
+            let error = told.recv_timeout(Duration::from_secs(20)).expect("it does not wait").unwrap_err();
+            assert!(error.message.contains(expected), "{error}");
+            // To write to it opens it for a reader too.
+            reader.get_or_insert_with(|| OpenOptions::new().read(true).write(true).open(&pipe).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_device_that_was_opened_without_waiting_waits_as_others_do() {
+        let null = Path::new("/dev/null");
+        let file = open_there(&ReservedPath::new(null.into()), null).unwrap();
+        assert!(!rustix::fs::fcntl_getfl(&file).unwrap().contains(rustix::fs::OFlags::NONBLOCK));
+    }
 }

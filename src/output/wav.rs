@@ -1,248 +1,223 @@
-//! The output that writes a WAV file: its bytes, and when they are written. Where they go is `output_file.rs`'s affair.
+//! The output that writes a WAV file: samples become bytes here, and are handed to the threads of the file's disk every half second. What
+//! becomes of them there is `wav_file.rs`'s affair, and what waits in between `wav_queue.rs`'s.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use super::output_file::OutputFile;
-use super::{Closing, Output, SampleFormat, closed};
+use tokio::sync::oneshot;
+
+use super::wav_file::{Layout, MAX_BYTES, WavFile};
+use super::wav_queue::{PATIENCE, Patience, Queue};
+use super::{Closing, Output, OutputEvent, SampleFormat, closed};
 use crate::audio::{SAMPLE_RATE, Samples, to_s16};
 use crate::dither::Dither;
 use crate::error::{Code, Result, SpeakerError};
 use crate::mixer::Frame;
 use crate::reserved::ReservedPath;
+use crate::runtime::{DISKS, Disk, Lane};
 
 /// How much sound is held back at most, so that a process that is killed leaves a file that plays: half a second.
 const WRITE_EVERY: u64 = SAMPLE_RATE as u64 / 2;
 
-/// RIFF counts bytes in 32 bits; the rest is for the header.
-const MAX_BYTES: u64 = u32::MAX as u64 - 1_024;
-
-/// What a device is given at once of a silence that it can't leave out.
-static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
-
-/// The bytes of a frame of `channels` samples.
-fn frame_bytes(channels: usize, format: SampleFormat) -> u64 {
-    (format.bytes() * channels) as u64
-}
+/// How much sound may wait for the disk: as much as comes until a disk that hangs is known to. In 16 bits that is a megabyte for each
+/// channel, so that a thousand sessions on such a disk cost no more than a process has.
+const MOST_WAITING: u64 = (SAMPLE_RATE * PATIENCE) as u64;
 
 /// How many samples per channel a file holds.
 pub fn capacity(channels: usize, format: SampleFormat) -> Samples {
-    MAX_BYTES / frame_bytes(channels, format)
+    Layout { channels, format }.capacity()
 }
 
 pub struct Wav {
-    /// Gone once it is closed.
-    file: Option<OutputFile>,
-    format: SampleFormat,
+    lane: Lane<WavFile>,
+    queue: Arc<Queue>,
+    layout: Layout,
     dither: Option<Dither>,
-    channels: usize,
-    keeps_unheard: bool,
+    stage: Stage,
+    patience: Patience,
     /// Something was mixed into it.
     is_heard: bool,
-    /// The bytes of samples so far, silence and what is held back included.
+    /// The bytes of samples so far, silence included.
     length: u64,
-    /// The last of them, not written yet.
-    held: Vec<u8>,
-    /// `length` when the header was written last, and with it all before.
-    written: u64,
-    /// Why nothing more is written: after a gap the rest would not be where it belongs.
-    failure: Option<SpeakerError>,
+    /// `length` when the disk was asked last to write all that there is.
+    asked: u64,
+    /// Why nothing more is written was told.
+    is_failure_told: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Opening,
+    Open,
+    /// Closed, given up, or never opened.
+    Gone,
 }
 
 impl Wav {
-    /// Creates the file; its header is valid from the start. A file in which nothing sounded is thrown away, unless
-    /// `keeps_unheard`.
-    pub fn create(path: Arc<ReservedPath>, channels: usize, format: SampleFormat, keeps_unheard: bool) -> Result<Self> {
-        let file = OutputFile::create(path)?;
-        let mut wav = Self {
-            file: Some(file),
-            format,
+    /// Begins to create the file. One in which nothing sounded is thrown away, unless `keeps_unheard`.
+    pub fn create(path: Arc<ReservedPath>, channels: usize, format: SampleFormat, keeps_unheard: bool) -> Self {
+        let layout = Layout { channels, format };
+        let queue = Arc::new(Queue::new(path.clone(), (MOST_WAITING * layout.frame_bytes()) as usize));
+        let wav = Self {
+            lane: DISKS.lane(Disk::of(path.path()), WavFile::new(layout, keeps_unheard, queue.clone())),
+            queue,
+            layout,
             dither: format.dither(0),
-            channels,
-            keeps_unheard,
+            stage: Stage::Opening,
+            patience: Patience::default(),
             is_heard: false,
             length: 0,
-            held: Vec::new(),
-            written: 0,
-            failure: None,
+            asked: 0,
+            is_failure_told: false,
         };
-        if let Err(error) = wav.write_out() {
-            // It is empty.
-            let _ = wav.file.take().map(OutputFile::discard);
-            return Err(error);
-        }
-        Ok(wav)
+        wav.call(move |file| file.open(path));
+        wav
     }
 
-    /// The header of a file that holds `length` bytes of samples.
-    fn header(&self, length: u64) -> Vec<u8> {
-        let (tag, extra): (u16, &[&[u8]]) = match self.format {
-            SampleFormat::S16 { .. } => (1, &[]),
-            // What is not PCM has an extension, which is empty, and says how many samples there are.
-            SampleFormat::F32 => (3, &[&[0, 0], b"fact", &[4, 0, 0, 0], &[0; 4]]),
-        };
-        let frame = frame_bytes(self.channels, self.format);
-        let mut header = Vec::with_capacity(64);
-        header.extend(b"RIFF\0\0\0\0WAVEfmt ");
-        header.extend(if extra.is_empty() { 16_u32 } else { 18 }.to_le_bytes());
-        header.extend(tag.to_le_bytes());
-        header.extend((self.channels as u16).to_le_bytes());
-        header.extend(SAMPLE_RATE.to_le_bytes());
-        header.extend((SAMPLE_RATE * frame as u32).to_le_bytes());
-        header.extend((frame as u16).to_le_bytes());
-        header.extend((self.format.bytes() as u16 * 8).to_le_bytes());
-        extra.iter().for_each(|bytes| header.extend(*bytes));
-        if !extra.is_empty() {
-            let fact = header.len() - 4;
-            header[fact..].copy_from_slice(&((length / frame) as u32).to_le_bytes());
-        }
-        header.extend(b"data");
-        header.extend((length as u32).to_le_bytes());
-        let riff = header.len() as u64 - 8 + length;
-        header[4..8].copy_from_slice(&(riff as u32).to_le_bytes());
-        header
+    fn call(&self, call: impl FnOnce(&mut WavFile) + Send + 'static) {
+        let owed = self.queue.owe();
+        self.lane.call(move |file| owed.make(|| call(file)));
     }
 
-    /// Does something that may fail, once: then the file takes nothing more.
-    fn attempt(&mut self, what: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
-        if let Some(failure) = &self.failure {
-            return Err(failure.clone());
-        }
-        let result = what(self);
-        if let Err(failure) = &result {
-            self.failure = Some(failure.clone());
-            self.save();
-        }
-        result
-    }
-
-    /// The header tells of what reached the file before it failed.
-    fn save(&mut self) {
-        let Some(file) = self.file.as_ref().filter(|file| file.is_sparse()) else { return };
-        let frame = frame_bytes(self.channels, self.format);
-        let there = file.length().saturating_sub(self.header_bytes()).min(self.length);
-        let header = self.header(there - there % frame);
-        if let Some(file) = &mut self.file {
-            // It overwrites bytes that have their room. If it fails all the same, the one before is still true.
-            let _ = file.write_at(0, &header);
-        }
-    }
-
-    /// Makes room for so many bytes of samples more.
-    fn grow(&mut self, bytes: u64) -> Result<()> {
-        if self.length + bytes > MAX_BYTES {
+    /// Makes room for so many bytes of samples more. Returns where they belong.
+    fn grow(&mut self, bytes: u64) -> Result<u64> {
+        let at = self.length;
+        if at.saturating_add(bytes) > MAX_BYTES {
             let message = "Expected at most 4 GiB for a WAV file but received more";
-            return Err(SpeakerError::new(Code::Output, message));
+            self.queue.fail(SpeakerError::new(Code::Output, message));
         }
+        self.queue.failure().map_or(Ok(()), Err)?;
         self.length += bytes;
-        Ok(())
+        Ok(at)
     }
 
-    fn put(&mut self, samples: &[f32]) -> Result<()> {
-        self.grow((samples.len() * self.format.bytes()) as u64)?;
-        let Self { held, dither, format, .. } = self;
-        match format {
-            SampleFormat::S16 { .. } => held.extend(samples.iter().flat_map(|sample| {
-                to_s16(dither.as_mut().map_or(*sample, |dither| dither.add(*sample))).to_le_bytes()
-            })),
-            SampleFormat::F32 => held.extend(samples.iter().flat_map(|sample| sample.to_le_bytes())),
+    fn write_at_times(&mut self) {
+        if self.length - self.asked >= WRITE_EVERY * self.layout.frame_bytes() {
+            self.write_out();
         }
-        self.write_at_times()
     }
 
-    /// Dither belongs to what was mixed: silence that was skipped stays silent, and is left out of a file.
-    fn put_silence(&mut self, samples: Samples) -> Result<()> {
-        let bytes = samples.saturating_mul(frame_bytes(self.channels, self.format));
-        self.write_held()?;
-        self.grow(bytes)?;
-        let Some(file) = self.file.as_mut().filter(|file| !file.is_sparse()) else { return self.write_at_times() };
-        let mut left = bytes;
-        while left > 0 {
-            let piece = left.min(ZEROS.len() as u64);
-            file.write_at(0, &ZEROS[..piece as usize])?;
-            left -= piece;
+    /// Asks for all that there is to be written.
+    fn write_out(&mut self) {
+        if self.length > self.asked {
+            self.asked = self.length;
+            // One that waits will take this along.
+            if self.queue.ask() {
+                self.call(WavFile::write);
+            }
         }
-        Ok(())
     }
 
-    fn write_at_times(&mut self) -> Result<()> {
-        let due = self.written + WRITE_EVERY * frame_bytes(self.channels, self.format);
-        if self.length >= due { self.write_out() } else { Ok(()) }
+    fn poll_opening(&mut self, context: &mut Context<'_>) -> Poll<OutputEvent> {
+        let failure = match self.queue.is_open() {
+            Ok(true) => {
+                self.stage = Stage::Open;
+                return Poll::Ready(OutputEvent::Connected);
+            }
+            Ok(false) => {
+                std::task::ready!(self.patience.poll_end(&self.queue, context));
+                // If it opens all the same, nobody wants it.
+                self.call(|file| drop(file.discard()));
+                self.queue.give_up()
+            }
+            Err(failure) => failure,
+        };
+        self.stage = Stage::Gone;
+        Poll::Ready(OutputEvent::Lost(failure, "failed".to_owned()))
     }
 
-    /// Writes what is held back, behind silence that was left out.
-    fn write_held(&mut self) -> Result<()> {
-        let at = self.header_bytes() + self.length - self.held.len() as u64;
-        if let Some(file) = self.file.as_mut().filter(|_| !self.held.is_empty()) {
-            file.write_at(at, &self.held)?;
-            self.held.clear();
+    fn poll_open(&mut self, context: &mut Context<'_>) -> Poll<OutputEvent> {
+        let failure = self.queue.failure().filter(|_| !std::mem::replace(&mut self.is_failure_told, true));
+        if let Some(failure) = failure {
+            return Poll::Ready(OutputEvent::Failed(failure));
         }
-        Ok(())
+        self.patience.poll_end(&self.queue, context).map(|()| OutputEvent::Failed(self.queue.late()))
     }
 
-    /// Brings the file up to date; the header last, so that it never says more than there is.
-    fn write_out(&mut self) -> Result<()> {
-        let ends_in_silence = self.held.is_empty() && self.length > self.written;
-        self.write_held()?;
-        let (length, is_sparse) = (self.length, self.file.as_ref().is_some_and(OutputFile::is_sparse));
-        let most = capacity(self.channels, self.format) * frame_bytes(self.channels, self.format);
-        let header = self.header(if is_sparse { length } else { most });
-        let Some(file) = &mut self.file else { return Ok(()) };
-        if is_sparse && ends_in_silence {
-            file.set_len(header.len() as u64 + length)?;
+    /// Asks for the last call, and waits for its answer as long as the disk moves.
+    fn last(&mut self, call: impl FnOnce(&mut WavFile) -> Result<()> + Send + 'static) -> Closing {
+        if std::mem::replace(&mut self.stage, Stage::Gone) == Stage::Gone {
+            return closed(Ok(()));
         }
-        // A device is told at its start the most that may come: nobody can tell it later.
-        if is_sparse || length == 0 {
-            file.write_at(0, &header)?;
-        }
-        self.written = self.length;
-        Ok(())
-    }
-
-    fn header_bytes(&self) -> u64 {
-        if self.format == SampleFormat::F32 { 58 } else { 44 }
-    }
-
-    fn finish(&mut self) -> Result<()> {
-        let result = self.attempt(Self::write_out);
-        let Some(file) = self.file.take() else { return Ok(()) };
-        // What failed stays where it is: it is not whole.
-        result?;
-        match self.is_heard {
-            false if !self.keeps_unheard || file.would_replace_source() => file.discard(),
-            _ if file.would_replace_source() => Err(file.leave()),
-            _ => file.keep(),
-        }
+        let (tell, told) = oneshot::channel();
+        self.call(move |file| drop(tell.send(call(file))));
+        let queue = self.queue.clone();
+        queue.set_in_time();
+        Box::pin(async move {
+            let mut patience = Patience::default();
+            tokio::select! {
+                biased;
+                result = told => result.unwrap_or_else(|_| Err(queue.broken())),
+                () = poll_fn(|context| patience.poll_end(&queue, context)) => Err(queue.give_up()),
+            }
+        })
     }
 }
 
 impl Output for Wav {
-    fn write(&mut self, frame: &Frame) -> Result<bool> {
-        self.is_heard = true;
-        self.attempt(|wav| wav.put(frame.samples)).map(|()| true)
+    fn is_connected(&self) -> bool {
+        self.stage == Stage::Open
     }
 
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<OutputEvent> {
+        self.queue.wakes(context.waker());
+        match self.stage {
+            Stage::Opening => self.poll_opening(context),
+            Stage::Open => self.poll_open(context),
+            Stage::Gone => Poll::Pending,
+        }
+    }
+
+    fn write(&mut self, frame: &Frame) -> Result<bool> {
+        self.is_heard = true;
+        let count = frame.samples.len() * self.layout.format.bytes();
+        let at = self.grow(count as u64)?;
+        let Self { queue, dither, layout, .. } = self;
+        let put = queue.put(at, count, |bytes| match layout.format {
+            SampleFormat::S16 { .. } => bytes.extend(frame.samples.iter().flat_map(|sample| {
+                to_s16(dither.as_mut().map_or(*sample, |dither| dither.add(*sample))).to_le_bytes()
+            })),
+            SampleFormat::F32 => bytes.extend(frame.samples.iter().flat_map(|sample| sample.to_le_bytes())),
+        });
+        self.write_at_times();
+        put.map(|()| true)
+    }
+
+    /// Dither belongs to what was mixed: silence that was skipped stays silent, and is left out of a file.
     fn skip(&mut self, samples: Samples) -> Result<()> {
-        self.attempt(|wav| wav.put_silence(samples))
+        self.grow(samples.saturating_mul(self.layout.frame_bytes()))?;
+        let put = self.queue.put_silence(self.length);
+        self.write_at_times();
+        put
     }
 
     fn rest(&mut self) -> Result<()> {
-        self.attempt(Self::write_out)
+        self.write_out();
+        self.queue.failure().map_or(Ok(()), Err)
+    }
+
+    /// On the manual clock nothing is lost to a disk that is slow: what was handed to it is waited for.
+    fn has_room(&self) -> bool {
+        self.queue.is_even()
     }
 
     fn give_up(&mut self) -> Closing {
-        closed(self.file.take().map_or(Ok(()), OutputFile::discard))
+        self.queue.give_up();
+        self.last(WavFile::discard)
     }
 
     fn close(&mut self) -> Closing {
-        closed(self.finish())
+        let is_heard = self.is_heard;
+        self.last(move |file| file.finish(is_heard))
     }
 }
 
 impl Drop for Wav {
     /// Its driver broke before it was closed: what is held back is written, and all else is left as it is.
     fn drop(&mut self) {
-        if self.file.is_some() {
-            let _ = self.attempt(Self::write_out);
+        if self.stage != Stage::Gone {
+            self.write_out();
         }
     }
 }

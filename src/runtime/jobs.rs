@@ -17,7 +17,7 @@ pub trait Work: Send + Sync + 'static {
     fn job(&self) -> &Job;
 
     /// Does a part of what there is to do. Returns true if there is more which waits for nobody. Must not panic.
-    fn turn(&self) -> bool;
+    fn turn(self: Arc<Self>) -> bool;
 }
 
 /// In line or having its turn.
@@ -97,7 +97,7 @@ fn run(shared: &Shared) {
     let mut unfinished = None;
     while let Some(work) = next(shared, unfinished.take()) {
         work.job().begin();
-        let more = work.turn();
+        let more = work.clone().turn();
         if work.job().end(more) {
             unfinished = Some(work);
         }
@@ -140,7 +140,7 @@ mod tests {
             &self.job
         }
 
-        fn turn(&self) -> bool {
+        fn turn(self: Arc<Self>) -> bool {
             assert!(!self.has_turn.swap(true, Ordering::SeqCst), "two threads have it");
             let left = self.left.load(Ordering::SeqCst).saturating_sub(1);
             self.left.store(left, Ordering::SeqCst);
@@ -190,7 +190,7 @@ mod models {
             &self.job
         }
 
-        fn turn(&self) -> bool {
+        fn turn(self: Arc<Self>) -> bool {
             assert!(!self.has_turn.swap(true, Ordering::Relaxed), "two threads have it");
             if self.moved.iter().all(|moved| moved.load(Ordering::Relaxed)) {
                 self.done.lock().take().into_iter().for_each(|done| done.send(()).unwrap());

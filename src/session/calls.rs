@@ -1,6 +1,7 @@
 //! What a user may ask for. Each call applies whole, at once; `at` is the time by which waiting is measured.
 
 use super::outbox::{Garbage, OutputRequest, Ticket};
+use super::output_state::Connection;
 use super::playbacks::{Leaving, Loadable, Loading, Phase, PlaybackInfo, Request, Sought, Sounding};
 use super::policy::{Admission, OnDuplicate, Overlap, Target, admit};
 use super::{Advance, Clock, Lifecycle, RequestId, Session, WallTime};
@@ -142,7 +143,7 @@ impl Session {
                 self.enter(request_kept, source, waits, queue_timeout);
                 // Once its successor is there: what it replaces may wait for that.
                 tracks.into_iter().for_each(|track| self.advance_line(track));
-                self.output.connect(&mut self.outbox);
+                self.open_output();
             }
             Err(SpeakerError { code, message }) => {
                 let event = EventKind::Failed { code, message, duration_ms: 0.0, position_ms: 0.0 };
@@ -511,11 +512,38 @@ impl Session {
         if let Err(error) = self.check_open() {
             return self.outbox.settle(ticket, Some(error));
         }
-        self.output.connect(&mut self.outbox);
-        match self.output.is_open() {
-            true => self.outbox.settle(ticket, None),
-            false => self.output.add_ticket(ticket),
+        self.open_output();
+        if self.output.is_open() {
+            return self.outbox.settle(ticket, None);
         }
+        self.output.add_ticket(ticket);
+        if self.is_opening_held() {
+            // Behind `connected`, held as that is.
+            self.outbox.settle(ticket, None);
+        }
+    }
+
+    /// Opens the output, if it is closed. On the manual clock that it is open has its place here, among the events of calls that do not
+    /// wait for each other: it is noted at once and held, with all behind it, until it is known.
+    fn open_output(&mut self) {
+        if self.output.connect(&mut self.outbox) && self.is_eager() {
+            self.outbox.hold();
+            self.note(None, EventKind::Connected);
+        }
+    }
+
+    /// What was noted for an output that would be open is not told; what is held behind it may be, by `release`. Returns false if
+    /// there is none.
+    pub(super) fn retract_opening(&mut self) -> bool {
+        let is_held = self.is_opening_held();
+        if is_held {
+            self.outbox.retract_connected();
+        }
+        is_held
+    }
+
+    pub(super) fn is_opening_held(&self) -> bool {
+        self.is_eager() && self.output.connection == Connection::Opening
     }
 
     /// Ends the wait of a `connect`, and the attempt if nothing else wants the output.
@@ -524,12 +552,16 @@ impl Session {
             return;
         }
         let is_wanted = self.output.has_tickets() || !self.playbacks.is_empty() || !self.advances.is_empty();
+        let message = "Expected a signal that is aborted after the output is open but it was before";
+        self.outbox.answer_now(ticket, SpeakerError::new(Code::Aborted, message));
         if !is_wanted && !self.output.was_connected {
+            let was_held = self.retract_opening();
             self.output.closed();
             self.outbox.request(OutputRequest::GiveUp);
+            if was_held {
+                self.outbox.release();
+            }
         }
-        let message = "Expected a signal that is aborted after the output is open but it was before";
-        self.outbox.settle(ticket, Some(SpeakerError::new(Code::Aborted, message)));
     }
 
     /// The session's time once every `advance` is done.
@@ -545,7 +577,7 @@ impl Session {
         }
         match self.check_open() {
             Ok(()) => {
-                self.output.connect(&mut self.outbox);
+                self.open_output();
                 self.advances.push_back(Advance { left: by, ticket });
                 self.outbox.wakes_driver = true;
             }

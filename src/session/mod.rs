@@ -241,7 +241,10 @@ impl Session {
     fn refuse_calls(&mut self) {
         if let Err(error) = self.check_open() {
             self.fail_advances(&error);
-            self.answer_connects(Some(&error));
+            // What becomes of an output that is held has its place, and is told first.
+            if !self.is_opening_held() {
+                self.answer_connects(Some(&error));
+            }
         }
     }
 
@@ -255,7 +258,9 @@ impl Session {
         let is_closed = self.lifecycle == Lifecycle::Closed;
         self.lifecycle = Lifecycle::Broken { is_closed };
         self.notices.clear();
-        self.outbox.release();
+        if self.retract_opening() {
+            self.output.closed();
+        }
         for playbacks::Drained { request, played, position, garbage } in self.playbacks.drain() {
             self.outbox.garbage.push(garbage);
             let SpeakerError { code, message } = internal();
@@ -269,6 +274,7 @@ impl Session {
             self.outbox.output.clear();
             self.outbox.request(OutputRequest::Close);
         }
+        self.outbox.release();
         true
     }
 

@@ -73,8 +73,6 @@ pub struct Work {
     pub rings: usize,
     /// The driver has something to look at.
     pub wakes_driver: bool,
-    /// The output is to be opened.
-    pub opens_output: bool,
     /// The next frame carries a fade that can't wait.
     pub hastens: bool,
 }
@@ -83,9 +81,9 @@ pub struct Work {
 #[derive(Default)]
 pub struct Outbox {
     events: VecDeque<Message>,
-    /// How many of `events` may be taken: those behind wait for the frame that is in flight.
+    /// How many of `events` may be taken: those behind wait for the frame that is in flight, or for the output.
     ready: usize,
-    /// A frame is in flight.
+    /// A frame is in flight, or an output is opened that has its place among the events.
     is_holding: bool,
     seq: u64,
     rings: usize,
@@ -95,7 +93,6 @@ pub struct Outbox {
     pub wakes: Vec<Waker>,
     pub wakes_driver: bool,
     pub hastens: bool,
-    opens_output: bool,
     last_open: u64,
 }
 
@@ -105,6 +102,27 @@ impl Outbox {
         self.seq += 1;
         let (playback, request_id) = about.unzip();
         self.push(Message::Event(Event { seq: self.seq, at_ms: to_ms(at), playback, request_id, kind }));
+    }
+
+    /// Answers a call. Another answer that is held gives way, and keeps its place.
+    pub fn answer(&mut self, ticket: Ticket, error: Option<SpeakerError>) {
+        match self.held_answer(ticket).map(|index| &mut self.events[index]) {
+            Some(Message::Settled { error: held, .. }) => *held = error,
+            _ => self.settle(ticket, error),
+        }
+    }
+
+    /// Answers a call before everything that is held.
+    pub fn answer_now(&mut self, ticket: Ticket, error: SpeakerError) {
+        self.held_answer(ticket).and_then(|index| self.events.remove(index));
+        self.events.insert(self.ready, Message::Settled { ticket, error: Some(error) });
+        self.ready += 1;
+        self.rings += 1;
+    }
+
+    fn held_answer(&self, ticket: Ticket) -> Option<usize> {
+        let is_its = |message: &Message| matches!(message, Message::Settled { ticket: its, .. } if *its == ticket);
+        (self.ready..self.events.len()).find(|index| is_its(&self.events[*index]))
     }
 
     /// Answers a call.
@@ -120,7 +138,8 @@ impl Outbox {
         }
     }
 
-    /// From now on events wait for [`release`](Self::release): they tell of a frame that is not handed over yet.
+    /// From now on events wait for [`release`](Self::release): they tell of a frame that is not handed over yet, or come behind an output
+    /// that is not open yet.
     pub fn hold(&mut self) {
         self.is_holding = true;
     }
@@ -147,6 +166,22 @@ impl Outbox {
         changed
     }
 
+    /// The output could not be opened: that it is, the first of what is held, is not told. What is held behind moves up.
+    pub fn retract_connected(&mut self) {
+        let is_connected =
+            |message: &Message| matches!(message, Message::Event(event) if event.kind == EventKind::Connected);
+        if !self.events.get(self.ready).is_some_and(is_connected) {
+            return;
+        }
+        self.events.remove(self.ready);
+        self.seq -= 1;
+        for message in self.events.iter_mut().skip(self.ready) {
+            if let Message::Event(event) = message {
+                event.seq -= 1;
+            }
+        }
+    }
+
     /// The next message, once it may be told.
     pub fn take(&mut self) -> Option<Message> {
         self.ready = self.ready.checked_sub(1)?;
@@ -155,7 +190,6 @@ impl Outbox {
 
     /// Asks for something of the output's owner.
     pub fn request(&mut self, request: OutputRequest) {
-        self.opens_output |= matches!(request, OutputRequest::Open);
         self.output.push_back(request);
         self.wakes_driver = true;
     }
@@ -184,7 +218,6 @@ impl Outbox {
             wakes: std::mem::take(&mut self.wakes),
             rings: std::mem::take(&mut self.rings),
             wakes_driver: std::mem::take(&mut self.wakes_driver),
-            opens_output: std::mem::take(&mut self.opens_output),
             hastens: std::mem::take(&mut self.hastens),
         }
     }

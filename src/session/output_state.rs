@@ -39,12 +39,14 @@ impl OutputState {
         self.connection == Connection::Open
     }
 
-    /// Asks for the output to be opened, if it is closed.
-    pub fn connect(&mut self, outbox: &mut Outbox) {
-        if self.connection == Connection::Closed {
+    /// Asks for the output to be opened. Returns false if that was done already.
+    pub fn connect(&mut self, outbox: &mut Outbox) -> bool {
+        let is_closed = self.connection == Connection::Closed;
+        if is_closed {
             self.connection = Connection::Opening;
             outbox.request(OutputRequest::Open);
         }
+        is_closed
     }
 
     pub fn add_ticket(&mut self, ticket: Ticket) {

@@ -70,11 +70,6 @@ impl Session {
         self.outbox.output.pop_front()
     }
 
-    /// The same, but the end is left to the driver.
-    pub fn take_output_request_but_close(&mut self) -> Option<OutputRequest> {
-        self.outbox.output.pop_front_if(|request| !matches!(request, OutputRequest::Close))
-    }
-
     /// A source was opened. Its reader comes back if it is not wanted any more.
     pub fn opened(
         &mut self,
@@ -258,14 +253,24 @@ impl Session {
     pub fn output_event(&mut self, event: OutputEvent, at: WallTime) {
         self.wall = at;
         self.outbox.wakes_driver = true;
+        if self.outbox.output.iter().any(|request| matches!(request, OutputRequest::GiveUp)) {
+            // It is told by what nobody waits for any more.
+            return;
+        }
         match event {
             // Nobody waited for it any more, and it was given up.
             OutputEvent::Connected if self.output.connection != Connection::Opening => {}
             OutputEvent::Connected => {
                 self.output.connection = Connection::Open;
                 self.output.was_connected = true;
-                self.note(None, EventKind::Connected);
-                self.answer_connects(None);
+                if self.is_eager() {
+                    // It was noted where it was asked for.
+                    self.output.take_tickets();
+                    self.outbox.release();
+                } else {
+                    self.note(None, EventKind::Connected);
+                    self.answer_connects(None);
+                }
             }
             OutputEvent::Opened(stream) => self.output.stream_opened(stream),
             OutputEvent::Reconnecting(reason) => self.note(None, EventKind::Reconnecting { reason }),
@@ -299,6 +304,7 @@ impl Session {
 
     /// The output is gone, and everything that lives with it; the next request connects anew.
     fn lose(&mut self, error: &SpeakerError, reason: String) {
+        let was_held = self.retract_opening();
         // Disconnect first, so that a request made by an event listener opens a new connection.
         self.output.closed();
         self.fail_live(error);
@@ -306,11 +312,14 @@ impl Session {
             self.note(None, EventKind::Disconnected { reason });
         }
         self.answer_connects(Some(error));
+        if was_held {
+            self.outbox.release();
+        }
     }
 
     pub(super) fn answer_connects(&mut self, error: Option<&SpeakerError>) {
         for ticket in self.output.take_tickets() {
-            self.outbox.settle(ticket, error.cloned());
+            self.outbox.answer(ticket, error.cloned());
         }
         if let Some(error) = error {
             self.fail_advances(error);

@@ -1,6 +1,7 @@
 //! How decode tasks, and whoever else changes something, tell a session's driver to look.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
+use std::task::Wake;
 
 use crate::sync::Notify;
 
@@ -40,13 +41,19 @@ impl Progress {
     }
 }
 
+/// As the waker of what an output that is polled by a job waits for.
+impl Wake for Progress {
+    fn wake(self: Arc<Self>) {
+        self.tell();
+    }
+}
+
 #[cfg(all(test, feature = "loom"))]
 mod models {
     use super::*;
     use crate::sync::AtomicBool;
     use loom::future::block_on;
     use loom::thread::spawn;
-    use std::sync::Arc;
     use std::sync::atomic::Ordering;
 
     #[test]

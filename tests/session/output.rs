@@ -148,6 +148,97 @@ fn connect_settles_when_the_output_is_open_or_lost() {
     assert_eq!(table.words(), "settled4");
 }
 
+/// On the manual clock what is told does not depend on how long the output takes to open.
+fn opening_by_hand() -> Table {
+    let mut table = Table::closed(Clock::Manual, rules(Overlap::Queue));
+    assert_eq!(table.play("a", 0), "open a");
+    table.session.connect(8);
+    assert_eq!(table.play("b", 0), "open b", "it stands behind the output");
+    assert_eq!(table.stop(named("a")), ("a".into(), String::new()));
+    assert_eq!(table.outputs(), "open");
+    table
+}
+
+#[test]
+fn connected_has_its_place_on_the_manual_clock() {
+    let mut table = opening_by_hand();
+    let told = "connected settled8 b:queued1 a:stopped(user)@0";
+    assert_eq!(table.output(OutputEvent::Connected), told);
+    assert_eq!(table.events.iter().map(|event| event.seq).collect::<Vec<_>>(), [1, 2, 3]);
+    table.session.connect(9);
+    assert_eq!((table.words(), table.outputs()), ("settled9".into(), String::new()));
+}
+
+#[test]
+fn what_is_behind_an_output_that_can_not_be_opened_moves_up() {
+    let mut table = opening_by_hand();
+    let told = "settled8(ERR_OUTPUT) b:queued1 a:stopped(user)@0 b:failed(ERR_OUTPUT)";
+    assert_eq!(table.output(OutputEvent::Lost(full_disk(), "failed".into())), told);
+    assert_eq!(table.events.iter().map(|event| event.seq).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!((table.play("c", 0), table.outputs()), ("open c".into(), "open".into()));
+    assert_eq!(table.output(OutputEvent::Connected), "connected");
+    assert_eq!(table.events.last().unwrap().seq, 4);
+}
+
+#[test]
+fn close_waits_for_an_output_that_is_opened_on_the_manual_clock() {
+    for (event, told) in [
+        (OutputEvent::Connected, "connected settled8 b:queued1 a:stopped(user)@0 b:stopped(closed)@0"),
+        (
+            OutputEvent::Lost(full_disk(), "failed".into()),
+            "settled8(ERR_OUTPUT) b:queued1 a:stopped(user)@0 b:stopped(closed)@0",
+        ),
+    ] {
+        let mut table = opening_by_hand();
+        table.session.close(Some(9), table.at());
+        assert_eq!((table.words(), table.outputs()), (String::new(), "close".into()));
+        let end = if matches!(event, OutputEvent::Connected) { "disconnected(closed) settled9" } else { "settled9" };
+        assert_eq!(table.output(event), told);
+        table.session.closed(Ok(()));
+        assert_eq!(table.words(), end);
+    }
+}
+
+#[test]
+fn an_attempt_that_is_abandoned_on_the_manual_clock_holds_nothing() {
+    let mut table = Table::closed(Clock::Manual, rules(Overlap::Mix));
+    table.session.connect(1);
+    table.session.report(full_disk());
+    table.session.connect(2);
+    table.session.abandon(1);
+    assert_eq!(table.words(), "settled1(ERR_ABORTED)", "at once");
+    table.session.abandon(2);
+    assert_eq!(
+        (table.words(), table.outputs()),
+        ("settled2(ERR_ABORTED) error(ERR_OUTPUT)".into(), "open give up".into())
+    );
+    assert_eq!(table.events[0].seq, 1);
+}
+
+#[test]
+fn a_session_that_breaks_while_its_output_is_opened_tells_of_no_connection() {
+    let mut table = opening_by_hand();
+    table.session.break_down();
+    let told = "settled8(ERR_INTERNAL) b:queued1 a:stopped(user)@0 b:failed(ERR_INTERNAL) error(ERR_INTERNAL)";
+    assert_eq!((table.words(), table.outputs()), (told.into(), "close".into()));
+    assert_eq!(table.output(OutputEvent::Connected), "", "it is closed next");
+    table.session.close(Some(9), table.at());
+    table.session.closed(Ok(()));
+    assert_eq!(table.words(), "settled9");
+}
+
+#[test]
+fn what_was_given_up_does_not_speak_for_what_is_opened_next() {
+    let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));
+    table.session.connect(1);
+    assert_eq!(table.outputs(), "open");
+    table.session.abandon(1);
+    table.session.connect(2);
+    assert_eq!(table.output(OutputEvent::Connected), "settled1(ERR_ABORTED)");
+    assert_eq!(table.outputs(), "give up open");
+    assert_eq!(table.output(OutputEvent::Connected), "connected settled2");
+}
+
 #[test]
 fn the_last_connect_that_is_abandoned_gives_up() {
     let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));

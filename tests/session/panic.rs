@@ -28,7 +28,7 @@ fn pending_calls_settle_and_close_works() {
     table.session.connect(1);
     table.session.advance(960, 2).expect("the clock is manual");
     table.session.break_down();
-    assert_eq!(table.words(), "error(ERR_INTERNAL) settled2(ERR_INTERNAL) settled1(ERR_INTERNAL)");
+    assert_eq!(table.words(), "settled1(ERR_INTERNAL) error(ERR_INTERNAL) settled2(ERR_INTERNAL)");
     table.session.close(Some(3), table.at());
     assert_eq!((table.words(), table.outputs()), (String::new(), "close".into()), "nothing is opened any more");
     table.session.closed(Ok(()));

@@ -27,7 +27,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use livekit_protocol as proto;
-use tokio::time::Sleep;
+use tokio::time::{Sleep, timeout};
 
 use super::{Closing, Link, Output, OutputEvent};
 use crate::audio::Samples;
@@ -44,6 +44,9 @@ use room::Room;
 use track::{Packet, Track};
 pub use transport::IceTransport;
 use trouble::{Remedy, Trouble};
+
+/// How long the goodbye to a room may take: whoever does not answer by then won't.
+const LEAVE_LIMIT: Duration = Duration::from_secs(2);
 
 pub struct LiveKit {
     options: LiveKitOptions,
@@ -213,7 +216,7 @@ impl Output for LiveKit {
         drop(connection);
         Box::pin(async move {
             if let Some(leaving) = leaving {
-                let _ = leaving.await;
+                let _ = timeout(LEAVE_LIMIT, leaving).await;
             }
             Ok(())
         })

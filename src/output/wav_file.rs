@@ -1,0 +1,205 @@
+//! A WAV file as a thread of its disk writes it: takes what waits, keeps the header true, and puts the file where it belongs.
+
+use std::sync::Arc;
+
+use super::SampleFormat;
+use super::output_file::OutputFile;
+use super::wav_queue::{Piece, Queue, Waiting};
+use crate::audio::{SAMPLE_RATE, Samples};
+use crate::error::Result;
+use crate::reserved::ReservedPath;
+
+/// RIFF counts bytes in 32 bits; the rest is for the header.
+pub const MAX_BYTES: u64 = u32::MAX as u64 - 1_024;
+
+/// What a device is given at once of a silence that it can't leave out.
+static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+
+/// How much is written at once: by each piece it is seen that the disk moves.
+const CHUNK: usize = 1 << 20;
+
+/// What kind of samples a file holds.
+#[derive(Debug, Clone, Copy)]
+pub struct Layout {
+    pub channels: usize,
+    pub format: SampleFormat,
+}
+
+impl Layout {
+    /// The bytes of a frame of samples.
+    pub fn frame_bytes(self) -> u64 {
+        (self.format.bytes() * self.channels) as u64
+    }
+
+    /// How many samples per channel a file holds.
+    pub fn capacity(self) -> Samples {
+        MAX_BYTES / self.frame_bytes()
+    }
+
+    fn header_bytes(self) -> u64 {
+        if self.format == SampleFormat::F32 { 58 } else { 44 }
+    }
+
+    /// The header of a file that holds `length` bytes of samples.
+    fn header(self, length: u64) -> Vec<u8> {
+        let (tag, extra): (u16, &[&[u8]]) = match self.format {
+            SampleFormat::S16 { .. } => (1, &[]),
+            // What is not PCM has an extension, which is empty, and says how many samples there are.
+            SampleFormat::F32 => (3, &[&[0, 0], b"fact", &[4, 0, 0, 0], &[0; 4]]),
+        };
+        let frame = self.frame_bytes();
+        let mut header = Vec::with_capacity(64);
+        header.extend(b"RIFF\0\0\0\0WAVEfmt ");
+        header.extend(if extra.is_empty() { 16_u32 } else { 18 }.to_le_bytes());
+        header.extend(tag.to_le_bytes());
+        header.extend((self.channels as u16).to_le_bytes());
+        header.extend(SAMPLE_RATE.to_le_bytes());
+        header.extend((SAMPLE_RATE * frame as u32).to_le_bytes());
+        header.extend((frame as u16).to_le_bytes());
+        header.extend((self.format.bytes() as u16 * 8).to_le_bytes());
+        extra.iter().for_each(|bytes| header.extend(*bytes));
+        if !extra.is_empty() {
+            let fact = header.len() - 4;
+            header[fact..].copy_from_slice(&((length / frame) as u32).to_le_bytes());
+        }
+        header.extend(b"data");
+        header.extend((length as u32).to_le_bytes());
+        let riff = header.len() as u64 - 8 + length;
+        header[4..8].copy_from_slice(&(riff as u32).to_le_bytes());
+        header
+    }
+}
+
+pub struct WavFile {
+    layout: Layout,
+    keeps_unheard: bool,
+    queue: Arc<Queue>,
+    /// Until it is opened, and from its end on, there is none.
+    file: Option<OutputFile>,
+    /// The bytes of samples in it, silence that was left out included.
+    length: u64,
+    /// It could not be written once.
+    is_broken: bool,
+}
+
+impl WavFile {
+    /// One in which nothing sounded is thrown away, unless `keeps_unheard`.
+    pub fn new(layout: Layout, keeps_unheard: bool, queue: Arc<Queue>) -> Self {
+        Self { layout, keeps_unheard, queue, file: None, length: 0, is_broken: false }
+    }
+
+    /// Creates the file; its header is valid from the start. None is made that nobody waits for any more.
+    pub fn open(&mut self, path: Arc<ReservedPath>) {
+        if self.queue.is_given_up() {
+            return;
+        }
+        match self.create(path) {
+            Ok(()) => self.queue.opened(self.file.as_ref().and_then(OutputFile::part).map(Into::into)),
+            Err(error) => self.queue.fail(error),
+        }
+    }
+
+    fn create(&mut self, path: Arc<ReservedPath>) -> Result<()> {
+        let mut file = OutputFile::create(path)?;
+        // A device is told at its start the most that may come: nobody can tell it later.
+        let length = if file.is_sparse() { 0 } else { self.layout.capacity() * self.layout.frame_bytes() };
+        if let Err(error) = file.write_at(0, &self.layout.header(length)) {
+            // It is empty.
+            let _ = file.discard();
+            return Err(error);
+        }
+        self.file = Some(file);
+        Ok(())
+    }
+
+    /// Writes what waits. What fails once is told, and then nothing more is written.
+    pub fn write(&mut self) {
+        let waiting = self.queue.take();
+        let length = waiting.length;
+        if self.is_broken {
+            return;
+        }
+        if let Err(error) = self.write_all(waiting) {
+            self.is_broken = true;
+            self.save(length);
+            self.queue.fail(error);
+        }
+    }
+
+    /// Brings the file up to date; the header last, so that it never says more than there is.
+    fn write_all(&mut self, Waiting { pieces, length }: Waiting) -> Result<()> {
+        let Self { layout, queue, file: Some(file), length: written, .. } = self else { return Ok(()) };
+        if length == *written {
+            return Ok(());
+        }
+        for Piece { at, bytes } in pieces {
+            pass_silence(file, at - *written, queue)?;
+            for (index, chunk) in bytes.chunks(CHUNK).enumerate() {
+                file.write_at(layout.header_bytes() + at + (index * CHUNK) as u64, chunk)?;
+                queue.moved();
+            }
+            *written = at + bytes.len() as u64;
+        }
+        let ends_in_silence = length > *written;
+        pass_silence(file, length - *written, queue)?;
+        if file.is_sparse() {
+            if ends_in_silence {
+                file.set_len(layout.header_bytes() + length)?;
+                queue.moved();
+            }
+            file.write_at(0, &layout.header(length))?;
+        }
+        *written = length;
+        Ok(())
+    }
+
+    /// The header tells of what reached the file before it failed.
+    fn save(&mut self, length: u64) {
+        let Some(file) = self.file.as_mut().filter(|file| file.is_sparse()) else { return };
+        let there = file.length().saturating_sub(self.layout.header_bytes()).min(length);
+        let header = self.layout.header(there - there % self.layout.frame_bytes());
+        // It overwrites bytes that have their room. If it fails all the same, the one before is still true.
+        let _ = file.write_at(0, &header);
+    }
+
+    /// The end: what is whole takes its place.
+    pub fn finish(&mut self, is_heard: bool) -> Result<()> {
+        self.write();
+        let file = self.file.take();
+        // What failed stays where it is: it is not whole.
+        self.queue.failure().map_or(Ok(()), Err)?;
+        let Some(file) = file else { return Ok(()) };
+        match is_heard {
+            false if !self.keeps_unheard || file.would_replace_source() || self.queue.is_given_up() => file.discard(),
+            _ if file.would_replace_source() => Err(file.leave()),
+            _ => self.place(file),
+        }
+    }
+
+    fn place(&self, file: OutputFile) -> Result<()> {
+        file.secure()?;
+        self.queue.moved();
+        match self.queue.begin_placing() {
+            true => file.keep(),
+            // It was told that it stays where it was written.
+            false => Ok(()),
+        }
+    }
+
+    /// Nobody wants it, and nothing was written.
+    pub fn discard(&mut self) -> Result<()> {
+        self.file.take().map_or(Ok(()), OutputFile::discard)
+    }
+}
+
+/// Silence is left out of a file, and is zeros for a device.
+fn pass_silence(file: &mut OutputFile, bytes: u64, queue: &Queue) -> Result<()> {
+    let mut left = if file.is_sparse() { 0 } else { bytes };
+    while left > 0 {
+        let piece = left.min(ZEROS.len() as u64);
+        file.write_at(0, &ZEROS[..piece as usize])?;
+        queue.moved();
+        left -= piece;
+    }
+    Ok(())
+}
