@@ -26,6 +26,7 @@ use crate::audio::{from_ms, to_ms};
 use crate::engine::{Handle, broken_sessions, open_sessions};
 use crate::error::{Code, SpeakerError};
 use crate::output::{PcmFrame, PcmSink, Recording};
+use crate::redact::redact_to;
 use crate::session::{RequestId, StopRequest};
 use crate::source::Origin;
 use convert::{
@@ -71,6 +72,13 @@ pub struct NativeProcessStats {
 #[cfg_attr(test, allow(dead_code, reason = "only Node calls it"))]
 pub fn process_stats() -> NativeProcessStats {
     NativeProcessStats { sessions: open_sessions() as f64, broken: broken_sessions() as f64 }
+}
+
+/// Returns a text that may be shown: without secrets and cut to so many characters.
+#[napi]
+#[cfg_attr(test, allow(dead_code, reason = "only Node calls it"))]
+pub fn redact(text: String, most: u32) -> String {
+    redact_to(&text, most as usize)
 }
 
 /// A session; `lib/session.js` is its face.

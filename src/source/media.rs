@@ -117,7 +117,10 @@ impl Drop for Media {
 }
 
 fn open_file(path: &Path, reserved: Option<&ReservedPath>) -> Result<File> {
-    let failed = |error| SpeakerError::new(Code::File, format!("audioUrl {} can't be read: {error}", path.display()));
+    let failed = |error: std::io::Error| {
+        let message = format!("audioUrl {} can't be read: {error}", path.display());
+        SpeakerError::new(Code::File, message).because_of(&error)
+    };
     // Asked before opening: to open a pipe would wait for its writer.
     let metadata = path.metadata().map_err(failed)?;
     if !metadata.is_file() {
