@@ -7,6 +7,7 @@ const path = require('node:path')
 const { finished } = require('node:stream/promises')
 
 const { SpeakerError } = require('../error')
+const { masked } = require('./masked')
 const { recordedOptions } = require('./session-line')
 
 /** Fields of a stream that are left out, because its bytes are lines of their own. */
@@ -17,13 +18,15 @@ class Recorder {
   #file
   #native
   #isManual
+  #keepsSecrets
   #closed
 
   /** The first argument are the checked options of the session, `options` the ones it was given. */
-  constructor({ record, output }, options, native) {
+  constructor({ record, recordsSecrets, output }, options, native) {
     this.#native = native
+    this.#keepsSecrets = recordsSecrets
     this.#isManual = output.clock === 'manual'
-    // Readable by its owner only, because URLs and headers may hold secrets.
+    // Readable by its owner only, because it may hold secrets, and who speaks.
     this.#file = createWriteStream(record, { mode: 0o600 })
     this.#file.on('error', (error) => this.#closed ?? native.report(complaint(error)))
     this.#write({ type: 'session', ...recordedOptions(options) })
@@ -40,7 +43,8 @@ class Recorder {
   /** Writes a playAudio request for a file, URL or buffer; the second argument is the checked request. */
   play(request, { path: file, url }, atMs) {
     const audioUrl = file === undefined ? url : path.resolve(file)
-    this.request('play', { ...request, audioUrl, audio: request.audio && base64(request.audio) }, atMs)
+    const given = { ...request, audioUrl, audio: request.audio && base64(request.audio) }
+    this.request('play', this.#keepsSecrets ? given : masked(given), atMs)
   }
 
   stream(request, atMs) {
