@@ -210,8 +210,8 @@ class SpeakerSession extends EventEmitter {
   }
 
   /** The promise of the first call, for a second one that was refused and may join it. */
-  #joined(request, { code }) {
-    if (code !== 'ERR_DUPLICATE_REQUEST' || this.#onDuplicate !== 'join') return undefined
+  #joined(request, error) {
+    if (error?.code !== 'ERR_DUPLICATE_REQUEST' || this.#onDuplicate !== 'join') return undefined
     return this.#pending.latest(request.requestId)?.promise
   }
 
@@ -241,13 +241,13 @@ class SpeakerSession extends EventEmitter {
     }
   }
 
-  #event({ type, playback, ...event }) {
+  #event({ type, playback, cause, ...event }) {
     try {
       // An `error` that nobody listens to would be thrown.
       if (type !== 'error' || this.listenerCount('error') > 0) this.emit(type, event)
     } finally {
       // Also when a listener throws: the promise belongs to somebody else.
-      if (type === 'completed' || type === 'stopped' || type === 'failed') this.#pending.settle(type, playback, event)
+      if (type === 'completed' || type === 'stopped' || type === 'failed') this.#pending.settle(type, playback, { ...event, cause })
     }
   }
 }

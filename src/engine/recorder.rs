@@ -57,7 +57,7 @@ impl RecordFile {
             Some(file) => file,
             none => none.insert(open(&self.path)?),
         };
-        file.write_all(text).map_err(|error| unwritable(&error))
+        file.write_all(text).map_err(|error| unwritable(&error).because_of(&error))
     }
 }
 
@@ -67,7 +67,7 @@ fn unwritable(reason: &dyn std::fmt::Display) -> SpeakerError {
 
 /// Opens an empty file, or a recording, which is emptied. A pipe is refused: its reader could make the session wait.
 fn open(path: &Path) -> Result<File> {
-    let failed = |error: io::Error| unwritable(&error);
+    let failed = |error: io::Error| unwritable(&error).because_of(&error);
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
