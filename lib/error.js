@@ -1,11 +1,18 @@
 'use strict'
 
-const { inspect } = require('node:util')
+const { getSystemErrorName, inspect } = require('node:util')
 
-/** What every failure of this package is. Documented in index.d.ts. */
+/** How many characters are shown of a value, and of a whole message; as in src/redact.rs. */
+const VALUE = 200
+const MESSAGE = 1000
+
+/** The addon looks at less. */
+const LOOKED_AT = 1 << 16
+
+/** What every failure of this package is. Documented in index.d.ts. No secret is in its message, whoever wrote that. */
 class SpeakerError extends Error {
-  constructor(code, message, details) {
-    super(message)
+  constructor(code, message, { cause, ...details } = {}) {
+    super(redact(message, MESSAGE), cause && { cause: causeOf(cause) })
     this.code = code
     Object.assign(this, details)
   }
@@ -15,9 +22,24 @@ Object.defineProperty(SpeakerError.prototype, 'name', { value: 'SpeakerError', c
 
 /** A complaint in the one form: "Expected <what> for <argument> but received <value>". */
 function refuse(expected, argument, received) {
-  const shown = inspect(received, { depth: 0, maxStringLength: 100, breakLength: Infinity })
-  const type = received === null || received === undefined ? '' : ` of type ${typeof received}`
-  return new SpeakerError('ERR_INVALID_ARGUMENT', `Expected ${expected} for ${argument} but received ${shown}${type}`)
+  return complaint(expected, argument, show(received))
+}
+
+/** The same for a value that is secret: not even a wrong one is shown. */
+function refuseSecret(expected, argument, received) {
+  return complaint(expected, argument, received === null || received === undefined ? String(received) : kind(received))
+}
+
+/** The same for a URL. Some are valid without the slashes behind their scheme, by which one is known elsewhere. */
+function refuseUrl(expected, argument, received) {
+  const isUrl = typeof received === 'string' && received.includes('@')
+  return refuse(expected, argument, isUrl ? received.replace(/^([a-z][a-z0-9+.-]*:)?\/*/i, '$1//') : received)
+}
+
+/** What Node's permission model (`--permission`) keeps from us. The error has the code and the fields of Node's own. */
+function denied(expected, argument, permission, resource) {
+  const message = `Expected permission to ${expected} for ${argument} but received none: ${resource}`
+  return new SpeakerError('ERR_ACCESS_DENIED', message, { permission, resource })
 }
 
 /** What the writer of a stream is told when its playback ended without a failure: how, and how much was heard if that is known. */
@@ -26,4 +48,43 @@ function ended(requestId, how, heard) {
   return new SpeakerError('ERR_ENDED', message, { requestId, ...heard })
 }
 
-module.exports = { SpeakerError, ended, refuse }
+/** What was thrown, in words. Anything can be thrown, and not everything can be made a string. */
+function describe(thrown) {
+  try {
+    return String(thrown?.message ?? thrown)
+  } catch {
+    return 'an error without a message'
+  }
+}
+
+function complaint(expected, argument, received) {
+  return new SpeakerError('ERR_INVALID_ARGUMENT', `Expected ${expected} for ${argument} but received ${received}`)
+}
+
+/** A value in words. What it holds is not shown, and nothing of it is called: it may be secret, large, or a trap. */
+function show(value) {
+  if (value === null || value === undefined) return String(value)
+  const type = typeof value
+  if (type === 'string') return `${inspect(redact(value, VALUE), { breakLength: Infinity })} of type string`
+  if (type === 'number' || type === 'boolean') return `${inspect(value)} of type ${type}`
+  return kind(value)
+}
+
+/** What a value is, without the value. */
+function kind(value) {
+  if (value === '') return 'an empty string'
+  return /^[aeiou]/.test(typeof value) ? `an ${typeof value}` : `a ${typeof value}`
+}
+
+/** An error of the system or of a library as Node would make it. */
+function causeOf({ message, errno }) {
+  const cause = new Error(message)
+  return errno === undefined ? cause : Object.assign(cause, { errno: -errno, code: getSystemErrorName(-errno) })
+}
+
+function redact(text, most) {
+  // Loaded here, because the command line can help without the addon.
+  return require('./native').redact(text.slice(0, LOOKED_AT), most)
+}
+
+module.exports = { SpeakerError, denied, describe, ended, kind, refuse, refuseSecret, refuseUrl }

@@ -1,6 +1,10 @@
 //! The errors a user can meet: a stable code and a sentence.
 
+use std::error::Error;
+
 use serde::{Serialize, Serializer};
+
+use crate::redact::{MESSAGE, redact, redact_to};
 
 /// Declares the codes once: name, text, meaning.
 macro_rules! codes {
@@ -98,12 +102,35 @@ pub struct SpeakerError {
     pub code: Code,
     /// What went wrong, for people.
     pub message: String,
+    /// The error of somebody else that led to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+}
+
+/// The innermost error of the system or of a library below a [`SpeakerError`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cause {
+    /// What it says.
+    pub message: String,
+    /// Its number, if it is the system's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub errno: Option<i32>,
 }
 
 impl SpeakerError {
-    /// An error of this code and with this message.
+    /// An error of this code and with this message. The one way to make one, so that no message shows a secret.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: redact_to(&message.into(), MESSAGE), cause: None }
+    }
+
+    /// The same, with what led to it.
+    pub fn because_of(self, error: &(dyn Error + 'static)) -> Self {
+        let mut innermost = error;
+        while let Some(inner) = innermost.source() {
+            innermost = inner;
+        }
+        let errno = innermost.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error);
+        Self { cause: Some(Cause { message: redact(&innermost.to_string()), errno }), ..self }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use crate::error::{Code, SpeakerError};
+use crate::error::{Cause, Code, SpeakerError};
 use crate::mixer::PlaybackId;
 
 /// One event, numbered in the order of its session.
@@ -87,6 +87,9 @@ pub enum EventKind {
         code: Code,
         /// What went wrong, for people.
         message: String,
+        /// For the promise alone: what led to it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cause: Option<Cause>,
         /// How long it sounded.
         duration_ms: f64,
         /// Its place in its source.

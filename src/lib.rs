@@ -21,7 +21,7 @@
 //! - [`source`], [`mixer`], [`output`]: the sound path, in this order.
 //! - [`session`]: one user's speaker, a plain state machine; [`engine`]: the threads and clocks that move it.
 //! - `dither`: noise for outputs of 16 bits.
-//! - [`event`], [`error`]: what the user sees of both; [`redact`]: what of foreign text is shown there.
+//! - [`event`], [`error`]: what the user sees of both; [`redact`], [`secrets`]: what is shown there of a value or of foreign text.
 //! - [`reserved`]: the path that an output writes, and no source of its session may be.
 //! - [`runtime`]: the process-wide threads; `sync`: what they meet in.
 //! - `binding`: the only code that knows Node.
@@ -40,6 +40,7 @@ pub mod redact;
 pub mod resample;
 pub mod reserved;
 pub mod runtime;
+pub mod secrets;
 pub mod session;
 pub mod source;
 mod sync;

@@ -1,108 +1,287 @@
-//! Text from elsewhere, made fit to be shown: without tokens, and not too long.
+//! Text made fit to be shown: without secrets, and not too long. Whatever reaches an error, an event, the log or a crash comes this way.
+//!
+//! Masked are secrets in use ([`secrets`]) and what looks like one: JSON Web Tokens, the user and the values in a URL, and values behind
+//! names like `authorization`. Too much is masked rather than too little.
+
+use once_cell::sync::Lazy;
+use regex_lite::{Captures, Regex};
+
+use crate::secrets;
 
 /// What stands in the place of a secret.
-const MASK: &str = "<token>";
+pub const MASK: &str = "<masked>";
 
-/// How many characters of foreign text are shown.
-const MAX_CHARS: usize = 200;
+/// How many characters are shown of a value, or of text from elsewhere.
+pub const VALUE: usize = 200;
 
-/// How much of it is looked at: more than any token, and little enough to be read at once.
+/// How many characters a whole message has.
+pub const MESSAGE: usize = 1_000;
+
+/// How much of a text is looked at: more than any token, and little enough to be read at once.
 const MAX_BYTES: usize = 16 << 10;
 
-/// What every JSON Web Token begins with: `{"` in base64url.
-const JWT: &str = "eyJ";
+/// The longest part of a URL's path that is shown: a longer one may be a signature.
+const PATH_PART: usize = 24;
 
-/// A query parameter that holds a token, whatever the token looks like.
-const QUERY: &str = "access_token=";
-
-/// Returns `text` with its tokens masked and cut to 200 characters. For all text that a server or a foreign
-/// crate wrote, before it reaches an error, an event or the log.
+/// Returns `text` without secrets and cut to 200 characters. For values, and all text that a server or a foreign crate wrote.
 pub fn redact(text: &str) -> String {
-    let mut shown = String::new();
-    let mut rest = &text[..text.floor_char_boundary(MAX_BYTES)];
-    while let Some((before, secret)) = next_secret(rest) {
-        shown.push_str(&rest[..before]);
-        shown.push_str(MASK);
-        rest = &rest[before + secret..];
+    redact_to(text, VALUE)
+}
+
+/// Returns `text` without secrets and cut to so many characters.
+pub fn redact_to(text: &str, most: usize) -> String {
+    let (text, is_cut) = looked_at(text);
+    let mut shown = mask_urls(&secrets::mask(text));
+    for rule in RULES.iter() {
+        shown = rule.mask(shown);
     }
-    shown.push_str(rest);
     // Cut last, so that half a token is never taken for something else.
-    if let Some((end, _)) = shown.char_indices().nth(MAX_CHARS) {
-        shown.truncate(end);
-        shown.push('…');
+    match shown.char_indices().nth(most) {
+        Some((end, _)) => shown.truncate(end),
+        None if !is_cut => return shown,
+        None => {}
     }
+    shown.push('…');
     shown
 }
 
-/// Where the next secret begins, and how many bytes it has.
-fn next_secret(text: &str) -> Option<(usize, usize)> {
-    let query = text.find(QUERY).map(|at| at + QUERY.len()).map(|at| (at, value(&text[at..])));
-    query.into_iter().chain(next_jwt(text)).min_by_key(|(at, _)| *at)
-}
-
-fn next_jwt(text: &str) -> Option<(usize, usize)> {
-    let mut from = 0;
-    while let Some(at) = text[from..].find(JWT).map(|at| from + at) {
-        if let Some(length) = jwt(&text[at..]) {
-            return Some((at, length));
-        }
-        from = at + part(&text[at..]);
+/// The part of a text that is looked at, and whether there is more. It ends where a word does: half a secret is not known as one.
+fn looked_at(text: &str) -> (&str, bool) {
+    if text.len() <= MAX_BYTES {
+        return (text, false);
     }
-    None
+    let part = &text[..text.floor_char_boundary(MAX_BYTES)];
+    (&part[..part.rfind(char::is_whitespace).unwrap_or(0)], true)
 }
 
-/// The length of a query parameter's value.
-fn value(text: &str) -> usize {
-    text.find(|c: char| c == '&' || c == '#' || c.is_whitespace() || "\"'<>()".contains(c)).unwrap_or(text.len())
+/// What a secret looks like.
+struct Rule {
+    /// A text without any of these, in small letters, has none: that is found out faster.
+    needles: &'static [&'static str],
+    /// What is shown, and the `secret` behind it.
+    pattern: Regex,
+    is_secret: fn(&str) -> bool,
 }
 
-/// The length of the token that `text` begins with. A token that was cut short counts: its claims are private too.
-fn jwt(text: &str) -> Option<usize> {
-    let mut length = part(text);
-    let mut parts = 1;
-    while text[length..].starts_with('.') {
-        let next = part(&text[length + 1..]);
-        if next == 0 && parts == 1 {
-            break; // the end of a sentence
-        }
-        length += 1 + next;
-        parts += 1;
+impl Rule {
+    fn new(needles: &'static [&'static str], pattern: &str, is_secret: fn(&str) -> bool) -> Self {
+        Self { needles, pattern: Regex::new(pattern).expect("it is tested"), is_secret }
     }
-    (parts > 1).then_some(length)
+
+    fn mask(&self, text: String) -> String {
+        let is_there = |needle: &&str| {
+            text.as_bytes().windows(needle.len()).any(|part| part.eq_ignore_ascii_case(needle.as_bytes()))
+        };
+        if !self.needles.iter().any(|needle| is_there(&needle)) {
+            return text;
+        }
+        let masked = |found: &Captures<'_>| match (self.is_secret)(&found["secret"]) {
+            true => format!("{}{MASK}", &found["shown"]),
+            false => found[0].to_owned(),
+        };
+        self.pattern.replace_all(&text, masked).into_owned()
+    }
 }
 
-fn part(text: &str) -> usize {
-    text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_')).unwrap_or(text.len())
+static RULES: Lazy<[Rule; 5]> = Lazy::new(|| {
+    [
+        // A JSON Web Token begins with `{"` in base64url. One that was cut counts: its claims are private too.
+        Rule::new(&["eyj"], r"(?<shown>)(?<secret>eyJ[\w-]*\.[\w-]+(?:\.[\w-]*)*)", |_| true),
+        // Values of a query, without a URL before it too.
+        Rule::new(&["="], r#"(?<shown>[?&;#][^\s=&?;#"'<>]{1,64}=)(?<secret>(?:<masked>|[^&;#\s"'<>])+)"#, |_| true),
+        // Headers: the whole line.
+        Rule::new(
+            &["auth", "cookie", "key", "token", "secret"],
+            concat!(
+                r#"(?i)(?<shown>\b(?:(?:proxy-)?authorization|(?:set-)?cookie|x-[\w-]*(?:auth|key|token|secret)[\w-]*|api-?key)"#,
+                r#"\\?["']?\s*:\s*\\?["']?)(?<secret>[^\r\n"'\\]+)"#
+            ),
+            |_| true,
+        ),
+        // Fields.
+        Rule::new(
+            &["key", "token", "secret", "pass", "pwd", "credential", "signature"],
+            concat!(
+                r#"(?i)(?<shown>\b[\w-]*(?:key|token|secret|passw(?:or)?d|passphrase|pwd|credentials?|signature)"#,
+                r#"\\?["']?\s*[:=]\s*(?:Some\()?\\?["']?)(?<secret>(?:<masked>|[^\s"',;&<>\\)])+)"#
+            ),
+            looks_random,
+        ),
+        Rule::new(&["bearer", "basic"], r"(?i)(?<shown>\b(?:bearer|basic)\s+)(?<secret>[\w.~+/=-]+)", looks_random),
+    ]
+});
+
+/// Whether a value is more than a word of a sentence.
+fn looks_random(value: &str) -> bool {
+    let has_digit = value.bytes().any(|byte| byte.is_ascii_digit());
+    let is_mixed = value.as_bytes().windows(2).any(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase());
+    value.len() >= 20 || (value.len() >= 6 && (has_digit || is_mixed || value.contains(['_', '-', '.'])))
+}
+
+static SCHEME: Lazy<Regex> = Lazy::new(|| Regex::new(r"(?i)(?:\b[a-z][a-z0-9+.-]*:)?//").expect("it is tested"));
+
+/// Returns a text in which of each URL the user and what else may be secret is masked.
+fn mask_urls(text: &str) -> String {
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some(scheme) = SCHEME.find(rest) {
+        shown.push_str(&rest[..scheme.end()]);
+        rest = &rest[scheme.end()..];
+        match scheme.as_str() {
+            // A path: it has no user.
+            scheme if scheme.eq_ignore_ascii_case("file://") => {}
+            "//" if !url(rest).contains('@') => {}
+            _ => {
+                let user = user(rest);
+                if user > 0 {
+                    shown.push_str(MASK);
+                    rest = &rest[user..];
+                }
+                let (place, behind) = rest.split_at(url(rest).len());
+                mask_place(place, &mut shown);
+                rest = behind;
+            }
+        }
+    }
+    shown + rest
+}
+
+/// The part of a text that can be one URL.
+fn url(text: &str) -> &str {
+    let mut end = 0;
+    while let Some(next) = text[end..].chars().next() {
+        if text[end..].starts_with(MASK) {
+            end += MASK.len();
+        } else if next.is_whitespace() || "\"'`<>".contains(next) {
+            break;
+        } else {
+            end += next.len_utf8();
+        }
+    }
+    &text[..end]
+}
+
+/// The length of the user and the password that a URL begins with behind its scheme. Passwords may hold what should be encoded: if no
+/// port is behind the first colon, they go on to the last `@` of the line, and without one as far as a host could.
+fn user(text: &str) -> usize {
+    let place = url(text);
+    let host = &place[..place.find(['/', '?', '#']).unwrap_or(place.len())];
+    let is_host = match host.rsplit_once(':') {
+        _ if host.ends_with(']') => true,
+        Some((_, port)) => port.bytes().all(|byte| byte.is_ascii_digit()),
+        None => true,
+    };
+    let line = match is_host {
+        true => place,
+        false => {
+            let line = &text[..text.find(['\r', '\n']).unwrap_or(text.len())];
+            &line[..line.find("://").unwrap_or(line.len())]
+        }
+    };
+    line.rfind('@').unwrap_or(if is_host || host.ends_with(MASK) { 0 } else { host.len() })
+}
+
+/// Shows a URL from its host on: names of its query without their values, and no part of its path that is long or has a value.
+fn mask_place(place: &str, shown: &mut String) {
+    let (path, query) = place.split_at(place.find(['?', '#']).unwrap_or(place.len()));
+    for (number, part) in path.split('/').enumerate() {
+        if number > 0 {
+            shown.push('/');
+        }
+        match part.split_once('=') {
+            // The host.
+            _ if number == 0 => shown.push_str(part),
+            Some((name, _)) if name.len() <= PATH_PART => shown.extend([name, "=", MASK]),
+            _ if part.len() > PATH_PART => shown.push_str(MASK),
+            _ => shown.push_str(part),
+        }
+    }
+    for part in query.split_inclusive(['?', '#', '&', ';']) {
+        let (part, sign) = part.split_at(part.rfind(['?', '#', '&', ';']).unwrap_or(part.len()));
+        match part.split_once('=') {
+            Some((name, _)) if name.len() <= PATH_PART => shown.extend([name, "=", MASK]),
+            _ if !part.is_empty() => shown.push_str(MASK),
+            _ => {}
+        }
+        shown.push_str(sign);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const JWT: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.Hov-OM_plM";
+
     #[test]
-    fn tokens_are_masked_wherever_they_are() {
-        let token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.Hov-OM_plM";
+    fn secrets_are_masked_wherever_they_are() {
         for (text, shown) in [
-            (format!("invalid token: {token}, error: too early"), "invalid token: <token>, error: too early"),
-            (format!("{token}{token}"), "<token>"),
-            (format!("a {token}\nb \"{token}\""), "a <token>\nb \"<token>\""),
-            (format!("wss://host/rtc?access_token={token}&sdk=rust"), "wss://host/rtc?access_token=<token>&sdk=rust"),
-            ("wss://host/?a=1&access_token=opaque%2E#x".to_owned(), "wss://host/?a=1&access_token=<token>#x"),
-            ("cut: eyJhbGciOiJIUzI1NiJ9.eyJzd".to_owned(), "cut: <token>"),
-            ("unsigned: eyJhbGciOiJub25lIn0.eyJzdWIi.".to_owned(), "unsigned: <token>"),
-            ("eyJ, eyJhbGciOiJIUzI1NiJ9. access_token".to_owned(), "eyJ, eyJhbGciOiJIUzI1NiJ9. access_token"),
-            (String::new(), ""),
+            ("", ""),
+            ("invalid token: JWT, error: too early", "invalid token: <masked>, error: too early"),
+            ("JWTJWT", "<masked>"),
+            ("a JWT\nb \"JWT\"", "a <masked>\nb \"<masked>\""),
+            ("cut: eyJhbGciOiJIUzI1NiJ9.eyJzd", "cut: <masked>"),
+            ("unsigned: eyJhbGciOiJub25lIn0.eyJzdWIi.", "unsigned: <masked>"),
+            ("eyJ, eyJhbGciOiJIUzI1NiJ9. access_token", "eyJ, eyJhbGciOiJIUzI1NiJ9. access_token"),
+            ("wss://host/rtc?access_token=JWT&sdk=rust", "wss://host/rtc?access_token=<masked>&sdk=<masked>"),
+            ("wss://host/?a=1&access_token=opaque%2E#x", "wss://host/?a=<masked>&access_token=<masked>#<masked>"),
+            ("GET /a.mp3?sig=opaque HTTP/1.1", "GET /a.mp3?sig=<masked> HTTP/1.1"),
+            ("at https://host:8443/a/b.mp3: refused", "at https://host:8443/a/b.mp3: refused"),
+            ("https://host/a?opaque and more", "https://host/a?<masked> and more"),
+            ("https://host/0123456789abcdef012345678/a.mp3", "https://host/<masked>/a.mp3"),
+            ("https://host/hdnts=exp~hmac/a.mp3", "https://host/hdnts=<masked>/a.mp3"),
+            ("http://user:pass@host/a", "http://<masked>@host/a"),
+            ("http://user@host:80/a", "http://<masked>@host:80/a"),
+            ("s3://key:se/cr@et@bucket/a b", "s3://<masked>@bucket/a b"),
+            ("s3://key:pass word@bucket/a b", "s3://<masked>@bucket/a b"),
+            ("s3://key:secret", "s3://<masked>"),
+            ("http://[::1]:80/a, http://[::1]/b", "http://[::1]:80/a, http://[::1]/b"),
+            ("to=http://a:b@c/ http://d:e@f/", "to=http://<masked>@c/ http://<masked>@f/"),
+            ("//user:pass@host/a and /a//b.wav", "//<masked>@host/a and /a//b.wav"),
+            ("file:///home/@me/a_long_name_of_a_file_it_is.wav", "file:///home/@me/a_long_name_of_a_file_it_is.wav"),
+            ("authorization: Bearer a b\nx: y", "authorization: <masked>\nx: y"),
+            (r#"{"Set-Cookie": "a=b; c"}"#, r#"{"Set-Cookie": "<masked>"}"#),
+            ("\"x-amz-security-token\": \"ab\"", "\"x-amz-security-token\": \"<masked>\""),
+            ("X-Api-Key:k", "X-Api-Key:<masked>"),
+            ("password=hunter2 LIVEKIT_API_SECRET: Abc-def1", "password=<masked> LIVEKIT_API_SECRET: <masked>"),
+            (r#"{ token: Some("opaque-1"), n: 1 }"#, r#"{ token: Some("<masked>"), n: 1 }"#),
+            (r#"said {\"token\":\"opaque-1\"}"#, r#"said {\"token\":\"<masked>\"}"#),
+            ("gave no access token: no network", "gave no access token: no network"),
+            ("with Bearer opaque1 or Basic dTpw1A==", "with Bearer <masked> or Basic <masked>"),
+            ("basic authentication failed", "basic authentication failed"),
+            ("no file at /a/b=c.wav: No such file (os error 2)", "no file at /a/b=c.wav: No such file (os error 2)"),
         ] {
-            assert_eq!(redact(&text), shown);
+            let (text, known) = (text.replace("JWT", JWT), shown);
+            let shown = redact(&text);
+            assert_eq!(shown, known, "of {text}");
+            assert_eq!(redact(&shown), shown, "what is masked stays as it is");
         }
     }
 
     #[test]
-    fn foreign_text_is_cut_between_characters_and_after_masking() {
+    fn text_is_cut_between_characters_and_after_masking() {
         assert_eq!(redact(&"ä".repeat(200)), "ä".repeat(200));
         assert_eq!(redact(&"ä".repeat(201)), format!("{}…", "ä".repeat(200)));
+        assert_eq!(redact_to("abc", 2), "ab…");
         let long = format!("eyJhbGciOiJIUzI1NiJ9.{}.x, and the reason", "e".repeat(1_000));
-        assert_eq!(redact(&long), "<token>, and the reason");
-        assert_eq!(redact(&format!("{}eyJä", "eyJ".repeat(1 << 20))), format!("{}ey…", "eyJ".repeat(66)));
+        assert_eq!(redact(&long), "<masked>, and the reason");
+    }
+
+    #[test]
+    fn a_secret_at_the_end_of_what_is_looked_at_is_not_shown_by_half() {
+        let token = "opaque-token-".repeat(200);
+        let _known = secrets::Secrets::of(&token);
+        let shown = redact(&format!("{token} ").repeat(9));
+        assert_eq!(shown, format!("{}…", ["<masked>"; 6].join(" ")));
+        assert_eq!(redact(&"x".repeat(MAX_BYTES + 1)), "…");
+    }
+
+    #[test]
+    fn a_long_text_is_read_at_once() {
+        for text in ["//", "a:", "x://a:", "token=", "eyJ.", "?a=", "@", "Bearer ", "x-key: "] {
+            let begun = std::time::Instant::now();
+            redact(&text.repeat(1 << 20));
+            assert!(begun.elapsed().as_secs() < 5, "{text} took {:?}", begun.elapsed());
+        }
     }
 }

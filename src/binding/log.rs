@@ -1,26 +1,233 @@
-//! What the crate logs goes to standard error, if the user asks for it.
+//! What the crate logs goes to standard error, if the user asks for it; and how a thread panicked goes there anyway.
+//!
+//! Whoever reads standard error may be slow, stop or be gone, and nobody else may wait for that: lines wait in a bounded queue for a
+//! thread that writes them. What does not fit is left out, and counted.
 
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Write};
+use std::panic::PanicHookInfo;
 use std::sync::Once;
+use std::thread::{self, Builder};
+use std::time::{Duration, Instant};
 
+use napi_derive::napi;
+use parking_lot::{Condvar, Mutex};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::redact::redact_to;
+use crate::secrets;
+
 /// `error`, `warn`, `info`, `debug` or `trace`; anything else is silence.
 const VARIABLE: &str = "SPEAKER_SESSION_LOG";
+
+/// How much waits to be written.
+const MAX_BYTES: usize = 1 << 20;
+
+/// The longest line, in characters.
+const MAX_LINE: usize = 2_000;
+
+/// How long a process that ends waits for what is left to be written.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// How long a standard error that takes nothing, and does not let us wait, is left alone.
+const RETRY: Duration = Duration::from_millis(10);
 
 /// Looks at the environment once per process.
 pub fn start() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
+        // This library has a standard library of its own, so the hook is for nobody else.
+        std::panic::set_hook(Box::new(|panic| QUEUE.push(&describe(panic))));
         let level = std::env::var(VARIABLE).ok().and_then(|level| level.parse::<LevelFilter>().ok());
         if let Some(level) = level {
-            let all = tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_writer(std::io::stderr);
-            // Each packet is an event to it.
-            let quiet =
-                Targets::new().with_default(level).with_target("turn_client_proto", LevelFilter::WARN.min(level));
-            all.finish().with(quiet).init();
+            let all = tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_writer(|| Line);
+            // Each packet is an event to the first, and each header to the second.
+            let quiet = ["turn_client_proto", "h2"].map(|target| (target, LevelFilter::WARN.min(level)));
+            let targets = Targets::new().with_default(level).with_targets(quiet);
+            // Fails where there is a log already, and then that one goes on.
+            let _ = all.finish().with(targets).try_init();
         }
     });
+}
+
+/// Waits until what was logged is written, if that does not take long: called when the process ends.
+#[napi]
+#[cfg_attr(test, allow(dead_code, reason = "only Node calls it"))]
+pub fn flush_log() {
+    QUEUE.flush(PATIENCE);
+}
+
+fn describe(panic: &PanicHookInfo<'_>) -> String {
+    let (thread, message) = (thread::current(), panic.payload_as_str().unwrap_or("a value that is no text"));
+    let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
+    format!("speaker-session: thread '{}' panicked{place}: {message}\n", thread.name().unwrap_or("unnamed"))
+}
+
+/// What tracing writes to: a line at a time.
+struct Line;
+
+impl Write for Line {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        QUEUE.push(&String::from_utf8_lossy(line));
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+static QUEUE: Queue = Queue { state: Mutex::new(State::new()), changed: Condvar::new() };
+
+struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    lines: VecDeque<String>,
+    /// Of these, and of what is being written.
+    bytes: usize,
+    /// Lines for which there was no room.
+    lost: u64,
+    has_thread: bool,
+}
+
+impl State {
+    const fn new() -> Self {
+        Self { lines: VecDeque::new(), bytes: 0, lost: 0, has_thread: false }
+    }
+}
+
+impl Queue {
+    /// Adds a line, if there is room. Waits for nobody.
+    fn push(&'static self, line: &str) {
+        // At once: a secret may be forgotten before its line is written.
+        let line = secrets::mask(line).into_owned();
+        let mut state = self.state.lock();
+        if !state.has_thread {
+            // Made for the first line. Where the system refuses it there is no log, until it grants one.
+            let thread = Builder::new().name("speaker-log".to_owned()).spawn(|| self.write_all(&mut io::stderr()));
+            state.has_thread = thread.is_ok();
+        }
+        if !state.has_thread || state.bytes + line.len() > MAX_BYTES {
+            state.lost += 1;
+            return;
+        }
+        state.bytes += line.len();
+        state.lines.push_back(line);
+        self.changed.notify_all();
+    }
+
+    /// Writes what comes, for ever.
+    fn write_all(&self, to: &mut dyn Write) {
+        let mut lost = 0;
+        loop {
+            let lines = self.take(&mut lost);
+            for line in &lines {
+                let shown = redact_to(line.trim_end(), MAX_LINE) + "\n";
+                lost += u64::from(write(to, &shown).is_err());
+            }
+            if lost > 0 && write(to, &format!("speaker-session: {lost} lines of the log were lost here\n")).is_ok() {
+                lost = 0;
+            }
+            self.state.lock().bytes -= lines.iter().map(String::len).sum::<usize>();
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits for lines and takes them; adds to `lost` what had no room behind them.
+    fn take(&self, lost: &mut u64) -> VecDeque<String> {
+        let mut state = self.state.lock();
+        while state.lines.is_empty() {
+            self.changed.wait(&mut state);
+        }
+        *lost += std::mem::take(&mut state.lost);
+        std::mem::take(&mut state.lines)
+    }
+
+    fn flush(&self, patience: Duration) {
+        let until = Instant::now() + patience;
+        let mut state = self.state.lock();
+        while state.bytes > 0 && !self.changed.wait_until(&mut state, until).timed_out() {}
+    }
+}
+
+/// Writes all of a line. Node may have told standard error not to let anybody wait.
+fn write(to: &mut dyn Write, line: &str) -> io::Result<()> {
+    let mut rest = line.as_bytes();
+    while !rest.is_empty() {
+        match to.write(rest) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(written) => rest = &rest[written..],
+            Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(RETRY),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    /// Takes lines when it is told to: as many as there are permits. Without one, as a pipe that is full; broken once they end.
+    struct Pipe {
+        permits: Receiver<()>,
+        written: Sender<String>,
+    }
+
+    impl Write for Pipe {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            self.permits.recv().map_err(|_| ErrorKind::BrokenPipe)?;
+            self.written.send(String::from_utf8_lossy(line).into_owned()).map_err(|_| ErrorKind::BrokenPipe)?;
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn queue() -> (&'static Queue, Sender<()>, Receiver<String>) {
+        let queue: &'static Queue =
+            Box::leak(Box::new(Queue { state: Mutex::new(State::new()), changed: Condvar::new() }));
+        queue.state.lock().has_thread = true;
+        let ((permit, permits), (written, lines)) = (channel(), channel());
+        thread::spawn(move || queue.write_all(&mut Pipe { permits, written }));
+        (queue, permit, lines)
+    }
+
+    #[test]
+    fn who_logs_waits_for_nobody_and_what_had_no_room_is_counted() {
+        let (queue, permit, lines) = queue();
+        let line = "x".repeat(1_000);
+        let begun = Instant::now();
+        (0..5_000).for_each(|_| queue.push(&line));
+        assert!(begun.elapsed() < Duration::from_secs(10), "nothing was written, and nobody waited");
+        let lost = queue.state.lock().lost;
+        assert_eq!(lost, 5_000 - (MAX_BYTES / line.len()) as u64);
+        queue.flush(Duration::from_millis(1));
+        (0..5_000).for_each(|_| permit.send(()).unwrap());
+        let told = lines.iter().find(|line| line.contains("lost")).unwrap();
+        assert_eq!(told, format!("speaker-session: {lost} lines of the log were lost here\n"));
+        queue.push("goes on, password=hunter2\n");
+        assert_eq!(lines.recv().unwrap(), "goes on, password=<masked>\n");
+        queue.flush(Duration::from_secs(20));
+        assert_eq!(queue.state.lock().bytes, 0);
+    }
+
+    #[test]
+    fn a_reader_that_is_gone_stops_nobody() {
+        let (queue, permit, _) = queue();
+        drop(permit);
+        (0..5_000).for_each(|_| queue.push("nobody reads this"));
+        queue.flush(Duration::from_secs(20));
+        assert_eq!(queue.state.lock().bytes, 0);
+    }
 }

@@ -27,6 +27,7 @@ use crate::audio::{from_ms, to_ms};
 use crate::engine::{Handle, broken_sessions, open_sessions};
 use crate::error::{Code, SpeakerError};
 use crate::output::{PcmFrame, PcmSink, Recording};
+use crate::redact::redact_to;
 use crate::session::{RequestId, StopRequest};
 use crate::source::{Origin, SPOOLS};
 use convert::{
@@ -86,6 +87,13 @@ pub struct NativeProcessOptions {
 #[cfg_attr(test, allow(dead_code, reason = "only Node calls it"))]
 pub fn configure(options: NativeProcessOptions) {
     options.max_spool_bytes.iter().for_each(|max| SPOOLS.set_max(*max as u64));
+}
+
+/// Returns a text that may be shown: without secrets and cut to so many characters.
+#[napi]
+#[cfg_attr(test, allow(dead_code, reason = "only Node calls it"))]
+pub fn redact(text: String, most: u32) -> String {
+    redact_to(&text, most as usize)
 }
 
 /// A session; `lib/session.js` is its face.

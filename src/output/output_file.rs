@@ -124,8 +124,8 @@ impl OutputFile {
     }
 
     fn failed(&self, error: &io::Error) -> SpeakerError {
-        let SpeakerError { code, message } = unwritable(&self.reserved, error);
-        SpeakerError::new(code, format!("{message}{}", self.remains()))
+        let SpeakerError { code, message, .. } = unwritable(&self.reserved, error);
+        SpeakerError::new(code, format!("{message}{}", self.remains())).because_of(error)
     }
 
     /// Where what was written is, if that is not at the path.
@@ -135,7 +135,7 @@ impl OutputFile {
 }
 
 fn unwritable(path: &ReservedPath, error: &io::Error) -> SpeakerError {
-    SpeakerError::new(Code::Output, format!("{} can't be written: {error}", path.given().display()))
+    SpeakerError::new(Code::Output, format!("{} can't be written: {error}", path.given().display())).because_of(error)
 }
 
 fn open(path: &ReservedPath) -> Result<(File, Place)> {

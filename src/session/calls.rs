@@ -145,8 +145,8 @@ impl Session {
                 tracks.into_iter().for_each(|track| self.advance_line(track));
                 self.open_output();
             }
-            Err(SpeakerError { code, message }) => {
-                let event = EventKind::Failed { code, message, duration_ms: 0.0, position_ms: 0.0 };
+            Err(SpeakerError { code, message, cause }) => {
+                let event = EventKind::Failed { code, message, cause, duration_ms: 0.0, position_ms: 0.0 };
                 self.outbox.garbage.push(Garbage::Source(Box::new(source)));
                 self.over(&request_kept, event);
             }
@@ -599,7 +599,7 @@ impl Session {
     }
 
     /// Notes, among the events, what failed outside.
-    pub fn report(&mut self, SpeakerError { code, message }: SpeakerError) {
+    pub fn report(&mut self, SpeakerError { code, message, .. }: SpeakerError) {
         self.note(None, EventKind::Error { code, message });
     }
 

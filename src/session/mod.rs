@@ -263,11 +263,11 @@ impl Session {
         }
         for playbacks::Drained { request, played, position, garbage } in self.playbacks.drain() {
             self.outbox.garbage.push(garbage);
-            let SpeakerError { code, message } = internal();
+            let SpeakerError { code, message, cause } = internal();
             let (duration_ms, position_ms) = (to_ms(played), to_ms(position));
-            self.note(Some(&request), EventKind::Failed { code, message, duration_ms, position_ms });
+            self.note(Some(&request), EventKind::Failed { code, message, cause, duration_ms, position_ms });
         }
-        let SpeakerError { code, message } = internal();
+        let SpeakerError { code, message, .. } = internal();
         self.note(None, EventKind::Error { code, message });
         self.refuse_calls();
         if !is_closed {

@@ -158,8 +158,8 @@ impl Outbox {
             if let Message::Event(event) = message
                 && let EventKind::Completed { duration_ms, position_ms } = event.kind
             {
-                let SpeakerError { code, message } = error.clone();
-                event.kind = EventKind::Failed { code, message, duration_ms, position_ms };
+                let SpeakerError { code, message, cause } = error.clone();
+                event.kind = EventKind::Failed { code, message, cause, duration_ms, position_ms };
                 changed += 1;
             }
         }

@@ -187,9 +187,9 @@ impl Session {
     fn fail_unheard(&mut self, id: PlaybackId, error: SpeakerError) {
         let Some((request, info, garbage)) = self.playbacks.take_unheard(id) else { return };
         self.outbox.garbage.push(garbage);
-        let SpeakerError { code, message } = error;
+        let SpeakerError { code, message, cause } = error;
         let position_ms = to_ms(info.position);
-        self.over(&request, EventKind::Failed { code, message, duration_ms: 0.0, position_ms });
+        self.over(&request, EventKind::Failed { code, message, cause, duration_ms: 0.0, position_ms });
         self.advance_line(request.track);
     }
 
@@ -234,7 +234,8 @@ impl Session {
                 expired = true;
                 let message = format!("waited for its turn longer than {} ms", to_ms(waiting.timeout));
                 let position_ms = to_ms(waiting.position());
-                let event = EventKind::Failed { code: Code::QueueTimeout, message, duration_ms: 0.0, position_ms };
+                let code = Code::QueueTimeout;
+                let event = EventKind::Failed { code, message, cause: None, duration_ms: 0.0, position_ms };
                 self.over(&waiting.request, event);
                 self.outbox.garbage.push(Garbage::Waiting(Box::new(waiting)));
             }
@@ -335,7 +336,7 @@ impl Session {
     /// The output took no frame: everything that lives fails with it, and the session may try again.
     fn output_failed(&mut self, error: &SpeakerError) {
         if self.output.failed(error) {
-            let SpeakerError { code, message } = error.clone();
+            let SpeakerError { code, message, .. } = error.clone();
             self.note(None, EventKind::Error { code, message });
         }
         self.fail_live(error);
@@ -344,9 +345,9 @@ impl Session {
 
     fn fail_live(&mut self, error: &SpeakerError) {
         for Drained { request, played, position, garbage } in self.playbacks.drain() {
-            let SpeakerError { code, message } = error.clone();
+            let SpeakerError { code, message, cause } = error.clone();
             let (duration_ms, position_ms) = (to_ms(played), to_ms(position));
-            self.over(&request, EventKind::Failed { code, message, duration_ms, position_ms });
+            self.over(&request, EventKind::Failed { code, message, cause, duration_ms, position_ms });
             self.outbox.garbage.push(garbage);
         }
         self.mixer.reset();
@@ -627,9 +628,15 @@ impl Session {
             self.seams.push(Seam { at: self.mixer.now(), id: *id, ringing: ringing.to_vec() });
         }
         let (duration_ms, position_ms) = (to_ms(voice.played()), to_ms(voice.place()));
-        let failed = |code, message| EventKind::Failed { code, message, duration_ms, position_ms };
+        let failed = |SpeakerError { code, message, cause }| EventKind::Failed {
+            code,
+            message,
+            cause,
+            duration_ms,
+            position_ms,
+        };
         let event = match (why, voice.reader.outcome()) {
-            (End::Source, Some(Err(error))) => failed(error.code, error.message.clone()),
+            (End::Source, Some(Err(error))) => failed(error.clone()),
             // Heard to its end, even if a stop was on its way.
             (End::Source, _) => EventKind::Completed { duration_ms, position_ms },
             (End::Stop, _) => {
@@ -638,10 +645,12 @@ impl Session {
             }
             (End::Limit, _) => {
                 let max = to_ms(self.options.max_duration);
-                failed(Code::MaxDuration, format!("Expected at most {max} ms of audio but received more"))
+                let message = format!("Expected at most {max} ms of audio but received more");
+                failed(SpeakerError::new(Code::MaxDuration, message))
             }
             (End::Stall, _) => {
-                failed(Code::Stalled, "the writer of the stream sent nothing for stallTimeoutMs".to_owned())
+                let message = "the writer of the stream sent nothing for stallTimeoutMs";
+                failed(SpeakerError::new(Code::Stalled, message))
             }
         };
         self.over(request, event);

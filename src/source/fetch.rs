@@ -11,6 +11,8 @@ use tokio_util::bytes::Bytes;
 
 use super::spool::Spool;
 use crate::error::{Code, Result, SpeakerError};
+use crate::redact::redact;
+use crate::secrets::Secrets;
 
 /// As many as browsers' `fetch` follows are 20 (Fetch standard §4.4); a file server that needs more than 10 is a loop.
 const MAX_REDIRECTS: usize = 10;
@@ -48,12 +50,14 @@ pub async fn download(fetch: Fetch, limits: FetchLimits, spool: &Spool) {
 }
 
 async fn run(fetch: &Fetch, limits: FetchLimits, spool: &Spool) -> Result<()> {
+    let _secrets = Secrets::of_request(&fetch.url, &fetch.headers);
     let request = CLIENT.get(&fetch.url).header(ACCEPT, "audio/*, */*;q=0.5");
     let request = fetch.headers.iter().fold(request, |request, (name, value)| request.header(name, value));
     let mut response = respond(limits.timeout, request).await?;
     spool.announce(response.content_length())?;
     let header = response.headers().get(CONTENT_TYPE);
-    spool.set_content_type(header.and_then(|value| value.to_str().ok()).map(str::to_owned));
+    // It is shown where nothing is played in this format.
+    spool.set_content_type(header.and_then(|value| value.to_str().ok()).map(redact));
     let mut pace = Pace::new(limits);
     while let Some(chunk) = pace.keep(&mut response).await? {
         let came = Instant::now();
@@ -132,7 +136,8 @@ async fn respond(limit: Duration, request: RequestBuilder) -> Result<Response> {
             Code::TooManyRedirects,
             format!("Expected at most {MAX_REDIRECTS} redirects for audioUrl but received more"),
         ),
-        false => SpeakerError::new(Code::FetchFailed, format!("audioUrl can't be fetched: {}", root(&error))),
+        false => SpeakerError::new(Code::FetchFailed, format!("audioUrl can't be fetched: {}", root(&error)))
+            .because_of(&error),
     })?;
     match response.status() {
         status if status.is_success() => Ok(response),
@@ -154,7 +159,7 @@ fn silent(limit: Duration) -> SpeakerError {
 }
 
 fn cut(error: &reqwest::Error) -> SpeakerError {
-    SpeakerError::new(Code::Truncated, format!("the body of audioUrl ended early: {}", root(error)))
+    SpeakerError::new(Code::Truncated, format!("the body of audioUrl ended early: {}", root(error))).because_of(error)
 }
 
 /// The innermost cause: "connection refused" rather than "error sending request". It names no URL, which may hold keys.

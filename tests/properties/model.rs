@@ -393,6 +393,7 @@ impl<'a> Life<'a> {
             Turn::TooLong(played, place) => EventKind::Failed {
                 code: Code::MaxDuration,
                 message: String::new(),
+                cause: None,
                 duration_ms: ms(played),
                 position_ms: ms(place),
             },
@@ -424,7 +425,7 @@ impl<'a> Life<'a> {
 fn without_words(kind: &EventKind) -> EventKind {
     match kind.clone() {
         EventKind::Failed { code, duration_ms, position_ms, .. } => {
-            EventKind::Failed { code, message: String::new(), duration_ms, position_ms }
+            EventKind::Failed { code, message: String::new(), cause: None, duration_ms, position_ms }
         }
         kind => kind,
     }

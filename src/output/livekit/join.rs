@@ -68,8 +68,8 @@ pub fn join(options: LiveKitOptions, wait: Duration) -> Joining {
 
 /// The address that this machine has on the way to a URL's host.
 pub async fn local_address(url: &str) -> Result<IpAddr> {
-    let unreachable = |error: &dyn std::fmt::Display| {
-        SpeakerError::new(Code::JoinFailed, redact(&format!("{url} can't be reached: {error}")))
+    let unreachable = |error: &(dyn std::error::Error + 'static)| {
+        SpeakerError::new(Code::JoinFailed, redact(&format!("{url} can't be reached: {error}"))).because_of(error)
     };
     let parsed = reqwest::Url::parse(url).map_err(|error| unreachable(&error))?;
     let host = parsed.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();

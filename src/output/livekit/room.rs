@@ -21,6 +21,7 @@ use super::trouble::{Remedy, Trouble};
 use crate::error::{Code, Result, SpeakerError};
 use crate::redact::redact;
 use crate::runtime::RUNTIME;
+use crate::secrets::Secrets;
 
 /// What this client implements of LiveKit's protocol: 16 is the last before negotiated data channels, of which it has none.
 const PROTOCOL_VERSION: u32 = 16;
@@ -52,12 +53,15 @@ pub struct Room {
     sid: String,
     /// What a server that has kept our place wants to hear when we are back.
     state: proto::SyncState,
+    /// The token, and what the TURN servers want to be shown.
+    secrets: Vec<Secrets>,
     /// Ends when the server knows that we are gone.
     pub leaving: Option<JoinHandle<()>>,
 }
 
 impl Room {
     pub async fn join(url: &str, token: &str, limit: Duration) -> Result<Self> {
+        let token_secret = Secrets::of(token);
         let mut options = SignalOptions::default();
         options.auto_subscribe = false;
         options.single_peer_connection = true;
@@ -73,18 +77,21 @@ impl Room {
         let leaving = RUNTIME.spawn(send_all(client.clone(), requests));
         // Nothing is subscribed to; server 1.11.0 ends with a nil pointer where that is not said.
         let state = proto::SyncState { subscription: Some(Default::default()), ..Default::default() };
-        Ok(Self {
+        let mut room = Self {
             client,
             outgoing,
             events,
             connections: 1,
             ends: 0,
             offers: 0,
-            ice_servers: ice_servers(joined.ice_servers),
+            ice_servers: Vec::new(),
             sid,
             state,
+            secrets: vec![token_secret],
             leaving: Some(leaving),
-        })
+        };
+        room.learn(ice_servers(joined.ice_servers));
+        Ok(room)
     }
 
     /// Announces a track under a client id that its media line will bear.
@@ -149,8 +156,14 @@ impl Room {
     /// The connection is open again: says what was agreed before.
     pub fn reopened(&mut self, ice_servers: Vec<IceServer>) {
         self.connections += 1;
-        self.ice_servers = ice_servers;
+        self.learn(ice_servers);
         self.send(Request::SyncState(self.state.clone()));
+    }
+
+    fn learn(&mut self, ice_servers: Vec<IceServer>) {
+        self.secrets.truncate(1);
+        self.secrets.extend(ice_servers.iter().map(|server| Secrets::of(&server.credential)));
+        self.ice_servers = ice_servers;
     }
 
     /// All is as it was.

@@ -88,6 +88,6 @@ mod tests {
     fn why_a_room_is_gone_shows_no_token() {
         let why = "closed: wss://host/rtc?access_token=eyJhbGci.eyJzdWIi.c2ln";
         let Trouble { error, .. } = Trouble::gone(proto::DisconnectReason::SignalClose, why, Remedy::Resume);
-        assert_eq!(error.message, "the LiveKit room is gone: closed: wss://host/rtc?access_token=<token>");
+        assert_eq!(error.message, "the LiveKit room is gone: closed: wss://host/rtc?access_token=<masked>");
     }
 }
