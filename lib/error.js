@@ -1,6 +1,6 @@
 'use strict'
 
-const { getSystemErrorName, inspect } = require('node:util')
+const { getSystemErrorName, inspect, types } = require('node:util')
 
 /** How many characters are shown of a value, and of a whole message; as in src/redact.rs. */
 const VALUE = 200
@@ -73,6 +73,7 @@ function show(value) {
 /** What a value is, without the value. */
 function kind(value) {
   if (value === '') return 'an empty string'
+  if (!types.isProxy(value) && Array.isArray(value)) return 'an array'
   return /^[aeiou]/.test(typeof value) ? `an ${typeof value}` : `a ${typeof value}`
 }
 

@@ -16,3 +16,6 @@ try {
     { cause }
   )
 }
+
+// What is logged waits for a thread that writes it.
+process.once('exit', module.exports.flushLog)

@@ -41,17 +41,17 @@ class Pending {
   /** Settles a call that was given a ticket. */
   answer({ ticket, error }) {
     const { resolve, reject } = this.#take(this.#tickets, ticket)
-    if (error) reject(new SpeakerError(error.code, error.message))
+    if (error) reject(new SpeakerError(error.code, error.message, { cause: error.cause }))
     else resolve()
   }
 
   /** Settles a playback that has come to its end. */
-  settle(outcome, playback, { requestId, reason, durationMs, positionMs, code, message }) {
+  settle(outcome, playback, { requestId, reason, durationMs, positionMs, code, message, cause }) {
     const waiting = this.#take(this.#playbacks, playback)
     if (!waiting) return
     if (this.#latest.get(requestId) === waiting) this.#latest.delete(requestId)
     if (outcome === 'failed') {
-      const error = new SpeakerError(code, message, { requestId, durationMs, positionMs })
+      const error = new SpeakerError(code, message, { requestId, durationMs, positionMs, cause })
       // Where it was asked for is of more use than where it was told of.
       if (waiting.trace.stack) error.stack = waiting.trace.stack.replace(/^.*/, () => `${error}`)
       waiting.reject(error)

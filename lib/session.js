@@ -241,13 +241,13 @@ class SpeakerSession extends EventEmitter {
     }
   }
 
-  #event({ type, playback, ...event }) {
+  #event({ type, playback, cause, ...event }) {
     try {
       // An `error` that nobody listens to would be thrown.
       if (type !== 'error' || this.listenerCount('error') > 0) this.emit(type, event)
     } finally {
       // Also when a listener throws: the promise belongs to somebody else.
-      if (type === 'completed' || type === 'stopped' || type === 'failed') this.#pending.settle(type, playback, event)
+      if (type === 'completed' || type === 'stopped' || type === 'failed') this.#pending.settle(type, playback, { ...event, cause })
     }
   }
 }

@@ -2,7 +2,7 @@
 
 const { Writable } = require('node:stream')
 
-const { ended } = require('./error')
+const { describe, ended } = require('./error')
 
 const NOTHING = new Uint8Array(0)
 
@@ -186,15 +186,6 @@ function isAbort(thrown) {
     return thrown?.name === 'AbortError'
   } catch {
     return false
-  }
-}
-
-/** What was thrown, in words. Anything can be thrown, and not everything can be made a string. */
-function describe(thrown) {
-  try {
-    return String(thrown?.message ?? thrown)
-  } catch {
-    return 'an error without a message'
   }
 }
 

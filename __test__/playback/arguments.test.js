@@ -31,7 +31,7 @@ test('bad session options throw', () => {
     [{ output: { ...memory, clock: 'sundial' } }, /'realtime', 'manual' for output.clock/],
     [{ output: { ...memory, path: 'x' } }, /^Expected only type, clock, channels for the options of output but received 'path'/],
     [{ output: { type: 'livekit', token: 'x' } }, /^Expected a ws\(s\) or http\(s\) URL for output.url but received undefined$/],
-    [{ output: { type: 'livekit', url: 'ws://localhost' } }, /for output.token but received null/],
+    [{ output: { type: 'livekit', url: 'ws://localhost' } }, /^Expected a non-empty string or a function for output.token but received undefined$/],
     [{ output: { type: 'livekit', url: 'ws://localhost', token: 'x', clock: 'manual' } }, /but received 'clock'/],
     [{ output: { type: 'livekit', url: 'ws://localhost', token: 'x', iceTransport: 'udp' } }, /^Expected one of 'all', 'tcp', 'relay' for output.iceTransport but received 'udp'/],
     [{ output: memory, overlap: 'blend' }, /for overlap but received 'blend'/],
@@ -55,7 +55,11 @@ test('bad session options throw', () => {
     [{ output: memory, duck: { attackMs: 0 } }, /for duck.attackMs but received 0/],
     [{ output: memory, duck: { level: 0.5 } }, /^Expected only db, attackMs, releaseMs for the options of duck/],
     [{ output: memory, gain: NaN }, /for gain but received NaN/],
-    [{ output: memory, volume: 1 }, /^Expected only .* but received 'volume'/]
+    [{ output: memory, volume: 1 }, /^Expected only .* but received 'volume'/],
+    [{ output: memory, record: 7 }, /^Expected a non-empty string for record but received 7/],
+    [{ output: memory, record: {} }, /^Expected a non-empty string for record.path but received null$/],
+    [{ output: memory, record: { path: 'x', secrets: 1 } }, /^Expected a boolean for record.secrets but received 1/],
+    [{ output: memory, record: { path: 'x', mask: true } }, /^Expected only path, secrets for the options of record but received 'mask'/]
   ]) {
     assert.throws(() => new SpeakerSession(options), (error) => {
       assert.ok(error instanceof SpeakerError && error instanceof Error)
@@ -95,11 +99,14 @@ test('bad requests reject and the session stays usable', async (t) => {
     [{ audio, priority: 0.5 }, /for priority but received 0.5/],
     [{ audio, queueTimeoutMs: '1 s' }, /for queueTimeoutMs but received '1 s'/],
     [{ audio, overlap: 'blend' }, /^Expected one of 'mix', 'queue', 'replace' for overlap but received 'blend'/],
-    [{ audio, overlap: { default: 'mix' } }, /^Expected one of 'mix', 'queue', 'replace' for overlap but received \{ default: 'mix' \}/],
+    [{ audio, overlap: { default: 'mix' } }, /^Expected one of 'mix', 'queue', 'replace' for overlap but received an object$/],
     [{ audio, overlap: null }, /for overlap but received null/],
     [{ audio, requestId: '' }, /for requestId/],
     [{ audio, requestId: 7 }, /^Expected a non-empty string for requestId but received 7/],
-    [{ audio, headers: { 'bad name': 'x' } }, /for headers/],
+    [{ audio, headers: { 'bad name': 'x' } }, /^Expected names that HTTP allows for headers but received a string$/],
+    [{ audio, headers: { 'x-tenant': 'a\n' } }, /^Expected characters that HTTP allows for headers\['x-tenant'\] but received a string$/],
+    [{ audio, headers: { 'x-tenant': null } }, /^Expected a string for headers\['x-tenant'\] but received null$/],
+    [{ audio, headers: 'x-tenant: 7' }, /^Expected an object of strings for headers but received a string$/],
     [{ audio, format: 'mp3' }, /^Expected a Readable or AsyncIterable as audio beside it for format but received 'mp3'/],
     [{ audio: Readable.from([]), loop: 2 }, /^Expected audio that can be read again beside it for loop but received 2/],
     [{ audio, repeat: true }, /but received 'repeat'/]

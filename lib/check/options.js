@@ -2,7 +2,8 @@
 
 // Validates the options of a session, its output and its taps, and those of the process.
 
-const { refuse } = require('../error')
+const { refuse, refuseSecret, refuseUrl } = require('../error')
+const { writable } = require('./permission')
 const { MAX_MS, OVERLAPS, check, object } = require('./values')
 
 const OUTPUTS = {
@@ -29,7 +30,7 @@ function outputOptions(output) {
   return {
     type,
     clock: check.oneOf(output.clock, 'output.clock', 'realtime', ['realtime', 'manual']),
-    path: check.text(output.path, 'output.path', undefined),
+    path: writable(check.text(output.path, 'output.path', undefined), 'output.path'),
     keepUnheard: check.boolean(output.keepUnheard, 'output.keepUnheard', true),
     ...frames(output, 'output.', { format, channels: 1 }),
     url: output.url,
@@ -72,9 +73,10 @@ function tapOptions(options = {}, channels) {
 
 function roomOptions({ url, token }) {
   if (typeof url !== 'string' || !/^(ws|http)s?:/.test(url) || !URL.canParse(url)) {
-    throw refuse('a ws(s) or http(s) URL', 'output.url', url)
+    throw refuseUrl('a ws(s) or http(s) URL', 'output.url', url)
   }
-  if (typeof token !== 'function') check.text(token ?? null, 'output.token')
+  const isToken = typeof token === 'function' || (typeof token === 'string' && token !== '')
+  if (!isToken) throw refuseSecret('a non-empty string or a function', 'output.token', token)
 }
 
 /** Track 0 and whatever has a name of its own are what `publish: 'connect'` publishes. */
@@ -144,7 +146,19 @@ function sessionOptions(options) {
     minFetchBytesPerSecond: check.number(options.minFetchBytesPerSecond, 'minFetchBytesPerSecond', 100, 0, 1e6),
     startTimeoutMs: check.number(options.startTimeoutMs, 'startTimeoutMs', 30000, 0, MAX_MS),
     stallTimeoutMs: check.number(options.stallTimeoutMs, 'stallTimeoutMs', 0, 0, MAX_MS),
-    record: check.text(options.record, 'record', undefined)
+    ...recordOptions(options.record)
+  }
+}
+
+/** A file, or `{ path, secrets }`. */
+function recordOptions(record) {
+  if (typeof record !== 'object' || record === null) {
+    return { record: writable(check.text(record, 'record', undefined), 'record'), recordsSecrets: false }
+  }
+  const { path, secrets } = object(record, 'record', ['path', 'secrets'])
+  return {
+    record: writable(check.text(path ?? null, 'record.path'), 'record.path'),
+    recordsSecrets: check.boolean(secrets, 'record.secrets', false)
   }
 }
 

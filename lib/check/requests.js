@@ -2,9 +2,11 @@
 
 // Validates what is to be played, moved or interrupted, and fills in the defaults.
 
+const { validateHeaderName, validateHeaderValue } = require('node:http')
 const { fileURLToPath } = require('node:url')
 
-const { refuse } = require('../error')
+const { refuse, refuseSecret, refuseUrl } = require('../error')
+const { readable } = require('./permission')
 const { MAX_MS, OVERLAPS, ROLES, check, object } = require('./values')
 
 /** Requires two letters, so that `C:\clip.wav` is a path. */
@@ -15,26 +17,44 @@ function place(audioUrl) {
   const url = audioUrl instanceof URL ? audioUrl.href : check.text(audioUrl, 'audioUrl')
   const scheme = SCHEME.exec(url)?.[1].toLowerCase()
   const expected = 'an http(s) URL, a file: URL or a path'
-  if (scheme === undefined) return { path: url }
-  if (!['http', 'https', 'file'].includes(scheme) || !URL.canParse(url)) throw refuse(expected, 'audioUrl', url)
+  if (scheme === undefined) return { path: readable(url, 'audioUrl') }
+  if (!['http', 'https', 'file'].includes(scheme) || !URL.canParse(url)) throw refuseUrl(expected, 'audioUrl', url)
   if (scheme !== 'file') return { url: new URL(url).href }
+  let file
   try {
-    return { path: fileURLToPath(url) }
+    file = fileURLToPath(url)
   } catch {
-    throw refuse(expected, 'audioUrl', url)
+    throw refuseUrl(expected, 'audioUrl', url)
   }
+  return { path: readable(file, 'audioUrl') }
 }
 
+/** Header names and values as HTTP allows them. What is wrong with one is told without its value, for that is secret. */
 function headerPairs(headers) {
   if (headers === undefined) return []
-  if (typeof headers !== 'object' || headers === null) throw refuse('an object of strings', 'headers', headers)
-  const pairs = Object.entries(headers)
+  if (typeof headers !== 'object' || headers === null) throw refuseSecret('an object of strings', 'headers', headers)
+  return Object.entries(headers).map(([name, value]) => [headerName(name), headerValue(name, value)])
+}
+
+function headerName(name) {
   try {
-    new Headers(pairs) // knows which names and values HTTP allows
+    validateHeaderName(name)
   } catch {
-    throw refuse('an object of HTTP header names and values', 'headers', headers)
+    throw refuseSecret('names that HTTP allows', 'headers', name)
   }
-  return pairs.map(([name, value]) => [name, String(value)])
+  return name
+}
+
+/** Blanks around a value are no part of it (RFC 9110, 5.5). */
+function headerValue(name, value) {
+  if (typeof value !== 'string' && typeof value !== 'number') throw refuseSecret('a string', `headers['${name}']`, value)
+  const text = String(value).replace(/^[ \t]+|[ \t]+$/g, '')
+  try {
+    validateHeaderValue(name, text)
+  } catch {
+    throw refuseSecret('characters that HTTP allows', `headers['${name}']`, value)
+  }
+  return text
 }
 
 /** Options of every playback. */

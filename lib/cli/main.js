@@ -22,7 +22,8 @@ async function main(args) {
 }
 
 /** What the command line says wins over what a recording says. */
-function play({ options: { channels, ...recorded }, requests }, options) {
+function play({ options: { channels, ...recorded }, requests, masked }, options) {
+  if (masked > 0) console.error(`speaker-session: ${masked} requests were recorded without their secrets, and are played without them`)
   // Not before it is needed: help must not depend on the addon.
   const { run } = require('./run')
   return run(requests, { stereo: channels === 2, ...options }, recorded)

@@ -19,7 +19,7 @@ const READERS = {
     const requests = sources.map((audioUrl, index) => {
       return { atMs: 0, type: 'play', request: { requestId: names[index], audioUrl, stopOther: false } }
     })
-    return { options: {}, requests }
+    return { options: {}, requests, masked: 0 }
   },
 
   replay([file]) {
@@ -73,9 +73,11 @@ function isSame(one, other) {
   return one?.dev === other.dev && one.ino === other.ino
 }
 
-/** Returns the last part of a path or URL, without its query. */
+/** Returns the last part of a path or URL, without its query; of a URL without a path its host. */
 function nameOf(source) {
-  return path.basename(source.replace(/[?#].*/, '')) || source
+  if (!/^https?:/i.test(source) || !URL.canParse(source)) return path.basename(source) || source
+  const { pathname, host } = new URL(source)
+  return path.basename(pathname) || host
 }
 
 /** Returns the names with a number behind each repeated one. */

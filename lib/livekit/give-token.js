@@ -1,5 +1,7 @@
 'use strict'
 
+const { describe, kind } = require('../error')
+
 /**
  * Answers the addon's `question` for a token, which it asks each time it joins a room: a token made now has not
  * expired. `token` is the option `output.token`. Never rejects; a failure is passed to the addon as a message.
@@ -7,10 +9,10 @@
 async function giveToken(native, question, token) {
   try {
     const given = typeof token === 'function' ? await token() : token
-    if (typeof given !== 'string' || given === '') throw new Error(`it gave ${given}`)
+    if (typeof given !== 'string' || given === '') throw new Error(`it gave ${kind(given)}`)
     native.giveToken(question, given)
   } catch (error) {
-    native.giveToken(question, undefined, `output.token gave no access token: ${error?.message ?? error}`)
+    native.giveToken(question, undefined, `output.token gave no access token: ${describe(error)}`)
   }
 }
 

@@ -4,31 +4,45 @@
 
 const MASK = '<masked>'
 
-/** Returns the request to play `url` as it is recorded: without the values of headers and of the query, and without the user. */
-function masked({ headers, ...request }, url) {
-  const { protocol, username, password, host, pathname, searchParams } = new URL(url)
-  const user = username || password ? `${MASK}@` : ''
-  const query = [...searchParams.keys()].map((name) => `${encodeURIComponent(name)}=${MASK}`).join('&')
+/** Returns a play request as it is recorded: without the values of headers and of the URL's query, and without its user. */
+function masked({ audioUrl, headers, ...request }) {
+  const names = Object.keys(headers ?? {})
   return {
     ...request,
-    audioUrl: `${protocol}//${user}${host}${pathname}${query && `?${query}`}`,
-    ...(headers && { headers: Object.fromEntries(Object.keys(headers).map((name) => [name, MASK])) })
+    audioUrl: isDownload(audioUrl) ? maskedUrl(new URL(audioUrl)) : audioUrl,
+    headers: headers && Object.fromEntries(names.map((name) => [name, MASK]))
   }
+}
+
+function maskedUrl({ protocol, username, password, host, pathname, searchParams }) {
+  const user = username || password ? `${MASK}@` : ''
+  const query = [...searchParams.keys()].map((name) => `${encodeURIComponent(name)}=${MASK}`).join('&')
+  return `${protocol}//${user}${host}${pathname}${query && `?${query}`}`
+}
+
+function isDownload(audioUrl) {
+  return /^https?:/.test(audioUrl)
+}
+
+/** Returns true for a request that was recorded without its secrets. No other URL has that sign. */
+function isMasked({ audioUrl, headers }) {
+  return (isDownload(audioUrl) && audioUrl.includes(MASK)) || Object.values(headers ?? {}).includes(MASK)
 }
 
 /** Returns a recorded request as it can be replayed: without what was masked. */
 function unmasked({ audioUrl, headers, ...request }) {
-  if (!isMasked({ audioUrl, headers })) return { ...request, audioUrl, headers }
-  const url = new URL(audioUrl.replace(`//${MASK}@`, '//'))
-  for (const [name, value] of [...url.searchParams]) if (value === MASK) url.searchParams.delete(name)
   const known = Object.entries(headers ?? {}).filter(([, value]) => value !== MASK)
-  return { ...request, audioUrl: url.href, headers: Object.fromEntries(known) }
+  return {
+    ...request,
+    audioUrl: isDownload(audioUrl) ? unmaskedUrl(audioUrl) : audioUrl,
+    headers: Object.fromEntries(known)
+  }
 }
 
-/** Returns true for a request that was recorded without its secrets. */
-function isMasked({ audioUrl, headers }) {
-  // No URL has this sign but in a recording.
-  return (typeof audioUrl === 'string' && /^https?:.*<masked>/.test(audioUrl)) || Object.values(headers ?? {}).includes(MASK)
+function unmaskedUrl(audioUrl) {
+  const url = new URL(audioUrl.replace(`//${MASK}@`, '//'))
+  for (const [name, value] of [...url.searchParams]) if (value === MASK) url.searchParams.delete(name)
+  return url.href
 }
 
 module.exports = { isMasked, masked, unmasked }

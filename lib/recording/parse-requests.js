@@ -8,6 +8,7 @@ const check = require('../check')
 const { MAX_MS, check: values } = require('../check/values')
 const { SpeakerError, refuse } = require('../error')
 const { CALLS } = require('./calls')
+const { isMasked, unmasked } = require('./masked')
 const { translator, words } = require('./messages')
 const { replayedOptions } = require('./session-line')
 const { base64 } = require('./stream-lines')
@@ -15,8 +16,8 @@ const { base64 } = require('./stream-lines')
 const SKIPPED = /^\s*($|#|\/\/)/
 
 /**
- * Parses a JSONL text into `{ options, requests }`: the options of the session, from the first line of a recording, and
- * the requests in order, each `{ atMs, type, request }`, where `request` is the argument of the call for that type (see
+ * Parses a JSONL text into `{ options, requests, masked }`: the options of the session, from the first line of a recording, how many
+ * requests were recorded without their secrets, and the requests in order, each `{ atMs, type, request }`, where `request` is the argument of the call for that type (see
  * CALLS). Paths are relative to `directory`. Errors name the line as `name:7`.
  */
 function parseRequests(text, { name, directory }) {
@@ -30,13 +31,14 @@ function parseRequests(text, { name, directory }) {
       throw new SpeakerError(error.code, `${name}:${index + 1}: ${error.message}`)
     }
   }
-  const { options = {}, requests } = parser
-  return { options, requests }
+  const { options = {}, requests, masked } = parser
+  return { options, requests, masked }
 }
 
 class Parser {
   options
   requests = []
+  masked = 0
   #directory
   #timeOf = stopwatch()
   #streams = new Set()
@@ -62,7 +64,10 @@ class Parser {
     const { requestId = `line-${number}`, audio } = request
     const named = { ...request, requestId, ...(audio !== undefined && { audio: base64(audio) }) }
     const { path: file } = check.playRequest(named)
-    return file === undefined ? named : { ...named, audioUrl: path.resolve(this.#directory, file) }
+    if (file !== undefined) return { ...named, audioUrl: path.resolve(this.#directory, file) }
+    if (!isMasked(named)) return named
+    this.masked++
+    return unmasked(named)
   }
 
   #other(type, request) {

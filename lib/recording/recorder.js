@@ -5,6 +5,7 @@
 const path = require('node:path')
 
 const { SpeakerError } = require('../error')
+const { masked } = require('./masked')
 const { recordedOptions } = require('./session-line')
 
 /** Fields of a stream that are left out, because its bytes are lines of their own. */
@@ -21,6 +22,7 @@ class Recorder {
   #file
   #ask
   #isManual
+  #keepsSecrets
   #closed
   /** Lines that wait until those before them are written, and their characters. */
   #waiting = []
@@ -30,10 +32,11 @@ class Recorder {
   #failure
 
   /** The first argument are the checked options of the session, `options` the ones it was given; `ask` makes a call that answers later. */
-  constructor({ record, output }, options, native, ask) {
+  constructor({ record, recordsSecrets, output }, options, native, ask) {
     this.#native = native
     this.#file = native.recorder(path.resolve(record))
     this.#ask = ask
+    this.#keepsSecrets = recordsSecrets
     this.#isManual = output.clock === 'manual'
     this.#write({ type: 'session', ...recordedOptions(options) })
   }
@@ -49,7 +52,8 @@ class Recorder {
   /** Writes a playAudio request for a file, URL or buffer; the second argument is the checked request. */
   play(request, { path: file, url }, atMs) {
     const audioUrl = file === undefined ? url : path.resolve(file)
-    this.request('play', { ...request, audioUrl, audio: request.audio && base64(request.audio) }, atMs)
+    const given = { ...request, audioUrl, audio: request.audio && base64(request.audio) }
+    this.request('play', this.#keepsSecrets ? given : masked(given), atMs)
   }
 
   stream(request, atMs) {

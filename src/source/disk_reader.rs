@@ -81,7 +81,7 @@ fn options() -> OpenOptions {
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> SpeakerError {
-    SpeakerError::new(Code::File, format!("audioUrl {} can't be read: {error}", path.display()))
+    SpeakerError::new(Code::File, format!("audioUrl {} can't be read: {error}", path.display())).because_of(error)
 }
 
 impl Read for DiskReader {
