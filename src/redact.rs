@@ -58,7 +58,7 @@ fn looked_at(text: &str) -> (&str, bool) {
 struct Rule {
     /// A text without any of these, in small letters, has none: that is found out faster.
     needles: &'static [&'static str],
-    /// What is shown, and the `secret` behind it.
+    /// What is `shown`, the `secret` and what is shown `behind` it.
     pattern: Regex,
     is_secret: fn(&str) -> bool,
 }
@@ -76,17 +76,19 @@ impl Rule {
             return text;
         }
         let masked = |found: &Captures<'_>| match (self.is_secret)(&found["secret"]) {
-            true => format!("{}{MASK}", &found["shown"]),
+            true => format!("{}{MASK}{}", &found["shown"], found.name("behind").map_or("", |behind| behind.as_str())),
             false => found[0].to_owned(),
         };
         self.pattern.replace_all(&text, masked).into_owned()
     }
 }
 
-static RULES: Lazy<[Rule; 5]> = Lazy::new(|| {
+static RULES: Lazy<[Rule; 6]> = Lazy::new(|| {
     [
         // A JSON Web Token begins with `{"` in base64url. One that was cut counts: its claims are private too.
         Rule::new(&["eyj"], r"(?<shown>)(?<secret>eyJ[\w-]*\.[\w-]+(?:\.[\w-]*)*)", |_| true),
+        // The user of a URL, without a scheme before it too.
+        Rule::new(&["@"], r#"(?<shown>)(?<secret>[^\s"'`()<>/@:,=]+:[^\s"'`<>/@]+)(?<behind>@[\w\[])"#, |_| true),
         // Values of a query, without a URL before it too.
         Rule::new(&["="], r#"(?<shown>[?&;#][^\s=&?;#"'<>]{1,64}=)(?<secret>(?:<masked>|[^&;#\s"'<>])+)"#, |_| true),
         // Headers: the whole line.
@@ -238,6 +240,7 @@ mod tests {
             ("http://[::1]:80/a, http://[::1]/b", "http://[::1]:80/a, http://[::1]/b"),
             ("to=http://a:b@c/ http://d:e@f/", "to=http://<masked>@c/ http://<masked>@f/"),
             ("//user:pass@host/a and /a//b.wav", "//<masked>@host/a and /a//b.wav"),
+            (r#"idle: ("http", user:pass@10.0.0.1:80)"#, r#"idle: ("http", <masked>@10.0.0.1:80)"#),
             ("file:///home/@me/a_long_name_of_a_file_it_is.wav", "file:///home/@me/a_long_name_of_a_file_it_is.wav"),
             ("authorization: Bearer a b\nx: y", "authorization: <masked>\nx: y"),
             (r#"{"Set-Cookie": "a=b; c"}"#, r#"{"Set-Cookie": "<masked>"}"#),
