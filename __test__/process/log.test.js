@@ -1,0 +1,80 @@
+'use strict'
+
+// The log goes to standard error, whoever reads that: nobody waits for the reader, and what is logged last is written too.
+
+const assert = require('node:assert/strict')
+const { spawn } = require('node:child_process')
+const { once } = require('node:events')
+const { test } = require('node:test')
+
+const { root } = require('../support/process')
+
+/** Starts a script with a log of everything. */
+function start(t, script) {
+  const env = { ...process.env, SPEAKER_SESSION_LOG: 'trace' }
+  const head = `const { SpeakerSession } = require(${JSON.stringify(root)})\n`
+  const child = spawn(process.execPath, ['-e', head + script], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  t.after(() => child.kill('SIGKILL'))
+  return child
+}
+
+/** Plays so many short clips one after the other, and says so. */
+const play = (count) => `
+  ;(async () => {
+    const session = new SpeakerSession({ output: { type: 'memory' } })
+    for (let n = 0; n < ${count}; n++) {
+      const stream = session.createStream({ format: 'pcm16', sampleRate: 48000, requestId: 'x'.repeat(2000) + n })
+      stream.end(Buffer.alloc(9600))
+      await stream.finished
+    }
+    await session.close()
+    console.log('played')
+  })()`
+
+async function said(child) {
+  let out = ''
+  child.stdout.on('data', (data) => (out += data))
+  const [code, signal] = await once(child, 'close')
+  return { out, code, signal }
+}
+
+test('realtime: a reader that ends stops nothing', async (t) => {
+  const child = start(t, play(5))
+  child.stderr.destroy()
+  assert.deepEqual(await said(child), { out: 'played\n', code: 0, signal: null })
+})
+
+test('realtime: a reader that does not read stops nothing, and is told what it has missed', async (t) => {
+  // Some 8 MB of events; the queue holds 1 MiB, and a pipe less.
+  const child = start(t, `
+    const many = new SpeakerSession({ output: { type: 'memory', clock: 'manual' } })
+    for (let n = 0; n < 2000; n++) many.createStream({ format: 'pcm16', sampleRate: 48000, requestId: 'y'.repeat(2000) + n })
+    ${play(1)}
+    setInterval(() => {}, 1000)`)
+  const [played] = await once(child.stdout, 'data')
+  assert.equal(String(played), 'played\n')
+  let log = ''
+  child.stderr.on('data', (data) => (log += data))
+  while (!/\d+ lines of the log were lost here/.test(log)) await once(child.stderr, 'data')
+})
+
+test('what was logged before the end of the process is written', async (t) => {
+  for (const end of ['process.exit()', '']) {
+    const child = start(t, `
+      const session = new SpeakerSession({ output: { type: 'memory', clock: 'manual' } })
+      session.playAudio({ audioUrl: '/nowhere' })
+      session.once('failed', () => { ${end} })`)
+    let log = ''
+    child.stderr.on('data', (data) => (log += data))
+    await once(child, 'close')
+    assert.match(log, /request_id="playback-1" event=Failed/)
+  }
+})
+
+test('a log that nobody reads keeps no process from its end', async (t) => {
+  const child = start(t, `
+    const session = new SpeakerSession({ output: { type: 'memory', clock: 'manual' } })
+    for (let n = 0; n < 200; n++) session.createStream({ format: 'pcm16', sampleRate: 48000, requestId: 'y'.repeat(2000) + n }).destroy()`)
+  const [code] = await once(child, 'exit')
+  assert.equal(code, 0)
+})
