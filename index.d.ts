@@ -260,12 +260,13 @@ export interface SessionOptions {
   stallTimeoutMs?: number
   /**
    * A file to which every accepted request is written, for `speaker-session replay`: its time, the audio that came from memory
-   * or was written to streams, and these options. A recording that is there is replaced; another file or a pipe is refused. URLs and `headers` are written as they are
-   * given, with the secrets in them; a new file is readable by its owner only. The time of a request is the session's time from
+   * or was written to streams, and these options. A recording that is there is replaced; another file or a pipe is refused. A new file
+   * is readable by its owner only. Of http(s) URLs the user and the values of the query, and the values of `headers`, are written as
+   * `<masked>`, unless `secrets` is true. The time of a request is the session's time from
    * which it is in force: on a realtime clock counted from when the output was first opened, silence included. If the file
    * can't be written, one `error` event with `ERR_RECORD` is emitted, and everything else goes on.
    */
-  record?: string
+  record?: string | { path: string; /** Default false. */ secrets?: boolean }
 }
 
 /**
@@ -863,9 +864,21 @@ export type DisconnectReason =
   | 'connectionTimeout'
   | 'agentError'
 
+/**
+ * Neither its message nor its `cause` has secrets in it (tokens, values of headers, users and query values of URLs): they are shown
+ * as `<masked>`. Values and texts from elsewhere are cut to 200 characters.
+ */
 export class SpeakerError extends Error {
   readonly name: 'SpeakerError'
   readonly code: SpeakerErrorCode
+  /**
+   * What led to it, where that is an error of the system or of a library: `code` and `errno` are Node's for the system's, such as
+   * `ECONNREFUSED`. The event `failed` has none.
+   */
+  readonly cause?: Error & { code?: string; errno?: number }
+  /** With `ERR_ACCESS_DENIED`, as Node's own error: what is missing, and for what. */
+  readonly permission?: 'FileSystemRead' | 'FileSystemWrite'
+  readonly resource?: string
   /** The playback that failed, or with `ERR_ENDED` the one that ended; not for refused requests. */
   readonly requestId?: string
   /** How long it had sounded. */
@@ -877,6 +890,7 @@ export class SpeakerError extends Error {
 /** Stable. docs/errors.md says what to do about each. */
 export type SpeakerErrorCode =
   | 'ERR_INVALID_ARGUMENT'
+  | 'ERR_ACCESS_DENIED'
   | 'ERR_DUPLICATE_REQUEST'
   | 'ERR_TOO_MANY_PLAYBACKS'
   | 'ERR_QUEUE_FULL'

@@ -88,6 +88,9 @@ export declare class NativeTap {
 /** Sets options of the process. */
 export declare function configure(options: NativeProcessOptions): void
 
+/** Waits until what was logged is written, if that does not take long: called when the process ends. */
+export declare function flushLog(): void
+
 /** A request that was taken: its `requestId`, and the number that its events bear. */
 export interface NativeAccepted {
   requestId: string
@@ -274,3 +277,6 @@ export interface NativeVolume {
 
 /** Returns counts over all sessions of the process, those of worker threads included. */
 export declare function processStats(): NativeProcessStats
+
+/** Returns a text that may be shown: without secrets and cut to so many characters. */
+export declare function redact(text: string, most: number): string

@@ -16,6 +16,7 @@ const { run, workspace } = require('../support/cli')
 const { MS } = require('../support/mix')
 const { lines, recording, replayed } = require('../support/recording')
 const { ramp } = require('../support/samples')
+const { serve } = require('../support/server')
 const { abortable, finish, open } = require('../support/session')
 const { RAW, pcm16, saw } = require('../support/stream')
 const { level, readWav, tone } = require('../support/wav')
@@ -37,7 +38,7 @@ test('each request becomes a line with its time', async (t) => {
   session.playAudio({ requestId: 'b', audioUrl: pathToFileURL(low), role: 'voice', stopOther: false, signal: undefined })
   const { signal } = new AbortController()
   session.playAudio({ requestId: 'c', audio: Buffer.from('RIFF?'), trackId: 1, stopOther: false, signal })
-  session.playAudio({ requestId: 'd', audioUrl: new URL('http://127.0.0.1:9/x'), headers, trackId: 2, stopOther: false })
+  session.playAudio({ requestId: 'd', audioUrl: new URL('http://127.0.0.1:9/x?sig=y&n=1'), headers, trackId: 2, stopOther: false })
   await session.moveAudio({ requestId: 'b', position: 1 })
   await session.pauseAudio({ trackId: 0 })
   await session.resumeAudio()
@@ -54,7 +55,10 @@ test('each request becomes a line with its time', async (t) => {
     { atMs: 0, type: 'play', audioUrl: low, stopOther: false, requestId: 'playback-1' },
     { atMs: 100.5, type: 'play', requestId: 'b', audioUrl: low, role: 'voice', stopOther: false },
     { atMs: 100.5, type: 'play', requestId: 'c', audio: 'UklGRj8=', trackId: 1, stopOther: false },
-    { atMs: 100.5, type: 'play', requestId: 'd', audioUrl: 'http://127.0.0.1:9/x', headers, trackId: 2, stopOther: false },
+    {
+      atMs: 100.5, type: 'play', requestId: 'd', audioUrl: 'http://127.0.0.1:9/x?sig=<masked>&n=<masked>',
+      headers: { Authorization: '<masked>' }, trackId: 2, stopOther: false
+    },
     { atMs: 100.5, type: 'move', requestId: 'b', position: 1 },
     { atMs: 100.5, type: 'pause', trackId: 0 },
     { atMs: 100.5, type: 'resume' },
@@ -65,6 +69,41 @@ test('each request becomes a line with its time', async (t) => {
     { atMs: third, type: 'stop' },
     { atMs: third, type: 'stop', reason: 'closed', fadeOutMs: 0 }
   ])
+})
+
+test('secrets of a download are recorded if that is asked for', async (t) => {
+  const audioUrl = 'http://user:pass@127.0.0.1:9/a%20b?sig=x%3Dy&flag#part'
+  const headers = { Authorization: 'Bearer x' }
+  const recorded = async (secrets) => {
+    const file = path.join(workspace(t, {}), 'session.jsonl')
+    const { session } = open(t, { record: { path: file, secrets } })
+    session.playAudio({ audioUrl, headers })
+    await session.close()
+    return lines(file).slice(1, 2).map(({ audioUrl, headers }) => ({ audioUrl, headers }))
+  }
+  assert.deepEqual(await recorded(true), [{ audioUrl, headers }])
+  const masked = { audioUrl: 'http://<masked>@127.0.0.1:9/a%20b?sig=<masked>&flag=<masked>', headers: { Authorization: '<masked>' } }
+  assert.deepEqual(await recorded(false), [masked])
+  assert.deepEqual(await recorded(undefined), [masked])
+})
+
+test('what was recorded without its secrets is replayed without them, and the command line says so', async (t) => {
+  const seen = []
+  const url = await serve(t, (request, response) => {
+    seen.push([request.url, request.headers.authorization, request.headers['x-tenant']])
+    response.end(tone(440, 100))
+  })
+  const { session, file, directory } = recording(t)
+  const headers = { authorization: 'Bearer x', 'x-tenant': '7' }
+  const ends = ['/a?sig=x', '/b'].map((place, n) => session.playAudio({ audioUrl: url + place, ...(n === 0 && { headers }), stopOther: false }))
+  await finish(session)
+  await Promise.all(ends)
+  await session.close()
+  const { stderr, exitCode } = await run(directory, ['replay', file])
+  assert.equal(exitCode, 0, stderr)
+  assert.match(stderr, /^speaker-session: 1 of the requests was recorded without its secrets/)
+  const sorted = seen.toSorted()
+  assert.deepEqual(sorted, [['/a', undefined, undefined], ['/a?sig=x', 'Bearer x', '7'], ['/b', undefined, undefined], ['/b', undefined, undefined]])
 })
 
 test('refused and joined requests are not recorded', async (t) => {

@@ -67,7 +67,7 @@ test('no value that is secret by its nature is shown, nor what looks like one', 
   const calls = [
     room({ token: { planted: 'planted' } }), room({ token: ['planted'] }), room({ token: 7e77 }),
     room({ url: 'https:somebody:planted@host' + ':x' }), room({ url: 'somebody:planted@host' }), room({ url: 'host/rtc?access_token=planted' }),
-    room({ url: 'wss://somebody:plan ted@planted:port' }), room({ url: jwt }),
+    room({ url: 'wss://somebody:plan ted@host:port' }), room({ url: jwt }),
     play({ headers: { authorization: 'Bearer planted\n' } }), play({ headers: { 'planted name': 'x' } }), play({ headers: 'cookie: planted' }),
     play({ headers: { authorization: { planted: 'planted' } } }), play({ headers: { [jwt]: '\0' } }),
     play({ volume: jwt }), play({ requestId: `${jwt}\ud800` }), play({ [`password=planted1`]: 1 }), play({ overlap: { token: 'planted' } }),

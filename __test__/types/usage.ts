@@ -10,11 +10,12 @@ async function allowed(): Promise<void> {
     overlap: { default: 'mix', 2: 'queue' },
     onDuplicate: 'replace',
     crossfadeMs: 1500,
-    record: 'session.jsonl',
+    record: { path: 'session.jsonl', secrets: true },
     duck: { db: -15, releaseMs: 500 }
   })
   session.on('queued', ({ requestId, position, seq, atMs }) => console.log(requestId.length, position + seq + atMs))
   session.once('failed', ({ code }) => code satisfies SpeakerErrorCode)
+  await session.playAudio({ audioUrl: 'a.mp3' }).catch(({ cause, resource }: SpeakerError) => [cause?.code satisfies string | undefined, resource satisfies string | undefined])
   const result: PlayResult = await session.playAudio({ audioUrl: new URL('https://example.com/a.mp3'), volume: 0 })
   if (result.outcome === 'stopped') result.reason satisfies string
   await session.playAudio({ audio: Buffer.alloc(1), stopOther: false, overlap: 'replace', trackId: 2, role: 'voice', priority: 5, queueTimeoutMs: 3000 })

@@ -23,10 +23,16 @@ async function main(args) {
 
 /** What the command line says wins over what a recording says. */
 function play({ options: { channels, ...recorded }, requests, masked }, options) {
-  if (masked > 0) console.error(`speaker-session: ${masked} requests were recorded without their secrets, and are played without them`)
+  if (masked > 0) console.error(`speaker-session: ${without(masked)} (record: { path, secrets: true } keeps them)`)
   // Not before it is needed: help must not depend on the addon.
   const { run } = require('./run')
   return run(requests, { stereo: channels === 2, ...options }, recorded)
+}
+
+/** Says that so many requests are not played as they were. */
+function without(count) {
+  const were = count === 1 ? 'was recorded without its secrets, and is' : 'were recorded without their secrets, and are'
+  return `${count} of the requests ${were} played without them`
 }
 
 /** Whoever read our output may go (`| head`); the WAV file is still wanted. */
