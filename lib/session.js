@@ -210,8 +210,8 @@ class SpeakerSession extends EventEmitter {
   }
 
   /** The promise of the first call, for a second one that was refused and may join it. */
-  #joined(request, { code }) {
-    if (code !== 'ERR_DUPLICATE_REQUEST' || this.#onDuplicate !== 'join') return undefined
+  #joined(request, error) {
+    if (error?.code !== 'ERR_DUPLICATE_REQUEST' || this.#onDuplicate !== 'join') return undefined
     return this.#pending.latest(request.requestId)?.promise
   }
 

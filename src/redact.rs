@@ -69,10 +69,10 @@ impl Rule {
     }
 
     fn mask(&self, text: String) -> String {
-        let is_there = |needle: &&str| {
+        let is_in = |needle: &str| {
             text.as_bytes().windows(needle.len()).any(|part| part.eq_ignore_ascii_case(needle.as_bytes()))
         };
-        if !self.needles.iter().any(|needle| is_there(&needle)) {
+        if !self.needles.iter().any(|needle| is_in(needle)) {
             return text;
         }
         let masked = |found: &Captures<'_>| match (self.is_secret)(&found["secret"]) {

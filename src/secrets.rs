@@ -14,7 +14,9 @@ use crate::redact::MASK;
 const MIN_BYTES: usize = 8;
 
 /// By their first bytes, so that a text is searched once, however many there are.
-static KNOWN: Lazy<RwLock<HashMap<[u8; MIN_BYTES], Vec<Arc<str>>>>> = Lazy::new(RwLock::default);
+type Known = HashMap<[u8; MIN_BYTES], Vec<Arc<str>>>;
+
+static KNOWN: Lazy<RwLock<Known>> = Lazy::new(RwLock::default);
 
 /// Headers whose values are no secrets: what they say is also said in messages, such as `audio/mpeg`.
 const ORDINARY: [&str; 7] =

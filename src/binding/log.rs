@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Write};
-use std::panic::PanicHookInfo;
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::Once;
 use std::thread::{self, Builder};
 use std::time::{Duration, Instant};
@@ -32,6 +32,9 @@ const MAX_LINE: usize = 2_000;
 /// How long a process that ends waits for what is left to be written.
 const PATIENCE: Duration = Duration::from_millis(300);
 
+/// How long a thread that panics waits for that.
+const CRASH_PATIENCE: Duration = Duration::from_millis(10);
+
 /// How long a standard error that takes nothing, and does not let us wait, is left alone.
 const RETRY: Duration = Duration::from_millis(10);
 
@@ -40,7 +43,11 @@ pub fn start() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // This library has a standard library of its own, so the hook is for nobody else.
-        std::panic::set_hook(Box::new(|panic| QUEUE.push(&describe(panic))));
+        std::panic::set_hook(Box::new(|panic| {
+            QUEUE.push(&describe(panic));
+            // The process may end with it.
+            QUEUE.flush(CRASH_PATIENCE);
+        }));
         let level = std::env::var(VARIABLE).ok().and_then(|level| level.parse::<LevelFilter>().ok());
         if let Some(level) = level {
             let all = tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_writer(|| Line);
@@ -110,7 +117,7 @@ impl Queue {
         let mut state = self.state.lock();
         if !state.has_thread {
             // Made for the first line. Where the system refuses it there is no log, until it grants one.
-            let thread = Builder::new().name("speaker-log".to_owned()).spawn(|| self.write_all(&mut io::stderr()));
+            let thread = Builder::new().name("speaker-log".to_owned()).spawn(|| self.run());
             state.has_thread = thread.is_ok();
         }
         if !state.has_thread || state.bytes + line.len() > MAX_BYTES {
@@ -120,6 +127,14 @@ impl Queue {
         state.bytes += line.len();
         state.lines.push_back(line);
         self.changed.notify_all();
+    }
+
+    fn run(&self) {
+        let _ = catch_unwind(AssertUnwindSafe(|| self.write_all(&mut io::stderr())));
+        // A line was too much for it: the next one has another thread.
+        let mut state = self.state.lock();
+        state.bytes = state.lines.iter().map(String::len).sum();
+        state.has_thread = false;
     }
 
     /// Writes what comes, for ever.
