@@ -5,13 +5,16 @@
 const assert = require('node:assert/strict')
 const { spawn } = require('node:child_process')
 const { once } = require('node:events')
+const path = require('node:path')
 const { test } = require('node:test')
 
 const { root } = require('../support/process')
 
-/** Starts a script with a log of everything. */
-function start(t, script) {
-  const env = { ...process.env, SPEAKER_SESSION_LOG: 'trace' }
+const clip = path.join(root, '__test__', 'fixtures', 'tone-s16.wav')
+
+/** Starts a script, with a log of everything if nothing else is said. */
+function start(t, script, level = 'trace') {
+  const env = { ...process.env, SPEAKER_SESSION_LOG: level }
   const head = `const { SpeakerSession } = require(${JSON.stringify(root)})\n`
   const child = spawn(process.execPath, ['-e', head + script], { env, stdio: ['ignore', 'pipe', 'pipe'] })
   t.after(() => child.kill('SIGKILL'))
@@ -77,4 +80,26 @@ test('a log that nobody reads keeps no process from its end', async (t) => {
     for (let n = 0; n < 200; n++) session.createStream({ format: 'pcm16', sampleRate: 48000, requestId: 'y'.repeat(2000) + n }).destroy()`)
   const [code] = await once(child, 'exit')
   assert.equal(code, 0)
+})
+
+test('a panic fails its own playback and is told in one line, without a log too', async (t) => {
+  // A decoder panics at it.
+  const fault = path.join(root, 'tests', 'fuzz', 'regressions', 'm4a-aac', 'first-sample-of-no-duration.m4a')
+  const script = `
+    ;(async () => {
+      const session = new SpeakerSession({ output: { type: 'memory', clock: 'manual' } })
+      console.log(await session.playAudio({ audioUrl: ${JSON.stringify(fault)} }).catch(({ code }) => code))
+      const playing = session.playAudio({ audioUrl: ${JSON.stringify(clip)} })
+      await session.advance(1000)
+      console.log((await playing).outcome)
+      await session.close()
+    })()`
+  for (const isRead of [true, false]) {
+    const child = start(t, script, '')
+    let log = ''
+    if (isRead) child.stderr.on('data', (data) => (log += data))
+    else child.stderr.destroy()
+    assert.deepEqual(await said(child), { out: 'ERR_DECODE\ncompleted\n', code: 0, signal: null })
+    if (isRead) assert.match(log, /^speaker-session: thread 'speaker-decode-\d+' panicked at [^\n]+\n$/)
+  }
 })
