@@ -206,7 +206,7 @@ impl Queue {
         if state.placing == Placing::NotYet {
             state.placing = Placing::GivenUp;
         }
-        let SpeakerError { code, message } = self.late();
+        let SpeakerError { code, message, .. } = self.late();
         SpeakerError::new(code, message + &rest)
     }
 
