@@ -260,7 +260,7 @@ export interface SessionOptions {
   stallTimeoutMs?: number
   /**
    * A file to which every accepted request is written, for `speaker-session replay`: its time, the audio that came from memory
-   * or was written to streams, and these options. A recording that is there is replaced, another file or a pipe is refused; a new
+   * or was written to streams, and these options. A recording that is there is replaced; another file or a pipe is refused. A new
    * file is readable by its owner only. Of http(s) URLs the user and the values of the query, and the values of `headers`, are
    * written as `<masked>`, unless `secrets` is true. The time of a request is the session's time from which it is in force: on a
    * realtime clock counted from when the output was first opened, silence included. If the file can't be written, one `error` event

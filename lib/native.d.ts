@@ -90,6 +90,9 @@ export declare function configure(options: NativeProcessOptions): void
 /** Waits until what was logged is written, if that does not take long: called when the process ends. */
 export declare function flushLog(): void
 
+/** Waits until what was logged is written, if that does not take long: called when the process ends. */
+export declare function flushLog(): void
+
 /** A request that was taken: its `requestId`, and the number that its events bear. */
 export interface NativeAccepted {
   requestId: string

@@ -48,8 +48,9 @@ pub fn start() {
             // The process may end with it.
             QUEUE.flush(CRASH_PATIENCE);
         }));
-        let level = std::env::var(VARIABLE).ok().and_then(|level| level.parse::<LevelFilter>().ok());
-        if let Some(level) = level {
+        let asked = std::env::var(VARIABLE).unwrap_or_default();
+        // An empty one would be `error`.
+        if let (false, Ok(level)) = (asked.is_empty(), asked.parse::<LevelFilter>()) {
             let all = tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_writer(|| Line);
             // Each packet is an event to the first, and each header to the second.
             let quiet = ["turn_client_proto", "h2"].map(|target| (target, LevelFilter::WARN.min(level)));
