@@ -327,7 +327,7 @@ interface OutputBase {
  * The disk is written by threads of its own, which get what was mixed every half second; nothing else waits for it. So `completed` and
  * `started` say that the output took the sample, not that it is on the disk: an error of the disk that is found later is an `error` event,
  * what plays then fails, and `close` rejects. On the manual clock the mix waits for the disk: when `advance` has resolved, all but the
- * last half second is written. In real time 10 s of sound wait at most; what a slow disk has no room for fails with `ERR_OUTPUT`, and
+ * last half second is written. In real time 15 s of sound wait at most; what a slow disk has no room for fails with `ERR_OUTPUT`, and
  * its time is silent in the file. A disk that takes nothing for 10 s is an `error` event with `ERR_OUTPUT` too: what plays, `connect`,
  * `advance` or `close` fails, and so does what is played next, until the disk answers; then the file goes on at the right place.
  *

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 
 use super::wav_file::{Layout, MAX_BYTES, WavFile};
-use super::wav_queue::{PATIENCE, Patience, Queue};
+use super::wav_queue::{MOST_BEHIND, Patience, Queue};
 use super::{Closing, Output, OutputEvent, SampleFormat, closed};
 use crate::audio::{SAMPLE_RATE, Samples, to_s16};
 use crate::dither::Dither;
@@ -19,10 +19,6 @@ use crate::runtime::{DISKS, Disk, Lane};
 
 /// How much sound is held back at most, so that a process that is killed leaves a file that plays: half a second.
 const WRITE_EVERY: u64 = SAMPLE_RATE as u64 / 2;
-
-/// How much sound may wait for the disk: as much as comes until a disk that hangs is known to. In 16 bits that is a megabyte for each
-/// channel, so that a thousand sessions on such a disk cost no more than a process has.
-const MOST_WAITING: u64 = (SAMPLE_RATE * PATIENCE) as u64;
 
 /// How many samples per channel a file holds.
 pub fn capacity(channels: usize, format: SampleFormat) -> Samples {
@@ -58,7 +54,8 @@ impl Wav {
     /// Begins to create the file. One in which nothing sounded is thrown away, unless `keeps_unheard`.
     pub fn create(path: Arc<ReservedPath>, channels: usize, format: SampleFormat, keeps_unheard: bool) -> Self {
         let layout = Layout { channels, format };
-        let queue = Arc::new(Queue::new(path.clone(), (MOST_WAITING * layout.frame_bytes()) as usize));
+        let queue =
+            Arc::new(Queue::new(path.clone(), (SAMPLE_RATE * MOST_BEHIND) as usize * layout.frame_bytes() as usize));
         let wav = Self {
             lane: DISKS.lane(Disk::of(path.path()), WavFile::new(layout, keeps_unheard, queue.clone())),
             queue,

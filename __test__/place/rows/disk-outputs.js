@@ -141,19 +141,19 @@ module.exports = [
       const { file, session, told, words } = writer(slow(folder, 'a.wav'), { channels: 2, format: 'f32' })
       const playing = session.playAudio(seconds(60)).catch((error) => error)
       await sleep(1000)
-      setDelay(folder, 8000)
+      setDelay(folder, 9000)
       const { code, message } = await within(playing, 2 * LATE_MS)
       assert.equal(code, 'ERR_OUTPUT')
       const expected = 'Expected a disk that takes sound as fast as it is made for output.path but received'
-      assert.equal(message, `${expected} ${file}, whose disk is 10 s behind`)
+      assert.equal(message, `${expected} ${file}, whose disk is 15 s behind`)
       setDelay(folder, 0)
-      await sleep(8500)
+      await sleep(9500)
       await within(session.playAudio(seconds(1, HIGH)))
       await within(session.close())
       const rest = ['started', 'completed', 'disconnected']
       assert.deepEqual(words(), ['connected', 'started', 'error ERR_OUTPUT', 'failed ERR_OUTPUT', ...rest])
       const signs = await heard(file)
-      assert.match(signs, /^\.*\??#{200,}\??\.{100,}\??\^{19,20}\??$/)
+      assert.match(signs, /^\.*\??#{300,}\??\.{100,}\??\^{19,20}\??$/)
       assertPlace(signs, told)
     }
   },
