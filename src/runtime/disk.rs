@@ -32,7 +32,7 @@ impl Disk {
     /// The disk on which a path lies by its name alone: to follow links would ask the disk. Where the system does not list what is
     /// mounted, all is one disk.
     pub fn of(path: &Path) -> Self {
-        static KNOWN: Mutex<Option<(Instant, Vec<(PathBuf, u64)>)>> = Mutex::new(None);
+        static KNOWN: Mutex<Option<(Instant, Mounts)>> = Mutex::new(None);
         let Ok(path) = std::path::absolute(path) else { return Self(0) };
         let mut known = KNOWN.lock();
         if known.as_ref().is_none_or(|(since, _)| since.elapsed() > MOUNTS) {
@@ -44,8 +44,11 @@ impl Disk {
     }
 }
 
-/// What is mounted where, and its number. The kernel answers from memory, whatever the disks do.
-fn mounts() -> Vec<(PathBuf, u64)> {
+/// What is mounted where, and its number.
+type Mounts = Vec<(PathBuf, u64)>;
+
+/// The kernel answers from memory, whatever the disks do.
+fn mounts() -> Mounts {
     let list = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     list.lines().filter_map(mount).collect()
 }
