@@ -59,8 +59,11 @@ async function heardWhole(url) {
   await within(session.advance(60_000), 30_000)
   assert.equal(await within(end), 'completed 60000')
   const { samples } = session.recording()
-  const wrong = samples.findIndex((sample, n) => Math.abs(sample - sampleAt(n) / 32768) > 1e-6)
-  assert.equal(wrong, -1, 'a sample is another one')
+  for (let n = 0; n < samples.length; n++) {
+    if (Math.abs(samples[n] - sampleAt(n) / 32768) > 1e-6) assert.fail(`sample ${n} is ${samples[n]}`)
+    // Those that play beside it share this thread.
+    if (n % 100_000 === 0) await sleep(1)
+  }
   await within(session.close())
 }
 
