@@ -35,6 +35,7 @@ pub mod engine;
 pub mod error;
 pub mod event;
 pub mod mixer;
+mod net;
 pub mod output;
 pub mod redact;
 pub mod resample;

@@ -32,10 +32,6 @@ pub struct Budget {
     pub io: usize,
     /// Downloads: what a hostile server sends may take long to be read.
     pub fetch: usize,
-    /// Look-ups of names, so many for rooms and so many for downloads. The operating system offers them only as calls that wait, for
-    /// many seconds if a name server is silent. Their threads are made when needed and end when they are idle; more look-ups than
-    /// that wait for each other.
-    pub look_ups: usize,
     /// Decoders: some hundred times faster than what they decode sounds, so a few threads feed thousands.
     pub decode: usize,
     /// What moves sessions with a manual clock; made with the first of them. Nothing that waits for something else runs here.
@@ -50,7 +46,7 @@ impl Budget {
     /// For a machine, or a container, of so many cores.
     pub const fn of(cores: usize) -> Self {
         let few = if cores < 4 { cores } else { 4 };
-        Self { io: cores, fetch: few, look_ups: 16, decode: few, mix: few, disk: 64, each_disk: 16 }
+        Self { io: cores, fetch: few, decode: few, mix: few, disk: 64, each_disk: 16 }
     }
 
     /// For this process: the cores that it may use. Affinity and the quota of a container count.
@@ -98,7 +94,8 @@ fn runtime(name: &str, threads: usize, on_start: fn()) -> Result<Runtime> {
     let build = || {
         Builder::new_multi_thread()
             .worker_threads(threads)
-            .max_blocking_threads(Budget::here().look_ups)
+            // Nothing is asked of them: look-ups are tasks, and disks have threads of their own.
+            .max_blocking_threads(1)
             .thread_name(name)
             .on_thread_start(on_start)
             .enable_all()
@@ -118,10 +115,10 @@ fn threads() -> &'static Threads {
     THREADS.get_or_try_init(Threads::new).expect("a session starts them before anything needs them")
 }
 
-/// The runtime for drivers of sessions, their timers and sockets, and look-ups of their servers.
+/// The runtime for drivers of sessions, their timers and sockets.
 pub static RUNTIME: Io = Io;
 
-/// The runtime for downloads, and look-ups of their servers: whatever they do holds up no driver.
+/// The runtime for downloads: whatever they do holds up no driver.
 pub static FETCHES: Fetches = Fetches;
 
 /// Stands for the runtime of downloads.

@@ -2,18 +2,19 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::net::{IpAddr, ToSocketAddrs, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::encoder::Encoding;
 use super::peer::Peer;
-use super::room::Room;
+use super::room::{Room, silent};
 use super::transport::{IceTransport, Transport};
 use crate::error::{Code, Result, SpeakerError};
+use crate::net::{connected, http, resolve};
 use crate::output::Meanwhile;
 use crate::redact::redact;
 use crate::runtime::RUNTIME;
@@ -53,34 +54,31 @@ pub fn join(options: LiveKitOptions, wait: Duration) -> Joining {
     let LiveKitOptions { url, token, ice_transport, timeout: limit, encoding, .. } = options;
     Box::pin(async move {
         sleep(wait).await;
+        let until = Instant::now() + limit;
         let late = || format!("token gave none within {} ms (connectTimeoutMs)", limit.as_millis());
-        let token = timeout(limit, token()).await.unwrap_or_else(|_| Err(late()));
+        let token = timeout_at(until, token()).await.unwrap_or_else(|_| Err(late()));
         let token = token.map_err(|reason| SpeakerError::new(Code::JoinFailed, redact(&reason)))?;
         // A task of its own, which goes on when nobody waits any more, and then leaves again: a server that was asked to
         // let us in and hears no goodbye keeps our place for a minute.
         let server = url.clone();
-        let joining = RUNTIME.spawn(async move { Room::join(&server, &token, limit).await });
+        let joining = RUNTIME.spawn(async move { Room::join(&server, &token, limit, until).await });
         let room = joining.await.expect("joining does not panic")?;
-        let transport = Transport::new(ice_transport, local_address(&url).await?, &room.ice_servers)?;
+        let local = timeout_at(until, local_address(&url)).await.map_err(|_| silent(limit))??;
+        let transport = Transport::new(ice_transport, local, &room.ice_servers)?;
         Ok((room, Peer::new(transport, encoding)?))
     })
 }
 
 /// The address that this machine has on the way to a URL's host.
 pub async fn local_address(url: &str) -> Result<IpAddr> {
-    let unreachable = |error: &(dyn std::error::Error + 'static)| {
-        SpeakerError::new(Code::JoinFailed, redact(&format!("{url} can't be reached: {error}"))).because_of(error)
+    let failed = |what: &str, error: &(dyn std::error::Error + 'static)| {
+        SpeakerError::new(Code::JoinFailed, format!("{what} can't be reached: {error}")).because_of(error)
     };
-    let parsed = reqwest::Url::parse(url).map_err(|error| unreachable(&error))?;
-    let host = parsed.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-    let port = parsed.port_or_known_default().unwrap_or(443);
-    let route = tokio::task::spawn_blocking(move || {
-        let server = (host.as_str(), port).to_socket_addrs()?.next().ok_or(std::io::ErrorKind::NotFound)?;
-        let any: IpAddr = if server.is_ipv4() { [0, 0, 0, 0].into() } else { [0u16; 8].into() };
-        // Connecting a UDP socket sends nothing; it asks the routing table.
-        let socket = UdpSocket::bind((any, 0))?;
-        socket.connect(server)?;
-        Ok::<_, std::io::Error>(socket.local_addr()?.ip())
-    });
-    route.await.map_err(|error| unreachable(&error))?.map_err(|error| unreachable(&error))
+    let url = reqwest::Url::parse(url).map_err(|error| failed("the LiveKit server", &error))?;
+    let unreachable = |error| failed(&http::host(&url), &error);
+    let port = url.port_or_known_default().unwrap_or(443);
+    let addresses = resolve(url.host_str().unwrap_or_default()).await.map_err(unreachable)?;
+    let addresses: Vec<_> = addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
+    let local = connected(&addresses).and_then(|socket| socket.local_addr());
+    Ok(local.map_err(unreachable)?.ip())
 }

@@ -18,6 +18,7 @@ mod publish;
 mod recover;
 mod room;
 mod said;
+mod socket;
 mod track;
 mod transport;
 mod trouble;

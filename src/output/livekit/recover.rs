@@ -12,10 +12,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
 
 use super::backoff::{ATTEMPTS, Backoff};
 use super::join::{join, local_address};
+use super::room::silent;
 use super::transport::IceServer;
 use super::trouble::{Remedy, Trouble};
 use super::{Attempt, Connection, LiveKit, State, Track};
@@ -93,7 +94,7 @@ impl LiveKit {
         let wait = if first { Duration::ZERO } else { recovery.attempts.wait() };
         let signalling = signalling || matches!(recovery.step, Step::Reaching { signalling: true, .. });
         let reopened = signalling.then(|| room.reopen(self.options.timeout));
-        let url = self.options.url.clone();
+        let (url, limit) = (self.options.url.clone(), self.options.timeout);
         let reached = Box::pin(async move {
             sleep(wait).await;
             let ice_servers = match reopened {
@@ -101,7 +102,8 @@ impl LiveKit {
                 None => None,
             };
             let again = |error: SpeakerError| Trouble { remedy: Remedy::Resume, ..error.into() };
-            Ok(Reached { address: local_address(&url).await.map_err(again)?, ice_servers })
+            let address = timeout(limit, local_address(&url)).await.unwrap_or_else(|_| Err(silent(limit)));
+            Ok(Reached { address: address.map_err(again)?, ice_servers })
         });
         recovery.step = Step::Reaching { signalling, reached };
     }

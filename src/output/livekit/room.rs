@@ -1,4 +1,4 @@
-//! The signalling connection of a room. With `said.rs` and `trouble.rs` the one place that knows LiveKit's crates.
+//! The signalling connection of a room. With `said.rs`, `trouble.rs` and `socket.rs` the one place that knows LiveKit's crates.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,10 +11,11 @@ use proto::signal_request::Message as Request;
 use proto::signal_response::Message as Response;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::proto;
 use super::said::Said;
+use super::socket;
 use super::track::Announcement;
 use super::transport::IceServer;
 use super::trouble::{Remedy, Trouble};
@@ -60,7 +61,8 @@ pub struct Room {
 }
 
 impl Room {
-    pub async fn join(url: &str, token: &str, limit: Duration) -> Result<Self> {
+    /// Joins until then, which is the end of `limit`.
+    pub async fn join(url: &str, token: &str, limit: Duration, until: Instant) -> Result<Self> {
         let token_secret = Secrets::of(token);
         let mut options = SignalOptions::default();
         options.auto_subscribe = false;
@@ -68,8 +70,9 @@ impl Room {
         options.protocol_version = PROTOCOL_VERSION;
         options.client_capabilities = Vec::new();
         options.connect_timeout = limit;
+        socket::install();
         let joining = SignalClient::connect(url, token, options, None);
-        let (client, joined, events) = timeout(limit, joining).await.map_err(|_| silent(limit))?.map_err(refused)?;
+        let (client, joined, events) = timeout_at(until, joining).await.map_err(|_| silent(limit))?.map_err(refused)?;
         let client = Arc::new(client);
         let sid = joined.participant.map(|participant| participant.sid).unwrap_or_default();
         let (outgoing, requests) = unbounded_channel();
@@ -239,7 +242,7 @@ async fn send_all(client: Arc<SignalClient>, mut requests: tokio::sync::mpsc::Un
     let _ = timeout(LEAVE_TIMEOUT, goodbye).await;
 }
 
-fn silent(limit: Duration) -> SpeakerError {
+pub fn silent(limit: Duration) -> SpeakerError {
     let message = format!("the LiveKit server did not answer within {} ms (connectTimeoutMs)", limit.as_millis());
     SpeakerError::new(Code::JoinFailed, message)
 }

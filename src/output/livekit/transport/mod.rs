@@ -10,7 +10,6 @@ mod ladder;
 mod link;
 mod server;
 mod tcp;
-mod tls;
 mod turn;
 mod udp;
 mod wire;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use str0m::Candidate;
 use str0m::net::Transmit;
 use tokio::io::ReadBuf;
-use tokio::net::{TcpStream, UdpSocket, lookup_host};
+use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Sleep, sleep};
 use tokio_util::bytes::{Bytes, BytesMut};
 use tokio_util::codec::BytesCodec;
@@ -25,10 +25,11 @@ use turn_client_proto::tcp::TurnClientTcp;
 use turn_client_proto::types::{Instant as Time, TransportType, TurnCredentials};
 use turn_client_proto::udp::TurnClientUdp;
 
+use super::DATAGRAM;
 use super::link::{Link, Opening};
 use super::server::{Over, TurnServer};
 use super::wire::{Io, Wire};
-use super::{DATAGRAM, tls};
+use crate::net::{connected, resolve, tls};
 
 /// What TURN puts around a datagram, with room to spare.
 const ENVELOPE: usize = 100;
@@ -99,18 +100,17 @@ impl Link for Turn {
 
 impl Client {
     async fn connect(server: &TurnServer) -> io::Result<Self> {
-        let address = (server.host.as_str(), server.port);
+        let addresses: Vec<_> =
+            resolve(&server.host).await?.into_iter().map(|ip| SocketAddr::new(ip, server.port)).collect();
         let config = TurnConfig::new(TurnCredentials::new(&server.username, &server.credential));
         let (proto, socket) = if server.over == Over::Udp {
-            let remote = lookup_host(address).await?.next().ok_or(io::ErrorKind::NotFound)?;
-            let any = if remote.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-            let socket = UdpSocket::bind(any).await?;
-            socket.connect(remote).await?;
+            let socket = UdpSocket::from_std(connected(&addresses)?)?;
             // Or the first message would be lost.
             socket.writable().await?;
-            (TurnClientUdp::allocate(socket.local_addr()?, remote, config).into(), Socket::Udp(socket))
+            let (local, remote) = (socket.local_addr()?, socket.peer_addr()?);
+            (TurnClientUdp::allocate(local, remote, config).into(), Socket::Udp(socket))
         } else {
-            let stream = TcpStream::connect(address).await?;
+            let stream = TcpStream::connect(&addresses[..]).await?;
             stream.set_nodelay(true)?;
             let (local, remote) = (stream.local_addr()?, stream.peer_addr()?);
             let stream: Box<dyn Io> = match server.over {

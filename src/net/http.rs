@@ -1,0 +1,111 @@
+//! Requests over HTTP, and the connections that are kept open for the next one.
+//!
+//! A connection that waits costs a descriptor. reqwest bounds how many wait for one host, but not for how many hosts they do. So each
+//! origin has a client of its own, and those that were used last are kept.
+
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use reqwest::{Client, ClientBuilder, RequestBuilder, Response, Url, redirect};
+use tokio::time::sleep;
+
+use super::{NameResolver, tls};
+use crate::redact::redact;
+
+/// For how many origins connections are kept.
+const MAX_ORIGINS: usize = 16;
+
+/// How many wait for one origin, and for how long.
+const MAX_IDLE: usize = 4;
+const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long it takes until connections that are not wanted any more are closed.
+const CLOSING: Duration = Duration::from_millis(100);
+
+/// What EMFILE and ENFILE are on every Unix: the process or the system has no descriptor left.
+const NO_DESCRIPTORS: [i32; 2] = [24, 23];
+
+/// The clients by their origins; the one used last comes last. Dropping one closes what waits in it, and nothing that is in use.
+static KEPT: Mutex<Vec<(String, Client)>> = Mutex::new(Vec::new());
+
+/// A client that resolves and trusts as all here do, follows no redirect and tells nobody where it comes from.
+pub async fn builder(protocols: &[&[u8]]) -> ClientBuilder {
+    Client::builder()
+        .use_preconfigured_tls(tls::config(protocols).await)
+        .dns_resolver(Arc::new(NameResolver))
+        .redirect(redirect::Policy::none())
+        .referer(false)
+        .user_agent(concat!("speaker-session/", env!("CARGO_PKG_VERSION")))
+        .pool_max_idle_per_host(MAX_IDLE)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+}
+
+/// The client for the origin of a URL.
+pub async fn client(url: &Url) -> reqwest::Result<Client> {
+    let origin = url.origin().ascii_serialization();
+    let kept = take(&origin);
+    let client = match kept {
+        Some(client) => client,
+        None => builder(&[b"h2", b"http/1.1"]).await.build()?,
+    };
+    let dropped = {
+        let mut clients = KEPT.lock();
+        clients.push((origin, client.clone()));
+        (clients.len() > MAX_ORIGINS).then(|| clients.remove(0))
+    };
+    drop(dropped);
+    Ok(client)
+}
+
+/// Keeps no connection to the origin of a URL: what is the matter with one may be the matter with all.
+pub fn forget(url: &Url) {
+    drop(take(&url.origin().ascii_serialization()));
+}
+
+fn take(origin: &str) -> Option<Client> {
+    let mut clients = KEPT.lock();
+    let place = clients.iter().position(|(known, _)| known == origin)?;
+    Some(clients.remove(place).1)
+}
+
+/// Sends a request without a body. Where no descriptor is left, what waits is closed, and it is sent once more.
+pub async fn send(request: RequestBuilder) -> reqwest::Result<Response> {
+    let again = request.try_clone();
+    match (request.send().await, again) {
+        (Err(error), Some(again)) if causes(&error).any(lacks_descriptors) => {
+            let dropped = std::mem::take(&mut *KEPT.lock());
+            drop(dropped);
+            sleep(CLOSING).await;
+            again.send().await
+        }
+        (answer, _) => answer,
+    }
+}
+
+/// The host and port of a URL, which are no secret.
+pub fn host(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// The innermost cause: "connection refused" rather than "error sending request". It names no URL, which may hold keys.
+pub fn reason(error: &reqwest::Error) -> String {
+    redact(&causes(error).last().map_or_else(|| "no reason is known".to_owned(), ToString::to_string))
+}
+
+/// Whether it failed for want of a descriptor.
+pub fn is_out_of_descriptors(error: &io::Error) -> bool {
+    error.raw_os_error().is_some_and(|code| NO_DESCRIPTORS.contains(&code))
+}
+
+fn lacks_descriptors(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref().is_some_and(is_out_of_descriptors)
+}
+
+/// What an error was caused by, from the outermost on. The first one names the URL.
+fn causes<'a>(error: &'a reqwest::Error) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(error.source(), |cause| (*cause).source())
+}

@@ -1,0 +1,296 @@
+//! Names of hosts into addresses: the one place that knows hickory-resolver.
+//!
+//! The operating system offers look-ups only as calls that wait, each on a thread, for as long as a name server is silent. These are
+//! tasks: they cost a socket while they last, end with whoever asked, and what was answered is kept for as long as it may be.
+//!
+//! What the system says about names is honoured: `/etc/hosts`, and of `resolv.conf` the name servers, the search list and `ndots`,
+//! `timeout` and `attempts`. Both are read anew when they change.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use hickory_resolver::config::{ResolveHosts, ResolverConfig, ResolverOpts};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::{Query, ResponseCode};
+use hickory_resolver::proto::rr::{Name, RecordType};
+use hickory_resolver::{Hosts, TokioResolver};
+use once_cell::sync::Lazy;
+use parking_lot::Mutex;
+use reqwest::dns::{Addrs, Resolve, Resolving};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
+
+use super::on_disk;
+
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+const HOSTS: &str = "/etc/hosts";
+
+/// How long what the system says is taken for true without a look.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long an answer is kept: as long as it says, within these. A name that is asked for twice in a row (a room's is) costs one
+/// look-up, and one that has moved is found again.
+const KEEP: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
+
+/// How many names are kept.
+const MAX_NAMES: usize = 1_000;
+
+/// How many addresses of a name are kept.
+const MAX_ADDRESSES: usize = 16;
+
+/// How many look-ups of one zone are under way at a time: one whose name servers are silent holds up itself.
+const EACH_ZONE: usize = 4;
+
+/// A name server that works answers within this.
+const PROMPT: Duration = Duration::from_secs(1);
+
+/// The addresses of a host, of which there is one at least.
+pub async fn resolve(host: &str) -> io::Result<Vec<IpAddr>> {
+    if let Ok(address) = host.trim_matches(['[', ']']).parse() {
+        return Ok(vec![address]);
+    }
+    names().await?.look_up(host).await
+}
+
+/// [`resolve`] for reqwest.
+pub struct NameResolver;
+
+impl Resolve for NameResolver {
+    fn resolve(&self, name: reqwest::dns::Name) -> Resolving {
+        Box::pin(async move {
+            let addresses = resolve(name.as_str()).await?;
+            Ok(Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0))) as Addrs)
+        })
+    }
+}
+
+/// When a file was changed, and how long it is; `None` for one that can't be asked.
+type Stamp = Option<(SystemTime, u64)>;
+
+/// What the system says about names, and what name servers said.
+struct Names {
+    stamps: [Stamp; 2],
+    resolver: TokioResolver,
+    hosts: Hosts,
+    answers: Mutex<HashMap<String, Answer>>,
+}
+
+struct Answer {
+    addresses: Vec<IpAddr>,
+    until: Instant,
+}
+
+/// What is true now, and when that was last looked at.
+static NAMES: tokio::sync::Mutex<Option<(Instant, Arc<Names>)>> = tokio::sync::Mutex::const_new(None);
+
+/// As the system has it now, or had it if that can't be read any more.
+async fn names() -> io::Result<Arc<Names>> {
+    let mut known = NAMES.lock().await;
+    let before = match &mut *known {
+        Some((looked, names)) if looked.elapsed() < LOOK_EVERY => return Ok(names.clone()),
+        Some((looked, names)) => {
+            // A disk that hangs is waited for once, and not by everyone.
+            *looked = Instant::now();
+            Some(names.clone())
+        }
+        None => None,
+    };
+    let stamps = before.as_ref().map(|names| names.stamps);
+    let read = on_disk(Path::new(RESOLV_CONF), move || (stamps != Some(Names::stamps())).then(Names::read));
+    let read = match &before {
+        None => read.await?,
+        Some(_) => timeout(PROMPT, read).await.unwrap_or(Ok(None))?,
+    };
+    let names = match (read, before) {
+        (Some(Ok(names)), _) => Arc::new(names),
+        (None | Some(Err(_)), Some(names)) => names,
+        (Some(Err(error)), None) => return Err(error),
+        (None, None) => return Err(io::Error::other("what names mean could not be read")),
+    };
+    *known = Some((Instant::now(), names.clone()));
+    Ok(names)
+}
+
+impl Names {
+    fn stamps() -> [Stamp; 2] {
+        [RESOLV_CONF, HOSTS].map(|path| {
+            let metadata = std::fs::metadata(path).ok()?;
+            Some((metadata.modified().ok()?, metadata.len()))
+        })
+    }
+
+    fn read() -> io::Result<Self> {
+        // Before what they stand for, which may change meanwhile.
+        let stamps = Self::stamps();
+        let (config, options) = system_config()?;
+        let hosts = match Hosts::from_system() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Hosts::default(),
+            hosts => hosts?,
+        };
+        Self::new(stamps, config, options, hosts)
+    }
+
+    fn new(stamps: [Stamp; 2], config: ResolverConfig, mut options: ResolverOpts, hosts: Hosts) -> io::Result<Self> {
+        let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+        // The hosts and the answers are looked at here, before anything waits for a turn.
+        (options.use_hosts_file, options.cache_size) = (ResolveHosts::Never, 0);
+        // The system counts the first attempt too.
+        options.attempts = options.attempts.saturating_sub(1);
+        *builder.options_mut() = options;
+        let resolver = builder.build().map_err(|error| in_words(&error))?;
+        Ok(Self { stamps, resolver, hosts, answers: Mutex::default() })
+    }
+
+    async fn look_up(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+        let host = host.to_ascii_lowercase();
+        let name = Name::from_ascii(&host).map_err(|_| no_such_host())?;
+        if let Some(addresses) = self.local(&host, &name).or_else(|| self.kept(&host)) {
+            return Ok(addresses);
+        }
+        let zone = ZONES.of(&host);
+        let _turn = zone.acquire().await;
+        // Whoever was before may have asked for the same one.
+        if let Some(addresses) = self.kept(&host) {
+            return Ok(addresses);
+        }
+        let (addresses, until) = in_place(self.ask(name)).await?;
+        self.keep(host, &addresses, until);
+        Ok(addresses)
+    }
+
+    /// What this machine says, and no name server has to.
+    fn local(&self, host: &str, name: &Name) -> Option<Vec<IpAddr>> {
+        let of = |kind| self.hosts.lookup_static_host(&Query::query(name.clone(), kind));
+        let named = [RecordType::A, RecordType::AAAA].into_iter().filter_map(of);
+        let mut addresses: Vec<_> = named
+            .flat_map(|lookup| lookup.answers().iter().filter_map(|record| record.data.ip_addr()).collect::<Vec<_>>())
+            .collect();
+        let host = host.trim_end_matches('.');
+        // RFC 6761 §6.3.
+        if addresses.is_empty() && (host == "localhost" || host.ends_with(".localhost")) {
+            addresses = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        }
+        (!addresses.is_empty()).then_some(addresses)
+    }
+
+    fn kept(&self, host: &str) -> Option<Vec<IpAddr>> {
+        let answers = self.answers.lock();
+        answers.get(host).filter(|answer| answer.until > Instant::now()).map(|answer| answer.addresses.clone())
+    }
+
+    fn keep(&self, host: String, addresses: &[IpAddr], until: Instant) {
+        let now = Instant::now();
+        let mut answers = self.answers.lock();
+        if answers.len() >= MAX_NAMES {
+            answers.retain(|_, answer| answer.until > now);
+        }
+        if answers.len() >= MAX_NAMES {
+            answers.clear();
+        }
+        answers.insert(host, Answer { addresses: addresses.to_vec(), until: until.clamp(now + KEEP.0, now + KEEP.1) });
+    }
+
+    async fn ask(&self, name: Name) -> io::Result<(Vec<IpAddr>, Instant)> {
+        let lookup = self.resolver.lookup_ip(name).await.map_err(|error| in_words(&error))?;
+        let addresses: Vec<_> = lookup.iter().take(MAX_ADDRESSES).collect();
+        if addresses.is_empty() {
+            return Err(no_such_host());
+        }
+        Ok((addresses, lookup.as_lookup().valid_until()))
+    }
+}
+
+/// As glibc takes it: the name server of a system that names none is its own, and the domain counts where there is no search list.
+#[cfg(all(unix, not(any(target_os = "android", target_vendor = "apple"))))]
+fn system_config() -> io::Result<(ResolverConfig, ResolverOpts)> {
+    let mut text = match std::fs::read(RESOLV_CONF) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        text => text?,
+    };
+    if !text.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"nameserver")) {
+        text.extend(b"\nnameserver 127.0.0.1\n");
+    }
+    let (config, options) = hickory_resolver::system_conf::parse_resolv_conf(text).map_err(|error| in_words(&error))?;
+    let (domain, search, servers) = config.into_parts();
+    Ok((ResolverConfig::from_parts(domain.filter(|_| search.is_empty()), search, servers), options))
+}
+
+#[cfg(not(all(unix, not(any(target_os = "android", target_vendor = "apple")))))]
+fn system_config() -> io::Result<(ResolverConfig, ResolverOpts)> {
+    hickory_resolver::system_conf::read_system_conf().map_err(|error| in_words(&error))
+}
+
+/// Turns of the look-ups of each zone.
+struct Zones(Mutex<HashMap<String, Arc<Semaphore>>>);
+
+static ZONES: Lazy<Zones> = Lazy::new(|| Zones(Mutex::default()));
+
+impl Zones {
+    fn of(&self, host: &str) -> Arc<Semaphore> {
+        let mut zones = self.0.lock();
+        zones.retain(|_, turns| Arc::strong_count(turns) > 1);
+        zones.entry(zone(host).to_owned()).or_insert_with(|| Arc::new(Semaphore::new(EACH_ZONE))).clone()
+    }
+}
+
+/// A name without its first label; one of two labels is a zone itself.
+fn zone(host: &str) -> &str {
+    let host = host.trim_end_matches('.');
+    match host.split_once('.') {
+        Some((_, rest)) if rest.contains('.') => rest,
+        _ => host,
+    }
+}
+
+/// Places of look-ups that are under way: of those that may still be answered promptly, and of the others.
+static PROMPTS: Lazy<Semaphore> = Lazy::new(|| Semaphore::new(places()));
+static LATES: Lazy<Semaphore> = Lazy::new(|| Semaphore::new(places()));
+
+/// A look-up holds up to eight sockets: for two kinds of address, and three more tries of each.
+fn places() -> usize {
+    #[cfg(target_os = "linux")]
+    let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    #[cfg(not(target_os = "linux"))]
+    let descriptors = Some(256);
+    (descriptors.unwrap_or(u64::MAX) / 32).clamp(2, 64) as usize
+}
+
+/// Asks as soon as there is a place. One that is not answered promptly leaves it to the next, and goes on as one of the late ones: so
+/// many zones that are silent hold up nobody for long. Where these are too many, it is given up.
+async fn in_place<T>(ask: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let place: SemaphorePermit<'_> = PROMPTS.acquire().await.map_err(io::Error::other)?;
+    tokio::pin!(ask);
+    if let Ok(answer) = timeout(PROMPT, ask.as_mut()).await {
+        return answer;
+    }
+    drop(place);
+    let _late = LATES.try_acquire().map_err(|_| silent())?;
+    ask.await
+}
+
+fn no_such_host() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "no such host")
+}
+
+fn silent() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "no name server answers")
+}
+
+fn in_words(error: &NetError) -> io::Error {
+    match error {
+        NetError::Dns(DnsError::NoRecordsFound(none)) => match none.response_code {
+            ResponseCode::NXDomain | ResponseCode::NoError => no_such_host(),
+            code => io::Error::other(format!("the name server answers: {code}")),
+        },
+        NetError::Timeout => silent(),
+        NetError::Io(error) if super::http::is_out_of_descriptors(error) => {
+            io::Error::from_raw_os_error(error.raw_os_error().unwrap_or_default())
+        }
+        error => io::Error::other(format!("no name server can be asked: {error}")),
+    }
+}

@@ -1,0 +1,178 @@
+//! The WebSocket under LiveKit's signalling: with names, roots and connections as in `net/`. With `room.rs` the one place that knows
+//! livekit-net, and the only one that knows tokio-tungstenite.
+
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use livekit_net::{
+    Header, HttpClient, HttpMethod, HttpResponse, TransportError, WsClient, WsConnectResult, WsConnection,
+    set_http_client, set_ws_client,
+};
+use reqwest::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
+use reqwest::{RequestBuilder, Response, StatusCode, Upgraded, Url};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use crate::net::http;
+
+/// Signalling is a few messages a minute; tungstenite keeps 128 KiB for each direction.
+const BUFFER: usize = 4 << 10;
+
+/// What a server of ours sends is no longer than this, by far.
+const MAX_MESSAGE: usize = 4 << 20;
+
+/// How much of a server's page is read: it says what was wrong, or where else to go.
+const MAX_PAGE: usize = 64 << 10;
+
+/// Has LiveKit's crates use what is here.
+pub fn install() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        set_ws_client(Arc::new(Net));
+        set_http_client(Arc::new(Net));
+    });
+}
+
+struct Net;
+
+struct Socket {
+    writer: Mutex<SplitSink<WebSocketStream<Upgraded>, Message>>,
+    reader: Mutex<SplitStream<WebSocketStream<Upgraded>>>,
+}
+
+#[async_trait]
+impl WsClient for Net {
+    async fn connect(
+        &self,
+        url: String,
+        headers: Vec<Header>,
+        timeout_ms: u64,
+    ) -> Result<WsConnectResult, TransportError> {
+        let connecting = timeout(Duration::from_millis(timeout_ms), open(&url, headers));
+        Ok(WsConnectResult { connection: Arc::new(connecting.await.map_err(|_| TransportError::Timeout)??) })
+    }
+}
+
+#[async_trait]
+impl HttpClient for Net {
+    async fn request(
+        &self,
+        method: HttpMethod,
+        url: String,
+        headers: Vec<Header>,
+        body: Option<Vec<u8>>,
+    ) -> Result<HttpResponse, TransportError> {
+        let method = match method {
+            HttpMethod::Get => reqwest::Method::GET,
+            HttpMethod::Post => reqwest::Method::POST,
+        };
+        let url = parse(&url)?;
+        let request = request(method, &url, headers).await?;
+        let mut response = send(&url, body.into_iter().fold(request, RequestBuilder::body)).await?;
+        let headers = response.headers().iter().filter_map(|(name, value)| {
+            Some(Header { name: name.to_string(), value: value.to_str().ok()?.to_owned() })
+        });
+        let (status, headers, mut body) = (response.status().as_u16(), headers.collect(), Vec::new());
+        while let Some(piece) = response.chunk().await.map_err(|error| failed(&url, &error))?
+            && body.len() < MAX_PAGE
+        {
+            body.extend_from_slice(&piece);
+        }
+        body.truncate(MAX_PAGE);
+        Ok(HttpResponse { status, headers, body })
+    }
+}
+
+#[async_trait]
+impl WsConnection for Socket {
+    async fn send(&self, frame: Vec<u8>) -> Result<(), TransportError> {
+        let sent = self.writer.lock().await.send(Message::Binary(frame.into())).await;
+        sent.map_err(|error| TransportError::Connection(error.to_string()))
+    }
+
+    async fn recv(&self) -> Result<Option<Vec<u8>>, TransportError> {
+        let mut reader = self.reader.lock().await;
+        loop {
+            match reader.next().await {
+                Some(Ok(Message::Binary(data))) => return Ok(Some(data.to_vec())),
+                None | Some(Ok(Message::Close(_))) => return Ok(None),
+                // A ping is answered where the socket is read next.
+                Some(Ok(_)) => {}
+                Some(Err(error)) if is_end(&error) => return Ok(None),
+                Some(Err(error)) => return Err(TransportError::Connection(error.to_string())),
+            }
+        }
+    }
+
+    async fn close(&self) {
+        let _ = self.writer.lock().await.close().await;
+    }
+}
+
+/// Whether the server is gone without a word, as servers go.
+fn is_end(error: &Error) -> bool {
+    match error {
+        Error::ConnectionClosed | Error::AlreadyClosed => true,
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => true,
+        Error::Io(error) => error.kind() == std::io::ErrorKind::UnexpectedEof,
+        _ => false,
+    }
+}
+
+/// RFC 6455 §4.1.
+async fn open(url: &str, headers: Vec<Header>) -> Result<Socket, TransportError> {
+    let (url, key) = (parse(url)?, generate_key());
+    let request = request(reqwest::Method::GET, &url, headers).await?;
+    let request = request.header(CONNECTION, "Upgrade").header(UPGRADE, "websocket");
+    let request = request.header(SEC_WEBSOCKET_VERSION, "13").header(SEC_WEBSOCKET_KEY, &key);
+    let response = send(&url, request).await?;
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return Err(TransportError::Http { status: response.status().as_u16() });
+    }
+    let accepted = response.headers().get(SEC_WEBSOCKET_ACCEPT);
+    if accepted.is_none_or(|accepted| accepted != derive_accept_key(key.as_bytes()).as_str()) {
+        return Err(TransportError::Connection(format!("{} speaks no WebSocket", http::host(&url))));
+    }
+    let upgraded = response.upgrade().await.map_err(|error| failed(&url, &error))?;
+    let config = WebSocketConfig::default()
+        .read_buffer_size(BUFFER)
+        .write_buffer_size(BUFFER)
+        .max_message_size(Some(MAX_MESSAGE))
+        .max_frame_size(Some(MAX_MESSAGE));
+    let socket = WebSocketStream::from_raw_socket(upgraded, Role::Client, Some(config)).await;
+    let (writer, reader) = socket.split();
+    Ok(Socket { writer: Mutex::new(writer), reader: Mutex::new(reader) })
+}
+
+/// A WebSocket begins as HTTP.
+fn parse(url: &str) -> Result<Url, TransportError> {
+    let url = match url.strip_prefix("ws") {
+        Some(rest) => Url::parse(&format!("http{rest}")),
+        None => Url::parse(url),
+    };
+    url.map_err(|error| TransportError::Connection(error.to_string()))
+}
+
+/// A connection of its own, which is not kept.
+async fn request(method: reqwest::Method, url: &Url, headers: Vec<Header>) -> Result<RequestBuilder, TransportError> {
+    let client = http::builder(&[b"http/1.1"]).await.http1_only().pool_max_idle_per_host(0).build();
+    let request = client.map_err(|error| failed(url, &error))?.request(method, url.clone());
+    Ok(headers.iter().fold(request, |request, Header { name, value }| request.header(name, value)))
+}
+
+async fn send(url: &Url, request: RequestBuilder) -> Result<Response, TransportError> {
+    http::send(request).await.map_err(|error| failed(url, &error))
+}
+
+fn failed(url: &Url, error: &reqwest::Error) -> TransportError {
+    TransportError::Connection(format!("{}: {}", http::host(url), http::reason(error)))
+}
