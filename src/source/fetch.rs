@@ -1,29 +1,30 @@
-//! A URL's body into a spool: the one place that knows HTTP, and where rules about hostile URLs will live.
+//! A URL's body into a spool: where it is asked for, which redirects are followed, and how slow a server may be.
 
-use std::error::Error;
+use std::fmt::Display;
+use std::path::Path;
+use std::pin::Pin;
 use std::time::Duration;
 
-use once_cell::sync::Lazy;
-use reqwest::header::{ACCEPT, CONTENT_TYPE};
-use reqwest::{Client, RequestBuilder, Response, redirect};
-use tokio::time::{Instant, timeout, timeout_at};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION};
+use reqwest::{Response, StatusCode, Url};
+use tokio::time::{Instant, timeout};
 use tokio_util::bytes::Bytes;
 
 use super::spool::Spool;
 use crate::error::{Code, Result, SpeakerError};
+use crate::net::http;
 use crate::redact::redact;
 use crate::secrets::Secrets;
 
 /// As many as browsers' `fetch` follows are 20 (Fetch standard §4.4); a file server that needs more than 10 is a loop.
 const MAX_REDIRECTS: usize = 10;
 
-static CLIENT: Lazy<Client> = Lazy::new(|| {
-    Client::builder()
-        .redirect(redirect::Policy::limited(MAX_REDIRECTS))
-        .user_agent(concat!("speaker-session/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .expect("the TLS roots are compiled in")
-});
+/// In how many slices a server's time is measured: see [`within`].
+const SLICES: u32 = 10;
+
+/// How many more times it is looked whether something came, and how long each.
+const LAST_LOOKS: u32 = 5;
+const LAST_LOOK: Duration = Duration::from_millis(10);
 
 /// Limits that a server has to keep to.
 #[derive(Debug, Clone, Copy, Default)]
@@ -43,6 +44,14 @@ pub struct Fetch {
     pub headers: Vec<(String, String)>,
 }
 
+impl Fetch {
+    /// The extension in the URL's path, without the dot.
+    pub fn extension(&self) -> Option<String> {
+        let url = Url::parse(&self.url).ok()?;
+        Path::new(url.path()).extension().map(|extension| extension.to_string_lossy().into_owned())
+    }
+}
+
 /// Downloads until the body ends or fails, or the server does not keep to `limits`. It is read as fast as it comes and the spool takes
 /// it; for how long that does not is not the server's fault.
 pub async fn download(fetch: Fetch, limits: FetchLimits, spool: &Spool) {
@@ -51,122 +60,187 @@ pub async fn download(fetch: Fetch, limits: FetchLimits, spool: &Spool) {
 
 async fn run(fetch: &Fetch, limits: FetchLimits, spool: &Spool) -> Result<()> {
     let _secrets = Secrets::of_request(&fetch.url, &fetch.headers);
-    let request = CLIENT.get(&fetch.url).header(ACCEPT, "audio/*, */*;q=0.5");
-    let request = fetch.headers.iter().fold(request, |request, (name, value)| request.header(name, value));
-    let mut response = respond(limits.timeout, request).await?;
+    let mut url = Url::parse(&fetch.url).map_err(|error| failed("a URL that is none", &error))?;
+    let mut response = match within(limits.timeout, respond(fetch, &mut url)).await {
+        Some(response) => response?,
+        None => {
+            // Other requests over the same connection would wait in vain too.
+            http::forget(&url);
+            return Err(silent(limits.timeout, &url));
+        }
+    };
     spool.announce(response.content_length())?;
     let header = response.headers().get(CONTENT_TYPE);
     // It is shown where nothing is played in this format.
     spool.set_content_type(header.and_then(|value| value.to_str().ok()).map(redact));
-    let mut pace = Pace::new(limits);
+    let mut pace = Pace::new(limits, url);
     while let Some(chunk) = pace.keep(&mut response).await? {
-        let came = Instant::now();
         spool.append(&chunk).await?;
-        pace.pause(came.elapsed());
     }
     Ok(())
 }
 
+/// Follows redirects to an answer. `url` is where it is asked for at the moment.
+async fn respond(fetch: &Fetch, url: &mut Url) -> Result<Response> {
+    let given = url.clone();
+    for _ in 0..=MAX_REDIRECTS {
+        // Where a redirect leads to may be signed too.
+        let _secrets = Secrets::of_request(url.as_str(), &[]);
+        let unreachable = |error| failed(&http::host(url), &http::reason(&error)).because_of(&error);
+        let request = http::client(url).await.map_err(unreachable)?.get(url.clone());
+        let headers = fetch.headers.iter().filter(|_| is_same_server(&given, url));
+        let request = request.header(ACCEPT, "audio/*, */*;q=0.5");
+        let request = headers.fold(request, |request, (name, value)| request.header(name, value));
+        let response = http::send(request).await.map_err(unreachable)?;
+        match redirection(&response, url) {
+            Some(next) => *url = next?,
+            None if response.status().is_success() => return Ok(response),
+            None => {
+                let (status, host) = (response.status(), http::host(url));
+                let message =
+                    format!("Expected an HTTP status of 200–299 for audioUrl but received {status} from {host}");
+                return Err(SpeakerError::new(Code::HttpStatus, message));
+            }
+        }
+    }
+    let message =
+        format!("Expected at most {MAX_REDIRECTS} redirects for audioUrl but received more from {}", http::host(url));
+    Err(SpeakerError::new(Code::TooManyRedirects, message))
+}
+
+/// Where an answer leads to, if it leads on.
+fn redirection(response: &Response, url: &Url) -> Option<Result<Url>> {
+    const LEAD_ON: [StatusCode; 5] = [
+        StatusCode::MOVED_PERMANENTLY,
+        StatusCode::FOUND,
+        StatusCode::SEE_OTHER,
+        StatusCode::TEMPORARY_REDIRECT,
+        StatusCode::PERMANENT_REDIRECT,
+    ];
+    let location = response.headers().get(LOCATION).filter(|_| LEAD_ON.contains(&response.status()))?;
+    let next = std::str::from_utf8(location.as_bytes()).ok().and_then(|location| url.join(location).ok());
+    Some(match next.filter(|next| matches!(next.scheme(), "http" | "https")) {
+        Some(next) => Ok(next),
+        None => Err(failed(&http::host(url), &"it redirects to what is no http(s) URL")),
+    })
+}
+
+/// Whether `to` may see what was meant for `from`, such as keys in headers: the same server, or the same one over TLS.
+fn is_same_server(from: &Url, to: &Url) -> bool {
+    let is_upgrade = (from.scheme(), to.scheme()) == ("http", "https") && (from.port(), to.port()) == (None, None);
+    from.origin() == to.origin() || (is_upgrade && from.host() == to.host())
+}
+
 /// Whether a body comes fast enough.
 struct Pace {
+    url: Url,
     limit: Duration,
-    /// What each span of `limit` has to bring, and by when the present one has to; `None` before the first byte, for until then a
+    /// What each span of `limit` has to bring, and for how long the present one lasts; `None` before the first byte, for until then a
     /// server may be preparing the answer.
     least: u64,
-    end: Option<Instant>,
+    span: Option<Duration>,
     came: u64,
 }
 
 impl Pace {
-    fn new(FetchLimits { timeout: limit, min_bytes_per_second }: FetchLimits) -> Self {
-        Self { limit, least: (min_bytes_per_second * limit.as_secs_f64()) as u64, end: None, came: 0 }
+    fn new(FetchLimits { timeout: limit, min_bytes_per_second }: FetchLimits, url: Url) -> Self {
+        Self { url, limit, least: (min_bytes_per_second * limit.as_secs_f64()) as u64, span: None, came: 0 }
     }
 
     /// The next piece of the body; `None` at its end.
     async fn keep(&mut self, response: &mut Response) -> Result<Option<Bytes>> {
-        let silence = Instant::now() + self.limit;
-        // It is not polled anew at the end of a span: a piece that came in time is taken first.
         let piece = response.chunk();
         tokio::pin!(piece);
-        loop {
-            let until = self.end.map_or(silence, |end| end.min(silence));
-            if let Ok(piece) = timeout_at(until, piece.as_mut()).await {
-                let piece = piece.map_err(|error| cut(&error))?;
-                if let Some(piece) = &piece {
-                    self.count(piece.len() as u64)?;
-                }
-                return Ok(piece);
+        let mut silence = Duration::ZERO;
+        while silence < self.limit {
+            let (piece, time) = slice(self.limit, piece.as_mut()).await;
+            if let Some(piece) = piece {
+                return self.take(piece, time);
             }
-            if until == silence {
-                return Err(silent(self.limit));
-            }
-            self.count(0)?;
+            silence += time;
+            self.pass(time)?;
+        }
+        match last_look(piece.as_mut()).await {
+            Some(piece) => self.take(piece, Duration::ZERO),
+            None => Err(silent(self.limit, &self.url)),
         }
     }
 
-    /// Leaves out time in which the body was not wanted.
-    fn pause(&mut self, time: Duration) {
-        self.end.iter_mut().for_each(|end| *end += time);
+    /// Takes a piece that came after some time.
+    fn take(&mut self, piece: reqwest::Result<Option<Bytes>>, time: Duration) -> Result<Option<Bytes>> {
+        let piece = piece.map_err(|error| {
+            let (host, reason) = (http::host(&self.url), http::reason(&error));
+            SpeakerError::new(Code::Truncated, format!("the body of audioUrl ended early: {host}: {reason}")).because_of(&error)
+        })?;
+        if let Some(piece) = &piece {
+            self.came += piece.len() as u64;
+            self.pass(time)?;
+            self.span.get_or_insert_default();
+        }
+        Ok(piece)
     }
 
-    /// Counts what came, and fails at the end of a span that brought too little.
-    fn count(&mut self, bytes: u64) -> Result<()> {
-        self.came += bytes;
-        let now = Instant::now();
-        match self.end {
-            Some(end) if now < end => {}
-            Some(_) if self.came < self.least => {
-                let Self { limit, least, came, .. } = self;
-                let limit = limit.as_millis();
-                let message = format!(
-                    "Expected at least {least} bytes in {limit} ms for audioUrl (minFetchBytesPerSecond) but received {came}"
-                );
-                return Err(SpeakerError::new(Code::FetchTimeout, message));
-            }
-            _ if self.least > 0 => (self.end, self.came) = (Some(now + self.limit), 0),
-            _ => {}
+    /// Time passes; fails at the end of a span that brought too little.
+    fn pass(&mut self, time: Duration) -> Result<()> {
+        let Some(span) = &mut self.span else { return Ok(()) };
+        *span += time;
+        if *span < self.limit {
+            return Ok(());
         }
+        if self.came < self.least {
+            let Self { limit, least, came, .. } = self;
+            let limit = limit.as_millis();
+            let message = format!(
+                "Expected at least {least} bytes in {limit} ms for audioUrl (minFetchBytesPerSecond) but received {came}"
+            );
+            return Err(SpeakerError::new(Code::FetchTimeout, message));
+        }
+        (self.span, self.came) = (Some(Duration::ZERO), 0);
         Ok(())
     }
 }
 
-async fn respond(limit: Duration, request: RequestBuilder) -> Result<Response> {
-    let response = within(limit, request.send()).await?.map_err(|error| match error.is_redirect() {
-        true => SpeakerError::new(
-            Code::TooManyRedirects,
-            format!("Expected at most {MAX_REDIRECTS} redirects for audioUrl but received more"),
-        ),
-        false => SpeakerError::new(Code::FetchFailed, format!("audioUrl can't be fetched: {}", root(&error)))
-            .because_of(&error),
-    })?;
-    match response.status() {
-        status if status.is_success() => Ok(response),
-        status => Err(SpeakerError::new(
-            Code::HttpStatus,
-            format!("Expected an HTTP status of 200–299 for audioUrl but received {status}"),
-        )),
+/// Waits for `step`, for as long as a server may be silent; `None` if that was not enough.
+///
+/// A server is not to blame for time in which this process does not run (SIGSTOP, a suspended machine), and what it sent meanwhile is
+/// still to be read. So the time is measured in slices, none of which counts for much more than it should have lasted.
+async fn within<T>(limit: Duration, step: impl Future<Output = T>) -> Option<T> {
+    tokio::pin!(step);
+    let mut waited = Duration::ZERO;
+    while waited < limit {
+        match slice(limit, step.as_mut()).await {
+            (None, time) => waited += time,
+            (value, _) => return value,
+        }
     }
+    last_look(step).await
 }
 
-async fn within<T>(limit: Duration, step: impl Future<Output = T>) -> Result<T> {
-    timeout(limit, step).await.map_err(|_| silent(limit))
+/// Waits for a slice of `limit` at most. Tells how much time that counts for.
+async fn slice<T>(limit: Duration, step: Pin<&mut impl Future<Output = T>>) -> (Option<T>, Duration) {
+    let length = limit / SLICES;
+    let begun = Instant::now();
+    let value = timeout(length, step).await.ok();
+    (value, begun.elapsed().min(length * 2))
 }
 
-fn silent(limit: Duration) -> SpeakerError {
+/// The last slice may have ended with a halt: what came in it is read by another task first.
+async fn last_look<T>(mut step: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+    for _ in 0..LAST_LOOKS {
+        if let Ok(value) = timeout(LAST_LOOK, step.as_mut()).await {
+            return Some(value);
+        }
+    }
+    None
+}
+
+fn silent(limit: Duration, url: &Url) -> SpeakerError {
+    let (limit, host) = (limit.as_millis(), http::host(url));
     let message =
-        format!("Expected bytes within {} ms for audioUrl (fetchTimeoutMs) but received none", limit.as_millis());
+        format!("Expected bytes within {limit} ms for audioUrl (fetchTimeoutMs) but received none from {host}");
     SpeakerError::new(Code::FetchTimeout, message)
 }
 
-fn cut(error: &reqwest::Error) -> SpeakerError {
-    SpeakerError::new(Code::Truncated, format!("the body of audioUrl ended early: {}", root(error))).because_of(error)
-}
-
-/// The innermost cause: "connection refused" rather than "error sending request". It names no URL, which may hold keys.
-fn root(error: &reqwest::Error) -> String {
-    let mut cause: &dyn Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
+fn failed(host: &str, reason: &dyn Display) -> SpeakerError {
+    SpeakerError::new(Code::FetchFailed, format!("audioUrl can't be fetched from {host}: {reason}"))
 }

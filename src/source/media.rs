@@ -36,13 +36,13 @@ impl Media {
     /// Starts the download, if it is one, of which a server has to keep to `limits`.
     pub fn new(source: Source, limits: FetchLimits) -> Self {
         let Source { origin, content_type, reserved, .. } = source;
-        let label = |path: Option<&str>| Label { content_type, extension: extension(path) };
+        let label = |extension: Option<String>| Label { content_type, extension };
         match origin {
             Origin::Bytes(bytes) => Self { label: label(None), bytes: Bytes::Memory(bytes) },
-            Origin::File(path) => Self { label: label(path.to_str()), bytes: Bytes::File(path, reserved) },
+            Origin::File(path) => Self { label: label(extension(&path)), bytes: Bytes::File(path, reserved) },
             Origin::Stream(stream) => Self { label: label(None), bytes: Bytes::Stream(stream) },
             Origin::Url(fetch) => {
-                let label = label(fetch.url.split(['?', '#']).next());
+                let label = label(fetch.extension());
                 let spool = Spool::new(&SPOOLS, limits.timeout);
                 let filled = spool.clone();
                 let download = FETCHES.spawn(async move { fetch::download(fetch, limits, &filled).await });
@@ -133,6 +133,6 @@ fn open_spool(spool: &Arc<Spool>, task: &Reading, mut label: Label) -> Result<Op
     Ok((Box::new(reader), label))
 }
 
-fn extension(path: Option<&str>) -> Option<String> {
-    Path::new(path?).extension().map(|extension| extension.to_string_lossy().into_owned())
+fn extension(path: &Path) -> Option<String> {
+    path.extension().map(|extension| extension.to_string_lossy().into_owned())
 }
