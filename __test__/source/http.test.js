@@ -118,10 +118,33 @@ test('connection refused and unknown hosts', async (t) => {
   await once(server, 'listening')
   const { port } = server.address()
   await new Promise((resolve) => server.close(resolve))
-  await rejects(t, `http://127.0.0.1:${port}/a.mp3?key=secret`, (error) => {
-    return error.code === 'ERR_FETCH_FAILED' && !error.message.includes('secret')
+  const refused = /^audioUrl can't be fetched from 127\.0\.0\.1:\d+: Connection refused/
+  await rejects(t, `http://planted:planted@127.0.0.1:${port}/planted.mp3?key=planted`, ({ code, message }) => {
+    return code === 'ERR_FETCH_FAILED' && refused.test(message) && !message.includes('planted')
   })
-  await rejects(t, 'http://no-such-host.invalid/a.mp3', { code: 'ERR_FETCH_FAILED' })
+  const message = "audioUrl can't be fetched from no-such-host.invalid:80: no such host"
+  await rejects(t, 'http://no-such-host.invalid/a.mp3', { code: 'ERR_FETCH_FAILED', message })
+})
+
+test('a name that is a loopback by its meaning needs no name server', async (t) => {
+  const { port } = new URL(await serve(t, (request, response) => response.end(clip)))
+  for (const host of ['localhost', 'cdn.localhost', 'my_service.LOCALHOST']) {
+    const { session } = open(t)
+    const playing = session.playAudio({ audioUrl: `http://${host}:${port}/a.wav` })
+    await finish(session)
+    assert.equal((await playing).outcome, 'completed', host)
+  }
+})
+
+test('what is behind the last dot of a host is no extension', async (t) => {
+  const url = await serve(t, (request, response) => response.end(Buffer.alloc(5000, 'no audio ')))
+  await rejects(t, url, ({ code, message }) => code === 'ERR_UNSUPPORTED_FORMAT' && !message.includes('.1:'))
+  await rejects(t, `${url}/a.ogg?x=b.mp3`, { code: 'ERR_UNSUPPORTED_FORMAT', message: /\.ogg/ })
+})
+
+test('a TLS server that is asked for plain HTTP, and the other way round', async (t) => {
+  const url = await serve(t, (request, response) => response.end(clip))
+  await rejects(t, url.replace('http', 'https'), { code: 'ERR_FETCH_FAILED', message: /from 127\.0\.0\.1:\d+: received corrupt message/ })
 })
 
 test('sends the headers of the request', async (t) => {

@@ -287,10 +287,164 @@ fn in_words(error: &NetError) -> io::Error {
             ResponseCode::NXDomain | ResponseCode::NoError => no_such_host(),
             code => io::Error::other(format!("the name server answers: {code}")),
         },
+        NetError::Dns(DnsError::ResponseCode(code)) => io::Error::other(format!("the name server answers: {code}")),
         NetError::Timeout => silent(),
         NetError::Io(error) if super::http::is_out_of_descriptors(error) => {
             io::Error::from_raw_os_error(error.raw_os_error().unwrap_or_default())
         }
         error => io::Error::other(format!("no name server can be asked: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+
+    use hickory_resolver::config::NameServerConfig;
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(30);
+
+    /// A name server, which counts what it is asked: `good.…` has an address, `none.…` does not exist, `broken.…` is its own fault, and
+    /// of all else it says nothing.
+    struct Server {
+        port: u16,
+        asked: Arc<AtomicUsize>,
+    }
+
+    impl Server {
+        fn start() -> Self {
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            let (port, asked) = (socket.local_addr().unwrap().port(), Arc::new(AtomicUsize::new(0)));
+            let counter = asked.clone();
+            thread::spawn(move || {
+                let mut buffer = [0; 512];
+                while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+                    counter.fetch_add(1, Ordering::SeqCst);
+                    if let Some(answer) = answer(&buffer[..length]) {
+                        socket.send_to(&answer, from).unwrap();
+                    }
+                }
+            });
+            Self { port, asked }
+        }
+
+        /// What is told of names by it, where it may take so long.
+        fn names(&self, limit: Duration) -> Arc<Names> {
+            let mut server = NameServerConfig::udp(Ipv4Addr::LOCALHOST.into());
+            server.connections[0].port = self.port;
+            let mut options = ResolverOpts::default();
+            (options.timeout, options.attempts) = (limit, 1);
+            let mut hosts = Hosts::default();
+            hosts.read_hosts_conf(&b"10.0.0.7 a.file.test\n::7 a.file.test\n"[..]).unwrap();
+            let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+            Arc::new(Names::new([None; 2], config, options, hosts).unwrap())
+        }
+    }
+
+    /// RFC 1035 §4.1: the header and the question again, and an A record of one second.
+    fn answer(query: &[u8]) -> Option<Vec<u8>> {
+        let first = query.get(13..)?.get(..usize::from(query[12]))?;
+        let code = match first {
+            b"good" => 0,
+            b"broken" => 2,
+            b"none" => 3,
+            _ => return None,
+        };
+        let question = 12 + query[12..].iter().position(|byte| *byte == 0)? + 5;
+        let is_a = query[question - 3] == 1;
+        let mut answer = query[..question].to_vec();
+        answer[2..12].copy_from_slice(&[0x81, 0x80 | code, 0, 1, 0, u8::from(is_a && code == 0), 0, 0, 0, 0]);
+        if is_a && code == 0 {
+            answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4, 127, 0, 0, 9]);
+        }
+        Some(answer)
+    }
+
+    fn ask(names: &Arc<Names>, host: String) -> tokio::task::JoinHandle<io::Result<Vec<IpAddr>>> {
+        let names = names.clone();
+        tokio::spawn(async move { names.look_up(&host).await })
+    }
+
+    async fn good(names: &Arc<Names>, host: &str) {
+        let addresses = timeout(SOON, names.look_up(host)).await.expect("others hold it up").unwrap();
+        assert_eq!(addresses, [IpAddr::from([127, 0, 0, 9])]);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_zone_that_is_silent_holds_up_itself_alone() {
+        let server = Server::start();
+        let names = server.names(SOON * 10);
+        let waiting: Vec<_> = (0..600).map(|n| ask(&names, format!("h{n}.silent.test"))).collect();
+        tokio::time::sleep(PROMPT * 2).await;
+        good(&names, "good.other.test").await;
+        assert!(server.asked.load(Ordering::SeqCst) < 100, "few are under way at a time");
+        waiting.iter().for_each(tokio::task::JoinHandle::abort);
+        // They hold nothing any more.
+        good(&names, "good.silent.test").await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn zones_that_are_silent_hold_up_no_other_however_many_they_are() {
+        let server = Server::start();
+        let names = server.names(SOON * 10);
+        let waiting: Vec<_> = (0..places() * 3).map(|n| ask(&names, format!("h.silent{n}.test"))).collect();
+        good(&names, "good.other.test").await;
+        waiting.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_asks_at_once_or_again_shares_an_answer() {
+        let server = Server::start();
+        let names = server.names(SOON);
+        let asking: Vec<_> = (0..100).map(|_| ask(&names, "good.shared.test".to_owned())).collect();
+        for answer in asking {
+            assert!(answer.await.unwrap().is_ok());
+        }
+        good(&names, "GOOD.shared.test").await;
+        let asked = server.asked.load(Ordering::SeqCst);
+        assert!(asked <= 2 * EACH_ZONE, "one for each kind of address and each that began before it came: {asked}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_a_name_server_says_is_told_in_words() {
+        let server = Server::start();
+        let names = server.names(Duration::from_millis(200));
+        for (host, words) in [
+            ("none.words.test", "no such host"),
+            ("broken.words.test", "the name server answers: Server Failure"),
+            ("silent.words.test", "no name server answers"),
+            ("..", "no such host"),
+        ] {
+            let error = timeout(SOON, names.look_up(host)).await.unwrap().unwrap_err();
+            assert_eq!(error.to_string(), words, "{host}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_this_machine_knows_is_asked_of_nobody() {
+        let server = Server::start();
+        let names = server.names(SOON);
+        let loopback = [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()];
+        for host in ["localhost", "LocalHost.", "a.b.localhost"] {
+            assert_eq!(names.look_up(host).await.unwrap(), loopback, "{host}");
+        }
+        assert_eq!(
+            names.look_up("A.file.test").await.unwrap(),
+            ["10.0.0.7".parse::<IpAddr>().unwrap(), "::7".parse().unwrap()]
+        );
+        assert_eq!(resolve("[::1]").await.unwrap(), [IpAddr::from(Ipv6Addr::LOCALHOST)]);
+        assert_eq!(server.asked.load(Ordering::SeqCst), 0);
+    }
+
+    #[test]
+    fn a_zone_is_what_is_behind_the_first_label() {
+        let cases = [("a.b.test", "b.test"), ("a.b.test.", "b.test"), ("b.test", "b.test"), ("name", "name"), ("", "")];
+        for (host, expected) in cases {
+            assert_eq!(zone(host), expected, "{host}");
+        }
     }
 }
