@@ -10,16 +10,18 @@ const { setTimeout: sleep } = require('node:timers/promises')
 
 const { dispose } = require('@livekit/rtc-node')
 
+const { Authority } = require('../support/authority')
 const { fromNow, openEmptyRoom, openRoom, publish, speak, until } = require('../support/room')
-const { embedded, isRelayed, makeCertificate, openTurn } = require('../support/turn')
+const { embedded, isRelayed, openTurn } = require('../support/turn')
 const { Tunnel } = require('../support/tunnel')
 const { tone, windows } = require('../support/wav')
 const { Wire } = require('../support/wire')
 
 after(dispose) // or the ear keeps the process
 
-const certificate = makeCertificate(after)
-process.env.NODE_EXTRA_CA_CERTS = certificate.cert // read when TLS is used for the first time
+const authority = new Authority(after)
+const certificate = authority.issue('localhost')
+process.env.NODE_EXTRA_CA_CERTS = authority.cert // read when TLS is used for the first time
 
 /** Plays a tone until the ear has heard half a second of it. */
 async function isHeard({ session }, ear) {
@@ -122,7 +124,7 @@ test('moves to TCP when UDP is lost', async (t) => {
 })
 
 test('untrusted or refusing TURN servers are skipped', async (t) => {
-  const forged = await openTurn(t, 'tls', makeCertificate(t.after.bind(t)))
+  const forged = await openTurn(t, 'tls', new Authority(after).issue('localhost'))
   const locked = await openTurn(t, 'udp')
   for (const [named, complaint] of [
     [forged.named, /tried TURN over TLS at localhost:\d+ \(invalid peer certificate: .*\)/],

@@ -47,7 +47,7 @@ class Authority {
     return this.#file('ca.pem')
   }
 
-  /** A key and a certificate for a host, as TLS servers take them; `expired` since yesterday. */
+  /** A key and a certificate for a host, as Node's TLS servers take them, and their files; `expired` since yesterday. */
   issue(host, { expired = false } = {}) {
     const [key, request, cert, names] = ['key', 'csr', 'pem', 'cnf'].map((kind) => `${this.#count}.${kind}`)
     this.#count++
@@ -57,7 +57,8 @@ class Authority {
     this.#openssl('req', ...this.#newKey(key, host), '-out', request)
     this.#openssl('ca', '-batch', '-notext', '-config', 'openssl.cnf', '-cert', 'ca.pem', '-keyfile', 'ca.key', '-extfile', names,
       '-startdate', day(from), '-enddate', day(to), '-in', request, '-out', cert)
-    return { key: readFileSync(this.#file(key)), cert: readFileSync(this.#file(cert)) }
+    const [keyFile, certFile] = [this.#file(key), this.#file(cert)]
+    return { key: readFileSync(keyFile), cert: readFileSync(certFile), keyFile, certFile }
   }
 
   #newKey(file, name) {

@@ -2,11 +2,7 @@
 
 // A TURN server, which LiveKit embeds, behind a proxy.
 
-const { execFileSync } = require('node:child_process')
 const { createHash } = require('node:crypto')
-const { mkdtempSync, rmSync, writeFileSync } = require('node:fs')
-const os = require('node:os')
-const path = require('node:path')
 
 const { somePort, startServer } = require('../../scripts/livekit-server')
 const { Relay } = require('./relay')
@@ -35,7 +31,7 @@ async function openTurn(t, over, certificate) {
     ...embedded(),
     domain: 'turn.example.com',
     ...(over !== 'udp' && { udp_port: 0, tls_port: somePort(), external_tls: over === 'tcp' }),
-    ...(over === 'tls' && { cert_file: certificate.cert, key_file: certificate.key })
+    ...(over === 'tls' && { cert_file: certificate.certFile, key_file: certificate.keyFile })
   }))
   t.after(() => server.stop())
   const { udp_port: udpPort, tls_port: tlsPort } = server.config.turn
@@ -66,20 +62,4 @@ function base62(bytes) {
   return text
 }
 
-/** A certificate for localhost, for as long as the tests of a file run: its files. */
-function makeCertificate(after) {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'speaker-session-'))
-  after(() => rmSync(folder, { recursive: true }))
-  const [config, key, cert] = ['openssl.cnf', 'key.pem', 'cert.pem'].map((name) => path.join(folder, name))
-  writeFileSync(config, '[req]\nprompt=no\ndistinguished_name=dn\nx509_extensions=ext\n[dn]\nCN=localhost\n[ext]\nsubjectAltName=DNS:localhost\n')
-  const request = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1']
-  try {
-    execFileSync('openssl', [...request, '-config', config, '-keyout', key, '-out', cert], { stdio: 'pipe' })
-  } catch (error) {
-    if (error.code !== 'ENOENT') throw error
-    throw new Error('The tests of TURN over TLS make a certificate: install openssl')
-  }
-  return { key, cert }
-}
-
-module.exports = { embedded, isRelayed, makeCertificate, openTurn }
+module.exports = { embedded, isRelayed, openTurn }
