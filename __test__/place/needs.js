@@ -11,6 +11,7 @@ const NEEDS = {
   root: () => process.getuid?.() === 0 || 'needs root',
   prlimit: () => has('prlimit') || 'needs prlimit (util-linux)',
   unshare: () => (has('unshare') && spawnSync('unshare', ['-m', 'true']).status === 0) || 'needs unshare, and to be allowed it',
+  ip: () => has('ip') || 'needs ip (iproute2)',
   cc: () => has('cc') || 'needs a C compiler'
 }
 
