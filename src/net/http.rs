@@ -46,29 +46,29 @@ pub async fn builder(protocols: &[&[u8]]) -> ClientBuilder {
 /// The client for the origin of a URL.
 pub async fn client(url: &Url) -> reqwest::Result<Client> {
     let origin = url.origin().ascii_serialization();
-    let kept = take(&origin);
-    let client = match kept {
-        Some(client) => client,
-        None => builder(&[b"h2", b"http/1.1"]).await.build()?,
-    };
-    let dropped = {
-        let mut clients = KEPT.lock();
-        clients.push((origin, client.clone()));
-        (clients.len() > MAX_ORIGINS).then(|| clients.remove(0))
-    };
-    drop(dropped);
-    Ok(client)
+    if let Some(client) = use_kept(&origin, None) {
+        return Ok(client);
+    }
+    let client = builder(&[b"h2", b"http/1.1"]).await.build()?;
+    // Another one may have been made meanwhile.
+    Ok(use_kept(&origin, Some(client.clone())).unwrap_or(client))
+}
+
+/// The client that is kept for an origin, or else this one, which is kept from now on.
+fn use_kept(origin: &str, or: Option<Client>) -> Option<Client> {
+    let mut kept = KEPT.lock();
+    let place = kept.iter().position(|(known, _)| known == origin);
+    let client = place.map(|place| kept.remove(place).1).or(or)?;
+    kept.push((origin.to_owned(), client.clone()));
+    let surplus = kept.len().saturating_sub(MAX_ORIGINS);
+    kept.drain(..surplus);
+    Some(client)
 }
 
 /// Keeps no connection to the origin of a URL: what is the matter with one may be the matter with all.
 pub fn forget(url: &Url) {
-    drop(take(&url.origin().ascii_serialization()));
-}
-
-fn take(origin: &str) -> Option<Client> {
-    let mut clients = KEPT.lock();
-    let place = clients.iter().position(|(known, _)| known == origin)?;
-    Some(clients.remove(place).1)
+    let origin = url.origin().ascii_serialization();
+    KEPT.lock().retain(|(known, _)| *known != origin);
 }
 
 /// Sends a request without a body. Where no descriptor is left, what waits is closed, and it is sent once more.
@@ -76,8 +76,7 @@ pub async fn send(request: RequestBuilder) -> reqwest::Result<Response> {
     let again = request.try_clone();
     match (request.send().await, again) {
         (Err(error), Some(again)) if causes(&error).any(lacks_descriptors) => {
-            let dropped = std::mem::take(&mut *KEPT.lock());
-            drop(dropped);
+            KEPT.lock().clear();
             sleep(CLOSING).await;
             again.send().await
         }

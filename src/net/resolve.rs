@@ -22,7 +22,7 @@ use hickory_resolver::{Hosts, TokioResolver};
 use once_cell::sync::Lazy;
 use parking_lot::Mutex;
 use reqwest::dns::{Addrs, Resolve, Resolving};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::on_disk;
@@ -43,8 +43,8 @@ const MAX_NAMES: usize = 1_000;
 /// How many addresses of a name are kept.
 const MAX_ADDRESSES: usize = 16;
 
-/// How many look-ups of one zone are under way at a time: one whose name servers are silent holds up itself.
-const EACH_ZONE: usize = 4;
+/// How many look-ups of one zone are under way at a time, promptly and late: one whose name servers are silent holds up itself.
+const EACH_ZONE: (usize, usize) = (4, 16);
 
 /// A name server that works answers within this.
 const PROMPT: Duration = Duration::from_secs(1);
@@ -152,15 +152,17 @@ impl Names {
         if let Some(addresses) = self.local(&host, &name).or_else(|| self.kept(&host)) {
             return Ok(addresses);
         }
-        let zone = ZONES.of(&host);
-        let _turn = zone.acquire().await;
-        // Whoever was before may have asked for the same one.
-        if let Some(addresses) = self.kept(&host) {
-            return Ok(addresses);
-        }
-        let (addresses, until) = in_place(self.ask(name)).await?;
-        self.keep(host, &addresses, until);
-        Ok(addresses)
+        let zone = places_of(&host);
+        in_place(&zone, async {
+            // Whoever was before may have asked for the same one.
+            if let Some(addresses) = self.kept(&host) {
+                return Ok(addresses);
+            }
+            let (addresses, until) = self.ask(name).await?;
+            self.keep(&host, &addresses, until);
+            Ok(addresses)
+        })
+        .await
     }
 
     /// What this machine says, and no name server has to.
@@ -183,7 +185,7 @@ impl Names {
         answers.get(host).filter(|answer| answer.until > Instant::now()).map(|answer| answer.addresses.clone())
     }
 
-    fn keep(&self, host: String, addresses: &[IpAddr], until: Instant) {
+    fn keep(&self, host: &str, addresses: &[IpAddr], until: Instant) {
         let now = Instant::now();
         let mut answers = self.answers.lock();
         if answers.len() >= MAX_NAMES {
@@ -192,7 +194,10 @@ impl Names {
         if answers.len() >= MAX_NAMES {
             answers.clear();
         }
-        answers.insert(host, Answer { addresses: addresses.to_vec(), until: until.clamp(now + KEEP.0, now + KEEP.1) });
+        answers.insert(
+            host.to_owned(),
+            Answer { addresses: addresses.to_vec(), until: until.clamp(now + KEEP.0, now + KEEP.1) },
+        );
     }
 
     async fn ask(&self, name: Name) -> io::Result<(Vec<IpAddr>, Instant)> {
@@ -225,17 +230,37 @@ fn system_config() -> io::Result<(ResolverConfig, ResolverOpts)> {
     hickory_resolver::system_conf::read_system_conf().map_err(|error| in_words(&error))
 }
 
-/// Turns of the look-ups of each zone.
-struct Zones(Mutex<HashMap<String, Arc<Semaphore>>>);
+/// Places of look-ups that are under way: of those that may still be answered promptly, and of those that are late.
+struct Places {
+    prompt: Semaphore,
+    late: Semaphore,
+}
 
-static ZONES: Lazy<Zones> = Lazy::new(|| Zones(Mutex::default()));
-
-impl Zones {
-    fn of(&self, host: &str) -> Arc<Semaphore> {
-        let mut zones = self.0.lock();
-        zones.retain(|_, turns| Arc::strong_count(turns) > 1);
-        zones.entry(zone(host).to_owned()).or_insert_with(|| Arc::new(Semaphore::new(EACH_ZONE))).clone()
+impl Places {
+    fn new(prompt: usize, late: usize) -> Self {
+        Self { prompt: Semaphore::new(prompt), late: Semaphore::new(late) }
     }
+}
+
+/// Those of all look-ups, each of which may hold up to eight sockets: for two kinds of address, and three more tries of each.
+static PLACES: Lazy<Places> = Lazy::new(|| Places::new(most_places(), most_places()));
+
+/// Those of each zone of which something is looked up.
+static ZONES: Lazy<Mutex<HashMap<String, Arc<Places>>>> = Lazy::new(Mutex::default);
+
+fn most_places() -> usize {
+    #[cfg(target_os = "linux")]
+    let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    #[cfg(not(target_os = "linux"))]
+    let descriptors = Some(256);
+    (descriptors.unwrap_or(u64::MAX) / 32).clamp(2, 64) as usize
+}
+
+fn places_of(host: &str) -> Arc<Places> {
+    let mut zones = ZONES.lock();
+    zones.retain(|_, places| Arc::strong_count(places) > 1);
+    let places = zones.entry(zone(host).to_owned());
+    places.or_insert_with(|| Arc::new(Places::new(EACH_ZONE.0, EACH_ZONE.1))).clone()
 }
 
 /// A name without its first label; one of two labels is a zone itself.
@@ -247,29 +272,16 @@ fn zone(host: &str) -> &str {
     }
 }
 
-/// Places of look-ups that are under way: of those that may still be answered promptly, and of the others.
-static PROMPTS: Lazy<Semaphore> = Lazy::new(|| Semaphore::new(places()));
-static LATES: Lazy<Semaphore> = Lazy::new(|| Semaphore::new(places()));
-
-/// A look-up holds up to eight sockets: for two kinds of address, and three more tries of each.
-fn places() -> usize {
-    #[cfg(target_os = "linux")]
-    let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    #[cfg(not(target_os = "linux"))]
-    let descriptors = Some(256);
-    (descriptors.unwrap_or(u64::MAX) / 32).clamp(2, 64) as usize
-}
-
-/// Asks as soon as there is a place. One that is not answered promptly leaves it to the next, and goes on as one of the late ones: so
-/// many zones that are silent hold up nobody for long. Where these are too many, it is given up.
-async fn in_place<T>(ask: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    let place: SemaphorePermit<'_> = PROMPTS.acquire().await.map_err(io::Error::other)?;
+/// Asks as soon as there is a place. What is not answered promptly leaves it to the next, and goes on as one of the late: so names and
+/// zones that are silent hold up no other for long. Where too many are late already, it is given up.
+async fn in_place<T>(zone: &Places, ask: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let places = (zone.prompt.acquire().await, PLACES.prompt.acquire().await);
     tokio::pin!(ask);
     if let Ok(answer) = timeout(PROMPT, ask.as_mut()).await {
         return answer;
     }
-    drop(place);
-    let _late = LATES.try_acquire().map_err(|_| silent())?;
+    drop(places);
+    let _late = (zone.late.try_acquire().map_err(|_| silent())?, PLACES.late.try_acquire().map_err(|_| silent())?);
     ask.await
 }
 
@@ -381,17 +393,27 @@ mod tests {
         let waiting: Vec<_> = (0..600).map(|n| ask(&names, format!("h{n}.silent.test"))).collect();
         tokio::time::sleep(PROMPT * 2).await;
         good(&names, "good.other.test").await;
-        assert!(server.asked.load(Ordering::SeqCst) < 100, "few are under way at a time");
+        assert!(server.asked.load(Ordering::SeqCst) < 200, "few are under way at a time");
         waiting.iter().for_each(tokio::task::JoinHandle::abort);
         // They hold nothing any more.
         good(&names, "good.silent.test").await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    async fn names_that_are_silent_hold_up_no_other_of_their_zone_for_long() {
+        let server = Server::start();
+        let names = server.names(SOON * 10);
+        let waiting: Vec<_> = (0..EACH_ZONE.1).map(|n| ask(&names, format!("h{n}.partly.test"))).collect();
+        tokio::time::sleep(PROMPT / 2).await;
+        good(&names, "good.partly.test").await;
+        waiting.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
     async fn zones_that_are_silent_hold_up_no_other_however_many_they_are() {
         let server = Server::start();
         let names = server.names(SOON * 10);
-        let waiting: Vec<_> = (0..places() * 3).map(|n| ask(&names, format!("h.silent{n}.test"))).collect();
+        let waiting: Vec<_> = (0..most_places() * 3).map(|n| ask(&names, format!("h.silent{n}.test"))).collect();
         good(&names, "good.other.test").await;
         waiting.iter().for_each(tokio::task::JoinHandle::abort);
     }
@@ -406,7 +428,7 @@ mod tests {
         }
         good(&names, "GOOD.shared.test").await;
         let asked = server.asked.load(Ordering::SeqCst);
-        assert!(asked <= 2 * EACH_ZONE, "one for each kind of address and each that began before it came: {asked}");
+        assert!(asked <= 2 * EACH_ZONE.0, "one for each kind of address and each that began before it came: {asked}");
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -164,8 +164,10 @@ fn parse(url: &str) -> Result<Url, TransportError> {
 
 /// A connection of its own, which is not kept.
 async fn request(method: reqwest::Method, url: &Url, headers: Vec<Header>) -> Result<RequestBuilder, TransportError> {
-    let client = http::builder(&[b"http/1.1"]).await.http1_only().pool_max_idle_per_host(0).build();
-    let request = client.map_err(|error| failed(url, &error))?.request(method, url.clone());
+    let builder = http::builder(&[b"http/1.1"]).await.http1_only().pool_max_idle_per_host(0);
+    // A proxy passes a WebSocket on in a tunnel, which reqwest asks for over TLS alone.
+    let builder = if url.scheme() == "https" { builder } else { builder.no_proxy() };
+    let request = builder.build().map_err(|error| failed(url, &error))?.request(method, url.clone());
     Ok(headers.iter().fold(request, |request, Header { name, value }| request.header(name, value)))
 }
 
