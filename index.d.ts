@@ -234,8 +234,9 @@ export interface SessionOptions {
    */
   progressIntervalMs?: number
   /**
-   * How long a server may send nothing, before its answer and within it, in ms; 1–86,400,000, default 10,000. Then the playback
-   * fails with `ERR_FETCH_TIMEOUT`; what came is played first. In wall time on a manual clock too.
+   * How long a server may send nothing, before its answer (its look-up and redirects included) and within it, in ms;
+   * 1–86,400,000, default 10,000. Then the playback fails with `ERR_FETCH_TIMEOUT`; what came is played first. In wall time on a
+   * manual clock too. Time in which the process is halted does not count.
    */
   fetchTimeoutMs?: number
   /**
@@ -424,8 +425,8 @@ export interface LiveKitOutput {
   /** The ways that media may take to the server; default `'all'`. See {@link IceTransport}. */
   iceTransport?: IceTransport
   /**
-   * The longest that joining the room, or publishing a track, may take, in ms; 1–86,400,000, default 10,000. Then it fails with
-   * `ERR_JOIN_FAILED`, whose message lists what was tried.
+   * The longest that joining the room (with the answer of `token` and the look-up of the server's name), or publishing a track,
+   * may take, in ms; 1–86,400,000, default 10,000. Then it fails with `ERR_JOIN_FAILED`, whose message lists what was tried.
    */
   connectTimeoutMs?: number
   /**
@@ -442,8 +443,8 @@ export interface LiveKitOutput {
  * - `tcp`: only TCP to the server;
  * - `relay`: only the TURN servers.
  *
- * TURN is used over UDP, TCP or TLS. For TLS, Mozilla's root certificates are trusted, and those in the file that
- * `NODE_EXTRA_CA_CERTS` names.
+ * TURN is used over UDP, TCP or TLS. For TLS, as for rooms over wss and sources over https, Mozilla's root certificates are
+ * trusted, and those in the file that `NODE_EXTRA_CA_CERTS` names.
  */
 export type IceTransport = 'all' | 'tcp' | 'relay'
 
@@ -533,7 +534,7 @@ export interface PlayRequest {
    * refused with `ERR_ABORTED`. Listened to until the playback ends. The signal of a request that joins another does nothing.
    */
   signal?: AbortSignal
-  /** For http(s): sent with the request. */
+  /** For http(s): sent with the request to its server; behind redirects to others they are left out. */
   headers?: Record<string, string>
   /** The media type, if the server names it wrongly. The content itself decides; this and the extension only help. */
   contentType?: string

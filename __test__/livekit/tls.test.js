@@ -4,6 +4,7 @@
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
+const http = require('node:http')
 const net = require('node:net')
 const { after, test } = require('node:test')
 const tls = require('node:tls')
@@ -43,6 +44,30 @@ test('a room behind a certificate of an authority in NODE_EXTRA_CA_CERTS is join
   const { session } = speak(t, room, { url: await secured(t, room, authority.issue('localhost')) })
   await publish(session, room)
   assert.equal((await session.playAudio({ audio: tone(440, 300) })).outcome, 'completed')
+})
+
+test('a room over wss is joined through HTTPS_PROXY, one over ws by no proxy', async (t) => {
+  const room = await openEmptyRoom(t)
+  const url = await secured(t, room, authority.issue('localhost'))
+  const asked = []
+  const proxy = http.createServer().on('request', ({ method, url }) => asked.push(`${method} ${url}`))
+  proxy.on('connect', ({ url }, client) => {
+    asked.push(`CONNECT ${url}`)
+    const upstream = net.connect(url.split(':')[1], '127.0.0.1', () => client.write('HTTP/1.1 200 OK\r\n\r\n'))
+    client.pipe(upstream).pipe(client)
+    for (const socket of [client, upstream]) socket.on('error', () => {}).on('close', () => (client.destroy(), upstream.destroy()))
+  })
+  proxy.listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  const names = ['HTTPS_PROXY', 'HTTP_PROXY']
+  t.after(() => (names.forEach((name) => delete process.env[name]), proxy.close()))
+  for (const name of names) process.env[name] = `http://127.0.0.1:${proxy.address().port}`
+  for (const way of [url, room.server.url]) {
+    const { session } = speak(t, room, { url: way })
+    await session.connect()
+    await session.close()
+  }
+  assert.deepEqual(asked, [`CONNECT ${new URL(url).host}`])
 })
 
 for (const [what, certificate, reason] of [
