@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use hickory_resolver::config::{ResolveHosts, ResolverConfig, ResolverOpts};
+use hickory_resolver::config::{LookupIpStrategy, ResolveHosts, ResolverConfig, ResolverOpts};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::{Query, ResponseCode};
@@ -75,7 +75,8 @@ type Stamp = Option<(SystemTime, u64)>;
 /// What the system says about names, and what name servers said.
 struct Names {
     stamps: [Stamp; 2],
-    resolver: TokioResolver,
+    /// Of all name servers, and of each of several alone.
+    resolvers: Vec<TokioResolver>,
     hosts: Hosts,
     answers: Mutex<HashMap<String, Answer>>,
 }
@@ -136,14 +137,23 @@ impl Names {
     }
 
     fn new(stamps: [Stamp; 2], config: ResolverConfig, mut options: ResolverOpts, hosts: Hosts) -> io::Result<Self> {
-        let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+        // Where there is only one of them, it is IPv4 nearly everywhere.
+        options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
         // The hosts and the answers are looked at here, before anything waits for a turn.
         (options.use_hosts_file, options.cache_size) = (ResolveHosts::Never, 0);
         // The system counts the first attempt too.
         options.attempts = options.attempts.saturating_sub(1);
-        *builder.options_mut() = options;
-        let resolver = builder.build().map_err(|error| in_words(&error))?;
-        Ok(Self { stamps, resolver, hosts, answers: Mutex::default() })
+        // A server that is asked for less than a second is not asked.
+        options.timeout = options.timeout.max(PROMPT);
+        let (domain, search, servers) = config.into_parts();
+        let alone = servers.iter().filter(|_| servers.len() > 1).map(|server| vec![server.clone()]);
+        let resolvers = std::iter::once(servers.clone()).chain(alone).map(|servers| {
+            let config = ResolverConfig::from_parts(domain.clone(), search.clone(), servers);
+            let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+            *builder.options_mut() = options.clone();
+            builder.build().map_err(|error| in_words(&error))
+        });
+        Ok(Self { stamps, resolvers: resolvers.collect::<io::Result<_>>()?, hosts, answers: Mutex::default() })
     }
 
     async fn look_up(&self, host: &str) -> io::Result<Vec<IpAddr>> {
@@ -201,7 +211,15 @@ impl Names {
     }
 
     async fn ask(&self, name: Name) -> io::Result<(Vec<IpAddr>, Instant)> {
-        let lookup = self.resolver.lookup_ip(name).await.map_err(|error| in_words(&error))?;
+        let mut result = Err(NetError::NoConnections);
+        for resolver in &self.resolvers {
+            result = resolver.lookup_ip(name.clone()).await;
+            // hickory takes the first answer for the last word, though another server may know.
+            if !result.as_ref().is_err_and(|error| failure(error).is_some()) {
+                break;
+            }
+        }
+        let lookup = result.map_err(|error| in_words(&error))?;
         let addresses: Vec<_> = lookup.iter().take(MAX_ADDRESSES).collect();
         if addresses.is_empty() {
             return Err(no_such_host());
@@ -293,13 +311,22 @@ fn silent() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "no name server answers")
 }
 
+/// What a name server says that has no answer of its own, such as that it refuses.
+fn failure(error: &NetError) -> Option<ResponseCode> {
+    let code = match error {
+        NetError::Dns(DnsError::NoRecordsFound(none)) => none.response_code,
+        NetError::Dns(DnsError::ResponseCode(code)) => *code,
+        _ => return None,
+    };
+    (!matches!(code, ResponseCode::NXDomain | ResponseCode::NoError)).then_some(code)
+}
+
 fn in_words(error: &NetError) -> io::Error {
+    if let Some(code) = failure(error) {
+        return io::Error::other(format!("the name server answers: {code}"));
+    }
     match error {
-        NetError::Dns(DnsError::NoRecordsFound(none)) => match none.response_code {
-            ResponseCode::NXDomain | ResponseCode::NoError => no_such_host(),
-            code => io::Error::other(format!("the name server answers: {code}")),
-        },
-        NetError::Dns(DnsError::ResponseCode(code)) => io::Error::other(format!("the name server answers: {code}")),
+        NetError::Dns(DnsError::NoRecordsFound(_) | DnsError::ResponseCode(_)) => no_such_host(),
         NetError::Timeout => silent(),
         NetError::Io(error) if super::http::is_out_of_descriptors(error) => {
             io::Error::from_raw_os_error(error.raw_os_error().unwrap_or_default())
@@ -329,6 +356,10 @@ mod tests {
 
     impl Server {
         fn start() -> Self {
+            Self::answering(answer)
+        }
+
+        fn answering(answer: fn(&[u8]) -> Option<Vec<u8>>) -> Self {
             let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
             let (port, asked) = (socket.local_addr().unwrap().port(), Arc::new(AtomicUsize::new(0)));
             let counter = asked.clone();
@@ -346,13 +377,20 @@ mod tests {
 
         /// What is told of names by it, where it may take so long.
         fn names(&self, limit: Duration) -> Arc<Names> {
-            let mut server = NameServerConfig::udp(Ipv4Addr::LOCALHOST.into());
-            server.connections[0].port = self.port;
+            Self::names_of([self], limit)
+        }
+
+        fn names_of<'a>(servers: impl IntoIterator<Item = &'a Self>, limit: Duration) -> Arc<Names> {
+            let servers = servers.into_iter().map(|Self { port, .. }| {
+                let mut server = NameServerConfig::udp(Ipv4Addr::LOCALHOST.into());
+                server.connections[0].port = *port;
+                server
+            });
             let mut options = ResolverOpts::default();
             (options.timeout, options.attempts) = (limit, 1);
             let mut hosts = Hosts::default();
             hosts.read_hosts_conf(&b"10.0.0.7 a.file.test\n::7 a.file.test\n"[..]).unwrap();
-            let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+            let config = ResolverConfig::from_parts(None, Vec::new(), servers.collect());
             Arc::new(Names::new([None; 2], config, options, hosts).unwrap())
         }
     }
@@ -444,6 +482,22 @@ mod tests {
             let error = timeout(SOON, names.look_up(host)).await.unwrap().unwrap_err();
             assert_eq!(error.to_string(), words, "{host}");
         }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_server_that_fails_or_says_nothing_is_passed_over() {
+        let refusing = Server::answering(|query| {
+            let mut answer = query.to_vec();
+            (answer[2], answer[3]) = (0x81, 0x85);
+            Some(answer)
+        });
+        let (silent, knowing) = (Server::answering(|_| None), Server::start());
+        for servers in [[&refusing, &knowing], [&knowing, &refusing], [&silent, &knowing], [&knowing, &silent]] {
+            for _ in 0..20 {
+                good(&Server::names_of(servers, Duration::from_secs(5)), "good.passed.test").await;
+            }
+        }
+        assert!(refusing.asked.load(Ordering::SeqCst) > 0 && silent.asked.load(Ordering::SeqCst) > 0);
     }
 
     #[tokio::test]
