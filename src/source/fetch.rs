@@ -170,7 +170,8 @@ impl Pace {
     fn take(&mut self, piece: reqwest::Result<Option<Bytes>>, time: Duration) -> Result<Option<Bytes>> {
         let piece = piece.map_err(|error| {
             let (host, reason) = (http::host(&self.url), http::reason(&error));
-            SpeakerError::new(Code::Truncated, format!("the body of audioUrl ended early: {host}: {reason}")).because_of(&error)
+            SpeakerError::new(Code::Truncated, format!("the body of audioUrl ended early: {host}: {reason}"))
+                .because_of(&error)
         })?;
         if let Some(piece) = &piece {
             self.came += piece.len() as u64;
