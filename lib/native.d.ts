@@ -87,8 +87,6 @@ export declare class NativeTap {
 
 /** Sets options of the process. */
 export declare function configure(options: NativeProcessOptions): void
-/** Waits until what was logged is written, if that does not take long: called when the process ends. */
-export declare function flushLog(): void
 
 /** Waits until what was logged is written, if that does not take long: called when the process ends. */
 export declare function flushLog(): void
