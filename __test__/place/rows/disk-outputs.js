@@ -11,6 +11,7 @@ const { setTimeout: sleep } = require('node:timers/promises')
 
 const { SpeakerSession } = require('../../..')
 const { heard } = require('../heard')
+const { mounted } = require('../mounted')
 const { onSlowDisk, setDelay } = require('../slow-disk')
 const { within } = require('../within')
 const { tone } = require('../../support/wav')
@@ -249,6 +250,43 @@ module.exports = [
           child.kill('SIGKILL')
         }
       }
+    }
+  },
+  {
+    ...mounted('size=1m'),
+    what: 'two wav outputs on a disk that is full after five seconds',
+    short: true,
+    async run({ folder }) {
+      const all = pair(folder)
+      const ends = await within(each(all, ({ session }) => code(session.playAudio(seconds(20)))), 2 * LATE_MS)
+      assert.deepEqual(ends, ['ERR_OUTPUT', 'ERR_OUTPUT'])
+      assert.deepEqual(await within(each(all, ({ session }) => code(session.close()))), ['ERR_OUTPUT', 'ERR_OUTPUT'])
+      for (const { file, words } of all) {
+        assert.deepEqual(words(), ['connected', 'started', 'error ERR_OUTPUT', 'failed ERR_OUTPUT', 'disconnected'])
+        // What found room is a file that plays.
+        assert.match(await heard(file), /^[.?]{0,2}#{80,}\??$/)
+      }
+    }
+  },
+  {
+    what: 'a process with a wav output is killed',
+    needs: ['linux'],
+    async run({ folder }) {
+      const file = path.join(folder, 'a.wav')
+      const script = `
+        const { SpeakerSession } = require(${JSON.stringify(root)})
+        const { tone } = require(${JSON.stringify(path.join(root, '__test__', 'support', 'wav'))})
+        const session = new SpeakerSession({ output: { type: 'wav', path: ${JSON.stringify(file)} } })
+        session.on('started', () => console.log('now'))
+        session.playAudio({ audio: tone(440, 1000), loop: true })`
+      const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+      await within(once(child.stdout, 'data'))
+      await sleep(2000)
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+      // All but the last half second, and what a busy disk has not taken yet.
+      assert.match(await heard(file), /^[.?]{0,2}#{16,}\??$/)
+      assert.deepEqual(readdirSync(folder).sort(), ['a.wav', 'slow'])
     }
   }
 ]

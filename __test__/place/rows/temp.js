@@ -12,6 +12,7 @@ const { setTimeout: sleep } = require('node:timers/promises')
 const { SpeakerSession } = require('../../..')
 const { frames } = require('../../support/healthy')
 const { downloads, sampleAt } = require('../downloads')
+const { mounted } = require('../mounted')
 const { onSlowDisk, setDelay } = require('../slow-disk')
 const { within } = require('../within')
 
@@ -28,13 +29,7 @@ const inSlow = { ...onSlowDisk, env: (folder) => ({ ...onSlowDisk.env(folder), T
 const inMissing = { env: (folder) => ({ TMPDIR: path.join(folder, 'missing') }) }
 
 /** A TMPDIR of its own, mounted with these options. */
-const onMount = (options) => ({
-  needs: ['linux', 'root', 'unshare'],
-  env: (folder) => ({ TMPDIR: path.join(folder, 'slow') }),
-  under: (folder) => [
-    'unshare', '-m', 'sh', '-c', `mount -t tmpfs -o ${options} none "$0" && exec "$@"`, path.join(folder, 'slow')
-  ]
-})
+const onMount = (options) => ({ ...mounted(options), env: (folder) => ({ TMPDIR: path.join(folder, 'slow') }) })
 
 /** Runs with a server of downloads. */
 const withServer = (run) => async (row) => {
