@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::handle::Core;
 use crate::error::{Code, Result, SpeakerError};
-use crate::runtime::{DISK_LIMIT, DISKS, Disk, Lane, RUNTIME};
+use crate::runtime::{DISK_LIMIT, DISKS, Disk, Lane, RUNTIME, is_pipe, open_at_once};
 use crate::session::Ticket;
 
 /// What the first line of a recording begins with: nothing else is overwritten.
@@ -73,8 +73,8 @@ fn open(path: &Path) -> Result<File> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
-        // Readable by its owner only, because URLs may hold secrets. And to open a pipe would wait for its reader.
-        options.mode(0o600).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+        // Readable by its owner only, because it may hold secrets, and what was said.
+        options.mode(0o600);
     }
     let refuse = |which: &str| {
         unwritable(&format_args!(
@@ -82,10 +82,7 @@ fn open(path: &Path) -> Result<File> {
             path.display()
         ))
     };
-    if path.metadata().is_ok_and(|there| is_pipe(&there)) {
-        return Err(refuse("which is a pipe"));
-    }
-    let mut file = options.open(path).map_err(failed)?;
+    let mut file = open_at_once(&mut options, path).map_err(failed)?;
     let there = file.metadata().map_err(failed)?;
     if is_pipe(&there) {
         return Err(refuse("which is a pipe"));
@@ -99,15 +96,4 @@ fn open(path: &Path) -> Result<File> {
         file.set_len(0).and_then(|()| file.rewind()).map_err(failed)?;
     }
     Ok(file)
-}
-
-#[cfg(unix)]
-fn is_pipe(there: &std::fs::Metadata) -> bool {
-    use std::os::unix::fs::FileTypeExt;
-    there.file_type().is_fifo() || there.file_type().is_socket()
-}
-
-#[cfg(not(unix))]
-fn is_pipe(_there: &std::fs::Metadata) -> bool {
-    false
 }

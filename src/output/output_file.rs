@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::error::{Code, Result, SpeakerError};
 use crate::reserved::{ReservedPath, is_file};
+use crate::runtime::{is_pipe, open_at_once};
 
 /// As many links are followed as the system follows.
 const MAX_LINKS: usize = 40;
@@ -192,38 +193,19 @@ fn open_descriptor(path: &ReservedPath) -> Result<(File, Place)> {
 }
 
 /// Opens what is there, without waiting if it has become a pipe.
-#[cfg(unix)]
 fn open_there(path: &ReservedPath, target: &Path) -> Result<File> {
-    use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-    use std::os::unix::fs::OpenOptionsExt;
     let failed = |error| unwritable(path, &error);
-    let flag = OFlags::NONBLOCK.bits() as i32;
-    let file = OpenOptions::new().write(true).custom_flags(flag).open(target).map_err(failed)?;
+    let file = open_at_once(OpenOptions::new().write(true), target).map_err(failed)?;
     refuse_pipe(path, &file.metadata().map_err(failed)?)?;
-    let flags = fcntl_getfl(&file).map_err(io::Error::from).map_err(failed)?;
-    fcntl_setfl(&file, flags - OFlags::NONBLOCK).map_err(io::Error::from).map_err(failed)?;
     Ok(file)
 }
 
-#[cfg(not(unix))]
-fn open_there(path: &ReservedPath, target: &Path) -> Result<File> {
-    OpenOptions::new().write(true).open(target).map_err(|error| unwritable(path, &error))
-}
-
 /// To open or write a pipe would wait for its reader, and the header of a WAV file is written again and again.
-#[cfg(unix)]
 fn refuse_pipe(path: &ReservedPath, there: &fs::Metadata) -> Result<()> {
-    use std::os::unix::fs::FileTypeExt;
-    let kind = there.file_type();
-    match kind.is_fifo() || kind.is_socket() {
+    match is_pipe(there) {
         true => Err(refusal("a file or a device", path, "which is a pipe (output.type 'pcm' has frames for one)")),
         false => Ok(()),
     }
-}
-
-#[cfg(not(unix))]
-fn refuse_pipe(_path: &ReservedPath, _there: &fs::Metadata) -> Result<()> {
-    Ok(())
 }
 
 /// The error of a path that can't be written as it is.

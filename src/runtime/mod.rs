@@ -6,6 +6,7 @@
 
 mod disk;
 mod jobs;
+mod open;
 mod pool;
 mod priority;
 
@@ -19,6 +20,7 @@ use crate::error::{Code, Result, SpeakerError};
 
 pub use disk::{DISK_LIMIT, Disk, Disks, Lane};
 pub use jobs::{Job, Jobs, Work};
+pub use open::{is_pipe, open_at_once};
 #[cfg(all(test, feature = "loom"))]
 pub(crate) use pool::Suspended;
 #[doc(hidden)]

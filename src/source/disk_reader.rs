@@ -12,7 +12,7 @@ use super::read_ahead::{Asked, Piece, ReadAhead};
 use super::ring::Reading;
 use crate::error::{Code, Result, SpeakerError};
 use crate::reserved::ReservedPath;
-use crate::runtime::{DISKS, Disk};
+use crate::runtime::{DISKS, Disk, open_at_once};
 
 /// How much is read as a file is opened: most short clips are whole then, and others have time to read on.
 const AT_ONCE: u64 = 64 << 10;
@@ -46,7 +46,7 @@ impl DiskReader {
 /// The file, how long it is and its first piece, all in one call.
 fn open(path: &Path, reserved: Option<&ReservedPath>) -> Result<(File, u64, Piece)> {
     let failed = |error| unreadable(path, &error);
-    let mut file = options().open(path).map_err(failed)?;
+    let mut file = open_at_once(OpenOptions::new().read(true), path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     if !metadata.is_file() {
         let message = format!("Expected a file for audioUrl but received {}, which is none", path.display());
@@ -62,22 +62,6 @@ fn open(path: &Path, reserved: Option<&ReservedPath>) -> Result<(File, u64, Piec
     let wanted = metadata.len().saturating_add(1).min(AT_ONCE);
     let first = Piece::read(&mut file, 0, vec![0; wanted as usize]).map_err(failed)?;
     Ok((file, metadata.len(), first))
-}
-
-/// To open a pipe would wait for its writer.
-#[cfg(unix)]
-fn options() -> OpenOptions {
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut options = OpenOptions::new();
-    options.read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
-    options
-}
-
-#[cfg(not(unix))]
-fn options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.read(true);
-    options
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> SpeakerError {
