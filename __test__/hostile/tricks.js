@@ -79,7 +79,7 @@ const tricks = [
   // Servers.
   { what: 'a gzip bomb that nobody asked for', server: '/zip', expected: NONE, short: true },
   { what: 'redirects in circles', server: '/redirect', expected: 'ERR_TOO_MANY_REDIRECTS' },
-  { what: 'a redirect to a file', server: '/redirect-file', expected: 'ERR_HTTP_STATUS', short: true },
+  { what: 'a redirect to a file', server: '/redirect-file', expected: 'ERR_FETCH_FAILED', short: true },
   { what: 'a redirect to nowhere', server: '/redirect-nowhere', expected: 'ERR_HTTP_STATUS' },
   { what: 'no answer', server: '/nothing', expected: 'ERR_FETCH_TIMEOUT', options: quick, short: true },
   { what: 'headers without end, slowly', server: '/headers-slow', expected: 'ERR_FETCH_TIMEOUT', options: quick, short: true },
