@@ -17,6 +17,9 @@ use parking_lot::{Condvar, Mutex};
 /// How long a thread waits for a call before it ends.
 const IDLE: Duration = Duration::from_secs(10);
 
+/// How long a new thread leaves the calls to the others: a disk that is well is done by then.
+const RISE: Duration = Duration::from_millis(2);
+
 /// How long a disk may take for one call before whoever waits for it gives up. A disk that sleeps is back within this; what takes
 /// longer is no disk that sound can be read from or written to.
 pub const DISK_LIMIT: Duration = Duration::from_secs(10);
@@ -79,6 +82,8 @@ struct State {
     disks: HashMap<Disk, OfDisk>,
     threads: usize,
     idle: usize,
+    /// A new thread is on its way.
+    is_rising: bool,
 }
 
 struct Shared {
@@ -97,7 +102,8 @@ impl Disks {
     pub fn new(most: usize, most_each: usize) -> io::Result<Self> {
         let shared = Arc::new(Shared { most, most_each, state: Mutex::default(), changed: Condvar::new() });
         shared.state.lock().threads = 1;
-        shared.spawn()?;
+        let first = shared.clone();
+        spawn(move || first.run())?;
         Ok(Self(shared))
     }
 
@@ -109,31 +115,45 @@ impl Disks {
 }
 
 impl Shared {
-    fn spawn(self: &Arc<Self>) -> io::Result<()> {
-        let shared = self.clone();
-        std::thread::Builder::new().name("speaker-disk".to_owned()).spawn(move || shared.run()).map(drop)
+    fn add(self: &Arc<Self>, disk: Disk, calls: Arc<dyn Calls>) {
+        let mut state = self.state.lock();
+        state.disks.entry(disk).or_default().waiting.push_back(calls);
+        let rises = self.rises(&mut state);
+        drop(state);
+        self.changed.notify_one();
+        self.rise(rises);
     }
 
-    fn add(self: &Arc<Self>, disk: Disk, calls: Arc<dyn Calls>) {
-        let needs_thread = {
-            let mut state = self.state.lock();
-            let of_disk = state.disks.entry(disk).or_default();
-            of_disk.waiting.push_back(calls);
-            // Whoever is idle takes one; the rest need threads of their own.
-            let due = state.disks.values().map(|disk| disk.due(self.most_each)).sum::<usize>();
-            let needs_thread = due > state.idle && state.threads < self.most;
-            state.threads += usize::from(needs_thread);
-            needs_thread
+    /// Returns true if one more thread is to be made: more calls may be made than threads are idle, and none is on its way.
+    fn rises(&self, state: &mut State) -> bool {
+        let due = state.disks.values().map(|disk| disk.due(self.most_each)).sum::<usize>();
+        let rises = due > state.idle && state.threads < self.most && !state.is_rising;
+        state.is_rising |= rises;
+        state.threads += usize::from(rises);
+        rises
+    }
+
+    fn rise(self: &Arc<Self>, rises: bool) {
+        if !rises {
+            return;
+        }
+        let shared = self.clone();
+        let run = move || {
+            std::thread::sleep(RISE);
+            shared.state.lock().is_rising = false;
+            shared.run();
         };
-        self.changed.notify_one();
-        if needs_thread && let Err(error) = self.spawn() {
-            self.state.lock().threads -= 1;
+        if let Err(error) = spawn(run) {
+            let mut state = self.state.lock();
+            (state.threads, state.is_rising) = (state.threads - 1, false);
+            drop(state);
             tracing::warn!(%error, "no thread for a disk: its calls wait for another");
         }
     }
 
-    fn run(&self) {
-        while let Some((disk, calls)) = self.next() {
+    fn run(self: &Arc<Self>) {
+        while let Some((disk, calls, rises)) = self.next() {
+            self.rise(rises);
             let more = calls.turn();
             let mut state = self.state.lock();
             let of_disk = state.disks.entry(disk).or_default();
@@ -146,8 +166,9 @@ impl Shared {
         }
     }
 
-    /// What is next: of the disk that has the fewest threads. `None` for a thread that was idle for long, unless it is the last one.
-    fn next(&self) -> Option<(Disk, Arc<dyn Calls>)> {
+    /// What is next: of the disk that has the fewest threads; and whether one more thread is to be made for what is behind it. `None` for
+    /// a thread that was idle for long, unless it is the last one.
+    fn next(&self) -> Option<(Disk, Arc<dyn Calls>, bool)> {
         let mut state = self.state.lock();
         loop {
             let due = state.disks.iter_mut().filter(|(_, of_disk)| of_disk.due(self.most_each) > 0);
@@ -155,7 +176,8 @@ impl Shared {
                 && let Some(calls) = of_disk.waiting.pop_front()
             {
                 of_disk.running += 1;
-                return Some((*disk, calls));
+                let disk = *disk;
+                return Some((disk, calls, self.rises(&mut state)));
             }
             state.idle += 1;
             let timed_out = self.changed.wait_for(&mut state, IDLE).timed_out();
@@ -166,6 +188,10 @@ impl Shared {
             }
         }
     }
+}
+
+fn spawn(run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    std::thread::Builder::new().name("speaker-disk".to_owned()).spawn(run).map(drop)
 }
 
 impl OfDisk {
