@@ -57,7 +57,7 @@ export declare class NativeSession {
   advance(ms: number, ticket: number): NativeRefusal | null
   /** The session's time from which a request that comes now is in force. */
   requestTimeMs(): number
-  /** What writes texts to a file. */
+  /** Returns a writer of the recording at this path. */
   recorder(path: string): NativeRecorder
   /** Tells that the recording can't be written. */
   report(message: string): void
@@ -204,7 +204,7 @@ export interface NativePlayback {
   place?: number
 }
 
-/** What is set for all sessions of the process; what is not given stays as it is. */
+/** Options of all sessions of the process. An option that is missing stays as it is. */
 export interface NativeProcessOptions {
   maxSpoolBytes?: number
 }

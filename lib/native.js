@@ -17,5 +17,5 @@ try {
   )
 }
 
-// What is logged waits for a thread that writes it.
+// A thread writes the log: lines that still wait are written before the process ends.
 process.once('exit', module.exports.flushLog)

@@ -1,4 +1,4 @@
-//! What the crate logs goes to standard error, if the user asks for it; and how a thread panicked goes there anyway.
+//! Writes the log of this crate to standard error, if the user asks for it, and a line for each panic in any case.
 //!
 //! Whoever reads standard error may be slow, stop or be gone, and nobody else may wait for that: lines wait in a bounded queue for a
 //! thread that writes them. What does not fit is left out, and counted.
@@ -74,7 +74,7 @@ fn describe(panic: &PanicHookInfo<'_>) -> String {
     format!("speaker-session: thread '{}' panicked{place}: {message}\n", thread.name().unwrap_or("unnamed"))
 }
 
-/// What tracing writes to: a line at a time.
+/// Takes the lines of tracing, one at a time.
 struct Line;
 
 impl Write for Line {

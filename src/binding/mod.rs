@@ -76,7 +76,7 @@ pub fn process_stats() -> NativeProcessStats {
     NativeProcessStats { sessions: open_sessions() as f64, broken: broken_sessions() as f64 }
 }
 
-/// What is set for all sessions of the process; what is not given stays as it is.
+/// Options of all sessions of the process. An option that is missing stays as it is.
 #[napi(object)]
 pub struct NativeProcessOptions {
     pub max_spool_bytes: Option<f64>,
@@ -272,7 +272,7 @@ impl NativeSession {
         to_ms(self.handle.request_time())
     }
 
-    /// What writes texts to a file.
+    /// Returns a writer of the recording at this path.
     #[napi]
     pub fn recorder(&self, path: String) -> NativeRecorder {
         NativeRecorder::new(self.handle.recorder(path.into()))

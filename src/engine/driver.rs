@@ -150,9 +150,6 @@ impl Driver {
             let _ = self.tick();
         }
         let _ = self.core.with(|session, _| session.cut());
-        match self.slot.close() {
-            Some(closing) => closing.await,
-            None => Ok(()),
-        }
+        self.slot.close().await
     }
 }

@@ -247,7 +247,7 @@ impl Handle {
         Ok(Tap::new(id, backlog, Arc::downgrade(&self.core)))
     }
 
-    /// What writes texts to a file.
+    /// Returns a writer of the recording at this path.
     pub fn recorder(&self, path: PathBuf) -> Recorder {
         Recorder::new(path, &self.core)
     }

@@ -132,8 +132,5 @@ async fn close_output(core: Arc<Core>, mut slot: Slot) -> Result<()> {
     }
     // Time stands still, so what sounds is cut where it is.
     let _ = core.with(|session, _| session.cut());
-    match slot.close() {
-        Some(closing) => closing.await,
-        None => Ok(()),
-    }
+    slot.close().await
 }

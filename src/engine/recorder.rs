@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 use tokio::sync::oneshot;
-use tokio::time::timeout;
 
 use super::handle::Core;
 use crate::error::{Code, Result, SpeakerError};
-use crate::runtime::{DISK_LIMIT, DISKS, Disk, Lane, RUNTIME, is_pipe, open_at_once};
+use crate::runtime::{DISK_LIMIT, DISK_SECONDS, DISKS, Disk, Lane, RUNTIME, is_pipe, open_at_once, within};
 use crate::session::Ticket;
 
 /// What the first line of a recording begins with: nothing else is overwritten.
@@ -36,10 +35,10 @@ impl Recorder {
         self.file.call(move |file| drop(sender.send(file.write(text.as_bytes()))));
         let core = self.core.clone();
         RUNTIME.spawn(async move {
-            let result = match timeout(DISK_LIMIT, written).await {
-                Ok(Ok(result)) => result,
-                Ok(Err(_)) => Err(unwritable(&"no thread wrote it")),
-                Err(_) => Err(unwritable(&format!("the disk took nothing for {} s", DISK_LIMIT.as_secs()))),
+            let result = match within(DISK_LIMIT, written).await {
+                Some(Ok(result)) => result,
+                Some(Err(_)) => Err(unwritable(&"no thread wrote it")),
+                None => Err(unwritable(&format!("the disk took nothing for {DISK_SECONDS} s"))),
             };
             core.upgrade().map(|core| core.with(|session, _| session.settle_with(ticket, result)));
         });

@@ -13,7 +13,7 @@ use super::offline::Alarm;
 use crate::audio::Samples;
 use crate::error::Result;
 use crate::mixer::Scratch;
-use crate::output::{Closing, Output, OutputEvent, Taps};
+use crate::output::{Closing, Output, OutputEvent, Taps, closed};
 use crate::runtime::RUNTIME;
 use crate::session::{Gauges, OutputRequest};
 
@@ -118,11 +118,11 @@ impl Slot {
         self.output.as_ref().is_none_or(|output| output.has_room()) && self.taps.let_go_on()
     }
 
-    /// Begins to close the output, if there is one.
-    pub fn close(&mut self) -> Option<Closing> {
+    /// Begins to close the output, if there is one. What is returned ends when that is done.
+    pub fn close(&mut self) -> Closing {
         self.dropped = self.dropped_frames();
         self.taps.rest();
-        self.output.take().map(|mut output| output.close())
+        self.output.take().map_or_else(|| closed(Ok(())), |mut output| output.close())
     }
 
     fn dropped_frames(&self) -> u64 {

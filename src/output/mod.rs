@@ -212,8 +212,8 @@ pub trait Output: Send {
     fn close(&mut self) -> Closing;
 }
 
-/// For outputs that close at once.
-fn closed(result: Result<()>) -> Closing {
+/// For what closes at once.
+pub fn closed(result: Result<()>) -> Closing {
     Box::pin(std::future::ready(result))
 }
 

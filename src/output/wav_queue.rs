@@ -16,10 +16,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::output_file::refusal;
 use crate::error::{Code, Result, SpeakerError};
 use crate::reserved::ReservedPath;
-
-/// How long a disk may take for one thing that it is asked for (to open a file, to take a megabyte, to rename), in seconds. Longer than
-/// a disk that wakes up, or a share whose server starts anew within reason; short enough for who waits for `connect` or `close`.
-pub const PATIENCE: u32 = 10;
+use crate::runtime::DISK_SECONDS;
 
 /// How much sound may wait for the disk, in seconds: more than comes until a disk that hangs is known to, so that this is told of slow
 /// ones alone. In 16 bits that is 1.5 MB for each channel, so that a thousand sessions on such a disk cost no more than a process has.
@@ -216,7 +213,7 @@ impl Queue {
 
     /// The error of a disk that does not answer.
     pub fn late(&self) -> SpeakerError {
-        refusal(&format!("a disk that answers within {PATIENCE} s"), &self.path, "whose disk does not")
+        refusal(&format!("a disk that answers within {DISK_SECONDS} s"), &self.path, "whose disk does not")
     }
 
     /// The error of a call that panicked, or came behind one that did.
@@ -286,14 +283,14 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// Is ready when the disk owes something and has not moved for [`PATIENCE`]. Needs tokio's context.
+    /// Is ready when the disk owes something and has not moved for [`DISK_SECONDS`]. Needs tokio's context.
     pub fn poll_end(&mut self, queue: &Queue, context: &mut Context<'_>) -> Poll<()> {
         let Some(moves) = queue.moves() else {
             self.timer = None;
             return Poll::Pending;
         };
         if self.timer.is_none() || moves != self.moves {
-            (self.moves, self.left, self.timer) = (moves, PATIENCE, Some(Box::pin(sleep(SECOND))));
+            (self.moves, self.left, self.timer) = (moves, DISK_SECONDS, Some(Box::pin(sleep(SECOND))));
         }
         while let Some(timer) = &mut self.timer {
             ready!(timer.as_mut().poll(context));
@@ -364,15 +361,15 @@ mod tests {
             patience.poll_end(queue, &mut context).is_ready()
         };
         assert!(!is_late(&queue));
-        advance(SECOND * 2 * PATIENCE).await;
+        advance(SECOND * 2 * DISK_SECONDS).await;
         assert!(!is_late(&queue), "nothing is asked of it");
         let owed = queue.owe();
-        for _ in 1..PATIENCE {
+        for _ in 1..DISK_SECONDS {
             assert!(!is_late(&queue));
             advance(SECOND + Duration::from_millis(1)).await;
         }
         queue.moved();
-        for _ in 0..PATIENCE {
+        for _ in 0..DISK_SECONDS {
             assert!(!is_late(&queue));
             advance(SECOND + Duration::from_millis(1)).await;
         }
@@ -396,7 +393,7 @@ mod tests {
             tokio::time::timeout(Duration::from_millis(1), end).await.is_ok()
         };
         assert!(!is_late().await);
-        advance(SECOND * 3 * PATIENCE).await;
+        advance(SECOND * 3 * DISK_SECONDS).await;
         assert!(!is_late().await, "it was one second too many, not thirty");
     }
 

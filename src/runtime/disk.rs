@@ -20,9 +20,13 @@ const IDLE: Duration = Duration::from_secs(10);
 /// How long a new thread leaves the calls to the others: a disk that is well is done by then.
 const RISE: Duration = Duration::from_millis(2);
 
-/// How long a disk may take for one call before whoever waits for it gives up. A disk that sleeps is back within this; what takes
-/// longer is no disk that sound can be read from or written to.
+/// How long a disk may take for one thing that it is asked for (to open a file, to take a megabyte, to rename) before whoever waits for
+/// it gives up. Longer than a disk that wakes up, or a share whose server starts anew within reason; short enough for who waits for
+/// `connect` or `close`.
 pub const DISK_LIMIT: Duration = Duration::from_secs(10);
+
+/// The same in whole seconds, to be counted and shown.
+pub const DISK_SECONDS: u32 = DISK_LIMIT.as_secs() as u32;
 
 /// How long the list of what is mounted holds.
 const MOUNTS: Duration = Duration::from_secs(5);

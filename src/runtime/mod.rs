@@ -7,6 +7,7 @@
 mod disk;
 mod jobs;
 mod open;
+mod patience;
 mod pool;
 mod priority;
 
@@ -18,9 +19,10 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{Code, Result, SpeakerError};
 
-pub use disk::{DISK_LIMIT, Disk, Disks, Lane};
+pub use disk::{DISK_LIMIT, DISK_SECONDS, Disk, Disks, Lane};
 pub use jobs::{Job, Jobs, Work};
 pub use open::{is_pipe, open_at_once};
+pub use patience::{last_look, slice, within};
 #[cfg(all(test, feature = "loom"))]
 pub(crate) use pool::Suspended;
 #[doc(hidden)]
@@ -108,6 +110,7 @@ fn runtime(name: &str, threads: usize, on_start: fn()) -> Result<Runtime> {
 
 fn refused(reason: &dyn std::fmt::Display) -> SpeakerError {
     let Budget { io, fetch, decode, mix, .. } = Budget::here();
+    // And the first one for disks.
     let threads = io + fetch + decode + mix + 1;
     let message = format!("Expected up to {threads} threads for all sessions but received: {reason}");
     SpeakerError::new(Code::NoThreads, message)
@@ -117,58 +120,25 @@ fn threads() -> &'static Threads {
     THREADS.get_or_try_init(Threads::new).expect("a session starts them before anything needs them")
 }
 
+/// Something that the process has once; started with the first session.
+pub struct Shared<T: 'static>(fn(&'static Threads) -> &'static T);
+
+impl<T> Deref for Shared<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        (self.0)(threads())
+    }
+}
+
 /// The runtime for drivers of sessions, their timers and sockets.
-pub static RUNTIME: Io = Io;
+pub static RUNTIME: Shared<Runtime> = Shared(|threads| &threads.io);
 
 /// The runtime for downloads: whatever they do holds up no driver.
-pub static FETCHES: Fetches = Fetches;
-
-/// Stands for the runtime of downloads.
-pub struct Fetches;
-
-impl Deref for Fetches {
-    type Target = Runtime;
-
-    fn deref(&self) -> &Runtime {
-        &threads().fetch
-    }
-}
-
-/// Stands for the runtime.
-pub struct Io;
-
-impl Deref for Io {
-    type Target = Runtime;
-
-    fn deref(&self) -> &Runtime {
-        &threads().io
-    }
-}
+pub static FETCHES: Shared<Runtime> = Shared(|threads| &threads.fetch);
 
 /// The pool for everything that decodes.
-pub static DECODERS: Decoders = Decoders;
-
-/// Stands for the pool.
-pub struct Decoders;
-
-impl Deref for Decoders {
-    type Target = Pool;
-
-    fn deref(&self) -> &Pool {
-        &threads().decoders
-    }
-}
+pub static DECODERS: Shared<Pool> = Shared(|threads| &threads.decoders);
 
 /// The threads for everything that reads or writes a file.
-pub static DISKS: OfDisks = OfDisks;
-
-/// Stands for the threads of disks.
-pub struct OfDisks;
-
-impl Deref for OfDisks {
-    type Target = Disks;
-
-    fn deref(&self) -> &Disks {
-        &threads().disks
-    }
-}
+pub static DISKS: Shared<Disks> = Shared(|threads| &threads.disks);

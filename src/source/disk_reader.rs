@@ -8,7 +8,7 @@ use std::sync::Arc;
 use symphonia::core::io::MediaSource;
 
 use super::decode::empty;
-use super::read_ahead::{Asked, Piece, ReadAhead};
+use super::read_ahead::{Asked, Piece, ReadAhead, sought};
 use super::ring::Reading;
 use crate::error::{Code, Result, SpeakerError};
 use crate::reserved::ReservedPath;
@@ -78,12 +78,7 @@ impl Read for DiskReader {
 
 impl Seek for DiskReader {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let target = match to {
-            SeekFrom::Start(position) => Some(position),
-            SeekFrom::Current(delta) => self.position.checked_add_signed(delta),
-            SeekFrom::End(delta) => self.length.checked_add_signed(delta),
-        };
-        self.position = target.ok_or(io::ErrorKind::InvalidInput)?;
+        self.position = sought(to, self.position, || self.length)?;
         Ok(self.position)
     }
 }

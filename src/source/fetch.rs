@@ -2,29 +2,21 @@
 
 use std::fmt::Display;
 use std::path::Path;
-use std::pin::Pin;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION};
 use reqwest::{Response, StatusCode, Url};
-use tokio::time::{Instant, timeout};
 use tokio_util::bytes::Bytes;
 
 use super::spool::Spool;
 use crate::error::{Code, Result, SpeakerError};
 use crate::net::http;
 use crate::redact::redact;
+use crate::runtime::{last_look, slice, within};
 use crate::secrets::Secrets;
 
 /// As many as browsers' `fetch` follows are 20 (Fetch standard §4.4); a file server that needs more than 10 is a loop.
 const MAX_REDIRECTS: usize = 10;
-
-/// In how many slices a server's time is measured: see [`within`].
-const SLICES: u32 = 10;
-
-/// How many more times it is looked whether something came, and how long each.
-const LAST_LOOKS: u32 = 5;
-const LAST_LOOK: Duration = Duration::from_millis(10);
 
 /// Limits that a server has to keep to.
 #[derive(Debug, Clone, Copy, Default)]
@@ -199,40 +191,6 @@ impl Pace {
         (self.span, self.came) = (Some(Duration::ZERO), 0);
         Ok(())
     }
-}
-
-/// Waits for `step`, for as long as a server may be silent; `None` if that was not enough.
-///
-/// A server is not to blame for time in which this process does not run (SIGSTOP, a suspended machine), and what it sent meanwhile is
-/// still to be read. So the time is measured in slices, none of which counts for much more than it should have lasted.
-async fn within<T>(limit: Duration, step: impl Future<Output = T>) -> Option<T> {
-    tokio::pin!(step);
-    let mut waited = Duration::ZERO;
-    while waited < limit {
-        match slice(limit, step.as_mut()).await {
-            (None, time) => waited += time,
-            (value, _) => return value,
-        }
-    }
-    last_look(step).await
-}
-
-/// Waits for a slice of `limit` at most. Tells how much time that counts for.
-async fn slice<T>(limit: Duration, step: Pin<&mut impl Future<Output = T>>) -> (Option<T>, Duration) {
-    let length = limit / SLICES;
-    let begun = Instant::now();
-    let value = timeout(length, step).await.ok();
-    (value, begun.elapsed().min(length * 2))
-}
-
-/// The last slice may have ended with a halt: what came in it is read by another task first.
-async fn last_look<T>(mut step: Pin<&mut impl Future<Output = T>>) -> Option<T> {
-    for _ in 0..LAST_LOOKS {
-        if let Ok(value) = timeout(LAST_LOOK, step.as_mut()).await {
-            return Some(value);
-        }
-    }
-    None
 }
 
 fn silent(limit: Duration, url: &Url) -> SpeakerError {

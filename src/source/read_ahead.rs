@@ -66,6 +66,16 @@ pub fn wait(task: &Reading) -> io::Result<()> {
     task.check().map_err(io::Error::other)
 }
 
+/// The place that is meant, from `position` in what ends at `end`.
+pub fn sought(to: SeekFrom, position: u64, end: impl FnOnce() -> u64) -> io::Result<u64> {
+    let place = match to {
+        SeekFrom::Start(place) => Some(place),
+        SeekFrom::Current(delta) => position.checked_add_signed(delta),
+        SeekFrom::End(delta) => end().checked_add_signed(delta),
+    };
+    place.ok_or_else(|| io::ErrorKind::InvalidInput.into())
+}
+
 /// Bytes of a file from a place on.
 #[derive(Default)]
 pub struct Piece {

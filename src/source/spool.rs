@@ -14,7 +14,7 @@ use symphonia::core::io::MediaSource;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::read_ahead::{Opened, Piece, ReadAhead, wait};
+use super::read_ahead::{Opened, Piece, ReadAhead, sought, wait};
 use super::ring::Reading;
 use super::spool_budget::SpoolBudget;
 use crate::error::{Code, Result, SpeakerError};
@@ -466,12 +466,7 @@ impl Read for SpoolReader {
 
 impl Seek for SpoolReader {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let target = match to {
-            SeekFrom::Start(position) => Some(position),
-            SeekFrom::Current(delta) => self.position.checked_add_signed(delta),
-            SeekFrom::End(delta) => self.spool.state.lock().came.checked_add_signed(delta),
-        };
-        self.position = target.ok_or(io::ErrorKind::InvalidInput)?;
+        self.position = sought(to, self.position, || self.spool.state.lock().came)?;
         Ok(self.position)
     }
 }
