@@ -37,7 +37,7 @@ fn open_as(path: &Path, channels: usize, format: SampleFormat) -> Box<dyn Output
 
 /// What the output tells next.
 fn told(output: &mut dyn Output) -> OutputEvent {
-    RUNTIME.block_on(std::future::poll_fn(|context| output.poll(context)))
+    RUNTIME.block_on(std::future::poll_fn(|context| output.poll(context, Instant::now())))
 }
 
 /// Waits until the disk has done what was asked of it.
@@ -138,7 +138,7 @@ proptest! {
                     let first = expected.len();
                     let samples: Vec<f32> =
                         (first..first + frames * channels).map(|n| (n % 30_000 + 1) as f32 / 32_768.0).collect();
-                    output.write(&Frame { stream: 0, at: 0, samples: &samples, sounding: true }).unwrap();
+                    output.write(&Frame { stream: 0, at: 0, samples: &samples, sounding: true }, Instant::now()).unwrap();
                     expected.extend(samples);
                 }
                 Step::Skip(frames) => {
@@ -153,7 +153,7 @@ proptest! {
             prop_assert_eq!(&there[..], &expected[..there.len()]);
             prop_assert!(expected.len() - there.len() < 24_000 * channels, "more than half a second is held back");
         }
-        ended(output.close()).unwrap();
+        ended(output.close(Instant::now())).unwrap();
         prop_assert_eq!(read(&path), expected);
     }
 }

@@ -13,7 +13,7 @@ const OUTPUTS = {
   livekit: {
     known: [
       'type', 'channels', 'url', 'token', 'publish', 'trackNames', 'bitrate', 'complexity', 'dtx', 'red', 'fec',
-      'iceTransport', 'connectTimeoutMs', 'onReconnect'
+      'iceTransport', 'connectTimeoutMs', 'onReconnect', 'onMute', 'startWhen', 'subscribeTimeoutMs', 'lingerMs'
     ],
     format: 'f32'
   }
@@ -42,6 +42,10 @@ function outputOptions(output) {
     iceTransport: check.oneOf(output.iceTransport, 'output.iceTransport', 'all', ['all', 'tcp', 'relay']),
     connectTimeoutMs: check.number(output.connectTimeoutMs, 'output.connectTimeoutMs', 10000, 1, MAX_MS),
     onReconnect: check.oneOf(output.onReconnect, 'output.onReconnect', 'pause', ['pause', 'continue', 'drop']),
+    onMute: check.oneOf(output.onMute, 'output.onMute', 'continue', ['continue', 'pause']),
+    startWhen: check.oneOf(output.startWhen, 'output.startWhen', 'subscribed', ['published', 'subscribed']),
+    subscribeTimeoutMs: check.number(output.subscribeTimeoutMs, 'output.subscribeTimeoutMs', 2000, 0, MAX_MS),
+    lingerMs: check.number(output.lingerMs, 'output.lingerMs', 500, 0, 10000),
     tracks: tracks(output)
   }
 }

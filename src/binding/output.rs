@@ -9,7 +9,7 @@ use napi_derive::napi;
 use parking_lot::Mutex;
 
 use crate::output::{Encoding, IceTransport, Link, LiveKitOptions, Meanwhile, OutputOptions};
-use crate::output::{PcmFormat, PcmSink, Quality, Recording, SampleFormat, TokenSource};
+use crate::output::{PcmFormat, PcmSink, Quality, Recording, SampleFormat, StartWhen, TokenSource};
 use crate::reserved::ReservedPath;
 
 #[napi(object)]
@@ -32,6 +32,10 @@ pub struct NativeOutput {
     pub ice_transport: String,
     pub connect_timeout_ms: f64,
     pub on_reconnect: String,
+    pub on_mute: String,
+    pub start_when: String,
+    pub subscribe_timeout_ms: f64,
+    pub linger_ms: f64,
     pub tracks: Vec<NativeTrack>,
 }
 
@@ -87,16 +91,31 @@ impl NativeOutput {
                 "relay" => IceTransport::Relay,
                 _ => IceTransport::All,
             },
-            timeout: Duration::from_secs_f64(self.connect_timeout_ms / 1_000.0),
-            meanwhile: match self.on_reconnect.as_str() {
-                "continue" => Meanwhile::Continue,
-                "drop" => Meanwhile::Drop,
-                _ => Meanwhile::Pause,
+            timeout: duration(self.connect_timeout_ms),
+            meanwhile: meanwhile(&self.on_reconnect),
+            on_mute: meanwhile(&self.on_mute),
+            start_when: match self.start_when.as_str() {
+                "published" => StartWhen::Published,
+                _ => StartWhen::Subscribed,
             },
+            subscribe_timeout: duration(self.subscribe_timeout_ms),
+            linger: duration(self.linger_ms),
             publish_at_once: at_once.map(|track| track.track_id).collect(),
             track_names: self.tracks.into_iter().filter_map(|track| Some((track.track_id, track.name?))).collect(),
         }
     }
+}
+
+fn meanwhile(name: &str) -> Meanwhile {
+    match name {
+        "continue" => Meanwhile::Continue,
+        "drop" => Meanwhile::Drop,
+        _ => Meanwhile::Pause,
+    }
+}
+
+fn duration(ms: f64) -> Duration {
+    Duration::from_secs_f64(ms / 1_000.0)
 }
 
 pub fn sample_format(name: &str, dither: bool) -> SampleFormat {

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use futures_util::FutureExt;
 
@@ -53,14 +54,18 @@ impl Slot {
                 }
                 Err(error) => Some(OutputEvent::Lost(error, "failed".to_owned())),
             },
-            OutputRequest::Prepare(stream) => match self.output.as_mut()?.prepare(stream) {
+            OutputRequest::Prepare(stream) => match self.output.as_mut()?.prepare(stream, Instant::now()) {
                 Ok(true) => Some(OutputEvent::Opened(stream)),
                 Ok(false) => None,
-                Err(error) => Some(OutputEvent::Failed(error)),
+                Err(error) => Some(OutputEvent::Refused(stream, error)),
             },
+            OutputRequest::SetMuted(stream, muted) => {
+                self.output.as_mut()?.set_muted(stream, muted, Instant::now());
+                None
+            }
             OutputRequest::GiveUp => {
                 // It may have been let in already.
-                let leaving = self.output.take()?.give_up();
+                let leaving = self.output.take()?.give_up(Instant::now());
                 RUNTIME.spawn(leaving);
                 None
             }
@@ -80,7 +85,7 @@ impl Slot {
 
     /// What happened to the output by itself. One that is lost is gone.
     pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<OutputEvent> {
-        let event = self.output.as_mut().map_or(Poll::Pending, |output| output.poll(context));
+        let event = self.output.as_mut().map_or(Poll::Pending, |output| output.poll(context, Instant::now()));
         if matches!(event, Poll::Ready(OutputEvent::Lost(..))) {
             drop(self.close());
         }
@@ -90,8 +95,9 @@ impl Slot {
     /// Hands a mixed frame over, of so many samples.
     pub fn write(&mut self, scratch: &Scratch, samples: usize) -> Result<()> {
         let Self { output: Some(output), taps, .. } = self else { return Ok(()) };
+        let now = Instant::now();
         let result = scratch.frames().try_for_each(|frame| {
-            if output.write(&frame)? {
+            if output.write(&frame, now)? {
                 taps.add(&frame);
             }
             Ok(())
@@ -122,7 +128,7 @@ impl Slot {
     pub fn close(&mut self) -> Closing {
         self.dropped = self.dropped_frames();
         self.taps.rest();
-        self.output.take().map_or_else(|| closed(Ok(())), |mut output| output.close())
+        self.output.take().map_or_else(|| closed(Ok(())), |mut output| output.close(Instant::now()))
     }
 
     fn dropped_frames(&self) -> u64 {

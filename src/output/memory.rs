@@ -1,6 +1,7 @@
 //! The output that remembers: for test suites.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
@@ -110,7 +111,7 @@ impl Memory {
 }
 
 impl Output for Memory {
-    fn write(&mut self, frame: &Frame) -> Result<bool> {
+    fn write(&mut self, frame: &Frame, _now: Instant) -> Result<bool> {
         self.recording.lock().add(frame.samples).map(|()| true)
     }
 
@@ -118,7 +119,7 @@ impl Output for Memory {
         self.recording.lock().add_silence(samples.saturating_mul(self.channels as u64))
     }
 
-    fn close(&mut self) -> Closing {
+    fn close(&mut self, _now: Instant) -> Closing {
         closed(Ok(()))
     }
 }

@@ -14,7 +14,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -28,7 +28,7 @@ use crate::source::Progress;
 pub use backlog::Backlog;
 #[doc(hidden)]
 pub use livekit::fuzz;
-pub use livekit::{Encoding, IceTransport, LiveKitOptions, TokenAnswer, TokenSource};
+pub use livekit::{Encoding, IceTransport, LiveKitOptions, StartWhen, TokenAnswer, TokenSource};
 pub use memory::Recording;
 pub use pcm::{PcmFormat, PcmFrame, PcmSink};
 pub use tap::{TapRequest, Taps};
@@ -100,17 +100,27 @@ pub enum OutputEvent {
     Cut(Meanwhile),
     /// The connection is restored.
     Reconnected,
-    /// The server muted (true) or unmuted this track.
-    Muted(u32, bool),
+    /// Nothing of this stream is heard any more, because its track is muted; what becomes of what plays on it.
+    Muted(u32, Meanwhile),
+    /// The stream's track is not muted any more.
+    Unmuted(u32),
+    /// Somebody listens to this stream's track for the first time; who, if that is known.
+    Subscribed(u32, Option<String>),
+    /// The output can't publish this stream, and may do so when it is asked again: what was to play on it fails.
+    Refused(u32, SpeakerError),
+    /// The server took this stream's track out of the room; what becomes of what plays on it, and why.
+    Unpublished(u32, Meanwhile, SpeakerError),
+    /// The stream's track is in the room again, and takes samples.
+    Republished(u32),
     /// How it is received.
     Link(Link),
     /// It is gone, with everything that plays into it, and why in a word.
     Lost(SpeakerError, String),
-    /// It took no frame, or can't publish a stream, and may do so later.
+    /// It took no frame, and may do so later.
     Failed(SpeakerError),
 }
 
-/// What becomes of the mix while an output can't be written.
+/// What becomes of what is mixed while nobody can hear it: the room can't be reached, or a track is muted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meanwhile {
     /// Time stands still; what plays goes on where it was.
@@ -167,17 +177,20 @@ pub trait Output: Send {
 
     /// Publishes `stream`, if it is not yet. Returns true if it takes samples already; if not, [`OutputEvent::Opened`] tells
     /// when it does.
-    fn prepare(&mut self, _stream: u32) -> Result<bool> {
+    fn prepare(&mut self, _stream: u32, _now: Instant) -> Result<bool> {
         Ok(true)
     }
 
+    /// Mutes a stream's track in the room, whether it is published yet or not, or lifts its mute, whoever muted it.
+    fn set_muted(&mut self, _stream: u32, _muted: bool, _now: Instant) {}
+
     /// What happened to it by itself. Needs tokio's context.
-    fn poll(&mut self, _context: &mut Context<'_>) -> Poll<OutputEvent> {
+    fn poll(&mut self, _context: &mut Context<'_>, _now: Instant) -> Poll<OutputEvent> {
         Poll::Pending
     }
 
     /// Hands over the next samples of a stream. Returns false if they are not sent: the room is cut off, or the track muted.
-    fn write(&mut self, frame: &Frame) -> Result<bool>;
+    fn write(&mut self, frame: &Frame, now: Instant) -> Result<bool>;
 
     /// Hands over `samples` of silence in which nothing was mixed.
     fn skip(&mut self, samples: Samples) -> Result<()>;
@@ -203,13 +216,13 @@ pub trait Output: Send {
     }
 
     /// The last call if nobody wants it any more, before it took anything: leaves nothing behind.
-    fn give_up(&mut self) -> Closing {
-        self.close()
+    fn give_up(&mut self, now: Instant) -> Closing {
+        self.close(now)
     }
 
     /// The last call: begins to write what is left and to end the connection, whether or not what is returned is awaited. That ends in a
     /// bounded time, and needs tokio's context.
-    fn close(&mut self) -> Closing;
+    fn close(&mut self, now: Instant) -> Closing;
 }
 
 /// For what closes at once.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::backlog::Backlog;
 use super::{Closing, Output, SampleFormat, closed};
@@ -156,7 +157,7 @@ fn at_rate(time: Samples, rate: u32) -> u64 {
 }
 
 impl Output for Pcm {
-    fn write(&mut self, frame: &Frame) -> Result<bool> {
+    fn write(&mut self, frame: &Frame, _now: Instant) -> Result<bool> {
         self.take(frame.samples);
         Ok(true)
     }
@@ -179,7 +180,7 @@ impl Output for Pcm {
         self.backlog.dropped()
     }
 
-    fn close(&mut self) -> Closing {
+    fn close(&mut self, _now: Instant) -> Closing {
         closed(self.rest())
     }
 }

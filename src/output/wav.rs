@@ -4,6 +4,7 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
@@ -157,7 +158,7 @@ impl Output for Wav {
         self.stage == Stage::Open
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<OutputEvent> {
+    fn poll(&mut self, context: &mut Context<'_>, _now: Instant) -> Poll<OutputEvent> {
         self.queue.wakes(context.waker());
         match self.stage {
             Stage::Opening => self.poll_opening(context),
@@ -166,7 +167,7 @@ impl Output for Wav {
         }
     }
 
-    fn write(&mut self, frame: &Frame) -> Result<bool> {
+    fn write(&mut self, frame: &Frame, _now: Instant) -> Result<bool> {
         self.is_heard = true;
         let count = frame.samples.len() * self.layout.format.bytes();
         let at = self.grow(count as u64)?;
@@ -199,12 +200,12 @@ impl Output for Wav {
         self.queue.is_even()
     }
 
-    fn give_up(&mut self) -> Closing {
+    fn give_up(&mut self, _now: Instant) -> Closing {
         self.queue.give_up();
         self.last(WavFile::discard)
     }
 
-    fn close(&mut self) -> Closing {
+    fn close(&mut self, _now: Instant) -> Closing {
         let is_heard = self.is_heard;
         self.last(move |file| file.finish(is_heard))
     }

@@ -36,6 +36,8 @@ pub enum OutputRequest {
     Open,
     /// Publish a stream, if it is not yet.
     Prepare(u32),
+    /// Mute a stream's track, or lift its mute.
+    SetMuted(u32, bool),
     /// Give up the attempt to open it.
     GiveUp,
     /// Copy what the output accepts from now on.

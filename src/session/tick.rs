@@ -295,8 +295,10 @@ impl Session {
                 self.note(None, EventKind::Reconnected);
                 self.answer_connects(None);
             }
-            OutputEvent::Muted(track_id, true) => self.note(None, EventKind::Muted { track_id }),
-            OutputEvent::Muted(track_id, false) => self.note(None, EventKind::Unmuted { track_id }),
+            OutputEvent::Muted(track_id, _) => self.note(None, EventKind::Muted { track_id }),
+            OutputEvent::Unmuted(track_id) => self.note(None, EventKind::Unmuted { track_id }),
+            OutputEvent::Subscribed(..) | OutputEvent::Unpublished(..) | OutputEvent::Republished(_) => {}
+            OutputEvent::Refused(_, error) => self.output_failed(&error),
             OutputEvent::Link(link) => self.stats.link = link,
             OutputEvent::Lost(error, reason) => self.lose(&error, reason),
             OutputEvent::Failed(error) => self.output_failed(&error),

@@ -54,7 +54,10 @@ impl LiveKit {
     fn small_news(&mut self) -> Option<OutputEvent> {
         if let Some(track) = self.tracks.iter_mut().find(|track| track.muted != track.told_muted) {
             track.told_muted = track.muted;
-            return Some(OutputEvent::Muted(track.stream, track.muted));
+            return Some(match track.muted {
+                true => OutputEvent::Muted(track.stream, self.options.on_mute),
+                false => OutputEvent::Unmuted(track.stream),
+            });
         }
         let news = self.link != self.told_link;
         self.told_link = self.link;

@@ -8,7 +8,7 @@ use str0m::net::Protocol;
 use super::encoder::Encoding;
 use super::peer::{Mid, Peer};
 use super::proto::signal_response::Message;
-use super::said::Said;
+use super::said::{Name, Said};
 use super::transport::{DATAGRAM, IceTransport, Io, Transport, framed};
 use crate::error::Result;
 
@@ -35,12 +35,13 @@ impl Offered {
 
     /// The server's messages over its signalling.
     pub fn hear(&mut self, response: Message) -> Result<()> {
-        match Said::read(response, "sid") {
-            Some(Said::Answer(sdp)) => self.peer.answer(&sdp),
-            Some(Said::Offer(sdp)) => self.peer.accept(&sdp).map(drop),
-            Some(Said::Candidate(candidate, _)) => self.peer.add_candidate(&candidate),
+        let us = Name { sid: "sid".to_owned(), identity: "identity".to_owned() };
+        Said::read(response, &us).into_iter().try_for_each(|said| match said {
+            Said::Answer(sdp) => self.peer.answer(&sdp),
+            Said::Offer(sdp) => self.peer.accept(&sdp).map(drop),
+            Said::Candidate(candidate, _) => self.peer.add_candidate(&candidate),
             _ => Ok(()),
-        }
+        })
     }
 
     /// A datagram of the server's.

@@ -25,6 +25,15 @@ pub type TokenAnswer = std::result::Result<String, String>;
 /// Gives a token when asked: one that was made earlier may have expired, or never be needed.
 pub type TokenSource = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = TokenAnswer> + Send>> + Send + Sync>;
 
+/// When a published track takes its first samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartWhen {
+    /// At once.
+    Published,
+    /// When somebody listens to it, or has not begun to within the timeout, or nobody else is in the room.
+    Subscribed,
+}
+
 /// How to join a room, and how to publish into it.
 #[derive(Clone)]
 pub struct LiveKitOptions {
@@ -40,6 +49,14 @@ pub struct LiveKitOptions {
     pub timeout: Duration,
     /// What becomes of the mix while the room can't be reached.
     pub meanwhile: Meanwhile,
+    /// What becomes of what plays on a track while that is muted: [`Meanwhile::Pause`] or [`Meanwhile::Continue`].
+    pub on_mute: Meanwhile,
+    /// When a track takes its first samples.
+    pub start_when: StartWhen,
+    /// How long a published track waits for a subscriber.
+    pub subscribe_timeout: Duration,
+    /// How long the room is kept after the last sound when the output is closed: what a listener's buffer holds.
+    pub linger: Duration,
     /// Tracks with names of their own.
     pub track_names: HashMap<u32, String>,
     /// Tracks that are published at once, and not when something first plays on them.

@@ -25,7 +25,7 @@ mod trouble;
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use livekit_protocol as proto;
 use tokio::time::{Sleep, timeout};
@@ -38,7 +38,7 @@ use backoff::Backoff;
 use condition::Condition;
 pub use encoder::Encoding;
 use join::{Joining, join};
-pub use join::{LiveKitOptions, TokenAnswer, TokenSource};
+pub use join::{LiveKitOptions, StartWhen, TokenAnswer, TokenSource};
 use peer::{Change, Peer};
 use recover::Recovery;
 use room::Room;
@@ -144,7 +144,7 @@ impl Output for LiveKit {
         matches!(self.condition(), Condition::Well | Condition::Shaky)
     }
 
-    fn prepare(&mut self, stream: u32) -> Result<bool> {
+    fn prepare(&mut self, stream: u32, _now: Instant) -> Result<bool> {
         if let Some(track) = self.tracks.iter().find(|track| track.stream == stream) {
             return Ok(track.is_open() && self.is_connected());
         }
@@ -153,7 +153,7 @@ impl Output for LiveKit {
         Ok(false)
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<OutputEvent> {
+    fn poll(&mut self, context: &mut Context<'_>, _now: Instant) -> Poll<OutputEvent> {
         loop {
             if let Some(news) = self.news() {
                 return Poll::Ready(news);
@@ -177,7 +177,7 @@ impl Output for LiveKit {
         }
     }
 
-    fn write(&mut self, frame: &Frame) -> Result<bool> {
+    fn write(&mut self, frame: &Frame, _now: Instant) -> Result<bool> {
         if !self.is_connected() {
             self.dropped += u64::from(frame.sounding);
             return Ok(false);
@@ -208,7 +208,7 @@ impl Output for LiveKit {
         self.dropped
     }
 
-    fn close(&mut self) -> Closing {
+    fn close(&mut self, _now: Instant) -> Closing {
         let State::Joined(connection) = std::mem::replace(&mut self.state, State::Lost) else {
             return Box::pin(async { Ok(()) });
         };

@@ -1,5 +1,6 @@
 //! The signalling connection of a room. With `said.rs`, `trouble.rs` and `socket.rs` the one place that knows LiveKit's crates.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::proto;
-use super::said::Said;
+use super::said::{Name, Said, Us};
 use super::socket;
 use super::track::Announcement;
 use super::transport::IceServer;
@@ -50,8 +51,11 @@ pub struct Room {
     offers: u32,
     /// The TURN servers it offers.
     pub ice_servers: Vec<IceServer>,
-    /// Our name in the room.
-    sid: String,
+    us: Name,
+    /// What the room has of us, as it was told last.
+    pub has: Us,
+    /// Read, and not told yet.
+    heard: VecDeque<Said>,
     /// What a server that has kept our place wants to hear when we are back.
     state: proto::SyncState,
     /// The token, and what the TURN servers want to be shown.
@@ -74,7 +78,9 @@ impl Room {
         let joining = SignalClient::connect(url, token, options, None);
         let (client, joined, events) = timeout_at(until, joining).await.map_err(|_| silent(limit))?.map_err(refused)?;
         let client = Arc::new(client);
-        let sid = joined.participant.map(|participant| participant.sid).unwrap_or_default();
+        let ourselves = joined.participant.unwrap_or_default();
+        let (us, has) = (Name { sid: ourselves.sid.clone(), identity: ourselves.identity.clone() }, Us::of(&ourselves));
+        let others = joined.other_participants.into_iter().map(|info| Said::Came(info.identity)).collect();
         let (outgoing, requests) = unbounded_channel();
         // Sending may wait for the socket; nobody should wait for that.
         let leaving = RUNTIME.spawn(send_all(client.clone(), requests));
@@ -88,7 +94,9 @@ impl Room {
             ends: 0,
             offers: 0,
             ice_servers: Vec::new(),
-            sid,
+            us,
+            has,
+            heard: others,
             state,
             secrets: vec![token_secret],
             leaving: Some(leaving),
@@ -186,6 +194,9 @@ impl Room {
 
     pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Said> {
         loop {
+            if let Some(said) = self.heard.pop_front() {
+                return Poll::Ready(said);
+            }
             let response = match ready!(self.events.poll_recv(context)) {
                 Some(SignalEvent::Message(response)) => *response,
                 Some(SignalEvent::Close(why)) => {
@@ -198,9 +209,7 @@ impl Room {
                 None => return Poll::Ready(Said::Left(closed("the signalling has ended"))),
             };
             self.remember(&response);
-            if let Some(said) = Said::read(response, &self.sid) {
-                return Poll::Ready(said);
-            }
+            self.heard.extend(Said::read(response, &self.us));
         }
     }
 

@@ -4,8 +4,11 @@ use proto::signal_response::Message as Response;
 
 use super::proto;
 use super::trouble::Trouble;
+use crate::error::{Code, SpeakerError};
 use crate::output::Quality;
+use crate::redact::redact;
 
+#[derive(Debug)]
 pub enum Said {
     Answer(String),
     /// The server's own offer: servers before 1.9.1 keep a second peer connection for what they send.
@@ -17,15 +20,51 @@ pub enum Said {
         cid: String,
         sid: String,
     },
+    /// The room does not take the track with this client id.
+    Refused {
+        cid: String,
+        error: SpeakerError,
+    },
+    /// The server took a track out of the room.
+    Unpublished {
+        sid: String,
+    },
+    /// Somebody listens to a track for the first time.
+    Subscribed {
+        sid: String,
+    },
     /// The server mutes a track, or lets it speak again.
     Muted {
         sid: String,
         muted: bool,
     },
+    /// What the room has of us: told when it changes, and after signalling was reopened.
+    Us(Us),
+    /// Another session has taken our identity.
+    Replaced,
+    /// Somebody else came, or left: their identities.
+    Came(String),
+    Went(String),
     /// How well we are heard.
     Quality(Quality),
     /// The connection ended.
     Left(Trouble),
+}
+
+/// What the room has of this participant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Us {
+    /// The names of the published tracks, and whether they are muted.
+    pub tracks: Vec<(String, bool)>,
+    /// Whether audio tracks may be published.
+    pub may_publish: bool,
+}
+
+/// Who we are in the room.
+#[derive(Debug, Clone, Default)]
+pub struct Name {
+    pub sid: String,
+    pub identity: String,
 }
 
 /// Which of the peer connections: servers since 1.9.1 know only ours.
@@ -36,8 +75,15 @@ pub enum Side {
 }
 
 impl Said {
-    /// `None` for what is of no use here. `sid` is our name in the room.
-    pub fn read(response: Response, sid: &str) -> Option<Self> {
+    /// Nothing for what is of no use here.
+    pub fn read(response: Response, us: &Name) -> Vec<Self> {
+        if let Response::Update(update) = response {
+            return update.participants.into_iter().filter_map(|info| Self::about(info, us)).collect();
+        }
+        Self::read_one(response, us).into_iter().collect()
+    }
+
+    fn read_one(response: Response, us: &Name) -> Option<Self> {
         Some(match response {
             Response::Answer(answer) => Self::Answer(answer.sdp),
             Response::Offer(offer) => Self::Offer(offer.sdp),
@@ -52,9 +98,14 @@ impl Said {
                 let sid = published.track.map(|track| track.sid).unwrap_or_default();
                 Self::Published { cid: published.cid, sid }
             }
+            Response::RequestResponse(response) => Self::refused(response)?,
+            Response::TrackUnpublished(proto::TrackUnpublishedResponse { track_sid }) => {
+                Self::Unpublished { sid: track_sid }
+            }
+            Response::TrackSubscribed(proto::TrackSubscribed { track_sid }) => Self::Subscribed { sid: track_sid },
             Response::Mute(proto::MuteTrackRequest { sid, muted }) => Self::Muted { sid, muted },
             Response::ConnectionQuality(update) => {
-                let ours = update.updates.iter().find(|info| info.participant_sid == sid)?;
+                let ours = update.updates.iter().find(|info| info.participant_sid == us.sid)?;
                 Self::Quality(match ours.quality() {
                     proto::ConnectionQuality::Excellent => Quality::Excellent,
                     proto::ConnectionQuality::Good => Quality::Good,
@@ -65,6 +116,46 @@ impl Said {
             Response::Leave(leave) => Self::Left(Trouble::left(&leave)),
             _ => return None,
         })
+    }
+
+    fn about(info: proto::ParticipantInfo, us: &Name) -> Option<Self> {
+        let is_gone = info.state() == proto::participant_info::State::Disconnected;
+        match (info.sid == us.sid, info.identity == us.identity) {
+            (true, _) if is_gone => None,
+            (true, _) => Some(Self::Us(Us::of(&info))),
+            // Whoever we were before is told as gone.
+            (false, true) => (!is_gone).then_some(Self::Replaced),
+            (false, false) if is_gone => Some(Self::Went(info.identity)),
+            (false, false) => Some(Self::Came(info.identity)),
+        }
+    }
+
+    fn refused(response: proto::RequestResponse) -> Option<Self> {
+        use proto::request_response::{Reason, Request};
+        let (reason, Some(Request::AddTrack(track))) = (response.reason(), response.request) else { return None };
+        let message = match reason {
+            Reason::Ok | Reason::Queued => return None,
+            Reason::NotAllowed => {
+                "Expected the grant canPublish (with the source microphone) in the access token of the \
+                                   LiveKit room but received none"
+                    .to_owned()
+            }
+            _ => format!("the LiveKit room refuses the track: {}", redact(reason.as_str_name())),
+        };
+        Some(Self::Refused { cid: track.cid, error: SpeakerError::new(Code::JoinFailed, message) })
+    }
+}
+
+impl Us {
+    /// What the server lists of us.
+    pub fn of(info: &proto::ParticipantInfo) -> Self {
+        let permission = info.permission.clone().unwrap_or_default();
+        let microphone = proto::TrackSource::Microphone as i32;
+        let sources = &permission.can_publish_sources;
+        Self {
+            tracks: info.tracks.iter().map(|track| (track.sid.clone(), track.muted)).collect(),
+            may_publish: permission.can_publish && (sources.is_empty() || sources.contains(&microphone)),
+        }
     }
 }
 
