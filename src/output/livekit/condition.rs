@@ -1,7 +1,7 @@
 //! What the session is told of the room: how it is, compared with what was told last, so that no order of faults tells the
 //! wrong story.
 
-use super::{LiveKit, State, Track};
+use super::{LiveKit, State};
 use crate::output::OutputEvent;
 
 /// How the room is, as the session should know it.
@@ -19,7 +19,7 @@ pub enum Condition {
 impl LiveKit {
     pub(super) fn condition(&self) -> Condition {
         match &self.state {
-            State::Joined(_) if self.told == Condition::Away && self.is_as_asked() => Condition::Well,
+            State::Joined(_) if self.told == Condition::Away && self.publications.is_as_asked() => Condition::Well,
             _ if self.told == Condition::Away => Condition::Away,
             State::Joined(_) if self.rejoin.is_going_on() => Condition::Cut,
             State::Joined(connection) => match connection.recovery {
@@ -29,12 +29,6 @@ impl LiveKit {
             },
             _ => Condition::Cut,
         }
-    }
-
-    /// Whether every track is open that was to be published at once.
-    fn is_as_asked(&self) -> bool {
-        let asked = |track: &&Track| self.options.publish_at_once.contains(&track.stream);
-        self.tracks.iter().filter(asked).all(Track::is_open)
     }
 
     /// What the session has not been told yet.
@@ -48,16 +42,15 @@ impl LiveKit {
             _ => return self.small_news(),
         };
         self.told = told;
+        self.publications.started();
         Some(news)
     }
 
     fn small_news(&mut self) -> Option<OutputEvent> {
-        if let Some(track) = self.tracks.iter_mut().find(|track| track.muted != track.told_muted) {
-            track.told_muted = track.muted;
-            return Some(match track.muted {
-                true => OutputEvent::Muted(track.stream, self.options.on_mute),
-                false => OutputEvent::Unmuted(track.stream),
-            });
+        if self.told != Condition::Away
+            && let Some(news) = self.publications.news()
+        {
+            return Some(news);
         }
         let news = self.link != self.told_link;
         self.told_link = self.link;

@@ -7,13 +7,16 @@
 //!
 //! All of it is polled by the session's driver. A track is published when something first plays on it, and stays.
 
+mod announcement;
 mod backoff;
 mod condition;
 mod encoder;
 #[doc(hidden)]
 pub mod fuzz;
 mod join;
+mod mutes;
 mod peer;
+mod publications;
 mod publish;
 mod recover;
 mod room;
@@ -40,6 +43,7 @@ pub use encoder::Encoding;
 use join::{Joining, join};
 pub use join::{LiveKitOptions, StartWhen, TokenAnswer, TokenSource};
 use peer::{Change, Peer};
+use publications::{Publications, Terms};
 use recover::Recovery;
 use room::Room;
 use track::{Packet, Track};
@@ -54,8 +58,9 @@ pub struct LiveKit {
     channels: usize,
     state: State,
     tracks: Vec<Track>,
-    /// Runs while something is awaited from the server.
-    deadline: Option<Pin<Box<Sleep>>>,
+    publications: Publications,
+    /// Wakes the driver when tracks are to be looked at again.
+    timer: Option<Pin<Box<Sleep>>>,
     rejoin: Backoff,
     /// Why the room is being won back.
     reason: String,
@@ -87,10 +92,11 @@ impl LiveKit {
     pub fn new(options: LiveKitOptions, channels: usize) -> Result<Self> {
         let mut output = Self {
             state: State::Joining(join(options.clone(), Duration::ZERO)),
+            publications: Publications::new(Terms::new(&options, channels)),
             options,
             channels,
             tracks: Vec::new(),
-            deadline: None,
+            timer: None,
             rejoin: Backoff::default(),
             reason: String::new(),
             told: Condition::Away,
@@ -104,24 +110,22 @@ impl LiveKit {
         Ok(output)
     }
 
-    fn poll_joined(&mut self, context: &mut Context<'_>) -> Poll<Attempt<OutputEvent>> {
+    fn poll_joined(&mut self, context: &mut Context<'_>, mut now: Instant) -> Poll<Attempt<OutputEvent>> {
         loop {
-            if let Some(stream) = self.opened() {
-                return Poll::Ready(Ok(OutputEvent::Opened(stream)));
-            }
+            self.publish(now)?;
             if let Some(news) = self.news() {
                 return Poll::Ready(Ok(news));
             }
-            let expired = self.deadline.as_mut().map(|deadline| deadline.as_mut().poll(context));
-            if expired == Some(Poll::Ready(())) {
-                return Poll::Ready(Err(self.unpublished()));
+            if let Poll::Ready(due) = self.poll_tracks(context) {
+                now = now.max(due);
+                continue;
             }
             if self.recover(context)?.is_ready() {
                 continue;
             }
             let State::Joined(connection) = &mut self.state else { return Poll::Pending };
             if let Poll::Ready(said) = connection.room.poll(context) {
-                self.hear(said)?;
+                self.hear(said, now)?;
                 continue;
             }
             while let Some(Poll::Ready(change)) = connection.theirs.as_mut().map(|theirs| theirs.poll(context)) {
@@ -144,28 +148,31 @@ impl Output for LiveKit {
         matches!(self.condition(), Condition::Well | Condition::Shaky)
     }
 
-    fn prepare(&mut self, stream: u32, _now: Instant) -> Result<bool> {
-        if let Some(track) = self.tracks.iter().find(|track| track.stream == stream) {
-            return Ok(track.is_open() && self.is_connected());
-        }
+    fn prepare(&mut self, stream: u32, now: Instant) -> Result<bool> {
         self.add_track(stream)?;
-        self.offer_next()?;
-        Ok(false)
+        self.publications.ask(stream, now)
     }
 
-    fn poll(&mut self, context: &mut Context<'_>, _now: Instant) -> Poll<OutputEvent> {
+    fn set_muted(&mut self, stream: u32, muted: bool, _now: Instant) {
+        self.publications.set_muted(stream, muted);
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<OutputEvent> {
         loop {
             if let Some(news) = self.news() {
                 return Poll::Ready(news);
             }
             let result = match &mut self.state {
                 State::Joining(joining) => match ready!(joining.as_mut().poll(context)) {
-                    Ok(joined) => self.joined(joined).map_err(Trouble::from),
+                    Ok(joined) => {
+                        self.joined(joined, now);
+                        Ok(())
+                    }
                     // The first time it is the caller who decides about another.
                     Err(error) if !self.rejoin.is_going_on() => Err(Trouble { remedy: Remedy::None, ..error.into() }),
                     Err(error) => Err(error.into()),
                 },
-                State::Joined(_) => match ready!(self.poll_joined(context)) {
+                State::Joined(_) => match ready!(self.poll_joined(context, now)) {
                     Ok(news) => return Poll::Ready(news),
                     Err(trouble) => Err(trouble),
                 },
@@ -184,10 +191,11 @@ impl Output for LiveKit {
         }
         let State::Joined(connection) = &mut self.state else { return Ok(false) };
         let Some(track) = self.tracks.iter_mut().find(|track| track.stream == frame.stream) else { return Ok(false) };
-        let Some((mid, Some(pt))) = track.line else { return Ok(false) };
+        let Some(line) = self.publications.line(frame.stream) else { return Ok(false) };
+        track.muted = self.publications.is_muted(frame.stream);
         let muted = track.muted;
         if let Some(Packet { data, level, first }) = track.encode(frame)? {
-            connection.peer.send((mid, pt), frame.at, data, level, first)?;
+            connection.peer.send(line, frame.at, data, level, first)?;
         }
         if connection.peer.is_unheard() && connection.recovery.is_none() {
             self.find_path();

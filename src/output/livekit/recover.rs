@@ -66,8 +66,8 @@ impl LiveKit {
             self.state = State::Lost;
             return Some(OutputEvent::Lost(trouble.error, trouble.reason));
         }
+        self.publications.reset();
         self.tracks.iter_mut().for_each(Track::reset);
-        self.deadline = None;
         self.state = State::Joining(join(self.options.clone(), self.rejoin.wait()));
         None
     }
@@ -85,7 +85,7 @@ impl LiveKit {
     /// Tries once more to reach the server.
     fn reach(&mut self, signalling: bool) {
         // What is to be published waits, too.
-        self.deadline = None;
+        self.publications.interrupted(signalling);
         let State::Joined(connection) = &mut self.state else { return };
         let Connection { room, recovery, .. } = &mut **connection;
         let recovery = recovery.get_or_insert_with(Recovery::new);
@@ -150,18 +150,8 @@ impl LiveKit {
         connection.recovery = None;
         connection.peer.withdraw();
         connection.room.resumed();
-        self.tracks.iter_mut().filter(|track| !track.is_open()).for_each(Track::reset);
-        self.publish_again();
-        Ok(self.offer_next()?)
-    }
-
-    /// Gives tracks that are to be published anew the time for it.
-    pub(super) fn publish_again(&mut self) {
-        let open = self.tracks.iter().all(Track::is_open);
-        self.deadline = (!open).then(|| Box::pin(sleep(self.options.timeout)));
-        if open {
-            self.rejoin.done();
-        }
+        self.publications.resumed(Instant::now());
+        Ok(())
     }
 }
 

@@ -135,11 +135,7 @@ impl Said {
         let (reason, Some(Request::AddTrack(track))) = (response.reason(), response.request) else { return None };
         let message = match reason {
             Reason::Ok | Reason::Queued => return None,
-            Reason::NotAllowed => {
-                "Expected the grant canPublish (with the source microphone) in the access token of the \
-                                   LiveKit room but received none"
-                    .to_owned()
-            }
+            Reason::NotAllowed => return Some(Self::Refused { cid: track.cid, error: no_grant() }),
             _ => format!("the LiveKit room refuses the track: {}", redact(reason.as_str_name())),
         };
         Some(Self::Refused { cid: track.cid, error: SpeakerError::new(Code::JoinFailed, message) })
@@ -157,6 +153,12 @@ impl Us {
             may_publish: permission.can_publish && (sources.is_empty() || sources.contains(&microphone)),
         }
     }
+}
+
+/// The room takes no tracks of ours.
+pub fn no_grant() -> SpeakerError {
+    let message = "Expected the grant canPublish (with the source microphone) for the LiveKit room but received none";
+    SpeakerError::new(Code::JoinFailed, message)
 }
 
 /// `{"candidate":"candidate:…","sdpMid":…}`; an empty one marks the end.
