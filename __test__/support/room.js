@@ -106,6 +106,11 @@ async function speakOverWire(t, output) {
   return { room, wire, session, told }
 }
 
+/** Returns how often an ear has subscribed to a track. */
+function subscriptions(ear, name) {
+  return ear.events.filter((event) => event.startsWith(`subscribed ${name} of`)).length
+}
+
 /** Returns a function that returns what was heard on a track since this call, also if the track is published anew. */
 function fromNow(ear, name) {
   const samples = ear.heard.get(name) ?? []
@@ -125,4 +130,4 @@ async function until(condition, what, withinMs = 10_000) {
   throw new Error(`it never happened: ${what}`)
 }
 
-module.exports = { fromNow, openEmptyRoom, openRoom, present, publish, speak, speakOverWire, until }
+module.exports = { fromNow, openEmptyRoom, openRoom, present, publish, speak, speakOverWire, subscriptions, until }
