@@ -23,7 +23,7 @@ impl LiveKit {
             _ if self.told == Condition::Away => Condition::Away,
             State::Joined(_) if self.rejoin.is_going_on() => Condition::Cut,
             State::Joined(connection) => match connection.recovery {
-                Some(_) if connection.peer.is_heard() => Condition::Shaky,
+                Some(_) if connection.peer.is_heard(std::time::Instant::now()) => Condition::Shaky,
                 Some(_) => Condition::Cut,
                 None => Condition::Well,
             },

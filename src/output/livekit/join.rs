@@ -82,7 +82,7 @@ pub fn join(options: LiveKitOptions, wait: Duration) -> Joining {
         let room = joining.await.expect("joining does not panic")?;
         let local = timeout_at(until, local_address(&url)).await.map_err(|_| silent(limit))??;
         let transport = Transport::new(ice_transport, local, &room.ice_servers)?;
-        Ok((room, Peer::new(transport, encoding)?))
+        Ok((room, Peer::new(transport, encoding, std::time::Instant::now())?))
     })
 }
 

@@ -19,6 +19,7 @@ mod recover;
 mod room;
 mod said;
 mod socket;
+mod timer;
 mod track;
 mod transport;
 mod trouble;
@@ -124,12 +125,14 @@ impl LiveKit {
                 self.hear(said)?;
                 continue;
             }
-            while let Some(Poll::Ready(change)) = connection.theirs.as_mut().map(|theirs| theirs.poll(context)) {
+            while let Some(Poll::Ready(change)) =
+                connection.theirs.as_mut().map(|theirs| theirs.poll(context, Instant::now()))
+            {
                 if matches!(change, Change::Broken(_)) {
                     connection.theirs = None;
                 }
             }
-            match ready!(connection.peer.poll(context)) {
+            match ready!(connection.peer.poll(context, Instant::now())) {
                 Change::Connected => {}
                 Change::NoPath => self.find_path(),
                 Change::Report(report) => self.link.report = Some(report),
@@ -177,7 +180,7 @@ impl Output for LiveKit {
         }
     }
 
-    fn write(&mut self, frame: &Frame, _now: Instant) -> Result<bool> {
+    fn write(&mut self, frame: &Frame, now: Instant) -> Result<bool> {
         if !self.is_connected() {
             self.dropped += u64::from(frame.sounding);
             return Ok(false);
@@ -187,9 +190,9 @@ impl Output for LiveKit {
         let Some((mid, Some(pt))) = track.line else { return Ok(false) };
         let muted = track.muted;
         if let Some(Packet { data, level, first }) = track.encode(frame)? {
-            connection.peer.send((mid, pt), frame.at, data, level, first)?;
+            connection.peer.send((mid, pt), frame.at, data, level, first, now)?;
         }
-        if connection.peer.is_unheard() && connection.recovery.is_none() {
+        if connection.peer.is_unheard(now) && connection.recovery.is_none() {
             self.find_path();
         }
         Ok(!muted)

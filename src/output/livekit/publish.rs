@@ -1,5 +1,7 @@
 //! How tracks find their place in the room: announced, offered, answered, published; one at a time.
 
+use std::time::Instant;
+
 use tokio::time::sleep;
 
 use super::peer::Peer;
@@ -35,7 +37,7 @@ impl LiveKit {
         track.offered = true;
         room.add_track(&track.announcement);
         let cid = &track.announcement.cid;
-        let (mid, sdp) = peer.offer(cid)?;
+        let (mid, sdp) = peer.offer(cid, Instant::now())?;
         track.line = Some((mid, None));
         room.offer(sdp, Some((mid.to_string(), cid.clone())));
         Ok(())
@@ -46,19 +48,19 @@ impl LiveKit {
         let Connection { room, peer, theirs, .. } = &mut **connection;
         match said {
             Said::Answer(sdp) => {
-                peer.answer(&sdp)?;
+                peer.answer(&sdp, Instant::now())?;
                 self.offer_next()?;
             }
             Said::Offer(sdp) => {
                 let theirs = match theirs {
                     Some(theirs) => theirs,
-                    None => theirs.insert(peer.sibling(self.options.encoding)?),
+                    None => theirs.insert(peer.sibling(self.options.encoding, Instant::now())?),
                 };
-                room.answer(theirs.accept(&sdp)?);
+                room.answer(theirs.accept(&sdp, Instant::now())?);
             }
             Said::Candidate(candidate, side) => match (theirs, side) {
-                (Some(theirs), Side::Theirs) => theirs.add_candidate(&candidate)?,
-                _ => peer.add_candidate(&candidate)?,
+                (Some(theirs), Side::Theirs) => theirs.add_candidate(&candidate, Instant::now())?,
+                _ => peer.add_candidate(&candidate, Instant::now())?,
             },
             Said::Published { cid, sid } => {
                 let track = self.tracks.iter_mut().find(|track| track.announcement.cid == cid);

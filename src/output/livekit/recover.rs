@@ -115,7 +115,7 @@ impl LiveKit {
             return Ok(Poll::Pending);
         };
         while recovery.look.poll_tick(context).is_ready() {}
-        if peer.is_heard() {
+        if peer.is_heard(Instant::now()) {
             recovery.heard = Instant::now();
         }
         if recovery.heard.elapsed() > LOST_AFTER {
@@ -128,10 +128,10 @@ impl LiveKit {
                     if let Some(ice_servers) = ice_servers {
                         room.reopened(ice_servers);
                     }
-                    if peer.is_heard() {
+                    if peer.is_heard(Instant::now()) {
                         self.recovered()?;
                     } else {
-                        room.offer(peer.restart_ice(address, &room.ice_servers)?, None);
+                        room.offer(peer.restart_ice(address, &room.ice_servers, Instant::now())?, None);
                         recovery.step = Step::Path;
                     }
                 }
