@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::encoder::Encoding;
 use super::peer::Peer;
@@ -63,15 +63,29 @@ pub struct LiveKitOptions {
     pub publish_at_once: Vec<u32>,
 }
 
+impl LiveKitOptions {
+    /// The server's host and port.
+    pub fn server(&self) -> String {
+        reqwest::Url::parse(&self.url).map(|url| http::host(&url)).unwrap_or_default()
+    }
+
+    /// Returns true if the server has other addresses than this one: LiveKit Cloud's has, in its regions.
+    pub fn has_regions(&self) -> bool {
+        let url = reqwest::Url::parse(&self.url).ok();
+        let host = url.as_ref().and_then(|url| url.host_str()).unwrap_or_default();
+        host.ends_with(".livekit.cloud") || host.ends_with(".livekit.run")
+    }
+}
+
 /// A room being joined.
 pub type Joining = Pin<Box<dyn Future<Output = Result<(Room, Peer)>> + Send>>;
 
 /// Joins after a while.
-pub fn join(options: LiveKitOptions, wait: Duration) -> Joining {
+pub fn join(options: LiveKitOptions, at: std::time::Instant) -> Joining {
     let LiveKitOptions { url, token, ice_transport, timeout: limit, encoding, .. } = options;
     Box::pin(async move {
-        sleep(wait).await;
-        let until = Instant::now() + limit;
+        tokio::time::sleep_until(at.into()).await;
+        let until = Instant::from_std(at) + limit;
         let late = || format!("token gave none within {} ms (connectTimeoutMs)", limit.as_millis());
         let token = timeout_at(until, token()).await.unwrap_or_else(|_| Err(late()));
         let token = token.map_err(|reason| SpeakerError::new(Code::JoinFailed, redact(&reason)))?;
@@ -82,7 +96,7 @@ pub fn join(options: LiveKitOptions, wait: Duration) -> Joining {
         let room = joining.await.expect("joining does not panic")?;
         let local = timeout_at(until, local_address(&url)).await.map_err(|_| silent(limit))??;
         let transport = Transport::new(ice_transport, local, &room.ice_servers)?;
-        Ok((room, Peer::new(transport, encoding)?))
+        Ok((room, Peer::new(transport, encoding, std::time::Instant::now())?))
     })
 }
 

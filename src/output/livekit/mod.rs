@@ -19,16 +19,16 @@ mod recovery;
 mod room;
 mod said;
 mod socket;
+mod timer;
 mod track;
 mod transport;
 mod trouble;
 
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use livekit_protocol as proto;
-use tokio::time::{Sleep, sleep_until, timeout};
+use tokio::time::{sleep_until, timeout};
 
 use super::{Closing, Link, Output, OutputEvent};
 use crate::audio::Samples;
@@ -42,6 +42,7 @@ use peer::{Change, Peer};
 use recovery::{Action, Condition, Input, Media, Recovery};
 use room::{Reopening, Room};
 use said::Said;
+use timer::Timer;
 use track::{Packet, Track};
 pub use transport::IceTransport;
 use trouble::Trouble;
@@ -62,7 +63,7 @@ pub struct LiveKit {
     /// When the tracks that are to be published have to be.
     deadline: Option<Instant>,
     /// Wakes the driver for whatever is due next.
-    timer: Pin<Box<Sleep>>,
+    timer: Timer,
     /// Why the room is being won back, or lost.
     trouble: Option<Trouble>,
     /// The room is lost, and the session is to be told.
@@ -101,7 +102,7 @@ impl LiveKit {
             channels,
             tracks: Vec::new(),
             deadline: None,
-            timer: Box::pin(sleep_until(now.into())),
+            timer: Timer::at(now),
             trouble: None,
             is_lost: false,
             told: Condition::Away,
@@ -124,12 +125,12 @@ impl LiveKit {
         if let Poll::Ready(said) = connection.room.poll(context) {
             return Poll::Ready(self.hear(said, now));
         }
-        while let Some(Poll::Ready(change)) = connection.theirs.as_mut().map(|theirs| theirs.poll(context)) {
+        while let Some(Poll::Ready(change)) = connection.theirs.as_mut().map(|theirs| theirs.poll(context, now)) {
             if matches!(change, Change::Broken(_)) {
                 connection.theirs = None;
             }
         }
-        Poll::Ready(match ready!(connection.peer.poll(context)) {
+        Poll::Ready(match ready!(connection.peer.poll(context, now)) {
             Change::Connected => Ok(()),
             Change::NoPath => {
                 self.no_path(now);
@@ -153,7 +154,7 @@ impl LiveKit {
                     self.connection = Some(Box::new(Connection { room, peer, theirs: None }));
                     self.handle(Input::Joined, now);
                     self.publish_again(now);
-                    Ok(self.offer_next()?)
+                    Ok(self.offer_next(now)?)
                 }))
             }
             Some(Attempt::Reopen(reopening)) => {
@@ -252,7 +253,7 @@ impl LiveKit {
                 if is_reopened {
                     room.sync();
                 }
-                let offer = peer.restart_ice(peer.local(), &room.ice_servers)?;
+                let offer = peer.restart_ice(peer.local(), &room.ice_servers, now)?;
                 room.offer(offer, None);
             }
             Action::Resume { is_reopened } => {
@@ -265,7 +266,7 @@ impl LiveKit {
                 room.resumed();
                 self.tracks.iter_mut().filter(|track| !track.is_open()).for_each(Track::reset);
                 self.publish_again(now);
-                self.offer_next()?;
+                self.offer_next(now)?;
             }
             Action::Lose => self.end(),
             Action::GiveWay => {
@@ -310,7 +311,7 @@ impl Output for LiveKit {
             return Ok(track.is_open() && self.is_connected());
         }
         self.add_track(stream, now)?;
-        self.offer_next()?;
+        self.offer_next(now)?;
         Ok(false)
     }
 
@@ -329,9 +330,8 @@ impl Output for LiveKit {
                 Poll::Pending => {}
             }
             let Some(deadline) = self.next_deadline(now) else { return Poll::Pending };
-            self.timer.as_mut().reset(deadline.into());
-            ready!(self.timer.as_mut().poll(context));
-            now = now.max(deadline);
+            self.timer.set(deadline);
+            now = ready!(self.timer.poll(context, now));
         }
     }
 
@@ -345,9 +345,9 @@ impl Output for LiveKit {
         let Some((mid, Some(pt))) = track.line else { return Ok(false) };
         let muted = track.muted;
         if let Some(Packet { data, level, first }) = track.encode(frame)? {
-            connection.peer.send((mid, pt), frame.at, data, level, first)?;
+            connection.peer.send((mid, pt), frame.at, data, level, first, now)?;
         }
-        if connection.peer.is_unheard() {
+        if connection.peer.is_unheard(now) {
             self.no_path(now);
         }
         Ok(!muted)

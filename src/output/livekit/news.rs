@@ -34,7 +34,9 @@ impl LiveKit {
             let Trouble { error, reason, .. } = self.trouble.take().unwrap_or_else(Trouble::no_path);
             return Some(OutputEvent::Lost(error, reason));
         }
-        let opened = self.opened(now);
+        if let Some(stream) = self.opened(now) {
+            return Some(OutputEvent::Opened(stream));
+        }
         let (told, news) = match (self.told, self.condition(now)) {
             (Away, Well) => (Well, OutputEvent::Connected),
             (Well, Shaky | Cut) => {
@@ -43,9 +45,22 @@ impl LiveKit {
             }
             (Shaky, Cut) => (Cut, OutputEvent::Cut(self.options.meanwhile)),
             (Shaky | Cut, Well) => (Well, OutputEvent::Reconnected),
-            _ => return opened.map(OutputEvent::Opened).or_else(|| self.small_news()),
+            _ => return self.small_news(),
         };
         self.told = told;
         Some(news)
+    }
+
+    fn small_news(&mut self) -> Option<OutputEvent> {
+        if let Some(track) = self.tracks.iter_mut().find(|track| track.muted != track.told_muted) {
+            track.told_muted = track.muted;
+            return Some(match track.muted {
+                true => OutputEvent::Muted(track.stream, self.options.on_mute),
+                false => OutputEvent::Unmuted(track.stream),
+            });
+        }
+        let news = self.link != self.told_link;
+        self.told_link = self.link;
+        news.then_some(OutputEvent::Link(self.link))
     }
 }

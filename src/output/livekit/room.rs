@@ -164,11 +164,20 @@ impl Room {
         })
     }
 
-    /// The connection is open again: says what was agreed before.
+    /// The connection is open again.
     pub fn reopened(&mut self, ice_servers: Vec<IceServer>) {
         self.connections += 1;
         self.learn(ice_servers);
+    }
+
+    /// Says what was agreed before.
+    pub fn sync(&self) {
         self.send(Request::SyncState(self.state.clone()));
+    }
+
+    /// Ends without a goodbye.
+    pub fn abandon(mut self) {
+        self.leaving.take().into_iter().for_each(|leaving| leaving.abort());
     }
 
     fn learn(&mut self, ice_servers: Vec<IceServer>) {

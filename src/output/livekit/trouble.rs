@@ -35,6 +35,17 @@ impl Trouble {
         Self::gone(proto::DisconnectReason::MediaFailure, "no path to the server", Remedy::Rejoin)
     }
 
+    /// Another session has joined under our identity.
+    pub fn replaced() -> Self {
+        let why = "another session has joined it with the same identity";
+        Self::gone(proto::DisconnectReason::DuplicateIdentity, why, Remedy::None)
+    }
+
+    /// Returns true if the server knows another state than ours.
+    pub fn is_mismatch(&self) -> bool {
+        self.reason == "stateMismatch" && self.remedy != Remedy::None
+    }
+
     /// What the server says when it ends a session (`LeaveRequest.action`; servers before protocol 13 only know
     /// `can_reconnect`).
     pub fn left(leave: &proto::LeaveRequest) -> Self {
