@@ -297,7 +297,7 @@ impl LiveKit {
 
     /// When something is due.
     fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        self.recovery.deadline(now).into_iter().chain(self.deadline).min()
+        self.recovery.deadline(self.media(now), now).into_iter().chain(self.deadline).min()
     }
 }
 

@@ -162,14 +162,16 @@ impl Recovery {
         }
     }
 
-    /// When it is to be told that time has passed, at the latest.
-    pub fn deadline(&self, now: Instant) -> Option<Instant> {
-        let next = now + LOOK_EVERY;
-        match self.phase {
-            Phase::Confirming(until) | Phase::Path(until) => Some(until.min(next)),
-            Phase::Reopening => Some(next),
-            _ => None,
-        }
+    /// When it is to be told that time has passed, at the latest. Those who lost their server for long are woken by attempts alone.
+    pub fn deadline(&self, media: Media, now: Instant) -> Option<Instant> {
+        let next = media.is_heard.then(|| now + LOOK_EVERY);
+        let until = match self.phase {
+            Phase::Confirming(until) | Phase::Path(until) => Some(until),
+            Phase::Reopening if self.has_regions => self.heard.map(|heard| heard + LOST_AFTER),
+            Phase::Reopening => None,
+            _ => return None,
+        };
+        until.into_iter().chain(next).min()
     }
 
     /// Takes what happened. Returns what is to be done about it.
@@ -356,7 +358,7 @@ mod tests {
         fn wait(&mut self) -> (Duration, Action) {
             let from = self.now;
             for _ in 0..1_000 {
-                let deadline = self.recovery.deadline(self.now).expect("nothing is waited for");
+                let deadline = self.recovery.deadline(self.media, self.now).expect("nothing is waited for");
                 self.now = self.now.max(deadline);
                 if let Some(action) = self.recovery.handle(Look, self.media, self.now) {
                     return (self.now - from, action);
@@ -380,7 +382,7 @@ mod tests {
         assert!(!table.recovery.may_offer(), "before the server knows what was agreed");
         assert_eq!(table.at(1, Confirmed), Some(Resume { is_reopened: true }));
         assert_eq!(table.condition(), Condition::Well);
-        assert_eq!(table.recovery.deadline(table.now), None, "nothing is waited for");
+        assert_eq!(table.recovery.deadline(table.media, table.now), None, "nothing is waited for");
     }
 
     #[test]
