@@ -14,11 +14,13 @@ mod encoder;
 pub mod fuzz;
 mod join;
 mod peer;
+mod place;
 mod publish;
 mod recover;
 mod room;
 mod said;
 mod socket;
+mod tokens;
 mod track;
 mod transport;
 mod trouble;
@@ -37,11 +39,12 @@ use crate::mixer::Frame;
 use backoff::Backoff;
 use condition::Condition;
 pub use encoder::Encoding;
-use join::{Joining, join};
-pub use join::{LiveKitOptions, StartWhen, TokenAnswer, TokenSource};
+use join::{Coming, Joining, join};
+pub use join::{LiveKitOptions, StartWhen};
 use peer::{Change, Peer};
 use recover::Recovery;
 use room::Room;
+pub use tokens::{TokenAnswer, TokenSource, Tokens};
 use track::{Packet, Track};
 pub use transport::IceTransport;
 use trouble::{Remedy, Trouble};
@@ -86,7 +89,7 @@ struct Connection {
 impl LiveKit {
     pub fn new(options: LiveKitOptions, channels: usize) -> Result<Self> {
         let mut output = Self {
-            state: State::Joining(join(options.clone(), Duration::ZERO)),
+            state: State::Joining(join(options.clone(), Coming::First, Instant::now())),
             options,
             channels,
             tracks: Vec::new(),
@@ -162,8 +165,8 @@ impl Output for LiveKit {
                 State::Joining(joining) => match ready!(joining.as_mut().poll(context)) {
                     Ok(joined) => self.joined(joined).map_err(Trouble::from),
                     // The first time it is the caller who decides about another.
-                    Err(error) if !self.rejoin.is_going_on() => Err(Trouble { remedy: Remedy::None, ..error.into() }),
-                    Err(error) => Err(error.into()),
+                    Err(trouble) if !self.rejoin.is_going_on() => Err(Trouble { remedy: Remedy::None, ..trouble }),
+                    Err(trouble) => Err(trouble),
                 },
                 State::Joined(_) => match ready!(self.poll_joined(context)) {
                     Ok(news) => return Poll::Ready(news),

@@ -69,9 +69,8 @@ impl LiveKit {
                 track.into_iter().for_each(|track| track.muted = muted);
                 room.mute(sid, muted);
             }
-            Said::Us(us) => room.has = us,
             Said::Refused { .. } | Said::Unpublished { .. } | Said::Subscribed { .. } => {}
-            Said::Replaced | Said::Came(_) | Said::Went(_) => {}
+            Said::Us(_) | Said::Replaced | Said::Moved | Said::Came(_) | Said::Went(_) => {}
             Said::Quality(quality) => self.link.quality = Some(quality),
             Said::Left(trouble) => return Err(trouble),
         }

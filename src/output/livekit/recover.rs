@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
 
 use super::backoff::{ATTEMPTS, Backoff};
-use super::join::{join, local_address};
+use super::join::{Coming, join, local_address};
 use super::room::silent;
 use super::transport::IceServer;
 use super::trouble::{Remedy, Trouble};
@@ -56,6 +56,7 @@ impl LiveKit {
         self.reason.clone_from(&trouble.reason);
         if let (Remedy::Resume, State::Joined(connection), false) =
             (trouble.remedy, &self.state, self.rejoin.is_going_on())
+            && connection.room.can_resume()
         {
             if !connection.is_reopening() {
                 self.reach(true);
@@ -68,7 +69,8 @@ impl LiveKit {
         }
         self.tracks.iter_mut().for_each(Track::reset);
         self.deadline = None;
-        self.state = State::Joining(join(self.options.clone(), self.rejoin.wait()));
+        let at = Instant::now() + self.rejoin.wait();
+        self.state = State::Joining(join(self.options.clone(), Coming::Again(trouble.regions), at));
         None
     }
 
@@ -93,7 +95,8 @@ impl LiveKit {
         let first = !recovery.attempts.is_going_on();
         let wait = if first { Duration::ZERO } else { recovery.attempts.wait() };
         let signalling = signalling || matches!(recovery.step, Step::Reaching { signalling: true, .. });
-        let reopened = signalling.then(|| room.reopen(self.options.timeout));
+        let until = tokio::time::Instant::now() + wait + self.options.timeout;
+        let reopened = signalling.then(|| room.reopen(until));
         let (url, limit) = (self.options.url.clone(), self.options.timeout);
         let reached = Box::pin(async move {
             sleep(wait).await;
@@ -127,6 +130,7 @@ impl LiveKit {
                 Poll::Ready(Ok(Reached { address, ice_servers })) => {
                     if let Some(ice_servers) = ice_servers {
                         room.reopened(ice_servers);
+                        room.sync();
                     }
                     if peer.is_heard() {
                         self.recovered()?;
