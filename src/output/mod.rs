@@ -28,7 +28,7 @@ use crate::source::Progress;
 pub use backlog::Backlog;
 #[doc(hidden)]
 pub use livekit::fuzz;
-pub use livekit::{Encoding, IceTransport, LiveKitOptions, StartWhen, TokenAnswer, TokenSource};
+pub use livekit::{Encoding, IceTransport, LiveKitOptions, StartWhen, TokenAnswer, TokenSource, Tokens};
 pub use memory::Recording;
 pub use pcm::{PcmFormat, PcmFrame, PcmSink};
 pub use tap::{TapRequest, Taps};

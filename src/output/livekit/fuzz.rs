@@ -36,7 +36,7 @@ impl Offered {
 
     /// The server's messages over its signalling.
     pub fn hear(&mut self, response: Message) -> Result<()> {
-        let us = Name { sid: "sid".to_owned(), identity: "identity".to_owned() };
+        let us = Name { sid: "sid".to_owned(), identity: "identity".to_owned(), joined_at: 0 };
         let now = Instant::now();
         Said::read(response, &us).into_iter().try_for_each(|said| match said {
             Said::Answer(sdp) => self.peer.answer(&sdp, now),

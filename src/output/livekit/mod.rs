@@ -14,12 +14,14 @@ pub mod fuzz;
 mod join;
 mod news;
 mod peer;
+mod place;
 mod publish;
 mod recovery;
 mod room;
 mod said;
 mod socket;
 mod timer;
+mod tokens;
 mod track;
 mod transport;
 mod trouble;
@@ -36,16 +38,17 @@ use crate::error::Result;
 use crate::mixer::Frame;
 use backoff::GATE;
 pub use encoder::Encoding;
-use join::{Joining, join};
-pub use join::{LiveKitOptions, StartWhen, TokenAnswer, TokenSource};
+use join::{Coming, Joining, join};
+pub use join::{LiveKitOptions, StartWhen};
 use peer::{Change, Peer};
 use recovery::{Action, Condition, Input, Media, Recovery};
 use room::{Reopening, Room};
 use said::Said;
 use timer::Timer;
+pub use tokens::{TokenAnswer, TokenSource, Tokens};
 use track::{Packet, Track};
 pub use transport::IceTransport;
-use trouble::Trouble;
+use trouble::{Remedy, Trouble};
 
 /// How long the goodbye to a room may take: whoever does not answer by then won't.
 const LEAVE_LIMIT: Duration = Duration::from_secs(2);
@@ -56,7 +59,7 @@ pub struct LiveKit {
     /// What is done when something breaks.
     recovery: Recovery,
     /// What is under way to the room.
-    attempt: Option<Attempt>,
+    attempt: Option<Underway>,
     /// The room, while it is joined.
     connection: Option<Box<Connection>>,
     tracks: Vec<Track>,
@@ -76,7 +79,8 @@ pub struct LiveKit {
     dropped: u64,
 }
 
-enum Attempt {
+/// What is under way to a room.
+enum Underway {
     Join(Joining),
     Reopen(Reopening),
 }
@@ -90,13 +94,13 @@ struct Connection {
 }
 
 /// What can bring the room into trouble.
-type Tried<T> = std::result::Result<T, Trouble>;
+type Attempt<T> = std::result::Result<T, Trouble>;
 
 impl LiveKit {
     pub fn new(options: LiveKitOptions, channels: usize, now: Instant) -> Result<Self> {
         let mut output = Self {
             recovery: Recovery::new(options.has_regions(), track::random().into()),
-            attempt: Some(Attempt::Join(join(options.clone(), now))),
+            attempt: Some(Underway::Join(join(options.clone(), Coming::First, now))),
             connection: None,
             options,
             channels,
@@ -117,7 +121,7 @@ impl LiveKit {
     }
 
     /// Goes on with what is under way. Ready when something has changed.
-    fn step(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<Tried<()>> {
+    fn step(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<Attempt<()>> {
         if let Poll::Ready(result) = self.poll_attempt(context, now) {
             return Poll::Ready(result);
         }
@@ -144,20 +148,21 @@ impl LiveKit {
         })
     }
 
-    fn poll_attempt(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<Tried<()>> {
+    fn poll_attempt(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<Attempt<()>> {
         match &mut self.attempt {
             None => Poll::Pending,
-            Some(Attempt::Join(joining)) => {
+            Some(Underway::Join(joining)) => {
                 let joined = ready!(joining.as_mut().poll(context));
                 self.attempt = None;
-                Poll::Ready(joined.map_err(Trouble::from).and_then(|(room, peer)| {
+                Poll::Ready(joined.and_then(|(room, transport)| {
+                    let peer = Peer::new(transport, self.options.encoding, now)?;
                     self.connection = Some(Box::new(Connection { room, peer, theirs: None }));
                     self.handle(Input::Joined, now);
                     self.publish_again(now);
                     Ok(self.offer_next(now)?)
                 }))
             }
-            Some(Attempt::Reopen(reopening)) => {
+            Some(Underway::Reopen(reopening)) => {
                 let reopened = ready!(reopening.as_mut().poll(context));
                 self.attempt = None;
                 Poll::Ready(reopened.map(|ice_servers| {
@@ -168,13 +173,11 @@ impl LiveKit {
         }
     }
 
-    fn hear(&mut self, said: Said, now: Instant) -> Tried<()> {
+    fn hear(&mut self, said: Said, now: Instant) -> Attempt<()> {
         match said {
-            Said::Us(us) => {
-                let connection = self.connection.as_mut();
-                connection.into_iter().for_each(|connection| connection.room.has = us.clone());
+            Said::Us(_) => {
                 self.handle(Input::Confirmed, now);
-                Ok(())
+                self.hear_of_tracks(said, now)
             }
             Said::Replaced => {
                 self.handle(Input::Replaced, now);
@@ -204,7 +207,11 @@ impl LiveKit {
 
     /// Something failed.
     fn fail(&mut self, trouble: Trouble, now: Instant) {
-        let remedy = trouble.remedy;
+        let can_resume = self.connection.as_ref().is_some_and(|connection| connection.room.can_resume());
+        let remedy = match trouble.remedy {
+            Remedy::Resume if !can_resume => Remedy::Rejoin,
+            remedy => remedy,
+        };
         self.trouble = Some(trouble);
         self.handle(Input::Failed(remedy), now);
     }
@@ -223,28 +230,31 @@ impl LiveKit {
         Media { is_heard: peer.is_heard(now), is_settled: peer.is_connected() && !peer.awaits_answer() }
     }
 
-    fn act(&mut self, action: Action, now: Instant) -> Tried<()> {
+    fn act(&mut self, action: Action, now: Instant) -> Attempt<()> {
         match action {
             Action::Join(at) => {
                 self.connection = None;
                 self.tracks.iter_mut().for_each(Track::reset);
                 self.deadline = None;
                 let (options, server) = (self.options.clone(), self.options.server());
-                self.attempt = Some(Attempt::Join(Box::pin(async move {
+                let regions = self.trouble.as_ref().map(|trouble| trouble.regions.clone()).unwrap_or_default();
+                self.attempt = Some(Underway::Join(Box::pin(async move {
                     sleep_until(at.into()).await;
                     let at = GATE.pass(&server, at);
-                    join(options, at).await
+                    join(options, Coming::Again(regions), at).await
                 })));
             }
             Action::Reopen(at) => {
                 let Some(connection) = &mut self.connection else { return Ok(()) };
                 // What is to be published waits, too.
                 self.deadline = None;
-                let (reopening, server) = (connection.room.reopen(self.options.timeout), self.options.server());
-                self.attempt = Some(Attempt::Reopen(Box::pin(async move {
+                let (server, limit) = (self.options.server(), self.options.timeout);
+                let reopen = connection.room.reopener();
+                self.attempt = Some(Underway::Reopen(Box::pin(async move {
                     sleep_until(at.into()).await;
-                    sleep_until(GATE.pass(&server, at).into()).await;
-                    reopening.await
+                    let at = GATE.pass(&server, at);
+                    sleep_until(at.into()).await;
+                    reopen((at + limit).into()).await
                 })));
             }
             Action::FindPath { is_reopened } => {

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::said::{Said, Side};
 use super::trouble::{Remedy, Trouble};
-use super::{Connection, Input, LiveKit, Track, Tried};
+use super::{Attempt, Connection, Input, LiveKit, Track};
 use crate::error::{Code, Result, SpeakerError};
 
 impl LiveKit {
@@ -31,7 +31,7 @@ impl LiveKit {
         Ok(())
     }
 
-    pub(super) fn hear_of_tracks(&mut self, said: Said, now: Instant) -> Tried<()> {
+    pub(super) fn hear_of_tracks(&mut self, said: Said, now: Instant) -> Attempt<()> {
         let Some(Connection { room, peer, theirs }) = self.connection.as_deref_mut() else { return Ok(()) };
         match said {
             Said::Answer(sdp) => {
