@@ -83,9 +83,10 @@ function roomOptions({ url, token }) {
   if (!isToken) throw refuseSecret('a non-empty string or a function', 'output.token', token)
 }
 
-/** The tracks that `publish: 'connect'` publishes, besides those with a name of their own. */
+/** The tracks that `publish: 'connect'` publishes beside those that have a name of their own. */
 const USUAL_TRACKS = [0, 1, 2]
 
+/** Validates what is known of tracks before anything plays on them. */
 function tracks({ publish, trackNames = {} }) {
   const publishAtOnce = check.oneOf(publish, 'output.publish', 'connect', ['lazy', 'connect']) === 'connect'
   if (typeof trackNames !== 'object' || trackNames === null) throw refuse('an object', 'output.trackNames', trackNames)
@@ -93,7 +94,7 @@ function tracks({ publish, trackNames = {} }) {
     const trackId = check.integer(Number(key), 'a key of output.trackNames', undefined, 0, 0xffff)
     return { trackId, name: check.text(name ?? null, `output.trackNames[${key}]`), publishAtOnce }
   })
-  const unnamed = USUAL_TRACKS.filter((trackId) => !named.some((track) => track.trackId === trackId))
+  const unnamed = USUAL_TRACKS.filter((usual) => !named.some(({ trackId }) => trackId === usual))
   return [...unnamed.map((trackId) => ({ trackId, publishAtOnce })), ...named]
 }
 
