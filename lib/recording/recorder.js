@@ -27,6 +27,8 @@ class Recorder {
   /** While the session drains: when it is closed at the latest, and whether that stopped something. */
   #drainedAtMs = Infinity
   #isCutOff = false
+  /** The time of the latest request. */
+  #latestMs = 0
   /** Lines that wait until those before them are written, and their characters. */
   #waiting = []
   #length = 0
@@ -69,7 +71,9 @@ class Recorder {
 
   /** Writes a request of any type; `atMs` is what `nowMs` returned before it was made. */
   request(type, { signal, ...request } = {}, atMs = this.nowMs()) {
-    if (!this.#closed) this.#write({ atMs, type, ...request })
+    if (this.#closed) return
+    this.#latestMs = Math.max(this.#latestMs, atMs)
+    this.#write({ atMs, type, ...request })
   }
 
   /** The session drains, for so long at most; of two drains the one that ends first holds. */
@@ -88,7 +92,7 @@ class Recorder {
     const isLive = !this.#closed && this.#native.playbacks().length > 0
     const stop = { reason: 'closed', ...(this.#isManual && { fadeOutMs: 0 }) }
     if (isLive) this.request('stop', stop)
-    else if (this.#isCutOff) this.request('stop', stop, this.#drainedAtMs)
+    else if (this.#isCutOff) this.request('stop', stop, Math.max(this.#drainedAtMs, this.#latestMs))
     return (this.#closed ??= this.#end())
   }
 
