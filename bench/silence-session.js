@@ -20,12 +20,12 @@ async function measure({ url, tokens, seconds, wordMs }) {
   const silentAtMs = performance.now()
   const told = {}
   const tell = (who, quality, atMs) => {
-    if (quality === told[who]) return
+    if (quality === undefined || quality === told[who]) return
     told[who] = quality
     process.send({ second: (atMs - silentAtMs) / 1000, who, quality })
   }
   while (performance.now() - silentAtMs < seconds * 1000) {
-    tell('session', session.stats().link?.quality ?? 'not rated', performance.now())
+    tell('session', session.stats().link?.quality, performance.now())
     for (const { atMs, identity, quality } of ear.qualities.splice(0)) if (identity === 'speaker') tell('listener', quality, atMs)
     await sleep(LOOK_MS)
   }

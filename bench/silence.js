@@ -16,6 +16,16 @@ const SECONDS = Number(process.argv[2] ?? 60)
 const WORD_MS = 300
 const HUNG_MS = (SECONDS + 60) * 1000
 
+/** For how long of the silence it was rated how, from its first rating on. */
+function report(who, ratings) {
+  const seconds = {}
+  for (const [n, { second, quality }] of ratings.entries()) {
+    seconds[quality] = (seconds[quality] ?? 0) + (ratings[n + 1]?.second ?? SECONDS) - second
+  }
+  const parts = Object.entries(seconds).map(([quality, lasted]) => `${quality} for ${lasted.toFixed(1)} s`)
+  console.log(`by the ${who}: ${parts.join(', ') || 'never rated'}`)
+}
+
 async function main() {
   const server = await startServer()
   try {
@@ -23,13 +33,19 @@ async function main() {
     const tokens = { speaker: await give('speaker', { canSubscribe: false }), ear: await give('ear', { canPublish: false }) }
     const stdio = ['ignore', 'ignore', 'inherit', 'ipc'] // rtc-node logs to stdout
     const child = fork(path.join(__dirname, 'silence-session.js'), { stdio, timeout: HUNG_MS, killSignal: 'SIGKILL' })
-    child.on('message', ({ second, who, quality, missing }) => {
-      if (missing) return console.log(`of the word after ${SECONDS} s: ${missing.start} ms missing at its start, ${missing.within + missing.end} ms later`)
-      console.log(`${second.toFixed(1).padStart(6)} s  ${who.padEnd(10)} ${quality}`)
+    const ratings = []
+    let missed
+    child.on('message', ({ missing, ...rating }) => {
+      if (missing) return (missed = missing)
+      ratings.push(rating)
+      console.log(`${rating.second.toFixed(1).padStart(6)} s  ${rating.who.padEnd(10)} ${rating.quality}`)
     })
     child.send({ url: server.url, tokens, seconds: SECONDS, wordMs: WORD_MS })
     const [code, signal] = await once(child, 'exit')
     if (code !== 0) throw new Error(`the session ended with ${code ?? signal}`)
+    for (const who of ['session', 'listener']) report(who, ratings.filter((rating) => rating.who === who))
+    const { start, within, end } = missed
+    console.log(`of the word after ${SECONDS} s ${start} ms are missing at its start, ${within + end} ms later`)
   } finally {
     await server.stop()
   }
