@@ -1,7 +1,8 @@
 'use strict'
 
 // The session of silence.js and its listener, in a process of its own: LiveKit's SDK logs to stdout. Its parent sends
-// `{ url, tokens: { speaker, ear }, seconds, wordMs }`; it tells `{ second, who, quality }` of each change, at last `{ missing }`, and ends.
+// `{ url, tokens: { speaker, ear }, seconds, wordMs }`; it tells `{ second, who, quality }` of each change, at last `{ missing }`,
+// and ends.
 
 const { setTimeout: sleep } = require('node:timers/promises')
 

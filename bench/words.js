@@ -8,8 +8,8 @@
 // in the middle      a word on track 0 that has been heard before: how exact the measuring is
 // goodbye            a word, and `close` as soon as its promise has resolved
 //
-// The word is a rising tone (chirp.js), so what was heard of it tells which part that was, to within 7 ms at either end; a listener's buffer may
-// stretch or shorten it. Missing is what is heard nowhere: at the start of the word, at its end, and in all.
+// The word is a rising tone (chirp.js), so what was heard of it tells which part that was, to within 7 ms at either end; a
+// listener's buffer may stretch or shorten it. Missing is what is heard nowhere: at the start of the word, at its end, and in all.
 // It reports; nothing fails on time.
 
 const { fork } = require('node:child_process')
@@ -26,6 +26,7 @@ const [PLAYS = 200, ROWS = 2] = process.argv.slice(2).map(Number)
 const WORD_MS = 300
 const HUNG_MS = 1_200_000
 
+const PARTS = [{ head: 'at the start', key: 'start' }, { head: 'at the end', key: 'end' }, { head: 'in all', key: 'all' }]
 const NAMES = { first: 'first', track: 'first on a track', middle: 'in the middle', goodbye: 'goodbye' }
 
 async function main() {
@@ -55,15 +56,21 @@ async function main() {
 
 function report(words) {
   console.log(`${os.cpus().length} cores; ${PLAYS} plays, ${ROWS} at a time; missing ms of a word of ${WORD_MS} ms`)
-  const parts = { 'at the start': 'start', 'at the end': 'end', 'in all': 'all' }
-  console.log(' '.repeat(24) + Object.keys(parts).map((head) => head.padStart(26)).join(''))
-  console.log('word'.padEnd(18) + 'plays'.padStart(6) + Object.keys(parts).map(() => '     p50     p99     max'.padStart(26)).join(''))
+  line('', '', PARTS.map(({ head }) => head.padStart(24)))
+  line('word', 'plays', PARTS.map(() => numbers(['p50', 'p99', 'max'])))
   for (const [kind, name] of Object.entries(NAMES)) {
     const told = words.filter((word) => word.kind === kind)
-    const columns = Object.values(parts).map((part) => cells(told.map((word) => word[part])).map((value) => String(value).padStart(8)).join(''))
-    console.log(name.padEnd(18) + String(told.length).padStart(6) + columns.map((column) => column.padStart(26)).join(''))
+    line(name, told.length, PARTS.map(({ key }) => numbers(cells(told.map((word) => word[key])))))
   }
   for (const { failed } of words.filter((word) => word.failed)) console.log(`failed: ${failed}`)
+}
+
+function numbers(values) {
+  return values.map((value) => String(value).padStart(8)).join('')
+}
+
+function line(name, count, columns) {
+  console.log(name.padEnd(18) + String(count).padStart(6) + columns.map((column) => `  ${column}`).join(''))
 }
 
 main().catch((error) => {
