@@ -1,64 +1,53 @@
 //! How tracks find their place in the room: announced, offered, answered, published; one at a time.
 
-use tokio::time::sleep;
+use std::time::Instant;
 
-use super::peer::Peer;
-use super::room::Room;
 use super::said::{Said, Side};
 use super::trouble::{Remedy, Trouble};
-use super::{Attempt, Connection, LiveKit, State, Track};
+use super::{Attempt, Connection, Input, LiveKit, Track};
 use crate::error::{Code, Result, SpeakerError};
 
 impl LiveKit {
-    /// The room is joined: the tracks there are come next.
-    pub(super) fn joined(&mut self, (room, peer): (Room, Peer)) -> Result<()> {
-        self.state = State::Joined(Box::new(Connection { room, peer, theirs: None, recovery: None }));
-        self.publish_again();
-        self.offer_next()
-    }
-
-    pub(super) fn add_track(&mut self, stream: u32) -> Result<()> {
+    pub(super) fn add_track(&mut self, stream: u32, now: Instant) -> Result<()> {
         let name = self.options.track_names.get(&stream);
         self.tracks.push(Track::new(stream, name, self.channels, self.options.encoding)?);
-        self.deadline = Some(Box::pin(sleep(self.options.timeout)));
+        self.deadline = Some(now + self.options.timeout);
         Ok(())
     }
 
     /// Offers the next track, one at a time: an answer belongs to the one offer that is out.
-    pub(super) fn offer_next(&mut self) -> Result<()> {
-        let State::Joined(connection) = &mut self.state else { return Ok(()) };
-        let Connection { room, peer, recovery, .. } = &mut **connection;
-        if peer.awaits_answer() || recovery.is_some() {
+    pub(super) fn offer_next(&mut self, now: Instant) -> Result<()> {
+        let Some(Connection { room, peer, .. }) = self.connection.as_deref_mut() else { return Ok(()) };
+        if peer.awaits_answer() || !self.recovery.may_offer() {
             return Ok(());
         }
         let Some(track) = self.tracks.iter_mut().find(|track| !track.offered) else { return Ok(()) };
         track.offered = true;
         room.add_track(&track.announcement);
         let cid = &track.announcement.cid;
-        let (mid, sdp) = peer.offer(cid)?;
+        let (mid, sdp) = peer.offer(cid, now)?;
         track.line = Some((mid, None));
         room.offer(sdp, Some((mid.to_string(), cid.clone())));
         Ok(())
     }
 
-    pub(super) fn hear(&mut self, said: Said) -> Attempt<()> {
-        let State::Joined(connection) = &mut self.state else { return Ok(()) };
-        let Connection { room, peer, theirs, .. } = &mut **connection;
+    pub(super) fn hear_of_tracks(&mut self, said: Said, now: Instant) -> Attempt<()> {
+        let Some(Connection { room, peer, theirs }) = self.connection.as_deref_mut() else { return Ok(()) };
         match said {
             Said::Answer(sdp) => {
-                peer.answer(&sdp)?;
-                self.offer_next()?;
+                peer.answer(&sdp, now)?;
+                self.offer_next(now)?;
             }
             Said::Offer(sdp) => {
                 let theirs = match theirs {
                     Some(theirs) => theirs,
-                    None => theirs.insert(peer.sibling(self.options.encoding)?),
+                    None => theirs.insert(peer.sibling(self.options.encoding, now)?),
                 };
-                room.answer(theirs.accept(&sdp)?);
+                room.answer(theirs.accept(&sdp, now)?);
             }
             Said::Candidate(candidate, side) => match (theirs, side) {
-                (Some(theirs), Side::Theirs) => theirs.add_candidate(&candidate)?,
-                _ => peer.add_candidate(&candidate)?,
+                (Some(theirs), Side::Theirs) => theirs.add_candidate(&candidate, now)?,
+                _ => peer.add_candidate(&candidate, now)?,
             },
             Said::Published { cid, sid } => {
                 let track = self.tracks.iter_mut().find(|track| track.announcement.cid == cid);
@@ -69,19 +58,14 @@ impl LiveKit {
                 track.into_iter().for_each(|track| track.muted = muted);
                 room.mute(sid, muted);
             }
-            Said::Us(us) => room.has = us,
-            Said::Refused { .. } | Said::Unpublished { .. } | Said::Subscribed { .. } => {}
-            Said::Replaced | Said::Came(_) | Said::Went(_) => {}
-            Said::Quality(quality) => self.link.quality = Some(quality),
-            Said::Left(trouble) => return Err(trouble),
+            _ => {}
         }
         Ok(())
     }
 
     /// Looks whether a track has become usable; says which.
-    pub(super) fn opened(&mut self) -> Option<u32> {
-        let State::Joined(connection) = &mut self.state else { return None };
-        let peer = &mut connection.peer;
+    pub(super) fn opened(&mut self, now: Instant) -> Option<u32> {
+        let peer = &mut self.connection.as_deref_mut()?.peer;
         if !peer.is_connected() || peer.awaits_answer() {
             return None;
         }
@@ -92,7 +76,7 @@ impl LiveKit {
         let stream = track.stream;
         if self.tracks.iter().all(Track::is_open) {
             self.deadline = None;
-            self.rejoin.done();
+            self.handle(Input::Published, now);
         }
         Some(stream)
     }
@@ -100,14 +84,23 @@ impl LiveKit {
     /// A track that can't be published the first time is refused; one that was published before may be again.
     pub(super) fn unpublished(&self) -> Trouble {
         let limit = self.options.timeout.as_millis();
-        let message = match &self.state {
-            State::Joined(connection) if !connection.peer.is_connected() => {
+        let message = match &self.connection {
+            Some(connection) if !connection.peer.is_connected() => {
                 let tried = connection.peer.tried();
                 format!("no path to the server within {limit} ms (connectTimeoutMs): {tried}")
             }
             _ => format!("a track could not be published within {limit} ms (connectTimeoutMs)"),
         };
-        let remedy = if self.rejoin.is_going_on() { Remedy::Rejoin } else { Remedy::None };
+        let remedy = if self.recovery.is_republishing() { Remedy::Rejoin } else { Remedy::None };
         Trouble { remedy, ..SpeakerError::new(Code::JoinFailed, message).into() }
+    }
+
+    /// Gives tracks that are to be published anew the time for it.
+    pub(super) fn publish_again(&mut self, now: Instant) {
+        let open = self.tracks.iter().all(Track::is_open);
+        self.deadline = (!open).then(|| now + self.options.timeout);
+        if open {
+            self.handle(Input::Published, now);
+        }
     }
 }

@@ -42,6 +42,8 @@ pub enum Said {
     Us(Us),
     /// Another session has taken our identity.
     Replaced,
+    /// The server took us to another room: who was there before is not here.
+    Moved,
     /// Somebody else came, or left: their identities.
     Came(String),
     Went(String),
@@ -65,6 +67,8 @@ pub struct Us {
 pub struct Name {
     pub sid: String,
     pub identity: String,
+    /// In milliseconds, by the server's clock.
+    pub joined_at: i64,
 }
 
 /// Which of the peer connections: servers since 1.9.1 know only ours.
@@ -123,8 +127,8 @@ impl Said {
         match (info.sid == us.sid, info.identity == us.identity) {
             (true, _) if is_gone => None,
             (true, _) => Some(Self::Us(Us::of(&info))),
-            // Whoever we were before is told as gone.
-            (false, true) => (!is_gone).then_some(Self::Replaced),
+            // Whoever we were before may still be told of, and came before us.
+            (false, true) => (!is_gone && Name::of(&info).joined_at >= us.joined_at).then_some(Self::Replaced),
             (false, false) if is_gone => Some(Self::Went(info.identity)),
             (false, false) => Some(Self::Came(info.identity)),
         }
@@ -143,6 +147,15 @@ impl Said {
             _ => format!("the LiveKit room refuses the track: {}", redact(reason.as_str_name())),
         };
         Some(Self::Refused { cid: track.cid, error: SpeakerError::new(Code::JoinFailed, message) })
+    }
+}
+
+impl Name {
+    /// Whom the server means.
+    pub fn of(info: &proto::ParticipantInfo) -> Self {
+        // Older servers know only seconds.
+        let joined_at = if info.joined_at_ms == 0 { info.joined_at.saturating_mul(1_000) } else { info.joined_at_ms };
+        Self { sid: info.sid.clone(), identity: info.identity.clone(), joined_at }
     }
 }
 
