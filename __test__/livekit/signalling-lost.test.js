@@ -7,7 +7,7 @@ const { after, test } = require('node:test')
 
 const { dispose } = require('@livekit/rtc-node')
 
-const { fromNow, moderator, publish, publishings, speakOverWire, until } = require('../support/room')
+const { fromNow, isBack, moderator, publish, publishings, speakOverWire, until } = require('../support/room')
 const { longestGap, tone, windows } = require('../support/wav')
 
 /** The status that opens a WebSocket. */
@@ -65,8 +65,8 @@ for (const [what, { harm, answers }] of Object.entries(HARMS)) {
 
     const before = wire.attempts().length
     harm(wire)
-    const isBack = () => wire.attempts().length === before + answers.length && told.at(-1).type === 'reconnected'
-    await until(isBack, 'it is back', BACK_MS)
+    const isHere = () => wire.attempts().length === before + answers.length && isBack(told)
+    await until(isHere, 'it is back', BACK_MS)
     const heard = fromNow(room.ear, 'speaker')
     await until(() => windows(heard(), 440).length >= 5, 'it is heard behind that')
     await publish(session, room, { tts: 2 }) // what needs the signalling works again

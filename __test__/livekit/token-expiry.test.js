@@ -11,7 +11,7 @@ const { setTimeout: sleep } = require('node:timers/promises')
 const { dispose } = require('@livekit/rtc-node')
 const { AccessToken } = require('livekit-server-sdk')
 
-const { moderator, openEmptyRoom, openRoom, publish, speak, until } = require('../support/room')
+const { isBack, moderator, openEmptyRoom, openRoom, publish, speak, until } = require('../support/room')
 const { tone, windows } = require('../support/wav')
 const { Wire } = require('../support/wire')
 
@@ -48,7 +48,7 @@ for (const [what, give] of [['a static token', (token) => token], ['a function t
     await expired(token, room)
     const lostAtMs = performance.now()
     await room.server.restart()
-    await until(() => told.some(({ type }) => type === 'reconnected'), 'it is back', BACK_MS)
+    await until(() => isBack(told), 'it is back', BACK_MS)
     const ear = await room.join()
     await until(() => windows(ear.heard.get('speaker') ?? [], 440).length >= 3, 'it is heard again')
     // The server had given it a newer one, so none was refused.
@@ -116,7 +116,7 @@ for (const status of [401, 403]) {
     await room.server.restart()
     wire.mend()
     const from = wire.requests.length
-    await until(() => told.some(({ type }) => type === 'reconnected'), 'it is back', BACK_MS)
+    await until(() => isBack(told), 'it is back', BACK_MS)
     const attempts = wire.requests.slice(from).filter(({ upgrade }) => upgrade)
     assert.deepEqual(attempts.map((attempt) => attempt.status), [status, status, status, 101])
     assert.equal(new Set(attempts.map(({ token }) => token)).size, 4)

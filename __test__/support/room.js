@@ -136,6 +136,11 @@ function publishings({ events }, name) {
   return events.filter((event) => event.startsWith(`subscribed ${name} of `)).length
 }
 
+/** Returns true if a session that told this has lost its room and has it again. */
+function isBack(told) {
+  return told.findLast(({ type }) => type === 'reconnecting' || type === 'reconnected')?.type === 'reconnected'
+}
+
 /** Waits for a condition, looking often; fails if it does not come in time. */
 async function until(condition, what, withinMs = 10_000) {
   for (let n = 0; n < withinMs / 10; n++) {
@@ -146,5 +151,6 @@ async function until(condition, what, withinMs = 10_000) {
 }
 
 module.exports = {
-  fromNow, moderator, openEmptyRoom, openRoom, openServer, present, publish, publishings, roomOn, speak, speakOverWire, until
+  fromNow, isBack, moderator, openEmptyRoom, openRoom, openServer, present, publish, publishings, roomOn, speak, speakOverWire,
+  until
 }
