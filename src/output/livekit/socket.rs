@@ -165,10 +165,15 @@ fn parse(url: &str) -> Result<Url, TransportError> {
 /// A connection of its own, which is not kept.
 async fn request(method: reqwest::Method, url: &Url, headers: Vec<Header>) -> Result<RequestBuilder, TransportError> {
     let builder = http::builder(&[b"http/1.1"]).await.http1_only().pool_max_idle_per_host(0);
-    // A proxy passes a WebSocket on in a tunnel, which reqwest asks for over TLS alone.
+    // Proxies let tunnels through to what is encrypted, and reqwest asks for one there alone.
     let builder = if url.scheme() == "https" { builder } else { builder.no_proxy() };
     let request = builder.build().map_err(|error| failed(url, &error))?.request(method, url.clone());
     Ok(headers.iter().fold(request, |request, Header { name, value }| request.header(name, value)))
+}
+
+/// The proxy by which a room at this URL is reached.
+pub fn proxy(url: &Url) -> Option<Url> {
+    parse(url.as_str()).ok().filter(|url| url.scheme() == "https").and_then(|url| http::proxy(&url))
 }
 
 async fn send(url: &Url, request: RequestBuilder) -> Result<Response, TransportError> {
@@ -176,5 +181,6 @@ async fn send(url: &Url, request: RequestBuilder) -> Result<Response, TransportE
 }
 
 fn failed(url: &Url, error: &reqwest::Error) -> TransportError {
-    TransportError::Connection(format!("{}: {}", http::host(url), http::reason(error)))
+    let way = if proxy(url).is_some() { http::way(url) } else { http::host(url) };
+    TransportError::Connection(format!("{way}: {}", http::reason(error)))
 }
