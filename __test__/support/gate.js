@@ -14,6 +14,8 @@ class Gate {
   url
   /** `{ path, token, status }` of each connection's first request, in order; no status until it is answered. */
   asked = []
+  /** What the next ones get for an answer, instead of the server's, before the connection ends: each a function of the WebSocket's key. */
+  refusals = []
   #server
   #sockets = new Set()
   /** The clients whose signalling is open. */
@@ -48,23 +50,30 @@ class Gate {
   }
 
   #connect(client, port) {
-    const upstream = net.connect(port, '127.0.0.1')
-    const request = {}
+    this.#watch(client)
     client.once('data', (bytes) => {
       const [line, ...headers] = head(bytes).split('\r\n')
-      const bearer = headers.find((header) => /^authorization:/i.test(header))
-      this.asked.push(Object.assign(request, { path: line.split(' ')[1], token: bearer?.split('Bearer ')[1] }))
+      const header = (name) => headers.find((header) => header.toLowerCase().startsWith(`${name}: `))?.slice(name.length + 2)
+      const request = { path: line.split(' ')[1], token: header('authorization')?.slice('Bearer '.length) }
+      this.asked.push(request)
+      if (this.refusals.length > 0) return client.end(this.refusals.shift()(header('sec-websocket-key')))
+      const upstream = net.connect(port, '127.0.0.1')
+      this.#watch(upstream)
+      upstream.once('data', (answer) => {
+        request.status = Number(head(answer).split(' ')[1])
+        if (request.status === 101) this.#joined.add(client)
+      })
+      upstream.write(bytes)
+      client.pipe(upstream).pipe(client)
+      client.on('close', () => upstream.destroy())
+      upstream.on('close', () => client.destroy())
     })
-    upstream.once('data', (bytes) => {
-      request.status = Number(head(bytes).split(' ')[1])
-      if (request.status === 101) this.#joined.add(client)
-    })
-    client.pipe(upstream).pipe(client)
-    for (const socket of [client, upstream]) {
-      this.#sockets.add(socket)
-      socket.on('error', () => {})
-      socket.on('close', () => (this.#sockets.delete(socket), this.#joined.delete(socket), client.destroy(), upstream.destroy()))
-    }
+  }
+
+  #watch(socket) {
+    this.#sockets.add(socket)
+    socket.on('error', () => {})
+    socket.on('close', () => (this.#sockets.delete(socket), this.#joined.delete(socket)))
   }
 }
 

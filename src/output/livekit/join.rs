@@ -196,3 +196,23 @@ async fn way_to(url: &reqwest::Url) -> io::Result<SocketAddr> {
     let addresses: Vec<_> = addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
     connected(&addresses)?.local_addr()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_not_shown_unencrypted_where_it_was_not_before() {
+        for (region, url, expected) in [
+            ("wss://region", "wss://usual", true),
+            ("https://region", "wss://usual", true),
+            ("wss://region", "ws://usual", true),
+            ("ws://region", "ws://usual", true),
+            ("ws://region", "wss://usual", false),
+            ("http://region", "https://usual", false),
+            ("no URL", "wss://usual", false),
+        ] {
+            assert_eq!(is_as_safe(region, url), expected, "{region} instead of {url}");
+        }
+    }
+}

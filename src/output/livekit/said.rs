@@ -282,9 +282,14 @@ mod tests {
         let sid = || "TR_1".to_owned();
         let track = Some(proto::TrackInfo { sid: sid(), ..Default::default() });
         let sdp = |sdp: &str| proto::SessionDescription { sdp: sdp.to_owned(), ..Default::default() };
-        let trickle = |init: &str, target| proto::TrickleRequest { candidate_init: init.into(), target, r#final: false };
+        let trickle =
+            |init: &str, target| proto::TrickleRequest { candidate_init: init.into(), target, r#final: false };
         let quality = |participant_sid: &str, quality| proto::ConnectionQualityUpdate {
-            updates: vec![proto::ConnectionQualityInfo { participant_sid: participant_sid.into(), quality, score: 4.0 }],
+            updates: vec![proto::ConnectionQualityInfo {
+                participant_sid: participant_sid.into(),
+                quality,
+                score: 4.0,
+            }],
         };
         let leave = proto::LeaveRequest { reason: 2, ..Default::default() };
         for (response, expected) in [
@@ -302,10 +307,7 @@ mod tests {
                 Response::TrackUnpublished(proto::TrackUnpublishedResponse { track_sid: sid() }),
                 r#"Unpublished { sid: "TR_1" }"#,
             ),
-            (
-                Response::TrackSubscribed(proto::TrackSubscribed { track_sid: sid() }),
-                r#"Subscribed { sid: "TR_1" }"#,
-            ),
+            (Response::TrackSubscribed(proto::TrackSubscribed { track_sid: sid() }), r#"Subscribed { sid: "TR_1" }"#),
             (
                 Response::Mute(proto::MuteTrackRequest { sid: sid(), muted: true }),
                 r#"Muted { sid: "TR_1", muted: true }"#,
