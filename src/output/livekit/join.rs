@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +10,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::encoder::Encoding;
 use super::peer::Peer;
-use super::room::{Room, silent};
+use super::room::Room;
 use super::transport::{IceTransport, Transport};
 use crate::error::{Code, Result, SpeakerError};
-use crate::net::{connected, http, resolve};
 use crate::output::Meanwhile;
 use crate::redact::redact;
 use crate::runtime::RUNTIME;
@@ -77,25 +75,9 @@ pub fn join(options: LiveKitOptions, wait: Duration) -> Joining {
         let token = token.map_err(|reason| SpeakerError::new(Code::JoinFailed, redact(&reason)))?;
         // A task of its own, which goes on when nobody waits any more, and then leaves again: a server that was asked to
         // let us in and hears no goodbye keeps our place for a minute.
-        let server = url.clone();
-        let joining = RUNTIME.spawn(async move { Room::join(&server, &token, limit, until).await });
+        let joining = RUNTIME.spawn(async move { Room::join(&url, &token, limit, until).await });
         let room = joining.await.expect("joining does not panic")?;
-        let local = timeout_at(until, local_address(&url)).await.map_err(|_| silent(limit))??;
-        let transport = Transport::new(ice_transport, local, &room.ice_servers)?;
+        let transport = Transport::new(ice_transport, &room.ice_servers);
         Ok((room, Peer::new(transport, encoding, std::time::Instant::now())?))
     })
-}
-
-/// The address that this machine has on the way to a URL's host.
-pub async fn local_address(url: &str) -> Result<IpAddr> {
-    let failed = |what: &str, error: &(dyn std::error::Error + 'static)| {
-        SpeakerError::new(Code::JoinFailed, format!("{what} can't be reached: {error}")).because_of(error)
-    };
-    let url = reqwest::Url::parse(url).map_err(|error| failed("the LiveKit server", &error))?;
-    let unreachable = |error| failed(&http::host(&url), &error);
-    let port = url.port_or_known_default().unwrap_or(443);
-    let addresses = resolve(url.host_str().unwrap_or_default()).await.map_err(unreachable)?;
-    let addresses: Vec<_> = addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
-    let local = connected(&addresses).and_then(|socket| socket.local_addr());
-    Ok(local.map_err(unreachable)?.ip())
 }

@@ -10,6 +10,7 @@
 mod backoff;
 mod condition;
 mod encoder;
+mod farewell;
 #[doc(hidden)]
 pub mod fuzz;
 mod join;
@@ -18,6 +19,7 @@ mod publish;
 mod recover;
 mod room;
 mod said;
+mod silence;
 mod socket;
 mod timer;
 mod track;
@@ -31,19 +33,22 @@ use std::time::{Duration, Instant};
 use livekit_protocol as proto;
 use tokio::time::{Sleep, timeout};
 
-use super::{Closing, Link, Output, OutputEvent};
+use super::{Closing, Link, Output, OutputEvent, closed};
 use crate::audio::Samples;
 use crate::error::Result;
 use crate::mixer::Frame;
+use crate::runtime::{RUNTIME, timed};
 use backoff::Backoff;
 use condition::Condition;
 pub use encoder::Encoding;
+use farewell::Farewell;
 use join::{Joining, join};
 pub use join::{LiveKitOptions, StartWhen, TokenAnswer, TokenSource};
 use peer::{Change, Peer};
 use recover::Recovery;
 use room::Room;
-use track::{Packet, Track};
+use silence::Silence;
+use track::Track;
 pub use transport::IceTransport;
 use trouble::{Remedy, Trouble};
 
@@ -80,6 +85,7 @@ struct Connection {
     peer: Peer,
     /// What servers before 1.9.1 send over: nothing that is listened to, but they end a session without it.
     theirs: Option<Peer>,
+    silence: Silence,
     /// Runs while something is broken.
     recovery: Option<Recovery>,
 }
@@ -132,6 +138,8 @@ impl LiveKit {
                     connection.theirs = None;
                 }
             }
+            let Connection { peer, silence, .. } = &mut **connection;
+            silence.poll(context, peer, &mut self.tracks, Instant::now())?;
             match ready!(connection.peer.poll(context, Instant::now())) {
                 Change::Connected => {}
                 Change::NoPath => self.find_path(),
@@ -189,8 +197,8 @@ impl Output for LiveKit {
         let Some(track) = self.tracks.iter_mut().find(|track| track.stream == frame.stream) else { return Ok(false) };
         let Some((mid, Some(pt))) = track.line else { return Ok(false) };
         let muted = track.muted;
-        if let Some(Packet { data, level, first }) = track.encode(frame)? {
-            connection.peer.send((mid, pt), frame.at, data, level, first, now)?;
+        if let Some(packet) = track.encode(frame)? {
+            connection.peer.send((mid, pt), frame.at, &packet, now)?;
         }
         if connection.peer.is_unheard(now) && connection.recovery.is_none() {
             self.find_path();
@@ -211,17 +219,21 @@ impl Output for LiveKit {
         self.dropped
     }
 
-    fn close(&mut self, _now: Instant) -> Closing {
+    fn close(&mut self, now: Instant) -> Closing {
         let State::Joined(connection) = std::mem::replace(&mut self.state, State::Lost) else {
-            return Box::pin(async { Ok(()) });
+            return closed(Ok(()));
         };
-        let mut connection = *connection;
-        let leaving = connection.room.leaving.take();
-        drop(connection);
-        Box::pin(async move {
-            if let Some(leaving) = leaving {
+        let tracks = std::mem::take(&mut self.tracks);
+        let mut farewell = Farewell::new(connection, tracks, self.channels, self.options.linger, now);
+        // A task of its own: the room is left in good order though nobody may wait for that.
+        let ending = RUNTIME.spawn(async move {
+            timed(|context, now| farewell.poll(context, now)).await;
+            if let Some(leaving) = farewell.leave() {
                 let _ = timeout(LEAVE_LIMIT, leaving).await;
             }
+        });
+        Box::pin(async move {
+            ending.await.expect("a farewell does not panic");
             Ok(())
         })
     }

@@ -7,6 +7,7 @@ use tokio::time::sleep;
 use super::peer::Peer;
 use super::room::Room;
 use super::said::{Said, Side};
+use super::silence::Silence;
 use super::trouble::{Remedy, Trouble};
 use super::{Attempt, Connection, LiveKit, State, Track};
 use crate::error::{Code, Result, SpeakerError};
@@ -14,14 +15,20 @@ use crate::error::{Code, Result, SpeakerError};
 impl LiveKit {
     /// The room is joined: the tracks there are come next.
     pub(super) fn joined(&mut self, (room, peer): (Room, Peer)) -> Result<()> {
-        self.state = State::Joined(Box::new(Connection { room, peer, theirs: None, recovery: None }));
+        self.state = State::Joined(Box::new(Connection {
+            room,
+            peer,
+            theirs: None,
+            silence: Silence::new(Instant::now()),
+            recovery: None,
+        }));
         self.publish_again();
         self.offer_next()
     }
 
     pub(super) fn add_track(&mut self, stream: u32) -> Result<()> {
         let name = self.options.track_names.get(&stream);
-        self.tracks.push(Track::new(stream, name, self.channels, self.options.encoding)?);
+        self.tracks.push(Track::new(stream, name, self.channels, self.options.encoding));
         self.deadline = Some(Box::pin(sleep(self.options.timeout)));
         Ok(())
     }

@@ -7,20 +7,17 @@
 //! ```
 
 use std::future::Future;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use super::backoff::{ATTEMPTS, Backoff};
-use super::join::{join, local_address};
-use super::room::silent;
+use super::join::join;
 use super::transport::IceServer;
 use super::trouble::{Remedy, Trouble};
 use super::{Attempt, Connection, LiveKit, State, Track};
-use crate::error::SpeakerError;
 use crate::output::OutputEvent;
 
 /// How long a room may be without a path before its place counts as lost: what LiveKit's own clients wait.
@@ -38,14 +35,13 @@ pub struct Recovery {
 }
 
 enum Step {
-    /// The signalling is being reopened, if it was lost; then the address that this machine has now is known.
+    /// The signalling is being reopened, if it was lost; then ICE may look for a path.
     Reaching { signalling: bool, reached: Pin<Box<dyn Future<Output = Attempt<Reached>> + Send>> },
     /// ICE looks for a path.
     Path,
 }
 
 struct Reached {
-    address: IpAddr,
     /// What the server offers over a reopened signalling.
     ice_servers: Option<Vec<IceServer>>,
 }
@@ -94,16 +90,13 @@ impl LiveKit {
         let wait = if first { Duration::ZERO } else { recovery.attempts.wait() };
         let signalling = signalling || matches!(recovery.step, Step::Reaching { signalling: true, .. });
         let reopened = signalling.then(|| room.reopen(self.options.timeout));
-        let (url, limit) = (self.options.url.clone(), self.options.timeout);
         let reached = Box::pin(async move {
             sleep(wait).await;
             let ice_servers = match reopened {
                 Some(reopened) => Some(reopened.await?),
                 None => None,
             };
-            let again = |error: SpeakerError| Trouble { remedy: Remedy::Resume, ..error.into() };
-            let address = timeout(limit, local_address(&url)).await.unwrap_or_else(|_| Err(silent(limit)));
-            Ok(Reached { address: address.map_err(again)?, ice_servers })
+            Ok(Reached { ice_servers })
         });
         recovery.step = Step::Reaching { signalling, reached };
     }
@@ -124,14 +117,14 @@ impl LiveKit {
         match &mut recovery.step {
             Step::Reaching { reached, .. } => match reached.as_mut().poll(context) {
                 Poll::Pending => return Ok(Poll::Pending),
-                Poll::Ready(Ok(Reached { address, ice_servers })) => {
+                Poll::Ready(Ok(Reached { ice_servers })) => {
                     if let Some(ice_servers) = ice_servers {
                         room.reopened(ice_servers);
                     }
                     if peer.is_heard(Instant::now()) {
                         self.recovered()?;
                     } else {
-                        room.offer(peer.restart_ice(address, &room.ice_servers, Instant::now())?, None);
+                        room.offer(peer.restart_ice(&room.ice_servers, Instant::now())?, None);
                         recovery.step = Step::Path;
                     }
                 }

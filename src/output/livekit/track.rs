@@ -1,6 +1,6 @@
 //! One published track: what is agreed about it, and its packets.
 
-use super::encoder::{Encoder, Encoding};
+use super::encoder::{Encoder, Encoding, SILENT_PACKET};
 use super::peer::{Mid, Pt};
 use crate::error::Result;
 use crate::mixer::Frame;
@@ -20,7 +20,14 @@ pub struct Track {
     pub muted: bool,
     /// What the session was told of that.
     pub told_muted: bool,
-    encoder: Encoder,
+    channels: usize,
+    encoding: Encoding,
+    /// Made with the first sound: most tracks of most sessions have none.
+    encoder: Option<Encoder>,
+    /// Whether a packet was sent since this was asked last.
+    sent: bool,
+    /// How often it was asked since the track was published.
+    asked: u32,
     /// Silent frames still to be sent.
     tail: u32,
     /// The packet before the next one was not sent.
@@ -38,17 +45,26 @@ pub struct Announcement {
     pub red: bool,
 }
 
+/// The loudness of silence, in dBFS (RFC 6464 §3).
+pub const SILENT: i8 = -127;
+
 pub struct Packet<'a> {
     pub data: &'a [u8],
-    /// In dBFS, −127 for silence (RFC 6464 §3).
+    /// In dBFS.
     pub level: i8,
     /// Whether silence, in which nothing was sent, came before it.
     pub first: bool,
 }
 
+impl Packet<'_> {
+    pub fn is_audible(&self) -> bool {
+        self.level > SILENT
+    }
+}
+
 impl Track {
     /// A track called `name`, or by its number: 0 `speaker`, 1 `app_audio`, 2 `tts`, n `track_<n>`.
-    pub fn new(stream: u32, name: Option<&String>, channels: usize, encoding: Encoding) -> Result<Self> {
+    pub fn new(stream: u32, name: Option<&String>, channels: usize, encoding: Encoding) -> Self {
         let name = name.cloned().unwrap_or_else(|| match stream {
             0 => "speaker".to_owned(),
             1 => "app_audio".to_owned(),
@@ -57,7 +73,7 @@ impl Track {
         });
         let Encoding { dtx, red, .. } = encoding;
         let announcement = Announcement { cid: cid(stream), name, stereo: channels == 2, dtx, red };
-        Ok(Self {
+        Self {
             stream,
             announcement,
             offered: false,
@@ -65,13 +81,22 @@ impl Track {
             line: None,
             muted: false,
             told_muted: false,
-            encoder: Encoder::new(channels, encoding)?,
+            channels,
+            encoding,
+            encoder: None,
+            sent: false,
+            asked: 0,
             tail: 0,
             gap: true,
-        })
+        }
     }
 
     pub fn is_open(&self) -> bool {
+        self.is_published()
+    }
+
+    /// Whether it has a place in the room, and packets can be sent on its line.
+    pub fn is_published(&self) -> bool {
         self.sid.is_some() && matches!(self.line, Some((_, Some(_))))
     }
 
@@ -85,6 +110,7 @@ impl Track {
         self.announcement.cid = cid(self.stream);
         (self.offered, self.sid, self.line) = (false, None, None);
         (self.muted, self.tail, self.gap) = (false, 0, true);
+        (self.sent, self.asked) = (false, 0);
     }
 
     /// The frame's packet; none in silence.
@@ -96,12 +122,33 @@ impl Track {
         }
         self.tail -= 1;
         let level = level(frame.samples);
-        let data = match self.muted {
-            true => None,
-            false => self.encoder.encode(frame.samples)?,
+        let (channels, encoding) = (self.channels, self.encoding);
+        let data = match (self.muted, &mut self.encoder) {
+            (true, _) => None,
+            (false, Some(encoder)) => encoder.encode(frame.samples)?,
+            (false, none) => none.insert(Encoder::after_silence(channels, encoding)?).encode(frame.samples)?,
         };
+        self.sent |= data.is_some();
         let first = std::mem::replace(&mut self.gap, data.is_none() || self.tail == 0);
         Ok(data.map(|data| Packet { data, level, first }))
+    }
+
+    /// A packet of silence, to be sent where nothing else is. What follows it comes after silence as before.
+    pub fn silence(&mut self) -> Result<&[u8]> {
+        // From its encoder if it has one, which knows from what the next sound differs.
+        self.encoder.as_mut().map_or(Ok(SILENT_PACKET), Encoder::silence)
+    }
+
+    /// Whether it is in the room, able to speak, and said nothing since this was asked last.
+    pub fn has_been_silent(&mut self) -> bool {
+        let speaks = self.is_published() && !self.muted;
+        self.asked = if speaks { self.asked.saturating_add(1) } else { 0 };
+        !std::mem::take(&mut self.sent) && speaks
+    }
+
+    /// Whether it may speak, and [`Self::has_been_silent`] was asked less often than so since then.
+    pub fn is_younger(&self, asked: u32) -> bool {
+        self.is_published() && !self.muted && self.asked < asked
     }
 }
 
@@ -112,7 +159,7 @@ fn cid(stream: u32) -> String {
 fn level(samples: &[f32]) -> i8 {
     let power = samples.iter().map(|sample| sample * sample).sum::<f32>() / samples.len() as f32;
     // The logarithm of nothing is −∞, which is clamped too.
-    (10.0 * power.log10()).clamp(-127.0, 0.0) as i8
+    (10.0 * power.log10()).clamp(f32::from(SILENT), 0.0) as i8
 }
 
 /// Not for secrets: tells the tracks of one participant's sessions apart.
@@ -134,7 +181,7 @@ mod tests {
 
     #[test]
     fn sends_its_sound_and_a_tail_and_then_nothing() {
-        let mut track = Track::new(0, None, 1, ENCODING).unwrap();
+        let mut track = Track::new(0, None, 1, ENCODING);
         let (loud, silent) = ([0.5; FRAME], [0.0; FRAME]);
         assert!(track.encode(&frame(&silent, false)).unwrap().is_none());
         for round in 0..2 {
@@ -148,7 +195,7 @@ mod tests {
 
     #[test]
     fn sends_nothing_while_it_is_muted_and_marks_what_comes_after() {
-        let mut track = Track::new(0, None, 1, ENCODING).unwrap();
+        let mut track = Track::new(0, None, 1, ENCODING);
         let mut first = |muted| {
             track.muted = muted;
             track.encode(&frame(&[0.5; FRAME], true)).unwrap().map(|packet| packet.first)
@@ -161,7 +208,7 @@ mod tests {
 
     #[test]
     fn sends_little_of_silence_inside_a_sound_with_dtx() {
-        let mut track = Track::new(0, None, 1, Encoding { dtx: true, ..ENCODING }).unwrap();
+        let mut track = Track::new(0, None, 1, Encoding { dtx: true, ..ENCODING });
         let sent = (0..100).filter(|_| track.encode(&frame(&[0.0; FRAME], true)).unwrap().is_some()).count();
         assert!(sent < 50, "{sent} of 100 packets of silence");
         assert!(track.encode(&frame(&[0.5; FRAME], true)).unwrap().unwrap().first);
