@@ -98,9 +98,13 @@ pub fn join(options: LiveKitOptions, coming: Coming, at: Instant) -> Joining {
             Coming::Again(regions) => (false, regions),
         };
         let until = at + limit;
-        let entrance =
-            Entrance { tokens: &tokens, candidates: tokens.ask(first, at, limit).await?.into(), limit, until };
-        entrance.enter(&url, regions).await
+        let candidates: VecDeque<_> = tokens.ask(first, at, limit).await?.into();
+        let had_candidates = !candidates.is_empty();
+        let mut entrance = Entrance { tokens: &tokens, candidates, limit, until };
+        let entered = entrance.enter(&url, regions).await;
+        // All were refused just now. The next time there may be another.
+        let again = had_candidates && entrance.candidates.is_empty();
+        entered.map_err(|trouble| if again { Trouble { remedy: Remedy::Rejoin, ..trouble } } else { trouble })
     })
 }
 
@@ -114,7 +118,7 @@ struct Entrance<'a> {
 
 impl Entrance<'_> {
     /// At a region's server, or at the usual one, or at another region's if that fails and is LiveKit's own (which tells them).
-    async fn enter(mut self, url: &str, regions: Vec<String>) -> Attempt<Room> {
+    async fn enter(&mut self, url: &str, regions: Vec<String>) -> Attempt<Room> {
         let regions: Vec<_> = regions.into_iter().filter(|region| is_as_safe(region, url)).take(MAX_REGIONS).collect();
         // Each has its part of the time, and what those before it left of theirs.
         let share = self.limit / (regions.len() as u32 + 1);
