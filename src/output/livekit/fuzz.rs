@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use str0m::net::Protocol;
 
@@ -23,9 +24,9 @@ impl Offered {
     pub fn new() -> Result<Self> {
         let encoding = Encoding { bitrate: 64_000, complexity: 5, dtx: false, red: true, fec: false };
         let transport = Transport::new(IceTransport::Tcp, Ipv4Addr::LOCALHOST.into(), &[])?;
-        let mut peer = Peer::new(transport, encoding)?;
-        let (mid, _) = peer.offer("fuzz")?;
-        Ok(Self { peer, mid })
+        let mut peer = Peer::new(transport, encoding, Instant::now())?;
+        let (mids, _) = peer.offer(&["fuzz".to_owned()], &[], Instant::now())?.expect("a line was added");
+        Ok(Self { peer, mid: mids[0] })
     }
 
     /// The name of the track's media line.
@@ -35,11 +36,12 @@ impl Offered {
 
     /// The server's messages over its signalling.
     pub fn hear(&mut self, response: Message) -> Result<()> {
-        let us = Name { sid: "sid".to_owned(), identity: "identity".to_owned() };
+        let us = Name { sid: "sid".to_owned(), identity: "identity".to_owned(), joined_at: 0 };
+        let now = Instant::now();
         Said::read(response, &us).into_iter().try_for_each(|said| match said {
-            Said::Answer(sdp) => self.peer.answer(&sdp),
-            Said::Offer(sdp) => self.peer.accept(&sdp).map(drop),
-            Said::Candidate(candidate, _) => self.peer.add_candidate(&candidate),
+            Said::Answer(sdp) => self.peer.answer(&sdp, now),
+            Said::Offer(sdp) => self.peer.accept(&sdp, now).map(drop),
+            Said::Candidate(candidate, _) => self.peer.add_candidate(&candidate, now),
             _ => Ok(()),
         })
     }
@@ -47,7 +49,7 @@ impl Offered {
     /// A datagram of the server's.
     pub fn receive(&mut self, datagram: &[u8]) -> Result<()> {
         let (source, destination) = (SocketAddr::from(([127, 0, 0, 1], 1)), SocketAddr::from(([127, 0, 0, 1], 2)));
-        self.peer.take(Protocol::Udp, source, destination, datagram)
+        self.peer.take(Protocol::Udp, source, destination, datagram, Instant::now())
     }
 
     /// The server has agreed, and keys are there.
@@ -58,15 +60,15 @@ impl Offered {
     /// Sends a packet, so that reports have something to report on.
     pub fn send(&mut self, time: u64) -> Result<()> {
         let Some(pt) = self.peer.payload_type(self.mid) else { return Ok(()) };
-        self.peer.send((self.mid, pt), time, &[0xfc, 0xff, 0xfe], -30, false)
+        self.peer.send((self.mid, pt), time, &[0xfc, 0xff, 0xfe], -30, false, Instant::now())
     }
 }
 
 /// The datagrams in a connection's bytes (RFC 4571), until it ends, fails or has nothing more at hand.
 pub fn datagrams(io: impl Io + 'static) -> Vec<Vec<u8>> {
     let (mut link, mut buffer) = (framed(io), [0; DATAGRAM]);
-    let mut datagrams = Vec::new();
-    while let Poll::Ready(Ok((_, length))) = link.poll(&mut Context::from_waker(Waker::noop()), &mut buffer) {
+    let (mut context, mut datagrams) = (Context::from_waker(Waker::noop()), Vec::new());
+    while let Poll::Ready(Ok((_, length))) = link.poll(&mut context, &mut buffer, Instant::now()) {
         datagrams.push(buffer[..length].to_vec());
     }
     datagrams

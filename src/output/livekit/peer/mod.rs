@@ -6,7 +6,6 @@ mod negotiate;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -15,9 +14,9 @@ use str0m::media::{Frequency, MediaTime};
 pub use str0m::media::{Mid, Pt};
 use str0m::net::{Protocol, Receive};
 use str0m::{Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
-use tokio::time::Sleep;
 
 use super::encoder::Encoding;
+use super::timer::Timer;
 use super::transport::{Arrival, DATAGRAM, Transport};
 use crate::audio::{SAMPLE_RATE, Samples};
 use crate::error::{Code, Result, SpeakerError};
@@ -31,6 +30,9 @@ const UNHEARD_AFTER: Duration = Duration::from_secs(4);
 
 /// How often a path is checked once there is one (RFC 7675 §5.1).
 const CONSENT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// str0m may want to go on at once, again and again; others have things to do too.
+const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 
 /// How often reports of the receiver are summed up.
 const STATS_INTERVAL: Duration = Duration::from_secs(10);
@@ -50,9 +52,8 @@ pub enum Change {
 pub struct Peer {
     rtc: Rtc,
     transport: Transport,
-    /// When str0m wants to be told the time, and what wakes us then or before.
-    due: Instant,
-    timer: Pin<Box<Sleep>>,
+    /// When str0m wants to be told the time.
+    timer: Timer,
     /// The offer that waits for its answer.
     pending: Option<SdpPendingOffer>,
     changes: VecDeque<Change>,
@@ -63,31 +64,31 @@ pub struct Peer {
 }
 
 impl Peer {
-    pub fn new(transport: Transport, encoding: Encoding) -> Result<Self> {
+    /// Needs tokio's context.
+    pub fn new(transport: Transport, encoding: Encoding, now: Instant) -> Result<Self> {
         let mut config = RtcConfig::new().clear_codecs().enable_opus(true, encoding.red);
         config.set_max_stun_rto(CONSENT_INTERVAL);
-        let mut rtc = config.set_stats_interval(Some(STATS_INTERVAL)).build(Instant::now());
+        let mut rtc = config.set_stats_interval(Some(STATS_INTERVAL)).build(now);
         for candidate in transport.candidates() {
             rtc.add_local_candidate(candidate.clone());
         }
         let mut peer = Self {
             rtc,
             transport,
-            due: Instant::now(),
-            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            timer: Timer::at(now),
             pending: None,
             changes: VecDeque::new(),
             heard: None,
             sending: None,
         };
         // Until it is told a time, str0m begins no check of its own: it would wait for a server that can reach us.
-        peer.input(Input::Timeout(Instant::now()))?;
+        peer.input(Input::Timeout(now), now)?;
         Ok(peer)
     }
 
     /// A second one, on the same kind of ways.
-    pub fn sibling(&self, encoding: Encoding) -> Result<Self> {
-        Self::new(self.transport.another()?, encoding)
+    pub fn sibling(&self, encoding: Encoding, now: Instant) -> Result<Self> {
+        Self::new(self.transport.another()?, encoding, now)
     }
 
     pub fn is_connected(&self) -> bool {
@@ -95,13 +96,18 @@ impl Peer {
     }
 
     /// Whether what is sent now reaches the server, as far as one can know.
-    pub fn is_heard(&self) -> bool {
-        self.is_connected() && self.heard.is_some_and(|heard| heard.elapsed() < HEARD_WITHIN)
+    pub fn is_heard(&self, now: Instant) -> bool {
+        self.is_connected() && self.heard.is_some_and(|heard| now.saturating_duration_since(heard) < HEARD_WITHIN)
     }
 
     /// Whether sound is sent, and nothing was heard of the server for too long.
-    pub fn is_unheard(&self) -> bool {
-        self.sending.max(self.heard).is_some_and(|since| since.elapsed() > UNHEARD_AFTER)
+    pub fn is_unheard(&self, now: Instant) -> bool {
+        self.sending.max(self.heard).is_some_and(|since| now.saturating_duration_since(since) > UNHEARD_AFTER)
+    }
+
+    /// The address that it sends from.
+    pub fn local(&self) -> std::net::IpAddr {
+        self.transport.local()
     }
 
     /// By what ways a path was sought, in words.
@@ -114,30 +120,38 @@ impl Peer {
     }
 
     /// Sends one packet. `level` is its loudness in dBFS (RFC 6464), `first` that silence came before it.
-    pub fn send(&mut self, line: (Mid, Pt), time: Samples, packet: &[u8], level: i8, first: bool) -> Result<()> {
+    pub fn send(
+        &mut self,
+        line: (Mid, Pt),
+        time: Samples,
+        packet: &[u8],
+        level: i8,
+        first: bool,
+        now: Instant,
+    ) -> Result<()> {
         let (mid, pt) = line;
         let Some(writer) = self.rtc.writer(mid) else { return Ok(()) };
         let time = MediaTime::new(time, Frequency::FORTY_EIGHT_KHZ);
         let audible = level > -127;
         if first {
-            self.sending = Some(Instant::now());
+            self.sending = Some(now);
         }
         writer
             .audio_level(level, audible)
             .start_of_talkspurt(first)
-            .write(pt, Instant::now(), time, packet.to_vec())
+            .write(pt, now, time, packet.to_vec())
             .map_err(|error| broken("a packet can't be sent", error))?;
-        self.drain()
+        self.drain(now)
     }
 
-    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Change> {
+    pub fn poll(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<Change> {
         loop {
             if let Some(change) = self.changes.pop_front() {
                 return Poll::Ready(change);
             }
-            let step = match self.timer.as_mut().poll(context) {
-                Poll::Ready(()) => self.wake(),
-                Poll::Pending => ready!(self.receive(context)),
+            let step = match self.timer.poll(context, now) {
+                Poll::Ready(now) => self.input(Input::Timeout(now), now),
+                Poll::Pending => ready!(self.receive(context, now)),
             };
             if let Err(error) = step {
                 return Poll::Ready(Change::Broken(error));
@@ -145,79 +159,70 @@ impl Peer {
         }
     }
 
-    fn receive(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
+    fn receive(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<Result<()>> {
         let mut buffer = [0; DATAGRAM];
-        Poll::Ready(match ready!(self.transport.poll(context, &mut buffer)) {
+        Poll::Ready(match ready!(self.transport.poll(context, &mut buffer, now)) {
             Arrival::Datagram { proto, source, destination, length } => {
-                self.take(proto, source, destination, &buffer[..length])
+                self.take(proto, source, destination, &buffer[..length], now)
             }
             Arrival::Opened(candidate) => {
                 self.rtc.add_local_candidate(candidate);
-                self.drain()
+                self.drain(now)
             }
             Arrival::Closed(candidate) => {
                 self.rtc.direct_api().invalidate_candidate(&candidate);
-                self.drain()
+                self.drain(now)
             }
         })
     }
 
     /// Takes a datagram that came.
-    pub fn take(&mut self, proto: Protocol, source: SocketAddr, destination: SocketAddr, bytes: &[u8]) -> Result<()> {
+    pub fn take(
+        &mut self,
+        proto: Protocol,
+        source: SocketAddr,
+        destination: SocketAddr,
+        bytes: &[u8],
+        now: Instant,
+    ) -> Result<()> {
         match Receive::new(proto, source, destination, bytes) {
             Ok(receive) => {
-                let now = Instant::now();
                 self.heard = Some(now);
-                self.input(Input::Receive(now, receive))
+                self.input(Input::Receive(now, receive), now)
             }
             Err(_) => Ok(()), // not WebRTC
         }
     }
 
-    fn input(&mut self, input: Input) -> Result<()> {
+    fn input(&mut self, input: Input, now: Instant) -> Result<()> {
         self.rtc.handle_input(input).map_err(|error| broken("the peer connection failed", error))?;
-        self.drain()
+        self.drain(now)
     }
 
-    /// The timer has run out, which may have been set for an earlier time than is wanted by now.
-    fn wake(&mut self) -> Result<()> {
-        let now = Instant::now();
-        if self.due > now {
-            self.timer.as_mut().reset(self.due.into());
-            return Ok(());
-        }
-        self.input(Input::Timeout(now))
-    }
-
-    fn drain(&mut self) -> Result<()> {
+    fn drain(&mut self, now: Instant) -> Result<()> {
         let mut told = false;
         loop {
             match self.rtc.poll_output().map_err(|error| broken("the peer connection failed", error))? {
                 Output::Timeout(at) => {
                     // A packet is made only when str0m is told the time: at once, or it would wait for another wake-up.
-                    let now = Instant::now();
                     if at <= now && !std::mem::replace(&mut told, true) {
                         let input = self.rtc.handle_input(Input::Timeout(now));
                         input.map_err(|error| broken("the peer connection failed", error))?;
                         continue;
                     }
-                    self.due = at;
-                    // To set a timer costs more than to be woken by one that was set too early.
-                    if self.timer.is_elapsed() || at < self.timer.deadline().into_std() {
-                        self.timer.as_mut().reset(at.into());
-                    }
+                    self.timer.set(at.max(now + SHORTEST_WAIT));
                     return Ok(());
                 }
-                Output::Transmit(transmit) => self.transport.send(&transmit),
+                Output::Transmit(transmit) => self.transport.send(&transmit, now),
                 Output::Event(event) => {
-                    let change = self.notice(event);
+                    let change = self.notice(event, now);
                     self.changes.extend(change);
                 }
             }
         }
     }
 
-    fn notice(&mut self, event: Event) -> Option<Change> {
+    fn notice(&mut self, event: Event, now: Instant) -> Option<Change> {
         match event {
             Event::Connected => Some(Change::Connected),
             Event::IceConnectionStateChange(IceConnectionState::Connected | IceConnectionState::Completed) => {
@@ -225,7 +230,7 @@ impl Peer {
                 Some(Change::Connected)
             }
             Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {
-                self.transport.seek();
+                self.transport.seek(now);
                 Some(Change::NoPath)
             }
             // Without a report since the last one there is nothing to tell.

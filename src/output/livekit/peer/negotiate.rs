@@ -1,6 +1,7 @@
 //! What is agreed with the server: offers, answers, candidates.
 
 use std::net::IpAddr;
+use std::time::Instant;
 
 use str0m::Candidate;
 use str0m::change::{SdpAnswer, SdpOffer};
@@ -12,27 +13,32 @@ use crate::error::Result;
 use crate::output::livekit::transport::IceServer;
 
 impl Peer {
-    /// Adds a media line for a track; says the line's name and the offer.
-    pub fn offer(&mut self, cid: &str) -> Result<(Mid, String)> {
+    /// Adds a media line for each track, and lets go of those that are `idle`. Returns the names of the new lines in the same order
+    /// and the offer, if there is anything to agree about.
+    pub fn offer(&mut self, cids: &[String], idle: &[Mid], now: Instant) -> Result<Option<(Vec<Mid>, String)>> {
         let mut change = self.rtc.sdp_api();
-        let stream = Some("speaker".to_owned());
-        let mid = change.add_media(MediaKind::Audio, Direction::SendOnly, stream, Some(cid.to_owned()), None);
-        let (offer, pending) = change.apply().expect("a line was added");
+        idle.iter().for_each(|mid| change.set_direction(*mid, Direction::Inactive));
+        let line = |cid: &String| {
+            let stream = Some("speaker".to_owned());
+            change.add_media(MediaKind::Audio, Direction::SendOnly, stream, Some(cid.clone()), None)
+        };
+        let mids = cids.iter().map(line).collect();
+        let Some((offer, pending)) = change.apply() else { return Ok(None) };
         self.pending = Some(pending);
-        self.drain()?;
-        Ok((mid, offer.to_sdp_string()))
+        self.drain(now)?;
+        Ok(Some((mids, offer.to_sdp_string())))
     }
 
     /// Looks for a path anew, from the address `local`, which may have changed: the offer that asks the server for it. An
     /// offer that was out is void.
-    pub fn restart_ice(&mut self, local: IpAddr, servers: &[IceServer]) -> Result<String> {
+    pub fn restart_ice(&mut self, local: IpAddr, servers: &[IceServer], now: Instant) -> Result<String> {
         self.transport.restart(local, servers)?;
         self.add_local_candidates();
         let mut change = self.rtc.sdp_api();
         change.ice_restart(false);
         let (offer, pending) = change.apply().expect("a restart needs an offer");
         self.pending = Some(pending);
-        self.drain()?;
+        self.drain(now)?;
         Ok(offer.to_sdp_string())
     }
 
@@ -42,20 +48,20 @@ impl Peer {
     }
 
     /// Takes the server's own offer: the answer to it.
-    pub fn accept(&mut self, sdp: &str) -> Result<String> {
+    pub fn accept(&mut self, sdp: &str, now: Instant) -> Result<String> {
         let offer = SdpOffer::from_sdp_string(sdp).map_err(|error| broken("the offer can't be read", error))?;
         let answer = self.rtc.sdp_api().accept_offer(offer).map_err(|error| broken("the offer does not fit", error))?;
-        self.seek()?;
+        self.seek(now)?;
         Ok(answer.to_sdp_string())
     }
 
-    pub fn answer(&mut self, sdp: &str) -> Result<()> {
+    pub fn answer(&mut self, sdp: &str, now: Instant) -> Result<()> {
         let Some(pending) = self.pending.take() else { return Ok(()) };
         let answer = SdpAnswer::from_sdp_string(sdp).map_err(|error| broken("the answer can't be read", error))?;
         self.rtc.sdp_api().accept_answer(pending, answer).map_err(|error| broken("the answer does not fit", error))?;
         // A restart of ICE forgets them; otherwise they are there already.
         self.add_local_candidates();
-        self.seek()
+        self.seek(now)
     }
 
     fn add_local_candidates(&mut self) {
@@ -64,19 +70,19 @@ impl Peer {
         }
     }
 
-    fn seek(&mut self) -> Result<()> {
+    fn seek(&mut self, now: Instant) -> Result<()> {
         if !self.is_connected() {
-            self.transport.seek();
+            self.transport.seek(now);
         }
-        self.drain()
+        self.drain(now)
     }
 
     /// Candidates that can't be used here (IPv6 without a route) are none of ours.
-    pub fn add_candidate(&mut self, candidate: &str) -> Result<()> {
+    pub fn add_candidate(&mut self, candidate: &str, now: Instant) -> Result<()> {
         if let Ok(candidate) = Candidate::from_sdp_string(candidate) {
-            self.transport.add_remote(&candidate);
+            self.transport.add_remote(&candidate, now);
             self.rtc.add_remote_candidate(candidate);
-            self.drain()?;
+            self.drain(now)?;
         }
         Ok(())
     }

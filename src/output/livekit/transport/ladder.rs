@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use str0m::Candidate;
 use str0m::net::Transmit;
@@ -34,7 +35,7 @@ enum Target {
 
 enum State {
     Untried,
-    Opening(Opening),
+    Opening(Box<dyn Opening>),
     Open(Box<dyn Link>),
     Closed,
 }
@@ -96,8 +97,8 @@ impl Ladder {
         let Rung { to, state, .. } = &mut self.rungs[index];
         tracing::debug!(%to, "no path yet: opening another way");
         *state = State::Opening(match to {
-            Target::Tcp(remote) => tcp::open(*remote),
-            Target::Turn(server) => turn::open(server.clone()),
+            Target::Tcp(remote) => Box::new(tcp::open(*remote)),
+            Target::Turn(server) => Box::new(turn::open(server.clone())),
         });
     }
 
@@ -116,16 +117,16 @@ impl Ladder {
         })
     }
 
-    pub fn send(&mut self, transmit: &Transmit) {
+    pub fn send(&mut self, transmit: &Transmit, now: Instant) {
         let rung = self.rungs.iter_mut().find(|rung| rung.takes(transmit));
         if let Some(Rung { state: State::Open(link), .. }) = rung {
-            link.send(transmit);
+            link.send(transmit, now);
         }
     }
 
-    pub fn poll(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Arrival> {
+    pub fn poll(&mut self, context: &mut Context<'_>, buffer: &mut [u8], now: Instant) -> Poll<Arrival> {
         for rung in &mut self.rungs {
-            if let Poll::Ready(result) = rung.poll(context, buffer) {
+            if let Poll::Ready(result) = rung.poll(context, buffer, now) {
                 match result {
                     Ok(arrival) => return Poll::Ready(arrival),
                     Err(error) => {
@@ -166,17 +167,17 @@ impl Rung {
         }
     }
 
-    fn poll(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<Arrival>> {
+    fn poll(&mut self, context: &mut Context<'_>, buffer: &mut [u8], now: Instant) -> Poll<io::Result<Arrival>> {
         match &mut self.state {
             State::Untried | State::Closed => Poll::Pending,
             State::Opening(opening) => {
-                let link = ready!(opening.as_mut().poll(context))?;
+                let link = ready!(opening.poll(context, now))?;
                 let candidate = link.candidate().clone();
                 self.state = State::Open(link);
                 Poll::Ready(Ok(Arrival::Opened(candidate)))
             }
             State::Open(link) => {
-                let (source, length) = ready!(link.poll(context, buffer))?;
+                let (source, length) = ready!(link.poll(context, buffer, now))?;
                 let (proto, destination) = (link.candidate().proto(), link.candidate().addr());
                 Poll::Ready(Ok(Arrival::Datagram { proto, source, destination, length }))
             }

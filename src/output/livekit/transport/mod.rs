@@ -15,13 +15,11 @@ mod udp;
 mod wire;
 
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use str0m::Candidate;
 use str0m::net::{Protocol, Transmit};
-use tokio::time::{Instant, Sleep, sleep};
 
 use ladder::Ladder;
 pub use server::IceServer;
@@ -30,6 +28,7 @@ pub use tcp::framed;
 use udp::Udp;
 pub use wire::Io;
 
+use super::timer::Timer;
 use crate::error::Result;
 
 /// The largest datagram that crosses an Ethernet, with room to spare.
@@ -68,7 +67,7 @@ pub struct Transport {
     /// Candidates of rungs that were closed, of which nobody was told yet.
     closed: Vec<Candidate>,
     /// Runs while there is no path: when the next rung is opened.
-    patience: Option<Pin<Box<Sleep>>>,
+    patience: Option<Timer>,
     /// The last path was none of UDP's, so the next one will not be either.
     hurry: bool,
 }
@@ -81,6 +80,10 @@ impl Transport {
         let mut transport = Self { ways, local, udp, ladder, closed: Vec::new(), patience: None, hurry: false };
         transport.set_servers(servers);
         Ok(transport)
+    }
+
+    pub fn local(&self) -> IpAddr {
+        self.local
     }
 
     /// Another one of the same kind.
@@ -96,22 +99,22 @@ impl Transport {
     }
 
     /// A candidate of the server: perhaps another way to it.
-    pub fn add_remote(&mut self, candidate: &Candidate) {
+    pub fn add_remote(&mut self, candidate: &Candidate, now: Instant) {
         if candidate.proto() != Protocol::Tcp || self.ways == IceTransport::Relay {
             return;
         }
         self.ladder.add_tcp(candidate.addr());
         // The first rung of a ladder without UDP.
         if self.udp.is_none() && !self.ladder.is_in_use() {
-            self.patience = self.patience.take().map(|_| Box::pin(sleep(Duration::ZERO)));
+            self.patience = self.patience.take().map(|_| Timer::at(now));
         }
     }
 
     /// ICE has no path.
-    pub fn seek(&mut self) {
+    pub fn seek(&mut self, now: Instant) {
         let at_once = self.hurry || self.udp.is_none();
         let wait = if at_once { Duration::ZERO } else { PATIENCE };
-        self.patience.get_or_insert_with(|| Box::pin(sleep(wait)));
+        self.patience.get_or_insert_with(|| Timer::at(now + wait));
     }
 
     /// ICE has a path.
@@ -151,10 +154,10 @@ impl Transport {
     }
 
     /// Sends by the way of the datagram's source. A full buffer loses it, as the network may.
-    pub fn send(&mut self, transmit: &Transmit) {
+    pub fn send(&mut self, transmit: &Transmit, now: Instant) {
         match &mut self.udp {
             Some(udp) if is_of(udp.candidate(), transmit) => udp.send(transmit),
-            _ => self.ladder.send(transmit),
+            _ => self.ladder.send(transmit, now),
         }
         // RFC 7983: all but STUN goes where ICE has settled.
         let settled = transmit.contents.first().is_some_and(|first| *first > 3);
@@ -163,14 +166,14 @@ impl Transport {
         }
     }
 
-    pub fn poll(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Arrival> {
+    pub fn poll(&mut self, context: &mut Context<'_>, buffer: &mut [u8], now: Instant) -> Poll<Arrival> {
         if let Some(candidate) = self.closed.pop() {
             return Poll::Ready(Arrival::Closed(candidate));
         }
         while let Some(patience) = &mut self.patience
-            && patience.as_mut().poll(context).is_ready()
+            && let Poll::Ready(now) = patience.poll(context, now)
         {
-            patience.as_mut().reset(Instant::now() + PATIENCE);
+            patience.set(now + PATIENCE);
             self.ladder.climb();
         }
         if let Some(udp) = &mut self.udp
@@ -178,7 +181,7 @@ impl Transport {
         {
             return Poll::Ready(arrival);
         }
-        self.ladder.poll(context, buffer)
+        self.ladder.poll(context, buffer, now)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use str0m::Candidate;
 use str0m::net::{TcpType, Transmit};
@@ -10,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio_util::bytes::Bytes;
 use tokio_util::codec::LengthDelimitedCodec;
 
-use super::link::{Link, Opening};
+use super::link::{Connecting, Link};
 use super::wire::{Io, Wire};
 
 pub struct Tcp {
@@ -20,7 +21,7 @@ pub struct Tcp {
 }
 
 /// Connects to a TCP candidate of the server.
-pub fn open(remote: SocketAddr) -> Opening {
+pub fn open(remote: SocketAddr) -> Connecting<Box<dyn Link>> {
     Box::pin(async move {
         let stream = TcpStream::connect(remote).await?;
         stream.set_nodelay(true)?;
@@ -42,14 +43,19 @@ impl Link for Tcp {
         &self.candidate
     }
 
-    fn send(&mut self, transmit: &Transmit) {
+    fn send(&mut self, transmit: &Transmit, _now: Instant) {
         // ICE pairs every TCP candidate of ours with every one of the server's.
         if transmit.destination == self.remote {
             self.wire.send(Bytes::copy_from_slice(&transmit.contents));
         }
     }
 
-    fn poll(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<(SocketAddr, usize)>> {
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+        _now: Instant,
+    ) -> Poll<io::Result<(SocketAddr, usize)>> {
         loop {
             let datagram = ready!(self.wire.poll(context))?;
             // A longer one would have come by no other way either.
@@ -111,7 +117,7 @@ mod tests {
         });
         let mut buffer = [0; DATAGRAM];
         for number in (0..COUNT).filter(|number| datagram(*number).len() <= DATAGRAM) {
-            let (_, length) = poll_fn(|context| link.poll(context, &mut buffer)).await.unwrap();
+            let (_, length) = poll_fn(|context| link.poll(context, &mut buffer, Instant::now())).await.unwrap();
             assert_eq!(buffer[..length], datagram(number), "datagram {number}");
         }
         writer.join().unwrap();
@@ -125,8 +131,8 @@ mod tests {
         let mut buffer = [0; DATAGRAM];
         for number in 0..COUNT {
             let contents = vec![number.to_be_bytes(); 125].concat().into();
-            link.send(&Transmit { proto: Protocol::Tcp, source, destination, contents });
-            assert!(poll_fn(|context| Poll::Ready(link.poll(context, &mut buffer).is_pending())).await);
+            link.send(&Transmit { proto: Protocol::Tcp, source, destination, contents }, Instant::now());
+            assert!(poll_fn(|context| Poll::Ready(link.poll(context, &mut buffer, Instant::now()).is_pending())).await);
         }
         drop(link); // which may cut the last one
         let mut stream = Vec::new();
@@ -149,6 +155,6 @@ mod tests {
     async fn a_connection_that_ends_is_closed() {
         let (mut link, server) = connected().await;
         drop(server);
-        assert!(poll_fn(|context| link.poll(context, &mut [0; DATAGRAM])).await.is_err());
+        assert!(poll_fn(|context| link.poll(context, &mut [0; DATAGRAM], Instant::now())).await.is_err());
     }
 }

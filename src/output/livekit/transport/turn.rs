@@ -4,10 +4,8 @@
 //! Datagrams go in Send indications, not through channels: these would save 32 bytes each, but turn-client-proto 0.7 does
 //! not pad them over TCP, as RFC 8656 §12.5 demands.
 
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -15,7 +13,6 @@ use str0m::Candidate;
 use str0m::net::Transmit;
 use tokio::io::ReadBuf;
 use tokio::net::{TcpStream, UdpSocket};
-use tokio::time::{Sleep, sleep};
 use tokio_util::bytes::{Bytes, BytesMut};
 use tokio_util::codec::BytesCodec;
 use turn_client_proto::api::{TurnConfig, TurnEvent, TurnPollRet, TurnRecvRet};
@@ -26,10 +23,11 @@ use turn_client_proto::types::{Instant as Time, TransportType, TurnCredentials};
 use turn_client_proto::udp::TurnClientUdp;
 
 use super::DATAGRAM;
-use super::link::{Link, Opening};
+use super::link::{Connecting, Link, Opening};
 use super::server::{Over, TurnServer};
 use super::wire::{Io, Wire};
 use crate::net::{connected, resolve, tls};
+use crate::output::livekit::timer::Timer;
 
 /// What TURN puts around a datagram, with room to spare.
 const ENVELOPE: usize = 100;
@@ -47,7 +45,9 @@ struct Client {
     socket: Socket,
     /// When turn-client-proto's time began.
     epoch: Instant,
-    timeout: Pin<Box<Sleep>>,
+    /// What it is now, as far as it was told.
+    now: Instant,
+    timer: Timer,
 }
 
 enum Socket {
@@ -60,18 +60,38 @@ enum Heard {
     Datagram(SocketAddr, Bytes),
 }
 
+/// A TURN server that is asked for an address.
+pub struct Asking {
+    connecting: Connecting<(TurnClient, Socket)>,
+    client: Option<Client>,
+}
+
 /// Asks a TURN server for an address.
-pub fn open(server: TurnServer) -> Opening {
-    Box::pin(async move {
-        let mut client = Client::connect(&server).await?;
-        let relayed = loop {
-            if let Heard::Allocated(relayed) = poll_fn(|context| client.poll(context)).await? {
-                break relayed;
-            }
+pub fn open(server: TurnServer) -> Asking {
+    Asking { connecting: Box::pin(async move { connect(&server).await }), client: None }
+}
+
+impl Opening for Asking {
+    fn poll(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<io::Result<Box<dyn Link>>> {
+        let mut client = match self.client.take() {
+            Some(client) => client,
+            None => Client::new(ready!(self.connecting.as_mut().poll(context))?, now),
         };
-        let candidate = Candidate::relayed(relayed, client.proto.local_addr(), "udp").map_err(io::Error::other)?;
-        Ok(Box::new(Turn { client, candidate }) as Box<dyn Link>)
-    })
+        loop {
+            match client.poll(context, now)? {
+                Poll::Ready(Heard::Allocated(relayed)) => {
+                    let candidate = Candidate::relayed(relayed, client.proto.local_addr(), "udp");
+                    let candidate = candidate.map_err(io::Error::other)?;
+                    return Poll::Ready(Ok(Box::new(Turn { client, candidate })));
+                }
+                Poll::Ready(Heard::Datagram(..)) => {}
+                Poll::Pending => {
+                    self.client = Some(client);
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
 }
 
 impl Link for Turn {
@@ -79,16 +99,21 @@ impl Link for Turn {
         &self.candidate
     }
 
-    fn send(&mut self, transmit: &Transmit) {
-        self.client.send(transmit.destination, &transmit.contents);
+    fn send(&mut self, transmit: &Transmit, now: Instant) {
+        self.client.send(transmit.destination, &transmit.contents, now);
     }
 
-    fn poll(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<(SocketAddr, usize)>> {
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+        now: Instant,
+    ) -> Poll<io::Result<(SocketAddr, usize)>> {
         loop {
             if self.client.proto.relayed_addresses().next().is_none() {
                 return Poll::Ready(Err(io::Error::other("the allocation has expired")));
             }
-            if let Heard::Datagram(source, datagram) = ready!(self.client.poll(context))?
+            if let Heard::Datagram(source, datagram) = ready!(self.client.poll(context, now))?
                 && let Some(room) = buffer.get_mut(..datagram.len())
             {
                 room.copy_from_slice(&datagram);
@@ -98,38 +123,43 @@ impl Link for Turn {
     }
 }
 
+/// A socket to the server, and what is to be said over it.
+async fn connect(server: &TurnServer) -> io::Result<(TurnClient, Socket)> {
+    let addresses: Vec<_> =
+        resolve(&server.host).await?.into_iter().map(|ip| SocketAddr::new(ip, server.port)).collect();
+    let config = TurnConfig::new(TurnCredentials::new(&server.username, &server.credential));
+    if server.over == Over::Udp {
+        let socket = UdpSocket::from_std(connected(&addresses)?)?;
+        // Or the first message would be lost.
+        socket.writable().await?;
+        let (local, remote) = (socket.local_addr()?, socket.peer_addr()?);
+        return Ok((TurnClientUdp::allocate(local, remote, config).into(), Socket::Udp(socket)));
+    }
+    let stream = TcpStream::connect(&addresses[..]).await?;
+    stream.set_nodelay(true)?;
+    let (local, remote) = (stream.local_addr()?, stream.peer_addr()?);
+    let stream: Box<dyn Io> = match server.over {
+        Over::Tls => Box::new(tls::connect(&server.host, stream).await?),
+        _ => Box::new(stream),
+    };
+    let socket = Socket::Stream(Wire::new(stream, BytesCodec::new()));
+    Ok((TurnClientTcp::allocate(local, remote, config).into(), socket))
+}
+
 impl Client {
-    async fn connect(server: &TurnServer) -> io::Result<Self> {
-        let addresses: Vec<_> =
-            resolve(&server.host).await?.into_iter().map(|ip| SocketAddr::new(ip, server.port)).collect();
-        let config = TurnConfig::new(TurnCredentials::new(&server.username, &server.credential));
-        let (proto, socket) = if server.over == Over::Udp {
-            let socket = UdpSocket::from_std(connected(&addresses)?)?;
-            // Or the first message would be lost.
-            socket.writable().await?;
-            let (local, remote) = (socket.local_addr()?, socket.peer_addr()?);
-            (TurnClientUdp::allocate(local, remote, config).into(), Socket::Udp(socket))
-        } else {
-            let stream = TcpStream::connect(&addresses[..]).await?;
-            stream.set_nodelay(true)?;
-            let (local, remote) = (stream.local_addr()?, stream.peer_addr()?);
-            let stream: Box<dyn Io> = match server.over {
-                Over::Tls => Box::new(tls::connect(&server.host, stream).await?),
-                _ => Box::new(stream),
-            };
-            let socket = Socket::Stream(Wire::new(stream, BytesCodec::new()));
-            (TurnClientTcp::allocate(local, remote, config).into(), socket)
-        };
-        Ok(Self { proto, socket, epoch: Instant::now(), timeout: Box::pin(sleep(Duration::ZERO)) })
+    fn new((proto, socket): (TurnClient, Socket), now: Instant) -> Self {
+        Self { proto, socket, epoch: now, now, timer: Timer::at(now) }
     }
 
-    fn now(&self) -> Time {
-        Time::from_std(self.epoch)
+    /// This time in turn-client-proto's.
+    fn time(&mut self, now: Instant) -> Time {
+        self.now = self.now.max(now);
+        Time::ZERO + (self.now - self.epoch)
     }
 
     /// The first one to a host is lost: it only asks for the permission to send there.
-    fn send(&mut self, to: SocketAddr, datagram: &[u8]) {
-        let now = self.now();
+    fn send(&mut self, to: SocketAddr, datagram: &[u8], now: Instant) {
+        let now = self.time(now);
         match self.proto.send_to(TransportType::Udp, to, datagram, now) {
             Ok(Some(message)) => self.socket.send(message.build().data.into()),
             // Refused where it was asked for already.
@@ -137,29 +167,29 @@ impl Client {
         }
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Heard>> {
+    fn poll(&mut self, context: &mut Context<'_>, mut now: Instant) -> Poll<io::Result<Heard>> {
         loop {
-            let now = self.now();
-            self.flush(now);
+            let time = self.time(now);
+            self.flush(time);
             match self.proto.poll_event() {
                 Some(TurnEvent::AllocationCreated(_, relayed)) => return Poll::Ready(Ok(Heard::Allocated(relayed))),
                 Some(TurnEvent::AllocationCreateFailed(_)) => return Poll::Ready(Err(refused())),
                 Some(_) => continue,
                 None => {}
             }
-            if let Some(data) = self.proto.poll_recv(now) {
+            if let Some(data) = self.proto.poll_recv(time) {
                 return Poll::Ready(Ok(Heard::Datagram(data.peer, Bytes::copy_from_slice(data.data()))));
             }
-            let TurnPollRet::WaitUntil(at) = self.proto.poll(now) else { return Poll::Ready(Err(refused())) };
-            let wait = at.saturating_duration_since(now).max(SHORTEST_WAIT);
-            self.timeout.as_mut().reset(tokio::time::Instant::now() + wait);
-            if self.timeout.as_mut().poll(context).is_ready() {
+            let TurnPollRet::WaitUntil(at) = self.proto.poll(time) else { return Poll::Ready(Err(refused())) };
+            self.timer.set(self.now + at.saturating_duration_since(time).max(SHORTEST_WAIT));
+            if let Poll::Ready(later) = self.timer.poll(context, now) {
+                now = later;
                 continue;
             }
             let bytes = ready!(self.socket.poll(context))?;
             let (transport, from, to) = (self.proto.transport(), self.proto.remote_addr(), self.proto.local_addr());
             let message = turn_client_proto::api::Transmit::new(bytes, transport, from, to);
-            if let TurnRecvRet::PeerData(data) = self.proto.recv(message, now) {
+            if let TurnRecvRet::PeerData(data) = self.proto.recv(message, time) {
                 return Poll::Ready(Ok(Heard::Datagram(data.peer, Bytes::copy_from_slice(data.data()))));
             }
         }
@@ -175,9 +205,9 @@ impl Client {
 impl Drop for Client {
     /// Gives the address back. Over TCP the end of the connection does.
     fn drop(&mut self) {
-        let now = self.now();
-        if self.proto.delete(now).is_ok() {
-            self.flush(now);
+        let time = self.time(self.now);
+        if self.proto.delete(time).is_ok() {
+            self.flush(time);
         }
     }
 }
