@@ -25,8 +25,8 @@ impl Offered {
         let encoding = Encoding { bitrate: 64_000, complexity: 5, dtx: false, red: true, fec: false };
         let transport = Transport::new(IceTransport::Tcp, Ipv4Addr::LOCALHOST.into(), &[])?;
         let mut peer = Peer::new(transport, encoding, Instant::now())?;
-        let (mid, _) = peer.offer("fuzz", Instant::now())?;
-        Ok(Self { peer, mid })
+        let (mids, _) = peer.offer(&["fuzz".to_owned()], &[], Instant::now())?.expect("a line was added");
+        Ok(Self { peer, mid: mids[0] })
     }
 
     /// The name of the track's media line.

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::time::{Duration, Instant};
@@ -9,12 +10,12 @@ use std::time::{Duration, Instant};
 use livekit_signaling::RegionUrlProvider;
 use tokio::time::{sleep_until, timeout_at};
 
-use super::Attempt;
 use super::encoder::Encoding;
 use super::room::{Room, silent};
 use super::tokens::{Token, Tokens};
 use super::transport::{IceTransport, Transport};
 use super::trouble::{Remedy, Trouble};
+use super::{Attempt, socket};
 use crate::error::{Code, Result, SpeakerError};
 use crate::net::{connected, http, resolve};
 use crate::output::Meanwhile;
@@ -192,10 +193,39 @@ pub async fn local_address(url: &str) -> Result<IpAddr> {
         SpeakerError::new(Code::JoinFailed, format!("{what} can't be reached: {error}")).because_of(error)
     };
     let url = reqwest::Url::parse(url).map_err(|error| failed("the LiveKit server", &error))?;
-    let unreachable = |error| failed(&http::host(&url), &error);
+    let reached = way_to(&url).await;
+    // Behind a proxy the server's name may be unknown; the way out is the same.
+    let reached = match (reached, socket::proxy(&url)) {
+        (Err(_), Some(proxy)) => way_to(&proxy).await,
+        (reached, _) => reached,
+    };
+    Ok(reached.map_err(|error| failed(&http::host(&url), &error))?.ip())
+}
+
+/// From where this machine sends to a URL's host.
+async fn way_to(url: &reqwest::Url) -> io::Result<SocketAddr> {
     let port = url.port_or_known_default().unwrap_or(443);
-    let addresses = resolve(url.host_str().unwrap_or_default()).await.map_err(unreachable)?;
+    let addresses = resolve(url.host_str().unwrap_or_default()).await?;
     let addresses: Vec<_> = addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
-    let local = connected(&addresses).and_then(|socket| socket.local_addr());
-    Ok(local.map_err(unreachable)?.ip())
+    connected(&addresses)?.local_addr()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_not_shown_unencrypted_where_it_was_not_before() {
+        for (region, url, expected) in [
+            ("wss://region", "wss://usual", true),
+            ("https://region", "wss://usual", true),
+            ("wss://region", "ws://usual", true),
+            ("ws://region", "ws://usual", true),
+            ("ws://region", "wss://usual", false),
+            ("http://region", "https://usual", false),
+            ("no URL", "wss://usual", false),
+        ] {
+            assert_eq!(is_as_safe(region, url), expected, "{region} instead of {url}");
+        }
+    }
 }

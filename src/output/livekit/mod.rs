@@ -7,14 +7,17 @@
 //!
 //! All of it is polled by the session's driver. A track is published when something first plays on it, and stays.
 
+mod announcement;
 mod backoff;
 mod encoder;
 #[doc(hidden)]
 pub mod fuzz;
 mod join;
+mod mutes;
 mod news;
 mod peer;
 mod place;
+mod publications;
 mod publish;
 mod recovery;
 mod room;
@@ -41,6 +44,7 @@ pub use encoder::Encoding;
 use join::{Coming, Joining, join};
 pub use join::{LiveKitOptions, StartWhen};
 use peer::{Change, Peer};
+use publications::{Publications, Terms};
 use recovery::{Action, Condition, Input, Media, Recovery};
 use room::{Reopening, Room};
 use said::Said;
@@ -63,8 +67,7 @@ pub struct LiveKit {
     /// The room, while it is joined.
     connection: Option<Box<Connection>>,
     tracks: Vec<Track>,
-    /// When the tracks that are to be published have to be.
-    deadline: Option<Instant>,
+    publications: Publications,
     /// Wakes the driver for whatever is due next.
     timer: Timer,
     /// Why the room is being won back, or lost.
@@ -102,10 +105,10 @@ impl LiveKit {
             recovery: Recovery::new(options.has_regions(), track::random().into()),
             attempt: Some(Underway::Join(join(options.clone(), Coming::First, now))),
             connection: None,
+            publications: Publications::new(Terms::new(&options, channels)),
             options,
             channels,
             tracks: Vec::new(),
-            deadline: None,
             timer: Timer::at(now),
             trouble: None,
             is_lost: false,
@@ -115,7 +118,7 @@ impl LiveKit {
             dropped: 0,
         };
         for stream in output.options.publish_at_once.clone() {
-            output.add_track(stream, now)?;
+            output.add_track(stream)?;
         }
         Ok(output)
     }
@@ -156,10 +159,10 @@ impl LiveKit {
                 self.attempt = None;
                 Poll::Ready(joined.and_then(|(room, transport)| {
                     let peer = Peer::new(transport, self.options.encoding, now)?;
+                    self.publications.joined(room.has(), now);
                     self.connection = Some(Box::new(Connection { room, peer, theirs: None }));
                     self.handle(Input::Joined, now);
-                    self.publish_again(now);
-                    Ok(self.offer_next(now)?)
+                    Ok(())
                 }))
             }
             Some(Underway::Reopen(reopening)) => {
@@ -234,8 +237,8 @@ impl LiveKit {
         match action {
             Action::Join(at) => {
                 self.connection = None;
+                self.publications.reset();
                 self.tracks.iter_mut().for_each(Track::reset);
-                self.deadline = None;
                 let (options, server) = (self.options.clone(), self.options.server());
                 let regions = self.trouble.as_ref().map(|trouble| trouble.regions.clone()).unwrap_or_default();
                 self.attempt = Some(Underway::Join(Box::pin(async move {
@@ -247,7 +250,7 @@ impl LiveKit {
             Action::Reopen(at) => {
                 let Some(connection) = &mut self.connection else { return Ok(()) };
                 // What is to be published waits, too.
-                self.deadline = None;
+                self.publications.interrupted(true);
                 let (server, limit) = (self.options.server(), self.options.timeout);
                 let reopen = connection.room.reopener();
                 self.attempt = Some(Underway::Reopen(Box::pin(async move {
@@ -259,7 +262,7 @@ impl LiveKit {
             }
             Action::FindPath { is_reopened } => {
                 let Some(Connection { room, peer, .. }) = self.connection.as_deref_mut() else { return Ok(()) };
-                self.deadline = None;
+                self.publications.interrupted(is_reopened);
                 if is_reopened {
                     room.sync();
                 }
@@ -274,9 +277,7 @@ impl LiveKit {
                 // An offer that was out is lost.
                 peer.withdraw();
                 room.resumed();
-                self.tracks.iter_mut().filter(|track| !track.is_open()).for_each(Track::reset);
-                self.publish_again(now);
-                self.offer_next(now)?;
+                self.publications.resumed(now);
             }
             Action::Lose => self.end(),
             Action::GiveWay => {
@@ -299,15 +300,14 @@ impl LiveKit {
         if self.recovery.is_going_on() {
             self.handle(Input::Look, now);
         }
-        if self.deadline.is_some_and(|deadline| deadline <= now) {
-            let trouble = self.unpublished();
+        if let Err(trouble) = self.publish(now) {
             self.fail(trouble, now);
         }
     }
 
     /// When something is due.
     fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        self.recovery.deadline(self.media(now), now).into_iter().chain(self.deadline).min()
+        self.recovery.deadline(self.media(now), now).into_iter().chain(self.publications.next_deadline()).min()
     }
 }
 
@@ -317,12 +317,12 @@ impl Output for LiveKit {
     }
 
     fn prepare(&mut self, stream: u32, now: Instant) -> Result<bool> {
-        if let Some(track) = self.tracks.iter().find(|track| track.stream == stream) {
-            return Ok(track.is_open() && self.is_connected());
-        }
-        self.add_track(stream, now)?;
-        self.offer_next(now)?;
-        Ok(false)
+        self.add_track(stream)?;
+        self.publications.ask(stream, now)
+    }
+
+    fn set_muted(&mut self, stream: u32, muted: bool, _now: Instant) {
+        self.publications.set_muted(stream, muted);
     }
 
     fn poll(&mut self, context: &mut Context<'_>, mut now: Instant) -> Poll<OutputEvent> {
@@ -352,10 +352,11 @@ impl Output for LiveKit {
         }
         let Some(connection) = &mut self.connection else { return Ok(false) };
         let Some(track) = self.tracks.iter_mut().find(|track| track.stream == frame.stream) else { return Ok(false) };
-        let Some((mid, Some(pt))) = track.line else { return Ok(false) };
+        let Some(line) = self.publications.line(frame.stream) else { return Ok(false) };
+        track.muted = self.publications.is_muted(frame.stream);
         let muted = track.muted;
         if let Some(Packet { data, level, first }) = track.encode(frame)? {
-            connection.peer.send((mid, pt), frame.at, data, level, first, now)?;
+            connection.peer.send(line, frame.at, data, level, first, now)?;
         }
         if connection.peer.is_unheard(now) {
             self.no_path(now);

@@ -4,14 +4,14 @@
 use std::time::Instant;
 
 use super::recovery::Condition;
-use super::{LiveKit, Track, Trouble};
+use super::{LiveKit, Trouble};
 use crate::output::OutputEvent;
 
 impl LiveKit {
     fn condition(&self, now: Instant) -> Condition {
         match self.recovery.condition(self.media(now)) {
-            // It is not as it was asked for before every track is open that was to be published at once.
-            _ if self.told == Condition::Away && !self.is_as_asked() => Condition::Away,
+            // It is not as it was asked for before every track is published that was to be at once.
+            _ if self.told == Condition::Away && !self.publications.is_as_asked() => Condition::Away,
             condition => condition,
         }
     }
@@ -21,21 +21,12 @@ impl LiveKit {
         self.told != Condition::Away && matches!(self.condition(now), Condition::Well | Condition::Shaky)
     }
 
-    /// Whether every track is open that was to be published at once.
-    fn is_as_asked(&self) -> bool {
-        let asked = |track: &&Track| self.options.publish_at_once.contains(&track.stream);
-        self.tracks.iter().filter(asked).all(Track::is_open)
-    }
-
     /// What the session has not been told yet.
     pub(super) fn news(&mut self, now: Instant) -> Option<OutputEvent> {
         use Condition::{Away, Cut, Shaky, Well};
         if std::mem::take(&mut self.is_lost) {
             let Trouble { error, reason, .. } = self.trouble.take().unwrap_or_else(Trouble::no_path);
             return Some(OutputEvent::Lost(error, reason));
-        }
-        if let Some(stream) = self.opened(now) {
-            return Some(OutputEvent::Opened(stream));
         }
         let (told, news) = match (self.told, self.condition(now)) {
             (Away, Well) => (Well, OutputEvent::Connected),
@@ -48,16 +39,15 @@ impl LiveKit {
             _ => return self.small_news(),
         };
         self.told = told;
+        self.publications.started();
         Some(news)
     }
 
     fn small_news(&mut self) -> Option<OutputEvent> {
-        if let Some(track) = self.tracks.iter_mut().find(|track| track.muted != track.told_muted) {
-            track.told_muted = track.muted;
-            return Some(match track.muted {
-                true => OutputEvent::Muted(track.stream, self.options.on_mute),
-                false => OutputEvent::Unmuted(track.stream),
-            });
+        if self.told != Condition::Away
+            && let Some(news) = self.publications.news()
+        {
+            return Some(news);
         }
         let news = self.link != self.told_link;
         self.told_link = self.link;

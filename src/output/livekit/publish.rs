@@ -1,42 +1,52 @@
-//! How tracks find their place in the room: announced, offered, answered, published; one at a time.
+//! Carries out what [`Publications`](super::publications::Publications) wants: announces, offers, mutes; and tells it what is heard.
 
 use std::time::Instant;
 
 use super::said::{Said, Side};
 use super::trouble::{Remedy, Trouble};
-use super::{Attempt, Connection, Input, LiveKit, Track};
+use super::{Attempt, Condition, Connection, Input, LiveKit, Track};
 use crate::error::{Code, Result, SpeakerError};
 
 impl LiveKit {
-    pub(super) fn add_track(&mut self, stream: u32, now: Instant) -> Result<()> {
-        let name = self.options.track_names.get(&stream);
-        self.tracks.push(Track::new(stream, name, self.channels, self.options.encoding)?);
-        self.deadline = Some(now + self.options.timeout);
+    pub(super) fn add_track(&mut self, stream: u32) -> Result<()> {
+        if !self.tracks.iter().any(|track| track.stream == stream) {
+            self.tracks.push(Track::new(stream, self.channels, self.options.encoding)?);
+        }
         Ok(())
     }
 
-    /// Offers the next track, one at a time: an answer belongs to the one offer that is out.
-    pub(super) fn offer_next(&mut self, now: Instant) -> Result<()> {
-        let Some(Connection { room, peer, .. }) = self.connection.as_deref_mut() else { return Ok(()) };
-        if peer.awaits_answer() || !self.recovery.may_offer() {
-            return Ok(());
+    /// Lets tracks go on as far as they can by now.
+    pub(super) fn publish(&mut self, now: Instant) -> Attempt<()> {
+        let Some(connection) = &self.connection else { return Ok(()) };
+        self.publications.look(connection.peer.is_connected(), now);
+        if let Some(error) = self.publications.failure() {
+            return Err(Trouble { remedy: Remedy::None, ..error.into() });
         }
-        let Some(track) = self.tracks.iter_mut().find(|track| !track.offered) else { return Ok(()) };
-        track.offered = true;
-        room.add_track(&track.announcement);
-        let cid = &track.announcement.cid;
-        let (mid, sdp) = peer.offer(cid, now)?;
-        track.line = Some((mid, None));
-        room.offer(sdp, Some((mid.to_string(), cid.clone())));
+        while let Some(stream) = self.publications.late(now) {
+            self.give_up(stream, now)?;
+        }
+        if self.recovery.may_offer() && self.publications.is_restored() {
+            self.handle(Input::Published, now);
+        }
+        let Some(Connection { room, peer, .. }) = self.connection.as_deref_mut() else { return Ok(()) };
+        let Some(todo) = self.publications.todo(peer.awaits_answer(), now) else { return Ok(()) };
+        todo.announcements.iter().for_each(|announcement| room.add_track(announcement));
+        todo.mutes.into_iter().for_each(|(sid, muted)| room.mute(sid, muted));
+        if let Some((mids, sdp)) = peer.offer(&todo.lines, &todo.idle, now)? {
+            let lines: Vec<_> = mids.into_iter().zip(todo.lines).collect();
+            self.publications.offered(&lines);
+            room.offer(sdp, lines.into_iter().map(|(mid, cid)| (mid.to_string(), cid)));
+        }
         Ok(())
     }
 
     pub(super) fn hear_of_tracks(&mut self, said: Said, now: Instant) -> Attempt<()> {
         let Some(Connection { room, peer, theirs }) = self.connection.as_deref_mut() else { return Ok(()) };
+        self.publications.hear(&said, now);
         match said {
             Said::Answer(sdp) => {
                 peer.answer(&sdp, now)?;
-                self.offer_next(now)?;
+                self.publications.answered(|mid| peer.payload_type(mid));
             }
             Said::Offer(sdp) => {
                 let theirs = match theirs {
@@ -49,40 +59,27 @@ impl LiveKit {
                 (Some(theirs), Side::Theirs) => theirs.add_candidate(&candidate, now)?,
                 _ => peer.add_candidate(&candidate, now)?,
             },
-            Said::Published { cid, sid } => {
-                let track = self.tracks.iter_mut().find(|track| track.announcement.cid == cid);
-                track.into_iter().for_each(|track| track.sid = Some(sid.clone()));
-            }
-            Said::Muted { sid, muted } => {
-                let track = self.tracks.iter_mut().find(|track| track.sid.as_ref() == Some(&sid));
-                track.into_iter().for_each(|track| track.muted = muted);
-                room.mute(sid, muted);
-            }
             _ => {}
         }
         Ok(())
     }
 
-    /// Looks whether a track has become usable; says which.
-    pub(super) fn opened(&mut self, now: Instant) -> Option<u32> {
-        let peer = &mut self.connection.as_deref_mut()?.peer;
-        if !peer.is_connected() || peer.awaits_answer() {
-            return None;
+    /// A track could not be published in time. Where sound arrives, only that one fails.
+    fn give_up(&mut self, stream: u32, now: Instant) -> Attempt<()> {
+        let trouble = self.unpublished();
+        let Some(Connection { peer, .. }) = self.connection.as_deref_mut() else { return Ok(()) };
+        if !peer.is_connected() || self.recovery.is_republishing() || self.told == Condition::Away {
+            return Err(trouble);
         }
-        let ready = |track: &&mut Track| track.sid.is_some() && matches!(track.line, Some((_, None)));
-        let track = self.tracks.iter_mut().find(ready)?;
-        let (mid, _) = track.line?;
-        track.line = Some((mid, Some(peer.payload_type(mid)?)));
-        let stream = track.stream;
-        if self.tracks.iter().all(Track::is_open) {
-            self.deadline = None;
-            self.handle(Input::Published, now);
+        if self.publications.give_up(stream, trouble.error, now) {
+            peer.withdraw();
+            self.publications.withdrawn();
         }
-        Some(stream)
+        Ok(())
     }
 
-    /// A track that can't be published the first time is refused; one that was published before may be again.
-    pub(super) fn unpublished(&self) -> Trouble {
+    /// What can't be published the first time is refused; what was published before may be again.
+    fn unpublished(&self) -> Trouble {
         let limit = self.options.timeout.as_millis();
         let message = match &self.connection {
             Some(connection) if !connection.peer.is_connected() => {
@@ -93,14 +90,5 @@ impl LiveKit {
         };
         let remedy = if self.recovery.is_republishing() { Remedy::Rejoin } else { Remedy::None };
         Trouble { remedy, ..SpeakerError::new(Code::JoinFailed, message).into() }
-    }
-
-    /// Gives tracks that are to be published anew the time for it.
-    pub(super) fn publish_again(&mut self, now: Instant) {
-        let open = self.tracks.iter().all(Track::is_open);
-        self.deadline = (!open).then(|| now + self.options.timeout);
-        if open {
-            self.handle(Input::Published, now);
-        }
     }
 }

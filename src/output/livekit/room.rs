@@ -14,10 +14,10 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::announcement::Announcement;
 use super::place::Place;
-use super::said::Said;
+use super::said::{Said, Us};
 use super::tokens::{Token, Tokens};
-use super::track::Announcement;
 use super::transport::IceServer;
 use super::trouble::{Remedy, Trouble};
 use super::{Attempt, proto, socket};
@@ -121,16 +121,17 @@ impl Room {
             name: track.name.clone(),
             r#type: proto::TrackType::Audio as i32,
             source: proto::TrackSource::Microphone as i32,
+            muted: track.muted,
             disable_red: !track.red,
             audio_features: features.iter().filter(|(has, _)| *has).map(|(_, feature)| *feature as i32).collect(),
             ..Default::default()
         }));
     }
 
-    /// Offers what is to be sent; `line` is the media line and client id of a new track.
-    pub fn offer(&mut self, sdp: String, line: Option<(String, String)>) {
+    /// Offers what is to be sent; `lines` are the media lines and client ids of new tracks.
+    pub fn offer(&mut self, sdp: String, lines: impl IntoIterator<Item = (String, String)>) {
         self.offers += 1;
-        let mid_to_track_id = line.into_iter().collect();
+        let mid_to_track_id = lines.into_iter().collect();
         let offer = proto::SessionDescription { r#type: "offer".to_owned(), sdp, id: self.offers, mid_to_track_id };
         self.place.offered(&offer);
         self.send(Request::Offer(offer));
@@ -142,7 +143,7 @@ impl Room {
         self.send(Request::Answer(answer));
     }
 
-    /// Agrees to what the server did.
+    /// Mutes a track or lets it speak again; what the server did is repeated to it.
     pub fn mute(&self, sid: String, muted: bool) {
         self.send(Request::Mute(proto::MuteTrackRequest { sid, muted }));
     }
@@ -164,6 +165,11 @@ impl Room {
                 Err(not_reopened(error))
             })
         }
+    }
+
+    /// What the room has of us, as far as is known.
+    pub fn has(&self) -> &Us {
+        &self.place.has
     }
 
     /// The connection is open again. What the room has of us comes next, as [`Said::Us`]; if we are in it, [`sync`](Self::sync) follows.
@@ -224,6 +230,11 @@ impl Room {
                 }
                 None => return Poll::Ready(Said::Left(closed("the signalling has ended"))),
             };
+            if matches!(&response, proto::signal_response::Message::Answer(answer) if answer.id != 0 && answer.id != self.offers)
+            {
+                // To an offer that was withdrawn. Servers before 1.9.1 do not number them.
+                continue;
+            }
             self.heard.extend(self.place.hear(response));
         }
     }

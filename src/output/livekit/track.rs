@@ -1,7 +1,6 @@
-//! One published track: what is agreed about it, and its packets.
+//! The packets of one track.
 
 use super::encoder::{Encoder, Encoding};
-use super::peer::{Mid, Pt};
 use crate::error::Result;
 use crate::mixer::Frame;
 
@@ -10,32 +9,13 @@ const TAIL: u32 = 10;
 
 pub struct Track {
     pub stream: u32,
-    pub announcement: Announcement,
-    pub offered: bool,
-    /// The server's name for it, once it has a place in the room.
-    pub sid: Option<String>,
-    /// Its media line, and the number under which Opus goes on it once that is agreed.
-    pub line: Option<(Mid, Option<Pt>)>,
-    /// The server lets nothing of it through.
+    /// Nothing of it is let through.
     pub muted: bool,
-    /// What the session was told of that.
-    pub told_muted: bool,
     encoder: Encoder,
     /// Silent frames still to be sent.
     tail: u32,
     /// The packet before the next one was not sent.
     gap: bool,
-}
-
-/// What the room is told of a track.
-#[derive(Debug, Clone)]
-pub struct Announcement {
-    /// By what its media line and its announcement find each other.
-    pub cid: String,
-    pub name: String,
-    pub stereo: bool,
-    pub dtx: bool,
-    pub red: bool,
 }
 
 pub struct Packet<'a> {
@@ -47,32 +27,8 @@ pub struct Packet<'a> {
 }
 
 impl Track {
-    /// A track called `name`, or by its number: 0 `speaker`, 1 `app_audio`, 2 `tts`, n `track_<n>`.
-    pub fn new(stream: u32, name: Option<&String>, channels: usize, encoding: Encoding) -> Result<Self> {
-        let name = name.cloned().unwrap_or_else(|| match stream {
-            0 => "speaker".to_owned(),
-            1 => "app_audio".to_owned(),
-            2 => "tts".to_owned(),
-            other => format!("track_{other}"),
-        });
-        let Encoding { dtx, red, .. } = encoding;
-        let announcement = Announcement { cid: cid(stream), name, stereo: channels == 2, dtx, red };
-        Ok(Self {
-            stream,
-            announcement,
-            offered: false,
-            sid: None,
-            line: None,
-            muted: false,
-            told_muted: false,
-            encoder: Encoder::new(channels, encoding)?,
-            tail: 0,
-            gap: true,
-        })
-    }
-
-    pub fn is_open(&self) -> bool {
-        self.sid.is_some() && matches!(self.line, Some((_, Some(_))))
+    pub fn new(stream: u32, channels: usize, encoding: Encoding) -> Result<Self> {
+        Ok(Self { stream, muted: false, encoder: Encoder::new(channels, encoding)?, tail: 0, gap: true })
     }
 
     /// Whether the last sound and its tail are sent.
@@ -80,11 +36,9 @@ impl Track {
         self.tail == 0
     }
 
-    /// All is to be agreed anew, under another id: the server may remember the old one.
+    /// What comes next is the first packet of a new publication.
     pub fn reset(&mut self) {
-        self.announcement.cid = cid(self.stream);
-        (self.offered, self.sid, self.line) = (false, None, None);
-        (self.muted, self.tail, self.gap) = (false, 0, true);
+        (self.tail, self.gap) = (0, true);
     }
 
     /// The frame's packet; none in silence.
@@ -103,10 +57,6 @@ impl Track {
         let first = std::mem::replace(&mut self.gap, data.is_none() || self.tail == 0);
         Ok(data.map(|data| Packet { data, level, first }))
     }
-}
-
-fn cid(stream: u32) -> String {
-    format!("speaker-{stream}-{:08x}", random())
 }
 
 fn level(samples: &[f32]) -> i8 {
@@ -134,7 +84,7 @@ mod tests {
 
     #[test]
     fn sends_its_sound_and_a_tail_and_then_nothing() {
-        let mut track = Track::new(0, None, 1, ENCODING).unwrap();
+        let mut track = Track::new(0, 1, ENCODING).unwrap();
         let (loud, silent) = ([0.5; FRAME], [0.0; FRAME]);
         assert!(track.encode(&frame(&silent, false)).unwrap().is_none());
         for round in 0..2 {
@@ -148,7 +98,7 @@ mod tests {
 
     #[test]
     fn sends_nothing_while_it_is_muted_and_marks_what_comes_after() {
-        let mut track = Track::new(0, None, 1, ENCODING).unwrap();
+        let mut track = Track::new(0, 1, ENCODING).unwrap();
         let mut first = |muted| {
             track.muted = muted;
             track.encode(&frame(&[0.5; FRAME], true)).unwrap().map(|packet| packet.first)
@@ -161,7 +111,7 @@ mod tests {
 
     #[test]
     fn sends_little_of_silence_inside_a_sound_with_dtx() {
-        let mut track = Track::new(0, None, 1, Encoding { dtx: true, ..ENCODING }).unwrap();
+        let mut track = Track::new(0, 1, Encoding { dtx: true, ..ENCODING }).unwrap();
         let sent = (0..100).filter(|_| track.encode(&frame(&[0.0; FRAME], true)).unwrap().is_some()).count();
         assert!(sent < 50, "{sent} of 100 packets of silence");
         assert!(track.encode(&frame(&[0.5; FRAME], true)).unwrap().unwrap().first);
