@@ -70,7 +70,8 @@ impl LiveKit {
                 room.mute(sid, muted);
             }
             Said::Refused { .. } | Said::Unpublished { .. } | Said::Subscribed { .. } => {}
-            Said::Us(_) | Said::Replaced | Said::Moved | Said::Came(_) | Said::Went(_) => {}
+            Said::Replaced => return Err(Trouble::replaced()),
+            Said::Us(_) | Said::Moved | Said::Came(_) | Said::Went(_) => {}
             Said::Quality(quality) => self.link.quality = Some(quality),
             Said::Left(trouble) => return Err(trouble),
         }

@@ -64,7 +64,10 @@ impl LiveKit {
             return None;
         }
         if trouble.remedy == Remedy::None || self.rejoin.attempts == ATTEMPTS {
-            self.state = State::Lost;
+            let state = std::mem::replace(&mut self.state, State::Lost);
+            if let (State::Joined(connection), true) = (state, trouble.is_replaced()) {
+                connection.room.abandon();
+            }
             return Some(OutputEvent::Lost(trouble.error, trouble.reason));
         }
         self.tracks.iter_mut().for_each(Track::reset);
