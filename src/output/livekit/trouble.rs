@@ -38,6 +38,11 @@ impl Trouble {
         Self::gone(reason, reason.as_str_name(), Remedy::None)
     }
 
+    /// Whether another session has our identity: it would hear our goodbye.
+    pub fn is_replaced(&self) -> bool {
+        self.reason == camel_case(proto::DisconnectReason::DuplicateIdentity.as_str_name())
+    }
+
     /// Sound does not reach the server any more.
     pub fn no_path() -> Self {
         Self::gone(proto::DisconnectReason::MediaFailure, "no path to the server", Remedy::Rejoin)
@@ -113,8 +118,11 @@ mod tests {
 
     #[test]
     fn a_session_that_is_replaced_does_not_come_again() {
-        let Trouble { reason, remedy, .. } = Trouble::replaced();
-        assert_eq!((reason.as_str(), remedy), ("duplicateIdentity", Remedy::None));
+        let replaced = Trouble::replaced();
+        assert_eq!((replaced.reason.as_str(), replaced.remedy), ("duplicateIdentity", Remedy::None));
+        let reason = proto::DisconnectReason::DuplicateIdentity as i32;
+        let left = Trouble::left(&proto::LeaveRequest { reason, ..Default::default() });
+        assert_eq!([replaced.is_replaced(), left.is_replaced(), Trouble::no_path().is_replaced()], [true, true, false]);
     }
 
     #[test]
