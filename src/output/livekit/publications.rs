@@ -200,16 +200,16 @@ impl Publications {
         let deadline = self.is_reachable.then(|| now + self.terms.timeout);
         let may_publish = self.may_publish;
         match self.tracks.iter_mut().find(|track| track.stream == stream) {
-            Some(Publication { told: Told::Out(error), .. }) => Err(error.clone()),
+            Some(Publication { told: Told::Out(error), .. }) => Err(of_one_track(error.clone())),
             Some(track) if matches!(track.told, Told::Nothing) => {
                 if !may_publish {
-                    return Err(no_grant());
+                    return Err(of_one_track(no_grant()));
                 }
                 (track.told, track.hold, track.deadline) = (Told::Waiting, Hold::No, deadline);
                 Ok(false)
             }
             Some(track) => Ok(track.is_open),
-            None if !may_publish => Err(no_grant()),
+            None if !may_publish => Err(of_one_track(no_grant())),
             None => {
                 self.add(stream, deadline);
                 Ok(false)
@@ -388,7 +388,10 @@ impl Publications {
                 track.told = Told::Nothing;
                 match self.is_starting && self.terms.at_once.contains(&stream) {
                     true => self.failure = self.failure.take().or(Some(error)),
-                    false => self.news.push_back(OutputEvent::Refused(stream, error)),
+                    false => {
+                        let error = of_one_track(error);
+                        self.news.push_back(OutputEvent::Refused(stream, error));
+                    }
                 }
             }
             Told::Open => {
@@ -601,6 +604,11 @@ impl Publication {
             Line::Offered(mid) | Line::Agreed(mid, _) => Some(mid),
         }
     }
+}
+
+/// An error that concerns one track and not the whole room.
+fn of_one_track(error: SpeakerError) -> SpeakerError {
+    SpeakerError { code: Code::PublishFailed, ..error }
 }
 
 fn taken_out(stream: u32) -> SpeakerError {
@@ -965,7 +973,7 @@ mod tests {
         table.join(false);
         table.publications.started();
         assert_eq!(table.told(), ["refused 0"]);
-        assert_eq!(table.ask(0).unwrap_err(), no_grant());
+        assert_eq!(table.ask(0).unwrap_err(), of_one_track(no_grant()));
         assert_eq!(table.publications.failure(), None);
         table.list(&[], true);
         assert_eq!(table.send(), [], "nobody waits for it any more");
@@ -984,7 +992,7 @@ mod tests {
         table.refuse(1);
         table.answer();
         assert_eq!(table.told(), ["refused 1"]);
-        assert_eq!(table.ask(1).unwrap_err(), no_grant());
+        assert_eq!(table.ask(1).unwrap_err(), of_one_track(no_grant()));
         let offers = table.offers;
         table.list(&[(0, false)], true);
         table.send();
