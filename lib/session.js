@@ -156,16 +156,18 @@ class SpeakerSession extends EventEmitter {
 
   async close(options) {
     const { drains, withinMs } = check.closeOptions(options)
-    if (drains) this.#recorder?.drain(withinMs)
     // What is written and stopped while it drains belongs to the recording too.
-    const recorded = !drains && this.#recorder && quiet(this.#recorder.close())
+    if (drains) this.#recorder?.drain(withinMs)
+    else this.#endRecording()
+    let recorded
     try {
       await this.#ask((ticket) => (drains ? this.#native.drain(withinMs, ticket) : this.#native.close(ticket)))
     } finally {
+      recorded = this.#endRecording()
       // The last frames came before the answer.
       for (const tap of this.#taps.values()) tap.push(null)
     }
-    await (recorded || this.#recorder?.close())
+    await recorded
   }
 
   async [Symbol.asyncDispose]() {
@@ -222,6 +224,10 @@ class SpeakerSession extends EventEmitter {
   #joined(request, error) {
     if (error?.code !== 'ERR_DUPLICATE_REQUEST' || this.#onDuplicate !== 'join') return undefined
     return this.#pending.latest(request.requestId)?.promise
+  }
+
+  #endRecording() {
+    return this.#recorder && quiet(this.#recorder.close())
   }
 
   #expectOutput(expected, call) {

@@ -66,7 +66,7 @@ fn an_output_that_is_given_up_leaves_nothing() {
     for name in ["old.wav", "new.wav"] {
         let mut output = open(&folder.path().join(name));
         assert_eq!(names(folder.path()).len(), 2);
-        ended(output.give_up()).expect("it is removed");
+        ended(output.give_up(Instant::now())).expect("it is removed");
         assert_eq!(names(folder.path()), [PathBuf::from("old.wav")]);
         assert_eq!(fs::read(folder.path().join("old.wav")).unwrap(), OLD);
     }

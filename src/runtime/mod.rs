@@ -11,8 +11,11 @@ mod patience;
 mod pool;
 mod priority;
 
+use std::future::poll_fn;
 use std::ops::Deref;
 use std::panic::catch_unwind;
+use std::task::{Context, Poll};
+use std::time::Instant;
 
 use once_cell::sync::OnceCell;
 use tokio::runtime::{Builder, Runtime};
@@ -129,6 +132,11 @@ impl<T> Deref for Shared<T> {
     fn deref(&self) -> &T {
         (self.0)(threads())
     }
+}
+
+/// Polls what is told the time and has no driver that does it.
+pub async fn timed<T>(mut poll: impl FnMut(&mut Context<'_>, Instant) -> Poll<T>) -> T {
+    poll_fn(|context| poll(context, Instant::now())).await
 }
 
 /// The runtime for drivers of sessions, their timers and sockets.

@@ -3,7 +3,7 @@
 use opus::{Application, Bitrate, Channels, Encoder as Opus};
 
 use super::super::failed;
-use crate::audio::SAMPLE_RATE;
+use crate::audio::{FRAME, SAMPLE_RATE};
 use crate::error::Result;
 
 /// RFC 6716 §3.2.1: no Opus frame is longer, but for three bytes of header.
@@ -11,6 +11,9 @@ const MAX_PACKET: usize = 1_275;
 
 /// A packet that short says only that silence goes on (RFC 6716 §2.1.9).
 const SILENCE: usize = 2;
+
+/// A frame of silence, for a track that has no encoder: fullband CELT of 20 ms, one channel, with nothing in it.
+pub const SILENT_PACKET: &[u8] = &[0xf8, 0xff, 0xfe];
 
 /// The loss, in percent, that forward error correction is made for.
 const EXPECTED_LOSS: i32 = 10;
@@ -32,16 +35,19 @@ pub struct Encoding {
 
 pub struct Encoder {
     opus: Opus,
+    channels: usize,
     dtx: bool,
+    /// The last packet announced that silence goes on.
+    announced: bool,
     packet: Vec<u8>,
 }
 
 impl Encoder {
     pub fn new(channels: usize, encoding: Encoding) -> Result<Self> {
-        let channels = if channels == 2 { Channels::Stereo } else { Channels::Mono };
         let Encoding { bitrate, complexity, dtx, fec, .. } = encoding;
+        let layout = if channels == 2 { Channels::Stereo } else { Channels::Mono };
         let create = || {
-            let mut opus = Opus::new(SAMPLE_RATE, channels, Application::Audio)?;
+            let mut opus = Opus::new(SAMPLE_RATE, layout, Application::Audio)?;
             opus.set_bitrate(Bitrate::Bits(bitrate))?;
             opus.set_complexity(complexity)?;
             opus.set_dtx(dtx)?;
@@ -50,15 +56,130 @@ impl Encoder {
             Ok(opus)
         };
         let opus = create().map_err(|error: opus::Error| failed("the Opus encoder can't be made", error))?;
-        Ok(Self { opus, dtx, packet: vec![0; MAX_PACKET] })
+        Ok(Self { opus, channels, dtx, announced: false, packet: vec![0; MAX_PACKET] })
     }
 
-    /// One 20 ms frame, interleaved, as one packet; none where it need not be sent.
+    /// One that goes on where [`SILENT_PACKET`] was sent: it knows what the decoder has heard, or its first sound would fade in.
+    pub fn after_silence(channels: usize, encoding: Encoding) -> Result<Self> {
+        let mut encoder = Self::new(channels, encoding)?;
+        encoder.silence()?;
+        Ok(encoder)
+    }
+
+    /// One 20 ms frame, interleaved, as one packet; none where it need not be sent. With DTX the first packet that says that
+    /// silence goes on is sent, or the receiver would take what is not sent for lost.
     pub fn encode(&mut self, samples: &[f32]) -> Result<Option<&[u8]>> {
-        let length = self
-            .opus
-            .encode_float(samples, &mut self.packet)
-            .map_err(|error| failed("a frame can't be encoded", error))?;
-        Ok((!self.dtx || length > SILENCE).then(|| &self.packet[..length]))
+        let length = self.encode_whole(samples)?;
+        let announces = self.dtx && length <= SILENCE;
+        let is_known = std::mem::replace(&mut self.announced, announces) && announces;
+        Ok((!is_known).then(|| &self.packet[..length]))
+    }
+
+    /// 20 ms of silence as one packet, which is to be sent in any case.
+    pub fn silence(&mut self) -> Result<&[u8]> {
+        let length = self.encode_whole(&[0.0; 2 * FRAME][..self.channels * FRAME])?;
+        self.announced = self.dtx && length <= SILENCE;
+        Ok(&self.packet[..length])
+    }
+
+    fn encode_whole(&mut self, samples: &[f32]) -> Result<usize> {
+        self.opus.encode_float(samples, &mut self.packet).map_err(|error| failed("a frame can't be encoded", error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opus::Decoder;
+
+    use super::*;
+
+    const ENCODING: Encoding = Encoding { bitrate: 64_000, complexity: 5, dtx: true, red: false, fec: false };
+
+    /// 50 frames of a tone, and then so many of silence.
+    fn tone_and_silence(frames: usize) -> impl Iterator<Item = [f32; FRAME]> {
+        let tone = |frame, n| 0.5 * ((frame * FRAME + n) as f32 * 0.05).sin();
+        (0..50 + frames).map(move |frame| std::array::from_fn(|n| if frame < 50 { tone(frame, n) } else { 0.0 }))
+    }
+
+    fn decode(decoder: &mut Decoder, packet: &[u8]) -> [f32; FRAME] {
+        let mut samples = [0.0; FRAME];
+        assert_eq!(decoder.decode_float(packet, &mut samples, false).unwrap(), FRAME);
+        samples
+    }
+
+    fn loudest(samples: &[f32]) -> f32 {
+        samples.iter().fold(0.0, |loudest, sample| loudest.max(sample.abs()))
+    }
+
+    #[test]
+    fn silence_is_announced_once_and_said_again_each_400_ms() {
+        let mut encoder = Encoder::new(1, ENCODING).unwrap();
+        let sent: Vec<_> =
+            tone_and_silence(150).map(|frame| encoder.encode(&frame).unwrap().map(<[u8]>::len)).collect();
+        assert!(
+            sent[..50].iter().all(|packet| packet.is_some_and(|length| length > SILENCE)),
+            "the tone is sent whole"
+        );
+        let first_gap = sent.iter().position(Option::is_none).unwrap();
+        assert!(sent[first_gap - 1].is_some_and(|length| length <= SILENCE), "the gap is announced: {sent:?}");
+        // From here on a gap is one announcement and nothing, until the next packet of 400 ms.
+        let gaps: Vec<_> =
+            sent[first_gap - 1..].split(|packet| packet.is_some_and(|length| length > SILENCE)).collect();
+        let whole = &gaps[..gaps.len() - 1];
+        assert!(whole.len() >= 3, "{sent:?}");
+        for gap in whole.iter().filter(|gap| !gap.is_empty()) {
+            assert!(gap[0].is_some_and(|length| length <= SILENCE) && gap[1..].iter().all(Option::is_none), "{sent:?}");
+            assert!(gap.len() <= 20, "{} frames without a sound packet", gap.len());
+        }
+    }
+
+    #[test]
+    fn what_is_announced_is_decoded_as_silence_and_what_follows_is_whole() {
+        let mut encoder = Encoder::new(1, ENCODING).unwrap();
+        let mut decoder = Decoder::new(SAMPLE_RATE, Channels::Mono).unwrap();
+        let mut heard = |packet: Option<&[u8]>| loudest(&decode(&mut decoder, packet.unwrap_or(&[])));
+        let levels: Vec<_> = tone_and_silence(100).map(|frame| heard(encoder.encode(&frame).unwrap())).collect();
+        assert!(levels[60..].iter().all(|level| *level < 0.001), "{levels:?}");
+        let again: Vec<_> = tone_and_silence(0).map(|frame| heard(encoder.encode(&frame).unwrap())).collect();
+        assert!(again[1..].iter().all(|level| (0.4..0.6).contains(level)), "{again:?}");
+    }
+
+    #[test]
+    fn silence_is_a_packet_with_and_without_an_encoder() {
+        for (channels, dtx) in [(1, false), (2, false), (1, true), (2, true)] {
+            let mut encoder = Encoder::new(channels, Encoding { dtx, ..ENCODING }).unwrap();
+            let mut decoder = Decoder::new(SAMPLE_RATE, Channels::Stereo).unwrap();
+            let mut heard = |packet: &[u8]| {
+                let mut samples = [1.0; 2 * FRAME];
+                assert_eq!(decoder.decode_float(packet, &mut samples, false).unwrap(), FRAME);
+                loudest(&samples)
+            };
+            for round in 0..40 {
+                let packet = encoder.silence().unwrap();
+                assert!(!packet.is_empty() && heard(packet) < 1e-4, "{channels} {dtx} {round}: {packet:?}");
+            }
+            assert!(heard(SILENT_PACKET) < 1e-4);
+        }
+    }
+
+    #[test]
+    fn the_first_sound_is_whole_after_any_silence() {
+        let mut whole = Vec::new();
+        for (packets, fresh) in [(0, true), (1, false), (5, false), (100, false), (0, false)] {
+            let mut decoder = Decoder::new(SAMPLE_RATE, Channels::Mono).unwrap();
+            for _ in 0..packets {
+                decode(&mut decoder, SILENT_PACKET);
+            }
+            let encoding = Encoding { dtx: false, ..ENCODING };
+            let encoder = if fresh { Encoder::new(1, encoding) } else { Encoder::after_silence(1, encoding) };
+            let mut encoder = encoder.unwrap();
+            let heard: Vec<_> = tone_and_silence(0)
+                .take(10)
+                .flat_map(|frame| decode(&mut decoder, encoder.encode(&frame).unwrap().unwrap()))
+                .collect();
+            let levels: Vec<_> = heard.chunks(480).map(loudest).collect();
+            whole.push(levels[1..].iter().all(|level| (0.45..0.55).contains(level)));
+        }
+        assert_eq!(whole, [true; 5]);
     }
 }

@@ -1,6 +1,6 @@
 //! For the fuzzer alone: what a server's bytes reach, without a server and without a socket.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
@@ -10,6 +10,7 @@ use super::encoder::Encoding;
 use super::peer::{Mid, Peer};
 use super::proto::signal_response::Message;
 use super::said::{Name, Said};
+use super::track::Packet;
 use super::transport::{DATAGRAM, IceTransport, Io, Transport, framed};
 use crate::error::Result;
 
@@ -23,7 +24,7 @@ impl Offered {
     /// Needs tokio's timers.
     pub fn new() -> Result<Self> {
         let encoding = Encoding { bitrate: 64_000, complexity: 5, dtx: false, red: true, fec: false };
-        let transport = Transport::new(IceTransport::Tcp, Ipv4Addr::LOCALHOST.into(), &[])?;
+        let transport = Transport::new(IceTransport::Tcp, &[]);
         let mut peer = Peer::new(transport, encoding, Instant::now())?;
         let (mids, _) = peer.offer(&["fuzz".to_owned()], &[], Instant::now())?.expect("a line was added");
         Ok(Self { peer, mid: mids[0] })
@@ -60,7 +61,8 @@ impl Offered {
     /// Sends a packet, so that reports have something to report on.
     pub fn send(&mut self, time: u64) -> Result<()> {
         let Some(pt) = self.peer.payload_type(self.mid) else { return Ok(()) };
-        self.peer.send((self.mid, pt), time, &[0xfc, 0xff, 0xfe], -30, false, Instant::now())
+        let packet = Packet { data: &[0xfc, 0xff, 0xfe], level: -30, first: false };
+        self.peer.send((self.mid, pt), time, &packet, Instant::now())
     }
 }
 

@@ -2,22 +2,20 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
-use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use livekit_signaling::RegionUrlProvider;
 use tokio::time::{sleep_until, timeout_at};
 
+use super::Attempt;
 use super::encoder::Encoding;
-use super::room::{Room, silent};
+use super::room::Room;
 use super::tokens::{Token, Tokens};
-use super::transport::{IceTransport, Transport};
+use super::transport::IceTransport;
 use super::trouble::{Remedy, Trouble};
-use super::{Attempt, socket};
-use crate::error::{Code, Result, SpeakerError};
-use crate::net::{connected, http, resolve};
+use crate::error::{Code, SpeakerError};
+use crate::net::http;
 use crate::output::Meanwhile;
 use crate::runtime::RUNTIME;
 
@@ -77,7 +75,7 @@ impl LiveKitOptions {
 }
 
 /// A room being joined.
-pub type Joining = Pin<Box<dyn Future<Output = Attempt<(Room, Transport)>> + Send>>;
+pub type Joining = Pin<Box<dyn Future<Output = Attempt<Room>> + Send>>;
 
 /// For what a room is joined.
 #[derive(Debug, Clone)]
@@ -88,9 +86,10 @@ pub enum Coming {
     Again(Vec<String>),
 }
 
-/// Joins from `at` on. Each token is tried once; if no server takes any, there is no remedy.
+/// Joins from `at` on. Each token is tried once. If no server takes any, another attempt needs a token that was not refused yet: if
+/// there is none, there is no remedy.
 pub fn join(options: LiveKitOptions, coming: Coming, at: Instant) -> Joining {
-    let LiveKitOptions { url, tokens, ice_transport, timeout: limit, .. } = options;
+    let LiveKitOptions { url, tokens, timeout: limit, .. } = options;
     Box::pin(async move {
         let at = tokio::time::Instant::from_std(at);
         sleep_until(at).await;
@@ -99,11 +98,13 @@ pub fn join(options: LiveKitOptions, coming: Coming, at: Instant) -> Joining {
             Coming::Again(regions) => (false, regions),
         };
         let until = at + limit;
-        let room = Entrance { tokens: &tokens, candidates: tokens.ask(first, at, limit).await?.into(), limit, until };
-        let room = room.enter(&url, regions).await?;
-        let local = timeout_at(until, local_address(&room.url())).await.map_err(|_| silent(limit))??;
-        let transport = Transport::new(ice_transport, local, &room.ice_servers)?;
-        Ok((room, transport))
+        let candidates: VecDeque<_> = tokens.ask(first, at, limit).await?.into();
+        let had_candidates = !candidates.is_empty();
+        let mut entrance = Entrance { tokens: &tokens, candidates, limit, until };
+        let entered = entrance.enter(&url, regions).await;
+        // All were refused just now. The next time there may be another.
+        let again = had_candidates && entrance.candidates.is_empty();
+        entered.map_err(|trouble| if again { Trouble { remedy: Remedy::Rejoin, ..trouble } } else { trouble })
     })
 }
 
@@ -117,7 +118,7 @@ struct Entrance<'a> {
 
 impl Entrance<'_> {
     /// At a region's server, or at the usual one, or at another region's if that fails and is LiveKit's own (which tells them).
-    async fn enter(mut self, url: &str, regions: Vec<String>) -> Attempt<Room> {
+    async fn enter(&mut self, url: &str, regions: Vec<String>) -> Attempt<Room> {
         let regions: Vec<_> = regions.into_iter().filter(|region| is_as_safe(region, url)).take(MAX_REGIONS).collect();
         // Each has its part of the time, and what those before it left of theirs.
         let share = self.limit / (regions.len() as u32 + 1);
@@ -185,29 +186,6 @@ fn no_token() -> Trouble {
 fn is_as_safe(region: &str, url: &str) -> bool {
     let encrypted = |url: &str| reqwest::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "wss" | "https"));
     encrypted(region) || !encrypted(url)
-}
-
-/// The address that this machine has on the way to a URL's host.
-pub async fn local_address(url: &str) -> Result<IpAddr> {
-    let failed = |what: &str, error: &(dyn std::error::Error + 'static)| {
-        SpeakerError::new(Code::JoinFailed, format!("{what} can't be reached: {error}")).because_of(error)
-    };
-    let url = reqwest::Url::parse(url).map_err(|error| failed("the LiveKit server", &error))?;
-    let reached = way_to(&url).await;
-    // Behind a proxy the server's name may be unknown; the way out is the same.
-    let reached = match (reached, socket::proxy(&url)) {
-        (Err(_), Some(proxy)) => way_to(&proxy).await,
-        (reached, _) => reached,
-    };
-    Ok(reached.map_err(|error| failed(&http::host(&url), &error))?.ip())
-}
-
-/// From where this machine sends to a URL's host.
-async fn way_to(url: &reqwest::Url) -> io::Result<SocketAddr> {
-    let port = url.port_or_known_default().unwrap_or(443);
-    let addresses = resolve(url.host_str().unwrap_or_default()).await?;
-    let addresses: Vec<_> = addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
-    connected(&addresses)?.local_addr()
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 mod announcement;
 mod backoff;
 mod encoder;
+mod farewell;
 #[doc(hidden)]
 pub mod fuzz;
 mod join;
@@ -22,6 +23,7 @@ mod publish;
 mod recovery;
 mod room;
 mod said;
+mod silence;
 mod socket;
 mod timer;
 mod tokens;
@@ -35,12 +37,14 @@ use std::time::{Duration, Instant};
 use livekit_protocol as proto;
 use tokio::time::{sleep_until, timeout};
 
-use super::{Closing, Link, Output, OutputEvent};
+use super::{Closing, Link, Output, OutputEvent, closed};
 use crate::audio::Samples;
 use crate::error::Result;
 use crate::mixer::Frame;
+use crate::runtime::{RUNTIME, timed};
 use backoff::GATE;
 pub use encoder::Encoding;
+use farewell::Farewell;
 use join::{Coming, Joining, join};
 pub use join::{LiveKitOptions, StartWhen};
 use peer::{Change, Peer};
@@ -48,10 +52,12 @@ use publications::{Publications, Terms};
 use recovery::{Action, Condition, Input, Media, Recovery};
 use room::{Reopening, Room};
 use said::Said;
+use silence::Silence;
 use timer::Timer;
 pub use tokens::{TokenAnswer, TokenSource, Tokens};
-use track::{Packet, Track};
+use track::Track;
 pub use transport::IceTransport;
+use transport::Transport;
 use trouble::{Remedy, Trouble};
 
 /// How long the goodbye to a room may take: whoever does not answer by then won't.
@@ -94,6 +100,7 @@ struct Connection {
     peer: Peer,
     /// What servers before 1.9.1 send over: nothing that is listened to, but they end a session without it.
     theirs: Option<Peer>,
+    silence: Silence,
 }
 
 /// What can bring the room into trouble.
@@ -137,7 +144,9 @@ impl LiveKit {
                 connection.theirs = None;
             }
         }
-        Poll::Ready(match ready!(connection.peer.poll(context, now)) {
+        let Connection { peer, silence, .. } = &mut **connection;
+        silence.poll(context, peer, &mut self.tracks, &self.publications, now)?;
+        Poll::Ready(match ready!(peer.poll(context, now)) {
             Change::Connected => Ok(()),
             Change::NoPath => {
                 self.no_path(now);
@@ -157,10 +166,12 @@ impl LiveKit {
             Some(Underway::Join(joining)) => {
                 let joined = ready!(joining.as_mut().poll(context));
                 self.attempt = None;
-                Poll::Ready(joined.and_then(|(room, transport)| {
+                Poll::Ready(joined.and_then(|room| {
+                    let transport = Transport::new(self.options.ice_transport, &room.ice_servers);
                     let peer = Peer::new(transport, self.options.encoding, now)?;
                     self.publications.joined(room.has(), now);
-                    self.connection = Some(Box::new(Connection { room, peer, theirs: None }));
+                    self.connection =
+                        Some(Box::new(Connection { room, peer, theirs: None, silence: Silence::new(now) }));
                     self.handle(Input::Joined, now);
                     Ok(())
                 }))
@@ -266,7 +277,7 @@ impl LiveKit {
                 if is_reopened {
                     room.sync();
                 }
-                let offer = peer.restart_ice(peer.local(), &room.ice_servers, now)?;
+                let offer = peer.restart_ice(&room.ice_servers, now)?;
                 room.offer(offer, None);
             }
             Action::Resume { is_reopened } => {
@@ -355,8 +366,8 @@ impl Output for LiveKit {
         let Some(line) = self.publications.line(frame.stream) else { return Ok(false) };
         track.muted = self.publications.is_muted(frame.stream);
         let muted = track.muted;
-        if let Some(Packet { data, level, first }) = track.encode(frame)? {
-            connection.peer.send(line, frame.at, data, level, first, now)?;
+        if let Some(packet) = track.encode(frame)? {
+            connection.peer.send(line, frame.at, &packet, now)?;
         }
         if connection.peer.is_unheard(now) {
             self.no_path(now);
@@ -377,13 +388,22 @@ impl Output for LiveKit {
         self.dropped
     }
 
-    fn close(&mut self, _now: Instant) -> Closing {
+    fn close(&mut self, now: Instant) -> Closing {
         self.attempt = None;
-        let leaving = self.connection.take().and_then(|mut connection| connection.room.leaving.take());
-        Box::pin(async move {
-            if let Some(leaving) = leaving {
+        let Some(connection) = self.connection.take() else { return closed(Ok(())) };
+        let tracks = std::mem::take(&mut self.tracks);
+        let publications =
+            std::mem::replace(&mut self.publications, Publications::new(Terms::new(&self.options, self.channels)));
+        let mut farewell = Farewell::new(connection, tracks, publications, self.channels, self.options.linger, now);
+        // A task of its own: the room is left in good order though nobody may wait for that.
+        let ending = RUNTIME.spawn(async move {
+            timed(|context, now| farewell.poll(context, now)).await;
+            if let Some(leaving) = farewell.leave() {
                 let _ = timeout(LEAVE_LIMIT, leaving).await;
             }
+        });
+        Box::pin(async move {
+            ending.await.expect("a farewell does not panic");
             Ok(())
         })
     }

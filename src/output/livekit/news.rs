@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::recovery::Condition;
 use super::{LiveKit, Trouble};
+use crate::error::Code;
 use crate::output::OutputEvent;
 
 impl LiveKit {
@@ -25,7 +26,11 @@ impl LiveKit {
     pub(super) fn news(&mut self, now: Instant) -> Option<OutputEvent> {
         use Condition::{Away, Cut, Shaky, Well};
         if std::mem::take(&mut self.is_lost) {
-            let Trouble { error, reason, .. } = self.trouble.take().unwrap_or_else(Trouble::no_path);
+            let Trouble { mut error, reason, .. } = self.trouble.take().unwrap_or_else(Trouble::no_path);
+            if self.told != Away {
+                // Whoever was in the room is thrown out of it, for whatever he was not let in again.
+                error.code = Code::Disconnected;
+            }
             return Some(OutputEvent::Lost(error, reason));
         }
         let (told, news) = match (self.told, self.condition(now)) {

@@ -563,6 +563,11 @@ impl Publications {
         }
     }
 
+    /// The line of a track that can be heard: in the room and not muted.
+    pub fn speaking(&self, stream: u32) -> Option<(Mid, Pt)> {
+        self.line(stream).filter(|_| !self.is_muted(stream))
+    }
+
     pub fn is_muted(&self, stream: u32) -> bool {
         self.mutes.is_muted(stream)
     }

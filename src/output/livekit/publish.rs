@@ -10,7 +10,7 @@ use crate::error::{Code, Result, SpeakerError};
 impl LiveKit {
     pub(super) fn add_track(&mut self, stream: u32) -> Result<()> {
         if !self.tracks.iter().any(|track| track.stream == stream) {
-            self.tracks.push(Track::new(stream, self.channels, self.options.encoding)?);
+            self.tracks.push(Track::new(stream, self.channels, self.options.encoding));
         }
         Ok(())
     }
@@ -41,7 +41,7 @@ impl LiveKit {
     }
 
     pub(super) fn hear_of_tracks(&mut self, said: Said, now: Instant) -> Attempt<()> {
-        let Some(Connection { room, peer, theirs }) = self.connection.as_deref_mut() else { return Ok(()) };
+        let Some(Connection { room, peer, theirs, .. }) = self.connection.as_deref_mut() else { return Ok(()) };
         self.publications.hear(&said, now);
         match said {
             Said::Answer(sdp) => {

@@ -194,11 +194,6 @@ impl Room {
         let _ = self.outgoing.send(Outgoing::Abandoned);
     }
 
-    /// The server's URL: the one of a region, if that was joined.
-    pub fn url(&self) -> String {
-        self.client.url()
-    }
-
     fn learn(&mut self, ice_servers: Vec<IceServer>) {
         self.secrets = ice_servers.iter().map(|server| Secrets::of(&server.credential)).collect();
         self.ice_servers = ice_servers;

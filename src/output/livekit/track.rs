@@ -1,6 +1,6 @@
 //! The packets of one track.
 
-use super::encoder::{Encoder, Encoding};
+use super::encoder::{Encoder, Encoding, SILENT_PACKET};
 use crate::error::Result;
 use crate::mixer::Frame;
 
@@ -11,24 +11,40 @@ pub struct Track {
     pub stream: u32,
     /// Nothing of it is let through.
     pub muted: bool,
-    encoder: Encoder,
+    channels: usize,
+    encoding: Encoding,
+    /// Made with the first sound: most tracks of most sessions have none.
+    encoder: Option<Encoder>,
+    /// Whether a packet was sent since this was asked last.
+    sent: bool,
+    /// How often it was asked since the track was published.
+    asked: u32,
     /// Silent frames still to be sent.
     tail: u32,
     /// The packet before the next one was not sent.
     gap: bool,
 }
 
+/// The loudness of silence, in dBFS (RFC 6464 §3).
+pub const SILENT: i8 = -127;
+
 pub struct Packet<'a> {
     pub data: &'a [u8],
-    /// In dBFS, −127 for silence (RFC 6464 §3).
+    /// In dBFS.
     pub level: i8,
     /// Whether silence, in which nothing was sent, came before it.
     pub first: bool,
 }
 
+impl Packet<'_> {
+    pub fn is_audible(&self) -> bool {
+        self.level > SILENT
+    }
+}
+
 impl Track {
-    pub fn new(stream: u32, channels: usize, encoding: Encoding) -> Result<Self> {
-        Ok(Self { stream, muted: false, encoder: Encoder::new(channels, encoding)?, tail: 0, gap: true })
+    pub fn new(stream: u32, channels: usize, encoding: Encoding) -> Self {
+        Self { stream, muted: false, channels, encoding, encoder: None, sent: false, asked: 0, tail: 0, gap: true }
     }
 
     /// Whether the last sound and its tail are sent.
@@ -39,6 +55,7 @@ impl Track {
     /// What comes next is the first packet of a new publication.
     pub fn reset(&mut self) {
         (self.tail, self.gap) = (0, true);
+        (self.sent, self.asked) = (false, 0);
     }
 
     /// The frame's packet; none in silence.
@@ -50,19 +67,39 @@ impl Track {
         }
         self.tail -= 1;
         let level = level(frame.samples);
-        let data = match self.muted {
-            true => None,
-            false => self.encoder.encode(frame.samples)?,
+        let (channels, encoding) = (self.channels, self.encoding);
+        let data = match (self.muted, &mut self.encoder) {
+            (true, _) => None,
+            (false, Some(encoder)) => encoder.encode(frame.samples)?,
+            (false, none) => none.insert(Encoder::after_silence(channels, encoding)?).encode(frame.samples)?,
         };
+        self.sent |= data.is_some();
         let first = std::mem::replace(&mut self.gap, data.is_none() || self.tail == 0);
         Ok(data.map(|data| Packet { data, level, first }))
+    }
+
+    /// A packet of silence, to be sent where nothing else is. What follows it comes after silence as before.
+    pub fn silence(&mut self) -> Result<&[u8]> {
+        // From its encoder if it has one, which knows from what the next sound differs.
+        self.encoder.as_mut().map_or(Ok(SILENT_PACKET), Encoder::silence)
+    }
+
+    /// Whether nothing was sent since this was asked last. `may_speak` says that it is in the room and not muted.
+    pub fn has_been_silent(&mut self, may_speak: bool) -> bool {
+        self.asked = if may_speak { self.asked.saturating_add(1) } else { 0 };
+        !std::mem::take(&mut self.sent) && may_speak
+    }
+
+    /// Whether [`Self::has_been_silent`] was asked less often than so since it may speak.
+    pub fn is_younger(&self, asked: u32) -> bool {
+        self.asked < asked
     }
 }
 
 fn level(samples: &[f32]) -> i8 {
     let power = samples.iter().map(|sample| sample * sample).sum::<f32>() / samples.len() as f32;
     // The logarithm of nothing is −∞, which is clamped too.
-    (10.0 * power.log10()).clamp(-127.0, 0.0) as i8
+    (10.0 * power.log10()).clamp(f32::from(SILENT), 0.0) as i8
 }
 
 /// Not for secrets: tells the tracks of one participant's sessions apart.
@@ -84,7 +121,7 @@ mod tests {
 
     #[test]
     fn sends_its_sound_and_a_tail_and_then_nothing() {
-        let mut track = Track::new(0, 1, ENCODING).unwrap();
+        let mut track = Track::new(0, 1, ENCODING);
         let (loud, silent) = ([0.5; FRAME], [0.0; FRAME]);
         assert!(track.encode(&frame(&silent, false)).unwrap().is_none());
         for round in 0..2 {
@@ -98,7 +135,7 @@ mod tests {
 
     #[test]
     fn sends_nothing_while_it_is_muted_and_marks_what_comes_after() {
-        let mut track = Track::new(0, 1, ENCODING).unwrap();
+        let mut track = Track::new(0, 1, ENCODING);
         let mut first = |muted| {
             track.muted = muted;
             track.encode(&frame(&[0.5; FRAME], true)).unwrap().map(|packet| packet.first)
@@ -111,7 +148,7 @@ mod tests {
 
     #[test]
     fn sends_little_of_silence_inside_a_sound_with_dtx() {
-        let mut track = Track::new(0, 1, Encoding { dtx: true, ..ENCODING }).unwrap();
+        let mut track = Track::new(0, 1, Encoding { dtx: true, ..ENCODING });
         let sent = (0..100).filter(|_| track.encode(&frame(&[0.0; FRAME], true)).unwrap().is_some()).count();
         assert!(sent < 50, "{sent} of 100 packets of silence");
         assert!(track.encode(&frame(&[0.5; FRAME], true)).unwrap().unwrap().first);

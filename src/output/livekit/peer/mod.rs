@@ -3,6 +3,7 @@
 //! str0m reads no clock and no socket; this file does both for it. After every mutation its output is drained.
 
 mod negotiate;
+mod rtp_time;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -15,8 +16,11 @@ pub use str0m::media::{Mid, Pt};
 use str0m::net::{Protocol, Receive};
 use str0m::{Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
 
+use rtp_time::RtpTime;
+
 use super::encoder::Encoding;
 use super::timer::Timer;
+use super::track::{Packet, SILENT};
 use super::transport::{Arrival, DATAGRAM, Transport};
 use crate::audio::{SAMPLE_RATE, Samples};
 use crate::error::{Code, Result, SpeakerError};
@@ -24,6 +28,9 @@ use crate::output::Report;
 
 /// While sound is sent the server reports at least every second: one that was silent for longer may not hear it.
 const HEARD_WITHIN: Duration = Duration::from_millis(1_500);
+
+/// In silence it is sent a packet every 2 s, to which it reports too; one of them may be lost.
+const HEARD_WITHIN_IN_SILENCE: Duration = Duration::from_millis(5_500);
 
 /// A server that is silent for that long while sound is sent does not hear it: ICE by itself would take a quarter of a minute.
 const UNHEARD_AFTER: Duration = Duration::from_secs(4);
@@ -57,8 +64,11 @@ pub struct Peer {
     /// The offer that waits for its answer.
     pending: Option<SdpPendingOffer>,
     changes: VecDeque<Change>,
+    time: RtpTime,
     /// When the server was last heard.
     heard: Option<Instant>,
+    /// When sound was last sent that can be heard.
+    sounded: Option<Instant>,
     /// Since when sound is sent without a pause.
     sending: Option<Instant>,
 }
@@ -78,6 +88,8 @@ impl Peer {
             timer: Timer::at(now),
             pending: None,
             changes: VecDeque::new(),
+            time: RtpTime::new(now),
+            sounded: None,
             heard: None,
             sending: None,
         };
@@ -88,7 +100,7 @@ impl Peer {
 
     /// A second one, on the same kind of ways.
     pub fn sibling(&self, encoding: Encoding, now: Instant) -> Result<Self> {
-        Self::new(self.transport.another()?, encoding, now)
+        Self::new(self.transport.another(), encoding, now)
     }
 
     pub fn is_connected(&self) -> bool {
@@ -97,17 +109,15 @@ impl Peer {
 
     /// Whether what is sent now reaches the server, as far as one can know.
     pub fn is_heard(&self, now: Instant) -> bool {
-        self.is_connected() && self.heard.is_some_and(|heard| now.saturating_duration_since(heard) < HEARD_WITHIN)
+        let since = |at: Instant| now.saturating_duration_since(at);
+        let is_sending = self.last_frame().is_some_and(|(_, at)| since(at) < HEARD_WITHIN);
+        let within = if is_sending { HEARD_WITHIN } else { HEARD_WITHIN_IN_SILENCE };
+        self.is_connected() && self.heard.is_some_and(|heard| since(heard) < within)
     }
 
     /// Whether sound is sent, and nothing was heard of the server for too long.
     pub fn is_unheard(&self, now: Instant) -> bool {
         self.sending.max(self.heard).is_some_and(|since| now.saturating_duration_since(since) > UNHEARD_AFTER)
-    }
-
-    /// The address that it sends from.
-    pub fn local(&self) -> std::net::IpAddr {
-        self.transport.local()
     }
 
     /// By what ways a path was sought, in words.
@@ -119,29 +129,48 @@ impl Peer {
         self.pending.is_some()
     }
 
-    /// Sends one packet. `level` is its loudness in dBFS (RFC 6464), `first` that silence came before it.
-    pub fn send(
-        &mut self,
-        line: (Mid, Pt),
-        time: Samples,
-        packet: &[u8],
-        level: i8,
-        first: bool,
-        now: Instant,
-    ) -> Result<()> {
-        let (mid, pt) = line;
-        let Some(writer) = self.rtc.writer(mid) else { return Ok(()) };
-        let time = MediaTime::new(time, Frequency::FORTY_EIGHT_KHZ);
-        let audible = level > -127;
-        if first {
+    /// Sends the packet of the session's frame `frame`.
+    pub fn send(&mut self, line: (Mid, Pt), frame: Samples, packet: &Packet, now: Instant) -> Result<()> {
+        let time = self.time.of(frame, now);
+        if packet.first {
             self.sending = Some(now);
         }
+        if packet.is_audible() {
+            self.sounded = Some(now);
+        }
+        self.write(line, (time, now), packet, now)
+    }
+
+    /// Sends a packet of silence where nothing else is sent.
+    pub fn send_silence(&mut self, line: (Mid, Pt), data: &[u8], now: Instant) -> Result<()> {
+        self.write(line, self.time.of_silence(now), &Packet { data, level: SILENT, first: false }, now)
+    }
+
+    fn write(
+        &mut self,
+        (mid, pt): (Mid, Pt),
+        (time, at): (Samples, Instant),
+        packet: &Packet,
+        now: Instant,
+    ) -> Result<()> {
+        let Some(writer) = self.rtc.writer(mid) else { return Ok(()) };
+        let time = MediaTime::new(time, Frequency::FORTY_EIGHT_KHZ);
         writer
-            .audio_level(level, audible)
-            .start_of_talkspurt(first)
-            .write(pt, now, time, packet.to_vec())
+            .audio_level(packet.level, packet.is_audible())
+            .start_of_talkspurt(packet.first)
+            .write(pt, at, time, packet.data.to_vec())
             .map_err(|error| broken("a packet can't be sent", error))?;
         self.drain(now)
+    }
+
+    /// When sound was last sent that can be heard.
+    pub fn sounded(&self) -> Option<Instant> {
+        self.sounded
+    }
+
+    /// The session's time of the last frame that was sent, and when that was.
+    pub fn last_frame(&self) -> Option<(Samples, Instant)> {
+        self.time.last_frame()
     }
 
     pub fn poll(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<Change> {

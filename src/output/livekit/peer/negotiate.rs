@@ -1,6 +1,5 @@
 //! What is agreed with the server: offers, answers, candidates.
 
-use std::net::IpAddr;
 use std::time::Instant;
 
 use str0m::Candidate;
@@ -29,10 +28,10 @@ impl Peer {
         Ok(Some((mids, offer.to_sdp_string())))
     }
 
-    /// Looks for a path anew, from the address `local`, which may have changed: the offer that asks the server for it. An
-    /// offer that was out is void.
-    pub fn restart_ice(&mut self, local: IpAddr, servers: &[IceServer], now: Instant) -> Result<String> {
-        self.transport.restart(local, servers)?;
+    /// Looks for a path anew, from addresses that may have changed: the offer that asks the server for it. An offer that was
+    /// out is void.
+    pub fn restart_ice(&mut self, servers: &[IceServer], now: Instant) -> Result<String> {
+        self.transport.restart(servers);
         self.add_local_candidates();
         let mut change = self.rtc.sdp_api();
         change.ice_restart(false);
@@ -51,6 +50,7 @@ impl Peer {
     pub fn accept(&mut self, sdp: &str, now: Instant) -> Result<String> {
         let offer = SdpOffer::from_sdp_string(sdp).map_err(|error| broken("the offer can't be read", error))?;
         let answer = self.rtc.sdp_api().accept_offer(offer).map_err(|error| broken("the offer does not fit", error))?;
+        self.learn_ways(sdp, now);
         self.seek(now)?;
         Ok(answer.to_sdp_string())
     }
@@ -59,6 +59,7 @@ impl Peer {
         let Some(pending) = self.pending.take() else { return Ok(()) };
         let answer = SdpAnswer::from_sdp_string(sdp).map_err(|error| broken("the answer can't be read", error))?;
         self.rtc.sdp_api().accept_answer(pending, answer).map_err(|error| broken("the answer does not fit", error))?;
+        self.learn_ways(sdp, now);
         // A restart of ICE forgets them; otherwise they are there already.
         self.add_local_candidates();
         self.seek(now)
@@ -67,6 +68,15 @@ impl Peer {
     fn add_local_candidates(&mut self) {
         for candidate in self.transport.candidates() {
             self.rtc.add_local_candidate(candidate.clone());
+        }
+    }
+
+    /// What a description says of where the server is: str0m has read it already, the sockets have not.
+    fn learn_ways(&mut self, sdp: &str, now: Instant) {
+        let lines =
+            sdp.lines().filter_map(|line| line.strip_prefix("a=")).filter(|line| line.starts_with("candidate:"));
+        for candidate in lines.filter_map(|line| Candidate::from_sdp_string(line).ok()) {
+            self.transport.add_remote(&candidate, now);
         }
     }
 

@@ -1,8 +1,8 @@
 //! The ways to the server: which sockets there are, and when.
 //!
 //! The ways form a ladder: UDP, then TCP to each of the server's TCP candidates, then each TURN server in the order in which
-//! the server named them. UDP is open from the start, and stays. While ICE finds no path, one more rung is opened every
-//! [`PATIENCE`]; once packets flow, the rungs that they do not use are closed. A healthy session so holds one socket.
+//! the server named them. UDP is open as soon as the server says where it is, and stays. While ICE finds no path, one more rung is opened every
+//! [`PATIENCE`]; once packets flow, the rungs and sockets that they do not use are closed. A healthy session so holds one socket.
 //!
 //! Nobody has to be told of a late candidate of ours: the server learns it from the first ICE check that comes from it.
 
@@ -14,7 +14,8 @@ mod turn;
 mod udp;
 mod wire;
 
-use std::net::{IpAddr, SocketAddr};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -29,7 +30,6 @@ use udp::Udp;
 pub use wire::Io;
 
 use super::timer::Timer;
-use crate::error::Result;
 
 /// The largest datagram that crosses an Ethernet, with room to spare.
 pub const DATAGRAM: usize = 2_000;
@@ -60,12 +60,12 @@ pub enum Arrival {
 
 pub struct Transport {
     ways: IceTransport,
-    /// The address that this machine has on the way to the server.
-    local: IpAddr,
     udp: Option<Udp>,
     ladder: Ladder,
-    /// Candidates of rungs that were closed, of which nobody was told yet.
-    closed: Vec<Candidate>,
+    /// Ways that were opened or closed, of which nobody was told yet.
+    news: VecDeque<Arrival>,
+    /// ICE has found its way: others are not needed.
+    has_path: bool,
     /// Runs while there is no path: when the next rung is opened.
     patience: Option<Timer>,
     /// The last path was none of UDP's, so the next one will not be either.
@@ -73,33 +73,34 @@ pub struct Transport {
 }
 
 impl Transport {
-    /// What `ways` allows, from the address `local`, to a server that names these TURN servers.
-    pub fn new(ways: IceTransport, local: IpAddr, servers: &[IceServer]) -> Result<Self> {
-        let udp = (ways == IceTransport::All).then(|| Udp::bind(local)).transpose()?;
+    /// What `ways` allows, to a server that names these TURN servers.
+    pub fn new(ways: IceTransport, servers: &[IceServer]) -> Self {
+        let udp = (ways == IceTransport::All).then(Udp::open);
         let ladder = Ladder::default();
-        let mut transport = Self { ways, local, udp, ladder, closed: Vec::new(), patience: None, hurry: false };
+        let mut transport =
+            Self { ways, udp, ladder, news: VecDeque::new(), has_path: false, patience: None, hurry: false };
         transport.set_servers(servers);
-        Ok(transport)
-    }
-
-    pub fn local(&self) -> IpAddr {
-        self.local
+        transport
     }
 
     /// Another one of the same kind.
-    pub fn another(&self) -> Result<Self> {
-        let mut another = Self::new(self.ways, self.local, &[])?;
+    pub fn another(&self) -> Self {
+        let mut another = Self::new(self.ways, &[]);
         another.ladder.set_servers(self.ladder.servers());
-        Ok(another)
+        another
     }
 
     /// The candidates that there are by now.
     pub fn candidates(&self) -> impl Iterator<Item = &Candidate> {
-        self.udp.iter().map(Udp::candidate).chain(self.ladder.candidates())
+        self.udp.iter().flat_map(Udp::candidates).chain(self.ladder.candidates())
     }
 
     /// A candidate of the server: perhaps another way to it.
     pub fn add_remote(&mut self, candidate: &Candidate, now: Instant) {
+        if let (Protocol::Udp, Some(udp)) = (candidate.proto(), &mut self.udp) {
+            udp.add_remote(candidate.addr());
+            self.reach();
+        }
         if candidate.proto() != Protocol::Tcp || self.ways == IceTransport::Relay {
             return;
         }
@@ -112,6 +113,8 @@ impl Transport {
 
     /// ICE has no path.
     pub fn seek(&mut self, now: Instant) {
+        self.has_path = false;
+        self.reach();
         let at_once = self.hurry || self.udp.is_none();
         let wait = if at_once { Duration::ZERO } else { PATIENCE };
         self.patience.get_or_insert_with(|| Timer::at(now + wait));
@@ -119,23 +122,25 @@ impl Transport {
 
     /// ICE has a path.
     pub fn found(&mut self) {
-        (self.patience, self.hurry) = (None, false);
+        (self.patience, self.hurry, self.has_path) = (None, false, true);
         self.ladder.rewind();
     }
 
-    /// Goes with an ICE restart, which fails over a connection that was there before: all sockets are made anew, from an
-    /// address that may have changed. `servers` take the place of those named before.
-    pub fn restart(&mut self, local: IpAddr, servers: &[IceServer]) -> Result<()> {
-        self.local = local;
-        if let Some(udp) = &mut self.udp {
-            let old = std::mem::replace(udp, Udp::bind(local)?);
-            self.closed.push(old.candidate().clone());
-        }
-        (self.patience, self.hurry) = (None, self.ladder.is_in_use());
-        self.closed.extend(self.ladder.close_all_but(None));
+    /// Goes with an ICE restart, which fails over a connection that was there before: all sockets are made anew, from
+    /// addresses that may have changed. `servers` take the place of those named before.
+    pub fn restart(&mut self, servers: &[IceServer]) {
+        let mut closed = self.udp.as_mut().map(Udp::reopen).unwrap_or_default();
+        (self.patience, self.hurry, self.has_path) = (None, self.ladder.is_in_use(), false);
+        closed.extend(self.ladder.close_all_but(None));
+        self.news.extend(closed.into_iter().map(Arrival::Closed));
         self.set_servers(servers);
         self.ladder.rewind();
-        Ok(())
+    }
+
+    /// Opens what is missing to reach the server by UDP, if it is to be reached.
+    fn reach(&mut self) {
+        let opened = self.udp.as_mut().filter(|_| !self.has_path).map(Udp::reach).unwrap_or_default();
+        self.news.extend(opened.into_iter().map(Arrival::Opened));
     }
 
     fn set_servers(&mut self, servers: &[IceServer]) {
@@ -145,7 +150,7 @@ impl Transport {
 
     /// What was tried, in words.
     pub fn tried(&self) -> String {
-        let udp = self.udp.as_ref().map(|udp| format!("UDP from {}", udp.candidate().addr().ip()));
+        let udp = self.udp.as_ref().and_then(Udp::tried);
         let tried: Vec<_> = udp.into_iter().chain(self.ladder.tried()).collect();
         match tried.is_empty() {
             true => "the server offers none that iceTransport allows".to_owned(),
@@ -153,28 +158,31 @@ impl Transport {
         }
     }
 
-    /// Sends by the way of the datagram's source. A full buffer loses it, as the network may.
+    /// Sends by the way of the datagram's source.
     pub fn send(&mut self, transmit: &Transmit, now: Instant) {
-        match &mut self.udp {
-            Some(udp) if is_of(udp.candidate(), transmit) => udp.send(transmit),
-            _ => self.ladder.send(transmit, now),
+        if !self.udp.as_ref().is_some_and(|udp| udp.send(transmit)) {
+            self.ladder.send(transmit, now);
         }
         // RFC 7983: all but STUN goes where ICE has settled.
         let settled = transmit.contents.first().is_some_and(|first| *first > 3);
-        if settled && self.patience.is_none() && self.ladder.is_in_use() {
-            self.closed.extend(self.ladder.close_all_but(Some(transmit)));
+        if settled && self.patience.is_none() {
+            let mut closed = self.udp.as_mut().map(|udp| udp.close_all_but(transmit)).unwrap_or_default();
+            closed.extend(self.ladder.close_all_but(Some(transmit)));
+            self.news.extend(closed.into_iter().map(Arrival::Closed));
         }
     }
 
     pub fn poll(&mut self, context: &mut Context<'_>, buffer: &mut [u8], now: Instant) -> Poll<Arrival> {
-        if let Some(candidate) = self.closed.pop() {
-            return Poll::Ready(Arrival::Closed(candidate));
-        }
         while let Some(patience) = &mut self.patience
             && let Poll::Ready(now) = patience.poll(context, now)
         {
             patience.set(now + PATIENCE);
             self.ladder.climb();
+            // This machine may have come by another address.
+            self.reach();
+        }
+        if let Some(news) = self.news.pop_front() {
+            return Poll::Ready(news);
         }
         if let Some(udp) = &mut self.udp
             && let Poll::Ready(arrival) = udp.poll(context, buffer)
