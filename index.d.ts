@@ -9,7 +9,8 @@ import { Readable, Writable } from 'node:stream'
  *
  * Times are milliseconds. Positions and durations are counted in samples at the output, never taken from a wall clock, so
  * they may have fractions (1/48 ms). `positionMs` is a place in the source: it begins at `startMs` and wraps in a loop.
- * `durationMs` is how long a playback has sounded: its samples that were handed over.
+ * `durationMs` is how long a playback has sounded: its samples that were handed over. `unheardMs` is how much of that nobody could
+ * hear, because its track was muted or out of the room, or the room was cut off; it is missing if that is nothing.
  *
  * Every call takes effect before it returns, in the order of the calls. A call on a closed session fails with `ERR_CLOSED`;
  * calls that only stop, pause or change something find nothing there and resolve with an empty list. If a fault of this
@@ -132,6 +133,19 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    */
   setVolume(request: VolumeRequest): Promise<{ changed: string[] }>
 
+  /**
+   * Mutes a track in the room, or lifts its mute, also that of a moderator: whoever sets it last wins. Resolves once that is handed
+   * to the output; `muted` and `unmuted` tell when the room has it, and `onMute` says what becomes of what plays there. Before the room
+   * is joined, and before the track is published, it is remembered: the track is published muted. A mute of this call is kept in every
+   * room that the session joins anew, until this call lifts it. It is no request to play, so `record` does not write it.
+   * Rejects with `ERR_UNSUPPORTED_OPERATION` for other outputs than `livekit`, `ERR_CLOSED` after `close`, `ERR_INTERNAL` if the
+   * session broke, `ERR_INVALID_ARGUMENT`.
+   */
+  setMuted(request: MuteRequest): Promise<void>
+
+  /** How the output is connected now. Events that led to it may follow, as each waits for its turn. */
+  readonly connection: ConnectionState
+
   /** Every live playback: what plays or loads, in order of arrival; then what is queued, track by track in order of its turn. */
   playbacks(): PlaybackInfo[]
 
@@ -175,8 +189,20 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * That it resolves is the proof that a `wav` output's file is whole and in its place: it waits for the disk as long as that moves.
    * Rejects with `ERR_OUTPUT` if the file can't be finished, or is not put in its place (see {@link WavOutput}), with `ERR_RECORD` if
    * the recording can't be finished.
+   *
+   * With `drain: true` nothing is stopped yet. What was accepted goes on to its end, also what loads or is queued; streams that live
+   * can be written to; `stopAudio`, `interrupt`, `pauseAudio`, `resumeAudio`, `seekAudio`, `setVolume`, `moveAudio` and `setMuted` work
+   * as before. `playAudio`, `createStream`, `connect`, `advance` and `tap` are refused with `ERR_CLOSED`. When nothing lives any
+   * more, at once if nothing does, the session is closed as by `close()`; after `withinMs` what is left (what is paused, loops for
+   * ever, or is a stream that nobody ends) is stopped with reason `'closed'`. `close()` ends a drain at once, and of two drains the one
+   * that ends first holds; every such call settles when the session is closed. A `connect` that is under way goes on if something
+   * is to be played.
+   *
+   * On a manual clock a drain moves the clock, as fast as sources allow, to the end of the last playback and of an `advance` that is
+   * under way. As in `advance` it waits for sources, and not for who writes a stream: write and end it before. `withinMs` is time of
+   * the session there, and ends where the recording of a `memory` or `wav` output is full.
    */
-  close(): Promise<void>
+  close(options?: CloseOptions): Promise<void>
 
   /** `await using session = …` closes it. */
   [Symbol.asyncDispose](): Promise<void>
@@ -384,9 +410,16 @@ export interface MemoryOutput extends OutputBase {
 }
 
 /**
- * A LiveKit room, joined as a participant that only publishes. Each track is published when something first plays on it,
- * as `speaker` (0), `app_audio` (1), `tts` (2) or `track_<n>`, and stays published until the session closes. A playback waits
- * until its track is published: all of it is sent, and `started` is emitted then. In silence nothing is sent.
+ * A LiveKit room, joined as a participant that only publishes: the tracks `speaker` (0), `app_audio` (1), `tts` (2) and those in
+ * `trackNames` when the room is joined, any other (`track_<n>`) when something first plays on it (see `publish`). A track stays
+ * published until the session closes. A playback waits until its track is published, and as a rule until somebody listens to it (see
+ * `startWhen`): all of it is sent, and `started` is emitted then. In silence hardly anything is sent: one packet about every 2 s.
+ * `close` sends the end of what sounded and keeps the connection for `lingerMs`, so that the last words are heard.
+ *
+ * A track may be muted, by a moderator or by {@link SpeakerSession.setMuted}; `onMute` says what becomes of what plays on it. If the
+ * server takes a track out of the room because the grant to publish is revoked, `unpublished` is emitted, what sounds on it follows
+ * `onReconnect`, and what has not begun, or is requested meanwhile, fails with `ERR_PUBLISH_FAILED`. When the grant returns the track
+ * is published again (`republished`). A track that is refused does not touch the others.
  *
  * A broken connection is restored, between `reconnecting` and `reconnected` events. If only the signalling is lost, sound goes on
  * without a gap. If sound does not arrive any more, another network path is looked for, for 15 s, in which the room keeps the
@@ -403,10 +436,28 @@ export interface LiveKitOutput {
   /** An access token that may join and publish, or a function that returns one and is called each time the room is joined. */
   token: string | (() => string | Promise<string>)
   /**
-   * `lazy` (default): a track is published when something first plays on it. `connect`: track 0 and those in `trackNames` are
-   * published at once, and `connect` resolves when they are, so that others can subscribe before the first sound.
+   * `connect` (default): tracks 0, 1, 2 and those in `trackNames` are published when the room is joined, and `connect` resolves when
+   * they are, so that others can subscribe before the first sound. `lazy`: a track is published when something first plays on it.
    */
   publish?: 'lazy' | 'connect'
+  /**
+   * When a published track takes its first samples. `subscribed` (default): when somebody subscribes to it (event `subscribed`), after
+   * `subscribeTimeoutMs`, or at once if nobody else is in the room: so the first words are heard whole. `published`: at once.
+   */
+  startWhen?: 'published' | 'subscribed'
+  /** How long a published track waits for its first subscriber, in ms; 0–86,400,000, default 2000. */
+  subscribeTimeoutMs?: number
+  /**
+   * What becomes of what plays on a track while that is muted. `continue` (default): time passes, and `unheardMs` tells how much was
+   * not heard. `pause`: it falls silent within 5 ms and stands still as by `pauseAudio`, with the events `paused` and `resumed`; what
+   * would start there waits, and so does its queue. Such a pause and one of the user's own hold independently.
+   */
+  onMute?: 'continue' | 'pause'
+  /**
+   * How long `close` keeps the connection after the last sound was sent, in ms; 0–10,000, default 500: about as long as the buffer of a
+   * listener. If nothing was sent lately it does not wait.
+   */
+  lingerMs?: number
   /** Other names than those above, by `trackId`. */
   trackNames?: Record<number, string>
   /** Of each track, in bit/s; 6000–510,000, default 64,000. */
@@ -426,13 +477,15 @@ export interface LiveKitOutput {
   iceTransport?: IceTransport
   /**
    * The longest that joining the room (with the answer of `token` and the look-up of the server's name), or publishing a track,
-   * may take, in ms; 1–86,400,000, default 10,000. Then it fails with `ERR_JOIN_FAILED`, whose message lists what was tried.
+   * may take, in ms; 1–86,400,000, default 10,000. Then it fails with `ERR_JOIN_FAILED`, whose message lists what was tried, or
+   * what was to play on the track with `ERR_PUBLISH_FAILED`.
    */
   connectTimeoutMs?: number
   /**
    * What the mix does while nothing arrives in the room. `pause` (default): the session's time stands still, and what plays goes
-   * on where it was. `continue`: time passes unheard, and its frames are counted in `stats().droppedFrames`. `drop`: every live
-   * playback fails with `ERR_DISCONNECTED`. Requests made meanwhile wait for the room.
+   * on where it was. `continue`: time passes unheard (`unheardMs`), and its frames are counted in `stats().droppedFrames`. `drop`:
+   * every live playback fails with `ERR_DISCONNECTED`. Requests made meanwhile wait for the room. What sounds on a single track that
+   * the server has taken out of the room does the same: it stands still, goes on unheard, or fails with `ERR_PUBLISH_FAILED`.
    */
   onReconnect?: 'pause' | 'continue' | 'drop'
 }
@@ -632,10 +685,50 @@ export interface SpeakerTap extends Readable {
   [Symbol.asyncIterator](): NodeJS.AsyncIterator<TapFrame>
 }
 
-/** How long it sounded (`durationMs`), and where in the source it was then (`positionMs`). */
+/** How much of a playback was handed over and heard. */
+export interface Heard {
+  /** How long it sounded. */
+  durationMs: number
+  /** Where in the source it was then. */
+  positionMs: number
+  /**
+   * How much of `durationMs` nobody could hear: its track was muted or out of the room, or the room was cut off. Exact at the
+   * moment that the session was told of it. Missing if it is nothing.
+   */
+  unheardMs?: number
+}
+
 export type PlayResult =
-  | { requestId: string; outcome: 'completed'; durationMs: number; positionMs: number }
-  | { requestId: string; outcome: 'stopped'; reason: string; durationMs: number; positionMs: number }
+  | ({ requestId: string; outcome: 'completed' } & Heard)
+  | ({ requestId: string; outcome: 'stopped'; reason: string } & Heard)
+
+export interface CloseOptions {
+  /** Lets what was accepted play to its end first; default `false`. */
+  drain?: boolean
+  /**
+   * With `drain`: after how long what is left is stopped, in ms; 1–86,400,000, default 30,000. By the wall on a realtime clock, in
+   * silence too.
+   */
+  withinMs?: number
+}
+
+export interface MuteRequest {
+  /** 0–65,535. */
+  trackId: number
+  muted: boolean
+}
+
+/**
+ * - `new`: the output was never open, and is not being opened;
+ * - `connecting`: it is being opened;
+ * - `connected`: it is open;
+ * - `reconnecting`: the room is being won back; sound may go on meanwhile;
+ * - `disconnected`: it could not be opened, or was lost for good; the next request opens it anew;
+ * - `closed`: the session is closed. Until `close` has resolved, the connection is what it is.
+ *
+ * Outputs other than `livekit` are `connected` until the session is closed.
+ */
+export type ConnectionState = 'new' | 'connecting' | 'connected' | 'reconnecting' | 'disconnected' | 'closed'
 
 /** One request, every live playback of one track, or everything if neither is given. Both together are refused. */
 export interface Target {
@@ -710,7 +803,8 @@ export interface PlaybackInfo {
   trackId: number
   role: Role
   /**
-   * `'paused'` is told instead of any of the first three. `'stopping'`: it fades out, or goes on until what replaces it begins
+   * `'paused'` is told instead of any of the first three, and of what stands still because its track is muted (`onMute`) or out of
+   * the room. `'stopping'`: it fades out, or goes on until what replaces it begins
    * (`crossfadeMs`).
    */
   state: 'queued' | 'loading' | 'playing' | 'paused' | 'stopping'
@@ -808,7 +902,7 @@ export interface SpeakerEvents {
    * after its terminal event.
    */
   progress: [event: PlaybackEvent & { positionMs: number }]
-  /** It is silent and stands still; or it was paused before it began. */
+  /** It is silent and stands still, for its track or on request; or it was paused before it began. */
   paused: [event: PlaybackEvent & { positionMs: number }]
   /** It goes on. */
   resumed: [event: PlaybackEvent & { positionMs: number }]
@@ -817,11 +911,11 @@ export interface SpeakerEvents {
   /** It goes on from this place in its source; or it will begin there. */
   sought: [event: PlaybackEvent & { positionMs: number }]
   /** Its last sample was handed to the output. */
-  completed: [event: PlaybackEvent & { durationMs: number; positionMs: number }]
+  completed: [event: PlaybackEvent & Heard]
   /** It was ended early, after it had sounded for `durationMs`, the fade included. */
-  stopped: [event: PlaybackEvent & { reason: string; durationMs: number; positionMs: number }]
+  stopped: [event: PlaybackEvent & Heard & { reason: string }]
   /** It ended with an error, after it had sounded for `durationMs`. */
-  failed: [event: PlaybackEvent & { code: SpeakerErrorCode; message: string; durationMs: number; positionMs: number }]
+  failed: [event: PlaybackEvent & Heard & { code: SpeakerErrorCode; message: string }]
   /** The output is open. */
   connected: [event: SpeakerEvent]
   /** The connection to the room is lost and being restored; see {@link LiveKitOutput}. */
@@ -830,10 +924,19 @@ export interface SpeakerEvents {
   reconnected: [event: SpeakerEvent]
   /** The output is closed, or lost for good. */
   disconnected: [event: SpeakerEvent & { reason: DisconnectReason }]
-  /** The server muted a track (an admin did). What plays on it goes on, unheard. */
+  /** A track was muted, by a moderator or by `setMuted`; `onMute` says what becomes of what plays on it. */
   muted: [event: SpeakerEvent & { trackId: number }]
-  /** The server unmuted the track. */
+  /** The track is not muted any more. */
   unmuted: [event: SpeakerEvent & { trackId: number }]
+  /**
+   * Somebody listens to the track for the first time since it was published. `identity` is told only if exactly one other participant
+   * is in the room, because the server names nobody.
+   */
+  subscribed: [event: SpeakerEvent & { trackId: number; identity?: string }]
+  /** The server took the track out of the room: the grant to publish was revoked. See {@link LiveKitOutput}. */
+  unpublished: [event: SpeakerEvent & { trackId: number; message: string; code: SpeakerErrorCode }]
+  /** The track is in the room again. */
+  republished: [event: SpeakerEvent & { trackId: number }]
   /**
    * The output failed, and with it everything live (told once as long as it goes on); or the session broke (`ERR_INTERNAL`); or only the recording failed
    * (`ERR_RECORD`). Not thrown if nobody listens.
@@ -886,6 +989,8 @@ export class SpeakerError extends Error {
   readonly durationMs?: number
   /** Where in its source it was. */
   readonly positionMs?: number
+  /** How much of `durationMs` nobody could hear; missing if it is nothing. */
+  readonly unheardMs?: number
 }
 
 /** Stable. docs/errors.md says what to do about each. */
@@ -918,6 +1023,7 @@ export type SpeakerErrorCode =
   | 'ERR_OUTPUT'
   | 'ERR_RECORD'
   | 'ERR_JOIN_FAILED'
+  | 'ERR_PUBLISH_FAILED'
   | 'ERR_DISCONNECTED'
   | 'ERR_INTERNAL'
   | 'ERR_NO_THREADS'

@@ -22,6 +22,7 @@ const path = require('node:path')
 
 const { accessToken } = require('../lib/livekit/access-token')
 const { startServer } = require('../scripts/livekit-server')
+const { cells } = require('./percentiles')
 
 // `node bench/latency.js [TURNS]`
 const TURNS = Number(process.argv[2] ?? 150)
@@ -32,15 +33,6 @@ const ROWS = {
   stopOnWire: 'stop on the wire',
   playAtEar: 'play at the ear',
   stopAtEar: 'stop at the ear'
-}
-
-function percentile(values, share) {
-  const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)]
-}
-
-function cells(times) {
-  return [percentile(times, 0.5), percentile(times, 0.99), percentile(times, 1)]
 }
 
 /** Nothing is no multiple of nothing. */

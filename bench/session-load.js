@@ -8,28 +8,14 @@ const { existsSync, readFileSync, readdirSync } = require('node:fs')
 const { performance } = require('node:perf_hooks')
 const { setTimeout: sleep } = require('node:timers/promises')
 
-const AT_ONCE = 10 // joining: a server under a storm would be what is measured
+const { openAll } = require('./open-all')
+
 const SETTLE_MS = 3000
 const RATE = 48000
 const FRAME_MS = 20
 const FRAME = (RATE * FRAME_MS) / 1000
 const WAV_HEADER = 44
 const BITRATE = 64_000
-
-/** Opens all, ten at a time. */
-async function openAll(tokens, open) {
-  const opened = []
-  const errors = []
-  const queue = tokens.values()
-  const worker = async () => {
-    for (const token of queue) {
-      await open(token).then((one) => opened.push(one), (error) => errors.push(error.message))
-    }
-  }
-  const start = performance.now()
-  await Promise.all(Array.from({ length: AT_ONCE }, worker))
-  return { opened, errors, readyMs: performance.now() - start }
-}
 
 /** CPU time over a steady window, then what the process holds. `soundMs` says how much sound all have sent so far. */
 async function measure(windowMs, soundMs) {

@@ -3,7 +3,8 @@
 // What a speaking session costs in a LiveKit room: this addon against @livekit/rtc-node, N sessions in one process,
 // each in a room of its own that nobody listens in, sending the same sound as one Opus track of 64 kbit/s, and against
 // libopus alone, which encodes as much (bench/encode.rs). Then what a
-// thousand sessions cost that have spoken and are silent. Both connect ten at a time; ready is, for the addon, when the
+// thousand sessions cost that have spoken and are silent. A session of the addon publishes three tracks (0 to 2) as it joins, of
+// which one is spoken on; rtc-node publishes that one. Both connect ten at a time; ready is, for the addon, when the
 // first frame was sent, for rtc-node, when the track is published. The server is a process of its own and not counted.
 // It reports; nothing fails on time.
 

@@ -50,6 +50,9 @@ export declare class NativeSession {
   tap(id: number, options: NativeTapOptions): NativeTap | NativeRefusal
   /** Answers `tokenWanted`: the token, or why there is none. */
   giveToken(number: number, token?: string | undefined | null, reason?: string | undefined | null): void
+  get connection(): string
+  /** Why not, if the session is closed. */
+  setMuted(trackId: number, muted: boolean): NativeRefusal | null
   connect(ticket: number): void
   /** Waits for a `connect` no longer; it settles with `ERR_ABORTED` if it has not yet. */
   abandon(ticket: number): void
@@ -62,6 +65,8 @@ export declare class NativeSession {
   /** Tells that the recording can't be written. */
   report(message: string): void
   close(ticket: number): void
+  /** Closes once what was accepted is over, or after so many milliseconds. */
+  drain(withinMs: number, ticket: number): void
 }
 
 export declare class NativeStream {
@@ -168,6 +173,10 @@ export interface NativeOutput {
   iceTransport: string
   connectTimeoutMs: number
   onReconnect: string
+  onMute: string
+  startWhen: string
+  subscribeTimeoutMs: number
+  lingerMs: number
   tracks: Array<NativeTrack>
 }
 

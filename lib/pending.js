@@ -46,19 +46,20 @@ class Pending {
   }
 
   /** Settles a playback that has come to its end. */
-  settle(outcome, playback, { requestId, reason, durationMs, positionMs, code, message, cause }) {
+  settle(outcome, playback, { requestId, reason, durationMs, positionMs, unheardMs, code, message, cause }) {
     const waiting = this.#take(this.#playbacks, playback)
     if (!waiting) return
     if (this.#latest.get(requestId) === waiting) this.#latest.delete(requestId)
+    const heard = { durationMs, positionMs, ...(unheardMs !== undefined && { unheardMs }) }
     if (outcome === 'failed') {
-      const error = new SpeakerError(code, message, { requestId, durationMs, positionMs, cause })
+      const error = new SpeakerError(code, message, { requestId, ...heard, cause })
       // Where it was asked for is of more use than where it was told of.
       if (waiting.trace.stack) error.stack = waiting.trace.stack.replace(/^.*/, () => `${error}`)
       waiting.reject(error)
     } else if (outcome === 'stopped') {
-      waiting.resolve({ requestId, outcome, reason, durationMs, positionMs })
+      waiting.resolve({ requestId, outcome, reason, ...heard })
     } else {
-      waiting.resolve({ requestId, outcome, durationMs, positionMs })
+      waiting.resolve({ requestId, outcome, ...heard })
     }
   }
 

@@ -94,6 +94,12 @@ class SpeakerSession extends EventEmitter {
     return { changed: this.#recorded('volume', request, () => this.#native.setVolume(checked)) }
   }
 
+  async setMuted(request) {
+    const { trackId, muted } = check.muteRequest(request)
+    this.#expectOutput('livekit', 'setMuted')
+    taken(this.#native.setMuted(trackId, muted))
+  }
+
   async moveAudio(request) {
     const checked = check.moveRequest(request)
     return { moved: this.#recorded('move', request, () => this.#native.move(checked)) }
@@ -115,6 +121,10 @@ class SpeakerSession extends EventEmitter {
     return processStats()
   }
 
+  get connection() {
+    return this.#native.connection
+  }
+
   playbacks() {
     return this.#native.playbacks()
   }
@@ -129,14 +139,10 @@ class SpeakerSession extends EventEmitter {
   }
 
   recording() {
-    const { type, channels } = this.#output
-    if (type !== 'memory') {
-      const message = `Expected output.type 'memory' for recording but received '${type}'`
-      throw new SpeakerError('ERR_UNSUPPORTED_OPERATION', message)
-    }
+    this.#expectOutput('memory', 'recording')
     const samples = zeros(this.#native.recordingLength())
     this.#native.copyRecording(samples)
-    return { sampleRate: 48000, channels, samples }
+    return { sampleRate: 48000, channels: this.#output.channels, samples }
   }
 
   tap(options) {
@@ -148,11 +154,16 @@ class SpeakerSession extends EventEmitter {
     return tap
   }
 
-  async close() {
-    const recorded = this.#recorder && quiet(this.#recorder.close())
+  async close(options) {
+    const { drains, withinMs } = check.closeOptions(options)
+    // What is written and stopped while it drains belongs to the recording too.
+    if (drains) this.#recorder?.drain(withinMs)
+    else this.#endRecording()
+    let recorded
     try {
-      await this.#ask((ticket) => this.#native.close(ticket))
+      await this.#ask((ticket) => (drains ? this.#native.drain(withinMs, ticket) : this.#native.close(ticket)))
     } finally {
+      recorded = this.#endRecording()
       // The last frames came before the answer.
       for (const tap of this.#taps.values()) tap.push(null)
     }
@@ -215,6 +226,17 @@ class SpeakerSession extends EventEmitter {
     return this.#pending.latest(request.requestId)?.promise
   }
 
+  #endRecording() {
+    return this.#recorder && quiet(this.#recorder.close())
+  }
+
+  #expectOutput(expected, call) {
+    const { type } = this.#output
+    if (type === expected) return
+    const message = `Expected output.type '${expected}' for ${call} but received '${type}'`
+    throw new SpeakerError('ERR_UNSUPPORTED_OPERATION', message)
+  }
+
   /** Makes a call that answers later, under a ticket. */
   #ask(call) {
     const ticket = ++this.#lastTicket
@@ -243,6 +265,7 @@ class SpeakerSession extends EventEmitter {
 
   #event({ type, playback, cause, ...event }) {
     try {
+      if (type === 'stopped') this.#recorder?.stopped(event.reason)
       // An `error` that nobody listens to would be thrown.
       if (type !== 'error' || this.listenerCount('error') > 0) this.emit(type, event)
     } finally {

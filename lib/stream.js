@@ -102,14 +102,14 @@ class SpeakerStream extends Writable {
     callback(why)
   }
 
-  #over({ outcome, reason, durationMs, positionMs }) {
+  #over({ requestId: _, outcome, reason, ...heard }) {
     this.#isOver = true
     if (outcome === 'completed' && this.writableEnded) {
       this.#take()?.callback()
       this.#heard?.()
     } else {
       const how = outcome === 'stopped' ? `it was stopped (${reason})` : 'it has completed'
-      this.destroy(ended(this.requestId, how, { durationMs, positionMs }))
+      this.destroy(ended(this.requestId, how, heard))
     }
   }
 

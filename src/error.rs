@@ -74,6 +74,8 @@ codes! {
     StartTimeout = "ERR_START_TIMEOUT",
     /// The LiveKit room can't be joined or published into.
     JoinFailed = "ERR_JOIN_FAILED",
+    /// The LiveKit room does not take the track that this is to play on; all other tracks go on.
+    PublishFailed = "ERR_PUBLISH_FAILED",
     /// The LiveKit room is lost: removed from it, or no way to the server.
     Disconnected = "ERR_DISCONNECTED",
     /// The output can't be opened or written.

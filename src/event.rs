@@ -71,6 +71,9 @@ pub enum EventKind {
         duration_ms: f64,
         /// Its place in its source.
         position_ms: f64,
+        /// How much of that nobody could hear.
+        #[serde(skip_serializing_if = "is_zero")]
+        unheard_ms: f64,
     },
     /// It was ended early.
     Stopped {
@@ -80,6 +83,9 @@ pub enum EventKind {
         duration_ms: f64,
         /// Its place in its source.
         position_ms: f64,
+        /// How much of that nobody could hear.
+        #[serde(skip_serializing_if = "is_zero")]
+        unheard_ms: f64,
     },
     /// It ended with an error.
     Failed {
@@ -94,6 +100,9 @@ pub enum EventKind {
         duration_ms: f64,
         /// Its place in its source.
         position_ms: f64,
+        /// How much of that nobody could hear.
+        #[serde(skip_serializing_if = "is_zero")]
+        unheard_ms: f64,
     },
     /// The output is open.
     Connected,
@@ -109,13 +118,35 @@ pub enum EventKind {
         /// Why, in one word.
         reason: String,
     },
-    /// The server muted a track.
+    /// A track was muted, by the server or by this session.
     Muted {
         /// The track.
         track_id: u32,
     },
-    /// The server unmuted a track.
+    /// A track is not muted any more.
     Unmuted {
+        /// The track.
+        track_id: u32,
+    },
+    /// Somebody listens to a track for the first time.
+    Subscribed {
+        /// The track.
+        track_id: u32,
+        /// Who, if that is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        identity: Option<String>,
+    },
+    /// The server took a track out of the room.
+    Unpublished {
+        /// The track.
+        track_id: u32,
+        /// Why, for programs.
+        code: Code,
+        /// Why, for people.
+        message: String,
+    },
+    /// A track is in the room again.
+    Republished {
         /// The track.
         track_id: u32,
     },
@@ -131,6 +162,10 @@ pub enum EventKind {
 /// JavaScript's numbers count to 2⁵³; a larger integer type would reach it as a BigInt.
 fn as_number<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(*value as f64)
+}
+
+fn is_zero(ms: &f64) -> bool {
+    *ms == 0.0
 }
 
 fn as_optional_number<S: Serializer>(value: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {

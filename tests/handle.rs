@@ -4,11 +4,11 @@ mod support;
 
 use std::f32::consts::TAU;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use speaker_session::audio::from_ms;
+use speaker_session::audio::{Samples, from_ms};
 use speaker_session::engine::{EngineOptions, Handle, broken_sessions};
 use speaker_session::error::Code;
 use speaker_session::event::{Event, EventKind, Message};
@@ -154,6 +154,37 @@ fn a_dropped_handle_closes_the_session() {
     drop(handle);
     // The bell is gone with the session.
     assert_eq!(bell.iter().count(), 2, "stopped and disconnected");
+}
+
+#[test]
+fn a_drain_plays_out_what_was_accepted() {
+    for clock in [Clock::Manual, Clock::Realtime] {
+        let mut bench = Bench::new(clock, Overlap::Queue);
+        bench.play("a", tone(30));
+        bench.play("b", tone(45));
+        let (told, error) = bench.answer(|handle, ticket| handle.drain(from_ms(20_000.0), ticket));
+        assert_eq!(error, None);
+        assert_eq!(told.iter().filter(|word| word.contains("completed")).count(), 2, "{told:?}");
+        assert!(told.last().is_some_and(|word| word.starts_with("disconnected")), "{told:?}");
+        let recorded = bench.recording.lock().to_vec();
+        assert!(recorded.len() >= 75 * 48, "{} samples", recorded.len());
+        if clock == Clock::Manual {
+            assert_eq!(recorded.len(), 75 * 48, "not a sample further");
+        }
+    }
+}
+
+#[test]
+fn a_handle_that_is_dropped_ends_a_drain() {
+    let mut bench = Bench::new(Clock::Realtime, Overlap::Mix);
+    bench.play("a", tone(50_000));
+    bench.ticket += 1;
+    bench.handle.drain(Samples::MAX, bench.ticket);
+    let Bench { handle, bell, .. } = bench;
+    drop(handle);
+    // The session ends, and with it the bell's other end.
+    while bell.recv_timeout(Duration::from_secs(20)).is_ok() {}
+    assert_eq!(bell.try_recv(), Err(TryRecvError::Disconnected));
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn open(path: &Path) -> Box<dyn Output> {
 fn open_as(path: &Path, channels: usize, format: SampleFormat) -> Box<dyn Output> {
     let path = Arc::new(ReservedPath::new(path.to_path_buf()));
     let options = OutputOptions::Wav { path, format, keeps_unheard: true };
-    let mut output = options.open(channels, &Arc::new(Progress::default())).expect("it is begun");
+    let mut output = options.open(channels, &Arc::new(Progress::default()), Instant::now()).expect("it is begun");
     assert!(!output.is_connected(), "nobody waits for a disk");
     assert!(matches!(told(&mut *output), OutputEvent::Connected));
     output
@@ -66,7 +66,7 @@ fn an_output_that_is_given_up_leaves_nothing() {
     for name in ["old.wav", "new.wav"] {
         let mut output = open(&folder.path().join(name));
         assert_eq!(names(folder.path()).len(), 2);
-        ended(output.give_up()).expect("it is removed");
+        ended(output.give_up(Instant::now())).expect("it is removed");
         assert_eq!(names(folder.path()), [PathBuf::from("old.wav")]);
         assert_eq!(fs::read(folder.path().join("old.wav")).unwrap(), OLD);
     }

@@ -1,6 +1,6 @@
 'use strict'
 
-// Publishing tracks, and what the server does to them: mute, removal, deletion; reception and older servers.
+// What a server does to a session: removal, deletion; reception and older servers.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -34,43 +34,6 @@ function service({ server }) {
 function isHeard(samples) {
   return level(samples, samples.length - 2 * WINDOW, samples.length, 440) > 0.15
 }
-
-test('server mute silences a track, with events', async (t) => {
-  const room = await openRoom(t)
-  const { session, told } = await speak(t, room)
-  const playing = session.playAudio({ audio: tone(440, 60_000) })
-  await until(() => room.ear.heard.get('speaker')?.length > 0, 'the ear listens')
-  const samples = room.ear.heard.get('speaker')
-  await until(() => isHeard(samples), 'it is heard')
-  const { tracks } = await service(room).getParticipant(room.name, SPEAKER)
-
-  const muted = once(session, 'muted')
-  await service(room).mutePublishedTrack(room.name, SPEAKER, tracks[0].sid, true)
-  assert.equal((await muted)[0].trackId, 0)
-  await until(() => !isHeard(samples), 'it is silent')
-  const before = session.playbacks()[0].positionMs
-  await sleep(300)
-  assert.ok(session.playbacks()[0].positionMs > before, 'what plays goes on')
-  assert.equal((await service(room).getParticipant(room.name, SPEAKER)).tracks[0].muted, true)
-
-  const unmuted = once(session, 'unmuted')
-  await service(room).mutePublishedTrack(room.name, SPEAKER, tracks[0].sid, false)
-  await unmuted
-  await until(() => isHeard(samples), 'it is heard again')
-  await session.stopAudio()
-  await playing
-  assert.deepEqual(told.map(({ type }) => type).filter((type) => type !== 'progress'), [
-    'connected', 'started', 'muted', 'unmuted', 'stopped'
-  ])
-})
-
-test("publish 'connect' publishes named tracks at once", async (t) => {
-  const room = await openRoom(t)
-  const { session } = await speak(t, room, { publish: 'connect', trackNames: { 3: 'alerts' } })
-  await session.connect()
-  await until(() => room.ear.events.length === 2, 'the ear sees both')
-  assert.deepEqual(room.ear.events.sort(), ['subscribed alerts of speaker', 'subscribed speaker of speaker'])
-})
 
 test('track names are validated', (t) => {
   const output = { type: 'livekit', clock: undefined, url: 'ws://localhost', token: 'x' }

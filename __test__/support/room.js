@@ -25,10 +25,20 @@ function token(server, room, identity, grants = {}) {
   return access.toJwt()
 }
 
-/** A room on a server of its own, which goes with the test. `change` is startServer's. */
-async function openEmptyRoom(t, change) {
+/** A server that goes with the test. `change` is startServer's. */
+async function openServer(t, change) {
   const server = await startServer(change)
   t.after(() => server.stop())
+  return server
+}
+
+/** A room on a server of its own, which goes with the test. `change` is startServer's. */
+async function openEmptyRoom(t, change) {
+  return roomOn(t, await openServer(t, change))
+}
+
+/** One more room on a server. */
+function roomOn(t, server) {
   const name = `room-${++rooms}`
   const join = async () => {
     const ear = await listen(server, name)
@@ -89,9 +99,14 @@ async function publish(session, room, tracks = { speaker: 0 }) {
 /** A state in which a busy server lists some for a while who have left (`ParticipantInfo.State`). */
 const DISCONNECTED = 3
 
+/** What a moderator asks a server for. */
+function moderator({ url, key, secret }) {
+  return new RoomServiceClient(url.replace('ws', 'http'), key, secret)
+}
+
 /** Those who are in the rooms of a server, as it sees it. */
-async function present({ url, key, secret }) {
-  const service = new RoomServiceClient(url.replace('ws', 'http'), key, secret)
+async function present(server) {
+  const service = moderator(server)
   const rooms = await service.listRooms()
   const listed = (await Promise.all(rooms.map(({ name }) => service.listParticipants(name)))).flat()
   return listed.filter(({ state }) => state !== DISCONNECTED)
@@ -116,6 +131,16 @@ function fromNow(ear, name) {
   }
 }
 
+/** How often an ear came to hear a track of this name: once for each time it was published. */
+function publishings({ events }, name) {
+  return events.filter((event) => event.startsWith(`subscribed ${name} of `)).length
+}
+
+/** Returns true if a session that told this has lost its room and has it again. */
+function isBack(told) {
+  return told.findLast(({ type }) => type === 'reconnecting' || type === 'reconnected')?.type === 'reconnected'
+}
+
 /** Waits for a condition, looking often; fails if it does not come in time. */
 async function until(condition, what, withinMs = 10_000) {
   for (let n = 0; n < withinMs / 10; n++) {
@@ -125,4 +150,7 @@ async function until(condition, what, withinMs = 10_000) {
   throw new Error(`it never happened: ${what}`)
 }
 
-module.exports = { fromNow, openEmptyRoom, openRoom, present, publish, speak, speakOverWire, until }
+module.exports = {
+  fromNow, isBack, moderator, openEmptyRoom, openRoom, openServer, present, publish, publishings, roomOn, speak, speakOverWire,
+  until
+}

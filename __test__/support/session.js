@@ -4,7 +4,8 @@ const { SpeakerSession } = require('../..')
 
 const EVENTS = [
   'connected', 'queued', 'started', 'progress', 'stalled', 'paused', 'resumed', 'sought', 'completed', 'stopped',
-  'failed', 'reconnecting', 'reconnected', 'disconnected', 'muted', 'unmuted', 'error'
+  'failed', 'reconnecting', 'reconnected', 'disconnected', 'muted', 'unmuted', 'subscribed',
+  'unpublished', 'republished', 'error'
 ]
 const TERMINAL = ['completed', 'stopped', 'failed']
 

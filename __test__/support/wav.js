@@ -82,4 +82,11 @@ function loudest(samples, hz) {
   return Math.max(0, ...levels)
 }
 
-module.exports = { wavFile, tone, readWav, level, windows, loudest }
+/** The longest time in ms for which a frequency was not heard between where it was first and last, in whole windows. */
+function longestGap(samples, hz) {
+  const heard = windows(samples, hz)
+  const gaps = heard.slice(1).map((window, n) => window - heard[n] - 1)
+  return (Math.max(0, ...gaps) * WINDOW) / 48
+}
+
+module.exports = { wavFile, tone, readWav, level, windows, loudest, longestGap }

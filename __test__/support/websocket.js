@@ -1,33 +1,56 @@
 'use strict'
 
-/** Passes one direction of a connection on; once it is a WebSocket, frame by frame, each through `rewrite`. */
+/**
+ * Passes one direction of a connection on: requests or answers head by head, and what it becomes with an upgrade, frame by
+ * frame, each through `rewrite`.
+ */
 class Frames {
   #rewrite
+  #onHead
   #bytes = Buffer.alloc(0)
-  /** Unknown until the head of the request or answer is read. */
-  #isWebSocket = undefined
+  #isWebSocket = false
+  /** Of the body behind the last head, as much as has not come yet. */
+  #bodyBytes = 0
 
-  /** `rewrite` takes a frame's payload as a latin1 string, and gives one of the same length. */
-  constructor(rewrite) {
+  /**
+   * `rewrite` takes a frame's payload as a latin1 string, and gives one of the same length. `onHead` sees each head of a request
+   * or answer; if it returns false, the head does not go on.
+   */
+  constructor(rewrite, onHead) {
     this.#rewrite = rewrite
+    this.#onHead = onHead
+  }
+
+  /** From here on it is a WebSocket. */
+  upgrade() {
+    this.#isWebSocket = true
   }
 
   /** The bytes that can go on. */
   push(chunk) {
     this.#bytes = Buffer.concat([this.#bytes, chunk])
     const ready = []
-    if (this.#isWebSocket === undefined) ready.push(this.#head())
-    if (this.#isWebSocket === false) ready.push(this.#take(this.#bytes.length))
-    if (this.#isWebSocket) for (let frame; (frame = this.#frame()); ) ready.push(frame)
+    for (let piece; (piece = this.#next()); ) ready.push(piece)
     return Buffer.concat(ready)
+  }
+
+  #next() {
+    if (this.#isWebSocket) return this.#frame()
+    if (this.#bodyBytes === 0) return this.#head()
+    if (this.#bytes.length === 0) return undefined
+    const piece = this.#take(Math.min(this.#bodyBytes, this.#bytes.length))
+    this.#bodyBytes -= piece.length
+    return piece
   }
 
   #head() {
     const end = this.#bytes.indexOf('\r\n\r\n')
-    if (end === -1) return this.#take(0)
+    if (end === -1) return undefined
     const head = this.#take(end + 4)
-    this.#isWebSocket = /^upgrade: websocket/im.test(head.toString('latin1'))
-    return head
+    const text = head.toString('latin1')
+    this.#bodyBytes = Number(/^content-length: *(\d+)/im.exec(text)?.[1] ?? 0)
+    if (/^transfer-encoding:/im.test(text)) this.#bodyBytes = Infinity
+    return this.#onHead(text) === false ? Buffer.alloc(0) : head
   }
 
   /** The next frame, if all of it is there (RFC 6455 §5.2). */
@@ -61,4 +84,9 @@ function xor(payload, mask) {
   if (mask.length > 0) payload.forEach((byte, n) => (payload[n] = byte ^ mask[n % 4]))
 }
 
-module.exports = { Frames }
+/** A frame by which a server closes a WebSocket (RFC 6455 §5.5.1). */
+function closeFrame(code) {
+  return Buffer.from([0x88, 2, code >> 8, code & 0xff])
+}
+
+module.exports = { Frames, closeFrame }

@@ -10,11 +10,15 @@ const { once } = require('node:events')
 const net = require('node:net')
 
 const { Relay } = require('./relay')
-const { Frames } = require('./websocket')
+const { Frames, closeFrame } = require('./websocket')
 
 const CANDIDATE = /(candidate:\S+ \d+ )(udp|tcp)( \d+ \S+ )(\d+)/gi
 /** The discard port, which nobody serves. */
 const NOWHERE = '9'
+/** The status of an answer that makes a WebSocket of the connection. */
+const SWITCHING = 101
+/** What a WebSocket is closed with by a server that goes away (RFC 6455 §7.4.1). */
+const GOING_AWAY = 1001
 
 class Wire {
   /** Where a session finds the server. */
@@ -25,8 +29,16 @@ class Wire {
   tunnel
   /** Sees every message of the signalling: `(text, 'up' or 'down')`. */
   onMessage = () => {}
+  /**
+   * Every request that came through, in order: `{ atMs, path, token, upgrade, status }`. `upgrade` tells an attempt to join or
+   * to resume from the question why one was refused, which LiveKit's clients ask afterwards.
+   */
+  requests = []
+  /** Sees each request before the server does, and may answer it in its place by returning a status. */
+  answers = () => undefined
   #server
-  #sockets = new Set()
+  /** Each connection of a client, with what leads on to the server. */
+  #connections = new Map()
   #whole = true
 
   /** To the LiveKit server at `url`; goes with the test, if there is one. */
@@ -44,11 +56,26 @@ class Wire {
   /** Ends the signalling connections, and refuses others till `mend`. */
   cut() {
     this.#whole = false
-    this.#sockets.forEach((socket) => socket.destroy())
+    for (const client of this.#connections.keys()) client.destroy()
   }
 
   mend() {
     this.#whole = true
+  }
+
+  /** Resets the signalling connections (TCP RST); new ones may be made. */
+  reset() {
+    for (const client of this.#connections.keys()) client.resetAndDestroy()
+  }
+
+  /** Closes the signalling connections as a server does that goes away; new ones may be made. */
+  sayGoodbye(code = GOING_AWAY) {
+    for (const [client, upstream] of this.#connections) client.end(closeFrame(code), () => upstream.destroy())
+  }
+
+  /** The attempts to join or to resume since `fromMs`. */
+  attempts(fromMs = 0) {
+    return this.requests.filter(({ atMs, upgrade }) => upgrade && atMs >= fromMs)
   }
 
   close() {
@@ -60,28 +87,58 @@ class Wire {
   #connect(client, port) {
     if (!this.#whole) return client.destroy()
     const upstream = net.connect(port, '127.0.0.1')
-    this.#forward(client, upstream, 'up', () => NOWHERE)
-    this.#forward(upstream, client, 'down', (protocol, serverPort) => {
+    this.#connections.set(client, upstream)
+    const unanswered = []
+    const up = this.#rewriting('up', () => NOWHERE, (head) => {
+      const request = readRequest(head)
+      this.requests.push(request)
+      request.status = this.answers(request)
+      if (request.status === undefined) return unanswered.push(request) > 0
+      client.end(`HTTP/1.1 ${request.status} by the wire\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`)
+      return false
+    })
+    const standIn = (protocol, serverPort) => {
       const carrier = protocol.toLowerCase() === 'udp' ? this.media : this.tunnel
       return carrier?.standsFor(Number(serverPort)) ?? NOWHERE
+    }
+    const down = this.#rewriting('down', standIn, (head) => {
+      const status = Number(head.split(' ')[1])
+      const request = unanswered.shift()
+      if (request) request.status = status
+      if (status === SWITCHING) [up, down].forEach((frames) => frames.upgrade())
     })
+    forward(client, upstream, up)
+    forward(upstream, client, down)
+    client.on('close', () => this.#connections.delete(client))
   }
 
-  /** Passes on what one says to the other; `portFor` says which port takes the place of a candidate's. */
-  #forward(from, to, direction, portFor) {
-    const frames = new Frames((text) => {
+  /** `portFor` says which port takes the place of a candidate's. */
+  #rewriting(direction, portFor, onHead) {
+    const rewrite = (text) => {
       this.onMessage(text, direction)
       return text.replace(CANDIDATE, (_, start, protocol, address, port) => {
         return start + protocol + address + String(portFor(protocol, port)).padStart(port.length, '0')
       })
-    })
-    this.#sockets.add(from)
-    from.on('data', (chunk) => to.write(frames.push(chunk)))
-    from.on('error', () => {})
-    from.on('close', () => {
-      this.#sockets.delete(from)
-      to.destroy()
-    })
+    }
+    return new Frames(rewrite, onHead)
+  }
+}
+
+/** Passes on what one says to the other. */
+function forward(from, to, frames) {
+  from.on('data', (chunk) => to.write(frames.push(chunk)))
+  from.on('error', () => {})
+  from.on('close', () => to.destroy())
+}
+
+function readRequest(head) {
+  const [, path] = head.split(' ')
+  return {
+    atMs: performance.now(),
+    path: path.split('?')[0],
+    token: /^authorization: *bearer (\S+)/im.exec(head)?.[1] ?? /[?&]access_token=([^&\s]+)/.exec(path)?.[1],
+    upgrade: /^upgrade: *websocket/im.test(head),
+    status: undefined
   }
 }
 

@@ -56,6 +56,18 @@ async function allowed(): Promise<void> {
   tap.dropped satisfies number
   tap.read()?.frame satisfies Buffer | undefined
   session.on('stalled', ({ positionMs }) => positionMs satisfies number)
+  const room = new SpeakerSession({
+    output: { type: 'livekit', url: 'ws://localhost', token: 'x', startWhen: 'published', subscribeTimeoutMs: 500, onMute: 'pause', lingerMs: 0 }
+  })
+  await room.setMuted({ trackId: 1, muted: true })
+  room.connection satisfies 'new' | 'connecting' | 'connected' | 'reconnecting' | 'disconnected' | 'closed'
+  room.on('subscribed', ({ trackId, identity }) => [trackId satisfies number, identity satisfies string | undefined])
+  room.on('unpublished', ({ trackId, code, message }) => [trackId satisfies number, code satisfies SpeakerErrorCode, message.length])
+  room.on('republished', ({ trackId }) => trackId satisfies number)
+  room.on('completed', ({ unheardMs }) => unheardMs satisfies number | undefined)
+  result.unheardMs satisfies number | undefined
+  await room.close({ drain: true, withinMs: 5000 })
+  await room.close()
 }
 
 function refused(session: SpeakerSession, error: SpeakerError): void {
@@ -93,6 +105,14 @@ function refused(session: SpeakerSession, error: SpeakerError): void {
   session.moveAudio({ requestId: 'a' })
   // @ts-expect-error: to which volume?
   session.setVolume({ trackId: 1 })
+  // @ts-expect-error: muted or not?
+  session.setMuted({ trackId: 1 })
+  // @ts-expect-error: the connection is told, not set
+  session.connection = 'closed'
+  // @ts-expect-error: how long a drain may take, in numbers
+  session.close({ drain: true, withinMs: '5s' })
+  // @ts-expect-error: what plays on a muted track does not fail
+  new SpeakerSession({ output: { type: 'livekit', url: 'ws://localhost', token: 'x', onMute: 'drop' } })
   // @ts-expect-error: a tap gives samples
   session.tap({ format: 'mp3' })
   // @ts-expect-error: dithered or not

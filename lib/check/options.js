@@ -83,15 +83,19 @@ function roomOptions({ url, token }) {
   if (!isToken) throw refuseSecret('a non-empty string or a function', 'output.token', token)
 }
 
-/** Track 0 and whatever has a name of its own are what `publish: 'connect'` publishes. */
+/** The tracks that `publish: 'connect'` publishes beside those that have a name of their own. */
+const USUAL_TRACKS = [0, 1, 2]
+
+/** Validates what is known of tracks before anything plays on them. */
 function tracks({ publish, trackNames = {} }) {
-  const publishAtOnce = check.oneOf(publish, 'output.publish', 'lazy', ['lazy', 'connect']) === 'connect'
+  const publishAtOnce = check.oneOf(publish, 'output.publish', 'connect', ['lazy', 'connect']) === 'connect'
   if (typeof trackNames !== 'object' || trackNames === null) throw refuse('an object', 'output.trackNames', trackNames)
   const named = Object.entries(trackNames).map(([key, name]) => {
     const trackId = check.integer(Number(key), 'a key of output.trackNames', undefined, 0, 0xffff)
     return { trackId, name: check.text(name ?? null, `output.trackNames[${key}]`), publishAtOnce }
   })
-  return named.some(({ trackId }) => trackId === 0) ? named : [{ trackId: 0, publishAtOnce }, ...named]
+  const unnamed = USUAL_TRACKS.filter((usual) => !named.some(({ trackId }) => trackId === usual))
+  return [...unnamed.map((trackId) => ({ trackId, publishAtOnce })), ...named]
 }
 
 function duckOptions(duck) {

@@ -191,8 +191,16 @@ function connectOptions(options = {}) {
   return { signal: check.signal(signal, 'signal') }
 }
 
+/** Validates how a session is closed. */
+function closeOptions(options = {}) {
+  const { drain, withinMs } = object(options, 'close', ['drain', 'withinMs'])
+  const drains = check.boolean(drain, 'drain', false)
+  if (withinMs !== undefined && !drains) throw refuse('drain: true beside it', 'withinMs', withinMs)
+  return { drains, withinMs: check.number(withinMs, 'withinMs', 30000, 1, MAX_MS) }
+}
+
 function duration(ms) {
   return check.number(ms ?? null, 'advance', undefined, 0, MAX_MS)
 }
 
-module.exports = { playRequest, streamRequest, moveRequest, interruptRequest, connectOptions, duration }
+module.exports = { playRequest, streamRequest, moveRequest, interruptRequest, connectOptions, closeOptions, duration }

@@ -48,4 +48,13 @@ function volumeRequest(request) {
   }
 }
 
-module.exports = { stopRequest, pauseRequest, resumeRequest, seekRequest, volumeRequest }
+/** Validates which track is to be muted, or not any more. */
+function muteRequest(request) {
+  object(request, 'setMuted', ['trackId', 'muted'])
+  return {
+    trackId: check.integer(request.trackId ?? null, 'trackId', undefined, 0, 0xffff),
+    muted: check.boolean(request.muted ?? null, 'muted')
+  }
+}
+
+module.exports = { stopRequest, pauseRequest, resumeRequest, seekRequest, volumeRequest, muteRequest }

@@ -24,6 +24,11 @@ class Recorder {
   #isManual
   #keepsSecrets
   #closed
+  /** While the session drains: when it is closed at the latest, and whether that stopped something. */
+  #drainedAtMs = Infinity
+  #isCutOff = false
+  /** The time of the latest request. */
+  #latestMs = 0
   /** Lines that wait until those before them are written, and their characters. */
   #waiting = []
   #length = 0
@@ -66,14 +71,28 @@ class Recorder {
 
   /** Writes a request of any type; `atMs` is what `nowMs` returned before it was made. */
   request(type, { signal, ...request } = {}, atMs = this.nowMs()) {
-    if (!this.#closed) this.#write({ atMs, type, ...request })
+    if (this.#closed) return
+    this.#latestMs = Math.max(this.#latestMs, atMs)
+    this.#write({ atMs, type, ...request })
   }
 
-  /** Called when the session is about to close. Settles when everything is written; rejects if writing fails now. */
+  /** The session drains, for so long at most; of two drains the one that ends first holds. */
+  drain(withinMs) {
+    this.#drainedAtMs = Math.min(this.#drainedAtMs, this.nowMs() + withinMs)
+  }
+
+  /** A playback was stopped for this reason. */
+  stopped(reason) {
+    this.#isCutOff ||= reason === 'closed' && this.#drainedAtMs < Infinity
+  }
+
+  /** Called when the session is about to close, or has drained and is closed. Settles when everything is written; rejects if writing fails now. */
   close() {
     // A stop as the last line, so that a replay ends where the session did, even if something loops for ever.
     const isLive = !this.#closed && this.#native.playbacks().length > 0
-    if (isLive) this.request('stop', { reason: 'closed', ...(this.#isManual && { fadeOutMs: 0 }) })
+    const stop = { reason: 'closed', ...(this.#isManual && { fadeOutMs: 0 }) }
+    if (isLive) this.request('stop', stop)
+    else if (this.#isCutOff) this.request('stop', stop, Math.max(this.#drainedAtMs, this.#latestMs))
     return (this.#closed ??= this.#end())
   }
 

@@ -249,6 +249,17 @@ impl NativeSession {
         self.tokens.answer(number, token.ok_or(reason.unwrap_or_default()));
     }
 
+    #[napi(getter)]
+    pub fn connection(&self) -> String {
+        self.handle.connection().as_str().to_owned()
+    }
+
+    /// Why not, if the session is closed.
+    #[napi]
+    pub fn set_muted(&self, track_id: u32, muted: bool) -> Option<NativeRefusal> {
+        self.handle.set_muted(track_id, muted).err().map(Into::into)
+    }
+
     #[napi]
     pub fn connect(&self, ticket: u32) {
         self.handle.connect(ticket);
@@ -287,6 +298,12 @@ impl NativeSession {
     #[napi]
     pub fn close(&self, ticket: u32) {
         self.handle.close(ticket);
+    }
+
+    /// Closes once what was accepted is over, or after so many milliseconds.
+    #[napi]
+    pub fn drain(&self, within_ms: f64, ticket: u32) {
+        self.handle.drain(from_ms(within_ms), ticket);
     }
 }
 

@@ -9,7 +9,7 @@ use napi_derive::napi;
 use parking_lot::Mutex;
 
 use crate::output::{Encoding, IceTransport, Link, LiveKitOptions, Meanwhile, OutputOptions};
-use crate::output::{PcmFormat, PcmSink, Quality, Recording, SampleFormat, StartWhen, TokenSource};
+use crate::output::{PcmFormat, PcmSink, Quality, Recording, SampleFormat, StartWhen, TokenSource, Tokens};
 use crate::reserved::ReservedPath;
 
 #[napi(object)]
@@ -84,7 +84,7 @@ impl NativeOutput {
         let at_once = self.tracks.iter().filter(|track| track.publish_at_once);
         LiveKitOptions {
             url: self.url.unwrap_or_default(),
-            token,
+            tokens: Tokens::new(token),
             encoding: Encoding { bitrate, complexity, dtx, red, fec },
             ice_transport: match self.ice_transport.as_str() {
                 "tcp" => IceTransport::Tcp,

@@ -33,6 +33,7 @@ impl Driver {
                 session.give_up(at);
                 session.look(at);
                 session.expire(at);
+                session.end_drain(at);
                 let deadline = session.deadline().into_iter().chain(session.start_deadline()).min();
                 (session.take_output_request(), session.pace(), deadline)
             });

@@ -14,8 +14,8 @@ use crate::event::Message;
 use crate::output::{Backlog, OutputOptions, PcmFormat, PcmSink, TapRequest};
 use crate::runtime::{self, DECODERS, FETCHES, Job, RUNTIME};
 use crate::session::{
-    Accepted, Clock, Options, PlayRequest, PlaybackInfo, RequestId, Session, Stats, StopRequest, Target, Ticket,
-    WallTime, Work,
+    Accepted, Clock, ConnectionState, Options, PlayRequest, PlaybackInfo, RequestId, Session, Stats, StopRequest,
+    Target, Ticket, WallTime, Work,
 };
 use crate::source::{self, FetchLimits, Opening, Pipe, Progress};
 use crate::sync::Mutex;
@@ -234,6 +234,16 @@ impl Handle {
         self.core.session.lock().playbacks()
     }
 
+    /// See [`Session::connection`].
+    pub fn connection(&self) -> ConnectionState {
+        self.core.session.lock().connection()
+    }
+
+    /// See [`Session::set_muted`].
+    pub fn set_muted(&self, track: u32, muted: bool) -> Result<()> {
+        self.with(|session, _| session.set_muted(track, muted))?
+    }
+
     /// See [`Session::stats`].
     pub fn stats(&self) -> Stats {
         self.core.session.lock().stats()
@@ -264,9 +274,9 @@ impl Handle {
 
     /// See [`Session::advance`]. Refused before anything moves if the output's recording could not hold it.
     pub fn advance(&self, samples: Samples, ticket: Ticket) -> Result<()> {
-        let capacity = self.core.options.output.capacity(self.core.channels).filter(|_| self.core.is_manual);
+        let capacity = self.capacity();
         self.with(|session, _| {
-            let room = capacity.map_or(Samples::MAX, |capacity| capacity.saturating_sub(session.time_ahead()));
+            let room = capacity.saturating_sub(session.time_ahead());
             if samples > room {
                 let (room, asked) = (to_ms(room).floor(), to_ms(samples));
                 let message = format!(
@@ -278,9 +288,24 @@ impl Handle {
         })?
     }
 
+    /// See [`Session::drain`]. On the manual clock no further than the output's recording can hold.
+    pub fn drain(&self, within: Samples, ticket: Ticket) {
+        let capacity = self.capacity();
+        let _ = self.with(|session, at| {
+            let room = capacity.saturating_sub(session.now());
+            session.drain(within.min(room), ticket, at);
+        });
+    }
+
     /// See [`Session::close`].
     pub fn close(&self, ticket: Ticket) {
         let _ = self.with(|session, at| session.close(Some(ticket), at));
+    }
+
+    /// How far the manual clock can go: to the end of the output's recording.
+    fn capacity(&self) -> Samples {
+        let capacity = self.core.options.output.capacity(self.core.channels);
+        capacity.filter(|_| self.core.is_manual).unwrap_or(Samples::MAX)
     }
 
     /// Notes, among the events, what failed outside.

@@ -46,7 +46,7 @@ impl Slot {
     /// Does what the session asks for; `Close` is for the driver. Returns what the session is to be told.
     pub fn serve(&mut self, request: OutputRequest, core: &Core) -> Option<OutputEvent> {
         match request {
-            OutputRequest::Open => match core.options.output.open(core.channels, &core.progress) {
+            OutputRequest::Open => match core.options.output.open(core.channels, &core.progress, Instant::now()) {
                 Ok(output) => {
                     let is_connected = output.is_connected();
                     self.output = Some(output);

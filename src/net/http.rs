@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use reqwest::{Client, ClientBuilder, RequestBuilder, Response, Url, redirect};
+use reqwest::{Client, ClientBuilder, Proxy, RequestBuilder, Response, Url, redirect};
 use tokio::time::sleep;
 
+use super::proxy::Proxies;
 use super::{NameResolver, tls};
 use crate::redact::redact;
 
@@ -31,9 +32,11 @@ const NO_DESCRIPTORS: [i32; 2] = [24, 23];
 /// The clients by their origins; the one used last comes last. Dropping one closes what waits in it, and nothing that is in use.
 static KEPT: Mutex<Vec<(String, Client)>> = Mutex::new(Vec::new());
 
-/// A client that resolves and trusts as all here do, follows no redirect and tells nobody where it comes from.
+/// A client that resolves, trusts and takes proxies as all here do, follows no redirect and tells nobody where it comes from.
 pub async fn builder(protocols: &[&[u8]]) -> ClientBuilder {
+    let proxies = Proxies::here();
     Client::builder()
+        .proxy(Proxy::custom(move |url| proxies.for_url(url).cloned()))
         .use_preconfigured_tls(tls::config(protocols).await)
         .dns_resolver(Arc::new(NameResolver))
         .redirect(redirect::Policy::none())
@@ -88,6 +91,17 @@ pub async fn send(request: RequestBuilder) -> reqwest::Result<Response> {
 pub fn host(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// The proxy that stands before the server of an http(s) URL.
+pub fn proxy(url: &Url) -> Option<Url> {
+    Proxies::here().for_url(url).cloned()
+}
+
+/// Who did not answer: the host of a URL, and the proxy before it.
+pub fn way(url: &Url) -> String {
+    let host = host(url);
+    proxy(url).map_or_else(|| host.clone(), |proxy| format!("{host} by the proxy {}", self::host(&proxy)))
 }
 
 /// The innermost cause: "connection refused" rather than "error sending request". It names no URL, which may hold keys.

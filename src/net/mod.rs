@@ -1,6 +1,7 @@
-//! The way to a server, for sources and rooms alike: its name, its certificate, and connections to it.
+//! The way to a server, for sources and rooms alike: its name, its certificate, the proxy before it, and connections to it.
 
 pub mod http;
+mod proxy;
 mod resolve;
 pub mod tls;
 

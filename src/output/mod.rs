@@ -28,7 +28,7 @@ use crate::source::Progress;
 pub use backlog::Backlog;
 #[doc(hidden)]
 pub use livekit::fuzz;
-pub use livekit::{Encoding, IceTransport, LiveKitOptions, StartWhen, TokenAnswer, TokenSource};
+pub use livekit::{Encoding, IceTransport, LiveKitOptions, StartWhen, TokenAnswer, TokenSource, Tokens};
 pub use memory::Recording;
 pub use pcm::{PcmFormat, PcmFrame, PcmSink};
 pub use tap::{TapRequest, Taps};
@@ -257,7 +257,7 @@ impl OutputOptions {
     }
 
     /// Opens it for `channels` channels, or begins to: then [`OutputEvent::Connected`] or [`OutputEvent::Lost`] tells what comes of it.
-    pub fn open(&self, channels: usize, progress: &Arc<Progress>) -> Result<Box<dyn Output>> {
+    pub fn open(&self, channels: usize, progress: &Arc<Progress>, now: Instant) -> Result<Box<dyn Output>> {
         Ok(match self {
             Self::Wav { path, format, keeps_unheard } => {
                 Box::new(wav::Wav::create(path.clone(), channels, *format, *keeps_unheard))
@@ -267,7 +267,7 @@ impl OutputOptions {
                 Box::new(pcm::Pcm::new(*format, None, 0, sink.clone(), backlog))
             }
             Self::Memory { recording } => Box::new(memory::Memory::new(channels, recording.clone())),
-            Self::LiveKit(options) => Box::new(livekit::LiveKit::new(options.clone(), channels)?),
+            Self::LiveKit(options) => Box::new(livekit::LiveKit::new(options.clone(), channels, now)?),
         })
     }
 }

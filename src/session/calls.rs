@@ -127,7 +127,10 @@ impl Session {
         let accepted = Accepted { request_id: name.clone(), id: request_kept.id };
         if let Some(reason) = self.tombstones.meet(&name, self.wall()) {
             self.outbox.garbage.push(Garbage::Source(Box::new(source)));
-            self.over(&request_kept, EventKind::Stopped { reason, duration_ms: 0.0, position_ms: 0.0 });
+            self.over(
+                &request_kept,
+                EventKind::Stopped { reason, duration_ms: 0.0, position_ms: 0.0, unheard_ms: 0.0 },
+            );
             return Ok(accepted);
         }
         match admit(&self.playbacks, &self.options.policy, &request_kept, stop_other, live) {
@@ -146,7 +149,8 @@ impl Session {
                 self.open_output();
             }
             Err(SpeakerError { code, message, cause }) => {
-                let event = EventKind::Failed { code, message, cause, duration_ms: 0.0, position_ms: 0.0 };
+                let event =
+                    EventKind::Failed { code, message, cause, duration_ms: 0.0, position_ms: 0.0, unheard_ms: 0.0 };
                 self.outbox.garbage.push(Garbage::Source(Box::new(source)));
                 self.over(&request_kept, event);
             }
@@ -231,15 +235,16 @@ impl Session {
     /// Stops one, without a successor yet. Returns where it was, its track, and whether it was not on its way out before.
     fn stop_one(&mut self, id: PlaybackId, reason: &str, exit: Exit) -> Option<(PlaybackInfo, u32, bool)> {
         if let Some(sounding) = self.playbacks.sounding(id) {
-            let Sounding { request, voice, leaving, is_paused, .. } = sounding;
+            let is_still = sounding.is_still();
+            let Sounding { request, voice, leaving, is_paused, is_held, .. } = sounding;
             let is_new = leaving.is_none();
             let phase = if is_new { Phase::Playing } else { Phase::Stopping };
-            let info = request.info(phase, *is_paused, None, voice.place());
+            let info = request.info(phase, is_still, None, voice.place());
             let request = request.clone();
-            let was_paused = std::mem::take(is_paused);
+            (*is_paused, *is_held) = (false, false);
             let exit = match exit {
                 // Nothing of it is heard that could cross over.
-                Exit::Cross(_) if was_paused => Exit::Fade(EDGE),
+                Exit::Cross(_) if is_still => Exit::Fade(EDGE),
                 exit => exit,
             };
             let crosses = matches!(exit, Exit::Cross(_));
@@ -263,7 +268,8 @@ impl Session {
         let (request, info, garbage) = self.playbacks.take_unheard(id)?;
         let position_ms = to_ms(info.position);
         self.outbox.garbage.push(garbage);
-        self.over(&request, EventKind::Stopped { reason: reason.to_owned(), duration_ms: 0.0, position_ms });
+        let reason = reason.to_owned();
+        self.over(&request, EventKind::Stopped { reason, duration_ms: 0.0, position_ms, unheard_ms: 0.0 });
         Some((info, request.track, true))
     }
 
@@ -311,10 +317,12 @@ impl Session {
                 if sounding.leaving.is_some() || std::mem::replace(&mut sounding.is_paused, true) {
                     return false;
                 }
-                // Its end is not near any more, unless the next one has its turn.
-                sounding.end_approaches &= going;
-                sounding.voice.pause();
-                session.outbox.hastens = true;
+                if !sounding.is_held {
+                    // Its end is not near any more, unless the next one has its turn.
+                    sounding.end_approaches &= going;
+                    sounding.voice.pause();
+                    session.outbox.hastens = true;
+                }
                 return true;
             }
             session.set_paused(id, true)
@@ -327,7 +335,7 @@ impl Session {
         self.each(target, |session, id| {
             if let Some(sounding) = session.playbacks.sounding(id) {
                 let was_paused = std::mem::take(&mut sounding.is_paused);
-                if was_paused {
+                if was_paused && !sounding.is_held {
                     sounding.voice.resume();
                 }
                 return was_paused;
@@ -434,7 +442,7 @@ impl Session {
     }
 
     /// Returns true if it fades out, or crosses over to one that has its turn.
-    fn is_going(&self, id: PlaybackId) -> bool {
+    pub(super) fn is_going(&self, id: PlaybackId) -> bool {
         let sounding = self.playbacks.sounding.iter().find(|sounding| sounding.request.id == id);
         sounding.is_some_and(|sounding| {
             sounding.leaving.is_some() || sounding.end_approaches && self.playbacks.is_active(sounding.request.track)
@@ -593,6 +601,18 @@ impl Session {
         Ok(())
     }
 
+    /// Mutes the stream of a track, or lifts its mute, whoever muted it; remembered while the output is not open.
+    pub fn set_muted(&mut self, track: u32, muted: bool) -> Result<()> {
+        match self.lifecycle {
+            Lifecycle::Open | Lifecycle::Draining { .. } => {
+                let Self { output, mixer, outbox, .. } = self;
+                output.set_muted(mixer.stream_of(track), muted, outbox);
+                Ok(())
+            }
+            _ => self.check_open(),
+        }
+    }
+
     /// Ends a tap.
     pub fn untap(&mut self, id: u32) {
         self.outbox.request(OutputRequest::Untap(id));
@@ -608,7 +628,7 @@ impl Session {
     pub fn close(&mut self, ticket: Option<Ticket>, at: WallTime) {
         self.wall = at;
         match self.lifecycle {
-            Lifecycle::Open => {
+            Lifecycle::Open | Lifecycle::Draining { .. } => {
                 self.lifecycle = Lifecycle::Closing;
                 self.closing.extend(ticket);
                 let ids = self.playbacks.meant(&Target::All);

@@ -7,7 +7,7 @@ use super::playbacks::Request;
 
 impl Session {
     /// Asserts that every playback is on one shelf, that names are those of the live ones that are not on their way out, and
-    /// that the lines and the outbox agree with themselves.
+    /// that the lines and the outbox agree with themselves, and that what sounds stands still where its track is held.
     #[doc(hidden)]
     pub fn check_invariants(&self) {
         let mut ids = HashSet::new();
@@ -28,6 +28,11 @@ impl Session {
         }
         self.playbacks.loading.iter().for_each(|loading| note(&loading.request, true));
         self.playbacks.sounding.iter().for_each(|sounding| note(&sounding.request, sounding.leaving.is_none()));
+        for sounding in self.playbacks.sounding.iter().filter(|sounding| sounding.leaving.is_none()) {
+            let Request { name, track, .. } = &sounding.request;
+            let is_held = self.output.holds(self.mixer.stream_of(*track));
+            assert_eq!(sounding.is_held, is_held, "{name} does not follow its track");
+        }
         self.playbacks.check_names(&names);
         self.outbox.check_invariants();
         assert!(self.notices.is_empty(), "a notice was not handled");

@@ -10,6 +10,8 @@
 //! outbox and carried out by [`engine`](crate::engine) after the lock is released.
 
 mod calls;
+mod drain;
+mod hearing;
 mod invariants;
 mod line;
 mod outbox;
@@ -21,7 +23,7 @@ mod tick;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::audio::{Samples, to_ms};
+use crate::audio::Samples;
 use crate::error::{Code, SpeakerError};
 use crate::event::EventKind;
 use crate::mixer::{Duck, Mixer, Notice, PlaybackId, Routing};
@@ -29,6 +31,7 @@ use crate::output::Link;
 
 pub use calls::{Accepted, PlayRequest, StopRequest};
 pub use outbox::{Open, OutputRequest, Ticket, Work};
+pub use output_state::ConnectionState;
 pub use playbacks::{Phase, PlaybackInfo};
 pub use policy::{OnDuplicate, Overlap, Policy, Target};
 pub use tick::{Gauges, Pace, Step};
@@ -117,10 +120,14 @@ pub struct Stats {
     pub link: Link,
 }
 
-/// From open to closed, or broken by a panic.
+/// From open to closed, perhaps by way of a drain, or broken by a panic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lifecycle {
     Open,
+    /// It takes no more, and closes when what it has accepted is over, or at this time.
+    Draining {
+        until: WallTime,
+    },
     Closing,
     Closed,
     /// A panic left it in no state to go on: everything live has failed, and only `close` is of use.
@@ -214,6 +221,14 @@ impl Session {
         Stats { now: self.mixer.now(), underruns: self.mixer.underruns(), ..self.stats }
     }
 
+    /// What is true of the connection now; what was told of it may not have been taken yet.
+    pub fn connection(&self) -> ConnectionState {
+        match self.is_closed() {
+            true => ConnectionState::Closed,
+            false => self.output.state(),
+        }
+    }
+
     /// The time by which waiting for a turn is measured now.
     fn wall(&self) -> WallTime {
         match self.options.clock {
@@ -226,10 +241,13 @@ impl Session {
         self.options.clock == Clock::Manual
     }
 
-    /// Why no call can be taken, if none can.
+    /// Why nothing new can be taken, if nothing can.
     fn check_open(&self) -> Result<(), SpeakerError> {
         match self.lifecycle {
             Lifecycle::Open => Ok(()),
+            Lifecycle::Draining { .. } => {
+                Err(SpeakerError::new(Code::Closed, "Expected an open session but it is being closed"))
+            }
             Lifecycle::Closing | Lifecycle::Closed => {
                 Err(SpeakerError::new(Code::Closed, "Expected an open session but it is closed"))
             }
@@ -261,12 +279,7 @@ impl Session {
         if self.retract_opening() {
             self.output.closed();
         }
-        for playbacks::Drained { request, played, position, garbage } in self.playbacks.drain() {
-            self.outbox.garbage.push(garbage);
-            let SpeakerError { code, message, cause } = internal();
-            let (duration_ms, position_ms) = (to_ms(played), to_ms(position));
-            self.note(Some(&request), EventKind::Failed { code, message, cause, duration_ms, position_ms });
-        }
+        self.fail_tracks(|_, _| true, &internal());
         let SpeakerError { code, message, .. } = internal();
         self.note(None, EventKind::Error { code, message });
         self.refuse_calls();

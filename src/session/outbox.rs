@@ -158,10 +158,10 @@ impl Outbox {
         let mut changed = 0;
         for message in self.events.iter_mut().skip(self.ready) {
             if let Message::Event(event) = message
-                && let EventKind::Completed { duration_ms, position_ms } = event.kind
+                && let EventKind::Completed { duration_ms, position_ms, unheard_ms } = event.kind
             {
                 let SpeakerError { code, message, cause } = error.clone();
-                event.kind = EventKind::Failed { code, message, cause, duration_ms, position_ms };
+                event.kind = EventKind::Failed { code, message, cause, duration_ms, position_ms, unheard_ms };
                 changed += 1;
             }
         }

@@ -1,9 +1,12 @@
 //! What a session knows of its output. The output itself belongs to the driver; requests go to it by the outbox, and what
 //! becomes of them comes back as [`OutputEvent`](crate::output::OutputEvent).
 
+use std::collections::BTreeSet;
+
 use super::outbox::{Outbox, OutputRequest, Ticket};
 use crate::error::SpeakerError;
 use crate::mixer::Routing;
+use crate::output::Meanwhile;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Connection {
@@ -16,13 +19,62 @@ pub enum Connection {
     },
 }
 
+/// What a session says of its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionState {
+    /// The output was never open, and is not being opened.
+    New,
+    /// The output is being opened.
+    Connecting,
+    /// The output is open.
+    Connected,
+    /// The connection broke, and is being restored.
+    Reconnecting,
+    /// The output could not be opened, or was lost for good; the next request opens it anew.
+    Disconnected,
+    /// The session is closed.
+    Closed,
+}
+
+impl ConnectionState {
+    /// The state as JavaScript sees it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Connecting => "connecting",
+            Self::Connected => "connected",
+            Self::Reconnecting => "reconnecting",
+            Self::Disconnected => "disconnected",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// A stream of which something is known.
+struct Stream {
+    id: u32,
+    /// The output was asked for it, and has not refused.
+    is_asked: bool,
+    /// It takes samples.
+    is_open: bool,
+    /// Its track is muted.
+    muted: Option<Meanwhile>,
+    /// The server took its track out of the room.
+    missing: Option<Meanwhile>,
+}
+
 pub struct OutputState {
     routing: Routing,
     pub connection: Connection,
     /// `connected` was told, and `disconnected` was not.
     pub was_connected: bool,
-    /// Streams that were asked for, and whether they take samples.
-    streams: Vec<(u32, bool)>,
+    /// `reconnecting` was told, and `reconnected` was not.
+    pub is_shaken: bool,
+    /// It was lost, or could not be opened.
+    was_lost: bool,
+    streams: Vec<Stream>,
+    /// Streams that the user muted, in every room that is joined.
+    mutes: BTreeSet<u32>,
     /// Tickets of `connect`.
     tickets: Vec<Ticket>,
     /// What failed last, if nothing went well since.
@@ -31,12 +83,31 @@ pub struct OutputState {
 
 impl OutputState {
     pub fn new(routing: Routing) -> Self {
-        let (connection, streams, tickets) = (Connection::Closed, Vec::new(), Vec::new());
-        Self { routing, connection, was_connected: false, streams, tickets, failure: None }
+        Self {
+            routing,
+            connection: Connection::Closed,
+            was_connected: false,
+            is_shaken: false,
+            was_lost: false,
+            streams: Vec::new(),
+            mutes: BTreeSet::new(),
+            tickets: Vec::new(),
+            failure: None,
+        }
     }
 
     pub fn is_open(&self) -> bool {
         self.connection == Connection::Open
+    }
+
+    pub fn state(&self) -> ConnectionState {
+        match self.connection {
+            Connection::Closed if self.was_lost => ConnectionState::Disconnected,
+            Connection::Closed => ConnectionState::New,
+            Connection::Opening => ConnectionState::Connecting,
+            Connection::Open if !self.is_shaken => ConnectionState::Connected,
+            Connection::Open | Connection::Cut { .. } => ConnectionState::Reconnecting,
+        }
     }
 
     /// Asks for the output to be opened. Returns false if that was done already.
@@ -45,6 +116,7 @@ impl OutputState {
         if is_closed {
             self.connection = Connection::Opening;
             outbox.request(OutputRequest::Open);
+            self.mutes.iter().for_each(|stream| outbox.request(OutputRequest::SetMuted(*stream, true)));
         }
         is_closed
     }
@@ -66,32 +138,75 @@ impl OutputState {
         std::mem::take(&mut self.tickets)
     }
 
-    /// Returns true if a stream takes samples now. The first time it is asked for, it is requested.
+    /// Mutes a stream, or lifts its mute; at once if the output is there, and else when it is opened.
+    pub fn set_muted(&mut self, stream: u32, muted: bool, outbox: &mut Outbox) {
+        match muted {
+            true => self.mutes.insert(stream),
+            false => self.mutes.remove(&stream),
+        };
+        if self.connection != Connection::Closed {
+            outbox.request(OutputRequest::SetMuted(stream, muted));
+        }
+    }
+
+    /// Returns true if a stream takes samples now. One that was not asked for, or was refused, is requested.
     pub fn takes(&mut self, stream: u32, outbox: &mut Outbox) -> bool {
         if self.routing == Routing::Mixdown {
             return self.is_open();
         }
-        match self.streams.iter().find(|(known, _)| *known == stream) {
-            Some((_, is_open)) => *is_open && self.is_open(),
-            None => {
-                self.streams.push((stream, false));
-                outbox.request(OutputRequest::Prepare(stream));
-                false
-            }
+        let is_open = self.is_open();
+        let known = self.stream(stream);
+        if !std::mem::replace(&mut known.is_asked, true) {
+            outbox.request(OutputRequest::Prepare(stream));
         }
+        known.is_open && is_open
     }
 
+    /// Returns true if what plays into a stream stands still, because nobody could hear it.
+    pub fn holds(&self, stream: u32) -> bool {
+        let known = self.streams.iter().find(|known| known.id == stream);
+        known.is_some_and(|known| [known.muted, known.missing].contains(&Some(Meanwhile::Pause)))
+    }
+
+    /// Returns true if somebody could hear what is mixed into a stream.
+    pub fn is_heard(&self, stream: u32) -> bool {
+        let known = self.streams.iter().find(|known| known.id == stream);
+        self.is_open() && known.is_none_or(|known| known.muted.is_none() && known.missing.is_none())
+    }
+
+    /// A stream takes samples from now on.
     pub fn stream_opened(&mut self, stream: u32) {
-        match self.streams.iter_mut().find(|(known, _)| *known == stream) {
-            Some((_, is_open)) => *is_open = true,
-            None => self.streams.push((stream, true)),
-        }
+        let known = self.stream(stream);
+        (known.is_asked, known.is_open, known.missing) = (true, true, None);
     }
 
-    /// Something failed, which may be a stream that was to be opened: those that are not open are asked for again. Returns true if
-    /// it is to be told: a disk that is full fails every frame, and is one failure.
+    /// The output does not take a stream: it is asked for again by what plays next.
+    pub fn stream_refused(&mut self, stream: u32) {
+        let known = self.stream(stream);
+        (known.is_asked, known.is_open) = (false, false);
+    }
+
+    /// A stream's track is out of the room.
+    pub fn stream_missing(&mut self, stream: u32, meanwhile: Meanwhile) {
+        self.stream_refused(stream);
+        self.stream(stream).missing = Some(meanwhile);
+    }
+
+    /// A stream's track is muted, or not any more.
+    pub fn stream_muted(&mut self, stream: u32, muted: Option<Meanwhile>) {
+        self.stream(stream).muted = muted;
+    }
+
+    fn stream(&mut self, id: u32) -> &mut Stream {
+        let index = self.streams.iter().position(|known| known.id == id).unwrap_or(self.streams.len());
+        if index == self.streams.len() {
+            self.streams.push(Stream { id, is_asked: false, is_open: false, muted: None, missing: None });
+        }
+        &mut self.streams[index]
+    }
+
+    /// It took no frame. Returns true if that is to be told: a disk that is full fails every frame, and is one failure.
     pub fn failed(&mut self, error: &SpeakerError) -> bool {
-        self.streams.retain(|(_, is_open)| *is_open);
         self.failure.replace(error.clone()).as_ref() != Some(error)
     }
 
@@ -103,7 +218,14 @@ impl OutputState {
     /// The output is gone, with its streams.
     pub fn closed(&mut self) {
         self.connection = Connection::Closed;
+        self.is_shaken = false;
         self.failure = None;
         self.streams.clear();
+    }
+
+    /// The same, and not because anybody wanted it.
+    pub fn lost(&mut self) {
+        self.closed();
+        self.was_lost = true;
     }
 }

@@ -1,9 +1,10 @@
 //! Where every playback is: it waits in a line, loads, or sounds. A playback moves by value from shelf to shelf, so it is on
 //! one of them only; names are the one index.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::hearing::Unheard;
 use super::line::{Line, Waiting};
 use super::outbox::Garbage;
 use super::policy::{Overlap, Target};
@@ -160,7 +161,12 @@ pub struct Sounding {
     /// The number of the opening that a flush waits for.
     pub flushing: Option<u64>,
     pub leaving: Option<Leaving>,
+    /// By the user.
     pub is_paused: bool,
+    /// Its track is held: nobody could hear it.
+    pub is_held: bool,
+    /// How much of it nobody could hear.
+    pub unheard: Unheard,
     /// Its end is so near that the next in line has its turn.
     pub end_approaches: bool,
     /// The next in line, to which its end is joined.
@@ -177,6 +183,11 @@ impl Sounding {
     /// Returns true if it takes one of the `maxConcurrent` places, and its track: what fades out or crosses over does not.
     pub fn is_active(&self) -> bool {
         self.leaving.is_none() && !self.end_approaches
+    }
+
+    /// Returns true if it stands still, for whichever reason.
+    pub fn is_still(&self) -> bool {
+        self.is_paused || self.is_held
     }
 }
 
@@ -261,7 +272,7 @@ impl Playbacks {
     pub fn is_held(&self, track: u32) -> bool {
         let loading = self.loading.iter().filter(|loading| loading.request.track == track);
         let sounding = self.sounding.iter().filter(|sounding| sounding.request.track == track && sounding.is_active());
-        let mut paused = loading.map(|loading| loading.is_paused).chain(sounding.map(|sounding| sounding.is_paused));
+        let mut paused = loading.map(|loading| loading.is_paused).chain(sounding.map(Sounding::is_still));
         self.is_active(track) && paused.all(|is_paused| is_paused)
     }
 
@@ -386,7 +397,7 @@ impl Playbacks {
             .iter()
             .map(|each| {
                 let phase = if each.leaving.is_some() { Phase::Stopping } else { Phase::Playing };
-                (each.request.id, each.request.info(phase, each.is_paused, None, each.voice.place()))
+                (each.request.id, each.request.info(phase, each.is_still(), None, each.voice.place()))
             })
             .chain(self.loading.iter().map(|each| {
                 let position = each.source.position();
@@ -403,32 +414,42 @@ impl Playbacks {
         live.into_iter().map(|(_, info)| info).chain(waiting).collect()
     }
 
-    /// Takes everything off the shelves, in the order of [`infos`](Self::infos).
-    pub fn drain(&mut self) -> Vec<Drained> {
-        self.names.clear();
+    /// The tracks on which something lives.
+    pub fn tracks(&self) -> BTreeSet<u32> {
+        let sounding = self.sounding.iter().map(|sounding| sounding.request.track);
+        let loading = self.loading.iter().map(|loading| loading.request.track);
+        sounding.chain(loading).chain(self.lines.keys().copied()).collect()
+    }
+
+    /// Takes everything on these tracks off the shelves, in the order of [`infos`](Self::infos).
+    pub fn take(&mut self, tracks: &BTreeSet<u32>) -> Vec<Taken> {
         let mut all = Vec::new();
-        for sounding in self.sounding.drain(..) {
+        for sounding in self.sounding.extract_if(.., |sounding| tracks.contains(&sounding.request.track)) {
             let (request, played, position) =
                 (sounding.request.clone(), sounding.voice.played(), sounding.voice.place());
-            all.push(Drained { request, played, position, garbage: Garbage::Sounding(Box::new(sounding)) });
+            let unheard = sounding.unheard.total(played);
+            all.push(Taken { request, played, unheard, position, garbage: Garbage::Sounding(Box::new(sounding)) });
         }
-        all.extend(self.loading.drain(..).map(|Loading { request, source, .. }| {
+        let loading = self.loading.extract_if(.., |loading| tracks.contains(&loading.request.track));
+        all.extend(loading.map(|Loading { request, source, .. }| {
             let position = source.position();
-            Drained { request, played: 0, position, garbage: source.garbage() }
+            Taken { request, played: 0, unheard: 0, position, garbage: source.garbage() }
         }));
-        all.sort_by_key(|drained| drained.request.id);
-        for waiting in std::mem::take(&mut self.lines).into_values().flat_map(|mut line| line.clear()) {
+        all.sort_by_key(|taken| taken.request.id);
+        for waiting in tracks.iter().filter_map(|track| self.lines.remove(track)).flat_map(|mut line| line.clear()) {
             let (request, position) = (waiting.request.clone(), waiting.position());
-            all.push(Drained { request, played: 0, position, garbage: Garbage::Waiting(Box::new(waiting)) });
+            all.push(Taken { request, played: 0, unheard: 0, position, garbage: Garbage::Waiting(Box::new(waiting)) });
         }
+        all.iter().for_each(|taken| self.release(&taken.request));
         all
     }
 }
 
 /// A playback that was taken off its shelf.
-pub struct Drained {
+pub struct Taken {
     pub request: Request,
     pub played: Samples,
+    pub unheard: Samples,
     pub position: Samples,
     pub garbage: Garbage,
 }

@@ -3,10 +3,11 @@
 //! Order of a tick: what is ready starts → mix to the end of the frame, or to where a voice ends or nears its end → what follows has
 //! its turn → again. The events of a frame are held until [`Session::commit`] says that it was handed over.
 
+use super::hearing::Unheard;
 use super::line::Waiting;
 use super::outbox::{Garbage, OutputRequest, Ticket, Work};
 use super::output_state::Connection;
-use super::playbacks::{Drained, Loadable, Loading, Request, Sought, Sounding};
+use super::playbacks::{Loadable, Loading, Request, Sought, Sounding};
 use super::policy::Overlap;
 use super::{Advance, Lifecycle, Seam, Session, WallTime};
 use crate::audio::{EDGE_FADE, FRAME, LOOK_AHEAD, RINGING, Samples, to_ms};
@@ -184,12 +185,13 @@ impl Session {
         self.playbacks.opened().filter(before).filter_map(failed).min_by_key(|(id, _)| *id)
     }
 
-    fn fail_unheard(&mut self, id: PlaybackId, error: SpeakerError) {
+    pub(super) fn fail_unheard(&mut self, id: PlaybackId, error: SpeakerError) {
         let Some((request, info, garbage)) = self.playbacks.take_unheard(id) else { return };
         self.outbox.garbage.push(garbage);
         let SpeakerError { code, message, cause } = error;
         let position_ms = to_ms(info.position);
-        self.over(&request, EventKind::Failed { code, message, cause, duration_ms: 0.0, position_ms });
+        let (duration_ms, unheard_ms) = (0.0, 0.0);
+        self.over(&request, EventKind::Failed { code, message, cause, duration_ms, position_ms, unheard_ms });
         self.advance_line(request.track);
     }
 
@@ -224,7 +226,7 @@ impl Session {
     pub fn expire(&mut self, at: WallTime) {
         self.wall = at;
         let wall = self.wall();
-        if self.deadline().is_none_or(|deadline| deadline > wall) {
+        if self.line_deadline().is_none_or(|deadline| deadline > wall) {
             return;
         }
         let tracks: Vec<u32> = self.playbacks.lines.keys().copied().collect();
@@ -234,8 +236,8 @@ impl Session {
                 expired = true;
                 let message = format!("waited for its turn longer than {} ms", to_ms(waiting.timeout));
                 let position_ms = to_ms(waiting.position());
-                let code = Code::QueueTimeout;
-                let event = EventKind::Failed { code, message, cause: None, duration_ms: 0.0, position_ms };
+                let (code, cause, duration_ms, unheard_ms) = (Code::QueueTimeout, None, 0.0, 0.0);
+                let event = EventKind::Failed { code, message, cause, duration_ms, position_ms, unheard_ms };
                 self.over(&waiting.request, event);
                 self.outbox.garbage.push(Garbage::Waiting(Box::new(waiting)));
             }
@@ -245,8 +247,12 @@ impl Session {
         }
     }
 
-    /// When [`expire`](Self::expire) is to be called next.
+    /// When [`expire`](Self::expire) or [`end_drain`](Self::end_drain) is to be called next.
     pub fn deadline(&self) -> Option<WallTime> {
+        self.line_deadline().into_iter().chain(self.drain_deadline()).min()
+    }
+
+    fn line_deadline(&self) -> Option<WallTime> {
         self.playbacks.lines.values().filter_map(|line| line.deadline()).min()
     }
 
@@ -274,7 +280,10 @@ impl Session {
                 }
             }
             OutputEvent::Opened(stream) => self.output.stream_opened(stream),
-            OutputEvent::Reconnecting(reason) => self.note(None, EventKind::Reconnecting { reason }),
+            OutputEvent::Reconnecting(reason) => {
+                self.output.is_shaken = true;
+                self.note(None, EventKind::Reconnecting { reason });
+            }
             OutputEvent::Cut(meanwhile) => {
                 self.output.connection = Connection::Cut { is_halted: meanwhile == Meanwhile::Pause };
                 if meanwhile == Meanwhile::Pause {
@@ -289,16 +298,35 @@ impl Session {
                     let message = "the LiveKit room can't be reached for now (onReconnect: 'drop')";
                     self.fail_live(&SpeakerError::new(Code::Disconnected, message));
                 }
+                self.update_hearing();
             }
             OutputEvent::Reconnected => {
                 self.output.connection = Connection::Open;
+                self.output.is_shaken = false;
                 self.note(None, EventKind::Reconnected);
                 self.answer_connects(None);
+                self.update_hearing();
             }
-            OutputEvent::Muted(track_id, _) => self.note(None, EventKind::Muted { track_id }),
-            OutputEvent::Unmuted(track_id) => self.note(None, EventKind::Unmuted { track_id }),
-            OutputEvent::Subscribed(..) | OutputEvent::Unpublished(..) | OutputEvent::Republished(_) => {}
-            OutputEvent::Refused(_, error) => self.output_failed(&error),
+            OutputEvent::Muted(track_id, meanwhile) => {
+                self.output.stream_muted(track_id, Some(meanwhile));
+                self.note(None, EventKind::Muted { track_id });
+                self.update_hearing();
+            }
+            OutputEvent::Unmuted(track_id) => {
+                self.output.stream_muted(track_id, None);
+                self.note(None, EventKind::Unmuted { track_id });
+                self.update_hearing();
+            }
+            OutputEvent::Subscribed(track_id, identity) => {
+                self.note(None, EventKind::Subscribed { track_id, identity });
+            }
+            OutputEvent::Refused(stream, error) => self.refused(stream, &error),
+            OutputEvent::Unpublished(stream, meanwhile, error) => self.unpublished(stream, meanwhile, &error),
+            OutputEvent::Republished(track_id) => {
+                self.output.stream_opened(track_id);
+                self.note(None, EventKind::Republished { track_id });
+                self.update_hearing();
+            }
             OutputEvent::Link(link) => self.stats.link = link,
             OutputEvent::Lost(error, reason) => self.lose(&error, reason),
             OutputEvent::Failed(error) => self.output_failed(&error),
@@ -309,7 +337,7 @@ impl Session {
     fn lose(&mut self, error: &SpeakerError, reason: String) {
         let was_held = self.retract_opening();
         // Disconnect first, so that a request made by an event listener opens a new connection.
-        self.output.closed();
+        self.output.lost();
         self.fail_live(error);
         if std::mem::take(&mut self.output.was_connected) {
             self.note(None, EventKind::Disconnected { reason });
@@ -346,12 +374,7 @@ impl Session {
     }
 
     fn fail_live(&mut self, error: &SpeakerError) {
-        for Drained { request, played, position, garbage } in self.playbacks.drain() {
-            let SpeakerError { code, message, cause } = error.clone();
-            let (duration_ms, position_ms) = (to_ms(played), to_ms(position));
-            self.over(&request, EventKind::Failed { code, message, cause, duration_ms, position_ms });
-            self.outbox.garbage.push(garbage);
-        }
+        self.fail_tracks(|_, _| true, error);
         self.mixer.reset();
     }
 
@@ -359,7 +382,8 @@ impl Session {
     pub fn pace(&mut self) -> Pace {
         let mut starts = false;
         for loading in self.playbacks.loading.iter().filter(|loading| loading.can_start()) {
-            starts |= self.output.takes(self.mixer.stream_of(loading.request.track), &mut self.outbox);
+            let stream = self.mixer.stream_of(loading.request.track);
+            starts |= self.output.takes(stream, &mut self.outbox) && !self.output.holds(stream);
         }
         match self.output.connection {
             Connection::Cut { is_halted: true } => Pace::Halt,
@@ -370,7 +394,7 @@ impl Session {
     }
 
     /// Mixes so many samples (at most [`FRAME`]) into `scratch`. Returns how many it were: fewer on a clock that waits, if a source
-    /// is wanted from a sample in between on. Their events are held until [`commit`](Self::commit).
+    /// is wanted from a sample in between on, or a drain ends there. Their events are held until [`commit`](Self::commit).
     pub fn tick(&mut self, samples: usize, at: WallTime, scratch: &mut Scratch) -> usize {
         self.wall = at;
         self.outbox.hold();
@@ -381,7 +405,7 @@ impl Session {
             if !self.mixer.is_full() {
                 self.start_ready();
             }
-            if self.must_wait() {
+            if self.must_wait() || self.is_eager() && self.drain_deadline().is_some() && self.is_drained() {
                 break;
             }
             let more = self.mixer.mix(&mut self.playbacks.sounding, scratch, &mut self.notices);
@@ -471,8 +495,7 @@ impl Session {
         loop {
             let now = self.now();
             self.look(at);
-            let Some(Advance { left, .. }) = self.advances.front() else { return Step::Done };
-            let left = *left;
+            let Some(left) = self.time_wanted() else { return Step::Done };
             // How fast a place loads must not come between calls at one time, nor before what fails: it is gone to only while time is to
             // pass, and once everything else is loaded.
             if self.playbacks.opened().any(|(_, source)| source.is_loading()) {
@@ -480,6 +503,9 @@ impl Session {
             }
             self.swap_sought();
             self.expire(at);
+            if self.end_drain(at) {
+                return Step::Done;
+            }
             let limit = self.deadline().map_or(left, |WallTime(deadline)| left.min(deadline.saturating_sub(now)));
             let to_border = FRAME - (now % FRAME as Samples) as usize;
             let frames = to_border.min(limit as usize);
@@ -512,7 +538,8 @@ impl Session {
     }
 
     fn can_start(&self) -> bool {
-        self.playbacks.loading.iter().any(Loading::can_start)
+        let is_held = |loading: &Loading| self.output.holds(self.mixer.stream_of(loading.request.track));
+        self.playbacks.loading.iter().any(|loading| loading.can_start() && !is_held(loading))
     }
 
     /// Returns true if no wanted source is loading. A stream whose writer is behind does not count.
@@ -535,9 +562,11 @@ impl Session {
                 continue;
             };
             let (track, length) = (loading.request.track, reader.left());
+            let stream = self.mixer.stream_of(track);
             let is_time = loading.can_start()
                 && loading.source.failure().is_none()
-                && self.output.takes(self.mixer.stream_of(track), &mut self.outbox)
+                && self.output.takes(stream, &mut self.outbox)
+                && !self.output.holds(stream)
                 && (loading.request.overlap != Overlap::Queue
                     || Mixer::makes_way(&mut self.playbacks.sounding, track, length));
             if !is_time {
@@ -554,9 +583,9 @@ impl Session {
         let track = request.track;
         if reader.left() == Some(0) {
             // Not a single sample: it is over, and never started.
-            let (duration_ms, position_ms) = (0.0, to_ms(reader.place()));
+            let (duration_ms, position_ms, unheard_ms) = (0.0, to_ms(reader.place()), 0.0);
             self.outbox.drop_reader(reader);
-            self.over(&request, EventKind::Completed { duration_ms, position_ms });
+            self.over(&request, EventKind::Completed { duration_ms, position_ms, unheard_ms });
             return self.advance_line(track);
         }
         let mut voice = self.voice(&request, reader);
@@ -574,6 +603,8 @@ impl Session {
             }
             self.mixer.start(&mut voice, &mut self.playbacks.sounding);
         }
+        let mut unheard = Unheard::default();
+        unheard.mark(self.output.is_heard(self.mixer.stream_of(track)), 0);
         self.playbacks.sounding.push(Sounding {
             request,
             voice,
@@ -581,6 +612,8 @@ impl Session {
             flushing: None,
             leaving: None,
             is_paused: false,
+            is_held: false,
+            unheard,
             end_approaches: false,
             joined: None,
         });
@@ -625,25 +658,27 @@ impl Session {
     pub(super) fn end(&mut self, id: PlaybackId, why: End) -> Option<u32> {
         let index = self.playbacks.sounding.iter().position(|sounding| sounding.request.id == id)?;
         let sounding = self.playbacks.sounding.remove(index);
-        let Sounding { request, voice, leaving, joined, .. } = &sounding;
+        let Sounding { request, voice, leaving, joined, unheard, .. } = &sounding;
         if let (End::Source, Some(id), Some(ringing)) = (why, joined, voice.reader.post_ring()) {
             self.seams.push(Seam { at: self.mixer.now(), id: *id, ringing: ringing.to_vec() });
         }
         let (duration_ms, position_ms) = (to_ms(voice.played()), to_ms(voice.place()));
+        let unheard_ms = to_ms(unheard.total(voice.played()));
         let failed = |SpeakerError { code, message, cause }| EventKind::Failed {
             code,
             message,
             cause,
             duration_ms,
             position_ms,
+            unheard_ms,
         };
         let event = match (why, voice.reader.outcome()) {
             (End::Source, Some(Err(error))) => failed(error.clone()),
             // Heard to its end, even if a stop was on its way.
-            (End::Source, _) => EventKind::Completed { duration_ms, position_ms },
+            (End::Source, _) => EventKind::Completed { duration_ms, position_ms, unheard_ms },
             (End::Stop, _) => {
                 let reason = leaving.as_ref().map_or_else(|| CLOSED.to_owned(), |leaving| leaving.reason.to_string());
-                EventKind::Stopped { reason, duration_ms, position_ms }
+                EventKind::Stopped { reason, duration_ms, position_ms, unheard_ms }
             }
             (End::Limit, _) => {
                 let max = to_ms(self.options.max_duration);
@@ -696,7 +731,7 @@ impl Session {
     /// Brings a line up to date: the first is told so and its source is opened ahead of its turn, one at a time, so that it can
     /// start without a gap; the time of the line stands still while what holds the track is paused.
     pub(super) fn update_line(&mut self, track: u32) {
-        let is_held = self.playbacks.is_held(track);
+        let is_held = self.output.holds(self.mixer.stream_of(track)) || self.playbacks.is_held(track);
         let wall = self.wall();
         let first = self.playbacks.lines.get(&track).and_then(|line| line.get(line.first()?));
         let start_deadline = first.and_then(|first| self.start_deadline_of(&first.request));

@@ -78,7 +78,7 @@ async fn respond(fetch: &Fetch, url: &mut Url) -> Result<Response> {
     for _ in 0..=MAX_REDIRECTS {
         // Where a redirect leads to may be signed too.
         let _secrets = Secrets::of_request(url.as_str(), &[]);
-        let unreachable = |error: reqwest::Error| failed(&http::host(url), &http::reason(&error)).because_of(&error);
+        let unreachable = |error: reqwest::Error| failed(&http::way(url), &http::reason(&error)).because_of(&error);
         let request = http::client(url).await.map_err(unreachable)?.get(url.clone());
         let headers = fetch.headers.iter().filter(|_| is_same_server(&given, url));
         let request = request.header(ACCEPT, "audio/*, */*;q=0.5");

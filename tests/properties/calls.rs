@@ -68,6 +68,8 @@ pub enum Call {
     Connect,
     Advance(Samples),
     Close,
+    /// Closes once what was accepted is over, or after so much time; only in place of the end of another sequence.
+    Drain(Samples),
 }
 
 /// How a sequence ends.
@@ -85,6 +87,15 @@ pub enum Finish {
 pub struct Sequence {
     pub setup: Setup,
     pub calls: Vec<Call>,
+}
+
+impl Sequence {
+    /// The same calls with a drain in place of the last `advance` and the close, if it ends so.
+    pub fn drained(&self) -> Option<Self> {
+        let [calls @ .., Call::Advance(samples @ 1..), Call::Close] = &self.calls[..] else { return None };
+        let calls = calls.iter().cloned().chain([Call::Drain(*samples)]).collect();
+        Some(Self { setup: self.setup.clone(), calls })
+    }
 }
 
 /// A line a call.

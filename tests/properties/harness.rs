@@ -104,6 +104,7 @@ impl Rig {
                 return self.until_settled(advance);
             }
             Call::Close => return self.until_settled(Handle::close),
+            Call::Drain(within) => return self.until_settled(|handle, ticket| handle.drain(*within, ticket)),
         };
         let told = self.rings.try_iter().filter_map(|()| self.handle.take_message()).collect();
         (answer, told)

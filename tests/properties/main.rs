@@ -13,7 +13,7 @@ mod voice;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence, TestCaseError, TestRunner};
-use speaker_session::event::Event;
+use speaker_session::event::{Event, EventKind};
 
 use calls::Sequence;
 use run::Run;
@@ -63,7 +63,26 @@ fn check(sequence: &Sequence) -> Result<(), String> {
     same_samples(&once, &twice, AGAIN)?;
     let cut = run::run(sequence, true);
     same_events(&once, &cut, CUT)?;
-    same_samples(&once, &cut, CUT)
+    same_samples(&once, &cut, CUT)?;
+    drains_alike(sequence, &once)
+}
+
+/// A drain plays out what an `advance` would, and then is over.
+fn drains_alike(sequence: &Sequence, once: &Run) -> Result<(), String> {
+    let Some(sequence) = sequence.drained() else { return Ok(()) };
+    let drained = run::run(&sequence, false);
+    // A drain without a playback opens no output, and one with a playback may be over sooner.
+    let is_told = |event: &Event| !matches!(event.kind, EventKind::Connected | EventKind::Disconnected { .. });
+    let told = |run| events(run).into_iter().filter(is_told).map(|event| Event { seq: 0, ..event }).collect::<Vec<_>>();
+    let (left, right) = (told(once), told(&drained));
+    ensure!(left == right, "with a drain\n  {left:?}\nbecame\n  {right:?}");
+    let length = drained.samples.len().min(once.samples.len());
+    let same = once.samples[..length].iter().zip(&drained.samples).all(|(a, b)| a.to_bits() == b.to_bits());
+    ensure!(same, "with a drain the samples are others");
+    let mut rest = once.samples[length..].iter().chain(&drained.samples[length..]);
+    ensure!(rest.all(|sample| *sample == 0.0), "with a drain the end is another");
+    ensure!(drained.live.is_empty() && drained.late.is_empty(), "something outlives a drain");
+    Ok(())
 }
 
 /// Where playbacks cross over, which the model does not know: what is told.
@@ -75,7 +94,8 @@ fn check_crossing(sequence: &Sequence) -> Result<(), String> {
     let cut = run::run(sequence, true);
     same_samples(&once, &twice, AGAIN)?;
     same_samples(&once, &cut, CUT)?;
-    same_events(&once, &cut, CUT)
+    same_events(&once, &cut, CUT)?;
+    drains_alike(sequence, &once)
 }
 
 const AGAIN: &str = "a second time";

@@ -142,7 +142,10 @@ impl<'a> Life<'a> {
         let kind = told[0].event.kind.clone();
         if early {
             let reason = "user".to_owned();
-            ensure!(kind == EventKind::Stopped { reason, duration_ms: 0.0, position_ms: 0.0 }, "{kind:?}");
+            ensure!(
+                kind == EventKind::Stopped { reason, duration_ms: 0.0, position_ms: 0.0, unheard_ms: 0.0 },
+                "{kind:?}"
+            );
         }
         life.turns.push((at, kind));
         life.state = State::Over;
@@ -173,7 +176,7 @@ impl<'a> Life<'a> {
             if let (State::Waiting { reader, .. }, Some(end)) = (&self.state, end) {
                 let kind = match &end.event.kind {
                     EventKind::Completed { .. } if reader.remaining() == 0 => {
-                        EventKind::Completed { duration_ms: 0.0, position_ms: to_ms(reader.place()) }
+                        EventKind::Completed { duration_ms: 0.0, position_ms: to_ms(reader.place()), unheard_ms: 0.0 }
                     }
                     kind @ EventKind::Failed { code: Code::EmptySource, .. } if reader.is_hopeless() => kind.clone(),
                     kind => return Err(format!("ended without a sample, for no reason: {kind:?}")),
@@ -386,16 +389,22 @@ impl<'a> Life<'a> {
             Turn::Resumed(place) => EventKind::Resumed { position_ms: ms(place) },
             Turn::Sought(place) => EventKind::Sought { position_ms: ms(place) },
             Turn::Progress(place) => EventKind::Progress { position_ms: ms(place) },
-            Turn::Completed(played, place) => EventKind::Completed { duration_ms: ms(played), position_ms: ms(place) },
-            Turn::Stopped(played, place) => {
-                EventKind::Stopped { reason: self.reason.to_owned(), duration_ms: ms(played), position_ms: ms(place) }
+            Turn::Completed(played, place) => {
+                EventKind::Completed { duration_ms: ms(played), position_ms: ms(place), unheard_ms: 0.0 }
             }
+            Turn::Stopped(played, place) => EventKind::Stopped {
+                reason: self.reason.to_owned(),
+                duration_ms: ms(played),
+                position_ms: ms(place),
+                unheard_ms: 0.0,
+            },
             Turn::TooLong(played, place) => EventKind::Failed {
                 code: Code::MaxDuration,
                 message: String::new(),
                 cause: None,
                 duration_ms: ms(played),
                 position_ms: ms(place),
+                unheard_ms: 0.0,
             },
         };
         self.turns.push((at, kind));
@@ -424,8 +433,8 @@ impl<'a> Life<'a> {
 /// Without the sentence for people.
 fn without_words(kind: &EventKind) -> EventKind {
     match kind.clone() {
-        EventKind::Failed { code, duration_ms, position_ms, .. } => {
-            EventKind::Failed { code, message: String::new(), cause: None, duration_ms, position_ms }
+        EventKind::Failed { code, duration_ms, position_ms, unheard_ms, .. } => {
+            EventKind::Failed { code, message: String::new(), cause: None, duration_ms, position_ms, unheard_ms }
         }
         kind => kind,
     }

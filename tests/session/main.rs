@@ -3,8 +3,10 @@
 mod close;
 mod control;
 mod crossfade;
+mod drain;
 #[path = "../hand/mod.rs"]
 mod hand;
+mod hearing;
 mod limits;
 mod output;
 mod overlap;

@@ -42,7 +42,7 @@ fn a_stream_that_could_not_be_opened_is_asked_for_again() {
     table.play("a", 3);
     table.ready("a");
     assert_eq!(table.outputs(), "prepare3");
-    assert_eq!(table.output(OutputEvent::Failed(full_disk())), "error(ERR_OUTPUT) a:failed(ERR_OUTPUT)");
+    assert_eq!(table.output(OutputEvent::Refused(3, full_disk())), "a:failed(ERR_OUTPUT)");
     table.play("b", 3);
     table.ready("b");
     assert_eq!(table.outputs(), "prepare3");
@@ -114,7 +114,7 @@ fn a_cut_output_holds_or_drops_what_plays() {
     table.play("b", 0);
     table.ready("b");
     assert_eq!(table.live(), "a:playing b:loading");
-    assert_eq!(table.stop(named("a")).1, "a:stopped(user)@40", "no frame would carry its fade");
+    assert_eq!(table.stop(named("a")).1, "a:stopped(user)@40-20", "no frame would carry its fade");
     assert_eq!(table.output(OutputEvent::Cut(Meanwhile::Drop)), "b:failed(ERR_DISCONNECTED)");
     assert_eq!(table.output(OutputEvent::Reconnected), "reconnected");
     table.play("c", 0);

@@ -82,6 +82,9 @@ enum Happening {
         samples: u64,
     },
     Close,
+    /// For so long at most.
+    Drain(u64),
+    SetMuted(u32, bool),
     Break,
 }
 
@@ -107,7 +110,11 @@ enum Outside {
     Reconnecting,
     Cut(Meanwhile),
     Reconnected,
-    Muted,
+    Muted(u32, Meanwhile),
+    Unmuted(u32),
+    Refused,
+    Unpublished(u32, Meanwhile),
+    Republished(u32),
     Link,
     Lost,
     Failed,
@@ -136,8 +143,13 @@ struct World {
     wall: u64,
     scratch: Scratch,
     connection: Connection,
+    /// The output has a stream for each track.
+    is_room: bool,
     /// Streams of the output that were asked for.
     prepared: Vec<u32>,
+    /// Streams whose tracks are muted, and those whose tracks are out of the room.
+    muted: BTreeSet<u32>,
+    missing: BTreeSet<u32>,
     /// A frame is mixed and not handed over.
     in_flight: bool,
     opens: Vec<Open>,
@@ -155,6 +167,7 @@ struct World {
     stopped: u64,
     failed: u64,
     must_close: bool,
+    is_draining: bool,
     is_closing: bool,
     is_broken: bool,
 }
@@ -163,11 +176,14 @@ impl World {
     fn new(options: Options) -> Self {
         Self {
             clock: options.clock,
-            session: Session::new(options),
             wall: 0,
             scratch: Scratch::default(),
             connection: Connection::Closed,
+            is_room: options.routing == Routing::PerTrack,
+            session: Session::new(options),
             prepared: Vec::new(),
+            muted: BTreeSet::new(),
+            missing: BTreeSet::new(),
             in_flight: false,
             opens: Vec::new(),
             readers: Vec::new(),
@@ -184,6 +200,7 @@ impl World {
             stopped: 0,
             failed: 0,
             must_close: false,
+            is_draining: false,
             is_closing: false,
             is_broken: false,
         }
@@ -280,6 +297,14 @@ impl World {
                 self.session.close(Some(ticket), at);
                 self.is_closing = true;
             }
+            Happening::Drain(within) => {
+                let ticket = self.ticket();
+                self.session.drain(within, ticket, at);
+                self.is_draining = true;
+            }
+            Happening::SetMuted(track, muted) => {
+                let _ = self.session.set_muted(track, muted);
+            }
             Happening::Break => {
                 self.session.break_down();
                 (self.is_broken, self.in_flight) = (true, false);
@@ -310,7 +335,7 @@ impl World {
             ..request("")
         };
         let Ok(accepted) = self.session.play(request, self.at()) else { return };
-        assert!(!self.is_closing && !self.is_broken, "a request was taken after the end");
+        assert!(!self.is_draining && !self.is_closing && !self.is_broken, "a request was taken after the end");
         assert!(self.fates.insert(accepted.id, Fate::default()).is_none(), "an id was used twice");
         if is_stream {
             self.pipes.push((accepted.id, pipe));
@@ -339,6 +364,9 @@ impl World {
     fn look(&mut self) {
         self.session.look(self.at());
         self.session.expire(self.at());
+        if self.clock == Clock::Realtime {
+            self.session.end_drain(self.at());
+        }
     }
 
     fn can_mix(&self) -> bool {
@@ -390,6 +418,7 @@ impl World {
                     self.connection = Connection::Opening;
                 }
                 OutputRequest::Prepare(stream) => self.prepared.push(stream),
+                OutputRequest::SetMuted(..) => {}
                 OutputRequest::GiveUp => self.disconnect(),
                 OutputRequest::Tap(..) | OutputRequest::Untap(_) => {}
                 OutputRequest::Close => self.must_close = true,
@@ -400,6 +429,8 @@ impl World {
     fn disconnect(&mut self) {
         self.connection = Connection::Closed;
         self.prepared.clear();
+        self.muted.clear();
+        self.missing.clear();
     }
 
     fn tell(&mut self, outside: Outside) {
@@ -410,9 +441,28 @@ impl World {
                 OutputEvent::Connected
             }
             (Outside::Opened, Connection::Open) => match self.prepared.pop() {
+                Some(stream) if self.missing.contains(&stream) => OutputEvent::Refused(stream, gone()),
                 Some(stream) => OutputEvent::Opened(stream),
                 None => return,
             },
+            (Outside::Refused, Connection::Open | Connection::Cut(_)) => match self.prepared.pop() {
+                Some(stream) => OutputEvent::Refused(stream, gone()),
+                None => return,
+            },
+            (Outside::Muted(stream, meanwhile), Connection::Open | Connection::Cut(_)) if self.is_room => {
+                self.muted.insert(stream);
+                OutputEvent::Muted(stream, meanwhile)
+            }
+            (Outside::Unmuted(stream), Connection::Open | Connection::Cut(_)) if self.muted.remove(&stream) => {
+                OutputEvent::Unmuted(stream)
+            }
+            (Outside::Unpublished(stream, meanwhile), Connection::Open) if self.is_room => {
+                self.missing.insert(stream);
+                OutputEvent::Unpublished(stream, meanwhile, gone())
+            }
+            (Outside::Republished(stream), Connection::Open) if self.missing.remove(&stream) => {
+                OutputEvent::Republished(stream)
+            }
             (Outside::Reconnecting, Connection::Open) => OutputEvent::Reconnecting("signal".to_owned()),
             (Outside::Cut(meanwhile), Connection::Open) => {
                 self.connection = Connection::Cut(meanwhile);
@@ -422,7 +472,6 @@ impl World {
                 self.connection = Connection::Open;
                 OutputEvent::Reconnected
             }
-            (Outside::Muted, Connection::Open) => OutputEvent::Muted(1, true),
             (Outside::Link, Connection::Open) => OutputEvent::Link(Link::default()),
             (Outside::Lost, Connection::Opening | Connection::Open | Connection::Cut(_)) => {
                 self.disconnect();
@@ -494,16 +543,19 @@ impl World {
                 return assert!(fate.has_started && !fate.is_paused, "{kind:?} of {id}");
             }
             EventKind::Queued { .. } => return assert!(!fate.has_started),
-            EventKind::Completed { duration_ms, .. } => {
+            EventKind::Completed { duration_ms, unheard_ms, .. } => {
                 self.completed += 1;
+                assert!(unheard_ms <= duration_ms);
                 duration_ms
             }
-            EventKind::Stopped { duration_ms, .. } => {
+            EventKind::Stopped { duration_ms, unheard_ms, .. } => {
                 self.stopped += 1;
+                assert!(unheard_ms <= duration_ms);
                 duration_ms
             }
-            EventKind::Failed { duration_ms, .. } => {
+            EventKind::Failed { duration_ms, unheard_ms, .. } => {
                 self.failed += 1;
+                assert!(unheard_ms <= duration_ms);
                 duration_ms
             }
             _ => return,
@@ -521,10 +573,14 @@ impl World {
         self.apply(Happening::Resume(Target::All));
         let limit = 60 + 30 * self.fates.len();
         for _ in 0..limit {
-            if self.session.playbacks().is_empty() {
+            self.apply(Happening::Serve);
+            if self.session.playbacks().is_empty() || self.must_close {
                 return;
             }
-            self.apply(Happening::Serve);
+            for stream in 0..3 {
+                self.tell(Outside::Unmuted(stream));
+                self.tell(Outside::Republished(stream));
+            }
             self.tell(match self.connection {
                 Connection::Closed => Outside::Failed,
                 Connection::Opening => Outside::Connected,
@@ -640,7 +696,11 @@ fn outsides() -> impl Strategy<Value = Outside> {
         1 => Just(Outside::Reconnecting),
         2 => proptest::sample::select(&[Pause, Continue, Drop][..]).prop_map(Outside::Cut),
         4 => Just(Outside::Reconnected),
-        1 => Just(Outside::Muted),
+        2 => (0..3u32, proptest::sample::select(&[Pause, Continue][..])).prop_map(|(stream, meanwhile)| Outside::Muted(stream, meanwhile)),
+        3 => (0..3u32).prop_map(Outside::Unmuted),
+        1 => Just(Outside::Refused),
+        1 => (0..3u32, proptest::sample::select(&[Pause, Continue, Drop][..])).prop_map(|(stream, meanwhile)| Outside::Unpublished(stream, meanwhile)),
+        2 => (0..3u32).prop_map(Outside::Republished),
         1 => Just(Outside::Link),
         1 => proptest::bool::weighted(0.5).prop_map(|lost| if lost { Outside::Lost } else { Outside::Failed }),
     ]
@@ -675,6 +735,8 @@ fn steps() -> impl Strategy<Value = Happening> {
         8 => proptest::bool::weighted(0.1).prop_map(|fails| Happening::HandOver { fails }),
         1 => (0..5_000u64).prop_map(|samples| Happening::Halt { samples }),
         3 => (0..5_000u64).prop_map(|samples| Happening::Wait { samples }),
+        1 => (0..3u32, any::<bool>()).prop_map(|(track, muted)| Happening::SetMuted(track, muted)),
+        1 => prop_oneof![0..10_000u64, Just(u64::MAX)].prop_map(Happening::Drain),
         1 => proptest::bool::weighted(0.3).prop_map(|breaks| if breaks { Happening::Break } else { Happening::Close }),
     ]
 }

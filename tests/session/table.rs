@@ -6,7 +6,7 @@ use std::sync::Arc;
 use speaker_session::audio::{EDGE_FADE, FRAME};
 use speaker_session::error::{Code, Result, SpeakerError};
 use speaker_session::event::{Event, EventKind, Message};
-use speaker_session::mixer::{PlaybackId, Role, Scratch};
+use speaker_session::mixer::{PlaybackId, Role, Routing, Scratch};
 use speaker_session::output::OutputEvent;
 use speaker_session::session::{
     Clock, Gauges, Open, Options, OutputRequest, Overlap, Phase, PlayRequest, PlaybackInfo, Policy, Session, Step,
@@ -84,6 +84,22 @@ impl Table {
         table
     }
 
+    /// A realtime session whose output is open and has a stream for each track.
+    pub fn room(policy: Policy) -> Self {
+        let mut table = Self::made(Options { routing: Routing::PerTrack, ..options(Clock::Realtime, policy) });
+        table.connect();
+        table
+    }
+
+    /// Starts `name` on a track whose stream is to be opened.
+    pub fn start_on(&mut self, name: &str, track: u32) {
+        self.play(name, track);
+        self.ready(name);
+        assert_eq!(self.outputs(), format!("prepare{track}"));
+        self.output(OutputEvent::Opened(track));
+        assert_eq!(self.frame(), format!("{name}:started"));
+    }
+
     /// A session whose output is not open.
     pub fn closed(clock: Clock, policy: Policy) -> Self {
         Self::made(options(clock, policy))
@@ -132,6 +148,7 @@ impl Table {
         let word = |request| match request {
             OutputRequest::Open => "open".to_owned(),
             OutputRequest::Prepare(stream) => format!("prepare{stream}"),
+            OutputRequest::SetMuted(stream, muted) => format!("{}{stream}", if muted { "mute" } else { "unmute" }),
             OutputRequest::GiveUp => "give up".to_owned(),
             OutputRequest::Tap(..) => "tap".to_owned(),
             OutputRequest::Untap(..) => "untap".to_owned(),
@@ -226,7 +243,7 @@ impl Table {
         let mut words = String::new();
         for _ in 0..20 {
             words = join([words, self.frame()]);
-            if words.split(' ').any(|word| word == end) {
+            if words.split(' ').any(|word| word == end || word.starts_with(&format!("{end}-"))) {
                 return words;
             }
         }
@@ -412,6 +429,11 @@ fn infos_with(infos: &[PlaybackInfo], word: impl FnMut(&PlaybackInfo) -> String)
     infos.iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
+/// How much of a playback was not heard, if anything.
+fn unheard(ms: f64) -> String {
+    if ms > 0.0 { format!("-{ms}") } else { String::new() }
+}
+
 fn word(event: &Event) -> String {
     let word = match &event.kind {
         EventKind::Queued { position } => format!("queued{position}"),
@@ -421,15 +443,21 @@ fn word(event: &Event) -> String {
         EventKind::Resumed { position_ms } => format!("resumed@{position_ms}"),
         EventKind::Stalled { position_ms } => format!("stalled@{position_ms}"),
         EventKind::Sought { position_ms } => format!("sought@{position_ms}"),
-        EventKind::Completed { .. } => "completed".to_owned(),
-        EventKind::Stopped { reason, duration_ms, .. } => format!("stopped({reason})@{duration_ms}"),
-        EventKind::Failed { code, .. } => format!("failed({})", code.as_str()),
+        EventKind::Completed { unheard_ms, .. } => format!("completed{}", unheard(*unheard_ms)),
+        EventKind::Stopped { reason, duration_ms, unheard_ms, .. } => {
+            format!("stopped({reason})@{duration_ms}{}", unheard(*unheard_ms))
+        }
+        EventKind::Failed { code, unheard_ms, .. } => format!("failed({}){}", code.as_str(), unheard(*unheard_ms)),
         EventKind::Connected => "connected".to_owned(),
         EventKind::Reconnecting { .. } => "reconnecting".to_owned(),
         EventKind::Reconnected => "reconnected".to_owned(),
         EventKind::Disconnected { reason } => format!("disconnected({reason})"),
         EventKind::Muted { track_id } => format!("muted{track_id}"),
         EventKind::Unmuted { track_id } => format!("unmuted{track_id}"),
+        EventKind::Subscribed { track_id, identity: None } => format!("subscribed{track_id}"),
+        EventKind::Subscribed { track_id, identity: Some(identity) } => format!("subscribed{track_id}({identity})"),
+        EventKind::Unpublished { track_id, code, .. } => format!("unpublished{track_id}({})", code.as_str()),
+        EventKind::Republished { track_id } => format!("republished{track_id}"),
         EventKind::Error { code, .. } => format!("error({})", code.as_str()),
     };
     match &event.request_id {

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::Connection;
 use super::peer::Change;
+use super::publications::Publications;
 use super::said::Said;
 use super::timer::Timer;
 use super::track::Track;
@@ -23,6 +24,7 @@ const FRAME_TIME: Duration = Duration::from_millis(FRAME as u64 / PER_MS);
 pub struct Farewell {
     connection: Box<Connection>,
     tracks: Vec<Track>,
+    publications: Publications,
     channels: usize,
     /// The session's time of the next silent frame, and when it is due.
     next: Option<(Samples, Instant)>,
@@ -38,6 +40,7 @@ impl Farewell {
     pub fn new(
         connection: Box<Connection>,
         tracks: Vec<Track>,
+        publications: Publications,
         channels: usize,
         linger: Duration,
         now: Instant,
@@ -45,7 +48,7 @@ impl Farewell {
         let peer = &connection.peer;
         let until = peer.sounded().map_or(now, |sounded| sounded + linger);
         let next = peer.last_frame().map(|(time, at)| (time + FRAME as Samples, at + FRAME_TIME));
-        Self { connection, tracks, channels, next, until, timer: Timer::at(now), is_unsignalled: false }
+        Self { connection, tracks, publications, channels, next, until, timer: Timer::at(now), is_unsignalled: false }
     }
 
     /// Goes on with it. Ready when the room is to be left: all is said, or can't be.
@@ -99,11 +102,11 @@ impl Farewell {
             for track in &mut self.tracks {
                 let samples = &[0.0; 2 * FRAME][..self.channels * FRAME];
                 let frame = Frame { stream: track.stream, at: time, samples, sounding: false };
-                let line = track.line;
+                let line = self.publications.line(track.stream);
                 if let Some(packet) = track.encode(&frame)?
-                    && let Some((mid, Some(pt))) = line
+                    && let Some(line) = line
                 {
-                    self.connection.peer.send((mid, pt), time, &packet, now)?;
+                    self.connection.peer.send(line, time, &packet, now)?;
                 }
             }
             self.next = Some((time + FRAME as Samples, due + FRAME_TIME));

@@ -26,8 +26,8 @@ impl Offered {
         let encoding = Encoding { bitrate: 64_000, complexity: 5, dtx: false, red: true, fec: false };
         let transport = Transport::new(IceTransport::Tcp, &[]);
         let mut peer = Peer::new(transport, encoding, Instant::now())?;
-        let (mid, _) = peer.offer("fuzz", Instant::now())?;
-        Ok(Self { peer, mid })
+        let (mids, _) = peer.offer(&["fuzz".to_owned()], &[], Instant::now())?.expect("a line was added");
+        Ok(Self { peer, mid: mids[0] })
     }
 
     /// The name of the track's media line.
@@ -37,7 +37,7 @@ impl Offered {
 
     /// The server's messages over its signalling.
     pub fn hear(&mut self, response: Message) -> Result<()> {
-        let us = Name { sid: "sid".to_owned(), identity: "identity".to_owned() };
+        let us = Name { sid: "sid".to_owned(), identity: "identity".to_owned(), joined_at: 0 };
         let now = Instant::now();
         Said::read(response, &us).into_iter().try_for_each(|said| match said {
             Said::Answer(sdp) => self.peer.answer(&sdp, now),

@@ -1,27 +1,26 @@
 //! Into a room: a token, the signalling, a way to it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::time::{Instant, sleep, timeout_at};
+use livekit_signaling::RegionUrlProvider;
+use tokio::time::{sleep_until, timeout_at};
 
+use super::Attempt;
 use super::encoder::Encoding;
-use super::peer::Peer;
 use super::room::Room;
-use super::transport::{IceTransport, Transport};
-use crate::error::{Code, Result, SpeakerError};
+use super::tokens::{Token, Tokens};
+use super::transport::IceTransport;
+use super::trouble::{Remedy, Trouble};
+use crate::error::{Code, SpeakerError};
+use crate::net::http;
 use crate::output::Meanwhile;
-use crate::redact::redact;
 use crate::runtime::RUNTIME;
 
-/// An access token, or why there is none.
-pub type TokenAnswer = std::result::Result<String, String>;
-
-/// Gives a token when asked: one that was made earlier may have expired, or never be needed.
-pub type TokenSource = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = TokenAnswer> + Send>> + Send + Sync>;
+/// How many regions are tried of those that a server names.
+const MAX_REGIONS: usize = 4;
 
 /// When a published track takes its first samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +36,8 @@ pub enum StartWhen {
 pub struct LiveKitOptions {
     /// ws(s) or http(s).
     pub url: String,
-    /// Asked for a token each time the room is joined.
-    pub token: TokenSource,
+    /// With which the room is joined, asked for each time.
+    pub tokens: Tokens,
     /// How tracks are encoded.
     pub encoding: Encoding,
     /// Which network routes may be used.
@@ -61,23 +60,150 @@ pub struct LiveKitOptions {
     pub publish_at_once: Vec<u32>,
 }
 
-/// A room being joined.
-pub type Joining = Pin<Box<dyn Future<Output = Result<(Room, Peer)>> + Send>>;
+impl LiveKitOptions {
+    /// The server's host and port.
+    pub fn server(&self) -> String {
+        reqwest::Url::parse(&self.url).map(|url| http::host(&url)).unwrap_or_default()
+    }
 
-/// Joins after a while.
-pub fn join(options: LiveKitOptions, wait: Duration) -> Joining {
-    let LiveKitOptions { url, token, ice_transport, timeout: limit, encoding, .. } = options;
+    /// Returns true if the server has other addresses than this one: LiveKit Cloud's has, in its regions.
+    pub fn has_regions(&self) -> bool {
+        let url = reqwest::Url::parse(&self.url).ok();
+        let host = url.as_ref().and_then(|url| url.host_str()).unwrap_or_default();
+        host.ends_with(".livekit.cloud") || host.ends_with(".livekit.run")
+    }
+}
+
+/// A room being joined.
+pub type Joining = Pin<Box<dyn Future<Output = Attempt<Room>> + Send>>;
+
+/// For what a room is joined.
+#[derive(Debug, Clone)]
+pub enum Coming {
+    /// The user asked for it.
+    First,
+    /// To win it back, at the servers first to which we were sent.
+    Again(Vec<String>),
+}
+
+/// Joins from `at` on. Each token is tried once. If no server takes any, another attempt needs a token that was not refused yet: if
+/// there is none, there is no remedy.
+pub fn join(options: LiveKitOptions, coming: Coming, at: Instant) -> Joining {
+    let LiveKitOptions { url, tokens, timeout: limit, .. } = options;
     Box::pin(async move {
-        sleep(wait).await;
-        let until = Instant::now() + limit;
-        let late = || format!("token gave none within {} ms (connectTimeoutMs)", limit.as_millis());
-        let token = timeout_at(until, token()).await.unwrap_or_else(|_| Err(late()));
-        let token = token.map_err(|reason| SpeakerError::new(Code::JoinFailed, redact(&reason)))?;
-        // A task of its own, which goes on when nobody waits any more, and then leaves again: a server that was asked to
-        // let us in and hears no goodbye keeps our place for a minute.
-        let joining = RUNTIME.spawn(async move { Room::join(&url, &token, limit, until).await });
-        let room = joining.await.expect("joining does not panic")?;
-        let transport = Transport::new(ice_transport, &room.ice_servers);
-        Ok((room, Peer::new(transport, encoding, std::time::Instant::now())?))
+        let at = tokio::time::Instant::from_std(at);
+        sleep_until(at).await;
+        let (first, regions) = match coming {
+            Coming::First => (true, Vec::new()),
+            Coming::Again(regions) => (false, regions),
+        };
+        let until = at + limit;
+        let candidates: VecDeque<_> = tokens.ask(first, at, limit).await?.into();
+        let had_candidates = !candidates.is_empty();
+        let mut entrance = Entrance { tokens: &tokens, candidates, limit, until };
+        let entered = entrance.enter(&url, regions).await;
+        // All were refused just now. The next time there may be another.
+        let again = had_candidates && entrance.candidates.is_empty();
+        entered.map_err(|trouble| if again { Trouble { remedy: Remedy::Rejoin, ..trouble } } else { trouble })
     })
+}
+
+/// Where a room is joined, with the tokens that are left to be tried.
+struct Entrance<'a> {
+    tokens: &'a Tokens,
+    candidates: VecDeque<Token>,
+    limit: Duration,
+    until: tokio::time::Instant,
+}
+
+impl Entrance<'_> {
+    /// At a region's server, or at the usual one, or at another region's if that fails and is LiveKit's own (which tells them).
+    async fn enter(&mut self, url: &str, regions: Vec<String>) -> Attempt<Room> {
+        let regions: Vec<_> = regions.into_iter().filter(|region| is_as_safe(region, url)).take(MAX_REGIONS).collect();
+        // Each has its part of the time, and what those before it left of theirs.
+        let share = self.limit / (regions.len() as u32 + 1);
+        for (left, region) in (1..=regions.len() as u32).rev().zip(&regions) {
+            let trouble = match self.enter_at(region, self.until - share * left).await {
+                Ok(room) => return Ok(room),
+                Err(trouble) => trouble,
+            };
+            if trouble.remedy == Remedy::None {
+                return Err(trouble);
+            }
+        }
+        let mut trouble = match self.enter_at(url, self.until).await {
+            Err(trouble) if trouble.remedy != Remedy::None => trouble,
+            known => return known,
+        };
+        for region in self.regions(url).await {
+            trouble = match self.enter_at(&region, self.until).await {
+                Err(trouble) if trouble.remedy != Remedy::None => trouble,
+                known => return known,
+            };
+            RegionUrlProvider::mark_failed(url, &region);
+        }
+        Err(trouble)
+    }
+
+    /// With one token after the other, as long as they are refused.
+    async fn enter_at(&mut self, url: &str, until: tokio::time::Instant) -> Attempt<Room> {
+        let mut refusal = None;
+        while let Some(token) = self.candidates.front().cloned() {
+            let (server, tokens, limit) = (url.to_owned(), self.tokens.clone(), self.limit);
+            // A task of its own, which goes on when nobody waits any more, and then leaves again: a server that was asked to
+            // let us in and hears no goodbye keeps our place for a minute.
+            let joining = RUNTIME.spawn({
+                let token = token.clone();
+                async move { Room::join(&server, token, tokens, limit, until).await }
+            });
+            match joining.await.expect("joining does not panic") {
+                Err(trouble) if trouble.remedy == Remedy::None => {
+                    self.tokens.refuse(&token);
+                    self.candidates.pop_front();
+                    refusal = Some(trouble);
+                }
+                known => return known.inspect(|_| self.tokens.entered(&token)),
+            }
+        }
+        Err(refusal.unwrap_or_else(no_token))
+    }
+
+    /// The regions of LiveKit's own servers; others have none.
+    async fn regions(&self, url: &str) -> Vec<String> {
+        let Some(token) = self.candidates.front() else { return Vec::new() };
+        let asking = timeout_at(self.until, RegionUrlProvider::fetch_region_urls(url, token));
+        asking.await.ok().and_then(|regions| regions.ok()).unwrap_or_default()
+    }
+}
+
+/// All that there are were refused before.
+fn no_token() -> Trouble {
+    let message = "Expected an access token that the LiveKit server takes but received those alone that it refused";
+    Trouble { remedy: Remedy::None, ..SpeakerError::new(Code::JoinFailed, message.to_owned()).into() }
+}
+
+/// Whether a token that may be shown to `url` may be shown to this one too: it is encrypted where that is.
+fn is_as_safe(region: &str, url: &str) -> bool {
+    let encrypted = |url: &str| reqwest::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "wss" | "https"));
+    encrypted(region) || !encrypted(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_not_shown_unencrypted_where_it_was_not_before() {
+        for (region, url, expected) in [
+            ("wss://region", "wss://usual", true),
+            ("https://region", "wss://usual", true),
+            ("wss://region", "ws://usual", true),
+            ("ws://region", "ws://usual", true),
+            ("ws://region", "wss://usual", false),
+            ("http://region", "https://usual", false),
+            ("no URL", "wss://usual", false),
+        ] {
+            assert_eq!(is_as_safe(region, url), expected, "{region} instead of {url}");
+        }
+    }
 }

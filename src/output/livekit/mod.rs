@@ -7,49 +7,57 @@
 //!
 //! All of it is polled by the session's driver. A track is published when something first plays on it, and stays.
 
+mod announcement;
 mod backoff;
-mod condition;
 mod encoder;
 mod farewell;
 #[doc(hidden)]
 pub mod fuzz;
 mod join;
+mod mutes;
+mod news;
 mod peer;
+mod place;
+mod publications;
 mod publish;
-mod recover;
+mod recovery;
 mod room;
 mod said;
 mod silence;
 mod socket;
 mod timer;
+mod tokens;
 mod track;
 mod transport;
 mod trouble;
 
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use livekit_protocol as proto;
-use tokio::time::{Sleep, timeout};
+use tokio::time::{sleep_until, timeout};
 
 use super::{Closing, Link, Output, OutputEvent, closed};
 use crate::audio::Samples;
 use crate::error::Result;
 use crate::mixer::Frame;
 use crate::runtime::{RUNTIME, timed};
-use backoff::Backoff;
-use condition::Condition;
+use backoff::GATE;
 pub use encoder::Encoding;
 use farewell::Farewell;
-use join::{Joining, join};
-pub use join::{LiveKitOptions, StartWhen, TokenAnswer, TokenSource};
+use join::{Coming, Joining, join};
+pub use join::{LiveKitOptions, StartWhen};
 use peer::{Change, Peer};
-use recover::Recovery;
-use room::Room;
+use publications::{Publications, Terms};
+use recovery::{Action, Condition, Input, Media, Recovery};
+use room::{Reopening, Room};
+use said::Said;
 use silence::Silence;
+use timer::Timer;
+pub use tokens::{TokenAnswer, TokenSource, Tokens};
 use track::Track;
 pub use transport::IceTransport;
+use transport::Transport;
 use trouble::{Remedy, Trouble};
 
 /// How long the goodbye to a room may take: whoever does not answer by then won't.
@@ -58,13 +66,20 @@ const LEAVE_LIMIT: Duration = Duration::from_secs(2);
 pub struct LiveKit {
     options: LiveKitOptions,
     channels: usize,
-    state: State,
+    /// What is done when something breaks.
+    recovery: Recovery,
+    /// What is under way to the room.
+    attempt: Option<Underway>,
+    /// The room, while it is joined.
+    connection: Option<Box<Connection>>,
     tracks: Vec<Track>,
-    /// Runs while something is awaited from the server.
-    deadline: Option<Pin<Box<Sleep>>>,
-    rejoin: Backoff,
-    /// Why the room is being won back.
-    reason: String,
+    publications: Publications,
+    /// Wakes the driver for whatever is due next.
+    timer: Timer,
+    /// Why the room is being won back, or lost.
+    trouble: Option<Trouble>,
+    /// The room is lost, and the session is to be told.
+    is_lost: bool,
     /// What the session was told last.
     told: Condition,
     link: Link,
@@ -73,10 +88,10 @@ pub struct LiveKit {
     dropped: u64,
 }
 
-enum State {
-    Joining(Joining),
-    Joined(Box<Connection>),
-    Lost,
+/// What is under way to a room.
+enum Underway {
+    Join(Joining),
+    Reopen(Reopening),
 }
 
 /// A joined room.
@@ -86,20 +101,24 @@ struct Connection {
     /// What servers before 1.9.1 send over: nothing that is listened to, but they end a session without it.
     theirs: Option<Peer>,
     silence: Silence,
-    /// Runs while something is broken.
-    recovery: Option<Recovery>,
 }
 
+/// What can bring the room into trouble.
+type Attempt<T> = std::result::Result<T, Trouble>;
+
 impl LiveKit {
-    pub fn new(options: LiveKitOptions, channels: usize) -> Result<Self> {
+    pub fn new(options: LiveKitOptions, channels: usize, now: Instant) -> Result<Self> {
         let mut output = Self {
-            state: State::Joining(join(options.clone(), Duration::ZERO)),
+            recovery: Recovery::new(options.has_regions(), track::random().into()),
+            attempt: Some(Underway::Join(join(options.clone(), Coming::First, now))),
+            connection: None,
+            publications: Publications::new(Terms::new(&options, channels)),
             options,
             channels,
             tracks: Vec::new(),
-            deadline: None,
-            rejoin: Backoff::default(),
-            reason: String::new(),
+            timer: Timer::at(now),
+            trouble: None,
+            is_lost: false,
             told: Condition::Away,
             link: Link::default(),
             told_link: Link::default(),
@@ -111,97 +130,247 @@ impl LiveKit {
         Ok(output)
     }
 
-    fn poll_joined(&mut self, context: &mut Context<'_>) -> Poll<Attempt<OutputEvent>> {
-        loop {
-            if let Some(stream) = self.opened() {
-                return Poll::Ready(Ok(OutputEvent::Opened(stream)));
-            }
-            if let Some(news) = self.news() {
-                return Poll::Ready(Ok(news));
-            }
-            let expired = self.deadline.as_mut().map(|deadline| deadline.as_mut().poll(context));
-            if expired == Some(Poll::Ready(())) {
-                return Poll::Ready(Err(self.unpublished()));
-            }
-            if self.recover(context)?.is_ready() {
-                continue;
-            }
-            let State::Joined(connection) = &mut self.state else { return Poll::Pending };
-            if let Poll::Ready(said) = connection.room.poll(context) {
-                self.hear(said)?;
-                continue;
-            }
-            while let Some(Poll::Ready(change)) =
-                connection.theirs.as_mut().map(|theirs| theirs.poll(context, Instant::now()))
-            {
-                if matches!(change, Change::Broken(_)) {
-                    connection.theirs = None;
-                }
-            }
-            let Connection { peer, silence, .. } = &mut **connection;
-            silence.poll(context, peer, &mut self.tracks, Instant::now())?;
-            match ready!(connection.peer.poll(context, Instant::now())) {
-                Change::Connected => {}
-                Change::NoPath => self.find_path(),
-                Change::Report(report) => self.link.report = Some(report),
-                Change::Broken(error) => return Poll::Ready(Err(error.into())),
+    /// Goes on with what is under way. Ready when something has changed.
+    fn step(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<Attempt<()>> {
+        if let Poll::Ready(result) = self.poll_attempt(context, now) {
+            return Poll::Ready(result);
+        }
+        let Some(connection) = &mut self.connection else { return Poll::Pending };
+        if let Poll::Ready(said) = connection.room.poll(context) {
+            return Poll::Ready(self.hear(said, now));
+        }
+        while let Some(Poll::Ready(change)) = connection.theirs.as_mut().map(|theirs| theirs.poll(context, now)) {
+            if matches!(change, Change::Broken(_)) {
+                connection.theirs = None;
             }
         }
+        let Connection { peer, silence, .. } = &mut **connection;
+        silence.poll(context, peer, &mut self.tracks, &self.publications, now)?;
+        Poll::Ready(match ready!(peer.poll(context, now)) {
+            Change::Connected => Ok(()),
+            Change::NoPath => {
+                self.no_path(now);
+                Ok(())
+            }
+            Change::Report(report) => {
+                self.link.report = Some(report);
+                Ok(())
+            }
+            Change::Broken(error) => Err(error.into()),
+        })
+    }
+
+    fn poll_attempt(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<Attempt<()>> {
+        match &mut self.attempt {
+            None => Poll::Pending,
+            Some(Underway::Join(joining)) => {
+                let joined = ready!(joining.as_mut().poll(context));
+                self.attempt = None;
+                Poll::Ready(joined.and_then(|room| {
+                    let transport = Transport::new(self.options.ice_transport, &room.ice_servers);
+                    let peer = Peer::new(transport, self.options.encoding, now)?;
+                    self.publications.joined(room.has(), now);
+                    self.connection =
+                        Some(Box::new(Connection { room, peer, theirs: None, silence: Silence::new(now) }));
+                    self.handle(Input::Joined, now);
+                    Ok(())
+                }))
+            }
+            Some(Underway::Reopen(reopening)) => {
+                let reopened = ready!(reopening.as_mut().poll(context));
+                self.attempt = None;
+                Poll::Ready(reopened.map(|ice_servers| {
+                    self.connection.iter_mut().for_each(|connection| connection.room.reopened(ice_servers.clone()));
+                    self.handle(Input::Reopened, now);
+                }))
+            }
+        }
+    }
+
+    fn hear(&mut self, said: Said, now: Instant) -> Attempt<()> {
+        match said {
+            Said::Us(_) => {
+                self.handle(Input::Confirmed, now);
+                self.hear_of_tracks(said, now)
+            }
+            Said::Replaced => {
+                self.handle(Input::Replaced, now);
+                Ok(())
+            }
+            Said::Left(trouble) if trouble.is_mismatch() => {
+                self.trouble = Some(trouble);
+                self.handle(Input::Mismatch, now);
+                Ok(())
+            }
+            Said::Left(trouble) => Err(trouble),
+            Said::Quality(quality) => {
+                self.link.quality = Some(quality);
+                Ok(())
+            }
+            said => self.hear_of_tracks(said, now),
+        }
+    }
+
+    /// Sound does not arrive any more.
+    fn no_path(&mut self, now: Instant) {
+        if self.recovery.may_offer() {
+            self.trouble = Some(Trouble::no_path());
+        }
+        self.handle(Input::NoPath, now);
+    }
+
+    /// Something failed.
+    fn fail(&mut self, trouble: Trouble, now: Instant) {
+        let can_resume = self.connection.as_ref().is_some_and(|connection| connection.room.can_resume());
+        let remedy = match trouble.remedy {
+            Remedy::Resume if !can_resume => Remedy::Rejoin,
+            remedy => remedy,
+        };
+        self.trouble = Some(trouble);
+        self.handle(Input::Failed(remedy), now);
+    }
+
+    /// Tells the recovery what happened, and does what it wants.
+    fn handle(&mut self, input: Input, now: Instant) {
+        let media = self.media(now);
+        let Some(action) = self.recovery.handle(input, media, now) else { return };
+        if let Err(trouble) = self.act(action, now) {
+            self.fail(trouble, now);
+        }
+    }
+
+    fn media(&self, now: Instant) -> Media {
+        let Some(Connection { peer, .. }) = self.connection.as_deref() else { return Media::default() };
+        Media { is_heard: peer.is_heard(now), is_settled: peer.is_connected() && !peer.awaits_answer() }
+    }
+
+    fn act(&mut self, action: Action, now: Instant) -> Attempt<()> {
+        match action {
+            Action::Join(at) => {
+                self.connection = None;
+                self.publications.reset();
+                self.tracks.iter_mut().for_each(Track::reset);
+                let (options, server) = (self.options.clone(), self.options.server());
+                let regions = self.trouble.as_ref().map(|trouble| trouble.regions.clone()).unwrap_or_default();
+                self.attempt = Some(Underway::Join(Box::pin(async move {
+                    sleep_until(at.into()).await;
+                    let at = GATE.pass(&server, at);
+                    join(options, Coming::Again(regions), at).await
+                })));
+            }
+            Action::Reopen(at) => {
+                let Some(connection) = &mut self.connection else { return Ok(()) };
+                // What is to be published waits, too.
+                self.publications.interrupted(true);
+                let (server, limit) = (self.options.server(), self.options.timeout);
+                let reopen = connection.room.reopener();
+                self.attempt = Some(Underway::Reopen(Box::pin(async move {
+                    sleep_until(at.into()).await;
+                    let at = GATE.pass(&server, at);
+                    sleep_until(at.into()).await;
+                    reopen((at + limit).into()).await
+                })));
+            }
+            Action::FindPath { is_reopened } => {
+                let Some(Connection { room, peer, .. }) = self.connection.as_deref_mut() else { return Ok(()) };
+                self.publications.interrupted(is_reopened);
+                if is_reopened {
+                    room.sync();
+                }
+                let offer = peer.restart_ice(&room.ice_servers, now)?;
+                room.offer(offer, None);
+            }
+            Action::Resume { is_reopened } => {
+                let Some(Connection { room, peer, .. }) = self.connection.as_deref_mut() else { return Ok(()) };
+                if is_reopened {
+                    room.sync();
+                }
+                // An offer that was out is lost.
+                peer.withdraw();
+                room.resumed();
+                self.publications.resumed(now);
+            }
+            Action::Lose => self.end(),
+            Action::GiveWay => {
+                self.trouble = Some(Trouble::replaced());
+                if let Some(connection) = self.connection.take() {
+                    connection.room.abandon();
+                }
+                self.end();
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        (self.attempt, self.connection, self.is_lost) = (None, None, true);
+    }
+
+    /// Lets time pass.
+    fn look(&mut self, now: Instant) {
+        if self.recovery.is_going_on() {
+            self.handle(Input::Look, now);
+        }
+        if let Err(trouble) = self.publish(now) {
+            self.fail(trouble, now);
+        }
+    }
+
+    /// When something is due.
+    fn next_deadline(&self, now: Instant) -> Option<Instant> {
+        self.recovery.deadline(self.media(now), now).into_iter().chain(self.publications.next_deadline()).min()
     }
 }
 
 impl Output for LiveKit {
     fn is_connected(&self) -> bool {
-        matches!(self.condition(), Condition::Well | Condition::Shaky)
+        matches!(self.told, Condition::Well | Condition::Shaky)
     }
 
-    fn prepare(&mut self, stream: u32, _now: Instant) -> Result<bool> {
-        if let Some(track) = self.tracks.iter().find(|track| track.stream == stream) {
-            return Ok(track.is_open() && self.is_connected());
-        }
+    fn prepare(&mut self, stream: u32, now: Instant) -> Result<bool> {
         self.add_track(stream)?;
-        self.offer_next()?;
-        Ok(false)
+        self.publications.ask(stream, now)
     }
 
-    fn poll(&mut self, context: &mut Context<'_>, _now: Instant) -> Poll<OutputEvent> {
+    fn set_muted(&mut self, stream: u32, muted: bool, _now: Instant) {
+        self.publications.set_muted(stream, muted);
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>, mut now: Instant) -> Poll<OutputEvent> {
         loop {
-            if let Some(news) = self.news() {
+            self.look(now);
+            if let Some(news) = self.news(now) {
                 return Poll::Ready(news);
             }
-            let result = match &mut self.state {
-                State::Joining(joining) => match ready!(joining.as_mut().poll(context)) {
-                    Ok(joined) => self.joined(joined).map_err(Trouble::from),
-                    // The first time it is the caller who decides about another.
-                    Err(error) if !self.rejoin.is_going_on() => Err(Trouble { remedy: Remedy::None, ..error.into() }),
-                    Err(error) => Err(error.into()),
-                },
-                State::Joined(_) => match ready!(self.poll_joined(context)) {
-                    Ok(news) => return Poll::Ready(news),
-                    Err(trouble) => Err(trouble),
-                },
-                State::Lost => return Poll::Pending,
-            };
-            if let Some(lost) = result.err().and_then(|trouble| self.lose(trouble)) {
-                return Poll::Ready(lost);
+            match self.step(context, now) {
+                Poll::Ready(Ok(())) => continue,
+                Poll::Ready(Err(trouble)) => {
+                    self.fail(trouble, now);
+                    continue;
+                }
+                Poll::Pending => {}
             }
+            let Some(deadline) = self.next_deadline(now) else { return Poll::Pending };
+            self.timer.set(deadline);
+            now = ready!(self.timer.poll(context, now));
         }
     }
 
     fn write(&mut self, frame: &Frame, now: Instant) -> Result<bool> {
-        if !self.is_connected() {
+        if !self.reaches(now) {
             self.dropped += u64::from(frame.sounding);
             return Ok(false);
         }
-        let State::Joined(connection) = &mut self.state else { return Ok(false) };
+        let Some(connection) = &mut self.connection else { return Ok(false) };
         let Some(track) = self.tracks.iter_mut().find(|track| track.stream == frame.stream) else { return Ok(false) };
-        let Some((mid, Some(pt))) = track.line else { return Ok(false) };
+        let Some(line) = self.publications.line(frame.stream) else { return Ok(false) };
+        track.muted = self.publications.is_muted(frame.stream);
         let muted = track.muted;
         if let Some(packet) = track.encode(frame)? {
-            connection.peer.send((mid, pt), frame.at, &packet, now)?;
+            connection.peer.send(line, frame.at, &packet, now)?;
         }
-        if connection.peer.is_unheard(now) && connection.recovery.is_none() {
-            self.find_path();
+        if connection.peer.is_unheard(now) {
+            self.no_path(now);
         }
         Ok(!muted)
     }
@@ -220,11 +389,12 @@ impl Output for LiveKit {
     }
 
     fn close(&mut self, now: Instant) -> Closing {
-        let State::Joined(connection) = std::mem::replace(&mut self.state, State::Lost) else {
-            return closed(Ok(()));
-        };
+        self.attempt = None;
+        let Some(connection) = self.connection.take() else { return closed(Ok(())) };
         let tracks = std::mem::take(&mut self.tracks);
-        let mut farewell = Farewell::new(connection, tracks, self.channels, self.options.linger, now);
+        let publications =
+            std::mem::replace(&mut self.publications, Publications::new(Terms::new(&self.options, self.channels)));
+        let mut farewell = Farewell::new(connection, tracks, publications, self.channels, self.options.linger, now);
         // A task of its own: the room is left in good order though nobody may wait for that.
         let ending = RUNTIME.spawn(async move {
             timed(|context, now| farewell.poll(context, now)).await;
@@ -238,6 +408,3 @@ impl Output for LiveKit {
         })
     }
 }
-
-/// What can bring the room into trouble.
-type Attempt<T> = std::result::Result<T, Trouble>;

@@ -1,122 +1,94 @@
-//! How tracks find their place in the room: announced, offered, answered, published; one at a time.
+//! Carries out what [`Publications`](super::publications::Publications) wants: announces, offers, mutes; and tells it what is heard.
 
 use std::time::Instant;
 
-use tokio::time::sleep;
-
-use super::peer::Peer;
-use super::room::Room;
 use super::said::{Said, Side};
-use super::silence::Silence;
 use super::trouble::{Remedy, Trouble};
-use super::{Attempt, Connection, LiveKit, State, Track};
+use super::{Attempt, Condition, Connection, Input, LiveKit, Track};
 use crate::error::{Code, Result, SpeakerError};
 
 impl LiveKit {
-    /// The room is joined: the tracks there are come next.
-    pub(super) fn joined(&mut self, (room, peer): (Room, Peer)) -> Result<()> {
-        self.state = State::Joined(Box::new(Connection {
-            room,
-            peer,
-            theirs: None,
-            silence: Silence::new(Instant::now()),
-            recovery: None,
-        }));
-        self.publish_again();
-        self.offer_next()
-    }
-
     pub(super) fn add_track(&mut self, stream: u32) -> Result<()> {
-        let name = self.options.track_names.get(&stream);
-        self.tracks.push(Track::new(stream, name, self.channels, self.options.encoding));
-        self.deadline = Some(Box::pin(sleep(self.options.timeout)));
-        Ok(())
-    }
-
-    /// Offers the next track, one at a time: an answer belongs to the one offer that is out.
-    pub(super) fn offer_next(&mut self) -> Result<()> {
-        let State::Joined(connection) = &mut self.state else { return Ok(()) };
-        let Connection { room, peer, recovery, .. } = &mut **connection;
-        if peer.awaits_answer() || recovery.is_some() {
-            return Ok(());
+        if !self.tracks.iter().any(|track| track.stream == stream) {
+            self.tracks.push(Track::new(stream, self.channels, self.options.encoding));
         }
-        let Some(track) = self.tracks.iter_mut().find(|track| !track.offered) else { return Ok(()) };
-        track.offered = true;
-        room.add_track(&track.announcement);
-        let cid = &track.announcement.cid;
-        let (mid, sdp) = peer.offer(cid, Instant::now())?;
-        track.line = Some((mid, None));
-        room.offer(sdp, Some((mid.to_string(), cid.clone())));
         Ok(())
     }
 
-    pub(super) fn hear(&mut self, said: Said) -> Attempt<()> {
-        let State::Joined(connection) = &mut self.state else { return Ok(()) };
-        let Connection { room, peer, theirs, .. } = &mut **connection;
+    /// Lets tracks go on as far as they can by now.
+    pub(super) fn publish(&mut self, now: Instant) -> Attempt<()> {
+        let Some(connection) = &self.connection else { return Ok(()) };
+        self.publications.look(connection.peer.is_connected(), now);
+        if let Some(error) = self.publications.failure() {
+            return Err(Trouble { remedy: Remedy::None, ..error.into() });
+        }
+        while let Some(stream) = self.publications.late(now) {
+            self.give_up(stream, now)?;
+        }
+        if self.recovery.may_offer() && self.publications.is_restored() {
+            self.handle(Input::Published, now);
+        }
+        let Some(Connection { room, peer, .. }) = self.connection.as_deref_mut() else { return Ok(()) };
+        let Some(todo) = self.publications.todo(peer.awaits_answer(), now) else { return Ok(()) };
+        todo.announcements.iter().for_each(|announcement| room.add_track(announcement));
+        todo.mutes.into_iter().for_each(|(sid, muted)| room.mute(sid, muted));
+        if let Some((mids, sdp)) = peer.offer(&todo.lines, &todo.idle, now)? {
+            let lines: Vec<_> = mids.into_iter().zip(todo.lines).collect();
+            self.publications.offered(&lines);
+            room.offer(sdp, lines.into_iter().map(|(mid, cid)| (mid.to_string(), cid)));
+        }
+        Ok(())
+    }
+
+    pub(super) fn hear_of_tracks(&mut self, said: Said, now: Instant) -> Attempt<()> {
+        let Some(Connection { room, peer, theirs, .. }) = self.connection.as_deref_mut() else { return Ok(()) };
+        self.publications.hear(&said, now);
         match said {
             Said::Answer(sdp) => {
-                peer.answer(&sdp, Instant::now())?;
-                self.offer_next()?;
+                peer.answer(&sdp, now)?;
+                self.publications.answered(|mid| peer.payload_type(mid));
             }
             Said::Offer(sdp) => {
                 let theirs = match theirs {
                     Some(theirs) => theirs,
-                    None => theirs.insert(peer.sibling(self.options.encoding, Instant::now())?),
+                    None => theirs.insert(peer.sibling(self.options.encoding, now)?),
                 };
-                room.answer(theirs.accept(&sdp, Instant::now())?);
+                room.answer(theirs.accept(&sdp, now)?);
             }
             Said::Candidate(candidate, side) => match (theirs, side) {
-                (Some(theirs), Side::Theirs) => theirs.add_candidate(&candidate, Instant::now())?,
-                _ => peer.add_candidate(&candidate, Instant::now())?,
+                (Some(theirs), Side::Theirs) => theirs.add_candidate(&candidate, now)?,
+                _ => peer.add_candidate(&candidate, now)?,
             },
-            Said::Published { cid, sid } => {
-                let track = self.tracks.iter_mut().find(|track| track.announcement.cid == cid);
-                track.into_iter().for_each(|track| track.sid = Some(sid.clone()));
-            }
-            Said::Muted { sid, muted } => {
-                let track = self.tracks.iter_mut().find(|track| track.sid.as_ref() == Some(&sid));
-                track.into_iter().for_each(|track| track.muted = muted);
-                room.mute(sid, muted);
-            }
-            Said::Us(us) => room.has = us,
-            Said::Refused { .. } | Said::Unpublished { .. } | Said::Subscribed { .. } => {}
-            Said::Replaced | Said::Came(_) | Said::Went(_) => {}
-            Said::Quality(quality) => self.link.quality = Some(quality),
-            Said::Left(trouble) => return Err(trouble),
+            _ => {}
         }
         Ok(())
     }
 
-    /// Looks whether a track has become usable; says which.
-    pub(super) fn opened(&mut self) -> Option<u32> {
-        let State::Joined(connection) = &mut self.state else { return None };
-        let peer = &mut connection.peer;
-        if !peer.is_connected() || peer.awaits_answer() {
-            return None;
+    /// A track could not be published in time. Where sound arrives, only that one fails.
+    fn give_up(&mut self, stream: u32, now: Instant) -> Attempt<()> {
+        let trouble = self.unpublished();
+        let Some(Connection { peer, .. }) = self.connection.as_deref_mut() else { return Ok(()) };
+        if !peer.is_connected() || self.recovery.is_republishing() || self.told == Condition::Away {
+            return Err(trouble);
         }
-        let ready = |track: &&mut Track| track.sid.is_some() && matches!(track.line, Some((_, None)));
-        let track = self.tracks.iter_mut().find(ready)?;
-        let (mid, _) = track.line?;
-        track.line = Some((mid, Some(peer.payload_type(mid)?)));
-        let stream = track.stream;
-        if self.tracks.iter().all(Track::is_open) {
-            self.deadline = None;
-            self.rejoin.done();
+        if self.publications.give_up(stream, trouble.error, now) {
+            peer.withdraw();
+            self.publications.withdrawn();
         }
-        Some(stream)
+        Ok(())
     }
 
-    /// A track that can't be published the first time is refused; one that was published before may be again.
-    pub(super) fn unpublished(&self) -> Trouble {
+    /// What can't be published the first time is refused; what was published before may be again.
+    fn unpublished(&self) -> Trouble {
         let limit = self.options.timeout.as_millis();
-        let message = match &self.state {
-            State::Joined(connection) if !connection.peer.is_connected() => {
+        let message = match &self.connection {
+            Some(connection) if !connection.peer.is_connected() => {
                 let tried = connection.peer.tried();
                 format!("no path to the server within {limit} ms (connectTimeoutMs): {tried}")
             }
             _ => format!("a track could not be published within {limit} ms (connectTimeoutMs)"),
         };
-        let remedy = if self.rejoin.is_going_on() { Remedy::Rejoin } else { Remedy::None };
+        let remedy = if self.recovery.is_republishing() { Remedy::Rejoin } else { Remedy::None };
         Trouble { remedy, ..SpeakerError::new(Code::JoinFailed, message).into() }
     }
 }

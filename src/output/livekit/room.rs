@@ -1,4 +1,5 @@
-//! The signalling connection of a room. With `said.rs`, `trouble.rs` and `socket.rs` the one place that knows LiveKit's crates.
+//! The signalling connection of a room. With `place.rs`, `said.rs`, `trouble.rs`, `join.rs` and `socket.rs` the one place that knows LiveKit's
+//! crates.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -9,18 +10,18 @@ use std::time::Duration;
 
 use livekit_signaling::{SignalClient, SignalError, SignalEvent, SignalEvents, SignalOptions};
 use proto::signal_request::Message as Request;
-use proto::signal_response::Message as Response;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::proto;
-use super::said::{Name, Said, Us};
-use super::socket;
-use super::track::Announcement;
+use super::announcement::Announcement;
+use super::place::Place;
+use super::said::{Said, Us};
+use super::tokens::{Token, Tokens};
 use super::transport::IceServer;
 use super::trouble::{Remedy, Trouble};
-use crate::error::{Code, Result, SpeakerError};
+use super::{Attempt, proto, socket};
+use crate::error::{Code, SpeakerError};
 use crate::redact::redact;
 use crate::runtime::RUNTIME;
 use crate::secrets::Secrets;
@@ -35,12 +36,14 @@ enum Outgoing {
     Request(Box<Request>),
     /// The session is as it was: what was held back since it broke goes out.
     Resumed,
+    /// Nothing more is said, not even a goodbye.
+    Abandoned,
 }
 
 /// A reopened connection on its way, and the TURN servers offered over it.
-pub type Reopening = Pin<Box<dyn Future<Output = std::result::Result<Vec<IceServer>, Trouble>> + Send>>;
+pub type Reopening = Pin<Box<dyn Future<Output = Attempt<Vec<IceServer>>> + Send>>;
 
-/// A joined room. Dropping it leaves politely.
+/// A joined room. Dropping it leaves politely, unless it was abandoned.
 pub struct Room {
     client: Arc<SignalClient>,
     outgoing: UnboundedSender<Outgoing>,
@@ -51,41 +54,44 @@ pub struct Room {
     offers: u32,
     /// The TURN servers it offers.
     pub ice_servers: Vec<IceServer>,
-    us: Name,
-    /// What the room has of us, as it was told last.
-    pub has: Us,
+    pub place: Place,
     /// Read, and not told yet.
     heard: VecDeque<Said>,
-    /// What a server that has kept our place wants to hear when we are back.
-    state: proto::SyncState,
-    /// The token, and what the TURN servers want to be shown.
+    tokens: Tokens,
+    /// How long a server may take for an answer.
+    limit: Duration,
+    /// What it was joined with, masked as long as it is here.
+    _token: Token,
+    /// What the TURN servers want to be shown.
     secrets: Vec<Secrets>,
     /// Ends when the server knows that we are gone.
     pub leaving: Option<JoinHandle<()>>,
 }
 
 impl Room {
-    /// Joins until then, which is the end of `limit`.
-    pub async fn join(url: &str, token: &str, limit: Duration, until: Instant) -> Result<Self> {
-        let token_secret = Secrets::of(token);
+    /// Joins until then, at most `limit` from now. A token that the server does not take leaves no remedy: with it, not to come again.
+    pub async fn join(url: &str, token: Token, tokens: Tokens, limit: Duration, until: Instant) -> Attempt<Self> {
         let mut options = SignalOptions::default();
         options.auto_subscribe = false;
         options.single_peer_connection = true;
         options.protocol_version = PROTOCOL_VERSION;
         options.client_capabilities = Vec::new();
         options.connect_timeout = limit;
+        // Other regions are for `join.rs` to try, each with the time that is left.
+        options.region_failover = false;
         socket::install();
-        let joining = SignalClient::connect(url, token, options, None);
-        let (client, joined, events) = timeout_at(until, joining).await.map_err(|_| silent(limit))?.map_err(refused)?;
+        let joining = SignalClient::connect(url, &token, options, None);
+        let joined = timeout_at(until, joining).await.map_err(|_| silent(limit))?;
+        let (client, joined, events) = joined.map_err(|error| {
+            let remedy = if is_refusal(&error) { Remedy::None } else { Remedy::Rejoin };
+            Trouble { remedy, ..refused(error).into() }
+        })?;
         let client = Arc::new(client);
-        let ourselves = joined.participant.unwrap_or_default();
-        let (us, has) = (Name { sid: ourselves.sid.clone(), identity: ourselves.identity.clone() }, Us::of(&ourselves));
-        let others = joined.other_participants.into_iter().map(|info| Said::Came(info.identity)).collect();
         let (outgoing, requests) = unbounded_channel();
         // Sending may wait for the socket; nobody should wait for that.
         let leaving = RUNTIME.spawn(send_all(client.clone(), requests));
-        // Nothing is subscribed to; server 1.11.0 ends with a nil pointer where that is not said.
-        let state = proto::SyncState { subscription: Some(Default::default()), ..Default::default() };
+        let servers = ice_servers(joined.ice_servers.clone());
+        let (place, others) = Place::new(joined, client.is_single_pc_mode_active(), tokens.clone());
         let mut room = Self {
             client,
             outgoing,
@@ -94,14 +100,15 @@ impl Room {
             ends: 0,
             offers: 0,
             ice_servers: Vec::new(),
-            us,
-            has,
-            heard: others,
-            state,
-            secrets: vec![token_secret],
+            place,
+            heard: others.into(),
+            tokens,
+            limit,
+            _token: token,
+            secrets: Vec::new(),
             leaving: Some(leaving),
         };
-        room.learn(ice_servers(joined.ice_servers));
+        room.learn(servers);
         Ok(room)
     }
 
@@ -114,77 +121,87 @@ impl Room {
             name: track.name.clone(),
             r#type: proto::TrackType::Audio as i32,
             source: proto::TrackSource::Microphone as i32,
+            muted: track.muted,
             disable_red: !track.red,
             audio_features: features.iter().filter(|(has, _)| *has).map(|(_, feature)| *feature as i32).collect(),
             ..Default::default()
         }));
     }
 
-    /// Offers what is to be sent; `line` is the media line and client id of a new track.
-    pub fn offer(&mut self, sdp: String, line: Option<(String, String)>) {
+    /// Offers what is to be sent; `lines` are the media lines and client ids of new tracks.
+    pub fn offer(&mut self, sdp: String, lines: impl IntoIterator<Item = (String, String)>) {
         self.offers += 1;
-        let mid_to_track_id = line.into_iter().collect();
+        let mid_to_track_id = lines.into_iter().collect();
         let offer = proto::SessionDescription { r#type: "offer".to_owned(), sdp, id: self.offers, mid_to_track_id };
-        if self.is_single() {
-            self.state.offer = Some(offer.clone());
-        }
+        self.place.offered(&offer);
         self.send(Request::Offer(offer));
     }
 
     /// Answers the server's own offer.
     pub fn answer(&mut self, sdp: String) {
-        let id = self.state.offer.as_ref().map_or(0, |offer| offer.id);
-        let answer = proto::SessionDescription { r#type: "answer".to_owned(), sdp, id, ..Default::default() };
-        self.state.answer = Some(answer.clone());
+        let answer = self.place.answered(sdp);
         self.send(Request::Answer(answer));
     }
 
-    /// Agrees to what the server did.
+    /// Mutes a track or lets it speak again; what the server did is repeated to it.
     pub fn mute(&self, sid: String, muted: bool) {
         self.send(Request::Mute(proto::MuteTrackRequest { sid, muted }));
     }
 
-    /// Opens the signalling connection anew, in the place that the server keeps.
-    pub fn reopen(&self, limit: Duration) -> Reopening {
-        let client = self.client.clone();
-        Box::pin(async move {
-            let reason = proto::ReconnectReason::RrSignalDisconnected;
-            let reopened = timeout(limit, client.restart(reason)).await;
-            match reopened.map_err(|_| silent(limit)).map_err(again)? {
-                Ok(response) => Ok(ice_servers(response.ice_servers)),
-                Err(SignalError::LeaveRequest { reason, action }) => Err(Trouble::left(&proto::LeaveRequest {
-                    reason: reason as i32,
-                    action: action as i32,
-                    ..Default::default()
-                })),
-                // Nobody there: the place may still be ours.
-                Err(error @ (SignalError::Connection(_) | SignalError::Timeout(_))) => Err(again(refused(error))),
-                Err(error) => Err(refused(error).into()),
-            }
-        })
+    /// Returns what opens the signalling connection anew, until a time, in the place that the server keeps.
+    pub fn reopener(&self) -> impl FnOnce(Instant) -> Reopening + Send + use<> {
+        let (client, tokens, limit) = (self.client.clone(), self.tokens.clone(), self.limit);
+        move |until| {
+            Box::pin(async move {
+                let reason = proto::ReconnectReason::RrSignalDisconnected;
+                let reopened = timeout_at(until, client.restart(reason)).await;
+                let error = match reopened.map_err(|_| again(silent(limit)))? {
+                    Ok(response) => return Ok(ice_servers(response.ice_servers)),
+                    Err(error) => error,
+                };
+                if is_refusal(&error) {
+                    tokens.refuse(&client.token());
+                }
+                Err(not_reopened(error))
+            })
+        }
     }
 
-    /// The connection is open again: says what was agreed before.
+    /// What the room has of us, as far as is known.
+    pub fn has(&self) -> &Us {
+        &self.place.has
+    }
+
+    /// The connection is open again. What the room has of us comes next, as [`Said::Us`]; if we are in it, [`sync`](Self::sync) follows.
     pub fn reopened(&mut self, ice_servers: Vec<IceServer>) {
         self.connections += 1;
+        self.place.reopened();
         self.learn(ice_servers);
-        self.send(Request::SyncState(self.state.clone()));
+    }
+
+    /// Says what was agreed before.
+    pub fn sync(&self) {
+        self.send(Request::SyncState(self.place.sync_state()));
+    }
+
+    /// Whether it can be [reopened](Self::reopen).
+    pub fn can_resume(&self) -> bool {
+        self.place.can_resume()
+    }
+
+    /// Ends the connection without a word: whoever has our identity now would hear the goodbye.
+    pub fn abandon(self) {
+        let _ = self.outgoing.send(Outgoing::Abandoned);
     }
 
     fn learn(&mut self, ice_servers: Vec<IceServer>) {
-        self.secrets.truncate(1);
-        self.secrets.extend(ice_servers.iter().map(|server| Secrets::of(&server.credential)));
+        self.secrets = ice_servers.iter().map(|server| Secrets::of(&server.credential)).collect();
         self.ice_servers = ice_servers;
     }
 
     /// All is as it was.
     pub fn resumed(&self) {
         let _ = self.outgoing.send(Outgoing::Resumed);
-    }
-
-    /// Whether the server answers offers and makes none.
-    fn is_single(&self) -> bool {
-        self.client.is_single_pc_mode_active()
     }
 
     fn send(&self, request: Request) {
@@ -208,18 +225,12 @@ impl Room {
                 }
                 None => return Poll::Ready(Said::Left(closed("the signalling has ended"))),
             };
-            self.remember(&response);
-            self.heard.extend(Said::read(response, &self.us));
-        }
-    }
-
-    /// Keeps what a server that keeps our place will want to hear.
-    fn remember(&mut self, response: &Response) {
-        match response {
-            Response::Answer(answer) if self.is_single() => self.state.answer = Some(answer.clone()),
-            Response::Offer(offer) => self.state.offer = Some(offer.clone()),
-            Response::TrackPublished(published) => self.state.publish_tracks.push(published.clone()),
-            _ => {}
+            if matches!(&response, proto::signal_response::Message::Answer(answer) if answer.id != 0 && answer.id != self.offers)
+            {
+                // To an offer that was withdrawn. Servers before 1.9.1 do not number them.
+                continue;
+            }
+            self.heard.extend(self.place.hear(response));
         }
     }
 }
@@ -237,6 +248,7 @@ async fn send_all(client: Arc<SignalClient>, mut requests: tokio::sync::mpsc::Un
         match outgoing {
             Outgoing::Request(request) => client.send(*request).await,
             Outgoing::Resumed => client.set_reconnected().await,
+            Outgoing::Abandoned => return client.close().await,
         }
     }
     let leave = proto::LeaveRequest {
@@ -262,10 +274,86 @@ fn refused(error: SignalError) -> SpeakerError {
     SpeakerError::new(Code::JoinFailed, format!("the LiveKit room can't be joined: {text}"))
 }
 
+/// Whether a server does not take the token, or none could.
+fn is_refusal(error: &SignalError) -> bool {
+    match error {
+        SignalError::Client(status, _) | SignalError::Handshake { status } => matches!(status.as_u16(), 401 | 403),
+        SignalError::TokenFormat => true,
+        _ => false,
+    }
+}
+
+fn not_reopened(error: SignalError) -> Trouble {
+    match error {
+        SignalError::LeaveRequest { reason, action } => {
+            let (reason, action) = (reason as i32, action as i32);
+            Trouble::left(&proto::LeaveRequest { reason, action, ..Default::default() })
+        }
+        // The server does not want us back in our place. Too many at once it may want later.
+        SignalError::Client(status, _) | SignalError::Handshake { status }
+            if status.is_client_error() && !matches!(status.as_u16(), 408 | 429) =>
+        {
+            refused(error).into()
+        }
+        // Nobody there, or nobody who can answer: the place may still be ours.
+        error => again(refused(error)),
+    }
+}
+
 fn closed(why: &str) -> Trouble {
     Trouble::gone(proto::DisconnectReason::SignalClose, why, Remedy::Resume)
 }
 
 fn again(error: SpeakerError) -> Trouble {
     Trouble { remedy: Remedy::Resume, ..error.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An error that came with an HTTP status: of a WebSocket's handshake, or with a text.
+    fn errors(status: u16) -> [SignalError; 2] {
+        // The type of the status is not exported by itself.
+        let status = status.try_into().unwrap();
+        let text =
+            if reqwest::StatusCode::is_server_error(&status) { SignalError::Server } else { SignalError::Client };
+        [SignalError::Handshake { status }, text(status, "no".to_owned())]
+    }
+
+    #[test]
+    fn a_signalling_that_can_t_be_reopened_is_tried_again_unless_the_server_does_not_want_it() {
+        use proto::leave_request::Action;
+        let remedy = |error| not_reopened(error).remedy;
+        for error in [
+            SignalError::Connection("refused".to_owned()),
+            SignalError::Timeout("late".to_owned()),
+            SignalError::Closed,
+            SignalError::SendError,
+            SignalError::InvalidState("resume".to_owned()),
+        ] {
+            assert_eq!(remedy(error), Remedy::Resume);
+        }
+        for status in [500, 502, 503, 504, 408, 429, 302] {
+            assert_eq!(errors(status).map(remedy), [Remedy::Resume; 2], "{status}");
+        }
+        for status in [400, 401, 403, 404] {
+            assert_eq!(errors(status).map(remedy), [Remedy::Rejoin; 2], "{status}");
+        }
+        let reason = proto::DisconnectReason::StateMismatch;
+        for (action, expected) in
+            [(Action::Resume, Remedy::Resume), (Action::Reconnect, Remedy::Rejoin), (Action::Disconnect, Remedy::None)]
+        {
+            assert_eq!(remedy(SignalError::LeaveRequest { reason, action }), expected);
+        }
+    }
+
+    #[test]
+    fn a_token_is_refused_by_401_and_403_alone() {
+        for (status, expected) in [(400, false), (401, true), (403, true), (404, false), (429, false), (503, false)] {
+            assert_eq!(errors(status).map(|error| is_refusal(&error)), [expected; 2], "{status}");
+        }
+        assert!(is_refusal(&SignalError::TokenFormat));
+        assert!(!is_refusal(&SignalError::Closed));
+    }
 }

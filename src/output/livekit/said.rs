@@ -42,6 +42,8 @@ pub enum Said {
     Us(Us),
     /// Another session has taken our identity.
     Replaced,
+    /// The server took us to another room: who was there before is not here.
+    Moved,
     /// Somebody else came, or left: their identities.
     Came(String),
     Went(String),
@@ -65,6 +67,8 @@ pub struct Us {
 pub struct Name {
     pub sid: String,
     pub identity: String,
+    /// In milliseconds, by the server's clock.
+    pub joined_at: i64,
 }
 
 /// Which of the peer connections: servers since 1.9.1 know only ours.
@@ -123,8 +127,8 @@ impl Said {
         match (info.sid == us.sid, info.identity == us.identity) {
             (true, _) if is_gone => None,
             (true, _) => Some(Self::Us(Us::of(&info))),
-            // Whoever we were before is told as gone.
-            (false, true) => (!is_gone).then_some(Self::Replaced),
+            // Whoever we were before may still be told of, and came before us.
+            (false, true) => (!is_gone && Name::of(&info).joined_at >= us.joined_at).then_some(Self::Replaced),
             (false, false) if is_gone => Some(Self::Went(info.identity)),
             (false, false) => Some(Self::Came(info.identity)),
         }
@@ -135,14 +139,19 @@ impl Said {
         let (reason, Some(Request::AddTrack(track))) = (response.reason(), response.request) else { return None };
         let message = match reason {
             Reason::Ok | Reason::Queued => return None,
-            Reason::NotAllowed => {
-                "Expected the grant canPublish (with the source microphone) in the access token of the \
-                                   LiveKit room but received none"
-                    .to_owned()
-            }
+            Reason::NotAllowed => return Some(Self::Refused { cid: track.cid, error: no_grant() }),
             _ => format!("the LiveKit room refuses the track: {}", redact(reason.as_str_name())),
         };
         Some(Self::Refused { cid: track.cid, error: SpeakerError::new(Code::JoinFailed, message) })
+    }
+}
+
+impl Name {
+    /// Whom the server means.
+    pub fn of(info: &proto::ParticipantInfo) -> Self {
+        // Older servers know only seconds.
+        let joined_at = if info.joined_at_ms == 0 { info.joined_at.saturating_mul(1_000) } else { info.joined_at_ms };
+        Self { sid: info.sid.clone(), identity: info.identity.clone(), joined_at }
     }
 }
 
@@ -159,6 +168,12 @@ impl Us {
     }
 }
 
+/// The room takes no tracks of ours.
+pub fn no_grant() -> SpeakerError {
+    let message = "Expected the grant canPublish (with the source microphone) for the LiveKit room but received none";
+    SpeakerError::new(Code::JoinFailed, message)
+}
+
 /// `{"candidate":"candidate:…","sdpMid":…}`; an empty one marks the end.
 fn candidate(init: &str) -> Option<String> {
     #[derive(serde::Deserialize)]
@@ -167,4 +182,145 @@ fn candidate(init: &str) -> Option<String> {
     }
     let Init { candidate } = serde_json::from_str(init).ok()?;
     (!candidate.is_empty()).then_some(candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::request_response::{Reason, Request};
+
+    use super::*;
+
+    fn us() -> Name {
+        Name { sid: "PA_1".to_owned(), identity: "us".to_owned(), joined_at: 5_000 }
+    }
+
+    /// What a message says, as text.
+    fn said(response: Response) -> String {
+        Said::read(response, &us()).iter().map(|said| format!("{said:?}")).collect::<Vec<_>>().join(", ")
+    }
+
+    fn info(sid: &str, identity: &str, joined_at_ms: i64, gone: bool) -> proto::ParticipantInfo {
+        use proto::participant_info::State;
+        let state = if gone { State::Disconnected } else { State::Active } as i32;
+        proto::ParticipantInfo { sid: sid.into(), identity: identity.into(), state, joined_at_ms, ..Default::default() }
+    }
+
+    fn update(participants: Vec<proto::ParticipantInfo>) -> String {
+        said(Response::Update(proto::ParticipantUpdate { participants }))
+    }
+
+    #[test]
+    fn an_update_tells_of_us_of_others_and_of_whoever_has_our_identity() {
+        let nobody = "Us(Us { tracks: [], may_publish: false })";
+        for (of, expected) in [
+            (info("PA_1", "us", 5_000, false), nobody),
+            // As is told before the reason comes in a message of its own.
+            (info("PA_1", "us", 5_000, true), ""),
+            (info("PA_2", "us", 6_000, false), "Replaced"),
+            (info("PA_2", "us", 5_000, false), "Replaced"),
+            // Whoever we were before we joined anew.
+            (info("PA_0", "us", 4_000, false), ""),
+            (info("PA_0", "us", 4_000, true), ""),
+            (info("PA_2", "us", 6_000, true), ""),
+            (info("PA_3", "other", 1_000, false), r#"Came("other")"#),
+            (info("PA_3", "other", 1_000, true), r#"Went("other")"#),
+        ] {
+            assert_eq!(update(vec![of.clone()]), expected, "{of:?}");
+        }
+        let all = vec![info("PA_3", "one", 1, false), info("PA_1", "us", 5_000, false), info("PA_4", "two", 1, true)];
+        assert_eq!(update(all), format!(r#"Came("one"), {nobody}, Went("two")"#));
+        assert_eq!(update(Vec::new()), "");
+        // A server that tells seconds alone.
+        let in_seconds = |seconds| proto::ParticipantInfo { joined_at: seconds, ..info("PA_2", "us", 0, false) };
+        assert_eq!([4, 5, 6].map(|seconds| update(vec![in_seconds(seconds)])), ["", "Replaced", "Replaced"]);
+    }
+
+    #[test]
+    fn we_may_publish_where_the_grant_names_all_sources_or_ours() {
+        let may = |can_publish, sources: &[proto::TrackSource]| {
+            let can_publish_sources = sources.iter().map(|source| *source as i32).collect();
+            let permission = proto::ParticipantPermission { can_publish, can_publish_sources, ..Default::default() };
+            Us::of(&proto::ParticipantInfo { permission: Some(permission), ..Default::default() }).may_publish
+        };
+        use proto::TrackSource::{Camera, Microphone};
+        assert_eq!([may(true, &[]), may(true, &[Camera, Microphone])], [true; 2]);
+        assert_eq!([may(false, &[]), may(true, &[Camera]), may(false, &[Microphone])], [false; 3]);
+        assert!(!Us::of(&Default::default()).may_publish);
+    }
+
+    #[test]
+    fn a_track_that_is_refused_is_told_with_the_reason() {
+        let track = || Request::AddTrack(proto::AddTrackRequest { cid: "c".to_owned(), ..Default::default() });
+        let refused = |reason: i32, request| {
+            let response = proto::RequestResponse { reason, request, ..Default::default() };
+            let mut said = Said::read(Response::RequestResponse(response), &us()).into_iter();
+            said.next().map(|said| match said {
+                Said::Refused { cid, error } => (cid, error.code, error.message),
+                other => panic!("{other:?}"),
+            })
+        };
+        for reason in [Reason::Ok, Reason::Queued] {
+            assert_eq!(refused(reason as i32, Some(track())), None);
+        }
+        for (reason, text) in [
+            (Reason::NotAllowed as i32, "Expected the grant canPublish (with the source microphone)"),
+            (Reason::LimitExceeded as i32, "LIMIT_EXCEEDED"),
+            (Reason::UnsupportedType as i32, "UNSUPPORTED_TYPE"),
+            (Reason::UnclassifiedError as i32, "UNCLASSIFIED_ERROR"),
+        ] {
+            let (cid, code, message) = refused(reason, Some(track())).unwrap();
+            assert_eq!((cid.as_str(), code), ("c", Code::JoinFailed));
+            assert!(message.contains(text), "{message}");
+        }
+        // Of something else, of nothing, and for a reason that is not known yet: that may be none.
+        let mute = Request::Mute(Default::default());
+        assert_eq!(refused(Reason::NotAllowed as i32, Some(mute)), None);
+        assert_eq!(refused(Reason::NotAllowed as i32, None), None);
+        assert_eq!(refused(999, Some(track())), None);
+    }
+
+    #[test]
+    fn every_other_message_says_one_thing_or_nothing() {
+        let sid = || "TR_1".to_owned();
+        let track = Some(proto::TrackInfo { sid: sid(), ..Default::default() });
+        let sdp = |sdp: &str| proto::SessionDescription { sdp: sdp.to_owned(), ..Default::default() };
+        let trickle =
+            |init: &str, target| proto::TrickleRequest { candidate_init: init.into(), target, r#final: false };
+        let quality = |participant_sid: &str, quality| proto::ConnectionQualityUpdate {
+            updates: vec![proto::ConnectionQualityInfo {
+                participant_sid: participant_sid.into(),
+                quality,
+                score: 4.0,
+            }],
+        };
+        let leave = proto::LeaveRequest { reason: 2, ..Default::default() };
+        for (response, expected) in [
+            (Response::Answer(sdp("a")), r#"Answer("a")"#),
+            (Response::Offer(sdp("o")), r#"Offer("o")"#),
+            (Response::Trickle(trickle(r#"{"candidate":"candidate:1"}"#, 0)), r#"Candidate("candidate:1", Ours)"#),
+            (Response::Trickle(trickle(r#"{"candidate":"candidate:1"}"#, 1)), r#"Candidate("candidate:1", Theirs)"#),
+            (Response::Trickle(trickle(r#"{"candidate":""}"#, 0)), ""),
+            (Response::Trickle(trickle("not JSON", 0)), ""),
+            (
+                Response::TrackPublished(proto::TrackPublishedResponse { cid: "c".to_owned(), track }),
+                r#"Published { cid: "c", sid: "TR_1" }"#,
+            ),
+            (
+                Response::TrackUnpublished(proto::TrackUnpublishedResponse { track_sid: sid() }),
+                r#"Unpublished { sid: "TR_1" }"#,
+            ),
+            (Response::TrackSubscribed(proto::TrackSubscribed { track_sid: sid() }), r#"Subscribed { sid: "TR_1" }"#),
+            (
+                Response::Mute(proto::MuteTrackRequest { sid: sid(), muted: true }),
+                r#"Muted { sid: "TR_1", muted: true }"#,
+            ),
+            (Response::ConnectionQuality(quality("PA_1", 3)), "Quality(Lost)"),
+            (Response::ConnectionQuality(quality("PA_2", 3)), ""),
+            (Response::RefreshToken("token".to_owned()), ""),
+            (Response::Join(Default::default()), ""),
+        ] {
+            assert_eq!(said(response.clone()), expected, "{response:?}");
+        }
+        assert!(said(Response::Leave(leave)).starts_with("Left(Trouble"));
+    }
 }

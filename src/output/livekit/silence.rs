@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::peer::Peer;
+use super::publications::Publications;
 use super::timer::Timer;
 use super::track::Track;
 use crate::error::Result;
@@ -33,24 +34,28 @@ impl Silence {
         context: &mut Context<'_>,
         peer: &mut Peer,
         tracks: &mut [Track],
+        publications: &Publications,
         now: Instant,
     ) -> Result<()> {
         if !peer.is_connected() {
             return Ok(());
         }
-        if tracks.iter().any(|track| track.is_younger(1)) {
+        let is_new = |tracks: &[Track], asked| {
+            tracks.iter().any(|track| track.is_younger(asked) && publications.speaking(track.stream).is_some())
+        };
+        if is_new(tracks, 1) {
             self.timer.set(now);
         }
         while let Poll::Ready(now) = self.timer.poll(context, now) {
             for track in tracks.iter_mut() {
-                if track.has_been_silent()
-                    && let Some((mid, Some(pt))) = track.line
+                let line = publications.speaking(track.stream);
+                if track.has_been_silent(line.is_some())
+                    && let Some(line) = line
                 {
-                    peer.send_silence((mid, pt), track.silence()?, now)?;
+                    peer.send_silence(line, track.silence()?, now)?;
                 }
             }
-            let new = tracks.iter().any(|track| track.is_younger(NEW));
-            self.timer.set(now + if new { WHILE_NEW } else { EVERY });
+            self.timer.set(now + if is_new(tracks, NEW) { WHILE_NEW } else { EVERY });
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The WebSocket under LiveKit's signalling: with names, roots and connections as in `net/`. With `room.rs` the one place that knows
 //! livekit-net, and the only one that knows tokio-tungstenite.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use livekit_net::{
 };
 use reqwest::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
 use reqwest::{RequestBuilder, Response, StatusCode, Upgraded, Url};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
@@ -30,6 +32,9 @@ const BUFFER: usize = 4 << 10;
 /// What a server of ours sends is no longer than this, by far.
 const MAX_MESSAGE: usize = 4 << 20;
 
+/// LiveKit's client pings every few seconds. One whose attempt to connect was given up has left the socket open, to be read for ever.
+const ABANDONED_AFTER: Duration = Duration::from_secs(60);
+
 /// How much of a server's page is read: it says what was wrong, or where else to go.
 const MAX_PAGE: usize = 64 << 10;
 
@@ -44,9 +49,23 @@ pub fn install() {
 
 struct Net;
 
-struct Socket {
-    writer: Mutex<SplitSink<WebSocketStream<Upgraded>, Message>>,
-    reader: Mutex<SplitStream<WebSocketStream<Upgraded>>>,
+struct Socket<S> {
+    writer: Mutex<SplitSink<WebSocketStream<S>, Message>>,
+    reader: Mutex<SplitStream<WebSocketStream<S>>>,
+    /// Whether something was sent since that was last looked at.
+    in_use: AtomicBool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+    async fn over(stream: S) -> Self {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(BUFFER)
+            .write_buffer_size(BUFFER)
+            .max_message_size(Some(MAX_MESSAGE))
+            .max_frame_size(Some(MAX_MESSAGE));
+        let (writer, reader) = WebSocketStream::from_raw_socket(stream, Role::Client, Some(config)).await.split();
+        Self { writer: Mutex::new(writer), reader: Mutex::new(reader), in_use: AtomicBool::new(true) }
+    }
 }
 
 #[async_trait]
@@ -93,8 +112,9 @@ impl HttpClient for Net {
 }
 
 #[async_trait]
-impl WsConnection for Socket {
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> WsConnection for Socket<S> {
     async fn send(&self, frame: Vec<u8>) -> Result<(), TransportError> {
+        self.in_use.store(true, Ordering::Relaxed);
         let sent = self.writer.lock().await.send(Message::Binary(frame.into())).await;
         sent.map_err(|error| TransportError::Connection(error.to_string()))
     }
@@ -102,7 +122,13 @@ impl WsConnection for Socket {
     async fn recv(&self) -> Result<Option<Vec<u8>>, TransportError> {
         let mut reader = self.reader.lock().await;
         loop {
-            match reader.next().await {
+            let Ok(next) = timeout(ABANDONED_AFTER, reader.next()).await else {
+                match self.in_use.swap(false, Ordering::Relaxed) {
+                    true => continue,
+                    false => return Ok(None),
+                }
+            };
+            match next {
                 Some(Ok(Message::Binary(data))) => return Ok(Some(data.to_vec())),
                 None | Some(Ok(Message::Close(_))) => return Ok(None),
                 // A ping is answered where the socket is read next.
@@ -129,7 +155,7 @@ fn is_end(error: &Error) -> bool {
 }
 
 /// RFC 6455 §4.1.
-async fn open(url: &str, headers: Vec<Header>) -> Result<Socket, TransportError> {
+async fn open(url: &str, headers: Vec<Header>) -> Result<Socket<Upgraded>, TransportError> {
     let (url, key) = (parse(url)?, generate_key());
     let request = request(reqwest::Method::GET, &url, headers).await?;
     let request = request.header(CONNECTION, "Upgrade").header(UPGRADE, "websocket");
@@ -143,14 +169,7 @@ async fn open(url: &str, headers: Vec<Header>) -> Result<Socket, TransportError>
         return Err(TransportError::Connection(format!("{} speaks no WebSocket", http::host(&url))));
     }
     let upgraded = response.upgrade().await.map_err(|error| failed(&url, &error))?;
-    let config = WebSocketConfig::default()
-        .read_buffer_size(BUFFER)
-        .write_buffer_size(BUFFER)
-        .max_message_size(Some(MAX_MESSAGE))
-        .max_frame_size(Some(MAX_MESSAGE));
-    let socket = WebSocketStream::from_raw_socket(upgraded, Role::Client, Some(config)).await;
-    let (writer, reader) = socket.split();
-    Ok(Socket { writer: Mutex::new(writer), reader: Mutex::new(reader) })
+    Ok(Socket::over(upgraded).await)
 }
 
 /// A WebSocket begins as HTTP.
@@ -165,10 +184,15 @@ fn parse(url: &str) -> Result<Url, TransportError> {
 /// A connection of its own, which is not kept.
 async fn request(method: reqwest::Method, url: &Url, headers: Vec<Header>) -> Result<RequestBuilder, TransportError> {
     let builder = http::builder(&[b"http/1.1"]).await.http1_only().pool_max_idle_per_host(0);
-    // A proxy passes a WebSocket on in a tunnel, which reqwest asks for over TLS alone.
+    // Proxies let tunnels through to what is encrypted, and reqwest asks for one there alone.
     let builder = if url.scheme() == "https" { builder } else { builder.no_proxy() };
     let request = builder.build().map_err(|error| failed(url, &error))?.request(method, url.clone());
     Ok(headers.iter().fold(request, |request, Header { name, value }| request.header(name, value)))
+}
+
+/// The proxy by which a room at this URL is reached.
+pub fn proxy(url: &Url) -> Option<Url> {
+    parse(url.as_str()).ok().filter(|url| url.scheme() == "https").and_then(|url| http::proxy(&url))
 }
 
 async fn send(url: &Url, request: RequestBuilder) -> Result<Response, TransportError> {
@@ -176,5 +200,33 @@ async fn send(url: &Url, request: RequestBuilder) -> Result<Response, TransportE
 }
 
 fn failed(url: &Url, error: &reqwest::Error) -> TransportError {
-    TransportError::Connection(format!("{}: {}", http::host(url), http::reason(error)))
+    let way = if proxy(url).is_some() { http::way(url) } else { http::host(url) };
+    TransportError::Connection(format!("{way}: {}", http::reason(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_socket_that_nobody_uses_any_more_ends() {
+        let (stream, _server) = tokio::io::duplex(64 << 10);
+        let socket = Socket::over(stream).await;
+        let begun = Instant::now();
+        let ping = async {
+            for _ in 0..60 {
+                sleep(Duration::from_secs(5)).await;
+                socket.send(vec![1]).await.unwrap();
+            }
+        };
+        let (ended, ()) = tokio::join!(socket.recv(), ping);
+        assert!(matches!(ended, Ok(None)));
+        let lived = begun.elapsed();
+        assert!(
+            lived > Duration::from_secs(300) && lived <= Duration::from_secs(300) + 2 * ABANDONED_AFTER,
+            "{lived:?}"
+        );
+    }
 }

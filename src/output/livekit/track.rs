@@ -1,7 +1,6 @@
-//! One published track: what is agreed about it, and its packets.
+//! The packets of one track.
 
 use super::encoder::{Encoder, Encoding, SILENT_PACKET};
-use super::peer::{Mid, Pt};
 use crate::error::Result;
 use crate::mixer::Frame;
 
@@ -10,16 +9,8 @@ const TAIL: u32 = 10;
 
 pub struct Track {
     pub stream: u32,
-    pub announcement: Announcement,
-    pub offered: bool,
-    /// The server's name for it, once it has a place in the room.
-    pub sid: Option<String>,
-    /// Its media line, and the number under which Opus goes on it once that is agreed.
-    pub line: Option<(Mid, Option<Pt>)>,
-    /// The server lets nothing of it through.
+    /// Nothing of it is let through.
     pub muted: bool,
-    /// What the session was told of that.
-    pub told_muted: bool,
     channels: usize,
     encoding: Encoding,
     /// Made with the first sound: most tracks of most sessions have none.
@@ -32,17 +23,6 @@ pub struct Track {
     tail: u32,
     /// The packet before the next one was not sent.
     gap: bool,
-}
-
-/// What the room is told of a track.
-#[derive(Debug, Clone)]
-pub struct Announcement {
-    /// By what its media line and its announcement find each other.
-    pub cid: String,
-    pub name: String,
-    pub stereo: bool,
-    pub dtx: bool,
-    pub red: bool,
 }
 
 /// The loudness of silence, in dBFS (RFC 6464 §3).
@@ -63,41 +43,8 @@ impl Packet<'_> {
 }
 
 impl Track {
-    /// A track called `name`, or by its number: 0 `speaker`, 1 `app_audio`, 2 `tts`, n `track_<n>`.
-    pub fn new(stream: u32, name: Option<&String>, channels: usize, encoding: Encoding) -> Self {
-        let name = name.cloned().unwrap_or_else(|| match stream {
-            0 => "speaker".to_owned(),
-            1 => "app_audio".to_owned(),
-            2 => "tts".to_owned(),
-            other => format!("track_{other}"),
-        });
-        let Encoding { dtx, red, .. } = encoding;
-        let announcement = Announcement { cid: cid(stream), name, stereo: channels == 2, dtx, red };
-        Self {
-            stream,
-            announcement,
-            offered: false,
-            sid: None,
-            line: None,
-            muted: false,
-            told_muted: false,
-            channels,
-            encoding,
-            encoder: None,
-            sent: false,
-            asked: 0,
-            tail: 0,
-            gap: true,
-        }
-    }
-
-    pub fn is_open(&self) -> bool {
-        self.is_published()
-    }
-
-    /// Whether it has a place in the room, and packets can be sent on its line.
-    pub fn is_published(&self) -> bool {
-        self.sid.is_some() && matches!(self.line, Some((_, Some(_))))
+    pub fn new(stream: u32, channels: usize, encoding: Encoding) -> Self {
+        Self { stream, muted: false, channels, encoding, encoder: None, sent: false, asked: 0, tail: 0, gap: true }
     }
 
     /// Whether the last sound and its tail are sent.
@@ -105,11 +52,9 @@ impl Track {
         self.tail == 0
     }
 
-    /// All is to be agreed anew, under another id: the server may remember the old one.
+    /// What comes next is the first packet of a new publication.
     pub fn reset(&mut self) {
-        self.announcement.cid = cid(self.stream);
-        (self.offered, self.sid, self.line) = (false, None, None);
-        (self.muted, self.tail, self.gap) = (false, 0, true);
+        (self.tail, self.gap) = (0, true);
         (self.sent, self.asked) = (false, 0);
     }
 
@@ -139,21 +84,16 @@ impl Track {
         self.encoder.as_mut().map_or(Ok(SILENT_PACKET), Encoder::silence)
     }
 
-    /// Whether it is in the room, able to speak, and said nothing since this was asked last.
-    pub fn has_been_silent(&mut self) -> bool {
-        let speaks = self.is_published() && !self.muted;
-        self.asked = if speaks { self.asked.saturating_add(1) } else { 0 };
-        !std::mem::take(&mut self.sent) && speaks
+    /// Whether nothing was sent since this was asked last. `may_speak` says that it is in the room and not muted.
+    pub fn has_been_silent(&mut self, may_speak: bool) -> bool {
+        self.asked = if may_speak { self.asked.saturating_add(1) } else { 0 };
+        !std::mem::take(&mut self.sent) && may_speak
     }
 
-    /// Whether it may speak, and [`Self::has_been_silent`] was asked less often than so since then.
+    /// Whether [`Self::has_been_silent`] was asked less often than so since it may speak.
     pub fn is_younger(&self, asked: u32) -> bool {
-        self.is_published() && !self.muted && self.asked < asked
+        self.asked < asked
     }
-}
-
-fn cid(stream: u32) -> String {
-    format!("speaker-{stream}-{:08x}", random())
 }
 
 fn level(samples: &[f32]) -> i8 {
@@ -181,7 +121,7 @@ mod tests {
 
     #[test]
     fn sends_its_sound_and_a_tail_and_then_nothing() {
-        let mut track = Track::new(0, None, 1, ENCODING);
+        let mut track = Track::new(0, 1, ENCODING);
         let (loud, silent) = ([0.5; FRAME], [0.0; FRAME]);
         assert!(track.encode(&frame(&silent, false)).unwrap().is_none());
         for round in 0..2 {
@@ -195,7 +135,7 @@ mod tests {
 
     #[test]
     fn sends_nothing_while_it_is_muted_and_marks_what_comes_after() {
-        let mut track = Track::new(0, None, 1, ENCODING);
+        let mut track = Track::new(0, 1, ENCODING);
         let mut first = |muted| {
             track.muted = muted;
             track.encode(&frame(&[0.5; FRAME], true)).unwrap().map(|packet| packet.first)
@@ -208,7 +148,7 @@ mod tests {
 
     #[test]
     fn sends_little_of_silence_inside_a_sound_with_dtx() {
-        let mut track = Track::new(0, None, 1, Encoding { dtx: true, ..ENCODING });
+        let mut track = Track::new(0, 1, Encoding { dtx: true, ..ENCODING });
         let sent = (0..100).filter(|_| track.encode(&frame(&[0.0; FRAME], true)).unwrap().is_some()).count();
         assert!(sent < 50, "{sent} of 100 packets of silence");
         assert!(track.encode(&frame(&[0.5; FRAME], true)).unwrap().unwrap().first);

@@ -21,18 +21,31 @@ pub struct Trouble {
     /// In one word: LiveKit's own, in camel case.
     pub reason: String,
     pub remedy: Remedy,
+    /// The servers to which we are sent, the nearest first.
+    pub regions: Vec<String>,
 }
 
 impl Trouble {
     /// The room can't be reached any more, for LiveKit's `reason`. `why` may be the server's text.
     pub fn gone(reason: proto::DisconnectReason, why: &str, remedy: Remedy) -> Self {
         let error = SpeakerError::new(Code::Disconnected, format!("the LiveKit room is gone: {}", redact(why)));
-        Self { error, reason: camel_case(reason.as_str_name()), remedy }
+        Self { error, reason: camel_case(reason.as_str_name()), remedy, regions: Vec::new() }
+    }
+
+    /// Another session has our identity, and this one ends.
+    pub fn replaced() -> Self {
+        let reason = proto::DisconnectReason::DuplicateIdentity;
+        Self::gone(reason, reason.as_str_name(), Remedy::None)
     }
 
     /// Sound does not reach the server any more.
     pub fn no_path() -> Self {
         Self::gone(proto::DisconnectReason::MediaFailure, "no path to the server", Remedy::Rejoin)
+    }
+
+    /// Returns true if the server knows another state than ours.
+    pub fn is_mismatch(&self) -> bool {
+        self.reason == "stateMismatch" && self.remedy != Remedy::None
     }
 
     /// What the server says when it ends a session (`LeaveRequest.action`; servers before protocol 13 only know
@@ -45,7 +58,10 @@ impl Trouble {
             Action::Disconnect if leave.can_reconnect => Remedy::Rejoin,
             Action::Disconnect => Remedy::None,
         };
-        Self::gone(leave.reason(), leave.reason().as_str_name(), remedy)
+        let mut regions = leave.regions.clone().unwrap_or_default().regions;
+        regions.sort_by_key(|region| region.distance);
+        let regions = regions.into_iter().map(|region| region.url).collect();
+        Self { regions, ..Self::gone(leave.reason(), leave.reason().as_str_name(), remedy) }
     }
 }
 
@@ -56,7 +72,7 @@ impl From<SpeakerError> for Trouble {
             Code::JoinFailed => proto::DisconnectReason::JoinFailure,
             _ => proto::DisconnectReason::MediaFailure,
         };
-        Self { error, reason: camel_case(reason.as_str_name()), remedy: Remedy::Rejoin }
+        Self { error, reason: camel_case(reason.as_str_name()), remedy: Remedy::Rejoin, regions: Vec::new() }
     }
 }
 
@@ -82,6 +98,23 @@ mod tests {
         assert_eq!(leave(3, Action::Disconnect, true), ("serverShutdown".to_owned(), Remedy::Rejoin));
         assert_eq!(leave(8, Action::Reconnect, false), ("migration".to_owned(), Remedy::Rejoin));
         assert_eq!(leave(0, Action::Resume, false), ("unknownReason".to_owned(), Remedy::Resume));
+    }
+
+    #[test]
+    fn a_server_that_ends_a_session_may_name_others_of_which_the_nearest_comes_first() {
+        let region = |url: &str, distance| proto::RegionInfo { url: url.to_owned(), distance, ..Default::default() };
+        let regions = vec![region("wss://far", 900), region("wss://near", 10), region("wss://also-near", 10)];
+        let action = Action::Reconnect as i32;
+        let regions = Some(proto::RegionSettings { regions });
+        let leave = proto::LeaveRequest { action, regions, ..Default::default() };
+        assert_eq!(Trouble::left(&leave).regions, ["wss://near", "wss://also-near", "wss://far"]);
+        assert_eq!(Trouble::left(&proto::LeaveRequest::default()).regions, [""; 0]);
+    }
+
+    #[test]
+    fn a_session_that_is_replaced_does_not_come_again() {
+        let Trouble { reason, remedy, .. } = Trouble::replaced();
+        assert_eq!((reason.as_str(), remedy), ("duplicateIdentity", Remedy::None));
     }
 
     #[test]

@@ -29,6 +29,9 @@ use crate::output::Report;
 /// While sound is sent the server reports at least every second: one that was silent for longer may not hear it.
 const HEARD_WITHIN: Duration = Duration::from_millis(1_500);
 
+/// In silence it is sent a packet every 2 s, to which it reports too; one of them may be lost.
+const HEARD_WITHIN_IN_SILENCE: Duration = Duration::from_millis(5_500);
+
 /// A server that is silent for that long while sound is sent does not hear it: ICE by itself would take a quarter of a minute.
 const UNHEARD_AFTER: Duration = Duration::from_secs(4);
 
@@ -106,7 +109,10 @@ impl Peer {
 
     /// Whether what is sent now reaches the server, as far as one can know.
     pub fn is_heard(&self, now: Instant) -> bool {
-        self.is_connected() && self.heard.is_some_and(|heard| now.saturating_duration_since(heard) < HEARD_WITHIN)
+        let since = |at: Instant| now.saturating_duration_since(at);
+        let is_sending = self.last_frame().is_some_and(|(_, at)| since(at) < HEARD_WITHIN);
+        let within = if is_sending { HEARD_WITHIN } else { HEARD_WITHIN_IN_SILENCE };
+        self.is_connected() && self.heard.is_some_and(|heard| since(heard) < within)
     }
 
     /// Whether sound is sent, and nothing was heard of the server for too long.

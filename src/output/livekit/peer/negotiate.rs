@@ -12,15 +12,20 @@ use crate::error::Result;
 use crate::output::livekit::transport::IceServer;
 
 impl Peer {
-    /// Adds a media line for a track; says the line's name and the offer.
-    pub fn offer(&mut self, cid: &str, now: Instant) -> Result<(Mid, String)> {
+    /// Adds a media line for each track, and lets go of those that are `idle`. Returns the names of the new lines in the same order
+    /// and the offer, if there is anything to agree about.
+    pub fn offer(&mut self, cids: &[String], idle: &[Mid], now: Instant) -> Result<Option<(Vec<Mid>, String)>> {
         let mut change = self.rtc.sdp_api();
-        let stream = Some("speaker".to_owned());
-        let mid = change.add_media(MediaKind::Audio, Direction::SendOnly, stream, Some(cid.to_owned()), None);
-        let (offer, pending) = change.apply().expect("a line was added");
+        idle.iter().for_each(|mid| change.set_direction(*mid, Direction::Inactive));
+        let line = |cid: &String| {
+            let stream = Some("speaker".to_owned());
+            change.add_media(MediaKind::Audio, Direction::SendOnly, stream, Some(cid.clone()), None)
+        };
+        let mids = cids.iter().map(line).collect();
+        let Some((offer, pending)) = change.apply() else { return Ok(None) };
         self.pending = Some(pending);
         self.drain(now)?;
-        Ok((mid, offer.to_sdp_string()))
+        Ok(Some((mids, offer.to_sdp_string())))
     }
 
     /// Looks for a path anew, from addresses that may have changed: the offer that asks the server for it. An offer that was

@@ -1,0 +1,105 @@
+'use strict'
+
+// A server that sends a session elsewhere: to another region's server, or to another room.
+
+const assert = require('node:assert/strict')
+const { once } = require('node:events')
+const net = require('node:net')
+const { after, test } = require('node:test')
+
+const { DisconnectReason, LeaveRequest, LeaveRequest_Action, ParticipantInfo, RegionInfo, RegionSettings, RoomMovedResponse } =
+  require('@livekit/protocol')
+const { dispose } = require('@livekit/rtc-node')
+const { AccessToken, RoomServiceClient } = require('livekit-server-sdk')
+
+const { Authority } = require('../support/authority')
+const { Gate } = require('../support/gate')
+const { openProxy, useProxies } = require('../support/proxy')
+const { openEmptyRoom, openRoom, present, publish, speak, until } = require('../support/room')
+const { secured } = require('../support/secured')
+const { serve } = require('../support/server')
+const { tone } = require('../support/wav')
+
+after(dispose) // or the ear keeps the process
+
+const authority = new Authority(after)
+process.env.NODE_EXTRA_CA_CERTS = authority.cert // read when TLS is used for the first time
+
+/** The goodbye of a server, which names regions by their URLs and distances. */
+const leave = (action, regions) => new LeaveRequest({
+  action, reason: DisconnectReason.MIGRATION, regions: new RegionSettings({ regions: regions.map((region) => new RegionInfo(region)) })
+})
+
+test('a session that is sent to other regions joins the nearest one that answers', async (t) => {
+  const [here, far, near] = await Promise.all([openRoom(t), openEmptyRoom(t), openEmptyRoom(t)])
+  const gate = await Gate.open(here.server.url, t)
+  const silent = net.createServer(() => {}).listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  t.after(() => silent.close())
+  const { session } = speak(t, here, { url: gate.url, connectTimeoutMs: 5000 })
+  await publish(session, here)
+  const reconnected = once(session, 'reconnected')
+  gate.say({
+    case: 'leave',
+    value: leave(LeaveRequest_Action.RECONNECT, [
+      { url: far.server.url, distance: 900n }, { url: 'ws://127.0.0.1:1', distance: 5n }, { url: near.server.url, distance: 10n },
+      { url: `ws://127.0.0.1:${silent.address().port}`, distance: 6n }
+    ])
+  })
+  await reconnected
+  assert.equal((await present(near.server)).length, 1)
+  assert.equal((await present(far.server)).length, 0)
+  assert.equal((await session.playAudio({ audio: tone(440, 100) })).outcome, 'completed')
+})
+
+test('a session that is sent to regions where nobody is comes back to the usual server', async (t) => {
+  const room = await openRoom(t)
+  const gate = await Gate.open(room.server.url, t)
+  const { session } = speak(t, room, { url: gate.url })
+  await publish(session, room)
+  const reconnected = once(session, 'reconnected')
+  gate.say({ case: 'leave', value: leave(LeaveRequest_Action.RECONNECT, [{ url: 'ws://127.0.0.1:1', distance: 1n }, { url: 'no URL' }]) })
+  await reconnected
+  assert.equal(gate.joins(101).length, 2)
+})
+
+test('a session that is moved to another room comes back to that one', async (t) => {
+  const room = await openRoom(t)
+  const gate = await Gate.open(room.server.url, t)
+  const { session } = speak(t, room, { url: gate.url })
+  await publish(session, room)
+  const other = 'another-room'
+  const access = new AccessToken(room.server.key, room.server.secret, { identity: 'moved' })
+  access.addGrant({ roomJoin: true, room: other })
+  const participant = new ParticipantInfo({ sid: 'PA_moved', identity: 'moved' })
+  gate.say({ case: 'roomMoved', value: new RoomMovedResponse({ token: await access.toJwt(), participant }) })
+  const reconnected = once(session, 'reconnected')
+  gate.hangUp()
+  await reconnected
+  const service = new RoomServiceClient(room.server.url.replace('ws', 'http'), room.server.key, room.server.secret)
+  await until(async () => (await service.listParticipants(other)).some(({ identity }) => identity === 'moved'), 'it is there')
+  assert.deepEqual(gate.joins(101).map(({ path }) => /join_request/.test(path)), [true, true])
+})
+
+test("LiveKit's own servers tell of regions when they are full themselves", async (t) => {
+  const room = await openEmptyRoom(t)
+  // Names that only the proxy knows.
+  const behindTls = async (host, url) => `wss://${host}:${await secured(t, url, authority.issue(host))}`
+  const region = await behindTls('region.livekit.cloud', room.server.url)
+  const asked = []
+  const full = await serve(t, (request, response) => {
+    asked.push(request.url.split('?')[0])
+    if (request.url !== '/settings/regions') return response.writeHead(503).end()
+    response.end(JSON.stringify({ regions: [{ region: 'gone', url: 'wss://gone.livekit.cloud:1' }, { region: 'here', url: region }] }))
+  })
+  const url = await behindTls('project.livekit.cloud', full)
+  const proxy = await openProxy(t)
+  useProxies(t, { HTTPS_PROXY: `http://127.0.0.1:${proxy.port}` })
+  const { session } = speak(t, room, { url })
+  await session.connect()
+  assert.equal((await present(room.server)).length, 1)
+  assert.deepEqual(asked, ['/rtc/v1', '/rtc/v1/validate', '/settings/regions'])
+  // Through the tunnel to each, in the order in which they were named.
+  const hosts = [...new Set(proxy.asked.map((line) => line.match(/CONNECT (\w+)/)[1]))]
+  assert.deepEqual(hosts, ['project', 'gone', 'region'])
+})

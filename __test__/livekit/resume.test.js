@@ -1,0 +1,70 @@
+'use strict'
+
+// A signalling that is lost while the sound flows is opened anew, however often that fails: the place in the room is kept.
+
+const assert = require('node:assert/strict')
+const { createHash } = require('node:crypto')
+const { once } = require('node:events')
+const { after, test } = require('node:test')
+
+const { dispose } = require('@livekit/rtc-node')
+
+const { Gate } = require('../support/gate')
+const { openRoom, present, publish, speak } = require('../support/room')
+const { tone } = require('../support/wav')
+
+after(dispose) // or the ear keeps the process
+
+/** RFC 6455 §4.2.2. */
+const accept = (key) => createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
+const upgraded = (key) => `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept(key)}\r\n\r\n`
+
+const REFUSALS = [
+  () => 'HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n',
+  () => 'HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n',
+  () => '',
+  // A WebSocket that ends without a word, and one that says what nobody understands.
+  (key) => upgraded(key),
+  (key) => Buffer.concat([Buffer.from(upgraded(key)), Buffer.from([0x82, 3, 0xff, 0xff, 0xff])])
+]
+
+/** The speaker as the server sees it: who it is, and its tracks. */
+async function place({ server }) {
+  const [speaker] = (await present(server)).filter(({ identity }) => identity.startsWith('speaker'))
+  return [speaker.sid, ...speaker.tracks.map(({ sid }) => sid)]
+}
+
+test('whatever answers a signalling that is to be reopened, the place is kept and the sound goes on', async (t) => {
+  const room = await openRoom(t)
+  const gate = await Gate.open(room.server.url, t)
+  const { session, told } = speak(t, room, { url: gate.url })
+  await publish(session, room)
+  const before = await place(room)
+  const playing = session.playAudio({ requestId: 'it', audio: tone(440, 30_000) })
+  await once(session, 'started')
+  gate.refusals.push(...REFUSALS)
+  const reconnected = once(session, 'reconnected')
+  gate.hangUp()
+  await reconnected
+  assert.equal(gate.refusals.length, 0)
+  assert.deepEqual(await place(room), before)
+  const about = told.slice(told.findIndex(({ type }) => type === 'reconnecting')).map(({ type }) => type)
+  assert.deepEqual(about, ['reconnecting', 'reconnected'])
+  session.stopAudio({ requestId: 'it' })
+  assert.equal((await playing).outcome, 'stopped')
+})
+
+for (const [status, phrase] of [[401, 'Unauthorized'], [404, 'Not Found']]) {
+  test(`a signalling that is refused with ${status} is joined anew`, async (t) => {
+    const room = await openRoom(t)
+    const gate = await Gate.open(room.server.url, t)
+    const { session } = speak(t, room, { url: gate.url })
+    await publish(session, room)
+    const [before] = await place(room)
+    gate.refusals.push(() => `HTTP/1.1 ${status} ${phrase}\r\nContent-Length: 0\r\n\r\n`)
+    const reconnected = once(session, 'reconnected')
+    gate.hangUp()
+    await reconnected
+    assert.notEqual((await place(room))[0], before)
+  })
+}

@@ -1,0 +1,82 @@
+'use strict'
+
+// Signalling that a server or a proxy before it ends, while sound arrives: the place in the room is resumed, and nobody hears it.
+
+const assert = require('node:assert/strict')
+const { after, test } = require('node:test')
+
+const { dispose } = require('@livekit/rtc-node')
+
+const { fromNow, isBack, moderator, publish, publishings, speakOverWire, until } = require('../support/room')
+const { longestGap, tone, windows } = require('../support/wav')
+
+/** The status that opens a WebSocket. */
+const SWITCHING = 101
+/** How often harm is done again. */
+const TIMES = 3
+const BACK_MS = 20_000
+const PLAY_MS = 60_000
+/** What begins or ends within a window of 100 ms is missed by it. */
+const GAP_MS = 100
+
+after(dispose) // or the ear keeps the process
+
+/** Answers the next attempts with a status. */
+function refuse(wire, status) {
+  let left = TIMES
+  wire.answers = ({ upgrade }) => (upgrade && left-- > 0 ? status : undefined)
+}
+
+/** Closes the next connections as soon as the server has said something over them. */
+function closeAgain(wire) {
+  const before = wire.attempts().length
+  const closed = new Set()
+  wire.onMessage = (_, direction) => {
+    const nth = wire.attempts().length - before
+    if (direction === 'up' || nth < 1 || nth > TIMES || closed.has(nth)) return
+    closed.add(nth)
+    setImmediate(() => wire.sayGoodbye())
+  }
+}
+
+/** What is done to the signalling, and how the attempts that follow are answered. */
+const HARMS = {
+  'closed by the server': { harm: (wire) => wire.sayGoodbye(), answers: [SWITCHING] },
+  'reset': { harm: (wire) => wire.reset(), answers: [SWITCHING] },
+  ...Object.fromEntries([500, 502, 503].map((status) => [`reset and answered ${status} for a while`, {
+    harm: (wire) => (refuse(wire, status), wire.reset()),
+    answers: [...Array(TIMES).fill(status), SWITCHING]
+  }])),
+  'closed as soon as it is open, for a while': {
+    harm: (wire) => (closeAgain(wire), wire.sayGoodbye()),
+    answers: Array(TIMES + 1).fill(SWITCHING)
+  }
+}
+
+for (const [what, { harm, answers }] of Object.entries(HARMS)) {
+  test(`signalling ${what}: no gap is heard, and the place in the room is kept`, async (t) => {
+    const { room, wire, session, told } = await speakOverWire(t, { publish: 'lazy' })
+    const identity = `speaker-${t.name}`
+    const service = moderator(room.server)
+    const { sid } = await service.getParticipant(room.name, identity)
+    const playing = session.playAudio({ audio: tone(440, PLAY_MS) })
+    const samples = room.ear.heard.get('speaker')
+    await until(() => windows(samples, 440).length >= 5, 'it is heard')
+
+    const before = wire.attempts().length
+    harm(wire)
+    const isHere = () => wire.attempts().length === before + answers.length && isBack(told)
+    await until(isHere, 'it is back', BACK_MS)
+    const heard = fromNow(room.ear, 'speaker')
+    await until(() => windows(heard(), 440).length >= 5, 'it is heard behind that')
+    await publish(session, room, { tts: 2 }) // what needs the signalling works again
+    await session.stopAudio()
+    assert.equal((await playing).outcome, 'stopped')
+
+    assert.deepEqual(wire.attempts().slice(before).map(({ status }) => status), answers)
+    assert.ok(longestGap(samples, 440) <= GAP_MS, `a gap of ${longestGap(samples, 440)} ms`)
+    assert.equal(publishings(room.ear, 'speaker'), 1, 'the track was published once')
+    const present = (await service.listParticipants(room.name)).filter((one) => one.identity === identity)
+    assert.deepEqual(present.map((participant) => participant.sid), [sid])
+  })
+}

@@ -1,0 +1,66 @@
+'use strict'
+
+// Sources behind a proxy.
+
+const assert = require('node:assert/strict')
+const { after, test } = require('node:test')
+
+const { Authority } = require('../support/authority')
+const { openProxy, openSocks, useProxies } = require('../support/proxy')
+const { secured } = require('../support/secured')
+const { serve } = require('../support/server')
+const { finish, open } = require('../support/session')
+const { tone } = require('../support/wav')
+
+const authority = new Authority(after)
+process.env.NODE_EXTRA_CA_CERTS = authority.cert // read when TLS is used for the first time
+
+/** A server of a short sound: its URLs over http and https. */
+async function serveBoth(t) {
+  const url = await serve(t, (_, response) => response.end(tone(440, 20)))
+  return { http: `${url}/a.wav`, https: `https://localhost:${await secured(t, url, authority.issue('localhost'))}/a.wav` }
+}
+
+/** Plays a URL with a session of its own. */
+async function play(t, audioUrl) {
+  const { session } = open(t)
+  const [result] = await Promise.all([session.playAudio({ audioUrl }), finish(session)])
+  return result
+}
+
+test('sources over http and https go through their proxies, and NO_PROXY excepts servers', async (t) => {
+  const { http, https } = await serveBoth(t)
+  const proxy = await openProxy(t, { login: 'user:secret' })
+  const url = `http://user:secret@127.0.0.1:${proxy.port}`
+  useProxies(t, { HTTP_PROXY: url, HTTPS_PROXY: url, NO_PROXY: 'example.com' })
+  for (const audioUrl of [http, https]) assert.equal((await play(t, audioUrl)).outcome, 'completed')
+  assert.deepEqual(proxy.asked, [`GET ${http}`, `CONNECT ${new URL(https).host}`])
+
+  const others = await serveBoth(t)
+  useProxies(t, { HTTP_PROXY: url, HTTPS_PROXY: url, NO_PROXY: '127.0.0.0/8, localhost' })
+  for (const audioUrl of [others.http, others.https]) assert.equal((await play(t, audioUrl)).outcome, 'completed')
+  assert.equal(proxy.asked.length, 2)
+})
+
+test('sources go through a SOCKS proxy in ALL_PROXY', async (t) => {
+  const { http, https } = await serveBoth(t)
+  const socks = await openSocks(t)
+  useProxies(t, { ALL_PROXY: `socks5h://127.0.0.1:${socks.port}` })
+  for (const audioUrl of [http, https]) assert.equal((await play(t, audioUrl)).outcome, 'completed')
+  assert.deepEqual(socks.asked, [`address 127.0.0.1:${new URL(http).port}`, `name ${new URL(https).host}`])
+})
+
+test('a proxy that is dead or does not take the login is told as such, without the login', async (t) => {
+  const { http, https } = await serveBoth(t)
+  useProxies(t, { HTTP_PROXY: 'http://127.0.0.1:1' })
+  const refused = /127\.0\.0\.1:\d+ by the proxy 127\.0\.0\.1:1.*Connection refused/
+  await assert.rejects(play(t, http), { code: 'ERR_FETCH_FAILED', message: refused })
+
+  const proxy = await openProxy(t, { login: 'user:secret' })
+  useProxies(t, { HTTPS_PROXY: `http://user:plantedPassword@127.0.0.1:${proxy.port}` })
+  await assert.rejects(play(t, https), (error) => {
+    assert.match(error.message, /by the proxy .*proxy authorization required/)
+    assert.ok(!(error.message + error.stack).includes('planted'))
+    return true
+  })
+})

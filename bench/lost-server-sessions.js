@@ -1,0 +1,33 @@
+'use strict'
+
+// The sessions of lost-server.js, in a process of their own so that its CPU time is theirs. Its parent sends `{ url, tokens }`;
+// they join, speak once, and it answers `{ joined, errors }`. Then it tells `{ back }` and `{ lost }` of each session, and answers
+// `{ cpu }` with `{ cpuMs }`. It ends with its parent's channel.
+
+const { openAll } = require('./open-all')
+const { SpeakerSession } = require('..')
+const { tone } = require('../__test__/support/wav')
+
+const JOIN_MS = 60_000
+/** Or nothing would keep them. */
+const sessions = []
+
+async function join({ url, tokens }) {
+  const audio = tone(440, 100)
+  const { opened, errors } = await openAll(tokens, async (token) => {
+    const session = new SpeakerSession({ output: { type: 'livekit', url, token, connectTimeoutMs: JOIN_MS } })
+    session.on('reconnected', () => process.send({ back: true }))
+    session.on('disconnected', ({ reason }) => process.send({ lost: reason }))
+    await session.playAudio({ audio })
+    return session
+  })
+  sessions.push(...opened)
+  process.send({ joined: opened.length, errors })
+}
+
+process.on('message', (message) => {
+  if (message.tokens) return join(message)
+  const { user, system } = process.cpuUsage()
+  process.send({ cpuMs: (user + system) / 1000 })
+})
+process.on('disconnect', () => process.exit())

@@ -1,0 +1,61 @@
+//! What the session is told of the room: how it is, compared with what was told last, so that no order of faults tells it the
+//! wrong story.
+
+use std::time::Instant;
+
+use super::recovery::Condition;
+use super::{LiveKit, Trouble};
+use crate::error::Code;
+use crate::output::OutputEvent;
+
+impl LiveKit {
+    fn condition(&self, now: Instant) -> Condition {
+        match self.recovery.condition(self.media(now)) {
+            // It is not as it was asked for before every track is published that was to be at once.
+            _ if self.told == Condition::Away && !self.publications.is_as_asked() => Condition::Away,
+            condition => condition,
+        }
+    }
+
+    /// Returns true if what is sent reaches the room.
+    pub(super) fn reaches(&self, now: Instant) -> bool {
+        self.told != Condition::Away && matches!(self.condition(now), Condition::Well | Condition::Shaky)
+    }
+
+    /// What the session has not been told yet.
+    pub(super) fn news(&mut self, now: Instant) -> Option<OutputEvent> {
+        use Condition::{Away, Cut, Shaky, Well};
+        if std::mem::take(&mut self.is_lost) {
+            let Trouble { mut error, reason, .. } = self.trouble.take().unwrap_or_else(Trouble::no_path);
+            if self.told != Away {
+                // Whoever was in the room is thrown out of it, for whatever he was not let in again.
+                error.code = Code::Disconnected;
+            }
+            return Some(OutputEvent::Lost(error, reason));
+        }
+        let (told, news) = match (self.told, self.condition(now)) {
+            (Away, Well) => (Well, OutputEvent::Connected),
+            (Well, Shaky | Cut) => {
+                let reason = self.trouble.as_ref().map(|trouble| trouble.reason.clone());
+                (Shaky, OutputEvent::Reconnecting(reason.unwrap_or_default()))
+            }
+            (Shaky, Cut) => (Cut, OutputEvent::Cut(self.options.meanwhile)),
+            (Shaky | Cut, Well) => (Well, OutputEvent::Reconnected),
+            _ => return self.small_news(),
+        };
+        self.told = told;
+        self.publications.started();
+        Some(news)
+    }
+
+    fn small_news(&mut self) -> Option<OutputEvent> {
+        if self.told != Condition::Away
+            && let Some(news) = self.publications.news()
+        {
+            return Some(news);
+        }
+        let news = self.link != self.told_link;
+        self.told_link = self.link;
+        news.then_some(OutputEvent::Link(self.link))
+    }
+}

@@ -1,0 +1,300 @@
+//! How a session ends that plays out what it has accepted.
+
+use speaker_session::error::Code;
+use speaker_session::mixer::Scratch;
+use speaker_session::output::{Meanwhile, OutputEvent};
+use speaker_session::session::{Clock, ConnectionState, Overlap, PlayRequest, Policy, Step, Target, WallTime};
+
+use crate::table::{FIRST, Table, gone, named, request, rules, stream};
+
+/// The time that a drain of these tests may take.
+const WITHIN: u64 = 48_000;
+
+fn drain(table: &mut Table, ticket: u32) -> String {
+    table.session.drain(WITHIN, ticket, table.at());
+    table.words()
+}
+
+/// The driver looks.
+fn looks(table: &mut Table) -> String {
+    table.session.end_drain(table.at());
+    table.words()
+}
+
+/// A session on the manual clock whose output is open.
+fn manual(overlap: Overlap) -> Table {
+    let mut table = Table::closed(Clock::Manual, rules(overlap));
+    table.connect();
+    table
+}
+
+#[test]
+fn what_was_accepted_plays_to_its_end() {
+    let mut table = Table::new(Overlap::Queue);
+    for name in ["a", "b"] {
+        table.play(name, 0);
+    }
+    table.play("loading", 1);
+    table.ready("a");
+    assert_eq!(drain(&mut table, 8), "", "nothing is stopped");
+    assert_eq!(table.session.connection(), ConnectionState::Connected);
+    assert_eq!(table.live(), "a:playing loading:loading b:queued1");
+    table.open("b");
+    table.hand("b").push(&[0.5; FIRST]);
+    assert_eq!(table.finish("a"), "a:completed b:started");
+    assert_eq!(looks(&mut table), "");
+    assert_eq!(table.ready("loading"), "loading:started");
+    assert_eq!(table.finish("b"), "b:completed");
+    assert_eq!((looks(&mut table), table.outputs()), (String::new(), String::new()));
+    assert_eq!(table.finish("loading"), "loading:completed");
+    assert_eq!((looks(&mut table), table.outputs()), (String::new(), "close".into()));
+    table.session.cut();
+    table.session.closed(Ok(()));
+    assert_eq!(table.words(), "disconnected(closed) settled8");
+}
+
+#[test]
+fn nothing_new_is_taken_and_what_lives_can_be_controlled() {
+    let mut table = Table::new(Overlap::Mix);
+    table.play("a", 0);
+    table.ready("a");
+    drain(&mut table, 8);
+    assert_eq!(table.play("b", 0), "ERR_CLOSED Expected an open session but it is being closed");
+    table.session.connect(9);
+    assert_eq!(table.words(), "settled9(ERR_CLOSED)");
+    assert!(table.session.set_muted(0, true).is_ok());
+    assert_eq!(table.outputs(), "mute0");
+    assert_eq!(table.pause(named("a")).0, "a");
+    assert_eq!(table.frame(), "a:paused@25");
+    assert_eq!(table.resume(named("a")).0, "a");
+    assert_eq!(table.seek(named("a"), 4_800).0, "a");
+    assert_eq!(table.ready("a"), "a:sought@100 a:resumed@100");
+    assert_eq!(table.stop(named("a")).0, "a");
+    table.frame();
+    looks(&mut table);
+    assert_eq!((table.live(), table.outputs()), (String::new(), "close".into()), "it need not wait any longer");
+}
+
+#[test]
+fn nothing_to_drain_closes_at_once() {
+    for mut table in [Table::new(Overlap::Mix), Table::closed(Clock::Realtime, rules(Overlap::Mix))] {
+        assert_eq!((drain(&mut table, 8), table.outputs()), (String::new(), "close".into()));
+        table.session.closed(Ok(()));
+        assert!(table.words().ends_with("settled8"));
+        assert_eq!(drain(&mut table, 9), "settled9", "it is closed already");
+    }
+}
+
+#[test]
+fn a_drain_has_an_end() {
+    let mut table = Table::new(Overlap::Queue);
+    table.play("a", 0);
+    table.play("b", 0);
+    table.ready("a");
+    table.pause(named("a"));
+    assert_eq!(table.frame(), "a:paused@25");
+    drain(&mut table, 8);
+    assert_eq!(table.session.deadline(), Some(WallTime(WITHIN)));
+    table.wall = WITHIN - 1;
+    assert_eq!((looks(&mut table), table.outputs()), (String::new(), String::new()));
+    table.wall = WITHIN;
+    assert_eq!(looks(&mut table), "a:stopped(closed)@25 b:stopped(closed)@0");
+    assert_eq!(table.outputs(), "close");
+    table.session.cut();
+    table.session.closed(Ok(()));
+    assert_eq!(table.words(), "disconnected(closed) settled8");
+}
+
+#[test]
+fn of_two_drains_the_one_that_ends_first_holds() {
+    for first in [WITHIN, 2 * WITHIN] {
+        let mut table = Table::new(Overlap::Mix);
+        table.play("a", 0);
+        table.session.drain(first, 8, table.at());
+        table.session.drain(3 * WITHIN - first, 9, table.at());
+        assert_eq!(table.session.deadline(), Some(WallTime(WITHIN)));
+        table.wall = WITHIN;
+        assert_eq!(looks(&mut table), "a:stopped(closed)@0");
+        assert_eq!(drain(&mut table, 10), "");
+        table.session.closed(Ok(()));
+        assert_eq!(table.words(), "disconnected(closed) settled8 settled9 settled10");
+    }
+}
+
+#[test]
+fn a_close_ends_a_drain_at_once() {
+    let mut table = Table::new(Overlap::Mix);
+    table.play("a", 0);
+    table.play("b", 0);
+    table.ready("a");
+    drain(&mut table, 8);
+    table.session.close(Some(9), table.at());
+    assert_eq!(table.words(), "b:stopped(closed)@0");
+    assert_eq!((table.outputs(), table.frame()), ("close".into(), "a:stopped(closed)@25".into()));
+    table.session.closed(Err(gone()));
+    assert_eq!(table.words(), "disconnected(closed) settled8(ERR_FILE) settled9(ERR_FILE)");
+}
+
+#[test]
+fn a_drain_behind_a_close_changes_nothing() {
+    let mut table = Table::new(Overlap::Mix);
+    table.play("a", 0);
+    table.session.close(Some(8), table.at());
+    assert_eq!(table.words(), "a:stopped(closed)@0");
+    assert_eq!((drain(&mut table, 9), table.outputs()), (String::new(), "close".into()));
+    table.session.closed(Ok(()));
+    assert_eq!(table.words(), "disconnected(closed) settled8 settled9");
+}
+
+#[test]
+fn what_is_lost_or_fails_while_it_drains_ends_it() {
+    let mut table = Table::new(Overlap::Mix);
+    table.play("a", 0);
+    drain(&mut table, 8);
+    assert_eq!(table.fail("a"), "a:failed(ERR_FILE)");
+    looks(&mut table);
+    assert_eq!(table.outputs(), "close");
+
+    let mut table = Table::new(Overlap::Mix);
+    table.play("a", 0);
+    table.ready("a");
+    drain(&mut table, 8);
+    let lost = OutputEvent::Lost(gone(), "gone".into());
+    assert_eq!(table.output(lost), "a:failed(ERR_FILE) disconnected(gone)");
+    looks(&mut table);
+    assert_eq!((table.outputs(), table.session.connection()), ("close".into(), ConnectionState::Disconnected));
+}
+
+#[test]
+fn a_drain_waits_for_a_room_that_is_cut_off_and_no_longer_than_it_may() {
+    let mut table = Table::new(Overlap::Mix);
+    table.play("a", 0);
+    table.ready("a");
+    drain(&mut table, 8);
+    table.output(OutputEvent::Cut(Meanwhile::Pause));
+    assert_eq!(looks(&mut table), "");
+    table.wall = WITHIN;
+    assert_eq!(looks(&mut table), "a:stopped(closed)@20", "no frame would carry its fade");
+}
+
+#[test]
+fn a_session_that_breaks_while_it_drains_is_closed() {
+    let mut table = Table::new(Overlap::Mix);
+    table.play("a", 0);
+    drain(&mut table, 8);
+    table.session.break_down();
+    assert_eq!(table.words(), "a:failed(ERR_INTERNAL) error(ERR_INTERNAL)");
+    assert_eq!((looks(&mut table), table.outputs()), (String::new(), "close".into()));
+    table.session.closed(Ok(()));
+    assert_eq!(table.words(), "disconnected(closed) settled8");
+}
+
+#[test]
+fn a_connect_under_way_settles_with_its_attempt_while_something_is_to_be_played() {
+    let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));
+    table.play("a", 0);
+    table.session.connect(1);
+    assert_eq!(drain(&mut table, 2), "");
+    assert_eq!(table.output(OutputEvent::Connected), "connected settled1");
+
+    let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));
+    table.session.connect(1);
+    assert_eq!(drain(&mut table, 2), "settled1(ERR_CLOSED)", "nothing needs the output");
+}
+
+#[test]
+fn the_manual_clock_moves_by_itself() {
+    let mut table = manual(Overlap::Queue);
+    table.play("a", 0);
+    table.play("b", 0);
+    drain(&mut table, 8);
+    assert_eq!(table.steps(), "", "a source that loads holds it");
+    for name in ["a", "b"] {
+        table.open(name);
+        table.hand(name).push(&[0.5; 1_200]);
+        table.hand(name).end(Ok(()));
+    }
+    assert_eq!(table.steps(), "a:started a:completed b:started b:completed");
+    assert_eq!((table.session.now(), table.outputs()), (2_400, "close".into()), "and not a sample further");
+}
+
+#[test]
+fn the_manual_clock_goes_no_further_than_a_drain_may_take() {
+    let mut table = manual(Overlap::Mix);
+    table.advance(480);
+    let (pipe, source) = stream();
+    table.enter(PlayRequest { source, ..request("stream") });
+    table.open("stream");
+    table.hand("stream").push(&[0.5; 4_800]);
+    // Its writer has nothing more.
+    pipe.flush(false);
+    table.play("paused", 0);
+    table.open("paused");
+    table.hand("paused").push(&[0.5; FIRST]);
+    table.pause(named("paused"));
+    drain(&mut table, 8);
+    let told = table.steps();
+    assert!(told.starts_with("stream:started"), "{told}");
+    assert!(told.ends_with("stream:stopped(closed)@100 paused:stopped(closed)@0"), "{told}");
+    assert_eq!((table.session.now(), table.outputs()), (480 + WITHIN, "close".into()));
+}
+
+#[test]
+fn an_advance_under_way_is_finished_first() {
+    let mut table = manual(Overlap::Mix);
+    table.play("a", 0);
+    assert_eq!(table.advance(4_800), "");
+    drain(&mut table, 8);
+    let refused = table.session.advance(960, 9);
+    assert_eq!((refused.is_ok(), table.words()), (true, "settled9(ERR_CLOSED)".into()));
+    table.open("a");
+    table.hand("a").push(&[0.5; 1_200]);
+    table.hand("a").end(Ok(()));
+    assert_eq!(table.steps(), "a:started a:completed settled2");
+    assert_eq!((table.session.now(), table.outputs()), (4_800, "close".into()));
+
+    let mut table = manual(Overlap::Mix);
+    table.session.advance(2 * WITHIN, 7).expect("the clock is manual");
+    drain(&mut table, 8);
+    assert_eq!(table.steps(), "settled7(ERR_CLOSED)");
+    assert_eq!(table.session.now(), WITHIN);
+}
+
+#[test]
+fn a_drain_waits_for_the_output_on_the_manual_clock() {
+    let mut table = Table::closed(Clock::Manual, rules(Overlap::Mix));
+    table.play("a", 0);
+    table.open("a");
+    table.hand("a").push(&[0.5; 480]);
+    table.hand("a").end(Ok(()));
+    table.session.drain(WITHIN, 8, table.at());
+    assert!(matches!(table.session.step(table.at(), true, &mut Scratch::default()), Step::Waits));
+    assert_eq!(table.outputs(), "open");
+    assert_eq!(table.output(OutputEvent::Connected), "connected");
+    assert_eq!(table.steps(), "a:started a:completed");
+    assert_eq!(table.outputs(), "close");
+}
+
+#[test]
+fn stops_ahead_and_timeouts_work_while_it_drains() {
+    let mut table = Table::with(Policy { queue_timeout: 4_800, ..rules(Overlap::Queue) });
+    table.play("a", 0);
+    table.play("b", 0);
+    table.ready("a");
+    drain(&mut table, 8);
+    assert_eq!(table.pass(4_800), "b:failed(ERR_QUEUE_TIMEOUT)");
+    let error = table.session.tap(tap()).unwrap_err();
+    assert_eq!(error.code, Code::Closed);
+    assert_eq!(table.stop(Target::All).0, "a");
+}
+
+fn tap() -> speaker_session::output::TapRequest {
+    use speaker_session::output::{Backlog, PcmFormat, SampleFormat, TapRequest};
+    let progress = std::sync::Arc::new(speaker_session::source::Progress::new(false));
+    TapRequest {
+        id: 1,
+        format: PcmFormat { sample_rate: 48_000, channels: 1, format: SampleFormat::F32, frame_ms: 20 },
+        sink: std::sync::Arc::new(|_| {}),
+        backlog: std::sync::Arc::new(Backlog::new(progress)),
+    }
+}

@@ -1,0 +1,481 @@
+//! What becomes of playbacks that nobody can hear: a track that is muted or out of the room, and a room that is cut off.
+
+use speaker_session::error::{Code, SpeakerError};
+use speaker_session::event::EventKind;
+use speaker_session::output::{Meanwhile, OutputEvent};
+use speaker_session::session::{Clock, ConnectionState, Overlap, Pace, Policy, Target};
+
+use crate::table::{Table, named, request, rules};
+
+const PAUSE: Meanwhile = Meanwhile::Pause;
+const CONTINUE: Meanwhile = Meanwhile::Continue;
+const DROP: Meanwhile = Meanwhile::Drop;
+
+fn revoked() -> SpeakerError {
+    SpeakerError::new(Code::PublishFailed, "the grant is gone")
+}
+
+fn room() -> Table {
+    Table::room(rules(Overlap::Mix))
+}
+
+/// A room in which `a` sounds on track 1, mixed for one frame.
+fn playing() -> Table {
+    let mut table = room();
+    table.start_on("a", 1);
+    table
+}
+
+fn paused(table: &Table) -> String {
+    let infos = table.session.playbacks();
+    let still = infos.iter().filter(|info| info.is_paused).map(|info| info.request_id.to_string());
+    still.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn what_plays_on_a_muted_track_stands_still_with_pause() {
+    let mut table = playing();
+    assert_eq!(table.output(OutputEvent::Muted(1, PAUSE)), "muted1");
+    assert_eq!((table.session.take_work().hastens, paused(&table)), (false, "a".into()));
+    assert_eq!(table.frame(), "a:paused@25", "silent within 5 ms");
+    assert_eq!((table.frames(3), table.session.pace()), (String::new(), Pace::Rest), "the clock may park");
+    assert_eq!(table.output(OutputEvent::Unmuted(1)), "unmuted1");
+    assert_eq!((table.session.pace(), paused(&table)), (Pace::Run, String::new()));
+    assert_eq!(table.frame(), "a:resumed@25");
+    assert_eq!(table.finish("a"), "a:completed-5", "only the fall was not heard");
+}
+
+#[test]
+fn a_mute_hastens_the_frame_that_carries_the_fall() {
+    let mut table = playing();
+    table.session.output_event(OutputEvent::Muted(1, PAUSE), table.at());
+    assert!(table.session.take_work().hastens);
+}
+
+#[test]
+fn a_mute_that_is_lifted_before_the_fall_leaves_no_trace() {
+    let mut table = playing();
+    assert_eq!(table.output(OutputEvent::Muted(1, PAUSE)), "muted1");
+    assert_eq!(table.output(OutputEvent::Unmuted(1)), "unmuted1");
+    assert_eq!(table.frame(), "");
+    assert_eq!(table.finish("a"), "a:completed");
+}
+
+#[test]
+fn a_mute_and_a_pause_hold_independently() {
+    for user_first in [true, false] {
+        let mut table = playing();
+        if user_first {
+            assert_eq!(table.pause(named("a")), ("a".into(), String::new()));
+            assert_eq!(table.frame(), "a:paused@25");
+            table.output(OutputEvent::Muted(1, PAUSE));
+        } else {
+            table.output(OutputEvent::Muted(1, PAUSE));
+            assert_eq!(table.frame(), "a:paused@25");
+            assert_eq!(table.pause(named("a")), ("a".into(), String::new()), "the user did not pause it before");
+        }
+        assert_eq!((table.pause(named("a")).0, table.frame()), (String::new(), String::new()));
+        if user_first {
+            assert_eq!((table.resume(named("a")).0, table.frame()), ("a".into(), String::new()), "it is muted still");
+            assert_eq!(table.resume(named("a")).0, "", "the mute is not the user's");
+            table.output(OutputEvent::Unmuted(1));
+        } else {
+            table.output(OutputEvent::Unmuted(1));
+            assert_eq!((table.frame(), paused(&table)), (String::new(), "a".into()), "the user paused it");
+            assert_eq!(table.resume(named("a")).0, "a");
+        }
+        assert_eq!(table.frame(), "a:resumed@25");
+    }
+}
+
+#[test]
+fn what_would_start_on_a_muted_track_waits() {
+    let mut table = Table::room(rules(Overlap::Queue));
+    table.output(OutputEvent::Muted(1, PAUSE));
+    assert_eq!(table.play("a", 1), "open a");
+    assert_eq!(table.ready("a"), "");
+    assert_eq!(table.outputs(), "prepare1", "it is published meanwhile");
+    table.output(OutputEvent::Opened(1));
+    assert_eq!(table.play("b", 1), "b:queued1 open b");
+    assert_eq!((table.frames(3), table.session.pace()), (String::new(), Pace::Rest));
+    assert_eq!(table.live(), "a:loading b:queued1");
+    assert_eq!(paused(&table), "", "nobody paused it");
+    assert_eq!(table.pause(named("a")), ("a".into(), "a:paused@0".into()));
+    table.output(OutputEvent::Unmuted(1));
+    assert_eq!(table.frame(), "", "the user holds it");
+    assert_eq!(table.resume(named("a")), ("a".into(), "a:resumed@0".into()));
+    assert_eq!(table.frame(), "a:started");
+    assert_eq!(table.finish("a"), "a:completed");
+}
+
+#[test]
+fn other_tracks_go_on() {
+    let mut table = playing();
+    table.start_on("b", 2);
+    table.output(OutputEvent::Muted(1, PAUSE));
+    assert_eq!(table.frame(), "a:paused@65");
+    assert_eq!((table.session.pace(), table.finish("b")), (Pace::Run, "b:completed".into()));
+    table.play("c", 2);
+    assert_eq!(table.ready("c"), "c:started");
+}
+
+#[test]
+fn a_line_stands_still_while_its_track_is_muted() {
+    for queued_first in [true, false] {
+        let mut table = Table::room(Policy { queue_timeout: 4_800, ..rules(Overlap::Queue) });
+        table.start_on("a", 1);
+        if queued_first {
+            table.play("b", 1);
+        }
+        table.output(OutputEvent::Muted(1, PAUSE));
+        if !queued_first {
+            table.play("b", 1);
+        }
+        assert_eq!((table.pass(48_000), table.session.deadline()), (String::new(), None));
+        table.output(OutputEvent::Unmuted(1));
+        assert_eq!(table.pass(4_799), "");
+        assert_eq!(table.pass(1), "b:failed(ERR_QUEUE_TIMEOUT)");
+    }
+}
+
+#[test]
+fn a_line_stands_still_behind_what_loads_on_a_muted_track() {
+    let mut table = Table::room(Policy { queue_timeout: 4_800, ..rules(Overlap::Queue) });
+    table.output(OutputEvent::Muted(1, PAUSE));
+    table.play("a", 1);
+    table.play("b", 1);
+    assert_eq!((table.pass(48_000), table.session.deadline()), (String::new(), None));
+}
+
+#[test]
+fn what_fades_out_on_a_muted_track_ends() {
+    let mut table = playing();
+    table.stop_within(named("a"), 1_920);
+    table.output(OutputEvent::Muted(1, PAUSE));
+    assert_eq!(table.frame(), "");
+    assert_eq!(table.frame(), "a:stopped(user)@60-40");
+    assert_eq!(table.live(), "");
+}
+
+#[test]
+fn a_stop_of_what_is_muted_ends_it_at_once() {
+    let mut table = playing();
+    table.output(OutputEvent::Muted(1, PAUSE));
+    table.frame();
+    assert_eq!(table.stop(named("a")), ("a".into(), "a:stopped(user)@25-5".into()));
+}
+
+#[test]
+fn a_stop_while_it_falls_for_a_mute_ends_with_the_fall() {
+    let mut table = playing();
+    table.output(OutputEvent::Muted(1, PAUSE));
+    assert_eq!(table.stop_within(named("a"), 4_800), ("a".into(), String::new()));
+    assert_eq!(table.frame(), "a:stopped(user)@25-5");
+    assert_eq!(table.output(OutputEvent::Unmuted(1)), "unmuted1", "nothing of it goes on");
+}
+
+#[test]
+fn a_crossfade_into_a_muted_track_is_none() {
+    let mut table = Table::room(Policy { crossfade: 4_800, ..rules(Overlap::Replace) });
+    table.start_on("a", 1);
+    table.play("b", 1);
+    assert_eq!(table.live(), "a:stopping b:loading", "it goes on until b begins");
+    table.output(OutputEvent::Muted(1, PAUSE));
+    assert_eq!(table.frame(), "a:stopped(replaced)@25-5", "b does not begin");
+    assert_eq!(table.ready("b"), "");
+    table.output(OutputEvent::Unmuted(1));
+    assert_eq!(table.frame(), "b:started");
+}
+
+#[test]
+fn what_is_replaced_on_a_muted_track_does_not_cross_over() {
+    let mut table = Table::room(Policy { crossfade: 4_800, ..rules(Overlap::Replace) });
+    table.start_on("a", 1);
+    table.output(OutputEvent::Muted(1, PAUSE));
+    table.frame();
+    assert_eq!(table.play("b", 1), "a:stopped(replaced)@25-5 open b");
+}
+
+#[test]
+fn a_crossfade_in_a_queue_goes_on_after_a_mute() {
+    let mut table = Table::room(Policy { crossfade: 4_800, ..rules(Overlap::Queue) });
+    table.start_on("a", 1);
+    table.play("b", 1);
+    table.ready("b");
+    table.hand("a").end(Ok(()));
+    table.frames(6);
+    assert_eq!(table.live(), "a:playing b:playing", "a nears its end");
+    table.output(OutputEvent::Muted(1, PAUSE));
+    table.frame();
+    assert_eq!(paused(&table), "a b");
+    table.output(OutputEvent::Unmuted(1));
+    assert_eq!(table.frame(), "a:resumed@165 b:resumed@35.833333333333336");
+}
+
+#[test]
+fn a_seek_on_a_muted_track_is_heard_from_its_place() {
+    let mut table = playing();
+    table.output(OutputEvent::Muted(1, PAUSE));
+    assert_eq!(table.frame(), "a:paused@25");
+    assert_eq!(table.seek(named("a"), 48_000).0, "a");
+    assert_eq!(table.ready("a"), "a:sought@1000");
+    table.output(OutputEvent::Unmuted(1));
+    assert_eq!(table.frame(), "a:resumed@1000");
+}
+
+#[test]
+fn a_muted_track_counts_what_nobody_heard_with_continue() {
+    let mut table = playing();
+    table.output(OutputEvent::Muted(1, CONTINUE));
+    assert_eq!(table.frames(2), "");
+    table.output(OutputEvent::Unmuted(1));
+    table.frame();
+    table.output(OutputEvent::Muted(1, CONTINUE));
+    table.frame();
+    table.output(OutputEvent::Unmuted(1));
+    table.frame();
+    assert_eq!(table.stop(named("a")).1, "");
+    assert_eq!(table.frame(), "a:stopped(user)@125-60");
+}
+
+#[test]
+fn what_plays_wholly_on_a_muted_track_is_told_as_unheard() {
+    let mut table = playing();
+    table.stop_quietly(named("a"));
+    table.frame();
+    table.output(OutputEvent::Muted(1, CONTINUE));
+    table.play("b", 1);
+    assert_eq!(table.ready_whole("b", 960), "b:started b:completed-20");
+    let Some(EventKind::Completed { duration_ms, unheard_ms, .. }) = table.events.last().map(|last| last.kind.clone())
+    else {
+        panic!("it completed")
+    };
+    assert_eq!((duration_ms, unheard_ms), (20.0, 20.0));
+}
+
+#[test]
+fn a_frame_that_is_not_handed_over_keeps_what_was_not_heard() {
+    let mut table = playing();
+    table.output(OutputEvent::Muted(1, CONTINUE));
+    table.play("b", 1);
+    table.open("b");
+    table.hand("b").push(&[0.5; 480]);
+    table.hand("b").end(Ok(()));
+    let told = table.frame_with(Err(SpeakerError::new(Code::Output, "full")));
+    assert_eq!(told, "b:started b:failed(ERR_OUTPUT)-10 error(ERR_OUTPUT) a:failed(ERR_OUTPUT)-20");
+}
+
+#[test]
+fn an_unpublished_track_holds_what_plays_until_it_is_back() {
+    let mut table = playing();
+    let told = table.output(OutputEvent::Unpublished(1, PAUSE, revoked()));
+    assert_eq!(told, "unpublished1(ERR_PUBLISH_FAILED)");
+    assert_eq!(table.frame(), "a:paused@25");
+    assert_eq!(table.output(OutputEvent::Republished(1)), "republished1");
+    assert_eq!(table.frame(), "a:resumed@25");
+    table.play("b", 1);
+    assert_eq!((table.ready("b"), table.outputs()), ("b:started".into(), String::new()), "the stream is open");
+}
+
+#[test]
+fn an_unpublished_track_goes_on_unheard_or_drops() {
+    let mut table = playing();
+    table.output(OutputEvent::Unpublished(1, CONTINUE, revoked()));
+    assert_eq!(table.frame(), "");
+    table.output(OutputEvent::Republished(1));
+    assert_eq!(table.finish("a"), "a:completed-20");
+
+    let mut table = Table::room(rules(Overlap::Queue));
+    table.start_on("a", 1);
+    table.start_on("other", 2);
+    table.play("b", 1);
+    let told = "unpublished1(ERR_PUBLISH_FAILED) a:failed(ERR_PUBLISH_FAILED) b:failed(ERR_PUBLISH_FAILED)";
+    assert_eq!(table.output(OutputEvent::Unpublished(1, DROP, revoked())), told);
+    assert_eq!((table.live(), table.finish("other")), ("other:playing".into(), "other:completed".into()));
+}
+
+#[test]
+fn a_request_on_an_unpublished_track_is_refused_and_asks_again_the_next_time() {
+    let mut table = playing();
+    table.output(OutputEvent::Unpublished(1, PAUSE, revoked()));
+    for name in ["b", "c"] {
+        table.play(name, 1);
+        assert_eq!(table.ready(name).replace("a:paused@25", ""), "");
+        assert_eq!(table.outputs(), "prepare1");
+        assert_eq!(table.output(OutputEvent::Refused(1, revoked())), format!("{name}:failed(ERR_PUBLISH_FAILED)"));
+    }
+    assert_eq!(table.live(), "a:playing", "what sounded waits on");
+    assert_eq!(paused(&table), "a");
+}
+
+#[test]
+fn a_track_that_is_refused_fails_its_line_one_by_one_and_no_other() {
+    let mut table = Table::room(rules(Overlap::Queue));
+    table.start_on("other", 2);
+    table.play("a", 1);
+    table.play("b", 1);
+    table.ready("a");
+    assert_eq!(table.outputs(), "prepare1");
+    assert_eq!(table.output(OutputEvent::Refused(1, revoked())), "a:failed(ERR_PUBLISH_FAILED)");
+    assert_eq!(table.live(), "other:playing b:loading", "b has its turn");
+    table.ready("b");
+    assert_eq!(table.outputs(), "prepare1", "and asks again");
+    assert_eq!(table.output(OutputEvent::Refused(1, revoked())), "b:failed(ERR_PUBLISH_FAILED)");
+    assert_eq!(table.output(OutputEvent::Refused(1, revoked())), "", "nobody wants it");
+    assert_eq!(table.finish("other"), "other:completed");
+}
+
+#[test]
+fn a_track_that_is_muted_and_unpublished_is_held_until_both_are_over() {
+    let mut table = playing();
+    table.output(OutputEvent::Muted(1, PAUSE));
+    table.output(OutputEvent::Unpublished(1, PAUSE, revoked()));
+    assert_eq!(table.frame(), "a:paused@25");
+    table.output(OutputEvent::Unmuted(1));
+    assert_eq!(table.frame(), "");
+    table.output(OutputEvent::Republished(1));
+    assert_eq!(table.frame(), "a:resumed@25");
+
+    let mut table = playing();
+    table.output(OutputEvent::Muted(1, CONTINUE));
+    table.frame();
+    table.output(OutputEvent::Unpublished(1, PAUSE, revoked()));
+    assert_eq!(table.frame(), "a:paused@45", "whichever holds, holds");
+}
+
+#[test]
+fn what_a_cut_room_does_not_hear_is_counted() {
+    let mut table = playing();
+    table.output(OutputEvent::Cut(CONTINUE));
+    table.frames(2);
+    assert_eq!(table.output(OutputEvent::Reconnected), "reconnected");
+    assert_eq!(table.finish("a"), "a:completed-40");
+
+    let mut table = playing();
+    table.output(OutputEvent::Cut(PAUSE));
+    assert_eq!(table.session.pace(), Pace::Halt);
+    table.output(OutputEvent::Reconnected);
+    assert_eq!(table.finish("a"), "a:completed", "time stood still");
+
+    let mut table = playing();
+    table.output(OutputEvent::Cut(CONTINUE));
+    table.frame();
+    assert_eq!(table.output(OutputEvent::Cut(DROP)), "a:failed(ERR_DISCONNECTED)-20");
+}
+
+#[test]
+fn a_mute_outlives_a_cut() {
+    let mut table = playing();
+    table.output(OutputEvent::Muted(1, PAUSE));
+    table.frame();
+    table.output(OutputEvent::Cut(CONTINUE));
+    assert_eq!(table.output(OutputEvent::Reconnected), "reconnected");
+    assert_eq!((table.frame(), paused(&table)), (String::new(), "a".into()));
+    table.output(OutputEvent::Unmuted(1));
+    assert_eq!(table.frame(), "a:resumed@25");
+}
+
+#[test]
+fn a_room_that_is_lost_takes_its_mutes_along() {
+    let mut table = playing();
+    table.output(OutputEvent::Muted(1, PAUSE));
+    table.output(OutputEvent::Unpublished(2, PAUSE, revoked()));
+    table.output(OutputEvent::Lost(revoked(), "gone".into()));
+    table.play("b", 1);
+    table.ready("b");
+    assert_eq!(table.outputs(), "open prepare1");
+    table.output(OutputEvent::Connected);
+    table.output(OutputEvent::Opened(1));
+    assert_eq!(table.frame(), "b:started", "nothing holds it in the new room");
+}
+
+#[test]
+fn a_mute_of_ones_own_is_kept_for_every_room() {
+    let mut table = Table::made(speaker_session::session::Options {
+        routing: speaker_session::mixer::Routing::PerTrack,
+        ..crate::table::options(Clock::Realtime, Policy::default())
+    });
+    table.session.set_muted(1, true).unwrap();
+    table.session.set_muted(2, true).unwrap();
+    table.session.set_muted(2, false).unwrap();
+    assert_eq!(table.outputs(), "", "there is no output to tell");
+    table.session.connect(1);
+    assert_eq!(table.outputs(), "open mute1");
+    table.output(OutputEvent::Connected);
+    table.session.set_muted(3, true).unwrap();
+    table.session.set_muted(3, false).unwrap();
+    assert_eq!(table.outputs(), "mute3 unmute3", "also where nothing is remembered: somebody else may have muted it");
+    assert_eq!(table.output(OutputEvent::Muted(1, CONTINUE)), "muted1");
+    table.output(OutputEvent::Lost(revoked(), "gone".into()));
+    table.session.connect(2);
+    assert_eq!(table.outputs(), "open mute1");
+}
+
+#[test]
+fn nothing_is_muted_in_a_session_that_is_closed() {
+    let mut table = room();
+    table.session.close(None, table.at());
+    assert_eq!(table.session.set_muted(1, true).unwrap_err().code, Code::Closed);
+    table.session.closed(Ok(()));
+    assert_eq!(table.session.set_muted(1, true).unwrap_err().code, Code::Closed);
+}
+
+#[test]
+fn who_listens_is_told() {
+    let mut table = room();
+    assert_eq!(table.output(OutputEvent::Subscribed(1, None)), "subscribed1");
+    assert_eq!(table.output(OutputEvent::Subscribed(2, Some("ear".into()))), "subscribed2(ear)");
+}
+
+#[test]
+fn the_connection_is_told_as_it_is() {
+    let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));
+    let is = |table: &Table, state| assert_eq!(table.session.connection(), state);
+    is(&table, ConnectionState::New);
+    table.session.connect(1);
+    is(&table, ConnectionState::Connecting);
+    table.session.abandon(1);
+    is(&table, ConnectionState::New);
+    table.outputs();
+    table.session.connect(2);
+    table.outputs();
+    table.output(OutputEvent::Lost(revoked(), "failed".into()));
+    is(&table, ConnectionState::Disconnected);
+    table.play("a", 0);
+    is(&table, ConnectionState::Connecting);
+    table.outputs();
+    table.output(OutputEvent::Connected);
+    is(&table, ConnectionState::Connected);
+    table.output(OutputEvent::Reconnecting("signal".into()));
+    is(&table, ConnectionState::Reconnecting);
+    table.output(OutputEvent::Cut(PAUSE));
+    is(&table, ConnectionState::Reconnecting);
+    table.output(OutputEvent::Reconnected);
+    is(&table, ConnectionState::Connected);
+    table.session.close(None, table.at());
+    is(&table, ConnectionState::Connected);
+    table.session.cut();
+    table.session.closed(Ok(()));
+    is(&table, ConnectionState::Closed);
+    table.session.connect(3);
+    is(&table, ConnectionState::Closed);
+}
+
+#[test]
+fn the_connection_of_a_broken_session_is_what_it_is() {
+    let mut table = room();
+    table.session.break_down();
+    assert_eq!(table.session.connection(), ConnectionState::Connected, "it is closed next");
+    table.session.closed(Ok(()));
+    assert_eq!(table.session.connection(), ConnectionState::Closed);
+}
+
+#[test]
+fn a_new_request_takes_the_place_of_what_is_held() {
+    let mut table = playing();
+    table.output(OutputEvent::Muted(1, PAUSE));
+    table.frame();
+    let told = table.enter(speaker_session::session::PlayRequest { track: 2, stop_other: true, ..request("b") });
+    assert_eq!(told, "a:stopped(replaced)@25-5 open b");
+    assert_eq!(table.stop(Target::All).0, "b");
+}
