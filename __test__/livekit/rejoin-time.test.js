@@ -11,17 +11,12 @@ const { dispose } = require('@livekit/rtc-node')
 const { RoomServiceClient } = require('livekit-server-sdk')
 
 const { speakOverWire } = require('../support/room')
+const { rtp } = require('../support/rtp')
 const { tone } = require('../support/wav')
 
 after(dispose) // or the ear keeps the process
 
 const SILENCE_MS = 1500
-/** Returns track and time of an RTP packet; undefined for anything else that goes over the wire. */
-function rtp(bytes) {
-  const [version, kind] = [bytes[0] >> 6, bytes[1] & 0x7f]
-  const isRtp = version === 2 && (kind < 64 || kind > 95) && bytes.length > 12
-  return isRtp ? { track: bytes.readUInt32BE(8), time: bytes.readUInt32BE(4) } : undefined
-}
 
 test('silence counts after a room is joined again', async (t) => {
   const { room, wire, session } = await speakOverWire(t)

@@ -75,7 +75,7 @@ test('a room whose server takes no token any more is lost at once, and each was 
   const { session, told } = speak(t, room, { url: gate.url, token })
   await publish(session, room)
   const playing = session.playAudio({ audio: tone(440, 60_000) })
-  const failed = assert.rejects(playing, { code: 'ERR_JOIN_FAILED', message: /invalid API key/ })
+  const failed = assert.rejects(playing, { code: 'ERR_DISCONNECTED', message: /invalid API key/ })
   room.server.config.keys = { otherkey: room.server.secret }
   await room.server.restart()
   const back = Date.now()

@@ -5,6 +5,7 @@
 const assert = require('node:assert/strict')
 const { readFileSync } = require('node:fs')
 const { once } = require('node:events')
+const { networkInterfaces } = require('node:os')
 const { after, test } = require('node:test')
 const { setTimeout: sleep } = require('node:timers/promises')
 
@@ -146,3 +147,18 @@ test('no path fails in time and lists the routes', async (t) => {
     })
   }
 })
+
+/** This machine's own addresses that others reach it by. */
+const addresses = Object.values(networkInterfaces()).flat().filter(({ internal, scopeid }) => !internal && !scopeid)
+
+for (const family of ['IPv4', 'IPv6']) {
+  const { address } = addresses.find((found) => found.family === family) ?? {}
+  test(`media goes to another address than signalling, over ${family}`, { skip: !address && `no ${family} here` }, async (t) => {
+    const room = await openRoom(t, (config) => {
+      withoutTcp(config)
+      const bits = family === 'IPv4' ? 32 : 128
+      Object.assign(config.rtc, { node_ip: address, enable_loopback_candidate: false, ips: { includes: [`${address}/${bits}`] } })
+    })
+    await isHeard(speak(t, room), room.ear) // whose signalling is on loopback
+  })
+}

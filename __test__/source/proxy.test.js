@@ -58,6 +58,9 @@ test('a proxy that is dead or does not take the login is told as such, without t
 
   const proxy = await openProxy(t, { login: 'user:secret' })
   useProxies(t, { HTTPS_PROXY: `http://user:plantedPassword@127.0.0.1:${proxy.port}` })
+  const status = { code: 'ERR_HTTP_STATUS', message: /received 407 .* from 127\.0\.0\.1:\d+ by the proxy 127\.0\.0\.1/ }
+  process.env.HTTP_PROXY = process.env.HTTPS_PROXY
+  await assert.rejects(play(t, (await serveBoth(t)).http), status)
   await assert.rejects(play(t, https), (error) => {
     assert.match(error.message, /by the proxy .*proxy authorization required/)
     assert.ok(!(error.message + error.stack).includes('planted'))

@@ -40,8 +40,8 @@ async function openEmptyRoom(t, change) {
 /** One more room on a server. */
 function roomOn(t, server) {
   const name = `room-${++rooms}`
-  const join = async () => {
-    const ear = await listen(server, name)
+  const join = async (options) => {
+    const ear = await listen(server, name, options)
     t.after(() => Promise.race([ear.room.disconnect(), sleep(GOODBYE_MS)]))
     return ear
   }
@@ -54,8 +54,8 @@ async function openRoom(t, change) {
   return { ...room, ear: await room.join() }
 }
 
-/** Joins and records every audio track by its name, at 48 kHz mono. */
-async function listen(server, name) {
+/** Joins and records every audio track by its name, at 48 kHz mono; a deaf one subscribes to none. */
+async function listen(server, name, { isDeaf = false, grants = {} } = {}) {
   const room = new Room()
   const heard = new Map()
   const events = []
@@ -68,10 +68,11 @@ async function listen(server, name) {
     record(track, samples).catch((error) => events.push(`can't listen to ${publication.name}: ${error.message}`))
   })
   room.on(RoomEvent.ParticipantDisconnected, (participant) => events.push(`left ${participant.identity}`))
-  await room.connect(server.url, await token(server, name, `ear-${++ears}`, { canPublish: false }), {
-    autoSubscribe: true, dynacast: false
+  const identity = `ear-${++ears}`
+  await room.connect(server.url, await token(server, name, identity, { canPublish: false, ...grants }), {
+    autoSubscribe: !isDeaf, dynacast: false
   })
-  return { room, heard, events }
+  return { room, identity, heard, events }
 }
 
 async function record(track, samples) {

@@ -6,6 +6,11 @@ const { readFileSync } = require('node:fs')
 
 const PCM = 1
 const WINDOW = 4800
+/**
+ * A gap that an ear may make itself on a busy machine, which lets packets wait: what it hears tells that sound arrives, and not
+ * that all of it was sent.
+ */
+const EAR_MS = 500
 
 /** A mono 16-bit WAV file that holds samples from -1 to 1. */
 function wavFile(samples, rate) {
@@ -89,4 +94,4 @@ function longestGap(samples, hz) {
   return (Math.max(0, ...gaps) * WINDOW) / 48
 }
 
-module.exports = { wavFile, tone, readWav, level, windows, loudest, longestGap }
+module.exports = { EAR_MS, wavFile, tone, readWav, level, windows, loudest, longestGap }

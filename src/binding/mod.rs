@@ -39,7 +39,7 @@ use outgoing::{NativeMessage, Outgoing, What};
 use recorder::NativeRecorder;
 use stream::{NativeEncoding, NativeStream};
 use tap::{NativeTap, NativeTapOptions};
-use token::Tokens;
+use token::TokenQuestion;
 
 /// Calls `ring` for all sessions of an environment: with the number of a session that has a message to be taken, or with
 /// a frame or a question of one.
@@ -104,7 +104,7 @@ pub struct NativeSession {
     number: u32,
     /// What the `memory` output keeps.
     recording: Arc<Mutex<Recording>>,
-    tokens: Tokens,
+    token: TokenQuestion,
     /// Where frames go, the output's and the taps'.
     frames: PcmSink,
 }
@@ -121,12 +121,12 @@ impl NativeSession {
             (sender(bell.ring.clone()), sender(bell.ring.clone()), sender(bell.ring.clone()));
         let frames: PcmSink = Arc::new(move |taken: PcmFrame| frame(What::Frame(taken)));
         let recording = Arc::<Mutex<Recording>>::default();
-        let tokens = Tokens::default();
-        let token = tokens.source(move |asked| question(What::TokenWanted(asked)));
+        let asking = TokenQuestion::default();
+        let token = asking.source(move |asked| question(What::TokenWanted(asked)));
         let bell = Arc::new(move || message(What::Message));
         let (options, engine) = options.into_core(recording.clone(), frames.clone(), token, bell)?;
         Ok(match Handle::new(options, engine) {
-            Ok(handle) => Either::A(Self { handle, number, recording, tokens, frames }),
+            Ok(handle) => Either::A(Self { handle, number, recording, token: asking, frames }),
             Err(error) => Either::B(error.into()),
         })
     }
@@ -246,7 +246,7 @@ impl NativeSession {
     /// Answers `tokenWanted`: the token, or why there is none.
     #[napi]
     pub fn give_token(&self, number: u32, token: Option<String>, reason: Option<String>) {
-        self.tokens.answer(number, token.ok_or(reason.unwrap_or_default()));
+        self.token.answer(number, token.ok_or(reason.unwrap_or_default()));
     }
 
     #[napi(getter)]

@@ -9,9 +9,9 @@ use crate::output::{TokenAnswer, TokenSource};
 
 /// The question that is open, if one is, by its number: a session joins one room at a time.
 #[derive(Clone, Default)]
-pub struct Tokens(Arc<Mutex<(u32, Option<Sender<TokenAnswer>>)>>);
+pub struct TokenQuestion(Arc<Mutex<(u32, Option<Sender<TokenAnswer>>)>>);
 
-impl Tokens {
+impl TokenQuestion {
     /// Gives the token that [`answer`](Self::answer) brings after `ask` was called with the question's number.
     pub fn source(&self, ask: impl Fn(u32) + Send + Sync + 'static) -> TokenSource {
         let open = self.0.clone();

@@ -88,9 +88,9 @@ async fn respond(fetch: &Fetch, url: &mut Url) -> Result<Response> {
             Some(next) => *url = next?,
             None if response.status().is_success() => return Ok(response),
             None => {
-                let (status, host) = (response.status(), http::host(url));
+                let (status, way) = (response.status(), http::way(url));
                 let message =
-                    format!("Expected an HTTP status of 200–299 for audioUrl but received {status} from {host}");
+                    format!("Expected an HTTP status of 200–299 for audioUrl but received {status} from {way}");
                 return Err(SpeakerError::new(Code::HttpStatus, message));
             }
         }

@@ -14,7 +14,6 @@ use super::room::Room;
 use super::tokens::{Token, Tokens};
 use super::transport::IceTransport;
 use super::trouble::{Remedy, Trouble};
-use crate::error::{Code, SpeakerError};
 use crate::net::http;
 use crate::output::Meanwhile;
 use crate::runtime::RUNTIME;
@@ -158,14 +157,14 @@ impl Entrance<'_> {
             });
             match joining.await.expect("joining does not panic") {
                 Err(trouble) if trouble.remedy == Remedy::None => {
-                    self.tokens.refuse(&token);
+                    self.tokens.refuse(&token, &trouble.error);
                     self.candidates.pop_front();
                     refusal = Some(trouble);
                 }
                 known => return known.inspect(|_| self.tokens.entered(&token)),
             }
         }
-        Err(refusal.unwrap_or_else(no_token))
+        Err(refusal.unwrap_or_else(|| Trouble { remedy: Remedy::None, ..self.tokens.none_left().into() }))
     }
 
     /// The regions of LiveKit's own servers; others have none.
@@ -174,12 +173,6 @@ impl Entrance<'_> {
         let asking = timeout_at(self.until, RegionUrlProvider::fetch_region_urls(url, token));
         asking.await.ok().and_then(|regions| regions.ok()).unwrap_or_default()
     }
-}
-
-/// All that there are were refused before.
-fn no_token() -> Trouble {
-    let message = "Expected an access token that the LiveKit server takes but received those alone that it refused";
-    Trouble { remedy: Remedy::None, ..SpeakerError::new(Code::JoinFailed, message.to_owned()).into() }
 }
 
 /// Whether a token that may be shown to `url` may be shown to this one too: it is encrypted where that is.

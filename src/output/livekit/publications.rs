@@ -200,7 +200,7 @@ impl Publications {
         let deadline = self.is_reachable.then(|| now + self.terms.timeout);
         let may_publish = self.may_publish;
         match self.tracks.iter_mut().find(|track| track.stream == stream) {
-            Some(Publication { told: Told::Out(error), .. }) => Err(error.clone()),
+            Some(Publication { told: Told::Out(error), .. }) => Err(of_one_track(error.clone())),
             Some(track) if matches!(track.told, Told::Nothing) => {
                 if !may_publish {
                     return Err(no_grant());

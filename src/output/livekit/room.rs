@@ -159,10 +159,12 @@ impl Room {
                     Ok(response) => return Ok(ice_servers(response.ice_servers)),
                     Err(error) => error,
                 };
-                if is_refusal(&error) {
-                    tokens.refuse(&client.token());
+                let is_refusal = is_refusal(&error);
+                let trouble = not_reopened(error);
+                if is_refusal {
+                    tokens.refuse(&client.token(), &trouble.error);
                 }
-                Err(not_reopened(error))
+                Err(trouble)
             })
         }
     }

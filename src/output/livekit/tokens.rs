@@ -45,6 +45,8 @@ struct Known {
     moved: bool,
     /// Those that a server did not take since the user last asked to connect.
     refused: HashSet<Mark>,
+    /// What a server said to the last of them, masked.
+    refusal: String,
     marks: RandomState,
 }
 
@@ -91,11 +93,20 @@ impl Tokens {
         known.moved = true;
     }
 
-    /// The server does not take this one.
-    pub fn refuse(&self, token: &str) {
+    /// The server does not take this one; what it said.
+    pub fn refuse(&self, token: &str, why: &SpeakerError) {
         let mut known = self.known.lock();
         let mark = known.mark(token);
         known.refused.insert(mark);
+        known.refusal.clone_from(&why.message);
+    }
+
+    /// The error where all that there are were refused before.
+    pub fn none_left(&self) -> SpeakerError {
+        let refusal = &self.known.lock().refusal;
+        let message =
+            format!("Expected an access token that was not refused yet but received those alone that were: {refusal}");
+        SpeakerError::new(Code::JoinFailed, message)
     }
 }
 
@@ -210,14 +221,14 @@ mod tests {
     #[test]
     fn what_was_refused_is_not_tried_again_until_the_user_connects() {
         let tokens = tokens(refreshed());
-        tokens.refuse("given");
+        tokens.refuse("given", &SpeakerError::new(Code::JoinFailed, "no"));
         assert_eq!(choose(&mut tokens.known.lock(), false, Ok("given")), ["refreshed"]);
-        tokens.refuse("refreshed");
+        tokens.refuse("refreshed", &SpeakerError::new(Code::JoinFailed, "no"));
         assert_eq!(choose(&mut tokens.known.lock(), false, Ok("given")), [""; 0]);
         assert_eq!(choose(&mut tokens.known.lock(), false, Err("no rights today")), [""; 0]);
         assert_eq!(choose(&mut tokens.known.lock(), false, Ok("another")), ["another"]);
         assert_eq!(choose(&mut tokens.known.lock(), true, Ok("another")), ["another"]);
-        tokens.refuse("another");
+        tokens.refuse("another", &SpeakerError::new(Code::JoinFailed, "no"));
         assert_eq!(choose(&mut tokens.known.lock(), true, Ok("another")), ["another"]);
     }
 
@@ -240,7 +251,7 @@ mod tests {
         assert_eq!(choose(&mut tokens.known.lock(), false, Ok("another")), ["moved"]);
         tokens.refresh("newer");
         assert_eq!(choose(&mut tokens.known.lock(), false, Ok("given")), ["newer"]);
-        tokens.refuse("newer");
+        tokens.refuse("newer", &SpeakerError::new(Code::JoinFailed, "no"));
         assert_eq!(choose(&mut tokens.known.lock(), false, Ok("given")), [""; 0]);
         assert_eq!(choose(&mut tokens.known.lock(), true, Ok("given")), ["given"]);
     }

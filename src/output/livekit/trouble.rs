@@ -113,8 +113,11 @@ mod tests {
 
     #[test]
     fn a_session_that_is_replaced_does_not_come_again() {
-        let Trouble { reason, remedy, .. } = Trouble::replaced();
-        assert_eq!((reason.as_str(), remedy), ("duplicateIdentity", Remedy::None));
+        let replaced = Trouble::replaced();
+        assert_eq!((replaced.reason.as_str(), replaced.remedy), ("duplicateIdentity", Remedy::None));
+        let reason = proto::DisconnectReason::DuplicateIdentity as i32;
+        let left = Trouble::left(&proto::LeaveRequest { reason, ..Default::default() });
+        assert_eq!([replaced.is_replaced(), left.is_replaced(), Trouble::no_path().is_replaced()], [true, true, false]);
     }
 
     #[test]

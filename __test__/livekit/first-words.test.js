@@ -1,0 +1,136 @@
+'use strict'
+
+// A track's first playback waits for who is to hear it, and for nobody else.
+
+const assert = require('node:assert/strict')
+const { once } = require('node:events')
+const { after, test } = require('node:test')
+const { setTimeout: sleep } = require('node:timers/promises')
+
+const { dispose } = require('@livekit/rtc-node')
+
+const { openEmptyRoom, openRoom, speak, until } = require('../support/room')
+const { level, tone } = require('../support/wav')
+
+after(dispose) // or the ear keeps the process
+
+/** Whole periods of the tone are in each 10 ms. */
+const HZ = 500
+const WINDOW = 480
+const PLAYED_MS = 600
+/** What of it an ear's buffer may swallow, or stretch. */
+const TOLERANCE_MS = 60
+/** Longer than the test's own limit: who waits for that has failed. */
+const FOR_EVER_MS = 3_600_000
+const LIMIT = { timeout: 60_000 }
+
+/** For how long the tone is in samples at 48 kHz, in ms. */
+function heardMs(samples) {
+  let windows = 0
+  for (let at = 0; at + WINDOW <= samples.length; at += WINDOW) windows += level(samples, at, at + WINDOW, HZ) > 0.15 ? 1 : 0
+  return windows * 10
+}
+
+/** What was told of who listens. */
+function listeners(session) {
+  const told = []
+  session.on('subscribed', ({ trackId, identity }) => told.push([trackId, identity]))
+  return told
+}
+
+test('the first playback on a track is heard whole', LIMIT, async (t) => {
+  const room = await openRoom(t)
+  const { session } = speak(t, room, { subscribeTimeoutMs: FOR_EVER_MS })
+  const told = listeners(session)
+  const trackIds = [0, 3, 4, 5, 6, 7, 8, 9]
+  for (const trackId of trackIds) {
+    await session.playAudio({ audio: tone(HZ, PLAYED_MS), trackId, stopOther: false })
+    await sleep(400)
+    const name = trackId === 0 ? 'speaker' : `track_${trackId}`
+    const ms = heardMs(room.ear.heard.get(name) ?? [])
+    assert.ok(ms >= PLAYED_MS - TOLERANCE_MS, `${ms} of ${PLAYED_MS} ms were heard on ${name}`)
+  }
+  const expected = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map((trackId) => [trackId, room.ear.identity])
+  assert.deepEqual(told.sort(([a], [b]) => a - b), expected)
+})
+
+test('two first playbacks at once are both heard whole', LIMIT, async (t) => {
+  const room = await openRoom(t)
+  const { session } = speak(t, room, { publish: 'lazy', subscribeTimeoutMs: FOR_EVER_MS })
+  const request = (trackId) => ({ audio: tone(HZ, PLAYED_MS), trackId, stopOther: false })
+  await Promise.all([3, 4].map((trackId) => session.playAudio(request(trackId))))
+  await sleep(400)
+  for (const name of ['track_3', 'track_4']) {
+    const ms = heardMs(room.ear.heard.get(name) ?? [])
+    assert.ok(ms >= PLAYED_MS - TOLERANCE_MS, `${ms} of ${PLAYED_MS} ms were heard on ${name}`)
+  }
+})
+
+test('an empty room waits for nobody', LIMIT, async (t) => {
+  const room = await openEmptyRoom(t)
+  const { session } = speak(t, room, { subscribeTimeoutMs: FOR_EVER_MS })
+  assert.equal((await session.playAudio({ audio: tone(HZ, 100), trackId: 5 })).durationMs, 100)
+})
+
+test('who can see a room and is not seen in it is not waited for', LIMIT, async (t) => {
+  const room = await openEmptyRoom(t)
+  await room.join({ isDeaf: true, grants: { hidden: true } })
+  const { session } = speak(t, room, { subscribeTimeoutMs: FOR_EVER_MS })
+  assert.equal((await session.playAudio({ audio: tone(HZ, 100), trackId: 5 })).durationMs, 100)
+})
+
+test('who never listens is waited for as long as is set', LIMIT, async (t) => {
+  const room = await openEmptyRoom(t)
+  await room.join({ isDeaf: true })
+  const subscribeTimeoutMs = 700
+  const { session } = speak(t, room, { subscribeTimeoutMs })
+  const told = listeners(session)
+  await session.connect()
+  const begun = performance.now()
+  const playing = session.playAudio({ audio: tone(HZ, 100), trackId: 5 })
+  await once(session, 'started')
+  const waitedMs = performance.now() - begun
+  assert.ok(waitedMs >= subscribeTimeoutMs, `it began after ${waitedMs} ms`)
+  assert.equal((await playing).durationMs, 100)
+  assert.deepEqual(told, [])
+})
+
+test("startWhen 'published' waits for nobody", LIMIT, async (t) => {
+  const room = await openEmptyRoom(t)
+  await room.join({ isDeaf: true })
+  const { session } = speak(t, room, { startWhen: 'published', subscribeTimeoutMs: FOR_EVER_MS })
+  assert.equal((await session.playAudio({ audio: tone(HZ, 100), trackId: 5 })).durationMs, 100)
+})
+
+test('connecting waits for nobody', LIMIT, async (t) => {
+  const room = await openEmptyRoom(t)
+  await room.join({ isDeaf: true })
+  const { session } = speak(t, room, { subscribeTimeoutMs: FOR_EVER_MS })
+  await session.connect()
+})
+
+test('who leaves is not waited for', LIMIT, async (t) => {
+  const room = await openEmptyRoom(t)
+  const deaf = await room.join({ isDeaf: true })
+  const { session, told } = speak(t, room, { subscribeTimeoutMs: FOR_EVER_MS })
+  await session.connect()
+  const playing = session.playAudio({ audio: tone(HZ, 100), trackId: 5 })
+  await sleep(500)
+  assert.ok(!told.some(({ type }) => type === 'started'), 'it did not wait')
+  await deaf.room.disconnect()
+  assert.equal((await playing).durationMs, 100)
+})
+
+test('who listens is named if there is no other', LIMIT, async (t) => {
+  const room = await openRoom(t)
+  const other = await room.join()
+  const { session } = speak(t, room)
+  const told = listeners(session)
+  await session.playAudio({ audio: tone(HZ, 100) })
+  await until(() => told.length === 3, 'the three tracks have listeners')
+  assert.deepEqual(told.map(([, identity]) => identity), [undefined, undefined, undefined])
+  await other.room.disconnect()
+  await until(() => room.ear.room.remoteParticipants.size === 1, 'only the speaker is left')
+  await session.playAudio({ audio: tone(HZ, 100), trackId: 3 })
+  assert.deepEqual(told[3], [3, room.ear.identity])
+})

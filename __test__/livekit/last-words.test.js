@@ -1,0 +1,76 @@
+'use strict'
+
+// What is heard of the last sound before a session closes, and how long closing takes for it.
+
+const assert = require('node:assert/strict')
+const { after, test } = require('node:test')
+const { setTimeout: sleep } = require('node:timers/promises')
+
+const { dispose } = require('@livekit/rtc-node')
+const { RoomServiceClient } = require('livekit-server-sdk')
+
+const { marked, missing } = require('../support/marked')
+const { openRoom, present, publish, speak, until } = require('../support/room')
+const { tone } = require('../support/wav')
+
+after(dispose) // or the ear keeps the process
+
+/** More than the edges of a window that is measured by, less than a frame. */
+const NOTHING_MS = 15
+
+test('the last sound is heard to its end, though the session closes at once', async (t) => {
+  for (let round = 0; round < 5; round++) {
+    const room = await openRoom(t)
+    const { session } = speak(t, room)
+    await publish(session, room)
+    const samples = room.ear.heard.get('speaker')
+    const before = samples.length
+    await session.playAudio({ audio: marked(500) })
+    await session.close()
+    await sleep(500) // what the ear's own queue holds
+    const { last } = missing(samples.slice(before))
+    assert.ok(last < NOTHING_MS, `round ${round}: ${last} ms are missing`)
+    assert.equal((await present(room.server)).length, 1, 'only the ear is in the room')
+  }
+})
+
+test('closing waits for lingerMs after the last sound, and not after silence', async (t) => {
+  const room = await openRoom(t)
+  const { session } = speak(t, room, { lingerMs: 2000 })
+  await publish(session, room)
+  await session.playAudio({ audio: tone(440, 100) })
+  const sounded = performance.now()
+  await session.close()
+  const lingered = performance.now() - sounded
+  assert.ok(lingered >= 1900, `${lingered} ms`)
+  const { session: silent } = speak(t, room, { lingerMs: 10_000 })
+  await silent.connect()
+  await silent.playAudio({ audio: tone(440, 100), volume: 0 })
+  const closing = performance.now()
+  await silent.close()
+  assert.ok(performance.now() - closing < 5000, 'nobody heard anything: there is nothing to wait for')
+})
+
+test('closing does not outlast the room', async (t) => {
+  const room = await openRoom(t)
+  const { session } = speak(t, room, { lingerMs: 10_000 })
+  await publish(session, room)
+  await session.playAudio({ audio: tone(440, 100) })
+  const begun = performance.now()
+  const closing = session.close()
+  const { url, key, secret } = room.server
+  await new RoomServiceClient(url.replace('ws', 'http'), key, secret).deleteRoom(room.name)
+  await closing
+  assert.ok(performance.now() - begun < 5000)
+})
+
+test('a session that is not waited for says its last words too', async (t) => {
+  const room = await openRoom(t)
+  const { session } = speak(t, room)
+  await publish(session, room)
+  const samples = room.ear.heard.get('speaker')
+  const before = samples.length
+  await session.playAudio({ audio: marked(500) })
+  session.close()
+  await until(() => missing(samples.slice(before)).last < NOTHING_MS, 'it is heard to its end')
+})

@@ -1,0 +1,122 @@
+'use strict'
+
+// What a server lets a session publish: nothing from the start, no more, or again.
+
+const assert = require('node:assert/strict')
+const { once } = require('node:events')
+const { after, test } = require('node:test')
+const { setTimeout: sleep } = require('node:timers/promises')
+
+const { dispose } = require('@livekit/rtc-node')
+
+const { fromNow, moderator, openRoom, speak, until } = require('../support/room')
+const { open } = require('../support/session')
+const { tone, windows } = require('../support/wav')
+
+after(dispose) // or the ear keeps the process
+
+/** Longer than the test's own limit: what is told only then was not told at once. */
+const FOR_EVER_MS = 3_600_000
+const LIMIT = { timeout: 60_000 }
+
+for (const grants of [{ canPublish: false }, { canPublish: true, canPublishSources: ['camera'] }]) {
+  const what = JSON.stringify(grants)
+  test(`connecting fails at once by a token with ${what}`, LIMIT, async (t) => {
+    const room = await openRoom(t)
+    const output = { type: 'livekit', clock: undefined, url: room.server.url, connectTimeoutMs: FOR_EVER_MS }
+    const { session } = open(t, { output: { ...output, token: await room.token('nobody', grants) } })
+    await assert.rejects(session.connect(), { code: 'ERR_JOIN_FAILED', message: /canPublish/ })
+  })
+
+  test(`a track fails at once by a token with ${what}`, LIMIT, async (t) => {
+    const room = await openRoom(t)
+    const output = { type: 'livekit', clock: undefined, url: room.server.url, publish: 'lazy', connectTimeoutMs: FOR_EVER_MS }
+    const { session, told } = open(t, { output: { ...output, token: await room.token('nobody', grants) } })
+    const expected = { code: 'ERR_PUBLISH_FAILED', message: /canPublish/ }
+    await assert.rejects(session.playAudio({ audio: tone(440, 20) }), expected)
+    await session.connect()
+    await assert.rejects(session.playAudio({ audio: tone(440, 20) }), expected)
+    await assert.rejects(session.playAudio({ audio: tone(440, 20), trackId: 3 }), expected)
+    assert.deepEqual(told.map(({ type }) => type), ['connected', 'failed', 'failed', 'failed'])
+  })
+}
+
+/** A session that is heard on its first track, and what grants and revokes its right to publish. */
+async function speaking(t, output) {
+  const room = await openRoom(t)
+  const { session, told } = speak(t, room, output)
+  const playing = session.playAudio({ audio: tone(440, 60_000) })
+  playing.catch(() => {})
+  const heard = fromNow(room.ear, 'speaker')
+  await until(() => windows(heard(), 440).length >= 3, 'it is heard')
+  const mayPublish = (canPublish) => {
+    const permission = { canPublish, canSubscribe: true, canPublishData: true }
+    return moderator(room.server).updateParticipant(room.name, `speaker-${t.name}`, undefined, permission)
+  }
+  return { room, session, told, playing, mayPublish }
+}
+
+test('a track that the server takes out comes back with the grant', LIMIT, async (t) => {
+  const { room, session, told, mayPublish } = await speaking(t)
+  const out = once(session, 'unpublished')
+  await mayPublish(false)
+  const [{ trackId, code, message }] = await out
+  assert.deepEqual([trackId, code], [0, 'ERR_DISCONNECTED'])
+  assert.match(message, /canPublish/)
+  await until(() => told.filter(({ type }) => type === 'unpublished').length === 3, 'the other two are out, too')
+  await sleep(200)
+  const { positionMs } = session.playbacks()[0]
+  await sleep(500)
+  assert.equal(session.playbacks()[0].positionMs, positionMs, 'it went on with nobody to hear it')
+  for (const trackId of [0, 1, 7]) {
+    const refused = session.playAudio({ audio: tone(440, 20), trackId, stopOther: false })
+    await assert.rejects(refused, { code: 'ERR_PUBLISH_FAILED', message: /canPublish/ })
+  }
+  assert.equal(session.connection, 'connected')
+
+  const heard = fromNow(room.ear, 'speaker')
+  await mayPublish(true)
+  await until(() => told.filter(({ type }) => type === 'republished').length === 3, 'all are back')
+  await until(() => windows(heard(), 440).length >= 5, 'it is heard again')
+  assert.ok(session.playbacks()[0].positionMs > positionMs)
+  assert.equal((await session.playAudio({ audio: tone(880, 200), trackId: 7, stopOther: false })).durationMs, 200)
+  assert.ok(!told.some(({ type }) => type === 'reconnecting' || type === 'disconnected' || type === 'error'))
+})
+
+test("onReconnect 'drop' fails what plays on a track that is taken out", LIMIT, async (t) => {
+  const { playing, mayPublish } = await speaking(t, { onReconnect: 'drop' })
+  await mayPublish(false)
+  await assert.rejects(playing, { code: 'ERR_DISCONNECTED', message: /canPublish/ })
+})
+
+test("onReconnect 'continue' counts what nobody hears on a track that is taken out", LIMIT, async (t) => {
+  const { session, playing, mayPublish } = await speaking(t, { onReconnect: 'continue' })
+  const out = once(session, 'unpublished')
+  await mayPublish(false)
+  await out
+  const { positionMs } = session.playbacks()[0]
+  await until(() => session.playbacks()[0].positionMs > positionMs + 500, 'it goes on')
+  await session.stopAudio()
+  assert.ok((await playing).unheardMs >= 500)
+})
+
+test('a grant that comes and goes again and again settles', LIMIT, async (t) => {
+  const { room, session, told, mayPublish } = await speaking(t)
+  for (const pauseMs of [0, 5, 20, 60, 1, 10]) {
+    await mayPublish(false)
+    await sleep(pauseMs)
+    await mayPublish(true)
+    await sleep(pauseMs)
+  }
+  const heard = fromNow(room.ear, 'speaker')
+  await until(() => windows(heard(), 440).length >= 5, 'it is heard again', 20_000)
+  const about = (trackId) => told.filter((event) => event.trackId === trackId && /published/.test(event.type)).map(({ type }) => type)
+  for (const trackId of [0, 1, 2]) {
+    const types = about(trackId)
+    assert.ok(types.length % 2 === 0 && types.every((type, n) => type === ['unpublished', 'republished'][n % 2]), types.join())
+  }
+  await mayPublish(false)
+  await until(() => about(0).at(-1) === 'unpublished', 'it is out for good')
+  assert.ok(!told.some(({ type }) => type === 'reconnecting' || type === 'disconnected'))
+  assert.equal(session.connection, 'connected')
+})

@@ -1,0 +1,73 @@
+'use strict'
+
+// What a room hears and thinks of a session that says nothing.
+
+const assert = require('node:assert/strict')
+const { after, test } = require('node:test')
+const { setTimeout: sleep } = require('node:timers/promises')
+
+const { dispose } = require('@livekit/rtc-node')
+
+const { audioLevel } = require('../../bench/rtp')
+const { marked, missing } = require('../support/marked')
+const { fromNow, openRoom, publish, speak, speakOverWire, until } = require('../support/room')
+const { tone } = require('../support/wav')
+
+after(dispose) // or the ear keeps the process
+
+/** A server rates a track each 5 s. */
+const RATINGS_MS = 16_000
+
+test('a silent session is rated excellent, before its first sound and after it', async (t) => {
+  const room = await openRoom(t)
+  const { session } = speak(t, room, { publish: 'connect', trackNames: { 1: 'music', 2: 'voice' } })
+  await session.connect()
+  const ratings = new Set()
+  const look = setInterval(() => ratings.add(session.stats().link?.quality), 100)
+  t.after(() => clearInterval(look))
+  await sleep(RATINGS_MS)
+  await session.playAudio({ audio: tone(440, 1000) })
+  await sleep(RATINGS_MS)
+  ratings.delete(undefined) // not rated yet
+  assert.deepEqual([...ratings], ['excellent'])
+})
+
+test('a track that says nothing can be listened to', async (t) => {
+  const room = await openRoom(t)
+  const { session } = speak(t, room, { publish: 'connect', trackNames: { 1: 'music', 2: 'voice' } })
+  await session.connect()
+  await until(() => room.ear.events.length === 3, 'the ear listens to all')
+})
+
+test('the first sound after long silence is heard whole, and nothing before it', async (t) => {
+  const room = await openRoom(t)
+  const { session } = speak(t, room, { publish: 'connect' })
+  await session.connect()
+  await until(() => room.ear.heard.get('speaker')?.length > 0, 'the ear listens')
+  for (const silenceMs of [5000, 5000]) {
+    await sleep(silenceMs)
+    const heard = fromNow(room.ear, 'speaker')
+    await session.playAudio({ audio: marked(500) })
+    await sleep(500) // what the ear's own queue holds
+    const samples = heard()
+    const { first, last } = missing(samples)
+    assert.ok(first < 15 && last < 15, `${first} and ${last} ms are missing`)
+    const before = samples.slice(0, samples.findIndex((sample) => Math.abs(sample) > 0.05) - 480)
+    const loudest = before.reduce((loudest, sample) => Math.max(loudest, Math.abs(sample)), 0)
+    assert.ok(loudest < 0.005, `silence is silent: ${loudest}`)
+  }
+})
+
+test('silence is a packet about every two seconds', async (t) => {
+  const { wire, session, room } = await speakOverWire(t)
+  await publish(session, room)
+  await sleep(3000) // while a track is new there are more
+  const levels = []
+  wire.media.onPacket = (packet) => {
+    const level = audioLevel(packet, 1)
+    if (level !== undefined) levels.push(level)
+  }
+  await sleep(9000)
+  assert.ok(levels.length >= 3 && levels.length <= 5, `${levels.length} packets in 9 s`)
+  assert.deepEqual(new Set(levels), new Set([127]))
+})
