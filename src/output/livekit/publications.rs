@@ -203,13 +203,13 @@ impl Publications {
             Some(Publication { told: Told::Out(error), .. }) => Err(of_one_track(error.clone())),
             Some(track) if matches!(track.told, Told::Nothing) => {
                 if !may_publish {
-                    return Err(no_grant());
+                    return Err(of_one_track(no_grant()));
                 }
                 (track.told, track.hold, track.deadline) = (Told::Waiting, Hold::No, deadline);
                 Ok(false)
             }
             Some(track) => Ok(track.is_open),
-            None if !may_publish => Err(no_grant()),
+            None if !may_publish => Err(of_one_track(no_grant())),
             None => {
                 self.add(stream, deadline);
                 Ok(false)
@@ -388,10 +388,11 @@ impl Publications {
                 track.told = Told::Nothing;
                 match self.is_starting && self.terms.at_once.contains(&stream) {
                     true => self.failure = self.failure.take().or(Some(error)),
-                    false => self.news.push_back(OutputEvent::Refused(stream, error)),
+                    false => self.news.push_back(OutputEvent::Refused(stream, of_one_track(error))),
                 }
             }
             Told::Open => {
+                let error = of_one_track(error);
                 track.told = Told::Out(error.clone());
                 self.news.push_back(OutputEvent::Unpublished(stream, self.terms.meanwhile, error));
             }
@@ -608,12 +609,17 @@ impl Publication {
     }
 }
 
+/// An error that concerns one track: the room is there, and the other tracks go on.
+fn of_one_track(error: SpeakerError) -> SpeakerError {
+    SpeakerError { code: Code::PublishFailed, ..error }
+}
+
 fn taken_out(stream: u32) -> SpeakerError {
     let message = format!(
         "Expected a place for track {stream} in the LiveKit room but received none any more: the server unpublished it \
          (was canPublish revoked?)"
     );
-    SpeakerError::new(Code::Disconnected, message)
+    SpeakerError::new(Code::PublishFailed, message)
 }
 
 #[cfg(test)]
@@ -970,7 +976,7 @@ mod tests {
         table.join(false);
         table.publications.started();
         assert_eq!(table.told(), ["refused 0"]);
-        assert_eq!(table.ask(0).unwrap_err(), no_grant());
+        assert_eq!(table.ask(0).unwrap_err(), of_one_track(no_grant()));
         assert_eq!(table.publications.failure(), None);
         table.list(&[], true);
         assert_eq!(table.send(), [], "nobody waits for it any more");
@@ -989,7 +995,7 @@ mod tests {
         table.refuse(1);
         table.answer();
         assert_eq!(table.told(), ["refused 1"]);
-        assert_eq!(table.ask(1).unwrap_err(), no_grant());
+        assert_eq!(table.ask(1).unwrap_err(), of_one_track(no_grant()));
         let offers = table.offers;
         table.list(&[(0, false)], true);
         table.send();
