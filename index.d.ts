@@ -485,7 +485,7 @@ export interface LiveKitOutput {
    * What the mix does while nothing arrives in the room. `pause` (default): the session's time stands still, and what plays goes
    * on where it was. `continue`: time passes unheard (`unheardMs`), and its frames are counted in `stats().droppedFrames`. `drop`:
    * every live playback fails with `ERR_DISCONNECTED`. Requests made meanwhile wait for the room. What sounds on a single track that
-   * the server has taken out of the room does the same: it stands still, goes on unheard, or fails with `ERR_DISCONNECTED`.
+   * the server has taken out of the room does the same: it stands still, goes on unheard, or fails with `ERR_PUBLISH_FAILED`.
    */
   onReconnect?: 'pause' | 'continue' | 'drop'
 }

@@ -61,7 +61,7 @@ test('a track that the server takes out comes back with the grant', LIMIT, async
   const out = once(session, 'unpublished')
   await mayPublish(false)
   const [{ trackId, code, message }] = await out
-  assert.deepEqual([trackId, code], [0, 'ERR_DISCONNECTED'])
+  assert.deepEqual([trackId, code], [0, 'ERR_PUBLISH_FAILED'])
   assert.match(message, /canPublish/)
   await until(() => told.filter(({ type }) => type === 'unpublished').length === 3, 'the other two are out, too')
   await sleep(200)
@@ -86,7 +86,7 @@ test('a track that the server takes out comes back with the grant', LIMIT, async
 test("onReconnect 'drop' fails what plays on a track that is taken out", LIMIT, async (t) => {
   const { playing, mayPublish } = await speaking(t, { onReconnect: 'drop' })
   await mayPublish(false)
-  await assert.rejects(playing, { code: 'ERR_DISCONNECTED', message: /canPublish/ })
+  await assert.rejects(playing, { code: 'ERR_PUBLISH_FAILED', message: /canPublish/ })
 })
 
 test("onReconnect 'continue' counts what nobody hears on a track that is taken out", LIMIT, async (t) => {
