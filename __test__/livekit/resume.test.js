@@ -18,7 +18,8 @@ after(dispose) // or the ear keeps the process
 
 /** RFC 6455 §4.2.2. */
 const accept = (key) => createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
-const upgraded = (key) => `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept(key)}\r\n\r\n`
+const upgraded = (key) => ['HTTP/1.1 101 Switching Protocols', 'Upgrade: websocket', 'Connection: Upgrade',
+  `Sec-WebSocket-Accept: ${accept(key)}`, '', ''].join('\r\n')
 
 const REFUSALS = [
   () => 'HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n',

@@ -1,5 +1,5 @@
-//! The signalling connection of a room. With `place.rs`, `said.rs`, `trouble.rs`, `join.rs` and `socket.rs` the one place that knows LiveKit's
-//! crates.
+//! The signalling connection of a room. With `place.rs`, `said.rs`, `trouble.rs`, `join.rs` and `socket.rs` the one place that knows
+//! LiveKit's crates.
 
 use std::collections::VecDeque;
 use std::future::Future;
