@@ -28,11 +28,17 @@ class Sessions {
   returns = []
   lost = []
   #child
+  #ended
   #answers = []
 
   static async join(server, count) {
     const sessions = new Sessions()
     sessions.#child = fork(path.join(__dirname, 'lost-server-sessions.js'))
+    const ended = once(sessions.#child, 'exit').then(([code, signal]) => {
+      throw new Error(`the sessions ended with ${code ?? signal}`)
+    })
+    ended.catch(() => {})
+    sessions.#ended = ended
     sessions.#child.on('message', ({ back, lost, ...answer }) => {
       if (back) sessions.returns.push(performance.now())
       else if (lost) sessions.lost.push(lost)
@@ -45,10 +51,9 @@ class Sessions {
   }
 
   #ask(question) {
-    return new Promise((resolve) => {
-      this.#answers.push(resolve)
-      this.#child.send(question)
-    })
+    const answer = new Promise((resolve) => this.#answers.push(resolve))
+    this.#child.send(question)
+    return Promise.race([answer, this.#ended])
   }
 
   /** The CPU time that its process has taken, in ms. */

@@ -10,7 +10,7 @@ const { setTimeout: sleep } = require('node:timers/promises')
 
 const { dispose } = require('@livekit/rtc-node')
 
-const { openRoom, publish, publishings, speak } = require('../support/room')
+const { openRoom, publish, publishings, speak, types } = require('../support/room')
 const { loudest, tone, windows } = require('../support/wav')
 
 after(dispose) // or the ear keeps the process
@@ -28,7 +28,7 @@ test('a tone is heard whole, also after silence', async (t) => {
   assert.ok(Math.abs(loudest(samples, 440) - 0.3) < 0.02, `a level of ${loudest(samples, 440)}`)
   const heard = windows(samples, 440).length
   assert.ok(heard >= 16 && heard <= 21, `${heard} windows of 100 ms`)
-  assert.deepEqual(told.map(({ type }) => type), ['connected', ...Array(3).fill(['started', 'completed']).flat()])
+  assert.deepEqual(types(told), ['connected', ...Array(3).fill(['started', 'completed']).flat()])
 })
 
 test('overlap and stopOther on one track', async (t) => {

@@ -137,6 +137,11 @@ function publishings({ events }, name) {
   return events.filter((event) => event.startsWith(`subscribed ${name} of `)).length
 }
 
+/** The types of what was told, but for `subscribed`: when that comes depends on the ear. */
+function types(told) {
+  return told.map(({ type }) => type).filter((type) => type !== 'subscribed')
+}
+
 /** Returns true if a session that told this has lost its room and has it again. */
 function isBack(told) {
   return told.findLast(({ type }) => type === 'reconnecting' || type === 'reconnected')?.type === 'reconnected'
@@ -153,5 +158,5 @@ async function until(condition, what, withinMs = 10_000) {
 
 module.exports = {
   fromNow, isBack, moderator, openEmptyRoom, openRoom, openServer, present, publish, publishings, roomOn, speak, speakOverWire,
-  until
+  types, until
 }
