@@ -18,8 +18,8 @@ after(dispose) // or the ear keeps the process
 const HZ = 500
 const WINDOW = 480
 const PLAYED_MS = 600
-/** What of it an ear's buffer may swallow, or stretch. */
-const TOLERANCE_MS = 60
+/** What of it the buffer of an ear may swallow on a busy machine. Where nobody was waited for, 180 ms were lost on average. */
+const TOLERANCE_MS = 100
 /** Longer than the test's own limit: who waits for that has failed. */
 const FOR_EVER_MS = 3_600_000
 const LIMIT = { timeout: 60_000 }
@@ -129,6 +129,4 @@ test('who listens is not named where there are others', LIMIT, async (t) => {
   await session.playAudio({ audio: tone(HZ, 100) })
   await until(() => told.length === 3, 'the three tracks have listeners')
   assert.deepEqual(told.map(([, identity]) => identity), [undefined, undefined, undefined])
-})
-  assert.deepEqual(told[3], [3, room.ear.identity])
 })
