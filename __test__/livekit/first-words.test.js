@@ -18,7 +18,7 @@ after(dispose) // or the ear keeps the process
 const HZ = 500
 const WINDOW = 480
 const PLAYED_MS = 600
-/** What of it the buffer of an ear may swallow on a busy machine. Where nobody was waited for, 180 ms were lost on average. */
+/** What of it the buffer of an ear may swallow on a busy machine. Where nobody was waited for, 180 ms were lost in the median. */
 const TOLERANCE_MS = 100
 /** Longer than the test's own limit: who waits for that has failed. */
 const FOR_EVER_MS = 3_600_000
