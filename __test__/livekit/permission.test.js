@@ -8,6 +8,7 @@ const { after, test } = require('node:test')
 const { setTimeout: sleep } = require('node:timers/promises')
 
 const { dispose } = require('@livekit/rtc-node')
+const { TrackSource } = require('livekit-server-sdk')
 
 const { fromNow, moderator, openRoom, speak, until } = require('../support/room')
 const { open } = require('../support/session')
@@ -19,7 +20,7 @@ after(dispose) // or the ear keeps the process
 const FOR_EVER_MS = 3_600_000
 const LIMIT = { timeout: 60_000 }
 
-for (const grants of [{ canPublish: false }, { canPublish: true, canPublishSources: ['camera'] }]) {
+for (const grants of [{ canPublish: false }, { canPublish: true, canPublishSources: [TrackSource.CAMERA] }]) {
   const what = JSON.stringify(grants)
   test(`connecting fails at once by a token with ${what}`, LIMIT, async (t) => {
     const room = await openRoom(t)

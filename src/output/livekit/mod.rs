@@ -5,7 +5,8 @@
 //!                          room (WebSocket) ←→ offers, answers, candidates
 //! ```
 //!
-//! All of it is polled by the session's driver. A track is published when something first plays on it, and stays.
+//! All of it is polled by the session's driver. A track is published when the room is joined, or when something first plays on it,
+//! and stays.
 
 mod announcement;
 mod backoff;

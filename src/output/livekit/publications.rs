@@ -70,6 +70,8 @@ pub struct Publications {
     failure: Option<SpeakerError>,
     /// The identities of those who are in the room, too.
     others: BTreeSet<String>,
+    /// Somebody listens of whom we were not told: a server tells of those who only listen up to three seconds late.
+    has_unlisted_listener: bool,
     /// Names of tracks that somebody listens to and that we do not know yet.
     early: Vec<String>,
     /// Media lines that are not used any more.
@@ -168,6 +170,7 @@ impl Publications {
             is_starting: true,
             failure: None,
             others: BTreeSet::new(),
+            has_unlisted_listener: false,
             early: Vec::new(),
             idle: Vec::new(),
             news: VecDeque::new(),
@@ -268,6 +271,7 @@ impl Publications {
         }
         self.mutes.reset();
         self.others.clear();
+        self.has_unlisted_listener = false;
         self.early.clear();
         self.idle.clear();
         self.sweep();
@@ -298,11 +302,14 @@ impl Publications {
                     self.take_out(index, Hold::Until(now + AGAIN_AFTER));
                 }
             }
-            Said::Subscribed { sid } => match self.index_of(sid) {
-                Some(index) => self.tracks[index].heard(),
-                None if self.early.len() < MOST_EARLY => self.early.push(sid.clone()),
-                None => {}
-            },
+            Said::Subscribed { sid } => {
+                self.has_unlisted_listener |= self.others.is_empty();
+                match self.index_of(sid) {
+                    Some(index) => self.tracks[index].heard(),
+                    None if self.early.len() < MOST_EARLY => self.early.push(sid.clone()),
+                    None => {}
+                }
+            }
             Said::Muted { sid, muted } => {
                 if let Some(index) = self.index_of(sid) {
                     // It is repeated to the server: with what both have sent, both have the same.
@@ -313,6 +320,7 @@ impl Publications {
             Said::Us(us) => self.listed(us, now),
             Said::Came(identity) => {
                 self.others.insert(identity.clone());
+                self.has_unlisted_listener = false;
             }
             Said::Went(identity) => {
                 self.others.remove(identity);
@@ -467,6 +475,8 @@ impl Publications {
 
     /// Lets time pass. `is_connected`: there is a way for sound.
     pub fn look(&mut self, is_connected: bool, now: Instant) {
+        let is_anybody_there = !self.others.is_empty() || self.has_unlisted_listener;
+        let waits = self.terms.start_when == StartWhen::Subscribed && is_anybody_there;
         for track in &mut self.tracks {
             if matches!(track.hold, Hold::Until(at) if at <= now) {
                 track.hold = Hold::No;
@@ -481,9 +491,7 @@ impl Publications {
                 let only = self.others.first().filter(|_| self.others.len() == 1);
                 self.news.push_back(OutputEvent::Subscribed(stream, only.cloned()));
             }
-            let waits =
-                self.terms.start_when == StartWhen::Subscribed && !self.others.is_empty() && track.may_be_heard();
-            if track.is_open || waits && now < published + self.terms.subscribe_timeout {
+            if track.is_open || waits && track.may_be_heard() && now < published + self.terms.subscribe_timeout {
                 continue;
             }
             track.is_open = true;
@@ -829,6 +837,22 @@ mod tests {
         table.now += PATIENCE - Duration::from_millis(1);
         table.hear(Said::Came("late".to_owned()));
         assert_eq!(table.wait(Duration::from_millis(1)), ["opened 0"]);
+    }
+
+    #[test]
+    fn a_listener_of_whom_nothing_was_told_is_somebody_too() {
+        let mut table = Table::joined(&[0], &[]);
+        assert_eq!(table.serve(), ["opened 0"]);
+        table.subscribe(0);
+        assert_eq!(table.told(), ["subscribed 0"]);
+        table.ask(3).unwrap();
+        assert_eq!(table.serve(), NOTHING);
+        table.subscribe(1);
+        assert_eq!(table.told(), ["subscribed 3", "opened 3"]);
+        table.hear(Said::Came("ear".to_owned()));
+        table.hear(Said::Went("ear".to_owned()));
+        table.ask(4).unwrap();
+        assert_eq!(table.serve(), ["opened 4"]);
     }
 
     #[test]
