@@ -141,8 +141,7 @@ test('no path fails in time and lists the routes', async (t) => {
   const room = await openEmptyRoom(t, withoutTcp)
   for (const iceTransport of ['tcp', 'relay']) {
     const { session } = speak(t, room, { iceTransport, connectTimeoutMs: 500 })
-    await session.connect()
-    await assert.rejects(session.playAudio({ audio: tone(440, 20) }), {
+    await assert.rejects(session.connect(), {
       code: 'ERR_JOIN_FAILED', message: /no path .* within 500 ms .* the server offers none that iceTransport allows/
     })
   }
