@@ -58,16 +58,20 @@ test('the first sound after long silence is heard whole, and nothing before it',
   }
 })
 
-test('silence is a packet about every two seconds', async (t) => {
+test('silence is a packet a track about every two seconds', async (t) => {
   const { wire, session, room } = await speakOverWire(t)
   await publish(session, room)
   await sleep(3000) // while a track is new there are more
-  const levels = []
+  const [levels, counts] = [[], new Map()]
   wire.media.onPacket = (packet) => {
     const level = audioLevel(packet, 1)
-    if (level !== undefined) levels.push(level)
+    if (level === undefined) return
+    const track = packet.readUInt32BE(8) // its SSRC
+    levels.push(level)
+    counts.set(track, (counts.get(track) ?? 0) + 1)
   }
   await sleep(9000)
-  assert.ok(levels.length >= 3 && levels.length <= 5, `${levels.length} packets in 9 s`)
+  assert.equal(counts.size, 3, 'each of tracks 0, 1 and 2')
+  for (const count of counts.values()) assert.ok(count >= 3 && count <= 5, `${count} packets of a track in 9 s`)
   assert.deepEqual(new Set(levels), new Set([127]))
 })

@@ -23,7 +23,8 @@ pub struct Backoff {
 impl Backoff {
     /// `seed` makes its waits different from others'.
     pub fn new(seed: u64) -> Self {
-        Self { attempts: 0, random: seed | 1 }
+        // Spread over all bits (Fibonacci hashing), for the first numbers drawn follow it.
+        Self { attempts: 0, random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1 }
     }
 
     /// How long to wait before the next attempt. The first may well succeed at once; the others wait anything up to a limit that
@@ -101,14 +102,19 @@ mod tests {
 
     #[test]
     fn the_attempts_of_many_are_spread() {
-        let mut second: Vec<_> = (0..1_000_u64)
-            .map(|seed| {
-                let mut backoff = Backoff::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-                (0..8).map(|_| backoff.wait()).last().unwrap().as_millis()
-            })
-            .collect();
-        second.sort_unstable();
-        assert!(second[100] < 1_500 && second[500] > 2_500 && second[500] < 4_500 && second[900] > 5_500);
+        for (attempt, limit) in [(2, 300), (3, 600), (8, 7_000)] {
+            let mut waits: Vec<_> = (0..1_000)
+                .map(|seed| {
+                    let mut backoff = Backoff::new(seed);
+                    (0..attempt).map(|_| backoff.wait()).last().unwrap().as_millis()
+                })
+                .collect();
+            waits.sort_unstable();
+            for tenth in [1, 5, 9] {
+                let (wait, even) = (waits[tenth * 100], limit * tenth as u128 / 10);
+                assert!(wait.abs_diff(even) < limit / 10, "attempt {attempt}: {wait} ms instead of {even}");
+            }
+        }
     }
 
     #[test]

@@ -97,8 +97,9 @@ impl Transport {
 
     /// A candidate of the server: perhaps another way to it.
     pub fn add_remote(&mut self, candidate: &Candidate, now: Instant) {
-        if let (Protocol::Udp, Some(udp)) = (candidate.proto(), &mut self.udp) {
-            udp.add_remote(candidate.addr());
+        if let (Protocol::Udp, Some(udp)) = (candidate.proto(), &mut self.udp)
+            && udp.add_remote(candidate.addr())
+        {
             self.reach();
         }
         if candidate.proto() != Protocol::Tcp || self.ways == IceTransport::Relay {
