@@ -294,9 +294,6 @@ impl LiveKit {
             Action::Lose => self.end(),
             Action::GiveWay => {
                 self.trouble = Some(Trouble::replaced());
-                if let Some(connection) = self.connection.take() {
-                    connection.room.abandon();
-                }
                 self.end();
             }
         }
@@ -304,7 +301,12 @@ impl LiveKit {
     }
 
     fn end(&mut self) {
-        (self.attempt, self.connection, self.is_lost) = (None, None, true);
+        (self.attempt, self.is_lost) = (None, true);
+        if let Some(connection) = self.connection.take()
+            && self.trouble.as_ref().is_some_and(Trouble::is_replaced)
+        {
+            connection.room.abandon();
+        }
     }
 
     /// Lets time pass.

@@ -38,6 +38,11 @@ impl Trouble {
         Self::gone(reason, reason.as_str_name(), Remedy::None)
     }
 
+    /// Returns true if another session has our identity: it would hear our goodbye.
+    pub fn is_replaced(&self) -> bool {
+        self.reason == camel_case(proto::DisconnectReason::DuplicateIdentity.as_str_name())
+    }
+
     /// Sound does not reach the server any more.
     pub fn no_path() -> Self {
         Self::gone(proto::DisconnectReason::MediaFailure, "no path to the server", Remedy::Rejoin)
