@@ -423,9 +423,11 @@ export interface MemoryOutput extends OutputBase {
  *
  * A broken connection is restored, between `reconnecting` and `reconnected` events. If only the signalling is lost, sound goes on
  * without a gap. If sound does not arrive any more, another network path is looked for, for 15 s, in which the room keeps the
- * tracks. After that, or if the server has forgotten the session, the room is joined and the tracks are published anew, in up
- * to twenty attempts (about a minute), unless the server said not to come again. `onReconnect` sets what the mix does while
- * nothing arrives. If all fails, every playback fails with `ERR_DISCONNECTED`, and the next request joins again.
+ * tracks. After that, or if the server has forgotten the session, the room is joined and the tracks are published anew. There are up to
+ * twenty attempts (about a minute; without end while sound arrives), further and further apart and spread over the sessions of the process:
+ * at most a hundred a second go to one server. `onReconnect` sets what the mix does while nothing arrives. If all fails, if the server said
+ * not to come again, if it refuses every token, or if another session has joined with the same identity meanwhile (the newer one stays:
+ * `disconnected` with the reason `duplicateIdentity`), every playback fails with `ERR_DISCONNECTED`, and the next request joins again.
  */
 export interface LiveKitOutput {
   type: 'livekit'
@@ -433,7 +435,10 @@ export interface LiveKitOutput {
   channels?: 1 | 2
   /** ws(s) or http(s). */
   url: string
-  /** An access token that may join and publish, or a function that returns one and is called each time the room is joined. */
+  /**
+   * An access token that may join and publish, or a function that returns one and is called each time the room is joined. If it gives
+   * the same one as before, or none, while the room is won back, the newer one that the server sent is used.
+   */
   token: string | (() => string | Promise<string>)
   /**
    * `connect` (default): tracks 0, 1, 2 and those in `trackNames` are published when the room is joined, and `connect` resolves when
