@@ -6,12 +6,11 @@ const assert = require('node:assert/strict')
 const { createHash } = require('node:crypto')
 const { once } = require('node:events')
 const { after, test } = require('node:test')
-const { setTimeout: sleep } = require('node:timers/promises')
 
 const { dispose } = require('@livekit/rtc-node')
 
 const { Gate } = require('../support/gate')
-const { openRoom, present, publish, speak, speakOverWire, until } = require('../support/room')
+const { openRoom, present, publish, speak } = require('../support/room')
 const { tone } = require('../support/wav')
 
 after(dispose) // or the ear keeps the process
@@ -68,25 +67,5 @@ for (const [status, phrase] of [[401, 'Unauthorized'], [404, 'Not Found']]) {
     gate.hangUp()
     await reconnected
     assert.notEqual((await place(room))[0], before)
-  })
-}
-
-for (let round = 0; round < 3; round++) {
-  test(`a session that comes back to find its identity taken ends, and the newer one keeps its place (${round})`, async (t) => {
-    const { room, wire, session: older } = await speakOverWire(t)
-    wire.cut()
-    const newer = speak(t, room).session
-    await newer.connect()
-    const playing = newer.playAudio({ audio: tone(440, 20_000) })
-    await once(newer, 'started')
-    const before = await place(room)
-    const [[{ reason }]] = await Promise.all([once(older, 'disconnected'), wire.mend()])
-    assert.equal(reason, 'duplicateIdentity')
-    // The server has led the newer one's signalling to the older one for a moment.
-    await until(async () => (await present(room.server)).length === 2, 'the older one is gone')
-    await sleep(1_000)
-    assert.deepEqual(await place(room), before)
-    newer.stopAudio()
-    assert.equal((await playing).outcome, 'stopped')
   })
 }

@@ -3,7 +3,9 @@
 // Signalling that a server or a proxy before it ends, while sound arrives: the place in the room is resumed, and nobody hears it.
 
 const assert = require('node:assert/strict')
+const { once } = require('node:events')
 const { after, test } = require('node:test')
+const { setTimeout: sleep } = require('node:timers/promises')
 
 const { dispose } = require('@livekit/rtc-node')
 
@@ -84,3 +86,20 @@ for (const [what, { harm, answers }] of Object.entries(HARMS)) {
     assert.deepEqual(present.map((participant) => participant.sid), [sid])
   })
 }
+
+test('what is played while the signalling of a silent session is lost is heard at once', async (t) => {
+  const { room, wire, session, told } = await speakOverWire(t)
+  // Longer than a server that hears sound is silent.
+  await sleep(3000)
+  const lost = once(session, 'reconnecting')
+  wire.cut()
+  await lost
+  const heard = fromNow(room.ear, 'speaker')
+  const played = await session.playAudio({ audio: tone(440, 1000) })
+  assert.ok(!told.some(({ type }) => type === 'reconnected'), 'it waited for the signalling')
+  assert.deepEqual([played.durationMs, played.unheardMs], [1000, undefined])
+  await until(() => windows(heard(), 440).length >= 8, 'it is heard')
+  const back = once(session, 'reconnected')
+  wire.mend()
+  await back
+})
