@@ -23,6 +23,10 @@ pub const LOST_AFTER: Duration = Duration::from_secs(15);
 /// How long a server may take to say who we are after it let us resume. Those since 1.4 say so at once.
 pub const CONFIRM_WITHIN: Duration = Duration::from_secs(1);
 
+/// How long all must have been well before attempts begin anew: a server that lets everybody in and throws him out at once is asked
+/// less and less often too.
+const STABLE_AFTER: Duration = Duration::from_secs(5);
+
 /// How often it is looked whether sound still arrives while something is broken.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
@@ -115,8 +119,10 @@ pub struct Recovery {
     is_republishing: bool,
     /// The signalling was reopened, and the server has not said who we are.
     is_unconfirmed: bool,
-    /// Attempts since all was well.
+    /// Attempts since all was well for a while.
     attempts: Backoff,
+    /// Since when all is well.
+    well: Option<Instant>,
     /// When sound was last known to arrive, while something is broken.
     heard: Option<Instant>,
     /// The server may have other addresses than the one that is tried: those of LiveKit Cloud.
@@ -131,6 +137,7 @@ impl Recovery {
             is_republishing: false,
             is_unconfirmed: false,
             attempts: Backoff::new(seed),
+            well: None,
             heard: None,
             has_regions,
         }
@@ -192,7 +199,7 @@ impl Recovery {
             Input::Published => {
                 self.is_republishing = false;
                 if self.phase == Phase::Well {
-                    self.attempts.done();
+                    self.well.get_or_insert(now);
                 }
                 None
             }
@@ -220,15 +227,12 @@ impl Recovery {
         match (remedy, self.phase) {
             (Remedy::None, _) | (_, Phase::Joining) => self.lose(),
             (Remedy::Resume, Phase::Rejoining) | (Remedy::Rejoin, _) => self.rejoin(now),
-            (Remedy::Resume, Phase::Reopening | Phase::Confirming(_)) => {
+            (Remedy::Resume, _) => {
+                self.begin(now);
                 // Whoever is heard may wait for the signalling for as long as it takes.
                 if media.is_heard {
                     self.attempts.attempts = self.attempts.attempts.min(ATTEMPTS - 1);
                 }
-                self.again(Phase::Reopening, now)
-            }
-            (Remedy::Resume, _) => {
-                self.begin(now);
                 self.again(Phase::Reopening, now)
             }
         }
@@ -253,10 +257,13 @@ impl Recovery {
         self.again(Phase::Rejoining, now)
     }
 
-    /// Something has broken that was well.
+    /// Something has broken that may have been well.
     fn begin(&mut self, now: Instant) {
         if self.phase == Phase::Well {
             self.heard = Some(now);
+        }
+        if self.well.take().is_some_and(|well| now >= well + STABLE_AFTER) {
+            self.attempts.done();
         }
     }
 
@@ -273,18 +280,16 @@ impl Recovery {
     /// The signalling is open again, in our place.
     fn go_on(&mut self, media: Media, now: Instant) -> Action {
         if media.is_heard {
-            return self.resume(true);
+            return self.resume(true, now);
         }
         // What was waited for the signalling is not the path's fault.
         self.phase = Phase::Path(now + LOST_AFTER);
         Action::FindPath { is_reopened: true }
     }
 
-    fn resume(&mut self, is_reopened: bool) -> Action {
+    fn resume(&mut self, is_reopened: bool, now: Instant) -> Action {
         self.phase = Phase::Well;
-        if !self.is_republishing {
-            self.attempts.done();
-        }
+        self.well = (!self.is_republishing).then_some(now);
         Action::Resume { is_reopened }
     }
 
@@ -292,7 +297,7 @@ impl Recovery {
         match self.phase {
             // An old server does not say who we are.
             Phase::Confirming(until) if now >= until => Some(self.go_on(media, now)),
-            Phase::Path(_) if media.is_settled => Some(self.resume(false)),
+            Phase::Path(_) if media.is_settled => Some(self.resume(false, now)),
             Phase::Path(until) if now >= until => self.rejoin(now),
             // Its region may be gone, and there are others.
             Phase::Reopening if self.has_regions && self.heard.is_some_and(|heard| now >= heard + LOST_AFTER) => {
@@ -335,6 +340,8 @@ mod tests {
             let mut table = Self { recovery: Recovery::new(false, 1), now: Instant::now(), media: HEARD };
             assert_eq!(table.at(0, Joined), None);
             assert_eq!(table.condition(), Condition::Well);
+            table.at(0, Published);
+            table.at(60_000, Look);
             table
         }
 
@@ -477,6 +484,28 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_lets_everybody_in_and_throws_him_out_is_asked_less_and_less_often() {
+        for (inputs, remedy) in [([Reopened, Confirmed], Remedy::Resume), ([Joined, Published], Remedy::Rejoin)] {
+            let mut table = Table::well();
+            let mut waits = Vec::new();
+            while let Some(Reopen(at) | Join(at)) = table.at(100, Failed(remedy)) {
+                waits.push((at - table.now).as_millis());
+                table.now = at;
+                inputs.iter().for_each(|input| {
+                    table.at(10, *input);
+                });
+                if waits.len() == 500 {
+                    break;
+                }
+            }
+            // Sound arrives where it is only the signalling.
+            assert_eq!(waits.len(), if remedy == Remedy::Resume { 500 } else { ATTEMPTS as usize });
+            let later = &waits[8..];
+            assert!(later.iter().sum::<u128>() / later.len() as u128 > 1_500, "{remedy:?}: {waits:?}");
+        }
+    }
+
+    #[test]
     fn an_old_server_that_does_not_say_who_we_are_is_believed_after_a_second() {
         let mut table = Table::well();
         table.at(0, Failed(Remedy::Resume));
@@ -514,7 +543,7 @@ mod tests {
         table.at(0, Failed(Remedy::Resume));
         table.at(20, Reopened);
         table.at(1, Confirmed);
-        assert_eq!(table.at(1, Mismatch), Some(Join(table.now)));
+        assert!(matches!(table.at(1, Mismatch), Some(Join(at)) if at <= table.now + Duration::from_millis(300)));
     }
 
     #[test]
@@ -525,7 +554,7 @@ mod tests {
         table.with(HEARD, 30, Joined);
         table.at(30, Published);
         assert_eq!(table.condition(), Condition::Well);
-        assert_eq!(table.at(0, Failed(Remedy::Resume)), table.reopens_at_once(), "attempts begin anew");
+        assert_eq!(table.at(6_000, Failed(Remedy::Resume)), table.reopens_at_once(), "attempts begin anew");
     }
 
     #[test]
