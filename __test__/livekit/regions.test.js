@@ -13,12 +13,12 @@ const { dispose } = require('@livekit/rtc-node')
 const { AccessToken, RoomServiceClient } = require('livekit-server-sdk')
 
 const { Authority } = require('../support/authority')
-const { Gate } = require('../support/gate')
 const { openProxy, useProxies } = require('../support/proxy')
 const { openEmptyRoom, openRoom, present, publish, speak, until } = require('../support/room')
 const { secured } = require('../support/secured')
 const { serve } = require('../support/server')
 const { tone } = require('../support/wav')
+const { Wire } = require('../support/wire')
 
 after(dispose) // or the ear keeps the process
 
@@ -32,14 +32,14 @@ const leave = (action, regions) => new LeaveRequest({
 
 test('a session that is sent to other regions joins the nearest one that answers', async (t) => {
   const [here, far, near] = await Promise.all([openRoom(t), openEmptyRoom(t), openEmptyRoom(t)])
-  const gate = await Gate.open(here.server.url, t)
+  const wire = await Wire.open(here.server.url, t)
   const silent = net.createServer(() => {}).listen(0, '127.0.0.1')
   await once(silent, 'listening')
   t.after(() => silent.close())
-  const { session } = speak(t, here, { url: gate.url, connectTimeoutMs: 5000 })
+  const { session } = speak(t, here, { url: wire.url, connectTimeoutMs: 5000 })
   await publish(session, here)
   const reconnected = once(session, 'reconnected')
-  gate.say({
+  wire.say({
     case: 'leave',
     value: leave(LeaveRequest_Action.RECONNECT, [
       { url: far.server.url, distance: 900n }, { url: 'ws://127.0.0.1:1', distance: 5n }, { url: near.server.url, distance: 10n },
@@ -54,31 +54,31 @@ test('a session that is sent to other regions joins the nearest one that answers
 
 test('a session that is sent to regions where nobody is comes back to the usual server', async (t) => {
   const room = await openRoom(t)
-  const gate = await Gate.open(room.server.url, t)
-  const { session } = speak(t, room, { url: gate.url })
+  const wire = await Wire.open(room.server.url, t)
+  const { session } = speak(t, room, { url: wire.url })
   await publish(session, room)
   const reconnected = once(session, 'reconnected')
-  gate.say({ case: 'leave', value: leave(LeaveRequest_Action.RECONNECT, [{ url: 'ws://127.0.0.1:1', distance: 1n }, { url: 'no URL' }]) })
+  wire.say({ case: 'leave', value: leave(LeaveRequest_Action.RECONNECT, [{ url: 'ws://127.0.0.1:1', distance: 1n }, { url: 'no URL' }]) })
   await reconnected
-  assert.equal(gate.joins(101).length, 2)
+  assert.equal(wire.attempts().filter(({ status }) => status === 101).length, 2)
 })
 
 test('a session that is moved to another room comes back to that one', async (t) => {
   const room = await openRoom(t)
-  const gate = await Gate.open(room.server.url, t)
-  const { session } = speak(t, room, { url: gate.url })
+  const wire = await Wire.open(room.server.url, t)
+  const { session } = speak(t, room, { url: wire.url })
   await publish(session, room)
   const other = 'another-room'
   const access = new AccessToken(room.server.key, room.server.secret, { identity: 'moved' })
   access.addGrant({ roomJoin: true, room: other })
   const participant = new ParticipantInfo({ sid: 'PA_moved', identity: 'moved' })
-  gate.say({ case: 'roomMoved', value: new RoomMovedResponse({ token: await access.toJwt(), participant }) })
+  wire.say({ case: 'roomMoved', value: new RoomMovedResponse({ token: await access.toJwt(), participant }) })
   const reconnected = once(session, 'reconnected')
-  gate.hangUp()
+  wire.sayGoodbye()
   await reconnected
   const service = new RoomServiceClient(room.server.url.replace('ws', 'http'), room.server.key, room.server.secret)
   await until(async () => (await service.listParticipants(other)).some(({ identity }) => identity === 'moved'), 'it is there')
-  assert.deepEqual(gate.joins(101).map(({ path }) => /join_request/.test(path)), [true, true])
+  assert.deepEqual(wire.attempts().map(({ status }) => status), [101, 101])
 })
 
 test("LiveKit's own servers tell of regions when they are full themselves", async (t) => {

@@ -9,9 +9,9 @@ const { after, test } = require('node:test')
 
 const { dispose } = require('@livekit/rtc-node')
 
-const { Gate } = require('../support/gate')
 const { openRoom, present, publish, speak } = require('../support/room')
 const { tone } = require('../support/wav')
+const { Wire } = require('../support/wire')
 
 after(dispose) // or the ear keeps the process
 
@@ -21,8 +21,8 @@ const upgraded = (key) => ['HTTP/1.1 101 Switching Protocols', 'Upgrade: websock
   `Sec-WebSocket-Accept: ${accept(key)}`, '', ''].join('\r\n')
 
 const REFUSALS = [
-  () => 'HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n',
-  () => 'HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n',
+  () => 503,
+  () => 429,
   () => '',
   // A WebSocket that ends without a word, and one that says what nobody understands.
   (key) => upgraded(key),
@@ -37,17 +37,18 @@ async function place({ server }) {
 
 test('whatever answers a signalling that is to be reopened, the place is kept and the sound goes on', async (t) => {
   const room = await openRoom(t)
-  const gate = await Gate.open(room.server.url, t)
-  const { session, told } = speak(t, room, { url: gate.url })
+  const wire = await Wire.open(room.server.url, t)
+  const { session, told } = speak(t, room, { url: wire.url })
   await publish(session, room)
   const before = await place(room)
   const playing = session.playAudio({ requestId: 'it', audio: tone(440, 30_000) })
   await once(session, 'started')
-  gate.refusals.push(...REFUSALS)
+  const refusals = [...REFUSALS]
+  wire.answers = ({ upgrade, key }) => (upgrade ? refusals.shift()?.(key) : undefined)
   const reconnected = once(session, 'reconnected')
-  gate.hangUp()
+  wire.sayGoodbye()
   await reconnected
-  assert.equal(gate.refusals.length, 0)
+  assert.equal(refusals.length, 0)
   assert.deepEqual(await place(room), before)
   const about = told.slice(told.findIndex(({ type }) => type === 'reconnecting')).map(({ type }) => type)
   assert.deepEqual(about, ['reconnecting', 'reconnected'])
@@ -55,16 +56,17 @@ test('whatever answers a signalling that is to be reopened, the place is kept an
   assert.equal((await playing).outcome, 'stopped')
 })
 
-for (const [status, phrase] of [[401, 'Unauthorized'], [404, 'Not Found']]) {
+for (const status of [401, 404]) {
   test(`a signalling that is refused with ${status} is joined anew`, async (t) => {
     const room = await openRoom(t)
-    const gate = await Gate.open(room.server.url, t)
-    const { session } = speak(t, room, { url: gate.url })
+    const wire = await Wire.open(room.server.url, t)
+    const { session } = speak(t, room, { url: wire.url })
     await publish(session, room)
     const [before] = await place(room)
-    gate.refusals.push(() => `HTTP/1.1 ${status} ${phrase}\r\nContent-Length: 0\r\n\r\n`)
+    let left = 1
+    wire.answers = ({ upgrade }) => (upgrade && left-- > 0 ? status : undefined)
     const reconnected = once(session, 'reconnected')
-    gate.hangUp()
+    wire.sayGoodbye()
     await reconnected
     assert.notEqual((await place(room))[0], before)
   })

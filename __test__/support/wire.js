@@ -9,6 +9,8 @@
 const { once } = require('node:events')
 const net = require('node:net')
 
+const { SignalResponse } = require('@livekit/protocol')
+
 const { Relay } = require('./relay')
 const { Frames, closeFrame } = require('./websocket')
 
@@ -30,15 +32,17 @@ class Wire {
   /** Sees every message of the signalling: `(text, 'up' or 'down')`. */
   onMessage = () => {}
   /**
-   * Every request that came through, in order: `{ atMs, path, token, upgrade, status }`. `upgrade` tells an attempt to join or
-   * to resume from the question why one was refused, which LiveKit's clients ask afterwards.
+   * Every request that came through, in order: `{ atMs, path, query, token, key, upgrade, status }`. `upgrade` tells an attempt to join
+   * or to resume from the question why one was refused, which LiveKit's clients ask afterwards; `key` is that of its WebSocket.
    */
   requests = []
-  /** Sees each request before the server does, and may answer it in its place by returning a status. */
+  /** Sees each request before the server does, and may answer it in its place by returning a status, or all the bytes of the answer. */
   answers = () => undefined
   #server
   /** Each connection of a client, with what leads on to the server. */
   #connections = new Map()
+  /** The clients whose signalling is open. */
+  #open = new Set()
   #whole = true
 
   /** To the LiveKit server at `url`; goes with the test, if there is one. */
@@ -73,6 +77,13 @@ class Wire {
     for (const [client, upstream] of this.#connections) client.end(closeFrame(code), () => upstream.destroy())
   }
 
+  /** Says a message (the parts of a `SignalResponse`) to those whose signalling is open, as if the server did. */
+  say(message) {
+    const payload = new SignalResponse({ message }).toBinary()
+    const head = Buffer.from([0x82, 126, payload.length >> 8, payload.length & 0xff]) // RFC 6455 §5.2
+    this.#open.forEach((client) => client.write(Buffer.concat([head, payload])))
+  }
+
   /** The attempts to join or to resume since `fromMs`. */
   attempts(fromMs = 0) {
     return this.requests.filter(({ atMs, upgrade }) => upgrade && atMs >= fromMs)
@@ -92,9 +103,11 @@ class Wire {
     const up = this.#rewriting('up', () => NOWHERE, (head) => {
       const request = readRequest(head)
       this.requests.push(request)
-      request.status = this.answers(request)
-      if (request.status === undefined) return unanswered.push(request) > 0
-      client.end(`HTTP/1.1 ${request.status} by the wire\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`)
+      const answer = this.answers(request)
+      if (answer === undefined) return unanswered.push(request) > 0
+      const isStatus = typeof answer === 'number'
+      if (isStatus) request.status = answer
+      client.end(isStatus ? `HTTP/1.1 ${answer} by the wire\r\ncontent-length: 0\r\nconnection: close\r\n\r\n` : answer)
       return false
     })
     const standIn = (protocol, serverPort) => {
@@ -105,11 +118,13 @@ class Wire {
       const status = Number(head.split(' ')[1])
       const request = unanswered.shift()
       if (request) request.status = status
-      if (status === SWITCHING) [up, down].forEach((frames) => frames.upgrade())
+      if (status !== SWITCHING) return
+      this.#open.add(client);
+      [up, down].forEach((frames) => frames.upgrade())
     })
     forward(client, upstream, up)
     forward(upstream, client, down)
-    client.on('close', () => this.#connections.delete(client))
+    client.on('close', () => (this.#connections.delete(client), this.#open.delete(client)))
   }
 
   /** `portFor` says which port takes the place of a candidate's. */
@@ -136,6 +151,8 @@ function readRequest(head) {
   return {
     atMs: performance.now(),
     path: path.split('?')[0],
+    query: path.split('?')[1] ?? '',
+    key: /^sec-websocket-key: *(\S+)/im.exec(head)?.[1],
     token: /^authorization: *bearer (\S+)/im.exec(head)?.[1] ?? /[?&]access_token=([^&\s]+)/.exec(path)?.[1],
     upgrade: /^upgrade: *websocket/im.test(head),
     status: undefined
