@@ -27,8 +27,8 @@ impl LiveKit {
         use Condition::{Away, Cut, Shaky, Well};
         if std::mem::take(&mut self.is_lost) {
             let Trouble { mut error, reason, .. } = self.trouble.take().unwrap_or_else(Trouble::no_path);
-            if self.told != Away {
-                // Whoever was in the room is thrown out of it, for whatever he was not let in again.
+            if matches!(self.told, Shaky | Cut) {
+                // For whatever it could not be won back: whoever was in the room is out of it.
                 error.code = Code::Disconnected;
             }
             return Some(OutputEvent::Lost(error, reason));
