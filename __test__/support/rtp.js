@@ -9,6 +9,9 @@ function rtp(bytes) {
   return isRtp ? { track: bytes.readUInt32BE(8), time: bytes.readUInt32BE(4) } : undefined
 }
 
+/** A packet of silence has some 40 bytes, headers and all, one of a tone some 200. */
+const SOUND_BYTES = 100
+
 const PER_MS = 48
 const FRAME_MS = 20
 
@@ -23,7 +26,7 @@ class Sent {
   constructor(wire) {
     wire.media.onPacket = (bytes) => {
       const { track, time } = rtp(bytes) ?? {}
-      if (track === undefined) return
+      if (track === undefined || bytes.length < SOUND_BYTES) return
       if (!this.#times.has(track)) this.#times.set(track, [])
       this.#times.get(track).push(time)
     }
