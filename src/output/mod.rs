@@ -98,6 +98,8 @@ pub enum OutputEvent {
     Reconnecting(String),
     /// Nothing can be written until it is restored.
     Cut(Meanwhile),
+    /// What is written arrives again, though the connection is not restored yet.
+    Arrives,
     /// The connection is restored.
     Reconnected,
     /// Nothing of this stream is heard any more, because its track is muted; what becomes of what plays on it.

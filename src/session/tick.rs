@@ -300,12 +300,11 @@ impl Session {
                 }
                 self.update_hearing();
             }
+            OutputEvent::Arrives => self.uncut(),
             OutputEvent::Reconnected => {
-                self.output.connection = Connection::Open;
                 self.output.is_shaken = false;
                 self.note(None, EventKind::Reconnected);
-                self.answer_connects(None);
-                self.update_hearing();
+                self.uncut();
             }
             OutputEvent::Muted(track_id, meanwhile) => {
                 self.output.stream_muted(track_id, Some(meanwhile));
@@ -331,6 +330,13 @@ impl Session {
             OutputEvent::Lost(error, reason) => self.lose(&error, reason),
             OutputEvent::Failed(error) => self.output_failed(&error),
         }
+    }
+
+    /// What is written arrives again.
+    fn uncut(&mut self) {
+        self.output.connection = Connection::Open;
+        self.answer_connects(None);
+        self.update_hearing();
     }
 
     /// The output is gone, and everything that lives with it; the next request connects anew.

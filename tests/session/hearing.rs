@@ -358,6 +358,14 @@ fn what_a_cut_room_does_not_hear_is_counted() {
     assert_eq!(table.finish("a"), "a:completed", "time stood still");
 
     let mut table = playing();
+    table.output(OutputEvent::Reconnecting("signalClose".into()));
+    table.output(OutputEvent::Cut(PAUSE));
+    assert_eq!(table.output(OutputEvent::Arrives), "", "the signalling is still lost");
+    assert_eq!(table.session.pace(), Pace::Run);
+    assert_eq!(table.finish("a"), "a:completed", "but sound goes on");
+    assert_eq!(table.output(OutputEvent::Reconnected), "reconnected");
+
+    let mut table = playing();
     table.output(OutputEvent::Cut(CONTINUE));
     table.frame();
     assert_eq!(table.output(OutputEvent::Cut(DROP)), "a:failed(ERR_DISCONNECTED)-20");

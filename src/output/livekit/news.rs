@@ -40,6 +40,7 @@ impl LiveKit {
                 (Shaky, OutputEvent::Reconnecting(reason.unwrap_or_default()))
             }
             (Shaky, Cut) => (Cut, OutputEvent::Cut(self.options.meanwhile)),
+            (Cut, Shaky) => (Shaky, OutputEvent::Arrives),
             (Shaky | Cut, Well) => (Well, OutputEvent::Reconnected),
             _ => return self.small_news(),
         };
