@@ -10,6 +10,7 @@ const rtc = require('@livekit/rtc-node')
 const { SpeakerSession } = require('..')
 const { tone } = require('../__test__/support/wav')
 const { Wire } = require('../__test__/support/wire')
+const { serve } = require('./child')
 const { audioLevel } = require('./rtp')
 
 const RATE = 48000
@@ -154,12 +155,4 @@ async function measure({ url, tokens, turns }) {
   return times
 }
 
-process.once('message', async (load) => {
-  try {
-    process.send(await measure(load))
-  } catch (error) {
-    console.error(error)
-    process.exitCode = 1
-  }
-  process.disconnect()
-})
+serve(async (load) => process.send(await measure(load)))

@@ -8,6 +8,7 @@ const { existsSync, readFileSync, readdirSync } = require('node:fs')
 const { performance } = require('node:perf_hooks')
 const { setTimeout: sleep } = require('node:timers/promises')
 
+const { serve } = require('./child')
 const { openAll } = require('./open-all')
 
 const SETTLE_MS = 3000
@@ -99,14 +100,8 @@ async function official({ url, tokens, noise, windowMs }) {
   return { ...joined, ...measured, odd: failed ? [`${failed} failed`] : [], sessions: opened.length, leave }
 }
 
-process.once('message', async (load) => {
-  try {
-    const { leave, ...result } = await (load.kind === 'official' ? official(load) : ours(load))
-    process.send(result)
-    await leave()
-  } catch (error) {
-    console.error(error)
-    process.exitCode = 1
-  }
-  process.disconnect()
+serve(async (load) => {
+  const { leave, ...result } = await (load.kind === 'official' ? official(load) : ours(load))
+  process.send(result)
+  await leave()
 })

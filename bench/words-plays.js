@@ -7,6 +7,7 @@
 const { setTimeout: sleep } = require('node:timers/promises')
 
 const { SpeakerSession } = require('..')
+const { serve } = require('./child')
 const { chirp, missing } = require('./chirp')
 const { BenchEar, dispose } = require('./ear')
 
@@ -51,10 +52,4 @@ async function measure({ url, rows, wordMs }) {
   await dispose()
 }
 
-process.once('message', async (load) => {
-  await measure(load).catch((error) => {
-    console.error(error)
-    process.exitCode = 1
-  })
-  process.disconnect()
-})
+serve(measure)

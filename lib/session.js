@@ -156,7 +156,7 @@ class SpeakerSession extends EventEmitter {
 
   async close(options) {
     const { drains, withinMs } = check.closeOptions(options)
-    // What is written and stopped while it drains belongs to the recording too.
+    // Writes and stops during a drain are recorded too.
     if (drains) this.#recorder?.drain(withinMs)
     else this.#endRecording()
     let recorded

@@ -132,7 +132,7 @@ pub enum EventKind {
     Subscribed {
         /// The track.
         track_id: u32,
-        /// Who, if that is known.
+        /// The listener's identity, if it is known.
         #[serde(skip_serializing_if = "Option::is_none")]
         identity: Option<String>,
     },

@@ -46,21 +46,19 @@ impl Slot {
     /// Does what the session asks for; `Close` is for the driver. Returns what the session is to be told.
     pub fn serve(&mut self, request: OutputRequest, core: &Core) -> Option<OutputEvent> {
         match request {
-            OutputRequest::Open => match core.options.output.open(core.channels, &core.progress, Instant::now()) {
-                Ok(output) => {
-                    let is_connected = output.is_connected();
-                    self.output = Some(output);
-                    is_connected.then_some(OutputEvent::Connected)
-                }
-                Err(error) => Some(OutputEvent::Lost(error, "failed".to_owned())),
-            },
+            OutputRequest::Open => {
+                let output = core.options.output.open(core.channels, &core.progress, Instant::now());
+                let is_connected = output.is_connected();
+                self.output = Some(output);
+                is_connected.then_some(OutputEvent::Connected)
+            }
             OutputRequest::Prepare(stream) => match self.output.as_mut()?.prepare(stream, Instant::now()) {
                 Ok(true) => Some(OutputEvent::Opened(stream)),
                 Ok(false) => None,
                 Err(error) => Some(OutputEvent::Refused(stream, error)),
             },
             OutputRequest::SetMuted(stream, muted) => {
-                self.output.as_mut()?.set_muted(stream, muted, Instant::now());
+                self.output.as_mut()?.set_muted(stream, muted);
                 None
             }
             OutputRequest::GiveUp => {

@@ -93,15 +93,13 @@ pub fn host(url: &Url) -> String {
     url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-/// The proxy that stands before the server of an http(s) URL.
-pub fn proxy(url: &Url) -> Option<Url> {
-    Proxies::here().for_url(url).cloned()
-}
-
-/// Who did not answer: the host of a URL, and the proxy before it.
+/// Returns the host of a URL, and the proxy before it if there is one, for messages.
 pub fn way(url: &Url) -> String {
-    let host = host(url);
-    proxy(url).map_or_else(|| host.clone(), |proxy| format!("{host} by the proxy {}", self::host(&proxy)))
+    let server = host(url);
+    match Proxies::here().for_url(url) {
+        Some(proxy) => format!("{server} by the proxy {}", host(proxy)),
+        None => server,
+    }
 }
 
 /// The innermost cause: "connection refused" rather than "error sending request". It names no URL, which may hold keys.

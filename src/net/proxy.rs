@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
-/// What can be spoken to a proxy.
+/// The protocols of proxies that can be used.
 const SCHEMES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
 
 /// The proxies of this process, and who is reached without them.
@@ -15,7 +15,7 @@ pub struct Proxies {
     none: Vec<Exception>,
 }
 
-/// Who is reached without a proxy: a host, all below a domain, a range of addresses; maybe at one port alone.
+/// Servers that are reached without a proxy: a host, a domain with all below it, or a range of addresses; at one port alone if given.
 #[derive(Debug, PartialEq, Eq)]
 struct Exception {
     host: Hosts,

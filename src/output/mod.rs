@@ -184,7 +184,7 @@ pub trait Output: Send {
     }
 
     /// Mutes a stream's track in the room, whether it is published yet or not, or lifts its mute, whoever muted it.
-    fn set_muted(&mut self, _stream: u32, _muted: bool, _now: Instant) {}
+    fn set_muted(&mut self, _stream: u32, _muted: bool) {}
 
     /// What happened to it by itself. Needs tokio's context.
     fn poll(&mut self, _context: &mut Context<'_>, _now: Instant) -> Poll<OutputEvent> {
@@ -259,8 +259,8 @@ impl OutputOptions {
     }
 
     /// Opens it for `channels` channels, or begins to: then [`OutputEvent::Connected`] or [`OutputEvent::Lost`] tells what comes of it.
-    pub fn open(&self, channels: usize, progress: &Arc<Progress>, now: Instant) -> Result<Box<dyn Output>> {
-        Ok(match self {
+    pub fn open(&self, channels: usize, progress: &Arc<Progress>, now: Instant) -> Box<dyn Output> {
+        match self {
             Self::Wav { path, format, keeps_unheard } => {
                 Box::new(wav::Wav::create(path.clone(), channels, *format, *keeps_unheard))
             }
@@ -269,8 +269,8 @@ impl OutputOptions {
                 Box::new(pcm::Pcm::new(*format, None, 0, sink.clone(), backlog))
             }
             Self::Memory { recording } => Box::new(memory::Memory::new(channels, recording.clone())),
-            Self::LiveKit(options) => Box::new(livekit::LiveKit::new(options.clone(), channels, now)?),
-        })
+            Self::LiveKit(options) => Box::new(livekit::LiveKit::new(options.clone(), channels, now)),
+        }
     }
 }
 

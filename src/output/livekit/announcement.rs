@@ -1,4 +1,4 @@
-//! What the room is told of a track.
+//! The announcement of a track to the room: its id, its name and what it is like.
 
 use super::encoder::Encoding;
 use super::track::random;

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use tokio::time::sleep_until;
 
 /// Attempts to win a lost room back before it counts as lost for good. With full jitter ten, as theirs, can be over within
 /// a few seconds; these take a minute on average, and 20 s at least but once in a million.
@@ -53,13 +54,21 @@ fn limit(attempt: u32) -> Duration {
 
 /// Lets the sessions of the process that lost one server come back one after another.
 #[derive(Default)]
-pub struct Gate {
+struct Gate {
     /// By server: when the next attempt is due, if attempts came evenly.
     next: Mutex<HashMap<String, Instant>>,
 }
 
 /// The gate of this process.
-pub static GATE: LazyLock<Gate> = LazyLock::new(Gate::default);
+static GATE: LazyLock<Gate> = LazyLock::new(Gate::default);
+
+/// Waits until an attempt at a server that is due `at` that time may be made. Returns when that is.
+pub async fn turn(server: &str, at: Instant) -> Instant {
+    sleep_until(at.into()).await;
+    let at = GATE.pass(server, at);
+    sleep_until(at.into()).await;
+    at
+}
 
 /// Between two attempts at one server: a hundred a second, about what a server of two cores takes in.
 const INTERVAL: Duration = Duration::from_millis(10);
@@ -72,7 +81,7 @@ const MAX_SERVERS: usize = 64;
 
 impl Gate {
     /// Returns when an attempt that is due `at` that time may be made (the generic cell rate algorithm of ITU-T I.371).
-    pub fn pass(&self, server: &str, at: Instant) -> Instant {
+    fn pass(&self, server: &str, at: Instant) -> Instant {
         let mut servers = self.next.lock();
         if servers.len() >= MAX_SERVERS && !servers.contains_key(server) {
             servers.retain(|_, next| *next > at);

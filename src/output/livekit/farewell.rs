@@ -64,9 +64,8 @@ impl Farewell {
                 }
                 continue;
             }
-            let Connection { room, peer, theirs, .. } = &mut *self.connection;
             if !self.is_unsignalled
-                && let Poll::Ready(said) = room.poll(context)
+                && let Poll::Ready(said) = self.connection.room.poll(context)
             {
                 match said {
                     Said::Left(trouble) if trouble.remedy == Remedy::Resume => self.is_unsignalled = true,
@@ -75,12 +74,8 @@ impl Farewell {
                 }
                 continue;
             }
-            while let Some(Poll::Ready(change)) = theirs.as_mut().map(|theirs| theirs.poll(context, now)) {
-                if matches!(change, Change::Broken(_)) {
-                    *theirs = None;
-                }
-            }
-            match peer.poll(context, now) {
+            self.connection.poll_theirs(context, now);
+            match self.connection.peer.poll(context, now) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Change::NoPath | Change::Broken(_)) => return Poll::Ready(()),
                 Poll::Ready(Change::Connected | Change::Report(_)) => {}
@@ -103,7 +98,7 @@ impl Farewell {
                 let samples = &[0.0; 2 * FRAME][..self.channels * FRAME];
                 let frame = Frame { stream: track.stream, at: time, samples, sounding: false };
                 let line = self.publications.line(track.stream);
-                if let Some(packet) = track.encode(&frame)?
+                if let Some(packet) = track.encode(&frame, self.publications.is_muted(track.stream))?
                     && let Some(line) = line
                 {
                     self.connection.peer.send(line, time, &packet, now)?;

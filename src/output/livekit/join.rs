@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use livekit_signaling::RegionUrlProvider;
-use tokio::time::{sleep_until, timeout_at};
+use tokio::time::timeout_at;
 
 use super::Attempt;
 use super::encoder::Encoding;
@@ -85,13 +85,12 @@ pub enum Coming {
     Again(Vec<String>),
 }
 
-/// Joins from `at` on. Each token is tried once. If no server takes any, another attempt needs a token that was not refused yet: if
+/// Joins within the timeout that begins `at` that time, which is now. Each token is tried once. If no server takes any, another attempt needs a token that was not refused yet: if
 /// there is none, there is no remedy.
 pub fn join(options: LiveKitOptions, coming: Coming, at: Instant) -> Joining {
     let LiveKitOptions { url, tokens, timeout: limit, .. } = options;
     Box::pin(async move {
         let at = tokio::time::Instant::from_std(at);
-        sleep_until(at).await;
         let (first, regions) = match coming {
             Coming::First => (true, Vec::new()),
             Coming::Again(regions) => (false, regions),

@@ -36,14 +36,14 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use livekit_protocol as proto;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::timeout;
 
 use super::{Closing, Link, Output, OutputEvent, closed};
 use crate::audio::Samples;
 use crate::error::Result;
 use crate::mixer::Frame;
 use crate::runtime::{RUNTIME, timed};
-use backoff::GATE;
+use backoff::turn;
 pub use encoder::Encoding;
 use farewell::Farewell;
 use join::{Coming, Joining, join};
@@ -69,7 +69,6 @@ pub struct LiveKit {
     channels: usize,
     /// What is done when something breaks.
     recovery: Recovery,
-    /// What is under way to the room.
     attempt: Option<Underway>,
     /// The room, while it is joined.
     connection: Option<Box<Connection>>,
@@ -104,11 +103,22 @@ struct Connection {
     silence: Silence,
 }
 
+impl Connection {
+    /// Goes on with what an old server sends over; nothing of it is news.
+    fn poll_theirs(&mut self, context: &mut Context<'_>, now: Instant) {
+        while let Some(Poll::Ready(change)) = self.theirs.as_mut().map(|theirs| theirs.poll(context, now)) {
+            if matches!(change, Change::Broken(_)) {
+                self.theirs = None;
+            }
+        }
+    }
+}
+
 /// What can bring the room into trouble.
 type Attempt<T> = std::result::Result<T, Trouble>;
 
 impl LiveKit {
-    pub fn new(options: LiveKitOptions, channels: usize, now: Instant) -> Result<Self> {
+    pub fn new(options: LiveKitOptions, channels: usize, now: Instant) -> Self {
         let mut output = Self {
             recovery: Recovery::new(options.has_regions(), track::random().into()),
             attempt: Some(Underway::Join(join(options.clone(), Coming::First, now))),
@@ -126,9 +136,9 @@ impl LiveKit {
             dropped: 0,
         };
         for stream in output.options.publish_at_once.clone() {
-            output.add_track(stream)?;
+            output.add_track(stream);
         }
-        Ok(output)
+        output
     }
 
     /// Goes on with what is under way. Ready when something has changed.
@@ -140,11 +150,7 @@ impl LiveKit {
         if let Poll::Ready(said) = connection.room.poll(context) {
             return Poll::Ready(self.hear(said, now));
         }
-        while let Some(Poll::Ready(change)) = connection.theirs.as_mut().map(|theirs| theirs.poll(context, now)) {
-            if matches!(change, Change::Broken(_)) {
-                connection.theirs = None;
-            }
-        }
+        connection.poll_theirs(context, now);
         let Connection { peer, silence, .. } = &mut **connection;
         silence.poll(context, peer, &mut self.tracks, &self.publications, now)?;
         Poll::Ready(match ready!(peer.poll(context, now)) {
@@ -254,8 +260,7 @@ impl LiveKit {
                 let (options, server) = (self.options.clone(), self.options.server());
                 let regions = self.trouble.as_ref().map(|trouble| trouble.regions.clone()).unwrap_or_default();
                 self.attempt = Some(Underway::Join(Box::pin(async move {
-                    sleep_until(at.into()).await;
-                    let at = GATE.pass(&server, at);
+                    let at = turn(&server, at).await;
                     join(options, Coming::Again(regions), at).await
                 })));
             }
@@ -266,9 +271,7 @@ impl LiveKit {
                 let (server, limit) = (self.options.server(), self.options.timeout);
                 let reopen = connection.room.reopener();
                 self.attempt = Some(Underway::Reopen(Box::pin(async move {
-                    sleep_until(at.into()).await;
-                    let at = GATE.pass(&server, at);
-                    sleep_until(at.into()).await;
+                    let at = turn(&server, at).await;
                     reopen((at + limit).into()).await
                 })));
             }
@@ -331,11 +334,11 @@ impl Output for LiveKit {
     }
 
     fn prepare(&mut self, stream: u32, now: Instant) -> Result<bool> {
-        self.add_track(stream)?;
+        self.add_track(stream);
         self.publications.ask(stream, now)
     }
 
-    fn set_muted(&mut self, stream: u32, muted: bool, _now: Instant) {
+    fn set_muted(&mut self, stream: u32, muted: bool) {
         self.publications.set_muted(stream, muted);
     }
 
@@ -367,15 +370,14 @@ impl Output for LiveKit {
         let Some(connection) = &mut self.connection else { return Ok(false) };
         let Some(track) = self.tracks.iter_mut().find(|track| track.stream == frame.stream) else { return Ok(false) };
         let Some(line) = self.publications.line(frame.stream) else { return Ok(false) };
-        track.muted = self.publications.is_muted(frame.stream);
-        let muted = track.muted;
-        if let Some(packet) = track.encode(frame)? {
+        let is_muted = self.publications.is_muted(frame.stream);
+        if let Some(packet) = track.encode(frame, is_muted)? {
             connection.peer.send(line, frame.at, &packet, now)?;
         }
         if connection.peer.is_unheard(now) {
             self.no_path(now);
         }
-        Ok(!muted)
+        Ok(!is_muted)
     }
 
     /// Time goes on in RTP by itself: every packet bears the session's.

@@ -5,14 +5,13 @@ use std::time::Instant;
 use super::said::{Said, Side};
 use super::trouble::{Remedy, Trouble};
 use super::{Attempt, Condition, Connection, Input, LiveKit, Track};
-use crate::error::{Code, Result, SpeakerError};
+use crate::error::{Code, SpeakerError};
 
 impl LiveKit {
-    pub(super) fn add_track(&mut self, stream: u32) -> Result<()> {
+    pub(super) fn add_track(&mut self, stream: u32) {
         if !self.tracks.iter().any(|track| track.stream == stream) {
             self.tracks.push(Track::new(stream, self.channels, self.options.encoding));
         }
-        Ok(())
     }
 
     /// Lets tracks go on as far as they can by now.
@@ -25,7 +24,7 @@ impl LiveKit {
         while let Some(stream) = self.publications.late(now) {
             self.give_up(stream, now)?;
         }
-        if self.recovery.may_offer() && self.publications.is_restored() {
+        if self.recovery.awaits_tracks() && self.publications.is_restored() {
             self.handle(Input::Published, now);
         }
         let Some(Connection { room, peer, .. }) = self.connection.as_deref_mut() else { return Ok(()) };

@@ -153,6 +153,11 @@ impl Recovery {
         self.phase == Phase::Well
     }
 
+    /// Returns true if all is well once every track is published.
+    pub fn awaits_tracks(&self) -> bool {
+        self.phase == Phase::Well && self.well.is_none()
+    }
+
     /// Returns true if the room was joined anew, and not everything is published again.
     pub fn is_republishing(&self) -> bool {
         self.is_republishing

@@ -190,17 +190,13 @@ async fn request(method: reqwest::Method, url: &Url, headers: Vec<Header>) -> Re
     Ok(headers.iter().fold(request, |request, Header { name, value }| request.header(name, value)))
 }
 
-/// The proxy by which a room at this URL is reached.
-pub fn proxy(url: &Url) -> Option<Url> {
-    parse(url.as_str()).ok().filter(|url| url.scheme() == "https").and_then(|url| http::proxy(&url))
-}
-
 async fn send(url: &Url, request: RequestBuilder) -> Result<Response, TransportError> {
     http::send(request).await.map_err(|error| failed(url, &error))
 }
 
 fn failed(url: &Url, error: &reqwest::Error) -> TransportError {
-    let way = if proxy(url).is_some() { http::way(url) } else { http::host(url) };
+    // As in `request`: what is not encrypted takes no proxy.
+    let way = if url.scheme() == "https" { http::way(url) } else { http::host(url) };
     TransportError::Connection(format!("{way}: {}", http::reason(error)))
 }
 

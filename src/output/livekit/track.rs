@@ -9,8 +9,6 @@ const TAIL: u32 = 10;
 
 pub struct Track {
     pub stream: u32,
-    /// Nothing of it is let through.
-    pub muted: bool,
     channels: usize,
     encoding: Encoding,
     /// Made with the first sound: most tracks of most sessions have none.
@@ -44,7 +42,7 @@ impl Packet<'_> {
 
 impl Track {
     pub fn new(stream: u32, channels: usize, encoding: Encoding) -> Self {
-        Self { stream, muted: false, channels, encoding, encoder: None, sent: false, asked: 0, tail: 0, gap: true }
+        Self { stream, channels, encoding, encoder: None, sent: false, asked: 0, tail: 0, gap: true }
     }
 
     /// Whether the last sound and its tail are sent.
@@ -58,8 +56,8 @@ impl Track {
         (self.sent, self.asked) = (false, 0);
     }
 
-    /// The frame's packet; none in silence.
-    pub fn encode(&mut self, frame: &Frame) -> Result<Option<Packet<'_>>> {
+    /// Returns the frame's packet; none in silence, nor while nothing of the track is let through.
+    pub fn encode(&mut self, frame: &Frame, is_muted: bool) -> Result<Option<Packet<'_>>> {
         if frame.sounding {
             self.tail = TAIL + 1;
         } else if self.tail == 0 {
@@ -68,7 +66,7 @@ impl Track {
         self.tail -= 1;
         let level = level(frame.samples);
         let (channels, encoding) = (self.channels, self.encoding);
-        let data = match (self.muted, &mut self.encoder) {
+        let data = match (is_muted, &mut self.encoder) {
             (true, _) => None,
             (false, Some(encoder)) => encoder.encode(frame.samples)?,
             (false, none) => none.insert(Encoder::after_silence(channels, encoding)?).encode(frame.samples)?,
@@ -123,11 +121,11 @@ mod tests {
     fn sends_its_sound_and_a_tail_and_then_nothing() {
         let mut track = Track::new(0, 1, ENCODING);
         let (loud, silent) = ([0.5; FRAME], [0.0; FRAME]);
-        assert!(track.encode(&frame(&silent, false)).unwrap().is_none());
+        assert!(track.encode(&frame(&silent, false), false).unwrap().is_none());
         for round in 0..2 {
-            let firsts = [true, false].map(|_| track.encode(&frame(&loud, true)).unwrap().unwrap().first);
+            let firsts = [true, false].map(|_| track.encode(&frame(&loud, true), false).unwrap().unwrap().first);
             assert_eq!(firsts, [true, false], "round {round}");
-            let tail = (0..50).filter(|_| track.encode(&frame(&silent, false)).unwrap().is_some()).count();
+            let tail = (0..50).filter(|_| track.encode(&frame(&silent, false), false).unwrap().is_some()).count();
             assert_eq!(tail, TAIL as usize);
             assert!(track.is_silent());
         }
@@ -136,10 +134,7 @@ mod tests {
     #[test]
     fn sends_nothing_while_it_is_muted_and_marks_what_comes_after() {
         let mut track = Track::new(0, 1, ENCODING);
-        let mut first = |muted| {
-            track.muted = muted;
-            track.encode(&frame(&[0.5; FRAME], true)).unwrap().map(|packet| packet.first)
-        };
+        let mut first = |muted| track.encode(&frame(&[0.5; FRAME], true), muted).unwrap().map(|packet| packet.first);
         assert_eq!(
             [false, false, true, true, false, false].map(&mut first),
             [Some(true), Some(false), None, None, Some(true), Some(false)]
@@ -149,9 +144,9 @@ mod tests {
     #[test]
     fn sends_little_of_silence_inside_a_sound_with_dtx() {
         let mut track = Track::new(0, 1, Encoding { dtx: true, ..ENCODING });
-        let sent = (0..100).filter(|_| track.encode(&frame(&[0.0; FRAME], true)).unwrap().is_some()).count();
+        let sent = (0..100).filter(|_| track.encode(&frame(&[0.0; FRAME], true), false).unwrap().is_some()).count();
         assert!(sent < 50, "{sent} of 100 packets of silence");
-        assert!(track.encode(&frame(&[0.5; FRAME], true)).unwrap().unwrap().first);
+        assert!(track.encode(&frame(&[0.5; FRAME], true), false).unwrap().unwrap().first);
     }
 
     #[test]
