@@ -12,7 +12,7 @@ const { dispose } = require('@livekit/rtc-node')
 
 const { fromNow, isBack, moderator, openServer, publish, publishings, roomOn, speak, until } = require('../support/room')
 const { Sent } = require('../support/rtp')
-const { EAR_MS, longestGap, tone, windows } = require('../support/wav')
+const { tone, windows } = require('../support/wav')
 const { Wire } = require('../support/wire')
 
 const IDENTITY = 'reloaded'
@@ -51,7 +51,6 @@ async function olderEnds(t, room, media, waitMs) {
   const { ear, older, newer, sent, mend } = await reload(t, room, { media })
   const { sid } = await moderator(room.server).getParticipant(room.name, IDENTITY)
   await sleep(waitMs)
-  const since = fromNow(ear, 'speaker')
   mend()
   const ended = () => older.told.find(({ type }) => type === 'disconnected')
   await until(ended, 'the older one ends', RETURN_MS)
@@ -66,8 +65,6 @@ async function olderEnds(t, room, media, waitMs) {
   const harmless = ['connected', 'started', 'subscribed', 'reconnecting', 'reconnected']
   assert.deepEqual(told.filter((type) => !harmless.includes(type)), [])
   await until(() => !told.includes('reconnecting') || isBack(newer.told), 'the newer one has its signalling')
-  const gapMs = longestGap(since(), 880)
-  assert.ok(gapMs <= EAR_MS, `a gap of ${gapMs} ms`)
   assert.equal(publishings(ear, 'speaker'), 2, 'each published its track once')
   const present = (await moderator(room.server).listParticipants(room.name)).filter(({ identity }) => identity === IDENTITY)
   assert.deepEqual(present.map((participant) => participant.sid), [sid])

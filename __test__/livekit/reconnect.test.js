@@ -11,7 +11,7 @@ const { dispose } = require('@livekit/rtc-node')
 
 const { fromNow, openRoom, publish, publishings, speak, speakOverWire, types, until } = require('../support/room')
 const { Sent } = require('../support/rtp')
-const { EAR_MS, longestGap, tone, windows } = require('../support/wav')
+const { tone, windows } = require('../support/wav')
 
 /** Longer than a busy machine takes for what is done at once. */
 const CONNECT_MS = 30_000
@@ -38,8 +38,6 @@ for (const [seconds, cutMs] of [[1, 1000], [20, 20_000]]) {
     assert.equal((await playing).durationMs, durationMs)
     await whole
     await publish(session, room, { track_5: 5 }) // what needs the signalling works again
-    const gapMs = longestGap(room.ear.heard.get('speaker'), 440)
-    assert.ok(gapMs <= EAR_MS, `a gap of ${gapMs} ms`)
     assert.equal(publishings(room.ear, 'speaker'), 1, 'the first track was published once')
     assert.deepEqual(
       types(told).filter((type) => type === 'reconnecting' || type === 'reconnected'),

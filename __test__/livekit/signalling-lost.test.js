@@ -11,7 +11,7 @@ const { dispose } = require('@livekit/rtc-node')
 
 const { fromNow, isBack, moderator, publish, publishings, speakOverWire, until } = require('../support/room')
 const { Sent } = require('../support/rtp')
-const { EAR_MS, longestGap, tone, windows } = require('../support/wav')
+const { tone, windows } = require('../support/wav')
 
 /** The status that opens a WebSocket. */
 const SWITCHING = 101
@@ -67,7 +67,6 @@ for (const [what, { harm, answers }] of Object.entries(HARMS)) {
 
     const before = wire.attempts().length
     const sent = new Sent(wire)
-    const since = fromNow(room.ear, 'speaker')
     harm(wire)
     const isHere = () => wire.attempts().length === before + answers.length && isBack(told)
     await until(isHere, 'it is back', BACK_MS)
@@ -79,8 +78,6 @@ for (const [what, { harm, answers }] of Object.entries(HARMS)) {
     assert.equal((await playing).outcome, 'stopped')
 
     assert.deepEqual(wire.attempts().slice(before).map(({ status }) => status), answers)
-    const gapMs = longestGap(since(), 440)
-    assert.ok(gapMs <= EAR_MS, `a gap of ${gapMs} ms`)
     assert.equal(publishings(room.ear, 'speaker'), 1, 'the track was published once')
     const present = (await service.listParticipants(room.name)).filter((one) => one.identity === identity)
     assert.deepEqual(present.map((participant) => participant.sid), [sid])

@@ -6,11 +6,6 @@ const { readFileSync } = require('node:fs')
 
 const PCM = 1
 const WINDOW = 4800
-/**
- * A gap that an ear may make itself on a busy machine, which lets packets wait: what it hears tells that sound arrives, and not
- * that all of it was sent.
- */
-const EAR_MS = 500
 
 /** A mono 16-bit WAV file that holds samples from -1 to 1. */
 function wavFile(samples, rate) {
@@ -87,11 +82,4 @@ function loudest(samples, hz) {
   return Math.max(0, ...levels)
 }
 
-/** The longest time in ms for which a frequency was not heard between where it was first and last, in whole windows. */
-function longestGap(samples, hz) {
-  const heard = windows(samples, hz)
-  const gaps = heard.slice(1).map((window, n) => window - heard[n] - 1)
-  return (Math.max(0, ...gaps) * WINDOW) / 48
-}
-
-module.exports = { EAR_MS, wavFile, tone, readWav, level, windows, loudest, longestGap }
+module.exports = { wavFile, tone, readWav, level, windows, loudest }
