@@ -122,13 +122,18 @@ async function speakOverWire(t, output) {
   return { room, wire, session, told }
 }
 
-/** Returns a function that returns what was heard on a track since this call, also if the track is published anew. */
+/**
+ * Returns a function that returns what was heard on a track since this call, also if the track is published anew: always the same
+ * array, which grows.
+ */
 function fromNow(ear, name) {
-  const samples = ear.heard.get(name) ?? []
-  const from = samples.length
+  let samples = ear.heard.get(name) ?? []
+  let [from, since] = [samples.length, []]
   return () => {
     const latest = ear.heard.get(name) ?? []
-    return latest === samples ? latest.slice(from) : latest
+    if (latest !== samples) [samples, from, since] = [latest, 0, []]
+    for (let n = from + since.length; n < samples.length; n++) since.push(samples[n])
+    return since
   }
 }
 

@@ -59,21 +59,30 @@ function readWav(path) {
   }
 }
 
-/** The amplitude of one frequency in samples[from…to): exact where the range holds whole periods. */
+/** The amplitude of one frequency in samples[from…to), by Goertzel's algorithm: exact where the range holds whole periods. */
 function level(samples, from, to, hz, rate = 48000) {
   const step = (2 * Math.PI * hz) / rate
-  let [real, imaginary] = [0, 0]
-  for (let n = from; n < to; n++) {
-    real += samples[n] * Math.cos(step * n)
-    imaginary += samples[n] * Math.sin(step * n)
-  }
-  return (2 * Math.hypot(real, imaginary)) / (to - from)
+  const turn = 2 * Math.cos(step)
+  let [last, before] = [0, 0]
+  for (let n = from; n < to; n++) [last, before] = [samples[n] + turn * last - before, last]
+  const power = last * last + before * before - turn * last * before
+  return (2 * Math.sqrt(Math.max(0, power))) / (to - from)
 }
 
-/** In which windows of 100 ms a frequency was heard, in samples at 48 kHz. */
+/** What `windows` found so far, by samples and frequency: an ear is asked again and again, and only ever hears more. */
+const found = new WeakMap()
+
+/** In which windows of 100 ms a frequency was heard, in samples at 48 kHz. They may grow from call to call. */
 function windows(samples, hz) {
-  const count = Math.floor(samples.length / WINDOW)
-  return Array.from({ length: count }, (_, n) => n).filter((n) => level(samples, n * WINDOW, (n + 1) * WINDOW, hz) > 0.15)
+  if (!found.has(samples)) found.set(samples, new Map())
+  const known = found.get(samples)
+  if (!known.has(hz)) known.set(hz, { looked: 0, heard: [] })
+  const one = known.get(hz)
+  for (; (one.looked + 1) * WINDOW <= samples.length; one.looked++) {
+    const from = one.looked * WINDOW
+    if (level(samples, from, from + WINDOW, hz) > 0.15) one.heard.push(one.looked)
+  }
+  return [...one.heard]
 }
 
 /** The loudest window of a frequency. */
