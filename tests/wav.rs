@@ -138,7 +138,7 @@ proptest! {
                     let first = expected.len();
                     let samples: Vec<f32> =
                         (first..first + frames * channels).map(|n| (n % 30_000 + 1) as f32 / 32_768.0).collect();
-                    output.write(&Frame { stream: 0, at: 0, samples: &samples, sounding: true }, Instant::now()).unwrap();
+                    output.write(&Frame { stream: 0, at: 0, samples: &samples, sounding: true, part: None }, Instant::now()).unwrap();
                     expected.extend(samples);
                 }
                 Step::Skip(frames) => {

@@ -22,7 +22,7 @@ pub use duck::{Duck, Role};
 use limiter::Limiter;
 pub use notice::{Notice, What};
 pub use ramp::Ramp;
-pub use scratch::{Frame, Scratch};
+pub use scratch::{Frame, Part, Scratch};
 use voice::Boundary;
 pub use voice::{End, PlaybackId, Voice};
 

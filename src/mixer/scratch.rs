@@ -1,6 +1,9 @@
 //! What a thread mixes in: one for all sessions that it ticks, so that a session holds no buffers of its own.
 
+use std::sync::Arc;
+
 use crate::audio::{FRAME, LOOK_AHEAD, Samples};
+use crate::source::Clip;
 
 /// The mixed samples of one stream.
 pub struct Frame<'a> {
@@ -12,6 +15,19 @@ pub struct Frame<'a> {
     pub samples: &'a [f32],
     /// True if anything plays in it.
     pub sounding: bool,
+    /// Set if it is nothing but a part of this clip.
+    pub part: Option<Part<'a>>,
+}
+
+/// A part of a clip, of a frame's length, as it is or behind one gain. What is beyond its end is silence.
+#[derive(Clone, Copy)]
+pub struct Part<'a> {
+    /// The clip.
+    pub clip: &'a Arc<Clip>,
+    /// Where in it the frame begins.
+    pub place: Samples,
+    /// Linear; 1 leaves every sample as it is.
+    pub gain: f32,
 }
 
 /// Buffers for one tick: the sums of a step, and the frames that the steps make.
@@ -89,6 +105,7 @@ impl Scratch {
             at: self.at,
             samples: &frame.samples[..self.length],
             sounding: frame.sounding,
+            part: None,
         })
     }
 }

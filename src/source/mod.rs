@@ -8,6 +8,7 @@
 
 mod adts;
 mod body;
+mod clip;
 mod container;
 mod decode;
 mod decode_task;
@@ -43,6 +44,7 @@ use crate::audio::RING;
 use crate::reserved::ReservedPath;
 use crate::runtime::Pool;
 
+pub use clip::Clip;
 pub use fetch::{Fetch, FetchLimits};
 pub use media::Media;
 pub use pcm_reader::PcmReader;

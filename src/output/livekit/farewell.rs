@@ -96,7 +96,7 @@ impl Farewell {
             }
             for track in &mut self.tracks {
                 let samples = &[0.0; 2 * FRAME][..self.channels * FRAME];
-                let frame = Frame { stream: track.stream, at: time, samples, sounding: false };
+                let frame = Frame { stream: track.stream, at: time, samples, sounding: false, part: None };
                 let line = self.publications.line(track.stream);
                 if let Some(packet) = track.encode(&frame, self.publications.is_muted(track.stream))?
                     && let Some(line) = line

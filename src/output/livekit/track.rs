@@ -114,7 +114,7 @@ mod tests {
     const ENCODING: Encoding = Encoding { bitrate: 64_000, complexity: 5, dtx: false, red: false, fec: false };
 
     fn frame(samples: &[f32], sounding: bool) -> Frame<'_> {
-        Frame { stream: 0, at: 0, samples, sounding }
+        Frame { stream: 0, at: 0, samples, sounding, part: None }
     }
 
     #[test]
