@@ -1,9 +1,7 @@
-//! One track's Opus encoder: the one place that knows libopus, for sending.
+//! One track's Opus encoder, and what silence is to it.
 
-use opus::{Application, Bitrate, Channels, Encoder as Opus};
-
-use super::super::failed;
-use crate::audio::{FRAME, SAMPLE_RATE};
+use super::libopus::Opus;
+use crate::audio::FRAME;
 use crate::error::Result;
 
 /// RFC 6716 §3.2.1: no Opus frame is longer, but for three bytes of header.
@@ -15,11 +13,8 @@ const SILENCE: usize = 2;
 /// A frame of silence, for a track that has no encoder: fullband CELT of 20 ms, one channel, with nothing in it.
 pub const SILENT_PACKET: &[u8] = &[0xf8, 0xff, 0xfe];
 
-/// The loss, in percent, that forward error correction is made for.
-const EXPECTED_LOSS: i32 = 10;
-
 /// How a track is encoded.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Encoding {
     /// In bit/s.
     pub bitrate: i32,
@@ -33,6 +28,8 @@ pub struct Encoding {
     pub fec: bool,
 }
 
+/// A clone goes on exactly as it would itself.
+#[derive(Clone)]
 pub struct Encoder {
     opus: Opus,
     channels: usize,
@@ -44,18 +41,7 @@ pub struct Encoder {
 
 impl Encoder {
     pub fn new(channels: usize, encoding: Encoding) -> Result<Self> {
-        let Encoding { bitrate, complexity, dtx, fec, .. } = encoding;
-        let layout = if channels == 2 { Channels::Stereo } else { Channels::Mono };
-        let create = || {
-            let mut opus = Opus::new(SAMPLE_RATE, layout, Application::Audio)?;
-            opus.set_bitrate(Bitrate::Bits(bitrate))?;
-            opus.set_complexity(complexity)?;
-            opus.set_dtx(dtx)?;
-            opus.set_inband_fec(fec)?;
-            opus.set_packet_loss_perc(if fec { EXPECTED_LOSS } else { 0 })?;
-            Ok(opus)
-        };
-        let opus = create().map_err(|error: opus::Error| failed("the Opus encoder can't be made", error))?;
+        let (opus, dtx) = (Opus::new(channels, encoding)?, encoding.dtx);
         Ok(Self { opus, channels, dtx, announced: false, packet: vec![0; MAX_PACKET] })
     }
 
@@ -75,6 +61,11 @@ impl Encoder {
         Ok((!is_known).then(|| &self.packet[..length]))
     }
 
+    /// How much memory it takes, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.opus.bytes() + self.packet.len()
+    }
+
     /// 20 ms of silence as one packet, which is to be sent in any case.
     pub fn silence(&mut self) -> Result<&[u8]> {
         let length = self.encode_whole(&[0.0; 2 * FRAME][..self.channels * FRAME])?;
@@ -83,15 +74,16 @@ impl Encoder {
     }
 
     fn encode_whole(&mut self, samples: &[f32]) -> Result<usize> {
-        self.opus.encode_float(samples, &mut self.packet).map_err(|error| failed("a frame can't be encoded", error))
+        self.opus.encode(samples, &mut self.packet)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use opus::Decoder;
+    use opus::{Channels, Decoder};
 
     use super::*;
+    use crate::audio::SAMPLE_RATE;
 
     const ENCODING: Encoding = Encoding { bitrate: 64_000, complexity: 5, dtx: true, red: false, fec: false };
 

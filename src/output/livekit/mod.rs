@@ -10,11 +10,13 @@
 
 mod announcement;
 mod backoff;
+mod clip_packets;
 mod encoder;
 mod farewell;
 #[doc(hidden)]
 pub mod fuzz;
 mod join;
+mod libopus;
 mod mutes;
 mod news;
 mod peer;

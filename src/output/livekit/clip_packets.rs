@@ -1,0 +1,287 @@
+//! Clips that are encoded once for all tracks that play them alone.
+//!
+//! libopus gives the same packets for the same samples, if it begins in the same state. Behind silence every track begins in the same
+//! ([`Encoder::after_silence`]), so what plays a whole clip from there, as it is or at the same gain, would make the packets that another
+//! has made already, byte for byte, and sends those. Where something else comes in, an encoder has to be in the state that it
+//! would have come to by itself: a clone of the encoder is kept every few frames, which encodes what lies between.
+//!
+//! The first who comes to a frame encodes it, and the next one too, so that it is there when all come to it at once. Nobody waits for
+//! another thread: whoever finds that another is just at it encodes by itself.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, OnceLock};
+
+use parking_lot::{Mutex, RwLock};
+
+use super::encoder::{Encoder, Encoding};
+use super::track::level;
+use crate::audio::{FRAME, Samples};
+use crate::error::Result;
+use crate::mixer::{Frame, Part};
+use crate::source::Clip;
+
+/// The frames between two clones of the encoder: what plays something else encodes half as many again, on average, and their clones
+/// take as much memory as the samples.
+const BLOCK: usize = 10;
+
+/// The most that all packets and clones may take, in bytes: six minutes of mono clips. What is beyond is encoded by each track.
+const MOST: usize = 64 << 20;
+
+/// The packets of all clips.
+static KNOWN: LazyLock<RwLock<HashMap<Key, Arc<Packets>>>> = LazyLock::new(RwLock::default);
+
+/// What [`KNOWN`] takes, in bytes.
+static BYTES: AtomicUsize = AtomicUsize::new(0);
+
+/// Counts who begins, so that it is known what was not used for longest.
+static BEGUN: AtomicU64 = AtomicU64::new(0);
+
+/// What packets depend on.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    clip: u64,
+    encoding: Encoding,
+    channels: usize,
+    /// The bits of it.
+    gain: u32,
+}
+
+/// Dropped with its clip: then nobody can play it any more.
+struct Guard(u64);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let spent: Vec<_> = KNOWN.write().extract_if(|key, _| key.clip == self.0).collect();
+        drop(spent); // not under the lock
+    }
+}
+
+/// A clip's packets, as far as they were needed so far: of the sound and the first silent frames behind it.
+struct Packets {
+    key: Key,
+    /// Frames that have sound, and all.
+    sounding: usize,
+    frames: usize,
+    blocks: Box<[OnceLock<Box<Block>>]>,
+    front: Mutex<Front>,
+    /// What it takes, in bytes.
+    bytes: AtomicUsize,
+    /// When somebody began it last, by [`BEGUN`].
+    begun: AtomicU64,
+}
+
+struct Block {
+    /// As it is before the first of these packets.
+    encoder: Encoder,
+    packets: [OnceLock<Coded>; BLOCK],
+}
+
+/// The encoder that makes them, and what it comes to next.
+struct Front {
+    encoder: Encoder,
+    next: usize,
+}
+
+/// An encoded frame.
+struct Coded {
+    /// None if it need not be sent.
+    data: Option<Box<[u8]>>,
+    level: i8,
+}
+
+impl Packets {
+    fn new(key: Key, clip: &Clip, tail: usize) -> Result<Self> {
+        let encoder = Encoder::after_silence(key.channels, key.encoding)?;
+        let sounding = (clip.length() as usize).div_ceil(FRAME);
+        let frames = sounding + tail;
+        let blocks: Box<[_]> = (0..frames.div_ceil(BLOCK)).map(|_| OnceLock::new()).collect();
+        let held = size_of_val(&*blocks) + encoder.bytes();
+        let front = Mutex::new(Front { encoder: encoder.clone(), next: 0 });
+        let (bytes, begun) = (AtomicUsize::new(0), AtomicU64::new(0));
+        let packets = Self { key, sounding, frames, blocks, front, bytes, begun };
+        packets.hold(held);
+        packets.begin_block(0, &encoder);
+        Ok(packets)
+    }
+
+    fn hold(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        BYTES.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn begin_block(&self, block: usize, encoder: &Encoder) {
+        let packets = std::array::from_fn(|_| OnceLock::new());
+        if self.blocks[block].set(Box::new(Block { encoder: encoder.clone(), packets })).is_ok() {
+            self.hold(encoder.bytes() + size_of::<Block>());
+        }
+    }
+
+    fn slot(&self, frame: usize) -> Option<&OnceLock<Coded>> {
+        Some(&self.blocks.get(frame / BLOCK)?.get()?.packets[frame % BLOCK])
+    }
+
+    fn get(&self, frame: usize) -> Option<&Coded> {
+        self.slot(frame)?.get()
+    }
+
+    /// Encodes a frame of the clip.
+    fn encode(&self, clip: &Clip, frame: usize, encoder: &mut Encoder) -> Result<Coded> {
+        let mut samples = [0.0; 2 * FRAME];
+        let samples = &mut samples[..self.key.channels * FRAME];
+        let gain = f32::from_bits(self.key.gain);
+        let rest = clip.samples().get(frame * samples.len()..).unwrap_or_default();
+        // Added to 0 as in a mixer's sum.
+        samples.iter_mut().zip(rest).for_each(|(sample, of_clip)| *sample += of_clip * gain);
+        let data = encoder.encode(samples)?.map(Box::from);
+        Ok(Coded { data, level: level(samples) })
+    }
+
+    /// Sees to it that a frame's packet is there. Returns false if there is no room for it.
+    fn prepare(&self, clip: &Clip, frame: usize) -> Result<bool> {
+        let ahead = (frame + 1).min(self.frames - 1);
+        if self.get(ahead).is_some() {
+            return Ok(true);
+        }
+        match self.front.try_lock() {
+            Some(mut front) => self.go_on(clip, &mut front, ahead)?,
+            None if self.get(frame).is_some() => {}
+            None => {
+                let Some(slot) = self.slot(frame) else { return Ok(false) };
+                let mut encoder = self.encoder_at(clip, frame)?;
+                let coded = self.encode(clip, frame, &mut encoder)?;
+                self.put(slot, coded);
+            }
+        }
+        Ok(self.get(frame).is_some())
+    }
+
+    /// Encodes on up to a frame, or as far as there is room.
+    fn go_on(&self, clip: &Clip, front: &mut Front, last: usize) -> Result<()> {
+        while front.next <= last {
+            if front.next.is_multiple_of(BLOCK) && front.next > 0 {
+                if BYTES.load(Ordering::Relaxed) > MOST {
+                    return Ok(());
+                }
+                self.begin_block(front.next / BLOCK, &front.encoder);
+            }
+            let coded = self.encode(clip, front.next, &mut front.encoder)?;
+            if let Some(slot) = self.slot(front.next) {
+                self.put(slot, coded);
+            }
+            front.next += 1;
+        }
+        Ok(())
+    }
+
+    fn put(&self, slot: &OnceLock<Coded>, coded: Coded) {
+        let bytes = coded.data.as_ref().map_or(0, |data| data.len());
+        if slot.set(coded).is_ok() {
+            self.hold(bytes);
+        }
+    }
+
+    /// The encoder as it is before a frame whose predecessors are all there.
+    fn encoder_at(&self, clip: &Clip, frame: usize) -> Result<Encoder> {
+        let begun = (0..=frame / BLOCK).rev().find_map(|block| Some((block, self.blocks.get(block)?.get()?)));
+        let (first, mut encoder) = match begun {
+            Some((block, begun)) => (block * BLOCK, begun.encoder.clone()),
+            None => (0, Encoder::after_silence(self.key.channels, self.key.encoding)?),
+        };
+        for past in first..frame {
+            self.encode(clip, past, &mut encoder)?;
+        }
+        Ok(encoder)
+    }
+}
+
+impl Drop for Packets {
+    fn drop(&mut self) {
+        BYTES.fetch_sub(*self.bytes.get_mut(), Ordering::Relaxed);
+    }
+}
+
+/// A track's way through the packets of a clip.
+pub struct Reading {
+    clip: Arc<Clip>,
+    packets: Arc<Packets>,
+    next: usize,
+}
+
+impl Reading {
+    /// Begins a clip with this frame, if that is what it is, behind silence. `tail` are the silent frames behind a sound that are encoded.
+    pub fn begin(frame: &Frame, channels: usize, encoding: Encoding, tail: usize) -> Result<Option<Self>> {
+        let Some(Part { clip, place: 0, gain }) = frame.part else { return Ok(None) };
+        if clip.channels() != channels {
+            return Ok(None);
+        }
+        let key = Key { clip: clip.id(), encoding, channels, gain: gain.to_bits() };
+        let Some(packets) = known(key, clip, tail)? else { return Ok(None) };
+        packets.begun.store(BEGUN.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        let reading = Self { clip: clip.clone(), packets, next: 0 };
+        Ok(reading.packets.prepare(clip, 0)?.then_some(reading))
+    }
+
+    /// Whether the frame is the next of the clip, or of the silence behind it, and its packet is there.
+    pub fn goes_on(&self, frame: &Frame) -> Result<bool> {
+        let Key { clip, gain, .. } = self.packets.key;
+        let is_next = match frame.part {
+            Some(part) => {
+                part.place == (self.next * FRAME) as Samples && part.clip.id() == clip && part.gain.to_bits() == gain
+            }
+            None => !frame.sounding && (self.packets.sounding..self.packets.frames).contains(&self.next),
+        };
+        Ok(is_next && self.packets.prepare(&self.clip, self.next)?)
+    }
+
+    /// The next packet, if it is to be sent, and its loudness in dBFS.
+    pub fn next(&mut self) -> (Option<&[u8]>, i8) {
+        self.next += 1;
+        let coded = self.packets.get(self.next - 1);
+        coded.map_or((None, super::track::SILENT), |coded| (coded.data.as_deref(), coded.level))
+    }
+
+    /// What has encoded all this.
+    pub fn into_encoder(self) -> Result<Encoder> {
+        self.packets.encoder_at(&self.clip, self.next)
+    }
+}
+
+/// The packets of a clip; none if another thread is just putting some there, or there is no room.
+fn known(key: Key, clip: &Clip, tail: usize) -> Result<Option<Arc<Packets>>> {
+    let Some(packets) = KNOWN.try_read().map(|known| known.get(&key).cloned()) else { return Ok(None) };
+    if packets.is_some() {
+        return Ok(packets);
+    }
+    make_room();
+    if BYTES.load(Ordering::Relaxed) > MOST {
+        return Ok(None);
+    }
+    clip.keep(|| Guard(key.clip));
+    let packets = Arc::new(Packets::new(key, clip, tail)?);
+    Ok(KNOWN.try_write().map(|mut known| known.entry(key).or_insert(packets).clone()))
+}
+
+/// Forgets what nobody plays, the longest unused first, until there is room for more.
+fn make_room() {
+    let mut spent = Vec::new();
+    if BYTES.load(Ordering::Relaxed) <= MOST {
+        return;
+    }
+    let Some(mut known) = KNOWN.try_write() else { return };
+    let is_idle = |(_, packets): &(&Key, &Arc<Packets>)| Arc::strong_count(packets) == 1;
+    let mut idle: Vec<_> = known.iter().filter(is_idle).map(|(key, packets)| (packets.begun.load(Ordering::Relaxed), *key)).collect();
+    idle.sort_unstable_by_key(|(begun, _)| *begun);
+    let mut freed = 0;
+    for (_, key) in idle {
+        if freed > MOST / 2 {
+            break;
+        }
+        if let Some(packets) = known.remove(&key) {
+            freed += packets.bytes.load(Ordering::Relaxed);
+            spent.push(packets);
+        }
+    }
+    drop(known);
+    drop(spent); // not under the lock
+}
