@@ -5,10 +5,14 @@
 //! file, memory  ├→ body → files → decode → downmix → resample → section → ring → (mixer)
 //! writer → pipe ┘   └────────────── one decode task on the decode pool ──────────────┘
 //! ```
+//!
+//! A clip is what came out of the resampler, kept: its section is cut where it is read, without a decode task or a ring.
 
 mod adts;
 mod body;
 mod clip;
+mod clip_cursor;
+mod clip_task;
 mod container;
 mod decode;
 mod decode_task;
@@ -42,9 +46,10 @@ use rtrb::RingBuffer;
 
 use crate::audio::RING;
 use crate::reserved::ReservedPath;
-use crate::runtime::Pool;
+use crate::runtime::{Pool, Waker};
 
-pub use clip::Clip;
+pub use clip::{CLIPS, Clip, Clips};
+pub use clip_task::{Making, make_clip};
 pub use fetch::{Fetch, FetchLimits};
 pub use media::Media;
 pub use pcm_reader::PcmReader;
@@ -71,6 +76,8 @@ pub enum Origin {
     Bytes(Arc<[u8]>),
     /// Written by the user.
     Stream(Stream),
+    /// Decoded already.
+    Clip(Arc<Clips>),
 }
 
 /// What to play.
@@ -128,6 +135,11 @@ pub fn open(
             (Arc::new(Media::new(source, limits)), section)
         }
     };
+    if let Some(clips) = media.clips() {
+        let clip = clips.of(channels).clone();
+        let supply = Supply { waker: Waker::idle(), media, progress };
+        return PcmReader::of_clip(clip, channels, section, ahead, supply);
+    }
     // A stream's writer is to wait, and its end may come at any time.
     let ahead = if media.stream().is_some() { 0 } else { ahead };
     let (ring, consumer) = RingBuffer::new((RING + ahead) * channels);

@@ -130,9 +130,11 @@ impl Packets {
         let mut samples = [0.0; 2 * FRAME];
         let samples = &mut samples[..self.key.channels * FRAME];
         let gain = f32::from_bits(self.key.gain);
-        let rest = clip.samples().get(frame * samples.len()..).unwrap_or_default();
-        // Added to 0 as in a mixer's sum.
-        samples.iter_mut().zip(rest).for_each(|(sample, of_clip)| *sample += of_clip * gain);
+        let rest = clip.samples().get(frame * FRAME * clip.channels()..).unwrap_or_default();
+        // One side is both. Added to 0, as in a mixer's sum.
+        let times = self.key.channels / clip.channels();
+        let sides = rest.iter().flat_map(|sample| std::iter::repeat_n(sample, times));
+        samples.iter_mut().zip(sides).for_each(|(sample, of_clip)| *sample += of_clip * gain);
         let data = encoder.encode(samples)?.map(Box::from);
         Ok(Coded { data, level: level(samples) })
     }
@@ -212,7 +214,7 @@ impl Reading {
     /// Begins a clip with this frame, if that is what it is, behind silence. `tail` are the silent frames behind a sound that are encoded.
     pub fn begin(frame: &Frame, channels: usize, encoding: Encoding, tail: usize) -> Result<Option<Self>> {
         let Some(Part { clip, place: 0, gain }) = frame.part else { return Ok(None) };
-        if clip.channels() != channels {
+        if clip.channels() > channels {
             return Ok(None);
         }
         let key = Key { clip: clip.id(), encoding, channels, gain: gain.to_bits() };
