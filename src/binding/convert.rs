@@ -107,6 +107,7 @@ pub struct NativeStats {
     pub underruns: f64,
     pub dropped_frames: f64,
     pub lost_frames: f64,
+    pub shared_packets: f64,
     pub link: Option<NativeLink>,
 }
 
@@ -238,6 +239,7 @@ impl NativeStats {
             underruns: stats.underruns as f64,
             dropped_frames: stats.dropped_frames as f64,
             lost_frames: stats.lost_frames as f64,
+            shared_packets: stats.shared_packets as f64,
             link: NativeLink::of(stats.link),
         }
     }

@@ -29,6 +29,7 @@ pub struct NativeOutput {
     pub dtx: bool,
     pub red: bool,
     pub fec: bool,
+    pub encode_once: bool,
     pub ice_transport: String,
     pub connect_timeout_ms: f64,
     pub on_reconnect: String,
@@ -86,6 +87,7 @@ impl NativeOutput {
             url: self.url.unwrap_or_default(),
             tokens: Tokens::new(token),
             encoding: Encoding { bitrate, complexity, dtx, red, fec },
+            encode_once: self.encode_once,
             ice_transport: match self.ice_transport.as_str() {
                 "tcp" => IceTransport::Tcp,
                 "relay" => IceTransport::Relay,

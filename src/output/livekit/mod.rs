@@ -395,6 +395,10 @@ impl Output for LiveKit {
         self.dropped
     }
 
+    fn shared(&self) -> u64 {
+        self.tracks.iter().map(Track::shared).sum()
+    }
+
     fn close(&mut self, now: Instant) -> Closing {
         self.attempt = None;
         let Some(connection) = self.connection.take() else { return closed(Ok(())) };
