@@ -25,17 +25,90 @@ use crate::source::Clip;
 /// take as much memory as the samples.
 const BLOCK: usize = 10;
 
-/// The most that all packets and clones may take, in bytes: six minutes of mono clips. What is beyond is encoded by each track.
+/// The most that all packets and clones of the process may take, in bytes: six minutes of mono clips. What is beyond is encoded by
+/// each track.
 const MOST: usize = 64 << 20;
 
-/// The packets of all clips.
-static KNOWN: LazyLock<RwLock<HashMap<Key, Arc<Packets>>>> = LazyLock::new(RwLock::default);
+/// The packets of all clips of the process.
+pub static CLIP_PACKETS: ClipPackets = ClipPackets::new(MOST);
 
-/// What [`KNOWN`] takes, in bytes.
-static BYTES: AtomicUsize = AtomicUsize::new(0);
+/// The packets of clips, as far as they were needed so far.
+pub struct ClipPackets {
+    known: LazyLock<RwLock<HashMap<Key, Arc<Packets>>>>,
+    /// The most that they may take, in bytes.
+    most: usize,
+    /// What they take.
+    bytes: AtomicUsize,
+    /// Counts who begins, so that it is known what was not used for longest.
+    begun: AtomicU64,
+}
 
-/// Counts who begins, so that it is known what was not used for longest.
-static BEGUN: AtomicU64 = AtomicU64::new(0);
+impl ClipPackets {
+    const fn new(most: usize) -> Self {
+        let known = LazyLock::new(RwLock::default as fn() -> _);
+        Self { known, most, bytes: AtomicUsize::new(0), begun: AtomicU64::new(0) }
+    }
+
+    /// Begins to read a clip with this frame, behind silence: none if that is not what the frame is, if there is no room, or if another
+    /// thread is just at it. `tail` are the silent frames behind a sound that are encoded.
+    pub fn begin(
+        &'static self,
+        frame: &Frame,
+        channels: usize,
+        encoding: Encoding,
+        tail: usize,
+    ) -> Result<Option<Reading>> {
+        let Some(Part { clip, place: 0, gain }) = frame.part else { return Ok(None) };
+        if clip.channels() > channels {
+            return Ok(None);
+        }
+        let key = Key { clip: clip.id(), encoding, channels, gain: gain.to_bits() };
+        let Some(packets) = self.of(key, clip, tail)? else { return Ok(None) };
+        packets.begun.store(self.begun.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        let is_there = packets.prepare(clip, 0)?;
+        Ok(is_there.then(|| Reading { clip: clip.clone(), packets, next: 0 }))
+    }
+
+    fn of(&'static self, key: Key, clip: &Clip, tail: usize) -> Result<Option<Arc<Packets>>> {
+        let Some(known) = self.known.try_read().map(|known| known.get(&key).cloned()) else { return Ok(None) };
+        if known.is_some() {
+            return Ok(known);
+        }
+        self.make_room();
+        if self.is_full() {
+            return Ok(None);
+        }
+        clip.keep(|| Guard(self, key.clip));
+        let packets = Arc::new(Packets::new(self, key, clip, tail)?);
+        Ok(self.known.try_write().map(|mut known| known.entry(key).or_insert(packets).clone()))
+    }
+
+    fn is_full(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) >= self.most
+    }
+
+    /// If there is no room left, forgets what nobody plays, until there is room for half as much: the longest unused first.
+    fn make_room(&self) {
+        if !self.is_full() {
+            return;
+        }
+        let Some(mut known) = self.known.try_write() else { return };
+        let idle = known.values().filter(|packets| Arc::strong_count(packets) == 1);
+        let mut idle: Vec<_> = idle.map(|packets| (packets.begun.load(Ordering::Relaxed), packets.key)).collect();
+        idle.sort_unstable_by_key(|(begun, _)| *begun);
+        let (mut left, mut spent) = (self.bytes.load(Ordering::Relaxed), Vec::new());
+        for (_, key) in idle {
+            if left <= self.most / 2 {
+                break;
+            }
+            let packets = known.remove(&key);
+            left -= packets.as_ref().map_or(0, |packets| packets.bytes.load(Ordering::Relaxed));
+            spent.push(packets);
+        }
+        drop(known);
+        drop(spent); // not under the lock
+    }
+}
 
 /// What packets depend on.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,17 +121,19 @@ struct Key {
 }
 
 /// Dropped with its clip: then nobody can play it any more.
-struct Guard(u64);
+struct Guard(&'static ClipPackets, u64);
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        let spent: Vec<_> = KNOWN.write().extract_if(|key, _| key.clip == self.0).collect();
+        let Self(all, clip) = self;
+        let spent: Vec<_> = all.known.write().extract_if(|key, _| key.clip == *clip).collect();
         drop(spent); // not under the lock
     }
 }
 
-/// A clip's packets, as far as they were needed so far: of the sound and the first silent frames behind it.
+/// A clip's packets: of the sound and the first silent frames behind it.
 struct Packets {
+    all: &'static ClipPackets,
     key: Key,
     /// Frames that have sound, and all.
     sounding: usize,
@@ -67,7 +142,7 @@ struct Packets {
     front: Mutex<Front>,
     /// What it takes, in bytes.
     bytes: AtomicUsize,
-    /// When somebody began it last, by [`BEGUN`].
+    /// When somebody began it last, by the count of all.
     begun: AtomicU64,
 }
 
@@ -91,7 +166,7 @@ struct Coded {
 }
 
 impl Packets {
-    fn new(key: Key, clip: &Clip, tail: usize) -> Result<Self> {
+    fn new(all: &'static ClipPackets, key: Key, clip: &Clip, tail: usize) -> Result<Self> {
         let encoder = Encoder::after_silence(key.channels, key.encoding)?;
         let sounding = (clip.length() as usize).div_ceil(FRAME);
         let frames = sounding + tail;
@@ -99,7 +174,7 @@ impl Packets {
         let held = size_of_val(&*blocks) + encoder.bytes();
         let front = Mutex::new(Front { encoder: encoder.clone(), next: 0 });
         let (bytes, begun) = (AtomicUsize::new(0), AtomicU64::new(0));
-        let packets = Self { key, sounding, frames, blocks, front, bytes, begun };
+        let packets = Self { all, key, sounding, frames, blocks, front, bytes, begun };
         packets.hold(held);
         packets.begin_block(0, &encoder);
         Ok(packets)
@@ -107,7 +182,7 @@ impl Packets {
 
     fn hold(&self, bytes: usize) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        BYTES.fetch_add(bytes, Ordering::Relaxed);
+        self.all.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     fn begin_block(&self, block: usize, encoder: &Encoder) {
@@ -162,7 +237,7 @@ impl Packets {
     fn go_on(&self, clip: &Clip, front: &mut Front, last: usize) -> Result<()> {
         while front.next <= last {
             if front.next.is_multiple_of(BLOCK) && front.next > 0 {
-                if BYTES.load(Ordering::Relaxed) > MOST {
+                if self.all.is_full() {
                     return Ok(());
                 }
                 self.begin_block(front.next / BLOCK, &front.encoder);
@@ -199,7 +274,7 @@ impl Packets {
 
 impl Drop for Packets {
     fn drop(&mut self) {
-        BYTES.fetch_sub(*self.bytes.get_mut(), Ordering::Relaxed);
+        self.all.bytes.fetch_sub(*self.bytes.get_mut(), Ordering::Relaxed);
     }
 }
 
@@ -211,19 +286,6 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Begins a clip with this frame, if that is what it is, behind silence. `tail` are the silent frames behind a sound that are encoded.
-    pub fn begin(frame: &Frame, channels: usize, encoding: Encoding, tail: usize) -> Result<Option<Self>> {
-        let Some(Part { clip, place: 0, gain }) = frame.part else { return Ok(None) };
-        if clip.channels() > channels {
-            return Ok(None);
-        }
-        let key = Key { clip: clip.id(), encoding, channels, gain: gain.to_bits() };
-        let Some(packets) = known(key, clip, tail)? else { return Ok(None) };
-        packets.begun.store(BEGUN.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
-        let reading = Self { clip: clip.clone(), packets, next: 0 };
-        Ok(reading.packets.prepare(clip, 0)?.then_some(reading))
-    }
-
     /// Whether the frame is the next of the clip, or of the silence behind it, and its packet is there.
     pub fn goes_on(&self, frame: &Frame) -> Result<bool> {
         let Key { clip, gain, .. } = self.packets.key;
@@ -249,41 +311,5 @@ impl Reading {
     }
 }
 
-/// The packets of a clip; none if another thread is just putting some there, or there is no room.
-fn known(key: Key, clip: &Clip, tail: usize) -> Result<Option<Arc<Packets>>> {
-    let Some(packets) = KNOWN.try_read().map(|known| known.get(&key).cloned()) else { return Ok(None) };
-    if packets.is_some() {
-        return Ok(packets);
-    }
-    make_room();
-    if BYTES.load(Ordering::Relaxed) > MOST {
-        return Ok(None);
-    }
-    clip.keep(|| Guard(key.clip));
-    let packets = Arc::new(Packets::new(key, clip, tail)?);
-    Ok(KNOWN.try_write().map(|mut known| known.entry(key).or_insert(packets).clone()))
-}
-
-/// Forgets what nobody plays, the longest unused first, until there is room for more.
-fn make_room() {
-    let mut spent = Vec::new();
-    if BYTES.load(Ordering::Relaxed) <= MOST {
-        return;
-    }
-    let Some(mut known) = KNOWN.try_write() else { return };
-    let is_idle = |(_, packets): &(&Key, &Arc<Packets>)| Arc::strong_count(packets) == 1;
-    let mut idle: Vec<_> = known.iter().filter(is_idle).map(|(key, packets)| (packets.begun.load(Ordering::Relaxed), *key)).collect();
-    idle.sort_unstable_by_key(|(begun, _)| *begun);
-    let mut freed = 0;
-    for (_, key) in idle {
-        if freed > MOST / 2 {
-            break;
-        }
-        if let Some(packets) = known.remove(&key) {
-            freed += packets.bytes.load(Ordering::Relaxed);
-            spent.push(packets);
-        }
-    }
-    drop(known);
-    drop(spent); // not under the lock
-}
+#[cfg(test)]
+mod tests;

@@ -62,8 +62,7 @@ impl Opus {
         let frames = (samples.len() / self.channels) as c_int;
         let room = i32::try_from(packet.len()).unwrap_or(i32::MAX);
         // SAFETY: the state is made, `samples` has so many frames of its channels, and `packet` so much room.
-        let length =
-            unsafe { opus_encode_float(self.pointer(), samples.as_ptr(), frames, packet.as_mut_ptr(), room) };
+        let length = unsafe { opus_encode_float(self.pointer(), samples.as_ptr(), frames, packet.as_mut_ptr(), room) };
         usize::try_from(length).map_err(|_| failed("a frame can't be encoded", Self::error(length)))
     }
 

@@ -1,6 +1,6 @@
 //! The packets of one track.
 
-use super::clip_packets::Reading;
+use super::clip_packets::{CLIP_PACKETS, Reading};
 use super::encoder::{Encoder, Encoding, SILENT_PACKET};
 use crate::error::Result;
 use crate::mixer::Frame;
@@ -122,7 +122,7 @@ impl Track {
     fn begin(&self, frame: &Frame) -> Result<Coding> {
         let Self { channels, encoding, encode_once, .. } = *self;
         let reading = match encode_once {
-            true => Reading::begin(frame, channels, encoding, ENCODED_TAIL as usize)?,
+            true => CLIP_PACKETS.begin(frame, channels, encoding, ENCODED_TAIL as usize)?,
             false => None,
         };
         Ok(match reading {
