@@ -6,7 +6,10 @@ use super::clip::Clip;
 use super::section::{Rings, Section};
 use crate::audio::{EDGE_FADE, Samples};
 
-/// Where a playback is in its clip.
+/// The length of a loop without an end: three million years, to which any time can be added.
+const FOR_EVER: Samples = Samples::MAX / 4;
+
+/// What a playback has of its clip.
 pub struct ClipCursor {
     clip: Arc<Clip>,
     /// Of the session; the clip may be mono beside it.
@@ -46,11 +49,11 @@ impl ClipCursor {
         self.section.passes > 1 && self.end() <= self.section.start
     }
 
-    /// Samples per channel of all passes.
+    /// Samples per channel of all passes, or [`FOR_EVER`].
     pub fn total(&self) -> Samples {
         let Section { from, start, passes, .. } = self.section;
         let [first, other] = [from, start].map(|from| self.end().saturating_sub(from));
-        first.saturating_add(other.saturating_mul(passes - 1))
+        first.saturating_add(other.saturating_mul(passes - 1)).min(FOR_EVER)
     }
 
     /// What rings before the first sample, if that is the clip's own first; as [`PcmReader::pre_ring`](super::PcmReader::pre_ring).
@@ -103,38 +106,45 @@ impl ClipCursor {
         let at = (pass.from + pass.into) as usize * self.clip.channels();
         self.widen(&self.clip.samples()[at..][..frames * self.clip.channels()], made);
         let pcm = &mut made[first..];
-        let into = pass.into as usize;
-        let left = (pass.length - pass.into) as usize;
         let fall = self.fall(pass) as usize;
-        let Rings { pre, post } = self.clip.rings();
-        let (pre, post) = if self.is_joined() { (self.wide(pre), self.wide(post)) } else { Default::default() };
+        let (pre, post) = self.seam(pass);
+        let [pre_length, post_length] = [pre, post].map(|ring| ring.len() / self.clip.channels());
         for (index, frame) in pcm.chunks_exact_mut(channels).enumerate() {
+            let into = pass.into as usize + index;
             // From this sample to the end, it included.
-            let rest = left - index;
+            let rest = pass.length as usize - into;
             if rest <= fall {
                 let level = rest as f32 / fall as f32;
                 frame.iter_mut().for_each(|sample| *sample *= level);
             }
-            let add = |frame: &mut [f32], ring: &[f32]| frame.iter_mut().zip(ring).for_each(|(sum, ring)| *sum += ring);
-            if !pass.is_last && rest * channels <= pre.len() {
-                add(frame, &pre[pre.len() - rest * channels..]);
+            if rest <= pre_length {
+                self.add(frame, pre, pre_length - rest);
             }
-            if !pass.is_first {
-                add(frame, post.get((into + index) * channels..).unwrap_or_default());
+            if into < post_length {
+                self.add(frame, post, into);
             }
         }
     }
 
+    /// Adds what a ring has at a place.
+    fn add(&self, frame: &mut [f32], ring: &[f32], at: usize) {
+        let ring = &ring[at * self.clip.channels()..][..self.clip.channels()];
+        frame.iter_mut().zip(ring.iter().cycle()).for_each(|(sample, ring)| *sample += ring);
+    }
+
+    /// What of another pass rings into the end of this one, and into its start.
+    fn seam(&self, pass: &Pass) -> (&[f32], &[f32]) {
+        let Rings { pre, post } = self.clip.rings();
+        let into_end = if self.is_joined() && !pass.is_last { pre.as_slice() } else { &[] };
+        let into_start = if self.is_joined() && !pass.is_first { post.as_slice() } else { &[] };
+        (into_end, into_start)
+    }
+
     /// How many samples at the start and at the end of a pass are not the clip's own.
     fn touched(&self, pass: &Pass) -> (Samples, Samples) {
-        let Rings { pre, post } = self.clip.rings();
-        let [pre, post] = [pre, post].map(|ring| match self.is_joined() {
-            true => (ring.len() / self.clip.channels()) as Samples,
-            false => 0,
-        });
-        let head = if pass.is_first { 0 } else { post };
-        let tail = if pass.is_last { self.fall(pass) } else { pre };
-        (head.min(pass.length), tail.min(pass.length))
+        let (pre, post) = self.seam(pass);
+        let [pre, post] = [pre, post].map(|ring| (ring.len() / self.clip.channels()) as Samples);
+        (post.min(pass.length), pre.max(self.fall(pass)).min(pass.length))
     }
 
     /// The fall before the end of a pass.

@@ -14,7 +14,7 @@ use super::file::Files;
 use super::ring::Reading;
 use super::spool::{Spool, SpoolReader};
 use super::spool_budget::SPOOLS;
-use super::{Clips, FetchLimits, Origin, Source, Stream, fetch, mp4};
+use super::{Clips, FetchLimits, MemoryFile, Origin, Source, Stream, fetch, mp4};
 use crate::error::{Code, Result, SpeakerError};
 use crate::reserved::ReservedPath;
 use crate::runtime::{FETCHES, Waker};
@@ -26,7 +26,7 @@ pub struct Media {
 }
 
 enum Bytes {
-    Memory(Arc<[u8]>),
+    Memory(MemoryFile),
     File(PathBuf, Option<Arc<ReservedPath>>),
     Download(Arc<Spool>, AbortHandle),
     Stream(Stream),
@@ -84,7 +84,7 @@ impl Media {
     pub fn open(&self, task: &Reading) -> Result<Box<dyn Decode>> {
         let label = self.label.clone();
         let (input, label): (Box<dyn MediaSource>, _) = match &self.bytes {
-            Bytes::Memory(bytes) if bytes.is_empty() => return Err(empty("audio")),
+            Bytes::Memory(bytes) if bytes.as_ref().is_empty() => return Err(empty("audio")),
             Bytes::Memory(bytes) => (Box::new(Cursor::new(bytes.clone())), label),
             Bytes::File(path, reserved) => (Box::new(DiskReader::open(path, reserved.clone(), task)?), label),
             Bytes::Download(spool, _) => open_spool(spool, task, label)?,

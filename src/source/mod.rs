@@ -23,6 +23,7 @@ mod file;
 mod flac;
 mod frames;
 mod media;
+mod memory_file;
 mod mp4;
 mod mpeg;
 mod ogg;
@@ -52,6 +53,7 @@ pub use clip::{CLIPS, Clip, Clips};
 pub use clip_task::{Making, make_clip};
 pub use fetch::{Fetch, FetchLimits};
 pub use media::Media;
+pub use memory_file::MemoryFile;
 pub use pcm_reader::PcmReader;
 #[doc(hidden)]
 pub use pcm_reader::Supply;
@@ -73,7 +75,7 @@ pub enum Origin {
     /// A file.
     File(PathBuf),
     /// A whole file in memory.
-    Bytes(Arc<[u8]>),
+    Bytes(MemoryFile),
     /// Written by the user.
     Stream(Stream),
     /// Decoded already.

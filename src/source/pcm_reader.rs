@@ -301,7 +301,7 @@ impl Peek<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Clips, FetchLimits, Origin, Source, make_clip};
+    use super::super::{Clips, FetchLimits, MemoryFile, Origin, Source, make_clip};
     use super::*;
     use crate::runtime::DECODERS;
     use std::time::{Duration, Instant};
@@ -321,7 +321,7 @@ mod tests {
 
     /// Plays to the end.
     fn play(rate: u32, samples: &[i16], section: Section) -> (PcmReader, Vec<f32>) {
-        let source = Source::new(Origin::Bytes(wav(rate, samples)), None, section);
+        let source = Source::new(Origin::Bytes(MemoryFile::of(&wav(rate, samples))), None, section);
         let (opening, limits) = (Opening::Source(source), FetchLimits::default());
         let mut reader = super::super::open(&DECODERS, opening, 1, 0, limits, Arc::default());
         let mut heard = Vec::new();
@@ -356,7 +356,7 @@ mod tests {
 
     fn clip(file: Arc<[u8]>) -> Arc<Clips> {
         let (sender, made) = std::sync::mpsc::channel();
-        let source = Source::new(Origin::Bytes(file), None, Section::default());
+        let source = Source::new(Origin::Bytes(MemoryFile::of(&file)), None, Section::default());
         let _making = make_clip(&DECODERS, source, 0, FetchLimits::default(), move |made| sender.send(made).unwrap());
         Arc::new(made.recv_timeout(Duration::from_secs(20)).unwrap().unwrap())
     }
@@ -425,7 +425,7 @@ mod tests {
                 for channels in [1, 2] {
                     for section in sections {
                         let [direct, shared] =
-                            [Origin::Bytes(file.clone()), Origin::Clip(clips.clone())].map(|origin| {
+                            [Origin::Bytes(MemoryFile::of(&file)), Origin::Clip(clips.clone())].map(|origin| {
                                 let opening = Opening::Source(Source::new(origin, None, section));
                                 let limits = FetchLimits::default();
                                 let reader =
