@@ -3,7 +3,7 @@
 //! libopus gives the same packets for the same samples, if it begins in the same state. Behind silence every track begins in the same
 //! ([`Encoder::after_silence`]), so what plays a whole clip from there, as it is or at the same gain, would make the packets that another
 //! has made already, byte for byte, and sends those. Where something else comes in, an encoder has to be in the state that it
-//! would have come to by itself: a clone of the encoder is kept every few frames, which encodes what lies between.
+//! would have come to by itself: how the encoder stood is kept every few frames, and what lies between is encoded again.
 //!
 //! The first who comes to a frame encodes it, and the next one too, so that it is there when all come to it at once. Nobody waits for
 //! another thread: whoever finds that another is just at it encodes by itself.
@@ -14,18 +14,18 @@ use std::sync::{Arc, LazyLock, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
 
-use super::encoder::{Encoder, Encoding};
+use super::encoder::{Encoder, Encoding, Progress};
 use super::track::level;
 use crate::audio::{FRAME, Samples};
 use crate::error::Result;
 use crate::mixer::{Frame, Part};
 use crate::source::Clip;
 
-/// The frames between two clones of the encoder: what plays something else encodes half as many again, on average, and their clones
-/// take as much memory as the samples.
-const BLOCK: usize = 10;
+/// The frames after which it is kept how the encoder stands: where something else comes in, half as many are encoded again, on
+/// average; and it takes half as much memory as the samples.
+const BLOCK: usize = 5;
 
-/// The most that all packets and clones of the process may take, in bytes: six minutes of mono clips. What is beyond is encoded by
+/// The most that all of it may take in a process, in bytes: ten minutes of mono clips. What is beyond is encoded by
 /// each track.
 const MOST: usize = 64 << 20;
 
@@ -138,6 +138,8 @@ struct Packets {
     /// Frames that have sound, and all.
     sounding: usize,
     frames: usize,
+    /// The encoder as it is before the first frame.
+    start: Encoder,
     blocks: Box<[OnceLock<Box<Block>>]>,
     front: Mutex<Front>,
     /// What it takes, in bytes.
@@ -147,8 +149,8 @@ struct Packets {
 }
 
 struct Block {
-    /// As it is before the first of these packets.
-    encoder: Encoder,
+    /// How the encoder stands before the first of these packets.
+    progress: Progress,
     packets: [OnceLock<Coded>; BLOCK],
 }
 
@@ -167,16 +169,16 @@ struct Coded {
 
 impl Packets {
     fn new(all: &'static ClipPackets, key: Key, clip: &Clip, tail: usize) -> Result<Self> {
-        let encoder = Encoder::after_silence(key.channels, key.encoding)?;
+        let start = Encoder::after_silence(key.channels, key.encoding)?;
         let sounding = (clip.length() as usize).div_ceil(FRAME);
         let frames = sounding + tail;
         let blocks: Box<[_]> = (0..frames.div_ceil(BLOCK)).map(|_| OnceLock::new()).collect();
-        let held = size_of_val(&*blocks) + encoder.bytes();
-        let front = Mutex::new(Front { encoder: encoder.clone(), next: 0 });
+        let held = size_of_val(&*blocks) + 2 * start.bytes();
+        let front = Mutex::new(Front { encoder: start.clone(), next: 0 });
         let (bytes, begun) = (AtomicUsize::new(0), AtomicU64::new(0));
-        let packets = Self { all, key, sounding, frames, blocks, front, bytes, begun };
+        let packets = Self { all, key, sounding, frames, start, blocks, front, bytes, begun };
         packets.hold(held);
-        packets.begin_block(0, &encoder);
+        packets.begin_block(0, &packets.start);
         Ok(packets)
     }
 
@@ -187,8 +189,10 @@ impl Packets {
 
     fn begin_block(&self, block: usize, encoder: &Encoder) {
         let packets = std::array::from_fn(|_| OnceLock::new());
-        if self.blocks[block].set(Box::new(Block { encoder: encoder.clone(), packets })).is_ok() {
-            self.hold(encoder.bytes() + size_of::<Block>());
+        let progress = encoder.progress(&self.start);
+        let bytes = size_of::<Block>() + progress.bytes();
+        if self.blocks[block].set(Box::new(Block { progress, packets })).is_ok() {
+            self.hold(bytes);
         }
     }
 
@@ -262,8 +266,8 @@ impl Packets {
     fn encoder_at(&self, clip: &Clip, frame: usize) -> Result<Encoder> {
         let begun = (0..=frame / BLOCK).rev().find_map(|block| Some((block, self.blocks.get(block)?.get()?)));
         let (first, mut encoder) = match begun {
-            Some((block, begun)) => (block * BLOCK, begun.encoder.clone()),
-            None => (0, Encoder::after_silence(self.key.channels, self.key.encoding)?),
+            Some((block, begun)) => (block * BLOCK, self.start.after(&begun.progress)),
+            None => (0, self.start.clone()),
         };
         for past in first..frame {
             self.encode(clip, past, &mut encoder)?;

@@ -1,6 +1,6 @@
 //! One track's Opus encoder, and what silence is to it.
 
-use super::libopus::Opus;
+use super::libopus::{Difference, Opus};
 use crate::audio::FRAME;
 use crate::error::Result;
 
@@ -39,6 +39,19 @@ pub struct Encoder {
     packet: Vec<u8>,
 }
 
+/// What an encoder has come to since it was cloned.
+pub struct Progress {
+    opus: Difference,
+    announced: bool,
+}
+
+impl Progress {
+    /// How much memory it takes, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.opus.bytes()
+    }
+}
+
 impl Encoder {
     pub fn new(channels: usize, encoding: Encoding) -> Result<Self> {
         let (opus, dtx) = (Opus::new(channels, encoding)?, encoding.dtx);
@@ -59,6 +72,19 @@ impl Encoder {
         let announces = self.dtx && length <= SILENCE;
         let is_known = std::mem::replace(&mut self.announced, announces) && announces;
         Ok((!is_known).then(|| &self.packet[..length]))
+    }
+
+    /// What it has come to since it was as `start` is.
+    pub fn progress(&self, start: &Self) -> Progress {
+        Progress { opus: self.opus.difference(&start.opus), announced: self.announced }
+    }
+
+    /// One that has come so far from where this one is.
+    pub fn after(&self, progress: &Progress) -> Self {
+        let mut encoder = self.clone();
+        encoder.opus.become_other(&progress.opus);
+        encoder.announced = progress.announced;
+        encoder
     }
 
     /// How much memory it takes, in bytes.

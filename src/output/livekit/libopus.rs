@@ -17,10 +17,23 @@ use crate::error::Result;
 /// The loss, in percent, that forward error correction is made for.
 const EXPECTED_LOSS: c_int = 10;
 
+/// A line of cache: in so many units the states of two encoders are compared.
+const LINE: usize = 64 / size_of::<u128>();
+
+/// What of an encoder's state is not as another's: a fifth of it, because most belongs to what this encoding does not use.
+pub struct Difference(Box<[(usize, [u128; LINE])]>);
+
+impl Difference {
+    /// How much memory it takes, in bytes.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&*self.0)
+    }
+}
+
 /// An encoder. `opus.h`: its state "is position independent and can be freely copied".
 #[derive(Clone)]
 pub struct Opus {
-    /// In units that are aligned as memory of `malloc` is.
+    /// In units that are aligned as memory of `malloc` is, a multiple of [`LINE`].
     state: Box<[u128]>,
     channels: usize,
 }
@@ -31,7 +44,7 @@ impl Opus {
         let fails = |code| failed("the Opus encoder can't be made", Self::error(code));
         // SAFETY: it only computes a size.
         let size = unsafe { opus_encoder_get_size(channels as c_int) };
-        let units = usize::try_from(size).unwrap_or_default().div_ceil(size_of::<u128>());
+        let units = usize::try_from(size).unwrap_or_default().div_ceil(LINE * size_of::<u128>()) * LINE;
         let mut opus = Self { state: vec![0; units].into_boxed_slice(), channels };
         // SAFETY: the state is as large as libopus asks for, and nobody else has it. For channels that it does not know libopus asks
         // for nothing, and returns an error before it touches anything.
@@ -64,6 +77,20 @@ impl Opus {
         // SAFETY: the state is made, `samples` has so many frames of its channels, and `packet` so much room.
         let length = unsafe { opus_encode_float(self.pointer(), samples.as_ptr(), frames, packet.as_mut_ptr(), room) };
         usize::try_from(length).map_err(|_| failed("a frame can't be encoded", Self::error(length)))
+    }
+
+    /// What `other` has to be given to be as this one is.
+    pub fn difference(&self, other: &Self) -> Difference {
+        let lines = self.state.as_chunks().0.iter().zip(other.state.as_chunks().0).enumerate();
+        Difference(
+            lines.filter(|(_, (line, others))| line != others).map(|(index, (line, _))| (index, *line)).collect(),
+        )
+    }
+
+    /// Becomes another encoder than this one, whose difference from it is given.
+    pub fn become_other(&mut self, Difference(lines): &Difference) {
+        let all = self.state.as_chunks_mut().0;
+        lines.iter().for_each(|(index, line)| all[*index] = *line);
     }
 
     /// How much memory it takes, in bytes.

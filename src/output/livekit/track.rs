@@ -90,9 +90,7 @@ impl Track {
             return Ok(None);
         }
         self.tail -= 1;
-        if !is_muted {
-            self.prepare(frame)?;
-        }
+        self.prepare(frame, is_muted)?;
         let (data, level) = match &mut self.coding {
             _ if is_muted => (None, SILENT),
             Coding::Silence => (Some(SILENT_PACKET), SILENT),
@@ -108,9 +106,11 @@ impl Track {
         Ok(data.map(|data| Packet { data, level, first }))
     }
 
-    /// Decides where a frame's packet comes from.
-    fn prepare(&mut self, frame: &Frame) -> Result<()> {
+    /// Decides where a frame's packet comes from. What is muted goes on, later, from where it is, and holds no clip until then.
+    fn prepare(&mut self, frame: &Frame, is_muted: bool) -> Result<()> {
         self.coding = match std::mem::take(&mut self.coding) {
+            Coding::Shared(reading) if is_muted => Coding::Live(reading.into_encoder()?),
+            same if is_muted => same,
             _ if self.tail < TAIL - ENCODED_TAIL => Coding::Silence,
             Coding::Silence => self.begin(frame)?,
             Coding::Shared(reading) if !reading.goes_on(frame)? => Coding::Live(reading.into_encoder()?),

@@ -9,7 +9,7 @@ use super::*;
 use crate::audio::SAMPLE_RATE;
 use crate::mixer::{Duck, Mixer, Role, Routing, Scratch, Voice, What};
 use crate::runtime::DECODERS;
-use crate::source::{Clips, FetchLimits, Opening, Origin, Section, Source, make_clip, open};
+use crate::source::{Clips, FetchLimits, MemoryFile, Opening, Origin, Section, Source, make_clip, open};
 
 const ENCODING: Encoding = Encoding { bitrate: 64_000, complexity: 5, dtx: false, red: false, fec: false };
 
@@ -78,7 +78,7 @@ fn clips(samples: &[f32], channels: usize) -> Arc<Clips> {
     wav.extend(bytes.to_le_bytes());
     wav.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
     let (sender, made) = mpsc::channel();
-    let source = Source::new(Origin::Bytes(wav.into()), None, Section::default());
+    let source = Source::new(Origin::Bytes(MemoryFile::of(&wav)), None, Section::default());
     let _making = make_clip(&DECODERS, source, 0, FetchLimits::default(), move |made| sender.send(made).unwrap());
     Arc::new(made.recv_timeout(Duration::from_secs(20)).unwrap().unwrap())
 }
