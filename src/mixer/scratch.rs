@@ -19,8 +19,8 @@ pub struct Frame<'a> {
     pub part: Option<Part<'a>>,
 }
 
-/// A part of a clip, of a frame's length, behind one gain: bit for bit what a mixer would make of it, which adds to 0. What is beyond its
-/// end is silence. The clip may be mono in a frame of two channels: then both are the same.
+/// A part of a clip, of a frame's length, behind one gain: each sample is `0.0 + sample * gain`, bit for bit. What is beyond its end is
+/// silence. The clip may be mono in a frame of two channels: then both are the same.
 #[derive(Clone, Copy)]
 pub struct Part<'a> {
     /// The clip.

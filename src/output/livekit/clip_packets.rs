@@ -25,8 +25,7 @@ use crate::source::Clip;
 /// average; and it takes half as much memory as the samples.
 const BLOCK: usize = 5;
 
-/// The most that all of it may take in a process, in bytes: ten minutes of mono clips. What is beyond is encoded by
-/// each track.
+/// The most that all of it may take in a process, in bytes: ten minutes of mono clips. What is beyond is encoded by each track.
 const MOST: usize = 64 << 20;
 
 /// The packets of all clips of the process.
@@ -102,7 +101,7 @@ impl ClipPackets {
                 break;
             }
             let packets = known.remove(&key);
-            left -= packets.as_ref().map_or(0, |packets| packets.bytes.load(Ordering::Relaxed));
+            left = left.saturating_sub(packets.as_ref().map_or(0, |packets| packets.bytes.load(Ordering::Relaxed)));
             spent.push(packets);
         }
         drop(known);

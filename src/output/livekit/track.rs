@@ -112,7 +112,7 @@ impl Track {
             Coding::Shared(reading) if is_muted => Coding::Live(reading.into_encoder()?),
             same if is_muted => same,
             _ if self.tail < TAIL - ENCODED_TAIL => Coding::Silence,
-            Coding::Silence => self.begin(frame)?,
+            Coding::Silence if frame.sounding => self.begin(frame)?,
             Coding::Shared(reading) if !reading.goes_on(frame)? => Coding::Live(reading.into_encoder()?),
             same => same,
         };
