@@ -853,6 +853,11 @@ export interface SessionStats {
   underruns: number
   /** Frames that `onFrame` did not take in time, or that were mixed while no room was there to hear them. */
   droppedFrames: number
+  /**
+   * Frames that were mixed more than 10 ms after they were due, because the machine or the process was busy (realtime clock). One or two
+   * in a row are seldom heard in a room; many say that this machine has too much to do.
+   */
+  lateFrames: number
   /** Frames that were given up because the process was halted for over half a second. */
   lostFrames: number
   /** How well the room receives; missing until the server has reported it. */
