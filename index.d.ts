@@ -871,7 +871,7 @@ export interface LinkStats {
   loss?: number
   /** How unevenly packets arrive. */
   jitterMs?: number
-  /** Time to the server and back. */
+  /** Time to the server and back; up to 20 ms too long, because reports are read when a frame is due. */
   roundTripMs?: number
 }
 

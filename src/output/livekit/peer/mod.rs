@@ -221,6 +221,10 @@ impl Peer {
         match Receive::new(proto, source, destination, bytes) {
             Ok(receive) => {
                 self.heard = Some(now);
+                // What is reported of silence is of no interest, but that it comes is.
+                if is_rtcp(bytes) && self.is_parked(now) {
+                    return Ok(());
+                }
                 self.input(Input::Receive(now, receive), now)
             }
             Err(_) => Ok(()), // not WebRTC
@@ -258,12 +262,16 @@ impl Peer {
     /// When str0m is to be told the time if it wants to be at `at`. What it does once all is settled bears to wait for a turn that many
     /// have together.
     fn turn_after(&self, at: Instant, now: Instant) -> Instant {
-        let is_sending = self.last_frame().is_some_and(|(_, sent)| now.saturating_duration_since(sent) < PARKED_AFTER);
-        match (self.is_connected() && self.pending.is_none(), is_sending) {
+        match (self.is_connected() && self.pending.is_none(), self.is_parked(now)) {
             (false, _) => at,
-            (true, true) => round_up(at, FRAME_TIME),
-            (true, false) => round_up(at, PARKED_TURN),
+            (true, false) => round_up(at, FRAME_TIME),
+            (true, true) => round_up(at, PARKED_TURN),
         }
+    }
+
+    /// Whether no sound was sent for a while.
+    fn is_parked(&self, now: Instant) -> bool {
+        self.last_frame().is_none_or(|(_, sent)| now.saturating_duration_since(sent) >= PARKED_AFTER)
     }
 
     fn notice(&mut self, event: Event, now: Instant) -> Option<Change> {
@@ -289,6 +297,11 @@ impl Peer {
             _ => None,
         }
     }
+}
+
+/// RFC 5761 §4.
+fn is_rtcp(bytes: &[u8]) -> bool {
+    matches!(bytes, [128..192, 192..=223, ..])
 }
 
 fn broken(what: &str, error: impl std::fmt::Display) -> SpeakerError {
