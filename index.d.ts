@@ -857,6 +857,11 @@ export interface SessionStats {
   underruns: number
   /** Frames that `onFrame` did not take in time, or that were mixed while no room was there to hear them. */
   droppedFrames: number
+  /**
+   * Frames that were mixed more than 10 ms after they were due, because the machine or the process was busy (realtime clock). One or two
+   * in a row are seldom heard in a room; many say that this machine has too much to do.
+   */
+  lateFrames: number
   /** Frames that were given up because the process was halted for over half a second. */
   lostFrames: number
   /** How well the room receives; missing until the server has reported it. */
@@ -870,7 +875,7 @@ export interface LinkStats {
   loss?: number
   /** How unevenly packets arrive. */
   jitterMs?: number
-  /** Time to the server and back. */
+  /** Time to the server and back; up to 20 ms too long, because reports are read when a frame is due. */
   roundTripMs?: number
 }
 

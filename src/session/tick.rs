@@ -9,7 +9,7 @@ use super::outbox::{Garbage, OutputRequest, Ticket, Work};
 use super::output_state::Connection;
 use super::playbacks::{Loadable, Loading, Request, Sought, Sounding};
 use super::policy::Overlap;
-use super::{Advance, Lifecycle, Seam, Session, WallTime};
+use super::{Advance, Lifecycle, Seam, Session, Stats, WallTime};
 use crate::audio::{EDGE_FADE, FRAME, LOOK_AHEAD, RINGING, Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::{EventKind, Message};
@@ -51,6 +51,8 @@ pub enum Step {
 pub struct Gauges {
     /// Frames that nobody took.
     pub dropped_frames: u64,
+    /// Frames that were mixed more than half a frame after they were due.
+    pub late_frames: u64,
     /// Frames that were given up because the process was halted.
     pub lost_frames: u64,
 }
@@ -461,8 +463,9 @@ impl Session {
 
     /// The frame was handed over, or was not: then what it brought to its end fails, with everything that lives.
     pub fn commit(&mut self, result: Result<()>, gauges: Gauges) {
-        let Gauges { dropped_frames, lost_frames } = gauges;
-        (self.stats.dropped_frames, self.stats.lost_frames) = (dropped_frames, lost_frames);
+        let Gauges { dropped_frames, late_frames, lost_frames } = gauges;
+        let Stats { dropped_frames: dropped, late_frames: late, lost_frames: lost, .. } = &mut self.stats;
+        (*dropped, *late, *lost) = (dropped_frames, late_frames, lost_frames);
         let retracted = result.as_ref().err().map_or(0, |error| self.outbox.retract(error));
         self.stats.completed -= retracted;
         self.stats.failed += retracted;

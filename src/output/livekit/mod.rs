@@ -152,7 +152,7 @@ impl LiveKit {
         }
         connection.poll_theirs(context, now);
         let Connection { peer, silence, .. } = &mut **connection;
-        silence.poll(context, peer, &mut self.tracks, &self.publications, now)?;
+        silence.poll(peer, &mut self.tracks, &self.publications, now)?;
         Poll::Ready(match ready!(peer.poll(context, now)) {
             Change::Connected => Ok(()),
             Change::NoPath => {
@@ -342,7 +342,7 @@ impl Output for LiveKit {
         self.publications.set_muted(stream, muted);
     }
 
-    fn poll(&mut self, context: &mut Context<'_>, mut now: Instant) -> Poll<OutputEvent> {
+    fn poll(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<OutputEvent> {
         loop {
             self.look(now);
             if let Some(news) = self.news(now) {
@@ -358,7 +358,7 @@ impl Output for LiveKit {
             }
             let Some(deadline) = self.next_deadline(now) else { return Poll::Pending };
             self.timer.set(deadline);
-            now = ready!(self.timer.poll(context, now));
+            ready!(self.timer.poll(now));
         }
     }
 
