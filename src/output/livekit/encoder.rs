@@ -24,8 +24,6 @@ pub struct Encoding {
     pub dtx: bool,
     /// Each packet repeats the one before it (RFC 2198).
     pub red: bool,
-    /// Each packet carries a coarse copy of the one before it, where Opus codes speech.
-    pub fec: bool,
 }
 
 /// A clone goes on exactly as it would itself.
@@ -111,7 +109,7 @@ mod tests {
     use super::*;
     use crate::audio::SAMPLE_RATE;
 
-    const ENCODING: Encoding = Encoding { bitrate: 64_000, complexity: 5, dtx: true, red: false, fec: false };
+    const ENCODING: Encoding = Encoding { bitrate: 64_000, complexity: 5, dtx: true, red: false };
 
     /// 50 frames of a tone, and then so many of silence.
     fn tone_and_silence(frames: usize) -> impl Iterator<Item = [f32; FRAME]> {

@@ -164,10 +164,12 @@ pub fn random() -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::audio::FRAME;
+    use opus::{Channels, Decoder};
 
-    const ENCODING: Encoding = Encoding { bitrate: 64_000, complexity: 5, dtx: false, red: false, fec: false };
+    use super::*;
+    use crate::audio::{FRAME, SAMPLE_RATE};
+
+    const ENCODING: Encoding = Encoding { bitrate: 64_000, complexity: 5, dtx: false, red: false };
 
     fn frame(samples: &[f32], sounding: bool) -> Frame<'_> {
         Frame { stream: 0, at: 0, samples, sounding, part: None }
@@ -203,6 +205,41 @@ mod tests {
         let sent = (0..100).filter(|_| track.encode(&frame(&[0.0; FRAME], true), false).unwrap().is_some()).count();
         assert!(sent < 50, "{sent} of 100 packets of silence");
         assert!(track.encode(&frame(&[0.5; FRAME], true), false).unwrap().unwrap().first);
+    }
+
+    /// The peaks of both halves of what a packet decodes to.
+    fn peaks(decoder: &mut Decoder, packet: &[u8]) -> [f32; 2] {
+        let mut samples = [0.0; FRAME];
+        assert_eq!(decoder.decode_float(packet, &mut samples, false).unwrap(), FRAME);
+        let (early, late) = samples.split_at(FRAME / 2);
+        [early, late].map(|half| half.iter().fold(0.0, |peak, sample| sample.abs().max(peak)))
+    }
+
+    #[test]
+    fn an_encoder_goes_behind_a_sound_and_the_next_one_is_whole() {
+        let tone: [f32; FRAME] = std::array::from_fn(|n| 0.5 * (n as f32 * std::f32::consts::TAU / 96.0).sin());
+        for packets in [0, 1, 2, 3, 50] {
+            let mut track = Track::new(0, 1, ENCODING, true);
+            let mut decoder = Decoder::new(SAMPLE_RATE, Channels::Mono).unwrap();
+            for is_first in [true, false] {
+                for n in 0..10 {
+                    let packet = track.encode(&frame(&tone, true), false).unwrap().unwrap();
+                    let heard = peaks(&mut decoder, packet.data);
+                    let whole = if n == 0 { &heard[1..] } else { &heard[..] };
+                    assert!(
+                        is_first || whole.iter().all(|peak| (0.45..0.55).contains(peak)),
+                        "{packets}, {n}: {heard:?}"
+                    );
+                }
+                for _ in 0..TAIL {
+                    peaks(&mut decoder, track.encode(&frame(&[0.0; FRAME], false), false).unwrap().unwrap().data);
+                }
+                for _ in 0..packets {
+                    peaks(&mut decoder, track.silence());
+                }
+                assert!(matches!(track.coding, Coding::Silence));
+            }
+        }
     }
 
     #[test]

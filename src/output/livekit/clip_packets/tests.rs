@@ -11,7 +11,7 @@ use crate::mixer::{Duck, Mixer, Role, Routing, Scratch, Voice, What};
 use crate::runtime::DECODERS;
 use crate::source::{Clips, FetchLimits, MemoryFile, Opening, Origin, Section, Source, make_clip, open};
 
-const ENCODING: Encoding = Encoding { bitrate: 64_000, complexity: 5, dtx: false, red: false, fec: false };
+const ENCODING: Encoding = Encoding { bitrate: 64_000, complexity: 5, dtx: false, red: false };
 
 /// A random choice, the same each time.
 struct Random(u64);
