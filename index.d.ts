@@ -465,19 +465,23 @@ export interface LiveKitOutput {
   lingerMs?: number
   /** Other names than those above, by `trackId`. */
   trackNames?: Record<number, string>
-  /** Of each track, in bit/s; 6000–510,000, default 64,000. */
+  /**
+   * Of each track, in bit/s; 6000–510,000, default 48,000, with two `channels` 64,000. More costs little more time to encode. Opus codes
+   * sound at every bitrate as it codes music (CELT), so speech below 24,000 sounds coarse.
+   */
   bitrate?: number
   /** Of the Opus encoder, 0–10; default 5. */
   complexity?: number
   /**
-   * Sends nothing in pauses inside a sound either (Opus DTX); default false. For speech only: together with `fec`, Opus treats
-   * even tones as noise. Between sounds nothing is sent in any case.
+   * Sends nothing in pauses inside a sound either (Opus DTX); default false. A pause is silence, and from `complexity` 7 on what Opus
+   * takes for noise too. Between sounds nothing is sent in any case.
    */
   dtx?: boolean
-  /** Each packet repeats the one before it (RFC 2198), so that single losses are not heard; twice the bit rate. Default false. */
+  /**
+   * Each packet repeats the one before it (RFC 2198), so that single losses are not heard; twice the bit rate. Default false. Opus's
+   * in-band FEC is not offered: it would code music as speech too, and take three times as long.
+   */
   red?: boolean
-  /** Each packet carries a coarse copy of the one before it (Opus in-band FEC, for 10 % loss; speech only). Default false. */
-  fec?: boolean
   /** The ways that media may take to the server; default `'all'`. See {@link IceTransport}. */
   iceTransport?: IceTransport
   /**

@@ -28,7 +28,6 @@ pub struct NativeOutput {
     pub complexity: i32,
     pub dtx: bool,
     pub red: bool,
-    pub fec: bool,
     pub ice_transport: String,
     pub connect_timeout_ms: f64,
     pub on_reconnect: String,
@@ -80,12 +79,12 @@ impl NativeOutput {
     }
 
     fn into_room(self, token: TokenSource) -> LiveKitOptions {
-        let Self { bitrate, complexity, dtx, red, fec, .. } = self;
+        let Self { bitrate, complexity, dtx, red, .. } = self;
         let at_once = self.tracks.iter().filter(|track| track.publish_at_once);
         LiveKitOptions {
             url: self.url.unwrap_or_default(),
             tokens: Tokens::new(token),
-            encoding: Encoding { bitrate, complexity, dtx, red, fec },
+            encoding: Encoding { bitrate, complexity, dtx, red },
             ice_transport: match self.ice_transport.as_str() {
                 "tcp" => IceTransport::Tcp,
                 "relay" => IceTransport::Relay,

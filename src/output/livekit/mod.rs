@@ -99,7 +99,7 @@ struct Connection {
     room: Room,
     peer: Peer,
     /// What servers before 1.9.1 send over: nothing that is listened to, but they end a session without it.
-    theirs: Option<Peer>,
+    theirs: Option<Box<Peer>>,
     silence: Silence,
 }
 

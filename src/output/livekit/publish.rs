@@ -50,7 +50,7 @@ impl LiveKit {
             Said::Offer(sdp) => {
                 let theirs = match theirs {
                     Some(theirs) => theirs,
-                    None => theirs.insert(peer.sibling(self.options.encoding, now)?),
+                    None => theirs.insert(Box::new(peer.sibling(self.options.encoding, now)?)),
                 };
                 room.answer(theirs.accept(&sdp, now)?);
             }

@@ -19,6 +19,8 @@ pub struct Track {
     asked: u32,
     /// Silent frames still to be sent.
     tail: u32,
+    /// A packet of silence was sent since the last sound and its tail.
+    rests: bool,
     /// The packet before the next one was not sent.
     gap: bool,
 }
@@ -42,7 +44,7 @@ impl Packet<'_> {
 
 impl Track {
     pub fn new(stream: u32, channels: usize, encoding: Encoding) -> Self {
-        Self { stream, channels, encoding, encoder: None, sent: false, asked: 0, tail: 0, gap: true }
+        Self { stream, channels, encoding, encoder: None, sent: false, asked: 0, tail: 0, rests: false, gap: true }
     }
 
     /// Whether the last sound and its tail are sent.
@@ -64,6 +66,7 @@ impl Track {
             return Ok(None);
         }
         self.tail -= 1;
+        self.rests = false;
         let level = level(frame.samples);
         let (channels, encoding) = (self.channels, self.encoding);
         let data = match (is_muted, &mut self.encoder) {
@@ -78,6 +81,11 @@ impl Track {
 
     /// A packet of silence, to be sent where nothing else is. What follows it comes after silence as before.
     pub fn silence(&mut self) -> Result<&[u8]> {
+        // An encoder takes 32 kB. With the second such packet it goes: by then the receiver has heard nothing but silence for as
+        // long as a new one presumes.
+        if self.is_silent() && std::mem::replace(&mut self.rests, true) {
+            self.encoder = None;
+        }
         // From its encoder if it has one, which knows from what the next sound differs.
         self.encoder.as_mut().map_or(Ok(SILENT_PACKET), Encoder::silence)
     }
@@ -108,10 +116,12 @@ pub fn random() -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::audio::FRAME;
+    use opus::{Channels, Decoder};
 
-    const ENCODING: Encoding = Encoding { bitrate: 64_000, complexity: 5, dtx: false, red: false, fec: false };
+    use super::*;
+    use crate::audio::{FRAME, SAMPLE_RATE};
+
+    const ENCODING: Encoding = Encoding { bitrate: 64_000, complexity: 5, dtx: false, red: false };
 
     fn frame(samples: &[f32], sounding: bool) -> Frame<'_> {
         Frame { stream: 0, at: 0, samples, sounding, part: None }
@@ -147,6 +157,41 @@ mod tests {
         let sent = (0..100).filter(|_| track.encode(&frame(&[0.0; FRAME], true), false).unwrap().is_some()).count();
         assert!(sent < 50, "{sent} of 100 packets of silence");
         assert!(track.encode(&frame(&[0.5; FRAME], true), false).unwrap().unwrap().first);
+    }
+
+    /// The peaks of both halves of what a packet decodes to.
+    fn peaks(decoder: &mut Decoder, packet: &[u8]) -> [f32; 2] {
+        let mut samples = [0.0; FRAME];
+        assert_eq!(decoder.decode_float(packet, &mut samples, false).unwrap(), FRAME);
+        let (early, late) = samples.split_at(FRAME / 2);
+        [early, late].map(|half| half.iter().fold(0.0, |peak, sample| sample.abs().max(peak)))
+    }
+
+    #[test]
+    fn an_encoder_that_rests_goes_and_the_next_sound_is_whole() {
+        let tone: [f32; FRAME] = std::array::from_fn(|n| 0.5 * (n as f32 * std::f32::consts::TAU / 96.0).sin());
+        for packets in [0, 1, 2, 3, 50] {
+            let mut track = Track::new(0, 1, ENCODING);
+            let mut decoder = Decoder::new(SAMPLE_RATE, Channels::Mono).unwrap();
+            for is_first in [true, false] {
+                for n in 0..10 {
+                    let packet = track.encode(&frame(&tone, true), false).unwrap().unwrap();
+                    let heard = peaks(&mut decoder, packet.data);
+                    let whole = if n == 0 { &heard[1..] } else { &heard[..] };
+                    assert!(
+                        is_first || whole.iter().all(|peak| (0.45..0.55).contains(peak)),
+                        "{packets}, {n}: {heard:?}"
+                    );
+                }
+                for _ in 0..TAIL {
+                    peaks(&mut decoder, track.encode(&frame(&[0.0; FRAME], false), false).unwrap().unwrap().data);
+                }
+                for _ in 0..packets {
+                    peaks(&mut decoder, track.silence().unwrap());
+                }
+                assert_eq!(track.encoder.is_none(), packets >= 2, "after {packets} packets of silence");
+            }
+        }
     }
 
     #[test]
