@@ -36,7 +36,7 @@ pub struct PcmReader {
 enum Pcm {
     Ring(Consumer<f32>),
     /// All of them, from the start.
-    Clip(ClipCursor),
+    Clip(Box<ClipCursor>),
 }
 
 /// What fills a reader.
@@ -74,7 +74,7 @@ impl PcmReader {
 
     /// A reader of `clip`, whose other places can be had by `supply`. All of it is there, so its end is known from the start.
     pub(super) fn of_clip(clip: Arc<Clip>, channels: usize, section: Section, ahead: usize, supply: Supply) -> Self {
-        let cursor = ClipCursor::new(clip, channels, section);
+        let cursor = Box::new(ClipCursor::new(clip, channels, section));
         let outcome = match cursor.is_empty_loop() {
             true => Err(SpeakerError::new(Code::EmptySource, "Expected audio to loop but received 0 samples")),
             false => Ok(()),
