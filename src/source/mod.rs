@@ -5,10 +5,14 @@
 //! file, memory  ├→ body → files → decode → downmix → resample → section → ring → (mixer)
 //! writer → pipe ┘   └────────────── one decode task on the decode pool ──────────────┘
 //! ```
+//!
+//! A clip is what came out of the resampler, kept: its section is cut where it is read, without a decode task or a ring.
 
 mod adts;
 mod body;
 mod clip;
+mod clip_cursor;
+mod clip_task;
 mod container;
 mod decode;
 mod decode_task;
@@ -19,6 +23,7 @@ mod file;
 mod flac;
 mod frames;
 mod media;
+mod memory_file;
 mod mp4;
 mod mpeg;
 mod ogg;
@@ -43,11 +48,13 @@ use rtrb::RingBuffer;
 
 use crate::audio::RING;
 use crate::reserved::ReservedPath;
-use crate::runtime::Pool;
+use crate::runtime::{Pool, Waker};
 
-pub use clip::Clip;
+pub use clip::{CLIPS, Clip, Clips};
+pub use clip_task::{Making, make_clip};
 pub use fetch::{Fetch, FetchLimits};
 pub use media::Media;
+pub use memory_file::MemoryFile;
 pub use pcm_reader::PcmReader;
 #[doc(hidden)]
 pub use pcm_reader::Supply;
@@ -70,9 +77,11 @@ pub enum Origin {
     /// A file.
     File(PathBuf),
     /// A whole file in memory.
-    Bytes(Arc<[u8]>),
+    Bytes(MemoryFile),
     /// Written by the user.
     Stream(Stream),
+    /// Decoded already.
+    Clip(Arc<Clips>),
 }
 
 /// What to play.
@@ -130,6 +139,11 @@ pub fn open(
             (Arc::new(Media::new(source, limits)), section)
         }
     };
+    if let Some(clips) = media.clips() {
+        let clip = clips.of(channels).clone();
+        let supply = Supply { waker: Waker::idle(), media, progress };
+        return PcmReader::of_clip(clip, channels, section, ahead, supply);
+    }
     // A stream's writer is to wait, and its end may come at any time.
     let ahead = if media.stream().is_some() { 0 } else { ahead };
     let (ring, consumer) = RingBuffer::new((RING + ahead) * channels);
