@@ -498,6 +498,13 @@ export interface LiveKitOutput {
    * in-band FEC is not offered: it would code music as speech too, and take three times as long.
    */
   red?: boolean
+  /**
+   * A clip that begins in silence and sounds alone on its track is encoded once for all sessions of the process that play it at the
+   * same volume and encode alike; default true. What a listener hears is the same: the packets are those that an encoder of its own
+   * would have made. What begins over the clip, a fade, a duck or a change of volume is encoded for the session itself, from that
+   * frame on until the track is silent again. False for a track whose packets should depend on nothing else in the process.
+   */
+  encodeOnce?: boolean
   /** The ways that media may take to the server; default `'all'`. See {@link IceTransport}. */
   iceTransport?: IceTransport
   /**
@@ -927,6 +934,11 @@ export interface SessionStats {
   lateFrames: number
   /** Frames that were given up because the process was halted for over half a second. */
   lostFrames: number
+  /**
+   * Packets that were sent into the room as they had been encoded for another session, or for this one before: of clips that sounded
+   * alone. See `encodeOnce` of {@link LiveKitOutput}.
+   */
+  sharedPackets: number
   /** How well the room receives; missing until the server has reported it. */
   link?: LinkStats
 }

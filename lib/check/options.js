@@ -12,7 +12,7 @@ const OUTPUTS = {
   memory: { known: ['type', 'clock', 'channels'], format: 'f32' },
   livekit: {
     known: [
-      'type', 'channels', 'url', 'token', 'publish', 'trackNames', 'bitrate', 'complexity', 'dtx', 'red',
+      'type', 'channels', 'url', 'token', 'publish', 'trackNames', 'bitrate', 'complexity', 'dtx', 'red', 'encodeOnce',
       'iceTransport', 'connectTimeoutMs', 'onReconnect', 'onMute', 'startWhen', 'subscribeTimeoutMs', 'lingerMs'
     ],
     format: 'f32'
@@ -42,6 +42,7 @@ function outputOptions(output) {
     complexity: check.integer(output.complexity, 'output.complexity', 5, 0, 10),
     dtx: check.boolean(output.dtx, 'output.dtx', false),
     red: check.boolean(output.red, 'output.red', false),
+    encodeOnce: check.boolean(output.encodeOnce, 'output.encodeOnce', true),
     iceTransport: check.oneOf(output.iceTransport, 'output.iceTransport', 'all', ['all', 'tcp', 'relay']),
     connectTimeoutMs: check.number(output.connectTimeoutMs, 'output.connectTimeoutMs', 10000, 1, MAX_MS),
     onReconnect: check.oneOf(output.onReconnect, 'output.onReconnect', 'pause', ['pause', 'continue', 'drop']),

@@ -108,6 +108,7 @@ pub struct NativeStats {
     pub dropped_frames: f64,
     pub late_frames: f64,
     pub lost_frames: f64,
+    pub shared_packets: f64,
     pub link: Option<NativeLink>,
 }
 
@@ -248,6 +249,7 @@ impl NativeStats {
             dropped_frames: stats.dropped_frames as f64,
             late_frames: stats.late_frames as f64,
             lost_frames: stats.lost_frames as f64,
+            shared_packets: stats.shared_packets as f64,
             link: NativeLink::of(stats.link),
         }
     }
