@@ -11,13 +11,14 @@ use super::progress::Progress;
 use super::ring::Shared;
 use super::section::Section;
 use super::stream::Stream;
-use crate::audio::{PREROLL, RING, Samples};
+use crate::audio::{PREROLL, Samples};
 use crate::error::{Result, SpeakerError};
 use crate::runtime::Waker;
 
 /// One playback's samples, ready for the mixer. Dropping it ends the decode task, and the download with the last reader of it.
 pub struct PcmReader {
     ring: Consumer<f32>,
+    ahead: usize,
     channels: usize,
     shared: Arc<Shared>,
     section: Section,
@@ -49,15 +50,17 @@ impl Supply {
 }
 
 impl PcmReader {
-    /// The mixer's end of `ring`, which holds the samples of `clip`.
+    /// The mixer's end of `ring`, which holds the samples of `section`; of what it can hold, `ahead` samples per channel are there so
+    /// that the end is known as long before it comes.
     pub fn new(
         ring: Consumer<f32>,
+        ahead: usize,
         channels: usize,
         shared: Arc<Shared>,
         section: Section,
         supply: Option<Supply>,
     ) -> Self {
-        Self { ring, channels, shared, section, taken: 0, origin: 0, supply }
+        Self { ring, ahead, channels, shared, section, taken: 0, origin: 0, supply }
     }
 
     /// Where it was asked to begin. That may be beyond the end, which is known only later.
@@ -151,7 +154,7 @@ impl PcmReader {
 
     /// How many samples before it comes its end is known, at least.
     pub fn ahead(&self) -> usize {
-        self.ring.buffer().capacity() / self.channels - RING
+        self.ahead
     }
 
     /// Samples per channel to its end, if all of it is there.
@@ -188,7 +191,8 @@ impl PcmReader {
     /// The decode task to be woken, if it waits for room and three quarters of the ring are free. Not sooner, because each time a
     /// thread wakes.
     pub fn refill(&self) -> Option<Waker> {
-        let enough = (self.ahead() + RING / 4) * self.channels;
+        let ahead = self.ahead * self.channels;
+        let enough = ahead + (self.ring.buffer().capacity() - ahead) / 4;
         let is_due = self.ring.slots() <= enough && self.shared.is_waiting();
         self.supply.as_ref().filter(|_| is_due).map(|supply| supply.waker.clone())
     }

@@ -11,8 +11,8 @@ pub struct Progress {
     notify: Notify,
     /// Tells a driver that is no task.
     told: OnceLock<Box<dyn Fn() + Send + Sync>>,
-    /// True for a manual clock, which waits for sources: decode tasks then tell of every piece, and not only when a source is
-    /// ready or has ended.
+    /// True for a manual clock, which waits for sources: decode tasks then run far ahead, and tell of whatever they have brought, not
+    /// only when a source is ready or has ended.
     pub eager: bool,
 }
 
