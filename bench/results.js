@@ -33,14 +33,14 @@ function machine() {
   return `${cpu?.model.trim() ?? 'unknown CPU'}, ${os.availableParallelism()} cores, ${os.type()} ${os.release()}`
 }
 
-/** Five digits at most: the rest is noise. */
+/** Five digits of what was measured: the rest is noise. */
 function rounded(key, value) {
-  return typeof value === 'number' ? Number(value.toPrecision(5)) : value
+  return typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(5)) : value
 }
 
-/** Prints what `bench` found, and keeps it if that was asked for. `rows` is whatever JSON can hold, with units in the names. */
-function save(bench, rows) {
-  const found = { bench, date: new Date().toISOString(), commit: commit(), machine: machine(), node: process.version, rows }
+/** Prints what `bench` found, and keeps it if that was asked for. `result` is whatever JSON can hold, with units in the names. */
+function save(bench, result) {
+  const found = { bench, date: new Date().toISOString(), commit: commit(), machine: machine(), node: process.version, result }
   const line = JSON.stringify(found, rounded)
   console.log(line)
   if (!process.argv.includes(SAVE)) return
