@@ -96,11 +96,16 @@ const FILES = [
 
 for (const [name, run] of Object.entries(SCENARIOS)) {
   test(`a clip is its source: ${name}`, async (t) => {
-    for (const file of FILES) {
+    // Nothing to loop fails at once, and not where it is sought.
+    for (const file of name === 'seeks' ? FILES.filter((file) => file !== 'empty.wav') : FILES) {
       for (const channels of [1, 2]) {
         const result = async (source) => {
           const { session, told, heard } = open(t, {
-            output: { channels }, crossfadeMs: name === 'crossfades' ? 250 : 0, duck: { db: -6 }, progressIntervalMs: 70
+            output: { channels },
+            crossfadeMs: name === 'crossfades' ? 250 : 0,
+            duck: { db: -6 },
+            maxDurationMs: 2600,
+            progressIntervalMs: 70
           })
           await run(session, (options) => session.playAudio({ ...source, stopOther: false, ...options }))
           return { told, samples: heard() }
@@ -124,8 +129,8 @@ test('a clip plays in the next frame, in as many sessions as there are', async (
   assert.deepEqual([clip.durationMs, clip.channels, clip.bytes], [50, 1, 48 * 50 * 4 + audio.length])
   const sessions = Array.from({ length: 1000 }, () => {
     const session = new SpeakerSession({ output: { type: 'memory', clock: 'manual' } })
-    session.playAudio({ audio: clip })
-    session.playAudio({ audio: clip, stopOther: false, startMs: 20, trackId: 1 })
+    session.playAudio({ audio: clip, gain: 0.5 })
+    session.playAudio({ audio: clip, gain: 0.25, stopOther: false, startMs: 20, trackId: 1 })
     return session
   })
   // Held by those who play it.
@@ -139,8 +144,8 @@ test('a clip plays in the next frame, in as many sessions as there are', async (
     await session.advance(n % 2 ? 60 : 10)
     if (n === 1) {
       const heard = session.recording().samples
-      assert.deepEqual(slice(heard, 30, 50), slice(samples, 30, 50))
-      assert.equal(heard[480], Math.fround(samples[480] + samples[480 + 960]), 'both')
+      assert.deepEqual(slice(heard, 30, 50), slice(samples, 30, 50).map((sample) => sample / 2))
+      assert.equal(heard[480], Math.fround(samples[480] / 2 + samples[480 + 960] / 4), 'both')
     }
     await session.close()
   }
@@ -158,7 +163,7 @@ test('a paused session plays its clip when it is resumed, and a closed clip play
   clip.close()
   await assert.rejects(session.playAudio({ audio: clip }), { code: 'ERR_CLOSED', message: /^Expected an open clip for audio/ })
   await session.advance(200)
-  assert.deepEqual([(await playing).durationMs, of('a')], [100, ['resumed@1000', 'started@1000', 'completed@1100'].filter((each) => of('a').includes(each))])
+  assert.deepEqual([(await playing).durationMs, of('a')], [100, ['paused@0', 'resumed@1000', 'started@1000', 'completed@1100']])
 })
 
 test('what changes in a Buffer after the call does not change the clip', async (t) => {
