@@ -39,8 +39,8 @@ struct Readiness {
 pub struct Sockets {
     /// For those that wake the wheel.
     prompt: Registry,
-    /// For those that wait for its next round.
-    patient: Registry,
+    /// For those that wait for its next round; asked at times, and never slept in.
+    patient: Mutex<mio::Poll>,
     bell: mio::Waker,
     next: AtomicUsize,
     open: Mutex<HashMap<Token, Arc<Readiness>>>,
@@ -69,23 +69,22 @@ impl Sockets {
 /// What a wheel sleeps in.
 pub struct Reactor {
     prompt: mio::Poll,
-    patient: mio::Poll,
     events: Events,
     sockets: Arc<Sockets>,
 }
 
 impl Reactor {
     pub fn new() -> io::Result<Self> {
-        let (prompt, patient) = (mio::Poll::new()?, mio::Poll::new()?);
+        let prompt = mio::Poll::new()?;
         let sockets = Sockets {
             prompt: prompt.registry().try_clone()?,
-            patient: patient.registry().try_clone()?,
+            patient: Mutex::new(mio::Poll::new()?),
             bell: mio::Waker::new(prompt.registry(), BELL)?,
             next: AtomicUsize::new(0),
             open: Mutex::default(),
             waiting: AtomicUsize::new(0),
         };
-        Ok(Self { prompt, patient, events: Events::with_capacity(EVENTS), sockets: Arc::new(sockets) })
+        Ok(Self { prompt, events: Events::with_capacity(EVENTS), sockets: Arc::new(sockets) })
     }
 
     pub fn sockets(&self) -> &Arc<Sockets> {
@@ -116,7 +115,8 @@ impl Reactor {
 
     /// Wakes whoever reads the patient sockets that are readable.
     pub fn look(&mut self) {
-        if self.patient.poll(&mut self.events, Some(Duration::ZERO)).is_ok() {
+        let looked = self.sockets.patient.lock().poll(&mut self.events, Some(Duration::ZERO));
+        if looked.is_ok() {
             self.tell();
         }
     }
@@ -155,10 +155,10 @@ impl UdpSocket {
             return;
         }
         self.sockets.waiting.fetch_add(1, Ordering::Relaxed);
-        let moved = self.sockets.prompt.deregister(&mut self.socket);
-        if let Err(error) =
-            moved.and_then(|()| self.sockets.patient.register(&mut self.socket, self.token, Interest::READABLE))
-        {
+        let left = self.sockets.prompt.deregister(&mut self.socket);
+        let patient = self.sockets.patient.lock();
+        let moved = left.and_then(|()| patient.registry().register(&mut self.socket, self.token, Interest::READABLE));
+        if let Err(error) = moved {
             tracing::warn!(%error, "a socket can't be read any more");
         }
     }
