@@ -32,6 +32,9 @@ pub const RINGING: usize = 16 * PER_MS as usize;
 /// The size of a playback's ring: twelve frames, so that a decode task runs some five times a second and not at every tick.
 pub const RING: usize = 12 * FRAME;
 
+/// The same on a clock that waits for sources: a second, so that decode tasks run far ahead and whoever waits for them is seldom woken.
+pub const OFFLINE_RING: usize = 50 * FRAME;
+
 /// What must wait in the ring before a playback starts or goes on after an underrun: two frames.
 pub const PREROLL: usize = 2 * FRAME;
 

@@ -4,7 +4,7 @@
 
 const { refuse, refuseSecret, refuseUrl } = require('../error')
 const { writable } = require('./permission')
-const { MAX_MS, OVERLAPS, check, object } = require('./values')
+const { MAX_MS, OVERLAPS, check, object, fetchLimits } = require('./values')
 
 const OUTPUTS = {
   wav: { known: ['type', 'clock', 'channels', 'path', 'format', 'dither', 'keepUnheard'], format: 's16' },
@@ -12,7 +12,7 @@ const OUTPUTS = {
   memory: { known: ['type', 'clock', 'channels'], format: 'f32' },
   livekit: {
     known: [
-      'type', 'channels', 'url', 'token', 'publish', 'trackNames', 'bitrate', 'complexity', 'dtx', 'red',
+      'type', 'channels', 'url', 'token', 'publish', 'trackNames', 'bitrate', 'complexity', 'dtx', 'red', 'encodeOnce',
       'iceTransport', 'connectTimeoutMs', 'onReconnect', 'onMute', 'startWhen', 'subscribeTimeoutMs', 'lingerMs'
     ],
     format: 'f32'
@@ -42,6 +42,7 @@ function outputOptions(output) {
     complexity: check.integer(output.complexity, 'output.complexity', 5, 0, 10),
     dtx: check.boolean(output.dtx, 'output.dtx', false),
     red: check.boolean(output.red, 'output.red', false),
+    encodeOnce: check.boolean(output.encodeOnce, 'output.encodeOnce', true),
     iceTransport: check.oneOf(output.iceTransport, 'output.iceTransport', 'all', ['all', 'tcp', 'relay']),
     connectTimeoutMs: check.number(output.connectTimeoutMs, 'output.connectTimeoutMs', 10000, 1, MAX_MS),
     onReconnect: check.oneOf(output.onReconnect, 'output.onReconnect', 'pause', ['pause', 'continue', 'drop']),
@@ -153,8 +154,7 @@ function sessionOptions(options) {
     duck: duckOptions(options.duck),
     gain: check.number(options.gain, 'gain', 1, 0, 16),
     progressIntervalMs: check.number(options.progressIntervalMs, 'progressIntervalMs', 1000, 0, MAX_MS),
-    fetchTimeoutMs: check.number(options.fetchTimeoutMs, 'fetchTimeoutMs', 10000, 1, MAX_MS),
-    minFetchBytesPerSecond: check.number(options.minFetchBytesPerSecond, 'minFetchBytesPerSecond', 100, 0, 1e6),
+    ...fetchLimits(options),
     startTimeoutMs: check.number(options.startTimeoutMs, 'startTimeoutMs', 30000, 0, MAX_MS),
     stallTimeoutMs: check.number(options.stallTimeoutMs, 'stallTimeoutMs', 0, 0, MAX_MS),
     ...recordOptions(options.record)
@@ -175,8 +175,11 @@ function recordOptions(record) {
 
 /** Validates what is set for all sessions of the process; what is not given stays as it is. */
 function processOptions(options) {
-  object(options, 'configure', ['maxSpoolBytes'])
-  return { maxSpoolBytes: check.integer(options.maxSpoolBytes, 'maxSpoolBytes', undefined, 2 ** 20, 2 ** 40) }
+  object(options, 'configure', ['maxSpoolBytes', 'maxClipBytes'])
+  return {
+    maxSpoolBytes: check.integer(options.maxSpoolBytes, 'maxSpoolBytes', undefined, 2 ** 20, 2 ** 40),
+    maxClipBytes: check.integer(options.maxClipBytes, 'maxClipBytes', undefined, 0, 2 ** 40)
+  }
 }
 
 module.exports = { SESSION_OPTIONS, processOptions, sessionOptions, tapOptions }

@@ -28,6 +28,7 @@ pub struct NativeOutput {
     pub complexity: i32,
     pub dtx: bool,
     pub red: bool,
+    pub encode_once: bool,
     pub ice_transport: String,
     pub connect_timeout_ms: f64,
     pub on_reconnect: String,
@@ -85,6 +86,7 @@ impl NativeOutput {
             url: self.url.unwrap_or_default(),
             tokens: Tokens::new(token),
             encoding: Encoding { bitrate, complexity, dtx, red },
+            encode_once: self.encode_once,
             ice_transport: match self.ice_transport.as_str() {
                 "tcp" => IceTransport::Tcp,
                 "relay" => IceTransport::Relay,

@@ -39,11 +39,13 @@ pub struct Slot {
     pub alarm: Option<Alarm>,
     /// Frames that nobody took in outputs that are gone.
     dropped: u64,
+    /// Packets that they sent as they were encoded for others.
+    shared: u64,
 }
 
 impl Slot {
     pub fn new(channels: usize) -> Self {
-        Self { output: None, taps: Taps::new(channels), clock: None, alarm: None, dropped: 0 }
+        Self { output: None, taps: Taps::new(channels), clock: None, alarm: None, dropped: 0, shared: 0 }
     }
 
     /// Does what the session asks for; `Close` is for the driver. Returns what the session is to be told.
@@ -94,7 +96,13 @@ impl Slot {
     }
 
     /// Hands a mixed frame over, of so many samples.
-    pub fn write(&mut self, scratch: &Scratch, samples: usize, now: Instant) -> Result<()> {
+    pub fn write(&mut self, scratch: &mut Scratch, samples: usize, now: Instant) -> Result<()> {
+        let result = self.hand_over(scratch, samples, now);
+        scratch.let_go();
+        result
+    }
+
+    fn hand_over(&mut self, scratch: &Scratch, samples: usize, now: Instant) -> Result<()> {
         let Self { output: Some(output), taps, .. } = self else { return Ok(()) };
         let result = scratch.frames().try_for_each(|frame| {
             if output.write(&frame, now)? {
@@ -126,7 +134,7 @@ impl Slot {
 
     /// Begins to close the output, if there is one. What is returned ends when that is done.
     pub fn close(&mut self, now: Instant) -> Closing {
-        self.dropped = self.dropped_frames();
+        (self.dropped, self.shared) = (self.dropped_frames(), self.shared_packets());
         self.taps.rest();
         self.output.take().map_or_else(|| closed(Ok(())), |mut output| output.close(now))
     }
@@ -135,9 +143,14 @@ impl Slot {
         self.dropped + self.output.as_ref().map_or(0, |output| output.dropped())
     }
 
+    fn shared_packets(&self) -> u64 {
+        self.shared + self.output.as_ref().map_or(0, |output| output.shared())
+    }
+
     pub fn gauges(&self) -> Gauges {
         let (late_frames, lost_frames) = self.clock.as_ref().map_or((0, 0), |clock| (clock.late, clock.lost));
-        Gauges { dropped_frames: self.dropped_frames(), late_frames, lost_frames }
+        let (dropped_frames, shared_packets) = (self.dropped_frames(), self.shared_packets());
+        Gauges { dropped_frames, late_frames, lost_frames, shared_packets }
     }
 }
 

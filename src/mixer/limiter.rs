@@ -81,13 +81,14 @@ impl Limiter {
         self.reduction.get_or_insert_with(Reduction::new)
     }
 
-    /// Limits the first `frames` of `window` in place; the rest is what comes next.
-    pub fn process(&mut self, window: &mut [f32], frames: usize) {
+    /// Limits the first `frames` of `window` in place; the rest is what comes next. Returns true if all of them pass bit for bit.
+    pub fn process(&mut self, window: &mut [f32], frames: usize) -> bool {
         let first = self.first_at_work(window, frames);
         self.remember(window, frames);
         for start in (first..frames).step_by(CHUNK) {
             self.limit(window, start, CHUNK.min(frames - start));
         }
+        first == frames
     }
 
     /// The first sample that does not simply pass, or `frames` if all do. Brings up to date what is foreseen at that sample.

@@ -58,7 +58,15 @@ impl Budget {
     /// For a machine, or a container, of so many cores.
     pub const fn of(cores: usize) -> Self {
         let few = if cores < 4 { cores } else { 4 };
-        Self { wheel: cores, io: if cores < 2 { cores } else { 2 }, fetch: few, decode: few, mix: few, disk: 64, each_disk: 16 }
+        Self {
+            wheel: cores,
+            io: if cores < 2 { cores } else { 2 },
+            fetch: few,
+            decode: few,
+            mix: few,
+            disk: 64,
+            each_disk: 16,
+        }
     }
 
     /// For this process: the cores that it may use. Affinity and the quota of a container count.

@@ -169,7 +169,11 @@ impl UdpSocket {
     }
 
     /// Reads a datagram. Returns its length and where it came from.
-    pub fn poll_recv_from(&self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<(usize, SocketAddr)>> {
+    pub fn poll_recv_from(
+        &self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<(usize, SocketAddr)>> {
         loop {
             ready!(self.poll_readable(context));
             match self.socket.recv_from(buffer) {

@@ -118,6 +118,8 @@ pub struct Stats {
     pub late_frames: u64,
     /// Frames that were given up because the process was halted.
     pub lost_frames: u64,
+    /// Packets that were sent as they were encoded for another session, or for this one before.
+    pub shared_packets: u64,
     /// How the output is received.
     pub link: Link,
 }

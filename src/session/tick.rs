@@ -55,6 +55,8 @@ pub struct Gauges {
     pub late_frames: u64,
     /// Frames that were given up because the process was halted.
     pub lost_frames: u64,
+    /// Packets that were sent as they were encoded for another session, or for this one before.
+    pub shared_packets: u64,
 }
 
 impl Session {
@@ -463,9 +465,8 @@ impl Session {
 
     /// The frame was handed over, or was not: then what it brought to its end fails, with everything that lives.
     pub fn commit(&mut self, result: Result<()>, gauges: Gauges) {
-        let Gauges { dropped_frames, late_frames, lost_frames } = gauges;
-        let Stats { dropped_frames: dropped, late_frames: late, lost_frames: lost, .. } = &mut self.stats;
-        (*dropped, *late, *lost) = (dropped_frames, late_frames, lost_frames);
+        let Gauges { dropped_frames, late_frames, lost_frames, shared_packets } = gauges;
+        self.stats = Stats { dropped_frames, late_frames, lost_frames, shared_packets, ..self.stats };
         let retracted = result.as_ref().err().map_or(0, |error| self.outbox.retract(error));
         self.stats.completed -= retracted;
         self.stats.failed += retracted;

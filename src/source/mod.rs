@@ -5,10 +5,14 @@
 //! file, memory  ├→ body → files → decode → downmix → resample → section → ring → (mixer)
 //! writer → pipe ┘   └────────────── one decode task on the decode pool ──────────────┘
 //! ```
+//!
+//! A clip is what came out of the resampler, kept: its section is cut where it is read, without a decode task or a ring.
 
 mod adts;
 mod body;
 mod clip;
+mod clip_cursor;
+mod clip_task;
 mod container;
 mod decode;
 mod decode_task;
@@ -19,6 +23,7 @@ mod file;
 mod flac;
 mod frames;
 mod media;
+mod memory_file;
 mod mp4;
 mod mpeg;
 mod ogg;
@@ -41,13 +46,15 @@ use std::sync::Arc;
 
 use rtrb::RingBuffer;
 
-use crate::audio::RING;
+use crate::audio::{OFFLINE_RING, RING};
 use crate::reserved::ReservedPath;
-use crate::runtime::Pool;
+use crate::runtime::{Pool, Waker};
 
-pub use clip::Clip;
+pub use clip::{CLIPS, Clip, Clips};
+pub use clip_task::{Making, make_clip};
 pub use fetch::{Fetch, FetchLimits};
 pub use media::Media;
+pub use memory_file::MemoryFile;
 pub use pcm_reader::PcmReader;
 #[doc(hidden)]
 pub use pcm_reader::Supply;
@@ -70,9 +77,11 @@ pub enum Origin {
     /// A file.
     File(PathBuf),
     /// A whole file in memory.
-    Bytes(Arc<[u8]>),
+    Bytes(MemoryFile),
     /// Written by the user.
     Stream(Stream),
+    /// Decoded already.
+    Clip(Arc<Clips>),
 }
 
 /// What to play.
@@ -114,7 +123,7 @@ pub enum Opening {
 }
 
 /// Opens a source for a session with `channels` channels, to be decoded on `pool`; a server has to keep to `limits`. Its ring holds
-/// `ahead` samples per channel on top of [`RING`].
+/// `ahead` samples per channel on top of [`RING`], or of [`OFFLINE_RING`] where the clock waits for sources.
 pub fn open(
     pool: &Pool,
     opening: Opening,
@@ -130,15 +139,24 @@ pub fn open(
             (Arc::new(Media::new(source, limits)), section)
         }
     };
-    // A stream's writer is to wait, and its end may come at any time.
-    let ahead = if media.stream().is_some() { 0 } else { ahead };
-    let (ring, consumer) = RingBuffer::new((RING + ahead) * channels);
+    if let Some(clips) = media.clips() {
+        let clip = clips.of(channels).clone();
+        let supply = Supply { waker: Waker::idle(), media, progress };
+        return PcmReader::of_clip(clip, channels, section, ahead, supply);
+    }
+    let (room, ahead) = match media.stream() {
+        // A stream's writer is to wait, and its end may come at any time.
+        Some(_) => (RING, 0),
+        None if progress.eager => (OFFLINE_RING, ahead),
+        None => (RING, ahead),
+    };
+    let (ring, consumer) = RingBuffer::new((room + ahead) * channels);
     let shared = Arc::<Shared>::default();
     let waker = pool.start(|waker| {
         media.attach(&waker);
         let reading = Reading { waker, shared: shared.clone(), progress: progress.clone() };
-        let task = DecodeTask { ring, channels, media: media.clone(), section, reading };
+        let task = DecodeTask { ring, room, channels, media: media.clone(), section, reading };
         move || task.run()
     });
-    PcmReader::new(consumer, channels, shared, section, Some(Supply { waker, media, progress }))
+    PcmReader::new(consumer, ahead, channels, shared, section, Some(Supply { waker, media, progress }))
 }

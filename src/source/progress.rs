@@ -8,8 +8,8 @@ use std::task::Wake;
 pub struct Progress {
     /// Tells the driver.
     told: OnceLock<Box<dyn Fn() + Send + Sync>>,
-    /// True for a manual clock, which waits for sources: decode tasks then tell of every piece, and not only when a source is
-    /// ready or has ended.
+    /// True for a manual clock, which waits for sources: decode tasks then run far ahead, and tell of whatever they have brought, not
+    /// only when a source is ready or has ended.
     pub eager: bool,
 }
 

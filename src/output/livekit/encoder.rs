@@ -1,9 +1,7 @@
-//! One track's Opus encoder: the one place that knows libopus, for sending.
+//! One track's Opus encoder, and what silence is to it.
 
-use opus::{Application, Bitrate, Channels, Encoder as Opus};
-
-use super::super::failed;
-use crate::audio::{FRAME, SAMPLE_RATE};
+use super::libopus::{Difference, Opus};
+use crate::audio::FRAME;
 use crate::error::Result;
 
 /// RFC 6716 §3.2.1: no Opus frame is longer, but for three bytes of header.
@@ -16,7 +14,7 @@ const SILENCE: usize = 2;
 pub const SILENT_PACKET: &[u8] = &[0xf8, 0xff, 0xfe];
 
 /// How a track is encoded.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Encoding {
     /// In bit/s.
     pub bitrate: i32,
@@ -28,6 +26,8 @@ pub struct Encoding {
     pub red: bool,
 }
 
+/// A clone goes on exactly as it would itself.
+#[derive(Clone)]
 pub struct Encoder {
     opus: Opus,
     channels: usize,
@@ -37,20 +37,22 @@ pub struct Encoder {
     packet: Vec<u8>,
 }
 
+/// What an encoder has come to since it was cloned.
+pub struct Progress {
+    opus: Difference,
+    announced: bool,
+}
+
+impl Progress {
+    /// How much memory it takes, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.opus.bytes()
+    }
+}
+
 impl Encoder {
     pub fn new(channels: usize, encoding: Encoding) -> Result<Self> {
-        let Encoding { bitrate, complexity, dtx, .. } = encoding;
-        let layout = if channels == 2 { Channels::Stereo } else { Channels::Mono };
-        let create = || {
-            // CELT at every bitrate: SILK, which Opus would fall into at 16 kbit/s, takes three times as long. And a delay that is
-            // 4 ms shorter, for nothing is kept back to go from one to the other.
-            let mut opus = Opus::new(SAMPLE_RATE, layout, Application::LowDelay)?;
-            opus.set_bitrate(Bitrate::Bits(bitrate))?;
-            opus.set_complexity(complexity)?;
-            opus.set_dtx(dtx)?;
-            Ok(opus)
-        };
-        let opus = create().map_err(|error: opus::Error| failed("the Opus encoder can't be made", error))?;
+        let (opus, dtx) = (Opus::new(channels, encoding)?, encoding.dtx);
         Ok(Self { opus, channels, dtx, announced: false, packet: vec![0; MAX_PACKET] })
     }
 
@@ -70,6 +72,24 @@ impl Encoder {
         Ok((!is_known).then(|| &self.packet[..length]))
     }
 
+    /// What it has come to since it was as `start` is.
+    pub fn progress(&self, start: &Self) -> Progress {
+        Progress { opus: self.opus.difference(&start.opus), announced: self.announced }
+    }
+
+    /// One that has come so far from where this one is.
+    pub fn after(&self, progress: &Progress) -> Self {
+        let mut encoder = self.clone();
+        encoder.opus.become_other(&progress.opus);
+        encoder.announced = progress.announced;
+        encoder
+    }
+
+    /// How much memory it takes, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.opus.bytes() + self.packet.len()
+    }
+
     /// 20 ms of silence as one packet, which is to be sent in any case.
     pub fn silence(&mut self) -> Result<&[u8]> {
         let length = self.encode_whole(&[0.0; 2 * FRAME][..self.channels * FRAME])?;
@@ -78,15 +98,16 @@ impl Encoder {
     }
 
     fn encode_whole(&mut self, samples: &[f32]) -> Result<usize> {
-        self.opus.encode_float(samples, &mut self.packet).map_err(|error| failed("a frame can't be encoded", error))
+        self.opus.encode(samples, &mut self.packet)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use opus::Decoder;
+    use opus::{Channels, Decoder};
 
     use super::*;
+    use crate::audio::SAMPLE_RATE;
 
     const ENCODING: Encoding = Encoding { bitrate: 64_000, complexity: 5, dtx: true, red: false };
 

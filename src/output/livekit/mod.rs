@@ -10,11 +10,13 @@
 
 mod announcement;
 mod backoff;
+mod clip_packets;
 mod encoder;
 mod farewell;
 #[doc(hidden)]
 pub mod fuzz;
 mod join;
+mod libopus;
 mod mutes;
 mod news;
 mod peer;
@@ -391,6 +393,10 @@ impl Output for LiveKit {
 
     fn dropped(&self) -> u64 {
         self.dropped
+    }
+
+    fn shared(&self) -> u64 {
+        self.tracks.iter().map(Track::shared).sum()
     }
 
     fn close(&mut self, now: Instant) -> Closing {

@@ -4,13 +4,14 @@ use std::time::Instant;
 
 use super::said::{Said, Side};
 use super::trouble::{Remedy, Trouble};
-use super::{Attempt, Condition, Connection, Input, LiveKit, Track};
+use super::{Attempt, Condition, Connection, Input, LiveKit, LiveKitOptions, Track};
 use crate::error::{Code, SpeakerError};
 
 impl LiveKit {
     pub(super) fn add_track(&mut self, stream: u32) {
         if !self.tracks.iter().any(|track| track.stream == stream) {
-            self.tracks.push(Track::new(stream, self.channels, self.options.encoding));
+            let LiveKitOptions { encoding, encode_once, .. } = self.options;
+            self.tracks.push(Track::new(stream, self.channels, encoding, encode_once));
         }
     }
 

@@ -49,7 +49,7 @@ impl Silence {
                 if track.has_been_silent(line.is_some())
                     && let Some(line) = line
                 {
-                    peer.send_silence(line, track.silence()?, now)?;
+                    peer.send_silence(line, track.silence(), now)?;
                 }
             }
             self.timer.set(now + if is_new(tracks, NEW) { WHILE_NEW } else { EVERY });
