@@ -200,7 +200,6 @@ export interface NativeOutput {
   complexity: number
   dtx: boolean
   red: boolean
-  fec: boolean
   iceTransport: string
   connectTimeoutMs: number
   onReconnect: string
@@ -274,6 +273,7 @@ export interface NativeStats {
   failed: number
   underruns: number
   droppedFrames: number
+  lateFrames: number
   lostFrames: number
   link?: NativeLink
 }
