@@ -481,19 +481,30 @@ export interface LiveKitOutput {
   lingerMs?: number
   /** Other names than those above, by `trackId`. */
   trackNames?: Record<number, string>
-  /** Of each track, in bit/s; 6000–510,000, default 64,000. */
+  /**
+   * Of each track, in bit/s; 6000–510,000, default 48,000, with two `channels` 64,000. More costs little more time to encode. Opus codes
+   * sound at every bitrate as it codes music (CELT), so speech below 24,000 sounds coarse.
+   */
   bitrate?: number
   /** Of the Opus encoder, 0–10; default 5. */
   complexity?: number
   /**
-   * Sends nothing in pauses inside a sound either (Opus DTX); default false. For speech only: together with `fec`, Opus treats
-   * even tones as noise. Between sounds nothing is sent in any case.
+   * Sends nothing in pauses inside a sound either (Opus DTX); default false. A pause is silence, and from `complexity` 7 on what Opus
+   * takes for noise too. Between sounds nothing is sent in any case.
    */
   dtx?: boolean
-  /** Each packet repeats the one before it (RFC 2198), so that single losses are not heard; twice the bit rate. Default false. */
+  /**
+   * Each packet repeats the one before it (RFC 2198), so that single losses are not heard; twice the bit rate. Default false. Opus's
+   * in-band FEC is not offered: it would code music as speech too, and take three times as long.
+   */
   red?: boolean
-  /** Each packet carries a coarse copy of the one before it (Opus in-band FEC, for 10 % loss; speech only). Default false. */
-  fec?: boolean
+  /**
+   * A clip that begins in silence and sounds alone on its track is encoded once for all sessions of the process that play it at the
+   * same volume and encode alike; default true. What a listener hears is the same: the packets are those that an encoder of its own
+   * would have made. What begins over the clip, a fade, a duck or a change of volume is encoded for the session itself, from that
+   * frame on until the track is silent again. False for a track whose packets should depend on nothing else in the process.
+   */
+  encodeOnce?: boolean
   /** The ways that media may take to the server; default `'all'`. See {@link IceTransport}. */
   iceTransport?: IceTransport
   /**
@@ -916,8 +927,18 @@ export interface SessionStats {
   underruns: number
   /** Frames that `onFrame` did not take in time, or that were mixed while no room was there to hear them. */
   droppedFrames: number
+  /**
+   * Frames that were mixed more than 10 ms after they were due, because the machine or the process was busy (realtime clock). One or two
+   * in a row are seldom heard in a room; many say that this machine has too much to do.
+   */
+  lateFrames: number
   /** Frames that were given up because the process was halted for over half a second. */
   lostFrames: number
+  /**
+   * Packets that were sent into the room as they had been encoded for another session, or for this one before: of clips that sounded
+   * alone. See `encodeOnce` of {@link LiveKitOutput}.
+   */
+  sharedPackets: number
   /** How well the room receives; missing until the server has reported it. */
   link?: LinkStats
 }
@@ -929,7 +950,7 @@ export interface LinkStats {
   loss?: number
   /** How unevenly packets arrive. */
   jitterMs?: number
-  /** Time to the server and back. */
+  /** Time to the server and back; up to 20 ms too long, because reports are read when a frame is due. */
   roundTripMs?: number
 }
 

@@ -19,6 +19,7 @@ const os = require('node:os')
 const { setTimeout: sleep } = require('node:timers/promises')
 
 const { tone } = require('../__test__/support/wav')
+const { save } = require('./results')
 
 const IDLE = [0, 1000, 4000]
 const PLAYING = 10
@@ -107,6 +108,7 @@ async function main() {
     const cells = Object.entries(costs).flatMap(([name, cost]) => [cost.toFixed(1), (cost / first[name]).toFixed(2)])
     row([idle, perSecond.toFixed(0), ...cells])
   }
+  save('events', { playing: PLAYING, rounds, rows })
 }
 
 function fail(error) {

@@ -22,10 +22,11 @@ const path = require('node:path')
 
 const { accessToken } = require('../lib/livekit/access-token')
 const { startServer } = require('../scripts/livekit-server')
-const { cells } = require('./percentiles')
+const { cells, named } = require('./percentiles')
+const { operands, save } = require('./results')
 
 // `node bench/latency.js [TURNS]`
-const TURNS = Number(process.argv[2] ?? 150)
+const [TURNS = 150] = operands().map(Number)
 const HUNG_MS = 600_000
 
 const ROWS = {
@@ -77,6 +78,11 @@ function report({ ours, official }) {
     const missed = turns.filter((turn) => !turn).length
     if (missed > 0) console.log(`${name} was not heard ${missed} times`)
   }
+  const rows = Object.keys(ROWS).map((name) => {
+    const of = (turns) => named(turns.filter(Boolean).map((turn) => turn[name]))
+    return { row: name, ours_ms: of(ours), official_ms: of(official) }
+  })
+  save('latency', { turns: TURNS, rows })
 }
 
 main().catch((error) => {

@@ -14,9 +14,10 @@ const { setTimeout: sleep } = require('node:timers/promises')
 const { DeadServer } = require('../__test__/support/dead-server')
 const { accessToken } = require('../lib/livekit/access-token')
 const { startServer } = require('../scripts/livekit-server')
+const { operands, save } = require('./results')
 
 // `node bench/lost-server.js [SESSIONS [SECONDS]]`
-const [SESSIONS = 1000, SECONDS = 60] = process.argv.slice(2).map(Number)
+const [SESSIONS = 1000, SECONDS = 60] = operands().map(Number)
 const SECOND_MS = 1000
 const RETURN_MS = 120_000
 /** The last seconds of the loss, in which it goes on as it would for ever. */
@@ -105,6 +106,8 @@ async function gone(server, sessions) {
   console.log(`most within a second: ${most}; in the last ${LAST} s: ${mostLast}`)
   console.log(`between two attempts of a session, median: ${first.toFixed(0)} ms at first, ${last.toFixed(0)} ms in the end`)
   await dead.close()
+  const bySession = { firstGap_ms: first, lastGap_ms: last }
+  return { attempts: seen, mostInASecond: most, mostInTheLastSeconds: mostLast, cpuPercent: cpu / SECONDS, ...bySession }
 }
 
 /** How soon all are back once the server is. */
@@ -121,6 +124,7 @@ async function back(server, sessions) {
   Array.from(bySecond, (count = 0, second) => row(second + 1, count))
   console.log(`${times.length} of ${SESSIONS} are back, the last after ${(times.at(-1) ?? NaN).toFixed(1)} s`)
   if (sessions.lost.length > 0) console.log(`${sessions.lost.length} were lost for good: ${sessions.lost[0]}`)
+  return { returned: times.length, last_s: times.at(-1) }
 }
 
 async function main() {
@@ -128,9 +132,9 @@ async function main() {
   const server = await startServer()
   try {
     const sessions = await Sessions.join(server, SESSIONS)
-    await gone(server, sessions)
-    await back(server, sessions)
+    const rows = { gone: await gone(server, sessions), back: await back(server, sessions) }
     await sessions.end()
+    save('lost-server', { sessions: SESSIONS, seconds: SECONDS, ...rows })
   } finally {
     await server.stop()
   }

@@ -1,14 +1,18 @@
 'use strict'
 
-// How long ten overlapping 30 s MP3s take to become one 48 kHz mono WAV: this addon (A) against ffmpeg (B), each from
-// process start to exit, in turns, so that whatever else the machine does hits both. It reports; nothing fails on time.
+// How long ten overlapping 30 s MP3s take to become one 48 kHz mono WAV, and how much CPU: this addon (A) against ffmpeg (B), in
+// turns, so that whatever else the machine does hits both. Each is a whole process from start to exit, threads and kernel included, as
+// bash's `time` measures it (wait4); what starting alone takes is shown beside. It reports; nothing fails on time.
 
 const { spawnSync } = require('node:child_process')
 const { existsSync, mkdirSync, readFileSync, renameSync } = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 
-const ROUNDS = 5
+const { operands, save } = require('./results')
+
+// `node bench/mix.js [ROUNDS]`
+const [ROUNDS = 5] = operands().map(Number)
 const INPUTS = 10
 const SECONDS = 30
 const HUNG_MS = 60_000
@@ -16,14 +20,19 @@ const folder = path.join(os.tmpdir(), 'speaker-session-bench')
 const outA = path.join(folder, 'a.wav')
 const outB = path.join(folder, 'b.wav')
 
-function run(command, args) {
-  const start = process.hrtime.bigint()
-  const child = spawnSync(command, args, { encoding: 'utf8', timeout: HUNG_MS })
-  const seconds = Number(process.hrtime.bigint() - start) / 1e9
+/** Runs a command, and tells its wall and CPU time in seconds. */
+function run(command, ...args) {
+  // What the command says of failures goes where bash's does, and the times to a pipe of their own.
+  const timed = `TIMEFORMAT='%R %U %S'; { time "$@" 2>&4; } 4>&2 2>&3`
+  const stdio = ['ignore', 'ignore', 'pipe', 'pipe']
+  const child = spawnSync('bash', ['-c', timed, 'bash', command, ...args], { encoding: 'utf8', timeout: HUNG_MS, stdio })
   if (child.error) throw child.error
   if (child.status !== 0) throw new Error(`${command} ended with ${child.status ?? child.signal}\n${child.stderr}`)
-  return { seconds, ...child }
+  const [wall, user, system] = child.output[3].trim().split(' ').map(Number)
+  return { wall, cpu: user + system }
 }
+
+const ffmpeg = (...args) => run('ffmpeg', '-nostdin', '-loglevel', 'error', '-y', ...args)
 
 /** Ten different mixes of two voices that swell and some noise, quiet enough that their sum never clips. */
 function input(n) {
@@ -35,27 +44,21 @@ function input(n) {
   const left = `${voice(pitch, 0.5 + n / 10)}+${noise}`
   const right = `${voice(pitch * 1.5, 0.7 + n / 10)}+${noise}`
   const source = `aevalsrc=exprs='${left}|${right}':s=44100:d=${SECONDS}`
-  const encode = ['-c:a', 'libmp3lame', '-b:a', '128k', '-f', 'mp3', `${file}.part`]
-  run('ffmpeg', ['-nostdin', '-loglevel', 'error', '-y', '-f', 'lavfi', '-i', source, ...encode])
+  ffmpeg('-f', 'lavfi', '-i', source, '-c:a', 'libmp3lame', '-b:a', '128k', '-f', 'mp3', `${file}.part`)
   renameSync(`${file}.part`, file) // only a whole file is found again
   return file
 }
 
-function addon(inputs) {
-  const { seconds, stdout } = run(process.execPath, [path.join(__dirname, 'render.js'), outA, ...inputs])
-  return { seconds, cpu: Number(stdout) }
-}
-
-function ffmpeg(inputs, log = ['-loglevel', 'error']) {
+/** What is measured, each with a name. */
+function contestants(inputs) {
+  const all = inputs.flatMap((file) => ['-i', file])
   const mix = ['-filter_complex', `amix=inputs=${INPUTS}:normalize=0`, '-ar', '48000', '-ac', '1', '-c:a', 'pcm_s16le']
-  return run('ffmpeg', [...log, '-y', ...inputs.flatMap((file) => ['-i', file]), ...mix, outB])
-}
-
-/** ffmpeg tells its CPU time only where it tells much else, so that is asked in the warm-up. */
-function ffmpegCpu(inputs) {
-  const { stderr } = ffmpeg(inputs, ['-benchmark', '-nostats'])
-  const [, user, system] = /utime=([\d.]+)s stime=([\d.]+)s/.exec(stderr)
-  return Number(user) + Number(system)
+  return {
+    ours: () => run(process.execPath, path.join(__dirname, 'render.js'), outA, ...inputs),
+    ffmpeg: () => ffmpeg(...all, ...mix, outB),
+    nodeAlone: () => run(process.execPath, '-e', '0'),
+    ffmpegAlone: () => ffmpeg('-f', 'lavfi', '-i', 'anullsrc=d=0.01', '-f', 'null', '-')
+  }
 }
 
 /** Length and level of a 16-bit mono WAV. */
@@ -76,31 +79,46 @@ function measure(file) {
 const sorted = (values) => [...values].sort((a, b) => a - b)
 const median = (values) => sorted(values)[values.length >> 1]
 
-function row(name, values, cpu, file) {
-  const times = [sorted(values)[0], median(values), sorted(values).at(-1), cpu]
+function row(name, runs, file) {
+  const walls = sorted(runs.map(({ wall }) => wall))
+  const times = [walls[0], median(walls), walls.at(-1), median(runs.map(({ cpu }) => cpu))]
   const columns = times.map((time) => time.toFixed(3).padStart(8)).join('')
+  console.log(`${name.padEnd(18)}${columns}   ${file ? sound(file) : ''}`.trimEnd())
+  return { wall_s: times[1], cpu_s: times[3] }
+}
+
+function sound(file) {
   const { seconds, peak, rms } = measure(file)
   const level = (value) => `${(20 * Math.log10(value)).toFixed(2)} dBFS`
-  console.log(`${name.padEnd(18)}${columns}   ${seconds.toFixed(3)} s, peak ${level(peak)}, rms ${level(rms)}`)
+  return `${seconds.toFixed(3)} s, peak ${level(peak)}, rms ${level(rms)}`
 }
 
 function main() {
-  if (spawnSync('ffmpeg', ['-version'], { stdio: 'ignore' }).error) {
+  const { stdout, error } = spawnSync('ffmpeg', ['-version'], { encoding: 'utf8' })
+  if (error) {
     console.error('ffmpeg is missing, and it is what is compared with (Debian: apt-get install ffmpeg)')
     process.exit(1)
   }
+  const version = stdout.split(' ', 3)[2]
   mkdirSync(folder, { recursive: true })
-  const inputs = Array.from({ length: INPUTS }, (_, n) => input(n + 1))
-  addon(inputs)
-  const cpuB = ffmpegCpu(inputs)
-  const rounds = Array.from({ length: ROUNDS }, () => ({ a: addon(inputs), b: ffmpeg(inputs) }))
+  const runs = Object.entries(contestants(Array.from({ length: INPUTS }, (_, n) => input(n + 1))))
+  const round = () => Object.fromEntries(runs.map(([name, measured]) => [name, measured()]))
+  round() // fills the caches of files
+  const rounds = Array.from({ length: ROUNDS }, round)
+  const of = (name) => rounds.map((round) => round[name])
 
-  console.log(`${INPUTS} MP3s of ${SECONDS} s, mixed ${ROUNDS} times each, in seconds`)
-  console.log(' '.repeat(18) + ['min', 'median', 'max', 'cpu'].map((title) => title.padStart(8)).join(''))
-  row('A speaker-session', rounds.map(({ a }) => a.seconds), median(rounds.map(({ a }) => a.cpu)), outA)
-  row('B ffmpeg', rounds.map(({ b }) => b.seconds), cpuB, outB)
-  const ratio = median(rounds.map(({ a, b }) => a.seconds / b.seconds))
-  console.log(`A/B, median of the pairs: ${ratio.toFixed(2)}`)
+  console.log(`${INPUTS} MP3s of ${SECONDS} s, mixed ${ROUNDS} times each; in seconds, of whole processes, CPU the median`)
+  console.log(' '.repeat(18) + ['min', 'median', 'max', 'CPU'].map((title) => title.padStart(8)).join(''))
+  const rows = {
+    ours: row('A speaker-session', of('ours'), outA),
+    ffmpeg: row('B ffmpeg', of('ffmpeg'), outB),
+    nodeAlone: row('  node alone', of('nodeAlone')),
+    ffmpegAlone: row('  ffmpeg alone', of('ffmpegAlone'))
+  }
+  const ratio = (time) => median(rounds.map(({ ours, ffmpeg }) => ours[time] / ffmpeg[time]))
+  const [wallRatio, cpuRatio] = [ratio('wall'), ratio('cpu')]
+  console.log(`A/B, medians of the pairs: ${wallRatio.toFixed(2)} of the time, ${cpuRatio.toFixed(2)} of the CPU; B is ffmpeg ${version}`)
+  save('mix', { ...rows, wallRatio, cpuRatio, ffmpegVersion: version, rounds: ROUNDS })
 }
 
 main()

@@ -10,4 +10,10 @@ function cells(values) {
   return [percentile(values, 0.5), percentile(values, 0.99), percentile(values, 1)]
 }
 
-module.exports = { cells }
+/** The same by name. */
+function named(values) {
+  const [p50, p99, max] = cells(values)
+  return { p50, p99, max }
+}
+
+module.exports = { cells, named }

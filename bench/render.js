@@ -12,8 +12,6 @@ async function main([path, ...inputs]) {
   await session.close()
   const cut = (await Promise.all(playing)).filter(({ outcome }) => outcome !== 'completed')
   if (cut.length > 0) throw new Error(`${cut.length} of ${inputs.length} inputs were not heard to their end`)
-  const { user, system } = process.cpuUsage()
-  console.log((user + system) / 1e6)
 }
 
 main(process.argv.slice(2)).catch((error) => {

@@ -10,13 +10,14 @@ const path = require('node:path')
 
 const { accessToken } = require('../lib/livekit/access-token')
 const { startServer } = require('../scripts/livekit-server')
+const { operands, save } = require('./results')
 
 // `node bench/silence.js [SECONDS]`
-const SECONDS = Number(process.argv[2] ?? 60)
+const [SECONDS = 60] = operands().map(Number)
 const WORD_MS = 300
 const HUNG_MS = (SECONDS + 60) * 1000
 
-/** For how long of the silence it was rated how, from its first rating on. */
+/** For how long of the silence it was rated how, in seconds from its first rating on. */
 function report(who, ratings) {
   const seconds = {}
   for (const [n, { second, quality }] of ratings.entries()) {
@@ -24,6 +25,7 @@ function report(who, ratings) {
   }
   const parts = Object.entries(seconds).map(([quality, lasted]) => `${quality} for ${lasted.toFixed(1)} s`)
   console.log(`by the ${who}: ${parts.join(', ') || 'never rated'}`)
+  return seconds
 }
 
 async function main() {
@@ -43,9 +45,10 @@ async function main() {
     child.send({ url: server.url, tokens, seconds: SECONDS, wordMs: WORD_MS })
     const [code, signal] = await once(child, 'exit')
     if (code !== 0) throw new Error(`the session ended with ${code ?? signal}`)
-    for (const who of ['session', 'listener']) report(who, ratings.filter((rating) => rating.who === who))
+    const [session, listener] = ['session', 'listener'].map((who) => report(who, ratings.filter((rating) => rating.who === who)))
     const { start, within, end } = missed
     console.log(`of the word after ${SECONDS} s ${start} ms are missing at its start, ${within + end} ms later`)
+    save('silence', { seconds: SECONDS, rated_s: { session, listener }, missing_ms: { start, later: within + end } })
   } finally {
     await server.stop()
   }

@@ -19,10 +19,11 @@ const path = require('node:path')
 
 const { accessToken } = require('../lib/livekit/access-token')
 const { startServer } = require('../scripts/livekit-server')
-const { cells } = require('./percentiles')
+const { cells, named } = require('./percentiles')
+const { operands, save } = require('./results')
 
 // `node bench/words.js [PLAYS [ROWS]]`; rows of plays go on at the same time, each in a room of its own
-const [PLAYS = 200, ROWS = 2] = process.argv.slice(2).map(Number)
+const [PLAYS = 200, ROWS = 2] = operands().map(Number)
 const WORD_MS = 300
 const HUNG_MS = 1_200_000
 
@@ -62,7 +63,13 @@ function report(words) {
     const told = words.filter((word) => word.kind === kind)
     line(name, told.length, PARTS.map(({ key }) => numbers(cells(told.map((word) => word[key])))))
   }
+  const rows = Object.keys(NAMES).map((kind) => {
+    const told = words.filter((word) => word.kind === kind)
+    const missing = PARTS.map(({ key }) => [`${key}_ms`, named(told.map((word) => word[key]))])
+    return { row: kind, plays: told.length, ...Object.fromEntries(missing) }
+  })
   for (const { failed } of words.filter((word) => word.failed)) console.log(`failed: ${failed}`)
+  save('words', { wordMs: WORD_MS, rows })
 }
 
 function numbers(values) {

@@ -62,7 +62,7 @@ async function allowed(): Promise<void> {
   tap.read()?.frame satisfies Buffer | undefined
   session.on('stalled', ({ positionMs }) => positionMs satisfies number)
   const room = new SpeakerSession({
-    output: { type: 'livekit', url: 'ws://localhost', token: 'x', startWhen: 'published', subscribeTimeoutMs: 500, onMute: 'pause', lingerMs: 0 }
+    output: { type: 'livekit', url: 'ws://localhost', token: 'x', startWhen: 'published', subscribeTimeoutMs: 500, onMute: 'pause', lingerMs: 0, encodeOnce: false }
   })
   await room.setMuted({ trackId: 1, muted: true })
   room.connection satisfies 'new' | 'connecting' | 'connected' | 'reconnecting' | 'disconnected' | 'closed'

@@ -6,6 +6,8 @@
 
 const { setTimeout: sleep } = require('node:timers/promises')
 
+const { MAX_MS } = require('../check/values')
+
 /** One frame of the mixer. */
 const STEP_MS = 20
 
@@ -32,6 +34,11 @@ class ManualClock {
 
   step() {
     return this.#session.advance(STEP_MS)
+  }
+
+  /** Reaches the end of all that plays, and closes the session there. */
+  drain() {
+    return this.#session.close({ drain: true, withinMs: MAX_MS })
   }
 }
 

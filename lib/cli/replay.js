@@ -10,8 +10,8 @@ const WITHOUT_EVENT = ['ERR_DUPLICATE_REQUEST', 'ERR_CLOSED', 'ERR_INVALID_ARGUM
 
 /**
  * Makes timed requests (see parseRequests) of a session and enters each into `history`. Settles when all playbacks have
- * ended, when the rest stays paused, or when `signal` is aborted: the caller closes the session then. The requests'
- * times are relative to the session's time `zeroMs`. `onAsked(type, request, atMs)` is called before each request,
+ * ended, when the rest stays paused, or when `signal` is aborted: the caller closes the session then, if it is not closed yet. The
+ * requests' times are relative to the session's time `zeroMs`. `onAsked(type, request, atMs)` is called before each request,
  * `onRefused` for one that is refused.
  */
 async function replay(session, requests, history, { clock = 'manual', zeroMs = 0, signal, onRefused = () => {}, onAsked = () => {} } = {}) {
@@ -34,14 +34,21 @@ async function replay(session, requests, history, { clock = 'manual', zeroMs = 0
     }
     // No line is left that could write.
     for (const stream of streams.values()) stream.end()
-    // Decided by events and not by playbacks(): their order is reproducible, so the end is at the same sample each
-    // time.
-    while (history.isLive()) {
-      await time.step()
-      if (isStuck(session)) break
-    }
+    await toTheEnd(session, time, history)
   } catch (error) {
     if (!signal?.aborted) throw error
+  }
+}
+
+/** Lets what is left come to its end, so far as it does. */
+async function toTheEnd(session, time, history) {
+  // In one call, which ends with the last sample: asking after each frame takes longer than mixing it.
+  if (time instanceof ManualClock && !session.playbacks().some(({ state }) => state === 'paused')) return time.drain()
+  // Decided by events and not by playbacks(): their order is reproducible, so the end is at the same sample each
+  // time.
+  while (history.isLive()) {
+    await time.step()
+    if (isStuck(session)) break
   }
 }
 

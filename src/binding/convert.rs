@@ -106,7 +106,9 @@ pub struct NativeStats {
     pub failed: f64,
     pub underruns: f64,
     pub dropped_frames: f64,
+    pub late_frames: f64,
     pub lost_frames: f64,
+    pub shared_packets: f64,
     pub link: Option<NativeLink>,
 }
 
@@ -245,7 +247,9 @@ impl NativeStats {
             failed: stats.failed as f64,
             underruns: stats.underruns as f64,
             dropped_frames: stats.dropped_frames as f64,
+            late_frames: stats.late_frames as f64,
             lost_frames: stats.lost_frames as f64,
+            shared_packets: stats.shared_packets as f64,
             link: NativeLink::of(stats.link),
         }
     }

@@ -1,7 +1,8 @@
 //! A decoded sound that all sessions of a process share, and the room that all of them may take.
 
-use std::sync::Arc;
+use std::any::Any;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
@@ -19,6 +20,7 @@ pub struct Clip {
     channels: usize,
     samples: Box<[f32]>,
     rings: Rings,
+    companion: OnceLock<Box<dyn Any + Send + Sync>>,
     /// Given back with the last of a sound's clips.
     _room: Option<Arc<Room>>,
 }
@@ -26,7 +28,7 @@ pub struct Clip {
 impl Clip {
     /// `samples` are interleaved, `channels` wide, at 48 kHz.
     pub fn new(id: u64, channels: usize, samples: Box<[f32]>) -> Self {
-        Self { id, channels, samples, rings: Rings::default(), _room: None }
+        Self { id, channels, samples, rings: Rings::default(), companion: OnceLock::new(), _room: None }
     }
 
     /// The same, of a resampler that rings beyond both ends, in a room of its own.
@@ -54,6 +56,11 @@ impl Clip {
     /// All of it, interleaved.
     pub fn samples(&self) -> &[f32] {
         &self.samples
+    }
+
+    /// Keeps what `make` gives until the clip is dropped: a guard of what an output has made of it. Only the first is kept.
+    pub fn keep<T: Send + Sync + 'static>(&self, make: impl FnOnce() -> T) {
+        self.companion.get_or_init(|| Box::new(make()));
     }
 
     /// What its resampler rings beyond both ends.

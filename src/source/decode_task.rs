@@ -10,13 +10,15 @@ use super::downmix::Downmix;
 use super::media::Media;
 use super::ring::Reading;
 use super::section::{Over, Pass, Rings, Seam, Section};
-use crate::audio::{PREROLL, RING, SAMPLE_RATE};
+use crate::audio::{PREROLL, SAMPLE_RATE};
 use crate::error::{Code, Result, SpeakerError};
 use crate::resample::Resampler;
-use crate::runtime::{Waker, suspend};
+use crate::runtime::Waker;
 
 pub struct DecodeTask {
     pub ring: Producer<f32>,
+    /// Half of so many samples per channel have to be free before it goes on.
+    pub room: usize,
     pub channels: usize,
     pub media: Arc<Media>,
     pub section: Section,
@@ -138,11 +140,12 @@ impl DecodeTask {
             let before = self.waiting();
             (_, rest) = self.ring.push_partial_slice(rest);
             let preroll = PREROLL * self.channels;
-            if self.reading.progress.eager || (before < preroll && self.waiting() >= preroll) {
+            self.reading.has_news();
+            if before < preroll && self.waiting() >= preroll {
                 self.reading.progress.tell();
             }
-            if !rest.is_empty() && self.reading.shared.must_wait(|| self.ring.slots() < RING / 2 * self.channels) {
-                suspend();
+            if !rest.is_empty() && self.reading.shared.must_wait(|| self.ring.slots() < self.room / 2 * self.channels) {
+                self.reading.suspend();
             }
             self.reading.check()?;
         }

@@ -38,6 +38,12 @@ impl Downmix {
             output.extend_from_slice(input);
             return;
         }
+        if let ([row], 2) = (&*self.rows, self.inputs) {
+            // By far the most common, and several times faster.
+            let [left, right] = [row[0], row[1]];
+            output.extend(input.as_chunks().0.iter().map(|[l, r]| left * l + right * r));
+            return;
+        }
         for frame in input.chunks_exact(self.inputs) {
             for row in &self.rows {
                 output.push(row.iter().zip(frame).map(|(coefficient, sample)| coefficient * sample).sum());

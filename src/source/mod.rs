@@ -30,6 +30,7 @@ mod ogg;
 mod pcm_reader;
 mod pipe;
 mod progress;
+mod raw;
 mod read_ahead;
 mod riff;
 mod ring;
@@ -45,7 +46,7 @@ use std::sync::Arc;
 
 use rtrb::RingBuffer;
 
-use crate::audio::RING;
+use crate::audio::{OFFLINE_RING, RING};
 use crate::reserved::ReservedPath;
 use crate::runtime::{Pool, Waker};
 
@@ -59,10 +60,11 @@ pub use pcm_reader::PcmReader;
 pub use pcm_reader::Supply;
 pub use pipe::Pipe;
 pub use progress::Progress;
+pub use raw::Raw;
 pub use ring::Shared;
 pub use section::Section;
 pub use spool_budget::{SPOOLS, SpoolBudget};
-pub use stream::{Encoding, Raw, Stream};
+pub use stream::{Encoding, Stream};
 
 use decode_task::DecodeTask;
 use ring::Reading;
@@ -121,7 +123,7 @@ pub enum Opening {
 }
 
 /// Opens a source for a session with `channels` channels, to be decoded on `pool`; a server has to keep to `limits`. Its ring holds
-/// `ahead` samples per channel on top of [`RING`].
+/// `ahead` samples per channel on top of [`RING`], or of [`OFFLINE_RING`] where the clock waits for sources.
 pub fn open(
     pool: &Pool,
     opening: Opening,
@@ -142,15 +144,19 @@ pub fn open(
         let supply = Supply { waker: Waker::idle(), media, progress };
         return PcmReader::of_clip(clip, channels, section, ahead, supply);
     }
-    // A stream's writer is to wait, and its end may come at any time.
-    let ahead = if media.stream().is_some() { 0 } else { ahead };
-    let (ring, consumer) = RingBuffer::new((RING + ahead) * channels);
+    let (room, ahead) = match media.stream() {
+        // A stream's writer is to wait, and its end may come at any time.
+        Some(_) => (RING, 0),
+        None if progress.eager => (OFFLINE_RING, ahead),
+        None => (RING, ahead),
+    };
+    let (ring, consumer) = RingBuffer::new((room + ahead) * channels);
     let shared = Arc::<Shared>::default();
     let waker = pool.start(|waker| {
         media.attach(&waker);
         let reading = Reading { waker, shared: shared.clone(), progress: progress.clone() };
-        let task = DecodeTask { ring, channels, media: media.clone(), section, reading };
+        let task = DecodeTask { ring, room, channels, media: media.clone(), section, reading };
         move || task.run()
     });
-    PcmReader::new(consumer, channels, shared, section, Some(Supply { waker, media, progress }))
+    PcmReader::new(consumer, ahead, channels, shared, section, Some(Supply { waker, media, progress }))
 }

@@ -13,7 +13,7 @@ use super::progress::Progress;
 use super::ring::Shared;
 use super::section::Section;
 use super::stream::Stream;
-use crate::audio::{PREROLL, RING, Samples};
+use crate::audio::{PREROLL, Samples};
 use crate::error::{Code, Result, SpeakerError};
 use crate::runtime::Waker;
 
@@ -60,15 +60,16 @@ impl Supply {
 }
 
 impl PcmReader {
-    /// The mixer's end of `ring`, which holds the samples of `section`.
+    /// The mixer's end of `ring`, which holds the samples of `section`; of what it can hold, `ahead` samples per channel are there so
+    /// that the end is known as long before it comes.
     pub fn new(
         ring: Consumer<f32>,
+        ahead: usize,
         channels: usize,
         shared: Arc<Shared>,
         section: Section,
         supply: Option<Supply>,
     ) -> Self {
-        let ahead = ring.buffer().capacity() / channels - RING;
         Self { pcm: Pcm::Ring(ring), ahead, channels, shared, section, taken: 0, origin: 0, supply }
     }
 
@@ -248,7 +249,8 @@ impl PcmReader {
     /// thread wakes.
     pub fn refill(&self) -> Option<Waker> {
         let Pcm::Ring(ring) = &self.pcm else { return None };
-        let enough = (self.ahead + RING / 4) * self.channels;
+        let ahead = self.ahead * self.channels;
+        let enough = ahead + (ring.buffer().capacity() - ahead) / 4;
         let is_due = ring.slots() <= enough && self.shared.is_waiting();
         self.supply.as_ref().filter(|_| is_due).map(|supply| supply.waker.clone())
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use super::ring::Reading;
 use crate::error::{Result, SpeakerError};
-use crate::runtime::{Waker, suspend};
+use crate::runtime::Waker;
 use crate::sync::{AtomicBool, Mutex};
 
 /// The writer's end. No call waits.
@@ -193,10 +193,8 @@ impl PipeReader {
             if let Some(found) = self.outlet.poll(&self.task.waker) {
                 return found;
             }
-            if self.task.progress.eager {
-                self.task.progress.tell();
-            }
-            suspend();
+            self.task.has_news();
+            self.task.suspend();
             if self.task.shared.cancelled.load(Ordering::Acquire) {
                 return Err(io::Error::other("cancelled"));
             }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use super::ring::Reading;
-use crate::runtime::{Lane, Waker, suspend};
+use crate::runtime::{Lane, Waker};
 
 /// How much at most: on a disk that takes seconds for a piece, that is still faster than stereo of 32 bits sounds.
 const LARGEST_PIECE: usize = 1 << 20;
@@ -62,7 +62,7 @@ impl<T: Send + 'static> Asked<T> {
 
 /// Suspends the decode task until it is woken; fails once nobody wants what it reads any more.
 pub fn wait(task: &Reading) -> io::Result<()> {
-    suspend();
+    task.suspend();
     task.check().map_err(io::Error::other)
 }
 
@@ -165,6 +165,8 @@ impl ReadAhead {
             return;
         }
         let mut bytes = std::mem::take(&mut self.spare);
+        // The first piece may have been larger than those behind it.
+        bytes.shrink_to(self.size);
         bytes.resize((end - place) as usize, 0);
         let piece = Asked::new(&self.lane, &self.task, move |file| match file {
             Some(file) => Piece::read(file, place, bytes),

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::progress::Progress;
 use crate::audio::Samples;
 use crate::error::{Code, Result, SpeakerError};
-use crate::runtime::{Waker, has_overstayed, suspend};
+use crate::runtime::{self, Waker, has_overstayed};
 use crate::sync::{AtomicBool as Flag, fence};
 
 /// What a decode task and its reader share.
@@ -26,6 +26,8 @@ pub struct Shared {
     pub cancelled: Arc<AtomicBool>,
     /// True while the decode task waits for room in the ring.
     full: Flag,
+    /// Something moved of which a clock that waits was not told; the decode task's own.
+    untold: AtomicBool,
 }
 
 // The two sides must not miss each other: each writes first (the flag here, the ring's place there) and then looks at
@@ -66,11 +68,25 @@ impl Reading {
         }
     }
 
+    /// Something was put into the ring, or nothing more comes before the writer writes. A clock that waits for sources is told of it when the
+    /// decode task gives its thread away or ends: to be told of every piece would cost more than to mix it.
+    pub fn has_news(&self) {
+        self.shared.untold.store(self.progress.eager, Ordering::Relaxed);
+    }
+
+    /// Gives the thread away until the waker is used, as [`suspend`](runtime::suspend) does.
+    pub fn suspend(&self) {
+        if self.shared.untold.swap(false, Ordering::Relaxed) {
+            self.progress.tell();
+        }
+        runtime::suspend();
+    }
+
     /// Gives the other decode tasks of its thread their turn, if this one has run for long; fails once the reader was dropped.
     pub fn take_turns(&self) -> Result<()> {
         if has_overstayed() {
             self.waker.wake();
-            suspend();
+            self.suspend();
         }
         self.check()
     }

@@ -19,7 +19,7 @@ impl Hand {
     pub fn reader(channels: usize, ahead: usize, clip: Section, reader: Option<Supply>) -> (Self, PcmReader) {
         let (ring, consumer) = RingBuffer::new((RING + ahead) * channels);
         let shared = Arc::new(Shared::default());
-        (Self { ring, shared: shared.clone() }, PcmReader::new(consumer, channels, shared, clip, reader))
+        (Self { ring, shared: shared.clone() }, PcmReader::new(consumer, ahead, channels, shared, clip, reader))
     }
 
     /// Appends interleaved samples, which must fit.
