@@ -586,7 +586,7 @@ fn a_frame_that_is_nothing_but_a_part_of_a_clip_is_told() {
     assert_eq!(parts(tracks, &other(0)), [first, None, None, None]);
     assert_eq!(parts(Routing::Mixdown, &other(1)), [first, None, None, None]);
     assert_eq!(parts(tracks, &|desk| desk.voice(1).stop(480)), [first, None, None, None]);
-    assert_eq!(parts(tracks, &|desk| _ = desk.voice(1).pause()), [first, None, None, None]);
+    assert_eq!(parts(tracks, &|desk| desk.voice(1).pause()), [first, None, None, None]);
     let halved = [first, None, Some((1_920, 0.5)), None];
     assert_eq!(parts(tracks, &|desk| desk.voice(1).set_volume(0.5, 480)), halved);
     let louder = [first, None, None, None];

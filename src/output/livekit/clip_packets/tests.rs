@@ -263,7 +263,7 @@ fn what_is_encoded_once_is_what_each_would_have_encoded() {
             0 => desk.voice(1).into_iter().for_each(|voice| voice.stop(2_000)),
             1 => desk.start(voice(2, 0, other, channels)),
             2 => desk.voice(1).into_iter().for_each(|voice| voice.set_volume(0.7, 700)),
-            3 => desk.voice(1).into_iter().for_each(|voice| _ = voice.pause()),
+            3 => desk.voice(1).into_iter().for_each(|voice| voice.pause()),
             4 => desk.muted = true,
             // On another track: ducks it, or cuts its frames.
             5 | 6 => {
