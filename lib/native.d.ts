@@ -200,6 +200,7 @@ export interface NativeOutput {
   complexity: number
   dtx: boolean
   red: boolean
+  encodeOnce: boolean
   iceTransport: string
   connectTimeoutMs: number
   onReconnect: string
@@ -275,6 +276,7 @@ export interface NativeStats {
   droppedFrames: number
   lateFrames: number
   lostFrames: number
+  sharedPackets: number
   link?: NativeLink
 }
 

@@ -6,11 +6,12 @@
 //! would have come to by itself: how the encoder stood is kept every few frames, and what lies between is encoded again.
 //!
 //! The first who comes to a frame encodes it, and the next one too, so that it is there when all come to it at once. Nobody waits for
-//! another thread: whoever finds that another is just at it encodes by itself.
+//! another thread's encoding: whoever finds that another is just at it encodes by itself.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock};
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 
@@ -27,6 +28,9 @@ const BLOCK: usize = 5;
 
 /// The most that all of it may take in a process, in bytes: ten minutes of mono clips. What is beyond is encoded by each track.
 const MOST: usize = 64 << 20;
+
+/// How long the list of all clips may be waited for, which is held for less than a microsecond.
+const SHORTLY: Duration = Duration::from_micros(200);
 
 /// The packets of all clips of the process.
 pub static CLIP_PACKETS: ClipPackets = ClipPackets::new(MOST);
@@ -48,8 +52,8 @@ impl ClipPackets {
         Self { known, most, bytes: AtomicUsize::new(0), begun: AtomicU64::new(0) }
     }
 
-    /// Begins to read a clip with this frame, behind silence: none if that is not what the frame is, if there is no room, or if another
-    /// thread is just at it. `tail` are the silent frames behind a sound that are encoded.
+    /// Begins to read a clip with this frame, behind silence: none if that is not what the frame is, or if there is no room. `tail` are
+    /// the silent frames behind a sound that are encoded.
     pub fn begin(
         &'static self,
         frame: &Frame,
@@ -69,7 +73,9 @@ impl ClipPackets {
     }
 
     fn of(&'static self, key: Key, clip: &Clip, tail: usize) -> Result<Option<Arc<Packets>>> {
-        let Some(known) = self.known.try_read().map(|known| known.get(&key).cloned()) else { return Ok(None) };
+        let Some(known) = self.known.try_read_for(SHORTLY).map(|known| known.get(&key).cloned()) else {
+            return Ok(None);
+        };
         if known.is_some() {
             return Ok(known);
         }
@@ -79,7 +85,7 @@ impl ClipPackets {
         }
         clip.keep(|| Guard(self, key.clip));
         let packets = Arc::new(Packets::new(self, key, clip, tail)?);
-        Ok(self.known.try_write().map(|mut known| known.entry(key).or_insert(packets).clone()))
+        Ok(self.known.try_write_for(SHORTLY).map(|mut known| known.entry(key).or_insert(packets).clone()))
     }
 
     fn is_full(&self) -> bool {
@@ -91,7 +97,7 @@ impl ClipPackets {
         if !self.is_full() {
             return;
         }
-        let Some(mut known) = self.known.try_write() else { return };
+        let Some(mut known) = self.known.try_write_for(SHORTLY) else { return };
         let idle = known.values().filter(|packets| Arc::strong_count(packets) == 1);
         let mut idle: Vec<_> = idle.map(|packets| (packets.begun.load(Ordering::Relaxed), packets.key)).collect();
         idle.sort_unstable_by_key(|(begun, _)| *begun);

@@ -80,7 +80,7 @@ impl Encoder {
     /// One that has come so far from where this one is.
     pub fn after(&self, progress: &Progress) -> Self {
         let mut encoder = self.clone();
-        encoder.opus.become_other(&progress.opus);
+        encoder.opus.apply(&progress.opus);
         encoder.announced = progress.announced;
         encoder
     }

@@ -17,7 +17,7 @@ use crate::error::Result;
 /// A line of cache: in so many units the states of two encoders are compared.
 const LINE: usize = 64 / size_of::<u128>();
 
-/// What of an encoder's state is not as another's: a fifth of it, because most belongs to what this encoding does not use.
+/// What of an encoder's state is not as another's: a fifth of it below complexity 7, where most of it is never used.
 pub struct Difference(Box<[(usize, [u128; LINE])]>);
 
 impl Difference {
@@ -76,7 +76,7 @@ impl Opus {
         usize::try_from(length).map_err(|_| failed("a frame can't be encoded", Self::error(length)))
     }
 
-    /// What `other` has to be given to be as this one is.
+    /// What makes `other` into this one.
     pub fn difference(&self, other: &Self) -> Difference {
         let lines = self.state.as_chunks().0.iter().zip(other.state.as_chunks().0).enumerate();
         Difference(
@@ -84,8 +84,8 @@ impl Opus {
         )
     }
 
-    /// Becomes another encoder than this one, whose difference from it is given.
-    pub fn become_other(&mut self, Difference(lines): &Difference) {
+    /// Becomes the encoder whose difference from this one is given.
+    pub fn apply(&mut self, Difference(lines): &Difference) {
         let all = self.state.as_chunks_mut().0;
         lines.iter().for_each(|(index, line)| all[*index] = *line);
     }
