@@ -257,7 +257,7 @@ mod tests {
     fn a_clock_that_waits_is_told_of_all_that_comes_a_second_ahead() {
         let (sender, told) = std::sync::mpsc::channel();
         let progress = Arc::new(Progress::new(true));
-        progress.on_move(move || drop(sender.send(())));
+        progress.on_move(move || _ = sender.send(()));
         let samples = noise(5 * 48_000 + 7);
         let source = Source::new(Origin::Bytes(wav(48_000, &samples)), None, Section::default());
         let (opening, limits) = (Opening::Source(source), FetchLimits::default());
