@@ -39,8 +39,24 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   static configure(options: ProcessOptions): void
 
   /**
+   * Decodes a sound once, for any number of playbacks in any session of this thread: `playAudio({ audio: clip })` starts in the next
+   * frame and seeks at once, and costs neither a decoder nor a copy. It sounds, sample for sample, as its source does.
+   *
+   * Resolves when all of it is decoded. Rejects as a playback of the source fails, also where that would have been heard in part
+   * (`ERR_TRUNCATED`, `ERR_DECODE`, …); with `ERR_CLIPS_FULL` as soon as it takes more than `maxClipBytes` leaves
+   * ({@link ProcessOptions}); with `ERR_ABORTED` if `signal` is aborted first; with `ERR_INVALID_ARGUMENT`, `ERR_ACCESS_DENIED` or
+   * `ERR_NO_THREADS`. No session has to exist.
+   *
+   * @example
+   * const chime = await SpeakerSession.clip({ audioUrl: 'chime.wav' })
+   * for (const session of sessions) session.playAudio({ audio: chime, stopOther: false })
+   */
+  static clip(source: ClipSource): Promise<SpeakerClip>
+
+  /**
    * Counts over all sessions of the process, those of worker threads included. `sessions` is how many are not closed yet;
-   * `broken` how many broke by a fault of this package's own (`ERR_INTERNAL`) since the process began.
+   * `broken` how many broke by a fault of this package's own (`ERR_INTERNAL`) since the process began; `clips` and `clipBytes` how
+   * many clips there are, those that are being made or are closed and still play included, and how many bytes they hold.
    */
   static processStats(): ProcessStats
 
@@ -465,19 +481,30 @@ export interface LiveKitOutput {
   lingerMs?: number
   /** Other names than those above, by `trackId`. */
   trackNames?: Record<number, string>
-  /** Of each track, in bit/s; 6000–510,000, default 64,000. */
+  /**
+   * Of each track, in bit/s; 6000–510,000, default 48,000, with two `channels` 64,000. More costs little more time to encode. Opus codes
+   * sound at every bitrate as it codes music (CELT), so speech below 24,000 sounds coarse.
+   */
   bitrate?: number
   /** Of the Opus encoder, 0–10; default 5. */
   complexity?: number
   /**
-   * Sends nothing in pauses inside a sound either (Opus DTX); default false. For speech only: together with `fec`, Opus treats
-   * even tones as noise. Between sounds nothing is sent in any case.
+   * Sends nothing in pauses inside a sound either (Opus DTX); default false. A pause is silence, and from `complexity` 7 on what Opus
+   * takes for noise too. Between sounds nothing is sent in any case.
    */
   dtx?: boolean
-  /** Each packet repeats the one before it (RFC 2198), so that single losses are not heard; twice the bit rate. Default false. */
+  /**
+   * Each packet repeats the one before it (RFC 2198), so that single losses are not heard; twice the bit rate. Default false. Opus's
+   * in-band FEC is not offered: it would code music as speech too, and take three times as long.
+   */
   red?: boolean
-  /** Each packet carries a coarse copy of the one before it (Opus in-band FEC, for 10 % loss; speech only). Default false. */
-  fec?: boolean
+  /**
+   * A clip that begins in silence and sounds alone on its track is encoded once for all sessions of the process that play it at the
+   * same volume and encode alike; default true. What a listener hears is the same: the packets are those that an encoder of its own
+   * would have made. What begins over the clip, a fade, a duck or a change of volume is encoded for the session itself, from that
+   * frame on until the track is silent again. False for a track whose packets should depend on nothing else in the process.
+   */
+  encodeOnce?: boolean
   /** The ways that media may take to the server; default `'all'`. See {@link IceTransport}. */
   iceTransport?: IceTransport
   /**
@@ -531,13 +558,13 @@ export interface PlayRequest {
   /** An http(s) URL, a `file:` URL or a path. Either this or `audio`. */
   audioUrl?: string | URL
   /**
-   * A whole audio file in memory, which is copied; or a Readable, a web ReadableStream or another AsyncIterable of bytes, which is
+   * A whole audio file in memory, which is copied (once for all playbacks that live with the same bytes); a {@link SpeakerClip}; or a Readable, a web ReadableStream or another AsyncIterable of bytes, which is
    * read as its sound is played, and closed (`destroy`, `cancel` or `return`) as soon as the playback ends before it does, also
    * while a piece is awaited. If it fails, or can't be read because it is locked or consumed, what came is played, and then the
    * playback fails with `ERR_STREAM`; if it fails with an AbortError, the playback is stopped at once (reason `'aborted'`). It
    * can't be looped. If the request is refused, it is left alone.
    */
-  audio?: Uint8Array | AsyncIterable<Uint8Array>
+  audio?: Uint8Array | SpeakerClip | AsyncIterable<Uint8Array>
   /** The format of a Readable or AsyncIterable; needed for raw samples only. */
   format?: StreamFormat
   /** As in {@link StreamRequest}. */
@@ -803,6 +830,44 @@ export interface MoveResult {
   moved: boolean
 }
 
+/** What {@link SpeakerSession.clip} is made from: either `audioUrl` or `audio`. */
+export interface ClipSource {
+  /** An http(s) URL, a `file:` URL or a path. */
+  audioUrl?: string | URL
+  /** A whole audio file in memory, which is copied. */
+  audio?: Uint8Array
+  /** As in {@link PlayRequest}. */
+  headers?: Record<string, string>
+  /** As in {@link PlayRequest}. */
+  contentType?: string
+  /** As in {@link SessionOptions}. */
+  fetchTimeoutMs?: number
+  /** As in {@link SessionOptions}. */
+  minFetchBytesPerSecond?: number
+  /** Gives the clip up with `ERR_ABORTED` when it is aborted before the clip is made. */
+  signal?: AbortSignal
+}
+
+/**
+ * A decoded sound, made by {@link SpeakerSession.clip}. It belongs to the thread that made it: a worker thread makes its own. Its memory
+ * is given back once it is closed, or nobody holds it any more, and nothing of it plays or waits.
+ */
+export interface SpeakerClip {
+  /** How long it is, in ms; exact to the sample. 0 once it is closed. */
+  readonly durationMs: number
+  /** 1, or 2 if its source has more than one channel; 0 once it is closed. */
+  readonly channels: 0 | 1 | 2
+  /**
+   * What it takes of `maxClipBytes`: 192,000 a second if its source is mono, else 576,000, for mono and stereo sessions; and the file, if
+   * that was given as bytes. 0 once it is closed.
+   */
+  readonly bytes: number
+  /** Lets it go. What plays or waits goes on; a later request for it rejects with `ERR_CLOSED`. A second call does nothing. */
+  close(): void
+  /** The same. */
+  [Symbol.dispose](): void
+}
+
 export interface PlaybackInfo {
   requestId: string
   trackId: number
@@ -828,6 +893,11 @@ export interface ProcessOptions {
    * lower number than is kept drops nothing.
    */
   maxSpoolBytes?: number
+  /**
+   * How many bytes all clips of the process may hold: an integer from 0 to 1099511627776 (1 TiB); 268435456 (256 MiB) until it is set:
+   * 23 minutes of mono sources, or 7 of stereo ones. A lower number than is held drops nothing.
+   */
+  maxClipBytes?: number
 }
 
 export interface ProcessStats {
@@ -835,6 +905,10 @@ export interface ProcessStats {
   sessions: number
   /** How often a session broke by a fault of this package's own: 0, or please report it. */
   broken: number
+  /** Clips that hold memory, or will when they are made. */
+  clips: number
+  /** How many bytes they hold, of `maxClipBytes`. */
+  clipBytes: number
 }
 
 export interface SessionStats {
@@ -853,8 +927,18 @@ export interface SessionStats {
   underruns: number
   /** Frames that `onFrame` did not take in time, or that were mixed while no room was there to hear them. */
   droppedFrames: number
+  /**
+   * Frames that were mixed more than 10 ms after they were due, because the machine or the process was busy (realtime clock). One or two
+   * in a row are seldom heard in a room; many say that this machine has too much to do.
+   */
+  lateFrames: number
   /** Frames that were given up because the process was halted for over half a second. */
   lostFrames: number
+  /**
+   * Packets that were sent into the room as they had been encoded for another session, or for this one before: of clips that sounded
+   * alone. See `encodeOnce` of {@link LiveKitOutput}.
+   */
+  sharedPackets: number
   /** How well the room receives; missing until the server has reported it. */
   link?: LinkStats
 }
@@ -866,7 +950,7 @@ export interface LinkStats {
   loss?: number
   /** How unevenly packets arrive. */
   jitterMs?: number
-  /** Time to the server and back. */
+  /** Time to the server and back; up to 20 ms too long, because reports are read when a frame is due. */
   roundTripMs?: number
 }
 
@@ -1016,6 +1100,7 @@ export type SpeakerErrorCode =
   | 'ERR_TOO_MANY_REDIRECTS'
   | 'ERR_SOURCE_TOO_LARGE'
   | 'ERR_SPOOL_FULL'
+  | 'ERR_CLIPS_FULL'
   | 'ERR_EMPTY_SOURCE'
   | 'ERR_TRUNCATED'
   | 'ERR_UNSUPPORTED_FORMAT'

@@ -3,8 +3,8 @@
 /** How many join at once: a server under a storm would be what is measured. */
 const AT_ONCE = 10
 
-/** Opens one with each token, ten at a time. */
-async function openAll(tokens, open) {
+/** Opens one with each token, so many at a time. */
+async function openAll(tokens, open, atOnce = AT_ONCE) {
   const opened = []
   const errors = []
   const queue = tokens.values()
@@ -14,7 +14,7 @@ async function openAll(tokens, open) {
     }
   }
   const start = performance.now()
-  await Promise.all(Array.from({ length: AT_ONCE }, worker))
+  await Promise.all(Array.from({ length: atOnce }, worker))
   return { opened, errors, readyMs: performance.now() - start }
 }
 

@@ -1,7 +1,7 @@
 'use strict'
 
 // One load of sessions.js, in a process of its own so that its memory and threads are its own too. Its parent sends
-// `{ kind, url, tokens, noise, windowMs }`; it joins a room with every token, measures, answers once, leaves and ends.
+// `{ kind, url, tokens, noise, windowMs }` and what to play; it joins a room with every token, measures, answers once, leaves and ends.
 
 const { once } = require('node:events')
 const { existsSync, readFileSync, readdirSync } = require('node:fs')
@@ -19,15 +19,16 @@ const WAV_HEADER = 44
 const BITRATE = 64_000
 
 /** CPU time over a steady window, then what the process holds. `soundMs` says how much sound all have sent so far. */
-async function measure(windowMs, soundMs) {
+async function measure(windowMs, soundMs, lateFrames = () => undefined) {
   await sleep(SETTLE_MS)
-  const [wall, sound, cpu] = [performance.now(), soundMs(), process.cpuUsage()]
+  const [wall, sound, late, cpu] = [performance.now(), soundMs(), lateFrames(), process.cpuUsage()]
   await sleep(windowMs)
   const { user, system } = process.cpuUsage(cpu)
   const elapsed = performance.now() - wall
   return {
     cores: (user + system) / 1000 / elapsed,
     sound: (soundMs() - sound) / elapsed,
+    late: late === undefined ? undefined : (lateFrames() - late) / ((soundMs() - sound) / FRAME_MS),
     rss: process.memoryUsage().rss,
     threads: existsSync('/proc/self/task') ? readdirSync('/proc/self/task').length : NaN
   }
@@ -35,8 +36,8 @@ async function measure(windowMs, soundMs) {
 
 const sum = (values) => values.reduce((total, value) => total + value, 0)
 
-/** This addon. Parked sessions have spoken once and are silent; the others play a file, so that none holds a copy. */
-async function ours({ url, tokens, noise, windowMs, parked }) {
+/** This addon. All sessions have spoken once; then they play a file, a clip that they share, or nothing. */
+async function ours({ url, tokens, noise, windowMs, play = 'file', file = noise, atOnce }) {
   const { SpeakerSession } = require('..')
   const blip = readFileSync(noise).subarray(0, WAV_HEADER + 5 * FRAME * 2)
   blip.writeUInt32LE(blip.length - 8, 4)
@@ -47,12 +48,14 @@ async function ours({ url, tokens, noise, windowMs, parked }) {
     const played = session.playAudio({ audio: blip })
     await Promise.race([once(session, 'started'), played])
     return { session, played }
-  })
+  }, atOnce)
   await Promise.all(opened.map(({ played }) => played))
   const sessions = opened.map(({ session }) => session)
-  if (!parked) sessions.forEach((session) => session.playAudio({ audioUrl: noise }).catch(() => {}))
+  const clip = play === 'clip' ? await SpeakerSession.clip({ audioUrl: file }) : undefined
+  const source = clip ? { audio: clip } : { audioUrl: file }
+  if (play !== 'nothing') sessions.forEach((session) => session.playAudio(source).catch(() => {}))
   const stats = (name) => sum(sessions.map((session) => session.stats()[name]))
-  const measured = await measure(windowMs, () => stats('timeMs'))
+  const measured = await measure(windowMs, () => stats('timeMs'), () => stats('lateFrames'))
   const odd = ['failed', 'underruns', 'lostFrames'].filter(stats).map((name) => `${stats(name)} ${name}`)
   const leave = () => Promise.all(sessions.map((session) => session.close()))
   return { ...joined, ...measured, odd, sessions: sessions.length, leave }

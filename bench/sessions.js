@@ -2,11 +2,12 @@
 
 // What a speaking session costs in a LiveKit room: this addon against @livekit/rtc-node, N sessions in one process,
 // each in a room of its own that nobody listens in, sending the same sound as one Opus track of 64 kbit/s, and against
-// libopus alone, which encodes as much (bench/encode.rs). Then what a
+// libopus alone, which encodes as much, all in one phase (bench/encode.rs). The addon plays a WAV file; then a clip, which all of them
+// share; and for one N an MP3 file. Then what a
 // thousand sessions cost that have spoken and are silent. A session of the addon publishes three tracks (0 to 2) as it joins, of
-// which one is spoken on; rtc-node publishes that one. Both connect ten at a time; ready is, for the addon, when the
-// first frame was sent, for rtc-node, when the track is published. The server is a process of its own and not counted.
-// It reports; nothing fails on time.
+// which one is spoken on; rtc-node publishes that one. Speaking sessions connect ten at a time; ready is, for the addon, when the
+// first frame was sent, for rtc-node, when the track is published. Late are the frames that were mixed over 10 ms after they were due.
+// The server is a process of its own and not counted. It reports; nothing fails on time.
 
 const { execFileSync, fork } = require('node:child_process')
 const { once } = require('node:events')
@@ -16,18 +17,22 @@ const path = require('node:path')
 
 const { AccessToken } = require('livekit-server-sdk')
 
+const { operands, save } = require('./results')
 const { wavFile } = require('../__test__/support/wav')
 const { startServer } = require('../scripts/livekit-server')
 
 // `node bench/sessions.js [COUNTS [SILENT]]`
-const [COUNTS = '1,10,30,100', SILENT = '1000'] = process.argv.slice(2)
+const [COUNTS = '1,10,40,100,300', SILENT = '1000'] = operands()
+const MP3_AT = 40
 const OFFICIAL_MAX = 30 // with 100 on two cores it sent next to nothing, and did not end in time
 const WINDOW_MS = 10_000
 const HUNG_MS = 120_000
 const RATE = 48000
 const SECONDS = 30
 const MB = 1e6
+const FRAMES = 50 // a second
 const noise = path.join(os.tmpdir(), 'speaker-session-bench', 'noise.wav')
+const mp3 = path.join(os.tmpdir(), 'speaker-session-bench', 'noise.mp3')
 
 /** Something like speech: harmonics of a wandering voice and some breath, in syllables. The same each time. */
 function writeNoise() {
@@ -44,6 +49,9 @@ function writeNoise() {
   }
   mkdirSync(path.dirname(noise), { recursive: true })
   writeFileSync(noise, wavFile(samples, RATE))
+  // In stereo at 44.1 kHz, as most files are.
+  const encode = ['-ac', '2', '-ar', '44100', '-c:a', 'libmp3lame', '-b:a', '128k', mp3]
+  execFileSync('ffmpeg', ['-nostdin', '-loglevel', 'error', '-y', '-i', noise, ...encode])
 }
 
 const root = path.join(__dirname, '..')
@@ -64,41 +72,53 @@ function token(server) {
 }
 
 /** Runs one load in a process of its own; one that hangs is killed. */
-async function load(server, kind, count, parked = false) {
+async function load(server, kind, count, sound = {}) {
   const stdio = ['ignore', 'ignore', 'inherit', 'ipc'] // rtc-node logs to stdout
   const child = fork(path.join(__dirname, 'session-load.js'), { stdio, timeout: HUNG_MS, killSignal: 'SIGKILL' })
   let result
   child.on('message', (message) => (result = message))
   const tokens = await Promise.all(Array.from({ length: count }, () => token(server)))
-  child.send({ kind, parked, url: server.url, tokens, noise, windowMs: WINDOW_MS })
+  child.send({ kind, url: server.url, tokens, noise, windowMs: WINDOW_MS, ...sound })
   const [code, signal] = await once(child, 'exit')
   if (code !== 0) console.error(`${kind} with ${count} sessions ended with ${code ?? signal}`)
   return result
 }
 
-const COLUMNS = [8, 10, 10, 14, 10, 14, 9, 11]
-const HEADS = ['sessions', 'ready s', 'CPU %', 'CPU %/session', 'RSS MB', 'MB/session', 'threads', 'real time']
+const COLUMNS = [8, 8, 8, 14, 12, 8, 8, 12, 8, 10]
+const HEADS = ['sessions', 'ready s', 'CPU %', 'CPU %/session', 'us/frame', 'late', 'RSS MB', 'MB/session', 'threads', 'real time']
 
-const number = (value, digits) => (Number.isNaN(value) ? '' : value.toFixed(digits))
+const number = (value, digits) => (value === undefined || Number.isNaN(value) ? '' : value.toFixed(digits))
 
 function line(name, cells) {
   console.log(name.padEnd(18) + cells.map((cell, n) => String(cell).padStart(COLUMNS[n] + 1)).join(''))
 }
 
-/** `MB/session` is what each one adds to a process with only the first. */
-function row(name, result, one = result, silent = false) {
+/** What was found, for the line of JSON. */
+const found = []
+
+/** Shows a load. `MB/session` is what each session adds to a process with only the first. */
+function row(name, result, one = result) {
   if (!result) return line(name, ['none'])
-  const { sessions, readyMs, cores, sound, rss, threads, errors, odd } = result
+  const { sessions, readyMs, cores, sound, late, rss, threads, errors, odd } = result
   const percent = (100 * cores) / sessions
   const added = sessions > one.sessions ? (rss - one.rss) / (sessions - one.sessions) / MB : NaN
+  const speaking = sound > 0
+  const us = speaking ? (1e6 * cores) / sound / FRAMES : NaN
   line(name, [
-    sessions, (readyMs / 1000).toFixed(2), (100 * cores).toFixed(1), percent.toFixed(silent ? 4 : 2),
-    (rss / MB).toFixed(0), number(added, 2), threads,
-    silent ? '' : `${((100 * sound) / sessions).toFixed(1)} %`
+    sessions, number(readyMs / 1000, 2), number(100 * cores, 1), number(percent, speaking ? 2 : 4), number(us, 1),
+    late === undefined ? '' : `${number(100 * late, 2)} %`, number(rss / MB, 0), number(added, 2), threads,
+    speaking ? `${number((100 * sound) / sessions, 1)} %` : ''
   ])
   if (errors.length > 0) console.log(`  ${errors.length} did not join: ${errors[0]}`)
   if (odd.length > 0) console.log(`  ${odd.join(', ')}`)
+  found.push({ name, sessions, readyMs, percentOfCoreEach: percent, usPerFrame: us, lateShare: late, rssMB: rss / MB, addedMB: added, threads })
   return { percent, added, late: sound / sessions < 0.95 }
+}
+
+function ratio(name, one, other, digits = 2) {
+  const value = one.percent / other.percent
+  line(name, ['', '', '', number(value, digits), '', '', '', number(one.added / other.added, 3)])
+  found.push({ name, ratio: value })
 }
 
 async function main() {
@@ -113,9 +133,12 @@ async function main() {
       const ours = await load(server, 'ours', count)
       one.ours ??= ours
       const a = row('A speaker-session', ours, one.ours)
-      const bare = bareEncode(count)
-      line('C libopus alone', ['', '', '', number(bare, 2)])
-      if (a) line('A/C', ['', '', '', number(a.percent / bare, 2)])
+      const bare = { percent: bareEncode(count) }
+      line('C libopus alone', ['', '', '', number(bare.percent, 2), number((bare.percent * 1e4) / FRAMES, 1)])
+      if (a) ratio('A/C', a, bare)
+      const clip = row('A, one clip', await load(server, 'ours', count, { play: 'clip' }), one.ours)
+      if (clip) ratio('A, one clip/C', clip, bare)
+      if (count === MP3_AT) row('A, an MP3', await load(server, 'ours', count, { play: 'file', file: mp3 }), one.ours)
       if (count > OFFICIAL_MAX) {
         console.log(`${'B rtc-node'.padEnd(18)} not done with more than ${OFFICIAL_MAX}`)
         continue
@@ -124,10 +147,13 @@ async function main() {
       one.official ??= official
       const b = row('B rtc-node', official, one.official)
       if (!a || !b) continue
-      line('A/B', ['', '', '', number(a.percent / b.percent, 3), '', number(a.added / b.added, 3)])
+      ratio('A/B', a, b, 3)
+      if (clip) ratio('A, one clip/B', clip, b, 3)
       if (b.late) console.log('  B fell behind: what it did not send cost it nothing, so the ratio is too kind to it')
     }
-    row('A silent', await load(server, 'ours', Number(SILENT), true), one.ours, true)
+    // All at once: what is to be known is how long it takes until each is there.
+    row('A silent', await load(server, 'ours', Number(SILENT), { play: 'nothing', atOnce: 100 }), one.ours)
+    save('sessions', found)
   } finally {
     await server.stop()
   }

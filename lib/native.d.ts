@@ -9,6 +9,25 @@ export declare class NativeBell {
   constructor(ring: (ring: any) => void)
 }
 
+/** A clip that is being made, or is there. */
+export declare class NativeClip {
+  /** Begins to make a clip, or says why there will be none. The bell rings once when it is made or has failed. */
+  static make(source: NativeClipSource, bell: NativeBell): NativeClip | NativeRefusal
+  /** By which the bell names this clip. */
+  get number(): number
+  /** Whether it is made, as the answer to a call; nothing if that is not known yet, or was given up. */
+  take(): any
+  /** Waits for it no longer. */
+  cancel(): void
+  get durationMs(): number
+  get channels(): number
+  get bytes(): number
+  /** A copy of the file that it was made from, if that was in memory. */
+  copyFile(): Buffer | null
+  /** Lets it go: what plays goes on, and its memory goes with the last of that. */
+  close(): void
+}
+
 export declare class NativeRecorder {
   /** Settles when the text is written, or can't be. */
   write(text: string, ticket: number): void
@@ -24,6 +43,8 @@ export declare class NativeSession {
   take(): any
   /** Takes a request, or returns why it is refused. */
   play(request: NativePlay): NativeAccepted | NativeRefusal
+  /** Takes a request for a clip, or returns why it is refused. */
+  playClip(request: NativePlay, clip: NativeClip): NativeAccepted | NativeRefusal
   /** Takes a request whose bytes will be written: the writer's end, or why it is refused. */
   stream(request: NativePlay, encoding: NativeEncoding): NativeStream | NativeRefusal
   /** Returns the ids that were stopped. */
@@ -100,6 +121,16 @@ export declare function flushLog(): void
 export interface NativeAccepted {
   requestId: string
   playback: number
+}
+
+export interface NativeClipSource {
+  contentType?: string
+  url?: string
+  headers: Array<Array<string>>
+  path?: string
+  audio?: Uint8Array
+  fetchTimeoutMs: number
+  minFetchBytesPerSecond: number
 }
 
 export interface NativeDuck {
@@ -216,12 +247,15 @@ export interface NativePlayback {
 /** Options of all sessions of the process. An option that is missing stays as it is. */
 export interface NativeProcessOptions {
   maxSpoolBytes?: number
+  maxClipBytes?: number
 }
 
 /** Counts over all sessions of the process. */
 export interface NativeProcessStats {
   sessions: number
   broken: number
+  clips: number
+  clipBytes: number
 }
 
 export interface NativeRefusal {

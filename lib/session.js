@@ -6,7 +6,9 @@ const { onAbort, refuseAborted } = require('./abort')
 const check = require('./check')
 const { SpeakerError } = require('./error')
 const { bell, listen } = require('./bell')
+const { nativeClip } = require('./clip')
 const { giveToken } = require('./livekit/give-token')
+const { makeClip } = require('./make-clip')
 const { NativeSession, configure, processStats } = require('./native')
 const { Pending } = require('./pending')
 const { Recorder } = require('./recording/recorder')
@@ -56,7 +58,7 @@ class SpeakerSession extends EventEmitter {
         return stream.finished
       }
       const atMs = this.#recorder?.nowMs()
-      const accepted = taken(this.#native.play(checked))
+      const accepted = taken(this.#play(checked))
       this.#recorder?.play({ ...request, requestId: accepted.requestId }, checked, atMs)
       return this.#result(accepted, checked, this.playAudio)
     } catch (error) {
@@ -117,6 +119,10 @@ class SpeakerSession extends EventEmitter {
     configure(check.processOptions(options))
   }
 
+  static async clip(source) {
+    return makeClip(source)
+  }
+
   static processStats() {
     return processStats()
   }
@@ -172,6 +178,10 @@ class SpeakerSession extends EventEmitter {
 
   async [Symbol.asyncDispose]() {
     await this.close()
+  }
+
+  #play(checked) {
+    return checked.clip ? this.#native.playClip(checked, nativeClip(checked.clip)) : this.#native.play(checked)
   }
 
   #stream(request, checked, caller) {

@@ -3,6 +3,8 @@
 //! Inside, audio is interleaved `f32` at 48 kHz, where ±1.0 is full scale. Time is a count of samples per channel
 //! ([`Samples`]); milliseconds exist only at the edges, as `f64`, so that no place is ever rounded.
 
+use std::time::Duration;
+
 /// The one rate inside: what Opus and WebRTC use (RFC 7587 §4.1), so that the wire needs no second resampling.
 pub const SAMPLE_RATE: u32 = 48_000;
 
@@ -14,6 +16,9 @@ pub const PER_MS: Samples = SAMPLE_RATE as Samples / 1_000;
 
 /// One frame, the step of a realtime clock: 20 ms, the Opus frame that LiveKit publishes.
 pub const FRAME: usize = 20 * PER_MS as usize;
+
+/// How long a frame sounds.
+pub const FRAME_TIME: Duration = Duration::from_millis(FRAME as u64 / PER_MS);
 
 /// The fade at every edge that the mixer cuts: 5 ms, short enough to be "now", long enough not to click.
 pub const EDGE_FADE: usize = 5 * PER_MS as usize;

@@ -56,6 +56,8 @@ codes! {
     SourceTooLarge = "ERR_SOURCE_TOO_LARGE",
     /// No room for a download within `maxSpoolBytes`; what had come was played.
     SpoolFull = "ERR_SPOOL_FULL",
+    /// No room for a clip within `maxClipBytes`.
+    ClipsFull = "ERR_CLIPS_FULL",
     /// The source holds no bytes.
     EmptySource = "ERR_EMPTY_SOURCE",
     /// The source ended before what it announced; what had come was played.

@@ -12,17 +12,14 @@ mod real {
     pub use std::sync::atomic::{AtomicBool, AtomicU8, fence};
     pub use std::sync::mpsc::{Receiver, Sender, channel};
 
-    pub use parking_lot::{Condvar, Mutex};
-    pub use tokio::sync::Notify;
+    pub use parking_lot::{Condvar, Mutex, MutexGuard};
 }
 
 /// loom's, in the shape of what the code uses.
 #[cfg(feature = "loom")]
 mod modelled {
     use std::ops::{Deref, DerefMut};
-    use std::task::Poll;
 
-    use loom::future::AtomicWaker;
     pub use loom::sync::atomic::{AtomicBool, AtomicU8, fence};
     pub use loom::sync::mpsc::{Receiver, Sender, channel};
 
@@ -33,6 +30,10 @@ mod modelled {
     impl<T> Mutex<T> {
         pub fn new(value: T) -> Self {
             Self(loom::sync::Mutex::new(value))
+        }
+
+        pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            self.0.try_lock().ok().map(|guard| MutexGuard(Some(guard)))
         }
 
         pub fn lock(&self) -> MutexGuard<'_, T> {
@@ -73,32 +74,6 @@ mod modelled {
 
         pub fn notify_all(&self) {
             self.0.notify_all();
-        }
-    }
-
-    /// What Tokio's promises to one who waits: a notice that comes before the wait is kept.
-    #[derive(Default)]
-    pub struct Notify {
-        is_notified: AtomicBool,
-        waiting: AtomicWaker,
-    }
-
-    impl Notify {
-        pub fn notify_one(&self) {
-            // It reads too, as Tokio's does: so the one who waits sees what each of two who notify did before.
-            self.is_notified.swap(true, std::sync::atomic::Ordering::AcqRel);
-            self.waiting.wake();
-        }
-
-        pub async fn notified(&self) {
-            std::future::poll_fn(|context| {
-                self.waiting.register_by_ref(context.waker());
-                match self.is_notified.swap(false, std::sync::atomic::Ordering::AcqRel) {
-                    true => Poll::Ready(()),
-                    false => Poll::Pending,
-                }
-            })
-            .await;
         }
     }
 }

@@ -14,7 +14,7 @@ use speaker_session::error::Code;
 use speaker_session::event::{Event, EventKind, Message};
 use speaker_session::output::{OutputOptions, Recording};
 use speaker_session::session::{Clock, Options, Overlap, PlayRequest, Policy, StopRequest, Target};
-use speaker_session::source::{Encoding, FetchLimits, Origin, Raw, Section, Source, Stream};
+use speaker_session::source::{Encoding, FetchLimits, MemoryFile, Origin, Raw, Section, Source, Stream};
 use support::wav;
 
 /// A session, its bell, and what it wrote.
@@ -45,7 +45,7 @@ impl Bench {
     }
 
     fn play(&self, name: &str, bytes: Vec<u8>) {
-        self.handle.play(request(name, Origin::Bytes(bytes.into()))).expect("it is accepted");
+        self.handle.play(request(name, Origin::Bytes(MemoryFile::of(&bytes)))).expect("it is accepted");
     }
 
     /// The next message: one a ring of the bell.
@@ -211,7 +211,10 @@ fn a_queue_timeout_ends_while_no_frame_is_due() {
     let _writer = bench.handle.stream(request("silent", Origin::Stream(stream)), pipe).expect("it is accepted");
     bench.play("next", tone(10));
     std::thread::sleep(Duration::from_millis(100)); // until the driver sleeps
-    let hasty = PlayRequest { queue_timeout: Some(from_ms(50.0)), ..request("hasty", Origin::Bytes(tone(10).into())) };
+    let hasty = PlayRequest {
+        queue_timeout: Some(from_ms(50.0)),
+        ..request("hasty", Origin::Bytes(MemoryFile::of(&tone(10))))
+    };
     let since = Instant::now();
     bench.handle.play(hasty).expect("it is accepted");
     loop {
@@ -293,7 +296,10 @@ fn a_panic_breaks_one_session_alone() {
         }
         let (_, refused) = bench.answer(|handle, ticket| handle.connect(ticket));
         assert_eq!(refused, Some(Code::Internal));
-        assert_eq!(bench.handle.play(request("c", Origin::Bytes(tone(10).into()))).unwrap_err().code, Code::Internal);
+        assert_eq!(
+            bench.handle.play(request("c", Origin::Bytes(MemoryFile::of(&tone(10))))).unwrap_err().code,
+            Code::Internal
+        );
     }
     assert_eq!(other.advance(120.0).last().map(String::as_str), Some("other completed @100"), "it goes on");
 }

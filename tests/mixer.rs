@@ -5,7 +5,8 @@ mod hand;
 use hand::Hand;
 use speaker_session::audio::{EDGE_FADE, FRAME, PREROLL};
 use speaker_session::mixer::{Mixer, Notice, Ramp, Routing, Scratch, Voice, What};
-use speaker_session::source::{PcmReader, Section};
+use speaker_session::runtime::DECODERS;
+use speaker_session::source::{FetchLimits, MemoryFile, Opening, Origin, PcmReader, Section, Source, make_clip, open};
 
 /// A mono reader and its writing end.
 fn source() -> (Hand, PcmReader) {
@@ -42,12 +43,18 @@ struct Desk {
     output: Vec<f32>,
     /// "id what@sample".
     told: Vec<String>,
+    /// Of which part of a clip each frame of track 0 is: where, and behind which gain.
+    parts: Vec<Option<(u64, f32)>>,
 }
 
 impl Desk {
     fn new() -> Self {
-        let mixer = Mixer::new(1, Routing::Mixdown, None);
-        Self { mixer, voices: Vec::new(), scratch: Scratch::default(), output: Vec::new(), told: Vec::new() }
+        Self::with(Routing::Mixdown)
+    }
+
+    fn with(routing: Routing) -> Self {
+        let (mixer, scratch) = (Mixer::new(1, routing, None), Scratch::default());
+        Self { mixer, voices: Vec::new(), scratch, output: Vec::new(), told: Vec::new(), parts: Vec::new() }
     }
 
     /// Starts a reader on track 0.
@@ -82,6 +89,8 @@ impl Desk {
         let before = self.output.len();
         self.scratch.frames().for_each(|frame| self.output.extend_from_slice(frame.samples));
         self.output.resize(before + frames, 0.0);
+        let frames = self.scratch.frames().filter(|frame| frame.stream == 0);
+        self.parts.extend(frames.map(|frame| frame.part.map(|part| (part.place, part.gain))));
     }
 
     fn tell(&mut self, notice: &Notice) {
@@ -535,4 +544,55 @@ fn a_halt_leaves_faded_edges_and_loses_nothing() {
     desk.frames(10);
     assert_eq!([desk.output[1_920], desk.output[1_920 + 120], desk.output[1_920 + 240]], [0.0, 0.25, 0.5]);
     assert_eq!(desk.told, ["1 started@0", &format!("1 Source 9600@{}", 1_920 + 48_000 + 8_400)]);
+}
+
+/// A reader of a shared clip, whole.
+fn shared(samples: &[f32]) -> PcmReader {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 48_000,
+        bits_per_sample: 32,
+        sample_format: hound::SampleFormat::Float,
+    };
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    let mut writer = hound::WavWriter::new(&mut bytes, spec).expect("memory takes it");
+    samples.iter().for_each(|sample| writer.write_sample(*sample).expect("memory takes it"));
+    writer.finalize().expect("memory takes it");
+    let (sender, made) = std::sync::mpsc::channel();
+    let source = Source::new(Origin::Bytes(MemoryFile::of(bytes.get_ref())), None, Section::default());
+    let _making = make_clip(&DECODERS, source, 0, FetchLimits::default(), move |made| sender.send(made).unwrap());
+    let origin = Origin::Clip(made.recv().unwrap().unwrap().into());
+    let opening = Opening::Source(Source::new(origin, None, Section::default()));
+    open(&DECODERS, opening, 1, 0, FetchLimits::default(), Default::default())
+}
+
+#[test]
+fn a_frame_that_is_nothing_but_a_part_of_a_clip_is_told() {
+    let samples = noise(2_500, 0.5);
+    let parts = |routing, change: &dyn Fn(&mut Desk)| {
+        let mut desk = Desk::with(routing);
+        desk.start(1, shared(&samples));
+        desk.frames(1);
+        change(&mut desk);
+        desk.frames(3);
+        desk.parts
+    };
+    let other = |track| move |desk: &mut Desk| desk.start_voice(Voice::new(2, track, clip(&noise(1_300, 0.4))));
+    let [first, second, third] = [0, 960, 1_920].map(|place| Some((place, 1.0)));
+    let alone = [first, second, third, None];
+    let tracks = Routing::PerTrack;
+    assert_eq!(parts(tracks, &|_| ()), alone);
+    assert_eq!(parts(tracks, &other(1)), alone, "another track does not touch it");
+    assert_eq!(parts(tracks, &other(0)), [first, None, None, None]);
+    assert_eq!(parts(Routing::Mixdown, &other(1)), [first, None, None, None]);
+    assert_eq!(parts(tracks, &|desk| desk.voice(1).stop(480)), [first, None, None, None]);
+    assert_eq!(parts(tracks, &|desk| _ = desk.voice(1).pause()), [first, None, None, None]);
+    let halved = [first, None, Some((1_920, 0.5)), None];
+    assert_eq!(parts(tracks, &|desk| desk.voice(1).set_volume(0.5, 480)), halved);
+    let louder = [first, None, None, None];
+    assert_eq!(parts(tracks, &|desk| desk.voice(1).set_volume(2.1, 0)), louder, "limited");
+    let mut from_a_ring = Desk::with(tracks);
+    from_a_ring.start(1, clip(&samples));
+    from_a_ring.frames(3);
+    assert_eq!(from_a_ring.parts, [None; 3]);
 }

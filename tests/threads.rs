@@ -15,7 +15,7 @@ use speaker_session::engine::{EngineOptions, Handle};
 use speaker_session::event::{EventKind, Message};
 use speaker_session::output::{OutputOptions, Recording};
 use speaker_session::session::{Clock, Options, PlayRequest};
-use speaker_session::source::{Encoding, Fetch, FetchLimits, Origin, Raw, Section, Source, Stream};
+use speaker_session::source::{Encoding, Fetch, FetchLimits, MemoryFile, Origin, Raw, Section, Source, Stream};
 use support::wav;
 
 type Store = Arc<Mutex<Recording>>;
@@ -88,11 +88,11 @@ fn download(url: &str, passes: u64) -> PlayRequest {
 fn sessions_whose_output_hangs_keep_nobody_in_real_time_from_a_look_up() {
     let store = Store::default();
     let disk_that_hangs = store.lock();
-    let body: Arc<[u8]> = saw(100).into();
+    let body = saw(100);
     let hanging: Vec<_> = (0..MANY)
         .map(|_| {
             let (handle, bell) = session(Clock::Manual, &store);
-            handle.play(request(Origin::Bytes(body.clone()), 1)).expect("it is accepted");
+            handle.play(request(Origin::Bytes(MemoryFile::of(&body)), 1)).expect("it is accepted");
             handle.advance(from_ms(200.0), 1).expect("it is manual");
             (handle, bell)
         })

@@ -4,7 +4,10 @@
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
+const { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } = require('node:fs')
 const net = require('node:net')
+const os = require('node:os')
+const path = require('node:path')
 const { after, test } = require('node:test')
 const { setTimeout: sleep } = require('node:timers/promises')
 
@@ -25,6 +28,25 @@ test('plays during a join share it', async (t) => {
   await Promise.all([session.connect(), session.connect(), ...playing])
   assert.equal(told.filter(({ type }) => type === 'connected').length, 1)
   assert.equal(told[0].type, 'connected')
+})
+
+test('joining starts no other process', { skip: process.platform === 'win32' }, async (t) => {
+  const room = await openEmptyRoom(t)
+  const bin = mkdtempSync(path.join(os.tmpdir(), 'speaker-session-bin-'))
+  const started = path.join(bin, 'started')
+  // What crates ask which system this is, for servers that want to know.
+  for (const name of ['getconf', 'lsb_release', 'sw_vers', 'uname']) {
+    writeFileSync(path.join(bin, name), `#!/bin/sh\necho ${name} >> ${started}\n`, { mode: 0o755 })
+  }
+  const before = process.env.PATH
+  t.after(() => {
+    process.env.PATH = before
+    rmSync(bin, { recursive: true })
+  })
+  process.env.PATH = `${bin}:${before}`
+  const { session } = speak(t, room)
+  await session.connect()
+  assert.ok(!existsSync(started), existsSync(started) && readFileSync(started, 'utf8'))
 })
 
 test('close leaves at once, also while joining', async (t) => {

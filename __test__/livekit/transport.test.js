@@ -80,7 +80,7 @@ for (const over of ['udp', 'tcp', 'tls']) {
     let bytes = 0
     turn.proxy.onPacket = ({ length }) => (bytes += length)
     await isHeard(speak(t, room, { iceTransport: 'relay' }), room.ear)
-    assert.ok(bytes > 4000, `${bytes} bytes for half a second at 64 kbit/s`)
+    assert.ok(bytes > 3000, `${bytes} bytes for half a second at 48 kbit/s`)
   })
 }
 

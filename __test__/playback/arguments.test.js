@@ -88,7 +88,7 @@ test('bad requests reject and the session stays usable', async (t) => {
     [undefined, /for playAudio/],
     [{}, /^Expected either audioUrl or audio for playAudio but received undefined$/],
     [{ audio, audioUrl: 'a.mp3' }, /but received 'both'/],
-    [{ audio: 'RIFF' }, /^Expected a Buffer, Uint8Array, Readable or AsyncIterable for audio but received 'RIFF' of type string$/],
+    [{ audio: 'RIFF' }, /^Expected a Buffer, Uint8Array, clip, Readable or AsyncIterable for audio but received 'RIFF' of type string$/],
     [{ audioUrl: 7 }, /^Expected a non-empty string for audioUrl but received 7 of type number$/],
     [{ audioUrl: '' }, /for audioUrl/],
     [{ audioUrl: 'ftp://example.com/a.mp3' }, /^Expected an http\(s\) URL, a file: URL or a path for audioUrl but received 'ftp:/],

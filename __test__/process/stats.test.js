@@ -12,18 +12,18 @@ const { memory, root, run } = require('../support/process')
 const { tone } = require('../support/wav')
 
 const manual = { output: { type: 'memory', clock: 'manual' } }
-const none = { sessions: 0, broken: 0 }
+const none = { sessions: 0, broken: 0, clips: 0, clipBytes: 0 }
 
 test('processStats counts sessions, open and closed', async () => {
   assert.deepEqual(SpeakerSession.processStats(), none)
   const sessions = Array.from({ length: 20 }, (_, n) => new SpeakerSession(n % 2 ? manual : { output: { type: 'memory' } }))
-  assert.deepEqual(SpeakerSession.processStats(), { sessions: 20, broken: 0 })
+  assert.deepEqual(SpeakerSession.processStats(), { ...none, sessions: 20 })
   sessions[0].playAudio({ audio: tone(440, 5000) })
   await sessions[2].connect()
   for (const [n, session] of sessions.entries()) {
     await session.close()
     await session.close()
-    assert.deepEqual(SpeakerSession.processStats(), { sessions: 19 - n, broken: 0 }, `${n}`)
+    assert.deepEqual(SpeakerSession.processStats(), { ...none, sessions: 19 - n }, `${n}`)
   }
 })
 
@@ -35,7 +35,7 @@ test('a session refused by its options is not counted', () => {
 test('a session whose output failed is counted till close', async () => {
   const session = new SpeakerSession({ output: { type: 'wav', path: '/nowhere/mix.wav' } })
   await assert.rejects(session.connect(), { code: 'ERR_OUTPUT' })
-  assert.deepEqual(SpeakerSession.processStats(), { sessions: 1, broken: 0 })
+  assert.deepEqual(SpeakerSession.processStats(), { ...none, sessions: 1 })
   await session.close()
   assert.deepEqual(SpeakerSession.processStats(), none)
 })
@@ -51,8 +51,8 @@ test('sessions of worker threads are counted too', async () => {
       parentPort.postMessage('closed')
     })
   `, { eval: true })
-  assert.deepEqual((await once(worker, 'message'))[0], { sessions: 3, broken: 0 })
-  assert.deepEqual(SpeakerSession.processStats(), { sessions: 3, broken: 0 })
+  assert.deepEqual((await once(worker, 'message'))[0], { ...none, sessions: 3 })
+  assert.deepEqual(SpeakerSession.processStats(), { ...none, sessions: 3 })
   worker.postMessage('close')
   await once(worker, 'message')
   assert.deepEqual(SpeakerSession.processStats(), none)
@@ -74,5 +74,5 @@ test('sessions that nobody holds are not counted for ever', async (t) => {
       console.log(JSON.stringify(SpeakerSession.processStats()))
     })()
   `)
-  assert.deepEqual([code, out, err], [0, '{"sessions":0,"broken":0}\n', ''])
+  assert.deepEqual([code, out, err], [0, `${JSON.stringify(none)}\n`, ''])
 })

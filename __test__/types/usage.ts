@@ -37,9 +37,14 @@ async function allowed(): Promise<void> {
   session.playbacks().map(({ place }) => place satisfies number | undefined)
   new SpeakerSession({ output: { type: 'memory', clock: 'manual' }, overlap: 'queue', onDuplicate: 'join' }).recording().samples satisfies Float32Array
   new SpeakerSession({ output: { type: 'wav', path: 'x.wav', format: 'f32', keepUnheard: false } })
-  SpeakerSession.configure({ maxSpoolBytes: 2 ** 28 })
-  const { sessions, broken } = SpeakerSession.processStats()
+  SpeakerSession.configure({ maxSpoolBytes: 2 ** 28, maxClipBytes: 2 ** 26 })
+  const { sessions, broken, clips, clipBytes } = SpeakerSession.processStats()
   broken satisfies typeof sessions
+  clips satisfies typeof clipBytes
+  using clip = await SpeakerSession.clip({ audioUrl: 'chime.wav', signal: new AbortController().signal, fetchTimeoutMs: 5000 })
+  await session.playAudio({ audio: clip, loop: true, startMs: clip.durationMs / 2, fadeOutMs: 10 })
+  clip.bytes satisfies typeof clip.channels extends number ? number : never
+  clip.close()
   const internal: SpeakerErrorCode = 'ERR_INTERNAL'
   console.log(internal)
   const stream = session.createStream({ format: 'pcm16', sampleRate: 24000, overlap: 'queue', trackId: 2, stallTimeoutMs: 5000 })
@@ -57,7 +62,7 @@ async function allowed(): Promise<void> {
   tap.read()?.frame satisfies Buffer | undefined
   session.on('stalled', ({ positionMs }) => positionMs satisfies number)
   const room = new SpeakerSession({
-    output: { type: 'livekit', url: 'ws://localhost', token: 'x', startWhen: 'published', subscribeTimeoutMs: 500, onMute: 'pause', lingerMs: 0 }
+    output: { type: 'livekit', url: 'ws://localhost', token: 'x', startWhen: 'published', subscribeTimeoutMs: 500, onMute: 'pause', lingerMs: 0, encodeOnce: false }
   })
   await room.setMuted({ trackId: 1, muted: true })
   room.connection satisfies 'new' | 'connecting' | 'connected' | 'reconnecting' | 'disconnected' | 'closed'

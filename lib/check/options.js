@@ -4,7 +4,7 @@
 
 const { refuse, refuseSecret, refuseUrl } = require('../error')
 const { writable } = require('./permission')
-const { MAX_MS, OVERLAPS, check, object } = require('./values')
+const { MAX_MS, OVERLAPS, check, object, fetchLimits } = require('./values')
 
 const OUTPUTS = {
   wav: { known: ['type', 'clock', 'channels', 'path', 'format', 'dither', 'keepUnheard'], format: 's16' },
@@ -12,12 +12,15 @@ const OUTPUTS = {
   memory: { known: ['type', 'clock', 'channels'], format: 'f32' },
   livekit: {
     known: [
-      'type', 'channels', 'url', 'token', 'publish', 'trackNames', 'bitrate', 'complexity', 'dtx', 'red', 'fec',
+      'type', 'channels', 'url', 'token', 'publish', 'trackNames', 'bitrate', 'complexity', 'dtx', 'red', 'encodeOnce',
       'iceTransport', 'connectTimeoutMs', 'onReconnect', 'onMute', 'startWhen', 'subscribeTimeoutMs', 'lingerMs'
     ],
     format: 'f32'
   }
 }
+
+/** LiveKit's own for music, mono and stereo, in bit/s. */
+const BITRATES = [48000, 64000]
 
 function outputOptions(output) {
   if (typeof output !== 'object' || output === null) throw refuse('an object', 'output', output)
@@ -27,18 +30,19 @@ function outputOptions(output) {
   if (type === 'pcm' && typeof output.onFrame !== 'function') throw refuse('a function', 'output.onFrame', output.onFrame)
   if (type === 'wav' && output.path === undefined) throw refuse('a non-empty string', 'output.path', undefined)
   if (type === 'livekit') roomOptions(output)
+  const written = frames(output, 'output.', { format, channels: 1 })
   return {
     type,
     clock: check.oneOf(output.clock, 'output.clock', 'realtime', ['realtime', 'manual']),
     path: writable(check.text(output.path, 'output.path', undefined), 'output.path'),
     keepUnheard: check.boolean(output.keepUnheard, 'output.keepUnheard', true),
-    ...frames(output, 'output.', { format, channels: 1 }),
+    ...written,
     url: output.url,
-    bitrate: check.integer(output.bitrate, 'output.bitrate', 64000, 6000, 510000),
+    bitrate: check.integer(output.bitrate, 'output.bitrate', BITRATES[written.channels - 1], 6000, 510000),
     complexity: check.integer(output.complexity, 'output.complexity', 5, 0, 10),
     dtx: check.boolean(output.dtx, 'output.dtx', false),
     red: check.boolean(output.red, 'output.red', false),
-    fec: check.boolean(output.fec, 'output.fec', false),
+    encodeOnce: check.boolean(output.encodeOnce, 'output.encodeOnce', true),
     iceTransport: check.oneOf(output.iceTransport, 'output.iceTransport', 'all', ['all', 'tcp', 'relay']),
     connectTimeoutMs: check.number(output.connectTimeoutMs, 'output.connectTimeoutMs', 10000, 1, MAX_MS),
     onReconnect: check.oneOf(output.onReconnect, 'output.onReconnect', 'pause', ['pause', 'continue', 'drop']),
@@ -150,8 +154,7 @@ function sessionOptions(options) {
     duck: duckOptions(options.duck),
     gain: check.number(options.gain, 'gain', 1, 0, 16),
     progressIntervalMs: check.number(options.progressIntervalMs, 'progressIntervalMs', 1000, 0, MAX_MS),
-    fetchTimeoutMs: check.number(options.fetchTimeoutMs, 'fetchTimeoutMs', 10000, 1, MAX_MS),
-    minFetchBytesPerSecond: check.number(options.minFetchBytesPerSecond, 'minFetchBytesPerSecond', 100, 0, 1e6),
+    ...fetchLimits(options),
     startTimeoutMs: check.number(options.startTimeoutMs, 'startTimeoutMs', 30000, 0, MAX_MS),
     stallTimeoutMs: check.number(options.stallTimeoutMs, 'stallTimeoutMs', 0, 0, MAX_MS),
     ...recordOptions(options.record)
@@ -172,8 +175,11 @@ function recordOptions(record) {
 
 /** Validates what is set for all sessions of the process; what is not given stays as it is. */
 function processOptions(options) {
-  object(options, 'configure', ['maxSpoolBytes'])
-  return { maxSpoolBytes: check.integer(options.maxSpoolBytes, 'maxSpoolBytes', undefined, 2 ** 20, 2 ** 40) }
+  object(options, 'configure', ['maxSpoolBytes', 'maxClipBytes'])
+  return {
+    maxSpoolBytes: check.integer(options.maxSpoolBytes, 'maxSpoolBytes', undefined, 2 ** 20, 2 ** 40),
+    maxClipBytes: check.integer(options.maxClipBytes, 'maxClipBytes', undefined, 0, 2 ** 40)
+  }
 }
 
 module.exports = { SESSION_OPTIONS, processOptions, sessionOptions, tapOptions }

@@ -5,9 +5,10 @@
 const { validateHeaderName, validateHeaderValue } = require('node:http')
 const { fileURLToPath } = require('node:url')
 
+const { isClip } = require('../clip')
 const { refuse, refuseSecret, refuseUrl } = require('../error')
 const { readable } = require('./permission')
-const { MAX_MS, OVERLAPS, ROLES, check, object } = require('./values')
+const { MAX_MS, OVERLAPS, ROLES, check, fetchLimits, object } = require('./values')
 
 /** Requires two letters, so that `C:\clip.wav` is a path. */
 const SCHEME = /^([a-z][a-z0-9+.-]+):/i
@@ -71,6 +72,9 @@ const PLAY = [...PLAYBACK, ...SECTION, 'audioUrl', 'audio', 'loop', 'headers', '
 /** Options of createStream, and of playAudio with a Readable or AsyncIterable. */
 const WRITTEN = ['format', 'sampleRate', 'channels', 'stallTimeoutMs']
 
+/** Options of a clip. */
+const CLIP_OPTIONS = ['audioUrl', 'audio', 'headers', 'contentType', 'fetchTimeoutMs', 'minFetchBytesPerSecond', 'signal']
+
 const PLAY_OPTIONS = [...PLAY, ...WRITTEN]
 const STREAM_OPTIONS = [...PLAYBACK, ...SECTION, ...WRITTEN]
 
@@ -114,9 +118,7 @@ function encoding({ format, sampleRate, channels }, more) {
 function playRequest(request) {
   object(request, 'playAudio', PLAY_OPTIONS)
   const { audioUrl, audio } = request
-  if ((audioUrl === undefined) === (audio === undefined)) {
-    throw refuse('either audioUrl or audio', 'playAudio', audio === undefined ? undefined : 'both')
-  }
+  oneSource(request, 'playAudio')
   const needless = WRITTEN.find((key) => request[key] !== undefined)
   if (needless !== undefined && !isIterable(audio)) {
     throw refuse('a Readable or AsyncIterable as audio beside it', needless, request[needless])
@@ -127,10 +129,30 @@ function playRequest(request) {
   return Object.assign(checked, audio === undefined ? place(audioUrl) : bytes(request))
 }
 
+function oneSource({ audioUrl, audio }, argument) {
+  if ((audioUrl === undefined) !== (audio === undefined)) return
+  throw refuse('either audioUrl or audio', argument, audio === undefined ? undefined : 'both')
+}
+
+function clipRequest(source) {
+  object(source, 'clip', CLIP_OPTIONS)
+  const { audioUrl, audio } = source
+  oneSource(source, 'clip')
+  if (audio !== undefined && !(audio instanceof Uint8Array)) throw refuse('a Buffer or Uint8Array', 'audio', audio)
+  return {
+    headers: headerPairs(source.headers),
+    contentType: check.text(source.contentType, 'contentType', undefined),
+    ...fetchLimits(source),
+    signal: check.signal(source.signal, 'signal'),
+    ...(audio === undefined ? place(audioUrl) : { audio })
+  }
+}
+
 function bytes(request) {
   const { audio } = request
+  if (isClip(audio)) return { clip: audio }
   if (audio instanceof Uint8Array) return { audio }
-  if (!isIterable(audio)) throw refuse('a Buffer, Uint8Array, Readable or AsyncIterable', 'audio', audio)
+  if (!isIterable(audio)) throw refuse('a Buffer, Uint8Array, clip, Readable or AsyncIterable', 'audio', audio)
   if (passes(request.loop) !== 1) throw refuse('audio that can be read again beside it', 'loop', request.loop)
   return written(request, true)
 }
@@ -203,4 +225,6 @@ function duration(ms) {
   return check.number(ms ?? null, 'advance', undefined, 0, MAX_MS)
 }
 
-module.exports = { playRequest, streamRequest, moveRequest, interruptRequest, connectOptions, closeOptions, duration }
+module.exports = {
+  playRequest, clipRequest, streamRequest, moveRequest, interruptRequest, connectOptions, closeOptions, duration
+}

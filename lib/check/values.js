@@ -69,4 +69,12 @@ const check = {
   }
 }
 
-module.exports = { MAX_MS, OVERLAPS, ROLES, object, check }
+/** What servers have to keep to. */
+function fetchLimits({ fetchTimeoutMs, minFetchBytesPerSecond }) {
+  return {
+    fetchTimeoutMs: check.number(fetchTimeoutMs, 'fetchTimeoutMs', 10000, 1, MAX_MS),
+    minFetchBytesPerSecond: check.number(minFetchBytesPerSecond, 'minFetchBytesPerSecond', 100, 0, 1e6)
+  }
+}
+
+module.exports = { MAX_MS, OVERLAPS, ROLES, object, check, fetchLimits }

@@ -4,6 +4,7 @@
 
 const path = require('node:path')
 
+const { sourceOf } = require('../clip')
 const { SpeakerError } = require('../error')
 const { masked } = require('./masked')
 const { recordedOptions } = require('./session-line')
@@ -54,10 +55,11 @@ class Recorder {
     return Math.round(this.#native.requestTimeMs() * 1000) / 1000 // far below a sample
   }
 
-  /** Writes a playAudio request for a file, URL or buffer; the second argument is the checked request. */
-  play(request, { path: file, url }, atMs) {
+  /** Writes a playAudio request for a file, URL, buffer or clip, which is what it was made from; the second argument is the checked request. */
+  play(request, { path: file, url, clip }, atMs) {
     const audioUrl = file === undefined ? url : path.resolve(file)
-    const given = { ...request, audioUrl, audio: request.audio && base64(request.audio) }
+    const given = clip ? { ...request, ...sourceOf(clip) } : { ...request, audioUrl }
+    given.audio = given.audio && base64(given.audio)
     this.request('play', this.#keepsSecrets ? given : masked(given), atMs)
   }
 

@@ -10,7 +10,7 @@ use crate::audio::{EDGE_FADE, Samples, from_ms, to_ms};
 use crate::error::SpeakerError;
 use crate::mixer::Role;
 use crate::session::{Accepted, Overlap, Phase, PlayRequest, PlaybackInfo, Stats, StopRequest, Target};
-use crate::source::{Fetch, Origin, Section, Source};
+use crate::source::{Fetch, MemoryFile, Origin, Section, Source};
 
 #[napi(object)]
 pub struct NativePlay {
@@ -106,7 +106,9 @@ pub struct NativeStats {
     pub failed: f64,
     pub underruns: f64,
     pub dropped_frames: f64,
+    pub late_frames: f64,
     pub lost_frames: f64,
+    pub shared_packets: f64,
     pub link: Option<NativeLink>,
 }
 
@@ -129,21 +131,29 @@ fn name_of(role: Role) -> &'static str {
     ROLES.into_iter().find(|(_, known)| *known == role).map_or("", |(name, _)| name)
 }
 
+/// Where audio is that is no stream: the first of these that is given.
+pub fn origin_of(
+    url: Option<String>,
+    headers: Vec<Vec<String>>,
+    path: Option<String>,
+    audio: Option<&Uint8Array>,
+) -> Result<Origin> {
+    Ok(match (url, path, audio) {
+        (Some(url), _, _) => {
+            let pair = |header: Vec<String>| <[String; 2]>::try_from(header).ok().map(|[name, value]| (name, value));
+            Origin::Url(Fetch { url, headers: headers.into_iter().filter_map(pair).collect() })
+        }
+        (_, Some(path), _) => Origin::File(PathBuf::from(path)),
+        (_, _, Some(audio)) => Origin::Bytes(MemoryFile::of(audio)),
+        _ => return Err(Error::from_reason("no audio")),
+    })
+}
+
 impl NativePlay {
-    /// Where its audio is, if it is not a stream.
+    /// Where its audio is, if it is neither a stream nor a clip.
     pub fn origin(&mut self) -> Result<Origin> {
-        Ok(match (self.url.take(), self.path.take(), &self.audio) {
-            (Some(url), _, _) => {
-                let pair =
-                    |header: Vec<String>| <[String; 2]>::try_from(header).ok().map(|[name, value]| (name, value));
-                let headers = std::mem::take(&mut self.headers);
-                Origin::Url(Fetch { url, headers: headers.into_iter().filter_map(pair).collect() })
-            }
-            (_, Some(path), _) => Origin::File(PathBuf::from(path)),
-            // Copied once: JavaScript may change its buffer at any time.
-            (_, _, Some(audio)) => Origin::Bytes(audio.as_ref().into()),
-            _ => return Err(Error::from_reason("no audio")),
-        })
+        let headers = std::mem::take(&mut self.headers);
+        origin_of(self.url.take(), headers, self.path.take(), self.audio.as_ref())
     }
 
     pub fn into_core(self, origin: Origin) -> PlayRequest {
@@ -237,7 +247,9 @@ impl NativeStats {
             failed: stats.failed as f64,
             underruns: stats.underruns as f64,
             dropped_frames: stats.dropped_frames as f64,
+            late_frames: stats.late_frames as f64,
             lost_frames: stats.lost_frames as f64,
+            shared_packets: stats.shared_packets as f64,
             link: NativeLink::of(stats.link),
         }
     }

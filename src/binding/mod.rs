@@ -5,6 +5,7 @@
 //! (libuv#1866), so one each would make every event cost O(sessions). PCM frames take the same way, so all keep their order, and an
 //! idle session does not keep the process alive.
 
+mod clip;
 mod convert;
 mod log;
 mod options;
@@ -29,7 +30,8 @@ use crate::error::{Code, SpeakerError};
 use crate::output::{PcmFrame, PcmSink, Recording};
 use crate::redact::redact_to;
 use crate::session::{RequestId, StopRequest};
-use crate::source::{Origin, SPOOLS};
+use crate::source::{CLIPS, Origin, SPOOLS};
+use clip::NativeClip;
 use convert::{
     NativeAccepted, NativeInterrupt, NativeMove, NativePlay, NativePlayback, NativeRefusal, NativeStats, NativeStop,
     NativeTarget, NativeVolume,
@@ -67,19 +69,28 @@ impl NativeBell {
 pub struct NativeProcessStats {
     pub sessions: f64,
     pub broken: f64,
+    pub clips: f64,
+    pub clip_bytes: f64,
 }
 
 /// Returns counts over all sessions of the process, those of worker threads included.
 #[napi]
 #[cfg_attr(test, allow(dead_code, reason = "only Node calls it"))]
 pub fn process_stats() -> NativeProcessStats {
-    NativeProcessStats { sessions: open_sessions() as f64, broken: broken_sessions() as f64 }
+    let (clips, bytes) = CLIPS.used();
+    NativeProcessStats {
+        sessions: open_sessions() as f64,
+        broken: broken_sessions() as f64,
+        clips: clips as f64,
+        clip_bytes: bytes as f64,
+    }
 }
 
 /// Options of all sessions of the process. An option that is missing stays as it is.
 #[napi(object)]
 pub struct NativeProcessOptions {
     pub max_spool_bytes: Option<f64>,
+    pub max_clip_bytes: Option<f64>,
 }
 
 /// Sets options of the process.
@@ -87,6 +98,7 @@ pub struct NativeProcessOptions {
 #[cfg_attr(test, allow(dead_code, reason = "only Node calls it"))]
 pub fn configure(options: NativeProcessOptions) {
     options.max_spool_bytes.iter().for_each(|max| SPOOLS.set_max(*max as u64));
+    options.max_clip_bytes.iter().for_each(|max| CLIPS.set_max(*max as u64));
 }
 
 /// Returns a text that may be shown: without secrets and cut to so many characters.
@@ -151,6 +163,15 @@ impl NativeSession {
             Ok(accepted) => Either::A((&accepted).into()),
             Err(error) => Either::B(error.into()),
         })
+    }
+
+    /// Takes a request for a clip, or returns why it is refused.
+    #[napi]
+    pub fn play_clip(&self, request: NativePlay, clip: &NativeClip) -> Either<NativeAccepted, NativeRefusal> {
+        match clip.origin().and_then(|origin| self.handle.play(request.into_core(origin))) {
+            Ok(accepted) => Either::A((&accepted).into()),
+            Err(error) => Either::B(error.into()),
+        }
     }
 
     /// Takes a request whose bytes will be written: the writer's end, or why it is refused.

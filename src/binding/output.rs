@@ -28,7 +28,7 @@ pub struct NativeOutput {
     pub complexity: i32,
     pub dtx: bool,
     pub red: bool,
-    pub fec: bool,
+    pub encode_once: bool,
     pub ice_transport: String,
     pub connect_timeout_ms: f64,
     pub on_reconnect: String,
@@ -80,12 +80,13 @@ impl NativeOutput {
     }
 
     fn into_room(self, token: TokenSource) -> LiveKitOptions {
-        let Self { bitrate, complexity, dtx, red, fec, .. } = self;
+        let Self { bitrate, complexity, dtx, red, .. } = self;
         let at_once = self.tracks.iter().filter(|track| track.publish_at_once);
         LiveKitOptions {
             url: self.url.unwrap_or_default(),
             tokens: Tokens::new(token),
-            encoding: Encoding { bitrate, complexity, dtx, red, fec },
+            encoding: Encoding { bitrate, complexity, dtx, red },
+            encode_once: self.encode_once,
             ice_transport: match self.ice_transport.as_str() {
                 "tcp" => IceTransport::Tcp,
                 "relay" => IceTransport::Relay,

@@ -1,60 +1,54 @@
 //! The clocks: the only code of the core that reads one. They say when the mixer owes a frame, and how long something waits.
 
-use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use once_cell::sync::Lazy;
-use tokio::time::{Instant, Sleep, sleep_until};
-
-use crate::audio::{FRAME, PER_MS, SAMPLE_RATE, Samples};
+use crate::audio::{FRAME, FRAME_TIME, PER_MS, SAMPLE_RATE, Samples};
+use crate::runtime::round_down;
 use crate::session::WallTime;
-
-const FRAME_TIME: Duration = Duration::from_millis(FRAME as u64 / PER_MS);
 
 /// Frames that are owed at most. A process that slept longer goes on from now: to hurry through seconds helps nobody.
 const MAX_LATE: u32 = 25;
 
-/// The frames of all sessions are due at multiples of this since [`EPOCH`]: a thousand sessions wake the process not at a
-/// thousand moments but at two of every frame. Short enough that nobody sees that a first frame is not the frame's time
-/// before the second.
-const GRID: Duration = Duration::from_millis(10);
+/// A frame that is mixed so long after it was due counts as late: half of it.
+const LATE: Duration = Duration::from_millis(FRAME as u64 / PER_MS / 2);
 
-static EPOCH: Lazy<Instant> = Lazy::new(Instant::now);
+/// The moments at which frames are due: multiples of it, the same for all sessions.
+const GRID: Duration = FRAME_TIME;
 
-/// Absolute deadlines, one frame apart, so that no delay adds up. Parked in silence: then it costs nothing.
+/// Absolute deadlines, one frame apart, so that no delay adds up; the same ones for all sessions, which are ticked together.
+/// Parked in silence: then it costs nothing. It is told the time.
 pub struct FrameClock {
     start: Instant,
     /// When the next frame is due; `None` while parked.
     due: Option<Instant>,
-    timer: Pin<Box<Sleep>>,
     /// The next frame is wanted before it is due.
     early: bool,
+    /// The next frame is the first one: it was due before anybody wanted it.
+    first: bool,
+    /// Frames that were mixed late.
+    pub late: u64,
     /// Frames that were given up because the process came too late.
     pub lost: u64,
 }
 
 impl FrameClock {
-    pub fn start() -> Self {
-        let start = Instant::now();
-        Self { start, due: None, timer: Box::pin(sleep_until(start)), early: false, lost: 0 }
+    pub fn start(now: Instant) -> Self {
+        Self { start: now, due: None, early: false, first: false, late: 0, lost: 0 }
     }
 
-    /// Waits until a frame is due; for ever while parked.
-    pub async fn due(&mut self) {
-        let Some(due) = self.due else { return std::future::pending().await };
-        if self.early {
-            return;
-        }
-        if self.timer.deadline() != due {
-            self.timer.as_mut().reset(due);
-        }
-        self.timer.as_mut().await;
+    /// When the next frame is to be mixed, if one is.
+    pub fn next(&self) -> Option<Instant> {
+        self.due.map(|due| if self.early { due - FRAME_TIME } else { due })
+    }
+
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.next().is_some_and(|next| next <= now)
     }
 
     /// How many samples of time are lost behind the frame that is due: 0, unless the process was halted.
-    pub fn lost(&self) -> Samples {
+    pub fn lost(&self, now: Instant) -> Samples {
         let Some(due) = self.due else { return 0 };
-        let late = Instant::now().saturating_duration_since(due + FRAME_TIME);
+        let late = now.saturating_duration_since(due + FRAME_TIME);
         match late > FRAME_TIME * MAX_LATE {
             true => (late.as_nanos() / FRAME_TIME.as_nanos()) as Samples * FRAME as Samples,
             false => 0,
@@ -62,9 +56,10 @@ impl FrameClock {
     }
 
     /// A frame was mixed, and `lost` samples of time are given up behind it.
-    pub fn step(&mut self, lost: Samples) {
+    pub fn step(&mut self, lost: Samples, now: Instant) {
         let Some(due) = self.due else { return };
-        self.early = false;
+        self.late += u64::from(!self.first && now > due + LATE);
+        (self.early, self.first) = (false, false);
         let frames = (lost / FRAME as Samples) as u32;
         if frames > 0 {
             tracing::warn!(frames, "the process was halted; going on from now");
@@ -75,8 +70,8 @@ impl FrameClock {
 
     /// Lets the next frame go out at once, since what it carries can't wait: it is one frame ahead of its time then, never
     /// more. The ones after it are due as before.
-    pub fn hasten(&mut self) {
-        self.early |= self.due.is_some_and(|due| due <= Instant::now() + FRAME_TIME);
+    pub fn hasten(&mut self, now: Instant) {
+        self.early |= self.due.is_some_and(|due| due <= now + FRAME_TIME);
     }
 
     pub fn is_awake(&self) -> bool {
@@ -89,13 +84,11 @@ impl FrameClock {
     }
 
     /// Makes a frame due now if none is. Says what the session's time is now, and that it may be behind it.
-    pub fn wake(&mut self) -> Option<Samples> {
+    pub fn wake(&mut self, now: Instant) -> Option<Samples> {
         if self.due.is_some() {
             return None;
         }
-        let now = Instant::now();
-        let off = now.saturating_duration_since(*EPOCH).as_nanos() % GRID.as_nanos();
-        self.due = Some(now - Duration::from_nanos(off as u64));
+        (self.due, self.first) = (Some(round_down(now, GRID)), true);
         Some(samples(now.saturating_duration_since(self.start)))
     }
 }
@@ -115,14 +108,9 @@ impl Watch {
         WallTime(samples(self.start.elapsed()))
     }
 
-    /// Waits for a time of a watch; for ever if there is none, or no watch to measure it by.
-    pub async fn alarm(watch: Option<Self>, time: Option<WallTime>) {
-        match watch.zip(time) {
-            Some((watch, WallTime(time))) => {
-                sleep_until(watch.start + Duration::from_secs_f64(time as f64 / f64::from(SAMPLE_RATE))).await;
-            }
-            None => std::future::pending().await,
-        }
+    /// This time as an instant.
+    pub fn instant(&self, WallTime(time): WallTime) -> Instant {
+        self.start + Duration::from_secs_f64(time as f64 / f64::from(SAMPLE_RATE))
     }
 }
 
@@ -133,69 +121,62 @@ fn samples(time: Duration) -> Samples {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::time::{advance, pause};
 
-    #[tokio::test]
-    async fn frames_are_due_at_absolute_times_and_waking_tells_the_time() {
-        pause();
-        let mut clock = FrameClock::start();
-        advance(Duration::from_millis(105)).await;
-        assert_eq!(clock.wake(), Some(105 * PER_MS));
-        assert_eq!(clock.wake(), None, "awake already");
-        let woken = Instant::now();
-        clock.due().await;
-        advance(Duration::from_millis(7)).await; // the tick itself took long
-        assert_eq!(clock.lost(), 0);
-        clock.step(0);
-        clock.due().await;
-        // The first one was due up to a step of the grid ago; and Tokio's timer has a grain of 1 ms.
-        assert!((10..=21).contains(&woken.elapsed().as_millis()), "{:?}", woken.elapsed());
+    #[test]
+    fn frames_are_due_at_the_same_times_for_all_and_waking_tells_the_time() {
+        let start = round_down(Instant::now() + FRAME_TIME, GRID);
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut clock = FrameClock::start(at(3));
+        assert_eq!(clock.wake(at(108)), Some(105 * PER_MS));
+        assert_eq!(clock.wake(at(108)), None, "awake already");
+        assert!(clock.is_due(at(108)), "the first one at once");
+        clock.step(0, at(108));
+        assert_eq!((clock.next(), clock.late), (Some(at(120)), 0), "the next one when all others are");
+        assert!(!clock.is_due(at(119)) && clock.is_due(at(127)));
+        assert_eq!(clock.lost(at(127)), 0);
+        clock.step(0, at(127));
+        assert_eq!((clock.next(), clock.late), (Some(at(140)), 0), "no delay adds up");
+        clock.step(0, at(151));
+        assert_eq!(clock.late, 1);
     }
 
-    #[tokio::test]
-    async fn one_frame_can_go_out_early_and_the_next_is_due_as_before() {
-        pause();
-        let mut clock = FrameClock::start();
-        clock.hasten();
+    #[test]
+    fn one_frame_can_go_out_early_and_the_next_is_due_as_before() {
+        let start = round_down(Instant::now() + FRAME_TIME, GRID);
+        let mut clock = FrameClock::start(start);
+        clock.hasten(start);
         assert!(!clock.early, "parked");
-        clock.wake();
-        let woken = clock.due.unwrap();
-        clock.due().await;
-        clock.step(0);
+        clock.wake(start);
+        clock.step(0, start);
         for early in [true, false] {
-            clock.hasten();
-            assert_eq!(clock.early, early, "no more than one is early");
-            clock.due().await;
-            clock.step(0);
+            clock.hasten(start);
+            assert_eq!(clock.is_due(start), early, "no more than one is early");
+            clock.step(0, start);
         }
-        assert_eq!(clock.due, Some(woken + FRAME_TIME * 3));
-        assert!(Instant::now() >= woken + FRAME_TIME * 2);
+        assert_eq!((clock.next(), clock.late), (Some(start + FRAME_TIME * 3), 0));
     }
 
-    #[tokio::test]
-    async fn a_watch_reaches_the_time_it_is_told_and_not_before() {
-        pause();
+    #[test]
+    fn a_time_of_a_watch_is_an_instant() {
         let watch = Watch::start();
-        assert_eq!(watch.now(), WallTime(0));
-        Watch::alarm(Some(watch), Some(WallTime(250 * PER_MS))).await;
-        assert!((250 * PER_MS..=251 * PER_MS).contains(&watch.now().0), "{:?}", watch.now());
-        Watch::alarm(Some(watch), Some(WallTime(100 * PER_MS))).await; // gone already
-        assert!(watch.now().0 <= 251 * PER_MS);
+        let later = watch.instant(WallTime(250 * PER_MS));
+        assert_eq!(later - watch.start, Duration::from_millis(250));
+        assert!(watch.now() < WallTime(250 * PER_MS) || Instant::now() >= later);
     }
 
-    #[tokio::test]
-    async fn a_short_delay_is_made_up_for_and_a_long_one_is_given_up() {
-        pause();
-        let mut clock = FrameClock::start();
-        clock.wake();
-        advance(Duration::from_millis(220)).await;
-        assert_eq!(clock.lost(), 0);
-        clock.step(0);
-        advance(Duration::from_secs(10)).await;
-        let lost = clock.lost();
+    #[test]
+    fn a_short_delay_is_made_up_for_and_a_long_one_is_given_up() {
+        let start = round_down(Instant::now() + FRAME_TIME, GRID);
+        let mut clock = FrameClock::start(start);
+        clock.wake(start);
+        let short = start + Duration::from_millis(220);
+        assert_eq!(clock.lost(short), 0);
+        clock.step(0, short);
+        let long = short + Duration::from_secs(10);
+        let lost = clock.lost(long);
         assert_eq!(lost, 509 * FRAME as Samples);
-        clock.step(lost);
+        clock.step(lost, long);
         assert_eq!(clock.lost, 509);
-        assert!(clock.due.unwrap() <= Instant::now());
+        assert!(clock.is_due(long));
     }
 }

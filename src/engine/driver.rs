@@ -1,156 +1,188 @@
-//! Drives a realtime session: one task, which ticks it and owns its output.
+//! Drives a session in real time: a spoke of a wheel (`runtime/wheel.rs`), which ticks it and owns its output.
 
-use std::future::{pending, poll_fn};
+use std::future::ready;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
-use super::clock::{FrameClock, Watch};
+use super::clock::FrameClock;
 use super::handle::Core;
 use super::slot::{Slot, end, tell, with_scratch};
-use crate::audio::FRAME;
+use crate::audio::{FRAME, Samples};
 use crate::error::Result;
+use crate::mixer::Scratch;
 use crate::output::OutputEvent;
-use crate::session::{OutputRequest, Pace};
+use crate::runtime::{RUNTIME, Seat, Spoke, Turn, wake_at};
+use crate::session::{OutputRequest, Pace, Session, WallTime};
 
-/// Drives a session until it is closed.
-pub async fn run(core: Arc<Core>) {
-    let driver = Driver { slot: Slot::new(core.channels), core: core.clone(), clock: None };
-    end(core, driver.run()).await;
-}
-
-struct Driver {
-    core: Arc<Core>,
-    slot: Slot,
-    /// Made when the output is first opened; it goes on whatever becomes of the output.
-    clock: Option<FrameClock>,
-}
-
-impl Driver {
-    async fn run(mut self) -> Result<()> {
-        loop {
-            let core = self.core.clone();
-            let looked = core.with(|session, at| {
-                session.give_up(at);
-                session.look(at);
-                session.expire(at);
-                session.end_drain(at);
-                let deadline = session.deadline().into_iter().chain(session.start_deadline()).min();
-                (session.take_output_request(), session.pace(), deadline)
-            });
-            let (request, pace, deadline) = looked.unwrap_or((None, Pace::Keep, None));
-            match request {
-                Some(OutputRequest::Close) => return self.close().await,
-                Some(request) => {
-                    if matches!(request, OutputRequest::Open) && self.clock.is_none() {
-                        self.clock = Some(FrameClock::start());
-                        core.clock_start.store(core.watch.now().0, Ordering::Release);
-                    }
-                    let event = self.slot.serve(request, &core);
-                    tell(&core, event);
-                    continue;
-                }
-                None => {}
-            }
-            let result = self.set_pace(pace);
-            self.check(result);
-            let Self { clock, slot, .. } = &mut self;
-            let due = async {
-                match clock {
-                    Some(clock) => clock.due().await,
-                    None => pending().await,
-                }
-            };
-            let event = poll_fn(|context| slot.poll(context));
-            tokio::select! {
-                biased;
-                () = due => {
-                    let result = self.frame();
-                    self.check(result);
-                }
-                event = event => {
-                    if matches!(event, OutputEvent::Lost(..)) {
-                        self.clock.iter_mut().for_each(FrameClock::park);
-                    }
-                    tell(&core, Some(event));
-                }
-                () = core.progress.moved() => {}
-                () = Watch::alarm(Some(core.watch), deadline) => {}
-            }
-        }
+impl Spoke for Core {
+    fn seat(&self) -> &Seat {
+        &self.seat
     }
 
-    /// Brings the clock to what the session wants of it.
-    fn set_pace(&mut self, pace: Pace) -> Result<()> {
-        let hastens = self.core.hastens.swap(false, Ordering::AcqRel);
-        let Some(clock) = &mut self.clock else { return Ok(()) };
-        if hastens {
-            clock.hasten();
-        }
-        match pace {
-            Pace::Run => {
-                let Some(time) = clock.wake() else { return Ok(()) };
-                let behind = self.core.with(|session, _| {
-                    let behind = time.saturating_sub(session.now());
-                    session.skip(behind);
-                    behind
-                })?;
-                if behind > 0 { self.slot.skip(behind) } else { Ok(()) }
-            }
-            Pace::Halt => {
-                clock.park();
-                Ok(())
-            }
-            Pace::Rest if clock.is_awake() && self.slot.output.as_ref().is_none_or(|output| output.may_rest()) => {
-                clock.park();
-                self.slot.rest()
-            }
-            Pace::Rest | Pace::Keep => Ok(()),
-        }
-    }
-
-    /// Mixes the frame that is due and hands it over. Behind a halt of the process it falls silent in it, and rises after the
-    /// time that was lost.
-    fn frame(&mut self) -> Result<()> {
-        let lost = self.clock.as_ref().map_or(0, FrameClock::lost);
-        if lost > 0 {
-            self.core.with(|session, _| session.fall_silent())?;
-        }
-        self.clock.iter_mut().for_each(|clock| clock.step(lost));
-        self.tick()?;
-        if lost == 0 {
-            return Ok(());
-        }
-        self.core.with(|session, _| {
-            session.skip(lost);
-            session.go_on();
-        })?;
-        self.slot.skip(lost)
-    }
-
-    /// Mixes one frame, hands it over and releases its events.
-    fn tick(&mut self) -> Result<()> {
-        with_scratch(|scratch| {
-            let mixed = self.core.with(|session, at| session.tick(FRAME, at, scratch))?;
-            let result = self.slot.write(scratch, mixed);
-            let lost = self.clock.as_ref().map_or(0, |clock| clock.lost);
-            let gauges = self.slot.gauges(lost);
-            self.core.with(|session, _| session.commit(result, gauges))
+    /// A panic in the output breaks the session, like one of its own.
+    fn turn(self: Arc<Self>, now: Instant, may_wait: bool) -> Turn {
+        let turn = catch_unwind(AssertUnwindSafe(|| with_scratch(|scratch| turn(&self, now, may_wait, scratch))));
+        turn.unwrap_or_else(|_| {
+            self.break_down();
+            let slot = std::mem::replace(&mut *self.slot.lock(), Slot::new(self.channels));
+            // What it holds may panic again, and a task bears that.
+            RUNTIME.spawn(async move { drop(slot) });
+            RUNTIME.spawn(end(self.clone(), ready(Ok(()))));
+            Turn::Over
         })
     }
+}
 
-    fn check(&mut self, result: Result<()>) {
-        if let Err(error) = result {
-            tracing::warn!(%error, "the output failed");
-            tell(&self.core, Some(OutputEvent::Failed(error)));
+/// What the session wants.
+enum Wanted {
+    Request(OutputRequest),
+    /// Time has passed in silence up to `skipped`. Then a frame was mixed, of so many samples, and time was lost behind it.
+    Frame {
+        skipped: Samples,
+        mixed: usize,
+        lost: Samples,
+    },
+    /// Nothing sounds for a while.
+    Rest,
+    /// No frame is due.
+    Nothing,
+}
+
+fn turn(core: &Arc<Core>, now: Instant, may_wait: bool, scratch: &mut Scratch) -> Turn {
+    let slot = &mut *core.slot.lock();
+    let waker = Waker::from(core.progress.clone());
+    let context = &mut Context::from_waker(&waker);
+    loop {
+        if core.hastens.swap(false, Ordering::AcqRel) {
+            slot.clock.iter_mut().for_each(|clock| clock.hasten(now));
+        }
+        let wanted = match may_wait {
+            true => core.with(|session, at| wanted(session, at, slot, now, scratch)),
+            false => match core.try_with(|session, at| wanted(session, at, slot, now, scratch)) {
+                Some(wanted) => wanted,
+                None => return Turn::Busy,
+            },
+        };
+        // A session that broke wants nothing but to be closed.
+        match wanted.unwrap_or(Wanted::Nothing) {
+            Wanted::Request(OutputRequest::Close) => {
+                close(core, slot, now, scratch);
+                return Turn::Over;
+            }
+            Wanted::Request(request) => {
+                if matches!(request, OutputRequest::Open) && slot.clock.is_none() {
+                    slot.clock = Some(FrameClock::start(now));
+                    core.clock_start.store(core.watch.now().0, Ordering::Release);
+                }
+                let event = slot.serve(request, core, now);
+                tell(core, event);
+            }
+            Wanted::Frame { skipped, mixed, lost } => {
+                let result = if skipped > 0 { slot.skip(skipped) } else { Ok(()) };
+                let result = result.and_then(|()| slot.write(scratch, mixed, now));
+                commit(core, slot, result);
+                if lost > 0 {
+                    go_on_after(core, slot, lost);
+                }
+            }
+            Wanted::Rest => {
+                let result = slot.rest();
+                check(core, result);
+            }
+            Wanted::Nothing => match slot.poll(context, now) {
+                Poll::Ready(event) => {
+                    if matches!(event, OutputEvent::Lost(..)) {
+                        slot.clock.iter_mut().for_each(FrameClock::park);
+                    }
+                    tell(core, Some(event));
+                }
+                Poll::Pending => {
+                    slot.clock.iter().filter_map(FrameClock::next).for_each(wake_at);
+                    return Turn::Done;
+                }
+            },
         }
     }
+}
 
-    /// The last frame carries the fade of what sounds; then the output is closed.
-    async fn close(mut self) -> Result<()> {
-        if self.clock.is_some() && self.core.with(|session, _| session.is_sounding()).unwrap_or(false) {
-            let _ = self.tick();
-        }
-        let _ = self.core.with(|session, _| session.cut());
-        self.slot.close().await
+/// Lets the session look at the time, and mixes the frame that is due, if one is.
+fn wanted(session: &mut Session, at: WallTime, slot: &mut Slot, now: Instant, scratch: &mut Scratch) -> Wanted {
+    session.give_up(at);
+    session.look(at);
+    session.expire(at);
+    session.end_drain(at);
+    if let Some(request) = session.take_output_request() {
+        return Wanted::Request(request);
     }
+    let pace = session.pace();
+    let Slot { clock: Some(clock), output, .. } = slot else { return Wanted::Nothing };
+    let mut skipped = 0;
+    match pace {
+        Pace::Run => {
+            if let Some(time) = clock.wake(now) {
+                skipped = time.saturating_sub(session.now());
+                session.skip(skipped);
+            }
+        }
+        Pace::Halt => clock.park(),
+        Pace::Rest if clock.is_awake() && output.as_ref().is_none_or(|output| output.may_rest()) => {
+            clock.park();
+            return Wanted::Rest;
+        }
+        Pace::Rest | Pace::Keep => {}
+    }
+    if !clock.is_due(now) {
+        return Wanted::Nothing;
+    }
+    let lost = clock.lost(now);
+    // Behind a halt of the process it falls silent in this frame, and rises after the time that was lost.
+    if lost > 0 {
+        session.fall_silent();
+    }
+    clock.step(lost, now);
+    Wanted::Frame { skipped, mixed: session.tick(FRAME, at, scratch), lost }
+}
+
+/// Releases the events of a frame that was handed over, or was not.
+fn commit(core: &Core, slot: &Slot, result: Result<()>) {
+    if let Err(error) = &result {
+        tracing::warn!(%error, "the output failed");
+    }
+    let gauges = slot.gauges();
+    let _ = core.with(|session, _| session.commit(result, gauges));
+}
+
+/// The process was halted for so long.
+fn go_on_after(core: &Core, slot: &mut Slot, lost: Samples) {
+    let _ = core.with(|session, _| {
+        session.skip(lost);
+        session.go_on();
+    });
+    let result = slot.skip(lost);
+    check(core, result);
+}
+
+fn check(core: &Core, result: Result<()>) {
+    if let Err(error) = result {
+        tracing::warn!(%error, "the output failed");
+        tell(core, Some(OutputEvent::Failed(error)));
+    }
+}
+
+/// The last frame carries the fade of what sounds; then the output is closed, which may take its time.
+fn close(core: &Arc<Core>, slot: &mut Slot, now: Instant, scratch: &mut Scratch) {
+    if slot.clock.is_some() {
+        let mixed = core.with(|session, at| session.is_sounding().then(|| session.tick(FRAME, at, scratch)));
+        if let Ok(Some(mixed)) = mixed {
+            let result = slot.write(scratch, mixed, now);
+            commit(core, slot, result);
+        }
+    }
+    let _ = core.with(|session, _| session.cut());
+    let closing = slot.close(now);
+    *slot = Slot::new(core.channels);
+    RUNTIME.spawn(end(core.clone(), closing));
 }

@@ -7,18 +7,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::clock::Watch;
 use super::slot::Slot;
-use super::{Recorder, Stream, Tap, driver};
+use super::{Recorder, Stream, Tap};
 use crate::audio::{Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::Message;
 use crate::output::{Backlog, OutputOptions, PcmFormat, PcmSink, TapRequest};
-use crate::runtime::{self, DECODERS, FETCHES, Job, RUNTIME};
+use crate::runtime::{self, DECODERS, FETCHES, Job, RUNTIME, Seat, WHEELS};
 use crate::session::{
     Accepted, Clock, ConnectionState, Options, PlayRequest, PlaybackInfo, RequestId, Session, Stats, StopRequest,
     Target, Ticket, WallTime, Work,
 };
 use crate::source::{self, FetchLimits, Opening, Pipe, Progress};
-use crate::sync::Mutex;
+use crate::sync::{Mutex, MutexGuard};
 
 /// Sessions that a panic broke, in this process.
 static BROKEN: AtomicU64 = AtomicU64::new(0);
@@ -70,9 +70,12 @@ pub(super) struct Core {
     pub clock_start: AtomicU64,
     /// The next frame is wanted before it is due.
     pub hastens: AtomicBool,
-    /// On the manual clock: what the job that drives the session owns, and what is known of its turns.
+    /// What its driver owns: nobody else takes it.
     pub slot: Mutex<Slot>,
+    /// On the manual clock: what is known of its turns.
     pub job: Job,
+    /// In real time: where it sits.
+    pub seat: Seat,
 }
 
 impl Core {
@@ -90,20 +93,32 @@ impl Core {
             hastens: AtomicBool::new(false),
             slot: Mutex::new(Slot::new(channels)),
             job: Job::default(),
+            seat: Seat::default(),
         }
     }
 
     /// The one way to reach the session. A panic breaks it: everything live fails, and the answer is an error.
     pub fn with<R>(&self, call: impl FnOnce(&mut Session, WallTime) -> R) -> Result<R> {
+        self.call(self.session.lock(), call)
+    }
+
+    /// As [`with`](Self::with), unless somebody else has the session just now.
+    pub fn try_with<R>(&self, call: impl FnOnce(&mut Session, WallTime) -> R) -> Option<Result<R>> {
+        self.session.try_lock().map(|session| self.call(session, call))
+    }
+
+    fn call<R>(
+        &self,
+        mut session: MutexGuard<'_, Session>,
+        call: impl FnOnce(&mut Session, WallTime) -> R,
+    ) -> Result<R> {
         let at = self.watch.now();
-        let (answer, work) = {
-            let mut session = self.session.lock();
-            let answer = catch_unwind(AssertUnwindSafe(|| call(&mut session, at)));
-            if answer.is_err() && session.break_down() {
-                BROKEN.fetch_add(1, Ordering::Relaxed);
-            }
-            (answer, session.take_work())
-        };
+        let answer = catch_unwind(AssertUnwindSafe(|| call(&mut session, at)));
+        if answer.is_err() && session.break_down() {
+            BROKEN.fetch_add(1, Ordering::Relaxed);
+        }
+        let work = session.take_work();
+        drop(session);
         self.carry_out(work);
         answer.map_err(|_| {
             tracing::error!("a session broke by a fault of its own: please report it");
@@ -163,13 +178,12 @@ impl Handle {
         };
         let core = Arc::new(Core::new(options, engine));
         OPEN.fetch_add(1, Ordering::Relaxed);
+        let weak = Arc::downgrade(&core);
         match jobs {
-            Some(jobs) => {
-                let weak = Arc::downgrade(&core);
-                core.progress.on_move(move || weak.upgrade().into_iter().for_each(|core| jobs.tell(core)));
-            }
+            Some(jobs) => core.progress.on_move(move || weak.upgrade().into_iter().for_each(|core| jobs.tell(core))),
             None => {
-                RUNTIME.spawn(driver::run(core.clone()));
+                core.progress.on_move(move || weak.upgrade().into_iter().for_each(|core| WHEELS.tell(core)));
+                WHEELS.add(core.clone());
             }
         }
         Ok(Self { core })

@@ -1,19 +1,19 @@
 //! Drives a session on the manual clock: a job (`runtime/jobs.rs`), told by whatever moves. It mixes as fast as sources allow, in
 //! turns, and holds no thread while there is nothing to do.
 
-use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use tokio::task::AbortHandle;
+use tokio::time::sleep_until;
 
-use super::clock::Watch;
 use super::handle::Core;
 use super::slot::{Slot, end, tell, with_scratch};
 use crate::error::Result;
 use crate::mixer::Scratch;
-use crate::runtime::{Job, RUNTIME, Work};
+use crate::runtime::{Job, RUNTIME, Work, timed};
 use crate::session::{OutputRequest, Step, WallTime};
 
 /// How many steps a turn has: a second of sound, some milliseconds of work.
@@ -43,7 +43,7 @@ fn turn(core: &Arc<Core>) -> bool {
 
 /// Does one thing. Returns false if there is none.
 fn step(core: &Arc<Core>, slot: &mut Slot, waker: &Waker, scratch: &mut Scratch) -> bool {
-    if let Poll::Ready(event) = slot.poll(&mut Context::from_waker(waker)) {
+    if let Poll::Ready(event) = slot.poll(&mut Context::from_waker(waker), Instant::now()) {
         tell(core, Some(event));
         return true;
     }
@@ -63,11 +63,11 @@ fn step(core: &Arc<Core>, slot: &mut Slot, waker: &Waker, scratch: &mut Scratch)
             return true;
         }
         Ok(Next::Request(request)) => {
-            let event = slot.serve(request, core);
+            let event = slot.serve(request, core, Instant::now());
             tell(core, event);
             return true;
         }
-        Ok(Next::Step(Step::Frame(samples), _)) => slot.write(scratch, samples),
+        Ok(Next::Step(Step::Frame(samples), _)) => slot.write(scratch, samples, Instant::now()),
         Ok(Next::Step(Step::Silence(samples), _)) => slot.skip(samples),
         Ok(Next::Step(Step::Waits | Step::Done, deadline)) => {
             Alarm::set(&mut slot.alarm, core, deadline);
@@ -75,7 +75,7 @@ fn step(core: &Arc<Core>, slot: &mut Slot, waker: &Waker, scratch: &mut Scratch)
         }
         Err(_) => return true,
     };
-    let gauges = slot.gauges(0);
+    let gauges = slot.gauges();
     let _ = core.with(|session, _| session.commit(result, gauges));
     true
 }
@@ -104,7 +104,7 @@ impl Alarm {
         }
         let (watch, progress) = (core.watch, core.progress.clone());
         let task = RUNTIME.spawn(async move {
-            Watch::alarm(Some(watch), Some(time)).await;
+            sleep_until(watch.instant(time).into()).await;
             progress.tell();
         });
         *alarm = Some(Self { time, task: task.abort_handle() });
@@ -127,10 +127,10 @@ fn close(core: &Arc<Core>, slot: &mut Slot) {
 /// Whether the output could be opened is told first: what is told must not depend on how fast it is.
 async fn close_output(core: Arc<Core>, mut slot: Slot) -> Result<()> {
     while slot.output.as_ref().is_some_and(|output| !output.is_connected()) {
-        let event = poll_fn(|context| slot.poll(context)).await;
+        let event = timed(|context, now| slot.poll(context, now)).await;
         tell(&core, Some(event));
     }
     // Time stands still, so what sounds is cut where it is.
     let _ = core.with(|session, _| session.cut());
-    slot.close().await
+    slot.close(Instant::now()).await
 }

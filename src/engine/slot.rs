@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 
+use super::clock::FrameClock;
 use super::handle::Core;
 use super::offline::Alarm;
 use crate::audio::Samples;
@@ -32,27 +33,31 @@ pub(super) fn with_scratch<R>(tick: impl FnOnce(&mut Scratch) -> R) -> R {
 pub struct Slot {
     pub output: Option<Box<dyn Output>>,
     pub taps: Taps,
+    /// In real time: made when the output is first opened. It goes on whatever becomes of the output.
+    pub clock: Option<FrameClock>,
     /// On the manual clock: when a source has to have come to its first sound.
     pub alarm: Option<Alarm>,
     /// Frames that nobody took in outputs that are gone.
     dropped: u64,
+    /// Packets that they sent as they were encoded for others.
+    shared: u64,
 }
 
 impl Slot {
     pub fn new(channels: usize) -> Self {
-        Self { output: None, taps: Taps::new(channels), alarm: None, dropped: 0 }
+        Self { output: None, taps: Taps::new(channels), clock: None, alarm: None, dropped: 0, shared: 0 }
     }
 
     /// Does what the session asks for; `Close` is for the driver. Returns what the session is to be told.
-    pub fn serve(&mut self, request: OutputRequest, core: &Core) -> Option<OutputEvent> {
+    pub fn serve(&mut self, request: OutputRequest, core: &Core, now: Instant) -> Option<OutputEvent> {
         match request {
             OutputRequest::Open => {
-                let output = core.options.output.open(core.channels, &core.progress, Instant::now());
+                let output = core.options.output.open(core.channels, &core.progress, now);
                 let is_connected = output.is_connected();
                 self.output = Some(output);
                 is_connected.then_some(OutputEvent::Connected)
             }
-            OutputRequest::Prepare(stream) => match self.output.as_mut()?.prepare(stream, Instant::now()) {
+            OutputRequest::Prepare(stream) => match self.output.as_mut()?.prepare(stream, now) {
                 Ok(true) => Some(OutputEvent::Opened(stream)),
                 Ok(false) => None,
                 Err(error) => Some(OutputEvent::Refused(stream, error)),
@@ -63,14 +68,14 @@ impl Slot {
             }
             OutputRequest::GiveUp => {
                 // It may have been let in already.
-                let leaving = self.output.take()?.give_up(Instant::now());
+                let leaving = self.output.take()?.give_up(now);
                 RUNTIME.spawn(leaving);
                 None
             }
             OutputRequest::Tap(request) => {
                 // Since the call another frame may have been handed over: its time begins with the next one.
-                let now = core.with(|session, _| session.now()).ok()?;
-                self.taps.open(*request, now);
+                let from = core.with(|session, _| session.now()).ok()?;
+                self.taps.open(*request, from);
                 None
             }
             OutputRequest::Untap(id) => {
@@ -82,18 +87,23 @@ impl Slot {
     }
 
     /// What happened to the output by itself. One that is lost is gone.
-    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<OutputEvent> {
-        let event = self.output.as_mut().map_or(Poll::Pending, |output| output.poll(context, Instant::now()));
+    pub fn poll(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<OutputEvent> {
+        let event = self.output.as_mut().map_or(Poll::Pending, |output| output.poll(context, now));
         if matches!(event, Poll::Ready(OutputEvent::Lost(..))) {
-            drop(self.close());
+            drop(self.close(now));
         }
         event
     }
 
     /// Hands a mixed frame over, of so many samples.
-    pub fn write(&mut self, scratch: &Scratch, samples: usize) -> Result<()> {
+    pub fn write(&mut self, scratch: &mut Scratch, samples: usize, now: Instant) -> Result<()> {
+        let result = self.hand_over(scratch, samples, now);
+        scratch.let_go();
+        result
+    }
+
+    fn hand_over(&mut self, scratch: &Scratch, samples: usize, now: Instant) -> Result<()> {
         let Self { output: Some(output), taps, .. } = self else { return Ok(()) };
-        let now = Instant::now();
         let result = scratch.frames().try_for_each(|frame| {
             if output.write(&frame, now)? {
                 taps.add(&frame);
@@ -123,18 +133,24 @@ impl Slot {
     }
 
     /// Begins to close the output, if there is one. What is returned ends when that is done.
-    pub fn close(&mut self) -> Closing {
-        self.dropped = self.dropped_frames();
+    pub fn close(&mut self, now: Instant) -> Closing {
+        (self.dropped, self.shared) = (self.dropped_frames(), self.shared_packets());
         self.taps.rest();
-        self.output.take().map_or_else(|| closed(Ok(())), |mut output| output.close(Instant::now()))
+        self.output.take().map_or_else(|| closed(Ok(())), |mut output| output.close(now))
     }
 
     fn dropped_frames(&self) -> u64 {
         self.dropped + self.output.as_ref().map_or(0, |output| output.dropped())
     }
 
-    pub fn gauges(&self, lost_frames: u64) -> Gauges {
-        Gauges { dropped_frames: self.dropped_frames(), lost_frames }
+    fn shared_packets(&self) -> u64 {
+        self.shared + self.output.as_ref().map_or(0, |output| output.shared())
+    }
+
+    pub fn gauges(&self) -> Gauges {
+        let (late_frames, lost_frames) = self.clock.as_ref().map_or((0, 0), |clock| (clock.late, clock.lost));
+        let (dropped_frames, shared_packets) = (self.dropped_frames(), self.shared_packets());
+        Gauges { dropped_frames, late_frames, lost_frames, shared_packets }
     }
 }
 

@@ -59,7 +59,8 @@ pub struct Limiter {
     true_peak: TruePeak,
     /// For how many samples true peaks still count.
     armed: u32,
-    reduction: Reduction,
+    /// 23 kB, made for the first sample over full scale: most sounds have none.
+    reduction: Option<Reduction>,
     slope: Slope,
     /// The input around the present as it was last seen: [`BEHIND`] samples that are past, [`LOOK_AHEAD`] that are to come.
     seen: Box<[f32]>,
@@ -68,22 +69,26 @@ pub struct Limiter {
 impl Limiter {
     pub fn new(channels: usize) -> Self {
         let seen = vec![0.0; (BEHIND + LOOK_AHEAD) * channels].into_boxed_slice();
-        let (true_peak, reduction, slope) = (TruePeak::new(), Reduction::new(), Slope::new());
-        Self { channels, true_peak, armed: 0, reduction, slope, seen }
+        Self { channels, true_peak: TruePeak::new(), armed: 0, reduction: None, slope: Slope::new(), seen }
     }
 
     /// Returns true if it lets everything pass; in silence it then need not be called.
     pub fn is_at_rest(&self) -> bool {
-        self.armed == 0 && self.slope.is_flat() && self.reduction.is_none()
+        self.armed == 0 && self.slope.is_flat() && self.reduction.as_ref().is_none_or(Reduction::is_none)
     }
 
-    /// Limits the first `frames` of `window` in place; the rest is what comes next.
-    pub fn process(&mut self, window: &mut [f32], frames: usize) {
+    fn reduction(&mut self) -> &mut Reduction {
+        self.reduction.get_or_insert_with(Reduction::new)
+    }
+
+    /// Limits the first `frames` of `window` in place; the rest is what comes next. Returns true if all of them pass bit for bit.
+    pub fn process(&mut self, window: &mut [f32], frames: usize) -> bool {
         let first = self.first_at_work(window, frames);
         self.remember(window, frames);
         for start in (first..frames).step_by(CHUNK) {
             self.limit(window, start, CHUNK.min(frames - start));
         }
+        first == frames
     }
 
     /// The first sample that does not simply pass, or `frames` if all do. Brings up to date what is foreseen at that sample.
@@ -91,13 +96,13 @@ impl Limiter {
         let ahead = &window[..LOOK_AHEAD * self.channels];
         if !self.is_at_rest() {
             if self.seen[BEHIND * self.channels..] != *ahead {
-                self.reduction.take_back(AHEAD);
+                self.reduction().take_back(AHEAD);
                 self.foresee(ahead);
             }
             return 0;
         }
         let Some(over) = first_over(window).map(|index| index / self.channels) else { return frames };
-        self.reduction.clear();
+        self.reduction().clear();
         if over < LOOK_AHEAD {
             self.foresee(ahead);
         }
@@ -116,7 +121,7 @@ impl Limiter {
             for (index, needed) in needed[..count].iter().enumerate() {
                 self.slope.reach(part(*needed), start + index);
             }
-            self.reduction.push(&mut needed[..count]);
+            self.reduction().push(&mut needed[..count]);
         }
     }
 
@@ -134,7 +139,7 @@ impl Limiter {
         let channels = self.channels;
         let peaks = self.true_peak.measure(&window[(start + AHEAD - BEHIND) * channels..], channels, count);
         let mut reduction = self.examine(&peaks, count);
-        self.reduction.push(&mut reduction[..count]);
+        self.reduction().push(&mut reduction[..count]);
         let mut gains = reduction.map(part);
         gains[..count].iter_mut().for_each(|gain| *gain = self.slope.follow(*gain));
         let frames = window[start * channels..].chunks_exact_mut(channels);

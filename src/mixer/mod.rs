@@ -22,6 +22,7 @@ pub use duck::{Duck, Role};
 use limiter::Limiter;
 pub use notice::{Notice, What};
 pub use ramp::Ramp;
+use scratch::Piece;
 pub use scratch::{Frame, Part, Scratch};
 use voice::Boundary;
 pub use voice::{End, PlaybackId, Voice};
@@ -200,6 +201,7 @@ impl Mixer {
         let is_alone = members.clone().count() == 1;
         let samples = (step + LOOK_AHEAD) * *channels;
         let (sum, track_sum) = scratch.sums(samples);
+        let mut piece = Piece::Silence;
         for track in members {
             let window = if is_alone { &mut *sum } else { &mut *track_sum };
             let mut sounds = is_alone;
@@ -207,15 +209,22 @@ impl Mixer {
                 sounds = true;
                 stream.sounding |= !voice.is_dormant();
                 let played = voice.state.played;
-                voice.render(window, *channels, step, ducking.level(voice.role), *now);
+                let own = voice.render(window, *channels, step, ducking.level(voice.role), *now);
+                piece = match (piece, own) {
+                    // It gives nothing.
+                    (piece, _) if voice.is_dormant() => piece,
+                    (Piece::Silence, Some(gain)) => voice.piece(played, gain),
+                    _ => Piece::Other,
+                };
                 voice.report(played, *now, step, notices);
             }
             if !is_alone && sounds {
                 sum.iter_mut().zip(track_sum.iter_mut()).for_each(|(sum, sample)| *sum += std::mem::take(sample));
             }
         }
-        stream.limiter.process(sum, step);
-        scratch.keep(stream.id, *filled, step * *channels, stream.sounding);
+        let passes = stream.limiter.process(sum, step);
+        let piece = if passes { piece } else { Piece::Other };
+        scratch.keep(stream.id, *filled, step * *channels, stream.sounding, piece);
     }
 
     /// Brings ducking up to date. Whatever plays and is not paused ducks, however quiet it is or late its source, so that the

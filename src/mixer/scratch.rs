@@ -19,7 +19,8 @@ pub struct Frame<'a> {
     pub part: Option<Part<'a>>,
 }
 
-/// A part of a clip, of a frame's length, as it is or behind one gain. What is beyond its end is silence.
+/// A part of a clip, of a frame's length, behind one gain: each sample is `0.0 + sample * gain`, bit for bit. What is beyond its end is
+/// silence. The clip may be mono in a frame of two channels: then both are the same.
 #[derive(Clone, Copy)]
 pub struct Part<'a> {
     /// The clip.
@@ -47,6 +48,35 @@ struct Buffer {
     stream: u32,
     sounding: bool,
     samples: Vec<f32>,
+    piece: Piece,
+}
+
+/// What the samples of a step are, and of a frame so far.
+pub(super) enum Piece {
+    /// No voice sounds in them.
+    Silence,
+    /// Those of a clip from a place on, behind one gain.
+    Clip(Arc<Clip>, Samples, f32),
+    /// Something else.
+    Other,
+}
+
+impl Piece {
+    /// What it is with another that begins `length` samples later.
+    fn followed_by(self, next: Self, length: Samples) -> Self {
+        match (self, next) {
+            (Self::Clip(clip, place, gain), Self::Silence) if place + length >= clip.length() => {
+                Self::Clip(clip, place, gain)
+            }
+            (Self::Clip(clip, place, gain), Self::Clip(other, onward, same))
+                if Arc::ptr_eq(&clip, &other) && place + length == onward && gain.to_bits() == same.to_bits() =>
+            {
+                Self::Clip(clip, place, gain)
+            }
+            (Self::Silence, Self::Silence) => Self::Silence,
+            _ => Self::Other,
+        }
+    }
 }
 
 impl Scratch {
@@ -69,22 +99,27 @@ impl Scratch {
     }
 
     /// Puts the first `samples` of the sum into the frame of a stream, from its sample `filled` on.
-    pub(super) fn keep(&mut self, stream: u32, filled: usize, samples: usize, sounding: bool) {
+    pub(super) fn keep(&mut self, stream: u32, filled: usize, samples: usize, sounding: bool, piece: Piece) {
         let capacity = FRAME * self.channels;
         let index = self.frames[..self.used].iter().position(|frame| frame.stream == stream).unwrap_or(self.used);
         if index == self.used {
             self.used += 1;
             if index == self.frames.len() {
-                self.frames.push(Buffer { stream, sounding, samples: Vec::new() });
+                self.frames.push(Buffer { stream, sounding, samples: Vec::new(), piece: Piece::Silence });
             }
             let frame = &mut self.frames[index];
             frame.stream = stream;
             frame.samples.resize(capacity, 0.0);
             // A stream that begins in the middle of a frame is silent up to there.
             frame.samples[..filled * self.channels].fill(0.0);
+            frame.piece = Piece::Silence;
         }
         let frame = &mut self.frames[index];
         frame.sounding = sounding;
+        frame.piece = match filled {
+            0 => piece,
+            _ => std::mem::replace(&mut frame.piece, Piece::Other).followed_by(piece, filled as Samples),
+        };
         let place = filled * self.channels;
         frame.samples[place..place + samples].copy_from_slice(&self.sum[..samples]);
     }
@@ -105,7 +140,15 @@ impl Scratch {
             at: self.at,
             samples: &frame.samples[..self.length],
             sounding: frame.sounding,
-            part: None,
+            part: match &frame.piece {
+                Piece::Clip(clip, place, gain) => Some(Part { clip, place: *place, gain: *gain }),
+                Piece::Silence | Piece::Other => None,
+            },
         })
+    }
+
+    /// Lets go of the clips that the frames are parts of: here, and not in the next tick under a lock, for it may be their end.
+    pub fn let_go(&mut self) {
+        self.frames.iter_mut().for_each(|frame| frame.piece = Piece::Other);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::duck::Role;
 use super::ramp::Ramp;
+use super::scratch::Piece;
 use super::state::{State, Underrun};
 use super::{Notice, What};
 use crate::audio::{EDGE_FADE, LOOK_AHEAD, RINGING, Samples};
@@ -215,8 +216,16 @@ impl Voice {
     }
 
     /// Adds its next samples onto `window` (interleaved, `channels` wide) and moves on by `frames` of them; `duck` is the
-    /// level of its role over the session's time, which is `now`.
-    pub(super) fn render(&mut self, window: &mut [f32], channels: usize, frames: usize, duck: Ramp, now: Samples) {
+    /// level of its role over the session's time, which is `now`. Returns the gain, if those of the `frames` are samples of a clip, all
+    /// behind the same.
+    pub(super) fn render(
+        &mut self,
+        window: &mut [f32],
+        channels: usize,
+        frames: usize,
+        duck: Ramp,
+        now: Samples,
+    ) -> Option<f32> {
         let here = self.state.played;
         let end = self.audible_until();
         let room = (window.len() / channels).min((end - here) as usize);
@@ -234,9 +243,11 @@ impl Voice {
         let own = [self.volume, self.rise, limit, underrun, cross, gate.ramp].map(|ramp| (ramp, here));
         let [volume, rise, limit, underrun, cross, gate] = own;
         let ramps = [(duck, now), volume, rise, limit, underrun, cross, gate, (stop, here), (tail, here)];
+        let plain = self.reader.plain();
         let peek = self.reader.peek(room);
         let (sounding, (first, second)) = (peek.frames(), peek.slices());
         let joined = self.state.seam.as_mut().and_then(|seam| seam.add(here, channels, first, second));
+        let is_plain = joined.is_none() && plain >= frames as Samples && sounding >= frames;
         let (first, second) = joined.map_or((first, second), |joined| (joined, &[]));
         let length = sounding as Samples;
         let flat = ramps.map(|(ramp, from)| ramp.is_flat(from, from + length).then(|| ramp.level(from)));
@@ -250,6 +261,7 @@ impl Voice {
             self.gain * duck * volume * rise * limit * underrun * cross * gate * stop.min(tail)
         };
         let samples = first.iter().chain(second);
+        let mut own = None;
         if flat.iter().any(Option::is_none) {
             let mut gain = 0.0;
             for (index, (sum, sample)) in window.iter_mut().zip(samples).enumerate() {
@@ -261,6 +273,7 @@ impl Voice {
         } else {
             let gain = gain_at(0);
             window.iter_mut().zip(samples).for_each(|(sum, sample)| *sum += sample * gain);
+            own = is_plain.then_some(gain);
         }
         let taken = sounding.min(frames);
         peek.take(taken);
@@ -268,6 +281,13 @@ impl Voice {
         if let Some(underrun) = &mut self.state.underrun {
             underrun.silent += (frames - taken) as Samples;
         }
+        own
+    }
+
+    /// What it has given since position `played`, if those are samples of a clip, behind a gain.
+    pub(super) fn piece(&self, played: Samples, gain: f32) -> Piece {
+        let Some((clip, _)) = self.reader.clip() else { return Piece::Other };
+        Piece::Clip(clip.clone(), self.reader.place_back(self.state.played - played), gain)
     }
 
     /// Reports what the last step brought: progress at every interval that was passed, and a stall once. `played` is where

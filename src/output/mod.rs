@@ -217,6 +217,11 @@ pub trait Output: Send {
         0
     }
 
+    /// Packets that were sent as they were encoded for another session, or for this one before.
+    fn shared(&self) -> u64 {
+        0
+    }
+
     /// The last call if nobody wants it any more, before it took anything: leaves nothing behind.
     fn give_up(&mut self, now: Instant) -> Closing {
         self.close(now)

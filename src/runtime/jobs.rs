@@ -33,17 +33,17 @@ pub struct Job(AtomicU8);
 // Each step reads and writes in one: so a turn either sees what moved, or learns at its end that something did.
 impl Job {
     /// Something moved. Returns true if it has to be put in line.
-    fn tell(&self) -> bool {
+    pub(super) fn tell(&self) -> bool {
         self.0.fetch_or(BUSY | TOLD, Ordering::AcqRel) & BUSY == 0
     }
 
-    /// Its turn begins: it will see what moved so far.
-    fn begin(&self) {
-        self.0.fetch_and(!TOLD, Ordering::AcqRel);
+    /// Its turn begins, whether or not it was in line: it will see what moved so far.
+    pub(super) fn begin(&self) {
+        self.0.swap(BUSY, Ordering::AcqRel);
     }
 
     /// Its turn is over, and there is `more` to do. Returns true if it has to be put in line again.
-    fn end(&self, more: bool) -> bool {
+    pub(super) fn end(&self, more: bool) -> bool {
         more || self.0.compare_exchange(BUSY, 0, Ordering::AcqRel, Ordering::Acquire).is_err()
     }
 }

@@ -4,24 +4,25 @@
 //! How many there are is said in one place, [`Budget`]: O(cores), never O(sessions) or O(playbacks). Nothing here ends before the
 //! process: Node environments come and go (worker threads), and a runtime of theirs would go with the last of them.
 
+mod alarm;
 mod disk;
 mod jobs;
 mod open;
 mod patience;
 mod pool;
 mod priority;
+mod reactor;
+mod wheel;
 
-use std::future::poll_fn;
 use std::ops::Deref;
 use std::panic::catch_unwind;
-use std::task::{Context, Poll};
-use std::time::Instant;
 
 use once_cell::sync::OnceCell;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{Code, Result, SpeakerError};
 
+pub use alarm::{round_down, round_up, timed, wake_at};
 pub use disk::{DISK_LIMIT, DISK_SECONDS, Disk, Disks, Lane};
 pub use jobs::{Job, Jobs, Work};
 pub use open::{is_pipe, open_at_once};
@@ -31,11 +32,15 @@ pub(crate) use pool::Suspended;
 #[doc(hidden)]
 pub use pool::Worker;
 pub use pool::{Pool, Waker, has_overstayed, suspend};
+pub use reactor::UdpSocket;
+pub use wheel::{Seat, Spoke, Turn, Wheels};
 
 /// How many threads the process has at most, for all sessions together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
-    /// Drivers of sessions, their timers and sockets.
+    /// What moves sessions in real time, and sends their sound: all that a session costs for every frame is done here.
+    pub wheel: usize,
+    /// Signalling, and rooms that are joined and left.
     pub io: usize,
     /// Downloads: what a hostile server sends may take long to be read.
     pub fetch: usize,
@@ -53,7 +58,15 @@ impl Budget {
     /// For a machine, or a container, of so many cores.
     pub const fn of(cores: usize) -> Self {
         let few = if cores < 4 { cores } else { 4 };
-        Self { io: cores, fetch: few, decode: few, mix: few, disk: 64, each_disk: 16 }
+        Self {
+            wheel: cores,
+            io: if cores < 2 { cores } else { 2 },
+            fetch: few,
+            decode: few,
+            mix: few,
+            disk: 64,
+            each_disk: 16,
+        }
     }
 
     /// For this process: the cores that it may use. Affinity and the quota of a container count.
@@ -67,6 +80,7 @@ struct Threads {
     fetch: Runtime,
     decoders: Pool,
     disks: Disks,
+    wheels: Wheels,
 }
 
 static THREADS: OnceCell<Threads> = OnceCell::new();
@@ -87,13 +101,14 @@ pub fn start_manual() -> Result<&'static Jobs> {
 
 impl Threads {
     fn new() -> Result<Self> {
-        let Budget { io, fetch, decode, disk, each_disk, .. } = Budget::here();
+        let Budget { wheel, io, fetch, decode, disk, each_disk, .. } = Budget::here();
         // The pools first: they tell of a refusal, where tokio panics.
         let decoders = Pool::new(decode).map_err(|error| refused(&error))?;
         let disks = Disks::new(disk, each_disk).map_err(|error| refused(&error))?;
         let io = runtime("speaker-io", io, || {})?;
         let fetch = runtime("speaker-fetch", fetch, priority::stand_back)?;
-        Ok(Self { io, fetch, decoders, disks })
+        let wheels = Wheels::new(wheel, io.handle()).map_err(|error| refused(&error))?;
+        Ok(Self { io, fetch, decoders, disks, wheels })
     }
 }
 
@@ -112,9 +127,9 @@ fn runtime(name: &str, threads: usize, on_start: fn()) -> Result<Runtime> {
 }
 
 fn refused(reason: &dyn std::fmt::Display) -> SpeakerError {
-    let Budget { io, fetch, decode, mix, .. } = Budget::here();
+    let Budget { wheel, io, fetch, decode, mix, .. } = Budget::here();
     // And the first one for disks.
-    let threads = io + fetch + decode + mix + 1;
+    let threads = wheel + io + fetch + decode + mix + 1;
     let message = format!("Expected up to {threads} threads for all sessions but received: {reason}");
     SpeakerError::new(Code::NoThreads, message)
 }
@@ -134,12 +149,7 @@ impl<T> Deref for Shared<T> {
     }
 }
 
-/// Polls what is told the time and has no driver that does it.
-pub async fn timed<T>(mut poll: impl FnMut(&mut Context<'_>, Instant) -> Poll<T>) -> T {
-    poll_fn(|context| poll(context, Instant::now())).await
-}
-
-/// The runtime for drivers of sessions, their timers and sockets.
+/// The runtime for signalling, and for whatever waits.
 pub static RUNTIME: Shared<Runtime> = Shared(|threads| &threads.io);
 
 /// The runtime for downloads: whatever they do holds up no driver.
@@ -150,3 +160,6 @@ pub static DECODERS: Shared<Pool> = Shared(|threads| &threads.decoders);
 
 /// The threads for everything that reads or writes a file.
 pub static DISKS: Shared<Disks> = Shared(|threads| &threads.disks);
+
+/// The wheels: what moves sessions in real time.
+pub static WHEELS: Shared<Wheels> = Shared(|threads| &threads.wheels);

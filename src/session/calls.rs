@@ -115,7 +115,11 @@ impl Session {
             track,
             role,
             overlap,
-            ahead: if overlap == Overlap::Mix { 0 } else { self.options.policy.ahead() as usize },
+            // What mixes may be replaced: on a clock that waits, how it falls then must not depend on how fast it is decoded.
+            ahead: match overlap {
+                Overlap::Mix if !self.is_eager() => 0,
+                _ => self.options.policy.ahead() as usize,
+            },
             priority,
             volume,
             gain: request.gain * self.options.gain,

@@ -114,8 +114,12 @@ pub struct Stats {
     pub underruns: u64,
     /// Frames that nobody took.
     pub dropped_frames: u64,
+    /// Frames that were mixed more than half a frame after they were due.
+    pub late_frames: u64,
     /// Frames that were given up because the process was halted.
     pub lost_frames: u64,
+    /// Packets that were sent as they were encoded for another session, or for this one before.
+    pub shared_packets: u64,
     /// How the output is received.
     pub link: Link,
 }

@@ -9,7 +9,7 @@ use super::outbox::{Garbage, OutputRequest, Ticket, Work};
 use super::output_state::Connection;
 use super::playbacks::{Loadable, Loading, Request, Sought, Sounding};
 use super::policy::Overlap;
-use super::{Advance, Lifecycle, Seam, Session, WallTime};
+use super::{Advance, Lifecycle, Seam, Session, Stats, WallTime};
 use crate::audio::{EDGE_FADE, FRAME, LOOK_AHEAD, RINGING, Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::{EventKind, Message};
@@ -51,8 +51,12 @@ pub enum Step {
 pub struct Gauges {
     /// Frames that nobody took.
     pub dropped_frames: u64,
+    /// Frames that were mixed more than half a frame after they were due.
+    pub late_frames: u64,
     /// Frames that were given up because the process was halted.
     pub lost_frames: u64,
+    /// Packets that were sent as they were encoded for another session, or for this one before.
+    pub shared_packets: u64,
 }
 
 impl Session {
@@ -461,8 +465,8 @@ impl Session {
 
     /// The frame was handed over, or was not: then what it brought to its end fails, with everything that lives.
     pub fn commit(&mut self, result: Result<()>, gauges: Gauges) {
-        let Gauges { dropped_frames, lost_frames } = gauges;
-        (self.stats.dropped_frames, self.stats.lost_frames) = (dropped_frames, lost_frames);
+        let Gauges { dropped_frames, late_frames, lost_frames, shared_packets } = gauges;
+        self.stats = Stats { dropped_frames, late_frames, lost_frames, shared_packets, ..self.stats };
         let retracted = result.as_ref().err().map_or(0, |error| self.outbox.retract(error));
         self.stats.completed -= retracted;
         self.stats.failed += retracted;

@@ -13,6 +13,7 @@ use super::section::{Over, Pass, Rings, Seam, Section};
 use crate::audio::{PREROLL, SAMPLE_RATE};
 use crate::error::{Code, Result, SpeakerError};
 use crate::resample::Resampler;
+use crate::runtime::Waker;
 
 pub struct DecodeTask {
     pub ring: Producer<f32>,
@@ -27,17 +28,8 @@ pub struct DecodeTask {
 impl DecodeTask {
     /// Runs on the decode pool until the source ends, fails or is cancelled.
     pub fn run(mut self) {
-        let result = catch_unwind(AssertUnwindSafe(|| self.play()));
-        let result = result.unwrap_or_else(|_| {
-            tracing::error!("a decoder panicked: please report the audio that did it");
-            Err(SpeakerError::new(Code::Decode, "the decoder gave up on this audio"))
-        });
-        self.media.detach(&self.reading.waker);
-        let result = result.map_err(|error| match error.code {
-            // What failed to be read says it better; but what was found in bytes that came is the truth, however many were to come.
-            Code::File | Code::Stream => self.media.failure().unwrap_or(error),
-            _ => error,
-        });
+        let (media, waker) = (self.media.clone(), self.reading.waker.clone());
+        let result = outcome(&media, &waker, || self.play());
         let _ = self.reading.shared.outcome.set(result);
         // Dropping `self` tells the session.
     }
@@ -128,9 +120,9 @@ impl DecodeTask {
             pass.cut(&mut pcm);
         }
         let pre = pre_ring.or(path.map(|path| path.resampler.pre_ring().to_vec())).unwrap_or_default();
-        self.begin(&pcm, &pre);
         let post = post.filter(|_| result.is_ok() && !pass.is_cut());
-        let over = pass.finish(&mut pcm, post.map(|post| Rings { pre, post }));
+        let over = pass.finish(&mut pcm, post.map(|post| Rings { pre: pre.clone(), post }));
+        self.begin(&pcm, &pre);
         seam.add(&mut pcm);
         if result.is_ok() {
             // Set before what follows is pushed, so that whoever sees that sample knows its place.
@@ -174,15 +166,29 @@ impl Drop for DecodeTask {
     }
 }
 
+/// Decodes `media` by `decode`, and says why that failed.
+pub fn outcome<T>(media: &Media, waker: &Waker, decode: impl FnOnce() -> Result<T>) -> Result<T> {
+    let result = catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|_| {
+        tracing::error!("a decoder panicked: please report the audio that did it");
+        Err(SpeakerError::new(Code::Decode, "the decoder gave up on this audio"))
+    });
+    media.detach(waker);
+    result.map_err(|error| match error.code {
+        // What failed to be read says it better; but what was found in bytes that came is the truth, however many were to come.
+        Code::File | Code::Stream => media.failure().unwrap_or(error),
+        _ => error,
+    })
+}
+
 /// From one source's rate and layout to the session's.
-struct Path {
-    spec: AudioSpec,
-    downmix: Downmix,
-    resampler: Resampler,
+pub struct Path {
+    pub spec: AudioSpec,
+    pub downmix: Downmix,
+    pub resampler: Resampler,
 }
 
 impl Path {
-    fn new(spec: &AudioSpec, channels: usize) -> Self {
+    pub fn new(spec: &AudioSpec, channels: usize) -> Self {
         Self {
             spec: spec.clone(),
             downmix: Downmix::new(spec.channels(), channels),

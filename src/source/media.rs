@@ -14,7 +14,7 @@ use super::file::Files;
 use super::ring::Reading;
 use super::spool::{Spool, SpoolReader};
 use super::spool_budget::SPOOLS;
-use super::{FetchLimits, Origin, Source, Stream, fetch, mp4};
+use super::{Clips, FetchLimits, MemoryFile, Origin, Source, Stream, fetch, mp4};
 use crate::error::{Code, Result, SpeakerError};
 use crate::reserved::ReservedPath;
 use crate::runtime::{FETCHES, Waker};
@@ -26,10 +26,12 @@ pub struct Media {
 }
 
 enum Bytes {
-    Memory(Arc<[u8]>),
+    Memory(MemoryFile),
     File(PathBuf, Option<Arc<ReservedPath>>),
     Download(Arc<Spool>, AbortHandle),
     Stream(Stream),
+    /// Not bytes any more.
+    Clip(Arc<Clips>),
 }
 
 impl Media {
@@ -41,6 +43,7 @@ impl Media {
             Origin::Bytes(bytes) => Self { label: label(None), bytes: Bytes::Memory(bytes) },
             Origin::File(path) => Self { label: label(extension(&path)), bytes: Bytes::File(path, reserved) },
             Origin::Stream(stream) => Self { label: label(None), bytes: Bytes::Stream(stream) },
+            Origin::Clip(clips) => Self { label: label(None), bytes: Bytes::Clip(clips) },
             Origin::Url(fetch) => {
                 let label = label(fetch.extension());
                 let spool = Spool::new(&SPOOLS, limits.timeout);
@@ -54,7 +57,7 @@ impl Media {
     /// Returns true if it can be read again from another place: not a stream, nor a download that may have no end.
     pub fn is_seekable(&self) -> bool {
         match &self.bytes {
-            Bytes::Memory(_) | Bytes::File(..) => true,
+            Bytes::Memory(_) | Bytes::File(..) | Bytes::Clip(_) => true,
             Bytes::Download(spool, _) => spool.may_be_sought(),
             Bytes::Stream(_) => false,
         }
@@ -68,16 +71,25 @@ impl Media {
         }
     }
 
+    /// What it is decoded to, if it is a clip.
+    pub fn clips(&self) -> Option<&Clips> {
+        match &self.bytes {
+            Bytes::Clip(clips) => Some(clips),
+            _ => None,
+        }
+    }
+
     /// Opens the bytes at their start, on the decode pool; may suspend the decode task. A stream's start is what was written
     /// after its last flush.
     pub fn open(&self, task: &Reading) -> Result<Box<dyn Decode>> {
         let label = self.label.clone();
         let (input, label): (Box<dyn MediaSource>, _) = match &self.bytes {
-            Bytes::Memory(bytes) if bytes.is_empty() => return Err(empty("audio")),
+            Bytes::Memory(bytes) if bytes.as_ref().is_empty() => return Err(empty("audio")),
             Bytes::Memory(bytes) => (Box::new(Cursor::new(bytes.clone())), label),
             Bytes::File(path, reserved) => (Box::new(DiskReader::open(path, reserved.clone(), task)?), label),
             Bytes::Download(spool, _) => open_spool(spool, task, label)?,
             Bytes::Stream(stream) => return stream.open(task, label),
+            Bytes::Clip(_) => return Err(SpeakerError::new(Code::Internal, "a clip is decoded already")),
         };
         Ok(Box::new(Files::open(Body::new(input, task), &label)?))
     }
@@ -96,7 +108,7 @@ impl Media {
         match &self.bytes {
             Bytes::Download(spool, _) => spool.attach(task),
             Bytes::Stream(stream) => stream.outlet.attach(task),
-            Bytes::Memory(_) | Bytes::File(..) => {}
+            Bytes::Memory(_) | Bytes::File(..) | Bytes::Clip(_) => {}
         }
     }
 

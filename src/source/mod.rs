@@ -5,10 +5,14 @@
 //! file, memory  ├→ body → files → decode → downmix → resample → section → ring → (mixer)
 //! writer → pipe ┘   └────────────── one decode task on the decode pool ──────────────┘
 //! ```
+//!
+//! A clip is what came out of the resampler, kept: its section is cut where it is read, without a decode task or a ring.
 
 mod adts;
 mod body;
 mod clip;
+mod clip_cursor;
+mod clip_task;
 mod container;
 mod decode;
 mod decode_task;
@@ -19,12 +23,14 @@ mod file;
 mod flac;
 mod frames;
 mod media;
+mod memory_file;
 mod mp4;
 mod mpeg;
 mod ogg;
 mod pcm_reader;
 mod pipe;
 mod progress;
+mod raw;
 mod read_ahead;
 mod riff;
 mod ring;
@@ -42,20 +48,23 @@ use rtrb::RingBuffer;
 
 use crate::audio::{OFFLINE_RING, RING};
 use crate::reserved::ReservedPath;
-use crate::runtime::Pool;
+use crate::runtime::{Pool, Waker};
 
-pub use clip::Clip;
+pub use clip::{CLIPS, Clip, Clips};
+pub use clip_task::{Making, make_clip};
 pub use fetch::{Fetch, FetchLimits};
 pub use media::Media;
+pub use memory_file::MemoryFile;
 pub use pcm_reader::PcmReader;
 #[doc(hidden)]
 pub use pcm_reader::Supply;
 pub use pipe::Pipe;
 pub use progress::Progress;
+pub use raw::Raw;
 pub use ring::Shared;
 pub use section::Section;
 pub use spool_budget::{SPOOLS, SpoolBudget};
-pub use stream::{Encoding, Raw, Stream};
+pub use stream::{Encoding, Stream};
 
 use decode_task::DecodeTask;
 use ring::Reading;
@@ -68,9 +77,11 @@ pub enum Origin {
     /// A file.
     File(PathBuf),
     /// A whole file in memory.
-    Bytes(Arc<[u8]>),
+    Bytes(MemoryFile),
     /// Written by the user.
     Stream(Stream),
+    /// Decoded already.
+    Clip(Arc<Clips>),
 }
 
 /// What to play.
@@ -128,6 +139,11 @@ pub fn open(
             (Arc::new(Media::new(source, limits)), section)
         }
     };
+    if let Some(clips) = media.clips() {
+        let clip = clips.of(channels).clone();
+        let supply = Supply { waker: Waker::idle(), media, progress };
+        return PcmReader::of_clip(clip, channels, section, ahead, supply);
+    }
     let (room, ahead) = match media.stream() {
         // A stream's writer is to wait, and its end may come at any time.
         Some(_) => (RING, 0),

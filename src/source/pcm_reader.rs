@@ -1,4 +1,4 @@
-//! The ring between a decode task and the mixer, seen from the mixer's side.
+//! What the mixer takes a playback's samples from: the ring that a decode task fills, or a clip.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -6,27 +6,37 @@ use std::sync::atomic::Ordering;
 use rtrb::Consumer;
 
 use super::Opening;
+use super::clip::Clip;
+use super::clip_cursor::ClipCursor;
 use super::media::Media;
 use super::progress::Progress;
 use super::ring::Shared;
 use super::section::Section;
 use super::stream::Stream;
 use crate::audio::{PREROLL, Samples};
-use crate::error::{Result, SpeakerError};
+use crate::error::{Code, Result, SpeakerError};
 use crate::runtime::Waker;
 
 /// One playback's samples, ready for the mixer. Dropping it ends the decode task, and the download with the last reader of it.
 pub struct PcmReader {
-    ring: Consumer<f32>,
+    pcm: Pcm,
+    /// How many samples per channel before it comes its end is known, at least.
     ahead: usize,
     channels: usize,
     shared: Arc<Shared>,
     section: Section,
-    /// Samples per channel taken out of the ring so far.
+    /// Samples per channel taken so far.
     taken: Samples,
     /// Where its first sample is, if it is not the source's own first: after a flush.
     origin: Samples,
     supply: Option<Supply>,
+}
+
+/// Where samples wait.
+enum Pcm {
+    Ring(Consumer<f32>),
+    /// All of them, from the start.
+    Clip(Box<ClipCursor>),
 }
 
 /// What fills a reader.
@@ -60,7 +70,49 @@ impl PcmReader {
         section: Section,
         supply: Option<Supply>,
     ) -> Self {
-        Self { ring, ahead, channels, shared, section, taken: 0, origin: 0, supply }
+        Self { pcm: Pcm::Ring(ring), ahead, channels, shared, section, taken: 0, origin: 0, supply }
+    }
+
+    /// A reader of `clip`, whose other places can be had by `supply`. All of it is there, so its end is known from the start.
+    pub(super) fn of_clip(clip: Arc<Clip>, channels: usize, section: Section, ahead: usize, supply: Supply) -> Self {
+        let cursor = Box::new(ClipCursor::new(clip, channels, section));
+        let outcome = match cursor.is_empty_loop() {
+            true => Err(SpeakerError::new(Code::EmptySource, "Expected audio to loop but received 0 samples")),
+            false => Ok(()),
+        };
+        let known = Shared::default();
+        known.outcome.get_or_init(|| outcome);
+        known.end.get_or_init(|| cursor.end());
+        cursor.pre_ring().into_iter().for_each(|ring| _ = known.pre_ring.set(ring));
+        cursor.post_ring().into_iter().for_each(|ring| _ = known.post_ring.set(ring));
+        let (pcm, shared) = (Pcm::Clip(cursor), Arc::new(known));
+        Self { pcm, ahead, channels, shared, section, taken: 0, origin: 0, supply: Some(supply) }
+    }
+
+    /// The clip that it reads, if it is one, and where in it the next sample is. That clip may be mono though the session is
+    /// stereo.
+    pub fn clip(&self) -> Option<(&Arc<Clip>, Samples)> {
+        match &self.pcm {
+            Pcm::Ring(_) => None,
+            Pcm::Clip(cursor) => Some((cursor.clip(), self.section.place(self.taken, self.shared.end.get().copied()))),
+        }
+    }
+
+    /// How many samples from the next one on are those of its clip, as they are and one behind the other: up to a seam of its loop, or
+    /// a fall at its end. Without an end if clip and reader end as one, with silence behind both; 0 if it reads no clip.
+    pub fn plain(&self) -> Samples {
+        match &self.pcm {
+            Pcm::Ring(_) => 0,
+            Pcm::Clip(cursor) => cursor.plain(self.taken),
+        }
+    }
+
+    /// Samples per channel that wait.
+    fn waiting(&self) -> usize {
+        match &self.pcm {
+            Pcm::Ring(ring) => ring.slots() / self.channels,
+            Pcm::Clip(cursor) => usize::try_from(cursor.total() - self.taken).unwrap_or(usize::MAX),
+        }
     }
 
     /// Where it was asked to begin. That may be beyond the end, which is known only later.
@@ -128,7 +180,7 @@ impl PcmReader {
     /// them.
     pub fn level(&self) -> (usize, bool) {
         let ended = self.shared.outcome.get().is_some();
-        (self.ring.slots() / self.channels, ended)
+        (self.waiting(), ended)
     }
 
     /// Returns true if it has come to its first sound: to as much as an underrun is ended with.
@@ -183,17 +235,23 @@ impl PcmReader {
     /// The next `frames` samples per channel (at most what waits), interleaved, in the two pieces of a ring. They stay in it
     /// until `Peek::take`.
     pub fn peek(&mut self, frames: usize) -> Peek<'_> {
-        let samples = frames.min(self.ring.slots() / self.channels) * self.channels;
-        let chunk = self.ring.read_chunk(samples).expect("no more than what waits is asked for");
-        Peek { chunk, channels: self.channels, taken: &mut self.taken }
+        let frames = frames.min(self.waiting());
+        let pieces = match &mut self.pcm {
+            Pcm::Clip(cursor) => Pieces::Clip(cursor.read(self.taken, frames)),
+            Pcm::Ring(ring) => {
+                Pieces::Ring(ring.read_chunk(frames * self.channels).expect("no more than what waits is asked for"))
+            }
+        };
+        Peek { pieces, frames, channels: self.channels, taken: &mut self.taken }
     }
 
     /// The decode task to be woken, if it waits for room and three quarters of the ring are free. Not sooner, because each time a
     /// thread wakes.
     pub fn refill(&self) -> Option<Waker> {
+        let Pcm::Ring(ring) = &self.pcm else { return None };
         let ahead = self.ahead * self.channels;
-        let enough = ahead + (self.ring.buffer().capacity() - ahead) / 4;
-        let is_due = self.ring.slots() <= enough && self.shared.is_waiting();
+        let enough = ahead + (ring.buffer().capacity() - ahead) / 4;
+        let is_due = ring.slots() <= enough && self.shared.is_waiting();
         self.supply.as_ref().filter(|_| is_due).map(|supply| supply.waker.clone())
     }
 
@@ -211,30 +269,41 @@ impl Drop for PcmReader {
 
 /// Samples looked at before they are taken.
 pub struct Peek<'a> {
-    chunk: rtrb::chunks::ReadChunk<'a, f32>,
+    pieces: Pieces<'a>,
+    frames: usize,
     channels: usize,
     taken: &'a mut Samples,
 }
 
+enum Pieces<'a> {
+    Ring(rtrb::chunks::ReadChunk<'a, f32>),
+    Clip(&'a [f32]),
+}
+
 impl Peek<'_> {
     pub fn frames(&self) -> usize {
-        self.chunk.len() / self.channels
+        self.frames
     }
 
     pub fn slices(&self) -> (&[f32], &[f32]) {
-        self.chunk.as_slices()
+        match &self.pieces {
+            Pieces::Ring(chunk) => chunk.as_slices(),
+            Pieces::Clip(samples) => (samples, &[]),
+        }
     }
 
-    /// Takes the first `frames` samples per channel out of the ring.
+    /// Takes the first `frames` samples per channel.
     pub fn take(self, frames: usize) {
         *self.taken += frames as Samples;
-        self.chunk.commit(frames * self.channels);
+        if let Pieces::Ring(chunk) = self.pieces {
+            chunk.commit(frames * self.channels);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{FetchLimits, Origin, Source};
+    use super::super::{Clips, FetchLimits, MemoryFile, Origin, Source, make_clip};
     use super::*;
     use crate::audio::OFFLINE_RING;
     use crate::runtime::DECODERS;
@@ -283,7 +352,7 @@ mod tests {
 
     /// Plays to the end.
     fn play(rate: u32, samples: &[i16], section: Section) -> (PcmReader, Vec<f32>) {
-        let source = Source::new(Origin::Bytes(wav(rate, samples)), None, section);
+        let source = Source::new(Origin::Bytes(MemoryFile::of(&wav(rate, samples))), None, section);
         let (opening, limits) = (Opening::Source(source), FetchLimits::default());
         let mut reader = super::super::open(&DECODERS, opening, 1, 0, limits, Arc::default());
         let mut heard = Vec::new();
@@ -305,6 +374,137 @@ mod tests {
             assert!(Instant::now() < late, "it does not end");
             std::thread::yield_now();
         }
+    }
+
+    /// A stereo WAV of noise, whose sides differ.
+    fn stereo(rate: u32, length: i32) -> Arc<[u8]> {
+        let mut file = wav(rate, &noise(2 * length)).to_vec();
+        file[22] = 2;
+        file[28..32].copy_from_slice(&(4 * rate).to_le_bytes());
+        file[32] = 4;
+        file.into()
+    }
+
+    fn clip(file: Arc<[u8]>) -> Arc<Clips> {
+        let (sender, made) = std::sync::mpsc::channel();
+        let source = Source::new(Origin::Bytes(MemoryFile::of(&file)), None, Section::default());
+        let _making = make_clip(&DECODERS, source, 0, FetchLimits::default(), move |made| sender.send(made).unwrap());
+        Arc::new(made.recv_timeout(Duration::from_secs(20)).unwrap().unwrap())
+    }
+
+    /// All samples of a reader, taken in pieces of `piece`.
+    fn take(mut reader: PcmReader, piece: usize, most: usize) -> Heard {
+        let mut heard = Heard::default();
+        let late = Instant::now() + Duration::from_secs(20);
+        let heard = loop {
+            let (waiting, ended) = reader.level();
+            // Where a ring holds less than a piece, its end is known or more is coming.
+            if waiting >= piece || ended {
+                let peek = reader.peek(piece);
+                let taken = peek.frames();
+                heard.samples.extend([peek.slices().0, peek.slices().1].concat());
+                peek.take(taken);
+                heard.places.push(reader.place());
+                if waiting == 0 || heard.samples.len() >= most {
+                    break heard;
+                }
+            }
+            reader.refill().iter().for_each(Waker::wake);
+            assert!(Instant::now() < late, "it does not end");
+            std::thread::yield_now();
+        };
+        let code = |outcome: &Result<()>| outcome.as_ref().err().map(|error| error.code);
+        Heard {
+            pre: reader.pre_ring().map(<[f32]>::to_vec),
+            post: reader.post_ring().map(<[f32]>::to_vec),
+            code: reader.outcome().and_then(code),
+            ..heard
+        }
+    }
+
+    #[derive(Debug, Default, PartialEq)]
+    struct Heard {
+        samples: Vec<f32>,
+        places: Vec<Samples>,
+        pre: Option<Vec<f32>>,
+        post: Option<Vec<f32>>,
+        code: Option<Code>,
+    }
+
+    #[test]
+    fn a_clip_is_sample_for_sample_its_source() {
+        let whole = Section::default();
+        let sections = [
+            whole,
+            Section { passes: 3, ..whole },
+            Section { from: 700, start: 0, passes: 3, ..whole },
+            Section { from: 1_000, start: 1_000, end: 3_000, ..whole },
+            Section { from: 1_000, start: 1_000, end: 3_000, passes: 4, ..whole },
+            Section { end: 2_000, passes: 2, fade_out: 3_000, ..whole },
+            Section { passes: 2, fade_out: 500, ..whole },
+            Section { from: 90, start: 90, passes: 3, fade_out: 9_000_000, ..whole },
+            Section { end: 100, passes: 50, ..whole },
+            Section { from: 9_000_000, ..whole },
+            Section { from: 9_000_000, start: 0, passes: 2, ..whole },
+            Section { from: 9_000_000, start: 9_000_000, passes: 2, ..whole },
+            Section { end: 1, passes: 3, ..whole },
+        ];
+        // At 1,000 Hz of 8,000 and the like a file is shorter than what its filter rings.
+        for (rate, length) in [(8_000, 30), (8_000, 4_000), (44_100, 20_000), (48_000, 9_600), (48_000, 20_000)] {
+            for file in [wav(rate, &noise(length)), stereo(rate, length)] {
+                let clips = clip(file.clone());
+                for channels in [1, 2] {
+                    for section in sections {
+                        let [direct, shared] =
+                            [Origin::Bytes(MemoryFile::of(&file)), Origin::Clip(clips.clone())].map(|origin| {
+                                let opening = Opening::Source(Source::new(origin, None, section));
+                                let limits = FetchLimits::default();
+                                let reader =
+                                    super::super::open(&DECODERS, opening, channels, 0, limits, Arc::default());
+                                take(reader, 961, 400_000)
+                            });
+                        let about = format!("{rate} Hz, {length}, {channels} channels, {section:?}");
+                        let same = direct.samples.iter().zip(&shared.samples).position(|(one, other)| one != other);
+                        assert_eq!((direct.samples.len(), None), (shared.samples.len(), same), "{about}");
+                        assert!(direct == shared, "{about}: {:?} {:?}", direct.places, shared.places);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_plain_of_a_clip_is_its_own_samples() {
+        let clips = clip(wav(8_000, &noise(4_000)));
+        let whole = Section::default();
+        let sections = [
+            whole,
+            Section { passes: 3, ..whole },
+            Section { from: 1_000, start: 1_000, end: 3_000, passes: 2, ..whole },
+            Section { passes: 2, fade_out: 500, ..whole },
+        ];
+        for section in sections {
+            let opening = Opening::Source(Source::new(Origin::Clip(clips.clone()), None, section));
+            let mut reader = super::super::open(&DECODERS, opening, 1, 0, FetchLimits::default(), Arc::default());
+            let mut plainly = 0;
+            while reader.level().0 > 0 {
+                let plain = reader.plain().min(reader.level().0 as Samples) as usize;
+                let (clip, place) = reader.clip().map(|(clip, place)| (clip.clone(), place as usize)).unwrap();
+                let peek = reader.peek(plain.max(1));
+                if plain > 0 {
+                    assert_eq!(peek.slices().0, &clip.samples()[place..][..plain], "{section:?} at {place}");
+                    plainly += plain;
+                }
+                let frames = peek.frames();
+                peek.take(frames);
+            }
+            assert!(plainly > 1_000, "{section:?}: {plainly}");
+            let is_open = section == whole || section.passes == 3;
+            assert!(!is_open || reader.plain() == 0, "behind the end");
+        }
+        let opening = Opening::Source(Source::new(Origin::Clip(clips), None, whole));
+        let reader = super::super::open(&DECODERS, opening, 1, 0, FetchLimits::default(), Arc::default());
+        assert_eq!(reader.plain(), Samples::MAX, "silence follows both");
     }
 
     fn noise(length: i32) -> Vec<i16> {

@@ -165,6 +165,8 @@ impl ReadAhead {
             return;
         }
         let mut bytes = std::mem::take(&mut self.spare);
+        // The first piece may have been larger than those behind it.
+        bytes.shrink_to(self.size);
         bytes.resize((end - place) as usize, 0);
         let piece = Asked::new(&self.lane, &self.task, move |file| match file {
             Some(file) => Piece::read(file, place, bytes),

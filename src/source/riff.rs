@@ -1,14 +1,17 @@
 //! Files of chunks: WAV (RIFF, and RF64 of EBU Tech 3306), AIFF and AIFF-C, as they are written and not only as they should be.
 //!
 //! The lengths in a header are often wrong: programs that write into a pipe do not know them. So chunks are walked here, and
-//! the demuxer gets a header that says nothing but the format, and no tag.
+//! the demuxer gets a header that says nothing but the format, and no tag. The most common samples need no demuxer, which would
+//! keep 64 KiB at hand for each file that plays.
 
+use symphonia::core::audio::AudioSpec;
 use symphonia::default::formats::{AiffReader, WavReader};
 
 use super::body::{Body, SharedBody};
 use super::container::{Contained, Extent, Window};
-use super::decode::{Piece, damaged, unsupported};
+use super::decode::{Block, Piece, Step, damaged, unsupported};
 use super::file;
+use super::raw::{self, Raw};
 use super::tags;
 use crate::error::Result;
 
@@ -20,6 +23,13 @@ const MAX_FORMAT: u64 = 4 << 10;
 
 /// More channels than any layout has: 64 are seventh-order ambisonics. A decoder takes memory for each.
 const MAX_CHANNELS: u16 = 64;
+
+/// How many samples a channel are decoded at a time, as Symphonia does it.
+const AT_A_TIME: usize = 1_152;
+
+/// `wFormatTag` of samples as they are played.
+const INTEGERS: u16 = 1;
+const FLOATS: u16 = 3;
 
 /// The name and the length of a chunk, and those of a file with its kind.
 const CHUNK_HEADER: usize = 8;
@@ -58,6 +68,10 @@ impl Riff {
         }
         let align = self.align(&format);
         let extent = Samples { riff: self, length: samples, align, end, is_given: false };
+        if let Some(raw) = self.raw(&format) {
+            let rate = self.word(&format, 4).unwrap_or(0) as u32;
+            return Ok(Box::new(Plain::new(shared, extent, raw, rate, self.channels(&format).into())));
+        }
         Ok(match self {
             Self::Wav => {
                 let head =
@@ -127,6 +141,18 @@ impl Riff {
             Self::Wav => self.short(format, 2),
             Self::Aiff => self.short(format, 0),
         }
+    }
+
+    /// How samples of one channel or two are written, if that needs no codec.
+    fn raw(self, format: &[u8]) -> Option<Raw> {
+        let raw = match (self, self.short(format, 0), self.short(format, 14)) {
+            (Self::Wav, INTEGERS, 16) => Raw::Pcm16,
+            (Self::Wav, FLOATS, 32) => Raw::F32,
+            _ => return None,
+        };
+        let channels = self.channels(format);
+        let is_packed = self.align(format) == u64::from(channels) * raw.bytes() as u64;
+        (matches!(channels, 1 | 2) && is_packed && self.word(format, 4) != Some(0)).then_some(raw)
     }
 
     /// Bytes of a sample for each channel, or of a block.
@@ -232,5 +258,140 @@ impl Extent for Samples {
             self.riff.skip(body, chunk.length);
         }
         0
+    }
+}
+
+/// A WAV of raw samples.
+struct Plain {
+    body: SharedBody,
+    samples: Samples,
+    raw: Raw,
+    spec: AudioSpec,
+    /// Bytes of a sample for each channel.
+    frame: usize,
+    /// How many bytes of samples are still to come, or many if that is not known.
+    left: u64,
+    is_over: bool,
+}
+
+impl Plain {
+    fn new(body: &SharedBody, mut samples: Samples, raw: Raw, rate: u32, channels: usize) -> Self {
+        let left = samples.more(&mut body.get());
+        let (spec, frame) = (raw::spec(rate, channels), raw.bytes() * channels);
+        Self { body: body.clone(), samples, raw, spec, frame, left, is_over: false }
+    }
+}
+
+impl Piece for Plain {
+    fn next(&mut self, block: &mut Block) -> Result<Step> {
+        if self.is_over {
+            return Ok(Step::End);
+        }
+        let mut body = self.body.get();
+        body.peek(self.frame);
+        let there = (body.ahead().len() as u64).min(self.left) as usize / self.frame;
+        let length = there.min(AT_A_TIME) * self.frame;
+        if length == 0 {
+            self.is_over = true;
+            self.left -= body.skip(self.left);
+            return Ok(Step::LeftOut(self.samples.finish(&mut body)));
+        }
+        block.spec.clone_from(&self.spec);
+        self.raw.decode(&body.ahead()[..length], &mut block.samples);
+        body.consume(length);
+        self.left -= length as u64;
+        Ok(Step::Block)
+    }
+
+    fn missing(&self) -> Option<(u64, u64)> {
+        self.samples.missing(self.left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::super::decode::{Decode, Label};
+    use super::super::file::Files;
+    use super::super::read_ahead::tests::{SOON, decode};
+    use super::*;
+    use crate::error::Code;
+
+    const SAMPLES: usize = 12_345;
+
+    /// A WAV of a format, of which so many bytes of samples are stated and these are there.
+    fn wav(tag: u16, channels: u16, bits: u16, stated: usize, samples: &[u8]) -> Vec<u8> {
+        let align = channels * bits / 8;
+        let mut format = [&tag.to_le_bytes()[..], &channels.to_le_bytes(), &44_100_u32.to_le_bytes()].concat();
+        format.extend((44_100 * u32::from(align)).to_le_bytes());
+        format.extend([align.to_le_bytes(), bits.to_le_bytes()].concat());
+        let parts: [&[u8]; 8] =
+            [b"RIFF", &[0xff; 4], b"WAVEfmt ", &le(&format), &format, b"data", &(stated as u32).to_le_bytes(), samples];
+        parts.concat()
+    }
+
+    /// The same as `WAVE_FORMAT_EXTENSIBLE`, which goes through a demuxer.
+    fn extensible(tag: u16, channels: u16, bits: u16, stated: usize, samples: &[u8]) -> Vec<u8> {
+        let mut wav = wav(0xfffe, channels, bits, stated, samples);
+        let mask = [4_u32, 3][usize::from(channels) - 1];
+        let guid = b"\x00\x00\x00\x00\x10\x00\x80\x00\x00\xaa\x00\x38\x9b\x71";
+        let more =
+            [&22_u16.to_le_bytes()[..], &bits.to_le_bytes(), &mask.to_le_bytes(), &tag.to_le_bytes(), guid].concat();
+        wav.splice(36..36, more);
+        wav[16] = 40;
+        wav
+    }
+
+    /// What a body sounds like, and how it ends.
+    fn played(bytes: Vec<u8>) -> (Vec<f32>, Option<Code>) {
+        let (_task, result) = decode(move |task| {
+            let (mut all, body) = (Vec::new(), Body::new(Box::new(Cursor::new(bytes)), task));
+            let mut files = match Files::open(body, &Label::default()) {
+                Ok(files) => files,
+                Err(error) => return (all, Some(error.code)),
+            };
+            loop {
+                match files.next() {
+                    Ok(Some((spec, samples))) => {
+                        assert_eq!(spec.rate(), 44_100);
+                        all.extend_from_slice(samples);
+                    }
+                    Ok(None) => return (all, None),
+                    Err(error) => return (all, Some(error.code)),
+                }
+            }
+        });
+        result.recv_timeout(SOON).expect("it ends")
+    }
+
+    #[test]
+    fn samples_are_the_same_with_and_without_a_demuxer() {
+        for (tag, bits, channels) in [(1, 16, 1), (1, 16, 2), (3, 32, 1), (3, 32, 2)] {
+            let frame = usize::from(channels * bits / 8);
+            let bytes: Vec<u8> = (0..SAMPLES * frame as usize).map(|n| (n * n / 7 % 251) as u8).collect();
+            for (stated, there) in [
+                (bytes.len(), bytes.len()),
+                (u32::MAX as usize, bytes.len()),
+                (u32::MAX as usize, bytes.len() - 1),
+                (bytes.len(), bytes.len() / 2),
+                (bytes.len() / 3, bytes.len() / 3),
+                (0, bytes.len()),
+            ] {
+                let [ours, theirs] =
+                    [wav, extensible].map(|make| played(make(tag, channels, bits, stated, &bytes[..there])));
+                assert!(ours.0.len() > SAMPLES / 4, "{} samples", ours.0.len());
+                assert!(ours == theirs, "{tag}, {bits}, {channels}: {} of {}", there, stated);
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_behind_raw_samples_is_played_too() {
+        let bytes: Vec<u8> = (0..2 * SAMPLES).map(|n| (n % 251) as u8).collect();
+        let (one, two) =
+            (wav(1, 1, 16, bytes.len(), &bytes), wav(1, 1, 16, bytes.len() / 2, &bytes[..bytes.len() / 2]));
+        let (heard, end) = played([one, two].concat());
+        assert_eq!((heard.len(), end), (SAMPLES + SAMPLES / 2, None));
     }
 }

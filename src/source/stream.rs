@@ -4,37 +4,19 @@ use std::io::Read;
 use std::sync::Arc;
 
 use symphonia::core::audio::AudioSpec;
-use symphonia::core::audio::layouts::{CHANNEL_LAYOUT_MONO, CHANNEL_LAYOUT_STEREO};
 use symphonia::core::io::ReadOnlySource;
 
 use super::body::Body;
 use super::decode::{Decode, Label, bounded, empty};
 use super::file::Files;
 use super::pipe::{Outlet, Pipe, PipeReader};
+use super::raw::{self, Raw};
 use super::ring::Reading;
 use crate::audio::{FRAME, SAMPLE_RATE};
 use crate::error::{Code, Result, SpeakerError};
 
 /// How many bytes of a stream in a file format wait at most: a minute of speech, some seconds of music.
 const ENCODED_BYTES: usize = 256 << 10;
-
-/// How raw samples are written down: little-endian.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Raw {
-    /// Signed integers of 16 bits.
-    Pcm16,
-    /// Floats of 32 bits; ±1 is full scale.
-    F32,
-}
-
-impl Raw {
-    fn bytes(self) -> usize {
-        match self {
-            Self::Pcm16 => 2,
-            Self::F32 => 4,
-        }
-    }
-}
 
 /// What the bytes of a stream are.
 #[derive(Debug, Clone)]
@@ -121,11 +103,10 @@ struct RawDecoder<R> {
 
 impl<R: Read> RawDecoder<R> {
     fn new(input: R, format: Raw, rate: u32, channels: usize) -> Self {
-        let layout = if channels == 1 { CHANNEL_LAYOUT_MONO } else { CHANNEL_LAYOUT_STEREO };
         let frame = format.bytes() * channels;
         // One frame of the session's, at the stream's own rate.
         let bytes = vec![0; frame * (FRAME * rate as usize).div_ceil(SAMPLE_RATE as usize)];
-        Self { input, format, spec: AudioSpec::new(rate, layout), frame, bytes, held: 0, samples: Vec::new() }
+        Self { input, format, spec: raw::spec(rate, channels), frame, bytes, held: 0, samples: Vec::new() }
     }
 }
 
@@ -138,16 +119,8 @@ impl<R: Read> Decode for RawDecoder<R> {
             }
         }
         let whole = self.held - self.held % self.frame;
-        let bytes = &self.bytes[..whole];
-        self.samples.clear();
-        match self.format {
-            Raw::Pcm16 => self
-                .samples
-                .extend(bytes.as_chunks().0.iter().map(|sample| f32::from(i16::from_le_bytes(*sample)) / 32_768.0)),
-            Raw::F32 => {
-                self.samples.extend(bytes.as_chunks().0.iter().map(|sample| bounded(f32::from_le_bytes(*sample))))
-            }
-        }
+        self.format.decode(&self.bytes[..whole], &mut self.samples);
+        self.samples.iter_mut().for_each(|sample| *sample = bounded(*sample));
         self.bytes.copy_within(whole..self.held, 0);
         self.held -= whole;
         Ok(Some((&self.spec, &self.samples)))

@@ -8,7 +8,7 @@ use speaker_session::audio::SAMPLE_RATE;
 use speaker_session::error::{Code, Result};
 use speaker_session::runtime::{Pool, Worker};
 use speaker_session::source::{
-    Encoding, FetchLimits, Opening, Origin, PcmReader, Pipe, Progress, Raw, Section, Source, Stream, open,
+    Encoding, FetchLimits, MemoryFile, Opening, Origin, PcmReader, Pipe, Progress, Raw, Section, Source, Stream, open,
 };
 
 use super::random::Random;
@@ -152,7 +152,7 @@ impl Bench {
 
     fn play(&mut self, plan: &Plan, input: &[u8], seen: &mut Seen) -> std::result::Result<Played, Failure> {
         let (origin, mut writer) = match &plan.pieces[..] {
-            [] => (Origin::Bytes(input.into()), None),
+            [] => (Origin::Bytes(MemoryFile::of(input)), None),
             pieces => {
                 let encoding = match plan.raw {
                     Some((format, rate, channels)) => Encoding::Raw { format, rate, channels },

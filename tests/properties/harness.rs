@@ -11,7 +11,7 @@ use speaker_session::error::Code;
 use speaker_session::event::Message;
 use speaker_session::output::{OutputOptions, Recording};
 use speaker_session::session::{Clock, Options, Phase, PlayRequest, Policy, RequestId, Stats, StopRequest};
-use speaker_session::source::{FetchLimits, Origin, Section, Source};
+use speaker_session::source::{FetchLimits, MemoryFile, Origin, Section, Source};
 
 use crate::calls::{Call, Play, Setup};
 use crate::support::wav;
@@ -174,7 +174,7 @@ fn request(play: &Play) -> PlayRequest {
         passes: play.passes,
         fade_out: play.fade_out,
     };
-    let source = Source::new(Origin::Bytes(wav(play.source()).into()), None, section);
+    let source = Source::new(Origin::Bytes(MemoryFile::of(&wav(play.source()))), None, section);
     PlayRequest {
         request_id: Some(play.name.clone()),
         track: play.track,

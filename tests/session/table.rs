@@ -13,7 +13,7 @@ use speaker_session::session::{
     StopRequest, Target, Ticket, WallTime, Work,
 };
 use speaker_session::source::{
-    Encoding, FetchLimits, Media, Opening, Origin, Pipe, Raw, Section, Source, Stream, Supply,
+    Encoding, FetchLimits, Media, MemoryFile, Opening, Origin, Pipe, Raw, Section, Source, Stream, Supply,
 };
 
 use crate::hand::Hand;
@@ -53,7 +53,7 @@ pub fn options(clock: Clock, policy: Policy) -> Options {
 
 /// A request on track 0 that has no other wishes.
 pub fn request(name: &str) -> PlayRequest {
-    let source = Source::new(Origin::Bytes(Arc::new([])), None, Section::default());
+    let source = Source::new(Origin::Bytes(MemoryFile::of(&[])), None, Section::default());
     PlayRequest { request_id: Some(name.to_owned()), ..PlayRequest::new(source) }
 }
 

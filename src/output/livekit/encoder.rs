@@ -1,9 +1,7 @@
-//! One track's Opus encoder: the one place that knows libopus, for sending.
+//! One track's Opus encoder, and what silence is to it.
 
-use opus::{Application, Bitrate, Channels, Encoder as Opus};
-
-use super::super::failed;
-use crate::audio::{FRAME, SAMPLE_RATE};
+use super::libopus::{Difference, Opus};
+use crate::audio::FRAME;
 use crate::error::Result;
 
 /// RFC 6716 §3.2.1: no Opus frame is longer, but for three bytes of header.
@@ -15,11 +13,8 @@ const SILENCE: usize = 2;
 /// A frame of silence, for a track that has no encoder: fullband CELT of 20 ms, one channel, with nothing in it.
 pub const SILENT_PACKET: &[u8] = &[0xf8, 0xff, 0xfe];
 
-/// The loss, in percent, that forward error correction is made for.
-const EXPECTED_LOSS: i32 = 10;
-
 /// How a track is encoded.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Encoding {
     /// In bit/s.
     pub bitrate: i32,
@@ -29,10 +24,10 @@ pub struct Encoding {
     pub dtx: bool,
     /// Each packet repeats the one before it (RFC 2198).
     pub red: bool,
-    /// Each packet carries a coarse copy of the one before it, where Opus codes speech.
-    pub fec: bool,
 }
 
+/// A clone goes on exactly as it would itself.
+#[derive(Clone)]
 pub struct Encoder {
     opus: Opus,
     channels: usize,
@@ -42,20 +37,22 @@ pub struct Encoder {
     packet: Vec<u8>,
 }
 
+/// What an encoder has come to since it was cloned.
+pub struct Progress {
+    opus: Difference,
+    announced: bool,
+}
+
+impl Progress {
+    /// How much memory it takes, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.opus.bytes()
+    }
+}
+
 impl Encoder {
     pub fn new(channels: usize, encoding: Encoding) -> Result<Self> {
-        let Encoding { bitrate, complexity, dtx, fec, .. } = encoding;
-        let layout = if channels == 2 { Channels::Stereo } else { Channels::Mono };
-        let create = || {
-            let mut opus = Opus::new(SAMPLE_RATE, layout, Application::Audio)?;
-            opus.set_bitrate(Bitrate::Bits(bitrate))?;
-            opus.set_complexity(complexity)?;
-            opus.set_dtx(dtx)?;
-            opus.set_inband_fec(fec)?;
-            opus.set_packet_loss_perc(if fec { EXPECTED_LOSS } else { 0 })?;
-            Ok(opus)
-        };
-        let opus = create().map_err(|error: opus::Error| failed("the Opus encoder can't be made", error))?;
+        let (opus, dtx) = (Opus::new(channels, encoding)?, encoding.dtx);
         Ok(Self { opus, channels, dtx, announced: false, packet: vec![0; MAX_PACKET] })
     }
 
@@ -75,6 +72,24 @@ impl Encoder {
         Ok((!is_known).then(|| &self.packet[..length]))
     }
 
+    /// What it has come to since it was as `start` is.
+    pub fn progress(&self, start: &Self) -> Progress {
+        Progress { opus: self.opus.difference(&start.opus), announced: self.announced }
+    }
+
+    /// One that has come so far from where this one is.
+    pub fn after(&self, progress: &Progress) -> Self {
+        let mut encoder = self.clone();
+        encoder.opus.become_other(&progress.opus);
+        encoder.announced = progress.announced;
+        encoder
+    }
+
+    /// How much memory it takes, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.opus.bytes() + self.packet.len()
+    }
+
     /// 20 ms of silence as one packet, which is to be sent in any case.
     pub fn silence(&mut self) -> Result<&[u8]> {
         let length = self.encode_whole(&[0.0; 2 * FRAME][..self.channels * FRAME])?;
@@ -83,17 +98,18 @@ impl Encoder {
     }
 
     fn encode_whole(&mut self, samples: &[f32]) -> Result<usize> {
-        self.opus.encode_float(samples, &mut self.packet).map_err(|error| failed("a frame can't be encoded", error))
+        self.opus.encode(samples, &mut self.packet)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use opus::Decoder;
+    use opus::{Channels, Decoder};
 
     use super::*;
+    use crate::audio::SAMPLE_RATE;
 
-    const ENCODING: Encoding = Encoding { bitrate: 64_000, complexity: 5, dtx: true, red: false, fec: false };
+    const ENCODING: Encoding = Encoding { bitrate: 64_000, complexity: 5, dtx: true, red: false };
 
     /// 50 frames of a tone, and then so many of silence.
     fn tone_and_silence(frames: usize) -> impl Iterator<Item = [f32; FRAME]> {

@@ -15,11 +15,9 @@ use super::said::Said;
 use super::timer::Timer;
 use super::track::Track;
 use super::trouble::Remedy;
-use crate::audio::{FRAME, PER_MS, Samples};
+use crate::audio::{FRAME, FRAME_TIME, Samples};
 use crate::error::Result;
 use crate::mixer::Frame;
-
-const FRAME_TIME: Duration = Duration::from_millis(FRAME as u64 / PER_MS);
 
 pub struct Farewell {
     connection: Box<Connection>,
@@ -36,7 +34,7 @@ pub struct Farewell {
 }
 
 impl Farewell {
-    /// Keeps the room until `linger` after the last sound. Needs tokio's context.
+    /// Keeps the room until `linger` after the last sound.
     pub fn new(
         connection: Box<Connection>,
         tracks: Vec<Track>,
@@ -57,7 +55,7 @@ impl Farewell {
             if !self.connection.peer.is_connected() {
                 return Poll::Ready(());
             }
-            if let Poll::Ready(now) = self.timer.poll(context, now) {
+            if self.timer.poll(now).is_ready() {
                 match self.speak(now) {
                     Ok(Some(due)) => self.timer.set(due),
                     Ok(None) | Err(_) => return Poll::Ready(()),

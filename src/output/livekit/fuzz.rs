@@ -23,7 +23,7 @@ pub struct Offered {
 impl Offered {
     /// Needs tokio's timers.
     pub fn new() -> Result<Self> {
-        let encoding = Encoding { bitrate: 64_000, complexity: 5, dtx: false, red: true, fec: false };
+        let encoding = Encoding { bitrate: 64_000, complexity: 5, dtx: false, red: true };
         let transport = Transport::new(IceTransport::Tcp, &[]);
         let mut peer = Peer::new(transport, encoding, Instant::now())?;
         let (mids, _) = peer.offer(&["fuzz".to_owned()], &[], Instant::now())?.expect("a line was added");

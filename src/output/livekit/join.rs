@@ -39,6 +39,8 @@ pub struct LiveKitOptions {
     pub tokens: Tokens,
     /// How tracks are encoded.
     pub encoding: Encoding,
+    /// Whether a clip that sounds alone is encoded once for all tracks of the process that are encoded alike.
+    pub encode_once: bool,
     /// Which network routes may be used.
     pub ice_transport: IceTransport,
     /// For joining, and for each publishing.

@@ -10,11 +10,13 @@
 
 mod announcement;
 mod backoff;
+mod clip_packets;
 mod encoder;
 mod farewell;
 #[doc(hidden)]
 pub mod fuzz;
 mod join;
+mod libopus;
 mod mutes;
 mod news;
 mod peer;
@@ -99,7 +101,7 @@ struct Connection {
     room: Room,
     peer: Peer,
     /// What servers before 1.9.1 send over: nothing that is listened to, but they end a session without it.
-    theirs: Option<Peer>,
+    theirs: Option<Box<Peer>>,
     silence: Silence,
 }
 
@@ -152,7 +154,7 @@ impl LiveKit {
         }
         connection.poll_theirs(context, now);
         let Connection { peer, silence, .. } = &mut **connection;
-        silence.poll(context, peer, &mut self.tracks, &self.publications, now)?;
+        silence.poll(peer, &mut self.tracks, &self.publications, now)?;
         Poll::Ready(match ready!(peer.poll(context, now)) {
             Change::Connected => Ok(()),
             Change::NoPath => {
@@ -342,7 +344,7 @@ impl Output for LiveKit {
         self.publications.set_muted(stream, muted);
     }
 
-    fn poll(&mut self, context: &mut Context<'_>, mut now: Instant) -> Poll<OutputEvent> {
+    fn poll(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<OutputEvent> {
         loop {
             self.look(now);
             if let Some(news) = self.news(now) {
@@ -358,7 +360,7 @@ impl Output for LiveKit {
             }
             let Some(deadline) = self.next_deadline(now) else { return Poll::Pending };
             self.timer.set(deadline);
-            now = ready!(self.timer.poll(context, now));
+            ready!(self.timer.poll(now));
         }
     }
 
@@ -391,6 +393,10 @@ impl Output for LiveKit {
 
     fn dropped(&self) -> u64 {
         self.dropped
+    }
+
+    fn shared(&self) -> u64 {
+        self.tracks.iter().map(Track::shared).sum()
     }
 
     fn close(&mut self, now: Instant) -> Closing {

@@ -658,7 +658,7 @@ mod tests {
         fn with(at_once: &[u32], start_when: StartWhen) -> Self {
             let terms = Terms {
                 channels: 1,
-                encoding: Encoding { bitrate: 64_000, complexity: 5, dtx: false, red: false, fec: false },
+                encoding: Encoding { bitrate: 64_000, complexity: 5, dtx: false, red: false },
                 names: HashMap::new(),
                 at_once: at_once.to_vec(),
                 timeout: TIMEOUT,

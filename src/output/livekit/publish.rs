@@ -4,13 +4,14 @@ use std::time::Instant;
 
 use super::said::{Said, Side};
 use super::trouble::{Remedy, Trouble};
-use super::{Attempt, Condition, Connection, Input, LiveKit, Track};
+use super::{Attempt, Condition, Connection, Input, LiveKit, LiveKitOptions, Track};
 use crate::error::{Code, SpeakerError};
 
 impl LiveKit {
     pub(super) fn add_track(&mut self, stream: u32) {
         if !self.tracks.iter().any(|track| track.stream == stream) {
-            self.tracks.push(Track::new(stream, self.channels, self.options.encoding));
+            let LiveKitOptions { encoding, encode_once, .. } = self.options;
+            self.tracks.push(Track::new(stream, self.channels, encoding, encode_once));
         }
     }
 
@@ -50,7 +51,7 @@ impl LiveKit {
             Said::Offer(sdp) => {
                 let theirs = match theirs {
                     Some(theirs) => theirs,
-                    None => theirs.insert(peer.sibling(self.options.encoding, now)?),
+                    None => theirs.insert(Box::new(peer.sibling(self.options.encoding, now)?)),
                 };
                 room.answer(theirs.accept(&sdp, now)?);
             }

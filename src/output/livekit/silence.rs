@@ -1,7 +1,6 @@
 //! A packet of silence now and then on every track that says nothing: a server that gets none rates the track as poor or lost, and
 //! needs a first one before anybody can listen to it.
 
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::peer::Peer;
@@ -23,7 +22,6 @@ pub struct Silence {
 }
 
 impl Silence {
-    /// Needs tokio's context.
     pub fn new(now: Instant) -> Self {
         Self { timer: Timer::at(now + EVERY) }
     }
@@ -31,7 +29,6 @@ impl Silence {
     /// Sends what is due.
     pub fn poll(
         &mut self,
-        context: &mut Context<'_>,
         peer: &mut Peer,
         tracks: &mut [Track],
         publications: &Publications,
@@ -46,13 +43,13 @@ impl Silence {
         if is_new(tracks, 1) {
             self.timer.set(now);
         }
-        while let Poll::Ready(now) = self.timer.poll(context, now) {
+        while self.timer.poll(now).is_ready() {
             for track in tracks.iter_mut() {
                 let line = publications.speaking(track.stream);
                 if track.has_been_silent(line.is_some())
                     && let Some(line) = line
                 {
-                    peer.send_silence(line, track.silence()?, now)?;
+                    peer.send_silence(line, track.silence(), now)?;
                 }
             }
             self.timer.set(now + if is_new(tracks, NEW) { WHILE_NEW } else { EVERY });

@@ -26,8 +26,8 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::net::http;
 
-/// Signalling is a few messages a minute; tungstenite keeps 128 KiB for each direction.
-const BUFFER: usize = 4 << 10;
+/// Signalling is a few messages a minute; tungstenite keeps 128 KiB for each direction, and as much as a longer message takes.
+const BUFFER: usize = 1 << 10;
 
 /// What a server of ours sends is no longer than this, by far.
 const MAX_MESSAGE: usize = 4 << 20;

@@ -1,18 +1,26 @@
 //! The packets of one track.
 
+use super::clip_packets::{CLIP_PACKETS, Reading};
 use super::encoder::{Encoder, Encoding, SILENT_PACKET};
 use crate::error::Result;
 use crate::mixer::Frame;
 
-/// Silent frames sent after the last sound: they empty the encoder's look-ahead and let the receiver fade out.
+/// Silent frames sent after the last sound: they let the receiver fade out.
 const TAIL: u32 = 10;
+
+/// The first of these are encoded, which empties the encoder's look-ahead. The others are the same for every track, and behind them
+/// a receiver does not know any more what was sent before.
+const ENCODED_TAIL: u32 = 3;
 
 pub struct Track {
     pub stream: u32,
     channels: usize,
     encoding: Encoding,
-    /// Made with the first sound: most tracks of most sessions have none.
-    encoder: Option<Encoder>,
+    /// Whether clips are encoded once for all tracks.
+    encode_once: bool,
+    coding: Coding,
+    /// Packets sent that were encoded for all.
+    shared: u64,
     /// Whether a packet was sent since this was asked last.
     sent: bool,
     /// How often it was asked since the track was published.
@@ -21,6 +29,18 @@ pub struct Track {
     tail: u32,
     /// The packet before the next one was not sent.
     gap: bool,
+}
+
+/// Where the next packet comes from.
+#[derive(Default)]
+enum Coding {
+    /// The receiver has heard silence, or nothing. Most tracks of most sessions never leave this.
+    #[default]
+    Silence,
+    /// An encoder of its own.
+    Live(Encoder),
+    /// A clip that is encoded once for all.
+    Shared(Reading),
 }
 
 /// The loudness of silence, in dBFS (RFC 6464 §3).
@@ -41,8 +61,14 @@ impl Packet<'_> {
 }
 
 impl Track {
-    pub fn new(stream: u32, channels: usize, encoding: Encoding) -> Self {
-        Self { stream, channels, encoding, encoder: None, sent: false, asked: 0, tail: 0, gap: true }
+    pub fn new(stream: u32, channels: usize, encoding: Encoding, encode_once: bool) -> Self {
+        let (coding, shared) = (Coding::Silence, 0);
+        Self { stream, channels, encoding, encode_once, coding, shared, sent: false, asked: 0, tail: 0, gap: true }
+    }
+
+    /// How many packets were sent that were encoded for all.
+    pub fn shared(&self) -> u64 {
+        self.shared
     }
 
     /// Whether the last sound and its tail are sent.
@@ -52,7 +78,7 @@ impl Track {
 
     /// What comes next is the first packet of a new publication.
     pub fn reset(&mut self) {
-        (self.tail, self.gap) = (0, true);
+        (self.tail, self.gap, self.coding) = (0, true, Coding::Silence);
         (self.sent, self.asked) = (false, 0);
     }
 
@@ -64,22 +90,51 @@ impl Track {
             return Ok(None);
         }
         self.tail -= 1;
-        let level = level(frame.samples);
-        let (channels, encoding) = (self.channels, self.encoding);
-        let data = match (is_muted, &mut self.encoder) {
-            (true, _) => None,
-            (false, Some(encoder)) => encoder.encode(frame.samples)?,
-            (false, none) => none.insert(Encoder::after_silence(channels, encoding)?).encode(frame.samples)?,
+        self.prepare(frame, is_muted)?;
+        let (data, level) = match &mut self.coding {
+            _ if is_muted => (None, SILENT),
+            Coding::Silence => (Some(SILENT_PACKET), SILENT),
+            Coding::Live(encoder) => (encoder.encode(frame.samples)?, level(frame.samples)),
+            Coding::Shared(reading) => {
+                let (data, level) = reading.next();
+                self.shared += u64::from(data.is_some());
+                (data, level)
+            }
         };
         self.sent |= data.is_some();
         let first = std::mem::replace(&mut self.gap, data.is_none() || self.tail == 0);
         Ok(data.map(|data| Packet { data, level, first }))
     }
 
+    /// Decides where a frame's packet comes from. What is muted goes on, later, from where it is, and holds no clip until then.
+    fn prepare(&mut self, frame: &Frame, is_muted: bool) -> Result<()> {
+        self.coding = match std::mem::take(&mut self.coding) {
+            Coding::Shared(reading) if is_muted => Coding::Live(reading.into_encoder()?),
+            same if is_muted => same,
+            _ if self.tail < TAIL - ENCODED_TAIL => Coding::Silence,
+            Coding::Silence if frame.sounding => self.begin(frame)?,
+            Coding::Shared(reading) if !reading.goes_on(frame)? => Coding::Live(reading.into_encoder()?),
+            same => same,
+        };
+        Ok(())
+    }
+
+    fn begin(&self, frame: &Frame) -> Result<Coding> {
+        let Self { channels, encoding, encode_once, .. } = *self;
+        let reading = match encode_once {
+            true => CLIP_PACKETS.begin(frame, channels, encoding, ENCODED_TAIL as usize)?,
+            false => None,
+        };
+        Ok(match reading {
+            Some(reading) => Coding::Shared(reading),
+            None => Coding::Live(Encoder::after_silence(channels, encoding)?),
+        })
+    }
+
     /// A packet of silence, to be sent where nothing else is. What follows it comes after silence as before.
-    pub fn silence(&mut self) -> Result<&[u8]> {
-        // From its encoder if it has one, which knows from what the next sound differs.
-        self.encoder.as_mut().map_or(Ok(SILENT_PACKET), Encoder::silence)
+    pub fn silence(&mut self) -> &'static [u8] {
+        self.coding = Coding::Silence;
+        SILENT_PACKET
     }
 
     /// Whether nothing was sent since this was asked last. `may_speak` says that it is in the room and not muted.
@@ -94,7 +149,8 @@ impl Track {
     }
 }
 
-fn level(samples: &[f32]) -> i8 {
+/// The loudness of a frame, in dBFS.
+pub fn level(samples: &[f32]) -> i8 {
     let power = samples.iter().map(|sample| sample * sample).sum::<f32>() / samples.len() as f32;
     // The logarithm of nothing is −∞, which is clamped too.
     (10.0 * power.log10()).clamp(f32::from(SILENT), 0.0) as i8
@@ -108,10 +164,12 @@ pub fn random() -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::audio::FRAME;
+    use opus::{Channels, Decoder};
 
-    const ENCODING: Encoding = Encoding { bitrate: 64_000, complexity: 5, dtx: false, red: false, fec: false };
+    use super::*;
+    use crate::audio::{FRAME, SAMPLE_RATE};
+
+    const ENCODING: Encoding = Encoding { bitrate: 64_000, complexity: 5, dtx: false, red: false };
 
     fn frame(samples: &[f32], sounding: bool) -> Frame<'_> {
         Frame { stream: 0, at: 0, samples, sounding, part: None }
@@ -119,7 +177,7 @@ mod tests {
 
     #[test]
     fn sends_its_sound_and_a_tail_and_then_nothing() {
-        let mut track = Track::new(0, 1, ENCODING);
+        let mut track = Track::new(0, 1, ENCODING, true);
         let (loud, silent) = ([0.5; FRAME], [0.0; FRAME]);
         assert!(track.encode(&frame(&silent, false), false).unwrap().is_none());
         for round in 0..2 {
@@ -133,7 +191,7 @@ mod tests {
 
     #[test]
     fn sends_nothing_while_it_is_muted_and_marks_what_comes_after() {
-        let mut track = Track::new(0, 1, ENCODING);
+        let mut track = Track::new(0, 1, ENCODING, true);
         let mut first = |muted| track.encode(&frame(&[0.5; FRAME], true), muted).unwrap().map(|packet| packet.first);
         assert_eq!(
             [false, false, true, true, false, false].map(&mut first),
@@ -143,10 +201,45 @@ mod tests {
 
     #[test]
     fn sends_little_of_silence_inside_a_sound_with_dtx() {
-        let mut track = Track::new(0, 1, Encoding { dtx: true, ..ENCODING });
+        let mut track = Track::new(0, 1, Encoding { dtx: true, ..ENCODING }, true);
         let sent = (0..100).filter(|_| track.encode(&frame(&[0.0; FRAME], true), false).unwrap().is_some()).count();
         assert!(sent < 50, "{sent} of 100 packets of silence");
         assert!(track.encode(&frame(&[0.5; FRAME], true), false).unwrap().unwrap().first);
+    }
+
+    /// The peaks of both halves of what a packet decodes to.
+    fn peaks(decoder: &mut Decoder, packet: &[u8]) -> [f32; 2] {
+        let mut samples = [0.0; FRAME];
+        assert_eq!(decoder.decode_float(packet, &mut samples, false).unwrap(), FRAME);
+        let (early, late) = samples.split_at(FRAME / 2);
+        [early, late].map(|half| half.iter().fold(0.0, |peak, sample| sample.abs().max(peak)))
+    }
+
+    #[test]
+    fn an_encoder_goes_behind_a_sound_and_the_next_one_is_whole() {
+        let tone: [f32; FRAME] = std::array::from_fn(|n| 0.5 * (n as f32 * std::f32::consts::TAU / 96.0).sin());
+        for packets in [0, 1, 2, 3, 50] {
+            let mut track = Track::new(0, 1, ENCODING, true);
+            let mut decoder = Decoder::new(SAMPLE_RATE, Channels::Mono).unwrap();
+            for is_first in [true, false] {
+                for n in 0..10 {
+                    let packet = track.encode(&frame(&tone, true), false).unwrap().unwrap();
+                    let heard = peaks(&mut decoder, packet.data);
+                    let whole = if n == 0 { &heard[1..] } else { &heard[..] };
+                    assert!(
+                        is_first || whole.iter().all(|peak| (0.45..0.55).contains(peak)),
+                        "{packets}, {n}: {heard:?}"
+                    );
+                }
+                for _ in 0..TAIL {
+                    peaks(&mut decoder, track.encode(&frame(&[0.0; FRAME], false), false).unwrap().unwrap().data);
+                }
+                for _ in 0..packets {
+                    peaks(&mut decoder, track.silence());
+                }
+                assert!(matches!(track.coding, Coding::Silence));
+            }
+        }
     }
 
     #[test]

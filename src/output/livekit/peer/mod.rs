@@ -22,9 +22,10 @@ use super::encoder::Encoding;
 use super::timer::Timer;
 use super::track::{Packet, SILENT};
 use super::transport::{Arrival, DATAGRAM, Transport};
-use crate::audio::{SAMPLE_RATE, Samples};
+use crate::audio::{FRAME_TIME, SAMPLE_RATE, Samples};
 use crate::error::{Code, Result, SpeakerError};
 use crate::output::Report;
+use crate::runtime::round_up;
 
 /// While sound is sent the server reports at least every second: one that was silent for longer may not hear it.
 const HEARD_WITHIN: Duration = Duration::from_millis(1_500);
@@ -40,6 +41,10 @@ const CONSENT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// str0m may want to go on at once, again and again; others have things to do too.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
+
+/// A session that has sent nothing for that long has its turns together with all others like it, that far apart.
+const PARKED_AFTER: Duration = Duration::from_millis(500);
+const PARKED_TURN: Duration = Duration::from_millis(250);
 
 /// How often reports of the receiver are summed up.
 const STATS_INTERVAL: Duration = Duration::from_secs(10);
@@ -74,7 +79,6 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Needs tokio's context.
     pub fn new(transport: Transport, encoding: Encoding, now: Instant) -> Result<Self> {
         let mut config = RtcConfig::new().clear_codecs().enable_opus(true, encoding.red);
         config.set_max_stun_rto(CONSENT_INTERVAL);
@@ -178,8 +182,8 @@ impl Peer {
             if let Some(change) = self.changes.pop_front() {
                 return Poll::Ready(change);
             }
-            let step = match self.timer.poll(context, now) {
-                Poll::Ready(now) => self.input(Input::Timeout(now), now),
+            let step = match self.timer.poll(now) {
+                Poll::Ready(()) => self.input(Input::Timeout(now), now),
                 Poll::Pending => ready!(self.receive(context, now)),
             };
             if let Err(error) = step {
@@ -217,6 +221,10 @@ impl Peer {
         match Receive::new(proto, source, destination, bytes) {
             Ok(receive) => {
                 self.heard = Some(now);
+                // What is reported of silence is of no interest, but that it comes is.
+                if is_rtcp(bytes) && self.is_parked(now) {
+                    return Ok(());
+                }
                 self.input(Input::Receive(now, receive), now)
             }
             Err(_) => Ok(()), // not WebRTC
@@ -239,7 +247,7 @@ impl Peer {
                         input.map_err(|error| broken("the peer connection failed", error))?;
                         continue;
                     }
-                    self.timer.set(at.max(now + SHORTEST_WAIT));
+                    self.timer.set(self.turn_after(at.max(now + SHORTEST_WAIT), now));
                     return Ok(());
                 }
                 Output::Transmit(transmit) => self.transport.send(&transmit, now),
@@ -251,7 +259,25 @@ impl Peer {
         }
     }
 
+    /// When str0m is to be told the time if it wants to be at `at`. What it does once all is settled bears to wait for a turn that many
+    /// have together.
+    fn turn_after(&self, at: Instant, now: Instant) -> Instant {
+        match (self.is_connected() && self.pending.is_none(), self.is_parked(now)) {
+            (false, _) => at,
+            (true, false) => round_up(at, FRAME_TIME),
+            (true, true) => round_up(at, PARKED_TURN),
+        }
+    }
+
+    /// Whether no sound was sent for a while.
+    fn is_parked(&self, now: Instant) -> bool {
+        self.last_frame().is_none_or(|(_, sent)| now.saturating_duration_since(sent) >= PARKED_AFTER)
+    }
+
     fn notice(&mut self, event: Event, now: Instant) -> Option<Change> {
+        if matches!(event, Event::Connected) || self.is_connected() {
+            self.transport.wait();
+        }
         match event {
             Event::Connected => Some(Change::Connected),
             Event::IceConnectionStateChange(IceConnectionState::Connected | IceConnectionState::Completed) => {
@@ -271,6 +297,11 @@ impl Peer {
             _ => None,
         }
     }
+}
+
+/// RFC 5761 §4.
+fn is_rtcp(bytes: &[u8]) -> bool {
+    matches!(bytes, [128..192, 192..=223, ..])
 }
 
 fn broken(what: &str, error: impl std::fmt::Display) -> SpeakerError {

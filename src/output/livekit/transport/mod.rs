@@ -127,6 +127,11 @@ impl Transport {
         self.ladder.rewind();
     }
 
+    /// Media flows: nothing that comes is urgent any more.
+    pub fn wait(&mut self) {
+        self.udp.iter_mut().for_each(Udp::wait);
+    }
+
     /// Goes with an ICE restart, which fails over a connection that was there before: all sockets are made anew, from
     /// addresses that may have changed. `servers` take the place of those named before.
     pub fn restart(&mut self, servers: &[IceServer]) {
@@ -175,7 +180,7 @@ impl Transport {
 
     pub fn poll(&mut self, context: &mut Context<'_>, buffer: &mut [u8], now: Instant) -> Poll<Arrival> {
         while let Some(patience) = &mut self.patience
-            && let Poll::Ready(now) = patience.poll(context, now)
+            && patience.poll(now).is_ready()
         {
             patience.set(now + PATIENCE);
             self.ladder.climb();

@@ -27,7 +27,7 @@ use super::link::{Connecting, Link, Opening};
 use super::server::{Over, TurnServer};
 use super::wire::{Io, Wire};
 use crate::net::{connected, resolve, tls};
-use crate::output::livekit::timer::Timer;
+use crate::runtime::wake_at;
 
 /// What TURN puts around a datagram, with room to spare.
 const ENVELOPE: usize = 100;
@@ -47,7 +47,6 @@ struct Client {
     epoch: Instant,
     /// What it is now, as far as it was told.
     now: Instant,
-    timer: Timer,
 }
 
 enum Socket {
@@ -148,7 +147,7 @@ async fn connect(server: &TurnServer) -> io::Result<(TurnClient, Socket)> {
 
 impl Client {
     fn new((proto, socket): (TurnClient, Socket), now: Instant) -> Self {
-        Self { proto, socket, epoch: now, now, timer: Timer::at(now) }
+        Self { proto, socket, epoch: now, now }
     }
 
     /// This time in turn-client-proto's.
@@ -167,7 +166,7 @@ impl Client {
         }
     }
 
-    fn poll(&mut self, context: &mut Context<'_>, mut now: Instant) -> Poll<io::Result<Heard>> {
+    fn poll(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<io::Result<Heard>> {
         loop {
             let time = self.time(now);
             self.flush(time);
@@ -181,11 +180,7 @@ impl Client {
                 return Poll::Ready(Ok(Heard::Datagram(data.peer, Bytes::copy_from_slice(data.data()))));
             }
             let TurnPollRet::WaitUntil(at) = self.proto.poll(time) else { return Poll::Ready(Err(refused())) };
-            self.timer.set(self.now + at.saturating_duration_since(time).max(SHORTEST_WAIT));
-            if let Poll::Ready(later) = self.timer.poll(context, now) {
-                now = later;
-                continue;
-            }
+            wake_at(self.now + at.saturating_duration_since(time).max(SHORTEST_WAIT));
             let bytes = ready!(self.socket.poll(context))?;
             let (transport, from, to) = (self.proto.transport(), self.proto.remote_addr(), self.proto.local_addr());
             let message = turn_client_proto::api::Transmit::new(bytes, transport, from, to);

@@ -7,11 +7,10 @@ use std::task::{Context, Poll};
 
 use str0m::Candidate;
 use str0m::net::{Protocol, Transmit};
-use tokio::io::ReadBuf;
-use tokio::net::UdpSocket;
 
 use super::{Arrival, is_of};
 use crate::net::connected;
+use crate::runtime::UdpSocket;
 
 /// The server's addresses that are remembered: more than any has.
 const MOST: usize = 64;
@@ -34,7 +33,6 @@ struct Socket {
 }
 
 impl Udp {
-    /// Needs tokio's context.
     pub fn open() -> Self {
         let mut udp = Self { sockets: Vec::new(), remotes: Vec::new(), error: None };
         udp.reach_anywhere();
@@ -79,6 +77,11 @@ impl Udp {
         spare.map(|socket| socket.candidate).collect()
     }
 
+    /// Nothing that comes is urgent any more.
+    pub fn wait(&mut self) {
+        self.sockets.iter_mut().for_each(|socket| socket.socket.wait());
+    }
+
     /// What was tried, in words.
     pub fn tried(&self) -> Option<String> {
         let from: Vec<_> = self.candidates().map(|candidate| candidate.addr().ip().to_string()).collect();
@@ -93,16 +96,15 @@ impl Udp {
     pub fn send(&self, transmit: &Transmit) -> bool {
         let socket = self.sockets.iter().find(|socket| is_of(&socket.candidate, transmit));
         // A full buffer loses it, as the network may.
-        socket.map(|socket| socket.socket.try_send_to(&transmit.contents, transmit.destination)).is_some()
+        socket.map(|socket| socket.socket.send_to(&transmit.contents, transmit.destination)).is_some()
     }
 
     pub fn poll(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Arrival> {
         for Socket { socket, candidate } in &mut self.sockets {
             loop {
-                let mut read = ReadBuf::new(buffer);
-                match socket.poll_recv_from(context, &mut read) {
-                    Poll::Ready(Ok(source)) => {
-                        let (destination, length) = (candidate.addr(), read.filled().len());
+                match socket.poll_recv_from(context, buffer) {
+                    Poll::Ready(Ok((length, source))) => {
+                        let destination = candidate.addr();
                         return Poll::Ready(Arrival::Datagram { proto: Protocol::Udp, source, destination, length });
                     }
                     // It is an ICMP answer to something sent before: ICE finds out by itself.
@@ -135,9 +137,7 @@ impl Udp {
 
 impl Socket {
     fn bind(local: IpAddr) -> io::Result<Self> {
-        let socket = std::net::UdpSocket::bind((local, 0))?;
-        socket.set_nonblocking(true)?;
-        let socket = UdpSocket::from_std(socket)?;
+        let socket = UdpSocket::bind((local, 0).into())?;
         let candidate = Candidate::host(socket.local_addr()?, "udp").map_err(io::Error::other)?;
         Ok(Self { socket, candidate })
     }
@@ -178,7 +178,6 @@ mod tests {
         server.set_nonblocking(true).unwrap();
         udp.add_remote(server.local_addr().unwrap());
         let used = udp.reach().remove(0);
-        udp.sockets.last().unwrap().socket.writable().await.unwrap();
         let transmit = |source| Transmit {
             proto: Protocol::Udp,
             source,

@@ -1,0 +1,151 @@
+//! A clip as JavaScript holds it; `lib/clip.js` is its face.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use napi::bindgen_prelude::*;
+use napi_derive::napi;
+use parking_lot::Mutex;
+
+use super::NativeBell;
+use super::convert::{NativeRefusal, origin_of};
+use super::outgoing::{NativeMessage, Outgoing, What};
+use crate::audio::to_ms;
+use crate::error::{Code, SpeakerError};
+use crate::event::Message;
+use crate::runtime::{self, DECODERS};
+use crate::source::{Clips, FetchLimits, Making, MemoryFile, Origin, Section, Source, make_clip};
+
+#[napi(object)]
+pub struct NativeClipSource {
+    pub content_type: Option<String>,
+    pub url: Option<String>,
+    pub headers: Vec<Vec<String>>,
+    pub path: Option<String>,
+    pub audio: Option<Uint8Array>,
+    pub fetch_timeout_ms: f64,
+    pub min_fetch_bytes_per_second: f64,
+}
+
+/// A clip that is being made, or is there.
+#[napi(custom_finalize)]
+pub struct NativeClip {
+    /// By which the bell names it.
+    number: u32,
+    made: Arc<Mutex<Option<std::result::Result<Clips, SpeakerError>>>>,
+    /// Until it is made, or given up.
+    making: Option<Making>,
+    /// Until it is closed.
+    clips: Option<Arc<Clips>>,
+    /// What it is made from, if that was bytes: a recording has no other source for it.
+    file: Option<MemoryFile>,
+    /// What V8 was told that it holds.
+    told: i64,
+}
+
+#[napi]
+impl NativeClip {
+    /// Begins to make a clip, or says why there will be none. The bell rings once when it is made or has failed.
+    #[napi]
+    pub fn make(source: NativeClipSource, bell: &NativeBell) -> Result<Either<NativeClip, NativeRefusal>> {
+        let NativeClipSource { content_type, url, headers, path, audio, fetch_timeout_ms, min_fetch_bytes_per_second } =
+            source;
+        if let Err(error) = runtime::start() {
+            return Ok(Either::B(error.into()));
+        }
+        let origin = origin_of(url, headers, path, audio.as_ref())?;
+        let file = match &origin {
+            Origin::Bytes(file) => Some(file.clone()),
+            _ => None,
+        };
+        let kept = file.as_ref().map_or(0, |file| file.as_ref().len() as u64);
+        let timeout = Duration::from_secs_f64(fetch_timeout_ms / 1_000.0);
+        let limits = FetchLimits { timeout, min_bytes_per_second: min_fetch_bytes_per_second };
+        let source = Source::new(origin, content_type, Section::default());
+        let number = bell.last.fetch_add(1, Ordering::Relaxed);
+        let made = Arc::<Mutex<_>>::default();
+        let (answer, ring) = (made.clone(), bell.ring.clone());
+        let making = make_clip(&DECODERS, source, kept, limits, move |result| {
+            *answer.lock() = Some(result);
+            ring(Outgoing { session: number, what: What::Message });
+        });
+        Ok(Either::A(Self { number, made, making: Some(making), clips: None, file, told: 0 }))
+    }
+
+    /// By which the bell names this clip.
+    #[napi(getter)]
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// Whether it is made, as the answer to a call; nothing if that is not known yet, or was given up.
+    #[napi(ts_return_type = "any")]
+    pub fn take(&mut self, env: Env) -> Result<Option<NativeMessage>> {
+        let result = self.made.lock().take();
+        let Some(result) = result.filter(|_| self.making.take().is_some()) else { return Ok(None) };
+        let error = match result {
+            Ok(clips) => {
+                self.tell(&env, clips.bytes() as i64)?;
+                self.clips = Some(Arc::new(clips));
+                None
+            }
+            Err(error) => {
+                self.file = None;
+                Some(error)
+            }
+        };
+        Ok(Some(NativeMessage(Message::Settled { ticket: 0, error })))
+    }
+
+    /// Waits for it no longer.
+    #[napi]
+    pub fn cancel(&mut self) {
+        (self.making, self.file) = (None, None);
+    }
+
+    #[napi(getter)]
+    pub fn duration_ms(&self) -> f64 {
+        self.clips.as_ref().map_or(0.0, |clips| to_ms(clips.length()))
+    }
+
+    #[napi(getter)]
+    pub fn channels(&self) -> u32 {
+        self.clips.as_ref().map_or(0, |clips| clips.channels() as u32)
+    }
+
+    #[napi(getter)]
+    pub fn bytes(&self) -> f64 {
+        self.clips.as_ref().map_or(0.0, |clips| clips.bytes() as f64)
+    }
+
+    /// A copy of the file that it was made from, if that was in memory.
+    #[napi]
+    pub fn copy_file(&self) -> Option<Buffer> {
+        self.file.as_ref().map(|file| file.as_ref().into())
+    }
+
+    /// Lets it go: what plays goes on, and its memory goes with the last of that.
+    #[napi]
+    pub fn close(&mut self, env: Env) -> Result<()> {
+        (self.clips, self.file) = (None, None);
+        self.tell(&env, 0)
+    }
+
+    fn tell(&mut self, env: &Env, bytes: i64) -> Result<()> {
+        env.adjust_external_memory(bytes - self.told)?;
+        self.told = bytes;
+        Ok(())
+    }
+
+    pub(super) fn origin(&self) -> std::result::Result<Origin, SpeakerError> {
+        let closed = || SpeakerError::new(Code::Closed, "Expected an open clip for audio but received a closed one");
+        self.clips.clone().map(Origin::Clip).ok_or_else(closed)
+    }
+}
+
+impl ObjectFinalize for NativeClip {
+    fn finalize(mut self, env: Env) -> Result<()> {
+        self.tell(&env, 0)
+    }
+}

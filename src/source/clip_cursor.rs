@@ -1,0 +1,198 @@
+//! A section of a clip, read as a decode task would hand it over: sample for sample the same.
+
+use std::sync::Arc;
+
+use super::clip::Clip;
+use super::section::{Rings, Section};
+use crate::audio::{EDGE_FADE, Samples};
+
+/// The length of a loop without an end: three million years, to which any time can be added.
+const FOR_EVER: Samples = Samples::MAX / 4;
+
+/// What a playback has of its clip.
+pub struct ClipCursor {
+    clip: Arc<Clip>,
+    /// Of the session; the clip may be mono beside it.
+    channels: usize,
+    section: Section,
+    /// What of the clip can't be handed over as it is: the seams of a loop, a fall, one channel for two.
+    made: Vec<f32>,
+}
+
+/// One time over the section.
+struct Pass {
+    /// Where in the clip it begins.
+    from: Samples,
+    length: Samples,
+    is_first: bool,
+    is_last: bool,
+    /// How far into it the next sample is.
+    into: Samples,
+}
+
+impl ClipCursor {
+    pub fn new(clip: Arc<Clip>, channels: usize, section: Section) -> Self {
+        Self { clip, channels, section, made: Vec::new() }
+    }
+
+    pub fn clip(&self) -> &Arc<Clip> {
+        &self.clip
+    }
+
+    /// Where in the clip a pass ends.
+    pub fn end(&self) -> Samples {
+        self.section.end.min(self.clip.length())
+    }
+
+    /// Returns true if a second pass has nothing to play.
+    pub fn is_empty_loop(&self) -> bool {
+        self.section.passes > 1 && self.end() <= self.section.start
+    }
+
+    /// Samples per channel of all passes, or [`FOR_EVER`].
+    pub fn total(&self) -> Samples {
+        let Section { from, start, passes, .. } = self.section;
+        let [first, other] = [from, start].map(|from| self.end().saturating_sub(from));
+        first.saturating_add(other.saturating_mul(passes - 1)).min(FOR_EVER)
+    }
+
+    /// What rings before the first sample, if that is the clip's own first; as [`PcmReader::pre_ring`](super::PcmReader::pre_ring).
+    pub fn pre_ring(&self) -> Option<Vec<f32>> {
+        let is_own = self.section.from == 0 && self.end() > 0;
+        is_own.then(|| self.wide(&self.clip.rings().pre))
+    }
+
+    /// What rings behind the last sample, if that is the clip's own last.
+    pub fn post_ring(&self) -> Option<Vec<f32>> {
+        let is_own = !self.is_cut() && self.section.fade_out == 0 && !self.is_empty_loop();
+        is_own.then(|| self.wide(&self.clip.rings().post))
+    }
+
+    /// How many samples behind the first `taken` are the clip's own, as they are and one behind the other. Without an end if they go
+    /// on to the end of clip and reader: silence follows in both.
+    pub fn plain(&self, taken: Samples) -> Samples {
+        let Some(pass) = self.pass(taken) else { return 0 };
+        let Pass { length, into, .. } = pass;
+        let (head, tail) = self.touched(&pass);
+        match into < head {
+            true => 0,
+            false if tail == 0 && pass.is_last && !self.is_cut() => Samples::MAX,
+            false => (length - tail).saturating_sub(into),
+        }
+    }
+
+    /// `frames` samples per channel behind the first `taken`, interleaved; no more than there are.
+    pub fn read(&mut self, taken: Samples, frames: usize) -> &[f32] {
+        if self.clip.channels() == self.channels && self.plain(taken) >= frames as Samples {
+            let at = self.pass(taken).map_or(0, |pass| pass.from + pass.into) as usize;
+            return &self.clip.samples()[at * self.channels..][..frames * self.channels];
+        }
+        let mut made = std::mem::take(&mut self.made);
+        made.clear();
+        while made.len() < frames * self.channels {
+            let done = made.len() / self.channels;
+            let Some(pass) = self.pass(taken + done as Samples) else { break };
+            let length = (pass.length - pass.into).min((frames - done) as Samples);
+            self.make(&pass, length as usize, &mut made);
+        }
+        self.made = made;
+        &self.made
+    }
+
+    /// Appends the next `frames` samples of a pass, with what a decode task does at its ends, in the same order.
+    fn make(&self, pass: &Pass, frames: usize, made: &mut Vec<f32>) {
+        let channels = self.channels;
+        let first = made.len();
+        let at = (pass.from + pass.into) as usize * self.clip.channels();
+        self.widen(&self.clip.samples()[at..][..frames * self.clip.channels()], made);
+        let pcm = &mut made[first..];
+        let fall = self.fall(pass) as usize;
+        let (pre, post) = self.seam(pass);
+        let [pre_length, post_length] = [pre, post].map(|ring| ring.len() / self.clip.channels());
+        for (index, frame) in pcm.chunks_exact_mut(channels).enumerate() {
+            let into = pass.into as usize + index;
+            // From this sample to the end, it included.
+            let rest = pass.length as usize - into;
+            if rest <= fall {
+                let level = rest as f32 / fall as f32;
+                frame.iter_mut().for_each(|sample| *sample *= level);
+            }
+            if rest <= pre_length {
+                self.add(frame, pre, pre_length - rest);
+            }
+            if into < post_length {
+                self.add(frame, post, into);
+            }
+        }
+    }
+
+    /// Adds what a ring has at a place.
+    fn add(&self, frame: &mut [f32], ring: &[f32], at: usize) {
+        let ring = &ring[at * self.clip.channels()..][..self.clip.channels()];
+        frame.iter_mut().zip(ring.iter().cycle()).for_each(|(sample, ring)| *sample += ring);
+    }
+
+    /// What of another pass rings into the end of this one, and into its start.
+    fn seam(&self, pass: &Pass) -> (&[f32], &[f32]) {
+        let Rings { pre, post } = self.clip.rings();
+        let into_end = if self.is_joined() && !pass.is_last { pre.as_slice() } else { &[] };
+        let into_start = if self.is_joined() && !pass.is_first { post.as_slice() } else { &[] };
+        (into_end, into_start)
+    }
+
+    /// How many samples at the start and at the end of a pass are not the clip's own.
+    fn touched(&self, pass: &Pass) -> (Samples, Samples) {
+        let (pre, post) = self.seam(pass);
+        let [pre, post] = [pre, post].map(|ring| (ring.len() / self.clip.channels()) as Samples);
+        (post.min(pass.length), pre.max(self.fall(pass)).min(pass.length))
+    }
+
+    /// The fall before the end of a pass.
+    fn fall(&self, pass: &Pass) -> Samples {
+        let edge = if self.is_cut() { EDGE_FADE as Samples } else { 0 };
+        let fall = if pass.is_last { self.section.fade_out.max(edge) } else { 0 };
+        fall.min(pass.length)
+    }
+
+    /// Returns true if the clip goes on behind the section.
+    fn is_cut(&self) -> bool {
+        self.section.end < self.clip.length()
+    }
+
+    /// Returns true if its passes are joined as the clip's own end and start are.
+    fn is_joined(&self) -> bool {
+        self.section.start == 0 && !self.is_cut()
+    }
+
+    /// The pass that the sample behind the first `taken` is in, if there is one.
+    fn pass(&self, taken: Samples) -> Option<Pass> {
+        let Section { from, start, passes, .. } = self.section;
+        let [first, other] = [from, start].map(|from| self.end().saturating_sub(from));
+        if taken < first {
+            return Some(Pass { from, length: first, is_first: true, is_last: passes == 1, into: taken });
+        }
+        let number = 1 + (taken - first).checked_div(other)?;
+        let into = (taken - first) % other;
+        (number < passes).then_some(Pass {
+            from: start,
+            length: other,
+            is_first: false,
+            is_last: number == passes - 1,
+            into,
+        })
+    }
+
+    /// `ring` for the session's channels.
+    fn wide(&self, ring: &[f32]) -> Vec<f32> {
+        let mut wide = Vec::new();
+        self.widen(ring, &mut wide);
+        wide
+    }
+
+    fn widen(&self, samples: &[f32], wide: &mut Vec<f32>) {
+        match self.clip.channels() == self.channels {
+            true => wide.extend_from_slice(samples),
+            false => wide.extend(samples.iter().flat_map(|sample| [*sample; 2])),
+        }
+    }
+}

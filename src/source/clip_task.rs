@@ -1,0 +1,171 @@
+//! Makes a clip: decodes a source to its end, for sessions of either width, as a decode task would for one.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use symphonia::core::audio::AudioSpec;
+
+use super::clip::{CLIPS, Clip, Clips, Room};
+use super::decode_task::{Path, outcome};
+use super::media::Media;
+use super::ring::{Reading, Shared};
+use super::section::Rings;
+use super::{FetchLimits, Source};
+use crate::error::{Code, Result, SpeakerError};
+use crate::runtime::{Pool, Waker};
+
+/// A clip that is being made. Dropping it gives it up.
+pub struct Making {
+    waker: Waker,
+    shared: Arc<Shared>,
+}
+
+impl Drop for Making {
+    fn drop(&mut self) {
+        self.shared.cancelled.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+}
+
+/// Decodes all of `source` on `pool`, of which a server has to keep to `limits`, and hands it to `done`, which must not wait. Fails as a
+/// playback of it would, and with `ERR_CLIPS_FULL` as soon as it takes more than the process's room for clips, of which
+/// `kept_bytes` are for what is kept beside it.
+pub fn make_clip(
+    pool: &Pool,
+    source: Source,
+    kept_bytes: u64,
+    limits: FetchLimits,
+    done: impl FnOnce(Result<Clips>) + Send + 'static,
+) -> Making {
+    let media = Arc::new(Media::new(source, limits));
+    let shared = Arc::<Shared>::default();
+    let waker = pool.start(|waker| {
+        media.attach(&waker);
+        let reading = Reading { waker, shared: shared.clone(), progress: Arc::default() };
+        let room = CLIPS.enter();
+        let task = ClipTask { media, reading, room, kept_bytes };
+        let done = Done(Some(Box::new(done)));
+        move || done.tell(task.run())
+    });
+    Making { waker, shared }
+}
+
+type Tell = Box<dyn FnOnce(Result<Clips>) + Send>;
+
+/// Tells how it ended, whatever happens to the task.
+struct Done(Option<Tell>);
+
+impl Done {
+    fn tell(mut self, result: Result<Clips>) {
+        if let Some(tell) = self.0.take() {
+            tell(result);
+        }
+    }
+}
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        // Reached only if the task never ran.
+        let Some(tell) = self.0.take() else { return };
+        tell(Err(SpeakerError::new(Code::Decode, "no memory for a decoder")));
+    }
+}
+
+struct ClipTask {
+    media: Arc<Media>,
+    reading: Reading,
+    room: Room,
+    kept_bytes: u64,
+}
+
+impl ClipTask {
+    fn run(self) -> Result<Clips> {
+        let (media, waker) = (self.media.clone(), self.reading.waker.clone());
+        outcome(&media, &waker, || self.decode())
+    }
+
+    fn decode(mut self) -> Result<Clips> {
+        self.room.grow_to(self.kept_bytes)?;
+        let mut decoder = self.media.open(&self.reading)?;
+        let (mut mono, mut stereo) = (Mix::new(1), None);
+        while let Some((spec, samples)) = decoder.next()? {
+            if stereo.is_none() && spec.channels().count() > 1 {
+                stereo = Some(mono.widened());
+            }
+            for mix in std::iter::once(&mut mono).chain(&mut stereo) {
+                mix.take(spec, samples);
+            }
+            self.fit(&mono, stereo.as_ref())?;
+            self.reading.take_turns()?;
+        }
+        mono.finish();
+        stereo.iter_mut().for_each(Mix::finish);
+        self.fit(&mono, stereo.as_ref())?;
+        let bytes = self.room.bytes();
+        let room = Arc::new(self.room);
+        Ok(Clips::new(mono.into_clip(room.clone()), stereo.map(|stereo| stereo.into_clip(room)), bytes))
+    }
+
+    fn fit(&mut self, mono: &Mix, stereo: Option<&Mix>) -> Result<()> {
+        let samples = mono.pcm.len() + stereo.map_or(0, |stereo| stereo.pcm.len());
+        self.room.grow_to(self.kept_bytes + (samples * size_of::<f32>()) as u64)
+    }
+}
+
+/// A source as sessions of one width play it.
+struct Mix {
+    channels: usize,
+    path: Option<Path>,
+    pcm: Vec<f32>,
+    mixed: Vec<f32>,
+    rings: Rings,
+    /// The filter of the first samples has said what rings before them.
+    has_begun: bool,
+}
+
+impl Mix {
+    fn new(channels: usize) -> Self {
+        Self { channels, path: None, pcm: Vec::new(), mixed: Vec::new(), rings: Rings::default(), has_begun: false }
+    }
+
+    /// The same for both sides, from here on on its own.
+    fn widened(&mut self) -> Self {
+        self.change();
+        let both = |samples: &[f32]| samples.iter().flat_map(|sample| [*sample; 2]).collect::<Vec<_>>();
+        let rings = Rings { pre: both(&self.rings.pre), post: Vec::new() };
+        Self { pcm: both(&self.pcm), rings, has_begun: self.has_begun, ..Self::new(2) }
+    }
+
+    fn take(&mut self, spec: &AudioSpec, samples: &[f32]) {
+        if self.path.as_ref().is_none_or(|path| path.spec != *spec) {
+            self.change();
+        }
+        let path = self.path.get_or_insert_with(|| Path::new(spec, self.channels));
+        self.mixed.clear();
+        path.downmix.process(samples, &mut self.mixed);
+        path.resampler.process(&self.mixed, &mut self.pcm);
+    }
+
+    /// The rate or the layout changes: what the old filter holds comes first.
+    fn change(&mut self) {
+        let Some(mut old) = self.path.take() else { return };
+        old.resampler.finish(&mut self.pcm);
+        self.begin(&old);
+    }
+
+    fn finish(&mut self) {
+        let Some(mut last) = self.path.take() else { return };
+        self.rings.post = last.resampler.finish_ringing(&mut self.pcm);
+        self.begin(&last);
+    }
+
+    fn begin(&mut self, path: &Path) {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            self.rings.pre = path.resampler.pre_ring().to_vec();
+        }
+    }
+
+    fn into_clip(self, room: Arc<Room>) -> Clip {
+        Clip::decoded(self.channels, self.pcm, self.rings, room)
+    }
+}
