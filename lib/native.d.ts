@@ -200,7 +200,7 @@ export interface NativeOutput {
   complexity: number
   dtx: boolean
   red: boolean
-  fec: boolean
+  encodeOnce: boolean
   iceTransport: string
   connectTimeoutMs: number
   onReconnect: string
@@ -274,7 +274,9 @@ export interface NativeStats {
   failed: number
   underruns: number
   droppedFrames: number
+  lateFrames: number
   lostFrames: number
+  sharedPackets: number
   link?: NativeLink
 }
 
