@@ -12,6 +12,7 @@ mod patience;
 mod pool;
 mod priority;
 mod reactor;
+mod task;
 mod wheel;
 
 use std::ops::Deref;
@@ -33,6 +34,7 @@ pub(crate) use pool::Suspended;
 pub use pool::Worker;
 pub use pool::{Pool, Waker, has_overstayed, suspend};
 pub use reactor::UdpSocket;
+pub use task::Task;
 pub use wheel::{Seat, Spoke, Turn, Wheels};
 
 /// How many threads the process has at most, for all sessions together.

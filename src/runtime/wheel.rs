@@ -4,7 +4,9 @@
 //! A round: what was told → what is due by time, frames among it → what else was told, until the next time is reached → what was busy.
 //! A wheel sleeps until the next time, or until something urgent is told.
 
+use std::collections::VecDeque;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -186,7 +188,7 @@ struct Wheel {
     entries: Vec<Option<Entry>>,
     vacant: Vec<usize>,
     /// Who was told.
-    told: std::collections::VecDeque<usize>,
+    told: VecDeque<usize>,
     /// Who was busy.
     busy: Vec<usize>,
     measured: Instant,
@@ -194,13 +196,16 @@ struct Wheel {
 
 impl Wheel {
     fn new(here: usize, reactor: Reactor, all: Arc<[Shared]>) -> Self {
-        let (told, measured) = (std::collections::VecDeque::new(), Instant::now());
+        let (told, measured) = (VecDeque::new(), Instant::now());
         Self { here, reactor, all, entries: Vec::new(), vacant: Vec::new(), told, busy: Vec::new(), measured }
     }
 
     fn run(mut self) {
         loop {
-            self.round();
+            // A turn bears its own panics; what is left would be a fault in here, or in what a spoke drops.
+            if catch_unwind(AssertUnwindSafe(|| self.round())).is_err() {
+                tracing::error!("a wheel broke by a fault of its own and goes on: please report it");
+            }
             let inbox = &self.all[self.here].inbox;
             let limit = match self.told.is_empty() && inbox.may_sleep() {
                 true => self.sleep_limit(),

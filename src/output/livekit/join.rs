@@ -1,8 +1,6 @@
 //! Into a room: a token, the signalling, a way to it.
 
 use std::collections::{HashMap, VecDeque};
-use std::future::Future;
-use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use livekit_signaling::RegionUrlProvider;
@@ -75,9 +73,6 @@ impl LiveKitOptions {
     }
 }
 
-/// A room being joined.
-pub type Joining = Pin<Box<dyn Future<Output = Attempt<Room>> + Send>>;
-
 /// For what a room is joined.
 #[derive(Debug, Clone)]
 pub enum Coming {
@@ -89,23 +84,21 @@ pub enum Coming {
 
 /// Joins within the timeout that begins `at` that time, which is now. Each token is tried once. If no server takes any, another attempt needs a token that was not refused yet: if
 /// there is none, there is no remedy.
-pub fn join(options: LiveKitOptions, coming: Coming, at: Instant) -> Joining {
+pub async fn join(options: LiveKitOptions, coming: Coming, at: Instant) -> Attempt<Room> {
     let LiveKitOptions { url, tokens, timeout: limit, .. } = options;
-    Box::pin(async move {
-        let at = tokio::time::Instant::from_std(at);
-        let (first, regions) = match coming {
-            Coming::First => (true, Vec::new()),
-            Coming::Again(regions) => (false, regions),
-        };
-        let until = at + limit;
-        let candidates: VecDeque<_> = tokens.ask(first, at, limit).await?.into();
-        let had_candidates = !candidates.is_empty();
-        let mut entrance = Entrance { tokens: &tokens, candidates, limit, until };
-        let entered = entrance.enter(&url, regions).await;
-        // All were refused just now. The next time there may be another.
-        let again = had_candidates && entrance.candidates.is_empty();
-        entered.map_err(|trouble| if again { Trouble { remedy: Remedy::Rejoin, ..trouble } } else { trouble })
-    })
+    let at = tokio::time::Instant::from_std(at);
+    let (first, regions) = match coming {
+        Coming::First => (true, Vec::new()),
+        Coming::Again(regions) => (false, regions),
+    };
+    let until = at + limit;
+    let candidates: VecDeque<_> = tokens.ask(first, at, limit).await?.into();
+    let had_candidates = !candidates.is_empty();
+    let mut entrance = Entrance { tokens: &tokens, candidates, limit, until };
+    let entered = entrance.enter(&url, regions).await;
+    // All were refused just now. The next time there may be another.
+    let again = had_candidates && entrance.candidates.is_empty();
+    entered.map_err(|trouble| if again { Trouble { remedy: Remedy::Rejoin, ..trouble } } else { trouble })
 }
 
 /// Where a room is joined, with the tokens that are left to be tried.

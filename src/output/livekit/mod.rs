@@ -34,6 +34,7 @@ mod track;
 mod transport;
 mod trouble;
 
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -44,23 +45,23 @@ use super::{Closing, Link, Output, OutputEvent, closed};
 use crate::audio::Samples;
 use crate::error::Result;
 use crate::mixer::Frame;
-use crate::runtime::{RUNTIME, timed};
+use crate::runtime::{RUNTIME, Task, timed};
 use backoff::turn;
 pub use encoder::Encoding;
 use farewell::Farewell;
-use join::{Coming, Joining, join};
+use join::{Coming, join};
 pub use join::{LiveKitOptions, StartWhen};
 use peer::{Change, Peer};
 use publications::{Publications, Terms};
 use recovery::{Action, Condition, Input, Media, Recovery};
-use room::{Reopening, Room};
+use room::Room;
 use said::Said;
 use silence::Silence;
 use timer::Timer;
 pub use tokens::{TokenAnswer, TokenSource, Tokens};
 use track::Track;
 pub use transport::IceTransport;
-use transport::Transport;
+use transport::{IceServer, Transport};
 use trouble::{Remedy, Trouble};
 
 /// How long the goodbye to a room may take: whoever does not answer by then won't.
@@ -90,10 +91,10 @@ pub struct LiveKit {
     dropped: u64,
 }
 
-/// What is under way to a room.
+/// What is under way to a room: what it costs to get there is no session's turn.
 enum Underway {
-    Join(Joining),
-    Reopen(Reopening),
+    Join(Task<Attempt<Room>>),
+    Reopen(Task<Attempt<Vec<IceServer>>>),
 }
 
 /// A joined room.
@@ -123,7 +124,7 @@ impl LiveKit {
     pub fn new(options: LiveKitOptions, channels: usize, now: Instant) -> Self {
         let mut output = Self {
             recovery: Recovery::new(options.has_regions(), track::random().into()),
-            attempt: Some(Underway::Join(join(options.clone(), Coming::First, now))),
+            attempt: Some(Underway::Join(Task::spawn(join(options.clone(), Coming::First, now)))),
             connection: None,
             publications: Publications::new(Terms::new(&options, channels)),
             options,
@@ -173,7 +174,7 @@ impl LiveKit {
         match &mut self.attempt {
             None => Poll::Pending,
             Some(Underway::Join(joining)) => {
-                let joined = ready!(joining.as_mut().poll(context));
+                let joined = ready!(Pin::new(joining).poll(context));
                 self.attempt = None;
                 Poll::Ready(joined.and_then(|room| {
                     let transport = Transport::new(self.options.ice_transport, &room.ice_servers);
@@ -186,7 +187,7 @@ impl LiveKit {
                 }))
             }
             Some(Underway::Reopen(reopening)) => {
-                let reopened = ready!(reopening.as_mut().poll(context));
+                let reopened = ready!(Pin::new(reopening).poll(context));
                 self.attempt = None;
                 Poll::Ready(reopened.map(|ice_servers| {
                     self.connection.iter_mut().for_each(|connection| connection.room.reopened(ice_servers.clone()));
@@ -261,7 +262,7 @@ impl LiveKit {
                 self.tracks.iter_mut().for_each(Track::reset);
                 let (options, server) = (self.options.clone(), self.options.server());
                 let regions = self.trouble.as_ref().map(|trouble| trouble.regions.clone()).unwrap_or_default();
-                self.attempt = Some(Underway::Join(Box::pin(async move {
+                self.attempt = Some(Underway::Join(Task::spawn(async move {
                     let at = turn(&server, at).await;
                     join(options, Coming::Again(regions), at).await
                 })));
@@ -271,10 +272,10 @@ impl LiveKit {
                 // What is to be published waits, too.
                 self.publications.interrupted(true);
                 let (server, limit) = (self.options.server(), self.options.timeout);
-                let reopen = connection.room.reopener();
-                self.attempt = Some(Underway::Reopen(Box::pin(async move {
+                let reopener = connection.room.reopener();
+                self.attempt = Some(Underway::Reopen(Task::spawn(async move {
                     let at = turn(&server, at).await;
-                    reopen((at + limit).into()).await
+                    reopener.reopen((at + limit).into()).await
                 })));
             }
             Action::FindPath { is_reopened } => {

@@ -2,8 +2,6 @@
 //! LiveKit's crates.
 
 use std::collections::VecDeque;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -39,9 +37,6 @@ enum Outgoing {
     /// Nothing more is said, not even a goodbye.
     Abandoned,
 }
-
-/// A reopened connection on its way, and the TURN servers offered over it.
-pub type Reopening = Pin<Box<dyn Future<Output = Attempt<Vec<IceServer>>> + Send>>;
 
 /// A joined room. Dropping it leaves politely, unless it was abandoned.
 pub struct Room {
@@ -149,24 +144,8 @@ impl Room {
     }
 
     /// Returns what opens the signalling connection anew, until a time, in the place that the server keeps.
-    pub fn reopener(&self) -> impl FnOnce(Instant) -> Reopening + Send + use<> {
-        let (client, tokens, limit) = (self.client.clone(), self.tokens.clone(), self.limit);
-        move |until| {
-            Box::pin(async move {
-                let reason = proto::ReconnectReason::RrSignalDisconnected;
-                let reopened = timeout_at(until, client.restart(reason)).await;
-                let error = match reopened.map_err(|_| again(silent(limit)))? {
-                    Ok(response) => return Ok(ice_servers(response.ice_servers)),
-                    Err(error) => error,
-                };
-                let is_refusal = is_refusal(&error);
-                let trouble = not_reopened(error);
-                if is_refusal {
-                    tokens.refuse(&client.token(), &trouble.error);
-                }
-                Err(trouble)
-            })
-        }
+    pub fn reopener(&self) -> Reopener {
+        Reopener { client: self.client.clone(), tokens: self.tokens.clone(), limit: self.limit }
     }
 
     /// What the room has of us, as far as is known.
@@ -234,6 +213,32 @@ impl Room {
             }
             self.heard.extend(self.place.hear(response));
         }
+    }
+}
+
+/// Opens a room's signalling again.
+pub struct Reopener {
+    client: Arc<SignalClient>,
+    tokens: Tokens,
+    limit: Duration,
+}
+
+impl Reopener {
+    /// Tries until then. Returns the TURN servers that are offered over it.
+    pub async fn reopen(self, until: Instant) -> Attempt<Vec<IceServer>> {
+        let Self { client, tokens, limit } = self;
+        let reason = proto::ReconnectReason::RrSignalDisconnected;
+        let reopened = timeout_at(until, client.restart(reason)).await;
+        let error = match reopened.map_err(|_| again(silent(limit)))? {
+            Ok(response) => return Ok(ice_servers(response.ice_servers)),
+            Err(error) => error,
+        };
+        let is_refusal = is_refusal(&error);
+        let trouble = not_reopened(error);
+        if is_refusal {
+            tokens.refuse(&client.token(), &trouble.error);
+        }
+        Err(trouble)
     }
 }
 
