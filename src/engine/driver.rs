@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use super::clock::FrameClock;
+use super::clock::{FrameClock, Watch};
 use super::handle::Core;
 use super::slot::{Slot, end, tell, with_scratch};
 use crate::audio::{FRAME, Samples};
@@ -60,8 +60,8 @@ fn turn(core: &Arc<Core>, now: Instant, may_wait: bool, scratch: &mut Scratch) -
             slot.clock.iter_mut().for_each(|clock| clock.hasten(now));
         }
         let wanted = match may_wait {
-            true => core.with(|session, at| wanted(session, at, slot, now, scratch)),
-            false => match core.try_with(|session, at| wanted(session, at, slot, now, scratch)) {
+            true => core.with(|session, at| wanted(session, at, core.watch, slot, now, scratch)),
+            false => match core.try_with(|session, at| wanted(session, at, core.watch, slot, now, scratch)) {
                 Some(wanted) => wanted,
                 None => return Turn::Busy,
             },
@@ -109,7 +109,14 @@ fn turn(core: &Arc<Core>, now: Instant, may_wait: bool, scratch: &mut Scratch) -
 }
 
 /// Lets the session look at the time, and mixes the frame that is due, if one is.
-fn wanted(session: &mut Session, at: WallTime, slot: &mut Slot, now: Instant, scratch: &mut Scratch) -> Wanted {
+fn wanted(
+    session: &mut Session,
+    at: WallTime,
+    watch: Watch,
+    slot: &mut Slot,
+    now: Instant,
+    scratch: &mut Scratch,
+) -> Wanted {
     session.give_up(at);
     session.look(at);
     session.expire(at);
@@ -117,6 +124,9 @@ fn wanted(session: &mut Session, at: WallTime, slot: &mut Slot, now: Instant, sc
     if let Some(request) = session.take_output_request() {
         return Wanted::Request(request);
     }
+    // Asked for in each turn, so the last one of them counts.
+    let deadline = session.deadline().into_iter().chain(session.start_deadline()).min();
+    deadline.into_iter().for_each(|deadline| wake_at(watch.instant(deadline)));
     let pace = session.pace();
     let Slot { clock: Some(clock), output, .. } = slot else { return Wanted::Nothing };
     let mut skipped = 0;

@@ -305,6 +305,7 @@ impl Peek<'_> {
 mod tests {
     use super::super::{Clips, FetchLimits, MemoryFile, Origin, Source, make_clip};
     use super::*;
+    use crate::audio::OFFLINE_RING;
     use crate::runtime::DECODERS;
     use std::time::{Duration, Instant};
 
@@ -319,6 +320,34 @@ mod tests {
         file.extend(length.to_le_bytes());
         file.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
         file.into()
+    }
+
+    #[test]
+    fn a_clock_that_waits_is_told_of_all_that_comes_a_second_ahead() {
+        let (sender, told) = std::sync::mpsc::channel();
+        let progress = Arc::new(Progress::new(true));
+        progress.on_move(move || _ = sender.send(()));
+        let samples = noise(5 * 48_000 + 7);
+        let source = Source::new(Origin::Bytes(MemoryFile::of(&wav(48_000, &samples))), None, Section::default());
+        let (opening, limits) = (Opening::Source(source), FetchLimits::default());
+        let mut reader = super::super::open(&DECODERS, opening, 1, 0, limits, progress);
+        let wait = || told.recv_timeout(Duration::from_secs(20)).expect("it is told");
+        while reader.level().0 < OFFLINE_RING {
+            wait();
+        }
+        // From here on nothing is looked at but when it is told of.
+        let mut heard = 0;
+        loop {
+            let (waiting, ended) = reader.level();
+            reader.peek(waiting).take(waiting);
+            heard += waiting;
+            if ended {
+                break;
+            }
+            reader.refill().iter().for_each(Waker::wake);
+            wait();
+        }
+        assert_eq!(heard, samples.len());
     }
 
     /// Plays to the end.

@@ -369,7 +369,7 @@ mod tests {
     fn samples_are_the_same_with_and_without_a_demuxer() {
         for (tag, bits, channels) in [(1, 16, 1), (1, 16, 2), (3, 32, 1), (3, 32, 2)] {
             let frame = usize::from(channels * bits / 8);
-            let bytes: Vec<u8> = (0..SAMPLES * frame as usize).map(|n| (n * n / 7 % 251) as u8).collect();
+            let bytes: Vec<u8> = (0..SAMPLES * frame).map(|n| (n * n / 7 % 251) as u8).collect();
             for (stated, there) in [
                 (bytes.len(), bytes.len()),
                 (u32::MAX as usize, bytes.len()),
