@@ -24,7 +24,7 @@ fn main() {
 
     let mut encoders: Vec<_> = (0..sessions.parse().expect("sessions"))
         .map(|_| {
-            let mut encoder = Encoder::new(48_000, Channels::Mono, Application::Audio).unwrap();
+            let mut encoder = Encoder::new(48_000, Channels::Mono, Application::LowDelay).unwrap();
             encoder.set_bitrate(Bitrate::Bits(bitrate.parse().expect("bit/s"))).unwrap();
             encoder.set_complexity(complexity.parse().expect("a complexity")).unwrap();
             encoder

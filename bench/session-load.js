@@ -12,6 +12,8 @@ const { serve } = require('./child')
 const { openAll } = require('./open-all')
 
 const SETTLE_MS = 3000
+/** Behind the first sound: only after silence a clip's packets are shared. */
+const SILENCE_MS = 1000
 const RATE = 48000
 const FRAME_MS = 20
 const FRAME = (RATE * FRAME_MS) / 1000
@@ -52,6 +54,7 @@ async function ours({ url, tokens, noise, windowMs, play = 'file', file = noise,
   await Promise.all(opened.map(({ played }) => played))
   const sessions = opened.map(({ session }) => session)
   const clip = play === 'clip' ? await SpeakerSession.clip({ audioUrl: file }) : undefined
+  await sleep(SILENCE_MS)
   const source = clip ? { audio: clip } : { audioUrl: file }
   if (play !== 'nothing') sessions.forEach((session) => session.playAudio(source).catch(() => {}))
   const stats = (name) => sum(sessions.map((session) => session.stats()[name]))

@@ -12,19 +12,18 @@ const MAX_LATE: u32 = 25;
 /// A frame that is mixed so long after it was due counts as late: half of it.
 const LATE: Duration = Duration::from_millis(FRAME as u64 / PER_MS / 2);
 
-/// The moments at which frames are due: multiples of it, the same for all sessions.
-const GRID: Duration = FRAME_TIME;
+/// How far a frame is moved at most towards the moments that all sessions share: less than any network shakes it.
+const SLIDE: Duration = Duration::from_millis(1);
 
-/// Absolute deadlines, one frame apart, so that no delay adds up; the same ones for all sessions, which are ticked together.
-/// Parked in silence: then it costs nothing. It is told the time.
+/// Absolute deadlines, one frame apart, so that no delay adds up. The first one is now, and the others move to the same moments for all
+/// sessions, a little each, the nearer way: so nobody waits for a first sample, and soon all are ticked together. Parked in silence:
+/// then it costs nothing. It is told the time.
 pub struct FrameClock {
     start: Instant,
     /// When the next frame is due; `None` while parked.
     due: Option<Instant>,
     /// The next frame is wanted before it is due.
     early: bool,
-    /// The next frame is the first one: it was due before anybody wanted it.
-    first: bool,
     /// Frames that were mixed late.
     pub late: u64,
     /// Frames that were given up because the process came too late.
@@ -33,7 +32,7 @@ pub struct FrameClock {
 
 impl FrameClock {
     pub fn start(now: Instant) -> Self {
-        Self { start: now, due: None, early: false, first: false, late: 0, lost: 0 }
+        Self { start: now, due: None, early: false, late: 0, lost: 0 }
     }
 
     /// When the next frame is to be mixed, if one is.
@@ -58,13 +57,13 @@ impl FrameClock {
     /// A frame was mixed, and `lost` samples of time are given up behind it.
     pub fn step(&mut self, lost: Samples, now: Instant) {
         let Some(due) = self.due else { return };
-        self.late += u64::from(!self.first && now > due + LATE);
-        (self.early, self.first) = (false, false);
+        self.late += u64::from(now > due + LATE);
+        self.early = false;
         let frames = (lost / FRAME as Samples) as u32;
         if frames > 0 {
             tracing::warn!(frames, "the process was halted; going on from now");
         }
-        self.due = Some(due + FRAME_TIME * (1 + frames));
+        self.due = Some(slid(due + FRAME_TIME * (1 + frames)));
         self.lost += u64::from(frames);
     }
 
@@ -88,8 +87,17 @@ impl FrameClock {
         if self.due.is_some() {
             return None;
         }
-        (self.due, self.first) = (Some(round_down(now, GRID)), true);
+        self.due = Some(now);
         Some(samples(now.saturating_duration_since(self.start)))
+    }
+}
+
+/// A deadline, moved towards the nearest moment that all sessions share.
+fn slid(due: Instant) -> Instant {
+    let behind = due - round_down(due, FRAME_TIME);
+    match behind <= FRAME_TIME / 2 {
+        true => due - behind.min(SLIDE),
+        false => due + (FRAME_TIME - behind).min(SLIDE),
     }
 }
 
@@ -123,26 +131,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_are_due_at_the_same_times_for_all_and_waking_tells_the_time() {
-        let start = round_down(Instant::now() + FRAME_TIME, GRID);
+    fn frames_come_to_be_due_at_the_same_times_for_all_and_waking_tells_the_time() {
+        let start = round_down(Instant::now() + FRAME_TIME, FRAME_TIME);
         let at = |ms| start + Duration::from_millis(ms);
-        let mut clock = FrameClock::start(at(3));
-        assert_eq!(clock.wake(at(108)), Some(105 * PER_MS));
-        assert_eq!(clock.wake(at(108)), None, "awake already");
-        assert!(clock.is_due(at(108)), "the first one at once");
-        clock.step(0, at(108));
-        assert_eq!((clock.next(), clock.late), (Some(at(120)), 0), "the next one when all others are");
-        assert!(!clock.is_due(at(119)) && clock.is_due(at(127)));
-        assert_eq!(clock.lost(at(127)), 0);
-        clock.step(0, at(127));
-        assert_eq!((clock.next(), clock.late), (Some(at(140)), 0), "no delay adds up");
-        clock.step(0, at(151));
-        assert_eq!(clock.late, 1);
+        for woken in 105..145 {
+            let mut clock = FrameClock::start(at(5));
+            assert_eq!(clock.wake(at(woken)), Some((woken - 5) * PER_MS));
+            assert_eq!(clock.wake(at(woken)), None, "awake already");
+            assert!(clock.is_due(at(woken)) && !clock.is_due(at(woken - 1)), "the first one at once");
+            let mut due = at(woken);
+            for frame in 1..=20 {
+                clock.step(0, due + Duration::from_millis(7)); // no delay adds up
+                let apart = clock.next().unwrap() - due;
+                assert!(apart.abs_diff(FRAME_TIME) <= SLIDE, "{apart:?}");
+                due = clock.next().unwrap();
+                let apart = due - at(woken + 20 * frame).min(due);
+                assert!(apart <= FRAME_TIME / 2 && at(woken + 20 * frame) <= due + FRAME_TIME / 2);
+            }
+            assert_eq!(due, round_down(due, FRAME_TIME), "woken after {woken} ms");
+            assert_eq!(clock.late, 0);
+            clock.step(0, due + Duration::from_millis(11));
+            assert_eq!(clock.late, 1);
+        }
     }
 
     #[test]
     fn one_frame_can_go_out_early_and_the_next_is_due_as_before() {
-        let start = round_down(Instant::now() + FRAME_TIME, GRID);
+        let start = round_down(Instant::now() + FRAME_TIME, FRAME_TIME);
         let mut clock = FrameClock::start(start);
         clock.hasten(start);
         assert!(!clock.early, "parked");
@@ -166,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_short_delay_is_made_up_for_and_a_long_one_is_given_up() {
-        let start = round_down(Instant::now() + FRAME_TIME, GRID);
+        let start = round_down(Instant::now() + FRAME_TIME, FRAME_TIME);
         let mut clock = FrameClock::start(start);
         clock.wake(start);
         let short = start + Duration::from_millis(220);
