@@ -72,3 +72,25 @@ test('a halt of 1.2 s has faded edges', { skip: process.platform === 'win32' }, 
   }
   assert.ok(holes >= 1, 'the time that was lost is in the file')
 })
+
+test('the frames that a short halt holds up are counted as late', { skip: process.platform === 'win32' }, async (t) => {
+  const directory = workspace(t, { 'steady.wav': flat(20_000, LEVEL) })
+  // Those of its last 10 ms are not late, nor are those that were due just before it.
+  const { child, said } = start(t, directory, `
+    const { SpeakerSession } = require(${JSON.stringify(root)})
+    const session = new SpeakerSession({ output: { type: 'memory' } })
+    session.on('started', () => console.log('started'))
+    session.playAudio({ audioUrl: 'steady.wav' })
+    process.stdin.once('data', async () => {
+      while (session.stats().lateFrames < 200 / 20 - 3) await new Promise((resolve) => setTimeout(resolve, 10))
+      console.log('late')
+      process.exit()
+    })
+  `)
+  await said('started')
+  child.kill('SIGSTOP')
+  await sleep(200)
+  child.kill('SIGCONT')
+  child.stdin.write('go on\n')
+  await said('late')
+})

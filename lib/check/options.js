@@ -19,7 +19,7 @@ const OUTPUTS = {
   }
 }
 
-/** LiveKit's own for music, mono and stereo, in bit/s. */
+/** In bit/s, in mono and in stereo. */
 const BITRATES = [48000, 64000]
 
 function outputOptions(output) {
