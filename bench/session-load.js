@@ -38,8 +38,11 @@ async function measure(windowMs, soundMs, lateFrames = () => undefined) {
 
 const sum = (values) => values.reduce((total, value) => total + value, 0)
 
-/** This addon. All sessions have spoken once; then they play a file, a clip that they share, or nothing. */
-async function ours({ url, tokens, noise, windowMs, play = 'file', file = noise, atOnce }) {
+/**
+ * This addon. All sessions have spoken once; then they play a file, a clip that they share, or nothing. So many `decoders` decode a
+ * file meanwhile, again and again.
+ */
+async function ours({ url, tokens, noise, windowMs, play = 'file', file = noise, atOnce, decoders = 0, decoded }) {
   const { SpeakerSession } = require('..')
   const blip = readFileSync(noise).subarray(0, WAV_HEADER + 5 * FRAME * 2)
   blip.writeUInt32LE(blip.length - 8, 4)
@@ -57,10 +60,18 @@ async function ours({ url, tokens, noise, windowMs, play = 'file', file = noise,
   await sleep(SILENCE_MS)
   const source = clip ? { audio: clip } : { audioUrl: file }
   if (play !== 'nothing') sessions.forEach((session) => session.playAudio(source).catch(() => {}))
+  let leaving = false
+  const decode = async () => {
+    while (!leaving) (await SpeakerSession.clip({ audioUrl: decoded })).close()
+  }
+  const decoding = Array.from({ length: decoders }, decode)
   const stats = (name) => sum(sessions.map((session) => session.stats()[name]))
   const measured = await measure(windowMs, () => stats('timeMs'), () => stats('lateFrames'))
   const odd = ['failed', 'underruns', 'lostFrames'].filter(stats).map((name) => `${stats(name)} ${name}`)
-  const leave = () => Promise.all(sessions.map((session) => session.close()))
+  const leave = () => {
+    leaving = true
+    return Promise.all([...decoding, ...sessions.map((session) => session.close())])
+  }
   return { ...joined, ...measured, odd, sessions: sessions.length, leave }
 }
 

@@ -3,7 +3,7 @@
 // What a speaking session costs in a LiveKit room: this addon against @livekit/rtc-node, N sessions in one process,
 // each in a room of its own that nobody listens in, sending the same sound as one Opus track of 64 kbit/s, and against
 // libopus alone, which encodes as much, all in one phase (bench/encode.rs). The addon plays a WAV file; then a clip, which all of them
-// share; and for one N an MP3 file. Then what a
+// share; and for one N an MP3 file; and once beside ten decoders that have no end. Then what a
 // thousand sessions cost that have spoken and are silent. A session of the addon publishes three tracks (0 to 2) as it joins, of
 // which one is spoken on; rtc-node publishes that one. Speaking sessions connect ten at a time; ready is, for the addon, when the
 // first frame was sent, for rtc-node, when the track is published. Late are the frames that were mixed over 10 ms after they were due.
@@ -24,6 +24,8 @@ const { startServer } = require('../scripts/livekit-server')
 // `node bench/sessions.js [COUNTS [SILENT]]`
 const [COUNTS = '1,10,40,100,300', SILENT = '1000'] = operands()
 const MP3_AT = 40
+const BUSY_AT = 250
+const DECODERS = 10
 const OFFICIAL_MAX = 30 // with 100 on two cores it sent next to nothing, and did not end in time
 const WINDOW_MS = 10_000
 const HUNG_MS = 120_000
@@ -151,6 +153,7 @@ async function main() {
       if (clip) ratio('A, one clip/B', clip, b, 3)
       if (b.late) console.log('  B fell behind: what it did not send cost it nothing, so the ratio is too kind to it')
     }
+    row(`A, ${DECODERS} decoders`, await load(server, 'ours', BUSY_AT, { decoders: DECODERS, decoded: mp3 }), one.ours)
     // All at once: what is to be known is how long it takes until each is there.
     row('A silent', await load(server, 'ours', Number(SILENT), { play: 'nothing', atOnce: 100 }), one.ours)
     save('sessions', found)

@@ -27,6 +27,9 @@ const MEASURE: Duration = Duration::from_secs(1);
 /// Loads are in thousandths of a core. Less of a difference between two wheels is no reason to move anything.
 const UNEVEN: u64 = 100;
 
+/// A wheel with less to do takes what is new, and keeps all it has: what is together wakes once and finds its code in the cache.
+const FULL: u64 = 300;
+
 /// What a new session is taken to cost until that is measured.
 const GUESS: u64 = 5;
 
@@ -151,10 +154,10 @@ impl Wheels {
         self.0[0].sockets.clone()
     }
 
-    /// Has `spoke` moved, by the wheel that has least to do.
+    /// Has `spoke` moved, by the first wheel that is not full, or the one that has least to do.
     pub fn add(&self, spoke: Arc<dyn Spoke>) {
         let loads = self.0.iter().map(|wheel| wheel.load.load(Ordering::Relaxed));
-        let (index, _) = loads.enumerate().min_by_key(|(_, load)| *load).expect("there is a wheel");
+        let (index, _) = loads.enumerate().min_by_key(|(_, load)| (*load).max(FULL)).expect("there is a wheel");
         self.0[index].load.fetch_add(GUESS, Ordering::Relaxed);
         spoke.seat().wheel.store(index, Ordering::Release);
         if spoke.seat().job.tell() {
@@ -314,7 +317,8 @@ impl Wheel {
         entry
     }
 
-    /// Says how much it has to do, and gives some of that away if another wheel has much less: what costs most goes first.
+    /// Says how much it has to do, and gives some of that away if it is full and another wheel has much less: what costs most goes
+    /// first.
     fn measure(&mut self, now: Instant) {
         let time = now.saturating_duration_since(self.measured);
         self.measured = now;
@@ -331,7 +335,7 @@ impl Wheel {
             costs.sort_unstable_by(|one, other| other.cmp(one));
             for (cost, index) in costs {
                 // Not so much that it comes back.
-                if load.saturating_sub(other) > UNEVEN && cost > 0 && other + cost < load - cost {
+                if load > FULL.max(other + UNEVEN) && cost > 0 && other + cost < load - cost {
                     (load, other) = (load - cost, other + cost);
                     self.give(index, target, cost);
                 }
