@@ -94,9 +94,10 @@ impl<T> Inbox<T> {
         std::mem::take(&mut *self.told.lock())
     }
 
-    /// Returns true if the wheel may sleep until it is woken. The lock orders it: what is put in is either seen here, or sees this.
+    /// Returns true if the wheel may sleep until it is woken. The lock orders it: what is put in is either seen here, or sees this. Each
+    /// step on the flag reads it too, so that all of them have one order.
     fn may_sleep(&self) -> bool {
-        self.is_asleep.store(true, Ordering::Release);
+        self.is_asleep.swap(true, Ordering::AcqRel);
         let is_empty = self.told.lock().is_empty();
         if !is_empty {
             self.wake_up();
@@ -105,7 +106,7 @@ impl<T> Inbox<T> {
     }
 
     fn wake_up(&self) {
-        self.is_asleep.store(false, Ordering::Release);
+        self.is_asleep.swap(false, Ordering::AcqRel);
     }
 }
 
