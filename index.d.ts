@@ -928,7 +928,7 @@ export interface SessionStats {
   /** Frames that `onFrame` did not take in time, or that were mixed while no room was there to hear them. */
   droppedFrames: number
   /**
-   * Frames that were mixed more than 10 ms after they were due, because the machine or the process was busy (realtime clock). One or two
+   * Frames that were mixed more than 20 ms after they were due, when the next one was due already, because the machine or the process was busy (realtime clock). One or two
    * in a row are seldom heard in a room; many say that this machine has too much to do.
    */
   lateFrames: number

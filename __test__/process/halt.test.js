@@ -75,7 +75,7 @@ test('a halt of 1.2 s has faded edges', { skip: process.platform === 'win32' }, 
 
 test('the frames that a short halt holds up are counted as late', { skip: process.platform === 'win32' }, async (t) => {
   const directory = workspace(t, { 'steady.wav': flat(20_000, LEVEL) })
-  // Those of its last 10 ms are not late, nor are those that were due just before it.
+  // Those of its last 20 ms are not late, nor are those that were due just before it.
   const { child, said } = start(t, directory, `
     const { SpeakerSession } = require(${JSON.stringify(root)})
     const session = new SpeakerSession({ output: { type: 'memory' } })

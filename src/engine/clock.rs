@@ -2,15 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use crate::audio::{FRAME, FRAME_TIME, PER_MS, SAMPLE_RATE, Samples};
+use crate::audio::{FRAME, FRAME_TIME, SAMPLE_RATE, Samples};
 use crate::runtime::round_down;
 use crate::session::WallTime;
 
 /// Frames that are owed at most. A process that slept longer goes on from now: to hurry through seconds helps nobody.
 const MAX_LATE: u32 = 25;
 
-/// A frame that is mixed so long after it was due counts as late: half of it.
-const LATE: Duration = Duration::from_millis(FRAME as u64 / PER_MS / 2);
+/// A frame that is mixed so long after it was due counts as late: the next one is due by then. Before, it may just have its place at the
+/// end of a long round, in which it comes as regularly as others at the start.
+const LATE: Duration = FRAME_TIME;
 
 /// How far a frame is moved at most towards the moments that all sessions share: less than any network shakes it.
 const SLIDE: Duration = Duration::from_millis(1);
@@ -129,6 +130,7 @@ fn samples(time: Duration) -> Samples {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::PER_MS;
 
     #[test]
     fn frames_come_to_be_due_at_the_same_times_for_all_and_waking_tells_the_time() {
@@ -150,7 +152,7 @@ mod tests {
             }
             assert_eq!(due, round_down(due, FRAME_TIME), "woken after {woken} ms");
             assert_eq!(clock.late, 0);
-            clock.step(0, due + Duration::from_millis(11));
+            clock.step(0, due + Duration::from_millis(21));
             assert_eq!(clock.late, 1);
         }
     }

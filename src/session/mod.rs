@@ -114,7 +114,7 @@ pub struct Stats {
     pub underruns: u64,
     /// Frames that nobody took.
     pub dropped_frames: u64,
-    /// Frames that were mixed more than half a frame after they were due.
+    /// Frames that were mixed when the next one was due already.
     pub late_frames: u64,
     /// Frames that were given up because the process was halted.
     pub lost_frames: u64,
