@@ -9,7 +9,7 @@
 // first frame was sent, for rtc-node, when the track is published. Late are the frames that were mixed over 20 ms after they were due.
 // The server is a process of its own and not counted. It reports; nothing fails on time.
 
-const { execFileSync, fork } = require('node:child_process')
+const { execFileSync, fork, spawnSync } = require('node:child_process')
 const { once } = require('node:events')
 const { mkdirSync, writeFileSync } = require('node:fs')
 const os = require('node:os')
@@ -51,6 +51,9 @@ function writeNoise() {
   }
   mkdirSync(path.dirname(noise), { recursive: true })
   writeFileSync(noise, wavFile(samples, RATE))
+  if (spawnSync('ffmpeg', ['-version'], { stdio: 'ignore' }).error) {
+    throw new Error('ffmpeg is missing, which makes the MP3 file that is played (Debian: apt-get install ffmpeg)')
+  }
   // In stereo at 44.1 kHz, as most files are.
   const encode = ['-ac', '2', '-ar', '44100', '-c:a', 'libmp3lame', '-b:a', '128k', mp3]
   execFileSync('ffmpeg', ['-nostdin', '-loglevel', 'error', '-y', '-i', noise, ...encode])

@@ -38,9 +38,9 @@ pub struct NativeClip {
     making: Option<Making>,
     /// Until it is closed.
     clips: Option<Arc<Clips>>,
-    /// What it is made from, if that was bytes: a recording has no other source for it.
+    /// The bytes that it is made from, if it was not a file or URL: recordings write them down.
     file: Option<MemoryFile>,
-    /// What V8 was told that it holds.
+    /// External memory that V8 was told of, in bytes.
     told: i64,
 }
 
@@ -79,7 +79,7 @@ impl NativeClip {
         self.number
     }
 
-    /// Whether it is made, as the answer to a call; nothing if that is not known yet, or was given up.
+    /// Returns the answer once it is made or has failed; nothing before that, or after `cancel`.
     #[napi(ts_return_type = "any")]
     pub fn take(&mut self, env: Env) -> Result<Option<NativeMessage>> {
         let result = self.made.lock().take();
@@ -125,7 +125,7 @@ impl NativeClip {
         self.file.as_ref().map(|file| file.as_ref().into())
     }
 
-    /// Lets it go: what plays goes on, and its memory goes with the last of that.
+    /// Closes it. Playbacks of it go on, and its memory is freed with the last of them.
     #[napi]
     pub fn close(&mut self, env: Env) -> Result<()> {
         (self.clips, self.file) = (None, None);

@@ -28,7 +28,7 @@ impl Spoke for Core {
         turn.unwrap_or_else(|_| {
             self.break_down();
             let slot = std::mem::replace(&mut *self.slot.lock(), Slot::new(self.channels));
-            // What it holds may panic again, and a task bears that.
+            // Dropped in a task, because dropping it may panic again.
             RUNTIME.spawn(async move { drop(slot) });
             RUNTIME.spawn(end(self.clone(), ready(Ok(()))));
             Turn::Over
@@ -36,7 +36,7 @@ impl Spoke for Core {
     }
 }
 
-/// What the session wants.
+/// What a turn has to do next.
 enum Wanted {
     Request(OutputRequest),
     /// Time has passed in silence up to `skipped`. Then a frame was mixed, of so many samples, and time was lost behind it.
@@ -59,13 +59,9 @@ fn turn(core: &Arc<Core>, now: Instant, may_wait: bool, scratch: &mut Scratch) -
         if core.hastens.swap(false, Ordering::AcqRel) {
             slot.clock.iter_mut().for_each(|clock| clock.hasten(now));
         }
-        let wanted = match may_wait {
-            true => core.with(|session, at| wanted(session, at, core.watch, slot, now, scratch)),
-            false => match core.try_with(|session, at| wanted(session, at, core.watch, slot, now, scratch)) {
-                Some(wanted) => wanted,
-                None => return Turn::Busy,
-            },
-        };
+        let look = |session: &mut Session, at| wanted(session, at, core.watch, slot, now, scratch);
+        let looked = if may_wait { Some(core.with(look)) } else { core.try_with(look) };
+        let Some(wanted) = looked else { return Turn::Busy };
         // A session that broke wants nothing but to be closed.
         match wanted.unwrap_or(Wanted::Nothing) {
             Wanted::Request(OutputRequest::Close) => {
@@ -125,8 +121,8 @@ fn wanted(
         return Wanted::Request(request);
     }
     // Asked for in each turn, so the last one of them counts.
-    let deadline = session.deadline().into_iter().chain(session.start_deadline()).min();
-    deadline.into_iter().for_each(|deadline| wake_at(watch.instant(deadline)));
+    let deadlines = [session.deadline(), session.start_deadline()];
+    deadlines.into_iter().flatten().for_each(|deadline| wake_at(watch.instant(deadline)));
     let pace = session.pace();
     let Slot { clock: Some(clock), output, .. } = slot else { return Wanted::Nothing };
     let mut skipped = 0;

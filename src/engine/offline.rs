@@ -6,14 +6,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use tokio::task::AbortHandle;
 use tokio::time::sleep_until;
 
 use super::handle::Core;
 use super::slot::{Slot, end, tell, with_scratch};
 use crate::error::Result;
 use crate::mixer::Scratch;
-use crate::runtime::{Job, RUNTIME, Work, timed};
+use crate::runtime::{Job, RUNTIME, Task, Work, timed};
 use crate::session::{OutputRequest, Step, WallTime};
 
 /// How many steps a turn has: a second of sound, some milliseconds of work.
@@ -89,7 +88,7 @@ enum Next {
 /// Wakes the job at a time of the watch. Dropping it cancels that.
 pub struct Alarm {
     time: WallTime,
-    task: AbortHandle,
+    _task: Task<()>,
 }
 
 impl Alarm {
@@ -103,17 +102,11 @@ impl Alarm {
             return;
         }
         let (watch, progress) = (core.watch, core.progress.clone());
-        let task = RUNTIME.spawn(async move {
+        let task = Task::spawn(async move {
             sleep_until(watch.instant(time).into()).await;
             progress.tell();
         });
-        *alarm = Some(Self { time, task: task.abort_handle() });
-    }
-}
-
-impl Drop for Alarm {
-    fn drop(&mut self) {
-        self.task.abort();
+        *alarm = Some(Self { time, _task: task });
     }
 }
 

@@ -1,7 +1,7 @@
 //! Voices → frames: sums the voices of each track, sums the tracks of each stream, cuts edges without a click, limits the sum.
 //!
-//! [`Mixer::mix`] is the only code that runs on every tick. It takes no lock, allocates nothing once its scratch has grown,
-//! logs nothing and drops nothing large. The voices belong to the session; the mixer is shown them.
+//! [`Mixer::mix`] is the only code that runs on every tick. It takes no lock, logs nothing and drops nothing large. Once its scratch
+//! has grown it allocates for two things: a stream's first sample over full scale, and a clip whose samples can't be handed over as they are. The voices belong to the session; the mixer is shown them.
 
 mod crossfade;
 mod duck;
