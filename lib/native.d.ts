@@ -15,7 +15,7 @@ export declare class NativeClip {
   static make(source: NativeClipSource, bell: NativeBell): NativeClip | NativeRefusal
   /** By which the bell names this clip. */
   get number(): number
-  /** Whether it is made, as the answer to a call; nothing if that is not known yet, or was given up. */
+  /** Returns the answer once it is made or has failed; nothing before that, or after `cancel`. */
   take(): any
   /** Waits for it no longer. */
   cancel(): void
@@ -24,7 +24,7 @@ export declare class NativeClip {
   get bytes(): number
   /** A copy of the file that it was made from, if that was in memory. */
   copyFile(): Buffer | null
-  /** Lets it go: what plays goes on, and its memory goes with the last of that. */
+  /** Closes it. Playbacks of it go on, and its memory is freed with the last of them. */
   close(): void
 }
 
