@@ -55,9 +55,9 @@ for (const [what, signalling] of [['sound', false], ['sound and signalling', tru
     wire.media.cut()
     if (signalling) wire.cut()
     await lost
-    await sleep(4000)
+    await sleep(3000)
     const { positionMs } = session.playbacks()[0]
-    await sleep(500)
+    await sleep(2500) // it would go on for a moment each 1.5 s, if a pause were taken for silence
     assert.equal(session.playbacks()[0].positionMs, positionMs, 'it went on with nobody to hear it')
     const back = once(session, 'reconnected')
     wire.media.mend()

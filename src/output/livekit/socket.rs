@@ -35,6 +35,9 @@ const MAX_MESSAGE: usize = 4 << 20;
 /// LiveKit's client pings every few seconds. One whose attempt to connect was given up has left the socket open, to be read for ever.
 const ABANDONED_AFTER: Duration = Duration::from_secs(60);
 
+/// How long a server may take to close its side.
+const CLOSE_LIMIT: Duration = Duration::from_secs(1);
+
 /// How much of a server's page is read: it says what was wrong, or where else to go.
 const MAX_PAGE: usize = 64 << 10;
 
@@ -139,8 +142,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> WsConnection for Socket
         }
     }
 
+    /// Reads until the server has closed, too: one that writes to a socket which is gone drops what it has not read yet, and that
+    /// may be our goodbye.
     async fn close(&self) {
         let _ = self.writer.lock().await.close().await;
+        let closing = async { while let Some(Ok(_)) = self.reader.lock().await.next().await {} };
+        let _ = timeout(CLOSE_LIMIT, closing).await;
     }
 }
 

@@ -78,6 +78,14 @@ pub struct Peer {
     sending: Option<Instant>,
 }
 
+/// Whether a server may hear what is sent that was last `heard`, where sound is sent since `sending` and up to `last_frame`. One that
+/// left sound unanswered for long is not given the time of silence when the sound pauses for that.
+fn may_hear(heard: Instant, sending: Option<Instant>, last_frame: Option<Instant>, now: Instant) -> bool {
+    let owed_since = sending.map_or(heard, |sending| sending.max(heard));
+    let unanswered = last_frame.map_or(Duration::ZERO, |last| last.saturating_duration_since(owed_since));
+    unanswered < HEARD_WITHIN && now.saturating_duration_since(heard) < HEARD_WITHIN_IN_SILENCE
+}
+
 impl Peer {
     pub fn new(transport: Transport, encoding: Encoding, now: Instant) -> Result<Self> {
         let mut config = RtcConfig::new().clear_codecs().enable_opus(true, encoding.red);
@@ -113,10 +121,8 @@ impl Peer {
 
     /// Whether what is sent now reaches the server, as far as one can know.
     pub fn is_heard(&self, now: Instant) -> bool {
-        let since = |at: Instant| now.saturating_duration_since(at);
-        let is_sending = self.last_frame().is_some_and(|(_, at)| since(at) < HEARD_WITHIN);
-        let within = if is_sending { HEARD_WITHIN } else { HEARD_WITHIN_IN_SILENCE };
-        self.is_connected() && self.heard.is_some_and(|heard| since(heard) < within)
+        let last_frame = self.last_frame().map(|(_, at)| at);
+        self.is_connected() && self.heard.is_some_and(|heard| may_hear(heard, self.sending, last_frame, now))
     }
 
     /// Whether sound is sent, and nothing was heard of the server for too long.
@@ -306,4 +312,31 @@ fn is_rtcp(bytes: &[u8]) -> bool {
 
 fn broken(what: &str, error: impl std::fmt::Display) -> SpeakerError {
     SpeakerError::new(Code::Disconnected, format!("{what}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_owes_an_answer_to_sound_and_a_slower_one_to_silence() {
+        let begin = Instant::now();
+        let at = |ms: u64| begin + Duration::from_millis(ms);
+        let hears = |heard, sending: Option<u64>, last_frame: Option<u64>, now| {
+            may_hear(at(heard), sending.map(at), last_frame.map(at), at(now))
+        };
+        for (heard, sending, last_frame, now, expected) in [
+            (0, None, None, 5_400, true),
+            (0, None, None, 5_500, false),
+            (1_000, Some(0), Some(2_400), 2_400, true),
+            (1_000, Some(0), Some(2_500), 2_500, false),
+            (1_000, Some(0), Some(2_500), 4_500, false), // held, and not silent
+            (1_000, Some(0), Some(1_500), 4_500, true),  // ended by itself
+            (0, Some(4_000), Some(4_020), 4_020, true),  // begun after silence
+            (0, Some(4_000), Some(5_500), 5_500, false),
+            (6_000, Some(4_000), Some(5_500), 6_000, true),
+        ] {
+            assert_eq!(hears(heard, sending, last_frame, now), expected, "{:?}", (heard, sending, last_frame, now));
+        }
+    }
 }
