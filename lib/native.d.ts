@@ -72,11 +72,11 @@ export declare class NativeSession {
   /** Answers `tokenWanted`: the token, or why there is none. */
   giveToken(number: number, token?: string | undefined | null, reason?: string | undefined | null): void
   get connection(): string
-  /** Tells the room what to list of this participant: its name, its metadata, its attributes. */
+  /** Sets the name, the metadata and attributes of this participant, as others in the room see them. */
   describe(name: string | undefined | null, metadata: string | undefined | null, attributes: Record<string, string>, ticket: number): void
-  /** This participant, while a room is joined. */
+  /** Returns this participant, or null while no room is joined. */
   get localParticipant(): any
-  /** The others who are in the room. */
+  /** Returns the others in the room. */
   participants(): any[]
   /** Why not, if the session is closed. */
   setMuted(trackId: number, muted: boolean): NativeRefusal | null

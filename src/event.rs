@@ -153,17 +153,17 @@ pub enum EventKind {
     },
     /// Somebody else has come into the room.
     ParticipantJoined {
-        /// Who.
+        /// The one who came.
         participant: Box<Participant>,
     },
     /// Somebody else in the room is listed otherwise: by name, metadata, attributes or tracks.
     ParticipantChanged {
-        /// Who, as they are now.
+        /// Their present state.
         participant: Box<Participant>,
     },
     /// Somebody else has left the room.
     ParticipantLeft {
-        /// Who, as they were last.
+        /// Their last known state.
         participant: Box<Participant>,
     },
     /// The output failed, and every live playback with it; or the session broke, or the recording failed.

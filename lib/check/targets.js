@@ -1,6 +1,6 @@
 'use strict'
 
-// Validates stop, pause, resume, seek and volume requests.
+// Validates stop, pause, resume, seek, volume and mute requests, and what a participant says of itself.
 
 const { refuse } = require('../error')
 const { MAX_MS, check, object } = require('./values')
@@ -65,8 +65,8 @@ function text(value, argument) {
 /** Validates the attributes of a participant, by their keys. */
 function attributes(value) {
   const entries = Object.entries(object(value, 'attributes', Object.keys(Object(value))))
-  for (const [key, text] of entries) {
-    if (typeof text !== 'string' || !text.isWellFormed()) throw refuse('a string of well-formed Unicode', `attributes.${key}`, text)
+  for (const [key, value] of entries) {
+    if (typeof value !== 'string' || !value.isWellFormed()) throw refuse('a string of well-formed Unicode', `attributes.${key}`, value)
     if (key === '' || !key.isWellFormed()) throw refuse('non-empty keys of well-formed Unicode', 'attributes', key)
   }
   return Object.fromEntries(entries)

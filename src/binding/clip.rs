@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use super::NativeBell;
 use super::convert::{NativeRefusal, origin_of};
-use super::outgoing::{NativeMessage, Outgoing, What};
+use super::outgoing::{Outgoing, Serialized, What};
 use crate::audio::to_ms;
 use crate::error::{Code, SpeakerError};
 use crate::event::Message;
@@ -81,7 +81,7 @@ impl NativeClip {
 
     /// Returns the answer once it is made or has failed; nothing before that, or after `cancel`.
     #[napi(ts_return_type = "any")]
-    pub fn take(&mut self, env: Env) -> Result<Option<NativeMessage>> {
+    pub fn take(&mut self, env: Env) -> Result<Option<Serialized<Message>>> {
         let result = self.made.lock().take();
         let Some(result) = result.filter(|_| self.making.take().is_some()) else { return Ok(None) };
         let error = match result {
@@ -95,7 +95,7 @@ impl NativeClip {
                 Some(error)
             }
         };
-        Ok(Some(NativeMessage(Message::Settled { ticket: 0, error })))
+        Ok(Some(Serialized(Message::Settled { ticket: 0, error })))
     }
 
     /// Waits for it no longer.

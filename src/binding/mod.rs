@@ -16,6 +16,7 @@ mod stream;
 mod tap;
 mod token;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -27,7 +28,8 @@ use parking_lot::Mutex;
 use crate::audio::{from_ms, to_ms};
 use crate::engine::{Handle, broken_sessions, open_sessions};
 use crate::error::{Code, SpeakerError};
-use crate::output::{Description, PcmFrame, PcmSink, Recording};
+use crate::event::Message;
+use crate::output::{Description, Participant, PcmFrame, PcmSink, Recording};
 use crate::redact::redact_to;
 use crate::session::{RequestId, StopRequest};
 use crate::source::{CLIPS, Origin, SPOOLS};
@@ -37,7 +39,7 @@ use convert::{
     NativeTarget, NativeVolume,
 };
 use options::NativeOptions;
-use outgoing::{NativeLocalParticipant, NativeMessage, NativeParticipants, Outgoing, What};
+use outgoing::{Outgoing, Serialized, What};
 use recorder::NativeRecorder;
 use stream::{NativeEncoding, NativeStream};
 use tap::{NativeTap, NativeTapOptions};
@@ -151,8 +153,8 @@ impl NativeSession {
 
     /// The next message, in order: an event or an answer.
     #[napi(ts_return_type = "any")]
-    pub fn take(&self) -> Option<NativeMessage> {
-        self.handle.take_message().map(NativeMessage)
+    pub fn take(&self) -> Option<Serialized<Message>> {
+        self.handle.take_message().map(Serialized)
     }
 
     /// Takes a request, or returns why it is refused.
@@ -275,29 +277,29 @@ impl NativeSession {
         self.handle.connection().as_str().to_owned()
     }
 
-    /// Tells the room what to list of this participant: its name, its metadata, its attributes.
+    /// Sets the name, the metadata and attributes of this participant, as others in the room see them.
     #[napi]
     pub fn describe(
         &self,
         name: Option<String>,
         metadata: Option<String>,
-        attributes: std::collections::HashMap<String, String>,
+        attributes: HashMap<String, String>,
         ticket: u32,
     ) {
         let attributes = attributes.into_iter().collect();
         self.handle.describe(Description { name, metadata, attributes }, ticket);
     }
 
-    /// This participant, while a room is joined.
+    /// Returns this participant, or null while no room is joined.
     #[napi(getter, ts_return_type = "any")]
-    pub fn local_participant(&self) -> NativeLocalParticipant {
-        NativeLocalParticipant(self.handle.local_participant())
+    pub fn local_participant(&self) -> Serialized<Option<Participant>> {
+        Serialized(self.handle.local_participant())
     }
 
-    /// The others who are in the room.
+    /// Returns the others in the room.
     #[napi(ts_return_type = "any[]")]
-    pub fn participants(&self) -> NativeParticipants {
-        NativeParticipants(self.handle.participants())
+    pub fn participants(&self) -> Serialized<Vec<Participant>> {
+        Serialized(self.handle.participants())
     }
 
     /// Why not, if the session is closed.

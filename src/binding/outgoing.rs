@@ -1,9 +1,9 @@
 //! What goes to JavaScript, as JavaScript sees it.
 
 use napi::bindgen_prelude::*;
+use serde::Serialize;
 
-use crate::event::Message;
-use crate::output::{Participant, PcmFrame};
+use crate::output::PcmFrame;
 
 /// One ring of an environment's bell, and the session that it is for.
 pub struct Outgoing {
@@ -52,37 +52,21 @@ impl ToNapiValue for Outgoing {
     }
 }
 
-/// What crosses by its serde form, as JavaScript's own objects.
-macro_rules! as_serialized {
-    ($(#[doc = $doc:literal] $name:ident($type:ty);)+) => {
-        $(
-            #[doc = $doc]
-            pub struct $name(pub $type);
+/// A value that becomes a JavaScript object by its serde form.
+pub struct Serialized<T>(pub T);
 
-            impl TypeName for $name {
-                fn type_name() -> &'static str {
-                    "object"
-                }
+impl<T> TypeName for Serialized<T> {
+    fn type_name() -> &'static str {
+        "object"
+    }
 
-                fn value_type() -> ValueType {
-                    ValueType::Object
-                }
-            }
-
-            impl ToNapiValue for $name {
-                unsafe fn to_napi_value(env: sys::napi_env, value: Self) -> Result<sys::napi_value> {
-                    Env::from_raw(env).to_js_value(&value.0).map(|value| value.raw())
-                }
-            }
-        )+
-    };
+    fn value_type() -> ValueType {
+        ValueType::Object
+    }
 }
 
-as_serialized! {
-    /// A message.
-    NativeMessage(Message);
-    /// This participant, or null.
-    NativeLocalParticipant(Option<Participant>);
-    /// The others in a room.
-    NativeParticipants(Vec<Participant>);
+impl<T: Serialize> ToNapiValue for Serialized<T> {
+    unsafe fn to_napi_value(env: sys::napi_env, value: Self) -> Result<sys::napi_value> {
+        Env::from_raw(env).to_js_value(&value.0).map(|value| value.raw())
+    }
 }

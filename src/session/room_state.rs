@@ -30,7 +30,7 @@ impl RoomState {
         self.others.values()
     }
 
-    /// Takes what the room tells. Returns what is news.
+    /// Takes what the room tells. Returns the events of what has changed.
     pub fn hear(&mut self, presence: Presence) -> Vec<EventKind> {
         match presence {
             Presence::Local(local) => {
@@ -44,10 +44,9 @@ impl RoomState {
                 Vec::new()
             }
             Presence::Others(others) => {
-                let gone =
-                    self.others.values().filter(|known| !others.iter().any(|other| other.identity == known.identity));
-                let gone: Vec<_> = gone.map(|known| (known.identity.clone(), known.sid.clone())).collect();
-                let left = gone.into_iter().flat_map(|(identity, sid)| self.left(&identity, &sid));
+                let is_gone = |known: &Participant| !others.iter().any(|other| other.identity == known.identity);
+                let gone = self.others.extract_if(.., |_, known| is_gone(known));
+                let left = gone.map(|(_, known)| EventKind::ParticipantLeft { participant: Box::new(known) });
                 let mut events: Vec<_> = left.collect();
                 others.into_iter().for_each(|other| events.extend(self.listed(other)));
                 events
@@ -64,8 +63,11 @@ impl RoomState {
         let known = self.others.insert(other.identity.clone(), other.clone());
         let participant = Box::new(other);
         match known {
-            Some(known) if Participant { version: participant.version, ..known.clone() } == *participant => Vec::new(),
-            Some(known) if known.sid == participant.sid => vec![EventKind::ParticipantChanged { participant }],
+            Some(mut known) if known.sid == participant.sid => {
+                known.version = participant.version;
+                let is_news = known != *participant;
+                is_news.then_some(EventKind::ParticipantChanged { participant }).into_iter().collect()
+            }
             // They have come back before the room had noticed that they were gone.
             Some(known) => {
                 let participant_left = EventKind::ParticipantLeft { participant: Box::new(known) };

@@ -88,9 +88,9 @@ pub struct LiveKit {
     is_lost: bool,
     /// What the session was told last.
     told: Condition,
-    /// Who comes and goes, of which the session is not told yet.
+    /// News of who is in the room, which the session is still to be told.
     presence: VecDeque<Presence>,
-    /// What the room is asked to list of us, and its answers of which the session is not told yet.
+    /// What the room is asked to list of us, and its answers, which the session is still to be told.
     requests: Requests,
     described: VecDeque<OutputEvent>,
     link: Link,
@@ -214,8 +214,9 @@ impl LiveKit {
                 self.handle(Input::Confirmed, now);
                 self.hear_of_tracks(said, now)
             }
-            Said::Local(local) => {
-                self.presence.push_back(Presence::Local(local));
+            Said::Presence(presence) => {
+                self.publications.hear_of_others(&presence);
+                self.presence.push_back(presence);
                 Ok(())
             }
             Said::Described { request, error } => {
@@ -236,17 +237,7 @@ impl LiveKit {
                 self.link.quality = Some(quality);
                 Ok(())
             }
-            said => {
-                self.presence.extend(match &said {
-                    Said::Others(others) => Some(Presence::Others(others.clone())),
-                    Said::Came(other) => Some(Presence::Listed(other.clone())),
-                    Said::Went { identity, sid } => {
-                        Some(Presence::Left { identity: identity.clone(), sid: sid.clone() })
-                    }
-                    _ => None,
-                });
-                self.hear_of_tracks(said, now)
-            }
+            said => self.hear_of_tracks(said, now),
         }
     }
 

@@ -5,6 +5,7 @@ use proto::signal_response::Message as Response;
 use super::proto;
 use super::said::{Name, Said, Us, participant};
 use super::tokens::Tokens;
+use crate::output::Presence;
 
 pub struct Place {
     us: Name,
@@ -26,7 +27,7 @@ impl Place {
         // Nothing is subscribed to; server 1.11.0 ends with a nil pointer where that is not said.
         let state = proto::SyncState { subscription: Some(Default::default()), ..Default::default() };
         let place = Self { us: Name::of(&info), has: Us::of(&info), state, is_single, is_moved: false, tokens };
-        (place, vec![Said::Local(participant(info)), others(joined.other_participants)])
+        (place, vec![local(info), others(joined.other_participants)])
     }
 
     /// Takes what the server says to its place, and returns what is news to a publisher.
@@ -62,8 +63,7 @@ impl Place {
         let info = moved.participant.unwrap_or_default();
         (self.us, self.has, self.is_moved) = (Name::of(&info), Us::of(&info), true);
         self.tokens.moved(&moved.token);
-        let local = Said::Local(participant(info));
-        vec![Said::Us(self.has.clone()), local, others(moved.other_participants)]
+        vec![Said::Us(self.has.clone()), local(info), others(moved.other_participants)]
     }
 
     /// Keeps what was offered last.
@@ -105,8 +105,12 @@ fn sid(published: &proto::TrackPublishedResponse) -> &str {
     published.track.as_ref().map_or("", |track| &track.sid)
 }
 
+fn local(info: proto::ParticipantInfo) -> Said {
+    Said::Presence(Presence::Local(participant(info)))
+}
+
 fn others(infos: Vec<proto::ParticipantInfo>) -> Said {
-    Said::Others(infos.into_iter().map(participant).collect())
+    Said::Presence(Presence::Others(infos.into_iter().map(participant).collect()))
 }
 
 #[cfg(test)]
@@ -128,12 +132,12 @@ mod tests {
     /// What is said of who is there, in words.
     fn names(said: &[Said]) -> Vec<String> {
         let name = |said: &Said| match said {
-            Said::Local(us) => format!("we are {}", us.identity),
-            Said::Others(others) => {
+            Said::Presence(Presence::Local(us)) => format!("we are {}", us.identity),
+            Said::Presence(Presence::Others(others)) => {
                 let others: Vec<_> = others.iter().map(|other| other.identity.as_str()).collect();
                 format!("others: {}", others.join(", "))
             }
-            Said::Came(other) => format!("{} came", other.identity),
+            Said::Presence(Presence::Listed(other)) => format!("{} came", other.identity),
             other => format!("{other:?}"),
         };
         said.iter().map(name).collect()

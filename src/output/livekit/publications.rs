@@ -18,7 +18,7 @@ use super::mutes::Mutes;
 use super::peer::{Mid, Pt};
 use super::said::{Said, Us, no_grant};
 use crate::error::{Code, Result, SpeakerError};
-use crate::output::{Meanwhile, OutputEvent};
+use crate::output::{Meanwhile, OutputEvent, Presence};
 
 /// When a track that the server took out is offered anew, if the server says nothing against it.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -318,20 +318,29 @@ impl Publications {
                 }
             }
             Said::Us(us) => self.listed(us, now),
-            Said::Others(others) => {
-                self.others = others.iter().map(|other| (other.identity.clone(), other.sid.clone())).collect();
-            }
-            Said::Came(other) => {
-                self.others.insert(other.identity.clone(), other.sid.clone());
-                self.has_unlisted_listener = false;
-            }
-            // Who comes back before the server has noticed that they were gone is there.
-            Said::Went { identity, sid } if self.others.get(identity) == Some(sid) => {
-                self.others.remove(identity);
-            }
             _ => {}
         }
         self.sweep();
+    }
+
+    /// Takes who else is in the room.
+    pub fn hear_of_others(&mut self, presence: &Presence) {
+        match presence {
+            Presence::Local(_) => {}
+            Presence::Others(others) => {
+                self.others = others.iter().map(|other| (other.identity.clone(), other.sid.clone())).collect();
+            }
+            Presence::Listed(other) => {
+                self.others.insert(other.identity.clone(), other.sid.clone());
+                self.has_unlisted_listener = false;
+            }
+            Presence::Left { identity, sid } => {
+                // Who comes back before the server has noticed that they were gone is there.
+                if self.others.get(identity) == Some(sid) {
+                    self.others.remove(identity);
+                }
+            }
+        }
     }
 
     fn named(&mut self, cid: &str, sid: &str) {
@@ -639,12 +648,12 @@ mod tests {
     use super::*;
     use crate::output::Participant;
 
-    fn came(identity: &str) -> Said {
-        Said::Came(Participant { identity: identity.to_owned(), ..Default::default() })
+    fn came(identity: &str) -> Presence {
+        Presence::Listed(Participant { identity: identity.to_owned(), ..Default::default() })
     }
 
-    fn went(identity: &str) -> Said {
-        Said::Went { identity: identity.to_owned(), sid: String::new() }
+    fn went(identity: &str) -> Presence {
+        Presence::Left { identity: identity.to_owned(), sid: String::new() }
     }
 
     const TIMEOUT: Duration = Duration::from_secs(10);
@@ -696,7 +705,7 @@ mod tests {
         fn joined(at_once: &[u32], others: &[&str]) -> Self {
             let mut table = Self::new(at_once);
             table.join(true);
-            others.iter().for_each(|identity| table.hear(came(identity)));
+            others.iter().for_each(|identity| table.publications.hear_of_others(&came(identity)));
             table.publications.started();
             table
         }
@@ -828,7 +837,7 @@ mod tests {
     fn published_is_enough_where_that_is_asked() {
         let mut table = Table::with(&[0], StartWhen::Published);
         table.join(true);
-        table.hear(came("ear"));
+        table.publications.hear_of_others(&came("ear"));
         table.publications.started();
         assert_eq!(table.serve(), ["opened 0"]);
     }
@@ -837,9 +846,9 @@ mod tests {
     fn whoever_leaves_is_not_waited_for() {
         let mut table = Table::joined(&[0], &["ear", "other"]);
         assert_eq!(table.serve(), NOTHING);
-        table.hear(went("ear"));
+        table.publications.hear_of_others(&went("ear"));
         assert_eq!(table.told(), NOTHING);
-        table.hear(went("other"));
+        table.publications.hear_of_others(&went("other"));
         assert_eq!(table.told(), ["opened 0"]);
     }
 
@@ -848,7 +857,7 @@ mod tests {
         let mut table = Table::joined(&[0], &["deaf"]);
         table.serve();
         table.now += PATIENCE - Duration::from_millis(1);
-        table.hear(came("late"));
+        table.publications.hear_of_others(&came("late"));
         assert_eq!(table.wait(Duration::from_millis(1)), ["opened 0"]);
     }
 
@@ -862,8 +871,8 @@ mod tests {
         assert_eq!(table.serve(), NOTHING);
         table.subscribe(1);
         assert_eq!(table.told(), ["subscribed 3", "opened 3"]);
-        table.hear(came("ear"));
-        table.hear(went("ear"));
+        table.publications.hear_of_others(&came("ear"));
+        table.publications.hear_of_others(&went("ear"));
         table.ask(4).unwrap();
         assert_eq!(table.serve(), ["opened 4"]);
     }
@@ -1138,7 +1147,7 @@ mod tests {
         assert!(!table.publications.is_restored());
         assert_eq!(table.publications.next_deadline(), None);
         table.join(true);
-        table.hear(came("ear"));
+        table.publications.hear_of_others(&came("ear"));
         table.serve();
         table.is_connected = true;
         assert_eq!(table.told(), NOTHING);

@@ -5,7 +5,7 @@ use proto::signal_response::Message as Response;
 use super::proto;
 use super::trouble::Trouble;
 use crate::error::{Code, SpeakerError};
-use crate::output::{Participant, ParticipantTrack, Quality};
+use crate::output::{Participant, ParticipantTrack, Presence, Quality};
 use crate::redact::redact;
 
 #[derive(Debug)]
@@ -42,17 +42,8 @@ pub enum Said {
     Us(Us),
     /// Another session has taken our identity.
     Replaced,
-    /// Ourselves, as the server lists us.
-    Local(Participant),
-    /// All others, where the room was joined.
-    Others(Vec<Participant>),
-    /// Somebody else came, or is listed otherwise.
-    Came(Participant),
-    /// Somebody else left.
-    Went {
-        identity: String,
-        sid: String,
-    },
+    /// Who is in the room.
+    Presence(Presence),
     /// The answer to what was asked for under this number.
     Described {
         request: u32,
@@ -113,7 +104,7 @@ impl Said {
                 let sid = published.track.map(|track| track.sid).unwrap_or_default();
                 Self::Published { cid: published.cid, sid }
             }
-            Response::RequestResponse(response) => Self::refused(response)?,
+            Response::RequestResponse(response) => Self::answer(response)?,
             Response::TrackUnpublished(proto::TrackUnpublishedResponse { track_sid }) => {
                 Self::Unpublished { sid: track_sid }
             }
@@ -137,39 +128,46 @@ impl Said {
         let is_gone = info.state() == proto::participant_info::State::Disconnected;
         match (info.sid == us.sid, info.identity == us.identity) {
             (true, _) if is_gone => Vec::new(),
-            (true, _) => vec![Self::Us(Us::of(&info)), Self::Local(participant(info))],
+            (true, _) => vec![Self::Us(Us::of(&info)), Self::Presence(Presence::Local(participant(info)))],
             // Whoever we were before may still be told of, and came before us.
             (false, true) if !is_gone && Name::of(&info).joined_at >= us.joined_at => vec![Self::Replaced],
             (false, true) => Vec::new(),
-            (false, false) if is_gone => vec![Self::Went { identity: info.identity, sid: info.sid }],
-            (false, false) => vec![Self::Came(participant(info))],
+            (false, false) if is_gone => {
+                vec![Self::Presence(Presence::Left { identity: info.identity, sid: info.sid })]
+            }
+            (false, false) => vec![Self::Presence(Presence::Listed(participant(info)))],
         }
     }
 
-    fn refused(response: proto::RequestResponse) -> Option<Self> {
+    /// The answer to a request of ours: to one for a track, nothing but its refusal is of use.
+    fn answer(response: proto::RequestResponse) -> Option<Self> {
         use proto::request_response::{Reason, Request};
         let reason = response.reason();
-        let track = match response.request {
-            Some(Request::AddTrack(track)) => track,
-            Some(Request::UpdateMetadata(_)) => {
+        match response.request? {
+            Request::AddTrack(track) => {
                 let error = match reason {
+                    Reason::Ok | Reason::Queued => return None,
+                    Reason::NotAllowed => no_grant(),
+                    _ => refusal(Code::JoinFailed, "the track", reason.as_str_name()),
+                };
+                Some(Self::Refused { cid: track.cid, error })
+            }
+            Request::UpdateMetadata(_) => {
+                let why = match reason {
                     Reason::Ok => None,
                     Reason::NotAllowed => Some("Expected the grant canUpdateOwnMetadata but received none".to_owned()),
-                    _ => Some(redact(&format!("{} {}", reason.as_str_name(), response.message)).trim().to_owned()),
+                    _ => Some(format!("{} {}", reason.as_str_name(), response.message)),
                 };
-                let error =
-                    error.map(|why| SpeakerError::new(Code::Refused, format!("the LiveKit room refuses it: {why}")));
-                return Some(Self::Described { request: response.request_id, error });
+                let error = why.map(|why| refusal(Code::Refused, "it", why.trim()));
+                Some(Self::Described { request: response.request_id, error })
             }
-            _ => return None,
-        };
-        let message = match reason {
-            Reason::Ok | Reason::Queued => return None,
-            Reason::NotAllowed => return Some(Self::Refused { cid: track.cid, error: no_grant() }),
-            _ => format!("the LiveKit room refuses the track: {}", redact(reason.as_str_name())),
-        };
-        Some(Self::Refused { cid: track.cid, error: SpeakerError::new(Code::JoinFailed, message) })
+            _ => None,
+        }
     }
+}
+
+fn refusal(code: Code, what: &str, why: &str) -> SpeakerError {
+    SpeakerError::new(code, format!("the LiveKit room refuses {what}: {}", redact(why)))
 }
 
 impl Name {
@@ -270,9 +268,9 @@ mod tests {
     /// What a message says, as text.
     fn said(response: Response) -> String {
         let text = |said: &Said| match said {
-            Said::Local(us) => format!("Local({:?})", us.identity),
-            Said::Came(other) => format!("Came({:?})", other.identity),
-            Said::Went { identity, .. } => format!("Went({identity:?})"),
+            Said::Presence(Presence::Local(us)) => format!("Local({:?})", us.identity),
+            Said::Presence(Presence::Listed(other)) => format!("Came({:?})", other.identity),
+            Said::Presence(Presence::Left { identity, .. }) => format!("Went({identity:?})"),
             other => format!("{other:?}"),
         };
         Said::read(response, &us()).iter().map(text).collect::<Vec<_>>().join(", ")
