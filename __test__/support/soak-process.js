@@ -70,6 +70,7 @@ async function soak({ sessions: count, plays, everyMs, ...server }) {
   return {
     before, during, after,
     outcomes: results.map(({ value, reason }) => value?.outcome ?? reason.code),
+    reasons: [...new Set(results.map(({ reason }) => reason?.message))],
     ends: [...ends.values()]
   }
 }

@@ -52,11 +52,23 @@ impl Place {
             }
             _ => {}
         }
-        let said = Said::read(response, &self.us);
-        if let Some(us) = said.iter().rev().find_map(|said| if let Said::Us(us) = said { Some(us) } else { None }) {
+        let mut said = Said::read(response, &self.us);
+        said.retain_mut(|said| match said {
+            Said::Us(us) => self.list(us),
+            _ => true,
+        });
+        said
+    }
+
+    /// Takes a list of what the room has of us. Returns false if it is older than what is known: a server sends its lists from
+    /// several threads, and reads a list's tracks a little later than its version.
+    fn list(&mut self, us: &mut Us) -> bool {
+        us.is_newer = us.version > self.has.version;
+        let is_older = us.version < self.has.version;
+        if !is_older {
             self.has = us.clone();
         }
-        said
+        !is_older
     }
 
     fn move_to(&mut self, moved: proto::RoomMovedResponse) -> Vec<Said> {
@@ -83,7 +95,7 @@ impl Place {
 
     /// The signalling is open again. What the room has of us is told next.
     pub fn reopened(&mut self) {
-        self.has.tracks.clear();
+        (self.has.version, self.has.tracks) = (0, Vec::new());
     }
 
     /// What was agreed before. A track that the server does not know would end the session.
@@ -138,6 +150,10 @@ mod tests {
                 format!("others: {}", others.join(", "))
             }
             Said::Presence(Presence::Listed(other)) => format!("{} came", other.identity),
+            Said::Us(us) => {
+                let tracks: Vec<_> = us.tracks.iter().map(|(sid, _)| sid.as_str()).collect();
+                format!("ours{}: {}", if us.is_newer { "" } else { " at the same time" }, tracks.join(", "))
+            }
             other => format!("{other:?}"),
         };
         said.iter().map(name).collect()
@@ -197,6 +213,22 @@ mod tests {
         assert_eq!(place.has.tracks, []);
     }
 
+    #[test]
+    fn a_list_that_is_older_than_the_one_before_is_not_heard() {
+        let (mut place, _) = place();
+        let mut hear = |version, tracks: &[&str]| {
+            let us = proto::ParticipantInfo { version, ..info("PA_1", "us", tracks) };
+            names(&place.hear(update(vec![us]))).swap_remove(0)
+        };
+        assert_eq!(hear(5, &["TR_1", "TR_2"]), "ours: TR_1, TR_2");
+        assert_eq!(hear(4, &["TR_1"]), "we are us", "it says so, too, of what is kept elsewhere");
+        assert_eq!(hear(5, &["TR_1"]), "ours at the same time: TR_1", "its tracks may have been read earlier");
+        assert_eq!(hear(6, &["TR_1"]), "ours: TR_1");
+        place.reopened();
+        let us = proto::ParticipantInfo { version: 2, ..info("PA_1", "us", &["TR_1"]) };
+        assert_eq!(names(&place.hear(update(vec![us])))[0], "ours: TR_1", "another server may count anew");
+    }
+
     #[tokio::test]
     async fn who_is_moved_has_another_name_another_token_and_no_way_back() {
         let (mut place, tokens) = place();
@@ -205,11 +237,11 @@ mod tests {
             (Some(info("PA_5", "us-too", &["TR_1"])), vec![info("PA_6", "new", &[])]);
         let moved = proto::RoomMovedResponse { token: "moved".into(), participant, other_participants, room: None };
         let said = place.hear(Response::RoomMoved(moved));
-        let us = r#"Us(Us { tracks: [("TR_1", false)], may_publish: true })"#;
-        assert_eq!(names(&said), [us, "we are us-too", "others: new"]);
+        assert_eq!(names(&said), ["ours: TR_1", "we are us-too", "others: new"]);
         assert!(!place.can_resume());
-        let said = place.hear(update(vec![info("PA_5", "us-too", &[]), info("PA_1", "us", &[])]));
-        assert_eq!(names(&said), ["Us(Us { tracks: [], may_publish: true })", "we are us-too", "us came"]);
+        let us = proto::ParticipantInfo { version: 1, ..info("PA_5", "us-too", &[]) };
+        let said = place.hear(update(vec![us, info("PA_1", "us", &[])]));
+        assert_eq!(names(&said), ["ours: ", "we are us-too", "us came"]);
         let asked = tokens.ask(false, Instant::now(), Duration::from_secs(1)).await.unwrap();
         assert_eq!(asked.iter().map(|token| token.to_string()).collect::<Vec<_>>(), ["moved"]);
     }

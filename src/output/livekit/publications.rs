@@ -356,7 +356,7 @@ impl Publications {
         }
     }
 
-    /// The server lists what it has of us.
+    /// The server lists what it has of us, and never an older list behind a newer one.
     fn listed(&mut self, us: &Us, now: Instant) {
         self.may_publish = us.may_publish;
         for index in 0..self.tracks.len() {
@@ -367,7 +367,7 @@ impl Publications {
                     track.is_listed = true;
                     self.mutes.listed(track.stream, *muted);
                 }
-                None if track.is_listed => self.take_out(index, Hold::Until(now + AGAIN_AFTER)),
+                None if track.is_listed && us.is_newer => self.take_out(index, Hold::Until(now + AGAIN_AFTER)),
                 None => {}
             }
         }
@@ -711,7 +711,7 @@ mod tests {
         }
 
         fn join(&mut self, may_publish: bool) {
-            self.publications.joined(&Us { tracks: Vec::new(), may_publish }, self.now);
+            self.publications.joined(&Us { may_publish, ..Default::default() }, self.now);
         }
 
         fn hear(&mut self, said: Said) {
@@ -721,7 +721,7 @@ mod tests {
         /// What we are told to have: tracks by the indices of their announcements, and whether they are muted.
         fn list(&mut self, tracks: &[(usize, bool)], may_publish: bool) {
             let tracks = tracks.iter().map(|(index, muted)| (format!("sid-{index}"), *muted)).collect();
-            self.hear(Said::Us(Us { tracks, may_publish }));
+            self.hear(Said::Us(Us { tracks, may_publish, version: 1, is_newer: true }));
         }
 
         fn ask(&mut self, stream: u32) -> Result<bool> {
@@ -1090,6 +1090,8 @@ mod tests {
         table.publications.resumed(table.now);
         assert_eq!(table.serve(), ["republished 0"]);
         table.list(&[(1, false)], true);
+        table.hear(Said::Us(Us { may_publish: true, is_newer: false, ..Default::default() }));
+        assert_eq!(table.told(), NOTHING, "this list may be older than the other one");
         table.list(&[], false);
         assert_eq!(table.told(), ["unpublished 0 Pause"], "it was listed before");
     }

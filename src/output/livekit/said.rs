@@ -58,6 +58,10 @@ pub enum Said {
 /// What the room has of this participant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Us {
+    /// Rises with each change.
+    pub version: u32,
+    /// It tells of a change since the list before: a track that was in that one and is not in this one was taken out.
+    pub is_newer: bool,
     /// The names of the published tracks, and whether they are muted.
     pub tracks: Vec<(String, bool)>,
     /// Whether audio tracks may be published.
@@ -233,6 +237,8 @@ impl Us {
         let microphone = proto::TrackSource::Microphone as i32;
         let sources = &permission.can_publish_sources;
         Self {
+            version: info.version,
+            is_newer: true,
             tracks: info.tracks.iter().map(|track| (track.sid.clone(), track.muted)).collect(),
             may_publish: permission.can_publish && (sources.is_empty() || sources.contains(&microphone)),
         }
@@ -288,7 +294,7 @@ mod tests {
 
     #[test]
     fn an_update_tells_of_us_of_others_and_of_whoever_has_our_identity() {
-        let nobody = r#"Us(Us { tracks: [], may_publish: false }), Local("us")"#;
+        let nobody = r#"Us(Us { version: 0, is_newer: true, tracks: [], may_publish: false }), Local("us")"#;
         for (of, expected) in [
             (info("PA_1", "us", 5_000, false), nobody),
             // As is told before the reason comes in a message of its own.
