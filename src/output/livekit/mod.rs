@@ -292,7 +292,7 @@ impl LiveKit {
             Action::Reopen(at) => {
                 let Some(connection) = &mut self.connection else { return Ok(()) };
                 // What is to be published waits, too.
-                self.publications.interrupted(true);
+                self.publications.interrupted();
                 let (server, limit) = (self.options.server(), self.options.timeout);
                 let reopener = connection.room.reopener();
                 self.attempt = Some(Underway::Reopen(Task::spawn(async move {
@@ -302,7 +302,7 @@ impl LiveKit {
             }
             Action::FindPath { is_reopened } => {
                 let Some(Connection { room, peer, .. }) = self.connection.as_deref_mut() else { return Ok(()) };
-                self.publications.interrupted(is_reopened);
+                self.publications.interrupted();
                 if is_reopened {
                     room.sync();
                 }

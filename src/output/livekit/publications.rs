@@ -94,8 +94,6 @@ struct Publication {
     subscription: Subscription,
     /// Somebody listened to it before the room was joined anew: worth waiting for.
     had_listener: bool,
-    /// The server has listed it: where it does so no more, the track is out.
-    is_listed: bool,
     /// The server is to be told whether it is muted.
     mute_is_due: bool,
 }
@@ -193,7 +191,6 @@ impl Publications {
             is_open: false,
             subscription: Subscription::None,
             had_listener: false,
-            is_listed: false,
             mute_is_due: false,
         });
     }
@@ -235,13 +232,10 @@ impl Publications {
         self.set_deadlines(now);
     }
 
-    /// The room is in trouble; with its signalling, whoever comes back is told how things are by then.
-    pub fn interrupted(&mut self, signalling: bool) {
+    /// The room is in trouble.
+    pub fn interrupted(&mut self) {
         self.is_reachable = false;
-        for track in &mut self.tracks {
-            track.deadline = None;
-            track.is_listed |= signalling && track.published.is_some();
-        }
+        self.tracks.iter_mut().for_each(|track| track.deadline = None);
     }
 
     /// The room is reached again, in the same place. Offers that were out are void.
@@ -356,18 +350,17 @@ impl Publications {
         }
     }
 
-    /// The server lists what it has of us, and never an older list behind a newer one.
+    /// The server lists what it has of us.
     fn listed(&mut self, us: &Us, now: Instant) {
         self.may_publish = us.may_publish;
         for index in 0..self.tracks.len() {
             let track = &mut self.tracks[index];
             let Place::Named(sid) = &track.place else { continue };
             match us.tracks.iter().find(|(listed, _)| listed == sid) {
-                Some((_, muted)) => {
-                    track.is_listed = true;
-                    self.mutes.listed(track.stream, *muted);
+                Some((_, muted)) => self.mutes.listed(track.stream, *muted),
+                None if us.is_first && track.published.is_some() => {
+                    self.take_out(index, Hold::Until(now + AGAIN_AFTER))
                 }
-                None if track.is_listed && us.is_newer => self.take_out(index, Hold::Until(now + AGAIN_AFTER)),
                 None => {}
             }
         }
@@ -622,7 +615,7 @@ impl Publication {
         self.announcement.renew(self.stream);
         self.had_listener |= self.subscription != Subscription::None;
         (self.place, self.published, self.is_open) = (Place::None, None, false);
-        (self.subscription, self.is_listed, self.mute_is_due) = (Subscription::None, false, false);
+        (self.subscription, self.mute_is_due) = (Subscription::None, false);
         match std::mem::replace(&mut self.line, Line::None) {
             Line::None => None,
             Line::Offered(mid) | Line::Agreed(mid, _) => Some(mid),
@@ -721,7 +714,7 @@ mod tests {
         /// What we are told to have: tracks by the indices of their announcements, and whether they are muted.
         fn list(&mut self, tracks: &[(usize, bool)], may_publish: bool) {
             let tracks = tracks.iter().map(|(index, muted)| (format!("sid-{index}"), *muted)).collect();
-            self.hear(Said::Us(Us { tracks, may_publish, version: 1, is_newer: true }));
+            self.hear(Said::Us(Us { tracks, may_publish, ..Default::default() }));
         }
 
         fn ask(&mut self, stream: u32) -> Result<bool> {
@@ -988,7 +981,7 @@ mod tests {
     fn deadlines_run_only_while_the_room_is_reached() {
         let mut table = Table::joined(&[], &[]);
         table.ask(0).unwrap();
-        table.publications.interrupted(true);
+        table.publications.interrupted();
         table.now += 2 * TIMEOUT;
         assert_eq!((table.publications.late(table.now), table.publications.next_deadline()), (None, None));
         table.ask(1).unwrap();
@@ -1001,7 +994,7 @@ mod tests {
     #[test]
     fn nothing_is_sent_while_the_room_is_not_reached() {
         let mut table = Table::joined(&[0], &[]);
-        table.publications.interrupted(false);
+        table.publications.interrupted();
         table.publications.set_muted(0, true);
         assert!(table.publications.todo(false, table.now).is_none());
     }
@@ -1079,28 +1072,24 @@ mod tests {
     }
 
     #[test]
-    fn a_track_that_is_missing_in_a_list_was_taken_out() {
+    fn a_track_that_is_missing_in_the_first_list_of_a_signalling_was_taken_out() {
         let mut table = Table::joined(&[0], &[]);
         table.serve();
+        table.list(&[(0, false)], true);
         table.list(&[], true);
-        assert_eq!(table.told(), NOTHING, "a list may be older than the track");
-        table.publications.interrupted(true);
-        table.list(&[], true);
+        assert_eq!(table.told(), NOTHING, "a list's tracks may be older than its version");
+        table.publications.interrupted();
+        table.hear(Said::Us(Us { may_publish: true, is_first: true, ..Default::default() }));
         assert_eq!(table.told(), ["unpublished 0 Pause"], "revoked and granted while nothing was heard of it");
         table.publications.resumed(table.now);
         assert_eq!(table.serve(), ["republished 0"]);
-        table.list(&[(1, false)], true);
-        table.hear(Said::Us(Us { may_publish: true, is_newer: false, ..Default::default() }));
-        assert_eq!(table.told(), NOTHING, "this list may be older than the other one");
-        table.list(&[], false);
-        assert_eq!(table.told(), ["unpublished 0 Pause"], "it was listed before");
     }
 
     #[test]
     fn granted_and_revoked_within_a_round_trip_settles() {
         let mut table = Table::joined(&[0], &[]);
         table.serve();
-        table.list(&[(0, false)], true);
+        table.hear(Said::Unpublished { sid: "sid-0".to_owned() });
         for round in 0..3 {
             table.list(&[], false);
             table.list(&[], true);
@@ -1180,7 +1169,7 @@ mod tests {
         table.ask(1).unwrap();
         table.send();
         table.name(1);
-        table.publications.interrupted(true);
+        table.publications.interrupted();
         table.awaits_answer = false;
         table.publications.resumed(table.now);
         assert_eq!(table.serve(), ["opened 1"]);
@@ -1242,7 +1231,7 @@ mod tests {
     fn a_mute_that_was_missed_is_in_the_list_and_ours_is_sent_again() {
         let mut table = Table::joined(&[0, 1], &[]);
         table.serve();
-        table.publications.interrupted(true);
+        table.publications.interrupted();
         table.publications.set_muted(1, true);
         assert_eq!(table.told(), ["muted 1"]);
         table.list(&[(0, true), (1, false)], true);

@@ -60,8 +60,9 @@ pub enum Said {
 pub struct Us {
     /// Rises with each change.
     pub version: u32,
-    /// It tells of a change since the list before: a track that was in that one and is not in this one was taken out.
-    pub is_newer: bool,
+    /// The first list since the signalling was opened: what is missing was taken out meanwhile. Later ones prove nothing: a
+    /// server reads a list's tracks at another time than its version, and tells of each track that it takes out.
+    pub is_first: bool,
     /// The names of the published tracks, and whether they are muted.
     pub tracks: Vec<(String, bool)>,
     /// Whether audio tracks may be published.
@@ -238,7 +239,7 @@ impl Us {
         let sources = &permission.can_publish_sources;
         Self {
             version: info.version,
-            is_newer: true,
+            is_first: false,
             tracks: info.tracks.iter().map(|track| (track.sid.clone(), track.muted)).collect(),
             may_publish: permission.can_publish && (sources.is_empty() || sources.contains(&microphone)),
         }
@@ -294,7 +295,7 @@ mod tests {
 
     #[test]
     fn an_update_tells_of_us_of_others_and_of_whoever_has_our_identity() {
-        let nobody = r#"Us(Us { version: 0, is_newer: true, tracks: [], may_publish: false }), Local("us")"#;
+        let nobody = r#"Us(Us { version: 0, is_first: false, tracks: [], may_publish: false }), Local("us")"#;
         for (of, expected) in [
             (info("PA_1", "us", 5_000, false), nobody),
             // As is told before the reason comes in a message of its own.
