@@ -20,8 +20,8 @@ use speaker_session::source::{
 };
 
 fn main() {
-    let [_, what, sessions, seconds] = <[String; 4]>::try_from(std::env::args().collect::<Vec<_>>())
-        .expect("clip|file SESSIONS SECONDS");
+    let [_, what, sessions, seconds] =
+        <[String; 4]>::try_from(std::env::args().collect::<Vec<_>>()).expect("clip|file SESSIONS SECONDS");
     let frames = seconds.parse::<usize>().expect("seconds") * SAMPLE_RATE as usize / FRAME;
     let clips = (what == "clip").then(|| Arc::new(clip((frames + 10) * FRAME)));
     let sessions = 0..sessions.parse::<usize>().expect("a number of sessions");
