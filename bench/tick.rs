@@ -78,19 +78,23 @@ impl Player {
     fn tick(&mut self, frame: usize, scratch: &mut Scratch) {
         let session = &mut self.session;
         let at = WallTime((frame * FRAME) as u64);
-        session.give_up(at);
-        session.look(at);
-        session.expire(at);
-        session.end_drain(at);
-        assert!(session.take_output_request().is_none());
-        assert_eq!((session.deadline(), session.start_deadline()), (None, None));
-        session.pace();
-        assert_eq!(session.tick(FRAME, at, scratch), FRAME);
-        drop(session.take_work());
-        assert!(scratch.frames().all(|frame| frame.sounding));
-        scratch.let_go();
-        session.commit(Ok(()), Gauges::default());
-        drop(session.take_work());
+        for is_due in [true, false] {
+            session.pass_time(at);
+            assert!(session.take_output_request().is_none());
+            assert_eq!(session.next_deadline(), None);
+            session.pace();
+            if is_due {
+                assert_eq!(session.tick(FRAME, at, scratch), FRAME);
+            }
+            if session.has_work() {
+                drop(session.take_work());
+            }
+            if is_due {
+                assert!(scratch.frames().all(|frame| frame.sounding));
+                scratch.let_go();
+                session.commit(Ok(()), Gauges::default());
+            }
+        }
     }
 
     /// As a decode task does it.

@@ -117,9 +117,9 @@ impl Core {
         if answer.is_err() && session.break_down() {
             BROKEN.fetch_add(1, Ordering::Relaxed);
         }
-        let work = session.take_work();
+        let work = session.has_work().then(|| session.take_work());
         drop(session);
-        self.carry_out(work);
+        work.into_iter().for_each(|work| self.carry_out(work));
         answer.map_err(|_| {
             tracing::error!("a session broke by a fault of its own: please report it");
             SpeakerError::new(Code::Internal, "the session broke by a fault of its own: please report it")
