@@ -596,3 +596,44 @@ fn a_frame_that_is_nothing_but_a_part_of_a_clip_is_told() {
     from_a_ring.frames(3);
     assert_eq!(from_a_ring.parts, [None; 3]);
 }
+
+#[test]
+fn a_clip_sounds_as_a_ring_does_wherever_its_samples_lie() {
+    let hush = |desk: &mut Desk| desk.voice(1).stop(480);
+    let hold = |desk: &mut Desk| desk.voice(1).pause();
+    let turn_down = |desk: &mut Desk| desk.voice(1).set_volume(0.3, 700);
+    let join = |desk: &mut Desk| desk.start_voice(Voice::new(2, 0, clip(&noise(1_300, 0.8))));
+    let changes: [&dyn Fn(&mut Desk); 5] = [&|_| (), &hush, &hold, &turn_down, &join];
+    // Within full scale, at it, and over it in places.
+    for amplitude in [0.5, 1.0, 1.05] {
+        let mut samples = noise(6_000, amplitude);
+        samples[17] = -0.0;
+        for (change, lengths) in changes.iter().zip([&[FRAME][..], &[FRAME, 100, 7]].iter().cycle()) {
+            let [bits, same] = [clip, shared].map(|reader| {
+                let mut desk = Desk::new();
+                desk.start(1, reader(&samples));
+                desk.cut(1_920, lengths);
+                change(&mut desk);
+                desk.cut(5_000, lengths);
+                desk.output.iter().map(|sample| sample.to_bits()).collect::<Vec<_>>()
+            });
+            assert!(bits == same, "{amplitude} {lengths:?}");
+        }
+    }
+}
+
+#[test]
+fn a_frame_of_a_clip_alone_is_not_copied() {
+    let is_copied = |amplitude, volume| {
+        let mut desk = Desk::new();
+        desk.start(1, shared(&noise(3_000, amplitude)));
+        desk.voice(1).set_volume(volume, 0);
+        desk.frames(1);
+        let frame = desk.scratch.frames().next().expect("it sounds");
+        let lent = frame.part.map(|part| part.clip.samples().as_ptr_range());
+        !lent.is_some_and(|lent| lent.contains(&frame.samples.as_ptr()))
+    };
+    assert!(!is_copied(0.5, 1.0));
+    assert!(is_copied(0.5, 0.7), "turned down");
+    assert!(is_copied(1.5, 1.0), "limited");
+}
