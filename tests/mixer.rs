@@ -548,12 +548,13 @@ fn a_halt_leaves_faded_edges_and_loses_nothing() {
 
 /// A reader of a shared clip, whole.
 fn shared(samples: &[f32]) -> PcmReader {
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: 48_000,
-        bits_per_sample: 32,
-        sample_format: hound::SampleFormat::Float,
-    };
+    shared_at(48_000, samples, Section::default())
+}
+
+/// A reader of a section of a shared clip, made of samples at a rate.
+fn shared_at(sample_rate: u32, samples: &[f32], section: Section) -> PcmReader {
+    let spec =
+        hound::WavSpec { channels: 1, sample_rate, bits_per_sample: 32, sample_format: hound::SampleFormat::Float };
     let mut bytes = std::io::Cursor::new(Vec::new());
     let mut writer = hound::WavWriter::new(&mut bytes, spec).expect("memory takes it");
     samples.iter().for_each(|sample| writer.write_sample(*sample).expect("memory takes it"));
@@ -562,7 +563,7 @@ fn shared(samples: &[f32]) -> PcmReader {
     let source = Source::new(Origin::Bytes(MemoryFile::of(bytes.get_ref())), None, Section::default());
     let _making = make_clip(&DECODERS, source, 0, FetchLimits::default(), move |made| sender.send(made).unwrap());
     let origin = Origin::Clip(made.recv().unwrap().unwrap().into());
-    let opening = Opening::Source(Source::new(origin, None, Section::default()));
+    let opening = Opening::Source(Source::new(origin, None, section));
     open(&DECODERS, opening, 1, 0, FetchLimits::default(), Default::default())
 }
 
@@ -620,6 +621,29 @@ fn a_clip_sounds_as_a_ring_does_wherever_its_samples_lie() {
             assert!(bits == same, "{amplitude} {lengths:?}");
         }
     }
+}
+
+#[test]
+fn the_seam_of_a_loop_is_foreseen_where_it_is_louder_than_the_clip() {
+    // At the seam it jumps, which no filter follows without going beyond; inside it comes back slowly. The seam is where the limiter sees it
+    // from a frame that is the clip's alone.
+    let samples: Vec<f32> = (0..1_948).map(|n| 0.88 - 1.76 * n as f32 / 1_947.0).collect();
+    let section = Section { passes: 3, ..Section::default() };
+    let [lent, summed] = [false, true].map(|has_other| {
+        let mut desk = Desk::new();
+        desk.start(1, shared_at(44_100, &samples, section));
+        if has_other {
+            desk.start(2, clip(&[0.0; 9_000]));
+        }
+        desk.frames(7);
+        let begun = desk.scratch.frames().count();
+        assert_eq!(begun, 1);
+        (desk.output, desk.parts)
+    });
+    assert!(lent.0 == summed.0);
+    let loudest = |samples: &[f32]| samples.iter().fold(0.0_f32, |loudest, sample| loudest.max(sample.abs()));
+    assert!(loudest(&summed.0) > 0.9);
+    assert!(summed.1.iter().all(Option::is_none) && lent.1[0].is_some());
 }
 
 #[test]

@@ -239,8 +239,9 @@ impl Voice {
         };
         let is_lent = match &piece {
             Piece::Clip(clip, _, 1.0) if sum.may_lend => {
-                let is_whole = sounding == sum.frames() && plain >= sounding as Samples;
-                is_whole && clip.channels() == sum.channels() && clip.peak() <= THRESHOLD
+                // What the limiter looks at beyond them is the clip's too, or silence.
+                let is_its_own = plain >= sounding as Samples && clip.channels() == sum.channels();
+                is_its_own && clip.peak() <= THRESHOLD
             }
             _ => false,
         };
