@@ -57,7 +57,10 @@ pub fn from_ms(ms: f64) -> Samples {
 
 /// 16-bit PCM of a sample: the inverse of how decoders read it, so that untouched audio comes out bit for bit.
 pub fn to_s16(sample: f32) -> i16 {
-    (sample * 32_768.0).round().clamp(-32_768.0, 32_767.0) as i16
+    // As `round` does it, which is a call where a processor has no instruction for it: the largest number below a half is added, since a
+    // half would round the number before it up.
+    let scaled = (sample * 32_768.0).clamp(-32_768.0, 32_767.0);
+    (scaled + 0.5_f32.next_down().copysign(scaled)) as i16
 }
 
 #[cfg(test)]
@@ -75,6 +78,13 @@ mod tests {
     #[test]
     fn sixteen_bits_survive_the_way_through_f32() {
         assert!((i16::MIN..=i16::MAX).all(|sample| to_s16(f32::from(sample) / 32_768.0) == sample));
+        // Halves, and what is next to them, are rounded as `round` rounds them.
+        for half in (-32_768..32_768).map(|sample| (sample as f32 + 0.5) / 32_768.0) {
+            for near in [half.next_down(), half, half.next_up()] {
+                let rounded = (near * 32_768.0).round().clamp(-32_768.0, 32_767.0);
+                assert_eq!(to_s16(near), rounded as i16, "{near}");
+            }
+        }
         assert_eq!((to_s16(1.0), to_s16(7.0), to_s16(-7.0), to_s16(f32::NAN)), (32_767, 32_767, -32_768, 0));
     }
 }

@@ -124,7 +124,9 @@ impl Watch {
 }
 
 fn samples(time: Duration) -> Samples {
-    (time.as_nanos() * u128::from(SAMPLE_RATE) / 1_000_000_000) as Samples
+    let rate = u64::from(SAMPLE_RATE);
+    // Both parts are exact, and no number is wider than a register.
+    time.as_secs() * rate + u64::from(time.subsec_nanos()) * rate / 1_000_000_000
 }
 
 #[cfg(test)]

@@ -55,11 +55,20 @@ fn turn(core: &Arc<Core>, now: Instant, may_wait: bool, scratch: &mut Scratch) -
     let slot = &mut *core.slot.lock();
     let waker = Waker::from(core.progress.clone());
     let context = &mut Context::from_waker(&waker);
+    // What became of the frame of the last look.
+    let mut outcome = None;
     loop {
         if core.hastens.swap(false, Ordering::AcqRel) {
             slot.clock.iter_mut().for_each(|clock| clock.hasten(now));
         }
-        let look = |session: &mut Session, at| wanted(session, at, core.watch, slot, now, scratch);
+        // A frame that was handed over is committed, whoever has the session.
+        let may_wait = may_wait || outcome.is_some();
+        let look = |session: &mut Session, at| {
+            if let Some(result) = outcome.take() {
+                session.commit(result, slot.gauges());
+            }
+            wanted(session, at, core.watch, slot, now, scratch)
+        };
         let looked = if may_wait { Some(core.with(look)) } else { core.try_with(look) };
         let Some(wanted) = looked else { return Turn::Busy };
         // A session that broke wants nothing but to be closed.
@@ -79,9 +88,11 @@ fn turn(core: &Arc<Core>, now: Instant, may_wait: bool, scratch: &mut Scratch) -
             Wanted::Frame { skipped, mixed, lost } => {
                 let result = if skipped > 0 { slot.skip(skipped) } else { Ok(()) };
                 let result = result.and_then(|()| slot.write(scratch, mixed, now));
-                commit(core, slot, result);
+                warn_of(&result);
                 if lost > 0 {
-                    go_on_after(core, slot, lost);
+                    go_on_after(core, slot, result, lost);
+                } else {
+                    outcome = Some(result);
                 }
             }
             Wanted::Rest => {
@@ -113,16 +124,12 @@ fn wanted(
     now: Instant,
     scratch: &mut Scratch,
 ) -> Wanted {
-    session.give_up(at);
-    session.look(at);
-    session.expire(at);
-    session.end_drain(at);
+    session.pass_time(at);
     if let Some(request) = session.take_output_request() {
         return Wanted::Request(request);
     }
     // Asked for in each turn, so the last one of them counts.
-    let deadlines = [session.deadline(), session.start_deadline()];
-    deadlines.into_iter().flatten().for_each(|deadline| wake_at(watch.instant(deadline)));
+    session.next_deadline().into_iter().for_each(|deadline| wake_at(watch.instant(deadline)));
     let pace = session.pace();
     let Slot { clock: Some(clock), output, .. } = slot else { return Wanted::Nothing };
     let mut skipped = 0;
@@ -152,18 +159,17 @@ fn wanted(
     Wanted::Frame { skipped, mixed: session.tick(FRAME, at, scratch), lost }
 }
 
-/// Releases the events of a frame that was handed over, or was not.
-fn commit(core: &Core, slot: &Slot, result: Result<()>) {
-    if let Err(error) = &result {
+fn warn_of(result: &Result<()>) {
+    if let Err(error) = result {
         tracing::warn!(%error, "the output failed");
     }
-    let gauges = slot.gauges();
-    let _ = core.with(|session, _| session.commit(result, gauges));
 }
 
-/// The process was halted for so long.
-fn go_on_after(core: &Core, slot: &mut Slot, lost: Samples) {
+/// The process was halted for so long, behind a frame that was handed over, or was not.
+fn go_on_after(core: &Core, slot: &mut Slot, result: Result<()>, lost: Samples) {
+    let gauges = slot.gauges();
     let _ = core.with(|session, _| {
+        session.commit(result, gauges);
         session.skip(lost);
         session.go_on();
     });
@@ -172,8 +178,8 @@ fn go_on_after(core: &Core, slot: &mut Slot, lost: Samples) {
 }
 
 fn check(core: &Core, result: Result<()>) {
+    warn_of(&result);
     if let Err(error) = result {
-        tracing::warn!(%error, "the output failed");
         tell(core, Some(OutputEvent::Failed(error)));
     }
 }
@@ -184,7 +190,9 @@ fn close(core: &Arc<Core>, slot: &mut Slot, now: Instant, scratch: &mut Scratch)
         let mixed = core.with(|session, at| session.is_sounding().then(|| session.tick(FRAME, at, scratch)));
         if let Ok(Some(mixed)) = mixed {
             let result = slot.write(scratch, mixed, now);
-            commit(core, slot, result);
+            warn_of(&result);
+            let gauges = slot.gauges();
+            let _ = core.with(|session, _| session.commit(result, gauges));
         }
     }
     let _ = core.with(|session, _| session.cut());

@@ -12,7 +12,7 @@ use crate::audio::{Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::Message;
 use crate::output::{Backlog, Description, OutputOptions, Participant, PcmFormat, PcmSink, TapRequest};
-use crate::runtime::{self, DECODERS, FETCHES, Job, RUNTIME, Seat, WHEELS};
+use crate::runtime::{self, DECODERS, FETCHES, RUNTIME, Seat, WHEELS};
 use crate::session::{
     Accepted, Clock, ConnectionState, Options, PlayRequest, PlaybackInfo, RequestId, Session, Stats, StopRequest,
     Target, Ticket, WallTime, Work,
@@ -72,9 +72,7 @@ pub(super) struct Core {
     pub hastens: AtomicBool,
     /// What its driver owns: nobody else takes it.
     pub slot: Mutex<Slot>,
-    /// On the manual clock: what is known of its turns.
-    pub job: Job,
-    /// In real time: where it sits.
+    /// What is known of its turns and, in real time, on which wheel it has them.
     pub seat: Seat,
 }
 
@@ -92,7 +90,6 @@ impl Core {
             clock_start: AtomicU64::new(Samples::MAX),
             hastens: AtomicBool::new(false),
             slot: Mutex::new(Slot::new(channels)),
-            job: Job::default(),
             seat: Seat::default(),
         }
     }
@@ -117,9 +114,9 @@ impl Core {
         if answer.is_err() && session.break_down() {
             BROKEN.fetch_add(1, Ordering::Relaxed);
         }
-        let work = session.take_work();
+        let work = session.has_work().then(|| session.take_work());
         drop(session);
-        self.carry_out(work);
+        work.into_iter().for_each(|work| self.carry_out(work));
         answer.map_err(|_| {
             tracing::error!("a session broke by a fault of its own: please report it");
             SpeakerError::new(Code::Internal, "the session broke by a fault of its own: please report it")

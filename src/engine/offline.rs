@@ -20,7 +20,7 @@ const STEPS: usize = 50;
 
 impl Work for Core {
     fn job(&self) -> &Job {
-        &self.job
+        self.seat.job()
     }
 
     /// A panic in the output breaks the session, like one of its own.

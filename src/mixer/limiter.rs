@@ -25,7 +25,7 @@ use reduction::{ALL, Reduction};
 use true_peak::{CHUNK, Peaks, REACH, TruePeak};
 
 /// Peaks up to here pass untouched: full scale.
-const THRESHOLD: f32 = 1.0;
+pub const THRESHOLD: f32 = 1.0;
 
 /// Where louder peaks are brought: the largest 16-bit sample.
 const CEILING: f32 = 32_767.0 / 32_768.0;
@@ -84,11 +84,25 @@ impl Limiter {
     /// Limits the first `frames` of `window` in place; the rest is what comes next. Returns true if all of them pass bit for bit.
     pub fn process(&mut self, window: &mut [f32], frames: usize) -> bool {
         let first = self.first_at_work(window, frames);
+        if first == frames {
+            self.pass(&window[..frames * self.channels]);
+            return true;
+        }
         self.remember(window, frames);
         for start in (first..frames).step_by(CHUNK) {
             self.limit(window, start, CHUNK.min(frames - start));
         }
-        first == frames
+        false
+    }
+
+    /// Lets samples pass without a look at them: it must be at rest, and neither they nor what is seen ahead may be over full scale.
+    pub fn pass(&mut self, samples: &[f32]) {
+        // What is to come counts only for one that is at work, which looks at it anew.
+        let past = &mut self.seen[..BEHIND * self.channels];
+        let new = samples.len().min(past.len());
+        past.copy_within(new.., 0);
+        let place = past.len() - new;
+        past[place..].copy_from_slice(&samples[samples.len() - new..]);
     }
 
     /// The first sample that does not simply pass, or `frames` if all do. Brings up to date what is foreseen at that sample.
@@ -215,12 +229,21 @@ fn is_over(sample: &f32) -> bool {
     sample.abs() > THRESHOLD
 }
 
-/// Where the first sample over full scale is. By blocks without a branch inside: this is all that a frame costs at rest.
+/// Where the first sample over full scale is. Where none is, that is all that a frame costs at rest.
 fn first_over(samples: &[f32]) -> Option<usize> {
-    const BLOCK: usize = 64;
-    let block =
-        samples.chunks(BLOCK).position(|block| block.iter().fold(false, |any, sample| any | is_over(sample)))?;
-    samples[block * BLOCK..].iter().position(is_over).map(|index| block * BLOCK + index)
+    (highest(samples) > THRESHOLD).then(|| samples.iter().position(is_over))?
+}
+
+/// The highest peak. In lanes and by comparing, which a processor does to several samples at once.
+pub fn highest(samples: &[f32]) -> f32 {
+    let higher = |peak: f32, sample: &f32| if sample.abs() > peak { sample.abs() } else { peak };
+    let mut lanes = [0.0; 16];
+    let chunks = samples.chunks_exact(lanes.len());
+    let rest = chunks.remainder().iter().fold(0.0, higher);
+    for chunk in chunks {
+        lanes.iter_mut().zip(chunk).for_each(|(lane, sample)| *lane = higher(*lane, sample));
+    }
+    lanes.iter().fold(rest, higher)
 }
 
 fn peak(frame: &[f32]) -> f32 {

@@ -7,12 +7,14 @@ mod crossfade;
 mod duck;
 mod gate;
 mod hold;
+mod levels;
 mod limiter;
 mod notice;
 mod ramp;
 mod scratch;
 mod seam;
 mod state;
+mod sum;
 mod voice;
 
 use crate::audio::{FRAME, LOOK_AHEAD, Samples};
@@ -24,6 +26,7 @@ pub use notice::{Notice, What};
 pub use ramp::Ramp;
 use scratch::Piece;
 pub use scratch::{Frame, Part, Scratch};
+use sum::Sum;
 use voice::Boundary;
 pub use voice::{End, PlaybackId, Voice};
 
@@ -195,36 +198,44 @@ impl Mixer {
         scratch: &mut Scratch,
         notices: &mut Vec<Notice>,
     ) {
-        let Self { channels, routing, streams, tracks, now, ducking, filled, .. } = self;
+        let Self { channels, routing, streams, tracks, now, ducking, filled, frames, .. } = self;
         let stream = &mut streams[index];
-        let members = tracks.iter().filter(|track| stream_of(*routing, **track) == stream.id);
-        let is_alone = members.clone().count() == 1;
-        let samples = (step + LOOK_AHEAD) * *channels;
-        let (sum, track_sum) = scratch.sums(samples);
+        let id = stream.id;
+        let is_its = |voice: &&mut Voice| stream_of(*routing, voice.track) == id && !voice.is_held();
+        let is_sole = voices.iter_mut().map(V::as_mut).filter(is_its).count() == 1;
+        let (buffer, track_buffer) = scratch.open(id, *filled, step);
+        let (mut sum, mut track_sum) = (Sum::new(buffer, *channels), Sum::new(track_buffer, *channels));
+        sum.may_lend = is_sole && step == *frames && stream.limiter.is_at_rest();
         let mut piece = Piece::Silence;
-        for track in members {
-            let window = if is_alone { &mut *sum } else { &mut *track_sum };
-            let mut sounds = is_alone;
+        for track in tracks.iter().filter(|track| stream_of(*routing, **track) == id) {
+            // What comes first needs no sum of its own.
+            let is_first = sum.is_empty();
             for voice in voices.iter_mut().map(V::as_mut).filter(|voice| voice.track == *track && !voice.is_held()) {
-                sounds = true;
                 stream.sounding |= !voice.is_dormant();
                 let played = voice.state.played;
-                let own = voice.render(window, *channels, step, ducking.level(voice.role), *now);
-                piece = match (piece, own) {
+                let into = if is_first { &mut sum } else { &mut track_sum };
+                let own = voice.render(into, step, ducking.level(voice.role), *now);
+                piece = match piece {
                     // It gives nothing.
-                    (piece, _) if voice.is_dormant() => piece,
-                    (Piece::Silence, Some(gain)) => voice.piece(played, gain),
+                    piece if voice.is_dormant() => piece,
+                    Piece::Silence => own,
                     _ => Piece::Other,
                 };
                 voice.report(played, *now, step, notices);
             }
-            if !is_alone && sounds {
-                sum.iter_mut().zip(track_sum.iter_mut()).for_each(|(sum, sample)| *sum += std::mem::take(sample));
-            }
+            sum.join(&mut track_sum);
         }
-        let passes = stream.limiter.process(sum, step);
+        let lent = if sum.is_empty() { piece.samples(step) } else { None };
+        let is_lent = lent.is_some();
+        let passes = match lent {
+            Some(samples) => {
+                stream.limiter.pass(samples);
+                true
+            }
+            None => stream.limiter.process(sum.samples(), step),
+        };
         let piece = if passes { piece } else { Piece::Other };
-        scratch.keep(stream.id, *filled, step * *channels, stream.sounding, piece);
+        scratch.keep(id, *filled, stream.sounding, piece, is_lent);
     }
 
     /// Brings ducking up to date. Whatever plays and is not paused ducks, however quiet it is or late its source, so that the

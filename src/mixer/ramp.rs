@@ -65,7 +65,7 @@ impl Ramp {
     pub fn level(&self, position: Samples) -> f32 {
         match position.saturating_sub(self.at) {
             0 if position < self.end() => self.from,
-            done if done >= self.length => self.to,
+            done if done >= self.length || self.from == self.to => self.to,
             done => {
                 let level = (self.from * (self.length - done) as f32 + self.to * done as f32) / self.length as f32;
                 match self.curve {

@@ -31,12 +31,11 @@ pub struct Part<'a> {
     pub gain: f32,
 }
 
-/// Buffers for one tick: the sums of a step, and the frames that the steps make.
+/// Buffers for one tick: the frames that its steps make, and the sum of one track.
 #[derive(Default)]
 pub struct Scratch {
     channels: usize,
     at: Samples,
-    sum: Vec<f32>,
     track_sum: Vec<f32>,
     frames: Vec<Buffer>,
     /// How many of `frames` the current tick has, and their length in interleaved samples.
@@ -47,8 +46,11 @@ pub struct Scratch {
 struct Buffer {
     stream: u32,
     sounding: bool,
+    /// The frame, and what the limiter looks at beyond its end.
     samples: Vec<f32>,
     piece: Piece,
+    /// The samples are those of the clip, and lie there.
+    is_lent: bool,
 }
 
 /// What the samples of a step are, and of a frame so far.
@@ -62,6 +64,17 @@ pub(super) enum Piece {
 }
 
 impl Piece {
+    /// The first samples of it, where they lie, if it is as many of a clip as it has them.
+    pub fn samples(&self, frames: usize) -> Option<&[f32]> {
+        match self {
+            Self::Clip(clip, place, _) => {
+                let channels = clip.channels();
+                clip.samples().get(*place as usize * channels..)?.get(..frames * channels)
+            }
+            Self::Silence | Self::Other => None,
+        }
+    }
+
     /// What it is with another that begins `length` samples later.
     fn followed_by(self, next: Self, length: Samples) -> Self {
         match (self, next) {
@@ -83,45 +96,39 @@ impl Scratch {
     /// Starts a tick at session time `at`.
     pub(super) fn begin(&mut self, channels: usize, at: Samples) {
         (self.channels, self.at, self.used, self.length) = (channels, at, 0, 0);
-        let window = (FRAME + LOOK_AHEAD) * channels;
-        if self.sum.len() < window {
-            self.sum.resize(window, 0.0);
-            self.track_sum.resize(window, 0.0);
-        }
-        self.track_sum.fill(0.0);
     }
 
-    /// Two buffers of so many samples to sum in: the first is emptied, the second has to be left empty.
-    pub(super) fn sums(&mut self, samples: usize) -> (&mut [f32], &mut [f32]) {
-        let (sum, track_sum) = (&mut self.sum[..samples], &mut self.track_sum[..samples]);
-        sum.fill(0.0);
-        (sum, track_sum)
-    }
-
-    /// Puts the first `samples` of the sum into the frame of a stream, from its sample `filled` on.
-    pub(super) fn keep(&mut self, stream: u32, filled: usize, samples: usize, sounding: bool, piece: Piece) {
-        let capacity = FRAME * self.channels;
+    /// The buffers of a step of so many samples that begins at a stream's sample `filled`: what is summed in the first is its frame.
+    /// Both are longer by what the limiter looks ahead, and hold anything.
+    pub(super) fn open(&mut self, stream: u32, filled: usize, step: usize) -> (&mut [f32], &mut [f32]) {
+        let window = (FRAME + LOOK_AHEAD) * self.channels;
         let index = self.frames[..self.used].iter().position(|frame| frame.stream == stream).unwrap_or(self.used);
         if index == self.used {
             self.used += 1;
             if index == self.frames.len() {
-                self.frames.push(Buffer { stream, sounding, samples: Vec::new(), piece: Piece::Silence });
+                let (samples, piece) = (Vec::new(), Piece::Silence);
+                self.frames.push(Buffer { stream, sounding: false, samples, piece, is_lent: false });
             }
             let frame = &mut self.frames[index];
             frame.stream = stream;
-            frame.samples.resize(capacity, 0.0);
+            grow(&mut frame.samples, window);
             // A stream that begins in the middle of a frame is silent up to there.
             frame.samples[..filled * self.channels].fill(0.0);
             frame.piece = Piece::Silence;
         }
-        let frame = &mut self.frames[index];
-        frame.sounding = sounding;
+        grow(&mut self.track_sum, window);
+        let length = (step + LOOK_AHEAD) * self.channels;
+        (&mut self.frames[index].samples[filled * self.channels..][..length], &mut self.track_sum[..length])
+    }
+
+    /// What was summed from a stream's sample `filled` on is `piece`; if it `is_lent`, it was left where it lies.
+    pub(super) fn keep(&mut self, stream: u32, filled: usize, sounding: bool, piece: Piece, is_lent: bool) {
+        let Some(frame) = self.frames[..self.used].iter_mut().find(|frame| frame.stream == stream) else { return };
+        (frame.sounding, frame.is_lent) = (sounding, is_lent);
         frame.piece = match filled {
             0 => piece,
             _ => std::mem::replace(&mut frame.piece, Piece::Other).followed_by(piece, filled as Samples),
         };
-        let place = filled * self.channels;
-        frame.samples[place..place + samples].copy_from_slice(&self.sum[..samples]);
     }
 
     pub(super) fn finish(&mut self, length: usize) {
@@ -135,20 +142,29 @@ impl Scratch {
 
     /// The mixed frame of each stream.
     pub fn frames(&self) -> impl Iterator<Item = Frame<'_>> {
-        self.frames[..self.used].iter().map(|frame| Frame {
-            stream: frame.stream,
-            at: self.at,
-            samples: &frame.samples[..self.length],
-            sounding: frame.sounding,
-            part: match &frame.piece {
-                Piece::Clip(clip, place, gain) => Some(Part { clip, place: *place, gain: *gain }),
-                Piece::Silence | Piece::Other => None,
-            },
+        self.frames[..self.used].iter().map(|frame| {
+            let lent = if frame.is_lent { frame.piece.samples(self.length / self.channels) } else { None };
+            Frame {
+                stream: frame.stream,
+                at: self.at,
+                samples: lent.unwrap_or(&frame.samples[..self.length]),
+                sounding: frame.sounding,
+                part: match &frame.piece {
+                    Piece::Clip(clip, place, gain) => Some(Part { clip, place: *place, gain: *gain }),
+                    Piece::Silence | Piece::Other => None,
+                },
+            }
         })
     }
 
     /// Lets go of the clips that the frames are parts of: here, and not in the next tick under a lock, for it may be their end.
     pub fn let_go(&mut self) {
         self.frames.iter_mut().for_each(|frame| frame.piece = Piece::Other);
+    }
+}
+
+fn grow(samples: &mut Vec<f32>, length: usize) {
+    if samples.len() < length {
+        samples.resize(length, 0.0);
     }
 }

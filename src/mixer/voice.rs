@@ -1,9 +1,12 @@
 //! One playback as the mixer sees it: a reader, a gain, and the ramps at its edges.
 
 use super::duck::Role;
+use super::levels::Levels;
+use super::limiter::THRESHOLD;
 use super::ramp::Ramp;
 use super::scratch::Piece;
 use super::state::{State, Underrun};
+use super::sum::Sum;
 use super::{Notice, What};
 use crate::audio::{EDGE_FADE, LOOK_AHEAD, RINGING, Samples};
 use crate::source::PcmReader;
@@ -215,65 +218,37 @@ impl Voice {
         Some(stop.as_ref()?.end().min(tail.as_ref().map_or(Samples::MAX, Ramp::end)))
     }
 
-    /// Adds its next samples onto `window` (interleaved, `channels` wide) and moves on by `frames` of them; `duck` is the
-    /// level of its role over the session's time, which is `now`. Returns the gain, if those of the `frames` are samples of a clip, all
-    /// behind the same.
-    pub(super) fn render(
-        &mut self,
-        window: &mut [f32],
-        channels: usize,
-        frames: usize,
-        duck: Ramp,
-        now: Samples,
-    ) -> Option<f32> {
+    /// Adds its next samples to `sum` and moves on by `frames` of them; `duck` is the level of its role over the session's time, which is
+    /// `now`. Returns what the `frames` are. Those of a clip that `sum` may lend are not added where they, and what comes behind them, are
+    /// within full scale and stay as they are.
+    pub(super) fn render(&mut self, sum: &mut Sum, frames: usize, duck: Ramp, now: Samples) -> Piece {
         let here = self.state.played;
-        let end = self.audible_until();
-        let room = (window.len() / channels).min((end - here) as usize);
-        // Not where the source is known to end by then: its own end is not softened.
-        let limit = match self.reader.left() {
-            Some(left) if here + left <= self.limit => Ramp::flat(1.0),
-            _ => Ramp::edge(self.limit.saturating_sub(EDGE_FADE as Samples), self.limit),
-        };
-        let open = Ramp::flat(1.0);
-        let State { stop, tail, underrun, cross, gate, .. } = &self.state;
-        let [stop, tail, cross] = [*stop, *tail, *cross].map(|fall| fall.unwrap_or(open));
-        let underrun = underrun.as_ref().map_or(open, |underrun| underrun.fall);
-        // Each with the place on it that its first sample has. A stop and the edge before the end of its source come last: the lower
-        // of both holds.
-        let own = [self.volume, self.rise, limit, underrun, cross, gate.ramp].map(|ramp| (ramp, here));
-        let [volume, rise, limit, underrun, cross, gate] = own;
-        let ramps = [(duck, now), volume, rise, limit, underrun, cross, gate, (stop, here), (tail, here)];
+        let room = sum.frames().min((self.audible_until() - here) as usize);
+        let levels = self.levels(duck, now);
         let plain = self.reader.plain();
+        let clip = self.reader.clip().map(|(clip, place)| (clip.clone(), place));
         let peek = self.reader.peek(room);
         let (sounding, (first, second)) = (peek.frames(), peek.slices());
-        let joined = self.state.seam.as_mut().and_then(|seam| seam.add(here, channels, first, second));
+        let joined = self.state.seam.as_mut().and_then(|seam| seam.add(here, sum.channels(), first, second));
         let is_plain = joined.is_none() && plain >= frames as Samples && sounding >= frames;
         let (first, second) = joined.map_or((first, second), |joined| (joined, &[]));
-        let length = sounding as Samples;
-        let flat = ramps.map(|(ramp, from)| ramp.is_flat(from, from + length).then(|| ramp.level(from)));
-        // In one order always, or the last bit would depend on how time is cut.
-        let gain_at = |passed: Samples| {
-            let mut levels = flat;
-            for (level, (ramp, from)) in levels.iter_mut().zip(&ramps) {
-                level.get_or_insert_with(|| ramp.level(from + passed));
-            }
-            let [duck, volume, rise, limit, underrun, cross, gate, stop, tail] = levels.map(Option::unwrap_or_default);
-            self.gain * duck * volume * rise * limit * underrun * cross * gate * stop.min(tail)
+        let gain = levels.flat(sounding);
+        let piece = match (clip, gain) {
+            (Some((clip, place)), Some(gain)) if is_plain => Piece::Clip(clip, place, gain),
+            _ => Piece::Other,
         };
-        let samples = first.iter().chain(second);
-        let mut own = None;
-        if flat.iter().any(Option::is_none) {
-            let mut gain = 0.0;
-            for (index, (sum, sample)) in window.iter_mut().zip(samples).enumerate() {
-                if index % channels == 0 {
-                    gain = gain_at((index / channels) as Samples);
-                }
-                *sum += sample * gain;
+        let is_lent = match &piece {
+            Piece::Clip(clip, _, 1.0) if sum.may_lend => {
+                // What the limiter looks at beyond them is the clip's too, or silence.
+                let is_its_own = plain >= sounding as Samples && clip.channels() == sum.channels();
+                is_its_own && clip.peak() <= THRESHOLD
             }
-        } else {
-            let gain = gain_at(0);
-            window.iter_mut().zip(samples).for_each(|(sum, sample)| *sum += sample * gain);
-            own = is_plain.then_some(gain);
+            _ => false,
+        };
+        match gain {
+            _ if is_lent => {}
+            Some(gain) => sum.add(first, second, gain),
+            None => sum.add_behind(first, second, |passed, gains| levels.gains(passed, gains)),
         }
         let taken = sounding.min(frames);
         peek.take(taken);
@@ -281,13 +256,23 @@ impl Voice {
         if let Some(underrun) = &mut self.state.underrun {
             underrun.silent += (frames - taken) as Samples;
         }
-        own
+        piece
     }
 
-    /// What it has given since position `played`, if those are samples of a clip, behind a gain.
-    pub(super) fn piece(&self, played: Samples, gain: f32) -> Piece {
-        let Some((clip, _)) = self.reader.clip() else { return Piece::Other };
-        Piece::Clip(clip.clone(), self.reader.place_back(self.state.played - played), gain)
+    /// What its next samples are turned to.
+    fn levels(&self, duck: Ramp, now: Samples) -> Levels {
+        let here = self.state.played;
+        let open = Ramp::flat(1.0);
+        // Not where the source is known to end by then: its own end is not softened.
+        let limit = match self.reader.left() {
+            Some(left) if here + left <= self.limit => open,
+            _ => Ramp::edge(self.limit.saturating_sub(EDGE_FADE as Samples), self.limit),
+        };
+        let State { stop, tail, underrun, cross, gate, .. } = &self.state;
+        let [stop, tail, cross] = [*stop, *tail, *cross].map(|fall| fall.unwrap_or(open));
+        let underrun = underrun.as_ref().map_or(open, |underrun| underrun.fall);
+        let ramps = [self.volume, self.rise, limit, underrun, cross, gate.ramp];
+        Levels { gain: self.gain, duck, now, ramps, falls: [stop, tail], here }
     }
 
     /// Reports what the last step brought: progress at every interval that was passed, and a stall once. `played` is where

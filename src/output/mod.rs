@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::audio::Samples;
+use crate::audio::{Samples, to_s16};
 use crate::dither::Dither;
 use crate::error::{Code, Result, SpeakerError};
 use crate::mixer::{Frame, Routing};
@@ -56,10 +56,29 @@ impl SampleFormat {
         }
     }
 
+    /// Appends samples as they are written down, little-endian, with noise where there is some to add.
+    fn write(self, samples: &[f32], dither: Option<&mut Dither>, bytes: &mut Vec<u8>) {
+        match (self, dither) {
+            (Self::F32, _) => append(samples, bytes, f32::to_le_bytes),
+            (Self::S16 { .. }, None) => append(samples, bytes, |sample| to_s16(sample).to_le_bytes()),
+            (Self::S16 { .. }, Some(dither)) => {
+                append(samples, bytes, |sample| to_s16(dither.add(sample)).to_le_bytes());
+            }
+        }
+    }
+
     /// Its dither, if it has any.
     fn dither(self, seed: u64) -> Option<Dither> {
         (self == Self::S16 { dither: true }).then(|| Dither::new(seed))
     }
+}
+
+/// Appends what each sample is converted to. The room is made once, so that a processor may convert several samples at once.
+fn append<const BYTES: usize>(samples: &[f32], bytes: &mut Vec<u8>, mut convert: impl FnMut(f32) -> [u8; BYTES]) {
+    let begin = bytes.len();
+    bytes.resize(begin + samples.len() * BYTES, 0);
+    let (written, _) = bytes[begin..].as_chunks_mut();
+    written.iter_mut().zip(samples).for_each(|(bytes, sample)| *bytes = convert(*sample));
 }
 
 /// Where a session's sound goes; opened by `connect`.

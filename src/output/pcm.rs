@@ -1,12 +1,11 @@
 //! The output that hands frames to a callback, at the callback's rate and frame length. Each tap has one too.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::backlog::Backlog;
 use super::{Closing, Output, SampleFormat, closed};
-use crate::audio::{SAMPLE_RATE, Samples, to_s16};
+use crate::audio::{SAMPLE_RATE, Samples};
 use crate::dither::Dither;
 use crate::error::Result;
 use crate::mixer::Frame;
@@ -62,7 +61,7 @@ pub struct Pcm {
     resampler: Resampler,
     resampled: Vec<f32>,
     dither: Option<Dither>,
-    pending: VecDeque<f32>,
+    pending: Vec<f32>,
     /// The session's time so far.
     received: Samples,
     /// The time of the next frame, in samples of the callback's rate.
@@ -72,7 +71,7 @@ pub struct Pcm {
 impl Pcm {
     pub fn new(format: PcmFormat, tap: Option<u32>, received: Samples, sink: PcmSink, backlog: Arc<Backlog>) -> Self {
         let resampler = Resampler::new(SAMPLE_RATE, format.sample_rate, format.channels);
-        let (resampled, pending) = (Vec::new(), VecDeque::new());
+        let (resampled, pending) = (Vec::new(), Vec::new());
         let position = at_rate(received, format.sample_rate);
         let dither = format.format.dither(tap.map_or(0, |id| u64::from(id) + 1));
         Self { format, tap, sink, backlog, resampler, resampled, dither, pending, received, position }
@@ -115,7 +114,7 @@ impl Pcm {
     pub fn flush(&mut self) {
         self.resampler.finish(&mut self.resampled);
         self.add_dither();
-        self.pending.extend(self.resampled.drain(..));
+        self.pending.append(&mut self.resampled);
         let samples = self.format.frame() * self.format.channels;
         self.pending.resize(self.pending.len().next_multiple_of(samples), 0.0);
         self.hand_over();
@@ -130,22 +129,18 @@ impl Pcm {
     }
 
     fn hand_over(&mut self) {
-        self.pending.extend(self.resampled.drain(..));
+        self.pending.append(&mut self.resampled);
         let samples = self.format.frame() * self.format.channels;
         while self.pending.len() >= samples {
             let at_ms = self.position as f64 * 1_000.0 / f64::from(self.format.sample_rate);
             self.position += self.format.frame() as u64;
-            let frame = self.pending.drain(..samples);
             if !self.backlog.enter() {
+                self.pending.drain(..samples);
                 continue;
             }
             let mut data = Vec::with_capacity(samples * self.format.format.bytes());
-            match self.format.format {
-                SampleFormat::S16 { .. } => {
-                    frame.for_each(|sample| data.extend_from_slice(&to_s16(sample).to_le_bytes()))
-                }
-                SampleFormat::F32 => frame.for_each(|sample| data.extend_from_slice(&sample.to_le_bytes())),
-            }
+            self.format.format.write(&self.pending[..samples], None, &mut data);
+            self.pending.drain(..samples);
             (self.sink)(PcmFrame { tap: self.tap, data, at_ms, backlog: self.backlog.clone() });
         }
     }

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::wav_file::{Layout, MAX_BYTES, WavFile};
 use super::wav_queue::{MOST_BEHIND, Patience, Queue};
 use super::{Closing, Output, OutputEvent, SampleFormat, closed};
-use crate::audio::{SAMPLE_RATE, Samples, to_s16};
+use crate::audio::{SAMPLE_RATE, Samples};
 use crate::dither::Dither;
 use crate::error::{Code, Result, SpeakerError};
 use crate::mixer::Frame;
@@ -172,12 +172,7 @@ impl Output for Wav {
         let count = frame.samples.len() * self.layout.format.bytes();
         let at = self.grow(count as u64)?;
         let Self { queue, dither, layout, .. } = self;
-        let put = queue.put(at, count, |bytes| match layout.format {
-            SampleFormat::S16 { .. } => bytes.extend(frame.samples.iter().flat_map(|sample| {
-                to_s16(dither.as_mut().map_or(*sample, |dither| dither.add(*sample))).to_le_bytes()
-            })),
-            SampleFormat::F32 => bytes.extend(frame.samples.iter().flat_map(|sample| sample.to_le_bytes())),
-        });
+        let put = queue.put(at, count, |bytes| layout.format.write(frame.samples, dither.as_mut(), bytes));
         self.write_at_times();
         put.map(|()| true)
     }

@@ -71,6 +71,13 @@ impl Default for Seat {
     }
 }
 
+impl Seat {
+    /// What is known of the turns, whoever gives them.
+    pub fn job(&self) -> &Job {
+        &self.job
+    }
+}
+
 /// What a wheel is to look at. Any thread puts something in; the wheel takes it out.
 struct Inbox<T> {
     told: Mutex<Vec<T>>,

@@ -215,6 +215,12 @@ impl Outbox {
         assert!(self.is_holding || self.ready == self.events.len(), "events wait for no frame");
     }
 
+    /// Returns true if anything is to be carried out.
+    pub fn has_work(&self) -> bool {
+        let is_to_be_told = self.rings > 0 || self.wakes_driver || self.hastens;
+        is_to_be_told || !self.opens.is_empty() || !self.garbage.is_empty() || !self.wakes.is_empty()
+    }
+
     pub fn take_work(&mut self) -> Work {
         Work {
             opens: std::mem::take(&mut self.opens),

@@ -243,6 +243,11 @@ impl Playbacks {
         self.loading.is_empty() && self.sounding.is_empty() && self.lines.values().all(Line::is_empty)
     }
 
+    /// Returns true if nothing waits or loads: all there is is mixed already.
+    pub fn are_all_heard(&self) -> bool {
+        self.loading.is_empty() && self.lines.is_empty()
+    }
+
     pub fn line(&mut self, track: u32) -> &mut Line {
         self.lines.entry(track).or_default()
     }

@@ -60,6 +60,11 @@ pub struct Gauges {
 }
 
 impl Session {
+    /// Returns true if anything is to be carried out after the lock is released.
+    pub fn has_work(&self) -> bool {
+        self.outbox.has_work()
+    }
+
     /// Takes what is to be carried out after the lock is released.
     pub fn take_work(&mut self) -> Work {
         self.outbox.take_work()
@@ -141,6 +146,27 @@ impl Session {
         }
         *source = Loadable::Reading(reader);
         Ok(())
+    }
+
+    /// What comes by itself, on a clock that waits for no source: what was given up, has failed, was sought, or is over.
+    pub fn pass_time(&mut self, at: WallTime) {
+        self.wall = at;
+        if self.playbacks.are_all_heard() {
+            self.swap_sought();
+        } else {
+            self.give_up(at);
+            self.look(at);
+            self.expire(at);
+        }
+        self.end_drain(at);
+    }
+
+    /// When [`pass_time`](Self::pass_time) is to be called next, if nothing moves before.
+    pub fn next_deadline(&self) -> Option<WallTime> {
+        if self.playbacks.are_all_heard() {
+            return self.drain_deadline();
+        }
+        self.deadline().into_iter().chain(self.start_deadline()).min()
     }
 
     /// A source may have moved: fails what can't be played, and in real time lets what is sought go on from there.

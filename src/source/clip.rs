@@ -19,6 +19,7 @@ pub struct Clip {
     id: u64,
     channels: usize,
     samples: Box<[f32]>,
+    peak: f32,
     rings: Rings,
     companion: OnceLock<Box<dyn Any + Send + Sync>>,
     /// Given back with the last of a sound's clips.
@@ -27,15 +28,17 @@ pub struct Clip {
 
 impl Clip {
     /// `samples` are interleaved, `channels` wide, at 48 kHz.
-    pub fn new(id: u64, channels: usize, samples: Box<[f32]>) -> Self {
-        Self { id, channels, samples, rings: Rings::default(), companion: OnceLock::new(), _room: None }
+    pub fn new(id: u64, channels: usize, mut samples: Box<[f32]>) -> Self {
+        let peak = settle(&mut samples);
+        Self { id, channels, samples, peak, rings: Rings::default(), companion: OnceLock::new(), _room: None }
     }
 
-    /// The same, of a resampler that rings beyond both ends, in a room of its own.
-    pub(super) fn decoded(channels: usize, samples: Vec<f32>, rings: Rings, room: Arc<Room>) -> Self {
+    /// The same, of samples that are settled, and of a resampler that rings beyond both ends, in a room of its own.
+    pub(super) fn decoded(channels: usize, samples: Vec<f32>, peak: f32, rings: Rings, room: Arc<Room>) -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
         let id = LAST.fetch_add(1, Ordering::Relaxed) + 1;
-        Self { rings, _room: Some(room), ..Self::new(id, channels, samples.into()) }
+        let (samples, companion) = (samples.into(), OnceLock::new());
+        Self { id, channels, samples, peak, rings, companion, _room: Some(room) }
     }
 
     /// Tells the clips of this process apart; never used twice.
@@ -58,6 +61,11 @@ impl Clip {
         &self.samples
     }
 
+    /// No sample is higher.
+    pub fn peak(&self) -> f32 {
+        self.peak
+    }
+
     /// Keeps what `make` gives until the clip is dropped: a guard of what an output has made of it. Only the first is kept.
     pub fn keep<T: Send + Sync + 'static>(&self, make: impl FnOnce() -> T) {
         self.companion.get_or_init(|| Box::new(make()));
@@ -67,6 +75,13 @@ impl Clip {
     pub(super) fn rings(&self) -> &Rings {
         &self.rings
     }
+}
+
+/// Takes the sign off zeros, as adding a sample to silence does, so that a mixer may hand a clip's samples on where they lie. Returns the
+/// highest peak.
+pub(super) fn settle(samples: &mut [f32]) -> f32 {
+    samples.iter_mut().for_each(|sample| *sample += 0.0);
+    samples.iter().fold(0.0, |peak, sample| peak.max(sample.abs()))
 }
 
 /// A sound as sessions of either width play it.
@@ -186,6 +201,14 @@ impl Drop for Room {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn its_samples_are_as_a_sum_would_have_them() {
+        let clip = Clip::new(1, 1, Box::new([0.25, -0.0, -0.75, 0.5]));
+        let bits = [0.25, 0.0, -0.75, 0.5].map(f32::to_bits);
+        assert_eq!(clip.samples().iter().map(|sample| sample.to_bits()).collect::<Vec<_>>(), bits);
+        assert_eq!(clip.peak(), 0.75);
+    }
 
     #[test]
     fn room_is_taken_up_to_the_bound_and_given_back() {

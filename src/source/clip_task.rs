@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use symphonia::core::audio::AudioSpec;
 
-use super::clip::{CLIPS, Clip, Clips, Room};
+use super::clip::{CLIPS, Clip, Clips, Room, settle};
 use super::decode_task::{Path, outcome};
 use super::media::Media;
 use super::ring::{Reading, Shared};
@@ -117,6 +117,9 @@ struct Mix {
     channels: usize,
     path: Option<Path>,
     pcm: Vec<f32>,
+    /// Of the first `settled` samples.
+    peak: f32,
+    settled: usize,
     mixed: Vec<f32>,
     rings: Rings,
     /// The filter of the first samples has said what rings before them.
@@ -125,7 +128,8 @@ struct Mix {
 
 impl Mix {
     fn new(channels: usize) -> Self {
-        Self { channels, path: None, pcm: Vec::new(), mixed: Vec::new(), rings: Rings::default(), has_begun: false }
+        let (pcm, mixed, rings) = (Vec::new(), Vec::new(), Rings::default());
+        Self { channels, path: None, pcm, peak: 0.0, settled: 0, mixed, rings, has_begun: false }
     }
 
     /// The same for both sides, from here on on its own.
@@ -144,6 +148,13 @@ impl Mix {
         self.mixed.clear();
         path.downmix.process(samples, &mut self.mixed);
         path.resampler.process(&self.mixed, &mut self.pcm);
+        self.settle();
+    }
+
+    /// What has come since the last time is the clip's.
+    fn settle(&mut self) {
+        self.peak = self.peak.max(settle(&mut self.pcm[self.settled..]));
+        self.settled = self.pcm.len();
     }
 
     /// The rate or the layout changes: what the old filter holds comes first.
@@ -156,6 +167,7 @@ impl Mix {
     fn finish(&mut self) {
         let Some(mut last) = self.path.take() else { return };
         self.rings.post = last.resampler.finish_ringing(&mut self.pcm);
+        self.settle();
         self.begin(&last);
     }
 
@@ -166,6 +178,6 @@ impl Mix {
     }
 
     fn into_clip(self, room: Arc<Room>) -> Clip {
-        Clip::decoded(self.channels, self.pcm, self.rings, room)
+        Clip::decoded(self.channels, self.pcm, self.peak, self.rings, room)
     }
 }

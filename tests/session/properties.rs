@@ -362,11 +362,11 @@ impl World {
     }
 
     fn look(&mut self) {
+        if self.clock == Clock::Realtime {
+            return self.session.pass_time(self.at());
+        }
         self.session.look(self.at());
         self.session.expire(self.at());
-        if self.clock == Clock::Realtime {
-            self.session.end_drain(self.at());
-        }
     }
 
     fn can_mix(&self) -> bool {

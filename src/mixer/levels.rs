@@ -1,0 +1,58 @@
+//! What a voice's samples are turned to: its gain and all its ramps, multiplied. In one order always, or the last bit would depend on how
+//! time is cut.
+
+use super::ramp::Ramp;
+use crate::audio::Samples;
+
+/// The gain of a voice and its ramps, over its next samples.
+pub struct Levels {
+    pub gain: f32,
+    /// Over the session's time, which is `now` at the first of them.
+    pub duck: Ramp,
+    pub now: Samples,
+    /// Over the voice's own positions, of which the first is `here`.
+    pub ramps: [Ramp; 6],
+    /// Of these the lower one holds.
+    pub falls: [Ramp; 2],
+    pub here: Samples,
+}
+
+impl Levels {
+    /// The gain, if the next `length` samples have one.
+    pub fn flat(&self, length: usize) -> Option<f32> {
+        let length = length as Samples;
+        let is_flat = |ramp: &Ramp, from: Samples| ramp.is_flat(from, from + length);
+        let all_are = self.ramps.iter().chain(&self.falls).all(|ramp| is_flat(ramp, self.here));
+        (all_are && is_flat(&self.duck, self.now)).then(|| {
+            let ramps = self
+                .ramps
+                .iter()
+                .fold(self.gain * self.duck.level(self.now), |gain, ramp| gain * ramp.level(self.here));
+            let [stop, tail] = self.falls.map(|fall| fall.level(self.here));
+            ramps * stop.min(tail)
+        })
+    }
+
+    /// The gains of the samples behind the first `passed`.
+    pub fn gains(&self, passed: usize, gains: &mut [f32]) {
+        let passed = passed as Samples;
+        gains.fill(self.gain);
+        follow(&self.duck, self.now + passed, gains);
+        let here = self.here + passed;
+        self.ramps.iter().for_each(|ramp| follow(ramp, here, gains));
+        let [stop, tail] = &self.falls;
+        for (position, gain) in (here..).zip(gains) {
+            *gain *= stop.level(position).min(tail.level(position));
+        }
+    }
+}
+
+/// Multiplies each gain by the level of a ramp, from a position on.
+fn follow(ramp: &Ramp, from: Samples, gains: &mut [f32]) {
+    if ramp.is_flat(from, from + gains.len() as Samples) {
+        let level = ramp.level(from);
+        gains.iter_mut().for_each(|gain| *gain *= level);
+    } else {
+        gains.iter_mut().zip(from..).for_each(|(gain, position)| *gain *= ramp.level(position));
+    }
+}
