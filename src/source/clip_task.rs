@@ -117,7 +117,6 @@ struct Mix {
     channels: usize,
     path: Option<Path>,
     pcm: Vec<f32>,
-    mixed: Vec<f32>,
     rings: Rings,
     /// The filter of the first samples has said what rings before them.
     has_begun: bool,
@@ -125,7 +124,7 @@ struct Mix {
 
 impl Mix {
     fn new(channels: usize) -> Self {
-        Self { channels, path: None, pcm: Vec::new(), mixed: Vec::new(), rings: Rings::default(), has_begun: false }
+        Self { channels, path: None, pcm: Vec::new(), rings: Rings::default(), has_begun: false }
     }
 
     /// The same for both sides, from here on on its own.
@@ -141,9 +140,7 @@ impl Mix {
             self.change();
         }
         let path = self.path.get_or_insert_with(|| Path::new(spec, self.channels));
-        self.mixed.clear();
-        path.downmix.process(samples, &mut self.mixed);
-        path.resampler.process(&self.mixed, &mut self.pcm);
+        path.process(samples, &mut self.pcm);
     }
 
     /// The rate or the layout changes: what the old filter holds comes first.
