@@ -8,6 +8,7 @@ mod alarm;
 mod disk;
 mod jobs;
 mod open;
+mod page_cache;
 mod patience;
 mod pool;
 mod priority;
@@ -27,6 +28,7 @@ pub use alarm::{round_down, round_up, timed, wake_at};
 pub use disk::{DISK_LIMIT, DISK_SECONDS, Disk, Disks, Lane};
 pub use jobs::{Job, Jobs, Work};
 pub use open::{is_pipe, open_at_once};
+pub use page_cache::read_cached;
 pub use patience::{last_look, slice, within};
 #[cfg(all(test, feature = "loom"))]
 pub(crate) use pool::Suspended;

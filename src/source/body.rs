@@ -12,7 +12,7 @@ use symphonia::core::io::MediaSource;
 use super::ring::Reading;
 
 /// What is read at a time.
-const READ_BYTES: usize = 16 << 10;
+const READ_BYTES: usize = 8 << 10;
 
 /// How far it goes back. Further would be to look through the same bytes again and again.
 const REWIND_BYTES: u64 = 64 << 10;

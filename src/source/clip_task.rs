@@ -120,7 +120,6 @@ struct Mix {
     /// Of the first `settled` samples.
     peak: f32,
     settled: usize,
-    mixed: Vec<f32>,
     rings: Rings,
     /// The filter of the first samples has said what rings before them.
     has_begun: bool,
@@ -128,8 +127,8 @@ struct Mix {
 
 impl Mix {
     fn new(channels: usize) -> Self {
-        let (pcm, mixed, rings) = (Vec::new(), Vec::new(), Rings::default());
-        Self { channels, path: None, pcm, peak: 0.0, settled: 0, mixed, rings, has_begun: false }
+        let (pcm, rings) = (Vec::new(), Rings::default());
+        Self { channels, path: None, pcm, peak: 0.0, settled: 0, rings, has_begun: false }
     }
 
     /// The same for both sides, from here on on its own.
@@ -145,9 +144,7 @@ impl Mix {
             self.change();
         }
         let path = self.path.get_or_insert_with(|| Path::new(spec, self.channels));
-        self.mixed.clear();
-        path.downmix.process(samples, &mut self.mixed);
-        path.resampler.process(&self.mixed, &mut self.pcm);
+        path.process(samples, &mut self.pcm);
         self.settle();
     }
 

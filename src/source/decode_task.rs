@@ -82,7 +82,7 @@ impl DecodeTask {
         let mut decoder = self.media.open(&self.reading)?;
         let mut path: Option<Path> = None;
         let mut pre_ring: Option<Vec<f32>> = None;
-        let (mut mixed, mut pcm) = (Vec::new(), Vec::new());
+        let mut pcm = Vec::new();
         let result = loop {
             let (spec, samples) = match decoder.next() {
                 Ok(Some(block)) => block,
@@ -102,9 +102,7 @@ impl DecodeTask {
                     path
                 }
             };
-            mixed.clear();
-            path.downmix.process(samples, &mut mixed);
-            path.resampler.process(&mixed, &mut pcm);
+            path.process(samples, &mut pcm);
             if !pass.cut(&mut pcm) {
                 break Ok(());
             }
@@ -183,7 +181,8 @@ pub fn outcome<T>(media: &Media, waker: &Waker, decode: impl FnOnce() -> Result<
 /// From one source's rate and layout to the session's.
 pub struct Path {
     pub spec: AudioSpec,
-    pub downmix: Downmix,
+    downmix: Downmix,
+    mixed: Vec<f32>,
     pub resampler: Resampler,
 }
 
@@ -192,7 +191,18 @@ impl Path {
         Self {
             spec: spec.clone(),
             downmix: Downmix::new(spec.channels(), channels),
+            mixed: Vec::new(),
             resampler: Resampler::new(spec.rate(), SAMPLE_RATE, channels),
         }
+    }
+
+    /// Takes the next samples of the source, and appends to `pcm` what is ready of the session's.
+    pub fn process(&mut self, samples: &[f32], pcm: &mut Vec<f32>) {
+        if self.downmix.is_identity() {
+            return self.resampler.process(samples, pcm);
+        }
+        self.mixed.clear();
+        self.downmix.process(samples, &mut self.mixed);
+        self.resampler.process(&self.mixed, pcm);
     }
 }

@@ -4,18 +4,23 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use symphonia::core::io::MediaSource;
 
+use super::cached::{Cached, Found, fetch, is_soon};
 use super::decode::empty;
 use super::read_ahead::{Asked, Piece, ReadAhead, sought};
 use super::ring::Reading;
 use crate::error::{Code, Result, SpeakerError};
 use crate::reserved::ReservedPath;
-use crate::runtime::{DISKS, Disk, open_at_once};
+use crate::runtime::{DISKS, Disk, open_at_once, read_cached};
 
 /// How much is read as a file is opened: most short clips are whole then, and others have time to read on.
 const AT_ONCE: u64 = 64 << 10;
+
+/// How much of that is kept in memory, where the rest lies in the page cache: enough to see what it is.
+const HEAD: u64 = 16 << 10;
 
 /// How much is read at a time behind that: little enough for thousands of files, and enough that a call to another thread costs
 /// nothing beside the decoding.
@@ -34,19 +39,22 @@ impl DiskReader {
         let lane = DISKS.lane(Disk::of(path), None);
         let given = path.to_owned();
         let mut opened = Asked::new(&lane, task, move |file| {
-            let (opened, length, first) = open(&given, reserved.as_deref())?;
-            *file = Some(opened);
-            Ok((length, first))
+            let (opened, length, first, found) = open(&given, reserved.as_deref())?;
+            let opened = Arc::new(opened);
+            *file = Some(opened.clone());
+            Ok((length, first, found.map(|found| Cached::new(opened, found))))
         });
-        let (length, first) = opened.wait(task).map_err(|error| unreadable(path, &error))??;
-        Ok(Self { file: ReadAhead::new(Arc::new(lane), task, first, PIECE), position: 0, length })
+        let (length, first, cached) = opened.wait(task).map_err(|error| unreadable(path, &error))??;
+        let file = ReadAhead::new(Arc::new(lane), task, first, PIECE).with_cached(cached);
+        Ok(Self { file, position: 0, length })
     }
 }
 
-/// The file, how long it is and its first piece, all in one call.
-fn open(path: &Path, reserved: Option<&ReservedPath>) -> Result<(File, u64, Piece)> {
+/// The file, how long it is, its first piece and what lies in the page cache, all in one call.
+fn open(path: &Path, reserved: Option<&ReservedPath>) -> Result<(File, u64, Piece, Option<Found>)> {
+    let since = Instant::now();
     let failed = |error| unreadable(path, &error);
-    let mut file = open_at_once(OpenOptions::new().read(true), path).map_err(failed)?;
+    let file = open_at_once(OpenOptions::new().read(true), path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     if !metadata.is_file() {
         let message = format!("Expected a file for audioUrl but received {}, which is none", path.display());
@@ -60,8 +68,14 @@ fn open(path: &Path, reserved: Option<&ReservedPath>) -> Result<(File, u64, Piec
     }
     // One byte more than a small file has tells that it ends there.
     let wanted = metadata.len().saturating_add(1).min(AT_ONCE);
-    let first = Piece::read(&mut file, 0, vec![0; wanted as usize]).map_err(failed)?;
-    Ok((file, metadata.len(), first))
+    let head = if is_soon(since) { wanted.min(HEAD) } else { wanted };
+    let read = |length| Piece::read(&file, 0, vec![0; length as usize]).map_err(failed);
+    let (first, found) = match read(head)? {
+        first if head == wanted => (first, None),
+        first if read_cached(&file, 0, &mut [0]).is_some() => (first, Some(fetch(&file, head, wanted, since))),
+        _ => (read(wanted)?, None),
+    };
+    Ok((file, metadata.len(), first, found))
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> SpeakerError {

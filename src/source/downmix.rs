@@ -34,10 +34,6 @@ impl Downmix {
 
     /// Mixes interleaved `input` down and appends it, interleaved, to `output`.
     pub fn process(&self, input: &[f32], output: &mut Vec<f32>) {
-        if self.is_identity() {
-            output.extend_from_slice(input);
-            return;
-        }
         if let ([row], 2) = (&*self.rows, self.inputs) {
             // By far the most common, and several times faster.
             let [left, right] = [row[0], row[1]];
@@ -51,7 +47,8 @@ impl Downmix {
         }
     }
 
-    fn is_identity(&self) -> bool {
+    /// Returns true if the input is the output.
+    pub fn is_identity(&self) -> bool {
         let one = |row: usize, column: usize| self.rows[row][column] == f32::from(u8::from(row == column));
         self.rows.len() == self.inputs && (0..self.inputs).all(|row| (0..self.inputs).all(|column| one(row, column)))
     }

@@ -10,6 +10,7 @@
 
 mod adts;
 mod body;
+mod cached;
 mod clip;
 mod clip_cursor;
 mod clip_task;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
+use super::cached::Cached;
 use super::ring::Reading;
 use crate::runtime::{Lane, Waker};
 
@@ -14,7 +15,7 @@ use crate::runtime::{Lane, Waker};
 const LARGEST_PIECE: usize = 1 << 20;
 
 /// A file in its lane, once it is open.
-pub type Opened = Option<File>;
+pub type Opened = Option<Arc<File>>;
 
 /// Asks for a call to a file, whose answer the decode task waits for.
 pub struct Asked<T>(oneshot::Receiver<T>);
@@ -41,7 +42,7 @@ impl<T: Send + 'static> Asked<T> {
     }
 
     /// The answer, if it is there.
-    fn answer(&mut self) -> Option<io::Result<T>> {
+    pub fn answer(&mut self) -> Option<io::Result<T>> {
         match self.0.try_recv() {
             Ok(answer) => Some(Ok(answer)),
             Err(TryRecvError::Empty) => None,
@@ -87,7 +88,7 @@ pub struct Piece {
 
 impl Piece {
     /// Reads as much as the buffer holds, or to the end of the file.
-    pub fn read(file: &mut File, start: u64, mut bytes: Vec<u8>) -> io::Result<Self> {
+    pub fn read(mut file: &File, start: u64, mut bytes: Vec<u8>) -> io::Result<Self> {
         let mut filled = 0;
         file.seek(SeekFrom::Start(start))?;
         while filled < bytes.len() {
@@ -127,6 +128,8 @@ struct Coming {
 
 /// Reads a file for a decode task.
 pub struct ReadAhead {
+    /// What lies in the page cache. Dropped before its lane, so that the file is closed there.
+    cached: Option<Cached>,
     lane: Arc<Lane<Opened>>,
     task: Reading,
     piece: Piece,
@@ -140,21 +143,47 @@ pub struct ReadAhead {
 impl ReadAhead {
     /// For a file of which `piece` was read already, and of which `size` bytes are read at a time, at first.
     pub fn new(lane: Arc<Lane<Opened>>, task: &Reading, piece: Piece, size: usize) -> Self {
-        Self { lane, task: task.clone(), piece, next: None, spare: Vec::new(), size }
+        Self { cached: None, lane, task: task.clone(), piece, next: None, spare: Vec::new(), size }
+    }
+
+    /// The same, for a file of which part lies in the page cache: as long as its disk is quick, it is read from there.
+    pub fn with_cached(self, cached: Option<Cached>) -> Self {
+        Self { cached, ..self }
     }
 
     /// Reads from a place on, and reads on ahead to `end` at most; 0 at the end of the file.
     pub fn read(&mut self, place: u64, end: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.piece.from(place).is_none()
+            && let Some(read) = self.read_cached(place, end, buffer)?
+        {
+            return Ok(read);
+        }
         while self.piece.from(place).is_none() {
             self.turn_to(place, end)?;
         }
-        if !self.piece.is_last {
+        if self.cached.is_none() && !self.piece.is_last {
             self.ask(self.piece.end(), end);
         }
         let here = self.piece.from(place).expect("it was turned to");
         let length = here.len().min(buffer.len());
         buffer[..length].copy_from_slice(&here[..length]);
         Ok(length)
+    }
+
+    /// What lies in the page cache from a place on. If there is nothing, it is not asked again.
+    fn read_cached(&mut self, place: u64, end: u64, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        let Some(cached) = &mut self.cached else { return Ok(None) };
+        self.piece = Piece::default();
+        let read = cached.read(&self.lane, &self.task, place, buffer)?;
+        let late_from = cached.late_from();
+        if read.is_none() {
+            self.cached = None;
+        }
+        // The first piece behind it is to be there in time.
+        if let Some(place) = late_from {
+            self.ask(place, end);
+        }
+        Ok(read)
     }
 
     /// Has bytes from a place to `end` read, so that they are there when they are wanted.
@@ -231,7 +260,7 @@ pub mod tests {
     fn lane(length: usize) -> Arc<Lane<Opened>> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&bytes(length)).unwrap();
-        Arc::new(DISKS.lane(Disk::of(Path::new("/")), Some(file)))
+        Arc::new(DISKS.lane(Disk::of(Path::new("/")), Some(Arc::new(file))))
     }
 
     #[test]

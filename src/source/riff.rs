@@ -24,8 +24,8 @@ const MAX_FORMAT: u64 = 4 << 10;
 /// More channels than any layout has: 64 are seventh-order ambisonics. A decoder takes memory for each.
 const MAX_CHANNELS: u16 = 64;
 
-/// How many samples a channel are decoded at a time, as Symphonia does it.
-const AT_A_TIME: usize = 1_152;
+/// How many samples a channel are decoded at a time.
+const AT_A_TIME: usize = 512;
 
 /// `wFormatTag` of samples as they are played.
 const INTEGERS: u16 = 1;

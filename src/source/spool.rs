@@ -4,6 +4,7 @@
 //! of its disk, and are read back as a file is. Where there is no such file, or its disk is late, they stay in memory.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io::{self, IoSlice, Read, Seek, SeekFrom, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -360,10 +361,10 @@ fn too_large(received: impl std::fmt::Display) -> SpeakerError {
 
 /// Writes blocks behind the first `length` bytes of the temporary file, which is made if there is none.
 fn write(file: &mut Opened, length: u64, blocks: &[Arc<Vec<u8>>]) -> io::Result<()> {
-    let file = match file {
+    let mut file: &File = match file {
         Some(file) => file,
         // It has no name, so that nothing is left of it, however the process ends.
-        None => file.insert(tempfile::tempfile()?),
+        None => file.insert(Arc::new(tempfile::tempfile()?)),
     };
     file.seek(SeekFrom::Start(length))?;
     // In one call, if the disk takes it.
@@ -597,7 +598,7 @@ mod tests {
         let (spool, body) = (spool(1 << 30), bytes(LONG));
         // As a disk without room answers.
         if let Ok(full) = OpenOptions::new().write(true).open("/dev/full") {
-            let lane = DISKS.lane(Disk::of(Path::new("/dev")), Some(full));
+            let lane = DISKS.lane(Disk::of(Path::new("/dev")), Some(Arc::new(full)));
             spool.state.lock().disk.lane = Some(Arc::new(lane));
         }
         let end = fill(&spool, body.clone());
