@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 use str0m::change::SdpPendingOffer;
 pub use str0m::media::{Mid, Pt};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::{Extension, ExtensionMap};
 use str0m::{Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
 
 use line::Line;
@@ -94,8 +93,7 @@ fn may_hear(heard: Instant, sending: Option<Instant>, last_frame: Option<Instant
 impl Peer {
     pub fn new(transport: Transport, encoding: Encoding, now: Instant) -> Result<Self> {
         // Packets are ours: str0m would copy each of them and keep more than is needed.
-        let config = RtcConfig::new().clear_codecs().enable_opus(true, encoding.red).set_rtp_mode(true);
-        let mut config = config.set_extension_map(extensions());
+        let mut config = RtcConfig::new().clear_codecs().enable_opus(true, encoding.red).set_rtp_mode(true);
         config.set_max_stun_rto(CONSENT_INTERVAL);
         let mut rtc = config.set_stats_interval(Some(STATS_INTERVAL)).build(now);
         for candidate in transport.candidates() {
@@ -166,17 +164,15 @@ impl Peer {
         self.input(Input::Timeout(now), now)
     }
 
-    /// Leaves a packet with str0m, which makes a datagram of it when it is told the time.
+    /// Leaves a packet with str0m.
     fn write(&mut self, (mid, pt): (Mid, Pt), (time, at): (Samples, Instant), packet: &Packet) {
-        let index = self.lines.iter().position(|line| line.mid == mid).unwrap_or_else(|| {
-            self.lines.push(Line::new(mid, self.redundant_type()));
-            self.lines.len() - 1
-        });
-        // RFC 3550 §5.1: the time wraps.
-        let packet = self.lines[index].write(pt, (time as u32, at), packet);
-        if let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(mid, None) {
-            stream.write_rtp(packet);
+        if !self.lines.iter().any(|line| line.mid == mid) {
+            let red = self.redundant_type();
+            self.lines.extend(Line::new(&mut self.rtc, mid, red));
         }
+        let Some(line) = self.lines.iter_mut().find(|line| line.mid == mid) else { return };
+        // RFC 3550 §5.1: the time wraps.
+        line.write(&mut self.rtc, pt, (time as u32, at), packet);
     }
 
     /// Sends the packet that was just written, and what str0m has ready before it. For what is behind it str0m is asked when the
@@ -351,16 +347,6 @@ fn is_rtp(bytes: &[u8]) -> bool {
 
 fn is_rtcp(bytes: &[u8]) -> bool {
     matches!(bytes, [128..192, 192..=223, ..])
-}
-
-/// What packets bear beside their time: how loud they are, and until the server knows their sender, on which line they are. str0m would
-/// offer the time of sending and a number for all packets of a connection, too: the server would report on each packet, which
-/// nobody here reads.
-fn extensions() -> ExtensionMap {
-    let mut extensions = ExtensionMap::empty();
-    extensions.set(1, Extension::AudioLevel);
-    extensions.set(4, Extension::RtpMid);
-    extensions
 }
 
 fn failed(error: impl std::fmt::Display) -> SpeakerError {
