@@ -159,6 +159,33 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    */
   setMuted(request: MuteRequest): Promise<void>
 
+  /**
+   * Sets attributes of this participant, which others in the room see: LiveKit's agents tell what they do as `lk.agent.state`. Keys that
+   * are not named stay; an empty string takes its key away. Resolves once the room lists them. Before the room is joined, they are
+   * remembered and it resolves at once; whatever resolved is told to every room that is joined anew. The token needs the grant
+   * `canUpdateOwnMetadata`. It is no request to play, so `record` does not write it.
+   * Rejects with `ERR_REFUSED` if the room does not take it (the grant is missing, or it is more than the server's limit) or does not
+   * answer within `connectTimeoutMs`, and the room lists what it did before; with `ERR_UNSUPPORTED_OPERATION` for other outputs than
+   * `livekit`, `ERR_JOIN_FAILED` or `ERR_DISCONNECTED` with the room, `ERR_CLOSED`, `ERR_INTERNAL`, `ERR_INVALID_ARGUMENT`.
+   */
+  setAttributes(attributes: Record<string, string>): Promise<void>
+
+  /** Sets the metadata of this participant, a text that is not empty; otherwise as {@link setAttributes}. */
+  setMetadata(metadata: string): Promise<void>
+
+  /** Sets the name of this participant, a text that is not empty; otherwise as {@link setAttributes}. */
+  setName(name: string): Promise<void>
+
+  /** This participant as the room lists it; null while no room is joined, and for other outputs than `livekit`. */
+  readonly localParticipant: Participant | null
+
+  /**
+   * The others in the room, by identity. Empty while no room is joined, and for other outputs than `livekit`; while the room is won back,
+   * as it was last. Those who were there when the room was joined are told by no event; `participantJoined`, `participantChanged` and
+   * `participantLeft` tell what changes. Hidden participants are not listed, and some servers list who only listens up to 3 s late.
+   */
+  participants(): Participant[]
+
   /** How the output is connected now. Events that led to it may follow, as each waits for its turn. */
   readonly connection: ConnectionState
 
@@ -520,6 +547,30 @@ export interface LiveKitOutput {
    * the server has taken out of the room does the same: it stands still, goes on unheard, or fails with `ERR_PUBLISH_FAILED`.
    */
   onReconnect?: 'pause' | 'continue' | 'drop'
+}
+
+/** Somebody in a LiveKit room. */
+export interface Participant {
+  /** Unique in the room. */
+  identity: string
+  /** The server's id of this stay in the room: who leaves and comes back has another. */
+  sid: string
+  name: string
+  metadata: string
+  attributes: Record<string, string>
+  /** `standard` is a person's client; `sip` a caller by telephone. */
+  kind: 'standard' | 'agent' | 'sip' | 'ingress' | 'egress' | 'connector' | 'bridge'
+  /** What they publish, by name. */
+  tracks: ParticipantTrack[]
+}
+
+export interface ParticipantTrack {
+  /** The server's id of the track. */
+  sid: string
+  name: string
+  kind: 'audio' | 'video'
+  source: 'unknown' | 'camera' | 'microphone' | 'screenShare' | 'screenShareAudio'
+  muted: boolean
 }
 
 /**
@@ -1026,6 +1077,12 @@ export interface SpeakerEvents {
   unpublished: [event: SpeakerEvent & { trackId: number; message: string; code: SpeakerErrorCode }]
   /** The track is in the room again. */
   republished: [event: SpeakerEvent & { trackId: number }]
+  /** Somebody else has come into the room. After a room was joined anew, also who came meanwhile. */
+  participantJoined: [event: SpeakerEvent & { participant: Participant }]
+  /** Somebody else changed their name, metadata, attributes or tracks: as they are now. */
+  participantChanged: [event: SpeakerEvent & { participant: Participant }]
+  /** Somebody else has left the room: as they were last. */
+  participantLeft: [event: SpeakerEvent & { participant: Participant }]
   /**
    * The output failed, and with it everything live (told once as long as it goes on); or the session broke (`ERR_INTERNAL`); or only the recording failed
    * (`ERR_RECORD`). Not thrown if nobody listens.
@@ -1114,6 +1171,7 @@ export type SpeakerErrorCode =
   | 'ERR_RECORD'
   | 'ERR_JOIN_FAILED'
   | 'ERR_PUBLISH_FAILED'
+  | 'ERR_REFUSED'
   | 'ERR_DISCONNECTED'
   | 'ERR_INTERNAL'
   | 'ERR_NO_THREADS'

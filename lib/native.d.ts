@@ -72,6 +72,12 @@ export declare class NativeSession {
   /** Answers `tokenWanted`: the token, or why there is none. */
   giveToken(number: number, token?: string | undefined | null, reason?: string | undefined | null): void
   get connection(): string
+  /** Tells the room what to list of this participant: its name, its metadata, its attributes. */
+  describe(name: string | undefined | null, metadata: string | undefined | null, attributes: Record<string, string>, ticket: number): void
+  /** This participant, while a room is joined. */
+  get localParticipant(): any
+  /** The others who are in the room. */
+  participants(): any[]
   /** Why not, if the session is closed. */
   setMuted(trackId: number, muted: boolean): NativeRefusal | null
   connect(ticket: number): void

@@ -102,6 +102,18 @@ class SpeakerSession extends EventEmitter {
     taken(this.#native.setMuted(trackId, muted))
   }
 
+  async setAttributes(attributes) {
+    await this.#describe('setAttributes', { attributes: check.attributes(attributes) })
+  }
+
+  async setMetadata(metadata) {
+    await this.#describe('setMetadata', { metadata: check.text(metadata, 'metadata') })
+  }
+
+  async setName(name) {
+    await this.#describe('setName', { name: check.text(name, 'name') })
+  }
+
   async moveAudio(request) {
     const checked = check.moveRequest(request)
     return { moved: this.#recorded('move', request, () => this.#native.move(checked)) }
@@ -129,6 +141,14 @@ class SpeakerSession extends EventEmitter {
 
   get connection() {
     return this.#native.connection
+  }
+
+  get localParticipant() {
+    return this.#native.localParticipant
+  }
+
+  participants() {
+    return this.#native.participants()
   }
 
   playbacks() {
@@ -178,6 +198,11 @@ class SpeakerSession extends EventEmitter {
 
   async [Symbol.asyncDispose]() {
     await this.close()
+  }
+
+  async #describe(call, { name, metadata, attributes = {} }) {
+    this.#expectOutput('livekit', call)
+    await this.#ask((ticket) => this.#native.describe(name, metadata, attributes, ticket))
   }
 
   #play(checked) {

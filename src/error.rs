@@ -78,6 +78,8 @@ codes! {
     JoinFailed = "ERR_JOIN_FAILED",
     /// The LiveKit room does not take the track that this is to play on; all other tracks go on.
     PublishFailed = "ERR_PUBLISH_FAILED",
+    /// The LiveKit room does not do what it was asked for: a grant is missing, or a limit is reached.
+    Refused = "ERR_REFUSED",
     /// The LiveKit room is lost: removed from it, or no way to the server.
     Disconnected = "ERR_DISCONNECTED",
     /// The output can't be opened or written.

@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 
 use crate::error::{Cause, Code, SpeakerError};
 use crate::mixer::PlaybackId;
+use crate::output::Participant;
 
 /// One event, numbered in the order of its session.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -149,6 +150,21 @@ pub enum EventKind {
     Republished {
         /// The track.
         track_id: u32,
+    },
+    /// Somebody else has come into the room.
+    ParticipantJoined {
+        /// Who.
+        participant: Box<Participant>,
+    },
+    /// Somebody else in the room is listed otherwise: by name, metadata, attributes or tracks.
+    ParticipantChanged {
+        /// Who, as they are now.
+        participant: Box<Participant>,
+    },
+    /// Somebody else has left the room.
+    ParticipantLeft {
+        /// Who, as they were last.
+        participant: Box<Participant>,
     },
     /// The output failed, and every live playback with it; or the session broke, or the recording failed.
     Error {

@@ -69,6 +69,11 @@ async function allowed(): Promise<void> {
   room.on('subscribed', ({ trackId, identity }) => [trackId satisfies number, identity satisfies string | undefined])
   room.on('unpublished', ({ trackId, code, message }) => [trackId satisfies number, code satisfies SpeakerErrorCode, message.length])
   room.on('republished', ({ trackId }) => trackId satisfies number)
+  await room.setAttributes({ 'lk.agent.state': 'thinking' })
+  await Promise.all([room.setMetadata('{}'), room.setName('Clara')])
+  room.participants().map(({ identity, attributes, tracks }) => [identity, attributes.mood, tracks.map(({ source }) => source)])
+  room.localParticipant?.sid satisfies string | undefined
+  room.on('participantJoined', ({ participant }) => participant.kind satisfies 'standard' | 'agent' | string)
   room.on('completed', ({ unheardMs }) => unheardMs satisfies number | undefined)
   result.unheardMs satisfies number | undefined
   await room.close({ drain: true, withinMs: 5000 })

@@ -57,4 +57,19 @@ function muteRequest(request) {
   }
 }
 
-module.exports = { stopRequest, pauseRequest, resumeRequest, seekRequest, volumeRequest, muteRequest }
+/** Validates a text that a room is to show. */
+function text(value, argument) {
+  return check.id(value ?? null, argument)
+}
+
+/** Validates the attributes of a participant, by their keys. */
+function attributes(value) {
+  const entries = Object.entries(object(value, 'attributes', Object.keys(Object(value))))
+  for (const [key, text] of entries) {
+    if (typeof text !== 'string' || !text.isWellFormed()) throw refuse('a string of well-formed Unicode', `attributes.${key}`, text)
+    if (key === '' || !key.isWellFormed()) throw refuse('non-empty keys of well-formed Unicode', 'attributes', key)
+  }
+  return Object.fromEntries(entries)
+}
+
+module.exports = { stopRequest, pauseRequest, resumeRequest, seekRequest, volumeRequest, muteRequest, attributes, text }

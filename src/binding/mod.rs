@@ -27,7 +27,7 @@ use parking_lot::Mutex;
 use crate::audio::{from_ms, to_ms};
 use crate::engine::{Handle, broken_sessions, open_sessions};
 use crate::error::{Code, SpeakerError};
-use crate::output::{PcmFrame, PcmSink, Recording};
+use crate::output::{Description, PcmFrame, PcmSink, Recording};
 use crate::redact::redact_to;
 use crate::session::{RequestId, StopRequest};
 use crate::source::{CLIPS, Origin, SPOOLS};
@@ -37,7 +37,7 @@ use convert::{
     NativeTarget, NativeVolume,
 };
 use options::NativeOptions;
-use outgoing::{NativeMessage, Outgoing, What};
+use outgoing::{NativeLocalParticipant, NativeMessage, NativeParticipants, Outgoing, What};
 use recorder::NativeRecorder;
 use stream::{NativeEncoding, NativeStream};
 use tap::{NativeTap, NativeTapOptions};
@@ -273,6 +273,31 @@ impl NativeSession {
     #[napi(getter)]
     pub fn connection(&self) -> String {
         self.handle.connection().as_str().to_owned()
+    }
+
+    /// Tells the room what to list of this participant: its name, its metadata, its attributes.
+    #[napi]
+    pub fn describe(
+        &self,
+        name: Option<String>,
+        metadata: Option<String>,
+        attributes: std::collections::HashMap<String, String>,
+        ticket: u32,
+    ) {
+        let attributes = attributes.into_iter().collect();
+        self.handle.describe(Description { name, metadata, attributes }, ticket);
+    }
+
+    /// This participant, while a room is joined.
+    #[napi(getter, ts_return_type = "any")]
+    pub fn local_participant(&self) -> NativeLocalParticipant {
+        NativeLocalParticipant(self.handle.local_participant())
+    }
+
+    /// The others who are in the room.
+    #[napi(ts_return_type = "any[]")]
+    pub fn participants(&self) -> NativeParticipants {
+        NativeParticipants(self.handle.participants())
     }
 
     /// Why not, if the session is closed.

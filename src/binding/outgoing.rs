@@ -3,7 +3,7 @@
 use napi::bindgen_prelude::*;
 
 use crate::event::Message;
-use crate::output::PcmFrame;
+use crate::output::{Participant, PcmFrame};
 
 /// One ring of an environment's bell, and the session that it is for.
 pub struct Outgoing {
@@ -52,21 +52,37 @@ impl ToNapiValue for Outgoing {
     }
 }
 
-/// A message, as an object of JavaScript.
-pub struct NativeMessage(pub Message);
+/// What crosses by its serde form, as JavaScript's own objects.
+macro_rules! as_serialized {
+    ($(#[doc = $doc:literal] $name:ident($type:ty);)+) => {
+        $(
+            #[doc = $doc]
+            pub struct $name(pub $type);
 
-impl TypeName for NativeMessage {
-    fn type_name() -> &'static str {
-        "object"
-    }
+            impl TypeName for $name {
+                fn type_name() -> &'static str {
+                    "object"
+                }
 
-    fn value_type() -> ValueType {
-        ValueType::Object
-    }
+                fn value_type() -> ValueType {
+                    ValueType::Object
+                }
+            }
+
+            impl ToNapiValue for $name {
+                unsafe fn to_napi_value(env: sys::napi_env, value: Self) -> Result<sys::napi_value> {
+                    Env::from_raw(env).to_js_value(&value.0).map(|value| value.raw())
+                }
+            }
+        )+
+    };
 }
 
-impl ToNapiValue for NativeMessage {
-    unsafe fn to_napi_value(env: sys::napi_env, value: Self) -> Result<sys::napi_value> {
-        Env::from_raw(env).to_js_value(&value.0).map(|value| value.raw())
-    }
+as_serialized! {
+    /// A message.
+    NativeMessage(Message);
+    /// This participant, or null.
+    NativeLocalParticipant(Option<Participant>);
+    /// The others in a room.
+    NativeParticipants(Vec<Participant>);
 }

@@ -11,7 +11,7 @@ use super::{Recorder, Stream, Tap};
 use crate::audio::{Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::Message;
-use crate::output::{Backlog, OutputOptions, PcmFormat, PcmSink, TapRequest};
+use crate::output::{Backlog, Description, OutputOptions, Participant, PcmFormat, PcmSink, TapRequest};
 use crate::runtime::{self, DECODERS, FETCHES, Job, RUNTIME, Seat, WHEELS};
 use crate::session::{
     Accepted, Clock, ConnectionState, Options, PlayRequest, PlaybackInfo, RequestId, Session, Stats, StopRequest,
@@ -256,6 +256,21 @@ impl Handle {
     /// See [`Session::set_muted`].
     pub fn set_muted(&self, track: u32, muted: bool) -> Result<()> {
         self.with(|session, _| session.set_muted(track, muted))?
+    }
+
+    /// See [`Session::describe`].
+    pub fn describe(&self, description: Description, ticket: Ticket) {
+        let _ = self.with(|session, _| session.describe(description, ticket));
+    }
+
+    /// See [`Session::local_participant`].
+    pub fn local_participant(&self) -> Option<Participant> {
+        self.core.session.lock().local_participant()
+    }
+
+    /// See [`Session::participants`].
+    pub fn participants(&self) -> Vec<Participant> {
+        self.core.session.lock().participants()
     }
 
     /// See [`Session::stats`].

@@ -66,6 +66,10 @@ impl Slot {
                 self.output.as_mut()?.set_muted(stream, muted);
                 None
             }
+            OutputRequest::Describe(description, ticket) => {
+                self.output.as_mut()?.describe(description, ticket, now);
+                None
+            }
             OutputRequest::GiveUp => {
                 // It may have been let in already.
                 let leaving = self.output.take()?.give_up(now);

@@ -4,6 +4,7 @@ mod backlog;
 mod livekit;
 mod memory;
 mod output_file;
+mod participant;
 mod pcm;
 mod tap;
 mod wav;
@@ -30,6 +31,7 @@ pub use backlog::Backlog;
 pub use livekit::fuzz;
 pub use livekit::{Encoding, IceTransport, LiveKitOptions, StartWhen, TokenAnswer, TokenSource, Tokens};
 pub use memory::Recording;
+pub use participant::{Description, Participant, ParticipantTrack, Presence};
 pub use pcm::{PcmFormat, PcmFrame, PcmSink};
 pub use tap::{TapRequest, Taps};
 
@@ -116,6 +118,10 @@ pub enum OutputEvent {
     Republished(u32),
     /// How it is received.
     Link(Link),
+    /// Who is in the room.
+    Presence(Presence),
+    /// What was asked for by [`Output::describe`] is done, or why not.
+    Described(u32, Option<SpeakerError>),
     /// It is gone, with everything that plays into it, and why in a word.
     Lost(SpeakerError, String),
     /// It took no frame, and may do so later.
@@ -185,6 +191,10 @@ pub trait Output: Send {
 
     /// Mutes a stream's track in the room, whether it is published yet or not, or lifts its mute, whoever muted it.
     fn set_muted(&mut self, _stream: u32, _muted: bool) {}
+
+    /// Tells the room what to list of this participant, in every room that is joined. [`OutputEvent::Described`] answers under `ticket`,
+    /// if there is one.
+    fn describe(&mut self, _description: Description, _ticket: Option<u32>, _now: Instant) {}
 
     /// What happened to it by itself. Needs tokio's context.
     fn poll(&mut self, _context: &mut Context<'_>, _now: Instant) -> Poll<OutputEvent> {

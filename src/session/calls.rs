@@ -9,7 +9,7 @@ use crate::audio::{EDGE_FADE, Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::EventKind;
 use crate::mixer::{End, PlaybackId, Ramp, Role, Voice};
-use crate::output::TapRequest;
+use crate::output::{Description, TapRequest};
 use crate::source::{Opening, PcmReader, Source};
 
 /// What to play, and how. Values are checked by whoever builds it.
@@ -563,7 +563,10 @@ impl Session {
         if !self.output.remove_ticket(ticket) {
             return;
         }
-        let is_wanted = self.output.has_tickets() || !self.playbacks.is_empty() || !self.advances.is_empty();
+        let is_wanted = self.output.has_tickets()
+            || self.room.is_wanted()
+            || !self.playbacks.is_empty()
+            || !self.advances.is_empty();
         let message = "Expected a signal that is aborted after the output is open but it was before";
         self.outbox.answer_now(ticket, SpeakerError::new(Code::Aborted, message));
         if !is_wanted && !self.output.was_connected {
@@ -614,6 +617,26 @@ impl Session {
                 Ok(())
             }
             _ => self.check_open(),
+        }
+    }
+
+    /// Tells the room what to list of this participant, in every room that is joined; settles once it does. While the output is not
+    /// open it is remembered, and settles at once.
+    pub fn describe(&mut self, description: Description, ticket: Ticket) {
+        if !matches!(self.lifecycle, Lifecycle::Open | Lifecycle::Draining { .. }) {
+            return self.outbox.settle(ticket, self.check_open().err());
+        }
+        match self.output.connection {
+            Connection::Closed => {
+                self.room.say(description);
+                self.outbox.settle(ticket, None);
+            }
+            // It is told when it is joined.
+            Connection::Opening => self.room.ask(ticket, description),
+            Connection::Open | Connection::Cut { .. } => {
+                self.room.ask(ticket, description.clone());
+                self.outbox.request(OutputRequest::Describe(description, Some(ticket)));
+            }
         }
     }
 

@@ -18,6 +18,7 @@ mod outbox;
 mod output_state;
 mod playbacks;
 mod policy;
+mod room_state;
 mod tick;
 
 use std::collections::VecDeque;
@@ -27,7 +28,7 @@ use crate::audio::Samples;
 use crate::error::{Code, SpeakerError};
 use crate::event::EventKind;
 use crate::mixer::{Duck, Mixer, Notice, PlaybackId, Routing};
-use crate::output::Link;
+use crate::output::{Link, Participant};
 
 pub use calls::{Accepted, PlayRequest, StopRequest};
 pub use outbox::{Open, OutputRequest, Ticket, Work};
@@ -40,6 +41,7 @@ use outbox::Outbox;
 use output_state::OutputState;
 use playbacks::Playbacks;
 use policy::Tombstones;
+use room_state::RoomState;
 
 /// What moves a session's time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,6 +164,7 @@ pub struct Session {
     playbacks: Playbacks,
     mixer: Mixer,
     output: OutputState,
+    room: RoomState,
     tombstones: Tombstones,
     outbox: Outbox,
     /// On the manual clock, in order.
@@ -184,6 +187,7 @@ impl Session {
         Self {
             mixer: Mixer::new(options.channels, options.routing, options.duck),
             output: OutputState::new(options.routing),
+            room: RoomState::default(),
             options,
             playbacks: Playbacks::default(),
             tombstones: Tombstones::default(),
@@ -233,6 +237,16 @@ impl Session {
         }
     }
 
+    /// Who this participant is, while a room is joined.
+    pub fn local_participant(&self) -> Option<Participant> {
+        self.room.local().cloned()
+    }
+
+    /// The others who are in the room, by their identity.
+    pub fn participants(&self) -> Vec<Participant> {
+        self.room.others().cloned().collect()
+    }
+
     /// The time by which waiting for a turn is measured now.
     fn wall(&self) -> WallTime {
         match self.options.clock {
@@ -263,6 +277,7 @@ impl Session {
     fn refuse_calls(&mut self) {
         if let Err(error) = self.check_open() {
             self.fail_advances(&error);
+            self.fail_descriptions(&error);
             // What becomes of an output that is held has its place, and is told first.
             if !self.is_opening_held() {
                 self.answer_connects(Some(&error));

@@ -9,7 +9,7 @@ use crate::audio::{Samples, to_ms};
 use crate::error::SpeakerError;
 use crate::event::{Event, EventKind, Message};
 use crate::mixer::PlaybackId;
-use crate::output::TapRequest;
+use crate::output::{Description, TapRequest};
 use crate::runtime::Waker;
 use crate::source::{Opening, PcmReader, Source};
 
@@ -38,6 +38,8 @@ pub enum OutputRequest {
     Prepare(u32),
     /// Mute a stream's track, or lift its mute.
     SetMuted(u32, bool),
+    /// Say what the room is to list of this participant; the call with this ticket waits for that.
+    Describe(Description, Option<Ticket>),
     /// Give up the attempt to open it.
     GiveUp,
     /// Copy what the output accepts from now on.

@@ -14,7 +14,7 @@ use crate::audio::{EDGE_FADE, FRAME, LOOK_AHEAD, RINGING, Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::{EventKind, Message};
 use crate::mixer::{End, Mixer, Notice, PlaybackId, Scratch, What};
-use crate::output::{Meanwhile, OutputEvent};
+use crate::output::{Meanwhile, OutputEvent, Presence};
 use crate::source::{Opening, PcmReader};
 
 /// What a `stopped` event says when the session was closed.
@@ -331,8 +331,34 @@ impl Session {
                 self.update_hearing();
             }
             OutputEvent::Link(link) => self.stats.link = link,
+            OutputEvent::Presence(presence) => self.hear_presence(presence),
+            OutputEvent::Described(ticket, error) => {
+                if self.room.answered(ticket, error.as_ref()) {
+                    self.outbox.settle(ticket, error);
+                }
+            }
             OutputEvent::Lost(error, reason) => self.lose(&error, reason),
             OutputEvent::Failed(error) => self.output_failed(&error),
+        }
+    }
+
+    /// The room tells who is in it.
+    fn hear_presence(&mut self, presence: Presence) {
+        let is_joined = matches!(presence, Presence::Others(_));
+        for kind in self.room.hear(presence) {
+            self.note(None, kind);
+        }
+        if is_joined {
+            for (ticket, description) in self.room.to_say() {
+                self.outbox.request(OutputRequest::Describe(description, ticket));
+            }
+        }
+    }
+
+    /// Settles what waits for the room to list something.
+    pub(super) fn fail_descriptions(&mut self, error: &SpeakerError) {
+        for ticket in self.room.give_up() {
+            self.outbox.settle(ticket, Some(error.clone()));
         }
     }
 
@@ -348,7 +374,9 @@ impl Session {
         let was_held = self.retract_opening();
         // Disconnect first, so that a request made by an event listener opens a new connection.
         self.output.lost();
+        self.room.closed();
         self.fail_live(error);
+        self.fail_descriptions(error);
         if std::mem::take(&mut self.output.was_connected) {
             self.note(None, EventKind::Disconnected { reason });
         }
@@ -792,6 +820,7 @@ impl Session {
     /// The output is closed, which may have failed: the session is over.
     pub fn closed(&mut self, result: Result<()>) {
         self.output.closed();
+        self.room.closed();
         if std::mem::take(&mut self.output.was_connected) {
             self.note(None, EventKind::Disconnected { reason: CLOSED.to_owned() });
         }

@@ -418,7 +418,7 @@ impl World {
                     self.connection = Connection::Opening;
                 }
                 OutputRequest::Prepare(stream) => self.prepared.push(stream),
-                OutputRequest::SetMuted(..) => {}
+                OutputRequest::SetMuted(..) | OutputRequest::Describe(..) => {}
                 OutputRequest::GiveUp => self.disconnect(),
                 OutputRequest::Tap(..) | OutputRequest::Untap(_) => {}
                 OutputRequest::Close => self.must_close = true,

@@ -148,6 +148,7 @@ impl Table {
         let word = |request| match request {
             OutputRequest::Open => "open".to_owned(),
             OutputRequest::Prepare(stream) => format!("prepare{stream}"),
+            OutputRequest::Describe(description, ticket) => format!("describe{:?}{ticket:?}", description.name),
             OutputRequest::SetMuted(stream, muted) => format!("{}{stream}", if muted { "mute" } else { "unmute" }),
             OutputRequest::GiveUp => "give up".to_owned(),
             OutputRequest::Tap(..) => "tap".to_owned(),
@@ -457,6 +458,9 @@ fn word(event: &Event) -> String {
         EventKind::Subscribed { track_id, identity: None } => format!("subscribed{track_id}"),
         EventKind::Subscribed { track_id, identity: Some(identity) } => format!("subscribed{track_id}({identity})"),
         EventKind::Unpublished { track_id, code, .. } => format!("unpublished{track_id}({})", code.as_str()),
+        EventKind::ParticipantJoined { participant } => format!("joined {}", participant.identity),
+        EventKind::ParticipantChanged { participant } => format!("changed {}", participant.identity),
+        EventKind::ParticipantLeft { participant } => format!("left {}", participant.identity),
         EventKind::Republished { track_id } => format!("republished{track_id}"),
         EventKind::Error { code, .. } => format!("error({})", code.as_str()),
     };

@@ -24,6 +24,7 @@ mod place;
 mod publications;
 mod publish;
 mod recovery;
+mod requests;
 mod room;
 mod said;
 mod silence;
@@ -34,6 +35,7 @@ mod track;
 mod transport;
 mod trouble;
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -41,7 +43,7 @@ use std::time::{Duration, Instant};
 use livekit_protocol as proto;
 use tokio::time::timeout;
 
-use super::{Closing, Link, Output, OutputEvent, closed};
+use super::{Closing, Description, Link, Output, OutputEvent, Presence, closed};
 use crate::audio::Samples;
 use crate::error::Result;
 use crate::mixer::Frame;
@@ -54,6 +56,7 @@ pub use join::{LiveKitOptions, StartWhen};
 use peer::{Change, Peer};
 use publications::{Publications, Terms};
 use recovery::{Action, Condition, Input, Media, Recovery};
+use requests::Requests;
 use room::Room;
 use said::Said;
 use silence::Silence;
@@ -85,6 +88,11 @@ pub struct LiveKit {
     is_lost: bool,
     /// What the session was told last.
     told: Condition,
+    /// Who comes and goes, of which the session is not told yet.
+    presence: VecDeque<Presence>,
+    /// What the room is asked to list of us, and its answers of which the session is not told yet.
+    requests: Requests,
+    described: VecDeque<OutputEvent>,
     link: Link,
     told_link: Link,
     /// Frames that were mixed while the room could not be reached.
@@ -134,6 +142,9 @@ impl LiveKit {
             trouble: None,
             is_lost: false,
             told: Condition::Away,
+            presence: VecDeque::new(),
+            requests: Requests::default(),
+            described: VecDeque::new(),
             link: Link::default(),
             told_link: Link::default(),
             dropped: 0,
@@ -203,6 +214,14 @@ impl LiveKit {
                 self.handle(Input::Confirmed, now);
                 self.hear_of_tracks(said, now)
             }
+            Said::Local(local) => {
+                self.presence.push_back(Presence::Local(local));
+                Ok(())
+            }
+            Said::Described { request, error } => {
+                self.described.extend(self.requests.answered(request, error));
+                Ok(())
+            }
             Said::Replaced => {
                 self.handle(Input::Replaced, now);
                 Ok(())
@@ -217,7 +236,17 @@ impl LiveKit {
                 self.link.quality = Some(quality);
                 Ok(())
             }
-            said => self.hear_of_tracks(said, now),
+            said => {
+                self.presence.extend(match &said {
+                    Said::Others(others) => Some(Presence::Others(others.clone())),
+                    Said::Came(other) => Some(Presence::Listed(other.clone())),
+                    Said::Went { identity, sid } => {
+                        Some(Presence::Left { identity: identity.clone(), sid: sid.clone() })
+                    }
+                    _ => None,
+                });
+                self.hear_of_tracks(said, now)
+            }
         }
     }
 
@@ -259,6 +288,8 @@ impl LiveKit {
             Action::Join(at) => {
                 self.connection = None;
                 self.publications.reset();
+                self.requests.reset();
+                self.presence.clear();
                 self.tracks.iter_mut().for_each(Track::reset);
                 let (options, server) = (self.options.clone(), self.options.server());
                 let regions = self.trouble.as_ref().map(|trouble| trouble.regions.clone()).unwrap_or_default();
@@ -295,6 +326,9 @@ impl LiveKit {
                 // An offer that was out is lost.
                 peer.withdraw();
                 room.resumed();
+                if is_reopened {
+                    self.requests.unanswered().for_each(|(number, description)| room.describe(number, description));
+                }
                 self.publications.resumed(now);
             }
             Action::Lose => self.end(),
@@ -327,7 +361,8 @@ impl LiveKit {
 
     /// When something is due.
     fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        self.recovery.deadline(self.media(now), now).into_iter().chain(self.publications.next_deadline()).min()
+        let deadlines = [self.publications.next_deadline(), self.requests.next_deadline()];
+        self.recovery.deadline(self.media(now), now).into_iter().chain(deadlines.into_iter().flatten()).min()
     }
 }
 
@@ -343,6 +378,13 @@ impl Output for LiveKit {
 
     fn set_muted(&mut self, stream: u32, muted: bool) {
         self.publications.set_muted(stream, muted);
+    }
+
+    fn describe(&mut self, description: Description, ticket: Option<u32>, now: Instant) {
+        // A room that is joined later is asked then.
+        let Some(connection) = &self.connection else { return };
+        let number = self.requests.ask(description.clone(), ticket, self.options.timeout, now);
+        connection.room.describe(number, &description);
     }
 
     fn poll(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<OutputEvent> {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::recovery::Condition;
 use super::{LiveKit, Trouble};
 use crate::error::Code;
-use crate::output::OutputEvent;
+use crate::output::{OutputEvent, Presence};
 
 impl LiveKit {
     fn condition(&self, now: Instant) -> Condition {
@@ -33,6 +33,9 @@ impl LiveKit {
             }
             return Some(OutputEvent::Lost(error, reason));
         }
+        if let Some(presence) = self.next_presence() {
+            return Some(OutputEvent::Presence(presence));
+        }
         let (told, news) = match (self.told, self.condition(now)) {
             (Away, Well) => (Well, OutputEvent::Connected),
             (Well, Shaky | Cut) => {
@@ -42,14 +45,24 @@ impl LiveKit {
             (Shaky, Cut) => (Cut, OutputEvent::Cut(self.options.meanwhile)),
             (Cut, Shaky) => (Shaky, OutputEvent::Arrives),
             (Shaky | Cut, Well) => (Well, OutputEvent::Reconnected),
-            _ => return self.small_news(),
+            _ => return self.small_news(now),
         };
         self.told = told;
         self.publications.started();
         Some(news)
     }
 
-    fn small_news(&mut self) -> Option<OutputEvent> {
+    /// Who is there is known when the room is; who comes and goes after that is told behind it.
+    fn next_presence(&mut self) -> Option<Presence> {
+        let is_snapshot = |presence: &Presence| matches!(presence, Presence::Local(_) | Presence::Others(_));
+        let may_tell = self.told != Condition::Away || self.presence.front().is_some_and(is_snapshot);
+        may_tell.then(|| self.presence.pop_front()).flatten()
+    }
+
+    fn small_news(&mut self, now: Instant) -> Option<OutputEvent> {
+        if let Some(described) = self.described.pop_front().or_else(|| self.requests.late(self.options.timeout, now)) {
+            return Some(described);
+        }
         if self.told != Condition::Away
             && let Some(news) = self.publications.news()
         {

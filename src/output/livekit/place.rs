@@ -3,7 +3,7 @@
 use proto::signal_response::Message as Response;
 
 use super::proto;
-use super::said::{Name, Said, Us};
+use super::said::{Name, Said, Us, participant};
 use super::tokens::Tokens;
 
 pub struct Place {
@@ -26,7 +26,7 @@ impl Place {
         // Nothing is subscribed to; server 1.11.0 ends with a nil pointer where that is not said.
         let state = proto::SyncState { subscription: Some(Default::default()), ..Default::default() };
         let place = Self { us: Name::of(&info), has: Us::of(&info), state, is_single, is_moved: false, tokens };
-        (place, others(joined.other_participants).collect())
+        (place, vec![Said::Local(participant(info)), others(joined.other_participants)])
     }
 
     /// Takes what the server says to its place, and returns what is news to a publisher.
@@ -62,8 +62,8 @@ impl Place {
         let info = moved.participant.unwrap_or_default();
         (self.us, self.has, self.is_moved) = (Name::of(&info), Us::of(&info), true);
         self.tokens.moved(&moved.token);
-        let news = [Said::Moved, Said::Us(self.has.clone())].into_iter();
-        news.chain(others(moved.other_participants)).collect()
+        let local = Said::Local(participant(info));
+        vec![Said::Us(self.has.clone()), local, others(moved.other_participants)]
     }
 
     /// Keeps what was offered last.
@@ -105,8 +105,8 @@ fn sid(published: &proto::TrackPublishedResponse) -> &str {
     published.track.as_ref().map_or("", |track| &track.sid)
 }
 
-fn others(infos: Vec<proto::ParticipantInfo>) -> impl Iterator<Item = Said> {
-    infos.into_iter().map(|info| Said::Came(info.identity))
+fn others(infos: Vec<proto::ParticipantInfo>) -> Said {
+    Said::Others(infos.into_iter().map(participant).collect())
 }
 
 #[cfg(test)]
@@ -125,12 +125,26 @@ mod tests {
         proto::ParticipantInfo { sid: sid.into(), identity: identity.into(), tracks, permission, ..Default::default() }
     }
 
+    /// What is said of who is there, in words.
+    fn names(said: &[Said]) -> Vec<String> {
+        let name = |said: &Said| match said {
+            Said::Local(us) => format!("we are {}", us.identity),
+            Said::Others(others) => {
+                let others: Vec<_> = others.iter().map(|other| other.identity.as_str()).collect();
+                format!("others: {}", others.join(", "))
+            }
+            Said::Came(other) => format!("{} came", other.identity),
+            other => format!("{other:?}"),
+        };
+        said.iter().map(name).collect()
+    }
+
     fn place() -> (Place, Tokens) {
         let tokens = Tokens::new(Arc::new(|| Box::pin(async { Ok("given".to_owned()) })));
         let (participant, other_participants) = (Some(info("PA_1", "us", &[])), vec![info("PA_2", "other", &[])]);
         let joined = proto::JoinResponse { participant, other_participants, ..Default::default() };
         let (place, said) = Place::new(joined, true, tokens.clone());
-        assert_eq!(format!("{said:?}"), r#"[Came("other")]"#);
+        assert_eq!(names(&said), ["we are us", "others: other"]);
         (place, tokens)
     }
 
@@ -186,11 +200,12 @@ mod tests {
         let (participant, other_participants) =
             (Some(info("PA_5", "us-too", &["TR_1"])), vec![info("PA_6", "new", &[])]);
         let moved = proto::RoomMovedResponse { token: "moved".into(), participant, other_participants, room: None };
-        let said = format!("{:?}", place.hear(Response::RoomMoved(moved)));
-        assert_eq!(said, r#"[Moved, Us(Us { tracks: [("TR_1", false)], may_publish: true }), Came("new")]"#);
+        let said = place.hear(Response::RoomMoved(moved));
+        let us = r#"Us(Us { tracks: [("TR_1", false)], may_publish: true })"#;
+        assert_eq!(names(&said), [us, "we are us-too", "others: new"]);
         assert!(!place.can_resume());
         let said = place.hear(update(vec![info("PA_5", "us-too", &[]), info("PA_1", "us", &[])]));
-        assert_eq!(format!("{said:?}"), r#"[Us(Us { tracks: [], may_publish: true }), Came("us")]"#);
+        assert_eq!(names(&said), ["Us(Us { tracks: [], may_publish: true })", "we are us-too", "us came"]);
         let asked = tokens.ask(false, Instant::now(), Duration::from_secs(1)).await.unwrap();
         assert_eq!(asked.iter().map(|token| token.to_string()).collect::<Vec<_>>(), ["moved"]);
     }

@@ -8,7 +8,7 @@
 //!          forgotten until it is asked for again                     out ─▶ allowed again: offered anew ────┘
 //! ```
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::announcement::Announcement;
@@ -68,8 +68,8 @@ pub struct Publications {
     /// The session does not know yet that it is connected: what fails now fails the connecting.
     is_starting: bool,
     failure: Option<SpeakerError>,
-    /// The identities of those who are in the room, too.
-    others: BTreeSet<String>,
+    /// Those who are in the room, too: the server's name of each one's stay, by their identity.
+    others: BTreeMap<String, String>,
     /// Somebody listens of whom we were not told: a server tells of those who only listen up to three seconds late.
     has_unlisted_listener: bool,
     /// Names of tracks that somebody listens to and that we do not know yet.
@@ -169,7 +169,7 @@ impl Publications {
             may_publish: true,
             is_starting: true,
             failure: None,
-            others: BTreeSet::new(),
+            others: BTreeMap::new(),
             has_unlisted_listener: false,
             early: Vec::new(),
             idle: Vec::new(),
@@ -318,11 +318,15 @@ impl Publications {
                 }
             }
             Said::Us(us) => self.listed(us, now),
-            Said::Came(identity) => {
-                self.others.insert(identity.clone());
+            Said::Others(others) => {
+                self.others = others.iter().map(|other| (other.identity.clone(), other.sid.clone())).collect();
+            }
+            Said::Came(other) => {
+                self.others.insert(other.identity.clone(), other.sid.clone());
                 self.has_unlisted_listener = false;
             }
-            Said::Went(identity) => {
+            // Who comes back before the server has noticed that they were gone is there.
+            Said::Went { identity, sid } if self.others.get(identity) == Some(sid) => {
                 self.others.remove(identity);
             }
             _ => {}
@@ -488,7 +492,7 @@ impl Publications {
             let stream = track.stream;
             if track.subscription == Subscription::News {
                 track.subscription = Subscription::Told;
-                let only = self.others.first().filter(|_| self.others.len() == 1);
+                let only = self.others.keys().next().filter(|_| self.others.len() == 1);
                 self.news.push_back(OutputEvent::Subscribed(stream, only.cloned()));
             }
             if track.is_open || waits && track.may_be_heard() && now < published + self.terms.subscribe_timeout {
@@ -633,6 +637,15 @@ fn taken_out(stream: u32) -> SpeakerError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::Participant;
+
+    fn came(identity: &str) -> Said {
+        Said::Came(Participant { identity: identity.to_owned(), ..Default::default() })
+    }
+
+    fn went(identity: &str) -> Said {
+        Said::Went { identity: identity.to_owned(), sid: String::new() }
+    }
 
     const TIMEOUT: Duration = Duration::from_secs(10);
     const PATIENCE: Duration = Duration::from_secs(2);
@@ -683,7 +696,7 @@ mod tests {
         fn joined(at_once: &[u32], others: &[&str]) -> Self {
             let mut table = Self::new(at_once);
             table.join(true);
-            others.iter().for_each(|identity| table.hear(Said::Came((*identity).to_owned())));
+            others.iter().for_each(|identity| table.hear(came(identity)));
             table.publications.started();
             table
         }
@@ -815,7 +828,7 @@ mod tests {
     fn published_is_enough_where_that_is_asked() {
         let mut table = Table::with(&[0], StartWhen::Published);
         table.join(true);
-        table.hear(Said::Came("ear".to_owned()));
+        table.hear(came("ear"));
         table.publications.started();
         assert_eq!(table.serve(), ["opened 0"]);
     }
@@ -824,9 +837,9 @@ mod tests {
     fn whoever_leaves_is_not_waited_for() {
         let mut table = Table::joined(&[0], &["ear", "other"]);
         assert_eq!(table.serve(), NOTHING);
-        table.hear(Said::Went("ear".to_owned()));
+        table.hear(went("ear"));
         assert_eq!(table.told(), NOTHING);
-        table.hear(Said::Went("other".to_owned()));
+        table.hear(went("other"));
         assert_eq!(table.told(), ["opened 0"]);
     }
 
@@ -835,7 +848,7 @@ mod tests {
         let mut table = Table::joined(&[0], &["deaf"]);
         table.serve();
         table.now += PATIENCE - Duration::from_millis(1);
-        table.hear(Said::Came("late".to_owned()));
+        table.hear(came("late"));
         assert_eq!(table.wait(Duration::from_millis(1)), ["opened 0"]);
     }
 
@@ -849,8 +862,8 @@ mod tests {
         assert_eq!(table.serve(), NOTHING);
         table.subscribe(1);
         assert_eq!(table.told(), ["subscribed 3", "opened 3"]);
-        table.hear(Said::Came("ear".to_owned()));
-        table.hear(Said::Went("ear".to_owned()));
+        table.hear(came("ear"));
+        table.hear(went("ear"));
         table.ask(4).unwrap();
         assert_eq!(table.serve(), ["opened 4"]);
     }
@@ -1125,7 +1138,7 @@ mod tests {
         assert!(!table.publications.is_restored());
         assert_eq!(table.publications.next_deadline(), None);
         table.join(true);
-        table.hear(Said::Came("ear".to_owned()));
+        table.hear(came("ear"));
         table.serve();
         table.is_connected = true;
         assert_eq!(table.told(), NOTHING);

@@ -20,6 +20,7 @@ use super::transport::IceServer;
 use super::trouble::{Remedy, Trouble};
 use super::{Attempt, proto, socket};
 use crate::error::{Code, SpeakerError};
+use crate::output::Description;
 use crate::redact::redact;
 use crate::runtime::RUNTIME;
 use crate::secrets::Secrets;
@@ -141,6 +142,17 @@ impl Room {
     /// Mutes a track or lets it speak again; what the server did is repeated to it.
     pub fn mute(&self, sid: String, muted: bool) {
         self.send(Request::Mute(proto::MuteTrackRequest { sid, muted }));
+    }
+
+    /// Asks the room to list this of us, by a number that its answer bears.
+    pub fn describe(&self, number: u32, description: &Description) {
+        let Description { name, metadata, attributes } = description.clone();
+        self.send(Request::UpdateMetadata(proto::UpdateParticipantMetadata {
+            name: name.unwrap_or_default(),
+            metadata: metadata.unwrap_or_default(),
+            attributes: attributes.into_iter().collect(),
+            request_id: number,
+        }));
     }
 
     /// Returns what opens the signalling connection anew, until a time, in the place that the server keeps.

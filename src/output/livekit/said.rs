@@ -5,7 +5,7 @@ use proto::signal_response::Message as Response;
 use super::proto;
 use super::trouble::Trouble;
 use crate::error::{Code, SpeakerError};
-use crate::output::Quality;
+use crate::output::{Participant, ParticipantTrack, Quality};
 use crate::redact::redact;
 
 #[derive(Debug)]
@@ -42,11 +42,22 @@ pub enum Said {
     Us(Us),
     /// Another session has taken our identity.
     Replaced,
-    /// The server took us to another room: who was there before is not here.
-    Moved,
-    /// Somebody else came, or left: their identities.
-    Came(String),
-    Went(String),
+    /// Ourselves, as the server lists us.
+    Local(Participant),
+    /// All others, where the room was joined.
+    Others(Vec<Participant>),
+    /// Somebody else came, or is listed otherwise.
+    Came(Participant),
+    /// Somebody else left.
+    Went {
+        identity: String,
+        sid: String,
+    },
+    /// The answer to what was asked for under this number.
+    Described {
+        request: u32,
+        error: Option<SpeakerError>,
+    },
     /// How well we are heard.
     Quality(Quality),
     /// The connection ended.
@@ -82,7 +93,7 @@ impl Said {
     /// Nothing for what is of no use here.
     pub fn read(response: Response, us: &Name) -> Vec<Self> {
         if let Response::Update(update) = response {
-            return update.participants.into_iter().filter_map(|info| Self::about(info, us)).collect();
+            return update.participants.into_iter().flat_map(|info| Self::about(info, us)).collect();
         }
         Self::read_one(response, us).into_iter().collect()
     }
@@ -122,21 +133,36 @@ impl Said {
         })
     }
 
-    fn about(info: proto::ParticipantInfo, us: &Name) -> Option<Self> {
+    fn about(info: proto::ParticipantInfo, us: &Name) -> Vec<Self> {
         let is_gone = info.state() == proto::participant_info::State::Disconnected;
         match (info.sid == us.sid, info.identity == us.identity) {
-            (true, _) if is_gone => None,
-            (true, _) => Some(Self::Us(Us::of(&info))),
+            (true, _) if is_gone => Vec::new(),
+            (true, _) => vec![Self::Us(Us::of(&info)), Self::Local(participant(info))],
             // Whoever we were before may still be told of, and came before us.
-            (false, true) => (!is_gone && Name::of(&info).joined_at >= us.joined_at).then_some(Self::Replaced),
-            (false, false) if is_gone => Some(Self::Went(info.identity)),
-            (false, false) => Some(Self::Came(info.identity)),
+            (false, true) if !is_gone && Name::of(&info).joined_at >= us.joined_at => vec![Self::Replaced],
+            (false, true) => Vec::new(),
+            (false, false) if is_gone => vec![Self::Went { identity: info.identity, sid: info.sid }],
+            (false, false) => vec![Self::Came(participant(info))],
         }
     }
 
     fn refused(response: proto::RequestResponse) -> Option<Self> {
         use proto::request_response::{Reason, Request};
-        let (reason, Some(Request::AddTrack(track))) = (response.reason(), response.request) else { return None };
+        let reason = response.reason();
+        let track = match response.request {
+            Some(Request::AddTrack(track)) => track,
+            Some(Request::UpdateMetadata(_)) => {
+                let error = match reason {
+                    Reason::Ok => None,
+                    Reason::NotAllowed => Some("Expected the grant canUpdateOwnMetadata but received none".to_owned()),
+                    _ => Some(redact(&format!("{} {}", reason.as_str_name(), response.message)).trim().to_owned()),
+                };
+                let error =
+                    error.map(|why| SpeakerError::new(Code::Refused, format!("the LiveKit room refuses it: {why}")));
+                return Some(Self::Described { request: response.request_id, error });
+            }
+            _ => return None,
+        };
         let message = match reason {
             Reason::Ok | Reason::Queued => return None,
             Reason::NotAllowed => return Some(Self::Refused { cid: track.cid, error: no_grant() }),
@@ -153,6 +179,53 @@ impl Name {
         let joined_at = if info.joined_at_ms == 0 { info.joined_at.saturating_mul(1_000) } else { info.joined_at_ms };
         Self { sid: info.sid.clone(), identity: info.identity.clone(), joined_at }
     }
+}
+
+/// Somebody as the server lists them.
+pub fn participant(info: proto::ParticipantInfo) -> Participant {
+    let kind = match info.kind() {
+        proto::participant_info::Kind::Standard => "standard",
+        proto::participant_info::Kind::Ingress => "ingress",
+        proto::participant_info::Kind::Egress => "egress",
+        proto::participant_info::Kind::Sip => "sip",
+        proto::participant_info::Kind::Agent => "agent",
+        proto::participant_info::Kind::Connector => "connector",
+        proto::participant_info::Kind::Bridge => "bridge",
+    };
+    let mut tracks: Vec<_> = info.tracks.into_iter().filter_map(track).collect();
+    // A server has them in any order, another one each time.
+    tracks.sort_by(|one, other| (&one.name, &one.sid).cmp(&(&other.name, &other.sid)));
+    Participant {
+        version: info.version,
+        identity: info.identity,
+        sid: info.sid,
+        name: info.name,
+        metadata: info.metadata,
+        attributes: info.attributes.into_iter().collect(),
+        kind,
+        tracks,
+    }
+}
+
+/// Nothing for what is no track of sound or pictures.
+fn track(info: proto::TrackInfo) -> Option<ParticipantTrack> {
+    Some(ParticipantTrack {
+        kind: match info.r#type() {
+            proto::TrackType::Audio => "audio",
+            proto::TrackType::Video => "video",
+            proto::TrackType::Data => return None,
+        },
+        source: match info.source() {
+            proto::TrackSource::Unknown => "unknown",
+            proto::TrackSource::Camera => "camera",
+            proto::TrackSource::Microphone => "microphone",
+            proto::TrackSource::ScreenShare => "screenShare",
+            proto::TrackSource::ScreenShareAudio => "screenShareAudio",
+        },
+        sid: info.sid,
+        name: info.name,
+        muted: info.muted,
+    })
 }
 
 impl Us {
@@ -196,7 +269,13 @@ mod tests {
 
     /// What a message says, as text.
     fn said(response: Response) -> String {
-        Said::read(response, &us()).iter().map(|said| format!("{said:?}")).collect::<Vec<_>>().join(", ")
+        let text = |said: &Said| match said {
+            Said::Local(us) => format!("Local({:?})", us.identity),
+            Said::Came(other) => format!("Came({:?})", other.identity),
+            Said::Went { identity, .. } => format!("Went({identity:?})"),
+            other => format!("{other:?}"),
+        };
+        Said::read(response, &us()).iter().map(text).collect::<Vec<_>>().join(", ")
     }
 
     fn info(sid: &str, identity: &str, joined_at_ms: i64, gone: bool) -> proto::ParticipantInfo {
@@ -211,7 +290,7 @@ mod tests {
 
     #[test]
     fn an_update_tells_of_us_of_others_and_of_whoever_has_our_identity() {
-        let nobody = "Us(Us { tracks: [], may_publish: false })";
+        let nobody = r#"Us(Us { tracks: [], may_publish: false }), Local("us")"#;
         for (of, expected) in [
             (info("PA_1", "us", 5_000, false), nobody),
             // As is told before the reason comes in a message of its own.
@@ -277,6 +356,24 @@ mod tests {
         assert_eq!(refused(Reason::NotAllowed as i32, Some(mute)), None);
         assert_eq!(refused(Reason::NotAllowed as i32, None), None);
         assert_eq!(refused(999, Some(track())), None);
+    }
+
+    #[test]
+    fn what_is_asked_of_the_room_is_answered() {
+        let answer = |reason: Reason, message: &str| {
+            let request = Some(Request::UpdateMetadata(Default::default()));
+            let response =
+                proto::RequestResponse { request_id: 7, reason: reason as i32, message: message.into(), request };
+            match Said::read(Response::RequestResponse(response), &us()).remove(0) {
+                Said::Described { request: 7, error } => error.map(|error| (error.code, error.message)),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(answer(Reason::Ok, ""), None);
+        let (code, message) = answer(Reason::NotAllowed, "").unwrap();
+        assert_eq!((code, message.contains("canUpdateOwnMetadata")), (Code::Refused, true));
+        let (code, message) = answer(Reason::LimitExceeded, "too long").unwrap();
+        assert_eq!((code, message.contains("LIMIT_EXCEEDED too long")), (Code::Refused, true));
     }
 
     #[test]
