@@ -1,6 +1,7 @@
 //! The media side of a room: what knows str0m, with `transport/`, its sockets.
 //!
-//! str0m reads no clock and no socket; this file does both for it. After every mutation its output is drained.
+//! str0m reads no clock and no socket; this file does both for it. After every mutation its output is drained, but for a frame's
+//! packet, which is sent alone.
 
 mod line;
 mod negotiate;
@@ -175,8 +176,8 @@ impl Peer {
         line.write(&mut self.rtc, pt, (time as u32, at), packet);
     }
 
-    /// Sends the packet that was just written, and what str0m has ready before it. For what is behind it str0m is asked when the
-    /// next frame comes, or at the end of the next one's turn, if none comes: each time costs as much as the packet.
+    /// Sends the packet that was just written, and what str0m had ready before it. Whatever else there is waits for the next frame, or
+    /// for the timer if none comes: to ask str0m until it has nothing left costs as much as the packet.
     fn flush(&mut self, now: Instant) -> Result<()> {
         self.rtc.handle_input(Input::Timeout(now)).map_err(failed)?;
         loop {
