@@ -168,7 +168,7 @@ struct Front {
 /// An encoded frame.
 struct Coded {
     /// None if it need not be sent.
-    data: Option<Box<[u8]>>,
+    data: Option<Arc<[u8]>>,
     level: i8,
 }
 
@@ -219,7 +219,7 @@ impl Packets {
         let times = self.key.channels / clip.channels();
         let sides = rest.iter().flat_map(|sample| std::iter::repeat_n(sample, times));
         samples.iter_mut().zip(sides).for_each(|(sample, of_clip)| *sample += of_clip * gain);
-        let data = encoder.encode(samples)?.map(Box::from);
+        let data = encoder.encode(samples)?.map(Arc::from);
         Ok(Coded { data, level: level(samples) })
     }
 
@@ -308,10 +308,10 @@ impl Reading {
     }
 
     /// The next packet, if it is to be sent, and its loudness in dBFS.
-    pub fn next(&mut self) -> (Option<&[u8]>, i8) {
+    pub fn next(&mut self) -> (Option<Arc<[u8]>>, i8) {
         self.next += 1;
         let coded = self.packets.get(self.next - 1);
-        coded.map_or((None, super::track::SILENT), |coded| (coded.data.as_deref(), coded.level))
+        coded.map_or((None, super::track::SILENT), |coded| (coded.data.clone(), coded.level))
     }
 
     /// What has encoded all this.

@@ -61,7 +61,7 @@ impl Offered {
     /// Sends a packet, so that reports have something to report on.
     pub fn send(&mut self, time: u64) -> Result<()> {
         let Some(pt) = self.peer.payload_type(self.mid) else { return Ok(()) };
-        let packet = Packet { data: &[0xfc, 0xff, 0xfe], level: -30, first: false };
+        let packet = Packet { data: [0xfc, 0xff, 0xfe].into(), level: -30, first: false };
         self.peer.send((self.mid, pt), time, &packet, Instant::now())
     }
 }

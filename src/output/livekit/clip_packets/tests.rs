@@ -143,10 +143,10 @@ impl Desk {
             let [shared, live] = &mut self.tracks;
             let [shared, live] = [shared, live].map(|track| track.encode(&frame, self.muted).unwrap());
             let told =
-                [&shared, &live].map(|packet| packet.as_ref().map(|packet| (packet.data, packet.level, packet.first)));
+                [&shared, &live].map(|packet| packet.as_ref().map(|packet| (&packet.data, packet.level, packet.first)));
             assert_eq!(told[0], told[1]);
             if !self.muted {
-                self.ear.hear(shared.map(|packet| packet.data));
+                self.ear.hear(shared.as_ref().map(|packet| &*packet.data));
             }
         }
         self.scratch.let_go();

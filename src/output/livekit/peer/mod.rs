@@ -1,8 +1,11 @@
 //! The media side of a room: what knows str0m, with `transport/`, its sockets.
 //!
-//! str0m reads no clock and no socket; this file does both for it. After every mutation its output is drained.
+//! str0m reads no clock and no socket; this file does both for it. After every mutation its output is drained, but for a frame's
+//! packet, which is sent alone.
 
+mod line;
 mod negotiate;
+mod red;
 mod rtp_time;
 
 use std::collections::VecDeque;
@@ -11,11 +14,11 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use str0m::change::SdpPendingOffer;
-use str0m::media::{Frequency, MediaTime};
 pub use str0m::media::{Mid, Pt};
 use str0m::net::{Protocol, Receive};
 use str0m::{Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
 
+use line::Line;
 use rtp_time::RtpTime;
 
 use super::encoder::Encoding;
@@ -70,6 +73,8 @@ pub struct Peer {
     pending: Option<SdpPendingOffer>,
     changes: VecDeque<Change>,
     time: RtpTime,
+    /// The media lines that were sent on.
+    lines: Vec<Line>,
     /// When the server was last heard.
     heard: Option<Instant>,
     /// When sound was last sent that can be heard.
@@ -88,7 +93,8 @@ fn may_hear(heard: Instant, sending: Option<Instant>, last_frame: Option<Instant
 
 impl Peer {
     pub fn new(transport: Transport, encoding: Encoding, now: Instant) -> Result<Self> {
-        let mut config = RtcConfig::new().clear_codecs().enable_opus(true, encoding.red);
+        // Packets are ours: str0m would copy each of them and keep more than is needed.
+        let mut config = RtcConfig::new().clear_codecs().enable_opus(true, encoding.red).set_rtp_mode(true);
         config.set_max_stun_rto(CONSENT_INTERVAL);
         let mut rtc = config.set_stats_interval(Some(STATS_INTERVAL)).build(now);
         for candidate in transport.candidates() {
@@ -101,6 +107,7 @@ impl Peer {
             pending: None,
             changes: VecDeque::new(),
             time: RtpTime::new(now),
+            lines: Vec::new(),
             sounded: None,
             heard: None,
             sending: None,
@@ -148,29 +155,47 @@ impl Peer {
         if packet.is_audible() {
             self.sounded = Some(now);
         }
-        self.write(line, (time, now), packet, now)
+        self.write(line, (time, now), packet);
+        self.flush(now)
     }
 
     /// Sends a packet of silence where nothing else is sent.
     pub fn send_silence(&mut self, line: (Mid, Pt), data: &[u8], now: Instant) -> Result<()> {
-        self.write(line, self.time.of_silence(now), &Packet { data, level: SILENT, first: false }, now)
+        self.write(line, self.time.of_silence(now), &Packet { data: data.into(), level: SILENT, first: false });
+        self.input(Input::Timeout(now), now)
     }
 
-    fn write(
-        &mut self,
-        (mid, pt): (Mid, Pt),
-        (time, at): (Samples, Instant),
-        packet: &Packet,
-        now: Instant,
-    ) -> Result<()> {
-        let Some(writer) = self.rtc.writer(mid) else { return Ok(()) };
-        let time = MediaTime::new(time, Frequency::FORTY_EIGHT_KHZ);
-        writer
-            .audio_level(packet.level, packet.is_audible())
-            .start_of_talkspurt(packet.first)
-            .write(pt, at, time, packet.data.to_vec())
-            .map_err(|error| broken("a packet can't be sent", error))?;
-        self.drain(now)
+    /// Leaves a packet with str0m.
+    fn write(&mut self, (mid, pt): (Mid, Pt), (time, at): (Samples, Instant), packet: &Packet) {
+        if !self.lines.iter().any(|line| line.mid == mid) {
+            let red = self.redundant_type();
+            self.lines.extend(Line::new(&mut self.rtc, mid, red));
+        }
+        let Some(line) = self.lines.iter_mut().find(|line| line.mid == mid) else { return };
+        // RFC 3550 §5.1: the time wraps.
+        line.write(&mut self.rtc, pt, (time as u32, at), packet);
+    }
+
+    /// Sends the packet that was just written, and what str0m had ready before it. Whatever else there is waits for the next frame, or
+    /// for the timer if none comes: to ask str0m until it has nothing left costs as much as the packet.
+    fn flush(&mut self, now: Instant) -> Result<()> {
+        self.rtc.handle_input(Input::Timeout(now)).map_err(failed)?;
+        loop {
+            match self.rtc.poll_output().map_err(failed)? {
+                Output::Timeout(at) => {
+                    self.set_timer(at, now);
+                    return Ok(());
+                }
+                output => {
+                    let is_sound = matches!(&output, Output::Transmit(transmit) if is_rtp(&transmit.contents));
+                    self.put_out(output, now);
+                    if is_sound {
+                        self.timer.set(round_up(now + FRAME_TIME, FRAME_TIME));
+                        return Ok(());
+                    }
+                }
+            }
+        }
     }
 
     /// When sound was last sent that can be heard.
@@ -238,31 +263,42 @@ impl Peer {
     }
 
     fn input(&mut self, input: Input, now: Instant) -> Result<()> {
-        self.rtc.handle_input(input).map_err(|error| broken("the peer connection failed", error))?;
+        self.rtc.handle_input(input).map_err(failed)?;
         self.drain(now)
     }
 
     fn drain(&mut self, now: Instant) -> Result<()> {
         let mut told = false;
         loop {
-            match self.rtc.poll_output().map_err(|error| broken("the peer connection failed", error))? {
+            match self.rtc.poll_output().map_err(failed)? {
                 Output::Timeout(at) => {
-                    // A packet is made only when str0m is told the time: at once, or it would wait for another wake-up.
+                    // Some things are made only when str0m is told the time: at once, or they would wait for another wake-up.
                     if at <= now && !std::mem::replace(&mut told, true) {
-                        let input = self.rtc.handle_input(Input::Timeout(now));
-                        input.map_err(|error| broken("the peer connection failed", error))?;
+                        self.rtc.handle_input(Input::Timeout(now)).map_err(failed)?;
                         continue;
                     }
-                    self.timer.set(self.turn_after(at.max(now + SHORTEST_WAIT), now));
+                    self.set_timer(at, now);
                     return Ok(());
                 }
-                Output::Transmit(transmit) => self.transport.send(&transmit, now),
-                Output::Event(event) => {
-                    let change = self.notice(event, now);
-                    self.changes.extend(change);
-                }
+                output => self.put_out(output, now),
             }
         }
+    }
+
+    fn put_out(&mut self, output: Output, now: Instant) {
+        match output {
+            Output::Transmit(transmit) => self.transport.send(&transmit, now),
+            Output::Event(event) => {
+                let change = self.notice(event, now);
+                self.changes.extend(change);
+            }
+            Output::Timeout(_) => {}
+        }
+    }
+
+    /// str0m wants to be told the time at `at`.
+    fn set_timer(&mut self, at: Instant, now: Instant) {
+        self.timer.set(self.turn_after(at.max(now + SHORTEST_WAIT), now));
     }
 
     /// When str0m is to be told the time if it wants to be at `at`. What it does once all is settled bears to wait for a turn that many
@@ -306,8 +342,16 @@ impl Peer {
 }
 
 /// RFC 5761 §4.
+fn is_rtp(bytes: &[u8]) -> bool {
+    matches!(bytes, [128..192, ..]) && !is_rtcp(bytes)
+}
+
 fn is_rtcp(bytes: &[u8]) -> bool {
     matches!(bytes, [128..192, 192..=223, ..])
+}
+
+fn failed(error: impl std::fmt::Display) -> SpeakerError {
+    broken("the peer connection failed", error)
 }
 
 fn broken(what: &str, error: impl std::fmt::Display) -> SpeakerError {

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use str0m::Candidate;
 use str0m::change::{SdpAnswer, SdpOffer};
-use str0m::format::Codec;
+use str0m::format::{Codec, PayloadParams};
 use str0m::media::{Direction, MediaKind, Mid, Pt};
 
 use super::{Peer, broken};
@@ -17,6 +17,7 @@ impl Peer {
     pub fn offer(&mut self, cids: &[String], idle: &[Mid], now: Instant) -> Result<Option<(Vec<Mid>, String)>> {
         let mut change = self.rtc.sdp_api();
         idle.iter().for_each(|mid| change.set_direction(*mid, Direction::Inactive));
+        self.lines.retain(|line| !idle.contains(&line.mid));
         let line = |cid: &String| {
             let stream = Some("speaker".to_owned());
             change.add_media(MediaKind::Audio, Direction::SendOnly, stream, Some(cid.clone()), None)
@@ -98,8 +99,17 @@ impl Peer {
     }
 
     /// The number under which Opus goes on this line.
-    pub fn payload_type(&mut self, mid: Mid) -> Option<Pt> {
-        let writer = self.rtc.writer(mid)?;
-        writer.payload_params().find(|params| params.spec().codec == Codec::Opus).map(|params| params.pt())
+    pub fn payload_type(&self, mid: Mid) -> Option<Pt> {
+        let agreed = self.rtc.media(mid)?.remote_pts();
+        self.opus().map(PayloadParams::pt).filter(|pt| agreed.contains(pt))
+    }
+
+    /// The number under which redundant audio goes, if it was asked for and agreed.
+    pub(super) fn redundant_type(&self) -> Option<Pt> {
+        self.opus().and_then(PayloadParams::red)
+    }
+
+    fn opus(&self) -> Option<&PayloadParams> {
+        self.rtc.codec_config().params().iter().find(|params| params.spec().codec == Codec::Opus)
     }
 }

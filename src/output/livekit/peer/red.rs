@@ -1,0 +1,133 @@
+//! Redundant audio (RFC 2198): each packet carries the one before it too, so that a single loss is not heard.
+
+use std::sync::Arc;
+
+use super::Pt;
+
+/// The most that a payload may take to fit into one datagram on every path, in bytes: what is repeated gives way.
+const MOST: usize = 1_120;
+
+/// What the fields of a block's header can hold: how much older a block is, in samples, and how long, in bytes.
+const OLDEST: u32 = (1 << 14) - 1;
+const LONGEST: usize = (1 << 10) - 1;
+
+/// Says that another block follows.
+const FOLLOWED: u8 = 0x80;
+
+/// The headers of a block that is repeated and of the last one.
+const REPEATED_HEADER: usize = 4;
+const LAST_HEADER: usize = 1;
+
+/// What the next packet of a media line repeats.
+pub struct Red {
+    /// The number under which redundant audio goes.
+    pub pt: Pt,
+    /// The packet before and its time.
+    last: Option<(u32, Arc<[u8]>)>,
+}
+
+impl Red {
+    pub fn new(pt: Pt) -> Self {
+        Self { pt, last: None }
+    }
+
+    /// The payload for a packet of Opus, which goes under `opus`. `first`: it comes after a pause, so there is nothing to repeat.
+    pub fn wrap(&mut self, opus: Pt, time: u32, packet: &Arc<[u8]>, first: bool) -> Arc<[u8]> {
+        let last = self.last.replace((time, packet.clone())).filter(|_| !first);
+        let room = MOST.saturating_sub(packet.len() + LAST_HEADER + REPEATED_HEADER).min(LONGEST);
+        let repeated = last
+            .map(|(at, last)| (time.wrapping_sub(at), last))
+            .filter(|(age, last)| (1..=OLDEST).contains(age) && last.len() <= room);
+        let opus = *opus & !FOLLOWED;
+        match repeated {
+            Some((age, last)) => {
+                let [.., first, second, third] = (age << 10 | last.len() as u32).to_be_bytes();
+                [&[opus | FOLLOWED, first, second, third, opus], &*last, packet].concat().into()
+            }
+            None => [&[opus], &**packet].concat().into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use str0m::rtp::RedDecoder;
+
+    use super::*;
+
+    const OPUS: u8 = 111;
+    const FRAME: u32 = 960;
+
+    /// The ages and contents of a payload's blocks, read by another's code.
+    fn blocks(payload: &[u8]) -> Vec<(u32, Vec<u8>)> {
+        let blocks = RedDecoder::decode(payload).unwrap();
+        assert!(blocks.iter().all(|block| block.pt == OPUS), "{blocks:?}");
+        assert!(blocks.iter().rev().skip(1).all(|block| !block.is_primary) && blocks.last().unwrap().is_primary);
+        blocks.into_iter().map(|block| (block.timestamp_offset, block.payload.to_vec())).collect()
+    }
+
+    /// What becomes of packets: `(time, length, first)` each, filled with their index.
+    fn wrapped(packets: &[(u32, usize, bool)]) -> Vec<Vec<(u32, Vec<u8>)>> {
+        let mut red = Red::new(63.into());
+        let one = |(index, (time, length, first)): (usize, &(u32, usize, bool))| {
+            let packet = vec![index as u8; *length].into();
+            blocks(&red.wrap(OPUS.into(), *time, &packet, *first))
+        };
+        packets.iter().enumerate().map(one).collect()
+    }
+
+    #[test]
+    fn each_packet_repeats_the_one_before_it() {
+        assert_eq!(
+            wrapped(&[(0, 3, true), (FRAME, 160, false), (2 * FRAME, 0, false), (3 * FRAME, 1, false)]),
+            [
+                vec![(0, vec![0; 3])],
+                vec![(FRAME, vec![0; 3]), (0, vec![1; 160])],
+                vec![(FRAME, vec![1; 160]), (0, vec![])],
+                vec![(FRAME, vec![]), (0, vec![3])],
+            ]
+        );
+    }
+
+    #[test]
+    fn time_goes_on_where_it_wraps() {
+        let blocks = wrapped(&[(u32::MAX - 99, 5, true), (860, 6, false)]);
+        assert_eq!(blocks[1], [(FRAME, vec![0; 5]), (0, vec![1; 6])]);
+    }
+
+    #[test]
+    fn nothing_is_repeated_behind_a_pause() {
+        let repeats = |first, second, is_first| wrapped(&[(first, 3, true), (second, 3, is_first)])[1].len() == 2;
+        assert!(!repeats(0, FRAME, true));
+        assert!(repeats(0, 16_383, false));
+        assert!(!repeats(0, 16_384, false)); // more than the field can say
+        assert!(!repeats(FRAME, FRAME, false)); // none that is older
+        assert!(!repeats(2 * FRAME, FRAME, false));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_not_repeated_but_by_the_one_behind_it() {
+        let blocks = wrapped(&[
+            (0, 1_023, true),
+            (FRAME, 92, false),
+            (2 * FRAME, 1_024, false), // 92 bytes of the last would be one too many
+            (3 * FRAME, 3, false),     // 1,024 are more than the field can say
+            (4 * FRAME, 1_275, false), // the longest that Opus makes
+            (5 * FRAME, 3, false),
+            (6 * FRAME, 3, false),
+        ]);
+        assert_eq!(blocks.iter().map(Vec::len).collect::<Vec<_>>(), [1, 2, 1, 1, 1, 1, 2]);
+        assert_eq!(blocks[4], [(0, vec![4; 1_275])]);
+    }
+
+    #[test]
+    fn the_same_packets_are_the_same_bytes_on_every_line() {
+        let packets: Vec<Arc<[u8]>> = (0..5).map(|index| vec![index; 100].into()).collect();
+        let payloads = [0, 77_777].map(|start: u32| {
+            let mut red = Red::new(63.into());
+            let wrap = |(n, packet)| red.wrap(OPUS.into(), start + n as u32 * FRAME, packet, n == 0);
+            packets.iter().enumerate().map(wrap).collect::<Vec<_>>()
+        });
+        assert_eq!(payloads[0], payloads[1]);
+    }
+}
