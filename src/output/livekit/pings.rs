@@ -197,3 +197,148 @@ impl Pings {
 fn unix_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as i64)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use futures_util::FutureExt;
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    /// A socket to a server that answers, or says nothing.
+    struct Tested {
+        life: Life,
+        answers: bool,
+        pinged: Mutex<Vec<Instant>>,
+    }
+
+    impl Pinged for Tested {
+        fn life(&self) -> &Life {
+            &self.life
+        }
+
+        fn send_at_once(&self, message: Vec<u8>) {
+            self.pinged.lock().push(Instant::now());
+            let request = proto::SignalRequest::decode(&message[..]).unwrap().message;
+            let Some(signal_request::Message::PingReq(ping)) = request else { panic!("{request:?}") };
+            if self.answers {
+                assert_eq!(self.life.hear(&pong(ping.timestamp)), None, "it wakes nobody");
+            }
+        }
+    }
+
+    fn encoded(message: signal_response::Message) -> Vec<u8> {
+        proto::SignalResponse { message: Some(message) }.encode_to_vec()
+    }
+
+    fn pong(last_ping_timestamp: i64) -> Vec<u8> {
+        encoded(signal_response::Message::PongResp(proto::Pong { last_ping_timestamp, timestamp: 0 }))
+    }
+
+    fn joined(ping_interval: i32, ping_timeout: i32) -> Vec<u8> {
+        let join = proto::JoinResponse { ping_interval, ping_timeout, ..Default::default() };
+        encoded(signal_response::Message::Join(join))
+    }
+
+    fn open(pings: &'static Pings, pulse: &Arc<Pulse>, answers: bool) -> Arc<Tested> {
+        let life = PULSE.sync_scope(pulse.clone(), Life::begin);
+        let socket = Arc::new(Tested { life, answers, pinged: Mutex::default() });
+        pings.add(&socket);
+        socket
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_are_pinged_together_as_often_as_the_server_wants() {
+        static PINGS: Pings = Pings::new();
+        let mut rooms = Vec::new();
+        for _ in 0..20 {
+            sleep(Duration::from_millis(270)).await;
+            let pulse = Arc::<Pulse>::default();
+            let socket = open(&PINGS, &pulse, true);
+            socket.life.hear(&joined(5, 15)).unwrap();
+            rooms.push((pulse, socket));
+        }
+        sleep(Duration::from_secs(60)).await;
+        let mut moments = BTreeSet::new();
+        for (_, socket) in &rooms {
+            assert!(socket.life.ended().now_or_never().is_none());
+            let pinged = socket.pinged.lock();
+            assert!((12..=14).contains(&pinged.len()), "{}", pinged.len());
+            moments.extend(pinged.iter().copied());
+        }
+        assert!(moments.len() <= 67, "{} moments", moments.len());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_says_nothing_is_gone_and_the_room_pings_its_next_socket_as_before() {
+        static PINGS: Pings = Pings::new();
+        let pulse = Arc::<Pulse>::default();
+        let first = open(&PINGS, &pulse, false);
+        first.life.hear(&joined(5, 15)).unwrap();
+        for _ in 0..2 {
+            let begun = Instant::now();
+            let socket = open(&PINGS, &pulse, false);
+            timeout(Duration::from_secs(60), socket.life.ended()).await.expect("it ends");
+            let lived = begun.elapsed();
+            assert!(lived >= Duration::from_secs(14) && lived <= Duration::from_secs(17), "{lived:?}");
+            assert!((2..=3).contains(&socket.pinged.lock().len()));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_halt_of_the_process_the_server_is_heard_first() {
+        let pulse = Arc::<Pulse>::default();
+        let life = PULSE.sync_scope(pulse.clone(), Life::begin);
+        life.hear(&joined(5, 15)).unwrap();
+        sleep(Duration::from_secs(20)).await;
+        assert!(life.beat(Instant::now(), true).is_some());
+        assert!(life.ended().now_or_never().is_none());
+        life.beat(Instant::now(), false);
+        assert!(life.ended().now_or_never().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_no_room_has_any_more_is_not_pinged_and_ends() {
+        static PINGS: Pings = Pings::new();
+        let begun = Instant::now();
+        let socket = open(&PINGS, &Arc::default(), true);
+        socket.life.hear(&joined(5, 15)).unwrap();
+        let talking = async {
+            loop {
+                sleep(Duration::from_secs(1)).await;
+                socket.life.hear(&pong(0));
+            }
+        };
+        tokio::select! { () = talking => {}, () = socket.life.ended() => {} }
+        let lived = begun.elapsed();
+        assert!(lived >= ABANDONED_AFTER && lived <= ABANDONED_AFTER + 2 * BEAT, "{lived:?}");
+        assert!(socket.pinged.lock().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn livekit_s_own_pings_rest_and_a_server_that_wants_none_has_none() {
+        static PINGS: Pings = Pings::new();
+        let pulse = Arc::<Pulse>::default();
+        let socket = open(&PINGS, &pulse, false);
+        let told = proto::SignalResponse::decode(&socket.life.hear(&joined(0, 0)).unwrap()[..]).unwrap().message;
+        let Some(signal_response::Message::Join(join)) = told else { panic!("{told:?}") };
+        assert_eq!((join.ping_interval, join.ping_timeout), (NEVER, NEVER));
+        sleep(Duration::from_secs(60)).await;
+        assert!(socket.pinged.lock().is_empty() && socket.life.ended().now_or_never().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_server_is_told_of_a_ping_of_ours_how_long_its_answer_took() {
+        static PINGS: Pings = Pings::new();
+        let pulse = Arc::<Pulse>::default();
+        let socket = open(&PINGS, &pulse, true);
+        pulse.round_trip.store(7, Ordering::Relaxed);
+        socket.life.hear(&pong(1));
+        assert_eq!(pulse.round_trip.load(Ordering::Relaxed), 7, "to no ping of this socket");
+        socket.life.hear(&joined(1, 15)).unwrap();
+        sleep(Duration::from_secs(3)).await;
+        assert_ne!(pulse.round_trip.load(Ordering::Relaxed), 7);
+    }
+}

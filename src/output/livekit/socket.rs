@@ -222,27 +222,37 @@ fn failed(url: &Url, error: &reqwest::Error) -> TransportError {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::{Instant, sleep};
-
+    use super::super::pings::{PULSE, Pulse};
     use super::*;
 
+    async fn pair(
+        pulse: Arc<Pulse>,
+    ) -> (Arc<Socket<tokio::io::DuplexStream>>, WebSocketStream<tokio::io::DuplexStream>) {
+        let (ours, theirs) = tokio::io::duplex(64 << 10);
+        let server = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
+        (PULSE.scope(pulse, Socket::over(ours, &PINGS)).await, server)
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn a_socket_that_nobody_uses_any_more_ends() {
-        let (stream, _server) = tokio::io::duplex(64 << 10);
-        let socket = Socket::over(stream).await;
-        let begun = Instant::now();
-        let ping = async {
-            for _ in 0..60 {
-                sleep(Duration::from_secs(5)).await;
-                socket.send(vec![1]).await.unwrap();
-            }
-        };
-        let (ended, ()) = tokio::join!(socket.recv(), ping);
-        assert!(matches!(ended, Ok(None)));
-        let lived = begun.elapsed();
-        assert!(
-            lived > Duration::from_secs(300) && lived <= Duration::from_secs(300) + 2 * ABANDONED_AFTER,
-            "{lived:?}"
-        );
+    async fn a_socket_that_no_room_has_any_more_ends() {
+        let (socket, _server) = pair(Arc::default()).await;
+        let read = timeout(Duration::from_secs(120), socket.recv()).await;
+        assert!(matches!(read, Ok(Ok(None))));
+    }
+
+    #[tokio::test]
+    async fn what_is_sent_at_once_arrives_in_one_piece_or_not_at_all() {
+        let pulse = Arc::<Pulse>::default();
+        let (socket, mut server) = pair(pulse.clone()).await;
+        socket.send_at_once(b"first".to_vec());
+        let writing = socket.writer.lock().await;
+        socket.send_at_once(b"while another sends".to_vec());
+        drop(writing);
+        socket.send(b"second".to_vec()).await.unwrap();
+        for expected in [b"first".as_slice(), b"second"] {
+            assert_eq!(server.next().await.unwrap().unwrap().into_data(), expected);
+        }
+        server.send(Message::Binary(b"answer".as_slice().into())).await.unwrap();
+        assert_eq!(socket.recv().await.unwrap(), Some(b"answer".to_vec()));
     }
 }
