@@ -47,8 +47,12 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 const PARKED_AFTER: Duration = Duration::from_millis(500);
 const ROUND: Duration = Duration::from_secs(1);
 
-/// The moments of a round: a thousand sessions at one of them would make frames late that are due then.
-const MOMENTS: u32 = ROUND.as_millis() as u32 / FRAME_TIME.as_millis() as u32;
+/// The moments of a round: a thousand sessions at one of them would be in the way of others, and each alone would wake a wheel for itself.
+const MOMENTS: u32 = 10;
+const BETWEEN: Duration = Duration::from_millis(ROUND.as_millis() as u64 / MOMENTS as u64);
+
+/// How far behind the frames that are due together each moment is.
+const BEHIND_FRAMES: Duration = Duration::from_millis(FRAME_TIME.as_millis() as u64 / 2);
 
 /// Gives every session the next moment of the round.
 static NEXT_MOMENT: AtomicU32 = AtomicU32::new(0);
@@ -110,7 +114,7 @@ impl Peer {
             rtc,
             transport,
             timer: Timer::at(now),
-            moment: FRAME_TIME * (NEXT_MOMENT.fetch_add(1, Ordering::Relaxed) % MOMENTS),
+            moment: BEHIND_FRAMES + BETWEEN * (NEXT_MOMENT.fetch_add(1, Ordering::Relaxed) % MOMENTS),
             round: Timer::at(now),
             is_behind: false,
             pending: None,
@@ -213,6 +217,7 @@ impl Peer {
                 false => match self.timer.poll(now) {
                     Poll::Ready(()) => self.input(Input::Timeout(now), now),
                     Poll::Pending => {
+                        self.transport.rest(false);
                         let received = self.receive(context, now);
                         self.is_behind &= received.is_ready();
                         ready!(received)
@@ -227,6 +232,7 @@ impl Peer {
 
     /// Does all that there is to do. What comes from then on wakes nobody, and waits for the next round.
     fn go_round(&mut self, now: Instant) -> Result<()> {
+        self.transport.rest(true);
         let context = &mut Context::from_waker(Waker::noop());
         while let Poll::Ready(received) = self.receive(context, now) {
             received?;
