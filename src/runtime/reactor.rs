@@ -44,7 +44,7 @@ pub struct Sockets {
     bell: mio::Waker,
     next: AtomicUsize,
     open: Mutex<HashMap<Token, Arc<Readiness>>>,
-    /// How many of them wait for the next round.
+    /// How many of them wait for the next round, and have a reader who is to be woken.
     waiting: AtomicUsize,
 }
 
@@ -123,12 +123,14 @@ impl Reactor {
 }
 
 /// A UDP socket that one task reads. What comes wakes its reader at once, until [`wait`](Self::wait) is called: then within a round.
+/// While it [rests](Self::rest) nobody is woken.
 pub struct UdpSocket {
     socket: Socket,
     token: Token,
     readiness: Arc<Readiness>,
     sockets: Arc<Sockets>,
     waits: bool,
+    rests: bool,
 }
 
 impl UdpSocket {
@@ -140,7 +142,7 @@ impl UdpSocket {
         sockets.open.lock().insert(token, readiness.clone());
         let registered = sockets.prompt.register(&mut socket, token, Interest::READABLE);
         // From here on dropping it takes it out again.
-        let socket = Self { socket, token, readiness, sockets, waits: false };
+        let socket = Self { socket, token, readiness, sockets, waits: false, rests: false };
         registered.map(|()| socket)
     }
 
@@ -151,16 +153,38 @@ impl UdpSocket {
 
     /// Nothing that comes is urgent from now on.
     pub fn wait(&mut self) {
-        if std::mem::replace(&mut self.waits, true) {
+        if self.waits {
             return;
         }
-        self.sockets.waiting.fetch_add(1, Ordering::Relaxed);
+        self.count(|socket| socket.waits = true);
         let left = self.sockets.prompt.deregister(&mut self.socket);
         let patient = self.sockets.patient.lock();
         let moved = left.and_then(|()| patient.registry().register(&mut self.socket, self.token, Interest::READABLE));
         if let Err(error) = moved {
             tracing::warn!(%error, "a socket can't be read any more");
         }
+    }
+
+    /// Has what comes wake nobody, or do so again: its reader looks by itself.
+    pub fn rest(&mut self, rests: bool) {
+        if self.rests != rests {
+            self.count(|socket| socket.rests = rests);
+        }
+    }
+
+    /// Changes it, and counts it as one that waits if it does then.
+    fn count(&mut self, change: impl FnOnce(&mut Self)) {
+        let before = self.is_waiting();
+        change(self);
+        match (before, self.is_waiting()) {
+            (false, true) => drop(self.sockets.waiting.fetch_add(1, Ordering::Relaxed)),
+            (true, false) => drop(self.sockets.waiting.fetch_sub(1, Ordering::Relaxed)),
+            _ => {}
+        }
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.waits && !self.rests
     }
 
     /// Sends a datagram, or fails at once.
@@ -175,8 +199,11 @@ impl UdpSocket {
         buffer: &mut [u8],
     ) -> Poll<io::Result<(usize, SocketAddr)>> {
         loop {
-            ready!(self.poll_readable(context));
+            if !self.rests {
+                ready!(self.poll_readable(context));
+            }
             match self.socket.recv_from(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.rests => return Poll::Pending,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => {
                     // There may be more.
@@ -202,9 +229,7 @@ impl UdpSocket {
 impl Drop for UdpSocket {
     fn drop(&mut self) {
         self.sockets.open.lock().remove(&self.token);
-        if self.waits {
-            self.sockets.waiting.fetch_sub(1, Ordering::Relaxed);
-        }
+        self.count(|socket| socket.waits = false);
     }
 }
 
@@ -215,6 +240,31 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
+
+    #[tokio::test]
+    async fn while_a_socket_rests_what_comes_wakes_nobody_and_is_read_when_somebody_looks() {
+        let mut socket = UdpSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        socket.wait();
+        let (to, mut buffer) = (socket.local_addr().unwrap(), [0; 10]);
+        let other = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let context = &mut Context::from_waker(std::task::Waker::noop());
+        for round in 0..20_u8 {
+            socket.rest(true);
+            assert!(socket.poll_recv_from(context, &mut buffer).is_pending());
+            for n in 0..3 {
+                other.send_to(&[round, n], to).unwrap();
+            }
+            for n in 0..2 {
+                let Poll::Ready(Ok((length, _))) = socket.poll_recv_from(context, &mut buffer) else { panic!("{n}") };
+                assert_eq!(buffer[..length], [round, n]);
+            }
+            // What is left comes to whoever waits again.
+            socket.rest(false);
+            let read = poll_fn(|context| socket.poll_recv_from(context, &mut buffer));
+            let (length, _) = timeout(Duration::from_secs(20), read).await.expect("it comes").unwrap();
+            assert_eq!(buffer[..length], [round, 2]);
+        }
+    }
 
     #[tokio::test]
     async fn what_comes_is_read_at_once_or_within_a_round() {

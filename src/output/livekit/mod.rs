@@ -20,6 +20,7 @@ mod libopus;
 mod mutes;
 mod news;
 mod peer;
+mod pings;
 mod place;
 mod publications;
 mod publish;

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::announcement::Announcement;
+use super::pings::{PULSE, Pulse};
 use super::place::Place;
 use super::said::{Said, Us};
 use super::tokens::{Token, Tokens};
@@ -58,6 +59,8 @@ pub struct Room {
     limit: Duration,
     /// What it was joined with, masked as long as it is here.
     _token: Token,
+    /// Its sockets are pinged as long as it is here.
+    pulse: Arc<Pulse>,
     /// What the TURN servers want to be shown.
     secrets: Vec<Secrets>,
     /// Ends when the server knows that we are gone.
@@ -76,7 +79,8 @@ impl Room {
         // Other regions are for `join.rs` to try, each with the time that is left.
         options.region_failover = false;
         socket::install();
-        let joining = SignalClient::connect(url, &token, options, None);
+        let pulse = Arc::<Pulse>::default();
+        let joining = PULSE.scope(pulse.clone(), SignalClient::connect(url, &token, options, None));
         let joined = timeout_at(until, joining).await.map_err(|_| silent(limit))?;
         let (client, joined, events) = joined.map_err(|error| {
             let remedy = if is_refusal(&error) { Remedy::None } else { Remedy::Rejoin };
@@ -101,6 +105,7 @@ impl Room {
             tokens,
             limit,
             _token: token,
+            pulse,
             secrets: Vec::new(),
             leaving: Some(leaving),
         };
@@ -157,7 +162,8 @@ impl Room {
 
     /// Returns what opens the signalling connection anew, until a time, in the place that the server keeps.
     pub fn reopener(&self) -> Reopener {
-        Reopener { client: self.client.clone(), tokens: self.tokens.clone(), limit: self.limit }
+        let (client, tokens, pulse) = (self.client.clone(), self.tokens.clone(), self.pulse.clone());
+        Reopener { client, tokens, pulse, limit: self.limit }
     }
 
     /// What the room has of us, as far as is known.
@@ -232,15 +238,16 @@ impl Room {
 pub struct Reopener {
     client: Arc<SignalClient>,
     tokens: Tokens,
+    pulse: Arc<Pulse>,
     limit: Duration,
 }
 
 impl Reopener {
     /// Tries until then. Returns the TURN servers that are offered over it.
     pub async fn reopen(self, until: Instant) -> Attempt<Vec<IceServer>> {
-        let Self { client, tokens, limit } = self;
+        let Self { client, tokens, pulse, limit } = self;
         let reason = proto::ReconnectReason::RrSignalDisconnected;
-        let reopened = timeout_at(until, client.restart(reason)).await;
+        let reopened = timeout_at(until, PULSE.scope(pulse, client.restart(reason))).await;
         let error = match reopened.map_err(|_| again(silent(limit)))? {
             Ok(response) => return Ok(ice_servers(response.ice_servers)),
             Err(error) => error,

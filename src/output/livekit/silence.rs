@@ -52,7 +52,8 @@ impl Silence {
                     peer.send_silence(line, track.silence(), now)?;
                 }
             }
-            self.timer.set(now + if is_new(tracks, NEW) { WHILE_NEW } else { EVERY });
+            let next = if is_new(tracks, NEW) { now + WHILE_NEW } else { peer.moment_before(now + EVERY) };
+            self.timer.set(next);
         }
         Ok(())
     }

@@ -1,13 +1,12 @@
 //! The WebSocket under LiveKit's signalling: with names, roots and connections as in `net/`. With `room.rs` the one place that knows
 //! livekit-net, and the only one that knows tokio-tungstenite.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use livekit_net::{
     Header, HttpClient, HttpMethod, HttpResponse, TransportError, WsClient, WsConnectResult, WsConnection,
     set_http_client, set_ws_client,
@@ -24,6 +23,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+use super::pings::{Life, PINGS, Pinged, Pings};
 use crate::net::http;
 
 /// Signalling is a few messages a minute; tungstenite keeps 128 KiB for each direction, and as much as a longer message takes.
@@ -31,9 +31,6 @@ const BUFFER: usize = 1 << 10;
 
 /// What a server of ours sends is no longer than this, by far.
 const MAX_MESSAGE: usize = 4 << 20;
-
-/// LiveKit's client pings every few seconds. One whose attempt to connect was given up has left the socket open, to be read for ever.
-const ABANDONED_AFTER: Duration = Duration::from_secs(60);
 
 /// How long a server may take to close its side.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
@@ -55,19 +52,21 @@ struct Net;
 struct Socket<S> {
     writer: Mutex<SplitSink<WebSocketStream<S>, Message>>,
     reader: Mutex<SplitStream<WebSocketStream<S>>>,
-    /// Whether something was sent since that was last looked at.
-    in_use: AtomicBool,
+    life: Life,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-    async fn over(stream: S) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Socket<S> {
+    /// Opens one over a connection; it is pinged by `pings` from now on.
+    async fn over(stream: S, pings: &'static Pings) -> Arc<Self> {
         let config = WebSocketConfig::default()
             .read_buffer_size(BUFFER)
             .write_buffer_size(BUFFER)
             .max_message_size(Some(MAX_MESSAGE))
             .max_frame_size(Some(MAX_MESSAGE));
         let (writer, reader) = WebSocketStream::from_raw_socket(stream, Role::Client, Some(config)).await.split();
-        Self { writer: Mutex::new(writer), reader: Mutex::new(reader), in_use: AtomicBool::new(true) }
+        let socket = Arc::new(Self { writer: Mutex::new(writer), reader: Mutex::new(reader), life: Life::begin() });
+        pings.add(&socket);
+        socket
     }
 }
 
@@ -80,7 +79,7 @@ impl WsClient for Net {
         timeout_ms: u64,
     ) -> Result<WsConnectResult, TransportError> {
         let connecting = timeout(Duration::from_millis(timeout_ms), open(&url, headers));
-        Ok(WsConnectResult { connection: Arc::new(connecting.await.map_err(|_| TransportError::Timeout)??) })
+        Ok(WsConnectResult { connection: connecting.await.map_err(|_| TransportError::Timeout)?? })
     }
 }
 
@@ -117,7 +116,6 @@ impl HttpClient for Net {
 #[async_trait]
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> WsConnection for Socket<S> {
     async fn send(&self, frame: Vec<u8>) -> Result<(), TransportError> {
-        self.in_use.store(true, Ordering::Relaxed);
         let sent = self.writer.lock().await.send(Message::Binary(frame.into())).await;
         sent.map_err(|error| TransportError::Connection(error.to_string()))
     }
@@ -125,14 +123,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> WsConnection for Socket
     async fn recv(&self) -> Result<Option<Vec<u8>>, TransportError> {
         let mut reader = self.reader.lock().await;
         loop {
-            let Ok(next) = timeout(ABANDONED_AFTER, reader.next()).await else {
-                match self.in_use.swap(false, Ordering::Relaxed) {
-                    true => continue,
-                    false => return Ok(None),
-                }
+            let next = tokio::select! {
+                next = reader.next() => next,
+                () = self.life.ended() => return Ok(None),
             };
             match next {
-                Some(Ok(Message::Binary(data))) => return Ok(Some(data.to_vec())),
+                Some(Ok(Message::Binary(data))) => {
+                    if let Some(message) = self.life.hear(&data) {
+                        return Ok(Some(message));
+                    }
+                }
                 None | Some(Ok(Message::Close(_))) => return Ok(None),
                 // A ping is answered where the socket is read next.
                 Some(Ok(_)) => {}
@@ -151,6 +151,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> WsConnection for Socket
     }
 }
 
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Pinged for Socket<S> {
+    fn life(&self) -> &Life {
+        &self.life
+    }
+
+    fn send_at_once(&self, message: Vec<u8>) {
+        // Who sends just now, or can't, has its ping later; an error is for the reader.
+        if let Ok(mut writer) = self.writer.try_lock() {
+            let _ = writer.send(Message::Binary(message.into())).now_or_never();
+        }
+    }
+}
+
 /// Whether the server is gone without a word, as servers go.
 fn is_end(error: &Error) -> bool {
     match error {
@@ -162,7 +175,7 @@ fn is_end(error: &Error) -> bool {
 }
 
 /// RFC 6455 §4.1.
-async fn open(url: &str, headers: Vec<Header>) -> Result<Socket<Upgraded>, TransportError> {
+async fn open(url: &str, headers: Vec<Header>) -> Result<Arc<Socket<Upgraded>>, TransportError> {
     let (url, key) = (parse(url)?, generate_key());
     let request = request(reqwest::Method::GET, &url, headers).await?;
     let request = request.header(CONNECTION, "Upgrade").header(UPGRADE, "websocket");
@@ -176,7 +189,7 @@ async fn open(url: &str, headers: Vec<Header>) -> Result<Socket<Upgraded>, Trans
         return Err(TransportError::Connection(format!("{} speaks no WebSocket", http::host(&url))));
     }
     let upgraded = response.upgrade().await.map_err(|error| failed(&url, &error))?;
-    Ok(Socket::over(upgraded).await)
+    Ok(Socket::over(upgraded, &PINGS).await)
 }
 
 /// A WebSocket begins as HTTP.
@@ -209,27 +222,37 @@ fn failed(url: &Url, error: &reqwest::Error) -> TransportError {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::{Instant, sleep};
-
+    use super::super::pings::{PULSE, Pulse};
     use super::*;
 
+    async fn pair(
+        pulse: Arc<Pulse>,
+    ) -> (Arc<Socket<tokio::io::DuplexStream>>, WebSocketStream<tokio::io::DuplexStream>) {
+        let (ours, theirs) = tokio::io::duplex(64 << 10);
+        let server = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
+        (PULSE.scope(pulse, Socket::over(ours, &PINGS)).await, server)
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn a_socket_that_nobody_uses_any_more_ends() {
-        let (stream, _server) = tokio::io::duplex(64 << 10);
-        let socket = Socket::over(stream).await;
-        let begun = Instant::now();
-        let ping = async {
-            for _ in 0..60 {
-                sleep(Duration::from_secs(5)).await;
-                socket.send(vec![1]).await.unwrap();
-            }
-        };
-        let (ended, ()) = tokio::join!(socket.recv(), ping);
-        assert!(matches!(ended, Ok(None)));
-        let lived = begun.elapsed();
-        assert!(
-            lived > Duration::from_secs(300) && lived <= Duration::from_secs(300) + 2 * ABANDONED_AFTER,
-            "{lived:?}"
-        );
+    async fn a_socket_that_no_room_has_any_more_ends() {
+        let (socket, _server) = pair(Arc::default()).await;
+        let read = timeout(Duration::from_secs(120), socket.recv()).await;
+        assert!(matches!(read, Ok(Ok(None))));
+    }
+
+    #[tokio::test]
+    async fn what_is_sent_at_once_arrives_in_one_piece_or_not_at_all() {
+        let pulse = Arc::<Pulse>::default();
+        let (socket, mut server) = pair(pulse.clone()).await;
+        socket.send_at_once(b"first".to_vec());
+        let writing = socket.writer.lock().await;
+        socket.send_at_once(b"while another sends".to_vec());
+        drop(writing);
+        socket.send(b"second".to_vec()).await.unwrap();
+        for expected in [b"first".as_slice(), b"second"] {
+            assert_eq!(server.next().await.unwrap().unwrap().into_data(), expected);
+        }
+        server.send(Message::Binary(b"answer".as_slice().into())).await.unwrap();
+        assert_eq!(socket.recv().await.unwrap(), Some(b"answer".to_vec()));
     }
 }

@@ -18,9 +18,13 @@ impl Timer {
         self.due = due;
     }
 
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.due <= now
+    }
+
     /// Ready once it is due, until it is set again; before, it asks for a turn when it is.
     pub fn poll(&mut self, now: Instant) -> Poll<()> {
-        if self.due <= now {
+        if self.is_due(now) {
             return Poll::Ready(());
         }
         wake_at(self.due);

@@ -10,7 +10,8 @@ mod rtp_time;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::task::{Context, Poll, ready};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use str0m::change::SdpPendingOffer;
@@ -28,7 +29,7 @@ use super::transport::{Arrival, DATAGRAM, Transport};
 use crate::audio::{FRAME_TIME, SAMPLE_RATE, Samples};
 use crate::error::{Code, Result, SpeakerError};
 use crate::output::Report;
-use crate::runtime::round_up;
+use crate::runtime::{round_down, round_up};
 
 /// While sound is sent the server reports at least every second: one that was silent for longer may not hear it.
 const HEARD_WITHIN: Duration = Duration::from_millis(1_500);
@@ -45,9 +46,19 @@ const CONSENT_INTERVAL: Duration = Duration::from_secs(5);
 /// str0m may want to go on at once, again and again; others have things to do too.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 
-/// A session that has sent nothing for that long has its turns together with all others like it, that far apart.
+/// A session that has sent nothing for that long has a turn at its own moment of each round: all that waits is read and sent then.
 const PARKED_AFTER: Duration = Duration::from_millis(500);
-const PARKED_TURN: Duration = Duration::from_millis(250);
+const ROUND: Duration = Duration::from_secs(1);
+
+/// The moments of a round: a thousand sessions at one of them would be in the way of others, and each alone would wake a wheel for itself.
+const MOMENTS: u32 = 10;
+const BETWEEN: Duration = Duration::from_millis(ROUND.as_millis() as u64 / MOMENTS as u64);
+
+/// How far behind the frames that are due together each moment is.
+const BEHIND_FRAMES: Duration = Duration::from_millis(FRAME_TIME.as_millis() as u64 / 2);
+
+/// Gives every session the next moment of the round.
+static NEXT_MOMENT: AtomicU32 = AtomicU32::new(0);
 
 /// How often reports of the receiver are summed up.
 const STATS_INTERVAL: Duration = Duration::from_secs(10);
@@ -69,6 +80,11 @@ pub struct Peer {
     transport: Transport,
     /// When str0m wants to be told the time.
     timer: Timer,
+    /// Where in a round its moment is, and the next one of them while it is parked.
+    moment: Duration,
+    round: Timer,
+    /// What came while it was parked may wait to be read: reports among it would tell of a longer way.
+    is_behind: bool,
     /// The offer that waits for its answer.
     pending: Option<SdpPendingOffer>,
     changes: VecDeque<Change>,
@@ -104,6 +120,9 @@ impl Peer {
             rtc,
             transport,
             timer: Timer::at(now),
+            moment: BEHIND_FRAMES + BETWEEN * (NEXT_MOMENT.fetch_add(1, Ordering::Relaxed) % MOMENTS),
+            round: Timer::at(now),
+            is_behind: false,
             pending: None,
             changes: VecDeque::new(),
             time: RtpTime::new(now),
@@ -167,6 +186,8 @@ impl Peer {
 
     /// Leaves a packet with str0m.
     fn write(&mut self, (mid, pt): (Mid, Pt), (time, at): (Samples, Instant), packet: &Packet) {
+        // What goes over a stream leaves when the transport is polled next.
+        self.round.set(at);
         if !self.lines.iter().any(|line| line.mid == mid) {
             let red = self.redundant_type();
             self.lines.extend(Line::new(&mut self.rtc, mid, red));
@@ -213,14 +234,45 @@ impl Peer {
             if let Some(change) = self.changes.pop_front() {
                 return Poll::Ready(change);
             }
-            let step = match self.timer.poll(now) {
-                Poll::Ready(()) => self.input(Input::Timeout(now), now),
-                Poll::Pending => ready!(self.receive(context, now)),
+            let step = match self.is_parked(now) {
+                true => {
+                    ready!(self.round.poll(now));
+                    self.go_round(now)
+                }
+                false => match self.timer.poll(now) {
+                    Poll::Ready(()) => self.input(Input::Timeout(now), now),
+                    Poll::Pending => {
+                        self.transport.rest(false);
+                        let received = self.receive(context, now);
+                        self.is_behind &= received.is_ready();
+                        ready!(received)
+                    }
+                },
             };
             if let Err(error) = step {
                 return Poll::Ready(Change::Broken(error));
             }
         }
+    }
+
+    /// Does all that there is to do. What comes from then on wakes nobody, and waits for the next round.
+    fn go_round(&mut self, now: Instant) -> Result<()> {
+        self.transport.rest(true);
+        let context = &mut Context::from_waker(Waker::noop());
+        while let Poll::Ready(received) = self.receive(context, now) {
+            received?;
+        }
+        if self.timer.is_due(now) {
+            self.input(Input::Timeout(now), now)?;
+        }
+        self.is_behind = true;
+        self.round.set(self.moment_before(now) + ROUND);
+        Ok(())
+    }
+
+    /// The last moment not after `at` that is its own in a round.
+    pub fn moment_before(&self, at: Instant) -> Instant {
+        round_down(at - self.moment, ROUND) + self.moment
     }
 
     fn receive(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<Result<()>> {
@@ -253,7 +305,7 @@ impl Peer {
             Ok(receive) => {
                 self.heard = Some(now);
                 // What is reported of silence is of no interest, but that it comes is.
-                if is_rtcp(bytes) && self.is_parked(now) {
+                if is_rtcp(bytes) && (self.is_behind || self.is_silent(now)) {
                     return Ok(());
                 }
                 self.input(Input::Receive(now, receive), now)
@@ -298,22 +350,27 @@ impl Peer {
 
     /// str0m wants to be told the time at `at`.
     fn set_timer(&mut self, at: Instant, now: Instant) {
-        self.timer.set(self.turn_after(at.max(now + SHORTEST_WAIT), now));
+        self.timer.set(self.turn_after(at.max(now + SHORTEST_WAIT)));
     }
 
     /// When str0m is to be told the time if it wants to be at `at`. What it does once all is settled bears to wait for a turn that many
     /// have together.
-    fn turn_after(&self, at: Instant, now: Instant) -> Instant {
-        match (self.is_connected() && self.pending.is_none(), self.is_parked(now)) {
-            (false, _) => at,
-            (true, false) => round_up(at, FRAME_TIME),
-            (true, true) => round_up(at, PARKED_TURN),
-        }
+    fn turn_after(&self, at: Instant) -> Instant {
+        if self.is_settled() { round_up(at, FRAME_TIME) } else { at }
+    }
+
+    fn is_settled(&self) -> bool {
+        self.is_connected() && self.pending.is_none()
     }
 
     /// Whether no sound was sent for a while.
-    fn is_parked(&self, now: Instant) -> bool {
+    fn is_silent(&self, now: Instant) -> bool {
         self.last_frame().is_none_or(|(_, sent)| now.saturating_duration_since(sent) >= PARKED_AFTER)
+    }
+
+    /// Whether nothing that comes or is to be sent is urgent.
+    fn is_parked(&self, now: Instant) -> bool {
+        self.is_settled() && self.is_silent(now)
     }
 
     fn notice(&mut self, event: Event, now: Instant) -> Option<Change> {

@@ -132,6 +132,11 @@ impl Transport {
         self.udp.iter_mut().for_each(Udp::wait);
     }
 
+    /// What comes by UDP wakes nobody, or does again: whoever polls this does so by itself.
+    pub fn rest(&mut self, rests: bool) {
+        self.udp.iter_mut().for_each(|udp| udp.rest(rests));
+    }
+
     /// Goes with an ICE restart, which fails over a connection that was there before: all sockets are made anew, from
     /// addresses that may have changed. `servers` take the place of those named before.
     pub fn restart(&mut self, servers: &[IceServer]) {

@@ -82,6 +82,11 @@ impl Udp {
         self.sockets.iter_mut().for_each(|socket| socket.socket.wait());
     }
 
+    /// What comes wakes nobody, or does again.
+    pub fn rest(&mut self, rests: bool) {
+        self.sockets.iter_mut().for_each(|socket| socket.socket.rest(rests));
+    }
+
     /// What was tried, in words.
     pub fn tried(&self) -> Option<String> {
         let from: Vec<_> = self.candidates().map(|candidate| candidate.addr().ip().to_string()).collect();
