@@ -181,7 +181,7 @@ impl Peer {
     /// Sends a packet of silence where nothing else is sent.
     pub fn send_silence(&mut self, line: (Mid, Pt), data: &[u8], now: Instant) -> Result<()> {
         self.write(line, self.time.of_silence(now), &Packet { data: data.into(), level: SILENT, first: false });
-        self.input(Input::Timeout(now), now)
+        self.flush(now)
     }
 
     /// Leaves a packet with str0m.
