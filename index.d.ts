@@ -454,8 +454,8 @@ export interface MemoryOutput extends OutputBase {
 
 /**
  * A LiveKit room, joined as a participant that only publishes: the tracks `speaker` (0), `app_audio` (1), `tts` (2) and those in
- * `trackNames` when the room is joined, any other (`track_<n>`) when something first plays on it (see `publish`). A track stays
- * published until the session closes. A playback waits until its track is published, and as a rule until somebody listens to it (see
+ * `trackNames` or `trackSources` when the room is joined, any other (`track_<n>`) when something first plays on it (see `publish`). A
+ * track stays published until the session closes. A playback waits until its track is published, and as a rule until somebody listens to it (see
  * `startWhen`): all of it is sent, and `started` is emitted then. In silence hardly anything is sent: one packet about every 2 s.
  * `close` sends the end of what sounded and keeps the connection for `lingerMs`, so that the last words are heard.
  *
@@ -484,7 +484,7 @@ export interface LiveKitOutput {
    */
   token: string | (() => string | Promise<string>)
   /**
-   * `connect` (default): tracks 0, 1, 2 and those in `trackNames` are published when the room is joined, and `connect` resolves when
+   * `connect` (default): tracks 0, 1, 2 and those in `trackNames` and `trackSources` are published when the room is joined, and `connect` resolves when
    * they are, so that others can subscribe before the first sound. `lazy`: a track is published when something first plays on it.
    */
   publish?: 'lazy' | 'connect'
@@ -508,6 +508,11 @@ export interface LiveKitOutput {
   lingerMs?: number
   /** Other names than those above, by `trackId`. */
   trackNames?: Record<number, string>
+  /**
+   * What tracks are said to be, by `trackId`; default `microphone` for each. Listeners may show and mix a source in its own way, and a
+   * token may allow some alone (`canPublishSources`, where this one is `screen_share_audio`).
+   */
+  trackSources?: Record<number, 'microphone' | 'screenShareAudio' | 'unknown'>
   /**
    * Of each track, in bit/s; 6000–510,000, default 48,000, with two `channels` 64,000. More costs little more time to encode. Opus codes
    * sound at every bitrate as it codes music (CELT), so speech below 24,000 sounds coarse.

@@ -56,13 +56,15 @@ test('others are listed, and told of when they come, change and go', LIMIT, asyn
 test('tracks of others are listed', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const one = speaker(t, room)
-  const other = speak(t, room)
+  const other = speak(t, room, { trackSources: { 1: 'screenShareAudio' } })
   await Promise.all([one.session.connect(), other.session.connect()])
   const tracks = () => one.session.participants()[0]?.tracks ?? []
   await until(() => tracks().length === 3, 'the three tracks of the other are listed')
   assert.deepEqual(
     tracks().map(({ name, kind, source, muted }) => ({ name, kind, source, muted })),
-    ['app_audio', 'speaker', 'tts'].map((name) => ({ name, kind: 'audio', source: 'microphone', muted: false }))
+    [['app_audio', 'screenShareAudio'], ['speaker', 'microphone'], ['tts', 'microphone']].map(([name, source]) => {
+      return { name, kind: 'audio', source, muted: false }
+    })
   )
   await other.session.setMuted({ trackId: 1, muted: true })
   await until(() => tracks()[0].muted, 'a mute is listed')

@@ -42,6 +42,23 @@ for (const grants of [{ canPublish: false }, { canPublish: true, canPublishSourc
   })
 }
 
+test('a token may allow the tracks of one source alone', LIMIT, async (t) => {
+  const room = await openRoom(t)
+  const grants = { canPublish: true, canPublishSources: [TrackSource.SCREEN_SHARE_AUDIO] }
+  const output = {
+    type: 'livekit', clock: undefined, url: room.server.url, publish: 'lazy', connectTimeoutMs: FOR_EVER_MS,
+    trackSources: { 1: 'screenShareAudio', 2: 'unknown' }, token: await room.token('nobody', grants)
+  }
+  const { session } = open(t, { output })
+  const playing = session.playAudio({ audio: tone(440, 1000), trackId: 1 })
+  for (const [trackId, source] of [[0, 'microphone'], [2, 'unknown']]) {
+    const expected = { code: 'ERR_PUBLISH_FAILED', message: new RegExp(`source ${source}`) }
+    await assert.rejects(session.playAudio({ audio: tone(440, 20), trackId }), expected)
+  }
+  assert.equal((await playing).outcome, 'completed')
+  await until(() => windows(room.ear.heard.get('app_audio') ?? [], 440).length >= 5, 'it is heard')
+})
+
 /** A session that is heard on its first track, and what grants and revokes its right to publish. */
 async function speaking(t, output) {
   const room = await openRoom(t)

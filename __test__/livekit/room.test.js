@@ -37,6 +37,9 @@ function isHeard(samples) {
 
 test('track names are validated', (t) => {
   const output = { type: 'livekit', clock: undefined, url: 'ws://localhost', token: 'x' }
+  for (const trackSources of [{ 0: 'camera' }, { 0: null }, { speaker: 'unknown' }, 'microphone']) {
+    assert.throws(() => open(t, { output: { ...output, trackSources } }), { code: 'ERR_INVALID_ARGUMENT', message: /trackSources/ })
+  }
   for (const trackNames of [{ 0: '' }, { speaker: 'a' }, { 70000: 'a' }, 'speaker']) {
     assert.throws(() => open(t, { output: { ...output, trackNames } }), { code: 'ERR_INVALID_ARGUMENT', message: /trackNames/ })
   }

@@ -12,7 +12,7 @@ const OUTPUTS = {
   memory: { known: ['type', 'clock', 'channels'], format: 'f32' },
   livekit: {
     known: [
-      'type', 'channels', 'url', 'token', 'publish', 'trackNames', 'bitrate', 'complexity', 'dtx', 'red', 'encodeOnce',
+      'type', 'channels', 'url', 'token', 'publish', 'trackNames', 'trackSources', 'bitrate', 'complexity', 'dtx', 'red', 'encodeOnce',
       'iceTransport', 'connectTimeoutMs', 'onReconnect', 'onMute', 'startWhen', 'subscribeTimeoutMs', 'lingerMs'
     ],
     format: 'f32'
@@ -91,15 +91,24 @@ function roomOptions({ url, token }) {
 const USUAL_TRACKS = [0, 1, 2]
 
 /** Validates what is known of tracks before anything plays on them. */
-function tracks({ publish, trackNames = {} }) {
+function tracks({ publish, trackNames, trackSources }) {
   const publishAtOnce = check.oneOf(publish, 'output.publish', 'connect', ['lazy', 'connect']) === 'connect'
-  if (typeof trackNames !== 'object' || trackNames === null) throw refuse('an object', 'output.trackNames', trackNames)
-  const named = Object.entries(trackNames).map(([key, name]) => {
-    const trackId = check.integer(Number(key), 'a key of output.trackNames', undefined, 0, 0xffff)
-    return { trackId, name: check.text(name ?? null, `output.trackNames[${key}]`), publishAtOnce }
+  const names = byTrack(trackNames, 'output.trackNames', (name, field) => check.text(name, field))
+  const sources = byTrack(trackSources, 'output.trackSources', (source, field) => {
+    return check.oneOf(source, field, 'microphone', ['microphone', 'screenShareAudio', 'unknown'])
   })
-  const unnamed = USUAL_TRACKS.filter((usual) => !named.some(({ trackId }) => trackId === usual))
-  return [...unnamed.map((trackId) => ({ trackId, publishAtOnce })), ...named]
+  return [...new Set([...USUAL_TRACKS, ...names.keys(), ...sources.keys()])].map((trackId) => {
+    return { trackId, name: names.get(trackId), source: sources.get(trackId) ?? 'microphone', publishAtOnce }
+  })
+}
+
+/** Validates an object that has something for each of some tracks. */
+function byTrack(values = {}, field, valid) {
+  if (typeof values !== 'object' || values === null) throw refuse('an object', field, values)
+  return new Map(Object.entries(values).map(([key, value]) => {
+    const trackId = check.integer(Number(key), `a key of ${field}`, undefined, 0, 0xffff)
+    return [trackId, valid(value ?? null, `${field}[${key}]`)]
+  }))
 }
 
 function duckOptions(duck) {

@@ -8,8 +8,11 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use parking_lot::Mutex;
 
+use crate::output::TrackTerms;
 use crate::output::{Encoding, IceTransport, Link, LiveKitOptions, Meanwhile, OutputOptions};
-use crate::output::{PcmFormat, PcmSink, Quality, Recording, SampleFormat, StartWhen, TokenSource, Tokens};
+use crate::output::{
+    PcmFormat, PcmSink, Quality, Recording, SampleFormat, StartWhen, TokenSource, Tokens, TrackSource,
+};
 use crate::reserved::ReservedPath;
 
 #[napi(object)]
@@ -44,7 +47,19 @@ pub struct NativeOutput {
 pub struct NativeTrack {
     pub track_id: u32,
     pub name: Option<String>,
+    pub source: String,
     pub publish_at_once: bool,
+}
+
+impl NativeTrack {
+    fn terms(self) -> TrackTerms {
+        let source = match self.source.as_str() {
+            "screenShareAudio" => TrackSource::ScreenShareAudio,
+            "unknown" => TrackSource::Unknown,
+            _ => TrackSource::Microphone,
+        };
+        TrackTerms { name: self.name, source }
+    }
 }
 
 /// How the output is received.
@@ -102,7 +117,7 @@ impl NativeOutput {
             subscribe_timeout: duration(self.subscribe_timeout_ms),
             linger: duration(self.linger_ms),
             publish_at_once: at_once.map(|track| track.track_id).collect(),
-            track_names: self.tracks.into_iter().filter_map(|track| Some((track.track_id, track.name?))).collect(),
+            tracks: self.tracks.into_iter().map(|track| (track.track_id, track.terms())).collect(),
         }
     }
 }

@@ -29,7 +29,9 @@ use crate::source::Progress;
 pub use backlog::Backlog;
 #[doc(hidden)]
 pub use livekit::fuzz;
-pub use livekit::{Encoding, IceTransport, LiveKitOptions, StartWhen, TokenAnswer, TokenSource, Tokens};
+pub use livekit::{
+    Encoding, IceTransport, LiveKitOptions, StartWhen, TokenAnswer, TokenSource, Tokens, TrackSource, TrackTerms,
+};
 pub use memory::Recording;
 pub use participant::{Description, Participant, ParticipantTrack, Presence};
 pub use pcm::{PcmFormat, PcmFrame, PcmSink};

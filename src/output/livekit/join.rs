@@ -7,6 +7,7 @@ use livekit_signaling::RegionUrlProvider;
 use tokio::time::timeout_at;
 
 use super::Attempt;
+use super::announcement::TrackTerms;
 use super::encoder::Encoding;
 use super::room::Room;
 use super::tokens::{Token, Tokens};
@@ -53,8 +54,8 @@ pub struct LiveKitOptions {
     pub subscribe_timeout: Duration,
     /// How long the room is kept after the last sound when the output is closed: what a listener's buffer holds.
     pub linger: Duration,
-    /// Tracks with names of their own.
-    pub track_names: HashMap<u32, String>,
+    /// What is known of tracks before they are published.
+    pub tracks: HashMap<u32, TrackTerms>,
     /// Tracks that are published at once, and not when something first plays on them.
     pub publish_at_once: Vec<u32>,
 }

@@ -49,6 +49,7 @@ use crate::audio::Samples;
 use crate::error::Result;
 use crate::mixer::Frame;
 use crate::runtime::{RUNTIME, Task, timed};
+pub use announcement::{TrackSource, TrackTerms};
 use backoff::turn;
 pub use encoder::Encoding;
 use farewell::Farewell;

@@ -145,6 +145,7 @@ mod tests {
 
     use tokio::time::Instant;
 
+    use super::super::said::Grant;
     use super::*;
 
     fn info(sid: &str, identity: &str, tracks: &[&str]) -> proto::ParticipantInfo {
@@ -216,12 +217,12 @@ mod tests {
     fn what_the_room_has_of_us_follows_what_it_says() {
         let (mut place, _) = place();
         place.hear(published("TR_1"));
-        assert_eq!((place.has.tracks.clone(), place.has.may_publish), (vec![("TR_1".to_owned(), false)], true));
+        assert_eq!((place.has.tracks.clone(), place.has.grant.clone()), (vec![("TR_1".to_owned(), false)], Grant::All));
         let mut revoked = info("PA_1", "us", &["TR_1"]);
         revoked.permission = Some(Default::default());
         revoked.tracks[0].muted = true;
         place.hear(update(vec![revoked]));
-        assert_eq!((place.has.tracks.clone(), place.has.may_publish), (vec![("TR_1".to_owned(), true)], false));
+        assert_eq!((place.has.tracks.clone(), place.has.grant.clone()), (vec![("TR_1".to_owned(), true)], Grant::None));
         place.hear(Response::TrackUnpublished(proto::TrackUnpublishedResponse { track_sid: "TR_1".into() }));
         assert_eq!(place.has.tracks, []);
     }

@@ -11,12 +11,12 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::announcement::Announcement;
+use super::announcement::{Announcement, TrackTerms};
 use super::encoder::Encoding;
 use super::join::{LiveKitOptions, StartWhen};
 use super::mutes::Mutes;
 use super::peer::{Mid, Pt};
-use super::said::{Said, Us, no_grant};
+use super::said::{Grant, Said, Us, no_grant};
 use crate::error::{Code, Result, SpeakerError};
 use crate::output::{Meanwhile, OutputEvent, Presence};
 
@@ -30,7 +30,7 @@ const MOST_EARLY: usize = 64;
 pub struct Terms {
     pub channels: usize,
     pub encoding: Encoding,
-    pub names: HashMap<u32, String>,
+    pub tracks: HashMap<u32, TrackTerms>,
     pub at_once: Vec<u32>,
     /// For each publishing.
     pub timeout: Duration,
@@ -46,7 +46,7 @@ impl Terms {
         Self {
             channels,
             encoding: options.encoding,
-            names: options.track_names.clone(),
+            tracks: options.tracks.clone(),
             at_once: options.publish_at_once.clone(),
             timeout: options.timeout,
             start_when: options.start_when,
@@ -54,6 +54,10 @@ impl Terms {
             meanwhile: options.meanwhile,
             on_mute: options.on_mute,
         }
+    }
+
+    fn of(&self, stream: u32) -> TrackTerms {
+        self.tracks.get(&stream).cloned().unwrap_or_default()
     }
 }
 
@@ -63,8 +67,8 @@ pub struct Publications {
     mutes: Mutes,
     /// The room can be told something now; deadlines run only then.
     is_reachable: bool,
-    /// The room takes our tracks.
-    may_publish: bool,
+    /// What the room takes of ours.
+    grant: Grant,
     /// The session does not know yet that it is connected: what fails now fails the connecting.
     is_starting: bool,
     failure: Option<SpeakerError>,
@@ -164,7 +168,7 @@ impl Publications {
             tracks: Vec::new(),
             mutes: Mutes::default(),
             is_reachable: false,
-            may_publish: true,
+            grant: Grant::All,
             is_starting: true,
             failure: None,
             others: BTreeMap::new(),
@@ -178,10 +182,11 @@ impl Publications {
     }
 
     fn add(&mut self, stream: u32, deadline: Option<Instant>) {
-        let Terms { names, channels, encoding, .. } = &self.terms;
+        let Terms { channels, encoding, .. } = &self.terms;
+        let terms = self.terms.of(stream);
         self.tracks.push(Publication {
             stream,
-            announcement: Announcement::new(stream, names.get(&stream), *channels, *encoding),
+            announcement: Announcement::new(stream, terms, *channels, *encoding),
             place: Place::None,
             line: Line::None,
             told: Told::Waiting,
@@ -198,18 +203,19 @@ impl Publications {
     /// Asks for a track. Returns true if it takes samples already; fails if it can't be published now.
     pub fn ask(&mut self, stream: u32, now: Instant) -> Result<bool> {
         let deadline = self.is_reachable.then(|| now + self.terms.timeout);
-        let may_publish = self.may_publish;
+        let source = self.terms.of(stream).source;
+        let is_allowed = self.grant.allows(source);
         match self.tracks.iter_mut().find(|track| track.stream == stream) {
             Some(Publication { told: Told::Out(error), .. }) => Err(of_one_track(error.clone())),
             Some(track) if matches!(track.told, Told::Nothing) => {
-                if !may_publish {
-                    return Err(of_one_track(no_grant()));
+                if !is_allowed {
+                    return Err(of_one_track(no_grant(source)));
                 }
                 (track.told, track.hold, track.deadline) = (Told::Waiting, Hold::No, deadline);
                 Ok(false)
             }
             Some(track) => Ok(track.is_open),
-            None if !may_publish => Err(of_one_track(no_grant())),
+            None if !is_allowed => Err(of_one_track(no_grant(source))),
             None => {
                 self.add(stream, deadline);
                 Ok(false)
@@ -225,10 +231,8 @@ impl Publications {
 
     /// The room is joined: `us` is what it lets us do.
     pub fn joined(&mut self, us: &Us, now: Instant) {
-        (self.is_reachable, self.may_publish) = (true, us.may_publish);
-        if !self.may_publish {
-            self.refuse_unannounced();
-        }
+        (self.is_reachable, self.grant) = (true, us.grant.clone());
+        self.refuse_unannounced();
         self.set_deadlines(now);
     }
 
@@ -257,7 +261,7 @@ impl Publications {
 
     /// The room is to be joined anew: all begins again, but for what was asked for.
     pub fn reset(&mut self) {
-        (self.is_reachable, self.may_publish) = (false, true);
+        (self.is_reachable, self.grant) = (false, Grant::All);
         for track in &mut self.tracks {
             track.had_listener |= track.subscription != Subscription::None;
             track.retire();
@@ -352,7 +356,7 @@ impl Publications {
 
     /// The server lists what it has of us.
     fn listed(&mut self, us: &Us, now: Instant) {
-        self.may_publish = us.may_publish;
+        self.grant = us.grant.clone();
         for index in 0..self.tracks.len() {
             let track = &mut self.tracks[index];
             let Place::Named(sid) = &track.place else { continue };
@@ -364,17 +368,17 @@ impl Publications {
                 None => {}
             }
         }
-        match self.may_publish {
-            true => self.tracks.iter_mut().for_each(|track| track.hold = Hold::No),
-            false => self.refuse_unannounced(),
-        }
+        let allowed = self.tracks.iter_mut().filter(|track| us.grant.allows(track.announcement.source));
+        allowed.for_each(|track| track.hold = Hold::No);
+        self.refuse_unannounced();
     }
 
-    /// The room takes no tracks: what it was not asked for yet fails at once. Of the others it says what becomes of them.
+    /// What the room does not take and was not asked for yet fails at once. Of the others it says what becomes of them.
     fn refuse_unannounced(&mut self) {
         for index in 0..self.tracks.len() {
-            if self.tracks[index].place == Place::None {
-                self.fail(index, no_grant());
+            let Publication { place, announcement, .. } = &self.tracks[index];
+            if *place == Place::None && !self.grant.allows(announcement.source) {
+                self.fail(index, no_grant(announcement.source));
             }
         }
         self.sweep();
@@ -386,7 +390,7 @@ impl Publications {
         self.idle.extend(track.retire());
         track.hold = hold;
         let error = match track.told {
-            Told::Waiting => no_grant(),
+            Told::Waiting => no_grant(track.announcement.source),
             _ => taken_out(track.stream),
         };
         self.fail(index, error);
@@ -430,7 +434,7 @@ impl Publications {
                 todo.mutes.push((sid.clone(), self.mutes.is_muted(track.stream)));
                 track.mute_is_due = false;
             }
-            if !self.may_publish || track.hold != Hold::No {
+            if !self.grant.allows(track.announcement.source) || track.hold != Hold::No {
                 continue;
             }
             let needs_line = track.line == Line::None;
@@ -638,8 +642,13 @@ fn taken_out(stream: u32) -> SpeakerError {
 
 #[cfg(test)]
 mod tests {
+    use super::super::announcement::TrackSource;
     use super::*;
     use crate::output::Participant;
+
+    fn grant(may_publish: bool) -> Grant {
+        if may_publish { Grant::All } else { Grant::None }
+    }
 
     fn came(identity: &str) -> Presence {
         Presence::Listed(Participant { identity: identity.to_owned(), ..Default::default() })
@@ -674,7 +683,7 @@ mod tests {
             let terms = Terms {
                 channels: 1,
                 encoding: Encoding { bitrate: 64_000, complexity: 5, dtx: false, red: false },
-                names: HashMap::new(),
+                tracks: HashMap::new(),
                 at_once: at_once.to_vec(),
                 timeout: TIMEOUT,
                 start_when,
@@ -704,7 +713,7 @@ mod tests {
         }
 
         fn join(&mut self, may_publish: bool) {
-            self.publications.joined(&Us { may_publish, ..Default::default() }, self.now);
+            self.publications.joined(&Us { grant: grant(may_publish), ..Default::default() }, self.now);
         }
 
         fn hear(&mut self, said: Said) {
@@ -714,7 +723,7 @@ mod tests {
         /// What we are told to have: tracks by the indices of their announcements, and whether they are muted.
         fn list(&mut self, tracks: &[(usize, bool)], may_publish: bool) {
             let tracks = tracks.iter().map(|(index, muted)| (format!("sid-{index}"), *muted)).collect();
-            self.hear(Said::Us(Us { tracks, may_publish, ..Default::default() }));
+            self.hear(Said::Us(Us { tracks, grant: grant(may_publish), ..Default::default() }));
         }
 
         fn ask(&mut self, stream: u32) -> Result<bool> {
@@ -744,7 +753,10 @@ mod tests {
 
         /// It refuses one.
         fn refuse(&mut self, index: usize) {
-            self.hear(Said::Refused { cid: self.announced[index].cid.clone(), error: no_grant() });
+            self.hear(Said::Refused {
+                cid: self.announced[index].cid.clone(),
+                error: no_grant(TrackSource::Microphone),
+            });
         }
 
         fn answer(&mut self) {
@@ -938,7 +950,10 @@ mod tests {
         assert_eq!(table.publications.next_deadline(), Some(table.now + TIMEOUT));
         table.now += TIMEOUT;
         assert_eq!(table.publications.late(table.now), Some(1));
-        assert!(table.publications.give_up(1, no_grant(), table.now), "its offer was not answered");
+        assert!(
+            table.publications.give_up(1, no_grant(TrackSource::Microphone), table.now),
+            "its offer was not answered"
+        );
         assert_eq!(table.publications.late(table.now), None);
         assert_eq!(table.told(), ["refused 1"]);
         table.publications.withdrawn();
@@ -965,7 +980,7 @@ mod tests {
         table.send();
         table.now += TIMEOUT / 2;
         assert_eq!(table.publications.late(table.now), Some(1));
-        assert!(table.publications.give_up(1, no_grant(), table.now));
+        assert!(table.publications.give_up(1, no_grant(TrackSource::Microphone), table.now));
         table.publications.withdrawn();
         table.awaits_answer = false;
         assert_eq!(table.told(), ["refused 1"]);
@@ -1003,7 +1018,7 @@ mod tests {
     fn a_token_that_may_not_publish_fails_the_connecting_at_once() {
         let mut table = Table::new(&[0, 1]);
         table.join(false);
-        assert_eq!(table.publications.failure(), Some(no_grant()));
+        assert_eq!(table.publications.failure(), Some(no_grant(TrackSource::Microphone)));
         assert_eq!(table.told(), NOTHING);
         assert!(table.publications.todo(false, table.now).is_none(), "nothing is sent");
     }
@@ -1015,7 +1030,7 @@ mod tests {
         table.join(false);
         table.publications.started();
         assert_eq!(table.told(), ["refused 0"]);
-        assert_eq!(table.ask(0).unwrap_err(), of_one_track(no_grant()));
+        assert_eq!(table.ask(0).unwrap_err(), of_one_track(no_grant(TrackSource::Microphone)));
         assert_eq!(table.publications.failure(), None);
         table.list(&[], true);
         assert_eq!(table.send(), [], "nobody waits for it any more");
@@ -1034,7 +1049,7 @@ mod tests {
         table.refuse(1);
         table.answer();
         assert_eq!(table.told(), ["refused 1"]);
-        assert_eq!(table.ask(1).unwrap_err(), of_one_track(no_grant()));
+        assert_eq!(table.ask(1).unwrap_err(), of_one_track(no_grant(TrackSource::Microphone)));
         let offers = table.offers;
         table.list(&[(0, false)], true);
         table.send();
@@ -1079,7 +1094,7 @@ mod tests {
         table.list(&[], true);
         assert_eq!(table.told(), NOTHING, "a list's tracks may be older than its version");
         table.publications.interrupted();
-        table.hear(Said::Us(Us { may_publish: true, is_first: true, ..Default::default() }));
+        table.hear(Said::Us(Us { grant: Grant::All, is_first: true, ..Default::default() }));
         assert_eq!(table.told(), ["unpublished 0 Pause"], "revoked and granted while nothing was heard of it");
         table.publications.resumed(table.now);
         assert_eq!(table.serve(), ["republished 0"]);

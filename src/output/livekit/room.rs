@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::announcement::Announcement;
 use super::pings::{PULSE, Pulse};
 use super::place::Place;
-use super::said::{Said, Us};
+use super::said::{self, Said, Us};
 use super::tokens::{Token, Tokens};
 use super::transport::IceServer;
 use super::trouble::{Remedy, Trouble};
@@ -121,7 +121,7 @@ impl Room {
             cid: track.cid.clone(),
             name: track.name.clone(),
             r#type: proto::TrackType::Audio as i32,
-            source: proto::TrackSource::Microphone as i32,
+            source: said::source(track.source) as i32,
             muted: track.muted,
             disable_red: !track.red,
             audio_features: features.iter().filter(|(has, _)| *has).map(|(_, feature)| *feature as i32).collect(),

@@ -2,6 +2,7 @@
 
 use proto::signal_response::Message as Response;
 
+use super::announcement::TrackSource;
 use super::proto;
 use super::trouble::Trouble;
 use crate::error::{Code, SpeakerError};
@@ -65,8 +66,27 @@ pub struct Us {
     pub is_first: bool,
     /// The names of the published tracks, and whether they are muted.
     pub tracks: Vec<(String, bool)>,
-    /// Whether audio tracks may be published.
-    pub may_publish: bool,
+    /// What may be published.
+    pub grant: Grant,
+}
+
+/// What tracks may be published.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Grant {
+    #[default]
+    None,
+    All,
+    Of(Vec<TrackSource>),
+}
+
+impl Grant {
+    pub fn allows(&self, source: TrackSource) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Of(sources) => sources.contains(&source),
+        }
+    }
 }
 
 /// Who we are in the room.
@@ -152,7 +172,7 @@ impl Said {
             Request::AddTrack(track) => {
                 let error = match reason {
                     Reason::Ok | Reason::Queued => return None,
-                    Reason::NotAllowed => no_grant(),
+                    Reason::NotAllowed => no_grant(audio(track.source()).unwrap_or_default()),
                     _ => refusal(Code::JoinFailed, "the track", reason.as_str_name()),
                 };
                 Some(Self::Refused { cid: track.cid, error })
@@ -235,20 +255,44 @@ impl Us {
     /// What the server lists of us.
     pub fn of(info: &proto::ParticipantInfo) -> Self {
         let permission = info.permission.clone().unwrap_or_default();
-        let microphone = proto::TrackSource::Microphone as i32;
-        let sources = &permission.can_publish_sources;
+        let sources = permission.can_publish_sources();
         Self {
             version: info.version,
             is_first: false,
             tracks: info.tracks.iter().map(|track| (track.sid.clone(), track.muted)).collect(),
-            may_publish: permission.can_publish && (sources.is_empty() || sources.contains(&microphone)),
+            grant: match permission.can_publish {
+                false => Grant::None,
+                true if permission.can_publish_sources.is_empty() => Grant::All,
+                true => Grant::Of(sources.filter_map(audio).collect()),
+            },
         }
     }
 }
 
-/// The room takes no tracks of ours.
-pub fn no_grant() -> SpeakerError {
-    let message = "Expected the grant canPublish (with the source microphone) for the LiveKit room but received none";
+/// What a track of sound is said to be, if it is one.
+fn audio(source: proto::TrackSource) -> Option<TrackSource> {
+    match source {
+        proto::TrackSource::Microphone => Some(TrackSource::Microphone),
+        proto::TrackSource::ScreenShareAudio => Some(TrackSource::ScreenShareAudio),
+        proto::TrackSource::Unknown => Some(TrackSource::Unknown),
+        proto::TrackSource::Camera | proto::TrackSource::ScreenShare => None,
+    }
+}
+
+/// The same in LiveKit's words.
+pub fn source(source: TrackSource) -> proto::TrackSource {
+    match source {
+        TrackSource::Microphone => proto::TrackSource::Microphone,
+        TrackSource::ScreenShareAudio => proto::TrackSource::ScreenShareAudio,
+        TrackSource::Unknown => proto::TrackSource::Unknown,
+    }
+}
+
+/// The room takes no tracks of ours from such a source.
+pub fn no_grant(source: TrackSource) -> SpeakerError {
+    let source = source.name();
+    let message =
+        format!("Expected the grant canPublish (with the source {source}) for the LiveKit room but received none");
     SpeakerError::new(Code::JoinFailed, message)
 }
 
@@ -295,7 +339,7 @@ mod tests {
 
     #[test]
     fn an_update_tells_of_us_of_others_and_of_whoever_has_our_identity() {
-        let nobody = r#"Us(Us { version: 0, is_first: false, tracks: [], may_publish: false }), Local("us")"#;
+        let nobody = r#"Us(Us { version: 0, is_first: false, tracks: [], grant: None }), Local("us")"#;
         for (of, expected) in [
             (info("PA_1", "us", 5_000, false), nobody),
             // As is told before the reason comes in a message of its own.
@@ -324,17 +368,22 @@ mod tests {
         let may = |can_publish, sources: &[proto::TrackSource]| {
             let can_publish_sources = sources.iter().map(|source| *source as i32).collect();
             let permission = proto::ParticipantPermission { can_publish, can_publish_sources, ..Default::default() };
-            Us::of(&proto::ParticipantInfo { permission: Some(permission), ..Default::default() }).may_publish
+            let us = Us::of(&proto::ParticipantInfo { permission: Some(permission), ..Default::default() });
+            [TrackSource::Microphone, TrackSource::ScreenShareAudio, TrackSource::Unknown]
+                .map(|source| us.grant.allows(source))
         };
-        use proto::TrackSource::{Camera, Microphone};
-        assert_eq!([may(true, &[]), may(true, &[Camera, Microphone])], [true; 2]);
-        assert_eq!([may(false, &[]), may(true, &[Camera]), may(false, &[Microphone])], [false; 3]);
-        assert!(!Us::of(&Default::default()).may_publish);
+        use proto::TrackSource::{Camera, Microphone, ScreenShareAudio};
+        assert_eq!(may(true, &[]), [true; 3]);
+        assert_eq!(may(true, &[Camera, Microphone]), [true, false, false]);
+        assert_eq!(may(true, &[ScreenShareAudio]), [false, true, false]);
+        assert_eq!([may(false, &[]), may(true, &[Camera]), may(false, &[Microphone])], [[false; 3]; 3]);
+        assert_eq!(Us::of(&Default::default()).grant, Grant::None);
     }
 
     #[test]
     fn a_track_that_is_refused_is_told_with_the_reason() {
-        let track = || Request::AddTrack(proto::AddTrackRequest { cid: "c".to_owned(), ..Default::default() });
+        let track =
+            || Request::AddTrack(proto::AddTrackRequest { cid: "c".to_owned(), source: 2, ..Default::default() });
         let refused = |reason: i32, request| {
             let response = proto::RequestResponse { reason, request, ..Default::default() };
             let mut said = Said::read(Response::RequestResponse(response), &us()).into_iter();
