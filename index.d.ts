@@ -526,8 +526,10 @@ export interface LiveKitOutput {
    */
   dtx?: boolean
   /**
-   * Each packet repeats the one before it (RFC 2198), so that single losses are not heard; twice the bit rate. Default false. Opus's
-   * in-band FEC is not offered: it would code music as speech too, and take three times as long.
+   * Each packet repeats the one before it (RFC 2198), and the one before that while the server reports that 3 % or more are lost: so
+   * as many losses in a row are not heard, and twice or three times the bit rate is sent. Default true, with two `channels` false, as
+   * LiveKit's own clients have it; servers and listeners that can't read it get plain Opus. Opus's in-band FEC is not offered: it would
+   * code music as speech too, and take three times as long.
    */
   red?: boolean
   /**

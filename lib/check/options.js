@@ -41,7 +41,7 @@ function outputOptions(output) {
     bitrate: check.integer(output.bitrate, 'output.bitrate', BITRATES[written.channels - 1], 6000, 510000),
     complexity: check.integer(output.complexity, 'output.complexity', 5, 0, 10),
     dtx: check.boolean(output.dtx, 'output.dtx', false),
-    red: check.boolean(output.red, 'output.red', false),
+    red: check.boolean(output.red, 'output.red', written.channels === 1),
     encodeOnce: check.boolean(output.encodeOnce, 'output.encodeOnce', true),
     iceTransport: check.oneOf(output.iceTransport, 'output.iceTransport', 'all', ['all', 'tcp', 'relay']),
     connectTimeoutMs: check.number(output.connectTimeoutMs, 'output.connectTimeoutMs', 10000, 1, MAX_MS),

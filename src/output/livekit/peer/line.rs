@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use str0m::Rtc;
 use str0m::rtp::{ExtensionValues, RtpWrite, SeqNo, Ssrc};
 
-use super::red::Red;
+use super::red::{DEEPEST, Red};
 use super::{Mid, Pt};
 use crate::output::livekit::track::Packet;
 
@@ -17,7 +17,12 @@ pub struct Line {
     next: SeqNo,
     /// If the server has agreed to it.
     red: Option<Red>,
+    /// How many packets each one repeats.
+    depth: usize,
 }
+
+/// From this share of lost packets on two losses in a row are frequent: each packet repeats the two before it.
+const LOSSY: f32 = 0.03;
 
 impl Line {
     /// A line that is agreed. `red` is the number under which redundant audio goes, if it does. None if there is no such line.
@@ -26,7 +31,12 @@ impl Line {
         let stream = api.stream_tx_by_mid(mid, None)?;
         // Nothing is sent twice: by then it would be late.
         stream.set_rtx_cache(0, Duration::ZERO, None);
-        Some(Self { mid, sender: stream.ssrc(), next: SeqNo::default(), red: red.map(Red::new) })
+        Some(Self { mid, sender: stream.ssrc(), next: SeqNo::default(), red: red.map(Red::new), depth: 1 })
+    }
+
+    /// The receiver says what share of the packets is lost.
+    pub fn hear_of_loss(&mut self, loss: f32) {
+        self.depth = if loss < LOSSY { 1 } else { DEEPEST };
     }
 
     /// Leaves a packet with str0m, which makes a datagram of it when it is told the time. `opus` is the number under which Opus goes;
@@ -37,7 +47,7 @@ impl Line {
         let number = self.next;
         self.next = (*number + 1).into();
         let (pt, payload) = match &mut self.red {
-            Some(red) => (red.pt, red.wrap(opus, time, &packet.data, packet.first)),
+            Some(red) => (red.pt, red.wrap(opus, time, &packet.data, packet.first, self.depth)),
             None => (opus, packet.data.clone()),
         };
         let (audio_level, voice_activity) = (Some(packet.level), Some(packet.is_audible()));
@@ -197,6 +207,22 @@ mod tests {
             let own = (0, vec![n as u8; 80]);
             let expected = if n == 0 { vec![own] } else { vec![(FRAME, vec![n as u8 - 1; 80]), own] };
             assert_eq!(blocks, expected);
+        }
+    }
+
+    #[test]
+    fn the_more_is_lost_the_more_is_repeated() {
+        let mut pair = Pair::connected(true);
+        let mut line = pair.line(Some(63.into()));
+        let mut n = 0;
+        for (loss, repeated) in [(0.0, 1), (0.03, 2), (1.0, 2), (0.029, 1)] {
+            line.hear_of_loss(loss);
+            for _ in 0..3 {
+                pair.send(&mut line, n, &packet(n as u8, n == 0));
+                n += 1;
+            }
+            let last = pair.heard.last().unwrap();
+            assert_eq!(RedDecoder::decode(&last.payload).unwrap().len(), repeated + 1, "{loss}");
         }
     }
 }

@@ -388,11 +388,16 @@ impl Peer {
                 Some(Change::NoPath)
             }
             // Without a report since the last one there is nothing to tell.
-            Event::MediaEgressStats(stats) => Some(Change::Report(Report {
-                loss: stats.loss?,
-                jitter: Duration::from_secs_f64(f64::from(stats.remote?.jitter) / f64::from(SAMPLE_RATE)),
-                round_trip: stats.rtt,
-            })),
+            Event::MediaEgressStats(stats) => {
+                let (loss, remote) = (stats.loss?, stats.remote?);
+                let line = self.lines.iter_mut().find(|line| line.mid == stats.mid);
+                line.into_iter().for_each(|line| line.hear_of_loss(loss));
+                Some(Change::Report(Report {
+                    loss,
+                    jitter: Duration::from_secs_f64(f64::from(remote.jitter) / f64::from(SAMPLE_RATE)),
+                    round_trip: stats.rtt,
+                }))
+            }
             _ => None,
         }
     }

@@ -1,4 +1,4 @@
-//! Redundant audio (RFC 2198): each packet carries the one before it too, so that a single loss is not heard.
+//! Redundant audio (RFC 2198): each packet carries the one or two before it too, so that as many losses in a row are not heard.
 
 use std::sync::Arc;
 
@@ -18,34 +18,53 @@ const FOLLOWED: u8 = 0x80;
 const REPEATED_HEADER: usize = 4;
 const LAST_HEADER: usize = 1;
 
-/// What the next packet of a media line repeats.
+/// How many packets one repeats at most.
+pub const DEEPEST: usize = 2;
+
+/// What the next packets of a media line repeat.
 pub struct Red {
     /// The number under which redundant audio goes.
     pub pt: Pt,
-    /// The packet before and its time.
-    last: Option<(u32, Arc<[u8]>)>,
+    /// The packets before and their times, the last one first.
+    before: [Option<(u32, Arc<[u8]>)>; DEEPEST],
 }
 
 impl Red {
     pub fn new(pt: Pt) -> Self {
-        Self { pt, last: None }
+        Self { pt, before: Default::default() }
     }
 
-    /// The payload for a packet of Opus, which goes under `opus`. `first`: it comes after a pause, so there is nothing to repeat.
-    pub fn wrap(&mut self, opus: Pt, time: u32, packet: &Arc<[u8]>, first: bool) -> Arc<[u8]> {
-        let last = self.last.replace((time, packet.clone())).filter(|_| !first);
-        let room = MOST.saturating_sub(packet.len() + LAST_HEADER + REPEATED_HEADER).min(LONGEST);
-        let repeated = last
-            .map(|(at, last)| (time.wrapping_sub(at), last))
-            .filter(|(age, last)| (1..=OLDEST).contains(age) && last.len() <= room);
-        let opus = *opus & !FOLLOWED;
-        match repeated {
-            Some((age, last)) => {
-                let [.., first, second, third] = (age << 10 | last.len() as u32).to_be_bytes();
-                [&[opus | FOLLOWED, first, second, third, opus], &*last, packet].concat().into()
-            }
-            None => [&[opus], &**packet].concat().into(),
+    /// The payload for a packet of Opus, which goes under `opus`, with up to `depth` packets before it. `first`: it comes after a pause,
+    /// so there is nothing to repeat.
+    pub fn wrap(&mut self, opus: Pt, time: u32, packet: &Arc<[u8]>, first: bool, depth: usize) -> Arc<[u8]> {
+        if first {
+            self.before = Default::default();
         }
+        let mut room = MOST.saturating_sub(packet.len() + LAST_HEADER);
+        let fits = |(at, old): &(u32, Arc<[u8]>)| {
+            let age = time.wrapping_sub(*at);
+            let is_possible =
+                (1..=OLDEST).contains(&age) && old.len() <= LONGEST && old.len() + REPEATED_HEADER <= room;
+            room = room.saturating_sub(old.len() + REPEATED_HEADER);
+            is_possible.then(|| (age, old.clone()))
+        };
+        let mut repeated: Vec<_> = self.before.iter().take(depth).flatten().map_while(fits).collect();
+        repeated.reverse();
+
+        let opus = *opus & !FOLLOWED;
+        let length = repeated.iter().map(|(_, old)| REPEATED_HEADER + old.len()).sum::<usize>();
+        let mut payload = Vec::with_capacity(length + LAST_HEADER + packet.len());
+        for (age, old) in &repeated {
+            let [.., first, second, third] = (age << 10 | old.len() as u32).to_be_bytes();
+            payload.extend([opus | FOLLOWED, first, second, third]);
+        }
+        payload.push(opus);
+        repeated.iter().for_each(|(_, old)| payload.extend_from_slice(old));
+        payload.extend_from_slice(packet);
+
+        self.before.rotate_right(1);
+        self.before[0] = Some((time, packet.clone()));
+        payload.into()
     }
 }
 
@@ -68,10 +87,15 @@ mod tests {
 
     /// What becomes of packets: `(time, length, first)` each, filled with their index.
     fn wrapped(packets: &[(u32, usize, bool)]) -> Vec<Vec<(u32, Vec<u8>)>> {
+        wrapped_to(1, packets)
+    }
+
+    /// The same with more than one repeated.
+    fn wrapped_to(depth: usize, packets: &[(u32, usize, bool)]) -> Vec<Vec<(u32, Vec<u8>)>> {
         let mut red = Red::new(63.into());
         let one = |(index, (time, length, first)): (usize, &(u32, usize, bool))| {
             let packet = vec![index as u8; *length].into();
-            blocks(&red.wrap(OPUS.into(), *time, &packet, *first))
+            blocks(&red.wrap(OPUS.into(), *time, &packet, *first, depth))
         };
         packets.iter().enumerate().map(one).collect()
     }
@@ -87,6 +111,33 @@ mod tests {
                 vec![(FRAME, vec![]), (0, vec![3])],
             ]
         );
+    }
+
+    #[test]
+    fn two_are_repeated_in_order_as_far_as_they_follow_each_other_and_fit() {
+        let lengths = |packets: &[(u32, usize, bool)]| -> Vec<Vec<(u32, usize)>> {
+            let blocks = wrapped_to(2, packets);
+            blocks.iter().map(|blocks| blocks.iter().map(|(age, data)| (*age, data.len())).collect()).collect()
+        };
+        assert_eq!(
+            lengths(&[(0, 3, true), (FRAME, 4, false), (2 * FRAME, 5, false), (3 * FRAME, 6, false)])[1..],
+            [
+                vec![(FRAME, 3), (0, 4)],
+                vec![(2 * FRAME, 3), (FRAME, 4), (0, 5)],
+                vec![(2 * FRAME, 4), (FRAME, 5), (0, 6)]
+            ]
+        );
+        let behind_a_pause = lengths(&[(0, 3, true), (FRAME, 4, false), (9 * FRAME, 5, true), (10 * FRAME, 6, false)]);
+        assert_eq!(behind_a_pause[2..], [vec![(0, 5)], vec![(FRAME, 5), (0, 6)]]);
+        // The later one first, where there is room for one alone; and none beyond one that is left out.
+        assert_eq!(
+            lengths(&[(0, 600, true), (FRAME, 500, false), (2 * FRAME, 300, false)])[2],
+            [(FRAME, 500), (0, 300)]
+        );
+        assert_eq!(lengths(&[(0, 10, true), (FRAME, 1_024, false), (2 * FRAME, 9, false)])[2], [(0, 9)]);
+        // To the byte: 1,120 less 1 + 300 and twice 4.
+        assert_eq!(lengths(&[(0, 311, true), (FRAME, 500, false), (2 * FRAME, 300, false)])[2].len(), 3);
+        assert_eq!(lengths(&[(0, 312, true), (FRAME, 500, false), (2 * FRAME, 300, false)])[2].len(), 2);
     }
 
     #[test]
@@ -125,7 +176,7 @@ mod tests {
         let packets: Vec<Arc<[u8]>> = (0..5).map(|index| vec![index; 100].into()).collect();
         let payloads = [0, 77_777].map(|start: u32| {
             let mut red = Red::new(63.into());
-            let wrap = |(n, packet)| red.wrap(OPUS.into(), start + n as u32 * FRAME, packet, n == 0);
+            let wrap = |(n, packet)| red.wrap(OPUS.into(), start + n as u32 * FRAME, packet, n == 0, 2);
             packets.iter().enumerate().map(wrap).collect::<Vec<_>>()
         });
         assert_eq!(payloads[0], payloads[1]);
