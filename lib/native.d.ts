@@ -311,6 +311,7 @@ export interface NativeTarget {
 export interface NativeTrack {
   trackId: number
   name?: string
+  source: string
   publishAtOnce: boolean
 }
 
