@@ -509,8 +509,8 @@ export interface LiveKitOutput {
   /** Other names than those above, by `trackId`. */
   trackNames?: Record<number, string>
   /**
-   * What tracks are said to be, by `trackId`; default `microphone` for each. Listeners may show and mix a source in its own way, and a
-   * token may allow some alone (`canPublishSources`, where this one is `screen_share_audio`).
+   * The source that each track is announced with, by `trackId`; default `microphone`. Listeners may show and mix each source in its own
+   * way, and a token may allow some alone (`canPublishSources`, where `screenShareAudio` is called `screen_share_audio`).
    */
   trackSources?: Record<number, 'microphone' | 'screenShareAudio' | 'unknown'>
   /**

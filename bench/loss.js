@@ -38,8 +38,7 @@ async function measure(t, server, { loss, name, output }) {
     inside += within
     if (start === WORD_MS) silent += 1
   }
-  const lost = session.stats().link?.loss
-  return { loss, way: name, missing: inside / (WORDS * WORD_MS), silent, reported: lost }
+  return { loss, way: name, missing: inside / (WORDS * WORD_MS), silent, reported: session.stats().link?.loss }
 }
 
 async function main() {

@@ -1,6 +1,5 @@
 //! What a frame costs in session and mixer: so many sessions that play one sound each are ticked as a wheel does it, without threads,
-//! clocks or an output. Prints the time of a tick. `valgrind --tool=callgrind --toggle-collect='*Player*tick*'` counts
-//! its instructions, which no busy machine changes.
+//! clocks or an output. Prints the time of a tick.
 //! Arguments: `clip` or `file`, sessions, seconds of sound.
 
 #![allow(clippy::print_stdout)]

@@ -95,14 +95,14 @@ function tracks({ publish, trackNames, trackSources }) {
   const publishAtOnce = check.oneOf(publish, 'output.publish', 'connect', ['lazy', 'connect']) === 'connect'
   const names = byTrack(trackNames, 'output.trackNames', (name, field) => check.text(name, field))
   const sources = byTrack(trackSources, 'output.trackSources', (source, field) => {
-    return check.oneOf(source, field, 'microphone', ['microphone', 'screenShareAudio', 'unknown'])
+    return check.oneOf(source, field, undefined, ['microphone', 'screenShareAudio', 'unknown'])
   })
   return [...new Set([...USUAL_TRACKS, ...names.keys(), ...sources.keys()])].map((trackId) => {
     return { trackId, name: names.get(trackId), source: sources.get(trackId) ?? 'microphone', publishAtOnce }
   })
 }
 
-/** Validates an object that has something for each of some tracks. */
+/** Validates an object whose keys are numbers of tracks. Returns a Map of its values, each as `valid` returns it. */
 function byTrack(values = {}, field, valid) {
   if (typeof values !== 'object' || values === null) throw refuse('an object', field, values)
   return new Map(Object.entries(values).map(([key, value]) => {

@@ -8,11 +8,9 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use parking_lot::Mutex;
 
-use crate::output::TrackTerms;
 use crate::output::{Encoding, IceTransport, Link, LiveKitOptions, Meanwhile, OutputOptions};
-use crate::output::{
-    PcmFormat, PcmSink, Quality, Recording, SampleFormat, StartWhen, TokenSource, Tokens, TrackSource,
-};
+use crate::output::{PcmFormat, PcmSink, Quality, Recording, SampleFormat};
+use crate::output::{StartWhen, TokenSource, Tokens, TrackSource, TrackTerms};
 use crate::reserved::ReservedPath;
 
 #[napi(object)]

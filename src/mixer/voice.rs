@@ -239,7 +239,7 @@ impl Voice {
         };
         let is_lent = match &piece {
             Piece::Clip(clip, _, 1.0) if sum.may_lend => {
-                // What the limiter looks at beyond them is the clip's too, or silence.
+                // The limiter looks ahead at samples of the clip, too, or at silence.
                 let is_its_own = plain >= sounding as Samples && clip.channels() == sum.channels();
                 is_its_own && clip.peak() <= THRESHOLD
             }

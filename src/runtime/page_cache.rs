@@ -4,7 +4,7 @@
 use std::fs::File;
 
 /// Reads from a place on what lies in the page cache, as preadv2(2) does with `RWF_NOWAIT`. `None` if that is nothing, or the end of the
-/// file, or if this system or this kind of disk can't tell (of Linux: tmpfs, overlayfs, NFS and FUSE).
+/// file, or if this system or this file system (tmpfs, for one) can't tell.
 pub fn read_cached(file: &File, place: u64, buffer: &mut [u8]) -> Option<usize> {
     #[cfg(target_os = "linux")]
     {

@@ -3,13 +3,13 @@
 use super::encoder::Encoding;
 use super::track::random;
 
-/// What a track is said to be. A grant may name those that may be published.
+/// The source that a track is announced with. A token may grant some sources alone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum TrackSource {
     /// A voice.
     #[default]
     Microphone,
-    /// What a shared screen sounds like.
+    /// The sound of a shared screen.
     ScreenShareAudio,
     /// Something else.
     Unknown,
@@ -26,12 +26,12 @@ impl TrackSource {
     }
 }
 
-/// What of a track is known before it is published.
+/// The options of a track.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrackTerms {
-    /// If it has one of its own.
+    /// Its name, if it has one of its own.
     pub name: Option<String>,
-    /// What it is said to be.
+    /// The source that it is announced with.
     pub source: TrackSource,
 }
 
@@ -48,7 +48,7 @@ pub struct Announcement {
 }
 
 impl Announcement {
-    /// Of a track that has no name it is named by its number: 0 `speaker`, 1 `app_audio`, 2 `tts`, n `track_<n>`.
+    /// Announces a track. One without a name of its own is named by its number: 0 `speaker`, 1 `app_audio`, 2 `tts`, n `track_<n>`.
     pub fn new(stream: u32, terms: TrackTerms, channels: usize, encoding: Encoding) -> Self {
         let name = terms.name.unwrap_or_else(|| match stream {
             0 => "speaker".to_owned(),

@@ -54,7 +54,7 @@ pub struct LiveKitOptions {
     pub subscribe_timeout: Duration,
     /// How long the room is kept after the last sound when the output is closed: what a listener's buffer holds.
     pub linger: Duration,
-    /// What is known of tracks before they are published.
+    /// Options of tracks, by their number.
     pub tracks: HashMap<u32, TrackTerms>,
     /// Tracks that are published at once, and not when something first plays on them.
     pub publish_at_once: Vec<u32>,

@@ -55,10 +55,6 @@ impl Terms {
             on_mute: options.on_mute,
         }
     }
-
-    fn of(&self, stream: u32) -> TrackTerms {
-        self.tracks.get(&stream).cloned().unwrap_or_default()
-    }
 }
 
 pub struct Publications {
@@ -182,8 +178,8 @@ impl Publications {
     }
 
     fn add(&mut self, stream: u32, deadline: Option<Instant>) {
-        let Terms { channels, encoding, .. } = &self.terms;
-        let terms = self.terms.of(stream);
+        let Terms { tracks, channels, encoding, .. } = &self.terms;
+        let terms = tracks.get(&stream).cloned().unwrap_or_default();
         self.tracks.push(Publication {
             stream,
             announcement: Announcement::new(stream, terms, *channels, *encoding),
@@ -203,7 +199,7 @@ impl Publications {
     /// Asks for a track. Returns true if it takes samples already; fails if it can't be published now.
     pub fn ask(&mut self, stream: u32, now: Instant) -> Result<bool> {
         let deadline = self.is_reachable.then(|| now + self.terms.timeout);
-        let source = self.terms.of(stream).source;
+        let source = self.terms.tracks.get(&stream).map(|terms| terms.source).unwrap_or_default();
         let is_allowed = self.grant.allows(source);
         match self.tracks.iter_mut().find(|track| track.stream == stream) {
             Some(Publication { told: Told::Out(error), .. }) => Err(of_one_track(error.clone())),

@@ -66,11 +66,11 @@ pub struct Us {
     pub is_first: bool,
     /// The names of the published tracks, and whether they are muted.
     pub tracks: Vec<(String, bool)>,
-    /// What may be published.
+    /// Which tracks may be published.
     pub grant: Grant,
 }
 
-/// What tracks may be published.
+/// Which sources may be published.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Grant {
     #[default]
@@ -269,7 +269,7 @@ impl Us {
     }
 }
 
-/// What a track of sound is said to be, if it is one.
+/// Reads LiveKit's source of a track; `None` for one of pictures.
 fn audio(source: proto::TrackSource) -> Option<TrackSource> {
     match source {
         proto::TrackSource::Microphone => Some(TrackSource::Microphone),
@@ -279,7 +279,7 @@ fn audio(source: proto::TrackSource) -> Option<TrackSource> {
     }
 }
 
-/// The same in LiveKit's words.
+/// Returns a source as LiveKit's messages have it.
 pub fn source(source: TrackSource) -> proto::TrackSource {
     match source {
         TrackSource::Microphone => proto::TrackSource::Microphone,

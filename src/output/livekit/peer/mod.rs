@@ -403,11 +403,12 @@ impl Peer {
     }
 }
 
-/// RFC 5761 §4.
+/// RFC 7983 §7.
 fn is_rtp(bytes: &[u8]) -> bool {
     matches!(bytes, [128..192, ..]) && !is_rtcp(bytes)
 }
 
+/// RFC 5761 §4.
 fn is_rtcp(bytes: &[u8]) -> bool {
     matches!(bytes, [128..192, 192..=223, ..])
 }
