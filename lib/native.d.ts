@@ -74,6 +74,10 @@ export declare class NativeSession {
   get connection(): string
   /** Sets the name, the metadata and attributes of this participant, as others in the room see them. */
   describe(name: string | undefined | null, metadata: string | undefined | null, attributes: Record<string, string>, ticket: number): void
+  /** Sends data to others in the room: those of these identities, or all. */
+  sendData(payload: Uint8Array, topic: string | undefined | null, reliable: boolean, to: Array<string>, ticket: number): void
+  /** Has data of others told from now on, or not. */
+  hearData(hears: boolean): void
   /** Returns this participant, or null while no room is joined. */
   get localParticipant(): any
   /** Returns the others in the room. */
@@ -283,6 +287,7 @@ export interface NativeStats {
   lateFrames: number
   lostFrames: number
   sharedPackets: number
+  droppedData: number
   link?: NativeLink
 }
 

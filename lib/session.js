@@ -114,6 +114,26 @@ class SpeakerSession extends EventEmitter {
     await this.#describe('setName', { name: check.text(name, 'name') })
   }
 
+  async sendData(payload, options) {
+    const { bytes, topic, reliable, to } = check.dataRequest(payload, options)
+    this.#expectOutput('livekit', 'sendData')
+    await this.#ask((ticket) => this.#native.sendData(bytes, topic, reliable, to, ticket))
+  }
+
+  on(type, listener) {
+    this.#hear(type)
+    return super.on(type, listener)
+  }
+
+  addListener(type, listener) {
+    return this.on(type, listener)
+  }
+
+  prependListener(type, listener) {
+    this.#hear(type)
+    return super.prependListener(type, listener)
+  }
+
   async moveAudio(request) {
     const checked = check.moveRequest(request)
     return { moved: this.#recorded('move', request, () => this.#native.move(checked)) }
@@ -198,6 +218,11 @@ class SpeakerSession extends EventEmitter {
 
   async [Symbol.asyncDispose]() {
     await this.close()
+  }
+
+  /** Data is told only where somebody listens: a room that nobody wants it of is spared the channels for it. */
+  #hear(type) {
+    if (type === 'data') this.#native.hearData(true)
   }
 
   async #describe(call, { name, metadata, attributes = {} }) {
@@ -299,6 +324,7 @@ class SpeakerSession extends EventEmitter {
   }
 
   #event({ type, playback, cause, ...event }) {
+    if (type === 'data' && this.listenerCount('data') === 0) this.#native.hearData(false)
     try {
       if (type === 'stopped') this.#recorder?.stopped(event.reason)
       // An `error` that nobody listens to would be thrown.

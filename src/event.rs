@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 
 use crate::error::{Cause, Code, SpeakerError};
 use crate::mixer::PlaybackId;
-use crate::output::Participant;
+use crate::output::{Participant, Payload};
 
 /// One event, numbered in the order of its session.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -165,6 +165,17 @@ pub enum EventKind {
     ParticipantLeft {
         /// Their last known state.
         participant: Box<Participant>,
+    },
+    /// Somebody in the room has sent data.
+    Data {
+        /// Who, if it was not the server itself.
+        identity: Option<String>,
+        /// What it is about.
+        topic: Option<String>,
+        /// The bytes.
+        payload: Payload,
+        /// Whether it was sent again until it arrived, and in order.
+        reliable: bool,
     },
     /// The output failed, and every live playback with it; or the session broke, or the recording failed.
     Error {

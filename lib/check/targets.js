@@ -1,6 +1,6 @@
 'use strict'
 
-// Validates stop, pause, resume, seek, volume and mute requests, and what a participant says of itself.
+// Validates stop, pause, resume, seek, volume and mute requests, and what a participant says of itself and to others.
 
 const { refuse } = require('../error')
 const { MAX_MS, check, object } = require('./values')
@@ -72,4 +72,26 @@ function attributes(value) {
   return Object.fromEntries(entries)
 }
 
-module.exports = { stopRequest, pauseRequest, resumeRequest, seekRequest, volumeRequest, muteRequest, attributes, text }
+/** What a packet of data may hold: LiveKit's limit for a reliable one. */
+const MAX_PAYLOAD = 15 * 1024
+
+/** How much its topic and the identities that it goes to may take: a server reads 64 KiB of a packet. */
+const MAX_ADDRESS = 32 * 1024
+
+/** Validates what is to be sent, and to whom. A string is sent as UTF-8. */
+function dataRequest(payload, options = {}) {
+  const bytes = typeof payload === 'string' && payload.isWellFormed() ? Buffer.from(payload) : payload
+  if (!(bytes instanceof Uint8Array)) throw refuse('a Uint8Array or a string of well-formed Unicode', 'payload', payload)
+  if (bytes.length > MAX_PAYLOAD) throw refuse(`at most ${MAX_PAYLOAD} bytes`, 'payload', `${bytes.length} bytes`)
+  object(options, 'sendData', ['topic', 'reliable', 'to'])
+  const topic = check.id(options.topic, 'topic')
+  const reliable = check.boolean(options.reliable, 'reliable', true)
+  const to = options.to ?? []
+  if (!Array.isArray(to) || (options.to !== undefined && to.length === 0)) throw refuse('a non-empty array of identities', 'to', options.to)
+  to.forEach((identity, index) => check.id(identity ?? null, `to[${index}]`))
+  const length = [topic ?? '', ...to].reduce((sum, name) => sum + Buffer.byteLength(name), 0)
+  if (length > MAX_ADDRESS) throw refuse(`at most ${MAX_ADDRESS} bytes in all`, 'topic and to', `${length} bytes`)
+  return { bytes, topic, reliable, to }
+}
+
+module.exports = { stopRequest, pauseRequest, resumeRequest, seekRequest, volumeRequest, muteRequest, attributes, text, dataRequest }

@@ -109,6 +109,7 @@ pub struct NativeStats {
     pub late_frames: f64,
     pub lost_frames: f64,
     pub shared_packets: f64,
+    pub dropped_data: f64,
     pub link: Option<NativeLink>,
 }
 
@@ -250,6 +251,7 @@ impl NativeStats {
             late_frames: stats.late_frames as f64,
             lost_frames: stats.lost_frames as f64,
             shared_packets: stats.shared_packets as f64,
+            dropped_data: stats.dropped_data as f64,
             link: NativeLink::of(stats.link),
         }
     }

@@ -29,7 +29,7 @@ use crate::audio::{from_ms, to_ms};
 use crate::engine::{Handle, broken_sessions, open_sessions};
 use crate::error::{Code, SpeakerError};
 use crate::event::Message;
-use crate::output::{Description, Participant, PcmFrame, PcmSink, Recording};
+use crate::output::{Description, OutgoingData, Participant, Payload, PcmFrame, PcmSink, Recording};
 use crate::redact::redact_to;
 use crate::session::{RequestId, StopRequest};
 use crate::source::{CLIPS, Origin, SPOOLS};
@@ -288,6 +288,19 @@ impl NativeSession {
     ) {
         let attributes = attributes.into_iter().collect();
         self.handle.describe(Description { name, metadata, attributes }, ticket);
+    }
+
+    /// Sends data to others in the room: those of these identities, or all.
+    #[napi]
+    pub fn send_data(&self, payload: Uint8Array, topic: Option<String>, reliable: bool, to: Vec<String>, ticket: u32) {
+        let payload = Payload(payload.to_vec());
+        self.handle.send_data(OutgoingData { payload, topic, is_reliable: reliable, to }, ticket);
+    }
+
+    /// Has data of others told from now on, or not.
+    #[napi]
+    pub fn hear_data(&self, hears: bool) {
+        self.handle.hear_data(hears);
     }
 
     /// Returns this participant, or null while no room is joined.

@@ -11,7 +11,7 @@ use super::{Recorder, Stream, Tap};
 use crate::audio::{Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::Message;
-use crate::output::{Backlog, Description, OutputOptions, Participant, PcmFormat, PcmSink, TapRequest};
+use crate::output::{Backlog, Description, OutgoingData, OutputOptions, Participant, PcmFormat, PcmSink, TapRequest};
 use crate::runtime::{self, DECODERS, FETCHES, RUNTIME, Seat, WHEELS};
 use crate::session::{
     Accepted, Clock, ConnectionState, Options, PlayRequest, PlaybackInfo, RequestId, Session, Stats, StopRequest,
@@ -258,6 +258,16 @@ impl Handle {
     /// See [`Session::describe`].
     pub fn describe(&self, description: Description, ticket: Ticket) {
         let _ = self.with(|session, _| session.describe(description, ticket));
+    }
+
+    /// See [`Session::send_data`].
+    pub fn send_data(&self, data: OutgoingData, ticket: Ticket) {
+        let _ = self.with(|session, _| session.send_data(data, ticket));
+    }
+
+    /// See [`Session::hear_data`].
+    pub fn hear_data(&self, hears: bool) {
+        let _ = self.with(|session, _| session.hear_data(hears));
     }
 
     /// See [`Session::local_participant`].

@@ -70,6 +70,14 @@ impl Slot {
                 self.output.as_mut()?.describe(description, ticket, now);
                 None
             }
+            OutputRequest::SendData(data, ticket) => {
+                self.output.as_mut()?.send_data(*data, ticket);
+                None
+            }
+            OutputRequest::HearData(is_heard) => {
+                self.output.as_mut()?.hear_data(is_heard);
+                None
+            }
             OutputRequest::GiveUp => {
                 // It may have been let in already.
                 let leaving = self.output.take()?.give_up(now);

@@ -1,6 +1,7 @@
 //! One frame → the world. The mixer knows none of these; each takes the same samples.
 
 mod backlog;
+mod data;
 mod livekit;
 mod memory;
 mod output_file;
@@ -27,6 +28,7 @@ use crate::reserved::ReservedPath;
 use crate::source::Progress;
 
 pub use backlog::Backlog;
+pub use data::{IncomingData, OutgoingData, Payload, cost};
 #[doc(hidden)]
 pub use livekit::fuzz;
 pub use livekit::{
@@ -143,6 +145,10 @@ pub enum OutputEvent {
     Presence(Presence),
     /// What was asked for by [`Output::describe`] is done, or why not.
     Described(u32, Option<SpeakerError>),
+    /// Somebody in the room has sent data.
+    Data(IncomingData),
+    /// What was handed over by [`Output::send_data`] is on its way, or why not.
+    Sent(u32, Option<SpeakerError>),
     /// It is gone, with everything that plays into it, and why in a word.
     Lost(SpeakerError, String),
     /// It took no frame, and may do so later.
@@ -216,6 +222,12 @@ pub trait Output: Send {
     /// Tells the room what to list of this participant, in every room that is joined. [`OutputEvent::Described`] answers under `ticket`,
     /// if there is one.
     fn describe(&mut self, _description: Description, _ticket: Option<u32>, _now: Instant) {}
+
+    /// Sends data to others in the room, as soon as that is reached. [`OutputEvent::Sent`] answers under `ticket`.
+    fn send_data(&mut self, _data: OutgoingData, _ticket: u32) {}
+
+    /// Data of others is told from now on, or is not, in every room that is joined.
+    fn hear_data(&mut self, _is_heard: bool) {}
 
     /// What happened to it by itself. Needs tokio's context.
     fn poll(&mut self, _context: &mut Context<'_>, _now: Instant) -> Poll<OutputEvent> {

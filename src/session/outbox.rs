@@ -9,7 +9,7 @@ use crate::audio::{Samples, to_ms};
 use crate::error::SpeakerError;
 use crate::event::{Event, EventKind, Message};
 use crate::mixer::PlaybackId;
-use crate::output::{Description, TapRequest};
+use crate::output::{Description, IncomingData, OutgoingData, TapRequest, cost};
 use crate::runtime::Waker;
 use crate::source::{Opening, PcmReader, Source};
 
@@ -40,6 +40,10 @@ pub enum OutputRequest {
     SetMuted(u32, bool),
     /// Say what the room is to list of this participant; the call with this ticket waits for that.
     Describe(Description, Option<Ticket>),
+    /// Send data to others in the room, for the call with this ticket.
+    SendData(Box<OutgoingData>, Ticket),
+    /// Tell of data that others send, or do not.
+    HearData(bool),
     /// Give up the attempt to open it.
     GiveUp,
     /// Copy what the output accepts from now on.
@@ -81,6 +85,9 @@ pub struct Work {
     pub hastens: bool,
 }
 
+/// How many bytes of data that came may wait to be taken; of what is sent but once a quarter of that, so that the rest finds room.
+const MOST_DATA: usize = 4 * 1024 * 1024;
+
 /// Collects what a session has to say and to ask for.
 #[derive(Default)]
 pub struct Outbox {
@@ -91,6 +98,8 @@ pub struct Outbox {
     is_holding: bool,
     seq: u64,
     rings: usize,
+    /// What the data among `events` takes.
+    data_bytes: usize,
     pub output: VecDeque<OutputRequest>,
     pub opens: Vec<Open>,
     pub garbage: Vec<Garbage>,
@@ -106,6 +115,19 @@ impl Outbox {
         self.seq += 1;
         let (playback, request_id) = about.unzip();
         self.push(Message::Event(Event { seq: self.seq, at_ms: to_ms(at), playback, request_id, kind }));
+    }
+
+    /// Appends data that came. Returns false if it is left out, because too much waits.
+    pub fn note_data(&mut self, at: Samples, data: IncomingData) -> bool {
+        let most = if data.is_reliable { MOST_DATA } else { MOST_DATA / 4 };
+        let after = self.data_bytes + data.cost();
+        if after > most {
+            return false;
+        }
+        self.data_bytes = after;
+        let IncomingData { identity, topic, payload, is_reliable } = data;
+        self.note(at, None, EventKind::Data { identity, topic, payload, reliable: is_reliable });
+        true
     }
 
     /// Answers a call. Another answer that is held gives way, and keeps its place.
@@ -189,7 +211,13 @@ impl Outbox {
     /// The next message, once it may be told.
     pub fn take(&mut self) -> Option<Message> {
         self.ready = self.ready.checked_sub(1)?;
-        self.events.pop_front()
+        let message = self.events.pop_front();
+        if let Some(Message::Event(event)) = &message
+            && let EventKind::Data { identity, topic, payload, .. } = &event.kind
+        {
+            self.data_bytes -= cost(identity, topic, payload);
+        }
+        message
     }
 
     /// Asks for something of the output's owner.

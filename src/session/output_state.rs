@@ -75,6 +75,8 @@ pub struct OutputState {
     streams: Vec<Stream>,
     /// Streams that the user muted, in every room that is joined.
     mutes: BTreeSet<u32>,
+    /// Data that others send is told.
+    hears_data: bool,
     /// Tickets of `connect`.
     tickets: Vec<Ticket>,
     /// What failed last, if nothing went well since.
@@ -91,6 +93,7 @@ impl OutputState {
             was_lost: false,
             streams: Vec::new(),
             mutes: BTreeSet::new(),
+            hears_data: false,
             tickets: Vec::new(),
             failure: None,
         }
@@ -117,6 +120,9 @@ impl OutputState {
             self.connection = Connection::Opening;
             outbox.request(OutputRequest::Open);
             self.mutes.iter().for_each(|stream| outbox.request(OutputRequest::SetMuted(*stream, true)));
+            if self.hears_data {
+                outbox.request(OutputRequest::HearData(true));
+            }
         }
         is_closed
     }
@@ -146,6 +152,14 @@ impl OutputState {
         };
         if self.connection != Connection::Closed {
             outbox.request(OutputRequest::SetMuted(stream, muted));
+        }
+    }
+
+    /// Has data of others told from now on, or not; at once if the output is there, and else when it is opened.
+    pub fn hear_data(&mut self, hears: bool, outbox: &mut Outbox) {
+        let is_news = std::mem::replace(&mut self.hears_data, hears) != hears;
+        if is_news && self.connection != Connection::Closed {
+            outbox.request(OutputRequest::HearData(hears));
         }
     }
 

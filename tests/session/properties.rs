@@ -418,7 +418,8 @@ impl World {
                     self.connection = Connection::Opening;
                 }
                 OutputRequest::Prepare(stream) => self.prepared.push(stream),
-                OutputRequest::SetMuted(..) | OutputRequest::Describe(..) => {}
+                OutputRequest::SetMuted(..) | OutputRequest::Describe(..) | OutputRequest::HearData(_) => {}
+                OutputRequest::SendData(_, ticket) => self.sending.push(ticket),
                 OutputRequest::GiveUp => self.disconnect(),
                 OutputRequest::Tap(..) | OutputRequest::Untap(_) => {}
                 OutputRequest::Close => self.must_close = true,

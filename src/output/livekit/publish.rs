@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::publications::Todo;
 use super::said::{Said, Side};
 use super::trouble::{Remedy, Trouble};
 use super::{Attempt, Condition, Connection, Input, LiveKit, LiveKitOptions, Track};
@@ -29,7 +30,12 @@ impl LiveKit {
             self.handle(Input::Published, now);
         }
         let Some(Connection { room, peer, .. }) = self.connection.as_deref_mut() else { return Ok(()) };
-        let Some(todo) = self.publications.todo(peer.awaits_answer(), now) else { return Ok(()) };
+        if self.data.is_used() {
+            peer.want_channels();
+        }
+        let lacks_channels = peer.lacks_channels() && self.recovery.may_offer();
+        let todo = self.publications.todo(peer.awaits_answer(), now);
+        let Some(todo) = todo.or_else(|| lacks_channels.then(Todo::default)) else { return Ok(()) };
         todo.announcements.iter().for_each(|announcement| room.add_track(announcement));
         todo.mutes.into_iter().for_each(|(sid, muted)| room.mute(sid, muted));
         if let Some((mids, sdp)) = peer.offer(&todo.lines, &todo.idle, now)? {

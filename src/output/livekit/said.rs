@@ -68,6 +68,8 @@ pub struct Us {
     pub tracks: Vec<(String, bool)>,
     /// Which tracks may be published.
     pub grant: Grant,
+    /// Whether data may be sent.
+    pub may_send_data: bool,
 }
 
 /// Which sources may be published.
@@ -265,6 +267,7 @@ impl Us {
                 true if permission.can_publish_sources.is_empty() => Grant::All,
                 true => Grant::Of(sources.filter_map(audio).collect()),
             },
+            may_send_data: permission.can_publish_data,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! str0m reads no clock and no socket; this file does both for it. After every mutation its output is drained, but for a frame's
 //! packet, which is sent alone.
 
+mod channels;
 mod line;
 mod negotiate;
 mod red;
@@ -19,9 +20,11 @@ pub use str0m::media::{Mid, Pt};
 use str0m::net::{Protocol, Receive};
 use str0m::{Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
 
+use channels::Channels;
 use line::Line;
 use rtp_time::RtpTime;
 
+use super::data::Written;
 use super::encoder::Encoding;
 use super::timer::Timer;
 use super::track::{Packet, SILENT};
@@ -63,6 +66,12 @@ static NEXT_MOMENT: AtomicU32 = AtomicU32::new(0);
 /// How often reports of the receiver are summed up.
 const STATS_INTERVAL: Duration = Duration::from_secs(10);
 
+/// The largest message that is taken: servers send none that is larger.
+const LARGEST_MESSAGE: u32 = 65_536;
+
+/// A data channel that holds less has room: str0m holds 128 KiB in both together.
+const ROOM: usize = 48 * 1024;
+
 /// What changed.
 pub enum Change {
     /// Media can flow.
@@ -71,6 +80,10 @@ pub enum Change {
     NoPath,
     /// The receiver's report on one media line.
     Report(Report),
+    /// A packet has come by a data channel: its bytes, and whether it was the one that loses nothing.
+    Data(Vec<u8>, bool),
+    /// A data channel has opened or closed, or has room again.
+    Channels,
     /// It is broken for good.
     Broken(SpeakerError),
 }
@@ -91,6 +104,7 @@ pub struct Peer {
     time: RtpTime,
     /// The media lines that were sent on.
     lines: Vec<Line>,
+    channels: Channels,
     /// When the server was last heard.
     heard: Option<Instant>,
     /// When sound was last sent that can be heard.
@@ -112,7 +126,8 @@ impl Peer {
         // Packets are ours: str0m would copy each of them and keep more than is needed.
         let mut config = RtcConfig::new().clear_codecs().enable_opus(true, encoding.red).set_rtp_mode(true);
         config.set_max_stun_rto(CONSENT_INTERVAL);
-        let mut rtc = config.set_stats_interval(Some(STATS_INTERVAL)).build(now);
+        let config = config.set_stats_interval(Some(STATS_INTERVAL)).set_sctp_max_message_size(LARGEST_MESSAGE);
+        let mut rtc = config.build(now);
         for candidate in transport.candidates() {
             rtc.add_local_candidate(candidate.clone());
         }
@@ -127,6 +142,7 @@ impl Peer {
             changes: VecDeque::new(),
             time: RtpTime::new(now),
             lines: Vec::new(),
+            channels: Channels::default(),
             sounded: None,
             heard: None,
             sending: None,
@@ -217,6 +233,39 @@ impl Peer {
                 }
             }
         }
+    }
+
+    /// There are to be data channels, which an offer asks for.
+    pub fn want_channels(&mut self) {
+        self.channels.want();
+    }
+
+    /// Whether an offer is to be made for data channels.
+    pub fn lacks_channels(&self) -> bool {
+        self.channels.are_missing() && self.pending.is_none()
+    }
+
+    /// Leaves a packet with str0m, to be [sent](Self::send_written).
+    pub fn write_data(&mut self, is_reliable: bool, packet: &[u8]) -> Written {
+        let channel = self.channels.open(is_reliable).and_then(|id| self.rtc.channel(id));
+        match channel.map(|mut channel| channel.write(true, packet)) {
+            Some(Ok(true)) => Written::Done,
+            Some(Ok(false)) => Written::Full,
+            // It is being closed, or the server takes none so large.
+            Some(Err(_)) | None => Written::NotOpen,
+        }
+    }
+
+    /// Sends what was written.
+    pub fn send_written(&mut self, now: Instant) -> Result<()> {
+        self.input(Input::Timeout(now), now)
+    }
+
+    /// Whether the server has not confirmed all data.
+    pub fn has_unconfirmed_data(&mut self) -> bool {
+        let ids = [true, false].map(|is_reliable| self.channels.open(is_reliable));
+        let mut channels = ids.into_iter().flatten();
+        channels.any(|id| self.rtc.channel(id).is_some_and(|mut channel| channel.buffered_amount() > 0))
     }
 
     /// When sound was last sent that can be heard.
@@ -368,9 +417,9 @@ impl Peer {
         self.last_frame().is_none_or(|(_, sent)| now.saturating_duration_since(sent) >= PARKED_AFTER)
     }
 
-    /// Whether nothing that comes or is to be sent is urgent.
+    /// Whether nothing that comes or is to be sent is urgent. Data may come at any time, and wants to be confirmed.
     fn is_parked(&self, now: Instant) -> bool {
-        self.is_settled() && self.is_silent(now)
+        self.is_settled() && self.is_silent(now) && !self.channels.are_used()
     }
 
     fn notice(&mut self, event: Event, now: Instant) -> Option<Change> {
@@ -387,6 +436,19 @@ impl Peer {
                 self.transport.seek(now);
                 Some(Change::NoPath)
             }
+            Event::ChannelOpen(id, label) if self.channels.opened(id, &label) => {
+                let channel = self.rtc.channel(id);
+                channel.into_iter().for_each(|mut channel| channel.set_buffered_amount_low_threshold(ROOM));
+                Some(Change::Channels)
+            }
+            Event::ChannelClose(id) => self.channels.closed(id).then_some(Change::Channels),
+            Event::ChannelBufferedAmountLow(_) => Some(Change::Channels),
+            Event::ChannelData(data) => {
+                let is_reliable = self.channels.is_reliable(data.id)?;
+                Some(Change::Data(data.data, is_reliable))
+            }
+            // A server that ends what data goes over ends all. If that is for good, its signalling says so.
+            Event::Closed if self.channels.are_used() => Some(Change::NoPath),
             // Without a report since the last one there is nothing to tell.
             Event::MediaEgressStats(stats) => {
                 let (loss, remote) = (stats.loss?, stats.remote?);

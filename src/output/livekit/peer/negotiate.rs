@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::output::livekit::transport::IceServer;
 
 impl Peer {
-    /// Adds a media line for each track, and lets go of those that are `idle`. Returns the names of the new lines in the same order
+    /// Adds a media line for each track, and data channels if they are missing, and lets go of lines that are `idle`. Returns the names of the new lines in the same order
     /// and the offer, if there is anything to agree about.
     pub fn offer(&mut self, cids: &[String], idle: &[Mid], now: Instant) -> Result<Option<(Vec<Mid>, String)>> {
         let mut change = self.rtc.sdp_api();
@@ -23,7 +23,14 @@ impl Peer {
             change.add_media(MediaKind::Audio, Direction::SendOnly, stream, Some(cid.clone()), None)
         };
         let mids = cids.iter().map(line).collect();
-        let Some((offer, pending)) = change.apply() else { return Ok(None) };
+        if self.pending.is_none() {
+            self.channels.add(&mut change);
+        }
+        let Some((offer, pending)) = change.apply() else {
+            self.channels.agreed();
+            self.drain(now)?;
+            return Ok(None);
+        };
         self.pending = Some(pending);
         self.drain(now)?;
         Ok(Some((mids, offer.to_sdp_string())))
@@ -36,6 +43,7 @@ impl Peer {
         self.add_local_candidates();
         let mut change = self.rtc.sdp_api();
         change.ice_restart(false);
+        self.channels.withdrawn();
         let (offer, pending) = change.apply().expect("a restart needs an offer");
         self.pending = Some(pending);
         self.drain(now)?;
@@ -45,6 +53,7 @@ impl Peer {
     /// Forgets the offer that is out: it was lost.
     pub fn withdraw(&mut self) {
         self.pending = None;
+        self.channels.withdrawn();
     }
 
     /// Takes the server's own offer: the answer to it.
@@ -60,6 +69,7 @@ impl Peer {
         let Some(pending) = self.pending.take() else { return Ok(()) };
         let answer = SdpAnswer::from_sdp_string(sdp).map_err(|error| broken("the answer can't be read", error))?;
         self.rtc.sdp_api().accept_answer(pending, answer).map_err(|error| broken("the answer does not fit", error))?;
+        self.channels.agreed();
         self.learn_ways(sdp, now);
         // A restart of ICE forgets them; otherwise they are there already.
         self.add_local_candidates();
