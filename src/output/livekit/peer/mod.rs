@@ -69,6 +69,9 @@ const STATS_INTERVAL: Duration = Duration::from_secs(10);
 /// The largest message that is taken: servers send none that is larger.
 const LARGEST_MESSAGE: u32 = 65_536;
 
+/// Where data came, more of it comes within this time, and is read at once. The first of it waits for a round of the wheel.
+const FLOW: Duration = Duration::from_secs(1);
+
 /// A data channel that holds less has room: str0m holds 128 KiB in both together.
 const ROOM: usize = 48 * 1024;
 
@@ -105,6 +108,8 @@ pub struct Peer {
     /// The media lines that were sent on.
     lines: Vec<Line>,
     channels: Channels,
+    /// When data last came.
+    data_came: Option<Instant>,
     /// When the server was last heard.
     heard: Option<Instant>,
     /// When sound was last sent that can be heard.
@@ -143,6 +148,7 @@ impl Peer {
             time: RtpTime::new(now),
             lines: Vec::new(),
             channels: Channels::default(),
+            data_came: None,
             sounded: None,
             heard: None,
             sending: None,
@@ -417,14 +423,22 @@ impl Peer {
         self.last_frame().is_none_or(|(_, sent)| now.saturating_duration_since(sent) >= PARKED_AFTER)
     }
 
+    /// Whether more data is to be expected soon.
+    fn has_data_flow(&self, now: Instant) -> bool {
+        self.data_came.is_some_and(|came| now.saturating_duration_since(came) < FLOW)
+    }
+
     /// Whether nothing that comes or is to be sent is urgent. Data may come at any time, and wants to be confirmed.
     fn is_parked(&self, now: Instant) -> bool {
         self.is_settled() && self.is_silent(now) && !self.channels.are_used()
     }
 
     fn notice(&mut self, event: Event, now: Instant) -> Option<Change> {
-        if matches!(event, Event::Connected) || self.is_connected() {
-            self.transport.wait();
+        if matches!(event, Event::ChannelData(_)) {
+            self.data_came = Some(now);
+            self.transport.wait(false);
+        } else if (matches!(event, Event::Connected) || self.is_connected()) && !self.has_data_flow(now) {
+            self.transport.wait(true);
         }
         match event {
             Event::Connected => Some(Change::Connected),
