@@ -12,7 +12,7 @@ use std::time::Instant;
 use livekit_protocol as proto;
 use prost::Message as _;
 use proto::signal_response::Message;
-use speaker_session::output::fuzz::{Offered, datagrams};
+use speaker_session::output::fuzz::{self, Offered, datagrams};
 use str0m::change::SdpOffer;
 use str0m::crypto::dtls::{DtlsCert, DtlsInstance, DtlsOutput, DtlsVersion};
 use str0m::crypto::from_feature_flags;
@@ -218,6 +218,35 @@ pub fn signal_seeds() -> Vec<Vec<u8>> {
             })),
         ]),
     ]
+}
+
+/// Data of a user's, and what others send by the same channels.
+pub fn data_seeds() -> Vec<Vec<u8>> {
+    use proto::data_packet::Value;
+    let packet = |value| {
+        let participant_identity = "somebody".to_owned();
+        let destination_identities = vec!["us".to_owned(), "them".to_owned()];
+        let value = Some(value);
+        proto::DataPacket { participant_identity, destination_identities, value, ..Default::default() }.encode_to_vec()
+    };
+    let user = proto::UserPacket { payload: vec![7; 40], topic: Some("topic".to_owned()), ..Default::default() };
+    let header = proto::data_stream::Header { stream_id: "stream".to_owned(), ..Default::default() };
+    vec![
+        packet(Value::User(user)),
+        packet(Value::StreamHeader(header)),
+        packet(Value::RpcAck(proto::RpcAck { request_id: "request".to_owned() })),
+    ]
+}
+
+/// What is told of a packet was in it.
+pub fn data(input: &[u8], _plan: u64, _bench: &mut Bench, seen: &mut Seen) -> Checked {
+    let told = fuzz::data(input);
+    seen.trait_of(told.unwrap_or(usize::MAX));
+    match told {
+        Some(told) if told > input.len() => Err(Failure::new("data", format!("{told} bytes of {}", input.len()))),
+        Some(_) => Ok(seen.outcome("taken", "")),
+        None => Ok(seen.outcome("refused", "")),
+    }
 }
 
 fn runtime() -> &'static Runtime {

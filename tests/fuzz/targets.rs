@@ -32,6 +32,7 @@ static OTHERS: [Target; 8] = [
     Target { name: "turn", seeds: network::turn_seeds, run: network::turn },
     Target { name: "peer", seeds: network::peer_seeds, run: network::peer },
     Target { name: "dtls", seeds: network::dtls_seeds, run: network::dtls },
+    Target { name: "data", seeds: network::data_seeds, run: network::data },
     Target { name: "signal", seeds: network::signal_seeds, run: network::signal },
 ];
 

@@ -13,7 +13,7 @@ use speaker_session::audio::{FRAME, RING};
 use speaker_session::error::Result;
 use speaker_session::event::{Event, EventKind, Message};
 use speaker_session::mixer::{Duck, PlaybackId, Role, Routing, Scratch};
-use speaker_session::output::{Link, Meanwhile, OutputEvent};
+use speaker_session::output::{IncomingData, Link, Meanwhile, OutgoingData, OutputEvent, Payload};
 use speaker_session::session::{
     Clock, Gauges, OnDuplicate, Open, Options, OutputRequest, Overlap, Pace, PlayRequest, Policy, Session, Step,
     StopRequest, Target, Ticket, WallTime, Work,
@@ -85,6 +85,9 @@ enum Happening {
     /// For so long at most.
     Drain(u64),
     SetMuted(u32, bool),
+    /// So many bytes.
+    SendData(usize),
+    HearData(bool),
     Break,
 }
 
@@ -116,6 +119,11 @@ enum Outside {
     Unpublished(u32, Meanwhile),
     Republished(u32),
     Link,
+    Data,
+    Sent {
+        which: usize,
+        fails: bool,
+    },
     Lost,
     Failed,
 }
@@ -150,6 +158,8 @@ struct World {
     /// Streams whose tracks are muted, and those whose tracks are out of the room.
     muted: BTreeSet<u32>,
     missing: BTreeSet<u32>,
+    /// Data that the output was given, and may answer for at any time.
+    sending: Vec<Ticket>,
     /// A frame is mixed and not handed over.
     in_flight: bool,
     opens: Vec<Open>,
@@ -184,6 +194,7 @@ impl World {
             prepared: Vec::new(),
             muted: BTreeSet::new(),
             missing: BTreeSet::new(),
+            sending: Vec::new(),
             in_flight: false,
             opens: Vec::new(),
             readers: Vec::new(),
@@ -305,6 +316,13 @@ impl World {
             Happening::SetMuted(track, muted) => {
                 let _ = self.session.set_muted(track, muted);
             }
+            Happening::SendData(bytes) => {
+                let ticket = self.ticket();
+                let payload = Payload(vec![0; bytes]);
+                let data = OutgoingData { payload, topic: None, is_reliable: true, to: Vec::new() };
+                self.session.send_data(data, ticket);
+            }
+            Happening::HearData(hears) => self.session.hear_data(hears),
             Happening::Break => {
                 self.session.break_down();
                 (self.is_broken, self.in_flight) = (true, false);
@@ -474,6 +492,17 @@ impl World {
                 OutputEvent::Reconnected
             }
             (Outside::Link, Connection::Open) => OutputEvent::Link(Link::default()),
+            (Outside::Data, Connection::Opening | Connection::Open | Connection::Cut(_)) => OutputEvent::Data(IncomingData {
+                identity: None,
+                topic: None,
+                payload: Payload(Vec::new()),
+                is_reliable: true,
+            }),
+            // Also for calls that were answered before, as by the end of the room.
+            (Outside::Sent { which, fails }, _) => match pick(&mut self.sending, which) {
+                Some(ticket) => OutputEvent::Sent(*ticket, fails.then(gone)),
+                None => return,
+            },
             (Outside::Lost, Connection::Opening | Connection::Open | Connection::Cut(_)) => {
                 self.disconnect();
                 OutputEvent::Lost(gone(), "lost".to_owned())
@@ -703,6 +732,8 @@ fn outsides() -> impl Strategy<Value = Outside> {
         1 => (0..3u32, proptest::sample::select(&[Pause, Continue, Drop][..])).prop_map(|(stream, meanwhile)| Outside::Unpublished(stream, meanwhile)),
         2 => (0..3u32).prop_map(Outside::Republished),
         1 => Just(Outside::Link),
+        1 => Just(Outside::Data),
+        2 => (0..64usize, any::<bool>()).prop_map(|(which, fails)| Outside::Sent { which, fails }),
         1 => proptest::bool::weighted(0.5).prop_map(|lost| if lost { Outside::Lost } else { Outside::Failed }),
     ]
 }
@@ -737,6 +768,8 @@ fn steps() -> impl Strategy<Value = Happening> {
         1 => (0..5_000u64).prop_map(|samples| Happening::Halt { samples }),
         3 => (0..5_000u64).prop_map(|samples| Happening::Wait { samples }),
         1 => (0..3u32, any::<bool>()).prop_map(|(track, muted)| Happening::SetMuted(track, muted)),
+        2 => prop_oneof![4 => 0..100usize, 1 => Just(600_000)].prop_map(Happening::SendData),
+        1 => any::<bool>().prop_map(Happening::HearData),
         1 => prop_oneof![0..10_000u64, Just(u64::MAX)].prop_map(Happening::Drain),
         1 => proptest::bool::weighted(0.3).prop_map(|breaks| if breaks { Happening::Break } else { Happening::Close }),
     ]

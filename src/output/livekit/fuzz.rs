@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use str0m::net::Protocol;
 
+use super::data::read;
 use super::encoder::Encoding;
 use super::peer::{Mid, Peer};
 use super::proto::signal_response::Message;
@@ -64,6 +65,11 @@ impl Offered {
         let packet = Packet { data: [0xfc, 0xff, 0xfe].into(), level: -30, first: false };
         self.peer.send((self.mid, pt), time, &packet, Instant::now())
     }
+}
+
+/// Reads what others send as data. Returns how many bytes of it the session would be told.
+pub fn data(packet: &[u8]) -> Option<usize> {
+    read(packet, true).map(|data| data.payload.0.len())
 }
 
 /// The datagrams in a connection's bytes (RFC 4571), until it ends, fails or has nothing more at hand.
