@@ -176,6 +176,20 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   /** Sets the name of this participant, a text that is not empty; otherwise as {@link setAttributes}. */
   setName(name: string): Promise<void>
 
+  /**
+   * Sends data to all others in the room, or to those of the identities `to`. A string is sent as UTF-8. It joins the room if it is not
+   * joined. Resolves once the packet is handed to the transport, which sends a reliable one again until the server confirms it, also when the
+   * connection is resumed; nobody tells who received it. What waits until the room is reached, or until the transport has room, goes out in
+   * order, and into the next room if one is joined anew; what was handed over to a room that is lost and was not confirmed is lost too.
+   * `close` waits up to `lingerMs` for what was handed over to be confirmed, and `close({ drain: true })` for what waits. It is no
+   * request to play, so `record` does not write it.
+   * Rejects with `ERR_INVALID_ARGUMENT`, also for more than 15 KiB, LiveKit's limit for a packet; with `ERR_REFUSED` if the token
+   * lacks the grant `canPublishData`, or the server opens no data channel within `connectTimeoutMs`; with `ERR_QUEUE_FULL` if 1 MiB waits
+   * already; with `ERR_UNSUPPORTED_OPERATION` for other outputs than `livekit`, `ERR_JOIN_FAILED` or `ERR_DISCONNECTED` with the room,
+   * `ERR_CLOSED`, `ERR_INTERNAL`.
+   */
+  sendData(payload: Uint8Array | string, options?: DataOptions): Promise<void>
+
   /** This participant as the room lists it; null while no room is joined, and for other outputs than `livekit`. */
   readonly localParticipant: Participant | null
 
@@ -969,6 +983,18 @@ export interface ProcessStats {
   clipBytes: number
 }
 
+export interface DataOptions {
+  /** What it is about, for whoever receives it. */
+  topic?: string
+  /**
+   * `true` (default): sent again until it arrives, and in order. `false`: sent once, and nothing waits for it when it is lost; if it is
+   * larger than 1,300 bytes it takes several packets on the network, each of which may be lost.
+   */
+  reliable?: boolean
+  /** The identities of those who are to receive it; all others if missing. */
+  to?: string[]
+}
+
 export interface SessionStats {
   /** The session's time. On a realtime clock it stands still while the session is idle, and catches up with the next sound. */
   timeMs: number
@@ -997,6 +1023,8 @@ export interface SessionStats {
    * alone. See `encodeOnce` of {@link LiveKitOutput}.
    */
   sharedPackets: number
+  /** Packets of data that others sent and that were left out, because 4 MiB waited for this thread of JavaScript; 1 MiB of lossy ones. */
+  droppedData: number
   /** How well the room receives; missing until the server has reported it. */
   link?: LinkStats
 }
@@ -1090,6 +1118,11 @@ export interface SpeakerEvents {
   participantChanged: [event: SpeakerEvent & { participant: Participant }]
   /** Somebody else has left the room: as they were last. */
   participantLeft: [event: SpeakerEvent & { participant: Participant }]
+  /**
+   * Somebody in the room has sent data to all or to this participant: `identity` is theirs, or null if the server itself or somebody hidden
+   * sent it. A room is asked for data only while somebody listens to this event, or once `sendData` was called.
+   */
+  data: [event: SpeakerEvent & { identity: string | null; topic: string | null; payload: Buffer; reliable: boolean }]
   /**
    * The output failed, and with it everything live (told once as long as it goes on); or the session broke (`ERR_INTERNAL`); or only the recording failed
    * (`ERR_RECORD`). Not thrown if nobody listens.

@@ -207,14 +207,20 @@ for (const [what, forMs, breaks] of [
     const lost = once(session, 'reconnecting')
     const back = once(session, 'reconnected')
     await breaks(wire, room.server)
+    const handed = Array.from({ length: 20 }, (_, n) => session.sendData(`cut ${n}`)) // perhaps to the transport that is cut
     await lost
     const during = session.sendData('during')
     await sleep(forMs)
     wire.media.mend()
     wire.mend()
     await back
-    await during
+    await Promise.all([during, ...handed])
     if (what === 'the server starts anew') other = await talker(room)
+    else {
+      await until(() => other.got.includes(words('during', undefined, true)), 'what was sent meanwhile comes')
+      const expected = ['before', ...handed.map((_, n) => `cut ${n}`), 'during']
+      assert.deepEqual(other.got, expected.map((text) => words(text, undefined, true)), 'nothing is lost where the place is kept')
+    }
     await until(async () => {
       await session.sendData('after')
       await other.send('back')
