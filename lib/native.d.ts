@@ -76,8 +76,10 @@ export declare class NativeSession {
   describe(name: string | undefined | null, metadata: string | undefined | null, attributes: Record<string, string>, ticket: number): void
   /** Sends data to others in the room: those of these identities, or all. */
   sendData(payload: Uint8Array, topic: string | undefined | null, reliable: boolean, to: Array<string>, ticket: number): void
-  /** Has data of others told from now on, or not. */
-  hearData(hears: boolean): void
+  /** Sends a text to others in the room: those of these identities, or all. */
+  sendText(text: NativeText, to: Array<string>, ticket: number): void
+  /** Has this of what others send told from now on, and nothing else. */
+  hearData(data: boolean, text: boolean): void
   /** Returns this participant, or null while no room is joined. */
   get localParticipant(): any
   /** Returns the others in the room. */
@@ -310,6 +312,16 @@ export interface NativeTapOptions {
 export interface NativeTarget {
   requestId?: string
   trackId?: number
+}
+
+/** A text for others in the room. */
+export interface NativeText {
+  text: string
+  topic?: string
+  attributes: Record<string, string>
+  id: string
+  /** In milliseconds since 1970. */
+  timestamp: number
 }
 
 /** A track of a room of which something is known before anything plays on it. */

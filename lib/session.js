@@ -1,5 +1,6 @@
 'use strict'
 
+const { randomUUID } = require('node:crypto')
 const { EventEmitter } = require('node:events')
 
 const { onAbort, refuseAborted } = require('./abort')
@@ -14,6 +15,9 @@ const { Pending } = require('./pending')
 const { Recorder } = require('./recording/recorder')
 const { SpeakerStream, pump } = require('./stream')
 const { SpeakerTap } = require('./tap')
+
+/** What others in a room send besides sound. */
+const DATA_EVENTS = ['data', 'text']
 
 /** Hands a session what its bell brings; set inside the class, for it is nobody else's. */
 let receive
@@ -120,8 +124,15 @@ class SpeakerSession extends EventEmitter {
     await this.#ask((ticket) => this.#native.sendData(bytes, topic, reliable, to, ticket))
   }
 
+  async sendText(text, options) {
+    const { to, ...checked } = check.textRequest(text, options)
+    this.#expectOutput('livekit', 'sendText')
+    const sent = { ...checked, id: randomUUID(), timestamp: Date.now() }
+    await this.#ask((ticket) => this.#native.sendText(sent, to, ticket))
+  }
+
   on(type, listener) {
-    this.#hear(type)
+    if (DATA_EVENTS.includes(type)) this.#hear(type)
     return super.on(type, listener)
   }
 
@@ -130,7 +141,7 @@ class SpeakerSession extends EventEmitter {
   }
 
   prependListener(type, listener) {
-    this.#hear(type)
+    if (DATA_EVENTS.includes(type)) this.#hear(type)
     return super.prependListener(type, listener)
   }
 
@@ -220,9 +231,13 @@ class SpeakerSession extends EventEmitter {
     await this.close()
   }
 
-  /** Data is told only where somebody listens: a room that nobody wants it of is spared the channels for it. */
-  #hear(type) {
-    if (type === 'data') this.#native.hearData(true)
+  /**
+   * Data is told only where somebody listens: a room that nobody wants it of is spared the channels for it. `begun` is what somebody
+   * begins to listen to.
+   */
+  #hear(begun) {
+    const [data, text] = DATA_EVENTS.map((type) => type === begun || this.listenerCount(type) > 0)
+    this.#native.hearData(data, text)
   }
 
   async #describe(call, { name, metadata, attributes = {} }) {
@@ -324,7 +339,7 @@ class SpeakerSession extends EventEmitter {
   }
 
   #event({ type, playback, cause, ...event }) {
-    if (type === 'data' && this.listenerCount('data') === 0) this.#native.hearData(false)
+    if (DATA_EVENTS.includes(type) && this.listenerCount(type) === 0) this.#hear()
     try {
       if (type === 'stopped') this.#recorder?.stopped(event.reason)
       // An `error` that nobody listens to would be thrown.

@@ -2,13 +2,14 @@
 //!
 //! Both travel the same way in the same order, so a promise settles only after every event that came before it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
 use crate::error::{Cause, Code, SpeakerError};
 use crate::mixer::PlaybackId;
-use crate::output::{Participant, Payload};
+use crate::output::{IncomingData, IncomingWhat, Participant, Payload, Text};
 
 /// One event, numbered in the order of its session.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -177,6 +178,17 @@ pub enum EventKind {
         /// Whether it was sent again until it arrived, and in order.
         reliable: bool,
     },
+    /// Somebody in the room has sent a text.
+    Text {
+        /// Who, if it was not the server itself.
+        identity: Option<String>,
+        /// What it is about.
+        topic: Option<String>,
+        /// The text.
+        text: Text,
+        /// What else was said of it.
+        attributes: BTreeMap<String, String>,
+    },
     /// The output failed, and every live playback with it; or the session broke, or the recording failed.
     Error {
         /// What went wrong, for programs.
@@ -184,6 +196,15 @@ pub enum EventKind {
         /// What went wrong, for people.
         message: String,
     },
+}
+
+impl From<IncomingData> for EventKind {
+    fn from(IncomingData { identity, topic, what }: IncomingData) -> Self {
+        match what {
+            IncomingWhat::Data { payload, is_reliable: reliable } => Self::Data { identity, topic, payload, reliable },
+            IncomingWhat::Text { text, attributes } => Self::Text { identity, topic, text, attributes },
+        }
+    }
 }
 
 /// JavaScript's numbers count to 2⁵³; a larger integer type would reach it as a BigInt.

@@ -75,7 +75,10 @@ function attributes(value) {
 /** What a packet of data may hold: LiveKit's limit for a reliable one. */
 const MAX_PAYLOAD = 15 * 1024
 
-/** How much its topic and the identities that it goes to may take: a server reads 64 KiB of a packet. */
+/** How long a text may be: half of what may wait to be sent. */
+const MAX_TEXT = 512 * 1024
+
+/** How much its topic, its attributes and the identities that it goes to may take: a server reads 64 KiB of a packet. */
 const MAX_ADDRESS = 32 * 1024
 
 /** Validates what is to be sent, and to whom. A string is sent as UTF-8. */
@@ -84,14 +87,27 @@ function dataRequest(payload, options = {}) {
   if (!(bytes instanceof Uint8Array)) throw refuse('a Uint8Array or a string of well-formed Unicode', 'payload', payload)
   if (bytes.length > MAX_PAYLOAD) throw refuse(`at most ${MAX_PAYLOAD} bytes`, 'payload', `${bytes.length} bytes`)
   object(options, 'sendData', ['topic', 'reliable', 'to'])
-  const topic = check.id(options.topic, 'topic')
-  const reliable = check.boolean(options.reliable, 'reliable', true)
-  const to = options.to ?? []
-  if (!Array.isArray(to) || (options.to !== undefined && to.length === 0)) throw refuse('a non-empty array of identities', 'to', options.to)
-  to.forEach((identity, index) => check.id(identity ?? null, `to[${index}]`))
-  const length = [topic ?? '', ...to].reduce((sum, name) => sum + Buffer.byteLength(name), 0)
-  if (length > MAX_ADDRESS) throw refuse(`at most ${MAX_ADDRESS} bytes in all`, 'topic and to', `${length} bytes`)
-  return { bytes, topic, reliable, to }
+  return { bytes, ...address(options), reliable: check.boolean(options.reliable, 'reliable', true) }
 }
 
-module.exports = { stopRequest, pauseRequest, resumeRequest, seekRequest, volumeRequest, muteRequest, attributes, text, dataRequest }
+/** Validates a text of any length that is to be sent, and to whom. */
+function textRequest(value, options = {}) {
+  if (typeof value !== 'string' || !value.isWellFormed()) throw refuse('a string of well-formed Unicode', 'text', value)
+  const length = Buffer.byteLength(value)
+  if (length > MAX_TEXT) throw refuse(`at most ${MAX_TEXT} bytes`, 'text', `${length} bytes`)
+  object(options, 'sendText', ['topic', 'to', 'attributes'])
+  const said = attributes(options.attributes ?? {})
+  return { text: value, ...address(options, said), attributes: said }
+}
+
+/** Validates what it is about that is sent, and who gets it. `more` is said of it beside that. */
+function address({ topic, to }, more = {}) {
+  check.id(topic, 'topic')
+  if (to !== undefined && !(Array.isArray(to) && to.length > 0)) throw refuse('a non-empty array of identities', 'to', to)
+  to?.forEach((identity, index) => check.id(identity ?? null, `to[${index}]`))
+  const length = [topic ?? '', ...(to ?? []), ...Object.entries(more).flat()].reduce((sum, name) => sum + Buffer.byteLength(name), 0)
+  if (length > MAX_ADDRESS) throw refuse(`at most ${MAX_ADDRESS} bytes in all`, 'topic, to and attributes', `${length} bytes`)
+  return { topic, to: to ?? [] }
+}
+
+module.exports = { stopRequest, pauseRequest, resumeRequest, seekRequest, volumeRequest, muteRequest, attributes, text, dataRequest, textRequest }

@@ -1,5 +1,6 @@
 //! The shapes that cross the border. `lib/check/` has checked every value; names and units are those of index.d.ts.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use napi::bindgen_prelude::*;
@@ -69,6 +70,17 @@ pub struct NativeInterrupt {
 pub struct NativeMove {
     pub request_id: String,
     pub position: u32,
+}
+
+/// A text for others in the room.
+#[napi(object)]
+pub struct NativeText {
+    pub text: String,
+    pub topic: Option<String>,
+    pub attributes: HashMap<String, String>,
+    pub id: String,
+    /// In milliseconds since 1970.
+    pub timestamp: f64,
 }
 
 /// A request that was taken: its `requestId`, and the number that its events bear.

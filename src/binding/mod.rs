@@ -29,14 +29,16 @@ use crate::audio::{from_ms, to_ms};
 use crate::engine::{Handle, broken_sessions, open_sessions};
 use crate::error::{Code, SpeakerError};
 use crate::event::Message;
-use crate::output::{Description, OutgoingData, Participant, Payload, PcmFrame, PcmSink, Recording};
+use crate::output::{
+    Description, Hears, OutgoingData, OutgoingWhat, Participant, Payload, PcmFrame, PcmSink, Recording, Text,
+};
 use crate::redact::redact_to;
 use crate::session::{RequestId, StopRequest};
 use crate::source::{CLIPS, Origin, SPOOLS};
 use clip::NativeClip;
 use convert::{
     NativeAccepted, NativeInterrupt, NativeMove, NativePlay, NativePlayback, NativeRefusal, NativeStats, NativeStop,
-    NativeTarget, NativeVolume,
+    NativeTarget, NativeText, NativeVolume,
 };
 use options::NativeOptions;
 use outgoing::{Outgoing, Serialized, What};
@@ -293,14 +295,23 @@ impl NativeSession {
     /// Sends data to others in the room: those of these identities, or all.
     #[napi]
     pub fn send_data(&self, payload: Uint8Array, topic: Option<String>, reliable: bool, to: Vec<String>, ticket: u32) {
-        let payload = Payload(payload.to_vec());
-        self.handle.send_data(OutgoingData { payload, topic, is_reliable: reliable, to }, ticket);
+        let what = OutgoingWhat::Data { payload: Payload(payload.to_vec()), is_reliable: reliable };
+        self.handle.send_data(OutgoingData { topic, to, what }, ticket);
     }
 
-    /// Has data of others told from now on, or not.
+    /// Sends a text to others in the room: those of these identities, or all.
     #[napi]
-    pub fn hear_data(&self, hears: bool) {
-        self.handle.hear_data(hears);
+    pub fn send_text(&self, text: NativeText, to: Vec<String>, ticket: u32) {
+        let NativeText { text, topic, attributes, id, timestamp } = text;
+        let attributes = attributes.into_iter().collect();
+        let what = OutgoingWhat::Text { text: Text(text), attributes, id, timestamp: timestamp as i64 };
+        self.handle.send_data(OutgoingData { topic, to, what }, ticket);
+    }
+
+    /// Has this of what others send told from now on, and nothing else.
+    #[napi]
+    pub fn hear_data(&self, data: bool, text: bool) {
+        self.handle.hear_data(Hears { data, text });
     }
 
     /// Returns this participant, or null while no room is joined.

@@ -11,7 +11,9 @@ use super::{Recorder, Stream, Tap};
 use crate::audio::{Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::Message;
-use crate::output::{Backlog, Description, OutgoingData, OutputOptions, Participant, PcmFormat, PcmSink, TapRequest};
+use crate::output::{
+    Backlog, Description, Hears, OutgoingData, OutputOptions, Participant, PcmFormat, PcmSink, TapRequest,
+};
 use crate::runtime::{self, DECODERS, FETCHES, RUNTIME, Seat, WHEELS};
 use crate::session::{
     Accepted, Clock, ConnectionState, Options, PlayRequest, PlaybackInfo, RequestId, Session, Stats, StopRequest,
@@ -266,7 +268,7 @@ impl Handle {
     }
 
     /// See [`Session::hear_data`].
-    pub fn hear_data(&self, hears: bool) {
+    pub fn hear_data(&self, hears: Hears) {
         let _ = self.with(|session, _| session.hear_data(hears));
     }
 

@@ -74,8 +74,8 @@ impl Slot {
                 self.output.as_mut()?.send_data(*data, ticket);
                 None
             }
-            OutputRequest::HearData(is_heard) => {
-                self.output.as_mut()?.hear_data(is_heard);
+            OutputRequest::HearData(hears) => {
+                self.output.as_mut()?.hear_data(hears);
                 None
             }
             OutputRequest::GiveUp => {

@@ -1,5 +1,6 @@
 //! What participants of a room send each other besides sound.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Serialize, Serializer};
@@ -23,17 +24,49 @@ impl Serialize for Payload {
     }
 }
 
+/// A text that is somebody's own: no log shows it.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Text(pub String);
+
+impl fmt::Debug for Text {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} bytes", self.0.len())
+    }
+}
+
 /// What is to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutgoingData {
-    /// The bytes.
-    pub payload: Payload,
     /// What it is about, for whoever receives it.
     pub topic: Option<String>,
-    /// Sent again until it arrives, and in order; if not, once.
-    pub is_reliable: bool,
     /// The identities that are to receive it; everybody else, if empty.
     pub to: Vec<String>,
+    /// What it is.
+    pub what: OutgoingWhat,
+}
+
+/// What is to be sent, besides to whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OutgoingWhat {
+    /// A packet of data.
+    Data {
+        /// The bytes.
+        payload: Payload,
+        /// Sent again until it arrives, and in order; if not, once.
+        is_reliable: bool,
+    },
+    /// A text of any length.
+    Text {
+        /// The text.
+        text: Text,
+        /// What else is said of it.
+        attributes: BTreeMap<String, String>,
+        /// Tells it from all others.
+        id: String,
+        /// When it was written, in milliseconds since 1970.
+        timestamp: i64,
+    },
 }
 
 /// What has come.
@@ -43,29 +76,68 @@ pub struct IncomingData {
     pub identity: Option<String>,
     /// What it is about.
     pub topic: Option<String>,
-    /// The bytes.
-    pub payload: Payload,
-    /// Whether it was sent again until it arrived, and in order.
-    pub is_reliable: bool,
+    /// What it is.
+    pub what: IncomingWhat,
+}
+
+/// What has come, besides from whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IncomingWhat {
+    /// A packet of data.
+    Data {
+        /// The bytes.
+        payload: Payload,
+        /// Whether it was sent again until it arrived, and in order.
+        is_reliable: bool,
+    },
+    /// A whole text.
+    Text {
+        /// The text.
+        text: Text,
+        /// What else was said of it.
+        attributes: BTreeMap<String, String>,
+    },
+}
+
+/// Which of what others send is to be told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Hears {
+    /// Packets of data.
+    pub data: bool,
+    /// Texts.
+    pub text: bool,
 }
 
 impl OutgoingData {
     /// About how many bytes it takes while it waits.
     pub fn cost(&self) -> usize {
         let to: usize = self.to.iter().map(|identity| identity.len() + size_of::<String>()).sum();
-        OVERHEAD + self.payload.0.len() + self.topic.as_ref().map_or(0, String::len) + to
+        let what = match &self.what {
+            OutgoingWhat::Data { payload, .. } => payload.0.len(),
+            OutgoingWhat::Text { text, attributes, .. } => text.0.len() + cost(attributes),
+        };
+        OVERHEAD + self.topic.as_ref().map_or(0, String::len) + to + what
     }
 }
 
 impl IncomingData {
     /// About how many bytes it takes while it waits.
     pub fn cost(&self) -> usize {
-        cost(&self.identity, &self.topic, &self.payload)
+        let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let what = match &self.what {
+            IncomingWhat::Data { payload, .. } => payload.0.len(),
+            IncomingWhat::Text { text, attributes } => text.0.len() + cost(attributes),
+        };
+        OVERHEAD + length(&self.identity) + length(&self.topic) + what
+    }
+
+    /// Whether it was to arrive whatever happens.
+    pub fn is_reliable(&self) -> bool {
+        !matches!(self.what, IncomingWhat::Data { is_reliable: false, .. })
     }
 }
 
-/// About how many bytes take what has come, while they wait.
-pub fn cost(identity: &Option<String>, topic: &Option<String>, payload: &Payload) -> usize {
-    let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-    OVERHEAD + payload.0.len() + length(identity) + length(topic)
+/// About how many bytes attributes take.
+pub fn cost(attributes: &BTreeMap<String, String>) -> usize {
+    attributes.iter().map(|(key, value)| key.len() + value.len() + 2 * size_of::<String>()).sum()
 }

@@ -28,7 +28,7 @@ use crate::reserved::ReservedPath;
 use crate::source::Progress;
 
 pub use backlog::Backlog;
-pub use data::{IncomingData, OutgoingData, Payload, cost};
+pub use data::{Hears, IncomingData, IncomingWhat, OutgoingData, OutgoingWhat, Payload, Text};
 #[doc(hidden)]
 pub use livekit::fuzz;
 pub use livekit::{
@@ -145,7 +145,7 @@ pub enum OutputEvent {
     Presence(Presence),
     /// What was asked for by [`Output::describe`] is done, or why not.
     Described(u32, Option<SpeakerError>),
-    /// Somebody in the room has sent data.
+    /// Somebody in the room has sent something besides sound.
     Data(IncomingData),
     /// What was handed over by [`Output::send_data`] is on its way, or why not.
     Sent(u32, Option<SpeakerError>),
@@ -226,8 +226,8 @@ pub trait Output: Send {
     /// Sends data to others in the room, as soon as that is reached. [`OutputEvent::Sent`] answers under `ticket`.
     fn send_data(&mut self, _data: OutgoingData, _ticket: u32) {}
 
-    /// Data of others is told from now on, or is not, in every room that is joined.
-    fn hear_data(&mut self, _is_heard: bool) {}
+    /// Says what of others' data is told from now on, in every room that is joined.
+    fn hear_data(&mut self, _hears: Hears) {}
 
     /// What happened to it by itself. Needs tokio's context.
     fn poll(&mut self, _context: &mut Context<'_>, _now: Instant) -> Poll<OutputEvent> {

@@ -9,7 +9,7 @@ use crate::audio::{EDGE_FADE, Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::EventKind;
 use crate::mixer::{End, PlaybackId, Ramp, Role, Voice};
-use crate::output::{Description, OutgoingData, TapRequest};
+use crate::output::{Description, Hears, OutgoingData, TapRequest};
 use crate::source::{Opening, PcmReader, Source};
 
 /// What to play, and how. Values are checked by whoever builds it.
@@ -643,7 +643,8 @@ impl Session {
 
     /// Sends data to others in the room, which is joined if it is not; settles when it is on its way.
     pub fn send_data(&mut self, data: OutgoingData, ticket: Ticket) {
-        let is_left = matches!(self.lifecycle, Lifecycle::Draining { .. }) && self.output.connection != Connection::Closed;
+        let is_left =
+            matches!(self.lifecycle, Lifecycle::Draining { .. }) && self.output.connection != Connection::Closed;
         let accepted = if is_left { Ok(()) } else { self.check_open() };
         match accepted.and_then(|()| self.sends.add(ticket, data.cost())) {
             Ok(()) => {
@@ -654,8 +655,8 @@ impl Session {
         }
     }
 
-    /// Has data of others told from now on, or not.
-    pub fn hear_data(&mut self, hears: bool) {
+    /// Has this of others' data told from now on.
+    pub fn hear_data(&mut self, hears: Hears) {
         self.output.hear_data(hears, &mut self.outbox);
     }
 

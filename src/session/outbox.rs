@@ -9,7 +9,7 @@ use crate::audio::{Samples, to_ms};
 use crate::error::SpeakerError;
 use crate::event::{Event, EventKind, Message};
 use crate::mixer::PlaybackId;
-use crate::output::{Description, IncomingData, OutgoingData, TapRequest, cost};
+use crate::output::{Description, Hears, IncomingData, OutgoingData, TapRequest};
 use crate::runtime::Waker;
 use crate::source::{Opening, PcmReader, Source};
 
@@ -42,8 +42,8 @@ pub enum OutputRequest {
     Describe(Description, Option<Ticket>),
     /// Send data to others in the room, for the call with this ticket.
     SendData(Box<OutgoingData>, Ticket),
-    /// Tell of data that others send, or do not.
-    HearData(bool),
+    /// Tell of this that others send.
+    HearData(Hears),
     /// Give up the attempt to open it.
     GiveUp,
     /// Copy what the output accepts from now on.
@@ -98,7 +98,8 @@ pub struct Outbox {
     is_holding: bool,
     seq: u64,
     rings: usize,
-    /// What the data among `events` takes.
+    /// What each piece of data among `events` takes, and all of it.
+    data: VecDeque<usize>,
     data_bytes: usize,
     pub output: VecDeque<OutputRequest>,
     pub opens: Vec<Open>,
@@ -119,14 +120,14 @@ impl Outbox {
 
     /// Appends data that came. Returns false if it is left out, because too much waits.
     pub fn note_data(&mut self, at: Samples, data: IncomingData) -> bool {
-        let most = if data.is_reliable { MOST_DATA } else { MOST_DATA / 4 };
-        let after = self.data_bytes + data.cost();
-        if after > most {
+        let most = if data.is_reliable() { MOST_DATA } else { MOST_DATA / 4 };
+        let cost = data.cost();
+        if self.data_bytes + cost > most {
             return false;
         }
-        self.data_bytes = after;
-        let IncomingData { identity, topic, payload, is_reliable } = data;
-        self.note(at, None, EventKind::Data { identity, topic, payload, reliable: is_reliable });
+        self.data.push_back(cost);
+        self.data_bytes += cost;
+        self.note(at, None, data.into());
         true
     }
 
@@ -213,9 +214,9 @@ impl Outbox {
         self.ready = self.ready.checked_sub(1)?;
         let message = self.events.pop_front();
         if let Some(Message::Event(event)) = &message
-            && let EventKind::Data { identity, topic, payload, .. } = &event.kind
+            && matches!(event.kind, EventKind::Data { .. } | EventKind::Text { .. })
         {
-            self.data_bytes -= cost(identity, topic, payload);
+            self.data_bytes -= self.data.pop_front().unwrap_or(0);
         }
         message
     }

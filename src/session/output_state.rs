@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::outbox::{Outbox, OutputRequest, Ticket};
 use crate::error::SpeakerError;
 use crate::mixer::Routing;
-use crate::output::Meanwhile;
+use crate::output::{Hears, Meanwhile};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Connection {
@@ -75,8 +75,8 @@ pub struct OutputState {
     streams: Vec<Stream>,
     /// Streams that the user muted, in every room that is joined.
     mutes: BTreeSet<u32>,
-    /// Data that others send is told.
-    hears_data: bool,
+    /// What of others' data is told.
+    hears: Hears,
     /// Tickets of `connect`.
     tickets: Vec<Ticket>,
     /// What failed last, if nothing went well since.
@@ -93,7 +93,7 @@ impl OutputState {
             was_lost: false,
             streams: Vec::new(),
             mutes: BTreeSet::new(),
-            hears_data: false,
+            hears: Hears::default(),
             tickets: Vec::new(),
             failure: None,
         }
@@ -120,8 +120,8 @@ impl OutputState {
             self.connection = Connection::Opening;
             outbox.request(OutputRequest::Open);
             self.mutes.iter().for_each(|stream| outbox.request(OutputRequest::SetMuted(*stream, true)));
-            if self.hears_data {
-                outbox.request(OutputRequest::HearData(true));
+            if self.hears != Hears::default() {
+                outbox.request(OutputRequest::HearData(self.hears));
             }
         }
         is_closed
@@ -155,9 +155,9 @@ impl OutputState {
         }
     }
 
-    /// Has data of others told from now on, or not; at once if the output is there, and else when it is opened.
-    pub fn hear_data(&mut self, hears: bool, outbox: &mut Outbox) {
-        let is_news = std::mem::replace(&mut self.hears_data, hears) != hears;
+    /// Has this of others' data told from now on; at once if the output is there, and else when it is opened.
+    pub fn hear_data(&mut self, hears: Hears, outbox: &mut Outbox) {
+        let is_news = std::mem::replace(&mut self.hears, hears) != hears;
         if is_news && self.connection != Connection::Closed {
             outbox.request(OutputRequest::HearData(hears));
         }

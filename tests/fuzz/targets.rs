@@ -24,7 +24,7 @@ macro_rules! files {
 static FILES: [Target; 11] =
     files!["wav", "adpcm", "aiff", "mp3", "adts", "flac", "ogg-flac", "ogg-vorbis", "ogg-opus", "m4a-aac", "m4a-alac"];
 
-static OTHERS: [Target; 8] = [
+static OTHERS: [Target; 9] = [
     Target { name: "raw", seeds: raw, run: media::raw },
     Target { name: "pipe", seeds: raw, run: pipe::run },
     Target { name: "redact", seeds: text::seeds, run: text::redact },

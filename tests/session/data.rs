@@ -1,6 +1,8 @@
 //! What a session sends to others in its room, and hears of them.
 
-use speaker_session::output::{IncomingData, OutgoingData, OutputEvent, Payload};
+use speaker_session::output::{
+    Hears, IncomingData, IncomingWhat, OutgoingData, OutgoingWhat, OutputEvent, Payload, Text,
+};
 use speaker_session::session::{Clock, Overlap, WallTime};
 
 use crate::table::{Table, gone, rules};
@@ -8,13 +10,14 @@ use crate::table::{Table, gone, rules};
 fn send(table: &mut Table, bytes: usize) -> String {
     let ticket = table.ticket();
     let payload = Payload(vec![0; bytes]);
-    table.session.send_data(OutgoingData { payload, topic: None, is_reliable: true, to: Vec::new() }, ticket);
+    let what = OutgoingWhat::Data { payload, is_reliable: true };
+    table.session.send_data(OutgoingData { topic: None, to: Vec::new(), what }, ticket);
     table.words()
 }
 
 fn came(table: &mut Table, bytes: usize, is_reliable: bool) {
-    let payload = Payload(vec![0; bytes]);
-    let data = IncomingData { identity: Some("a".to_owned()), topic: None, payload, is_reliable };
+    let what = IncomingWhat::Data { payload: Payload(vec![0; bytes]), is_reliable };
+    let data = IncomingData { identity: Some("a".to_owned()), topic: None, what };
     table.session.output_event(OutputEvent::Data(data), WallTime(0));
 }
 
@@ -51,10 +54,7 @@ fn no_more_than_a_megabyte_waits_to_be_sent() {
 fn what_waits_goes_with_its_room_and_its_session() {
     let mut table = room();
     send(&mut table, 1);
-    assert_eq!(
-        table.output(OutputEvent::Lost(gone(), "lost".to_owned())),
-        "settled2(ERR_FILE) disconnected(lost)"
-    );
+    assert_eq!(table.output(OutputEvent::Lost(gone(), "lost".to_owned())), "settled2(ERR_FILE) disconnected(lost)");
     assert_eq!(send(&mut table, 1), "");
     assert_eq!(table.outputs(), "send1=2 open send1=3", "the next one joins anew");
     table.session.close(None, WallTime(0));
@@ -91,18 +91,19 @@ fn an_abandoned_attempt_goes_on_for_what_is_to_be_sent() {
 #[test]
 fn every_room_is_told_whether_data_is_heard() {
     let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));
-    table.session.hear_data(true);
+    let hears = |data| Hears { data, text: false };
+    table.session.hear_data(hears(true));
     assert_eq!(table.outputs(), "");
     table.session.connect(1);
-    assert_eq!(table.outputs(), "open hear");
+    assert_eq!(table.outputs(), "open hear(true,false)");
     table.output(OutputEvent::Connected);
-    for (hears, expected) in [(true, ""), (false, "ignore"), (false, ""), (true, "hear")] {
-        table.session.hear_data(hears);
+    for (data, expected) in [(true, ""), (false, "hear(false,false)"), (false, ""), (true, "hear(true,false)")] {
+        table.session.hear_data(hears(data));
         assert_eq!(table.outputs(), expected);
     }
     table.output(OutputEvent::Lost(gone(), "lost".to_owned()));
     table.session.connect(2);
-    assert_eq!(table.outputs(), "open hear");
+    assert_eq!(table.outputs(), "open hear(true,false)");
 }
 
 #[test]
@@ -116,5 +117,7 @@ fn what_comes_is_told_and_bounded_while_nobody_takes_it() {
     assert_eq!(table.session.stats().dropped_data, 19, "and the rest of four");
     assert_eq!(table.words().matches("data").count(), 41);
     came(&mut table, 100_000, false);
-    assert_eq!(table.words().matches("data").count(), 1);
+    let what = IncomingWhat::Text { text: Text("hello".to_owned()), attributes: Default::default() };
+    table.session.output_event(OutputEvent::Data(IncomingData { identity: None, topic: None, what }), WallTime(0));
+    assert_eq!(table.words(), "data Some(\"a\") 100000 bytes text None 5 bytes");
 }

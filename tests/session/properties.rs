@@ -13,7 +13,9 @@ use speaker_session::audio::{FRAME, RING};
 use speaker_session::error::Result;
 use speaker_session::event::{Event, EventKind, Message};
 use speaker_session::mixer::{Duck, PlaybackId, Role, Routing, Scratch};
-use speaker_session::output::{IncomingData, Link, Meanwhile, OutgoingData, OutputEvent, Payload};
+use speaker_session::output::{
+    Hears, IncomingData, IncomingWhat, Link, Meanwhile, OutgoingData, OutgoingWhat, OutputEvent, Payload,
+};
 use speaker_session::session::{
     Clock, Gauges, OnDuplicate, Open, Options, OutputRequest, Overlap, Pace, PlayRequest, Policy, Session, Step,
     StopRequest, Target, Ticket, WallTime, Work,
@@ -120,10 +122,7 @@ enum Outside {
     Republished(u32),
     Link,
     Data,
-    Sent {
-        which: usize,
-        fails: bool,
-    },
+    Sent { which: usize, fails: bool },
     Lost,
     Failed,
 }
@@ -319,10 +318,11 @@ impl World {
             Happening::SendData(bytes) => {
                 let ticket = self.ticket();
                 let payload = Payload(vec![0; bytes]);
-                let data = OutgoingData { payload, topic: None, is_reliable: true, to: Vec::new() };
+                let what = OutgoingWhat::Data { payload, is_reliable: true };
+                let data = OutgoingData { topic: None, to: Vec::new(), what };
                 self.session.send_data(data, ticket);
             }
-            Happening::HearData(hears) => self.session.hear_data(hears),
+            Happening::HearData(data) => self.session.hear_data(Hears { data, text: false }),
             Happening::Break => {
                 self.session.break_down();
                 (self.is_broken, self.in_flight) = (true, false);
@@ -492,12 +492,10 @@ impl World {
                 OutputEvent::Reconnected
             }
             (Outside::Link, Connection::Open) => OutputEvent::Link(Link::default()),
-            (Outside::Data, Connection::Opening | Connection::Open | Connection::Cut(_)) => OutputEvent::Data(IncomingData {
-                identity: None,
-                topic: None,
-                payload: Payload(Vec::new()),
-                is_reliable: true,
-            }),
+            (Outside::Data, Connection::Opening | Connection::Open | Connection::Cut(_)) => {
+                let what = IncomingWhat::Data { payload: Payload(Vec::new()), is_reliable: true };
+                OutputEvent::Data(IncomingData { identity: None, topic: None, what })
+            }
             // Also for calls that were answered before, as by the end of the room.
             (Outside::Sent { which, fails }, _) => match pick(&mut self.sending, which) {
                 Some(ticket) => OutputEvent::Sent(*ticket, fails.then(gone)),

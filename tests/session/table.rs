@@ -7,7 +7,7 @@ use speaker_session::audio::{EDGE_FADE, FRAME};
 use speaker_session::error::{Code, Result, SpeakerError};
 use speaker_session::event::{Event, EventKind, Message};
 use speaker_session::mixer::{PlaybackId, Role, Routing, Scratch};
-use speaker_session::output::OutputEvent;
+use speaker_session::output::{Hears, OutgoingWhat, OutputEvent};
 use speaker_session::session::{
     Clock, Gauges, Open, Options, OutputRequest, Overlap, Phase, PlayRequest, PlaybackInfo, Policy, Session, Step,
     StopRequest, Target, Ticket, WallTime, Work,
@@ -150,8 +150,11 @@ impl Table {
             OutputRequest::Prepare(stream) => format!("prepare{stream}"),
             OutputRequest::Describe(description, ticket) => format!("describe{:?}{ticket:?}", description.name),
             OutputRequest::SetMuted(stream, muted) => format!("{}{stream}", if muted { "mute" } else { "unmute" }),
-            OutputRequest::SendData(data, ticket) => format!("send{}={ticket}", data.payload.0.len()),
-            OutputRequest::HearData(hears) => if hears { "hear" } else { "ignore" }.to_owned(),
+            OutputRequest::SendData(data, ticket) => match data.what {
+                OutgoingWhat::Data { payload, .. } => format!("send{}={ticket}", payload.0.len()),
+                OutgoingWhat::Text { text, .. } => format!("text{}={ticket}", text.0.len()),
+            },
+            OutputRequest::HearData(Hears { data, text }) => format!("hear({data},{text})"),
             OutputRequest::GiveUp => "give up".to_owned(),
             OutputRequest::Tap(..) => "tap".to_owned(),
             OutputRequest::Untap(..) => "untap".to_owned(),
@@ -463,6 +466,7 @@ fn word(event: &Event) -> String {
         EventKind::ParticipantJoined { participant } => format!("joined {}", participant.identity),
         EventKind::ParticipantChanged { participant } => format!("changed {}", participant.identity),
         EventKind::Data { identity, payload, .. } => format!("data {identity:?} {payload:?}"),
+        EventKind::Text { identity, text, .. } => format!("text {identity:?} {text:?}"),
         EventKind::ParticipantLeft { participant } => format!("left {}", participant.identity),
         EventKind::Republished { track_id } => format!("republished{track_id}"),
         EventKind::Error { code, .. } => format!("error({})", code.as_str()),

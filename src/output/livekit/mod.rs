@@ -31,6 +31,7 @@ mod room;
 mod said;
 mod silence;
 mod socket;
+mod texts;
 mod timer;
 mod tokens;
 mod track;
@@ -45,15 +46,15 @@ use std::time::{Duration, Instant};
 use livekit_protocol as proto;
 use tokio::time::timeout;
 
-use super::{Closing, Description, IncomingData, Link, OutgoingData, Output, OutputEvent, Presence, closed};
+use super::{Closing, Description, Hears, Link, OutgoingData, Output, OutputEvent, Presence, closed};
 use crate::audio::Samples;
 use crate::error::Result;
 use crate::mixer::Frame;
 use crate::runtime::{RUNTIME, Task, timed};
 pub use announcement::{TrackSource, TrackTerms};
 use backoff::turn;
-pub use encoder::Encoding;
 use data::{Data, no_grant};
+pub use encoder::Encoding;
 use farewell::Farewell;
 use join::{Coming, join};
 pub use join::{LiveKitOptions, StartWhen};
@@ -98,8 +99,6 @@ pub struct LiveKit {
     requests: Requests,
     described: VecDeque<OutputEvent>,
     data: Data,
-    /// Data that came, which the session is still to be told.
-    received: VecDeque<IncomingData>,
     link: Link,
     told_link: Link,
     /// Frames that were mixed while the room could not be reached.
@@ -156,7 +155,6 @@ impl LiveKit {
             requests: Requests::default(),
             described: VecDeque::new(),
             data: Data::default(),
-            received: VecDeque::new(),
             link: Link::default(),
             told_link: Link::default(),
             dropped: 0,
@@ -177,7 +175,7 @@ impl LiveKit {
             return Poll::Ready(self.hear(said, now));
         }
         if let Some((packet, is_reliable)) = connection.poll_theirs(context, now) {
-            self.received.extend(self.data.take(&packet, is_reliable));
+            self.data.take(&packet, is_reliable);
             return Poll::Ready(Ok(()));
         }
         let Connection { peer, silence, .. } = &mut **connection;
@@ -193,7 +191,7 @@ impl LiveKit {
                 Ok(())
             }
             Change::Data(packet, is_reliable) => {
-                self.received.extend(self.data.take(&packet, is_reliable));
+                self.data.take(&packet, is_reliable);
                 Ok(())
             }
             Change::Channels => Ok(()),
@@ -300,7 +298,7 @@ impl LiveKit {
                 self.connection = None;
                 self.publications.reset();
                 self.requests.reset();
-                self.data.interrupt();
+                self.data.reset();
                 self.presence.clear();
                 self.tracks.iter_mut().for_each(Track::reset);
                 let (options, server) = (self.options.clone(), self.options.server());
@@ -425,8 +423,8 @@ impl Output for LiveKit {
         self.data.ask(data, ticket);
     }
 
-    fn hear_data(&mut self, is_heard: bool) {
-        self.data.hear(is_heard);
+    fn hear_data(&mut self, hears: Hears) {
+        self.data.hear(hears);
     }
 
     fn poll(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<OutputEvent> {

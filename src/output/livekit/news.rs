@@ -60,11 +60,8 @@ impl LiveKit {
     }
 
     fn small_news(&mut self, now: Instant) -> Option<OutputEvent> {
-        if let Some(data) = self.received.pop_front() {
-            return Some(OutputEvent::Data(data));
-        }
-        if let Some(sent) = self.data.answer() {
-            return Some(sent);
+        if let Some(news) = self.data.news() {
+            return Some(news);
         }
         if let Some(described) = self.described.pop_front().or_else(|| self.requests.late(self.options.timeout, now)) {
             return Some(described);

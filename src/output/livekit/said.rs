@@ -342,7 +342,8 @@ mod tests {
 
     #[test]
     fn an_update_tells_of_us_of_others_and_of_whoever_has_our_identity() {
-        let nobody = r#"Us(Us { version: 0, is_first: false, tracks: [], grant: None }), Local("us")"#;
+        let nobody =
+            r#"Us(Us { version: 0, is_first: false, tracks: [], grant: None, may_send_data: false }), Local("us")"#;
         for (of, expected) in [
             (info("PA_1", "us", 5_000, false), nobody),
             // As is told before the reason comes in a message of its own.

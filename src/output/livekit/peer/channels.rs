@@ -48,10 +48,8 @@ impl Channels {
             return;
         }
         let unreliable = Reliability::MaxRetransmits { retransmits: 0 };
-        let both = [
-            (&mut self.reliable, RELIABLE, true, Reliability::Reliable),
-            (&mut self.lossy, LOSSY, false, unreliable),
-        ];
+        let both =
+            [(&mut self.reliable, RELIABLE, true, Reliability::Reliable), (&mut self.lossy, LOSSY, false, unreliable)];
         for (state, label, ordered, reliability) in both {
             if *state == State::None {
                 let label = label.to_owned();
@@ -94,7 +92,10 @@ impl Channels {
 
     /// Whether this is the one that loses nothing, or repeats nothing, if it is one of the two.
     pub fn is_reliable(&self, id: ChannelId) -> Option<bool> {
-        [(self.reliable, true), (self.lossy, false)].into_iter().find(|(state, _)| *state == State::Open(id)).map(|(_, is)| is)
+        [(self.reliable, true), (self.lossy, false)]
+            .into_iter()
+            .find(|(state, _)| *state == State::Open(id))
+            .map(|(_, is)| is)
     }
 
     /// The one that loses nothing, or the other, once it is open.
