@@ -190,6 +190,12 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    */
   sendData(payload: Uint8Array | string, options?: DataOptions): Promise<void>
 
+  /**
+   * Sends a text of up to 512 KiB, as LiveKit's text streams do: in parts, reliably and in order. Resolves once the last part is handed to the
+   * transport. A text that was sent in part when the room was lost is sent whole into the next one; otherwise as {@link sendData}.
+   */
+  sendText(text: string, options?: TextOptions): Promise<void>
+
   /** This participant as the room lists it; null while no room is joined, and for other outputs than `livekit`. */
   readonly localParticipant: Participant | null
 
@@ -995,6 +1001,15 @@ export interface DataOptions {
   to?: string[]
 }
 
+export interface TextOptions {
+  /** What it is about: LiveKit's clients take texts by their topic. */
+  topic?: string
+  /** The identities of those who are to receive it; all others if missing. */
+  to?: string[]
+  /** What else is said of it. */
+  attributes?: Record<string, string>
+}
+
 export interface SessionStats {
   /** The session's time. On a realtime clock it stands still while the session is idle, and catches up with the next sound. */
   timeMs: number
@@ -1023,7 +1038,7 @@ export interface SessionStats {
    * alone. See `encodeOnce` of {@link LiveKitOutput}.
    */
   sharedPackets: number
-  /** Packets of data that others sent and that were left out, because 4 MiB waited for this thread of JavaScript; 1 MiB of lossy ones. */
+  /** Packets of data and texts that others sent and that were left out, because 4 MiB waited for this thread of JavaScript; 1 MiB of lossy ones. */
   droppedData: number
   /** How well the room receives; missing until the server has reported it. */
   link?: LinkStats
@@ -1123,6 +1138,11 @@ export interface SpeakerEvents {
    * sent it. A room is asked for data only while somebody listens to this event, or once `sendData` was called.
    */
   data: [event: SpeakerEvent & { identity: string | null; topic: string | null; payload: Buffer; reliable: boolean }]
+  /**
+   * Somebody in the room has sent a text to all or to this participant (LiveKit's text streams), of up to 1 MiB with its attributes: told
+   * when it is whole. One that is longer, or has no end when the room is lost, is not told. A room is asked for texts as for `data`.
+   */
+  text: [event: SpeakerEvent & { identity: string | null; topic: string | null; text: string; attributes: Record<string, string> }]
   /**
    * The output failed, and with it everything live (told once as long as it goes on); or the session broke (`ERR_INTERNAL`); or only the recording failed
    * (`ERR_RECORD`). Not thrown if nobody listens.

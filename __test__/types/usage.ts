@@ -78,6 +78,8 @@ async function allowed(): Promise<void> {
   await room.sendData(new Uint8Array(1), { reliable: false })
   room.on('data', ({ identity, topic, payload, reliable }) => [identity satisfies string | null, topic satisfies string | null, payload.toString(), reliable satisfies boolean])
   room.stats().droppedData satisfies number
+  await room.sendText('hello', { topic: 'chat', attributes: { mood: 'good' } })
+  room.on('text', ({ identity, text, attributes }) => [identity satisfies string | null, text satisfies string, attributes.mood])
   room.on('completed', ({ unheardMs }) => unheardMs satisfies number | undefined)
   result.unheardMs satisfies number | undefined
   await room.close({ drain: true, withinMs: 5000 })

@@ -32,7 +32,7 @@ use super::transport::{Arrival, DATAGRAM, Transport};
 use crate::audio::{FRAME_TIME, SAMPLE_RATE, Samples};
 use crate::error::{Code, Result, SpeakerError};
 use crate::output::Report;
-use crate::runtime::{round_down, round_up};
+use crate::runtime::{round_down, round_up, wake_at};
 
 /// While sound is sent the server reports at least every second: one that was silent for longer may not hear it.
 const HEARD_WITHIN: Duration = Duration::from_millis(1_500);
@@ -68,6 +68,9 @@ const STATS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The largest message that is taken: servers send none that is larger.
 const LARGEST_MESSAGE: u32 = 65_536;
+
+/// Datagrams that are read in one turn. Whoever sends more keeps no other session from its own.
+const MOST_READ: u32 = 200;
 
 /// Where data came, more of it comes within this time, and is read at once. The first of it waits for a round of the wheel.
 const FLOW: Duration = Duration::from_secs(1);
@@ -110,6 +113,8 @@ pub struct Peer {
     channels: Channels,
     /// When data last came.
     data_came: Option<Instant>,
+    /// The time of the last turn, and how many datagrams were read in it.
+    read: (Instant, u32),
     /// When the server was last heard.
     heard: Option<Instant>,
     /// When sound was last sent that can be heard.
@@ -149,6 +154,7 @@ impl Peer {
             lines: Vec::new(),
             channels: Channels::default(),
             data_came: None,
+            read: (now, 0),
             sounded: None,
             heard: None,
             sending: None,
@@ -297,6 +303,7 @@ impl Peer {
                 false => match self.timer.poll(now) {
                     Poll::Ready(()) => self.input(Input::Timeout(now), now),
                     Poll::Pending => {
+                        ready!(self.poll_appetite(now));
                         self.transport.rest(false);
                         let received = self.receive(context, now);
                         self.is_behind &= received.is_ready();
@@ -308,6 +315,19 @@ impl Peer {
                 return Poll::Ready(Change::Broken(error));
             }
         }
+    }
+
+    /// Ready if one more datagram may be read in this turn; if not, it asks for another turn.
+    fn poll_appetite(&mut self, now: Instant) -> Poll<()> {
+        if self.read.0 != now {
+            self.read = (now, 0);
+        }
+        if self.read.1 == MOST_READ {
+            wake_at(now + SHORTEST_WAIT);
+            return Poll::Pending;
+        }
+        self.read.1 += 1;
+        Poll::Ready(())
     }
 
     /// Does all that there is to do. What comes from then on wakes nobody, and waits for the next round.
