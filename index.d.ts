@@ -196,6 +196,25 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    */
   sendText(text: string, options?: TextOptions): Promise<void>
 
+  /**
+   * Calls a method of another participant, as LiveKit's clients do, and resolves with its answer. It joins the room if it is not joined. Rejects
+   * with `ERR_RPC`, whose `rpcCode` is LiveKit's: 1400 there is no such method, 1500 it failed, 1501 nobody has taken the call within
+   * 7 s, 1502 no answer within `timeoutMs`, 1503 the participant has left, 1504 the answer has more than 15 KiB, or one of the method's
+   * own; with `ERR_DISCONNECTED` or `ERR_CLOSED` if the room is lost meanwhile; otherwise as {@link sendData}.
+   */
+  performRpc(request: RpcRequest): Promise<string>
+
+  /**
+   * Has a method of this participant be called by others in the room: `handler` returns the answer, of up to 15 KiB. What it throws is told
+   * to the caller if it has an integer `rpcCode`, with its `message` (256 bytes) and `rpcData` (15 KiB); anything else is a warning of the
+   * process, and 1500 to the caller. One of the same name takes its place. Throws `ERR_INVALID_ARGUMENT`, and `ERR_UNSUPPORTED_OPERATION`
+   * for other outputs than `livekit`.
+   */
+  registerRpc(method: string, handler: (call: RpcCall) => string | Promise<string>): void
+
+  /** Takes a method away; whoever calls it is told that there is none. To take away none is no error. */
+  unregisterRpc(method: string): void
+
   /** This participant as the room lists it; null while no room is joined, and for other outputs than `livekit`. */
   readonly localParticipant: Participant | null
 
@@ -1010,6 +1029,26 @@ export interface TextOptions {
   attributes?: Record<string, string>
 }
 
+export interface RpcRequest {
+  /** The identity of the participant. */
+  to: string
+  method: string
+  /** Up to 15 KiB; empty by default. */
+  payload?: string
+  /** How long the answer may take; 15,000 by default. */
+  timeoutMs?: number
+}
+
+export interface RpcCall {
+  /** The same for the caller. */
+  requestId: string
+  /** Who calls; null if they are hidden. */
+  identity: string | null
+  payload: string
+  /** How long the caller waits for the answer. */
+  timeoutMs: number
+}
+
 export interface SessionStats {
   /** The session's time. On a realtime clock it stands still while the session is idle, and catches up with the next sound. */
   timeMs: number
@@ -1189,6 +1228,9 @@ export class SpeakerError extends Error {
   /** With `ERR_ACCESS_DENIED`, as Node's own error: what is missing, and for what. */
   readonly permission?: 'FileSystemRead' | 'FileSystemWrite'
   readonly resource?: string
+  /** With `ERR_RPC`: LiveKit's code or the method's own, and what the method said beside its message. */
+  readonly rpcCode?: number
+  readonly rpcData?: string
   /** The playback that failed, or with `ERR_ENDED` the one that ended; not for refused requests. */
   readonly requestId?: string
   /** How long it had sounded. */
@@ -1232,6 +1274,7 @@ export type SpeakerErrorCode =
   | 'ERR_JOIN_FAILED'
   | 'ERR_PUBLISH_FAILED'
   | 'ERR_REFUSED'
+  | 'ERR_RPC'
   | 'ERR_DISCONNECTED'
   | 'ERR_INTERNAL'
   | 'ERR_NO_THREADS'

@@ -78,8 +78,10 @@ export declare class NativeSession {
   sendData(payload: Uint8Array, topic: string | undefined | null, reliable: boolean, to: Array<string>, ticket: number): void
   /** Sends a text to others in the room: those of these identities, or all. */
   sendText(text: NativeText, to: Array<string>, ticket: number): void
+  /** Sends a message of a remote procedure call to these identities. */
+  sendRpc(rpc: NativeRpc, to: Array<string>, ticket: number): void
   /** Has this of what others send told from now on, and nothing else. */
-  hearData(data: boolean, text: boolean): void
+  hearData(data: boolean, text: boolean, rpc: boolean): void
   /** Returns this participant, or null while no room is joined. */
   get localParticipant(): any
   /** Returns the others in the room. */
@@ -273,6 +275,20 @@ export interface NativeProcessStats {
 export interface NativeRefusal {
   code: string
   message: string
+}
+
+/**
+ * A message of a remote procedure call: a request if it has a method, an error if it has a code, a response if it has a payload
+ * alone, and else an acknowledgement.
+ */
+export interface NativeRpc {
+  id: string
+  method?: string
+  payload?: string
+  timeoutMs?: number
+  code?: number
+  message?: string
+  data?: string
 }
 
 export interface NativeStats {

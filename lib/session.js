@@ -9,6 +9,7 @@ const { SpeakerError } = require('./error')
 const { bell, listen } = require('./bell')
 const { nativeClip } = require('./clip')
 const { giveToken } = require('./livekit/give-token')
+const { Rpc } = require('./livekit/rpc')
 const { makeClip } = require('./make-clip')
 const { NativeSession, configure, processStats } = require('./native')
 const { Pending } = require('./pending')
@@ -30,6 +31,7 @@ class SpeakerSession extends EventEmitter {
   #pending = new Pending(this)
   /** Taps by the id that their frames bear. */
   #taps = new Map()
+  #rpc = new Rpc((rpc, to) => this.#ask((ticket) => this.#native.sendRpc(rpc, to, ticket)), () => this.#hear())
   #lastTicket = 0
   #lastTap = 0
 
@@ -129,6 +131,22 @@ class SpeakerSession extends EventEmitter {
     this.#expectOutput('livekit', 'sendText')
     const sent = { ...checked, id: randomUUID(), timestamp: Date.now() }
     await this.#ask((ticket) => this.#native.sendText(sent, to, ticket))
+  }
+
+  async performRpc(request) {
+    const checked = check.callRequest(request)
+    this.#expectOutput('livekit', 'performRpc')
+    return this.#rpc.perform(checked)
+  }
+
+  registerRpc(method, handler) {
+    const name = check.method(method, handler)
+    this.#expectOutput('livekit', 'registerRpc')
+    this.#rpc.register(name, handler)
+  }
+
+  unregisterRpc(method) {
+    this.#rpc.unregister(check.methodName(method))
   }
 
   on(type, listener) {
@@ -237,7 +255,7 @@ class SpeakerSession extends EventEmitter {
    */
   #hear(begun) {
     const [data, text] = DATA_EVENTS.map((type) => type === begun || this.listenerCount(type) > 0)
-    this.#native.hearData(data, text)
+    this.#native.hearData(data, text, this.#rpc.isUsed)
   }
 
   async #describe(call, { name, metadata, attributes = {} }) {
@@ -328,6 +346,7 @@ class SpeakerSession extends EventEmitter {
     if (typeof ring === 'number') {
       const message = this.#native.take()
       if (message?.ticket !== undefined) this.#pending.answer(message)
+      else if (message?.rpc !== undefined) this.#rpc.receive(message)
       else if (message) this.#event(message)
     } else if (ring.frame !== undefined) {
       const { tap, frame, atMs } = ring
@@ -347,6 +366,8 @@ class SpeakerSession extends EventEmitter {
     } finally {
       // Also when a listener throws: the promise belongs to somebody else.
       if (type === 'completed' || type === 'stopped' || type === 'failed') this.#pending.settle(type, playback, { ...event, cause })
+      else if (type === 'participantLeft') this.#rpc.left(event.participant.identity)
+      else if (type === 'disconnected') this.#rpc.end(event.reason)
     }
   }
 }

@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 
 use crate::error::{Cause, Code, SpeakerError};
 use crate::mixer::PlaybackId;
-use crate::output::{IncomingData, IncomingWhat, Participant, Payload, Text};
+use crate::output::{Participant, Payload, Rpc, Text};
 
 /// One event, numbered in the order of its session.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -198,15 +198,6 @@ pub enum EventKind {
     },
 }
 
-impl From<IncomingData> for EventKind {
-    fn from(IncomingData { identity, topic, what }: IncomingData) -> Self {
-        match what {
-            IncomingWhat::Data { payload, is_reliable: reliable } => Self::Data { identity, topic, payload, reliable },
-            IncomingWhat::Text { text, attributes } => Self::Text { identity, topic, text, attributes },
-        }
-    }
-}
-
 /// JavaScript's numbers count to 2⁵³; a larger integer type would reach it as a BigInt.
 fn as_number<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(*value as f64)
@@ -230,6 +221,14 @@ fn as_text<S: Serializer>(value: &Option<Arc<str>>, serializer: S) -> Result<S::
 pub enum Message {
     /// Something happened.
     Event(Event),
+    /// A message of a remote procedure call has come.
+    Rpc {
+        /// From whom, if it was not the server itself.
+        identity: Option<String>,
+        /// The message.
+        #[serde(flatten)]
+        rpc: Rpc,
+    },
     /// The call that was given this ticket is done.
     Settled {
         /// The ticket.

@@ -100,6 +100,29 @@ function textRequest(value, options = {}) {
   return { text: value, ...address(options, said), attributes: said }
 }
 
+/** Validates which method of whom is to be called, and with what. */
+function callRequest(request) {
+  object(request, 'performRpc', ['to', 'method', 'payload', 'timeoutMs'])
+  const { payload = '' } = request
+  if (typeof payload !== 'string' || !payload.isWellFormed()) throw refuse('a string of well-formed Unicode', 'payload', payload)
+  const length = Buffer.byteLength(payload)
+  if (length > MAX_PAYLOAD) throw refuse(`at most ${MAX_PAYLOAD} bytes`, 'payload', `${length} bytes`)
+  const to = check.id(request.to ?? null, 'to')
+  const method = methodName(request.method)
+  address({ topic: method, to: [to] })
+  return { to, method, payload, timeoutMs: check.integer(request.timeoutMs, 'timeoutMs', 15_000, 1, MAX_MS) }
+}
+
+function methodName(value) {
+  return check.id(value ?? null, 'method')
+}
+
+/** Validates a method that others may call. */
+function method(name, handler) {
+  if (typeof handler !== 'function') throw refuse('a function', 'handler', handler)
+  return methodName(name)
+}
+
 /** Validates what it is about that is sent, and who gets it. `more` is said of it beside that. */
 function address({ topic, to }, more = {}) {
   check.id(topic, 'topic')
@@ -110,4 +133,7 @@ function address({ topic, to }, more = {}) {
   return { topic, to: to ?? [] }
 }
 
-module.exports = { stopRequest, pauseRequest, resumeRequest, seekRequest, volumeRequest, muteRequest, attributes, text, dataRequest, textRequest }
+module.exports = {
+  stopRequest, pauseRequest, resumeRequest, seekRequest, volumeRequest, muteRequest, attributes, text, dataRequest, textRequest,
+  callRequest, method, methodName
+}

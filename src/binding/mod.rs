@@ -37,8 +37,8 @@ use crate::session::{RequestId, StopRequest};
 use crate::source::{CLIPS, Origin, SPOOLS};
 use clip::NativeClip;
 use convert::{
-    NativeAccepted, NativeInterrupt, NativeMove, NativePlay, NativePlayback, NativeRefusal, NativeStats, NativeStop,
-    NativeTarget, NativeText, NativeVolume,
+    NativeAccepted, NativeInterrupt, NativeMove, NativePlay, NativePlayback, NativeRefusal, NativeRpc, NativeStats,
+    NativeStop, NativeTarget, NativeText, NativeVolume,
 };
 use options::NativeOptions;
 use outgoing::{Outgoing, Serialized, What};
@@ -308,10 +308,16 @@ impl NativeSession {
         self.handle.send_data(OutgoingData { topic, to, what }, ticket);
     }
 
+    /// Sends a message of a remote procedure call to these identities.
+    #[napi]
+    pub fn send_rpc(&self, rpc: NativeRpc, to: Vec<String>, ticket: u32) {
+        self.handle.send_data(OutgoingData { topic: None, to, what: OutgoingWhat::Rpc(rpc.into()) }, ticket);
+    }
+
     /// Has this of what others send told from now on, and nothing else.
     #[napi]
-    pub fn hear_data(&self, data: bool, text: bool) {
-        self.handle.hear_data(Hears { data, text });
+    pub fn hear_data(&self, data: bool, text: bool, rpc: bool) {
+        self.handle.hear_data(Hears { data, text, rpc });
     }
 
     /// Returns this participant, or null while no room is joined.

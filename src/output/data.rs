@@ -35,6 +35,59 @@ impl fmt::Debug for Text {
     }
 }
 
+/// One message of a remote procedure call. `id` names the call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "rpc", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Rpc {
+    /// A method is called.
+    Request {
+        /// The call.
+        id: String,
+        /// What is to be done.
+        method: String,
+        /// With what.
+        payload: Text,
+        /// For how long the caller waits.
+        timeout_ms: u32,
+        /// How payloads are written: 1 is a text.
+        version: u32,
+    },
+    /// The call has come.
+    Ack {
+        /// The call.
+        id: String,
+    },
+    /// The method's answer.
+    Response {
+        /// The call.
+        id: String,
+        /// The answer.
+        payload: Text,
+    },
+    /// The method failed, or there is none.
+    Error {
+        /// The call.
+        id: String,
+        /// What went wrong, for programs.
+        code: u32,
+        /// What went wrong, for people.
+        message: Text,
+        /// More of it.
+        data: Text,
+    },
+}
+
+impl Rpc {
+    fn cost(&self) -> usize {
+        match self {
+            Self::Request { id, method, payload, .. } => id.len() + method.len() + payload.0.len(),
+            Self::Ack { id } => id.len(),
+            Self::Response { id, payload } => id.len() + payload.0.len(),
+            Self::Error { id, message, data, .. } => id.len() + message.0.len() + data.0.len(),
+        }
+    }
+}
+
 /// What is to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutgoingData {
@@ -67,6 +120,8 @@ pub enum OutgoingWhat {
         /// When it was written, in milliseconds since 1970.
         timestamp: i64,
     },
+    /// A message of a remote procedure call.
+    Rpc(Rpc),
 }
 
 /// What has come.
@@ -97,6 +152,8 @@ pub enum IncomingWhat {
         /// What else was said of it.
         attributes: BTreeMap<String, String>,
     },
+    /// A message of a remote procedure call.
+    Rpc(Rpc),
 }
 
 /// Which of what others send is to be told.
@@ -106,6 +163,8 @@ pub struct Hears {
     pub data: bool,
     /// Texts.
     pub text: bool,
+    /// Remote procedure calls.
+    pub rpc: bool,
 }
 
 impl OutgoingData {
@@ -115,6 +174,7 @@ impl OutgoingData {
         let what = match &self.what {
             OutgoingWhat::Data { payload, .. } => payload.0.len(),
             OutgoingWhat::Text { text, attributes, .. } => text.0.len() + cost(attributes),
+            OutgoingWhat::Rpc(rpc) => rpc.cost(),
         };
         OVERHEAD + self.topic.as_ref().map_or(0, String::len) + to + what
     }
@@ -127,6 +187,7 @@ impl IncomingData {
         let what = match &self.what {
             IncomingWhat::Data { payload, .. } => payload.0.len(),
             IncomingWhat::Text { text, attributes } => text.0.len() + cost(attributes),
+            IncomingWhat::Rpc(rpc) => rpc.cost(),
         };
         OVERHEAD + length(&self.identity) + length(&self.topic) + what
     }

@@ -28,7 +28,7 @@ use crate::reserved::ReservedPath;
 use crate::source::Progress;
 
 pub use backlog::Backlog;
-pub use data::{Hears, IncomingData, IncomingWhat, OutgoingData, OutgoingWhat, Payload, Text};
+pub use data::{Hears, IncomingData, IncomingWhat, OutgoingData, OutgoingWhat, Payload, Rpc, Text};
 #[doc(hidden)]
 pub use livekit::fuzz;
 pub use livekit::{

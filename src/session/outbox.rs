@@ -9,7 +9,7 @@ use crate::audio::{Samples, to_ms};
 use crate::error::SpeakerError;
 use crate::event::{Event, EventKind, Message};
 use crate::mixer::PlaybackId;
-use crate::output::{Description, Hears, IncomingData, OutgoingData, TapRequest};
+use crate::output::{Description, Hears, IncomingData, IncomingWhat, OutgoingData, TapRequest};
 use crate::runtime::Waker;
 use crate::source::{Opening, PcmReader, Source};
 
@@ -127,7 +127,16 @@ impl Outbox {
         }
         self.data.push_back(cost);
         self.data_bytes += cost;
-        self.note(at, None, data.into());
+        let IncomingData { identity, topic, what } = data;
+        match what {
+            IncomingWhat::Data { payload, is_reliable: reliable } => {
+                self.note(at, None, EventKind::Data { identity, topic, payload, reliable });
+            }
+            IncomingWhat::Text { text, attributes } => {
+                self.note(at, None, EventKind::Text { identity, topic, text, attributes });
+            }
+            IncomingWhat::Rpc(rpc) => self.push(Message::Rpc { identity, rpc }),
+        }
         true
     }
 
@@ -213,9 +222,12 @@ impl Outbox {
     pub fn take(&mut self) -> Option<Message> {
         self.ready = self.ready.checked_sub(1)?;
         let message = self.events.pop_front();
-        if let Some(Message::Event(event)) = &message
-            && matches!(event.kind, EventKind::Data { .. } | EventKind::Text { .. })
-        {
+        let is_data = match &message {
+            Some(Message::Event(event)) => matches!(event.kind, EventKind::Data { .. } | EventKind::Text { .. }),
+            Some(Message::Rpc { .. }) => true,
+            Some(Message::Settled { .. }) | None => false,
+        };
+        if is_data {
             self.data_bytes -= self.data.pop_front().unwrap_or(0);
         }
         message

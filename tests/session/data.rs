@@ -1,7 +1,7 @@
 //! What a session sends to others in its room, and hears of them.
 
 use speaker_session::output::{
-    Hears, IncomingData, IncomingWhat, OutgoingData, OutgoingWhat, OutputEvent, Payload, Text,
+    Hears, IncomingData, IncomingWhat, OutgoingData, OutgoingWhat, OutputEvent, Payload, Rpc, Text,
 };
 use speaker_session::session::{Clock, Overlap, WallTime};
 
@@ -91,7 +91,7 @@ fn an_abandoned_attempt_goes_on_for_what_is_to_be_sent() {
 #[test]
 fn every_room_is_told_whether_data_is_heard() {
     let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));
-    let hears = |data| Hears { data, text: false };
+    let hears = |data| Hears { data, ..Hears::default() };
     table.session.hear_data(hears(true));
     assert_eq!(table.outputs(), "");
     table.session.connect(1);
@@ -119,5 +119,10 @@ fn what_comes_is_told_and_bounded_while_nobody_takes_it() {
     came(&mut table, 100_000, false);
     let what = IncomingWhat::Text { text: Text("hello".to_owned()), attributes: Default::default() };
     table.session.output_event(OutputEvent::Data(IncomingData { identity: None, topic: None, what }), WallTime(0));
-    assert_eq!(table.words(), "data Some(\"a\") 100000 bytes text None 5 bytes");
+    let what = IncomingWhat::Rpc(Rpc::Ack { id: "call".to_owned() });
+    table.session.output_event(OutputEvent::Data(IncomingData { identity: None, topic: None, what }), WallTime(0));
+    let expected = "data Some(\"a\") 100000 bytes text None 5 bytes rpc None Ack { id: \"call\" }";
+    assert_eq!(table.words(), expected);
+    let seqs: Vec<_> = table.events.iter().map(|event| event.seq).collect();
+    assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>(), "calls take no number");
 }

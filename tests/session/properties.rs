@@ -322,7 +322,7 @@ impl World {
                 let data = OutgoingData { topic: None, to: Vec::new(), what };
                 self.session.send_data(data, ticket);
             }
-            Happening::HearData(data) => self.session.hear_data(Hears { data, text: false }),
+            Happening::HearData(data) => self.session.hear_data(Hears { data, ..Hears::default() }),
             Happening::Break => {
                 self.session.break_down();
                 (self.is_broken, self.in_flight) = (true, false);
@@ -522,6 +522,7 @@ impl World {
         while let Some(message) = self.session.take_message() {
             match message {
                 Message::Event(event) => self.examine_event(&event),
+                Message::Rpc { .. } => panic!("nobody has called"),
                 Message::Settled { ticket, .. } => assert!(self.unsettled.remove(&ticket), "{ticket} settled twice"),
             }
         }

@@ -153,8 +153,9 @@ impl Table {
             OutputRequest::SendData(data, ticket) => match data.what {
                 OutgoingWhat::Data { payload, .. } => format!("send{}={ticket}", payload.0.len()),
                 OutgoingWhat::Text { text, .. } => format!("text{}={ticket}", text.0.len()),
+                OutgoingWhat::Rpc(_) => format!("rpc={ticket}"),
             },
-            OutputRequest::HearData(Hears { data, text }) => format!("hear({data},{text})"),
+            OutputRequest::HearData(Hears { data, text, .. }) => format!("hear({data},{text})"),
             OutputRequest::GiveUp => "give up".to_owned(),
             OutputRequest::Tap(..) => "tap".to_owned(),
             OutputRequest::Untap(..) => "untap".to_owned(),
@@ -405,6 +406,7 @@ impl Table {
         while let Some(message) = self.session.take_message() {
             words.push(match &message {
                 Message::Event(event) => word(event),
+                Message::Rpc { identity, rpc } => format!("rpc {identity:?} {rpc:?}"),
                 Message::Settled { ticket, error: None } => format!("settled{ticket}"),
                 Message::Settled { ticket, error: Some(error) } => format!("settled{ticket}({})", error.code.as_str()),
             });

@@ -10,7 +10,7 @@ use proto::data_stream::{Chunk, Header, TextHeader, Trailer, header::ContentHead
 use super::proto;
 use super::texts::Texts;
 use crate::error::{Code, SpeakerError};
-use crate::output::{Hears, IncomingData, IncomingWhat, OutgoingData, OutgoingWhat, OutputEvent, Payload, Text};
+use crate::output::{Hears, IncomingData, IncomingWhat, OutgoingData, OutgoingWhat, OutputEvent, Payload, Rpc, Text};
 
 /// What a part of a text holds, as LiveKit's clients have it.
 const CHUNK: usize = 15_000;
@@ -148,6 +148,7 @@ impl Data {
                 None
             }
             Some(Value::StreamTrailer(trailer)) => self.texts.end(&identity, trailer),
+            Some(value) if self.hears.rpc => rpc(identity, value),
             _ => None,
         };
         self.news.extend(incoming.map(OutputEvent::Data));
@@ -173,6 +174,50 @@ fn data(identity: Option<String>, user: proto::UserPacket, is_reliable: bool) ->
     IncomingData { identity, topic: user.topic.and_then(text), what }
 }
 
+/// Nothing for what is of no remote procedure call. A payload that is compressed comes from those alone who were told that we read it.
+fn rpc(identity: Option<String>, value: Value) -> Option<IncomingData> {
+    use proto::rpc_response::Value as Response;
+    let rpc = match value {
+        Value::RpcRequest(request) => {
+            let proto::RpcRequest { id, method, payload, response_timeout_ms: timeout_ms, version, .. } = request;
+            Rpc::Request { id, method, payload: Text(payload), timeout_ms, version }
+        }
+        Value::RpcAck(proto::RpcAck { request_id: id }) => Rpc::Ack { id },
+        Value::RpcResponse(proto::RpcResponse { request_id: id, value }) => match value? {
+            Response::Payload(payload) => Rpc::Response { id, payload: Text(payload) },
+            Response::Error(proto::RpcError { code, message, data }) => {
+                Rpc::Error { id, code, message: Text(message), data: Text(data) }
+            }
+            Response::CompressedPayload(_) => return None,
+        },
+        _ => return None,
+    };
+    Some(IncomingData { identity, topic: None, what: IncomingWhat::Rpc(rpc) })
+}
+
+fn rpc_value(rpc: Rpc) -> Value {
+    use proto::rpc_response::Value as Response;
+    let response = |request_id, value| Value::RpcResponse(proto::RpcResponse { request_id, value: Some(value) });
+    match rpc {
+        Rpc::Request { id, method, payload: Text(payload), timeout_ms: response_timeout_ms, version } => {
+            let compressed_payload = Vec::new();
+            Value::RpcRequest(proto::RpcRequest {
+                id,
+                method,
+                payload,
+                response_timeout_ms,
+                version,
+                compressed_payload,
+            })
+        }
+        Rpc::Ack { id: request_id } => Value::RpcAck(proto::RpcAck { request_id }),
+        Rpc::Response { id, payload: Text(payload) } => response(id, Response::Payload(payload)),
+        Rpc::Error { id, code, message: Text(message), data: Text(data) } => {
+            response(id, Response::Error(proto::RpcError { code, message, data }))
+        }
+    }
+}
+
 fn packets(OutgoingData { topic, to, what }: OutgoingData) -> Vec<Vec<u8>> {
     let packet = |kind: Kind, value| {
         // Older servers know the kind from there only.
@@ -193,6 +238,7 @@ fn packets(OutgoingData { topic, to, what }: OutgoingData) -> Vec<Vec<u8>> {
             let user = proto::UserPacket { payload, topic, destination_identities: to.clone(), ..Default::default() };
             vec![packet(kind, Value::User(user))]
         }
+        OutgoingWhat::Rpc(rpc) => vec![packet(Kind::Reliable, rpc_value(rpc))],
         OutgoingWhat::Text { text: Text(text), attributes, id, timestamp } => {
             let header = Header {
                 stream_id: id.clone(),
@@ -246,7 +292,7 @@ mod tests {
 
     fn hearing(data: bool, text: bool) -> Data {
         let mut hearing = Data::default();
-        hearing.hear(Hears { data, text });
+        hearing.hear(Hears { data, text, rpc: false });
         hearing
     }
 
@@ -325,6 +371,28 @@ mod tests {
             let expected = IncomingData { identity: None, topic: Some("chat".to_owned()), what };
             assert_eq!(told(&mut hearing(false, true), &packets, true), [expected]);
         }
+    }
+
+    #[test]
+    fn messages_of_calls_come_as_they_went() {
+        let id = || "id".to_owned();
+        let (text, method) = (|text: &str| Text(text.to_owned()), "m".to_owned());
+        for rpc in [
+            Rpc::Request { id: id(), method, payload: text("{}"), timeout_ms: 5_000, version: 1 },
+            Rpc::Ack { id: id() },
+            Rpc::Response { id: id(), payload: text("done") },
+            Rpc::Error { id: id(), code: 1_500, message: text("no"), data: text("why") },
+        ] {
+            let what = OutgoingWhat::Rpc(rpc.clone());
+            let packets = packets(OutgoingData { topic: None, to: vec!["a".to_owned()], what });
+            let mut data = Data::default();
+            data.hear(Hears { rpc: true, ..Hears::default() });
+            let expected = IncomingData { identity: None, topic: None, what: IncomingWhat::Rpc(rpc) };
+            assert_eq!(told(&mut data, &packets, true), [expected]);
+            assert_eq!(told(&mut hearing(true, true), &packets, true), []);
+        }
+        let value = Some(proto::rpc_response::Value::CompressedPayload(vec![1]));
+        assert_eq!(rpc(None, Value::RpcResponse(proto::RpcResponse { request_id: id(), value })), None);
     }
 
     /// What became of calls: their tickets, `!` for those that failed.

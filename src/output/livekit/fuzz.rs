@@ -71,7 +71,7 @@ impl Offered {
 /// Reads what others send as data. Returns how many bytes of it the session would be told.
 pub fn data<'a>(packets: impl Iterator<Item = &'a [u8]>) -> usize {
     let mut data = Data::default();
-    data.hear(Hears { data: true, text: true });
+    data.hear(Hears { data: true, text: true, rpc: true });
     packets.for_each(|packet| data.take(packet, true));
     let told = std::iter::from_fn(|| data.news()).map(|news| match news {
         OutputEvent::Data(IncomingData { what: IncomingWhat::Data { payload, .. }, .. }) => payload.0.len(),
