@@ -293,3 +293,40 @@ test('wrong arguments, and other outputs, are refused', async (t) => {
   }
   assert.equal(room.connection, 'new')
 })
+
+test('data goes both ways with a server that sends over a connection of its own', LIMIT, async (t) => {
+  const room = await openEmptyRoom(t)
+  const other = await talker(room)
+  const wire = await Wire.open(room.server.url, t)
+  wire.answers = ({ path }) => (path.startsWith('/rtc/v1') ? 404 : undefined) // as servers before 1.9.1 do
+  const { session } = speak(t, room, { url: wire.url })
+  const heard = listen(session)
+  await session.connect()
+  await session.sendData('to all')
+  await session.sendData('fast', { reliable: false })
+  await until(() => other.got.length === 2, 'the other gets both')
+  await until(async () => {
+    await other.send('back')
+    return heard.includes(words('back', undefined, true))
+  }, 'the session gets the reliable one')
+  await other.send('fast', { reliable: false })
+  await until(() => heard.includes(words('fast', undefined, false)), 'and the lossy one')
+})
+
+test('on a wire that loses and delays, reliable packets come in order', LIMIT, async (t) => {
+  const room = await openEmptyRoom(t)
+  const other = await talker(room)
+  const wire = await Wire.open(room.server.url, t)
+  const { session } = speak(t, room, { url: wire.url })
+  const heard = listen(session)
+  await session.connect()
+  await session.sendData('ready')
+  await until(() => other.got.length === 1, 'the channels are open')
+  Object.assign(wire.media, { loss: 0.05, delayMs: 20 })
+  const texts = Array.from({ length: 200 }, (_, n) => String(n).repeat(300))
+  for (const text of texts) await Promise.all([session.sendData(text), other.send(text)])
+  await until(() => heard.length === 200 && other.got.length === 201, 'all of it comes', 60_000)
+  const expected = texts.map((text) => words(text, undefined, true))
+  assert.deepEqual(heard, expected)
+  assert.deepEqual(other.got.slice(1), expected)
+})

@@ -29,9 +29,10 @@ impl LiveKit {
         if self.recovery.awaits_tracks() && self.publications.is_restored() {
             self.handle(Input::Published, now);
         }
-        let Some(Connection { room, peer, .. }) = self.connection.as_deref_mut() else { return Ok(()) };
+        let Some(Connection { room, peer, theirs, .. }) = self.connection.as_deref_mut() else { return Ok(()) };
         if self.data.is_used() {
             peer.want_channels();
+            theirs.iter_mut().for_each(|theirs| theirs.want_channels());
         }
         let lacks_channels = peer.lacks_channels() && self.recovery.may_offer();
         let todo = self.publications.todo(peer.awaits_answer(), now);

@@ -26,7 +26,7 @@ use crate::redact::redact;
 use crate::runtime::RUNTIME;
 use crate::secrets::Secrets;
 
-/// What this client implements of LiveKit's protocol: 16 is the last before negotiated data channels, of which it has none.
+/// What this client implements of LiveKit's protocol: 16 is the last before packets with trailers.
 const PROTOCOL_VERSION: u32 = 16;
 
 /// What other clients may expect of this one: texts and calls in their first form. The crate would promise the second.

@@ -37,9 +37,9 @@ impl Channels {
         self.is_wanted && [self.reliable, self.lossy].contains(&State::None)
     }
 
-    /// Whether there is one, or one is asked for.
+    /// Whether there is one that is wanted, or one is asked for. Older servers open theirs unasked.
     pub fn are_used(&self) -> bool {
-        [self.reliable, self.lossy] != [State::None; 2]
+        self.is_wanted && [self.reliable, self.lossy] != [State::None; 2]
     }
 
     /// Adds those that are missing to what is to be offered.
@@ -104,5 +104,66 @@ impl Channels {
             State::Open(id) => Some(id),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use str0m::Rtc;
+
+    use super::*;
+
+    /// Adds what is missing to an offer, which is dropped. Returns true if there was something.
+    fn add(channels: &mut Channels) -> bool {
+        let mut rtc = Rtc::builder().build(Instant::now());
+        let mut change = rtc.sdp_api();
+        channels.add(&mut change);
+        change.apply().is_some_and(|(offer, _)| offer.to_sdp_string().contains("m=application"))
+    }
+
+    /// Two ids, which only str0m makes.
+    fn ids() -> [ChannelId; 2] {
+        let mut rtc = Rtc::builder().build(Instant::now());
+        [(); 2].map(|()| rtc.direct_api().create_data_channel(ChannelConfig::default()))
+    }
+
+    #[test]
+    fn channels_are_asked_for_once_when_they_are_wanted() {
+        let mut channels = Channels::default();
+        assert!(!channels.are_missing() && !add(&mut channels));
+        channels.want();
+        assert!(channels.are_missing() && !channels.are_used());
+        assert!(add(&mut channels) && !channels.are_missing() && !add(&mut channels));
+        channels.withdrawn();
+        assert!(channels.are_missing() && add(&mut channels));
+        channels.agreed();
+        channels.withdrawn();
+        assert!(!channels.are_missing() && channels.are_used(), "what is agreed stays");
+    }
+
+    #[test]
+    fn only_open_channels_are_written_to_and_those_that_close_are_asked_for_again() {
+        let (mut channels, [one, other]) = (Channels::default(), ids());
+        channels.want();
+        add(&mut channels);
+        channels.agreed();
+        assert_eq!((channels.open(true), channels.open(false)), (None, None));
+        assert!(!channels.opened(one, "something else"));
+        assert!(channels.opened(one, RELIABLE) && channels.opened(other, LOSSY));
+        assert_eq!((channels.open(true), channels.open(false)), (Some(one), Some(other)));
+        assert_eq!((channels.is_reliable(one), channels.is_reliable(other)), (Some(true), Some(false)));
+        assert!(channels.closed(one) && !channels.closed(one));
+        assert_eq!((channels.open(true), channels.is_reliable(one), channels.are_missing()), (None, None, true));
+    }
+
+    #[test]
+    fn those_that_a_server_opens_unasked_are_not_used_before_they_are_wanted() {
+        let (mut channels, [one, _]) = (Channels::default(), ids());
+        assert!(channels.opened(one, RELIABLE));
+        assert!(!channels.are_used() && channels.is_reliable(one) == Some(true));
+        channels.want();
+        assert!(channels.are_used());
     }
 }

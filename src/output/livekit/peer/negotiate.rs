@@ -12,9 +12,10 @@ use crate::error::Result;
 use crate::output::livekit::transport::IceServer;
 
 impl Peer {
-    /// Adds a media line for each track, and data channels if they are missing, and lets go of lines that are `idle`. Returns the names of the new lines in the same order
-    /// and the offer, if there is anything to agree about.
+    /// Adds a media line for each track, and the data channels that are missing, and lets go of lines that are `idle`. Returns the
+    /// names of the new lines in the same order and the offer, if there is anything to agree about.
     pub fn offer(&mut self, cids: &[String], idle: &[Mid], now: Instant) -> Result<Option<(Vec<Mid>, String)>> {
+        let lacks_channels = self.lacks_channels();
         let mut change = self.rtc.sdp_api();
         idle.iter().for_each(|mid| change.set_direction(*mid, Direction::Inactive));
         self.lines.retain(|line| !idle.contains(&line.mid));
@@ -23,12 +24,15 @@ impl Peer {
             change.add_media(MediaKind::Audio, Direction::SendOnly, stream, Some(cid.clone()), None)
         };
         let mids = cids.iter().map(line).collect();
-        if self.pending.is_none() {
+        if lacks_channels {
             self.channels.add(&mut change);
         }
         let Some((offer, pending)) = change.apply() else {
-            self.channels.agreed();
-            self.drain(now)?;
+            if lacks_channels {
+                // The server has agreed to others before.
+                self.channels.agreed();
+                self.drain(now)?;
+            }
             return Ok(None);
         };
         self.pending = Some(pending);
