@@ -91,7 +91,7 @@ impl AsyncWrite for Wire {
 const MAX_PARTS: usize = 40;
 
 /// Parts of an input: each behind its length in two bytes.
-fn parts(mut input: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub fn parts(mut input: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let (length, behind) = input.split_first_chunk()?;
         let length = usize::from(u16::from_be_bytes(*length)).min(behind.len());
@@ -102,7 +102,8 @@ fn parts(mut input: &[u8]) -> impl Iterator<Item = &[u8]> {
     .take(MAX_PARTS)
 }
 
-fn join(parts: &[&[u8]]) -> Vec<u8> {
+/// An input of these parts.
+pub fn join(parts: &[&[u8]]) -> Vec<u8> {
     parts.iter().flat_map(|part| [&(part.len() as u16).to_be_bytes()[..], part].concat()).collect()
 }
 
