@@ -136,6 +136,25 @@ pub struct Stats {
     pub jitter: f64,
 }
 
+impl Stats {
+    /// What both have come to, `later` behind this one: its delays are the ones that count.
+    pub fn and(&self, later: &Self) -> Self {
+        Self {
+            received: self.received + later.received,
+            lost: self.lost + later.lost,
+            late: self.late + later.late,
+            duplicates: self.duplicates + later.duplicates,
+            invalid: self.invalid + later.invalid,
+            copies: self.copies + later.copies,
+            repeated: self.repeated + later.repeated,
+            concealed: self.concealed + later.concealed,
+            shortened: self.shortened + later.shortened,
+            lengthened: self.lengthened + later.lengthened,
+            ..*later
+        }
+    }
+}
+
 /// What the end of what is decoded is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tail {
@@ -299,6 +318,12 @@ impl Ear {
         self.frame.iter_mut().zip(&self.sound).for_each(|(sample, decoded)| *sample = bounded(*decoded));
         self.sound.drain(..length);
         Frame { samples: &self.frame, time: Samples::try_from(time).unwrap_or_default(), what }
+    }
+
+    /// Returns true if [`Self::next`] gives nothing but silence until a packet comes: it need not be asked meanwhile.
+    pub fn is_at_rest(&self) -> bool {
+        let is_silent = self.runs.iter().all(|(what, _)| *what == What::Silence);
+        is_silent && matches!(self.tail, Tail::Silence { .. }) && self.held.first().is_none()
     }
 
     /// What it has come to so far.

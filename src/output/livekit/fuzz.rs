@@ -7,6 +7,7 @@ use std::time::Instant;
 use str0m::net::Protocol;
 
 use super::encoder::Encoding;
+use super::peer::Ears;
 use super::peer::{Mid, Peer};
 use super::proto::signal_response::Message;
 use super::said::{Name, Said};
@@ -26,7 +27,9 @@ impl Offered {
         let encoding = Encoding { bitrate: 64_000, complexity: 5, dtx: false, red: true };
         let transport = Transport::new(IceTransport::Tcp, &[]);
         let mut peer = Peer::new(transport, encoding, Instant::now())?;
-        let (mids, _) = peer.offer(&["fuzz".to_owned()], &[], Instant::now())?.expect("a line was added");
+        let ears = Some(Ears { lines: 1, free: Vec::new() });
+        let offer = peer.offer(&["fuzz".to_owned()], &[], ears, Instant::now())?;
+        let mids = offer.expect("a line was added").lines;
         Ok(Self { peer, mid: mids[0] })
     }
 
@@ -40,8 +43,8 @@ impl Offered {
         let us = Name { sid: "sid".to_owned(), identity: "identity".to_owned(), joined_at: 0 };
         let now = Instant::now();
         Said::read(response, &us).into_iter().try_for_each(|said| match said {
-            Said::Answer(sdp) => self.peer.answer(&sdp, now),
-            Said::Offer(sdp) => self.peer.accept(&sdp, now).map(drop),
+            Said::Answer(agreed) => self.peer.answer(&agreed.sdp, now),
+            Said::Offer(agreed) => self.peer.accept(&agreed.sdp, now).map(drop),
             Said::Candidate(candidate, _) => self.peer.add_candidate(&candidate, now),
             _ => Ok(()),
         })

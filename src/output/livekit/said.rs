@@ -11,9 +11,16 @@ use crate::redact::redact;
 
 #[derive(Debug)]
 pub enum Said {
-    Answer(String),
+    Answer(Agreed),
     /// The server's own offer: servers before 1.9.1 keep a second peer connection for what they send.
-    Offer(String),
+    Offer(Agreed),
+    /// The server needs so many more media lines for what it is to send; with none it wants an offer all the same.
+    NeedsLines(usize),
+    /// The server can't send a track.
+    NotSent {
+        sid: String,
+        error: SpeakerError,
+    },
     /// An ICE candidate in SDP form, and for which peer connection it is.
     Candidate(String, Side),
     /// The track with this client id has a place in the room, and a name there.
@@ -56,6 +63,32 @@ pub enum Said {
     Left(Trouble),
 }
 
+/// An answer or an offer of the server's.
+#[derive(Debug, Default)]
+pub struct Agreed {
+    pub sdp: String,
+    /// The media lines on which it sends, and the names of the tracks that come there.
+    pub tracks: Vec<(String, String)>,
+}
+
+impl Agreed {
+    fn read(description: proto::SessionDescription) -> Self {
+        let proto::SessionDescription { sdp, mid_to_track_id, .. } = description;
+        let tracks = if mid_to_track_id.is_empty() { tracks(&sdp) } else { mid_to_track_id.into_iter().collect() };
+        Self { sdp, tracks }
+    }
+}
+
+/// The tracks of the lines of a description: older servers name them only there (RFC 8830 §2).
+fn tracks(sdp: &str) -> Vec<(String, String)> {
+    let track = |line: &str| {
+        let value = |name| line.lines().find_map(|attribute| attribute.trim_end().strip_prefix(name));
+        let (_, track) = value("a=msid:")?.split_once(' ')?;
+        Some((value("a=mid:")?.to_owned(), track.to_owned()))
+    };
+    sdp.split("\nm=").skip(1).filter_map(track).collect()
+}
+
 /// What the room has of this participant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Us {
@@ -68,6 +101,8 @@ pub struct Us {
     pub tracks: Vec<(String, bool)>,
     /// Which tracks may be published.
     pub grant: Grant,
+    /// Others may be listened to.
+    pub can_subscribe: bool,
 }
 
 /// Which sources may be published.
@@ -116,8 +151,15 @@ impl Said {
 
     fn read_one(response: Response, us: &Name) -> Option<Self> {
         Some(match response {
-            Response::Answer(answer) => Self::Answer(answer.sdp),
-            Response::Offer(offer) => Self::Offer(offer.sdp),
+            Response::Answer(answer) => Self::Answer(Agreed::read(answer)),
+            Response::Offer(offer) => Self::Offer(Agreed::read(offer)),
+            Response::MediaSectionsRequirement(needed) => Self::NeedsLines(needed.num_audios as usize),
+            Response::SubscriptionResponse(response) => {
+                // One that is not there (any more) is none of those who are listed.
+                let is_final = response.err() == proto::SubscriptionError::SeCodecUnsupported;
+                let error = refusal(Code::Refused, "to send the track", response.err().as_str_name());
+                is_final.then_some(Self::NotSent { sid: response.track_sid, error })?
+            }
             Response::Trickle(trickle) => {
                 let side = match trickle.target() {
                     proto::SignalTarget::Publisher => Side::Ours,
@@ -259,6 +301,7 @@ impl Us {
         Self {
             version: info.version,
             is_first: false,
+            can_subscribe: permission.can_subscribe,
             tracks: info.tracks.iter().map(|track| (track.sid.clone(), track.muted)).collect(),
             grant: match permission.can_publish {
                 false => Grant::None,
@@ -294,6 +337,12 @@ pub fn no_grant(source: TrackSource) -> SpeakerError {
     let message =
         format!("Expected the grant canPublish (with the source {source}) for the LiveKit room but received none");
     SpeakerError::new(Code::JoinFailed, message)
+}
+
+/// The room lets us listen to nobody.
+pub fn no_subscribing() -> SpeakerError {
+    let message = "Expected the grant canSubscribe for the LiveKit room but received none";
+    SpeakerError::new(Code::Refused, message)
 }
 
 /// `{"candidate":"candidate:…","sdpMid":…}`; an empty one marks the end.
