@@ -27,7 +27,7 @@ impl Offered {
         let encoding = Encoding { bitrate: 64_000, complexity: 5, dtx: false, red: true };
         let transport = Transport::new(IceTransport::Tcp, &[]);
         let mut peer = Peer::new(transport, encoding, Instant::now())?;
-        let ears = Some(Ears { lines: 1, free: Vec::new() });
+        let ears = Some(Ears { new: 1, again: Vec::new() });
         let offer = peer.offer(&["fuzz".to_owned()], &[], ears, Instant::now())?;
         let mids = offer.expect("a line was added").lines;
         Ok(Self { peer, mid: mids[0] })

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::peer::{Heard, Mid, OpusTypes};
+use super::peer::{Ears, Heard, Mid, OpusTypes};
 use super::said::{Side, Us, no_subscribing};
 use crate::audio::{FRAME_TIME, Samples, samples};
 use crate::error::SpeakerError;
@@ -63,14 +63,14 @@ struct Hearing {
 }
 
 /// What is to be told to the server.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Todo {
     /// Tracks to be sent from now on.
     pub subscribe: Vec<String>,
     /// And those that are not.
     pub unsubscribe: Vec<String>,
-    /// How many new lines are to be offered; an offer is wanted even if none is.
-    pub lines: Option<usize>,
+    /// An offer is wanted, of these lines.
+    pub lines: Option<Ears>,
 }
 
 impl Listeners {
@@ -194,13 +194,16 @@ impl Listeners {
             todo.subscribe = tracks.iter().filter(|track| !self.subscribed.contains(track)).cloned().collect();
             todo.unsubscribe = self.subscribed.iter().filter(|track| !tracks.contains(track)).cloned().collect();
             self.subscribed = tracks;
+            // Whoever is listened to again may come on another line.
+            let is_gone = |track: &Option<String>| track.as_ref().is_some_and(|track| todo.unsubscribe.contains(track));
+            self.lines.iter_mut().filter(|(_, track)| is_gone(track)).for_each(|(_, track)| *track = None);
         }
-        if !awaits_answer && let Some(wanted) = self.wanted.take() {
-            let (free, missing) = (self.free().count(), self.missing());
-            if missing > 0 {
-                // A server may want what it likes; it needs no more than one for each.
-                todo.lines = Some(wanted.max(missing.saturating_sub(free)).min(missing));
-            }
+        if !awaits_answer && let Some(wanted) = self.wanted.take().filter(|_| self.is_listening()) {
+            let (missing, free) = (self.missing(), self.lines_of(|track| track.is_none()));
+            // A server may want what it likes; it needs no more than one for each.
+            let new = wanted.max(missing.saturating_sub(free.len())).min(missing);
+            let again = if new == 0 && free.is_empty() { self.lines_of(|_| true) } else { free };
+            todo.lines = Some(Ears { new, again });
         }
         todo
     }
@@ -211,11 +214,10 @@ impl Listeners {
         self.subscribed.iter().filter(|track| !has_line(track)).count()
     }
 
-    /// The lines on which nothing comes.
-    pub fn free(&self) -> impl Iterator<Item = Mid> {
-        let is_free = |track: &Option<String>| track.as_ref().is_none_or(|track| !self.subscribed.contains(track));
-        let free = self.lines.iter().filter(move |(_, track)| is_free(track));
-        free.filter(|((side, _), _)| *side == Side::Ours).map(|((_, mid), _)| *mid)
+    /// Those of our lines on which such a track comes, or none.
+    fn lines_of(&self, is_such: impl Fn(&Option<String>) -> bool) -> Vec<Mid> {
+        let ours = self.lines.iter().filter(|((side, _), track)| *side == Side::Ours && is_such(track));
+        ours.map(|((_, mid), _)| *mid).collect()
     }
 
     /// These lines are offered.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::peer::{Ears, Offer};
+use super::peer::Offer;
 use super::said::{Agreed, Said, Side};
 use super::trouble::{Remedy, Trouble};
 use super::{Attempt, Condition, Connection, Input, LiveKit, LiveKitOptions, Track};
@@ -39,15 +39,14 @@ impl LiveKit {
             room.place.subscribed(self.listeners.subscribed());
             peer.set_listening(self.listeners.is_listening());
         }
-        let ears = heard.lines.map(|lines| Ears { lines, free: self.listeners.free().collect() });
         let todo = self.publications.todo(peer.awaits_answer(), now);
-        if todo.is_none() && ears.is_none() {
+        if todo.is_none() && heard.lines.is_none() {
             return Ok(());
         }
         let todo = todo.unwrap_or_default();
         todo.announcements.iter().for_each(|announcement| room.add_track(announcement));
         todo.mutes.into_iter().for_each(|(sid, muted)| room.mute(sid, muted));
-        if let Some(Offer { lines, receiving, sdp }) = peer.offer(&todo.lines, &todo.idle, ears, now)? {
+        if let Some(Offer { lines, receiving, sdp }) = peer.offer(&todo.lines, &todo.idle, heard.lines, now)? {
             let lines: Vec<_> = lines.into_iter().zip(todo.lines).collect();
             self.publications.offered(&lines);
             self.listeners.offered(receiving);

@@ -12,11 +12,12 @@ use crate::error::Result;
 use crate::output::livekit::transport::IceServer;
 
 /// What is to be agreed about those who are listened to.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Ears {
     /// How many new lines are needed.
-    pub lines: usize,
-    /// The lines on which nothing comes.
-    pub free: Vec<Mid>,
+    pub new: usize,
+    /// Lines that the server may use again.
+    pub again: Vec<Mid>,
 }
 
 /// An offer to the server.
@@ -40,13 +41,13 @@ impl Peer {
         };
         let lines = cids.iter().map(line).collect();
         let mut receiving = Vec::new();
-        if let Some(Ears { lines, free }) = ears {
-            // What is as it was is offered only if it was another way in between.
+        if let Some(Ears { new, again }) = ears {
+            // str0m offers what is as it was only if it was another way in between.
             for direction in [Direction::Inactive, Direction::RecvOnly] {
-                free.iter().for_each(|mid| change.set_direction(*mid, direction));
+                again.iter().for_each(|mid| change.set_direction(*mid, direction));
             }
             let line = |_| change.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
-            receiving = (0..lines).map(line).collect();
+            receiving = (0..new).map(line).collect();
         }
         let Some((offer, pending)) = change.apply() else { return Ok(None) };
         self.pending = Some(pending);
