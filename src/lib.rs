@@ -19,7 +19,7 @@
 //!
 //! - [`audio`]: sample rate, frame, time; every size is derived there.
 //! - [`source`], [`mixer`], [`output`]: the sound path, in this order.
-//! - `listen`: a voice's RTP packets in, frames out; pure logic, to which a room will give its packets.
+//! - `listen`: a voice's RTP packets in, frames out; pure logic, to which a room gives its packets.
 //! - [`session`]: one user's speaker, a plain state machine; [`engine`]: the threads and clocks that move it.
 //! - `dither`: noise for outputs of 16 bits.
 //! - [`event`], [`error`]: what the user sees of both; [`redact`], [`secrets`]: what is shown there of a value or of foreign text.

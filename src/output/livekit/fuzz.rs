@@ -27,6 +27,7 @@ impl Offered {
         let encoding = Encoding { bitrate: 64_000, complexity: 5, dtx: false, red: true };
         let transport = Transport::new(IceTransport::Tcp, &[]);
         let mut peer = Peer::new(transport, encoding, Instant::now())?;
+        peer.set_listening(true);
         let ears = Some(Ears { new: 1, again: Vec::new() });
         let offer = peer.offer(&["fuzz".to_owned()], &[], ears, Instant::now())?;
         let mids = offer.expect("a line was added").lines;
@@ -53,7 +54,9 @@ impl Offered {
     /// A datagram of the server's.
     pub fn receive(&mut self, datagram: &[u8]) -> Result<()> {
         let (source, destination) = (SocketAddr::from(([127, 0, 0, 1], 1)), SocketAddr::from(([127, 0, 0, 1], 2)));
-        self.peer.take(Protocol::Udp, source, destination, datagram, Instant::now())
+        self.peer.take(Protocol::Udp, source, destination, datagram, Instant::now())?;
+        self.peer.take_sounds().iter().for_each(|heard| _ = heard.packet());
+        Ok(())
     }
 
     /// The server has agreed, and keys are there.

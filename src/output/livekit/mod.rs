@@ -372,7 +372,9 @@ impl LiveKit {
                 let Some((peer, types)) = peer.and_then(|peer| peer.opus_types().map(|types| (peer, types))) else {
                     continue;
                 };
-                peer.take_sounds().iter().for_each(|heard| self.listeners.receive(side, heard, types));
+                for heard in peer.take_sounds() {
+                    self.listeners.receive((side, heard.mid), &heard.packet(), heard.arrival, types);
+                }
             }
         }
         self.listeners.poll(now);

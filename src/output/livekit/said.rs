@@ -361,6 +361,22 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn the_tracks_of_lines_are_read_from_the_map_or_else_from_the_description() {
+        let sdp = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\nm=audio 9 x 111\r\na=mid:0\r\na=recvonly\r\n\
+                   m=audio 9 x 111\r\na=mid:1\r\na=msid:PA_1|x TR_1\r\nm=audio 9 x 111\r\na=msid:- TR_2\r\na=mid:b\r\n\
+                   m=application 9 x y\r\na=mid:2\r\n";
+        let read = |map: &[(&str, &str)]| {
+            let mid_to_track_id = map.iter().map(|(mid, track)| ((*mid).to_owned(), (*track).to_owned())).collect();
+            let answer = proto::SessionDescription { sdp: sdp.to_owned(), mid_to_track_id, ..Default::default() };
+            let agreed = Agreed::read(answer);
+            agreed.tracks.iter().map(|(mid, track)| format!("{mid} {track}")).collect::<Vec<_>>().join(", ")
+        };
+        assert_eq!(read(&[]), "1 TR_1, b TR_2");
+        assert_eq!(read(&[("7", "TR_3")]), "7 TR_3");
+        assert!(tracks("").is_empty() && tracks("\nm=").is_empty() && tracks("\nm=x\na=mid:0\na=msid:x").is_empty());
+    }
+
     fn us() -> Name {
         Name { sid: "PA_1".to_owned(), identity: "us".to_owned(), joined_at: 5_000 }
     }
@@ -388,7 +404,8 @@ mod tests {
 
     #[test]
     fn an_update_tells_of_us_of_others_and_of_whoever_has_our_identity() {
-        let nobody = r#"Us(Us { version: 0, is_first: false, tracks: [], grant: None }), Local("us")"#;
+        let nobody =
+            r#"Us(Us { version: 0, is_first: false, tracks: [], grant: None, can_subscribe: false }), Local("us")"#;
         for (of, expected) in [
             (info("PA_1", "us", 5_000, false), nobody),
             // As is told before the reason comes in a message of its own.
@@ -483,6 +500,10 @@ mod tests {
     fn every_other_message_says_one_thing_or_nothing() {
         let sid = || "TR_1".to_owned();
         let track = Some(proto::TrackInfo { sid: sid(), ..Default::default() });
+        let subscription = |error| {
+            let response = proto::SubscriptionResponse { track_sid: "TR_1".to_owned(), err: error as i32 };
+            Response::SubscriptionResponse(response)
+        };
         let sdp = |sdp: &str| proto::SessionDescription { sdp: sdp.to_owned(), ..Default::default() };
         let trickle =
             |init: &str, target| proto::TrickleRequest { candidate_init: init.into(), target, r#final: false };
@@ -495,8 +516,17 @@ mod tests {
         };
         let leave = proto::LeaveRequest { reason: 2, ..Default::default() };
         for (response, expected) in [
-            (Response::Answer(sdp("a")), r#"Answer("a")"#),
-            (Response::Offer(sdp("o")), r#"Offer("o")"#),
+            (Response::Answer(sdp("a")), r#"Answer(Agreed { sdp: "a", tracks: [] })"#),
+            (
+                Response::MediaSectionsRequirement(proto::MediaSectionsRequirement { num_audios: 3, num_videos: 1 }),
+                "NeedsLines(3)",
+            ),
+            (subscription(proto::SubscriptionError::SeTrackNotfound), ""),
+            (
+                subscription(proto::SubscriptionError::SeCodecUnsupported),
+                r#"NotSent { sid: "TR_1", error: SpeakerError { code: Refused, message: "the LiveKit room refuses to send the track: SE_CODEC_UNSUPPORTED", cause: None } }"#,
+            ),
+            (Response::Offer(sdp("o")), r#"Offer(Agreed { sdp: "o", tracks: [] })"#),
             (Response::Trickle(trickle(r#"{"candidate":"candidate:1"}"#, 0)), r#"Candidate("candidate:1", Ours)"#),
             (Response::Trickle(trickle(r#"{"candidate":"candidate:1"}"#, 1)), r#"Candidate("candidate:1", Theirs)"#),
             (Response::Trickle(trickle(r#"{"candidate":""}"#, 0)), ""),
