@@ -32,6 +32,8 @@ pub struct Listeners {
     others: BTreeMap<String, Participant>,
     /// The tracks that the server sends, or is to send.
     subscribed: Vec<String>,
+    /// Others may be wanted by now.
+    is_changed: bool,
     /// The lines on which it may send, and which track comes there.
     lines: Vec<(Place, Option<String>)>,
     /// The lines that are offered and not agreed.
@@ -84,6 +86,12 @@ impl Listeners {
 
     pub fn unlisten(&mut self, id: u32) {
         self.all.retain(|listener| listener.listening.id != id);
+        self.is_changed = true;
+    }
+
+    /// Returns true if nobody is listened to.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
     }
 
     /// Returns true if something may come.
@@ -107,6 +115,7 @@ impl Listeners {
         self.is_refused = !us.can_subscribe;
         if self.is_refused {
             self.all.drain(..).for_each(|listener| listener.listening.fail(no_subscribing()));
+            self.is_changed = true;
         }
     }
 
@@ -159,6 +168,7 @@ impl Listeners {
         for listener in self.all.extract_if(.., is_theirs) {
             listener.listening.fail(error.clone());
         }
+        self.is_changed = true;
     }
 
     /// The server wants an offer, with so many new lines.
@@ -179,6 +189,7 @@ impl Listeners {
             }
             listener.track = track.map(str::to_owned);
         }
+        self.is_changed = true;
     }
 
     /// What is to be told now. `awaits_answer`: an offer is out, so there can't be another.
@@ -187,10 +198,10 @@ impl Listeners {
         if !self.is_reachable {
             return todo;
         }
-        let mut tracks: Vec<_> = self.all.iter().filter_map(|listener| listener.track.clone()).collect();
-        tracks.sort_unstable();
-        tracks.dedup();
-        if tracks != self.subscribed {
+        if std::mem::take(&mut self.is_changed) {
+            let mut tracks: Vec<_> = self.all.iter().filter_map(|listener| listener.track.clone()).collect();
+            tracks.sort_unstable();
+            tracks.dedup();
             todo.subscribe = tracks.iter().filter(|track| !self.subscribed.contains(track)).cloned().collect();
             todo.unsubscribe = self.subscribed.iter().filter(|track| !tracks.contains(track)).cloned().collect();
             self.subscribed = tracks;

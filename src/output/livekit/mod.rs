@@ -367,6 +367,9 @@ impl LiveKit {
 
     /// Hands on what was heard.
     fn listen_to_all(&mut self, now: Instant) {
+        if self.listeners.is_empty() {
+            return;
+        }
         if let Some(Connection { peer, theirs, .. }) = self.connection.as_deref_mut() {
             for (side, peer) in [(Side::Ours, Some(peer)), (Side::Theirs, theirs.as_deref_mut())] {
                 let Some((peer, types)) = peer.and_then(|peer| peer.opus_types().map(|types| (peer, types))) else {

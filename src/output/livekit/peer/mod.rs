@@ -176,6 +176,9 @@ impl Peer {
     /// Whether somebody is listened to.
     pub fn set_listening(&mut self, is_listening: bool) {
         self.is_listening = is_listening;
+        if !is_listening {
+            self.sounds.clear();
+        }
     }
 
     /// Takes what was heard of them, in the order in which it came.
