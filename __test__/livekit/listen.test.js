@@ -110,7 +110,7 @@ test('nothing is subscribed that nobody listens to', LIMIT, async (t) => {
   const { session } = speak(t, room, { url: wire.url })
   await session.connect()
   const subscriptions = []
-  wire.onMessage = (text, direction) => direction === 'up' && text.includes('TR_') && subscriptions.push(text)
+  wire.onMessage = (text, direction) => direction === 'up' && text.includes('TR_') && !text.includes('v=0') && subscriptions.push(text)
   await talker.say(hum(440, 300))
   assert.deepEqual([talker.subscribed, subscriptions.length], [0, 0])
   const [one, other] = [session.listen(VOICE), session.listen(VOICE)]

@@ -29,7 +29,7 @@ impl LiveKit {
         if self.recovery.awaits_tracks() && self.publications.is_restored() {
             self.handle(Input::Published, now);
         }
-        let Some(Connection { room, peer, .. }) = self.connection.as_deref_mut() else { return Ok(()) };
+        let Some(Connection { room, peer, theirs, .. }) = self.connection.as_deref_mut() else { return Ok(()) };
         let heard = self.listeners.todo(peer.awaits_answer());
         if !heard.subscribe.is_empty() || !heard.unsubscribe.is_empty() {
             let changes = [(heard.subscribe, true), (heard.unsubscribe, false)];
@@ -38,6 +38,7 @@ impl LiveKit {
             });
             room.place.subscribed(self.listeners.subscribed());
             peer.set_listening(self.listeners.is_listening());
+            theirs.iter_mut().for_each(|theirs| theirs.set_listening(self.listeners.is_listening()));
         }
         let todo = self.publications.todo(peer.awaits_answer(), now);
         if todo.is_none() && heard.lines.is_none() {
@@ -71,7 +72,7 @@ impl LiveKit {
                     Some(theirs) => theirs,
                     None => theirs.insert(Box::new(peer.sibling(self.options.encoding, now)?)),
                 };
-                theirs.set_listening(true);
+                theirs.set_listening(self.listeners.is_listening());
                 room.answer(theirs.accept(&sdp, now)?);
                 self.listeners.agreed(Side::Theirs, &tracks);
             }
