@@ -7,18 +7,18 @@ use std::time::Instant;
 use str0m::net::Protocol;
 
 use super::encoder::Encoding;
-use super::peer::Ears;
-use super::peer::{Mid, Peer};
+use super::peer::{Ears, Mid, Offer, Peer};
 use super::proto::signal_response::Message;
 use super::said::{Name, Said};
 use super::track::Packet;
 use super::transport::{DATAGRAM, IceTransport, Io, Transport, framed};
 use crate::error::Result;
 
-/// The media side of a room with one track, which was offered.
+/// The media side of a room with one track and one line for somebody who is listened to, which were offered.
 pub struct Offered {
     peer: Peer,
     mid: Mid,
+    heard: Mid,
 }
 
 impl Offered {
@@ -30,13 +30,13 @@ impl Offered {
         peer.set_listening(true);
         let ears = Some(Ears { new: 1, again: Vec::new() });
         let offer = peer.offer(&["fuzz".to_owned()], &[], ears, Instant::now())?;
-        let mids = offer.expect("a line was added").lines;
-        Ok(Self { peer, mid: mids[0] })
+        let Offer { lines, receiving, .. } = offer.expect("a line was added");
+        Ok(Self { peer, mid: lines[0], heard: receiving[0] })
     }
 
-    /// The name of the track's media line.
-    pub fn mid(&self) -> String {
-        self.mid.to_string()
+    /// The names of its media lines: the track's, and that of somebody who is listened to.
+    pub fn mids(&self) -> [String; 2] {
+        [self.mid, self.heard].map(|mid| mid.to_string())
     }
 
     /// The server's messages over its signalling.
