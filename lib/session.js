@@ -16,6 +16,7 @@ const { Pending } = require('./pending')
 const { Recorder } = require('./recording/recorder')
 const { SpeakerStream, pump } = require('./stream')
 const { SpeakerTap } = require('./tap')
+const { SpeakerVoice, nativeVoice } = require('./voice')
 
 /** What others in a room send besides sound. */
 const DATA_EVENTS = ['data', 'text']
@@ -29,7 +30,7 @@ class SpeakerSession extends EventEmitter {
   #onDuplicate
   #recorder
   #pending = new Pending(this)
-  /** Taps by the id that their frames bear. */
+  /** Taps and voices by the id that their frames bear. */
   #taps = new Map()
   #rpc = new Rpc((rpc, to) => this.#ask((ticket) => this.#native.sendRpc(rpc, to, ticket)), () => this.#hear())
   #lastTicket = 0
@@ -229,6 +230,15 @@ class SpeakerSession extends EventEmitter {
     return tap
   }
 
+  listen(options) {
+    this.#expectOutput('livekit', 'listen')
+    const id = ++this.#lastTap
+    const native = taken(this.#native.listen(id, check.listenOptions(options)))
+    const voice = new SpeakerVoice(native, () => this.#taps.delete(id))
+    this.#taps.set(id, voice)
+    return voice
+  }
+
   async close(options) {
     const { drains, withinMs } = check.closeOptions(options)
     // Writes and stops during a drain are recorded too.
@@ -264,7 +274,13 @@ class SpeakerSession extends EventEmitter {
   }
 
   #play(checked) {
-    return checked.clip ? this.#native.playClip(checked, nativeClip(checked.clip)) : this.#native.play(checked)
+    if (checked.clip) return this.#native.playClip(checked, nativeClip(checked.clip))
+    if (!checked.voice) return this.#native.play(checked)
+    if (this.#recorder) {
+      const message = "Expected a session without `record` for a voice, which can't be replayed, but received one with it"
+      throw new SpeakerError('ERR_UNSUPPORTED_OPERATION', message)
+    }
+    return this.#native.playVoice(checked, nativeVoice(checked.voice))
   }
 
   #stream(request, checked, caller) {
@@ -352,6 +368,8 @@ class SpeakerSession extends EventEmitter {
       const { tap, frame, atMs } = ring
       if (tap === null) this.#output.onFrame(frame, { atMs })
       else this.#taps.get(tap)?.take({ frame, atMs })
+    } else if (ring.unheard !== undefined) {
+      this.#taps.get(ring.unheard)?.destroy(new SpeakerError(ring.code, ring.message))
     } else if (ring.tokenWanted !== undefined) {
       giveToken(this.#native, ring.tokenWanted, this.#output.token)
     }

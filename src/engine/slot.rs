@@ -78,6 +78,15 @@ impl Slot {
                 self.output.as_mut()?.hear_data(hears);
                 None
             }
+            OutputRequest::Listen(listening) => {
+                let epoch = self.clock.as_ref()?.epoch();
+                self.output.as_mut()?.listen(listening, epoch);
+                None
+            }
+            OutputRequest::Unlisten(id) => {
+                self.output.as_mut()?.unlisten(id);
+                None
+            }
             OutputRequest::GiveUp => {
                 // It may have been let in already.
                 let leaving = self.output.take()?.give_up(now);

@@ -2,6 +2,7 @@
 
 mod backlog;
 mod data;
+mod listening;
 mod livekit;
 mod memory;
 mod output_file;
@@ -29,6 +30,7 @@ use crate::source::Progress;
 
 pub use backlog::Backlog;
 pub use data::{Hears, IncomingData, IncomingWhat, OutgoingData, OutgoingWhat, Payload, Rpc, Text};
+pub use listening::{ListenFailure, ListenRequest, Listening};
 #[doc(hidden)]
 pub use livekit::fuzz;
 pub use livekit::{
@@ -228,6 +230,12 @@ pub trait Output: Send {
 
     /// Says what of others' data is told from now on, in every room that is joined.
     fn hear_data(&mut self, _hears: Hears) {}
+
+    /// Listens to somebody from now on, in every room that is joined, until [`unlisten`](Self::unlisten). Time began at `epoch`.
+    fn listen(&mut self, _listening: Arc<Listening>, _epoch: Instant) {}
+
+    /// Stops listening.
+    fn unlisten(&mut self, _id: u32) {}
 
     /// What happened to it by itself. Needs tokio's context.
     fn poll(&mut self, _context: &mut Context<'_>, _now: Instant) -> Poll<OutputEvent> {

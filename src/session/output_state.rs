@@ -2,11 +2,12 @@
 //! becomes of them comes back as [`OutputEvent`](crate::output::OutputEvent).
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::outbox::{Outbox, OutputRequest, Ticket};
 use crate::error::SpeakerError;
 use crate::mixer::Routing;
-use crate::output::{Hears, Meanwhile};
+use crate::output::{Hears, Listening, Meanwhile};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Connection {
@@ -77,6 +78,8 @@ pub struct OutputState {
     mutes: BTreeSet<u32>,
     /// What of others' data is told.
     hears: Hears,
+    /// Who is listened to, in every room that is joined.
+    listenings: Vec<Arc<Listening>>,
     /// Tickets of `connect`.
     tickets: Vec<Ticket>,
     /// What failed last, if nothing went well since.
@@ -94,6 +97,7 @@ impl OutputState {
             streams: Vec::new(),
             mutes: BTreeSet::new(),
             hears: Hears::default(),
+            listenings: Vec::new(),
             tickets: Vec::new(),
             failure: None,
         }
@@ -123,6 +127,7 @@ impl OutputState {
             if self.hears != Hears::default() {
                 outbox.request(OutputRequest::HearData(self.hears));
             }
+            self.listenings.iter().for_each(|listening| outbox.request(OutputRequest::Listen(listening.clone())));
         }
         is_closed
     }
@@ -161,6 +166,28 @@ impl OutputState {
         if is_news && self.connection != Connection::Closed {
             outbox.request(OutputRequest::HearData(hears));
         }
+    }
+
+    /// Listens to somebody; at once if the output is there, and else when it is opened.
+    pub fn listen(&mut self, listening: Arc<Listening>, outbox: &mut Outbox) {
+        if self.connection != Connection::Closed {
+            outbox.request(OutputRequest::Listen(listening.clone()));
+        }
+        self.listenings.push(listening);
+    }
+
+    /// Stops listening.
+    pub fn unlisten(&mut self, id: u32, outbox: &mut Outbox) {
+        let count = self.listenings.len();
+        self.listenings.extract_if(.., |listening| listening.id == id).for_each(|listening| listening.end());
+        if self.listenings.len() < count && self.connection != Connection::Closed {
+            outbox.request(OutputRequest::Unlisten(id));
+        }
+    }
+
+    /// Nobody is listened to any more.
+    pub fn end_listenings(&mut self) {
+        self.listenings.drain(..).for_each(|listening| listening.end());
     }
 
     /// Returns true if a stream takes samples now. One that was not asked for, or was refused, is requested.

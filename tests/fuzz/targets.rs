@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::media::{self, Bench};
 use super::run::{Failure, Seen};
-use super::{broken, network, pipe, text};
+use super::{broken, network, pipe, text, voice};
 
 pub struct Target {
     pub name: &'static str,
@@ -24,7 +24,7 @@ macro_rules! files {
 static FILES: [Target; 11] =
     files!["wav", "adpcm", "aiff", "mp3", "adts", "flac", "ogg-flac", "ogg-vorbis", "ogg-opus", "m4a-aac", "m4a-alac"];
 
-static OTHERS: [Target; 9] = [
+static OTHERS: [Target; 10] = [
     Target { name: "raw", seeds: raw, run: media::raw },
     Target { name: "pipe", seeds: raw, run: pipe::run },
     Target { name: "redact", seeds: text::seeds, run: text::redact },
@@ -34,6 +34,7 @@ static OTHERS: [Target; 9] = [
     Target { name: "dtls", seeds: network::dtls_seeds, run: network::dtls },
     Target { name: "data", seeds: network::data_seeds, run: network::data },
     Target { name: "signal", seeds: network::signal_seeds, run: network::signal },
+    Target { name: "voice", seeds: voice::seeds, run: voice::run },
 ];
 
 /// Found by its name only.

@@ -440,6 +440,7 @@ impl World {
                 OutputRequest::SendData(_, ticket) => self.sending.push(ticket),
                 OutputRequest::GiveUp => self.disconnect(),
                 OutputRequest::Tap(..) | OutputRequest::Untap(_) => {}
+                OutputRequest::Listen(_) | OutputRequest::Unlisten(_) => {}
                 OutputRequest::Close => self.must_close = true,
             }
         }

@@ -90,6 +90,13 @@ impl Place {
         vec![Said::Us(self.has.clone()), local(info), others(moved.other_participants)]
     }
 
+    /// Keeps which tracks the server is to send.
+    pub fn subscribed(&mut self, tracks: &[String]) {
+        let subscribe = !tracks.is_empty();
+        let subscription = proto::UpdateSubscription { track_sids: tracks.to_vec(), subscribe, ..Default::default() };
+        self.state.subscription = Some(subscription);
+    }
+
     /// Keeps what was offered last.
     pub fn offered(&mut self, offer: &proto::SessionDescription) {
         if self.is_single {

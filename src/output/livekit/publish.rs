@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use super::publications::Todo;
-use super::said::{Said, Side};
+use super::peer::Offer;
+use super::said::{Agreed, Said, Side};
 use super::trouble::{Remedy, Trouble};
 use super::{Attempt, Condition, Connection, Input, LiveKit, LiveKitOptions, Track};
 use crate::error::{Code, SpeakerError};
@@ -34,14 +34,28 @@ impl LiveKit {
             peer.want_channels();
             theirs.iter_mut().for_each(|theirs| theirs.want_channels());
         }
-        let lacks_channels = peer.lacks_channels() && self.recovery.may_offer();
+        let heard = self.listeners.todo(peer.awaits_answer());
+        if !heard.subscribe.is_empty() || !heard.unsubscribe.is_empty() {
+            let changes = [(heard.subscribe, true), (heard.unsubscribe, false)];
+            changes.into_iter().filter(|(tracks, _)| !tracks.is_empty()).for_each(|(tracks, subscribe)| {
+                room.subscribe(tracks, subscribe);
+            });
+            room.place.subscribed(self.listeners.subscribed());
+            peer.set_listening(self.listeners.is_listening());
+            theirs.iter_mut().for_each(|theirs| theirs.set_listening(self.listeners.is_listening()));
+        }
         let todo = self.publications.todo(peer.awaits_answer(), now);
-        let Some(todo) = todo.or_else(|| lacks_channels.then(Todo::default)) else { return Ok(()) };
+        let lacks_channels = peer.lacks_channels() && self.recovery.may_offer();
+        if todo.is_none() && heard.lines.is_none() && !lacks_channels {
+            return Ok(());
+        }
+        let todo = todo.unwrap_or_default();
         todo.announcements.iter().for_each(|announcement| room.add_track(announcement));
         todo.mutes.into_iter().for_each(|(sid, muted)| room.mute(sid, muted));
-        if let Some((mids, sdp)) = peer.offer(&todo.lines, &todo.idle, now)? {
-            let lines: Vec<_> = mids.into_iter().zip(todo.lines).collect();
+        if let Some(Offer { lines, receiving, sdp }) = peer.offer(&todo.lines, &todo.idle, heard.lines, now)? {
+            let lines: Vec<_> = lines.into_iter().zip(todo.lines).collect();
             self.publications.offered(&lines);
+            self.listeners.offered(receiving);
             room.offer(sdp, lines.into_iter().map(|(mid, cid)| (mid.to_string(), cid)));
         }
         Ok(())
@@ -51,16 +65,21 @@ impl LiveKit {
         let Some(Connection { room, peer, theirs, .. }) = self.connection.as_deref_mut() else { return Ok(()) };
         self.publications.hear(&said, now);
         match said {
-            Said::Answer(sdp) => {
+            Said::Answer(Agreed { sdp, tracks }) => {
                 peer.answer(&sdp, now)?;
                 self.publications.answered(|mid| peer.payload_type(mid));
+                self.listeners.agreed(Side::Ours, &tracks);
             }
-            Said::Offer(sdp) => {
+            Said::NeedsLines(lines) => self.listeners.want(lines),
+            Said::NotSent { sid, error } => self.listeners.refused(&sid, &error),
+            Said::Offer(Agreed { sdp, tracks }) => {
                 let theirs = match theirs {
                     Some(theirs) => theirs,
                     None => theirs.insert(Box::new(peer.sibling(self.options.encoding, now)?)),
                 };
+                theirs.set_listening(self.listeners.is_listening());
                 room.answer(theirs.accept(&sdp, now)?);
+                self.listeners.agreed(Side::Theirs, &tracks);
             }
             Said::Candidate(candidate, side) => match (theirs, side) {
                 (Some(theirs), Side::Theirs) => theirs.add_candidate(&candidate, now)?,
@@ -81,6 +100,7 @@ impl LiveKit {
         if self.publications.give_up(stream, trouble.error, now) {
             peer.withdraw();
             self.publications.withdrawn();
+            self.listeners.withdrawn();
         }
         Ok(())
     }

@@ -18,10 +18,12 @@ use std::time::{Duration, Instant};
 use str0m::change::SdpPendingOffer;
 pub use str0m::media::{Mid, Pt};
 use str0m::net::{Protocol, Receive};
+use str0m::rtp::{RtpHeader, RtpPacket};
 use str0m::{Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
 
 use channels::Channels;
 use line::Line;
+pub use negotiate::{Ears, Offer};
 use rtp_time::RtpTime;
 
 use super::data::Written;
@@ -31,6 +33,7 @@ use super::track::{Packet, SILENT};
 use super::transport::{Arrival, DATAGRAM, Transport};
 use crate::audio::{FRAME_TIME, SAMPLE_RATE, Samples};
 use crate::error::{Code, Result, SpeakerError};
+use crate::listen;
 use crate::output::Report;
 use crate::runtime::{round_down, round_up, wake_at};
 
@@ -78,6 +81,29 @@ const FLOW: Duration = Duration::from_secs(1);
 /// A data channel that holds less has room: str0m holds 128 KiB in both together.
 const ROOM: usize = 48 * 1024;
 
+/// A packet of somebody who is listened to.
+pub struct Heard {
+    pub mid: Mid,
+    pub arrival: Instant,
+    packet: RtpPacket,
+}
+
+impl Heard {
+    /// What of it matters.
+    pub fn packet(&self) -> listen::Packet<'_> {
+        let RtpHeader { ssrc, payload_type, sequence_number: sequence, timestamp, marker, .. } = self.packet.header;
+        let (ssrc, payload_type, payload) = (*ssrc, *payload_type, &*self.packet.payload);
+        listen::Packet { ssrc, payload_type, sequence, timestamp, marker, payload }
+    }
+}
+
+/// The numbers under which sound comes.
+#[derive(Debug, Clone, Copy)]
+pub struct OpusTypes {
+    pub opus: u8,
+    pub red: Option<u8>,
+}
+
 /// What changed.
 pub enum Change {
     /// Media can flow.
@@ -121,6 +147,10 @@ pub struct Peer {
     sounded: Option<Instant>,
     /// Since when sound is sent without a pause.
     sending: Option<Instant>,
+    /// Somebody is listened to: nothing that comes may wait.
+    is_listening: bool,
+    /// What was heard of them, and not taken.
+    sounds: Vec<Heard>,
 }
 
 /// Whether a server may hear what is sent that was last `heard`, where sound is sent since `sending` and up to `last_frame`. One that
@@ -158,6 +188,8 @@ impl Peer {
             sounded: None,
             heard: None,
             sending: None,
+            is_listening: false,
+            sounds: Vec::new(),
         };
         // Until it is told a time, str0m begins no check of its own: it would wait for a server that can reach us.
         peer.input(Input::Timeout(now), now)?;
@@ -167,6 +199,19 @@ impl Peer {
     /// A second one, on the same kind of ways.
     pub fn sibling(&self, encoding: Encoding, now: Instant) -> Result<Self> {
         Self::new(self.transport.another(), encoding, now)
+    }
+
+    /// Whether somebody is listened to.
+    pub fn set_listening(&mut self, is_listening: bool) {
+        self.is_listening = is_listening;
+        if !is_listening {
+            self.sounds.clear();
+        }
+    }
+
+    /// Takes what was heard of them, in the order in which it came.
+    pub fn take_sounds(&mut self) -> Vec<Heard> {
+        std::mem::take(&mut self.sounds)
     }
 
     pub fn is_connected(&self) -> bool {
@@ -450,7 +495,8 @@ impl Peer {
 
     /// Whether nothing that comes or is to be sent is urgent. Data may come at any time, and wants to be confirmed.
     fn is_parked(&self, now: Instant) -> bool {
-        self.is_settled() && self.is_silent(now) && !self.channels.are_used()
+        let is_needed = self.is_listening || self.channels.are_used();
+        !is_needed && self.is_settled() && self.is_silent(now)
     }
 
     fn notice(&mut self, event: Event, now: Instant) -> Option<Change> {
@@ -483,6 +529,11 @@ impl Peer {
             }
             // A server that ends what data goes over ends all. If that is for good, its signalling says so.
             Event::Closed if self.channels.are_used() => Some(Change::NoPath),
+            Event::RtpPacket(packet) if self.is_listening => {
+                let mid = self.rtc.direct_api().stream_rx(&packet.header.ssrc)?.mid();
+                self.sounds.push(Heard { mid, arrival: packet.timestamp, packet });
+                None
+            }
             // Without a report since the last one there is nothing to tell.
             Event::MediaEgressStats(stats) => {
                 let (loss, remote) = (stats.loss?, stats.remote?);
