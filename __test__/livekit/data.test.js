@@ -313,6 +313,26 @@ test('data goes both ways with a server that sends over a connection of its own'
   await until(() => heard.includes(words('fast', undefined, false)), 'and the lossy one')
 })
 
+test('a session hears data and a voice at once, and speaks', LIMIT, async (t) => {
+  const room = await openEmptyRoom(t)
+  const [one, two] = ['one', 'two'].map((identity) => {
+    const token = () => room.token(identity)
+    return open(t, { output: { type: 'livekit', clock: undefined, url: room.server.url, token } }).session
+  })
+  const heard = [listen(one), listen(two)]
+  let bytes = 0
+  const voice = one.listen({ identity: 'two' })
+  voice.on('data', ({ frame }) => (bytes += frame.length))
+  await Promise.all([one.connect(), two.connect()])
+  const playing = [one, two].map((session) => session.playAudio({ audio: tone(440, 2000) }))
+  await until(async () => {
+    await Promise.all([one.sendData('to two'), two.sendData('to one')])
+    return bytes > 0 && heard.every((got) => got.length > 0)
+  }, 'both come')
+  for (const { outcome } of await Promise.all(playing)) assert.equal(outcome, 'completed')
+  voice.destroy()
+})
+
 test('on a wire that loses and delays, reliable packets come in order', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const other = await talker(room)
