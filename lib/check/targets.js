@@ -57,6 +57,11 @@ function muteRequest(request) {
   }
 }
 
+/** Validates the number of a track. */
+function trackId(value) {
+  return check.integer(value ?? null, 'trackId', undefined, 0, 0xffff)
+}
+
 /** Validates a text that a room is to show. */
 function text(value, argument) {
   return check.id(value ?? null, argument)
@@ -72,4 +77,4 @@ function attributes(value) {
   return Object.fromEntries(entries)
 }
 
-module.exports = { stopRequest, pauseRequest, resumeRequest, seekRequest, volumeRequest, muteRequest, attributes, text }
+module.exports = { stopRequest, pauseRequest, resumeRequest, seekRequest, volumeRequest, muteRequest, trackId, attributes, text }

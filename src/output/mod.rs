@@ -143,6 +143,8 @@ pub enum OutputEvent {
     Presence(Presence),
     /// What was asked for by [`Output::describe`] is done, or why not.
     Described(u32, Option<SpeakerError>),
+    /// What was asked for by [`Output::unpublish`] is done, or why not.
+    TakenOut(u32, Option<SpeakerError>),
     /// It is gone, with everything that plays into it, and why in a word.
     Lost(SpeakerError, String),
     /// It took no frame, and may do so later.
@@ -209,6 +211,10 @@ pub trait Output: Send {
     fn prepare(&mut self, _stream: u32, _now: Instant) -> Result<bool> {
         Ok(true)
     }
+
+    /// Takes a stream's track out of the room once its last sound is heard, until it is [prepared](Self::prepare) again.
+    /// [`OutputEvent::TakenOut`] answers under `ticket`, if there is one.
+    fn unpublish(&mut self, _stream: u32, _ticket: Option<u32>, _now: Instant) {}
 
     /// Mutes a stream's track in the room, whether it is published yet or not, or lifts its mute, whoever muted it.
     fn set_muted(&mut self, _stream: u32, _muted: bool) {}

@@ -75,6 +75,10 @@ pub struct OutputState {
     streams: Vec<Stream>,
     /// Streams that the user muted, in every room that is joined.
     mutes: BTreeSet<u32>,
+    /// Streams that the user took out of the room: they are not published where that would be done at once.
+    withheld: BTreeSet<u32>,
+    /// Tickets of `unpublish`.
+    unpublishing: Vec<Ticket>,
     /// Tickets of `connect`.
     tickets: Vec<Ticket>,
     /// What failed last, if nothing went well since.
@@ -91,6 +95,8 @@ impl OutputState {
             was_lost: false,
             streams: Vec::new(),
             mutes: BTreeSet::new(),
+            withheld: BTreeSet::new(),
+            unpublishing: Vec::new(),
             tickets: Vec::new(),
             failure: None,
         }
@@ -117,6 +123,7 @@ impl OutputState {
             self.connection = Connection::Opening;
             outbox.request(OutputRequest::Open);
             self.mutes.iter().for_each(|stream| outbox.request(OutputRequest::SetMuted(*stream, true)));
+            self.withheld.iter().for_each(|stream| outbox.request(OutputRequest::Unpublish(*stream, None)));
         }
         is_closed
     }
@@ -149,6 +156,28 @@ impl OutputState {
         }
     }
 
+    /// Takes a stream's track out of the room, until the stream is to take samples again.
+    pub fn unpublish(&mut self, stream: u32, ticket: Ticket, outbox: &mut Outbox) {
+        // What fades out on a track that the server took out is as unheard as before.
+        self.stream_refused(stream);
+        self.withheld.insert(stream);
+        if self.connection == Connection::Closed {
+            return outbox.settle(ticket, None);
+        }
+        self.unpublishing.push(ticket);
+        outbox.request(OutputRequest::Unpublish(stream, Some(ticket)));
+    }
+
+    /// The room has a track out, or not. Returns false if nobody waits for that.
+    pub fn unpublished(&mut self, ticket: Ticket) -> bool {
+        let index = self.unpublishing.iter().position(|waiting| *waiting == ticket);
+        index.map(|index| self.unpublishing.remove(index)).is_some()
+    }
+
+    pub fn take_unpublishing(&mut self) -> Vec<Ticket> {
+        std::mem::take(&mut self.unpublishing)
+    }
+
     /// Returns true if a stream takes samples now. One that was not asked for, or was refused, is requested.
     pub fn takes(&mut self, stream: u32, outbox: &mut Outbox) -> bool {
         if self.routing == Routing::Mixdown {
@@ -156,10 +185,12 @@ impl OutputState {
         }
         let is_open = self.is_open();
         let known = self.stream(stream);
+        let takes = known.is_open && is_open;
         if !std::mem::replace(&mut known.is_asked, true) {
             outbox.request(OutputRequest::Prepare(stream));
+            self.withheld.remove(&stream);
         }
-        known.is_open && is_open
+        takes
     }
 
     /// Returns true if what plays into a stream stands still, because nobody could hear it.

@@ -149,6 +149,7 @@ impl Table {
             OutputRequest::Open => "open".to_owned(),
             OutputRequest::Prepare(stream) => format!("prepare{stream}"),
             OutputRequest::Describe(description, ticket) => format!("describe{:?}{ticket:?}", description.name),
+            OutputRequest::Unpublish(stream, ticket) => format!("unpublish{stream}{ticket:?}"),
             OutputRequest::SetMuted(stream, muted) => format!("{}{stream}", if muted { "mute" } else { "unmute" }),
             OutputRequest::GiveUp => "give up".to_owned(),
             OutputRequest::Tap(..) => "tap".to_owned(),

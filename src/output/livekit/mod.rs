@@ -354,7 +354,9 @@ impl LiveKit {
 
     /// When something is due.
     fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        let deadlines = [self.publications.next_deadline(), self.requests.next_deadline()];
+        let leaving = self.tracks.iter().filter(|track| self.publications.is_leaving(track.stream));
+        let leaves = leaving.filter_map(|track| track.heard_by(self.options.linger)).min();
+        let deadlines = [self.publications.next_deadline(), self.requests.next_deadline(), leaves];
         self.recovery.deadline(self.media(now), now).into_iter().chain(deadlines.into_iter().flatten()).min()
     }
 }
@@ -367,6 +369,10 @@ impl Output for LiveKit {
     fn prepare(&mut self, stream: u32, now: Instant) -> Result<bool> {
         self.add_track(stream);
         self.publications.ask(stream, now)
+    }
+
+    fn unpublish(&mut self, stream: u32, ticket: Option<u32>, _now: Instant) {
+        self.publications.unpublish(stream, ticket);
     }
 
     fn set_muted(&mut self, stream: u32, muted: bool) {
@@ -410,6 +416,7 @@ impl Output for LiveKit {
         let Some(line) = self.publications.line(frame.stream) else { return Ok(false) };
         let is_muted = self.publications.is_muted(frame.stream);
         if let Some(packet) = track.encode(frame, is_muted)? {
+            track.sent_at(&packet, now);
             connection.peer.send(line, frame.at, &packet, now)?;
         }
         if connection.peer.is_unheard(now) {

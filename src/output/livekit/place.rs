@@ -90,6 +90,11 @@ impl Place {
         vec![Said::Us(self.has.clone()), local(info), others(moved.other_participants)]
     }
 
+    /// A track is none of ours any more.
+    pub fn forget(&mut self, name: &str) {
+        self.state.publish_tracks.retain(|published| sid(published) != name);
+    }
+
     /// Keeps what was offered last.
     pub fn offered(&mut self, offer: &proto::SessionDescription) {
         if self.is_single {
