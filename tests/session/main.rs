@@ -15,3 +15,4 @@ mod properties;
 mod queue;
 mod stop;
 mod table;
+mod unpublish;

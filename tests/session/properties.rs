@@ -85,6 +85,7 @@ enum Happening {
     /// For so long at most.
     Drain(u64),
     SetMuted(u32, bool),
+    Unpublish(u32),
     Break,
 }
 
@@ -113,6 +114,7 @@ enum Outside {
     Muted(u32, Meanwhile),
     Unmuted(u32),
     Refused,
+    TakenOut(bool),
     Unpublished(u32, Meanwhile),
     Republished(u32),
     Link,
@@ -150,6 +152,8 @@ struct World {
     /// Streams whose tracks are muted, and those whose tracks are out of the room.
     muted: BTreeSet<u32>,
     missing: BTreeSet<u32>,
+    /// Calls that take tracks out of the room.
+    leaving: Vec<Ticket>,
     /// A frame is mixed and not handed over.
     in_flight: bool,
     opens: Vec<Open>,
@@ -184,6 +188,7 @@ impl World {
             prepared: Vec::new(),
             muted: BTreeSet::new(),
             missing: BTreeSet::new(),
+            leaving: Vec::new(),
             in_flight: false,
             opens: Vec::new(),
             readers: Vec::new(),
@@ -305,6 +310,12 @@ impl World {
             Happening::SetMuted(track, muted) => {
                 let _ = self.session.set_muted(track, muted);
             }
+            Happening::Unpublish(track) => {
+                if self.is_room {
+                    let ticket = self.ticket();
+                    self.session.unpublish(track, ticket, at);
+                }
+            }
             Happening::Break => {
                 self.session.break_down();
                 (self.is_broken, self.in_flight) = (true, false);
@@ -418,6 +429,11 @@ impl World {
                     self.connection = Connection::Opening;
                 }
                 OutputRequest::Prepare(stream) => self.prepared.push(stream),
+                OutputRequest::Unpublish(stream, ticket) => {
+                    self.prepared.retain(|prepared| *prepared != stream);
+                    self.missing.remove(&stream);
+                    self.leaving.extend(ticket);
+                }
                 OutputRequest::SetMuted(..) | OutputRequest::Describe(..) => {}
                 OutputRequest::GiveUp => self.disconnect(),
                 OutputRequest::Tap(..) | OutputRequest::Untap(_) => {}
@@ -429,6 +445,7 @@ impl World {
     fn disconnect(&mut self) {
         self.connection = Connection::Closed;
         self.prepared.clear();
+        self.leaving.clear();
         self.muted.clear();
         self.missing.clear();
     }
@@ -447,6 +464,10 @@ impl World {
             },
             (Outside::Refused, Connection::Open | Connection::Cut(_)) => match self.prepared.pop() {
                 Some(stream) => OutputEvent::Refused(stream, gone()),
+                None => return,
+            },
+            (Outside::TakenOut(fails), _) => match self.leaving.pop() {
+                Some(ticket) => OutputEvent::TakenOut(ticket, fails.then(gone)),
                 None => return,
             },
             (Outside::Muted(stream, meanwhile), Connection::Open | Connection::Cut(_)) if self.is_room => {
@@ -699,6 +720,7 @@ fn outsides() -> impl Strategy<Value = Outside> {
         2 => (0..3u32, proptest::sample::select(&[Pause, Continue][..])).prop_map(|(stream, meanwhile)| Outside::Muted(stream, meanwhile)),
         3 => (0..3u32).prop_map(Outside::Unmuted),
         1 => Just(Outside::Refused),
+        2 => proptest::bool::weighted(0.1).prop_map(Outside::TakenOut),
         1 => (0..3u32, proptest::sample::select(&[Pause, Continue, Drop][..])).prop_map(|(stream, meanwhile)| Outside::Unpublished(stream, meanwhile)),
         2 => (0..3u32).prop_map(Outside::Republished),
         1 => Just(Outside::Link),
@@ -736,6 +758,7 @@ fn steps() -> impl Strategy<Value = Happening> {
         1 => (0..5_000u64).prop_map(|samples| Happening::Halt { samples }),
         3 => (0..5_000u64).prop_map(|samples| Happening::Wait { samples }),
         1 => (0..3u32, any::<bool>()).prop_map(|(track, muted)| Happening::SetMuted(track, muted)),
+        1 => (0..3u32).prop_map(Happening::Unpublish),
         1 => prop_oneof![0..10_000u64, Just(u64::MAX)].prop_map(Happening::Drain),
         1 => proptest::bool::weighted(0.3).prop_map(|breaks| if breaks { Happening::Break } else { Happening::Close }),
     ]

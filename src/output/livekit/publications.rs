@@ -992,6 +992,19 @@ mod tests {
             self.told()
         }
 
+        /// Takes a stream's track out, under its number as a ticket, and lets go of it if nothing of it is to be sent first.
+        fn leave(&mut self, stream: u32) -> Vec<(String, bool)> {
+            self.publications.unpublish(stream, Some(stream));
+            self.fall_silent(stream);
+            self.send()
+        }
+
+        fn fall_silent(&mut self, stream: u32) {
+            if self.publications.is_leaving(stream) {
+                assert!(self.publications.let_go(stream, self.now).is_some());
+            }
+        }
+
         fn wait(&mut self, time: Duration) -> Vec<String> {
             self.now += time;
             self.told()
@@ -1000,8 +1013,11 @@ mod tests {
         /// What the session is told by now.
         fn told(&mut self) -> Vec<String> {
             self.publications.look(self.is_connected, self.now);
-            let news = std::iter::from_fn(|| self.publications.news());
+            let publications = &mut self.publications;
+            let news = std::iter::from_fn(|| publications.take_answer().or_else(|| publications.news()));
             news.map(|event| match event {
+                OutputEvent::TakenOut(ticket, None) => format!("out {ticket}"),
+                OutputEvent::TakenOut(ticket, Some(error)) => format!("{} {ticket}", error.code.as_str()),
                 OutputEvent::Opened(stream) => format!("opened {stream}"),
                 OutputEvent::Subscribed(stream, Some(identity)) => format!("subscribed {stream} {identity}"),
                 OutputEvent::Subscribed(stream, None) => format!("subscribed {stream}"),
@@ -1468,5 +1484,239 @@ mod tests {
         assert_eq!(table.told(), ["muted 0"]);
         table.publications.resumed(table.now);
         assert_eq!(table.send(), [("sid-1".to_owned(), true)]);
+    }
+
+    #[test]
+    fn a_track_leaves_once_it_is_silent_and_the_room_lists_it_no_more() {
+        let mut table = Table::joined(&[0, 1], &[]);
+        assert_eq!(table.serve(), ["opened 0", "opened 1"]);
+        table.publications.unpublish(0, Some(1));
+        assert!(table.publications.line(0).is_some(), "its last words are sent");
+        table.send();
+        assert_eq!(table.idle, []);
+        assert!(table.publications.is_leaving(0) && !table.publications.is_leaving(1));
+        table.publications.let_go(0, table.now);
+        assert_eq!((table.publications.line(0), table.publications.is_leaving(0)), (None, false));
+        table.send();
+        assert_eq!((table.offers, &table.idle[..]), (2, &[mid(0)][..]));
+        table.answer();
+        assert_eq!(table.told(), NOTHING);
+        table.list(&[(0, false), (1, false)], true);
+        assert_eq!(table.told(), NOTHING, "a list from before");
+        table.list(&[(1, false)], true);
+        assert_eq!(table.told(), ["out 1"]);
+        assert_eq!((table.send(), table.publications.next_deadline()), (vec![], None), "nothing is left of it");
+        assert!(!table.ask(0).unwrap());
+        assert_eq!(table.serve(), ["opened 0"]);
+        assert_ne!(table.announced[0].cid, table.announced[2].cid);
+        assert!(table.ask(1).unwrap(), "the other one is as it was");
+    }
+
+    #[test]
+    fn the_room_may_list_it_no_more_before_it_answers_or_say_nothing() {
+        for (says_first, says_nothing) in [(true, false), (false, false), (false, true)] {
+            let mut table = Table::joined(&[0], &[]);
+            table.serve();
+            table.leave(0);
+            if says_first {
+                table.hear(Said::Unpublished { sid: "sid-0".to_owned() });
+                assert_eq!(table.told(), NOTHING, "its line is not agreed");
+                table.answer();
+            } else {
+                table.answer();
+                assert_eq!(table.publications.next_deadline(), Some(table.now + LISTED_WITHIN));
+                match says_nothing {
+                    false => table.hear(Said::Unpublished { sid: "sid-0".to_owned() }),
+                    true => {
+                        table.now += LISTED_WITHIN;
+                        assert_eq!(table.publications.late(table.now), Some(0));
+                        assert!(table.publications.is_gone(0, table.now));
+                    }
+                }
+            }
+            assert_eq!(table.told(), ["out 0"], "{says_first} {says_nothing}");
+            assert_eq!(table.publications.next_deadline(), None);
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for_behind_it_comes_in_when_it_is_out_and_both_calls_are_answered() {
+        let mut table = Table::joined(&[0], &["ear"]);
+        table.serve();
+        table.subscribe(0);
+        table.told();
+        table.publications.unpublish(0, Some(1));
+        assert!(!table.ask(0).unwrap());
+        table.publications.unpublish(0, Some(2));
+        assert!(!table.ask(0).unwrap());
+        table.fall_silent(0);
+        table.send();
+        assert_eq!(table.announced.len(), 1, "first out, then in again");
+        assert_eq!(table.publications.next_deadline(), Some(table.now + TIMEOUT), "of its way out");
+        table.answer();
+        table.list(&[], true);
+        assert_eq!(table.told(), ["out 1", "out 2"]);
+        assert_eq!(table.serve(), NOTHING, "its listener is waited for");
+        table.subscribe(1);
+        assert_eq!(table.told(), ["subscribed 0 ear", "opened 0"]);
+    }
+
+    #[test]
+    fn what_the_room_does_not_have_is_out_at_once() {
+        let mut table = Table::new(&[0, 1]);
+        table.publications.unpublish(0, Some(1));
+        table.publications.unpublish(7, Some(2));
+        assert_eq!(table.told(), ["out 1", "out 2"]);
+        table.join(true);
+        table.publications.started();
+        assert_eq!(table.serve(), ["opened 1"]);
+        assert!(table.publications.is_as_asked());
+        table.hear(Said::Unpublished { sid: "sid-0".to_owned() });
+        assert_eq!(table.told(), ["unpublished 1 Pause"]);
+        table.publications.unpublish(1, Some(3));
+        assert_eq!(table.told(), ["out 3"]);
+        table.now += 2 * AGAIN_AFTER;
+        table.serve();
+        assert_eq!(table.announced.len(), 1, "it does not come back by itself");
+        table.ask(1).unwrap();
+        assert_eq!(table.serve(), ["opened 1"]);
+    }
+
+    #[test]
+    fn a_track_on_its_way_in_goes_in_before_it_goes_out_and_connects_without_it() {
+        let mut table = Table::new(&[0, 1]);
+        table.join(true);
+        table.send();
+        table.leave(0);
+        assert!(!table.publications.is_leaving(0));
+        table.name(0);
+        table.name(1);
+        table.answer();
+        assert_eq!(table.told(), ["opened 1"]);
+        assert!(table.publications.is_as_asked());
+        table.fall_silent(0);
+        table.send();
+        assert_eq!(table.idle, [mid(0)]);
+        table.answer();
+        table.hear(Said::Unpublished { sid: "sid-0".to_owned() });
+        assert_eq!(table.told(), ["out 0"]);
+    }
+
+    #[test]
+    fn a_track_that_the_server_takes_out_while_it_leaves_is_out() {
+        let mut table = Table::joined(&[0, 1], &[]);
+        table.serve();
+        table.publications.unpublish(0, Some(1));
+        table.publications.unpublish(1, Some(2));
+        table.ask(1).unwrap();
+        for sid in ["sid-0", "sid-1"] {
+            table.hear(Said::Unpublished { sid: sid.to_owned() });
+        }
+        assert_eq!(table.told(), ["out 1", "out 2"]);
+        table.list(&[], false);
+        assert_eq!(table.told(), ["refused 1"], "what waits for it is not left waiting");
+        table.list(&[], true);
+        table.send();
+        assert_eq!(table.announced.len(), 2);
+    }
+
+    #[test]
+    fn a_refused_track_that_is_not_wanted_goes_out_when_the_server_has_taken_its_line() {
+        let mut table = Table::joined(&[], &[]);
+        table.ask(1).unwrap();
+        table.send();
+        table.list(&[], false);
+        table.refuse(0);
+        table.answer();
+        assert_eq!(table.told(), ["refused 1"]);
+        table.leave(1);
+        assert_eq!(table.told(), ["out 1"]);
+        table.list(&[], true);
+        table.send();
+        table.name(1);
+        assert_eq!(table.told(), NOTHING, "nobody waits for it");
+        table.fall_silent(1);
+        table.send();
+        assert_eq!(table.idle, [mid(0)]);
+        table.answer();
+        table.hear(Said::Unpublished { sid: "sid-1".to_owned() });
+        assert_eq!((table.told(), table.send()), (vec![], vec![]));
+        table.ask(1).unwrap();
+        assert_eq!(table.serve(), ["opened 1"]);
+    }
+
+    #[test]
+    fn a_line_whose_offer_is_void_is_let_go_of_again() {
+        let mut table = Table::joined(&[0, 1], &[]);
+        table.serve();
+        table.leave(0);
+        table.publications.interrupted();
+        table.awaits_answer = false;
+        assert_eq!(table.publications.next_deadline(), None);
+        table.leave(1);
+        assert_eq!(table.idle, [mid(0)], "nothing is said");
+        table.publications.answered(|_| Some(111.into()), table.now);
+        table.list(&[(0, false), (1, false)], true);
+        assert_eq!(table.told(), NOTHING, "that was the answer to another offer");
+        table.publications.resumed(table.now);
+        table.send();
+        assert_eq!(table.idle[1..], [mid(0), mid(1)]);
+        assert_eq!(table.publications.next_deadline(), Some(table.now + TIMEOUT));
+        table.list(&[], true);
+        table.answer();
+        assert_eq!(table.told(), ["out 0", "out 1"]);
+    }
+
+    #[test]
+    fn what_leaves_a_room_that_is_joined_anew_stays_out_and_is_answered_then() {
+        let mut table = Table::joined(&[0, 1, 2, 3], &[]);
+        table.serve();
+        table.publications.unpublish(0, Some(0));
+        table.leave(1);
+        table.ask(1).unwrap();
+        table.publications.reset();
+        (table.is_connected, table.awaits_answer) = (false, false);
+        table.publications.unpublish(2, Some(2));
+        assert_eq!(table.told(), NOTHING);
+        table.join(true);
+        assert_eq!(table.told(), ["out 0", "out 1", "out 2"]);
+        table.is_connected = true;
+        assert_eq!(table.serve(), ["opened 1"]);
+        assert_eq!(table.announced.len(), 6, "1, which is asked for again, and 3");
+        assert!(table.publications.is_restored());
+    }
+
+    #[test]
+    fn a_server_that_does_not_answer_is_not_waited_for() {
+        let mut table = Table::joined(&[0], &[]);
+        table.serve();
+        table.leave(0);
+        table.ask(0).unwrap();
+        table.now += TIMEOUT;
+        assert_eq!(table.publications.late(table.now), Some(0));
+        assert!(!table.publications.is_gone(0, table.now));
+        assert!(table.publications.give_up(0, no_grant(TrackSource::Microphone), table.now), "its offer was not answered");
+        table.publications.withdrawn();
+        table.awaits_answer = false;
+        assert_eq!(table.told(), ["ERR_REFUSED 0"]);
+        assert_eq!(table.publications.late(table.now), None);
+        assert_eq!(table.serve(), ["opened 0"]);
+        assert_eq!(table.idle, [mid(0), mid(0)], "its line is let go of in the next offer");
+    }
+
+    #[test]
+    fn a_track_that_leaves_keeps_its_mute() {
+        let mut table = Table::joined(&[0], &[]);
+        table.serve();
+        table.publications.set_muted(0, true);
+        assert_eq!(table.told(), ["muted 0"]);
+        assert_eq!(table.send(), [("sid-0".to_owned(), true)]);
+        table.leave(0);
+        table.answer();
+        table.list(&[], true);
+        assert_eq!(table.told(), ["out 0"]);
+        table.ask(0).unwrap();
+        assert_eq!(table.serve(), ["opened 0"]);
+        assert!(table.announced[1].muted);
     }
 }
