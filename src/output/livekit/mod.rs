@@ -6,7 +6,7 @@
 //! ```
 //!
 //! All of it is polled by the session's driver. A track is published when the room is joined, or when something first plays on it,
-//! and stays.
+//! and stays until the session closes or takes it out.
 
 mod announcement;
 mod backoff;
