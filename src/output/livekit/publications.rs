@@ -686,7 +686,10 @@ impl Publications {
     /// When [`look`](Self::look) and [`late`](Self::late) are to be asked next.
     pub fn next_deadline(&self) -> Option<Instant> {
         let each = |track: &Publication| {
-            let opens = track.published.filter(|_| !track.is_open && track.leave.is_none()).map(|at| at + self.terms.subscribe_timeout);
+            let opens = track
+                .published
+                .filter(|_| !track.is_open && track.leave.is_none())
+                .map(|at| at + self.terms.subscribe_timeout);
             let again = match track.hold {
                 Hold::Until(at) => Some(at),
                 Hold::No | Hold::UntilAllowed => None,
@@ -1695,7 +1698,10 @@ mod tests {
         table.now += TIMEOUT;
         assert_eq!(table.publications.late(table.now), Some(0));
         assert!(!table.publications.is_gone(0, table.now));
-        assert!(table.publications.give_up(0, no_grant(TrackSource::Microphone), table.now), "its offer was not answered");
+        assert!(
+            table.publications.give_up(0, no_grant(TrackSource::Microphone), table.now),
+            "its offer was not answered"
+        );
         table.publications.withdrawn();
         table.awaits_answer = false;
         assert_eq!(table.told(), ["ERR_REFUSED 0"]);
