@@ -114,7 +114,8 @@ fn where_there_is_no_room_it_settles_at_once_and_is_kept_for_those_to_come() {
 
 #[test]
 fn it_settles_whatever_becomes_of_the_room() {
-    let ends: [(&str, fn(&mut Table)); 4] = [
+    type End = fn(&mut Table);
+    let ends: [(&str, End); 4] = [
         ("settled2", |table| table.session.output_event(OutputEvent::Lost(gone(), "gone".into()), table.at())),
         ("settled2(ERR_REFUSED)", |table| {
             let error = SpeakerError::new(Code::Refused, "no answer");
