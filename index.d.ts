@@ -238,6 +238,21 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   tap(options?: TapOptions): SpeakerTap
 
   /**
+   * Listens to somebody in the room: returns a Readable of what they say from now on, and a source that `playAudio` plays as it is
+   * said, in this session or others. Can be called before `connect`, and before they are there; it goes on when they publish their track
+   * anew, when they leave and come back, and when the room is joined anew. Only a track that is listened to is subscribed to.
+   *
+   * The token needs the grant `canSubscribe`: without it the voice fails (`error`) with `ERR_REFUSED`, as it does if the server can't send the
+   * track. `destroy` ends it, and so does `close` of the session, with `end` behind the last frame.
+   * @throws {SpeakerError} `ERR_INVALID_ARGUMENT`, `ERR_UNSUPPORTED_OPERATION` for other outputs than `livekit`, `ERR_CLOSED`, `ERR_INTERNAL`
+   *
+   * @example
+   * const voice = session.listen({ identity: 'alice', sampleRate: 16000 })
+   * for await (const { frame, atMs } of voice) recogniser.write(frame)
+   */
+  listen(options: ListenOptions): SpeakerVoice
+
+  /**
    * Stops everything (reason `'closed'`), closes the output, and ends the session. On a realtime clock what sounds is
    * faded first; on a manual clock, where no time is left, it ends at the sample it has reached. A `connect` or `advance` that
    * is under way rejects with `ERR_CLOSED`. A room is told that the participant leaves; that takes at most 2 s. A second call
@@ -629,13 +644,13 @@ export interface PlayRequest {
   /** An http(s) URL, a `file:` URL or a path. Either this or `audio`. */
   audioUrl?: string | URL
   /**
-   * A whole audio file in memory, which is copied (once for all playbacks that live with the same bytes); a {@link SpeakerClip}; or a Readable, a web ReadableStream or another AsyncIterable of bytes, which is
+   * A whole audio file in memory, which is copied (once for all playbacks that live with the same bytes); a {@link SpeakerClip}; a {@link SpeakerVoice}; or a Readable, a web ReadableStream or another AsyncIterable of bytes, which is
    * read as its sound is played, and closed (`destroy`, `cancel` or `return`) as soon as the playback ends before it does, also
    * while a piece is awaited. If it fails, or can't be read because it is locked or consumed, what came is played, and then the
    * playback fails with `ERR_STREAM`; if it fails with an AbortError, the playback is stopped at once (reason `'aborted'`). It
    * can't be looped. If the request is refused, it is left alone.
    */
-  audio?: Uint8Array | SpeakerClip | AsyncIterable<Uint8Array>
+  audio?: Uint8Array | SpeakerClip | SpeakerVoice | AsyncIterable<Uint8Array>
   /** The format of a Readable or AsyncIterable; needed for raw samples only. */
   format?: StreamFormat
   /** As in {@link StreamRequest}. */
@@ -786,6 +801,67 @@ export interface SpeakerTap extends Readable {
   readonly dropped: number
   read(): TapFrame | null
   [Symbol.asyncIterator](): NodeJS.AsyncIterator<TapFrame>
+}
+
+/** Whom {@link SpeakerSession.listen} listens to, and what the frames are like. */
+export interface ListenOptions {
+  /** A non-empty string of well-formed Unicode: how the room names them ({@link Participant.identity}). */
+  identity: string
+  /** The name of their track. Default: their microphone, or else the first audio track that they publish. */
+  trackName?: string
+  /** Default `'s16'`; little-endian, interleaved. */
+  format?: SampleFormat
+  /** As for {@link WavOutput}. */
+  dither?: boolean
+  /** In Hz, 8000–192,000; default 48,000. */
+  sampleRate?: number
+  /** Default 1, whatever is sent. */
+  channels?: 1 | 2
+  /** Length of a frame in ms, 10–100, a whole number of samples; default 20. */
+  frameMs?: number
+}
+
+/**
+ * What somebody in the room says: a Readable in object mode of frames, for each of which `atMs` is the session's time when it came, or
+ * would have come on a network that held nothing up. Like {@link SpeakerTap} it produces no frames in silence, its last frame before a silence is
+ * filled up with zeros, 64 frames wait for the reader, and those that find no room are lost (`dropped`).
+ *
+ * What is lost on the way is taken from the copies that packets bear (RED, in-band FEC), or made up for up to 100 ms, and then it is silence.
+ * Sound is heard as late as the network is uneven, and cut or stretched by whole periods of the voice where that changes; within a
+ * sound `atMs` goes on with the samples.
+ *
+ * As `audio` of `playAudio` it needs no reader. It is live: it begins with what is said next, what is said while it is paused is not heard, and a
+ * silence is no underrun. `startMs`, `durationMs`, `fadeOutMs`, `loop` and the options of streams are refused beside it
+ * (`ERR_INVALID_ARGUMENT`), and so is all of it in a session with `record`, for it can't be replayed (`ERR_UNSUPPORTED_OPERATION`). It completes
+ * when the voice ends.
+ */
+export interface SpeakerVoice extends Readable {
+  /** Frames that were lost because they were not read in time. */
+  readonly dropped: number
+  /** How well they are heard. */
+  stats(): VoiceStats
+  read(): TapFrame | null
+  [Symbol.asyncIterator](): NodeJS.AsyncIterator<TapFrame>
+}
+
+/** What a voice has come to. Counts since it was made; a participant may have published several tracks since. */
+export interface VoiceStats {
+  /** Packets that came, each counted once. */
+  receivedPackets: number
+  /** Packets that have not come so far. */
+  lostPackets: number
+  /** Packets that came too late to be heard. */
+  latePackets: number
+  /** Packets that were heard though they were lost, from a copy in a later one. */
+  recoveredPackets: number
+  /** How much was made up, in ms. */
+  concealedMs: number
+  /** How much later the last sound was handed on than a packet that nothing held up would have been, in ms. */
+  delayMs: number
+  /** How unevenly packets arrive, in ms (RFC 3550 §6.4.1). */
+  jitterMs: number
+  /** How often a playback of it had nothing to play in the middle of a sound. */
+  underruns: number
 }
 
 /** How much of a playback was handed over and heard. */

@@ -19,10 +19,15 @@ const ODD = 0.05
 /** A window with fewer whole periods says too little. */
 const LEAST_PERIODS = 3
 
+/** The word. */
+function chirpSamples(ms) {
+  const phase = (n) => 2 * Math.PI * (FROM_HZ * (n / RATE) + (HZ_PER_MS * 1000 * (n / RATE) ** 2) / 2)
+  return Float64Array.from({ length: ms * PER_MS }, (_, n) => AMPLITUDE * Math.sin(phase(n)))
+}
+
 /** The word as a WAV file. */
 function chirp(ms) {
-  const phase = (n) => 2 * Math.PI * (FROM_HZ * (n / RATE) + (HZ_PER_MS * 1000 * (n / RATE) ** 2) / 2)
-  return wavFile(Float64Array.from({ length: ms * PER_MS }, (_, n) => AMPLITUDE * Math.sin(phase(n))), RATE)
+  return wavFile(chirpSamples(ms), RATE)
 }
 
 /** Where the samples rise through zero, between samples. */
@@ -65,4 +70,4 @@ function missing(samples, ms) {
   return { start: first, within: between.length - between.reduce((sum, one) => sum + one), end: ms - 1 - last }
 }
 
-module.exports = { chirp, missing }
+module.exports = { chirp, chirpSamples, missing }

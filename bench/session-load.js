@@ -19,6 +19,10 @@ const FRAME_MS = 20
 const FRAME = (RATE * FRAME_MS) / 1000
 const WAV_HEADER = 44
 const BITRATE = 64_000
+/** Each plays from another place on: users do not hear the same at the same time, and a processor foresees what it did just now. */
+const APART_MS = 7 * FRAME_MS
+const LATEST_MS = 15_000
+const startMs = (n) => (n * APART_MS) % LATEST_MS
 
 /** CPU time over a steady window, then what the process holds. `soundMs` says how much sound all have sent so far. */
 async function measure(windowMs, soundMs, lateFrames = () => undefined) {
@@ -42,13 +46,13 @@ const sum = (values) => values.reduce((total, value) => total + value, 0)
  * This addon. All sessions have spoken once; then they play a file, a clip that they share, or nothing. So many `decoders` decode a
  * file meanwhile, again and again.
  */
-async function ours({ url, tokens, noise, windowMs, play = 'file', file = noise, atOnce, decoders = 0, decoded }) {
+async function ours({ url, tokens, noise, windowMs, play = 'file', file = noise, red = false, atOnce, decoders = 0, decoded }) {
   const { SpeakerSession } = require('..')
   const blip = readFileSync(noise).subarray(0, WAV_HEADER + 5 * FRAME * 2)
   blip.writeUInt32LE(blip.length - 8, 4)
   blip.writeUInt32LE(blip.length - WAV_HEADER, 40)
   const { opened, ...joined } = await openAll(tokens, async (token) => {
-    const output = { type: 'livekit', url, token, bitrate: BITRATE, connectTimeoutMs: 30_000 }
+    const output = { type: 'livekit', url, token, bitrate: BITRATE, red, connectTimeoutMs: 30_000 }
     const session = new SpeakerSession({ output })
     const played = session.playAudio({ audio: blip })
     await Promise.race([once(session, 'started'), played])
@@ -58,8 +62,8 @@ async function ours({ url, tokens, noise, windowMs, play = 'file', file = noise,
   const sessions = opened.map(({ session }) => session)
   const clip = play === 'clip' ? await SpeakerSession.clip({ audioUrl: file }) : undefined
   await sleep(SILENCE_MS)
-  const source = clip ? { audio: clip } : { audioUrl: file }
-  if (play !== 'nothing') sessions.forEach((session) => session.playAudio(source).catch(() => {}))
+  const source = (n) => (clip ? { audio: clip } : { audioUrl: file, startMs: startMs(n) })
+  if (play !== 'nothing') sessions.forEach((session, n) => session.playAudio(source(n)).catch(() => {}))
   let leaving = false
   const decode = async () => {
     while (!leaving) (await SpeakerSession.clip({ audioUrl: decoded })).close()
@@ -97,16 +101,16 @@ async function official({ url, tokens, noise, windowMs }) {
   })
   let [sent, failed, leaving] = [0, 0, false]
   // Paced here and not by a full queue: with N calls waiting in it, each of its events would be looked at N times.
-  const feed = async ({ source }) => {
+  const feed = async ({ source }, place) => {
     const start = performance.now()
     for (let n = 0; !leaving; n++) {
-      await source.captureFrame(frames[n % frames.length])
+      await source.captureFrame(frames[(n + startMs(place) / FRAME_MS) % frames.length])
       sent++
       const early = start + (n + 1) * FRAME_MS - performance.now()
       if (early > 0) await sleep(early)
     }
   }
-  const feeding = opened.map((one) => feed(one).catch(() => failed++))
+  const feeding = opened.map((one, place) => feed(one, place).catch(() => failed++))
   const measured = await measure(windowMs, () => sent * FRAME_MS)
   const leave = async () => {
     leaving = true

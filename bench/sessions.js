@@ -1,13 +1,16 @@
 'use strict'
 
 // What a speaking session costs in a LiveKit room: this addon against @livekit/rtc-node, N sessions in one process,
-// each in a room of its own that nobody listens in, sending the same sound as one Opus track of 64 kbit/s, and against
-// libopus alone, which encodes as much, all in one phase (bench/encode.rs). The addon plays a WAV file; then a clip, which all of them
-// share; and for one N an MP3 file; and once beside ten decoders that have no end. Then what a
-// thousand sessions cost that have spoken and are silent. A session of the addon publishes three tracks (0 to 2) as it joins, of
-// which one is spoken on; rtc-node publishes that one. Speaking sessions connect ten at a time; ready is, for the addon, when the
-// first frame was sent, for rtc-node, when the track is published. Late are the frames that were mixed over 20 ms after they were due.
-// The server is a process of its own and not counted. It reports; nothing fails on time.
+// each in a room of its own that nobody listens in, sending the same sound as one Opus track of 64 kbit/s, each from another place on,
+// and against libopus alone, which encodes as much, all in one phase (bench/encode.rs). Each packet is sent once, but in the row with RED,
+// which is the addon's default. The addon plays a WAV file; then a clip, which all of them share; and for one N with RED, and an MP3
+// file; and once beside ten decoders that have no end. Then what a thousand sessions cost that have spoken and are silent. Of several
+// rounds the median is shown.
+//
+// A session of the addon publishes three tracks (0 to 2) as it joins, of which one is spoken on; rtc-node publishes that one. Speaking
+// sessions connect ten at a time; ready is, for the addon, when the first frame was sent, for rtc-node, when the track is published.
+// Late are the frames that were mixed over 20 ms after they were due. The server is a process of its own and not counted. It reports;
+// nothing fails on time.
 
 const { execFileSync, fork, spawnSync } = require('node:child_process')
 const { once } = require('node:events')
@@ -21,9 +24,9 @@ const { operands, save } = require('./results')
 const { wavFile } = require('../__test__/support/wav')
 const { startServer } = require('../scripts/livekit-server')
 
-// `node bench/sessions.js [COUNTS [SILENT]]`
-const [COUNTS = '1,10,40,100,300', SILENT = '1000'] = operands()
-const MP3_AT = 40
+// `node bench/sessions.js [COUNTS [SILENT [ROUNDS]]]`
+const [COUNTS = '1,10,40,100,300', SILENT = '1000', ROUNDS = '1'] = operands()
+const EXTRAS_AT = 40
 const BUSY_AT = 150
 const DECODERS = 10
 const OFFICIAL_MAX = 30 // with 100 on two cores it sent next to nothing, and did not end in time
@@ -62,10 +65,10 @@ function writeNoise() {
 const root = path.join(__dirname, '..')
 const encode = path.join(root, 'target', 'release', 'examples', 'encode')
 
-/** The CPU that libopus alone takes for the sound of one of `count` sessions, in % of a core. */
+/** The CPU that libopus alone takes for the sound of one of `count` sessions, in cores. */
 function bareEncode(count) {
   const [bitrate, complexity] = ['64000', '5'] // as session-load.js has it
-  return 100 * Number(execFileSync(encode, [noise, String(count), bitrate, complexity, String(WINDOW_MS / 1000)]))
+  return Number(execFileSync(encode, [noise, String(count), bitrate, complexity, String(WINDOW_MS / 1000)]))
 }
 
 let rooms = 0
@@ -74,6 +77,12 @@ function token(server) {
   const access = new AccessToken(server.key, server.secret, { identity: 'speaker', ttl: '1h' })
   access.addGrant({ roomJoin: true, room: `bench-${++rooms}`, canSubscribe: false })
   return access.toJwt()
+}
+
+/** Of several rounds the one that is in the middle by what it cost; undefined if none came to an end. */
+function median(results) {
+  const sorted = results.filter(Boolean).sort((a, b) => a.cores - b.cores)
+  return sorted[Math.floor(sorted.length / 2)]
 }
 
 /** Runs one load in a process of its own; one that hangs is killed. */
@@ -135,20 +144,28 @@ async function main() {
     line('', HEADS)
     const one = {}
     for (const count of COUNTS.split(',').map(Number)) {
-      const ours = await load(server, 'ours', count)
+      const loads = { ours: [], bare: [], clip: [], official: [] }
+      for (let round = 0; round < Number(ROUNDS); round++) {
+        loads.ours.push(await load(server, 'ours', count))
+        loads.bare.push({ cores: bareEncode(count) })
+        loads.clip.push(await load(server, 'ours', count, { play: 'clip' }))
+        if (count <= OFFICIAL_MAX) loads.official.push(await load(server, 'official', count))
+      }
+      const ours = median(loads.ours)
       one.ours ??= ours
       const a = row('A speaker-session', ours, one.ours)
-      const bare = { percent: bareEncode(count) }
+      const bare = { percent: 100 * median(loads.bare).cores }
       line('C libopus alone', ['', '', '', number(bare.percent, 2), number((bare.percent * 1e4) / FRAMES, 1)])
       if (a) ratio('A/C', a, bare)
-      const clip = row('A, one clip', await load(server, 'ours', count, { play: 'clip' }), one.ours)
+      const clip = row('A, one clip', median(loads.clip), one.ours)
       if (clip) ratio('A, one clip/C', clip, bare)
-      if (count === MP3_AT) row('A, an MP3', await load(server, 'ours', count, { play: 'file', file: mp3 }), one.ours)
+      if (count === EXTRAS_AT) row('A, RED', await load(server, 'ours', count, { red: true }), one.ours)
+      if (count === EXTRAS_AT) row('A, an MP3', await load(server, 'ours', count, { play: 'file', file: mp3 }), one.ours)
       if (count > OFFICIAL_MAX) {
         console.log(`${'B rtc-node'.padEnd(18)} not done with more than ${OFFICIAL_MAX}`)
         continue
       }
-      const official = await load(server, 'official', count)
+      const official = median(loads.official)
       one.official ??= official
       const b = row('B rtc-node', official, one.official)
       if (!a || !b) continue

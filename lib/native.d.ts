@@ -69,6 +69,10 @@ export declare class NativeSession {
   copyRecording(samples: Float32Array): void
   /** A tap whose frames bear its `id`, or why there is none. */
   tap(id: number, options: NativeTapOptions): NativeTap | NativeRefusal
+  /** Listens to somebody: the reader's end, whose frames bear this `id`, or why there is none. */
+  listen(id: number, options: NativeListenOptions): NativeVoice | NativeRefusal
+  /** Takes a request for a voice, or returns why it is refused. */
+  playVoice(request: NativePlay, voice: NativeVoice): NativeAccepted | NativeRefusal
   /** Answers `tokenWanted`: the token, or why there is none. */
   giveToken(number: number, token?: string | undefined | null, reason?: string | undefined | null): void
   get connection(): string
@@ -115,6 +119,14 @@ export declare class NativeTap {
   /** So many frames were taken; `more` says whether the others will be. */
   took(frames: number, more: boolean): void
   dropped(): number
+  close(): void
+}
+
+export declare class NativeVoice {
+  /** So many frames were taken. Whether the others will be is of no interest: nothing waits for it. */
+  took(frames: number, more: boolean): void
+  dropped(): number
+  stats(): NativeVoiceStats
   close(): void
 }
 
@@ -166,6 +178,16 @@ export interface NativeLink {
   loss?: number
   jitterMs?: number
   roundTripMs?: number
+}
+
+export interface NativeListenOptions {
+  identity: string
+  track?: string
+  format: string
+  dither: boolean
+  sampleRate: number
+  channels: number
+  frameMs: number
 }
 
 export interface NativeMove {
@@ -320,6 +342,17 @@ export interface NativeTrack {
 export interface NativeTrackOverlap {
   trackId: number
   overlap: string
+}
+
+export interface NativeVoiceStats {
+  receivedPackets: number
+  lostPackets: number
+  latePackets: number
+  recoveredPackets: number
+  concealedMs: number
+  delayMs: number
+  jitterMs: number
+  underruns: number
 }
 
 export interface NativeVolume {

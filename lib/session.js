@@ -14,6 +14,7 @@ const { Pending } = require('./pending')
 const { Recorder } = require('./recording/recorder')
 const { SpeakerStream, pump } = require('./stream')
 const { SpeakerTap } = require('./tap')
+const { SpeakerVoice, nativeVoice } = require('./voice')
 
 /** Hands a session what its bell brings; set inside the class, for it is nobody else's. */
 let receive
@@ -24,7 +25,7 @@ class SpeakerSession extends EventEmitter {
   #onDuplicate
   #recorder
   #pending = new Pending(this)
-  /** Taps by the id that their frames bear. */
+  /** Taps and voices by the id that their frames bear. */
   #taps = new Map()
   #lastTicket = 0
   #lastTap = 0
@@ -187,6 +188,15 @@ class SpeakerSession extends EventEmitter {
     return tap
   }
 
+  listen(options) {
+    this.#expectOutput('livekit', 'listen')
+    const id = ++this.#lastTap
+    const native = taken(this.#native.listen(id, check.listenOptions(options)))
+    const voice = new SpeakerVoice(native, () => this.#taps.delete(id))
+    this.#taps.set(id, voice)
+    return voice
+  }
+
   async close(options) {
     const { drains, withinMs } = check.closeOptions(options)
     // Writes and stops during a drain are recorded too.
@@ -213,7 +223,13 @@ class SpeakerSession extends EventEmitter {
   }
 
   #play(checked) {
-    return checked.clip ? this.#native.playClip(checked, nativeClip(checked.clip)) : this.#native.play(checked)
+    if (checked.clip) return this.#native.playClip(checked, nativeClip(checked.clip))
+    if (!checked.voice) return this.#native.play(checked)
+    if (this.#recorder) {
+      const message = "Expected a session without `record` for a voice, which can't be replayed, but received one with it"
+      throw new SpeakerError('ERR_UNSUPPORTED_OPERATION', message)
+    }
+    return this.#native.playVoice(checked, nativeVoice(checked.voice))
   }
 
   #stream(request, checked, caller) {
@@ -300,6 +316,8 @@ class SpeakerSession extends EventEmitter {
       const { tap, frame, atMs } = ring
       if (tap === null) this.#output.onFrame(frame, { atMs })
       else this.#taps.get(tap)?.take({ frame, atMs })
+    } else if (ring.unheard !== undefined) {
+      this.#taps.get(ring.unheard)?.destroy(new SpeakerError(ring.code, ring.message))
     } else if (ring.tokenWanted !== undefined) {
       giveToken(this.#native, ring.tokenWanted, this.#output.token)
     }

@@ -50,6 +50,13 @@ pub fn to_ms(samples: Samples) -> f64 {
     samples as f64 / PER_MS as f64
 }
 
+/// How many samples a time takes.
+pub fn samples(time: Duration) -> Samples {
+    let rate = u64::from(SAMPLE_RATE);
+    // Both parts are exact, and no number is wider than a register.
+    time.as_secs() * rate + u64::from(time.subsec_nanos()) * rate / 1_000_000_000
+}
+
 /// The sample nearest to `ms`; negative times are 0.
 pub fn from_ms(ms: f64) -> Samples {
     (ms * PER_MS as f64).round() as Samples

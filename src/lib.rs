@@ -19,6 +19,7 @@
 //!
 //! - [`audio`]: sample rate, frame, time; every size is derived there.
 //! - [`source`], [`mixer`], [`output`]: the sound path, in this order.
+//! - `listen`: a voice's RTP packets in, frames out; pure logic, to which a room gives its packets.
 //! - [`session`]: one user's speaker, a plain state machine; [`engine`]: the threads and clocks that move it.
 //! - `dither`: noise for outputs of 16 bits.
 //! - [`event`], [`error`]: what the user sees of both; [`redact`], [`secrets`]: what is shown there of a value or of foreign text.
@@ -34,6 +35,8 @@ mod dither;
 pub mod engine;
 pub mod error;
 pub mod event;
+#[doc(hidden)]
+pub mod listen;
 pub mod mixer;
 mod net;
 pub mod output;

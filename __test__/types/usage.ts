@@ -2,7 +2,7 @@
 
 import { Readable } from 'node:stream'
 
-import { SpeakerError, SpeakerSession, type PlayResult, type SpeakerErrorCode } from 'speaker-session'
+import { SpeakerError, SpeakerSession, type PlayResult, type SpeakerErrorCode, type SpeakerVoice, type VoiceStats } from 'speaker-session'
 
 async function allowed(): Promise<void> {
   await using session = new SpeakerSession({
@@ -56,6 +56,11 @@ async function allowed(): Promise<void> {
   const { signal } = new AbortController()
   await session.connect({ signal })
   await session.playAudio({ audioUrl: 'a.mp3', signal })
+  const voice: SpeakerVoice = session.listen({ identity: 'alice', trackName: 'mic', format: 's16', dither: true, sampleRate: 16000, channels: 1, frameMs: 10 })
+  for await (const { frame, atMs } of voice) console.log(frame.length, atMs)
+  const { receivedPackets, lostPackets, latePackets, recoveredPackets, concealedMs, delayMs, jitterMs, underruns }: VoiceStats = voice.stats()
+  console.log(receivedPackets, lostPackets, latePackets, recoveredPackets, concealedMs, delayMs, jitterMs, underruns, voice.dropped)
+  await session.playAudio({ audio: voice, volume: 0.5 })
   const tap = session.tap({ format: 's16', dither: true, sampleRate: 16000, channels: 1, frameMs: 10 })
   for await (const { frame, atMs } of tap) frame.length satisfies typeof atMs
   tap.dropped satisfies number
@@ -126,6 +131,10 @@ function refused(session: SpeakerSession, error: SpeakerError): void {
   session.close({ drain: true, withinMs: '5s' })
   // @ts-expect-error: what plays on a muted track does not fail
   new SpeakerSession({ output: { type: 'livekit', url: 'ws://localhost', token: 'x', onMute: 'drop' } })
+  // @ts-expect-error: to whom?
+  session.listen({})
+  // @ts-expect-error: a voice can't begin anew
+  session.listen({ identity: 'alice', startMs: 10 })
   // @ts-expect-error: a tap gives samples
   session.tap({ format: 'mp3' })
   // @ts-expect-error: dithered or not

@@ -79,6 +79,14 @@ function tapOptions(options = {}, channels) {
   return frames(options, '', { format: 's16', channels })
 }
 
+/** Validates whom to listen to, and how. */
+function listenOptions(options) {
+  object(options, 'listen', ['identity', 'trackName', 'format', 'dither', 'sampleRate', 'channels', 'frameMs'])
+  const { identity, trackName } = options
+  const checked = frames(options, '', { format: 's16', channels: 1 })
+  return { ...checked, identity: check.id(identity ?? null, 'identity'), track: check.id(trackName, 'trackName', undefined) }
+}
+
 function roomOptions({ url, token }) {
   if (typeof url !== 'string' || !/^(ws|http)s?:/.test(url) || !URL.canParse(url)) {
     throw refuseUrl('a ws(s) or http(s) URL', 'output.url', url)
@@ -191,4 +199,4 @@ function processOptions(options) {
   }
 }
 
-module.exports = { SESSION_OPTIONS, processOptions, sessionOptions, tapOptions }
+module.exports = { SESSION_OPTIONS, processOptions, sessionOptions, tapOptions, listenOptions }

@@ -6,6 +6,7 @@ const { validateHeaderName, validateHeaderValue } = require('node:http')
 const { fileURLToPath } = require('node:url')
 
 const { isClip } = require('../clip')
+const { isVoice } = require('../voice')
 const { refuse, refuseSecret, refuseUrl } = require('../error')
 const { readable } = require('./permission')
 const { MAX_MS, OVERLAPS, ROLES, check, fetchLimits, object } = require('./values')
@@ -151,10 +152,18 @@ function clipRequest(source) {
 function bytes(request) {
   const { audio } = request
   if (isClip(audio)) return { clip: audio }
+  if (isVoice(audio)) return voice(request)
   if (audio instanceof Uint8Array) return { audio }
-  if (!isIterable(audio)) throw refuse('a Buffer, Uint8Array, clip, Readable or AsyncIterable', 'audio', audio)
+  if (!isIterable(audio)) throw refuse('a Buffer, Uint8Array, clip, voice, Readable or AsyncIterable', 'audio', audio)
   if (passes(request.loop) !== 1) throw refuse('audio that can be read again beside it', 'loop', request.loop)
   return written(request, true)
+}
+
+/** A voice is what it is, and has neither a start nor an end to count from. */
+function voice(request) {
+  const needless = [...SECTION, ...WRITTEN, 'loop', 'headers', 'contentType'].find((key) => request[key] !== undefined)
+  if (needless !== undefined) throw refuse('audio that is no voice beside it', needless, request[needless])
+  return { voice: request.audio }
 }
 
 function streamRequest(request) {

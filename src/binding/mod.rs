@@ -15,6 +15,7 @@ mod recorder;
 mod stream;
 mod tap;
 mod token;
+mod voice;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,7 +30,7 @@ use crate::audio::{from_ms, to_ms};
 use crate::engine::{Handle, broken_sessions, open_sessions};
 use crate::error::{Code, SpeakerError};
 use crate::event::Message;
-use crate::output::{Description, Participant, PcmFrame, PcmSink, Recording};
+use crate::output::{Description, ListenFailure, Participant, PcmFrame, PcmSink, Recording};
 use crate::redact::redact_to;
 use crate::session::{RequestId, StopRequest};
 use crate::source::{CLIPS, Origin, SPOOLS};
@@ -44,6 +45,7 @@ use recorder::NativeRecorder;
 use stream::{NativeEncoding, NativeStream};
 use tap::{NativeTap, NativeTapOptions};
 use token::TokenQuestion;
+use voice::{NativeListenOptions, NativeVoice};
 
 /// Calls `ring` for all sessions of an environment: with the number of a session that has a message to be taken, or with
 /// a frame or a question of one.
@@ -119,8 +121,10 @@ pub struct NativeSession {
     /// What the `memory` output keeps.
     recording: Arc<Mutex<Recording>>,
     token: TokenQuestion,
-    /// Where frames go, the output's and the taps'.
+    /// Where frames go, the output's, the taps' and the voices'.
     frames: PcmSink,
+    /// Where it is told that a voice can't be heard.
+    failures: ListenFailure,
 }
 
 #[napi]
@@ -131,16 +135,16 @@ impl NativeSession {
         log::start();
         let number = bell.last.fetch_add(1, Ordering::Relaxed);
         let sender = |ring: Arc<dyn Fn(Outgoing) + Send + Sync>| move |what| ring(Outgoing { session: number, what });
-        let (frame, question, message) =
-            (sender(bell.ring.clone()), sender(bell.ring.clone()), sender(bell.ring.clone()));
+        let [frame, question, message, failure] = [(); 4].map(|()| sender(bell.ring.clone()));
         let frames: PcmSink = Arc::new(move |taken: PcmFrame| frame(What::Frame(taken)));
+        let failures: ListenFailure = Arc::new(move |id, error| failure(What::Unheard(id, error)));
         let recording = Arc::<Mutex<Recording>>::default();
         let asking = TokenQuestion::default();
         let token = asking.source(move |asked| question(What::TokenWanted(asked)));
         let bell = Arc::new(move || message(What::Message));
         let (options, engine) = options.into_core(recording.clone(), frames.clone(), token, bell)?;
         Ok(match Handle::new(options, engine) {
-            Ok(handle) => Either::A(Self { handle, number, recording, token: asking, frames }),
+            Ok(handle) => Either::A(Self { handle, number, recording, token: asking, frames, failures }),
             Err(error) => Either::B(error.into()),
         })
     }
@@ -262,6 +266,27 @@ impl NativeSession {
     pub fn tap(&self, id: u32, options: NativeTapOptions) -> Either<NativeTap, NativeRefusal> {
         match self.handle.tap(id, options.into_core(), self.frames.clone()) {
             Ok(tap) => Either::A(NativeTap::new(tap)),
+            Err(error) => Either::B(error.into()),
+        }
+    }
+
+    /// Listens to somebody: the reader's end, whose frames bear this `id`, or why there is none.
+    #[napi]
+    pub fn listen(&self, id: u32, options: NativeListenOptions) -> Either<NativeVoice, NativeRefusal> {
+        let format = options.format();
+        let NativeListenOptions { identity, track, .. } = options;
+        let (sink, failure) = (self.frames.clone(), self.failures.clone());
+        match self.handle.listen(id, (identity, track), format, sink, failure) {
+            Ok(listener) => Either::A(NativeVoice::new(listener)),
+            Err(error) => Either::B(error.into()),
+        }
+    }
+
+    /// Takes a request for a voice, or returns why it is refused.
+    #[napi]
+    pub fn play_voice(&self, request: NativePlay, voice: &NativeVoice) -> Either<NativeAccepted, NativeRefusal> {
+        match self.handle.play(request.into_core(voice.origin())) {
+            Ok(accepted) => Either::A((&accepted).into()),
             Err(error) => Either::B(error.into()),
         }
     }

@@ -3,6 +3,7 @@
 use napi::bindgen_prelude::*;
 use serde::Serialize;
 
+use crate::error::SpeakerError;
 use crate::output::PcmFrame;
 
 /// One ring of an environment's bell, and the session that it is for.
@@ -17,6 +18,8 @@ pub enum What {
     Frame(PcmFrame),
     /// The room is about to be joined: `giveToken` answers this question.
     TokenWanted(u32),
+    /// The voice of this id can't be heard.
+    Unheard(u32, SpeakerError),
 }
 
 impl TypeName for Outgoing {
@@ -47,6 +50,11 @@ impl ToNapiValue for Outgoing {
                 object.set("frame", Buffer::from(std::mem::take(&mut frame.data)))?;
             }
             What::TokenWanted(number) => object.set("tokenWanted", number)?,
+            What::Unheard(id, error) => {
+                object.set("unheard", id)?;
+                object.set("code", error.code.as_str())?;
+                object.set("message", error.message)?;
+            }
         }
         Ok(object.raw())
     }

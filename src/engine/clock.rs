@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::audio::{FRAME, FRAME_TIME, SAMPLE_RATE, Samples};
+use crate::audio::{FRAME, FRAME_TIME, SAMPLE_RATE, Samples, samples};
 use crate::runtime::round_down;
 use crate::session::WallTime;
 
@@ -34,6 +34,11 @@ pub struct FrameClock {
 impl FrameClock {
     pub fn start(now: Instant) -> Self {
         Self { start: now, due: None, early: false, late: 0, lost: 0 }
+    }
+
+    /// When the session's time began.
+    pub fn epoch(&self) -> Instant {
+        self.start
     }
 
     /// When the next frame is to be mixed, if one is.
@@ -121,12 +126,6 @@ impl Watch {
     pub fn instant(&self, WallTime(time): WallTime) -> Instant {
         self.start + Duration::from_secs_f64(time as f64 / f64::from(SAMPLE_RATE))
     }
-}
-
-fn samples(time: Duration) -> Samples {
-    let rate = u64::from(SAMPLE_RATE);
-    // Both parts are exact, and no number is wider than a register.
-    time.as_secs() * rate + u64::from(time.subsec_nanos()) * rate / 1_000_000_000
 }
 
 #[cfg(test)]

@@ -7,11 +7,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::clock::Watch;
 use super::slot::Slot;
-use super::{Recorder, Stream, Tap};
+use super::{Listener, Recorder, Stream, Tap};
 use crate::audio::{Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::Message;
-use crate::output::{Backlog, Description, OutputOptions, Participant, PcmFormat, PcmSink, TapRequest};
+use crate::output::{
+    Backlog, Description, ListenFailure, ListenRequest, Listening, OutputOptions, Participant, PcmFormat, PcmSink,
+    TapRequest,
+};
 use crate::runtime::{self, DECODERS, FETCHES, RUNTIME, Seat, WHEELS};
 use crate::session::{
     Accepted, Clock, ConnectionState, Options, PlayRequest, PlaybackInfo, RequestId, Session, Stats, StopRequest,
@@ -286,6 +289,21 @@ impl Handle {
         let request = TapRequest { id, format, sink, backlog: backlog.clone() };
         self.with(|session, _| session.tap(request))??;
         Ok(Tap::new(id, backlog, Arc::downgrade(&self.core)))
+    }
+
+    /// Listens to somebody in every room that is joined, by their identity and the name of their track; see [`ListenRequest`].
+    pub fn listen(
+        &self,
+        id: u32,
+        (identity, track): (String, Option<String>),
+        format: PcmFormat,
+        sink: PcmSink,
+        failure: ListenFailure,
+    ) -> Result<Listener> {
+        let backlog = Arc::new(Backlog::new(self.core.progress.clone()));
+        let listening = Listening::new(ListenRequest { id, identity, track, format, sink, backlog, failure });
+        self.with(|session, _| session.listen(listening.clone()))??;
+        Ok(Listener::new(listening, Arc::downgrade(&self.core)))
     }
 
     /// Returns a writer of the recording at this path.

@@ -4,6 +4,7 @@
 mod clock;
 mod driver;
 mod handle;
+mod listener;
 mod offline;
 mod recorder;
 mod slot;
@@ -11,6 +12,7 @@ mod stream;
 mod tap;
 
 pub use handle::{Bell, EngineOptions, Handle, broken_sessions, open_sessions};
+pub use listener::Listener;
 pub use recorder::Recorder;
 pub use stream::Stream;
 pub use tap::Tap;

@@ -74,6 +74,15 @@ impl Slot {
                 self.output.as_mut()?.describe(description, ticket, now);
                 None
             }
+            OutputRequest::Listen(listening) => {
+                let epoch = self.clock.as_ref()?.epoch();
+                self.output.as_mut()?.listen(listening, epoch);
+                None
+            }
+            OutputRequest::Unlisten(id) => {
+                self.output.as_mut()?.unlisten(id);
+                None
+            }
             OutputRequest::GiveUp => {
                 // It may have been let in already.
                 let leaving = self.output.take()?.give_up(now);

@@ -1,6 +1,7 @@
 //! One frame → the world. The mixer knows none of these; each takes the same samples.
 
 mod backlog;
+mod listening;
 mod livekit;
 mod memory;
 mod output_file;
@@ -27,6 +28,7 @@ use crate::reserved::ReservedPath;
 use crate::source::Progress;
 
 pub use backlog::Backlog;
+pub use listening::{ListenFailure, ListenRequest, Listening};
 #[doc(hidden)]
 pub use livekit::fuzz;
 pub use livekit::{
@@ -222,6 +224,12 @@ pub trait Output: Send {
     /// Tells the room what to list of this participant, in every room that is joined. [`OutputEvent::Described`] answers under `ticket`,
     /// if there is one.
     fn describe(&mut self, _description: Description, _ticket: Option<u32>, _now: Instant) {}
+
+    /// Listens to somebody from now on, in every room that is joined, until [`unlisten`](Self::unlisten). Time began at `epoch`.
+    fn listen(&mut self, _listening: Arc<Listening>, _epoch: Instant) {}
+
+    /// Stops listening.
+    fn unlisten(&mut self, _id: u32) {}
 
     /// What happened to it by itself. Needs tokio's context.
     fn poll(&mut self, _context: &mut Context<'_>, _now: Instant) -> Poll<OutputEvent> {

@@ -1,5 +1,7 @@
 //! What a user may ask for. Each call applies whole, at once; `at` is the time by which waiting is measured.
 
+use std::sync::Arc;
+
 use super::outbox::{Garbage, OutputRequest, Ticket};
 use super::output_state::Connection;
 use super::playbacks::{Leaving, Loadable, Loading, Phase, PlaybackInfo, Request, Sought, Sounding};
@@ -9,7 +11,7 @@ use crate::audio::{EDGE_FADE, Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::EventKind;
 use crate::mixer::{End, PlaybackId, Ramp, Role, Voice};
-use crate::output::{Description, TapRequest};
+use crate::output::{Description, Listening, TapRequest};
 use crate::source::{Opening, PcmReader, Source};
 
 /// What to play, and how. Values are checked by whoever builds it.
@@ -655,6 +657,20 @@ impl Session {
                 self.outbox.request(OutputRequest::Describe(description, Some(ticket)));
             }
         }
+    }
+
+    /// Listens to somebody in every room that is joined.
+    pub fn listen(&mut self, listening: Arc<Listening>) -> Result<()> {
+        self.check_open()?;
+        let Self { output, outbox, .. } = self;
+        output.listen(listening, outbox);
+        Ok(())
+    }
+
+    /// Stops listening.
+    pub fn unlisten(&mut self, id: u32) {
+        let Self { output, outbox, .. } = self;
+        output.unlisten(id, outbox);
     }
 
     /// Ends a tap.

@@ -1,6 +1,7 @@
 //! What comes out of a session: events in one order, and work that has to be done outside of its lock.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::RequestId;
 use super::line::Waiting;
@@ -9,7 +10,7 @@ use crate::audio::{Samples, to_ms};
 use crate::error::SpeakerError;
 use crate::event::{Event, EventKind, Message};
 use crate::mixer::PlaybackId;
-use crate::output::{Description, TapRequest};
+use crate::output::{Description, Listening, TapRequest};
 use crate::runtime::Waker;
 use crate::source::{Opening, PcmReader, Source};
 
@@ -42,6 +43,10 @@ pub enum OutputRequest {
     SetMuted(u32, bool),
     /// Say what the room is to list of this participant; the call with this ticket waits for that.
     Describe(Description, Option<Ticket>),
+    /// Listen to somebody.
+    Listen(Arc<Listening>),
+    /// Stop listening.
+    Unlisten(u32),
     /// Give up the attempt to open it.
     GiveUp,
     /// Copy what the output accepts from now on.

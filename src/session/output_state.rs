@@ -2,11 +2,12 @@
 //! becomes of them comes back as [`OutputEvent`](crate::output::OutputEvent).
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::outbox::{Outbox, OutputRequest, Ticket};
 use crate::error::SpeakerError;
 use crate::mixer::Routing;
-use crate::output::Meanwhile;
+use crate::output::{Listening, Meanwhile};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Connection {
@@ -79,6 +80,8 @@ pub struct OutputState {
     withheld: BTreeSet<u32>,
     /// Tickets of `unpublish`.
     unpublishing: Vec<Ticket>,
+    /// Who is listened to, in every room that is joined.
+    listenings: Vec<Arc<Listening>>,
     /// Tickets of `connect`.
     tickets: Vec<Ticket>,
     /// What failed last, if nothing went well since.
@@ -97,6 +100,7 @@ impl OutputState {
             mutes: BTreeSet::new(),
             withheld: BTreeSet::new(),
             unpublishing: Vec::new(),
+            listenings: Vec::new(),
             tickets: Vec::new(),
             failure: None,
         }
@@ -124,6 +128,7 @@ impl OutputState {
             outbox.request(OutputRequest::Open);
             self.mutes.iter().for_each(|stream| outbox.request(OutputRequest::SetMuted(*stream, true)));
             self.withheld.iter().for_each(|stream| outbox.request(OutputRequest::Unpublish(*stream, None)));
+            self.listenings.iter().for_each(|listening| outbox.request(OutputRequest::Listen(listening.clone())));
         }
         is_closed
     }
@@ -176,6 +181,28 @@ impl OutputState {
 
     pub fn take_unpublishing(&mut self) -> Vec<Ticket> {
         std::mem::take(&mut self.unpublishing)
+    }
+
+    /// Listens to somebody; at once if the output is there, and else when it is opened.
+    pub fn listen(&mut self, listening: Arc<Listening>, outbox: &mut Outbox) {
+        if self.connection != Connection::Closed {
+            outbox.request(OutputRequest::Listen(listening.clone()));
+        }
+        self.listenings.push(listening);
+    }
+
+    /// Stops listening.
+    pub fn unlisten(&mut self, id: u32, outbox: &mut Outbox) {
+        let count = self.listenings.len();
+        self.listenings.extract_if(.., |listening| listening.id == id).for_each(|listening| listening.end());
+        if self.listenings.len() < count && self.connection != Connection::Closed {
+            outbox.request(OutputRequest::Unlisten(id));
+        }
+    }
+
+    /// Nobody is listened to any more.
+    pub fn end_listenings(&mut self) {
+        self.listenings.drain(..).for_each(|listening| listening.end());
     }
 
     /// Returns true if a stream takes samples now. One that was not asked for, or was refused, is requested.

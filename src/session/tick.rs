@@ -869,6 +869,7 @@ impl Session {
     /// The output is closed, which may have failed: the session is over.
     pub fn closed(&mut self, result: Result<()>) {
         self.output.closed();
+        self.output.end_listenings();
         self.room.closed();
         if std::mem::take(&mut self.output.was_connected) {
             self.note(None, EventKind::Disconnected { reason: CLOSED.to_owned() });

@@ -14,7 +14,7 @@ use super::file::Files;
 use super::ring::Reading;
 use super::spool::{Spool, SpoolReader};
 use super::spool_budget::SPOOLS;
-use super::{Clips, FetchLimits, MemoryFile, Origin, Source, Stream, fetch, mp4};
+use super::{Clips, FetchLimits, MemoryFile, Origin, Source, Speech, Stream, fetch, mp4};
 use crate::error::{Code, Result, SpeakerError};
 use crate::reserved::ReservedPath;
 use crate::runtime::{FETCHES, Waker};
@@ -32,6 +32,7 @@ enum Bytes {
     Stream(Stream),
     /// Not bytes any more.
     Clip(Arc<Clips>),
+    Speech(Arc<Speech>),
 }
 
 impl Media {
@@ -44,6 +45,7 @@ impl Media {
             Origin::File(path) => Self { label: label(extension(&path)), bytes: Bytes::File(path, reserved) },
             Origin::Stream(stream) => Self { label: label(None), bytes: Bytes::Stream(stream) },
             Origin::Clip(clips) => Self { label: label(None), bytes: Bytes::Clip(clips) },
+            Origin::Speech(hub) => Self { label: label(None), bytes: Bytes::Speech(hub) },
             Origin::Url(fetch) => {
                 let label = label(fetch.extension());
                 let spool = Spool::new(&SPOOLS, limits.timeout);
@@ -59,7 +61,7 @@ impl Media {
         match &self.bytes {
             Bytes::Memory(_) | Bytes::File(..) | Bytes::Clip(_) => true,
             Bytes::Download(spool, _) => spool.may_be_sought(),
-            Bytes::Stream(_) => false,
+            Bytes::Stream(_) | Bytes::Speech(_) => false,
         }
     }
 
@@ -79,6 +81,14 @@ impl Media {
         }
     }
 
+    /// Who says it, if it is a voice.
+    pub fn speech(&self) -> Option<&Arc<Speech>> {
+        match &self.bytes {
+            Bytes::Speech(hub) => Some(hub),
+            _ => None,
+        }
+    }
+
     /// Opens the bytes at their start, on the decode pool; may suspend the decode task. A stream's start is what was written
     /// after its last flush.
     pub fn open(&self, task: &Reading) -> Result<Box<dyn Decode>> {
@@ -89,7 +99,9 @@ impl Media {
             Bytes::File(path, reserved) => (Box::new(DiskReader::open(path, reserved.clone(), task)?), label),
             Bytes::Download(spool, _) => open_spool(spool, task, label)?,
             Bytes::Stream(stream) => return stream.open(task, label),
-            Bytes::Clip(_) => return Err(SpeakerError::new(Code::Internal, "a clip is decoded already")),
+            Bytes::Clip(_) | Bytes::Speech(_) => {
+                return Err(SpeakerError::new(Code::Internal, "a clip or a voice is decoded already"));
+            }
         };
         Ok(Box::new(Files::open(Body::new(input, task), &label)?))
     }
@@ -108,7 +120,7 @@ impl Media {
         match &self.bytes {
             Bytes::Download(spool, _) => spool.attach(task),
             Bytes::Stream(stream) => stream.outlet.attach(task),
-            Bytes::Memory(_) | Bytes::File(..) | Bytes::Clip(_) => {}
+            Bytes::Memory(_) | Bytes::File(..) | Bytes::Clip(_) | Bytes::Speech(_) => {}
         }
     }
 

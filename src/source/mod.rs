@@ -6,7 +6,8 @@
 //! writer → pipe ┘   └────────────── one decode task on the decode pool ──────────────┘
 //! ```
 //!
-//! A clip is what came out of the resampler, kept: its section is cut where it is read, without a decode task or a ring.
+//! A clip is what came out of the resampler, kept: its section is cut where it is read, without a decode task or a ring. A voice is
+//! put into a ring of its own by the session that listens to it (`speech.rs`).
 
 mod adts;
 mod body;
@@ -36,6 +37,7 @@ mod read_ahead;
 mod riff;
 mod ring;
 mod section;
+mod speech;
 mod spool;
 mod spool_budget;
 mod stream;
@@ -64,6 +66,7 @@ pub use progress::Progress;
 pub use raw::Raw;
 pub use ring::Shared;
 pub use section::Section;
+pub use speech::Speech;
 pub use spool_budget::{SPOOLS, SpoolBudget};
 pub use stream::{Encoding, Stream};
 
@@ -83,6 +86,8 @@ pub enum Origin {
     Stream(Stream),
     /// Decoded already.
     Clip(Arc<Clips>),
+    /// Said by somebody in a room.
+    Speech(Arc<Speech>),
 }
 
 /// What to play.
@@ -144,6 +149,12 @@ pub fn open(
         let clip = clips.of(channels).clone();
         let supply = Supply { waker: Waker::idle(), media, progress };
         return PcmReader::of_clip(clip, channels, section, ahead, supply);
+    }
+    if let Some(hub) = media.speech() {
+        let shared = Arc::<Shared>::default();
+        let voice = hub.reader(channels, &shared);
+        let supply = Supply { waker: Waker::idle(), media, progress };
+        return PcmReader::of_speech(voice, channels, shared, section, supply);
     }
     let (room, ahead) = match media.stream() {
         // A stream's writer is to wait, and its end may come at any time.

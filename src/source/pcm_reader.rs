@@ -1,4 +1,4 @@
-//! What the mixer takes a playback's samples from: the ring that a decode task fills, or a clip.
+//! What the mixer takes a playback's samples from: the ring that a decode task fills, a clip, or a voice.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,8 +12,9 @@ use super::media::Media;
 use super::progress::Progress;
 use super::ring::Shared;
 use super::section::Section;
+use super::speech::SpeechReader;
 use super::stream::Stream;
-use crate::audio::{PREROLL, Samples};
+use crate::audio::{PREROLL, SAMPLE_RATE, Samples};
 use crate::error::{Code, Result, SpeakerError};
 use crate::runtime::Waker;
 
@@ -37,7 +38,12 @@ enum Pcm {
     Ring(Consumer<f32>),
     /// All of them, from the start.
     Clip(Box<ClipCursor>),
+    /// As many as are wanted: silence where nothing is said.
+    Speech(Box<SpeechReader>),
 }
+
+/// A voice that was not ended has so many samples per channel: two hours, of which nobody takes more than a little at a time.
+const ENDLESS: usize = 7_200 * SAMPLE_RATE as usize;
 
 /// What fills a reader.
 pub struct Supply {
@@ -89,11 +95,23 @@ impl PcmReader {
         Self { pcm, ahead, channels, shared, section, taken: 0, origin: 0, supply: Some(supply) }
     }
 
+    /// A reader of what somebody says; `shared` tells its end.
+    pub(super) fn of_speech(
+        voice: SpeechReader,
+        channels: usize,
+        shared: Arc<Shared>,
+        section: Section,
+        supply: Supply,
+    ) -> Self {
+        let pcm = Pcm::Speech(Box::new(voice));
+        Self { pcm, ahead: 0, channels, shared, section, taken: 0, origin: 0, supply: Some(supply) }
+    }
+
     /// The clip that it reads, if it is one, and where in it the next sample is. That clip may be mono though the session is
     /// stereo.
     pub fn clip(&self) -> Option<(&Arc<Clip>, Samples)> {
         match &self.pcm {
-            Pcm::Ring(_) => None,
+            Pcm::Ring(_) | Pcm::Speech(_) => None,
             Pcm::Clip(cursor) => Some((cursor.clip(), self.section.place(self.taken, self.shared.end.get().copied()))),
         }
     }
@@ -102,14 +120,16 @@ impl PcmReader {
     /// a fall at its end. Without an end if clip and reader end as one, with silence behind both; 0 if it reads no clip.
     pub fn plain(&self) -> Samples {
         match &self.pcm {
-            Pcm::Ring(_) => 0,
+            Pcm::Ring(_) | Pcm::Speech(_) => 0,
             Pcm::Clip(cursor) => cursor.plain(self.taken),
         }
     }
 
-    /// Samples per channel that wait.
-    fn waiting(&self) -> usize {
+    /// Samples per channel that wait. If it `has_ended`, no more will come.
+    fn waiting(&self, has_ended: bool) -> usize {
         match &self.pcm {
+            Pcm::Speech(voice) if has_ended => voice.left(),
+            Pcm::Speech(_) => ENDLESS,
             Pcm::Ring(ring) => ring.slots() / self.channels,
             Pcm::Clip(cursor) => usize::try_from(cursor.total() - self.taken).unwrap_or(usize::MAX),
         }
@@ -180,7 +200,7 @@ impl PcmReader {
     /// them.
     pub fn level(&self) -> (usize, bool) {
         let ended = self.shared.outcome.get().is_some();
-        (self.waiting(), ended)
+        (self.waiting(ended), ended)
     }
 
     /// Returns true if it has come to its first sound: to as much as an underrun is ended with.
@@ -235,8 +255,13 @@ impl PcmReader {
     /// The next `frames` samples per channel (at most what waits), interleaved, in the two pieces of a ring. They stay in it
     /// until `Peek::take`.
     pub fn peek(&mut self, frames: usize) -> Peek<'_> {
-        let frames = frames.min(self.waiting());
+        let (waiting, _) = self.level();
+        let frames = frames.min(waiting);
         let pieces = match &mut self.pcm {
+            Pcm::Speech(voice) => {
+                voice.prepare(frames);
+                Pieces::Speech(voice)
+            }
             Pcm::Clip(cursor) => Pieces::Clip(cursor.read(self.taken, frames)),
             Pcm::Ring(ring) => {
                 Pieces::Ring(ring.read_chunk(frames * self.channels).expect("no more than what waits is asked for"))
@@ -278,6 +303,7 @@ pub struct Peek<'a> {
 enum Pieces<'a> {
     Ring(rtrb::chunks::ReadChunk<'a, f32>),
     Clip(&'a [f32]),
+    Speech(&'a mut SpeechReader),
 }
 
 impl Peek<'_> {
@@ -289,14 +315,17 @@ impl Peek<'_> {
         match &self.pieces {
             Pieces::Ring(chunk) => chunk.as_slices(),
             Pieces::Clip(samples) => (samples, &[]),
+            Pieces::Speech(voice) => voice.look(self.frames),
         }
     }
 
     /// Takes the first `frames` samples per channel.
     pub fn take(self, frames: usize) {
         *self.taken += frames as Samples;
-        if let Pieces::Ring(chunk) = self.pieces {
-            chunk.commit(frames * self.channels);
+        match self.pieces {
+            Pieces::Ring(chunk) => chunk.commit(frames * self.channels),
+            Pieces::Speech(voice) => voice.take(frames),
+            Pieces::Clip(_) => {}
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Without arguments, as `cargo test` runs it, every file in `regressions/` is held against every check.
 //!
 //! ```text
-//! supervise.rs ── a process a target ──▶ run.rs ── mutate.rs (tree.rs) ──▶ media.rs, pipe.rs, text.rs, network.rs
+//! supervise.rs ── a process a target ──▶ run.rs ── mutate.rs (tree.rs) ──▶ media.rs, pipe.rs, text.rs, network.rs, voice.rs
 //!      └─ what ended it: the ledger ◀──────┘ memory.rs counts
 //! ```
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a program")]
@@ -22,6 +22,7 @@ mod supervise;
 mod targets;
 mod text;
 mod tree;
+mod voice;
 
 use std::fs;
 use std::io;

@@ -91,7 +91,7 @@ impl AsyncWrite for Wire {
 const MAX_PARTS: usize = 40;
 
 /// Parts of an input: each behind its length in two bytes.
-fn parts(mut input: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub fn parts(mut input: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let (length, behind) = input.split_first_chunk()?;
         let length = usize::from(u16::from_be_bytes(*length)).min(behind.len());
@@ -102,7 +102,8 @@ fn parts(mut input: &[u8]) -> impl Iterator<Item = &[u8]> {
     .take(MAX_PARTS)
 }
 
-fn join(parts: &[&[u8]]) -> Vec<u8> {
+/// An input of these parts.
+pub fn join(parts: &[&[u8]]) -> Vec<u8> {
     parts.iter().flat_map(|part| [&(part.len() as u16).to_be_bytes()[..], part].concat()).collect()
 }
 
@@ -169,20 +170,22 @@ pub fn turn(input: &[u8], plan: u64, _bench: &mut Bench, seen: &mut Seen) -> Che
 }
 
 /// Stands for the media line's name, which is another each time.
-const MID: &str = "%MID%";
+/// Stand for the names of our media lines: the track's, and that of somebody who is listened to.
+const MIDS: [&str; 2] = ["%SENT%", "%HEARD%"];
 
 /// A server's answer to our offer, and an offer of its own.
 fn descriptions() -> [String; 2] {
     let mut us = Rtc::builder().build(Instant::now());
     let mut api = us.sdp_api();
-    let mid = api.add_media(str0m::media::MediaKind::Audio, str0m::media::Direction::SendOnly, None, None, None);
+    let mids = [str0m::media::Direction::SendOnly, str0m::media::Direction::RecvOnly]
+        .map(|direction| api.add_media(str0m::media::MediaKind::Audio, direction, None, None, None).to_string());
     let offer = api.apply().expect("a line was added").0.to_sdp_string();
     let mut server = RtcConfig::new().set_ice_lite(true).build(Instant::now());
     let candidate = str0m::Candidate::host(([10, 0, 0, 1], 7_881).into(), "udp").expect("an address");
     server.add_local_candidate(candidate);
     let answer =
         server.sdp_api().accept_offer(SdpOffer::from_sdp_string(&offer).expect("it is ours")).expect("it fits");
-    let named = |sdp: String| sdp.replace(&mid.to_string(), MID);
+    let named = |sdp: String| mids.iter().zip(MIDS).fold(sdp, |sdp, (mid, name)| sdp.replace(mid, name));
     [named(answer.to_sdp_string()), named(offer)]
 }
 
@@ -247,7 +250,8 @@ pub fn signal(input: &[u8], _plan: u64, _bench: &mut Bench, seen: &mut Seen) -> 
 }
 
 fn named(mut description: proto::SessionDescription, offered: &Offered) -> proto::SessionDescription {
-    description.sdp = description.sdp.replace(MID, &offered.mid());
+    let mids = offered.mids();
+    description.sdp = MIDS.iter().zip(&mids).fold(description.sdp, |sdp, (name, mid)| sdp.replace(name, mid));
     description
 }
 

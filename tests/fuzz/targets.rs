@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::media::{self, Bench};
 use super::run::{Failure, Seen};
-use super::{broken, network, pipe, text};
+use super::{broken, network, pipe, text, voice};
 
 pub struct Target {
     pub name: &'static str,
@@ -24,7 +24,7 @@ macro_rules! files {
 static FILES: [Target; 11] =
     files!["wav", "adpcm", "aiff", "mp3", "adts", "flac", "ogg-flac", "ogg-vorbis", "ogg-opus", "m4a-aac", "m4a-alac"];
 
-static OTHERS: [Target; 8] = [
+static OTHERS: [Target; 9] = [
     Target { name: "raw", seeds: raw, run: media::raw },
     Target { name: "pipe", seeds: raw, run: pipe::run },
     Target { name: "redact", seeds: text::seeds, run: text::redact },
@@ -33,6 +33,7 @@ static OTHERS: [Target; 8] = [
     Target { name: "peer", seeds: network::peer_seeds, run: network::peer },
     Target { name: "dtls", seeds: network::dtls_seeds, run: network::dtls },
     Target { name: "signal", seeds: network::signal_seeds, run: network::signal },
+    Target { name: "voice", seeds: voice::seeds, run: voice::run },
 ];
 
 /// Found by its name only.

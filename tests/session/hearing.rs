@@ -1,8 +1,10 @@
 //! What becomes of playbacks that nobody can hear: a track that is muted or out of the room, and a room that is cut off.
 
+use std::sync::Arc;
+
 use speaker_session::error::{Code, SpeakerError};
 use speaker_session::event::EventKind;
-use speaker_session::output::{Meanwhile, OutputEvent};
+use speaker_session::output::{Backlog, ListenRequest, Listening, Meanwhile, OutputEvent, PcmFormat, SampleFormat};
 use speaker_session::session::{Clock, ConnectionState, Overlap, Pace, Policy, Target};
 
 use crate::table::{Table, named, request, rules};
@@ -417,6 +419,40 @@ fn a_mute_of_ones_own_is_kept_for_every_room() {
     table.output(OutputEvent::Lost(revoked(), "gone".into()));
     table.session.connect(2);
     assert_eq!(table.outputs(), "open mute1");
+}
+
+fn listening(id: u32) -> Arc<Listening> {
+    Listening::new(ListenRequest {
+        id,
+        identity: "somebody".to_owned(),
+        track: None,
+        format: PcmFormat { sample_rate: 48_000, channels: 1, format: SampleFormat::F32, frame_ms: 20 },
+        sink: Arc::new(|_| {}),
+        backlog: Arc::new(Backlog::new(Arc::default())),
+        failure: Arc::new(|_, _| {}),
+    })
+}
+
+#[test]
+fn who_is_listened_to_is_kept_for_every_room() {
+    let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));
+    (1..=3).for_each(|id| table.session.listen(listening(id)).unwrap());
+    table.session.unlisten(2);
+    assert_eq!(table.outputs(), "", "there is no output to tell");
+    table.session.connect(1);
+    assert_eq!(table.outputs(), "open listen1 listen3");
+    table.output(OutputEvent::Connected);
+    table.session.listen(listening(4)).unwrap();
+    [3, 3, 7].into_iter().for_each(|id| table.session.unlisten(id));
+    assert_eq!(table.outputs(), "listen4 unlisten3");
+    table.output(OutputEvent::Lost(revoked(), "gone".into()));
+    table.session.unlisten(4);
+    table.session.connect(2);
+    assert_eq!(table.outputs(), "open listen1");
+    table.session.close(None, table.at());
+    assert_eq!(table.session.listen(listening(5)).unwrap_err().code, Code::Closed);
+    table.session.closed(Ok(()));
+    assert_eq!(table.session.listen(listening(5)).unwrap_err().code, Code::Closed);
 }
 
 #[test]

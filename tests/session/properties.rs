@@ -437,6 +437,7 @@ impl World {
                 OutputRequest::SetMuted(..) | OutputRequest::Describe(..) => {}
                 OutputRequest::GiveUp => self.disconnect(),
                 OutputRequest::Tap(..) | OutputRequest::Untap(_) => {}
+                OutputRequest::Listen(_) | OutputRequest::Unlisten(_) => {}
                 OutputRequest::Close => self.must_close = true,
             }
         }

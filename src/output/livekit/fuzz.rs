@@ -7,17 +7,18 @@ use std::time::Instant;
 use str0m::net::Protocol;
 
 use super::encoder::Encoding;
-use super::peer::{Mid, Peer};
+use super::peer::{Ears, Mid, Offer, Peer};
 use super::proto::signal_response::Message;
 use super::said::{Name, Said};
 use super::track::Packet;
 use super::transport::{DATAGRAM, IceTransport, Io, Transport, framed};
 use crate::error::Result;
 
-/// The media side of a room with one track, which was offered.
+/// The media side of a room with one track and one line for somebody who is listened to, which were offered.
 pub struct Offered {
     peer: Peer,
     mid: Mid,
+    heard: Mid,
 }
 
 impl Offered {
@@ -26,13 +27,16 @@ impl Offered {
         let encoding = Encoding { bitrate: 64_000, complexity: 5, dtx: false, red: true };
         let transport = Transport::new(IceTransport::Tcp, &[]);
         let mut peer = Peer::new(transport, encoding, Instant::now())?;
-        let (mids, _) = peer.offer(&["fuzz".to_owned()], &[], Instant::now())?.expect("a line was added");
-        Ok(Self { peer, mid: mids[0] })
+        peer.set_listening(true);
+        let ears = Some(Ears { new: 1, again: Vec::new() });
+        let offer = peer.offer(&["fuzz".to_owned()], &[], ears, Instant::now())?;
+        let Offer { lines, receiving, .. } = offer.expect("a line was added");
+        Ok(Self { peer, mid: lines[0], heard: receiving[0] })
     }
 
-    /// The name of the track's media line.
-    pub fn mid(&self) -> String {
-        self.mid.to_string()
+    /// The names of its media lines: the track's, and that of somebody who is listened to.
+    pub fn mids(&self) -> [String; 2] {
+        [self.mid, self.heard].map(|mid| mid.to_string())
     }
 
     /// The server's messages over its signalling.
@@ -40,8 +44,8 @@ impl Offered {
         let us = Name { sid: "sid".to_owned(), identity: "identity".to_owned(), joined_at: 0 };
         let now = Instant::now();
         Said::read(response, &us).into_iter().try_for_each(|said| match said {
-            Said::Answer(sdp) => self.peer.answer(&sdp, now),
-            Said::Offer(sdp) => self.peer.accept(&sdp, now).map(drop),
+            Said::Answer(agreed) => self.peer.answer(&agreed.sdp, now),
+            Said::Offer(agreed) => self.peer.accept(&agreed.sdp, now).map(drop),
             Said::Candidate(candidate, _) => self.peer.add_candidate(&candidate, now),
             _ => Ok(()),
         })
@@ -50,7 +54,9 @@ impl Offered {
     /// A datagram of the server's.
     pub fn receive(&mut self, datagram: &[u8]) -> Result<()> {
         let (source, destination) = (SocketAddr::from(([127, 0, 0, 1], 1)), SocketAddr::from(([127, 0, 0, 1], 2)));
-        self.peer.take(Protocol::Udp, source, destination, datagram, Instant::now())
+        self.peer.take(Protocol::Udp, source, destination, datagram, Instant::now())?;
+        self.peer.take_sounds().iter().for_each(|heard| _ = heard.packet());
+        Ok(())
     }
 
     /// The server has agreed, and keys are there.

@@ -1,5 +1,5 @@
 //! libopus' encoder as a value that can be cloned, which the crate `opus` does not offer: what encodes a clip once for all goes on from
-//! the middle of it, too (`clip_packets.rs`). The one place that calls libopus itself.
+//! the middle of it, too (`clip_packets.rs`). Only this and `listen/decoder.rs` call libopus itself.
 
 use std::ffi::{CStr, c_int};
 

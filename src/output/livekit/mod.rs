@@ -17,6 +17,7 @@ mod farewell;
 pub mod fuzz;
 mod join;
 mod libopus;
+mod listeners;
 mod mutes;
 mod news;
 mod peer;
@@ -38,13 +39,14 @@ mod trouble;
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use livekit_protocol as proto;
 use tokio::time::timeout;
 
-use super::{Closing, Description, Link, Output, OutputEvent, Presence, closed};
+use super::{Closing, Description, Link, Listening, Output, OutputEvent, Presence, closed};
 use crate::audio::Samples;
 use crate::error::Result;
 use crate::mixer::Frame;
@@ -55,12 +57,13 @@ pub use encoder::Encoding;
 use farewell::Farewell;
 use join::{Coming, join};
 pub use join::{LiveKitOptions, StartWhen};
+use listeners::Listeners;
 use peer::{Change, Peer};
 use publications::{Publications, Terms};
 use recovery::{Action, Condition, Input, Media, Recovery};
 use requests::Requests;
 use room::Room;
-use said::Said;
+use said::{Said, Side};
 use silence::Silence;
 use timer::Timer;
 pub use tokens::{TokenAnswer, TokenSource, Tokens};
@@ -82,6 +85,7 @@ pub struct LiveKit {
     connection: Option<Box<Connection>>,
     tracks: Vec<Track>,
     publications: Publications,
+    listeners: Listeners,
     /// Wakes the driver for whatever is due next.
     timer: Timer,
     /// Why the room is being won back, or lost.
@@ -137,6 +141,7 @@ impl LiveKit {
             attempt: Some(Underway::Join(Task::spawn(join(options.clone(), Coming::First, now)))),
             connection: None,
             publications: Publications::new(Terms::new(&options, channels)),
+            listeners: Listeners::default(),
             options,
             channels,
             tracks: Vec::new(),
@@ -193,6 +198,7 @@ impl LiveKit {
                     let transport = Transport::new(self.options.ice_transport, &room.ice_servers);
                     let peer = Peer::new(transport, self.options.encoding, now)?;
                     self.publications.joined(room.has(), now);
+                    self.listeners.joined(room.has());
                     self.connection =
                         Some(Box::new(Connection { room, peer, theirs: None, silence: Silence::new(now) }));
                     self.handle(Input::Joined, now);
@@ -212,12 +218,15 @@ impl LiveKit {
 
     fn hear(&mut self, said: Said, now: Instant) -> Attempt<()> {
         match said {
-            Said::Us(_) => {
+            Said::Us(us) => {
+                self.listeners.hear_of_us(&us);
+                let said = Said::Us(us);
                 self.handle(Input::Confirmed, now);
                 self.hear_of_tracks(said, now)
             }
             Said::Presence(presence) => {
                 self.publications.hear_of_others(&presence);
+                self.listeners.hear_of_others(&presence);
                 self.presence.push_back(presence);
                 Ok(())
             }
@@ -281,6 +290,7 @@ impl LiveKit {
             Action::Join(at) => {
                 self.connection = None;
                 self.publications.reset();
+                self.listeners.reset();
                 self.requests.reset();
                 self.presence.clear();
                 self.tracks.iter_mut().for_each(Track::reset);
@@ -295,6 +305,7 @@ impl LiveKit {
                 let Some(connection) = &mut self.connection else { return Ok(()) };
                 // What is to be published waits, too.
                 self.publications.interrupted();
+                self.listeners.interrupted();
                 let (server, limit) = (self.options.server(), self.options.timeout);
                 let reopener = connection.room.reopener();
                 self.attempt = Some(Underway::Reopen(Task::spawn(async move {
@@ -305,6 +316,7 @@ impl LiveKit {
             Action::FindPath { is_reopened } => {
                 let Some(Connection { room, peer, .. }) = self.connection.as_deref_mut() else { return Ok(()) };
                 self.publications.interrupted();
+                self.listeners.interrupted();
                 if is_reopened {
                     room.sync();
                 }
@@ -323,6 +335,7 @@ impl LiveKit {
                     self.requests.unanswered().for_each(|(number, description)| room.describe(number, description));
                 }
                 self.publications.resumed(now);
+                self.listeners.resumed();
             }
             Action::Lose => self.end(),
             Action::GiveWay => {
@@ -350,6 +363,24 @@ impl LiveKit {
         if let Err(trouble) = self.publish(now) {
             self.fail(trouble, now);
         }
+    }
+
+    /// Hands on what was heard.
+    fn listen_to_all(&mut self, now: Instant) {
+        if self.listeners.is_empty() {
+            return;
+        }
+        if let Some(Connection { peer, theirs, .. }) = self.connection.as_deref_mut() {
+            for (side, peer) in [(Side::Ours, Some(peer)), (Side::Theirs, theirs.as_deref_mut())] {
+                let Some((peer, types)) = peer.and_then(|peer| peer.opus_types().map(|types| (peer, types))) else {
+                    continue;
+                };
+                for heard in peer.take_sounds() {
+                    self.listeners.receive((side, heard.mid), &heard.packet(), heard.arrival, types);
+                }
+            }
+        }
+        self.listeners.poll(now);
     }
 
     /// When something is due.
@@ -400,10 +431,19 @@ impl Output for LiveKit {
                 }
                 Poll::Pending => {}
             }
+            self.listen_to_all(now);
             let Some(deadline) = self.next_deadline(now) else { return Poll::Pending };
             self.timer.set(deadline);
             ready!(self.timer.poll(now));
         }
+    }
+
+    fn listen(&mut self, listening: Arc<Listening>, epoch: Instant) {
+        self.listeners.listen(listening, epoch);
+    }
+
+    fn unlisten(&mut self, id: u32) {
+        self.listeners.unlisten(id);
     }
 
     fn write(&mut self, frame: &Frame, now: Instant) -> Result<bool> {
@@ -444,7 +484,9 @@ impl Output for LiveKit {
 
     fn close(&mut self, now: Instant) -> Closing {
         self.attempt = None;
-        let Some(connection) = self.connection.take() else { return closed(Ok(())) };
+        self.listeners.reset();
+        let Some(mut connection) = self.connection.take() else { return closed(Ok(())) };
+        connection.peer.set_listening(false);
         let tracks = std::mem::take(&mut self.tracks);
         let publications =
             std::mem::replace(&mut self.publications, Publications::new(Terms::new(&self.options, self.channels)));

@@ -95,6 +95,13 @@ impl Place {
         self.state.publish_tracks.retain(|published| sid(published) != name);
     }
 
+    /// Keeps which tracks the server is to send.
+    pub fn subscribed(&mut self, tracks: &[String]) {
+        let subscribe = !tracks.is_empty();
+        let subscription = proto::UpdateSubscription { track_sids: tracks.to_vec(), subscribe, ..Default::default() };
+        self.state.subscription = Some(subscription);
+    }
+
     /// Keeps what was offered last.
     pub fn offered(&mut self, offer: &proto::SessionDescription) {
         if self.is_single {

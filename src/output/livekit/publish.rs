@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::said::{Said, Side};
+use super::peer::Offer;
+use super::said::{Agreed, Said, Side};
 use super::trouble::{Remedy, Trouble};
 use super::{Attempt, Condition, Connection, Input, LiveKit, LiveKitOptions, Track};
 use crate::error::{Code, SpeakerError};
@@ -31,13 +32,28 @@ impl LiveKit {
         if self.recovery.awaits_tracks() && self.publications.is_restored() {
             self.handle(Input::Published, now);
         }
-        let Some(Connection { room, peer, .. }) = self.connection.as_deref_mut() else { return Ok(()) };
-        let Some(todo) = self.publications.todo(peer.awaits_answer(), now) else { return Ok(()) };
+        let Some(Connection { room, peer, theirs, .. }) = self.connection.as_deref_mut() else { return Ok(()) };
+        let heard = self.listeners.todo(peer.awaits_answer());
+        if !heard.subscribe.is_empty() || !heard.unsubscribe.is_empty() {
+            let changes = [(heard.subscribe, true), (heard.unsubscribe, false)];
+            changes.into_iter().filter(|(tracks, _)| !tracks.is_empty()).for_each(|(tracks, subscribe)| {
+                room.subscribe(tracks, subscribe);
+            });
+            room.place.subscribed(self.listeners.subscribed());
+            peer.set_listening(self.listeners.is_listening());
+            theirs.iter_mut().for_each(|theirs| theirs.set_listening(self.listeners.is_listening()));
+        }
+        let todo = self.publications.todo(peer.awaits_answer(), now);
+        if todo.is_none() && heard.lines.is_none() {
+            return Ok(());
+        }
+        let todo = todo.unwrap_or_default();
         todo.announcements.iter().for_each(|announcement| room.add_track(announcement));
         todo.mutes.into_iter().for_each(|(sid, muted)| room.mute(sid, muted));
-        if let Some((mids, sdp)) = peer.offer(&todo.lines, &todo.idle, now)? {
-            let lines: Vec<_> = mids.into_iter().zip(todo.lines).collect();
+        if let Some(Offer { lines, receiving, sdp }) = peer.offer(&todo.lines, &todo.idle, heard.lines, now)? {
+            let lines: Vec<_> = lines.into_iter().zip(todo.lines).collect();
             self.publications.offered(&lines);
+            self.listeners.offered(receiving);
             room.offer(sdp, lines.into_iter().map(|(mid, cid)| (mid.to_string(), cid)));
         } else if !todo.idle.is_empty() {
             // The server has agreed to that already.
@@ -65,16 +81,21 @@ impl LiveKit {
         let Some(Connection { room, peer, theirs, .. }) = self.connection.as_deref_mut() else { return Ok(()) };
         self.publications.hear(&said, now);
         match said {
-            Said::Answer(sdp) => {
+            Said::Answer(Agreed { sdp, tracks }) => {
                 peer.answer(&sdp, now)?;
                 self.publications.answered(|mid| peer.payload_type(mid), now);
+                self.listeners.agreed(Side::Ours, &tracks);
             }
-            Said::Offer(sdp) => {
+            Said::NeedsLines(lines) => self.listeners.want(lines),
+            Said::NotSent { sid, error } => self.listeners.refused(&sid, &error),
+            Said::Offer(Agreed { sdp, tracks }) => {
                 let theirs = match theirs {
                     Some(theirs) => theirs,
                     None => theirs.insert(Box::new(peer.sibling(self.options.encoding, now)?)),
                 };
+                theirs.set_listening(self.listeners.is_listening());
                 room.answer(theirs.accept(&sdp, now)?);
+                self.listeners.agreed(Side::Theirs, &tracks);
             }
             Said::Candidate(candidate, side) => match (theirs, side) {
                 (Some(theirs), Side::Theirs) => theirs.add_candidate(&candidate, now)?,
@@ -95,6 +116,7 @@ impl LiveKit {
         if self.publications.give_up(stream, trouble.error, now) {
             peer.withdraw();
             self.publications.withdrawn();
+            self.listeners.withdrawn();
         }
         Ok(())
     }

@@ -154,6 +154,15 @@ impl Room {
         self.send(Request::Mute(proto::MuteTrackRequest { sid, muted }));
     }
 
+    /// Asks for tracks, or to be sent them no longer.
+    pub fn subscribe(&self, tracks: Vec<String>, subscribe: bool) {
+        self.send(Request::Subscription(proto::UpdateSubscription {
+            track_sids: tracks,
+            subscribe,
+            ..Default::default()
+        }));
+    }
+
     /// Asks the room to list this of us, by a number that its answer bears.
     pub fn describe(&self, number: u32, description: &Description) {
         let Description { name, metadata, attributes } = description.clone();

@@ -11,9 +11,16 @@ use crate::redact::redact;
 
 #[derive(Debug)]
 pub enum Said {
-    Answer(String),
+    Answer(Agreed),
     /// The server's own offer: servers before 1.9.1 keep a second peer connection for what they send.
-    Offer(String),
+    Offer(Agreed),
+    /// The server needs so many more media lines for what it is to send; with none it wants an offer all the same.
+    NeedsLines(usize),
+    /// The server can't send a track.
+    NotSent {
+        sid: String,
+        error: SpeakerError,
+    },
     /// An ICE candidate in SDP form, and for which peer connection it is.
     Candidate(String, Side),
     /// The track with this client id has a place in the room, and a name there.
@@ -56,6 +63,32 @@ pub enum Said {
     Left(Trouble),
 }
 
+/// An answer or an offer of the server's.
+#[derive(Debug, Default)]
+pub struct Agreed {
+    pub sdp: String,
+    /// The media lines on which it sends, and the names of the tracks that come there.
+    pub tracks: Vec<(String, String)>,
+}
+
+impl Agreed {
+    fn read(description: proto::SessionDescription) -> Self {
+        let proto::SessionDescription { sdp, mid_to_track_id, .. } = description;
+        let tracks = if mid_to_track_id.is_empty() { tracks(&sdp) } else { mid_to_track_id.into_iter().collect() };
+        Self { sdp, tracks }
+    }
+}
+
+/// The tracks of the lines of a description: older servers name them only there (RFC 8830 §2).
+fn tracks(sdp: &str) -> Vec<(String, String)> {
+    let track = |line: &str| {
+        let value = |name| line.lines().find_map(|attribute| attribute.trim_end().strip_prefix(name));
+        let (_, track) = value("a=msid:")?.split_once(' ')?;
+        Some((value("a=mid:")?.to_owned(), track.to_owned()))
+    };
+    sdp.split("\nm=").skip(1).filter_map(track).collect()
+}
+
 /// What the room has of this participant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Us {
@@ -68,6 +101,8 @@ pub struct Us {
     pub tracks: Vec<(String, bool)>,
     /// Which tracks may be published.
     pub grant: Grant,
+    /// Others may be listened to.
+    pub can_subscribe: bool,
 }
 
 /// Which sources may be published.
@@ -116,8 +151,15 @@ impl Said {
 
     fn read_one(response: Response, us: &Name) -> Option<Self> {
         Some(match response {
-            Response::Answer(answer) => Self::Answer(answer.sdp),
-            Response::Offer(offer) => Self::Offer(offer.sdp),
+            Response::Answer(answer) => Self::Answer(Agreed::read(answer)),
+            Response::Offer(offer) => Self::Offer(Agreed::read(offer)),
+            Response::MediaSectionsRequirement(needed) => Self::NeedsLines(needed.num_audios as usize),
+            Response::SubscriptionResponse(response) => {
+                // One that is not there (any more) is none of those who are listed.
+                let is_final = response.err() == proto::SubscriptionError::SeCodecUnsupported;
+                let error = refusal(Code::Refused, "to send the track", response.err().as_str_name());
+                is_final.then_some(Self::NotSent { sid: response.track_sid, error })?
+            }
             Response::Trickle(trickle) => {
                 let side = match trickle.target() {
                     proto::SignalTarget::Publisher => Side::Ours,
@@ -259,6 +301,7 @@ impl Us {
         Self {
             version: info.version,
             is_first: false,
+            can_subscribe: permission.can_subscribe,
             tracks: info.tracks.iter().map(|track| (track.sid.clone(), track.muted)).collect(),
             grant: match permission.can_publish {
                 false => Grant::None,
@@ -296,6 +339,12 @@ pub fn no_grant(source: TrackSource) -> SpeakerError {
     SpeakerError::new(Code::JoinFailed, message)
 }
 
+/// The room lets us listen to nobody.
+pub fn no_subscribing() -> SpeakerError {
+    let message = "Expected the grant canSubscribe for the LiveKit room but received none";
+    SpeakerError::new(Code::Refused, message)
+}
+
 /// `{"candidate":"candidate:…","sdpMid":…}`; an empty one marks the end.
 fn candidate(init: &str) -> Option<String> {
     #[derive(serde::Deserialize)]
@@ -311,6 +360,22 @@ mod tests {
     use proto::request_response::{Reason, Request};
 
     use super::*;
+
+    #[test]
+    fn the_tracks_of_lines_are_read_from_the_map_or_else_from_the_description() {
+        let sdp = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\nm=audio 9 x 111\r\na=mid:0\r\na=recvonly\r\n\
+                   m=audio 9 x 111\r\na=mid:1\r\na=msid:PA_1|x TR_1\r\nm=audio 9 x 111\r\na=msid:- TR_2\r\na=mid:b\r\n\
+                   m=application 9 x y\r\na=mid:2\r\n";
+        let read = |map: &[(&str, &str)]| {
+            let mid_to_track_id = map.iter().map(|(mid, track)| ((*mid).to_owned(), (*track).to_owned())).collect();
+            let answer = proto::SessionDescription { sdp: sdp.to_owned(), mid_to_track_id, ..Default::default() };
+            let agreed = Agreed::read(answer);
+            agreed.tracks.iter().map(|(mid, track)| format!("{mid} {track}")).collect::<Vec<_>>().join(", ")
+        };
+        assert_eq!(read(&[]), "1 TR_1, b TR_2");
+        assert_eq!(read(&[("7", "TR_3")]), "7 TR_3");
+        assert!(tracks("").is_empty() && tracks("\nm=").is_empty() && tracks("\nm=x\na=mid:0\na=msid:x").is_empty());
+    }
 
     fn us() -> Name {
         Name { sid: "PA_1".to_owned(), identity: "us".to_owned(), joined_at: 5_000 }
@@ -339,7 +404,8 @@ mod tests {
 
     #[test]
     fn an_update_tells_of_us_of_others_and_of_whoever_has_our_identity() {
-        let nobody = r#"Us(Us { version: 0, is_first: false, tracks: [], grant: None }), Local("us")"#;
+        let nobody =
+            r#"Us(Us { version: 0, is_first: false, tracks: [], grant: None, can_subscribe: false }), Local("us")"#;
         for (of, expected) in [
             (info("PA_1", "us", 5_000, false), nobody),
             // As is told before the reason comes in a message of its own.
@@ -434,6 +500,10 @@ mod tests {
     fn every_other_message_says_one_thing_or_nothing() {
         let sid = || "TR_1".to_owned();
         let track = Some(proto::TrackInfo { sid: sid(), ..Default::default() });
+        let subscription = |error| {
+            let response = proto::SubscriptionResponse { track_sid: "TR_1".to_owned(), err: error as i32 };
+            Response::SubscriptionResponse(response)
+        };
         let sdp = |sdp: &str| proto::SessionDescription { sdp: sdp.to_owned(), ..Default::default() };
         let trickle =
             |init: &str, target| proto::TrickleRequest { candidate_init: init.into(), target, r#final: false };
@@ -446,8 +516,17 @@ mod tests {
         };
         let leave = proto::LeaveRequest { reason: 2, ..Default::default() };
         for (response, expected) in [
-            (Response::Answer(sdp("a")), r#"Answer("a")"#),
-            (Response::Offer(sdp("o")), r#"Offer("o")"#),
+            (Response::Answer(sdp("a")), r#"Answer(Agreed { sdp: "a", tracks: [] })"#),
+            (
+                Response::MediaSectionsRequirement(proto::MediaSectionsRequirement { num_audios: 3, num_videos: 1 }),
+                "NeedsLines(3)",
+            ),
+            (subscription(proto::SubscriptionError::SeTrackNotfound), ""),
+            (
+                subscription(proto::SubscriptionError::SeCodecUnsupported),
+                r#"NotSent { sid: "TR_1", error: SpeakerError { code: Refused, message: "the LiveKit room refuses to send the track: SE_CODEC_UNSUPPORTED", cause: None } }"#,
+            ),
+            (Response::Offer(sdp("o")), r#"Offer(Agreed { sdp: "o", tracks: [] })"#),
             (Response::Trickle(trickle(r#"{"candidate":"candidate:1"}"#, 0)), r#"Candidate("candidate:1", Ours)"#),
             (Response::Trickle(trickle(r#"{"candidate":"candidate:1"}"#, 1)), r#"Candidate("candidate:1", Theirs)"#),
             (Response::Trickle(trickle(r#"{"candidate":""}"#, 0)), ""),

@@ -17,9 +17,11 @@ use std::time::{Duration, Instant};
 use str0m::change::SdpPendingOffer;
 pub use str0m::media::{Mid, Pt};
 use str0m::net::{Protocol, Receive};
+use str0m::rtp::{RtpHeader, RtpPacket};
 use str0m::{Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
 
 use line::Line;
+pub use negotiate::{Ears, Offer};
 use rtp_time::RtpTime;
 
 use super::encoder::Encoding;
@@ -28,6 +30,7 @@ use super::track::{Packet, SILENT};
 use super::transport::{Arrival, DATAGRAM, Transport};
 use crate::audio::{FRAME_TIME, SAMPLE_RATE, Samples};
 use crate::error::{Code, Result, SpeakerError};
+use crate::listen;
 use crate::output::Report;
 use crate::runtime::{round_down, round_up};
 
@@ -63,6 +66,29 @@ static NEXT_MOMENT: AtomicU32 = AtomicU32::new(0);
 /// How often reports of the receiver are summed up.
 const STATS_INTERVAL: Duration = Duration::from_secs(10);
 
+/// A packet of somebody who is listened to.
+pub struct Heard {
+    pub mid: Mid,
+    pub arrival: Instant,
+    packet: RtpPacket,
+}
+
+impl Heard {
+    /// What of it matters.
+    pub fn packet(&self) -> listen::Packet<'_> {
+        let RtpHeader { ssrc, payload_type, sequence_number: sequence, timestamp, marker, .. } = self.packet.header;
+        let (ssrc, payload_type, payload) = (*ssrc, *payload_type, &*self.packet.payload);
+        listen::Packet { ssrc, payload_type, sequence, timestamp, marker, payload }
+    }
+}
+
+/// The numbers under which sound comes.
+#[derive(Debug, Clone, Copy)]
+pub struct OpusTypes {
+    pub opus: u8,
+    pub red: Option<u8>,
+}
+
 /// What changed.
 pub enum Change {
     /// Media can flow.
@@ -97,6 +123,10 @@ pub struct Peer {
     sounded: Option<Instant>,
     /// Since when sound is sent without a pause.
     sending: Option<Instant>,
+    /// Somebody is listened to: nothing that comes may wait.
+    is_listening: bool,
+    /// What was heard of them, and not taken.
+    sounds: Vec<Heard>,
 }
 
 /// Whether a server may hear what is sent that was last `heard`, where sound is sent since `sending` and up to `last_frame`. One that
@@ -130,6 +160,8 @@ impl Peer {
             sounded: None,
             heard: None,
             sending: None,
+            is_listening: false,
+            sounds: Vec::new(),
         };
         // Until it is told a time, str0m begins no check of its own: it would wait for a server that can reach us.
         peer.input(Input::Timeout(now), now)?;
@@ -139,6 +171,19 @@ impl Peer {
     /// A second one, on the same kind of ways.
     pub fn sibling(&self, encoding: Encoding, now: Instant) -> Result<Self> {
         Self::new(self.transport.another(), encoding, now)
+    }
+
+    /// Whether somebody is listened to.
+    pub fn set_listening(&mut self, is_listening: bool) {
+        self.is_listening = is_listening;
+        if !is_listening {
+            self.sounds.clear();
+        }
+    }
+
+    /// Takes what was heard of them, in the order in which it came.
+    pub fn take_sounds(&mut self) -> Vec<Heard> {
+        std::mem::take(&mut self.sounds)
     }
 
     pub fn is_connected(&self) -> bool {
@@ -370,7 +415,7 @@ impl Peer {
 
     /// Whether nothing that comes or is to be sent is urgent.
     fn is_parked(&self, now: Instant) -> bool {
-        self.is_settled() && self.is_silent(now)
+        !self.is_listening && self.is_settled() && self.is_silent(now)
     }
 
     fn notice(&mut self, event: Event, now: Instant) -> Option<Change> {
@@ -386,6 +431,11 @@ impl Peer {
             Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {
                 self.transport.seek(now);
                 Some(Change::NoPath)
+            }
+            Event::RtpPacket(packet) if self.is_listening => {
+                let mid = self.rtc.direct_api().stream_rx(&packet.header.ssrc)?.mid();
+                self.sounds.push(Heard { mid, arrival: packet.timestamp, packet });
+                None
             }
             // Without a report since the last one there is nothing to tell.
             Event::MediaEgressStats(stats) => {

@@ -7,14 +7,31 @@ use str0m::change::{SdpAnswer, SdpOffer};
 use str0m::format::{Codec, PayloadParams};
 use str0m::media::{Direction, MediaKind, Mid, Pt};
 
-use super::{Peer, broken};
+use super::{OpusTypes, Peer, broken};
 use crate::error::Result;
 use crate::output::livekit::transport::IceServer;
 
+/// What is to be agreed about those who are listened to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Ears {
+    /// How many new lines are needed.
+    pub new: usize,
+    /// Lines that the server may use again.
+    pub again: Vec<Mid>,
+}
+
+/// An offer to the server.
+pub struct Offer {
+    /// The new lines of tracks, in their order.
+    pub lines: Vec<Mid>,
+    /// The new lines of those who are listened to.
+    pub receiving: Vec<Mid>,
+    pub sdp: String,
+}
+
 impl Peer {
-    /// Adds a media line for each track, and lets go of those that are `idle`. Returns the names of the new lines in the same order
-    /// and the offer, if there is anything to agree about.
-    pub fn offer(&mut self, cids: &[String], idle: &[Mid], now: Instant) -> Result<Option<(Vec<Mid>, String)>> {
+    /// Adds a media line for each track, and lets go of those that are `idle`. Returns the offer, if there is anything to agree about.
+    pub fn offer(&mut self, cids: &[String], idle: &[Mid], ears: Option<Ears>, now: Instant) -> Result<Option<Offer>> {
         let mut change = self.rtc.sdp_api();
         idle.iter().for_each(|mid| change.set_direction(*mid, Direction::Inactive));
         self.lines.retain(|line| !idle.contains(&line.mid));
@@ -22,11 +39,20 @@ impl Peer {
             let stream = Some("speaker".to_owned());
             change.add_media(MediaKind::Audio, Direction::SendOnly, stream, Some(cid.clone()), None)
         };
-        let mids = cids.iter().map(line).collect();
+        let lines = cids.iter().map(line).collect();
+        let mut receiving = Vec::new();
+        if let Some(Ears { new, again }) = ears {
+            // str0m offers what is as it was only if it was another way in between.
+            for direction in [Direction::Inactive, Direction::RecvOnly] {
+                again.iter().for_each(|mid| change.set_direction(*mid, direction));
+            }
+            let line = |_| change.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
+            receiving = (0..new).map(line).collect();
+        }
         let Some((offer, pending)) = change.apply() else { return Ok(None) };
         self.pending = Some(pending);
         self.drain(now)?;
-        Ok(Some((mids, offer.to_sdp_string())))
+        Ok(Some(Offer { lines, receiving, sdp: offer.to_sdp_string() }))
     }
 
     /// Looks for a path anew, from addresses that may have changed: the offer that asks the server for it. An offer that was
@@ -102,6 +128,12 @@ impl Peer {
     pub fn payload_type(&self, mid: Mid) -> Option<Pt> {
         let agreed = self.rtc.media(mid)?.remote_pts();
         self.opus().map(PayloadParams::pt).filter(|pt| agreed.contains(pt))
+    }
+
+    /// The numbers under which sound comes, once that is agreed.
+    pub fn opus_types(&self) -> Option<OpusTypes> {
+        let opus = self.opus()?;
+        Some(OpusTypes { opus: *opus.pt(), red: opus.red().map(|red| *red) })
     }
 
     /// The number under which redundant audio goes, if it was asked for and agreed.
