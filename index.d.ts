@@ -189,6 +189,45 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   /** Sets the name of this participant, a text that is not empty; otherwise as {@link setAttributes}. */
   setName(name: string): Promise<void>
 
+  /**
+   * Sends data to all others in the room, or to those of the identities `to`. A string is sent as UTF-8. It joins the room if it is not
+   * joined. Resolves once the packet is handed to the transport, which sends a reliable one again until the server confirms it, also when the
+   * connection is resumed; nobody tells who received it. What waits until the room is reached, or until the transport has room, goes out in
+   * order, and into the next room if one is joined anew; what was handed over to a room that is lost and was not confirmed is lost too.
+   * `close` waits up to `lingerMs` for what was handed over to be confirmed, and `close({ drain: true })` for what waits. It is no
+   * request to play, so `record` does not write it.
+   * Rejects with `ERR_INVALID_ARGUMENT`, also for more than 15 KiB, LiveKit's limit for a packet; with `ERR_REFUSED` if the token
+   * lacks the grant `canPublishData`, or the server opens no data channel within `connectTimeoutMs`; with `ERR_QUEUE_FULL` if 1 MiB waits
+   * already; with `ERR_UNSUPPORTED_OPERATION` for other outputs than `livekit`, `ERR_JOIN_FAILED` or `ERR_DISCONNECTED` with the room,
+   * `ERR_CLOSED`, `ERR_INTERNAL`.
+   */
+  sendData(payload: Uint8Array | string, options?: DataOptions): Promise<void>
+
+  /**
+   * Sends a text of up to 512 KiB, as LiveKit's text streams do: in parts, reliably and in order. Resolves once the last part is handed to the
+   * transport. A text that was sent in part when the room was lost is sent whole into the next one; otherwise as {@link sendData}.
+   */
+  sendText(text: string, options?: TextOptions): Promise<void>
+
+  /**
+   * Calls a method of another participant, as LiveKit's clients do, and resolves with its answer. It joins the room if it is not joined. Rejects
+   * with `ERR_RPC`, whose `rpcCode` is LiveKit's: 1400 there is no such method, 1500 it failed, 1501 nobody has taken the call within
+   * 7 s, 1502 no answer within `timeoutMs`, 1503 the participant has left, 1504 the answer has more than 15 KiB, or one of the method's
+   * own; with `ERR_DISCONNECTED` or `ERR_CLOSED` if the room is lost meanwhile; otherwise as {@link sendData}.
+   */
+  performRpc(request: RpcRequest): Promise<string>
+
+  /**
+   * Has a method of this participant be called by others in the room: `handler` returns the answer, of up to 15 KiB. What it throws is told
+   * to the caller if it has an integer `rpcCode`, with its `message` (256 bytes) and `rpcData` (15 KiB); anything else is a warning of the
+   * process, and 1500 to the caller. One of the same name takes its place. Throws `ERR_INVALID_ARGUMENT`, and `ERR_UNSUPPORTED_OPERATION`
+   * for other outputs than `livekit`.
+   */
+  registerRpc(method: string, handler: (call: RpcCall) => string | Promise<string>): void
+
+  /** Takes a method away; whoever calls it is told that there is none. To take away none is no error. */
+  unregisterRpc(method: string): void
+
   /** This participant as the room lists it; null while no room is joined, and for other outputs than `livekit`. */
   readonly localParticipant: Participant | null
 
@@ -1058,6 +1097,47 @@ export interface ProcessStats {
   clipBytes: number
 }
 
+export interface DataOptions {
+  /** What it is about, for whoever receives it. */
+  topic?: string
+  /**
+   * `true` (default): sent again until it arrives, and in order. `false`: sent once, and nothing waits for it when it is lost; if it is
+   * larger than 1,300 bytes it takes several packets on the network, each of which may be lost.
+   */
+  reliable?: boolean
+  /** The identities of those who are to receive it; all others if missing. */
+  to?: string[]
+}
+
+export interface TextOptions {
+  /** What it is about: LiveKit's clients take texts by their topic. */
+  topic?: string
+  /** The identities of those who are to receive it; all others if missing. */
+  to?: string[]
+  /** What else is said of it. */
+  attributes?: Record<string, string>
+}
+
+export interface RpcRequest {
+  /** The identity of the participant. */
+  to: string
+  method: string
+  /** Up to 15 KiB; empty by default. */
+  payload?: string
+  /** How long the answer may take; 15,000 by default. */
+  timeoutMs?: number
+}
+
+export interface RpcCall {
+  /** The same for the caller. */
+  requestId: string
+  /** Who calls; null if they are hidden. */
+  identity: string | null
+  payload: string
+  /** How long the caller waits for the answer. */
+  timeoutMs: number
+}
+
 export interface SessionStats {
   /** The session's time. On a realtime clock it stands still while the session is idle, and catches up with the next sound. */
   timeMs: number
@@ -1086,6 +1166,8 @@ export interface SessionStats {
    * alone. See `encodeOnce` of {@link LiveKitOutput}.
    */
   sharedPackets: number
+  /** Packets of data and texts that others sent and that were left out, because 4 MiB waited for this thread of JavaScript; 1 MiB of lossy ones. */
+  droppedData: number
   /** How well the room receives; missing until the server has reported it. */
   link?: LinkStats
 }
@@ -1180,6 +1262,16 @@ export interface SpeakerEvents {
   /** Somebody else has left the room: as they were last. */
   participantLeft: [event: SpeakerEvent & { participant: Participant }]
   /**
+   * Somebody in the room has sent data to all or to this participant: `identity` is theirs, or null if the server itself or somebody hidden
+   * sent it. A room is asked for data only while somebody listens to this event, or once `sendData` was called.
+   */
+  data: [event: SpeakerEvent & { identity: string | null; topic: string | null; payload: Buffer; reliable: boolean }]
+  /**
+   * Somebody in the room has sent a text to all or to this participant (LiveKit's text streams), of up to 1 MiB with its attributes: told
+   * when it is whole. One that is longer, or has no end when the room is lost, is not told. A room is asked for texts as for `data`.
+   */
+  text: [event: SpeakerEvent & { identity: string | null; topic: string | null; text: string; attributes: Record<string, string> }]
+  /**
    * The output failed, and with it everything live (told once as long as it goes on); or the session broke (`ERR_INTERNAL`); or only the recording failed
    * (`ERR_RECORD`). Not thrown if nobody listens.
    */
@@ -1225,6 +1317,9 @@ export class SpeakerError extends Error {
   /** With `ERR_ACCESS_DENIED`, as Node's own error: what is missing, and for what. */
   readonly permission?: 'FileSystemRead' | 'FileSystemWrite'
   readonly resource?: string
+  /** With `ERR_RPC`: LiveKit's code or the method's own, and what the method said beside its message. */
+  readonly rpcCode?: number
+  readonly rpcData?: string
   /** The playback that failed, or with `ERR_ENDED` the one that ended; not for refused requests. */
   readonly requestId?: string
   /** How long it had sounded. */
@@ -1268,6 +1363,7 @@ export type SpeakerErrorCode =
   | 'ERR_JOIN_FAILED'
   | 'ERR_PUBLISH_FAILED'
   | 'ERR_REFUSED'
+  | 'ERR_RPC'
   | 'ERR_DISCONNECTED'
   | 'ERR_INTERNAL'
   | 'ERR_NO_THREADS'

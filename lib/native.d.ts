@@ -78,6 +78,14 @@ export declare class NativeSession {
   get connection(): string
   /** Sets the name, the metadata and attributes of this participant, as others in the room see them. */
   describe(name: string | undefined | null, metadata: string | undefined | null, attributes: Record<string, string>, ticket: number): void
+  /** Sends data to others in the room: those of these identities, or all. */
+  sendData(payload: Uint8Array, topic: string | undefined | null, reliable: boolean, to: Array<string>, ticket: number): void
+  /** Sends a text to others in the room: those of these identities, or all. */
+  sendText(text: NativeText, to: Array<string>, ticket: number): void
+  /** Sends a message of a remote procedure call to these identities. */
+  sendRpc(rpc: NativeRpc, to: Array<string>, ticket: number): void
+  /** Has this of what others send told from now on, and nothing else. */
+  hearData(data: boolean, text: boolean, rpc: boolean): void
   /** Returns this participant, or null while no room is joined. */
   get localParticipant(): any
   /** Returns the others in the room. */
@@ -292,6 +300,20 @@ export interface NativeRefusal {
   message: string
 }
 
+/**
+ * A message of a remote procedure call: a request if it has a method, an error if it has a code, a response if it has a payload
+ * alone, and else an acknowledgement.
+ */
+export interface NativeRpc {
+  id: string
+  method?: string
+  payload?: string
+  timeoutMs?: number
+  code?: number
+  message?: string
+  data?: string
+}
+
 export interface NativeStats {
   timeMs: number
   playing: number
@@ -306,6 +328,7 @@ export interface NativeStats {
   lateFrames: number
   lostFrames: number
   sharedPackets: number
+  droppedData: number
   link?: NativeLink
 }
 
@@ -328,6 +351,16 @@ export interface NativeTapOptions {
 export interface NativeTarget {
   requestId?: string
   trackId?: number
+}
+
+/** A text for others in the room. */
+export interface NativeText {
+  text: string
+  topic?: string
+  attributes: Record<string, string>
+  id: string
+  /** In milliseconds since 1970. */
+  timestamp: number
 }
 
 /** A track of a room of which something is known before anything plays on it. */

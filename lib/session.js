@@ -1,5 +1,6 @@
 'use strict'
 
+const { randomUUID } = require('node:crypto')
 const { EventEmitter } = require('node:events')
 
 const { onAbort, refuseAborted } = require('./abort')
@@ -8,6 +9,7 @@ const { SpeakerError } = require('./error')
 const { bell, listen } = require('./bell')
 const { nativeClip } = require('./clip')
 const { giveToken } = require('./livekit/give-token')
+const { Rpc } = require('./livekit/rpc')
 const { makeClip } = require('./make-clip')
 const { NativeSession, configure, processStats } = require('./native')
 const { Pending } = require('./pending')
@@ -15,6 +17,9 @@ const { Recorder } = require('./recording/recorder')
 const { SpeakerStream, pump } = require('./stream')
 const { SpeakerTap } = require('./tap')
 const { SpeakerVoice, nativeVoice } = require('./voice')
+
+/** What others in a room send besides sound. */
+const DATA_EVENTS = ['data', 'text']
 
 /** Hands a session what its bell brings; set inside the class, for it is nobody else's. */
 let receive
@@ -27,6 +32,7 @@ class SpeakerSession extends EventEmitter {
   #pending = new Pending(this)
   /** Taps and voices by the id that their frames bear. */
   #taps = new Map()
+  #rpc = new Rpc((rpc, to) => this.#ask((ticket) => this.#native.sendRpc(rpc, to, ticket)), () => this.#hear())
   #lastTicket = 0
   #lastTap = 0
 
@@ -120,6 +126,49 @@ class SpeakerSession extends EventEmitter {
 
   async setName(name) {
     await this.#describe('setName', { name: check.text(name, 'name') })
+  }
+
+  async sendData(payload, options) {
+    const { bytes, topic, reliable, to } = check.dataRequest(payload, options)
+    this.#expectOutput('livekit', 'sendData')
+    await this.#ask((ticket) => this.#native.sendData(bytes, topic, reliable, to, ticket))
+  }
+
+  async sendText(text, options) {
+    const { to, ...checked } = check.textRequest(text, options)
+    this.#expectOutput('livekit', 'sendText')
+    const sent = { ...checked, id: randomUUID(), timestamp: Date.now() }
+    await this.#ask((ticket) => this.#native.sendText(sent, to, ticket))
+  }
+
+  async performRpc(request) {
+    const checked = check.callRequest(request)
+    this.#expectOutput('livekit', 'performRpc')
+    return this.#rpc.perform(checked)
+  }
+
+  registerRpc(method, handler) {
+    const name = check.method(method, handler)
+    this.#expectOutput('livekit', 'registerRpc')
+    this.#rpc.register(name, handler)
+  }
+
+  unregisterRpc(method) {
+    this.#rpc.unregister(check.methodName(method))
+  }
+
+  on(type, listener) {
+    if (DATA_EVENTS.includes(type)) this.#hear(type)
+    return super.on(type, listener)
+  }
+
+  addListener(type, listener) {
+    return this.on(type, listener)
+  }
+
+  prependListener(type, listener) {
+    if (DATA_EVENTS.includes(type)) this.#hear(type)
+    return super.prependListener(type, listener)
   }
 
   async moveAudio(request) {
@@ -217,6 +266,15 @@ class SpeakerSession extends EventEmitter {
     await this.close()
   }
 
+  /**
+   * Data is told only where somebody listens: a room that nobody wants it of is spared the channels for it. `begun` is what somebody
+   * begins to listen to.
+   */
+  #hear(begun) {
+    const [data, text] = DATA_EVENTS.map((type) => type === begun || this.listenerCount(type) > 0)
+    this.#native.hearData(data, text, this.#rpc.isUsed)
+  }
+
   async #describe(call, { name, metadata, attributes = {} }) {
     this.#expectOutput('livekit', call)
     await this.#ask((ticket) => this.#native.describe(name, metadata, attributes, ticket))
@@ -311,6 +369,7 @@ class SpeakerSession extends EventEmitter {
     if (typeof ring === 'number') {
       const message = this.#native.take()
       if (message?.ticket !== undefined) this.#pending.answer(message)
+      else if (message?.rpc !== undefined) this.#rpc.receive(message)
       else if (message) this.#event(message)
     } else if (ring.frame !== undefined) {
       const { tap, frame, atMs } = ring
@@ -324,6 +383,7 @@ class SpeakerSession extends EventEmitter {
   }
 
   #event({ type, playback, cause, ...event }) {
+    if (DATA_EVENTS.includes(type) && this.listenerCount(type) === 0) this.#hear()
     try {
       if (type === 'stopped') this.#recorder?.stopped(event.reason)
       // An `error` that nobody listens to would be thrown.
@@ -331,6 +391,8 @@ class SpeakerSession extends EventEmitter {
     } finally {
       // Also when a listener throws: the promise belongs to somebody else.
       if (type === 'completed' || type === 'stopped' || type === 'failed') this.#pending.settle(type, playback, { ...event, cause })
+      else if (type === 'participantLeft') this.#rpc.left(event.participant.identity)
+      else if (type === 'disconnected') this.#rpc.end(event.reason)
     }
   }
 }

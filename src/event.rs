@@ -2,13 +2,14 @@
 //!
 //! Both travel the same way in the same order, so a promise settles only after every event that came before it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
 use crate::error::{Cause, Code, SpeakerError};
 use crate::mixer::PlaybackId;
-use crate::output::Participant;
+use crate::output::{Participant, Payload, Rpc, Text};
 
 /// One event, numbered in the order of its session.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -166,6 +167,28 @@ pub enum EventKind {
         /// Their last known state.
         participant: Box<Participant>,
     },
+    /// Somebody in the room has sent data.
+    Data {
+        /// Who, if it was not the server itself.
+        identity: Option<String>,
+        /// What it is about.
+        topic: Option<String>,
+        /// The bytes.
+        payload: Payload,
+        /// Whether it was sent again until it arrived, and in order.
+        reliable: bool,
+    },
+    /// Somebody in the room has sent a text.
+    Text {
+        /// Who, if it was not the server itself.
+        identity: Option<String>,
+        /// What it is about.
+        topic: Option<String>,
+        /// The text.
+        text: Text,
+        /// What else was said of it.
+        attributes: BTreeMap<String, String>,
+    },
     /// The output failed, and every live playback with it; or the session broke, or the recording failed.
     Error {
         /// What went wrong, for programs.
@@ -198,6 +221,14 @@ fn as_text<S: Serializer>(value: &Option<Arc<str>>, serializer: S) -> Result<S::
 pub enum Message {
     /// Something happened.
     Event(Event),
+    /// A message of a remote procedure call has come.
+    Rpc {
+        /// From whom, if it was not the server itself.
+        identity: Option<String>,
+        /// The message.
+        #[serde(flatten)]
+        rpc: Rpc,
+    },
     /// The call that was given this ticket is done.
     Settled {
         /// The ticket.

@@ -62,6 +62,7 @@ impl Bench {
         loop {
             match self.next() {
                 Message::Event(event) => told.push(word(&event)),
+                Message::Rpc { .. } => panic!("nobody has called"),
                 Message::Settled { ticket, error } => {
                     assert_eq!(ticket, self.ticket);
                     return (told, error.map(|error| error.code));
@@ -286,6 +287,7 @@ fn a_panic_breaks_one_session_alone() {
         while !settled.contains(&(71, None)) {
             match bench.next() {
                 Message::Event(event) => told.push(word(&event)),
+                Message::Rpc { .. } => panic!("nobody has called"),
                 Message::Settled { ticket, error } => settled.push((ticket, error.map(|error| error.code))),
             }
         }

@@ -80,6 +80,17 @@ async function allowed(): Promise<void> {
   room.participants().map(({ identity, attributes, tracks }) => [identity, attributes.mood, tracks.map(({ source }) => source)])
   room.localParticipant?.sid satisfies string | undefined
   room.on('participantJoined', ({ participant }) => participant.kind satisfies 'standard' | 'agent' | string)
+  await room.sendData('{}', { topic: 'state', to: ['alice'] })
+  await room.sendData(new Uint8Array(1), { reliable: false })
+  room.on('data', ({ identity, topic, payload, reliable }) => [identity satisfies string | null, topic satisfies string | null, payload.toString(), reliable satisfies boolean])
+  room.stats().droppedData satisfies number
+  room.registerRpc('greet', async ({ requestId, identity, payload, timeoutMs }) => `${requestId}${identity satisfies string | null}${payload}${timeoutMs satisfies number}`)
+  room.registerRpc('now', () => '5')
+  room.unregisterRpc('greet')
+  const answered: string = await room.performRpc({ to: 'alice', method: 'greet', timeoutMs: 500 }).catch(({ rpcCode, rpcData }: SpeakerError) => `${rpcCode satisfies number | undefined}${rpcData}`)
+  answered satisfies string
+  await room.sendText('hello', { topic: 'chat', attributes: { mood: 'good' } })
+  room.on('text', ({ identity, text, attributes }) => [identity satisfies string | null, text satisfies string, attributes.mood])
   room.on('completed', ({ unheardMs }) => unheardMs satisfies number | undefined)
   result.unheardMs satisfies number | undefined
   await room.close({ drain: true, withinMs: 5000 })
@@ -95,6 +106,10 @@ function refused(session: SpeakerSession, error: SpeakerError): void {
   new SpeakerSession({ output: { type: 'wav' } })
   // @ts-expect-error: a room has no manual clock
   new SpeakerSession({ output: { type: 'livekit', url: 'ws://localhost', token: 'x', clock: 'manual' } })
+  // @ts-expect-error: a method answers with a text
+  session.registerRpc('greet', () => 5)
+  // @ts-expect-error: data goes to several
+  session.sendData('x', { to: 'alice' })
   // @ts-expect-error: frames need a taker
   new SpeakerSession({ output: { type: 'pcm' } })
   // @ts-expect-error: no such policy

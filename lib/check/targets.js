@@ -1,6 +1,6 @@
 'use strict'
 
-// Validates stop, pause, resume, seek, volume and mute requests, and what a participant says of itself.
+// Validates stop, pause, resume, seek, volume and mute requests, and what a participant says of itself and to others.
 
 const { refuse } = require('../error')
 const { MAX_MS, check, object } = require('./values')
@@ -77,4 +77,68 @@ function attributes(value) {
   return Object.fromEntries(entries)
 }
 
-module.exports = { stopRequest, pauseRequest, resumeRequest, seekRequest, volumeRequest, muteRequest, trackId, attributes, text }
+/** What a packet of data may hold: LiveKit's limit for a reliable one. */
+const MAX_PAYLOAD = 15 * 1024
+
+/** How long a text may be: half of what may wait to be sent. */
+const MAX_TEXT = 512 * 1024
+
+/** How much its topic, its attributes and the identities that it goes to may take: a server reads 64 KiB of a packet. */
+const MAX_ADDRESS = 32 * 1024
+
+/** Validates what is to be sent, and to whom. A string is sent as UTF-8. */
+function dataRequest(payload, options = {}) {
+  const bytes = typeof payload === 'string' && payload.isWellFormed() ? Buffer.from(payload) : payload
+  if (!(bytes instanceof Uint8Array)) throw refuse('a Uint8Array or a string of well-formed Unicode', 'payload', payload)
+  if (bytes.length > MAX_PAYLOAD) throw refuse(`at most ${MAX_PAYLOAD} bytes`, 'payload', `${bytes.length} bytes`)
+  object(options, 'sendData', ['topic', 'reliable', 'to'])
+  return { bytes, ...address(options), reliable: check.boolean(options.reliable, 'reliable', true) }
+}
+
+/** Validates a text of any length that is to be sent, and to whom. */
+function textRequest(value, options = {}) {
+  if (typeof value !== 'string' || !value.isWellFormed()) throw refuse('a string of well-formed Unicode', 'text', value)
+  const length = Buffer.byteLength(value)
+  if (length > MAX_TEXT) throw refuse(`at most ${MAX_TEXT} bytes`, 'text', `${length} bytes`)
+  object(options, 'sendText', ['topic', 'to', 'attributes'])
+  const said = attributes(options.attributes ?? {})
+  return { text: value, ...address(options, said), attributes: said }
+}
+
+/** Validates which method of whom is to be called, and with what. */
+function callRequest(request) {
+  object(request, 'performRpc', ['to', 'method', 'payload', 'timeoutMs'])
+  const { payload = '' } = request
+  if (typeof payload !== 'string' || !payload.isWellFormed()) throw refuse('a string of well-formed Unicode', 'payload', payload)
+  const length = Buffer.byteLength(payload)
+  if (length > MAX_PAYLOAD) throw refuse(`at most ${MAX_PAYLOAD} bytes`, 'payload', `${length} bytes`)
+  const to = check.id(request.to ?? null, 'to')
+  const method = methodName(request.method)
+  address({ topic: method, to: [to] })
+  return { to, method, payload, timeoutMs: check.integer(request.timeoutMs, 'timeoutMs', 15_000, 1, MAX_MS) }
+}
+
+function methodName(value) {
+  return check.id(value ?? null, 'method')
+}
+
+/** Validates a method that others may call. */
+function method(name, handler) {
+  if (typeof handler !== 'function') throw refuse('a function', 'handler', handler)
+  return methodName(name)
+}
+
+/** Validates what it is about that is sent, and who gets it. `more` is said of it beside that. */
+function address({ topic, to }, more = {}) {
+  check.id(topic, 'topic')
+  if (to !== undefined && !(Array.isArray(to) && to.length > 0)) throw refuse('a non-empty array of identities', 'to', to)
+  to?.forEach((identity, index) => check.id(identity ?? null, `to[${index}]`))
+  const length = [topic ?? '', ...(to ?? []), ...Object.entries(more).flat()].reduce((sum, name) => sum + Buffer.byteLength(name), 0)
+  if (length > MAX_ADDRESS) throw refuse(`at most ${MAX_ADDRESS} bytes in all`, 'topic, to and attributes', `${length} bytes`)
+  return { topic, to: to ?? [] }
+}
+
+module.exports = {
+  stopRequest, pauseRequest, resumeRequest, seekRequest, volumeRequest, muteRequest, trackId, attributes, text, dataRequest, textRequest,
+  callRequest, method, methodName
+}

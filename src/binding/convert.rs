@@ -1,5 +1,6 @@
 //! The shapes that cross the border. `lib/check/` has checked every value; names and units are those of index.d.ts.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use napi::bindgen_prelude::*;
@@ -9,6 +10,7 @@ use super::output::NativeLink;
 use crate::audio::{EDGE_FADE, Samples, from_ms, to_ms};
 use crate::error::SpeakerError;
 use crate::mixer::Role;
+use crate::output::{Rpc, Text};
 use crate::session::{Accepted, Overlap, Phase, PlayRequest, PlaybackInfo, Stats, StopRequest, Target};
 use crate::source::{Fetch, MemoryFile, Origin, Section, Source};
 
@@ -71,6 +73,45 @@ pub struct NativeMove {
     pub position: u32,
 }
 
+/// A text for others in the room.
+#[napi(object)]
+pub struct NativeText {
+    pub text: String,
+    pub topic: Option<String>,
+    pub attributes: HashMap<String, String>,
+    pub id: String,
+    /// In milliseconds since 1970.
+    pub timestamp: f64,
+}
+
+/// A message of a remote procedure call: a request if it has a method, an error if it has a code, a response if it has a payload
+/// alone, and else an acknowledgement.
+#[napi(object)]
+pub struct NativeRpc {
+    pub id: String,
+    pub method: Option<String>,
+    pub payload: Option<String>,
+    pub timeout_ms: Option<u32>,
+    pub code: Option<u32>,
+    pub message: Option<String>,
+    pub data: Option<String>,
+}
+
+impl From<NativeRpc> for Rpc {
+    fn from(NativeRpc { id, method, payload, timeout_ms, code, message, data }: NativeRpc) -> Self {
+        let text = |text: Option<String>| Text(text.unwrap_or_default());
+        match (method, code, payload) {
+            (Some(method), _, payload) => {
+                let timeout_ms = timeout_ms.unwrap_or_default();
+                Self::Request { id, method, payload: text(payload), timeout_ms, version: 1 }
+            }
+            (None, Some(code), _) => Self::Error { id, code, message: text(message), data: text(data) },
+            (None, None, Some(payload)) => Self::Response { id, payload: Text(payload) },
+            (None, None, None) => Self::Ack { id },
+        }
+    }
+}
+
 /// A request that was taken: its `requestId`, and the number that its events bear.
 #[napi(object)]
 pub struct NativeAccepted {
@@ -109,6 +150,7 @@ pub struct NativeStats {
     pub late_frames: f64,
     pub lost_frames: f64,
     pub shared_packets: f64,
+    pub dropped_data: f64,
     pub link: Option<NativeLink>,
 }
 
@@ -250,6 +292,7 @@ impl NativeStats {
             late_frames: stats.late_frames as f64,
             lost_frames: stats.lost_frames as f64,
             shared_packets: stats.shared_packets as f64,
+            dropped_data: stats.dropped_data as f64,
             link: NativeLink::of(stats.link),
         }
     }

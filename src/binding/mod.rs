@@ -30,14 +30,17 @@ use crate::audio::{from_ms, to_ms};
 use crate::engine::{Handle, broken_sessions, open_sessions};
 use crate::error::{Code, SpeakerError};
 use crate::event::Message;
-use crate::output::{Description, ListenFailure, Participant, PcmFrame, PcmSink, Recording};
+use crate::output::{
+    Description, Hears, ListenFailure, OutgoingData, OutgoingWhat, Participant, Payload, PcmFrame, PcmSink, Recording,
+    Text,
+};
 use crate::redact::redact_to;
 use crate::session::{RequestId, StopRequest};
 use crate::source::{CLIPS, Origin, SPOOLS};
 use clip::NativeClip;
 use convert::{
-    NativeAccepted, NativeInterrupt, NativeMove, NativePlay, NativePlayback, NativeRefusal, NativeStats, NativeStop,
-    NativeTarget, NativeVolume,
+    NativeAccepted, NativeInterrupt, NativeMove, NativePlay, NativePlayback, NativeRefusal, NativeRpc, NativeStats,
+    NativeStop, NativeTarget, NativeText, NativeVolume,
 };
 use options::NativeOptions;
 use outgoing::{Outgoing, Serialized, What};
@@ -313,6 +316,34 @@ impl NativeSession {
     ) {
         let attributes = attributes.into_iter().collect();
         self.handle.describe(Description { name, metadata, attributes }, ticket);
+    }
+
+    /// Sends data to others in the room: those of these identities, or all.
+    #[napi]
+    pub fn send_data(&self, payload: Uint8Array, topic: Option<String>, reliable: bool, to: Vec<String>, ticket: u32) {
+        let what = OutgoingWhat::Data { payload: Payload(payload.to_vec()), is_reliable: reliable };
+        self.handle.send_data(OutgoingData { topic, to, what }, ticket);
+    }
+
+    /// Sends a text to others in the room: those of these identities, or all.
+    #[napi]
+    pub fn send_text(&self, text: NativeText, to: Vec<String>, ticket: u32) {
+        let NativeText { text, topic, attributes, id, timestamp } = text;
+        let attributes = attributes.into_iter().collect();
+        let what = OutgoingWhat::Text { text: Text(text), attributes, id, timestamp: timestamp as i64 };
+        self.handle.send_data(OutgoingData { topic, to, what }, ticket);
+    }
+
+    /// Sends a message of a remote procedure call to these identities.
+    #[napi]
+    pub fn send_rpc(&self, rpc: NativeRpc, to: Vec<String>, ticket: u32) {
+        self.handle.send_data(OutgoingData { topic: None, to, what: OutgoingWhat::Rpc(rpc.into()) }, ticket);
+    }
+
+    /// Has this of what others send told from now on, and nothing else.
+    #[napi]
+    pub fn hear_data(&self, data: bool, text: bool, rpc: bool) {
+        self.handle.hear_data(Hears { data, text, rpc });
     }
 
     /// Returns this participant, or null while no room is joined.

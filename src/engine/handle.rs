@@ -12,8 +12,8 @@ use crate::audio::{Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::Message;
 use crate::output::{
-    Backlog, Description, ListenFailure, ListenRequest, Listening, OutputOptions, Participant, PcmFormat, PcmSink,
-    TapRequest,
+    Backlog, Description, Hears, ListenFailure, ListenRequest, Listening, OutgoingData, OutputOptions, Participant,
+    PcmFormat, PcmSink, TapRequest,
 };
 use crate::runtime::{self, DECODERS, FETCHES, RUNTIME, Seat, WHEELS};
 use crate::session::{
@@ -266,6 +266,16 @@ impl Handle {
     /// See [`Session::describe`].
     pub fn describe(&self, description: Description, ticket: Ticket) {
         let _ = self.with(|session, _| session.describe(description, ticket));
+    }
+
+    /// See [`Session::send_data`].
+    pub fn send_data(&self, data: OutgoingData, ticket: Ticket) {
+        let _ = self.with(|session, _| session.send_data(data, ticket));
+    }
+
+    /// See [`Session::hear_data`].
+    pub fn hear_data(&self, hears: Hears) {
+        let _ = self.with(|session, _| session.hear_data(hears));
     }
 
     /// See [`Session::local_participant`].

@@ -74,6 +74,14 @@ impl Slot {
                 self.output.as_mut()?.describe(description, ticket, now);
                 None
             }
+            OutputRequest::SendData(data, ticket) => {
+                self.output.as_mut()?.send_data(*data, ticket);
+                None
+            }
+            OutputRequest::HearData(hears) => {
+                self.output.as_mut()?.hear_data(hears);
+                None
+            }
             OutputRequest::Listen(listening) => {
                 let epoch = self.clock.as_ref()?.epoch();
                 self.output.as_mut()?.listen(listening, epoch);

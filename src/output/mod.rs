@@ -1,6 +1,7 @@
 //! One frame → the world. The mixer knows none of these; each takes the same samples.
 
 mod backlog;
+mod data;
 mod listening;
 mod livekit;
 mod memory;
@@ -28,6 +29,7 @@ use crate::reserved::ReservedPath;
 use crate::source::Progress;
 
 pub use backlog::Backlog;
+pub use data::{Hears, IncomingData, IncomingWhat, OutgoingData, OutgoingWhat, Payload, Rpc, Text};
 pub use listening::{ListenFailure, ListenRequest, Listening};
 #[doc(hidden)]
 pub use livekit::fuzz;
@@ -147,6 +149,10 @@ pub enum OutputEvent {
     Described(u32, Option<SpeakerError>),
     /// What was asked for by [`Output::unpublish`] is done, or why not.
     TakenOut(u32, Option<SpeakerError>),
+    /// Somebody in the room has sent something besides sound.
+    Data(IncomingData),
+    /// What was handed over by [`Output::send_data`] is on its way, or why not.
+    Sent(u32, Option<SpeakerError>),
     /// It is gone, with everything that plays into it, and why in a word.
     Lost(SpeakerError, String),
     /// It took no frame, and may do so later.
@@ -224,6 +230,12 @@ pub trait Output: Send {
     /// Tells the room what to list of this participant, in every room that is joined. [`OutputEvent::Described`] answers under `ticket`,
     /// if there is one.
     fn describe(&mut self, _description: Description, _ticket: Option<u32>, _now: Instant) {}
+
+    /// Sends data to others in the room, as soon as that is reached. [`OutputEvent::Sent`] answers under `ticket`.
+    fn send_data(&mut self, _data: OutgoingData, _ticket: u32) {}
+
+    /// Says what of others' data is told from now on, in every room that is joined.
+    fn hear_data(&mut self, _hears: Hears) {}
 
     /// Listens to somebody from now on, in every room that is joined, until [`unlisten`](Self::unlisten). Time began at `epoch`.
     fn listen(&mut self, _listening: Arc<Listening>, _epoch: Instant) {}

@@ -122,7 +122,7 @@ impl Reactor {
     }
 }
 
-/// A UDP socket that one task reads. What comes wakes its reader at once, until [`wait`](Self::wait) is called: then within a round.
+/// A UDP socket that one task reads. What comes wakes its reader at once, unless it is to [wait](Self::wait): then within a round.
 /// While it [rests](Self::rest) nobody is woken.
 pub struct UdpSocket {
     socket: Socket,
@@ -151,15 +151,19 @@ impl UdpSocket {
         self.socket.local_addr()
     }
 
-    /// Nothing that comes is urgent from now on.
-    pub fn wait(&mut self) {
-        if self.waits {
+    /// Nothing that comes is urgent from now on, or it is again.
+    pub fn wait(&mut self, waits: bool) {
+        if self.waits == waits {
             return;
         }
-        self.count(|socket| socket.waits = true);
-        let left = self.sockets.prompt.deregister(&mut self.socket);
-        let patient = self.sockets.patient.lock();
-        let moved = left.and_then(|()| patient.registry().register(&mut self.socket, self.token, Interest::READABLE));
+        self.count(|socket| socket.waits = waits);
+        let Self { socket, token, sockets, .. } = self;
+        let patient = sockets.patient.lock();
+        let (from, to) = match waits {
+            true => (&sockets.prompt, patient.registry()),
+            false => (patient.registry(), &sockets.prompt),
+        };
+        let moved = from.deregister(socket).and_then(|()| to.register(socket, *token, Interest::READABLE));
         if let Err(error) = moved {
             tracing::warn!(%error, "a socket can't be read any more");
         }
@@ -244,7 +248,7 @@ mod tests {
     #[tokio::test]
     async fn while_a_socket_rests_what_comes_wakes_nobody_and_is_read_when_somebody_looks() {
         let mut socket = UdpSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        socket.wait();
+        socket.wait(true);
         let (to, mut buffer) = (socket.local_addr().unwrap(), [0; 10]);
         let other = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let context = &mut Context::from_waker(std::task::Waker::noop());
@@ -272,8 +276,8 @@ mod tests {
         let to = socket.local_addr().unwrap();
         let other = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         for round in 0..20_u8 {
-            if round == 10 {
-                socket.wait();
+            if round % 5 == 0 {
+                socket.wait(round % 10 == 5);
             }
             for n in 0..3 {
                 other.send_to(&[round, n], to).unwrap();

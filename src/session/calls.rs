@@ -11,7 +11,7 @@ use crate::audio::{EDGE_FADE, Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::EventKind;
 use crate::mixer::{End, PlaybackId, Ramp, Role, Voice};
-use crate::output::{Description, Listening, TapRequest};
+use crate::output::{Description, Hears, Listening, OutgoingData, TapRequest};
 use crate::source::{Opening, PcmReader, Source};
 
 /// What to play, and how. Values are checked by whoever builds it.
@@ -570,6 +570,7 @@ impl Session {
         }
         let is_wanted = self.output.has_tickets()
             || self.room.is_wanted()
+            || self.sends.are_waiting()
             || !self.playbacks.is_empty()
             || !self.advances.is_empty();
         let message = "Expected a signal that is aborted after the output is open but it was before";
@@ -657,6 +658,25 @@ impl Session {
                 self.outbox.request(OutputRequest::Describe(description, Some(ticket)));
             }
         }
+    }
+
+    /// Sends data to others in the room, which is joined if it is not; settles when it is on its way.
+    pub fn send_data(&mut self, data: OutgoingData, ticket: Ticket) {
+        let is_left =
+            matches!(self.lifecycle, Lifecycle::Draining { .. }) && self.output.connection != Connection::Closed;
+        let accepted = if is_left { Ok(()) } else { self.check_open() };
+        match accepted.and_then(|()| self.sends.add(ticket, data.cost())) {
+            Ok(()) => {
+                self.open_output();
+                self.outbox.request(OutputRequest::SendData(Box::new(data), ticket));
+            }
+            Err(error) => self.outbox.settle(ticket, Some(error)),
+        }
+    }
+
+    /// Has this of others' data told from now on.
+    pub fn hear_data(&mut self, hears: Hears) {
+        self.output.hear_data(hears, &mut self.outbox);
     }
 
     /// Listens to somebody in every room that is joined.

@@ -47,8 +47,8 @@ impl Session {
         advance.into_iter().chain(drain).min()
     }
 
-    /// An `advance` that was accepted comes to its end too.
+    /// An `advance` that was accepted comes to its end too, and data is handed over.
     pub(super) fn is_drained(&self) -> bool {
-        self.playbacks.is_empty() && self.advances.is_empty()
+        self.playbacks.is_empty() && self.advances.is_empty() && !self.sends.are_waiting()
     }
 }

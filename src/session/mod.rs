@@ -19,6 +19,7 @@ mod output_state;
 mod playbacks;
 mod policy;
 mod room_state;
+mod sends;
 mod tick;
 
 use std::collections::VecDeque;
@@ -42,6 +43,7 @@ use output_state::OutputState;
 use playbacks::Playbacks;
 use policy::Tombstones;
 use room_state::RoomState;
+use sends::Sends;
 
 /// What moves a session's time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,6 +124,8 @@ pub struct Stats {
     pub lost_frames: u64,
     /// Packets that were sent as they were encoded for another session, or for this one before.
     pub shared_packets: u64,
+    /// Packets of data that others sent and nobody took in time.
+    pub dropped_data: u64,
     /// How the output is received.
     pub link: Link,
 }
@@ -165,6 +169,7 @@ pub struct Session {
     mixer: Mixer,
     output: OutputState,
     room: RoomState,
+    sends: Sends,
     tombstones: Tombstones,
     outbox: Outbox,
     /// On the manual clock, in order.
@@ -188,6 +193,7 @@ impl Session {
             mixer: Mixer::new(options.channels, options.routing, options.duck),
             output: OutputState::new(options.routing),
             room: RoomState::default(),
+            sends: Sends::default(),
             options,
             playbacks: Playbacks::default(),
             tombstones: Tombstones::default(),
@@ -277,7 +283,7 @@ impl Session {
     fn refuse_calls(&mut self) {
         if let Err(error) = self.check_open() {
             self.fail_advances(&error);
-            self.fail_descriptions(&error);
+            self.fail_room_calls(&error);
             // What becomes of an output that is held has its place, and is told first.
             if !self.is_opening_held() {
                 self.answer_connects(Some(&error));

@@ -10,7 +10,7 @@ use crate::audio::{Samples, to_ms};
 use crate::error::SpeakerError;
 use crate::event::{Event, EventKind, Message};
 use crate::mixer::PlaybackId;
-use crate::output::{Description, Listening, TapRequest};
+use crate::output::{Description, Hears, IncomingData, IncomingWhat, Listening, OutgoingData, TapRequest};
 use crate::runtime::Waker;
 use crate::source::{Opening, PcmReader, Source};
 
@@ -43,6 +43,10 @@ pub enum OutputRequest {
     SetMuted(u32, bool),
     /// Say what the room is to list of this participant; the call with this ticket waits for that.
     Describe(Description, Option<Ticket>),
+    /// Send data to others in the room, for the call with this ticket.
+    SendData(Box<OutgoingData>, Ticket),
+    /// Tell of this that others send.
+    HearData(Hears),
     /// Listen to somebody.
     Listen(Arc<Listening>),
     /// Stop listening.
@@ -88,6 +92,9 @@ pub struct Work {
     pub hastens: bool,
 }
 
+/// How many bytes of data that came may wait to be taken; of what is sent but once a quarter of that, so that the rest finds room.
+const MOST_DATA: usize = 4 * 1024 * 1024;
+
 /// Collects what a session has to say and to ask for.
 #[derive(Default)]
 pub struct Outbox {
@@ -98,6 +105,9 @@ pub struct Outbox {
     is_holding: bool,
     seq: u64,
     rings: usize,
+    /// What each piece of data among `events` takes, and all of it.
+    data: VecDeque<usize>,
+    data_bytes: usize,
     pub output: VecDeque<OutputRequest>,
     pub opens: Vec<Open>,
     pub garbage: Vec<Garbage>,
@@ -113,6 +123,28 @@ impl Outbox {
         self.seq += 1;
         let (playback, request_id) = about.unzip();
         self.push(Message::Event(Event { seq: self.seq, at_ms: to_ms(at), playback, request_id, kind }));
+    }
+
+    /// Appends data that came. Returns false if it is left out, because too much waits.
+    pub fn note_data(&mut self, at: Samples, data: IncomingData) -> bool {
+        let most = if data.is_reliable() { MOST_DATA } else { MOST_DATA / 4 };
+        let cost = data.cost();
+        if self.data_bytes + cost > most {
+            return false;
+        }
+        self.data.push_back(cost);
+        self.data_bytes += cost;
+        let IncomingData { identity, topic, what } = data;
+        match what {
+            IncomingWhat::Data { payload, is_reliable: reliable } => {
+                self.note(at, None, EventKind::Data { identity, topic, payload, reliable });
+            }
+            IncomingWhat::Text { text, attributes } => {
+                self.note(at, None, EventKind::Text { identity, topic, text, attributes });
+            }
+            IncomingWhat::Rpc(rpc) => self.push(Message::Rpc { identity, rpc }),
+        }
+        true
     }
 
     /// Answers a call. Another answer that is held gives way, and keeps its place.
@@ -196,7 +228,16 @@ impl Outbox {
     /// The next message, once it may be told.
     pub fn take(&mut self) -> Option<Message> {
         self.ready = self.ready.checked_sub(1)?;
-        self.events.pop_front()
+        let message = self.events.pop_front();
+        let is_data = match &message {
+            Some(Message::Event(event)) => matches!(event.kind, EventKind::Data { .. } | EventKind::Text { .. }),
+            Some(Message::Rpc { .. }) => true,
+            Some(Message::Settled { .. }) | None => false,
+        };
+        if is_data {
+            self.data_bytes -= self.data.pop_front().unwrap_or(0);
+        }
+        message
     }
 
     /// Asks for something of the output's owner.

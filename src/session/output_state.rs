@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::outbox::{Outbox, OutputRequest, Ticket};
 use crate::error::SpeakerError;
 use crate::mixer::Routing;
-use crate::output::{Listening, Meanwhile};
+use crate::output::{Hears, Listening, Meanwhile};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Connection {
@@ -80,6 +80,8 @@ pub struct OutputState {
     withheld: BTreeSet<u32>,
     /// Tickets of `unpublish`.
     unpublishing: Vec<Ticket>,
+    /// What of others' data is told.
+    hears: Hears,
     /// Who is listened to, in every room that is joined.
     listenings: Vec<Arc<Listening>>,
     /// Tickets of `connect`.
@@ -100,6 +102,7 @@ impl OutputState {
             mutes: BTreeSet::new(),
             withheld: BTreeSet::new(),
             unpublishing: Vec::new(),
+            hears: Hears::default(),
             listenings: Vec::new(),
             tickets: Vec::new(),
             failure: None,
@@ -128,6 +131,9 @@ impl OutputState {
             outbox.request(OutputRequest::Open);
             self.mutes.iter().for_each(|stream| outbox.request(OutputRequest::SetMuted(*stream, true)));
             self.withheld.iter().for_each(|stream| outbox.request(OutputRequest::Unpublish(*stream, None)));
+            if self.hears != Hears::default() {
+                outbox.request(OutputRequest::HearData(self.hears));
+            }
             self.listenings.iter().for_each(|listening| outbox.request(OutputRequest::Listen(listening.clone())));
         }
         is_closed
@@ -181,6 +187,14 @@ impl OutputState {
 
     pub fn take_unpublishing(&mut self) -> Vec<Ticket> {
         std::mem::take(&mut self.unpublishing)
+    }
+
+    /// Has this of others' data told from now on; at once if the output is there, and else when it is opened.
+    pub fn hear_data(&mut self, hears: Hears, outbox: &mut Outbox) {
+        let is_news = std::mem::replace(&mut self.hears, hears) != hears;
+        if is_news && self.connection != Connection::Closed {
+            outbox.request(OutputRequest::HearData(hears));
+        }
     }
 
     /// Listens to somebody; at once if the output is there, and else when it is opened.

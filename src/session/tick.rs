@@ -377,6 +377,16 @@ impl Session {
                     self.outbox.settle(ticket, error);
                 }
             }
+            OutputEvent::Data(data) => {
+                if !self.outbox.note_data(self.mixer.now(), data) {
+                    self.stats.dropped_data += 1;
+                }
+            }
+            OutputEvent::Sent(ticket, error) => {
+                if self.sends.remove(ticket) {
+                    self.outbox.settle(ticket, error);
+                }
+            }
             OutputEvent::Lost(error, reason) => self.lose(&error, reason),
             OutputEvent::Failed(error) => self.output_failed(&error),
         }
@@ -395,9 +405,9 @@ impl Session {
         }
     }
 
-    /// Settles what waits for the room to list something.
-    pub(super) fn fail_descriptions(&mut self, error: &SpeakerError) {
-        for ticket in self.room.give_up() {
+    /// Settles what waits for the room.
+    pub(super) fn fail_room_calls(&mut self, error: &SpeakerError) {
+        for ticket in self.room.give_up().into_iter().chain(self.sends.give_up()) {
             self.outbox.settle(ticket, Some(error.clone()));
         }
     }
@@ -423,7 +433,7 @@ impl Session {
         self.output.lost();
         self.room.closed();
         self.fail_live(error);
-        self.fail_descriptions(error);
+        self.fail_room_calls(error);
         // Nothing of it is in the room.
         self.settle_unpublished(None);
         if std::mem::take(&mut self.output.was_connected) {

@@ -12,7 +12,7 @@ use std::time::Instant;
 use livekit_protocol as proto;
 use prost::Message as _;
 use proto::signal_response::Message;
-use speaker_session::output::fuzz::{Offered, datagrams};
+use speaker_session::output::fuzz::{self, Offered, datagrams};
 use str0m::change::SdpOffer;
 use str0m::crypto::dtls::{DtlsCert, DtlsInstance, DtlsOutput, DtlsVersion};
 use str0m::crypto::from_feature_flags;
@@ -221,6 +221,47 @@ pub fn signal_seeds() -> Vec<Vec<u8>> {
             })),
         ]),
     ]
+}
+
+/// Data of a user's, and what others send by the same channels.
+pub fn data_seeds() -> Vec<Vec<u8>> {
+    use proto::data_packet::Value;
+    let packet = |value| {
+        let participant_identity = "somebody".to_owned();
+        let destination_identities = vec!["us".to_owned(), "them".to_owned()];
+        let value = Some(value);
+        proto::DataPacket { participant_identity, destination_identities, value, ..Default::default() }.encode_to_vec()
+    };
+    let user = proto::UserPacket { payload: vec![7; 40], topic: Some("topic".to_owned()), ..Default::default() };
+    let header = proto::data_stream::Header {
+        stream_id: "stream".to_owned(),
+        total_length: Some(10),
+        content_header: Some(proto::data_stream::header::ContentHeader::TextHeader(Default::default())),
+        ..Default::default()
+    };
+    let chunk = |chunk_index| {
+        let (stream_id, content) = ("stream".to_owned(), b"hello".to_vec());
+        packet(Value::StreamChunk(proto::data_stream::Chunk { stream_id, chunk_index, content, ..Default::default() }))
+    };
+    let trailer = proto::data_stream::Trailer { stream_id: "stream".to_owned(), ..Default::default() };
+    let inline = proto::data_stream::Header { inline_content: Some(b"hello".to_vec()), ..header.clone() };
+    let ack = proto::RpcAck { request_id: "request".to_owned() };
+    vec![
+        join(&[&packet(Value::User(user)), &packet(Value::RpcAck(ack))]),
+        join(&[&packet(Value::StreamHeader(header)), &chunk(0), &chunk(1), &packet(Value::StreamTrailer(trailer))]),
+        join(&[&packet(Value::StreamHeader(inline))]),
+    ]
+}
+
+/// What is told of packets was in them.
+pub fn data(input: &[u8], _plan: u64, _bench: &mut Bench, seen: &mut Seen) -> Checked {
+    let told = fuzz::data(parts(input));
+    seen.trait_of(told);
+    // A byte that is no UTF-8 is told as a character of three.
+    match told <= 3 * input.len() {
+        true => Ok(()),
+        false => Err(Failure::new("data", format!("{told} bytes of {}", input.len()))),
+    }
 }
 
 fn runtime() -> &'static Runtime {

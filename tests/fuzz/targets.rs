@@ -24,7 +24,7 @@ macro_rules! files {
 static FILES: [Target; 11] =
     files!["wav", "adpcm", "aiff", "mp3", "adts", "flac", "ogg-flac", "ogg-vorbis", "ogg-opus", "m4a-aac", "m4a-alac"];
 
-static OTHERS: [Target; 9] = [
+static OTHERS: [Target; 10] = [
     Target { name: "raw", seeds: raw, run: media::raw },
     Target { name: "pipe", seeds: raw, run: pipe::run },
     Target { name: "redact", seeds: text::seeds, run: text::redact },
@@ -32,6 +32,7 @@ static OTHERS: [Target; 9] = [
     Target { name: "turn", seeds: network::turn_seeds, run: network::turn },
     Target { name: "peer", seeds: network::peer_seeds, run: network::peer },
     Target { name: "dtls", seeds: network::dtls_seeds, run: network::dtls },
+    Target { name: "data", seeds: network::data_seeds, run: network::data },
     Target { name: "signal", seeds: network::signal_seeds, run: network::signal },
     Target { name: "voice", seeds: voice::seeds, run: voice::run },
 ];

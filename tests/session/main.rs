@@ -3,6 +3,7 @@
 mod close;
 mod control;
 mod crossfade;
+mod data;
 mod drain;
 #[path = "../hand/mod.rs"]
 mod hand;

@@ -13,7 +13,9 @@ use speaker_session::audio::{FRAME, RING};
 use speaker_session::error::Result;
 use speaker_session::event::{Event, EventKind, Message};
 use speaker_session::mixer::{Duck, PlaybackId, Role, Routing, Scratch};
-use speaker_session::output::{Link, Meanwhile, OutputEvent};
+use speaker_session::output::{
+    Hears, IncomingData, IncomingWhat, Link, Meanwhile, OutgoingData, OutgoingWhat, OutputEvent, Payload,
+};
 use speaker_session::session::{
     Clock, Gauges, OnDuplicate, Open, Options, OutputRequest, Overlap, Pace, PlayRequest, Policy, Session, Step,
     StopRequest, Target, Ticket, WallTime, Work,
@@ -86,6 +88,9 @@ enum Happening {
     Drain(u64),
     SetMuted(u32, bool),
     Unpublish(u32),
+    /// So many bytes.
+    SendData(usize),
+    HearData(bool),
     Break,
 }
 
@@ -118,6 +123,8 @@ enum Outside {
     Unpublished(u32, Meanwhile),
     Republished(u32),
     Link,
+    Data,
+    Sent { which: usize, fails: bool },
     Lost,
     Failed,
 }
@@ -154,6 +161,8 @@ struct World {
     missing: BTreeSet<u32>,
     /// Calls that take tracks out of the room.
     leaving: Vec<Ticket>,
+    /// Data that the output was given, and may answer for at any time.
+    sending: Vec<Ticket>,
     /// A frame is mixed and not handed over.
     in_flight: bool,
     opens: Vec<Open>,
@@ -189,6 +198,7 @@ impl World {
             muted: BTreeSet::new(),
             missing: BTreeSet::new(),
             leaving: Vec::new(),
+            sending: Vec::new(),
             in_flight: false,
             opens: Vec::new(),
             readers: Vec::new(),
@@ -316,6 +326,14 @@ impl World {
                     self.session.unpublish(track, ticket, at);
                 }
             }
+            Happening::SendData(bytes) => {
+                let ticket = self.ticket();
+                let payload = Payload(vec![0; bytes]);
+                let what = OutgoingWhat::Data { payload, is_reliable: true };
+                let data = OutgoingData { topic: None, to: Vec::new(), what };
+                self.session.send_data(data, ticket);
+            }
+            Happening::HearData(data) => self.session.hear_data(Hears { data, ..Hears::default() }),
             Happening::Break => {
                 self.session.break_down();
                 (self.is_broken, self.in_flight) = (true, false);
@@ -434,7 +452,8 @@ impl World {
                     self.missing.remove(&stream);
                     self.leaving.extend(ticket);
                 }
-                OutputRequest::SetMuted(..) | OutputRequest::Describe(..) => {}
+                OutputRequest::SetMuted(..) | OutputRequest::Describe(..) | OutputRequest::HearData(_) => {}
+                OutputRequest::SendData(_, ticket) => self.sending.push(ticket),
                 OutputRequest::GiveUp => self.disconnect(),
                 OutputRequest::Tap(..) | OutputRequest::Untap(_) => {}
                 OutputRequest::Listen(_) | OutputRequest::Unlisten(_) => {}
@@ -495,6 +514,15 @@ impl World {
                 OutputEvent::Reconnected
             }
             (Outside::Link, Connection::Open) => OutputEvent::Link(Link::default()),
+            (Outside::Data, Connection::Opening | Connection::Open | Connection::Cut(_)) => {
+                let what = IncomingWhat::Data { payload: Payload(Vec::new()), is_reliable: true };
+                OutputEvent::Data(IncomingData { identity: None, topic: None, what })
+            }
+            // Also for calls that were answered before, as by the end of the room.
+            (Outside::Sent { which, fails }, _) => match pick(&mut self.sending, which) {
+                Some(ticket) => OutputEvent::Sent(*ticket, fails.then(gone)),
+                None => return,
+            },
             (Outside::Lost, Connection::Opening | Connection::Open | Connection::Cut(_)) => {
                 self.disconnect();
                 OutputEvent::Lost(gone(), "lost".to_owned())
@@ -516,6 +544,7 @@ impl World {
         while let Some(message) = self.session.take_message() {
             match message {
                 Message::Event(event) => self.examine_event(&event),
+                Message::Rpc { .. } => panic!("nobody has called"),
                 Message::Settled { ticket, .. } => assert!(self.unsettled.remove(&ticket), "{ticket} settled twice"),
             }
         }
@@ -725,6 +754,8 @@ fn outsides() -> impl Strategy<Value = Outside> {
         1 => (0..3u32, proptest::sample::select(&[Pause, Continue, Drop][..])).prop_map(|(stream, meanwhile)| Outside::Unpublished(stream, meanwhile)),
         2 => (0..3u32).prop_map(Outside::Republished),
         1 => Just(Outside::Link),
+        1 => Just(Outside::Data),
+        2 => (0..64usize, any::<bool>()).prop_map(|(which, fails)| Outside::Sent { which, fails }),
         1 => proptest::bool::weighted(0.5).prop_map(|lost| if lost { Outside::Lost } else { Outside::Failed }),
     ]
 }
@@ -760,6 +791,8 @@ fn steps() -> impl Strategy<Value = Happening> {
         3 => (0..5_000u64).prop_map(|samples| Happening::Wait { samples }),
         1 => (0..3u32, any::<bool>()).prop_map(|(track, muted)| Happening::SetMuted(track, muted)),
         1 => (0..3u32).prop_map(Happening::Unpublish),
+        2 => prop_oneof![4 => 0..100usize, 1 => Just(600_000)].prop_map(Happening::SendData),
+        1 => any::<bool>().prop_map(Happening::HearData),
         1 => prop_oneof![0..10_000u64, Just(u64::MAX)].prop_map(Happening::Drain),
         1 => proptest::bool::weighted(0.3).prop_map(|breaks| if breaks { Happening::Break } else { Happening::Close }),
     ]

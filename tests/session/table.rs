@@ -7,7 +7,7 @@ use speaker_session::audio::{EDGE_FADE, FRAME};
 use speaker_session::error::{Code, Result, SpeakerError};
 use speaker_session::event::{Event, EventKind, Message};
 use speaker_session::mixer::{PlaybackId, Role, Routing, Scratch};
-use speaker_session::output::OutputEvent;
+use speaker_session::output::{Hears, OutgoingWhat, OutputEvent};
 use speaker_session::session::{
     Clock, Gauges, Open, Options, OutputRequest, Overlap, Phase, PlayRequest, PlaybackInfo, Policy, Session, Step,
     StopRequest, Target, Ticket, WallTime, Work,
@@ -151,6 +151,12 @@ impl Table {
             OutputRequest::Describe(description, ticket) => format!("describe{:?}{ticket:?}", description.name),
             OutputRequest::Unpublish(stream, ticket) => format!("unpublish{stream}{ticket:?}"),
             OutputRequest::SetMuted(stream, muted) => format!("{}{stream}", if muted { "mute" } else { "unmute" }),
+            OutputRequest::SendData(data, ticket) => match data.what {
+                OutgoingWhat::Data { payload, .. } => format!("send{}={ticket}", payload.0.len()),
+                OutgoingWhat::Text { text, .. } => format!("text{}={ticket}", text.0.len()),
+                OutgoingWhat::Rpc(_) => format!("rpc={ticket}"),
+            },
+            OutputRequest::HearData(Hears { data, text, .. }) => format!("hear({data},{text})"),
             OutputRequest::GiveUp => "give up".to_owned(),
             OutputRequest::Tap(..) => "tap".to_owned(),
             OutputRequest::Untap(..) => "untap".to_owned(),
@@ -403,6 +409,7 @@ impl Table {
         while let Some(message) = self.session.take_message() {
             words.push(match &message {
                 Message::Event(event) => word(event),
+                Message::Rpc { identity, rpc } => format!("rpc {identity:?} {rpc:?}"),
                 Message::Settled { ticket, error: None } => format!("settled{ticket}"),
                 Message::Settled { ticket, error: Some(error) } => format!("settled{ticket}({})", error.code.as_str()),
             });
@@ -463,6 +470,8 @@ fn word(event: &Event) -> String {
         EventKind::Unpublished { track_id, code, .. } => format!("unpublished{track_id}({})", code.as_str()),
         EventKind::ParticipantJoined { participant } => format!("joined {}", participant.identity),
         EventKind::ParticipantChanged { participant } => format!("changed {}", participant.identity),
+        EventKind::Data { identity, payload, .. } => format!("data {identity:?} {payload:?}"),
+        EventKind::Text { identity, text, .. } => format!("text {identity:?} {text:?}"),
         EventKind::ParticipantLeft { participant } => format!("left {}", participant.identity),
         EventKind::Republished { track_id } => format!("republished{track_id}"),
         EventKind::Error { code, .. } => format!("error({})", code.as_str()),

@@ -28,13 +28,15 @@ pub struct Farewell {
     next: Option<(Samples, Instant)>,
     /// When the room may be left.
     until: Instant,
+    /// Until when it is kept for data that the server has not confirmed.
+    confirmed_by: Instant,
     timer: Timer,
     /// The signalling is gone, which the sound does not need.
     is_unsignalled: bool,
 }
 
 impl Farewell {
-    /// Keeps the room until `linger` after the last sound.
+    /// Keeps the room until `linger` after the last sound, and no longer for data to be confirmed.
     pub fn new(
         connection: Box<Connection>,
         tracks: Vec<Track>,
@@ -46,7 +48,17 @@ impl Farewell {
         let peer = &connection.peer;
         let until = peer.sounded().map_or(now, |sounded| sounded + linger);
         let next = peer.last_frame().map(|(time, at)| (time + FRAME as Samples, at + FRAME_TIME));
-        Self { connection, tracks, publications, channels, next, until, timer: Timer::at(now), is_unsignalled: false }
+        Self {
+            connection,
+            tracks,
+            publications,
+            channels,
+            next,
+            until,
+            confirmed_by: now + linger,
+            timer: Timer::at(now),
+            is_unsignalled: false,
+        }
     }
 
     /// Goes on with it. Ready when the room is to be left: all is said, or can't be.
@@ -76,7 +88,7 @@ impl Farewell {
             match self.connection.peer.poll(context, now) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Change::NoPath | Change::Broken(_)) => return Poll::Ready(()),
-                Poll::Ready(Change::Connected | Change::Report(_)) => {}
+                Poll::Ready(Change::Connected | Change::Report(_) | Change::Data(..) | Change::Channels) => {}
             }
         }
     }
@@ -86,7 +98,7 @@ impl Farewell {
         self.connection.room.leaving.take()
     }
 
-    /// Sends the silent frames that are due; says when there is more to be done, if there is.
+    /// Sends the silent frames that are due; says when there is more to be done or to wait for, if there is.
     fn speak(&mut self, now: Instant) -> Result<Option<Instant>> {
         while let Some((time, due)) = self.next.filter(|_| !self.tracks.iter().all(Track::is_silent)) {
             if due > now {
@@ -104,6 +116,10 @@ impl Farewell {
             }
             self.next = Some((time + FRAME as Samples, due + FRAME_TIME));
         }
-        Ok((self.until > now).then_some(self.until))
+        if self.until > now {
+            return Ok(Some(self.until));
+        }
+        let waits = self.confirmed_by > now && self.connection.peer.has_unconfirmed_data();
+        Ok(waits.then(|| now + FRAME_TIME))
     }
 }

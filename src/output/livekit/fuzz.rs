@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use str0m::net::Protocol;
 
+use super::data::Data;
 use super::encoder::Encoding;
 use super::peer::{Ears, Mid, Offer, Peer};
 use super::proto::signal_response::Message;
@@ -13,6 +14,7 @@ use super::said::{Name, Said};
 use super::track::Packet;
 use super::transport::{DATAGRAM, IceTransport, Io, Transport, framed};
 use crate::error::Result;
+use crate::output::{Hears, IncomingData, IncomingWhat, OutputEvent};
 
 /// The media side of a room with one track and one line for somebody who is listened to, which were offered.
 pub struct Offered {
@@ -70,6 +72,19 @@ impl Offered {
         let packet = Packet { data: [0xfc, 0xff, 0xfe].into(), level: -30, first: false };
         self.peer.send((self.mid, pt), time, &packet, Instant::now())
     }
+}
+
+/// Reads what others send as data. Returns how many bytes of it the session would be told.
+pub fn data<'a>(packets: impl Iterator<Item = &'a [u8]>) -> usize {
+    let mut data = Data::default();
+    data.hear(Hears { data: true, text: true, rpc: true });
+    packets.for_each(|packet| data.take(packet, true));
+    let told = std::iter::from_fn(|| data.news()).map(|news| match news {
+        OutputEvent::Data(IncomingData { what: IncomingWhat::Data { payload, .. }, .. }) => payload.0.len(),
+        OutputEvent::Data(IncomingData { what: IncomingWhat::Text { text, .. }, .. }) => text.0.len(),
+        _ => 0,
+    });
+    told.sum()
 }
 
 /// The datagrams in a connection's bytes (RFC 4571), until it ends, fails or has nothing more at hand.

@@ -11,6 +11,7 @@
 mod announcement;
 mod backoff;
 mod clip_packets;
+mod data;
 mod encoder;
 mod farewell;
 #[doc(hidden)]
@@ -31,6 +32,7 @@ mod room;
 mod said;
 mod silence;
 mod socket;
+mod texts;
 mod timer;
 mod tokens;
 mod track;
@@ -46,13 +48,14 @@ use std::time::{Duration, Instant};
 use livekit_protocol as proto;
 use tokio::time::timeout;
 
-use super::{Closing, Description, Link, Listening, Output, OutputEvent, Presence, closed};
+use super::{Closing, Description, Hears, Link, Listening, OutgoingData, Output, OutputEvent, Presence, closed};
 use crate::audio::Samples;
 use crate::error::Result;
 use crate::mixer::Frame;
 use crate::runtime::{RUNTIME, Task, timed};
 pub use announcement::{TrackSource, TrackTerms};
 use backoff::turn;
+use data::{Data, no_grant};
 pub use encoder::Encoding;
 use farewell::Farewell;
 use join::{Coming, join};
@@ -99,6 +102,7 @@ pub struct LiveKit {
     /// What the room is asked to list of us, and its answers, which the session is still to be told.
     requests: Requests,
     described: VecDeque<OutputEvent>,
+    data: Data,
     link: Link,
     told_link: Link,
     /// Frames that were mixed while the room could not be reached.
@@ -115,19 +119,22 @@ enum Underway {
 struct Connection {
     room: Room,
     peer: Peer,
-    /// What servers before 1.9.1 send over: nothing that is listened to, but they end a session without it.
+    /// What servers before 1.9.1 send over: data, and nothing else that is listened to, but they end a session without it.
     theirs: Option<Box<Peer>>,
     silence: Silence,
 }
 
 impl Connection {
-    /// Goes on with what an old server sends over; nothing of it is news.
-    fn poll_theirs(&mut self, context: &mut Context<'_>, now: Instant) {
+    /// Goes on with what an old server sends over. Of all of it only data is news: its bytes, and whether it was sent reliably.
+    fn poll_theirs(&mut self, context: &mut Context<'_>, now: Instant) -> Option<(Vec<u8>, bool)> {
         while let Some(Poll::Ready(change)) = self.theirs.as_mut().map(|theirs| theirs.poll(context, now)) {
-            if matches!(change, Change::Broken(_)) {
-                self.theirs = None;
+            match change {
+                Change::Broken(_) => self.theirs = None,
+                Change::Data(packet, is_reliable) => return Some((packet, is_reliable)),
+                _ => {}
             }
         }
+        None
     }
 }
 
@@ -152,6 +159,7 @@ impl LiveKit {
             presence: VecDeque::new(),
             requests: Requests::default(),
             described: VecDeque::new(),
+            data: Data::default(),
             link: Link::default(),
             told_link: Link::default(),
             dropped: 0,
@@ -171,7 +179,10 @@ impl LiveKit {
         if let Poll::Ready(said) = connection.room.poll(context) {
             return Poll::Ready(self.hear(said, now));
         }
-        connection.poll_theirs(context, now);
+        if let Some((packet, is_reliable)) = connection.poll_theirs(context, now) {
+            self.data.take(&packet, is_reliable);
+            return Poll::Ready(Ok(()));
+        }
         let Connection { peer, silence, .. } = &mut **connection;
         silence.poll(peer, &mut self.tracks, &self.publications, now)?;
         Poll::Ready(match ready!(peer.poll(context, now)) {
@@ -184,6 +195,11 @@ impl LiveKit {
                 self.link.report = Some(report);
                 Ok(())
             }
+            Change::Data(packet, is_reliable) => {
+                self.data.take(&packet, is_reliable);
+                Ok(())
+            }
+            Change::Channels => Ok(()),
             Change::Broken(error) => Err(error.into()),
         })
     }
@@ -292,6 +308,7 @@ impl LiveKit {
                 self.publications.reset();
                 self.listeners.reset();
                 self.requests.reset();
+                self.data.reset();
                 self.presence.clear();
                 self.tracks.iter_mut().for_each(Track::reset);
                 let (options, server) = (self.options.clone(), self.options.server());
@@ -360,9 +377,31 @@ impl LiveKit {
         if self.recovery.is_going_on() {
             self.handle(Input::Look, now);
         }
-        if let Err(trouble) = self.publish(now) {
+        if let Err(trouble) = self.publish(now).and_then(|()| self.send_waiting_data(now)) {
             self.fail(trouble, now);
         }
+    }
+
+    /// Sends what data waits, as soon as the room is reached. Its server says nothing of what it does not take.
+    fn send_waiting_data(&mut self, now: Instant) -> Attempt<()> {
+        if !self.data.has_waiting() {
+            return Ok(());
+        }
+        if !self.reaches(now) {
+            self.data.interrupt();
+            return Ok(());
+        }
+        let Some(Connection { room, peer, .. }) = self.connection.as_deref_mut() else { return Ok(()) };
+        if !room.has().may_send_data {
+            self.data.refuse(&no_grant());
+            return Ok(());
+        }
+        let has_written =
+            self.data.send(self.options.timeout, now, |is_reliable, packet| peer.write_data(is_reliable, packet));
+        if has_written {
+            peer.send_written(now)?;
+        }
+        Ok(())
     }
 
     /// Hands on what was heard.
@@ -387,7 +426,8 @@ impl LiveKit {
     fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let leaving = self.tracks.iter().filter(|track| self.publications.is_leaving(track.stream));
         let leaves = leaving.filter_map(|track| track.heard_by(self.options.linger)).min();
-        let deadlines = [self.publications.next_deadline(), self.requests.next_deadline(), leaves];
+        let [tracks, requests] = [self.publications.next_deadline(), self.requests.next_deadline()];
+        let deadlines = [tracks, requests, self.data.next_deadline(), leaves];
         self.recovery.deadline(self.media(now), now).into_iter().chain(deadlines.into_iter().flatten()).min()
     }
 }
@@ -415,6 +455,14 @@ impl Output for LiveKit {
         let Some(connection) = &self.connection else { return };
         let number = self.requests.ask(description.clone(), ticket, self.options.timeout, now);
         connection.room.describe(number, &description);
+    }
+
+    fn send_data(&mut self, data: OutgoingData, ticket: u32) {
+        self.data.ask(data, ticket);
+    }
+
+    fn hear_data(&mut self, hears: Hears) {
+        self.data.hear(hears);
     }
 
     fn poll(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<OutputEvent> {

@@ -60,6 +60,9 @@ impl LiveKit {
     }
 
     fn small_news(&mut self, now: Instant) -> Option<OutputEvent> {
+        if let Some(news) = self.data.news() {
+            return Some(news);
+        }
         if let Some(answer) = self.described.pop_front().or_else(|| self.requests.late(self.options.timeout, now)) {
             return Some(answer);
         }

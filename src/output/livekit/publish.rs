@@ -33,6 +33,10 @@ impl LiveKit {
             self.handle(Input::Published, now);
         }
         let Some(Connection { room, peer, theirs, .. }) = self.connection.as_deref_mut() else { return Ok(()) };
+        if self.data.is_used() {
+            peer.want_channels();
+            theirs.iter_mut().for_each(|theirs| theirs.want_channels());
+        }
         let heard = self.listeners.todo(peer.awaits_answer());
         if !heard.subscribe.is_empty() || !heard.unsubscribe.is_empty() {
             let changes = [(heard.subscribe, true), (heard.unsubscribe, false)];
@@ -44,7 +48,8 @@ impl LiveKit {
             theirs.iter_mut().for_each(|theirs| theirs.set_listening(self.listeners.is_listening()));
         }
         let todo = self.publications.todo(peer.awaits_answer(), now);
-        if todo.is_none() && heard.lines.is_none() {
+        let lacks_channels = peer.lacks_channels() && self.recovery.may_offer();
+        if todo.is_none() && heard.lines.is_none() && !lacks_channels {
             return Ok(());
         }
         let todo = todo.unwrap_or_default();

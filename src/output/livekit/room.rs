@@ -26,8 +26,11 @@ use crate::redact::redact;
 use crate::runtime::RUNTIME;
 use crate::secrets::Secrets;
 
-/// What this client implements of LiveKit's protocol: 16 is the last before negotiated data channels, of which it has none.
+/// What this client implements of LiveKit's protocol: 16 is the last before packets with trailers.
 const PROTOCOL_VERSION: u32 = 16;
+
+/// What other clients may expect of this one: texts and calls in their first form. The crate would promise the second.
+const CLIENT_PROTOCOL: i32 = 0;
 
 /// How long a server may take to say goodbye.
 const LEAVE_TIMEOUT: Duration = Duration::from_millis(1_500);
@@ -75,6 +78,7 @@ impl Room {
         options.single_peer_connection = true;
         options.protocol_version = PROTOCOL_VERSION;
         options.client_capabilities = Vec::new();
+        options.client_protocol = CLIENT_PROTOCOL;
         options.connect_timeout = limit;
         // Other regions are for `join.rs` to try, each with the time that is left.
         options.region_failover = false;

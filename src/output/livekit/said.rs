@@ -101,6 +101,8 @@ pub struct Us {
     pub tracks: Vec<(String, bool)>,
     /// Which tracks may be published.
     pub grant: Grant,
+    /// Whether data may be sent.
+    pub may_send_data: bool,
     /// Others may be listened to.
     pub can_subscribe: bool,
 }
@@ -308,6 +310,7 @@ impl Us {
                 true if permission.can_publish_sources.is_empty() => Grant::All,
                 true => Grant::Of(sources.filter_map(audio).collect()),
             },
+            may_send_data: permission.can_publish_data,
         }
     }
 }
@@ -404,8 +407,7 @@ mod tests {
 
     #[test]
     fn an_update_tells_of_us_of_others_and_of_whoever_has_our_identity() {
-        let nobody =
-            r#"Us(Us { version: 0, is_first: false, tracks: [], grant: None, can_subscribe: false }), Local("us")"#;
+        let nobody = r#"Us(Us { version: 0, is_first: false, tracks: [], grant: None, may_send_data: false, can_subscribe: false }), Local("us")"#;
         for (of, expected) in [
             (info("PA_1", "us", 5_000, false), nobody),
             // As is told before the reason comes in a message of its own.

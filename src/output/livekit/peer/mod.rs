@@ -3,6 +3,7 @@
 //! str0m reads no clock and no socket; this file does both for it. After every mutation its output is drained, but for a frame's
 //! packet, which is sent alone.
 
+mod channels;
 mod line;
 mod negotiate;
 mod red;
@@ -20,10 +21,12 @@ use str0m::net::{Protocol, Receive};
 use str0m::rtp::{RtpHeader, RtpPacket};
 use str0m::{Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
 
+use channels::Channels;
 use line::Line;
 pub use negotiate::{Ears, Offer};
 use rtp_time::RtpTime;
 
+use super::data::Written;
 use super::encoder::Encoding;
 use super::timer::Timer;
 use super::track::{Packet, SILENT};
@@ -32,7 +35,7 @@ use crate::audio::{FRAME_TIME, SAMPLE_RATE, Samples};
 use crate::error::{Code, Result, SpeakerError};
 use crate::listen;
 use crate::output::Report;
-use crate::runtime::{round_down, round_up};
+use crate::runtime::{round_down, round_up, wake_at};
 
 /// While sound is sent the server reports at least every second: one that was silent for longer may not hear it.
 const HEARD_WITHIN: Duration = Duration::from_millis(1_500);
@@ -66,6 +69,18 @@ static NEXT_MOMENT: AtomicU32 = AtomicU32::new(0);
 /// How often reports of the receiver are summed up.
 const STATS_INTERVAL: Duration = Duration::from_secs(10);
 
+/// The largest message that is taken: servers send none that is larger.
+const LARGEST_MESSAGE: u32 = 65_536;
+
+/// Datagrams that are read in one turn. Whoever sends more keeps no other session from its own.
+const MOST_READ: u32 = 200;
+
+/// Where data came, more of it comes within this time, and is read at once. The first of it waits for a round of the wheel.
+const FLOW: Duration = Duration::from_secs(1);
+
+/// A data channel that holds less has room: str0m holds 128 KiB in both together.
+const ROOM: usize = 48 * 1024;
+
 /// A packet of somebody who is listened to.
 pub struct Heard {
     pub mid: Mid,
@@ -97,6 +112,10 @@ pub enum Change {
     NoPath,
     /// The receiver's report on one media line.
     Report(Report),
+    /// A packet has come by a data channel: its bytes, and whether it was the one that loses nothing.
+    Data(Vec<u8>, bool),
+    /// A data channel has opened or closed, or has room again.
+    Channels,
     /// It is broken for good.
     Broken(SpeakerError),
 }
@@ -117,6 +136,11 @@ pub struct Peer {
     time: RtpTime,
     /// The media lines that were sent on.
     lines: Vec<Line>,
+    channels: Channels,
+    /// When data last came.
+    data_came: Option<Instant>,
+    /// The time of the last turn, and how many datagrams were read in it.
+    read: (Instant, u32),
     /// When the server was last heard.
     heard: Option<Instant>,
     /// When sound was last sent that can be heard.
@@ -142,7 +166,8 @@ impl Peer {
         // Packets are ours: str0m would copy each of them and keep more than is needed.
         let mut config = RtcConfig::new().clear_codecs().enable_opus(true, encoding.red).set_rtp_mode(true);
         config.set_max_stun_rto(CONSENT_INTERVAL);
-        let mut rtc = config.set_stats_interval(Some(STATS_INTERVAL)).build(now);
+        let config = config.set_stats_interval(Some(STATS_INTERVAL)).set_sctp_max_message_size(LARGEST_MESSAGE);
+        let mut rtc = config.build(now);
         for candidate in transport.candidates() {
             rtc.add_local_candidate(candidate.clone());
         }
@@ -157,6 +182,9 @@ impl Peer {
             changes: VecDeque::new(),
             time: RtpTime::new(now),
             lines: Vec::new(),
+            channels: Channels::default(),
+            data_came: None,
+            read: (now, 0),
             sounded: None,
             heard: None,
             sending: None,
@@ -264,6 +292,39 @@ impl Peer {
         }
     }
 
+    /// There are to be data channels, which an offer asks for.
+    pub fn want_channels(&mut self) {
+        self.channels.want();
+    }
+
+    /// Whether an offer is to be made for data channels.
+    pub fn lacks_channels(&self) -> bool {
+        self.channels.are_missing() && self.pending.is_none()
+    }
+
+    /// Leaves a packet with str0m, to be [sent](Self::send_written).
+    pub fn write_data(&mut self, is_reliable: bool, packet: &[u8]) -> Written {
+        let channel = self.channels.open(is_reliable).and_then(|id| self.rtc.channel(id));
+        match channel.map(|mut channel| channel.write(true, packet)) {
+            Some(Ok(true)) => Written::Done,
+            Some(Ok(false)) => Written::Full,
+            // It is being closed, or the server takes none so large.
+            Some(Err(_)) | None => Written::NotOpen,
+        }
+    }
+
+    /// Sends what was written.
+    pub fn send_written(&mut self, now: Instant) -> Result<()> {
+        self.input(Input::Timeout(now), now)
+    }
+
+    /// Whether the server has not confirmed all data.
+    pub fn has_unconfirmed_data(&mut self) -> bool {
+        let ids = [true, false].map(|is_reliable| self.channels.open(is_reliable));
+        let mut channels = ids.into_iter().flatten();
+        channels.any(|id| self.rtc.channel(id).is_some_and(|mut channel| channel.buffered_amount() > 0))
+    }
+
     /// When sound was last sent that can be heard.
     pub fn sounded(&self) -> Option<Instant> {
         self.sounded
@@ -287,6 +348,7 @@ impl Peer {
                 false => match self.timer.poll(now) {
                     Poll::Ready(()) => self.input(Input::Timeout(now), now),
                     Poll::Pending => {
+                        ready!(self.poll_appetite(now));
                         self.transport.rest(false);
                         let received = self.receive(context, now);
                         self.is_behind &= received.is_ready();
@@ -298,6 +360,19 @@ impl Peer {
                 return Poll::Ready(Change::Broken(error));
             }
         }
+    }
+
+    /// Ready if one more datagram may be read in this turn; if not, it asks for another turn.
+    fn poll_appetite(&mut self, now: Instant) -> Poll<()> {
+        if self.read.0 != now {
+            self.read = (now, 0);
+        }
+        if self.read.1 == MOST_READ {
+            wake_at(now + SHORTEST_WAIT);
+            return Poll::Pending;
+        }
+        self.read.1 += 1;
+        Poll::Ready(())
     }
 
     /// Does all that there is to do. What comes from then on wakes nobody, and waits for the next round.
@@ -413,14 +488,23 @@ impl Peer {
         self.last_frame().is_none_or(|(_, sent)| now.saturating_duration_since(sent) >= PARKED_AFTER)
     }
 
-    /// Whether nothing that comes or is to be sent is urgent.
+    /// Whether more data is to be expected soon.
+    fn has_data_flow(&self, now: Instant) -> bool {
+        self.data_came.is_some_and(|came| now.saturating_duration_since(came) < FLOW)
+    }
+
+    /// Whether nothing that comes or is to be sent is urgent. Data may come at any time, and wants to be confirmed.
     fn is_parked(&self, now: Instant) -> bool {
-        !self.is_listening && self.is_settled() && self.is_silent(now)
+        let is_needed = self.is_listening || self.channels.are_used();
+        !is_needed && self.is_settled() && self.is_silent(now)
     }
 
     fn notice(&mut self, event: Event, now: Instant) -> Option<Change> {
-        if matches!(event, Event::Connected) || self.is_connected() {
-            self.transport.wait();
+        if matches!(event, Event::ChannelData(_)) {
+            self.data_came = Some(now);
+            self.transport.wait(false);
+        } else if (matches!(event, Event::Connected) || self.is_connected()) && !self.has_data_flow(now) {
+            self.transport.wait(true);
         }
         match event {
             Event::Connected => Some(Change::Connected),
@@ -432,6 +516,19 @@ impl Peer {
                 self.transport.seek(now);
                 Some(Change::NoPath)
             }
+            Event::ChannelOpen(id, label) if self.channels.opened(id, &label) => {
+                let channel = self.rtc.channel(id);
+                channel.into_iter().for_each(|mut channel| channel.set_buffered_amount_low_threshold(ROOM));
+                Some(Change::Channels)
+            }
+            Event::ChannelClose(id) => self.channels.closed(id).then_some(Change::Channels),
+            Event::ChannelBufferedAmountLow(_) => Some(Change::Channels),
+            Event::ChannelData(data) => {
+                let is_reliable = self.channels.is_reliable(data.id)?;
+                Some(Change::Data(data.data, is_reliable))
+            }
+            // A server that ends what data goes over ends all. If that is for good, its signalling says so.
+            Event::Closed if self.channels.are_used() => Some(Change::NoPath),
             Event::RtpPacket(packet) if self.is_listening => {
                 let mid = self.rtc.direct_api().stream_rx(&packet.header.ssrc)?.mid();
                 self.sounds.push(Heard { mid, arrival: packet.timestamp, packet });

@@ -30,8 +30,10 @@ pub struct Offer {
 }
 
 impl Peer {
-    /// Adds a media line for each track, and lets go of those that are `idle`. Returns the offer, if there is anything to agree about.
+    /// Adds a media line for each track, and the data channels that are missing, and lets go of lines that are `idle`. Returns the
+    /// offer, if there is anything to agree about.
     pub fn offer(&mut self, cids: &[String], idle: &[Mid], ears: Option<Ears>, now: Instant) -> Result<Option<Offer>> {
+        let lacks_channels = self.lacks_channels();
         let mut change = self.rtc.sdp_api();
         idle.iter().for_each(|mid| change.set_direction(*mid, Direction::Inactive));
         self.lines.retain(|line| !idle.contains(&line.mid));
@@ -49,7 +51,17 @@ impl Peer {
             let line = |_| change.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
             receiving = (0..new).map(line).collect();
         }
-        let Some((offer, pending)) = change.apply() else { return Ok(None) };
+        if lacks_channels {
+            self.channels.add(&mut change);
+        }
+        let Some((offer, pending)) = change.apply() else {
+            if lacks_channels {
+                // The server has agreed to others before.
+                self.channels.agreed();
+                self.drain(now)?;
+            }
+            return Ok(None);
+        };
         self.pending = Some(pending);
         self.drain(now)?;
         Ok(Some(Offer { lines, receiving, sdp: offer.to_sdp_string() }))
@@ -62,6 +74,7 @@ impl Peer {
         self.add_local_candidates();
         let mut change = self.rtc.sdp_api();
         change.ice_restart(false);
+        self.channels.withdrawn();
         let (offer, pending) = change.apply().expect("a restart needs an offer");
         self.pending = Some(pending);
         self.drain(now)?;
@@ -71,6 +84,7 @@ impl Peer {
     /// Forgets the offer that is out: it was lost.
     pub fn withdraw(&mut self) {
         self.pending = None;
+        self.channels.withdrawn();
     }
 
     /// Takes the server's own offer: the answer to it.
@@ -86,6 +100,7 @@ impl Peer {
         let Some(pending) = self.pending.take() else { return Ok(()) };
         let answer = SdpAnswer::from_sdp_string(sdp).map_err(|error| broken("the answer can't be read", error))?;
         self.rtc.sdp_api().accept_answer(pending, answer).map_err(|error| broken("the answer does not fit", error))?;
+        self.channels.agreed();
         self.learn_ways(sdp, now);
         // A restart of ICE forgets them; otherwise they are there already.
         self.add_local_candidates();

@@ -127,9 +127,9 @@ impl Transport {
         self.ladder.rewind();
     }
 
-    /// Media flows: nothing that comes is urgent any more.
-    pub fn wait(&mut self) {
-        self.udp.iter_mut().for_each(Udp::wait);
+    /// Media flows: nothing that comes is urgent any more, or it is again.
+    pub fn wait(&mut self, waits: bool) {
+        self.udp.iter_mut().for_each(|udp| udp.wait(waits));
     }
 
     /// What comes by UDP wakes nobody, or does again: whoever polls this does so by itself.

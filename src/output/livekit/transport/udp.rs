@@ -77,9 +77,9 @@ impl Udp {
         spare.map(|socket| socket.candidate).collect()
     }
 
-    /// Nothing that comes is urgent any more.
-    pub fn wait(&mut self) {
-        self.sockets.iter_mut().for_each(|socket| socket.socket.wait());
+    /// Nothing that comes is urgent any more, or it is again.
+    pub fn wait(&mut self, waits: bool) {
+        self.sockets.iter_mut().for_each(|socket| socket.socket.wait(waits));
     }
 
     /// What comes wakes nobody, or does again.

@@ -1,0 +1,161 @@
+'use strict'
+
+// Remote procedure calls between those in a room, as LiveKit's clients make them (version 1): a request, its acknowledgement, and the
+// response or an error. Whoever calls waits so long for the second, and so long for the third.
+
+const { randomUUID } = require('node:crypto')
+
+const { SpeakerError } = require('../error')
+
+const VERSION = 1
+
+/** How long the one who is called may take to say that the call has come. */
+const ACK_MS = 7000
+
+/** What a response may hold, and the message and the data of an error, in bytes. */
+const MAX_PAYLOAD = 15 * 1024
+const MAX_MESSAGE = 256
+
+/** The codes of LiveKit's clients, and what they say. */
+const ERRORS = {
+  1400: 'Method not supported at destination',
+  1404: 'Unsupported RPC version',
+  1500: 'Application error in method handler',
+  1501: 'Connection timeout',
+  1502: 'Response timeout',
+  1503: 'Recipient disconnected',
+  1504: 'Response payload too large'
+}
+
+class Rpc {
+  /** Methods by their names. */
+  #methods = new Map()
+  /** Calls by their ids that are not over. */
+  #calls = new Map()
+  #send
+  #listen
+
+  /** `send(rpc, to)` resolves when a message is on its way; `listen` is called when what others send begins to matter. */
+  constructor(send, listen) {
+    this.#send = send
+    this.#listen = listen
+  }
+
+  /** What others send matters. */
+  get isUsed() {
+    return this.#methods.size > 0 || this.#calls.size > 0
+  }
+
+  register(method, handler) {
+    this.#methods.set(method, handler)
+    this.#listen()
+  }
+
+  unregister(method) {
+    this.#methods.delete(method)
+  }
+
+  perform({ to, method, payload, timeoutMs }) {
+    const id = randomUUID()
+    const call = { identity: to }
+    call.promise = new Promise((resolve, reject) => Object.assign(call, { resolve, reject }))
+    this.#calls.set(id, call)
+    this.#listen()
+    this.#send({ id, method, payload, timeoutMs }, [to]).then(
+      () => {
+        // The answer may have come already.
+        if (this.#calls.get(id) !== call) return
+        call.response = setTimeout(() => this.#fail(id, failure(1502)), timeoutMs)
+        if (!call.isAcknowledged) call.ack = setTimeout(() => this.#fail(id, failure(1501)), ACK_MS)
+      },
+      (error) => this.#fail(id, error)
+    )
+    return call.promise
+  }
+
+  /** Takes what has come. */
+  receive({ identity, rpc, ...message }) {
+    if (rpc === 'request') return this.#answer(identity, message)
+    const call = this.#calls.get(message.id)
+    // Nobody else can answer for the one who was called.
+    if (call?.identity !== identity) return
+    if (rpc === 'ack') {
+      call.isAcknowledged = true
+      clearTimeout(call.ack)
+    } else if (rpc === 'response') {
+      this.#over(message.id).resolve(message.payload)
+    } else {
+      this.#fail(message.id, failure(message.code, message.message, message.data))
+    }
+  }
+
+  /** Somebody has left the room. */
+  left(identity) {
+    for (const [id, call] of this.#calls) if (call.identity === identity) this.#fail(id, failure(1503))
+  }
+
+  /** The room is gone, and why in a word. */
+  end(reason) {
+    const code = reason === 'closed' ? 'ERR_CLOSED' : 'ERR_DISCONNECTED'
+    const gone = () => new SpeakerError(code, `Expected a room until the call is answered but it is gone: ${reason}`)
+    for (const id of this.#calls.keys()) this.#fail(id, gone())
+  }
+
+  #fail(id, error) {
+    this.#over(id)?.reject(error)
+  }
+
+  #over(id) {
+    const call = this.#calls.get(id)
+    this.#calls.delete(id)
+    clearTimeout(call?.ack)
+    clearTimeout(call?.response)
+    return call
+  }
+
+  async #answer(identity, { id, version, ...request }) {
+    const reply = (answer) => this.#send({ id, ...answer }, [identity ?? '']).catch(() => {}) // who called will know by the time
+    reply({})
+    reply(version === VERSION ? await this.#invoke({ requestId: id, identity, ...request }) : error(1404))
+  }
+
+  async #invoke({ method, ...invocation }) {
+    const handler = this.#methods.get(method)
+    if (!handler) return error(1400)
+    try {
+      const payload = await handler(invocation)
+      if (typeof payload !== 'string' || !payload.isWellFormed()) throw new TypeError(`Expected a string of well-formed Unicode from the handler of '${method}'`)
+      return Buffer.byteLength(payload) > MAX_PAYLOAD ? error(1504) : { payload }
+    } catch (thrown) {
+      if (isFailure(thrown)) return error(thrown.rpcCode, cut(thrown.message, MAX_MESSAGE), cut(thrown.rpcData, MAX_PAYLOAD))
+      process.emitWarning(thrown instanceof Error ? thrown : new Error(`the handler of '${method}' failed`))
+      return error(1500)
+    }
+  }
+}
+
+/** Whether an error was made to be sent to the caller. */
+function isFailure(thrown) {
+  return Number.isInteger(thrown?.rpcCode) && thrown.rpcCode >= 0 && thrown.rpcCode <= 0xffffffff
+}
+
+/** An error for the caller, in a message. */
+function error(code, message = ERRORS[code], data = '') {
+  return { code, message, data }
+}
+
+/** An error of a call, as its promise rejects. */
+function failure(rpcCode, message = ERRORS[rpcCode], data = '') {
+  return new SpeakerError('ERR_RPC', message, { rpcCode, ...(data && { rpcData: data }) })
+}
+
+/** A text that is no longer than that in bytes, and cut between characters. */
+function cut(text, most) {
+  const bytes = Buffer.from(String(text ?? ''))
+  if (bytes.length <= most) return bytes.toString()
+  let end = most
+  while ((bytes[end] & 0xc0) === 0x80) end--
+  return bytes.toString('utf8', 0, end)
+}
+
+module.exports = { Rpc }
