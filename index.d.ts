@@ -160,6 +160,19 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   setMuted(request: MuteRequest): Promise<void>
 
   /**
+   * Takes a track (0–65,535) out of the room: for one that is needed no more, as tracks otherwise stay until the session closes. What
+   * plays, loads or is queued there is stopped as by `stopAudio` (reason `'unpublished'`), the last sound is sent, and `lingerMs` after
+   * it, so that it is heard, the track leaves. Resolves when the room has it out, at once if it is not there; also when the room is lost
+   * or the session closed meanwhile. It stays out, in every room that the session joins anew too and whatever `publish` says, until
+   * something is to play on it: then it is published again, with the name, source and mute it had, and that waits for its subscriber as
+   * `startWhen` says. What is requested right behind this call waits until the old track is out. No `unpublished` is emitted.
+   * In a recording (`record`) it is a stop.
+   * Rejects with `ERR_REFUSED` if the server does not answer within `connectTimeoutMs`; with `ERR_UNSUPPORTED_OPERATION` for other outputs
+   * than `livekit`, `ERR_CLOSED` after `close`, `ERR_INTERNAL` if the session broke, `ERR_INVALID_ARGUMENT`.
+   */
+  unpublish(trackId: number): Promise<void>
+
+  /**
    * Sets attributes of this participant, which others in the room see: LiveKit's agents tell what they do as `lk.agent.state`. Keys that
    * are not named stay; an empty string takes its key away. Resolves once the room lists them. Before the room is joined, they are
    * remembered and it resolves at once; whatever resolved is told to every room that is joined anew. The token needs the grant
@@ -288,8 +301,8 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * the recording can't be finished.
    *
    * With `drain: true` nothing is stopped yet. What was accepted goes on to its end, also what loads or is queued; streams that live
-   * can be written to; `stopAudio`, `interrupt`, `pauseAudio`, `resumeAudio`, `seekAudio`, `setVolume`, `moveAudio` and `setMuted` work
-   * as before. `playAudio`, `createStream`, `connect`, `advance` and `tap` are refused with `ERR_CLOSED`. When nothing lives any
+   * can be written to; `stopAudio`, `interrupt`, `pauseAudio`, `resumeAudio`, `seekAudio`, `setVolume`, `moveAudio`, `setMuted` and
+   * `unpublish` work as before. `playAudio`, `createStream`, `connect`, `advance` and `tap` are refused with `ERR_CLOSED`. When nothing lives any
    * more, at once if nothing does, the session is closed as by `close()`; after `withinMs` what is left (what is paused, loops for
    * ever, or is a stream that nobody ends) is stopped with reason `'closed'`. `close()` ends a drain at once, and of two drains the one
    * that ends first holds; every such call settles when the session is closed. A `connect` that is under way goes on if something
@@ -509,7 +522,7 @@ export interface MemoryOutput extends OutputBase {
 /**
  * A LiveKit room, joined as a participant that only publishes: the tracks `speaker` (0), `app_audio` (1), `tts` (2) and those in
  * `trackNames` or `trackSources` when the room is joined, any other (`track_<n>`) when something first plays on it (see `publish`). A
- * track stays published until the session closes. A playback waits until its track is published, and as a rule until somebody listens to it (see
+ * track stays published until the session closes, or {@link SpeakerSession.unpublish} takes it out. A playback waits until its track is published, and as a rule until somebody listens to it (see
  * `startWhen`): all of it is sent, and `started` is emitted then. In silence hardly anything is sent: one packet about every 2 s.
  * `close` sends the end of what sounded and keeps the connection for `lingerMs`, so that the last words are heard.
  *
@@ -958,7 +971,7 @@ export interface VolumeRequest extends Target {
 export interface StopTarget extends Target {
   /**
    * The `reason` of the `stopped` event; default `'stopped'`. The session's own reasons are `'replaced'`, `'aborted'`,
-   * `'destroyed'`, `'interrupted'` and `'closed'`.
+   * `'destroyed'`, `'interrupted'`, `'unpublished'` and `'closed'`.
    */
   reason?: string
   /** Fall to silence, in ms; 0–86,400,000, default 5. */

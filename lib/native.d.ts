@@ -90,6 +90,7 @@ export declare class NativeSession {
   get localParticipant(): any
   /** Returns the others in the room. */
   participants(): any[]
+  unpublish(trackId: number, ticket: number): void
   /** Why not, if the session is closed. */
   setMuted(trackId: number, muted: boolean): NativeRefusal | null
   connect(ticket: number): void

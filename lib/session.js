@@ -109,6 +109,13 @@ class SpeakerSession extends EventEmitter {
     taken(this.#native.setMuted(trackId, muted))
   }
 
+  async unpublish(trackId) {
+    const checked = check.trackId(trackId)
+    this.#expectOutput('livekit', 'unpublish')
+    const stop = { trackId: checked, reason: 'unpublished' }
+    await this.#recorded('stop', stop, () => this.#ask((ticket) => this.#native.unpublish(checked, ticket)))
+  }
+
   async setAttributes(attributes) {
     await this.#describe('setAttributes', { attributes: check.attributes(attributes) })
   }

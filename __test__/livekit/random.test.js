@@ -28,15 +28,18 @@ after(dispose) // or the ear keeps the process
 function acts({ session, room, wire, playing, pick }) {
   const service = moderator(room.server)
   const track = () => pick(TRACKS)
+  const awaited = (promise) => {
+    const settle = () => playing.delete(promise)
+    playing.add(promise)
+    promise.then(settle, settle)
+  }
   const may = (canPublish) => service.updateParticipant(room.name, IDENTITY, undefined, { canPublish, canSubscribe: true })
   return {
     play() {
       const overlap = pick(['mix', 'queue', 'replace'])
-      const played = session.playAudio({ audio: tone(440, pick([200, 2000])), trackId: track(), stopOther: false, overlap })
-      const settle = () => playing.delete(played)
-      playing.add(played)
-      played.then(settle, settle)
+      awaited(session.playAudio({ audio: tone(440, pick([200, 2000])), trackId: track(), stopOther: false, overlap }))
     },
+    unpublish: () => awaited(session.unpublish(track())),
     stop: () => session.stopAudio({ trackId: track() }),
     pause: () => session.pauseAudio({ trackId: track() }),
     resume: () => session.resumeAudio(),

@@ -46,10 +46,26 @@ test('a room that does not answer is being connected', async (t) => {
   const failed = assert.rejects(session.connect(), { code: 'ERR_JOIN_FAILED' })
   assert.equal(session.connection, 'connecting')
   await session.setMuted({ trackId: 1, muted: false })
+  await session.unpublish(0)
   await failed
   assert.equal(session.connection, 'disconnected')
   await session.close()
   await assert.rejects(session.setMuted({ trackId: 1, muted: true }), { code: 'ERR_CLOSED' })
+  await assert.rejects(session.unpublish(1), { code: 'ERR_CLOSED' })
+})
+
+test('only a room has tracks that can be taken out of it', async (t) => {
+  const { session } = open(t)
+  await assert.rejects(session.unpublish(1), {
+    code: 'ERR_UNSUPPORTED_OPERATION',
+    message: "Expected output.type 'livekit' for unpublish but received 'memory'"
+  })
+  for (const trackId of [undefined, null, -1, 65536, 1.5, NaN, '1', {}, [1]]) {
+    await assert.rejects(session.unpublish(trackId), { code: 'ERR_INVALID_ARGUMENT' }, JSON.stringify(trackId))
+  }
+  const played = session.playAudio({ audio: tone(440, 20), trackId: 1 })
+  await session.advance(20)
+  assert.equal((await played).outcome, 'completed')
 })
 
 test('only a room has tracks that can be muted', async (t) => {

@@ -70,6 +70,7 @@ async function allowed(): Promise<void> {
     output: { type: 'livekit', url: 'ws://localhost', token: 'x', startWhen: 'published', subscribeTimeoutMs: 500, onMute: 'pause', lingerMs: 0, encodeOnce: false }
   })
   await room.setMuted({ trackId: 1, muted: true })
+  ;(await room.unpublish(1)) satisfies void
   room.connection satisfies 'new' | 'connecting' | 'connected' | 'reconnecting' | 'disconnected' | 'closed'
   room.on('subscribed', ({ trackId, identity }) => [trackId satisfies number, identity satisfies string | undefined])
   room.on('unpublished', ({ trackId, code, message }) => [trackId satisfies number, code satisfies SpeakerErrorCode, message.length])
@@ -137,6 +138,8 @@ function refused(session: SpeakerSession, error: SpeakerError): void {
   session.setVolume({ trackId: 1 })
   // @ts-expect-error: muted or not?
   session.setMuted({ trackId: 1 })
+  // @ts-expect-error: which track?
+  session.unpublish()
   // @ts-expect-error: the connection is told, not set
   session.connection = 'closed'
   // @ts-expect-error: how long a drain may take, in numbers

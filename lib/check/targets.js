@@ -57,6 +57,11 @@ function muteRequest(request) {
   }
 }
 
+/** Validates the number of a track. */
+function trackId(value) {
+  return check.integer(value ?? null, 'trackId', undefined, 0, 0xffff)
+}
+
 /** Validates a text that a room is to show. */
 function text(value, argument) {
   return check.id(value ?? null, argument)
@@ -134,6 +139,6 @@ function address({ topic, to }, more = {}) {
 }
 
 module.exports = {
-  stopRequest, pauseRequest, resumeRequest, seekRequest, volumeRequest, muteRequest, attributes, text, dataRequest, textRequest,
+  stopRequest, pauseRequest, resumeRequest, seekRequest, volumeRequest, muteRequest, trackId, attributes, text, dataRequest, textRequest,
   callRequest, method, methodName
 }

@@ -358,6 +358,11 @@ impl NativeSession {
         Serialized(self.handle.participants())
     }
 
+    #[napi]
+    pub fn unpublish(&self, track_id: u32, ticket: u32) {
+        self.handle.unpublish(track_id, ticket);
+    }
+
     /// Why not, if the session is closed.
     #[napi]
     pub fn set_muted(&self, track_id: u32, muted: bool) -> Option<NativeRefusal> {

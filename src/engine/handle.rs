@@ -253,6 +253,11 @@ impl Handle {
         self.core.session.lock().connection()
     }
 
+    /// See [`Session::unpublish`].
+    pub fn unpublish(&self, track: u32, ticket: Ticket) {
+        let _ = self.with(|session, at| session.unpublish(track, ticket, at));
+    }
+
     /// See [`Session::set_muted`].
     pub fn set_muted(&self, track: u32, muted: bool) -> Result<()> {
         self.with(|session, _| session.set_muted(track, muted))?

@@ -62,6 +62,10 @@ impl Slot {
                 Ok(false) => None,
                 Err(error) => Some(OutputEvent::Refused(stream, error)),
             },
+            OutputRequest::Unpublish(stream, ticket) => {
+                self.output.as_mut()?.unpublish(stream, ticket, now);
+                None
+            }
             OutputRequest::SetMuted(stream, muted) => {
                 self.output.as_mut()?.set_muted(stream, muted);
                 None

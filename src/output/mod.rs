@@ -147,6 +147,8 @@ pub enum OutputEvent {
     Presence(Presence),
     /// What was asked for by [`Output::describe`] is done, or why not.
     Described(u32, Option<SpeakerError>),
+    /// What was asked for by [`Output::unpublish`] is done, or why not.
+    TakenOut(u32, Option<SpeakerError>),
     /// Somebody in the room has sent something besides sound.
     Data(IncomingData),
     /// What was handed over by [`Output::send_data`] is on its way, or why not.
@@ -217,6 +219,10 @@ pub trait Output: Send {
     fn prepare(&mut self, _stream: u32, _now: Instant) -> Result<bool> {
         Ok(true)
     }
+
+    /// Takes a stream's track out of the room once its last sound is heard, until it is [prepared](Self::prepare) again.
+    /// [`OutputEvent::TakenOut`] answers under `ticket`, if there is one.
+    fn unpublish(&mut self, _stream: u32, _ticket: Option<u32>, _now: Instant) {}
 
     /// Mutes a stream's track in the room, whether it is published yet or not, or lifts its mute, whoever muted it.
     fn set_muted(&mut self, _stream: u32, _muted: bool) {}

@@ -95,6 +95,9 @@ enum Exit {
 
 const EDGE: Samples = EDGE_FADE as Samples;
 
+/// What a `stopped` event says when the track was taken out of the room.
+const UNPUBLISHED: &str = "unpublished";
+
 impl Session {
     /// Takes a request: it ends in exactly one terminal event. One that is over a limit, or was stopped ahead, is taken too, and
     /// ends at once; any other that can't be taken is refused here and has no event. Neither changes anything for the others.
@@ -575,6 +578,7 @@ impl Session {
         if !is_wanted && !self.output.was_connected {
             let was_held = self.retract_opening();
             self.output.closed();
+            self.settle_unpublished(None);
             self.outbox.request(OutputRequest::GiveUp);
             if was_held {
                 self.outbox.release();
@@ -609,6 +613,19 @@ impl Session {
         self.check_open()?;
         self.outbox.request(OutputRequest::Tap(Box::new(request)));
         Ok(())
+    }
+
+    /// Stops everything on a track, and takes the track out of the room once it is silent; settles when the room has it out, at once if
+    /// there is none. It stays out, of rooms that are joined later too, until something is to play on it.
+    pub fn unpublish(&mut self, track: u32, ticket: Ticket, at: WallTime) {
+        self.wall = at;
+        if !matches!(self.lifecycle, Lifecycle::Open | Lifecycle::Draining { .. }) {
+            return self.outbox.settle(ticket, self.check_open().err());
+        }
+        let ids = self.playbacks.meant(&Target::Track(track));
+        self.stop_each(ids, UNPUBLISHED, Exit::Fade(EDGE));
+        let Self { output, mixer, outbox, .. } = self;
+        output.unpublish(mixer.stream_of(track), ticket, outbox);
     }
 
     /// Mutes the stream of a track, or lifts its mute, whoever muted it; remembered while the output is not open.

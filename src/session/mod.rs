@@ -308,6 +308,7 @@ impl Session {
         let SpeakerError { code, message, .. } = internal();
         self.note(None, EventKind::Error { code, message });
         self.refuse_calls();
+        self.settle_unpublished(Some(&internal()));
         if !is_closed {
             self.outbox.output.clear();
             self.outbox.request(OutputRequest::Close);

@@ -37,6 +37,8 @@ pub enum OutputRequest {
     Open,
     /// Publish a stream, if it is not yet.
     Prepare(u32),
+    /// Take a stream's track out of the room, or do not publish it; the call with this ticket waits for that.
+    Unpublish(u32, Option<Ticket>),
     /// Mute a stream's track, or lift its mute.
     SetMuted(u32, bool),
     /// Say what the room is to list of this participant; the call with this ticket waits for that.
@@ -242,6 +244,11 @@ impl Outbox {
     pub fn request(&mut self, request: OutputRequest) {
         self.output.push_back(request);
         self.wakes_driver = true;
+    }
+
+    /// Returns true if the output's owner is still to take a stream's track out of the room.
+    pub fn unpublishes(&self, stream: u32) -> bool {
+        self.output.iter().any(|request| matches!(request, OutputRequest::Unpublish(its, _) if *its == stream))
     }
 
     /// Asks for a source to be opened; returns the number of this opening.

@@ -76,6 +76,10 @@ pub struct OutputState {
     streams: Vec<Stream>,
     /// Streams that the user muted, in every room that is joined.
     mutes: BTreeSet<u32>,
+    /// Streams that the user took out of the room: they are not published where that would be done at once.
+    withheld: BTreeSet<u32>,
+    /// Tickets of `unpublish`.
+    unpublishing: Vec<Ticket>,
     /// What of others' data is told.
     hears: Hears,
     /// Who is listened to, in every room that is joined.
@@ -96,6 +100,8 @@ impl OutputState {
             was_lost: false,
             streams: Vec::new(),
             mutes: BTreeSet::new(),
+            withheld: BTreeSet::new(),
+            unpublishing: Vec::new(),
             hears: Hears::default(),
             listenings: Vec::new(),
             tickets: Vec::new(),
@@ -124,6 +130,7 @@ impl OutputState {
             self.connection = Connection::Opening;
             outbox.request(OutputRequest::Open);
             self.mutes.iter().for_each(|stream| outbox.request(OutputRequest::SetMuted(*stream, true)));
+            self.withheld.iter().for_each(|stream| outbox.request(OutputRequest::Unpublish(*stream, None)));
             if self.hears != Hears::default() {
                 outbox.request(OutputRequest::HearData(self.hears));
             }
@@ -158,6 +165,28 @@ impl OutputState {
         if self.connection != Connection::Closed {
             outbox.request(OutputRequest::SetMuted(stream, muted));
         }
+    }
+
+    /// Takes a stream's track out of the room, until the stream is to take samples again.
+    pub fn unpublish(&mut self, stream: u32, ticket: Ticket, outbox: &mut Outbox) {
+        // What fades out on a track that the server took out is as unheard as before.
+        self.stream_refused(stream);
+        self.withheld.insert(stream);
+        if self.connection == Connection::Closed {
+            return outbox.settle(ticket, None);
+        }
+        self.unpublishing.push(ticket);
+        outbox.request(OutputRequest::Unpublish(stream, Some(ticket)));
+    }
+
+    /// The room has a track out, or not. Returns false if nobody waits for that.
+    pub fn unpublished(&mut self, ticket: Ticket) -> bool {
+        let index = self.unpublishing.iter().position(|waiting| *waiting == ticket);
+        index.map(|index| self.unpublishing.remove(index)).is_some()
+    }
+
+    pub fn take_unpublishing(&mut self) -> Vec<Ticket> {
+        std::mem::take(&mut self.unpublishing)
     }
 
     /// Has this of others' data told from now on; at once if the output is there, and else when it is opened.
@@ -197,10 +226,12 @@ impl OutputState {
         }
         let is_open = self.is_open();
         let known = self.stream(stream);
+        let takes = known.is_open && is_open;
         if !std::mem::replace(&mut known.is_asked, true) {
             outbox.request(OutputRequest::Prepare(stream));
+            self.withheld.remove(&stream);
         }
-        known.is_open && is_open
+        takes
     }
 
     /// Returns true if what plays into a stream stands still, because nobody could hear it.

@@ -294,6 +294,15 @@ impl Session {
             // It is told by what nobody waits for any more.
             return;
         }
+        if let OutputEvent::Opened(stream)
+        | OutputEvent::Refused(stream, _)
+        | OutputEvent::Unpublished(stream, ..)
+        | OutputEvent::Republished(stream) = event
+            && self.outbox.unpublishes(stream)
+        {
+            // The output does not know yet that the track is not wanted any more.
+            return;
+        }
         match event {
             // Nobody waited for it any more, and it was given up.
             OutputEvent::Connected if self.output.connection != Connection::Opening => {}
@@ -363,6 +372,11 @@ impl Session {
                     self.outbox.settle(ticket, error);
                 }
             }
+            OutputEvent::TakenOut(ticket, error) => {
+                if self.output.unpublished(ticket) {
+                    self.outbox.settle(ticket, error);
+                }
+            }
             OutputEvent::Data(data) => {
                 if !self.outbox.note_data(self.mixer.now(), data) {
                     self.stats.dropped_data += 1;
@@ -398,6 +412,13 @@ impl Session {
         }
     }
 
+    /// Settles what waits for the room to have a track out.
+    pub(super) fn settle_unpublished(&mut self, error: Option<&SpeakerError>) {
+        for ticket in self.output.take_unpublishing() {
+            self.outbox.settle(ticket, error.cloned());
+        }
+    }
+
     /// What is written arrives again.
     fn uncut(&mut self) {
         self.output.connection = Connection::Open;
@@ -413,6 +434,8 @@ impl Session {
         self.room.closed();
         self.fail_live(error);
         self.fail_room_calls(error);
+        // Nothing of it is in the room.
+        self.settle_unpublished(None);
         if std::mem::take(&mut self.output.was_connected) {
             self.note(None, EventKind::Disconnected { reason });
         }
@@ -862,6 +885,7 @@ impl Session {
             self.note(None, EventKind::Disconnected { reason: CLOSED.to_owned() });
         }
         self.outbox.release();
+        self.settle_unpublished(None);
         let error = result.err();
         for ticket in std::mem::take(&mut self.closing) {
             self.outbox.settle(ticket, error.clone());

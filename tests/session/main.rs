@@ -16,3 +16,4 @@ mod properties;
 mod queue;
 mod stop;
 mod table;
+mod unpublish;

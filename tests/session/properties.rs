@@ -87,6 +87,7 @@ enum Happening {
     /// For so long at most.
     Drain(u64),
     SetMuted(u32, bool),
+    Unpublish(u32),
     /// So many bytes.
     SendData(usize),
     HearData(bool),
@@ -118,6 +119,7 @@ enum Outside {
     Muted(u32, Meanwhile),
     Unmuted(u32),
     Refused,
+    TakenOut(bool),
     Unpublished(u32, Meanwhile),
     Republished(u32),
     Link,
@@ -157,6 +159,8 @@ struct World {
     /// Streams whose tracks are muted, and those whose tracks are out of the room.
     muted: BTreeSet<u32>,
     missing: BTreeSet<u32>,
+    /// Calls that take tracks out of the room.
+    leaving: Vec<Ticket>,
     /// Data that the output was given, and may answer for at any time.
     sending: Vec<Ticket>,
     /// A frame is mixed and not handed over.
@@ -193,6 +197,7 @@ impl World {
             prepared: Vec::new(),
             muted: BTreeSet::new(),
             missing: BTreeSet::new(),
+            leaving: Vec::new(),
             sending: Vec::new(),
             in_flight: false,
             opens: Vec::new(),
@@ -315,6 +320,12 @@ impl World {
             Happening::SetMuted(track, muted) => {
                 let _ = self.session.set_muted(track, muted);
             }
+            Happening::Unpublish(track) => {
+                if self.is_room {
+                    let ticket = self.ticket();
+                    self.session.unpublish(track, ticket, at);
+                }
+            }
             Happening::SendData(bytes) => {
                 let ticket = self.ticket();
                 let payload = Payload(vec![0; bytes]);
@@ -436,6 +447,11 @@ impl World {
                     self.connection = Connection::Opening;
                 }
                 OutputRequest::Prepare(stream) => self.prepared.push(stream),
+                OutputRequest::Unpublish(stream, ticket) => {
+                    self.prepared.retain(|prepared| *prepared != stream);
+                    self.missing.remove(&stream);
+                    self.leaving.extend(ticket);
+                }
                 OutputRequest::SetMuted(..) | OutputRequest::Describe(..) | OutputRequest::HearData(_) => {}
                 OutputRequest::SendData(_, ticket) => self.sending.push(ticket),
                 OutputRequest::GiveUp => self.disconnect(),
@@ -449,6 +465,7 @@ impl World {
     fn disconnect(&mut self) {
         self.connection = Connection::Closed;
         self.prepared.clear();
+        self.leaving.clear();
         self.muted.clear();
         self.missing.clear();
     }
@@ -467,6 +484,10 @@ impl World {
             },
             (Outside::Refused, Connection::Open | Connection::Cut(_)) => match self.prepared.pop() {
                 Some(stream) => OutputEvent::Refused(stream, gone()),
+                None => return,
+            },
+            (Outside::TakenOut(fails), _) => match self.leaving.pop() {
+                Some(ticket) => OutputEvent::TakenOut(ticket, fails.then(gone)),
                 None => return,
             },
             (Outside::Muted(stream, meanwhile), Connection::Open | Connection::Cut(_)) if self.is_room => {
@@ -729,6 +750,7 @@ fn outsides() -> impl Strategy<Value = Outside> {
         2 => (0..3u32, proptest::sample::select(&[Pause, Continue][..])).prop_map(|(stream, meanwhile)| Outside::Muted(stream, meanwhile)),
         3 => (0..3u32).prop_map(Outside::Unmuted),
         1 => Just(Outside::Refused),
+        2 => proptest::bool::weighted(0.1).prop_map(Outside::TakenOut),
         1 => (0..3u32, proptest::sample::select(&[Pause, Continue, Drop][..])).prop_map(|(stream, meanwhile)| Outside::Unpublished(stream, meanwhile)),
         2 => (0..3u32).prop_map(Outside::Republished),
         1 => Just(Outside::Link),
@@ -768,6 +790,7 @@ fn steps() -> impl Strategy<Value = Happening> {
         1 => (0..5_000u64).prop_map(|samples| Happening::Halt { samples }),
         3 => (0..5_000u64).prop_map(|samples| Happening::Wait { samples }),
         1 => (0..3u32, any::<bool>()).prop_map(|(track, muted)| Happening::SetMuted(track, muted)),
+        1 => (0..3u32).prop_map(Happening::Unpublish),
         2 => prop_oneof![4 => 0..100usize, 1 => Just(600_000)].prop_map(Happening::SendData),
         1 => any::<bool>().prop_map(Happening::HearData),
         1 => prop_oneof![0..10_000u64, Just(u64::MAX)].prop_map(Happening::Drain),

@@ -149,6 +149,7 @@ impl Table {
             OutputRequest::Open => "open".to_owned(),
             OutputRequest::Prepare(stream) => format!("prepare{stream}"),
             OutputRequest::Describe(description, ticket) => format!("describe{:?}{ticket:?}", description.name),
+            OutputRequest::Unpublish(stream, ticket) => format!("unpublish{stream}{ticket:?}"),
             OutputRequest::SetMuted(stream, muted) => format!("{}{stream}", if muted { "mute" } else { "unmute" }),
             OutputRequest::SendData(data, ticket) => match data.what {
                 OutgoingWhat::Data { payload, .. } => format!("send{}={ticket}", payload.0.len()),

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! All of it is polled by the session's driver. A track is published when the room is joined, or when something first plays on it,
-//! and stays.
+//! and stays until the session closes or takes it out.
 
 mod announcement;
 mod backoff;
@@ -424,7 +424,10 @@ impl LiveKit {
 
     /// When something is due.
     fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        let deadlines = [self.publications.next_deadline(), self.requests.next_deadline(), self.data.next_deadline()];
+        let leaving = self.tracks.iter().filter(|track| self.publications.is_leaving(track.stream));
+        let leaves = leaving.filter_map(|track| track.heard_by(self.options.linger)).min();
+        let [tracks, requests] = [self.publications.next_deadline(), self.requests.next_deadline()];
+        let deadlines = [tracks, requests, self.data.next_deadline(), leaves];
         self.recovery.deadline(self.media(now), now).into_iter().chain(deadlines.into_iter().flatten()).min()
     }
 }
@@ -437,6 +440,10 @@ impl Output for LiveKit {
     fn prepare(&mut self, stream: u32, now: Instant) -> Result<bool> {
         self.add_track(stream);
         self.publications.ask(stream, now)
+    }
+
+    fn unpublish(&mut self, stream: u32, ticket: Option<u32>, _now: Instant) {
+        self.publications.unpublish(stream, ticket);
     }
 
     fn set_muted(&mut self, stream: u32, muted: bool) {
@@ -497,6 +504,7 @@ impl Output for LiveKit {
         let Some(line) = self.publications.line(frame.stream) else { return Ok(false) };
         let is_muted = self.publications.is_muted(frame.stream);
         if let Some(packet) = track.encode(frame, is_muted)? {
+            track.sent_at(&packet, now);
             connection.peer.send(line, frame.at, &packet, now)?;
         }
         if connection.peer.is_unheard(now) {

@@ -63,8 +63,11 @@ impl LiveKit {
         if let Some(news) = self.data.news() {
             return Some(news);
         }
-        if let Some(described) = self.described.pop_front().or_else(|| self.requests.late(self.options.timeout, now)) {
-            return Some(described);
+        if let Some(answer) = self.described.pop_front().or_else(|| self.requests.late(self.options.timeout, now)) {
+            return Some(answer);
+        }
+        if let Some(answer) = self.publications.take_answer() {
+            return Some(answer);
         }
         if self.told != Condition::Away
             && let Some(news) = self.publications.news()

@@ -90,6 +90,11 @@ impl Place {
         vec![Said::Us(self.has.clone()), local(info), others(moved.other_participants)]
     }
 
+    /// A track is none of ours any more.
+    pub fn forget(&mut self, name: &str) {
+        self.state.publish_tracks.retain(|published| sid(published) != name);
+    }
+
     /// Keeps which tracks the server is to send.
     pub fn subscribed(&mut self, tracks: &[String]) {
         let subscribe = !tracks.is_empty();
@@ -211,6 +216,9 @@ mod tests {
         assert_eq!(synced(&place), ["TR_1", "TR_2", "TR_3"]);
         place.hear(Response::TrackUnpublished(proto::TrackUnpublishedResponse { track_sid: "TR_1".into() }));
         assert_eq!(synced(&place), ["TR_2", "TR_3"]);
+        place.hear(published("TR_4"));
+        place.forget("TR_4");
+        assert_eq!(synced(&place), ["TR_2", "TR_3"], "one that is let go of is none of ours");
         place.reopened();
         assert_eq!(synced(&place), [""; 0]);
         // It lists others, and somebody with our identity who is not us.

@@ -7,6 +7,9 @@
 //!              ▼                                                      ▼                                     │
 //!          forgotten until it is asked for again                     out ─▶ allowed again: offered anew ────┘
 //! ```
+//!
+//! From anywhere it can be told to leave: once it is published and its last sound is heard its line is let go of, and when the room
+//! does not list it any more it is forgotten, or published anew if it was asked for meanwhile.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -22,6 +25,9 @@ use crate::output::{Meanwhile, OutputEvent, Presence};
 
 /// When a track that the server took out is offered anew, if the server says nothing against it.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// How long the room may take to list what it has of us, once a line is agreed to be let go of: a hidden participant is told nothing.
+const LISTED_WITHIN: Duration = Duration::from_secs(1);
 
 /// How many tracks somebody may be told to listen to before we are told of them.
 const MOST_EARLY: usize = 64;
@@ -77,6 +83,8 @@ pub struct Publications {
     /// Media lines that are not used any more.
     idle: Vec<Mid>,
     news: VecDeque<OutputEvent>,
+    /// What the calls are told that take tracks out.
+    answers: VecDeque<OutputEvent>,
 }
 
 struct Publication {
@@ -96,6 +104,26 @@ struct Publication {
     had_listener: bool,
     /// The server is to be told whether it is muted.
     mute_is_due: bool,
+    /// It is to leave the room.
+    leave: Option<Leave>,
+}
+
+/// A track's way out of the room, because its session does not want it there.
+struct Leave {
+    step: Step,
+    /// The calls that wait for it.
+    tickets: Vec<u32>,
+}
+
+enum Step {
+    /// It is not published yet, or its last sound may still be on its way.
+    Speaking,
+    /// Its line is let go of, and its name in the room was this.
+    LettingGo { mid: Mid, sid: String, is_offered: bool, is_unlisted: bool },
+    /// That is agreed; a list without this name is waited for.
+    LetGo { sid: String },
+    /// It leaves the room with this participant, who joins it anew.
+    Left,
 }
 
 /// Its place in the room.
@@ -172,6 +200,7 @@ impl Publications {
             early: Vec::new(),
             idle: Vec::new(),
             news: VecDeque::new(),
+            answers: VecDeque::new(),
         };
         at_once.into_iter().for_each(|stream| publications.add(stream, None));
         publications
@@ -193,6 +222,7 @@ impl Publications {
             subscription: Subscription::None,
             had_listener: false,
             mute_is_due: false,
+            leave: None,
         });
     }
 
@@ -207,7 +237,14 @@ impl Publications {
                 if !is_allowed {
                     return Err(of_one_track(no_grant(source)));
                 }
-                (track.told, track.hold, track.deadline) = (Told::Waiting, Hold::No, deadline);
+                track.told = Told::Waiting;
+                if track.place == Place::Refused {
+                    track.leave = None;
+                }
+                // First out, then in again.
+                if track.leave.is_none() {
+                    (track.hold, track.deadline) = (Hold::No, deadline);
+                }
                 Ok(false)
             }
             Some(track) => Ok(track.is_open),
@@ -219,6 +256,83 @@ impl Publications {
         }
     }
 
+    /// Takes a track out of the room, or keeps it from being published, until it is asked for again. The ticket is answered once the room
+    /// has it out.
+    pub fn unpublish(&mut self, stream: u32, ticket: Option<u32>) {
+        let Some(index) = self.tracks.iter().position(|track| track.stream == stream) else {
+            return self.answer(ticket, None);
+        };
+        let track = &mut self.tracks[index];
+        (track.told, track.is_open) = (Told::Nothing, false);
+        let leave = track.leave.get_or_insert_with(|| Leave { step: Step::Speaking, tickets: Vec::new() });
+        leave.tickets.extend(ticket);
+        match (&leave.step, &track.place) {
+            // The room that it was in is to be joined anew.
+            (Step::Speaking, Place::None) if !self.is_reachable && !self.is_starting => leave.step = Step::Left,
+            // The server knows nothing of it.
+            (Step::Speaking, Place::None) => self.out(index, None),
+            // Nor does the room, but when it is allowed it has to be repeated.
+            (Step::Speaking, Place::Refused) => self.answer_all(index, None),
+            _ => {}
+        }
+        self.sweep();
+    }
+
+    /// Whether a track's line may be let go of, as soon as its last sound is heard.
+    pub fn is_leaving(&self, stream: u32) -> bool {
+        let is_speaking = |track: &Publication| matches!(track.leave, Some(Leave { step: Step::Speaking, .. }));
+        self.tracks.iter().any(|track| track.stream == stream && is_speaking(track) && track.is_agreed())
+    }
+
+    /// Lets go of the line of a track that [leaves](Self::is_leaving). Returns the name that it had in the room.
+    pub fn let_go(&mut self, stream: u32, now: Instant) -> Option<String> {
+        let track = self.tracks.iter_mut().find(|track| track.stream == stream)?;
+        let Place::Named(sid) = track.place.clone() else { return None };
+        let mid = track.retire()?;
+        track.deadline = self.is_reachable.then(|| now + self.terms.timeout);
+        self.idle.push(mid);
+        if let Some(leave) = &mut track.leave {
+            leave.step = Step::LettingGo { mid, sid: sid.clone(), is_offered: false, is_unlisted: false };
+        }
+        Some(sid)
+    }
+
+    /// The room has a track out: it is forgotten, or published anew if it was asked for meanwhile.
+    fn out(&mut self, index: usize, now: Option<Instant>) {
+        self.answer_all(index, None);
+        let track = &mut self.tracks[index];
+        (track.leave, track.hold, track.had_listener) = (None, Hold::No, false);
+        track.deadline = now.filter(|_| self.is_reachable).map(|now| now + self.terms.timeout);
+    }
+
+    /// The room does not list a track of this name any more.
+    fn unlisted(&mut self, sid: &str, now: Instant) {
+        let leaves = |track: &Publication| match &track.leave {
+            Some(Leave { step: Step::LettingGo { sid: name, .. } | Step::LetGo { sid: name }, .. }) => name == sid,
+            _ => false,
+        };
+        let Some(index) = self.tracks.iter().position(leaves) else { return };
+        match &mut self.tracks[index].leave {
+            Some(Leave { step: Step::LettingGo { is_unlisted, .. }, .. }) => *is_unlisted = true,
+            _ => self.out(index, Some(now)),
+        }
+    }
+
+    fn answer_all(&mut self, index: usize, error: Option<&SpeakerError>) {
+        let leave = self.tracks[index].leave.as_mut();
+        let tickets = leave.map(|leave| std::mem::take(&mut leave.tickets)).unwrap_or_default();
+        tickets.into_iter().for_each(|ticket| self.answer(Some(ticket), error.cloned()));
+    }
+
+    fn answer(&mut self, ticket: Option<u32>, error: Option<SpeakerError>) {
+        self.answers.extend(ticket.map(|ticket| OutputEvent::TakenOut(ticket, error)));
+    }
+
+    /// What a call is told that takes a track out.
+    pub fn take_answer(&mut self) -> Option<OutputEvent> {
+        self.answers.pop_front()
+    }
+
     /// Mutes a track, whether it is published or not, or lifts its mute.
     pub fn set_muted(&mut self, stream: u32, muted: bool) {
         self.mutes.set_ours(stream, muted);
@@ -228,6 +342,11 @@ impl Publications {
     /// The room is joined: `us` is what it lets us do.
     pub fn joined(&mut self, us: &Us, now: Instant) {
         (self.is_reachable, self.grant) = (true, us.grant.clone());
+        for index in 0..self.tracks.len() {
+            if matches!(self.tracks[index].leave, Some(Leave { step: Step::Left, .. })) {
+                self.out(index, Some(now));
+            }
+        }
         self.refuse_unannounced();
         self.set_deadlines(now);
     }
@@ -236,6 +355,18 @@ impl Publications {
     pub fn interrupted(&mut self) {
         self.is_reachable = false;
         self.tracks.iter_mut().for_each(|track| track.deadline = None);
+        self.take_back_idle();
+    }
+
+    /// An offer that lets go of lines will not be answered: they are in the next one too.
+    fn take_back_idle(&mut self) {
+        for track in &mut self.tracks {
+            if let Some(Leave { step: Step::LettingGo { mid, is_offered, .. }, .. }) = &mut track.leave
+                && std::mem::take(is_offered)
+            {
+                self.idle.push(*mid);
+            }
+        }
     }
 
     /// The room is reached again, in the same place. Offers that were out are void.
@@ -248,6 +379,17 @@ impl Publications {
         };
         let unpublished = self.tracks.iter_mut().filter(is_void);
         self.idle.extend(unpublished.filter_map(Publication::retire));
+        for index in 0..self.tracks.len() {
+            let Publication { leave, place, .. } = &self.tracks[index];
+            let is_out = match leave.as_ref().map(|leave| &leave.step) {
+                Some(Step::Speaking) => *place == Place::None,
+                Some(Step::LetGo { .. } | Step::Left) => true,
+                Some(Step::LettingGo { .. }) | None => false,
+            };
+            if is_out {
+                self.out(index, Some(now));
+            }
+        }
         for stream in self.mutes.unconfirmed() {
             self.tracks.iter_mut().filter(|track| track.stream == stream).for_each(|track| track.mute_is_due = true);
         }
@@ -262,6 +404,7 @@ impl Publications {
             track.had_listener |= track.subscription != Subscription::None;
             track.retire();
             (track.hold, track.deadline) = (Hold::No, None);
+            track.leave.iter_mut().for_each(|leave| leave.step = Step::Left);
         }
         self.mutes.reset();
         self.others.clear();
@@ -273,7 +416,8 @@ impl Publications {
 
     fn set_deadlines(&mut self, now: Instant) {
         let deadline = now + self.terms.timeout;
-        let awaited = |track: &&mut Publication| matches!(track.told, Told::Waiting | Told::Open);
+        let leaves = |track: &Publication| matches!(track.leave, Some(Leave { step: Step::LettingGo { .. }, .. }));
+        let awaited = |track: &&mut Publication| matches!(track.told, Told::Waiting | Told::Open) || leaves(track);
         for track in self.tracks.iter_mut().filter(|track| track.published.is_none()).filter(awaited) {
             track.deadline = Some(deadline);
         }
@@ -289,9 +433,11 @@ impl Publications {
                     let track = &mut self.tracks[index];
                     (track.place, track.hold) = (Place::Refused, Hold::UntilAllowed);
                     self.fail(index, error.clone());
+                    self.answer_all(index, None);
                 }
             }
             Said::Unpublished { sid } => {
+                self.unlisted(sid, now);
                 if let Some(index) = self.index_of(sid) {
                     self.take_out(index, Hold::Until(now + AGAIN_AFTER));
                 }
@@ -353,6 +499,11 @@ impl Publications {
     /// The server lists what it has of us.
     fn listed(&mut self, us: &Us, now: Instant) {
         self.grant = us.grant.clone();
+        let is_listed = |sid: &str| us.tracks.iter().any(|(listed, _)| listed == sid);
+        let left = self.tracks.iter().filter_map(Publication::left_name).filter(|sid| !is_listed(sid));
+        for sid in left.map(str::to_owned).collect::<Vec<_>>() {
+            self.unlisted(&sid, now);
+        }
         for index in 0..self.tracks.len() {
             let track = &mut self.tracks[index];
             let Place::Named(sid) = &track.place else { continue };
@@ -384,6 +535,10 @@ impl Publications {
     fn take_out(&mut self, index: usize, hold: Hold) {
         let track = &mut self.tracks[index];
         self.idle.extend(track.retire());
+        if track.leave.is_some() {
+            self.out(index, None);
+            return self.refuse_unannounced();
+        }
         track.hold = hold;
         let error = match track.told {
             Told::Waiting => no_grant(track.announcement.source),
@@ -396,7 +551,9 @@ impl Publications {
     fn fail(&mut self, index: usize, error: SpeakerError) {
         let track = &mut self.tracks[index];
         let stream = track.stream;
-        track.deadline = None;
+        if !track.is_let_go() {
+            track.deadline = None;
+        }
         match track.told {
             Told::Waiting => {
                 track.told = Told::Nothing;
@@ -416,7 +573,8 @@ impl Publications {
 
     /// Forgets what nobody waits for, and the server knows nothing of.
     fn sweep(&mut self) {
-        self.tracks.retain(|track| !matches!(track.told, Told::Nothing) || track.line != Line::None);
+        let is_known = |track: &Publication| track.line != Line::None || track.leave.is_some();
+        self.tracks.retain(|track| !matches!(track.told, Told::Nothing) || is_known(track));
     }
 
     /// What is to be sent now. `awaits_answer`: an offer is out, so there can't be another.
@@ -430,7 +588,7 @@ impl Publications {
                 todo.mutes.push((sid.clone(), self.mutes.is_muted(track.stream)));
                 track.mute_is_due = false;
             }
-            if !self.grant.allows(track.announcement.source) || track.hold != Hold::No {
+            if !self.grant.allows(track.announcement.source) || track.hold != Hold::No || track.is_let_go() {
                 continue;
             }
             let needs_line = track.line == Line::None;
@@ -447,6 +605,7 @@ impl Publications {
         }
         if !awaits_answer {
             todo.idle.append(&mut self.idle);
+            self.tracks.iter_mut().for_each(Publication::line_is_offered);
         }
         let Todo { announcements, lines, idle, mutes } = &todo;
         let is_empty = announcements.is_empty() && lines.is_empty() && idle.is_empty() && mutes.is_empty();
@@ -462,14 +621,28 @@ impl Publications {
     }
 
     /// The offer is answered: `payload_type` is the number under which Opus goes on a line.
-    pub fn answered(&mut self, mut payload_type: impl FnMut(Mid) -> Option<Pt>) {
-        for track in &mut self.tracks {
+    pub fn answered(&mut self, mut payload_type: impl FnMut(Mid) -> Option<Pt>, now: Instant) {
+        for index in 0..self.tracks.len() {
+            let track = &mut self.tracks[index];
+            if let Some(leave) = &mut track.leave
+                && let Step::LettingGo { sid, is_offered: true, is_unlisted, .. } = &mut leave.step
+            {
+                match is_unlisted {
+                    true => self.out(index, Some(now)),
+                    false => {
+                        leave.step = Step::LetGo { sid: std::mem::take(sid) };
+                        track.deadline = Some(now + LISTED_WITHIN);
+                    }
+                }
+                continue;
+            }
             if let Line::Offered(mid) = track.line
                 && let Some(pt) = payload_type(mid)
             {
                 track.line = Line::Agreed(mid, pt);
             }
         }
+        self.sweep();
     }
 
     /// The offer that is out will not be answered any more.
@@ -477,6 +650,7 @@ impl Publications {
         for track in self.tracks.iter_mut().filter(|track| matches!(track.line, Line::Offered(_))) {
             track.line = Line::None;
         }
+        self.take_back_idle();
     }
 
     /// Lets time pass. `is_connected`: there is a way for sound.
@@ -490,7 +664,7 @@ impl Publications {
             if is_connected && track.published.is_none() && track.is_agreed() {
                 (track.published, track.deadline) = (Some(now), None);
             }
-            let Some(published) = track.published else { continue };
+            let Some(published) = track.published.filter(|_| track.leave.is_none()) else { continue };
             let stream = track.stream;
             if track.subscription == Subscription::News {
                 track.subscription = Subscription::Told;
@@ -512,7 +686,10 @@ impl Publications {
     /// When [`look`](Self::look) and [`late`](Self::late) are to be asked next.
     pub fn next_deadline(&self) -> Option<Instant> {
         let each = |track: &Publication| {
-            let opens = track.published.filter(|_| !track.is_open).map(|at| at + self.terms.subscribe_timeout);
+            let opens = track
+                .published
+                .filter(|_| !track.is_open && track.leave.is_none())
+                .map(|at| at + self.terms.subscribe_timeout);
             let again = match track.hold {
                 Hold::Until(at) => Some(at),
                 Hold::No | Hold::UntilAllowed => None,
@@ -528,13 +705,38 @@ impl Publications {
         self.tracks.iter().find(is_late).map(|track| track.stream)
     }
 
-    /// Gives up publishing a track for now. Returns true if its offer was not answered.
+    /// Whether a track that is [late](Self::late) is so only in the lists of a room that has agreed to let it go.
+    pub fn is_gone(&mut self, stream: u32, now: Instant) -> bool {
+        let is_gone = |track: &Publication| matches!(track.leave, Some(Leave { step: Step::LetGo { .. }, .. }));
+        let index = self.tracks.iter().position(|track| track.stream == stream && is_gone(track));
+        index.into_iter().for_each(|index| self.out(index, Some(now)));
+        self.sweep();
+        index.is_some()
+    }
+
+    /// Gives up publishing a track for now, or letting go of it. Returns true if its offer was not answered.
     pub fn give_up(&mut self, stream: u32, error: SpeakerError, now: Instant) -> bool {
         let Some(index) = self.tracks.iter().position(|track| track.stream == stream) else { return false };
         let track = &mut self.tracks[index];
+        if let Some(Leave { step: Step::LettingGo { mid, is_offered, .. }, .. }) = track.leave {
+            if is_offered {
+                // Once more.
+                self.idle.push(mid);
+            }
+            let limit = self.terms.timeout.as_millis();
+            let message = format!("the LiveKit server did not answer within {limit} ms (connectTimeoutMs)");
+            self.answer_all(index, Some(&SpeakerError::new(Code::Refused, message)));
+            self.out(index, Some(now));
+            self.sweep();
+            return is_offered;
+        }
         let is_unanswered = matches!(track.line, Line::Offered(_));
         self.idle.extend(track.retire());
-        track.hold = Hold::Until(now + AGAIN_AFTER);
+        if track.leave.is_some() {
+            self.answer_all(index, None);
+            self.tracks[index].leave = None;
+        }
+        self.tracks[index].hold = Hold::Until(now + AGAIN_AFTER);
         self.fail(index, error);
         self.sweep();
         is_unanswered
@@ -552,7 +754,7 @@ impl Publications {
 
     /// Whether every track is published that was to be at once.
     pub fn is_as_asked(&self) -> bool {
-        let asked = |track: &&Publication| self.terms.at_once.contains(&track.stream);
+        let asked = |track: &&Publication| self.terms.at_once.contains(&track.stream) && track.leave.is_none();
         self.tracks.iter().filter(asked).all(|track| track.published.is_some())
     }
 
@@ -595,6 +797,26 @@ impl Publications {
 impl Publication {
     fn is_agreed(&self) -> bool {
         matches!((&self.place, self.line), (Place::Named(_), Line::Agreed(..)))
+    }
+
+    /// Whether its line is let go of, or was.
+    fn is_let_go(&self) -> bool {
+        self.leave.as_ref().is_some_and(|leave| !matches!(leave.step, Step::Speaking))
+    }
+
+    /// The name in the room of a track whose line is let go of.
+    fn left_name(&self) -> Option<&str> {
+        match &self.leave.as_ref()?.step {
+            Step::LettingGo { sid, .. } | Step::LetGo { sid } => Some(sid),
+            Step::Speaking | Step::Left => None,
+        }
+    }
+
+    /// That its line is let go of stands in an offer.
+    fn line_is_offered(&mut self) {
+        if let Some(Leave { step: Step::LettingGo { is_offered, .. }, .. }) = &mut self.leave {
+            *is_offered = true;
+        }
     }
 
     /// Somebody listens to it.
@@ -757,7 +979,7 @@ mod tests {
 
         fn answer(&mut self) {
             self.awaits_answer = false;
-            self.publications.answered(|_| Some(111.into()));
+            self.publications.answered(|_| Some(111.into()), self.now);
         }
 
         fn subscribe(&mut self, index: usize) {
@@ -773,6 +995,19 @@ mod tests {
             self.told()
         }
 
+        /// Takes a stream's track out, under its number as a ticket, and lets go of it if nothing of it is to be sent first.
+        fn leave(&mut self, stream: u32) -> Vec<(String, bool)> {
+            self.publications.unpublish(stream, Some(stream));
+            self.fall_silent(stream);
+            self.send()
+        }
+
+        fn fall_silent(&mut self, stream: u32) {
+            if self.publications.is_leaving(stream) {
+                assert!(self.publications.let_go(stream, self.now).is_some());
+            }
+        }
+
         fn wait(&mut self, time: Duration) -> Vec<String> {
             self.now += time;
             self.told()
@@ -781,8 +1016,11 @@ mod tests {
         /// What the session is told by now.
         fn told(&mut self) -> Vec<String> {
             self.publications.look(self.is_connected, self.now);
-            let news = std::iter::from_fn(|| self.publications.news());
+            let publications = &mut self.publications;
+            let news = std::iter::from_fn(|| publications.take_answer().or_else(|| publications.news()));
             news.map(|event| match event {
+                OutputEvent::TakenOut(ticket, None) => format!("out {ticket}"),
+                OutputEvent::TakenOut(ticket, Some(error)) => format!("{} {ticket}", error.code.as_str()),
                 OutputEvent::Opened(stream) => format!("opened {stream}"),
                 OutputEvent::Subscribed(stream, Some(identity)) => format!("subscribed {stream} {identity}"),
                 OutputEvent::Subscribed(stream, None) => format!("subscribed {stream}"),
@@ -1249,5 +1487,242 @@ mod tests {
         assert_eq!(table.told(), ["muted 0"]);
         table.publications.resumed(table.now);
         assert_eq!(table.send(), [("sid-1".to_owned(), true)]);
+    }
+
+    #[test]
+    fn a_track_leaves_once_it_is_silent_and_the_room_lists_it_no_more() {
+        let mut table = Table::joined(&[0, 1], &[]);
+        assert_eq!(table.serve(), ["opened 0", "opened 1"]);
+        table.publications.unpublish(0, Some(1));
+        assert!(table.publications.line(0).is_some(), "its last words are sent");
+        table.send();
+        assert_eq!(table.idle, []);
+        assert!(table.publications.is_leaving(0) && !table.publications.is_leaving(1));
+        table.publications.let_go(0, table.now);
+        assert_eq!((table.publications.line(0), table.publications.is_leaving(0)), (None, false));
+        table.send();
+        assert_eq!((table.offers, &table.idle[..]), (2, &[mid(0)][..]));
+        table.answer();
+        assert_eq!(table.told(), NOTHING);
+        table.list(&[(0, false), (1, false)], true);
+        assert_eq!(table.told(), NOTHING, "a list from before");
+        table.list(&[(1, false)], true);
+        assert_eq!(table.told(), ["out 1"]);
+        assert_eq!((table.send(), table.publications.next_deadline()), (vec![], None), "nothing is left of it");
+        assert!(!table.ask(0).unwrap());
+        assert_eq!(table.serve(), ["opened 0"]);
+        assert_ne!(table.announced[0].cid, table.announced[2].cid);
+        assert!(table.ask(1).unwrap(), "the other one is as it was");
+    }
+
+    #[test]
+    fn the_room_may_list_it_no_more_before_it_answers_or_say_nothing() {
+        for (says_first, says_nothing) in [(true, false), (false, false), (false, true)] {
+            let mut table = Table::joined(&[0], &[]);
+            table.serve();
+            table.leave(0);
+            if says_first {
+                table.hear(Said::Unpublished { sid: "sid-0".to_owned() });
+                assert_eq!(table.told(), NOTHING, "its line is not agreed");
+                table.answer();
+            } else {
+                table.answer();
+                assert_eq!(table.publications.next_deadline(), Some(table.now + LISTED_WITHIN));
+                match says_nothing {
+                    false => table.hear(Said::Unpublished { sid: "sid-0".to_owned() }),
+                    true => {
+                        table.now += LISTED_WITHIN;
+                        assert_eq!(table.publications.late(table.now), Some(0));
+                        assert!(table.publications.is_gone(0, table.now));
+                    }
+                }
+            }
+            assert_eq!(table.told(), ["out 0"], "{says_first} {says_nothing}");
+            assert_eq!(table.publications.next_deadline(), None);
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for_behind_it_comes_in_when_it_is_out_and_both_calls_are_answered() {
+        let mut table = Table::joined(&[0], &["ear"]);
+        table.serve();
+        table.subscribe(0);
+        table.told();
+        table.publications.unpublish(0, Some(1));
+        assert!(!table.ask(0).unwrap());
+        table.publications.unpublish(0, Some(2));
+        assert!(!table.ask(0).unwrap());
+        table.fall_silent(0);
+        table.send();
+        assert_eq!(table.announced.len(), 1, "first out, then in again");
+        assert_eq!(table.publications.next_deadline(), Some(table.now + TIMEOUT), "of its way out");
+        table.answer();
+        table.list(&[], true);
+        assert_eq!(table.told(), ["out 1", "out 2"]);
+        assert_eq!(table.serve(), NOTHING, "its listener is waited for");
+        table.subscribe(1);
+        assert_eq!(table.told(), ["subscribed 0 ear", "opened 0"]);
+    }
+
+    #[test]
+    fn what_the_room_does_not_have_is_out_at_once() {
+        let mut table = Table::new(&[0, 1]);
+        table.publications.unpublish(0, Some(1));
+        table.publications.unpublish(7, Some(2));
+        assert_eq!(table.told(), ["out 1", "out 2"]);
+        table.join(true);
+        table.publications.started();
+        assert_eq!(table.serve(), ["opened 1"]);
+        assert!(table.publications.is_as_asked());
+        table.hear(Said::Unpublished { sid: "sid-0".to_owned() });
+        assert_eq!(table.told(), ["unpublished 1 Pause"]);
+        table.publications.unpublish(1, Some(3));
+        assert_eq!(table.told(), ["out 3"]);
+        table.now += 2 * AGAIN_AFTER;
+        table.serve();
+        assert_eq!(table.announced.len(), 1, "it does not come back by itself");
+        table.ask(1).unwrap();
+        assert_eq!(table.serve(), ["opened 1"]);
+    }
+
+    #[test]
+    fn a_track_on_its_way_in_goes_in_before_it_goes_out_and_connects_without_it() {
+        let mut table = Table::new(&[0, 1]);
+        table.join(true);
+        table.send();
+        table.leave(0);
+        assert!(!table.publications.is_leaving(0));
+        table.name(0);
+        table.name(1);
+        table.answer();
+        assert_eq!(table.told(), ["opened 1"]);
+        assert!(table.publications.is_as_asked());
+        table.fall_silent(0);
+        table.send();
+        assert_eq!(table.idle, [mid(0)]);
+        table.answer();
+        table.hear(Said::Unpublished { sid: "sid-0".to_owned() });
+        assert_eq!(table.told(), ["out 0"]);
+    }
+
+    #[test]
+    fn a_track_that_the_server_takes_out_while_it_leaves_is_out() {
+        let mut table = Table::joined(&[0, 1], &[]);
+        table.serve();
+        table.publications.unpublish(0, Some(1));
+        table.publications.unpublish(1, Some(2));
+        table.ask(1).unwrap();
+        for sid in ["sid-0", "sid-1"] {
+            table.hear(Said::Unpublished { sid: sid.to_owned() });
+        }
+        assert_eq!(table.told(), ["out 1", "out 2"]);
+        table.list(&[], false);
+        assert_eq!(table.told(), ["refused 1"], "what waits for it is not left waiting");
+        table.list(&[], true);
+        table.send();
+        assert_eq!(table.announced.len(), 2);
+    }
+
+    #[test]
+    fn a_refused_track_that_is_not_wanted_goes_out_when_the_server_has_taken_its_line() {
+        let mut table = Table::joined(&[], &[]);
+        table.ask(1).unwrap();
+        table.send();
+        table.list(&[], false);
+        table.refuse(0);
+        table.answer();
+        assert_eq!(table.told(), ["refused 1"]);
+        table.leave(1);
+        assert_eq!(table.told(), ["out 1"]);
+        table.list(&[], true);
+        table.send();
+        table.name(1);
+        assert_eq!(table.told(), NOTHING, "nobody waits for it");
+        table.fall_silent(1);
+        table.send();
+        assert_eq!(table.idle, [mid(0)]);
+        table.answer();
+        table.hear(Said::Unpublished { sid: "sid-1".to_owned() });
+        assert_eq!((table.told(), table.send()), (vec![], vec![]));
+        table.ask(1).unwrap();
+        assert_eq!(table.serve(), ["opened 1"]);
+    }
+
+    #[test]
+    fn a_line_whose_offer_is_void_is_let_go_of_again() {
+        let mut table = Table::joined(&[0, 1], &[]);
+        table.serve();
+        table.leave(0);
+        table.publications.interrupted();
+        table.awaits_answer = false;
+        assert_eq!(table.publications.next_deadline(), None);
+        table.leave(1);
+        assert_eq!(table.idle, [mid(0)], "nothing is said");
+        table.publications.answered(|_| Some(111.into()), table.now);
+        table.list(&[(0, false), (1, false)], true);
+        assert_eq!(table.told(), NOTHING, "that was the answer to another offer");
+        table.publications.resumed(table.now);
+        table.send();
+        assert_eq!(table.idle[1..], [mid(0), mid(1)]);
+        assert_eq!(table.publications.next_deadline(), Some(table.now + TIMEOUT));
+        table.list(&[], true);
+        table.answer();
+        assert_eq!(table.told(), ["out 0", "out 1"]);
+    }
+
+    #[test]
+    fn what_leaves_a_room_that_is_joined_anew_stays_out_and_is_answered_then() {
+        let mut table = Table::joined(&[0, 1, 2, 3], &[]);
+        table.serve();
+        table.publications.unpublish(0, Some(0));
+        table.leave(1);
+        table.ask(1).unwrap();
+        table.publications.reset();
+        (table.is_connected, table.awaits_answer) = (false, false);
+        table.publications.unpublish(2, Some(2));
+        assert_eq!(table.told(), NOTHING);
+        table.join(true);
+        assert_eq!(table.told(), ["out 0", "out 1", "out 2"]);
+        table.is_connected = true;
+        assert_eq!(table.serve(), ["opened 1"]);
+        assert_eq!(table.announced.len(), 6, "1, which is asked for again, and 3");
+        assert!(table.publications.is_restored());
+    }
+
+    #[test]
+    fn a_server_that_does_not_answer_is_not_waited_for() {
+        let mut table = Table::joined(&[0], &[]);
+        table.serve();
+        table.leave(0);
+        table.ask(0).unwrap();
+        table.now += TIMEOUT;
+        assert_eq!(table.publications.late(table.now), Some(0));
+        assert!(!table.publications.is_gone(0, table.now));
+        assert!(
+            table.publications.give_up(0, no_grant(TrackSource::Microphone), table.now),
+            "its offer was not answered"
+        );
+        table.publications.withdrawn();
+        table.awaits_answer = false;
+        assert_eq!(table.told(), ["ERR_REFUSED 0"]);
+        assert_eq!(table.publications.late(table.now), None);
+        assert_eq!(table.serve(), ["opened 0"]);
+        assert_eq!(table.idle, [mid(0), mid(0)], "its line is let go of in the next offer");
+    }
+
+    #[test]
+    fn a_track_that_leaves_keeps_its_mute() {
+        let mut table = Table::joined(&[0], &[]);
+        table.serve();
+        table.publications.set_muted(0, true);
+        assert_eq!(table.told(), ["muted 0"]);
+        assert_eq!(table.send(), [("sid-0".to_owned(), true)]);
+        table.leave(0);
+        table.answer();
+        table.list(&[], true);
+        assert_eq!(table.told(), ["out 0"]);
+        table.ask(0).unwrap();
+        assert_eq!(table.serve(), ["opened 0"]);
+        assert!(table.announced[1].muted);
     }
 }

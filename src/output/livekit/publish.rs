@@ -24,8 +24,11 @@ impl LiveKit {
             return Err(Trouble { remedy: Remedy::None, ..error.into() });
         }
         while let Some(stream) = self.publications.late(now) {
-            self.give_up(stream, now)?;
+            if !self.publications.is_gone(stream, now) {
+                self.give_up(stream, now)?;
+            }
         }
+        self.let_go(now);
         if self.recovery.awaits_tracks() && self.publications.is_restored() {
             self.handle(Input::Published, now);
         }
@@ -57,8 +60,26 @@ impl LiveKit {
             self.publications.offered(&lines);
             self.listeners.offered(receiving);
             room.offer(sdp, lines.into_iter().map(|(mid, cid)| (mid.to_string(), cid)));
+        } else if !todo.idle.is_empty() {
+            // The server has agreed to that already.
+            self.publications.answered(|mid| peer.payload_type(mid), now);
         }
         Ok(())
+    }
+
+    /// Lets go of tracks that are not wanted any more, once what was said on them is heard.
+    fn let_go(&mut self, now: Instant) {
+        let Some(Connection { room, .. }) = self.connection.as_deref_mut() else { return };
+        for track in &mut self.tracks {
+            let is_heard = track.heard_by(self.options.linger).is_none_or(|at| at <= now);
+            if !is_heard || !self.publications.is_leaving(track.stream) {
+                continue;
+            }
+            track.reset();
+            if let Some(sid) = self.publications.let_go(track.stream, now) {
+                room.forget(&sid);
+            }
+        }
     }
 
     pub(super) fn hear_of_tracks(&mut self, said: Said, now: Instant) -> Attempt<()> {
@@ -67,7 +88,7 @@ impl LiveKit {
         match said {
             Said::Answer(Agreed { sdp, tracks }) => {
                 peer.answer(&sdp, now)?;
-                self.publications.answered(|mid| peer.payload_type(mid));
+                self.publications.answered(|mid| peer.payload_type(mid), now);
                 self.listeners.agreed(Side::Ours, &tracks);
             }
             Said::NeedsLines(lines) => self.listeners.want(lines),

@@ -148,6 +148,11 @@ impl Room {
         self.send(Request::Answer(answer));
     }
 
+    /// A track is let go of, and none of ours any more whenever the signalling is opened anew.
+    pub fn forget(&mut self, sid: &str) {
+        self.place.forget(sid);
+    }
+
     /// Mutes a track or lets it speak again; what the server did is repeated to it.
     pub fn mute(&self, sid: String, muted: bool) {
         self.send(Request::Mute(proto::MuteTrackRequest { sid, muted }));

@@ -1,6 +1,7 @@
 //! The packets of one track.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::clip_packets::{CLIP_PACKETS, Reading};
 use super::encoder::{Encoder, Encoding, SILENT_PACKET};
@@ -14,6 +15,9 @@ const TAIL: u32 = 10;
 /// a receiver does not know any more what was sent before.
 const ENCODED_TAIL: u32 = 3;
 
+/// What sends nothing for so long though it is not silent has been cut off.
+const CUT_OFF_AFTER: Duration = Duration::from_secs(1);
+
 pub struct Track {
     pub stream: u32,
     channels: usize,
@@ -24,13 +28,16 @@ pub struct Track {
     /// Packets sent that were encoded for all.
     shared: u64,
     /// Whether a packet was sent since this was asked last.
-    sent: bool,
+    has_sent: bool,
     /// How often it was asked since the track was published.
     asked: u32,
     /// Silent frames still to be sent.
     tail: u32,
     /// The packet before the next one was not sent.
     gap: bool,
+    /// When its last packet was sent, and the last one that can be heard.
+    sent: Option<Instant>,
+    sounded: Option<Instant>,
 }
 
 /// Where the next packet comes from.
@@ -64,8 +71,20 @@ impl Packet {
 
 impl Track {
     pub fn new(stream: u32, channels: usize, encoding: Encoding, encode_once: bool) -> Self {
-        let (coding, shared) = (Coding::Silence, 0);
-        Self { stream, channels, encoding, encode_once, coding, shared, sent: false, asked: 0, tail: 0, gap: true }
+        Self {
+            stream,
+            channels,
+            encoding,
+            encode_once,
+            coding: Coding::Silence,
+            shared: 0,
+            has_sent: false,
+            asked: 0,
+            tail: 0,
+            gap: true,
+            sent: None,
+            sounded: None,
+        }
     }
 
     /// How many packets were sent that were encoded for all.
@@ -78,10 +97,27 @@ impl Track {
         self.tail == 0
     }
 
+    /// A packet is sent.
+    pub fn sent_at(&mut self, packet: &Packet, now: Instant) {
+        self.sent = Some(now);
+        if packet.is_audible() {
+            self.sounded = Some(now);
+        }
+    }
+
+    /// When listeners have heard what was sent last, whose buffers are so much behind; nothing if they have heard nothing. What sounds may
+    /// be cut off from them, and is not waited for without end.
+    pub fn heard_by(&self, linger: Duration) -> Option<Instant> {
+        let sounded = self.sounded.map(|at| at + linger);
+        let ends = self.sent.filter(|_| !self.is_silent()).map(|at| at + CUT_OFF_AFTER);
+        sounded.max(ends)
+    }
+
     /// What comes next is the first packet of a new publication.
     pub fn reset(&mut self) {
         (self.tail, self.gap, self.coding) = (0, true, Coding::Silence);
-        (self.sent, self.asked) = (false, 0);
+        (self.has_sent, self.asked) = (false, 0);
+        (self.sent, self.sounded) = (None, None);
     }
 
     /// Returns the frame's packet; none in silence, nor while nothing of the track is let through.
@@ -103,7 +139,7 @@ impl Track {
                 (data, level)
             }
         };
-        self.sent |= data.is_some();
+        self.has_sent |= data.is_some();
         let first = std::mem::replace(&mut self.gap, data.is_none() || self.tail == 0);
         Ok(data.map(|data| Packet { data, level, first }))
     }
@@ -142,7 +178,7 @@ impl Track {
     /// Whether nothing was sent since this was asked last. `may_speak` says that it is in the room and not muted.
     pub fn has_been_silent(&mut self, may_speak: bool) -> bool {
         self.asked = if may_speak { self.asked.saturating_add(1) } else { 0 };
-        !std::mem::take(&mut self.sent) && may_speak
+        !std::mem::take(&mut self.has_sent) && may_speak
     }
 
     /// Whether [`Self::has_been_silent`] was asked less often than so since it may speak.

@@ -1,0 +1,158 @@
+//! Tracks that a user takes out of the room.
+
+use speaker_session::error::{Code, SpeakerError};
+use speaker_session::output::{Meanwhile, OutputEvent};
+use speaker_session::session::{Overlap, Pace};
+
+use crate::table::{Table, rules};
+
+fn gone() -> SpeakerError {
+    SpeakerError::new(Code::Disconnected, "gone")
+}
+
+fn room() -> Table {
+    Table::room(rules(Overlap::Queue))
+}
+
+/// Takes a track out; returns its ticket, and the words of what was told.
+fn unpublish(table: &mut Table, track: u32) -> (u32, String) {
+    let ticket = table.ticket();
+    table.session.unpublish(track, ticket, table.at());
+    (ticket, table.words())
+}
+
+#[test]
+fn everything_on_the_track_is_stopped_and_nothing_else() {
+    let mut table = room();
+    table.start_on("a", 1);
+    table.play("b", 1);
+    table.start_on("c", 2);
+    table.play("d", 3);
+    let (ticket, told) = unpublish(&mut table, 1);
+    assert_eq!(told, "b:stopped(unpublished)@0");
+    assert_eq!(table.outputs(), format!("unpublish1Some({ticket})"));
+    assert_eq!(table.frame(), "a:stopped(unpublished)@65", "faded");
+    assert_eq!(table.output(OutputEvent::TakenOut(ticket, None)), format!("settled{ticket}"));
+    assert_eq!(table.output(OutputEvent::TakenOut(ticket, None)), "", "once");
+    assert_eq!(table.session.playbacks().len(), 2);
+}
+
+#[test]
+fn what_comes_behind_it_waits_for_a_new_track() {
+    let mut table = room();
+    table.start_on("a", 1);
+    let (ticket, _) = unpublish(&mut table, 1);
+    table.play("b", 1);
+    table.ready("b");
+    assert_eq!(table.outputs(), format!("unpublish1Some({ticket}) prepare1"));
+    assert_eq!(table.frames(3), "");
+    assert_eq!(table.output(OutputEvent::TakenOut(ticket, None)), format!("settled{ticket}"));
+    assert_eq!(table.frame(), "");
+    table.output(OutputEvent::Opened(1));
+    assert_eq!(table.frame(), "b:started");
+}
+
+#[test]
+fn what_the_output_told_before_it_knew_does_not_count() {
+    let stale = [
+        OutputEvent::Opened(1),
+        OutputEvent::Refused(1, gone()),
+        OutputEvent::Unpublished(1, Meanwhile::Drop, gone()),
+        OutputEvent::Republished(1),
+    ];
+    for event in stale {
+        let mut table = room();
+        table.play("a", 1);
+        table.ready("a");
+        assert_eq!(table.outputs(), "prepare1");
+        let (ticket, _) = unpublish(&mut table, 1);
+        table.play("b", 1);
+        table.ready("b");
+        assert_eq!(table.output(event), "");
+        assert_eq!((table.session.pace(), table.frame()), (Pace::Rest, String::new()));
+        assert_eq!(table.outputs(), format!("unpublish1Some({ticket}) prepare1"));
+        table.output(OutputEvent::Opened(1));
+        assert_eq!(table.frame(), "b:started");
+    }
+}
+
+#[test]
+fn a_track_that_the_server_has_taken_out_holds_nothing_when_it_is_published_anew() {
+    let mut table = room();
+    table.start_on("a", 1);
+    table.output(OutputEvent::Unpublished(1, Meanwhile::Pause, gone()));
+    table.frame();
+    let (ticket, told) = unpublish(&mut table, 1);
+    assert_eq!(told, "a:stopped(unpublished)@25-5", "it stands still, and its fall was not heard");
+    table.play("b", 1);
+    table.ready("b");
+    assert_eq!(table.outputs(), format!("unpublish1Some({ticket}) prepare1"));
+    table.output(OutputEvent::Opened(1));
+    assert_eq!(table.frame(), "b:started");
+    assert_eq!(table.finish("b"), "b:completed");
+}
+
+#[test]
+fn where_there_is_no_room_it_settles_at_once_and_is_kept_for_those_to_come() {
+    let mut table = Table::made(speaker_session::session::Options {
+        routing: speaker_session::mixer::Routing::PerTrack,
+        ..crate::table::options(speaker_session::session::Clock::Realtime, rules(Overlap::Mix))
+    });
+    for track in [0, 2] {
+        let (ticket, told) = unpublish(&mut table, track);
+        assert_eq!(told, format!("settled{ticket}"));
+    }
+    assert_eq!(table.outputs(), "");
+    table.session.connect(90);
+    assert_eq!(table.outputs(), "open unpublish0None unpublish2None");
+    table.output(OutputEvent::Connected);
+    table.start_on("a", 2);
+    table.output(OutputEvent::Lost(gone(), "gone".into()));
+    table.session.connect(91);
+    assert_eq!(table.outputs(), "open unpublish0None", "what was played on is published again");
+}
+
+#[test]
+fn it_settles_whatever_becomes_of_the_room() {
+    type End = fn(&mut Table);
+    let ends: [(&str, End); 4] = [
+        ("settled2", |table| table.session.output_event(OutputEvent::Lost(gone(), "gone".into()), table.at())),
+        ("settled2(ERR_REFUSED)", |table| {
+            let error = SpeakerError::new(Code::Refused, "no answer");
+            table.session.output_event(OutputEvent::TakenOut(2, Some(error)), table.at());
+        }),
+        ("settled2", |table| {
+            table.session.close(None, table.at());
+            table.session.closed(Ok(()));
+        }),
+        ("settled2(ERR_INTERNAL)", |table| assert!(table.session.break_down())),
+    ];
+    for (expected, end) in ends {
+        let mut table = room();
+        assert_eq!(unpublish(&mut table, 1), (2, String::new()));
+        end(&mut table);
+        let words = table.words();
+        assert!(words.split(' ').any(|word| word == expected), "{words}");
+        assert!(!words.replacen(expected, "", 1).contains("settled2"), "{words}");
+    }
+}
+
+#[test]
+fn an_attempt_to_join_that_is_given_up_settles_it() {
+    let mut table = Table::closed(speaker_session::session::Clock::Realtime, rules(Overlap::Mix));
+    let connect = table.ticket();
+    table.session.connect(connect);
+    let (ticket, told) = unpublish(&mut table, 1);
+    assert_eq!(told, "");
+    table.session.abandon(connect);
+    assert_eq!(table.words(), format!("settled{connect}(ERR_ABORTED) settled{ticket}"));
+}
+
+#[test]
+fn nothing_is_taken_out_by_a_session_that_is_closed() {
+    let mut table = room();
+    table.session.close(None, table.at());
+    assert_eq!(unpublish(&mut table, 1).1, "settled2(ERR_CLOSED)");
+    table.session.closed(Ok(()));
+    assert_eq!(unpublish(&mut table, 1).1, "disconnected(closed) settled3(ERR_CLOSED)");
+}
