@@ -204,8 +204,10 @@ impl Peer {
     /// Whether somebody is listened to.
     pub fn set_listening(&mut self, is_listening: bool) {
         self.is_listening = is_listening;
-        if !is_listening {
-            self.sounds.clear();
+        match is_listening {
+            // When a packet comes says how long it was held up.
+            true => self.transport.wait(false),
+            false => self.sounds.clear(),
         }
     }
 
@@ -503,7 +505,10 @@ impl Peer {
         if matches!(event, Event::ChannelData(_)) {
             self.data_came = Some(now);
             self.transport.wait(false);
-        } else if (matches!(event, Event::Connected) || self.is_connected()) && !self.has_data_flow(now) {
+        } else if (matches!(event, Event::Connected) || self.is_connected())
+            && !self.is_listening
+            && !self.has_data_flow(now)
+        {
             self.transport.wait(true);
         }
         match event {
