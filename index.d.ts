@@ -302,7 +302,7 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    *
    * With `drain: true` nothing is stopped yet. What was accepted goes on to its end, also what loads or is queued; streams that live
    * can be written to; `stopAudio`, `interrupt`, `pauseAudio`, `resumeAudio`, `seekAudio`, `setVolume`, `moveAudio`, `setMuted` and
-   * `unpublish` work as before. `playAudio`, `createStream`, `connect`, `advance` and `tap` are refused with `ERR_CLOSED`. When nothing lives any
+   * `unpublish` work as before. `playAudio`, `createStream`, `connect`, `advance`, `tap` and `listen` are refused with `ERR_CLOSED`. When nothing lives any
    * more, at once if nothing does, the session is closed as by `close()`; after `withinMs` what is left (what is paused, loops for
    * ever, or is a stream that nobody ends) is stopped with reason `'closed'`. `close()` ends a drain at once, and of two drains the one
    * that ends first holds; every such call settles when the session is closed. A `connect` that is under way goes on if something
