@@ -88,7 +88,7 @@ test('bad requests reject and the session stays usable', async (t) => {
     [undefined, /for playAudio/],
     [{}, /^Expected either audioUrl or audio for playAudio but received undefined$/],
     [{ audio, audioUrl: 'a.mp3' }, /but received 'both'/],
-    [{ audio: 'RIFF' }, /^Expected a Buffer, Uint8Array, clip, Readable or AsyncIterable for audio but received 'RIFF' of type string$/],
+    [{ audio: 'RIFF' }, /^Expected a Buffer, Uint8Array, clip, voice, Readable or AsyncIterable for audio but received 'RIFF' of type string$/],
     [{ audioUrl: 7 }, /^Expected a non-empty string for audioUrl but received 7 of type number$/],
     [{ audioUrl: '' }, /for audioUrl/],
     [{ audioUrl: 'ftp://example.com/a.mp3' }, /^Expected an http\(s\) URL, a file: URL or a path for audioUrl but received 'ftp:/],
@@ -201,7 +201,7 @@ test('ERR_UNSUPPORTED_OPERATION', async (t) => {
 test('index.d.ts, docs/errors.md and the source list the same codes', () => {
   const read = (name) => readFileSync(path.join(__dirname, '..', '..', name), 'utf8')
   const codes = (name) => [...new Set(read(name).match(/\bERR_[A-Z_]+[A-Z]\b/g))].sort()
-  const source = [...new Set([...codes('src/error.rs'), ...codes('lib/error.js')])].sort()
+  const source = [...new Set(['src/error.rs', 'lib/error.js', 'lib/livekit/rpc.js'].flatMap(codes))].sort()
   assert.deepEqual(codes('index.d.ts'), source)
   assert.deepEqual(codes('docs/errors.md'), source)
 })
