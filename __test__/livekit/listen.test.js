@@ -211,6 +211,28 @@ test('a room that is won back is listened to as before', LIMIT, async (t) => {
   await saysUntilHeard(other, another, 660)
 })
 
+test('what gets lost on the way is heard from copies, and a long way only delays', LIMIT, async (t) => {
+  const room = await openEmptyRoom(t)
+  const wire = await Wire.open(room.server.url, t)
+  const talker = await Talker.join(t, room)
+  const { session } = speak(t, room, { url: wire.url })
+  await session.connect()
+  const voice = session.listen(VOICE)
+  const heard = listenTo(voice)
+  await saysUntilHeard(talker, heard, 440)
+  wire.media.loss = 0.1
+  wire.media.delayMs = 100
+  const from = heard.frames.length
+  await talker.say(hum(880, 4000))
+  wire.media.loss = 0
+  for (let n = 0; n < 40 && soundingMs(heard.samples(from), 1320) < 200; n++) await talker.say(hum(1320, 300))
+  const { lostPackets, recoveredPackets, concealedMs } = voice.stats()
+  const length = soundingMs(heard.samples(from), 880)
+  assert.ok(length >= 3500 && length <= 4200, `4 s are heard as ${length} ms`)
+  assert.ok(lostPackets > 0 && recoveredPackets > lostPackets / 2, JSON.stringify(voice.stats()))
+  assert.ok(concealedMs < 1000, `${concealedMs} ms are made up`)
+})
+
 test('a voice is played into another room, louder and softer, until it ends', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const hall = await (async () => ({ ...roomOn(t, room.server) }))()
