@@ -6,30 +6,21 @@ const { once } = require('node:events')
 const { setTimeout: sleep } = require('node:timers/promises')
 
 const { openAll } = require('./open-all')
+const { wavFile } = require('../__test__/support/wav')
 
 const SETTLE_MS = 3000
 const RATE = 48000
 const BITRATE = 64_000
-const HEADER = 44
 
-/** Something like speech that never falls silent: a second of harmonics of a wandering voice. */
+/** Something like speech that never falls silent: a second of harmonics of a voice. */
 function murmur() {
-  const samples = Buffer.alloc(HEADER + 2 * RATE)
-  samples.write('RIFF\0\0\0\0WAVEfmt ', 0, 'latin1')
-  samples.writeUInt32LE(samples.length - 8, 4)
-  samples.set([16, 0, 0, 0, 1, 0, 1, 0], 16)
-  samples.writeUInt32LE(RATE, 24)
-  samples.writeUInt32LE(2 * RATE, 28)
-  samples.set([2, 0, 16, 0], 32)
-  samples.write('data', 36, 'latin1')
-  samples.writeUInt32LE(2 * RATE, 40)
-  for (let n = 0; n < RATE; n++) {
+  const sample = (_, n) => {
     const phase = (2 * Math.PI * 150 * n) / RATE
     let value = 0
     for (let harmonic = 1; harmonic <= 12; harmonic++) value += Math.sin(harmonic * phase) / harmonic
-    samples.writeInt16LE(Math.round(6000 * value * (0.4 + 0.3 * Math.sin((2 * Math.PI * 4 * n) / RATE))), HEADER + 2 * n)
+    return 0.18 * value * (0.4 + 0.3 * Math.sin((2 * Math.PI * 4 * n) / RATE))
   }
-  return samples
+  return wavFile(Float64Array.from({ length: RATE }, sample), RATE)
 }
 
 async function speakers({ url, tokens }) {

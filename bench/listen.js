@@ -18,8 +18,8 @@ const path = require('node:path')
 const { setTimeout: sleep } = require('node:timers/promises')
 
 const { AudioStream, Room, RoomEvent, dispose } = require('@livekit/rtc-node')
-const { AccessToken } = require('livekit-server-sdk')
 
+const { accessToken } = require('../lib/livekit/access-token')
 const { openServer, publish, roomOn, speak, until } = require('../__test__/support/room')
 const { Talker, hum, listenTo } = require('../__test__/support/talker')
 const { Wire } = require('../__test__/support/wire')
@@ -41,12 +41,6 @@ const AUDIBLE = 0.05
 
 let rooms = 0
 
-async function token(server, room, identity) {
-  const access = new AccessToken(server.key, server.secret, { identity, ttl: '1h' })
-  access.addGrant({ roomJoin: true, room })
-  return access.toJwt()
-}
-
 /** Runs one load in a process of its own. */
 function start(message) {
   const stdio = ['ignore', 'ignore', 'inherit', 'ipc'] // rtc-node logs to stdout
@@ -57,7 +51,7 @@ function start(message) {
 
 async function load(server, kind, count) {
   const names = Array.from({ length: count }, () => `listen-${++rooms}`)
-  const tokens = (identity) => Promise.all(names.map((room) => token(server, room, identity)))
+  const tokens = (identity) => Promise.all(names.map((room) => accessToken(server, room, identity)))
   const speakers = start({ kind: 'speakers', url: server.url, tokens: await tokens('speaker') })
   await once(speakers, 'message')
   const listeners = start({ kind, url: server.url, tokens: await tokens('listener'), windowMs: WINDOW_MS })

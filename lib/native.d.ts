@@ -69,8 +69,8 @@ export declare class NativeSession {
   copyRecording(samples: Float32Array): void
   /** A tap whose frames bear its `id`, or why there is none. */
   tap(id: number, options: NativeTapOptions): NativeTap | NativeRefusal
-  /** Listens to somebody: the reader's end, whose frames bear this `id`, or why there is none. */
-  listen(id: number, options: NativeListenOptions): NativeVoice | NativeRefusal
+  /** Listens to somebody, on the track of this name if there is one: the reader's end, whose frames bear this `id`, or why there is none. */
+  listen(id: number, identity: string, track: string | undefined | null, options: NativeTapOptions): NativeVoice | NativeRefusal
   /** Takes a request for a voice, or returns why it is refused. */
   playVoice(request: NativePlay, voice: NativeVoice): NativeAccepted | NativeRefusal
   /** Answers `tokenWanted`: the token, or why there is none. */
@@ -186,16 +186,6 @@ export interface NativeLink {
   loss?: number
   jitterMs?: number
   roundTripMs?: number
-}
-
-export interface NativeListenOptions {
-  identity: string
-  track?: string
-  format: string
-  dither: boolean
-  sampleRate: number
-  channels: number
-  frameMs: number
 }
 
 export interface NativeMove {

@@ -239,8 +239,9 @@ class SpeakerSession extends EventEmitter {
 
   listen(options) {
     this.#expectOutput('livekit', 'listen')
+    const { identity, track, frames } = check.listenOptions(options)
     const id = ++this.#lastTap
-    const native = taken(this.#native.listen(id, check.listenOptions(options)))
+    const native = taken(this.#native.listen(id, identity, track, frames))
     const voice = new SpeakerVoice(native, () => this.#taps.delete(id))
     this.#taps.set(id, voice)
     return voice

@@ -73,18 +73,23 @@ function frames(options, prefix, { format, channels }) {
   }
 }
 
+/** What frames are like that are read. */
+const FRAMES = ['format', 'dither', 'sampleRate', 'channels', 'frameMs']
+
 /** Validates the options of a tap; `channels` are the session's, the default. */
 function tapOptions(options = {}, channels) {
-  object(options, 'tap', ['format', 'dither', 'sampleRate', 'channels', 'frameMs'])
+  object(options, 'tap', FRAMES)
   return frames(options, '', { format: 's16', channels })
 }
 
 /** Validates whom to listen to, and how. */
 function listenOptions(options) {
-  object(options, 'listen', ['identity', 'trackName', 'format', 'dither', 'sampleRate', 'channels', 'frameMs'])
-  const { identity, trackName } = options
-  const checked = frames(options, '', { format: 's16', channels: 1 })
-  return { ...checked, identity: check.id(identity ?? null, 'identity'), track: check.id(trackName, 'trackName', undefined) }
+  const { identity, trackName } = object(options, 'listen', ['identity', 'trackName', ...FRAMES])
+  return {
+    frames: frames(options, '', { format: 's16', channels: 1 }),
+    identity: check.id(identity ?? null, 'identity'),
+    track: check.id(trackName, 'trackName', undefined)
+  }
 }
 
 function roomOptions({ url, token }) {

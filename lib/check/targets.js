@@ -3,7 +3,7 @@
 // Validates stop, pause, resume, seek, volume and mute requests, and what a participant says of itself and to others.
 
 const { refuse } = require('../error')
-const { MAX_MS, check, object } = require('./values')
+const { MAX_MS, MAX_PAYLOAD, check, object } = require('./values')
 
 /** Validates a target: one request, one track, or everything. `options` are the further ones that the `call` takes. */
 function target(value, call, options = []) {
@@ -76,9 +76,6 @@ function attributes(value) {
   }
   return Object.fromEntries(entries)
 }
-
-/** What a packet of data may hold: LiveKit's limit for a reliable one. */
-const MAX_PAYLOAD = 15 * 1024
 
 /** How long a text may be: half of what may wait to be sent. */
 const MAX_TEXT = 512 * 1024

@@ -7,6 +7,9 @@ const { refuse } = require('../error')
 /** The largest time that any option takes: a day. */
 const MAX_MS = 24 * 3600 * 1000
 
+/** What a packet of data may hold, in bytes: LiveKit's limit for a reliable one, and for what a remote procedure call bears. */
+const MAX_PAYLOAD = 15 * 1024
+
 /** From the highest to the lowest. */
 const ROLES = ['system', 'voice', 'media', 'ambient']
 
@@ -77,4 +80,4 @@ function fetchLimits({ fetchTimeoutMs, minFetchBytesPerSecond }) {
   }
 }
 
-module.exports = { MAX_MS, OVERLAPS, ROLES, object, check, fetchLimits }
+module.exports = { MAX_MS, MAX_PAYLOAD, OVERLAPS, ROLES, object, check, fetchLimits }

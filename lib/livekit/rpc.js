@@ -5,6 +5,7 @@
 
 const { randomUUID } = require('node:crypto')
 
+const { MAX_PAYLOAD } = require('../check/values')
 const { SpeakerError } = require('../error')
 
 const VERSION = 1
@@ -12,8 +13,7 @@ const VERSION = 1
 /** How long the one who is called may take to say that the call has come. */
 const ACK_MS = 7000
 
-/** What a response may hold, and the message and the data of an error, in bytes. */
-const MAX_PAYLOAD = 15 * 1024
+/** What the message of an error may hold, in bytes. */
 const MAX_MESSAGE = 256
 
 /** The codes of LiveKit's clients, and what they say. */

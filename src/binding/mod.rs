@@ -48,7 +48,7 @@ use recorder::NativeRecorder;
 use stream::{NativeEncoding, NativeStream};
 use tap::{NativeTap, NativeTapOptions};
 use token::TokenQuestion;
-use voice::{NativeListenOptions, NativeVoice};
+use voice::NativeVoice;
 
 /// Calls `ring` for all sessions of an environment: with the number of a session that has a message to be taken, or with
 /// a frame or a question of one.
@@ -168,19 +168,13 @@ impl NativeSession {
     #[napi]
     pub fn play(&self, mut request: NativePlay) -> Result<Either<NativeAccepted, NativeRefusal>> {
         let origin = request.origin()?;
-        Ok(match self.handle.play(request.into_core(origin)) {
-            Ok(accepted) => Either::A((&accepted).into()),
-            Err(error) => Either::B(error.into()),
-        })
+        Ok(self.play_from(request, Ok(origin)))
     }
 
     /// Takes a request for a clip, or returns why it is refused.
     #[napi]
     pub fn play_clip(&self, request: NativePlay, clip: &NativeClip) -> Either<NativeAccepted, NativeRefusal> {
-        match clip.origin().and_then(|origin| self.handle.play(request.into_core(origin))) {
-            Ok(accepted) => Either::A((&accepted).into()),
-            Err(error) => Either::B(error.into()),
-        }
+        self.play_from(request, clip.origin())
     }
 
     /// Takes a request whose bytes will be written: the writer's end, or why it is refused.
@@ -273,13 +267,17 @@ impl NativeSession {
         }
     }
 
-    /// Listens to somebody: the reader's end, whose frames bear this `id`, or why there is none.
+    /// Listens to somebody, on the track of this name if there is one: the reader's end, whose frames bear this `id`, or why there is none.
     #[napi]
-    pub fn listen(&self, id: u32, options: NativeListenOptions) -> Either<NativeVoice, NativeRefusal> {
-        let format = options.format();
-        let NativeListenOptions { identity, track, .. } = options;
+    pub fn listen(
+        &self,
+        id: u32,
+        identity: String,
+        track: Option<String>,
+        options: NativeTapOptions,
+    ) -> Either<NativeVoice, NativeRefusal> {
         let (sink, failure) = (self.frames.clone(), self.failures.clone());
-        match self.handle.listen(id, (identity, track), format, sink, failure) {
+        match self.handle.listen(id, (identity, track), options.into_core(), sink, failure) {
             Ok(listener) => Either::A(NativeVoice::new(listener)),
             Err(error) => Either::B(error.into()),
         }
@@ -288,10 +286,7 @@ impl NativeSession {
     /// Takes a request for a voice, or returns why it is refused.
     #[napi]
     pub fn play_voice(&self, request: NativePlay, voice: &NativeVoice) -> Either<NativeAccepted, NativeRefusal> {
-        match self.handle.play(request.into_core(voice.origin())) {
-            Ok(accepted) => Either::A((&accepted).into()),
-            Err(error) => Either::B(error.into()),
-        }
+        self.play_from(request, Ok(voice.origin()))
     }
 
     /// Answers `tokenWanted`: the token, or why there is none.
@@ -413,6 +408,20 @@ impl NativeSession {
     #[napi]
     pub fn drain(&self, within_ms: f64, ticket: u32) {
         self.handle.drain(from_ms(within_ms), ticket);
+    }
+}
+
+impl NativeSession {
+    /// Takes a request for what is at `origin`, if there is one.
+    fn play_from(
+        &self,
+        request: NativePlay,
+        origin: std::result::Result<Origin, SpeakerError>,
+    ) -> Either<NativeAccepted, NativeRefusal> {
+        match origin.and_then(|origin| self.handle.play(request.into_core(origin))) {
+            Ok(accepted) => Either::A((&accepted).into()),
+            Err(error) => Either::B(error.into()),
+        }
     }
 }
 

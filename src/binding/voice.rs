@@ -2,30 +2,9 @@
 
 use napi_derive::napi;
 
-use super::output::sample_format;
-use crate::audio::to_ms;
+use crate::audio::{PER_MS, to_ms};
 use crate::engine::Listener;
-use crate::output::PcmFormat;
 use crate::source::Origin;
-
-#[napi(object)]
-pub struct NativeListenOptions {
-    pub identity: String,
-    pub track: Option<String>,
-    pub format: String,
-    pub dither: bool,
-    pub sample_rate: u32,
-    pub channels: u32,
-    pub frame_ms: u32,
-}
-
-impl NativeListenOptions {
-    pub fn format(&self) -> PcmFormat {
-        let Self { format, dither, sample_rate, channels, frame_ms, .. } = self;
-        let format = sample_format(format, *dither);
-        PcmFormat { sample_rate: *sample_rate, channels: *channels as usize, format, frame_ms: *frame_ms }
-    }
-}
 
 #[napi(object)]
 pub struct NativeVoiceStats {
@@ -75,7 +54,7 @@ impl NativeVoice {
             recovered_packets: (stats.copies + stats.repeated) as f64,
             concealed_ms: to_ms(stats.concealed),
             delay_ms: to_ms(stats.delay),
-            jitter_ms: stats.jitter * 1_000.0 / f64::from(crate::audio::SAMPLE_RATE),
+            jitter_ms: stats.jitter / PER_MS as f64,
             underruns: self.listener.underruns() as f64,
         }
     }

@@ -29,7 +29,7 @@ impl Listener {
         self.listening.dropped()
     }
 
-    /// What was heard so far.
+    /// See [`Listening::stats`].
     pub fn stats(&self) -> Stats {
         self.listening.stats()
     }

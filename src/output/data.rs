@@ -127,9 +127,9 @@ pub enum OutgoingWhat {
 /// What has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IncomingData {
-    /// Who sent it, if it was not the server itself.
+    /// The sender's identity; none if the server itself sent it.
     pub identity: Option<String>,
-    /// What it is about.
+    /// Its topic, if the sender gave one.
     pub topic: Option<String>,
     /// What it is.
     pub what: IncomingWhat,
@@ -142,7 +142,7 @@ pub enum IncomingWhat {
     Data {
         /// The bytes.
         payload: Payload,
-        /// Whether it was sent again until it arrived, and in order.
+        /// True if it came by the channel that loses nothing and keeps the order.
         is_reliable: bool,
     },
     /// A whole text.

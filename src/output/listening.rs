@@ -119,7 +119,7 @@ impl Listening {
         self.speech.end();
     }
 
-    /// What was heard so far.
+    /// Returns the counts of all tracks that were listened to, and the delays of the last one.
     pub fn stats(&self) -> Stats {
         let state = self.state.lock();
         state.before.and(&state.now)

@@ -39,11 +39,7 @@ impl LiveKit {
         }
         let heard = self.listeners.todo(peer.awaits_answer());
         if !heard.subscribe.is_empty() || !heard.unsubscribe.is_empty() {
-            let changes = [(heard.subscribe, true), (heard.unsubscribe, false)];
-            changes.into_iter().filter(|(tracks, _)| !tracks.is_empty()).for_each(|(tracks, subscribe)| {
-                room.subscribe(tracks, subscribe);
-            });
-            room.place.subscribed(self.listeners.subscribed());
+            room.subscribe(heard.subscribe, heard.unsubscribe, self.listeners.subscribed());
             peer.set_listening(self.listeners.is_listening());
             theirs.iter_mut().for_each(|theirs| theirs.set_listening(self.listeners.is_listening()));
         }

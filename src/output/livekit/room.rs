@@ -158,13 +158,15 @@ impl Room {
         self.send(Request::Mute(proto::MuteTrackRequest { sid, muted }));
     }
 
-    /// Asks for tracks, or to be sent them no longer.
-    pub fn subscribe(&self, tracks: Vec<String>, subscribe: bool) {
-        self.send(Request::Subscription(proto::UpdateSubscription {
-            track_sids: tracks,
-            subscribe,
-            ..Default::default()
-        }));
+    /// Asks for tracks, and to be sent others no longer; `all` are those that are wanted by now.
+    pub fn subscribe(&mut self, more: Vec<String>, fewer: Vec<String>, all: &[String]) {
+        self.place.subscribed(all);
+        for (track_sids, subscribe) in [(more, true), (fewer, false)] {
+            if !track_sids.is_empty() {
+                let update = proto::UpdateSubscription { track_sids, subscribe, ..Default::default() };
+                self.send(Request::Subscription(update));
+            }
+        }
     }
 
     /// Asks the room to list this of us, by a number that its answer bears.
