@@ -45,7 +45,8 @@ impl Session {
             let Self { playbacks, mixer, output, outbox, .. } = self;
             let Some(sounding) = playbacks.sounding(id) else { continue };
             let stream = mixer.stream_of(sounding.request.track);
-            sounding.unheard.mark(output.is_heard(stream), sounding.voice.played());
+            let is_heard = output.is_heard(stream) && !mixer.is_muted(sounding.request.track);
+            sounding.unheard.mark(is_heard, sounding.voice.played());
             let holds = output.holds(stream);
             if let Some(leaving) = &mut sounding.leaving {
                 // Its successor can't start: it ends without one.

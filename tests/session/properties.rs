@@ -318,7 +318,7 @@ impl World {
                 self.is_draining = true;
             }
             Happening::SetMuted(track, muted) => {
-                let _ = self.session.set_muted(track, muted);
+                let _ = self.session.set_muted(track, muted, at);
             }
             Happening::Unpublish(track) => {
                 if self.is_room {
