@@ -204,7 +204,7 @@ describe('a bad line', () => {
     'that writes to no stream': ['{"type":"write","requestId":"a","audio":""}', "that of a stream above for requestId but received 'a'"],
     'that opens a stream without a name': ['{"type":"stream","format":"mp3"}', 'a non-empty string for requestId'],
     'without a source': ['{"action":"play_url","requestId":"b"}', 'either audioUrl or audio for playAudio'],
-    'that stops two things': ['{"type":"stop","requestId":"a","trackId":0}', 'requestId or trackId, not both'],
+    'that stops two things': ['{"type":"stop","requestId":"a","trackId":0}', 'only one of requestId, trackId and group'],
     'that goes back in time': ['{"atMs":99,"type":"stop"}', /a time from 100 ms .* for atMs but received 99/],
     'at no time': ['{"atMs":"soon","type":"stop"}', /a time from .* for atMs but received 'soon' of type string/],
     'of no date': ['{"type":"stop","timestamp":"soon"}', /an ISO date .* for timestamp but received 'soon' of type string/]

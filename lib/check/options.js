@@ -75,8 +75,11 @@ function frames(options, prefix, { format, channels }) {
 
 /** Validates the options of a tap; `channels` are the session's, the default. */
 function tapOptions(options = {}, channels) {
-  object(options, 'tap', ['format', 'dither', 'sampleRate', 'channels', 'frameMs'])
-  return frames(options, '', { format: 's16', channels })
+  object(options, 'tap', ['trackId', 'format', 'dither', 'sampleRate', 'channels', 'frameMs'])
+  return {
+    ...frames(options, '', { format: 's16', channels }),
+    trackId: check.integer(options.trackId, 'trackId', undefined, 0, 0xffff)
+  }
 }
 
 /** Validates whom to listen to, and how. */
