@@ -636,7 +636,7 @@ fn a_track_has_a_volume_whatever_plays_on_it() {
 
 #[test]
 fn a_track_that_changes_while_it_sounds_has_no_click_and_no_cut_is_heard() {
-    let steady = vec![0.8; 20_000];
+    let steady = vec![0.8; 11_000];
     let heard = |lengths: &[usize]| {
         let mut desk = Desk::new();
         desk.start(1, clip(&steady));
@@ -697,11 +697,11 @@ fn the_sum_of_a_track_is_kept_for_its_tap() {
 fn what_is_over_full_scale_on_a_track_is_limited_behind_its_gain() {
     let mut desk = Desk::new();
     desk.mixer.set_volume(0, TrackVolume { volume: None, gain: Some(4.0), fade: 0 });
-    desk.start(1, clip(&noise(9_000, 0.9)));
+    desk.start(1, clip(&noise(9_000, 0.5)));
     desk.frames(9);
     assert!(desk.output.iter().all(|sample| sample.abs() <= 1.0));
     let power: f32 = desk.output[..8_640].iter().map(|sample| sample * sample).sum::<f32>() / 8_640.0;
-    assert!(power > 0.2, "{power}: no quieter than without the gain");
+    assert!(power > 0.1, "{power}, and 0.083 without the gain");
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn nothing_new_is_taken_and_what_lives_can_be_controlled() {
     table.session.connect(9);
     assert_eq!(table.words(), "settled9(ERR_CLOSED)");
     assert!(table.session.set_muted(0, true, table.at()).is_ok());
-    assert_eq!(table.outputs(), "mute0");
+    assert_eq!(table.words(), "muted0");
     assert_eq!(table.pause(named("a")).0, "a");
     assert_eq!(table.frame(), "a:paused@25");
     assert_eq!(table.resume(named("a")).0, "a");
