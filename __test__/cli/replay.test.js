@@ -196,7 +196,7 @@ describe('a bad line', () => {
   const bad = {
     'that is no JSON': ['{"atMs":', "JSON for the line but received '{\"atMs\":' of type string"],
     'that is no object': ['[1]', 'an object for the line but received an array'],
-    'of no known type': ['{"type":"mute"}', /one of play, .*stop, .* for type but received 'mute' of type string/],
+    'of no known type': ['{"type":"louder"}', /one of play, .*stop, .* for type but received 'louder' of type string/],
     'of a type that every object has': ['{"type":"constructor"}', /for type but received 'constructor' of type string/],
     'of no known action': ['{"action":"mute"}', "one of play_url, stop_playback for action but received 'mute' of type string"],
     'with a wrong field': ['{"type":"play","audioUrl":"low.wav","volume":2}', /from 0 to 1 for volume but received 2/],

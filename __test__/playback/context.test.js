@@ -3,7 +3,6 @@
 // What a request bears comes back with each of its events: its track, its group, and its caller's own context.
 
 const assert = require('node:assert/strict')
-const { once } = require('node:events')
 const { test } = require('node:test')
 
 const { ramp } = require('../support/samples')
@@ -76,21 +75,6 @@ test('`event` has every event with its type, an error that nobody listens to as 
   await session.close()
   assert.deepEqual(all, told)
   assert.deepEqual(all.map(({ seq }) => seq), all.map((_, index) => index + 1))
-})
-
-test('a listener of `event` that throws keeps nobody else from the event, nor a promise from settling', async (t) => {
-  const { session, of } = open(t)
-  session.on('event', ({ type }) => {
-    if (type === 'completed') throw new Error('from a listener')
-  })
-  const uncaught = once(process, 'uncaughtException')
-  const done = play(session, 'a')
-  const finished = finish(session)
-  const [error] = await uncaught
-  assert.equal(error.message, 'from a listener')
-  assert.equal((await done).outcome, 'completed')
-  await finished
-  assert.deepEqual(of('a'), ['started@0', 'completed@200'])
 })
 
 test('a group is stopped together, on all tracks, whatever each of it does', async (t) => {
