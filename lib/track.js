@@ -2,8 +2,13 @@
 
 const check = require('./check')
 
-/** Names of tracks that have none of their own, as in src/output/livekit/announcement.rs. */
+/** As in src/output/livekit/announcement.rs. */
 const NAMES = ['speaker', 'app_audio', 'tts']
+
+/** Returns the name of a track that has none of its own. */
+function trackName(id) {
+  return NAMES[id] ?? `track_${id}`
+}
 
 /** What a session's track is asked for. Documented in index.d.ts. It holds nothing: all there is to a track is the session's. */
 class SpeakerTrack {
@@ -12,7 +17,7 @@ class SpeakerTrack {
   /** `calls` are the session's: each takes the track's number first. */
   constructor(id, name, calls) {
     this.id = id
-    this.name = name ?? NAMES[id] ?? `track_${id}`
+    this.name = name ?? trackName(id)
     this.#calls = calls
   }
 
@@ -33,4 +38,4 @@ class SpeakerTrack {
   }
 }
 
-module.exports = { SpeakerTrack }
+module.exports = { SpeakerTrack, trackName }

@@ -657,7 +657,8 @@ impl Session {
             };
             self.note(None, kind);
             self.update_hearing();
-            self.outbox.hastens = true;
+            let mut sounding = self.playbacks.sounding.iter();
+            self.outbox.hastens |= sounding.any(|each| each.request.track == track && !each.is_still());
         }
         Ok(())
     }

@@ -29,6 +29,7 @@ fn a_mute_where_tracks_are_mixed_down_is_silence_that_counts_as_unheard() {
     table.play("other", 2);
     table.ready("other");
     table.session.set_muted(1, true, table.at()).unwrap();
+    assert!(table.session.take_work().hastens, "its frame goes out at once");
     assert_eq!(table.words(), "muted1");
     assert_eq!(table.outputs(), "", "it is no affair of the output");
     table.session.set_muted(1, true, table.at()).unwrap();
@@ -49,6 +50,7 @@ fn a_mute_where_tracks_are_mixed_down_is_silence_that_counts_as_unheard() {
 fn what_begins_on_a_muted_track_is_unheard_from_its_first_sample_on() {
     let mut table = Table::new(Overlap::Mix);
     table.session.set_muted(1, true, table.at()).unwrap();
+    assert!(!table.session.take_work().hastens, "nothing sounds");
     table.play("a", 1);
     assert_eq!(table.ready("a"), "a:started");
     assert!(!table.sounds());
