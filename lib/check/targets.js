@@ -1,6 +1,6 @@
 'use strict'
 
-// Validates stop, pause, resume, seek, volume and mute requests, and what a participant says of itself and to others.
+// Validates stop, pause, resume, seek, volume and mute requests, what a track is set to, and what a participant says of itself and to others.
 
 const { refuse } = require('../error')
 const { MAX_MS, check, object } = require('./values')
