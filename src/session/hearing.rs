@@ -1,7 +1,8 @@
 //! What becomes of playbacks that nobody can hear: their track is muted or out of the room, or the room is cut off.
 //!
-//! What is so stands in [`OutputState`](super::output_state::OutputState), and of a track that is muted in the mix in the mixer; here it is brought to what sounds. A track that is held
-//! makes its playbacks stand still as a pause does, beside a pause of the user's own; any other goes on and counts what is lost.
+//! What is so stands in [`OutputState`](super::output_state::OutputState), and in the mixer of a track that is muted in the mix; here
+//! it is brought to what sounds. A track that is held makes its playbacks stand still as a pause does, beside a pause of the
+//! user's own; any other goes on and counts what is lost.
 
 use super::Session;
 use super::playbacks::Taken;
