@@ -77,8 +77,10 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * fails at once, with `ERR_TOO_MANY_PLAYBACKS` or `ERR_QUEUE_FULL`. A request that is refused has no events and rejects with
    * `ERR_INVALID_ARGUMENT`, `ERR_DUPLICATE_REQUEST`, `ERR_ABORTED`, `ERR_CLOSED` or `ERR_INTERNAL`. Neither changes anything for
    * other playbacks (but see `onDuplicate: 'replace'`). An unhandled rejection does not end the process.
+   *
+   * The promise also bears the `requestId`, and a promise of whether the playback starts: see {@link Playing}.
    */
-  playAudio(request: PlayRequest): Promise<PlayResult>
+  playAudio(request: PlayRequest): Playing
 
   /**
    * Plays what is written to it, for speech that arrives in pieces. A playback like any other: entered before this returns,
@@ -89,7 +91,7 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   createStream(request: StreamRequest): SpeakerStream
 
   /**
-   * Stops the target: one `requestId`, one track, or everything if neither is given; playing, loading and queued alike. What
+   * Stops the target: one `requestId`, one track, one group, or everything if none is given; playing, loading and queued alike. What
    * loads or waits ends at once; what sounds fades out over `fadeOutMs`. The frame that begins the fade is sent at once, ahead
    * of its time; the promise resolves without waiting for the end of the fade. Returns the `requestId`s that were stopped; a
    * target that matches nothing is no error. What fades out already is not stopped again and keeps the reason of its first
@@ -150,14 +152,29 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   setVolume(request: VolumeRequest): Promise<{ changed: string[] }>
 
   /**
-   * Mutes a track in the room, or lifts its mute, also that of a moderator: whoever sets it last wins. Resolves once that is handed
+   * Mutes a track, or lifts its mute; its volume stays.
+   *
+   * In a room that is the mute of the published track, also that of a moderator: whoever sets it last wins. Resolves once that is handed
    * to the output; `muted` and `unmuted` tell when the room has it, and `onMute` says what becomes of what plays there. Before the room
    * is joined, and before the track is published, it is remembered: the track is published muted. A mute of this call is kept in every
    * room that the session joins anew, until this call lifts it. It is no request to play, so `record` does not write it.
-   * Rejects with `ERR_UNSUPPORTED_OPERATION` for other outputs than `livekit`, `ERR_CLOSED` after `close`, `ERR_INTERNAL` if the
-   * session broke, `ERR_INVALID_ARGUMENT`.
+   *
+   * For other outputs, where tracks are mixed, the track is silent in the mix within 5 ms, what plays on it goes on and counts as unheard
+   * (`unheardMs`), and `muted` and `unmuted` are emitted at once, if anything changed. `record` writes it.
+   * Rejects with `ERR_CLOSED` after `close`, `ERR_INTERNAL` if the session broke, `ERR_INVALID_ARGUMENT`.
    */
   setMuted(request: MuteRequest): Promise<void>
+
+  /**
+   * A track, whether or not anything plays on it: its volume, its mute, its counts and a tap of it. All of it is the session's, so two calls
+   * give two objects that do the same.
+   * @param trackId 0–65,535
+   * @throws {SpeakerError} `ERR_INVALID_ARGUMENT`
+   *
+   * @example
+   * await session.track(1).setVolume({ volume: 0.3, fadeMs: 500 }) // music that plays, and all that follows it
+   */
+  track(trackId: number): SpeakerTrack
 
   /**
    * Takes a track (0–65,535) out of the room: for one that is needed no more, as tracks otherwise stay until the session closes. What
@@ -270,8 +287,8 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   recording(): Recording
 
   /**
-   * Returns a Readable of everything that the output takes from now on: all tracks, after the limiter. For echo cancellation,
-   * level meters and recording beside the output. Can be called before `connect`, and any number may exist at once.
+   * Returns a Readable of everything that the output takes from now on: all tracks, after the limiter; or of one track (`trackId`). For
+   * echo cancellation, level meters and recording beside the output. Can be called before `connect`, and any number may exist at once.
    * @throws {SpeakerError} `ERR_INVALID_ARGUMENT`, `ERR_CLOSED`, `ERR_INTERNAL`
    */
   tap(options?: TapOptions): SpeakerTap
@@ -301,8 +318,8 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * the recording can't be finished.
    *
    * With `drain: true` nothing is stopped yet. What was accepted goes on to its end, also what loads or is queued; streams that live
-   * can be written to; `stopAudio`, `interrupt`, `pauseAudio`, `resumeAudio`, `seekAudio`, `setVolume`, `moveAudio`, `setMuted` and
-   * `unpublish` work as before. `playAudio`, `createStream`, `connect`, `advance`, `tap` and `listen` are refused with `ERR_CLOSED`. When nothing lives any
+   * can be written to; `stopAudio`, `interrupt`, `pauseAudio`, `resumeAudio`, `seekAudio`, `setVolume`, `moveAudio`, `setMuted`, `unpublish`
+   * and those of {@link track} but `tap` work as before. `playAudio`, `createStream`, `connect`, `advance`, `tap` and `listen` are refused with `ERR_CLOSED`. When nothing lives any
    * more, at once if nothing does, the session is closed as by `close()`; after `withinMs` what is left (what is paused, loops for
    * ever, or is a stream that nobody ends) is stopped with reason `'closed'`. `close()` ends a drain at once, and of two drains the one
    * that ends first holds; every such call settles when the session is closed. A `connect` that is under way goes on if something
@@ -674,12 +691,37 @@ export interface FrameInfo {
   atMs: number
 }
 
+/**
+ * What `playAudio` returns: the promise of how the playback ends, with its `requestId`, and `started`.
+ *
+ * @example
+ * const playing = session.playAudio({ audioUrl: 'hello.mp3' })
+ * if (await playing.started) lamp.on()
+ * const { outcome } = await playing
+ */
+export interface Playing extends Promise<PlayResult> {
+  /** The request's, or one that was made up; `undefined` if the request was refused, for there is no playback then. */
+  readonly requestId: string | undefined
+  /**
+   * Resolves with `true` just after the event `started`: its first sample was handed to the output. With `false` if it ends without a
+   * sample, or was refused. It never rejects.
+   */
+  readonly started: Promise<boolean>
+}
+
 export interface PlayRequest {
   /**
    * Unique among the live playbacks of the session (see `onDuplicate`); a non-empty string of well-formed Unicode. Default:
    * `playback-<n>`.
    */
   requestId?: string
+  /**
+   * A name that it shares with others, such as that of a turn of several sentences, so that they can be stopped, paused or turned down
+   * together (`stopAudio({ group })`); a non-empty string of well-formed Unicode. Their events bear it.
+   */
+  group?: string
+  /** Anything of the caller's own: each event of the playback bears it, as it is. It is not recorded (`record`). */
+  context?: unknown
   /** An http(s) URL, a `file:` URL or a path. Either this or `audio`. */
   audioUrl?: string | URL
   /**
@@ -759,7 +801,7 @@ export type StreamFormat = 'pcm16' | 'f32' | 'mp3' | 'ogg' | 'wav' | 'flac' | 'a
 export interface StreamRequest
   extends Pick<
     PlayRequest,
-    | 'requestId' | 'volume' | 'gain' | 'stopOther' | 'overlap' | 'trackId' | 'role' | 'priority' | 'queueTimeoutMs'
+    | 'requestId' | 'group' | 'context' | 'volume' | 'gain' | 'stopOther' | 'overlap' | 'trackId' | 'role' | 'priority' | 'queueTimeoutMs'
     | 'startMs' | 'durationMs' | 'fadeInMs' | 'fadeOutMs' | 'signal'
   > {
   /** The format of what is written; needed for raw samples only. In a file format the bytes themselves decide; this only helps. */
@@ -793,8 +835,8 @@ export interface StreamRequest
  */
 export interface SpeakerStream extends Writable {
   readonly requestId: string
-  /** Settles as the promise of {@link SpeakerSession.playAudio} does. */
-  readonly finished: Promise<PlayResult>
+  /** What {@link SpeakerSession.playAudio} returns. */
+  readonly finished: Playing
   /**
    * Drops what was written and not heard yet, faded over 5 ms; resolves when that is done. What is written next, which may be at
    * once, begins with a new sample, or in a file format with a new file.
@@ -802,7 +844,57 @@ export interface SpeakerStream extends Writable {
   flush(): Promise<void>
 }
 
+/** What {@link SpeakerSession.track} returns. It can be used before anything plays there. */
+export interface SpeakerTrack {
+  readonly id: number
+  /** As the room lists it; for other outputs what a room would by default: `speaker`, `app_audio`, `tts`, `track_<n>`. */
+  readonly name: string
+  /**
+   * Changes the volume of the track, for what plays on it and for all that will: it multiplies with the playbacks' own. In a straight line
+   * from the present level over `fadeMs` of the session's time, or at once if nothing of the track sounded in the sample before. It stays
+   * when the room is lost and joined anew.
+   * Rejects with `ERR_INVALID_ARGUMENT`, `ERR_CLOSED` after `close`, `ERR_INTERNAL` if the session broke.
+   */
+  setVolume(change: TrackVolume): Promise<void>
+  /** The same as {@link SpeakerSession.setMuted} of this track. */
+  setMuted(muted: boolean): Promise<void>
+  /** What the track does at this moment, and counts since the session began. */
+  stats(): TrackStats
+  /** The same as {@link SpeakerSession.tap} with this `trackId`. */
+  tap(options?: Omit<TapOptions, 'trackId'>): SpeakerTap
+}
+
+/** What is missing stays as it is; one of `volume` and `gain` is needed. */
+export interface TrackVolume {
+  /** 0–1; 1 until it is set. */
+  volume?: number
+  /** Linear, on top of `volume`; 0–4 (12 dB), 1 until it is set. Peaks over full scale are limited. */
+  gain?: number
+  /** How long the change takes, in ms; 0–86,400,000, default 5. */
+  fadeMs?: number
+}
+
+export interface TrackStats {
+  /** Frames of 20 ms that had something of the track in them, at volume 0 too. */
+  frames: number
+  /** How often a source on it was not there in time (realtime clock). */
+  underruns: number
+  /** How much is decoded ahead of what plays, in ms: the least of all its playbacks; 0 if nothing plays. */
+  bufferedMs: number
+  /** Those that fade out included. */
+  playing: number
+  loading: number
+  queued: number
+  /** Not counted in the three above. */
+  paused: number
+}
+
 export interface TapOptions {
+  /**
+   * Only this track, 0–65,535; default: everything. In a room it is what is sent of the track. For other outputs it is what the track
+   * gives to the mix, behind its volume and in front of the limiter: 32-bit floats may exceed ±1, 16 bits are clipped there.
+   */
+  trackId?: number
   /** Default `'s16'`; little-endian, interleaved. */
   format?: SampleFormat
   /** As for {@link WavOutput}. */
@@ -948,12 +1040,14 @@ export interface MuteRequest {
  */
 export type ConnectionState = 'new' | 'connecting' | 'connected' | 'reconnecting' | 'disconnected' | 'closed'
 
-/** One request, every live playback of one track, or everything if neither is given. Both together are refused. */
+/** One request, every live playback of one track or of one group, or everything if none is given. More than one is refused. */
 export interface Target {
   /** Well-formed Unicode. */
   requestId?: string
   /** 0–65,535. */
   trackId?: number
+  /** Well-formed Unicode. */
+  group?: string
 }
 
 export interface SeekRequest extends Target {
@@ -1002,7 +1096,7 @@ export interface InterruptResult {
    * The playbacks that this call stopped, in the order of `playbacks()`, each with its place in its source at the call. Its
    * `stopped` event has the place where it ended, the fade included.
    */
-  interrupted: { requestId: string; trackId: number; role: Role; positionMs: number }[]
+  interrupted: { requestId: string; group?: string; trackId: number; role: Role; positionMs: number }[]
 }
 
 export interface MoveRequest {
@@ -1056,6 +1150,8 @@ export interface SpeakerClip {
 
 export interface PlaybackInfo {
   requestId: string
+  /** Missing if the request had none. */
+  group?: string
   trackId: number
   role: Role
   /**
@@ -1201,6 +1297,11 @@ export interface SpeakerEvent {
 /** Fields of every event about a playback. */
 export interface PlaybackEvent extends SpeakerEvent {
   requestId: string
+  trackId: number
+  /** The request's; missing if it had none. */
+  group?: string
+  /** The request's own, as it was given; missing if it had none. */
+  context?: any
 }
 
 /**
@@ -1242,7 +1343,7 @@ export interface SpeakerEvents {
   reconnected: [event: SpeakerEvent]
   /** The output is closed, or lost for good. */
   disconnected: [event: SpeakerEvent & { reason: DisconnectReason }]
-  /** A track was muted, by a moderator or by `setMuted`; `onMute` says what becomes of what plays on it. */
+  /** A track was muted, by a moderator or by `setMuted`; in a room `onMute` says what becomes of what plays on it. */
   muted: [event: SpeakerEvent & { trackId: number }]
   /** The track is not muted any more. */
   unmuted: [event: SpeakerEvent & { trackId: number }]
@@ -1276,7 +1377,17 @@ export interface SpeakerEvents {
    * (`ERR_RECORD`). Not thrown if nobody listens.
    */
   error: [event: SpeakerEvent & { code: SpeakerErrorCode; message: string }]
+  /**
+   * Every event, with its name as `type`, before those who listen to it by its name; an `error` too. For logs. It asks a room neither for
+   * `data` nor for `text`.
+   */
+  event: [event: AnyEvent]
 }
+
+/** What the event `event` bears. */
+export type AnyEvent = {
+  [Type in Exclude<keyof SpeakerEvents, 'event'>]: { type: Type } & SpeakerEvents[Type][0]
+}[Exclude<keyof SpeakerEvents, 'event'>]
 
 /**
  * `closed`: by `close`. `signalClose`: the signalling connection was lost. `mediaFailure`: no sound arrives. `joinFailure`: the

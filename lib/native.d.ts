@@ -93,6 +93,9 @@ export declare class NativeSession {
   unpublish(trackId: number, ticket: number): void
   /** Why not, if the session is closed. */
   setMuted(trackId: number, muted: boolean): NativeRefusal | null
+  /** Why not, if the session is closed. */
+  setTrackVolume(trackId: number, change: NativeTrackVolume): NativeRefusal | null
+  trackStats(trackId: number): NativeTrackStats
   connect(ticket: number): void
   /** Waits for a `connect` no longer; it settles with `ERR_ABORTED` if it has not yet. */
   abandon(ticket: number): void
@@ -240,6 +243,7 @@ export interface NativeOutput {
 
 export interface NativePlay {
   requestId?: string
+  group?: string
   trackId: number
   role: string
   stopOther: boolean
@@ -264,6 +268,7 @@ export interface NativePlay {
 
 export interface NativePlayback {
   requestId: string
+  group?: string
   trackId: number
   role: string
   state: string
@@ -330,6 +335,8 @@ export interface NativeStop {
 }
 
 export interface NativeTapOptions {
+  /** Everything, if it is missing. */
+  trackId?: number
   format: string
   dither: boolean
   sampleRate: number
@@ -337,10 +344,11 @@ export interface NativeTapOptions {
   frameMs: number
 }
 
-/** Everything, if neither is given. */
+/** Everything, if none is given. */
 export interface NativeTarget {
   requestId?: string
   trackId?: number
+  group?: string
 }
 
 /** A text for others in the room. */
@@ -365,6 +373,23 @@ export interface NativeTrack {
 export interface NativeTrackOverlap {
   trackId: number
   overlap: string
+}
+
+export interface NativeTrackStats {
+  frames: number
+  underruns: number
+  bufferedMs: number
+  playing: number
+  loading: number
+  queued: number
+  paused: number
+}
+
+/** A change of a track's volume: what is missing stays as it is. */
+export interface NativeTrackVolume {
+  volume?: number
+  gain?: number
+  fadeMs: number
 }
 
 export interface NativeVoiceStats {

@@ -21,9 +21,15 @@ class Pending {
     this.#session = session
   }
 
-  /** Adds a playback; returns `{ promise, … }`. */
-  addPlayback({ playback, requestId }) {
+  /**
+   * Adds a playback; returns `{ promise, … }`. The promise bears its `requestId`, and a promise of whether it starts. `given` is what the
+   * request had that only comes back.
+   */
+  addPlayback({ playback, requestId }, given = {}) {
     const waiting = this.#add(this.#playbacks, playback)
+    waiting.given = given
+    const started = new Promise((resolve) => (waiting.start = resolve))
+    Object.assign(waiting.promise, { requestId, started })
     this.#latest.set(requestId, waiting)
     return waiting
   }
@@ -38,6 +44,16 @@ class Pending {
     return this.#latest.get(requestId)
   }
 
+  /** Returns what the request of a playback had that only comes back. */
+  given(playback) {
+    return this.#playbacks.get(playback)?.given
+  }
+
+  /** The first sample of a playback was handed over. */
+  started(playback) {
+    this.#playbacks.get(playback)?.start(true)
+  }
+
   /** Settles a call that was given a ticket. */
   answer({ ticket, error }) {
     const { resolve, reject } = this.#take(this.#tickets, ticket)
@@ -49,6 +65,7 @@ class Pending {
   settle(outcome, playback, { requestId, reason, durationMs, positionMs, unheardMs, code, message, cause }) {
     const waiting = this.#take(this.#playbacks, playback)
     if (!waiting) return
+    waiting.start(false)
     if (this.#latest.get(requestId) === waiting) this.#latest.delete(requestId)
     const heard = { durationMs, positionMs, ...(unheardMs !== undefined && { unheardMs }) }
     if (outcome === 'failed') {

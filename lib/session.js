@@ -16,6 +16,7 @@ const { Pending } = require('./pending')
 const { Recorder } = require('./recording/recorder')
 const { SpeakerStream, pump } = require('./stream')
 const { SpeakerTap } = require('./tap')
+const { SpeakerTrack } = require('./track')
 const { SpeakerVoice, nativeVoice } = require('./voice')
 
 /** What others in a room send besides sound. */
@@ -69,7 +70,7 @@ class SpeakerSession extends EventEmitter {
       this.#recorder?.play({ ...request, requestId: accepted.requestId }, checked, atMs)
       return this.#result(accepted, checked, this.playAudio)
     } catch (error) {
-      return this.#joined(request, error) ?? quiet(Promise.reject(error))
+      return this.#joined(request, error) ?? refused(error)
     }
   }
 
@@ -105,8 +106,16 @@ class SpeakerSession extends EventEmitter {
 
   async setMuted(request) {
     const { trackId, muted } = check.muteRequest(request)
-    this.#expectOutput('livekit', 'setMuted')
-    taken(this.#native.setMuted(trackId, muted))
+    const mute = () => taken(this.#native.setMuted(trackId, muted))
+    // In a room it changes no sample that is sent, and is no request to play.
+    if (this.#output.type === 'livekit') mute()
+    else this.#recorded('mute', request, mute)
+  }
+
+  track(id) {
+    const trackId = check.trackId(id)
+    const name = this.#output.tracks.find((track) => track.trackId === trackId)?.name
+    return new SpeakerTrack(trackId, name, this.#trackCalls())
   }
 
   async unpublish(trackId) {
@@ -179,9 +188,7 @@ class SpeakerSession extends EventEmitter {
   async interrupt(request) {
     const checked = check.interruptRequest(request)
     const interrupted = this.#recorded('interrupt', request, () => this.#native.interrupt(checked))
-    return {
-      interrupted: interrupted.map(({ requestId, trackId, role, positionMs }) => ({ requestId, trackId, role, positionMs }))
-    }
+    return { interrupted: interrupted.map(({ state, place, ...stopped }) => stopped) }
   }
 
   static configure(options) {
@@ -281,6 +288,18 @@ class SpeakerSession extends EventEmitter {
     await this.#ask((ticket) => this.#native.describe(name, metadata, attributes, ticket))
   }
 
+  /** What a track asks of its session. */
+  #trackCalls() {
+    return {
+      setVolume: (trackId, checked, change) => {
+        this.#recorded('trackVolume', { trackId, ...change }, () => taken(this.#native.setTrackVolume(trackId, checked)))
+      },
+      setMuted: (request) => this.setMuted(request),
+      stats: (trackId) => this.#native.trackStats(trackId),
+      tap: (options) => this.tap(options)
+    }
+  }
+
   #play(checked) {
     if (checked.clip) return this.#native.playClip(checked, nativeClip(checked.clip))
     if (!checked.voice) return this.#native.play(checked)
@@ -328,9 +347,9 @@ class SpeakerSession extends EventEmitter {
   }
 
   /** Returns the promise of a request that was taken; its trace begins at `caller`. */
-  #result(accepted, { signal }, caller) {
+  #result(accepted, { signal, group, context }, caller) {
     const { requestId } = accepted
-    const waiting = this.#pending.addPlayback(accepted)
+    const waiting = this.#pending.addPlayback(accepted, given({ group, context }))
     waiting.trace = {}
     Error.captureStackTrace(waiting.trace, caller)
     onAbort(signal, waiting.promise, () => this.#stopOne(requestId, waiting.promise, 'aborted'))
@@ -383,17 +402,28 @@ class SpeakerSession extends EventEmitter {
     }
   }
 
-  #event({ type, playback, cause, ...event }) {
+  #event({ type, playback, cause, ...told }) {
     if (DATA_EVENTS.includes(type) && this.listenerCount(type) === 0) this.#hear()
+    const event = { ...told, ...this.#pending.given(playback) }
     try {
       if (type === 'stopped') this.#recorder?.stopped(event.reason)
-      // An `error` that nobody listens to would be thrown.
-      if (type !== 'error' || this.listenerCount('error') > 0) this.emit(type, event)
+      this.#emit(type, event)
     } finally {
       // Also when a listener throws: the promise belongs to somebody else.
-      if (type === 'completed' || type === 'stopped' || type === 'failed') this.#pending.settle(type, playback, { ...event, cause })
+      if (type === 'started') this.#pending.started(playback)
+      else if (type === 'completed' || type === 'stopped' || type === 'failed') this.#pending.settle(type, playback, { ...event, cause })
       else if (type === 'participantLeft') this.#rpc.left(event.participant.identity)
       else if (type === 'disconnected') this.#rpc.end(event.reason)
+    }
+  }
+
+  /** Emits an event under its own name and under `event`, also if a listener of the one throws. */
+  #emit(type, event) {
+    try {
+      if (this.listenerCount('event') > 0) this.emit('event', { type, ...event })
+    } finally {
+      // An `error` that nobody listens to would be thrown.
+      if (type !== 'error' || this.listenerCount('error') > 0) this.emit(type, event)
     }
   }
 }
@@ -412,6 +442,16 @@ function zeros(length) {
 function taken(answer) {
   if (answer?.code !== undefined) throw new SpeakerError(answer.code, answer.message)
   return answer
+}
+
+/** What a request has that comes back with each of its events. */
+function given({ group, context }) {
+  return { ...(group !== undefined && { group }), ...(context !== undefined && { context }) }
+}
+
+/** The promise of a request that was refused: there is no playback. */
+function refused(error) {
+  return quiet(Object.assign(Promise.reject(error), { requestId: undefined, started: Promise.resolve(false) }))
 }
 
 /** Who listens to `failed` need not await the promise too: one bad request must not end a server. */

@@ -26,6 +26,9 @@ pub struct Event {
     /// Its `requestId`.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
     pub request_id: Option<Arc<str>>,
+    /// Its track.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub track_id: Option<u32>,
     #[serde(flatten)]
     /// What happened.
     pub kind: EventKind,

@@ -4,7 +4,7 @@ mod hand;
 
 use hand::Hand;
 use speaker_session::audio::{EDGE_FADE, FRAME, PREROLL};
-use speaker_session::mixer::{Mixer, Notice, Ramp, Routing, Scratch, Voice, What};
+use speaker_session::mixer::{Mixer, Notice, Ramp, Routing, Scratch, TrackVolume, Voice, What};
 use speaker_session::runtime::DECODERS;
 use speaker_session::source::{FetchLimits, MemoryFile, Opening, Origin, PcmReader, Section, Source, make_clip, open};
 
@@ -590,6 +590,10 @@ fn a_frame_that_is_nothing_but_a_part_of_a_clip_is_told() {
     assert_eq!(parts(tracks, &|desk| desk.voice(1).pause()), [first, None, None, None]);
     let halved = [first, None, Some((1_920, 0.5)), None];
     assert_eq!(parts(tracks, &|desk| desk.voice(1).set_volume(0.5, 480)), halved);
+    let turned = |volume, fade| move |desk: &mut Desk| desk.mixer.set_volume(0, level(volume, fade));
+    assert_eq!(parts(tracks, &turned(0.5, 480)), halved, "its track is turned down");
+    let at_once = [first, Some((960, 0.5)), Some((1_920, 0.5)), None];
+    assert_eq!(parts(tracks, &turned(0.5, 0)), at_once);
     let louder = [first, None, None, None];
     assert_eq!(parts(tracks, &|desk| desk.voice(1).set_volume(2.1, 0)), louder, "limited");
     let mut from_a_ring = Desk::with(tracks);
@@ -598,13 +602,133 @@ fn a_frame_that_is_nothing_but_a_part_of_a_clip_is_told() {
     assert_eq!(from_a_ring.parts, [None; 3]);
 }
 
+/// A track's volume.
+fn level(volume: f32, fade: u64) -> TrackVolume {
+    TrackVolume { volume: Some(volume), gain: None, fade }
+}
+
+#[test]
+fn a_track_has_a_volume_whatever_plays_on_it() {
+    let (a, b) = (noise(4_000, 0.3), noise(4_000, 0.4));
+    for routing in [Routing::Mixdown, Routing::PerTrack] {
+        let mut desk = Desk::with(routing);
+        // Before anything plays there.
+        desk.mixer.set_volume(1, level(0.5, 10_000));
+        desk.start_voice(Voice::new(1, 1, clip(&a)));
+        desk.frames(1);
+        assert!(desk.output[..960].iter().zip(&a).all(|(sample, source)| *sample == source * 0.5), "{routing:?}");
+        desk.mixer.set_volume(1, level(1.0, 480));
+        desk.frames(1);
+        for n in 0..960 {
+            let expected = a[960 + n] * (0.5 + 0.5 * (n as f32 / 480.0).min(1.0));
+            assert!((desk.output[960 + n] - expected).abs() < 1e-6, "{routing:?} {n}");
+        }
+        // What begins later has it too, from its first sample on.
+        desk.mixer.set_volume(1, TrackVolume { volume: Some(0.25), gain: Some(2.0), fade: 0 });
+        desk.start_voice(Voice::new(2, 1, clip(&b)));
+        desk.frames(1);
+        for n in 0..960 {
+            let expected = (a[1_920 + n] + b[n]) * 0.5;
+            assert!((desk.output[1_920 + n] - expected).abs() < 1e-6, "{routing:?} {n}");
+        }
+    }
+}
+
+#[test]
+fn a_track_that_changes_while_it_sounds_has_no_click_and_no_cut_is_heard() {
+    let steady = vec![0.8; 11_000];
+    let heard = |lengths: &[usize]| {
+        let mut desk = Desk::new();
+        desk.start(1, clip(&steady));
+        desk.cut(960, lengths);
+        desk.mixer.set_volume(0, level(0.1, 240));
+        desk.cut(960, lengths);
+        assert!(desk.mixer.set_muted(0, true));
+        desk.cut(960, lengths);
+        assert!(desk.mixer.set_muted(0, false));
+        desk.mixer.set_volume(0, level(1.0, 2_000));
+        desk.cut(2_880, lengths);
+        desk.output
+    };
+    let whole = heard(&[FRAME]);
+    assert!(largest_step(&whole) < 0.8 / 200.0, "{}", largest_step(&whole));
+    assert!(whole[2_160..2_880].iter().all(|sample| *sample == 0.0), "muted");
+    assert_eq!(whole[5_000], 0.8);
+    assert!(heard(&[7, 480, 100]) == whole);
+}
+
+#[test]
+fn the_sum_of_a_track_is_kept_for_its_tap() {
+    let [a, b, c] = [noise(2_000, 0.3), noise(2_500, 0.3), noise(1_300, 0.4)];
+    let mix = |is_tapped: bool, lengths: &[usize]| {
+        let mut desk = Desk::new();
+        if is_tapped {
+            desk.mixer.tap(7, 1);
+        }
+        desk.mixer.set_volume(1, level(0.5, 0));
+        let voices = [(1, 0, &a), (2, 1, &b), (3, 1, &c)];
+        voices.iter().for_each(|(id, track, samples)| desk.start_voice(Voice::new(*id, *track, clip(samples))));
+        let mut sums = Vec::new();
+        for length in lengths.iter().cycle().take(3 * lengths.len()) {
+            desk.cut(*length, &[*length]);
+            let of_track: Vec<_> = desk.scratch.tracks().collect();
+            assert!(of_track.iter().all(|(track, _)| *track == 1));
+            let silence = vec![0.0; *length];
+            sums.extend_from_slice(of_track.first().map_or(&silence[..], |(_, samples)| samples));
+        }
+        (desk.output, sums)
+    };
+    let (untouched, none) = mix(false, &[FRAME]);
+    assert!(none.iter().all(|sample| *sample == 0.0));
+    let (output, sums) = mix(true, &[FRAME]);
+    assert!(output == untouched, "a tap changes nothing");
+    assert_eq!(sums.len(), 2_880);
+    for n in 0..2_880 {
+        let at = |samples: &[f32]| samples.get(n).copied().unwrap_or(0.0);
+        let expected = (at(&b) + at(&c)) * 0.5;
+        assert!((sums[n] - expected).abs() < 1e-6, "{n}");
+        assert!((output[n] - (at(&a) + expected)).abs() < 1e-6, "{n}");
+    }
+    let (_, cut) = mix(true, &[500, 460]);
+    assert!(cut == sums);
+}
+
+#[test]
+fn what_is_over_full_scale_on_a_track_is_limited_behind_its_gain() {
+    let mut desk = Desk::new();
+    desk.mixer.set_volume(0, TrackVolume { volume: None, gain: Some(4.0), fade: 0 });
+    desk.start(1, clip(&noise(9_000, 0.5)));
+    desk.frames(9);
+    assert!(desk.output.iter().all(|sample| sample.abs() <= 1.0));
+    let power: f32 = desk.output[..8_640].iter().map(|sample| sample * sample).sum::<f32>() / 8_640.0;
+    assert!(power > 0.1, "{power}, and 0.083 without the gain");
+}
+
+#[test]
+fn what_a_track_had_is_counted() {
+    let mut desk = Desk::new();
+    desk.start_voice(Voice::new(1, 3, clip(&noise(1_500, 0.5))));
+    let (mut hand, reader) = source();
+    hand.push(&noise(2_400, 0.5));
+    desk.start_voice(Voice::new(2, 4, reader));
+    desk.frames(5);
+    let counts = [3, 4, 5].map(|track| desk.mixer.track_counts(track)).map(|counts| (counts.frames, counts.underruns));
+    assert_eq!(counts[0], (2, 0));
+    assert_eq!(counts[1].1, 1);
+    assert_eq!(counts[2], (0, 0));
+    // What becomes of the output does not change it.
+    desk.mixer.reset();
+    assert_eq!(desk.mixer.track_counts(3).frames, 2);
+}
+
 #[test]
 fn a_clip_sounds_as_a_ring_does_wherever_its_samples_lie() {
     let hush = |desk: &mut Desk| desk.voice(1).stop(480);
     let hold = |desk: &mut Desk| desk.voice(1).pause();
     let turn_down = |desk: &mut Desk| desk.voice(1).set_volume(0.3, 700);
     let join = |desk: &mut Desk| desk.start_voice(Voice::new(2, 0, clip(&noise(1_300, 0.8))));
-    let changes: [&dyn Fn(&mut Desk); 5] = [&|_| (), &hush, &hold, &turn_down, &join];
+    let turn_track = |desk: &mut Desk| desk.mixer.set_volume(0, level(0.3, 700));
+    let changes: [&dyn Fn(&mut Desk); 6] = [&|_| (), &hush, &hold, &turn_down, &turn_track, &join];
     // Within full scale, at it, and over it in places.
     for amplitude in [0.5, 1.0, 1.05] {
         let mut samples = noise(6_000, amplitude);

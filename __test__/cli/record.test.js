@@ -294,3 +294,32 @@ test('a recording keeps no process alive', async (t) => {
   assert.deepEqual([exitCode, stdout], [0, 'idle\n'])
   assert.deepEqual(lines(path.join(directory, 'session.jsonl')).map(({ type }) => type), ['session', 'stop'])
 })
+
+test('volumes and mutes of tracks, groups and their stops are replayed, and a context is not written', async (t) => {
+  const { session, file } = recording(t)
+  const context = {}
+  context.self = context
+  await session.track(1).setVolume({ volume: 0.5, gain: 1.5 })
+  session.playAudio({ audio: tone(440, 300), trackId: 1, group: 'turn', context, stopOther: false })
+  session.playAudio({ audio: tone(880, 300), trackId: 2, stopOther: false, context: 'mine' })
+  await session.advance(50)
+  await session.track(1).setVolume({ volume: 1, fadeMs: 40 })
+  await session.track(2).setMuted(true)
+  await session.advance(100)
+  await session.setMuted({ trackId: 2, muted: false })
+  await session.stopAudio({ group: 'turn' })
+  await session.advance(250)
+  const heard = session.recording().samples
+  await session.close()
+  const written = lines(file).map(({ audio, ...line }) => line)
+  assert.deepEqual(written.slice(1), [
+    { atMs: 0, type: 'trackVolume', trackId: 1, volume: 0.5, gain: 1.5 },
+    { atMs: 0, type: 'play', trackId: 1, group: 'turn', stopOther: false, requestId: 'playback-1' },
+    { atMs: 0, type: 'play', trackId: 2, stopOther: false, requestId: 'playback-2' },
+    { atMs: 50, type: 'trackVolume', trackId: 1, volume: 1, fadeMs: 40 },
+    { atMs: 50, type: 'mute', trackId: 2, muted: true },
+    { atMs: 150, type: 'mute', trackId: 2, muted: false },
+    { atMs: 150, type: 'stop', group: 'turn' }
+  ])
+  assertSame(heard, (await replayed(file)).samples)
+})

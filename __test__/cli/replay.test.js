@@ -196,7 +196,7 @@ describe('a bad line', () => {
   const bad = {
     'that is no JSON': ['{"atMs":', "JSON for the line but received '{\"atMs\":' of type string"],
     'that is no object': ['[1]', 'an object for the line but received an array'],
-    'of no known type': ['{"type":"mute"}', /one of play, .*stop, .* for type but received 'mute' of type string/],
+    'of no known type': ['{"type":"louder"}', /one of play, .*stop, .* for type but received 'louder' of type string/],
     'of a type that every object has': ['{"type":"constructor"}', /for type but received 'constructor' of type string/],
     'of no known action': ['{"action":"mute"}', "one of play_url, stop_playback for action but received 'mute' of type string"],
     'with a wrong field': ['{"type":"play","audioUrl":"low.wav","volume":2}', /from 0 to 1 for volume but received 2/],
@@ -204,7 +204,7 @@ describe('a bad line', () => {
     'that writes to no stream': ['{"type":"write","requestId":"a","audio":""}', "that of a stream above for requestId but received 'a'"],
     'that opens a stream without a name': ['{"type":"stream","format":"mp3"}', 'a non-empty string for requestId'],
     'without a source': ['{"action":"play_url","requestId":"b"}', 'either audioUrl or audio for playAudio'],
-    'that stops two things': ['{"type":"stop","requestId":"a","trackId":0}', 'requestId or trackId, not both'],
+    'that stops two things': ['{"type":"stop","requestId":"a","trackId":0}', 'only one of requestId, trackId and group'],
     'that goes back in time': ['{"atMs":99,"type":"stop"}', /a time from 100 ms .* for atMs but received 99/],
     'at no time': ['{"atMs":"soon","type":"stop"}', /a time from .* for atMs but received 'soon' of type string/],
     'of no date': ['{"type":"stop","timestamp":"soon"}', /an ISO date .* for timestamp but received 'soon' of type string/]

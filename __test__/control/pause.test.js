@@ -226,7 +226,7 @@ test('bad targets are refused', async (t) => {
   const { session } = open(t)
   for (const call of ['pauseAudio', 'resumeAudio']) {
     await assert.rejects(session[call]({ requestId: 'a', trackId: 1 }), {
-      code: 'ERR_INVALID_ARGUMENT', message: new RegExp(`requestId or trackId, not both for ${call}`)
+      code: 'ERR_INVALID_ARGUMENT', message: new RegExp(`only one of requestId, trackId and group for ${call}`)
     })
     await assert.rejects(session[call]({ requestid: 'a' }), { code: 'ERR_INVALID_ARGUMENT' })
     await assert.rejects(session[call]('a'), { code: 'ERR_INVALID_ARGUMENT' })

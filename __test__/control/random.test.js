@@ -29,11 +29,13 @@ async function run(t, seed, options) {
     () => session.resumeAudio(target()),
     () => session.seekAudio({ ...target(), positionMs: next(450) }),
     () => session.setVolume({ ...target(), volume: next(3) / 2, fadeMs: next(90) }),
-    () => session.stopAudio({ ...target(), fadeOutMs: next(60) })
+    () => session.stopAudio({ ...target(), fadeOutMs: next(60) }),
+    () => session.track(next(2)).setVolume({ volume: next(3) / 2, gain: 0.5 + next(3) / 2, fadeMs: next(90) }),
+    () => session.track(next(2)).setMuted(next(2) === 0)
   ]
   const playing = []
   for (let n = 0; n < 100; n++) {
-    const call = [0, 0, 0, 0, 1, 1, 2, 2, 2, 3, 3, 4, 4, 5][next(14)]
+    const call = [0, 0, 0, 0, 1, 1, 2, 2, 2, 3, 3, 4, 4, 5, 6, 6, 7][next(17)]
     const result = calls[call]()
     if (call === 0) playing.push(result)
     else await result

@@ -236,7 +236,7 @@ test('seek without a match resolves empty', async (t) => {
     [undefined, /an object for seekAudio but received undefined/],
     [{}, /^Expected a number from 0 to 86400000 for positionMs but received null/],
     [{ positionMs: -1 }, /for positionMs but received -1/],
-    [{ positionMs: 1, trackId: 0, requestId: 'a' }, /requestId or trackId, not both for seekAudio/]
+    [{ positionMs: 1, trackId: 0, requestId: 'a' }, /only one of requestId, trackId and group for seekAudio/]
   ]) {
     await assert.rejects(session.seekAudio(request), { code: 'ERR_INVALID_ARGUMENT', message })
   }

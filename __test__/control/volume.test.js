@@ -97,7 +97,7 @@ test('volume without a match resolves empty', async (t) => {
     [{}, /^Expected a number from 0 to 1 for volume but received null/],
     [{ volume: 1.5 }, /for volume but received 1.5/],
     [{ volume: 1, fadeMs: -1 }, /for fadeMs but received -1/],
-    [{ volume: 1, trackId: 0, requestId: 'a' }, /requestId or trackId, not both for setVolume/]
+    [{ volume: 1, trackId: 0, requestId: 'a' }, /only one of requestId, trackId and group for setVolume/]
   ]) {
     await assert.rejects(session.setVolume(request), { code: 'ERR_INVALID_ARGUMENT', message })
   }

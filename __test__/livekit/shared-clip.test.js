@@ -62,6 +62,50 @@ test('what begins over a chime is heard with it, and the chime alone again', asy
   assert.ok(session.stats().sharedPackets < 100, 'behind the other it has an encoder of its own')
 })
 
+test('a chime is heard as loud as its track, whatever it was encoded for before', async (t) => {
+  const server = await openServer(t)
+  const rooms = await Promise.all([0, 1].map(async () => {
+    const room = roomOn(t, server)
+    return { ...room, ear: await room.join() }
+  }))
+  const [full, half] = rooms.map((room) => speak(t, room).session)
+  await Promise.all([full, half].map((session, index) => publish(session, rooms[index])))
+  // Before anything plays there.
+  await half.track(0).setVolume({ volume: 0.6 })
+  await sleep(REST_MS)
+  const chime = await SpeakerSession.clip({ audio: tone(440, 1000) })
+  await Promise.all([full, half].map((session) => session.playAudio({ audio: chime })))
+  const [whole, quiet] = rooms.map(({ ear }) => ear.heard.get('speaker'))
+  await until(() => [whole, quiet].every((samples) => windows(samples, 440).length >= 8), 'both are heard')
+  assert.ok(Math.abs(loudest(whole, 440) - 0.3) < 0.02, `a level of ${loudest(whole, 440)}`)
+  assert.ok(Math.abs(loudest(quiet, 440) - 0.18) < 0.02, `a level of ${loudest(quiet, 440)}`)
+  assert.ok(half.stats().sharedPackets >= 50, 'it was alone, and at one gain throughout')
+  await sleep(REST_MS)
+  // In the middle of it: from there on the packets of nobody else are its own.
+  const playing = half.playAudio({ audio: chime })
+  await playing.started
+  const loud = half.stats().sharedPackets
+  await half.track(0).setVolume({ volume: 1 })
+  await playing
+  await until(() => Math.abs(loudest(quiet, 440) - 0.3) < 0.02, 'it is as loud as its track')
+  assert.ok(half.stats().sharedPackets < loud + 40, 'it was not sent on as it was encoded for the lower volume')
+  const { frames, playing: live } = half.track(0).stats()
+  assert.equal(live, 0)
+  assert.ok(frames >= 105 && frames <= 108, `${frames} frames: 100 ms of silence, and the chime twice`)
+})
+
+test('a tap of a track has that track alone', async (t) => {
+  const room = await openRoom(t)
+  const { session } = speak(t, room)
+  await publish(session, room, { speaker: 0, app_audio: 1 })
+  const samples = []
+  session.track(1).tap({ format: 'f32' }).on('data', ({ frame }) => samples.push(...new Float32Array(frame.buffer, frame.byteOffset, frame.length / 4)))
+  await Promise.all([440, 880].map((hz, trackId) => session.playAudio({ audio: tone(hz, 500), trackId, stopOther: false })))
+  await session.close()
+  const loud = (hz) => loudest(Float32Array.from(samples), hz)
+  assert.ok(Math.abs(loud(880) - 0.3) < 0.02 && loud(440) < 0.02, `${loud(880)} of its own and ${loud(440)} of the other`)
+})
+
 test('without encodeOnce each session encodes by itself', async (t) => {
   const room = await openRoom(t)
   const { session } = speak(t, room, { encodeOnce: false })

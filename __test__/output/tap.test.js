@@ -224,3 +224,57 @@ test('tap options are validated', (t) => {
     assert.throws(() => session.tap(options), { code: 'ERR_INVALID_ARGUMENT', message })
   }
 })
+
+test('a tap of a track has what that track gives to the mix, behind its volume', async (t) => {
+  for (const channels of [1, 2]) {
+    const { session, heard } = open(t, { output: { channels } })
+    await session.track(2).setVolume({ volume: 0.5 })
+    const voice = listen(session.track(2).tap({ format: 'f32' }))
+    const all = listen(session.tap({ format: 'f32' }))
+    const music = listen(session.tap({ trackId: 0, format: 'f32' }))
+    const nothing = listen(session.tap({ trackId: 9, format: 'f32' }))
+    const say = (audio, trackId) => session.playAudio({ audio, trackId, stopOther: false })
+    say(tone(440, 301), 0)
+    await session.advance(52.5)
+    say(tone(880, 177), 2)
+    await session.advance(60)
+    say(tone(660, 55.5), 2)
+    await session.advance(500)
+    await session.close()
+    const [sum, one, other] = [all, music, voice].map((frames) => timeline(frames, { format: 'f32', channels }))
+    assertSame(sum, heard())
+    for (let n = 0; n < other.length; n++) {
+      assert.ok(Math.abs(sum[n] - one[n] - other[n]) < 1e-6, `sample ${n}: ${sum[n]} is not ${one[n]} and ${other[n]}`)
+    }
+    assert.ok(Math.abs(level(one.filter((_, n) => n % channels === 0), 4800, 9600, 440) - 0.3) < 0.02, 'as loud as its source')
+    assert.ok(Math.abs(level(other.filter((_, n) => n % channels === 0), 5280, 6000, 880) - 0.15) < 0.02, 'half as loud')
+    assert.deepEqual(nothing, [], 'silence has no frames')
+  }
+})
+
+test('a tap of a track that ends leaves the others and the mix as they are', async (t) => {
+  const { session, heard } = open(t)
+  const [one, other] = [1, 1].map((trackId) => session.tap({ trackId, format: 'f32' }))
+  const [gone, stays] = [one, other].map(listen)
+  session.playAudio({ audio: tone(440, 200), trackId: 1 })
+  await session.advance(100)
+  one.destroy()
+  await session.advance(200)
+  assert.equal(timeline(gone, { format: 'f32' }).length, 100 * 48)
+  assertSame(timeline(stays, { format: 'f32' }), heard())
+  for (const trackId of [-1, 65536, '1', null]) {
+    assert.throws(() => session.tap({ trackId }), { code: 'ERR_INVALID_ARGUMENT', message: /for trackId/ })
+  }
+})
+
+test('realtime: a tap of a track has a mute of it, and no frame of another', async (t) => {
+  const frames = []
+  const { session } = open(t, { output: { type: 'pcm', clock: 'realtime', onFrame: () => {} } })
+  session.tap({ trackId: 1, format: 'f32' }).on('data', ({ frame }) => frames.push(...new Float32Array(frame.buffer, frame.byteOffset, frame.length / 4)))
+  await session.playAudio({ audio: tone(880, 60), trackId: 2, stopOther: false })
+  await session.setMuted({ trackId: 1, muted: true })
+  const { unheardMs, durationMs } = await session.playAudio({ audio: tone(440, 60), trackId: 1, stopOther: false })
+  await session.close()
+  assert.deepEqual({ unheardMs, durationMs }, { unheardMs: 60, durationMs: 60 })
+  assert.ok(frames.length > 0 && frames.every((sample) => sample === 0))
+})

@@ -68,12 +68,8 @@ test('only a room has tracks that can be taken out of it', async (t) => {
   assert.equal((await played).outcome, 'completed')
 })
 
-test('only a room has tracks that can be muted', async (t) => {
+test('setMuted refuses what is no track and no boolean, and nothing is lost', async (t) => {
   const { session } = open(t)
-  await assert.rejects(session.setMuted({ trackId: 1, muted: true }), {
-    code: 'ERR_UNSUPPORTED_OPERATION',
-    message: "Expected output.type 'livekit' for setMuted but received 'memory'"
-  })
   for (const request of [
     undefined, null, {}, { trackId: 1 }, { muted: true }, { trackId: 65536, muted: true }, { trackId: -1, muted: true },
     { trackId: NaN, muted: true }, { trackId: '1', muted: true }, { trackId: 1, muted: 1 }, { trackId: 1, muted: true, requestId: 'a' }

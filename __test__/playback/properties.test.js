@@ -52,10 +52,12 @@ const trackId = fc.constantFrom(0, 1)
 const target = fc.oneof(
   fc.constant(undefined),
   fc.record({ trackId }),
+  fc.record({ group: fc.constantFrom('x', 'y') }),
   fc.record({ requestId: fc.constantFrom('a', 'b', 'c', 'd', 'nobody') })
 )
 const playback = {
   requestId: id,
+  group: fc.constantFrom(undefined, 'x', 'y'),
   trackId,
   stopOther: fc.constantFrom(false, false, false, true),
   overlap: fc.constantFrom(undefined, undefined, ...OVERLAPS),
@@ -93,6 +95,8 @@ const CALLS = fc.oneof(
   { weight: 3, arbitrary: call('resume', { target }) },
   { weight: 2, arbitrary: call('seek', { target, positionMs: fc.constantFrom(0, 30, 120, 1000) }) },
   { weight: 1, arbitrary: call('volume', { target, volume: fc.constantFrom(0, 0.3, 1), fadeMs: fc.constantFrom(0, 25) }) },
+  { weight: 1, arbitrary: call('trackVolume', { trackId, change: fc.constantFrom({ volume: 0.3 }, { gain: 4, fadeMs: 0 }, { volume: 1, gain: 1, fadeMs: 90 }) }) },
+  { weight: 1, arbitrary: call('mute', { trackId, muted: fc.boolean() }) },
   { weight: 1, arbitrary: call('move', {
     requestId: fc.constantFrom('a', 'b', 'c', 'nobody'),
     position: fc.integer({ min: 1, max: 4 })
@@ -171,6 +175,10 @@ class Run {
         return session.seekAudio({ ...target, positionMs: rest.positionMs })
       case 'volume':
         return session.setVolume({ ...target, volume: rest.volume, fadeMs: rest.fadeMs })
+      case 'trackVolume':
+        return session.track(rest.trackId).setVolume(rest.change)
+      case 'mute':
+        return session.track(rest.trackId).setMuted(rest.muted)
       case 'move':
         return session.moveAudio(rest)
       case 'interrupt':
@@ -250,6 +258,7 @@ async function run(overlap, { options, calls, closeAt }) {
   }
   for (const { what, promise } of run.promises) await settled(promise, what)
   if (run.odd) throw run.odd
+  await assertStarted(run)
   await assertOutcomes(run)
   assertEvents(run.told)
   assertStats(run)
@@ -261,6 +270,17 @@ async function playToEnd({ session, streams, ends }) {
   await session.resumeAudio()
   await settled(session.advance((ends.size + 1) * (MAX_DURATION_MS + 100)), 'advance to the end')
   assert.deepEqual(session.playbacks(), [], 'something never ends')
+}
+
+/** Each accepted request says of itself whether it starts, and its events do. */
+async function assertStarted({ ends, told }) {
+  const began = told.filter(({ type }) => type === 'started').map(({ requestId }) => requestId)
+  const said = []
+  for (const end of ends) {
+    await settled(end.started, `started of ${end.requestId}`)
+    if (await end.started) said.push(end.requestId)
+  }
+  assert.deepEqual(said.sort(), began.sort())
 }
 
 /** Each accepted request has exactly one terminal event, in order for each id, and it says what the promise does. */

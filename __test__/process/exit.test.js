@@ -94,6 +94,21 @@ test('a throwing listener breaks nothing else', async (t) => {
   assert.deepEqual(out.split('\n').filter(Boolean).sort(), ['completed', 'mine'])
 })
 
+test('a listener of `event` that throws keeps nobody from the event, nor a promise from settling', async (t) => {
+  const { code, out } = await run(t, `
+    process.on('uncaughtException', (error) => console.log(error.message))
+    const session = new SpeakerSession(${memory})
+    session.on('event', ({ type }) => { if (type === 'started' || type === 'completed') throw new Error('mine') })
+    for (const type of ['started', 'completed']) session.on(type, () => console.log('heard', type))
+    const playing = session.playAudio({ audioUrl: 'clip.wav' })
+    playing.started.then((started) => console.log(started))
+    playing.then(({ outcome }) => console.log(outcome))
+  `)
+  assert.equal(code, 0)
+  const expected = ['completed', 'heard completed', 'heard started', 'mine', 'mine', 'true']
+  assert.deepEqual(out.split('\n').filter(Boolean).sort(), expected)
+})
+
 for (const kill of ['SIGINT', 'SIGKILL']) {
   test(`${kill} during play leaves a valid file`, async (t) => {
     const { signal, folder } = await run(t, `

@@ -14,6 +14,24 @@ async function allowed(): Promise<void> {
     duck: { db: -15, releaseMs: 500 }
   })
   session.on('queued', ({ requestId, position, seq, atMs }) => console.log(requestId.length, position + seq + atMs))
+  session.on('completed', ({ trackId, group, context }) => [trackId satisfies number, group satisfies string | undefined, context.turn])
+  session.on('event', (event) => {
+    if (event.type === 'stopped') event.reason satisfies string
+    if (event.type === 'muted') event.trackId satisfies number
+  })
+  const playing = session.playAudio({ audioUrl: 'a.mp3', group: 'item_1', context: { turn: 1 } })
+  playing.requestId satisfies string | undefined
+  const started: boolean = await playing.started
+  console.log(started, (await playing).outcome)
+  await session.stopAudio({ group: 'item_1', reason: 'barge-in' })
+  const track = session.track(1)
+  track.name satisfies string
+  await track.setVolume({ volume: 0.5, gain: 4, fadeMs: track.id })
+  await track.setMuted(true)
+  const { frames, bufferedMs, playing: live } = track.stats()
+  console.log(frames, bufferedMs, live)
+  track.tap({ format: 'f32' }).dropped satisfies number
+  session.tap({ trackId: 1 }).destroy()
   session.once('failed', ({ code }) => code satisfies SpeakerErrorCode)
   await session.playAudio({ audioUrl: 'a.mp3' }).catch(({ cause, resource }: SpeakerError) => [cause?.code satisfies string | undefined, resource satisfies string | undefined])
   const result: PlayResult = await session.playAudio({ audioUrl: new URL('https://example.com/a.mp3'), volume: 0 })
@@ -138,6 +156,10 @@ function refused(session: SpeakerSession, error: SpeakerError): void {
   session.setVolume({ trackId: 1 })
   // @ts-expect-error: muted or not?
   session.setMuted({ trackId: 1 })
+  // @ts-expect-error: a tap of a track is of that track
+  session.track(1).tap({ trackId: 2 })
+  // @ts-expect-error: a track's number stays
+  session.track(1).id = 2
   // @ts-expect-error: which track?
   session.unpublish()
   // @ts-expect-error: the connection is told, not set

@@ -78,8 +78,11 @@ const FRAMES = ['format', 'dither', 'sampleRate', 'channels', 'frameMs']
 
 /** Validates the options of a tap; `channels` are the session's, the default. */
 function tapOptions(options = {}, channels) {
-  object(options, 'tap', FRAMES)
-  return frames(options, '', { format: 's16', channels })
+  object(options, 'tap', ['trackId', ...FRAMES])
+  return {
+    ...frames(options, '', { format: 's16', channels }),
+    trackId: check.integer(options.trackId, 'trackId', undefined, 0, 0xffff)
+  }
 }
 
 /** Validates whom to listen to, and how. */

@@ -61,7 +61,7 @@ function headerValue(name, value) {
 
 /** Options of every playback. */
 const PLAYBACK = [
-  'requestId', 'volume', 'gain', 'stopOther', 'overlap', 'trackId', 'role', 'priority', 'queueTimeoutMs', 'fadeInMs', 'signal'
+  'requestId', 'group', 'context', 'volume', 'gain', 'stopOther', 'overlap', 'trackId', 'role', 'priority', 'queueTimeoutMs', 'fadeInMs', 'signal'
 ]
 
 /** Options for the part of the source that is played. */
@@ -182,6 +182,8 @@ function playback(request) {
   const volume = check.number(request.volume, 'volume', 1, 0, 1)
   return {
     requestId: check.id(request.requestId, 'requestId', undefined),
+    group: check.id(request.group, 'group', undefined),
+    context: request.context,
     trackId: check.integer(request.trackId, 'trackId', 0, 0, 0xffff),
     overlap: check.oneOf(request.overlap, 'overlap', undefined, OVERLAPS),
     role: check.oneOf(request.role, 'role', 'media', ROLES),

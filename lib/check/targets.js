@@ -1,17 +1,19 @@
 'use strict'
 
-// Validates stop, pause, resume, seek, volume and mute requests, and what a participant says of itself and to others.
+// Validates stop, pause, resume, seek, volume and mute requests, what a track is set to, and what a participant says of itself and to others.
 
 const { refuse } = require('../error')
 const { MAX_MS, MAX_PAYLOAD, check, object } = require('./values')
 
-/** Validates a target: one request, one track, or everything. `options` are the further ones that the `call` takes. */
+/** Validates a target: one request, one track, one group, or everything. `options` are the further ones that the `call` takes. */
 function target(value, call, options = []) {
-  const { requestId, trackId } = object(value, call, ['requestId', 'trackId', ...options])
-  if (requestId !== undefined && trackId !== undefined) throw refuse('requestId or trackId, not both', call, value)
+  const { requestId, trackId, group } = object(value, call, ['requestId', 'trackId', 'group', ...options])
+  const named = [requestId, trackId, group].filter((name) => name !== undefined)
+  if (named.length > 1) throw refuse('only one of requestId, trackId and group', call, value)
   return {
     requestId: check.id(requestId, 'requestId', undefined),
-    trackId: check.integer(trackId, 'trackId', undefined, 0, 0xffff)
+    trackId: check.integer(trackId, 'trackId', undefined, 0, 0xffff),
+    group: check.id(group, 'group', undefined)
   }
 }
 
@@ -55,6 +57,23 @@ function muteRequest(request) {
     trackId: check.integer(request.trackId ?? null, 'trackId', undefined, 0, 0xffff),
     muted: check.boolean(request.muted ?? null, 'muted')
   }
+}
+
+/** Validates a change of a track's volume. */
+function trackVolume(change) {
+  object(change, 'setVolume', ['volume', 'gain', 'fadeMs'])
+  const { volume, gain, fadeMs } = change
+  if (volume === undefined && gain === undefined) throw refuse('a volume or a gain', 'setVolume', change)
+  return {
+    volume: check.number(volume, 'volume', undefined, 0, 1),
+    gain: check.number(gain, 'gain', undefined, 0, 4),
+    fadeMs: check.number(fadeMs, 'fadeMs', 5, 0, MAX_MS)
+  }
+}
+
+/** Validates such a change as a line of a recording has it. */
+function trackVolumeLine({ trackId: id, ...change }) {
+  return { trackId: trackId(id), ...trackVolume(change) }
 }
 
 /** Validates the number of a track. */
@@ -136,6 +155,6 @@ function address({ topic, to }, more = {}) {
 }
 
 module.exports = {
-  stopRequest, pauseRequest, resumeRequest, seekRequest, volumeRequest, muteRequest, trackId, attributes, text, dataRequest, textRequest,
-  callRequest, method, methodName
+  stopRequest, pauseRequest, resumeRequest, seekRequest, volumeRequest, muteRequest, trackVolume, trackVolumeLine, trackId, attributes,
+  text, dataRequest, textRequest, callRequest, method, methodName
 }

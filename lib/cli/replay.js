@@ -22,7 +22,7 @@ async function replay(session, requests, history, { clock = 'manual', zeroMs = 0
     for (const { atMs, type, request } of requests) {
       await time.reach(atMs)
       signal?.throwIfAborted()
-      const { begin, method, onStream } = CALLS[type]
+      const { begin, method, onSession, onStream } = CALLS[type]
       onAsked(type, request, zeroMs + atMs)
       if (begin) {
         const finished = begin(session, request, streams)
@@ -30,6 +30,7 @@ async function replay(session, requests, history, { clock = 'manual', zeroMs = 0
         if (!begun.has(finished)) enter(finished, history.requested(request, zeroMs + atMs), history, onRefused)
         begun.add(finished)
       } else if (onStream) await onStream(streams.get(request.requestId), request)
+      else if (onSession) await onSession(session, request)
       else await session[method](request)
     }
     // No line is left that could write.

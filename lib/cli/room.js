@@ -11,6 +11,7 @@ const { startServer } = require('../../scripts/livekit-server')
 const { SpeakerError } = require('../error')
 const { accessToken } = require('../livekit/access-token')
 const { serverFromEnv } = require('../livekit/environment')
+const { trackName } = require('../track')
 const { Ear } = require('./ear')
 
 /** How long the listener may take to find the tracks. */
@@ -20,8 +21,6 @@ const LATENCY_MS = 600
 
 /** Packages that only --livekit needs, so they are not dependencies. */
 const PACKAGES = ['@livekit/rtc-node', 'livekit-server-sdk']
-
-const TRACK_NAMES = ['speaker', 'app_audio', 'tts']
 
 /** A room to play into, and a record of the sounds heard in it. */
 class Room {
@@ -108,10 +107,6 @@ function requireInstalled(name) {
 function trackNames(requests) {
   const played = requests.filter(({ type }) => type === 'play' || type === 'stream')
   return Object.fromEntries(played.map(({ request: { trackId = 0 } }) => [trackId, trackName(trackId)]))
-}
-
-function trackName(trackId) {
-  return TRACK_NAMES[trackId] ?? `track_${trackId}`
 }
 
 function epochMs() {

@@ -7,8 +7,8 @@ const { endRequest, flushRequest, writeRequest } = require('./stream-lines')
 
 /**
  * By type: `check` validates the request; then one of `begin`, which starts a playback and returns a promise of its
- * end, `onStream`, which is called with the stream of that `requestId`, and `method`, the name of a method of the
- * session.
+ * end, `onStream`, which is called with the stream of that `requestId`, `onSession`, and `method`, the name of a method of
+ * the session.
  */
 const CALLS = {
   play: { begin: (session, request) => session.playAudio(request), check: check.playRequest },
@@ -21,6 +21,8 @@ const CALLS = {
   resume: { method: 'resumeAudio', check: check.resumeRequest },
   seek: { method: 'seekAudio', check: check.seekRequest },
   volume: { method: 'setVolume', check: check.volumeRequest },
+  trackVolume: { onSession: (session, { trackId, ...change }) => session.track(trackId).setVolume(change), check: check.trackVolumeLine },
+  mute: { method: 'setMuted', check: check.muteRequest },
   move: { method: 'moveAudio', check: check.moveRequest },
   interrupt: { method: 'interrupt', check: check.interruptRequest }
 }

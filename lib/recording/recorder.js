@@ -71,8 +71,8 @@ class Recorder {
     this.request('write', { requestId, audio: base64(bytes) })
   }
 
-  /** Writes a request of any type; `atMs` is what `nowMs` returned before it was made. */
-  request(type, { signal, ...request } = {}, atMs = this.nowMs()) {
+  /** Writes a request of any type, but what is of use to its caller alone; `atMs` is what `nowMs` returned before it was made. */
+  request(type, { signal, context, ...request } = {}, atMs = this.nowMs()) {
     if (this.#closed) return
     this.#latestMs = Math.max(this.#latestMs, atMs)
     this.#write({ atMs, type, ...request })

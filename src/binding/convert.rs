@@ -9,14 +9,15 @@ use napi_derive::napi;
 use super::output::NativeLink;
 use crate::audio::{EDGE_FADE, Samples, from_ms, to_ms};
 use crate::error::SpeakerError;
-use crate::mixer::Role;
+use crate::mixer::{Role, TrackVolume};
 use crate::output::{Rpc, Text};
-use crate::session::{Accepted, Overlap, Phase, PlayRequest, PlaybackInfo, Stats, StopRequest, Target};
+use crate::session::{Accepted, Overlap, Phase, PlayRequest, PlaybackInfo, Stats, StopRequest, Target, TrackStats};
 use crate::source::{Fetch, MemoryFile, Origin, Section, Source};
 
 #[napi(object)]
 pub struct NativePlay {
     pub request_id: Option<String>,
+    pub group: Option<String>,
     pub track_id: u32,
     pub role: String,
     pub stop_other: bool,
@@ -39,11 +40,12 @@ pub struct NativePlay {
     pub stall_timeout_ms: Option<f64>,
 }
 
-/// Everything, if neither is given.
+/// Everything, if none is given.
 #[napi(object)]
 pub struct NativeTarget {
     pub request_id: Option<String>,
     pub track_id: Option<u32>,
+    pub group: Option<String>,
 }
 
 #[napi(object)]
@@ -128,11 +130,53 @@ pub struct NativeRefusal {
 #[napi(object)]
 pub struct NativePlayback {
     pub request_id: String,
+    pub group: Option<String>,
     pub track_id: u32,
     pub role: String,
     pub state: String,
     pub position_ms: f64,
     pub place: Option<u32>,
+}
+
+/// A change of a track's volume: what is missing stays as it is.
+#[napi(object)]
+pub struct NativeTrackVolume {
+    pub volume: Option<f64>,
+    pub gain: Option<f64>,
+    pub fade_ms: f64,
+}
+
+impl From<NativeTrackVolume> for TrackVolume {
+    fn from(NativeTrackVolume { volume, gain, fade_ms }: NativeTrackVolume) -> Self {
+        let [volume, gain] = [volume, gain].map(|level| level.map(|level| level as f32));
+        Self { volume, gain, fade: from_ms(fade_ms) }
+    }
+}
+
+#[napi(object)]
+pub struct NativeTrackStats {
+    pub frames: f64,
+    pub underruns: f64,
+    pub buffered_ms: f64,
+    pub playing: u32,
+    pub loading: u32,
+    pub queued: u32,
+    pub paused: u32,
+}
+
+impl From<TrackStats> for NativeTrackStats {
+    fn from(TrackStats { counts, buffered, playing, loading, queued, paused }: TrackStats) -> Self {
+        let [playing, loading, queued, paused] = [playing, loading, queued, paused].map(|count| count as u32);
+        Self {
+            frames: counts.frames as f64,
+            underruns: counts.underruns as f64,
+            buffered_ms: to_ms(buffered),
+            playing,
+            loading,
+            queued,
+            paused,
+        }
+    }
 }
 
 #[napi(object)]
@@ -209,6 +253,7 @@ impl NativePlay {
         };
         PlayRequest {
             request_id: self.request_id,
+            group: self.group,
             track: self.track_id,
             role: role_of(&self.role),
             stop_other: self.stop_other,
@@ -233,10 +278,11 @@ impl NativeInterrupt {
 
 impl From<NativeTarget> for Target {
     fn from(target: NativeTarget) -> Self {
-        match (target.request_id, target.track_id) {
-            (Some(request_id), _) => Self::Request(request_id),
-            (None, Some(track)) => Self::Track(track),
-            (None, None) => Self::All,
+        match (target.request_id, target.track_id, target.group) {
+            (Some(request_id), ..) => Self::Request(request_id),
+            (None, Some(track), _) => Self::Track(track),
+            (None, None, Some(group)) => Self::Group(group),
+            (None, None, None) => Self::All,
         }
     }
 }
@@ -264,6 +310,7 @@ impl From<PlaybackInfo> for NativePlayback {
         };
         Self {
             request_id: info.request_id.to_string(),
+            group: info.group.as_deref().map(str::to_owned),
             track_id: info.track,
             role: name_of(info.role).to_owned(),
             state: state.to_owned(),

@@ -40,7 +40,7 @@ use crate::source::{CLIPS, Origin, SPOOLS};
 use clip::NativeClip;
 use convert::{
     NativeAccepted, NativeInterrupt, NativeMove, NativePlay, NativePlayback, NativeRefusal, NativeRpc, NativeStats,
-    NativeStop, NativeTarget, NativeText, NativeVolume,
+    NativeStop, NativeTarget, NativeText, NativeTrackStats, NativeTrackVolume, NativeVolume,
 };
 use options::NativeOptions;
 use outgoing::{Outgoing, Serialized, What};
@@ -261,7 +261,8 @@ impl NativeSession {
     /// A tap whose frames bear its `id`, or why there is none.
     #[napi]
     pub fn tap(&self, id: u32, options: NativeTapOptions) -> Either<NativeTap, NativeRefusal> {
-        match self.handle.tap(id, options.into_core(), self.frames.clone()) {
+        let track = options.track_id;
+        match self.handle.tap(id, track, options.into_core(), self.frames.clone()) {
             Ok(tap) => Either::A(NativeTap::new(tap)),
             Err(error) => Either::B(error.into()),
         }
@@ -362,6 +363,17 @@ impl NativeSession {
     #[napi]
     pub fn set_muted(&self, track_id: u32, muted: bool) -> Option<NativeRefusal> {
         self.handle.set_muted(track_id, muted).err().map(Into::into)
+    }
+
+    /// Why not, if the session is closed.
+    #[napi]
+    pub fn set_track_volume(&self, track_id: u32, change: NativeTrackVolume) -> Option<NativeRefusal> {
+        self.handle.set_track_volume(track_id, change.into()).err().map(Into::into)
+    }
+
+    #[napi]
+    pub fn track_stats(&self, track_id: u32) -> NativeTrackStats {
+        self.handle.track_stats(track_id).into()
     }
 
     #[napi]

@@ -8,6 +8,8 @@ use crate::output::PcmFormat;
 
 #[napi(object)]
 pub struct NativeTapOptions {
+    /// Everything, if it is missing.
+    pub track_id: Option<u32>,
     pub format: String,
     pub dither: bool,
     pub sample_rate: u32,
@@ -17,7 +19,7 @@ pub struct NativeTapOptions {
 
 impl NativeTapOptions {
     pub fn into_core(self) -> PcmFormat {
-        let Self { format, dither, sample_rate, channels, frame_ms } = self;
+        let Self { format, dither, sample_rate, channels, frame_ms, .. } = self;
         PcmFormat { sample_rate, channels: channels as usize, format: sample_format(&format, dither), frame_ms }
     }
 }

@@ -11,14 +11,15 @@ use super::{Listener, Recorder, Stream, Tap};
 use crate::audio::{Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::Message;
+use crate::mixer::TrackVolume;
 use crate::output::{
     Backlog, Description, Hears, ListenFailure, ListenRequest, Listening, OutgoingData, OutputOptions, Participant,
-    PcmFormat, PcmSink, TapRequest,
+    PcmFormat, PcmSink, TapRequest, Tapped,
 };
 use crate::runtime::{self, DECODERS, FETCHES, RUNTIME, Seat, WHEELS};
 use crate::session::{
     Accepted, Clock, ConnectionState, Options, PlayRequest, PlaybackInfo, RequestId, Session, Stats, StopRequest,
-    Target, Ticket, WallTime, Work,
+    Target, Ticket, TrackStats, WallTime, Work,
 };
 use crate::source::{self, FetchLimits, Opening, Pipe, Progress};
 use crate::sync::{Mutex, MutexGuard};
@@ -260,7 +261,12 @@ impl Handle {
 
     /// See [`Session::set_muted`].
     pub fn set_muted(&self, track: u32, muted: bool) -> Result<()> {
-        self.with(|session, _| session.set_muted(track, muted))?
+        self.with(|session, at| session.set_muted(track, muted, at))?
+    }
+
+    /// See [`Session::set_track_volume`].
+    pub fn set_track_volume(&self, track: u32, change: TrackVolume) -> Result<()> {
+        self.with(|session, _| session.set_track_volume(track, change))?
     }
 
     /// See [`Session::describe`].
@@ -293,11 +299,16 @@ impl Handle {
         self.core.session.lock().stats()
     }
 
-    /// Copies everything the output accepts from now on to `sink`. `id` tells the session's taps apart.
-    pub fn tap(&self, id: u32, format: PcmFormat, sink: PcmSink) -> Result<Tap> {
+    /// See [`Session::track_stats`].
+    pub fn track_stats(&self, track: u32) -> TrackStats {
+        self.core.session.lock().track_stats(track)
+    }
+
+    /// Copies everything the output accepts from now on, or what it accepts of a track, to `sink`. `id` tells the session's taps apart.
+    pub fn tap(&self, id: u32, track: Option<u32>, format: PcmFormat, sink: PcmSink) -> Result<Tap> {
         let backlog = Arc::new(Backlog::new(self.core.progress.clone()));
-        let request = TapRequest { id, format, sink, backlog: backlog.clone() };
-        self.with(|session, _| session.tap(request))??;
+        let request = TapRequest { id, of: Tapped::All, format, sink, backlog: backlog.clone() };
+        self.with(|session, _| session.tap(request, track))??;
         Ok(Tap::new(id, backlog, Arc::downgrade(&self.core)))
     }
 

@@ -129,12 +129,17 @@ impl Slot {
 
     fn hand_over(&mut self, scratch: &Scratch, samples: usize, now: Instant) -> Result<()> {
         let Self { output: Some(output), taps, .. } = self else { return Ok(()) };
+        let mut taken = false;
         let result = scratch.frames().try_for_each(|frame| {
             if output.write(&frame, now)? {
                 taps.add(&frame);
+                taken = true;
             }
             Ok(())
         });
+        if taken {
+            scratch.tracks().for_each(|(track, samples)| taps.add_track(track, samples));
+        }
         taps.hand_over(samples as Samples);
         // Nothing has ever sounded: there is no stream that would carry the silence.
         if scratch.is_empty() { output.skip(samples as Samples) } else { result }

@@ -7,8 +7,8 @@ use crate::audio::Samples;
 /// The gain of a voice and its ramps, over its next samples.
 pub struct Levels {
     pub gain: f32,
-    /// Over the session's time, which is `now` at the first of them.
-    pub duck: Ramp,
+    /// Over the session's time, which is `now` at the first of them: of its role, and of its track.
+    pub over_time: [Ramp; 3],
     pub now: Samples,
     /// Over the voice's own positions, of which the first is `here`.
     pub ramps: [Ramp; 6],
@@ -23,11 +23,9 @@ impl Levels {
         let length = length as Samples;
         let is_flat = |ramp: &Ramp, from: Samples| ramp.is_flat(from, from + length);
         let all_are = self.ramps.iter().chain(&self.falls).all(|ramp| is_flat(ramp, self.here));
-        (all_are && is_flat(&self.duck, self.now)).then(|| {
-            let ramps = self
-                .ramps
-                .iter()
-                .fold(self.gain * self.duck.level(self.now), |gain, ramp| gain * ramp.level(self.here));
+        (all_are && self.over_time.iter().all(|ramp| is_flat(ramp, self.now))).then(|| {
+            let gain = self.over_time.iter().fold(self.gain, |gain, ramp| gain * ramp.level(self.now));
+            let ramps = self.ramps.iter().fold(gain, |gain, ramp| gain * ramp.level(self.here));
             let [stop, tail] = self.falls.map(|fall| fall.level(self.here));
             ramps * stop.min(tail)
         })
@@ -37,7 +35,7 @@ impl Levels {
     pub fn gains(&self, passed: usize, gains: &mut [f32]) {
         let passed = passed as Samples;
         gains.fill(self.gain);
-        follow(&self.duck, self.now + passed, gains);
+        self.over_time.iter().for_each(|ramp| follow(ramp, self.now + passed, gains));
         let here = self.here + passed;
         self.ramps.iter().for_each(|ramp| follow(ramp, here, gains));
         let [stop, tail] = &self.falls;

@@ -15,6 +15,7 @@ mod scratch;
 mod seam;
 mod state;
 mod sum;
+mod track;
 mod voice;
 
 use crate::audio::{FRAME, LOOK_AHEAD, Samples};
@@ -27,6 +28,8 @@ pub use ramp::Ramp;
 use scratch::Piece;
 pub use scratch::{Frame, Part, Scratch};
 use sum::Sum;
+use track::Tracks;
+pub use track::{TrackCounts, TrackVolume};
 use voice::Boundary;
 pub use voice::{End, PlaybackId, Voice};
 
@@ -52,8 +55,11 @@ pub struct Mixer {
     channels: usize,
     routing: Routing,
     streams: Vec<Stream>,
-    /// The tracks that ever had a voice.
-    tracks: Vec<u32>,
+    /// The tracks that ever had a voice, in the order in which they are summed.
+    order: Vec<u32>,
+    tracks: Tracks,
+    /// Whose sum is kept, for the tap of this id, where tracks are mixed down.
+    tapped: Vec<(u32, u32)>,
     /// The session's time: samples mixed or skipped so far.
     now: Samples,
     /// Samples of the current frame that are mixed, and how many it will have.
@@ -66,8 +72,19 @@ pub struct Mixer {
 impl Mixer {
     /// A mixer of `channels` interleaved channels; without `duck` no role gives way to another.
     pub fn new(channels: usize, routing: Routing, duck: Option<Duck>) -> Self {
-        let (streams, tracks, ducking) = (Vec::new(), Vec::new(), Ducking::new(duck));
-        Self { channels, routing, streams, tracks, now: 0, filled: 0, frames: 0, underruns: 0, ducking }
+        Self {
+            channels,
+            routing,
+            streams: Vec::new(),
+            order: Vec::new(),
+            tracks: Tracks::default(),
+            tapped: Vec::new(),
+            now: 0,
+            filled: 0,
+            frames: 0,
+            underruns: 0,
+            ducking: Ducking::new(duck),
+        }
     }
 
     /// The session's time of the next sample.
@@ -100,8 +117,8 @@ impl Mixer {
     pub fn start<V: AsMut<Voice>>(&mut self, voice: &mut Voice, others: &mut [V]) {
         let track = voice.track;
         others.iter_mut().map(V::as_mut).filter(|other| other.track == track).for_each(|other| other.cross_over(voice));
-        if !self.tracks.contains(&track) {
-            self.tracks.push(track);
+        if !self.order.contains(&track) {
+            self.order.push(track);
         }
         let id = self.stream_of(track);
         if !self.streams.iter().any(|stream| stream.id == id) {
@@ -118,7 +135,43 @@ impl Mixer {
     /// Forgets what the limiters still recover from: after a cut nothing is left to be heard.
     pub fn reset(&mut self) {
         self.streams.clear();
-        self.tracks.clear();
+        self.order.clear();
+    }
+
+    /// Changes the volume of a track from the next sample on, for all that plays and will play on it: at once if nothing of it
+    /// sounded in the sample before.
+    pub fn set_volume(&mut self, track: u32, change: TrackVolume) {
+        self.tracks.set_volume(track, change, self.now);
+    }
+
+    /// Makes a track silent within 5 ms, or lifts that; its volume stays. Returns false if it was so already.
+    pub fn set_muted(&mut self, track: u32, muted: bool) -> bool {
+        self.tracks.set_muted(track, muted, self.now)
+    }
+
+    /// Returns true if a track was made silent.
+    pub fn is_muted(&self, track: u32) -> bool {
+        self.tracks.is_muted(track)
+    }
+
+    /// What was counted of a track, and how it is set.
+    pub fn track_counts(&self, track: u32) -> TrackCounts {
+        self.tracks.counts(track)
+    }
+
+    /// Keeps the sum of a track from now on, for the tap of this id. Where tracks are streams, a frame has it.
+    pub fn tap(&mut self, id: u32, track: u32) {
+        self.tapped.push((id, track));
+    }
+
+    /// Ends that.
+    pub fn untap(&mut self, id: u32) {
+        self.tapped.retain(|(tap, _)| *tap != id);
+    }
+
+    /// True if tracks are streams of their own.
+    pub fn is_per_track(&self) -> bool {
+        self.routing == Routing::PerTrack
     }
 
     /// Returns true if the frame is mixed to its end.
@@ -145,7 +198,10 @@ impl Mixer {
         let mut over = false;
         for voice in voices.iter_mut().map(V::as_mut).filter(|voice| !voice.is_held()) {
             let (id, at) = (voice.id, self.now);
-            let boundary = voice.prepare(step + LOOK_AHEAD, &mut self.underruns);
+            let mut late = 0;
+            let boundary = voice.prepare(step + LOOK_AHEAD, &mut late);
+            self.underruns += late;
+            self.tracks.ran_out(voice.track, late);
             // At the border of a frame only what is over is reported: a first sample belongs to the frame that carries it.
             let begins = step > 0 || matches!(boundary, Some((0, _)));
             if let Some(what) = begins.then(|| voice.on_first_sample()).flatten() {
@@ -198,23 +254,28 @@ impl Mixer {
         scratch: &mut Scratch,
         notices: &mut Vec<Notice>,
     ) {
-        let Self { channels, routing, streams, tracks, now, ducking, filled, frames, .. } = self;
+        let Self { channels, routing, streams, order, tracks, tapped, now, ducking, filled, frames, .. } = self;
         let stream = &mut streams[index];
         let id = stream.id;
         let is_its = |voice: &&mut Voice| stream_of(*routing, voice.track) == id && !voice.is_held();
         let is_sole = voices.iter_mut().map(V::as_mut).filter(is_its).count() == 1;
-        let (buffer, track_buffer) = scratch.open(id, *filled, step);
+        let (buffer, track_buffer, track_sums) = scratch.open(id, *filled, step);
         let (mut sum, mut track_sum) = (Sum::new(buffer, *channels), Sum::new(track_buffer, *channels));
-        sum.may_lend = is_sole && step == *frames && stream.limiter.is_at_rest();
+        sum.may_lend = is_sole && step == *frames && tapped.is_empty() && stream.limiter.is_at_rest();
         let mut piece = Piece::Silence;
-        for track in tracks.iter().filter(|track| stream_of(*routing, **track) == id) {
+        for track in order.iter().filter(|track| stream_of(*routing, **track) == id) {
+            let is_tapped = tapped.iter().any(|(_, tapped)| tapped == track);
             // What comes first needs no sum of its own.
-            let is_first = sum.is_empty();
+            let is_first = sum.is_empty() && !is_tapped;
+            let levels = tracks.levels(*track);
+            let mut sounds = false;
             for voice in voices.iter_mut().map(V::as_mut).filter(|voice| voice.track == *track && !voice.is_held()) {
-                stream.sounding |= !voice.is_dormant();
+                sounds |= !voice.is_dormant();
                 let played = voice.state.played;
                 let into = if is_first { &mut sum } else { &mut track_sum };
-                let own = voice.render(into, step, ducking.level(voice.role), *now);
+                let [level, mute] = levels;
+                let over_time = [ducking.level(voice.role), level, mute];
+                let own = voice.render(into, step, over_time, *now);
                 piece = match piece {
                     // It gives nothing.
                     piece if voice.is_dormant() => piece,
@@ -222,6 +283,13 @@ impl Mixer {
                     _ => Piece::Other,
                 };
                 voice.report(played, *now, step, notices);
+            }
+            if sounds {
+                stream.sounding = true;
+                tracks.mixed(*track, *now - *filled as Samples, *now, step);
+            }
+            if is_tapped && !track_sum.is_empty() {
+                track_sums.keep(*track, *filled, &track_sum.samples()[..step * *channels]);
             }
             sum.join(&mut track_sum);
         }

@@ -31,12 +31,41 @@ pub struct Part<'a> {
     pub gain: f32,
 }
 
+/// The sums of tracks that are tapped, where tracks are mixed down.
+#[derive(Default)]
+pub(super) struct TrackSums {
+    channels: usize,
+    sums: Vec<(u32, Vec<f32>)>,
+    /// How many of `sums` the current tick has.
+    used: usize,
+}
+
+impl TrackSums {
+    /// What a track has from the frame's sample `filled` on.
+    pub fn keep(&mut self, track: u32, filled: usize, samples: &[f32]) {
+        let index = self.sums[..self.used].iter().position(|(its, _)| *its == track).unwrap_or(self.used);
+        if index == self.used {
+            self.used += 1;
+            if index == self.sums.len() {
+                self.sums.push((track, Vec::new()));
+            }
+            let (its, sum) = &mut self.sums[index];
+            *its = track;
+            sum.clear();
+            // What no step has is silent.
+            sum.resize(FRAME * self.channels, 0.0);
+        }
+        self.sums[index].1[filled * self.channels..][..samples.len()].copy_from_slice(samples);
+    }
+}
+
 /// Buffers for one tick: the frames that its steps make, and the sum of one track.
 #[derive(Default)]
 pub struct Scratch {
     channels: usize,
     at: Samples,
     track_sum: Vec<f32>,
+    track_sums: TrackSums,
     frames: Vec<Buffer>,
     /// How many of `frames` the current tick has, and their length in interleaved samples.
     used: usize,
@@ -96,11 +125,12 @@ impl Scratch {
     /// Starts a tick at session time `at`.
     pub(super) fn begin(&mut self, channels: usize, at: Samples) {
         (self.channels, self.at, self.used, self.length) = (channels, at, 0, 0);
+        (self.track_sums.channels, self.track_sums.used) = (channels, 0);
     }
 
     /// The buffers of a step of so many samples that begins at a stream's sample `filled`: what is summed in the first is its frame.
-    /// Both are longer by what the limiter looks ahead, and hold anything.
-    pub(super) fn open(&mut self, stream: u32, filled: usize, step: usize) -> (&mut [f32], &mut [f32]) {
+    /// Both are longer by what the limiter looks ahead, and hold anything. In the third, sums of tracks are kept.
+    pub(super) fn open(&mut self, stream: u32, filled: usize, step: usize) -> (&mut [f32], &mut [f32], &mut TrackSums) {
         let window = (FRAME + LOOK_AHEAD) * self.channels;
         let index = self.frames[..self.used].iter().position(|frame| frame.stream == stream).unwrap_or(self.used);
         if index == self.used {
@@ -118,7 +148,8 @@ impl Scratch {
         }
         grow(&mut self.track_sum, window);
         let length = (step + LOOK_AHEAD) * self.channels;
-        (&mut self.frames[index].samples[filled * self.channels..][..length], &mut self.track_sum[..length])
+        let frame = &mut self.frames[index].samples[filled * self.channels..][..length];
+        (frame, &mut self.track_sum[..length], &mut self.track_sums)
     }
 
     /// What was summed from a stream's sample `filled` on is `piece`; if it `is_lent`, it was left where it lies.
@@ -155,6 +186,12 @@ impl Scratch {
                 },
             }
         })
+    }
+
+    /// The sum of each track that is tapped and sounds, where tracks are mixed down: behind its volume, in front of the limiter.
+    pub fn tracks(&self) -> impl Iterator<Item = (u32, &[f32])> {
+        let TrackSums { sums, used, .. } = &self.track_sums;
+        sums[..*used].iter().map(|(track, sum)| (*track, &sum[..self.length]))
     }
 
     /// Lets go of the clips that the frames are parts of: here, and not in the next tick under a lock, for it may be their end.

@@ -140,6 +140,11 @@ impl Voice {
         self.state.played
     }
 
+    /// Samples per channel that are there and not mixed yet.
+    pub fn buffered(&self) -> Samples {
+        self.reader.level().0 as Samples
+    }
+
     /// Where in its source it is.
     pub fn place(&self) -> Samples {
         self.reader.place()
@@ -218,13 +223,13 @@ impl Voice {
         Some(stop.as_ref()?.end().min(tail.as_ref().map_or(Samples::MAX, Ramp::end)))
     }
 
-    /// Adds its next samples to `sum` and moves on by `frames` of them; `duck` is the level of its role over the session's time, which is
-    /// `now`. Returns what the `frames` are. Those of a clip that `sum` may lend are not added where they, and what comes behind them, are
+    /// Adds its next samples to `sum` and moves on by `frames` of them; `over_time` are the levels of its role and its track over the session's
+    /// time, which is `now`. Returns what the `frames` are. Those of a clip that `sum` may lend are not added where they, and what comes behind them, are
     /// within full scale and stay as they are.
-    pub(super) fn render(&mut self, sum: &mut Sum, frames: usize, duck: Ramp, now: Samples) -> Piece {
+    pub(super) fn render(&mut self, sum: &mut Sum, frames: usize, over_time: [Ramp; 3], now: Samples) -> Piece {
         let here = self.state.played;
         let room = sum.frames().min((self.audible_until() - here) as usize);
-        let levels = self.levels(duck, now);
+        let levels = self.levels(over_time, now);
         let plain = self.reader.plain();
         let clip = self.reader.clip().map(|(clip, place)| (clip.clone(), place));
         let peek = self.reader.peek(room);
@@ -260,7 +265,7 @@ impl Voice {
     }
 
     /// What its next samples are turned to.
-    fn levels(&self, duck: Ramp, now: Samples) -> Levels {
+    fn levels(&self, over_time: [Ramp; 3], now: Samples) -> Levels {
         let here = self.state.played;
         let open = Ramp::flat(1.0);
         // Not where the source is known to end by then: its own end is not softened.
@@ -272,7 +277,7 @@ impl Voice {
         let [stop, tail, cross] = [*stop, *tail, *cross].map(|fall| fall.unwrap_or(open));
         let underrun = underrun.as_ref().map_or(open, |underrun| underrun.fall);
         let ramps = [self.volume, self.rise, limit, underrun, cross, gate.ramp];
-        Levels { gain: self.gain, duck, now, ramps, falls: [stop, tail], here }
+        Levels { gain: self.gain, over_time, now, ramps, falls: [stop, tail], here }
     }
 
     /// Reports what the last step brought: progress at every interval that was passed, and a stall once. `played` is where

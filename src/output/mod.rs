@@ -39,7 +39,7 @@ pub use livekit::{
 pub use memory::Recording;
 pub use participant::{Description, Participant, ParticipantTrack, Presence};
 pub use pcm::{PcmFormat, PcmFrame, PcmSink};
-pub use tap::{TapRequest, Taps};
+pub use tap::{TapRequest, Tapped, Taps};
 
 /// How samples are written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Taps: each gets a copy of what the output took, all streams summed.
+//! Taps: each gets a copy of what the output took, of all streams or of one track.
 
 use std::sync::Arc;
 
@@ -7,10 +7,23 @@ use super::pcm::{Pcm, PcmFormat, PcmSink};
 use crate::audio::Samples;
 use crate::mixer::Frame;
 
+/// What a tap has a copy of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tapped {
+    /// All streams, summed.
+    All,
+    /// One stream.
+    Stream(u32),
+    /// One track, where tracks are mixed down.
+    Track(u32),
+}
+
 /// A tap to be opened.
 pub struct TapRequest {
     /// Tells the session's taps apart.
     pub id: u32,
+    /// What it has a copy of.
+    pub of: Tapped,
     /// What its frames are like.
     pub format: PcmFormat,
     /// Takes them.
@@ -21,6 +34,9 @@ pub struct TapRequest {
 
 struct Tap {
     id: u32,
+    of: Tapped,
+    /// What sounded in the frame, if it has a copy of a part; empty if nothing did.
+    part: Vec<f32>,
     backlog: Arc<Backlog>,
     channels: usize,
     pcm: Pcm,
@@ -32,7 +48,7 @@ pub struct Taps {
     /// Of the streams.
     channels: usize,
     taps: Vec<Tap>,
-    /// What sounded in the frame; empty if nothing did.
+    /// What sounded in the frame, of all streams; empty if nothing did.
     sum: Vec<f32>,
 }
 
@@ -44,9 +60,10 @@ impl Taps {
 
     /// Opens a tap, from session time `now` on.
     pub fn open(&mut self, request: TapRequest, now: Samples) {
-        let TapRequest { id, format, sink, backlog } = request;
+        let TapRequest { id, of, format, sink, backlog } = request;
         let pcm = Pcm::new(format, Some(id), now, sink, backlog.clone());
-        self.taps.push(Tap { id, backlog, channels: format.channels, pcm, converted: Vec::new() });
+        let (part, converted) = (Vec::new(), Vec::new());
+        self.taps.push(Tap { id, of, part, backlog, channels: format.channels, pcm, converted });
     }
 
     /// Closes a tap.
@@ -64,16 +81,32 @@ impl Taps {
         } else {
             self.sum.iter_mut().zip(frame.samples).for_each(|(sum, sample)| *sum += sample);
         }
+        self.add_part(Tapped::Stream(frame.stream), frame.samples);
+    }
+
+    /// The output has taken a frame in which a track sounds like this.
+    pub fn add_track(&mut self, track: u32, samples: &[f32]) {
+        self.add_part(Tapped::Track(track), samples);
+    }
+
+    fn add_part(&mut self, of: Tapped, samples: &[f32]) {
+        for tap in self.taps.iter_mut().filter(|tap| tap.of == of) {
+            tap.part.clear();
+            tap.part.extend_from_slice(samples);
+        }
     }
 
     /// The frame is complete, of so many samples; silence if the output took nothing that sounds.
     pub fn hand_over(&mut self, samples: Samples) {
-        if self.sum.is_empty() {
-            return self.skip(samples);
-        }
         for tap in &mut self.taps {
-            convert(&self.sum, self.channels, tap.channels, &mut tap.converted);
-            tap.pcm.take(&tap.converted);
+            let sounds = if tap.of == Tapped::All { &self.sum } else { &tap.part };
+            if sounds.is_empty() {
+                tap.pcm.pass(samples);
+            } else {
+                convert(sounds, self.channels, tap.channels, &mut tap.converted);
+                tap.pcm.take(&tap.converted);
+            }
+            tap.part.clear();
         }
         self.sum.clear();
     }

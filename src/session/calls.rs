@@ -10,8 +10,8 @@ use super::{Advance, Clock, Lifecycle, RequestId, Session, WallTime};
 use crate::audio::{EDGE_FADE, Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::EventKind;
-use crate::mixer::{End, PlaybackId, Ramp, Role, Voice};
-use crate::output::{Description, Hears, Listening, OutgoingData, TapRequest};
+use crate::mixer::{End, PlaybackId, Ramp, Role, TrackVolume, Voice};
+use crate::output::{Description, Hears, Listening, OutgoingData, TapRequest, Tapped};
 use crate::source::{Opening, PcmReader, Source};
 
 /// What to play, and how. Values are checked by whoever builds it.
@@ -19,6 +19,8 @@ use crate::source::{Opening, PcmReader, Source};
 pub struct PlayRequest {
     /// Unique among live playbacks; made up if missing.
     pub request_id: Option<String>,
+    /// A name that it shares with others, by which they can be meant together.
+    pub group: Option<String>,
     /// The track that it plays on.
     pub track: u32,
     /// What it is to its listener.
@@ -48,6 +50,7 @@ impl PlayRequest {
     pub fn new(source: Source) -> Self {
         Self {
             request_id: None,
+            group: None,
             track: 0,
             role: Role::default(),
             stop_other: false,
@@ -117,6 +120,7 @@ impl Session {
         let request_kept = Request {
             id: self.playbacks.next_id(),
             name: name.clone(),
+            group: request.group.map(Arc::from),
             track,
             role,
             overlap,
@@ -608,9 +612,17 @@ impl Session {
         Ok(())
     }
 
-    /// Copies everything that the output accepts from now on.
-    pub fn tap(&mut self, request: TapRequest) -> Result<()> {
+    /// Copies everything that the output accepts from now on, or what it accepts of a track.
+    pub fn tap(&mut self, mut request: TapRequest, track: Option<u32>) -> Result<()> {
         self.check_open()?;
+        request.of = match track {
+            None => Tapped::All,
+            Some(track) if self.mixer.is_per_track() => Tapped::Stream(track),
+            Some(track) => {
+                self.mixer.tap(request.id, track);
+                Tapped::Track(track)
+            }
+        };
         self.outbox.request(OutputRequest::Tap(Box::new(request)));
         Ok(())
     }
@@ -628,16 +640,36 @@ impl Session {
         output.unpublish(mixer.stream_of(track), ticket, outbox);
     }
 
-    /// Mutes the stream of a track, or lifts its mute, whoever muted it; remembered while the output is not open.
-    pub fn set_muted(&mut self, track: u32, muted: bool) -> Result<()> {
-        match self.lifecycle {
-            Lifecycle::Open | Lifecycle::Draining { .. } => {
-                let Self { output, mixer, outbox, .. } = self;
-                output.set_muted(mixer.stream_of(track), muted, outbox);
-                Ok(())
-            }
-            _ => self.check_open(),
+    /// Mutes a track, or lifts its mute, whoever muted it. Where tracks are streams of the output it does that, and it is remembered
+    /// while that is not open; where they are mixed down, the track is silent in the mix, and what plays on it goes on.
+    pub fn set_muted(&mut self, track: u32, muted: bool, at: WallTime) -> Result<()> {
+        self.wall = at;
+        if !matches!(self.lifecycle, Lifecycle::Open | Lifecycle::Draining { .. }) {
+            return self.check_open();
         }
+        let Self { output, mixer, outbox, .. } = self;
+        if mixer.is_per_track() {
+            output.set_muted(mixer.stream_of(track), muted, outbox);
+        } else if mixer.set_muted(track, muted) {
+            let kind = match muted {
+                true => EventKind::Muted { track_id: track },
+                false => EventKind::Unmuted { track_id: track },
+            };
+            self.note(None, kind);
+            self.update_hearing();
+            let mut sounding = self.playbacks.sounding.iter();
+            self.outbox.hastens |= sounding.any(|each| each.request.track == track && !each.is_still());
+        }
+        Ok(())
+    }
+
+    /// Changes the volume of a track, for what plays on it and for all that will.
+    pub fn set_track_volume(&mut self, track: u32, change: TrackVolume) -> Result<()> {
+        if !matches!(self.lifecycle, Lifecycle::Open | Lifecycle::Draining { .. }) {
+            return self.check_open();
+        }
+        self.mixer.set_volume(track, change);
+        Ok(())
     }
 
     /// Tells the room what to list of this participant, in every room that is joined; settles once it does. While the output is not
@@ -695,6 +727,7 @@ impl Session {
 
     /// Ends a tap.
     pub fn untap(&mut self, id: u32) {
+        self.mixer.untap(id);
         self.outbox.request(OutputRequest::Untap(id));
     }
 

@@ -1,7 +1,8 @@
 //! What becomes of playbacks that nobody can hear: their track is muted or out of the room, or the room is cut off.
 //!
-//! What is so stands in [`OutputState`](super::output_state::OutputState); here it is brought to what sounds. A track that is held
-//! makes its playbacks stand still as a pause does, beside a pause of the user's own; any other goes on and counts what is lost.
+//! What is so stands in [`OutputState`](super::output_state::OutputState), and in the mixer of a track that is muted in the mix; here
+//! it is brought to what sounds. A track that is held makes its playbacks stand still as a pause does, beside a pause of the
+//! user's own; any other goes on and counts what is lost.
 
 use super::Session;
 use super::playbacks::Taken;
@@ -45,7 +46,8 @@ impl Session {
             let Self { playbacks, mixer, output, outbox, .. } = self;
             let Some(sounding) = playbacks.sounding(id) else { continue };
             let stream = mixer.stream_of(sounding.request.track);
-            sounding.unheard.mark(output.is_heard(stream), sounding.voice.played());
+            let is_heard = output.is_heard(stream) && !mixer.is_muted(sounding.request.track);
+            sounding.unheard.mark(is_heard, sounding.voice.played());
             let holds = output.holds(stream);
             if let Some(leaving) = &mut sounding.leaving {
                 // Its successor can't start: it ends without one.

@@ -28,7 +28,7 @@ use std::sync::Arc;
 use crate::audio::Samples;
 use crate::error::{Code, SpeakerError};
 use crate::event::EventKind;
-use crate::mixer::{Duck, Mixer, Notice, PlaybackId, Routing};
+use crate::mixer::{Duck, Mixer, Notice, PlaybackId, Routing, TrackCounts};
 use crate::output::{Link, Participant};
 
 pub use calls::{Accepted, PlayRequest, StopRequest};
@@ -128,6 +128,23 @@ pub struct Stats {
     pub dropped_data: u64,
     /// How the output is received.
     pub link: Link,
+}
+
+/// A track at a moment, and what was counted of it since the session began.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TrackStats {
+    /// What was counted, and how it is set.
+    pub counts: TrackCounts,
+    /// What is there of what plays and is not mixed yet: the least of all playbacks; 0 if nothing plays.
+    pub buffered: Samples,
+    /// Playbacks by what they do. Those that are paused are in none of the other counts.
+    pub playing: usize,
+    /// See [`playing`](Self::playing).
+    pub loading: usize,
+    /// See [`playing`](Self::playing).
+    pub queued: usize,
+    /// See [`playing`](Self::playing).
+    pub paused: usize,
 }
 
 /// From open to closed, perhaps by way of a drain, or broken by a panic.
@@ -235,6 +252,22 @@ impl Session {
         Stats { now: self.mixer.now(), underruns: self.mixer.underruns(), ..self.stats }
     }
 
+    /// A track at this moment.
+    pub fn track_stats(&self, track: u32) -> TrackStats {
+        let live: Vec<_> = self.playbacks.infos().into_iter().filter(|info| info.track == track).collect();
+        let count =
+            |phases: &[Phase]| live.iter().filter(|info| !info.is_paused && phases.contains(&info.phase)).count();
+        let plays = self.playbacks.sounding.iter().filter(|each| each.request.track == track && !each.is_still());
+        TrackStats {
+            counts: self.mixer.track_counts(track),
+            buffered: plays.map(|each| each.voice.buffered()).min().unwrap_or(0),
+            playing: count(&[Phase::Playing, Phase::Stopping]),
+            loading: count(&[Phase::Loading]),
+            queued: count(&[Phase::Queued]),
+            paused: live.iter().filter(|info| info.is_paused).count(),
+        }
+    }
+
     /// What is true of the connection now; what was told of it may not have been taken yet.
     pub fn connection(&self) -> ConnectionState {
         match self.is_closed() {
@@ -329,8 +362,7 @@ impl Session {
             EventKind::Failed { .. } => self.stats.failed += 1,
             _ => {}
         }
-        let about = request.map(|request| (request.id, request.name.clone()));
-        self.outbox.note(at, about, kind);
+        self.outbox.note(at, request, kind);
     }
 }
 

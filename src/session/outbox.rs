@@ -3,9 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::RequestId;
 use super::line::Waiting;
-use super::playbacks::Sounding;
+use super::playbacks::{Request, Sounding};
 use crate::audio::{Samples, to_ms};
 use crate::error::SpeakerError;
 use crate::event::{Event, EventKind, Message};
@@ -119,10 +118,11 @@ pub struct Outbox {
 
 impl Outbox {
     /// Appends an event behind all others.
-    pub fn note(&mut self, at: Samples, about: Option<(PlaybackId, RequestId)>, kind: EventKind) {
+    pub fn note(&mut self, at: Samples, about: Option<&Request>, kind: EventKind) {
         self.seq += 1;
-        let (playback, request_id) = about.unzip();
-        self.push(Message::Event(Event { seq: self.seq, at_ms: to_ms(at), playback, request_id, kind }));
+        let (playback, request_id) = about.map(|request| (request.id, request.name.clone())).unzip();
+        let track_id = about.map(|request| request.track);
+        self.push(Message::Event(Event { seq: self.seq, at_ms: to_ms(at), playback, request_id, track_id, kind }));
     }
 
     /// Appends data that came. Returns false if it is left out, because too much waits.

@@ -32,6 +32,8 @@ pub enum Phase {
 pub struct PlaybackInfo {
     /// Its `requestId`.
     pub request_id: RequestId,
+    /// Its group, if it has one.
+    pub group: Option<Arc<str>>,
     /// Its track.
     pub track: u32,
     /// Its role.
@@ -51,6 +53,8 @@ pub struct PlaybackInfo {
 pub struct Request {
     pub id: PlaybackId,
     pub name: RequestId,
+    /// A name that it shares with others.
+    pub group: Option<Arc<str>>,
     pub track: u32,
     pub role: Role,
     /// What it does to a track that plays.
@@ -81,9 +85,9 @@ impl Request {
         queue_position: Option<usize>,
         position: Samples,
     ) -> PlaybackInfo {
-        let Self { name, track, role, .. } = self;
-        let (request_id, track, role) = (name.clone(), *track, *role);
-        PlaybackInfo { request_id, track, role, phase, is_paused, queue_position, position }
+        let Self { name, group, track, role, .. } = self;
+        let (request_id, group, track, role) = (name.clone(), group.clone(), *track, *role);
+        PlaybackInfo { request_id, group, track, role, phase, is_paused, queue_position, position }
     }
 }
 

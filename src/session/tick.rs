@@ -701,7 +701,8 @@ impl Session {
             self.mixer.start(&mut voice, &mut self.playbacks.sounding);
         }
         let mut unheard = Unheard::default();
-        unheard.mark(self.output.is_heard(self.mixer.stream_of(track)), 0);
+        let is_heard = self.output.is_heard(self.mixer.stream_of(track)) && !self.mixer.is_muted(track);
+        unheard.mark(is_heard, 0);
         self.playbacks.sounding.push(Sounding {
             request,
             voice,

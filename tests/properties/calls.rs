@@ -64,6 +64,13 @@ pub enum Call {
     Resume(Target),
     Seek(Target, Samples),
     SetVolume(Target, f32, Samples),
+    /// Of a track, for all that will play on it too.
+    SetTrackVolume {
+        track: u32,
+        volume: Option<f32>,
+        gain: Option<f32>,
+        fade: Samples,
+    },
     Move(String, usize),
     Connect,
     Advance(Samples),
@@ -138,6 +145,7 @@ enum Plan {
     Resume(Aim),
     Seek(Aim, Samples),
     SetVolume(Aim, f32, Samples),
+    SetTrackVolume(u32, [Option<f32>; 2], Samples),
     Move(Aim, usize),
     Connect,
     Advance(Samples),
@@ -181,6 +189,11 @@ fn setup(crossfade: BoxedStrategy<Samples>) -> impl Strategy<Value = Setup> {
 fn plan() -> impl Strategy<Value = Plan> {
     let aim = || 0..9_usize;
     let fade = || prop_oneof![2 => Just(240_u64), 1 => Just(0), 2 => 1..2_000_u64];
+    let levels = prop_oneof![
+        (0.0..1.0_f32).prop_map(|volume| [Some(volume), None]),
+        (0.0..1.5_f32).prop_map(|gain| [None, Some(gain)]),
+        Just([Some(1.0), Some(1.0)]),
+    ];
     prop_oneof![
         6 => play().prop_map(Plan::Play),
         8 => (1..3_000_u64).prop_map(Plan::Advance),
@@ -191,6 +204,7 @@ fn plan() -> impl Strategy<Value = Plan> {
         3 => aim().prop_map(Plan::Resume),
         2 => (aim(), 0..6_000_u64).prop_map(|(aim, place)| Plan::Seek(aim, place)),
         2 => (aim(), 0.0..1.0_f32, fade()).prop_map(|(aim, volume, fade)| Plan::SetVolume(aim, volume, fade)),
+        2 => (0..3_u32, levels, fade()).prop_map(|(track, levels, fade)| Plan::SetTrackVolume(track, levels, fade)),
         1 => (4..9_usize, 1..5_usize).prop_map(|(aim, place)| Plan::Move(aim, place)),
         1 => Just(Plan::Connect),
         1 => prop_oneof![9 => Just(Plan::Advance(960)), 1 => Just(Plan::Close)],
@@ -247,6 +261,7 @@ fn named(plan: Plan, names: &mut usize) -> Call {
         Plan::Resume(aim) => Call::Resume(target(aim)),
         Plan::Seek(aim, place) => Call::Seek(target(aim), place),
         Plan::SetVolume(aim, volume, fade) => Call::SetVolume(target(aim), volume, fade),
+        Plan::SetTrackVolume(track, [volume, gain], fade) => Call::SetTrackVolume { track, volume, gain, fade },
         Plan::Move(aim, place) => Call::Move(name(aim - 4, *names), place),
         Plan::Connect => Call::Connect,
         Plan::Advance(samples) => Call::Advance(samples),

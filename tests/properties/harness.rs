@@ -9,6 +9,7 @@ use speaker_session::audio::Samples;
 use speaker_session::engine::{EngineOptions, Handle};
 use speaker_session::error::Code;
 use speaker_session::event::Message;
+use speaker_session::mixer::TrackVolume;
 use speaker_session::output::{OutputOptions, Recording};
 use speaker_session::session::{Clock, Options, Phase, PlayRequest, Policy, RequestId, Stats, StopRequest};
 use speaker_session::source::{FetchLimits, MemoryFile, Origin, Section, Source};
@@ -96,6 +97,13 @@ impl Rig {
             },
             Call::SetVolume(target, volume, fade) => {
                 Answer::Names(names(self.handle.set_volume(target, *volume, *fade)))
+            }
+            Call::SetTrackVolume { track, volume, gain, fade } => {
+                let change = TrackVolume { volume: *volume, gain: *gain, fade: *fade };
+                match self.handle.set_track_volume(*track, change) {
+                    Ok(()) => Answer::Names(Vec::new()),
+                    Err(error) => Answer::Refused(error.code),
+                }
             }
             Call::Move(name, place) => Answer::Moved(self.handle.move_to(name, *place)),
             Call::Connect => return self.until_settled(|handle, ticket| handle.connect(ticket)),

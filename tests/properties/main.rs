@@ -9,6 +9,7 @@ mod model;
 mod run;
 #[path = "../support/mod.rs"]
 mod support;
+mod tracks;
 mod voice;
 
 use proptest::prelude::*;

@@ -15,6 +15,7 @@ use crate::calls::{Call, Play, Sequence, Setup};
 use crate::ensure;
 use crate::harness::Answer;
 use crate::run::{Run, Step, Told, duration};
+use crate::tracks::Tracks;
 use crate::voice::{Reader, Turn, Voice};
 
 /// What the replacing of a playback and the end of a session take.
@@ -50,6 +51,7 @@ struct Sum {
     low: Vec<f32>,
     high: Vec<f32>,
     voices: Vec<u16>,
+    tracks: Tracks,
     is_vague: bool,
 }
 
@@ -61,7 +63,8 @@ pub fn check(sequence: &Sequence, run: &Run) -> Result<bool, String> {
     let stories = run.stories();
     let early = stopped_before_they_came(run);
     let length = run.samples.len();
-    let mut sum = Sum { low: vec![0.0; length], high: vec![0.0; length], voices: vec![0; length], is_vague: false };
+    let (low, high, voices) = (vec![0.0; length], vec![0.0; length], vec![0; length]);
+    let mut sum = Sum { low, high, voices, tracks: Tracks::of(run), is_vague: false };
     let mut lives = HashMap::new();
     for (index, step) in run.steps.iter().enumerate() {
         let (Call::Play(play), Answer::Names(_)) = (&step.call, &step.answer) else { continue };
@@ -113,6 +116,7 @@ fn means(target: &Target, play: &Play) -> bool {
         Target::Request(name) => *name == play.name,
         Target::Track(track) => *track == play.track,
         Target::AllBut(roles) => !roles.contains(&play.role),
+        Target::Group(_) => false,
     }
 }
 
@@ -227,7 +231,7 @@ impl<'a> Life<'a> {
                 self.close(at);
                 return Ok(());
             }
-            Call::Move(..) | Call::Connect | Call::Advance(_) => return Ok(()),
+            Call::SetTrackVolume { .. } | Call::Move(..) | Call::Connect | Call::Advance(_) => return Ok(()),
             _ => false,
         };
         let said = step.names().contains(&self.play.name);
@@ -342,9 +346,9 @@ impl<'a> Life<'a> {
             let is_over = voice.turn(is_mixed, is_told, &mut turns);
             if !is_over && is_mixed && !voice.is_held() && !voice.is_dry() {
                 let (one, other) = voice.sample(&mut turns);
-                let place = at as usize;
-                sum.low[place] += one.min(other);
-                sum.high[place] += one.max(other);
+                let (place, level) = (at as usize, sum.tracks.level(self.play.track, at));
+                sum.low[place] += one.min(other) * level;
+                sum.high[place] += one.max(other) * level;
                 sum.voices[place] += 1;
             }
             sum.is_vague |= voice.is_vague;

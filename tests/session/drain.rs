@@ -62,8 +62,8 @@ fn nothing_new_is_taken_and_what_lives_can_be_controlled() {
     assert_eq!(table.play("b", 0), "ERR_CLOSED Expected an open session but it is being closed");
     table.session.connect(9);
     assert_eq!(table.words(), "settled9(ERR_CLOSED)");
-    assert!(table.session.set_muted(0, true).is_ok());
-    assert_eq!(table.outputs(), "mute0");
+    assert!(table.session.set_muted(0, true, table.at()).is_ok());
+    assert_eq!(table.words(), "muted0");
     assert_eq!(table.pause(named("a")).0, "a");
     assert_eq!(table.frame(), "a:paused@25");
     assert_eq!(table.resume(named("a")).0, "a");
@@ -283,16 +283,17 @@ fn stops_ahead_and_timeouts_work_while_it_drains() {
     table.ready("a");
     drain(&mut table, 8);
     assert_eq!(table.pass(4_800), "b:failed(ERR_QUEUE_TIMEOUT)");
-    let error = table.session.tap(tap()).unwrap_err();
+    let error = table.session.tap(tap(), None).unwrap_err();
     assert_eq!(error.code, Code::Closed);
     assert_eq!(table.stop(Target::All).0, "a");
 }
 
 fn tap() -> speaker_session::output::TapRequest {
-    use speaker_session::output::{Backlog, PcmFormat, SampleFormat, TapRequest};
+    use speaker_session::output::{Backlog, PcmFormat, SampleFormat, TapRequest, Tapped};
     let progress = std::sync::Arc::new(speaker_session::source::Progress::new(false));
     TapRequest {
         id: 1,
+        of: Tapped::All,
         format: PcmFormat { sample_rate: 48_000, channels: 1, format: SampleFormat::F32, frame_ms: 20 },
         sink: std::sync::Arc::new(|_| {}),
         backlog: std::sync::Arc::new(Backlog::new(progress)),

@@ -405,15 +405,15 @@ fn a_mute_of_ones_own_is_kept_for_every_room() {
         routing: speaker_session::mixer::Routing::PerTrack,
         ..crate::table::options(Clock::Realtime, Policy::default())
     });
-    table.session.set_muted(1, true).unwrap();
-    table.session.set_muted(2, true).unwrap();
-    table.session.set_muted(2, false).unwrap();
+    table.session.set_muted(1, true, table.at()).unwrap();
+    table.session.set_muted(2, true, table.at()).unwrap();
+    table.session.set_muted(2, false, table.at()).unwrap();
     assert_eq!(table.outputs(), "", "there is no output to tell");
     table.session.connect(1);
     assert_eq!(table.outputs(), "open mute1");
     table.output(OutputEvent::Connected);
-    table.session.set_muted(3, true).unwrap();
-    table.session.set_muted(3, false).unwrap();
+    table.session.set_muted(3, true, table.at()).unwrap();
+    table.session.set_muted(3, false, table.at()).unwrap();
     assert_eq!(table.outputs(), "mute3 unmute3", "also where nothing is remembered: somebody else may have muted it");
     assert_eq!(table.output(OutputEvent::Muted(1, CONTINUE)), "muted1");
     table.output(OutputEvent::Lost(revoked(), "gone".into()));
@@ -459,9 +459,9 @@ fn who_is_listened_to_is_kept_for_every_room() {
 fn nothing_is_muted_in_a_session_that_is_closed() {
     let mut table = room();
     table.session.close(None, table.at());
-    assert_eq!(table.session.set_muted(1, true).unwrap_err().code, Code::Closed);
+    assert_eq!(table.session.set_muted(1, true, table.at()).unwrap_err().code, Code::Closed);
     table.session.closed(Ok(()));
-    assert_eq!(table.session.set_muted(1, true).unwrap_err().code, Code::Closed);
+    assert_eq!(table.session.set_muted(1, true, table.at()).unwrap_err().code, Code::Closed);
 }
 
 #[test]

@@ -16,4 +16,5 @@ mod properties;
 mod queue;
 mod stop;
 mod table;
+mod track;
 mod unpublish;

@@ -12,7 +12,7 @@ use proptest::test_runner::FileFailurePersistence;
 use speaker_session::audio::{FRAME, RING};
 use speaker_session::error::Result;
 use speaker_session::event::{Event, EventKind, Message};
-use speaker_session::mixer::{Duck, PlaybackId, Role, Routing, Scratch};
+use speaker_session::mixer::{Duck, PlaybackId, Role, Routing, Scratch, TrackVolume};
 use speaker_session::output::{
     Hears, IncomingData, IncomingWhat, Link, Meanwhile, OutgoingData, OutgoingWhat, OutputEvent, Payload,
 };
@@ -38,6 +38,7 @@ enum Happening {
     Resume(Target),
     Seek(Target, u64),
     Volume(Target, u64),
+    TrackVolume(u32, u64),
     Move(u8, usize),
     Flush {
         which: usize,
@@ -242,6 +243,10 @@ impl World {
             Happening::Resume(target) => drop(self.session.resume(&target, at)),
             Happening::Seek(target, place) => drop(self.session.seek(&target, place, at)),
             Happening::Volume(target, fade) => drop(self.session.set_volume(&target, 0.5, fade, at)),
+            Happening::TrackVolume(track, fade) => {
+                let change = TrackVolume { volume: Some(0.5), gain: Some(2.0), fade };
+                let _ = self.session.set_track_volume(track, change);
+            }
             Happening::Move(name, place) => {
                 self.session.move_to(&format!("n{name}"), place, at);
             }
@@ -318,7 +323,7 @@ impl World {
                 self.is_draining = true;
             }
             Happening::SetMuted(track, muted) => {
-                let _ = self.session.set_muted(track, muted);
+                let _ = self.session.set_muted(track, muted, at);
             }
             Happening::Unpublish(track) => {
                 if self.is_room {
@@ -353,6 +358,7 @@ impl World {
         };
         let request = PlayRequest {
             request_id: name.map(|name| format!("n{name}")),
+            group: (track < 2).then(|| format!("g{track}")),
             track,
             role,
             stop_other,
@@ -706,6 +712,7 @@ fn targets() -> impl Strategy<Value = Target> {
         2 => Just(Target::All),
         4 => (0..5u8).prop_map(|name| Target::Request(format!("n{name}"))),
         2 => (0..3u32).prop_map(Target::Track),
+        1 => (0..2u32).prop_map(|group| Target::Group(format!("g{group}"))),
         1 => vec(roles(), 0..3).prop_map(Target::AllBut),
     ]
 }
@@ -771,6 +778,7 @@ fn steps() -> impl Strategy<Value = Happening> {
         4 => targets().prop_map(Happening::Resume),
         4 => (targets(), 0..50_000u64).prop_map(|(target, place)| Happening::Seek(target, place)),
         1 => (targets(), 0..2_000u64).prop_map(|(target, fade)| Happening::Volume(target, fade)),
+        1 => (0..3u32, 0..2_000u64).prop_map(|(track, fade)| Happening::TrackVolume(track, fade)),
         2 => (0..5u8, 0..6usize).prop_map(|(name, place)| Happening::Move(name, place)),
         3 => (which(), any::<bool>()).prop_map(|(which, more)| Happening::Flush { which, more }),
         3 => which().prop_map(|which| Happening::Starve { which }),

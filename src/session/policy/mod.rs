@@ -89,6 +89,8 @@ pub enum Target {
     Request(String),
     /// Everything on a track.
     Track(u32),
+    /// Everything that was asked for with this group.
+    Group(String),
     /// Everything but what has one of these roles.
     AllBut(Vec<Role>),
 }
@@ -99,6 +101,7 @@ impl Target {
             Self::All => true,
             Self::Request(request_id) => *request.name == **request_id,
             Self::Track(track) => request.track == *track,
+            Self::Group(group) => request.group.as_deref() == Some(&**group),
             Self::AllBut(roles) => !roles.contains(&request.role),
         }
     }

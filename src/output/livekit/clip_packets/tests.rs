@@ -7,7 +7,7 @@ use super::super::encoder::SILENT_PACKET;
 use super::super::track::Track;
 use super::*;
 use crate::audio::SAMPLE_RATE;
-use crate::mixer::{Duck, Mixer, Role, Routing, Scratch, Voice, What};
+use crate::mixer::{Duck, Mixer, Role, Routing, Scratch, TrackVolume, Voice, What};
 use crate::runtime::DECODERS;
 use crate::source::{Clips, FetchLimits, MemoryFile, Opening, Origin, Section, Source, make_clip, open};
 
@@ -253,12 +253,15 @@ fn what_is_encoded_once_is_what_each_would_have_encoded() {
         let before = desk.shared();
         let mut clip = voice(1, 0, &library[random.below(16)], channels);
         clip.gain = random.of(&[1.0, 1.0, 0.5]);
+        // What it is sent at, from its first sample on.
+        let volume = random.of(&[1.0, 1.0, 0.5, 0.0]);
+        desk.mixer.set_volume(0, TrackVolume { volume: Some(volume), gain: None, fade: 0 });
         desk.start(clip);
         let length = random.below(25);
         desk.frames(length);
         let is_shared = desk.shared() > before && desk.voice(1).is_some();
         let other = &library[random.below(4)];
-        let what = random.below(9);
+        let what = random.below(12);
         match what {
             0 => desk.voice(1).into_iter().for_each(|voice| voice.stop(2_000)),
             1 => desk.start(voice(2, 0, other, channels)),
@@ -272,9 +275,12 @@ fn what_is_encoded_once_is_what_each_would_have_encoded() {
                 desk.start(voice);
             }
             7 => desk.tracks.iter_mut().for_each(Track::reset),
+            // Its track is turned down at once, or slowly, or up.
+            8 => desk.mixer.set_volume(0, TrackVolume { volume: Some(0.5), gain: None, fade: 0 }),
+            9 => desk.mixer.set_volume(0, TrackVolume { volume: Some(0.3), gain: Some(2.0), fade: 3_000 }),
             _ => {}
         }
-        backs += usize::from(is_shared && [0, 1, 2, 3, 5].contains(&what));
+        backs += usize::from(is_shared && [0, 1, 2, 3, 5, 8, 9].contains(&what));
         let length = random.below(20);
         desk.frames(length);
         desk.muted = false;
