@@ -319,6 +319,8 @@ fn embedded(address: IpAddr) -> Vec<Ipv4Addr> {
 mod tests {
     use super::*;
 
+    type Texts = &'static [&'static str];
+
     fn rules(texts: &[&str]) -> Vec<Rule> {
         texts.iter().map(|text| Rule::parse(text).unwrap_or_else(|| panic!("{text}"))).collect()
     }
@@ -493,7 +495,7 @@ mod tests {
         // Rules, a URL, its address, and why it is refused.
         const AT_PRIVATE: Option<&str> = Some("it is at a private address");
         const DENIED: Option<&str> = Some("network.deny has it");
-        let cases: [(&[&str], &[&str], &str, &str, Option<&str>); 27] = [
+        let cases: [(Texts, Texts, &str, &str, Option<&str>); 27] = [
             (&["minio"], &[], "http://minio:9000/", "10.0.0.1", None),
             (&["minio:9000"], &[], "http://MinIO.:9000/", "10.0.0.1", None),
             (&["minio:9000"], &[], "http://minio/", "10.0.0.1", AT_PRIVATE),
@@ -539,7 +541,7 @@ mod tests {
     #[test]
     fn behind_a_proxy_a_url_is_judged_by_what_it_says() {
         let proxy = Url::parse("http://proxy.test:3128").unwrap();
-        let cases: [(&[&str], &[&str], &str, Option<&str>); 9] = [
+        let cases: [(Texts, Texts, &str, Option<&str>); 9] = [
             (&[], &[], "http://a.test/", None),
             (&[], &[], "http://10.0.0.1/", Some("it is a private address")),
             (&[], &[], "http://localhost/", Some("it is at a loopback address")),
