@@ -413,6 +413,11 @@ export interface SessionOptions {
    */
   stallTimeoutMs?: number
   /**
+   * Which servers and files `audioUrl` may name; that of the process (`configure`, `SPEAKER_SESSION_NETWORK`) unless it is given. See
+   * {@link Network}.
+   */
+  network?: Network
+  /**
    * A file to which every accepted request is written, for `speaker-session replay`: its time, the audio that came from memory
    * or was written to streams, and these options. A recording that is there is replaced; another file or a pipe is refused. A new
    * file is readable by its owner only. Of http(s) URLs the user and the values of the query, and the values of `headers`, are
@@ -1124,6 +1129,8 @@ export interface ClipSource {
   fetchTimeoutMs?: number
   /** As in {@link SessionOptions}. */
   minFetchBytesPerSecond?: number
+  /** As in {@link SessionOptions}. It counts while the clip is made; the clip plays in any session. */
+  network?: Network
   /** Gives the clip up with `ERR_ABORTED` when it is aborted before the clip is made. */
   signal?: AbortSignal
 }
@@ -1180,6 +1187,34 @@ export interface ProcessOptions {
    * 23 minutes of mono sources, or 7 of stereo ones. A lower number than is held drops nothing.
    */
   maxClipBytes?: number
+  /**
+   * Which servers and files `audioUrl` may name, for sessions and clips without a `network` of their own, from their next request on; what
+   * the environment variable `SPEAKER_SESSION_NETWORK` says until it is set (`any`, `public` or an object as JSON), else `'any'`.
+   */
+  network?: Network
+}
+
+/**
+ * Which servers and files sources may be at. What is not among them fails with `ERR_URL_BLOCKED`. It is judged by the address that is
+ * really connected to, and on every redirect; docs/network.md says how.
+ *
+ * - `'any'`: all servers but link-local addresses and those of clouds' own services (metadata), and all files
+ * - `'public'`: servers at public addresses, and no files
+ * - an object: the same as `'public'`, with exceptions
+ */
+export type Network = 'any' | 'public' | NetworkRules
+
+/**
+ * Exceptions from `network: 'public'`. A server is a host (`minio`), all below a domain (`*.example.com`), an address (`10.0.0.1`, `::1`) or
+ * a range of them (`10.0.0.0/8`); at one port alone if that stands behind it (`minio:9000`, `[::1]:9000`, `10.0.0.0/8:9000`).
+ */
+export interface NetworkRules {
+  /** Servers that may be reached, wherever they are, unless `deny` has them too; none by default. */
+  allow?: string[]
+  /** Servers that may not be reached; none by default. */
+  deny?: string[]
+  /** Whether `audioUrl` may be a path or a `file:` URL; default false. */
+  files?: boolean
 }
 
 export interface ProcessStats {
@@ -1457,6 +1492,7 @@ export type SpeakerErrorCode =
   | 'ERR_FETCH_TIMEOUT'
   | 'ERR_HTTP_STATUS'
   | 'ERR_TOO_MANY_REDIRECTS'
+  | 'ERR_URL_BLOCKED'
   | 'ERR_SOURCE_TOO_LARGE'
   | 'ERR_SPOOL_FULL'
   | 'ERR_CLIPS_FULL'

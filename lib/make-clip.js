@@ -8,6 +8,7 @@ const check = require('./check')
 const { SpeakerClip } = require('./clip')
 const { SpeakerError } = require('./error')
 const { NativeClip } = require('./native')
+const { useEnvironment } = require('./network')
 const { Pending } = require('./pending')
 
 /** The one ticket of a clip: that under which the addon answers. */
@@ -45,6 +46,7 @@ class Making {
 async function makeClip(source) {
   const { signal, ...checked } = check.clipRequest(source)
   refuseAborted(signal)
+  if (!checked.network) useEnvironment()
   const native = NativeClip.make(checked, bell)
   if (native.code !== undefined) throw new SpeakerError(native.code, native.message)
   const { headers, contentType } = source

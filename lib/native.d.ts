@@ -144,8 +144,14 @@ export declare class NativeVoice {
 /** Sets options of the process. */
 export declare function configure(options: NativeProcessOptions): void
 
+/** Sets `network` of the process, unless it was set or used before. */
+export declare function fallBackToNetwork(network: NativeNetwork): void
+
 /** Waits until what was logged is written, if that does not take long: called when the process ends. */
 export declare function flushLog(): void
+
+/** Returns true for what `network.allow` and `network.deny` may hold. */
+export declare function isNetworkRule(text: string): boolean
 
 /** A request that was taken: its `requestId`, and the number that its events bear. */
 export interface NativeAccepted {
@@ -161,6 +167,8 @@ export interface NativeClipSource {
   audio?: Uint8Array
   fetchTimeoutMs: number
   minFetchBytesPerSecond: number
+  /** The process's if missing. */
+  network?: NativeNetwork
 }
 
 export interface NativeDuck {
@@ -196,6 +204,14 @@ export interface NativeMove {
   position: number
 }
 
+/** Which servers and files sources may be at. `lib/check` has had its rules checked by `isNetworkRule`. */
+export interface NativeNetwork {
+  isPublic: boolean
+  allow: Array<string>
+  deny: Array<string>
+  files: boolean
+}
+
 export interface NativeOptions {
   output: NativeOutput
   overlap: string
@@ -213,6 +229,8 @@ export interface NativeOptions {
   minFetchBytesPerSecond: number
   stallTimeoutMs: number
   startTimeoutMs: number
+  /** The process's if missing. */
+  network?: NativeNetwork
 }
 
 export interface NativeOutput {
@@ -280,6 +298,7 @@ export interface NativePlayback {
 export interface NativeProcessOptions {
   maxSpoolBytes?: number
   maxClipBytes?: number
+  network?: NativeNetwork
 }
 
 /** Counts over all sessions of the process. */

@@ -12,6 +12,7 @@ const { giveToken } = require('./livekit/give-token')
 const { Rpc } = require('./livekit/rpc')
 const { makeClip } = require('./make-clip')
 const { NativeSession, configure, processStats } = require('./native')
+const { useEnvironment } = require('./network')
 const { Pending } = require('./pending')
 const { Recorder } = require('./recording/recorder')
 const { SpeakerStream, pump } = require('./stream')
@@ -40,6 +41,7 @@ class SpeakerSession extends EventEmitter {
   constructor(options) {
     super()
     const checked = check.sessionOptions(options)
+    if (!checked.network) useEnvironment()
     this.#output = { ...checked.output, onFrame: options.output.onFrame, token: options.output.token }
     this.#onDuplicate = checked.onDuplicate
     this.#native = taken(NativeSession.open(checked, bell))

@@ -44,6 +44,8 @@ codes! {
     Closed = "ERR_CLOSED",
     /// The file can't be opened or read.
     File = "ERR_FILE",
+    /// The session's `network` does not let the server be reached, or the file be read.
+    UrlBlocked = "ERR_URL_BLOCKED",
     /// No HTTP answer: name look-up, connection, TLS.
     FetchFailed = "ERR_FETCH_FAILED",
     /// Silence on the wire for longer than `fetchTimeoutMs`, or fewer bytes than `minFetchBytesPerSecond`.

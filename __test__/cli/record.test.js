@@ -29,7 +29,7 @@ function assertSame(longer, shorter) {
 }
 
 test('each request becomes a line with its time', async (t) => {
-  const options = { overlap: 'queue', gain: 0.5, duck: { db: -6 }, crossfadeMs: undefined, output: { channels: 2 } }
+  const options = { overlap: 'queue', gain: 0.5, network: 'any', duck: { db: -6 }, crossfadeMs: undefined, output: { channels: 2 } }
   const { session, file, directory } = recording(t, options)
   const low = path.join(directory, 'low.wav')
   const headers = { Authorization: 'Bearer x' }

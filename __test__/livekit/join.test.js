@@ -30,6 +30,14 @@ test('plays during a join share it', async (t) => {
   assert.equal(told[0].type, 'connected')
 })
 
+test("a room's server is the caller's own: `network` is for sources alone", async (t) => {
+  const room = await openRoom(t)
+  const output = { type: 'livekit', clock: undefined, url: room.server.url, token: () => room.token('speaker') }
+  const { session } = open(t, { output, network: 'public' })
+  assert.equal((await session.playAudio({ audio: tone(440, 300) })).outcome, 'completed')
+  await assert.rejects(session.playAudio({ audioUrl: room.server.url.replace('ws', 'http') }), { code: 'ERR_URL_BLOCKED' })
+})
+
 test('joining starts no other process', { skip: process.platform === 'win32' }, async (t) => {
   const room = await openEmptyRoom(t)
   const bin = mkdtempSync(path.join(os.tmpdir(), 'speaker-session-bin-'))

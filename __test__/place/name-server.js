@@ -7,13 +7,14 @@ const { once } = require('node:events')
 const { writeFileSync } = require('node:fs')
 const path = require('node:path')
 
-/** What a row adds to itself: its `resolv.conf` is a file in its folder, and its network is its own. */
-const withResolvConf = (text) => ({
+/** What a row adds to itself: its `resolv.conf` is a file in its folder, and its network is its own, with these addresses beside loopback. */
+const withResolvConf = (text, addresses = []) => ({
   needs: ['linux', 'root', 'unshare', 'ip'],
   under(folder) {
     const file = resolvConf(folder)
     writeFileSync(file, text)
-    const enter = `ip link set lo up && mount --bind ${file} /etc/resolv.conf && exec "$0" "$@"`
+    const add = addresses.map((address) => `ip addr add ${address} dev lo && `).join('')
+    const enter = `ip link set lo up && ${add}mount --bind ${file} /etc/resolv.conf && exec "$0" "$@"`
     return ['unshare', '--mount', '--net', 'sh', '-c', enter]
   }
 })
@@ -21,7 +22,10 @@ const withResolvConf = (text) => ({
 /** The file that stands for `/etc/resolv.conf`; to be written in place. */
 const resolvConf = (folder) => path.join(folder, 'resolv.conf')
 
-/** A name server that knows `names` at 127.0.0.1, for a second each, and says nothing of others. Returns what counts its questions. */
+/**
+ * A name server that knows `names` at 127.0.0.1, for a second each, and says nothing of others; or a function says the IPv4 addresses of a
+ * name, each time it is asked for. Returns what counts its questions.
+ */
 async function startNameServer(address, names) {
   const server = dgram.createSocket('udp4')
   const asked = { count: 0 }
@@ -33,15 +37,18 @@ async function startNameServer(address, names) {
       labels.push(query.toString('latin1', at + 1, at + 1 + query[at]))
       at += query[at] + 1
     }
-    if (!names.includes(labels.join('.'))) return
-    // RFC 1035 §4.1: the header and the question again, and what is known.
+    const name = labels.join('.')
     const isA = query.readUInt16BE(at + 1) === 1
+    const known = Array.isArray(names) ? names.includes(name) && ['127.0.0.1'] : names(name, isA)
+    if (!known) return
+    // RFC 1035 §4.1: the header and the question again, and what is known.
+    const addresses = isA ? known : []
     const answer = Buffer.from(query.subarray(0, at + 5))
     answer.writeUInt16BE(0x8180, 2)
-    answer.writeUInt16BE(isA ? 1 : 0, 6)
+    answer.writeUInt16BE(addresses.length, 6)
     answer.fill(0, 8, 12)
-    const record = isA ? Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4, 127, 0, 0, 1]) : Buffer.alloc(0)
-    server.send(Buffer.concat([answer, record]), from.port, from.address)
+    const records = addresses.map((address) => Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4, ...address.split('.')]))
+    server.send(Buffer.concat([answer, ...records]), from.port, from.address)
   })
   server.bind(53, address)
   await once(server, 'listening')

@@ -50,7 +50,7 @@ test('what is announced as too large is refused before it comes', async (t) => {
 test('configure takes options of the process, and no others', () => {
   for (const [options, message] of [
     [undefined, /^Expected an object for configure but received undefined$/],
-    [{ gain: 1 }, /^Expected only maxSpoolBytes, maxClipBytes for the options of configure but received 'gain'/],
+    [{ gain: 1 }, /^Expected only maxSpoolBytes, maxClipBytes, network for the options of configure but received 'gain'/],
     [{ maxSpoolBytes: MIB - 1 }, /^Expected an integer from 1048576 to 1099511627776 for maxSpoolBytes but received 1048575/],
     [{ maxSpoolBytes: 2 ** 40 + 1 }, /for maxSpoolBytes but received 1099511627777/],
     [{ maxSpoolBytes: 2.5e6 + 0.5 }, /^Expected an integer/],

@@ -2,7 +2,7 @@
 
 import { Readable } from 'node:stream'
 
-import { SpeakerError, SpeakerSession, type PlayResult, type SpeakerErrorCode, type SpeakerVoice, type VoiceStats } from 'speaker-session'
+import { SpeakerError, SpeakerSession, type Network, type PlayResult, type SpeakerErrorCode, type SpeakerVoice, type VoiceStats } from 'speaker-session'
 
 async function allowed(): Promise<void> {
   await using session = new SpeakerSession({
@@ -55,7 +55,10 @@ async function allowed(): Promise<void> {
   session.playbacks().map(({ place }) => place satisfies number | undefined)
   new SpeakerSession({ output: { type: 'memory', clock: 'manual' }, overlap: 'queue', onDuplicate: 'join' }).recording().samples satisfies Float32Array
   new SpeakerSession({ output: { type: 'wav', path: 'x.wav', format: 'f32', keepUnheard: false } })
-  SpeakerSession.configure({ maxSpoolBytes: 2 ** 28, maxClipBytes: 2 ** 26 })
+  SpeakerSession.configure({ maxSpoolBytes: 2 ** 28, maxClipBytes: 2 ** 26, network: 'public' })
+  const network: Network = { allow: ['minio:9000', '*.example.com', '10.0.0.0/8'], deny: ['10.0.0.1'], files: true }
+  new SpeakerSession({ output: { type: 'memory' }, network })
+  await SpeakerSession.clip({ audioUrl: 'https://example.com/a.mp3', network: 'any' })
   const { sessions, broken, clips, clipBytes } = SpeakerSession.processStats()
   broken satisfies typeof sessions
   clips satisfies typeof clipBytes
@@ -118,6 +121,10 @@ async function allowed(): Promise<void> {
 function refused(session: SpeakerSession, error: SpeakerError): void {
   // @ts-expect-error: an option of a session is none of the process
   SpeakerSession.configure({ gain: 1 })
+  // @ts-expect-error: a rule stands in a list
+  SpeakerSession.configure({ network: { allow: 'minio' } })
+  // @ts-expect-error: no such network
+  new SpeakerSession({ output: { type: 'memory' }, network: 'private' })
   // @ts-expect-error: an output is needed
   new SpeakerSession({})
   // @ts-expect-error: a WAV file needs a path

@@ -4,7 +4,7 @@
 
 const { refuse, refuseSecret, refuseUrl } = require('../error')
 const { writable } = require('./permission')
-const { MAX_MS, OVERLAPS, check, object, fetchLimits } = require('./values')
+const { MAX_MS, OVERLAPS, check, object, fetchLimits, network } = require('./values')
 
 const OUTPUTS = {
   wav: { known: ['type', 'clock', 'channels', 'path', 'format', 'dither', 'keepUnheard'], format: 's16' },
@@ -161,7 +161,7 @@ function overlapOptions(overlap = 'mix') {
 const SESSION_OPTIONS = [
   'output', 'overlap', 'onDuplicate', 'maxConcurrent', 'maxQueued', 'queueTimeoutMs', 'crossfadeMs', 'maxDurationMs', 'duck',
   'gain', 'progressIntervalMs', 'fetchTimeoutMs', 'minFetchBytesPerSecond', 'startTimeoutMs', 'stallTimeoutMs',
-  'record'
+  'network', 'record'
 ]
 
 /** Validates the options of a session and fills in the defaults. */
@@ -182,6 +182,7 @@ function sessionOptions(options) {
     ...fetchLimits(options),
     startTimeoutMs: check.number(options.startTimeoutMs, 'startTimeoutMs', 30000, 0, MAX_MS),
     stallTimeoutMs: check.number(options.stallTimeoutMs, 'stallTimeoutMs', 0, 0, MAX_MS),
+    network: network(options.network, 'network'),
     ...recordOptions(options.record)
   }
 }
@@ -200,11 +201,28 @@ function recordOptions(record) {
 
 /** Validates what is set for all sessions of the process; what is not given stays as it is. */
 function processOptions(options) {
-  object(options, 'configure', ['maxSpoolBytes', 'maxClipBytes'])
+  object(options, 'configure', ['maxSpoolBytes', 'maxClipBytes', 'network'])
   return {
     maxSpoolBytes: check.integer(options.maxSpoolBytes, 'maxSpoolBytes', undefined, 2 ** 20, 2 ** 40),
-    maxClipBytes: check.integer(options.maxClipBytes, 'maxClipBytes', undefined, 0, 2 ** 40)
+    maxClipBytes: check.integer(options.maxClipBytes, 'maxClipBytes', undefined, 0, 2 ** 40),
+    network: network(options.network, 'network')
   }
 }
 
-module.exports = { SESSION_OPTIONS, processOptions, sessionOptions, tapOptions, listenOptions }
+/** Validates what the environment says of `network`: a word, or an object as JSON; undefined if it says nothing. */
+function environmentNetwork() {
+  const name = 'SPEAKER_SESSION_NETWORK'
+  const text = process.env[name]?.trim()
+  if (!text) return undefined
+  let value = text
+  if (text.startsWith('{')) {
+    try {
+      value = JSON.parse(text)
+    } catch {
+      throw refuse(`'any', 'public' or an object as JSON`, name, text)
+    }
+  }
+  return network(value, name)
+}
+
+module.exports = { SESSION_OPTIONS, environmentNetwork, processOptions, sessionOptions, tapOptions, listenOptions }

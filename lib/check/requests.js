@@ -9,7 +9,7 @@ const { isClip } = require('../clip')
 const { isVoice } = require('../voice')
 const { refuse, refuseSecret, refuseUrl } = require('../error')
 const { readable } = require('./permission')
-const { MAX_MS, OVERLAPS, ROLES, check, fetchLimits, object } = require('./values')
+const { MAX_MS, OVERLAPS, ROLES, check, fetchLimits, network, object } = require('./values')
 
 /** Requires two letters, so that `C:\clip.wav` is a path. */
 const SCHEME = /^([a-z][a-z0-9+.-]+):/i
@@ -74,7 +74,7 @@ const PLAY = [...PLAYBACK, ...SECTION, 'audioUrl', 'audio', 'loop', 'headers', '
 const WRITTEN = ['format', 'sampleRate', 'channels', 'stallTimeoutMs']
 
 /** Options of a clip. */
-const CLIP_OPTIONS = ['audioUrl', 'audio', 'headers', 'contentType', 'fetchTimeoutMs', 'minFetchBytesPerSecond', 'signal']
+const CLIP_OPTIONS = ['audioUrl', 'audio', 'headers', 'contentType', 'fetchTimeoutMs', 'minFetchBytesPerSecond', 'network', 'signal']
 
 const PLAY_OPTIONS = [...PLAY, ...WRITTEN]
 const STREAM_OPTIONS = [...PLAYBACK, ...SECTION, ...WRITTEN]
@@ -144,6 +144,7 @@ function clipRequest(source) {
     headers: headerPairs(source.headers),
     contentType: check.text(source.contentType, 'contentType', undefined),
     ...fetchLimits(source),
+    network: network(source.network, 'network'),
     signal: check.signal(source.signal, 'signal'),
     ...(audio === undefined ? place(audioUrl) : { audio })
   }

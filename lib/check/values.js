@@ -80,4 +80,33 @@ function fetchLimits({ fetchTimeoutMs, minFetchBytesPerSecond }) {
   }
 }
 
-module.exports = { MAX_MS, MAX_PAYLOAD, OVERLAPS, ROLES, object, check, fetchLimits }
+/** What `'any'` and `'public'` mean. */
+const NETWORKS = {
+  any: { isPublic: false, allow: [], deny: [], files: true },
+  public: { isPublic: true, allow: [], deny: [], files: false }
+}
+
+/** Validates which servers and files sources may be at: a word, or exceptions from `'public'`. */
+function network(value, argument) {
+  if (value === undefined) return undefined
+  if (typeof value === 'string' && Object.hasOwn(NETWORKS, value)) return NETWORKS[value]
+  if (typeof value !== 'object' || value === null) throw refuse(`'any', 'public' or an object`, argument, value)
+  object(value, argument, ['allow', 'deny', 'files'])
+  return {
+    isPublic: true,
+    allow: servers(value.allow, `${argument}.allow`),
+    deny: servers(value.deny, `${argument}.deny`),
+    files: check.boolean(value.files, `${argument}.files`, false)
+  }
+}
+
+function servers(rules = [], argument) {
+  if (!Array.isArray(rules)) throw refuse('an array', argument, rules)
+  return Array.from(rules, (rule, index) => {
+    const isRule = typeof rule === 'string' && require('../native').isNetworkRule(rule) // loaded here, as the command line can do without
+    if (!isRule) throw refuse(`a host, '*.' and a domain, an address or a range of them, or one of these with a port`, `${argument}[${index}]`, rule)
+    return rule
+  })
+}
+
+module.exports = { MAX_MS, MAX_PAYLOAD, OVERLAPS, ROLES, object, check, fetchLimits, network }

@@ -27,7 +27,7 @@ async function replay(session, requests, history, { clock = 'manual', zeroMs = 0
       if (begin) {
         const finished = begin(session, request, streams)
         // With `onDuplicate: 'join'` a second call returns the promise of the first, which is in the history.
-        if (!begun.has(finished)) enter(finished, history.requested(request, zeroMs + atMs), history, onRefused)
+        if (!begun.has(finished)) enter(finished, request, history.requested(request, zeroMs + atMs), history, onRefused)
         begun.add(finished)
       } else if (onStream) await onStream(streams.get(request.requestId), request)
       else if (onSession) await onSession(session, request)
@@ -60,9 +60,11 @@ function isStuck(session) {
 }
 
 /** Enters the refusal of a request, if no event will. */
-function enter(finished, playback, history, onRefused) {
+function enter(finished, { audioUrl }, playback, history, onRefused) {
   finished.catch((error) => {
-    if (!WITHOUT_EVENT.includes(error.code)) return
+    // A server is refused when it is asked, which is an event, and a file at once.
+    const isRefusedFile = error.code === 'ERR_URL_BLOCKED' && !/^https?:/i.test(audioUrl)
+    if (!isRefusedFile && !WITHOUT_EVENT.includes(error.code)) return
     history.refused(playback, error)
     onRefused(playback)
   })

@@ -5,8 +5,11 @@
 const { SESSION_OPTIONS, sessionOptions } = require('../check')
 const { object } = require('../check/values')
 
-/** Options that change neither samples nor outcomes are left out, and so is the output, apart from its channels. */
-const OMITTED = ['output', 'progressIntervalMs', 'record']
+/**
+ * Options that change neither samples nor outcomes are left out, and so are the output, apart from its channels, and which servers may be
+ * reached: that is for whoever replays it to say.
+ */
+const OMITTED = ['output', 'progressIntervalMs', 'network', 'record']
 const RECORDED = ['channels', ...SESSION_OPTIONS.filter((name) => !OMITTED.includes(name))]
 
 /** Returns the fields of the line for a session with these options. */

@@ -9,11 +9,12 @@ use napi_derive::napi;
 use parking_lot::Mutex;
 
 use super::NativeBell;
-use super::convert::{NativeRefusal, origin_of};
+use super::convert::{NativeNetwork, NativeRefusal, origin_of};
 use super::outgoing::{Outgoing, Serialized, What};
 use crate::audio::to_ms;
 use crate::error::{Code, SpeakerError};
 use crate::event::Message;
+use crate::net::Network;
 use crate::runtime::{self, DECODERS};
 use crate::source::{Clips, FetchLimits, Making, MemoryFile, Origin, Section, Source, make_clip};
 
@@ -26,6 +27,8 @@ pub struct NativeClipSource {
     pub audio: Option<Uint8Array>,
     pub fetch_timeout_ms: f64,
     pub min_fetch_bytes_per_second: f64,
+    /// The process's if missing.
+    pub network: Option<NativeNetwork>,
 }
 
 /// A clip that is being made, or is there.
@@ -49,19 +52,23 @@ impl NativeClip {
     /// Begins to make a clip, or says why there will be none. The bell rings once when it is made or has failed.
     #[napi]
     pub fn make(source: NativeClipSource, bell: &NativeBell) -> Result<Either<NativeClip, NativeRefusal>> {
-        let NativeClipSource { content_type, url, headers, path, audio, fetch_timeout_ms, min_fetch_bytes_per_second } =
-            source;
+        let NativeClipSource { content_type, url, headers, path, audio, network, .. } = source;
         if let Err(error) = runtime::start() {
             return Ok(Either::B(error.into()));
         }
-        let origin = origin_of(url, headers, path, audio.as_ref())?;
+        let network = network.map(NativeNetwork::into_core).transpose()?;
+        let network = network.map_or_else(Network::of_process, Arc::new);
+        let origin = match origin_of(url, headers, path, audio.as_ref(), network)? {
+            Ok(origin) => origin,
+            Err(error) => return Ok(Either::B(error.into())),
+        };
         let file = match &origin {
             Origin::Bytes(file) => Some(file.clone()),
             _ => None,
         };
         let kept = file.as_ref().map_or(0, |file| file.as_ref().len() as u64);
-        let timeout = Duration::from_secs_f64(fetch_timeout_ms / 1_000.0);
-        let limits = FetchLimits { timeout, min_bytes_per_second: min_fetch_bytes_per_second };
+        let timeout = Duration::from_secs_f64(source.fetch_timeout_ms / 1_000.0);
+        let limits = FetchLimits { timeout, min_bytes_per_second: source.min_fetch_bytes_per_second };
         let source = Source::new(origin, content_type, Section::default());
         let number = bell.last.fetch_add(1, Ordering::Relaxed);
         let made = Arc::<Mutex<_>>::default();

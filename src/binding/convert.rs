@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
 use super::output::NativeLink;
 use crate::audio::{EDGE_FADE, Samples, from_ms, to_ms};
-use crate::error::SpeakerError;
+use crate::error::{Code, SpeakerError};
 use crate::mixer::{Role, TrackVolume};
+use crate::net::{Network, Rule};
 use crate::output::{Rpc, Text};
 use crate::session::{Accepted, Overlap, Phase, PlayRequest, PlaybackInfo, Stats, StopRequest, Target, TrackStats};
 use crate::source::{Fetch, MemoryFile, Origin, Section, Source};
@@ -217,29 +219,53 @@ fn name_of(role: Role) -> &'static str {
     ROLES.into_iter().find(|(_, known)| *known == role).map_or("", |(name, _)| name)
 }
 
-/// Where audio is that is no stream: the first of these that is given.
+/// Which servers and files sources may be at. `lib/check` has had its rules checked by `isNetworkRule`.
+#[napi(object)]
+pub struct NativeNetwork {
+    pub is_public: bool,
+    pub allow: Vec<String>,
+    pub deny: Vec<String>,
+    pub files: bool,
+}
+
+impl NativeNetwork {
+    pub fn into_core(self) -> Result<Network> {
+        let rules = |texts: Vec<String>| {
+            let parse = |text: String| Rule::parse(&text).ok_or_else(|| Error::from_reason("no rule for servers"));
+            texts.into_iter().map(parse).collect::<Result<Vec<_>>>()
+        };
+        Ok(Network::new(self.is_public, rules(self.allow)?, rules(self.deny)?, self.files))
+    }
+}
+
+/// Where audio is that is no stream: the first of these that is given; or why it may not be there.
 pub fn origin_of(
     url: Option<String>,
     headers: Vec<Vec<String>>,
     path: Option<String>,
     audio: Option<&Uint8Array>,
-) -> Result<Origin> {
+    network: Arc<Network>,
+) -> Result<std::result::Result<Origin, SpeakerError>> {
     Ok(match (url, path, audio) {
         (Some(url), _, _) => {
             let pair = |header: Vec<String>| <[String; 2]>::try_from(header).ok().map(|[name, value]| (name, value));
-            Origin::Url(Fetch { url, headers: headers.into_iter().filter_map(pair).collect() })
+            Ok(Origin::Url(Fetch { url, headers: headers.into_iter().filter_map(pair).collect(), network }))
         }
-        (_, Some(path), _) => Origin::File(PathBuf::from(path)),
-        (_, _, Some(audio)) => Origin::Bytes(MemoryFile::of(audio)),
+        (_, Some(_), _) if !network.has_files() => {
+            let message = "Expected an http(s) URL for audioUrl (network takes no files) but received a file";
+            Err(SpeakerError::new(Code::UrlBlocked, message))
+        }
+        (_, Some(path), _) => Ok(Origin::File(PathBuf::from(path))),
+        (_, _, Some(audio)) => Ok(Origin::Bytes(MemoryFile::of(audio))),
         _ => return Err(Error::from_reason("no audio")),
     })
 }
 
 impl NativePlay {
-    /// Where its audio is, if it is neither a stream nor a clip.
-    pub fn origin(&mut self) -> Result<Origin> {
+    /// Where its audio is, if it is neither a stream nor a clip; or why it may not be there.
+    pub fn origin(&mut self, network: Arc<Network>) -> Result<std::result::Result<Origin, SpeakerError>> {
         let headers = std::mem::take(&mut self.headers);
-        origin_of(self.url.take(), headers, self.path.take(), self.audio.as_ref())
+        origin_of(self.url.take(), headers, self.path.take(), self.audio.as_ref(), network)
     }
 
     pub fn into_core(self, origin: Origin) -> PlayRequest {

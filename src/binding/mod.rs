@@ -30,6 +30,7 @@ use crate::audio::{from_ms, to_ms};
 use crate::engine::{Handle, broken_sessions, open_sessions};
 use crate::error::{Code, SpeakerError};
 use crate::event::Message;
+use crate::net::{Network, Rule};
 use crate::output::{
     Description, Hears, ListenFailure, OutgoingData, OutgoingWhat, Participant, Payload, PcmFrame, PcmSink, Recording,
     Text,
@@ -39,8 +40,8 @@ use crate::session::{RequestId, StopRequest};
 use crate::source::{CLIPS, Origin, SPOOLS};
 use clip::NativeClip;
 use convert::{
-    NativeAccepted, NativeInterrupt, NativeMove, NativePlay, NativePlayback, NativeRefusal, NativeRpc, NativeStats,
-    NativeStop, NativeTarget, NativeText, NativeTrackStats, NativeTrackVolume, NativeVolume,
+    NativeAccepted, NativeInterrupt, NativeMove, NativeNetwork, NativePlay, NativePlayback, NativeRefusal, NativeRpc,
+    NativeStats, NativeStop, NativeTarget, NativeText, NativeTrackStats, NativeTrackVolume, NativeVolume,
 };
 use options::NativeOptions;
 use outgoing::{Outgoing, Serialized, What};
@@ -98,14 +99,34 @@ pub fn process_stats() -> NativeProcessStats {
 pub struct NativeProcessOptions {
     pub max_spool_bytes: Option<f64>,
     pub max_clip_bytes: Option<f64>,
+    pub network: Option<NativeNetwork>,
 }
 
 /// Sets options of the process.
 #[napi]
 #[cfg_attr(test, allow(dead_code, reason = "only Node calls it"))]
-pub fn configure(options: NativeProcessOptions) {
+pub fn configure(options: NativeProcessOptions) -> Result<()> {
+    if let Some(network) = options.network {
+        Network::set_of_process(network.into_core()?, false);
+    }
     options.max_spool_bytes.iter().for_each(|max| SPOOLS.set_max(*max as u64));
     options.max_clip_bytes.iter().for_each(|max| CLIPS.set_max(*max as u64));
+    Ok(())
+}
+
+/// Sets `network` of the process, unless it was set or used before.
+#[napi]
+#[cfg_attr(test, allow(dead_code, reason = "only Node calls it"))]
+pub fn fall_back_to_network(network: NativeNetwork) -> Result<()> {
+    Network::set_of_process(network.into_core()?, true);
+    Ok(())
+}
+
+/// Returns true for what `network.allow` and `network.deny` may hold.
+#[napi]
+#[cfg_attr(test, allow(dead_code, reason = "only Node calls it"))]
+pub fn is_network_rule(text: String) -> bool {
+    Rule::parse(&text).is_some()
 }
 
 /// Returns a text that may be shown: without secrets and cut to so many characters.
@@ -128,13 +149,15 @@ pub struct NativeSession {
     frames: PcmSink,
     /// Where it is told that a voice can't be heard.
     failures: ListenFailure,
+    /// Which servers and files its sources may be at; the process's say if it has none of its own.
+    network: Option<Arc<Network>>,
 }
 
 #[napi]
 impl NativeSession {
     /// Makes a session, or says why there is none.
     #[napi]
-    pub fn open(options: NativeOptions, bell: &NativeBell) -> Result<Either<NativeSession, NativeRefusal>> {
+    pub fn open(mut options: NativeOptions, bell: &NativeBell) -> Result<Either<NativeSession, NativeRefusal>> {
         log::start();
         let number = bell.last.fetch_add(1, Ordering::Relaxed);
         let sender = |ring: Arc<dyn Fn(Outgoing) + Send + Sync>| move |what| ring(Outgoing { session: number, what });
@@ -145,9 +168,10 @@ impl NativeSession {
         let asking = TokenQuestion::default();
         let token = asking.source(move |asked| question(What::TokenWanted(asked)));
         let bell = Arc::new(move || message(What::Message));
+        let network = options.network.take().map(NativeNetwork::into_core).transpose()?.map(Arc::new);
         let (options, engine) = options.into_core(recording.clone(), frames.clone(), token, bell)?;
         Ok(match Handle::new(options, engine) {
-            Ok(handle) => Either::A(Self { handle, number, recording, token: asking, frames, failures }),
+            Ok(handle) => Either::A(Self { handle, number, recording, token: asking, frames, failures, network }),
             Err(error) => Either::B(error.into()),
         })
     }
@@ -167,8 +191,9 @@ impl NativeSession {
     /// Takes a request, or returns why it is refused.
     #[napi]
     pub fn play(&self, mut request: NativePlay) -> Result<Either<NativeAccepted, NativeRefusal>> {
-        let origin = request.origin()?;
-        Ok(self.play_from(request, Ok(origin)))
+        let network = self.network.clone().unwrap_or_else(Network::of_process);
+        let origin = request.origin(network)?;
+        Ok(self.play_from(request, origin))
     }
 
     /// Takes a request for a clip, or returns why it is refused.

@@ -7,7 +7,7 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use parking_lot::Mutex;
 
-use super::convert::overlap_of;
+use super::convert::{NativeNetwork, overlap_of};
 use super::output::NativeOutput;
 use crate::audio::from_ms;
 use crate::engine::{Bell, EngineOptions};
@@ -34,6 +34,8 @@ pub struct NativeOptions {
     pub min_fetch_bytes_per_second: f64,
     pub stall_timeout_ms: f64,
     pub start_timeout_ms: f64,
+    /// The process's if missing.
+    pub network: Option<NativeNetwork>,
 }
 
 /// The overlap rule of one track.

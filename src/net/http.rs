@@ -13,7 +13,8 @@ use reqwest::{Client, ClientBuilder, Proxy, RequestBuilder, Response, Url, redir
 use tokio::time::sleep;
 
 use super::proxy::Proxies;
-use super::{NameResolver, tls};
+use super::resolve::NameResolver;
+use super::{Blocked, Network, tls};
 use crate::redact::redact;
 
 /// For how many origins connections are kept.
@@ -29,16 +30,34 @@ const CLOSING: Duration = Duration::from_millis(100);
 /// What EMFILE and ENFILE are on every Unix: the process or the system has no descriptor left.
 const NO_DESCRIPTORS: [i32; 2] = [24, 23];
 
-/// The clients by their origins; the one used last comes last. Dropping one closes what waits in it, and nothing that is in use.
-static KEPT: Mutex<Vec<(String, Client)>> = Mutex::new(Vec::new());
+/// A client that is kept.
+struct Kept {
+    origin: String,
+    /// Its connections were made under these rules, and are for nobody who has others.
+    network: Arc<Network>,
+    client: Client,
+}
+
+/// The one used last comes last. Dropping one closes what waits in it, and nothing that is in use.
+static KEPT: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
+
+/// Why there is no client.
+pub enum NoClient {
+    /// Its server may not be reached.
+    Blocked(Blocked),
+    Failed(reqwest::Error),
+}
 
 /// A client that resolves, trusts and takes proxies as all here do, follows no redirect and tells nobody where it comes from.
 pub async fn builder(protocols: &[&[u8]]) -> ClientBuilder {
-    let proxies = Proxies::here();
+    built_with(protocols, Proxies::here(), NameResolver::default()).await
+}
+
+async fn built_with(protocols: &[&[u8]], proxies: Proxies, resolver: NameResolver) -> ClientBuilder {
     Client::builder()
         .proxy(Proxy::custom(move |url| proxies.for_url(url).cloned()))
         .use_preconfigured_tls(tls::config(protocols).await)
-        .dns_resolver(Arc::new(NameResolver))
+        .dns_resolver(Arc::new(resolver))
         .redirect(redirect::Policy::none())
         .referer(false)
         .user_agent(concat!("speaker-session/", env!("CARGO_PKG_VERSION")))
@@ -46,32 +65,37 @@ pub async fn builder(protocols: &[&[u8]]) -> ClientBuilder {
         .pool_idle_timeout(IDLE_TIMEOUT)
 }
 
-/// The client for the origin of a URL.
-pub async fn client(url: &Url) -> reqwest::Result<Client> {
+/// The client for the origin of a URL, if `network` lets it be reached. For its addresses that is found out as it connects: see
+/// [`blocked`].
+pub async fn client(url: &Url, network: &Arc<Network>) -> Result<Client, NoClient> {
     let origin = url.origin().ascii_serialization();
-    if let Some(client) = use_kept(&origin, None) {
+    if let Some(client) = use_kept(&origin, network, None) {
         return Ok(client);
     }
-    let client = builder(&[b"h2", b"http/1.1"]).await.build()?;
+    let proxies = Proxies::here();
+    let proxy = proxies.for_url(url);
+    network.check(url, proxy).map_err(NoClient::Blocked)?;
+    let resolver = NameResolver::guarding(network.clone(), url, proxy);
+    let client = built_with(&[b"h2", b"http/1.1"], proxies, resolver).await.build().map_err(NoClient::Failed)?;
     // Another one may have been made meanwhile.
-    Ok(use_kept(&origin, Some(client.clone())).unwrap_or(client))
+    Ok(use_kept(&origin, network, Some(client.clone())).unwrap_or(client))
 }
 
 /// The client that is kept for an origin, or else this one, which is kept from now on.
-fn use_kept(origin: &str, or: Option<Client>) -> Option<Client> {
-    let mut kept = KEPT.lock();
-    let place = kept.iter().position(|(known, _)| known == origin);
-    let client = place.map(|place| kept.remove(place).1).or(or)?;
-    kept.push((origin.to_owned(), client.clone()));
-    let surplus = kept.len().saturating_sub(MAX_ORIGINS);
-    kept.drain(..surplus);
+fn use_kept(origin: &str, network: &Arc<Network>, or: Option<Client>) -> Option<Client> {
+    let mut all = KEPT.lock();
+    let place = all.iter().position(|kept| kept.origin == origin && kept.network == *network);
+    let client = place.map(|place| all.remove(place).client).or(or)?;
+    all.push(Kept { origin: origin.to_owned(), network: network.clone(), client: client.clone() });
+    let surplus = all.len().saturating_sub(MAX_ORIGINS);
+    all.drain(..surplus);
     Some(client)
 }
 
 /// Keeps no connection to the origin of a URL: what is the matter with one may be the matter with all.
 pub fn forget(url: &Url) {
     let origin = url.origin().ascii_serialization();
-    KEPT.lock().retain(|(known, _)| *known != origin);
+    KEPT.lock().retain(|kept| kept.origin != origin);
 }
 
 /// Sends a request without a body. Where no descriptor is left, what waits is closed, and it is sent once more.
@@ -105,6 +129,11 @@ pub fn way(url: &Url) -> String {
 /// The innermost cause: "connection refused" rather than "error sending request". It names no URL, which may hold keys.
 pub fn reason(error: &reqwest::Error) -> String {
     redact(&causes(error).last().map_or_else(|| "no reason is known".to_owned(), ToString::to_string))
+}
+
+/// Whether a request failed because no address of its server may be connected to, and why.
+pub fn blocked(error: &reqwest::Error) -> Option<Blocked> {
+    causes(error).find_map(|cause| cause.downcast_ref().copied())
 }
 
 /// Whether it failed for want of a descriptor.

@@ -1,8 +1,10 @@
 //! The way to a server, for sources and rooms alike: its name, its certificate, the proxy before it, and connections to it.
 
+mod guard;
 pub mod http;
 mod proxy;
 mod resolve;
+mod servers;
 pub mod tls;
 
 use std::io;
@@ -11,7 +13,8 @@ use std::path::Path;
 
 use tokio::sync::oneshot;
 
-pub use resolve::{NameResolver, resolve};
+pub use guard::{Blocked, Network, Rule};
+pub use resolve::resolve;
 
 use crate::runtime::{DISKS, Disk};
 

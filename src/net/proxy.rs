@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
+use super::servers::{Range, split_port};
+
 /// The protocols of proxies that can be used.
 const SCHEMES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
 
@@ -27,8 +29,7 @@ enum Hosts {
     All,
     /// This one, and those whose names end in a dot and this.
     Domain(String),
-    /// Those whose first so many bits are the same.
-    Network(IpAddr, u32),
+    Network(Range),
 }
 
 impl Proxies {
@@ -76,22 +77,13 @@ fn proxy(name: &str, value: &str) -> Option<Url> {
 
 impl Exception {
     fn parse(text: &str) -> Option<Self> {
-        let (host, port) = match text.rsplit_once(':') {
-            // An IPv6 address has more colons, and is in brackets if a port follows.
-            Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, Some(port.parse().ok()?)),
-            _ => (text, None),
-        };
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let (address, bits) = host.split_once('/').map_or((host, None), |(address, bits)| (address, Some(bits)));
-        let host = match (host, address.parse::<IpAddr>()) {
-            ("", _) => return None,
-            ("*", _) => Hosts::All,
-            (_, Ok(address)) => {
-                let all = if address.is_ipv4() { 32 } else { 128 };
-                let bits = bits.map_or(Ok(all), str::parse).ok().filter(|bits| *bits <= all)?;
-                Hosts::Network(address, bits)
-            }
-            (domain, Err(_)) => {
+        let (host, port) = split_port(text)?;
+        let is_address = host.split('/').next().is_some_and(|host| host.parse::<IpAddr>().is_ok());
+        let host = match host {
+            "" => return None,
+            "*" => Hosts::All,
+            range if is_address => Hosts::Network(Range::parse(range)?),
+            domain => {
                 let domain = domain.trim_start_matches('*').trim_start_matches('.').trim_end_matches('.');
                 Hosts::Domain(domain.to_lowercase())
             }
@@ -107,21 +99,10 @@ impl Exception {
                 let below = host.trim_end_matches('.').strip_suffix(domain.as_str());
                 below.is_some_and(|below| below.is_empty() || below.ends_with('.')) && host.parse::<IpAddr>().is_err()
             }
-            Hosts::Network(network, bits) => {
-                host.parse().is_ok_and(|address: IpAddr| prefix(address, *bits) == prefix(*network, *bits))
-            }
+            Hosts::Network(range) => host.parse().is_ok_and(|address| range.holds(address)),
         };
         is_host && self.port.is_none_or(|port| url.port_or_known_default() == Some(port))
     }
-}
-
-/// The first bits of an address, and of which kind it is.
-fn prefix(address: IpAddr, bits: u32) -> (bool, u128) {
-    let (all, width) = match address {
-        IpAddr::V4(address) => (u128::from(address.to_bits()), 32),
-        IpAddr::V6(address) => (address.to_bits(), 128),
-    };
-    (address.is_ipv4(), all.checked_shr(width - bits.min(width)).unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -21,11 +21,12 @@ use hickory_resolver::proto::rr::{Name, RecordType};
 use hickory_resolver::{Hosts, TokioResolver};
 use once_cell::sync::Lazy;
 use parking_lot::Mutex;
+use reqwest::Url;
 use reqwest::dns::{Addrs, Resolve, Resolving};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::on_disk;
+use super::{Blocked, Network, on_disk};
 
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 const HOSTS: &str = "/etc/hosts";
@@ -58,12 +59,44 @@ pub async fn resolve(host: &str) -> io::Result<Vec<IpAddr>> {
 }
 
 /// [`resolve`] for reqwest.
-pub struct NameResolver;
+#[derive(Default)]
+pub struct NameResolver {
+    guard: Option<Arc<Guard>>,
+}
+
+/// Which addresses the server of a client may have.
+struct Guard {
+    network: Arc<Network>,
+    port: Option<u16>,
+    /// The proxy's own address is the user's affair.
+    proxy: Option<String>,
+}
+
+impl NameResolver {
+    /// For the server of a URL, behind a proxy if there is one.
+    pub fn guarding(network: Arc<Network>, url: &Url, proxy: Option<&Url>) -> Self {
+        let proxy = proxy.and_then(|proxy| Some(proxy.host_str()?.to_owned()));
+        Self { guard: Some(Arc::new(Guard { network, port: url.port_or_known_default(), proxy })) }
+    }
+}
+
+impl Guard {
+    fn passing(&self, name: &str, addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, Blocked> {
+        match &self.proxy {
+            Some(proxy) if proxy.eq_ignore_ascii_case(name) => Ok(addresses),
+            _ => self.network.passing(name, self.port, addresses),
+        }
+    }
+}
 
 impl Resolve for NameResolver {
     fn resolve(&self, name: reqwest::dns::Name) -> Resolving {
+        let guard = self.guard.clone();
         Box::pin(async move {
-            let addresses = resolve(name.as_str()).await?;
+            let mut addresses = resolve(name.as_str()).await?;
+            if let Some(guard) = guard {
+                addresses = guard.passing(name.as_str(), addresses)?;
+            }
             Ok(Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0))) as Addrs)
         })
     }

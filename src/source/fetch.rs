@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION};
@@ -10,7 +11,8 @@ use tokio_util::bytes::Bytes;
 
 use super::spool::Spool;
 use crate::error::{Code, Result, SpeakerError};
-use crate::net::http;
+use crate::net::http::{self, NoClient};
+use crate::net::{Blocked, Network};
 use crate::redact::redact;
 use crate::runtime::{last_look, slice, within};
 use crate::secrets::Secrets;
@@ -34,6 +36,8 @@ pub struct Fetch {
     pub url: String,
     /// Names and values, sent with the request.
     pub headers: Vec<(String, String)>,
+    /// Which servers it may be at, wherever it is redirected to.
+    pub network: Arc<Network>,
 }
 
 impl Fetch {
@@ -78,8 +82,15 @@ async fn respond(fetch: &Fetch, url: &mut Url) -> Result<Response> {
     for _ in 0..=MAX_REDIRECTS {
         // Where a redirect leads to may be signed too.
         let _secrets = Secrets::of_request(url.as_str(), &[]);
-        let unreachable = |error: reqwest::Error| failed(&http::way(url), &http::reason(&error)).because_of(&error);
-        let request = http::client(url).await.map_err(unreachable)?.get(url.clone());
+        let unreachable = |error: reqwest::Error| match http::blocked(&error) {
+            Some(why) => blocked(url, why),
+            None => failed(&http::way(url), &http::reason(&error)).because_of(&error),
+        };
+        let client = http::client(url, &fetch.network).await.map_err(|error| match error {
+            NoClient::Blocked(why) => blocked(url, why),
+            NoClient::Failed(error) => unreachable(error),
+        })?;
+        let request = client.get(url.clone());
         let headers = fetch.headers.iter().filter(|_| is_same_server(&given, url));
         let request = request.header(ACCEPT, "audio/*, */*;q=0.5");
         let request = headers.fold(request, |request, (name, value)| request.header(name, value));
@@ -198,6 +209,12 @@ fn silent(limit: Duration, url: &Url) -> SpeakerError {
     let message =
         format!("Expected bytes within {limit} ms for audioUrl (fetchTimeoutMs) but received none from {host}");
     SpeakerError::new(Code::FetchTimeout, message)
+}
+
+fn blocked(url: &Url, why: Blocked) -> SpeakerError {
+    let host = http::host(url);
+    let message = format!("Expected a server that network allows for audioUrl but received {host}: {why}");
+    SpeakerError::new(Code::UrlBlocked, message)
 }
 
 fn failed(host: &str, reason: &dyn Display) -> SpeakerError {
