@@ -153,10 +153,19 @@ export declare function flushLog(): void
 /** Returns true for what `network.allow` and `network.deny` may hold. */
 export declare function isNetworkRule(text: string): boolean
 
+/** Returns what an operator counts, over all sessions of the process. */
+export declare function metrics(): NativeMetrics
+
 /** A request that was taken: its `requestId`, and the number that its events bear. */
 export interface NativeAccepted {
   requestId: string
   playback: number
+}
+
+/** How many were no longer than a bound. */
+export interface NativeBucket {
+  upto: number
+  count: number
 }
 
 export interface NativeClipSource {
@@ -186,6 +195,12 @@ export interface NativeEncoding {
   more: boolean
 }
 
+export interface NativeHistogram {
+  count: number
+  sum: number
+  buckets: Array<NativeBucket>
+}
+
 export interface NativeInterrupt {
   keep: Array<string>
   reason: string
@@ -197,6 +212,27 @@ export interface NativeLink {
   loss?: number
   jitterMs?: number
   roundTripMs?: number
+}
+
+/** What an operator counts, over all sessions of the process. */
+export interface NativeMetrics {
+  requests: number
+  started: number
+  completed: number
+  stopped: number
+  /** By code: those that came. */
+  failures: Record<string, number>
+  outputErrors: number
+  reconnects: number
+  underruns: number
+  lateFrames: number
+  lostFrames: number
+  droppedFrames: number
+  panics: number
+  active: number
+  queued: number
+  firstFrameLatencyMs: NativeHistogram
+  durationMs: NativeHistogram
 }
 
 export interface NativeMove {

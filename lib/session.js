@@ -11,7 +11,7 @@ const { nativeClip } = require('./clip')
 const { giveToken } = require('./livekit/give-token')
 const { Rpc } = require('./livekit/rpc')
 const { makeClip } = require('./make-clip')
-const { NativeSession, configure, processStats } = require('./native')
+const { NativeSession, configure, metrics, processStats } = require('./native')
 const { useEnvironment } = require('./network')
 const { Pending } = require('./pending')
 const { Recorder } = require('./recording/recorder')
@@ -203,6 +203,12 @@ class SpeakerSession extends EventEmitter {
 
   static processStats() {
     return processStats()
+  }
+
+  static metrics() {
+    const { requests, started, completed, stopped, failures, ...counted } = metrics()
+    const failed = Object.values(failures).reduce((sum, count) => sum + count, 0)
+    return { ...processStats(), requests, started, completed, stopped, failed, failures, ...counted }
   }
 
   get connection() {

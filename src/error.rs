@@ -17,6 +17,9 @@ macro_rules! codes {
         }
 
         impl Code {
+            /// All of them, in their order.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
             /// The code as JavaScript sees it.
             pub const fn as_str(self) -> &'static str {
                 match self {

@@ -44,7 +44,13 @@ pub enum EventKind {
         position: usize,
     },
     /// Its first sample was handed to the output.
-    Started,
+    Started {
+        /// How long after the request that was: on the manual clock in the session's time.
+        latency_ms: f64,
+        /// How long after the request the first byte of its source was there; `None` on the manual clock, and for what needs none.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        first_byte_ms: Option<f64>,
+    },
     /// Where in its source it is, every `progressIntervalMs` of its sound.
     Progress {
         /// Its place in its source.
@@ -192,6 +198,15 @@ pub enum EventKind {
         /// What else was said of it.
         attributes: BTreeMap<String, String>,
     },
+    /// Frames came too late or not at all, because the machine or the process had no time for them.
+    Overloaded {
+        /// Frames that were mixed when the next one was due already.
+        late_frames: u32,
+        /// Frames that were given up.
+        lost_frames: u32,
+        /// By how much the latest of them was late.
+        late_ms: f64,
+    },
     /// The output failed, and every live playback with it; or the session broke, or the recording failed.
     Error {
         /// What went wrong, for programs.
@@ -199,6 +214,18 @@ pub enum EventKind {
         /// What went wrong, for people.
         message: String,
     },
+}
+
+impl EventKind {
+    /// How long the playback sounded that this ends.
+    pub fn sounded_ms(&self) -> Option<f64> {
+        match self {
+            Self::Completed { duration_ms, .. } | Self::Stopped { duration_ms, .. } | Self::Failed { duration_ms, .. } => {
+                Some(*duration_ms)
+            }
+            _ => None,
+        }
+    }
 }
 
 /// JavaScript's numbers count to 2⁵³; a larger integer type would reach it as a BigInt.

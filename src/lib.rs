@@ -21,6 +21,7 @@
 //! - [`source`], [`mixer`], [`output`]: the sound path, in this order.
 //! - `listen`: a voice's RTP packets in, frames out; pure logic, to which a room gives its packets.
 //! - [`session`]: one user's speaker, a plain state machine; [`engine`]: the threads and clocks that move it.
+//! - [`metrics`]: what an operator counts, over all sessions of the process.
 //! - `dither`: noise for outputs of 16 bits.
 //! - [`event`], [`error`]: what the user sees of both; [`redact`], [`secrets`]: what is shown there of a value or of foreign text.
 //! - [`reserved`]: the path that an output writes, and no source of its session may be.
@@ -37,6 +38,7 @@ pub mod error;
 pub mod event;
 #[doc(hidden)]
 pub mod listen;
+pub mod metrics;
 pub mod mixer;
 mod net;
 pub mod output;

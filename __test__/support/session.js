@@ -2,7 +2,7 @@
 
 const { SpeakerSession } = require('../..')
 
-/** But for `subscribed`: when somebody begins to listen is the listener's affair, and comes between any others. */
+/** But for `subscribed` and `overloaded`: when somebody begins to listen, or the machine is busy, is no affair of the session, and comes between any others. */
 const EVENTS = [
   'connected', 'queued', 'started', 'progress', 'stalled', 'paused', 'resumed', 'sought', 'completed', 'stopped',
   'failed', 'reconnecting', 'reconnected', 'disconnected', 'muted', 'unmuted', 'unpublished', 'republished', 'error'

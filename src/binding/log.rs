@@ -17,6 +17,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::metrics::METRICS;
 use crate::redact::redact_to;
 use crate::secrets;
 
@@ -44,6 +45,7 @@ pub fn start() {
     ONCE.call_once(|| {
         // This library has a standard library of its own, so the hook is for nobody else.
         std::panic::set_hook(Box::new(|panic| {
+            METRICS.panics.add(1);
             QUEUE.push(&describe(panic));
             // The process may end with it.
             QUEUE.flush(CRASH_PATIENCE);

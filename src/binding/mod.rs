@@ -30,6 +30,7 @@ use crate::audio::{from_ms, to_ms};
 use crate::engine::{Handle, broken_sessions, open_sessions};
 use crate::error::{Code, SpeakerError};
 use crate::event::Message;
+use crate::metrics::{Distribution, METRICS};
 use crate::net::{Network, Rule};
 use crate::output::{
     Description, Hears, ListenFailure, OutgoingData, OutgoingWhat, Participant, Payload, PcmFrame, PcmSink, Recording,
@@ -91,6 +92,75 @@ pub fn process_stats() -> NativeProcessStats {
         broken: broken_sessions() as f64,
         clips: clips as f64,
         clip_bytes: bytes as f64,
+    }
+}
+
+/// What an operator counts, over all sessions of the process.
+#[napi(object)]
+#[cfg_attr(test, allow(dead_code, reason = "only Node calls it"))]
+pub struct NativeMetrics {
+    pub requests: f64,
+    pub started: f64,
+    pub completed: f64,
+    pub stopped: f64,
+    /// By code: those that came.
+    pub failures: HashMap<String, f64>,
+    pub output_errors: f64,
+    pub reconnects: f64,
+    pub underruns: f64,
+    pub late_frames: f64,
+    pub lost_frames: f64,
+    pub dropped_frames: f64,
+    pub panics: f64,
+    pub active: f64,
+    pub queued: f64,
+    pub first_frame_latency_ms: NativeHistogram,
+    pub duration_ms: NativeHistogram,
+}
+
+#[napi(object)]
+pub struct NativeHistogram {
+    pub count: f64,
+    pub sum: f64,
+    pub buckets: Vec<NativeBucket>,
+}
+
+/// How many were no longer than a bound.
+#[napi(object)]
+pub struct NativeBucket {
+    pub upto: f64,
+    pub count: f64,
+}
+
+impl From<Distribution> for NativeHistogram {
+    fn from(Distribution { buckets, count, sum_ms }: Distribution) -> Self {
+        let bucket = |(upto, count)| NativeBucket { upto: f64::from(upto), count: count as f64 };
+        Self { count: count as f64, sum: sum_ms, buckets: buckets.into_iter().map(bucket).collect() }
+    }
+}
+
+/// Returns what an operator counts, over all sessions of the process.
+#[napi]
+#[cfg_attr(test, allow(dead_code, reason = "only Node calls it"))]
+pub fn metrics() -> NativeMetrics {
+    let failures = METRICS.failures.get().into_iter();
+    NativeMetrics {
+        requests: METRICS.requests.get() as f64,
+        started: METRICS.started.get() as f64,
+        completed: METRICS.completed.get() as f64,
+        stopped: METRICS.stopped.get() as f64,
+        failures: failures.map(|(code, count)| (code.as_str().to_owned(), count as f64)).collect(),
+        output_errors: METRICS.output_errors.get() as f64,
+        reconnects: METRICS.reconnects.get() as f64,
+        underruns: METRICS.underruns.get() as f64,
+        late_frames: METRICS.late_frames.get() as f64,
+        lost_frames: METRICS.lost_frames.get() as f64,
+        dropped_frames: METRICS.dropped_frames.get() as f64,
+        panics: METRICS.panics.get() as f64,
+        active: METRICS.active.get() as f64,
+        queued: METRICS.queued.get() as f64,
+        first_frame_latency_ms: METRICS.first_frame_latency.get().into(),
+        duration_ms: METRICS.duration.get().into(),
     }
 }
 

@@ -27,13 +27,15 @@ pub struct FrameClock {
     early: bool,
     /// Frames that were mixed late.
     pub late: u64,
+    /// By how much the last one was, if it was.
+    pub lateness: Duration,
     /// Frames that were given up because the process came too late.
     pub lost: u64,
 }
 
 impl FrameClock {
     pub fn start(now: Instant) -> Self {
-        Self { start: now, due: None, early: false, late: 0, lost: 0 }
+        Self { start: now, due: None, early: false, late: 0, lateness: Duration::ZERO, lost: 0 }
     }
 
     /// When the session's time began.
@@ -63,7 +65,9 @@ impl FrameClock {
     /// A frame was mixed, and `lost` samples of time are given up behind it.
     pub fn step(&mut self, lost: Samples, now: Instant) {
         let Some(due) = self.due else { return };
-        self.late += u64::from(now > due + LATE);
+        let is_late = now > due + LATE;
+        self.late += u64::from(is_late);
+        self.lateness = if is_late { now - due } else { Duration::ZERO };
         self.early = false;
         let frames = (lost / FRAME as Samples) as u32;
         if frames > 0 {

@@ -11,6 +11,7 @@ use super::{Listener, Recorder, Stream, Tap};
 use crate::audio::{Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::Message;
+use crate::metrics::METRICS;
 use crate::mixer::TrackVolume;
 use crate::output::{
     Backlog, Description, Hears, ListenFailure, ListenRequest, Listening, OutgoingData, OutputOptions, Participant,
@@ -118,6 +119,7 @@ impl Core {
         if answer.is_err() && session.break_down() {
             BROKEN.fetch_add(1, Ordering::Relaxed);
         }
+        session.tell_counts(&METRICS);
         let work = session.has_work().then(|| session.take_work());
         drop(session);
         work.into_iter().for_each(|work| self.carry_out(work));

@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use super::clock::FrameClock;
 use super::handle::Core;
 use super::offline::Alarm;
-use crate::audio::Samples;
+use crate::audio::{Samples, samples};
 use crate::error::Result;
 use crate::mixer::Scratch;
 use crate::output::{Closing, Output, OutputEvent, Taps, closed};
@@ -178,9 +178,10 @@ impl Slot {
     }
 
     pub fn gauges(&self) -> Gauges {
-        let (late_frames, lost_frames) = self.clock.as_ref().map_or((0, 0), |clock| (clock.late, clock.lost));
+        let (late_frames, lost_frames, late) =
+            self.clock.as_ref().map_or((0, 0, 0), |clock| (clock.late, clock.lost, samples(clock.lateness)));
         let (dropped_frames, shared_packets) = (self.dropped_frames(), self.shared_packets());
-        Gauges { dropped_frames, late_frames, lost_frames, shared_packets }
+        Gauges { dropped_frames, late_frames, lost_frames, shared_packets, late }
     }
 }
 

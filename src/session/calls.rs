@@ -136,8 +136,10 @@ impl Session {
             stall_timeout: if is_stream { stall_timeout } else { 0 },
             start_deadline: None,
             is_stream,
+            asked: self.wall(),
         };
         let accepted = Accepted { request_id: name.clone(), id: request_kept.id };
+        self.counts.requests += 1;
         if let Some(reason) = self.tombstones.meet(&name, self.wall()) {
             self.outbox.garbage.push(Garbage::Source(Box::new(source)));
             self.over(

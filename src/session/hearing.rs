@@ -75,6 +75,7 @@ impl Session {
     /// The server took a stream's track out of the room.
     pub(super) fn unpublished(&mut self, stream: u32, meanwhile: Meanwhile, error: &SpeakerError) {
         self.output.stream_missing(stream, meanwhile);
+        self.counts.output_errors += 1;
         let SpeakerError { code, message, .. } = error.clone();
         self.note(None, EventKind::Unpublished { track_id: stream, code, message });
         if meanwhile == Meanwhile::Drop {
@@ -85,6 +86,7 @@ impl Session {
 
     /// The output does not take a stream: what was about to play on it fails, each in turn.
     pub(super) fn refused(&mut self, stream: u32, error: &SpeakerError) {
+        self.counts.output_errors += 1;
         self.output.stream_refused(stream);
         let loading = self.playbacks.loading.iter().map(|loading| &loading.request);
         let refused: Vec<PlaybackId> =

@@ -10,12 +10,14 @@
 //! outbox and carried out by [`engine`](crate::engine) after the lock is released.
 
 mod calls;
+mod counts;
 mod drain;
 mod hearing;
 mod invariants;
 mod line;
 mod outbox;
 mod output_state;
+mod overload;
 mod playbacks;
 mod policy;
 mod room_state;
@@ -25,7 +27,7 @@ mod tick;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::audio::Samples;
+use crate::audio::{Samples, from_ms};
 use crate::error::{Code, SpeakerError};
 use crate::event::EventKind;
 use crate::mixer::{Duck, Mixer, Notice, PlaybackId, Routing, TrackCounts};
@@ -38,8 +40,10 @@ pub use playbacks::{Phase, PlaybackInfo};
 pub use policy::{OnDuplicate, Overlap, Policy, Target};
 pub use tick::{Gauges, Pace, Step};
 
+use counts::Counts;
 use outbox::Outbox;
 use output_state::OutputState;
+use overload::Overload;
 use playbacks::Playbacks;
 use policy::Tombstones;
 use room_state::RoomState;
@@ -197,6 +201,8 @@ pub struct Session {
     /// The wall time of the call that is being applied.
     wall: WallTime,
     stats: Stats,
+    counts: Counts,
+    overload: Overload,
     /// Ends of this very sample that are joined to what follows.
     seams: Vec<Seam>,
     /// What the mixer reported and is not handled yet; kept for its capacity.
@@ -220,6 +226,8 @@ impl Session {
             closing: Vec::new(),
             wall: WallTime(0),
             stats: Stats::default(),
+            counts: Counts::default(),
+            overload: Overload::default(),
             seams: Vec::new(),
             notices: Vec::new(),
         }
@@ -357,10 +365,21 @@ impl Session {
 
     fn note_at(&mut self, at: Samples, request: Option<&playbacks::Request>, kind: EventKind) {
         match kind {
+            EventKind::Started { latency_ms, .. } => {
+                self.counts.started += 1;
+                self.counts.latencies.push(from_ms(latency_ms));
+            }
             EventKind::Completed { .. } => self.stats.completed += 1,
             EventKind::Stopped { .. } => self.stats.stopped += 1,
-            EventKind::Failed { .. } => self.stats.failed += 1,
+            EventKind::Failed { code, .. } => {
+                self.stats.failed += 1;
+                self.counts.failures.push(code);
+            }
+            EventKind::Reconnecting { .. } => self.counts.reconnects += 1,
             _ => {}
+        }
+        if let Some(duration_ms) = kind.sounded_ms().filter(|duration_ms| *duration_ms > 0.0) {
+            self.counts.durations.push(from_ms(duration_ms));
         }
         self.outbox.note(at, request, kind);
     }

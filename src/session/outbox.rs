@@ -187,6 +187,11 @@ impl Outbox {
         self.is_holding = true;
     }
 
+    /// Returns true while what is noted waits.
+    pub fn is_holding(&self) -> bool {
+        self.is_holding
+    }
+
     /// The frame was handed over: everything noted may be taken.
     pub fn release(&mut self) {
         self.is_holding = false;

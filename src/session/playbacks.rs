@@ -70,6 +70,8 @@ pub struct Request {
     /// When its source, once that is opened, has to have come to its first sound; `None` for a stream, whose writer decides.
     pub start_deadline: Option<WallTime>,
     pub is_stream: bool,
+    /// When it was asked for.
+    pub asked: WallTime,
 }
 
 impl Request {

@@ -9,7 +9,7 @@ use super::outbox::{Garbage, OutputRequest, Ticket, Work};
 use super::output_state::Connection;
 use super::playbacks::{Loadable, Loading, Request, Sought, Sounding};
 use super::policy::Overlap;
-use super::{Advance, Lifecycle, Seam, Session, Stats, WallTime};
+use super::{Advance, Clock, Lifecycle, Seam, Session, Stats, WallTime};
 use crate::audio::{EDGE_FADE, FRAME, LOOK_AHEAD, RINGING, Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::{EventKind, Message};
@@ -57,6 +57,8 @@ pub struct Gauges {
     pub lost_frames: u64,
     /// Packets that were sent as they were encoded for another session, or for this one before.
     pub shared_packets: u64,
+    /// By how much the last frame was late, if it was.
+    pub late: Samples,
 }
 
 impl Session {
@@ -428,6 +430,7 @@ impl Session {
 
     /// The output is gone, and everything that lives with it; the next request connects anew.
     fn lose(&mut self, error: &SpeakerError, reason: String) {
+        self.counts.output_errors += 1;
         let was_held = self.retract_opening();
         // Disconnect first, so that a request made by an event listener opens a new connection.
         self.output.lost();
@@ -463,6 +466,7 @@ impl Session {
     /// The output took no frame: everything that lives fails with it, and the session may try again.
     fn output_failed(&mut self, error: &SpeakerError) {
         if self.output.failed(error) {
+            self.counts.output_errors += 1;
             let SpeakerError { code, message, .. } = error.clone();
             self.note(None, EventKind::Error { code, message });
         }
@@ -552,12 +556,19 @@ impl Session {
 
     /// The frame was handed over, or was not: then what it brought to its end fails, with everything that lives.
     pub fn commit(&mut self, result: Result<()>, gauges: Gauges) {
-        let Gauges { dropped_frames, late_frames, lost_frames, shared_packets } = gauges;
+        let Gauges { dropped_frames, late_frames, lost_frames, shared_packets, late } = gauges;
+        let more = |now: u64, before: u64| now.saturating_sub(before) as u32;
+        let (late_more, lost_more) = (more(late_frames, self.stats.late_frames), more(lost_frames, self.stats.lost_frames));
+        let overloaded = self.overload.look(self.wall, late_more, lost_more, late);
         self.stats = Stats { dropped_frames, late_frames, lost_frames, shared_packets, ..self.stats };
         let retracted = result.as_ref().err().map_or(0, |error| self.outbox.retract(error));
         self.stats.completed -= retracted;
         self.stats.failed += retracted;
+        if let Err(error) = &result {
+            self.counts.failures.extend((0..retracted).map(|_| error.code));
+        }
         self.outbox.release();
+        overloaded.into_iter().for_each(|kind| self.note(None, kind));
         match result {
             Ok(()) => self.output.succeeded(),
             Err(error) => self.output_failed(&error),
@@ -723,7 +734,12 @@ impl Session {
         for Notice { id, at, what } in notices.drain(..) {
             let Some(sounding) = self.playbacks.sounding(id) else { continue };
             let event = match what {
-                What::Started => EventKind::Started,
+                What::Started => {
+                    let (WallTime(asked), is_manual) = (sounding.request.asked, self.options.clock == Clock::Manual);
+                    let after = |time: Samples| to_ms(time.saturating_sub(asked));
+                    let first_byte_ms = sounding.voice.reader.first_byte().filter(|_| !is_manual).map(after);
+                    EventKind::Started { latency_ms: after(if is_manual { at } else { self.wall.0 }), first_byte_ms }
+                }
                 What::Paused(place) => EventKind::Paused { position_ms: to_ms(place) },
                 What::Resumed(place) => EventKind::Resumed { position_ms: to_ms(place) },
                 What::Progress(place) => EventKind::Progress { position_ms: to_ms(place) },

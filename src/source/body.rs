@@ -212,7 +212,10 @@ impl Body {
             }
             match self.input.read(buffer) {
                 Ok(0) => self.ended = true,
-                Ok(read) => return read,
+                Ok(read) => {
+                    self.task.has_bytes();
+                    return read;
+                }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) => self.fail(error),
             }

@@ -150,6 +150,7 @@ fn open_spool(spool: &Arc<Spool>, task: &Reading, mut label: Label) -> Result<Op
     if !reader.wait_for_bytes().map_err(failed)? {
         return Err(empty("audioUrl"));
     }
+    task.has_bytes();
     if mp4::index_comes_last(&mut reader).map_err(failed)? {
         reader.wait_until_complete().map_err(failed)?;
     }

@@ -135,6 +135,11 @@ impl PcmReader {
         }
     }
 
+    /// When the first byte of its source was there, by the session's [`Progress::wall`]; `None` before that, and for a clip or a voice.
+    pub fn first_byte(&self) -> Option<Samples> {
+        self.shared.first_byte.get().copied()
+    }
+
     /// Where it was asked to begin. That may be beyond the end, which is known only later.
     pub fn from(&self) -> Samples {
         self.section.from

@@ -22,6 +22,8 @@ pub struct Shared {
     pub pre_ring: OnceLock<Vec<f32>>,
     /// What belongs behind its last sample; set before `outcome`, if it is the source's own last.
     pub post_ring: OnceLock<Vec<f32>>,
+    /// When the first byte of the source was there, by [`Progress::wall`].
+    pub first_byte: OnceLock<Samples>,
     /// True once the reader was dropped.
     pub cancelled: Arc<AtomicBool>,
     /// True while the decode task waits for room in the ring.
@@ -66,6 +68,11 @@ impl Reading {
             true => Err(SpeakerError::new(Code::Closed, "cancelled")),
             false => Ok(()),
         }
+    }
+
+    /// A byte of the source is there.
+    pub fn has_bytes(&self) {
+        self.shared.first_byte.get_or_init(|| self.progress.wall());
     }
 
     /// Something was put into the ring, or nothing more comes before the writer writes. A clock that waits for sources is told of it when the

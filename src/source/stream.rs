@@ -69,6 +69,7 @@ impl Stream {
                 false => Ok(Box::new(Nothing)),
             };
         }
+        task.has_bytes();
         Ok(match &self.encoding {
             Encoding::Raw { format, rate, channels } => Box::new(RawDecoder::new(reader, *format, *rate, *channels)),
             Encoding::File(extension) => {

@@ -71,7 +71,7 @@ fn is_one_life(story: &[Told]) -> Result<(), String> {
     ensure!(ends == 1, "{ends} ends: {kinds:?}");
     let last = kinds.last().and_then(|kind| duration(kind));
     ensure!(last.is_some(), "told after its end: {kinds:?}");
-    let starts: Vec<_> = (0..kinds.len()).filter(|index| *kinds[*index] == EventKind::Started).collect();
+    let starts: Vec<_> = (0..kinds.len()).filter(|index| matches!(kinds[*index], EventKind::Started { .. })).collect();
     ensure!(starts.len() <= 1, "started twice: {kinds:?}");
     let sounds = last > Some(0);
     ensure!(!sounds || starts.len() == 1, "sounded without a start: {kinds:?}");
@@ -86,7 +86,7 @@ fn is_one_life(story: &[Told]) -> Result<(), String> {
         match kind {
             EventKind::Paused { .. } => ensure!(!std::mem::replace(&mut is_paused, true), "paused twice: {kinds:?}"),
             EventKind::Resumed { .. } => ensure!(std::mem::take(&mut is_paused), "resumed, but not paused: {kinds:?}"),
-            EventKind::Progress { .. } | EventKind::Started => ensure!(!is_paused, "went on while paused: {kinds:?}"),
+            EventKind::Progress { .. } | EventKind::Started { .. } => ensure!(!is_paused, "went on while paused: {kinds:?}"),
             _ => {}
         }
     }
@@ -115,7 +115,7 @@ fn silence_where_nobody_sounds(run: &Run) -> Result<(), String> {
         for Told { at, event, .. } in story {
             let at = *at as usize;
             match event.kind {
-                EventKind::Started => from = Some(at),
+                EventKind::Started { .. } => from = Some(at),
                 EventKind::Resumed { .. } if from.is_none() && !until.is_empty() => from = Some(at),
                 EventKind::Paused { .. } => until.extend(from.take().map(|from| from..at)),
                 _ if duration(&event.kind).is_some() => until.extend(from.take().map(|from| from..at)),

@@ -26,6 +26,8 @@ struct Life<'a> {
     play: &'a Play,
     /// The step of its request.
     entered: usize,
+    /// The session's time of its request.
+    asked: Samples,
     told: &'a [Told],
     /// What should have been told, with the time.
     turns: Vec<(Samples, EventKind)>,
@@ -70,8 +72,8 @@ pub fn check(sequence: &Sequence, run: &Run) -> Result<bool, String> {
         let (Call::Play(play), Answer::Names(_)) = (&step.call, &step.answer) else { continue };
         let told = stories.get(&play.name).map_or(&[][..], Vec::as_slice);
         let life = match early.contains(&play.name) || was_over_a_limit(told) {
-            true => Life::refused(play, index, told, step.at, early.contains(&play.name)),
-            false => Life::new(play, index, told).live(run, &sequence.setup, &stories, &early, &mut sum),
+            true => Life::refused(play, (index, step.at), told, early.contains(&play.name)),
+            false => Life::new(play, (index, step.at), told).live(run, &sequence.setup, &stories, &early, &mut sum),
         };
         if life.as_ref().is_ok_and(|life| life.is_unknown) {
             return Ok(false);
@@ -121,13 +123,14 @@ fn means(target: &Target, play: &Play) -> bool {
 }
 
 impl<'a> Life<'a> {
-    fn new(play: &'a Play, entered: usize, told: &'a [Told]) -> Self {
+    fn new(play: &'a Play, (entered, asked): (usize, Samples), told: &'a [Told]) -> Self {
         let reader = Reader::new(play);
         let state = State::Waiting { reader, volume: play.volume, place: play.start };
         let (turns, held) = (Vec::new(), Vec::new());
         Self {
             play,
             entered,
+            asked,
             told,
             turns,
             state,
@@ -140,8 +143,9 @@ impl<'a> Life<'a> {
     }
 
     /// Its one event is its end.
-    fn refused(play: &'a Play, entered: usize, told: &'a [Told], at: Samples, early: bool) -> Result<Self, String> {
+    fn refused(play: &'a Play, entered: (usize, Samples), told: &'a [Told], early: bool) -> Result<Self, String> {
         let mut life = Self::new(play, entered, told);
+        let at = life.asked;
         ensure!(told.len() == 1 && told[0].at == at, "it was over at once, but {told:?}");
         let kind = told[0].event.kind.clone();
         if early {
@@ -318,7 +322,7 @@ impl<'a> Life<'a> {
 
     /// When it started, if it did.
     fn start(&self) -> Option<Samples> {
-        self.told.iter().find(|told| told.event.kind == EventKind::Started).map(|told| told.at)
+        self.told.iter().find(|told| matches!(told.event.kind, EventKind::Started { .. })).map(|told| told.at)
     }
 
     /// Lets the time of a step pass.
@@ -388,7 +392,7 @@ impl<'a> Life<'a> {
         }
         let ms = to_ms;
         let kind = match turn {
-            Turn::Started => EventKind::Started,
+            Turn::Started => EventKind::Started { latency_ms: ms(at - self.asked), first_byte_ms: None },
             Turn::Paused(place) => EventKind::Paused { position_ms: ms(place) },
             Turn::Resumed(place) => EventKind::Resumed { position_ms: ms(place) },
             Turn::Sought(place) => EventKind::Sought { position_ms: ms(place) },

@@ -73,7 +73,7 @@ fn sounding(run: &Run) -> HashMap<u32, Vec<(Samples, Samples)>> {
         for Told { at, event, .. } in story {
             let spans = spans.entry(event.track_id.expect("it is about a playback")).or_default();
             match event.kind {
-                EventKind::Started => (from, has_begun) = (Some(*at), true),
+                EventKind::Started { .. } => (from, has_begun) = (Some(*at), true),
                 // What was paused before it began is resumed without a sound.
                 EventKind::Resumed { .. } if has_begun => from = Some(*at),
                 EventKind::Paused { .. } => spans.extend(from.take().map(|from| (from, *at))),

@@ -93,7 +93,7 @@ fn a_name_is_free_once_its_stop_was_answered() {
     assert_eq!(table.frame(), "a:stopped(user)@51.25");
     assert_eq!(table.live(), "a:playing");
     assert_eq!(table.finish("a"), "a:completed");
-    let ends: Vec<_> = table.events.iter().filter(|event| event.kind != EventKind::Started).collect();
+    let ends: Vec<_> = table.events.iter().filter(|event| !matches!(event.kind, EventKind::Started { .. })).collect();
     let playbacks: Vec<_> = ends.iter().filter_map(|event| event.playback).collect();
     assert_eq!(playbacks, [1, 2], "each has its own end");
 }

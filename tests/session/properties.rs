@@ -586,7 +586,7 @@ impl World {
         let fate = self.fates.get_mut(id).expect("it was accepted");
         assert!(!fate.is_over, "{kind:?} of {id} after its end");
         let duration = match kind {
-            EventKind::Started => {
+            EventKind::Started { .. } => {
                 assert!(self.is_connected && !fate.is_paused && !std::mem::replace(&mut fate.has_started, true));
                 return;
             }

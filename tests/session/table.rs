@@ -448,7 +448,7 @@ fn unheard(ms: f64) -> String {
 fn word(event: &Event) -> String {
     let word = match &event.kind {
         EventKind::Queued { position } => format!("queued{position}"),
-        EventKind::Started => "started".to_owned(),
+        EventKind::Started { .. } => "started".to_owned(),
         EventKind::Progress { position_ms } => format!("progress@{position_ms}"),
         EventKind::Paused { position_ms } => format!("paused@{position_ms}"),
         EventKind::Resumed { position_ms } => format!("resumed@{position_ms}"),
@@ -474,6 +474,7 @@ fn word(event: &Event) -> String {
         EventKind::Text { identity, text, .. } => format!("text {identity:?} {text:?}"),
         EventKind::ParticipantLeft { participant } => format!("left {}", participant.identity),
         EventKind::Republished { track_id } => format!("republished{track_id}"),
+        EventKind::Overloaded { late_frames, lost_frames, .. } => format!("overloaded({late_frames}+{lost_frames})"),
         EventKind::Error { code, .. } => format!("error({})", code.as_str()),
     };
     match &event.request_id {

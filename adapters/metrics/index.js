@@ -1,0 +1,104 @@
+'use strict'
+
+// The counts of `SpeakerSession.metrics()` for Prometheus, by prom-client, which the application has installed.
+
+const { Counter, Gauge, Histogram, register: globalRegistry } = require('prom-client')
+
+const { SpeakerSession } = require('../..')
+
+/** Each by its name without the prefix, with what it is read from. */
+const COUNTERS = [
+  ['server_playback_requests_total', 'Playbacks that were asked for and taken', ({ requests }) => requests],
+  ['server_playback_started_total', 'Playbacks whose first sample was handed to the output', ({ started }) => started],
+  ['server_playback_completed_total', 'Playbacks that were played to their end', ({ completed }) => completed],
+  ['server_playback_failed_total', 'Playbacks that ended with an error', ({ failed }) => failed],
+  ['server_playback_cancelled_total', 'Playbacks that were stopped', ({ stopped }) => stopped],
+  ['server_playback_bridge_error_total', 'Outputs and rooms that could not be opened or were lost, and tracks that were refused', ({ outputErrors }) => outputErrors],
+  ['server_playback_reconnects_total', 'Connections to rooms that were lost and then restored or given up', ({ reconnects }) => reconnects],
+  ['server_playback_underruns_total', 'Gaps in playbacks whose source was late', ({ underruns }) => underruns],
+  ['server_playback_late_frames_total', 'Frames of 20 ms that were mixed after the next one was due', ({ lateFrames }) => lateFrames],
+  ['server_playback_lost_frames_total', 'Frames of 20 ms that were given up because the process was halted', ({ lostFrames }) => lostFrames],
+  ['server_playback_dropped_frames_total', 'Frames of 20 ms that the output did not take', ({ droppedFrames }) => droppedFrames],
+  ['server_playback_panics_total', 'Faults of the addon', ({ panics }) => panics],
+  ['server_playback_broken_sessions_total', 'Sessions that such a fault ended', ({ broken }) => broken]
+]
+
+const GAUGES = [
+  ['server_playback_sessions', 'Sessions that are not closed', ({ sessions }) => sessions],
+  ['server_playback_active', 'Playbacks that load, play or fade out', ({ active }) => active],
+  ['server_playback_queued', 'Playbacks that wait for their turn', ({ queued }) => queued],
+  ['server_playback_clips', 'Clips that hold memory', ({ clips }) => clips],
+  ['server_playback_clip_bytes', 'Bytes that clips hold', ({ clipBytes }) => clipBytes]
+]
+
+const HISTOGRAMS = [
+  ['server_playback_duration_ms', 'How long playbacks sounded, in milliseconds', ({ durationMs }) => durationMs],
+  ['server_playback_first_frame_latency_ms', 'From a request to its first sample, in milliseconds', ({ firstFrameLatencyMs }) => firstFrameLatencyMs]
+]
+
+const FAILURES = ['server_playback_failures_by_code_total', 'Playbacks that ended with an error, by the code of that']
+
+/** Shows what the process has counted; nothing is observed here. */
+class CountedHistogram extends Histogram {
+  #read
+
+  constructor(config, read) {
+    super({ ...config, buckets: read().buckets.map(({ upto }) => upto) })
+    this.#read = read
+  }
+
+  async get() {
+    const { name, help, type, aggregator } = this
+    const { buckets, count, sum } = this.#read()
+    const values = [...buckets, { upto: '+Inf', count }].map((bucket) => {
+      return { metricName: `${name}_bucket`, labels: { le: bucket.upto }, value: bucket.count }
+    })
+    values.push({ metricName: `${name}_sum`, labels: {}, value: sum }, { metricName: `${name}_count`, labels: {}, value: count })
+    return { name, help, type, values, aggregator }
+  }
+
+  getForPromString() {
+    return this.get()
+  }
+}
+
+function collectMetrics({ register = globalRegistry, prefix = '' } = {}) {
+  const taken = [...COUNTERS, ...GAUGES, ...HISTOGRAMS, FAILURES].map(([name]) => prefix + name).find((name) => register.getSingleMetric(name))
+  // Before anything is registered: all of them or none.
+  if (taken) throw new Error(`Expected a registry without ${taken}, but it has that already: use another prefix`)
+  let counted
+  // All metrics of a scrape are read in one go.
+  const read = () => {
+    if (!counted) queueMicrotask(() => (counted = undefined))
+    return (counted ??= SpeakerSession.metrics())
+  }
+  const config = (name, help) => ({ name: prefix + name, help, registers: [register] })
+  for (const [name, help, value] of COUNTERS) {
+    new Counter({
+      ...config(name, help),
+      collect() {
+        this.reset()
+        this.inc(value(read()))
+      }
+    })
+  }
+  for (const [name, help, value] of GAUGES) {
+    new Gauge({
+      ...config(name, help),
+      collect() {
+        this.set(value(read()))
+      }
+    })
+  }
+  new Counter({
+    ...config(...FAILURES),
+    labelNames: ['code'],
+    collect() {
+      this.reset()
+      for (const [code, count] of Object.entries(read().failures)) this.inc({ code }, count)
+    }
+  })
+  for (const [name, help, value] of HISTOGRAMS) new CountedHistogram(config(name, help), () => value(read()))
+}
+
+module.exports = { collectMetrics }

@@ -1,0 +1,96 @@
+//! Frames that come too late or not at all, because the machine or the process has no time for them: told when they are many, and at most
+//! once a second.
+
+use super::WallTime;
+use crate::audio::{SAMPLE_RATE, Samples, to_ms};
+use crate::event::EventKind;
+
+/// How often it is told at most, and how long frames count that were late and not told.
+const SECOND: Samples = SAMPLE_RATE as Samples;
+
+/// So many late frames are told: one or two in a row are seldom heard in a room.
+const MANY: u32 = 5;
+
+/// What was late since it was told last, or in the last second.
+#[derive(Default)]
+pub(super) struct Overload {
+    since: WallTime,
+    told: Option<WallTime>,
+    late_frames: u32,
+    lost_frames: u32,
+    /// The latest of them.
+    late: Samples,
+}
+
+impl Overload {
+    /// A frame was handed over; so many more were late or lost, by `late` at most. Returns what is to be told of it.
+    pub fn look(&mut self, at: WallTime, late_frames: u32, lost_frames: u32, late: Samples) -> Option<EventKind> {
+        let is_new = late_frames > 0 || lost_frames > 0;
+        if !is_new && !self.is_much() {
+            return None;
+        }
+        if !self.is_much() && at.0 >= self.since.0 + SECOND {
+            *self = Self { since: at, told: self.told, ..Self::default() };
+        }
+        self.late_frames += late_frames;
+        self.lost_frames += lost_frames;
+        self.late = self.late.max(late);
+        let is_time = self.told.is_none_or(|told| at.0 >= told.0 + SECOND);
+        if !is_time || !self.is_much() {
+            return None;
+        }
+        let Self { late_frames, lost_frames, late, .. } = *self;
+        *self = Self { since: at, told: Some(at), ..Self::default() };
+        Some(EventKind::Overloaded { late_frames, lost_frames, late_ms: to_ms(late) })
+    }
+
+    fn is_much(&self) -> bool {
+        self.late_frames >= MANY || self.lost_frames > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::PER_MS;
+
+    /// What is told of frames, each with its time in ms and by how much it was late, 0 for one that was not.
+    fn told(frames: impl IntoIterator<Item = (u64, u64)>) -> Vec<(u64, u32, f64)> {
+        let mut overload = Overload::default();
+        let look = |(ms, late): (u64, u64)| {
+            match overload.look(WallTime(ms * PER_MS), u32::from(late > 0), 0, late * PER_MS)? {
+                EventKind::Overloaded { late_frames, lost_frames: 0, late_ms } => Some((ms, late_frames, late_ms)),
+                other => panic!("{other:?}"),
+            }
+        };
+        frames.into_iter().filter_map(look).collect()
+    }
+
+    #[test]
+    fn a_few_late_frames_are_not_told() {
+        assert_eq!(told((0..4).map(|n| (20 * n, 30))), []);
+        // Nor are many, over a long time.
+        assert_eq!(told((0..100).map(|n| (300 * n, 30))), []);
+    }
+
+    #[test]
+    fn many_are_told_at_once_and_then_once_a_second() {
+        let frames = (0..150).map(|n| (20 * n, 30 + n % 7));
+        assert_eq!(told(frames), [(80, 5, 34.0), (1_080, 50, 36.0), (2_080, 50, 36.0)]);
+    }
+
+    #[test]
+    fn what_came_within_a_second_of_the_last_time_is_told_behind_it() {
+        let late = (0..20).map(|n| (20 * n, 30));
+        let fine = (20..100).map(|n| (20 * n, 0));
+        assert_eq!(told(late.chain(fine)), [(80, 5, 30.0), (1_080, 15, 30.0)]);
+    }
+
+    #[test]
+    fn a_frame_that_is_lost_is_told_at_once() {
+        let mut overload = Overload::default();
+        let told = overload.look(WallTime(0), 1, 60, 1_200 * PER_MS);
+        assert_eq!(told, Some(EventKind::Overloaded { late_frames: 1, lost_frames: 60, late_ms: 1_200.0 }));
+        assert_eq!(overload.look(WallTime(PER_MS), 0, 0, 0), None);
+    }
+}
