@@ -28,6 +28,20 @@ export declare class NativeClip {
   close(): void
 }
 
+/** The lines of the log that a thread of JavaScript takes. */
+export declare class NativeLog {
+  /** Calls `ring` when lines can be taken. It takes none before it is told which. */
+  constructor(ring: () => void)
+  /** Takes lines that belong to no session with a logger, or none any more. */
+  takeAll(all: boolean): void
+  /** Takes the lines of this session. */
+  add(session: number): void
+  /** Takes the lines of this session no longer. */
+  remove(session: number): void
+  /** The next lines, in their order. */
+  take(): any[]
+}
+
 export declare class NativeRecorder {
   /** Settles when the text is written, or can't be. */
   write(text: string, ticket: number): void
@@ -37,6 +51,8 @@ export declare class NativeRecorder {
 export declare class NativeSession {
   /** Makes a session, or says why there is none. */
   static open(options: NativeOptions, bell: NativeBell): NativeSession | NativeRefusal
+  /** By which the log names this session. */
+  get id(): number
   /** By which the bell names this session. */
   get number(): number
   /** The next message, in order: an event or an answer. */

@@ -5,9 +5,10 @@ const { EventEmitter } = require('node:events')
 
 const { onAbort, refuseAborted } = require('./abort')
 const check = require('./check')
-const { SpeakerError } = require('./error')
+const { SpeakerError, refuse } = require('./error')
 const { bell, listen } = require('./bell')
 const { nativeClip } = require('./clip')
+const log = require('./log')
 const { giveToken } = require('./livekit/give-token')
 const { Rpc } = require('./livekit/rpc')
 const { makeClip } = require('./make-clip')
@@ -46,6 +47,7 @@ class SpeakerSession extends EventEmitter {
     this.#onDuplicate = checked.onDuplicate
     this.#native = taken(NativeSession.open(checked, bell))
     listen(this.#native.number, this, receive)
+    if (checked.logger) log.add(this, checked.logger)
     if (checked.record) this.#recorder = new Recorder(checked, options, this.#native, (call) => this.#ask(call))
   }
 
@@ -211,6 +213,24 @@ class SpeakerSession extends EventEmitter {
     return { ...processStats(), requests, started, completed, stopped, failed, failures, ...counted }
   }
 
+  /** Its lines, or else everything that EventEmitter's own `on` is for. */
+  static on(type, listener, ...rest) {
+    if (typeof type !== 'string') return EventEmitter.on(type, listener, ...rest)
+    expectLog(type)
+    log.on(listener)
+    return this
+  }
+
+  static off(type, listener) {
+    expectLog(type)
+    log.off(listener)
+    return this
+  }
+
+  get id() {
+    return this.#native.id
+  }
+
   get connection() {
     return this.#native.connection
   }
@@ -272,6 +292,7 @@ class SpeakerSession extends EventEmitter {
       await this.#ask((ticket) => (drains ? this.#native.drain(withinMs, ticket) : this.#native.close(ticket)))
     } finally {
       recorded = this.#endRecording()
+      log.remove(this.id)
       // The last frames came before the answer.
       for (const tap of this.#taps.values()) tap.push(null)
     }
@@ -434,6 +455,11 @@ class SpeakerSession extends EventEmitter {
       if (type !== 'error' || this.listenerCount('error') > 0) this.emit(type, event)
     }
   }
+}
+
+/** The one event of the class. */
+function expectLog(type) {
+  if (type !== 'log') throw refuse(`'log'`, 'the event', type)
 }
 
 /** Samples of silence. The array is made here, because its failure can be told here. */

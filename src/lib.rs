@@ -25,6 +25,7 @@
 //! - `dither`: noise for outputs of 16 bits.
 //! - [`event`], [`error`]: what the user sees of both; [`redact`], [`secrets`]: what is shown there of a value or of foreign text.
 //! - [`reserved`]: the path that an output writes, and no source of its session may be.
+//! - [`scope`]: whose work a thread does, for the log.
 //! - [`runtime`]: the process-wide threads; `sync`: what they meet in.
 //! - `binding`: the only code that knows Node.
 
@@ -46,6 +47,7 @@ pub mod redact;
 pub mod resample;
 pub mod reserved;
 pub mod runtime;
+pub mod scope;
 pub mod secrets;
 pub mod session;
 pub mod source;

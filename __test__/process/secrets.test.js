@@ -39,11 +39,14 @@ const told = (session) => {
   return session
 }
 const settle = async (promise) => show(await promise().then((value) => value, (error) => [error, error.stack, error.cause, error.cause?.stack, String(error), JSON.stringify(error)]))
+const logger = Object.fromEntries(['trace', 'debug', 'info', 'warn', 'error'].map((level) => [level, (...line) => show('line', level, ...line)]))
+const logged = process.env.LINES ? { logger } : {}
 const headers = { authorization: 'Bearer ${BEARER}', cookie: 'theme=dark; sid=${COOKIE}', 'x-api-key': '${KEY}' }
 const signed = (name) => http.replace('//', '//somebody:${PASSWORD}@') + name + '?X-Sig=${SIGNATURE}#${SIGNATURE}'
-const room = (fields) => told(new SpeakerSession({ output: { type: 'livekit', url: tokens, connectTimeoutMs: 3000, ...fields } }))
+const room = (fields) => told(new SpeakerSession({ output: { type: 'livekit', url: tokens, connectTimeoutMs: 3000, ...fields }, ...logged }))
 async function main() {
-  const session = told(new SpeakerSession({ output: { type: 'memory' }, record: file }))
+  if (process.env.LINES) SpeakerSession.on('log', (line) => show('line', line))
+  const session = told(new SpeakerSession({ output: { type: 'memory' }, record: file, ...logged }))
   for (const name of ['/type', '/status', '/redirect', '/loop', '/nowhere', '/cut', '/reset', '/encoding']) {
     // With a user a header \`authorization\` is not sent.
     for (const url of [signed(name), signed(name).replace(/[^/]*@/, '')]) await settle(() => session.playAudio({ audioUrl: url, headers }))
@@ -91,7 +94,11 @@ function echo(request, response) {
   else response.writeHead(401).end(`invalid token: ${all}, error: ${all.replace(/^Bearer /, '')} has expired`)
 }
 
-test('nothing that a process shows has a secret in it', async (t) => {
+for (const lines of ['', 'by loggers and listeners']) {
+  test(`nothing that a process shows has a secret in it ${lines}`, (t) => showsNothing(t, lines))
+}
+
+async function showsNothing(t, lines) {
   const folder = mkdtempSync(path.join(tmpdir(), 'speaker-session-'))
   t.after(() => rmSync(folder, { recursive: true }))
   const seen = []
@@ -101,7 +108,7 @@ test('nothing that a process shows has a secret in it', async (t) => {
   })
   const file = path.join(folder, 'requests.jsonl')
   const args = ['-e', script, '--', url, url.replace('http', 'ws'), file]
-  const child = spawn(process.execPath, args, { env: { ...process.env, SPEAKER_SESSION_LOG: 'trace' } })
+  const child = spawn(process.execPath, args, { env: { ...process.env, SPEAKER_SESSION_LOG: 'trace', LINES: lines } })
   t.after(() => child.kill('SIGKILL'))
   let [out, err] = ['', '']
   child.stdout.on('data', (data) => (out += data))
@@ -112,7 +119,8 @@ test('nothing that a process shows has a secret in it', async (t) => {
   for (const secret of [BEARER, COOKIE, KEY, TOKEN, JWT, SIGNATURE]) assert.ok(seen.some((each) => each.includes(secret)), secret)
   for (const said of [/ERR_UNSUPPORTED_FORMAT/, /ERR_HTTP_STATUS/, /ERR_FETCH_FAILED/, /ECONNREFUSED/, /ERR_TOO_MANY_REDIRECTS/,
     /ERR_STREAM/, /ERR_JOIN_FAILED/, /ERR_INVALID_ARGUMENT/, /has expired/]) assert.match(out, said)
-  assert.match(err, /TRACE/)
+  if (lines) assert.match(out, /'line', 'trace'|'line' 'trace'/)
+  else assert.match(err, /TRACE/)
   const recording = readFileSync(file, 'utf8')
   assert.match(recording, /<masked>/)
   for (const [where, text] of Object.entries({ out, err, recording })) {
@@ -121,4 +129,4 @@ test('nothing that a process shows has a secret in it', async (t) => {
       assert.equal(line, undefined, `${where} shows a secret`)
     }
   }
-})
+}

@@ -161,7 +161,7 @@ function overlapOptions(overlap = 'mix') {
 const SESSION_OPTIONS = [
   'output', 'overlap', 'onDuplicate', 'maxConcurrent', 'maxQueued', 'queueTimeoutMs', 'crossfadeMs', 'maxDurationMs', 'duck',
   'gain', 'progressIntervalMs', 'fetchTimeoutMs', 'minFetchBytesPerSecond', 'startTimeoutMs', 'stallTimeoutMs',
-  'network', 'record'
+  'network', 'record', 'logger'
 ]
 
 /** Validates the options of a session and fills in the defaults. */
@@ -183,8 +183,17 @@ function sessionOptions(options) {
     startTimeoutMs: check.number(options.startTimeoutMs, 'startTimeoutMs', 30000, 0, MAX_MS),
     stallTimeoutMs: check.number(options.stallTimeoutMs, 'stallTimeoutMs', 0, 0, MAX_MS),
     network: network(options.network, 'network'),
-    ...recordOptions(options.record)
+    ...recordOptions(options.record),
+    logger: logger(options.logger)
   }
+}
+
+/** Validates what has a method for each level, as pino and `console` do. Without `trace` those lines are `debug`. */
+function logger(value) {
+  if (value === undefined) return undefined
+  const fits = (typeof value === 'object' || typeof value === 'function') && ['debug', 'info', 'warn', 'error'].every((level) => typeof value?.[level] === 'function')
+  if (!fits) throw refuse('an object with the methods debug, info, warn and error', 'logger', value)
+  return value
 }
 
 /** A file, or `{ path, secrets }`. */

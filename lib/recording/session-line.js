@@ -9,7 +9,7 @@ const { object } = require('../check/values')
  * Options that change neither samples nor outcomes are left out, and so are the output, apart from its channels, and which servers may be
  * reached: that is for whoever replays it to say.
  */
-const OMITTED = ['output', 'progressIntervalMs', 'network', 'record']
+const OMITTED = ['output', 'progressIntervalMs', 'network', 'record', 'logger']
 const RECORDED = ['channels', ...SESSION_OPTIONS.filter((name) => !OMITTED.includes(name))]
 
 /** Returns the fields of the line for a session with these options. */

@@ -246,6 +246,12 @@ impl NativeSession {
         })
     }
 
+    /// By which the log names this session.
+    #[napi(getter)]
+    pub fn id(&self) -> u32 {
+        self.handle.number()
+    }
+
     /// By which the bell names this session.
     #[napi(getter)]
     pub fn number(&self) -> u32 {

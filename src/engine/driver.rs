@@ -13,6 +13,7 @@ use super::slot::{Slot, end, tell, with_scratch};
 use crate::audio::{FRAME, Samples};
 use crate::error::Result;
 use crate::mixer::Scratch;
+use crate::scope::Scope;
 use crate::output::OutputEvent;
 use crate::runtime::{RUNTIME, Seat, Spoke, Turn, wake_at};
 use crate::session::{OutputRequest, Pace, Session, WallTime};
@@ -24,13 +25,14 @@ impl Spoke for Core {
 
     /// A panic in the output breaks the session, like one of its own.
     fn turn(self: Arc<Self>, now: Instant, may_wait: bool) -> Turn {
+        let _entered = self.scope.enter();
         let turn = catch_unwind(AssertUnwindSafe(|| with_scratch(|scratch| turn(&self, now, may_wait, scratch))));
         turn.unwrap_or_else(|_| {
             self.break_down();
             let slot = std::mem::replace(&mut *self.slot.lock(), Slot::new(self.channels));
             // Dropped in a task, because dropping it may panic again.
             RUNTIME.spawn(async move { drop(slot) });
-            RUNTIME.spawn(end(self.clone(), ready(Ok(()))));
+            RUNTIME.spawn(Scope::current().wrap(end(self.clone(), ready(Ok(())))));
             Turn::Over
         })
     }
@@ -198,5 +200,5 @@ fn close(core: &Arc<Core>, slot: &mut Slot, now: Instant, scratch: &mut Scratch)
     let _ = core.with(|session, _| session.cut());
     let closing = slot.close(now);
     *slot = Slot::new(core.channels);
-    RUNTIME.spawn(end(core.clone(), closing));
+    RUNTIME.spawn(Scope::current().wrap(end(core.clone(), closing)));
 }

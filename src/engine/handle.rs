@@ -18,6 +18,7 @@ use crate::output::{
     PcmFormat, PcmSink, TapRequest, Tapped,
 };
 use crate::runtime::{self, DECODERS, FETCHES, RUNTIME, Seat, WHEELS};
+use crate::scope::Scope;
 use crate::session::{
     Accepted, Clock, ConnectionState, Options, PlayRequest, PlaybackInfo, RequestId, Session, Stats, StopRequest,
     Target, Ticket, TrackStats, WallTime, Work,
@@ -77,6 +78,8 @@ pub(super) struct Core {
     pub hastens: AtomicBool,
     /// What its driver owns: nobody else takes it.
     pub slot: Mutex<Slot>,
+    /// Names it in the log.
+    pub scope: Scope,
     /// What is known of its turns and, in real time, on which wheel it has them.
     pub seat: Seat,
 }
@@ -95,17 +98,20 @@ impl Core {
             clock_start: AtomicU64::new(Samples::MAX),
             hastens: AtomicBool::new(false),
             slot: Mutex::new(Slot::new(channels)),
+            scope: Scope::of_new_session(),
             seat: Seat::default(),
         }
     }
 
     /// The one way to reach the session. A panic breaks it: everything live fails, and the answer is an error.
     pub fn with<R>(&self, call: impl FnOnce(&mut Session, WallTime) -> R) -> Result<R> {
+        let _entered = self.scope.enter();
         self.call(self.session.lock(), call)
     }
 
     /// As [`with`](Self::with), unless somebody else has the session just now.
     pub fn try_with<R>(&self, call: impl FnOnce(&mut Session, WallTime) -> R) -> Option<Result<R>> {
+        let _entered = self.scope.enter();
         self.session.try_lock().map(|session| self.call(session, call))
     }
 
@@ -135,6 +141,7 @@ impl Core {
         drop(garbage);
         wakes.iter().for_each(runtime::Waker::wake);
         for mut open in opens {
+            let _entered = open.name.clone().map(|name| self.scope.of_request(name).enter());
             let EngineOptions { fetch, .. } = self.options;
             if let Opening::Source(source) = &mut open.what {
                 source.reserved = self.options.output.reserved_path().cloned();
@@ -201,9 +208,16 @@ impl Handle {
     pub fn take_message(&self) -> Option<Message> {
         let message = self.core.session.lock().take_message();
         if let Some(Message::Event(event)) = &message {
-            tracing::debug!(seq = event.seq, at_ms = event.at_ms, request_id = event.request_id.as_deref(), event = ?event.kind);
+            let _entered = self.core.scope.enter();
+            let request_id = event.request_id.as_deref();
+            tracing::debug!(request_id, event = ?event.kind, seq = event.seq, at_ms = event.at_ms);
         }
         message
+    }
+
+    /// By which the log names it: no other session of the process has it.
+    pub fn number(&self) -> u32 {
+        self.core.scope.session().unwrap_or_default()
     }
 
     /// See [`Session::play`].

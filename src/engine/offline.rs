@@ -12,6 +12,7 @@ use super::handle::Core;
 use super::slot::{Slot, end, tell, with_scratch};
 use crate::error::Result;
 use crate::mixer::Scratch;
+use crate::scope::Scope;
 use crate::runtime::{Job, RUNTIME, Task, Work, timed};
 use crate::session::{OutputRequest, Step, WallTime};
 
@@ -25,6 +26,7 @@ impl Work for Core {
 
     /// A panic in the output breaks the session, like one of its own.
     fn turn(self: Arc<Self>) -> bool {
+        let _entered = self.scope.enter();
         catch_unwind(AssertUnwindSafe(|| turn(&self))).unwrap_or_else(|_| {
             self.break_down();
             true
@@ -114,7 +116,7 @@ impl Alarm {
 fn close(core: &Arc<Core>, slot: &mut Slot) {
     slot.alarm = None;
     let slot = std::mem::replace(slot, Slot::new(core.channels));
-    RUNTIME.spawn(end(core.clone(), close_output(core.clone(), slot)));
+    RUNTIME.spawn(Scope::current().wrap(end(core.clone(), close_output(core.clone(), slot))));
 }
 
 /// Whether the output could be opened is told first: what is told must not depend on how fast it is.

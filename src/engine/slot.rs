@@ -17,6 +17,7 @@ use crate::error::Result;
 use crate::mixer::Scratch;
 use crate::output::{Closing, Output, OutputEvent, Taps, closed};
 use crate::runtime::RUNTIME;
+use crate::scope::Scope;
 use crate::session::{Gauges, OutputRequest};
 
 thread_local! {
@@ -94,7 +95,7 @@ impl Slot {
             OutputRequest::GiveUp => {
                 // It may have been let in already.
                 let leaving = self.output.take()?.give_up(now);
-                RUNTIME.spawn(leaving);
+                RUNTIME.spawn(Scope::current().wrap(leaving));
                 None
             }
             OutputRequest::Tap(request) => {

@@ -16,6 +16,7 @@ use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
 use super::priority;
+use crate::scope::Scope;
 use crate::sync::{AtomicBool, Receiver, Sender, channel};
 
 /// Address space, not memory: pages are committed as they are touched (some 40 KB for the deepest decoder).
@@ -58,12 +59,16 @@ impl Pool {
         (Self { threads: vec![sender], next: AtomicU64::new(0) }, Worker::new(jobs))
     }
 
-    /// Starts the decode task that `build` makes of its own waker. It must not panic.
+    /// Starts the decode task that `build` makes of its own waker, in the scope of whoever calls. It must not panic.
     pub fn start<F: FnOnce() + Send + 'static>(&self, build: impl FnOnce(Waker) -> F) -> Waker {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let thread = self.threads[id as usize % self.threads.len()].clone();
         let waker = Waker { id, thread, pending: Arc::default() };
-        let body = Box::new(build(waker.clone()));
+        let (body, scope) = (build(waker.clone()), Scope::current());
+        let body = Box::new(move || {
+            scope.stay();
+            body();
+        });
         let _ = waker.thread.send(Job::Start(id, body));
         waker
     }
@@ -116,10 +121,12 @@ pub fn has_overstayed() -> bool {
 pub fn suspend() {
     let yielder = RUNNING.get();
     assert!(!yielder.is_null(), "suspend() is for code that runs on the decode pool");
+    let scope = Scope::current();
     // SAFETY: the pointer was set by the coroutine that runs now (see `Worker::step`), whose yielder lives as long as its stack,
     // and a decode task never leaves its thread.
     unsafe { (*yielder).suspend(()) };
     RUNNING.set(yielder);
+    scope.stay();
 }
 
 /// What a thread does: takes one job after the other, and keeps the decode tasks that wait.
@@ -163,6 +170,7 @@ impl Worker {
             self.suspended.insert(id, task);
         }
         RUNNING.set(std::ptr::null());
+        Scope::default().stay();
     }
 }
 

@@ -8,14 +8,15 @@ use std::task::{Context, Poll, ready};
 use tokio::task::JoinHandle;
 
 use super::RUNTIME;
+use crate::scope::Scope;
 
 /// What a task comes to. Dropping it ends the task.
 pub struct Task<T>(JoinHandle<T>);
 
 impl<T: Send + 'static> Task<T> {
-    /// Begins `work` on the runtime for whatever waits, whichever thread this is.
+    /// Begins `work` on the runtime for whatever waits, whichever thread this is, in the scope of whoever calls.
     pub fn spawn(work: impl Future<Output = T> + Send + 'static) -> Self {
-        Self(RUNTIME.spawn(work))
+        Self(RUNTIME.spawn(Scope::current().wrap(work)))
     }
 }
 

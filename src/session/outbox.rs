@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::RequestId;
 use super::line::Waiting;
 use super::playbacks::{Request, Sounding};
 use crate::audio::{Samples, to_ms};
@@ -28,6 +29,8 @@ pub struct Open {
     pub ahead: usize,
     /// Settled once it is open.
     pub ticket: Option<Ticket>,
+    /// Its `requestId`, for the log.
+    pub name: Option<RequestId>,
 }
 
 /// What the output's owner is to do, in this order.
@@ -259,7 +262,7 @@ impl Outbox {
     /// Asks for a source to be opened; returns the number of this opening.
     pub fn open(&mut self, id: PlaybackId, what: Opening, ahead: usize, ticket: Option<Ticket>) -> u64 {
         self.last_open += 1;
-        self.opens.push(Open { id, number: self.last_open, what, ahead, ticket });
+        self.opens.push(Open { id, number: self.last_open, what, ahead, ticket, name: None });
         self.last_open
     }
 

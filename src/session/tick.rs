@@ -69,7 +69,11 @@ impl Session {
 
     /// Takes what is to be carried out after the lock is released.
     pub fn take_work(&mut self) -> Work {
-        self.outbox.take_work()
+        let mut work = self.outbox.take_work();
+        for open in &mut work.opens {
+            open.name = self.playbacks.request(open.id).map(|request| request.name.clone());
+        }
+        work
     }
 
     /// The next message, once it may be told.

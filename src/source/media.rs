@@ -18,6 +18,7 @@ use super::{Clips, FetchLimits, MemoryFile, Origin, Source, Speech, Stream, fetc
 use crate::error::{Code, Result, SpeakerError};
 use crate::reserved::ReservedPath;
 use crate::runtime::{FETCHES, Waker};
+use crate::scope::Scope;
 
 /// The bytes of one source. Dropping the last reference ends the download.
 pub struct Media {
@@ -50,7 +51,8 @@ impl Media {
                 let label = label(fetch.extension());
                 let spool = Spool::new(&SPOOLS, limits.timeout);
                 let filled = spool.clone();
-                let download = FETCHES.spawn(async move { fetch::download(fetch, limits, &filled).await });
+                let download = async move { fetch::download(fetch, limits, &filled).await };
+                let download = FETCHES.spawn(Scope::current().wrap(download));
                 Self { label, bytes: Bytes::Download(spool, download.abort_handle()) }
             }
         }

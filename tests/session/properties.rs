@@ -377,7 +377,7 @@ impl World {
         }
     }
 
-    fn open(&mut self, Open { id, number, what, ahead, ticket }: Open, samples: usize) {
+    fn open(&mut self, Open { id, number, what, ahead, ticket, .. }: Open, samples: usize) {
         let (media, section) = match what {
             Opening::Source(source) => {
                 let section = source.section;

@@ -204,7 +204,7 @@ impl Table {
     pub fn open(&mut self, name: &str) -> String {
         let is_its = |open: &Open| self.names.get(&open.id).is_some_and(|its| its == name);
         let index = self.opens.iter().rposition(is_its).expect("its source was to be opened");
-        let Open { id, number, what, ahead, ticket } = self.opens.remove(index);
+        let Open { id, number, what, ahead, ticket, .. } = self.opens.remove(index);
         let (media, section) = match what {
             Opening::Source(source) => {
                 let section = source.section;

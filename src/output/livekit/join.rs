@@ -16,6 +16,7 @@ use super::trouble::{Remedy, Trouble};
 use crate::net::http;
 use crate::output::Meanwhile;
 use crate::runtime::RUNTIME;
+use crate::scope::Scope;
 
 /// How many regions are tried of those that a server names.
 const MAX_REGIONS: usize = 4;
@@ -148,7 +149,7 @@ impl Entrance<'_> {
             // let us in and hears no goodbye keeps our place for a minute.
             let joining = RUNTIME.spawn({
                 let token = token.clone();
-                async move { Room::join(&server, token, tokens, limit, until).await }
+                Scope::current().wrap(async move { Room::join(&server, token, tokens, limit, until).await })
             });
             match joining.await.expect("joining does not panic") {
                 Err(trouble) if trouble.remedy == Remedy::None => {

@@ -53,6 +53,7 @@ use crate::audio::Samples;
 use crate::error::Result;
 use crate::mixer::Frame;
 use crate::runtime::{RUNTIME, Task, timed};
+use crate::scope::Scope;
 pub use announcement::{TrackSource, TrackTerms};
 use backoff::turn;
 use data::{Data, no_grant};
@@ -540,12 +541,12 @@ impl Output for LiveKit {
             std::mem::replace(&mut self.publications, Publications::new(Terms::new(&self.options, self.channels)));
         let mut farewell = Farewell::new(connection, tracks, publications, self.channels, self.options.linger, now);
         // A task of its own: the room is left in good order though nobody may wait for that.
-        let ending = RUNTIME.spawn(async move {
+        let ending = RUNTIME.spawn(Scope::current().wrap(async move {
             timed(|context, now| farewell.poll(context, now)).await;
             if let Some(leaving) = farewell.leave() {
                 let _ = timeout(LEAVE_LIMIT, leaving).await;
             }
-        });
+        }));
         Box::pin(async move {
             ending.await.expect("a farewell does not panic");
             Ok(())

@@ -24,6 +24,7 @@ use crate::error::{Code, SpeakerError};
 use crate::output::Description;
 use crate::redact::redact;
 use crate::runtime::RUNTIME;
+use crate::scope::Scope;
 use crate::secrets::Secrets;
 
 /// What this client implements of LiveKit's protocol: 16 is the last before packets with trailers.
@@ -93,7 +94,7 @@ impl Room {
         let client = Arc::new(client);
         let (outgoing, requests) = unbounded_channel();
         // Sending may wait for the socket; nobody should wait for that.
-        let leaving = RUNTIME.spawn(send_all(client.clone(), requests));
+        let leaving = RUNTIME.spawn(Scope::current().wrap(send_all(client.clone(), requests)));
         let servers = ice_servers(joined.ice_servers.clone());
         let (place, others) = Place::new(joined, client.is_single_pc_mode_active(), tokens.clone());
         let mut room = Self {

@@ -1,4 +1,4 @@
-//! Writes the log of this crate to standard error, if the user asks for it, and a line for each panic in any case.
+//! Writes lines to standard error.
 //!
 //! Whoever reads standard error may be slow, stop or be gone, and nobody else may wait for that: lines wait in a bounded queue for a
 //! thread that writes them. What does not fit is left out, and counted.
@@ -6,23 +6,13 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Write};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
-use std::sync::Once;
 use std::thread::{self, Builder};
 use std::time::{Duration, Instant};
 
-use napi_derive::napi;
 use parking_lot::{Condvar, Mutex};
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::metrics::METRICS;
 use crate::redact::redact_to;
 use crate::secrets;
-
-/// `error`, `warn`, `info`, `debug` or `trace`; anything else is silence.
-const VARIABLE: &str = "SPEAKER_SESSION_LOG";
 
 /// How much waits to be written.
 const MAX_BYTES: usize = 1 << 20;
@@ -39,34 +29,20 @@ const CRASH_PATIENCE: Duration = Duration::from_millis(10);
 /// How long a standard error that takes nothing, and does not let us wait, is left alone.
 const RETRY: Duration = Duration::from_millis(10);
 
-/// Looks at the environment once per process.
-pub fn start() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // This library has a standard library of its own, so the hook is for nobody else.
-        std::panic::set_hook(Box::new(|panic| {
-            METRICS.panics.add(1);
-            QUEUE.push(&describe(panic));
-            // The process may end with it.
-            QUEUE.flush(CRASH_PATIENCE);
-        }));
-        let asked = std::env::var(VARIABLE).unwrap_or_default();
-        // An empty one would be `error`.
-        if let (false, Ok(level)) = (asked.is_empty(), asked.parse::<LevelFilter>()) {
-            let all = tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_writer(|| Line);
-            // Each packet is an event to the first, and each header to the second.
-            let quiet = ["turn_client_proto", "h2"].map(|target| (target, LevelFilter::WARN.min(level)));
-            let targets = Targets::new().with_default(level).with_targets(quiet);
-            // Fails where there is a log already, and then that one goes on.
-            let _ = all.finish().with(targets).try_init();
-        }
-    });
+/// Tells where a thread panicked.
+pub fn tell_panic(panic: &PanicHookInfo<'_>) {
+    QUEUE.push(&describe(panic));
+    // The process may end with it.
+    QUEUE.flush(CRASH_PATIENCE);
 }
 
-/// Waits until what was logged is written, if that does not take long: called when the process ends.
-#[napi]
-#[cfg_attr(test, allow(dead_code, reason = "only Node calls it"))]
-pub fn flush_log() {
+/// Writes a line, later.
+pub fn push(line: &str) {
+    QUEUE.push(line);
+}
+
+/// Waits until what waits is written, if that does not take long.
+pub fn flush() {
     QUEUE.flush(PATIENCE);
 }
 
@@ -74,20 +50,6 @@ fn describe(panic: &PanicHookInfo<'_>) -> String {
     let (thread, message) = (thread::current(), panic.payload_as_str().unwrap_or("a value that is no text"));
     let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
     format!("speaker-session: thread '{}' panicked{place}: {message}\n", thread.name().unwrap_or("unnamed"))
-}
-
-/// Takes the lines of tracing, one at a time.
-struct Line;
-
-impl Write for Line {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        QUEUE.push(&String::from_utf8_lossy(line));
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 static QUEUE: Queue = Queue { state: Mutex::new(State::new()), changed: Condvar::new() };

@@ -1,0 +1,99 @@
+'use strict'
+
+const { describe, refuse } = require('./error')
+const { NativeLog } = require('./native')
+
+/** Made for the first that wants lines, for without it nothing is logged. */
+let native
+
+/** Those who listen to all lines. */
+const listeners = []
+
+/** Loggers by the number of their session. */
+const loggers = new Map()
+
+/** Loggers and listeners that have thrown, of which it was told. */
+const faulty = new WeakSet()
+
+const forgotten = new FinalizationRegistry(remove)
+
+function log() {
+  if (!native) {
+    native = new NativeLog(deliver)
+    // What came last is told too.
+    process.once('exit', deliverAll)
+  }
+  return native
+}
+
+/** Hands on what waits, and says how many lines that were. */
+function deliver() {
+  const lines = native.take()
+  for (const line of lines) {
+    const logger = loggers.get(line.session)
+    if (logger) tell(logger, line)
+    else if (listeners.length > 0) for (const listener of [...listeners]) attempt(listener, () => listener(line))
+    // Of no session: where nobody listens, all loggers are to know that lines were lost.
+    else if (line.session === undefined) for (const each of new Set(loggers.values())) tell(each, line)
+  }
+  return lines.length
+}
+
+/** More rounds than the addon keeps lines for: one that logs while it is told must not go on for ever. */
+const ROUNDS = 200
+
+/** Hands on all that was logged until now. */
+function deliverAll() {
+  for (let round = 0; round < ROUNDS && deliver() > 0; round++);
+}
+
+/** As pino has it: what is known first, the text behind it. */
+function tell(logger, { level, message, time, ...known }) {
+  const method = typeof logger[level] === 'function' ? level : 'debug'
+  attempt(logger, () => logger[method](known, message))
+}
+
+/** Nothing that a logger does is to end the process, or to keep lines from others. */
+function attempt(logger, call) {
+  const told = (error) => {
+    if (faulty.has(logger)) return
+    faulty.add(logger)
+    process.emitWarning(`a logger failed: ${describe(error)}`, 'SpeakerSessionWarning')
+  }
+  try {
+    const result = call()
+    if (typeof result?.then === 'function') result.then(undefined, told)
+  } catch (error) {
+    told(error)
+  }
+}
+
+/** Hands the lines of a session to its logger, until it is closed or collected. */
+function add(session, logger) {
+  const { id } = session
+  log().add(id)
+  loggers.set(id, logger)
+  forgotten.register(session, id)
+}
+
+function remove(id) {
+  if (!loggers.has(id)) return
+  deliverAll()
+  native.remove(id)
+  loggers.delete(id)
+}
+
+function on(listener) {
+  if (typeof listener !== 'function') throw refuse('a function', 'listener', listener)
+  listeners.push(listener)
+  log().takeAll(true)
+}
+
+function off(listener) {
+  const index = listeners.lastIndexOf(listener)
+  if (index < 0) return
+  listeners.splice(index, 1)
+  native.takeAll(listeners.length > 0)
+}
+
+module.exports = { add, remove, on, off }
