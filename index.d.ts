@@ -61,6 +61,29 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   static processStats(): ProcessStats
 
   /**
+   * What an operator counts, over all sessions of the process, those of worker threads included: counters since the process began, gauges as
+   * they are now, and histograms. Cheap enough for each scrape of a monitor; `speaker-session/metrics` hands it to prom-client.
+   */
+  static metrics(): ProcessMetrics
+
+  /**
+   * Calls the listener with lines of the log, instead of writing them to standard error: those of all sessions of the process that have no
+   * `logger` ({@link SessionOptions}), and those of none. The levels are those of the environment variable `SPEAKER_SESSION_LOG`, and `info`
+   * without it. Nobody waits for a listener: up to 1 MiB of lines wait for this thread of JavaScript, and a line says how many more there
+   * were. A listener that throws is told of once, by a warning of the process. It does not keep Node alive.
+   * @throws {SpeakerError} `ERR_INVALID_ARGUMENT`
+   */
+  static on(type: 'log', listener: (line: LogLine) => void): typeof SpeakerSession
+  /** As EventEmitter has it. */
+  static on(emitter: any, type: string | symbol, options?: any): any
+
+  /** Calls the listener no longer. */
+  static off(type: 'log', listener: (line: LogLine) => void): typeof SpeakerSession
+
+  /** Names the session in lines of the log: 1 for the first of the process. */
+  readonly id: number
+
+  /**
    * Opens the output and starts the session's time. If the output is open already it resolves at once, and while it is being
    * opened it settles with the attempt under way. `playAudio` and `advance` connect by themselves.
    * Rejects with `ERR_OUTPUT` or `ERR_JOIN_FAILED` if the output can't be opened, `ERR_CLOSED` after `close`, `ERR_ABORTED` if
@@ -426,6 +449,40 @@ export interface SessionOptions {
    * with `ERR_RECORD` is emitted, and everything else goes on.
    */
   record?: string | { path: string; /** Default false. */ secrets?: boolean }
+  /**
+   * Takes the lines of the log that are about this session, instead of standard error and of those who listen to `log`: pino, one of its
+   * children, `console`, or anything else with these methods. What is said there holds of it too; see {@link SpeakerSession.on}.
+   */
+  logger?: Logger
+}
+
+/** Is called as pino is: with what is known of a line, and its text. */
+export interface Logger {
+  /** `debug` takes these lines if it is missing. */
+  trace?(known: LogFields, message: string): unknown
+  debug(known: LogFields, message: string): unknown
+  info(known: LogFields, message: string): unknown
+  warn(known: LogFields, message: string): unknown
+  error(known: LogFields, message: string): unknown
+}
+
+/** What is known of a line beside its text. There are no secrets in it. */
+export interface LogFields {
+  /** The part of this package, or of a library below, that says it: `speaker_session::source::spool`. */
+  target: string
+  /** The session's {@link SpeakerSession.id}; missing for what is of no session, such as lines of shared connections. */
+  session?: number
+  requestId?: string
+  /** Whatever else the line has to say. */
+  [field: string]: unknown
+}
+
+/** A line of the log. */
+export interface LogLine extends LogFields {
+  level: 'trace' | 'debug' | 'info' | 'warn' | 'error'
+  message: string
+  /** When it was logged: milliseconds since 1970. */
+  time: number
 }
 
 /**
@@ -1228,6 +1285,48 @@ export interface ProcessStats {
   clipBytes: number
 }
 
+export interface ProcessMetrics extends ProcessStats {
+  /** Requests and streams that were taken: as many as ended and are live. */
+  requests: number
+  /** Playbacks that started. */
+  started: number
+  completed: number
+  stopped: number
+  failed: number
+  /** `failed` by code; codes that never came are missing. */
+  failures: { [Code in SpeakerErrorCode]?: number }
+  /** How often an output or a room could not be opened, was lost for good or took no frame, or a track was refused or taken out. */
+  outputErrors: number
+  /** How often the connection to a room was lost and `reconnecting` was emitted. */
+  reconnects: number
+  /** As in {@link SessionStats}. */
+  underruns: number
+  /** As in {@link SessionStats}. */
+  lateFrames: number
+  /** As in {@link SessionStats}. */
+  lostFrames: number
+  /** As in {@link SessionStats}. */
+  droppedFrames: number
+  /** Faults of this package's own: 0, or please report them. Each ended a source, a session or nothing. */
+  panics: number
+  /** Playbacks that load, play, stand still or fade out now. */
+  active: number
+  /** Playbacks that wait for their turn now. */
+  queued: number
+  /** From a request to its first sample, of those that started: the time in line included. On the manual clock in the session's time. */
+  firstFrameLatencyMs: Histogram
+  /** How long playbacks sounded that have ended, however they ended; those that never started are left out. */
+  durationMs: Histogram
+}
+
+export interface Histogram {
+  count: number
+  /** Of all values. */
+  sum: number
+  /** In order of their bounds, which never change while the process runs. */
+  buckets: { /** The upper bound, included. */ upto: number; /** How many values are no larger. */ count: number }[]
+}
+
 export interface DataOptions {
   /** What it is about, for whoever receives it. */
   topic?: string
@@ -1349,8 +1448,12 @@ export interface SpeakerEvents {
    * `moveAudio` moves it; not when its place changes otherwise (see `playbacks()`).
    */
   queued: [event: PlaybackEvent & { position: number }]
-  /** Its first sample was handed to the output; never before `connected`. Not emitted for a playback without a single sample. */
-  started: [event: PlaybackEvent]
+  /**
+   * Its first sample was handed to the output; never before `connected`. Not emitted for a playback without a single sample. `latencyMs` is
+   * how long after the request that was, the time in line included, on the manual clock in the session's time; `firstByteMs` how long
+   * after the request the first byte of its source was there: missing on the manual clock, and for a clip or a voice.
+   */
+  started: [event: PlaybackEvent & { latencyMs: number; firstByteMs?: number }]
   /**
    * Emitted every `progressIntervalMs` of its sound, with its place in the source; for all playbacks in order of time, and never
    * after its terminal event.
@@ -1407,6 +1510,13 @@ export interface SpeakerEvents {
    * when it is whole. One that is longer, or has no end when the room is lost, is not told. A room is asked for texts as for `data`.
    */
   text: [event: SpeakerEvent & { identity: string | null; topic: string | null; text: string; attributes: Record<string, string> }]
+  /**
+   * The machine or the process has too little time for this session (realtime clock): five frames or more were mixed too late within a
+   * second, or some were given up because the process was halted. Emitted at most once a second, with what was counted since the last
+   * time: frames as in {@link SessionStats}, and by how much the latest of them was late, in ms. If it comes of many sessions, this
+   * process has more to do than its cores can.
+   */
+  overloaded: [event: SpeakerEvent & { lateFrames: number; lostFrames: number; lateMs: number }]
   /**
    * The output failed, and with it everything live (told once as long as it goes on); or the session broke (`ERR_INTERNAL`); or only the recording failed
    * (`ERR_RECORD`). Not thrown if nobody listens.

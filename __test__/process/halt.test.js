@@ -40,6 +40,7 @@ test('a halt of 1.2 s has faded edges', { skip: process.platform === 'win32' }, 
     const { SpeakerSession } = require(${JSON.stringify(root)})
     const session = new SpeakerSession({ output: { type: 'wav', path: 'mix.wav', format: 'f32' } })
     session.on('started', () => console.log('started'))
+    session.on('overloaded', (event) => console.log('overloaded ' + JSON.stringify(event)))
     session.playAudio({ audioUrl: 'steady.wav' })
     process.stdin.once('data', async () => {
       await session.stopAudio({ fadeOutMs: 20 })
@@ -60,6 +61,8 @@ test('a halt of 1.2 s has faded edges', { skip: process.platform === 'win32' }, 
   const lostFrames = Number((await said('lost')).slice(5))
   if (child.exitCode === null) await once(child, 'exit')
 
+  const overloaded = JSON.parse((await said('overloaded')).slice('overloaded'.length))
+  assert.ok(overloaded.lostFrames > 0 && overloaded.lostFrames <= lostFrames && overloaded.lateMs >= overloaded.lostFrames * 20, JSON.stringify(overloaded))
   assert.ok(lostFrames >= (HALT_MS - 200) / 20 - 1, `${lostFrames} frames of a halt of ${HALT_MS} ms`)
   const { samples } = readWav(path.join(directory, 'mix.wav'))
   const first = samples.findIndex((sample) => sample > 0)
@@ -80,10 +83,12 @@ test('the frames that a short halt holds up are counted as late', { skip: proces
     const { SpeakerSession } = require(${JSON.stringify(root)})
     const session = new SpeakerSession({ output: { type: 'memory' } })
     session.on('started', () => console.log('started'))
+    const overloaded = require('node:events').once(session, 'overloaded')
     session.playAudio({ audioUrl: 'steady.wav' })
     process.stdin.once('data', async () => {
       while (session.stats().lateFrames < 200 / 20 - 3) await new Promise((resolve) => setTimeout(resolve, 10))
-      console.log('late')
+      const [{ lateFrames, lostFrames, lateMs }] = await overloaded
+      console.log('late ' + JSON.stringify([lateFrames >= 5 && lateMs > 20, SpeakerSession.metrics().lateFrames === session.stats().lateFrames]))
       process.exit()
     })
   `)
@@ -92,5 +97,5 @@ test('the frames that a short halt holds up are counted as late', { skip: proces
   await sleep(200)
   child.kill('SIGCONT')
   child.stdin.write('go on\n')
-  await said('late')
+  assert.equal(await said('late'), 'late [true,true]')
 })
