@@ -1,0 +1,155 @@
+'use strict'
+
+// A span for each playback, by the OpenTelemetry API, which the application has installed.
+
+const { context, trace, SpanKind, SpanStatusCode } = require('@opentelemetry/api')
+
+const { version } = require('../../package.json')
+
+const NAME = 'speaker-session'
+
+/** The longest part of a URL's path that is shown: a longer one may be a signature. */
+const PATH_PART = 24
+
+/** What may happen to a playback once it has started, or before that, and is told with its place. */
+const MOMENTS = ['stalled', 'paused', 'resumed', 'sought']
+
+const traced = new WeakSet()
+
+function traceSession(session, { tracer = trace.getTracer(NAME, version) } = {}) {
+  if (traced.has(session)) return session
+  traced.add(session)
+  /** Playbacks that live, by requestId and in order: one that fades out and the next may bear the same. */
+  const live = new Map()
+
+  /** What the caller gets of a request, which begins in the caller's context. */
+  function begin(kind, request, call) {
+    const startTime = now()
+    const span = tracer.startSpan(`speaker-session ${kind}`, { kind: SpanKind.INTERNAL, startTime, attributes: attributesOf(request) }, context.active())
+    let answer
+    try {
+      answer = call()
+    } catch (error) {
+      refuse(span, error)
+      throw error
+    }
+    // A stream has its promise; playAudio returns it.
+    follow({ span, startTime, playing: answer.finished ?? answer })
+    return answer
+  }
+
+  function follow(playback) {
+    const { span, playing } = playback
+    const { requestId } = playing
+    if (requestId === undefined) {
+      playing.catch((error) => refuse(span, error))
+      return
+    }
+    const others = live.get(requestId) ?? []
+    if (others.some((other) => other.playing === playing)) {
+      // It joined the one that is live (`onDuplicate: 'join'`), which has the span.
+      others.find((other) => other.playing === playing).span.addEvent('joined')
+      span.setAttribute('speaker_session.outcome', 'joined').end()
+      return
+    }
+    live.set(requestId, [...others, playback])
+    span.setAttribute('speaker_session.request_id', requestId)
+    const end = () => {
+      const left = live.get(requestId).filter((other) => other !== playback)
+      if (left.length > 0) live.set(requestId, left)
+      else live.delete(requestId)
+      span.end()
+    }
+    playing.then(
+      (result) => {
+        setHeard(span, result)
+        if (result.reason !== undefined) span.setAttribute('speaker_session.reason', result.reason)
+        span.setAttribute('speaker_session.outcome', result.outcome)
+        end()
+      },
+      (error) => {
+        setHeard(span, error)
+        span.setAttribute('speaker_session.outcome', 'failed')
+        setError(span, error)
+        end()
+      }
+    )
+  }
+
+  session.on('queued', ({ requestId, position }) => {
+    next(requestId)?.span.addEvent('queued', { position })
+  })
+  session.on('started', ({ requestId, trackId, latencyMs, firstByteMs }) => {
+    const playback = next(requestId)
+    if (!playback) return
+    const { span, startTime } = playback
+    playback.hasStarted = true
+    span.setAttribute('speaker_session.track_id', trackId)
+    if (firstByteMs !== undefined) span.addEvent('first byte', {}, startTime + firstByteMs)
+    span.addEvent('first sample', {}, startTime + latencyMs)
+  })
+  for (const type of MOMENTS) {
+    session.on(type, ({ requestId, positionMs }) => live.get(requestId)?.at(-1).span.addEvent(type, { position_ms: positionMs }))
+  }
+
+  /** The playback that has not started yet. One before it under this requestId has, or is over. */
+  const next = (requestId) => live.get(requestId)?.find(({ hasStarted }) => !hasStarted)
+
+  const { playAudio, createStream } = session
+  session.playAudio = (request) => begin('playAudio', request, () => playAudio.call(session, request))
+  session.createStream = (request) => begin('createStream', request, () => createStream.call(session, request))
+  return session
+}
+
+/** What is asked for. It is not checked yet, so anything may be asked for: what can't be read has no attributes. */
+function attributesOf(request) {
+  try {
+    const { trackId = 0, group, role, audioUrl } = request
+    const told = { track_id: trackId, source: sourceOf(request), group, role }
+    const known = Object.entries(told).filter(([, value]) => ['string', 'number'].includes(typeof value))
+    return { ...Object.fromEntries(known.map(([name, value]) => [`speaker_session.${name}`, value])), ...shownUrl(audioUrl) }
+  } catch {
+    return {}
+  }
+}
+
+/** What kind of a source it is. */
+function sourceOf({ audioUrl, audio }) {
+  if (audioUrl !== undefined) return /^https?:/i.test(String(audioUrl)) ? 'url' : 'file'
+  if (audio === undefined) return 'stream'
+  if (audio instanceof Uint8Array) return 'buffer'
+  return { SpeakerClip: 'clip', SpeakerVoice: 'voice' }[audio?.constructor?.name] ?? 'iterable'
+}
+
+/** A URL without its user, its query and whatever else may be secret in it; nothing of a path of the disk. */
+function shownUrl(audioUrl) {
+  if (audioUrl === undefined || !/^https?:/i.test(String(audioUrl)) || !URL.canParse(String(audioUrl))) return {}
+  const { protocol, host, pathname } = new URL(String(audioUrl))
+  const parts = pathname.split('/').map((part) => (part.length > PATH_PART ? '<masked>' : part))
+  return { 'url.full': `${protocol}//${host}${parts.join('/')}` }
+}
+
+function setHeard(span, { durationMs, positionMs, unheardMs }) {
+  const heard = { duration_ms: durationMs, position_ms: positionMs, unheard_ms: unheardMs }
+  for (const [name, ms] of Object.entries(heard)) if (ms !== undefined) span.setAttribute(`speaker_session.${name}`, ms)
+}
+
+/** There is no playback. */
+function refuse(span, error) {
+  span.setAttribute('speaker_session.outcome', 'refused')
+  setError(span, error)
+  span.end()
+}
+
+/** Messages of SpeakerError have no secrets in them. */
+function setError(span, { code, message }) {
+  if (code !== undefined) span.setAttribute('error.type', code)
+  span.setStatus({ code: SpanStatusCode.ERROR, message })
+}
+
+/** Milliseconds since 1970, with a fraction. */
+function now() {
+  return performance.timeOrigin + performance.now()
+}
+
+module.exports = { traceSession }

@@ -1,0 +1,86 @@
+'use strict'
+
+// A real Prometheus, to check the dashboard with. Finds `prometheus` on PATH, or takes Debian's package with apt and unpacks it into
+// the user's cache directory, outside the work tree: nothing is installed, and root is not needed. Starts it on loopback.
+// On its own (`node scripts/prometheus.js`) it only makes sure that there is one, and prints where.
+
+const { spawn, spawnSync } = require('node:child_process')
+const { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } = require('node:fs')
+const os = require('node:os')
+const path = require('node:path')
+
+const { somePort } = require('./livekit-server')
+
+/** Prometheus's executable; throws, and says why, where there is none. */
+function executable() {
+  if (!spawnSync('prometheus', ['--version'], { stdio: 'ignore' }).error) return 'prometheus'
+  const cache = process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), '.cache')
+  const folder = path.join(cache, 'speaker-session', 'prometheus')
+  const unpacked = path.join(folder, 'usr', 'bin', 'prometheus')
+  if (!existsSync(unpacked)) unpack(folder)
+  return unpacked
+}
+
+/** Whole or not at all. */
+function unpack(folder) {
+  for (const tool of ['apt-get', 'dpkg-deb']) {
+    if (spawnSync(tool, ['--version'], { stdio: 'ignore' }).error) {
+      throw new Error(`There is no Prometheus: install it, or ${tool}, with which Debian's package is unpacked`)
+    }
+  }
+  console.error(`unpacking Debian's package of Prometheus into ${folder} (once)`)
+  mkdirSync(path.dirname(folder), { recursive: true })
+  const making = mkdtempSync(`${folder}-`)
+  try {
+    run('apt-get', ['download', 'prometheus'], making)
+    const file = readdirSync(making).find((name) => name.endsWith('.deb'))
+    run('dpkg-deb', ['-x', file, 'all'], making)
+    // Of two who do it at once the first has done it.
+    if (!existsSync(folder)) renameSync(path.join(making, 'all'), folder)
+  } finally {
+    rmSync(making, { recursive: true, force: true })
+  }
+}
+
+function run(tool, args, cwd) {
+  const { status, stderr } = spawnSync(tool, args, { cwd, encoding: 'utf8' })
+  if (status !== 0) throw new Error(`There is no Prometheus: ${tool} ${args.join(' ')} ended with code ${status}: ${stderr.trim()}`)
+}
+
+/** Starts one that scrapes `target` (host:port) each second; says `{ url, stop() }` once it answers. */
+async function startPrometheus(target) {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'speaker-session-prometheus-'))
+  const config = {
+    global: { scrape_interval: '1s' },
+    scrape_configs: [{ job_name: 'speaker-session', static_configs: [{ targets: [target] }] }]
+  }
+  // JSON is YAML.
+  const file = path.join(folder, 'prometheus.yml')
+  writeFileSync(file, JSON.stringify(config))
+  const address = `127.0.0.1:${somePort()}`
+  const args = [`--config.file=${file}`, `--storage.tsdb.path=${folder}/data`, `--web.listen-address=${address}`, '--log.level=warn']
+  const server = spawn(executable(), args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  let log = ''
+  for (const stream of [server.stdout, server.stderr]) stream.on('data', (data) => (log += data))
+  const exited = new Promise((resolve) => server.once('close', resolve))
+  const kill = () => server.kill('SIGKILL')
+  process.once('exit', kill)
+  const stop = async () => {
+    kill()
+    await exited
+    process.off('exit', kill)
+    rmSync(folder, { recursive: true, force: true })
+  }
+  for (let attempt = 0; attempt < 400; attempt++) {
+    if (server.exitCode !== null) throw new Error(`Prometheus ended with code ${server.exitCode}\n${log}`)
+    const answer = await fetch(`http://${address}/-/ready`).catch(() => undefined)
+    if (answer?.ok) return { url: `http://${address}`, stop }
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  await stop()
+  throw new Error(`Prometheus did not answer within 20 s\n${log}`)
+}
+
+module.exports = { executable, startPrometheus }
+
+if (require.main === module) console.log(executable())
