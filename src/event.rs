@@ -220,9 +220,9 @@ impl EventKind {
     /// How long the playback sounded that this ends.
     pub fn sounded_ms(&self) -> Option<f64> {
         match self {
-            Self::Completed { duration_ms, .. } | Self::Stopped { duration_ms, .. } | Self::Failed { duration_ms, .. } => {
-                Some(*duration_ms)
-            }
+            Self::Completed { duration_ms, .. }
+            | Self::Stopped { duration_ms, .. }
+            | Self::Failed { duration_ms, .. } => Some(*duration_ms),
             _ => None,
         }
     }

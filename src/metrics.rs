@@ -15,8 +15,9 @@ pub const LATENCY_BOUNDS: [u32; 15] =
     [5, 10, 20, 40, 60, 100, 150, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000];
 
 /// Upper bounds of how long playbacks sound, in milliseconds: from a chime to the longest that a session allows.
-pub const DURATION_BOUNDS: [u32; 15] =
-    [100, 250, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_800_000, 3_600_000];
+pub const DURATION_BOUNDS: [u32; 15] = [
+    100, 250, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_800_000, 3_600_000,
+];
 
 /// Only ever grows.
 #[derive(Debug, Default)]
@@ -87,12 +88,7 @@ pub struct Distribution {
 
 impl<const N: usize> Histogram<N> {
     const fn new(bounds: &'static [u32; N]) -> Self {
-        Self {
-            bounds,
-            buckets: [const { AtomicU64::new(0) }; N],
-            beyond: AtomicU64::new(0),
-            sum: AtomicU64::new(0),
-        }
+        Self { bounds, buckets: [const { AtomicU64::new(0) }; N], beyond: AtomicU64::new(0), sum: AtomicU64::new(0) }
     }
 
     /// Counts a time.

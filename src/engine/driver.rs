@@ -13,9 +13,9 @@ use super::slot::{Slot, end, tell, with_scratch};
 use crate::audio::{FRAME, Samples};
 use crate::error::Result;
 use crate::mixer::Scratch;
-use crate::scope::Scope;
 use crate::output::OutputEvent;
 use crate::runtime::{RUNTIME, Seat, Spoke, Turn, wake_at};
+use crate::scope::Scope;
 use crate::session::{OutputRequest, Pace, Session, WallTime};
 
 impl Spoke for Core {

@@ -12,8 +12,8 @@ use super::handle::Core;
 use super::slot::{Slot, end, tell, with_scratch};
 use crate::error::Result;
 use crate::mixer::Scratch;
-use crate::scope::Scope;
 use crate::runtime::{Job, RUNTIME, Task, Work, timed};
+use crate::scope::Scope;
 use crate::session::{OutputRequest, Step, WallTime};
 
 /// How many steps a turn has: a second of sound, some milliseconds of work.

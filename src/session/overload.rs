@@ -57,11 +57,14 @@ mod tests {
     /// What is told of frames, each with its time in ms and by how much it was late, 0 for one that was not.
     fn told(frames: impl IntoIterator<Item = (u64, u64)>) -> Vec<(u64, u32, f64)> {
         let mut overload = Overload::default();
-        let look = |(ms, late): (u64, u64)| {
-            match overload.look(WallTime(ms * PER_MS), u32::from(late > 0), 0, late * PER_MS)? {
-                EventKind::Overloaded { late_frames, lost_frames: 0, late_ms } => Some((ms, late_frames, late_ms)),
-                other => panic!("{other:?}"),
-            }
+        let look = |(ms, late): (u64, u64)| match overload.look(
+            WallTime(ms * PER_MS),
+            u32::from(late > 0),
+            0,
+            late * PER_MS,
+        )? {
+            EventKind::Overloaded { late_frames, lost_frames: 0, late_ms } => Some((ms, late_frames, late_ms)),
+            other => panic!("{other:?}"),
         };
         frames.into_iter().filter_map(look).collect()
     }

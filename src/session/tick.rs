@@ -562,7 +562,8 @@ impl Session {
     pub fn commit(&mut self, result: Result<()>, gauges: Gauges) {
         let Gauges { dropped_frames, late_frames, lost_frames, shared_packets, late } = gauges;
         let more = |now: u64, before: u64| now.saturating_sub(before) as u32;
-        let (late_more, lost_more) = (more(late_frames, self.stats.late_frames), more(lost_frames, self.stats.lost_frames));
+        let (late_more, lost_more) =
+            (more(late_frames, self.stats.late_frames), more(lost_frames, self.stats.lost_frames));
         let overloaded = self.overload.look(self.wall, late_more, lost_more, late);
         self.stats = Stats { dropped_frames, late_frames, lost_frames, shared_packets, ..self.stats };
         let retracted = result.as_ref().err().map_or(0, |error| self.outbox.retract(error));

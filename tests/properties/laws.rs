@@ -86,7 +86,9 @@ fn is_one_life(story: &[Told]) -> Result<(), String> {
         match kind {
             EventKind::Paused { .. } => ensure!(!std::mem::replace(&mut is_paused, true), "paused twice: {kinds:?}"),
             EventKind::Resumed { .. } => ensure!(std::mem::take(&mut is_paused), "resumed, but not paused: {kinds:?}"),
-            EventKind::Progress { .. } | EventKind::Started { .. } => ensure!(!is_paused, "went on while paused: {kinds:?}"),
+            EventKind::Progress { .. } | EventKind::Started { .. } => {
+                ensure!(!is_paused, "went on while paused: {kinds:?}")
+            }
             _ => {}
         }
     }

@@ -196,7 +196,8 @@ mod tests {
         assert_eq!(json, Json::Object(expected.as_object().unwrap().clone()));
         let text = line().to_string();
         let text = text.split_once(' ').unwrap().1;
-        let head = format!(" WARN {}: a line session=7 request_id=\"a\" at_ms=2.5 ", module_path!().replace("::tests", ""));
+        let head =
+            format!(" WARN {}: a line session=7 request_id=\"a\" at_ms=2.5 ", module_path!().replace("::tests", ""));
         assert!(text.starts_with(&head), "{text}");
     }
 }

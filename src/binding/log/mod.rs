@@ -90,7 +90,9 @@ impl Subscriber for Log {
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
         match IS_ON.load(Ordering::Relaxed) {
-            true => ASKED.get().and_then(|asked| asked.targets.iter().map(|(_, level)| level).chain(asked.targets.default_level()).max()),
+            true => ASKED.get().and_then(|asked| {
+                asked.targets.iter().map(|(_, level)| level).chain(asked.targets.default_level()).max()
+            }),
             false => Some(LevelFilter::OFF),
         }
     }
@@ -131,7 +133,8 @@ mod tests {
 
     #[test]
     fn levels_are_asked_for_by_target_and_talkative_crates_by_name() {
-        let shows = |variable: &str, target: &str, level: Level| asked_for(variable).targets.would_enable(target, &level);
+        let shows =
+            |variable: &str, target: &str, level: Level| asked_for(variable).targets.would_enable(target, &level);
         assert!(shows("", "speaker_session", Level::INFO) && !shows("", "speaker_session", Level::DEBUG));
         assert!(!asked_for("").by_name && !asked_for(" ").by_name && asked_for("off").by_name);
         assert!(shows("trace", "speaker_session::net", Level::TRACE));

@@ -27,7 +27,8 @@ pub struct Sinks(Vec<Arc<Sink>>);
 impl Sinks {
     /// Hands a line to the logger of its session, or else to all who listen. Gives it back if there is nobody.
     pub fn take(&self, line: Line) -> std::result::Result<(), Line> {
-        let owner = line.session.and_then(|session| self.0.iter().find(|sink| sink.wants.read().sessions.contains(&session)));
+        let owner =
+            line.session.and_then(|session| self.0.iter().find(|sink| sink.wants.read().sessions.contains(&session)));
         if let Some(owner) = owner {
             owner.push(line);
             return Ok(());
