@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use rtrb::{Producer, RingBuffer};
 use speaker_session::audio::{FRAME, RING, SAMPLE_RATE};
+use speaker_session::metrics::METRICS;
 use speaker_session::mixer::{Routing, Scratch};
 use speaker_session::output::OutputEvent;
 use speaker_session::runtime::DECODERS;
@@ -85,6 +86,7 @@ impl Player {
             if is_due {
                 assert_eq!(session.tick(FRAME, at, scratch), FRAME);
             }
+            session.tell_counts(&METRICS);
             if session.has_work() {
                 drop(session.take_work());
             }

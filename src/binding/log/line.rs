@@ -17,6 +17,9 @@ use crate::secrets;
 /// The field that says what happened, by the name that tracing gives it.
 const MESSAGE_FIELD: &str = "message";
 
+/// What says something of the log itself.
+const LOG_TARGET: &str = "speaker_session::log";
+
 /// The field that names a request where its scope is not entered.
 const REQUEST_FIELD: &str = "request_id";
 
@@ -55,7 +58,7 @@ impl Line {
     /// What it says of the log itself.
     pub fn about_the_log(message: String) -> Self {
         let (session, request, fields) = (None, None, Vec::new());
-        let target = module_path!().to_owned();
+        let target = LOG_TARGET.to_owned();
         Self { level: Level::WARN, target, time: SystemTime::now(), session, request, message, fields }
     }
 
@@ -180,7 +183,7 @@ mod tests {
     fn line() -> Line {
         let fields = vec![
             ("at_ms", Value::Number(2.5)),
-            ("token", Value::text("abcdefgh")),
+            ("password", Value::text("hunter2")),
             ("error", Value::shown("no such host at http://somebody:hunter22@host/?key=12345678")),
         ];
         Line { session: Some(7), request: Some("a".into()), fields, ..Line::about_the_log("a line".to_owned()) }
@@ -191,13 +194,12 @@ mod tests {
         let mut json = line().into_json();
         assert!(json["time"].take().as_f64() > Some(1e12));
         let error = "no such host at http://<masked>@host/?key=<masked>";
-        let expected = json!({ "atMs": 2.5, "token": "<masked>", "error": error, "time": null, "level": "warn", "message": "a line",
-            "target": module_path!(), "session": 7, "requestId": "a" });
+        let expected = json!({ "atMs": 2.5, "password": "<masked>", "error": error, "time": null, "level": "warn", "message": "a line",
+            "target": LOG_TARGET, "session": 7, "requestId": "a" });
         assert_eq!(json, Json::Object(expected.as_object().unwrap().clone()));
         let text = line().to_string();
         let text = text.split_once(' ').unwrap().1;
-        let head =
-            format!(" WARN {}: a line session=7 request_id=\"a\" at_ms=2.5 ", module_path!().replace("::tests", ""));
+        let head = format!(" WARN {LOG_TARGET}: a line session=7 request_id=\"a\" at_ms=2.5 ");
         assert!(text.starts_with(&head), "{text}");
     }
 }

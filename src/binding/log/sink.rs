@@ -203,9 +203,12 @@ mod tests {
         let text = "x".repeat(1_000);
         (0..5_000).for_each(|_| sink.push(line(None, &text)));
         assert_eq!(rings.load(Ordering::Relaxed), 1);
-        let (waiting, lost) = (sink.state.lock().lines.len(), sink.state.lock().lost);
+        let (waiting, bytes, lost) = {
+            let state = sink.state.lock();
+            (state.lines.len(), state.bytes, state.lost)
+        };
         assert_eq!(waiting as u64 + lost, 5_000);
-        assert!(sink.state.lock().bytes <= MAX_BYTES && lost > 3_000);
+        assert!(bytes <= MAX_BYTES && lost > 3_000, "{bytes} bytes, {lost} lost");
         let mut taken = Vec::new();
         while taken.len() <= waiting {
             taken.extend(sink.take());
