@@ -11,6 +11,7 @@
 
 mod calls;
 mod drain;
+mod groups;
 mod hearing;
 mod invariants;
 mod line;
@@ -25,19 +26,20 @@ mod tick;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::audio::Samples;
+use crate::audio::{Samples, from_ms};
 use crate::error::{Code, SpeakerError};
 use crate::event::EventKind;
 use crate::mixer::{Duck, Mixer, Notice, PlaybackId, Routing, TrackCounts};
 use crate::output::{Link, Participant};
 
-pub use calls::{Accepted, PlayRequest, StopRequest};
+pub use calls::{Accepted, Interrupted, PlayRequest, StopRequest};
 pub use outbox::{Open, OutputRequest, Ticket, Work};
 pub use output_state::ConnectionState;
 pub use playbacks::{Phase, PlaybackInfo};
 pub use policy::{OnDuplicate, Overlap, Policy, Target};
 pub use tick::{Gauges, Pace, Step};
 
+use groups::Groups;
 use outbox::Outbox;
 use output_state::OutputState;
 use playbacks::Playbacks;
@@ -188,6 +190,7 @@ pub struct Session {
     room: RoomState,
     sends: Sends,
     tombstones: Tombstones,
+    groups: Groups,
     outbox: Outbox,
     /// On the manual clock, in order.
     advances: VecDeque<Advance>,
@@ -214,6 +217,7 @@ impl Session {
             options,
             playbacks: Playbacks::default(),
             tombstones: Tombstones::default(),
+            groups: Groups::default(),
             outbox: Outbox::default(),
             advances: VecDeque::new(),
             lifecycle: Lifecycle::Open,
@@ -361,6 +365,9 @@ impl Session {
             EventKind::Stopped { .. } => self.stats.stopped += 1,
             EventKind::Failed { .. } => self.stats.failed += 1,
             _ => {}
+        }
+        if let (Some(group), Some(heard)) = (request.and_then(|request| request.group.as_ref()), kind.heard_ms()) {
+            self.groups.add(group, from_ms(heard));
         }
         self.outbox.note(at, request, kind);
     }
