@@ -85,8 +85,8 @@ for (const overlap of ['mix', 'queue', 'replace']) {
 
     const all = opened.flatMap(({ told }) => told)
     assert.equal(all.filter(({ type }) => TERMINAL.includes(type)).length, playing.length - refused)
-    for (const { told } of opened) {
-      assert.deepEqual(told.map(({ seq }) => seq), told.map((_, index) => index + 1))
+    for (const { told, seqs } of opened) {
+      assert.deepEqual(seqs, seqs.map((_, index) => index + 1))
       const live = new Map()
       for (const { type, requestId, position } of told.filter((event) => event.requestId)) {
         // Of one id: its places in line, then started, then its end, then perhaps the id again.

@@ -18,10 +18,14 @@ function open(t, { output, ...options } = {}) {
   })
   t.after(() => session.close())
   const told = []
+  const seqs = []
+  session.on('event', ({ seq }) => seqs.push(seq))
   for (const type of EVENTS) session.on(type, (event) => told.push({ type, ...event }))
   return {
     session,
     told,
+    /** The `seq` of each event, of `subscribed` and `overloaded` too. */
+    seqs,
     heard: () => session.recording().samples,
     /** The events about one playback, in words: "started@0", "completed@500". */
     of: (requestId) =>

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::progress::Progress;
 use crate::audio::Samples;
@@ -24,6 +24,8 @@ pub struct Shared {
     pub post_ring: OnceLock<Vec<f32>>,
     /// When the first byte of the source was there, by [`Progress::wall`].
     pub first_byte: OnceLock<Samples>,
+    /// Of a stream: how many samples per channel are to wait before it is played; more than the usual.
+    pub wanted: AtomicUsize,
     /// True once the reader was dropped.
     pub cancelled: Arc<AtomicBool>,
     /// True while the decode task waits for room in the ring.
