@@ -216,18 +216,6 @@ pub enum EventKind {
     },
 }
 
-impl EventKind {
-    /// How long the playback sounded that this ends.
-    pub fn sounded_ms(&self) -> Option<f64> {
-        match self {
-            Self::Completed { duration_ms, .. }
-            | Self::Stopped { duration_ms, .. }
-            | Self::Failed { duration_ms, .. } => Some(*duration_ms),
-            _ => None,
-        }
-    }
-}
-
 /// JavaScript's numbers count to 2⁵³; a larger integer type would reach it as a BigInt.
 fn as_number<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(*value as f64)
@@ -238,6 +226,16 @@ fn is_zero(ms: &f64) -> bool {
 }
 
 impl EventKind {
+    /// How long the playback sounded that this ends.
+    pub fn sounded_ms(&self) -> Option<f64> {
+        match self {
+            Self::Completed { duration_ms, .. }
+            | Self::Stopped { duration_ms, .. }
+            | Self::Failed { duration_ms, .. } => Some(*duration_ms),
+            _ => None,
+        }
+    }
+
     /// How much somebody could hear of a playback that this ends, in ms.
     pub fn heard_ms(&self) -> Option<f64> {
         match self {

@@ -81,7 +81,7 @@ class TextReport {
   }
 }
 
-const EVENTS = ['connected', 'disconnected', 'error', 'progress', ...Object.keys(DETAILS)]
+const EVENTS = ['connected', 'disconnected', 'error', 'overloaded', 'progress', ...Object.keys(DETAILS)]
 
 class JsonReport {
   #stdout
