@@ -888,6 +888,12 @@ export interface SpeakerTrack {
    * Rejects with `ERR_INVALID_ARGUMENT`, `ERR_CLOSED` after `close`, `ERR_INTERNAL` if the session broke.
    */
   setVolume(change: TrackVolume): Promise<void>
+  /**
+   * Brings the track to one side, for what plays on it and for all that will: the other channel is turned down in a straight line, and the sound of
+   * neither goes to the other. In everything else like `setVolume`.
+   * Rejects with `ERR_INVALID_ARGUMENT`, also if the output has one channel, `ERR_CLOSED`, `ERR_INTERNAL`.
+   */
+  setPan(change: TrackPan): Promise<void>
   /** The same as {@link SpeakerSession.setMuted} of this track. */
   setMuted(muted: boolean): Promise<void>
   /** What the track does at this moment, and counts since the session began. */
@@ -902,6 +908,13 @@ export interface TrackVolume {
   volume?: number
   /** Linear, on top of `volume`; 0–4 (12 dB), 1 until it is set. Peaks over full scale are limited. */
   gain?: number
+  /** How long the change takes, in ms; 0–86,400,000, default 5. */
+  fadeMs?: number
+}
+
+export interface TrackPan {
+  /** -1 is the left channel alone, 1 the right one; 0, both as they are, until it is set. */
+  pan: number
   /** How long the change takes, in ms; 0–86,400,000, default 5. */
   fadeMs?: number
 }
