@@ -101,6 +101,14 @@ describe('a log of many users', () => {
   })
 })
 
+it('the example is told as the documentation shows', async (t) => {
+  const root = path.join(__dirname, '..', '..')
+  const { exitCode, stdout } = await run(workspace(t), ['replay', path.join(root, 'examples', 'day.jsonl')])
+  assert.equal(exitCode, 1, 'one of its files is missing')
+  const [, shown] = /```\n(user [^]*?)```/.exec(readFileSync(path.join(root, 'docs', 'replay.md'), 'utf8'))
+  assert.ok(stdout.startsWith(shown), stdout)
+})
+
 describe('refused before anything plays', () => {
   const refusals = {
     'a mix of several users': [DAY, ['--out', 'x.wav'], 'Expected one user, as by --user, for --out but received 2\n'],

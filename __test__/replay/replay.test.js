@@ -9,7 +9,7 @@ const { describe, test } = require('node:test')
 const { setTimeout: sleep } = require('node:timers/promises')
 
 const { SpeakerSession } = require('../..')
-const { replay } = require('../../lib/replay')
+const { replay } = require('speaker-session/replay')
 const { jsonl, workspace } = require('../support/cli')
 const { listen, timeline } = require('../support/tap')
 const { serve } = require('../support/server')

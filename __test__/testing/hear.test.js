@@ -7,7 +7,7 @@ const { writeFileSync } = require('node:fs')
 const path = require('node:path')
 const { describe, test } = require('node:test')
 
-const { finish, level, readWav, recordTap, soundsIn, testSession, tone, tonesIn, wavFile } = require('../../lib/testing')
+const { finish, level, readWav, recordTap, soundsIn, testSession, tone, tonesIn, wavFile } = require('speaker-session/testing')
 const { workspace } = require('../support/cli')
 const { random } = require('../support/random')
 

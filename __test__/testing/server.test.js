@@ -5,7 +5,7 @@
 const assert = require('node:assert/strict')
 const { describe, test } = require('node:test')
 
-const { flakyServer, testSession, tone } = require('../../lib/testing')
+const { flakyServer, testSession, tone } = require('speaker-session/testing')
 const { run } = require('../support/process')
 
 const CLIP = tone(440, 200)
@@ -71,7 +71,7 @@ describe('a flaky server', () => {
 
   test('keeps no process alive', async (t) => {
     const { code, out, err } = await run(t, `
-      const { flakyServer, testSession } = require(${JSON.stringify(require.resolve('../../lib/testing'))})
+      const { flakyServer, testSession } = require(${JSON.stringify(require.resolve('speaker-session/testing'))})
       flakyServer({ '/': { hangAfter: 0 } }).then(async ({ url }) => {
         require('node:http').get(url).on('error', () => {}).on('socket', (socket) => socket.unref())
         testSession()

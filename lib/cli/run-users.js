@@ -2,7 +2,7 @@
 
 const { once } = require('node:events')
 
-const { sessionOf } = require('../replay')
+const { sessionOptionsOf } = require('../replay/session-options')
 const { replayUsers } = require('../replay/users')
 const { seconds } = require('./format')
 const { exitCode, interruption } = require('./interruption')
@@ -20,7 +20,7 @@ async function runUsers(users, { json, realtime, stereo, overlap, report: report
   let [done, errors] = [0, 0]
   const progress = new ProgressLine(process.stdout, () => `${done} of ${users.length} users, ${seconds(performance.now() - begun, 1)}`)
   const report = await replayUsers(users, {
-    options: (user) => sessionOf(user, given, { type: 'none', ...(stereo && { channels: 2 }) }, clock),
+    options: (user) => sessionOptionsOf(user, given, { type: 'none', ...(stereo && { channels: 2 }) }, clock),
     isLive: realtime,
     signal,
     onSession: (session, user, offsetMs) => json && new JsonReport(session, process, { user, offsetMs }),

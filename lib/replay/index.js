@@ -8,6 +8,7 @@ const { check, object } = require('../check/values')
 const { SpeakerError, refuse } = require('../error')
 const { Log } = require('../recording/log')
 const { logFiles } = require('./files')
+const { sessionOptionsOf } = require('./session-options')
 const { replayUsers } = require('./users')
 
 const OPTIONS = ['log', 'requests', 'users', 'options', 'output', 'clock', 'atOnce', 'signal', 'onSession', 'onUser']
@@ -22,7 +23,7 @@ async function replay(options) {
   const users = chosen(log, checked.users)
   if (output.type === 'wav' && users.length > 1) throw refuse('a function that gives each user a file of their own', 'output', output)
   const report = await replayUsers(users, {
-    options: (user) => sessionOf(user, checked.options, typeof output === 'function' ? output(user.name) : output, clock),
+    options: (user) => sessionOptionsOf(user, checked.options, typeof output === 'function' ? output(user.name) : output, clock),
     isLive: clock === 'realtime',
     atOnce, signal, onSession, onUser
   })
@@ -59,11 +60,4 @@ function chosen(log, names = [...log.users.keys()]) {
   })
 }
 
-/** Returns the options of a user's session: the recorded ones, but for those that are given. */
-function sessionOf({ options: { channels, ...recorded } }, options, output, clock) {
-  // A room has no clock but that of the wall.
-  const timed = output?.type === 'livekit' && clock === 'realtime' ? output : { channels, ...output, clock }
-  return { progressIntervalMs: 0, ...recorded, ...options, output: timed }
-}
-
-module.exports = { chosen, replay, sessionOf }
+module.exports = { replay }
