@@ -109,7 +109,8 @@ export function testSession(
 export function finish(session: SpeakerSession): Promise<void>
 
 /**
- * An HTTP server on loopback that answers as badly as it is told. It ends with the test, or by `close`, and keeps no process alive.
+ * An HTTP server on loopback that answers as badly as it is told. It ends with the test, or by `close`; one that is given no test keeps
+ * no process alive.
  *
  * @example
  * const server = await flakyServer({

@@ -20,8 +20,8 @@ async function flakyServer(answers, t) {
     seen.push({ method: request.method, path: pathOf(request), headers: request.headers })
     return answered(request, response)
   })
-  server.on('connection', (socket) => socket.unref())
-  server.unref()
+  // That of a test is closed by it, and until then something may be awaited that the server does.
+  if (!t) server.unref().on('connection', (socket) => socket.unref())
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const close = async () => {
