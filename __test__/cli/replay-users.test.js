@@ -3,9 +3,11 @@
 // `speaker-session replay` of logs of many users.
 
 const assert = require('node:assert/strict')
+const { exec } = require('node:child_process')
 const { existsSync, mkdirSync, readFileSync, writeFileSync } = require('node:fs')
 const path = require('node:path')
 const { describe, it } = require('node:test')
+const { promisify } = require('node:util')
 
 const { jsonl, run, workspace } = require('../support/cli')
 const { level, readWav, tone } = require('../support/wav')
@@ -89,6 +91,14 @@ describe('a log of many users', () => {
     assert.deepEqual(report.users.map(({ user, firstAtMs, plays, stopped }) => [user, firstAtMs, plays, stopped]),
       [['u1', 500, 2, 0], ['u2', 0, 1, 1]])
     assert.deepEqual(report.users.map(({ heardMs, overlapMs }) => [heardMs, overlapMs]), [[1500, 500], [255, 0]])
+  })
+
+  it('may come through a pipe', { skip: process.platform === 'win32' }, async (t) => {
+    const directory = workspace(t, { ...FILES, 'day.jsonl': DAY })
+    const program = path.join(__dirname, '..', '..', 'bin', 'speaker-session.js')
+    const command = `grep alice day.jsonl | sed s#low.wav#${directory}/low.wav#\;s#high.wav#${directory}/high.wav# | "${process.execPath}" "${program}" replay /dev/stdin --report report.json`
+    await promisify(exec)(command, { cwd: directory })
+    assert.deepEqual(JSON.parse(readFileSync(path.join(directory, 'report.json'), 'utf8')).users.map(({ user, completed }) => [user, completed]), [['alice', 3]])
   })
 
   it('realtime: plays all at their times', async (t) => {
