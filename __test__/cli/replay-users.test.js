@@ -74,6 +74,10 @@ describe('a log of many users', () => {
     assert.deepEqual(events.filter(({ type, user }) => type === 'started' && user === 'alice').map(({ atMs }) => atMs), [0, 500, 86_000_000])
     assert.deepEqual(events.filter(({ user }) => user === 'bob').map(({ type }) => type).sort(), ['connected', 'disconnected', 'failed', 'started', 'stopped'])
     assert.ok(events.every(({ context }) => context === undefined))
+    const twice = jsonl(...[0, 100].map((atMs) => play('bob', 5000 + atMs, 'high.wav', { requestId: 'x' })), play('alice', 0, 'low.wav'))
+    const refused = (await replay(t, { 'day.jsonl': twice }, 'day.jsonl', '--json')).stdout.split('\n').find((line) => line.includes('"refused"'))
+    const { user, requestId, atMs, code } = JSON.parse(refused)
+    assert.deepEqual([user, requestId, atMs, code], ['bob', 'x', 5100, 'ERR_DUPLICATE_REQUEST'])
     assert.match(stderr, /^2 users, 5 plays/)
   })
 

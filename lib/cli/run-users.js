@@ -23,15 +23,18 @@ async function runUsers(users, { json, realtime, stereo, overlap, report: report
   if (reportPath === undefined) process.stdout.once('error', () => unread.abort())
   const clock = realtime ? 'realtime' : 'manual'
   const given = { ...(overlap && { overlap }), ...(json && { progressIntervalMs: undefined }) }
+  const printed = new Map()
   let done = 0
   const progress = new ProgressLine(process.stdout, () => `${done} of ${users.length} users, ${seconds(performance.now() - begun, 1)}`)
   const report = await replayUsers(users, {
     options: (user) => sessionOptionsOf(user, given, { type: 'none', ...(stereo && { channels: 2 }) }, clock),
     isLive: realtime,
     signal: AbortSignal.any([signal, unread.signal]),
-    onSession: (session, user, offsetMs) => json && new JsonReport(session, process, { user, offsetMs }),
-    async onUser() {
+    onSession: (session, user, offsetMs) => json && printed.set(user, new JsonReport(session, process, { user, offsetMs })),
+    onRefused: (playback, user) => printed.get(user)?.refused(playback),
+    async onUser({ user }) {
       done++
+      printed.delete(user)
       // Who reads our output may be slower than we are.
       if (process.stdout.writableNeedDrain) await once(process.stdout, 'drain').catch(() => {})
     }

@@ -37,16 +37,11 @@ class Log {
     return log
   }
 
-  /** Returns how many requests were recorded without their secrets. */
-  get masked() {
-    return [...this.users.values()].reduce((sum, { masked }) => sum + masked, 0)
-  }
-
   async #read(lines, directory, placeOf) {
     const file = new LogFile(this, lines, directory)
     lines.hold()
     try {
-      for await (const { number, at, length } of lines) told(() => file.line(lines.fields(at, length), number, at, length), number, placeOf)
+      for await (const { number, at, length } of lines) inLine(number, placeOf, () => file.line(lines.fields(at, length), number, at, length))
     } finally {
       lines.release()
     }
@@ -68,8 +63,8 @@ class Log {
   }
 }
 
-/** Reads a line, and says in which one something is wrong. */
-function told(read, number, placeOf) {
+/** Reads a line; what is wrong with it is said with its place. */
+function inLine(number, placeOf, read) {
   try {
     read()
   } catch (error) {
