@@ -337,7 +337,7 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
 
 export interface SessionOptions {
   /** Where the sound goes. */
-  output: WavOutput | PcmOutput | MemoryOutput | LiveKitOutput
+  output: WavOutput | PcmOutput | MemoryOutput | NoOutput | LiveKitOutput
   /**
    * What `stopOther: false` does; default `'mix'`. One rule for all tracks, or a rule by track: `{ default: 'mix', 2: 'queue' }`.
    * A request's own `overlap` stands above it.
@@ -539,6 +539,14 @@ export interface PcmOutput extends OutputBase {
  */
 export interface MemoryOutput extends OutputBase {
   type: 'memory'
+}
+
+/**
+ * Takes everything and keeps nothing, for whoever wants only the events: a replay of a day, or a test of what becomes of requests. Taps
+ * hear it as any other. On the manual clock time in which nothing plays passes at once, and there is no end to what it takes.
+ */
+export interface NoOutput extends OutputBase {
+  type: 'none'
 }
 
 /**

@@ -32,6 +32,7 @@ const CALLS = {
 async function stream(session, request, streams) {
   const opened = session.createStream(request)
   streams.set(opened.requestId, opened)
+  opened.once('close', () => streams.get(opened.requestId) === opened && streams.delete(opened.requestId))
   return opened.finished
 }
 
