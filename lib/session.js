@@ -323,6 +323,10 @@ class SpeakerSession extends EventEmitter {
       setVolume: (trackId, checked, change) => {
         this.#recorded('trackVolume', { trackId, ...change }, () => taken(this.#native.setTrackVolume(trackId, checked)))
       },
+      setPan: (trackId, { pan, fadeMs }, change) => {
+        if (this.#output.channels !== 2) throw refuse('an output of 2 channels beside it', 'pan', pan)
+        this.#recorded('trackPan', { trackId, ...change }, () => taken(this.#native.setTrackPan(trackId, pan, fadeMs)))
+      },
       setMuted: (request) => this.setMuted(request),
       stats: (trackId) => this.#native.trackStats(trackId),
       tap: (options) => this.tap(options)
