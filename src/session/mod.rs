@@ -68,6 +68,8 @@ pub struct Options {
     pub channels: usize,
     /// How tracks become streams of the output.
     pub routing: Routing,
+    /// Its output takes silence as it takes sound: it is mixed without a pause while that is open.
+    pub is_continuous: bool,
     /// Who is admitted, who waits, who gives way.
     pub policy: Policy,
     /// How lower roles fall back; off if `None`.
@@ -92,6 +94,7 @@ impl Options {
             clock,
             channels: 1,
             routing: Routing::Mixdown,
+            is_continuous: false,
             policy: Policy::default(),
             duck: None,
             gain: 1.0,

@@ -484,7 +484,8 @@ impl Session {
         }
         match self.output.connection {
             Connection::Cut { is_halted: true } => Pace::Halt,
-            Connection::Open if starts || !Mixer::is_silent(&mut self.playbacks.sounding) => Pace::Run,
+            Connection::Open if starts || self.options.is_continuous => Pace::Run,
+            Connection::Open if !Mixer::is_silent(&mut self.playbacks.sounding) => Pace::Run,
             _ if !starts && self.mixer.is_idle(&mut self.playbacks.sounding) => Pace::Rest,
             _ => Pace::Keep,
         }
@@ -616,7 +617,8 @@ impl Session {
                 advance.into_iter().for_each(|advance| self.outbox.settle(advance.ticket, None));
                 continue;
             }
-            if !self.can_start() && self.mixer.is_idle(&mut self.playbacks.sounding) {
+            let is_silence = !self.can_start() && self.mixer.is_idle(&mut self.playbacks.sounding);
+            if is_silence && !self.options.is_continuous {
                 self.outbox.hold();
                 self.skip(limit);
                 self.pass(limit);
