@@ -32,13 +32,13 @@ fn magnitude(sample: i16) -> u16 {
     (if sample < 0 { !sample } else { sample }) as u16
 }
 
-/// The highest set bit above bit `lowest`, counted from there; and the four bits behind it.
+/// The number of a level's segment, whose highest bit is counted from bit `lowest` on; and that of its step: the four bits behind it.
 fn segment(level: u16, lowest: u32) -> (u8, u8) {
     let segment = (15 - level.leading_zeros()) - lowest;
     (segment as u8, ((level >> (segment + lowest - 4)) & 0xf) as u8)
 }
 
-/// 14 bits, whose segments begin at 33, 66, 132 and so on below zero: with 33 added they begin at powers of two. All bits are inverted.
+/// 14 bits. With 33 added, segments begin at powers of two. All bits are inverted.
 fn mu(sample: i16) -> u8 {
     const BIAS: u16 = 33;
     const LOUDEST: u16 = 8_158;
@@ -50,13 +50,11 @@ fn mu(sample: i16) -> u8 {
 /// 13 bits. The first two segments have steps of one length, and every other bit is inverted.
 fn a(sample: i16) -> u8 {
     let level = magnitude(sample) >> 4;
-    let (segment, step) = if level < 16 { (0, level as u8) } else { segment_of_a(level) };
+    let (segment, step) = match level < 16 {
+        true => (0, level as u8),
+        false => segment(level, 3),
+    };
     (sign(sample >= 0) | segment << 4 | step) ^ 0x55
-}
-
-fn segment_of_a(level: u16) -> (u8, u8) {
-    let (segment, step) = segment(level, 4);
-    (segment + 1, step)
 }
 
 fn sign(is_set: bool) -> u8 {

@@ -14,6 +14,7 @@ mod drain;
 mod hearing;
 mod invariants;
 mod line;
+mod marks;
 mod outbox;
 mod output_state;
 mod playbacks;
@@ -38,6 +39,7 @@ pub use playbacks::{Phase, PlaybackInfo};
 pub use policy::{OnDuplicate, Overlap, Policy, Target};
 pub use tick::{Gauges, Pace, Step};
 
+use marks::Mark;
 use outbox::Outbox;
 use output_state::OutputState;
 use playbacks::Playbacks;
@@ -191,6 +193,8 @@ pub struct Session {
     room: RoomState,
     sends: Sends,
     tombstones: Tombstones,
+    /// In the order in which they were set.
+    marks: Vec<Mark>,
     outbox: Outbox,
     /// On the manual clock, in order.
     advances: VecDeque<Advance>,
@@ -217,6 +221,7 @@ impl Session {
             options,
             playbacks: Playbacks::default(),
             tombstones: Tombstones::default(),
+            marks: Vec::new(),
             outbox: Outbox::default(),
             advances: VecDeque::new(),
             lifecycle: Lifecycle::Open,

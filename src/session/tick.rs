@@ -702,6 +702,7 @@ impl Session {
             }
             self.mixer.start(&mut voice, &mut self.playbacks.sounding);
         }
+        let id = request.id;
         let mut unheard = Unheard::default();
         let is_heard = self.output.is_heard(self.mixer.stream_of(track)) && !self.mixer.is_muted(track);
         unheard.mark(is_heard, 0);
@@ -717,6 +718,7 @@ impl Session {
             end_approaches: false,
             joined: None,
         });
+        self.hand_marks(id);
     }
 
     /// Turns what the mixer reported into events, and into what follows.
@@ -738,8 +740,15 @@ impl Session {
                 }
                 What::Swapped { spent, sought } => {
                     self.outbox.drop_reader(spent);
-                    let Some(place) = sought else { continue };
+                    let Some(place) = sought else {
+                        self.hand_marks(id);
+                        continue;
+                    };
                     EventKind::Sought { position_ms: to_ms(place) }
+                }
+                What::Marked(number) => {
+                    self.reach_mark(number, at);
+                    continue;
                 }
                 What::Ended(why) => {
                     if let Some(track) = self.end(id, why) {
