@@ -112,7 +112,7 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
 
   /**
    * Stops everything on all tracks, queued playbacks included, apart from the roles in `keep`: for barge-in. As quick as
-   * `stopAudio`, with its 5 ms fade. To interrupt nothing is no error.
+   * `stopAudio`, with its 5 ms fade unless `fadeOutMs` or `afterMs` say otherwise. To interrupt nothing is no error.
    */
   interrupt(request?: InterruptRequest): Promise<InterruptResult>
 
@@ -1133,6 +1133,13 @@ export interface InterruptRequest {
   keep?: Role[]
   /** The `reason` of the `stopped` events; default `'interrupted'`. */
   reason?: string
+  /** Fall to silence, in ms; 0–86,400,000, default 5. */
+  fadeOutMs?: number
+  /**
+   * How long what sounds goes on before it falls, in ms of the session's time; 0–86,400,000, default 0. What comes to its own end by then is
+   * `completed`; what loads or waits is stopped at once, and the tracks are free at once. A stop ends it sooner.
+   */
+  afterMs?: number
 }
 
 export interface InterruptResult {
@@ -1141,6 +1148,12 @@ export interface InterruptResult {
    * `stopped` event has the place where it ended, the fade included.
    */
   interrupted: { requestId: string; group?: string; trackId: number; role: Role; positionMs: number }[]
+  /**
+   * The groups of these playbacks, and how much was heard of each until the call, in ms: the sum over all that was played with that `group`
+   * in this session, also of what ended before; what was `unheardMs` is left out. What ended is remembered of
+   * the 64 groups in which something ended last.
+   */
+  groups: { group: string; heardMs: number }[]
 }
 
 export interface MoveRequest {

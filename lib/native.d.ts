@@ -51,8 +51,8 @@ export declare class NativeSession {
   mark(name: string, number: number, target: NativeTarget): NativeRefusal | null
   /** Returns the ids that were stopped. */
   stop(request: NativeStop): Array<string>
-  /** Returns what was stopped, and where it was. */
-  interrupt(request: NativeInterrupt): Array<NativePlayback>
+  /** Returns what was stopped, where it was, and how much was heard of its groups. */
+  interrupt(request: NativeInterrupt): NativeInterrupted
   /** Returns the ids that were paused. */
   pause(target: NativeTarget): Array<string>
   /** Returns the ids that were resumed. */
@@ -190,9 +190,22 @@ export interface NativeEncoding {
   more: boolean
 }
 
+/** How much was heard of a group. */
+export interface NativeHeard {
+  group: string
+  heardMs: number
+}
+
 export interface NativeInterrupt {
   keep: Array<string>
   reason: string
+  afterMs: number
+  fadeOutMs: number
+}
+
+export interface NativeInterrupted {
+  interrupted: Array<NativePlayback>
+  groups: Array<NativeHeard>
 }
 
 /** How the output is received. */

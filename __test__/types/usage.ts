@@ -42,7 +42,8 @@ async function allowed(): Promise<void> {
   await session.stopAudio({ requestId: 'not-here-yet', ahead: true })
   const { moved } = await session.moveAudio({ requestId: 'a', position: 1 })
   moved satisfies boolean
-  const { interrupted } = await session.interrupt({ keep: ['media', 'ambient'], reason: 'barge-in' })
+  const { interrupted, groups } = await session.interrupt({ keep: ['media', 'ambient'], reason: 'barge-in', fadeOutMs: 80, afterMs: 120 })
+  groups.map(({ group, heardMs }) => [group satisfies string, heardMs satisfies number])
   interrupted.map(({ role, positionMs }) => [role satisfies string, positionMs satisfies number])
   const { paused } = await session.pauseAudio({ trackId: 2 })
   const { resumed } = await session.resumeAudio({ requestId: paused[0] })

@@ -211,12 +211,14 @@ function moveRequest(request) {
 }
 
 function interruptRequest(request = {}) {
-  object(request, 'interrupt', ['keep', 'reason'])
+  object(request, 'interrupt', ['keep', 'reason', 'fadeOutMs', 'afterMs'])
   const { keep = [] } = request
   if (!Array.isArray(keep)) throw refuse('an array of roles', 'keep', keep)
   return {
     keep: keep.map((role) => check.choice(role, 'keep', ROLES)),
-    reason: check.text(request.reason, 'reason', 'interrupted')
+    reason: check.text(request.reason, 'reason', 'interrupted'),
+    fadeOutMs: check.number(request.fadeOutMs, 'fadeOutMs', 5, 0, MAX_MS),
+    afterMs: check.number(request.afterMs, 'afterMs', 0, 0, MAX_MS)
   }
 }
 

@@ -104,10 +104,17 @@ impl Voice {
 
     /// Ends it `fade` samples from here. Of two stops the one that ends first holds.
     pub fn stop(&mut self, fade: Samples) {
+        self.stop_after(0, fade);
+    }
+
+    /// The same, with a fall that begins only `after` samples from here; that changes nothing of what falls already.
+    pub fn stop_after(&mut self, after: Samples, fade: Samples) {
         self.give_up_seek();
-        let (here, end) = (self.state.played, self.fall_end(fade));
-        if self.state.stop.is_none_or(|stop| end < stop.end()) {
-            self.state.stop = Some(self.state.stop.unwrap_or(Ramp::flat(1.0)).toward(0.0, here, end - here));
+        let (here, end) = (self.state.played, self.fall_end(after.saturating_add(fade)));
+        if self.state.stop.is_none_or(|stop| end < stop.end() && (after == 0 || here < stop.at)) {
+            let begin = end.min(here.saturating_add(after));
+            let from = self.state.stop.map_or(1.0, |stop| stop.level(here));
+            self.state.stop = Some(Ramp { from, ..Ramp::fall(begin, end - begin) });
         }
     }
 
@@ -388,11 +395,11 @@ impl Voice {
         stop.min(fallen).min(self.limit).min(self.state.gate.shut_at()).max(self.state.played)
     }
 
-    /// A stop that would last longer than its source gets an edge before `end`, where that is: wherever it is noticed, the samples
-    /// are the same.
+    /// A stop whose fall would last longer than its source gets an edge before `end`, where that is: wherever it is noticed, the samples
+    /// are the same. One that would begin only then leaves the source to its own end.
     fn fall_by(&mut self, end: Samples) {
         let here = self.state.played;
-        if self.state.tail.is_none() && self.state.stop.is_some_and(|stop| stop.end() > end) {
+        if self.state.tail.is_none() && self.state.stop.is_some_and(|stop| stop.at < end && stop.end() > end) {
             self.state.tail = Some(Ramp::edge(here, end));
         }
     }
@@ -400,6 +407,6 @@ impl Voice {
     /// Where a fall over the next `length` samples ends: only what would still sound can be faded. Not asked is how much
     /// waits, for that depends on how fast it loads.
     pub(super) fn fall_end(&self, length: Samples) -> Samples {
-        self.audible_until().min(self.state.played + length)
+        self.audible_until().min(self.state.played.saturating_add(length))
     }
 }

@@ -11,6 +11,7 @@
 
 mod calls;
 mod drain;
+mod groups;
 mod hearing;
 mod invariants;
 mod line;
@@ -26,19 +27,20 @@ mod tick;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::audio::Samples;
+use crate::audio::{Samples, from_ms};
 use crate::error::{Code, SpeakerError};
 use crate::event::EventKind;
 use crate::mixer::{Duck, Mixer, Notice, PlaybackId, Routing, TrackCounts};
 use crate::output::{Link, Participant};
 
-pub use calls::{Accepted, PlayRequest, StopRequest};
+pub use calls::{Accepted, Interrupted, PlayRequest, StopRequest};
 pub use outbox::{Open, OutputRequest, Ticket, Work};
 pub use output_state::ConnectionState;
 pub use playbacks::{Phase, PlaybackInfo};
 pub use policy::{OnDuplicate, Overlap, Policy, Target};
 pub use tick::{Gauges, Pace, Step};
 
+use groups::Groups;
 use marks::Mark;
 use outbox::Outbox;
 use output_state::OutputState;
@@ -193,6 +195,7 @@ pub struct Session {
     room: RoomState,
     sends: Sends,
     tombstones: Tombstones,
+    groups: Groups,
     /// In the order in which they were set.
     marks: Vec<Mark>,
     outbox: Outbox,
@@ -221,6 +224,7 @@ impl Session {
             options,
             playbacks: Playbacks::default(),
             tombstones: Tombstones::default(),
+            groups: Groups::default(),
             marks: Vec::new(),
             outbox: Outbox::default(),
             advances: VecDeque::new(),
@@ -369,6 +373,9 @@ impl Session {
             EventKind::Stopped { .. } => self.stats.stopped += 1,
             EventKind::Failed { .. } => self.stats.failed += 1,
             _ => {}
+        }
+        if let (Some(group), Some(heard)) = (request.and_then(|request| request.group.as_ref()), kind.heard_ms()) {
+            self.groups.add(group, from_ms(heard));
         }
         self.outbox.note(at, request, kind);
     }
