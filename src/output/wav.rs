@@ -15,8 +15,8 @@ use crate::audio::{SAMPLE_RATE, Samples};
 use crate::dither::Dither;
 use crate::error::{Code, Result, SpeakerError};
 use crate::mixer::Frame;
-use crate::reserved::ReservedPath;
 use crate::resample::Resampler;
+use crate::reserved::ReservedPath;
 use crate::runtime::{DISKS, Disk, Lane};
 
 /// How many samples per channel a file holds, at the session's rate.
