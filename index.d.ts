@@ -490,8 +490,8 @@ interface OutputBase {
 }
 
 /**
- * A WAV file at 48 kHz (at 8 kHz in a {@link SampleFormat} of telephone lines) holding all tracks. It is valid at any time, even if the process dies. Silence in which nothing plays takes
- * no room where the file system has sparse files. It holds 4 GiB: 12.4 h of mono in 16 bits.
+ * A WAV file at 48 kHz (at 8 kHz in a {@link SampleFormat} of telephone lines) holding all tracks. It is valid at any time, even if the
+ * process dies. Silence in which nothing plays takes no room where the file system has sparse files. It holds 4 GiB: 12.4 h of mono in 16 bits.
  *
  * A file that is there stays until `close`: the new one is written beside it as `<path>.part` (`.part2` and so on if that exists) and
  * takes its place and its permissions then. If the process dies or the disk is full, the old file stays and the new one is

@@ -81,6 +81,15 @@ for (const [name, codec, sound, clear] of [['Twilio', twilio({ streamSid }), 'me
   })
 }
 
+test('what was heard of a group before a pause stays heard', async (t) => {
+  const { line, session } = await open(t, { session: { overlap: 'queue' } })
+  session.playAudio({ audio: tone(440, 300), stopOther: false, group: 'turn' })
+  await session.advance(5000)
+  session.playAudio({ audio: tone(440, 300), stopOther: false, group: 'turn' })
+  await session.advance(10)
+  assert.deepEqual((await line.interrupt()).groups, [{ group: 'turn', heardMs: 300 }])
+})
+
 test('what is asked for right behind an interruption is heard from its first sample on', async (t) => {
   const { line, session, messages, story } = await open(t)
   session.playAudio({ audio: tone(440, 2000) })

@@ -58,11 +58,12 @@ class SpeakerLine {
     this.#clearedMs = timeMs
     send(this.#socket, this.#codec.clear())
     const unsentMs = Math.max(0, this.#clearedMs - this.#sentMs)
-    const heardMs = ({ group, heardMs }) => {
-      const sounded = interrupted.some((each) => each.group === group && each.positionMs > 0)
-      return sounded ? Math.max(0, heardMs - unsentMs) : heardMs
+    const sent = ({ group, heardMs }) => {
+      const [positionMs = 0] = interrupted.filter((each) => each.group === group && each.positionMs > 0).map((each) => each.positionMs)
+      // What ended before was sent.
+      return { group, heardMs: Math.max(0, heardMs - Math.min(unsentMs, positionMs)) }
     }
-    return { interrupted, groups: groups.map((each) => ({ ...each, heardMs: heardMs(each) })) }
+    return { interrupted, groups: groups.map(sent) }
   }
 
   async mark(name, behind) {
