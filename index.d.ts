@@ -771,6 +771,8 @@ export interface PlayRequest {
   channels?: 1 | 2
   /** For a Readable or AsyncIterable, in place of the session's, in ms; 0–86,400,000, 0 for ever. */
   stallTimeoutMs?: number
+  /** For a Readable or AsyncIterable; as in {@link StreamRequest}. */
+  prebufferMs?: number | PrebufferBounds
   /** 0–1, default 1. 0 is silence that takes its time. */
   volume?: number
   /** Linear, on top of `volume`; 0–16, default 1. Peaks over full scale are limited (see docs/limits.md). */
@@ -843,6 +845,12 @@ export interface StreamRequest
   channels?: 1 | 2
   /** In place of the session's, in ms; 0–86,400,000, 0 for ever. */
   stallTimeoutMs?: number
+  /**
+   * How much of the stream is gathered before it is heard, and before it goes on after a silence of its writer, in ms; 40–5,000, default 40.
+   * With bounds it begins with `minMs`, and each silence of the writer adds as much as would have covered it, unless that would be more than
+   * `maxMs`: then it was a rest, and nothing changes. What has ended is not waited for.
+   */
+  prebufferMs?: number | PrebufferBounds
 }
 
 /**
@@ -879,6 +887,25 @@ export interface SpeakerStream extends Writable {
    * once, begins with a new sample, or in a file format with a new file.
    */
   flush(): Promise<void>
+  /** How the stream is doing at this moment; `undefined` once its playback is over. */
+  stats(): StreamStats | undefined
+}
+
+export interface StreamStats {
+  /** What is decoded and was not heard yet, in ms. What was written and is not decoded is not counted. */
+  bufferedMs: number
+  /** How much it gathers before it is heard or goes on, in ms: see {@link StreamRequest.prebufferMs}; 0 until its turn. */
+  prebufferMs: number
+  /** How often its writer was late. */
+  underruns: number
+}
+
+/** Between how much and how much is gathered of a stream, in ms. */
+export interface PrebufferBounds {
+  /** At first, and again once half a minute was in time; 40–5,000, default 40. */
+  minMs?: number
+  /** `minMs`–5,000; default 500, or `minMs` if that is more. */
+  maxMs?: number
 }
 
 /** What {@link SpeakerSession.track} returns. It can be used before anything plays there. */

@@ -117,6 +117,8 @@ export declare class NativeSession {
 export declare class NativeStream {
   /** Its `requestId`, and the number that its events bear. */
   get accepted(): NativeAccepted
+  /** How it is doing, until its playback is over. */
+  stats(): NativeStreamStats | null
   /**
    * Copies what there is room for and returns how many bytes; none once the playback has ended. `more` tells that others
    * follow at once.
@@ -188,6 +190,8 @@ export interface NativeEncoding {
   channels: number
   /** The first bytes are on their way. */
   more: boolean
+  /** How much is gathered before it is played, at least and at most. */
+  prebufferMs: NativePrebuffer
 }
 
 /** How much was heard of a group. */
@@ -312,6 +316,11 @@ export interface NativePlayback {
   place?: number
 }
 
+export interface NativePrebuffer {
+  minMs: number
+  maxMs: number
+}
+
 /** Options of all sessions of the process. An option that is missing stays as it is. */
 export interface NativeProcessOptions {
   maxSpoolBytes?: number
@@ -369,6 +378,12 @@ export interface NativeStop {
   reason: string
   fadeOutMs: number
   ahead: boolean
+}
+
+export interface NativeStreamStats {
+  bufferedMs: number
+  prebufferMs: number
+  underruns: number
 }
 
 export interface NativeTapOptions {

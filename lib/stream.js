@@ -52,6 +52,10 @@ class SpeakerStream extends Writable {
     return this.#mark((mark) => this.#native.mark(check.markName(name), mark, bytes))
   }
 
+  stats() {
+    return this.#native.stats() ?? undefined
+  }
+
   /** Drops what was written and not heard. */
   async flush() {
     const waiting = this.#take()

@@ -72,9 +72,11 @@ async function allowed(): Promise<void> {
   const stream = session.createStream({ format: 'pcm16', sampleRate: 24000, overlap: 'queue', trackId: 2, stallTimeoutMs: 5000 })
   stream.write(Buffer.alloc(2)) satisfies boolean
   await stream.flush()
+  const prebuffered: number | undefined = stream.stats()?.prebufferMs
+  session.createStream({ format: 'mp3', prebufferMs: { minMs: 40, maxMs: prebuffered } }).destroy()
   const spoken: PlayResult = await stream.finished
   stream.requestId satisfies typeof spoken.requestId
-  await session.playAudio({ audio: Readable.from([]), format: 'f32', sampleRate: 48000, channels: 2 })
+  await session.playAudio({ audio: Readable.from([]), format: 'f32', sampleRate: 48000, channels: 2, prebufferMs: 100 })
   const { signal } = new AbortController()
   await session.connect({ signal })
   await session.playAudio({ audioUrl: 'a.mp3', signal })

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use super::handle::Core;
 use crate::error::{Code, Result, SpeakerError};
 use crate::mixer::Written;
-use crate::session::{Accepted, Ticket};
+use crate::session::{Accepted, StreamStats, Ticket};
 use crate::source::{Encoding, Pipe};
 
 /// Dropping it changes nothing: its playback goes on until it is ended or stopped.
@@ -58,6 +58,11 @@ impl Stream {
             return Err(SpeakerError::new(Code::Closed, "Expected an open session but it is closed"));
         };
         core.with(|session, at| session.mark_stream(self.accepted.id, written, name, number, at))?
+    }
+
+    /// How it is doing; `None` once its playback is over.
+    pub fn stats(&self) -> Option<StreamStats> {
+        self.core.upgrade()?.with(|session, _| session.stream_stats(self.accepted.id)).ok()?
     }
 
     /// Drops what was written and not heard; `more` as in [`Pipe::write`]. Settles when it is done.

@@ -164,6 +164,11 @@ impl Voice {
         self.reader.level().0 as Samples
     }
 
+    /// How often its source was not there in time.
+    pub fn underruns(&self) -> u64 {
+        self.state.underruns
+    }
+
     /// Where in its source it is.
     pub fn place(&self) -> Samples {
         self.reader.place()
@@ -223,8 +228,12 @@ impl Voice {
         // Less than the window is there: it fades over what is left rather than breaking off in some later frame.
         if !is_over && (waiting as Samples) < needed && self.state.underrun.is_none() {
             let fall = Ramp::edge(here, here + waiting as Samples);
-            self.state.underrun = Some(Underrun { fall, silent: 0, reported: false });
-            *underruns += u64::from(!ended);
+            self.state.underrun = Some(Underrun { fall, silent: 0, reported: false, is_late: !ended });
+            if !ended {
+                *underruns += 1;
+                self.state.underruns += 1;
+                self.reader.run_dry();
+            }
             if waiting == 0 {
                 self.end_falls(here);
             }
@@ -297,6 +306,9 @@ impl Voice {
         self.state.played += taken as Samples;
         if let Some(underrun) = &mut self.state.underrun {
             underrun.silent += (frames - taken) as Samples;
+            if underrun.is_late {
+                self.reader.was_silent(underrun.silent);
+            }
         }
         piece
     }

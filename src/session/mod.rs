@@ -32,6 +32,7 @@ use crate::error::{Code, SpeakerError};
 use crate::event::EventKind;
 use crate::mixer::{Duck, Mixer, Notice, PlaybackId, Routing, TrackCounts};
 use crate::output::{Link, Participant};
+use crate::source::PcmReader;
 
 pub use calls::{Accepted, Interrupted, PlayRequest, StopRequest};
 pub use outbox::{Open, OutputRequest, Ticket, Work};
@@ -152,6 +153,17 @@ pub struct TrackStats {
     pub queued: usize,
     /// See [`playing`](Self::playing).
     pub paused: usize,
+}
+
+/// A stream at a moment.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+pub struct StreamStats {
+    /// What is decoded and not mixed yet.
+    pub buffered: Samples,
+    /// How much is gathered before it is played; 0 until its turn.
+    pub prebuffer: Samples,
+    /// How often its writer was late.
+    pub underruns: u64,
 }
 
 /// From open to closed, perhaps by way of a drain, or broken by a panic.
@@ -278,6 +290,24 @@ impl Session {
             queued: count(&[Phase::Queued]),
             paused: live.iter().filter(|info| info.is_paused).count(),
         }
+    }
+
+    /// A stream at this moment; `None` once its playback is over.
+    pub fn stream_stats(&self, id: PlaybackId) -> Option<StreamStats> {
+        let of = |reader: &PcmReader, underruns| StreamStats {
+            buffered: reader.level().0 as Samples,
+            prebuffer: reader.wanted() as Samples,
+            underruns,
+        };
+        if let Some(sounding) = self.playbacks.sounding.iter().find(|sounding| sounding.request.id == id) {
+            return Some(of(&sounding.voice.reader, sounding.voice.underruns()));
+        }
+        self.playbacks.request(id)?;
+        let opened = self.playbacks.opened().find(|(opened, _)| *opened == id);
+        Some(match opened {
+            Some((_, playbacks::Loadable::Reading(reader))) => of(reader, 0),
+            _ => StreamStats::default(),
+        })
     }
 
     /// What is true of the connection now; what was told of it may not have been taken yet.
