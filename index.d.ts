@@ -145,10 +145,11 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   seekAudio(request: SeekRequest): Promise<{ sought: string[] }>
 
   /**
-   * Sets a mark behind everything that was asked for so far, or what of it is named: a request, a track or a group. It is reached when all of
-   * that has ended, however it did: the event `mark` is emitted just behind the last of their terminal events, then the promise resolves. At once if none
-   * of it is live, or fades out. What is requested later is not waited for. Several marks may have one name; each is reached once, also by `close`. A
-   * stream counts as a whole: {@link SpeakerStream.mark} is for what was written to it so far. `record` does not write marks.
+   * Sets a mark behind everything that was asked for so far, or what of it is named: a request, a track or a group. It is reached when all
+   * of that has ended, however it did, the end of a fade included: the event `mark` is emitted just behind the last of their terminal
+   * events, then the promise resolves; at once if none of it is live. What is requested later is not waited for. Several marks may have
+   * one name; each is reached once, also by `close`. A stream counts as a whole: {@link SpeakerStream.mark} is for what was written to it
+   * so far. `record` does not write marks.
    * Rejects with `ERR_CLOSED` after `close`, `ERR_INTERNAL` if the session broke, `ERR_INVALID_ARGUMENT`. Nobody has to await it.
    * @param name a non-empty string of well-formed Unicode
    *
@@ -541,15 +542,15 @@ export interface PcmOutput extends OutputBase {
   /** Length of a frame in ms, 10–100, a whole number of samples; default 20. */
   frameMs?: number
   /**
-   * Whether silence has frames too; default `false`. With `true` a frame follows the other from the moment that the output is opened (`connect`, or
-   * the first request) until the session is closed, also while everything is paused: for telephone lines and voice channels that expect
-   * a frame every 20 ms. The session's time goes on in silence then, and it mixes 50 times a second. Only time that was lost because the
-   * process was halted (`stats().lostFrames`) is left out, since its frames would all come late: `atMs` jumps over it.
+   * Whether silence has frames too; default `false`. With `true` one frame follows the other from the moment that the output is opened
+   * (`connect`, or the first request) until the session is closed, also while everything is paused: for telephone lines and voice channels
+   * that expect a frame every 20 ms. The session's time goes on in silence then, and it mixes 50 times a second. Only time that was lost
+   * because the process was halted (`stats().lostFrames`) is left out, since its frames would all come late: `atMs` jumps over it.
    */
   continuous?: boolean
   /**
-   * Called for every frame while something sounds, and in silence only if it is `continuous`; else the last frame before silence is filled up. On a
-   * realtime clock at most 64 frames wait for it; more are dropped and counted in `stats().droppedFrames`.
+   * Called for every frame while something sounds, and in silence only if it is `continuous`; else the last frame before silence is
+   * filled up. On a realtime clock at most 64 frames wait for it; more are dropped and counted in `stats().droppedFrames`.
    */
   onFrame: (frame: Buffer, info: FrameInfo) => void
 }
@@ -878,8 +879,9 @@ export interface SpeakerStream extends Writable {
   readonly finished: Playing
   /**
    * Sets a mark behind what was written so far: with raw samples it is reached at the very sample, when all of that was heard. Also when the
-   * stream is silent because nothing was written behind it (up to 32 ms of it are then held back by the resampler, for what follows), when it is flushed, and
-   * when it ends. In a file format no sample can be told from a byte, so there it is reached with a flush or the end. Otherwise as {@link SpeakerSession.mark}.
+   * stream is silent because nothing was written behind it (up to 32 ms of it are then held back by the resampler, for what follows), when
+   * it is flushed, and when it ends. In a file format no sample can be told from a byte, so there it is reached with a flush or the end.
+   * Otherwise as {@link SpeakerSession.mark}.
    */
   mark(name: string): Promise<ReachedMark>
   /**
