@@ -116,6 +116,33 @@ test('the server hears an interruption: it is truncated, and the server cancels'
   assert.deepEqual(session.playbacks(), [])
 })
 
+test('however an item is stopped, or fails, the model is told', async (t) => {
+  const session = memory(t, { maxDurationMs: 700 })
+  const { say, event, told } = await model(t, { session })
+  await say('item_1', said(440, 1000))
+  await session.advance(300)
+  await session.stopAudio({ fadeOutMs: 0 })
+  await session.advance(20)
+  await say('item_2', said(440, 1000))
+  await session.advance(1000)
+  await event({ type: 'response.done', response: { id: 'resp_1' } })
+  assert.deepEqual(await told(), [truncate('item_1', 300), truncate('item_2', 700)])
+})
+
+test('a stream that can not be made is a warning for each item, and ends nothing', async (t) => {
+  const session = memory(t)
+  const { say, speech } = await model(t, { session, stream: { trackId: 'tts' } })
+  const warnings = []
+  const hear = (warning) => warnings.push(warning.code)
+  process.on('warning', hear)
+  t.after(() => process.off('warning', hear))
+  await say('item_1', said(440, 1000))
+  await new Promise(setImmediate)
+  assert.deepEqual(warnings, ['ERR_INVALID_ARGUMENT'])
+  await speech.interrupt()
+  assert.throws(() => speech.receive({ type: 'response.audio.delta', item_id: 'item_2', delta: '' }), { code: 'ERR_INVALID_ARGUMENT' })
+})
+
 test('with `interrupts: false` that is left to the caller', async (t) => {
   const session = memory(t)
   const { say, event, told } = await model(t, { session, interrupts: false })

@@ -125,7 +125,7 @@ export interface RealtimeSpeechOptions {
 /**
  * Plays what a model of OpenAI's Realtime API says, in the format `audio/pcm` (24 kHz), which is the API's default: each item is a stream of its own,
  * whose `group` is the id of the item, and plays behind the ones before it. When the user interrupts, the model is told how much of it was
- * heard (`conversation.item.truncate`), so that it knows what it has not said.
+ * heard (`conversation.item.truncate`), so that it knows what it has not said; also if an item is stopped otherwise, or fails.
  *
  * A model sends faster than one listens; what waits is kept by the stream. When the socket is closed, what came is played.
  *
@@ -139,7 +139,7 @@ export class RealtimeSpeech {
 
   /**
    * Takes an event of the server, for a socket without events: a text, its bytes or the object. Returns true if it was about speech. What is no
-   * JSON is left alone. Throws what `createStream` does, if `stream` can't be used.
+   * JSON is left alone. Throws what `createStream` does, if `stream` can't be used; of a socket with events that is a warning of the process, once an item.
    */
   receive(event: unknown): boolean
 

@@ -8,6 +8,10 @@ const OPTIONS = ['socket', 'line', 'session', 'stream', 'interrupts']
 const DELTA = ['response.output_audio.delta', 'response.audio.delta']
 const DONE = ['response.output_audio.done', 'response.audio.done']
 
+function warn(error) {
+  process.emitWarning(error)
+}
+
 /** Plays what a model of OpenAI's Realtime API says. Documented in index.d.ts. */
 class RealtimeSpeech {
   #socket
@@ -27,15 +31,15 @@ class RealtimeSpeech {
     this.#player = line ?? session
     this.#options = stream
     this.#interrupts = interrupts
-    listen(socket, { message: (data) => this.receive(data), close: () => this.#endAll() })
+    listen(socket, { message: (data) => this.#hear(data), close: () => this.#endAll() })
   }
 
   receive(message) {
     const event = parsed(message) ?? {}
     if (DELTA.includes(event.type)) this.#play(event)
-    else if (DONE.includes(event.type)) this.#items.get(event.item_id)?.stream.end()
+    else if (DONE.includes(event.type)) this.#items.get(event.item_id)?.stream?.end()
     else if (event.type === 'response.done') this.#end(event.response?.id)
-    else if (event.type === 'input_audio_buffer.speech_started' && this.#interrupts) this.#truncate()
+    else if (event.type === 'input_audio_buffer.speech_started' && this.#interrupts) this.#truncate().catch(warn)
     else return false
     return true
   }
@@ -47,6 +51,15 @@ class RealtimeSpeech {
     for (const responseId of responses) this.#send({ type: 'response.cancel', response_id: responseId })
   }
 
+  /** What the socket's own event brings: an error there would end the process. */
+  #hear(message) {
+    try {
+      this.receive(message)
+    } catch (error) {
+      warn(error)
+    }
+  }
+
   #play({ item_id: itemId, content_index: contentIndex = 0, response_id: responseId, delta }) {
     if (typeof itemId !== 'string' || typeof delta !== 'string') return
     const item = this.#items.get(itemId) ?? this.#begin({ itemId, contentIndex, responseId })
@@ -56,7 +69,10 @@ class RealtimeSpeech {
 
   #begin({ itemId, contentIndex, responseId }) {
     if (this.#session.connection === 'closed') return undefined
-    const stream = this.#session.createStream({
+    // If there can't be one, that is told once, and not for each piece.
+    const item = { stream: undefined, contentIndex, responseId, isOver: true, isDone: false }
+    this.#items.set(itemId, item)
+    item.stream = this.#session.createStream({
       role: 'voice',
       stopOther: false,
       overlap: 'queue',
@@ -65,14 +81,17 @@ class RealtimeSpeech {
       format: 'pcm16',
       sampleRate: 24000
     })
-    const item = { stream, contentIndex, responseId, isOver: false, isDone: false }
-    this.#items.set(itemId, item)
-    const over = () => {
-      item.isOver = true
-      if (item.isDone) this.#items.delete(itemId)
-    }
-    stream.finished.then(over, over)
+    item.isOver = false
+    const over = (heard) => this.#over(itemId, item, heard)
+    item.stream.finished.then(over, over)
     return item
+  }
+
+  /** An item is played to its end, or has ended otherwise; `heard` says how, or is an error that does. */
+  #over(itemId, item, { outcome, positionMs = 0 }) {
+    if (!item.isOver && outcome !== 'completed') this.#tell(itemId, item, positionMs)
+    item.isOver = true
+    if (item.isDone) this.#items.delete(itemId)
   }
 
   /** A response is complete: nothing of its items follows. */
@@ -80,14 +99,14 @@ class RealtimeSpeech {
     for (const [itemId, item] of this.#items) {
       if (item.responseId !== responseId) continue
       item.isDone = true
-      item.stream.end()
+      item.stream?.end()
       if (item.isOver) this.#items.delete(itemId)
     }
   }
 
   /** Nothing more comes: what came is played. */
   #endAll() {
-    for (const { stream } of this.#items.values()) stream.end()
+    for (const { stream } of this.#items.values()) stream?.end()
     this.#items.clear()
   }
 
@@ -99,11 +118,15 @@ class RealtimeSpeech {
       const item = this.#items.get(group)
       if (!item || item.isOver) continue
       item.isOver = true
-      const [item_id, content_index, audio_end_ms] = [group, item.contentIndex, Math.floor(heardMs)]
-      this.#send({ type: 'conversation.item.truncate', item_id, content_index, audio_end_ms })
+      this.#tell(group, item, heardMs)
       if (!item.isDone) cut.push(item)
     }
     return cut
+  }
+
+  /** Tells the model how much of an item was heard. */
+  #tell(item_id, { contentIndex: content_index }, heardMs) {
+    this.#send({ type: 'conversation.item.truncate', item_id, content_index, audio_end_ms: Math.floor(heardMs) })
   }
 
   #send(event) {
