@@ -167,8 +167,12 @@ test('realtime: into a phone call, the model is told of just what was sent there
   await event({ type: 'input_audio_buffer.speech_started' })
   const story = await service.story()
   assert.match(story, /^\d+ media, clear/)
-  const heardMs = parseInt(story, 10) * 20
-  assert.deepEqual(await told(), [truncate('item_1', heardMs)])
+  const sentMs = parseInt(story, 10) * 20
+  const [{ audio_end_ms: heardMs, ...rest }] = await told()
+  assert.deepEqual({ ...rest, audio_end_ms: heardMs }, truncate('item_1', heardMs))
+  // A busy machine may leave gaps, which are sent and are not of the item.
+  if (line.session.stats().underruns === 0) assert.equal(heardMs, sentMs)
+  else assert.ok(heardMs > 0 && heardMs < sentMs, `${heardMs} of ${sentMs} ms`)
 })
 
 test('when the socket is closed, what came is played', async (t) => {
