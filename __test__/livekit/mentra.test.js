@@ -19,7 +19,7 @@ after(dispose) // or the phones keep the process
 
 const LIMIT = { timeout: 90_000 }
 
-/** Sounds of apps, by their pitch and length: `/440/1000.wav`. */
+/** Sounds of apps, by their pitch and length: `/440/3000.wav`. */
 async function apps(t) {
   const url = await serve(t, (request, response) => {
     const [, hz, ms] = request.url.match(/^\/(\d+)\/(\d+)\.wav/) ?? []
@@ -56,13 +56,13 @@ test('the manager joins once, as somebody of its own, and what overlaps is heard
   const { session, relayed } = user(t, room)
   const speaker = new SpeakerManager(session, { network })
   t.after(() => speaker.dispose())
-  speaker.start({ requestId: 'a', audioUrl: `${url}/440/1000.wav`, stopOtherAudio: false })
-  speaker.start({ requestId: 'b', audioUrl: `${url}/880/1000.wav`, stopOtherAudio: false, trackId: 2 })
+  speaker.start({ requestId: 'a', audioUrl: `${url}/440/3000.wav`, stopOtherAudio: false })
+  speaker.start({ requestId: 'b', audioUrl: `${url}/880/3000.wav`, stopOtherAudio: false, trackId: 2 })
   assert.equal(await speaker.ensureReady(), true)
   assert.deepEqual(await speakers(room), ['speaker:user@example.com'])
   await until(() => relayed.length === 2, 'both are answered')
-  assert.deepEqual(relayed.map(({ success, duration }) => [success, duration]), [[true, 1000], [true, 1000]])
-  await until(() => hears(room.ear, 440, 800) && hears(room.ear, 880, 800, 'tts'), 'both are heard')
+  assert.deepEqual(relayed.map(({ success, duration }) => [success, duration]), [[true, 3000], [true, 3000]])
+  await until(() => hears(room.ear, 440, 1500) && hears(room.ear, 880, 1500, 'tts'), 'both are heard')
   speaker.start({ requestId: 'c', audioUrl: `${url}/1320/30000.wav` })
   await until(() => hears(room.ear, 1320, 500), 'the next one is heard')
   await speaker.stop({ trackId: 0 })
@@ -80,8 +80,8 @@ test('a room in which nothing plays is left, and joined again', LIMIT, async (t)
   speaker.start({ requestId: 'a', audioUrl: `${url}/440/500.wav` })
   await until(() => relayed.length === 1, 'it is played')
   await until(() => room.ear.events.includes('left speaker:user@example.com'), 'the room is left')
-  speaker.start({ requestId: 'b', audioUrl: `${url}/880/500.wav` })
-  await until(() => hears(room.ear, 880, 300), 'the next one is heard')
+  speaker.start({ requestId: 'b', audioUrl: `${url}/880/2000.wav` })
+  await until(() => hears(room.ear, 880, 200), 'the next one is heard')
 })
 
 for (const what of ['plays', 'is silent']) {
@@ -89,7 +89,6 @@ for (const what of ['plays', 'is silent']) {
     const room = await openRoom(t)
     const { url, network } = await apps(t)
     await forgotten(t, room, { url, network }, what === 'plays')
-    assert.equal((await speakers(room)).length, 1)
     await until(async () => {
       collect()
       return (await speakers(room)).length === 0
@@ -142,13 +141,13 @@ test('the client plays, and each request has its own events', LIMIT, async (t) =
   await Promise.all([connecting, bridge.connect(given)])
   assert.deepEqual([bridge.isConnecting(), bridge.isConnected()], [false, true])
 
-  const a = play({ requestId: 'a', url: `${url}/440/1000.wav`, stopOther: false })
+  const a = play({ requestId: 'a', url: `${url}/440/3000.wav`, stopOther: false })
   const b = play({ requestId: 'b', url: `${url}/880/60000.wav`, stopOther: false })
   const missing = play({ requestId: 'missing', url: `${url}/nothing`, stopOther: false })
   await until(() => a.at(-1)?.type === 'COMPLETED', 'one completes')
-  await until(() => hears(room.ear, 440, 800) && hears(room.ear, 880, 800), 'both are heard')
+  await until(() => hears(room.ear, 440, 1500) && hears(room.ear, 880, 1500), 'both are heard')
   assert.deepEqual(types(a), ['STARTED', 'COMPLETED'])
-  assert.equal(a.at(-1).durationMs, 1000)
+  assert.equal(a.at(-1).durationMs, 3000)
   assert.deepEqual(a.filter(({ type }) => type === 'PROGRESS').slice(0, 2).map(({ positionMs }) => positionMs), [100, 200])
   assert.deepEqual(types(missing), ['FAILED'])
   assert.equal(missing[0].error, 'fetch_failed')
@@ -207,7 +206,7 @@ test('chunks of PCM are heard one behind the other, in any number of sounds', LI
     const pcm = chunk(hz, 1000)
     for (let at = 0; at < pcm.length; at += 320) bridge.sendAudioChunk(pcm.subarray(at, at + 320))
     bridge.sendAudioChunk(Buffer.from([1]))
-    await until(() => hears(room.ear, hz, 800), `${hz} Hz is heard`)
+    await until(() => hears(room.ear, hz, 400), `${hz} Hz is heard`)
     await until(() => bridge.speakerSession.playbacks().length === 0, 'after a pause the sound is over')
   }
   assert.ok(!hears(room.ear, 440, 100))
@@ -226,13 +225,14 @@ test('who is lost to the room says so, and is there again when it is to play or 
   assert.deepEqual(await status(), nobody)
   await assert.rejects(bridge.rejoin(), /no previous room params/)
   await bridge.connect(await params())
+  await until(async () => (await status()).participant_count === 2, 'the ear is counted')
   assert.deepEqual(await status(), { ...nobody, connected: true, participant_id: 'cloud-agent:user', participant_count: 2 })
   await moderator(room.server).removeParticipant(room.name, 'cloud-agent:user')
   await until(() => !bridge.isConnected(), 'it is removed')
   const { last_disconnect_at: at, last_disconnect_reason: reason, connected } = await status()
   assert.deepEqual([connected, reason, at > 0], [false, 'participantRemoved', true])
   const heard = fromNow(room.ear, 'speaker')
-  const a = play({ requestId: 'a', url: `${url}/440/1000.wav` })
+  const a = play({ requestId: 'a', url: `${url}/440/3000.wav` })
   await until(() => types(a).includes('COMPLETED'), 'it plays')
   await until(() => windows(heard(), 440).length >= 5, 'it is heard')
   assert.deepEqual([(await status()).connected, (await status()).last_disconnect_reason], [true, ''])
@@ -241,7 +241,7 @@ test('who is lost to the room says so, and is there again when it is to play or 
   await until(() => types(b).includes('STARTED'), 'it plays')
   await bridge.rejoin(await params())
   assert.deepEqual(types(b), ['STARTED', 'FAILED'])
-  assert.equal((await speakers(room)).length, 1)
+  await until(async () => (await speakers(room)).length === 1, 'there is one')
   await bridge.rejoin()
   assert.equal(bridge.isConnected(), true)
 })
