@@ -8,6 +8,7 @@ const { test } = require('node:test')
 const { setImmediate: turn } = require('node:timers/promises')
 
 const { environment, manager, userSession } = require('../support/cloud')
+const { root, run } = require('../support/process')
 const { serve } = require('../support/server')
 const { sounds } = require('../support/tones')
 const { level, tone } = require('../support/wav')
@@ -325,6 +326,16 @@ test('jobs that have ended are kept, but not for ever', async (t) => {
   assert.deepEqual([jobs.at(-1).requestId, jobs.at(-1).state, jobs[0].state], ['a119', 'streaming', 'cancelled'])
 })
 
+test('a manager that has played, and keeps its room, does not keep the process', async (t) => {
+  const { code, out } = await run(t, `
+    const { SpeakerManager } = require(${JSON.stringify(path.join(root, 'adapters', 'mentra'))})
+    const relayAudioPlayResponseToApp = ({ success }) => console.log(success, speaker.speakerSession.connection)
+    const speaker = new SpeakerManager({ userId: 'user', relayAudioPlayResponseToApp }, { output: { type: 'memory' }, network: 'any' })
+    speaker.start({ requestId: 'a', audioUrl: 'clip.wav' })
+  `)
+  assert.deepEqual([code, out], [0, 'true connected\n'])
+})
+
 test('a manager that is disposed of stops, and takes nothing more', async (t) => {
   const { speaker, start, advance, job, relayed, request } = await sounding(t)
   start('long')
@@ -370,6 +381,19 @@ test('ENABLE_AUDIO_OVERLAP=false plays one after the other, on each track', asyn
   await advance(1000)
   assert.deepEqual([sounds(heard(), 100, 400, 440), sounds(heard(), 100, 400, 880), sounds(heard(), 100, 400, 1320)], [true, false, true])
   assert.deepEqual([sounds(heard(), 600, 900, 440), sounds(heard(), 600, 900, 880)], [false, true])
+})
+
+test('times are numbers, and other wrong options fail each request', async (t) => {
+  const { session } = userSession()
+  const { SpeakerManager } = require('speaker-session/mentra')
+  for (const ms of [-1, NaN, '1', null]) {
+    assert.throws(() => new SpeakerManager(session, { leaveAfterMs: ms }), { code: 'ERR_INVALID_ARGUMENT', message: /for leaveAfterMs but/ })
+    assert.throws(() => new SpeakerManager(session, { cooldownMs: ms }), { code: 'ERR_INVALID_ARGUMENT', message: /for cooldownMs but/ })
+  }
+  const { start, relayed } = await sounding(t, { network: 'private' })
+  start('a')
+  await turn()
+  assert.deepEqual(relayed, [{ requestId: 'a', success: false, error: 'invalid_argument', duration: 0 }])
 })
 
 test('a session needs no more than an id', async (t) => {

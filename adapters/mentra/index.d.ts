@@ -2,7 +2,7 @@
 
 import { EventEmitter } from 'node:events'
 
-import { SessionOptions, SpeakerErrorCode, SpeakerSession } from '../..'
+import { SessionOptions, SpeakerSession } from '../..'
 
 /**
  * Options of the session that plays, above those of the environment: `network` is `'public'`, for URLs come from apps; `overlap` is `'mix'`, or
@@ -106,10 +106,10 @@ export type BridgeEvent =
   /** The one end of a request that was taken. `reason` is why it was stopped; `code` and `message` say what failed. */
   | {
       type: 'play_complete'; requestId: string; url: string; success: boolean; durationMs: number
-      error?: SpeakerWord; reason?: string; code?: SpeakerErrorCode; message?: string
+      error?: SpeakerWord; reason?: string; code?: string; message?: string
     }
   /** The room can't be joined, told once; or a request came again while it played (`duplicate_request`). */
-  | { type: 'error'; requestId?: string; error: SpeakerWord; code?: SpeakerErrorCode; message?: string }
+  | { type: 'error'; requestId?: string; error: SpeakerWord; code?: string; message?: string }
 
 /** A playback that both the phone and this played to its end. */
 export interface Difference {
@@ -135,6 +135,7 @@ export interface SpeakerManagerEvents {
  * missing. The room is left by `dispose`, after `leaveAfterMs` of silence, and when the manager and its session are collected.
  */
 export class SpeakerManager extends EventEmitter<SpeakerManagerEvents> {
+  /** @throws {SpeakerError} `ERR_INVALID_ARGUMENT` for `leaveAfterMs` or `cooldownMs`; other wrong options fail each request */
   constructor(session: SpeakerUserSession, options?: SpeakerManagerOptions)
 
   /** Joins the room. Resolves with `false` if there is none, it can't be joined, or is left alone after that. `start` needs no such call. */

@@ -5,7 +5,7 @@
 const { SpeakerSession } = require('../..')
 const { version } = require('../../package.json')
 const { areBytesSwapped, isPlaybackEnabled, sessionOptions } = require('./settings')
-const { Speaker } = require('./speaker')
+const { Speaker, failure } = require('./speaker')
 
 /** What `sendAudioChunk` takes: PCM16, mono. */
 const CHUNKS = { format: 'pcm16', sampleRate: 16000, stopOther: false, overlap: 'mix' }
@@ -194,7 +194,7 @@ class LiveKitGrpcClient {
 
   #refusal() {
     if (this.#isDisposed) return failure('ERR_CLOSED', 'Expected a client that is not disposed')
-    return isPlaybackEnabled() ? undefined : failure('ERR_DISABLED', 'Expected SERVER_PLAYBACK_ENABLED to be on')
+    return isPlaybackEnabled() ? undefined : failure('ERR_UNSUPPORTED_OPERATION', 'Expected SERVER_PLAYBACK_ENABLED to be on')
   }
 
   #told(event) {
@@ -259,10 +259,6 @@ class LiveKitGrpcClient {
   #log(level, told, text) {
     this.#logger[level]?.(told, text)
   }
-}
-
-function failure(code, message) {
-  return Object.assign(new Error(message), { code })
 }
 
 module.exports = { LiveKitGrpcClient }

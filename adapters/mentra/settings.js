@@ -9,7 +9,8 @@ function sessionOptions(options) {
     overlap: isOff('ENABLE_AUDIO_OVERLAP') ? 'queue' : 'mix',
     ...number('SPEAKER_MAX_DURATION_MS', 'maxDurationMs'),
     ...number('PUBLISH_GAIN', 'gain'),
-    ...options
+    ...options,
+    onDuplicate: 'fail' // the answer to the first is the answer to both
   }
 }
 

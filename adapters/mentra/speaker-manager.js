@@ -3,10 +3,11 @@
 // In place of the cloud's SpeakerManager: it plays into the user's room itself, where that one asked a bridge to.
 
 const { EventEmitter } = require('node:events')
+const { inspect } = require('node:util')
 
-const { SpeakerSession, liveKitFromEnv } = require('../..')
+const { SpeakerError, SpeakerSession, liveKitFromEnv } = require('../..')
 const { hasLiveKit, isPlaybackEnabled, sessionOptions } = require('./settings')
-const { Speaker } = require('./speaker')
+const { Speaker, failure } = require('./speaker')
 
 /** By default, how long a room in which nothing plays is kept, and how long one that can't be joined is left alone. */
 const FIVE_MINUTES_MS = 300_000
@@ -43,6 +44,10 @@ class SpeakerManager extends EventEmitter {
 
   constructor(session, { shadow = false, leaveAfterMs = FIVE_MINUTES_MS, cooldownMs = FIVE_MINUTES_MS, ...options } = {}) {
     super()
+    for (const [name, ms] of Object.entries({ leaveAfterMs, cooldownMs })) {
+      if (typeof ms === 'number' && ms >= 0) continue
+      throw new SpeakerError('ERR_INVALID_ARGUMENT', `Expected a number of milliseconds, 0 or more, for ${name} but received ${inspect(ms)}`)
+    }
     this.#session = session
     this.#options = options
     this.#isShadow = shadow
@@ -284,10 +289,6 @@ function parsed(json) {
   } catch {
     return undefined
   }
-}
-
-function failure(code, message) {
-  return Object.assign(new Error(message), { code })
 }
 
 module.exports = { SpeakerManager }

@@ -159,4 +159,9 @@ function shown(url) {
   return `${protocol}//${host}${pathname}${search && '?<masked>'}`
 }
 
-module.exports = { Speaker }
+/** Why a request is refused before it is played. */
+function failure(code, message) {
+  return Object.assign(new Error(message), { code })
+}
+
+module.exports = { Speaker, failure }
