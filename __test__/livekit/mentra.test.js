@@ -234,7 +234,7 @@ test("the phone's microphone is handed on, and nobody else's", LIMIT, async (t) 
 test('chunks of PCM are heard one behind the other, in any number of sounds', LIMIT, async (t) => {
   const room = await openRoom(t)
   const { bridge, params } = await client(t, room)
-  const chunk = (hz, ms) => tone(hz, ms, { rate: 16000 }).subarray(44)
+  const chunk = (hz, ms) => tone(hz, ms, { sampleRate: 16000, format: 'pcm16' })
   bridge.sendAudioChunk(chunk(440, 100)) // nobody is connected
   await bridge.connect(await params())
   for (const hz of [880, 1320]) {
