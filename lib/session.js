@@ -103,6 +103,13 @@ class SpeakerSession extends EventEmitter {
     return { sought: this.#recorded('seek', request, () => taken(this.#native.seek(target, positionMs))) }
   }
 
+  mark(name, target) {
+    return this.#mark(() => {
+      const checked = check.markRequest(name, target)
+      return (mark) => this.#native.mark(checked.name, mark, checked.target)
+    })
+  }
+
   async setVolume(request) {
     const checked = check.volumeRequest(request)
     return { changed: this.#recorded('volume', request, () => this.#native.setVolume(checked)) }
@@ -355,6 +362,7 @@ class SpeakerSession extends EventEmitter {
       requestId,
       finished,
       ask: (call) => this.#ask(call),
+      mark: (call) => this.#mark(() => call),
       stop: (reason) => this.#stopOne(requestId, finished, reason),
       recorder: this.#recorder,
       piped: checked.encoding.more
@@ -383,8 +391,7 @@ class SpeakerSession extends EventEmitter {
   #result(accepted, { signal, group, context }, caller) {
     const { requestId } = accepted
     const waiting = this.#pending.addPlayback(accepted, given({ group, context }))
-    waiting.trace = {}
-    Error.captureStackTrace(waiting.trace, caller)
+    waiting.trace = traceFrom(caller)
     onAbort(signal, waiting.promise, () => this.#stopOne(requestId, waiting.promise, 'aborted'))
     return quiet(waiting.promise)
   }
@@ -404,6 +411,17 @@ class SpeakerSession extends EventEmitter {
     if (type === expected) return
     const message = `Expected output.type '${expected}' for ${call} but received '${type}'`
     throw new SpeakerError('ERR_UNSUPPORTED_OPERATION', message)
+  }
+
+  /** Sets a mark by the call that `ready` returns. Returns a promise of it; who listens to `mark` need not await it. */
+  #mark(ready) {
+    const set = async () => {
+      const call = ready()
+      const mark = ++this.#lastTicket
+      taken(call(mark))
+      return this.#pending.addMark(mark).promise
+    }
+    return quiet(set())
   }
 
   /** Makes a call that answers later, under a ticket. */
@@ -435,7 +453,7 @@ class SpeakerSession extends EventEmitter {
     }
   }
 
-  #event({ type, playback, cause, ...told }) {
+  #event({ type, playback, cause, mark, ...told }) {
     if (DATA_EVENTS.includes(type) && this.listenerCount(type) === 0) this.#hear()
     const event = { ...told, ...this.#pending.given(playback) }
     try {
@@ -445,6 +463,7 @@ class SpeakerSession extends EventEmitter {
       // Also when a listener throws: the promise belongs to somebody else.
       if (type === 'started') this.#pending.started(playback)
       else if (type === 'completed' || type === 'stopped' || type === 'failed') this.#pending.settle(type, playback, { ...event, cause })
+      else if (type === 'mark') this.#pending.reach(mark, { name: event.name, atMs: event.atMs })
       else if (type === 'participantLeft') this.#rpc.left(event.participant.identity)
       else if (type === 'disconnected') this.#rpc.end(event.reason)
     }
@@ -480,6 +499,13 @@ function zeros(length) {
 function taken(answer) {
   if (answer?.code !== undefined) throw new SpeakerError(answer.code, answer.message)
   return answer
+}
+
+/** Where `caller` was called from, as a text: the frames themselves would keep what is called alive until the playback ends. */
+function traceFrom(caller) {
+  const trace = {}
+  Error.captureStackTrace(trace, caller)
+  return trace.stack
 }
 
 /** What a request has that comes back with each of its events. */

@@ -207,6 +207,13 @@ pub enum EventKind {
         /// By how much the latest of them was late.
         late_ms: f64,
     },
+    /// What was asked for before a mark was heard, or has ended otherwise.
+    Mark {
+        /// The name that its user gave it.
+        name: String,
+        /// Its number, by which the promise of it is found.
+        mark: u32,
+    },
     /// The output failed, and every live playback with it; or the session broke, or the recording failed.
     Error {
         /// What went wrong, for programs.

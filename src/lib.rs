@@ -22,7 +22,7 @@
 //! - `listen`: a voice's RTP packets in, frames out; pure logic, to which a room gives its packets.
 //! - [`session`]: one user's speaker, a plain state machine; [`engine`]: the threads and clocks that move it.
 //! - [`metrics`]: what an operator counts, over all sessions of the process.
-//! - `dither`: noise for outputs of 16 bits.
+//! - `dither`: noise for outputs of 16 bits; [`g711`]: the code of telephone lines.
 //! - [`event`], [`error`]: what the user sees of both; [`redact`], [`secrets`]: what is shown there of a value or of foreign text.
 //! - [`reserved`]: the path that an output writes, and no source of its session may be.
 //! - [`scope`]: whose work a thread does, for the log.
@@ -37,6 +37,7 @@ mod dither;
 pub mod engine;
 pub mod error;
 pub mod event;
+pub mod g711;
 #[doc(hidden)]
 pub mod listen;
 pub mod metrics;

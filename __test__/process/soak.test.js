@@ -49,7 +49,7 @@ test('two hundred sessions leave nothing behind', { skip }, async (t) => {
     assert.ok(after[name] <= before[name], `${name}: ${counts}`)
   }
   assert.ok(during.sockets >= SESSIONS, `they held ${during.sockets} sockets`)
-  const tasks = [...log.matchAll(/a session ended tasks=(\d+) open=\d+/g)].map(([, count]) => Number(count))
+  const tasks = [...log.matchAll(/a session ended session=\d+ tasks=(\d+) open=\d+/g)].map(([, count]) => Number(count))
   assert.equal(tasks.length, SESSIONS + 2 + PROBES)
   assert.equal(tasks.at(-1), 1, 'a task is left besides that of the session that ended last')
 

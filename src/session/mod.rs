@@ -16,6 +16,7 @@ mod groups;
 mod hearing;
 mod invariants;
 mod line;
+mod marks;
 mod outbox;
 mod output_state;
 mod overload;
@@ -44,6 +45,7 @@ pub use tick::{Gauges, Pace, Step};
 
 use counts::Counts;
 use groups::Groups;
+use marks::Mark;
 use outbox::Outbox;
 use output_state::OutputState;
 use overload::Overload;
@@ -75,6 +77,8 @@ pub struct Options {
     pub channels: usize,
     /// How tracks become streams of the output.
     pub routing: Routing,
+    /// Its output takes silence as it takes sound: it is mixed without a pause while that is open.
+    pub is_continuous: bool,
     /// Who is admitted, who waits, who gives way.
     pub policy: Policy,
     /// How lower roles fall back; off if `None`.
@@ -99,6 +103,7 @@ impl Options {
             clock,
             channels: 1,
             routing: Routing::Mixdown,
+            is_continuous: false,
             policy: Policy::default(),
             duck: None,
             gain: 1.0,
@@ -207,6 +212,8 @@ pub struct Session {
     sends: Sends,
     tombstones: Tombstones,
     groups: Groups,
+    /// In the order in which they were set.
+    marks: Vec<Mark>,
     outbox: Outbox,
     /// On the manual clock, in order.
     advances: VecDeque<Advance>,
@@ -236,6 +243,7 @@ impl Session {
             playbacks: Playbacks::default(),
             tombstones: Tombstones::default(),
             groups: Groups::default(),
+            marks: Vec::new(),
             outbox: Outbox::default(),
             advances: VecDeque::new(),
             lifecycle: Lifecycle::Open,
