@@ -106,7 +106,14 @@ class Segment {
     const part = { stream, format, writtenMs: 0, toldMs: 0, endMs: undefined }
     this.#parts.push(part)
     if (this.#isPaused) this.#call('pauseAudio')
-    stream.finished.then((result) => this.#partEnded(part, result), (error) => this.#partEnded(part, error, error))
+    stream.finished.then(
+      (result) => this.#partEnded(part, result),
+      (error) => {
+        // An agent may have nothing to say.
+        if (error.code === 'ERR_EMPTY_SOURCE') this.#partEnded(part, { outcome: 'completed', positionMs: 0 })
+        else this.#partEnded(part, error, error)
+      }
+    )
   }
 
   #put(part, bytes) {
