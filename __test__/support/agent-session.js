@@ -2,7 +2,7 @@
 
 // An agent of the real `@livekit/agents` in a room: what it says is made up, and so is what it hears of its user.
 
-const { VAD, VADEventType, VADStream, tts, voice } = require('@livekit/agents')
+const { VAD, VADEventType, VADStream, stt, tts, voice } = require('@livekit/agents')
 const { AudioFrame, Room } = require('@livekit/rtc-node')
 
 const { framesOf } = require('./agents')
@@ -78,11 +78,36 @@ class Noticed extends VADStream {
   }
 }
 
+/** An STT that understands nothing, so that all noise is a false alarm. */
+class Deaf extends stt.STT {
+  label = 'deaf'
+
+  constructor() {
+    super({ streaming: true, interimResults: true })
+  }
+
+  async _recognize() {
+    throw new Error('as a stream')
+  }
+
+  stream() {
+    return new Ignored(this)
+  }
+}
+
+class Ignored extends stt.SpeechStream {
+  label = 'deaf'
+
+  async run() {
+    for await (const _ of this.input);
+  }
+}
+
 /**
  * An agent in `room` of support/room.js, as agent code starts one: it answers each text with another (`answers`), and each text has a sound
  * (`sounds`). `output` makes its output from the agent's room.
  */
-async function openAgent(t, room, { answers = {}, sounds, output }) {
+async function openAgent(room, { answers = {}, sounds, output }) {
   const agentRoom = new Room()
   const user = new User()
   const fake = new voice.testing.FakeLLM(Object.entries(answers).map(([input, content]) => ({ input, content })))
@@ -90,19 +115,20 @@ async function openAgent(t, room, { answers = {}, sounds, output }) {
     llm: fake,
     tts: new Voice(sounds),
     vad: user,
+    stt: new Deaf(),
     aecWarmupDuration: null,
     turnHandling: { turnDetection: 'vad', interruption: { mode: 'vad', falseInterruptionTimeout: 300 } }
   })
   const audio = output(agentRoom)
   session.output.audio = audio
-  t.after(async () => {
+  await agentRoom.connect(room.server.url, await room.token('agent'), { autoSubscribe: true, dynacast: false })
+  await session.start({ agent: new voice.Agent({ instructions: 'Be brief.' }), room: agentRoom })
+  const close = async () => {
     await session.close()
     await audio.close()
     await agentRoom.disconnect()
-  })
-  await agentRoom.connect(room.server.url, await room.token('agent'), { autoSubscribe: true, dynacast: false })
-  await session.start({ agent: new voice.Agent({ instructions: 'Be brief.' }), room: agentRoom })
-  return { session, user, audio, room: agentRoom }
+  }
+  return { session, user, audio, room: agentRoom, close }
 }
 
 /** Has `LIVEKIT_URL` and its keys name a server while the test runs, as a worker has them. */

@@ -108,15 +108,20 @@ const USUAL_TRACKS = [0, 1, 2]
 
 /** Validates what is known of tracks before anything plays on them. */
 function tracks({ publish, trackNames, trackSources }) {
-  const listed = Array.isArray(publish) ? publish.map((id) => check.integer(id ?? null, 'a track of output.publish', undefined, 0, 0xffff)) : undefined
-  const all = !listed && check.oneOf(publish, 'output.publish', 'connect', ['lazy', 'connect']) === 'connect'
+  const isList = Array.isArray(publish)
+  const listed = isList ? Array.from(publish, (id) => check.integer(id ?? null, 'a track of output.publish', undefined, 0, 0xffff)) : []
+  const all = !isList && check.oneOf(publish, 'output.publish', 'connect', ['lazy', 'connect']) === 'connect'
   const names = byTrack(trackNames, 'output.trackNames', (name, field) => check.text(name, field))
   const sources = byTrack(trackSources, 'output.trackSources', (source, field) => {
     return check.oneOf(source, field, undefined, ['microphone', 'screenShareAudio', 'unknown'])
   })
-  return [...new Set([...USUAL_TRACKS, ...names.keys(), ...sources.keys(), ...(listed ?? [])])].map((trackId) => {
-    const publishAtOnce = listed?.includes(trackId) ?? all
-    return { trackId, name: names.get(trackId), source: sources.get(trackId) ?? 'microphone', publishAtOnce }
+  return [...new Set([...USUAL_TRACKS, ...names.keys(), ...sources.keys(), ...listed])].map((trackId) => {
+    return {
+      trackId,
+      name: names.get(trackId),
+      source: sources.get(trackId) ?? 'microphone',
+      publishAtOnce: all || listed.includes(trackId)
+    }
   })
 }
 
