@@ -399,9 +399,19 @@ test('a session that is closed under it settles everything', async (t) => {
   await output.close()
 })
 
-test('it says which option is missing', () => {
-  for (const options of [undefined, {}, { session: {}, room: {} }]) {
-    assert.throws(() => new SpeakerAudioOutput(options), { code: 'ERR_INVALID_ARGUMENT', message: /one of session, room and source/ })
+test('bad options are refused at once', (t) => {
+  const { session } = openOutput(t)
+  const refused = [
+    [undefined, /^Expected an object for the options of SpeakerAudioOutput but received undefined$/],
+    [{}, /^Expected one of session, room and source for the options of SpeakerAudioOutput but received 0$/],
+    [{ session, source: {} }, /but received 2$/],
+    [{ session, fadeOutMs: -1 }, /^Expected a number from 0 to 86400000 for fadeOutMs but received -1$/],
+    [{ session, maxAheadMs: NaN }, /for maxAheadMs but received NaN$/],
+    [{ session, trackId: 1.5 }, /^Expected an integer from 0 to 65535 for trackId but received 1.5$/],
+    [{ session, fade: 5 }, /^Expected only session, .* for the options of SpeakerAudioOutput but received 'fade'$/]
+  ]
+  for (const [options, message] of refused) {
+    assert.throws(() => new SpeakerAudioOutput(options), { name: 'SpeakerError', code: 'ERR_INVALID_ARGUMENT', message })
   }
 })
 

@@ -254,6 +254,9 @@ test('what is no sound is refused, before anything plays', (t) => {
     assert.throws(() => new BackgroundAudio({ session, thinkingSound: sound }), refused)
     assert.throws(() => new BackgroundAudio({ session }).play(sound), refused)
   }
+  for (const options of [{ fadeOutMs: '1' }, { trackId: -1 }, { streamTimeoutMs: 1 }]) {
+    assert.throws(() => new BackgroundAudio({ session, ...options }), { code: 'ERR_INVALID_ARGUMENT' })
+  }
   assert.throws(() => new BackgroundAudio(), { code: 'ERR_INVALID_ARGUMENT' })
   assert.throws(() => new BackgroundAudio({ session }).play(), { code: 'ERR_INVALID_ARGUMENT' })
 })

@@ -3,6 +3,7 @@
 // The agent's voice: an `AudioOutput` of `@livekit/agents` that plays through a `SpeakerSession`.
 
 const { SpeakerError, SpeakerSession, liveKitFromEnv } = require('../..')
+const check = require('./check')
 const { Segment } = require('./segment')
 
 /** The tracks of a session that is made here. */
@@ -10,9 +11,11 @@ const VOICE = 0
 const BACKGROUND = 1
 /** LiveKit's name for the one who speaks, in the attributes of a participant that publishes for it. */
 const ON_BEHALF = 'lk.publish_on_behalf'
-/** Ambient sound plays as long as the room is open. */
-const DAY_MS = 86_400_000
 const MAX_AHEAD_MS = 10_000
+const OPTIONS = [
+  'session', 'room', 'source', 'trackId', 'volume', 'gain', 'stallTimeoutMs', 'fadeOutMs', 'maxAheadMs', 'identity', 'attributes', 'output',
+  'sessionOptions'
+]
 /** The events that tell where a playback is. */
 const PROGRESS = ['progress', 'paused', 'stalled']
 
@@ -43,19 +46,20 @@ function audioOutput({ voice: { AudioOutput } }, { AudioFrame, RoomEvent }) {
 
     constructor(options) {
       super(undefined, undefined, { pause: true })
-      const { session, room, source, trackId = VOICE, volume, gain, stallTimeoutMs, fadeOutMs = 5, maxAheadMs = MAX_AHEAD_MS } = options ?? {}
-      if ([session, room, source].filter(Boolean).length !== 1) {
-        throw new SpeakerError('ERR_INVALID_ARGUMENT', 'Expected one of session, room and source for the options of SpeakerAudioOutput')
-      }
+      const { session, room, source, volume, gain, stallTimeoutMs, ...rest } = check.options(options, 'SpeakerAudioOutput', OPTIONS)
+      const given = [session, room, source].filter(Boolean).length
+      if (given !== 1) throw check.refuse('one of session, room and source', 'the options of SpeakerAudioOutput', given)
+      const trackId = check.trackId(rest.trackId, VOICE)
       this.#request = { trackId, role: 'voice', volume, gain, stallTimeoutMs }
-      this.#fadeOutMs = fadeOutMs
-      this.#maxAheadMs = maxAheadMs
+      this.#fadeOutMs = check.milliseconds(rest.fadeOutMs, 'fadeOutMs', 5)
+      this.#maxAheadMs = check.milliseconds(rest.maxAheadMs, 'maxAheadMs', MAX_AHEAD_MS)
       this.#isOwn = !session
       this.session = session ?? new SpeakerSession({
         duck: {},
-        maxDurationMs: DAY_MS,
-        ...options.sessionOptions,
-        output: room ? roomOutput(room, options) : sourceOutput(source, this.logger)
+        // Ambient sound plays as long as the room is open.
+        maxDurationMs: check.DAY_MS,
+        ...rest.sessionOptions,
+        output: room ? roomOutput(room, trackId, rest) : sourceOutput(source, this.logger)
       })
       for (const type of PROGRESS) this.session.on(type, this.#progressed)
       this.#room = room
@@ -164,7 +168,7 @@ function audioOutput({ voice: { AudioOutput } }, { AudioFrame, RoomEvent }) {
   return SpeakerAudioOutput
 
   /** A room, joined as a participant that speaks for the agent: the agent's own session takes it for no user. */
-  function roomOutput(room, { trackId = VOICE, identity, attributes, output }) {
+  function roomOutput(room, trackId, { identity, attributes, output }) {
     const { url } = liveKitFromEnv({ room: '', identity: '' })
     const token = async () => {
       await connected(room)
@@ -177,10 +181,10 @@ function audioOutput({ voice: { AudioOutput } }, { AudioFrame, RoomEvent }) {
       url,
       token,
       publish: [trackId],
+      ...output,
+      trackNames: { [BACKGROUND]: 'background_audio', [trackId]: 'roomio_audio', ...output?.trackNames },
       // Frontends take the track with the source `microphone` for the agent's voice, so there is one alone.
-      trackNames: { [BACKGROUND]: 'background_audio', [trackId]: 'roomio_audio' },
-      trackSources: { [BACKGROUND]: 'unknown', [trackId]: 'microphone' },
-      ...output
+      trackSources: { [BACKGROUND]: 'unknown', [trackId]: 'microphone', ...output?.trackSources }
     }
   }
 

@@ -3,11 +3,14 @@
 // Sounds behind the agent's voice, with the surface of `BackgroundAudioPlayer` of `@livekit/agents`.
 
 const { SpeakerError } = require('../..')
+const check = require('./check')
 const { bytesOf, formatOf, isSame } = require('./frames')
 
 /** The track of a session that is not its voice's. */
 const BACKGROUND = 1
-/** Why a loop ends that goes on as soon as the output is open again. */
+const OPTIONS = ['session', 'ambientSound', 'thinkingSound', 'trackId', 'fadeOutMs']
+/** Why a loop ends that goes on as soon as the output is open again, and what tells that. */
+const OPEN = ['connected', 'reconnected']
 const LOST = ['ERR_DISCONNECTED', 'ERR_JOIN_FAILED']
 
 /** Returns the class, for one build of `@livekit/agents`. */
@@ -66,9 +69,13 @@ function backgroundAudio({ log, voice: { AgentSessionEventTypes, PlayHandle, get
     }
 
     #playWhenOpen(source) {
-      const again = () => this.#play(source)
-      this.#session.once('connected', again)
-      this.#giveUp = () => this.#session.off('connected', again)
+      const giveUp = () => OPEN.forEach((type) => this.#session.off(type, again))
+      const again = () => {
+        giveUp()
+        this.#play(source)
+      }
+      for (const type of OPEN) this.#session.on(type, again)
+      this.#giveUp = giveUp
     }
 
     /** The first frame tells the format. */
@@ -111,14 +118,19 @@ function backgroundAudio({ log, voice: { AgentSessionEventTypes, PlayHandle, get
     #isClosed = false
     #onState = ({ newState }) => this.#agentIs(newState)
 
-    constructor({ session, ambientSound, thinkingSound, trackId = BACKGROUND, fadeOutMs = 5 } = {}) {
-      if (typeof session?.playAudio !== 'function') throw refuse('a SpeakerSession', 'session', session)
+    constructor(options) {
+      const { session, ambientSound, thinkingSound, ...rest } = check.options(options, 'BackgroundAudio', OPTIONS)
+      if (typeof session?.playAudio !== 'function') throw check.refuse('a SpeakerSession', 'session', session)
       choose(ambientSound, 'ambientSound')
       choose(thinkingSound, 'thinkingSound')
       this.#session = session
       this.#ambientSound = ambientSound
       this.#thinkingSound = thinkingSound
-      this.#request = { trackId, fadeOutMs, logger: log() }
+      this.#request = {
+        trackId: check.trackId(rest.trackId, BACKGROUND),
+        fadeOutMs: check.milliseconds(rest.fadeOutMs, 'fadeOutMs', 5),
+        logger: log()
+      }
     }
 
     async start({ agentSession } = {}) {
@@ -132,7 +144,7 @@ function backgroundAudio({ log, voice: { AgentSessionEventTypes, PlayHandle, get
     }
 
     play(audio, loop = false) {
-      if (audio === undefined) throw refuse('a sound', 'audio', audio)
+      if (audio === undefined) throw check.refuse('a sound', 'audio', audio)
       return this.#play(choose(audio, 'audio'), { role: 'media', loop })
     }
 
@@ -182,7 +194,7 @@ function choose(sound, name) {
 
 function configOf(sound, name) {
   const config = isSource(sound) ? { source: sound } : sound
-  if (!isSource(config?.source)) throw refuse('a path, a builtin clip, an AsyncIterable of frames, or one of these as source', name, sound)
+  if (!isSource(config?.source)) throw check.refuse('a path, a builtin clip, an AsyncIterable of frames, or one of these as source', name, sound)
   return config
 }
 
@@ -220,10 +232,6 @@ function bytes(first, frames) {
 
 function closed() {
   return new SpeakerError('ERR_CLOSED', 'The BackgroundAudio is closed')
-}
-
-function refuse(expected, name, received) {
-  return new SpeakerError('ERR_INVALID_ARGUMENT', `Expected ${expected} for ${name} but received ${typeof received}`)
 }
 
 module.exports = { backgroundAudio }
