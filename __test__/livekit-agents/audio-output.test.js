@@ -11,7 +11,7 @@ const { voice } = require('@livekit/agents')
 const { SpeakerAudioOutput } = require('speaker-session/livekit-agents')
 const { capture, framesOf, hum, listen, openOutput, turn } = require('../support/agents')
 const { MS, sounds } = require('../support/tones')
-const { tone } = require('../support/wav')
+const { level, tone } = require('../support/wav')
 
 const speech = (hz, ms, options) => framesOf(hum(hz, ms, options?.rate), options)
 
@@ -72,7 +72,7 @@ test('clearBuffer before a flush ends the segment with what was heard', async (t
 })
 
 test('clearBuffer behind a flush ends all segments, in order, and once however often it is called', async (t) => {
-  const { output, advance, told } = openOutput(t, { speech: { fadeOutMs: 100 } })
+  const { output, advance, told, heard } = openOutput(t, { speech: { fadeOutMs: 100 } })
   for (const hz of [440, 880]) {
     await capture(output, speech(hz, 500))
     output.flush()
@@ -84,6 +84,8 @@ test('clearBuffer behind a flush ends all segments, in order, and once however o
   output.flush()
   output.clearBuffer()
   assert.deepEqual(told, ['started', 'finished 300 interrupted', 'finished 0 interrupted'])
+  const halfway = level(heard(), 240 * MS, 260 * MS, 440)
+  assert.ok(halfway > 0.1 && halfway < 0.2, `it falls, and is not cut (agents 6165): ${halfway}`)
   assert.deepEqual(await output.waitForPlayout(), { playbackPosition: 0, interrupted: true })
 })
 
