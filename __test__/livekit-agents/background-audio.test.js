@@ -67,7 +67,8 @@ function source(frames, { first = Promise.resolve() } = {}) {
 
 test('ambient sound is looped, and lowered while the agent speaks', async (t) => {
   const [ambient] = files(t, 500, 880)
-  const { background, output, advance, amplitude } = openBackground(t, { duck: { db: -20 }, ambientSound: { source: ambient, volume: 0.5 } })
+  const ambientSound = { source: ambient, volume: 0.5 }
+  const { background, output, advance, amplitude } = openBackground(t, { duck: { db: -20 }, ambientSound })
   await background.start({ room: undefined })
   await background.start()
   await advance(1200)
@@ -189,7 +190,9 @@ test('each of a list is heard as often as its probability says', async (t) => {
       return { next: async () => ({ done: true }) }
     }
   })
-  for (let n = 0; n < 2000; n++) background.play([{ source: sound('a'), probability: 3 }, { source: sound('b') }, { source: sound('never'), probability: 0 }])
+  for (let n = 0; n < 2000; n++) {
+    background.play([{ source: sound('a'), probability: 3 }, { source: sound('b') }, { source: sound('never'), probability: 0 }])
+  }
   assert.equal(read.a + read.b, 2000)
   // Five standard deviations of a binomial of 2000 and ¾ are 97.
   assert.ok(Math.abs(read.a - 1500) < 97, `${read.a} of 2000`)

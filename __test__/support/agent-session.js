@@ -67,8 +67,9 @@ class User extends VAD {
   }
 
   #notice(event) {
-    const nothing = { samplesIndex: 0, silenceDuration: 0, probability: 1, inferenceDuration: 0, rawAccumulatedSilence: 0, rawAccumulatedSpeech: 0 }
-    for (const stream of this.#streams) stream.notice({ ...nothing, timestamp: Date.now(), frames: [], ...event })
+    const nothing = { samplesIndex: 0, silenceDuration: 0, rawAccumulatedSilence: 0, rawAccumulatedSpeech: 0 }
+    const noticed = { ...nothing, timestamp: Date.now(), probability: 1, inferenceDuration: 0, frames: [], ...event }
+    for (const stream of this.#streams) stream.notice(noticed)
   }
 }
 

@@ -194,8 +194,8 @@ function choose(sound, name) {
 
 function configOf(sound, name) {
   const config = isSource(sound) ? { source: sound } : sound
-  if (!isSource(config?.source)) throw check.refuse('a path, a builtin clip, an AsyncIterable of frames, or one of these as source', name, sound)
-  return config
+  if (isSource(config?.source)) return config
+  throw check.refuse('a path, a builtin clip, an AsyncIterable of frames, or one of these as source', name, sound)
 }
 
 function isSource(value) {

@@ -103,8 +103,8 @@ export class BackgroundAudio {
    */
   start(options?: { agentSession?: voice.AgentSession; room?: Room; trackPublishOptions?: unknown }): Promise<void>
   /**
-   * Plays a sound over the others. `loop` (default `false`) is for files. The handle is done, and `waitForPlayout` resolves, when the sound has ended or
-   * failed, or at once when it is stopped.
+   * Plays a sound over the others. `loop` (default `false`) is for files. The handle is done, and `waitForPlayout` resolves, when the sound
+   * has ended or failed, or at once when it is stopped.
    * @throws {SpeakerError} `ERR_INVALID_ARGUMENT`, `ERR_CLOSED` after `close`
    */
   play(audio: voice.AudioSourceType | voice.AudioConfig | voice.AudioConfig[], loop?: boolean): voice.PlayHandle
