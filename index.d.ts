@@ -112,7 +112,7 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
 
   /**
    * Stops everything on all tracks, queued playbacks included, apart from the roles in `keep`: for barge-in. As quick as
-   * `stopAudio`, with its 5 ms fade. To interrupt nothing is no error.
+   * `stopAudio`, with its 5 ms fade unless `fadeOutMs` or `afterMs` say otherwise. To interrupt nothing is no error.
    */
   interrupt(request?: InterruptRequest): Promise<InterruptResult>
 
@@ -753,6 +753,8 @@ export interface PlayRequest {
   channels?: 1 | 2
   /** For a Readable or AsyncIterable, in place of the session's, in ms; 0–86,400,000, 0 for ever. */
   stallTimeoutMs?: number
+  /** For a Readable or AsyncIterable; as in {@link StreamRequest}. */
+  prebufferMs?: number | PrebufferBounds
   /** 0–1, default 1. 0 is silence that takes its time. */
   volume?: number
   /** Linear, on top of `volume`; 0–16, default 1. Peaks over full scale are limited (see docs/limits.md). */
@@ -825,6 +827,12 @@ export interface StreamRequest
   channels?: 1 | 2
   /** In place of the session's, in ms; 0–86,400,000, 0 for ever. */
   stallTimeoutMs?: number
+  /**
+   * How much of the stream is gathered before it is heard, and before it goes on after a silence of its writer, in ms; 40–5,000, default 40.
+   * With bounds it begins with `minMs`, and each silence of the writer adds as much as would have covered it, unless that would be more than
+   * `maxMs`: then it was a rest, and nothing changes. What has ended is not waited for.
+   */
+  prebufferMs?: number | PrebufferBounds
 }
 
 /**
@@ -855,6 +863,25 @@ export interface SpeakerStream extends Writable {
    * once, begins with a new sample, or in a file format with a new file.
    */
   flush(): Promise<void>
+  /** How the stream is doing at this moment; `undefined` once its playback is over. */
+  stats(): StreamStats | undefined
+}
+
+export interface StreamStats {
+  /** What is decoded and was not heard yet, in ms. What was written and is not decoded is not counted. */
+  bufferedMs: number
+  /** How much it gathers before it is heard or goes on, in ms: see {@link StreamRequest.prebufferMs}; 0 until its turn. */
+  prebufferMs: number
+  /** How often its writer was late. */
+  underruns: number
+}
+
+/** Between how much and how much is gathered of a stream, in ms. */
+export interface PrebufferBounds {
+  /** At first, and again once half a minute was in time; 40–5,000, default 40. */
+  minMs?: number
+  /** `minMs`–5,000; default 500, or `minMs` if that is more. */
+  maxMs?: number
 }
 
 /** What {@link SpeakerSession.track} returns. It can be used before anything plays there. */
@@ -1102,6 +1129,13 @@ export interface InterruptRequest {
   keep?: Role[]
   /** The `reason` of the `stopped` events; default `'interrupted'`. */
   reason?: string
+  /** Fall to silence, in ms; 0–86,400,000, default 5. */
+  fadeOutMs?: number
+  /**
+   * How long what sounds goes on before it falls, in ms of the session's time; 0–86,400,000, default 0. What comes to its own end by then is
+   * `completed`; what loads or waits is stopped at once, and the tracks are free at once. A stop ends it sooner.
+   */
+  afterMs?: number
 }
 
 export interface InterruptResult {
@@ -1110,6 +1144,12 @@ export interface InterruptResult {
    * `stopped` event has the place where it ended, the fade included.
    */
   interrupted: { requestId: string; group?: string; trackId: number; role: Role; positionMs: number }[]
+  /**
+   * The groups of these playbacks, and how much was heard of each until the call, in ms: the sum over all that was played with that `group`
+   * in this session, also of what ended before; what was `unheardMs` is left out. What ended is remembered of
+   * the 64 groups in which something ended last.
+   */
+  groups: { group: string; heardMs: number }[]
 }
 
 export interface MoveRequest {

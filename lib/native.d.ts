@@ -49,8 +49,8 @@ export declare class NativeSession {
   stream(request: NativePlay, encoding: NativeEncoding): NativeStream | NativeRefusal
   /** Returns the ids that were stopped. */
   stop(request: NativeStop): Array<string>
-  /** Returns what was stopped, and where it was. */
-  interrupt(request: NativeInterrupt): Array<NativePlayback>
+  /** Returns what was stopped, where it was, and how much was heard of its groups. */
+  interrupt(request: NativeInterrupt): NativeInterrupted
   /** Returns the ids that were paused. */
   pause(target: NativeTarget): Array<string>
   /** Returns the ids that were resumed. */
@@ -115,6 +115,8 @@ export declare class NativeSession {
 export declare class NativeStream {
   /** Its `requestId`, and the number that its events bear. */
   get accepted(): NativeAccepted
+  /** How it is doing, until its playback is over. */
+  stats(): NativeStreamStats | null
   /**
    * Copies what there is room for and returns how many bytes; none once the playback has ended. `more` tells that others
    * follow at once.
@@ -184,11 +186,26 @@ export interface NativeEncoding {
   channels: number
   /** The first bytes are on their way. */
   more: boolean
+  /** How much is gathered before it is played, at least and at most. */
+  prebufferMs: NativePrebuffer
+}
+
+/** How much was heard of a group. */
+export interface NativeHeard {
+  group: string
+  heardMs: number
 }
 
 export interface NativeInterrupt {
   keep: Array<string>
   reason: string
+  afterMs: number
+  fadeOutMs: number
+}
+
+export interface NativeInterrupted {
+  interrupted: Array<NativePlayback>
+  groups: Array<NativeHeard>
 }
 
 /** How the output is received. */
@@ -294,6 +311,11 @@ export interface NativePlayback {
   place?: number
 }
 
+export interface NativePrebuffer {
+  minMs: number
+  maxMs: number
+}
+
 /** Options of all sessions of the process. An option that is missing stays as it is. */
 export interface NativeProcessOptions {
   maxSpoolBytes?: number
@@ -351,6 +373,12 @@ export interface NativeStop {
   reason: string
   fadeOutMs: number
   ahead: boolean
+}
+
+export interface NativeStreamStats {
+  bufferedMs: number
+  prebufferMs: number
+  underruns: number
 }
 
 export interface NativeTapOptions {

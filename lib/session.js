@@ -189,8 +189,8 @@ class SpeakerSession extends EventEmitter {
 
   async interrupt(request) {
     const checked = check.interruptRequest(request)
-    const interrupted = this.#recorded('interrupt', request, () => this.#native.interrupt(checked))
-    return { interrupted: interrupted.map(({ state, place, ...stopped }) => stopped) }
+    const { interrupted, groups } = this.#recorded('interrupt', request, () => this.#native.interrupt(checked))
+    return { interrupted: interrupted.map(({ state, place, ...stopped }) => stopped), groups }
   }
 
   static configure(options) {

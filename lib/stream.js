@@ -41,6 +41,10 @@ class SpeakerStream extends Writable {
     finished.then((result) => this.#over(result), (error) => this.#failed(error))
   }
 
+  stats() {
+    return this.#native.stats() ?? undefined
+  }
+
   /** Drops what was written and not heard. */
   async flush() {
     const waiting = this.#take()

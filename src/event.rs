@@ -210,6 +210,18 @@ fn is_zero(ms: &f64) -> bool {
     *ms == 0.0
 }
 
+impl EventKind {
+    /// How much somebody could hear of a playback that this ends, in ms.
+    pub fn heard_ms(&self) -> Option<f64> {
+        match self {
+            Self::Completed { duration_ms, unheard_ms, .. }
+            | Self::Stopped { duration_ms, unheard_ms, .. }
+            | Self::Failed { duration_ms, unheard_ms, .. } => Some(duration_ms - unheard_ms),
+            _ => None,
+        }
+    }
+}
+
 fn as_optional_number<S: Serializer>(value: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(value.unwrap_or_default() as f64)
 }

@@ -105,7 +105,7 @@ fn tone(ms: usize) -> Vec<u8> {
 }
 
 fn stop_all() -> StopRequest {
-    StopRequest { target: Target::All, reason: "user".into(), fade_out: from_ms(5.0), ahead: false }
+    StopRequest { target: Target::All, reason: "user".into(), fade_out: from_ms(5.0), after: 0, ahead: false }
 }
 
 #[test]

@@ -189,6 +189,37 @@ fn of_two_stops_the_shorter_wins() {
 }
 
 #[test]
+fn a_fall_may_begin_later() {
+    // After, fade, when a second stop that is to begin later comes, and what becomes of it.
+    let cases = [
+        (1_000, 500, None, "1 Stop 2460@2460"),
+        (1_000, 0, None, "1 Stop 1960@1960"),
+        (0, 2_000, Some((100, 240)), "1 Stop 2960@2960"),
+        (3_000, 2_000, Some((100, 240)), "1 Stop 1300@1300"),
+        (3_000, 240, Some((4_000, 240)), "1 Stop 4200@4200"),
+        // Nothing falls before its source's own end.
+        (8_640, 240, None, "1 Source 9600@9600"),
+        (8_639, 240, None, "1 Stop 9600@9600"),
+        (u64::MAX, u64::MAX, None, "1 Source 9600@9600"),
+    ];
+    for (after, fade, second, end) in cases {
+        let mut desk = Desk::new();
+        desk.start(1, clip(&vec![0.8; 9_600]));
+        desk.frames(1);
+        desk.voice(1).stop_after(after, fade);
+        if let Some((after, fade)) = second {
+            desk.voice(1).stop_after(after, fade);
+        }
+        desk.frames(11);
+        assert_eq!(desk.told, ["1 started@0", end], "{after}, {fade}");
+        if second.is_none() && fade > 0 {
+            let begin = (960 + after.min(9_000)) as usize;
+            assert!(desk.output[..begin.min(9_360)].iter().all(|sample| *sample == 0.8), "{after}, {fade}");
+        }
+    }
+}
+
+#[test]
 fn a_stop_at_the_end_of_a_clip_fades_what_is_left() {
     let mut desk = Desk::new();
     desk.start(1, clip(&vec![0.8; FRAME + 100]));

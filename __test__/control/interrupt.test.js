@@ -25,7 +25,8 @@ test('interrupt keeps a role and reports positions', async (t) => {
     interrupted: [
       { requestId: 'speech', trackId: 2, role: 'voice', positionMs: 123 },
       { requestId: 'next', trackId: 2, role: 'voice', positionMs: 0 }
-    ]
+    ],
+    groups: []
   })
   play(session, 'answer', { role: 'voice', trackId: 2, audio: tone(1320, 100) })
   await finish(session)
@@ -54,15 +55,77 @@ test('interrupt without arguments stops every role', async (t) => {
 
 test('interrupt with nothing to do resolves empty', async (t) => {
   const { session, terminal } = open(t)
-  assert.deepEqual(await session.interrupt(), { interrupted: [] })
+  assert.deepEqual(await session.interrupt(), { interrupted: [], groups: [] })
   play(session, 'a')
   await session.advance(20)
   assert.equal((await session.interrupt({ reason: 'first' })).interrupted.length, 1)
-  assert.deepEqual(await session.interrupt({ reason: 'second' }), { interrupted: [] }, 'it fades already')
+  assert.deepEqual(await session.interrupt({ reason: 'second' }), { interrupted: [], groups: [] }, 'it fades already')
   await session.advance(20)
   assert.deepEqual(terminal('a').map(({ reason }) => reason), ['first'])
   await session.close()
-  assert.deepEqual(await session.interrupt(), { interrupted: [] })
+  assert.deepEqual(await session.interrupt(), { interrupted: [], groups: [] })
+})
+
+test('interrupt sums what was heard of a turn', async (t) => {
+  const { session, of } = open(t, { overlap: 'queue' })
+  const says = (requestId, group, options) => play(session, requestId, { group, role: 'voice', trackId: 2, audio: tone(440, 200), ...options })
+  says('hello', 'turn 1')
+  says('how', 'turn 1', { startMs: 50 })
+  says('are you', 'turn 1')
+  says('ahead', 'turn 2')
+  play(session, 'apart', { trackId: 1 })
+  await session.advance(300)
+  const { interrupted, groups } = await session.interrupt({ keep: ['media'] })
+  assert.deepEqual(interrupted.map(({ requestId, group, positionMs }) => [requestId, group, positionMs]), [
+    ['how', 'turn 1', 150], ['are you', 'turn 1', 0], ['ahead', 'turn 2', 0]
+  ])
+  assert.deepEqual(groups, [{ group: 'turn 1', heardMs: 300 }, { group: 'turn 2', heardMs: 0 }], 'not from where it began')
+  says('again', 'turn 1')
+  await session.advance(100)
+  assert.deepEqual((await session.interrupt()).groups, [{ group: 'turn 1', heardMs: 405 }], 'the fade was heard, too')
+  await finish(session)
+  assert.deepEqual(of('how'), ['queued@0', 'started@200', 'stopped@305'])
+})
+
+test('a muted track is not heard of a group', async (t) => {
+  const { session } = open(t)
+  play(session, 'a', { group: 'g' })
+  await session.advance(100)
+  await session.track(0).setMuted(true)
+  await session.advance(100)
+  await session.track(0).setMuted(false)
+  await session.advance(100)
+  assert.deepEqual((await session.interrupt()).groups, [{ group: 'g', heardMs: 200 }])
+})
+
+test('an interruption may let a word end', async (t) => {
+  const { session, heard, of } = open(t, { overlap: 'queue' })
+  play(session, 'short', { audio: tone(880, 150) })
+  play(session, 'long', { trackId: 1 })
+  play(session, 'waits', { trackId: 1 })
+  await session.advance(100)
+  const { interrupted } = await session.interrupt({ afterMs: 100, fadeOutMs: 200 })
+  assert.deepEqual(interrupted.map(({ requestId, positionMs }) => [requestId, positionMs]), [['short', 100], ['long', 100], ['waits', 0]])
+  await session.advance(50)
+  assert.deepEqual(session.playbacks().map(({ requestId, state }) => [requestId, state]), [['long', 'stopping']])
+  await finish(session)
+  assert.deepEqual(of('short'), ['started@0', 'completed@150'], 'heard to its end')
+  assert.deepEqual(of('long'), ['started@0', 'stopped@400'])
+  assert.deepEqual(of('waits'), ['queued@0', 'stopped@100'])
+  const at = (ms) => level(heard(), ms * MS, (ms + 25) * MS, 440) // 11 periods
+  assert.ok(Math.abs(at(170) - at(50)) < 0.01, 'it goes on')
+  assert.ok(Math.abs(at(287.5) - at(50) / 2) < 0.01, 'half of the fade')
+})
+
+test('what is interrupted later ends at once by a stop', async (t) => {
+  const { session, of } = open(t)
+  play(session, 'a')
+  await session.advance(20)
+  await session.interrupt({ afterMs: 400 })
+  await session.advance(20)
+  assert.deepEqual(await session.stopAudio({ requestId: 'a' }), { stopped: [] }, 'it is stopped already')
+  await finish(session)
+  assert.deepEqual(of('a'), ['started@0', 'stopped@45'])
 })
 
 test('interrupt while loading cancels the download', async (t) => {

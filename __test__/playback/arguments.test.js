@@ -145,7 +145,7 @@ test('bad requests reject and the session stays usable', async (t) => {
     [{ keep: 'media' }, /^Expected an array of roles for keep but received 'media' of type string$/],
     [{ keep: ['music'] }, /^Expected one of 'system', 'voice', 'media', 'ambient' for keep but received 'music'/],
     [{ reason: '' }, /for reason but received ''/],
-    [{ trackId: 1 }, /^Expected only keep, reason for the options of interrupt but received 'trackId'/]
+    [{ trackId: 1 }, /^Expected only keep, reason, fadeOutMs, afterMs for the options of interrupt but received 'trackId'/]
   ]) {
     await assert.rejects(session.interrupt(request), { code: 'ERR_INVALID_ARGUMENT', message })
   }

@@ -42,7 +42,8 @@ async function allowed(): Promise<void> {
   await session.stopAudio({ requestId: 'not-here-yet', ahead: true })
   const { moved } = await session.moveAudio({ requestId: 'a', position: 1 })
   moved satisfies boolean
-  const { interrupted } = await session.interrupt({ keep: ['media', 'ambient'], reason: 'barge-in' })
+  const { interrupted, groups } = await session.interrupt({ keep: ['media', 'ambient'], reason: 'barge-in', fadeOutMs: 80, afterMs: 120 })
+  groups.map(({ group, heardMs }) => [group satisfies string, heardMs satisfies number])
   interrupted.map(({ role, positionMs }) => [role satisfies string, positionMs satisfies number])
   const { paused } = await session.pauseAudio({ trackId: 2 })
   const { resumed } = await session.resumeAudio({ requestId: paused[0] })
@@ -71,9 +72,11 @@ async function allowed(): Promise<void> {
   const stream = session.createStream({ format: 'pcm16', sampleRate: 24000, overlap: 'queue', trackId: 2, stallTimeoutMs: 5000 })
   stream.write(Buffer.alloc(2)) satisfies boolean
   await stream.flush()
+  const prebuffered: number | undefined = stream.stats()?.prebufferMs
+  session.createStream({ format: 'mp3', prebufferMs: { minMs: 40, maxMs: prebuffered } }).destroy()
   const spoken: PlayResult = await stream.finished
   stream.requestId satisfies typeof spoken.requestId
-  await session.playAudio({ audio: Readable.from([]), format: 'f32', sampleRate: 48000, channels: 2 })
+  await session.playAudio({ audio: Readable.from([]), format: 'f32', sampleRate: 48000, channels: 2, prebufferMs: 100 })
   const { signal } = new AbortController()
   await session.connect({ signal })
   await session.playAudio({ audioUrl: 'a.mp3', signal })

@@ -71,7 +71,7 @@ const SECTION = ['startMs', 'durationMs', 'fadeOutMs']
 const PLAY = [...PLAYBACK, ...SECTION, 'audioUrl', 'audio', 'loop', 'headers', 'contentType']
 
 /** Options of createStream, and of playAudio with a Readable or AsyncIterable. */
-const WRITTEN = ['format', 'sampleRate', 'channels', 'stallTimeoutMs']
+const WRITTEN = ['format', 'sampleRate', 'channels', 'stallTimeoutMs', 'prebufferMs']
 
 /** Options of a clip. */
 const CLIP_OPTIONS = ['audioUrl', 'audio', 'headers', 'contentType', 'fetchTimeoutMs', 'minFetchBytesPerSecond', 'network', 'signal']
@@ -82,6 +82,11 @@ const STREAM_OPTIONS = [...PLAYBACK, ...SECTION, ...WRITTEN]
 /** Limited because the end of the sound is held in memory for as long as the fade. */
 const MAX_FADE_OUT_MS = 10_000
 const MAX_LOOP = 1_000_000
+
+/** Two frames wait before anything is played. */
+const MIN_PREBUFFER_MS = 40
+/** What is gathered is held in memory. */
+const MAX_PREBUFFER_MS = 5_000
 
 const RAW_FORMATS = ['pcm16', 'f32']
 const STREAM_FORMATS = [...RAW_FORMATS, 'mp3', 'ogg', 'wav', 'flac', 'aac']
@@ -100,6 +105,17 @@ function isIterable(audio) {
 }
 
 /** Validates the format of a stream. `more` tells the addon that bytes follow without a pause until the end. */
+/** Validates how much is gathered before a stream is played: as much always, or between two bounds. */
+function prebuffer(value = MIN_PREBUFFER_MS) {
+  if (typeof value !== 'object') {
+    const ms = check.number(value, 'prebufferMs', undefined, MIN_PREBUFFER_MS, MAX_PREBUFFER_MS)
+    return { minMs: ms, maxMs: ms }
+  }
+  const { minMs, maxMs } = object(value, 'prebufferMs', ['minMs', 'maxMs'])
+  const least = check.number(minMs, 'prebufferMs.minMs', MIN_PREBUFFER_MS, MIN_PREBUFFER_MS, MAX_PREBUFFER_MS)
+  return { minMs: least, maxMs: check.number(maxMs, 'prebufferMs.maxMs', Math.max(least, 500), least, MAX_PREBUFFER_MS) }
+}
+
 function encoding({ format, sampleRate, channels }, more) {
   check.oneOf(format, 'format', undefined, STREAM_FORMATS)
   if (!RAW_FORMATS.includes(format)) {
@@ -174,7 +190,7 @@ function streamRequest(request) {
 
 function written(request, more) {
   return {
-    encoding: encoding(request, more),
+    encoding: { ...encoding(request, more), prebufferMs: prebuffer(request.prebufferMs) },
     stallTimeoutMs: check.number(request.stallTimeoutMs, 'stallTimeoutMs', undefined, 0, MAX_MS)
   }
 }
@@ -211,12 +227,14 @@ function moveRequest(request) {
 }
 
 function interruptRequest(request = {}) {
-  object(request, 'interrupt', ['keep', 'reason'])
+  object(request, 'interrupt', ['keep', 'reason', 'fadeOutMs', 'afterMs'])
   const { keep = [] } = request
   if (!Array.isArray(keep)) throw refuse('an array of roles', 'keep', keep)
   return {
     keep: keep.map((role) => check.choice(role, 'keep', ROLES)),
-    reason: check.text(request.reason, 'reason', 'interrupted')
+    reason: check.text(request.reason, 'reason', 'interrupted'),
+    fadeOutMs: check.number(request.fadeOutMs, 'fadeOutMs', 5, 0, MAX_MS),
+    afterMs: check.number(request.afterMs, 'afterMs', 0, 0, MAX_MS)
   }
 }
 

@@ -8,12 +8,14 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
 use super::output::NativeLink;
-use crate::audio::{EDGE_FADE, Samples, from_ms, to_ms};
+use crate::audio::{Samples, from_ms, to_ms};
 use crate::error::{Code, SpeakerError};
 use crate::mixer::{Role, TrackVolume};
 use crate::net::{Network, Rule};
 use crate::output::{Rpc, Text};
-use crate::session::{Accepted, Overlap, Phase, PlayRequest, PlaybackInfo, Stats, StopRequest, Target, TrackStats};
+use crate::session::{
+    Accepted, Interrupted, Overlap, Phase, PlayRequest, PlaybackInfo, Stats, StopRequest, Target, TrackStats,
+};
 use crate::source::{Fetch, MemoryFile, Origin, Section, Source};
 
 #[napi(object)]
@@ -69,6 +71,21 @@ pub struct NativeStop {
 pub struct NativeInterrupt {
     pub keep: Vec<String>,
     pub reason: String,
+    pub after_ms: f64,
+    pub fade_out_ms: f64,
+}
+
+#[napi(object)]
+pub struct NativeInterrupted {
+    pub interrupted: Vec<NativePlayback>,
+    pub groups: Vec<NativeHeard>,
+}
+
+/// How much was heard of a group.
+#[napi(object)]
+pub struct NativeHeard {
+    pub group: String,
+    pub heard_ms: f64,
 }
 
 #[napi(object)]
@@ -298,7 +315,24 @@ impl NativePlay {
 impl NativeInterrupt {
     pub fn into_core(self) -> StopRequest {
         let keep = self.keep.iter().map(|name| role_of(name)).collect();
-        StopRequest { target: Target::AllBut(keep), reason: self.reason, fade_out: EDGE_FADE as Samples, ahead: false }
+        StopRequest {
+            target: Target::AllBut(keep),
+            reason: self.reason,
+            fade_out: from_ms(self.fade_out_ms),
+            after: from_ms(self.after_ms),
+            ahead: false,
+        }
+    }
+}
+
+impl From<Interrupted> for NativeInterrupted {
+    fn from(Interrupted { playbacks, groups }: Interrupted) -> Self {
+        let heard =
+            |(group, heard): (Arc<str>, Samples)| NativeHeard { group: group.to_string(), heard_ms: to_ms(heard) };
+        Self {
+            interrupted: playbacks.into_iter().map(Into::into).collect(),
+            groups: groups.into_iter().map(heard).collect(),
+        }
     }
 }
 

@@ -40,8 +40,9 @@ use crate::session::{RequestId, StopRequest};
 use crate::source::{CLIPS, Origin, SPOOLS};
 use clip::NativeClip;
 use convert::{
-    NativeAccepted, NativeInterrupt, NativeMove, NativeNetwork, NativePlay, NativePlayback, NativeRefusal, NativeRpc,
-    NativeStats, NativeStop, NativeTarget, NativeText, NativeTrackStats, NativeTrackVolume, NativeVolume,
+    NativeAccepted, NativeInterrupt, NativeInterrupted, NativeMove, NativeNetwork, NativePlay, NativePlayback,
+    NativeRefusal, NativeRpc, NativeStats, NativeStop, NativeTarget, NativeText, NativeTrackStats, NativeTrackVolume,
+    NativeVolume,
 };
 use options::NativeOptions;
 use outgoing::{Outgoing, Serialized, What};
@@ -216,14 +217,14 @@ impl NativeSession {
     #[napi]
     pub fn stop(&self, request: NativeStop) -> Vec<String> {
         let NativeStop { target, reason, fade_out_ms, ahead } = request;
-        let request = StopRequest { target: target.into(), reason, fade_out: from_ms(fade_out_ms), ahead };
+        let request = StopRequest { target: target.into(), reason, fade_out: from_ms(fade_out_ms), after: 0, ahead };
         self.handle.stop(&request).into_iter().map(|info| info.request_id.to_string()).collect()
     }
 
-    /// Returns what was stopped, and where it was.
+    /// Returns what was stopped, where it was, and how much was heard of its groups.
     #[napi]
-    pub fn interrupt(&self, request: NativeInterrupt) -> Vec<NativePlayback> {
-        self.handle.stop(&request.into_core()).into_iter().map(Into::into).collect()
+    pub fn interrupt(&self, request: NativeInterrupt) -> NativeInterrupted {
+        self.handle.interrupt(&request.into_core()).into()
     }
 
     /// Returns the ids that were paused.

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use napi_derive::napi;
 
 use super::convert::NativeAccepted;
+use crate::audio::{from_ms, to_ms};
 use crate::engine::Stream;
-use crate::source::{self, Encoding, Pipe, Raw};
+use crate::session::StreamStats;
+use crate::source::{self, Encoding, Pipe, Prebuffer, Raw};
 
 #[napi(object)]
 pub struct NativeEncoding {
@@ -16,18 +18,35 @@ pub struct NativeEncoding {
     pub channels: u32,
     /// The first bytes are on their way.
     pub more: bool,
+    /// How much is gathered before it is played, at least and at most.
+    pub prebuffer_ms: NativePrebuffer,
+}
+
+#[napi(object)]
+pub struct NativePrebuffer {
+    pub min_ms: f64,
+    pub max_ms: f64,
+}
+
+#[napi(object)]
+pub struct NativeStreamStats {
+    pub buffered_ms: f64,
+    pub prebuffer_ms: f64,
+    pub underruns: f64,
 }
 
 impl NativeEncoding {
     pub fn open(self) -> (Arc<Pipe>, source::Stream) {
-        let Self { format, sample_rate: rate, channels, more } = self;
+        let Self { format, sample_rate: rate, channels, more, prebuffer_ms } = self;
         let raw = |format| Encoding::Raw { format, rate, channels: channels as usize };
         let encoding = match format.as_deref() {
             Some("pcm16") => raw(Raw::Pcm16),
             Some("f32") => raw(Raw::F32),
             _ => Encoding::File(format),
         };
-        source::Stream::new(encoding, more)
+        let (pipe, stream) = source::Stream::new(encoding, more);
+        let [least, most] = [prebuffer_ms.min_ms, prebuffer_ms.max_ms].map(|ms| from_ms(ms) as usize);
+        (pipe, source::Stream { prebuffer: Prebuffer { least, most }, ..stream })
     }
 }
 
@@ -46,6 +65,14 @@ impl NativeStream {
     #[napi(getter)]
     pub fn accepted(&self) -> NativeAccepted {
         self.stream.accepted().into()
+    }
+
+    /// How it is doing, until its playback is over.
+    #[napi]
+    pub fn stats(&self) -> Option<NativeStreamStats> {
+        let StreamStats { buffered, prebuffer, underruns } = self.stream.stats()?;
+        let (buffered_ms, prebuffer_ms) = (to_ms(buffered), to_ms(prebuffer));
+        Some(NativeStreamStats { buffered_ms, prebuffer_ms, underruns: underruns as f64 })
     }
 
     /// Copies what there is room for and returns how many bytes; none once the playback has ended. `more` tells that others

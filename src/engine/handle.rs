@@ -18,8 +18,8 @@ use crate::output::{
 };
 use crate::runtime::{self, DECODERS, FETCHES, RUNTIME, Seat, WHEELS};
 use crate::session::{
-    Accepted, Clock, ConnectionState, Options, PlayRequest, PlaybackInfo, RequestId, Session, Stats, StopRequest,
-    Target, Ticket, TrackStats, WallTime, Work,
+    Accepted, Clock, ConnectionState, Interrupted, Options, PlayRequest, PlaybackInfo, RequestId, Session, Stats,
+    StopRequest, Target, Ticket, TrackStats, WallTime, Work,
 };
 use crate::source::{self, FetchLimits, Opening, Pipe, Progress};
 use crate::sync::{Mutex, MutexGuard};
@@ -217,6 +217,11 @@ impl Handle {
     /// See [`Session::stop`].
     pub fn stop(&self, request: &StopRequest) -> Vec<PlaybackInfo> {
         self.with(|session, at| session.stop(request, at)).unwrap_or_default()
+    }
+
+    /// See [`Session::interrupt`].
+    pub fn interrupt(&self, request: &StopRequest) -> Interrupted {
+        self.with(|session, at| session.interrupt(request, at)).unwrap_or_default()
     }
 
     /// See [`Session::pause`].

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use super::handle::Core;
 use crate::error::{Code, SpeakerError};
-use crate::session::{Accepted, Ticket};
+use crate::session::{Accepted, StreamStats, Ticket};
 use crate::source::Pipe;
 
 /// Dropping it changes nothing: its playback goes on until it is ended or stopped.
@@ -46,6 +46,11 @@ impl Stream {
     /// What was written is played, and then the playback fails.
     pub fn fail(&self, message: String) {
         self.pipe.end(Err(SpeakerError::new(Code::Stream, message)));
+    }
+
+    /// How it is doing; `None` once its playback is over.
+    pub fn stats(&self) -> Option<StreamStats> {
+        self.core.upgrade()?.with(|session, _| session.stream_stats(self.accepted.id)).ok()?
     }
 
     /// Drops what was written and not heard; `more` as in [`Pipe::write`]. Settles when it is done.

@@ -56,7 +56,8 @@ impl Voice {
         let State { underrun, stop, leaves, gate, .. } = &self.state;
         let silent = underrun.as_ref().is_some_and(|underrun| underrun.reported && underrun.silent > 0);
         let stays = stop.is_none() && leaves.is_none() && gate.shut_at() == Samples::MAX && !gate.is_swapping();
-        silent && stays && self.stall_timeout == Samples::MAX && self.reader.is_starved() && !self.reader.is_ready()
+        let starves = self.reader.is_starved() && !self.reader.is_ready();
+        silent && stays && starves && self.stall_timeout == Samples::MAX && !self.reader.learns()
     }
 
     /// Returns true once after it stood still.

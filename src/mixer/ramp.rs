@@ -40,10 +40,15 @@ impl Ramp {
         Self { at, length, from: 0.0, to: 1.0, curve: Curve::Straight }
     }
 
+    /// To silence.
+    pub const fn fall(at: Samples, length: Samples) -> Self {
+        Self { at, length, from: 1.0, to: 0.0, curve: Curve::Straight }
+    }
+
     /// To silence, over the last samples before `end`: [`EDGE_FADE`], or what lies between here and there.
     pub fn edge(here: Samples, end: Samples) -> Self {
         let length = (end - here).min(EDGE_FADE as Samples);
-        Self { at: end - length, length, from: 1.0, to: 0.0, curve: Curve::Straight }
+        Self::fall(end - length, length)
     }
 
     /// From where this one is at `here` to another level.

@@ -22,6 +22,8 @@ pub struct State {
     /// The edge before the end of its source, if that comes before the stop's.
     pub tail: Option<Ramp>,
     pub underrun: Option<Underrun>,
+    /// How often its source was not there in time.
+    pub underruns: u64,
     /// What joins it to its neighbours in a queue.
     pub seam: Option<Box<Seam>>,
     pub gate: Gate,
@@ -34,11 +36,13 @@ pub struct Underrun {
     pub silent: Samples,
     /// True if its stall was reported, or if this silence is no stall.
     pub reported: bool,
+    /// True if it had nothing more in the middle of what it played.
+    pub is_late: bool,
 }
 
 impl Underrun {
     /// Silent from `here` on, which is no stall.
     pub fn silence(here: Samples, silent: Samples) -> Self {
-        Self { fall: Ramp::edge(here, here), silent, reported: true }
+        Self { fall: Ramp::edge(here, here), silent, reported: true, is_late: false }
     }
 }

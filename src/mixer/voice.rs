@@ -92,10 +92,17 @@ impl Voice {
 
     /// Ends it `fade` samples from here. Of two stops the one that ends first holds.
     pub fn stop(&mut self, fade: Samples) {
+        self.stop_after(0, fade);
+    }
+
+    /// The same, with a fall that begins only `after` samples from here; that changes nothing of what falls already.
+    pub fn stop_after(&mut self, after: Samples, fade: Samples) {
         self.give_up_seek();
-        let (here, end) = (self.state.played, self.fall_end(fade));
-        if self.state.stop.is_none_or(|stop| end < stop.end()) {
-            self.state.stop = Some(self.state.stop.unwrap_or(Ramp::flat(1.0)).toward(0.0, here, end - here));
+        let (here, end) = (self.state.played, self.fall_end(after.saturating_add(fade)));
+        if self.state.stop.is_none_or(|stop| end < stop.end() && (after == 0 || here < stop.at)) {
+            let begin = end.min(here.saturating_add(after));
+            let from = self.state.stop.map_or(1.0, |stop| stop.level(here));
+            self.state.stop = Some(Ramp { from, ..Ramp::fall(begin, end - begin) });
         }
     }
 
@@ -145,6 +152,11 @@ impl Voice {
         self.reader.level().0 as Samples
     }
 
+    /// How often its source was not there in time.
+    pub fn underruns(&self) -> u64 {
+        self.state.underruns
+    }
+
     /// Where in its source it is.
     pub fn place(&self) -> Samples {
         self.reader.place()
@@ -186,8 +198,12 @@ impl Voice {
         // Less than the window is there: it fades over what is left rather than breaking off in some later frame.
         if !is_over && (waiting as Samples) < needed && self.state.underrun.is_none() {
             let fall = Ramp::edge(here, here + waiting as Samples);
-            self.state.underrun = Some(Underrun { fall, silent: 0, reported: false });
-            *underruns += u64::from(!ended);
+            self.state.underrun = Some(Underrun { fall, silent: 0, reported: false, is_late: !ended });
+            if !ended {
+                *underruns += 1;
+                self.state.underruns += 1;
+                self.reader.run_dry();
+            }
             if waiting == 0 {
                 self.end_falls(here);
             }
@@ -260,6 +276,9 @@ impl Voice {
         self.state.played += taken as Samples;
         if let Some(underrun) = &mut self.state.underrun {
             underrun.silent += (frames - taken) as Samples;
+            if underrun.is_late {
+                self.reader.was_silent(underrun.silent);
+            }
         }
         piece
     }
@@ -337,11 +356,11 @@ impl Voice {
         stop.min(fallen).min(self.limit).min(self.state.gate.shut_at()).max(self.state.played)
     }
 
-    /// A stop that would last longer than its source gets an edge before `end`, where that is: wherever it is noticed, the samples
-    /// are the same.
+    /// A stop whose fall would last longer than its source gets an edge before `end`, where that is: wherever it is noticed, the samples
+    /// are the same. One that would begin only then leaves the source to its own end.
     fn fall_by(&mut self, end: Samples) {
         let here = self.state.played;
-        if self.state.tail.is_none() && self.state.stop.is_some_and(|stop| stop.end() > end) {
+        if self.state.tail.is_none() && self.state.stop.is_some_and(|stop| stop.at < end && stop.end() > end) {
             self.state.tail = Some(Ramp::edge(here, end));
         }
     }
@@ -349,6 +368,6 @@ impl Voice {
     /// Where a fall over the next `length` samples ends: only what would still sound can be faded. Not asked is how much
     /// waits, for that depends on how fast it loads.
     pub(super) fn fall_end(&self, length: Samples) -> Samples {
-        self.audible_until().min(self.state.played + length)
+        self.audible_until().min(self.state.played.saturating_add(length))
     }
 }

@@ -75,8 +75,19 @@ pub struct StopRequest {
     pub reason: String,
     /// The fall to silence.
     pub fade_out: Samples,
+    /// How long what sounds goes on before it.
+    pub after: Samples,
     /// A `requestId` that has not come is stopped when it comes, within 5 s.
     pub ahead: bool,
+}
+
+/// What an interruption stopped.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Interrupted {
+    /// Each, and where it was.
+    pub playbacks: Vec<PlaybackInfo>,
+    /// How much was heard of their groups, of playbacks that had ended before, too.
+    pub groups: Vec<(Arc<str>, Samples)>,
 }
 
 /// A request that was taken.
@@ -91,12 +102,15 @@ pub struct Accepted {
 /// How what sounds comes to its end.
 #[derive(Clone, Copy)]
 enum Exit {
-    Fade(Samples),
+    /// It falls to silence over so many samples, `after` some others.
+    Fade { after: Samples, length: Samples },
     /// It crosses over to its successor in so many samples.
     Cross(Samples),
 }
 
 const EDGE: Samples = EDGE_FADE as Samples;
+
+const AT_ONCE: Exit = Exit::Fade { after: 0, length: EDGE };
 
 /// What a `stopped` event says when the track was taken out of the room.
 const UNPUBLISHED: &str = "unpublished";
@@ -150,9 +164,9 @@ impl Session {
             Ok(Admission { displaces, waits }) => {
                 let exit = match self.options.policy.crossfade {
                     samples if samples > 0 && !stop_other => Exit::Cross(samples),
-                    _ => Exit::Fade(EDGE),
+                    _ => AT_ONCE,
                 };
-                self.stop_each(live.into_iter().collect(), "replaced", Exit::Fade(EDGE));
+                self.stop_each(live.into_iter().collect(), "replaced", AT_ONCE);
                 let displaced = displaces.map_or_else(Vec::new, |target| self.playbacks.meant(&target));
                 let (_, tracks) = self.stop_all(displaced, "replaced", exit);
                 let queue_timeout = request.queue_timeout.unwrap_or(self.options.policy.queue_timeout);
@@ -209,7 +223,14 @@ impl Session {
         if let (Target::Request(request_id), true, true) = (&stop.target, ids.is_empty(), stop.ahead) {
             self.tombstones.stop(request_id, &stop.reason, self.wall());
         }
-        self.stop_each(ids, &stop.reason, Exit::Fade(stop.fade_out))
+        self.stop_each(ids, &stop.reason, Exit::Fade { after: stop.after, length: stop.fade_out })
+    }
+
+    /// Stops what is meant, and says how much was heard until now of the groups that it stopped.
+    pub fn interrupt(&mut self, stop: &StopRequest, at: WallTime) -> Interrupted {
+        let playbacks = self.stop(stop, at);
+        let groups = self.heard_of_groups(&playbacks);
+        Interrupted { playbacks, groups }
     }
 
     /// What a target means; a name means what fades out under it, too.
@@ -257,7 +278,7 @@ impl Session {
             (*is_paused, *is_held) = (false, false);
             let exit = match exit {
                 // Nothing of it is heard that could cross over.
-                Exit::Cross(_) if is_still => Exit::Fade(EDGE),
+                Exit::Cross(_) if is_still => AT_ONCE,
                 exit => exit,
             };
             let crosses = matches!(exit, Exit::Cross(_));
@@ -268,7 +289,7 @@ impl Session {
             }
             self.playbacks.release(&request);
             match exit {
-                Exit::Fade(samples) => self.fade(id, samples),
+                Exit::Fade { after, length } => self.fade(id, after, length),
                 Exit::Cross(samples) if is_new => {
                     if let Some(sounding) = self.playbacks.sounding(id) {
                         sounding.voice.leave(samples);
@@ -287,15 +308,15 @@ impl Session {
     }
 
     /// Fades a voice out; ends it at once where nothing can be heard anyway, since no frame would carry the fade.
-    fn fade(&mut self, id: PlaybackId, samples: Samples) {
+    fn fade(&mut self, id: PlaybackId, after: Samples, length: Samples) {
         let is_open = self.output.is_open();
         let Some(sounding) = self.playbacks.sounding(id) else { return };
         let is_silent = sounding.voice.is_held() || sounding.voice.is_dormant() || sounding.voice.is_blocked();
         sounding.voice.give_up_seek();
         let sought = sounding.sought.take();
         if is_open && !is_silent {
-            sounding.voice.stop(samples);
-            self.outbox.hastens = true;
+            sounding.voice.stop_after(after, length);
+            self.outbox.hastens |= after == 0;
         } else {
             self.end(id, End::Stop);
         }
@@ -635,7 +656,7 @@ impl Session {
             return self.outbox.settle(ticket, self.check_open().err());
         }
         let ids = self.playbacks.meant(&Target::Track(track));
-        self.stop_each(ids, UNPUBLISHED, Exit::Fade(EDGE));
+        self.stop_each(ids, UNPUBLISHED, AT_ONCE);
         let Self { output, mixer, outbox, .. } = self;
         output.unpublish(mixer.stream_of(track), ticket, outbox);
     }
@@ -746,7 +767,7 @@ impl Session {
                 self.closing.extend(ticket);
                 let ids = self.playbacks.meant(&Target::All);
                 // Whatever waits is stopped too, so nothing has its turn meanwhile.
-                self.stop_each(ids, super::tick::CLOSED, Exit::Fade(EDGE));
+                self.stop_each(ids, super::tick::CLOSED, AT_ONCE);
                 self.refuse_calls();
                 self.outbox.request(OutputRequest::Close);
             }

@@ -11,6 +11,7 @@
 
 mod calls;
 mod drain;
+mod groups;
 mod hearing;
 mod invariants;
 mod line;
@@ -25,19 +26,21 @@ mod tick;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::audio::Samples;
+use crate::audio::{Samples, from_ms};
 use crate::error::{Code, SpeakerError};
 use crate::event::EventKind;
 use crate::mixer::{Duck, Mixer, Notice, PlaybackId, Routing, TrackCounts};
 use crate::output::{Link, Participant};
+use crate::source::PcmReader;
 
-pub use calls::{Accepted, PlayRequest, StopRequest};
+pub use calls::{Accepted, Interrupted, PlayRequest, StopRequest};
 pub use outbox::{Open, OutputRequest, Ticket, Work};
 pub use output_state::ConnectionState;
 pub use playbacks::{Phase, PlaybackInfo};
 pub use policy::{OnDuplicate, Overlap, Policy, Target};
 pub use tick::{Gauges, Pace, Step};
 
+use groups::Groups;
 use outbox::Outbox;
 use output_state::OutputState;
 use playbacks::Playbacks;
@@ -147,6 +150,17 @@ pub struct TrackStats {
     pub paused: usize,
 }
 
+/// A stream at a moment.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+pub struct StreamStats {
+    /// What is decoded and not mixed yet.
+    pub buffered: Samples,
+    /// How much is gathered before it is played; 0 until its turn.
+    pub prebuffer: Samples,
+    /// How often its writer was late.
+    pub underruns: u64,
+}
+
 /// From open to closed, perhaps by way of a drain, or broken by a panic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lifecycle {
@@ -188,6 +202,7 @@ pub struct Session {
     room: RoomState,
     sends: Sends,
     tombstones: Tombstones,
+    groups: Groups,
     outbox: Outbox,
     /// On the manual clock, in order.
     advances: VecDeque<Advance>,
@@ -214,6 +229,7 @@ impl Session {
             options,
             playbacks: Playbacks::default(),
             tombstones: Tombstones::default(),
+            groups: Groups::default(),
             outbox: Outbox::default(),
             advances: VecDeque::new(),
             lifecycle: Lifecycle::Open,
@@ -266,6 +282,24 @@ impl Session {
             queued: count(&[Phase::Queued]),
             paused: live.iter().filter(|info| info.is_paused).count(),
         }
+    }
+
+    /// A stream at this moment; `None` once its playback is over.
+    pub fn stream_stats(&self, id: PlaybackId) -> Option<StreamStats> {
+        let of = |reader: &PcmReader, underruns| StreamStats {
+            buffered: reader.level().0 as Samples,
+            prebuffer: reader.wanted() as Samples,
+            underruns,
+        };
+        if let Some(sounding) = self.playbacks.sounding.iter().find(|sounding| sounding.request.id == id) {
+            return Some(of(&sounding.voice.reader, sounding.voice.underruns()));
+        }
+        self.playbacks.request(id)?;
+        let opened = self.playbacks.opened().find(|(opened, _)| *opened == id);
+        Some(match opened {
+            Some((_, playbacks::Loadable::Reading(reader))) => of(reader, 0),
+            _ => StreamStats::default(),
+        })
     }
 
     /// What is true of the connection now; what was told of it may not have been taken yet.
@@ -361,6 +395,9 @@ impl Session {
             EventKind::Stopped { .. } => self.stats.stopped += 1,
             EventKind::Failed { .. } => self.stats.failed += 1,
             _ => {}
+        }
+        if let (Some(group), Some(heard)) = (request.and_then(|request| request.group.as_ref()), kind.heard_ms()) {
+            self.groups.add(group, from_ms(heard));
         }
         self.outbox.note(at, request, kind);
     }

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use rtrb::Producer;
 use symphonia::core::audio::AudioSpec;
@@ -137,7 +138,8 @@ impl DecodeTask {
         while !rest.is_empty() {
             let before = self.waiting();
             (_, rest) = self.ring.push_partial_slice(rest);
-            let preroll = PREROLL * self.channels;
+            let wanted = self.reading.shared.wanted.load(Ordering::Relaxed);
+            let preroll = PREROLL.max(wanted) * self.channels;
             self.reading.has_news();
             if before < preroll && self.waiting() >= preroll {
                 self.reading.progress.tell();

@@ -31,6 +31,7 @@ mod mpeg;
 mod ogg;
 mod pcm_reader;
 mod pipe;
+mod prebuffer;
 mod progress;
 mod raw;
 mod read_ahead;
@@ -62,6 +63,7 @@ pub use pcm_reader::PcmReader;
 #[doc(hidden)]
 pub use pcm_reader::Supply;
 pub use pipe::Pipe;
+pub use prebuffer::Prebuffer;
 pub use progress::Progress;
 pub use raw::Raw;
 pub use ring::Shared;
@@ -158,7 +160,7 @@ pub fn open(
     }
     let (room, ahead) = match media.stream() {
         // A stream's writer is to wait, and its end may come at any time.
-        Some(_) => (RING, 0),
+        Some(stream) => (RING.max(stream.prebuffer.most + RING / 2), 0),
         None if progress.eager => (OFFLINE_RING, ahead),
         None => (RING, ahead),
     };

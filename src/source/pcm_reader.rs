@@ -9,6 +9,7 @@ use super::Opening;
 use super::clip::Clip;
 use super::clip_cursor::ClipCursor;
 use super::media::Media;
+use super::prebuffer::{Prebuffer, Target};
 use super::progress::Progress;
 use super::ring::Shared;
 use super::section::Section;
@@ -31,6 +32,8 @@ pub struct PcmReader {
     /// Where its first sample is, if it is not the source's own first: after a flush.
     origin: Samples,
     supply: Option<Supply>,
+    /// Of a stream.
+    target: Target,
 }
 
 /// Where samples wait.
@@ -76,7 +79,14 @@ impl PcmReader {
         section: Section,
         supply: Option<Supply>,
     ) -> Self {
-        Self { pcm: Pcm::Ring(ring), ahead, channels, shared, section, taken: 0, origin: 0, supply }
+        let pcm = Pcm::Ring(ring);
+        let mut reader =
+            Self { pcm, ahead, channels, shared, section, taken: 0, origin: 0, supply, target: Target::default() };
+        if let Some(bounds) = reader.prebuffer() {
+            reader.target = Target::new(bounds);
+            reader.shared.wanted.store(bounds.least, Ordering::Relaxed);
+        }
+        reader
     }
 
     /// A reader of `clip`, whose other places can be had by `supply`. All of it is there, so its end is known from the start.
@@ -92,7 +102,8 @@ impl PcmReader {
         cursor.pre_ring().into_iter().for_each(|ring| _ = known.pre_ring.set(ring));
         cursor.post_ring().into_iter().for_each(|ring| _ = known.post_ring.set(ring));
         let (pcm, shared) = (Pcm::Clip(cursor), Arc::new(known));
-        Self { pcm, ahead, channels, shared, section, taken: 0, origin: 0, supply: Some(supply) }
+        let (supply, target) = (Some(supply), Target::default());
+        Self { pcm, ahead, channels, shared, section, taken: 0, origin: 0, supply, target }
     }
 
     /// A reader of what somebody says; `shared` tells its end.
@@ -104,7 +115,8 @@ impl PcmReader {
         supply: Supply,
     ) -> Self {
         let pcm = Pcm::Speech(Box::new(voice));
-        Self { pcm, ahead: 0, channels, shared, section, taken: 0, origin: 0, supply: Some(supply) }
+        let (supply, target) = (Some(supply), Target::default());
+        Self { pcm, ahead: 0, channels, shared, section, taken: 0, origin: 0, supply, target }
     }
 
     /// The clip that it reads, if it is one, and where in it the next sample is. That clip may be mono though the session is
@@ -161,9 +173,38 @@ impl PcmReader {
         self.supply.as_ref().is_some_and(|supply| supply.media.is_seekable())
     }
 
-    /// Counts its places from where `other` has come to.
+    /// Goes on after a flush: counts its places from where `other` has come to, and gathers as much as that would have.
     pub fn follow(&mut self, other: &Self) {
         self.origin = other.place();
+        self.shared.wanted.fetch_max(other.wanted(), Ordering::Relaxed);
+    }
+
+    fn prebuffer(&self) -> Option<Prebuffer> {
+        self.stream().map(|stream| stream.prebuffer)
+    }
+
+    /// How many samples per channel are to wait before it is played.
+    pub fn wanted(&self) -> usize {
+        PREROLL.max(self.shared.wanted.load(Ordering::Relaxed))
+    }
+
+    /// It has nothing more for now, because its writer is late.
+    pub fn run_dry(&mut self) {
+        if let Some(bounds) = self.prebuffer() {
+            self.target.begin(bounds, self.wanted(), self.taken);
+        }
+    }
+
+    /// Returns true while it counts for how long it is silent.
+    pub fn learns(&self) -> bool {
+        self.prebuffer().is_some_and(|bounds| bounds.most > bounds.least && self.target.learns(self.wanted()))
+    }
+
+    /// It was silent for so long because its writer was late.
+    pub fn was_silent(&self, silent: Samples) {
+        if let Some(bounds) = self.prebuffer().filter(|_| self.level().0 == 0) {
+            self.shared.wanted.store(self.target.after(bounds, silent), Ordering::Relaxed);
+        }
     }
 
     fn stream(&self) -> Option<&Stream> {
@@ -221,7 +262,7 @@ impl PcmReader {
         let (waiting, ended) = self.level();
         // Where the clock waits for sources, it also waits for as much as is to be known of them.
         let known = if self.supply.as_ref().is_some_and(|supply| supply.progress.eager) { self.ahead() } else { 0 };
-        waiting >= PREROLL.max(known) || ended
+        waiting >= self.wanted().max(known) || ended
     }
 
     /// How many samples before it comes its end is known, at least.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::progress::Progress;
 use crate::audio::Samples;
@@ -22,6 +22,8 @@ pub struct Shared {
     pub pre_ring: OnceLock<Vec<f32>>,
     /// What belongs behind its last sample; set before `outcome`, if it is the source's own last.
     pub post_ring: OnceLock<Vec<f32>>,
+    /// Of a stream: how many samples per channel are to wait before it is played; more than the usual.
+    pub wanted: AtomicUsize,
     /// True once the reader was dropped.
     pub cancelled: Arc<AtomicBool>,
     /// True while the decode task waits for room in the ring.

@@ -10,6 +10,7 @@ use super::body::Body;
 use super::decode::{Decode, Label, bounded, empty};
 use super::file::Files;
 use super::pipe::{Outlet, Pipe, PipeReader};
+use super::prebuffer::Prebuffer;
 use super::raw::{self, Raw};
 use super::ring::Reading;
 use crate::audio::{FRAME, SAMPLE_RATE};
@@ -51,13 +52,15 @@ pub struct Stream {
     pub encoding: Encoding,
     /// The end that is read from.
     pub outlet: Arc<Outlet>,
+    /// How much is gathered before it is played.
+    pub prebuffer: Prebuffer,
 }
 
 impl Stream {
     /// A stream and its writer's end. `more` is true if the writer has something at hand already.
     pub fn new(encoding: Encoding, more: bool) -> (Arc<Pipe>, Self) {
         let (pipe, outlet) = Pipe::new(encoding.capacity(), more);
-        (pipe, Self { encoding, outlet })
+        (pipe, Self { encoding, outlet, prebuffer: Prebuffer::default() })
     }
 
     /// Opens what is written after the last flush, on the decode pool: in a file format that is a new file.

@@ -58,8 +58,8 @@ impl Play {
 #[derive(Debug, Clone)]
 pub enum Call {
     Play(Play),
-    /// Whom, and over how many samples.
-    Stop(Target, Samples),
+    /// Whom, after how many samples, and over how many.
+    Stop(Target, Samples, Samples),
     Pause(Target),
     Resume(Target),
     Seek(Target, Samples),
@@ -140,7 +140,7 @@ type Aim = usize;
 #[derive(Debug, Clone)]
 enum Plan {
     Play(Play),
-    Stop(Aim, Samples),
+    Stop(Aim, Samples, Samples),
     Pause(Aim),
     Resume(Aim),
     Seek(Aim, Samples),
@@ -159,7 +159,7 @@ pub fn sequence(crossfade: BoxedStrategy<Samples>) -> impl Strategy<Value = Sequ
         let mut calls: Vec<_> = plans.into_iter().map(|plan| named(plan, &mut names)).collect();
         match finish {
             Finish::Close => {}
-            Finish::Stop => calls.extend([Call::Stop(Target::All, 240), Call::Advance(300)]),
+            Finish::Stop => calls.extend([Call::Stop(Target::All, 0, 240), Call::Advance(300)]),
             Finish::PlayOut => calls.extend([Call::Resume(Target::All), Call::Advance(40_000)]),
         }
         calls.push(Call::Close);
@@ -189,6 +189,7 @@ fn setup(crossfade: BoxedStrategy<Samples>) -> impl Strategy<Value = Setup> {
 fn plan() -> impl Strategy<Value = Plan> {
     let aim = || 0..9_usize;
     let fade = || prop_oneof![2 => Just(240_u64), 1 => Just(0), 2 => 1..2_000_u64];
+    let after = prop_oneof![2 => Just(0_u64), 1 => 1..2_000_u64];
     let levels = prop_oneof![
         (0.0..1.0_f32).prop_map(|volume| [Some(volume), None]),
         (0.0..1.5_f32).prop_map(|gain| [None, Some(gain)]),
@@ -199,7 +200,7 @@ fn plan() -> impl Strategy<Value = Plan> {
         8 => (1..3_000_u64).prop_map(Plan::Advance),
         1 => (1..300_u64).prop_map(Plan::Advance),
         1 => Just(Plan::Advance(0)),
-        2 => (aim(), fade()).prop_map(|(aim, fade)| Plan::Stop(aim, fade)),
+        2 => (aim(), after, fade()).prop_map(|(aim, after, fade)| Plan::Stop(aim, after, fade)),
         3 => aim().prop_map(Plan::Pause),
         3 => aim().prop_map(Plan::Resume),
         2 => (aim(), 0..6_000_u64).prop_map(|(aim, place)| Plan::Seek(aim, place)),
@@ -256,7 +257,7 @@ fn named(plan: Plan, names: &mut usize) -> Call {
             *names += 1;
             Call::Play(Play { name: name(1, *names), ..play })
         }
-        Plan::Stop(aim, fade) => Call::Stop(target(aim), fade),
+        Plan::Stop(aim, after, fade) => Call::Stop(target(aim), after, fade),
         Plan::Pause(aim) => Call::Pause(target(aim)),
         Plan::Resume(aim) => Call::Resume(target(aim)),
         Plan::Seek(aim, place) => Call::Seek(target(aim), place),

@@ -84,9 +84,9 @@ impl Rig {
                 Ok(accepted) => Answer::Names(names([accepted.request_id])),
                 Err(error) => Answer::Refused(error.code),
             },
-            Call::Stop(target, fade_out) => {
+            Call::Stop(target, after, fade_out) => {
                 let (target, reason) = (target.clone(), "user".into());
-                let request = StopRequest { target, reason, fade_out: *fade_out, ahead: true };
+                let request = StopRequest { target, reason, fade_out: *fade_out, after: *after, ahead: true };
                 Answer::Names(names(self.handle.stop(&request).into_iter().map(|info| info.request_id)))
             }
             Call::Pause(target) => Answer::Names(names(self.handle.pause(target))),

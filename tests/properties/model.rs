@@ -97,7 +97,7 @@ fn stopped_before_they_came(run: &Run) -> HashSet<String> {
                     early.insert(play.name.clone());
                 }
             }
-            (Call::Stop(Target::Request(name), _), _) if !seen.contains(name) => drop(stopped.insert(name)),
+            (Call::Stop(Target::Request(name), ..), _) if !seen.contains(name) => drop(stopped.insert(name)),
             _ => {}
         }
     }
@@ -208,9 +208,9 @@ impl<'a> Life<'a> {
         let at = step.at;
         let is_meant = |target: &Target| means(target, self.play);
         let applied = match &step.call {
-            Call::Stop(target, fade) if is_meant(target) => {
+            Call::Stop(target, after, fade) if is_meant(target) => {
                 let applied = self.is_live() && !self.is_stopping;
-                self.stop(at, *fade, "user");
+                self.stop(at, *after, *fade, "user");
                 applied
             }
             Call::Pause(target) if is_meant(target) => self.pause(at),
@@ -223,7 +223,7 @@ impl<'a> Life<'a> {
                     || stories.get(&play.name).is_some_and(|told| was_over_a_limit(told));
                 let replaces = setup.overlap == Overlap::Replace && play.track == self.play.track;
                 if !is_refused && (play.stop_other || replaces) {
-                    self.stop(at, EDGE, "replaced");
+                    self.stop(at, 0, EDGE, "replaced");
                 }
                 return Ok(());
             }
@@ -239,7 +239,7 @@ impl<'a> Life<'a> {
         Ok(())
     }
 
-    fn stop(&mut self, at: Samples, fade: Samples, reason: &'static str) {
+    fn stop(&mut self, at: Samples, after: Samples, fade: Samples, reason: &'static str) {
         if !std::mem::replace(&mut self.is_stopping, true) {
             self.reason = reason;
             self.release(at);
@@ -247,7 +247,7 @@ impl<'a> Life<'a> {
         self.is_paused = false;
         let end = match &mut self.state {
             State::Waiting { place, .. } => Some(Turn::Stopped(0, *place)),
-            State::Sounding(voice) => voice.stop(fade),
+            State::Sounding(voice) => voice.stop(after, fade),
             State::Over => None,
         };
         end.into_iter().for_each(|end| self.tell(at, end));
@@ -309,7 +309,7 @@ impl<'a> Life<'a> {
 
     /// No time is left: what sounds is cut.
     fn close(&mut self, at: Samples) {
-        self.stop(at, EDGE, "closed");
+        self.stop(at, 0, EDGE, "closed");
         if let State::Sounding(voice) = &self.state {
             let end = voice.ended();
             self.tell(at, end);

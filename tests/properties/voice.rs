@@ -227,28 +227,41 @@ impl Voice {
         Turn::Stopped(self.played, self.reader.place())
     }
 
-    /// What stands still ends at once.
-    pub fn stop(&mut self, fade: Samples) -> Option<Turn> {
+    /// What stands still ends at once. A fall that begins later changes nothing of one that is under way.
+    pub fn stop(&mut self, after: Samples, fade: Samples) -> Option<Turn> {
         // Resumed, it waits in silence for the place that it seeks: nothing is left to fade.
         let waits = self.goes_on && self.asked.is_some();
         self.asked = None;
         if self.is_held || waits {
             return Some(self.ended());
         }
-        let (here, end) = (self.played, self.fall_end(fade));
+        let (here, end) = (self.played, self.fall_end(after + fade));
+        let begin = end.min(here + after);
         let source_end = match self.next {
             None => here.saturating_add(self.reader.remaining()),
             Some(_) => Samples::MAX,
         };
         self.stop = match self.stop {
             Some(lines) if end >= lines.1.end() => Some(lines),
+            Some(lines) if after > 0 && lines.1.at <= here => Some(lines),
             // Already bent down to the end of the source, or about to be: still between the two.
-            Some((low, high)) if end >= source_end => Some((low, high)),
+            Some((low, high)) if end >= source_end && high.at <= here => Some((low, high)),
             lines => {
                 let (low, high) = lines.unwrap_or((Line::flat(1.0), Line::flat(1.0)));
-                let low_end = end.min(source_end);
-                self.is_vague |= end > source_end;
-                Some((low.toward(0.0, here, low_end - here), high.toward(0.0, here, end - here)))
+                let high_fall = Line { at: begin, length: end - begin, from: high.level(here), to: 0.0 };
+                let is_bent = end > source_end && begin < source_end;
+                // One that was to begin later may be bent down already.
+                let was_bent = high.end() > source_end && high.at < source_end;
+                self.is_vague |= is_bent;
+                let low_fall = match (was_bent, is_bent) {
+                    (true, _) => Line::flat(0.0),
+                    (false, true) => {
+                        let at = begin.min(source_end.saturating_sub(EDGE)).max(here);
+                        Line { at, length: source_end - at, from: low.level(here), to: 0.0 }
+                    }
+                    (false, false) => Line { from: low.level(here), ..high_fall },
+                };
+                Some((low_fall, high_fall))
             }
         };
         None
@@ -342,7 +355,8 @@ impl Voice {
                 continue;
             }
             let is_out = self.next.is_none() && remaining == 0;
-            let end = if self.stop.is_some() && (self.stop_end() <= here || is_out) {
+            let falls = self.stop.is_some_and(|(_, high)| high.at < here);
+            let end = if self.stop.is_some() && (self.stop_end() <= here || is_out && falls) {
                 Some(self.ended())
             } else if is_out {
                 Some(Turn::Completed(here, self.reader.place()))

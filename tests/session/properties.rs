@@ -32,6 +32,7 @@ enum Happening {
     Stop {
         target: Target,
         fade_out: u64,
+        after: u64,
         ahead: bool,
     },
     Pause(Target),
@@ -236,8 +237,8 @@ impl World {
         let at = self.at();
         match step {
             Happening::Play(play) => self.play(play),
-            Happening::Stop { target, fade_out, ahead } => {
-                self.session.stop(&StopRequest { target, reason: "user".to_owned(), fade_out, ahead }, at);
+            Happening::Stop { target, fade_out, after, ahead } => {
+                self.session.stop(&StopRequest { target, reason: "user".to_owned(), fade_out, after, ahead }, at);
             }
             Happening::Pause(target) => drop(self.session.pause(&target, at)),
             Happening::Resume(target) => drop(self.session.resume(&target, at)),
@@ -772,8 +773,8 @@ fn steps() -> impl Strategy<Value = Happening> {
     let samples = prop_oneof![3 => Just(FRAME), 2 => 1..=FRAME, 1 => 1..20usize];
     prop_oneof![
         24 => plays(),
-        3 => (targets(), prop_oneof![Just(0), Just(240), 1..5_000u64], any::<bool>())
-            .prop_map(|(target, fade_out, ahead)| Happening::Stop { target, fade_out, ahead }),
+        3 => (targets(), prop_oneof![Just(0), Just(240), 1..5_000u64], prop_oneof![Just(0), 1..5_000u64], any::<bool>())
+            .prop_map(|(target, fade_out, after, ahead)| Happening::Stop { target, fade_out, after, ahead }),
         4 => targets().prop_map(Happening::Pause),
         4 => targets().prop_map(Happening::Resume),
         4 => (targets(), 0..50_000u64).prop_map(|(target, place)| Happening::Seek(target, place)),

@@ -37,7 +37,10 @@ fn of_two_stops_the_first_reason_and_the_shorter_fade_hold() {
     table.ready("a");
     let mut stop = |reason: &str, fade_out| {
         let reason = reason.to_owned();
-        table.session.stop(&StopRequest { target: Target::All, reason, fade_out, ahead: false }, table.at()).len()
+        table
+            .session
+            .stop(&StopRequest { target: Target::All, reason, fade_out, after: 0, ahead: false }, table.at())
+            .len()
     };
     assert_eq!((stop("first", 48_000), stop("second", FADE), stop("third", 48_000)), (1, 0, 0));
     assert_eq!(table.frame(), "a:stopped(first)@25");
@@ -135,7 +138,7 @@ fn a_stop_ahead_after_the_end_is_late() {
 fn a_stop_of_a_track_or_of_everything_waits_for_nobody() {
     let mut table = Table::new(Overlap::Mix);
     for target in [Target::All, Target::Track(0), Target::AllBut(Vec::new())] {
-        let stop = StopRequest { target, reason: "user".into(), fade_out: FADE, ahead: true };
+        let stop = StopRequest { target, reason: "user".into(), fade_out: FADE, after: 0, ahead: true };
         assert_eq!(table.session.stop(&stop, table.at()), []);
     }
     assert_eq!(table.play("a", 0), "open a");

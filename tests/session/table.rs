@@ -341,14 +341,14 @@ impl Table {
     }
 
     pub fn stop_within(&mut self, target: Target, fade_out: u64) -> (String, String) {
-        let stop = StopRequest { target, reason: "user".to_owned(), fade_out, ahead: false };
+        let stop = StopRequest { target, reason: "user".to_owned(), fade_out, after: 0, ahead: false };
         let stopped = self.session.stop(&stop, WallTime(self.wall));
         (infos(&stopped), self.words())
     }
 
     /// Stops everything that is meant, and leaves the words where they are.
     pub fn stop_quietly(&mut self, target: Target) {
-        let stop = StopRequest { target, reason: "user".to_owned(), fade_out: FADE, ahead: false };
+        let stop = StopRequest { target, reason: "user".to_owned(), fade_out: FADE, after: 0, ahead: false };
         self.session.stop(&stop, WallTime(self.wall));
     }
 
@@ -366,7 +366,8 @@ impl Table {
 
     /// Stops a name that may not have come.
     pub fn stop_ahead(&mut self, name: &str) -> String {
-        let stop = StopRequest { target: named(name), reason: "user".to_owned(), fade_out: FADE, ahead: true };
+        let stop =
+            StopRequest { target: named(name), reason: "user".to_owned(), fade_out: FADE, after: 0, ahead: true };
         assert_eq!(infos(&self.session.stop(&stop, WallTime(self.wall))), "");
         self.words()
     }
