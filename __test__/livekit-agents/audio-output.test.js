@@ -232,6 +232,21 @@ test('speech that comes in bursts is heard whole (agents 3604)', async (t) => {
   assert.deepEqual([20, 520, 1020].map((at) => pitches(samples, at, at + 250)), [[440], [880], [1320]])
 })
 
+test('speech that comes in bursts is heard without a gap where enough of it is gathered first (agents 3604)', async (t) => {
+  const { output, advance, told, heard } = openOutput(t, { speech: { prebufferMs: 300 } })
+  await capture(output, speech(440, 200))
+  await advance(200)
+  assert.deepEqual(told, [])
+  for (let n = 0; n < 4; n++) {
+    await capture(output, speech(440, 200))
+    await advance(200)
+  }
+  output.flush()
+  await advance(400)
+  assert.deepEqual(told, ['started', 'finished 1000'])
+  assert.deepEqual(Array.from({ length: 10 }, (_, n) => pitches(heard(), 200 + n * 100, 300 + n * 100)), Array(10).fill([440]))
+})
+
 test('what the application stops itself is interrupted', async (t) => {
   const { session, output, advance, told, heard } = openOutput(t)
   await capture(output, speech(440, 500))

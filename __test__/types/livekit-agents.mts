@@ -8,7 +8,7 @@ import { BackgroundAudio, SpeakerAudioOutput } from 'speaker-session/livekit-age
 export async function allowed(room: Room, agentSession: voice.AgentSession, frames: AsyncIterable<AudioFrame>): Promise<void> {
   const output = new SpeakerAudioOutput({
     room, identity: 'voice', attributes: { 'lk.publish_on_behalf': 'agent' }, output: { bitrate: 32000 }, sessionOptions: { duck: { db: -15 } },
-    trackId: 0, volume: 0.8, gain: 2, fadeOutMs: 100, stallTimeoutMs: 5000, maxAheadMs: 2000
+    trackId: 0, volume: 0.8, gain: 2, fadeOutMs: 100, prebufferMs: { minMs: 40 }, stallTimeoutMs: 5000, maxAheadMs: 2000
   })
   agentSession.output.audio = output
   const session: SpeakerSession = output.session

@@ -13,8 +13,8 @@ const BACKGROUND = 1
 const ON_BEHALF = 'lk.publish_on_behalf'
 const MAX_AHEAD_MS = 10_000
 const OPTIONS = [
-  'session', 'room', 'source', 'trackId', 'volume', 'gain', 'stallTimeoutMs', 'fadeOutMs', 'maxAheadMs', 'identity', 'attributes', 'output',
-  'sessionOptions'
+  'session', 'room', 'source', 'trackId', 'volume', 'gain', 'prebufferMs', 'stallTimeoutMs', 'fadeOutMs', 'maxAheadMs', 'identity', 'attributes',
+  'output', 'sessionOptions'
 ]
 /** The events that tell where a playback is. */
 const PROGRESS = ['progress', 'paused', 'stalled']
@@ -46,11 +46,11 @@ function audioOutput({ voice: { AudioOutput } }, { AudioFrame, RoomEvent }) {
 
     constructor(options) {
       super(undefined, undefined, { pause: true })
-      const { session, room, source, volume, gain, stallTimeoutMs, ...rest } = check.options(options, 'SpeakerAudioOutput', OPTIONS)
+      const { session, room, source, volume, gain, prebufferMs, stallTimeoutMs, ...rest } = check.options(options, 'SpeakerAudioOutput', OPTIONS)
       const given = [session, room, source].filter(Boolean).length
       if (given !== 1) throw check.refuse('one of session, room and source', 'the options of SpeakerAudioOutput', given)
       const trackId = check.trackId(rest.trackId, VOICE)
-      this.#request = { trackId, role: 'voice', volume, gain, stallTimeoutMs }
+      this.#request = { trackId, role: 'voice', volume, gain, prebufferMs, stallTimeoutMs }
       this.#fadeOutMs = check.milliseconds(rest.fadeOutMs, 'fadeOutMs', 5)
       this.#maxAheadMs = check.milliseconds(rest.maxAheadMs, 'maxAheadMs', MAX_AHEAD_MS)
       this.#isOwn = !session

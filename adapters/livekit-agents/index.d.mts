@@ -3,7 +3,7 @@
 import { voice } from '@livekit/agents'
 import type { AudioSource, Room } from '@livekit/rtc-node'
 
-import type { LiveKitOutput, SessionOptions, SpeakerSession } from '../../index.js'
+import type { LiveKitOutput, SessionOptions, SpeakerSession, StreamRequest } from '../../index.js'
 
 /** What all ways to make a {@link SpeakerAudioOutput} have. */
 export interface SpeechOptions {
@@ -13,6 +13,8 @@ export interface SpeechOptions {
   volume?: number
   /** Linear, on top of `volume`; 0–16, default 1. */
   gain?: number
+  /** As in {@link StreamRequest}: how much speech is gathered before it is heard, for a TTS that comes in bursts. */
+  prebufferMs?: StreamRequest['prebufferMs']
   /** How long the voice takes to fall silent when it is interrupted, in ms; 0–86,400,000, default 5. What sounds in it counts as heard. */
   fadeOutMs?: number
   /** In place of the session's: how long the TTS may be behind before the segment ends with what was heard, in ms; 0 for ever. */
