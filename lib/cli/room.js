@@ -36,7 +36,7 @@ class Room {
     try {
       const { url } = room.#server
       const name = `speaker-session-${randomBytes(4).toString('hex')}`
-      const token = (identity, grants) => accessToken(room.#server, name, { identity }, grants)
+      const token = (identity, grants) => accessToken(room.#server, name, identity, grants)
       room.name = `${name} at ${url}`
       room.output = {
         type: 'livekit',
