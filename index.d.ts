@@ -337,7 +337,7 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
 
 export interface SessionOptions {
   /** Where the sound goes. */
-  output: WavOutput | PcmOutput | MemoryOutput | LiveKitOutput
+  output: WavOutput | PcmOutput | MemoryOutput | NoOutput | LiveKitOutput
   /**
    * What `stopOther: false` does; default `'mix'`. One rule for all tracks, or a rule by track: `{ default: 'mix', 2: 'queue' }`.
    * A request's own `overlap` stands above it.
@@ -539,6 +539,14 @@ export interface PcmOutput extends OutputBase {
  */
 export interface MemoryOutput extends OutputBase {
   type: 'memory'
+}
+
+/**
+ * Takes everything and keeps nothing, for whoever wants only the events: a replay of a day, or a test of what becomes of requests. Taps
+ * hear it as any other. On the manual clock time in which nothing plays passes at once, and there is no end to what it takes.
+ */
+export interface NoOutput extends OutputBase {
+  type: 'none'
 }
 
 /**
@@ -896,6 +904,12 @@ export interface SpeakerTrack {
    * Rejects with `ERR_INVALID_ARGUMENT`, `ERR_CLOSED` after `close`, `ERR_INTERNAL` if the session broke.
    */
   setVolume(change: TrackVolume): Promise<void>
+  /**
+   * Brings the track to one side, for what plays on it and for all that will: the other channel is turned down in a straight line, and the sound of
+   * neither goes to the other. In everything else like `setVolume`.
+   * Rejects with `ERR_INVALID_ARGUMENT`, also if the output has one channel, `ERR_CLOSED`, `ERR_INTERNAL`.
+   */
+  setPan(change: TrackPan): Promise<void>
   /** The same as {@link SpeakerSession.setMuted} of this track. */
   setMuted(muted: boolean): Promise<void>
   /** What the track does at this moment, and counts since the session began. */
@@ -910,6 +924,13 @@ export interface TrackVolume {
   volume?: number
   /** Linear, on top of `volume`; 0–4 (12 dB), 1 until it is set. Peaks over full scale are limited. */
   gain?: number
+  /** How long the change takes, in ms; 0–86,400,000, default 5. */
+  fadeMs?: number
+}
+
+export interface TrackPan {
+  /** -1 is the left channel alone, 1 the right one; 0, both as they are, until it is set. */
+  pan: number
   /** How long the change takes, in ms; 0–86,400,000, default 5. */
   fadeMs?: number
 }

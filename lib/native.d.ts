@@ -93,6 +93,8 @@ export declare class NativeSession {
   unpublish(trackId: number, ticket: number): void
   /** Why not, if the session is closed. */
   setMuted(trackId: number, muted: boolean): NativeRefusal | null
+  /** Brings a track to one side, or says why not. */
+  setTrackPan(trackId: number, pan: number, fadeMs: number): NativeRefusal | null
   /** Why not, if the session is closed. */
   setTrackVolume(trackId: number, change: NativeTrackVolume): NativeRefusal | null
   trackStats(trackId: number): NativeTrackStats

@@ -5,7 +5,7 @@ const { EventEmitter } = require('node:events')
 
 const { onAbort, refuseAborted } = require('./abort')
 const check = require('./check')
-const { SpeakerError } = require('./error')
+const { SpeakerError, refuse } = require('./error')
 const { bell, listen } = require('./bell')
 const { nativeClip } = require('./clip')
 const { giveToken } = require('./livekit/give-token')
@@ -295,6 +295,10 @@ class SpeakerSession extends EventEmitter {
     return {
       setVolume: (trackId, checked, change) => {
         this.#recorded('trackVolume', { trackId, ...change }, () => taken(this.#native.setTrackVolume(trackId, checked)))
+      },
+      setPan: (trackId, { pan, fadeMs }, change) => {
+        if (this.#output.channels !== 2) throw refuse('an output of 2 channels beside it', 'pan', pan)
+        this.#recorded('trackPan', { trackId, ...change }, () => taken(this.#native.setTrackPan(trackId, pan, fadeMs)))
       },
       setMuted: (request) => this.setMuted(request),
       stats: (trackId) => this.#native.trackStats(trackId),

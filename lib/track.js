@@ -25,6 +25,10 @@ class SpeakerTrack {
     this.#calls.setVolume(this.id, check.trackVolume(change), change)
   }
 
+  async setPan(change) {
+    this.#calls.setPan(this.id, check.trackPan(change), change)
+  }
+
   async setMuted(muted) {
     await this.#calls.setMuted({ trackId: this.id, muted })
   }

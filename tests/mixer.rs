@@ -623,6 +623,8 @@ fn a_frame_that_is_nothing_but_a_part_of_a_clip_is_told() {
     assert_eq!(parts(tracks, &|desk| desk.voice(1).set_volume(0.5, 480)), halved);
     let turned = |volume, fade| move |desk: &mut Desk| desk.mixer.set_volume(0, level(volume, fade));
     assert_eq!(parts(tracks, &turned(0.5, 480)), halved, "its track is turned down");
+    assert_eq!(parts(tracks, &|desk| desk.mixer.set_pan(0, 0.5, 0)), [first, None, None, None], "its sides differ");
+    assert_eq!(parts(tracks, &|desk| desk.mixer.set_pan(0, 0.0, 0)), alone);
     let at_once = [first, Some((960, 0.5)), Some((1_920, 0.5)), None];
     assert_eq!(parts(tracks, &turned(0.5, 0)), at_once);
     let louder = [first, None, None, None];

@@ -31,7 +31,8 @@ describe('the arguments', () => {
     'an unknown option': [['play', 'low.wav', '--loud'], "'--loud'"],
     'no sources': [['play'], 'Expected files or URLs for play but received none'],
     'a source of an unknown scheme': [['play', 'ftp://host/a.mp3'], 'for audioUrl but received'],
-    'two files of requests': [['replay', 'a.jsonl', 'b.jsonl'], 'for replay but received 2'],
+    'no file of requests': [['replay'], 'Expected files of requests for replay but received none'],
+    'a user of files to play': [['play', 'low.wav', '--user', 'alice'], 'Expected no --user for play'],
     'a file of requests that is not there': [['replay', 'no.jsonl'], 'received no.jsonl'],
     'an unknown overlap': [['play', 'low.wav', '--overlap', 'shout'], "for overlap but received 'shout'"]
   }

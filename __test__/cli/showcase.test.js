@@ -10,9 +10,9 @@ const { setTimeout: sleep } = require('node:timers/promises')
 
 const { SpeakerSession } = require('../..')
 const { Room } = require('../../lib/cli/room')
-const { History } = require('../../lib/cli/history')
-const { replay } = require('../../lib/cli/replay')
-const { parseRequests } = require('../../lib/recording/parse-requests')
+const { Log } = require('../../lib/recording/log')
+const { History } = require('../../lib/replay/history')
+const { makeRequests } = require('../../lib/replay/requests')
 const { run, workspace } = require('../support/cli')
 const { level, readWav, tone } = require('../support/wav')
 
@@ -131,15 +131,14 @@ test('the timeline shows waiting, pauses and seeks', async (t) => {
 
 /** Plays the showcase into a room: what was heard there on each track, in ms since its start. */
 async function heardInRoom() {
-  const text = readFileSync(FILE, 'utf8')
-  const { options, requests } = parseRequests(text, { name: FILE, directory: path.dirname(FILE) })
-  const room = await Room.open({}, requests)
-  const session = new SpeakerSession({ ...options, output: room.output })
+  const [user] = (await Log.open([FILE])).users.values()
+  const room = await Room.open({}, user)
+  const session = new SpeakerSession({ ...user.options, output: room.output })
   try {
     const joinedMs = await room.prepare(session)
     const zeroMs = joinedMs + (await settle(session))
     const history = new History(session)
-    await replay(session, requests, history, { clock: room.clock, zeroMs })
+    await makeRequests(session, user, history, { clock: room.clock, zeroMs })
     const { sounds, missed } = await room.heard(history.playbacks)
     assert.deepEqual(missed, [])
     return sounds.map(({ track, frames }) => ({ track, frames: frames.map((frame) => ({ ...frame, atMs: frame.atMs - zeroMs })) }))

@@ -40,7 +40,7 @@ async function serve(t, clip) {
 for (const overlap of ['mix', 'queue', 'replace']) {
   test(`a storm of plays and stops with overlap ${overlap}`, async (t) => {
     const next = random(overlap.length)
-    const clips = [3, 30, 100, 400].map((ms) => tone(440, ms, { rate: ms === 30 ? 22050 : 48000 }))
+    const clips = [3, 30, 100, 400].map((ms) => tone(440, ms, { sampleRate: ms === 30 ? 22050 : 48000 }))
     const urls = await serve(t, clips[2])
     const opened = Array.from({ length: SESSIONS }, () =>
       open(t, {

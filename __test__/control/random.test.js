@@ -11,7 +11,7 @@ const { open } = require('../support/session')
 const { tone } = require('../support/wav')
 
 const MS = 48
-const CLIPS = [ramp(400 * MS).audio, tone(440, 90), tone(330, 700, { rate: 22050 }), ramp(700).audio]
+const CLIPS = [ramp(400 * MS).audio, tone(440, 90), tone(330, 700, { sampleRate: 22050 }), ramp(700).audio]
 const TERMINAL = ['completed', 'stopped', 'failed']
 
 /** A hundred calls, a little time between most of them. */

@@ -20,7 +20,7 @@ async function play(session) {
   await session.advance(36)
   say(tone(880, 41.5))
   await session.advance(500)
-  say(tone(440, 300, { rate: 44100 }))
+  say(tone(440, 300, { sampleRate: 44100 }))
   await session.advance(101.25)
   say(tone(660, 700), 12)
   await session.advance(2000)

@@ -21,7 +21,7 @@ function folder(t) {
 async function mix(session) {
   session.playAudio({ audio: tone(440, 300), stopOther: false })
   await session.advance(100)
-  session.playAudio({ audio: tone(880, 300, { rate: 44100 }), stopOther: false })
+  session.playAudio({ audio: tone(880, 300, { sampleRate: 44100 }), stopOther: false })
   await finish(session)
   await session.advance(60)
   session.playAudio({ audio: tone(1320, 33), stopOther: false })

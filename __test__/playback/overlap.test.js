@@ -119,7 +119,7 @@ test('same requests, same samples under load', async (t) => {
     const { session, heard, told } = open(t)
     for (let n = 0; n < 8; n++) {
       const rate = [44100, 22050, 48000, 8000][n % 4]
-      play(session, `p${n}`, { gain: 0.3 + n / 7, audio: tone(200 + 100 * n, 900, { rate, amplitude: 0.6 }) })
+      play(session, `p${n}`, { gain: 0.3 + n / 7, audio: tone(200 + 100 * n, 900, { sampleRate: rate, amplitude: 0.6 }) })
       if (n % 3 === 2) await session.advance(53)
       if (n === 5) await session.stopAudio({ requestId: 'p2', fadeOutMs: 80 })
     }

@@ -38,8 +38,8 @@ const HUNG_MS = 10_000
 const CLIPS = [
   tone(440, 1),
   tone(440, 40),
-  tone(440, 90, { rate: 22050 }),
-  tone(440, 250, { rate: 44100 }),
+  tone(440, 90, { sampleRate: 22050 }),
+  tone(440, 250, { sampleRate: 44100 }),
   tone(440, 700),
   wavFile(new Float64Array(0), 48000),
   Buffer.from('this is not audio'),

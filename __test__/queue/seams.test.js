@@ -34,7 +34,7 @@ function worst(one, other) {
 test('two clips in a queue are one sound', async (t) => {
   for (const rate of [8000, 24000, 32000, 44100, 48000]) {
     for (const channels of [1, 2]) {
-      const audio = tone(997, 1000, { rate, amplitude: 0.5 })
+      const audio = tone(997, 1000, { sampleRate: rate, amplitude: 0.5 })
       // Not at a zero, and where the seam lies on a sample of the session's rate too.
       const clips = cut(audio, rate / 2 + (rate === 44100 ? 0 : 10))
       const [whole, joined] = [await heard(t, [audio], { output: { channels } }), await heard(t, clips, { output: { channels } })]
@@ -45,7 +45,7 @@ test('two clips in a queue are one sound', async (t) => {
 })
 
 test('a third clip and short steps of the clock make no click', async (t) => {
-  const audio = tone(440, 600, { rate: 24000, amplitude: 0.5 })
+  const audio = tone(440, 600, { sampleRate: 24000, amplitude: 0.5 })
   const [first, rest] = cut(audio, 4810)
   const [second, third] = cut(rest, 4822)
   const whole = await heard(t, [audio])
@@ -56,7 +56,7 @@ test('a third clip and short steps of the clock make no click', async (t) => {
 })
 
 test('a clip alone and one that is not as loud are left as they are', async (t) => {
-  const [first, second] = cut(tone(997, 400, { rate: 8000, amplitude: 0.5 }), 1610)
+  const [first, second] = cut(tone(997, 400, { sampleRate: 8000, amplitude: 0.5 }), 1610)
   const alone = await heard(t, [first])
   const { session, heard: memory } = open(t, { overlap: 'queue' })
   session.playAudio({ audio: first, stopOther: false })

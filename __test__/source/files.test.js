@@ -56,7 +56,7 @@ async function outcome(t, request, options) {
   return { ended: await ended, heard: heard() }
 }
 
-const SECOND = { wav: tone(2000, 500, { amplitude: 0.25, rate: 32000 }) }
+const SECOND = { wav: tone(2000, 500, { amplitude: 0.25, sampleRate: 32000 }) }
 for (const format of ['mp3', 'flac', 'aac']) SECOND[format] = fixture(`second.${format}`)
 
 const TWO = [
@@ -165,7 +165,7 @@ test('samples beyond all bounds leave the mix finite', async (t) => {
   for (const rate of [44100, 48000]) {
     for (const value of [1e36, 3e38, Infinity, NaN]) {
       const samples = Float32Array.from({ length: rate / 10 }, (_, n) => (n % 2 ? -value : value))
-      const wav = Buffer.concat([tone(0, 100, { rate }).subarray(0, 44), Buffer.from(samples.buffer)])
+      const wav = Buffer.concat([tone(0, 100, { sampleRate: rate }).subarray(0, 44), Buffer.from(samples.buffer)])
       wav.writeUInt16LE(3, 20)
       wav.writeUInt32LE(rate * 4, 28)
       wav.writeUInt16LE(4, 32)

@@ -44,7 +44,7 @@ test('a loop of a sine is a sine at every rate, also one so short that it is kep
   for (const rate of RATES) {
     for (const ms of [1000, 40]) {
       if ((rate * ms) % 1000) continue // would not end with a whole period
-      const audio = tone(1000, ms, { rate, amplitude: 0.5 })
+      const audio = tone(1000, ms, { sampleRate: rate, amplitude: 0.5 })
       const { result, samples } = await play(t, { audio, loop: 4 })
       assert.equal(result.durationMs, 4 * ms)
       assertSmooth(samples, 1000, ms * 48, `${rate} Hz, ${ms} ms`)
@@ -53,7 +53,7 @@ test('a loop of a sine is a sine at every rate, also one so short that it is kep
 })
 
 test('a stereo session, and a loop that is sought, have no click either', async (t) => {
-  const audio = tone(1000, 500, { rate: 44100, amplitude: 0.5 })
+  const audio = tone(1000, 500, { sampleRate: 44100, amplitude: 0.5 })
   const stereo = await play(t, { audio, loop: 3 }, { output: { channels: 2 } })
   const { session, heard } = open(t)
   const playing = session.playAudio({ requestId: 'it', audio, loop: 3 })
@@ -70,7 +70,7 @@ test('a stereo session, and a loop that is sought, have no click either', async 
 
 test('the start of the first pass and the end of the last are those of one pass', async (t) => {
   for (const rate of RATES) {
-    const audio = tone(1000, 200, { rate, amplitude: 0.5 })
+    const audio = tone(1000, 200, { sampleRate: rate, amplitude: 0.5 })
     const [once, looped] = [await play(t, { audio }), await play(t, { audio, loop: 3 })]
     const length = once.samples.length
     assert.deepEqual(looped.samples.slice(0, length / 2), once.samples.slice(0, length / 2))
@@ -79,7 +79,7 @@ test('the start of the first pass and the end of the last are those of one pass'
 })
 
 test('a section that is looped is cut as before', async (t) => {
-  const audio = tone(1000, 500, { rate: 8000, amplitude: 0.5 })
+  const audio = tone(1000, 500, { sampleRate: 8000, amplitude: 0.5 })
   const whole = await play(t, { audio })
   for (const request of [{ startMs: 100, durationMs: 100 }, { durationMs: 100 }]) {
     const { samples } = await play(t, { audio, ...request, loop: 3 })

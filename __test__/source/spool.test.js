@@ -69,7 +69,7 @@ test('configure takes options of the process, and no others', () => {
 test('many downloads in a small room all end: completed, or with what came before there was none', async (t) => {
   SpeakerSession.configure({ maxSpoolBytes: MIB })
   t.after(() => SpeakerSession.configure({ maxSpoolBytes: 2 ** 30 }))
-  const body = tone(440, 1000, { rate: 192_000 })
+  const body = tone(440, 1000, { sampleRate: 192_000 })
   const url = await serve(t, (request, response) => response.end(body))
   const { session, terminal } = open(t, { fetchTimeoutMs: 300, maxConcurrent: 20, output: { clock: 'realtime' } })
   const play = (n) => session.playAudio({ requestId: `${n}`, audioUrl: url, stopOther: false })

@@ -49,7 +49,7 @@ test('f32 stereo keeps its sides, NaN is silence', async (t) => {
 
 test('other rates and formats match playAudio', async (t) => {
   const samples = saw(500, 24000)
-  const cases = [[{ sampleRate: 24000 }, pcm16(samples), tone(0, 500, { rate: 24000 })]]
+  const cases = [[{ sampleRate: 24000 }, pcm16(samples), tone(0, 500, { sampleRate: 24000 })]]
   samples.forEach((sample, n) => cases[0][2].writeInt16LE(Math.round(sample * 32768), 44 + 2 * n))
   const files = { wav: 'tone-s24.wav', mp3: 'tone-vbr.mp3', flac: 'tone.flac', ogg: 'tone-opus.ogg', aac: 'tone.aac' }
   for (const [format, name] of Object.entries(files)) {

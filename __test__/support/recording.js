@@ -6,9 +6,9 @@ const { readFileSync } = require('node:fs')
 const path = require('node:path')
 
 const { SpeakerSession } = require('../..')
-const { History } = require('../../lib/cli/history')
-const { replay } = require('../../lib/cli/replay')
-const { parseRequests } = require('../../lib/recording/parse-requests')
+const { Log } = require('../../lib/recording/log')
+const { History } = require('../../lib/replay/history')
+const { makeRequests } = require('../../lib/replay/requests')
 const { workspace } = require('./cli')
 const { open } = require('./session')
 const { tone } = require('./wav')
@@ -27,11 +27,11 @@ function recording(t, options) {
 
 /** Replays a file on the manual clock; returns the samples and the playbacks. */
 async function replayed(file) {
-  const { options, requests } = parseRequests(readFileSync(file, 'utf8'), { name: file, directory: path.dirname(file) })
-  const { channels, ...rest } = options
+  const [user] = (await Log.open([file])).users.values()
+  const { channels, ...rest } = user.options
   const session = new SpeakerSession({ ...rest, output: { type: 'memory', clock: 'manual', channels } })
   const history = new History(session)
-  await replay(session, requests, history)
+  await makeRequests(session, user, history)
   const { samples } = session.recording()
   await session.close()
   return { samples, playbacks: history.playbacks }

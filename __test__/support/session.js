@@ -1,6 +1,6 @@
 'use strict'
 
-const { SpeakerSession } = require('../..')
+const { finish, testSession } = require('../../lib/testing')
 
 /** But for `subscribed`: when somebody begins to listen is the listener's affair, and comes between any others. */
 const EVENTS = [
@@ -10,15 +10,10 @@ const EVENTS = [
 const TERMINAL = ['completed', 'stopped', 'failed']
 
 /** A session for one test that remembers what it told; into memory and with the manual clock unless said otherwise. */
-function open(t, { output, ...options } = {}) {
-  const session = new SpeakerSession({
-    output: { type: 'memory', clock: 'manual', ...output },
-    progressIntervalMs: 0,
-    ...options
-  })
-  t.after(() => session.close())
+function open(t, options) {
+  const { session } = testSession(options, t)
   const told = []
-  for (const type of EVENTS) session.on(type, (event) => told.push({ type, ...event }))
+  session.on('event', (event) => EVENTS.includes(event.type) && told.push(event))
   return {
     session,
     told,
@@ -29,11 +24,6 @@ function open(t, { output, ...options } = {}) {
     terminal: (requestId) =>
       told.filter((event) => event.requestId === requestId && TERMINAL.includes(event.type))
   }
-}
-
-/** Advances until nothing lives. */
-async function finish(session) {
-  while (session.playbacks().length > 0) await session.advance(20)
 }
 
 /** A signal, and what aborts it. */

@@ -25,6 +25,7 @@ async function allowed(): Promise<void> {
   console.log(started, (await playing).outcome)
   await session.stopAudio({ group: 'item_1', reason: 'barge-in' })
   const track = session.track(1)
+  await track.setPan({ pan: -0.5, fadeMs: 100 })
   track.name satisfies string
   await track.setVolume({ volume: 0.5, gain: 4, fadeMs: track.id })
   await track.setMuted(true)

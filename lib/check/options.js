@@ -10,6 +10,7 @@ const OUTPUTS = {
   wav: { known: ['type', 'clock', 'channels', 'path', 'format', 'dither', 'keepUnheard'], format: 's16' },
   pcm: { known: ['type', 'clock', 'channels', 'format', 'dither', 'sampleRate', 'frameMs', 'onFrame'], format: 's16' },
   memory: { known: ['type', 'clock', 'channels'], format: 'f32' },
+  none: { known: ['type', 'clock', 'channels'], format: 'f32' },
   livekit: {
     known: [
       'type', 'channels', 'url', 'token', 'publish', 'trackNames', 'trackSources', 'bitrate', 'complexity', 'dtx', 'red', 'encodeOnce',

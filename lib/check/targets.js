@@ -71,6 +71,17 @@ function trackVolume(change) {
   }
 }
 
+/** Validates to which side a track is brought. */
+function trackPan(change) {
+  const { pan, fadeMs } = object(change, 'setPan', ['pan', 'fadeMs'])
+  return { pan: check.number(pan ?? null, 'pan', undefined, -1, 1), fadeMs: check.number(fadeMs, 'fadeMs', 5, 0, MAX_MS) }
+}
+
+/** Validates that as a line of a recording has it. */
+function trackPanLine({ trackId: id, ...change }) {
+  return { trackId: trackId(id), ...trackPan(change) }
+}
+
 /** Validates such a change as a line of a recording has it. */
 function trackVolumeLine({ trackId: id, ...change }) {
   return { trackId: trackId(id), ...trackVolume(change) }
@@ -155,6 +166,6 @@ function address({ topic, to }, more = {}) {
 }
 
 module.exports = {
-  stopRequest, pauseRequest, resumeRequest, seekRequest, volumeRequest, muteRequest, trackVolume, trackVolumeLine, trackId, attributes,
+  stopRequest, pauseRequest, resumeRequest, seekRequest, volumeRequest, muteRequest, trackVolume, trackVolumeLine, trackPan, trackPanLine, trackId, attributes,
   text, dataRequest, textRequest, callRequest, method, methodName
 }

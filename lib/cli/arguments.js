@@ -4,12 +4,12 @@ const { parseArgs } = require('node:util')
 
 const { SpeakerError } = require('../error')
 
-const OUT = 'mix.wav'
-
 const OPTIONS = {
   out: { type: 'string' },
   force: { type: 'boolean' },
   livekit: { type: 'boolean' },
+  user: { type: 'string', multiple: true },
+  report: { type: 'string' },
   overlap: { type: 'string' },
   stereo: { type: 'boolean' },
   realtime: { type: 'boolean' },
@@ -28,16 +28,15 @@ function readArguments(args) {
   const { help, version, ...options } = values
   const [command, ...operands] = help ? ['help'] : version ? ['version'] : positionals
   if (command === 'play' && operands.length === 0) throw refuse('Expected files or URLs for play but received none')
-  if (command === 'replay' && operands.length !== 1) {
-    throw refuse(`Expected one file of requests for replay but received ${operands.length}`)
-  }
+  if (command === 'replay' && operands.length === 0) throw refuse('Expected files of requests for replay but received none')
   if (!['play', 'replay', 'help', 'version'].includes(command)) {
     throw refuse(`Expected play, replay or help for the command but received ${command ?? 'none'}`)
   }
   if (options.livekit && options.out !== undefined) {
     throw refuse('Expected either --livekit or --out but received both')
   }
-  return { command, operands, options: { out: options.livekit ? undefined : OUT, ...options } }
+  if (command === 'play' && options.user) throw refuse('Expected no --user for play but received one')
+  return { command, operands, options }
 }
 
 function parse(args) {

@@ -13,7 +13,7 @@ async function main(args) {
     const { command, operands, options } = readArguments(args)
     if (command === 'help') process.stdout.write(USAGE)
     else if (command === 'version') process.stdout.write(`${version}\n`)
-    else return await play(requestsOf(command, operands, options), options)
+    else return await play(await requestsOf(command, operands, options), options)
     return 0
   } catch (error) {
     console.error(error instanceof SpeakerError ? error.message : error)
@@ -21,12 +21,12 @@ async function main(args) {
   }
 }
 
-/** What the command line says wins over what a recording says. */
-function play({ options: { channels, ...recorded }, requests, masked }, options) {
+function play({ users, out }, options) {
+  const masked = users.reduce((sum, user) => sum + user.masked, 0)
   if (masked > 0) console.error(`speaker-session: ${without(masked)} (record: { path, secrets: true } keeps them)`)
-  // Not before it is needed: help must not depend on the addon.
-  const { run } = require('./run')
-  return run(requests, { stereo: channels === 2, ...options }, recorded)
+  // Not before they are needed: help must not depend on the addon.
+  if (out !== undefined || options.livekit) return require('./run').run(users[0], { ...options, out })
+  return require('./run-users').runUsers(users, options)
 }
 
 /** Says that so many requests are not played as they were. */

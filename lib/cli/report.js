@@ -32,13 +32,21 @@ const ASKED = {
   interrupt: ({ keep }) => (keep ? `all but ${keep.join(', ')}` : 'all')
 }
 
+/** What a session plays now. */
+function nowPlaying(session) {
+  const playing = session.playbacks().map(({ requestId, state, positionMs }) => {
+    return state === 'playing' ? `${requestId} ${seconds(positionMs, 1)}` : `${requestId} (${state})`
+  })
+  return `${seconds(session.stats().timeMs, 1)}  ${playing.join(', ')}`
+}
+
 class TextReport {
   #stdout
   #progress
 
   constructor(session, { stdout }) {
     this.#stdout = stdout
-    this.#progress = new ProgressLine(stdout, session)
+    this.#progress = new ProgressLine(stdout, () => nowPlaying(session))
     for (const type of Object.keys(DETAILS)) session.on(type, (event) => this.#event(type, event))
   }
 
@@ -86,11 +94,16 @@ const EVENTS = ['connected', 'disconnected', 'error', 'progress', ...Object.keys
 class JsonReport {
   #stdout
   #stderr
+  #user
+  #offsetMs
 
-  constructor(session, { stdout, stderr }) {
+  /** In a log of many, events say whose they are, and their times are the log's: `offsetMs` later. */
+  constructor(session, { stdout, stderr }, { user, offsetMs = 0 } = {}) {
     this.#stdout = stdout
     this.#stderr = stderr
-    for (const type of EVENTS) session.on(type, ({ requestId, ...event }) => this.#print({ type, requestId, ...event }))
+    this.#user = user
+    this.#offsetMs = offsetMs
+    for (const type of EVENTS) session.on(type, ({ requestId, context, ...event }) => this.#print({ type, requestId, ...event }))
   }
 
   /** Whoever wrote the requests knows. */
@@ -107,8 +120,9 @@ class JsonReport {
     this.#stderr.write(`${summary}\n`)
   }
 
-  #print(event) {
-    this.#stdout.write(`${JSON.stringify(event)}\n`)
+  #print({ atMs, ...event }) {
+    const time = atMs === undefined ? undefined : atMs + this.#offsetMs
+    this.#stdout.write(`${JSON.stringify({ user: this.#user, ...event, atMs: time })}\n`)
   }
 }
 

@@ -1,61 +1,65 @@
 'use strict'
 
-// Turns the operands of a command into timed requests and options of the session.
+// Turns the operands of a command into a log, and says where what is played goes.
 
-const { readFileSync, statSync } = require('node:fs')
+const { statSync } = require('node:fs')
 const path = require('node:path')
 
-const check = require('../check')
 const { SpeakerError } = require('../error')
-const { parseRequests } = require('../recording/parse-requests')
+const { Log } = require('../recording/log')
+const { logFiles } = require('../replay/files')
+
+/** The WAV file that is written if nothing else is asked for. */
+const OUT = 'mix.wav'
 
 function refuse(message) {
   return new SpeakerError('ERR_INVALID_ARGUMENT', message)
 }
 
-const READERS = {
-  play(sources) {
-    const names = distinct(sources.map(nameOf))
-    const requests = sources.map((audioUrl, index) => {
-      return { atMs: 0, type: 'play', request: { requestId: names[index], audioUrl, stopOther: false } }
-    })
-    return { options: {}, requests, masked: 0 }
-  },
-
-  replay([file]) {
-    let text
-    try {
-      text = readFileSync(file, 'utf8')
-    } catch (error) {
-      throw refuse(`Expected a readable file for the requests but received ${file}: ${error.message}`)
-    }
-    return parseRequests(text, { name: file, directory: path.dirname(file) })
-  }
-}
-
 /**
- * Returns what parseRequests does, for either command. Throws if the file `out` is one that is read, under whatever name, or if it
- * is there already and may not be replaced (`force`).
+ * Returns `{ log, users, files, out }`: the users of the log who are played, the files that it is read from, and the WAV file to be
+ * written, if one is. Throws if that, or the report, is a file that is read, under whatever name, or is there already and may not be
+ * replaced (`force`).
  */
-function requestsOf(command, operands, { out, force }) {
-  const asked = READERS[command](operands)
-  const files = sourcesOf(asked.requests)
-  if (out !== undefined) refuseOut(out, force, command === 'replay' ? [...operands, ...files] : files)
-  return asked
+async function requestsOf(command, operands, options) {
+  const files = command === 'play' ? [] : logFiles(operands)
+  const log = command === 'play' ? await playing(operands) : await Log.open(files)
+  const users = options.user ? options.user.map((name) => userOf(log, name)) : [...log.users.values()]
+  if (users.length > 1) refuseOneMix(users, options)
+  const isMixed = users.length === 1 && !options.livekit && (options.out !== undefined || options.report === undefined)
+  const out = isMixed ? (options.out ?? OUT) : undefined
+  const read = [...files, ...log.sources]
+  if (out !== undefined) refuseWritten('--out', out, options.force, read)
+  if (options.report !== undefined) refuseWritten('--report', options.report, options.force, [...read, ...(out ? [out] : [])])
+  return { log, users, out }
 }
 
-/** Returns the files that are played. Checks all requests on the way. */
-function sourcesOf(requests) {
-  const played = requests.filter(({ type }) => type === 'play').map(({ request }) => check.playRequest(request).path)
-  return played.filter((file) => file !== undefined)
+/** Returns a log in which all of these are played at once. */
+function playing(sources) {
+  const names = distinct(sources.map(nameOf))
+  const requests = sources.map((audioUrl, index) => {
+    return { atMs: 0, type: 'play', requestId: names[index], audioUrl, stopOther: false }
+  })
+  return Log.of(requests, () => '')
 }
 
-function refuseOut(out, force, files) {
-  const there = lookAt(out)
-  const isOut = (file) => path.resolve(file) === path.resolve(out) || (there && isSame(lookAt(file), there))
-  if (files.some(isOut)) throw refuse(`Expected a file that is neither played nor replayed for --out but received ${out}`)
+function userOf(log, name) {
+  if (!log.users.has(name)) throw refuse(`Expected a user of the log for --user but received ${name}`)
+  return log.users.get(name)
+}
+
+/** Everybody's sounds in one file or room would be nobody's. */
+function refuseOneMix(users, options) {
+  const option = ['out', 'livekit'].find((name) => options[name])
+  if (option) throw refuse(`Expected one user, as by --user, for --${option} but received ${users.length}`)
+}
+
+function refuseWritten(option, written, force, files) {
+  const there = lookAt(written)
+  const isWritten = (file) => path.resolve(file) === path.resolve(written) || (there && isSame(lookAt(file), there))
+  if (files.some(isWritten)) throw refuse(`Expected a file that is neither played nor replayed for ${option} but received ${written}`)
   if (there?.isFile() && !force) {
-    throw refuse(`Expected a file that does not exist for --out but received ${out}; --force replaces it`)
+    throw refuse(`Expected a file that does not exist for ${option} but received ${written}; --force replaces it`)
   }
 }
 

@@ -105,8 +105,11 @@ function requireInstalled(name) {
 
 /** Returns the names of the tracks that are used, so that they are published when the room is joined. */
 function trackNames(requests) {
-  const played = requests.filter(({ type }) => type === 'play' || type === 'stream')
-  return Object.fromEntries(played.map(({ request: { trackId = 0 } }) => [trackId, trackName(trackId)]))
+  const names = {}
+  for (const { type, request: { trackId = 0 } } of requests) {
+    if (type === 'play' || type === 'stream') names[trackId] = trackName(trackId)
+  }
+  return names
 }
 
 function epochMs() {

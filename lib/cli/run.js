@@ -1,51 +1,56 @@
 'use strict'
 
-const { constants } = require('node:os')
-
 const { SpeakerSession } = require('../session')
 const { seconds } = require('./format')
-const { History, OUTCOMES } = require('./history')
-const { replay } = require('./replay')
+const { Heard, totals } = require('../replay/heard')
+const { History, OUTCOMES } = require('../replay/history')
+const { makeRequests } = require('../replay/requests')
+const { exitCode, interruption } = require('./interruption')
 const { JsonReport, TextReport } = require('./report')
+const { writeReport } = require('./write-report')
 
-/**
- * Plays requests into a WAV file or a room, with the `recorded` options of the session; returns a promise of the exit
- * code.
- */
-async function run(requests, options, recorded) {
+/** Plays a user's requests (see Log) into a WAV file or a room; returns a promise of the exit code. */
+async function run(user, options) {
   const begun = performance.now()
   const signal = interruption()
-  const place = await open(options, requests)
+  const { channels, ...recorded } = user.options
+  // What the command line says wins over what a recording says.
+  const place = await open({ stereo: channels === 2, ...options }, user)
   try {
-    return await play(requests, place, recorded, options, signal, begun)
+    return await play(user, place, recorded, options, signal, begun)
   } finally {
     await place.close()
   }
 }
 
-async function open(options, requests) {
+async function open(options, user) {
   // Loaded here, because a room needs packages that may not be installed.
-  if (options.livekit) return require('./room').Room.open(options, requests)
+  if (options.livekit) return require('./room').Room.open(options, user)
   const { WavFile } = require('./wav-file')
   return new WavFile(options)
 }
 
-async function play(requests, place, recorded, { overlap = recorded.overlap, json }, signal, begun) {
+async function play(user, place, recorded, { overlap = recorded.overlap, json, report: reportPath }, signal, begun) {
   const session = new SpeakerSession({ ...recorded, output: place.output, overlap })
   const problems = new Problems()
   session.on('error', (error) => problems.add(error))
   closeOn(signal, session)
 
   const zeroMs = await place.prepare(session).catch((error) => signal.aborted || problems.add(error))
-  const history = new History(session)
+  const heard = new Heard(session, { isLive: place.clock === 'realtime' })
+  const history = new History(session, { heard })
   const report = new (json ? JsonReport : TextReport)(session, process)
   if (problems.all.length === 0 && !signal.aborted) {
     const told = { onRefused: (playback) => report.refused(playback), onAsked: (...asked) => report.asked(...asked) }
     const how = { clock: place.clock, zeroMs, signal, ...told }
-    await replay(session, requests, history, how).catch((error) => problems.add(error))
+    await makeRequests(session, user, history, how).catch((error) => problems.add(error))
   }
   const { sounds, missed } = await place.heard(history.playbacks)
   await session.close().catch((error) => problems.add(error))
+  if (reportPath !== undefined) {
+    const told = heard.report(user.name, user.firstMs ?? 0)
+    await writeReport(reportPath, { totals: totals([told], heard.firstSounds), users: [told] }).catch((error) => problems.add(error))
+  }
 
   const counts = OUTCOMES.map((outcome) => `${history.count(outcome)} ${outcome}`).join(', ')
   const [length, took] = [session.stats().timeMs, performance.now() - begun].map((ms) => seconds(ms, 2))
@@ -56,8 +61,7 @@ async function play(requests, place, recorded, { overlap = recorded.overlap, jso
   }
   for (const { code, message, stack } of problems.all) console.error(`speaker-session: ${code ? message : stack}`)
   for (const { requestId } of missed) console.error(`speaker-session: nothing was heard of ${requestId}`)
-  if (signal.aborted) return 128 + constants.signals[signal.reason]
-  return problems.all.length + history.count('failed') + missed.length > 0 ? 1 : 0
+  return exitCode(signal, problems.all.length + history.count('failed') + missed.length)
 }
 
 /** What went wrong, each thing once: a full disk is told by an event, and by every call that fails with it. */
@@ -68,15 +72,6 @@ class Problems {
     const isKnown = ({ code, message }) => code !== undefined && code === problem.code && message === problem.message
     if (!this.all.some(isKnown)) this.all.push(problem)
   }
-}
-
-/**
- * Returns a signal that SIGINT or SIGTERM aborts, so that the file is finished. A second one ends the process as usual.
- */
-function interruption() {
-  const controller = new AbortController()
-  for (const name of ['SIGINT', 'SIGTERM']) process.once(name, () => controller.abort(name))
-  return controller.signal
 }
 
 function closeOn(signal, session) {

@@ -22,6 +22,7 @@ const CALLS = {
   seek: { method: 'seekAudio', check: check.seekRequest },
   volume: { method: 'setVolume', check: check.volumeRequest },
   trackVolume: { onSession: (session, { trackId, ...change }) => session.track(trackId).setVolume(change), check: check.trackVolumeLine },
+  trackPan: { onSession: (session, { trackId, ...change }) => session.track(trackId).setPan(change), check: check.trackPanLine },
   mute: { method: 'setMuted', check: check.muteRequest },
   move: { method: 'moveAudio', check: check.moveRequest },
   interrupt: { method: 'interrupt', check: check.interruptRequest }
@@ -31,6 +32,7 @@ const CALLS = {
 async function stream(session, request, streams) {
   const opened = session.createStream(request)
   streams.set(opened.requestId, opened)
+  opened.once('close', () => streams.get(opened.requestId) === opened && streams.delete(opened.requestId))
   return opened.finished
 }
 

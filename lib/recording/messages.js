@@ -12,7 +12,7 @@ const stop = (request) => ({ type: 'stop', request: request.requestId === undefi
 const MESSAGES = {
   type: {
     // This package's own lines: every field is passed on, so that a misspelt one is refused.
-    ...Object.fromEntries(Object.keys(CALLS).map((type) => [type, ({ atMs, type, ...request }) => ({ type, request })])),
+    ...Object.fromEntries(Object.keys(CALLS).map((type) => [type, ({ atMs, timestamp, type, ...request }) => ({ type, request })])),
     // Messages of the cloud: fields that playing does not need are ignored.
     audio_play_request: ({ requestId, audioUrl, volume, stopOtherAudio: stopOther, trackId }) =>
       play({ requestId, audioUrl, volume, stopOther, trackId }),

@@ -391,6 +391,12 @@ impl NativeSession {
         self.handle.set_muted(track_id, muted).err().map(Into::into)
     }
 
+    /// Brings a track to one side, or says why not.
+    #[napi]
+    pub fn set_track_pan(&self, track_id: u32, pan: f64, fade_ms: f64) -> Option<NativeRefusal> {
+        self.handle.set_track_pan(track_id, pan as f32, from_ms(fade_ms)).err().map(Into::into)
+    }
+
     /// Why not, if the session is closed.
     #[napi]
     pub fn set_track_volume(&self, track_id: u32, change: NativeTrackVolume) -> Option<NativeRefusal> {

@@ -88,6 +88,7 @@ impl NativeOutput {
             ("pcm", _) => OutputOptions::Pcm { format: pcm, sink },
             ("livekit", _) => OutputOptions::LiveKit(self.into_room(token)),
             ("memory", _) => OutputOptions::Memory { recording },
+            ("none", _) => OutputOptions::None,
             (other, _) => return Err(Error::from_reason(format!("no such output: {other}"))),
         })
     }

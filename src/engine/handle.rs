@@ -269,6 +269,11 @@ impl Handle {
         self.with(|session, at| session.set_muted(track, muted, at))?
     }
 
+    /// See [`Session::set_track_pan`].
+    pub fn set_track_pan(&self, track: u32, pan: f32, fade: Samples) -> Result<()> {
+        self.with(|session, _| session.set_track_pan(track, pan, fade))?
+    }
+
     /// See [`Session::set_track_volume`].
     pub fn set_track_volume(&self, track: u32, change: TrackVolume) -> Result<()> {
         self.with(|session, _| session.set_track_volume(track, change))?

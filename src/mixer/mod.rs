@@ -149,6 +149,12 @@ impl Mixer {
         self.tracks.set_muted(track, muted, self.now)
     }
 
+    /// Brings a track, of two channels, to one side from the next sample on: -1 is left, 1 right, 0 leaves it as it is. Like
+    /// [`set_volume`](Self::set_volume) in everything else.
+    pub fn set_pan(&mut self, track: u32, pan: f32, fade: Samples) {
+        self.tracks.set_pan(track, pan, fade, self.now);
+    }
+
     /// Returns true if a track was made silent.
     pub fn is_muted(&self, track: u32) -> bool {
         self.tracks.is_muted(track)
@@ -266,7 +272,8 @@ impl Mixer {
         for track in order.iter().filter(|track| stream_of(*routing, **track) == id) {
             let is_tapped = tapped.iter().any(|(_, tapped)| tapped == track);
             // What comes first needs no sum of its own.
-            let is_first = sum.is_empty() && !is_tapped;
+            let sides = tracks.sides(*track, *now);
+            let is_first = sum.is_empty() && !is_tapped && sides.is_none();
             let levels = tracks.levels(*track);
             let mut sounds = false;
             for voice in voices.iter_mut().map(V::as_mut).filter(|voice| voice.track == *track && !voice.is_held()) {
@@ -287,6 +294,10 @@ impl Mixer {
             if sounds {
                 stream.sounding = true;
                 tracks.mixed(*track, *now - *filled as Samples, *now, step);
+            }
+            if let Some(sides) = sides.filter(|_| !track_sum.is_empty()) {
+                track::turn(track_sum.samples(), &sides, *now);
+                piece = Piece::Other;
             }
             if is_tapped && !track_sum.is_empty() {
                 track_sums.keep(*track, *filled, &track_sum.samples()[..step * *channels]);

@@ -37,6 +37,8 @@ struct Track {
     /// Volume and gain in one.
     level: Ramp,
     mute: Ramp,
+    /// What the left and the right channel are turned to.
+    sides: [Ramp; 2],
     /// Up to where something of it was mixed: elsewhere a change is not heard and needs no fade.
     mixed_until: Samples,
     /// Where the frame begins that was counted last.
@@ -47,7 +49,7 @@ impl Default for Track {
     fn default() -> Self {
         let counts = TrackCounts { frames: 0, underruns: 0, volume: 1.0, gain: 1.0, is_muted: false };
         let open = Ramp::flat(1.0);
-        Self { counts, level: open, mute: open, mixed_until: 0, counted: None }
+        Self { counts, level: open, mute: open, sides: [open; 2], mixed_until: 0, counted: None }
     }
 }
 
@@ -90,6 +92,20 @@ impl Tracks {
         true
     }
 
+    /// From `now` on a track is so far left or right, of two channels: -1 is the left one alone, 1 the right one.
+    pub fn set_pan(&mut self, id: u32, pan: f32, fade: Samples, now: Samples) {
+        let track = self.of(id);
+        let levels = [1.0 - pan, 1.0 + pan].map(|level| level.min(1.0));
+        track.sides = [0, 1].map(|side| track.toward(track.sides[side], levels[side], now, fade));
+    }
+
+    /// What the left and the right channel of a track are turned to from `now` on; `None` if both stay as they are.
+    pub fn sides(&self, id: u32, now: Samples) -> Option<[Ramp; 2]> {
+        let sides = self.0.get(&id)?.sides;
+        let is_plain = |side: &Ramp| side.to == 1.0 && side.level(now) == 1.0;
+        (!sides.iter().all(is_plain)).then_some(sides)
+    }
+
     pub fn is_muted(&self, id: u32) -> bool {
         self.0.get(&id).is_some_and(|track| track.counts.is_muted)
     }
@@ -115,6 +131,16 @@ impl Tracks {
         if count > 0 {
             self.of(id).counts.underruns += count;
         }
+    }
+}
+
+/// Turns the left and the right channel of interleaved samples, of which the first is at `now`.
+pub fn turn(samples: &mut [f32], sides: &[Ramp; 2], now: Samples) {
+    let is_flat = sides.iter().all(|side| side.is_flat(now, now + (samples.len() / 2) as Samples));
+    let [left, right] = sides.map(|side| side.level(now));
+    for (at, frame) in (now..).zip(samples.chunks_exact_mut(2)) {
+        let levels = if is_flat { [left, right] } else { sides.map(|side| side.level(at)) };
+        frame.iter_mut().zip(levels).for_each(|(sample, level)| *sample *= level);
     }
 }
 
@@ -170,6 +196,27 @@ mod tests {
         assert!(tracks.set_muted(1, false, 2_000));
         assert_eq!(level(&tracks, 2_000), 0.5);
         assert!(!tracks.set_muted(2, false, 0));
+    }
+
+    #[test]
+    fn a_pan_turns_the_other_side_down() {
+        let mut tracks = Tracks::default();
+        assert!(tracks.sides(1, 0).is_none());
+        tracks.mixed(1, 0, 0, 960);
+        tracks.set_pan(1, 0.5, 100, 960);
+        let turned = |tracks: &Tracks, now| {
+            let mut samples = [1.0; 4];
+            tracks.sides(1, now).iter().for_each(|sides| turn(&mut samples, sides, now));
+            samples
+        };
+        assert_eq!(turned(&tracks, 960), [1.0, 1.0, 0.995, 1.0]);
+        assert_eq!(turned(&tracks, 1_060), [0.5, 1.0, 0.5, 1.0]);
+        tracks.set_pan(1, -1.0, 0, 2_000);
+        assert_eq!(turned(&tracks, 2_000), [1.0, 0.0, 1.0, 0.0]);
+        tracks.mixed(1, 2_000, 2_000, 10);
+        tracks.set_pan(1, 0.0, 100, 2_010);
+        assert!(tracks.sides(1, 2_109).is_some(), "it is on its way to the middle");
+        assert!(tracks.sides(1, 2_110).is_none());
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod data;
 mod listening;
 mod livekit;
 mod memory;
+mod none;
 mod output_file;
 mod participant;
 mod pcm;
@@ -111,6 +112,8 @@ pub enum OutputOptions {
         /// Where it is kept.
         recording: Arc<Mutex<Recording>>,
     },
+    /// Nowhere.
+    None,
     /// A room: each track a stream of its own.
     LiveKit(LiveKitOptions),
 }
@@ -308,7 +311,7 @@ impl OutputOptions {
         match self {
             Self::Wav { format, .. } => Some(wav::capacity(channels, *format)),
             Self::Memory { .. } => Some(memory::capacity(channels)),
-            Self::Pcm { .. } | Self::LiveKit(_) => None,
+            Self::Pcm { .. } | Self::None | Self::LiveKit(_) => None,
         }
     }
 
@@ -331,6 +334,7 @@ impl OutputOptions {
                 Box::new(pcm::Pcm::new(*format, None, 0, sink.clone(), backlog))
             }
             Self::Memory { recording } => Box::new(memory::Memory::new(channels, recording.clone())),
+            Self::None => Box::new(none::Nothing),
             Self::LiveKit(options) => Box::new(livekit::LiveKit::new(options.clone(), channels, now)),
         }
     }

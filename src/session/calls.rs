@@ -693,6 +693,15 @@ impl Session {
         Ok(())
     }
 
+    /// Brings a track to one side, for what plays on it and for all that will: -1 is left, 1 right. The session has two channels.
+    pub fn set_track_pan(&mut self, track: u32, pan: f32, fade: Samples) -> Result<()> {
+        if !matches!(self.lifecycle, Lifecycle::Open | Lifecycle::Draining { .. }) {
+            return self.check_open();
+        }
+        self.mixer.set_pan(track, pan, fade);
+        Ok(())
+    }
+
     /// Tells the room what to list of this participant, in every room that is joined; settles once it does. While the output is not
     /// open it is remembered, and settles at once.
     pub fn describe(&mut self, description: Description, ticket: Ticket) {

@@ -9,15 +9,16 @@ const { ManualClock, RealtimeClock } = require('./clocks')
 const WITHOUT_EVENT = ['ERR_DUPLICATE_REQUEST', 'ERR_CLOSED', 'ERR_INVALID_ARGUMENT']
 
 /**
- * Makes timed requests (see parseRequests) of a session and enters each into `history`. Settles when all playbacks have
+ * Makes timed requests (see Log) of a session and enters each into `history`. Settles when all playbacks have
  * ended, when the rest stays paused, or when `signal` is aborted: the caller closes the session then, if it is not closed yet. The
- * requests' times are relative to the session's time `zeroMs`. `onAsked(type, request, atMs)` is called before each request,
- * `onRefused` for one that is refused.
+ * requests' times are relative to the session's time `zeroMs`; on a realtime clock that is when it is connected, unless `begunAt` says
+ * otherwise (as `performance.now()`). `onAsked(type, request, atMs)` is called before each request, `onRefused` for one that is refused.
  */
-async function replay(session, requests, history, { clock = 'manual', zeroMs = 0, signal, onRefused = () => {}, onAsked = () => {} } = {}) {
+async function makeRequests(session, requests, history, options = {}) {
+  const { clock = 'manual', zeroMs = 0, signal, begunAt, onRefused = () => {}, onAsked = () => {} } = options
   await session.connect()
-  const [streams, begun] = [new Map(), new Set()]
-  const time = clock === 'manual' ? new ManualClock(session) : new RealtimeClock(signal)
+  const [streams, begun] = [new Map(), new WeakSet()]
+  const time = clock === 'manual' ? new ManualClock(session) : new RealtimeClock(signal, begunAt)
   try {
     for (const { atMs, type, request } of requests) {
       await time.reach(atMs)
@@ -25,9 +26,11 @@ async function replay(session, requests, history, { clock = 'manual', zeroMs = 0
       const { begin, method, onSession, onStream } = CALLS[type]
       onAsked(type, request, zeroMs + atMs)
       if (begin) {
-        const finished = begin(session, request, streams)
+        const playback = history.requested(request, zeroMs + atMs)
+        const finished = begin(session, { ...request, context: playback }, streams)
         // With `onDuplicate: 'join'` a second call returns the promise of the first, which is in the history.
-        if (!begun.has(finished)) enter(finished, request, history.requested(request, zeroMs + atMs), history, onRefused)
+        if (begun.has(finished)) history.joined(playback)
+        else enter(finished, request, playback, history, onRefused)
         begun.add(finished)
       } else if (onStream) await onStream(streams.get(request.requestId), request)
       else if (onSession) await onSession(session, request)
@@ -70,4 +73,4 @@ function enter(finished, { audioUrl }, playback, history, onRefused) {
   })
 }
 
-module.exports = { replay }
+module.exports = { makeRequests }

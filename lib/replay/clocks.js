@@ -1,7 +1,5 @@
 'use strict'
 
-// Clocks that a replay waits on: `reach` settles at a time, `step` after one more frame.
-
 // The two ways in which a session's time passes, for one driver: reach a time, or let a little more of it pass.
 
 const { setTimeout: sleep } = require('node:timers/promises')
@@ -26,7 +24,8 @@ class ManualClock {
     // From the session's time and not from the last target, so that rounding to samples does not add up.
     let left = atMs - this.#session.stats().timeMs
     while (left > 0) {
-      const stride = Math.min(left, STRIDE_MS)
+      // Silence passes at once, however long it is.
+      const stride = this.#session.playbacks().length > 0 ? Math.min(left, STRIDE_MS) : left
       await this.#session.advance(stride)
       left -= stride
     }
@@ -44,15 +43,16 @@ class ManualClock {
 
 /** Wall-clock time, for a session that plays by itself. */
 class RealtimeClock {
-  #startedAt = performance.now()
   #signal
+  #begunAt
 
-  constructor(signal) {
+  constructor(signal, begunAt = performance.now()) {
     this.#signal = signal
+    this.#begunAt = begunAt
   }
 
   async reach(atMs) {
-    const left = this.#startedAt + atMs - performance.now()
+    const left = this.#begunAt + atMs - performance.now()
     if (left > 0) await sleep(left, undefined, { signal: this.#signal })
   }
 

@@ -1,0 +1,54 @@
+'use strict'
+
+const { once } = require('node:events')
+
+const { sessionOptionsOf } = require('../replay/session-options')
+const { replayUsers } = require('../replay/users')
+const { printable, seconds } = require('./format')
+const { exitCode, interruption } = require('./interruption')
+const { ProgressLine } = require('./progress')
+const { JsonReport } = require('./report')
+const { table } = require('./table')
+const { writeReport } = require('./write-report')
+
+/**
+ * Plays many users' requests (see Log), each in a session of their own that keeps nothing, and says what they heard; returns a promise of the
+ * exit code.
+ */
+async function runUsers(users, { json, realtime, stereo, overlap, report: reportPath }) {
+  const begun = performance.now()
+  const signal = interruption()
+  // Once nobody reads what is found, there is nothing to go on for.
+  const unread = new AbortController()
+  if (reportPath === undefined) process.stdout.once('error', () => unread.abort())
+  const clock = realtime ? 'realtime' : 'manual'
+  const given = { ...(overlap && { overlap }), ...(json && { progressIntervalMs: undefined }) }
+  const printed = new Map()
+  let done = 0
+  const progress = new ProgressLine(process.stdout, () => `${done} of ${users.length} users, ${seconds(performance.now() - begun, 1)}`)
+  const report = await replayUsers(users, {
+    options: (user) => sessionOptionsOf(user, given, { type: 'none', ...(stereo && { channels: 2 }) }, clock),
+    isLive: realtime,
+    signal: AbortSignal.any([signal, unread.signal]),
+    onSession: (session, user, offsetMs) => json && printed.set(user, new JsonReport(session, process, { user, offsetMs })),
+    onRefused: (playback, user) => printed.get(user)?.refused(playback),
+    async onUser({ user }) {
+      done++
+      printed.delete(user)
+      // Who reads our output may be slower than we are.
+      if (process.stdout.writableNeedDrain) await once(process.stdout, 'drain').catch(() => {})
+    }
+  }).finally(() => progress.end())
+
+  const problems = []
+  for (const { user, error } of report.users) if (error) problems.push(`${user}: ${error.message}`)
+  if (reportPath !== undefined) await writeReport(reportPath, report).catch(({ message }) => problems.push(message))
+  const { users: count, plays, heardMs, failed, refused } = report.totals
+  const summary = `${count} users, ${plays} plays, ${seconds(heardMs, 2)} heard, in ${seconds(performance.now() - begun, 2)}`
+  if (!json) process.stdout.write(`${[...table(report), summary].join('\n')}\n`)
+  else console.error(summary)
+  for (const problem of problems) console.error(`speaker-session: ${printable(problem)}`)
+  return exitCode(signal, problems.length + failed + refused)
+}
+
+module.exports = { runUsers }

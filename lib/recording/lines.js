@@ -1,0 +1,122 @@
+'use strict'
+
+// Where the lines of a log are: in a file, or in objects that are there already.
+
+const { closeSync, fstatSync, openSync, readFileSync, readSync } = require('node:fs')
+const { setImmediate: breathe } = require('node:timers/promises')
+
+const { refuse, SpeakerError } = require('../error')
+
+const SKIPPED = /^\s*($|#|\/\/)/
+const CHUNK = 2 ** 20
+/** The last line may be without one. */
+const END = Buffer.from('\n')
+
+/**
+ * The lines of a file that are neither empty nor comments: an async iterable of `{ number, at, length }`, where `fields(at, length)` is the
+ * object in one, while the file is held open.
+ */
+class LinesOfFile {
+  #fd
+  #holders = 0
+  /** All of it, if it can't be read twice: a pipe. */
+  #whole
+
+  constructor(name) {
+    this.name = name
+  }
+
+  /** Opens the file, unless it is open already. */
+  hold() {
+    if (this.#holders === 0 && !this.#whole) this.#open()
+    this.#holders++
+  }
+
+  release() {
+    this.#holders--
+    if (this.#holders === 0 && !this.#whole) closeSync(this.#fd)
+  }
+
+  #open() {
+    try {
+      this.#fd = openSync(this.name, 'r')
+      if (fstatSync(this.#fd).isFile()) return
+    } catch ({ message }) {
+      throw this.#unreadable(message)
+    }
+    try {
+      this.#whole = readFileSync(this.#fd)
+    } catch ({ message }) {
+      throw this.#unreadable(message)
+    } finally {
+      closeSync(this.#fd)
+    }
+  }
+
+  #unreadable(why) {
+    return new SpeakerError('ERR_INVALID_ARGUMENT', `Expected a readable file for the requests but received ${this.name}: ${why}`)
+  }
+
+  async *[Symbol.asyncIterator]() {
+    for (let [number, at, rest] = [0, 0, Buffer.alloc(0)]; ; await breathe()) {
+      const chunk = this.#read(at + rest.length, CHUNK)
+      const bytes = Buffer.concat([rest, chunk.length > 0 ? chunk : END])
+      let begin = 0
+      for (let end = bytes.indexOf(END, rest.length); end !== -1; end = bytes.indexOf(END, begin)) {
+        number++
+        if (!SKIPPED.test(bytes.toString('utf8', begin, end))) yield { number, at: at + begin, length: end - begin }
+        begin = end + 1
+      }
+      if (chunk.length === 0) return
+      ;[at, rest] = [at + begin, bytes.subarray(begin)]
+    }
+  }
+
+  fields(at, length) {
+    return object(this.#read(at, length).toString('utf8'))
+  }
+
+  #read(at, length) {
+    if (this.#whole) return this.#whole.subarray(at, at + length)
+    const bytes = Buffer.allocUnsafe(length)
+    return bytes.subarray(0, readSync(this.#fd, bytes, 0, length, at))
+  }
+}
+
+/** The same of objects. */
+class LinesOfObjects {
+  name = 'requests'
+  #objects
+
+  constructor(objects) {
+    this.#objects = Array.from(objects)
+  }
+
+  async *[Symbol.asyncIterator]() {
+    for (const at of this.#objects.keys()) yield { number: at + 1, at, length: 1 }
+  }
+
+  fields(at) {
+    return plain(this.#objects[at])
+  }
+
+  hold() {}
+
+  release() {}
+}
+
+function object(line) {
+  try {
+    return plain(JSON.parse(line))
+  } catch (error) {
+    if (error instanceof SpeakerError) throw error
+    throw refuse('JSON', 'the line', line.trim())
+  }
+}
+
+function plain(value) {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refuse('an object', 'the line', value)
+  return value
+}
+
+module.exports = { LinesOfFile, LinesOfObjects }

@@ -1,0 +1,119 @@
+'use strict'
+
+// What one user heard, counted while it is told, so that nothing of a day has to be kept.
+
+/** How many failures a report tells one by one. */
+const TOLD_FAILURES = 10
+
+/** Counts that add up over users. */
+const SUMS = ['plays', 'completed', 'stopped', 'failed', 'refused', 'unheard', 'heardMs', 'overlapMs', 'unheardMs', 'waited', 'waitedMs']
+
+class Heard {
+  #sums = Object.fromEntries(SUMS.map((name) => [name, 0]))
+  #longestWaitMs = 0
+  #codes = {}
+  #failures = []
+  /** How long each that did not wait took from its request to its first sound, by the wall; undefined on a manual clock. */
+  #firstSounds
+  #offsetMs
+  /** What sounds now. */
+  #sounding = new Set()
+  #muted = new Set()
+  #lastMs = 0
+
+  /** Counts what a session plays. Its times are told with `offsetMs` added; `isLive`: it plays in real time. */
+  constructor(session, { offsetMs = 0, isLive = false } = {}) {
+    this.#offsetMs = offsetMs
+    if (isLive) this.#firstSounds = []
+    session.on('muted', ({ atMs, trackId }) => this.#sound(atMs, () => this.#muted.add(trackId)))
+    session.on('unmuted', ({ atMs, trackId }) => this.#sound(atMs, () => this.#muted.delete(trackId)))
+  }
+
+  /** A playback, as History has it, has started at this time. */
+  started(playback, atMs) {
+    if (this.#firstSounds && playback.queuedAtMs === undefined) this.#firstSounds.push(performance.now() - playback.askedAt)
+    this.resumed(playback, atMs)
+  }
+
+  /** It sounds from here on. */
+  resumed(playback, atMs) {
+    this.#sound(atMs, () => this.#sounding.add(playback))
+  }
+
+  /** It is silent from here on. */
+  paused(playback, atMs) {
+    this.#sound(atMs, () => this.#sounding.delete(playback))
+  }
+
+  /** It has come to its end. */
+  ended(playback) {
+    this.paused(playback, playback.endedAtMs)
+    this.#count(playback)
+  }
+
+  #count({ requestId, requestedAtMs, queuedAtMs, startedAtMs, endedAtMs, outcome, isRefused, durationMs, unheardMs = 0, code, message }) {
+    const sums = this.#sums
+    sums.plays++
+    sums[isRefused ? 'refused' : outcome]++
+    sums.unheardMs += unheardMs
+    if (startedAtMs === undefined || unheardMs >= durationMs) sums.unheard++
+    if (queuedAtMs !== undefined) this.#wait((startedAtMs ?? endedAtMs) - queuedAtMs)
+    if (code === undefined) return
+    this.#codes[code] = (this.#codes[code] ?? 0) + 1
+    if (this.#failures.length < TOLD_FAILURES) this.#failures.push({ requestId, atMs: this.#offsetMs + requestedAtMs, code, message })
+  }
+
+  /** Returns the report of the user of this name, whose first request is at `firstAtMs`. */
+  report(user, firstAtMs) {
+    const { plays, completed, stopped, failed, refused, unheard, heardMs, overlapMs, unheardMs, waited, waitedMs } = this.#sums
+    return {
+      user, firstAtMs, plays, completed, stopped, failed, refused, codes: this.#codes, heardMs, overlapMs, unheard, unheardMs, waited, waitedMs,
+      longestWaitMs: this.#longestWaitMs,
+      ...(this.#firstSounds && { firstSoundMs: spread(this.#firstSounds) }),
+      failures: this.#failures
+    }
+  }
+
+  /** How long each took to its first sound, if that was measured. */
+  get firstSounds() {
+    return this.#firstSounds
+  }
+
+  #wait(ms) {
+    this.#sums.waited++
+    this.#sums.waitedMs += ms
+    this.#longestWaitMs = Math.max(this.#longestWaitMs, ms)
+  }
+
+  /** What sounds changes at this time. */
+  #sound(atMs, change) {
+    const count = [...this.#sounding].filter(({ trackId }) => !this.#muted.has(trackId)).length
+    const passed = Math.max(0, atMs - this.#lastMs)
+    if (count > 0) this.#sums.heardMs += passed
+    if (count > 1) this.#sums.overlapMs += passed
+    this.#lastMs += passed
+    change()
+  }
+}
+
+/** Adds up the reports of all users; `firstSounds` are theirs. */
+function totals(reports, firstSounds) {
+  const sums = Object.fromEntries(SUMS.map((name) => [name, reports.reduce((sum, report) => sum + report[name], 0)]))
+  const codes = {}
+  for (const report of reports) for (const [code, count] of Object.entries(report.codes)) codes[code] = (codes[code] ?? 0) + count
+  const { plays, completed, stopped, failed, refused, heardMs, overlapMs, unheard, unheardMs, waited, waitedMs } = sums
+  return {
+    users: reports.length, plays, completed, stopped, failed, refused, codes, heardMs, overlapMs, unheard, unheardMs, waited, waitedMs,
+    longestWaitMs: reports.reduce((most, { longestWaitMs }) => Math.max(most, longestWaitMs), 0),
+    ...(firstSounds && { firstSoundMs: spread(firstSounds) })
+  }
+}
+
+/** The middle, the 95th percentile and the most; null where there is nothing to measure. */
+function spread(times) {
+  const sorted = Float64Array.from(times).sort()
+  const at = (share) => sorted[Math.ceil(share * sorted.length) - 1] ?? null
+  return { median: at(0.5), p95: at(0.95), max: at(1) }
+}
+
+module.exports = { Heard, totals }

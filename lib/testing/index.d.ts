@@ -1,0 +1,163 @@
+import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
+
+import type { AnyEvent, MemoryOutput, NoOutput, PcmOutput, Recording, SessionOptions, SpeakerSession, SpeakerTap, WavOutput } from '../..'
+
+/**
+ * What test suites need to play something and to know what was heard. It needs nothing but Node, and no test runner: what is made for one
+ * test takes the context of that test, as node:test and vitest hand it to a test, and ends with it.
+ */
+
+/** Samples, as `recording()` and {@link readWav} return them. */
+export interface Sound {
+  /** In Hz. */
+  sampleRate: number
+  channels: number
+  /** Interleaved; ±1 is full scale. */
+  samples: Float32Array
+}
+
+/** A recording, or the samples of one channel at 48 kHz. */
+export type Heard = Sound | Recording | Float32Array
+
+/** The context of a test: what is handed to it is done when the test ends. */
+export type TestContext = { after(done: () => unknown): void } | { onTestFinished(done: () => unknown): void }
+
+/**
+ * A sine, as a mono WAV file of 16 bits or as its raw samples. Its first sample is 0. At 0 Hz it is silence.
+ * @param hz its frequency; tones 100 Hz apart or more can be told from each other by {@link tonesIn}
+ * @param ms its length
+ */
+export function tone(hz: number, ms: number, options?: ToneOptions): Buffer
+
+export interface ToneOptions {
+  /** In Hz, 1000–192,000; default 48,000. */
+  sampleRate?: number
+  /** 0–1; default 0.3, so that three fit into full scale. */
+  amplitude?: number
+  /** `'pcm16'`: only the samples, as a stream takes them; default `'wav'`. */
+  format?: 'wav' | 'pcm16'
+}
+
+/** A WAV file of 16 bits, of interleaved samples from −1 to 1; what is beyond is clipped. Default: 48,000 Hz, one channel. */
+export function wavFile(samples: Float32Array | Float64Array | number[], sampleRate?: number, channels?: number): Buffer
+
+/**
+ * Reads a WAV file of 16 bits or floats of 32, by its path or its bytes.
+ * @throws {SpeakerError} `ERR_INVALID_ARGUMENT` if it is something else, or its header does not fit it
+ */
+export function readWav(file: string | Uint8Array): Sound
+
+/**
+ * Returns the amplitude of a frequency from ms to ms, by default throughout: exact where that is a whole number of its periods. Of a recording of two channels the mean of
+ * both, or one `channel` (0 or 1).
+ */
+export function level(heard: Heard, hz: number, fromMs?: number, toMs?: number, options?: { channel?: number }): number
+
+/**
+ * Returns which of these frequencies sounded when, in order of time: for each sound of one its begin and end, within 2 ms, and its amplitude in
+ * the middle. Where a sound is faded for longer than 20 ms, it begins or ends at the threshold.
+ *
+ * @example
+ * const { session } = testSession({ overlap: 'queue' }, t)
+ * for (const hz of [440, 880]) session.playAudio({ audio: tone(hz, 500), stopOther: false })
+ * await finish(session)
+ * tonesIn(session.recording(), [440, 880]) // [{ hz: 440, fromMs: 0, toMs: 500, level: 0.3 }, { hz: 880, fromMs: 500, toMs: 1000, level: 0.3 }]
+ */
+export function tonesIn(heard: Heard, frequencies: number[], options?: TonesOptions): { hz: number; fromMs: number; toMs: number; level: number }[]
+
+export interface TonesOptions {
+  /** The least amplitude of a tone, 0.0001–1; default 0.05. Where a tone at full scale is cut, others within 200 Hz of it seem to sound at up to that. */
+  threshold?: number
+  /** 0 or 1; default: the mean of both. */
+  channel?: number
+}
+
+/** Returns when anything sounded, exact to the sample, how loud its loudest sample was, and the root of its mean power. */
+export function soundsIn(heard: Heard, options?: SoundsOptions): { fromMs: number; toMs: number; peak: number; rms: number }[]
+
+export interface SoundsOptions {
+  /** What is no more than that is silence, 0–1; default 0.001 (−60 dBFS). */
+  threshold?: number
+  /** A silence that is no longer than that is part of the sound, in ms; default 20. */
+  pauseMs?: number
+  /** 0 or 1; default: the mean of both. */
+  channel?: number
+}
+
+/** Records what a session plays from now on, with any output, by a tap. On a manual clock it need not be read meanwhile. */
+export function recordTap(session: SpeakerSession, options?: { trackId?: number; sampleRate?: number; channels?: 1 | 2 }): {
+  tap: SpeakerTap
+  /** What came so far, from the session's time 0 on. */
+  recording(): Sound
+}
+
+/**
+ * A session into memory on the manual clock, unless `options` say otherwise, without `progress` events. It is closed when the test ends.
+ */
+export function testSession(
+  options?: Omit<SessionOptions, 'output'> & { output?: Partial<MemoryOutput> | NoOutput | WavOutput | PcmOutput },
+  t?: TestContext
+): {
+  session: SpeakerSession
+  /** All events so far. */
+  events: AnyEvent[]
+  /** Those about one playback. */
+  of(requestId: string): AnyEvent[]
+}
+
+/** Advances a session on the manual clock until nothing lives in it. */
+export function finish(session: SpeakerSession): Promise<void>
+
+/**
+ * An HTTP server on loopback that answers as badly as it is told. It ends with the test, or by `close`; one that is given no test keeps
+ * no process alive.
+ *
+ * @example
+ * const server = await flakyServer({
+ *   '/good.wav': tone(440, 1000),
+ *   '/cut.wav': { body: tone(440, 1000), cutAfter: 20_000 },
+ *   '/moody.wav': [{ status: 503 }, tone(440, 1000)]
+ * }, t)
+ * session.playAudio({ audioUrl: `${server.url}/cut.wav` })
+ *
+ * @param answers by path, without the query; of several the first one first, and the last one from then on; other paths are 404. Or what answers any request
+ */
+export function flakyServer(
+  answers: Record<string, ServerAnswer | ServerAnswer[]> | ((request: IncomingMessage, response: ServerResponse) => unknown),
+  t?: TestContext
+): Promise<FlakyServer>
+
+/** A body, or how it is answered. */
+export type ServerAnswer = Uint8Array | string | {
+  body?: Uint8Array | string
+  /** Default 200, with `redirect` 302. */
+  status?: number
+  headers?: OutgoingHttpHeaders
+  /** How long nothing is sent, not even a status, in ms; default 0. */
+  delayMs?: number
+  /** Sends so many bytes each time. */
+  drip?: Drip
+  /** Cuts the connection after so many bytes of the body, all of which was announced. */
+  cutAfter?: number
+  /** Sends so many bytes of the body, and then nothing; at 0 nothing at all. */
+  hangAfter?: number
+  /** Where it sends on to. */
+  redirect?: string
+}
+
+export interface Drip {
+  bytes: number
+  everyMs: number
+}
+
+export interface FlakyServer {
+  /** `http://127.0.0.1:<port>` */
+  readonly url: string
+  /** Who asked for what, in order. */
+  readonly requests: { method: string; path: string; headers: IncomingHttpHeaders }[]
+  close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/** Sends a body as slowly as `drip` of an answer, for a function that answers. */
+export function drip(response: ServerResponse, body: Uint8Array, how: Drip): void

@@ -1,0 +1,24 @@
+//! The output that keeps nothing: for who wants events and no samples.
+
+use std::time::Instant;
+
+use super::{Closing, Output, closed};
+use crate::audio::Samples;
+use crate::error::Result;
+use crate::mixer::Frame;
+
+pub struct Nothing;
+
+impl Output for Nothing {
+    fn write(&mut self, _frame: &Frame, _now: Instant) -> Result<bool> {
+        Ok(true)
+    }
+
+    fn skip(&mut self, _samples: Samples) -> Result<()> {
+        Ok(())
+    }
+
+    fn close(&mut self, _now: Instant) -> Closing {
+        closed(Ok(()))
+    }
+}
