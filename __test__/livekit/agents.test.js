@@ -13,7 +13,7 @@ const { BackgroundAudio, SpeakerAudioOutput } = require('speaker-session/livekit
 const { chirpSamples, missing } = require('../../bench/chirp')
 const { openAgent, setEnvironment } = require('../support/agent-session')
 const { framesOf, hum, listen } = require('../support/agents')
-const { fromNow, moderator, openRoom, present, until } = require('../support/room')
+const { fromNow, isBack, moderator, openRoom, present, publish, speak, until } = require('../support/room')
 const { level } = require('../support/wav')
 
 after(dispose) // or the clients keep the process
@@ -227,4 +227,21 @@ test('a background is heard beside the voice, lower while that speaks, and again
   await session.say('Hello.').waitForPlayout() // joins again
   const again = fromNow(room.ear, 'background_audio')
   await until(() => again().some((sample) => Math.abs(sample) > 0.01), 'the ambient sound is heard again')
+})
+
+test('a loop that a cut-off room dropped goes on when the room is won back, and not if it was stopped meanwhile', LIMIT, async (t) => {
+  const room = await openRoom(t)
+  const { session, told } = speak(t, room, { onReconnect: 'drop' })
+  await publish(session, room)
+  const background = new BackgroundAudio({ session })
+  t.after(() => background.close())
+  const [kept, stopped] = [1, 2].map(() => background.play(voice.BuiltinAudioClip.HOLD_MUSIC, true))
+  await until(() => session.playbacks().every(({ state }) => state === 'playing'), 'both play')
+  await room.server.stop()
+  await until(() => told.filter(({ code }) => code === 'ERR_DISCONNECTED').length === 2, 'both are dropped')
+  stopped.stop()
+  await room.server.restart()
+  await until(() => isBack(told), 'the room is back', 40_000)
+  await until(() => session.playbacks().length === 1, 'one plays again')
+  assert.deepEqual([kept.done(), stopped.done()], [false, true])
 })
