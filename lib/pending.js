@@ -71,7 +71,7 @@ class Pending {
     if (outcome === 'failed') {
       const error = new SpeakerError(code, message, { requestId, ...heard, cause })
       // Where it was asked for is of more use than where it was told of.
-      if (waiting.trace.stack) error.stack = waiting.trace.stack.replace(/^.*/, () => `${error}`)
+      if (waiting.trace) error.stack = waiting.trace.replace(/^.*/, () => `${error}`)
       waiting.reject(error)
     } else if (outcome === 'stopped') {
       waiting.resolve({ requestId, outcome, reason, ...heard })

@@ -356,8 +356,7 @@ class SpeakerSession extends EventEmitter {
   #result(accepted, { signal, group, context }, caller) {
     const { requestId } = accepted
     const waiting = this.#pending.addPlayback(accepted, given({ group, context }))
-    waiting.trace = {}
-    Error.captureStackTrace(waiting.trace, caller)
+    waiting.trace = traceFrom(caller)
     onAbort(signal, waiting.promise, () => this.#stopOne(requestId, waiting.promise, 'aborted'))
     return quiet(waiting.promise)
   }
@@ -448,6 +447,13 @@ function zeros(length) {
 function taken(answer) {
   if (answer?.code !== undefined) throw new SpeakerError(answer.code, answer.message)
   return answer
+}
+
+/** Where `caller` was called from, as a text: the frames themselves would keep what is called alive until the playback ends. */
+function traceFrom(caller) {
+  const trace = {}
+  Error.captureStackTrace(trace, caller)
+  return trace.stack
 }
 
 /** What a request has that comes back with each of its events. */

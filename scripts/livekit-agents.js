@@ -1,7 +1,7 @@
 'use strict'
 
 // Runs the tests of the adapter for @livekit/agents beside the version of @livekit/rtc-node that @livekit/agents asks for: a copy of this
-// package, among packages as a user has them (__test__/livekit-agents/peers). Those are installed into the user's cache directory once.
+// package, among packages as a user has them (__test__/adapters/livekit-agents-peers). Those are installed into the user's cache directory once.
 
 const { spawnSync } = require('node:child_process')
 const { createHash } = require('node:crypto')
@@ -10,7 +10,7 @@ const os = require('node:os')
 const path = require('node:path')
 
 const ROOT = path.join(__dirname, '..')
-const PEERS = path.join(ROOT, '__test__', 'livekit-agents', 'peers')
+const PEERS = path.join(ROOT, '__test__', 'adapters', 'livekit-agents-peers')
 const WANTED = ['package.json', 'package-lock.json']
 const PACKAGE = ['package.json', 'index.js', 'speaker-session.node', 'lib', 'adapters', 'scripts', 'bench', '__test__']
 
@@ -44,8 +44,8 @@ function installed() {
 const copy = mkdtempSync(path.join(installed(), 'run-'))
 try {
   for (const name of PACKAGE) cpSync(path.join(ROOT, name), path.join(copy, name), { recursive: true })
-  run(process.execPath, ['--test', '--test-reporter=spec', '__test__/livekit-agents/audio-output.test.js',
-    '__test__/livekit-agents/background-audio.test.js', '__test__/livekit/agents.test.js'], copy)
+  run(process.execPath, ['--test', '--test-reporter=spec', '__test__/adapters/livekit-agents-output.test.js',
+    '__test__/adapters/livekit-agents-background.test.js', '__test__/livekit/agents.test.js'], copy)
 } finally {
   rmSync(copy, { recursive: true, force: true })
 }

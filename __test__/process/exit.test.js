@@ -50,6 +50,35 @@ test('an awaited playback keeps its session', async (t) => {
   assert.deepEqual([code, out], [0, 'completed\n'])
 })
 
+test('a playback keeps nothing of whoever asked for it', async (t) => {
+  const { code, out } = await run(t, `
+    require('node:v8').setFlagsFromString('--expose-gc')
+    const gc = require('node:vm').runInNewContext('gc')
+    class Caller {
+      ask(session) {
+        session.playAudio({ audioUrl: 'long.wav' })
+      }
+    }
+    let collected = false
+    const registry = new FinalizationRegistry(() => (collected = true))
+    const ask = (session, caller = new Caller()) => {
+      registry.register(caller)
+      caller.ask(session)
+    }
+    ;(async () => {
+      const session = new SpeakerSession({ output: { type: 'memory', clock: 'manual' } })
+      ask(session)
+      for (let n = 0; n < 50 && !collected; n++) {
+        gc()
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+      console.log(collected, session.playbacks().length)
+      await session.close()
+    })()
+  `)
+  assert.deepEqual([code, out], [0, 'true 1\n'])
+})
+
 test('an unreferenced session is collected and closes its file', async (t) => {
   const { code, out, folder } = await run(t, `
     require('node:v8').setFlagsFromString('--expose-gc')
