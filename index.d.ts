@@ -145,6 +145,21 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   seekAudio(request: SeekRequest): Promise<{ sought: string[] }>
 
   /**
+   * Sets a mark behind everything that was asked for so far, or what of it is named: a request, a track or a group. It is reached when all
+   * of that has ended, however it did, the end of a fade included: the event `mark` is emitted just behind the last of their terminal
+   * events, then the promise resolves; at once if none of it is live. What is requested later is not waited for. Several marks may have
+   * one name; each is reached once, also by `close`. A stream counts as a whole: {@link SpeakerStream.mark} is for what was written to it
+   * so far. `record` does not write marks.
+   * Rejects with `ERR_CLOSED` after `close`, `ERR_INTERNAL` if the session broke, `ERR_INVALID_ARGUMENT`. Nobody has to await it.
+   * @param name a non-empty string of well-formed Unicode
+   *
+   * @example
+   * for (const sentence of turn) session.playAudio({ audio: sentence, overlap: 'queue', stopOther: false, group: 'turn 1' })
+   * await session.mark('said', { group: 'turn 1' })
+   */
+  mark(name: string, behind?: Target): Promise<ReachedMark>
+
+  /**
    * Changes the `volume` of the target, in a straight line from its present one. What loads, waits or is paused has the new
    * volume when it sounds; what fades out follows both. Returns the `requestId`s that were changed; to change nothing is no
    * error.
@@ -318,7 +333,7 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * the recording can't be finished.
    *
    * With `drain: true` nothing is stopped yet. What was accepted goes on to its end, also what loads or is queued; streams that live
-   * can be written to; `stopAudio`, `interrupt`, `pauseAudio`, `resumeAudio`, `seekAudio`, `setVolume`, `moveAudio`, `setMuted`, `unpublish`
+   * can be written to; `stopAudio`, `interrupt`, `pauseAudio`, `resumeAudio`, `seekAudio`, `setVolume`, `moveAudio`, `setMuted`, `mark`, `unpublish`
    * and those of {@link track} but `tap` work as before. `playAudio`, `createStream`, `connect`, `advance`, `tap` and `listen` are refused with `ERR_CLOSED`. When nothing lives any
    * more, at once if nothing does, the session is closed as by `close()`; after `withinMs` what is left (what is paused, loops for
    * ever, or is a stream that nobody ends) is stopped with reason `'closed'`. `close()` ends a drain at once, and of two drains the one
@@ -476,8 +491,8 @@ interface OutputBase {
 }
 
 /**
- * A WAV file at 48 kHz holding all tracks. It is valid at any time, even if the process dies. Silence in which nothing plays takes
- * no room where the file system has sparse files. It holds 4 GiB: 12.4 h of mono in 16 bits.
+ * A WAV file at 48 kHz (at 8 kHz in a {@link SampleFormat} of telephone lines) holding all tracks. It is valid at any time, even if the
+ * process dies. Silence in which nothing plays takes no room where the file system has sparse files. It holds 4 GiB: 12.4 h of mono in 16 bits.
  *
  * A file that is there stays until `close`: the new one is written beside it as `<path>.part` (`.part2` and so on if that exists) and
  * takes its place and its permissions then. If the process dies or the disk is full, the old file stays and the new one is
@@ -505,7 +520,7 @@ export interface WavOutput extends OutputBase {
    * is.
    */
   keepUnheard?: boolean
-  /** Default `'s16'`. */
+  /** Default `'s16'`. In `'mulaw'` and `'alaw'` the file is one at 8 kHz, and silence takes its room. */
   format?: SampleFormat
   /**
    * Adds noise of ±1 step (TPDF) before samples are rounded to 16 bits: quiet sound is then not distorted, at the price of a
@@ -518,7 +533,7 @@ export interface WavOutput extends OutputBase {
 /** Frames for a callback, all tracks mixed. */
 export interface PcmOutput extends OutputBase {
   type: 'pcm'
-  /** In Hz, 8000–192,000; default 48,000. */
+  /** In Hz, 8000–192,000; default 48,000, with the formats `'mulaw'` and `'alaw'` 8000, which they need. */
   sampleRate?: number
   /** Default `'s16'`; little-endian, interleaved. */
   format?: SampleFormat
@@ -527,8 +542,15 @@ export interface PcmOutput extends OutputBase {
   /** Length of a frame in ms, 10–100, a whole number of samples; default 20. */
   frameMs?: number
   /**
-   * Called for every frame while something sounds, not in silence; the last frame before silence is filled up. On a
-   * realtime clock at most 64 frames wait for it; more are dropped and counted in `stats().droppedFrames`.
+   * Whether silence has frames too; default `false`. With `true` one frame follows the other from the moment that the output is opened
+   * (`connect`, or the first request) until the session is closed, also while everything is paused: for telephone lines and voice channels
+   * that expect a frame every 20 ms. The session's time goes on in silence then, and it mixes 50 times a second. Only time that was lost
+   * because the process was halted (`stats().lostFrames`) is left out, since its frames would all come late: `atMs` jumps over it.
+   */
+  continuous?: boolean
+  /**
+   * Called for every frame while something sounds, and in silence only if it is `continuous`; else the last frame before silence is
+   * filled up. On a realtime clock at most 64 frames wait for it; more are dropped and counted in `stats().droppedFrames`.
    */
   onFrame: (frame: Buffer, info: FrameInfo) => void
 }
@@ -705,7 +727,12 @@ export function liveKitFromEnv(
   } & Omit<LiveKitOutput, 'type' | 'url' | 'token'>
 ): LiveKitOutput
 
-export type SampleFormat = 's16' | 'f32'
+/**
+ * - `s16`, `f32`: integers of 16 bits and floats of 32
+ * - `mulaw`, `alaw`: a byte a sample at 8 kHz, as telephone lines have them (ITU-T G.711): `mulaw` in North America and Japan, and for Twilio;
+ *   `alaw` elsewhere
+ */
+export type SampleFormat = 's16' | 'f32' | 'mulaw' | 'alaw'
 
 export interface FrameInfo {
   /** The session's time of the frame's first sample. It jumps over silence. */
@@ -867,6 +894,13 @@ export interface SpeakerStream extends Writable {
   /** What {@link SpeakerSession.playAudio} returns. */
   readonly finished: Playing
   /**
+   * Sets a mark behind what was written so far: with raw samples it is reached at the very sample, when all of that was heard. Also when the
+   * stream is silent because nothing was written behind it (up to 32 ms of it are then held back by the resampler, for what follows), when
+   * it is flushed, and when it ends. In a file format no sample can be told from a byte, so there it is reached with a flush or the end.
+   * Otherwise as {@link SpeakerSession.mark}.
+   */
+  mark(name: string): Promise<ReachedMark>
+  /**
    * Drops what was written and not heard yet, faded over 5 ms; resolves when that is done. What is written next, which may be at
    * once, begins with a new sample, or in a file format with a new file.
    */
@@ -960,7 +994,7 @@ export interface TapOptions {
   format?: SampleFormat
   /** As for {@link WavOutput}. */
   dither?: boolean
-  /** In Hz, 8000–192,000; default 48,000. */
+  /** In Hz, 8000–192,000; default 48,000, or the 8000 that the formats of telephone lines need. */
   sampleRate?: number
   /** Default: the session's. Mono is the mean of left and right. */
   channels?: 1 | 2
@@ -1005,7 +1039,7 @@ export interface ListenOptions {
   format?: SampleFormat
   /** As for {@link WavOutput}. */
   dither?: boolean
-  /** In Hz, 8000–192,000; default 48,000. */
+  /** In Hz, 8000–192,000; default 48,000, or the 8000 that the formats of telephone lines need. */
   sampleRate?: number
   /** Default 1, whatever is sent. */
   channels?: 1 | 2
@@ -1054,6 +1088,13 @@ export interface VoiceStats {
   jitterMs: number
   /** How often a playback of it had nothing to play in the middle of a sound. */
   underruns: number
+}
+
+/** A mark that was reached. */
+export interface ReachedMark {
+  name: string
+  /** The session's time at which it was. */
+  atMs: number
 }
 
 /** How much of a playback was handed over and heard. */
@@ -1439,6 +1480,8 @@ export interface SpeakerEvents {
   stopped: [event: PlaybackEvent & Heard & { reason: string }]
   /** It ended with an error, after it had sounded for `durationMs`. */
   failed: [event: PlaybackEvent & Heard & { code: SpeakerErrorCode; message: string }]
+  /** What was asked for before a mark has ended, or what was written before it to a stream was heard: see {@link SpeakerSession.mark}. */
+  mark: [event: SpeakerEvent & { name: string }]
   /** The output is open. */
   connected: [event: SpeakerEvent]
   /** The connection to the room is lost and being restored; see {@link LiveKitOutput}. */

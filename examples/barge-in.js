@@ -1,82 +1,70 @@
 'use strict'
 
 // Barge-in on a phone call, with messages as Azure Communication Services takes them (media streaming): as soon as the caller
-// begins to speak, what is said to him stops; what he has said is answered in turn.
+// begins to speak, what is said to him stops; what he has said is answered, and a reply that still runs gives way to that.
 //
 //   node examples/barge-in.js > messages.jsonl    what goes to the call's WebSocket; what happens is told on stderr
 //   node examples/barge-in.js --realtime          the same at the speed of speech
 //
 // The recognizer is a list of what it tells, and the speech service reads files. Time is moved by hand, so that it is over
-// at once and gives the same messages each time; a call leaves `clock` out, as --realtime does.
+// at once and gives the same messages each time; a call leaves `clock` out, as --realtime does, and has a real socket.
 
 const { readFileSync } = require('node:fs')
 const path = require('node:path')
 const { pipeline } = require('node:stream/promises')
 const { setImmediate: immediate, setTimeout: sleep } = require('node:timers/promises')
 
-const { SpeakerSession } = require('..') // 'speaker-session'
+const { SpeakerLine, acs } = require('../adapters/websocket') // 'speaker-session/websocket'
 
 const RECOGNIZED = [
   { atMs: 0, final: 'what is new?', answer: 'welcome.mp3' },
   { atMs: 1500, partial: 'wait' },
   { atMs: 1700, partial: 'wait, any' },
   { atMs: 1900, final: 'wait, any meetings?', answer: 'reminder.mp3' },
-  { atMs: 2500, final: 'and the front door?', answer: 'urgent.mp3' }, // waits for its turn
-  { atMs: 2700, final: 'and the weather?', answer: 'welcome.mp3' }, // one too many
-  { atMs: 4500, partial: 'never' },
-  { atMs: 4800, final: 'never mind', answer: 'reminder.mp3' }
+  { atMs: 2500, final: 'and the front door?', answer: 'urgent.mp3' }, // said so fast that no partial result came before
+  { atMs: 4500, final: 'and the weather?', answer: 'welcome.mp3' },
+  { atMs: 5200, partial: 'never' },
+  { atMs: 5500, final: 'never mind', answer: 'reminder.mp3' }
 ]
 
 const realtime = process.argv.includes('--realtime')
-const send = (message) => console.log(JSON.stringify(message)) // socket.send(…)
 
-/** What has an earlier time was interrupted. */
-let silentUntilMs = 0
-
-const session = new SpeakerSession({
-  overlap: 'queue', // one turn after the other
-  maxQueued: 1,
-  output: {
-    type: 'pcm',
-    clock: realtime ? 'realtime' : 'manual',
-    sampleRate: 16000,
-    onFrame(frame, { atMs }) {
-      if (atMs < silentUntilMs) return
-      send({ Kind: 'AudioData', AudioData: { Data: frame.toString('base64') }, StopAudio: null })
-    }
-  }
+const line = new SpeakerLine({
+  socket: { readyState: 1, bufferedAmount: 0, send: (message) => console.log(message) }, // a WebSocket
+  codec: acs(),
+  clock: realtime ? 'realtime' : 'manual'
 })
 
-/** What becomes of each turn. */
-const turns = new Map()
+let turns = 0
 
 /** The caller begins to speak. Recognizers tell that several times. */
-async function onPartial() {
-  const { interrupted } = await session.interrupt({ keep: ['system'], reason: 'barge-in' })
-  if (interrupted.length === 0) return
-  silentUntilMs = Infinity // the fade, which comes too late now
-  send({ Kind: 'StopAudio', AudioData: null, StopAudio: {} })
-  for (const { requestId, positionMs } of interrupted) console.error(`${requestId}: ${positionMs.toFixed(1)} ms were heard`)
-  await Promise.all(interrupted.map(({ requestId }) => turns.get(requestId)))
-  silentUntilMs = session.stats().timeMs
+function onPartial() {
+  return cancelReply('barge-in')
 }
 
-/** The caller has said something: the answer is spoken when those before it are. */
+/** The caller has said something: it is answered, whatever is being said or made ready to be said. */
 async function onFinal(answer) {
-  const requestId = `turn ${turns.size + 1}`
-  const speech = session.createStream({ requestId, format: 'mp3', role: 'voice', stopOther: false })
-  turns.set(requestId, speech.finished)
-  pipeline(synthesize(answer), speech).catch(() => {}) // `finished` tells it too
+  const group = `turn ${++turns}`
+  await cancelReply('next turn')
+  // From here on the reply can be cancelled, while its first word is not made too.
+  const speech = line.session.createStream({ group, format: 'mp3', role: 'voice' })
+  pipeline(reply(answer), speech).catch(() => {}) // `finished` tells it too
   try {
     const { outcome, durationMs } = await speech.finished
-    console.error(`${requestId}: ${outcome} after ${durationMs.toFixed(1)} ms`)
+    console.error(`${group}: ${outcome} after ${durationMs.toFixed(1)} ms`)
   } catch ({ code, message }) {
-    console.error(`${requestId}: ${code}: ${message}`)
+    console.error(`${group}: ${code}: ${message}`)
   }
 }
 
-/** Speech arrives in pieces. */
-async function* synthesize(answer) {
+/** Stops the reply that runs, if one does: the call is silent at once, and `reply` ends with its stream. */
+async function cancelReply(reason) {
+  const { groups } = await line.interrupt({ keep: ['system'], reason })
+  for (const { group, heardMs } of groups) console.error(`${group}: ${heardMs.toFixed(1)} ms were sent (${reason})`)
+}
+
+/** What the agent answers, as its speech service sends it: in pieces. */
+async function* reply(answer) {
   const speech = readFileSync(path.join(__dirname, 'audio', answer))
   for (let at = 0; at < speech.length; at += 2000) {
     if (realtime) await sleep(20)
@@ -87,7 +75,7 @@ async function* synthesize(answer) {
 async function pass(ms) {
   if (realtime) return sleep(ms)
   await immediate() // what is written now is written before
-  await session.advance(ms)
+  await line.session.advance(ms)
 }
 
 async function main() {
@@ -99,8 +87,9 @@ async function main() {
     if (partial) onPartial()
     else onFinal(answer)
   }
-  while (session.playbacks().length > 0) await pass(100)
-  await session.close()
+  do await pass(100)
+  while (line.session.playbacks().length > 0)
+  await line.close()
 }
 
 main()

@@ -47,6 +47,8 @@ export declare class NativeSession {
   playClip(request: NativePlay, clip: NativeClip): NativeAccepted | NativeRefusal
   /** Takes a request whose bytes will be written: the writer's end, or why it is refused. */
   stream(request: NativePlay, encoding: NativeEncoding): NativeStream | NativeRefusal
+  /** Sets a mark. Why not, if the session is closed. */
+  mark(name: string, number: number, target: NativeTarget): NativeRefusal | null
   /** Returns the ids that were stopped. */
   stop(request: NativeStop): Array<string>
   /** Returns what was stopped, where it was, and how much was heard of its groups. */
@@ -127,6 +129,8 @@ export declare class NativeStream {
   whenRoom(ticket: number): void
   end(): void
   fail(message: string): void
+  /** Sets a mark behind so many bytes that were written since the last flush. Why not, if the session is closed. */
+  mark(name: string, number: number, bytes: number): NativeRefusal | null
   flush(more: boolean, ticket: number): void
 }
 
@@ -260,6 +264,7 @@ export interface NativeOutput {
   dither: boolean
   path?: string
   keepUnheard: boolean
+  continuous: boolean
   sampleRate: number
   frameMs: number
   url?: string

@@ -6,12 +6,13 @@ const { SpeakerError } = require('./error')
 const FOREVER_MS = 0x7fffffff
 
 /**
- * Promises of what the addon will tell: playbacks by their number, calls by their ticket. While something is awaited, Node stays, and
+ * Promises of what the addon will tell: playbacks by their number, calls by their ticket, marks by theirs. While something is awaited, Node stays, and
  * so does the session, though nobody else may hold it; an idle one lets it go.
  */
 class Pending {
   #playbacks = new Map()
   #tickets = new Map()
+  #marks = new Map()
   /** The latest playback of each requestId that is awaited. */
   #latest = new Map()
   #session
@@ -37,6 +38,16 @@ class Pending {
   /** Adds a call that answers under a ticket. */
   addTicket(ticket) {
     return this.#add(this.#tickets, ticket)
+  }
+
+  /** Adds a mark, by its number. */
+  addMark(mark) {
+    return this.#add(this.#marks, mark)
+  }
+
+  /** A mark is reached. */
+  reach(mark, event) {
+    this.#take(this.#marks, mark)?.resolve(event)
   }
 
   /** Returns the latest playback of a requestId, if it is awaited. */
@@ -91,7 +102,7 @@ class Pending {
   #take(map, key) {
     const waiting = map.get(key)
     map.delete(key)
-    if (this.#playbacks.size === 0 && this.#tickets.size === 0) {
+    if (this.#playbacks.size === 0 && this.#tickets.size === 0 && this.#marks.size === 0) {
       clearInterval(this.#alive)
       this.#alive = undefined
     }

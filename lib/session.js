@@ -101,6 +101,13 @@ class SpeakerSession extends EventEmitter {
     return { sought: this.#recorded('seek', request, () => taken(this.#native.seek(target, positionMs))) }
   }
 
+  mark(name, target) {
+    return this.#mark(() => {
+      const checked = check.markRequest(name, target)
+      return (mark) => this.#native.mark(checked.name, mark, checked.target)
+    })
+  }
+
   async setVolume(request) {
     const checked = check.volumeRequest(request)
     return { changed: this.#recorded('volume', request, () => this.#native.setVolume(checked)) }
@@ -328,6 +335,7 @@ class SpeakerSession extends EventEmitter {
       requestId,
       finished,
       ask: (call) => this.#ask(call),
+      mark: (call) => this.#mark(() => call),
       stop: (reason) => this.#stopOne(requestId, finished, reason),
       recorder: this.#recorder,
       piped: checked.encoding.more
@@ -378,6 +386,17 @@ class SpeakerSession extends EventEmitter {
     throw new SpeakerError('ERR_UNSUPPORTED_OPERATION', message)
   }
 
+  /** Sets a mark by the call that `ready` returns. Returns a promise of it; who listens to `mark` need not await it. */
+  #mark(ready) {
+    const set = async () => {
+      const call = ready()
+      const mark = ++this.#lastTicket
+      taken(call(mark))
+      return this.#pending.addMark(mark).promise
+    }
+    return quiet(set())
+  }
+
   /** Makes a call that answers later, under a ticket. */
   #ask(call) {
     const ticket = ++this.#lastTicket
@@ -407,7 +426,7 @@ class SpeakerSession extends EventEmitter {
     }
   }
 
-  #event({ type, playback, cause, ...told }) {
+  #event({ type, playback, cause, mark, ...told }) {
     if (DATA_EVENTS.includes(type) && this.listenerCount(type) === 0) this.#hear()
     const event = { ...told, ...this.#pending.given(playback) }
     try {
@@ -417,6 +436,7 @@ class SpeakerSession extends EventEmitter {
       // Also when a listener throws: the promise belongs to somebody else.
       if (type === 'started') this.#pending.started(playback)
       else if (type === 'completed' || type === 'stopped' || type === 'failed') this.#pending.settle(type, playback, { ...event, cause })
+      else if (type === 'mark') this.#pending.reach(mark, { name: event.name, atMs: event.atMs })
       else if (type === 'participantLeft') this.#rpc.left(event.participant.identity)
       else if (type === 'disconnected') this.#rpc.end(event.reason)
     }

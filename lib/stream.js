@@ -2,6 +2,7 @@
 
 const { Writable } = require('node:stream')
 
+const check = require('./check')
 const { describe, ended } = require('./error')
 
 const NOTHING = new Uint8Array(0)
@@ -10,6 +11,7 @@ const NOTHING = new Uint8Array(0)
 class SpeakerStream extends Writable {
   #native
   #ask
+  #mark
   #stop
   #recorder
   #piped
@@ -17,21 +19,24 @@ class SpeakerStream extends Writable {
   #waiting
   /** Bytes in Node's own queue that were flushed while they waited there. */
   #flushed = 0
+  /** Bytes that were handed over since the last flush, those of a write that waits for room included. */
+  #written = 0
   /** Says that the tail was heard. */
   #heard
   #isOver = false
 
   /**
-   * `native` is the addon's end, `finished` the promise of playback `requestId`; `ask` makes a call under a ticket, `stop` stops
-   * the playback for a reason, `recorder` writes down what is written, if any does. `piped` says that whoever writes always has more at
+   * `native` is the addon's end, `finished` the promise of playback `requestId`; `ask` makes a call under a ticket, `mark` sets a mark,
+   * `stop` stops the playback for a reason, `recorder` writes down what is written, if any does. `piped` says that whoever writes always has more at
    * hand until the end.
    */
-  constructor({ native, requestId, finished, ask, stop, recorder, piped }) {
+  constructor({ native, requestId, finished, ask, mark, stop, recorder, piped }) {
     super()
     this.requestId = requestId
     this.finished = finished
     this.#native = native
     this.#ask = ask
+    this.#mark = mark
     this.#stop = stop
     this.#recorder = recorder
     this.#piped = piped
@@ -41,6 +46,12 @@ class SpeakerStream extends Writable {
     finished.then((result) => this.#over(result), (error) => this.#failed(error))
   }
 
+  mark(name) {
+    const queued = this.writableLength - (this.#waiting?.chunk.length ?? 0) - this.#flushed
+    const bytes = this.#written + queued
+    return this.#mark((mark) => this.#native.mark(check.markName(name), mark, bytes))
+  }
+
   stats() {
     return this.#native.stats() ?? undefined
   }
@@ -48,6 +59,7 @@ class SpeakerStream extends Writable {
   /** Drops what was written and not heard. */
   async flush() {
     const waiting = this.#take()
+    this.#written = 0
     this.#flushed = this.writableLength - (waiting?.chunk.length ?? 0)
     const flushed = this.#ask((ticket) => this.#native.flush(this.#piped || this.writableEnded, ticket))
     this.#record('flush')
@@ -62,6 +74,7 @@ class SpeakerStream extends Writable {
       this.#flushed -= chunk.length
       callback()
     } else {
+      this.#written += chunk.length
       this.#recorder?.write(this.requestId, chunk)
       this.#put(chunk, chunk, callback)
     }

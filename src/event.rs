@@ -192,6 +192,13 @@ pub enum EventKind {
         /// What else was said of it.
         attributes: BTreeMap<String, String>,
     },
+    /// What was asked for before a mark was heard, or has ended otherwise.
+    Mark {
+        /// The name that its user gave it.
+        name: String,
+        /// Its number, by which the promise of it is found.
+        mark: u32,
+    },
     /// The output failed, and every live playback with it; or the session broke, or the recording failed.
     Error {
         /// What went wrong, for programs.

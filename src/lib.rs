@@ -21,7 +21,7 @@
 //! - [`source`], [`mixer`], [`output`]: the sound path, in this order.
 //! - `listen`: a voice's RTP packets in, frames out; pure logic, to which a room gives its packets.
 //! - [`session`]: one user's speaker, a plain state machine; [`engine`]: the threads and clocks that move it.
-//! - `dither`: noise for outputs of 16 bits.
+//! - `dither`: noise for outputs of 16 bits; [`g711`]: the code of telephone lines.
 //! - [`event`], [`error`]: what the user sees of both; [`redact`], [`secrets`]: what is shown there of a value or of foreign text.
 //! - [`reserved`]: the path that an output writes, and no source of its session may be.
 //! - [`runtime`]: the process-wide threads; `sync`: what they meet in.
@@ -35,6 +35,7 @@ mod dither;
 pub mod engine;
 pub mod error;
 pub mod event;
+pub mod g711;
 #[doc(hidden)]
 pub mod listen;
 pub mod mixer;

@@ -102,6 +102,7 @@ impl Desk {
             What::Progress(place) => format!("at {place}"),
             What::Stalled(place) => format!("stalled {place}"),
             What::Swapped { sought: Some(place), .. } => format!("sought {place}"),
+            What::Marked(number) => format!("mark {number}"),
             What::Swapped { sought: None, .. } => "swapped".to_owned(),
             What::Ended(why) => format!("{why:?} {}", self.voice(notice.id).played()),
         };

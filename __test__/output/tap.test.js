@@ -213,7 +213,7 @@ test("an error in a tap's reader stays there", async (t) => {
 test('tap options are validated', (t) => {
   const { session } = open(t)
   const cases = [
-    [{ format: 'mp3' }, /Expected one of 's16', 'f32' for format/],
+    [{ format: 'mp3' }, /Expected one of 's16', 'f32', 'mulaw', 'alaw' for format/],
     [{ sampleRate: 4000 }, /from 8000 to 192000 for sampleRate/],
     [{ channels: 3 }, /for channels/],
     [{ frameMs: 5 }, /for frameMs/],

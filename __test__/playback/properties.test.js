@@ -88,6 +88,8 @@ const CALLS = fc.oneof(
   { weight: 4, arbitrary: call('write', { which, ms: fc.constantFrom(1, 20, 100) }) },
   { weight: 1, arbitrary: call('flush', { which }) },
   { weight: 2, arbitrary: call('end', { which }) },
+  { weight: 1, arbitrary: call('mark', { target }) },
+  { weight: 1, arbitrary: call('streamMark', { which }) },
   { weight: 1, arbitrary: call('destroy', { which, fails: fc.boolean() }) },
   { weight: 1, arbitrary: call('abort', { which }) },
   { weight: 2, arbitrary: call('stop', { target, fadeOutMs: fc.constantFrom(undefined, 0, 30), ahead: fc.constantFrom(false, false, true) }) },
@@ -133,6 +135,8 @@ class Run {
   /** The ends of playbacks, one for each that was asked for; several calls that joined share one. */
   ends = new Set()
   streams = []
+  /** The marks that were set. */
+  marks = []
   renamed = 0
   controllers = []
 
@@ -161,6 +165,10 @@ class Run {
         return stream?.flush()
       case 'end':
         return void stream?.end()
+      case 'mark':
+        return this.#mark(session, target)
+      case 'streamMark':
+        return stream && this.#mark(stream)
       case 'destroy':
         return void stream?.destroy(rest.fails ? new Error('destroyed by the test') : undefined)
       case 'abort':
@@ -201,8 +209,14 @@ class Run {
     })
     this.promises.push({ what, promise })
     // A playback, and what its stream takes, may need time that is still to come.
-    if (call.then === 'settled' && !['play', 'stream', 'write', 'flush'].includes(call.call)) await settled(promise, what)
+    if (call.then === 'settled' && !['play', 'stream', 'write', 'flush', 'mark', 'streamMark'].includes(call.call)) await settled(promise, what)
     else if (call.then !== 'at once') await new Promise(setImmediate)
+  }
+
+  #mark(marked, ...behind) {
+    const mark = marked.mark(`mark ${this.marks.length}`, ...behind)
+    this.marks.push(mark)
+    return mark
   }
 
   #ends(promise) {
@@ -260,6 +274,7 @@ async function run(overlap, { options, calls, closeAt }) {
   if (run.odd) throw run.odd
   await assertStarted(run)
   await assertOutcomes(run)
+  await assertMarks(run)
   assertEvents(run.told)
   assertStats(run)
 }
@@ -299,6 +314,14 @@ async function assertOutcomes({ ends, told }) {
   const sorted = (ends) => ends.map((end) => JSON.stringify(end)).sort()
   assert.deepEqual(Object.keys(actual).sort(), Object.keys(expected).sort())
   for (const [requestId, ends] of Object.entries(expected)) assert.deepEqual(sorted(actual[requestId]), sorted(ends), requestId)
+}
+
+/** Each mark is told once, and its promise says the same. */
+async function assertMarks({ marks, told }) {
+  const reached = (await Promise.allSettled(marks)).filter(({ reason }) => reason?.code !== 'ERR_CLOSED').map(({ value }) => value)
+  const events = told.filter(({ type }) => type === 'mark').map(({ name, atMs }) => ({ name, atMs }))
+  const sorted = (marks) => marks.map((mark) => JSON.stringify(mark)).sort()
+  assert.deepEqual(sorted(events), sorted(reached))
 }
 
 function isTerminal({ type }) {

@@ -5,7 +5,7 @@ const { finish, testSession } = require('../../lib/testing')
 /** But for `subscribed`: when somebody begins to listen is the listener's affair, and comes between any others. */
 const EVENTS = [
   'connected', 'queued', 'started', 'progress', 'stalled', 'paused', 'resumed', 'sought', 'completed', 'stopped',
-  'failed', 'reconnecting', 'reconnected', 'disconnected', 'muted', 'unmuted', 'unpublished', 'republished', 'error'
+  'failed', 'mark', 'reconnecting', 'reconnected', 'disconnected', 'muted', 'unmuted', 'unpublished', 'republished', 'error'
 ]
 const TERMINAL = ['completed', 'stopped', 'failed']
 

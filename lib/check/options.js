@@ -10,7 +10,7 @@ const { MAX_MS, OVERLAPS, check, object, fetchLimits, network } = require('./val
 
 const OUTPUTS = {
   wav: { known: ['type', 'clock', 'channels', 'path', 'format', 'dither', 'keepUnheard'], format: 's16' },
-  pcm: { known: ['type', 'clock', 'channels', 'format', 'dither', 'sampleRate', 'frameMs', 'onFrame'], format: 's16' },
+  pcm: { known: ['type', 'clock', 'channels', 'format', 'dither', 'sampleRate', 'frameMs', 'continuous', 'onFrame'], format: 's16' },
   memory: { known: ['type', 'clock', 'channels'], format: 'f32' },
   none: { known: ['type', 'clock', 'channels'], format: 'f32' },
   livekit: {
@@ -21,6 +21,9 @@ const OUTPUTS = {
     format: 'f32'
   }
 }
+
+/** Those of telephone lines (ITU-T G.711), which have one rate. */
+const G711 = ['mulaw', 'alaw']
 
 /** In bit/s, in mono and in stereo. */
 const BITRATES = [48000, 64000]
@@ -39,6 +42,7 @@ function outputOptions(output) {
     clock: check.oneOf(output.clock, 'output.clock', 'realtime', ['realtime', 'manual']),
     path: writable(check.text(output.path, 'output.path', undefined), 'output.path'),
     keepUnheard: check.boolean(output.keepUnheard, 'output.keepUnheard', true),
+    continuous: check.boolean(output.continuous, 'output.continuous', false),
     ...written,
     url: output.url,
     bitrate: check.integer(output.bitrate, 'output.bitrate', BITRATES[written.channels - 1], 6000, 510000),
@@ -59,12 +63,14 @@ function outputOptions(output) {
 
 /** Validates format, rate, channels and length of frames; `format` and `channels` are the defaults. */
 function frames(options, prefix, { format, channels }) {
-  const sampleRate = check.integer(options.sampleRate, `${prefix}sampleRate`, 48000, 8000, 192000)
+  const sampleFormat = check.oneOf(options.format, `${prefix}format`, format, ['s16', 'f32', ...G711])
+  const isG711 = G711.includes(sampleFormat)
+  const sampleRate = check.integer(options.sampleRate, `${prefix}sampleRate`, isG711 ? 8000 : 48000, 8000, 192000)
+  if (isG711 && sampleRate !== 8000) throw refuse(`8000 beside format '${sampleFormat}'`, `${prefix}sampleRate`, sampleRate)
   const frameMs = check.integer(options.frameMs, `${prefix}frameMs`, 20, 10, 100)
   if ((sampleRate * frameMs) % 1000 !== 0) {
     throw refuse(`a length that is a whole number of samples at ${sampleRate} Hz`, `${prefix}frameMs`, frameMs)
   }
-  const sampleFormat = check.oneOf(options.format, `${prefix}format`, format, ['s16', 'f32'])
   const dither = check.boolean(options.dither, `${prefix}dither`, false)
   if (dither && sampleFormat !== 's16') throw refuse(`format 's16' beside it`, `${prefix}dither`, sampleFormat)
   return {

@@ -1,6 +1,6 @@
 'use strict'
 
-// Validates stop, pause, resume, seek, volume and mute requests, what a track is set to, and what a participant says of itself and to others.
+// Validates marks, stop, pause, resume, seek, volume and mute requests, what a track is set to, and what a participant says of itself and to others.
 
 const { refuse } = require('../error')
 const { MAX_MS, MAX_PAYLOAD, check, object } = require('./values')
@@ -15,6 +15,15 @@ function target(value, call, options = []) {
     trackId: check.integer(trackId, 'trackId', undefined, 0, 0xffff),
     group: check.id(group, 'group', undefined)
   }
+}
+
+/** Validates the name of a mark, and what it comes behind. */
+function markRequest(name, behind = {}) {
+  return { name: markName(name), target: target(behind, 'mark') }
+}
+
+function markName(value) {
+  return check.id(value ?? null, 'name')
 }
 
 function stopRequest(request = {}) {
@@ -166,6 +175,6 @@ function address({ topic, to }, more = {}) {
 }
 
 module.exports = {
-  stopRequest, pauseRequest, resumeRequest, seekRequest, volumeRequest, muteRequest, trackVolume, trackVolumeLine, trackPan, trackPanLine, trackId, attributes,
+  markRequest, markName, stopRequest, pauseRequest, resumeRequest, seekRequest, volumeRequest, muteRequest, trackVolume, trackVolumeLine, trackPan, trackPanLine, trackId, attributes,
   text, dataRequest, textRequest, callRequest, method, methodName
 }

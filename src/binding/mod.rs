@@ -213,6 +213,12 @@ impl NativeSession {
         }
     }
 
+    /// Sets a mark. Why not, if the session is closed.
+    #[napi]
+    pub fn mark(&self, name: String, number: u32, target: NativeTarget) -> Option<NativeRefusal> {
+        self.handle.mark(name, number, &target.into()).err().map(Into::into)
+    }
+
     /// Returns the ids that were stopped.
     #[napi]
     pub fn stop(&self, request: NativeStop) -> Vec<String> {

@@ -68,6 +68,7 @@ impl NativeOptions {
             clock,
             channels,
             routing: output.routing(),
+            is_continuous: output.is_continuous(),
             policy: Policy {
                 overlap: overlap_of(&self.overlap),
                 track_overlap: self.track_overlap.into_iter().map(of_track).collect(),

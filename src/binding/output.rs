@@ -8,6 +8,7 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use parking_lot::Mutex;
 
+use crate::g711::Law;
 use crate::output::{Encoding, IceTransport, Link, LiveKitOptions, Meanwhile, OutputOptions};
 use crate::output::{PcmFormat, PcmSink, Quality, Recording, SampleFormat};
 use crate::output::{StartWhen, TokenSource, Tokens, TrackSource, TrackTerms};
@@ -22,6 +23,7 @@ pub struct NativeOutput {
     pub dither: bool,
     pub path: Option<String>,
     pub keep_unheard: bool,
+    pub continuous: bool,
     pub sample_rate: u32,
     pub frame_ms: u32,
     pub url: Option<String>,
@@ -85,7 +87,7 @@ impl NativeOutput {
                 format,
                 keeps_unheard: self.keep_unheard,
             },
-            ("pcm", _) => OutputOptions::Pcm { format: pcm, sink },
+            ("pcm", _) => OutputOptions::Pcm { format: pcm, is_continuous: self.continuous, sink },
             ("livekit", _) => OutputOptions::LiveKit(self.into_room(token)),
             ("memory", _) => OutputOptions::Memory { recording },
             ("none", _) => OutputOptions::None,
@@ -134,7 +136,12 @@ fn duration(ms: f64) -> Duration {
 }
 
 pub fn sample_format(name: &str, dither: bool) -> SampleFormat {
-    if name == "f32" { SampleFormat::F32 } else { SampleFormat::S16 { dither } }
+    match name {
+        "f32" => SampleFormat::F32,
+        "mulaw" => SampleFormat::G711(Law::Mu),
+        "alaw" => SampleFormat::G711(Law::A),
+        _ => SampleFormat::S16 { dither },
+    }
 }
 
 impl NativeLink {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use napi_derive::napi;
 
-use super::convert::NativeAccepted;
+use super::convert::{NativeAccepted, NativeRefusal};
 use crate::audio::{from_ms, to_ms};
 use crate::engine::Stream;
 use crate::session::StreamStats;
@@ -95,6 +95,12 @@ impl NativeStream {
     #[napi]
     pub fn fail(&self, message: String) {
         self.stream.fail(message);
+    }
+
+    /// Sets a mark behind so many bytes that were written since the last flush. Why not, if the session is closed.
+    #[napi]
+    pub fn mark(&self, name: String, number: u32, bytes: f64) -> Option<NativeRefusal> {
+        self.stream.mark(name, number, bytes as u64).err().map(Into::into)
     }
 
     #[napi]

@@ -173,7 +173,7 @@ fn go_on_after(core: &Core, slot: &mut Slot, result: Result<()>, lost: Samples) 
         session.skip(lost);
         session.go_on();
     });
-    let result = slot.skip(lost);
+    let result = slot.lose(lost);
     check(core, result);
 }
 

@@ -21,7 +21,7 @@ use crate::session::{
     Accepted, Clock, ConnectionState, Interrupted, Options, PlayRequest, PlaybackInfo, RequestId, Session, Stats,
     StopRequest, Target, Ticket, TrackStats, WallTime, Work,
 };
-use crate::source::{self, FetchLimits, Opening, Pipe, Progress};
+use crate::source::{self, FetchLimits, Opening, Origin, Pipe, Progress};
 use crate::sync::{Mutex, MutexGuard};
 
 /// Sessions that a panic broke, in this process.
@@ -211,7 +211,16 @@ impl Handle {
 
     /// Takes a request whose source is what `pipe` is the writer's end of.
     pub fn stream(&self, request: PlayRequest, pipe: Arc<Pipe>) -> Result<Stream> {
-        Ok(Stream::new(self.play(request)?, pipe, Arc::downgrade(&self.core)))
+        let encoding = match &request.source.origin {
+            Origin::Stream(stream) => Some(stream.encoding.clone()),
+            _ => None,
+        };
+        Ok(Stream::new(self.play(request)?, pipe, encoding, Arc::downgrade(&self.core)))
+    }
+
+    /// See [`Session::mark`].
+    pub fn mark(&self, name: String, number: u32, target: &Target) -> Result<()> {
+        self.with(|session, at| session.mark(name, number, target, at))?
     }
 
     /// See [`Session::stop`].

@@ -151,6 +151,12 @@ impl Slot {
         self.output.as_mut().map_or(Ok(()), |output| output.skip(samples))
     }
 
+    /// Time was lost.
+    pub fn lose(&mut self, samples: Samples) -> Result<()> {
+        self.taps.skip(samples);
+        self.output.as_mut().map_or(Ok(()), |output| output.lose(samples))
+    }
+
     /// Nothing follows for a while.
     pub fn rest(&mut self) -> Result<()> {
         self.taps.rest();

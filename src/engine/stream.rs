@@ -3,21 +3,23 @@
 use std::sync::{Arc, Weak};
 
 use super::handle::Core;
-use crate::error::{Code, SpeakerError};
+use crate::error::{Code, Result, SpeakerError};
+use crate::mixer::Written;
 use crate::session::{Accepted, StreamStats, Ticket};
-use crate::source::Pipe;
+use crate::source::{Encoding, Pipe};
 
 /// Dropping it changes nothing: its playback goes on until it is ended or stopped.
 pub struct Stream {
     accepted: Accepted,
     pipe: Arc<Pipe>,
+    encoding: Option<Encoding>,
     /// Weak, for a writer must not keep a session open that its user has dropped.
     core: Weak<Core>,
 }
 
 impl Stream {
-    pub(super) fn new(accepted: Accepted, pipe: Arc<Pipe>, core: Weak<Core>) -> Self {
-        Self { accepted, pipe, core }
+    pub(super) fn new(accepted: Accepted, pipe: Arc<Pipe>, encoding: Option<Encoding>, core: Weak<Core>) -> Self {
+        Self { accepted, pipe, encoding, core }
     }
 
     /// Its `requestId`, and its name inside.
@@ -46,6 +48,16 @@ impl Stream {
     /// What was written is played, and then the playback fails.
     pub fn fail(&self, message: String) {
         self.pipe.end(Err(SpeakerError::new(Code::Stream, message)));
+    }
+
+    /// Sets a mark behind so many bytes that were written since the last flush; see [`Session::mark_stream`](crate::session::Session::mark_stream).
+    pub fn mark(&self, name: String, number: u32, bytes: u64) -> Result<()> {
+        let place = self.encoding.as_ref().and_then(|encoding| encoding.place(bytes));
+        let written = place.map(|place| Written { bytes, place });
+        let Some(core) = self.core.upgrade() else {
+            return Err(SpeakerError::new(Code::Closed, "Expected an open session but it is closed"));
+        };
+        core.with(|session, at| session.mark_stream(self.accepted.id, written, name, number, at))?
     }
 
     /// How it is doing; `None` once its playback is over.

@@ -31,7 +31,7 @@ use sum::Sum;
 use track::Tracks;
 pub use track::{TrackCounts, TrackVolume};
 use voice::Boundary;
-pub use voice::{End, PlaybackId, Voice};
+pub use voice::{End, PlaybackId, Voice, Written};
 
 /// How tracks become streams of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

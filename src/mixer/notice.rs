@@ -28,6 +28,8 @@ pub enum What {
     Progress(Samples),
     /// It fell silent at this place, for its writer is behind.
     Stalled(Samples),
+    /// What was written to its stream before this mark was mixed.
+    Marked(u32),
     /// It goes on with another reader; the spent one is to be dropped.
     Swapped {
         /// The reader before.

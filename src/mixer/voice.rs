@@ -11,6 +11,15 @@ use super::{Notice, What};
 use crate::audio::{EDGE_FADE, LOOK_AHEAD, RINGING, Samples};
 use crate::source::PcmReader;
 
+/// What was written to a stream up to a moment, since it was flushed last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// So many bytes.
+    pub bytes: u64,
+    /// Where in the source they end.
+    pub place: Samples,
+}
+
 /// Names a playback inside its session; never used twice.
 pub type PlaybackId = u64;
 
@@ -66,6 +75,8 @@ pub struct Voice {
     pub report_every: Samples,
     /// How long before its end what follows may begin, to cross over with it: half of it at most. 0 if nothing may.
     pub lead: Samples,
+    /// Marks in what its reader reads, by their numbers.
+    marks: Vec<(u32, Written)>,
     pub(super) state: State,
 }
 
@@ -86,6 +97,7 @@ impl Voice {
             rise,
             report_every: 0,
             lead: 0,
+            marks: Vec::new(),
             state,
         }
     }
@@ -160,6 +172,24 @@ impl Voice {
     /// Where in its source it is.
     pub fn place(&self) -> Samples {
         self.reader.place()
+    }
+
+    /// Tells of these marks, in place of all others, once the reader that it goes on with is the one that reads what was written before them.
+    pub fn set_marks(&mut self, marks: Vec<(u32, Written)>) {
+        if !self.state.gate.is_swapping() {
+            self.marks = marks;
+        }
+    }
+
+    /// Returns true if what was written was mixed, apart from what its resampler holds back for what follows.
+    pub fn has_heard(&self, written: Written) -> bool {
+        !self.state.gate.is_swapping() && (written.place <= self.reader.own_place() || self.has_run_dry(written))
+    }
+
+    /// Returns true if it is silent because nothing was written behind that.
+    fn has_run_dry(&self, written: Written) -> bool {
+        let is_silent = self.state.underrun.as_ref().is_some_and(|underrun| underrun.silent > 0);
+        is_silent && self.reader.has_given(written.bytes)
     }
 
     /// What is to be told when its next sample is handed on: that it starts, or goes on.
@@ -303,6 +333,9 @@ impl Voice {
     /// the step began, at session time `at`; it had `step` samples.
     pub(super) fn report(&mut self, played: Samples, at: Samples, step: usize, notices: &mut Vec<Notice>) {
         let id = self.id;
+        if !self.marks.is_empty() {
+            self.report_marks(played, at, step, notices);
+        }
         if let Some(silent) = self.stall() {
             let at = at + (step as Samples).saturating_sub(silent);
             notices.push(Notice { id, at, what: What::Stalled(self.reader.place()) });
@@ -313,6 +346,24 @@ impl Voice {
                 let place = self.reader.place_back(self.state.played - reached);
                 notices.push(Notice { id, at: at + reached - played, what: What::Progress(place) });
             }
+        }
+    }
+
+    /// Reports the marks that the last step came to.
+    fn report_marks(&mut self, played: Samples, at: Samples, step: usize, notices: &mut Vec<Notice>) {
+        let mixed = self.state.played - played;
+        let (here, silent) = (self.reader.own_place(), step as Samples - mixed);
+        let before = here - mixed;
+        for (number, written) in std::mem::take(&mut self.marks) {
+            let at = match written.place <= here {
+                true => at + written.place.saturating_sub(before),
+                false if silent > 0 && self.has_run_dry(written) => at + mixed,
+                false => {
+                    self.marks.push((number, written));
+                    continue;
+                }
+            };
+            notices.push(Notice { id: self.id, at, what: What::Marked(number) });
         }
     }
 

@@ -25,6 +25,7 @@ use parking_lot::Mutex;
 use crate::audio::{Samples, to_s16};
 use crate::dither::Dither;
 use crate::error::{Code, Result, SpeakerError};
+use crate::g711::Law;
 use crate::mixer::{Frame, Routing};
 use crate::reserved::ReservedPath;
 use crate::source::Progress;
@@ -52,6 +53,8 @@ pub enum SampleFormat {
     },
     /// Floats of 32 bits.
     F32,
+    /// A byte each, as telephone lines code them.
+    G711(Law),
 }
 
 impl SampleFormat {
@@ -60,6 +63,7 @@ impl SampleFormat {
         match self {
             Self::S16 { .. } => 2,
             Self::F32 => 4,
+            Self::G711(_) => 1,
         }
     }
 
@@ -67,6 +71,7 @@ impl SampleFormat {
     fn write(self, samples: &[f32], dither: Option<&mut Dither>, bytes: &mut Vec<u8>) {
         match (self, dither) {
             (Self::F32, _) => append(samples, bytes, f32::to_le_bytes),
+            (Self::G711(law), _) => append(samples, bytes, |sample| [law.encode(to_s16(sample))]),
             (Self::S16 { .. }, None) => append(samples, bytes, |sample| to_s16(sample).to_le_bytes()),
             (Self::S16 { .. }, Some(dither)) => {
                 append(samples, bytes, |sample| to_s16(dither.add(sample)).to_le_bytes());
@@ -104,6 +109,8 @@ pub enum OutputOptions {
     Pcm {
         /// What the frames are like.
         format: PcmFormat,
+        /// Silence is frames too.
+        is_continuous: bool,
         /// Takes them.
         sink: PcmSink,
     },
@@ -257,6 +264,11 @@ pub trait Output: Send {
     /// Hands over `samples` of silence in which nothing was mixed.
     fn skip(&mut self, samples: Samples) -> Result<()>;
 
+    /// So much time was lost, in which nobody got anything: it is silence that is late.
+    fn lose(&mut self, samples: Samples) -> Result<()> {
+        self.skip(samples)
+    }
+
     /// Returns true if nothing more needs to be written after the last sound.
     fn may_rest(&self) -> bool {
         true
@@ -306,6 +318,11 @@ impl OutputOptions {
         }
     }
 
+    /// Returns true if it takes silence as it takes sound, and so is never at rest.
+    pub fn is_continuous(&self) -> bool {
+        matches!(self, Self::Pcm { is_continuous: true, .. })
+    }
+
     /// How much time its recording holds, silence included, if it has an end.
     pub fn capacity(&self, channels: usize) -> Option<Samples> {
         match self {
@@ -329,9 +346,10 @@ impl OutputOptions {
             Self::Wav { path, format, keeps_unheard } => {
                 Box::new(wav::Wav::create(path.clone(), channels, *format, *keeps_unheard))
             }
-            Self::Pcm { format, sink } => {
+            Self::Pcm { format, is_continuous, sink } => {
                 let backlog = Arc::new(Backlog::new(progress.clone()));
-                Box::new(pcm::Pcm::new(*format, None, 0, sink.clone(), backlog))
+                let pcm = pcm::Pcm::new(*format, None, 0, sink.clone(), backlog);
+                if *is_continuous { Box::new(pcm::Continuous::new(pcm)) } else { Box::new(pcm) }
             }
             Self::Memory { recording } => Box::new(memory::Memory::new(channels, recording.clone())),
             Self::None => Box::new(none::Nothing),

@@ -100,14 +100,19 @@ impl Pcm {
     /// that sound has begun is part of it.
     pub fn pass(&mut self, samples: Samples) {
         if samples < self.to_fill() {
-            self.resample(&vec![0.0; samples as usize * self.format.channels]);
-            self.hand_over();
+            self.take_silence(samples);
             return;
         }
         self.flush();
         self.received += samples;
         // What filled the last frame may reach into the silence.
         self.position = self.position.max(at_rate(self.received, self.format.sample_rate));
+    }
+
+    /// Silence is handed over as sound is.
+    fn take_silence(&mut self, samples: Samples) {
+        self.resample(&vec![0.0; samples as usize * self.format.channels]);
+        self.hand_over();
     }
 
     /// The resampler's tail goes out, and the last frame is filled with silence: nothing is held back or lost.
@@ -177,5 +182,49 @@ impl Output for Pcm {
 
     fn close(&mut self, _now: Instant) -> Closing {
         closed(self.rest())
+    }
+}
+
+/// The same with frames in silence too. Dither belongs to what was mixed there as well.
+pub struct Continuous {
+    pcm: Pcm,
+}
+
+impl Continuous {
+    pub fn new(pcm: Pcm) -> Self {
+        Self { pcm }
+    }
+}
+
+impl Output for Continuous {
+    fn write(&mut self, frame: &Frame, _now: Instant) -> Result<bool> {
+        match frame.sounding {
+            true => self.pcm.take(frame.samples),
+            false => self.pcm.take_silence((frame.samples.len() / self.pcm.format.channels) as Samples),
+        }
+        Ok(true)
+    }
+
+    fn skip(&mut self, samples: Samples) -> Result<()> {
+        self.pcm.take_silence(samples);
+        Ok(())
+    }
+
+    /// Frames that come all at once would be heard late by whoever plays them one by one: time jumps.
+    fn lose(&mut self, samples: Samples) -> Result<()> {
+        self.pcm.pass(samples);
+        Ok(())
+    }
+
+    fn has_room(&self) -> bool {
+        self.pcm.has_room()
+    }
+
+    fn dropped(&self) -> u64 {
+        self.pcm.dropped()
+    }
+
+    fn close(&mut self, now: Instant) -> Closing {
+        self.pcm.close(now)
     }
 }

@@ -15,13 +15,11 @@ use crate::audio::{SAMPLE_RATE, Samples};
 use crate::dither::Dither;
 use crate::error::{Code, Result, SpeakerError};
 use crate::mixer::Frame;
+use crate::resample::Resampler;
 use crate::reserved::ReservedPath;
 use crate::runtime::{DISKS, Disk, Lane};
 
-/// How much sound is held back at most, so that a process that is killed leaves a file that plays: half a second.
-const WRITE_EVERY: u64 = SAMPLE_RATE as u64 / 2;
-
-/// How many samples per channel a file holds.
+/// How many samples per channel a file holds, at the session's rate.
 pub fn capacity(channels: usize, format: SampleFormat) -> Samples {
     Layout { channels, format }.capacity()
 }
@@ -31,6 +29,8 @@ pub struct Wav {
     queue: Arc<Queue>,
     layout: Layout,
     dither: Option<Dither>,
+    /// From the session's rate to the file's, if that is another.
+    rate: Option<Rate>,
     stage: Stage,
     patience: Patience,
     /// Something was mixed into it.
@@ -41,6 +41,15 @@ pub struct Wav {
     asked: u64,
     /// Why nothing more is written was told.
     is_failure_told: bool,
+}
+
+/// A file of another rate than the session's.
+struct Rate {
+    resampler: Resampler,
+    /// How many samples of the session make one of the file.
+    ratio: Samples,
+    /// Samples per channel so far, at the session's rate.
+    received: Samples,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,12 +65,18 @@ impl Wav {
     pub fn create(path: Arc<ReservedPath>, channels: usize, format: SampleFormat, keeps_unheard: bool) -> Self {
         let layout = Layout { channels, format };
         let queue =
-            Arc::new(Queue::new(path.clone(), (SAMPLE_RATE * MOST_BEHIND) as usize * layout.frame_bytes() as usize));
+            Arc::new(Queue::new(path.clone(), (layout.rate() * MOST_BEHIND) as usize * layout.frame_bytes() as usize));
+        let rate = (layout.rate() != SAMPLE_RATE).then(|| Rate {
+            resampler: Resampler::new(SAMPLE_RATE, layout.rate(), channels),
+            ratio: Samples::from(SAMPLE_RATE / layout.rate()),
+            received: 0,
+        });
         let wav = Self {
             lane: DISKS.lane(Disk::of(path.path()), WavFile::new(layout, keeps_unheard, queue.clone())),
             queue,
             layout,
             dither: format.dither(0),
+            rate,
             stage: Stage::Opening,
             patience: Patience::default(),
             is_heard: false,
@@ -90,8 +105,41 @@ impl Wav {
         Ok(at)
     }
 
+    /// Hands over samples at the file's rate.
+    fn put(&mut self, samples: &[f32]) -> Result<()> {
+        let count = samples.len() * self.layout.format.bytes();
+        let at = self.grow(count as u64)?;
+        let Self { queue, dither, layout, .. } = self;
+        let put = queue.put(at, count, |bytes| layout.format.write(samples, dither.as_mut(), bytes));
+        self.write_at_times();
+        put
+    }
+
+    fn put_silence(&mut self, samples: Samples) -> Result<()> {
+        self.grow(samples.saturating_mul(self.layout.frame_bytes()))?;
+        let put = self.queue.put_silence(self.length);
+        self.write_at_times();
+        put
+    }
+
+    /// No sound follows at once: hands over what the resampler holds back, so that the file is as long as the time that has passed.
+    fn settle(&mut self) -> Result<()> {
+        let Some(Rate { resampler, ratio, received }) = &mut self.rate else { return Ok(()) };
+        let mut tail = Vec::new();
+        resampler.finish(&mut tail);
+        let due = received.div_ceil(*ratio).saturating_sub(self.length / self.layout.frame_bytes());
+        tail.truncate(usize::try_from(due).unwrap_or(usize::MAX).saturating_mul(self.layout.channels));
+        let silence = due - (tail.len() / self.layout.channels) as Samples;
+        if !tail.is_empty() {
+            self.put(&tail)?;
+        }
+        self.put_silence(silence)
+    }
+
+    /// How much sound is held back at most, so that a process that is killed leaves a file that plays: half a second.
     fn write_at_times(&mut self) {
-        if self.length - self.asked >= WRITE_EVERY * self.layout.frame_bytes() {
+        let half_a_second = u64::from(self.layout.rate() / 2) * self.layout.frame_bytes();
+        if self.length - self.asked >= half_a_second {
             self.write_out();
         }
     }
@@ -169,23 +217,28 @@ impl Output for Wav {
 
     fn write(&mut self, frame: &Frame, _now: Instant) -> Result<bool> {
         self.is_heard = true;
-        let count = frame.samples.len() * self.layout.format.bytes();
-        let at = self.grow(count as u64)?;
-        let Self { queue, dither, layout, .. } = self;
-        let put = queue.put(at, count, |bytes| layout.format.write(frame.samples, dither.as_mut(), bytes));
-        self.write_at_times();
-        put.map(|()| true)
+        let Some(Rate { resampler, received, .. }) = &mut self.rate else {
+            return self.put(frame.samples).map(|()| true);
+        };
+        *received += (frame.samples.len() / self.layout.channels) as Samples;
+        let mut samples = Vec::new();
+        resampler.process(frame.samples, &mut samples);
+        self.put(&samples).map(|()| true)
     }
 
     /// Dither belongs to what was mixed: silence that was skipped stays silent, and is left out of a file.
     fn skip(&mut self, samples: Samples) -> Result<()> {
-        self.grow(samples.saturating_mul(self.layout.frame_bytes()))?;
-        let put = self.queue.put_silence(self.length);
-        self.write_at_times();
-        put
+        if self.rate.is_none() {
+            return self.put_silence(samples);
+        }
+        let settled = self.settle();
+        // Also if that failed: time has passed.
+        self.rate.iter_mut().for_each(|rate| rate.received = rate.received.saturating_add(samples));
+        settled.and(self.settle())
     }
 
     fn rest(&mut self) -> Result<()> {
+        self.settle()?;
         self.write_out();
         self.queue.failure().map_or(Ok(()), Err)
     }
@@ -202,6 +255,8 @@ impl Output for Wav {
 
     fn close(&mut self, _now: Instant) -> Closing {
         let is_heard = self.is_heard;
+        // If that fails, the last call says why.
+        let _ = self.settle();
         self.last(move |file| file.finish(is_heard))
     }
 }

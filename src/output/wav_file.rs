@@ -1,5 +1,6 @@
 //! A WAV file as a thread of its disk writes it: takes what waits, keeps the header true, and puts the file where it belongs.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::SampleFormat;
@@ -7,13 +8,14 @@ use super::output_file::OutputFile;
 use super::wav_queue::{Piece, Queue, Waiting};
 use crate::audio::{SAMPLE_RATE, Samples};
 use crate::error::Result;
+use crate::g711::{self, Law};
 use crate::reserved::ReservedPath;
 
 /// RIFF counts bytes in 32 bits; the rest is for the header.
 pub const MAX_BYTES: u64 = u32::MAX as u64 - 1_024;
 
-/// What a device is given at once of a silence that it can't leave out.
-static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+/// How much is written at once of a silence that can't be left out.
+const SILENCE_CHUNK: usize = 1 << 16;
 
 /// How much is written at once: by each piece it is seen that the disk moves.
 const CHUNK: usize = 1 << 20;
@@ -31,30 +33,53 @@ impl Layout {
         (self.format.bytes() * self.channels) as u64
     }
 
-    /// How many samples per channel a file holds.
+    /// In Hz.
+    pub fn rate(self) -> u32 {
+        match self.format {
+            SampleFormat::G711(_) => g711::RATE,
+            SampleFormat::S16 { .. } | SampleFormat::F32 => SAMPLE_RATE,
+        }
+    }
+
+    /// How many samples per channel a file holds, at the session's rate.
     pub fn capacity(self) -> Samples {
+        self.most_frames() * u64::from(SAMPLE_RATE / self.rate())
+    }
+
+    fn most_frames(self) -> u64 {
         MAX_BYTES / self.frame_bytes()
     }
 
+    /// What a byte of silence is. Where it is 0, a file may leave silence out.
+    fn silence(self) -> u8 {
+        match self.format {
+            SampleFormat::G711(law) => law.silence(),
+            SampleFormat::S16 { .. } | SampleFormat::F32 => 0,
+        }
+    }
+
     fn header_bytes(self) -> u64 {
-        if self.format == SampleFormat::F32 { 58 } else { 44 }
+        if matches!(self.format, SampleFormat::S16 { .. }) { 44 } else { 58 }
     }
 
     /// The header of a file that holds `length` bytes of samples.
     fn header(self, length: u64) -> Vec<u8> {
-        let (tag, extra): (u16, &[&[u8]]) = match self.format {
-            SampleFormat::S16 { .. } => (1, &[]),
-            // What is not PCM has an extension, which is empty, and says how many samples there are.
-            SampleFormat::F32 => (3, &[&[0, 0], b"fact", &[4, 0, 0, 0], &[0; 4]]),
+        let tag: u16 = match self.format {
+            SampleFormat::S16 { .. } => 1,
+            SampleFormat::F32 => 3,
+            SampleFormat::G711(Law::A) => 6,
+            SampleFormat::G711(Law::Mu) => 7,
         };
-        let frame = self.frame_bytes();
+        // What is not PCM has an extension, which is empty, and says how many samples there are.
+        let extra: &[&[u8]] = if tag == 1 { &[] } else { &[&[0, 0], b"fact", &[4, 0, 0, 0], &[0; 4]] };
+        let (frame, rate) = (self.frame_bytes(), self.rate());
         let mut header = Vec::with_capacity(64);
         header.extend(b"RIFF\0\0\0\0WAVEfmt ");
         header.extend(if extra.is_empty() { 16_u32 } else { 18 }.to_le_bytes());
         header.extend(tag.to_le_bytes());
         header.extend((self.channels as u16).to_le_bytes());
-        header.extend(SAMPLE_RATE.to_le_bytes());
-        header.extend((SAMPLE_RATE * frame as u32).to_le_bytes());
+        header.extend(rate.to_le_bytes());
+        header.extend((rate * frame as u32).to_le_bytes());
         header.extend((frame as u16).to_le_bytes());
         header.extend((self.format.bytes() as u16 * 8).to_le_bytes());
         extra.iter().for_each(|bytes| header.extend(*bytes));
@@ -64,10 +89,15 @@ impl Layout {
         }
         header.extend(b"data");
         header.extend((length as u32).to_le_bytes());
-        let riff = header.len() as u64 - 8 + length;
+        let riff = header.len() as u64 - 8 + length + padding(length);
         header[4..8].copy_from_slice(&(riff as u32).to_le_bytes());
         header
     }
+}
+
+/// A chunk of an odd length is followed by a byte more.
+fn padding(length: u64) -> u64 {
+    length % 2
 }
 
 pub struct WavFile {
@@ -102,7 +132,7 @@ impl WavFile {
     fn create(&mut self, path: Arc<ReservedPath>) -> Result<()> {
         let mut file = OutputFile::create(path)?;
         // A device is told at its start the most that may come: nobody can tell it later.
-        let length = if file.is_sparse() { 0 } else { self.layout.capacity() * self.layout.frame_bytes() };
+        let length = if file.is_sparse() { 0 } else { self.layout.most_frames() * self.layout.frame_bytes() };
         if let Err(error) = file.write_at(0, &self.layout.header(length)) {
             // It is empty.
             let _ = file.discard();
@@ -133,7 +163,7 @@ impl WavFile {
             return Ok(());
         }
         for Piece { at, bytes } in pieces {
-            pass_silence(file, at - *written, queue)?;
+            pass_silence(file, *layout, *written..at, queue)?;
             for (index, chunk) in bytes.chunks(CHUNK).enumerate() {
                 file.write_at(layout.header_bytes() + at + (index * CHUNK) as u64, chunk)?;
                 queue.moved();
@@ -141,9 +171,11 @@ impl WavFile {
             *written = at + bytes.len() as u64;
         }
         let ends_in_silence = length > *written;
-        pass_silence(file, length - *written, queue)?;
+        pass_silence(file, *layout, *written..length, queue)?;
         if file.is_sparse() {
-            if ends_in_silence {
+            if padding(length) > 0 {
+                file.write_at(layout.header_bytes() + length, &[0])?;
+            } else if ends_in_silence {
                 file.set_len(layout.header_bytes() + length)?;
                 queue.moved();
             }
@@ -192,14 +224,18 @@ impl WavFile {
     }
 }
 
-/// Silence is left out of a file, and is zeros for a device.
-fn pass_silence(file: &mut OutputFile, bytes: u64, queue: &Queue) -> Result<()> {
-    let mut left = if file.is_sparse() { 0 } else { bytes };
-    while left > 0 {
-        let piece = left.min(ZEROS.len() as u64);
-        file.write_at(0, &ZEROS[..piece as usize])?;
+/// Silence is left out of a file if it is zeros. The `places` are among the bytes of samples.
+fn pass_silence(file: &mut OutputFile, layout: Layout, mut places: Range<u64>, queue: &Queue) -> Result<()> {
+    let silence = layout.silence();
+    if places.is_empty() || silence == 0 && file.is_sparse() {
+        return Ok(());
+    }
+    let chunk = vec![silence; SILENCE_CHUNK];
+    while !places.is_empty() {
+        let piece = (places.end - places.start).min(chunk.len() as u64);
+        file.write_at(layout.header_bytes() + places.start, &chunk[..piece as usize])?;
         queue.moved();
-        left -= piece;
+        places.start += piece;
     }
     Ok(())
 }

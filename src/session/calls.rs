@@ -190,6 +190,7 @@ impl Session {
         self.playbacks.release(request);
         self.tombstones.ended(request.name.clone(), self.wall());
         self.note(Some(request), end);
+        self.end_marks(request.id);
     }
 
     fn enter(&mut self, mut request: Request, source: Source, waits: bool, queue_timeout: Samples) {
@@ -234,7 +235,7 @@ impl Session {
     }
 
     /// What a target means; a name means what fades out under it, too.
-    fn meant_or_leaving(&self, target: &Target) -> Vec<PlaybackId> {
+    pub(super) fn meant_or_leaving(&self, target: &Target) -> Vec<PlaybackId> {
         let mut ids = self.playbacks.meant(target);
         if let Target::Request(name) = target {
             let leaving = self.playbacks.sounding.iter().filter(|sounding| sounding.leaving.is_some());
@@ -529,6 +530,7 @@ impl Session {
     /// A stream was flushed: goes on with what is written from now on.
     pub fn flush(&mut self, id: PlaybackId, ticket: Ticket, at: WallTime) {
         self.wall = at;
+        self.drop_marks(id);
         let Self { playbacks, outbox, .. } = self;
         if let Some(sounding) = playbacks.sounding(id) {
             if let Some(opening) = sounding.voice.reader.flushed() {

@@ -7,7 +7,8 @@ use super::playbacks::Request;
 
 impl Session {
     /// Asserts that every playback is on one shelf, that names are those of the live ones that are not on their way out, and
-    /// that the lines and the outbox agree with themselves, and that what sounds stands still where its track is held.
+    /// that the lines and the outbox agree with themselves, that what sounds stands still where its track is held, and that no mark waits
+    /// for what is over.
     #[doc(hidden)]
     pub fn check_invariants(&self) {
         let mut ids = HashSet::new();
@@ -34,6 +35,7 @@ impl Session {
             assert_eq!(sounding.is_held, is_held, "{name} does not follow its track");
         }
         self.playbacks.check_names(&names);
+        assert!(self.marks.iter().all(|mark| mark.awaits_some_of(&ids)), "a mark waits for what is over");
         self.outbox.check_invariants();
         assert!(self.notices.is_empty(), "a notice was not handled");
     }

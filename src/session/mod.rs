@@ -15,6 +15,7 @@ mod groups;
 mod hearing;
 mod invariants;
 mod line;
+mod marks;
 mod outbox;
 mod output_state;
 mod playbacks;
@@ -41,6 +42,7 @@ pub use policy::{OnDuplicate, Overlap, Policy, Target};
 pub use tick::{Gauges, Pace, Step};
 
 use groups::Groups;
+use marks::Mark;
 use outbox::Outbox;
 use output_state::OutputState;
 use playbacks::Playbacks;
@@ -71,6 +73,8 @@ pub struct Options {
     pub channels: usize,
     /// How tracks become streams of the output.
     pub routing: Routing,
+    /// Its output takes silence as it takes sound: it is mixed without a pause while that is open.
+    pub is_continuous: bool,
     /// Who is admitted, who waits, who gives way.
     pub policy: Policy,
     /// How lower roles fall back; off if `None`.
@@ -95,6 +99,7 @@ impl Options {
             clock,
             channels: 1,
             routing: Routing::Mixdown,
+            is_continuous: false,
             policy: Policy::default(),
             duck: None,
             gain: 1.0,
@@ -203,6 +208,8 @@ pub struct Session {
     sends: Sends,
     tombstones: Tombstones,
     groups: Groups,
+    /// In the order in which they were set.
+    marks: Vec<Mark>,
     outbox: Outbox,
     /// On the manual clock, in order.
     advances: VecDeque<Advance>,
@@ -230,6 +237,7 @@ impl Session {
             playbacks: Playbacks::default(),
             tombstones: Tombstones::default(),
             groups: Groups::default(),
+            marks: Vec::new(),
             outbox: Outbox::default(),
             advances: VecDeque::new(),
             lifecycle: Lifecycle::Open,

@@ -484,7 +484,8 @@ impl Session {
         }
         match self.output.connection {
             Connection::Cut { is_halted: true } => Pace::Halt,
-            Connection::Open if starts || !Mixer::is_silent(&mut self.playbacks.sounding) => Pace::Run,
+            Connection::Open if starts || self.options.is_continuous => Pace::Run,
+            Connection::Open if !Mixer::is_silent(&mut self.playbacks.sounding) => Pace::Run,
             _ if !starts && self.mixer.is_idle(&mut self.playbacks.sounding) => Pace::Rest,
             _ => Pace::Keep,
         }
@@ -616,7 +617,8 @@ impl Session {
                 advance.into_iter().for_each(|advance| self.outbox.settle(advance.ticket, None));
                 continue;
             }
-            if !self.can_start() && self.mixer.is_idle(&mut self.playbacks.sounding) {
+            let is_silence = !self.can_start() && self.mixer.is_idle(&mut self.playbacks.sounding);
+            if is_silence && !self.options.is_continuous {
                 self.outbox.hold();
                 self.skip(limit);
                 self.pass(limit);
@@ -700,6 +702,7 @@ impl Session {
             }
             self.mixer.start(&mut voice, &mut self.playbacks.sounding);
         }
+        let id = request.id;
         let mut unheard = Unheard::default();
         let is_heard = self.output.is_heard(self.mixer.stream_of(track)) && !self.mixer.is_muted(track);
         unheard.mark(is_heard, 0);
@@ -715,6 +718,7 @@ impl Session {
             end_approaches: false,
             joined: None,
         });
+        self.hand_marks(id);
     }
 
     /// Turns what the mixer reported into events, and into what follows.
@@ -736,8 +740,15 @@ impl Session {
                 }
                 What::Swapped { spent, sought } => {
                     self.outbox.drop_reader(spent);
-                    let Some(place) = sought else { continue };
+                    let Some(place) = sought else {
+                        self.hand_marks(id);
+                        continue;
+                    };
                     EventKind::Sought { position_ms: to_ms(place) }
+                }
+                What::Marked(number) => {
+                    self.reach_mark(number, at);
+                    continue;
                 }
                 What::Ended(why) => {
                     if let Some(track) = self.end(id, why) {

@@ -162,6 +162,17 @@ impl PcmReader {
         self.origin + self.section.place(self.taken - back, self.shared.end.get().copied())
     }
 
+    /// Where in what it reads the next sample is: as [`place`](Self::place), but not counting what a flush has cut off.
+    pub fn own_place(&self) -> Samples {
+        self.place() - self.origin
+    }
+
+    /// Returns true if so many bytes were written to it since it was flushed last, and all that they gave was taken.
+    pub fn has_given(&self, bytes: u64) -> bool {
+        self.stream().is_some_and(|stream| stream.outlet.is_starved() && stream.outlet.written() >= bytes)
+            && self.level().0 == 0
+    }
+
     /// If it is a stream: what is written to it after a flush, to be opened.
     pub fn flushed(&self) -> Option<Opening> {
         let Supply { media, .. } = self.supply.as_ref().filter(|supply| supply.media.stream().is_some())?;

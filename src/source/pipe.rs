@@ -29,6 +29,8 @@ struct State {
     more: bool,
     /// True if not a single byte was ever written.
     untouched: bool,
+    /// How many bytes were taken since the last flush.
+    written: u64,
     /// `Some` when no more comes: whether all of it came.
     end: Option<Result<()>>,
     /// True if no reader is left.
@@ -38,8 +40,16 @@ struct State {
 impl Pipe {
     /// Both ends. `more` is true if the writer has something at hand already.
     pub fn new(capacity: usize, more: bool) -> (Arc<Self>, Arc<Outlet>) {
-        let state =
-            State { bytes: VecDeque::new(), task: None, room: None, more, untouched: true, end: None, closed: false };
+        let state = State {
+            bytes: VecDeque::new(),
+            task: None,
+            room: None,
+            more,
+            untouched: true,
+            written: 0,
+            end: None,
+            closed: false,
+        };
         let pipe = Arc::new(Self { capacity, state: Mutex::new(state), starved: AtomicBool::new(true) });
         (pipe.clone(), Arc::new(Outlet(pipe)))
     }
@@ -55,6 +65,7 @@ impl Pipe {
         state.bytes.extend(&bytes[..taken]);
         state.more = more || taken < bytes.len();
         state.untouched &= taken == 0;
+        state.written += taken as u64;
         self.wake(&state);
         Some(taken)
     }
@@ -82,6 +93,7 @@ impl Pipe {
     pub fn flush(&self, more: bool) {
         let mut state = self.state.lock();
         state.bytes.clear();
+        state.written = 0;
         state.more = more;
         state.task = None;
         self.starved.store(true, Ordering::Release);
@@ -122,6 +134,11 @@ impl Outlet {
     /// Returns true if not a single byte was ever written.
     pub fn is_untouched(&self) -> bool {
         self.0.state.lock().untouched
+    }
+
+    /// How many bytes were written since the last flush.
+    pub fn written(&self) -> u64 {
+        self.0.state.lock().written
     }
 
     /// Why not all of it came, if it did not.

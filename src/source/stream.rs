@@ -13,7 +13,7 @@ use super::pipe::{Outlet, Pipe, PipeReader};
 use super::prebuffer::Prebuffer;
 use super::raw::{self, Raw};
 use super::ring::Reading;
-use crate::audio::{FRAME, SAMPLE_RATE};
+use crate::audio::{FRAME, SAMPLE_RATE, Samples};
 use crate::error::{Code, Result, SpeakerError};
 
 /// How many bytes of a stream in a file format wait at most: a minute of speech, some seconds of music.
@@ -36,6 +36,17 @@ pub enum Encoding {
 }
 
 impl Encoding {
+    /// Where so many bytes end in the source, if that can be told: within a sample, where that begins.
+    pub fn place(&self, bytes: u64) -> Option<Samples> {
+        match self {
+            Self::Raw { format, rate, channels } => {
+                let samples = bytes / (format.bytes() * channels) as u64;
+                Some(samples * Samples::from(SAMPLE_RATE) / Samples::from(*rate))
+            }
+            Self::File(_) => None,
+        }
+    }
+
     /// How many bytes may wait: a second of raw samples.
     fn capacity(&self) -> usize {
         match self {

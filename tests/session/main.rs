@@ -9,6 +9,7 @@ mod drain;
 mod hand;
 mod hearing;
 mod limits;
+mod mark;
 mod output;
 mod overlap;
 mod panic;

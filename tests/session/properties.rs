@@ -12,7 +12,7 @@ use proptest::test_runner::FileFailurePersistence;
 use speaker_session::audio::{FRAME, RING};
 use speaker_session::error::Result;
 use speaker_session::event::{Event, EventKind, Message};
-use speaker_session::mixer::{Duck, PlaybackId, Role, Routing, Scratch, TrackVolume};
+use speaker_session::mixer::{Duck, PlaybackId, Role, Routing, Scratch, TrackVolume, Written};
 use speaker_session::output::{
     Hears, IncomingData, IncomingWhat, Link, Meanwhile, OutgoingData, OutgoingWhat, OutputEvent, Payload,
 };
@@ -93,6 +93,12 @@ enum Happening {
     /// So many bytes.
     SendData(usize),
     HearData(bool),
+    Mark(Target),
+    /// Behind so many samples of a stream.
+    MarkStream {
+        which: usize,
+        samples: u64,
+    },
     Break,
 }
 
@@ -175,6 +181,8 @@ struct World {
     unsettled: BTreeSet<Ticket>,
     connects: Vec<Ticket>,
     fates: BTreeMap<PlaybackId, Fate>,
+    /// Marks that are not told yet, each with the latest playback whose end it waits for, if it waits for all.
+    marks: BTreeMap<u32, Option<PlaybackId>>,
     seq: u64,
     at_ms: f64,
     is_connected: bool,
@@ -210,6 +218,7 @@ impl World {
             unsettled: BTreeSet::new(),
             connects: Vec::new(),
             fates: BTreeMap::new(),
+            marks: BTreeMap::new(),
             seq: 0,
             at_ms: 0.0,
             is_connected: false,
@@ -325,6 +334,23 @@ impl World {
             }
             Happening::SetMuted(track, muted) => {
                 let _ = self.session.set_muted(track, muted, at);
+            }
+            Happening::Mark(target) => {
+                let number = self.ticket();
+                self.unsettled.remove(&number);
+                let latest = (target == Target::All).then(|| self.fates.keys().last().copied()).flatten();
+                if self.session.mark("mark".to_owned(), number, &target, at).is_ok() {
+                    self.marks.insert(number, latest);
+                }
+            }
+            Happening::MarkStream { which, samples } => {
+                let number = self.ticket();
+                self.unsettled.remove(&number);
+                let Some((id, _)) = pick(&mut self.pipes, which) else { return };
+                let written = Some(Written { bytes: 4 * samples, place: samples });
+                if self.session.mark_stream(*id, written, "mark".to_owned(), number, at).is_ok() {
+                    self.marks.insert(number, None);
+                }
             }
             Happening::Unpublish(track) => {
                 if self.is_room {
@@ -580,6 +606,10 @@ impl World {
             match kind {
                 EventKind::Connected => assert!(!std::mem::replace(&mut self.is_connected, true)),
                 EventKind::Disconnected { .. } => assert!(std::mem::replace(&mut self.is_connected, false)),
+                EventKind::Mark { mark, .. } => {
+                    let latest = self.marks.remove(mark).expect("it was set, and not told before").unwrap_or(0);
+                    assert!(self.fates.range(..=latest).all(|(_, fate)| fate.is_over), "a mark came too early");
+                }
                 _ => {}
             }
             return;
@@ -685,6 +715,7 @@ impl World {
         self.apply(Happening::Close);
         assert!(self.unsettled.is_empty(), "never settled: {:?}", self.unsettled);
         assert!(self.fates.values().all(|fate| fate.is_over), "a playback has no end");
+        assert!(self.marks.is_empty(), "never reached: {:?}", self.marks);
         let stats = self.session.stats();
         assert_eq!((stats.completed, stats.stopped, stats.failed), (self.completed, self.stopped, self.failed));
         assert_eq!(self.completed + self.stopped + self.failed, self.fates.len() as u64);
@@ -802,6 +833,8 @@ fn steps() -> impl Strategy<Value = Happening> {
         1 => (0..3u32).prop_map(Happening::Unpublish),
         2 => prop_oneof![4 => 0..100usize, 1 => Just(600_000)].prop_map(Happening::SendData),
         1 => any::<bool>().prop_map(Happening::HearData),
+        2 => targets().prop_map(Happening::Mark),
+        1 => (any::<usize>(), 0..3_000u64).prop_map(|(which, samples)| Happening::MarkStream { which, samples }),
         1 => prop_oneof![0..10_000u64, Just(u64::MAX)].prop_map(Happening::Drain),
         1 => proptest::bool::weighted(0.3).prop_map(|breaks| if breaks { Happening::Break } else { Happening::Close }),
     ]

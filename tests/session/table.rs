@@ -129,6 +129,12 @@ impl Table {
         self.tickets
     }
 
+    /// The number of a playback.
+    pub fn id(&self, name: &str) -> PlaybackId {
+        let named = self.names.iter().find(|(_, its)| *its == name);
+        *named.expect("it was requested").0
+    }
+
     /// Opens the output; says nothing of it.
     pub fn connect(&mut self) {
         let ticket = self.ticket();
@@ -475,6 +481,7 @@ fn word(event: &Event) -> String {
         EventKind::Text { identity, text, .. } => format!("text {identity:?} {text:?}"),
         EventKind::ParticipantLeft { participant } => format!("left {}", participant.identity),
         EventKind::Republished { track_id } => format!("republished{track_id}"),
+        EventKind::Mark { name, .. } => format!("mark({name})"),
         EventKind::Error { code, .. } => format!("error({})", code.as_str()),
     };
     match &event.request_id {
