@@ -661,9 +661,10 @@ export interface LiveKitOutput {
   token: string | (() => string | Promise<string>)
   /**
    * `connect` (default): tracks 0, 1, 2 and those in `trackNames` and `trackSources` are published when the room is joined, and `connect` resolves when
-   * they are, so that others can subscribe before the first sound. `lazy`: a track is published when something first plays on it.
+   * they are, so that others can subscribe before the first sound. `lazy`: a track is published when something first plays on it. A list:
+   * these tracks (0–65,535) when the room is joined, any other when something first plays on it.
    */
-  publish?: 'lazy' | 'connect'
+  publish?: 'lazy' | 'connect' | number[]
   /**
    * When a published track takes its first samples. `subscribed` (default): when somebody subscribes to it (event `subscribed`), after
    * `subscribeTimeoutMs`, or at once if nobody else is in the room: so the first words are heard whole. `published`: at once.
@@ -769,11 +770,18 @@ export type IceTransport = 'all' | 'tcp' | 'relay'
 
 /**
  * The output for a room of the server named by `LIVEKIT_URL`, with tokens made by `livekit-server-sdk` (to be installed
- * beside this package) from `LIVEKIT_API_KEY` and `LIVEKIT_API_SECRET`.
+ * beside this package) from `LIVEKIT_API_KEY` and `LIVEKIT_API_SECRET`. `name`, `kind` and `attributes` are how the room lists the participant
+ * ({@link Participant}); a `kind` other than `standard` says that it is no person: agents take no `agent` for their user.
  * @throws {SpeakerError} `ERR_INVALID_ARGUMENT` if one of the three is missing
  */
 export function liveKitFromEnv(
-  options: { room: string; identity: string } & Omit<LiveKitOutput, 'type' | 'url' | 'token'>
+  options: {
+    room: string
+    identity: string
+    name?: string
+    kind?: Participant['kind']
+    attributes?: Record<string, string>
+  } & Omit<LiveKitOutput, 'type' | 'url' | 'token'>
 ): LiveKitOutput
 
 /**

@@ -138,8 +138,11 @@ test('liveKitFromEnv reads the environment', async (t) => {
   Object.assign(process.env, {
     LIVEKIT_URL: room.server.url, LIVEKIT_API_KEY: room.server.key, LIVEKIT_API_SECRET: room.server.secret
   })
-  const { session } = open(t, { output: { clock: undefined, ...liveKitFromEnv({ room: room.name, identity: 'env' }) } })
+  const described = { identity: 'env', name: 'Eva', kind: 'agent', attributes: { mood: 'fine' } }
+  const { session } = open(t, { output: { clock: undefined, ...liveKitFromEnv({ room: room.name, ...described }) } })
   await session.connect()
+  const { identity, name, kind, attributes } = session.localParticipant
+  assert.deepEqual({ identity, name, kind, attributes }, described)
 })
 
 test('a removed participant gets ERR_DISCONNECTED', async (t) => {

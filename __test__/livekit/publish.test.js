@@ -41,6 +41,23 @@ test("with 'lazy' a track is published when something first plays on it", LIMIT,
   assert.deepEqual(await published(t, room), ['alerts', 'tts'])
 })
 
+test('with a list these tracks are published when connect resolves, others when something first plays on them', LIMIT, async (t) => {
+  const room = await openEmptyRoom(t)
+  const { session } = speak(t, room, { publish: [5, 7, 5], trackNames: { 5: 'alerts', 6: 'other' } })
+  await session.connect()
+  await until(async () => (await published(t, room)).length === 2, 'two are published')
+  assert.deepEqual(await published(t, room), ['alerts', 'track_7'])
+  await session.playAudio({ audio: tone(440, 100), trackId: 6 })
+  assert.deepEqual(await published(t, room), ['alerts', 'other', 'track_7'])
+})
+
+test('with an empty list nothing is published before it plays', LIMIT, async (t) => {
+  const room = await openEmptyRoom(t)
+  const { session } = speak(t, room, { publish: [] })
+  await session.connect()
+  assert.deepEqual(await published(t, room), [])
+})
+
 /** The way to a server's signalling, which may stand still. Media finds its own. */
 async function standstill(t, url) {
   const sockets = new Set()

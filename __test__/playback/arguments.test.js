@@ -35,6 +35,8 @@ test('bad session options throw', () => {
     [{ output: { type: 'livekit', url: 'ws://localhost', token: 'x', clock: 'manual' } }, /but received 'clock'/],
     [{ output: { type: 'livekit', url: 'ws://localhost', token: 'x', iceTransport: 'udp' } }, /^Expected one of 'all', 'tcp', 'relay' for output.iceTransport but received 'udp'/],
     [{ output: { type: 'livekit', url: 'ws://localhost', token: 'x', publish: 'never' } }, /^Expected one of 'lazy', 'connect' for output.publish but received 'never'/],
+    [{ output: { type: 'livekit', url: 'ws://localhost', token: 'x', publish: [0, 65536] } }, /^Expected an integer from 0 to 65535 for a track of output.publish but received 65536/],
+    [{ output: { type: 'livekit', url: 'ws://localhost', token: 'x', publish: [undefined] } }, /for a track of output.publish but received null/],
     [{ output: { type: 'livekit', url: 'ws://localhost', token: 'x', startWhen: 'joined' } }, /^Expected one of 'published', 'subscribed' for output.startWhen but received 'joined'/],
     [{ output: { type: 'livekit', url: 'ws://localhost', token: 'x', subscribeTimeoutMs: -1 } }, /^Expected a number from 0 to 86400000 for output.subscribeTimeoutMs but received -1/],
     [{ output: { type: 'livekit', url: 'ws://localhost', token: 'x', onMute: 'drop' } }, /^Expected one of 'continue', 'pause' for output.onMute but received 'drop'/],

@@ -2,6 +2,8 @@
 
 // Validates the options of a session, its output and its taps, and those of the process.
 
+const { types } = require('node:util')
+
 const { refuse, refuseSecret, refuseUrl } = require('../error')
 const { writable } = require('./permission')
 const { MAX_MS, OVERLAPS, check, object, fetchLimits, network } = require('./values')
@@ -115,13 +117,21 @@ const USUAL_TRACKS = [0, 1, 2]
 
 /** Validates what is known of tracks before anything plays on them. */
 function tracks({ publish, trackNames, trackSources }) {
-  const publishAtOnce = check.oneOf(publish, 'output.publish', 'connect', ['lazy', 'connect']) === 'connect'
+  // Of a proxy that is revoked not even that can be asked.
+  const isList = !types.isProxy(publish) && Array.isArray(publish)
+  const listed = isList ? Array.from(publish, (id) => check.integer(id ?? null, 'a track of output.publish', undefined, 0, 0xffff)) : []
+  const all = !isList && check.oneOf(publish, 'output.publish', 'connect', ['lazy', 'connect']) === 'connect'
   const names = byTrack(trackNames, 'output.trackNames', (name, field) => check.text(name, field))
   const sources = byTrack(trackSources, 'output.trackSources', (source, field) => {
     return check.oneOf(source, field, undefined, ['microphone', 'screenShareAudio', 'unknown'])
   })
-  return [...new Set([...USUAL_TRACKS, ...names.keys(), ...sources.keys()])].map((trackId) => {
-    return { trackId, name: names.get(trackId), source: sources.get(trackId) ?? 'microphone', publishAtOnce }
+  return [...new Set([...USUAL_TRACKS, ...names.keys(), ...sources.keys(), ...listed])].map((trackId) => {
+    return {
+      trackId,
+      name: names.get(trackId),
+      source: sources.get(trackId) ?? 'microphone',
+      publishAtOnce: all || listed.includes(trackId)
+    }
   })
 }
 

@@ -15,9 +15,9 @@ function serverFromEnv() {
 }
 
 /** Returns the `output` option for a room on that server. Documented in index.d.ts. */
-function liveKitFromEnv({ room, identity, ...output }) {
+function liveKitFromEnv({ room, identity, name, kind, attributes, ...output }) {
   const server = serverFromEnv()
-  const token = () => accessToken(server, room, identity, { canSubscribe: false })
+  const token = () => accessToken(server, room, identity, { canSubscribe: false }, { name, kind, attributes })
   return { type: 'livekit', url: server.url, token, ...output }
 }
 

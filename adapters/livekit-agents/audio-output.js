@@ -1,0 +1,212 @@
+'use strict'
+
+// The agent's voice: an `AudioOutput` of `@livekit/agents` that plays through a `SpeakerSession`.
+
+const { SpeakerError, SpeakerSession, liveKitFromEnv } = require('../..')
+const check = require('./check')
+const { Segment } = require('./segment')
+
+/** The tracks of a session that is made here. */
+const VOICE = 0
+const BACKGROUND = 1
+/** LiveKit's name for the one who speaks, in the attributes of a participant that publishes for it. */
+const ON_BEHALF = 'lk.publish_on_behalf'
+const MAX_AHEAD_MS = 10_000
+const OPTIONS = [
+  'session', 'room', 'source', 'trackId', 'volume', 'gain', 'prebufferMs', 'stallTimeoutMs', 'fadeOutMs', 'maxAheadMs', 'identity', 'attributes',
+  'output', 'sessionOptions'
+]
+/** The events that tell where a playback is. */
+const PROGRESS = ['progress', 'paused', 'stalled']
+
+/** Returns the class, for one build of `@livekit/agents` and `@livekit/rtc-node`. */
+function audioOutput({ voice: { AudioOutput } }, { AudioFrame, RoomEvent }) {
+  /** Documented in index.d.ts. */
+  class SpeakerAudioOutput extends AudioOutput {
+    /** Documented in index.d.ts. */
+    session
+    #isOwn
+    #room
+    #request
+    #fadeOutMs
+    #maxAheadMs
+    /** Segments that are not finished, in order. */
+    #segments = new Set()
+    /** The one that takes frames. */
+    #open
+    #isPaused = false
+    #isClosed = false
+    /** Settles when the last segment was told. */
+    #told = Promise.resolve()
+    /** Where a playback is now: what it played since the last time ended just now, whatever gaps there were before. */
+    #progressed = ({ requestId, positionMs }) => {
+      for (const segment of this.#segments) this.#tellProgress(segment.progress(requestId, positionMs))
+    }
+    #roomLost = () => this.close().catch((error) => this.logger.error({ error }, 'the session could not be closed'))
+
+    constructor(options) {
+      super(undefined, undefined, { pause: true })
+      const { session, room, source, volume, gain, prebufferMs, stallTimeoutMs, ...rest } = check.options(options, 'SpeakerAudioOutput', OPTIONS)
+      const given = [session, room, source].filter(Boolean).length
+      if (given !== 1) throw check.refuse('one of session, room and source', 'the options of SpeakerAudioOutput', given)
+      const trackId = check.trackId(rest.trackId, VOICE)
+      this.#request = { trackId, role: 'voice', volume, gain, prebufferMs, stallTimeoutMs }
+      this.#fadeOutMs = check.milliseconds(rest.fadeOutMs, 'fadeOutMs', 5)
+      this.#maxAheadMs = check.milliseconds(rest.maxAheadMs, 'maxAheadMs', MAX_AHEAD_MS)
+      this.#isOwn = !session
+      this.session = session ?? new SpeakerSession({
+        duck: {},
+        // Ambient sound plays as long as the room is open.
+        maxDurationMs: check.DAY_MS,
+        ...rest.sessionOptions,
+        output: room ? roomOutput(room, trackId, rest) : sourceOutput(source, this.logger)
+      })
+      for (const type of PROGRESS) this.session.on(type, this.#progressed)
+      this.#room = room
+      room?.on(RoomEvent.Disconnected, this.#roomLost)
+    }
+
+    async captureFrame(frame) {
+      if (this.#isClosed) throw new SpeakerError('ERR_CLOSED', 'The SpeakerAudioOutput is closed')
+      // A frame that is refused begins no segment, and so none is counted that would never finish.
+      if (!this.#open) this.#begin(frame)
+      await Promise.all([super.captureFrame(frame), this.#open.write(frame)])
+    }
+
+    flush() {
+      super.flush()
+      this.#open?.end()
+      this.#open = undefined
+    }
+
+    clearBuffer() {
+      super.flush()
+      this.#open = undefined
+      for (const segment of this.#segments) segment.stop('interrupted', this.#fadeOutMs)
+    }
+
+    pause() {
+      super.pause()
+      this.#isPaused = true
+      for (const segment of this.#segments) segment.pause()
+    }
+
+    resume() {
+      super.resume()
+      this.#isPaused = false
+      for (const segment of this.#segments) segment.resume()
+    }
+
+    onAttached() {
+      super.onAttached()
+      this.#connect()
+    }
+
+    onDetached() {
+      super.onDetached()
+      // Whoever paused it will not resume it any more, and it must not begin to speak on its own.
+      if (this.#isPaused) this.clearBuffer()
+      this.#isPaused = false
+    }
+
+    /** Documented in index.d.ts. */
+    async close() {
+      if (!this.#isClosed) {
+        this.#isClosed = true
+        this.clearBuffer()
+        this.#room?.off(RoomEvent.Disconnected, this.#roomLost)
+      }
+      if (this.#isOwn) await this.session.close()
+      await this.#told
+      for (const type of PROGRESS) this.session.off(type, this.#progressed)
+    }
+
+    async #connect() {
+      try {
+        if (this.#room) await connected(this.#room)
+        await this.session.connect()
+      } catch (error) {
+        if (!this.#isClosed) this.logger.warn({ error }, 'the output of the speech could not be opened, the next speech tries again')
+      }
+    }
+
+    #begin(frame) {
+      const segment = new Segment(this.session, this.#request, {
+        frame, isPaused: this.#isPaused, maxAheadMs: this.#maxAheadMs, logger: this.logger
+      })
+      this.#open = segment
+      this.#segments.add(segment)
+      this.#told = this.#follow(segment, this.#told)
+    }
+
+    /** Says when a segment starts and, once, how it finished; not before those `before` it were told. */
+    async #follow(segment, before) {
+      const hasStarted = await segment.started
+      const createdAt = Date.now()
+      await before
+      if (hasStarted) this.#say(() => this.onPlaybackStarted(createdAt))
+      const { positionMs, wasInterrupted, rest, error } = await segment.finished
+      this.#segments.delete(segment)
+      if (error) this.logger.error({ error }, 'a segment of the speech failed')
+      for (const played of rest) this.#tellProgress(played)
+      this.#say(() => this.onPlaybackFinished({ playbackPosition: positionMs / 1000, interrupted: wasInterrupted }))
+    }
+
+    #tellProgress(played) {
+      if (played) this.#say(() => this.onPlaybackProgressed({ startedAt: Date.now() - played.duration, ...played }))
+    }
+
+    /** What a listener throws must not keep the next segment from being told. */
+    #say(tell) {
+      try {
+        tell()
+      } catch (error) {
+        this.logger.error({ error }, 'a listener of the playback failed')
+      }
+    }
+  }
+  return SpeakerAudioOutput
+
+  /** A room, joined as a participant that speaks for the agent: the agent's own session takes it for no user. */
+  function roomOutput(room, trackId, { identity, attributes, output }) {
+    const { url } = liveKitFromEnv({ room: '', identity: '' })
+    const token = async () => {
+      await connected(room)
+      const agent = room.localParticipant.identity
+      const described = { kind: 'agent', attributes: { [ON_BEHALF]: agent, ...attributes } }
+      return liveKitFromEnv({ room: room.name, identity: identity ?? `${agent}-voice`, ...described }).token()
+    }
+    return {
+      type: 'livekit',
+      url,
+      token,
+      publish: [trackId],
+      ...output,
+      trackNames: { [BACKGROUND]: 'background_audio', [trackId]: 'roomio_audio', ...output?.trackNames },
+      // Frontends take the track with the source `microphone` for the agent's voice, so there is one alone.
+      trackSources: { [BACKGROUND]: 'unknown', [trackId]: 'microphone', ...output?.trackSources }
+    }
+  }
+
+  /** Frames for an `AudioSource`, which is published by whom it belongs to. They come in real time, so hardly any wait in it. */
+  function sourceOutput(source, logger) {
+    let isFailing = false
+    const onFrame = async (frame) => {
+      const samples = new Int16Array(frame.buffer, frame.byteOffset, frame.length / Int16Array.BYTES_PER_ELEMENT)
+      try {
+        await source.captureFrame(new AudioFrame(samples, source.sampleRate, source.numChannels, samples.length / source.numChannels))
+        isFailing = false
+      } catch (error) {
+        if (!isFailing) logger.error({ error }, 'the AudioSource took no frame')
+        isFailing = true
+      }
+    }
+    return { type: 'pcm', sampleRate: source.sampleRate, channels: source.numChannels, onFrame }
+  }
+
+  async function connected(room) {
+    if (!room.isConnected) await new Promise((resolve) => room.once(RoomEvent.Connected, resolve))
+  }
+}
+
+module.exports = { audioOutput }
