@@ -6,6 +6,9 @@ const assert = require('node:assert/strict')
 const path = require('node:path')
 const { test } = require('node:test')
 const { setImmediate: turn } = require('node:timers/promises')
+const { Registry } = require('prom-client')
+
+const { collectDifferences } = require('speaker-session/metrics')
 
 const { environment, manager, userSession } = require('../support/cloud')
 const { root, run } = require('../support/process')
@@ -289,6 +292,8 @@ test('commands of the bridge are answered with its events', async (t) => {
 for (const shadow of [false, true]) {
   test(`the phone's answer beside ours, shadow: ${shadow}`, async (t) => {
     const { speaker, start, advance, relayed, differences, lines } = await sounding(t, { shadow })
+    const register = new Registry()
+    speaker.on('difference', collectDifferences({ register, prefix: 'cloud_' }))
     const phone = (requestId, more) => speaker.handleMessage({ type: 'audio_play_response', requestId, success: true, ...more })
     start('a')
     await advance(600)
@@ -308,6 +313,8 @@ for (const shadow of [false, true]) {
     ])
     const levels = lines.filter(({ differenceMs }) => differenceMs !== undefined).map(({ level, requestId }) => `${requestId} ${level}`)
     assert.deepEqual(levels, ['a info', 'b warn'])
+    const counted = (await register.metrics()).match(/(?<=cloud_server_playback_device_difference_ms_)(sum|count|bucket{le="(0|50|500)"}) \d+/g)
+    assert.deepEqual(counted, ['bucket{le="0"} 0', 'bucket{le="50"} 1', 'bucket{le="500"} 1', 'sum 640', 'count 2'])
     const answers = relayed.map(({ requestId, success, duration }) => `${requestId} ${success} ${duration}`)
     assert.deepEqual(answers, shadow
       ? ['a true 540', 'b true 1100', 'c false undefined', 'd true 700']

@@ -242,7 +242,7 @@ test('close leaves the socket open, and settles marks', async (t) => {
 test('a socket that takes nothing costs frames and no memory', async (t) => {
   const { line, session, far, messages } = await open(t, { codec: acs({ sampleRate: 24000 }), maxBufferedMs: 100, session: { maxDurationMs: 400_000 } })
   far.pause()
-  session.playAudio({ audio: tone(440, 300_000, { rate: 8000 }) })
+  session.playAudio({ audio: tone(440, 300_000, { sampleRate: 8000 }) })
   await session.advance(300_100)
   const { droppedFrames } = line.stats()
   assert.ok(droppedFrames > 0 && droppedFrames < 15_000, `${droppedFrames} dropped`)

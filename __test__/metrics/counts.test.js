@@ -20,7 +20,7 @@ const SESSIONS = 20
 
 /** Sounds of different lengths, and sources that fail. */
 const sources = [
-  ...[5, 20, 90, 250, 700].map((ms) => ({ audio: tone(440, ms, { rate: 8000 }) })),
+  ...[5, 20, 90, 250, 700].map((ms) => ({ audio: tone(440, ms, { sampleRate: 8000 }) })),
   { audioUrl: '/nowhere.wav' },
   { audio: Buffer.alloc(0) },
   { audio: Buffer.from('no audio at all, but a text that is long enough to be looked at') }

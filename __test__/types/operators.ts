@@ -4,7 +4,7 @@ import { trace } from '@opentelemetry/api'
 import { Registry } from 'prom-client'
 
 import { SpeakerSession, type LogLine, type Logger, type ProcessMetrics } from 'speaker-session'
-import { collectMetrics } from 'speaker-session/metrics'
+import { collectDifferences, collectMetrics } from 'speaker-session/metrics'
 import { traceSession } from 'speaker-session/opentelemetry'
 
 const metrics: ProcessMetrics = SpeakerSession.metrics()
@@ -27,6 +27,7 @@ session.on('started', ({ latencyMs, firstByteMs }) => [latencyMs satisfies numbe
 new SpeakerSession({ output: { type: 'memory' }, logger: { debug() {} } })
 
 collectMetrics()
+collectDifferences({ prefix: 'mine_' })({ differenceMs: -20 })
 collectMetrics({ register: new Registry(), prefix: 'mine_' })
 traceSession(session, { tracer: trace.getTracer('mine') }).id satisfies number
 traceSession(session)

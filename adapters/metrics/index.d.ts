@@ -19,3 +19,14 @@ export interface MetricsOptions {
  * http.createServer(async (_, response) => response.end(await register.metrics())).listen(9464)
  */
 export function collectMetrics(options?: MetricsOptions): void
+
+/**
+ * Registers the histogram `server_playback_device_difference_ms`: how much longer phones played than the server did. Returns what is to hear the
+ * event `difference` of each `SpeakerManager` of `speaker-session/mentra`.
+ * @throws {Error} if the name is registered already, or the prefix is none
+ *
+ * @example
+ * const observe = collectDifferences() // once a process
+ * speaker.on('difference', observe) // of each manager
+ */
+export function collectDifferences(options?: MetricsOptions): (difference: { differenceMs: number }) => void

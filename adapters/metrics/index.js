@@ -101,4 +101,15 @@ function collectMetrics({ register = globalRegistry, prefix = '' } = {}) {
   for (const [name, help, value] of HISTOGRAMS) new CountedHistogram(config(name, help), () => value(read()))
 }
 
-module.exports = { collectMetrics }
+const DIFFERENCE = ['server_playback_device_difference_ms', 'How much longer a phone played than the server did, in milliseconds']
+
+/** Where phones and servers are to agree, and where the mentra adapter warns. */
+const DIFFERENCES_MS = [-5000, -2000, -1000, -500, -200, -100, -50, 0, 50, 100, 200, 500, 1000, 2000, 5000]
+
+function collectDifferences({ register = globalRegistry, prefix = '' } = {}) {
+  const [name, help] = DIFFERENCE
+  const histogram = new Histogram({ name: prefix + name, help, buckets: DIFFERENCES_MS, registers: [register] })
+  return ({ differenceMs }) => histogram.observe(differenceMs)
+}
+
+module.exports = { collectDifferences, collectMetrics }

@@ -4,7 +4,7 @@
 
 const { readFileSync } = require('node:fs')
 
-const { check } = require('../check/values')
+const { check, object } = require('../check/values')
 const { SpeakerError } = require('../error')
 
 const PCM = 1
@@ -39,6 +39,7 @@ function pcm16(samples) {
 }
 
 function tone(hz, ms, options = {}) {
+  object(options, 'tone', ['sampleRate', 'amplitude', 'format'])
   const sampleRate = check.integer(options.sampleRate, 'sampleRate', 48000, 1000, 192_000)
   const amplitude = check.number(options.amplitude, 'amplitude', 0.3, 0, 1)
   const format = check.oneOf(options.format, 'format', 'wav', ['wav', 'pcm16'])
