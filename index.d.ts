@@ -325,7 +325,7 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   recording(): Recording
 
   /**
-   * Returns a Readable of everything that the output takes from now on: all tracks, after the limiter; or of one track (`trackId`). For
+   * Returns a Readable of everything that the output takes from now on: all tracks, after the limiter; or of one track (`trackId`) or playback (`requestId`). For
    * echo cancellation, level meters and recording beside the output. Can be called before `connect`, and any number may exist at once.
    * @throws {SpeakerError} `ERR_INVALID_ARGUMENT`, `ERR_CLOSED`, `ERR_INTERNAL`
    */
@@ -1006,7 +1006,7 @@ export interface SpeakerTrack {
   /** What the track does at this moment, and counts since the session began. */
   stats(): TrackStats
   /** The same as {@link SpeakerSession.tap} with this `trackId`. */
-  tap(options?: Omit<TapOptions, 'trackId'>): SpeakerTap
+  tap(options?: Omit<TapOptions, 'trackId' | 'requestId'>): SpeakerTap
 }
 
 /** What is missing stays as it is; one of `volume` and `gain` is needed. */
@@ -1042,6 +1042,11 @@ export interface TrackStats {
 }
 
 export interface TapOptions {
+  /**
+   * Only this playback, which lives: what it gives to the mix, behind its volume and its track's, and in front of the limiter. In real time it may have begun
+   * when this is called. The tap ends when the playback is over. Not beside `trackId`.
+   */
+  requestId?: string
   /**
    * Only this track, 0–65,535; default: everything. In a room it is what is sent of the track. For other outputs it is what the track
    * gives to the mix, behind its volume and in front of the limiter: 32-bit floats may exceed ±1, 16 bits are clipped there.

@@ -441,8 +441,9 @@ export interface NativeStreamStats {
 }
 
 export interface NativeTapOptions {
-  /** Everything, if it is missing. */
+  /** Everything, if both are missing. */
   trackId?: number
+  requestId?: string
   format: string
   dither: boolean
   sampleRate: number

@@ -271,8 +271,11 @@ class SpeakerSession extends EventEmitter {
   }
 
   tap(options) {
+    const checked = check.tapOptions(options, this.#output.channels)
+    const { requestId } = checked
+    if (requestId !== undefined && !this.#pending.latest(requestId)) throw refuse('the id of a live playback', 'requestId', requestId)
     const id = ++this.#lastTap
-    const native = taken(this.#native.tap(id, check.tapOptions(options, this.#output.channels)))
+    const native = taken(this.#native.tap(id, checked))
     // Which holds the session: its reader may hold nothing else.
     const tap = new SpeakerTap(native, () => this.#taps.delete(id))
     this.#taps.set(id, tap)
@@ -445,12 +448,19 @@ class SpeakerSession extends EventEmitter {
     } else if (ring.frame !== undefined) {
       const { tap, frame, atMs } = ring
       if (tap === null) this.#output.onFrame(frame, { atMs })
-      else this.#taps.get(tap)?.take({ frame, atMs })
+      else if (frame.length > 0) this.#taps.get(tap)?.take({ frame, atMs })
+      else this.#endTap(tap)
     } else if (ring.unheard !== undefined) {
       this.#taps.get(ring.unheard)?.destroy(new SpeakerError(ring.code, ring.message))
     } else if (ring.tokenWanted !== undefined) {
       giveToken(this.#native, ring.tokenWanted, this.#output.token)
     }
+  }
+
+  /** What a tap is of is over, and its last frame came. */
+  #endTap(id) {
+    this.#taps.get(id)?.push(null)
+    this.#taps.delete(id)
   }
 
   #event({ type, playback, cause, mark, ...told }) {

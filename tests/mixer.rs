@@ -4,7 +4,7 @@ mod hand;
 
 use hand::Hand;
 use speaker_session::audio::{EDGE_FADE, FRAME, PREROLL};
-use speaker_session::mixer::{Mixer, Notice, Ramp, Routing, Scratch, TrackVolume, Voice, What};
+use speaker_session::mixer::{Mixer, Notice, Ramp, Routing, Scratch, Stem, TrackVolume, Voice, What};
 use speaker_session::runtime::DECODERS;
 use speaker_session::source::{FetchLimits, MemoryFile, Opening, Origin, PcmReader, Section, Source, make_clip, open};
 
@@ -692,12 +692,45 @@ fn a_track_that_changes_while_it_sounds_has_no_click_and_no_cut_is_heard() {
 }
 
 #[test]
+fn what_a_playback_gives_is_kept_for_its_tap() {
+    let [a, b] = [noise(2_000, 0.3), noise(1_500, 0.4)];
+    let mix = |routing, is_tapped: bool| {
+        let mut desk = Desk::with(routing);
+        if is_tapped {
+            desk.mixer.tap(7, Stem::Playback(2));
+        }
+        desk.mixer.set_volume(0, level(0.5, 0));
+        for (id, samples) in [(1, &a), (2, &b)] {
+            desk.start_voice(Voice::new(id, 0, clip(samples)));
+        }
+        let mut stems = Vec::new();
+        for _ in 0..3 {
+            desk.frames(1);
+            desk.scratch.stems().for_each(|(stem, samples)| {
+                assert_eq!(stem, Stem::Playback(2));
+                stems.extend_from_slice(samples);
+            });
+        }
+        assert_eq!(desk.mixer.untap_playback(1).count(), 0);
+        assert_eq!(desk.mixer.untap_playback(2).collect::<Vec<_>>(), if is_tapped { vec![7] } else { vec![] });
+        (desk.output, stems)
+    };
+    for routing in [Routing::Mixdown, Routing::PerTrack] {
+        let (output, stems) = mix(routing, true);
+        assert!(output == mix(routing, false).0, "a tap changes nothing");
+        let halved: Vec<_> = b.iter().map(|sample| sample * 0.5).collect();
+        assert_eq!(stems.len(), 1_920, "it has no frame of which it is no part");
+        assert!(stems[..1_500] == halved && stems[1_500..].iter().all(|sample| *sample == 0.0));
+    }
+}
+
+#[test]
 fn the_sum_of_a_track_is_kept_for_its_tap() {
     let [a, b, c] = [noise(2_000, 0.3), noise(2_500, 0.3), noise(1_300, 0.4)];
     let mix = |is_tapped: bool, lengths: &[usize]| {
         let mut desk = Desk::new();
         if is_tapped {
-            desk.mixer.tap(7, 1);
+            desk.mixer.tap(7, Stem::Track(1));
         }
         desk.mixer.set_volume(1, level(0.5, 0));
         let voices = [(1, 0, &a), (2, 1, &b), (3, 1, &c)];
@@ -705,8 +738,8 @@ fn the_sum_of_a_track_is_kept_for_its_tap() {
         let mut sums = Vec::new();
         for length in lengths.iter().cycle().take(3 * lengths.len()) {
             desk.cut(*length, &[*length]);
-            let of_track: Vec<_> = desk.scratch.tracks().collect();
-            assert!(of_track.iter().all(|(track, _)| *track == 1));
+            let of_track: Vec<_> = desk.scratch.stems().collect();
+            assert!(of_track.iter().all(|(stem, _)| *stem == Stem::Track(1)));
             let silence = vec![0.0; *length];
             sums.extend_from_slice(of_track.first().map_or(&silence[..], |(_, samples)| samples));
         }

@@ -33,6 +33,7 @@ async function allowed(): Promise<void> {
   console.log(frames, bufferedMs, live)
   track.tap({ format: 'f32' }).dropped satisfies number
   session.tap({ trackId: 1 }).destroy()
+  session.tap({ requestId: 'a' }).destroy()
   session.once('failed', ({ code }) => code satisfies SpeakerErrorCode)
   await session.playAudio({ audioUrl: 'a.mp3' }).catch(({ cause, resource }: SpeakerError) => [cause?.code satisfies string | undefined, resource satisfies string | undefined])
   const result: PlayResult = await session.playAudio({ audioUrl: new URL('https://example.com/a.mp3'), volume: 0 })
@@ -168,6 +169,8 @@ function refused(session: SpeakerSession, error: SpeakerError): void {
   // @ts-expect-error: muted or not?
   session.setMuted({ trackId: 1 })
   // @ts-expect-error: a tap of a track is of that track
+  session.track(1).tap({ requestId: 'a' })
+  // @ts-expect-error
   session.track(1).tap({ trackId: 2 })
   // @ts-expect-error: a track's number stays
   session.track(1).id = 2

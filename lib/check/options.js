@@ -87,10 +87,13 @@ const FRAMES = ['format', 'dither', 'sampleRate', 'channels', 'frameMs']
 
 /** Validates the options of a tap; `channels` are the session's, the default. */
 function tapOptions(options = {}, channels) {
-  object(options, 'tap', ['trackId', ...FRAMES])
+  object(options, 'tap', ['trackId', 'requestId', ...FRAMES])
+  const { trackId, requestId } = options
+  if (trackId !== undefined && requestId !== undefined) throw refuse('either trackId or requestId', 'tap', options)
   return {
     ...frames(options, '', { format: 's16', channels }),
-    trackId: check.integer(options.trackId, 'trackId', undefined, 0, 0xffff)
+    trackId: check.integer(trackId, 'trackId', undefined, 0, 0xffff),
+    requestId: check.id(requestId, 'requestId', undefined)
   }
 }
 

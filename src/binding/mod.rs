@@ -369,8 +369,7 @@ impl NativeSession {
     /// A tap whose frames bear its `id`, or why there is none.
     #[napi]
     pub fn tap(&self, id: u32, options: NativeTapOptions) -> Either<NativeTap, NativeRefusal> {
-        let track = options.track_id;
-        match self.handle.tap(id, track, options.into_core(), self.frames.clone()) {
+        match self.handle.tap(id, &options.of(), options.into_core(), self.frames.clone()) {
             Ok(tap) => Either::A(NativeTap::new(tap)),
             Err(error) => Either::B(error.into()),
         }

@@ -5,11 +5,13 @@ use napi_derive::napi;
 use super::output::sample_format;
 use crate::engine::Tap;
 use crate::output::PcmFormat;
+use crate::session::TapOf;
 
 #[napi(object)]
 pub struct NativeTapOptions {
-    /// Everything, if it is missing.
+    /// Everything, if both are missing.
     pub track_id: Option<u32>,
+    pub request_id: Option<String>,
     pub format: String,
     pub dither: bool,
     pub sample_rate: u32,
@@ -18,6 +20,14 @@ pub struct NativeTapOptions {
 }
 
 impl NativeTapOptions {
+    pub fn of(&self) -> TapOf {
+        match (self.track_id, &self.request_id) {
+            (Some(track), _) => TapOf::Track(track),
+            (None, Some(name)) => TapOf::Playback(name.clone()),
+            (None, None) => TapOf::All,
+        }
+    }
+
     pub fn into_core(self) -> PcmFormat {
         let Self { format, dither, sample_rate, channels, frame_ms, .. } = self;
         PcmFormat { sample_rate, channels: channels as usize, format: sample_format(&format, dither), frame_ms }

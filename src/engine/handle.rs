@@ -21,7 +21,7 @@ use crate::runtime::{self, DECODERS, FETCHES, RUNTIME, Seat, WHEELS};
 use crate::scope::Scope;
 use crate::session::{
     Accepted, Clock, ConnectionState, Interrupted, Options, PlayRequest, PlaybackInfo, RequestId, Session, Stats,
-    StopRequest, Target, Ticket, TrackStats, WallTime, Work,
+    StopRequest, TapOf, Target, Ticket, TrackStats, WallTime, Work,
 };
 use crate::source::{self, FetchLimits, Opening, Origin, Pipe, Progress};
 use crate::sync::{Mutex, MutexGuard};
@@ -339,11 +339,11 @@ impl Handle {
         self.core.session.lock().track_stats(track)
     }
 
-    /// Copies everything the output accepts from now on, or what it accepts of a track, to `sink`. `id` tells the session's taps apart.
-    pub fn tap(&self, id: u32, track: Option<u32>, format: PcmFormat, sink: PcmSink) -> Result<Tap> {
+    /// Copies what [`Session::tap`] says to `sink`. `id` tells the session's taps apart.
+    pub fn tap(&self, id: u32, of: &TapOf, format: PcmFormat, sink: PcmSink) -> Result<Tap> {
         let backlog = Arc::new(Backlog::new(self.core.progress.clone()));
         let request = TapRequest { id, of: Tapped::All, format, sink, backlog: backlog.clone() };
-        self.with(|session, _| session.tap(request, track))??;
+        self.with(|session, _| session.tap(request, of))??;
         Ok(Tap::new(id, backlog, Arc::downgrade(&self.core)))
     }
 

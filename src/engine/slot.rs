@@ -104,6 +104,10 @@ impl Slot {
                 self.taps.open(*request, from);
                 None
             }
+            OutputRequest::EndTap(id) => {
+                self.taps.end(id);
+                None
+            }
             OutputRequest::Untap(id) => {
                 self.taps.close(id);
                 None
@@ -139,7 +143,7 @@ impl Slot {
             Ok(())
         });
         if taken {
-            scratch.tracks().for_each(|(track, samples)| taps.add_track(track, samples));
+            scratch.stems().for_each(|(stem, samples)| taps.add_stem(stem, samples));
         }
         taps.hand_over(samples as Samples);
         // Nothing has ever sounded: there is no stream that would carry the silence.

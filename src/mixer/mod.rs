@@ -25,8 +25,8 @@ pub use duck::{Duck, Role};
 use limiter::Limiter;
 pub use notice::{Notice, What};
 pub use ramp::Ramp;
-use scratch::Piece;
-pub use scratch::{Frame, Part, Scratch};
+use scratch::{Bench, Piece};
+pub use scratch::{Frame, Part, Scratch, Stem};
 use sum::Sum;
 use track::Tracks;
 pub use track::{TrackCounts, TrackVolume};
@@ -58,8 +58,8 @@ pub struct Mixer {
     /// The tracks that ever had a voice, in the order in which they are summed.
     order: Vec<u32>,
     tracks: Tracks,
-    /// Whose sum is kept, for the tap of this id, where tracks are mixed down.
-    tapped: Vec<(u32, u32)>,
+    /// What is kept by itself, for the tap of this id.
+    tapped: Vec<(u32, Stem)>,
     /// The session's time: samples mixed or skipped so far.
     now: Samples,
     /// Samples of the current frame that are mixed, and how many it will have.
@@ -165,9 +165,14 @@ impl Mixer {
         self.tracks.counts(track)
     }
 
-    /// Keeps the sum of a track from now on, for the tap of this id. Where tracks are streams, a frame has it.
-    pub fn tap(&mut self, id: u32, track: u32) {
-        self.tapped.push((id, track));
+    /// Keeps a part of the mix from now on, for the tap of this id. Where tracks are streams, their frames have them.
+    pub fn tap(&mut self, id: u32, stem: Stem) {
+        self.tapped.push((id, stem));
+    }
+
+    /// A playback is over: returns the taps of it, which end.
+    pub fn untap_playback(&mut self, id: PlaybackId) -> impl Iterator<Item = u32> {
+        self.tapped.extract_if(.., move |(_, stem)| *stem == Stem::Playback(id)).map(|(tap, _)| tap)
     }
 
     /// Ends that.
@@ -265,12 +270,14 @@ impl Mixer {
         let id = stream.id;
         let is_its = |voice: &&mut Voice| stream_of(*routing, voice.track) == id && !voice.is_held();
         let is_sole = voices.iter_mut().map(V::as_mut).filter(is_its).count() == 1;
-        let (buffer, track_buffer, track_sums) = scratch.open(id, *filled, step);
-        let (mut sum, mut track_sum) = (Sum::new(buffer, *channels), Sum::new(track_buffer, *channels));
+        let Bench { frame, track: track_buffer, playback, stems } = scratch.open(id, *filled, step);
+        let (mut sum, mut track_sum) = (Sum::new(frame, *channels), Sum::new(track_buffer, *channels));
+        let mut own_sum = Sum::new(playback, *channels);
         sum.may_lend = is_sole && step == *frames && tapped.is_empty() && stream.limiter.is_at_rest();
         let mut piece = Piece::Silence;
         for track in order.iter().filter(|track| stream_of(*routing, **track) == id) {
-            let is_tapped = tapped.iter().any(|(_, tapped)| tapped == track);
+            let is_kept = |stem: Stem| tapped.iter().any(|(_, kept)| *kept == stem);
+            let is_tapped = is_kept(Stem::Track(*track));
             // What comes first needs no sum of its own.
             let sides = tracks.sides(*track, *now);
             let is_first = sum.is_empty() && !is_tapped && sides.is_none();
@@ -282,7 +289,18 @@ impl Mixer {
                 let into = if is_first { &mut sum } else { &mut track_sum };
                 let [level, mute] = levels;
                 let over_time = [ducking.level(voice.role), level, mute];
-                let own = voice.render(into, step, over_time, *now);
+                let own_stem = Stem::Playback(voice.id);
+                let own = if is_kept(own_stem) {
+                    let own = voice.render(&mut own_sum, step, over_time, *now);
+                    if !own_sum.is_empty() {
+                        let kept = stems.keep(own_stem, *filled, &own_sum.samples()[..step * *channels]);
+                        sides.iter().for_each(|sides| track::turn(kept, sides, *now));
+                    }
+                    into.join(&mut own_sum);
+                    own
+                } else {
+                    voice.render(into, step, over_time, *now)
+                };
                 piece = match piece {
                     // It gives nothing.
                     piece if voice.is_dormant() => piece,
@@ -300,7 +318,7 @@ impl Mixer {
                 piece = Piece::Other;
             }
             if is_tapped && !track_sum.is_empty() {
-                track_sums.keep(*track, *filled, &track_sum.samples()[..step * *channels]);
+                stems.keep(Stem::Track(*track), *filled, &track_sum.samples()[..step * *channels]);
             }
             sum.join(&mut track_sum);
         }

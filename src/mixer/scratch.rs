@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::voice::PlaybackId;
 use crate::audio::{FRAME, LOOK_AHEAD, Samples};
 use crate::source::Clip;
 
@@ -31,41 +32,64 @@ pub struct Part<'a> {
     pub gain: f32,
 }
 
-/// The sums of tracks that are tapped, where tracks are mixed down.
+/// A part of a mix that can be tapped by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stem {
+    /// A track.
+    Track(u32),
+    /// A playback.
+    Playback(PlaybackId),
+}
+
+/// The parts of a tick that are tapped.
 #[derive(Default)]
-pub(super) struct TrackSums {
+pub(super) struct Stems {
     channels: usize,
-    sums: Vec<(u32, Vec<f32>)>,
+    sums: Vec<(Stem, Vec<f32>)>,
     /// How many of `sums` the current tick has.
     used: usize,
 }
 
-impl TrackSums {
-    /// What a track has from the frame's sample `filled` on.
-    pub fn keep(&mut self, track: u32, filled: usize, samples: &[f32]) {
-        let index = self.sums[..self.used].iter().position(|(its, _)| *its == track).unwrap_or(self.used);
+impl Stems {
+    /// What a part has from the frame's sample `filled` on. Returns where that is kept.
+    pub fn keep(&mut self, stem: Stem, filled: usize, samples: &[f32]) -> &mut [f32] {
+        let index = self.sums[..self.used].iter().position(|(its, _)| *its == stem).unwrap_or(self.used);
         if index == self.used {
             self.used += 1;
             if index == self.sums.len() {
-                self.sums.push((track, Vec::new()));
+                self.sums.push((stem, Vec::new()));
             }
             let (its, sum) = &mut self.sums[index];
-            *its = track;
+            *its = stem;
             sum.clear();
             // What no step has is silent.
             sum.resize(FRAME * self.channels, 0.0);
         }
-        self.sums[index].1[filled * self.channels..][..samples.len()].copy_from_slice(samples);
+        let kept = &mut self.sums[index].1[filled * self.channels..][..samples.len()];
+        kept.copy_from_slice(samples);
+        kept
     }
 }
 
-/// Buffers for one tick: the frames that its steps make, and the sum of one track.
+/// What a step is mixed in. But for `stems`, each is longer than the step by what the limiter looks ahead, and holds anything.
+pub(super) struct Bench<'a> {
+    /// The frame of the stream.
+    pub frame: &'a mut [f32],
+    /// For the sum of one track.
+    pub track: &'a mut [f32],
+    /// For what one playback gives.
+    pub playback: &'a mut [f32],
+    pub stems: &'a mut Stems,
+}
+
+/// Buffers for one tick: the frames that its steps make, and their parts.
 #[derive(Default)]
 pub struct Scratch {
     channels: usize,
     at: Samples,
-    track_sum: Vec<f32>,
-    track_sums: TrackSums,
+    track: Vec<f32>,
+    playback: Vec<f32>,
+    stems: Stems,
     frames: Vec<Buffer>,
     /// How many of `frames` the current tick has, and their length in interleaved samples.
     used: usize,
@@ -125,12 +149,11 @@ impl Scratch {
     /// Starts a tick at session time `at`.
     pub(super) fn begin(&mut self, channels: usize, at: Samples) {
         (self.channels, self.at, self.used, self.length) = (channels, at, 0, 0);
-        (self.track_sums.channels, self.track_sums.used) = (channels, 0);
+        (self.stems.channels, self.stems.used) = (channels, 0);
     }
 
-    /// The buffers of a step of so many samples that begins at a stream's sample `filled`: what is summed in the first is its frame.
-    /// Both are longer by what the limiter looks ahead, and hold anything. In the third, sums of tracks are kept.
-    pub(super) fn open(&mut self, stream: u32, filled: usize, step: usize) -> (&mut [f32], &mut [f32], &mut TrackSums) {
+    /// The buffers of a step of so many samples that begins at a stream's sample `filled`.
+    pub(super) fn open(&mut self, stream: u32, filled: usize, step: usize) -> Bench<'_> {
         let window = (FRAME + LOOK_AHEAD) * self.channels;
         let index = self.frames[..self.used].iter().position(|frame| frame.stream == stream).unwrap_or(self.used);
         if index == self.used {
@@ -146,10 +169,15 @@ impl Scratch {
             frame.samples[..filled * self.channels].fill(0.0);
             frame.piece = Piece::Silence;
         }
-        grow(&mut self.track_sum, window);
+        grow(&mut self.track, window);
+        grow(&mut self.playback, window);
         let length = (step + LOOK_AHEAD) * self.channels;
-        let frame = &mut self.frames[index].samples[filled * self.channels..][..length];
-        (frame, &mut self.track_sum[..length], &mut self.track_sums)
+        Bench {
+            frame: &mut self.frames[index].samples[filled * self.channels..][..length],
+            track: &mut self.track[..length],
+            playback: &mut self.playback[..length],
+            stems: &mut self.stems,
+        }
     }
 
     /// What was summed from a stream's sample `filled` on is `piece`; if it `is_lent`, it was left where it lies.
@@ -188,10 +216,10 @@ impl Scratch {
         })
     }
 
-    /// The sum of each track that is tapped and sounds, where tracks are mixed down: behind its volume, in front of the limiter.
-    pub fn tracks(&self) -> impl Iterator<Item = (u32, &[f32])> {
-        let TrackSums { sums, used, .. } = &self.track_sums;
-        sums[..*used].iter().map(|(track, sum)| (*track, &sum[..self.length]))
+    /// Each part of the mix that is tapped and sounds: behind its volume, in front of the limiter.
+    pub fn stems(&self) -> impl Iterator<Item = (Stem, &[f32])> {
+        let Stems { sums, used, .. } = &self.stems;
+        sums[..*used].iter().map(|(stem, sum)| (*stem, &sum[..self.length]))
     }
 
     /// Lets go of the clips that the frames are parts of: here, and not in the next tick under a lock, for it may be their end.

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::backlog::Backlog;
 use super::{Closing, Output, SampleFormat, closed};
-use crate::audio::{SAMPLE_RATE, Samples};
+use crate::audio::{SAMPLE_RATE, Samples, to_ms};
 use crate::dither::Dither;
 use crate::error::Result;
 use crate::mixer::Frame;
@@ -38,7 +38,7 @@ impl PcmFormat {
 pub struct PcmFrame {
     /// Which tap it is for; `None` for the output's callback.
     pub tap: Option<u32>,
-    /// Its samples, interleaved and little-endian.
+    /// Its samples, interleaved and little-endian; none at the end of a tap.
     pub data: Vec<u8>,
     /// The session's time of its first sample, in milliseconds.
     pub at_ms: f64,
@@ -123,6 +123,12 @@ impl Pcm {
         let samples = self.format.frame() * self.format.channels;
         self.pending.resize(self.pending.len().next_multiple_of(samples), 0.0);
         self.hand_over();
+    }
+
+    /// Says that nothing follows, by a frame without samples.
+    pub fn end(&self) {
+        let (data, at_ms) = (Vec::new(), to_ms(self.received));
+        (self.sink)(PcmFrame { tap: self.tap, data, at_ms, backlog: self.backlog.clone() });
     }
 
     /// Samples that are missing to the end of the frame that sound has begun; 0 if it has begun none.

@@ -1,21 +1,23 @@
-//! Taps: each gets a copy of what the output took, of all streams or of one track.
+//! Taps: each gets a copy of what the output took, of all streams, of one track or of one playback.
 
 use std::sync::Arc;
 
 use super::backlog::Backlog;
 use super::pcm::{Pcm, PcmFormat, PcmSink};
 use crate::audio::Samples;
-use crate::mixer::Frame;
+use crate::mixer::{Frame, Stem};
 
 /// What a tap has a copy of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tapped {
     /// All streams, summed.
     All,
+    /// Nothing, for it is over already.
+    Nothing,
     /// One stream.
     Stream(u32),
-    /// One track, where tracks are mixed down.
-    Track(u32),
+    /// A part of a stream: one track where tracks are mixed down, or one playback.
+    Stem(Stem),
 }
 
 /// A tap to be opened.
@@ -66,6 +68,15 @@ impl Taps {
         self.taps.push(Tap { id, of, part, backlog, channels: format.channels, pcm, converted });
     }
 
+    /// What a tap is of is over: hands over what is held back, says that nothing follows, and closes it.
+    pub fn end(&mut self, id: u32) {
+        for mut tap in self.taps.extract_if(.., |tap| tap.id == id) {
+            tap.pcm.flush();
+            tap.pcm.end();
+            tap.backlog.expect_reader(false);
+        }
+    }
+
     /// Closes a tap.
     pub fn close(&mut self, id: u32) {
         self.taps.retain(|tap| tap.id != id);
@@ -84,9 +95,9 @@ impl Taps {
         self.add_part(Tapped::Stream(frame.stream), frame.samples);
     }
 
-    /// The output has taken a frame in which a track sounds like this.
-    pub fn add_track(&mut self, track: u32, samples: &[f32]) {
-        self.add_part(Tapped::Track(track), samples);
+    /// The output has taken a frame of which this is a part.
+    pub fn add_stem(&mut self, stem: Stem, samples: &[f32]) {
+        self.add_part(Tapped::Stem(stem), samples);
     }
 
     fn add_part(&mut self, of: Tapped, samples: &[f32]) {

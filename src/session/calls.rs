@@ -10,7 +10,7 @@ use super::{Advance, Clock, Lifecycle, RequestId, Session, WallTime};
 use crate::audio::{EDGE_FADE, Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::EventKind;
-use crate::mixer::{End, PlaybackId, Ramp, Role, TrackVolume, Voice};
+use crate::mixer::{End, PlaybackId, Ramp, Role, Stem, TrackVolume, Voice};
 use crate::output::{Description, Hears, Listening, OutgoingData, TapRequest, Tapped};
 use crate::source::{Opening, PcmReader, Source};
 
@@ -79,6 +79,17 @@ pub struct StopRequest {
     pub after: Samples,
     /// A `requestId` that has not come is stopped when it comes, within 5 s.
     pub ahead: bool,
+}
+
+/// What a tap is of.
+#[derive(Debug, Clone)]
+pub enum TapOf {
+    /// Everything.
+    All,
+    /// A track.
+    Track(u32),
+    /// The playback of this name; nothing if it is over.
+    Playback(String),
 }
 
 /// What an interruption stopped.
@@ -193,6 +204,9 @@ impl Session {
         self.tombstones.ended(request.name.clone(), self.wall());
         self.note(Some(request), end);
         self.end_marks(request.id);
+        for tap in self.mixer.untap_playback(request.id) {
+            self.outbox.request(OutputRequest::EndTap(tap));
+        }
     }
 
     fn enter(&mut self, mut request: Request, source: Source, waits: bool, queue_timeout: Samples) {
@@ -637,18 +651,25 @@ impl Session {
         Ok(())
     }
 
-    /// Copies everything that the output accepts from now on, or what it accepts of a track.
-    pub fn tap(&mut self, mut request: TapRequest, track: Option<u32>) -> Result<()> {
+    /// Copies everything that the output accepts from now on, or what it accepts of a track or of a playback, until that is over.
+    pub fn tap(&mut self, mut request: TapRequest, of: &TapOf) -> Result<()> {
         self.check_open()?;
-        request.of = match track {
-            None => Tapped::All,
-            Some(track) if self.mixer.is_per_track() => Tapped::Stream(track),
-            Some(track) => {
-                self.mixer.tap(request.id, track);
-                Tapped::Track(track)
+        request.of = match of {
+            TapOf::All => Tapped::All,
+            TapOf::Track(track) if self.mixer.is_per_track() => Tapped::Stream(*track),
+            TapOf::Track(track) => Tapped::Stem(Stem::Track(*track)),
+            TapOf::Playback(name) => {
+                let id = self.meant_or_leaving(&Target::Request(name.clone())).pop();
+                id.map_or(Tapped::Nothing, |id| Tapped::Stem(Stem::Playback(id)))
             }
         };
+        let (id, of) = (request.id, request.of);
         self.outbox.request(OutputRequest::Tap(Box::new(request)));
+        match of {
+            Tapped::Stem(stem) => self.mixer.tap(id, stem),
+            Tapped::Nothing => self.outbox.request(OutputRequest::EndTap(id)),
+            Tapped::All | Tapped::Stream(_) => {}
+        }
         Ok(())
     }
 

@@ -36,7 +36,7 @@ use crate::mixer::{Duck, Mixer, Notice, PlaybackId, Routing, TrackCounts};
 use crate::output::{Link, Participant};
 use crate::source::PcmReader;
 
-pub use calls::{Accepted, Interrupted, PlayRequest, StopRequest};
+pub use calls::{Accepted, Interrupted, PlayRequest, StopRequest, TapOf};
 pub use outbox::{Open, OutputRequest, Ticket, Work};
 pub use output_state::ConnectionState;
 pub use playbacks::{Phase, PlaybackInfo};

@@ -59,6 +59,8 @@ pub enum OutputRequest {
     Tap(Box<TapRequest>),
     /// Stop doing so.
     Untap(u32),
+    /// What a tap is of is over: it ends behind what was handed over.
+    EndTap(u32),
     /// The last one: the session ends.
     Close,
 }

@@ -3,7 +3,7 @@
 use speaker_session::error::Code;
 use speaker_session::mixer::Scratch;
 use speaker_session::output::{Meanwhile, OutputEvent};
-use speaker_session::session::{Clock, ConnectionState, Overlap, PlayRequest, Policy, Step, Target, WallTime};
+use speaker_session::session::{Clock, ConnectionState, Overlap, PlayRequest, Policy, Step, TapOf, Target, WallTime};
 
 use crate::table::{FIRST, Table, gone, named, request, rules, stream};
 
@@ -283,7 +283,7 @@ fn stops_ahead_and_timeouts_work_while_it_drains() {
     table.ready("a");
     drain(&mut table, 8);
     assert_eq!(table.pass(4_800), "b:failed(ERR_QUEUE_TIMEOUT)");
-    let error = table.session.tap(tap(), None).unwrap_err();
+    let error = table.session.tap(tap(), &TapOf::All).unwrap_err();
     assert_eq!(error.code, Code::Closed);
     assert_eq!(table.stop(Target::All).0, "a");
 }

@@ -488,7 +488,7 @@ impl World {
                 OutputRequest::SetMuted(..) | OutputRequest::Describe(..) | OutputRequest::HearData(_) => {}
                 OutputRequest::SendData(_, ticket) => self.sending.push(ticket),
                 OutputRequest::GiveUp => self.disconnect(),
-                OutputRequest::Tap(..) | OutputRequest::Untap(_) => {}
+                OutputRequest::Tap(..) | OutputRequest::Untap(_) | OutputRequest::EndTap(_) => {}
                 OutputRequest::Listen(_) | OutputRequest::Unlisten(_) => {}
                 OutputRequest::Close => self.must_close = true,
             }

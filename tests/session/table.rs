@@ -166,6 +166,7 @@ impl Table {
             OutputRequest::GiveUp => "give up".to_owned(),
             OutputRequest::Tap(..) => "tap".to_owned(),
             OutputRequest::Untap(..) => "untap".to_owned(),
+            OutputRequest::EndTap(..) => "end tap".to_owned(),
             OutputRequest::Listen(listening) => format!("listen{}", listening.id),
             OutputRequest::Unlisten(id) => format!("unlisten{id}"),
             OutputRequest::Close => "close".to_owned(),
