@@ -338,5 +338,6 @@ test('a silence that a file may not hold fails once', { skip: process.platform !
     session.advance(60000).catch(({ code }) => console.log('advance', code))
       .then(() => session.close()).catch(({ code }) => console.log('close', code))`
   const { stdout } = await runLimited('-f 80', ['-e', script], at(''))
-  assert.equal(stdout, 'error ERR_OUTPUT\nadvance ERR_OUTPUT\nclose ERR_OUTPUT\n')
+  // The disk is written beside the clock: an advance may be over before it fails.
+  assert.match(stdout, /^error ERR_OUTPUT\n(advance ERR_OUTPUT\n)?close ERR_OUTPUT\n$/)
 })
