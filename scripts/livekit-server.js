@@ -5,10 +5,12 @@
 // and stops it by its process.
 // On its own (`node scripts/livekit-server.js`) it only makes sure that there is one, and prints where.
 
-const { spawn, spawnSync } = require('node:child_process')
+const { spawnSync } = require('node:child_process')
 const { existsSync, mkdirSync } = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
+
+const { serve } = require('./serve')
 
 /** Newer tags carry `replace` directives, which `go install` refuses. */
 const VERSION = 'v1.11.0'
@@ -88,27 +90,10 @@ async function startServer(change = () => {}) {
 }
 
 /** Runs the server until `stop`; settles once it answers. */
-async function run(config) {
+function run(config) {
   // JSON is YAML.
-  const server = spawn(executable(), ['--config-body', JSON.stringify(config)], { stdio: ['ignore', 'pipe', 'pipe'] })
-  let log = ''
-  for (const stream of [server.stdout, server.stderr]) stream.on('data', (data) => (log += data))
-  const exited = new Promise((resolve) => server.once('close', resolve))
-  const kill = () => server.kill('SIGKILL')
-  process.once('exit', kill)
-  const stop = async () => {
-    kill()
-    await exited
-    process.off('exit', kill)
-  }
-  for (let attempt = 0; attempt < 200; attempt++) {
-    if (server.exitCode !== null) throw new Error(`livekit-server ended with code ${server.exitCode}\n${log}`)
-    const answer = await fetch(`http://127.0.0.1:${config.port}/`).catch(() => undefined)
-    if (answer?.ok) return { stop }
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-  await stop()
-  throw new Error(`livekit-server did not answer within 10 s\n${log}`)
+  const args = ['--config-body', JSON.stringify(config)]
+  return serve('livekit-server', executable(), args, { url: `http://127.0.0.1:${config.port}/`, withinMs: 10_000 })
 }
 
 module.exports = { executable, somePort, startServer }

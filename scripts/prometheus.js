@@ -4,12 +4,13 @@
 // the user's cache directory, outside the work tree: nothing is installed, and root is not needed. Starts it on loopback.
 // On its own (`node scripts/prometheus.js`) it only makes sure that there is one, and prints where.
 
-const { spawn, spawnSync } = require('node:child_process')
+const { spawnSync } = require('node:child_process')
 const { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 
 const { somePort } = require('./livekit-server')
+const { serve } = require('./serve')
 
 /** Prometheus's executable; throws, and says why, where there is none. */
 function executable() {
@@ -59,26 +60,12 @@ async function startPrometheus(target) {
   writeFileSync(file, JSON.stringify(config))
   const address = `127.0.0.1:${somePort()}`
   const args = [`--config.file=${file}`, `--storage.tsdb.path=${folder}/data`, `--web.listen-address=${address}`, '--log.level=warn']
-  const server = spawn(executable(), args, { stdio: ['ignore', 'pipe', 'pipe'] })
-  let log = ''
-  for (const stream of [server.stdout, server.stderr]) stream.on('data', (data) => (log += data))
-  const exited = new Promise((resolve) => server.once('close', resolve))
-  const kill = () => server.kill('SIGKILL')
-  process.once('exit', kill)
+  const server = await serve('Prometheus', executable(), args, { url: `http://${address}/-/ready`, withinMs: 20_000 })
   const stop = async () => {
-    kill()
-    await exited
-    process.off('exit', kill)
+    await server.stop()
     rmSync(folder, { recursive: true, force: true })
   }
-  for (let attempt = 0; attempt < 400; attempt++) {
-    if (server.exitCode !== null) throw new Error(`Prometheus ended with code ${server.exitCode}\n${log}`)
-    const answer = await fetch(`http://${address}/-/ready`).catch(() => undefined)
-    if (answer?.ok) return { url: `http://${address}`, stop }
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-  await stop()
-  throw new Error(`Prometheus did not answer within 20 s\n${log}`)
+  return { url: `http://${address}`, stop }
 }
 
 module.exports = { executable, startPrometheus }

@@ -1,0 +1,33 @@
+'use strict'
+
+const { spawn } = require('node:child_process')
+
+/** How often a server is asked whether it is there. */
+const EVERY_MS = 50
+
+/**
+ * Starts a server of another program; says `{ stop() }` once it answers at `url`, which it has to `withinMs`. It ends with this process.
+ */
+async function serve(name, program, args, { url, withinMs }) {
+  const server = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  let log = ''
+  for (const stream of [server.stdout, server.stderr]) stream.on('data', (data) => (log += data))
+  const exited = new Promise((resolve) => server.once('close', resolve))
+  const kill = () => server.kill('SIGKILL')
+  process.once('exit', kill)
+  const stop = async () => {
+    kill()
+    await exited
+    process.off('exit', kill)
+  }
+  for (let askedMs = 0; askedMs < withinMs; askedMs += EVERY_MS) {
+    if (server.exitCode !== null) throw new Error(`${name} ended with code ${server.exitCode}\n${log}`)
+    const answer = await fetch(url).catch(() => undefined)
+    if (answer?.ok) return { stop }
+    await new Promise((resolve) => setTimeout(resolve, EVERY_MS))
+  }
+  await stop()
+  throw new Error(`${name} did not answer within ${withinMs / 1000} s\n${log}`)
+}
+
+module.exports = { serve }
