@@ -20,7 +20,7 @@ const forgotten = new FinalizationRegistry(remove)
 function log() {
   if (!native) {
     native = new NativeLog(deliver)
-    // What came last is told too.
+    // Delivers the last lines before the process ends.
     process.once('exit', deliverAll)
   }
   return native

@@ -5,9 +5,10 @@
 
 const { spawnSync } = require('node:child_process')
 const { createHash } = require('node:crypto')
-const { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } = require('node:fs')
-const os = require('node:os')
+const { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } = require('node:fs')
 const path = require('node:path')
+
+const { cached, makeWhole } = require('./cache')
 
 const ROOT = path.join(__dirname, '..')
 const PEERS = path.join(ROOT, '__test__', 'adapters', 'livekit-agents-peers')
@@ -22,22 +23,16 @@ function run(command, args, cwd) {
 
 /** Returns the folder in whose `node_modules` the peers are. */
 function installed() {
-  const cache = path.join(process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), '.cache'), 'speaker-session')
   const hash = createHash('sha256')
   for (const name of WANTED) hash.update(readFileSync(path.join(PEERS, name)))
-  const folder = path.join(cache, `livekit-agents-${hash.digest('hex').slice(0, 12)}`)
+  const folder = cached(`livekit-agents-${hash.digest('hex').slice(0, 12)}`)
   if (existsSync(folder)) return folder
   console.error(`installing @livekit/agents into ${folder} (once)`)
-  mkdirSync(cache, { recursive: true })
-  // Whole or not at all, for others may look for it meanwhile.
-  const making = mkdtempSync(`${folder}-`)
-  try {
-    for (const name of WANTED) cpSync(path.join(PEERS, name), path.join(making, name))
-    run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], making)
-    if (!existsSync(folder)) renameSync(making, folder)
-  } finally {
-    rmSync(making, { recursive: true, force: true })
-  }
+  makeWhole(folder, (draft) => {
+    for (const name of WANTED) cpSync(path.join(PEERS, name), path.join(draft, name))
+    run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], draft)
+    return draft
+  })
   return folder
 }
 

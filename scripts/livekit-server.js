@@ -7,9 +7,9 @@
 
 const { spawnSync } = require('node:child_process')
 const { existsSync, mkdirSync } = require('node:fs')
-const os = require('node:os')
 const path = require('node:path')
 
+const { cached } = require('./cache')
 const { serve } = require('./serve')
 
 /** Newer tags carry `replace` directives, which `go install` refuses. */
@@ -20,8 +20,7 @@ const SECRET = 'a-secret-of-at-least-32-characters-for-tests'
 /** The server's executable. */
 function executable() {
   if (!spawnSync('livekit-server', ['--version'], { stdio: 'ignore' }).error) return 'livekit-server'
-  const cache = process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), '.cache')
-  const folder = path.join(cache, 'speaker-session', `livekit-server-${VERSION}`)
+  const folder = cached(`livekit-server-${VERSION}`)
   const built = path.join(folder, 'server')
   if (existsSync(built)) return built
   if (spawnSync('go', ['version'], { stdio: 'ignore' }).error) {

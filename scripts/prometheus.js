@@ -5,24 +5,23 @@
 // On its own (`node scripts/prometheus.js`) it only makes sure that there is one, and prints where.
 
 const { spawnSync } = require('node:child_process')
-const { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } = require('node:fs')
+const { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 
+const { cached, makeWhole } = require('./cache')
 const { somePort } = require('./livekit-server')
 const { serve } = require('./serve')
 
 /** Prometheus's executable; throws, and says why, where there is none. */
 function executable() {
   if (!spawnSync('prometheus', ['--version'], { stdio: 'ignore' }).error) return 'prometheus'
-  const cache = process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), '.cache')
-  const folder = path.join(cache, 'speaker-session', 'prometheus')
+  const folder = cached('prometheus')
   const unpacked = path.join(folder, 'usr', 'bin', 'prometheus')
   if (!existsSync(unpacked)) unpack(folder)
   return unpacked
 }
 
-/** Whole or not at all. */
 function unpack(folder) {
   for (const tool of ['apt-get', 'dpkg-deb']) {
     if (spawnSync(tool, ['--version'], { stdio: 'ignore' }).error) {
@@ -30,17 +29,12 @@ function unpack(folder) {
     }
   }
   console.error(`unpacking Debian's package of Prometheus into ${folder} (once)`)
-  mkdirSync(path.dirname(folder), { recursive: true })
-  const making = mkdtempSync(`${folder}-`)
-  try {
-    run('apt-get', ['download', 'prometheus'], making)
-    const file = readdirSync(making).find((name) => name.endsWith('.deb'))
-    run('dpkg-deb', ['-x', file, 'all'], making)
-    // Of two who do it at once the first has done it.
-    if (!existsSync(folder)) renameSync(path.join(making, 'all'), folder)
-  } finally {
-    rmSync(making, { recursive: true, force: true })
-  }
+  makeWhole(folder, (draft) => {
+    run('apt-get', ['download', 'prometheus'], draft)
+    const file = readdirSync(draft).find((name) => name.endsWith('.deb'))
+    run('dpkg-deb', ['-x', file, 'all'], draft)
+    return path.join(draft, 'all')
+  })
 }
 
 function run(tool, args, cwd) {

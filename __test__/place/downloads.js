@@ -7,28 +7,11 @@ const { fork } = require('node:child_process')
 const { once } = require('node:events')
 const http = require('node:http')
 
+const { wavHeader } = require('../../lib/testing/wav')
+
 const RATE = 48_000
 const PIECE_SECONDS = 1
 const CHANNELS = { mono: 1, stereo: 2 }
-
-/** A WAV file's header for so many seconds. */
-function header(channels, seconds) {
-  const bytes = Buffer.alloc(44)
-  const length = seconds * RATE * channels * 2
-  bytes.write('RIFF', 0)
-  bytes.writeUInt32LE(36 + length, 4)
-  bytes.write('WAVEfmt ', 8)
-  bytes.writeUInt32LE(16, 16)
-  bytes.writeUInt16LE(1, 20)
-  bytes.writeUInt16LE(channels, 22)
-  bytes.writeUInt32LE(RATE, 24)
-  bytes.writeUInt32LE(RATE * channels * 2, 28)
-  bytes.writeUInt16LE(channels * 2, 32)
-  bytes.writeUInt16LE(16, 34)
-  bytes.write('data', 36)
-  bytes.writeUInt32LE(length, 40)
-  return bytes
-}
 
 /** The sample at a place: no two seconds are the same, so that none can be taken for another. */
 const sampleAt = (n) => Math.round(9000 * Math.sin((2 * Math.PI * 440 * n) / RATE) + (n / RATE) % 1000)
@@ -44,8 +27,9 @@ function second(channels, number) {
 async function answer(request, response, count) {
   const [, layout, seconds] = request.url.split('/')
   const channels = CHANNELS[layout]
-  const head = header(channels, Number(seconds))
-  response.writeHead(200, { 'content-type': 'audio/wav', 'content-length': 44 + Number(seconds) * RATE * channels * 2 })
+  const length = Number(seconds) * RATE * channels * 2
+  const head = wavHeader(length, RATE, channels)
+  response.writeHead(200, { 'content-type': 'audio/wav', 'content-length': head.length + length })
   response.on('error', () => {})
   response.write(head)
   for (let number = 0; number < seconds && !response.destroyed; number += PIECE_SECONDS) {

@@ -104,7 +104,6 @@ function isIterable(audio) {
   return typeof audio?.[Symbol.asyncIterator] === 'function'
 }
 
-/** Validates the format of a stream. `more` tells the addon that bytes follow without a pause until the end. */
 /** Validates how much is gathered before a stream is played: as much always, or between two bounds. */
 function prebuffer(value = MIN_PREBUFFER_MS) {
   if (typeof value !== 'object') {
@@ -116,6 +115,7 @@ function prebuffer(value = MIN_PREBUFFER_MS) {
   return { minMs: least, maxMs: check.number(maxMs, 'prebufferMs.maxMs', Math.max(least, 500), least, MAX_PREBUFFER_MS) }
 }
 
+/** Validates the format of a stream. `more` tells the addon that bytes follow without a pause until the end. */
 function encoding({ format, sampleRate, channels }, more) {
   check.oneOf(format, 'format', undefined, STREAM_FORMATS)
   if (!RAW_FORMATS.includes(format)) {

@@ -35,7 +35,7 @@ async function runUsers(users, { json, realtime, stereo, overlap, report: report
     async onUser({ user }) {
       done++
       printed.delete(user)
-      // Who reads our output may be slower than we are.
+      // Waits for the reader of stdout, who may be slower than the replay.
       if (process.stdout.writableNeedDrain) await once(process.stdout, 'drain').catch(() => {})
     }
   }).finally(() => progress.end())

@@ -14,7 +14,7 @@ async function run(user, options) {
   const begun = performance.now()
   const signal = interruption()
   const { channels, ...recorded } = user.options
-  // What the command line says wins over what a recording says.
+  // Options of the command line override recorded ones.
   const place = await open({ stereo: channels === 2, ...options }, user)
   try {
     return await play(user, place, recorded, options, signal, begun)

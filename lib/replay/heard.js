@@ -1,6 +1,6 @@
 'use strict'
 
-// What one user heard, counted while it is told, so that nothing of a day has to be kept.
+// Counts what one user heard, event by event, so that nothing of a day has to be kept.
 
 /** How many failures a report tells one by one. */
 const TOLD_FAILURES = 10

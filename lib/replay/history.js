@@ -5,9 +5,9 @@ const OUTCOMES = ['completed', 'stopped', 'failed']
 /**
  * The playbacks of a session in order of request, each `{ requestId, trackId, volume, requestedAtMs, askedAt, queuedAtMs, startedAtMs,
  * endedAtMs, outcome, isRefused, durationMs, unheardMs, reason, code, message, pauses, seeks }`, with fields missing until they are known.
- * `askedAt` is when it was made by the
- * wall (`performance.now()`); `pauses` are `{ fromMs, toMs }`, the last one without `toMs` if it was not resumed; `seeks` are times. A playback is the `context` of its
- * request, by which its events are known. `heard` (see Heard) is told of each; with `keeps: false` they are not kept beyond their end.
+ * `askedAt` is when it was made by the wall (`performance.now()`); `pauses` are `{ fromMs, toMs }`, the last one without `toMs` if it was not
+ * resumed; `seeks` are times. A playback is the `context` of its request, by which its events are known. `heard` (see Heard) is told of each;
+ * with `keeps: false` they are not kept beyond their end.
  */
 class History {
   playbacks = []

@@ -1,6 +1,6 @@
 'use strict'
 
-// What is in samples, and when.
+// Finds tones and sounds in samples, and their times.
 
 const { check, object } = require('../check/values')
 const { refuse } = require('../error')

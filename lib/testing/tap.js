@@ -1,27 +1,33 @@
 'use strict'
 
-// What comes out of a tap, laid out in time.
-
-const SAMPLE_BYTES = 4
+// Records what a tap gives, each frame at its time.
 
 /** Documented in index.d.ts. */
 function recordTap(session, { trackId, sampleRate = 48000, channels = 1 } = {}) {
   const tap = session.tap({ trackId, sampleRate, channels, format: 'f32', frameMs: 10 })
-  const frames = []
-  tap.on('data', (frame) => frames.push(frame))
-  return { tap, recording: () => ({ sampleRate, channels, samples: timeline(frames, sampleRate, channels) }) }
+  const frames = listen(tap)
+  return { tap, recording: () => ({ sampleRate, channels, samples: timeline(frames, { format: 'f32', sampleRate, channels }) }) }
 }
 
-/** Every frame at its time; what no frame tells of is silence. */
-function timeline(frames, sampleRate, channels) {
-  const placeOf = (ms) => Math.round((ms * sampleRate) / 1000) * channels
-  const length = frames.reduce((end, { frame, atMs }) => Math.max(end, placeOf(atMs) + frame.length / SAMPLE_BYTES), 0)
-  const samples = new Float32Array(length)
+/** Remembers every frame, as it comes. */
+function listen(tap) {
+  const frames = []
+  tap.on('data', (frame) => frames.push(frame))
+  return frames
+}
+
+/** Returns the samples from `fromMs` on, each where its frame's time says; what no frame tells of is silence. */
+function timeline(frames, { format = 's16', sampleRate = 48000, channels = 1, fromMs = 0 } = {}) {
+  const bytes = format === 's16' ? 2 : 4
+  const placeOf = (ms) => Math.round(((ms - fromMs) * sampleRate) / 1000) * channels
+  const samples = new Float32Array(frames.reduce((end, { frame, atMs }) => Math.max(end, placeOf(atMs) + frame.length / bytes), 0))
   for (const { frame, atMs } of frames) {
     const place = placeOf(atMs)
-    for (let n = 0; n < frame.length / SAMPLE_BYTES; n++) samples[place + n] = frame.readFloatLE(n * SAMPLE_BYTES)
+    for (let n = 0; n < frame.length / bytes; n++) {
+      samples[place + n] = format === 's16' ? frame.readInt16LE(n * 2) / 32768 : frame.readFloatLE(n * 4)
+    }
   }
   return samples
 }
 
-module.exports = { recordTap }
+module.exports = { listen, recordTap, timeline }

@@ -677,8 +677,8 @@ impl Session {
     /// there is none. It stays out, of rooms that are joined later too, until something is to play on it.
     pub fn unpublish(&mut self, track: u32, ticket: Ticket, at: WallTime) {
         self.wall = at;
-        if !matches!(self.lifecycle, Lifecycle::Open | Lifecycle::Draining { .. }) {
-            return self.outbox.settle(ticket, self.check_open().err());
+        if let Err(error) = self.check_live() {
+            return self.outbox.settle(ticket, Some(error));
         }
         let ids = self.playbacks.meant(&Target::Track(track));
         self.stop_each(ids, UNPUBLISHED, AT_ONCE);
@@ -690,9 +690,7 @@ impl Session {
     /// while that is not open; where they are mixed down, the track is silent in the mix, and what plays on it goes on.
     pub fn set_muted(&mut self, track: u32, muted: bool, at: WallTime) -> Result<()> {
         self.wall = at;
-        if !matches!(self.lifecycle, Lifecycle::Open | Lifecycle::Draining { .. }) {
-            return self.check_open();
-        }
+        self.check_live()?;
         let Self { output, mixer, outbox, .. } = self;
         if mixer.is_per_track() {
             output.set_muted(mixer.stream_of(track), muted, outbox);
@@ -711,18 +709,14 @@ impl Session {
 
     /// Changes the volume of a track, for what plays on it and for all that will.
     pub fn set_track_volume(&mut self, track: u32, change: TrackVolume) -> Result<()> {
-        if !matches!(self.lifecycle, Lifecycle::Open | Lifecycle::Draining { .. }) {
-            return self.check_open();
-        }
+        self.check_live()?;
         self.mixer.set_volume(track, change);
         Ok(())
     }
 
     /// Brings a track to one side, for what plays on it and for all that will: -1 is left, 1 right. The session has two channels.
     pub fn set_track_pan(&mut self, track: u32, pan: f32, fade: Samples) -> Result<()> {
-        if !matches!(self.lifecycle, Lifecycle::Open | Lifecycle::Draining { .. }) {
-            return self.check_open();
-        }
+        self.check_live()?;
         self.mixer.set_pan(track, pan, fade);
         Ok(())
     }
@@ -730,8 +724,8 @@ impl Session {
     /// Tells the room what to list of this participant, in every room that is joined; settles once it does. While the output is not
     /// open it is remembered, and settles at once.
     pub fn describe(&mut self, description: Description, ticket: Ticket) {
-        if !matches!(self.lifecycle, Lifecycle::Open | Lifecycle::Draining { .. }) {
-            return self.outbox.settle(ticket, self.check_open().err());
+        if let Err(error) = self.check_live() {
+            return self.outbox.settle(ticket, Some(error));
         }
         match self.output.connection {
             Connection::Closed => {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::policy::Target;
-use super::{Lifecycle, Session, WallTime};
+use super::{Session, WallTime};
 use crate::audio::Samples;
 use crate::error::Result;
 use crate::event::EventKind;
@@ -27,7 +27,8 @@ enum Awaited {
 impl Session {
     /// Tells once everything that is live now and meant has ended, at once if nothing is. `number` names this mark alone.
     pub fn mark(&mut self, name: String, number: u32, target: &Target, at: WallTime) -> Result<()> {
-        self.check_marks(at)?;
+        self.wall = at;
+        self.check_live()?;
         let ids: BTreeSet<_> = self.meant_or_leaving(target).into_iter().collect();
         match ids.is_empty() {
             true => self.note(None, EventKind::Mark { name, mark: number }),
@@ -45,7 +46,8 @@ impl Session {
         number: u32,
         at: WallTime,
     ) -> Result<()> {
-        self.check_marks(at)?;
+        self.wall = at;
+        self.check_live()?;
         let is_nothing = written.is_some_and(|written| written.bytes == 0);
         let is_heard = written.is_some_and(|written| {
             let sounding = self.playbacks.sounding(id).filter(|sounding| sounding.flushing.is_none());
@@ -58,14 +60,6 @@ impl Session {
             self.hand_marks(id);
         }
         Ok(())
-    }
-
-    fn check_marks(&mut self, at: WallTime) -> Result<()> {
-        self.wall = at;
-        match self.lifecycle {
-            Lifecycle::Open | Lifecycle::Draining { .. } => Ok(()),
-            _ => self.check_open(),
-        }
     }
 
     /// Lets the voice of a stream tell of the marks that stand in what it reads.

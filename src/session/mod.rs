@@ -362,6 +362,14 @@ impl Session {
         }
     }
 
+    /// Fails once nothing that lives can be changed any more: a session that drains still goes on.
+    fn check_live(&self) -> Result<(), SpeakerError> {
+        match self.lifecycle {
+            Lifecycle::Draining { .. } => Ok(()),
+            _ => self.check_open(),
+        }
+    }
+
     /// Settles every call that still waits with why none can be taken any more.
     fn refuse_calls(&mut self) {
         if let Err(error) = self.check_open() {

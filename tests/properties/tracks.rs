@@ -8,24 +8,7 @@ use speaker_session::event::EventKind;
 use crate::calls::Call;
 use crate::harness::Answer;
 use crate::run::{Run, Told, duration};
-
-/// A straight line from one level to another.
-#[derive(Clone, Copy)]
-struct Line {
-    at: Samples,
-    length: Samples,
-    from: f32,
-    to: f32,
-}
-
-impl Line {
-    fn level(&self, at: Samples) -> f32 {
-        match at - self.at {
-            done if done >= self.length => self.to,
-            done => self.from + (self.to - self.from) * done as f32 / self.length as f32,
-        }
-    }
-}
+use crate::voice::Line;
 
 /// What is known of a track: its changes in order, and what they were from.
 #[derive(Default)]

@@ -9,11 +9,11 @@ const EDGE: Samples = 240;
 
 /// A straight line between two levels, flat before and behind it.
 #[derive(Debug, Clone, Copy)]
-struct Line {
-    at: Samples,
-    length: Samples,
-    from: f32,
-    to: f32,
+pub struct Line {
+    pub at: Samples,
+    pub length: Samples,
+    pub from: f32,
+    pub to: f32,
 }
 
 impl Line {
@@ -25,7 +25,7 @@ impl Line {
         self.at + self.length
     }
 
-    fn level(&self, place: Samples) -> f32 {
+    pub fn level(&self, place: Samples) -> f32 {
         if place >= self.end() {
             self.to
         } else if place <= self.at {
