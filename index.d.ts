@@ -827,16 +827,16 @@ export interface PlayRequest {
   group?: string
   /** Anything of the caller's own: each event of the playback bears it, as it is. It is not recorded (`record`). */
   context?: unknown
-  /** An http(s) URL, a `file:` URL or a path. Either this or `audio`. */
+  /** An http(s) URL, a `file:` URL, a `data:` URL or a path. Either this or `audio`. */
   audioUrl?: string | URL
   /**
-   * A whole audio file in memory, which is copied (once for all playbacks that live with the same bytes); a {@link SpeakerClip}; a {@link SpeakerVoice}; or a Readable, a web ReadableStream or another AsyncIterable of bytes, which is
+   * A whole audio file in memory, which is copied (once for all playbacks that live with the same bytes); a {@link SpeakerClip}; a {@link SpeakerVoice}; or a Readable, a web ReadableStream or another AsyncIterable of bytes, a Blob, or a Response of `fetch`, which is
    * read as its sound is played, and closed (`destroy`, `cancel` or `return`) as soon as the playback ends before it does, also
-   * while a piece is awaited. If it fails, or can't be read because it is locked or consumed, what came is played, and then the
+   * while a piece is awaited. A Response that is no success (`ok`) is refused with `ERR_HTTP_STATUS`. If it fails, or can't be read because it is locked or consumed, what came is played, and then the
    * playback fails with `ERR_STREAM`; if it fails with an AbortError, the playback is stopped at once (reason `'aborted'`). It
    * can't be looped. If the request is refused, it is left alone.
    */
-  audio?: Uint8Array | SpeakerClip | SpeakerVoice | AsyncIterable<Uint8Array>
+  audio?: Uint8Array | SpeakerClip | SpeakerVoice | AudioBody
   /** The format of a Readable or AsyncIterable; needed for raw samples only. */
   format?: StreamFormat
   /** As in {@link StreamRequest}. */
@@ -1287,12 +1287,34 @@ export interface MoveResult {
   moved: boolean
 }
 
+/**
+ * What gives bytes piece by piece: a Readable, a web ReadableStream or another AsyncIterable, a Blob, or a Response of `fetch`, whose body is
+ * consumed.
+ */
+export type AudioBody = AsyncIterable<Uint8Array> | AudioBlob | AudioResponse
+
+/** A Blob or a File, as Node and browsers have it. */
+export interface AudioBlob {
+  readonly size: number
+  readonly type: string
+  stream(): ReadableStream
+  arrayBuffer(): Promise<ArrayBuffer>
+}
+
+/** What `fetch` resolves with. */
+export interface AudioResponse {
+  readonly ok: boolean
+  readonly status: number
+  readonly body: AsyncIterable<Uint8Array> | ReadableStream | null
+  readonly bodyUsed: boolean
+}
+
 /** What {@link SpeakerSession.clip} is made from: either `audioUrl` or `audio`. */
 export interface ClipSource {
-  /** An http(s) URL, a `file:` URL or a path. */
+  /** An http(s) URL, a `file:` URL, a `data:` URL or a path. */
   audioUrl?: string | URL
-  /** A whole audio file in memory, which is copied. */
-  audio?: Uint8Array
+  /** A whole audio file in memory, which is copied; or what gives its bytes, 256 MiB at most (`ERR_SOURCE_TOO_LARGE`). */
+  audio?: Uint8Array | AudioBody
   /** As in {@link PlayRequest}. */
   headers?: Record<string, string>
   /** As in {@link PlayRequest}. */

@@ -66,7 +66,7 @@ class SpeakerSession extends EventEmitter {
       refuseAborted(checked.signal)
       if (checked.encoding) {
         const stream = this.#stream(request, checked, this.playAudio)
-        pump(request.audio, stream)
+        pump(checked.body, stream)
         return stream.finished
       }
       const atMs = this.#recorder?.nowMs()

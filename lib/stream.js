@@ -2,6 +2,7 @@
 
 const { Writable } = require('node:stream')
 
+const { close, piece, reading } = require('./body')
 const check = require('./check')
 const { describe, ended } = require('./error')
 
@@ -160,41 +161,22 @@ class SpeakerStream extends Writable {
 async function pump(audio, stream) {
   try {
     // Throws for a web stream that somebody else reads, or has read.
-    const { next, close } = reading(audio)
-    const onClose = async () => {
-      try {
-        await close()
-      } catch {
-        // Nobody wants it any more.
-      }
-    }
+    const from = reading(audio)
+    const onClose = () => close(from)
     stream.once('close', onClose)
     while (!stream.destroyed) {
-      const { done, value } = await next()
+      const { done, value } = await from.next()
       if (done) {
         stream.off('close', onClose)
         stream.end()
         return
       }
       if (stream.destroyed) return
-      if (!(value instanceof Uint8Array)) throw new TypeError(`it gave ${typeof value} where bytes were expected`)
-      await new Promise((resolve) => stream.write(value, resolve))
+      await new Promise((resolve) => stream.write(piece(value), resolve))
     }
   } catch (error) {
     stream.destroy(isAbort(error) ? error : new Error(describe(error)))
   }
-}
-
-/** How `audio` is read, and closed at once, even while a piece is awaited: the iterators of streams would wait for it. */
-function reading(audio) {
-  if (typeof audio.getReader === 'function') {
-    const reader = audio.getReader()
-    return { next: () => reader.read(), close: () => reader.cancel() }
-  }
-  const iterator = audio[Symbol.asyncIterator]()
-  const next = () => iterator.next()
-  if (typeof audio.destroy === 'function') return { next, close: () => audio.destroy() }
-  return { next, close: () => iterator.return?.() }
 }
 
 /** Returns true for the error of an aborted signal: somebody wants no more. */

@@ -87,6 +87,11 @@ async function allowed(): Promise<void> {
   const { receivedPackets, lostPackets, latePackets, recoveredPackets, concealedMs, delayMs, jitterMs, underruns }: VoiceStats = voice.stats()
   console.log(receivedPackets, lostPackets, latePackets, recoveredPackets, concealedMs, delayMs, jitterMs, underruns, voice.dropped)
   await session.playAudio({ audio: voice, volume: 0.5 })
+  await session.playAudio({ audio: await fetch('https://example.com/a.mp3'), contentType: 'audio/mpeg' })
+  for (const audio of [new Blob([]), new Blob([]).stream(), new Response(), Readable.from([])]) {
+    await session.playAudio({ audio })
+    await SpeakerSession.clip({ audio })
+  }
   const tap = session.tap({ format: 's16', dither: true, sampleRate: 16000, channels: 1, frameMs: 10 })
   for await (const { frame, atMs } of tap) frame.length satisfies typeof atMs
   tap.dropped satisfies number

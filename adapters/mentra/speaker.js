@@ -156,6 +156,7 @@ function loudness(volume, gain) {
 function shown(url) {
   if (!URL.canParse(url)) return '<no URL>'
   const { protocol, host, pathname, search } = new URL(url)
+  if (protocol === 'data:') return 'data:<masked>'
   return `${protocol}//${host}${pathname}${search && '?<masked>'}`
 }
 

@@ -115,7 +115,7 @@ function attributesOf(request) {
 
 /** What kind of a source it is. */
 function sourceOf({ audioUrl, audio }) {
-  if (audioUrl !== undefined) return /^https?:/i.test(String(audioUrl)) ? 'url' : 'file'
+  if (audioUrl !== undefined) return { http: 'url', https: 'url', data: 'data' }[/^[a-z]+(?=:)/i.exec(String(audioUrl))?.[0].toLowerCase()] ?? 'file'
   if (audio === undefined) return 'stream'
   if (audio instanceof Uint8Array) return 'buffer'
   return { SpeakerClip: 'clip', SpeakerVoice: 'voice' }[audio?.constructor?.name] ?? 'iterable'

@@ -5,7 +5,9 @@
 const { validateHeaderName, validateHeaderValue } = require('node:http')
 const { fileURLToPath } = require('node:url')
 
+const { bodyOf } = require('../body')
 const { isClip } = require('../clip')
+const { readDataUrl } = require('../data-url')
 const { isVoice } = require('../voice')
 const { refuse, refuseSecret, refuseUrl } = require('../error')
 const { readable } = require('./permission')
@@ -14,12 +16,17 @@ const { MAX_MS, OVERLAPS, ROLES, check, fetchLimits, network, object } = require
 /** Requires two letters, so that `C:\clip.wav` is a path. */
 const SCHEME = /^([a-z][a-z0-9+.-]+):/i
 
-/** Returns `{ url }` or `{ path }`. */
+/** Returns `{ url }`, `{ path }`, or what is in a `data:` URL: `{ audio, contentType }`. */
 function place(audioUrl) {
   const url = audioUrl instanceof URL ? audioUrl.href : check.text(audioUrl, 'audioUrl')
   const scheme = SCHEME.exec(url)?.[1].toLowerCase()
-  const expected = 'an http(s) URL, a file: URL or a path'
+  const expected = 'an http(s) URL, a data: URL, a file: URL or a path'
   if (scheme === undefined) return { path: readable(url, 'audioUrl') }
+  if (scheme === 'data') {
+    const data = readDataUrl(url, 'audioUrl')
+    if (!data) throw refuse('a data: URL with a comma, and sound base64 if that is said', 'audioUrl', 'data:…')
+    return data
+  }
   if (!['http', 'https', 'file'].includes(scheme) || !URL.canParse(url)) throw refuseUrl(expected, 'audioUrl', url)
   if (scheme !== 'file') return { url: new URL(url).href }
   let file
@@ -99,11 +106,6 @@ function passes(loop = false) {
   return loop
 }
 
-/** Returns true for a Readable, a web ReadableStream or another AsyncIterable. */
-function isIterable(audio) {
-  return typeof audio?.[Symbol.asyncIterator] === 'function'
-}
-
 /** Validates how much is gathered before a stream is played: as much always, or between two bounds. */
 function prebuffer(value = MIN_PREBUFFER_MS) {
   if (typeof value !== 'object') {
@@ -136,14 +138,20 @@ function playRequest(request) {
   object(request, 'playAudio', PLAY_OPTIONS)
   const { audioUrl, audio } = request
   oneSource(request, 'playAudio')
+  const given = audio === undefined ? undefined : bytes(request)
   const needless = WRITTEN.find((key) => request[key] !== undefined)
-  if (needless !== undefined && !isIterable(audio)) {
+  if (needless !== undefined && !given?.body) {
     throw refuse('a Readable or AsyncIterable as audio beside it', needless, request[needless])
   }
   const checked = playback(request)
   checked.headers = headerPairs(request.headers)
-  checked.contentType = check.text(request.contentType, 'contentType', undefined)
-  return Object.assign(checked, audio === undefined ? place(audioUrl) : bytes(request))
+  return { ...checked, ...(given ?? place(audioUrl)), ...contentType(request) }
+}
+
+/** Of a source that says itself what it is, what its user says counts. */
+function contentType(request) {
+  const contentType = check.text(request.contentType, 'contentType', undefined)
+  return contentType && { contentType }
 }
 
 function oneSource({ audioUrl, audio }, argument) {
@@ -155,15 +163,22 @@ function clipRequest(source) {
   object(source, 'clip', CLIP_OPTIONS)
   const { audioUrl, audio } = source
   oneSource(source, 'clip')
-  if (audio !== undefined && !(audio instanceof Uint8Array)) throw refuse('a Buffer or Uint8Array', 'audio', audio)
   return {
     headers: headerPairs(source.headers),
-    contentType: check.text(source.contentType, 'contentType', undefined),
     ...fetchLimits(source),
     network: network(source.network, 'network'),
     signal: check.signal(source.signal, 'signal'),
-    ...(audio === undefined ? place(audioUrl) : { audio })
+    ...(audio === undefined ? place(audioUrl) : whole(audio)),
+    ...contentType(source)
   }
+}
+
+/** A file in memory, or what it is read from before anything is made of it: `{ body }`. */
+function whole(audio) {
+  if (audio instanceof Uint8Array) return { audio }
+  const given = bodyOf(audio)
+  if (!given) throw refuse('a Buffer, Uint8Array, Blob, Response, Readable or AsyncIterable', 'audio', audio)
+  return given
 }
 
 function bytes(request) {
@@ -171,9 +186,10 @@ function bytes(request) {
   if (isClip(audio)) return { clip: audio }
   if (isVoice(audio)) return voice(request)
   if (audio instanceof Uint8Array) return { audio }
-  if (!isIterable(audio)) throw refuse('a Buffer, Uint8Array, clip, voice, Readable or AsyncIterable', 'audio', audio)
+  const given = bodyOf(audio)
+  if (!given) throw refuse('a Buffer, Uint8Array, Blob, Response, clip, voice, Readable or AsyncIterable', 'audio', audio)
   if (passes(request.loop) !== 1) throw refuse('audio that can be read again beside it', 'loop', request.loop)
-  return written(request, true)
+  return { ...written(request, true), ...given }
 }
 
 /** A voice is what it is, and has neither a start nor an end to count from. */

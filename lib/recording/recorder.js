@@ -55,10 +55,10 @@ class Recorder {
     return Math.round(this.#native.requestTimeMs() * 1000) / 1000 // far below a sample
   }
 
-  /** Writes a playAudio request for a file, URL, buffer or clip, which is what it was made from; the second argument is the checked request. */
-  play(request, { path: file, url, clip }, atMs) {
+  /** Writes a playAudio request for a file, URL, buffer (or a `data:` URL, which is one) or clip, which is what it was made from; the second argument is the checked request. */
+  play(request, { path: file, url, clip, audio, contentType }, atMs) {
     const audioUrl = file === undefined ? url : path.resolve(file)
-    const given = clip ? { ...request, ...sourceOf(clip) } : { ...request, audioUrl }
+    const given = { ...request, ...(clip ? sourceOf(clip) : { audioUrl, audio, contentType }) }
     given.audio = given.audio && base64(given.audio)
     this.request('play', this.#keepsSecrets ? given : masked(given), atMs)
   }

@@ -1,0 +1,58 @@
+'use strict'
+
+// `data:` URLs (RFC 2397), read as browsers do (Fetch standard, "data: URL processor").
+
+const { SpeakerError } = require('./error')
+
+/** As much as a download may have; as in src/source/spool.rs. */
+const MAX_BYTES = 256 * 2 ** 20
+
+const PERCENT = 0x25
+
+/** Returns `{ audio, contentType }` of a `data:` URL; undefined if it is none, or its base64 is not. Nothing of it is shown. */
+function readDataUrl(url, argument) {
+  // What is behind `#` is no part of the data.
+  const text = url.slice('data:'.length).split('#', 1)[0]
+  const comma = text.indexOf(',')
+  if (comma === -1) return undefined
+  const [, type, base64] = /^\s*(.*?)\s*(; *base64)?\s*$/is.exec(text.slice(0, comma))
+  const bytes = percentDecoded(text.slice(comma + 1))
+  const audio = base64 ? base64Decoded(bytes) : bytes
+  if (audio?.length > MAX_BYTES) throw tooLarge(argument)
+  return audio && { audio, contentType: /^[^/;\s]+\/[^/;\s]+/.test(type) ? type : undefined }
+}
+
+/** The bytes of a text in which `%` and two digits are one; a `%` without digits is what it is. */
+function percentDecoded(text) {
+  const bytes = Buffer.from(text, 'utf8')
+  if (!text.includes('%')) return bytes
+  let length = 0
+  for (let at = 0; at < bytes.length; at++) {
+    const [high, low] = bytes[at] === PERCENT ? [digit(bytes[at + 1]), digit(bytes[at + 2])] : [-1, -1]
+    const isByte = high >= 0 && low >= 0
+    bytes[length++] = isByte ? high * 16 + low : bytes[at]
+    if (isByte) at += 2
+  }
+  return bytes.subarray(0, length)
+}
+
+function digit(byte) {
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30
+  const letter = byte | 0x20
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x61 + 10 : -1
+}
+
+/** Base64 with or without its padding, and with blanks in it (Infra standard, "forgiving-base64 decode"); undefined if it is none. */
+function base64Decoded(bytes) {
+  const text = bytes.toString('latin1').replace(/[\t\n\f\r ]+/g, '')
+  const digits = text.length % 4 === 0 ? text.replace(/={1,2}$/, '') : text
+  if (digits.length % 4 === 1 || /[^A-Za-z0-9+/]/.test(digits)) return undefined
+  return Buffer.from(digits, 'base64')
+}
+
+function tooLarge(argument) {
+  const message = `Expected at most ${MAX_BYTES} bytes for ${argument} but received more`
+  return new SpeakerError('ERR_SOURCE_TOO_LARGE', message)
+}
+
+module.exports = { MAX_BYTES, readDataUrl, tooLarge }
