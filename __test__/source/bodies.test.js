@@ -137,22 +137,25 @@ test('what fetch brings is played, and its body is consumed', async (t) => {
 test('a body can not be looped, fails as a stream does, and is closed when its playback ends', async (t) => {
   const { message } = await failure(t, { audio: new Blob([FILE]), loop: true })
   assert.match(message, /^Expected audio that can be read again beside it for loop/)
-  let isCancelled = false
+  let cancelled
   const broken = () => new Response(new ReadableStream({ pull: (controller) => controller.error(new Error('cut')) }))
-  const endless = () => new Response(new ReadableStream({ pull: () => new Promise(() => {}), cancel: () => void (isCancelled = true) }))
+  const endless = () => {
+    let cancel
+    cancelled = new Promise((resolve) => (cancel = resolve))
+    return new Response(new ReadableStream({ pull: () => new Promise(() => {}), cancel }))
+  }
   assert.equal((await failure(t, { audio: broken() })).code, 'ERR_STREAM')
   await assert.rejects(SpeakerSession.clip({ audio: broken() }), { code: 'ERR_STREAM', message: 'the stream failed: cut' })
   const { session } = open(t)
   const playing = session.playAudio({ audio: endless() })
   await session.stopAudio()
   assert.equal((await playing).outcome, 'stopped')
-  assert.equal(isCancelled, true)
-  isCancelled = false
+  await cancelled
   const { signal, abort } = abortable()
   const making = SpeakerSession.clip({ audio: endless(), signal })
   abort()
   await assert.rejects(making, { code: 'ERR_ABORTED' })
-  assert.equal(isCancelled, true)
+  await cancelled
   const locked = new Blob([FILE]).stream()
   locked.getReader()
   await assert.rejects(SpeakerSession.clip({ audio: locked }), { code: 'ERR_STREAM' })
