@@ -94,14 +94,20 @@ impl Session {
         refused.into_iter().for_each(|id| self.fail_unheard(id, error.clone()));
     }
 
-    /// Everything that lives on some tracks fails.
+    /// Everything that lives on some tracks fails, but for what was stopped before: only its fade is cut short.
     pub(super) fn fail_tracks(&mut self, is_meant: impl Fn(&Self, u32) -> bool, error: &SpeakerError) {
         let tracks = self.playbacks.tracks().into_iter().filter(|track| is_meant(self, *track)).collect();
         for taken in self.playbacks.take(&tracks) {
-            let SpeakerError { code, message, cause } = error.clone();
-            let Taken { request, played, unheard, position, garbage } = taken;
+            let Taken { request, stopped, played, unheard, position, garbage } = taken;
             let (duration_ms, position_ms, unheard_ms) = (to_ms(played), to_ms(position), to_ms(unheard));
-            self.over(&request, EventKind::Failed { code, message, cause, duration_ms, position_ms, unheard_ms });
+            let event = match stopped {
+                Some(reason) => EventKind::Stopped { reason: reason.to_string(), duration_ms, position_ms, unheard_ms },
+                None => {
+                    let SpeakerError { code, message, cause } = error.clone();
+                    EventKind::Failed { code, message, cause, duration_ms, position_ms, unheard_ms }
+                }
+            };
+            self.over(&request, event);
             self.outbox.garbage.push(garbage);
         }
     }

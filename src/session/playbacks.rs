@@ -439,17 +439,26 @@ impl Playbacks {
             let (request, played, position) =
                 (sounding.request.clone(), sounding.voice.played(), sounding.voice.place());
             let unheard = sounding.unheard.total(played);
-            all.push(Taken { request, played, unheard, position, garbage: Garbage::Sounding(Box::new(sounding)) });
+            let stopped = sounding.leaving.as_ref().map(|leaving| leaving.reason.clone());
+            all.push(Taken {
+                request,
+                stopped,
+                played,
+                unheard,
+                position,
+                garbage: Garbage::Sounding(Box::new(sounding)),
+            });
         }
         let loading = self.loading.extract_if(.., |loading| tracks.contains(&loading.request.track));
         all.extend(loading.map(|Loading { request, source, .. }| {
             let position = source.position();
-            Taken { request, played: 0, unheard: 0, position, garbage: source.garbage() }
+            Taken { request, stopped: None, played: 0, unheard: 0, position, garbage: source.garbage() }
         }));
         all.sort_by_key(|taken| taken.request.id);
         for waiting in tracks.iter().filter_map(|track| self.lines.remove(track)).flat_map(|mut line| line.clear()) {
             let (request, position) = (waiting.request.clone(), waiting.position());
-            all.push(Taken { request, played: 0, unheard: 0, position, garbage: Garbage::Waiting(Box::new(waiting)) });
+            let garbage = Garbage::Waiting(Box::new(waiting));
+            all.push(Taken { request, stopped: None, played: 0, unheard: 0, position, garbage });
         }
         all.iter().for_each(|taken| self.release(&taken.request));
         all
@@ -459,6 +468,8 @@ impl Playbacks {
 /// A playback that was taken off its shelf.
 pub struct Taken {
     pub request: Request,
+    /// Why it was stopped before, if it was on its way out.
+    pub stopped: Option<Arc<str>>,
     pub played: Samples,
     pub unheard: Samples,
     pub position: Samples,

@@ -132,6 +132,28 @@ fn what_fades_out_ends_where_a_cut_holds_the_clock() {
 }
 
 #[test]
+fn what_was_stopped_is_stopped_though_its_fade_is_lost() {
+    let losses: [fn(&mut Table) -> String; 4] = [
+        |table| table.output(OutputEvent::Lost(full_disk(), "removed".into())),
+        |table| table.output(OutputEvent::Cut(Meanwhile::Drop)),
+        |table| table.output(OutputEvent::Failed(full_disk())),
+        |table| table.frame_with(Err(full_disk())),
+    ];
+    for (index, lose) in losses.into_iter().enumerate() {
+        let mut table = Table::new(Overlap::Mix);
+        for name in ["a", "b"] {
+            table.play(name, 0);
+            table.ready(name);
+        }
+        assert_eq!(table.stop(named("a")).1, "", "it fades");
+        let told = lose(&mut table);
+        assert!(told.contains("a:stopped(user)@"), "{index}: {told}");
+        assert!(told.contains("b:failed("), "{index}: {told}");
+        assert_eq!(table.live(), "");
+    }
+}
+
+#[test]
 fn connect_settles_when_the_output_is_open_or_lost() {
     let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));
     table.session.connect(1);
