@@ -543,7 +543,7 @@ export type Clock = 'realtime' | 'manual'
 interface OutputBase {
   /** Default `'realtime'`. */
   clock?: Clock
-  /** 1 (default) or 2. Other layouts are mixed down by ITU-R BS.775; mono is the mean of left and right. */
+  /** 1 (default) or 2. Other layouts are mixed down by ITU-R BS.775, as loud as ffmpeg and browsers do; mono is the mean of left and right. */
   channels?: 1 | 2
 }
 
@@ -903,7 +903,7 @@ export interface PlayRequest {
  * `pcm16` and `f32` are raw samples, little-endian and interleaved, where ±32,768 and ±1 are full scale; a sample may be split
  * between two writes. The others are file formats.
  */
-export type StreamFormat = 'pcm16' | 'f32' | 'mp3' | 'ogg' | 'wav' | 'flac' | 'aac'
+export type StreamFormat = 'pcm16' | 'f32' | 'mp3' | 'ogg' | 'wav' | 'flac' | 'aac' | 'm4a' | 'webm'
 
 export interface StreamRequest
   extends Pick<
