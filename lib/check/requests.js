@@ -96,7 +96,7 @@ const MIN_PREBUFFER_MS = 40
 const MAX_PREBUFFER_MS = 5_000
 
 const RAW_FORMATS = ['pcm16', 'f32']
-const STREAM_FORMATS = [...RAW_FORMATS, 'mp3', 'ogg', 'wav', 'flac', 'aac']
+const STREAM_FORMATS = [...RAW_FORMATS, 'mp3', 'ogg', 'wav', 'flac', 'aac', 'm4a', 'webm']
 
 /** Returns how many times the source is played; undefined means for ever. */
 function passes(loop = false) {

@@ -14,6 +14,9 @@ use super::ring::Reading;
 /// What is read at a time.
 const READ_BYTES: usize = 8 << 10;
 
+/// How much memory it keeps for what was looked at.
+const KEPT_BYTES: usize = 64 << 10;
+
 /// How far it goes back. Further would be to look through the same bytes again and again.
 const REWIND_BYTES: u64 = 64 << 10;
 
@@ -41,6 +44,11 @@ impl Body {
     pub fn new(input: Box<dyn MediaSource>, task: &Reading) -> Self {
         let (buffer, task) = (Vec::new(), task.clone());
         Self { input, task, buffer, start: 0, place: 0, ended: false, failure: None, mark: None }
+    }
+
+    /// A body that is within this one, read by the same task.
+    pub fn inside(&self, input: Box<dyn MediaSource>) -> Self {
+        Self::new(input, &self.task)
     }
 
     /// The place of the next byte, from the start of the source.
@@ -87,6 +95,8 @@ impl Body {
         self.move_to(self.place + length as u64);
         if self.mark.is_none() && self.start == self.buffer.len() {
             self.buffer.clear();
+            // Who looked megabytes ahead needs them no longer.
+            self.buffer.shrink_to(KEPT_BYTES);
             self.start = 0;
         }
     }

@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
-use symphonia::core::codecs::audio::AudioDecoder;
+use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder};
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::{Hint, Probe, ProbeableFormat};
 use symphonia::core::formats::{FormatReader, TrackType};
@@ -15,6 +15,7 @@ use symphonia::core::packet::Packet;
 
 use super::body::{Body, SharedBody};
 use super::decode::{Block, Piece, Step, damaged, decode_into, decoder, unsupported};
+use super::trim::Trim;
 use crate::error::Result;
 
 /// The most that a demuxer reads to open a file: an index of a day of audio takes 30 MB.
@@ -36,6 +37,11 @@ pub trait Extent: Send + Sync {
     fn missing(&self, rest: u64) -> Option<(u64, u64)> {
         let _ = rest;
         None
+    }
+
+    /// Mends what was read from a place.
+    fn mend(&self, place: u64, bytes: &mut [u8]) {
+        let _ = (place, bytes);
     }
 
     /// Goes behind the file. Returns how many bytes within it were damaged and left out.
@@ -65,8 +71,8 @@ struct View {
 enum Part {
     /// From here on, once. `left` is what the extent gave and was not read.
     Extent { extent: Box<dyn Extent>, left: u64 },
-    /// Between two places, any of which may be read.
-    Range { start: u64, end: u64 },
+    /// Between two places that were found by the extent, any of which may be read.
+    Range { extent: Box<dyn Extent>, start: u64, end: u64 },
 }
 
 impl Window {
@@ -75,9 +81,9 @@ impl Window {
         Self::view(body, head, Part::Extent { extent: Box::new(extent), left: 0 })
     }
 
-    /// The file between two places of a body that can be sought.
-    pub fn seekable(body: &SharedBody, start: u64, end: u64) -> Self {
-        Self::view(body, Vec::new(), Part::Range { start, end })
+    /// The file between two places of a body that can be sought, which `extent` found.
+    pub fn seekable(body: &SharedBody, extent: impl Extent + 'static, start: u64, end: u64) -> Self {
+        Self::view(body, Vec::new(), Part::Range { extent: Box::new(extent), start, end })
     }
 
     fn view(body: &SharedBody, head: Vec<u8>, part: Part) -> Self {
@@ -112,9 +118,14 @@ impl View {
             }
         };
         let length = limit.min(buffer.len() as u64) as usize;
+        let place = body.place();
         let read = body.read(&mut buffer[..length]);
-        if let Part::Extent { left, .. } = &mut self.part {
-            *left -= read as u64;
+        match &mut self.part {
+            Part::Extent { extent, left } => {
+                *left -= read as u64;
+                extent.mend(place, &mut buffer[..read]);
+            }
+            Part::Range { extent, .. } => extent.mend(place, &mut buffer[..read]),
         }
         self.read += read as u64;
         self.all += read as u64;
@@ -147,7 +158,7 @@ impl Read for Window {
 impl Seek for Window {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let view = self.get();
-        let Part::Range { start, end } = view.part else { return Err(io::ErrorKind::Unsupported.into()) };
+        let Part::Range { start, end, .. } = view.part else { return Err(io::ErrorKind::Unsupported.into()) };
         let mut body = view.body.get();
         let target = match to {
             SeekFrom::Start(position) => start.checked_add(position),
@@ -167,7 +178,7 @@ impl MediaSource for Window {
 
     fn byte_len(&self) -> Option<u64> {
         match self.get().part {
-            Part::Range { start, end } => Some(end - start),
+            Part::Range { start, end, .. } => Some(end - start),
             Part::Extent { .. } => None,
         }
     }
@@ -186,6 +197,8 @@ pub struct Contained {
     /// How long the track is, in its own units, if the container states it exactly; and how much of that came.
     stated: Option<u64>,
     came: u64,
+    /// What of it is heard, if not all.
+    trim: Option<Trim>,
     /// True once nothing more comes.
     is_over: bool,
 }
@@ -205,7 +218,22 @@ impl Contained {
         drop(view);
         let stated = stated.filter(|_| is_exact);
         let track = Some(track);
-        Ok(Self { window, format, codec, track, unplayed: 0, left_out: 0, stated, came: 0, is_over: false })
+        Ok(Self { window, format, codec, track, unplayed: 0, left_out: 0, stated, came: 0, trim: None, is_over: false })
+    }
+
+    /// What the track is decoded from.
+    pub fn parameters(&self) -> &AudioCodecParameters {
+        self.codec.codec_params()
+    }
+
+    /// How long the track is, in its own units, if the container states it exactly.
+    pub fn stated(&self) -> Option<u64> {
+        self.stated
+    }
+
+    /// Plays only a part of the track.
+    pub fn trim(&mut self, trim: Trim) {
+        self.trim = Some(trim);
     }
 
     /// The next packet of the track; `None` at the end.
@@ -225,6 +253,8 @@ impl Contained {
                 Ok(None) => true,
                 Err(Error::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => true,
                 Err(Error::ResetRequired) => false,
+                // Whatever a demuxer looks for behind the last packet.
+                Err(_) if self.stated.is_some_and(|stated| self.came >= stated) => true,
                 Err(error) => return Err(damaged(&error.to_string())),
             };
             if self.track.take().is_none() {
@@ -265,7 +295,12 @@ impl Piece for Contained {
             return Ok(Step::LeftOut(self.left_out + left_out));
         };
         self.came = self.came.saturating_add(packet.dur.get());
-        decode_into(&mut *self.codec, &packet.as_packet_ref(), block, Step::LeftOut(packet.data.len() as u64))
+        let left_out = Step::LeftOut(packet.data.len() as u64);
+        let step = decode_into(&mut *self.codec, &packet.as_packet_ref(), block, left_out)?;
+        if let (Step::Block, Some(trim)) = (&step, &mut self.trim) {
+            trim.cut(block);
+        }
+        Ok(step)
     }
 
     fn missing(&self) -> Option<(u64, u64)> {

@@ -9,17 +9,20 @@ use symphonia::core::errors::Error;
 use symphonia::core::packet::PacketRef;
 use symphonia::core::units::{Duration, Timestamp};
 
+use super::mpeg::MpegPackets;
+use super::opus::Opus;
 use super::vorbis;
 use crate::audio::{LOUDEST, SOURCE_RATES};
 use crate::error::{Code, Result, SpeakerError};
 
 /// What is played, in the words of error messages.
-const FORMATS: &str = "WAV, AIFF, MP3, FLAC, Ogg Vorbis, Ogg Opus, AAC or M4A audio";
+const FORMATS: &str = "WAV, AIFF, MP3, FLAC, Ogg Vorbis, Ogg Opus, AAC, M4A or WebM audio";
 
 static CODECS: Lazy<CodecRegistry> = Lazy::new(|| {
     let mut codecs = CodecRegistry::new();
     symphonia::default::register_enabled_codecs(&mut codecs);
-    codecs.register_audio_decoder::<symphonia_adapter_libopus::OpusDecoder>();
+    codecs.register_audio_decoder::<Opus>();
+    codecs.register_audio_decoder::<MpegPackets>();
     codecs
 });
 

@@ -10,7 +10,9 @@ use super::adts::{self, Adts};
 use super::body::{Body, SharedBody};
 use super::decode::{Block, Decode, Label, Piece, Step, check, damaged, unsupported};
 use super::flac::Flac;
+use super::matroska::{self, Matroska};
 use super::mpeg::{self, Mpeg};
+use super::mpeg_ts::{self, Framing};
 use super::riff::Riff;
 use super::tags::Tags;
 use super::{frames, mp4, ogg};
@@ -28,7 +30,7 @@ const BYTES_LEFT_OUT: u64 = 1 << 10;
 const MAX_UNPLAYED: usize = 100;
 
 /// As much as has to be seen of a container.
-const HEAD: usize = 12;
+pub const HEAD: usize = 12;
 
 /// What begins at some place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +39,10 @@ enum Kind {
     Flac,
     Ogg,
     Mp4,
+    Matroska,
     Mpeg,
     Adts,
+    Transport(Framing),
 }
 
 /// Returns true if `head` begins a file that says what it is; a stream of frames does not.
@@ -51,6 +55,7 @@ fn container(head: &[u8]) -> Option<Kind> {
         _ if Flac::begins(head) => Some(Kind::Flac),
         [b'O', b'g', b'g', b'S', 0, ..] => Some(Kind::Ogg),
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => Some(Kind::Mp4),
+        _ if head.starts_with(&matroska::MAGIC) => Some(Kind::Matroska),
         _ => Riff::begins(head).map(Kind::Riff),
     }
 }
@@ -58,7 +63,7 @@ fn container(head: &[u8]) -> Option<Kind> {
 /// How far it is to a byte with which a file, a tag or a frame may begin; an MP4 begins four bytes before its own.
 pub fn to_a_beginning(bytes: &[u8]) -> Option<usize> {
     const FIRST: [bool; 256] = {
-        let (mut table, bytes) = ([false; 256], b"\xffRFfOIATL");
+        let (mut table, bytes) = ([false; 256], b"\xffRFfOIATLG\x1a");
         let mut index = 0;
         while index < bytes.len() {
             table[bytes[index] as usize] = true;
@@ -69,12 +74,17 @@ pub fn to_a_beginning(bytes: &[u8]) -> Option<usize> {
     bytes.iter().position(|byte| FIRST[usize::from(*byte)])
 }
 
-fn kind(body: &mut Body) -> Option<Kind> {
-    match container(body.peek(HEAD)) {
-        None if frames::begin::<mpeg::Header>(body) => Some(Kind::Mpeg),
-        None if frames::begin::<adts::Header>(body) => Some(Kind::Adts),
-        found => found,
+fn kind(body: &mut Body, only_frames: bool) -> Option<Kind> {
+    let frames = |body: &mut Body| match () {
+        () if frames::begin::<mpeg::Header>(body) => Some(Kind::Mpeg),
+        () if frames::begin::<adts::Header>(body) => Some(Kind::Adts),
+        () => None,
+    };
+    if only_frames {
+        return frames(body);
     }
+    let found = container(body.peek(HEAD)).or_else(|| frames(body));
+    found.or_else(|| Framing::find(body).map(Kind::Transport))
 }
 
 /// Every file in a body.
@@ -91,14 +101,14 @@ pub struct Files {
     run: u64,
     /// Files that could not be opened.
     unplayed: usize,
+    /// It is carried by another file, and holds frames and no files.
+    only_frames: bool,
 }
 
 impl Files {
     /// Finds the first file. The label is for error messages only: the bytes say what a source is, whatever it is called.
     pub fn open(body: Body, label: &Label) -> Result<Self> {
-        let (body, tags, block) = (SharedBody::new(body), Tags::default(), Block::default());
-        let mut files =
-            Self { body, tags, piece: None, is_playing: false, block, heard: false, left_out: 0, run: 0, unplayed: 0 };
+        let mut files = Self::new(body, false);
         match files.find() {
             Some(kind) => files.start(kind).map_err(|error| files.failure().unwrap_or(error))?,
             None => {
@@ -110,6 +120,29 @@ impl Files {
         Ok(files)
     }
 
+    /// Finds the first frame of what another file carries; `name` is what that is if there is none.
+    pub fn of_frames(body: Body, name: &str) -> Result<Self> {
+        let mut files = Self::new(body, true);
+        let kind = files.find().ok_or_else(|| unsupported(name))?;
+        files.start(kind)?;
+        Ok(files)
+    }
+
+    fn new(body: Body, only_frames: bool) -> Self {
+        Self {
+            body: SharedBody::new(body),
+            tags: Tags::default(),
+            piece: None,
+            is_playing: false,
+            block: Block::default(),
+            heard: false,
+            left_out: 0,
+            run: 0,
+            unplayed: 0,
+            only_frames,
+        }
+    }
+
     /// Goes to the next place where something begins.
     fn find(&mut self) -> Option<Kind> {
         let mut body = self.body.get();
@@ -117,7 +150,7 @@ impl Files {
             // Of an APE tag without a header, the items were taken for junk.
             let items = self.tags.skip(&mut body).min(self.run);
             self.left_out = self.left_out.saturating_sub(items);
-            let found = kind(&mut body);
+            let found = kind(&mut body, self.only_frames);
             let ahead = body.ahead();
             if found.is_some() || ahead.is_empty() || self.run > MAX_JUNK {
                 return found;
@@ -143,8 +176,10 @@ impl Files {
                 Kind::Flac => Box::new(Flac::open(body)?),
                 Kind::Ogg => ogg::open(body)?,
                 Kind::Mp4 => mp4::open(body)?,
+                Kind::Matroska => Box::new(Matroska::open(body)?),
                 Kind::Mpeg => Box::new(Mpeg::new(body)),
                 Kind::Adts => Box::new(Adts::new(body)),
+                Kind::Transport(framing) => mpeg_ts::open(body, framing)?,
             };
             self.piece = Some((kind, piece));
         }

@@ -1,33 +1,48 @@
-//! MP4 (ISO/IEC 14496-12): where a file of boxes ends, and if it can be played while it downloads.
+//! MP4 (ISO/IEC 14496-12): where a file of boxes ends, which of its tracks is played and how much of it, and if that can be done while it
+//! downloads.
 
 use std::io::{self, Read, Seek, SeekFrom};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
+use symphonia::core::codecs::audio::well_known::CODEC_ID_OPUS;
 use symphonia::default::formats::IsoMp4Reader;
 
 use super::body::{Body, SharedBody};
 use super::container::{Contained, Extent, Window};
 use super::decode::Piece;
+use super::trim::Trim;
 use crate::error::Result;
 
 /// Opens the file that begins here.
 pub fn open(shared: &SharedBody) -> Result<Box<dyn Piece>> {
     let mut body = shared.get();
+    let mut boxes = Boxes::default();
+    let index = boxes.index.clone();
     let window = match body.length() {
         Some(_) => {
             let start = body.place();
-            let mut boxes = Boxes::default();
             while let length @ 1.. = boxes.more(&mut body) {
                 body.skip(length);
             }
             let end = body.place();
             body.seek(start);
-            Window::seekable(shared, start, end)
+            Window::seekable(shared, boxes, start, end)
         }
-        None => Window::new(shared, Vec::new(), Boxes::default()),
+        None => Window::new(shared, Vec::new(), boxes),
     };
     drop(body);
-    Ok(Box::new(Contained::open::<IsoMp4Reader<'_>>(window, true)?))
+    let mut file = Contained::open::<IsoMp4Reader<'_>>(window, true)?;
+    let parameters = file.parameters();
+    let (rate, is_opus) = (parameters.sample_rate.unwrap_or(0), parameters.codec == CODEC_ID_OPUS);
+    if let Some(trim) = index.lock().trim(rate, is_opus, file.stated()) {
+        file.trim(trim);
+    }
+    Ok(Box::new(file))
 }
+
+/// The longest index: of a day of audio it takes 30 MB.
+const MAX_INDEX: u64 = 32 << 20;
 
 /// The longest description of a fragment, in bytes, and the most samples that it may describe: a fragment is some seconds.
 const MAX_FRAGMENT: u64 = 16 << 20;
@@ -37,6 +52,7 @@ const MAX_SAMPLES: u64 = 1 << 20;
 #[derive(Default)]
 struct Boxes {
     is_inside: bool,
+    index: Arc<Mutex<Index>>,
 }
 
 impl Extent for Boxes {
@@ -46,12 +62,204 @@ impl Extent for Boxes {
         if !kind.iter().all(is_name) || (std::mem::replace(&mut self.is_inside, true) && kind == *b"ftyp") {
             return 0;
         }
+        if kind == *b"moov" && size <= MAX_INDEX {
+            let place = body.place() + length as u64;
+            *self.index.lock() = Index::read(body.peek(size as usize).get(length..).unwrap_or_default(), place);
+        }
         // The demuxer counts to whatever number of samples a fragment claims, without reading a byte for them.
         let is_ordinary = kind != *b"moof"
             || (size <= MAX_FRAGMENT
                 && samples(body.peek(size as usize).get(length..).unwrap_or_default()) <= MAX_SAMPLES);
         if is_ordinary { size } else { 0 }
     }
+
+    fn mend(&self, place: u64, bytes: &mut [u8]) {
+        self.index.lock().hide(place, bytes);
+    }
+}
+
+/// What is read of an index (`moov`): which track is played, and what of it is heard.
+#[derive(Debug, Default)]
+struct Index {
+    /// Where the names of boxes are that the demuxer shall not see: tags, pictures and other tracks, whose samples it would look for.
+    hidden: Vec<u64>,
+    /// Units of time a second, of the edit list's durations and of the track's own times.
+    timescale: u64,
+    track_timescale: u64,
+    edits: Vec<Edit>,
+    gapless: Option<Gapless>,
+}
+
+/// An entry of an edit list that plays something (§8.6.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Edit {
+    /// 0 if it goes to the end.
+    duration: u64,
+    start: u64,
+}
+
+/// What Apple's encoders say in the tag `iTunSMPB`, in samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Gapless {
+    delay: u64,
+    length: u64,
+}
+
+impl Index {
+    /// Reads the boxes of an index, of which the first is at `place`.
+    fn read(moov: &[u8], place: u64) -> Self {
+        let mut index = Self::default();
+        let tracks = || {
+            placed(moov, place).filter(|child| &child.kind == b"trak").map(|child| {
+                let track = Track::read(child.content);
+                (child, track)
+            })
+        };
+        let is_sound = |track: &Track| track.handler == *b"soun";
+        let mut sounds = tracks().filter(|(_, track)| is_sound(track));
+        let Some(first) = sounds.next() else { return index };
+        let is_played = |track: &Track| PLAYED.contains(&&track.codec);
+        let played = if is_played(&first.1) { None } else { sounds.find(|(_, track)| is_played(track)) };
+        let (chosen, track) = played.unwrap_or(first);
+        for child in placed(moov, place) {
+            match &child.kind {
+                b"trak" if child.place != chosen.place => index.hidden.push(child.place),
+                b"udta" | b"meta" => {
+                    index.hidden.push(child.place);
+                    index.gapless = index.gapless.or_else(|| Gapless::find(child.kind, child.content));
+                }
+                b"mvex" => {
+                    let defaults = placed(child.content, child.inside).filter(|child| &child.kind == b"trex");
+                    index.hidden.extend(
+                        defaults.filter(|trex| trex.content.get(4..8).map(be) != Some(track.id)).map(|trex| trex.place),
+                    );
+                }
+                b"mvhd" => index.timescale = timescale(child.content),
+                _ => {}
+            }
+        }
+        index.track_timescale = track.timescale;
+        index.edits = track.edits;
+        index
+    }
+
+    /// Makes boxes of `free` of those that are hidden.
+    fn hide(&self, place: u64, bytes: &mut [u8]) {
+        const FREE: [u8; 4] = *b"free";
+        let end = place + bytes.len() as u64;
+        for hidden in self.hidden.iter().filter(|hidden| **hidden < end && **hidden + 4 > place) {
+            for (at, byte) in (*hidden..).zip(FREE).filter(|(at, _)| (place..end).contains(at)) {
+                bytes[(at - place) as usize] = byte;
+            }
+        }
+    }
+
+    /// What of the track is heard, at a decoder's rate; `stated` is its whole length in its own units.
+    fn trim(&self, rate: u32, is_opus: bool, stated: Option<u64>) -> Option<Trim> {
+        if let Some(Gapless { delay, length }) = self.gapless {
+            return Some(Trim::new(delay, Some(length).filter(|length| *length > 0)));
+        }
+        let samples = |time: u64, timescale: u64| {
+            let samples = (u128::from(time) * u128::from(rate)).div_ceil(u128::from(timescale.max(1)));
+            u64::try_from(samples).unwrap_or(u64::MAX)
+        };
+        let Edit { duration, start } = *self.edits.first()?;
+        let skip = samples(start, self.track_timescale);
+        // A length is rounded to units that may be milliseconds, so a shorter rest is no padding.
+        let unit = samples(1, self.timescale);
+        let length = samples(duration, self.timescale);
+        let rest = stated.map(|stated| samples(stated, self.track_timescale).saturating_sub(skip));
+        let is_cut =
+            duration > 0 && self.edits.len() == 1 && rest.is_none_or(|rest| rest > length.saturating_add(unit));
+        // The header of Opus says the same of its start.
+        Some(Trim::new(if is_opus { 0 } else { skip }, is_cut.then_some(length)))
+    }
+}
+
+/// Sample entries that are played.
+const PLAYED: [&[u8; 4]; 15] = [
+    b"mp4a", b"Opus", b"fLaC", b"alac", b".mp3", b"lpcm", b"sowt", b"twos", b"raw ", b"in24", b"in32", b"fl32",
+    b"fl64", b"ulaw", b"alaw",
+];
+
+/// What is read of a track.
+#[derive(Debug, Default)]
+struct Track {
+    id: u64,
+    handler: [u8; 4],
+    /// Of its first sample entry.
+    codec: [u8; 4],
+    timescale: u64,
+    edits: Vec<Edit>,
+}
+
+impl Track {
+    fn read(trak: &[u8]) -> Self {
+        let find = |parent, name: &[u8; 4]| {
+            children(parent).find(|(kind, _)| kind == name).map_or(&[][..], |(_, child)| child)
+        };
+        let header = find(trak, b"tkhd");
+        let id = header.get(if header.first() == Some(&1) { 20..24 } else { 12..16 }).map_or(0, be);
+        let media = find(trak, b"mdia");
+        let name = |bytes: Option<&[u8]>| bytes.and_then(<[u8]>::first_chunk).copied().unwrap_or_default();
+        let descriptions = find(find(find(media, b"minf"), b"stbl"), b"stsd");
+        Self {
+            id,
+            handler: name(find(media, b"hdlr").get(8..)),
+            codec: name(descriptions.get(12..)),
+            timescale: timescale(find(media, b"mdhd")),
+            edits: Edit::read_all(find(find(trak, b"edts"), b"elst")),
+        }
+    }
+}
+
+impl Edit {
+    /// Reads an edit list, without its gaps.
+    fn read_all(list: &[u8]) -> Vec<Self> {
+        let (width, length) = if list.first() == Some(&1) { (8, 20) } else { (4, 12) };
+        let entries = list.get(8..).unwrap_or_default().chunks_exact(length);
+        let read = |entry: &[u8]| {
+            let (duration, start) = (be(&entry[..width]), be(&entry[width..2 * width]));
+            // −1 is a gap.
+            (start >> (8 * width - 1) == 0).then_some(Self { duration, start })
+        };
+        entries.filter_map(read).take(2).collect()
+    }
+}
+
+impl Gapless {
+    /// As much as FFmpeg believes.
+    const MAX_DELAY: u64 = 16_384;
+
+    /// Finds the tag in `udta` or `meta`.
+    fn find(kind: [u8; 4], content: &[u8]) -> Option<Self> {
+        let meta = match &kind {
+            b"meta" => content,
+            _ => children(content).find(|(kind, _)| kind == b"meta")?.1,
+        };
+        // In QuickTime it has no version.
+        let meta = if meta.get(4..8) == Some(b"hdlr") { meta } else { meta.get(4..)? };
+        let items = children(meta).find(|(kind, _)| kind == b"ilst")?.1;
+        children(items).filter(|(kind, _)| kind == b"----").find_map(|(_, item)| {
+            let part = |name: &[u8; 4]| children(item).find(|(kind, _)| kind == name).map(|(_, part)| part);
+            let is_it = part(b"name")?.get(4..)? == b"iTunSMPB";
+            is_it.then(|| Self::read(part(b"data")?.get(8..)?)).flatten()
+        })
+    }
+
+    /// Reads numbers in hexadecimal: one that is always 0, the delay, the padding and the length.
+    fn read(text: &[u8]) -> Option<Self> {
+        let mut numbers =
+            std::str::from_utf8(text).ok()?.split_ascii_whitespace().map(|number| u64::from_str_radix(number, 16));
+        let delay = numbers.nth(1)?.ok()?;
+        let length = numbers.nth(1)?.ok()?;
+        (delay <= Self::MAX_DELAY).then_some(Self { delay, length })
+    }
+}
+
+/// Of `mvhd` and `mdhd` (§8.2.2, §8.4.2).
+fn timescale(header: &[u8]) -> u64 {
+    header.get(if header.first() == Some(&1) { 20..24 } else { 12..16 }).map_or(0, be)
 }
 
 /// The header of a box (§4.2).
@@ -87,14 +295,30 @@ fn samples(fragment: &[u8]) -> u64 {
     runs.map(|(_, run)| run.get(4..8).map_or(0, be)).sum()
 }
 
-/// The boxes in a box, up to the first that is none.
-fn children(mut parent: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
+/// A box in a box.
+struct Child<'a> {
+    kind: [u8; 4],
+    content: &'a [u8],
+    /// Where its kind and its content are.
+    place: u64,
+    inside: u64,
+}
+
+/// The boxes in a box whose content is at `place`, up to the first that is none.
+fn placed(mut parent: &[u8], mut place: u64) -> impl Iterator<Item = Child<'_>> {
     std::iter::from_fn(move || {
         let Header { kind, length, size } = Header::read(parent)?;
         let (this, rest) = parent.split_at(size.min(parent.len() as u64) as usize);
         parent = rest;
-        Some((kind, this.get(length..)?))
+        let child = Child { kind, content: this.get(length..)?, place: place + 4, inside: place + length as u64 };
+        place += this.len() as u64;
+        Some(child)
     })
+}
+
+/// The boxes in a box, up to the first that is none.
+fn children(parent: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
+    placed(parent, 0).map(|child| (child.kind, child.content))
 }
 
 fn be(bytes: &[u8]) -> u64 {
@@ -111,6 +335,24 @@ pub fn index_comes_last(body: &mut (impl Read + Seek)) -> io::Result<bool> {
         answer => answer,
     }
 }
+
+/// The same of a body that is read once, and of whose start not much is looked at.
+pub fn index_comes_behind(body: &mut Body) -> bool {
+    let mut place = 0;
+    while place < MAX_START {
+        let head = body.peek(place + Header::LONG).get(place..).unwrap_or_default();
+        match Header::read(head) {
+            Some(Header { kind, .. }) if place == 0 && kind != *b"ftyp" => return false,
+            Some(Header { kind, .. }) if kind == *b"mdat" => return true,
+            Some(Header { kind, size, .. }) if kind != *b"moov" => place = place.saturating_add(size as usize),
+            _ => return false,
+        }
+    }
+    false
+}
+
+/// Before the samples there is room for some boxes that say what the file is.
+const MAX_START: usize = 64 << 10;
 
 /// The most boxes before the index or the samples; a film has five.
 const MAX_BOXES: usize = 1_000;
@@ -162,6 +404,45 @@ mod tests {
             let mut body = atoms(kinds);
             assert_eq!(index_comes_last(&mut body).unwrap(), last, "{kinds:?}");
             assert_eq!(body.position(), 0);
+        }
+    }
+
+    #[test]
+    fn a_part_of_an_edit_list_and_of_a_tag_is_heard() {
+        let list = |entries: &[[i32; 3]]| {
+            let entries = entries.iter().flatten().flat_map(|field| field.to_be_bytes());
+            [0, 0, 0, 0, 0, 0, 0, 1].into_iter().chain(entries).collect::<Vec<u8>>()
+        };
+        let index = |entries: &[[i32; 3]]| Index {
+            timescale: 1_000,
+            track_timescale: 44_100,
+            edits: Edit::read_all(&list(entries)),
+            ..Index::default()
+        };
+        let trim = |entries: &[[i32; 3]], is_opus, stated| index(entries).trim(44_100, is_opus, stated);
+        assert_eq!(trim(&[[1_000, 1_024, 1]], false, Some(46_080)), Some(Trim::new(1_024, Some(44_100))));
+        assert_eq!(trim(&[[1_000, 1_024, 1]], true, Some(46_080)), Some(Trim::new(0, Some(44_100))));
+        // A gap before it; a rest that is less than a millisecond; to the end; a second part.
+        assert_eq!(trim(&[[500, -1, 1], [1_000, 0, 1]], false, Some(44_140)), Some(Trim::new(0, None)));
+        assert_eq!(trim(&[[0, 1_024, 1]], false, None), Some(Trim::new(1_024, None)));
+        assert_eq!(trim(&[[100, 9, 1], [100, 9_999, 1]], false, None), Some(Trim::new(9, None)));
+        assert_eq!(trim(&[], false, None), None);
+        let tag = Gapless::read(b" 00000000 00000840 000001CA 00000000003F31F6 00000000");
+        assert_eq!(tag, Some(Gapless { delay: 2_112, length: 0x3f_31f6 }));
+        assert_eq!(Gapless::read(b"00000000 00FFFFFF 00000000 0000000000000001"), None);
+        let tagged = Index { gapless: tag, ..index(&[[1_000, 1_024, 1]]) };
+        assert_eq!(tagged.trim(44_100, false, None), Some(Trim::new(2_112, Some(0x3f_31f6))));
+    }
+
+    #[test]
+    fn names_are_hidden_wherever_reads_end() {
+        let index = Index { hidden: vec![104, 112], ..Index::default() };
+        for at_a_time in [1, 3, 7, 20] {
+            let mut bytes = *b"....trak....metatrak";
+            for (number, part) in bytes.chunks_mut(at_a_time).enumerate() {
+                index.hide(100 + (number * at_a_time) as u64, part);
+            }
+            assert_eq!(&bytes, b"....free....freetrak");
         }
     }
 

@@ -3,9 +3,17 @@
 //! Whatever changes from one frame to the next is played as it changes, and so is a second file behind the first, with an Info
 //! frame of its own.
 
-use nanomp3::{Decoder, MAX_SAMPLES_PER_FRAME, VbrTag};
-use symphonia::core::audio::AudioSpec;
+use nanomp3::{Channels, Decoder, MAX_SAMPLES_PER_FRAME, VbrTag};
+use symphonia::core as symphonia_core; // for its macro
 use symphonia::core::audio::layouts::{CHANNEL_LAYOUT_MONO, CHANNEL_LAYOUT_STEREO};
+use symphonia::core::audio::{AsGenericAudioBufferRef, Audio, AudioBuffer, AudioMut, AudioSpec, GenericAudioBufferRef};
+use symphonia::core::codecs::CodecInfo;
+use symphonia::core::codecs::audio::well_known::{CODEC_ID_MP1, CODEC_ID_MP2, CODEC_ID_MP3};
+use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions, FinalizeResult};
+use symphonia::core::codecs::registry::{RegisterableAudioDecoder, SupportedAudioCodec};
+use symphonia::core::errors::decode_error;
+use symphonia::core::packet::PacketRef;
+use symphonia::core::support_audio_codec;
 
 use super::body::SharedBody;
 use super::decode::{Block, Piece, Step};
@@ -203,6 +211,80 @@ impl Piece for Mpeg {
     fn missing(&self) -> Option<(u64, u64)> {
         // Tools that cut and join files leave Info frames that are wrong, but whole frames.
         self.stated.filter(|stated| self.is_cut && self.came < *stated).map(|stated| (self.came, stated))
+    }
+}
+
+/// The same decoder for packets that a demuxer cuts, each of them a frame (MP4, Matroska).
+pub struct MpegPackets {
+    parameters: AudioCodecParameters,
+    decoder: Box<Decoder>,
+    samples: Vec<f32>,
+    buffer: AudioBuffer<f32>,
+}
+
+impl MpegPackets {
+    fn decode(&mut self, packet: &[u8]) -> symphonia::core::errors::Result<()> {
+        self.buffer.clear();
+        let Ok(info) = self.decoder.decode(packet, &mut self.samples).1 else {
+            return decode_error("mpeg: a damaged packet");
+        };
+        let (channels, layout) = match info.channels {
+            Channels::Mono => (1, CHANNEL_LAYOUT_MONO),
+            Channels::Stereo => (2, CHANNEL_LAYOUT_STEREO),
+        };
+        let spec = AudioSpec::new(info.sample_rate, layout);
+        if *self.buffer.spec() != spec {
+            self.buffer = AudioBuffer::new(spec, MAX_SAMPLES_PER_FRAME);
+        }
+        self.buffer.render_uninit(Some(info.samples_produced));
+        self.buffer.copy_from_slice_interleaved(&&self.samples[..info.samples_produced * channels]);
+        Ok(())
+    }
+}
+
+impl AudioDecoder for MpegPackets {
+    fn reset(&mut self) {
+        *self.decoder = Decoder::new();
+    }
+
+    fn codec_info(&self) -> &CodecInfo {
+        &Self::supported_codecs()[0].info
+    }
+
+    fn codec_params(&self) -> &AudioCodecParameters {
+        &self.parameters
+    }
+
+    fn decode_ref(&mut self, packet: &PacketRef<'_>) -> symphonia::core::errors::Result<GenericAudioBufferRef<'_>> {
+        self.decode(packet.data)?;
+        Ok(self.buffer.as_generic_audio_buffer_ref())
+    }
+
+    fn finalize(&mut self) -> FinalizeResult {
+        FinalizeResult::default()
+    }
+
+    fn last_decoded(&self) -> GenericAudioBufferRef<'_> {
+        self.buffer.as_generic_audio_buffer_ref()
+    }
+}
+
+impl RegisterableAudioDecoder for MpegPackets {
+    fn try_registry_new(
+        parameters: &AudioCodecParameters,
+        _options: &AudioDecoderOptions,
+    ) -> symphonia::core::errors::Result<Box<dyn AudioDecoder>> {
+        let buffer = AudioBuffer::new(AudioSpec::new(44_100, CHANNEL_LAYOUT_STEREO), MAX_SAMPLES_PER_FRAME);
+        let samples = vec![0.0; MAX_SAMPLES_PER_FRAME];
+        Ok(Box::new(Self { parameters: parameters.clone(), decoder: Box::default(), samples, buffer }))
+    }
+
+    fn supported_codecs() -> &'static [SupportedAudioCodec] {
+        &[
+            support_audio_codec!(CODEC_ID_MP3, "mp3", "MPEG audio, layer III"),
+            support_audio_codec!(CODEC_ID_MP2, "mp2", "MPEG audio, layer II"),
+            support_audio_codec!(CODEC_ID_MP1, "mp1", "MPEG audio, layer I"),
+        ]
     }
 }
 

@@ -24,6 +24,9 @@ use crate::runtime::{DISKS, Disk, Lane, Waker};
 /// What one source may bring: five minutes of 48 kHz stereo in 32 bits are 115 MB.
 const MAX_BYTES: u64 = 256 << 20;
 
+/// What a stream may bring that can only be played once it is whole: an hour of AAC (128 kbit/s).
+const MAX_HELD: u64 = 64 << 20;
+
 /// How far a download may be ahead of whoever has read furthest: eight minutes of MP3 (128 kbit/s), most of a minute of a WAV
 /// (48 kHz, stereo). Most clips come whole, and what is no longer is small.
 const AHEAD: u64 = 8 << 20;
@@ -209,6 +212,28 @@ impl Spool {
         Ok(())
     }
 
+    /// Takes what came of a body that can only be read once it is whole, if there is room for it at once.
+    pub fn hold(&self, chunk: &[u8]) -> Result<()> {
+        let mut state = self.state.lock();
+        let length = chunk.len() as u64;
+        if state.came + length > MAX_HELD {
+            let message = format!(
+                "Expected at most {MAX_HELD} bytes before the index of an MP4 that is written to a stream but received more"
+            );
+            return Err(SpeakerError::new(Code::SourceTooLarge, message));
+        }
+        let taken = self.budget.take(length, state.came < AHEAD);
+        if taken < length {
+            self.budget.give_back(taken);
+            return Err(self.full());
+        }
+        state.is_wanted_whole = true;
+        state.append(chunk);
+        drop(state);
+        self.write_out();
+        Ok(())
+    }
+
     /// Waits for room for some of so many bytes.
     async fn take_room(&self, wanted: usize) -> Result<usize> {
         let mut until = None;
@@ -246,7 +271,7 @@ impl Spool {
     fn full(&self) -> SpeakerError {
         let (max, waited) = (self.budget.max(), self.patience.as_millis());
         let message = format!(
-            "Expected room for audioUrl within the {max} bytes of all downloads (maxSpoolBytes) but received none for {waited} ms"
+            "Expected room for audio within the {max} bytes of all downloads (maxSpoolBytes) but received none for {waited} ms"
         );
         SpeakerError::new(Code::SpoolFull, message)
     }
@@ -649,6 +674,20 @@ mod tests {
         drop(large);
         assert!(heard.recv_timeout(SOON).unwrap() == (bytes(5 << 20), None));
         end.recv_timeout(SOON).unwrap().unwrap();
+    }
+
+    #[test]
+    fn what_is_held_is_read_once_it_is_whole_and_has_a_limit() {
+        let (spool, body) = (spool(1 << 30), bytes(3 << 20));
+        body.chunks(10_000).for_each(|chunk| spool.hold(chunk).unwrap());
+        spool.finish(Ok(()));
+        assert!(read(&spool, u64::MAX).recv_timeout(SOON).unwrap() == (body, None));
+        let more = vec![0; MAX_HELD as usize - (3 << 20) + 1];
+        assert_eq!(spool.hold(&more).unwrap_err().code, Code::SourceTooLarge);
+        let small = Spool::new(spool.budget, QUIET);
+        small.budget.set_max(3 << 20);
+        assert_eq!(small.hold(&more[..1_000]).unwrap_err().code, Code::SpoolFull);
+        assert_eq!(small.state.lock().came, 0);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::sync::Arc;
+use std::time::Duration;
 
 use symphonia::core::audio::AudioSpec;
 use symphonia::core::io::ReadOnlySource;
@@ -9,10 +10,13 @@ use symphonia::core::io::ReadOnlySource;
 use super::body::Body;
 use super::decode::{Decode, Label, bounded, empty};
 use super::file::Files;
+use super::mp4;
 use super::pipe::{Outlet, Pipe, PipeReader};
 use super::prebuffer::Prebuffer;
 use super::raw::{self, Raw};
 use super::ring::Reading;
+use super::spool::{Spool, SpoolReader};
+use super::spool_budget::SPOOLS;
 use crate::audio::{FRAME, SAMPLE_RATE, Samples};
 use crate::error::{Code, Result, SpeakerError};
 
@@ -88,10 +92,30 @@ impl Stream {
             Encoding::Raw { format, rate, channels } => Box::new(RawDecoder::new(reader, *format, *rate, *channels)),
             Encoding::File(extension) => {
                 let label = Label { extension: extension.clone(), ..label };
-                Box::new(Files::open(Body::new(Box::new(ReadOnlySource::new(reader)), task), &label)?)
+                let mut body = Body::new(Box::new(ReadOnlySource::new(reader)), task);
+                if mp4::index_comes_behind(&mut body) {
+                    body = held(body, task)?;
+                }
+                Box::new(Files::open(body, &label)?)
             }
         })
     }
+}
+
+/// Waits for the end of a body that can't be played before. Any place of what is returned can be read.
+fn held(mut body: Body, task: &Reading) -> Result<Body> {
+    let spool = Spool::new(&SPOOLS, Duration::ZERO);
+    let mut buffer = vec![0; 8 << 10];
+    while let read @ 1.. = body.read(&mut buffer) {
+        spool.hold(&buffer[..read])?;
+    }
+    if let Some(error) = body.failure() {
+        return Err(broken(error));
+    }
+    spool.finish(Ok(()));
+    let mut reader = SpoolReader::new(spool, task);
+    reader.wait_until_complete().map_err(|error| broken(&error))?;
+    Ok(Body::new(Box::new(reader), task))
 }
 
 /// Decodes nothing: a stream that was flushed and then ended.

@@ -1,0 +1,599 @@
+//! Matroska and WebM (RFC 9559, over EBML, RFC 8794): read once from start to end, as a browser's MediaRecorder writes it, without sizes,
+//! cues or an end.
+//!
+//! Whatever holds blocks is entered and not measured, so that neither unknown sizes nor wrong ones matter: the next element says where
+//! it belongs. Of all tracks one is played; timestamps are not looked at.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use symphonia::core::audio::Channels;
+use symphonia::core::audio::layouts::{CHANNEL_LAYOUT_5P1, CHANNEL_LAYOUT_MONO, CHANNEL_LAYOUT_STEREO};
+use symphonia::core::codecs::audio::well_known::{
+    CODEC_ID_AAC, CODEC_ID_ALAC, CODEC_ID_FLAC, CODEC_ID_MP1, CODEC_ID_MP2, CODEC_ID_MP3, CODEC_ID_OPUS,
+    CODEC_ID_PCM_F32LE, CODEC_ID_PCM_F64LE, CODEC_ID_PCM_S16BE, CODEC_ID_PCM_S16LE, CODEC_ID_PCM_S24BE,
+    CODEC_ID_PCM_S24LE, CODEC_ID_PCM_S32BE, CODEC_ID_PCM_S32LE, CODEC_ID_PCM_U8, CODEC_ID_VORBIS,
+};
+use symphonia::core::codecs::audio::{AudioCodecId, AudioCodecParameters, AudioDecoder};
+
+use super::body::{Body, SharedBody};
+use super::decode::{Block, Piece, Step, damaged, decode_packet, decoder, unsupported};
+use super::file;
+use super::trim::Trim;
+use crate::error::Result;
+
+/// Begins a file.
+pub const MAGIC: [u8; 4] = EBML.to_be_bytes();
+
+/// The longest description of the tracks: codecs' headers are some kilobytes each.
+const MAX_TRACKS: usize = 1 << 20;
+
+/// The most tracks that are looked at.
+const MAX_ENTRIES: usize = 100;
+
+/// The longest block of the track that is played; and how much of one has to be seen to know its track.
+const MAX_BLOCK: u64 = 4 << 20;
+const BLOCK_HEADER: usize = 12;
+
+/// A longer element of a name that is not known is none.
+const MAX_UNKNOWN: u64 = 64 << 10;
+
+/// More channels than any layout has.
+const MAX_CHANNELS: u64 = 64;
+
+/// The names of elements, by their IDs with the bits that give their length (RFC 9559 §5.1).
+const EBML: u32 = 0x1a45_dfa3;
+const SEGMENT: u32 = 0x1853_8067;
+const TRACKS: u32 = 0x1654_ae6b;
+const CLUSTER: u32 = 0x1f43_b675;
+const SIMPLE_BLOCK: u32 = 0xa3;
+const BLOCK_GROUP: u32 = 0xa0;
+const BLOCK: u32 = 0xa1;
+const DISCARD_PADDING: u32 = 0x75a2;
+const TRACK_ENTRY: u32 = 0xae;
+
+/// Those that are passed over: SeekHead, Info, Cues, Chapters, Tags, Attachments, and in clusters Timestamp, Position, PrevSize,
+/// SilentTracks, EncryptedBlock; Void and CRC-32.
+const PASSED_OVER: [u32; 13] = [
+    0x114d_9b74,
+    0x1549_a966,
+    0x1c53_bb6b,
+    0x1043_a770,
+    0x1254_c367,
+    0x1941_a469,
+    0xe7,
+    0xa7,
+    0xab,
+    0x5854,
+    0xaf,
+    0xec,
+    0xbf,
+];
+
+/// The start of an element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Header {
+    id: u32,
+    /// Of the header itself.
+    length: usize,
+    /// Of what is in the element; `None` if it is not known (RFC 8794 §6.2).
+    size: Option<u64>,
+}
+
+impl Header {
+    /// The longest: an ID of four bytes and a size of eight.
+    const LONGEST: usize = 12;
+
+    /// Reads the header that `bytes` begins with.
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let id = bytes.first()?.leading_zeros() as usize + 1;
+        if id > 4 {
+            return None;
+        }
+        let name = bytes.get(..id)?.iter().fold(0, |name, byte| name << 8 | u32::from(*byte));
+        let (size, length) = number(bytes.get(id..)?)?;
+        Some(Self { id: name, length: id + length, size })
+    }
+
+    /// The header of the next element. It reads not a byte more, for of a live stream there may be none for a while.
+    fn next(body: &mut Body) -> Option<Self> {
+        let id = body.peek(1).first()?.leading_zeros() as usize + 1;
+        let size = body.peek(id + 1).get(id)?.leading_zeros() as usize + 1;
+        Self::read(body.peek((id + size).min(Self::LONGEST)))
+    }
+
+    fn is_known(&self) -> bool {
+        matches!(self.id, EBML | SEGMENT | TRACKS | CLUSTER | SIMPLE_BLOCK | BLOCK_GROUP)
+            || PASSED_OVER.contains(&self.id)
+    }
+}
+
+/// A number of a variable length (RFC 8794 §4), and how many bytes it takes; `None` in it if all its bits are set.
+fn number(bytes: &[u8]) -> Option<(Option<u64>, usize)> {
+    let first = *bytes.first()?;
+    let length = first.leading_zeros() as usize + 1;
+    if length > 8 {
+        return None;
+    }
+    let bits = 7 * length as u32;
+    let all = bytes.get(..length)?.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+    let number = all & ((1 << bits) - 1);
+    Some((Some(number).filter(|number| *number != (1 << bits) - 1), length))
+}
+
+/// The elements in an element, up to what is none.
+fn children(mut parent: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
+    std::iter::from_fn(move || {
+        let Header { id, length, size } = Header::read(parent)?;
+        let rest = parent.get(length..)?;
+        let (this, behind) = rest.split_at_checked(usize::try_from(size?).ok()?)?;
+        parent = behind;
+        Some((id, this))
+    })
+}
+
+/// The first element of that name in an element.
+fn child(parent: &[u8], id: u32) -> Option<&[u8]> {
+    children(parent).find(|(name, _)| *name == id).map(|(_, child)| child)
+}
+
+fn unsigned(bytes: &[u8]) -> u64 {
+    bytes.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+fn float(bytes: &[u8]) -> f64 {
+    match bytes.len() {
+        4 => f64::from(f32::from_bits(unsigned(bytes) as u32)),
+        8 => f64::from_bits(unsigned(bytes)),
+        _ => 0.0,
+    }
+}
+
+/// A track that can be played.
+struct Track {
+    number: u64,
+    decoder: Box<dyn AudioDecoder>,
+    /// In Hz, by which times are counted in samples.
+    rate: u32,
+    /// The codec's delay, in samples.
+    delay: u64,
+    /// What every frame begins with and none holds (ContentCompAlgo 3).
+    prefix: Vec<u8>,
+}
+
+impl Track {
+    /// The track of a TrackEntry (RFC 9559 §5.1.4.1); `None` if it is not of sound.
+    fn read(entry: &[u8]) -> Option<Result<Self>> {
+        const SOUND: u64 = 2;
+        (unsigned(child(entry, 0x83)?) == SOUND).then(|| Self::open(entry))
+    }
+
+    fn open(entry: &[u8]) -> Result<Self> {
+        let field = |id| child(entry, id);
+        let audio = field(0xe1).unwrap_or_default();
+        let name = String::from_utf8_lossy(field(0x86).unwrap_or_default()).into_owned();
+        let rate = child(audio, 0xb5).map_or(8_000.0, float) as u32;
+        let channels = child(audio, 0x9f).map_or(1, unsigned);
+        let bits = child(audio, 0x6264).map_or(0, unsigned);
+        let not_played = || unsupported(format!("a codec that is not played ({})", printable(&name)));
+        let codec = codec(&name, bits).ok_or_else(not_played)?;
+        if channels > MAX_CHANNELS {
+            return Err(unsupported(format!("{channels} channels")));
+        }
+        let mut parameters = AudioCodecParameters::new();
+        parameters.for_codec(codec).with_sample_rate(rate).with_channels(layout(channels as u16));
+        if let Some(private) = field(0x63a2) {
+            let private = match codec {
+                // The blocks of a FLAC file without its frames: the first one is what a decoder wants.
+                CODEC_ID_FLAC => private.get(8..42).ok_or_else(not_played)?,
+                _ => private,
+            };
+            parameters.with_extra_data(private.into());
+        }
+        let decoder = decoder(&parameters)?;
+        let delay = match codec {
+            // Its header says the same.
+            CODEC_ID_OPUS => 0,
+            _ => samples(field(0x56aa).map_or(0, unsigned), rate),
+        };
+        let rate = if codec == CODEC_ID_OPUS { crate::audio::SAMPLE_RATE } else { rate };
+        let number = field(0xd7).map_or(0, unsigned);
+        Ok(Self { number, decoder, rate, delay, prefix: prefix(entry).ok_or_else(not_played)? })
+    }
+}
+
+/// What was cut from the start of every frame; `None` if something else was done to them (ContentEncodings, RFC 9559 §5.1.4.1.31).
+fn prefix(entry: &[u8]) -> Option<Vec<u8>> {
+    const HEADER_STRIPPING: u64 = 3;
+    let Some(encodings) = child(entry, 0x6d80) else { return Some(Vec::new()) };
+    let mut prefix = Vec::new();
+    for (_, encoding) in children(encodings).filter(|(id, _)| *id == 0x6240) {
+        let compression = child(encoding, 0x5034)?;
+        if unsigned(child(compression, 0x4254)?) != HEADER_STRIPPING {
+            return None;
+        }
+        prefix.extend(child(compression, 0x4255).unwrap_or_default());
+    }
+    Some(prefix)
+}
+
+fn codec(name: &str, bits: u64) -> Option<AudioCodecId> {
+    Some(match (name.trim_end_matches('\0'), bits) {
+        ("A_OPUS", _) => CODEC_ID_OPUS,
+        ("A_VORBIS", _) => CODEC_ID_VORBIS,
+        ("A_FLAC", _) => CODEC_ID_FLAC,
+        ("A_AAC", _) => CODEC_ID_AAC,
+        ("A_ALAC", _) => CODEC_ID_ALAC,
+        ("A_MPEG/L1", _) => CODEC_ID_MP1,
+        ("A_MPEG/L2", _) => CODEC_ID_MP2,
+        ("A_MPEG/L3", _) => CODEC_ID_MP3,
+        ("A_PCM/INT/LIT" | "A_PCM/INT/BIG", 8) => CODEC_ID_PCM_U8,
+        ("A_PCM/INT/LIT", 16) => CODEC_ID_PCM_S16LE,
+        ("A_PCM/INT/LIT", 24) => CODEC_ID_PCM_S24LE,
+        ("A_PCM/INT/LIT", 32) => CODEC_ID_PCM_S32LE,
+        ("A_PCM/INT/BIG", 16) => CODEC_ID_PCM_S16BE,
+        ("A_PCM/INT/BIG", 24) => CODEC_ID_PCM_S24BE,
+        ("A_PCM/INT/BIG", 32) => CODEC_ID_PCM_S32BE,
+        ("A_PCM/FLOAT/IEEE", 32) => CODEC_ID_PCM_F32LE,
+        ("A_PCM/FLOAT/IEEE", 64) => CODEC_ID_PCM_F64LE,
+        _ => return None,
+    })
+}
+
+/// Of samples without a layout of their own.
+fn layout(channels: u16) -> Channels {
+    match channels {
+        1 => CHANNEL_LAYOUT_MONO,
+        2 => CHANNEL_LAYOUT_STEREO,
+        6 => CHANNEL_LAYOUT_5P1,
+        channels => Channels::Discrete(channels),
+    }
+}
+
+/// What may be shown of a codec's name.
+fn printable(name: &str) -> String {
+    name.chars().filter(char::is_ascii_graphic).take(40).collect()
+}
+
+/// Nanoseconds in samples.
+fn samples(nanoseconds: u64, rate: u32) -> u64 {
+    const SECOND: u128 = 1_000_000_000;
+    ((u128::from(nanoseconds) * u128::from(rate) + SECOND / 2) / SECOND) as u64
+}
+
+/// A file.
+pub struct Matroska {
+    body: SharedBody,
+    track: Track,
+    trim: Trim,
+    /// The block that is played, its frames that are still to come, and what is cut from the ends of the last of them.
+    block: Vec<u8>,
+    frames: VecDeque<Range<usize>>,
+    discard: i64,
+    packet: Vec<u8>,
+    start: u64,
+    /// Where the segment ends, if it says so.
+    end: Option<u64>,
+    /// Where an element ends that the end of the body cut.
+    cut: Option<u64>,
+    /// Where nothing more was found.
+    over: Option<u64>,
+}
+
+impl Matroska {
+    /// Opens the file that begins here.
+    pub fn open(shared: &SharedBody) -> Result<Self> {
+        let mut body = shared.get();
+        let start = body.place();
+        let mut end = None;
+        let track = loop {
+            let header = Header::next(&mut body).ok_or_else(|| damaged("a Matroska file ends before its tracks"))?;
+            match (header.id, header.size) {
+                (SEGMENT, size) => {
+                    body.consume(header.length);
+                    end = size.map(|size| body.place().saturating_add(size));
+                }
+                (TRACKS, Some(size)) if size <= MAX_TRACKS as u64 => {
+                    let length = header.length + size as usize;
+                    let track = select(body.peek(length).get(header.length..).unwrap_or_default())?;
+                    body.consume(length);
+                    break track;
+                }
+                (CLUSTER | TRACKS, _) | (_, None) => return Err(unsupported("a Matroska file without tracks")),
+                (_, Some(size)) => {
+                    body.skip(size.saturating_add(header.length as u64));
+                }
+            }
+        };
+        drop(body);
+        let trim = Trim::new(track.delay, None);
+        Ok(Self {
+            body: shared.clone(),
+            track,
+            trim,
+            block: Vec::new(),
+            frames: VecDeque::new(),
+            discard: 0,
+            packet: Vec::new(),
+            start,
+            end,
+            cut: None,
+            over: None,
+        })
+    }
+
+    /// Goes on to the next block of the track, or to the end. Returns how many bytes were left out.
+    fn find(&mut self) -> u64 {
+        let shared = self.body.clone();
+        let mut body = shared.get();
+        loop {
+            let place = body.place();
+            let Some(header) = Header::next(&mut body) else {
+                // No header, or the end within one.
+                let rest = body.peek(Header::LONGEST);
+                if rest.len() == Header::LONGEST {
+                    return resync(&mut body);
+                }
+                let (length, is_cut) = (rest.len(), rest.first().is_some_and(|byte| byte.leading_zeros() < 4));
+                self.over = Some(place + length as u64);
+                self.cut = is_cut.then_some(place + length as u64 + 1);
+                return body.leave_out(length);
+            };
+            let is_behind = self.end.is_some_and(|end| place >= end);
+            if header.id == EBML || (is_behind && header.id != CLUSTER) {
+                self.over = Some(place);
+                return 0;
+            }
+            let length = header.length as u64;
+            let Some(size) = header.size.filter(|_| !matches!(header.id, SEGMENT | CLUSTER)) else {
+                match header.id {
+                    SEGMENT | CLUSTER => body.consume(header.length),
+                    _ => return resync(&mut body),
+                }
+                continue;
+            };
+            if !header.is_known() && !is_followed(&mut body, length.saturating_add(size)) {
+                return resync(&mut body);
+            }
+            let all = length.saturating_add(size);
+            if matches!(header.id, SIMPLE_BLOCK | BLOCK_GROUP) && self.is_ours(&mut body, &header) {
+                if size > MAX_BLOCK {
+                    return resync(&mut body);
+                }
+                let bytes = body.peek(all as usize);
+                let is_whole = bytes.len() as u64 == all;
+                self.block.clear();
+                self.block.extend_from_slice(bytes.get(header.length..).unwrap_or_default());
+                body.consume(all as usize);
+                if is_whole {
+                    return if self.unpack(header.id) { 0 } else { all };
+                }
+            } else if body.skip(all) == all {
+                continue;
+            }
+            self.cut = Some(place.saturating_add(all));
+            self.over = Some(body.place());
+            return 0;
+        }
+    }
+
+    /// Returns true if the block or group that begins here is of the track that is played.
+    fn is_ours(&self, body: &mut Body, header: &Header) -> bool {
+        let number = |bytes: &[u8]| number(bytes).and_then(|(number, _)| number);
+        let bytes = body.peek(header.length + header.size.unwrap_or(0).min(BLOCK_HEADER as u64) as usize);
+        let inside = bytes.get(header.length..).unwrap_or_default();
+        match (header.id, Header::read(inside)) {
+            (SIMPLE_BLOCK, _) => number(inside) == Some(self.track.number),
+            (_, Some(Header { id: BLOCK, length, .. })) => number(&inside[length..]) == Some(self.track.number),
+            // Its block comes later.
+            _ => true,
+        }
+    }
+
+    /// Finds the frames in the block that was read. Returns false if it is damaged.
+    fn unpack(&mut self, id: u32) -> bool {
+        self.frames.clear();
+        self.discard = 0;
+        if id == BLOCK_GROUP {
+            let group = std::mem::take(&mut self.block);
+            self.discard = child(&group, DISCARD_PADDING).map_or(0, |padding| {
+                let unused = 64 - 8 * padding.len().min(8) as u32;
+                if padding.is_empty() { 0 } else { (unsigned(padding) << unused).cast_signed() >> unused }
+            });
+            let Some(block) = child(&group, BLOCK) else { return false };
+            self.block.extend_from_slice(block);
+        }
+        let Some((Some(number), length)) = number(&self.block) else { return false };
+        if number != self.track.number {
+            return true;
+        }
+        match frames(&self.block, length) {
+            Some(frames) => self.frames.extend(frames),
+            None => return false,
+        }
+        true
+    }
+
+    /// Decodes the next frame of the block.
+    fn decode(&mut self, frame: Range<usize>, block: &mut Block) -> Result<Step> {
+        let frame = &self.block[frame];
+        let Track { decoder, prefix, .. } = &mut self.track;
+        let packet = if prefix.is_empty() {
+            frame
+        } else {
+            self.packet.clear();
+            self.packet.extend_from_slice(prefix);
+            self.packet.extend_from_slice(frame);
+            &self.packet
+        };
+        let step = decode_packet(&mut **decoder, packet, block, Step::LeftOut(frame.len() as u64))?;
+        if matches!(step, Step::Block) {
+            self.trim.cut(block);
+            if self.frames.is_empty() && self.discard != 0 {
+                let discard = samples(self.discard.unsigned_abs(), self.track.rate);
+                let heard = (block.samples.len() / block.spec.channels().count().max(1)) as u64;
+                let (skip, left) = if self.discard < 0 { (discard, heard) } else { (0, heard.saturating_sub(discard)) };
+                Trim::new(skip, Some(left)).cut(block);
+            }
+        }
+        Ok(step)
+    }
+}
+
+impl Piece for Matroska {
+    fn next(&mut self, block: &mut Block) -> Result<Step> {
+        loop {
+            if let Some(frame) = self.frames.pop_front() {
+                return self.decode(frame, block);
+            }
+            if self.over.is_some() {
+                return Ok(Step::End);
+            }
+            let left_out = self.find();
+            if left_out > 0 {
+                return Ok(Step::LeftOut(left_out));
+            }
+        }
+    }
+
+    fn missing(&self) -> Option<(u64, u64)> {
+        let (over, end) = (self.over?, self.cut.into_iter().chain(self.end).max()?);
+        (over < end).then(|| (over - self.start, end - self.start))
+    }
+}
+
+/// The track that is played: the first of those that are meant to be, or else the first that can be.
+fn select(tracks: &[u8]) -> Result<Track> {
+    const DEFAULT: u32 = 0x88;
+    let entries = children(tracks).filter(|(id, _)| *id == TRACK_ENTRY).map(|(_, entry)| entry).take(MAX_ENTRIES);
+    let (defaults, others): (Vec<_>, Vec<_>) =
+        entries.partition(|entry| child(entry, DEFAULT).is_none_or(|flag| unsigned(flag) != 0));
+    let mut error = None;
+    for entry in defaults.into_iter().chain(others) {
+        match Track::read(entry) {
+            Some(Ok(track)) => return Ok(track),
+            Some(Err(failed)) => error = error.or(Some(failed)),
+            None => {}
+        }
+    }
+    Err(error.unwrap_or_else(|| unsupported("a Matroska file without an audio track")))
+}
+
+/// Where the frames of a block are, whose header begins with a track's number of that length (RFC 9559 §10.2 and §10.3).
+fn frames(block: &[u8], number: usize) -> Option<Vec<Range<usize>>> {
+    let flags = *block.get(number + 2)?;
+    let mut place = number + 3;
+    let lacing = flags >> 1 & 3;
+    if lacing == 0 {
+        return Some(std::iter::once(place..block.len()).collect());
+    }
+    let count = usize::from(*block.get(place)?) + 1;
+    place += 1;
+    let mut sizes = Vec::with_capacity(count);
+    match lacing {
+        1 => {
+            for _ in 1..count {
+                let mut size = 0;
+                loop {
+                    let byte = *block.get(place)?;
+                    place += 1;
+                    size += usize::from(byte);
+                    if byte < 255 {
+                        break;
+                    }
+                }
+                sizes.push(size);
+            }
+        }
+        2 => sizes.resize(count - 1, (block.len() - place) / count),
+        _ => {
+            let mut size = 0_i64;
+            for index in 1..count {
+                let (value, length) = self::number(block.get(place..)?)?;
+                let value = i64::try_from(value?).ok()?;
+                // All but the first are differences, with their middle at 0.
+                size = if index == 1 { value } else { size + value - ((1 << (7 * length - 1)) - 1) };
+                place += length;
+                sizes.push(usize::try_from(size).ok()?);
+            }
+        }
+    }
+    let mut frames = Vec::with_capacity(count);
+    for size in sizes {
+        let end = place.checked_add(size).filter(|end| *end <= block.len())?;
+        frames.push(place..end);
+        place = end;
+    }
+    frames.push(place..block.len());
+    Some(frames)
+}
+
+/// Returns true if behind so many bytes a known element begins, or the body ends.
+fn is_followed(body: &mut Body, length: u64) -> bool {
+    if length > MAX_UNKNOWN {
+        return false;
+    }
+    let length = length as usize;
+    let behind = body.peek(length + Header::LONGEST);
+    behind.len() == length || behind.get(length..).and_then(Header::read).is_some_and(|header| header.is_known())
+}
+
+/// Goes over damaged bytes to the next cluster or file, or as far as was read. Returns how many bytes were left out.
+fn resync(body: &mut Body) -> u64 {
+    body.peek(file::HEAD);
+    let ahead = body.ahead();
+    let begins = |window: &[u8]| *window == CLUSTER.to_be_bytes() || *window == MAGIC;
+    let step = ahead.get(1..).and_then(|rest| rest.windows(4).position(begins)).map(|step| step + 1);
+    // The start of a name may be all that was read of it.
+    let step = step.unwrap_or(if ahead.len() > 4 { ahead.len() - 3 } else { ahead.len() });
+    body.take_turns();
+    body.leave_out(step).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_and_numbers_are_read() {
+        assert_eq!(Header::read(&[0xa3, 0x81]), Some(Header { id: 0xa3, length: 2, size: Some(1) }));
+        let cluster = [0x1f, 0x43, 0xb6, 0x75, 0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
+        assert_eq!(Header::read(&cluster), Some(Header { id: CLUSTER, length: 12, size: None }));
+        assert_eq!(
+            Header::read(&[0x75, 0xa2, 0x40, 0x02]),
+            Some(Header { id: DISCARD_PADDING, length: 4, size: Some(2) })
+        );
+        for nothing in [&[0x08, 0x81][..], &[0xa3], &[0xa3, 0x00, 0, 0, 0, 0, 0, 0, 0, 0], &[0x1f, 0x43]] {
+            assert_eq!(Header::read(nothing), None);
+        }
+    }
+
+    #[test]
+    fn times_are_rounded_to_samples() {
+        assert_eq!(
+            [samples(6_500_000, 48_000), samples(22_675_737, 44_100), samples(u64::MAX, 1)],
+            [312, 1_000, 18_446_744_074]
+        );
+    }
+
+    #[test]
+    fn frames_are_found_in_each_kind_of_lacing() {
+        let body = [0x81, 0, 0];
+        let block = |flags: u8, rest: &[u8]| [&body[..], &[flags], rest].concat();
+        // Lengths without lacing, Xiph's, fixed, and EBML's: 800, 500 and 1,000 bytes (RFC 9559 §10.3.3).
+        let long = |length| vec![1; length];
+        for (flags, sizes, length, expected) in [
+            (0, &[][..], 9, &[9][..]),
+            (2, &[2, 255, 3, 0], 300, &[258, 0, 42]),
+            (4, &[2], 9, &[3, 3, 3]),
+            (6, &[2, 0x43, 0x20, 0x5e, 0xd3], 2_300, &[800, 500, 1_000]),
+        ] {
+            let block = block(flags, &[sizes, &long(length)].concat());
+            let found = frames(&block, 1).unwrap();
+            assert_eq!(found.iter().map(ExactSizeIterator::len).collect::<Vec<_>>(), expected);
+        }
+        for broken in [block(2, &[2, 255]), block(2, &[1, 9, 0]), block(6, &[2, 0x81, 0x80]), body.to_vec()] {
+            assert_eq!(frames(&broken, 1), None);
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Opus as files hold it (RFC 7845): any number of channels by libopus' multistream decoder, with the gain and the pre-skip that the
+//! header states. The one place of [`super`] that calls libopus.
+
+use std::ffi::c_int;
+
+use opusic_sys::{
+    OPUS_OK, OPUS_RESET_STATE, OPUS_SET_GAIN_REQUEST, OpusMSDecoder, opus_multistream_decode_float,
+    opus_multistream_decoder_ctl, opus_multistream_decoder_get_size, opus_multistream_decoder_init,
+    opus_packet_get_nb_samples,
+};
+use symphonia::core as symphonia_core; // for its macro
+use symphonia::core::audio::layouts::{CHANNEL_LAYOUT_MONO, CHANNEL_LAYOUT_STEREO};
+use symphonia::core::audio::{
+    AsGenericAudioBufferRef, AudioBuffer, AudioMut, AudioSpec, Channels, GenericAudioBufferRef, Position,
+};
+use symphonia::core::codecs::CodecInfo;
+use symphonia::core::codecs::audio::well_known::CODEC_ID_OPUS;
+use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions, FinalizeResult};
+use symphonia::core::codecs::registry::{RegisterableAudioDecoder, SupportedAudioCodec};
+use symphonia::core::errors::{Result, decode_error, unsupported_error};
+use symphonia::core::packet::PacketRef;
+use symphonia::core::support_audio_codec;
+
+use crate::audio::SAMPLE_RATE;
+
+/// What a packet can hold at most, 120 ms, in samples (RFC 6716 §3.2.5).
+const LONGEST: usize = 5_760;
+
+/// The identification header (RFC 7845 §5.1).
+#[derive(Debug, PartialEq, Eq)]
+struct Head {
+    channels: u8,
+    /// In samples at 48 kHz.
+    pre_skip: u16,
+    /// In dB, as a Q7.8 number.
+    gain: i16,
+    streams: u8,
+    coupled: u8,
+    /// Which decoded channel goes to each channel, in the order of the Vorbis specification (§4.3.9).
+    mapping: Vec<u8>,
+}
+
+impl Head {
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let [version, channels, skip_low, skip_high, _, _, _, _, gain_low, gain_high, family, rest @ ..] =
+            bytes.strip_prefix(b"OpusHead")?
+        else {
+            return None;
+        };
+        // In MP4 the same fields are big-endian, and their version is 0 (Encapsulation of Opus in ISO Base Media File Format §4.3.2).
+        let short = if *version == 0 { u16::from_be_bytes } else { u16::from_le_bytes };
+        let (streams, coupled, mapping) = match (family, channels) {
+            (0, 1 | 2) => (1, channels - 1, vec![0, 1][..usize::from(*channels)].to_vec()),
+            (1, 1..=8) => match rest {
+                [streams, coupled, mapping @ ..] => {
+                    (*streams, *coupled, mapping.get(..usize::from(*channels))?.to_vec())
+                }
+                _ => return None,
+            },
+            _ => return None,
+        };
+        Some(Self {
+            channels: *channels,
+            pre_skip: short([*skip_low, *skip_high]),
+            gain: short([*gain_low, *gain_high]).cast_signed(),
+            streams,
+            coupled,
+            mapping,
+        })
+    }
+
+    fn layout(&self) -> Channels {
+        const SURROUND: Position = Position::FRONT_LEFT.union(Position::FRONT_RIGHT).union(Position::FRONT_CENTER);
+        const REAR: Position = Position::REAR_LEFT.union(Position::REAR_RIGHT);
+        const SIDE: Position = Position::SIDE_LEFT.union(Position::SIDE_RIGHT);
+        Channels::Positioned(match self.channels {
+            1 => return CHANNEL_LAYOUT_MONO,
+            2 => return CHANNEL_LAYOUT_STEREO,
+            3 => SURROUND,
+            4 => Position::FRONT_LEFT | Position::FRONT_RIGHT | REAR,
+            5 => SURROUND | REAR,
+            6 => SURROUND | REAR | Position::LFE1,
+            7 => SURROUND | SIDE | Position::REAR_CENTER | Position::LFE1,
+            _ => SURROUND | SIDE | REAR | Position::LFE1,
+        })
+    }
+
+    /// The mapping in the order of a layout's positions.
+    fn mapping(&self) -> Vec<u8> {
+        // Which channel of the Vorbis order comes at each place.
+        let order: &[usize] = match self.channels {
+            3 => &[0, 2, 1],
+            5 => &[0, 2, 1, 3, 4],
+            6 => &[0, 2, 1, 5, 3, 4],
+            7 => &[0, 2, 1, 6, 5, 3, 4],
+            8 => &[0, 2, 1, 7, 5, 6, 3, 4],
+            _ => return self.mapping.clone(),
+        };
+        order.iter().map(|channel| self.mapping[*channel]).collect()
+    }
+}
+
+/// A decoder.
+pub struct Opus {
+    parameters: AudioCodecParameters,
+    /// In units that are aligned as memory of `malloc` is.
+    state: Box<[u128]>,
+    channels: usize,
+    /// Samples per channel that are still to be skipped.
+    skip: usize,
+    samples: Vec<f32>,
+    buffer: AudioBuffer<f32>,
+}
+
+impl Opus {
+    fn new(parameters: &AudioCodecParameters) -> Result<Self> {
+        let Some(head) = parameters.extra_data.as_deref().and_then(Head::read) else {
+            return unsupported_error("opus: no header that can be played");
+        };
+        let (channels, streams, coupled) =
+            (c_int::from(head.channels), c_int::from(head.streams), c_int::from(head.coupled));
+        // SAFETY: it only computes a size, which is 0 for numbers that can't be.
+        let size = unsafe { opus_multistream_decoder_get_size(streams, coupled) };
+        let units = usize::try_from(size).unwrap_or_default().div_ceil(size_of::<u128>());
+        if units == 0 {
+            return decode_error("opus: streams that can't be");
+        }
+        let mapping = head.mapping();
+        let spec = AudioSpec::new(SAMPLE_RATE, head.layout());
+        let mut opus = Self {
+            parameters: parameters.clone(),
+            state: vec![0; units].into_boxed_slice(),
+            channels: mapping.len(),
+            skip: usize::from(head.pre_skip),
+            samples: vec![0.0; LONGEST * mapping.len()],
+            buffer: AudioBuffer::new(spec, LONGEST),
+        };
+        // SAFETY: the state is as large as libopus asks for, nobody else has it, and the mapping has a byte for each channel. What is
+        // wrong in the mapping is refused before anything is decoded.
+        let code = unsafe {
+            opus_multistream_decoder_init(
+                opus.pointer(),
+                SAMPLE_RATE as i32,
+                channels,
+                streams,
+                coupled,
+                mapping.as_ptr(),
+            )
+        };
+        if code != OPUS_OK {
+            return decode_error("opus: a mapping of channels that can't be");
+        }
+        // SAFETY: the state is made, and the request takes one integer.
+        unsafe { opus_multistream_decoder_ctl(opus.pointer(), OPUS_SET_GAIN_REQUEST, c_int::from(head.gain)) };
+        Ok(opus)
+    }
+
+    fn pointer(&mut self) -> *mut OpusMSDecoder {
+        self.state.as_mut_ptr().cast()
+    }
+
+    /// Decodes a packet into the buffer.
+    fn decode(&mut self, packet: &PacketRef<'_>) -> Result<()> {
+        self.buffer.clear();
+        let size = i32::try_from(packet.data.len()).unwrap_or(i32::MAX);
+        // SAFETY: the state is made, the packet has `size` bytes, and there is room for so many samples of each channel. It refuses
+        // packets that are none.
+        let samples = unsafe {
+            let (data, into) = (packet.data.as_ptr(), self.samples.as_mut_ptr());
+            opus_multistream_decode_float(self.pointer(), data, size, into, LONGEST as c_int, 0)
+        };
+        let Ok(samples) = usize::try_from(samples) else {
+            // It took its time all the same. SAFETY: the bytes are there, as many as it is told.
+            let samples = unsafe { opus_packet_get_nb_samples(packet.data.as_ptr(), size, SAMPLE_RATE as i32) };
+            self.skip = self.skip.saturating_sub(usize::try_from(samples).unwrap_or_default());
+            return decode_error("opus: a damaged packet");
+        };
+        let skip = self.skip.min(samples);
+        self.skip -= skip;
+        self.buffer.render_uninit(Some(samples));
+        self.buffer.copy_from_slice_interleaved(&&self.samples[..samples * self.channels]);
+        let [start, end] =
+            [packet.trim_start, packet.trim_end].map(|trim| usize::try_from(trim.get()).unwrap_or(LONGEST));
+        self.buffer.trim(skip.max(start), end);
+        Ok(())
+    }
+}
+
+impl AudioDecoder for Opus {
+    fn reset(&mut self) {
+        // SAFETY: the state is made, and the request takes nothing.
+        unsafe { opus_multistream_decoder_ctl(self.pointer(), OPUS_RESET_STATE) };
+    }
+
+    fn codec_info(&self) -> &CodecInfo {
+        &Self::supported_codecs()[0].info
+    }
+
+    fn codec_params(&self) -> &AudioCodecParameters {
+        &self.parameters
+    }
+
+    fn decode_ref(&mut self, packet: &PacketRef<'_>) -> Result<GenericAudioBufferRef<'_>> {
+        self.decode(packet)?;
+        Ok(self.buffer.as_generic_audio_buffer_ref())
+    }
+
+    fn finalize(&mut self) -> FinalizeResult {
+        FinalizeResult::default()
+    }
+
+    fn last_decoded(&self) -> GenericAudioBufferRef<'_> {
+        self.buffer.as_generic_audio_buffer_ref()
+    }
+}
+
+impl RegisterableAudioDecoder for Opus {
+    fn try_registry_new(
+        parameters: &AudioCodecParameters,
+        _options: &AudioDecoderOptions,
+    ) -> Result<Box<dyn AudioDecoder>> {
+        Ok(Box::new(Self::new(parameters)?))
+    }
+
+    fn supported_codecs() -> &'static [SupportedAudioCodec] {
+        &[support_audio_codec!(CODEC_ID_OPUS, "opus", "Opus")]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_read_in_either_order_of_bytes() {
+        let ogg = b"OpusHead\x01\x02\x38\x01\x80\xbb\0\0\x00\xfd\x00";
+        let mp4 = b"OpusHead\x00\x02\x01\x38\0\0\xbb\x80\xfd\x00\x00";
+        let head = Head::read(ogg).unwrap();
+        assert_eq!((head.pre_skip, head.gain, head.streams, head.coupled), (312, -768, 1, 1));
+        assert_eq!(Head::read(mp4), Some(head));
+    }
+
+    #[test]
+    fn channels_come_in_the_order_of_their_positions() {
+        // Left, centre, right, left and right behind, LFE.
+        let head = Head::read(b"OpusHead\x01\x06\0\0\0\0\0\0\0\0\x01\x04\x02\0\x04\x01\x02\x03\x05").unwrap();
+        assert_eq!(head.mapping(), [0, 1, 4, 5, 2, 3]);
+        assert_eq!(head.layout().count(), 6);
+    }
+
+    #[test]
+    fn what_has_no_layout_or_a_mapping_that_ends_early_is_refused() {
+        for head in [
+            &b"OpusHead\x01\x03\0\0\0\0\0\0\0\0\x00"[..],
+            b"OpusHead\x01\x02\0\0\0\0\0\0\0\0\xff\x02\0\0\x01",
+            b"OpusHead\x01\x06\0\0\0\0\0\0\0\0\x01\x04\x02\0\x04\x01",
+            b"OpusHead\x01\x09\0\0\0\0\0\0\0\0\x01\x09\0\0\x01\x02\x03\x04\x05\x06\x07\x08",
+            b"OpusHead\x01\x02",
+            b"OpusTags",
+        ] {
+            assert_eq!(Head::read(head), None);
+        }
+        for [streams, coupled, channel] in [[0, 0, 0], [1, 2, 0], [255, 255, 0], [1, 0, 7]] {
+            let head = [b"OpusHead\x01\x01\0\0\0\0\0\0\0\0\x01", &[streams, coupled, channel][..]].concat();
+            let mut parameters = AudioCodecParameters::new();
+            parameters.for_codec(CODEC_ID_OPUS).with_extra_data(head.into());
+            assert!(Opus::new(&parameters).is_err(), "{streams} {coupled} {channel}");
+        }
+    }
+}
