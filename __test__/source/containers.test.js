@@ -96,7 +96,7 @@ test('surround keeps its sides and its loudness', async (t) => {
   const side = (samples, index) => Math.hypot(...samples.filter((_, n) => n % 2 === index))
   // Front, a half of the centre, and behind, at −3 dB each.
   const [left, right] = [1 + (0.5 + 0.2) * Math.SQRT1_2, 0.3 + (0.5 + 0.4) * Math.SQRT1_2]
-  for (const name of ['ogg-opus-5-1.opus', 'ogg-vorbis-5-1.ogg', 'mp4-aac-lc-5-1.m4a']) {
+  for (const name of ['ogg-opus-5-1.opus', 'ogg-vorbis-5-1.ogg', 'mp4-aac-lc-5-1.m4a', 'adts-aac-lc-5-1.aac']) {
     const { outcome, heard } = await play(t, fixture(`formats/${name}`), { output: { channels: 2 } })
     assert.equal(outcome, 'completed')
     assert.ok(Math.abs(side(heard, 1) / side(heard, 0) / (right / left) - 1) < 0.03, `${name}: ${side(heard, 1) / side(heard, 0)}`)

@@ -1,7 +1,10 @@
 //! AAC in ADTS (ISO/IEC 13818-7 §6.2), frame by frame: whatever changes from one frame to the next is played as it changes.
 
 use symphonia::core::audio::Channels;
-use symphonia::core::audio::layouts::{CHANNEL_LAYOUT_MONO, CHANNEL_LAYOUT_STEREO};
+use symphonia::core::audio::layouts::{
+    CHANNEL_LAYOUT_AAC_3P0, CHANNEL_LAYOUT_AAC_4P0, CHANNEL_LAYOUT_AAC_5P0, CHANNEL_LAYOUT_AAC_5P1,
+    CHANNEL_LAYOUT_AAC_7P1, CHANNEL_LAYOUT_MONO, CHANNEL_LAYOUT_STEREO,
+};
 use symphonia::core::codecs::audio::well_known::CODEC_ID_AAC;
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder};
 
@@ -19,7 +22,7 @@ const RATES: [u32; 13] =
 pub struct Header {
     profile: u8,
     rate: u32,
-    /// The channel configuration: 1 is mono, 2 is stereo, more are not played.
+    /// The channel configuration (ISO/IEC 14496-3 table 1.19); 0 is one of its own, which is not played.
     channels: u8,
     bytes: usize,
     length: usize,
@@ -54,6 +57,11 @@ impl Header {
         match self.channels {
             1 => Some(CHANNEL_LAYOUT_MONO),
             2 => Some(CHANNEL_LAYOUT_STEREO),
+            3 => Some(CHANNEL_LAYOUT_AAC_3P0),
+            4 => Some(CHANNEL_LAYOUT_AAC_4P0),
+            5 => Some(CHANNEL_LAYOUT_AAC_5P0),
+            6 => Some(CHANNEL_LAYOUT_AAC_5P1),
+            7 => Some(CHANNEL_LAYOUT_AAC_7P1),
             _ => None,
         }
     }

@@ -29,7 +29,7 @@ pub const MAGIC: [u8; 4] = EBML.to_be_bytes();
 const MAX_TRACKS: usize = 1 << 20;
 
 /// The most tracks that are looked at.
-const MAX_ENTRIES: usize = 100;
+const MAX_ENTRIES: usize = 16;
 
 /// The longest block of the track that is played; and how much of one has to be seen to know its track.
 const MAX_BLOCK: u64 = 4 << 20;
@@ -177,7 +177,7 @@ impl Track {
         let bits = child(audio, 0x6264).map_or(0, unsigned);
         let not_played = || unsupported(format!("a codec that is not played ({})", printable(&name)));
         let codec = codec(&name, bits).ok_or_else(not_played)?;
-        if channels > MAX_CHANNELS {
+        if !(1..=MAX_CHANNELS).contains(&channels) {
             return Err(unsupported(format!("{channels} channels")));
         }
         let mut parameters = AudioCodecParameters::new();
@@ -512,7 +512,8 @@ fn frames(block: &[u8], number: usize) -> Option<Vec<Range<usize>>> {
                 let (value, length) = self::number(block.get(place..)?)?;
                 let value = i64::try_from(value?).ok()?;
                 // All but the first are differences, with their middle at 0.
-                size = if index == 1 { value } else { size + value - ((1 << (7 * length - 1)) - 1) };
+                let middle = if index == 1 { 0 } else { (1 << (7 * length - 1)) - 1 };
+                size = size.checked_add(value)?.checked_sub(middle)?;
                 place += length;
                 sizes.push(usize::try_from(size).ok()?);
             }

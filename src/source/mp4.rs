@@ -81,7 +81,7 @@ impl Extent for Boxes {
 /// What is read of an index (`moov`): which track is played, and what of it is heard.
 #[derive(Debug, Default)]
 struct Index {
-    /// Where the names of boxes are that the demuxer shall not see: tags, pictures and other tracks, whose samples it would look for.
+    /// Where the names of boxes are, in order, that the demuxer shall not see: tags, pictures and other tracks, whose samples it would look for.
     hidden: Vec<u64>,
     /// Units of time a second, of the edit list's durations and of the track's own times.
     timescale: u64,
@@ -138,6 +138,7 @@ impl Index {
                 _ => {}
             }
         }
+        index.hidden.sort_unstable();
         index.track_timescale = track.timescale;
         index.edits = track.edits;
         index
@@ -147,7 +148,8 @@ impl Index {
     fn hide(&self, place: u64, bytes: &mut [u8]) {
         const FREE: [u8; 4] = *b"free";
         let end = place + bytes.len() as u64;
-        for hidden in self.hidden.iter().filter(|hidden| **hidden < end && **hidden + 4 > place) {
+        let first = self.hidden.partition_point(|hidden| *hidden + 4 <= place);
+        for hidden in self.hidden[first..].iter().take_while(|hidden| **hidden < end) {
             for (at, byte) in (*hidden..).zip(FREE).filter(|(at, _)| (place..end).contains(at)) {
                 bytes[(at - place) as usize] = byte;
             }

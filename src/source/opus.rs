@@ -162,6 +162,10 @@ impl Opus {
     /// Decodes a packet into the buffer.
     fn decode(&mut self, packet: &PacketRef<'_>) -> Result<()> {
         self.buffer.clear();
+        if packet.data.is_empty() {
+            // libopus would make sound up.
+            return decode_error("opus: an empty packet");
+        }
         let size = i32::try_from(packet.data.len()).unwrap_or(i32::MAX);
         // SAFETY: the state is made, the packet has `size` bytes, and there is room for so many samples of each channel. It refuses
         // packets that are none.

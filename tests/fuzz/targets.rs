@@ -21,8 +21,23 @@ macro_rules! files {
 }
 
 /// Every container with every codec that is played in it.
-static FILES: [Target; 11] =
-    files!["wav", "adpcm", "aiff", "mp3", "adts", "flac", "ogg-flac", "ogg-vorbis", "ogg-opus", "m4a-aac", "m4a-alac"];
+static FILES: [Target; 15] = files![
+    "wav",
+    "adpcm",
+    "aiff",
+    "mp3",
+    "adts",
+    "flac",
+    "ogg-flac",
+    "ogg-vorbis",
+    "ogg-opus",
+    "m4a-aac",
+    "m4a-alac",
+    "mp4",
+    "webm",
+    "matroska",
+    "mpeg-ts"
+];
 
 static OTHERS: [Target; 10] = [
     Target { name: "raw", seeds: raw, run: media::raw },

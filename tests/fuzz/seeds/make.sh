@@ -49,6 +49,7 @@ sound ogg-vorbis/mono.ogg 0.05 -c:a libvorbis -q:a 0
 sound ogg-vorbis/stereo.ogg 0.05 -ac 2 -c:a libvorbis -q:a 0 -metadata title=Tone
 sound ogg-opus/mono.ogg 0.2 -c:a libopus -b:a 24k
 sound ogg-opus/stereo.ogg 0.2 -ac 2 -c:a libopus -b:a 48k -metadata title=Tone
+sound ogg-opus/surround.opus 0.1 -filter:a 'pan=5.1|FL=c0|BR=c0' -c:a libopus -mapping_family 1 -b:a 96k
 
 sound m4a-aac/index-last.m4a 0.1 -c:a aac -b:a 32k
 sound m4a-aac/index-first.m4a 0.1 -ac 2 -c:a aac -b:a 48k -movflags +faststart -metadata title=Tone
@@ -57,5 +58,18 @@ sound m4a-aac/edit-list.mov 0.1 -c:a aac -b:a 32k
 sound m4a-alac/mono.m4a 0.03 -c:a alac -movflags +faststart
 sound m4a-alac/stereo-24.m4a 0.02 -ac 2 -sample_fmt s32p -c:a alac
 sound m4a-alac/fragments.mp4 0.05 -c:a alac -f mp4 -movflags +frag_keyframe+empty_moov
+sound mp4/opus.mp4 0.2 -c:a libopus -b:a 24k -movflags +faststart
+sound mp4/mp3.mp4 0.15 -ac 2 -c:a libmp3lame -b:a 48k
+sound mp4/flac.mp4 0.03 -c:a flac -strict -2
+
+sound webm/opus.webm 0.2 -c:a libopus -b:a 24k
+sound webm/live.webm 0.2 -ac 2 -c:a libopus -b:a 48k -f webm -live 1
+sound webm/vorbis.webm 0.05 -c:a libvorbis -q:a 0
+sound matroska/aac.mka 0.1 -c:a aac -b:a 32k
+sound matroska/mp3.mka 0.15 -c:a libmp3lame -b:a 32k
+sound matroska/flac.mka 0.03 -c:a flac
+sound matroska/s24.mka 0.01 -ac 2 -c:a pcm_s24le
+sound mpeg-ts/aac.ts 0.1 -c:a aac -b:a 32k
+sound mpeg-ts/mp3.ts 0.15 -ac 2 -c:a libmp3lame -b:a 48k
 
 du -bc */* | tail -1

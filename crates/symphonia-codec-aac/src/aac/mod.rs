@@ -121,8 +121,12 @@ impl AacDecoder {
             _ => return unsupported_error("aac: channels or channel layout is required"),
         };
 
+        if asc.sbr_present {
+            return unsupported_error("HE-AAC");
+        }
+
         // Check complexity.
-        if asc.object_type != AudioObjectType::Lc || asc.sbr_present || asc.samples != 1024 {
+        if asc.object_type != AudioObjectType::Lc || asc.samples != 1024 {
             return unsupported_error("aac: aac too complex");
         }
 
@@ -154,6 +158,7 @@ impl AacDecoder {
 
         let max_channels = self.asc.channels.as_ref().map_or(0, |channels| channels.count());
         validate!(if pair { channel + 1 } else { channel } < max_channels);
+        validate!(!pair || self.planes[channel + 1] == self.planes[channel] + 1);
 
         Ok(())
     }
