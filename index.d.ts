@@ -54,6 +54,16 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   static clip(source: ClipSource): Promise<SpeakerClip>
 
   /**
+   * Finds out what a source is, without playing it: container, codec, length, tags, and with `loudness: true` how loud it is, for which all of it is
+   * decoded. Servers and files are asked by the same rules as those of a playback (`network`, limits). Rejects as {@link clip} does, if what
+   * has to be read can't be played. No session has to exist. See docs/probe.md.
+   *
+   * @example
+   * const { durationMs, tags } = await SpeakerSession.probe('song.flac')
+   */
+  static probe(source: string | URL | ClipSource, options?: ProbeOptions): Promise<ProbeResult>
+
+  /**
    * Counts over all sessions of the process, those of worker threads included. `sessions` is how many are not closed yet;
    * `broken` how many broke by a fault of this package's own (`ERR_INTERNAL`) since the process began; `clips` and `clipBytes` how
    * many clips there are, those that are being made or are closed and still play included, and how many bytes they hold.
@@ -1327,6 +1337,50 @@ export interface ClipSource {
   network?: Network
   /** Gives the clip up with `ERR_ABORTED` when it is aborted before the clip is made. */
   signal?: AbortSignal
+}
+
+export interface ProbeOptions {
+  /** Measures how loud it is, and counts how long; default false. */
+  loudness?: boolean
+}
+
+/** What {@link SpeakerSession.probe} found. */
+export interface ProbeResult {
+  /** How the bytes are packed: `'wav'`, `'aiff'`, `'flac'`, `'ogg'`, `'mp4'`, `'mpeg'`, `'adts'`, `'matroska'`, `'mpegts'`; others may follow. Of several files one behind the other, the first. */
+  container: string
+  /** How samples are written: `'pcm_s16le'`, `'mp3'`, `'opus'`, `'aac'`, … */
+  codec: string
+  /** Of the first sample, in Hz; 0 if there is none. */
+  sampleRate: number
+  /** Of the first sample; 0 if there is none. */
+  channels: number
+  /** How long it is; `null` if that can't be known before its end, as of a live stream. */
+  durationMs: number | null
+  /** True if its samples were counted, or the file states their number; false if the length is estimated by the bit rate, or not known. */
+  exact: boolean
+  /** What its tags say. */
+  tags: ProbeTags
+  /** If it was asked for. */
+  loudness?: {
+    /** As EBU R 128 measures it (ITU-R BS.1770-5), of its own channels, to 0.1 LU; `null` of silence. */
+    integratedLufs: number | null
+    /** The highest true peak, in dB over full scale; `null` of silence. */
+    truePeakDb: number | null
+    /** How loud its tags say that it is: −18 LUFS less `REPLAYGAIN_TRACK_GAIN`, or −23 LUFS less `R128_TRACK_GAIN`; `null` if none does. */
+    taggedLufs: number | null
+  }
+}
+
+/** What there is of these. What they say is somebody else's, 4 KiB of each at most. */
+export interface ProbeTags {
+  title?: string
+  artist?: string
+  album?: string
+  albumArtist?: string
+  track?: string
+  date?: string
+  genre?: string
+  comment?: string
 }
 
 /**

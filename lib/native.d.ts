@@ -42,6 +42,20 @@ export declare class NativeLog {
   take(): any[]
 }
 
+/** A source that is being looked at, or was. */
+export declare class NativeProbe {
+  /** Begins to look at a source, or says why not; measures its loudness if that is wanted. The bell rings once when it is known. */
+  static begin(source: NativeClipSource, measured: boolean, bell: NativeBell): NativeProbe | NativeRefusal
+  /** By which the bell names it. */
+  get number(): number
+  /** Returns the answer once it is there; nothing before that, or after `cancel`. */
+  take(): any
+  /** What was found; once. */
+  probed(): NativeProbed | null
+  /** Waits for it no longer. */
+  cancel(): void
+}
+
 export declare class NativeRecorder {
   /** Settles when the text is written, or can't be. */
   write(text: string, ticket: number): void
@@ -373,6 +387,20 @@ export interface NativePlayback {
 export interface NativePrebuffer {
   minMs: number
   maxMs: number
+}
+
+export interface NativeProbed {
+  container: string
+  codec: string
+  sampleRate: number
+  channels: number
+  durationMs?: number
+  exact: boolean
+  /** Names and texts. */
+  tags: Array<Array<string>>
+  integratedLufs?: number
+  truePeakDb?: number
+  taggedLufs?: number
 }
 
 /** Options of all sessions of the process. An option that is missing stays as it is. */

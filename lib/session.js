@@ -14,6 +14,7 @@ const { Rpc } = require('./livekit/rpc')
 const { makeClip } = require('./make-clip')
 const { NativeSession, configure, metrics, processStats } = require('./native')
 const { useEnvironment } = require('./network')
+const { probe } = require('./probe')
 const { Pending } = require('./pending')
 const { Recorder } = require('./recording/recorder')
 const { SpeakerStream, pump } = require('./stream')
@@ -208,6 +209,10 @@ class SpeakerSession extends EventEmitter {
 
   static async clip(source) {
     return makeClip(source)
+  }
+
+  static async probe(source, options) {
+    return probe(source, options)
   }
 
   static processStats() {

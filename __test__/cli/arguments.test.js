@@ -26,7 +26,7 @@ describe('the arguments', () => {
   })
 
   const wrong = {
-    'nothing at all': [[], 'Expected play, replay or help for the command but received none'],
+    'nothing at all': [[], 'Expected play, replay, probe or help for the command but received none'],
     'an unknown command': [['sing'], 'received sing'],
     'an unknown option': [['play', 'low.wav', '--loud'], "'--loud'"],
     'no sources': [['play'], 'Expected files or URLs for play but received none'],

@@ -88,6 +88,11 @@ async function allowed(): Promise<void> {
   console.log(receivedPackets, lostPackets, latePackets, recoveredPackets, concealedMs, delayMs, jitterMs, underruns, voice.dropped)
   await session.playAudio({ audio: voice, volume: 0.5 })
   await session.playAudio({ audio: await fetch('https://example.com/a.mp3'), contentType: 'audio/mpeg' })
+  const probed = await SpeakerSession.probe({ audioUrl: 'a.mp3', network: 'public' }, { loudness: true })
+  probed.durationMs satisfies number | null
+  probed.tags.title satisfies string | undefined
+  probed.loudness?.integratedLufs satisfies number | null | undefined
+  await SpeakerSession.probe(new URL('https://example.com/a.mp3'))
   for (const audio of [new Blob([]), new Blob([]).stream(), new Response(), Readable.from([])]) {
     await session.playAudio({ audio })
     await SpeakerSession.clip({ audio })

@@ -160,9 +160,23 @@ function oneSource({ audioUrl, audio }, argument) {
 }
 
 function clipRequest(source) {
-  object(source, 'clip', CLIP_OPTIONS)
+  return wholeSource(object(source, 'clip', CLIP_OPTIONS), 'clip')
+}
+
+/** What is probed may be named without an object around it. */
+function probeRequest(source, options = {}) {
+  const named = typeof source === 'string' || source instanceof URL ? { audioUrl: source } : source
+  const { loudness } = object(options, 'probe', ['loudness'])
+  return {
+    ...wholeSource(object(named, 'probe', CLIP_OPTIONS), 'probe'),
+    loudness: check.boolean(loudness, 'loudness', false)
+  }
+}
+
+/** Validates a source that is read by itself and not for a session. */
+function wholeSource(source, call) {
   const { audioUrl, audio } = source
-  oneSource(source, 'clip')
+  oneSource(source, call)
   return {
     headers: headerPairs(source.headers),
     ...fetchLimits(source),
@@ -272,5 +286,5 @@ function duration(ms) {
 }
 
 module.exports = {
-  playRequest, clipRequest, streamRequest, moveRequest, interruptRequest, connectOptions, closeOptions, duration
+  playRequest, clipRequest, probeRequest, streamRequest, moveRequest, interruptRequest, connectOptions, closeOptions, duration
 }

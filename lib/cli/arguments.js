@@ -14,9 +14,13 @@ const OPTIONS = {
   stereo: { type: 'boolean' },
   realtime: { type: 'boolean' },
   json: { type: 'boolean' },
+  loudness: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean' }
 }
+
+/** Those of `probe` alone. */
+const PROBE = ['loudness']
 
 function refuse(message) {
   return new SpeakerError('ERR_INVALID_ARGUMENT', `${message}\n\`speaker-session --help\` says what there is.`)
@@ -29,12 +33,15 @@ function readArguments(args) {
   const [command, ...operands] = help ? ['help'] : version ? ['version'] : positionals
   if (command === 'play' && operands.length === 0) throw refuse('Expected files or URLs for play but received none')
   if (command === 'replay' && operands.length === 0) throw refuse('Expected files of requests for replay but received none')
-  if (!['play', 'replay', 'help', 'version'].includes(command)) {
-    throw refuse(`Expected play, replay or help for the command but received ${command ?? 'none'}`)
+  if (command === 'probe' && operands.length === 0) throw refuse('Expected files or URLs for probe but received none')
+  if (!['play', 'replay', 'probe', 'help', 'version'].includes(command)) {
+    throw refuse(`Expected play, replay, probe or help for the command but received ${command ?? 'none'}`)
   }
   if (options.livekit && options.out !== undefined) {
     throw refuse('Expected either --livekit or --out but received both')
   }
+  const needless = Object.keys(options).find((name) => (command === 'probe') !== PROBE.includes(name) && name !== 'json')
+  if (needless) throw refuse(`Expected no --${needless} for ${command} but received one`)
   if (command === 'play' && options.user) throw refuse('Expected no --user for play but received one')
   return { command, operands, options }
 }

@@ -13,6 +13,7 @@ async function main(args) {
     const { command, operands, options } = readArguments(args)
     if (command === 'help') process.stdout.write(USAGE)
     else if (command === 'version') process.stdout.write(`${version}\n`)
+    else if (command === 'probe') return await require('./probe').probeAll(operands, options)
     else return await play(await requestsOf(command, operands, options), options)
     return 0
   } catch (error) {

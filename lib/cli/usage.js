@@ -7,6 +7,9 @@ Usage:
   speaker-session replay LOG…      [options]      plays and stops what files of requests ask for, at their times: one user's
                                                   into a WAV file or a room; many users' each by themselves, and says what
                                                   each heard. Of a folder its files that end in .jsonl
+  speaker-session probe FILE|URL… [--loudness] [--json]
+                                                  says what each is: container, codec, length and tags; with --loudness
+                                                  how loud, too, for which all of it is decoded
   speaker-session help
 
 Options:
@@ -25,6 +28,7 @@ Options:
   --json           one event a line on stdout, as JSON; a request whose requestId is live already
                    is no event of the session's but one of type refused, without a seq, and so is what was
                    heard in a room, of type heard; with many users each says whose it is (user)
+  --loudness       of probe: measures how loud it is (EBU R 128)
   --help, --version
 
 Requests are one JSON object a line, in order of time; # and // start a comment. Any of:

@@ -31,6 +31,19 @@ pub struct NativeClipSource {
     pub network: Option<NativeNetwork>,
 }
 
+impl NativeClipSource {
+    /// The source and what its server has to keep to, or why it may not be read.
+    pub(super) fn into_core(self) -> Result<std::result::Result<(Source, FetchLimits), SpeakerError>> {
+        let Self { content_type, url, headers, path, audio, network, .. } = self;
+        let network = network.map(NativeNetwork::into_core).transpose()?;
+        let network = network.map_or_else(Network::of_process, Arc::new);
+        let timeout = Duration::from_secs_f64(self.fetch_timeout_ms / 1_000.0);
+        let limits = FetchLimits { timeout, min_bytes_per_second: self.min_fetch_bytes_per_second };
+        let origin = origin_of(url, headers, path, audio.as_ref(), network)?;
+        Ok(origin.map(|origin| (Source::new(origin, content_type, Section::default()), limits)))
+    }
+}
+
 /// A clip that is being made, or is there.
 #[napi(custom_finalize)]
 pub struct NativeClip {
@@ -52,24 +65,18 @@ impl NativeClip {
     /// Begins to make a clip, or says why there will be none. The bell rings once when it is made or has failed.
     #[napi]
     pub fn make(source: NativeClipSource, bell: &NativeBell) -> Result<Either<NativeClip, NativeRefusal>> {
-        let NativeClipSource { content_type, url, headers, path, audio, network, .. } = source;
         if let Err(error) = runtime::start() {
             return Ok(Either::B(error.into()));
         }
-        let network = network.map(NativeNetwork::into_core).transpose()?;
-        let network = network.map_or_else(Network::of_process, Arc::new);
-        let origin = match origin_of(url, headers, path, audio.as_ref(), network)? {
-            Ok(origin) => origin,
+        let (source, limits) = match source.into_core()? {
+            Ok(source) => source,
             Err(error) => return Ok(Either::B(error.into())),
         };
-        let file = match &origin {
+        let file = match &source.origin {
             Origin::Bytes(file) => Some(file.clone()),
             _ => None,
         };
         let kept = file.as_ref().map_or(0, |file| file.as_ref().len() as u64);
-        let timeout = Duration::from_secs_f64(source.fetch_timeout_ms / 1_000.0);
-        let limits = FetchLimits { timeout, min_bytes_per_second: source.min_fetch_bytes_per_second };
-        let source = Source::new(origin, content_type, Section::default());
         let number = bell.last.fetch_add(1, Ordering::Relaxed);
         let made = Arc::<Mutex<_>>::default();
         let (answer, ring) = (made.clone(), bell.ring.clone());

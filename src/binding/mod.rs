@@ -11,6 +11,7 @@ mod log;
 mod options;
 mod outgoing;
 mod output;
+mod probe;
 mod recorder;
 mod stream;
 mod tap;

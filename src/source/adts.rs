@@ -9,7 +9,7 @@ use symphonia::core::codecs::audio::well_known::CODEC_ID_AAC;
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder};
 
 use super::body::SharedBody;
-use super::decode::{Block, Piece, Step, decode_packet, decoder};
+use super::decode::{About, Block, Piece, Step, decode_packet, decoder};
 use super::frames::{self, Next};
 use crate::error::Result;
 
@@ -112,6 +112,10 @@ impl Piece for Adts {
 
     fn goes_on(&self) -> bool {
         true
+    }
+
+    fn about(&mut self) -> About {
+        About { codec: "aac", ..About::default() }
     }
 }
 

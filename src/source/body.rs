@@ -9,6 +9,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, MutexGuard};
 use symphonia::core::io::MediaSource;
 
+use super::metadata::{MAX_TAG, Metadata, Tag};
 use super::ring::Reading;
 
 /// What is read at a time.
@@ -37,13 +38,15 @@ pub struct Body {
     failure: Option<std::io::Error>,
     /// The place to go back to.
     mark: Option<u64>,
+    /// What its tags say, if somebody wants to know.
+    metadata: Option<Metadata>,
 }
 
 impl Body {
     /// The bytes of `input`, to be read by `task`.
     pub fn new(input: Box<dyn MediaSource>, task: &Reading) -> Self {
         let (buffer, task) = (Vec::new(), task.clone());
-        Self { input, task, buffer, start: 0, place: 0, ended: false, failure: None, mark: None }
+        Self { input, task, buffer, start: 0, place: 0, ended: false, failure: None, mark: None, metadata: None }
     }
 
     /// A body that is within this one, read by the same task.
@@ -81,6 +84,24 @@ impl Body {
         while self.ahead().len() < length && self.more() {}
         let ahead = self.ahead();
         &ahead[..length.min(ahead.len())]
+    }
+
+    /// Has tags read, which are passed over else.
+    pub fn read_tags(&mut self) {
+        self.metadata.get_or_insert_default();
+    }
+
+    /// What its tags say, as far as they were read, if somebody wants to know.
+    pub fn metadata(&self) -> Option<&Metadata> {
+        self.metadata.as_ref()
+    }
+
+    /// Reads the tag of `length` bytes that begins `ahead` bytes from here, if somebody wants to know. Nothing is consumed.
+    pub fn note_tag(&mut self, tag: Tag, ahead: usize, length: u64) {
+        let Some(mut metadata) = self.metadata.take() else { return };
+        let length = length.min(MAX_TAG as u64) as usize;
+        metadata.read(tag, self.peek(ahead + length).get(ahead..).unwrap_or_default());
+        self.metadata = Some(metadata);
     }
 
     /// Returns true if no byte is left.

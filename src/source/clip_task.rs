@@ -14,7 +14,7 @@ use super::{FetchLimits, Source};
 use crate::error::{Code, Result, SpeakerError};
 use crate::runtime::{Pool, Waker};
 
-/// A clip that is being made. Dropping it gives it up.
+/// A clip that is being made, or a source that is being looked at. Dropping it gives it up.
 pub struct Making {
     waker: Waker,
     shared: Arc<Shared>,
@@ -37,33 +37,48 @@ pub fn make_clip(
     limits: FetchLimits,
     done: impl FnOnce(Result<Clips>) + Send + 'static,
 ) -> Making {
+    let room = CLIPS.enter();
+    let make = move |media: &Arc<Media>, reading: &Reading| {
+        let (media, reading) = (media.clone(), reading.clone());
+        ClipTask { media, reading, room, kept_bytes }.decode()
+    };
+    on_pool(pool, source, limits, make, done)
+}
+
+/// Does something with all of a source on `pool`, of which a server has to keep to `limits`, and hands what comes of it to `done`, which must
+/// not wait.
+pub(super) fn on_pool<T: Send + 'static>(
+    pool: &Pool,
+    source: Source,
+    limits: FetchLimits,
+    work: impl FnOnce(&Arc<Media>, &Reading) -> Result<T> + Send + 'static,
+    done: impl FnOnce(Result<T>) + Send + 'static,
+) -> Making {
     let media = Arc::new(Media::new(source, limits));
     let shared = Arc::<Shared>::default();
     let waker = pool.start(|waker| {
         media.attach(&waker);
         let reading = Reading { waker, shared: shared.clone(), progress: Arc::default() };
-        let room = CLIPS.enter();
-        let task = ClipTask { media, reading, room, kept_bytes };
         let done = Done(Some(Box::new(done)));
-        move || done.tell(task.run())
+        move || done.tell(outcome(&media, &reading.waker, || work(&media, &reading)))
     });
     Making { waker, shared }
 }
 
-type Tell = Box<dyn FnOnce(Result<Clips>) + Send>;
+type Tell<T> = Box<dyn FnOnce(Result<T>) + Send>;
 
 /// Tells how it ended, whatever happens to the task.
-struct Done(Option<Tell>);
+struct Done<T>(Option<Tell<T>>);
 
-impl Done {
-    fn tell(mut self, result: Result<Clips>) {
+impl<T> Done<T> {
+    fn tell(mut self, result: Result<T>) {
         if let Some(tell) = self.0.take() {
             tell(result);
         }
     }
 }
 
-impl Drop for Done {
+impl<T> Drop for Done<T> {
     fn drop(&mut self) {
         // Reached only if the task never ran.
         let Some(tell) = self.0.take() else { return };
@@ -79,11 +94,6 @@ struct ClipTask {
 }
 
 impl ClipTask {
-    fn run(self) -> Result<Clips> {
-        let (media, waker) = (self.media.clone(), self.reading.waker.clone());
-        outcome(&media, &waker, || self.decode())
-    }
-
     fn decode(mut self) -> Result<Clips> {
         self.room.grow_to(self.kept_bytes)?;
         let mut decoder = self.media.open(&self.reading)?;

@@ -6,15 +6,17 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
+use symphonia::core::codecs::audio::well_known::CODEC_ID_OPUS;
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder};
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::{Hint, Probe, ProbeableFormat};
-use symphonia::core::formats::{FormatReader, TrackType};
+use symphonia::core::formats::{FormatReader, Track, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::packet::Packet;
 
 use super::body::{Body, SharedBody};
-use super::decode::{Block, Piece, Step, damaged, decode_into, decoder, unsupported};
+use super::decode::{About, Block, Piece, Step, damaged, decode_into, decoder, unsupported};
+use super::metadata::Metadata;
 use super::trim::Trim;
 use crate::error::Result;
 
@@ -199,6 +201,9 @@ pub struct Contained {
     came: u64,
     /// What of it is heard, if not all.
     trim: Option<Trim>,
+    /// Samples per channel that the file states, of whatever it is; and what its tags say.
+    samples: Option<u64>,
+    metadata: Metadata,
     /// True once nothing more comes.
     is_over: bool,
 }
@@ -209,16 +214,35 @@ impl Contained {
         let mut probe = Probe::default();
         probe.register_format::<F>();
         let stream = MediaSourceStream::new(Box::new(window.clone()), Default::default());
-        let format = probe
+        let mut format = probe
             .probe(&Hint::new(), stream, Default::default(), Default::default())
             .map_err(|error| unsupported(format!("a file that can't be opened ({error})")))?;
         let (codec, track, stated) = select(&*format)?;
+        let samples = format.tracks().iter().find(|found| found.id == track).and_then(samples).filter(|_| is_exact);
+        let mut metadata = Metadata::default();
+        let is_asked = window.get().body.get().metadata().is_some();
+        if let Some(revision) = format.metadata().skip_to_latest().filter(|_| is_asked) {
+            metadata.take(revision);
+        }
         let mut view = window.get();
         (view.read, view.max) = (0, MAX_PACKET);
         drop(view);
         let stated = stated.filter(|_| is_exact);
         let track = Some(track);
-        Ok(Self { window, format, codec, track, unplayed: 0, left_out: 0, stated, came: 0, trim: None, is_over: false })
+        Ok(Self {
+            window,
+            format,
+            codec,
+            track,
+            unplayed: 0,
+            left_out: 0,
+            stated,
+            came: 0,
+            trim: None,
+            samples,
+            metadata,
+            is_over: false,
+        })
     }
 
     /// What the track is decoded from.
@@ -233,7 +257,13 @@ impl Contained {
 
     /// Plays only a part of the track.
     pub fn trim(&mut self, trim: Trim) {
+        self.samples = self.samples.map(|samples| trim.heard(samples));
         self.trim = Some(trim);
+    }
+
+    /// The same, of which something else than the demuxer knows how many samples per channel there are.
+    pub fn with_samples(self, samples: Option<u64>) -> Self {
+        Self { samples, ..self }
     }
 
     /// The next packet of the track; `None` at the end.
@@ -303,6 +333,13 @@ impl Piece for Contained {
         Ok(step)
     }
 
+    fn about(&mut self) -> About {
+        let codec = self.codec.codec_info().short_name;
+        // What is stated of Opus has the part in it that its decoder leaves out.
+        let samples = self.samples.filter(|_| self.parameters().codec != CODEC_ID_OPUS);
+        About { codec, samples, metadata: self.metadata.clone() }
+    }
+
     fn missing(&self) -> Option<(u64, u64)> {
         let view = self.window.get();
         let stated = self.stated.filter(|stated| self.came < *stated).map(|stated| (self.came, stated));
@@ -311,6 +348,15 @@ impl Piece for Contained {
             Part::Range { .. } => None,
         })
     }
+}
+
+/// How many samples per channel a track has.
+fn samples(track: &Track) -> Option<u64> {
+    let rate = track.codec_params.as_ref()?.audio()?.sample_rate?;
+    let units = track.duration?.get();
+    let base = track.time_base?;
+    let all = u128::from(units) * u128::from(base.numer.get()) * u128::from(rate) / u128::from(base.denom.get());
+    u64::try_from(all).ok().filter(|samples| *samples > 0)
 }
 
 fn select(format: &dyn FormatReader) -> Result<(Box<dyn AudioDecoder>, u32, Option<u64>)> {

@@ -9,6 +9,7 @@ use symphonia::core::errors::Error;
 use symphonia::core::packet::PacketRef;
 use symphonia::core::units::{Duration, Timestamp};
 
+use super::metadata::Metadata;
 use super::mpeg::MpegPackets;
 use super::opus::Opus;
 use super::vorbis;
@@ -44,10 +45,35 @@ impl Label {
     }
 }
 
+/// What a source says of itself.
+#[derive(Debug, Clone, Default)]
+pub struct Details {
+    pub container: &'static str,
+    pub about: About,
+    /// How many bytes of it were consumed, and how many there are if that is known.
+    pub place: u64,
+    pub bytes: Option<u64>,
+}
+
+/// What one of the files in a body says of itself.
+#[derive(Debug, Clone, Default)]
+pub struct About {
+    pub codec: &'static str,
+    /// Samples per channel, at its own rate, if it states them exactly.
+    pub samples: Option<u64>,
+    /// What its tags say, and those of the body.
+    pub metadata: Metadata,
+}
+
 /// Gives a source's samples block by block.
 pub trait Decode {
     /// The next samples, interleaved, with their rate and layout; `None` at the end. May suspend the decode task.
     fn next(&mut self) -> Result<Option<(&AudioSpec, &[f32])>>;
+
+    /// What it says of itself, as far as it was read; asked behind its first samples.
+    fn details(&mut self) -> Details {
+        Details::default()
+    }
 }
 
 /// Samples that were decoded, interleaved.
@@ -76,6 +102,9 @@ pub trait Piece {
     fn goes_on(&self) -> bool {
         false
     }
+
+    /// What it says of itself.
+    fn about(&mut self) -> About;
 
     /// How much came and how much was stated exactly, if the end of the body cut it.
     fn missing(&self) -> Option<(u64, u64)> {

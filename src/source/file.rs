@@ -8,13 +8,13 @@ use symphonia::core::audio::AudioSpec;
 
 use super::adts::{self, Adts};
 use super::body::{Body, SharedBody};
-use super::decode::{Block, Decode, Label, Piece, Step, check, damaged, unsupported};
+use super::decode::{Block, Decode, Details, Label, Piece, Step, check, damaged, unsupported};
 use super::flac::Flac;
 use super::matroska::{self, Matroska};
 use super::mpeg::{self, Mpeg};
 use super::mpeg_ts::{self, Framing};
 use super::riff::Riff;
-use super::tags::Tags;
+use super::tags::{self, Tags};
 use super::{frames, mp4, ogg};
 use crate::error::{Code, Result, SpeakerError};
 
@@ -43,6 +43,23 @@ enum Kind {
     Mpeg,
     Adts,
     Transport(Framing),
+}
+
+impl Kind {
+    /// What the container is called where somebody asks for it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Riff(Riff::Wav) => "wav",
+            Self::Riff(Riff::Aiff) => "aiff",
+            Self::Flac => "flac",
+            Self::Ogg => "ogg",
+            Self::Mp4 => "mp4",
+            Self::Matroska => "matroska",
+            Self::Mpeg => "mpeg",
+            Self::Adts => "adts",
+            Self::Transport(_) => "mpegts",
+        }
+    }
 }
 
 /// Returns true if `head` begins a file that says what it is; a stream of frames does not.
@@ -107,7 +124,8 @@ pub struct Files {
 
 impl Files {
     /// Finds the first file. The label is for error messages only: the bytes say what a source is, whatever it is called.
-    pub fn open(body: Body, label: &Label) -> Result<Self> {
+    pub fn open(mut body: Body, label: &Label) -> Result<Self> {
+        tags::read_behind(&mut body);
         let mut files = Self::new(body, false);
         match files.find() {
             Some(kind) => files.start(kind).map_err(|error| files.failure().unwrap_or(error))?,
@@ -272,5 +290,18 @@ impl Decode for Files {
         self.heard = true;
         check(&mut self.block)?;
         Ok(Some((&self.block.spec, &self.block.samples)))
+    }
+
+    fn details(&mut self) -> Details {
+        let (container, mut about) = match &mut self.piece {
+            Some((kind, piece)) => (kind.name(), piece.about()),
+            None => Default::default(),
+        };
+        let body = self.body.get();
+        if let Some(tags) = body.metadata() {
+            let container = std::mem::replace(&mut about.metadata, tags.clone());
+            about.metadata.add(&container);
+        }
+        Details { container, about, place: body.place(), bytes: body.length() }
     }
 }

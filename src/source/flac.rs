@@ -8,13 +8,17 @@ use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder};
 use symphonia::core::io::Monitor;
 
 use super::body::{Body, SharedBody};
-use super::decode::{Block, Piece, Step, damaged, decode_packet, decoder};
+use super::decode::{About, Block, Piece, Step, damaged, decode_packet, decoder};
 use super::file::{self, MAX_JUNK, to_a_beginning};
+use super::metadata::Tag;
 use super::tags;
 use crate::error::Result;
 
 /// `fLaC`, and the header of the first metadata block, which describes the stream.
 const STREAM_INFO: &[u8] = b"fLaC\0\0\0\x22";
+
+/// The type of the metadata block that is a tag.
+const VORBIS_COMMENT: u8 = 4;
 
 /// The longest header of a frame: sync and codes, a number of seven bytes, block size, rate and checksum.
 const MAX_HEADER: usize = 16;
@@ -123,8 +127,12 @@ impl Flac {
                 return Err(damaged("more metadata than a FLAC file has"));
             }
             let [kind, length @ ..] = body.peek(4) else { break };
+            let is_comment = kind & 0x7f == VORBIS_COMMENT;
             is_last = kind & 0x80 != 0;
             let length = length.iter().fold(0, |length, byte| length << 8 | u64::from(*byte));
+            if is_comment {
+                body.note_tag(Tag::Vorbis, 4, length);
+            }
             body.skip(4 + length);
         }
         drop(body);
@@ -193,6 +201,10 @@ impl Piece for Flac {
         self.came += u64::from(frame.block);
         (self.searched, self.is_lost) = (0, false);
         decode_packet(&mut *self.decoder, &self.frame, block, Step::LeftOut(length as u64))
+    }
+
+    fn about(&mut self) -> About {
+        About { codec: "flac", samples: Some(self.stated).filter(|stated| *stated > 0), ..About::default() }
     }
 
     fn missing(&self) -> Option<(u64, u64)> {

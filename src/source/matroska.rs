@@ -17,7 +17,7 @@ use symphonia::core::codecs::audio::well_known::{
 use symphonia::core::codecs::audio::{AudioCodecId, AudioCodecParameters, AudioDecoder};
 
 use super::body::{Body, SharedBody};
-use super::decode::{Block, Piece, Step, damaged, decode_packet, decoder, unsupported};
+use super::decode::{About, Block, Piece, Step, damaged, decode_packet, decoder, unsupported};
 use super::file;
 use super::trim::Trim;
 use crate::error::Result;
@@ -454,6 +454,10 @@ impl Piece for Matroska {
                 return Ok(Step::LeftOut(left_out));
             }
         }
+    }
+
+    fn about(&mut self) -> About {
+        About { codec: self.track.decoder.codec_info().short_name, ..About::default() }
     }
 
     fn missing(&self) -> Option<(u64, u64)> {

@@ -94,6 +94,11 @@ impl Media {
     /// Opens the bytes at their start, on the decode pool; may suspend the decode task. A stream's start is what was written
     /// after its last flush.
     pub fn open(&self, task: &Reading) -> Result<Box<dyn Decode>> {
+        self.open_as(task, false)
+    }
+
+    /// The same. If it is `detailed`, tags are read, too.
+    pub fn open_as(&self, task: &Reading, detailed: bool) -> Result<Box<dyn Decode>> {
         let label = self.label.clone();
         let (input, label): (Box<dyn MediaSource>, _) = match &self.bytes {
             Bytes::Memory(bytes) if bytes.as_ref().is_empty() => return Err(empty("audio")),
@@ -105,7 +110,20 @@ impl Media {
                 return Err(SpeakerError::new(Code::Internal, "a clip or a voice is decoded already"));
             }
         };
-        Ok(Box::new(Files::open(Body::new(input, task), &label)?))
+        let mut body = Body::new(input, task);
+        if detailed {
+            body.read_tags();
+        }
+        Ok(Box::new(Files::open(body, &label)?))
+    }
+
+    /// How many bytes there are, if that is known; of a download, once its first byte is here.
+    pub fn length(&self) -> Option<u64> {
+        match &self.bytes {
+            Bytes::Memory(bytes) => Some(bytes.as_ref().len() as u64),
+            Bytes::Download(spool, _) => spool.announced(),
+            Bytes::File(..) | Bytes::Stream(_) | Bytes::Clip(_) | Bytes::Speech(_) => None,
+        }
     }
 
     /// Why reading the bytes failed, if it did: that is clearer than the error that a demuxer makes of it.

@@ -16,7 +16,7 @@ use symphonia::core::packet::PacketRef;
 use symphonia::core::support_audio_codec;
 
 use super::body::SharedBody;
-use super::decode::{Block, Piece, Step};
+use super::decode::{About, Block, Piece, Step};
 use super::frames::{self, Next};
 use crate::error::Result;
 
@@ -106,6 +106,8 @@ pub struct Mpeg {
     /// Frames that an Info frame gives, and how many of them came.
     stated: Option<u64>,
     came: u64,
+    /// Samples per channel that the first Info frame gives.
+    samples: Option<u64>,
     is_cut: bool,
 }
 
@@ -120,6 +122,7 @@ impl Mpeg {
             left: None,
             stated: None,
             came: 0,
+            samples: None,
             is_cut: false,
         }
     }
@@ -142,6 +145,8 @@ impl Mpeg {
             }
             _ => (0, None),
         };
+        let all = self.left.or(self.stated.map(|frames| frames * header.samples()));
+        self.samples = self.samples.or(all.map(|all| all.saturating_sub(self.delay)));
         true
     }
 
@@ -206,6 +211,15 @@ impl Piece for Mpeg {
 
     fn goes_on(&self) -> bool {
         true
+    }
+
+    fn about(&mut self) -> About {
+        let codec = match self.last.map(|header| header.layer) {
+            Some(1) => "mp1",
+            Some(2) => "mp2",
+            _ => "mp3",
+        };
+        About { codec, samples: self.samples, ..About::default() }
     }
 
     fn missing(&self) -> Option<(u64, u64)> {

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use symphonia::core::io::ReadOnlySource;
 
 use super::body::{Body, SharedBody};
-use super::decode::{Block, Decode, Piece, Step};
+use super::decode::{About, Block, Decode, Piece, Step};
 use super::file::{self, Files, MAX_JUNK};
 use crate::error::Result;
 
@@ -98,6 +98,10 @@ impl Piece for Transport {
                 left_out => Step::LeftOut(left_out),
             },
         })
+    }
+
+    fn about(&mut self) -> About {
+        self.files.details().about
     }
 
     fn missing(&self) -> Option<(u64, u64)> {

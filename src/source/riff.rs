@@ -9,8 +9,9 @@ use symphonia::default::formats::{AiffReader, WavReader};
 
 use super::body::{Body, SharedBody};
 use super::container::{Contained, Extent, Window};
-use super::decode::{Block, Piece, Step, damaged, unsupported};
+use super::decode::{About, Block, Piece, Step, damaged, unsupported};
 use super::file;
+use super::metadata::Tag;
 use super::raw::{self, Raw};
 use super::tags;
 use crate::error::Result;
@@ -62,11 +63,21 @@ impl Riff {
         let kind = body.peek(FILE_HEADER)[CHUNK_HEADER..].to_vec();
         body.consume(FILE_HEADER);
         let Parts { format, samples } = self.parts(&mut body)?;
+        if body.metadata().is_some() && body.is_seekable() {
+            let from = body.place();
+            let align = self.align(&format);
+            let mut behind = Samples { riff: self, length: samples, align, end, is_given: false };
+            let length = behind.more(&mut body);
+            body.skip(length);
+            behind.finish(&mut body);
+            body.seek(from);
+        }
         drop(body);
         if self.channels(&format) > MAX_CHANNELS {
             return Err(unsupported(format!("{} channels", self.channels(&format))));
         }
         let align = self.align(&format);
+        let stated = samples.filter(|_| self.is_linear(&format)).map(|bytes| bytes / align);
         let extent = Samples { riff: self, length: samples, align, end, is_given: false };
         if let Some(raw) = self.raw(&format) {
             let rate = self.word(&format, 4).unwrap_or(0) as u32;
@@ -76,13 +87,15 @@ impl Riff {
             Self::Wav => {
                 let head =
                     [&b"RIFF\xff\xff\xff\xffWAVEfmt "[..], &le(&format), &format, b"data\xff\xff\xff\xff"].concat();
-                Box::new(Contained::open::<WavReader<'_>>(Window::new(shared, head, extent), false)?)
+                let window = Window::new(shared, head, extent);
+                Box::new(Contained::open::<WavReader<'_>>(window, false)?.with_samples(stated))
             }
             Self::Aiff => {
                 let length = (format.len() as u32).to_be_bytes();
                 let samples = b"SSND\xff\xff\x00\x00\0\0\0\0\0\0\0\0";
                 let head = [&b"FORM\xff\xff\xff\xff"[..], &kind, b"COMM", &length, &format, samples].concat();
-                Box::new(Contained::open::<AiffReader<'_>>(Window::new(shared, head, extent), false)?)
+                let window = Window::new(shared, head, extent);
+                Box::new(Contained::open::<AiffReader<'_>>(window, false)?.with_samples(stated))
             }
         })
     }
@@ -94,6 +107,7 @@ impl Riff {
         let mut passed = None;
         while let Some(chunk) = self.chunk(body) {
             body.consume(CHUNK_HEADER);
+            chunk.note(body);
             match &chunk.name {
                 b"data" | b"SSND" => {
                     let offset = if self == Self::Aiff { 8 + self.word(body.peek(8), 0).unwrap_or(0) } else { 0 };
@@ -141,6 +155,14 @@ impl Riff {
             Self::Wav => self.short(format, 2),
             Self::Aiff => self.short(format, 0),
         }
+    }
+
+    /// Returns true if each sample is written by itself, so that their number is known by that of their bytes.
+    fn is_linear(self, format: &[u8]) -> bool {
+        const G711: [u16; 2] = [6, 7];
+        const EXTENSIBLE: u16 = 0xfffe;
+        let tag = self.short(format, 0);
+        self == Self::Aiff || [INTEGERS, FLOATS, EXTENSIBLE].contains(&tag) || G711.contains(&tag)
     }
 
     /// How samples of one channel or two are written, if that needs no codec.
@@ -204,6 +226,15 @@ struct Chunk {
     length: u64,
 }
 
+impl Chunk {
+    /// If it is a tag, and somebody wants to know what it says: reads it, which begins here.
+    fn note(&self, body: &mut Body) {
+        if let Some(tag) = Tag::of_chunk(self.name) {
+            body.note_tag(tag, 0, self.length);
+        }
+    }
+}
+
 /// Returns true if `head` begins a chunk that stands beside the samples.
 fn is_chunk(head: &[u8]) -> bool {
     const NAMES: [&[u8]; 28] = [
@@ -255,6 +286,7 @@ impl Extent for Samples {
                 break;
             }
             body.consume(CHUNK_HEADER);
+            chunk.note(body);
             self.riff.skip(body, chunk.length);
         }
         0
@@ -271,6 +303,8 @@ struct Plain {
     frame: usize,
     /// How many bytes of samples are still to come, or many if that is not known.
     left: u64,
+    /// Samples per channel, if their number is known.
+    stated: Option<u64>,
     is_over: bool,
 }
 
@@ -278,7 +312,8 @@ impl Plain {
     fn new(body: &SharedBody, mut samples: Samples, raw: Raw, rate: u32, channels: usize) -> Self {
         let left = samples.more(&mut body.get());
         let (spec, frame) = (raw::spec(rate, channels), raw.bytes() * channels);
-        Self { body: body.clone(), samples, raw, spec, frame, left, is_over: false }
+        let stated = samples.length.map(|bytes| bytes / frame as u64);
+        Self { body: body.clone(), samples, raw, spec, frame, left, stated, is_over: false }
     }
 }
 
@@ -301,6 +336,14 @@ impl Piece for Plain {
         body.consume(length);
         self.left -= length as u64;
         Ok(Step::Block)
+    }
+
+    fn about(&mut self) -> About {
+        let codec = match self.raw {
+            Raw::Pcm16 => "pcm_s16le",
+            Raw::F32 => "pcm_f32le",
+        };
+        About { codec, samples: self.stated, ..About::default() }
     }
 
     fn missing(&self) -> Option<(u64, u64)> {

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, IoSlice, Read, Seek, SeekFrom, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -51,6 +51,8 @@ pub struct Spool {
     state: Mutex<State>,
     /// It has an end, so that any place of it will come. Beside the lock, because sessions ask under theirs.
     may_be_sought: AtomicBool,
+    /// How many bytes the server announced.
+    announced: OnceLock<u64>,
     budget: &'static SpoolBudget,
     /// How long who waits for bytes has to wait for room too.
     patience: Duration,
@@ -168,6 +170,7 @@ impl Spool {
         Arc::new_cyclic(|this| Self {
             state: Mutex::default(),
             may_be_sought: AtomicBool::new(true),
+            announced: OnceLock::new(),
             budget,
             patience,
             moved: Notify::new(),
@@ -187,6 +190,7 @@ impl Spool {
     /// Sets how long the server says that it is, or refuses that; without a length it may have no end. Called before the first byte.
     pub fn announce(&self, length: Option<u64>) -> Result<()> {
         self.may_be_sought.store(length.is_some(), Ordering::Release);
+        length.iter().for_each(|length| _ = self.announced.set(*length));
         match length {
             Some(length) if length > MAX_BYTES => Err(too_large(length)),
             _ => Ok(()),
@@ -196,6 +200,11 @@ impl Spool {
     /// Returns true if it has an end, so that any place of it will come.
     pub fn may_be_sought(&self) -> bool {
         self.may_be_sought.load(Ordering::Acquire)
+    }
+
+    /// How many bytes there will be, if the server said so.
+    pub fn announced(&self) -> Option<u64> {
+        self.announced.get().copied()
     }
 
     /// Takes what came, as soon as there is room for it.

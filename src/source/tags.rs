@@ -4,6 +4,7 @@
 //! stack. Nothing here recurses, and no tag is kept in memory.
 
 use super::body::Body;
+use super::metadata::Tag as Kind;
 
 /// As much as has to be seen of what may be a tag.
 pub const HEAD: usize = 32;
@@ -33,6 +34,7 @@ impl Tags {
     pub fn skip(&mut self, body: &mut Body) -> u64 {
         let mut before = 0;
         while let Some(tag) = self.tag(body) {
+            tag.kind.iter().for_each(|kind| body.note_tag(*kind, 0, tag.length));
             body.skip(tag.length);
             before = before.max(tag.before);
         }
@@ -42,7 +44,7 @@ impl Tags {
     fn tag(&mut self, body: &mut Body) -> Option<Tag> {
         let head = body.peek(HEAD);
         if head.starts_with(LYRICS_BEGIN) {
-            return self.lyrics(body).map(|length| Tag { length, before: 0 });
+            return self.lyrics(body).map(|length| Tag { kind: None, length, before: 0 });
         }
         length(head)
     }
@@ -66,12 +68,36 @@ impl Tags {
     }
 }
 
+/// Reads the tags at the end of a body that can be sought, if somebody wants to know what they say: an ID3v1 tag is the last of all, and an APE tag
+/// before it or the last. Leaves the body at its start.
+pub fn read_behind(body: &mut Body) {
+    let Some(mut end) = body.length().filter(|_| body.metadata().is_some()) else { return };
+    if let Some(tag) = end.checked_sub(ID3V1) {
+        body.seek(tag);
+        if body.peek(3) == b"TAG" {
+            body.note_tag(Kind::Id3v1, 0, ID3V1);
+            end = tag;
+        }
+    }
+    if let Some(footer) = end.checked_sub(APE_HEADER as u64) {
+        body.seek(footer);
+        let tag = body.peek(APE_HEADER).first_chunk().and_then(ape);
+        if let Some(items) = tag.filter(|tag| tag.kind.is_none()).and_then(|tag| footer.checked_sub(tag.before)) {
+            body.seek(items);
+            body.note_tag(Kind::Ape, 0, footer - items);
+        }
+    }
+    body.seek(0);
+}
+
 /// Returns true if `head` begins a tag.
 pub fn begins(head: &[u8]) -> bool {
     head.starts_with(LYRICS_BEGIN) || length(head).is_some()
 }
 
 struct Tag {
+    /// How it is read, if it can be.
+    kind: Option<Kind>,
     /// From here on.
     length: u64,
     before: u64,
@@ -79,15 +105,15 @@ struct Tag {
 
 /// The length of the tag that `head` begins with, if it does and gives it.
 fn length(head: &[u8]) -> Option<Tag> {
-    let whole = |length| Tag { length, before: 0 };
+    let whole = |kind, length| Tag { kind, length, before: 0 };
     if head.starts_with(b"TAG+") {
-        return Some(whole(ID3V1_EXTENDED));
+        return Some(whole(None, ID3V1_EXTENDED));
     }
     if head.starts_with(b"TAG") {
-        return Some(whole(ID3V1));
+        return Some(whole(Some(Kind::Id3v1), ID3V1));
     }
     if let Some(length) = head.first_chunk().and_then(id3v2) {
-        return Some(whole(length));
+        return Some(whole(Some(Kind::Id3v2), length));
     }
     head.first_chunk().and_then(ape)
 }
@@ -113,8 +139,12 @@ fn ape(header: &[u8; APE_HEADER]) -> Option<Tag> {
     }
     // Version 1 has no header, and no meaning for its flags.
     Some(match version >= 2_000 && flags & IS_HEADER != 0 {
-        true => Tag { length: u64::from(size) + APE_HEADER as u64, before: 0 },
-        false => Tag { length: APE_HEADER as u64, before: u64::from(size).saturating_sub(APE_HEADER as u64) },
+        true => Tag { kind: Some(Kind::Ape), length: u64::from(size) + APE_HEADER as u64, before: 0 },
+        false => {
+            // The items are before it, and gone.
+            let before = u64::from(size).saturating_sub(APE_HEADER as u64);
+            Tag { kind: None, length: APE_HEADER as u64, before }
+        }
     })
 }
 

@@ -17,6 +17,11 @@ impl Trim {
         Self { skip, left: length.unwrap_or(u64::MAX) }
     }
 
+    /// How many of so many samples per channel are heard.
+    pub fn heard(&self, samples: u64) -> u64 {
+        samples.saturating_sub(self.skip).min(self.left)
+    }
+
     /// Cuts the next block.
     pub fn cut(&mut self, block: &mut Block) {
         let channels = block.spec.channels().count().max(1);

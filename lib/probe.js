@@ -1,0 +1,28 @@
+'use strict'
+
+const { refuseAborted } = require('./abort')
+const { bell } = require('./bell')
+const { gathered } = require('./body')
+const check = require('./check')
+const { SpeakerError } = require('./error')
+const { Making } = require('./making')
+const { NativeProbe } = require('./native')
+const { useEnvironment } = require('./network')
+
+/** Finds out what a source is, without playing it. */
+async function probe(source, options) {
+  const { loudness, signal, body, ...checked } = check.probeRequest(source, options)
+  refuseAborted(signal)
+  if (body) checked.audio = await gathered(body, signal)
+  if (!checked.network) useEnvironment()
+  const native = NativeProbe.begin(checked, loudness, bell)
+  if (native.code !== undefined) throw new SpeakerError(native.code, native.message)
+  await new Making(native, 'the source was probed').made(signal)
+  const { container, codec, sampleRate, channels, durationMs = null, exact, ...found } = native.probed()
+  const { integratedLufs = null, truePeakDb = null, taggedLufs = null } = found
+  const tags = Object.fromEntries(found.tags)
+  const known = { container, codec, sampleRate, channels, durationMs, exact, tags }
+  return loudness ? { ...known, loudness: { integratedLufs, truePeakDb, taggedLufs } } : known
+}
+
+module.exports = { probe }

@@ -1,0 +1,103 @@
+//! How loud audio is, as EBU R 128 and ITU-R BS.1770-5 measure it: the one place that knows the crate ebur128.
+
+use ebur128::{Channel, EbuR128, Mode};
+use symphonia::core::audio::{AudioSpec, Channels, Position};
+
+use super::decode::damaged;
+use crate::error::Result;
+
+/// How many rates and layouts one source may have, of which each is measured by a filter of its own.
+const MAX_SPECS: usize = 16;
+
+/// How many channels are measured; others are silent for the measurement.
+const MAX_CHANNELS: usize = 64;
+
+/// What a block takes over which loudness is measured, in ms (BS.1770-5 Annex 1): shorter audio has none of its own.
+const BLOCK_MS: u32 = 400;
+
+/// How loud audio was.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Loudness {
+    /// Integrated, in LUFS; `None` of silence, and of what is below −70 LUFS throughout.
+    pub lufs: Option<f64>,
+    /// The highest true peak, in dB over full scale; `None` of silence.
+    pub true_peak: Option<f64>,
+}
+
+/// Measures a source, whatever its rates and layouts.
+#[derive(Default)]
+pub struct Meter {
+    parts: Vec<(AudioSpec, EbuR128)>,
+    /// Samples per channel that one part has taken, of audio that is shorter than a block.
+    taken: u64,
+}
+
+impl Meter {
+    /// Takes the next samples, interleaved.
+    pub fn take(&mut self, spec: &AudioSpec, samples: &[f32]) -> Result<()> {
+        let place = match self.parts.iter().position(|(known, _)| known == spec) {
+            Some(place) => place,
+            None if self.parts.len() == MAX_SPECS => {
+                return Err(damaged(&format!("more than {MAX_SPECS} rates and layouts in it")));
+            }
+            None => {
+                self.parts.push((spec.clone(), measured(spec)?));
+                self.parts.len() - 1
+            }
+        };
+        self.taken += (samples.len() / spec.channels().count().max(1)) as u64;
+        self.parts[place].1.add_frames_f32(samples).map_err(failed)
+    }
+
+    /// How loud all of it was.
+    pub fn finish(mut self) -> Result<Loudness> {
+        // What is shorter than a block is measured over its own length.
+        let mut longer = 0.0;
+        if let [(spec, part)] = &mut *self.parts {
+            let block = u64::from(spec.rate() * BLOCK_MS / 1_000) + 1;
+            if (1..block).contains(&self.taken) {
+                let silence = vec![0.0_f32; (block - self.taken) as usize * spec.channels().count()];
+                part.add_frames_f32(&silence).map_err(failed)?;
+                longer = 10.0 * (block as f64 / self.taken as f64).log10();
+            }
+        }
+        let lufs = EbuR128::loudness_global_multiple(self.parts.iter().map(|(_, part)| part)).map_err(failed)?;
+        let peaks = self.parts.iter().flat_map(|(_, part)| (0..part.channels()).map(|channel| part.true_peak(channel)));
+        let peak = peaks.map(|peak| peak.unwrap_or_default()).fold(0.0, f64::max);
+        Ok(Loudness {
+            lufs: lufs.is_finite().then_some(lufs + longer),
+            true_peak: (peak > 0.0).then(|| 20.0 * peak.log10()),
+        })
+    }
+}
+
+fn measured(spec: &AudioSpec) -> Result<EbuR128> {
+    let count = spec.channels().count().clamp(1, MAX_CHANNELS);
+    let mode = Mode::I | Mode::TRUE_PEAK | Mode::HISTOGRAM;
+    let mut part = EbuR128::new(count as u32, spec.rate(), mode).map_err(failed)?;
+    let channels: Vec<Channel> = match spec.channels() {
+        Channels::Positioned(positions) if count > 1 => positions.iter().map(channel).collect(),
+        // One is measured as one, and what has no place as the front.
+        _ => vec![Channel::Left; count],
+    };
+    part.set_channel_map(&channels[..count]).map_err(failed)?;
+    Ok(part)
+}
+
+/// Where a channel is for the measurement: surrounds count for more, low-frequency effects not at all (BS.1770-5 Annex 1, table 4).
+fn channel(position: Position) -> Channel {
+    let left = Position::REAR_LEFT | Position::SIDE_LEFT;
+    let right = Position::REAR_RIGHT | Position::SIDE_RIGHT;
+    match position {
+        p if (Position::LFE1 | Position::LFE2).contains(p) => Channel::Unused,
+        p if left.contains(p) => Channel::LeftSurround,
+        p if right.contains(p) => Channel::RightSurround,
+        Position::FRONT_CENTER => Channel::Center,
+        Position::FRONT_RIGHT => Channel::Right,
+        _ => Channel::Left,
+    }
+}
+
+fn failed(error: ebur128::Error) -> crate::error::SpeakerError {
+    damaged(&format!("its loudness can't be measured: {error}"))
+}
