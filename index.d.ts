@@ -1656,6 +1656,11 @@ export interface SpeakerEvents {
   resumed: [event: PlaybackEvent & { positionMs: number }]
   /** A stream that has started is silent from here on, until its writer goes on; emitted once each time. */
   stalled: [event: PlaybackEvent & { positionMs: number }]
+  /**
+   * What a radio station says of what it plays from here on, to the frame: `title` (missing if nothing has one), `url`, a page or a picture
+   * that belongs to it, and the `station`'s name. The first one, with the name alone, comes behind `started`.
+   */
+  metadata: [event: PlaybackEvent & { title?: string; url?: string; station?: string }]
   /** It goes on from this place in its source; or it will begin there. */
   sought: [event: PlaybackEvent & { positionMs: number }]
   /** Its last sample was handed to the output. */

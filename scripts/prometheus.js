@@ -1,46 +1,18 @@
 'use strict'
 
-// A real Prometheus, to check the dashboard with. Finds `prometheus` on PATH, or takes Debian's package with apt and unpacks it into
-// the user's cache directory, outside the work tree: nothing is installed, and root is not needed. Starts it on loopback.
+// A real Prometheus, to check the dashboard with: that on PATH, or Debian's (debian.js). Starts it on loopback.
 // On its own (`node scripts/prometheus.js`) it only makes sure that there is one, and prints where.
 
-const { spawnSync } = require('node:child_process')
-const { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } = require('node:fs')
+const { mkdtempSync, rmSync, writeFileSync } = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 
-const { cached, makeWhole } = require('./cache')
+const debian = require('./debian')
 const { somePort } = require('./livekit-server')
 const { serve } = require('./serve')
 
 /** Prometheus's executable; throws, and says why, where there is none. */
-function executable() {
-  if (!spawnSync('prometheus', ['--version'], { stdio: 'ignore' }).error) return 'prometheus'
-  const folder = cached('prometheus')
-  const unpacked = path.join(folder, 'usr', 'bin', 'prometheus')
-  if (!existsSync(unpacked)) unpack(folder)
-  return unpacked
-}
-
-function unpack(folder) {
-  for (const tool of ['apt-get', 'dpkg-deb']) {
-    if (spawnSync(tool, ['--version'], { stdio: 'ignore' }).error) {
-      throw new Error(`There is no Prometheus: install it, or ${tool}, with which Debian's package is unpacked`)
-    }
-  }
-  console.error(`unpacking Debian's package of Prometheus into ${folder} (once)`)
-  makeWhole(folder, (draft) => {
-    run('apt-get', ['download', 'prometheus'], draft)
-    const file = readdirSync(draft).find((name) => name.endsWith('.deb'))
-    run('dpkg-deb', ['-x', file, 'all'], draft)
-    return path.join(draft, 'all')
-  })
-}
-
-function run(tool, args, cwd) {
-  const { status, stderr } = spawnSync(tool, args, { cwd, encoding: 'utf8' })
-  if (status !== 0) throw new Error(`There is no Prometheus: ${tool} ${args.join(' ')} ended with code ${status}: ${stderr.trim()}`)
-}
+const executable = () => debian.executable('prometheus', 'usr/bin/prometheus')
 
 /** Starts one that scrapes `target` (host:port) each second; says `{ url, stop() }` once it answers. */
 async function startPrometheus(target) {

@@ -71,6 +71,18 @@ pub enum EventKind {
         /// Its place in its source.
         position_ms: f64,
     },
+    /// What its source says of the sound that follows: of a station.
+    Metadata {
+        /// What is played; `None` if the station says that nothing is.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        title: Option<String>,
+        /// A page or a picture that belongs to it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        url: Option<String>,
+        /// The station's name.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        station: Option<String>,
+    },
     /// It goes on from this place in its source.
     Sought {
         /// The place.

@@ -13,6 +13,7 @@ const client = require('prom-client')
 
 const { collectMetrics } = require('../../adapters/metrics')
 const { panels, templating } = require('../../adapters/metrics/dashboard.json')
+const { reasonForNone } = require('../../scripts/debian')
 const { executable, startPrometheus } = require('../../scripts/prometheus')
 
 const example = path.join(__dirname, '..', '..', 'examples', 'metrics.js')
@@ -22,15 +23,6 @@ const filledIn = (text, prefix = '') => text.replaceAll('${prefix}', prefix).rep
 
 /** All queries of the dashboard's panels. */
 const queries = panels.flatMap(({ title, targets }) => targets.map(({ expr, legendFormat }) => ({ name: `${title}: ${legendFormat}`, expr })))
-
-function reasonForNone() {
-  try {
-    executable()
-    return false
-  } catch ({ message }) {
-    return message
-  }
-}
 
 async function ask(url, query) {
   const answer = await fetch(`${url}/api/v1/query?${new URLSearchParams({ query })}`)
@@ -52,7 +44,7 @@ test('the dashboard has every metric, and panels that do not lie upon each other
   assert.equal(new Set(panels.map(({ id }) => id)).size, panels.length)
 })
 
-test('every query of the dashboard has data from a Prometheus that scrapes the example', { skip: reasonForNone() }, async (t) => {
+test('every query of the dashboard has data from a Prometheus that scrapes the example', { skip: reasonForNone(executable) }, async (t) => {
   const server = spawn(process.execPath, [example, '0'], { stdio: ['ignore', 'pipe', 'inherit'] })
   t.after(() => server.kill('SIGKILL'))
   const [line] = await once(server.stdout.setEncoding('utf8'), 'data')

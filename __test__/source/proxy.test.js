@@ -8,7 +8,7 @@ const { after, test } = require('node:test')
 const { Authority } = require('../support/authority')
 const { openProxy, openSocks, useProxies } = require('../support/proxy')
 const { secured } = require('../support/secured')
-const { serve } = require('../support/server')
+const { serve, serveBytes } = require('../support/server')
 const { finish, open } = require('../support/session')
 const { tone } = require('../support/wav')
 
@@ -40,6 +40,28 @@ test('sources over http and https go through their proxies, and NO_PROXY excepts
   useProxies(t, { HTTP_PROXY: url, HTTPS_PROXY: url, NO_PROXY: '127.0.0.0/8, localhost' })
   for (const audioUrl of [others.http, others.https]) assert.equal((await play(t, audioUrl)).outcome, 'completed')
   assert.equal(proxy.asked.length, 2)
+})
+
+test('retries, and the rest of what breaks, go through the proxy', async (t) => {
+  const clip = tone(440, 1000)
+  const answers = [
+    (socket) => socket.end('HTTP/1.1 503 Service Unavailable\r\nretry-after: 0\r\ncontent-length: 0\r\n\r\n'),
+    (socket) => socket.end(Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\netag: "one"\r\ncontent-length: ${clip.length}\r\n\r\n`), clip.subarray(0, 50_000)])),
+    (socket, { headers }) => {
+      const from = Number(/\d+/.exec(headers.range))
+      socket.end(Buffer.concat([Buffer.from(`HTTP/1.1 206 Partial Content\r\netag: "one"\r\ncontent-length: ${clip.length - from}\r\ncontent-range: bytes ${from}-${clip.length - 1}/${clip.length}\r\n\r\n`), clip.subarray(from)]))
+    }
+  ]
+  for (const isSecure of [false, true]) {
+    const url = await serveBytes(t, (socket, request) => answers[request.before](socket, request))
+    const audioUrl = isSecure ? `https://localhost:${await secured(t, url, authority.issue('localhost'))}/a.wav` : `${url}/a.wav`
+    const proxy = await openProxy(t)
+    const at = `http://127.0.0.1:${proxy.port}`
+    useProxies(t, { HTTP_PROXY: at, HTTPS_PROXY: at })
+    const { outcome, durationMs } = await play(t, audioUrl)
+    assert.deepEqual([outcome, durationMs], ['completed', 1000])
+    assert.deepEqual(proxy.asked, Array(3).fill(isSecure ? `CONNECT ${new URL(audioUrl).host}` : `GET ${audioUrl}`))
+  }
 })
 
 test('sources go through a SOCKS proxy in ALL_PROXY', async (t) => {

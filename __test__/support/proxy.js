@@ -5,6 +5,7 @@
 const { once } = require('node:events')
 const http = require('node:http')
 const net = require('node:net')
+const { pipeline } = require('node:stream')
 
 const NAMES = ['HTTPS_PROXY', 'HTTP_PROXY', 'ALL_PROXY', 'NO_PROXY']
 
@@ -18,10 +19,10 @@ function useProxies(t, variables) {
   Object.assign(process.env, variables)
 }
 
-/** Joins two sockets; each goes with the other. */
+/** Joins two sockets; each goes with the other, once it has what came. */
 function join(client, upstream) {
   client.pipe(upstream).pipe(client)
-  for (const socket of [client, upstream]) socket.on('error', () => {}).on('close', () => (client.destroy(), upstream.destroy()))
+  for (const socket of [client, upstream]) socket.on('error', () => {}).on('close', () => (client.destroySoon(), upstream.destroySoon()))
 }
 
 async function listening(t, server) {
@@ -42,7 +43,10 @@ async function openProxy(t, { login } = {}) {
     asked.push(`${request.method} ${request.url}`)
     if (!mayPass(request)) return response.writeHead(407).end()
     const { 'proxy-authorization': _, ...headers } = request.headers
-    http.get(request.url, { headers }, (answer) => answer.pipe(response.writeHead(answer.statusCode, answer.headers)))
+    http.get(request.url, { headers }, (answer) => {
+      // What breaks off behind it breaks off before it.
+      pipeline(answer, response.writeHead(answer.statusCode, answer.headers), () => {})
+    })
   })
   server.on('connect', (request, client) => {
     asked.push(`CONNECT ${request.url}`)

@@ -13,7 +13,7 @@ async function secured(t, url, certificate) {
     for (const socket of [client, upstream]) {
       sockets.add(socket)
       socket.on('error', () => {})
-      socket.on('close', () => (client.destroy(), upstream.destroy()))
+      socket.on('close', () => (client.destroySoon(), upstream.destroySoon()))
     }
   })
   server.on('tlsClientError', () => {})

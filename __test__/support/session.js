@@ -5,7 +5,7 @@ const { finish, testSession } = require('../../lib/testing')
 /** But for `subscribed` and `overloaded`: when somebody begins to listen, or the machine is busy, is no affair of the session, and comes between any others. */
 const EVENTS = [
   'connected', 'queued', 'started', 'progress', 'stalled', 'paused', 'resumed', 'sought', 'completed', 'stopped',
-  'failed', 'mark', 'reconnecting', 'reconnected', 'disconnected', 'muted', 'unmuted', 'unpublished', 'republished', 'error'
+  'failed', 'mark', 'metadata', 'reconnecting', 'reconnected', 'disconnected', 'muted', 'unmuted', 'unpublished', 'republished', 'error'
 ]
 const TERMINAL = ['completed', 'stopped', 'failed']
 

@@ -13,6 +13,7 @@ const DETAILS = {
   queued: ({ position }) => `place ${position}`,
   started: () => '',
   stalled: ({ positionMs }) => `at ${seconds(positionMs)}`,
+  metadata: ({ title, station }) => [title, station].filter(Boolean).join(', on '),
   paused: ({ positionMs }) => `at ${seconds(positionMs)}`,
   sought: ({ positionMs }) => `to ${seconds(positionMs)}`,
   resumed: ({ positionMs }) => `at ${seconds(positionMs)}`,

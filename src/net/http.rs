@@ -27,8 +27,24 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long it takes until connections that are not wanted any more are closed.
 const CLOSING: Duration = Duration::from_millis(100);
 
+/// How many headers an answer may have. Some have more than hyper's hundred, and curl and browsers take them.
+const MAX_HEADERS: usize = 1_000;
+
 /// What EMFILE and ENFILE are on every Unix: the process or the system has no descriptor left.
 const NO_DESCRIPTORS: [i32; 2] = [24, 23];
+
+/// What the system says of a connection that another attempt may get.
+const PASSING: [io::ErrorKind; 9] = [
+    io::ErrorKind::AddrNotAvailable,
+    io::ErrorKind::BrokenPipe,
+    io::ErrorKind::ConnectionAborted,
+    io::ErrorKind::ConnectionRefused,
+    io::ErrorKind::ConnectionReset,
+    io::ErrorKind::HostUnreachable,
+    io::ErrorKind::NetworkUnreachable,
+    io::ErrorKind::TimedOut,
+    io::ErrorKind::UnexpectedEof,
+];
 
 /// A client that is kept.
 struct Kept {
@@ -56,13 +72,23 @@ pub async fn builder(protocols: &[&[u8]]) -> ClientBuilder {
 async fn built_with(protocols: &[&[u8]], proxies: Proxies, resolver: NameResolver) -> ClientBuilder {
     Client::builder()
         .proxy(Proxy::custom(move |url| proxies.for_url(url).cloned()))
-        .use_preconfigured_tls(tls::config(protocols).await)
+        .tls_backend_preconfigured(tls::config(protocols).await)
         .dns_resolver(Arc::new(resolver))
         .redirect(redirect::Policy::none())
         .referer(false)
         .user_agent(concat!("speaker-session/", env!("CARGO_PKG_VERSION")))
         .pool_max_idle_per_host(MAX_IDLE)
         .pool_idle_timeout(IDLE_TIMEOUT)
+}
+
+/// Takes answers that browsers, curl and ffmpeg take: with many headers, a space before a colon, lines that are no headers, and those that do
+/// not begin as HTTP does, which are handed on as HTTP/0.9.
+fn lenient(builder: ClientBuilder) -> ClientBuilder {
+    builder
+        .http1_max_headers(MAX_HEADERS)
+        .http1_allow_spaces_after_header_name_in_responses(true)
+        .http1_ignore_invalid_headers_in_responses(true)
+        .http09_responses()
 }
 
 /// The client for the origin of a URL, if `network` lets it be reached. For its addresses that is found out as it connects: see
@@ -76,7 +102,8 @@ pub async fn client(url: &Url, network: &Arc<Network>) -> Result<Client, NoClien
     let proxy = proxies.for_url(url);
     network.check(url, proxy).map_err(NoClient::Blocked)?;
     let resolver = NameResolver::guarding(network.clone(), url, proxy);
-    let client = built_with(&[b"h2", b"http/1.1"], proxies, resolver).await.build().map_err(NoClient::Failed)?;
+    let builder = lenient(built_with(&[b"h2", b"http/1.1"], proxies, resolver).await);
+    let client = builder.build().map_err(NoClient::Failed)?;
     // Another one may have been made meanwhile.
     Ok(use_kept(&origin, network, Some(client.clone())).unwrap_or(client))
 }
@@ -134,6 +161,16 @@ pub fn reason(error: &reqwest::Error) -> String {
 /// Whether a request failed because no address of its server may be connected to, and why.
 pub fn blocked(error: &reqwest::Error) -> Option<Blocked> {
     causes(error).find_map(|cause| cause.downcast_ref().copied())
+}
+
+/// Whether a request failed in a way that may be over soon: nobody could be connected to, or the connection ended before an answer.
+pub fn is_passing(error: &reqwest::Error) -> bool {
+    causes(error).any(|cause| {
+        if let Some(error) = cause.downcast_ref::<hyper::Error>() {
+            return error.is_incomplete_message() || error.is_canceled() || error.is_closed();
+        }
+        cause.downcast_ref::<io::Error>().is_some_and(|error| PASSING.contains(&error.kind()))
+    })
 }
 
 /// Whether it failed for want of a descriptor.

@@ -29,7 +29,7 @@ pub use disk::{DISK_LIMIT, DISK_SECONDS, Disk, Disks, Lane};
 pub use jobs::{Job, Jobs, Work};
 pub use open::{is_pipe, open_at_once};
 pub use page_cache::read_cached;
-pub use patience::{last_look, slice, within};
+pub use patience::{Allowance, last_look, slice, within};
 #[cfg(all(test, feature = "loom"))]
 pub(crate) use pool::Suspended;
 #[doc(hidden)]

@@ -17,15 +17,39 @@ const LAST_LOOK: Duration = Duration::from_millis(10);
 
 /// Waits for `step`, for as long as `limit`; `None` if that was not enough.
 pub async fn within<T>(limit: Duration, step: impl Future<Output = T>) -> Option<T> {
-    tokio::pin!(step);
-    let mut waited = Duration::ZERO;
-    while waited < limit {
-        match slice(limit, step.as_mut()).await {
-            (None, time) => waited += time,
-            (value, _) => return value,
-        }
+    Allowance::new(limit).within(step).await
+}
+
+/// The time that several steps share.
+#[derive(Debug)]
+pub struct Allowance {
+    limit: Duration,
+    spent: Duration,
+}
+
+impl Allowance {
+    /// So much of it.
+    pub fn new(limit: Duration) -> Self {
+        Self { limit, spent: Duration::ZERO }
     }
-    last_look(step).await
+
+    /// What is left of it.
+    pub fn left(&self) -> Duration {
+        self.limit.saturating_sub(self.spent)
+    }
+
+    /// Waits for a step, for as long as is left; `None` if that was not enough.
+    pub async fn within<T>(&mut self, step: impl Future<Output = T>) -> Option<T> {
+        tokio::pin!(step);
+        while self.spent < self.limit {
+            let (value, time) = slice(self.limit, step.as_mut()).await;
+            self.spent += time;
+            if value.is_some() {
+                return value;
+            }
+        }
+        last_look(step).await
+    }
 }
 
 /// Waits for a slice of `limit` at most. Returns how much time that counts for, too.

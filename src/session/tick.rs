@@ -15,7 +15,7 @@ use crate::error::{Code, Result, SpeakerError};
 use crate::event::{EventKind, Message};
 use crate::mixer::{End, Mixer, Notice, PlaybackId, Scratch, What};
 use crate::output::{Meanwhile, OutputEvent, Presence};
-use crate::source::{Opening, PcmReader};
+use crate::source::{NowPlaying, Opening, PcmReader};
 
 /// What a `stopped` event says when the session was closed.
 pub(super) const CLOSED: &str = "closed";
@@ -520,10 +520,24 @@ impl Session {
                 break;
             }
         }
+        self.tell_metadata();
         for sounding in &self.playbacks.sounding {
             self.outbox.wakes.extend(sounding.voice.reader.refill());
         }
         self.mixer.finish(scratch)
+    }
+
+    /// Tells what sources say of the sound of this frame.
+    fn tell_metadata(&mut self) {
+        let mut said = Vec::new();
+        for Sounding { request, voice, .. } in &self.playbacks.sounding {
+            while let Some(metadata) = voice.reader.take_metadata() {
+                said.push((request.clone(), metadata));
+            }
+        }
+        for (request, NowPlaying { title, url, station }) in said {
+            self.note(Some(&request), EventKind::Metadata { title, url, station });
+        }
     }
 
     /// Joins what ends in this frame, or so soon that its last samples are looked at, to the next in line: one sound goes over into

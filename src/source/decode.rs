@@ -74,6 +74,11 @@ pub trait Decode {
     fn details(&mut self) -> Details {
         Details::default()
     }
+
+    /// How many bytes of the source were used so far, if that can be told.
+    fn place(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// Samples that were decoded, interleaved.

@@ -11,7 +11,7 @@ use super::downmix::Downmix;
 use super::media::Media;
 use super::ring::Reading;
 use super::section::{Over, Pass, Rings, Seam, Section};
-use crate::audio::{PREROLL, SAMPLE_RATE};
+use crate::audio::{PREROLL, SAMPLE_RATE, Samples};
 use crate::error::{Code, Result, SpeakerError};
 use crate::resample::Resampler;
 use crate::runtime::Waker;
@@ -24,6 +24,8 @@ pub struct DecodeTask {
     pub media: Arc<Media>,
     pub section: Section,
     pub reading: Reading,
+    /// How many samples, over all channels, were put into the ring.
+    pub pushed: usize,
 }
 
 impl DecodeTask {
@@ -85,6 +87,9 @@ impl DecodeTask {
         let mut pre_ring: Option<Vec<f32>> = None;
         let mut pcm = Vec::new();
         let result = loop {
+            if let Some(place) = decoder.place() {
+                self.tell(place);
+            }
             let (spec, samples) = match decoder.next() {
                 Ok(Some(block)) => block,
                 Ok(None) => break Ok(()),
@@ -132,12 +137,21 @@ impl DecodeTask {
         result.map(|()| over)
     }
 
+    /// Hands on what is said of the sound that follows, with its place in the ring.
+    fn tell(&self, place: u64) {
+        while let Some(metadata) = self.media.take_metadata(place) {
+            self.reading.shared.tell((self.pushed / self.channels) as Samples, metadata);
+        }
+    }
+
     /// Hands `pcm` over and empties it, waiting for room as often as needed.
     fn push(&mut self, pcm: &mut Vec<f32>) -> Result<()> {
         let mut rest = pcm.as_slice();
         while !rest.is_empty() {
             let before = self.waiting();
+            let before_all = rest.len();
             (_, rest) = self.ring.push_partial_slice(rest);
+            self.pushed += before_all - rest.len();
             let wanted = self.reading.shared.wanted.load(Ordering::Relaxed);
             let preroll = PREROLL.max(wanted) * self.channels;
             self.reading.has_news();

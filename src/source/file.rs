@@ -304,4 +304,8 @@ impl Decode for Files {
         }
         Details { container, about, place: body.place(), bytes: body.length() }
     }
+
+    fn place(&self) -> Option<u64> {
+        Some(self.body.get().place())
+    }
 }

@@ -14,7 +14,7 @@ use super::file::Files;
 use super::ring::Reading;
 use super::spool::{Spool, SpoolReader};
 use super::spool_budget::SPOOLS;
-use super::{Clips, FetchLimits, MemoryFile, Origin, Source, Speech, Stream, fetch, mp4};
+use super::{Clips, FetchLimits, MemoryFile, NowPlaying, Origin, Source, Speech, Stream, fetch, mp4};
 use crate::error::{Code, Result, SpeakerError};
 use crate::reserved::ReservedPath;
 use crate::runtime::{FETCHES, Waker};
@@ -135,6 +135,14 @@ impl Media {
         }
     }
 
+    /// Takes what is said of its bytes at or before a place.
+    pub fn take_metadata(&self, place: u64) -> Option<NowPlaying> {
+        match &self.bytes {
+            Bytes::Download(spool, _) => spool.take_metadata(place),
+            Bytes::Memory(_) | Bytes::File(..) | Bytes::Stream(_) | Bytes::Clip(_) | Bytes::Speech(_) => None,
+        }
+    }
+
     /// Wakes a decode task at every piece that comes, as long as it reads.
     pub fn attach(&self, task: &Waker) {
         match &self.bytes {
@@ -165,8 +173,11 @@ type Opened = (Box<dyn MediaSource>, Label);
 fn open_spool(spool: &Arc<Spool>, task: &Reading, mut label: Label) -> Result<Opened> {
     let mut reader = SpoolReader::new(spool.clone(), task);
     // These read, so they return when the first bytes are here, and with them the content type.
-    let failed =
-        |error: std::io::Error| spool.failure().unwrap_or_else(|| SpeakerError::new(Code::File, error.to_string()));
+    let failed = |error: std::io::Error| {
+        let known = error.get_ref().and_then(|error| error.downcast_ref::<SpeakerError>());
+        let known = known.cloned().or_else(|| spool.failure());
+        known.unwrap_or_else(|| SpeakerError::new(Code::File, error.to_string()))
+    };
     if !reader.wait_for_bytes().map_err(failed)? {
         return Err(empty("audioUrl"));
     }

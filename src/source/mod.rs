@@ -63,7 +63,7 @@ use crate::runtime::{Pool, Waker};
 
 pub use clip::{CLIPS, Clip, Clips};
 pub use clip_task::{Making, make_clip};
-pub use fetch::{Fetch, FetchLimits};
+pub use fetch::{Fetch, FetchLimits, NowPlaying};
 pub use media::Media;
 pub use memory_file::MemoryFile;
 pub use pcm_reader::PcmReader;
@@ -177,7 +177,7 @@ pub fn open(
     let waker = pool.start(|waker| {
         media.attach(&waker);
         let reading = Reading { waker, shared: shared.clone(), progress: progress.clone() };
-        let task = DecodeTask { ring, room, channels, media: media.clone(), section, reading };
+        let task = DecodeTask { ring, room, channels, media: media.clone(), section, reading, pushed: 0 };
         move || task.run()
     });
     PcmReader::new(consumer, ahead, channels, shared, section, Some(Supply { waker, media, progress }))

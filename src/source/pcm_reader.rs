@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 
 use rtrb::Consumer;
 
-use super::Opening;
 use super::clip::Clip;
 use super::clip_cursor::ClipCursor;
 use super::media::Media;
@@ -15,6 +14,7 @@ use super::ring::Shared;
 use super::section::Section;
 use super::speech::SpeechReader;
 use super::stream::Stream;
+use super::{NowPlaying, Opening};
 use crate::audio::{PREROLL, SAMPLE_RATE, Samples};
 use crate::error::{Code, Result, SpeakerError};
 use crate::runtime::Waker;
@@ -290,6 +290,11 @@ impl PcmReader {
     pub fn left(&self) -> Option<Samples> {
         let (waiting, ended) = self.level();
         ended.then_some(waiting as Samples)
+    }
+
+    /// Takes what the source says of what was taken of it, the next sample included.
+    pub fn take_metadata(&self) -> Option<NowPlaying> {
+        if self.taken > 0 { self.shared.take_metadata(self.taken) } else { None }
     }
 
     /// How the source ended, once it has.

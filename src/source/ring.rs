@@ -1,9 +1,13 @@
 //! What the two ends of a ring share.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use parking_lot::Mutex;
+
+use super::fetch::NowPlaying;
 use super::progress::Progress;
 use crate::audio::Samples;
 use crate::error::{Code, Result, SpeakerError};
@@ -28,6 +32,9 @@ pub struct Shared {
     pub wanted: AtomicUsize,
     /// True once the reader was dropped.
     pub cancelled: Arc<AtomicBool>,
+    /// What the source says of its sound, and from which sample of this reader on.
+    metadata: Mutex<VecDeque<(Samples, NowPlaying)>>,
+    has_metadata: AtomicBool,
     /// True while the decode task waits for room in the ring.
     full: Flag,
     /// Something moved of which a clock that waits was not told; the decode task's own.
@@ -37,6 +44,24 @@ pub struct Shared {
 // The two sides must not miss each other: each writes first (the flag here, the ring's place there) and then looks at
 // what the other wrote. With the fences at least one of them sees the other, so the decode task stays awake or is woken.
 impl Shared {
+    /// For the decode task: this is said of the sound from so many samples on.
+    pub fn tell(&self, from: Samples, metadata: NowPlaying) {
+        self.metadata.lock().push_back((from, metadata));
+        self.has_metadata.store(true, Ordering::Release);
+    }
+
+    /// What is said of the sound at or before so many samples.
+    pub fn take_metadata(&self, taken: Samples) -> Option<NowPlaying> {
+        if !self.has_metadata.load(Ordering::Acquire) {
+            return None;
+        }
+        let mut waiting = self.metadata.lock();
+        let is_due = waiting.front().is_some_and(|(from, _)| *from <= taken);
+        let due = if is_due { waiting.pop_front() } else { None };
+        self.has_metadata.store(!waiting.is_empty(), Ordering::Release);
+        due.map(|(_, metadata)| metadata)
+    }
+
     /// For the decode task: notes that it waits for room. Returns true if it must wait, because `lacks_room` still holds.
     pub fn must_wait(&self, lacks_room: impl Fn() -> bool) -> bool {
         self.full.store(true, Ordering::Relaxed);

@@ -15,6 +15,7 @@ use symphonia::core::io::MediaSource;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+use super::fetch::NowPlaying;
 use super::read_ahead::{Opened, Piece, ReadAhead, sought, wait};
 use super::ring::Reading;
 use super::spool_budget::SpoolBudget;
@@ -40,11 +41,31 @@ const HEAD: u64 = 512 << 10;
 /// What else waits in memory before it goes to the temporary file, all at once.
 const TAIL: u64 = 512 << 10;
 
+/// How far a body without an end may be ahead, all of it in memory: half a minute of MP3 (256 kbit/s). It is sent as it sounds, but for a
+/// few seconds at its start.
+const AHEAD_LIVE: u64 = 1 << 20;
+
+/// How many titles of a station wait to be told.
+const MAX_TITLES: usize = 16;
+
 /// What is behind the head is kept in blocks.
 const BLOCK: usize = 64 << 10;
 
 /// How much is read back at a time, at first: it waits behind what is written.
 const PIECE: usize = 128 << 10;
+
+/// How much of a body comes, as far as its server says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// So many bytes.
+    Known(u64),
+    /// It may have no end: of what is more than a source may bring only what is to come is kept.
+    Unknown,
+    /// As much as a source may bring, at most.
+    Bounded,
+    /// It has no end: only what is to come is kept.
+    Live,
+}
 
 /// A growing body.
 pub struct Spool {
@@ -62,13 +83,20 @@ pub struct Spool {
     this: Weak<Self>,
 }
 
-#[derive(Default)]
 struct State {
     head: Vec<u8>,
     disk: OnDisk,
-    /// Behind what is on the disk.
+    /// What is in memory behind the head and what is on the disk.
     tail: VecDeque<Arc<Vec<u8>>>,
+    /// Where it begins.
+    tail_from: u64,
+    /// Its extent is not known, so that it may become endless.
+    may_be_endless: bool,
+    /// What was read is forgotten, and nothing more is put on the disk.
+    is_endless: bool,
     came: u64,
+    /// Titles, and at which place each begins.
+    titles: VecDeque<(u64, NowPlaying)>,
     /// The furthest place that was read or asked for.
     furthest: u64,
     /// How many decode tasks wait for bytes.
@@ -104,21 +132,62 @@ enum Found {
     End(Result<()>),
 }
 
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            head: Vec::new(),
+            disk: OnDisk::default(),
+            tail: VecDeque::new(),
+            tail_from: HEAD,
+            may_be_endless: false,
+            is_endless: false,
+            came: 0,
+            titles: VecDeque::new(),
+            furthest: 0,
+            starving: 0,
+            is_wanted_whole: false,
+            end: None,
+            content_type: None,
+            tasks: Vec::new(),
+        }
+    }
+}
+
 impl State {
-    /// Where what is on the disk ends, and the tail begins.
-    fn on_disk(&self) -> u64 {
-        HEAD + self.disk.length
+    /// What is before this place is forgotten: the head and what is on the disk at once, and then block by block.
+    fn forgotten(&self) -> u64 {
+        let is_gone = self.is_endless && self.head.is_empty() && self.disk.lane.is_none();
+        if is_gone { self.tail_from } else { 0 }
+    }
+
+    /// Forgets what was read. Returns how many bytes that were.
+    fn forget(&mut self) -> u64 {
+        let before = self.forgotten();
+        if !self.is_endless || self.disk.is_writing {
+            return 0;
+        }
+        let Some(read) = self.furthest.checked_sub(BLOCK as u64) else { return 0 };
+        if read < self.tail_from {
+            return 0;
+        }
+        (self.head, self.disk.lane) = (Vec::new(), None);
+        while self.tail.front().is_some_and(|block| block.len() == BLOCK) && read >= self.tail_from + BLOCK as u64 {
+            self.tail.pop_front();
+            self.tail_from += BLOCK as u64;
+        }
+        self.forgotten() - before
     }
 
     fn find(&self, place: u64, buffer: &mut [u8]) -> Found {
         let bytes = match place {
             _ if place >= self.came => return self.end.clone().map_or(Found::Nothing, Found::End),
-            _ if place < HEAD => &self.head[place as usize..],
-            _ => match place.checked_sub(self.on_disk()) {
+            _ if place < self.forgotten() => return Found::End(Err(forgotten())),
+            _ if place < self.head.len() as u64 => &self.head[place as usize..],
+            _ => match place.checked_sub(self.tail_from) {
                 Some(behind) => &self.tail[behind as usize / BLOCK][behind as usize % BLOCK..],
                 None => {
                     let lane = self.disk.lane.clone().expect("something is there");
-                    return Found::OnDisk(lane, self.on_disk());
+                    return Found::OnDisk(lane, self.tail_from);
                 }
             },
         };
@@ -137,14 +206,19 @@ impl State {
         if self.is_waited_for() {
             return u64::MAX;
         }
-        let in_memory = self.came.saturating_sub(self.on_disk());
+        if self.is_endless {
+            return AHEAD_LIVE.saturating_sub(self.came - self.furthest);
+        }
+        let in_memory = self.came.saturating_sub(self.tail_from);
         let of_disk = if self.disk.is_writing { (2 * TAIL).saturating_sub(in_memory) } else { u64::MAX };
         AHEAD.saturating_sub(self.came - self.furthest).min(of_disk)
     }
 
     fn append(&mut self, mut chunk: &[u8]) {
         self.came += chunk.len() as u64;
-        let to_head = chunk.len().min(HEAD as usize - self.head.len());
+        let has_head = self.forgotten() == 0 && self.tail_from >= HEAD;
+        let room = if has_head { HEAD as usize - self.head.len() } else { 0 };
+        let to_head = chunk.len().min(room);
         self.head.extend_from_slice(&chunk[..to_head]);
         chunk = &chunk[to_head..];
         while !chunk.is_empty() {
@@ -187,13 +261,39 @@ impl Spool {
         self.state.lock().content_type.clone()
     }
 
-    /// Sets how long the server says that it is, or refuses that; without a length it may have no end. Called before the first byte.
-    pub fn announce(&self, length: Option<u64>) -> Result<()> {
-        self.may_be_sought.store(length.is_some(), Ordering::Release);
-        length.iter().for_each(|length| _ = self.announced.set(*length));
-        match length {
-            Some(length) if length > MAX_BYTES => Err(too_large(length)),
+    /// Sets how much comes, or refuses that; without a length it may have no end. Called before the first byte.
+    pub fn announce(&self, extent: Extent) -> Result<()> {
+        self.may_be_sought.store(matches!(extent, Extent::Known(_)), Ordering::Release);
+        if let Extent::Known(length) = extent {
+            let _ = self.announced.set(length);
+        }
+        let mut state = self.state.lock();
+        state.may_be_endless = extent == Extent::Unknown;
+        if extent == Extent::Live {
+            (state.is_endless, state.tail_from) = (true, 0);
+        }
+        match extent {
+            Extent::Known(length) if length > MAX_BYTES => Err(too_large(length)),
             _ => Ok(()),
+        }
+    }
+
+    /// What follows is said to be this.
+    pub fn tell(&self, metadata: NowPlaying) {
+        let mut state = self.state.lock();
+        if state.titles.len() == MAX_TITLES {
+            state.titles.pop_front();
+        }
+        let place = state.came;
+        state.titles.push_back((place, metadata));
+    }
+
+    /// Takes what is said of the bytes at or before a place.
+    pub fn take_metadata(&self, place: u64) -> Option<NowPlaying> {
+        let mut state = self.state.lock();
+        match state.titles.front() {
+            Some((begins, _)) if *begins <= place => state.titles.pop_front().map(|(_, metadata)| metadata),
+            _ => None,
         }
     }
 
@@ -252,11 +352,14 @@ impl Spool {
             // What is freed from here on is told.
             freed.as_mut().enable();
             let is_starving = {
-                let state = self.state.lock();
-                if state.came + wanted as u64 > MAX_BYTES {
+                let mut state = self.state.lock();
+                state.is_endless |= state.may_be_endless && state.came + wanted as u64 > MAX_BYTES;
+                // What has no end can't be waited for.
+                let is_kept = !state.is_endless || state.is_wanted_whole;
+                if is_kept && (state.is_endless || state.came + wanted as u64 > MAX_BYTES) {
                     return Err(too_large("more"));
                 }
-                let is_small = state.is_waited_for() && state.came < AHEAD;
+                let is_small = state.is_waited_for() && state.came - state.forgotten() < AHEAD;
                 match self.budget.take(state.room().min(wanted as u64), is_small) {
                     0 => state.starving > 0,
                     taken => return Ok(taken as usize),
@@ -289,7 +392,7 @@ impl Spool {
     fn write_out(&self) {
         let mut state = self.state.lock();
         let OnDisk { is_writing, has_failed, .. } = state.disk;
-        if is_writing || has_failed || state.came.saturating_sub(state.on_disk()) < TAIL {
+        if is_writing || has_failed || state.is_endless || state.came.saturating_sub(state.tail_from) < TAIL {
             return;
         }
         state.disk.is_writing = true;
@@ -318,6 +421,7 @@ impl Spool {
             Ok(()) => {
                 state.tail.drain(..blocks);
                 state.disk.length += (blocks * BLOCK) as u64;
+                state.tail_from += (blocks * BLOCK) as u64;
             }
             Err(error) => {
                 tracing::warn!(%error, "no temporary file for a download: it stays in memory");
@@ -331,10 +435,10 @@ impl Spool {
 
     /// No more comes; the first call counts.
     pub fn finish(&self, result: Result<()>) {
-        if result.is_ok() {
+        let mut state = self.state.lock();
+        if result.is_ok() && !state.is_endless {
             self.may_be_sought.store(true, Ordering::Release);
         }
-        let mut state = self.state.lock();
         state.end.get_or_insert(result);
         state.tasks.iter().for_each(Waker::wake);
     }
@@ -363,6 +467,11 @@ impl Spool {
         let mut state = self.state.lock();
         if place > state.furthest {
             state.furthest = place;
+            let freed = state.forget();
+            drop(state);
+            if freed > 0 {
+                self.budget.give_back(freed);
+            }
             self.moved.notify_one();
         }
     }
@@ -382,8 +491,14 @@ impl Spool {
 
 impl Drop for Spool {
     fn drop(&mut self) {
-        self.budget.give_back(self.state.get_mut().came);
+        let state = self.state.get_mut();
+        self.budget.give_back(state.came - state.forgotten());
     }
+}
+
+fn forgotten() -> SpeakerError {
+    let message = "Expected audioUrl to be played on but received another place, and of what has no end none is kept";
+    SpeakerError::new(Code::NotSeekable, message)
 }
 
 fn too_large(received: impl std::fmt::Display) -> SpeakerError {
@@ -700,6 +815,54 @@ mod tests {
     }
 
     #[test]
+    fn what_has_no_end_is_kept_while_it_is_to_come() {
+        let (spool, body) = (spool(1 << 30), bytes(LONG));
+        spool.announce(Extent::Live).unwrap();
+        let end = fill(&spool, body.clone());
+        assert_eq!(settled(&spool), AHEAD_LIVE, "nobody reads it yet");
+        assert!(read(&spool, u64::MAX).recv_timeout(SOON).unwrap() == (body, None));
+        end.recv_timeout(SOON).unwrap().unwrap();
+        let state = spool.state.lock();
+        assert!(state.disk.lane.is_none() && state.head.is_empty() && state.tail.len() <= 3);
+        drop(state);
+        assert!(spool.budget.used() <= 3 * BLOCK as u64);
+        assert!(!spool.may_be_sought());
+        let (heard, error) = read(&spool, u64::MAX).recv_timeout(SOON).unwrap();
+        assert!(heard.is_empty() && error.unwrap().contains("of what has no end none is kept"));
+        let budget = spool.budget;
+        drop(spool);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn what_has_no_end_is_not_waited_for() {
+        let spool = spool(1 << 30);
+        spool.announce(Extent::Live).unwrap();
+        let end = fill(&spool, bytes(LONG));
+        let waiting = spool.clone();
+        let (_, waited) = decode(move |task| {
+            waiting.attach(&task.waker);
+            SpoolReader::new(waiting.clone(), task).wait_until_complete().is_err()
+        });
+        assert!(waited.recv_timeout(SOON).unwrap());
+        assert_eq!(end.recv_timeout(SOON).unwrap().unwrap_err().code, Code::SourceTooLarge);
+    }
+
+    #[test]
+    fn what_is_said_waits_for_its_place() {
+        let spool = spool(1 << 30);
+        let said = |n: usize| NowPlaying { title: Some(n.to_string()), ..NowPlaying::default() };
+        spool.tell(said(0));
+        FETCHES.block_on(spool.append(b"abc")).unwrap();
+        spool.tell(said(1));
+        assert_eq!(spool.take_metadata(2), Some(said(0)));
+        assert_eq!(spool.take_metadata(2), None);
+        assert_eq!(spool.take_metadata(3), Some(said(1)));
+        (0..100).for_each(|n| spool.tell(said(n)));
+        assert_eq!(spool.take_metadata(3), Some(said(100 - MAX_TITLES)), "the latest are kept");
+    }
+
+    #[test]
     fn what_came_is_read_before_the_failure_that_cut_it() {
         let spool = spool(1 << 30);
         FETCHES.block_on(spool.append(b"abc")).unwrap();
@@ -711,10 +874,10 @@ mod tests {
     #[test]
     fn a_body_beyond_the_limit_is_refused_announced_or_not() {
         let spool = spool(1 << 30);
-        assert_eq!(spool.announce(Some(MAX_BYTES + 1)).unwrap_err().code, Code::SourceTooLarge);
-        spool.announce(None).unwrap();
+        assert_eq!(spool.announce(Extent::Known(MAX_BYTES + 1)).unwrap_err().code, Code::SourceTooLarge);
+        spool.announce(Extent::Bounded).unwrap();
         assert!(!spool.may_be_sought());
-        spool.announce(Some(MAX_BYTES)).unwrap();
+        spool.announce(Extent::Known(MAX_BYTES)).unwrap();
         spool.state.lock().came = MAX_BYTES;
         assert_eq!(FETCHES.block_on(spool.append(b"x")).unwrap_err().code, Code::SourceTooLarge);
         spool.state.lock().came = 0;

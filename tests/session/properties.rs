@@ -627,6 +627,7 @@ impl World {
             EventKind::Resumed { .. } => {
                 return assert!(std::mem::replace(&mut fate.is_paused, false), "{id} resumed twice");
             }
+            EventKind::Metadata { .. } => return assert!(fate.has_started, "{kind:?} of {id}"),
             EventKind::Progress { .. } | EventKind::Stalled { .. } => {
                 return assert!(fate.has_started && !fate.is_paused, "{kind:?} of {id}");
             }

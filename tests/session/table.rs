@@ -461,6 +461,7 @@ fn word(event: &Event) -> String {
         EventKind::Paused { position_ms } => format!("paused@{position_ms}"),
         EventKind::Resumed { position_ms } => format!("resumed@{position_ms}"),
         EventKind::Stalled { position_ms } => format!("stalled@{position_ms}"),
+        EventKind::Metadata { title, .. } => format!("metadata({title:?})"),
         EventKind::Sought { position_ms } => format!("sought@{position_ms}"),
         EventKind::Completed { unheard_ms, .. } => format!("completed{}", unheard(*unheard_ms)),
         EventKind::Stopped { reason, duration_ms, unheard_ms, .. } => {

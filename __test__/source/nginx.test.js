@@ -1,0 +1,128 @@
+'use strict'
+
+// Sources from a real nginx: parts, codings, redirects, limits, and a proxy that breaks off.
+
+const assert = require('node:assert/strict')
+const { readFileSync, writeFileSync } = require('node:fs')
+const net = require('node:net')
+const path = require('node:path')
+const { after, before, test } = require('node:test')
+const { once } = require('node:events')
+
+const { reasonForNone } = require('../../scripts/debian')
+const { executable, startNginx } = require('../../scripts/nginx')
+const { open, finish } = require('../support/session')
+const { tone } = require('../support/wav')
+
+const skip = reasonForNone(executable)
+const clip = tone(440, 3000)
+const mp3 = readFileSync(path.join(__dirname, '..', 'fixtures', 'tone-cbr.mp3'))
+
+/** Stands before nginx and cuts what comes from it: each connection after so many bytes, but the last. Notes what is asked. */
+async function cutter(t, target, cuts, onCut = () => {}) {
+  const asked = []
+  const server = net.createServer((socket) => {
+    const upstream = net.connect(new URL(target).port, '127.0.0.1')
+    let left = cuts.shift() ?? Infinity
+    for (const each of [socket, upstream]) each.on('error', () => {})
+    socket.on('data', (data) => {
+      asked.push(String(data))
+      upstream.write(data)
+    })
+    upstream.on('data', (data) => {
+      const part = data.subarray(0, Math.min(left, data.length))
+      left -= part.length
+      socket.write(part)
+      if (left > 0) return
+      onCut()
+      socket.end()
+      upstream.destroy()
+    })
+    upstream.on('close', () => socket.end())
+    socket.on('close', () => upstream.destroy())
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  return { url: `http://127.0.0.1:${server.address().port}`, asked }
+}
+
+async function hear(t, request) {
+  const { session, heard } = open(t)
+  const playing = session.playAudio(request).catch((error) => error)
+  await finish(session)
+  return { result: await playing, samples: heard() }
+}
+
+let nginx
+
+before(async () => {
+  if (skip) return
+  nginx = await startNginx(`
+    absolute_redirect off;
+    location /zipped/ { alias FILES/; gzip on; gzip_min_length 0; gzip_types audio/wav; }
+    location /moved/ { rewrite ^/moved/(.*)$ /$1 redirect; }
+    location /around { return 302 /around; }
+    location /limited/ { alias FILES/; limit_rate 400k; }
+    location /no-ranges/ { alias FILES/; max_ranges 0; }
+    location /no-validators/ { alias FILES/; etag off; add_header Last-Modified ""; }
+    location /busy { return 503; }
+  `)
+  for (const [name, body] of [['tone.wav', clip], ['tone.mp3', mp3]]) writeFileSync(path.join(nginx.folder, name), body)
+})
+after(() => nginx?.stop())
+
+for (const [where, how] of [['/', 'as it is'], ['/moved/', 'behind a redirect'], ['/limited/', 'slowly']]) {
+  test(`a file of nginx is played, ${how}`, { skip }, async (t) => {
+    for (const [name, body] of [['tone.wav', clip], ['tone.mp3', mp3]]) {
+      const { result, samples } = await hear(t, { audioUrl: `${nginx.url}${where}${name}` })
+      assert.equal(result.outcome, 'completed', result.message)
+      assert.deepEqual(samples, (await hear(t, { audio: body })).samples)
+    }
+  })
+}
+
+for (const [where, cuts, asked, headers] of [
+  ['/', [100_000, 50_000], [/^range: bytes=\d+-\r\nif-range: ".+"/im, /^range: bytes=\d+-\r\nif-range: ".+"/im]],
+  ['/moved/', [100_000], [/^GET \/tone\.wav/, /^GET \/moved\/tone\.wav[^]*^range: bytes=/im, /^GET \/tone\.wav[^]*^range: bytes=/im]],
+  ['/no-ranges/', [100_000], [/^range: bytes=/im]],
+  ['/no-validators/', [100_000], [/^range: bytes=/im]],
+  ['/zipped/', [1_000], [/^range: bytes=/im], { 'Accept-Encoding': 'gzip' }]
+]) {
+  test(`a file of nginx at ${where} is gone on with where it broke`, { skip }, async (t) => {
+    const way = await cutter(t, nginx.url, cuts)
+    const { result, samples } = await hear(t, { audioUrl: `${way.url}${where}tone.wav`, headers })
+    assert.equal(result.outcome, 'completed', result.message)
+    assert.deepEqual(samples, (await hear(t, { audio: clip })).samples)
+    const later = way.asked.slice(1)
+    assert.equal(later.length, asked.length, way.asked.join('\n'))
+    for (const [index, pattern] of asked.entries()) assert.match(later[index], pattern)
+  })
+}
+
+test('a file of nginx that is replaced before the rest is asked for is truncated', { skip }, async (t) => {
+  const file = path.join(nginx.folder, 'changes.wav')
+  writeFileSync(file, clip)
+  const way = await cutter(t, nginx.url, [100_000], () => writeFileSync(file, tone(880, 2000)))
+  const { result } = await hear(t, { audioUrl: `${way.url}/changes.wav` })
+  assert.equal(result.code, 'ERR_TRUNCATED', result.message)
+  assert.match(result.message, /has changed/)
+})
+
+test('what nginx zips on its way is unzipped', { skip }, async (t) => {
+  const { result, samples } = await hear(t, { audioUrl: `${nginx.url}/zipped/tone.wav`, headers: { 'Accept-Encoding': 'gzip' } })
+  assert.equal(result.outcome, 'completed', result.message)
+  assert.deepEqual(samples, (await hear(t, { audio: clip })).samples)
+})
+
+for (const [where, code, message] of [
+  ['/around', 'ERR_TOO_MANY_REDIRECTS', /more than|more from/],
+  ['/busy', 'ERR_HTTP_STATUS', /503/],
+  ['/none.wav', 'ERR_HTTP_STATUS', /404/]
+]) {
+  test(`nginx at ${where}: ${code}`, { skip }, async (t) => {
+    const { result } = await hear(t, { audioUrl: `${nginx.url}${where}` })
+    assert.equal(result.code, code)
+    assert.match(result.message, message)
+  })
+}

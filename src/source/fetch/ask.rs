@@ -1,0 +1,215 @@
+//! One request, until there is an answer with a body: through redirects, with their cookies, and again where a server may be back soon.
+
+use std::fmt::Display;
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, COOKIE, HeaderMap, HeaderName, HeaderValue, IF_RANGE, LOCATION, RANGE};
+use reqwest::{Response, StatusCode, Url};
+use tokio::time::sleep;
+
+use super::body::Answer;
+use super::cookies::Cookies;
+use super::retry::{self, Retries};
+use super::{Fetch, FetchLimits, blocked, silent};
+use crate::error::{Code, Result, SpeakerError};
+use crate::net::http::{self, NoClient};
+use crate::runtime::Allowance;
+use crate::secrets::Secrets;
+
+/// As many as browsers' `fetch` follows are 20 (Fetch standard §4.4); a file server that needs more than 10 is a loop.
+const MAX_REDIRECTS: usize = 10;
+
+/// Asks for one source, as often as is needed.
+pub struct Asker {
+    fetch: Fetch,
+    pub limits: FetchLimits,
+    given: Url,
+    cookies: Cookies,
+    /// Of all servers on the way, for as long as anything may be told of them.
+    secrets: Vec<Secrets>,
+}
+
+/// The part of the source that is wanted: from this byte on, if it has not changed.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    pub from: u64,
+    pub if_range: Option<HeaderValue>,
+}
+
+/// What one request came to.
+enum Said {
+    Answer(Box<Answer>),
+    Elsewhere(Url),
+}
+
+/// Why there is no answer, and, if there may be one soon, when.
+struct Trouble {
+    error: SpeakerError,
+    is_passing: bool,
+    after: Option<Duration>,
+}
+
+impl From<SpeakerError> for Trouble {
+    fn from(error: SpeakerError) -> Self {
+        Self { error, is_passing: false, after: None }
+    }
+}
+
+impl Asker {
+    pub fn new(fetch: Fetch, limits: FetchLimits) -> Result<Self> {
+        let secrets = vec![Secrets::of_request(&fetch.url, &fetch.headers)];
+        let given = Url::parse(&fetch.url).map_err(|error| failed("a URL that is none", &error))?;
+        Ok(Self { fetch, limits, given, cookies: Cookies::default(), secrets })
+    }
+
+    /// Returns true if the user asks for a part of the source.
+    pub fn asks_for_a_part(&self) -> bool {
+        self.fetch.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(RANGE.as_str()))
+    }
+
+    /// Asks for the source, or a part of it. All of that, with redirects and retries, takes as long as the server may be silent.
+    pub async fn ask(&mut self, wanted: Option<&Wanted>, mut retries: Retries) -> Result<Answer> {
+        // Those of the servers that it led to the last time are not told of any more.
+        self.secrets.truncate(1);
+        self.cookies = Cookies::default();
+        let mut time = Allowance::new(self.limits.timeout);
+        let (mut url, mut redirects) = (self.given.clone(), 0);
+        loop {
+            let trouble = match time.within(self.ask_once(&url, wanted)).await {
+                Some(Ok(Said::Answer(answer))) => return Ok(*answer),
+                Some(Ok(Said::Elsewhere(_))) if redirects == MAX_REDIRECTS => {
+                    let host = http::host(&url);
+                    let message = format!(
+                        "Expected at most {MAX_REDIRECTS} redirects for audioUrl but received more from {host}"
+                    );
+                    return Err(SpeakerError::new(Code::TooManyRedirects, message));
+                }
+                Some(Ok(Said::Elsewhere(next))) => {
+                    (url, redirects) = (next, redirects + 1);
+                    continue;
+                }
+                Some(Err(trouble)) => trouble,
+                None => {
+                    // Other requests over the same connection would wait in vain too.
+                    http::forget(&url);
+                    return Err(silent(self.limits.timeout, &url));
+                }
+            };
+            let wait = if trouble.is_passing { retries.wait(trouble.after) } else { None };
+            let Some(wait) = wait.filter(|wait| *wait < time.left()) else { return Err(trouble.error) };
+            tracing::debug!(?wait, reason = %trouble.error, "asked again for audioUrl");
+            let _ = time.within(sleep(wait)).await;
+        }
+    }
+
+    async fn ask_once(&mut self, url: &Url, wanted: Option<&Wanted>) -> std::result::Result<Said, Trouble> {
+        // Where a redirect leads to may be signed too.
+        self.secrets.push(Secrets::of_request(url.as_str(), &[]));
+        let headers = self.headers(url, wanted)?;
+        let response = match self.send(url, headers.clone()).await? {
+            Ok(response) => response,
+            // The server may have closed a connection that was kept. A GET may be sent again (RFC 9110 §9.2.2), over one that is new.
+            Err(error) if !error.is_connect() => {
+                http::forget(url);
+                self.send(url, headers).await?.map_err(|error| unanswered(url, &error))?
+            }
+            Err(error) => return Err(unanswered(url, &error)),
+        };
+        self.cookies.store(response.headers(), url);
+        let values: Vec<_> = self.cookies.values().map(Secrets::of).collect();
+        self.secrets.extend(values);
+        if let Some(next) = redirection(&response, url) {
+            return Ok(Said::Elsewhere(next?));
+        }
+        let answer = Answer::of(response, url.clone()).await.map_err(|error| unanswered(url, &error))?;
+        let answer = answer.ok_or_else(|| failed(&http::way(url), &"it answers with what is not HTTP"))?;
+        let is_beyond = wanted.is_some() && answer.status == StatusCode::RANGE_NOT_SATISFIABLE;
+        if answer.status.is_success() || is_beyond {
+            return Ok(Said::Answer(Box::new(answer)));
+        }
+        let (status, way) = (answer.status, http::way(url));
+        let message = format!("Expected an HTTP status of 200–299 for audioUrl but received {status} from {way}");
+        Err(Trouble {
+            error: SpeakerError::new(Code::HttpStatus, message),
+            is_passing: retry::is_passing(status),
+            after: retry::retry_after(&answer.headers, SystemTime::now()),
+        })
+    }
+
+    /// Sends a request, if `network` lets the server be reached.
+    async fn send(&self, url: &Url, headers: HeaderMap) -> std::result::Result<reqwest::Result<Response>, Trouble> {
+        let client = http::client(url, &self.fetch.network).await.map_err(|error| match error {
+            NoClient::Blocked(why) => blocked(url, why).into(),
+            NoClient::Failed(error) => unanswered(url, &error),
+        })?;
+        Ok(http::send(client.get(url.clone()).headers(headers)).await)
+    }
+
+    /// What is sent to a server. The user's own headers are for the server of the URL that was given, and count before ours.
+    fn headers(&self, url: &Url, wanted: Option<&Wanted>) -> Result<HeaderMap> {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("audio/*, */*;q=0.5"));
+        // As browsers ask for sound: it does not become smaller, and of what was encoded on the way no part can be asked for.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        headers.insert(HeaderName::from_static("icy-metadata"), HeaderValue::from_static("1"));
+        let mut own = HeaderMap::new();
+        if is_same_server(&self.given, url) {
+            for (name, value) in &self.fetch.headers {
+                let header = HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_str(value).ok());
+                let (name, value) = header.ok_or_else(|| failed(&http::host(url), &"a header is none"))?;
+                own.append(name, value);
+            }
+        }
+        let cookies = self.cookies.of(url).and_then(|cookies| {
+            let own = own.get(COOKIE).and_then(|own| own.to_str().ok());
+            let all = own.map_or_else(|| cookies.clone(), |own| format!("{own}; {cookies}"));
+            HeaderValue::from_str(&all).ok()
+        });
+        cookies.into_iter().for_each(|cookies| _ = own.insert(COOKIE, cookies));
+        if let Some(Wanted { from, if_range }) = wanted {
+            own.insert(RANGE, HeaderValue::from_str(&format!("bytes={from}-")).expect("digits are visible"));
+            if_range.iter().for_each(|validator| _ = own.insert(IF_RANGE, validator.clone()));
+        }
+        own.keys().for_each(|name| _ = headers.remove(name));
+        headers.extend(own);
+        Ok(headers)
+    }
+}
+
+/// Where an answer leads to, if it leads on.
+fn redirection(response: &Response, url: &Url) -> Option<Result<Url>> {
+    const LEAD_ON: [StatusCode; 5] = [
+        StatusCode::MOVED_PERMANENTLY,
+        StatusCode::FOUND,
+        StatusCode::SEE_OTHER,
+        StatusCode::TEMPORARY_REDIRECT,
+        StatusCode::PERMANENT_REDIRECT,
+    ];
+    let location = response.headers().get(LOCATION).filter(|_| LEAD_ON.contains(&response.status()))?;
+    let next = std::str::from_utf8(location.as_bytes()).ok().and_then(|location| url.join(location).ok());
+    Some(match next.filter(|next| matches!(next.scheme(), "http" | "https")) {
+        Some(next) => Ok(next),
+        None => Err(failed(&http::host(url), &"it redirects to what is no http(s) URL")),
+    })
+}
+
+/// Whether `to` may see what was meant for `from`, such as keys in headers: the same server, or the same one over TLS.
+fn is_same_server(from: &Url, to: &Url) -> bool {
+    let is_upgrade = (from.scheme(), to.scheme()) == ("http", "https") && (from.port(), to.port()) == (None, None);
+    from.origin() == to.origin() || (is_upgrade && from.host() == to.host())
+}
+
+fn unanswered(url: &Url, error: &reqwest::Error) -> Trouble {
+    match http::blocked(error) {
+        Some(why) => blocked(url, why).into(),
+        None => Trouble {
+            error: failed(&http::way(url), &http::reason(error)).because_of(error),
+            is_passing: http::is_passing(error),
+            after: None,
+        },
+    }
+}
+
+fn failed(host: &str, reason: &dyn Display) -> SpeakerError {
+    SpeakerError::new(Code::FetchFailed, format!("audioUrl can't be fetched from {host}: {reason}"))
+}

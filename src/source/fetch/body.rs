@@ -1,0 +1,192 @@
+//! An answer's body, as it comes, and what the answer says of it.
+
+use reqwest::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, LAST_MODIFIED, TRANSFER_ENCODING,
+};
+use reqwest::{Response, StatusCode, Url, Version};
+use tokio_util::bytes::{Bytes, BytesMut};
+
+use super::icy;
+
+/// A stated length of so many bytes or more is none: it stands for "without an end", as do the largest numbers of 32 bits, signed or not.
+const ABSURD: u64 = 1 << 36;
+const LARGEST: [u64; 2] = [i32::MAX as u64, u32::MAX as u64];
+
+/// An answer whose body has not come yet.
+pub struct Answer {
+    pub url: Url,
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Body,
+    /// It began as those of stations do.
+    begins_as_station: bool,
+}
+
+/// The bytes of a body.
+pub struct Body {
+    /// What of it came with the head.
+    held: Bytes,
+    response: Response,
+    /// Its end is that of the connection, so that nobody can tell whether it is whole (RFC 9112 §6.3, rule 8).
+    pub ends_with_connection: bool,
+}
+
+/// Which part of something an answer brings: `bytes 0-99/1000` (RFC 9110 §14.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// Where it begins; `None` where no part is brought.
+    pub from: Option<u64>,
+    /// How long the whole is, if that is known.
+    pub total: Option<u64>,
+}
+
+/// By what two answers are known to bring the same bytes (RFC 9110 §8.8).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Validators {
+    etag: Option<HeaderValue>,
+    last_modified: Option<HeaderValue>,
+}
+
+impl Answer {
+    /// Reads the head of a body that has one of its own, as stations send it. `None` if this is no answer at all.
+    pub async fn of(response: Response, url: Url) -> reqwest::Result<Option<Self>> {
+        let (status, headers, version) = (response.status(), response.headers().clone(), response.version());
+        let is_chunked = headers.contains_key(TRANSFER_ENCODING) || version > Version::HTTP_11;
+        let ends_with_connection = !is_chunked && !headers.contains_key(CONTENT_LENGTH);
+        let mut body = Body { held: Bytes::new(), response, ends_with_connection };
+        if version != Version::HTTP_09 {
+            return Ok(Some(Self { url, status, headers, body, begins_as_station: false }));
+        }
+        let mut begun = BytesMut::new();
+        while icy::may_begin(&begun) && begun.len() < icy::MAX_HEAD {
+            let Some(more) = body.response.chunk().await? else { break };
+            begun.extend_from_slice(&more);
+            let Some((status, headers, length)) = icy::head(&begun) else { continue };
+            let Ok(status) = StatusCode::from_u16(status) else { break };
+            body.held = begun.freeze().split_off(length);
+            return Ok(Some(Self { url, status, headers, body, begins_as_station: true }));
+        }
+        Ok(None)
+    }
+
+    /// The length that it states, unless that is absurd.
+    pub fn length(&self) -> Option<u64> {
+        self.stated_length().filter(|length| !is_absurd(*length))
+    }
+
+    /// Returns true if it has no end: a station says so, or a length that nothing has.
+    pub fn is_live(&self) -> bool {
+        match self.stated_length() {
+            Some(length) => is_absurd(length),
+            None => self.begins_as_station || icy::is_station(&self.headers),
+        }
+    }
+
+    fn stated_length(&self) -> Option<u64> {
+        self.headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+    }
+
+    /// Which part of something it brings, if it says so.
+    pub fn part(&self) -> Option<Part> {
+        part(self.headers.get(CONTENT_RANGE)?.to_str().ok()?)
+    }
+
+    pub fn validators(&self) -> Validators {
+        let value = |name| self.headers.get(name).cloned();
+        Validators { etag: value(ETAG), last_modified: value(LAST_MODIFIED) }
+    }
+
+    /// The codings of its body, in the order in which they were applied.
+    pub fn codings(&self) -> Vec<String> {
+        let values = self.headers.get_all(CONTENT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).map(|name| name.trim().to_ascii_lowercase()).collect()
+    }
+}
+
+fn is_absurd(length: u64) -> bool {
+    length >= ABSURD || LARGEST.contains(&length)
+}
+
+fn part(value: &str) -> Option<Part> {
+    let (unit, value) = value.trim().split_once(char::is_whitespace)?;
+    let (range, total) = value.trim().split_once('/')?;
+    let total = if total.trim() == "*" { None } else { Some(total.trim().parse().ok()?) };
+    let from = match range.trim() {
+        "*" => None,
+        range => {
+            let (from, to) = range.split_once('-')?;
+            let (from, to): (u64, u64) = (from.trim().parse().ok()?, to.trim().parse().ok()?);
+            let is_one = from <= to && total.is_none_or(|total| to < total);
+            Some(Some(from).filter(|_| is_one)?)
+        }
+    };
+    unit.eq_ignore_ascii_case("bytes").then_some(Part { from, total })
+}
+
+impl Body {
+    /// The next piece; `None` at the end.
+    pub async fn chunk(&mut self) -> reqwest::Result<Option<Bytes>> {
+        match std::mem::take(&mut self.held) {
+            held if held.is_empty() => self.response.chunk().await,
+            held => Ok(Some(held)),
+        }
+    }
+}
+
+impl Validators {
+    /// What says, in a request for a part, that it is wanted of these bytes alone (RFC 9110 §13.1.5): a strong one is needed.
+    pub fn if_range(&self) -> Option<&HeaderValue> {
+        let is_strong = |etag: &&HeaderValue| etag.as_bytes().starts_with(b"\"");
+        self.etag.as_ref().filter(is_strong).or(self.last_modified.as_ref())
+    }
+
+    /// Returns true if both have one and it is not the same.
+    pub fn differ(&self, other: &Self) -> bool {
+        let differ = |one: &Option<HeaderValue>, other: &Option<HeaderValue>| matches!((one, other), (Some(one), Some(other)) if one != other);
+        differ(&self.etag, &other.etag) || differ(&self.last_modified, &other.last_modified)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_says_where_it_begins_and_how_long_the_whole_is() {
+        let some = |from, total| Some(Part { from, total });
+        for (value, expected) in [
+            ("bytes 0-99/1000", some(Some(0), Some(1000))),
+            ("Bytes  5 - 5 / *", some(Some(5), None)),
+            ("bytes */1000", some(None, Some(1000))),
+            ("bytes 0-999/1000", some(Some(0), Some(1000))),
+            ("bytes 0-1000/1000", None),
+            ("bytes 9-3/1000", None),
+            ("bytes 0-18446744073709551616/*", None),
+            ("bytes -5/1000", None),
+            ("seconds 0-9/10", None),
+            ("bytes", None),
+            ("", None),
+        ] {
+            assert_eq!(part(value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_part_is_asked_for_by_what_is_strong() {
+        let value = |text: &str| Some(HeaderValue::from_str(text).unwrap());
+        let date = value("Sun, 29 Nov 2026 18:00:00 GMT");
+        for (etag, last_modified, expected) in [
+            (value("\"a\""), date.clone(), value("\"a\"")),
+            (value("W/\"a\""), date.clone(), date.clone()),
+            (value("a"), None, None),
+            (None, date.clone(), date.clone()),
+            (None, None, None),
+        ] {
+            assert_eq!(Validators { etag, last_modified }.if_range(), expected.as_ref());
+        }
+        let of = |etag: Option<HeaderValue>, last_modified| Validators { etag, last_modified };
+        assert!(of(value("\"a\""), None).differ(&of(value("\"b\""), None)));
+        assert!(of(None, date.clone()).differ(&of(None, value("x"))));
+        assert!(!of(None, date).differ(&of(value("\"b\""), None)));
+    }
+}

@@ -1,0 +1,101 @@
+//! The cookies that one chain of redirects sets, for the servers of that chain (RFC 6265): some lead to themselves until they get back what
+//! they set. Nothing of them is kept for another fetch.
+
+use cookie_store::{CookieStore, RawCookie};
+use reqwest::Url;
+use reqwest::header::{HeaderMap, SET_COOKIE};
+
+/// How many cookies are kept, and how long each may be: what browsers keep at least (RFC 6265 §6.1).
+const MAX_COOKIES: usize = 50;
+const MAX_BYTES: usize = 4096;
+
+#[derive(Default)]
+pub struct Cookies(CookieStore);
+
+impl Cookies {
+    /// Takes what an answer from `url` sets.
+    pub fn store(&mut self, headers: &HeaderMap, url: &Url) {
+        let room = MAX_COOKIES.saturating_sub(self.values().count());
+        let all = headers.get_all(SET_COOKIE).iter().filter(|value| value.len() <= MAX_BYTES).take(room);
+        let cookies = all.filter_map(|value| RawCookie::parse(std::str::from_utf8(value.as_bytes()).ok()?).ok());
+        for cookie in cookies.filter(|cookie| cookie.domain().is_none_or(|domain| is_for_one(domain, url))) {
+            // What is for another domain is refused by the store.
+            let _ = self.0.insert_raw(&cookie, url);
+        }
+    }
+
+    /// What goes to `url`, as the value of a header.
+    pub fn of(&self, url: &Url) -> Option<String> {
+        let all: Vec<_> = self.0.get_request_values(url).map(|(name, value)| format!("{name}={value}")).collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+
+    /// The values, which are secrets.
+    pub fn values(&self) -> impl Iterator<Item = &str> {
+        self.0.iter_any().map(|cookie| cookie.value())
+    }
+}
+
+/// Whether a domain is somebody's own, so that a cookie may be for all of it: not one below which anybody may have a name, such as `co.uk`
+/// (RFC 6265 §5.3, step 5).
+fn is_for_one(domain: &str, url: &Url) -> bool {
+    let domain = domain.trim_start_matches('.').to_ascii_lowercase();
+    url.host_str() == Some(&domain) || psl::domain_str(&domain).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What goes to a URL after an answer from another one has set a cookie.
+    fn sent(from: &str, cookie: &str, to: &str) -> Option<String> {
+        let mut cookies = Cookies::default();
+        let headers = HeaderMap::from_iter([(SET_COOKIE, cookie.parse().unwrap())]);
+        cookies.store(&headers, &Url::parse(from).unwrap());
+        cookies.of(&Url::parse(to).unwrap())
+    }
+
+    #[test]
+    fn a_cookie_goes_to_those_that_it_is_for() {
+        for (from, cookie, to, expected) in [
+            ("http://a.test/", "id=1", "http://a.test/b", Some("id=1")),
+            ("http://a.test/", "id=1", "http://a.test:81/b", Some("id=1")),
+            ("http://a.test/", "id=1", "http://b.a.test/", None),
+            ("http://a.test/", "id=1", "http://b.test/", None),
+            ("http://127.0.0.1/", "id=1", "http://127.0.0.1/", Some("id=1")),
+            ("http://127.0.0.1/", "id=1; Domain=0.0.1", "http://127.0.0.1/", None),
+            ("http://a.example.com/", "id=1; Domain=example.com", "http://b.example.com/", Some("id=1")),
+            ("http://a.example.com/", "id=1; Domain=.Example.com", "http://example.com/", Some("id=1")),
+            ("http://a.example.com/", "id=1; Domain=example.com", "http://badexample.com/", None),
+            ("http://a.example.com/", "id=1; Domain=other.com", "http://other.com/", None),
+            ("http://a.example.com/", "id=1; Domain=com", "http://other.com/", None),
+            ("http://a.example.co.uk/", "id=1; Domain=co.uk", "http://other.co.uk/", None),
+            ("http://me.github.io/", "id=1; Domain=github.io", "http://you.github.io/", None),
+            ("http://localhost/", "id=1; Domain=localhost", "http://localhost/", Some("id=1")),
+            ("https://a.test/", "id=1; Secure", "http://a.test/", None),
+            ("https://a.test/", "id=1; Secure", "https://a.test/", Some("id=1")),
+            ("http://a.test/a/b", "id=1", "http://a.test/a/c", Some("id=1")),
+            ("http://a.test/a/b", "id=1", "http://a.test/c", None),
+            ("http://a.test/", "id=1; Path=/c", "http://a.test/c/d", Some("id=1")),
+            ("http://a.test/", "id=1; Path=/c", "http://a.test/cd", None),
+            ("http://a.test/", "id=1; Max-Age=0", "http://a.test/", None),
+            ("http://a.test/", "id=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT", "http://a.test/", None),
+            ("http://a.test/", "nothing", "http://a.test/", None),
+            ("http://a.test/", "", "http://a.test/", None),
+        ] {
+            assert_eq!(sent(from, cookie, to).as_deref(), expected, "{cookie} of {from} for {to}");
+        }
+    }
+
+    #[test]
+    fn no_more_are_taken_than_browsers_take() {
+        let mut cookies = Cookies::default();
+        let url = Url::parse("http://a.test/").unwrap();
+        let long = format!("long={}", "x".repeat(MAX_BYTES)).parse().unwrap();
+        let many = (0..1_000).map(|n| (SET_COOKIE, format!("n{n}={n}").parse().unwrap()));
+        let mut headers = HeaderMap::new();
+        std::iter::once((SET_COOKIE, long)).chain(many).for_each(|(name, value)| _ = headers.append(name, value));
+        cookies.store(&headers, &url);
+        assert_eq!(cookies.values().count(), MAX_COOKIES);
+    }
+}

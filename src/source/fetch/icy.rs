@@ -1,0 +1,236 @@
+//! What stations add to HTTP (SHOUTcast, Icecast): a status line of their own, and titles between the bytes of their sound.
+//!
+//! Nobody has specified it; this is what Icecast sends (its `format_mp3.c`) and ffmpeg reads (`libavformat/http.c`). A client asks with
+//! `Icy-MetaData: 1`; the answer says `icy-metaint: N`. After each N bytes of sound comes a byte with a length in units of 16 bytes, and so
+//! much text: `StreamTitle='Artist - Title';StreamUrl='http://…';`, padded with zeros, or nothing where it has not changed.
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use tokio_util::bytes::Bytes;
+
+/// Sound between two titles: Icecast has 16,000 bytes. A station that claims more than this has none.
+const MAX_INTERVAL: usize = 16 << 20;
+
+/// The unit of a block's length.
+const UNIT: usize = 16;
+
+/// How long an answer's head may be.
+pub const MAX_HEAD: usize = 64 << 10;
+
+/// What a station says of what it plays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NowPlaying {
+    /// What it plays, mostly `Artist - Title`.
+    pub title: Option<String>,
+    /// A page or a picture that belongs to it.
+    pub url: Option<String>,
+    /// The station's own name.
+    pub station: Option<String>,
+}
+
+/// A part of what a station sends.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Part {
+    Sound(Bytes),
+    Metadata(NowPlaying),
+}
+
+/// Divides what a station sends.
+#[derive(Debug)]
+pub struct Icy {
+    interval: usize,
+    station: Option<String>,
+    /// How much sound comes before the next block.
+    sound: usize,
+    /// How long the block is that is being read, and what came of it.
+    block: Option<usize>,
+    text: Vec<u8>,
+}
+
+impl Icy {
+    /// For an answer with titles in its body.
+    pub fn new(headers: &HeaderMap) -> Option<Self> {
+        let interval = headers.get("icy-metaint")?.to_str().ok()?.trim().parse().ok()?;
+        let station = station(headers);
+        let icy = Self { interval, station, sound: interval, block: None, text: Vec::new() };
+        (1..=MAX_INTERVAL).contains(&interval).then_some(icy)
+    }
+
+    /// Takes the next part of `bytes`; `None` once all of them are taken.
+    pub fn next(&mut self, bytes: &mut Bytes) -> Option<Part> {
+        while !bytes.is_empty() {
+            if self.sound > 0 {
+                let sound = bytes.split_to(self.sound.min(bytes.len()));
+                self.sound -= sound.len();
+                return Some(Part::Sound(sound));
+            }
+            let length = *self.block.get_or_insert_with(|| usize::from(bytes.split_to(1)[0]) * UNIT);
+            let more = bytes.split_to((length - self.text.len()).min(bytes.len()));
+            self.text.extend_from_slice(&more);
+            if self.text.len() == length {
+                (self.sound, self.block) = (self.interval, None);
+                let text = std::mem::take(&mut self.text);
+                if let Some(metadata) = parse(&text) {
+                    return Some(Part::Metadata(NowPlaying { station: self.station.clone(), ..metadata }));
+                }
+            }
+        }
+        None
+    }
+}
+
+/// The name that a station gives itself.
+pub fn station(headers: &HeaderMap) -> Option<String> {
+    headers.get("icy-name").map(|name| decoded(name.as_bytes())).filter(|name| !name.is_empty())
+}
+
+/// Whether an answer says that a station has given it.
+pub fn is_station(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| name.as_str().starts_with("icy-"))
+}
+
+/// What a block says; `None` if that is nothing.
+fn parse(text: &[u8]) -> Option<NowPlaying> {
+    let text = decoded(text);
+    let field = |name: &str| {
+        let at = text.find(name)? + name.len();
+        let value = text[at..].strip_prefix('\'')?;
+        // A quotation mark may stand in a title too: what ends it is followed by a semicolon, or by nothing.
+        let end = value.find("';").or_else(|| value.strip_suffix('\'').map(str::len)).unwrap_or(value.len());
+        Some(value[..end].trim().to_owned()).filter(|value| !value.is_empty())
+    };
+    let is_said = text.contains("StreamTitle=") || text.contains("StreamUrl=");
+    is_said.then(|| NowPlaying { title: field("StreamTitle="), url: field("StreamUrl="), station: None })
+}
+
+/// UTF-8, or else Latin-1, which older stations send. Without what pads it, and without what is no text.
+fn decoded(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    let text = match std::str::from_utf8(&bytes[..end]) {
+        Ok(text) => text.to_owned(),
+        Err(_) => bytes[..end].iter().copied().map(char::from).collect(),
+    };
+    text.trim().replace(char::is_control, "")
+}
+
+/// Reads the head of an answer that begins with `ICY 200 OK`. Returns its status, its headers and its length; `None` if it is none.
+pub fn head(bytes: &[u8]) -> Option<(u16, HeaderMap, usize)> {
+    let (end, gap) = match (find(bytes, b"\r\n\r\n"), find(bytes, b"\n\n")) {
+        (Some(end), other) if other.is_none_or(|other| end < other) => (end, 4),
+        (_, Some(end)) => (end, 2),
+        (Some(end), None) => (end, 4),
+        (None, None) => return None,
+    };
+    let mut lines = bytes[..end].split(|byte| *byte == b'\n');
+    let status = std::str::from_utf8(lines.next()?.strip_prefix(b"ICY ")?).ok()?;
+    let status = status.split_whitespace().next()?.parse().ok()?;
+    let mut headers = HeaderMap::new();
+    for line in lines.take(1_000) {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+        let name = HeaderName::from_bytes(line[..colon].trim_ascii());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(line[colon + 1..].trim_ascii())) {
+            headers.append(name, value);
+        }
+    }
+    Some((status, headers, end + gap))
+}
+
+fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
+    bytes.windows(what.len()).position(|window| window == what)
+}
+
+/// Whether an answer may yet turn out to begin so.
+pub fn may_begin(bytes: &[u8]) -> bool {
+    let start = b"ICY ";
+    let length = bytes.len().min(start.len());
+    bytes[..length] == start[..length]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(all: &[(&'static str, &[u8])]) -> HeaderMap {
+        let all =
+            all.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap()));
+        HeaderMap::from_iter(all)
+    }
+
+    fn block(text: &[u8]) -> Vec<u8> {
+        let units = text.len().div_ceil(UNIT);
+        let mut block = vec![units as u8];
+        block.extend(text);
+        block.resize(1 + units * UNIT, 0);
+        block
+    }
+
+    #[test]
+    fn sound_and_titles_are_divided_however_they_come() {
+        let mut body = b"12345".to_vec();
+        body.extend(block(b"StreamTitle='One';"));
+        body.extend(b"67890");
+        body.extend(block(b""));
+        body.extend(b"abcde");
+        body.extend(block(&[b"StreamTitle='", &[0xe4; 100][..], b"';StreamUrl='http://a/';"].concat()));
+        body.extend(b"fgh");
+        for size in 1..=body.len() {
+            let mut icy = Icy::new(&headers(&[("icy-metaint", b"5"), ("icy-name", b"\xc3\xa4")])).unwrap();
+            let (mut sound, mut said) = (Vec::new(), Vec::new());
+            for chunk in body.chunks(size) {
+                let mut chunk = Bytes::copy_from_slice(chunk);
+                while let Some(part) = icy.next(&mut chunk) {
+                    match part {
+                        Part::Sound(bytes) => sound.extend(bytes),
+                        Part::Metadata(metadata) => said.push((sound.len(), metadata)),
+                    }
+                }
+            }
+            assert_eq!(sound, b"1234567890abcdefgh", "{size}");
+            let said: Vec<_> = said.iter().map(|(at, it)| (*at, it.title.as_deref(), it.url.as_deref())).collect();
+            assert_eq!(said, [(5, Some("One"), None), (15, Some(&*"ä".repeat(100)), Some("http://a/"))], "{size}");
+        }
+    }
+
+    #[test]
+    fn a_title_is_what_stands_between_its_marks() {
+        for (text, title) in [
+            (&b"StreamTitle='a';"[..], Some(Some("a"))),
+            (b"StreamTitle='It's 'x'; really';StreamUrl='';", Some(Some("It's 'x"))),
+            (b"StreamTitle='rock'n'roll';", Some(Some("rock'n'roll"))),
+            (b"StreamTitle='cut", Some(Some("cut"))),
+            (b"StreamTitle='end'", Some(Some("end"))),
+            (b"StreamTitle='';", Some(None)),
+            (b"StreamTitle=' \x01 ';", Some(None)),
+            (b"StreamTitle=", Some(None)),
+            (b"StreamUrl='http://a';", Some(None)),
+            ("StreamTitle='日本語';".as_bytes(), Some(Some("日本語"))),
+            (b"StreamTitle='caf\xe9';", Some(Some("café"))),
+            (b"nonsense", None),
+            (b"", None),
+        ] {
+            assert_eq!(parse(text).map(|it| it.title), title.map(|title| title.map(str::to_owned)), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn intervals_are_bounded() {
+        for interval in [&b"0"[..], b"-1", b"x", b"", b"16777217", b"99999999999999999999999"] {
+            assert!(Icy::new(&headers(&[("icy-metaint", interval)])).is_none());
+        }
+        assert!(Icy::new(&headers(&[])).is_none());
+    }
+
+    #[test]
+    fn a_head_of_its_own_is_read() {
+        let (status, all, length) =
+            head(b"ICY 200 OK\r\nicy-name : x\r\nodd\r\nContent-Type:audio/mpeg\r\n\r\nbody").unwrap();
+        assert_eq!((status, length), (200, 58));
+        assert_eq!((all["icy-name"].as_bytes(), all["content-type"].as_bytes()), (&b"x"[..], &b"audio/mpeg"[..]));
+        assert_eq!(head(b"ICY 401\n\nbody\r\n\r\n").map(|(status, _, length)| (status, length)), Some((401, 9)));
+        for none in
+            [&b"ICY 200 OK\r\nmore: x\r\n"[..], b"HTTP/1.1 200 OK\r\n\r\n", b"ICY \r\n\r\n", b"ICY x\r\n\r\n", b""]
+        {
+            assert!(head(none).is_none());
+        }
+        assert!(may_begin(b"") && may_begin(b"IC") && may_begin(b"ICY 2") && !may_begin(b"<") && !may_begin(b"ICX"));
+    }
+}

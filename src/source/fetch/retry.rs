@@ -1,0 +1,107 @@
+//! When a server is asked again, and how long is waited before that.
+
+use std::hash::{BuildHasher, Hasher};
+use std::time::{Duration, SystemTime};
+
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+
+/// How often a server is asked again, in a row.
+const MAX_RETRIES: u32 = 3;
+
+/// A live stream is gone on with after longer: its server may be starting anew.
+const MAX_RETRIES_LIVE: u32 = 10;
+
+/// The longest wait before the first retry; each later one may be twice as long, to a limit.
+const FIRST: Duration = Duration::from_millis(250);
+const LONGEST: Duration = Duration::from_secs(2);
+
+/// Attempts at one thing, in a row.
+#[derive(Debug)]
+pub struct Retries {
+    left: u32,
+    next: Duration,
+}
+
+impl Retries {
+    /// None was made yet.
+    pub fn new(is_live: bool) -> Self {
+        Self { left: if is_live { MAX_RETRIES_LIVE } else { MAX_RETRIES }, next: FIRST }
+    }
+
+    /// How long to wait before the next attempt, at random, so that those who met one failure do not come back together; behind what the
+    /// server asks for, if it does. `None` if there were enough.
+    pub fn wait(&mut self, after: Option<Duration>) -> Option<Duration> {
+        self.left = self.left.checked_sub(1)?;
+        let wait = self.next.mul_f64(0.5 + random() / 2.0);
+        self.next = (self.next * 2).min(LONGEST);
+        Some(after.unwrap_or_default().saturating_add(wait))
+    }
+}
+
+/// From 0 to 1; not for secrets.
+fn random() -> f64 {
+    std::collections::hash_map::RandomState::new().build_hasher().finish() as f64 / u64::MAX as f64
+}
+
+/// Whether a status says that the server may give another answer soon.
+pub fn is_passing(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT
+    )
+}
+
+/// How long a server asks to be left alone: seconds, or until a date (RFC 9110 §10.2.3).
+pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    match value.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => Some(httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_asks_for_is_seconds_or_a_date() {
+        let now = httpdate::parse_http_date("Sun, 29 Nov 2026 18:00:00 GMT").unwrap();
+        for (value, expected) in [
+            ("0", Some(0)),
+            (" 7 ", Some(7)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("Sun, 29 Nov 2026 18:00:30 GMT", Some(30)),
+            ("Sunday, 29-Nov-26 18:01:00 GMT", Some(60)),
+            ("Sun, 29 Nov 2026 17:59:00 GMT", Some(0)),
+            ("-1", None),
+            ("1.5", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())]);
+            assert_eq!(retry_after(&headers, now), expected.map(Duration::from_secs), "{value}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new(), now), None);
+    }
+
+    #[test]
+    fn waits_grow_and_are_bounded_in_length_and_number() {
+        let mut retries = Retries::new(true);
+        let waits: Vec<_> = std::iter::from_fn(|| retries.wait(None)).collect();
+        assert_eq!(waits.len(), MAX_RETRIES_LIVE as usize);
+        for (index, wait) in waits.iter().enumerate() {
+            let most = (FIRST * (1 << index)).min(LONGEST);
+            assert!((most / 2..=most).contains(wait), "{index}: {wait:?}");
+        }
+        let after = Duration::from_secs(5);
+        let mut retries = Retries::new(false);
+        assert!((after..=after + FIRST).contains(&retries.wait(Some(after)).unwrap()));
+        assert!(retries.wait(Some(Duration::MAX)).is_some(), "it does not overflow");
+        assert!(retries.wait(None).is_some() && retries.wait(None).is_none());
+    }
+}
