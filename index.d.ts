@@ -429,6 +429,8 @@ export interface SessionOptions {
   duck?: DuckOptions
   /** Linear gain on every playback; 0–16, default 1. */
   gain?: number
+  /** Brings every source to one loudness; off by default. See docs/loudness.md. */
+  loudness?: LoudnessOptions | false
   /**
    * Time between a playback's `progress` events, in ms of its sound; 0–86,400,000, default 1000, 0 for none. Every interval is
    * told, also several within a frame.
@@ -533,6 +535,14 @@ export interface TrackOverlap {
  * One `system` playback has a place of its own above `maxConcurrent`.
  */
 export type Role = 'system' | 'voice' | 'media' | 'ambient'
+
+/** How loud sources are to be. What of a source it is known from is in docs/loudness.md: its tags, or a measurement on the way. */
+export interface LoudnessOptions {
+  /** In LUFS, as EBU R 128 measures it; −50 to −5, default −16. */
+  targetLufs?: number
+  /** By how many dB a source is made louder at most; 0–40, default 12. */
+  maxGainDb?: number
+}
 
 /** Falls and rises are straight lines of a constant slope: one that is turned back midway needs less time. */
 export interface DuckOptions {
@@ -861,6 +871,8 @@ export interface PlayRequest {
   volume?: number
   /** Linear, on top of `volume`; 0–16, default 1. Peaks over full scale are limited (see docs/limits.md). */
   gain?: number
+  /** In place of the session's; `false` leaves the source as it is. Refused for a voice. */
+  loudness?: LoudnessOptions | false
   /** `true` (default): ends every playing, loading and queued playback on all tracks, then plays. `false`: see {@link Overlap}. */
   stopOther?: boolean
   /** For `stopOther: false`, in place of the session's rule for the track. */
@@ -918,7 +930,7 @@ export type StreamFormat = 'pcm16' | 'f32' | 'mp3' | 'ogg' | 'wav' | 'flac' | 'a
 export interface StreamRequest
   extends Pick<
     PlayRequest,
-    | 'requestId' | 'group' | 'context' | 'volume' | 'gain' | 'stopOther' | 'overlap' | 'trackId' | 'role' | 'priority' | 'queueTimeoutMs'
+    | 'requestId' | 'group' | 'context' | 'volume' | 'gain' | 'loudness' | 'stopOther' | 'overlap' | 'trackId' | 'role' | 'priority' | 'queueTimeoutMs'
     | 'startMs' | 'durationMs' | 'fadeInMs' | 'fadeOutMs' | 'signal'
   > {
   /** The format of what is written; needed for raw samples only. In a file format the bytes themselves decide; this only helps. */

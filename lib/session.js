@@ -32,6 +32,7 @@ class SpeakerSession extends EventEmitter {
   #native
   #output
   #onDuplicate
+  #loudness
   #recorder
   #pending = new Pending(this)
   /** Taps and voices by the id that their frames bear. */
@@ -46,6 +47,7 @@ class SpeakerSession extends EventEmitter {
     if (!checked.network) useEnvironment()
     this.#output = { ...checked.output, onFrame: options.output.onFrame, token: options.output.token }
     this.#onDuplicate = checked.onDuplicate
+    this.#loudness = checked.loudness
     this.#native = taken(NativeSession.open(checked, bell))
     listen(this.#native.number, this, receive)
     if (checked.logger) log.add(this, checked.logger)
@@ -348,7 +350,8 @@ class SpeakerSession extends EventEmitter {
     }
   }
 
-  #play(checked) {
+  #play(request) {
+    const checked = this.#levelled(request)
     if (checked.clip) return this.#native.playClip(checked, nativeClip(checked.clip))
     if (!checked.voice) return this.#native.play(checked)
     if (this.#recorder) {
@@ -358,9 +361,15 @@ class SpeakerSession extends EventEmitter {
     return this.#native.playVoice(checked, nativeVoice(checked.voice))
   }
 
+  /** With the loudness that the session brings its sources to, unless the request has its own. */
+  #levelled(checked) {
+    const { loudness = this.#loudness } = checked
+    return { ...checked, loudness: loudness || undefined }
+  }
+
   #stream(request, checked, caller) {
     const atMs = this.#recorder?.nowMs()
-    const native = taken(this.#native.stream(checked, checked.encoding))
+    const native = taken(this.#native.stream(this.#levelled(checked), checked.encoding))
     const { accepted } = native
     const { requestId } = accepted
     this.#recorder?.stream({ ...request, requestId }, atMs)

@@ -11,7 +11,8 @@ async function allowed(): Promise<void> {
     onDuplicate: 'replace',
     crossfadeMs: 1500,
     record: { path: 'session.jsonl', secrets: true },
-    duck: { db: -15, releaseMs: 500 }
+    duck: { db: -15, releaseMs: 500 },
+    loudness: { targetLufs: -18 }
   })
   session.on('queued', ({ requestId, position, seq, atMs }) => console.log(requestId.length, position + seq + atMs))
   session.on('completed', ({ trackId, group, context }) => [trackId satisfies number, group satisfies string | undefined, context.turn])
@@ -38,7 +39,7 @@ async function allowed(): Promise<void> {
   await session.playAudio({ audioUrl: 'a.mp3' }).catch(({ cause, resource }: SpeakerError) => [cause?.code satisfies string | undefined, resource satisfies string | undefined])
   const result: PlayResult = await session.playAudio({ audioUrl: new URL('https://example.com/a.mp3'), volume: 0 })
   if (result.outcome === 'stopped') result.reason satisfies string
-  await session.playAudio({ audio: Buffer.alloc(1), stopOther: false, overlap: 'replace', trackId: 2, role: 'voice', priority: 5, queueTimeoutMs: 3000 })
+  await session.playAudio({ audio: Buffer.alloc(1), loudness: false, stopOther: false, overlap: 'replace', trackId: 2, role: 'voice', priority: 5, queueTimeoutMs: 3000 })
   const { stopped } = await session.stopAudio({ trackId: 2, fadeOutMs: 50 })
   stopped satisfies string[]
   await session.stopAudio({ requestId: 'not-here-yet', ahead: true })

@@ -6,7 +6,7 @@ const { types } = require('node:util')
 
 const { refuse, refuseSecret, refuseUrl } = require('../error')
 const { writable } = require('./permission')
-const { MAX_MS, OVERLAPS, check, object, fetchLimits, network } = require('./values')
+const { MAX_MS, OVERLAPS, check, object, fetchLimits, loudness, network } = require('./values')
 
 const OUTPUTS = {
   wav: { known: ['type', 'clock', 'channels', 'path', 'format', 'dither', 'keepUnheard'], format: 's16' },
@@ -181,7 +181,7 @@ function overlapOptions(overlap = 'mix') {
 const SESSION_OPTIONS = [
   'output', 'overlap', 'onDuplicate', 'maxConcurrent', 'maxQueued', 'queueTimeoutMs', 'crossfadeMs', 'maxDurationMs', 'duck',
   'gain', 'progressIntervalMs', 'fetchTimeoutMs', 'minFetchBytesPerSecond', 'startTimeoutMs', 'stallTimeoutMs',
-  'network', 'record', 'logger'
+  'loudness', 'network', 'record', 'logger'
 ]
 
 /** Validates the options of a session and fills in the defaults. */
@@ -202,6 +202,7 @@ function sessionOptions(options) {
     ...fetchLimits(options),
     startTimeoutMs: check.number(options.startTimeoutMs, 'startTimeoutMs', 30000, 0, MAX_MS),
     stallTimeoutMs: check.number(options.stallTimeoutMs, 'stallTimeoutMs', 0, 0, MAX_MS),
+    loudness: loudness(options.loudness, 'loudness'),
     network: network(options.network, 'network'),
     ...recordOptions(options.record),
     logger: logger(options.logger)

@@ -11,7 +11,7 @@ const { readDataUrl } = require('../data-url')
 const { isVoice } = require('../voice')
 const { refuse, refuseSecret, refuseUrl } = require('../error')
 const { readable } = require('./permission')
-const { MAX_MS, OVERLAPS, ROLES, check, fetchLimits, network, object } = require('./values')
+const { MAX_MS, OVERLAPS, ROLES, check, fetchLimits, loudness, network, object } = require('./values')
 
 /** Requires two letters, so that `C:\clip.wav` is a path. */
 const SCHEME = /^([a-z][a-z0-9+.-]+):/i
@@ -68,7 +68,7 @@ function headerValue(name, value) {
 
 /** Options of every playback. */
 const PLAYBACK = [
-  'requestId', 'group', 'context', 'volume', 'gain', 'stopOther', 'overlap', 'trackId', 'role', 'priority', 'queueTimeoutMs', 'fadeInMs', 'signal'
+  'requestId', 'group', 'context', 'volume', 'gain', 'stopOther', 'overlap', 'trackId', 'role', 'priority', 'queueTimeoutMs', 'fadeInMs', 'loudness', 'signal'
 ]
 
 /** Options for the part of the source that is played. */
@@ -208,7 +208,7 @@ function bytes(request) {
 
 /** A voice is what it is, and has neither a start nor an end to count from. */
 function voice(request) {
-  const needless = [...SECTION, ...WRITTEN, 'loop', 'headers', 'contentType'].find((key) => request[key] !== undefined)
+  const needless = [...SECTION, ...WRITTEN, 'loop', 'loudness', 'headers', 'contentType'].find((key) => request[key] !== undefined)
   if (needless !== undefined) throw refuse('audio that is no voice beside it', needless, request[needless])
   return { voice: request.audio }
 }
@@ -243,6 +243,7 @@ function playback(request) {
     durationMs: check.number(request.durationMs, 'durationMs', undefined, 0, MAX_MS),
     passes: passes(request.loop),
     fadeInMs: check.number(request.fadeInMs, 'fadeInMs', 0, 0, MAX_MS),
+    loudness: loudness(request.loudness, 'loudness'),
     fadeOutMs: check.number(request.fadeOutMs, 'fadeOutMs', 0, 0, MAX_FADE_OUT_MS),
     signal: check.signal(request.signal, 'signal')
   }

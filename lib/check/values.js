@@ -72,6 +72,16 @@ const check = {
   }
 }
 
+/** Validates how loud a source is to be; `false` is as it is, undefined as its session says. */
+function loudness(value, argument) {
+  if (value === undefined || value === false) return value
+  const { targetLufs, maxGainDb } = object(value, argument, ['targetLufs', 'maxGainDb'])
+  return {
+    targetLufs: check.number(targetLufs, `${argument}.targetLufs`, -16, -50, -5),
+    maxGainDb: check.number(maxGainDb, `${argument}.maxGainDb`, 12, 0, 40)
+  }
+}
+
 /** What servers have to keep to. */
 function fetchLimits({ fetchTimeoutMs, minFetchBytesPerSecond }) {
   return {
@@ -109,4 +119,4 @@ function servers(rules = [], argument) {
   })
 }
 
-module.exports = { MAX_MS, MAX_PAYLOAD, OVERLAPS, ROLES, object, check, fetchLimits, network }
+module.exports = { MAX_MS, MAX_PAYLOAD, OVERLAPS, ROLES, object, check, fetchLimits, loudness, network }

@@ -16,7 +16,7 @@ use crate::output::{Rpc, Text};
 use crate::session::{
     Accepted, Interrupted, Overlap, Phase, PlayRequest, PlaybackInfo, Stats, StopRequest, Target, TrackStats,
 };
-use crate::source::{Fetch, MemoryFile, Origin, Section, Source};
+use crate::source::{Fetch, Loudness, MemoryFile, Origin, Section, Source};
 
 #[napi(object)]
 pub struct NativePlay {
@@ -42,6 +42,15 @@ pub struct NativePlay {
     pub path: Option<String>,
     pub audio: Option<Uint8Array>,
     pub stall_timeout_ms: Option<f64>,
+    /// As it is if missing.
+    pub loudness: Option<NativeLoudness>,
+}
+
+/// How loud a source is to be.
+#[napi(object)]
+pub struct NativeLoudness {
+    pub target_lufs: f64,
+    pub max_gain_db: f64,
 }
 
 /// Everything, if none is given.
@@ -294,6 +303,10 @@ impl NativePlay {
             passes: self.passes.map_or(u64::MAX, u64::from),
             fade_out: from_ms(self.fade_out_ms),
         };
+        let mut source = Source::new(origin, self.content_type, section);
+        let loudness =
+            |NativeLoudness { target_lufs, max_gain_db }| Loudness { lufs: target_lufs, max_gain: max_gain_db };
+        source.loudness = self.loudness.map(loudness);
         PlayRequest {
             request_id: self.request_id,
             group: self.group,
@@ -307,7 +320,7 @@ impl NativePlay {
             gain: self.gain as f32,
             fade_in: from_ms(self.fade_in_ms),
             stall_timeout: self.stall_timeout_ms.map(from_ms),
-            source: Source::new(origin, self.content_type, section),
+            source,
         }
     }
 }

@@ -812,10 +812,11 @@ impl Session {
         let edge = if reader.place() > 0 { EDGE } else { 0 };
         let lead = if request.overlap == Overlap::Queue { self.options.policy.crossfade } else { 0 };
         let lead = lead.min(reader.ahead() as Samples);
+        let gain = request.gain * reader.gain();
         let mut voice = Voice::new(request.id, request.track, reader);
         voice.role = request.role;
         voice.volume = Ramp::flat(request.volume);
-        voice.gain = request.gain;
+        voice.gain = gain;
         voice.limit = self.options.max_duration;
         voice.rise = Ramp::rise(0, request.fade_in.max(edge));
         voice.report_every = self.options.progress_interval;

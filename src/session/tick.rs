@@ -559,7 +559,8 @@ impl Session {
             let Some(next) = playbacks.lines.get(&track).and_then(|line| line.get(line.first()?)) else { continue };
             let Some(Loadable::Reading(reader)) = &next.ahead else { continue };
             let is_next = !next.is_paused && reader.is_ready() && !playbacks.is_active_beside(track, Some(id));
-            if !is_next || !next.request.sounds_as(&sounding.request) || sounding.joined == Some(next.request.id) {
+            let is_alike = next.request.sounds_as(&sounding.request) && reader.gain() == sounding.voice.reader.gain();
+            if !is_next || !is_alike || sounding.joined == Some(next.request.id) {
                 continue;
             }
             let Some(ringing) = reader.pre_ring().filter(|ringing| !ringing.is_empty()).map(<[f32]>::to_vec) else {

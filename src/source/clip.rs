@@ -20,6 +20,8 @@ pub struct Clip {
     channels: usize,
     samples: Box<[f32]>,
     peak: f32,
+    /// How loud it is, in LUFS, as many channels as it has.
+    lufs: Option<f64>,
     rings: Rings,
     companion: OnceLock<Box<dyn Any + Send + Sync>>,
     /// Given back with the last of a sound's clips.
@@ -30,15 +32,23 @@ impl Clip {
     /// `samples` are interleaved, `channels` wide, at 48 kHz.
     pub fn new(id: u64, channels: usize, mut samples: Box<[f32]>) -> Self {
         let peak = settle(&mut samples);
-        Self { id, channels, samples, peak, rings: Rings::default(), companion: OnceLock::new(), _room: None }
+        let (lufs, rings, companion) = (None, Rings::default(), OnceLock::new());
+        Self { id, channels, samples, peak, lufs, rings, companion, _room: None }
     }
 
     /// The same, of samples that are settled, and of a resampler that rings beyond both ends, in a room of its own.
-    pub(super) fn decoded(channels: usize, samples: Vec<f32>, peak: f32, rings: Rings, room: Arc<Room>) -> Self {
+    pub(super) fn decoded(
+        channels: usize,
+        samples: Vec<f32>,
+        peak: f32,
+        lufs: Option<f64>,
+        rings: Rings,
+        room: Arc<Room>,
+    ) -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
         let id = LAST.fetch_add(1, Ordering::Relaxed) + 1;
         let (samples, companion) = (samples.into(), OnceLock::new());
-        Self { id, channels, samples, peak, rings, companion, _room: Some(room) }
+        Self { id, channels, samples, peak, lufs, rings, companion, _room: Some(room) }
     }
 
     /// Tells the clips of this process apart; never used twice.
@@ -64,6 +74,12 @@ impl Clip {
     /// No sample is higher.
     pub fn peak(&self) -> f32 {
         self.peak
+    }
+
+    /// How loud it is in a session of so many channels, in LUFS; `None` of silence. One that is mono is played on both sides of a stereo session.
+    pub fn lufs(&self, channels: usize) -> Option<f64> {
+        let both_sides = 10.0 * (channels as f64 / self.channels as f64).log10();
+        self.lufs.map(|lufs| lufs + both_sides)
     }
 
     /// Keeps what `make` gives until the clip is dropped: a guard of what an output has made of it. Only the first is kept.

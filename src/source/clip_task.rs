@@ -8,6 +8,7 @@ use symphonia::core::audio::AudioSpec;
 use super::clip::{CLIPS, Clip, Clips, Room, settle};
 use super::decode_task::{Path, outcome};
 use super::media::Media;
+use super::meter::Running;
 use super::ring::{Reading, Shared};
 use super::section::Rings;
 use super::{FetchLimits, Source};
@@ -131,6 +132,7 @@ struct Mix {
     peak: f32,
     settled: usize,
     rings: Rings,
+    meter: Running,
     /// The filter of the first samples has said what rings before them.
     has_begun: bool,
 }
@@ -138,7 +140,8 @@ struct Mix {
 impl Mix {
     fn new(channels: usize) -> Self {
         let (pcm, rings) = (Vec::new(), Rings::default());
-        Self { channels, path: None, pcm, peak: 0.0, settled: 0, rings, has_begun: false }
+        let meter = Running::new(channels);
+        Self { channels, path: None, pcm, peak: 0.0, settled: 0, rings, meter, has_begun: false }
     }
 
     /// The same for both sides, from here on on its own.
@@ -146,7 +149,9 @@ impl Mix {
         self.change();
         let both = |samples: &[f32]| samples.iter().flat_map(|sample| [*sample; 2]).collect::<Vec<_>>();
         let rings = Rings { pre: both(&self.rings.pre), post: Vec::new() };
-        Self { pcm: both(&self.pcm), rings, has_begun: self.has_begun, ..Self::new(2) }
+        let mut wide = Self { pcm: both(&self.pcm), rings, has_begun: self.has_begun, ..Self::new(2) };
+        wide.settle();
+        wide
     }
 
     fn take(&mut self, spec: &AudioSpec, samples: &[f32]) {
@@ -161,6 +166,7 @@ impl Mix {
     /// What has come since the last time is the clip's.
     fn settle(&mut self) {
         self.peak = self.peak.max(settle(&mut self.pcm[self.settled..]));
+        self.meter.take(&self.pcm[self.settled..]);
         self.settled = self.pcm.len();
     }
 
@@ -185,6 +191,8 @@ impl Mix {
     }
 
     fn into_clip(self, room: Arc<Room>) -> Clip {
-        Clip::decoded(self.channels, self.pcm, self.peak, self.rings, room)
+        let Self { channels, pcm, peak, rings, mut meter, .. } = self;
+        meter.finish();
+        Clip::decoded(channels, pcm, peak, meter.lufs(), rings, room)
     }
 }

@@ -8,6 +8,7 @@ use rtrb::Producer;
 use symphonia::core::audio::AudioSpec;
 
 use super::downmix::Downmix;
+use super::levelling::{Heard, Leveller};
 use super::media::Media;
 use super::ring::Reading;
 use super::section::{Over, Pass, Rings, Seam, Section};
@@ -26,6 +27,8 @@ pub struct DecodeTask {
     pub reading: Reading,
     /// How many samples, over all channels, were put into the ring.
     pub pushed: usize,
+    /// How loud it was, as far as it was heard before.
+    pub heard: Option<Heard>,
 }
 
 impl DecodeTask {
@@ -42,6 +45,8 @@ impl DecodeTask {
     fn play(&mut self) -> Result<()> {
         let Section { mut from, start, passes, .. } = self.section;
         let mut short: Option<Over> = None;
+        // How loud the whole source is, once a pass has come to its end.
+        let mut known = None;
         let mut seam = Seam::default();
         for number in 1..=passes {
             let is_last = number == passes;
@@ -55,7 +60,7 @@ impl DecodeTask {
                 self.push(&mut pcm)?;
                 continue;
             }
-            let over = self.pass(pass, seam, is_last)?;
+            let over = self.pass(pass, seam, is_last, &mut known)?;
             if passes > 1 && over.end <= start {
                 return Err(SpeakerError::new(Code::EmptySource, "Expected audio to loop but received 0 samples"));
             }
@@ -66,10 +71,10 @@ impl DecodeTask {
         Ok(())
     }
 
-    /// Publishes the ringing before `pcm`, if the source and the reader begin there.
-    fn begin(&self, pcm: &[f32], pre_ring: &[f32]) {
+    /// Publishes the ringing before `pcm`, if the source and the reader begin there; with the gain of its first sample.
+    fn begin(&self, pcm: &[f32], pre_ring: &[f32], gain: f32) {
         if self.section.from == 0 && !pcm.is_empty() {
-            self.reading.shared.pre_ring.get_or_init(|| pre_ring.to_vec());
+            self.reading.shared.pre_ring.get_or_init(|| scaled(pre_ring, gain));
         }
     }
 
@@ -81,8 +86,11 @@ impl DecodeTask {
     }
 
     /// Decodes the source from its start.
-    fn pass(&mut self, mut pass: Pass, mut seam: Seam, is_last: bool) -> Result<Over> {
-        let mut decoder = self.media.open(&self.reading)?;
+    fn pass(&mut self, mut pass: Pass, mut seam: Seam, is_last: bool, known: &mut Option<f64>) -> Result<Over> {
+        let (shared, levels) = (self.reading.shared.clone(), self.media.levels());
+        let mut leveller = levels
+            .map(|(target, ahead)| Leveller::new(target, self.channels, *known, self.heard, ahead, &shared.measured));
+        let mut decoder = self.media.open_as(&self.reading, leveller.is_some() && known.is_none())?;
         let mut path: Option<Path> = None;
         let mut pre_ring: Option<Vec<f32>> = None;
         let mut pcm = Vec::new();
@@ -95,6 +103,7 @@ impl DecodeTask {
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),
             };
+            let is_first = path.is_none();
             let path = match &mut path {
                 Some(path) if path.spec == *spec => path,
                 other => {
@@ -109,11 +118,18 @@ impl DecodeTask {
                 }
             };
             path.process(samples, &mut pcm);
+            if let Some(leveller) = &mut leveller {
+                if is_first {
+                    leveller.tagged(decoder.details().about.metadata.lufs(), &path.spec);
+                }
+                leveller.process(&mut pcm);
+            }
             if !pass.cut(&mut pcm) {
                 break Ok(());
             }
             seam.add(&mut pcm);
-            self.begin(&pcm, pre_ring.as_deref().unwrap_or(path.resampler.pre_ring()));
+            let pre = pre_ring.as_deref().unwrap_or(path.resampler.pre_ring());
+            self.begin(&pcm, pre, first_gain(leveller.as_ref()));
             self.push(&mut pcm)?;
             self.reading.take_turns()?;
         };
@@ -121,12 +137,21 @@ impl DecodeTask {
         // Also after an error: what had come is played.
         if let Some(path) = path.as_mut().filter(|_| !pass.is_cut()) {
             post = Some(path.resampler.finish_ringing(&mut pcm));
+            if let Some(leveller) = &mut leveller {
+                leveller.finish(&mut pcm);
+            }
             pass.cut(&mut pcm);
         }
         let pre = pre_ring.or(path.map(|path| path.resampler.pre_ring().to_vec())).unwrap_or_default();
+        let pre = scaled(&pre, first_gain(leveller.as_ref()));
+        let last = leveller.as_ref().map_or(1.0, |leveller| leveller.edges().1);
+        let post = post.map(|post| scaled(&post, last));
+        if result.is_ok() && !pass.is_cut() {
+            *known = leveller.and_then(|leveller| leveller.lufs());
+        }
         let post = post.filter(|_| result.is_ok() && !pass.is_cut());
         let over = pass.finish(&mut pcm, post.map(|post| Rings { pre: pre.clone(), post }));
-        self.begin(&pcm, &pre);
+        self.begin(&pcm, &pre, 1.0);
         seam.add(&mut pcm);
         if result.is_ok() {
             // Set before what follows is pushed, so that whoever sees that sample knows its place.
@@ -178,6 +203,14 @@ impl Drop for DecodeTask {
         self.reading.shared.outcome.get_or_init(|| Err(SpeakerError::new(Code::Decode, "no memory for a decoder")));
         self.reading.progress.tell();
     }
+}
+
+fn first_gain(leveller: Option<&Leveller<'_>>) -> f32 {
+    leveller.map_or(1.0, |leveller| leveller.edges().0)
+}
+
+fn scaled(samples: &[f32], gain: f32) -> Vec<f32> {
+    samples.iter().map(|sample| sample * gain).collect()
 }
 
 /// Decodes `media` by `decode`, and says why that failed.

@@ -11,10 +11,11 @@ use super::body::Body;
 use super::decode::{Decode, Label, empty};
 use super::disk_reader::DiskReader;
 use super::file::Files;
+use super::levelling::{AT_HAND, COMING};
 use super::ring::Reading;
 use super::spool::{Spool, SpoolReader};
 use super::spool_budget::SPOOLS;
-use super::{Clips, FetchLimits, MemoryFile, NowPlaying, Origin, Source, Speech, Stream, fetch, mp4};
+use super::{Clips, FetchLimits, Loudness, MemoryFile, NowPlaying, Origin, Source, Speech, Stream, fetch, mp4};
 use crate::error::{Code, Result, SpeakerError};
 use crate::reserved::ReservedPath;
 use crate::runtime::{FETCHES, Waker};
@@ -24,6 +25,8 @@ use crate::scope::Scope;
 pub struct Media {
     bytes: Bytes,
     label: Label,
+    /// How loud it is to be.
+    loudness: Option<Loudness>,
 }
 
 enum Bytes {
@@ -39,23 +42,38 @@ enum Bytes {
 impl Media {
     /// Starts the download, if it is one, of which a server has to keep to `limits`.
     pub fn new(source: Source, limits: FetchLimits) -> Self {
-        let Source { origin, content_type, reserved, .. } = source;
+        let Source { origin, content_type, reserved, loudness, .. } = source;
         let label = |extension: Option<String>| Label { content_type, extension };
-        match origin {
-            Origin::Bytes(bytes) => Self { label: label(None), bytes: Bytes::Memory(bytes) },
-            Origin::File(path) => Self { label: label(extension(&path)), bytes: Bytes::File(path, reserved) },
-            Origin::Stream(stream) => Self { label: label(None), bytes: Bytes::Stream(stream) },
-            Origin::Clip(clips) => Self { label: label(None), bytes: Bytes::Clip(clips) },
-            Origin::Speech(hub) => Self { label: label(None), bytes: Bytes::Speech(hub) },
+        let (bytes, label) = match origin {
+            Origin::Bytes(bytes) => (Bytes::Memory(bytes), label(None)),
+            Origin::File(path) => {
+                let label = label(extension(&path));
+                (Bytes::File(path, reserved), label)
+            }
+            Origin::Stream(stream) => (Bytes::Stream(stream), label(None)),
+            Origin::Clip(clips) => (Bytes::Clip(clips), label(None)),
+            Origin::Speech(hub) => (Bytes::Speech(hub), label(None)),
             Origin::Url(fetch) => {
                 let label = label(fetch.extension());
                 let spool = Spool::new(&SPOOLS, limits.timeout);
                 let filled = spool.clone();
                 let download = async move { fetch::download(fetch, limits, &filled).await };
                 let download = FETCHES.spawn(Scope::current().wrap(download));
-                Self { label, bytes: Bytes::Download(spool, download.abort_handle()) }
+                (Bytes::Download(spool, download.abort_handle()), label)
             }
-        }
+        };
+        Self { bytes, label, loudness }
+    }
+
+    /// How loud it is to be, if it is not to be as it is, and how many steps of it are to be measured first: of a stream none, for its writer may wait for
+    /// what was written to be heard.
+    pub fn levels(&self) -> Option<(Loudness, usize)> {
+        let ahead = match &self.bytes {
+            Bytes::Memory(_) | Bytes::File(..) => AT_HAND,
+            Bytes::Download(..) => COMING,
+            Bytes::Stream(_) | Bytes::Clip(_) | Bytes::Speech(_) => 0,
+        };
+        self.loudness.map(|loudness| (loudness, ahead))
     }
 
     /// Returns true if it can be read again from another place: not a stream, nor a download that may have no end.
@@ -105,7 +123,7 @@ impl Media {
             Bytes::Memory(bytes) => (Box::new(Cursor::new(bytes.clone())), label),
             Bytes::File(path, reserved) => (Box::new(DiskReader::open(path, reserved.clone(), task)?), label),
             Bytes::Download(spool, _) => open_spool(spool, task, label)?,
-            Bytes::Stream(stream) => return stream.open(task, label),
+            Bytes::Stream(stream) => return stream.open(task, label, detailed),
             Bytes::Clip(_) | Bytes::Speech(_) => {
                 return Err(SpeakerError::new(Code::Internal, "a clip or a voice is decoded already"));
             }

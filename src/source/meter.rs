@@ -4,6 +4,7 @@ use ebur128::{Channel, EbuR128, Mode};
 use symphonia::core::audio::{AudioSpec, Channels, Position};
 
 use super::decode::damaged;
+use crate::audio::SAMPLE_RATE;
 use crate::error::Result;
 
 /// How many rates and layouts one source may have, of which each is measured by a filter of its own.
@@ -68,6 +69,45 @@ impl Meter {
             lufs: lufs.is_finite().then_some(lufs + longer),
             true_peak: (peak > 0.0).then(|| 20.0 * peak.log10()),
         })
+    }
+}
+
+/// Measures what a session plays, on the way.
+pub struct Running {
+    channels: usize,
+    meter: Option<EbuR128>,
+    taken: usize,
+    /// By how much what is shorter than a block is louder than that block, in dB.
+    longer: f64,
+}
+
+impl Running {
+    /// Of so many channels, at the session's rate.
+    pub fn new(channels: usize) -> Self {
+        let mode = Mode::I | Mode::HISTOGRAM;
+        Self { channels, meter: EbuR128::new(channels as u32, SAMPLE_RATE, mode).ok(), taken: 0, longer: 0.0 }
+    }
+
+    /// Takes the next samples, interleaved.
+    pub fn take(&mut self, samples: &[f32]) {
+        self.taken += samples.len() / self.channels;
+        self.meter.iter_mut().for_each(|meter| _ = meter.add_frames_f32(samples));
+    }
+
+    /// Nothing more comes: what is shorter than a block is measured over its own length.
+    pub fn finish(&mut self) {
+        let block = (SAMPLE_RATE * BLOCK_MS / 1_000) as usize;
+        if let Some(meter) = self.meter.as_mut().filter(|_| (1..block).contains(&self.taken)) {
+            let silence = vec![0.0_f32; (block - self.taken) * self.channels];
+            self.longer = 10.0 * (block as f64 / self.taken as f64).log10();
+            _ = meter.add_frames_f32(&silence);
+        }
+    }
+
+    /// How loud it was so far, in LUFS; `None` of silence.
+    pub fn lufs(&self) -> Option<f64> {
+        let lufs = self.meter.as_ref()?.loudness_global().ok()?;
+        lufs.is_finite().then_some(lufs + self.longer)
     }
 }
 

@@ -24,6 +24,7 @@ mod fetch;
 mod file;
 mod flac;
 mod frames;
+mod levelling;
 mod matroska;
 mod media;
 mod memory_file;
@@ -64,6 +65,7 @@ use crate::runtime::{Pool, Waker};
 pub use clip::{CLIPS, Clip, Clips};
 pub use clip_task::{Making, make_clip};
 pub use fetch::{Fetch, FetchLimits, NowPlaying};
+pub use levelling::Target as Loudness;
 pub use media::Media;
 pub use memory_file::MemoryFile;
 pub use pcm_reader::PcmReader;
@@ -81,6 +83,7 @@ pub use spool_budget::{SPOOLS, SpoolBudget};
 pub use stream::{Encoding, Stream};
 
 use decode_task::DecodeTask;
+use levelling::Heard;
 use ring::Reading;
 
 /// Where a playback's bytes are.
@@ -111,12 +114,14 @@ pub struct Source {
     pub section: Section,
     /// The path that its session's output writes, which it may not be.
     pub reserved: Option<Arc<ReservedPath>>,
+    /// How loud it is to be; as it is if missing.
+    pub loudness: Option<Loudness>,
 }
 
 impl Source {
     /// A part of what is at `origin`.
     pub fn new(origin: Origin, content_type: Option<String>, section: Section) -> Self {
-        Self { origin, content_type, section, reserved: None }
+        Self { origin, content_type, section, reserved: None, loudness: None }
     }
 
     /// Returns true if its user writes it.
@@ -135,6 +140,8 @@ pub enum Opening {
         media: Arc<Media>,
         /// The part.
         section: Section,
+        /// How loud it was as far as it was heard, if that is measured.
+        heard: Option<Heard>,
     },
 }
 
@@ -148,11 +155,11 @@ pub fn open(
     limits: FetchLimits,
     progress: Arc<Progress>,
 ) -> PcmReader {
-    let (media, section) = match opening {
-        Opening::Again { media, section } => (media, section),
+    let (media, section, heard) = match opening {
+        Opening::Again { media, section, heard } => (media, section, heard),
         Opening::Source(source) => {
             let section = source.section;
-            (Arc::new(Media::new(source, limits)), section)
+            (Arc::new(Media::new(source, limits)), section, None)
         }
     };
     if let Some(clips) = media.clips() {
@@ -177,8 +184,9 @@ pub fn open(
     let waker = pool.start(|waker| {
         media.attach(&waker);
         let reading = Reading { waker, shared: shared.clone(), progress: progress.clone() };
-        let task = DecodeTask { ring, room, channels, media: media.clone(), section, reading, pushed: 0 };
+        let task = DecodeTask { ring, room, channels, media: media.clone(), section, reading, pushed: 0, heard };
         move || task.run()
     });
     PcmReader::new(consumer, ahead, channels, shared, section, Some(Supply { waker, media, progress }))
+        .heard_before(heard)
 }

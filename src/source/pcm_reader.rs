@@ -7,6 +7,7 @@ use rtrb::Consumer;
 
 use super::clip::Clip;
 use super::clip_cursor::ClipCursor;
+use super::levelling::Heard;
 use super::media::Media;
 use super::prebuffer::{Prebuffer, Target};
 use super::progress::Progress;
@@ -34,6 +35,8 @@ pub struct PcmReader {
     supply: Option<Supply>,
     /// Of a stream.
     target: Target,
+    /// How loud its source was, as far as it was heard before.
+    heard: Option<Heard>,
 }
 
 /// Where samples wait.
@@ -80,13 +83,46 @@ impl PcmReader {
         supply: Option<Supply>,
     ) -> Self {
         let pcm = Pcm::Ring(ring);
-        let mut reader =
-            Self { pcm, ahead, channels, shared, section, taken: 0, origin: 0, supply, target: Target::default() };
+        let mut reader = Self {
+            pcm,
+            ahead,
+            channels,
+            shared,
+            section,
+            taken: 0,
+            origin: 0,
+            supply,
+            target: Target::default(),
+            heard: None,
+        };
         if let Some(bounds) = reader.prebuffer() {
             reader.target = Target::new(bounds);
             reader.shared.wanted.store(bounds.least, Ordering::Relaxed);
         }
         reader
+    }
+
+    /// The same, of a source of which so much was heard before.
+    pub(super) fn heard_before(mut self, heard: Option<Heard>) -> Self {
+        self.heard = heard;
+        self
+    }
+
+    /// How loud its source was, as far as it was heard.
+    fn heard(&self) -> Option<Heard> {
+        let end = self.shared.end.get().copied();
+        let is_again = self.taken > 0 && end.is_some_and(|end| self.section.from + self.taken >= end);
+        let place = if is_again { end.unwrap_or_default() } else { self.own_place() };
+        self.shared.measured.heard(place, self.heard).or(self.heard)
+    }
+
+    /// The gain that brings it to the loudness that was asked for, where that is one for all of it: of a clip. Else its samples are levelled.
+    pub fn gain(&self) -> f32 {
+        let target = self.supply.as_ref().and_then(|supply| supply.media.levels());
+        match (&self.pcm, target) {
+            (Pcm::Clip(cursor), Some((target, _))) => target.linear(cursor.clip().lufs(self.channels)),
+            _ => 1.0,
+        }
     }
 
     /// A reader of `clip`, whose other places can be had by `supply`. All of it is there, so its end is known from the start.
@@ -103,7 +139,7 @@ impl PcmReader {
         cursor.post_ring().into_iter().for_each(|ring| _ = known.post_ring.set(ring));
         let (pcm, shared) = (Pcm::Clip(cursor), Arc::new(known));
         let (supply, target) = (Some(supply), Target::default());
-        Self { pcm, ahead, channels, shared, section, taken: 0, origin: 0, supply, target }
+        Self { pcm, ahead, channels, shared, section, taken: 0, origin: 0, supply, target, heard: None }
     }
 
     /// A reader of what somebody says; `shared` tells its end.
@@ -116,7 +152,7 @@ impl PcmReader {
     ) -> Self {
         let pcm = Pcm::Speech(Box::new(voice));
         let (supply, target) = (Some(supply), Target::default());
-        Self { pcm, ahead: 0, channels, shared, section, taken: 0, origin: 0, supply, target }
+        Self { pcm, ahead: 0, channels, shared, section, taken: 0, origin: 0, supply, target, heard: None }
     }
 
     /// The clip that it reads, if it is one, and where in it the next sample is. That clip may be mono though the session is
@@ -181,7 +217,8 @@ impl PcmReader {
     /// If it is a stream: what is written to it after a flush, to be opened.
     pub fn flushed(&self) -> Option<Opening> {
         let Supply { media, .. } = self.supply.as_ref().filter(|supply| supply.media.stream().is_some())?;
-        Some(Opening::Again { media: media.clone(), section: Section::default() })
+        let heard = self.heard().map(Heard::flushed);
+        Some(Opening::Again { media: media.clone(), section: Section::default(), heard })
     }
 
     /// Returns true if the same source can be read from another place.
@@ -243,14 +280,15 @@ impl PcmReader {
     /// and the first ends no pass.
     pub fn begun_at(&self, place: Samples) -> Option<Opening> {
         let Supply { media, .. } = self.supply.as_ref()?;
-        Some(Opening::Again { media: media.clone(), section: Section { from: place, ..self.section } })
+        let (media, section) = (media.clone(), Section { from: place, ..self.section });
+        Some(Opening::Again { media, section, heard: self.heard })
     }
 
     /// The same source from another place on, to be opened.
     pub fn sought(&self, place: Samples) -> Option<Opening> {
         let Supply { media, .. } = self.supply.as_ref()?;
         let section = self.section.sought(place, self.taken, self.shared.end.get().copied());
-        Some(Opening::Again { media: media.clone(), section })
+        Some(Opening::Again { media: media.clone(), section, heard: self.heard() })
     }
 
     /// Returns how many samples per channel wait, and true if no more will come: then every sample that was pushed is among

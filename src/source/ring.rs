@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use parking_lot::Mutex;
 
 use super::fetch::NowPlaying;
+use super::levelling::Measured;
 use super::progress::Progress;
 use crate::audio::Samples;
 use crate::error::{Code, Result, SpeakerError};
@@ -30,6 +31,8 @@ pub struct Shared {
     pub first_byte: OnceLock<Samples>,
     /// Of a stream: how many samples per channel are to wait before it is played; more than the usual.
     pub wanted: AtomicUsize,
+    /// How loud the source was measured to be, if that is asked for.
+    pub measured: Measured,
     /// True once the reader was dropped.
     pub cancelled: Arc<AtomicBool>,
     /// What the source says of its sound, and from which sample of this reader on.

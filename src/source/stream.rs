@@ -79,7 +79,7 @@ impl Stream {
     }
 
     /// Opens what is written after the last flush, on the decode pool: in a file format that is a new file.
-    pub fn open(&self, task: &Reading, label: Label) -> Result<Box<dyn Decode>> {
+    pub fn open(&self, task: &Reading, label: Label, detailed: bool) -> Result<Box<dyn Decode>> {
         let mut reader = PipeReader::new(self.outlet.clone(), task.clone());
         if !reader.wait_for_bytes().map_err(|error| broken(&error))? {
             return match self.outlet.is_untouched() {
@@ -95,6 +95,9 @@ impl Stream {
                 let mut body = Body::new(Box::new(ReadOnlySource::new(reader)), task);
                 if mp4::index_comes_behind(&mut body) {
                     body = held(body, task)?;
+                }
+                if detailed {
+                    body.read_tags();
                 }
                 Box::new(Files::open(body, &label)?)
             }

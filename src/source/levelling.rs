@@ -1,0 +1,365 @@
+//! Brings a source to the loudness that was asked for: by what its tags say, or by what was measured of it so far.
+//!
+//! The gain at a place is a pure function of the source up to there and a little beyond, in steps of 100 ms: so it is the same however fast
+//! the source comes, how its bytes are cut, and who reads them again. A reader that goes on from another place is told how far the
+//! one before it was heard ([`Heard`]), and does not begin to measure anew.
+
+use std::collections::VecDeque;
+
+use parking_lot::Mutex;
+use symphonia::core::audio::AudioSpec;
+
+use super::meter::Running;
+use crate::audio::{PER_MS, Samples};
+
+/// What one gain holds for, and is measured in, in samples per channel.
+const STEP: usize = 100 * PER_MS as usize;
+
+/// How many steps are measured before the first is handed on, of what is at hand: three seconds, which are all of most prompts.
+pub const AT_HAND: usize = 30;
+
+/// The same of a download: nothing can be measured of less than a block of 400 ms (ITU-R BS.1770-5).
+pub const COMING: usize = 4;
+
+/// By how many dB the gain rises and falls in a step, where it is not right yet.
+const RISE: f64 = 0.6;
+const FALL: f64 = 1.2;
+
+/// How many steps are kept of what was measured: a day.
+const MAX_STEPS: usize = 864_000;
+
+/// What a second channel with the same sound adds, in dB: a source in mono is played on both sides of a stereo session, and of one in stereo a mono
+/// session plays the mean.
+const BOTH_SIDES: f64 = 3.01;
+
+/// How loud a source is to be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Target {
+    /// In LUFS.
+    pub lufs: f64,
+    /// By how many dB it is made louder at most.
+    pub max_gain: f64,
+}
+
+impl Target {
+    /// The gain for a source that is so loud, in dB.
+    fn gain(&self, lufs: f64) -> f64 {
+        (self.lufs - lufs).min(self.max_gain)
+    }
+
+    /// The same, linear; 1 for silence.
+    pub fn linear(&self, lufs: Option<f64>) -> f32 {
+        lufs.map_or(1.0, |lufs| linear(self.gain(lufs)))
+    }
+}
+
+fn linear(db: f64) -> f32 {
+    10.0_f64.powf(db / 20.0) as f32
+}
+
+/// How loud a source was up to the end of each step, as its decode task finds out and its reader may ask.
+#[derive(Debug, Default)]
+pub struct Measured(Mutex<Vec<Option<f32>>>);
+
+impl Measured {
+    /// What is known of what was heard up to `place`; `before` is what was known when the reader began.
+    pub fn heard(&self, place: Samples, before: Option<Heard>) -> Option<Heard> {
+        let steps = self.0.lock();
+        let step = (place as usize / STEP).min(steps.len().saturating_sub(1));
+        let lufs = *steps.get(step)?;
+        let heard = Heard { until: step, lufs: lufs.map(f64::from) };
+        Some(before.filter(|before| before.until > heard.until).unwrap_or(heard))
+    }
+
+    fn push(&self, lufs: Option<f64>) {
+        let mut steps = self.0.lock();
+        if steps.len() < MAX_STEPS {
+            steps.push(lufs.map(|lufs| lufs as f32));
+        }
+    }
+}
+
+/// What was measured of a source by the time that it was heard up to a step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Heard {
+    until: usize,
+    lufs: Option<f64>,
+}
+
+impl Heard {
+    /// The same for what is written to a stream after a flush, which begins a new source: until as much of that was measured as is of what is at
+    /// hand.
+    pub fn flushed(self) -> Self {
+        Self { until: AT_HAND, ..self }
+    }
+}
+
+/// Levels one pass of a source.
+pub struct Leveller<'a> {
+    target: Target,
+    channels: usize,
+    measured: &'a Measured,
+    meter: Running,
+    /// How loud all of it is, if that is known: then nothing is measured.
+    known: Option<f64>,
+    heard: Option<Heard>,
+    ahead: usize,
+    /// Samples per channel that were measured, and that were handed on.
+    taken: usize,
+    given: usize,
+    held: Vec<f32>,
+    /// How loud it is up to `ahead` steps behind each step that is still to be handed on.
+    levels: VecDeque<Option<f64>>,
+    level: Option<f64>,
+    is_finished: bool,
+    /// In dB, where the present step ends; none before the first.
+    gain: Option<f64>,
+    /// Linear, where the present step begins and ends.
+    from: f32,
+    to: f32,
+    first: f32,
+}
+
+impl<'a> Leveller<'a> {
+    /// Levels a source that is `known` to be so loud, if it is, or was `heard` before; `ahead` steps of it are measured first.
+    pub fn new(
+        target: Target,
+        channels: usize,
+        known: Option<f64>,
+        heard: Option<Heard>,
+        ahead: usize,
+        measured: &'a Measured,
+    ) -> Self {
+        // Nothing is known of nothing.
+        let levels = if ahead == 0 { VecDeque::from([None]) } else { VecDeque::new() };
+        Self {
+            target,
+            channels,
+            measured,
+            meter: Running::new(channels),
+            known,
+            heard,
+            ahead,
+            taken: 0,
+            given: 0,
+            held: Vec::new(),
+            levels,
+            level: None,
+            is_finished: false,
+            gain: None,
+            from: 1.0,
+            to: 1.0,
+            first: 1.0,
+        }
+    }
+
+    /// What its tags say of how loud it is; told before its first samples, which are of `spec`.
+    pub fn tagged(&mut self, lufs: Option<f64>, spec: &AudioSpec) {
+        let lufs = lufs.map(|lufs| match (spec.channels().count(), self.channels) {
+            (1, 2) => lufs + BOTH_SIDES,
+            (2.., 1) => lufs - BOTH_SIDES,
+            _ => lufs,
+        });
+        self.known = self.known.or(lufs);
+    }
+
+    /// Takes the next samples of the session's, and leaves in `pcm` those that can be handed on.
+    pub fn process(&mut self, pcm: &mut Vec<f32>) {
+        if let Some(known) = self.known {
+            let gain = self.target.linear(Some(known));
+            (self.from, self.to, self.first) = (gain, gain, gain);
+            pcm.iter_mut().for_each(|sample| *sample *= gain);
+            return;
+        }
+        let mut rest = &pcm[..];
+        while !rest.is_empty() {
+            let length = (STEP - self.taken % STEP) * self.channels;
+            let (piece, behind) = rest.split_at(length.min(rest.len()));
+            self.meter.take(piece);
+            self.taken += piece.len() / self.channels;
+            rest = behind;
+            if self.taken.is_multiple_of(STEP) {
+                self.note();
+            }
+        }
+        self.held.append(pcm);
+        self.give(pcm);
+    }
+
+    /// Takes the last samples, and leaves all that are left in `pcm`: the whole source is measured.
+    pub fn finish(&mut self, pcm: &mut Vec<f32>) {
+        self.process(pcm);
+        if self.known.is_none() {
+            self.meter.finish();
+            self.is_finished = true;
+            self.level = self.meter.lufs();
+            self.give(pcm);
+        }
+    }
+
+    /// How loud all of it was, once it is finished.
+    pub fn lufs(&self) -> Option<f64> {
+        self.known.or_else(|| self.meter.lufs())
+    }
+
+    /// The linear gain of its first sample, and of its last so far.
+    pub fn edges(&self) -> (f32, f32) {
+        (self.first, self.to)
+    }
+
+    /// A step was measured.
+    fn note(&mut self) {
+        let lufs = self.meter.lufs();
+        self.measured.push(lufs);
+        if self.taken / STEP >= self.ahead {
+            self.levels.push_back(lufs);
+        }
+    }
+
+    /// Appends what can be handed on.
+    fn give(&mut self, pcm: &mut Vec<f32>) {
+        let mut done = 0;
+        while done < self.held.len() {
+            let place = self.given % STEP;
+            if place == 0 && !self.next_step() {
+                break;
+            }
+            let length = ((STEP - place) * self.channels).min(self.held.len() - done);
+            let (from, to) = (self.from, self.to);
+            for (frame, index) in self.held[done..done + length].chunks_exact_mut(self.channels).zip(place..) {
+                let gain = from + (to - from) * (index as f32 / STEP as f32);
+                frame.iter_mut().for_each(|sample| *sample *= gain);
+            }
+            done += length;
+            self.given += length / self.channels;
+        }
+        pcm.extend(self.held.drain(..done));
+    }
+
+    /// Finds the gain for the next step; returns false if it is not known yet.
+    fn next_step(&mut self) -> bool {
+        match self.levels.pop_front() {
+            Some(level) => self.level = level,
+            None if !self.is_finished => return false,
+            None => {}
+        }
+        let step = self.given / STEP + self.ahead;
+        let level = self.heard.filter(|heard| step < heard.until).map_or(self.level, |heard| heard.lufs);
+        let wanted = level.map(|lufs| self.target.gain(lufs));
+        let is_first = self.gain.is_none();
+        let before = self.gain.unwrap_or_default();
+        let gain = match wanted {
+            None => before,
+            Some(wanted) if is_first => wanted,
+            Some(wanted) => wanted.clamp(before - FALL, before + RISE),
+        };
+        self.gain = Some(gain);
+        self.from = if is_first { linear(gain) } else { self.to };
+        self.to = linear(gain);
+        if is_first {
+            self.first = self.from;
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::SAMPLE_RATE;
+
+    const TARGET: Target = Target { lufs: -16.0, max_gain: 12.0 };
+
+    /// So many ms of a tone of 997 Hz, which measures −3.01 LUFS in mono at full scale.
+    fn tone(ms: usize, db: f64) -> Vec<f32> {
+        let turn = std::f64::consts::TAU * 997.0 / f64::from(SAMPLE_RATE);
+        (0..ms * PER_MS as usize).map(|n| ((turn * n as f64).sin() * 10.0_f64.powf(db / 20.0)) as f32).collect()
+    }
+
+    /// What comes out, handed over in pieces of so many samples.
+    fn levelled(leveller: &mut Leveller<'_>, source: &[f32], piece: usize) -> Vec<f32> {
+        let mut all = Vec::new();
+        for piece in source.chunks(piece) {
+            let mut pcm = piece.to_vec();
+            leveller.process(&mut pcm);
+            all.extend(pcm);
+        }
+        let mut rest = Vec::new();
+        leveller.finish(&mut rest);
+        all.extend(rest);
+        assert_eq!(all.len(), source.len());
+        all
+    }
+
+    /// The gain in dB over 10 ms from so many ms on.
+    fn gain(source: &[f32], output: &[f32], ms: usize) -> f64 {
+        let window = ms * PER_MS as usize..(ms + 10) * PER_MS as usize;
+        let power = |samples: &[f32]| samples[window.clone()].iter().map(|s| f64::from(*s).powi(2)).sum::<f64>();
+        10.0 * (power(output) / power(source)).log10()
+    }
+
+    #[test]
+    fn it_is_the_same_however_it_comes_and_what_is_short_is_right_from_its_first_sample() {
+        for ahead in [0, COMING, AT_HAND] {
+            for (ms, db) in [(50, -20.0), (399, -20.0), (1_234, -30.0), (8_000, 0.0)] {
+                let source = tone(ms, db);
+                let mut outputs = [1, 7, 480, 4_800, 1 << 20].map(|piece| {
+                    let measured = Measured::default();
+                    let mut leveller = Leveller::new(TARGET, 1, None, None, ahead, &measured);
+                    levelled(&mut leveller, &source, piece)
+                });
+                let output = outputs[0].clone();
+                assert!(outputs.iter_mut().all(|other| *other == output), "{ahead} {ms}");
+                let right = (-16.0 + 3.01 - db).min(12.0);
+                let there = if ahead == 0 { if ms > 4_000 { 4_000 } else { continue } } else { 0 };
+                let got = gain(&source, &output, there);
+                assert!((got - right).abs() < 0.3, "{got} and not {right} of {ms} ms, {ahead} ahead");
+            }
+        }
+    }
+
+    #[test]
+    fn the_gain_moves_gently_and_silence_moves_nothing() {
+        let source = [tone(2_000, -40.0), vec![0.0; 48_000], tone(4_000, -10.0)].concat();
+        let measured = Measured::default();
+        let output = levelled(&mut Leveller::new(TARGET, 1, None, None, 0, &measured), &source, 333);
+        let gains: Vec<_> = (0..20).chain(30..69).map(|n| gain(&source, &output, n * 100)).collect();
+        assert!(gains.windows(2).take(19).all(|pair| (-0.01..0.7).contains(&(pair[1] - pair[0]))), "{gains:?}");
+        assert!(gains.windows(2).skip(20).all(|pair| (-1.3..0.7).contains(&(pair[1] - pair[0]))), "{gains:?}");
+        assert!((gains[58] + 3.0).abs() < 0.5, "{gains:?}");
+        let silence = vec![0.0; 100_000];
+        let mut leveller = Leveller::new(TARGET, 1, None, None, COMING, &measured);
+        assert_eq!(levelled(&mut leveller, &silence, 1_000), silence);
+        assert_eq!((leveller.lufs(), leveller.edges()), (None, (1.0, 1.0)));
+    }
+
+    #[test]
+    fn what_was_heard_before_is_not_measured_anew() {
+        let source = [tone(3_000, -6.0), tone(3_000, -30.0)].concat();
+        let measured = Measured::default();
+        levelled(&mut Leveller::new(TARGET, 1, None, None, COMING, &measured), &source, 480);
+        let heard = measured.heard(2_500 * PER_MS, None).unwrap();
+        let output = levelled(&mut Leveller::new(TARGET, 1, None, Some(heard), COMING, &measured), &source, 480);
+        assert!((gain(&source, &output, 0) - (-16.0 + 3.01 + 6.0)).abs() < 0.2);
+        assert_eq!(measured.heard(100, Some(heard)), Some(heard), "the one that was heard further");
+        let quiet = tone(1_000, -30.0);
+        let mut leveller = Leveller::new(TARGET, 1, None, Some(heard.flushed()), 0, &measured);
+        let output = levelled(&mut leveller, &quiet, 480);
+        assert!((gain(&quiet, &output, 900) - (-16.0 + 3.01 + 6.0)).abs() < 0.2, "after a flush");
+        assert_eq!(Measured::default().heard(0, None), None);
+    }
+
+    #[test]
+    fn what_is_known_is_not_measured() {
+        let source = tone(500, -20.0);
+        let measured = Measured::default();
+        for (channels, output, lufs) in [(1, 1, -10.0), (2, 2, -10.0), (1, 2, -6.99), (2, 1, -13.01), (6, 1, -13.01)] {
+            let layout = symphonia::core::audio::Channels::Discrete(channels);
+            let mut leveller = Leveller::new(TARGET, output, None, None, 0, &measured);
+            leveller.tagged(Some(-10.0), &AudioSpec::new(44_100, layout));
+            let heard = levelled(&mut leveller, &source, 960);
+            assert!((gain(&source, &heard, 0) - (-16.0 - lufs)).abs() < 0.01, "{channels} into {output}");
+        }
+        assert_eq!(measured.heard(0, None), None);
+    }
+}
