@@ -267,6 +267,12 @@ export interface NativeLink {
   roundTripMs?: number
 }
 
+/** How loud a source is to be. */
+export interface NativeLoudness {
+  targetLufs: number
+  maxGainDb: number
+}
+
 /** What an operator counts, over all sessions of the process. */
 export interface NativeMetrics {
   requests: number
@@ -372,6 +378,8 @@ export interface NativePlay {
   path?: string
   audio?: Uint8Array
   stallTimeoutMs?: number
+  /** As it is if missing. */
+  loudness?: NativeLoudness
 }
 
 export interface NativePlayback {

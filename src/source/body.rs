@@ -104,6 +104,11 @@ impl Body {
         self.metadata = Some(metadata);
     }
 
+    /// Reads a tag that was looked at, if somebody wants to know.
+    pub fn note(&mut self, tag: Tag, bytes: &[u8]) {
+        self.metadata.iter_mut().for_each(|metadata| metadata.read(tag, &bytes[..bytes.len().min(MAX_TAG)]));
+    }
+
     /// Returns true if no byte is left.
     pub fn is_at_end(&mut self) -> bool {
         self.peek(1).is_empty()

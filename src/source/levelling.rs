@@ -67,7 +67,7 @@ impl Measured {
         let steps = self.0.lock();
         let step = (place as usize / STEP).min(steps.len().saturating_sub(1));
         let lufs = *steps.get(step)?;
-        let heard = Heard { until: step, lufs: lufs.map(f64::from) };
+        let heard = Heard { until: step as u32, lufs };
         Some(before.filter(|before| before.until > heard.until).unwrap_or(heard))
     }
 
@@ -82,15 +82,15 @@ impl Measured {
 /// What was measured of a source by the time that it was heard up to a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Heard {
-    until: usize,
-    lufs: Option<f64>,
+    until: u32,
+    lufs: Option<f32>,
 }
 
 impl Heard {
     /// The same for what is written to a stream after a flush, which begins a new source: until as much of that was measured as is of what is at
     /// hand.
     pub fn flushed(self) -> Self {
-        Self { until: AT_HAND, ..self }
+        Self { until: AT_HAND as u32, ..self }
     }
 }
 
@@ -244,7 +244,10 @@ impl<'a> Leveller<'a> {
             None => {}
         }
         let step = self.given / STEP + self.ahead;
-        let level = self.heard.filter(|heard| step < heard.until).map_or(self.level, |heard| heard.lufs);
+        let level = self
+            .heard
+            .filter(|heard| step < heard.until as usize)
+            .map_or(self.level, |heard| heard.lufs.map(f64::from));
         let wanted = level.map(|lufs| self.target.gain(lufs));
         let is_first = self.gain.is_none();
         let before = self.gain.unwrap_or_default();

@@ -4,6 +4,8 @@
 
 use symphonia::core::meta::{MetadataRevision, RawValue, StandardTag, Tag as ContainerTag};
 
+use super::mp4;
+
 /// What is read of a tag: one that holds pictures begins with its texts, usually.
 pub const MAX_TAG: usize = 1 << 20;
 
@@ -23,14 +25,14 @@ const LUFS: std::ops::RangeInclusive<f64> = -70.0..=20.0;
 
 /// The names of texts, and what the kinds of tags call them, in small letters.
 const NAMES: [(&str, &[&str]); 8] = [
-    ("title", &["title", "tit2", "tt2", "inam", "name"]),
-    ("artist", &["artist", "tpe1", "tp1", "iart", "auth"]),
-    ("album", &["album", "talb", "tal", "iprd"]),
-    ("albumArtist", &["albumartist", "album artist", "tpe2", "tp2"]),
-    ("track", &["track", "tracknumber", "trck", "trk", "itrk", "iprt"]),
-    ("date", &["date", "year", "tdrc", "tyer", "tye", "icrd"]),
-    ("genre", &["genre", "tcon", "tco", "ignr"]),
-    ("comment", &["comment", "description", "comm", "com", "icmt", "anno"]),
+    ("title", &["title", "tit2", "tt2", "inam", "name", "©nam"]),
+    ("artist", &["artist", "tpe1", "tp1", "iart", "auth", "©art"]),
+    ("album", &["album", "talb", "tal", "iprd", "©alb"]),
+    ("albumArtist", &["albumartist", "album artist", "tpe2", "tp2", "aart"]),
+    ("track", &["track", "tracknumber", "trck", "trk", "itrk", "iprt", "trkn"]),
+    ("date", &["date", "year", "tdrc", "tyer", "tye", "icrd", "©day"]),
+    ("genre", &["genre", "tcon", "tco", "ignr", "©gen"]),
+    ("comment", &["comment", "description", "comm", "com", "icmt", "anno", "©cmt"]),
 ];
 
 /// The kinds of tags.
@@ -44,6 +46,8 @@ pub enum Tag {
     Vorbis,
     /// A `LIST` chunk of a WAV.
     RiffList,
+    /// The list of items in the tag of an MP4.
+    Mp4,
     /// A chunk of text, by its name.
     Chunk([u8; 4]),
 }
@@ -97,6 +101,7 @@ impl Metadata {
             Tag::Ape => self.ape(bytes),
             Tag::Vorbis => self.vorbis(bytes),
             Tag::RiffList => self.riff_list(bytes),
+            Tag::Mp4 => self.mp4(bytes),
             Tag::Chunk(name) => self.put(&latin1(&name), &text(bytes)),
         }
     }
@@ -271,6 +276,24 @@ impl Metadata {
         }
     }
 
+    /// `ilst` of an MP4: items by their names, or of `----` with a name within; each holds `data` of a type, a language and a value.
+    fn mp4(&mut self, bytes: &[u8]) {
+        const TEXT: usize = 1;
+        for (kind, item) in mp4::children(bytes) {
+            let part = |name: &[u8; 4]| mp4::children(item).find(|(kind, _)| kind == name).map(|(_, part)| part);
+            let Some((kind_of_data, value)) = part(b"data").and_then(|data| data.split_at_checked(8)) else { continue };
+            let name = match &kind {
+                b"----" => part(b"name").and_then(|name| name.get(4..)).map_or_else(String::new, text),
+                _ => latin1(&kind),
+            };
+            match (&kind, value) {
+                (b"trkn", [_, _, high, low, ..]) => self.put(&name, &be(&[*high, *low]).to_string()),
+                _ if be(&kind_of_data[..4]) == TEXT => self.put(&name, &text(value)),
+                _ => {}
+            }
+        }
+    }
+
     /// `LIST` of a WAV, if it is an `INFO`: chunks of text.
     fn riff_list(&mut self, bytes: &[u8]) {
         let Some(mut rest) = bytes.strip_prefix(b"INFO") else { return };
@@ -393,6 +416,12 @@ mod tests {
         let picture = frame(b"APIC", 0, &[0xff; 100]);
         let v24 =
             [picture, latin(b"TIT2", "A song"), frame(b"TPE1", 0x40, b"\x07\x03A singer"), frame(b"TXXX", 0, &gain)];
+        let atom =
+            |kind: &[u8; 4], content: &[u8]| [&(content.len() as u32 + 8).to_be_bytes()[..], kind, content].concat();
+        let data = |value: &[u8]| atom(b"data", &[&[0, 0, 0, 1, 0, 0, 0, 0], value].concat());
+        let item = |kind: &[u8; 4], value: &[u8]| atom(kind, &data(value));
+        let name = atom(b"name", b"\0\0\0\0replaygain_track_gain");
+        let own = atom(b"----", &[atom(b"mean", b"\0\0\0\0com.apple.iTunes"), name, data(b"-7.50 dB")].concat());
         let list = b"INFOINAM\x07\0\0\0A song\0\0IART\x08\0\0\0A singerIGNR\xff\xff\xff\xff";
         vec![
             (Tag::Id3v1, id3v1),
@@ -402,6 +431,7 @@ mod tests {
             (Tag::Ape, ape(&[("Title", "A song"), ("ARTIST", "A singer"), ("replaygain_track_gain", "-7.50 dB")])),
             (Tag::Vorbis, vorbis(&["TITLE=A song", "artist=A singer", "title=other", "REPLAYGAIN_TRACK_GAIN=-7.5"])),
             (Tag::RiffList, list.to_vec()),
+            (Tag::Mp4, [item(b"\xa9nam", b"A song"), item(b"\xa9ART", b"A singer"), own].concat()),
         ]
     }
 

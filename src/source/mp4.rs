@@ -11,6 +11,7 @@ use symphonia::default::formats::IsoMp4Reader;
 use super::body::{Body, SharedBody};
 use super::container::{Contained, Extent, Window};
 use super::decode::Piece;
+use super::metadata::Tag;
 use super::trim::Trim;
 use crate::error::Result;
 
@@ -64,7 +65,13 @@ impl Extent for Boxes {
         }
         if kind == *b"moov" && size <= MAX_INDEX {
             let place = body.place() + length as u64;
-            *self.index.lock() = Index::read(body.peek(size as usize).get(length..).unwrap_or_default(), place);
+            let is_asked = body.metadata().is_some();
+            let moov = body.peek(size as usize).get(length..).unwrap_or_default();
+            *self.index.lock() = Index::read(moov, place);
+            let tag = children(moov).filter(|_| is_asked).find_map(|(kind, content)| items(kind, content));
+            if let Some(tag) = tag.map(<[u8]>::to_vec) {
+                body.note(Tag::Mp4, &tag);
+            }
         }
         // The demuxer counts to whatever number of samples a fragment claims, without reading a byte for them.
         let is_ordinary = kind != *b"moof"
@@ -235,14 +242,7 @@ impl Gapless {
 
     /// Finds the tag in `udta` or `meta`.
     fn find(kind: [u8; 4], content: &[u8]) -> Option<Self> {
-        let meta = match &kind {
-            b"meta" => content,
-            _ => children(content).find(|(kind, _)| kind == b"meta")?.1,
-        };
-        // In QuickTime it has no version.
-        let meta = if meta.get(4..8) == Some(b"hdlr") { meta } else { meta.get(4..)? };
-        let items = children(meta).find(|(kind, _)| kind == b"ilst")?.1;
-        children(items).filter(|(kind, _)| kind == b"----").find_map(|(_, item)| {
+        children(items(kind, content)?).filter(|(kind, _)| kind == b"----").find_map(|(_, item)| {
             let part = |name: &[u8; 4]| children(item).find(|(kind, _)| kind == name).map(|(_, part)| part);
             let is_it = part(b"name")?.get(4..)? == b"iTunSMPB";
             is_it.then(|| Self::read(part(b"data")?.get(8..)?)).flatten()
@@ -257,6 +257,18 @@ impl Gapless {
         let length = numbers.nth(1)?.ok()?;
         (delay <= Self::MAX_DELAY).then_some(Self { delay, length })
     }
+}
+
+/// The items of the tag in `udta` or `meta`.
+fn items(kind: [u8; 4], content: &[u8]) -> Option<&[u8]> {
+    let meta = match &kind {
+        b"meta" => content,
+        b"udta" => children(content).find(|(kind, _)| kind == b"meta")?.1,
+        _ => return None,
+    };
+    // In QuickTime it has no version.
+    let meta = if meta.get(4..8) == Some(b"hdlr") { meta } else { meta.get(4..)? };
+    Some(children(meta).find(|(kind, _)| kind == b"ilst")?.1)
 }
 
 /// Of `mvhd` and `mdhd` (§8.2.2, §8.4.2).
@@ -319,7 +331,7 @@ fn placed(mut parent: &[u8], mut place: u64) -> impl Iterator<Item = Child<'_>> 
 }
 
 /// The boxes in a box, up to the first that is none.
-fn children(parent: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
+pub fn children(parent: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
     placed(parent, 0).map(|child| (child.kind, child.content))
 }
 

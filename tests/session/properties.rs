@@ -410,7 +410,7 @@ impl World {
                 let section = source.section;
                 (Arc::new(Media::new(source, FetchLimits::default())), section)
             }
-            Opening::Again { media, section } => (media, section),
+            Opening::Again { media, section, .. } => (media, section),
         };
         let is_stream = media.stream().is_some();
         let supply = Supply::by_hand(media, self.clock == Clock::Manual);

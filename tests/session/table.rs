@@ -217,7 +217,7 @@ impl Table {
                 let section = source.section;
                 (Arc::new(Media::new(source, FetchLimits::default())), section)
             }
-            Opening::Again { media, section } => (media, section),
+            Opening::Again { media, section, .. } => (media, section),
         };
         let supply = Supply::by_hand(media, self.is_eager);
         let (hand, reader) = Hand::reader(1, ahead, section, Some(supply));
