@@ -103,6 +103,35 @@ test('surround keeps its sides and its loudness', async (t) => {
   }
 })
 
+/** An MP4 whose index begins with another box; samples behind it move on by as much. */
+function withBox(mp4, box) {
+  const moov = mp4.indexOf('moov') - 4
+  const longer = Buffer.concat([mp4.subarray(0, moov + 8), box, mp4.subarray(moov + 8)])
+  longer.writeUInt32BE(longer.readUInt32BE(moov) + box.length, moov)
+  const chunks = longer.lastIndexOf('stco') + 12
+  if (mp4.lastIndexOf('mdat') > moov) longer.writeUInt32BE(longer.readUInt32BE(chunks) + box.length, chunks)
+  return longer
+}
+
+const box = (kind, ...content) => {
+  const all = Buffer.concat([Buffer.alloc(4), Buffer.from(kind), ...content.map((part) => Buffer.from(part))])
+  all.writeUInt32BE(all.length)
+  return all
+}
+
+test('the delay and the length in the tag iTunSMPB are cut', async (t) => {
+  const m4a = fixture('formats/mp4-aac-lc.m4a')
+  const plain = await play(t, m4a)
+  const none = Buffer.alloc(4)
+  const text = ' 00000000 00000840 00000100 0000000000002000 00000000 00000000'
+  const item = box('----', box('mean', none, 'com.apple.iTunes'), box('name', none, 'iTunSMPB'), box('data', [0, 0, 0, 1], none, text))
+  const tag = box('udta', box('meta', none, box('hdlr', Buffer.alloc(25)), box('ilst', item)))
+  const { outcome, heard, length } = await play(t, withBox(m4a, tag))
+  assert.deepEqual([outcome, length], ['completed', Math.round((0x2000 * 48000) / 44100)])
+  // By 2112 samples instead of 1024.
+  assert.equal(compare(plain.heard, heard).late, Math.round((1088 * 48000) / 44100))
+})
+
 test('the track of an MP4 that is sound is played, whatever stands beside it', async (t) => {
   const m4a = fixture('tone-faststart.m4a')
   const plain = await play(t, m4a)
@@ -113,15 +142,21 @@ test('the track of an MP4 that is sound is played, whatever stands beside it', a
     copy.writeUInt32BE(7, copy.indexOf('tkhd') + 16)
     copy.writeUInt32BE(0xffffff, copy.indexOf('stco') + 12)
   })
-  const both = Buffer.concat([m4a.subarray(0, at), track, m4a.subarray(at)])
-  const moov = both.indexOf('moov') - 4
-  both.writeUInt32BE(both.readUInt32BE(moov) + track.length, moov)
-  const chunks = both.lastIndexOf('stco') + 12
-  both.writeUInt32BE(both.readUInt32BE(chunks) + track.length, chunks)
+  const both = withBox(m4a, track)
   for (const [way, play] of Object.entries(await ways(t))) {
     assert.deepEqual(await play(both, 'm4a'), await play(m4a, 'm4a'), way)
   }
   assert.ok(Math.abs(level(plain.heard, 0, 4800, 1000) - 0.5) < 0.01, 'it begins with its first sample')
+})
+
+test('HE-AAC is named where it is refused', async (t) => {
+  const m4a = fixture('tone.m4a')
+  // The description of AAC-LC, 44.1 kHz, mono, and one of SBR over 22.05 kHz (ISO/IEC 14496-3 §1.6.2.1).
+  const at = m4a.indexOf(Buffer.from('1208', 'hex'), m4a.indexOf('esds'))
+  assert.ok(at > 0)
+  const { session } = open(t)
+  const playing = session.playAudio({ audio: changed(m4a, (copy) => copy.write('2b8a080000', at, 'hex')) })
+  await assert.rejects(playing, { code: 'ERR_UNSUPPORTED_FORMAT', message: /HE-AAC/ })
 })
 
 test('what is cut is never completed, and what came of it is heard', async (t) => {

@@ -30,7 +30,7 @@ const BYTES_LEFT_OUT: u64 = 1 << 10;
 const MAX_UNPLAYED: usize = 100;
 
 /// As much as has to be seen of a container.
-pub const HEAD: usize = 12;
+const HEAD: usize = 12;
 
 /// What begins at some place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

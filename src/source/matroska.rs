@@ -18,7 +18,6 @@ use symphonia::core::codecs::audio::{AudioCodecId, AudioCodecParameters, AudioDe
 
 use super::body::{Body, SharedBody};
 use super::decode::{About, Block, Piece, Step, damaged, decode_packet, decoder, unsupported};
-use super::file;
 use super::trim::Trim;
 use crate::error::Result;
 
@@ -278,6 +277,8 @@ pub struct Matroska {
     cut: Option<u64>,
     /// Where nothing more was found.
     over: Option<u64>,
+    /// True within damaged bytes, up to the next cluster or file.
+    is_lost: bool,
 }
 
 impl Matroska {
@@ -319,62 +320,86 @@ impl Matroska {
             end,
             cut: None,
             over: None,
+            is_lost: false,
         })
     }
 
-    /// Goes on to the next block of the track, or to the end. Returns how many bytes were left out.
-    fn find(&mut self) -> u64 {
+    /// Goes on to the next block of the track, or to the end; or returns how many bytes were left out.
+    fn find(&mut self) -> Option<u64> {
         let shared = self.body.clone();
         let mut body = shared.get();
         loop {
+            if self.is_lost {
+                return Some(self.resync(&mut body));
+            }
             let place = body.place();
             let Some(header) = Header::next(&mut body) else {
                 // No header, or the end within one.
                 let rest = body.peek(Header::LONGEST);
                 if rest.len() == Header::LONGEST {
-                    return resync(&mut body);
+                    return Some(self.lose(&mut body));
                 }
                 let (length, is_cut) = (rest.len(), rest.first().is_some_and(|byte| byte.leading_zeros() < 4));
                 self.over = Some(place + length as u64);
                 self.cut = is_cut.then_some(place + length as u64 + 1);
-                return body.leave_out(length);
+                return Some(body.leave_out(length));
             };
             let is_behind = self.end.is_some_and(|end| place >= end);
             if header.id == EBML || (is_behind && header.id != CLUSTER) {
                 self.over = Some(place);
-                return 0;
+                return None;
             }
-            let length = header.length as u64;
-            let Some(size) = header.size.filter(|_| !matches!(header.id, SEGMENT | CLUSTER)) else {
-                match header.id {
-                    SEGMENT | CLUSTER => body.consume(header.length),
-                    _ => return resync(&mut body),
-                }
+            if matches!(header.id, SEGMENT | CLUSTER) {
+                body.consume(header.length);
                 continue;
-            };
-            if !header.is_known() && !is_followed(&mut body, length.saturating_add(size)) {
-                return resync(&mut body);
             }
-            let all = length.saturating_add(size);
-            if matches!(header.id, SIMPLE_BLOCK | BLOCK_GROUP) && self.is_ours(&mut body, &header) {
-                if size > MAX_BLOCK {
-                    return resync(&mut body);
-                }
+            let all = header.size.map_or(u64::MAX, |size| size.saturating_add(header.length as u64));
+            let is_sound = header.is_known() || is_followed(&mut body, all);
+            let is_block = matches!(header.id, SIMPLE_BLOCK | BLOCK_GROUP);
+            if !is_sound || header.size.is_none() || (is_block && all > MAX_BLOCK && self.is_ours(&mut body, &header)) {
+                return Some(self.lose(&mut body));
+            }
+            if is_block && self.is_ours(&mut body, &header) {
                 let bytes = body.peek(all as usize);
                 let is_whole = bytes.len() as u64 == all;
                 self.block.clear();
                 self.block.extend_from_slice(bytes.get(header.length..).unwrap_or_default());
                 body.consume(all as usize);
                 if is_whole {
-                    return if self.unpack(header.id) { 0 } else { all };
+                    return if self.unpack(header.id) { None } else { Some(all) };
                 }
             } else if body.skip(all) == all {
                 continue;
             }
             self.cut = Some(place.saturating_add(all));
             self.over = Some(body.place());
-            return 0;
+            return None;
         }
+    }
+
+    /// Leaves out a byte where no element begins, and what follows up to the next cluster or file.
+    fn lose(&mut self, body: &mut Body) -> u64 {
+        self.is_lost = true;
+        body.leave_out(1)
+    }
+
+    /// Goes over damaged bytes, as far as was read or as a cluster or a file begins. Returns how many were left out.
+    fn resync(&mut self, body: &mut Body) -> u64 {
+        const NAME: usize = 4;
+        body.peek(NAME);
+        body.take_turns();
+        let ahead = body.ahead();
+        let begins = |window: &[u8]| *window == CLUSTER.to_be_bytes() || *window == MAGIC;
+        let found = ahead.windows(NAME).position(begins);
+        let is_end = ahead.len() < NAME;
+        // The start of a name may be all that was read of it.
+        let step = found.unwrap_or(if is_end { ahead.len() } else { ahead.len() - NAME + 1 });
+        let left_out = body.leave_out(step);
+        self.is_lost = found.is_none();
+        if is_end {
+            (self.is_lost, self.over) = (false, Some(body.place()));
+        }
+        left_out
     }
 
     /// Returns true if the block or group that begins here is of the track that is played.
@@ -449,8 +474,7 @@ impl Piece for Matroska {
             if self.over.is_some() {
                 return Ok(Step::End);
             }
-            let left_out = self.find();
-            if left_out > 0 {
+            if let Some(left_out) = self.find() {
                 return Ok(Step::LeftOut(left_out));
             }
         }
@@ -541,18 +565,6 @@ fn is_followed(body: &mut Body, length: u64) -> bool {
     let length = length as usize;
     let behind = body.peek(length + Header::LONGEST);
     behind.len() == length || behind.get(length..).and_then(Header::read).is_some_and(|header| header.is_known())
-}
-
-/// Goes over damaged bytes to the next cluster or file, or as far as was read. Returns how many bytes were left out.
-fn resync(body: &mut Body) -> u64 {
-    body.peek(file::HEAD);
-    let ahead = body.ahead();
-    let begins = |window: &[u8]| *window == CLUSTER.to_be_bytes() || *window == MAGIC;
-    let step = ahead.get(1..).and_then(|rest| rest.windows(4).position(begins)).map(|step| step + 1);
-    // The start of a name may be all that was read of it.
-    let step = step.unwrap_or(if ahead.len() > 4 { ahead.len() - 3 } else { ahead.len() });
-    body.take_turns();
-    body.leave_out(step).max(1)
 }
 
 #[cfg(test)]

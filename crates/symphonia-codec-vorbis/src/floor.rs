@@ -517,8 +517,10 @@ impl Floor1 {
         let mut floor1_x_list = Vec::new();
         let mut floor1_x_list_unique = HashSet::new();
 
-        floor1_x_list.push(0);
-        floor1_x_list.push(1 << rangebits);
+        for x in [0, 1 << rangebits] {
+            floor1_x_list.push(x);
+            floor1_x_list_unique.insert(x);
+        }
 
         for &class_idx in &floor1_partition_class_list[..floor1_partitions] {
             let class = &floor1_classes[class_idx as usize];
