@@ -149,7 +149,7 @@ test('the track of an MP4 that is sound is played, whatever stands beside it', a
   assert.ok(Math.abs(level(plain.heard, 0, 4800, 1000) - 0.5) < 0.01, 'it begins with its first sample')
 })
 
-test('HE-AAC is named where it is refused', async (t) => {
+test('HE-AAC, and Opus without a layout of its channels, are named where they are refused', async (t) => {
   const m4a = fixture('tone.m4a')
   // The description of AAC-LC, 44.1 kHz, mono, and one of SBR over 22.05 kHz (ISO/IEC 14496-3 §1.6.2.1).
   const at = m4a.indexOf(Buffer.from('1208', 'hex'), m4a.indexOf('esds'))
@@ -157,6 +157,8 @@ test('HE-AAC is named where it is refused', async (t) => {
   const { session } = open(t)
   const playing = session.playAudio({ audio: changed(m4a, (copy) => copy.write('2b8a080000', at, 'hex')) })
   await assert.rejects(playing, { code: 'ERR_UNSUPPORTED_FORMAT', message: /HE-AAC/ })
+  const opus = changed(fixture('formats/ogg-opus.opus'), (copy) => { copy[copy.indexOf('OpusHead') + 18] = 255 })
+  await assert.rejects(session.playAudio({ audio: opus }), { code: 'ERR_UNSUPPORTED_FORMAT', message: /mapping family 255/ })
 })
 
 test('what is cut is never completed, and what came of it is heard', async (t) => {

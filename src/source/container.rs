@@ -199,6 +199,8 @@ pub struct Contained {
     /// How long the track is, in its own units, if the container states it exactly; and how much of that came.
     stated: Option<u64>,
     came: u64,
+    /// True if nothing of it can come behind that.
+    ends_as_stated: bool,
     /// What of it is heard, if not all.
     trim: Option<Trim>,
     /// Samples per channel that the file states, of whatever it is; and what its tags say.
@@ -238,6 +240,7 @@ impl Contained {
             left_out: 0,
             stated,
             came: 0,
+            ends_as_stated: false,
             trim: None,
             samples,
             metadata,
@@ -253,6 +256,11 @@ impl Contained {
     /// How long the track is, in its own units, if the container states it exactly.
     pub fn stated(&self) -> Option<u64> {
         self.stated
+    }
+
+    /// The track has no more than is stated: what goes wrong behind that does not matter.
+    pub fn end_as_stated(&mut self) {
+        self.ends_as_stated = true;
     }
 
     /// Plays only a part of the track.
@@ -284,7 +292,11 @@ impl Contained {
                 Err(Error::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => true,
                 Err(Error::ResetRequired) => false,
                 // Whatever a demuxer looks for behind the last packet.
-                Err(_) if self.stated.is_some_and(|stated| self.came >= stated) => true,
+                Err(_)
+                    if self.ends_as_stated && self.stated.is_some_and(|stated| (1..=self.came).contains(&stated)) =>
+                {
+                    true
+                }
                 Err(error) => return Err(damaged(&error.to_string())),
             };
             if self.track.take().is_none() {

@@ -36,9 +36,14 @@ pub fn open(shared: &SharedBody) -> Result<Box<dyn Piece>> {
     let mut file = Contained::open::<IsoMp4Reader<'_>>(window, true)?;
     let parameters = file.parameters();
     let (rate, is_opus) = (parameters.sample_rate.unwrap_or(0), parameters.codec == CODEC_ID_OPUS);
-    if let Some(trim) = index.lock().trim(rate, is_opus, file.stated()) {
+    let index = index.lock();
+    if !index.has_fragments {
+        file.end_as_stated();
+    }
+    if let Some(trim) = index.trim(rate, is_opus, file.stated()) {
         file.trim(trim);
     }
+    drop(index);
     Ok(Box::new(file))
 }
 
@@ -95,6 +100,8 @@ struct Index {
     track_timescale: u64,
     edits: Vec<Edit>,
     gapless: Option<Gapless>,
+    /// More of the track may come behind what the index describes.
+    has_fragments: bool,
 }
 
 /// An entry of an edit list that plays something (§8.6.6).
@@ -136,6 +143,7 @@ impl Index {
                     index.gapless = index.gapless.or_else(|| Gapless::find(child.kind, child.content));
                 }
                 b"mvex" => {
+                    index.has_fragments = true;
                     let defaults = placed(child.content, child.inside).filter(|child| &child.kind == b"trex");
                     index.hidden.extend(
                         defaults.filter(|trex| trex.content.get(4..8).map(be) != Some(track.id)).map(|trex| trex.place),

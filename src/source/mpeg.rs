@@ -3,7 +3,9 @@
 //! Whatever changes from one frame to the next is played as it changes, and so is a second file behind the first, with an Info
 //! frame of its own.
 
-use nanomp3::{Channels, Decoder, MAX_SAMPLES_PER_FRAME, VbrTag};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use nanomp3::{Channels, Decoder, FrameInfo, MAX_SAMPLES_PER_FRAME, VbrTag};
 use symphonia::core as symphonia_core; // for its macro
 use symphonia::core::audio::layouts::{CHANNEL_LAYOUT_MONO, CHANNEL_LAYOUT_STEREO};
 use symphonia::core::audio::{AsGenericAudioBufferRef, Audio, AudioBuffer, AudioMut, AudioSpec, GenericAudioBufferRef};
@@ -192,8 +194,7 @@ impl Piece for Mpeg {
             self.came += 1;
             let channels = if header.is_mono { 1 } else { 2 };
             block.samples.resize(MAX_SAMPLES_PER_FRAME, 0.0);
-            // Given exactly one frame, it takes that one.
-            let (_, decoded) = self.decoder.decode(&self.frame, &mut block.samples);
+            let decoded = decode(&mut self.decoder, &self.frame, &mut block.samples);
             let samples = decoded.map_or(0, |info| info.samples_produced as u64);
             let heard = self.trim(if samples > 0 { samples } else { header.samples() });
             if samples == 0 {
@@ -228,6 +229,15 @@ impl Piece for Mpeg {
     }
 }
 
+/// Decodes a frame: given exactly one, nanomp3 takes that one. A damaged one may panic (0.2.0, in `l3_reorder`); the decoder is a new
+/// one then, as behind a seek.
+fn decode(decoder: &mut Decoder, frame: &[u8], samples: &mut [f32]) -> Option<FrameInfo> {
+    catch_unwind(AssertUnwindSafe(|| decoder.decode(frame, samples).1.ok())).unwrap_or_else(|_| {
+        *decoder = Decoder::new();
+        None
+    })
+}
+
 /// The same decoder for packets that a demuxer cuts, each of them a frame (MP4, Matroska).
 pub struct MpegPackets {
     parameters: AudioCodecParameters,
@@ -239,7 +249,7 @@ pub struct MpegPackets {
 impl MpegPackets {
     fn decode(&mut self, packet: &[u8]) -> symphonia::core::errors::Result<()> {
         self.buffer.clear();
-        let Ok(info) = self.decoder.decode(packet, &mut self.samples).1 else {
+        let Some(info) = decode(&mut self.decoder, packet, &mut self.samples) else {
             return decode_error("mpeg: a damaged packet");
         };
         let (channels, layout) = match info.channels {

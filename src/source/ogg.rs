@@ -6,7 +6,7 @@ use symphonia::default::formats::OggReader;
 
 use super::body::{Body, SharedBody};
 use super::container::{Contained, Extent, Window};
-use super::decode::Piece;
+use super::decode::{Piece, unsupported};
 use super::file::{self, MAX_JUNK};
 use super::tags;
 use crate::error::Result;
@@ -22,8 +22,19 @@ const MAX_STREAMS: usize = 16;
 
 /// Opens the pages that begin here.
 pub fn open(body: &SharedBody) -> Result<Box<dyn Piece>> {
+    if let Some(family @ 2..) = mapping_family(body.get().peek(OPUS_HEAD)) {
+        return Err(unsupported(format!("Opus of channel mapping family {family}")));
+    }
     let window = Window::new(body, Vec::new(), Pages::default());
     Ok(Box::new(Contained::open::<OggReader<'_>>(window, false)?))
+}
+
+/// A first page of Opus, up to the channel mapping family in its header (RFC 7845 §5.1).
+const OPUS_HEAD: usize = HEADER + 1 + 19;
+
+/// The channel mapping family, if this page is the first of Opus. Families behind 1 are channels without a layout, or ambisonics.
+fn mapping_family(page: &[u8]) -> Option<u8> {
+    page.get(HEADER + 1..)?.strip_prefix(b"OpusHead")?.get(10).copied()
 }
 
 /// Page behind page. Streams state no length, but pages do.
