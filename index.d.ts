@@ -923,9 +923,10 @@ export interface PlayRequest {
 
 /**
  * `pcm16` and `f32` are raw samples, little-endian and interleaved, where ±32,768 and ±1 are full scale; a sample may be split
- * between two writes. The others are file formats.
+ * between two writes. So are those of telephone lines: `mulaw` and `alaw` (G.711, a byte a sample at 8 kHz) and `g722` (64 kbit/s, a byte for two
+ * samples at 16 kHz). The others are file formats.
  */
-export type StreamFormat = 'pcm16' | 'f32' | 'mp3' | 'ogg' | 'wav' | 'flac' | 'aac' | 'm4a' | 'webm'
+export type StreamFormat = 'pcm16' | 'f32' | 'mulaw' | 'alaw' | 'g722' | 'mp3' | 'ogg' | 'wav' | 'flac' | 'aac' | 'm4a' | 'webm'
 
 export interface StreamRequest
   extends Pick<
@@ -935,9 +936,9 @@ export interface StreamRequest
   > {
   /** The format of what is written; needed for raw samples only. In a file format the bytes themselves decide; this only helps. */
   format?: StreamFormat
-  /** In Hz, 8000–192,000. Needed for raw samples, refused for others. */
+  /** In Hz, 8000–192,000. Needed for `pcm16` and `f32`; of the formats of telephone lines it is known; refused for file formats. */
   sampleRate?: number
-  /** Of raw samples, default 1; refused for others. */
+  /** Of raw samples, default 1, and 1 of `g722`; refused for file formats. */
   channels?: 1 | 2
   /** In place of the session's, in ms; 0–86,400,000, 0 for ever. */
   stallTimeoutMs?: number
@@ -1358,7 +1359,7 @@ export interface ProbeOptions {
 
 /** What {@link SpeakerSession.probe} found. */
 export interface ProbeResult {
-  /** How the bytes are packed: `'wav'`, `'aiff'`, `'flac'`, `'ogg'`, `'mp4'`, `'mpeg'`, `'adts'`, `'matroska'`, `'mpegts'`; others may follow. Of several files one behind the other, the first. */
+  /** How the bytes are packed: `'wav'`, `'w64'`, `'aiff'`, `'au'`, `'caf'`, `'amr'`, `'flac'`, `'ogg'`, `'mp4'`, `'mpeg'`, `'adts'`, `'matroska'`, `'mpegts'`; others may follow. Of several files one behind the other, the first. */
   container: string
   /** How samples are written: `'pcm_s16le'`, `'mp3'`, `'opus'`, `'aac'`, … */
   codec: string

@@ -225,7 +225,7 @@ export interface NativeDuck {
 }
 
 export interface NativeEncoding {
-  /** `pcm16`, `f32`, or a file format if it is known. */
+  /** `pcm16`, `f32`, `mulaw`, `alaw`, `g722`, or a file format if it is known. */
   format?: string
   sampleRate: number
   channels: number

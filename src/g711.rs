@@ -21,6 +21,18 @@ impl Law {
         }
     }
 
+    /// The sample of a byte: the middle of those that have it.
+    pub fn decode(self, byte: u8) -> i16 {
+        let plain = if self == Self::Mu { !byte } else { byte ^ 0x55 };
+        let (segment, step) = (plain >> 4 & 7, i32::from(plain & 0xf));
+        let (is_negative, level) = match self {
+            Self::Mu => (plain & 0x80 != 0, (((step << 3) + 132) << segment) - 132),
+            Self::A if segment == 0 => (plain & 0x80 == 0, (step << 4) + 8),
+            Self::A => (plain & 0x80 == 0, ((step << 4) + 264) << (segment - 1)),
+        };
+        (if is_negative { -level } else { level }) as i16
+    }
+
     /// The byte of silence.
     pub fn silence(self) -> u8 {
         self.encode(0)
@@ -97,6 +109,19 @@ mod tests {
                 assert_eq!(read(law, law.encode(sample)), (number, sample >= 0), "{law:?} of {sample}");
             }
         }
+    }
+
+    #[test]
+    fn each_byte_has_the_sample_from_which_it_comes() {
+        for byte in 0..=u8::MAX {
+            assert_eq!(Law::A.encode(Law::A.decode(byte)), byte);
+            // Of µ-law there are two zeros.
+            let back = Law::Mu.encode(Law::Mu.decode(byte));
+            assert!(back == byte || (byte == 0x7f && back == 0xff), "{byte:#x}");
+        }
+        // The ends of tables 2a and 1a, in 16 bits.
+        assert_eq!([0x80, 0x00, 0xff].map(|byte| Law::Mu.decode(byte)), [8_031 * 4, -8_031 * 4, 0]);
+        assert_eq!([0xaa, 0x2a, 0xd5].map(|byte| Law::A.decode(byte)), [4_032 * 8, -4_032 * 8, 8]);
     }
 
     #[test]

@@ -152,12 +152,14 @@ test('bad requests reject and the session stays usable', async (t) => {
   const raw = { format: 'pcm16', sampleRate: 48000 }
   for (const [request, message] of [
     [undefined, /^Expected an object for createStream but received undefined$/],
-    [{ sampleRate: 48000 }, /^Expected format 'pcm16' or 'f32' beside it for sampleRate but received undefined$/],
+    [{ sampleRate: 48000 }, /^Expected a format of raw samples beside it for sampleRate but received undefined$/],
     [{ ...raw, format: 'wma' }, /for format but received 'wma'/],
     [{ format: 'f32' }, /^Expected the sample rate of 'f32' for sampleRate but received undefined$/],
     [{ ...raw, sampleRate: 4000 }, /^Expected an integer from 8000 to 192000 for sampleRate but received 4000/],
     [{ ...raw, channels: 6 }, /^Expected an integer from 1 to 2 for channels but received 6/],
-    [{ ...raw, format: 'mp3' }, /^Expected format 'pcm16' or 'f32' beside it for sampleRate but received 'mp3'/],
+    [{ format: 'mulaw', sampleRate: 16000 }, /^Expected 8000 beside format 'mulaw' for sampleRate but received 16000/],
+    [{ format: 'g722', channels: 2 }, /^Expected an integer from 1 to 1 for channels but received 2/],
+    [{ ...raw, format: 'mp3' }, /^Expected a format of raw samples beside it for sampleRate but received 'mp3'/],
     [{ ...raw, stallTimeoutMs: -1 }, /for stallTimeoutMs but received -1/],
     [{ ...raw, overlap: 'blend' }, /for overlap but received 'blend'/],
     [{ ...raw, audioUrl: 'a.mp3' }, /for the options of createStream but received 'audioUrl'/]

@@ -48,6 +48,57 @@ function claim(flac, samples) {
   return changed
 }
 
+/** A metadata block of FLAC. */
+const block = (kind, bytes) => Buffer.concat([Buffer.from([kind, bytes.length >> 16, (bytes.length >> 8) & 0xff, bytes.length & 0xff]), bytes])
+
+/** A FLAC file of which all metadata blocks are other ones. */
+const described = (flac, ...blocks) => {
+  blocks[blocks.length - 1][0] |= 0x80
+  return Buffer.concat([flac.subarray(0, 4), ...blocks, frames(flac)])
+}
+
+/** The checksums of a frame of FLAC (RFC 9639 §9.1.8, §9.3), bit by bit. */
+function checksum(bytes, bits, polynomial) {
+  let crc = 0
+  for (const byte of bytes) {
+    crc ^= byte << (bits - 8)
+    for (let bit = 0; bit < 8; bit++) crc = ((crc << 1) ^ (crc >> (bits - 1) ? polynomial : 0)) & ((1 << bits) - 1)
+  }
+  return crc
+}
+
+/** The same FLAC, whose frames give the number of their first sample in place of their own, as those of varying length do. */
+function variable(flac, blockSize) {
+  const rest = frames(flac)
+  /** How many bytes of the length of a block stand behind the number. */
+  const extra = (at) => [6, 7].indexOf(rest[at + 2] >> 4) + 1
+  const starts = []
+  for (let at = 0; at >= 0; at = rest.indexOf('fff8', at + 1, 'hex')) {
+    const end = at + 5 + extra(at)
+    if (rest[at + 4] === starts.length && checksum(rest.subarray(at, end), 8, 7) === rest[end]) starts.push(at)
+  }
+  const varied = starts.map((start, index) => {
+    const frame = rest.subarray(start, starts[index + 1])
+    const first = index * blockSize
+    // As UTF-8 would write it.
+    const number = first < 0x80 ? [first] : [0xe0 | (first >> 12), 0x80 | ((first >> 6) & 0x3f), 0x80 | (first & 0x3f)]
+    const end = 5 + extra(start)
+    const header = Buffer.from([0xff, 0xf9, frame[2], frame[3], ...number, ...frame.subarray(5, end)])
+    const body = Buffer.concat([header, Buffer.from([checksum(header, 8, 7)]), frame.subarray(end + 1, -2)])
+    const crc = checksum(body, 16, 0x8005)
+    return Buffer.concat([body, Buffer.from([crc >> 8, crc & 0xff])])
+  })
+  return Buffer.concat([flac.subarray(0, flac.length - rest.length), ...varied])
+}
+
+/** An MP3 whose first frame describes it as Fraunhofer's encoders do. */
+function vbri(mp3) {
+  const audio = bare(mp3)
+  const first = Buffer.from(audio.subarray(0, audio.length - bare(audio).length)).fill(0, 4)
+  first.write('VBRI', 36)
+  return Buffer.concat([first, audio])
+}
+
 /** Plays `audio` and returns how that ended and what was heard. */
 async function outcome(t, request, options) {
   const { session, heard } = open(t, options)
@@ -102,10 +153,22 @@ test('ordinary files are completed, whatever stands behind the audio and whateve
   pipe.writeUInt32LE(0x7ffff000, 40)
   const unpadded = Buffer.concat([wav.subarray(0, 36), Buffer.from('LIST\x03\0\0\0abc', 'latin1'), wav.subarray(36)])
   const [mp3, flac, aac] = [fixture('tone-cbr.mp3'), fixture('tone.flac'), fixture('tone.aac')]
+  const info = flac.subarray(8, 42)
+  const picture = block(6, Buffer.concat([Buffer.alloc(32), Buffer.alloc(40_000, 0xff)]))
+  const padding = block(1, Buffer.alloc(5_000))
+  const oddFlacs = [
+    described(flac, block(0, info), Buffer.from(picture), Buffer.from(padding)),
+    described(flac, Buffer.from(padding), block(0, info), Buffer.from(picture)),
+    described(flac, Buffer.from(picture), Buffer.from(padding), block(0, info)),
+    described(flac, Buffer.from(padding)),
+    variable(flac, flac.readUInt16BE(8))
+  ]
   const behind = [id3v1, lyrics3, apeFooter, Buffer.alloc(50_000), Buffer.concat([lyrics3, apeFooter, id3v1])]
   const cases = [
     ...behind.flatMap((rest) => [mp3, bare(mp3), bare(fixture('tone-vbr.mp3')), aac, flac].map((audio) => [audio, rest])),
     ...[claim(flac, 0), claim(flac, 1_000_000), claim(flac, 1_000)].map((audio) => [audio, Buffer.alloc(0), flac]),
+    ...oddFlacs.map((audio) => [audio, Buffer.alloc(0), flac]),
+    [vbri(mp3), Buffer.alloc(0), bare(mp3)],
     ...[unset, short, pipe, unpadded].map((audio) => [audio, Buffer.alloc(0), wav])
   ]
   const format = (audio) => ({ 0xff: audio === aac ? 'aac' : 'mp3', 0x66: 'flac', 0x52: 'wav' })[audio[0]]

@@ -65,6 +65,32 @@ test('other rates and formats match playAudio', async (t) => {
   }
 })
 
+test('what telephone lines carry is heard as a file of the same is', async (t) => {
+  const formats = path.join(__dirname, '..', 'fixtures', 'formats')
+  for (const [format, name, sampleRate] of [['mulaw', 'wav-mu-law.wav', 8000], ['alaw', 'wav-a-law.wav', 8000], ['g722', 'wav-g-722.wav', 16000]]) {
+    const file = readFileSync(path.join(formats, name))
+    const data = file.subarray(file.indexOf('data') + 8)
+    for (const request of [{ format }, { format, sampleRate }]) {
+      const { session, stream: s, heard } = openStream(t, { sampleRate: undefined, ...request })
+      for (const piece of pieces(data.subarray(0, file.readUInt32LE(file.indexOf('data') + 4)), 1, 417, 1000)) s.write(piece)
+      s.end()
+      await finish(session)
+      assert.deepEqual((await s.finished).durationMs, 250, format)
+      assert.deepEqual(heard(), await played(t, file), format)
+    }
+  }
+})
+
+test('a second of 8000 bytes is a second, also of a stream at 16 kHz that has two samples in each', async (t) => {
+  const { session, stream: s } = openStream(t, { format: 'g722', sampleRate: undefined })
+  s.write(Buffer.alloc(4000, 0xff))
+  const reached = s.mark('half')
+  s.end(Buffer.alloc(4000, 0xff))
+  await session.advance(1000)
+  assert.equal((await s.finished).durationMs, 1000)
+  assert.equal((await reached).atMs, 500)
+})
+
 test('starts with 40 ms, or when ended', async (t) => {
   const { session, stream: s, of } = openStream(t)
   s.write(steady(39))

@@ -95,7 +95,9 @@ const MIN_PREBUFFER_MS = 40
 /** What is gathered is held in memory. */
 const MAX_PREBUFFER_MS = 5_000
 
-const RAW_FORMATS = ['pcm16', 'f32']
+/** Formats of raw samples; those of telephones have one rate. */
+const RAW_FORMATS = ['pcm16', 'f32', 'mulaw', 'alaw', 'g722']
+const TELEPHONE_RATES = { mulaw: 8000, alaw: 8000, g722: 16000 }
 const STREAM_FORMATS = [...RAW_FORMATS, 'mp3', 'ogg', 'wav', 'flac', 'aac', 'm4a', 'webm']
 
 /** Returns how many times the source is played; undefined means for ever. */
@@ -121,15 +123,18 @@ function prebuffer(value = MIN_PREBUFFER_MS) {
 function encoding({ format, sampleRate, channels }, more) {
   check.oneOf(format, 'format', undefined, STREAM_FORMATS)
   if (!RAW_FORMATS.includes(format)) {
-    if (sampleRate !== undefined) throw refuse(`format 'pcm16' or 'f32' beside it`, 'sampleRate', format)
-    if (channels !== undefined) throw refuse(`format 'pcm16' or 'f32' beside it`, 'channels', format)
+    if (sampleRate !== undefined) throw refuse('a format of raw samples beside it', 'sampleRate', format)
+    if (channels !== undefined) throw refuse('a format of raw samples beside it', 'channels', format)
     return { format, sampleRate: 0, channels: 0, more }
   }
-  if (sampleRate === undefined) throw refuse(`the sample rate of '${format}'`, 'sampleRate', undefined)
+  const known = TELEPHONE_RATES[format]
+  if (sampleRate === undefined && !known) throw refuse(`the sample rate of '${format}'`, 'sampleRate', undefined)
+  const rate = check.integer(sampleRate, 'sampleRate', known, 8000, 192000)
+  if (known && rate !== known) throw refuse(`${known} beside format '${format}'`, 'sampleRate', rate)
   return {
     format,
-    sampleRate: check.integer(sampleRate, 'sampleRate', undefined, 8000, 192000),
-    channels: check.integer(channels, 'channels', 1, 1, 2),
+    sampleRate: rate,
+    channels: check.integer(channels, 'channels', 1, 1, format === 'g722' ? 1 : 2),
     more
   }
 }

@@ -7,12 +7,13 @@ use napi_derive::napi;
 use super::convert::{NativeAccepted, NativeRefusal};
 use crate::audio::{from_ms, to_ms};
 use crate::engine::Stream;
+use crate::g711::Law;
 use crate::session::StreamStats;
 use crate::source::{self, Encoding, Pipe, Prebuffer, Raw};
 
 #[napi(object)]
 pub struct NativeEncoding {
-    /// `pcm16`, `f32`, or a file format if it is known.
+    /// `pcm16`, `f32`, `mulaw`, `alaw`, `g722`, or a file format if it is known.
     pub format: Option<String>,
     pub sample_rate: u32,
     pub channels: u32,
@@ -42,6 +43,9 @@ impl NativeEncoding {
         let encoding = match format.as_deref() {
             Some("pcm16") => raw(Raw::Pcm16),
             Some("f32") => raw(Raw::F32),
+            Some("mulaw") => raw(Raw::G711(Law::Mu)),
+            Some("alaw") => raw(Raw::G711(Law::A)),
+            Some("g722") => raw(Raw::G722),
             _ => Encoding::File(format),
         };
         let (pipe, stream) = source::Stream::new(encoding, more);

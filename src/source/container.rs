@@ -93,6 +93,37 @@ impl Window {
         Self(Arc::new(Mutex::new(view)))
     }
 
+    /// Goes behind what is seen. Returns how many bytes within it were damaged and left out.
+    pub fn finish(&self) -> u64 {
+        let mut view = self.get();
+        let View { body, part, .. } = &mut *view;
+        let mut body = body.get();
+        match part {
+            Part::Range { end, .. } => {
+                body.seek(*end);
+                0
+            }
+            Part::Extent { extent, left } => {
+                *left -= body.skip(*left);
+                extent.finish(&mut body)
+            }
+        }
+    }
+
+    /// How many bytes came and how many were stated exactly, if the end of the body cut it.
+    pub fn missing(&self) -> Option<(u64, u64)> {
+        match &self.get().part {
+            Part::Extent { extent, left } => extent.missing(*left),
+            Part::Range { .. } => None,
+        }
+    }
+
+    /// As much as there is: for whoever has limits of its own.
+    pub fn without_limit(self) -> Self {
+        self.get().max = u64::MAX;
+        self
+    }
+
     fn get(&self) -> MutexGuard<'_, View> {
         self.0.lock()
     }
@@ -321,20 +352,7 @@ impl Piece for Contained {
         }
         let Some(packet) = self.packet()? else {
             self.is_over = true;
-            let mut view = self.window.get();
-            let View { body, part, .. } = &mut *view;
-            let mut body = body.get();
-            let left_out = match part {
-                Part::Range { end, .. } => {
-                    body.seek(*end);
-                    0
-                }
-                Part::Extent { extent, left } => {
-                    *left -= body.skip(*left);
-                    extent.finish(&mut body)
-                }
-            };
-            return Ok(Step::LeftOut(self.left_out + left_out));
+            return Ok(Step::LeftOut(self.left_out + self.window.finish()));
         };
         self.came = self.came.saturating_add(packet.dur.get());
         let left_out = Step::LeftOut(packet.data.len() as u64);
@@ -353,12 +371,8 @@ impl Piece for Contained {
     }
 
     fn missing(&self) -> Option<(u64, u64)> {
-        let view = self.window.get();
         let stated = self.stated.filter(|stated| self.came < *stated).map(|stated| (self.came, stated));
-        stated.or_else(|| match &view.part {
-            Part::Extent { extent, left } => extent.missing(*left),
-            Part::Range { .. } => None,
-        })
+        stated.or_else(|| self.window.missing())
     }
 }
 

@@ -14,8 +14,16 @@ use super::metadata::Tag;
 use super::tags;
 use crate::error::Result;
 
-/// `fLaC`, and the header of the first metadata block, which describes the stream.
-const STREAM_INFO: &[u8] = b"fLaC\0\0\0\x22";
+/// `fLaC`, and the header of a metadata block that describes the stream and is the only one.
+pub const STREAM_INFO_ALONE: &[u8] = b"fLaC\x80\0\0\x22";
+
+/// The name of a file and the header of its first metadata block; and the length of the description of the stream, which should be that block.
+const NAME: &[u8] = b"fLaC";
+const HEAD: usize = NAME.len() + 4;
+const STREAM_INFO: u64 = 34;
+
+/// Kinds of metadata blocks beyond those that are defined, that no file has (RFC 9639 §8.1).
+const UNDEFINED: u8 = 7;
 
 /// The type of the metadata block that is a tag.
 const VORBIS_COMMENT: u8 = 4;
@@ -41,6 +49,9 @@ struct Setup {
     /// The largest block, in samples per channel.
     block: u16,
 }
+
+/// What is known of a stream without a description.
+const UNDESCRIBED: Setup = Setup { rate: 0, channels: 1, bits: 0, block: 0 };
 
 impl Setup {
     /// Reads a description of the stream, and the samples per channel that it states; 0 is unknown.
@@ -106,35 +117,42 @@ pub struct Flac {
 impl Flac {
     /// Returns true if `head` begins a FLAC file.
     pub fn begins(head: &[u8]) -> bool {
-        head.len() >= STREAM_INFO.len()
-            && head[..4] == STREAM_INFO[..4]
-            && head[5..8] == STREAM_INFO[5..]
-            && head[4] & 0x7f == 0
+        head.starts_with(NAME) && head.len() >= HEAD && head[4] & 0x7f < UNDEFINED
     }
 
     /// Opens the file that begins here.
     pub fn open(shared: &SharedBody) -> Result<Self> {
         let mut body = shared.get();
-        let mut is_last = body.peek(STREAM_INFO.len())[4] & 0x80 != 0;
-        body.consume(STREAM_INFO.len());
-        let Some((info, stated)) = body.peek(34).first_chunk().map(Setup::read) else {
-            return Err(damaged("a FLAC file ends in its first block"));
-        };
-        body.consume(34);
+        body.skip(NAME.len() as u64);
         let first = body.place();
+        let (mut described, mut is_last) = (None, false);
         while !is_last {
             if body.place() - first > MAX_METADATA {
                 return Err(damaged("more metadata than a FLAC file has"));
             }
             let [kind, length @ ..] = body.peek(4) else { break };
-            let is_comment = kind & 0x7f == VORBIS_COMMENT;
+            let (kind, length) = (*kind, length.iter().fold(0, |length, byte| length << 8 | u64::from(*byte)));
             is_last = kind & 0x80 != 0;
-            let length = length.iter().fold(0, |length, byte| length << 8 | u64::from(*byte));
-            if is_comment {
-                body.note_tag(Tag::Vorbis, 4, length);
+            body.consume(4);
+            match kind & 0x7f {
+                // It should be the first block, and is not in every file.
+                0 if length >= STREAM_INFO && described.is_none() => {
+                    described = body.peek(STREAM_INFO as usize).first_chunk().map(Setup::read);
+                }
+                VORBIS_COMMENT => body.note_tag(Tag::Vorbis, 0, length),
+                _ => {}
             }
-            body.skip(4 + length);
+            body.skip(length);
         }
+        // Without it, frames that say by themselves what they are can be played all the same.
+        let (info, stated) = match described {
+            Some(described) => described,
+            None => (
+                header(body.peek(MAX_HEADER), &UNDESCRIBED)
+                    .ok_or_else(|| damaged("a FLAC file without a description"))?,
+                0,
+            ),
+        };
         drop(body);
         let decoder = info.decoder()?;
         Ok(Self {
@@ -262,7 +280,12 @@ fn header(head: &[u8], info: &Setup) -> Option<Setup> {
     let checksum = field(1)? as u8;
     let mut crc = Crc8Ccitt::new(0);
     crc.process_buf_bytes(&head[..place - 1]);
-    (crc.crc() == checksum && block <= 0xffff).then_some(Setup { rate, channels, bits, block: block as u16 })
+    (crc.crc() == checksum && block <= 0xffff && rate > 0 && bits > 0).then_some(Setup {
+        rate,
+        channels,
+        bits,
+        block: block as u16,
+    })
 }
 
 /// Where a frame ends.

@@ -10,8 +10,12 @@
 //! put into a ring of its own by the session that listens to it (`speech.rs`).
 
 mod adts;
+mod amr;
+mod au;
+mod blocks;
 mod body;
 mod cached;
+mod caf;
 mod clip;
 mod clip_cursor;
 mod clip_task;

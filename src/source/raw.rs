@@ -1,35 +1,70 @@
 //! Raw samples: how they are written down, and what they are.
 
+use audio_codec::Decoder as _;
+use audio_codec::g722::G722Decoder;
 use symphonia::core::audio::AudioSpec;
 use symphonia::core::audio::layouts::{CHANNEL_LAYOUT_MONO, CHANNEL_LAYOUT_STEREO};
 
-/// How raw samples are written down: little-endian.
+use crate::g711::Law;
+
+/// How raw samples are written down; of more than a byte little-endian.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Raw {
     /// Signed integers of 16 bits.
     Pcm16,
     /// Floats of 32 bits; ±1 is full scale.
     F32,
+    /// A byte a sample.
+    G711(Law),
+    /// A byte for two samples of one channel at 16 kHz (ITU-T G.722, 64 kbit/s).
+    G722,
 }
 
 impl Raw {
-    /// How many bytes a sample has.
+    /// How many bytes the least has that can be decoded.
     pub fn bytes(self) -> usize {
         match self {
             Self::Pcm16 => 2,
             Self::F32 => 4,
+            Self::G711(_) | Self::G722 => 1,
         }
     }
 
+    /// How many samples that is.
+    pub fn samples(self) -> usize {
+        if self == Self::G722 { 2 } else { 1 }
+    }
+}
+
+/// Turns bytes into samples.
+pub struct RawDecoder {
+    raw: Raw,
+    /// G.722 tells only how a sample differs from what was to be expected.
+    g722: Option<Box<G722Decoder>>,
+    decoded: Vec<i16>,
+}
+
+impl RawDecoder {
+    pub fn new(raw: Raw) -> Self {
+        let g722 = (raw == Raw::G722).then(|| Box::new(G722Decoder::new()));
+        Self { raw, g722, decoded: Vec::new() }
+    }
+
     /// The samples that are written in `bytes`, in place of those in `samples`. Floats may be anything.
-    pub fn decode(self, bytes: &[u8], samples: &mut Vec<f32>) {
+    pub fn decode(&mut self, bytes: &[u8], samples: &mut Vec<f32>) {
+        let scaled = |sample: i16| f32::from(sample) / 32_768.0;
         samples.clear();
-        match self {
-            Self::Pcm16 => {
-                let written = bytes.as_chunks().0.iter();
-                samples.extend(written.map(|sample| f32::from(i16::from_le_bytes(*sample)) / 32_768.0));
+        match self.raw {
+            Raw::Pcm16 => samples.extend(bytes.as_chunks().0.iter().map(|sample| scaled(i16::from_le_bytes(*sample)))),
+            Raw::F32 => samples.extend(bytes.as_chunks().0.iter().map(|sample| f32::from_le_bytes(*sample))),
+            Raw::G711(law) => samples.extend(bytes.iter().map(|sample| scaled(law.decode(*sample)))),
+            Raw::G722 => {
+                let Some(decoder) = &mut self.g722 else { return };
+                self.decoded.resize(decoder.max_decode_samples(bytes.len()), 0);
+                // It fails only where there is too little room.
+                let decoded = decoder.decode_into(bytes, &mut self.decoded).unwrap_or(0);
+                samples.extend(self.decoded[..decoded].iter().map(|sample| scaled(*sample)));
             }
-            Self::F32 => samples.extend(bytes.as_chunks().0.iter().map(|sample| f32::from_le_bytes(*sample))),
         }
     }
 }

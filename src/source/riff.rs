@@ -1,4 +1,5 @@
-//! Files of chunks: WAV (RIFF, and RF64 of EBU Tech 3306), AIFF and AIFF-C, as they are written and not only as they should be.
+//! Files of chunks: WAV (RIFF, RF64 and BW64 of EBU Tech 3306 and ITU-R BS.2088, Sony's W64), AIFF and AIFF-C, as they are written and
+//! not only as they should be.
 //!
 //! The lengths in a header are often wrong: programs that write into a pipe do not know them. So chunks are walked here, and
 //! the demuxer gets a header that says nothing but the format, and no tag. The most common samples need no demuxer, which would
@@ -10,11 +11,13 @@ use symphonia::default::formats::{AiffReader, WavReader};
 use super::body::{Body, SharedBody};
 use super::container::{Contained, Extent, Window};
 use super::decode::{About, Block, Piece, Step, damaged, unsupported};
-use super::file;
+use super::file::{self, Within};
+use super::flac::{self, Flac};
 use super::metadata::Tag;
-use super::raw::{self, Raw};
+use super::raw::{self, Raw, RawDecoder};
 use super::tags;
 use crate::error::Result;
+use crate::g711::Law;
 
 /// A length that states nothing: what is written where it is not known is 0x7fff_ffff, 0xffff_ffff, or a little less.
 const UNKNOWN: u64 = 0x7fff_0000;
@@ -28,19 +31,40 @@ const MAX_CHANNELS: u16 = 64;
 /// How many samples a channel are decoded at a time.
 const AT_A_TIME: usize = 512;
 
-/// `wFormatTag` of samples as they are played.
+/// `wFormatTag` of samples as they are played, and of streams of frames: MPEG audio (RFC 2361 A.23), AAC in ADTS, FLAC.
 const INTEGERS: u16 = 1;
 const FLOATS: u16 = 3;
+const A_LAW: u16 = 6;
+const MU_LAW: u16 = 7;
+const G722: u16 = 0x28f;
+const LAYERS_1_AND_2: u16 = 0x50;
+const LAYER_3: u16 = 0x55;
+const ADTS: u16 = 0x1600;
+const FLAC: u16 = 0xf1ac;
 
-/// The name and the length of a chunk, and those of a file with its kind.
+/// Where the description of a FLAC stream stands in the format of a WAV, if it is not in the stream.
+const FLAC_INFO: std::ops::Range<usize> = 18..18 + 34;
+
+/// The name and the length of a chunk, but of W64.
 const CHUNK_HEADER: usize = 8;
-const FILE_HEADER: usize = 12;
+
+/// The kind of a file behind the name and the length of its first chunk.
+const KIND: usize = 4;
+
+/// How far samples are looked for in a chunk that can't be as long as it says.
+const MAX_SEARCH: u64 = 64 << 10;
+
+/// The names of W64 are GUIDs: those of RIFF, in lower case, and the same 12 bytes behind each, but for the first.
+const W64_FILE: &[u8; 16] = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0";
+const W64_CHUNK: &[u8; 12] = b"\xf3\xac\xd3\x11\x8c\xd1\0\xc0\x4f\x8e\xdb\x8a";
 
 /// The kinds of files of chunks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Riff {
     /// Little-endian.
     Wav,
+    /// Little-endian, with names of 16 bytes and lengths of 8.
+    W64,
     /// Big-endian.
     Aiff,
 }
@@ -48,7 +72,10 @@ pub enum Riff {
 impl Riff {
     /// The kind of file that `head` begins, if it does.
     pub fn begins(head: &[u8]) -> Option<Self> {
-        let kind = head.get(8..FILE_HEADER)?;
+        if head.starts_with(&W64_FILE[..12]) {
+            return Some(Self::W64);
+        }
+        let kind = head.get(8..12)?;
         match &head[..4] {
             b"RIFF" | b"RF64" | b"BW64" if kind == b"WAVE" => Some(Self::Wav),
             b"FORM" if kind == b"AIFF" || kind == b"AIFC" => Some(Self::Aiff),
@@ -59,10 +86,11 @@ impl Riff {
     /// Opens the file that begins here.
     pub fn open(self, shared: &SharedBody) -> Result<Box<dyn Piece>> {
         let mut body = shared.get();
-        let end = body.place() + CHUNK_HEADER as u64 + self.chunk(&mut body).map_or(0, |chunk| chunk.length);
-        let kind = body.peek(FILE_HEADER)[CHUNK_HEADER..].to_vec();
-        body.consume(FILE_HEADER);
-        let Parts { format, samples } = self.parts(&mut body)?;
+        let header = self.header();
+        let end = body.place() + (header as u64).saturating_add(self.chunk(&mut body).map_or(0, |chunk| chunk.length));
+        let kind = body.peek(header + KIND).get(header..).unwrap_or_default().to_vec();
+        body.skip((header + if self == Self::W64 { W64_FILE.len() } else { KIND }) as u64);
+        let Parts { format, samples } = self.parts(&mut body, end)?;
         if body.metadata().is_some() && body.is_seekable() {
             let from = body.place();
             let align = self.align(&format);
@@ -72,6 +100,7 @@ impl Riff {
             behind.finish(&mut body);
             body.seek(from);
         }
+        let head = body.peek(tags::HEAD).to_vec();
         drop(body);
         if self.channels(&format) > MAX_CHANNELS {
             return Err(unsupported(format!("{} channels", self.channels(&format))));
@@ -79,12 +108,17 @@ impl Riff {
         let align = self.align(&format);
         let stated = samples.filter(|_| self.is_linear(&format)).map(|bytes| bytes / align);
         let extent = Samples { riff: self, length: samples, align, end, is_given: false };
+        if let Some(info) = self.frames(&format, &head) {
+            // Frames begin anywhere.
+            let window = Window::new(shared, info, Samples { align: 1, ..extent });
+            return Ok(Box::new(Within::open(shared, window)?));
+        }
         if let Some(raw) = self.raw(&format) {
             let rate = self.word(&format, 4).unwrap_or(0) as u32;
             return Ok(Box::new(Plain::new(shared, extent, raw, rate, self.channels(&format).into())));
         }
         Ok(match self {
-            Self::Wav => {
+            Self::Wav | Self::W64 => {
                 let head =
                     [&b"RIFF\xff\xff\xff\xffWAVEfmt "[..], &le(&format), &format, b"data\xff\xff\xff\xff"].concat();
                 let window = Window::new(shared, head, extent);
@@ -101,12 +135,12 @@ impl Riff {
     }
 
     /// Finds the description of the format and goes to the samples.
-    fn parts(self, body: &mut Body) -> Result<Parts> {
+    fn parts(self, body: &mut Body, end: u64) -> Result<Parts> {
         let (mut format, mut long) = (None, None);
         // Where the samples are, if they came before their description.
         let mut passed = None;
         while let Some(chunk) = self.chunk(body) {
-            body.consume(CHUNK_HEADER);
+            body.consume(self.header());
             chunk.note(body);
             match &chunk.name {
                 b"data" | b"SSND" => {
@@ -135,41 +169,62 @@ impl Riff {
                 }
                 return Ok(Parts { format: std::mem::take(format), samples });
             }
-            self.skip(body, chunk.length);
+            self.pass(body, chunk.length, end);
         }
-        Err(unsupported("a file without samples"))
+        Err(if passed.is_some() { damaged("samples without a format") } else { unsupported("a file without samples") })
     }
 
     /// How many bytes of samples there are, if that is known.
     fn samples(self, chunk: &Chunk, offset: u64, long: Option<u64>, body: &mut Body) -> Option<u64> {
         match long {
             Some(long) if chunk.length == u64::from(u32::MAX) => Some(long),
-            // A writer that never came back to its header; unless there is really nothing but other chunks.
-            _ if chunk.length == 0 && !is_chunk(body.peek(CHUNK_HEADER)) => None,
-            _ => Some(chunk.length).filter(|length| *length < UNKNOWN).map(|length| length.saturating_sub(offset)),
+            _ => {
+                Some(chunk.length).filter(|length| *length < self.unknown()).map(|length| length.saturating_sub(offset))
+            }
+        }
+        // A writer that never came back to its header; unless there is really nothing but other chunks.
+        .filter(|length| *length > 0 || self.is_chunk(body.peek(self.header())))
+    }
+
+    /// A length that states nothing.
+    fn unknown(self) -> u64 {
+        if self == Self::W64 { i64::MAX as u64 - W64_FILE.len() as u64 } else { UNKNOWN }
+    }
+
+    /// What stands before the frames of a stream of frames; `head` begins it.
+    fn frames(self, format: &[u8], head: &[u8]) -> Option<Vec<u8>> {
+        match self.short(format, 0) {
+            _ if self == Self::Aiff => None,
+            LAYERS_1_AND_2 | LAYER_3 | ADTS => Some(Vec::new()),
+            FLAC if Flac::begins(head) => Some(Vec::new()),
+            FLAC => Some([flac::STREAM_INFO_ALONE, format.get(FLAC_INFO)?].concat()),
+            _ => None,
         }
     }
 
     fn channels(self, format: &[u8]) -> u16 {
         match self {
-            Self::Wav => self.short(format, 2),
+            Self::Wav | Self::W64 => self.short(format, 2),
             Self::Aiff => self.short(format, 0),
         }
     }
 
     /// Returns true if each sample is written by itself, so that their number is known by that of their bytes.
     fn is_linear(self, format: &[u8]) -> bool {
-        const G711: [u16; 2] = [6, 7];
         const EXTENSIBLE: u16 = 0xfffe;
         let tag = self.short(format, 0);
-        self == Self::Aiff || [INTEGERS, FLOATS, EXTENSIBLE].contains(&tag) || G711.contains(&tag)
+        self == Self::Aiff || [INTEGERS, FLOATS, A_LAW, MU_LAW, EXTENSIBLE].contains(&tag)
     }
 
     /// How samples of one channel or two are written, if that needs no codec.
     fn raw(self, format: &[u8]) -> Option<Raw> {
         let raw = match (self, self.short(format, 0), self.short(format, 14)) {
-            (Self::Wav, INTEGERS, 16) => Raw::Pcm16,
-            (Self::Wav, FLOATS, 32) => Raw::F32,
+            (Self::Wav | Self::W64, INTEGERS, 16) => Raw::Pcm16,
+            (Self::Wav | Self::W64, FLOATS, 32) => Raw::F32,
+            (Self::Wav | Self::W64, A_LAW, 8) => Raw::G711(Law::A),
+            (Self::Wav | Self::W64, MU_LAW, 8) => Raw::G711(Law::Mu),
+            // Its bits are 8, or 4 for each of two samples.
+            (Self::Wav | Self::W64, G722, _) if self.channels(format) == 1 => Raw::G722,
             _ => return None,
         };
         let channels = self.channels(format);
@@ -180,7 +235,7 @@ impl Riff {
     /// Bytes of a sample for each channel, or of a block.
     fn align(self, format: &[u8]) -> u64 {
         let align = match self {
-            Self::Wav => u64::from(self.short(format, 12)),
+            Self::Wav | Self::W64 => u64::from(self.short(format, 12)),
             Self::Aiff => u64::from(self.channels(format)) * u64::from(self.short(format, 6).div_ceil(8)),
         };
         align.max(1)
@@ -188,17 +243,73 @@ impl Riff {
 
     fn short(self, bytes: &[u8], place: usize) -> u16 {
         let short = bytes.get(place..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default();
-        if self == Self::Wav { u16::from_le_bytes(short) } else { u16::from_be_bytes(short) }
+        if self == Self::Aiff { u16::from_be_bytes(short) } else { u16::from_le_bytes(short) }
     }
 
     fn word(self, bytes: &[u8], place: usize) -> Option<u64> {
         let word = bytes.get(place..)?.first_chunk()?;
-        Some(u64::from(if self == Self::Wav { u32::from_le_bytes(*word) } else { u32::from_be_bytes(*word) }))
+        Some(u64::from(if self == Self::Aiff { u32::from_be_bytes(*word) } else { u32::from_le_bytes(*word) }))
+    }
+
+    /// The bytes of a chunk's header: its name and its length.
+    fn header(self) -> usize {
+        if self == Self::W64 { W64_FILE.len() + 8 } else { CHUNK_HEADER }
     }
 
     fn chunk(self, body: &mut Body) -> Option<Chunk> {
-        let head = body.peek(CHUNK_HEADER);
-        Some(Chunk { name: *head.first_chunk()?, length: self.word(head, 4)? })
+        let head = body.peek(self.header());
+        let name = *head.first_chunk()?;
+        let length = match self {
+            Self::W64 => {
+                let length = u64::from_le_bytes(*head.last_chunk().filter(|_| head.len() == self.header())?);
+                // With its header.
+                length.checked_sub(self.header() as u64)?
+            }
+            _ => self.word(head, 4)?,
+        };
+        Some(Chunk { name, length })
+    }
+
+    /// Returns true if `head` begins a chunk that stands beside the samples.
+    fn is_chunk(self, head: &[u8]) -> bool {
+        match self {
+            Self::W64 => head.get(4..16).is_some_and(|tail| tail == W64_CHUNK),
+            _ => is_chunk(head),
+        }
+    }
+
+    /// Goes behind a chunk, or to the samples within it, if it can't be as long as it says: it goes on behind the `end` of the file, or what
+    /// is behind it is no chunk.
+    fn pass(self, body: &mut Body, length: u64, end: u64) {
+        let place = body.place();
+        // Of a file that does not say where it ends, that is not known.
+        let end = Some(end).filter(|end| *end > place && *end - place < UNKNOWN);
+        let fits = |at: u64, length: u64| end.is_some_and(|end| place + at + length <= end);
+        let looked = body.peek(length.min(MAX_SEARCH) as usize + 1 + CHUNK_HEADER);
+        let follows = |at: usize| {
+            let Some(next) = looked.get(at..).filter(|next| next.len() >= CHUNK_HEADER) else { return true };
+            let length = self.word(next, 4).unwrap_or(0);
+            let is_short = end.is_none() && length <= MAX_SEARCH;
+            is_chunk(next) || (has_name(next) && (is_short || fits((at + CHUNK_HEADER) as u64, length)))
+        };
+        let is_believed = match length {
+            _ if self == Self::W64 => true,
+            ..=MAX_SEARCH => follows(length as usize) || (length % 2 == 1 && follows(length as usize + 1)),
+            _ => fits(0, length) || (end.is_none() && length < UNKNOWN),
+        };
+        if is_believed {
+            return self.skip(body, length);
+        }
+        let mut heads = body.peek(MAX_SEARCH as usize).windows(CHUNK_HEADER);
+        let samples = heads.position(|head| {
+            let length = self.word(head, 4).unwrap_or(0);
+            matches!(&head[..4], b"data" | b"SSND")
+                && (end.is_none() || length == 0 || length >= UNKNOWN || fits(0, length))
+        });
+        match samples {
+            Some(samples) => body.consume(samples),
+            None => self.skip(body, length),
+        }
     }
 
     fn skip(self, body: &mut Body, length: u64) {
@@ -206,11 +317,13 @@ impl Riff {
         self.pad(body, length);
     }
 
-    /// Goes from the end of a chunk of so many bytes to the next. Chunks begin at even places; some writers forget it.
+    /// Goes from the end of a chunk of so many bytes to the next. Chunks begin at even places, of W64 at such that 8 divides; some
+    /// writers forget it.
     fn pad(self, body: &mut Body, length: u64) {
         let head = body.peek(tags::HEAD);
-        if length % 2 == 1 && !is_chunk(head) && !file::begins(head) {
-            body.skip(1);
+        if !self.is_chunk(head) && !file::begins(head) {
+            let align = if self == Self::W64 { 8 } else { 2 };
+            body.skip(length.wrapping_neg() % align);
         }
     }
 }
@@ -243,6 +356,11 @@ fn is_chunk(head: &[u8]) -> bool {
         b"MARK", b"COMT", b"INST", b"APPL",
     ];
     NAMES.iter().any(|name| head.starts_with(name))
+}
+
+/// Returns true if `head` begins with what a chunk may be called.
+fn has_name(head: &[u8]) -> bool {
+    head.first_chunk::<4>().is_some_and(|name| name.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' '))
 }
 
 fn le(bytes: &[u8]) -> [u8; 4] {
@@ -280,12 +398,14 @@ impl Extent for Samples {
         body.skip(length % self.align);
         self.riff.pad(body, length);
         while let Some(chunk) = self.riff.chunk(body) {
-            let has_name = chunk.name.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ');
-            let is_inside = has_name && body.place() + CHUNK_HEADER as u64 + chunk.length <= self.end;
-            if file::begins(body.peek(FILE_HEADER)) || !(is_inside || is_chunk(&chunk.name)) {
+            let header = self.riff.header();
+            let end = (body.place() + header as u64).saturating_add(chunk.length);
+            let head = body.peek(header);
+            let is_inside = has_name(head) && end <= self.end;
+            if file::begins(head) || !(is_inside || self.riff.is_chunk(head)) {
                 break;
             }
-            body.consume(CHUNK_HEADER);
+            body.consume(header);
             chunk.note(body);
             self.riff.skip(body, chunk.length);
         }
@@ -298,6 +418,7 @@ struct Plain {
     body: SharedBody,
     samples: Samples,
     raw: Raw,
+    decoder: RawDecoder,
     spec: AudioSpec,
     /// Bytes of a sample for each channel.
     frame: usize,
@@ -312,8 +433,9 @@ impl Plain {
     fn new(body: &SharedBody, mut samples: Samples, raw: Raw, rate: u32, channels: usize) -> Self {
         let left = samples.more(&mut body.get());
         let (spec, frame) = (raw::spec(rate, channels), raw.bytes() * channels);
-        let stated = samples.length.map(|bytes| bytes / frame as u64);
-        Self { body: body.clone(), samples, raw, spec, frame, left, stated, is_over: false }
+        let stated = samples.length.map(|bytes| bytes / frame as u64 * raw.samples() as u64);
+        let decoder = RawDecoder::new(raw);
+        Self { body: body.clone(), samples, raw, decoder, spec, frame, left, stated, is_over: false }
     }
 }
 
@@ -332,7 +454,7 @@ impl Piece for Plain {
             return Ok(Step::LeftOut(self.samples.finish(&mut body)));
         }
         block.spec.clone_from(&self.spec);
-        self.raw.decode(&body.ahead()[..length], &mut block.samples);
+        self.decoder.decode(&body.ahead()[..length], &mut block.samples);
         body.consume(length);
         self.left -= length as u64;
         Ok(Step::Block)
@@ -342,6 +464,9 @@ impl Piece for Plain {
         let codec = match self.raw {
             Raw::Pcm16 => "pcm_s16le",
             Raw::F32 => "pcm_f32le",
+            Raw::G711(Law::Mu) => "pcm_mulaw",
+            Raw::G711(Law::A) => "pcm_alaw",
+            Raw::G722 => "g722",
         };
         About { codec, samples: self.stated, ..About::default() }
     }
@@ -436,5 +561,87 @@ mod tests {
             (wav(1, 1, 16, bytes.len(), &bytes), wav(1, 1, 16, bytes.len() / 2, &bytes[..bytes.len() / 2]));
         let (heard, end) = played([one, two].concat());
         assert_eq!((heard.len(), end), (SAMPLES + SAMPLES / 2, None));
+    }
+
+    /// A chunk, padded.
+    fn chunk(name: &[u8; 4], stated: usize, bytes: &[u8]) -> Vec<u8> {
+        [&name[..], &(stated as u32).to_le_bytes(), bytes].concat()
+    }
+
+    #[test]
+    fn chunks_before_the_samples_may_be_wrong_in_every_way() {
+        let samples: Vec<u8> = (0..2 * SAMPLES).map(|n| (n % 251) as u8).collect();
+        let whole = wav(1, 1, 16, samples.len(), &samples);
+        let expected = played(whole.clone());
+        assert_eq!((expected.0.len(), expected.1), (SAMPLES, None));
+        for (what, chunks) in [
+            ("odd, padded", chunk(b"LIST", 3, b"abc\0")),
+            ("odd, not padded", chunk(b"LIST", 3, b"abc")),
+            ("empty", chunk(b"JUNK", 0, b"")),
+            ("cut", chunk(b"LIST", 400, b"INFOIART\x04\0\0\0abcd")),
+            ("cut, odd", chunk(b"LIST", 401, b"INFOIART\x04\0\0\0abc")),
+            ("cut, of gigabytes", chunk(b"bext", 0xffff_fff0, &[1; 600])),
+            ("too short", chunk(b"cart", 2, b"\x01\x02\x03\x04\x05\x06")),
+            ("two", [chunk(b"fact", 4, &[0; 4]), chunk(b"id3 ", 5, b"ID3\x04\0\0")].concat()),
+        ] {
+            for riff in [0, 8, 36, whole.len() + chunks.len() - 8, 0xffff_ffff] {
+                let mut bytes = [&whole[..36], &chunks, &whole[36..]].concat();
+                bytes[4..8].copy_from_slice(&(riff as u32).to_le_bytes());
+                let heard = played(bytes);
+                assert!(heard == expected, "{what}, {riff} bytes: {} samples, {:?}", heard.0.len(), heard.1);
+            }
+        }
+    }
+
+    /// A W64 of 16 bits.
+    fn w64(stated: u64, samples: &[u8]) -> Vec<u8> {
+        let plain = wav(1, 1, 16, 0, &[]);
+        let name = |name: &[u8; 4]| [&name[..], W64_CHUNK].concat();
+        let parts: [&[u8]; 9] = [
+            W64_FILE,
+            &(128 + stated).to_le_bytes(),
+            &name(b"wave"),
+            &name(b"fmt "),
+            &(24 + 16_u64).to_le_bytes(),
+            &plain[20..36],
+            &name(b"data"),
+            &(24 + stated).to_le_bytes(),
+            samples,
+        ];
+        parts.concat()
+    }
+
+    #[test]
+    fn lengths_of_64_bits_are_read() {
+        let samples: Vec<u8> = (0..2 * SAMPLES).map(|n| (n % 251) as u8).collect();
+        let expected = played(wav(1, 1, 16, samples.len(), &samples));
+        assert_eq!(played(w64(samples.len() as u64, &samples)), expected);
+        // A writer that never came back.
+        for stated in [0, u64::MAX - 1_000, i64::MAX as u64] {
+            assert_eq!(played(w64(stated, &samples)), expected, "{stated} bytes");
+        }
+        assert_eq!(played(w64(2 * samples.len() as u64, &samples)), (expected.0.clone(), Some(Code::Truncated)));
+        // Chunks behind begin where 8 divides, and files behind these are played too.
+        let list =
+            [&b"list\x2f\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0"[..], &29_u64.to_le_bytes(), b"abcde\0\0\0"].concat();
+        let odd = w64(5_001, &samples[..5_001]);
+        let twice = [&odd[..], &[0; 7], &w64(8, &samples[..8])].concat();
+        assert_eq!(played(twice), ([&expected.0[..2_500], &expected.0[..4]].concat(), None));
+        let tail = [&odd[..], &[0; 7], &list].concat();
+        assert_eq!(played(tail), (expected.0[..2_500].to_vec(), None));
+
+        let ds64 = |length: u64| {
+            let sizes = [length + 72, length, length / 2].map(u64::to_le_bytes).concat();
+            [
+                &b"RF64\xff\xff\xff\xffWAVEds64\x1c\0\0\0"[..],
+                &sizes,
+                &[0; 4],
+                &wav(1, 1, 16, 0xffff_ffff, &samples)[12..],
+            ]
+            .concat()
+        };
+        assert_eq!(played(ds64(samples.len() as u64)), expected);
+        assert_eq!(played(ds64(0)), expected, "never finished");
+        assert_eq!(played(ds64(1 << 40)), (expected.0, Some(Code::Truncated)));
     }
 }

@@ -13,7 +13,7 @@ use super::file::Files;
 use super::mp4;
 use super::pipe::{Outlet, Pipe, PipeReader};
 use super::prebuffer::Prebuffer;
-use super::raw::{self, Raw};
+use super::raw::{self, Raw, RawDecoder};
 use super::ring::Reading;
 use super::spool::{Spool, SpoolReader};
 use super::spool_budget::SPOOLS;
@@ -44,7 +44,7 @@ impl Encoding {
     pub fn place(&self, bytes: u64) -> Option<Samples> {
         match self {
             Self::Raw { format, rate, channels } => {
-                let samples = bytes / (format.bytes() * channels) as u64;
+                let samples = bytes / (format.bytes() * channels) as u64 * format.samples() as u64;
                 Some(samples * Samples::from(SAMPLE_RATE) / Samples::from(*rate))
             }
             Self::File(_) => None,
@@ -54,7 +54,7 @@ impl Encoding {
     /// How many bytes may wait: a second of raw samples.
     fn capacity(&self) -> usize {
         match self {
-            Self::Raw { format, rate, channels } => format.bytes() * *rate as usize * channels,
+            Self::Raw { format, rate, channels } => format.bytes() * *rate as usize * channels / format.samples(),
             Self::File(_) => ENCODED_BYTES,
         }
     }
@@ -89,7 +89,7 @@ impl Stream {
         }
         task.has_bytes();
         Ok(match &self.encoding {
-            Encoding::Raw { format, rate, channels } => Box::new(RawDecoder::new(reader, *format, *rate, *channels)),
+            Encoding::Raw { format, rate, channels } => Box::new(RawStream::new(reader, *format, *rate, *channels)),
             Encoding::File(extension) => {
                 let label = Label { extension: extension.clone(), ..label };
                 let mut body = Body::new(Box::new(ReadOnlySource::new(reader)), task);
@@ -131,9 +131,9 @@ impl Decode for Nothing {
 }
 
 /// Raw samples. Without a demuxer between: what was written is heard to the last sample, however it was cut.
-struct RawDecoder<R> {
+struct RawStream<R> {
     input: R,
-    format: Raw,
+    decoder: RawDecoder,
     spec: AudioSpec,
     /// Bytes of a sample for each channel.
     frame: usize,
@@ -143,16 +143,18 @@ struct RawDecoder<R> {
     samples: Vec<f32>,
 }
 
-impl<R: Read> RawDecoder<R> {
+impl<R: Read> RawStream<R> {
     fn new(input: R, format: Raw, rate: u32, channels: usize) -> Self {
         let frame = format.bytes() * channels;
         // One frame of the session's, at the stream's own rate.
-        let bytes = vec![0; frame * (FRAME * rate as usize).div_ceil(SAMPLE_RATE as usize)];
-        Self { input, format, spec: raw::spec(rate, channels), frame, bytes, held: 0, samples: Vec::new() }
+        let samples = (FRAME * rate as usize).div_ceil(SAMPLE_RATE as usize);
+        let bytes = vec![0; frame * samples.div_ceil(format.samples())];
+        let decoder = RawDecoder::new(format);
+        Self { input, decoder, spec: raw::spec(rate, channels), frame, bytes, held: 0, samples: Vec::new() }
     }
 }
 
-impl<R: Read> Decode for RawDecoder<R> {
+impl<R: Read> Decode for RawStream<R> {
     fn next(&mut self) -> Result<Option<(&AudioSpec, &[f32])>> {
         while self.held < self.frame {
             match self.input.read(&mut self.bytes[self.held..]).map_err(|error| broken(&error))? {
@@ -161,7 +163,7 @@ impl<R: Read> Decode for RawDecoder<R> {
             }
         }
         let whole = self.held - self.held % self.frame;
-        self.format.decode(&self.bytes[..whole], &mut self.samples);
+        self.decoder.decode(&self.bytes[..whole], &mut self.samples);
         self.samples.iter_mut().for_each(|sample| *sample = bounded(*sample));
         self.bytes.copy_within(whole..self.held, 0);
         self.held -= whole;

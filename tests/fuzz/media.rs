@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use speaker_session::audio::SAMPLE_RATE;
 use speaker_session::error::{Code, Result};
+use speaker_session::g711::Law;
 use speaker_session::runtime::{Pool, Worker};
 use speaker_session::source::{
     Encoding, FetchLimits, MemoryFile, Opening, Origin, PcmReader, Pipe, Progress, Raw, Section, Source, Stream, open,
@@ -85,9 +86,9 @@ pub fn file(input: &[u8], plan: u64, bench: &mut Bench, seen: &mut Seen) -> std:
 /// Raw samples: the first bytes say which.
 pub fn raw(input: &[u8], plan: u64, bench: &mut Bench, seen: &mut Seen) -> std::result::Result<(), Failure> {
     let mut random = Random::new(plan);
-    let format = if random.once_in(2) { Raw::Pcm16 } else { Raw::F32 };
+    let format = *random.pick(&[Raw::Pcm16, Raw::F32, Raw::G711(Law::Mu), Raw::G711(Law::A), Raw::G722]);
     let rate = *random.pick(&[8_000, 16_000, 24_000, 44_100, 48_000, 96_000, 192_000]);
-    let channels = 1 + random.below(2);
+    let channels = if format == Raw::G722 { 1 } else { 1 + random.below(2) };
     let mut plan = Plan::random(&mut random);
     if plan.pieces.is_empty() {
         plan.pieces = vec![1 + random.skewed(5_000)];
