@@ -17,7 +17,7 @@ use super::mpeg::{self, Mpeg};
 use super::mpeg_ts::{self, Framing};
 use super::riff::Riff;
 use super::tags::{self, Tags};
-use super::{au, caf, frames, mp4, ogg};
+use super::{au, caf, fetch, frames, mp4, ogg};
 use crate::error::{Code, Result, SpeakerError};
 
 /// The most bytes before a file, or between two frames, that are neither audio nor a tag: 1 MiB, as far as Symphonia's probe looks.
@@ -137,6 +137,9 @@ pub struct Files {
 impl Files {
     /// Finds the first file. The label is for error messages only: the bytes say what a source is, whatever it is called.
     pub fn open(mut body: Body, label: &Label) -> Result<Self> {
+        if fetch::begins_playlist(body.peek(HEAD)).is_some() {
+            return Err(unsupported("a playlist, which is played from its own http(s) URL"));
+        }
         tags::read_behind(&mut body);
         let mut files = Self::new(body, false);
         match files.find() {

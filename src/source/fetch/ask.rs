@@ -194,7 +194,7 @@ fn redirection(response: &Response, url: &Url) -> Option<Result<Url>> {
 }
 
 /// Whether `to` may see what was meant for `from`, such as keys in headers: the same server, or the same one over TLS.
-fn is_same_server(from: &Url, to: &Url) -> bool {
+pub fn is_same_server(from: &Url, to: &Url) -> bool {
     let is_upgrade = (from.scheme(), to.scheme()) == ("http", "https") && (from.port(), to.port()) == (None, None);
     from.origin() == to.origin() || (is_upgrade && from.host() == to.host())
 }

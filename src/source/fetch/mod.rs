@@ -1,36 +1,43 @@
 //! A URL's body into a spool.
 //!
 //! ```text
-//! ask (redirects, cookies, retry) → body → pace → resume (the rest, a live stream again; icy) → coding → spool
+//! ask (redirects, cookies, retry) → body → pace → resume (the rest, a live stream again; icy) → plain (coding) → spool
+//!                                                                                                 ↓
+//!                                                                playlist (the first that answers), segments (hls) → spool
 //! ```
 
 mod ask;
 mod body;
 mod coding;
 mod cookies;
+mod hls;
 mod icy;
 mod pace;
+mod plain;
+mod playlist;
 mod resume;
 mod retry;
+mod segments;
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::stream::try_unfold;
 use reqwest::Url;
-use tokio_util::io::StreamReader;
+use reqwest::header::RANGE;
 
 use super::spool::Spool;
 use crate::error::{Code, Result, SpeakerError};
 use crate::net::http;
 use crate::net::{Blocked, Network};
 
-use ask::Asker;
-use coding::Decoder;
 pub use icy::NowPlaying;
-use resume::{Download, Piece};
+use plain::Plain;
+pub use playlist::begins as begins_playlist;
+use resume::Piece;
+
+/// How many addresses of one sound are tried.
+const MAX_WAYS: usize = 20;
 
 /// Limits that a server has to keep to.
 #[derive(Debug, Clone, Copy, Default)]
@@ -58,45 +65,64 @@ impl Fetch {
         let url = Url::parse(&self.url).ok()?;
         Path::new(url.path()).extension().map(|extension| extension.to_string_lossy().into_owned())
     }
+
+    /// What belongs to it at another address: so many bytes from a place on, or all. The user's headers are for their own server.
+    fn at(&self, url: &Url, range: Option<(u64, u64)>) -> Self {
+        let is_own = Url::parse(&self.url).is_ok_and(|own| ask::is_same_server(&own, url));
+        let mut headers = if is_own { self.headers.clone() } else { Vec::new() };
+        headers.retain(|(name, _)| !name.eq_ignore_ascii_case(RANGE.as_str()));
+        if let Some((from, length)) = range {
+            let last = from.saturating_add(length).saturating_sub(1);
+            headers.push((RANGE.as_str().to_owned(), format!("bytes={from}-{last}")));
+        }
+        Self { url: url.to_string(), headers, network: self.network.clone() }
+    }
 }
 
 /// Downloads until the body ends or fails, or the server does not keep to `limits`. It is read as fast as it comes and the spool takes
-/// it; for how long that does not is not the server's fault.
+/// it; for how long that does not is not the server's fault. Where a playlist comes, what it lists is downloaded.
 pub async fn download(fetch: Fetch, limits: FetchLimits, spool: &Spool) {
     spool.finish(run(fetch, limits, spool).await);
 }
 
 async fn run(fetch: Fetch, limits: FetchLimits, spool: &Spool) -> Result<()> {
-    let mut download = Download::begin(Asker::new(fetch, limits)?).await?;
-    spool.announce(download.extent())?;
+    let mut ways = vec![fetch.clone()];
+    let mut failure = None;
+    for _ in 0..MAX_WAYS {
+        let Some(way) = ways.pop() else { break };
+        let mut body = match Plain::begin(way, limits).await {
+            Ok(body) => body,
+            // Another address of the same sound may answer.
+            Err(error) => {
+                failure = failure.or(Some(error));
+                continue;
+            }
+        };
+        let Some(kind) = playlist::kind(&mut body).await? else { return pass_on(body, spool).await };
+        let text = playlist::text(&mut body).await?;
+        if hls::is_hls(&text) {
+            return segments::play(&text, body.url, &fetch, limits, spool).await;
+        }
+        let addresses = playlist::addresses(&text, kind, &body.url);
+        ways.extend(addresses.iter().take(MAX_WAYS).rev().map(|url| fetch.at(url, None)));
+    }
+    Err(failure.unwrap_or_else(|| {
+        let message = "Expected a playlist that leads to a sound for audioUrl but received one that does not";
+        SpeakerError::new(Code::UnsupportedFormat, message)
+    }))
+}
+
+async fn pass_on(mut body: Plain, spool: &Spool) -> Result<()> {
+    spool.announce(body.extent)?;
     // It is shown where nothing is played in this format.
-    spool.set_content_type(download.content_type());
-    let codings = download.codings();
-    if codings.is_empty() {
-        while let Some(piece) = download.next().await? {
-            match piece {
-                Piece::Bytes(bytes) => spool.append(&bytes).await?,
-                Piece::Metadata(metadata) => spool.tell(metadata),
-            }
-        }
-        return Ok(());
-    }
-    let bytes = try_unfold(download, |mut download| async {
-        loop {
-            match download.next().await.map_err(io::Error::other)? {
-                Some(Piece::Bytes(bytes)) => return io::Result::Ok(Some((bytes, download))),
-                Some(Piece::Metadata(_)) => {}
-                None => return Ok(None),
-            }
-        }
-    });
-    let mut decoder = Decoder::new(Box::new(StreamReader::new(Box::pin(bytes))), &codings).await?;
-    loop {
-        match decoder.next().await? {
-            [] => return Ok(()),
-            bytes => spool.append(bytes).await?,
+    spool.set_content_type(body.content_type.take());
+    while let Some(piece) = body.next().await? {
+        match piece {
+            Piece::Bytes(bytes) => spool.append(&bytes).await?,
+            Piece::Metadata(metadata) => spool.tell(metadata),
         }
     }
+    Ok(())
 }
 
 fn silent(limit: Duration, url: &Url) -> SpeakerError {

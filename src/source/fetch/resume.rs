@@ -3,8 +3,8 @@
 //! That the rest belongs to what came is known by a validator (`ETag`, `Last-Modified`), or else by the last 4 KiB, which are asked for
 //! again and compared. A live stream has no rest: it goes on with whatever is sent next.
 
-use reqwest::StatusCode;
 use reqwest::header::CONTENT_TYPE;
+use reqwest::{StatusCode, Url};
 use tokio::time::sleep;
 use tokio_util::bytes::{Buf, Bytes};
 
@@ -38,6 +38,7 @@ pub struct Download {
     pace: Pace,
     validators: Validators,
     codings: Vec<String>,
+    begins: u64,
     /// How long the whole is, if that is known.
     total: Option<u64>,
     is_live: bool,
@@ -77,6 +78,8 @@ impl Download {
             };
             (total, ends_whole) = (part.total, false);
         }
+        let is_part = answer.status == StatusCode::PARTIAL_CONTENT;
+        let begins = answer.part().and_then(|part| part.from).filter(|_| is_part).unwrap_or(0);
         let station = icy::station(&answer.headers).filter(|_| is_live);
         let station = station.map(|station| NowPlaying { station: Some(station), ..NowPlaying::default() });
         let content_type = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(redact);
@@ -88,6 +91,7 @@ impl Download {
             body: answer.body,
             asker,
             codings,
+            begins,
             total,
             is_live,
             ends_whole,
@@ -100,6 +104,16 @@ impl Download {
             station,
             content_type,
         })
+    }
+
+    /// Where it comes from, behind all redirects.
+    pub fn url(&self) -> &Url {
+        &self.pace.url
+    }
+
+    /// Where in the whole it begins, if a part of that was asked for.
+    pub fn begins(&self) -> u64 {
+        self.begins
     }
 
     /// How much comes, as far as it is known.

@@ -1,0 +1,430 @@
+//! Reads the playlists of HTTP Live Streaming (RFC 8216): the variants of a stream, or the segments of one.
+//!
+//! By our own code: `m3u8-rs` 6.0 takes a title with a comma for an address, panics where a tag is not UTF-8, and drops
+//! `METHOD=NONE`, so that what is plain again would be decrypted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::{Code, Result, SpeakerError};
+
+/// Every one of these playlists has tags that begin so, after the first line (§4.3).
+const TAG: &str = "#EXT-X-";
+
+/// A live stream begins so many target durations before its end (§6.3.3).
+const FROM_END: u32 = 3;
+
+/// What a playlist of HLS lists.
+#[derive(Debug, PartialEq)]
+pub enum Hls {
+    /// A master playlist: the address of the one to play.
+    Master(String),
+    Segments(Segments),
+}
+
+/// A media playlist.
+#[derive(Debug, Default, PartialEq)]
+pub struct Segments {
+    /// No segment is longer.
+    pub target: Duration,
+    /// The number of the first segment.
+    pub first: u64,
+    pub list: Vec<Segment>,
+    /// No more segments will be added.
+    pub is_ended: bool,
+}
+
+/// A part of the stream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Segment {
+    pub resource: Resource,
+    pub duration: Duration,
+    pub title: Option<String>,
+    pub cipher: Arc<Cipher>,
+    /// What is needed before it, and how that is encrypted.
+    pub init: Option<Arc<(Resource, Arc<Cipher>)>>,
+    /// The server has not got it (`EXT-X-GAP`).
+    pub is_missing: bool,
+}
+
+/// A file, or a part of one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resource {
+    /// As it stands in the playlist: relative to that.
+    pub address: String,
+    /// Where the part begins, and how long it is.
+    pub range: Option<(u64, u64)>,
+}
+
+/// How a segment is encrypted.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cipher {
+    None,
+    /// AES-128-CBC; without an initialization vector that is the segment's number (§5.2).
+    Aes128 {
+        key: String,
+        iv: Option<[u8; 16]>,
+    },
+    /// One that nobody can undo without more than a URL.
+    Other(String),
+}
+
+/// Returns true if a playlist is one of HLS.
+pub fn is_hls(text: &str) -> bool {
+    text.lines().any(|line| line.trim_start().starts_with(TAG))
+}
+
+/// Reads a playlist.
+pub fn read(text: &str) -> Result<Hls> {
+    let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
+    match lines().any(|line| line.starts_with("#EXT-X-STREAM-INF:")) {
+        true => master(lines()).map(Hls::Master).ok_or_else(|| unreadable("no variant that has sound")),
+        false => segments(lines()).map(Hls::Segments),
+    }
+}
+
+impl Segments {
+    /// The number behind the last segment.
+    pub fn end(&self) -> u64 {
+        self.first.saturating_add(self.list.len() as u64)
+    }
+
+    /// The number of the segment to begin with: the first of a whole stream, and of a live one the last from which on there are three
+    /// target durations to play.
+    pub fn start(&self) -> u64 {
+        let mut ahead = Duration::ZERO;
+        let wanted = if self.is_ended { Duration::MAX } else { self.target * FROM_END };
+        let behind = self.list.iter().rev().take_while(|segment| {
+            let is_wanted = ahead < wanted;
+            ahead = ahead.saturating_add(segment.duration);
+            is_wanted
+        });
+        self.end().saturating_sub(behind.count() as u64)
+    }
+
+    /// The segment with this number.
+    pub fn get(&self, number: u64) -> Option<&Segment> {
+        self.list.get(usize::try_from(number.checked_sub(self.first)?).ok()?)
+    }
+}
+
+/// A variant of a stream, in a master playlist.
+#[derive(Debug)]
+struct Variant<'a> {
+    address: &'a str,
+    bandwidth: u64,
+    codecs: Option<&'a str>,
+    has_picture: bool,
+    audio: Option<&'a str>,
+}
+
+impl Variant<'_> {
+    fn codecs(&self) -> impl Iterator<Item = String> {
+        self.codecs.unwrap_or_default().split(',').map(|codec| codec.trim().to_ascii_lowercase())
+    }
+
+    /// Whether its sound is in a codec that is decoded here, as far as it says so.
+    fn is_playable(&self) -> bool {
+        const OTHERS: [&str; 6] = ["mp4a.40.5", "mp4a.40.29", "mp4a.40.42", "ac-3", "ec-3", "ac-4"];
+        !self.codecs().any(|codec| OTHERS.contains(&codec.as_str()) || codec.starts_with("dts"))
+    }
+
+    fn has_picture(&self) -> bool {
+        const PICTURES: [&str; 8] = ["avc", "hvc", "hev", "dvh", "vp0", "vp8", "vp9", "av01"];
+        self.has_picture || self.codecs().any(|codec| PICTURES.iter().any(|picture| codec.starts_with(picture)))
+    }
+}
+
+/// The address of what sounds best without pictures, or else of what costs least; where its sound is apart, of that.
+fn master<'a>(lines: impl Iterator<Item = &'a str>) -> Option<String> {
+    let (mut variants, mut sounds) = (Vec::new(), Vec::new());
+    let mut next = None;
+    for line in lines {
+        if let Some(attributes) = line.strip_prefix("#EXT-X-STREAM-INF:") {
+            next = Some(attributes);
+        } else if let Some(attributes) = line.strip_prefix("#EXT-X-MEDIA:") {
+            if attribute(attributes, "TYPE") == Some("AUDIO") {
+                sounds.push(attributes);
+            }
+        } else if !line.starts_with('#')
+            && let Some(attributes) = next.take()
+        {
+            let text = |name| attribute(attributes, name);
+            variants.push(Variant {
+                address: line,
+                bandwidth: text("BANDWIDTH").and_then(|value| value.parse().ok()).unwrap_or(0),
+                codecs: text("CODECS"),
+                has_picture: text("RESOLUTION").is_some(),
+                audio: text("AUDIO"),
+            });
+        }
+    }
+    let cost = |variant: &&Variant<'_>| {
+        let has_picture = variant.has_picture();
+        let bandwidth = if has_picture { variant.bandwidth } else { u64::MAX - variant.bandwidth };
+        (!variant.is_playable(), has_picture, bandwidth)
+    };
+    let chosen = variants.iter().min_by_key(cost)?;
+    let group: Vec<_> = sounds
+        .into_iter()
+        .filter(|sound| chosen.audio.is_some() && attribute(sound, "GROUP-ID") == chosen.audio)
+        .collect();
+    let default = group.iter().find(|sound| attribute(sound, "DEFAULT") == Some("YES")).or(group.first());
+    // One without an address is in the variant itself (§4.3.4.2.1).
+    Some(default.and_then(|sound| attribute(sound, "URI")).unwrap_or(chosen.address).to_owned())
+}
+
+fn segments<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Segments> {
+    let mut all = Segments::default();
+    let (mut duration, mut title, mut is_missing) = (None, None, false);
+    let mut part: Option<(u64, Option<u64>)> = None;
+    let (mut cipher, mut init) = (Arc::new(Cipher::None), None);
+    // Where the last part of a file ended: one without a place follows it (§4.3.2.2).
+    let mut last: Option<(String, u64)> = None;
+    for line in lines {
+        let Some((tag, value)) = line.strip_prefix('#').map(|tag| tag.split_once(':').unwrap_or((tag, ""))) else {
+            let Some(duration) = duration.take() else { continue };
+            let range = match part.take() {
+                None => None,
+                Some((length, from)) => {
+                    let follows = || last.as_ref().filter(|(address, _)| address == line).map(|(_, end)| *end);
+                    Some((from.or_else(follows).ok_or_else(|| unreadable("a byte range that follows none"))?, length))
+                }
+            };
+            last = range.map(|(from, length): (u64, u64)| (line.to_owned(), from.saturating_add(length)));
+            let resource = Resource { address: line.to_owned(), range };
+            let (title, is_missing) = (title.take(), std::mem::take(&mut is_missing));
+            all.list.push(Segment {
+                resource,
+                duration,
+                title,
+                cipher: cipher.clone(),
+                init: init.clone(),
+                is_missing,
+            });
+            continue;
+        };
+        match tag {
+            "EXTINF" => {
+                let (length, name) = value.split_once(',').unwrap_or((value, ""));
+                duration = Some(seconds(length).ok_or_else(|| unreadable("a segment without a duration"))?);
+                title = Some(name.trim().to_owned()).filter(|name| !name.is_empty());
+            }
+            "EXT-X-TARGETDURATION" => {
+                all.target = seconds(value).ok_or_else(|| unreadable("no target duration"))?;
+            }
+            "EXT-X-MEDIA-SEQUENCE" => {
+                all.first = value.trim().parse().map_err(|_| unreadable("a media sequence that is no number"))?;
+            }
+            "EXT-X-ENDLIST" => all.is_ended = true,
+            "EXT-X-GAP" => is_missing = true,
+            "EXT-X-BYTERANGE" => part = Some(range(value).ok_or_else(|| unreadable("a byte range that is none"))?),
+            "EXT-X-KEY" => cipher = Arc::new(key(value)?),
+            "EXT-X-MAP" => {
+                let address = attribute(value, "URI").ok_or_else(|| unreadable("a map without a URI"))?.to_owned();
+                let range = match attribute(value, "BYTERANGE") {
+                    Some(text) => {
+                        let (length, from) = range(text).ok_or_else(|| unreadable("a byte range that is none"))?;
+                        Some((from.unwrap_or(0), length))
+                    }
+                    None => None,
+                };
+                init = Some(Arc::new((Resource { address, range }, cipher.clone())));
+            }
+            _ => {}
+        }
+    }
+    // Every playlist says it, but for those that do not keep to the rule; how often one is fetched again depends on it.
+    let longest = all.list.iter().map(|segment| segment.duration).max().unwrap_or_default();
+    all.target = if all.target.is_zero() { longest } else { all.target }.max(Duration::from_secs(1));
+    Ok(all)
+}
+
+fn key(attributes: &str) -> Result<Cipher> {
+    let method = attribute(attributes, "METHOD").ok_or_else(|| unreadable("a key without a method"))?;
+    let format = attribute(attributes, "KEYFORMAT").unwrap_or("identity");
+    let iv = match attribute(attributes, "IV") {
+        Some(text) => Some(vector(text).ok_or_else(|| unreadable("an initialization vector that is none"))?),
+        None => None,
+    };
+    Ok(match (method, attribute(attributes, "URI")) {
+        ("NONE", _) => Cipher::None,
+        ("AES-128", Some(key)) if format == "identity" => Cipher::Aes128 { key: key.to_owned(), iv },
+        _ => Cipher::Other(format!("{method} ({format})")),
+    })
+}
+
+/// An attribute of a list (§4.2): `NAME=value,NAME="value, with a comma"`.
+fn attribute<'a>(list: &'a str, name: &str) -> Option<&'a str> {
+    let mut rest = list;
+    loop {
+        let (key, after) = rest.split_once('=')?;
+        let (value, after) = match after.strip_prefix('"') {
+            Some(quoted) => {
+                let (value, after) = quoted.split_once('"')?;
+                (value, after.split_once(',').map_or("", |(_, after)| after))
+            }
+            None => after.split_once(',').unwrap_or((after, "")),
+        };
+        if key.trim() == name {
+            return Some(value.trim());
+        }
+        rest = after;
+    }
+}
+
+/// `length[@from]`
+fn range(text: &str) -> Option<(u64, Option<u64>)> {
+    let (length, from) = text.split_once('@').map_or((text, None), |(length, from)| (length, Some(from)));
+    let from = match from {
+        Some(from) => Some(from.trim().parse().ok()?),
+        None => None,
+    };
+    Some((length.trim().parse().ok()?, from))
+}
+
+/// 128 bits in hexadecimal, the first zeros left out or not.
+fn vector(text: &str) -> Option<[u8; 16]> {
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?;
+    (digits.len() <= 32).then(|| u128::from_str_radix(digits, 16).ok())?.map(u128::to_be_bytes)
+}
+
+/// No more than a day.
+fn seconds(text: &str) -> Option<Duration> {
+    let seconds: f64 = text.trim().parse().ok()?;
+    (0.0..=86_400.0).contains(&seconds).then(|| Duration::from_secs_f64(seconds))
+}
+
+fn unreadable(what: &str) -> SpeakerError {
+    let message = format!("Expected an HLS playlist (RFC 8216) for audioUrl but received one with {what}");
+    SpeakerError::new(Code::UnsupportedFormat, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(text: &str) -> Segments {
+        match read(text).unwrap() {
+            Hls::Segments(segments) => segments,
+            Hls::Master(address) => panic!("a master playlist: {address}"),
+        }
+    }
+
+    #[test]
+    fn segments_with_their_numbers_titles_keys_maps_and_ranges() {
+        let all = list(concat!(
+            "#EXTM3U\r\n#EXT-X-VERSION:6\r\n#EXT-X-TARGETDURATION:6\r\n#EXT-X-MEDIA-SEQUENCE:7\r\n",
+            "#EXT-X-MAP:URI=\"init.mp4\",BYTERANGE=\"720@0\"\r\n#EXTINF:5.99,One, and two\r\n#EXT-X-BYTERANGE:100@720\r\na.mp4\r\n",
+            "#EXT-X-KEY:METHOD=AES-128,URI=\"key?a=b,c\",IV=0x0102\r\n#EXTINF:6,\r\n#EXT-X-BYTERANGE:50\r\na.mp4\r\n",
+            "#EXTINF:6\r\nb.mp4\r\n#EXT-X-KEY:METHOD=NONE\r\n#EXT-X-GAP\r\n#EXTINF:1.5,\r\nc.mp4\r\n#EXT-X-ENDLIST\r\n",
+        ));
+        assert_eq!(
+            (all.target, all.first, all.end(), all.start(), all.is_ended),
+            (Duration::from_secs(6), 7, 11, 7, true)
+        );
+        let ranges: Vec<_> =
+            all.list.iter().map(|each| (each.resource.address.as_str(), each.resource.range)).collect();
+        let expected = [("a.mp4", Some((720, 100))), ("a.mp4", Some((820, 50))), ("b.mp4", None), ("c.mp4", None)];
+        assert_eq!(ranges, expected);
+        let aes = Cipher::Aes128 { key: "key?a=b,c".to_owned(), iv: Some(0x0102_u128.to_be_bytes()) };
+        let ciphers: Vec<_> = all.list.iter().map(|each| (*each.cipher).clone()).collect();
+        assert_eq!(ciphers, [Cipher::None, aes.clone(), aes, Cipher::None]);
+        assert_eq!(all.list[0].title.as_deref(), Some("One, and two"));
+        assert!(all.list[1].title.is_none() && all.list[3].is_missing && !all.list[2].is_missing);
+        let init = Resource { address: "init.mp4".to_owned(), range: Some((0, 720)) };
+        assert!(
+            all.list.iter().all(|each| each.init.as_ref().is_some_and(|map| map.0 == init && *map.1 == Cipher::None))
+        );
+        assert!(all.get(6).is_none() && all.get(11).is_none() && all.get(10).is_some_and(|each| each.is_missing));
+    }
+
+    #[test]
+    fn a_live_stream_begins_three_target_durations_before_its_end() {
+        let live = |durations: &[f64]| {
+            let segments: String = durations.iter().map(|length| format!("#EXTINF:{length},\ns\n")).collect();
+            list(&format!("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:10\n{segments}")).start()
+        };
+        assert_eq!(live(&[2.0, 2.0, 2.0, 2.0, 2.0]), 12);
+        assert_eq!(live(&[2.0, 2.0, 2.0, 1.9, 2.0]), 11);
+        assert_eq!(live(&[2.0, 2.0]), 10);
+        assert_eq!(live(&[]), 10);
+    }
+
+    #[test]
+    fn of_a_master_playlist_the_best_sound_without_pictures_is_chosen() {
+        let of = |text: &str| match read(&format!("#EXTM3U\n{text}")) {
+            Ok(Hls::Master(address)) => address,
+            other => panic!("{other:?}"),
+        };
+        let low = "#EXT-X-STREAM-INF:BANDWIDTH=64000,CODECS=\"mp4a.40.2\"\nlow\n";
+        let high = "#EXT-X-STREAM-INF:BANDWIDTH=128000,CODECS=\"mp4a.40.2\"\nhigh\n";
+        let picture = "#EXT-X-STREAM-INF:BANDWIDTH=300000,CODECS=\"avc1.4d401e,mp4a.40.2\",RESOLUTION=640x360\nfilm\n";
+        let efficient = "#EXT-X-STREAM-INF:BANDWIDTH=200000,CODECS=\"mp4a.40.5\"\nefficient\n";
+        assert_eq!(of(&[picture, low, high, efficient].concat()), "high");
+        assert_eq!(of(&[efficient, picture].concat()), "film");
+        assert_eq!(of(efficient), "efficient", "what fails later says why");
+        let apart = concat!(
+            "#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"a\",URI=\"words\"\n",
+            "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"b\",NAME=\"x\",URI=\"other\",DEFAULT=YES\n",
+            "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"de\",URI=\"de\"\n",
+            "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"en\",DEFAULT=YES,URI=\"en\"\n",
+            "#EXT-X-STREAM-INF:BANDWIDTH=900000,RESOLUTION=1x1,AUDIO=\"a\"\nlarge\n",
+            "#EXT-X-STREAM-INF:BANDWIDTH=300000,RESOLUTION=1x1,AUDIO=\"a\"\nsmall\n",
+        );
+        assert_eq!(of(apart), "en");
+        assert_eq!(of(&apart.replace(",URI=\"en\"", "")), "small", "it is in the variant itself");
+    }
+
+    #[test]
+    fn whatever_is_damaged_is_read_or_refused() {
+        use proptest::prelude::*;
+        let whole = concat!(
+            "#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXT-X-MEDIA-SEQUENCE:18446744073709551615\n#EXT-X-MAP:URI=\"i\",BYTERANGE=\"7@0\"\n",
+            "#EXT-X-KEY:METHOD=AES-128,URI=\"k\",IV=0xff\n#EXTINF:5.9,Ä\n#EXT-X-BYTERANGE:18446744073709551615@9\na\n",
+            "#EXTINF:6\n#EXT-X-BYTERANGE:5\na\n#EXT-X-STREAM-INF:BANDWIDTH=1,CODECS=\"x,y\",AUDIO=\"a\"\nb\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\"\n",
+        );
+        let damages = prop::collection::vec((0..whole.len(), any::<u8>(), 0..3), 1..6);
+        proptest!(ProptestConfig::with_cases(2_000), |(damages in damages)| {
+            let mut bytes = whole.as_bytes().to_vec();
+            for (at, byte, how) in damages {
+                let at = at.min(bytes.len() - 1);
+                match how {
+                    0 => bytes[at] = byte,
+                    1 => bytes.truncate(at + 1),
+                    _ => bytes.insert(at, byte),
+                }
+            }
+            if let Ok(Hls::Segments(segments)) = read(&String::from_utf8_lossy(&bytes)) {
+                prop_assert!(segments.start() <= segments.end() && segments.target >= Duration::from_secs(1));
+            }
+        });
+    }
+
+    #[test]
+    fn what_is_not_to_be_read_is_refused_and_the_rest_is_not() {
+        for text in [
+            "#EXT-X-TARGETDURATION:x",
+            "#EXT-X-MEDIA-SEQUENCE:-1",
+            "#EXTINF:abc,\na",
+            "#EXTINF:-1,\na",
+            "#EXTINF:NaN,\na",
+            "#EXTINF:1,\n#EXT-X-BYTERANGE:5\na",
+            "#EXT-X-BYTERANGE:5@x",
+            "#EXT-X-KEY:URI=\"a\"",
+            "#EXT-X-KEY:METHOD=AES-128,URI=\"a\",IV=12",
+            "#EXT-X-MAP:BYTERANGE=\"1\"",
+            "#EXT-X-STREAM-INF:BANDWIDTH=1",
+        ] {
+            let error = read(&format!("#EXTM3U\n{text}\n")).unwrap_err();
+            assert_eq!(error.code, Code::UnsupportedFormat, "{text}");
+            assert!(error.message.starts_with("Expected an HLS playlist"), "{}", error.message);
+        }
+        let other = list(
+            "#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"skd://x\",KEYFORMAT=\"com.apple.streamingkeydelivery\"\n#EXTINF:1,\na\nb\n",
+        );
+        assert_eq!(*other.list[0].cipher, Cipher::Other("SAMPLE-AES (com.apple.streamingkeydelivery)".to_owned()));
+        assert_eq!((other.list.len(), other.target), (1, Duration::from_secs(1)));
+        assert!(is_hls("#EXTM3U\n#EXT-X-ENDLIST") && !is_hls("#EXTM3U\n#EXTINF:1,\na"));
+    }
+}

@@ -1,0 +1,281 @@
+//! Fetches the segments of an HLS stream, one behind the other, so that they are decoded as one body. A live one is followed: its
+//! playlist is fetched again as RFC 8216 §6.3.4 says.
+
+use std::sync::Arc;
+
+use aes::Aes128;
+use cbc::cipher::{Block, BlockModeDecrypt, KeyIvInit};
+use reqwest::Url;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::bytes::Buf;
+
+use super::hls::{self, Cipher, Hls, Resource, Segment, Segments};
+use super::plain::Plain;
+use super::resume::Piece;
+use super::{Fetch, FetchLimits, NowPlaying, playlist};
+use crate::error::{Code, Result, SpeakerError};
+use crate::net::http;
+use crate::source::spool::{Extent, Spool};
+
+/// How many segments of a live stream in a row may be missing.
+const MAX_MISSED: u32 = 5;
+
+/// What is encrypted comes in blocks.
+const BLOCK: usize = 16;
+
+/// A stream that is fetched.
+struct Stream<'a> {
+    fetch: &'a Fetch,
+    limits: FetchLimits,
+    spool: &'a Spool,
+    /// Where the playlist is, to which addresses are relative.
+    at: Url,
+    /// What was last sent to be needed by segments.
+    init: Option<Arc<(Resource, Arc<Cipher>)>>,
+    /// The last key, and its address.
+    key: Option<(String, [u8; 16])>,
+    title: Option<String>,
+}
+
+/// Plays a playlist, `text`, which is at `at`, into `spool`.
+pub async fn play(text: &str, at: Url, fetch: &Fetch, limits: FetchLimits, spool: &Spool) -> Result<()> {
+    let mut stream = Stream { fetch, limits, spool, at, init: None, key: None, title: None };
+    let mut playlist = match hls::read(text)? {
+        Hls::Segments(segments) => segments,
+        Hls::Master(address) => {
+            stream.at = stream.resolve(&address)?;
+            stream.load().await?
+        }
+    };
+    spool.announce(if playlist.is_ended { Extent::Unknown } else { Extent::Live })?;
+    let (mut loaded, mut grown) = (Instant::now(), Instant::now());
+    let (mut next, mut missed) = (playlist.start(), 0);
+    loop {
+        while let Some(segment) = playlist.get(next) {
+            next += 1;
+            match stream.send(segment, next - 1).await {
+                Ok(()) => missed = 0,
+                // It may have been taken away while the playback stood still.
+                Err(error) if !playlist.is_ended && missed < MAX_MISSED && may_be_left_out(&error) => {
+                    missed += 1;
+                    tracing::debug!(missed, reason = %error, "a segment of audioUrl is left out");
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if playlist.is_ended && playlist.get(next).is_none() {
+            return Ok(());
+        }
+        // Behind a segment that was left out too: what lists those that are gone is not asked for without a pause.
+        let wait = if missed == 0 && grown == loaded { playlist.target } else { playlist.target / 2 };
+        sleep_until(loaded + wait).await;
+        let latest = stream.load().await;
+        loaded = Instant::now();
+        match latest {
+            Ok(latest) => {
+                // Its server has begun anew, or what would be next has been taken away.
+                let is_anew = latest.end() < playlist.end();
+                if is_anew || latest.first > next {
+                    next = latest.start();
+                }
+                if latest.end() != playlist.end() || latest.is_ended {
+                    grown = loaded;
+                }
+                playlist = latest;
+            }
+            Err(error) if error.code == Code::UrlBlocked => return Err(error),
+            Err(error) => tracing::debug!(reason = %error, "the playlist of audioUrl was not fetched again"),
+        }
+        let patience = limits.timeout.max(playlist.target * 3);
+        if loaded - grown > patience {
+            let (host, patience) = (http::host(&stream.at), patience.as_millis());
+            let message = format!(
+                "Expected another segment within {patience} ms for audioUrl (fetchTimeoutMs) but received none from {host}"
+            );
+            return Err(SpeakerError::new(Code::FetchTimeout, message));
+        }
+    }
+}
+
+/// Whether a live stream may go on behind a segment that fails so.
+fn may_be_left_out(error: &SpeakerError) -> bool {
+    matches!(error.code, Code::HttpStatus | Code::FetchFailed | Code::FetchTimeout | Code::Truncated)
+}
+
+impl Stream<'_> {
+    fn resolve(&self, address: &str) -> Result<Url> {
+        let url = self.at.join(address).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        url.ok_or_else(|| {
+            let message = "Expected http(s) addresses in the playlist of audioUrl but received another";
+            SpeakerError::new(Code::FetchFailed, message)
+        })
+    }
+
+    /// Fetches the playlist of segments.
+    async fn load(&mut self) -> Result<Segments> {
+        let mut body = Plain::begin(self.fetch.at(&self.at, None), self.limits).await?;
+        let text = playlist::text(&mut body).await?;
+        self.at = body.url.clone();
+        match hls::read(&text)? {
+            Hls::Segments(segments) => Ok(segments),
+            Hls::Master(_) => {
+                let message = "Expected segments in an HLS playlist for audioUrl but received more variants";
+                Err(SpeakerError::new(Code::UnsupportedFormat, message))
+            }
+        }
+    }
+
+    async fn send(&mut self, segment: &Segment, number: u64) -> Result<()> {
+        if segment.is_missing {
+            return Ok(());
+        }
+        if segment.init != self.init {
+            if let Some(init) = &segment.init {
+                let (resource, cipher) = &**init;
+                self.bring(resource, cipher, number).await?;
+            }
+            self.init.clone_from(&segment.init);
+        }
+        if segment.title.is_some() && segment.title != self.title {
+            self.title.clone_from(&segment.title);
+            self.spool.tell(NowPlaying { title: segment.title.clone(), ..NowPlaying::default() });
+        }
+        self.bring(&segment.resource, &segment.cipher, number).await
+    }
+
+    /// Fetches a file, or a part of one, into the spool.
+    async fn bring(&mut self, resource: &Resource, cipher: &Cipher, number: u64) -> Result<()> {
+        let mut cipher = self.decryption(cipher, number).await?;
+        let url = self.resolve(&resource.address)?;
+        let mut body = Plain::begin(self.fetch.at(&url, resource.range), self.limits).await?;
+        // A server that does not know ranges sends all of it.
+        let (from, mut left) = resource.range.unwrap_or((0, u64::MAX));
+        let host = http::host(&url);
+        let mut before = from.checked_sub(body.begins).ok_or_else(|| {
+            SpeakerError::new(
+                Code::FetchFailed,
+                format!("Expected a part of a file from {from} on but received another from {host}"),
+            )
+        })?;
+        while left > 0
+            && let Some(piece) = body.next().await?
+        {
+            let Piece::Bytes(mut bytes) = piece else { continue };
+            let skipped = before.min(bytes.len() as u64);
+            before -= skipped;
+            bytes.advance(skipped as usize);
+            bytes.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+            left -= bytes.len() as u64;
+            match &mut cipher {
+                None => self.spool.append(&bytes).await?,
+                Some(cipher) => self.spool.append(&cipher.decrypt(&bytes)).await?,
+            }
+        }
+        if resource.range.is_some() && left > 0 {
+            let message = format!(
+                "the body of audioUrl ended early: a part of a file from {host} has fewer bytes than its playlist says"
+            );
+            return Err(SpeakerError::new(Code::Truncated, message));
+        }
+        match cipher {
+            None => Ok(()),
+            Some(cipher) => self.spool.append(&cipher.finish()?).await,
+        }
+    }
+
+    async fn decryption(&mut self, cipher: &Cipher, number: u64) -> Result<Option<Decryption>> {
+        let (address, iv) = match cipher {
+            Cipher::None => return Ok(None),
+            Cipher::Aes128 { key, iv } => (key, iv.unwrap_or_else(|| u128::from(number).to_be_bytes())),
+            Cipher::Other(method) => {
+                let message = format!(
+                    "Expected segments that are plain or encrypted by AES-128 for audioUrl but received {method}"
+                );
+                return Err(SpeakerError::new(Code::UnsupportedFormat, message));
+            }
+        };
+        let key = match &self.key {
+            Some((known, key)) if known == address => *key,
+            _ => {
+                let url = self.resolve(address)?;
+                let mut body = Plain::begin(self.fetch.at(&url, None), self.limits).await?;
+                let bytes = body.peek(BLOCK + 1).await?;
+                let key = bytes.try_into().map_err(|bytes: Vec<u8>| {
+                    let message =
+                        format!("Expected a key of {BLOCK} bytes for audioUrl but received {} or more", bytes.len());
+                    SpeakerError::new(Code::UnsupportedFormat, message)
+                })?;
+                self.key = Some((address.clone(), key));
+                key
+            }
+        };
+        let mode = cbc::Decryptor::new(&key.into(), &iv.into());
+        Ok(Some(Decryption { mode, held: Vec::new() }))
+    }
+}
+
+/// Undoes AES-128-CBC with the padding of PKCS #7, as the bytes come.
+struct Decryption {
+    mode: cbc::Decryptor<Aes128>,
+    /// What is not whole yet, and the last block, which may be padding.
+    held: Vec<u8>,
+}
+
+impl Decryption {
+    fn decrypt(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.held.extend_from_slice(bytes);
+        let whole = self.held.len().saturating_sub(1) / BLOCK * BLOCK;
+        let rest = self.held.split_off(whole);
+        let mut bytes = std::mem::replace(&mut self.held, rest);
+        for block in bytes.chunks_exact_mut(BLOCK) {
+            let block: &mut Block<Aes128> = block.try_into().expect("a whole block");
+            self.mode.decrypt_block(block);
+        }
+        bytes
+    }
+
+    fn finish(mut self) -> Result<Vec<u8>> {
+        let broken = || {
+            let message = "Expected a segment that its key decrypts for audioUrl but received another";
+            SpeakerError::new(Code::Decode, message)
+        };
+        let mut last: [u8; BLOCK] = self.held.try_into().map_err(|_| broken())?;
+        self.mode.decrypt_block((&mut last).into());
+        let padding = usize::from(last[BLOCK - 1]);
+        let is_padded =
+            (1..=BLOCK).contains(&padding) && last[BLOCK - padding..].iter().all(|byte| usize::from(*byte) == padding);
+        if is_padded { Ok(last[..BLOCK - padding].to_vec()) } else { Err(broken()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_encrypted_is_decrypted_however_it_comes() {
+        // NIST SP 800-38A, F.2.1: CBC-AES128, the first two blocks, and a block of padding made with OpenSSL.
+        let key = 0x2b7e_1516_28ae_d2a6_abf7_1588_09cf_4f3c_u128.to_be_bytes();
+        let iv = 0x0001_0203_0405_0607_0809_0a0b_0c0d_0e0f_u128.to_be_bytes();
+        let plain = [0x6bc1_bee2_2e40_9f96_e93d_7e11_7393_172a_u128, 0xae2d_8a57_1e03_ac9c_9eb7_6fac_45af_8e51];
+        let plain: Vec<u8> = plain.iter().flat_map(|block| block.to_be_bytes()).collect();
+        let sealed =
+            [0x7649_abac_8119_b246_cee9_8e9b_12e9_197d_u128, 0x5086_cb9b_5072_19ee_95db_113a_9176_78b2, PADDING];
+        let sealed: Vec<u8> = sealed.iter().flat_map(|block| block.to_be_bytes()).collect();
+        let begin = || Decryption { mode: cbc::Decryptor::new(&key.into(), &iv.into()), held: Vec::new() };
+        for size in [1, 7, 16, 17, 48] {
+            let mut cipher = begin();
+            let mut out: Vec<u8> = sealed.chunks(size).flat_map(|chunk| cipher.decrypt(chunk)).collect();
+            out.extend(cipher.finish().unwrap());
+            assert_eq!(out, plain, "{size}");
+        }
+        for length in [0, 1, 16, 32, 47] {
+            let mut cipher = begin();
+            cipher.decrypt(&sealed[..length]);
+            assert_eq!(cipher.finish().unwrap_err().code, Code::Decode, "{length}");
+        }
+    }
+
+    const PADDING: u128 = 0x55e2_1d71_00b9_88ff_ec32_feea_faf2_3538;
+}
