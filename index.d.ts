@@ -1286,6 +1286,8 @@ export interface InterruptRequest {
 }
 
 export interface InterruptResult {
+  /** The session's time at the call, in ms: frames from there on hold nothing of these playbacks but the fade. */
+  atMs: number
   /**
    * The playbacks that this call stopped, in the order of `playbacks()`, each with its place in its source at the call. Its
    * `stopped` event has the place where it ended, the fade included.

@@ -255,6 +255,7 @@ export interface NativeInterrupt {
 }
 
 export interface NativeInterrupted {
+  atMs: number
   interrupted: Array<NativePlayback>
   groups: Array<NativeHeard>
 }

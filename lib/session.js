@@ -201,8 +201,8 @@ class SpeakerSession extends EventEmitter {
 
   async interrupt(request) {
     const checked = check.interruptRequest(request)
-    const { interrupted, groups } = this.#recorded('interrupt', request, () => this.#native.interrupt(checked))
-    return { interrupted: interrupted.map(({ state, place, ...stopped }) => stopped), groups }
+    const { interrupted, ...told } = this.#recorded('interrupt', request, () => this.#native.interrupt(checked))
+    return { interrupted: interrupted.map(({ state, place, ...stopped }) => stopped), ...told }
   }
 
   static configure(options) {

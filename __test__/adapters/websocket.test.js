@@ -67,7 +67,7 @@ for (const [name, codec, sound, clear] of [['Twilio', twilio({ streamSid }), 'me
     assert.deepEqual(interrupted.map(({ positionMs }) => positionMs), [400, 0])
     // The last frame is in the resampler still: it was mixed, and never sent.
     assert.deepEqual(groups, [{ group: 'turn', heardMs: 980 }, { group: 'next', heardMs: 0 }])
-    assert.deepEqual(await line.interrupt(), { interrupted: [], groups: [] })
+    assert.deepEqual(await line.interrupt(), { atMs: session.stats().timeMs, interrupted: [], groups: [] })
     await session.advance(500)
     // The frame in which it was silent is sent, and then nothing.
     assert.equal(await story(), `49 ${sound}, ${clear}, 1 ${sound}`)

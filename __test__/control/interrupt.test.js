@@ -22,6 +22,7 @@ test('interrupt keeps a role and reports positions', async (t) => {
   play(session, 'next', { role: 'voice', trackId: 2 })
   await session.advance(123)
   assert.deepEqual(await session.interrupt({ keep: ['media', 'ambient'], reason: 'barge-in' }), {
+    atMs: 123,
     interrupted: [
       { requestId: 'speech', trackId: 2, role: 'voice', positionMs: 123 },
       { requestId: 'next', trackId: 2, role: 'voice', positionMs: 0 }
@@ -55,15 +56,15 @@ test('interrupt without arguments stops every role', async (t) => {
 
 test('interrupt with nothing to do resolves empty', async (t) => {
   const { session, terminal } = open(t)
-  assert.deepEqual(await session.interrupt(), { interrupted: [], groups: [] })
+  assert.deepEqual(await session.interrupt(), { atMs: session.stats().timeMs, interrupted: [], groups: [] })
   play(session, 'a')
   await session.advance(20)
   assert.equal((await session.interrupt({ reason: 'first' })).interrupted.length, 1)
-  assert.deepEqual(await session.interrupt({ reason: 'second' }), { interrupted: [], groups: [] }, 'it fades already')
+  assert.deepEqual(await session.interrupt({ reason: 'second' }), { atMs: session.stats().timeMs, interrupted: [], groups: [] }, 'it fades already')
   await session.advance(20)
   assert.deepEqual(terminal('a').map(({ reason }) => reason), ['first'])
   await session.close()
-  assert.deepEqual(await session.interrupt(), { interrupted: [], groups: [] })
+  assert.deepEqual(await session.interrupt(), { atMs: session.stats().timeMs, interrupted: [], groups: [] })
 })
 
 test('interrupt sums what was heard of a turn', async (t) => {

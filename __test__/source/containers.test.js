@@ -47,6 +47,20 @@ function live(webm) {
   })
 }
 
+test('a CAF whose table of packets comes last is the same by whatever way', async (t) => {
+  const everyWay = await ways(t)
+  for (const name of ['caf-aac-lc.caf', 'caf-alac.caf', 'caf-opus.caf']) {
+    const audio = fixture(`formats/${name}`)
+    assert.ok(audio.lastIndexOf('pakt') > audio.indexOf('data'), `${name} has it last`)
+    const { outcome, length } = await play(t, audio)
+    assert.ok(outcome === 'completed' && length > 10_000, name)
+    const heard = await everyWay.path(audio)
+    for (const [way, play] of Object.entries(everyWay)) {
+      assert.deepEqual(await play(audio, 'm4a'), heard, `${name} by ${way}`)
+    }
+  }
+})
+
 /** An MP4 whose last box, its samples, goes to the end without saying so. */
 const toTheEnd = (mp4) => changed(mp4, (copy) => copy.writeUInt32BE(0, copy.lastIndexOf('mdat') - 4))
 

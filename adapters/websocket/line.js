@@ -50,12 +50,10 @@ class SpeakerLine {
 
   async interrupt(request = {}) {
     if (this.#goesOn(request)) return this.#session.interrupt(request)
-    const done = this.#session.interrupt({ ...request, fadeOutMs: 0 })
-    const { timeMs } = this.#session.stats()
-    // It is done already: neither a frame nor an event comes between.
-    const { interrupted, groups } = await done
-    if (interrupted.length === 0) return { interrupted, groups }
-    this.#clearedMs = timeMs
+    // It is done at the call: what is sent while its promise settles was mixed before.
+    const { interrupted, groups, atMs } = await this.#session.interrupt({ ...request, fadeOutMs: 0 })
+    if (interrupted.length === 0) return { interrupted, groups, atMs }
+    this.#clearedMs = atMs
     send(this.#socket, this.#codec.clear())
     const unsentMs = Math.max(0, this.#clearedMs - this.#sentMs)
     const sent = ({ group, heardMs }) => {
@@ -63,7 +61,7 @@ class SpeakerLine {
       // What ended before was sent.
       return { group, heardMs: Math.max(0, heardMs - Math.min(unsentMs, positionMs)) }
     }
-    return { interrupted, groups: groups.map(sent) }
+    return { interrupted, groups: groups.map(sent), atMs }
   }
 
   async mark(name, behind) {

@@ -86,6 +86,7 @@ pub struct NativeInterrupt {
 
 #[napi(object)]
 pub struct NativeInterrupted {
+    pub at_ms: f64,
     pub interrupted: Vec<NativePlayback>,
     pub groups: Vec<NativeHeard>,
 }
@@ -339,10 +340,11 @@ impl NativeInterrupt {
 }
 
 impl From<Interrupted> for NativeInterrupted {
-    fn from(Interrupted { playbacks, groups }: Interrupted) -> Self {
+    fn from(Interrupted { at, playbacks, groups }: Interrupted) -> Self {
         let heard =
             |(group, heard): (Arc<str>, Samples)| NativeHeard { group: group.to_string(), heard_ms: to_ms(heard) };
         Self {
+            at_ms: to_ms(at),
             interrupted: playbacks.into_iter().map(Into::into).collect(),
             groups: groups.into_iter().map(heard).collect(),
         }

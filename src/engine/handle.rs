@@ -246,7 +246,8 @@ impl Handle {
 
     /// See [`Session::interrupt`].
     pub fn interrupt(&self, request: &StopRequest) -> Interrupted {
-        self.with(|session, at| session.interrupt(request, at)).unwrap_or_default()
+        let nothing = || Interrupted { at: self.core.session.lock().now(), ..Interrupted::default() };
+        self.with(|session, at| session.interrupt(request, at)).unwrap_or_else(|_| nothing())
     }
 
     /// See [`Session::pause`].

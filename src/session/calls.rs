@@ -95,6 +95,8 @@ pub enum TapOf {
 /// What an interruption stopped.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Interrupted {
+    /// The session's time at the call.
+    pub at: Samples,
     /// Each, and where it was.
     pub playbacks: Vec<PlaybackInfo>,
     /// How much was heard of their groups, of playbacks that had ended before, too.
@@ -247,7 +249,7 @@ impl Session {
     pub fn interrupt(&mut self, stop: &StopRequest, at: WallTime) -> Interrupted {
         let playbacks = self.stop(stop, at);
         let groups = self.heard_of_groups(&playbacks);
-        Interrupted { playbacks, groups }
+        Interrupted { at: self.now(), playbacks, groups }
     }
 
     /// What a target means; a name means what fades out under it, too.

@@ -2,6 +2,8 @@
 //!
 //! Packets have no headers: where they have not all one length, a table (`pakt`) gives it, which Apple's own programs write behind them.
 
+use std::io;
+
 use symphonia::core::audio::{Channels, Position, layouts};
 use symphonia::core::codecs::audio::well_known::{
     CODEC_ID_AAC, CODEC_ID_ADPCM_IMA_QT, CODEC_ID_ALAC, CODEC_ID_OPUS, CODEC_ID_PCM_ALAW, CODEC_ID_PCM_F32BE,
@@ -25,6 +27,9 @@ use crate::error::Result;
 const FILE_HEADER: &[u8] = b"caff\0\x01\0\0";
 const CHUNK_HEADER: usize = 12;
 
+/// The chunk `desc`.
+const DESCRIPTION: usize = 32;
+
 /// The samples' count of edits, before them in their chunk.
 const EDIT_COUNT: u64 = 4;
 
@@ -43,6 +48,37 @@ const MAX_PACKET: u64 = 1 << 20;
 /// Returns true if `head` begins a CAF file.
 pub fn begins(head: &[u8]) -> bool {
     head.starts_with(FILE_HEADER)
+}
+
+/// Returns true if the packets of a file come before the table that tells them apart: none of them is played before all are there.
+/// `read` fills a slice from a place on.
+pub fn table_comes_last(mut read: impl FnMut(u64, &mut [u8]) -> io::Result<()>) -> io::Result<bool> {
+    let mut header = [0; CHUNK_HEADER];
+    read(0, &mut header[..FILE_HEADER.len()])?;
+    if !begins(&header) {
+        return Ok(false);
+    }
+    let mut place = FILE_HEADER.len() as u64;
+    while place <= MAX_DESCRIPTION {
+        read(place, &mut header)?;
+        let length = header.last_chunk().map_or(0, |length| u64::from_be_bytes(*length));
+        match &header[..4] {
+            b"desc" => {
+                let mut description = [0; DESCRIPTION];
+                read(place + CHUNK_HEADER as u64, &mut description)?;
+                let description = Description::read(&description);
+                if description.is_none_or(|it| it.is_mpeg() || it.blocks().is_some() || it.bytes > 0 && it.samples > 0)
+                {
+                    return Ok(false);
+                }
+            }
+            b"pakt" => return Ok(false),
+            b"data" => return Ok(true),
+            _ => {}
+        }
+        place = place.saturating_add(CHUNK_HEADER as u64).saturating_add(length);
+    }
+    Ok(false)
 }
 
 /// The chunk `desc`.

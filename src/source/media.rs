@@ -1,6 +1,6 @@
 //! A source's bytes, wherever they are: read from the start as often as needed, by every decode task that plays them.
 
-use std::io::Cursor;
+use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use super::levelling::{AT_HAND, COMING};
 use super::ring::Reading;
 use super::spool::{Spool, SpoolReader};
 use super::spool_budget::SPOOLS;
-use super::{Clips, FetchLimits, Loudness, MemoryFile, NowPlaying, Origin, Source, Speech, Stream, fetch, mp4};
+use super::{Clips, FetchLimits, Loudness, MemoryFile, NowPlaying, Origin, Source, Speech, Stream, caf, fetch, mp4};
 use crate::error::{Code, Result, SpeakerError};
 use crate::reserved::ReservedPath;
 use crate::runtime::{FETCHES, Waker};
@@ -200,11 +200,23 @@ fn open_spool(spool: &Arc<Spool>, task: &Reading, mut label: Label) -> Result<Op
         return Err(empty("audioUrl"));
     }
     task.has_bytes();
-    if mp4::index_comes_last(&mut reader).map_err(failed)? {
+    if mp4::index_comes_last(&mut reader).map_err(failed)? || caf_table_comes_last(&mut reader).map_err(failed)? {
         reader.wait_until_complete().map_err(failed)?;
     }
     label.content_type = label.content_type.or_else(|| spool.content_type());
     Ok((Box::new(reader), label))
+}
+
+fn caf_table_comes_last(reader: &mut SpoolReader) -> std::io::Result<bool> {
+    let answer = caf::table_comes_last(|place, into| {
+        reader.seek(SeekFrom::Start(place))?;
+        reader.read_exact(into)
+    });
+    reader.seek(SeekFrom::Start(0))?;
+    match answer {
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
+        answer => answer,
+    }
 }
 
 fn extension(path: &Path) -> Option<String> {

@@ -67,6 +67,16 @@ pub enum Extent {
     Live,
 }
 
+impl Extent {
+    /// Refuses what is more than a source may bring.
+    pub fn check(self) -> Result<()> {
+        match self {
+            Self::Known(length) if length > MAX_BYTES => Err(too_large(length)),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// A growing body.
 pub struct Spool {
     state: Mutex<State>,
@@ -272,10 +282,7 @@ impl Spool {
         if extent == Extent::Live {
             (state.is_endless, state.tail_from) = (true, 0);
         }
-        match extent {
-            Extent::Known(length) if length > MAX_BYTES => Err(too_large(length)),
-            _ => Ok(()),
-        }
+        extent.check()
     }
 
     /// What follows is said to be this.

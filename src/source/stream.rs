@@ -10,13 +10,13 @@ use symphonia::core::io::ReadOnlySource;
 use super::body::Body;
 use super::decode::{Decode, Label, bounded, empty};
 use super::file::Files;
-use super::mp4;
 use super::pipe::{Outlet, Pipe, PipeReader};
 use super::prebuffer::Prebuffer;
 use super::raw::{self, Raw, RawDecoder};
 use super::ring::Reading;
 use super::spool::{Spool, SpoolReader};
 use super::spool_budget::SPOOLS;
+use super::{caf, mp4};
 use crate::audio::{FRAME, SAMPLE_RATE, Samples};
 use crate::error::{Code, Result, SpeakerError};
 
@@ -93,7 +93,7 @@ impl Stream {
             Encoding::File(extension) => {
                 let label = Label { extension: extension.clone(), ..label };
                 let mut body = Body::new(Box::new(ReadOnlySource::new(reader)), task);
-                if mp4::index_comes_behind(&mut body) {
+                if mp4::index_comes_behind(&mut body) || caf_table_comes_behind(&mut body) {
                     body = held(body, task)?;
                 }
                 if detailed {
@@ -103,6 +103,17 @@ impl Stream {
             }
         })
     }
+}
+
+fn caf_table_comes_behind(body: &mut Body) -> bool {
+    let answer = caf::table_comes_last(|place, into| {
+        let place = place as usize;
+        let bytes = body.peek(place + into.len()).get(place..).unwrap_or_default();
+        let bytes = bytes.get(..into.len()).ok_or(std::io::ErrorKind::UnexpectedEof)?;
+        into.copy_from_slice(bytes);
+        Ok(())
+    });
+    answer.unwrap_or(false)
 }
 
 /// Waits for the end of a body that can't be played before. Any place of what is returned can be read.

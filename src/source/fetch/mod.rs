@@ -98,6 +98,8 @@ async fn run(fetch: Fetch, limits: FetchLimits, spool: &Spool) -> Result<()> {
                 continue;
             }
         };
+        // What is too long is refused before it comes.
+        body.extent.check()?;
         let Some(kind) = playlist::kind(&mut body).await? else { return pass_on(body, spool).await };
         let text = playlist::text(&mut body).await?;
         if hls::is_hls(&text) {
