@@ -847,7 +847,10 @@ export interface PlayRequest {
   group?: string
   /** Anything of the caller's own: each event of the playback bears it, as it is. It is not recorded (`record`). */
   context?: unknown
-  /** An http(s) URL, a `file:` URL, a `data:` URL or a path. Either this or `audio`. */
+  /**
+   * An http(s) URL, a `file:` URL, a `data:` URL or a path. Behind an http(s) URL may also be a radio station, an HLS stream or a list of addresses
+   * (M3U, PLS; see docs/servers.md). Either this or `audio`.
+   */
   audioUrl?: string | URL
   /**
    * A whole audio file in memory, which is copied (once for all playbacks that live with the same bytes); a {@link SpeakerClip}; a {@link SpeakerVoice}; or a Readable, a web ReadableStream or another AsyncIterable of bytes, a Blob, or a Response of `fetch`, which is

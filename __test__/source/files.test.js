@@ -180,6 +180,34 @@ test('ordinary files are completed, whatever stands behind the audio and whateve
   }
 })
 
+test('an MP3 whose Xing header is wrong is played whole', async (t) => {
+  const mp3 = fixture('tone-vbr.mp3')
+  const at = mp3.indexOf('Xing')
+  for (const [what, change] of [
+    ['as it is', () => {}],
+    ['a frame', (copy) => copy.writeUInt32BE(1, at + 8)],
+    ['no frames', (copy) => copy.writeUInt32BE(0, at + 8)],
+    ['more frames than there are', (copy) => copy.writeUInt32BE(0xffffffff, at + 8)],
+    ['a byte', (copy) => copy.writeUInt32BE(1, at + 12)],
+    ['more bytes than there are', (copy) => copy.writeUInt32BE(0xffffffff, at + 12)],
+    ['nothing of all this', (copy) => copy.writeUInt32BE(0, at + 4)],
+    ['more than there is room for', (copy) => copy.writeUInt32BE(0xffffffff, at + 4)],
+    ['another table of contents', (copy) => copy.fill(7, at + 16, at + 116)],
+    ['another name', (copy) => copy.write('none', at)]
+  ]) {
+    const copy = Buffer.from(mp3)
+    change(copy)
+    const { session, heard } = open(t)
+    const playing = session.playAudio({ audio: copy })
+    await finish(session)
+    const { outcome, durationMs } = await playing
+    assert.equal(outcome, 'completed', what)
+    // Where it does not say what to cut, the encoder's delay and padding are heard, and itself as a frame of silence.
+    assert.ok(durationMs >= 1000 && durationMs < 1080, `${what}: ${durationMs}`)
+    assert.ok(Math.abs(level(heard(), 4800, 43200, 1000) - 0.5) < 0.005, what)
+  }
+})
+
 test('what is cut within a frame before its stated end is truncated, and heard so far', async (t) => {
   const twice = (audio) => Buffer.concat([audio, audio])
   for (const name of ['tone-cbr.mp3', 'tone.flac', 'tone-s16.wav', 'tone-opus.ogg', 'tone-vorbis.ogg']) {

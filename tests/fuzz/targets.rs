@@ -21,8 +21,13 @@ macro_rules! files {
 }
 
 /// Every container with every codec that is played in it.
-static FILES: [Target; 15] = files![
+static FILES: [Target; 20] = files![
     "wav",
+    "within-wav",
+    "w64",
+    "au",
+    "caf",
+    "amr",
     "adpcm",
     "aiff",
     "mp3",

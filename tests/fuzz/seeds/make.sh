@@ -62,6 +62,21 @@ sound mp4/opus.mp4 0.2 -c:a libopus -b:a 24k -movflags +faststart
 sound mp4/mp3.mp4 0.15 -ac 2 -c:a libmp3lame -b:a 48k
 sound mp4/flac.mp4 0.03 -c:a flac -strict -2
 
+sound wav/rf64.wav 0.01 -c:a pcm_s16le -rf64 always
+sound within-wav/mp3.wav 0.15 -c:a libmp3lame -b:a 32k
+sound within-wav/flac.wav 0.03 -c:a flac
+sound within-wav/g722.wav 0.05 -ar 16000 -c:a g722
+sound w64/s16.w64 0.01 -c:a pcm_s16le
+sound au/s16.au 0.01 -c:a pcm_s16be
+sound au/mulaw.au 0.02 -c:a pcm_mulaw
+sound caf/s24.caf 0.01 -ac 2 -c:a pcm_s24le
+sound caf/ima4.caf 0.02 -ar 44100 -c:a adpcm_ima_qt
+# Their table of packets comes last, which ffmpeg does not write.
+cp ../../../__test__/fixtures/formats/caf-{aac-lc,alac,opus}.caf caf/
+# How they are made is told there.
+mkdir -p amr
+cp ../../../__test__/fixtures/formats/amr-amr-?b.a* amr/
+
 sound webm/opus.webm 0.2 -c:a libopus -b:a 24k
 sound webm/live.webm 0.2 -ac 2 -c:a libopus -b:a 48k -f webm -live 1
 sound webm/vorbis.webm 0.05 -c:a libvorbis -q:a 0
