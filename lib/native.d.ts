@@ -50,7 +50,7 @@ export declare class NativeProbe {
   get number(): number
   /** Returns the answer once it is there; nothing before that, or after `cancel`. */
   take(): any
-  /** What was found; once. */
+  /** Returns what was found, once. */
   probed(): NativeProbed | null
   /** Waits for it no longer. */
   cancel(): void

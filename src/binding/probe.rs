@@ -1,4 +1,4 @@
-//! What is found out about a source, as JavaScript waits for it; `lib/probe.js` is its face.
+//! Looks at a source for JavaScript; `lib/probe.js` is the public side.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -106,7 +106,7 @@ impl NativeProbe {
         Some(Serialized(Message::Settled { ticket: 0, error }))
     }
 
-    /// What was found; once.
+    /// Returns what was found, once.
     #[napi]
     pub fn probed(&mut self) -> Option<NativeProbed> {
         self.probed.take().map(Into::into)

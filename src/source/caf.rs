@@ -67,8 +67,7 @@ pub fn table_comes_last(mut read: impl FnMut(u64, &mut [u8]) -> io::Result<()>) 
                 let mut description = [0; DESCRIPTION];
                 read(place + CHUNK_HEADER as u64, &mut description)?;
                 let description = Description::read(&description);
-                if description.is_none_or(|it| it.is_mpeg() || it.blocks().is_some() || it.bytes > 0 && it.samples > 0)
-                {
+                if description.is_none_or(|description| description.needs_no_table()) {
                     return Ok(false);
                 }
             }
@@ -104,6 +103,11 @@ impl Description {
 
     fn is_mpeg(&self) -> bool {
         matches!(&self.codec, b".mp1" | b".mp2" | b".mp3")
+    }
+
+    /// Returns true if it is known how long packets are: frames of MPEG audio say it themselves.
+    fn needs_no_table(&self) -> bool {
+        (self.bytes > 0 && self.samples > 0) || self.is_mpeg()
     }
 
     /// The codec of blocks of one length, and how many bytes and samples of a channel one of them has.
@@ -229,9 +233,7 @@ pub fn open(shared: &SharedBody) -> Result<Box<dyn Piece>> {
         body.skip(EDIT_COUNT);
         let stated = length.map(|length| length.saturating_sub(EDIT_COUNT));
         let description = said.description.as_ref().ok_or_else(|| damaged("the samples come before their format"))?;
-        // Frames of MPEG audio say themselves how long they are.
-        let is_known =
-            (description.bytes > 0 && description.samples > 0) || said.table.is_some() || description.is_mpeg();
+        let is_known = said.table.is_some() || description.needs_no_table();
         match stated {
             _ if is_known => break stated,
             Some(length) if body.is_seekable() && passed.is_none() => {

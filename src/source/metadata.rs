@@ -249,27 +249,15 @@ impl Metadata {
     /// A Vorbis comment: `NAME=text`, each with its length.
     fn vorbis(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
-        let mut next = || {
-            let (length, behind) = rest.split_at_checked(4)?;
-            let (text, behind) = behind.split_at_checked(le(length))?;
-            rest = behind;
-            Some(text)
-        };
-        if next().is_none() {
+        if counted(&mut rest).is_none() {
             return;
         }
         // How many follow is not asked for: they end where they end.
         if let Some((_, behind)) = rest.split_at_checked(4) {
             rest = behind;
         }
-        let comments = std::iter::from_fn(|| {
-            let (length, behind) = rest.split_at_checked(4)?;
-            let (text, behind) = behind.split_at_checked(le(length))?;
-            rest = behind;
-            Some(String::from_utf8_lossy(text))
-        });
-        let comments: Vec<_> = comments.collect();
-        for comment in comments {
+        while let Some(comment) = counted(&mut rest) {
+            let comment = String::from_utf8_lossy(comment);
             if let Some((key, text)) = comment.split_once('=') {
                 self.put(key, text);
             }
@@ -326,6 +314,14 @@ fn be(bytes: &[u8]) -> usize {
 
 fn le(bytes: &[u8]) -> usize {
     bytes.iter().rev().fold(0, |number, byte| number << 8 | usize::from(*byte))
+}
+
+/// Takes the bytes that follow their length.
+fn counted<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (length, behind) = rest.split_at_checked(4)?;
+    let (bytes, behind) = behind.split_at_checked(le(length))?;
+    *rest = behind;
+    Some(bytes)
 }
 
 /// A number of seven bits a byte.
