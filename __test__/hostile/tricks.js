@@ -23,8 +23,8 @@ const tricks = [
   { what: 'Ogg without end', http: 'ogg-endless', expected: 'stopped' },
   { what: 'FLAC without end', http: 'flac-endless', expected: 'stopped' },
   { what: 'ID3v2 of 256 MiB, then MP3', file: 'id3-256m', expected: 'completed' },
-  // What comes without a length may be longer, and is not kept.
-  { what: 'ID3v2 of 256 MiB', http: 'id3-256m', expected: 'completed', short: true },
+  // What comes without a length may be longer, if it sounds before.
+  { what: 'ID3v2 of 256 MiB', http: 'id3-256m', expected: 'ERR_SOURCE_TOO_LARGE', short: true },
   { what: 'a million ID3v2 tags', file: 'id3-chain', expected: 'completed', short: true },
   { what: 'a million ID3v2 tags', http: 'id3-chain', expected: 'completed' },
   { what: '20,000 chapters in chapters', file: 'id3-chapters', expected: 'completed' },
@@ -71,8 +71,9 @@ const tricks = [
   { what: 'WAV of 32,767 channels without end', http: 'wav-wide', expected: NONE, short: true },
   { what: 'WAV of NaN', file: 'wav-nan', expected: 'completed', more: { gain: 16 } },
   { what: 'WAV of 1e38', file: 'wav-1e38', expected: 'completed', more: { gain: 16 } },
+  // Before any sound.
+  { what: 'WAV chunks without end', http: 'wav-chunks', expected: 'ERR_SOURCE_TOO_LARGE' },
   // Until startTimeoutMs.
-  { what: 'WAV chunks without end', http: 'wav-chunks', expected: 'stopped' },
   { what: 'a day of a WAV without end skipped', http: 'wav-slow', expected: 'stopped', more: { startMs: 86_400_000 } },
   { what: 'AIFF of 65,535 channels', file: 'aiff-channels-65535', expected: NONE, short: true },
   ...['channels-0', 'frames', 'bits-65535', 'bits-0', 'rate-0', 'rate-infinite', 'rate-negative']

@@ -47,6 +47,22 @@ test('what is announced as too large is refused before it comes', async (t) => {
   assert.deepEqual(of('large'), ['failed@0'])
 })
 
+test('what comes without a length and never sounds is refused where a source would end', async (t) => {
+  let closed
+  const chunks = Buffer.alloc(2 * MIB, 'JUNK\0\0\0\0', 'latin1')
+  const url = await serve(t, async (request, response) => {
+    closed = once(response, 'close')
+    response.write('RIFF\xff\xff\xff\xffWAVE', 'latin1')
+    while (!response.destroyed) if (!response.write(chunks)) await Promise.race([once(response, 'drain'), closed])
+  })
+  const { session, of } = open(t, { startTimeoutMs: 0 })
+  await assert.rejects(Promise.all([session.playAudio({ requestId: 'silent', audioUrl: url }), finish(session)]), {
+    code: 'ERR_SOURCE_TOO_LARGE', message: `Expected sound within the first ${256 * MIB} bytes of audioUrl but received none`
+  })
+  await closed
+  assert.deepEqual(of('silent'), ['failed@0'])
+})
+
 test('configure takes options of the process, and no others', () => {
   for (const [options, message] of [
     [undefined, /^Expected an object for configure but received undefined$/],

@@ -214,6 +214,11 @@ impl Body {
         }
     }
 
+    /// A sample of it was decoded.
+    pub fn has_sounded(&self) {
+        self.task.has_sounded();
+    }
+
     /// Why it ended early, if it did.
     pub fn failure(&self) -> Option<&std::io::Error> {
         self.failure.as_ref()

@@ -305,7 +305,9 @@ impl Decode for Files {
         if !step? {
             return self.end().map(|()| None);
         }
-        self.heard = true;
+        if !std::mem::replace(&mut self.heard, true) {
+            self.body.get().has_sounded();
+        }
         check(&mut self.block)?;
         Ok(Some((&self.block.spec, &self.block.samples)))
     }

@@ -29,6 +29,8 @@ pub struct Shared {
     pub post_ring: OnceLock<Vec<f32>>,
     /// When the first byte of the source was there, by [`Progress::wall`].
     pub first_byte: OnceLock<Samples>,
+    /// True once a sample of the source was decoded.
+    pub has_sounded: AtomicBool,
     /// Of a stream: how many samples per channel are to wait before it is played; more than the usual.
     pub wanted: AtomicUsize,
     /// How loud the source was measured to be, if that is asked for.
@@ -103,6 +105,11 @@ impl Reading {
     /// A byte of the source is there.
     pub fn has_bytes(&self) {
         self.shared.first_byte.get_or_init(|| self.progress.wall());
+    }
+
+    /// A sample of the source was decoded.
+    pub fn has_sounded(&self) {
+        self.shared.has_sounded.store(true, Ordering::Relaxed);
     }
 
     /// Something was put into the ring, or nothing more comes before the writer writes. A clock that waits for sources is told of it when the

@@ -360,6 +360,9 @@ impl Spool {
             freed.as_mut().enable();
             let is_starving = {
                 let mut state = self.state.lock();
+                if let Some(Err(error)) = &state.end {
+                    return Err(error.clone());
+                }
                 state.is_endless |= state.may_be_endless && state.came + wanted as u64 > MAX_BYTES;
                 // What has no end can't be waited for.
                 let is_kept = !state.is_endless || state.is_wanted_whole;
@@ -481,6 +484,23 @@ impl Spool {
             }
             self.moved.notify_one();
         }
+    }
+
+    /// Ends the download of what has no end and gave no sound in as much as a source may bring: it would be asked for, for ever.
+    fn check_sound(&self, place: u64, task: &Reading) -> io::Result<()> {
+        if place <= MAX_BYTES || task.shared.has_sounded.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let message = format!("Expected sound within the first {MAX_BYTES} bytes of audioUrl but received none");
+        let error = SpeakerError::new(Code::SourceTooLarge, message);
+        let mut state = self.state.lock();
+        // What came may be all of it, and is refused as it would be if it had been announced.
+        if !matches!(state.end, Some(Err(_))) {
+            state.end = Some(Err(error.clone()));
+        }
+        drop(state);
+        self.moved.notify_one();
+        Err(io::Error::other(error))
     }
 
     /// Waits for more, which the download is told.
@@ -616,6 +636,7 @@ impl Read for SpoolReader {
         };
         self.position += read as u64;
         self.spool.reached(self.position);
+        self.spool.check_sound(self.position, &self.task)?;
         self.look_ahead();
         Ok(read)
     }
@@ -839,6 +860,41 @@ mod tests {
         let budget = spool.budget;
         drop(spool);
         assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn what_has_no_end_and_no_sound_is_refused_where_a_source_would_end() {
+        for sounds in [false, true] {
+            let (spool, body) = (spool(1 << 30), bytes(LONG));
+            spool.announce(Extent::Live).unwrap();
+            // As if so much had come before.
+            let before = MAX_BYTES - (LONG as u64) / 2;
+            let mut state = spool.state.lock();
+            (state.came, state.tail_from, state.furthest) = (before, before, before);
+            drop(state);
+            let end = fill(&spool, body.clone());
+            let reader = spool.clone();
+            let (_, read) = decode(move |task| {
+                reader.attach(&task.waker);
+                if sounds {
+                    task.has_sounded();
+                }
+                let mut bytes = Vec::new();
+                let mut reader = SpoolReader::new(reader.clone(), task);
+                reader.position = before;
+                (reader.read_to_end(&mut bytes).err().map(|error| error.to_string()), bytes)
+            });
+            let (error, heard) = read.recv_timeout(SOON).unwrap();
+            let end = end.recv_timeout(SOON).unwrap();
+            spool.state.lock().came -= before;
+            if sounds {
+                assert!(error.is_none() && end.is_ok() && heard == body);
+            } else {
+                assert!(error.unwrap().contains("sound within the first 268435456 bytes"));
+                assert_eq!(end.unwrap_err().code, Code::SourceTooLarge, "the download ended");
+                assert!(heard.len() <= LONG / 2 + 1 && spool.failure().is_some());
+            }
+        }
     }
 
     #[test]
