@@ -1,8 +1,10 @@
 'use strict'
 
+const path = require('node:path')
 const { parseArgs } = require('node:util')
 
 const { SpeakerError } = require('../error')
+const { FORMATS } = require('./picture')
 
 const OPTIONS = {
   out: { type: 'string' },
@@ -10,6 +12,7 @@ const OPTIONS = {
   livekit: { type: 'boolean' },
   user: { type: 'string', multiple: true },
   report: { type: 'string' },
+  timeline: { type: 'string' },
   overlap: { type: 'string' },
   stereo: { type: 'boolean' },
   realtime: { type: 'boolean' },
@@ -42,6 +45,9 @@ function readArguments(args) {
   }
   const needless = Object.keys(options).find((name) => (command === 'probe') !== PROBE.includes(name) && name !== 'json')
   if (needless) throw refuse(`Expected no --${needless} for ${command} but received one`)
+  if (options.timeline !== undefined && !FORMATS.includes(path.extname(options.timeline))) {
+    throw refuse(`Expected a name that ends in ${FORMATS.join(' or ')} for --timeline but received ${options.timeline}`)
+  }
   if (command === 'play' && options.user) throw refuse('Expected no --user for play but received one')
   return { command, operands, options }
 }

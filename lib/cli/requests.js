@@ -8,6 +8,7 @@ const path = require('node:path')
 const { SpeakerError } = require('../error')
 const { Log } = require('../recording/log')
 const { logFiles } = require('../replay/files')
+const { sourceName } = require('./source-name')
 
 /** The WAV file that is written if nothing else is asked for. */
 const OUT = 'mix.wav'
@@ -18,7 +19,7 @@ function refuse(message) {
 
 /**
  * Returns `{ log, users, files, out }`: the users of the log who are played, the files that it is read from, and the WAV file to be
- * written, if one is. Throws if that, or the report, is a file that is read, under whatever name, or is there already and may not be
+ * written, if one is. Throws if that, the report or the timeline is a file that is read, under whatever name, or is there already and may not be
  * replaced (`force`).
  */
 async function requestsOf(command, operands, options) {
@@ -26,17 +27,19 @@ async function requestsOf(command, operands, options) {
   const log = command === 'play' ? await playing(operands) : await Log.open(files)
   const users = options.user ? options.user.map((name) => userOf(log, name)) : [...log.users.values()]
   if (users.length > 1) refuseOneMix(users, options)
-  const isMixed = users.length === 1 && !options.livekit && (options.out !== undefined || options.report === undefined)
+  const isMixed = users.length === 1 && !options.livekit && (options.out !== undefined || (options.report ?? options.timeline) === undefined)
   const out = isMixed ? (options.out ?? OUT) : undefined
   const read = [...files, ...log.sources]
   if (out !== undefined) refuseWritten('--out', out, options.force, read)
-  if (options.report !== undefined) refuseWritten('--report', options.report, options.force, [...read, ...(out ? [out] : [])])
+  const others = out === undefined ? read : [...read, out]
+  if (options.report !== undefined) refuseWritten('--report', options.report, options.force, others)
+  if (options.timeline !== undefined) refuseWritten('--timeline', options.timeline, options.force, [...others, ...(options.report ? [options.report] : [])])
   return { log, users, out }
 }
 
 /** Returns a log in which all of these are played at once. */
 function playing(sources) {
-  const names = distinct(sources.map(nameOf))
+  const names = distinct(sources.map(sourceName))
   const requests = sources.map((audioUrl, index) => {
     return { atMs: 0, type: 'play', requestId: names[index], audioUrl, stopOther: false }
   })
@@ -75,13 +78,6 @@ function lookAt(file) {
 /** Returns true for two names of one file. */
 function isSame(one, other) {
   return one?.dev === other.dev && one.ino === other.ino
-}
-
-/** Returns the last part of a path or URL, without its query; of a URL without a path its host. */
-function nameOf(source) {
-  if (!/^https?:/i.test(source) || !URL.canParse(source)) return path.basename(source) || source
-  const { pathname, host } = new URL(source)
-  return path.basename(pathname) || host
 }
 
 /** Returns the names with a number behind each repeated one. */

@@ -1,11 +1,14 @@
 'use strict'
 
+const path = require('node:path')
+
 const { SpeakerSession } = require('../session')
 const { seconds } = require('./format')
 const { Heard, totals } = require('../replay/heard')
 const { History, OUTCOMES } = require('../replay/history')
 const { makeRequests } = require('../replay/requests')
 const { exitCode, interruption } = require('./interruption')
+const { Picture } = require('./picture')
 const { JsonReport, TextReport } = require('./report')
 const { writeReport } = require('./write-report')
 
@@ -30,7 +33,7 @@ async function open(options, user) {
   return new WavFile(options)
 }
 
-async function play(user, place, recorded, { overlap = recorded.overlap, json, report: reportPath }, signal, begun) {
+async function play(user, place, recorded, { overlap = recorded.overlap, json, report: reportPath, timeline }, signal, begun) {
   const session = new SpeakerSession({ ...recorded, output: place.output, overlap })
   const problems = new Problems()
   session.on('error', (error) => problems.add(error))
@@ -40,8 +43,10 @@ async function play(user, place, recorded, { overlap = recorded.overlap, json, r
   const heard = new Heard(session, { isLive: place.clock === 'realtime' })
   const history = new History(session, { heard })
   const report = new (json ? JsonReport : TextReport)(session, process)
+  const picture = timeline === undefined ? undefined : new Picture(timeline, path.basename(user.name), 1)
+  const trace = picture?.begin(session, { name: '', options: recorded, channels: place.output.channels })
   if (problems.all.length === 0 && !signal.aborted) {
-    const told = { onRefused: (playback) => report.refused(playback), onAsked: (...asked) => report.asked(...asked) }
+    const told = { onRefused: (playback) => report.refused(playback), onAsked: (...asked) => report.asked(...asked), onMade: (...made) => trace?.made(...made) }
     const how = { clock: place.clock, zeroMs, signal, ...told }
     await makeRequests(session, user, history, how).catch((error) => problems.add(error))
   }
@@ -51,6 +56,7 @@ async function play(user, place, recorded, { overlap = recorded.overlap, json, r
     const told = heard.report(user.name, user.firstMs ?? 0)
     await writeReport(reportPath, { totals: totals([told], heard.firstSounds), users: [told] }).catch((error) => problems.add(error))
   }
+  await picture?.write().catch((error) => problems.add(error))
 
   const counts = OUTCOMES.map((outcome) => `${history.count(outcome)} ${outcome}`).join(', ')
   const [length, took] = [session.stats().timeMs, performance.now() - begun].map((ms) => seconds(ms, 2))

@@ -14,13 +14,15 @@ Usage:
 
 Options:
   --out FILE       the WAV file that is written (default: mix.wav); it must not exist, and is not made if nothing is played
-  --force          replaces the WAV file if there is one, once the new one is whole, and the report
+  --force          replaces the WAV file if there is one, once the new one is whole, the report and the timeline
   --livekit        into a new LiveKit room instead, in real time, and says what was heard there on each track: at
                    LIVEKIT_URL (with LIVEKIT_API_KEY, LIVEKIT_API_SECRET) if that is set, or else on a server that
                    is started for it: livekit-server from the PATH, or built with Go the first time; needs
                    the packages @livekit/rtc-node and livekit-server-sdk
   --user NAME      only this user of the log; may be given several times
   --report FILE    what each user heard, as JSON; without --out no WAV file is written then
+  --timeline FILE  a picture of what happened, .svg, or .html with the sound in it: a lane for each playback with its volume, fades and
+                   waits, what was asked for, and the mix; without --out no WAV file is written then
   --overlap HOW    what happens to sounds on one track that don't stop the others:
                    mix (default), queue (one after the other) or replace (the last one wins)
   --stereo         two channels (default: one)

@@ -12,10 +12,11 @@ const WITHOUT_EVENT = ['ERR_DUPLICATE_REQUEST', 'ERR_CLOSED', 'ERR_INVALID_ARGUM
  * Makes timed requests (see Log) of a session and enters each into `history`. Settles when all playbacks have
  * ended, when the rest stays paused, or when `signal` is aborted: the caller closes the session then, if it is not closed yet. The
  * requests' times are relative to the session's time `zeroMs`; on a realtime clock that is when it is connected, unless `begunAt` says
- * otherwise (as `performance.now()`). `onAsked(type, request, atMs)` is called before each request, `onRefused` for one that is refused.
+ * otherwise (as `performance.now()`). `onAsked(type, request, atMs)` is called before each request, `onMade(type, request, atMs, made)` behind it,
+ * with its playback or what the call has resolved with; `onRefused` for one that is refused.
  */
 async function makeRequests(session, requests, history, options = {}) {
-  const { clock = 'manual', zeroMs = 0, signal, begunAt, onRefused = () => {}, onAsked = () => {} } = options
+  const { clock = 'manual', zeroMs = 0, signal, begunAt, onRefused = () => {}, onAsked = () => {}, onMade = () => {} } = options
   await session.connect()
   const [streams, begun] = [new Map(), new WeakSet()]
   const time = clock === 'manual' ? new ManualClock(session) : new RealtimeClock(signal, begunAt)
@@ -30,11 +31,15 @@ async function makeRequests(session, requests, history, options = {}) {
         const finished = begin(session, { ...request, context: playback }, streams)
         // With `onDuplicate: 'join'` a second call returns the promise of the first, which is in the history.
         if (begun.has(finished)) history.joined(playback)
-        else enter(finished, request, playback, history, onRefused)
+        else {
+          enter(finished, request, playback, history, onRefused)
+          onMade(type, request, zeroMs + atMs, playback)
+        }
         begun.add(finished)
-      } else if (onStream) await onStream(streams.get(request.requestId), request)
-      else if (onSession) await onSession(session, request)
-      else await session[method](request)
+      } else {
+        const made = onStream ? onStream(streams.get(request.requestId), request) : onSession ? onSession(session, request) : session[method](request)
+        onMade(type, request, zeroMs + atMs, await made)
+      }
     }
     // No line is left that could write.
     for (const stream of streams.values()) stream.end()

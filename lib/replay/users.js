@@ -20,7 +20,8 @@ const AT_ONCE = 32
  *
  * `options(user)` are those of the session, whose clock is realtime if `isLive`. `onSession(session, name, offsetMs)` is called before
  * anything is played; times of the session are `offsetMs` later in the log. `onRefused(playback, name)` is called for a request of which no
- * event tells, `onUser(report, session)` is awaited when a user is done. What `onSession` or `onUser` throws ends all.
+ * event tells, `onMade(name, …)` behind each request (see makeRequests), `onUser(report, session)` is awaited when a user is done. What
+ * `onSession` or `onUser` throws ends all.
  */
 async function replayUsers(users, how) {
   const replaying = new Replaying(users, how)
@@ -76,7 +77,7 @@ class Replaying {
   }
 
   async #play(user) {
-    const { options, isLive, onSession, onRefused, onUser } = this.#how
+    const { options, isLive, onSession, onRefused, onMade, onUser } = this.#how
     const { zeroMs, firstMs = 0 } = user
     const signal = this.#ended.signal
     // In real time a session begins with its first line; on the manual clock silence costs nothing.
@@ -90,7 +91,8 @@ class Replaying {
       const history = new History(session, { keeps: false, heard })
       onSession?.(session, user.name, offsetMs)
       const timing = isLive ? { clock: 'realtime', zeroMs: -firstMs, begunAt: this.#begunAt + zeroMs } : { clock: 'manual' }
-      const played = makeRequests(session, user, history, { ...timing, signal, onRefused: (playback) => onRefused?.(playback, user.name) })
+      const told = { onRefused: (playback) => onRefused?.(playback, user.name), onMade: (...made) => onMade?.(user.name, ...made) }
+      const played = makeRequests(session, user, history, { ...timing, signal, ...told })
       onAbort(signal, played, () => session.close().catch(() => {})) // it is closed below too, where errors are told
       await played.catch((error) => errors.push(error))
       await session.close().catch((error) => errors.push(error))

@@ -1,0 +1,65 @@
+'use strict'
+
+// The mix as a WAV file of a bounded size, to be listened to in a page.
+
+const { wavHeader } = require('../../testing/wav')
+
+/** G.711 in a WAV file. */
+const MULAW_TAG = 7
+const MULAW_SILENCE = 0xff
+
+/** How the sound may be kept, the best first. */
+const QUALITIES = [
+  { name: '16 bits at 24 kHz', format: 's16', sampleRate: 24000, bytes: 2, silence: 0, header: (length, channels) => wavHeader(length, 24000, channels) },
+  { name: 'as on a telephone', format: 'mulaw', sampleRate: 8000, bytes: 1, silence: MULAW_SILENCE, header: mulawHeader }
+]
+
+/** The frames of a tap in one quality. */
+class Sound {
+  quality
+  #channels
+  #mostBytes
+  #frames = []
+  #heldBytes = 0
+  #isFull = false
+
+  constructor(quality, channels, mostBytes) {
+    this.quality = quality
+    this.#channels = channels
+    this.#mostBytes = mostBytes
+  }
+
+  add({ frame, atMs }) {
+    this.#isFull ||= this.#heldBytes + frame.length > this.#mostBytes
+    if (this.#isFull) return
+    this.#heldBytes += frame.length
+    this.#frames.push({ frame, atMs })
+  }
+
+  /** Returns `{ file, lengthMs, isWhole }`, where `drawnMs` says when each time is to be heard; `file` is empty if nothing sounded. */
+  cut(drawnMs) {
+    const { sampleRate, bytes, silence, header } = this.quality
+    const blockBytes = bytes * this.#channels
+    const placed = this.#frames.map(({ frame, atMs }) => ({ frame, place: Math.round((drawnMs(atMs) * sampleRate) / 1000) * blockBytes }))
+    const fitting = placed.filter(({ frame, place }) => place + frame.length <= this.#mostBytes)
+    const length = fitting.reduce((most, { frame, place }) => Math.max(most, place + frame.length), 0)
+    const samples = Buffer.alloc(length, silence)
+    for (const { frame, place } of fitting) frame.copy(samples, place)
+    return {
+      file: length === 0 ? Buffer.alloc(0) : Buffer.concat([header(length, this.#channels), samples]),
+      lengthMs: (length / blockBytes / sampleRate) * 1000,
+      isWhole: !this.#isFull && fitting.length === placed.length
+    }
+  }
+}
+
+function mulawHeader(length, channels) {
+  const header = wavHeader(length, 8000, channels)
+  header.writeUInt16LE(MULAW_TAG, 20)
+  header.writeUInt32LE(8000 * channels, 28)
+  header.writeUInt16LE(channels, 32)
+  header.writeUInt16LE(8, 34)
+  return header
+}
+
+module.exports = { QUALITIES, Sound }

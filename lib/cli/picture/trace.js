@@ -1,0 +1,147 @@
+'use strict'
+
+// What a session did, gathered while it plays, for a picture of it: its playbacks and how loud each was, what was asked for, what it told, and
+// the sound itself.
+
+const { SpeakerError } = require('../../error')
+const { sourceName } = require('../source-name')
+const { EDGE_MS, Line, shape } = require('./level')
+const { FRAME_MS, Peaks } = require('./peaks')
+const { QUALITIES, Sound } = require('./sound')
+
+/** Events of the session itself that a picture shows. */
+const EVENTS = ['reconnecting', 'reconnected', 'disconnected', 'muted', 'unmuted', 'unpublished', 'republished', 'overloaded', 'error', 'mark']
+/** Requests that change what was requested before; of a mute an event tells. */
+const CONTROLS = ['stop', 'pause', 'resume', 'seek', 'volume', 'trackVolume', 'trackPan', 'move', 'flush', 'interrupt']
+/** So many are kept, of events and of controls together. */
+const MOST_EVENTS = 1000
+class Trace {
+  name
+  lanes = []
+  /** Playbacks beyond `mostLanes`. */
+  leftOut = 0
+  /** `{ atMs, type, … }`, in order of time. */
+  events = []
+  mix = new Peaks()
+  #session
+  #options
+  #tracks = new Map()
+  #mostLanes
+  #sounds = []
+  /** Promises of the ends of all taps. */
+  #ended = []
+
+  /**
+   * `options` are those of the session, `offsetMs` when its time is 0 in the log. Of its sound `audioBytes` are kept to be listened to, of its
+   * playbacks `mostLanes`.
+   */
+  constructor(session, { name, options, channels = 1, audioBytes = 0, mostLanes }) {
+    this.name = name
+    this.#session = session
+    this.#options = options
+    this.#mostLanes = mostLanes
+    this.#tap({}, (frame) => this.mix.add(frame))
+    if (audioBytes > 0) this.#sounds = QUALITIES.map((quality) => new Sound(quality, channels, audioBytes))
+    for (const sound of this.#sounds) {
+      const { format, sampleRate } = sound.quality
+      this.#tap({ format, sampleRate, channels }, (frame) => sound.add(frame))
+    }
+    for (const type of EVENTS) session.on(type, ({ seq, ...event }) => this.#note(type, event))
+    session.on('stalled', ({ context, atMs }) => this.lanes.find(({ playback }) => playback === context)?.stalls.push(atMs))
+  }
+
+  /** A request of this type was made at `atMs`; `made` is its playback (see History) or what the call resolved with. */
+  made(type, request, atMs, made) {
+    if (type === 'play' || type === 'stream') this.#begun(request, made)
+    else if (CONTROLS.includes(type)) this.#controlled(type, request, atMs, made)
+  }
+
+  /** All has ended: returns what a picture is drawn from. */
+  async finish() {
+    await Promise.all(this.#ended)
+    const lanes = this.lanes.map(({ playback, ...lane }) => ({ ...lane, ...playback, volume: lane.volume }))
+    const ended = lanes.filter(({ endedAtMs }) => endedAtMs !== undefined)
+    shape(ended, this.#tracks, this.#options)
+    const times = [...ended.map(({ endedAtMs }) => endedAtMs), ...this.events.map(({ atMs }) => atMs)]
+    return {
+      name: this.name,
+      lanes: ended,
+      leftOut: this.leftOut,
+      events: this.events,
+      mix: this.mix,
+      sounds: this.#sounds,
+      endMs: Math.max(0, ...times)
+    }
+  }
+
+  #begun(request, playback) {
+    if (this.lanes.length >= this.#mostLanes) {
+      this.leftOut++
+      return
+    }
+    const { role = 'media', volume = 1, gain = 1, fadeInMs = 0, fadeOutMs = 0, audioUrl } = request
+    const lane = { playback, role, gain, fadeInMs, fadeOutMs, source: audioUrl && sourceName(String(audioUrl)), volume: new Line(volume), wave: new Peaks(), stalls: [], changes: [] }
+    this.lanes.push(lane)
+    this.#tap({ requestId: request.requestId }, (frame) => lane.wave.add(frame))
+  }
+
+  #controlled(type, request, atMs, made) {
+    const { requestId, trackId, fadeMs = EDGE_MS, volume, gain } = request
+    const many = made?.stopped ?? made?.interrupted?.map((each) => each.requestId) ?? made?.changed ?? []
+    this.#note(type, { atMs, requestId, trackId, ...numbers(request), ...(made?.interrupted && { count: many.length }) })
+    for (const lane of many.map((id) => this.#lane(id)).filter(Boolean)) {
+      if (type === 'volume') {
+        lane.volume.toward(volume, atMs, fadeMs)
+        lane.changes.push({ atMs, volume })
+      } else lane.stop ??= { fromMs: atMs + (request.afterMs ?? 0) }
+    }
+    if (type !== 'trackVolume') return
+    if (!this.#tracks.has(trackId)) this.#tracks.set(trackId, new TrackLine())
+    this.#tracks.get(trackId).set({ volume, gain }, atMs, fadeMs)
+  }
+
+  /** The playback that has this id now, or had it last. */
+  #lane(requestId) {
+    return this.lanes.findLast((lane) => lane.playback.requestId === requestId)
+  }
+
+  #note(type, event) {
+    if (this.events.length < MOST_EVENTS) this.events.push({ type, ...event })
+  }
+
+  #tap(options, listener) {
+    let tap
+    try {
+      tap = this.#session.tap({ channels: 1, format: 's16', frameMs: FRAME_MS, ...options })
+    } catch (error) {
+      // A request that was refused at once has nothing to be heard.
+      if (error instanceof SpeakerError) return
+      throw error
+    }
+    tap.on('data', listener)
+    this.#ended.push(new Promise((resolve) => tap.once('close', resolve)))
+  }
+}
+
+/** The level of a track: its volume and its gain, of which a request may name one. */
+class TrackLine extends Line {
+  #volume = 1
+  #gain = 1
+
+  constructor() {
+    super(1)
+  }
+
+  set({ volume = this.#volume, gain = this.#gain }, atMs, fadeMs) {
+    this.#volume = volume
+    this.#gain = gain
+    this.toward(volume * gain, atMs, fadeMs)
+  }
+}
+
+/** What of a request can be shown beside its name. */
+function numbers({ audio, requestId, trackId, ...fields }) {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => ['number', 'boolean', 'string'].includes(typeof value) || Array.isArray(value)))
+}
+
+module.exports = { Trace }

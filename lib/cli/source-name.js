@@ -1,0 +1,13 @@
+'use strict'
+
+const path = require('node:path')
+
+/** Returns the last part of a path or URL, without its query; of a URL without a path its host. */
+function sourceName(source) {
+  if (/^data:/i.test(source)) return 'data:'
+  if (!/^https?:/i.test(source) || !URL.canParse(source)) return path.basename(source) || source
+  const { pathname, host } = new URL(source)
+  return path.basename(pathname) || host
+}
+
+module.exports = { sourceName }
