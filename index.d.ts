@@ -29,12 +29,18 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   /**
    * @throws {SpeakerError} `ERR_INVALID_ARGUMENT`; `ERR_NO_THREADS` if the operating system refuses the threads that all sessions
    * share, which the next session asks for again
+   *
+   * @example
+   * const session = new SpeakerSession({ output: { type: 'memory', clock: 'manual' }, overlap: { default: 'mix', 2: 'queue' } })
    */
   constructor(options: SessionOptions)
 
   /**
    * Sets options for all sessions of the process, those of worker threads included, at any time; what is not given stays as it is.
    * @throws {SpeakerError} `ERR_INVALID_ARGUMENT`
+   *
+   * @example
+   * SpeakerSession.configure({ maxSpoolBytes: 512 * 1024 * 1024, network: 'public' })
    */
   static configure(options: ProcessOptions): void
 
@@ -67,12 +73,20 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * Counts over all sessions of the process, those of worker threads included. `sessions` is how many are not closed yet;
    * `broken` how many broke by a fault of this package's own (`ERR_INTERNAL`) since the process began; `clips` and `clipBytes` how
    * many clips there are, those that are being made or are closed and still play included, and how many bytes they hold.
+   *
+   * @example
+   * const { sessions, broken } = SpeakerSession.processStats()
+   * if (broken > 0) console.error(`${broken} sessions broke, ${sessions} are open`)
    */
   static processStats(): ProcessStats
 
   /**
    * What an operator counts, over all sessions of the process, those of worker threads included: counters since the process began, gauges as
    * they are now, and histograms. Cheap enough for each scrape of a monitor; `speaker-session/metrics` hands it to prom-client.
+   *
+   * @example
+   * const { requests, failures, firstFrameLatencyMs } = SpeakerSession.metrics()
+   * console.log(requests, failures, firstFrameLatencyMs.sum / firstFrameLatencyMs.count)
    */
   static metrics(): ProcessMetrics
 
@@ -82,12 +96,22 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * without it. Nobody waits for a listener: up to 1 MiB of lines wait for this thread of JavaScript, and a line says how many more there
    * were. A listener that throws is told of once, by a warning of the process. It does not keep Node alive.
    * @throws {SpeakerError} `ERR_INVALID_ARGUMENT`
+   *
+   * @example
+   * SpeakerSession.on('log', ({ level, message, requestId }) => console.log(level, message, requestId))
    */
   static on(type: 'log', listener: (line: LogLine) => void): typeof SpeakerSession
   /** As EventEmitter has it. */
   static on(emitter: any, type: string | symbol, options?: any): any
 
-  /** Calls the listener no longer. */
+  /**
+   * Calls the listener no longer.
+   *
+   * @example
+   * const listener = ({ message }: { message: string }) => console.log(message)
+   * SpeakerSession.on('log', listener)
+   * SpeakerSession.off('log', listener)
+   */
   static off(type: 'log', listener: (line: LogLine) => void): typeof SpeakerSession
 
   /** Names the session in lines of the log: 1 for the first of the process. */
@@ -99,6 +123,9 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * Rejects with `ERR_OUTPUT` or `ERR_JOIN_FAILED` if the output can't be opened, `ERR_CLOSED` after `close`, `ERR_ABORTED` if
    * `signal` is aborted first. The attempt is given up then, unless another `connect` or a playback needs the output too.
    * On the manual clock `connected` keeps its place: what is told of later calls is told once it is known whether the output is open.
+   *
+   * @example
+   * await session.connect({ signal: AbortSignal.timeout(5000) }) // joins before the first sound is wanted
    */
   connect(options?: { signal?: AbortSignal }): Promise<void>
 
@@ -112,6 +139,11 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * other playbacks (but see `onDuplicate: 'replace'`). An unhandled rejection does not end the process.
    *
    * The promise also bears the `requestId`, and a promise of whether the playback starts: see {@link Playing}.
+   *
+   * @example
+   * const playing = session.playAudio({ audioUrl: 'https://example.com/hello.mp3', trackId: 2, stopOther: false })
+   * playing.catch(({ code, message }) => console.error(code, message))
+   * const { outcome, durationMs } = await playing
    */
   playAudio(request: PlayRequest): Playing
 
@@ -120,6 +152,12 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * with the same events and the same policy.
    * @throws {SpeakerError} if the request is refused: `ERR_INVALID_ARGUMENT`, `ERR_DUPLICATE_REQUEST`, `ERR_ABORTED`, `ERR_CLOSED`
    * or `ERR_INTERNAL`
+   *
+   * @example
+   * const speech = session.createStream({ format: 'pcm16', sampleRate: 24000, role: 'voice' })
+   * for await (const piece of tts) if (!speech.write(piece)) await once(speech, 'drain')
+   * speech.end()
+   * const { positionMs } = await speech.finished
    */
   createStream(request: StreamRequest): SpeakerStream
 
@@ -134,18 +172,29 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * get their own terminal event, and the events of both bear the same `requestId`.
    *
    * A stop of a `requestId` that is not live is not remembered, unless `ahead` is `true`: see {@link StopTarget}.
+   *
+   * @example
+   * await session.stopAudio({ trackId: 1, reason: 'user', fadeOutMs: 200 })
+   * await session.stopAudio() // everything
    */
   stopAudio(target?: StopTarget): Promise<StopResult>
 
   /**
    * Moves a queued playback to another place in its line; a place beyond the end is the end. `queued` tells its new place if
    * that is another one, and tells the playback that becomes the first. Nothing changes for a playback that is not queued.
+   *
+   * @example
+   * const { moved } = await session.moveAudio({ requestId: 'sentence 3', position: 1 }) // the next one
    */
   moveAudio(request: MoveRequest): Promise<MoveResult>
 
   /**
    * Stops everything on all tracks, queued playbacks included, apart from the roles in `keep`: for barge-in. As quick as
    * `stopAudio`, with its 5 ms fade unless `fadeOutMs` or `afterMs` say otherwise. To interrupt nothing is no error.
+   *
+   * @example
+   * const { groups } = await session.interrupt({ keep: ['ambient'], fadeOutMs: 80 })
+   * for (const { group, heardMs } of groups) console.log(`${heardMs} ms of ${group} were heard`)
    */
   interrupt(request?: InterruptRequest): Promise<InterruptResult>
 
@@ -157,11 +206,18 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    *
    * For a playback that sounds, `paused` is emitted once it is silent; a `resumeAudio` before that takes the pause back, and
    * neither event is emitted.
+   *
+   * @example
+   * const { paused } = await session.pauseAudio({ trackId: 1 })
    */
   pauseAudio(target?: Target): Promise<{ paused: string[] }>
 
   /**
    * Resumes the target, with a rise over 5 ms. Returns the `requestId`s that were paused before; to resume nothing is no error.
+   *
+   * @example
+   * await session.pauseAudio({ trackId: 1 })
+   * const { resumed } = await session.resumeAudio({ trackId: 1 })
    */
   resumeAudio(target?: Target): Promise<{ resumed: string[] }>
 
@@ -174,6 +230,9 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * Returns the `requestId`s that were sought; to seek nothing is no error.
    * Rejects with `ERR_NOT_SEEKABLE`, and nothing changes, if one of the target's playbacks is a stream, or a download whose length
    * the server did not announce and which is not complete yet.
+   *
+   * @example
+   * await session.seekAudio({ requestId: 'audiobook', positionMs: 90_000 })
    */
   seekAudio(request: SeekRequest): Promise<{ sought: string[] }>
 
@@ -196,6 +255,9 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * Changes the `volume` of the target, in a straight line from its present one. What loads, waits or is paused has the new
    * volume when it sounds; what fades out follows both. Returns the `requestId`s that were changed; to change nothing is no
    * error.
+   *
+   * @example
+   * await session.setVolume({ requestId: 'music', volume: 0.2, fadeMs: 500 })
    */
   setVolume(request: VolumeRequest): Promise<{ changed: string[] }>
 
@@ -210,6 +272,9 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * For other outputs, where tracks are mixed, the track is silent in the mix within 5 ms, what plays on it goes on and counts as unheard
    * (`unheardMs`), and `muted` and `unmuted` are emitted at once, if anything changed. `record` writes it.
    * Rejects with `ERR_CLOSED` after `close`, `ERR_INTERNAL` if the session broke, `ERR_INVALID_ARGUMENT`.
+   *
+   * @example
+   * await session.setMuted({ trackId: 1, muted: true })
    */
   setMuted(request: MuteRequest): Promise<void>
 
@@ -234,6 +299,9 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * In a recording (`record`) it is a stop.
    * Rejects with `ERR_REFUSED` if the server does not answer within `connectTimeoutMs`; with `ERR_UNSUPPORTED_OPERATION` for other outputs
    * than `livekit`, `ERR_CLOSED` after `close`, `ERR_INTERNAL` if the session broke, `ERR_INVALID_ARGUMENT`.
+   *
+   * @example
+   * await session.unpublish(3) // livekit only
    */
   unpublish(trackId: number): Promise<void>
 
@@ -245,13 +313,26 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * Rejects with `ERR_REFUSED` if the room does not take it (the grant is missing, or it is more than the server's limit) or does not
    * answer within `connectTimeoutMs`, and the room lists what it did before; with `ERR_UNSUPPORTED_OPERATION` for other outputs than
    * `livekit`, `ERR_JOIN_FAILED` or `ERR_DISCONNECTED` with the room, `ERR_CLOSED`, `ERR_INTERNAL`, `ERR_INVALID_ARGUMENT`.
+   *
+   * @example
+   * await session.setAttributes({ 'lk.agent.state': 'speaking' })
    */
   setAttributes(attributes: Record<string, string>): Promise<void>
 
-  /** Sets the metadata of this participant, a text that is not empty; otherwise as {@link setAttributes}. */
+  /**
+   * Sets the metadata of this participant, a text that is not empty; otherwise as {@link setAttributes}.
+   *
+   * @example
+   * await session.setMetadata(JSON.stringify({ language: 'en' }))
+   */
   setMetadata(metadata: string): Promise<void>
 
-  /** Sets the name of this participant, a text that is not empty; otherwise as {@link setAttributes}. */
+  /**
+   * Sets the name of this participant, a text that is not empty; otherwise as {@link setAttributes}.
+   *
+   * @example
+   * await session.setName('Announcements')
+   */
   setName(name: string): Promise<void>
 
   /**
@@ -265,12 +346,18 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * lacks the grant `canPublishData`, or the server opens no data channel within `connectTimeoutMs`; with `ERR_QUEUE_FULL` if 1 MiB waits
    * already; with `ERR_UNSUPPORTED_OPERATION` for other outputs than `livekit`, `ERR_JOIN_FAILED` or `ERR_DISCONNECTED` with the room,
    * `ERR_CLOSED`, `ERR_INTERNAL`.
+   *
+   * @example
+   * await session.sendData(JSON.stringify({ state: 'ready' }), { topic: 'state', to: ['alice'] })
    */
   sendData(payload: Uint8Array | string, options?: DataOptions): Promise<void>
 
   /**
    * Sends a text of up to 512 KiB, as LiveKit's text streams do: in parts, reliably and in order. Resolves once the last part is handed to the
    * transport. A text that was sent in part when the room was lost is sent whole into the next one; otherwise as {@link sendData}.
+   *
+   * @example
+   * await session.sendText('What was said, as text', { topic: 'lk.chat' })
    */
   sendText(text: string, options?: TextOptions): Promise<void>
 
@@ -279,6 +366,9 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * with `ERR_RPC`, whose `rpcCode` is LiveKit's: 1400 there is no such method, 1500 it failed, 1501 nobody has taken the call within
    * 7 s, 1502 no answer within `timeoutMs`, 1503 the participant has left, 1504 the answer has more than 15 KiB, or one of the method's
    * own; with `ERR_DISCONNECTED` or `ERR_CLOSED` if the room is lost meanwhile; otherwise as {@link sendData}.
+   *
+   * @example
+   * const answer = await session.performRpc({ to: 'alice', method: 'location', payload: '{}', timeoutMs: 5000 })
    */
   performRpc(request: RpcRequest): Promise<string>
 
@@ -287,10 +377,21 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * to the caller if it has an integer `rpcCode`, with its `message` (256 bytes) and `rpcData` (15 KiB); anything else is a warning of the
    * process, and 1500 to the caller. One of the same name takes its place. Throws `ERR_INVALID_ARGUMENT`, and `ERR_UNSUPPORTED_OPERATION`
    * for other outputs than `livekit`.
+   *
+   * @example
+   * session.registerRpc('pause', async ({ identity }) => {
+   *   const { paused } = await session.pauseAudio()
+   *   return JSON.stringify({ identity, paused })
+   * })
    */
   registerRpc(method: string, handler: (call: RpcCall) => string | Promise<string>): void
 
-  /** Takes a method away; whoever calls it is told that there is none. To take away none is no error. */
+  /**
+   * Takes a method away; whoever calls it is told that there is none. To take away none is no error.
+   *
+   * @example
+   * session.unregisterRpc('pause')
+   */
   unregisterRpc(method: string): void
 
   /** This participant as the room lists it; null while no room is joined, and for other outputs than `livekit`. */
@@ -300,16 +401,29 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * The others in the room, by identity. Empty while no room is joined, and for other outputs than `livekit`; while the room is won back,
    * as it was last. Those who were there when the room was joined are told by no event; `participantJoined`, `participantChanged` and
    * `participantLeft` tell what changes. Hidden participants are not listed, and some servers list who only listens up to 3 s late.
+   *
+   * @example
+   * const agents = session.participants().filter(({ kind }) => kind === 'agent')
    */
   participants(): Participant[]
 
   /** How the output is connected now. Events that led to it may follow, as each waits for its turn. */
   readonly connection: ConnectionState
 
-  /** Every live playback: what plays or loads, in order of arrival; then what is queued, track by track in order of its turn. */
+  /**
+   * Every live playback: what plays or loads, in order of arrival; then what is queued, track by track in order of its turn.
+   *
+   * @example
+   * for (const { requestId, state, positionMs } of session.playbacks()) console.log(requestId, state, positionMs)
+   */
   playbacks(): PlaybackInfo[]
 
-  /** Counts since the session began. */
+  /**
+   * Counts since the session began.
+   *
+   * @example
+   * const { playing, queued, lateFrames } = session.stats()
+   */
   stats(): SessionStats
 
   /**
@@ -325,12 +439,24 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * with `ERR_OUTPUT` too, and nothing has moved, if a `memory` or `wav` output holds less (see {@link MemoryOutput} and
    * {@link WavOutput}).
    * @param ms 0 to 86,400,000 (a day)
+   *
+   * @example
+   * const session = new SpeakerSession({ output: { type: 'memory', clock: 'manual' } })
+   * const chime = session.playAudio({ audioUrl: 'chime.wav' })
+   * await session.advance(2000) // at once
+   * const { outcome } = await chime
    */
   advance(ms: number): Promise<void>
 
   /**
    * What the `memory` output holds so far: a copy.
    * @throws {SpeakerError} `ERR_UNSUPPORTED_OPERATION` for other outputs, `ERR_OUTPUT` if there is no memory for the copy
+   *
+   * @example
+   * const session = new SpeakerSession({ output: { type: 'memory', clock: 'manual' } })
+   * session.playAudio({ audioUrl: 'chime.wav' })
+   * await session.advance(100)
+   * const { samples, channels } = session.recording() // 4800 samples
    */
   recording(): Recording
 
@@ -338,6 +464,9 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * Returns a Readable of everything that the output takes from now on: all tracks, after the limiter; or of one track (`trackId`) or playback (`requestId`). For
    * echo cancellation, level meters and recording beside the output. Can be called before `connect`, and any number may exist at once.
    * @throws {SpeakerError} `ERR_INVALID_ARGUMENT`, `ERR_CLOSED`, `ERR_INTERNAL`
+   *
+   * @example
+   * for await (const { frame, atMs } of session.tap({ sampleRate: 16000, channels: 1, frameMs: 10 })) recognizer.write(frame)
    */
   tap(options?: TapOptions): SpeakerTap
 
@@ -352,7 +481,7 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    *
    * @example
    * const voice = session.listen({ identity: 'alice', sampleRate: 16000 })
-   * for await (const { frame, atMs } of voice) recogniser.write(frame)
+   * for await (const { frame, atMs } of voice) recognizer.write(frame)
    */
   listen(options: ListenOptions): SpeakerVoice
 
@@ -376,10 +505,19 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * On a manual clock a drain moves the clock, as fast as sources allow, to the end of the last playback and of an `advance` that is
    * under way. As in `advance` it waits for sources, and not for who writes a stream: write and end it before. `withinMs` is time of
    * the session there, and ends where the recording of a `memory` or `wav` output is full.
+   *
+   * @example
+   * await session.close({ drain: true, withinMs: 8000 }) // what was accepted is heard to its end
    */
   close(options?: CloseOptions): Promise<void>
 
-  /** `await using session = …` closes it. */
+  /**
+   * `await using session = …` closes it.
+   *
+   * @example
+   * await using session = new SpeakerSession({ output: { type: 'memory', clock: 'manual' } })
+   * await session.advance(100)
+   */
   [Symbol.asyncDispose](): Promise<void>
 }
 
@@ -793,6 +931,9 @@ export type IceTransport = 'all' | 'tcp' | 'relay'
  * beside this package) from `LIVEKIT_API_KEY` and `LIVEKIT_API_SECRET`. `name`, `kind` and `attributes` are how the room lists the participant
  * ({@link Participant}); a `kind` other than `standard` says that it is no person: agents take no `agent` for their user.
  * @throws {SpeakerError} `ERR_INVALID_ARGUMENT` if one of the three is missing
+ *
+ * @example
+ * const output = liveKitFromEnv({ room: 'lobby', identity: 'announcements', kind: 'agent' })
  */
 export function liveKitFromEnv(
   options: {
@@ -981,14 +1122,27 @@ export interface SpeakerStream extends Writable {
    * stream is silent because nothing was written behind it (up to 32 ms of it are then held back by the resampler, for what follows), when
    * it is flushed, and when it ends. In a file format no sample can be told from a byte, so there it is reached with a flush or the end.
    * Otherwise as {@link SpeakerSession.mark}.
+   *
+   * @example
+   * speech.write(sentence)
+   * const { atMs } = await speech.mark('first sentence')
    */
   mark(name: string): Promise<ReachedMark>
   /**
    * Drops what was written and not heard yet, faded over 5 ms; resolves when that is done. What is written next, which may be at
    * once, begins with a new sample, or in a file format with a new file.
+   *
+   * @example
+   * speech.write(sentence)
+   * await speech.flush() // what the user does not want to hear any more
    */
   flush(): Promise<void>
-  /** How the stream is doing at this moment; `undefined` once its playback is over. */
+  /**
+   * How the stream is doing at this moment; `undefined` once its playback is over.
+   *
+   * @example
+   * const ahead = speech.stats()?.bufferedMs ?? 0
+   */
   stats(): StreamStats | undefined
 }
 
@@ -1019,19 +1173,42 @@ export interface SpeakerTrack {
    * from the present level over `fadeMs` of the session's time, or at once if nothing of the track sounded in the sample before. It stays
    * when the room is lost and joined anew.
    * Rejects with `ERR_INVALID_ARGUMENT`, `ERR_CLOSED` after `close`, `ERR_INTERNAL` if the session broke.
+   *
+   * @example
+   * await session.track(1).setVolume({ volume: 0.3, fadeMs: 500 })
    */
   setVolume(change: TrackVolume): Promise<void>
   /**
    * Brings the track to one side, for what plays on it and for all that will: the other channel is turned down in a straight line, and the sound of
    * neither goes to the other. In everything else like `setVolume`.
    * Rejects with `ERR_INVALID_ARGUMENT`, also if the output has one channel, `ERR_CLOSED`, `ERR_INTERNAL`.
+   *
+   * @example
+   * const session = new SpeakerSession({ output: { type: 'memory', channels: 2 } })
+   * await session.track(1).setPan({ pan: -0.5, fadeMs: 200 })
    */
   setPan(change: TrackPan): Promise<void>
-  /** The same as {@link SpeakerSession.setMuted} of this track. */
+  /**
+   * The same as {@link SpeakerSession.setMuted} of this track.
+   *
+   * @example
+   * await session.track(1).setMuted(true)
+   */
   setMuted(muted: boolean): Promise<void>
-  /** What the track does at this moment, and counts since the session began. */
+  /**
+   * What the track does at this moment, and counts since the session began.
+   *
+   * @example
+   * const { playing, queued, bufferedMs } = session.track(1).stats()
+   */
   stats(): TrackStats
-  /** The same as {@link SpeakerSession.tap} with this `trackId`. */
+  /**
+   * The same as {@link SpeakerSession.tap} with this `trackId`.
+   *
+   * @example
+   * const frames = session.track(1).tap({ format: 'f32' })
+   * frames.on('data', ({ frame, atMs }) => console.log(atMs, frame.length))
+   */
   tap(options?: Omit<TapOptions, 'trackId' | 'requestId'>): SpeakerTap
 }
 
@@ -1415,7 +1592,13 @@ export interface SpeakerClip {
    * that was given as bytes. 0 once it is closed.
    */
   readonly bytes: number
-  /** Lets it go. What plays or waits goes on; a later request for it rejects with `ERR_CLOSED`. A second call does nothing. */
+  /**
+   * Lets it go. What plays or waits goes on; a later request for it rejects with `ERR_CLOSED`. A second call does nothing.
+   *
+   * @example
+   * const chime = await SpeakerSession.clip({ audioUrl: 'chime.wav' })
+   * chime.close()
+   */
   close(): void
   /** The same. */
   [Symbol.dispose](): void
