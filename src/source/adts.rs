@@ -9,7 +9,7 @@ use symphonia::core::codecs::audio::well_known::CODEC_ID_AAC;
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder};
 
 use super::body::SharedBody;
-use super::decode::{About, Block, Piece, Step, decode_packet, decoder};
+use super::decode::{About, Block, LEAD_IN, Piece, Step, decode_packet, decoder};
 use super::frames::{self, Next};
 use crate::error::Result;
 
@@ -73,11 +73,14 @@ pub struct Adts {
     last: Option<Header>,
     decoder: Option<Box<dyn AudioDecoder>>,
     packet: Vec<u8>,
+    /// How many frames came, and how many samples per channel the last one gave.
+    came: u64,
+    samples: u64,
 }
 
 impl Adts {
     pub fn new(body: &SharedBody) -> Self {
-        Self { body: body.clone(), last: None, decoder: None, packet: Vec::new() }
+        Self { body: body.clone(), last: None, decoder: None, packet: Vec::new(), came: 0, samples: 0 }
     }
 }
 
@@ -105,9 +108,31 @@ impl Piece for Adts {
         }
         let left_out = Step::LeftOut(header.length as u64);
         match &mut self.decoder {
-            Some(decoder) if header.packets == 1 => Ok(decode_packet(&mut **decoder, &self.packet, block, left_out)?),
+            Some(decoder) if header.packets == 1 => {
+                let step = decode_packet(&mut **decoder, &self.packet, block, left_out)?;
+                if let Step::Block = step {
+                    self.came += 1;
+                    self.samples = (block.samples.len() / block.spec.channels().count().max(1)) as u64;
+                }
+                Ok(step)
+            }
             _ => Ok(left_out),
         }
+    }
+
+    fn skip(&mut self, to: u64) -> Option<u64> {
+        let wanted = to.saturating_sub(LEAD_IN).checked_div(self.samples)?;
+        let mut body = self.body.get();
+        while self.came < wanted
+            && let Next::Frame(header) = frames::next(&mut body, self.last)
+            && header.packets == 1
+            && self.last.is_some_and(|last| frames::Header::is_alike(&last, &header))
+        {
+            body.consume(header.length);
+            self.came += 1;
+        }
+        self.decoder.as_mut()?.reset();
+        Some(self.came * self.samples)
     }
 
     fn goes_on(&self) -> bool {

@@ -108,6 +108,15 @@ impl Piece for Blocks {
         decode_into(&mut *self.decoder, &packet, block, Step::LeftOut(length as u64))
     }
 
+    fn skip(&mut self, to: u64) -> Option<u64> {
+        let block = self.block as u64;
+        let (came, all) = (self.stated? / block - self.left / block, self.stated? / block);
+        let to = (to / self.samples).min(all);
+        let skipped = self.body.get().skip(to.checked_sub(came)? * block);
+        self.left -= skipped;
+        Some((came + skipped / block) * self.samples)
+    }
+
     fn about(&mut self) -> About {
         let samples = self.stated.map(|bytes| bytes / self.block as u64 * self.samples);
         About { codec: self.decoder.codec_info().short_name, samples, ..About::default() }

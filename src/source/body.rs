@@ -24,6 +24,9 @@ const REWIND_BYTES: u64 = 64 << 10;
 /// Skipping more than this seeks, where that is possible.
 const SEEK_BYTES: u64 = 256 << 10;
 
+/// A place further than this is far, of a body that a server sends: as far as a download is ahead of whoever reads it.
+const FAR: u64 = 8 << 20;
+
 /// The bytes of a source, from where they were read to.
 pub struct Body {
     input: Box<dyn MediaSource>,
@@ -40,13 +43,21 @@ pub struct Body {
     mark: Option<u64>,
     /// What its tags say, if somebody wants to know.
     metadata: Option<Metadata>,
+    /// A server has it.
+    is_remote: bool,
 }
 
 impl Body {
     /// The bytes of `input`, to be read by `task`.
     pub fn new(input: Box<dyn MediaSource>, task: &Reading) -> Self {
         let (buffer, task) = (Vec::new(), task.clone());
-        Self { input, task, buffer, start: 0, place: 0, ended: false, failure: None, mark: None, metadata: None }
+        let (failure, mark, metadata) = (None, None, None);
+        Self { input, task, buffer, start: 0, place: 0, ended: false, failure, mark, metadata, is_remote: false }
+    }
+
+    /// The same, of which a server has what has not come yet.
+    pub fn of_server(self) -> Self {
+        Self { is_remote: true, ..self }
     }
 
     /// A body that is within this one, read by the same task.
@@ -190,6 +201,11 @@ impl Body {
     /// Returns true if any place of it can be read.
     pub fn is_seekable(&self) -> bool {
         self.input.is_seekable()
+    }
+
+    /// Returns true if a place is so far ahead that going there saves a download.
+    pub fn is_far(&self, place: u64) -> bool {
+        self.is_remote && place > self.place.saturating_add(FAR)
     }
 
     /// How long it is, if it can be sought.

@@ -18,7 +18,7 @@ use symphonia::core::units::{Duration, Timestamp};
 use super::blocks::{Blocks, Layout, default_channels};
 use super::body::{Body, SharedBody};
 use super::container::{Extent, Window};
-use super::decode::{About, Block, Piece, Step, damaged, decode_into, decoder, unsupported};
+use super::decode::{About, Block, LEAD_IN, Piece, Step, damaged, decode_into, decoder, unsupported};
 use super::file::{self, Within};
 use super::trim::Trim;
 use crate::error::Result;
@@ -325,6 +325,12 @@ impl Piece for Caf {
         }
     }
 
+    fn skip(&mut self, to: u64) -> Option<u64> {
+        let decoded = self.samples.skip(self.trim.decoded(to))?;
+        self.trim.go_on_at(decoded);
+        Some(self.trim.heard(decoded))
+    }
+
     fn about(&mut self) -> About {
         let About { codec, samples, metadata } = self.samples.about();
         About { codec, samples: self.valid.or(samples), metadata }
@@ -360,8 +366,9 @@ struct Packets {
     bytes: u64,
     samples: u64,
     table: Table,
-    /// How many packets came.
+    /// How many packets came, and how many samples per channel they hold.
     came: u64,
+    decoded: u64,
     /// Bytes of packets that are still to come, or many if that is not known.
     left: u64,
     is_cut: bool,
@@ -408,6 +415,7 @@ impl Packets {
             samples,
             table,
             came: 0,
+            decoded: 0,
             left,
             is_cut: false,
             is_over: false,
@@ -454,8 +462,31 @@ impl Piece for Packets {
         }
         self.came += 1;
         self.left -= bytes;
+        self.decoded = self.decoded.saturating_add(samples);
         let packet = PacketRef::new(0, Timestamp::new(0), Duration::new(samples), &self.packet);
         decode_into(&mut *self.decoder, &packet, block, Step::LeftOut(bytes))
+    }
+
+    fn skip(&mut self, to: u64) -> Option<u64> {
+        let to = to.saturating_sub(LEAD_IN);
+        let mut bytes = 0;
+        loop {
+            let before = self.table.at;
+            let one = self
+                .one()
+                .filter(|(length, samples)| *length <= self.left && self.decoded.saturating_add(*samples) <= to);
+            let Some((length, samples)) = one else {
+                self.table.at = before;
+                break;
+            };
+            self.came += 1;
+            self.left -= length;
+            self.decoded += samples;
+            bytes += length;
+        }
+        self.decoder.reset();
+        self.body.get().skip(bytes);
+        Some(self.decoded)
     }
 
     fn about(&mut self) -> About {

@@ -6,18 +6,20 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
-use symphonia::core::codecs::audio::well_known::CODEC_ID_OPUS;
+use symphonia::core::codecs::audio::well_known::{CODEC_ID_MP1, CODEC_ID_MP2, CODEC_ID_MP3, CODEC_ID_OPUS};
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder};
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::{Hint, Probe, ProbeableFormat};
-use symphonia::core::formats::{FormatReader, Track, TrackType};
+use symphonia::core::formats::{FormatReader, SeekMode, SeekTo, Track, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::packet::Packet;
+use symphonia::core::units::Timestamp;
 
 use super::body::{Body, SharedBody};
-use super::decode::{About, Block, Piece, Step, damaged, decode_into, decoder, unsupported};
+use super::decode::{About, Block, LEAD_IN, Piece, Step, damaged, decode_into, decoder, unsupported};
 use super::metadata::Metadata;
 use super::trim::Trim;
+use super::{mpeg, opus};
 use crate::error::Result;
 
 /// The most that a demuxer reads to open a file: an index of a day of audio takes 30 MB.
@@ -234,6 +236,8 @@ pub struct Contained {
     ends_as_stated: bool,
     /// What of it is heard, if not all.
     trim: Option<Trim>,
+    /// What comes up to this time, in the track's own units, is only decoded for what comes behind it.
+    lead_in: u64,
     /// Samples per channel that the file states, of whatever it is; and what its tags say.
     samples: Option<u64>,
     metadata: Metadata,
@@ -273,6 +277,7 @@ impl Contained {
             came: 0,
             ends_as_stated: false,
             trim: None,
+            lead_in: 0,
             samples,
             metadata,
             is_over: false,
@@ -356,11 +361,40 @@ impl Piece for Contained {
         };
         self.came = self.came.saturating_add(packet.dur.get());
         let left_out = Step::LeftOut(packet.data.len() as u64);
-        let step = decode_into(&mut *self.codec, &packet.as_packet_ref(), block, left_out)?;
+        let mut step = decode_into(&mut *self.codec, &packet.as_packet_ref(), block, left_out)?;
+        if matches!(step, Step::LeftOut(_)) && self.came <= self.lead_in {
+            block.samples.clear();
+            block.samples.resize(packet.dur.get() as usize * block.spec.channels().count(), 0.0);
+            step = Step::Block;
+        }
         if let (Step::Block, Some(trim)) = (&step, &mut self.trim) {
             trim.cut(block);
         }
         Ok(step)
+    }
+
+    fn skip(&mut self, to: u64) -> Option<u64> {
+        // Of a file in fragments, each of them would have to be looked at.
+        let stated = self.stated.filter(|_| self.ends_as_stated && self.window.is_seekable())?;
+        let (track_id, parameters) = (self.track?, self.parameters());
+        let is_mpeg = [CODEC_ID_MP1, CODEC_ID_MP2, CODEC_ID_MP3].contains(&parameters.codec);
+        let lead_in = if is_mpeg { mpeg::LEAD_IN * 1_152 } else { LEAD_IN };
+        let pre_skip = opus::pre_skip(parameters);
+        let rate = parameters.sample_rate?;
+        let track = self.format.tracks().iter().find(|track| track.id == track_id)?;
+        // The track's units are samples.
+        track.time_base.filter(|base| (base.numer.get(), base.denom.get()) == (1, rate))?;
+        let decoded = self.trim.map_or(to, |trim| trim.decoded(to)).saturating_add(pre_skip);
+        let enter = decoded.checked_sub(lead_in).filter(|enter| (self.came + 1..stated).contains(enter))?;
+        let enter = Timestamp::new(i64::try_from(enter).ok()?);
+        let sought = self.format.seek(SeekMode::Accurate, SeekTo::Timestamp { ts: enter, track_id }).ok()?;
+        self.codec.reset();
+        (self.came, self.lead_in) = (u64::try_from(sought.actual_ts.get()).ok()?, decoded);
+        let given = self.came.saturating_sub(pre_skip);
+        if let Some(trim) = &mut self.trim {
+            trim.go_on_at(given);
+        }
+        Some(self.trim.map_or(given, |trim| trim.heard(given)))
     }
 
     fn about(&mut self) -> About {

@@ -65,10 +65,22 @@ pub struct About {
     pub metadata: Metadata,
 }
 
+/// What a decoder needs to have decoded before what it decodes rightly, in samples per channel: two frames of AAC, 80 ms of Opus (RFC 7845
+/// §4.6).
+pub const LEAD_IN: u64 = 4_096;
+
 /// Gives a source's samples block by block.
 pub trait Decode {
     /// The next samples, interleaved, with their rate and layout; `None` at the end. May suspend the decode task.
     fn next(&mut self) -> Result<Option<(&AudioSpec, &[f32])>>;
+
+    /// Goes to a sample per channel, counted from the source's first one at its own rate, or to one before it, without decoding all that comes
+    /// before. Returns the number of the sample that comes next; `None` if it stays where it is. What comes up to `to` may sound wrong.
+    /// Asked behind its first samples.
+    fn skip(&mut self, to: u64) -> Option<u64> {
+        let _ = to;
+        None
+    }
 
     /// What it says of itself, as far as it was read; asked behind its first samples.
     fn details(&mut self) -> Details {
@@ -102,6 +114,12 @@ pub enum Step {
 pub trait Piece {
     /// The next samples. May suspend the decode task.
     fn next(&mut self, block: &mut Block) -> Result<Step>;
+
+    /// As [`Decode::skip`], counted from the file's first sample; to a place that is behind what was given.
+    fn skip(&mut self, to: u64) -> Option<u64> {
+        let _ = to;
+        None
+    }
 
     /// Returns true if it plays on where the same kind of file begins again.
     fn goes_on(&self) -> bool {

@@ -90,10 +90,15 @@ impl DecodeTask {
         let (shared, levels) = (self.reading.shared.clone(), self.media.levels());
         let mut leveller = levels
             .map(|(target, ahead)| Leveller::new(target, self.channels, *known, self.heard, ahead, &shared.measured));
-        let mut decoder = self.media.open_as(&self.reading, leveller.is_some() && known.is_none())?;
+        let mut decoder = {
+            let skips = leveller.is_none() && pass.from() > SKIPPED;
+            self.media.open_as(&self.reading, leveller.is_some() && known.is_none(), skips)?
+        };
         let mut path: Option<Path> = None;
         let mut pre_ring: Option<Vec<f32>> = None;
         let mut pcm = Vec::new();
+        // Samples per channel of the source that come before those that are wanted.
+        let mut surplus = 0;
         let result = loop {
             if let Some(place) = decoder.place() {
                 self.tell(place);
@@ -107,6 +112,10 @@ impl DecodeTask {
             let path = match &mut path {
                 Some(path) if path.spec == *spec => path,
                 other => {
+                    if let Some(old) = other.as_ref().filter(|_| surplus > 0) {
+                        pass.go_back(old.in_session(surplus));
+                        surplus = 0;
+                    }
                     // The rate or the layout changed inside the stream: what the old filter holds is heard first.
                     if let Some(old) = other {
                         old.resampler.finish(&mut pcm);
@@ -117,7 +126,21 @@ impl DecodeTask {
                     path
                 }
             };
-            path.process(samples, &mut pcm);
+            let dropped = surplus.min((samples.len() / path.count) as u64);
+            surplus -= dropped;
+            path.process(&samples[dropped as usize * path.count..], &mut pcm);
+            if is_first
+                && leveller.is_none()
+                && let Some(entry) = path.entry(pass.from())
+            {
+                if let Some(place) = decoder.skip(entry) {
+                    pcm.clear();
+                    *path = Path::new(&path.spec, self.channels);
+                    surplus = entry.saturating_sub(place);
+                    pass.go_on_at(path.in_session(entry));
+                    continue;
+                }
+            }
             if let Some(leveller) = &mut leveller {
                 if is_first {
                     leveller.tagged(decoder.details().about.metadata.lufs(), &path.spec);
@@ -133,6 +156,9 @@ impl DecodeTask {
             self.push(&mut pcm)?;
             self.reading.take_turns()?;
         };
+        if let Some(path) = path.as_ref().filter(|_| surplus > 0) {
+            pass.go_back(path.in_session(surplus));
+        }
         let mut post = None;
         // Also after an error: what had come is played.
         if let Some(path) = path.as_mut().filter(|_| !pass.is_cut()) {
@@ -227,9 +253,21 @@ pub fn outcome<T>(media: &Media, waker: &Waker, decode: impl FnOnce() -> Result<
     })
 }
 
+/// What is nearer to the start than this, per channel, is decoded and dropped: that takes less time than to look for it.
+const SKIPPED: Samples = 5 * SAMPLE_RATE as Samples;
+
+/// So much before what is heard goes through the resampler, whose filter is shorter.
+const RUN_UP: Samples = SAMPLE_RATE as Samples / 2;
+
+fn gcd(one: u32, other: u32) -> u32 {
+    if other == 0 { one } else { gcd(other, one % other) }
+}
+
 /// From one source's rate and layout to the session's.
 pub struct Path {
     pub spec: AudioSpec,
+    /// Channels of the source.
+    count: usize,
     downmix: Downmix,
     mixed: Vec<f32>,
     pub resampler: Resampler,
@@ -239,10 +277,27 @@ impl Path {
     pub fn new(spec: &AudioSpec, channels: usize) -> Self {
         Self {
             spec: spec.clone(),
+            count: spec.channels().count().max(1),
             downmix: Downmix::new(spec.channels(), channels),
             mixed: Vec::new(),
             resampler: Resampler::new(spec.rate(), SAMPLE_RATE, channels),
         }
+    }
+
+    /// How long so many samples per channel of the source are in the session's; exact for those of an [`entry`](Self::entry).
+    fn in_session(&self, samples: u64) -> Samples {
+        let samples = u128::from(samples) * u128::from(SAMPLE_RATE) / u128::from(self.spec.rate());
+        Samples::try_from(samples).unwrap_or(Samples::MAX)
+    }
+
+    /// The sample of the source with which it can begin so that what is heard from a place of the session's on is as if all before it had
+    /// been decoded; `None` if that is near the start.
+    fn entry(&self, place: Samples) -> Option<u64> {
+        let place = place.checked_sub(SKIPPED).map(|place| place + SKIPPED - RUN_UP)?;
+        // Where a sample of the one is at the time of one of the other.
+        let step = u64::from(self.spec.rate() / gcd(self.spec.rate(), SAMPLE_RATE));
+        let entry = u128::from(place) * u128::from(self.spec.rate()) / u128::from(SAMPLE_RATE);
+        u64::try_from(entry).ok().map(|entry| entry / step * step)
     }
 
     /// Takes the next samples of the source, and appends to `pcm` what is ready of the session's.

@@ -123,6 +123,8 @@ pub struct Files {
     /// The file that is played, or was last: a damaged stream of frames goes on with its own decoder.
     piece: Option<(Kind, Box<dyn Piece>)>,
     is_playing: bool,
+    /// How many files were begun.
+    begun: u32,
     block: Block,
     heard: bool,
     /// Bytes that no decoder could use, and those of them since the last sound.
@@ -167,6 +169,7 @@ impl Files {
             tags: Tags::default(),
             piece: None,
             is_playing: false,
+            begun: 0,
             block: Block::default(),
             heard: false,
             left_out: 0,
@@ -220,6 +223,7 @@ impl Files {
             self.piece = Some((kind, piece));
         }
         self.is_playing = true;
+        self.begun = self.begun.saturating_add(1);
         Ok(())
     }
 
@@ -310,6 +314,12 @@ impl Decode for Files {
         }
         check(&mut self.block)?;
         Ok(Some((&self.block.spec, &self.block.samples)))
+    }
+
+    fn skip(&mut self, to: u64) -> Option<u64> {
+        // How long the files were that are over is not known here.
+        let is_first = self.begun == 1 && self.is_playing && self.left_out == 0;
+        self.piece.as_mut().filter(|_| is_first).and_then(|(_, piece)| piece.skip(to))
     }
 
     fn details(&mut self) -> Details {
@@ -447,6 +457,57 @@ mod tests {
                     bytes[(random >> 33) as usize % range] ^= 1 << (random >> 60 & 7);
                 }
                 played_both_ways(&name, &bytes);
+            }
+        }
+    }
+
+    /// Plays on from about a sample. Returns which one that was, and what came from there on.
+    fn skipped(body: Body, to: u64) -> Option<(u64, Vec<f32>)> {
+        let mut files = Files::open(body, &Label::default()).ok()?;
+        files.next().ok()??;
+        let from = files.skip(to)?;
+        let mut heard = Vec::new();
+        while let Ok(Some((_, samples))) = files.next() {
+            heard.extend_from_slice(samples);
+        }
+        Some((from, heard))
+    }
+
+    #[test]
+    fn what_is_entered_in_its_middle_sounds_as_if_it_had_been_played_up_to_there() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("__test__/fixtures/long");
+        let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+        let mut entered = Vec::new();
+        for path in files.filter(|path| path.extension().is_some_and(|extension| extension != "sh")) {
+            let (name, bytes) = (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap());
+            for (whole, way) in bodies(&bytes).map(played).into_iter().zip(0..) {
+                assert!(whole.1.is_none(), "{name}: {:?}", whole.1);
+                let whole = whole.0;
+                for part in [10, 3, 2] {
+                    let to = whole.len() * (part - 1) / part + 17;
+                    let body = bodies(&bytes).into_iter().nth(way).unwrap();
+                    let Some((from, heard)) = skipped(body, to as u64) else { continue };
+                    let lead_in = to - from as usize;
+                    assert!(from as usize <= to, "{name}: {from} of {to}");
+                    assert_eq!(from as usize + heard.len(), whole.len(), "{name}, {way}, from {from} for {to}");
+                    // Opus goes on from what it decoded before, for seconds; others from some frames.
+                    let (run_up, most) = if name.starts_with("opus") { (24_000, 0.05) } else { (0, 1e-6) };
+                    let difference = |place: usize| (heard[lead_in + place] - whole[to + place]).abs();
+                    let worst = (run_up..whole.len() - to).map(difference).fold(0.0, f32::max);
+                    assert!(worst <= most, "{name}, {way}: {worst} off from {to} on");
+                    entered.push((name.clone(), way));
+                }
+            }
+        }
+        // Any place of a file can be had; of what comes bit by bit, what is passed over.
+        let count = |name: &str, way: i32| entered.iter().filter(|entry| entry.0 == name && entry.1 == way).count();
+        for (names, seekable, coming) in [
+            (&["pcm.wav", "mulaw.au", "adts.aac", "vbr.mp3", "vbr-untold.mp3"][..], 3, 3),
+            (&["cbr.mp3", "cbr-padded.mp3", "cbr-untold.mp3"], 3, 3),
+            (&["table.flac", "frames.flac", "first.m4a", "last.m4a", "alac.m4a", "mp3.mp4", "opus.mp4"], 3, 0),
+        ] {
+            for name in names {
+                assert_eq!((count(name, 0), count(name, 1)), (seekable, coming), "{name}");
             }
         }
     }

@@ -28,6 +28,15 @@ const UNDEFINED: u8 = 7;
 /// The type of the metadata block that is a tag.
 const VORBIS_COMMENT: u8 = 4;
 
+/// The type of the metadata block that tells where frames are, the length of one of its points, and the most that is read of it.
+const SEEK_TABLE: u8 = 3;
+const POINT: usize = 18;
+const MAX_TABLE: u64 = 1 << 20;
+
+/// A frame that begins so many seconds before a sample is near enough: what is between is decoded. So often a nearer one is looked for.
+const NEAR_SECONDS: u64 = 2;
+const MAX_LOOKS: usize = 12;
+
 /// The longest header of a frame: sync and codes, a number of seven bytes, block size, rate and checksum.
 const MAX_HEADER: usize = 16;
 
@@ -107,6 +116,11 @@ pub struct Flac {
     /// Samples per channel that the file states, and how many came.
     stated: u64,
     came: u64,
+    /// The number that the first frame gives to its first sample, and the length of that frame.
+    first: Option<(u64, u16)>,
+    /// Where the first frame is, and what the table says of where others are from there: samples and bytes.
+    frames: u64,
+    table: Vec<(u64, u64)>,
     is_cut: bool,
     /// How much was looked through for the ends of frames since the last one that has one.
     searched: usize,
@@ -125,7 +139,7 @@ impl Flac {
         let mut body = shared.get();
         body.skip(NAME.len() as u64);
         let first = body.place();
-        let (mut described, mut is_last) = (None, false);
+        let (mut described, mut is_last, mut table) = (None, false, Vec::new());
         while !is_last {
             if body.place() - first > MAX_METADATA {
                 return Err(damaged("more metadata than a FLAC file has"));
@@ -139,6 +153,7 @@ impl Flac {
                 0 if length >= STREAM_INFO && described.is_none() => {
                     described = body.peek(STREAM_INFO as usize).first_chunk().map(Setup::read);
                 }
+                SEEK_TABLE if table.is_empty() => table = points(body.peek(length.min(MAX_TABLE) as usize)),
                 VORBIS_COMMENT => body.note_tag(Tag::Vorbis, 0, length),
                 _ => {}
             }
@@ -153,6 +168,7 @@ impl Flac {
                 0,
             ),
         };
+        let frames = body.place();
         drop(body);
         let decoder = info.decoder()?;
         Ok(Self {
@@ -163,6 +179,9 @@ impl Flac {
             frame: Vec::new(),
             stated,
             came: 0,
+            first: None,
+            frames,
+            table,
             is_cut: false,
             searched: 0,
             is_lost: false,
@@ -217,8 +236,51 @@ impl Piece for Flac {
             self.decoder = frame.decoder()?;
         }
         self.came += u64::from(frame.block);
+        self.first = self.first.or_else(|| Some((number(&self.frame, frame.block)?, frame.block)));
         (self.searched, self.is_lost) = (0, false);
         decode_packet(&mut *self.decoder, &self.frame, block, Step::LeftOut(length as u64))
+    }
+
+    fn skip(&mut self, to: u64) -> Option<u64> {
+        let mut body = self.body.get();
+        let end = body.length().filter(|_| to < self.stated)?;
+        let (number, block) = self.first?;
+        // Two places between which the sample is: with the number of the frame that begins there.
+        let (mut low, mut high) = ((body.place(), self.came), (end, self.stated));
+        let mut listed = self
+            .table
+            .iter()
+            .rev()
+            .find(|(sample, _)| *sample <= to)
+            .map(|(_, bytes)| self.frames.saturating_add(*bytes));
+        let near = u64::from(self.info.rate) * NEAR_SECONDS;
+        for _ in 0..MAX_LOOKS {
+            if to.saturating_sub(low.1) <= near || high.0 <= low.0 {
+                break;
+            }
+            let between = || {
+                let aim = (to - near / 2).saturating_sub(low.1);
+                let part = u128::from(aim) * u128::from(high.0 - low.0) / u128::from((high.1 - low.1).max(1));
+                low.0 + part as u64
+            };
+            let place = listed.take().filter(|place| (low.0..high.0).contains(place)).unwrap_or_else(between);
+            body.seek(place);
+            match frame_from(&mut body, &self.info, block) {
+                Some(found) => {
+                    let (at, sample) = (body.place(), found.saturating_sub(number));
+                    match sample {
+                        _ if at >= high.0 || sample >= self.stated => high.0 = place,
+                        _ if sample > to => high = (place, sample),
+                        _ if sample > low.1 => low = (at, sample),
+                        _ => break,
+                    }
+                }
+                None => high.0 = place,
+            }
+        }
+        body.seek(low.0);
+        self.came = low.1;
+        Some(low.1)
     }
 
     fn about(&mut self) -> About {
@@ -229,6 +291,46 @@ impl Piece for Flac {
         // A total may be wrong, but who wrote it wrote whole frames.
         (self.is_cut && self.came < self.stated).then_some((self.came, self.stated))
     }
+}
+
+/// The samples and the bytes of a table's points, without those that only keep a place (RFC 9639 §8.5).
+fn points(table: &[u8]) -> Vec<(u64, u64)> {
+    let long = |bytes: &[u8]| bytes.iter().fold(0, |long, byte| long << 8 | u64::from(*byte));
+    let points = table.chunks_exact(POINT).map(|point| (long(&point[..8]), long(&point[8..16])));
+    points.filter(|(sample, _)| *sample < u64::MAX).collect()
+}
+
+/// The number of the first sample of a frame that begins with this header: a frame's number counts blocks of one length, or samples (§9.1.5).
+fn number(head: &[u8], block: u16) -> Option<u64> {
+    let first = *head.get(4)?;
+    let bytes = (first.leading_ones() as usize).max(1);
+    let begun = if bytes == 1 { u64::from(first) } else { u64::from(first) & (0x7f_u64 >> bytes) };
+    let number = head.get(5..4 + bytes)?.iter().fold(begun, |number, byte| number << 6 | u64::from(byte & 0x3f));
+    let counts_samples = head.get(1)? & 1 == 1;
+    Some(if counts_samples { number } else { number * u64::from(block) })
+}
+
+/// Goes on to the next whole frame that is as the stream says it is. Returns the number of its first sample.
+fn frame_from(body: &mut Body, info: &Setup, block: u16) -> Option<u64> {
+    let mut searched = 0;
+    while searched <= MAX_JUNK {
+        let from = body.place();
+        let (_, is_frame) = to_a_frame(body, info);
+        let head = body.peek(MAX_HEADER).to_vec();
+        let frame = header(&head, info).filter(|frame| info.covers(frame));
+        if is_frame
+            && let Some(frame) = frame
+            && matches!(end(body, info, &frame), End::At(_))
+        {
+            return number(&head, block);
+        }
+        if body.is_at_end() {
+            return None;
+        }
+        body.consume(1);
+        searched += body.place() - from;
+    }
+    None
 }
 
 /// Reads the header of the frame that `head` begins with, if it does (RFC 9639 §9.1), falling back to the stream's `info`.

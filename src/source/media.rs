@@ -112,23 +112,31 @@ impl Media {
     /// Opens the bytes at their start, on the decode pool; may suspend the decode task. A stream's start is what was written
     /// after its last flush.
     pub fn open(&self, task: &Reading) -> Result<Box<dyn Decode>> {
-        self.open_as(task, false)
+        self.open_as(task, false, false)
     }
 
-    /// The same. If it is `detailed`, tags are read, too.
-    pub fn open_as(&self, task: &Reading, detailed: bool) -> Result<Box<dyn Decode>> {
+    /// The same. If it is `detailed`, tags are read, too; if it `skips`, most of what comes first is not wanted.
+    pub fn open_as(&self, task: &Reading, detailed: bool, skips: bool) -> Result<Box<dyn Decode>> {
         let label = self.label.clone();
+        let mut is_remote = false;
         let (input, label): (Box<dyn MediaSource>, _) = match &self.bytes {
             Bytes::Memory(bytes) if bytes.as_ref().is_empty() => return Err(empty("audio")),
             Bytes::Memory(bytes) => (Box::new(Cursor::new(bytes.clone())), label),
             Bytes::File(path, reserved) => (Box::new(DiskReader::open(path, reserved.clone(), task)?), label),
-            Bytes::Download(spool, _) => open_spool(spool, task, label)?,
+            Bytes::Download(spool, _) => {
+                let (reader, label) = open_spool(spool, task, label, skips)?;
+                is_remote = reader.is_seekable();
+                (Box::new(reader), label)
+            }
             Bytes::Stream(stream) => return stream.open(task, label, detailed),
             Bytes::Clip(_) | Bytes::Speech(_) => {
                 return Err(SpeakerError::new(Code::Internal, "a clip or a voice is decoded already"));
             }
         };
         let mut body = Body::new(input, task);
+        if is_remote {
+            body = body.of_server();
+        }
         if detailed {
             body.read_tags();
         }
@@ -186,9 +194,7 @@ impl Drop for Media {
     }
 }
 
-type Opened = (Box<dyn MediaSource>, Label);
-
-fn open_spool(spool: &Arc<Spool>, task: &Reading, mut label: Label) -> Result<Opened> {
+fn open_spool(spool: &Arc<Spool>, task: &Reading, mut label: Label, skips: bool) -> Result<(SpoolReader, Label)> {
     let mut reader = SpoolReader::new(spool.clone(), task);
     // These read, so they return when the first bytes are here, and with them the content type.
     let failed = |error: std::io::Error| {
@@ -200,11 +206,14 @@ fn open_spool(spool: &Arc<Spool>, task: &Reading, mut label: Label) -> Result<Op
         return Err(empty("audioUrl"));
     }
     task.has_bytes();
-    if mp4::index_comes_last(&mut reader).map_err(failed)? || caf_table_comes_last(&mut reader).map_err(failed)? {
+    let comes_last =
+        mp4::index_comes_last(&mut reader).map_err(failed)? || caf_table_comes_last(&mut reader).map_err(failed)?;
+    // What is far behind what came is asked for by itself, if the server does that.
+    if (skips || comes_last) && !reader.reach() && comes_last {
         reader.wait_until_complete().map_err(failed)?;
     }
     label.content_type = label.content_type.or_else(|| spool.content_type());
-    Ok((Box::new(reader), label))
+    Ok((reader, label))
 }
 
 fn caf_table_comes_last(reader: &mut SpoolReader) -> std::io::Result<bool> {

@@ -19,11 +19,22 @@ use symphonia::core::support_audio_codec;
 
 use super::body::SharedBody;
 use super::decode::{About, Block, Piece, Step};
-use super::frames::{self, Next};
+use super::frames::{self, Header as _, Next};
 use crate::error::Result;
 
 /// What a layer III decoder is behind, in samples per channel: encoders count their delay from there (LAME's `lame_get_encoder_delay`).
 const DECODER_DELAY: u64 = 528 + 1;
+
+/// Where a VBRI tag has its name, and how far in a frame that of a Xing tag may be.
+const VBRI: std::ops::Range<usize> = 36..40;
+const MAX_TAG_PLACE: usize = 40;
+
+/// So many frames are decoded before one is decoded rightly: layer III takes bits of up to 511 bytes before a frame, which are more
+/// than twenty of the shortest.
+pub const LEAD_IN: u64 = 30;
+
+/// How far a frame is looked for where the table of contents leads to: the longest are 1,729 bytes.
+const MAX_SEARCH: usize = 8 << 10;
 
 /// The header of a frame (ISO/IEC 11172-3 §2.4.2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +44,8 @@ pub struct Header {
     is_mpeg_1: bool,
     rate: u32,
     is_mono: bool,
+    /// In kbit/s.
+    bitrate: u32,
     length: usize,
 }
 
@@ -79,7 +92,7 @@ impl frames::Header for Header {
         let bitrate = *BITRATES[table].get(usize::from(rates >> 4)).filter(|bitrate| **bitrate > 0)?;
         let rate = *[44_100, 48_000, 32_000].get(usize::from(rates >> 2 & 3))? >> halvings;
         let padding = usize::from(rates >> 1 & 1);
-        let header = Self { layer, is_mpeg_1, rate, is_mono: mode >> 6 == 3, length: 0 };
+        let header = Self { layer, is_mpeg_1, rate, is_mono: mode >> 6 == 3, bitrate, length: 0 };
         // A slot of layer I is four bytes.
         let slot = if layer == 1 { 4 } else { 1 };
         let slots = header.samples() as u32 / 8 * bitrate * 1_000 / rate / slot as u32;
@@ -110,7 +123,49 @@ pub struct Mpeg {
     came: u64,
     /// Samples per channel that the first Info frame gives.
     samples: Option<u64>,
+    /// The encoder's delay, all of it, and how many frames of which length there were without any that describes them.
+    cut: u64,
+    /// The file's first frame that sounds: where it is, and what it says.
+    first: Option<(u64, Header)>,
+    /// Its frames are not all of one bitrate, as far as it says so or they came.
+    varies: bool,
+    /// Where its parts of a hundredth begin, of so many bytes.
+    contents: Option<Contents>,
+    /// Frames up to this one are decoded for what those behind them need, and may be silent.
+    lead_in: u64,
     is_cut: bool,
+}
+
+/// The table of contents of a file whose bitrate varies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Contents {
+    /// Where each hundredth of its time begins, in 256ths of its bytes.
+    parts: [u8; 100],
+    bytes: u64,
+    /// Where the frame is that has it.
+    from: u64,
+}
+
+impl Contents {
+    /// Reads it from a frame with a Xing tag: flags, and the fields that they tell of: frames, bytes, contents.
+    fn read(frame: &[u8], from: u64) -> Option<Self> {
+        const ALL: u8 = 0b111;
+        let at = [36, 21, 13].into_iter().find(|at| frame.get(*at..at + 4).is_some_and(|name| name == b"Xing"))?;
+        let fields = frame.get(at + 4..)?;
+        let bytes = u64::from(u32::from_be_bytes(*fields.get(8..)?.first_chunk()?));
+        let parts = *fields.get(12..)?.first_chunk()?;
+        (fields[3] & ALL == ALL).then_some(Self { parts, bytes, from })
+    }
+
+    /// Where a part of the file's time begins, of so many.
+    fn place(&self, part: u64, of: u64) -> u64 {
+        let hundredths = (part as f64 * 100.0 / of.max(1) as f64).min(99.0);
+        let index = hundredths as usize;
+        let (begins, ends) =
+            (f64::from(self.parts[index]), self.parts.get(index + 1).map_or(256.0, |part| f64::from(*part)));
+        let share = begins + (ends - begins).max(0.0) * hundredths.fract();
+        self.from + (share / 256.0 * self.bytes as f64) as u64
+    }
 }
 
 impl Mpeg {
@@ -125,18 +180,28 @@ impl Mpeg {
             stated: None,
             came: 0,
             samples: None,
+            cut: 0,
+            first: None,
+            varies: false,
+            contents: None,
+            lead_in: 0,
             is_cut: false,
         }
     }
 
     /// Begins a file, if this frame is one that describes it instead of sounding.
-    fn describes(&mut self, header: &Header) -> bool {
+    fn describes(&mut self, header: &Header, place: u64) -> bool {
         // VBRI stands at the same place whatever the frame is.
-        let is_vbri = self.frame.get(36..40) == Some(b"VBRI");
+        let is_vbri = self.frame.get(VBRI) == Some(b"VBRI");
         if header.layer != 3 {
             return false;
         }
-        let Some(tag) = VbrTag::parse(&self.frame) else { return is_vbri };
+        let Some(tag) = VbrTag::parse(&self.frame) else {
+            self.varies |= is_vbri;
+            return is_vbri;
+        };
+        self.contents = Contents::read(&self.frame, place);
+        (self.varies, self.first) = (self.frame.windows(4).take(MAX_TAG_PLACE).any(|name| name == b"Xing"), None);
         self.stated = tag.frames.map(u64::from);
         self.came = 0;
         (self.delay, self.left) = match (tag.encoder_delay_padding, self.stated) {
@@ -147,9 +212,85 @@ impl Mpeg {
             }
             _ => (0, None),
         };
+        self.cut = self.delay;
         let all = self.left.or(self.stated.map(|frames| frames * header.samples()));
         self.samples = self.samples.or(all.map(|all| all.saturating_sub(self.delay)));
         true
+    }
+
+    /// Takes note of a frame that sounds.
+    fn counts(&mut self, header: &Header, place: u64) {
+        let (_, first) = *self.first.get_or_insert((place, *header));
+        self.varies |= (first.bitrate, first.is_mono) != (header.bitrate, header.is_mono);
+    }
+
+    /// Goes to a frame by its number, where all frames are of one bitrate: a slot more or less is what pads them.
+    fn leap(&mut self, wanted: u64) -> bool {
+        let Some((place, header)) = self.first.filter(|(_, header)| !self.varies && header.layer > 1) else {
+            return false;
+        };
+        let mut body = self.body.get();
+        let Some(end) = body.length() else { return false };
+        let bits = u128::from(wanted) * u128::from(header.samples() * u64::from(header.bitrate) * 1_000);
+        let expected = place + (bits / 8 / u128::from(header.rate)) as u64;
+        let from = body.place();
+        if expected <= from || expected >= end {
+            return false;
+        }
+        body.seek(expected - 1);
+        for _ in 0..3 {
+            let is_it = |found: Header| found.is_alike(&header) && found.bitrate == header.bitrate;
+            if Header::read(body.peek(Header::BYTES)).is_some_and(is_it) && frames::begin::<Header>(&mut body) {
+                self.came = wanted;
+                return true;
+            }
+            body.consume(1);
+        }
+        body.seek(from);
+        false
+    }
+
+    /// Goes to about where a frame is by the table of contents, if that saves a download.
+    fn leap_by_contents(&mut self, wanted: u64) -> bool {
+        let (Some(contents), Some(stated), Some((_, header))) = (&self.contents, self.stated, self.first) else {
+            return false;
+        };
+        let mut body = self.body.get();
+        let (place, from) = (contents.place(wanted, stated), body.place());
+        if wanted >= stated || !body.is_far(place) || body.length().is_none_or(|end| place >= end) {
+            return false;
+        }
+        body.seek(place);
+        for _ in 0..MAX_SEARCH {
+            let is_it = Header::read(body.peek(Header::BYTES)).is_some_and(|found| found.is_alike(&header));
+            if is_it && frames::begin::<Header>(&mut body) {
+                self.came = wanted;
+                return true;
+            }
+            body.consume(1);
+        }
+        body.seek(from);
+        false
+    }
+
+    /// Goes to a frame by its number over all that are before it; no further than to the end of this file.
+    fn pass_over(&mut self, wanted: u64) {
+        let shared = self.body.clone();
+        let mut body = shared.get();
+        while self.came < wanted
+            && let Next::Frame(header) = frames::next(&mut body, self.last)
+            && self.last.is_some_and(|last| last.is_alike(&header))
+        {
+            let place = body.place();
+            let frame = body.peek(header.length);
+            if header.layer == 3 && (VbrTag::parse(frame).is_some() || frame.get(VBRI) == Some(b"VBRI")) {
+                break;
+            }
+            body.consume(header.length);
+            self.last = Some(header);
+            self.counts(&header, place);
+            self.came += 1;
+        }
     }
 
     /// The part of a frame's samples that is neither the encoder's delay nor its padding.
@@ -185,17 +326,23 @@ impl Piece for Mpeg {
             };
             self.frame.clear();
             self.frame.extend_from_slice(body.peek(header.length));
+            let place = body.place();
             body.consume(header.length);
             drop(body);
             self.last = Some(header);
-            if self.describes(&header) {
+            if self.describes(&header, place) {
                 continue;
             }
+            self.counts(&header, place);
             self.came += 1;
             let channels = if header.is_mono { 1 } else { 2 };
             block.samples.resize(MAX_SAMPLES_PER_FRAME, 0.0);
             let decoded = decode(&mut self.decoder, &self.frame, &mut block.samples);
-            let samples = decoded.map_or(0, |info| info.samples_produced as u64);
+            let mut samples = decoded.map_or(0, |info| info.samples_produced as u64);
+            if samples == 0 && self.came <= self.lead_in {
+                samples = header.samples();
+                block.samples.fill(0.0);
+            }
             let heard = self.trim(if samples > 0 { samples } else { header.samples() });
             if samples == 0 {
                 return Ok(Step::LeftOut(header.length as u64));
@@ -208,6 +355,23 @@ impl Piece for Mpeg {
                 return Ok(Step::Block);
             }
         }
+    }
+
+    fn skip(&mut self, to: u64) -> Option<u64> {
+        let (_, header) = self.first?;
+        let samples = header.samples();
+        let target = to.checked_add(self.cut)? / samples;
+        let wanted = target.checked_sub(LEAD_IN).filter(|wanted| *wanted > self.came)?;
+        if !self.leap(wanted) && !self.leap_by_contents(wanted) {
+            self.pass_over(wanted);
+        }
+        *self.decoder = Decoder::new();
+        self.lead_in = target;
+        let passed = self.came * samples;
+        self.delay = self.cut.saturating_sub(passed);
+        let end = self.samples.map(|samples| samples + self.cut);
+        self.left = self.left.and(end).map(|end| end.saturating_sub(passed));
+        Some(passed.saturating_sub(self.cut))
     }
 
     fn goes_on(&self) -> bool {

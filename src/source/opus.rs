@@ -100,6 +100,12 @@ impl Head {
     }
 }
 
+/// How many samples per channel of a track are skipped at its start, if it is Opus.
+pub fn pre_skip(parameters: &AudioCodecParameters) -> u64 {
+    let head = parameters.extra_data.as_deref().filter(|_| parameters.codec == CODEC_ID_OPUS).and_then(Head::read);
+    head.map_or(0, |head| u64::from(head.pre_skip))
+}
+
 /// A decoder.
 pub struct Opus {
     parameters: AudioCodecParameters,
@@ -194,6 +200,8 @@ impl AudioDecoder for Opus {
     fn reset(&mut self) {
         // SAFETY: the state is made, and the request takes nothing.
         unsafe { opus_multistream_decoder_ctl(self.pointer(), OPUS_RESET_STATE) };
+        // It goes on elsewhere, behind what is skipped.
+        self.skip = 0;
     }
 
     fn codec_info(&self) -> &CodecInfo {

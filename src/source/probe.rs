@@ -53,7 +53,7 @@ pub fn probe(
 }
 
 fn look(media: &Arc<Media>, reading: &Reading, measured: bool) -> Result<Probed> {
-    let mut decoder = media.open_as(reading, true)?;
+    let mut decoder = media.open_as(reading, true, false)?;
     let mut length = Counted::default();
     let mut meter = measured.then(Meter::default);
     let mut probed = Probed::default();

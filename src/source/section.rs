@@ -130,6 +130,21 @@ impl Pass {
         !self.is_cut
     }
 
+    /// Where it begins.
+    pub fn from(&self) -> Samples {
+        self.from
+    }
+
+    /// Goes on with the sample at another place, before which none is wanted.
+    pub fn go_on_at(&mut self, place: Samples) {
+        self.at = place;
+    }
+
+    /// What came is so many samples nearer to the start than was thought.
+    pub fn go_back(&mut self, samples: Samples) {
+        self.at = self.at.saturating_sub(samples);
+    }
+
     /// Returns true if it ended by a cut, and not at the source's own end.
     pub fn is_cut(&self) -> bool {
         self.is_cut

@@ -13,9 +13,10 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use symphonia::core::io::MediaSource;
 use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
-use super::fetch::NowPlaying;
+use super::fetch::{NowPlaying, Parts};
 use super::read_ahead::{Opened, Piece, ReadAhead, sought, wait};
 use super::ring::Reading;
 use super::spool_budget::SpoolBudget;
@@ -84,6 +85,8 @@ pub struct Spool {
     may_be_sought: AtomicBool,
     /// How many bytes the server announced.
     announced: OnceLock<u64>,
+    /// Where any part of it can be asked for.
+    parts: OnceLock<Parts>,
     budget: &'static SpoolBudget,
     /// How long who waits for bytes has to wait for room too.
     patience: Duration,
@@ -111,6 +114,8 @@ struct State {
     furthest: u64,
     /// How many decode tasks wait for bytes.
     starving: usize,
+    /// How many decode tasks read a part that was asked for by itself.
+    away: usize,
     /// All of it is wanted before any of it can be played.
     is_wanted_whole: bool,
     /// `Some` when no more comes: whether all of it came.
@@ -130,6 +135,13 @@ struct OnDisk {
     /// It can't be written: nothing more goes there.
     has_failed: bool,
 }
+
+/// How far ahead of what came a place is waited for, before the server is asked for it by itself: less than a second, at the rate of a
+/// download that makes it worth while to ask.
+const WAITED: u64 = 512 << 10;
+
+/// How many parts of a body one reader asks for: more is a file that leads around, and what it reads is waited for.
+const MAX_PARTS: u32 = 32;
 
 /// What a place in the body holds.
 enum Found {
@@ -155,6 +167,7 @@ impl Default for State {
             titles: VecDeque::new(),
             furthest: 0,
             starving: 0,
+            away: 0,
             is_wanted_whole: false,
             end: None,
             content_type: None,
@@ -213,6 +226,10 @@ impl State {
 
     /// How much may come now, the budget aside. Where nobody waits, it goes no further ahead and waits for the disk.
     fn room(&self) -> u64 {
+        // Nobody reads on from here.
+        if self.away > 0 && self.away >= self.tasks.len() && !self.is_wanted_whole {
+            return 0;
+        }
         if self.is_waited_for() {
             return u64::MAX;
         }
@@ -255,6 +272,7 @@ impl Spool {
             state: Mutex::default(),
             may_be_sought: AtomicBool::new(true),
             announced: OnceLock::new(),
+            parts: OnceLock::new(),
             budget,
             patience,
             moved: Notify::new(),
@@ -283,6 +301,11 @@ impl Spool {
             (state.is_endless, state.tail_from) = (true, 0);
         }
         extent.check()
+    }
+
+    /// Any part of it can be asked for. Called before the first byte.
+    pub fn can_be_asked_for(&self, parts: Parts) {
+        let _ = self.parts.set(parts);
     }
 
     /// What follows is said to be this.
@@ -567,11 +590,100 @@ pub struct SpoolReader {
     /// Said once: a demuxer must not meet a source that becomes seekable under it, or the same body would be read in
     /// two ways, depending on how fast it came.
     seekable: bool,
+    /// The part that was asked for last, if one was; and how many more may be.
+    part: Option<Part>,
+    parts: u32,
+}
+
+/// A part of a body, from a place on.
+struct Part {
+    from: u64,
+    reader: Box<SpoolReader>,
+    download: AbortHandle,
+    /// It is read, and not what comes from the start on.
+    is_read: bool,
+}
+
+impl Part {
+    fn ask(parts: &Parts, from: u64, whole: &Spool, task: &Reading) -> Self {
+        let spool = Spool::new(whole.budget, whole.patience);
+        spool.attach(&task.waker);
+        let download = parts.from(from, spool.clone());
+        Self { from, reader: Box::new(SpoolReader::new(spool, task)), download, is_read: false }
+    }
+
+    /// Returns true if a place of the body is in it, or comes soon.
+    fn has(&self, place: u64) -> bool {
+        let came = self.reader.spool.state.lock().came;
+        (self.from..=self.from + came + WAITED).contains(&place)
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        self.download.abort();
+        self.reader.spool.detach(&self.reader.task.waker);
+    }
+}
+
+impl Drop for SpoolReader {
+    fn drop(&mut self) {
+        self.read_part(false);
+    }
 }
 
 impl SpoolReader {
     pub fn new(spool: Arc<Spool>, task: &Reading) -> Self {
-        Self { spool, position: 0, task: task.clone(), file: None, seekable: false }
+        let (file, part) = (None, None);
+        Self { spool, position: 0, task: task.clone(), file, seekable: false, part, parts: MAX_PARTS }
+    }
+
+    /// From now on, any place of it can be read: what comes late is asked for by itself. Returns false if the server does not do so.
+    pub fn reach(&mut self) -> bool {
+        self.seekable = self.spool.parts.get().is_some();
+        self.seekable
+    }
+
+    /// Reads a part, or no longer.
+    fn read_part(&mut self, is_read: bool) {
+        if let Some(part) = self.part.as_mut().filter(|part| part.is_read != is_read) {
+            part.is_read = is_read;
+            let mut state = self.spool.state.lock();
+            state.away = if is_read { state.away + 1 } else { state.away - 1 };
+            drop(state);
+            self.spool.moved.notify_one();
+        }
+    }
+
+    /// Reads from the part that has a place which has not come from the start on, or is about to; `None` where it is waited for.
+    fn read_apart(&mut self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
+        let parts = self.spool.parts.get().filter(|_| self.seekable)?.clone();
+        if self.position >= parts.total {
+            return Some(Ok(0));
+        }
+        if self.part.as_ref().is_none_or(|part| !part.has(self.position)) {
+            let came = self.spool.state.lock().came;
+            if self.position < came.saturating_add(WAITED) {
+                return None;
+            }
+            self.parts = self.parts.checked_sub(1)?;
+            self.read_part(false);
+            tracing::debug!(place = self.position, "asked for a part of audioUrl");
+            self.part = Some(Part::ask(&parts, self.position, &self.spool, &self.task));
+        }
+        self.read_part(true);
+        let part = self.part.as_mut()?;
+        part.reader.position = self.position - part.from;
+        match part.reader.read(buffer) {
+            Err(error) if part.reader.spool.state.lock().came == 0 && self.task.check().is_ok() => {
+                // It comes from the start on too.
+                tracing::debug!(%error, "no part of audioUrl");
+                self.read_part(false);
+                (self.part, self.parts) = (None, 0);
+                None
+            }
+            read => Some(read),
+        }
     }
 
     /// Waits for the first byte; `false` if the body has none.
@@ -615,6 +727,11 @@ impl SpoolReader {
         }
     }
 
+    /// How long it is, as far as that is known.
+    fn length(&self) -> u64 {
+        self.spool.announced().unwrap_or_else(|| self.spool.state.lock().came)
+    }
+
     fn file(&mut self, lane: Arc<Lane<Opened>>) -> &mut ReadAhead {
         self.file.get_or_insert_with(|| ReadAhead::new(lane, &self.task, Piece::default(), PIECE))
     }
@@ -627,14 +744,23 @@ impl Read for SpoolReader {
             match found {
                 Found::Bytes(read) => break read,
                 Found::OnDisk(lane, end) => break self.read_back(lane, end, buffer)?,
-                Found::Nothing => {
-                    self.spool.reached(self.position);
-                    self.spool.starve(&self.task)?;
-                }
+                Found::Nothing => match self.read_apart(buffer) {
+                    Some(read) => {
+                        let read = read?;
+                        self.position += read as u64;
+                        return Ok(read);
+                    }
+                    None => {
+                        self.read_part(false);
+                        self.spool.reached(self.position);
+                        self.spool.starve(&self.task)?;
+                    }
+                },
                 Found::End(result) => break result.map(|()| 0).map_err(io::Error::other)?,
             }
         };
         self.position += read as u64;
+        self.read_part(false);
         self.spool.reached(self.position);
         self.spool.check_sound(self.position, &self.task)?;
         self.look_ahead();
@@ -644,7 +770,7 @@ impl Read for SpoolReader {
 
 impl Seek for SpoolReader {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.position = sought(to, self.position, || self.spool.state.lock().came)?;
+        self.position = sought(to, self.position, || self.length())?;
         Ok(self.position)
     }
 }
@@ -655,7 +781,7 @@ impl MediaSource for SpoolReader {
     }
 
     fn byte_len(&self) -> Option<u64> {
-        self.seekable.then(|| self.spool.state.lock().came)
+        self.seekable.then(|| self.length())
     }
 }
 

@@ -5,35 +5,44 @@ use super::decode::Block;
 /// Cuts the samples of a track, block by block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trim {
-    /// Samples per channel that are still to be skipped.
-    skip: u64,
-    /// How many are heard behind them; `u64::MAX` if all.
-    left: u64,
+    /// The first sample per channel that is heard, of all that are decoded, and the one behind the last.
+    from: u64,
+    end: u64,
+    /// The next one.
+    at: u64,
 }
 
 impl Trim {
     /// Skips so many samples per channel, and ends after so many more, if that is known.
     pub fn new(skip: u64, length: Option<u64>) -> Self {
-        Self { skip, left: length.unwrap_or(u64::MAX) }
+        let end = length.map_or(u64::MAX, |length| skip.saturating_add(length));
+        Self { from: skip, end, at: 0 }
     }
 
     /// How many of so many samples per channel are heard.
     pub fn heard(&self, samples: u64) -> u64 {
-        samples.saturating_sub(self.skip).min(self.left)
+        samples.min(self.end).saturating_sub(self.from)
+    }
+
+    /// The number, among all that are decoded, of a sample that is heard.
+    pub fn decoded(&self, heard: u64) -> u64 {
+        self.from.saturating_add(heard)
+    }
+
+    /// Goes on with a sample, by its number among all that are decoded.
+    pub fn go_on_at(&mut self, decoded: u64) {
+        self.at = decoded;
     }
 
     /// Cuts the next block.
     pub fn cut(&mut self, block: &mut Block) {
         let channels = block.spec.channels().count().max(1);
         let samples = block.samples.len() / channels;
-        let skip = usize::try_from(self.skip).unwrap_or(usize::MAX).min(samples);
-        let heard = usize::try_from(self.left).unwrap_or(usize::MAX).min(samples - skip);
-        self.skip -= skip as u64;
-        if self.left < u64::MAX {
-            self.left -= heard as u64;
-        }
-        block.samples.truncate((skip + heard) * channels);
-        block.samples.drain(..skip * channels);
+        let within = |place: u64| usize::try_from(place.saturating_sub(self.at)).unwrap_or(usize::MAX).min(samples);
+        let (from, end) = (within(self.from), within(self.end));
+        self.at = self.at.saturating_add(samples as u64);
+        block.samples.truncate(end * channels);
+        block.samples.drain(..from.min(end) * channels);
     }
 }
 

@@ -53,7 +53,9 @@ impl Plan {
             plan.content_type = Some((*random.pick(&types)).to_owned());
         }
         if random.once_in(12) {
-            let from = random.skewed(10_000) as u64;
+            // Far from the start, what comes before is passed over.
+            let far = if random.once_in(3) { 250_000 } else { 0 };
+            let from = far + random.skewed(10_000) as u64;
             let start = random.skewed(2_000) as u64;
             let end = if random.once_in(2) { u64::MAX } else { start.max(from) + 1 + random.skewed(3_000) as u64 };
             let passes = if plan.pieces.is_empty() { 1 + random.skewed(4) as u64 } else { 1 };

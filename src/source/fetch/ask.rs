@@ -62,6 +62,11 @@ impl Asker {
         Ok(Self { fetch, limits, given, cookies: Cookies::default(), secrets })
     }
 
+    /// What is asked for.
+    pub fn fetch(&self) -> &Fetch {
+        &self.fetch
+    }
+
     /// Returns true if the user asks for a part of the source.
     pub fn asks_for_a_part(&self) -> bool {
         self.fetch.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(RANGE.as_str()))

@@ -1,7 +1,8 @@
 //! An answer's body, as it comes, and what the answer says of it.
 
 use reqwest::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, LAST_MODIFIED, TRANSFER_ENCODING,
+    ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, LAST_MODIFIED,
+    TRANSFER_ENCODING,
 };
 use reqwest::{Response, StatusCode, Url, Version};
 use tokio_util::bytes::{Bytes, BytesMut};
@@ -94,6 +95,12 @@ impl Answer {
     pub fn validators(&self) -> Validators {
         let value = |name| self.headers.get(name).cloned();
         Validators { etag: value(ETAG), last_modified: value(LAST_MODIFIED) }
+    }
+
+    /// Returns true if it says that parts of it can be asked for (RFC 9110 §14.3).
+    pub fn has_parts(&self) -> bool {
+        let mut units = self.headers.get_all(ACCEPT_RANGES).iter().filter_map(|value| value.to_str().ok());
+        units.any(|units| units.split(',').any(|unit| unit.trim().eq_ignore_ascii_case("bytes")))
     }
 
     /// The codings of its body, in the order in which they were applied.

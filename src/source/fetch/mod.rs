@@ -13,6 +13,7 @@ mod cookies;
 mod hls;
 mod icy;
 mod pace;
+mod parts;
 mod plain;
 mod playlist;
 mod resume;
@@ -32,6 +33,7 @@ use crate::net::http;
 use crate::net::{Blocked, Network};
 
 pub use icy::NowPlaying;
+pub use parts::Parts;
 use plain::Plain;
 pub use playlist::begins as begins_playlist;
 use resume::Piece;
@@ -116,6 +118,7 @@ async fn run(fetch: Fetch, limits: FetchLimits, spool: &Spool) -> Result<()> {
 
 async fn pass_on(mut body: Plain, spool: &Spool) -> Result<()> {
     spool.announce(body.extent)?;
+    body.parts.take().into_iter().for_each(|parts| spool.can_be_asked_for(parts));
     // It is shown where nothing is played in this format.
     spool.set_content_type(body.content_type.take());
     while let Some(piece) = body.next().await? {

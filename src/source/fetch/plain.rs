@@ -10,6 +10,7 @@ use tokio_util::io::StreamReader;
 
 use super::ask::Asker;
 use super::coding::Decoder;
+use super::parts::Parts;
 use super::resume::{Download, Piece};
 use super::{Fetch, FetchLimits};
 use crate::error::Result;
@@ -25,6 +26,8 @@ pub struct Plain {
     pub content_type: Option<String>,
     /// Where in the whole it begins, if a part of that was asked for.
     pub begins: u64,
+    /// Where any part of it can be asked for.
+    pub parts: Option<Parts>,
     /// What was looked at and not yet taken.
     held: VecDeque<Piece>,
 }
@@ -39,12 +42,12 @@ impl Plain {
     pub async fn begin(fetch: Fetch, limits: FetchLimits) -> Result<Self> {
         let mut download = Download::begin(Asker::new(fetch, limits)?).await?;
         let (url, extent, content_type) = (download.url().clone(), download.extent(), download.content_type());
-        let (codings, begins) = (download.codings(), download.begins());
+        let (codings, begins, parts) = (download.codings(), download.begins(), download.parts());
         let source = match codings.is_empty() {
             true => Source::Download(Box::new(download)),
             false => Source::Decoder(Box::new(Decoder::new(Box::new(reader(download)), &codings).await?)),
         };
-        Ok(Self { source, url, extent, content_type, begins, held: VecDeque::new() })
+        Ok(Self { source, url, extent, content_type, begins, parts, held: VecDeque::new() })
     }
 
     /// The next piece; `None` at the end of the whole.

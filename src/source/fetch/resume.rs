@@ -12,6 +12,7 @@ use super::ask::{Asker, Wanted};
 use super::body::{Answer, Body, Validators};
 use super::icy::{self, Icy, NowPlaying, Part};
 use super::pace::Pace;
+use super::parts::Parts;
 use super::retry::Retries;
 use crate::error::{Code, Result, SpeakerError};
 use crate::net::http;
@@ -58,6 +59,8 @@ pub struct Download {
     rest: Bytes,
     station: Option<NowPlaying>,
     content_type: Option<String>,
+    /// Where any part of the whole can be asked for.
+    parts: Option<Parts>,
 }
 
 impl Download {
@@ -82,12 +85,20 @@ impl Download {
         let begins = answer.part().and_then(|part| part.from).filter(|_| is_part).unwrap_or(0);
         let station = icy::station(&answer.headers).filter(|_| is_live);
         let station = station.map(|station| NowPlaying { station: Some(station), ..NowPlaying::default() });
+        let icy = Icy::new(&answer.headers).filter(|_| codings.is_empty());
+        let is_whole = answer.status == StatusCode::OK && !is_asked_part && !is_live && codings.is_empty();
+        let parts = total.filter(|_| is_whole && icy.is_none() && answer.has_parts()).map(|total| Parts {
+            fetch: asker.fetch().clone(),
+            limits: asker.limits,
+            validators: answer.validators(),
+            total,
+        });
         let content_type = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(redact);
         Ok(Self {
             pace: Pace::new(asker.limits, answer.url.clone()),
             validators: answer.validators(),
             retries: Retries::new(is_live),
-            icy: Icy::new(&answer.headers).filter(|_| codings.is_empty()),
+            icy,
             body: answer.body,
             asker,
             codings,
@@ -103,7 +114,50 @@ impl Download {
             rest: Bytes::new(),
             station,
             content_type,
+            parts,
         })
+    }
+
+    /// Waits for a part of what `parts` tells of: from a byte on, to its end.
+    pub async fn part(mut asker: Asker, wanted: &Wanted, parts: &Parts) -> Result<Self> {
+        let answer = asker.ask(Some(wanted), Retries::new(false)).await?;
+        let part = answer.part().filter(|_| answer.status == StatusCode::PARTIAL_CONTENT);
+        let is_it = part.is_some_and(|part| part.from == Some(wanted.from) && part.total == Some(parts.total));
+        if !is_it || parts.validators.differ(&answer.validators()) || !answer.codings().is_empty() {
+            let host = http::host(&answer.url);
+            let message = format!(
+                "Expected a part of audioUrl from byte {} on but received another answer from {host}",
+                wanted.from
+            );
+            return Err(SpeakerError::new(Code::FetchFailed, message));
+        }
+        Ok(Self {
+            pace: Pace::new(asker.limits, answer.url.clone()),
+            validators: parts.validators.clone(),
+            retries: Retries::new(false),
+            icy: None,
+            body: answer.body,
+            asker,
+            codings: Vec::new(),
+            begins: wanted.from,
+            total: Some(parts.total),
+            is_live: false,
+            ends_whole: true,
+            place: wanted.from,
+            last: Vec::new(),
+            again: 0,
+            compared: Vec::new(),
+            gained: 0,
+            rest: Bytes::new(),
+            station: None,
+            content_type: None,
+            parts: None,
+        })
+    }
+
+    /// Where any part of the whole can be asked for, if the server says so.
+    pub fn parts(&mut self) -> Option<Parts> {
+        self.parts.take()
     }
 
     /// Where it comes from, behind all redirects.
