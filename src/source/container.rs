@@ -28,6 +28,9 @@ const MAX_INDEX: u64 = 32 << 20;
 /// The most that it reads for one packet: of audio some kilobytes, of a film beside it some megabytes.
 const MAX_PACKET: u64 = 16 << 20;
 
+/// No packet holds more samples per channel: those of FLAC and ALAC, whose blocks are the longest.
+const LONGEST_PACKET: u64 = 65_536;
+
 /// The most that Symphonia's `MediaSourceStream` reads ahead at once.
 const READ_AHEAD: usize = 32 << 10;
 
@@ -362,9 +365,10 @@ impl Piece for Contained {
         self.came = self.came.saturating_add(packet.dur.get());
         let left_out = Step::LeftOut(packet.data.len() as u64);
         let mut step = decode_into(&mut *self.codec, &packet.as_packet_ref(), block, left_out)?;
-        if matches!(step, Step::LeftOut(_)) && self.came <= self.lead_in {
+        let samples = packet.dur.get();
+        if matches!(step, Step::LeftOut(_)) && self.came <= self.lead_in && samples <= LONGEST_PACKET {
             block.samples.clear();
-            block.samples.resize(packet.dur.get() as usize * block.spec.channels().count(), 0.0);
+            block.samples.resize(samples as usize * block.spec.channels().count(), 0.0);
             step = Step::Block;
         }
         if let (Step::Block, Some(trim)) = (&step, &mut self.trim) {

@@ -317,12 +317,13 @@ fn frame_from(body: &mut Body, info: &Setup, block: u16) -> Option<u64> {
         let from = body.place();
         let (_, is_frame) = to_a_frame(body, info);
         let head = body.peek(MAX_HEADER).to_vec();
-        let frame = header(&head, info).filter(|frame| info.covers(frame));
-        if is_frame
-            && let Some(frame) = frame
-            && matches!(end(body, info, &frame), End::At(_))
-        {
-            return number(&head, block);
+        let frame = header(&head, info).filter(|frame| is_frame && info.covers(frame));
+        if let Some(frame) = frame {
+            if matches!(end(body, info, &frame), End::At(_)) {
+                return number(&head, block);
+            }
+            // A head claims so much, and all of it was looked through.
+            searched += body.ahead().len().min(frame.longest()) as u64;
         }
         if body.is_at_end() {
             return None;
