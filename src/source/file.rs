@@ -481,6 +481,10 @@ mod tests {
         for path in files.filter(|path| path.extension().is_some_and(|extension| extension != "sh")) {
             let (name, bytes) = (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap());
             for (whole, way) in bodies(&bytes).map(played).into_iter().zip(0..) {
+                // A table that comes last can't be waited for.
+                if way == 1 && whole.1 == Some(Code::UnsupportedFormat) {
+                    continue;
+                }
                 assert!(whole.1.is_none(), "{name}: {:?}", whole.1);
                 let whole = whole.0;
                 for part in [10, 3, 2] {
@@ -500,7 +504,7 @@ mod tests {
             }
         }
         // Any place of a file can be had; of what comes bit by bit, what is passed over.
-        let count = |name: &str, way: i32| entered.iter().filter(|entry| entry.0 == name && entry.1 == way).count();
+        let count = |name: &str, way: usize| entered.iter().filter(|entry| entry.0 == name && entry.1 == way).count();
         for (names, seekable, coming) in [
             (&["pcm.wav", "mulaw.au", "adts.aac", "vbr.mp3", "vbr-untold.mp3"][..], 3, 3),
             (&["cbr.mp3", "cbr-padded.mp3", "cbr-untold.mp3"], 3, 3),
