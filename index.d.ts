@@ -127,7 +127,7 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * @example
    * await session.connect({ signal: AbortSignal.timeout(5000) }) // joins before the first sound is wanted
    */
-  connect(options?: { signal?: AbortSignal }): Promise<void>
+  connect(options?: { signal?: AbortSignal | undefined }): Promise<void>
 
   /**
    * Plays. The request is entered before this returns, so `playbacks()` shows it at once.
@@ -180,11 +180,11 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   stopAudio(target?: StopTarget): Promise<StopResult>
 
   /**
-   * Moves a queued playback to another place in its line; a place beyond the end is the end. `queued` tells its new place if
+   * Moves a queued playback to another position in its line; one beyond the end is the end. `queued` tells its new position if
    * that is another one, and tells the playback that becomes the first. Nothing changes for a playback that is not queued.
    *
    * @example
-   * const { moved } = await session.moveAudio({ requestId: 'sentence 3', position: 1 }) // the next one
+   * const { moved } = await session.moveAudio({ requestId: 'sentence 3', queuePosition: 1 }) // the next one
    */
   moveAudio(request: MoveRequest): Promise<MoveResult>
 
@@ -528,7 +528,7 @@ export interface SessionOptions {
    * What `stopOther: false` does; default `'mix'`. One rule for all tracks, or a rule by track: `{ default: 'mix', 2: 'queue' }`.
    * A request's own `overlap` stands above it.
    */
-  overlap?: Overlap | TrackOverlap
+  overlap?: Overlap | TrackOverlap | undefined
   /**
    * What happens if the `requestId` of a request is live, that is, accepted and not ended or stopped yet; default `'fail'`.
    * - `fail`: the request is refused with `ERR_DUPLICATE_REQUEST`.
@@ -536,21 +536,21 @@ export interface SessionOptions {
    * - `replace`: the live playback is stopped (reason `'replaced'`, 5 ms fade), and the new one takes its `requestId`. It is
    *   stopped even if the new one is then over a limit.
    */
-  onDuplicate?: 'fail' | 'join' | 'replace'
+  onDuplicate?: 'fail' | 'join' | 'replace' | undefined
   /**
    * Playbacks that may load or play at once, paused ones included; 1–1000, default 10. One more place is kept for a
    * {@link Role} `'system'`. What fades out takes no place, but no more than `maxConcurrent` playbacks fade at once: beyond
    * that the one that started first is cut to a fade of 5 ms.
    */
-  maxConcurrent?: number
+  maxConcurrent?: number | undefined
   /** Playbacks that may be queued, over all tracks; 0–100,000, default 100. */
-  maxQueued?: number
+  maxQueued?: number | undefined
   /**
    * The longest a playback may wait for its turn, in ms; 0–86,400,000, default 0: for ever. Then it fails with
    * `ERR_QUEUE_TIMEOUT`. Counted in the session's time; on a realtime clock in silence too. The wait stands still while
    * everything that holds the track is paused, and while the waiting playback itself is.
    */
-  queueTimeoutMs?: number
+  queueTimeoutMs?: number | undefined
   /**
    * How long one playback crosses over to the next, in ms; 0–10,000, default 0. It applies between playbacks of one track
    * that queue (both have `overlap: 'queue'`) and to what a playback with `overlap: 'replace'` replaces. `stopOther: true` and
@@ -560,33 +560,33 @@ export interface SessionOptions {
    * begins, and ends all the same if that never does. A `fadeInMs` that is longer wins. Each playback with overlap `queue` or
    * `replace` then holds 0.4 MB more per second of crossfade and channel.
    */
-  crossfadeMs?: number
+  crossfadeMs?: number | undefined
   /** The longest a playback may sound, in ms; 1–86,400,000, default 300,000. Then it fails with `ERR_MAX_DURATION`. */
-  maxDurationMs?: number
+  maxDurationMs?: number | undefined
   /** Lowers the volume of lower roles while a higher one plays; off by default. See {@link Role}. */
-  duck?: DuckOptions
+  duck?: DuckOptions | undefined
   /** Linear gain on every playback; 0–16, default 1. */
-  gain?: number
+  gain?: number | undefined
   /** Brings every source to one loudness; off by default. See docs/loudness.md. */
-  loudness?: LoudnessOptions | false
+  loudness?: LoudnessOptions | false | undefined
   /**
    * Time between a playback's `progress` events, in ms of its sound; 0–86,400,000, default 1000, 0 for none. Every interval is
    * told, also several within a frame.
    */
-  progressIntervalMs?: number
+  progressIntervalMs?: number | undefined
   /**
    * How long a server may send nothing, before its answer (its look-up and redirects included) and within it, in ms;
    * 1–86,400,000, default 10,000. Then the playback fails with `ERR_FETCH_TIMEOUT`; what came is played first. In wall time on a
    * manual clock too. Time in which the process is halted does not count.
    */
-  fetchTimeoutMs?: number
+  fetchTimeoutMs?: number | undefined
   /**
    * How little a server may send, in bytes per second, averaged over each `fetchTimeoutMs` from the first byte of the body on;
    * 0–1,000,000, default 100, 0 for no least speed. The slowest speech and radio have 700 or more. Then the playback fails with
    * `ERR_FETCH_TIMEOUT`; what came is played first. A body is read as fast as it comes, also while its playback is paused or
    * queued, so only the server and the way to it count.
    */
-  minFetchBytesPerSecond?: number
+  minFetchBytesPerSecond?: number | undefined
   /**
    * The longest a source may take from when it is opened to its first sound (40 ms of it, or all of a shorter one), in ms;
    * 0–86,400,000, default 30,000, 0 for ever. Then the playback fails with `ERR_START_TIMEOUT`; what came is played first. With
@@ -594,17 +594,17 @@ export interface SessionOptions {
    * playback has its turn, or is the first in line; one that is loaded may be paused or queued for longer. In wall time on a manual
    * clock too. Streams are not concerned: their writer decides.
    */
-  startTimeoutMs?: number
+  startTimeoutMs?: number | undefined
   /**
    * How long a stream that has started may be silent because its writer is behind, in ms; 0–86,400,000, default 0: for ever.
    * Then it fails with `ERR_STALLED`.
    */
-  stallTimeoutMs?: number
+  stallTimeoutMs?: number | undefined
   /**
    * Which servers and files `audioUrl` may name; that of the process (`configure`, `SPEAKER_SESSION_NETWORK`) unless it is given. See
    * {@link Network}.
    */
-  network?: Network
+  network?: Network | undefined
   /**
    * A file to which every accepted request is written, for `speaker-session replay`: its time, the audio that came from memory
    * or was written to streams, and these options. A recording that is there is replaced; another file or a pipe is refused. A new
@@ -613,12 +613,12 @@ export interface SessionOptions {
    * realtime clock counted from when the output was first opened, silence included. If the file can't be written, one `error` event
    * with `ERR_RECORD` is emitted, and everything else goes on.
    */
-  record?: string | { path: string; /** Default false. */ secrets?: boolean }
+  record?: string | URL | { path: string | URL; /** Default false. */ secrets?: boolean | undefined } | undefined
   /**
    * Takes the lines of the log that are about this session, instead of standard error and of those who listen to `log`: pino, one of its
    * children, `console`, or anything else with these methods. What is said there holds of it too; see {@link SpeakerSession.on}.
    */
-  logger?: Logger
+  logger?: Logger | undefined
 }
 
 /** Is called as pino is: with what is known of a line, and its text. */
@@ -662,7 +662,7 @@ export type Overlap = 'mix' | 'queue' | 'replace'
 /** A rule by `trackId` (0–65,535), and one for all other tracks. */
 export interface TrackOverlap {
   /** Default `'mix'`. */
-  default?: Overlap
+  default?: Overlap | undefined
   [trackId: number]: Overlap
 }
 
@@ -677,19 +677,19 @@ export type Role = 'system' | 'voice' | 'media' | 'ambient'
 /** How loud sources are to be. What of a source it is known from is in docs/loudness.md: its tags, or a measurement on the way. */
 export interface LoudnessOptions {
   /** In LUFS, as EBU R 128 measures it; −50 to −5, default −16. */
-  targetLufs?: number
+  targetLufs?: number | undefined
   /** By how many dB a source is made louder at most; 0–40, default 12. */
-  maxGainDb?: number
+  maxGainDb?: number | undefined
 }
 
 /** Falls and rises are straight lines of a constant slope: one that is turned back midway needs less time. */
 export interface DuckOptions {
   /** By how much, in dB; −60 to 0, default −12. */
-  db?: number
+  db?: number | undefined
   /** For the whole fall, in ms; 5–60,000, default 50. It begins with the first sample of the higher role. */
-  attackMs?: number
+  attackMs?: number | undefined
   /** For the whole rise, in ms; 5–60,000, default 300. It begins with the sample after the higher role's last. */
-  releaseMs?: number
+  releaseMs?: number | undefined
 }
 
 /**
@@ -700,9 +700,9 @@ export type Clock = 'realtime' | 'manual'
 
 interface OutputBase {
   /** Default `'realtime'`. */
-  clock?: Clock
+  clock?: Clock | undefined
   /** 1 (default) or 2. Other layouts are mixed down by ITU-R BS.775, as loud as ffmpeg and browsers do; mono is the mean of left and right. */
-  channels?: 1 | 2
+  channels?: 1 | 2 | undefined
 }
 
 /**
@@ -726,43 +726,43 @@ interface OutputBase {
 export interface WavOutput extends OutputBase {
   type: 'wav'
   /**
-   * Links are followed. A device (`/dev/null`) and the empty file behind a descriptor (`/dev/stdout`) are written where they are. A
+   * A path, or a `file:` URL. Links are followed. A device (`/dev/null`) and the empty file behind a descriptor (`/dev/stdout`) are written where they are. A
    * pipe is refused.
    */
-  path: string
+  path: string | URL
   /**
    * Whether a file in which nothing sounded is kept; default `true`. With `false` none is made, and one that is there stays as it
    * is.
    */
-  keepUnheard?: boolean
+  keepUnheard?: boolean | undefined
   /** Default `'s16'`. In `'mulaw'` and `'alaw'` the file is one at 8 kHz, and silence takes its room. */
-  format?: SampleFormat
+  format?: SampleFormat | undefined
   /**
    * Adds noise of ±1 step (TPDF) before samples are rounded to 16 bits: quiet sound is then not distorted, at the price of a
    * hiss near −93 dBFS. Needs `format: 's16'`; default `false`, so that a lone 16-bit clip passes bit for bit. The same calls on
    * a manual clock give the same noise; silence in which nothing plays stays zero.
    */
-  dither?: boolean
+  dither?: boolean | undefined
 }
 
 /** Frames for a callback, all tracks mixed. */
 export interface PcmOutput extends OutputBase {
   type: 'pcm'
   /** In Hz, 8000–192,000; default 48,000, with the formats `'mulaw'` and `'alaw'` 8000, which they need. */
-  sampleRate?: number
+  sampleRate?: number | undefined
   /** Default `'s16'`; little-endian, interleaved. */
-  format?: SampleFormat
+  format?: SampleFormat | undefined
   /** As for {@link WavOutput}. */
-  dither?: boolean
+  dither?: boolean | undefined
   /** Length of a frame in ms, 10–100, a whole number of samples; default 20. */
-  frameMs?: number
+  frameMs?: number | undefined
   /**
    * Whether silence has frames too; default `false`. With `true` one frame follows the other from the moment that the output is opened
    * (`connect`, or the first request) until the session is closed, also while everything is paused: for telephone lines and voice channels
    * that expect a frame every 20 ms. The session's time goes on in silence then, and it mixes 50 times a second. Only time that was lost
    * because the process was halted (`stats().lostFrames`) is left out, since its frames would all come late: `atMs` jumps over it.
    */
-  continuous?: boolean
+  continuous?: boolean | undefined
   /**
    * Called for every frame while something sounds, and in silence only if it is `continuous`; else the last frame before silence is
    * filled up. On a realtime clock at most 64 frames wait for it; more are dropped and counted in `stats().droppedFrames`.
@@ -809,7 +809,7 @@ export interface NoOutput extends OutputBase {
 export interface LiveKitOutput {
   type: 'livekit'
   /** 1 (default) or 2. */
-  channels?: 1 | 2
+  channels?: 1 | 2 | undefined
   /** ws(s) or http(s). */
   url: string
   /**
@@ -822,73 +822,73 @@ export interface LiveKitOutput {
    * they are, so that others can subscribe before the first sound. `lazy`: a track is published when something first plays on it. A list:
    * these tracks (0–65,535) when the room is joined, any other when something first plays on it.
    */
-  publish?: 'lazy' | 'connect' | number[]
+  publish?: 'lazy' | 'connect' | number[] | undefined
   /**
    * When a published track takes its first samples. `subscribed` (default): when somebody subscribes to it (event `subscribed`), after
    * `subscribeTimeoutMs`, or at once if nobody else is in the room: so the first words are heard whole. `published`: at once.
    */
-  startWhen?: 'published' | 'subscribed'
+  startWhen?: 'published' | 'subscribed' | undefined
   /** How long a published track waits for its first subscriber, in ms; 0–86,400,000, default 2000. */
-  subscribeTimeoutMs?: number
+  subscribeTimeoutMs?: number | undefined
   /**
    * What becomes of what plays on a track while that is muted. `continue` (default): time passes, and `unheardMs` tells how much was
    * not heard. `pause`: it falls silent within 5 ms and stands still as by `pauseAudio`, with the events `paused` and `resumed`; what
    * would start there waits, and so does its queue. Such a pause and one of the user's own hold independently.
    */
-  onMute?: 'continue' | 'pause'
+  onMute?: 'continue' | 'pause' | undefined
   /**
    * How long `close` keeps the connection after the last sound was sent, in ms; 0–10,000, default 500: about as long as the buffer of a
    * listener. If nothing was sent lately it does not wait.
    */
-  lingerMs?: number
+  lingerMs?: number | undefined
   /** Other names than those above, by `trackId`. */
-  trackNames?: Record<number, string>
+  trackNames?: Record<number, string> | undefined
   /**
    * The source that each track is announced with, by `trackId`; default `microphone`. Listeners may show and mix each source in its own
    * way, and a token may allow some alone (`canPublishSources`, where `screenShareAudio` is called `screen_share_audio`).
    */
-  trackSources?: Record<number, 'microphone' | 'screenShareAudio' | 'unknown'>
+  trackSources?: Record<number, 'microphone' | 'screenShareAudio' | 'unknown'> | undefined
   /**
    * Of each track, in bit/s; 6000–510,000, default 48,000, with two `channels` 64,000. More costs little more time to encode. Opus codes
    * sound at every bitrate as it codes music (CELT), so speech below 24,000 sounds coarse.
    */
-  bitrate?: number
+  bitrate?: number | undefined
   /** Of the Opus encoder, 0–10; default 5. */
-  complexity?: number
+  complexity?: number | undefined
   /**
    * Sends nothing in pauses inside a sound either (Opus DTX); default false. A pause is silence, and from `complexity` 7 on what Opus
    * takes for noise too. Between sounds nothing is sent in any case.
    */
-  dtx?: boolean
+  dtx?: boolean | undefined
   /**
    * Each packet repeats the one before it (RFC 2198), and the one before that while the server reports that 3 % or more are lost: so
    * as many losses in a row are not heard, and twice or three times the bit rate is sent. Default true, with two `channels` false, as
    * LiveKit's own clients have it; servers and listeners that can't read it get plain Opus. Opus's in-band FEC is not offered: it would
    * code music as speech too, and take three times as long.
    */
-  red?: boolean
+  red?: boolean | undefined
   /**
    * A clip that begins in silence and sounds alone on its track is encoded once for all sessions of the process that play it at the
    * same volume and encode alike; default true. What a listener hears is the same: the packets are those that an encoder of its own
    * would have made. What begins over the clip, a fade, a duck or a change of volume is encoded for the session itself, from that
    * frame on until the track is silent again. False for a track whose packets should depend on nothing else in the process.
    */
-  encodeOnce?: boolean
+  encodeOnce?: boolean | undefined
   /** The ways that media may take to the server; default `'all'`. See {@link IceTransport}. */
-  iceTransport?: IceTransport
+  iceTransport?: IceTransport | undefined
   /**
    * The longest that joining the room (with the answer of `token` and the look-up of the server's name), or publishing a track,
    * may take, in ms; 1–86,400,000, default 10,000. Then it fails with `ERR_JOIN_FAILED`, whose message lists what was tried, or
    * what was to play on the track with `ERR_PUBLISH_FAILED`.
    */
-  connectTimeoutMs?: number
+  connectTimeoutMs?: number | undefined
   /**
    * What the mix does while nothing arrives in the room. `pause` (default): the session's time stands still, and what plays goes
    * on where it was. `continue`: time passes unheard (`unheardMs`), and its frames are counted in `stats().droppedFrames`. `drop`:
    * every live playback fails with `ERR_DISCONNECTED`. Requests made meanwhile wait for the room. What sounds on a single track that
    * the server has taken out of the room does the same: it stands still, goes on unheard, or fails with `ERR_PUBLISH_FAILED`.
    */
-  onReconnect?: 'pause' | 'continue' | 'drop'
+  onReconnect?: 'pause' | 'continue' | 'drop' | undefined
 }
 
 /** Somebody in a LiveKit room. */
@@ -930,7 +930,7 @@ export type IceTransport = 'all' | 'tcp' | 'relay'
  * The output for a room of the server named by `LIVEKIT_URL`, with tokens made by `livekit-server-sdk` (to be installed
  * beside this package) from `LIVEKIT_API_KEY` and `LIVEKIT_API_SECRET`. `name`, `kind` and `attributes` are how the room lists the participant
  * ({@link Participant}); a `kind` other than `standard` says that it is no person: agents take no `agent` for their user.
- * @throws {SpeakerError} `ERR_INVALID_ARGUMENT` if one of the three is missing
+ * @throws {SpeakerError} `ERR_INVALID_ARGUMENT`, also if one of the three is missing; `ERR_UNSUPPORTED_OPERATION` without that package
  *
  * @example
  * const output = liveKitFromEnv({ room: 'lobby', identity: 'announcements', kind: 'agent' })
@@ -939,9 +939,9 @@ export function liveKitFromEnv(
   options: {
     room: string
     identity: string
-    name?: string
-    kind?: Participant['kind']
-    attributes?: Record<string, string>
+    name?: string | undefined
+    kind?: Participant['kind'] | undefined
+    attributes?: Record<string, string> | undefined
   } & Omit<LiveKitOutput, 'type' | 'url' | 'token'>
 ): LiveKitOutput
 
@@ -980,89 +980,90 @@ export interface PlayRequest {
    * Unique among the live playbacks of the session (see `onDuplicate`); a non-empty string of well-formed Unicode. Default:
    * `playback-<n>`.
    */
-  requestId?: string
+  requestId?: string | undefined
   /**
    * A name that it shares with others, such as that of a turn of several sentences, so that they can be stopped, paused or turned down
    * together (`stopAudio({ group })`); a non-empty string of well-formed Unicode. Their events bear it.
    */
-  group?: string
+  group?: string | undefined
   /** Anything of the caller's own: each event of the playback bears it, as it is. It is not recorded (`record`). */
-  context?: unknown
+  context?: unknown | undefined
   /**
    * An http(s) URL, a `file:` URL, a `data:` URL or a path. Behind an http(s) URL may also be a radio station, an HLS stream or a list of addresses
    * (M3U, PLS; see docs/servers.md). Either this or `audio`.
    */
-  audioUrl?: string | URL
+  audioUrl?: string | URL | undefined
   /**
-   * A whole audio file in memory, which is copied (once for all playbacks that live with the same bytes); a {@link SpeakerClip}; a {@link SpeakerVoice}; or a Readable, a web ReadableStream or another AsyncIterable of bytes, a Blob, or a Response of `fetch`, which is
+   * A whole audio file in memory, or with `format` raw samples, which is copied (once for all playbacks that live with the same bytes); a
+   * {@link SpeakerClip}; a {@link SpeakerVoice}; or a Readable, a web ReadableStream or another iterable of bytes, a Blob, or a Response of `fetch`, which is
    * read as its sound is played, and closed (`destroy`, `cancel` or `return`) as soon as the playback ends before it does, also
    * while a piece is awaited. A Response that is no success (`ok`) is refused with `ERR_HTTP_STATUS`. If it fails, or can't be read because it is locked or consumed, what came is played, and then the
    * playback fails with `ERR_STREAM`; if it fails with an AbortError, the playback is stopped at once (reason `'aborted'`). It
    * can't be looped. If the request is refused, it is left alone.
    */
-  audio?: Uint8Array | SpeakerClip | SpeakerVoice | AudioBody
-  /** The format of a Readable or AsyncIterable; needed for raw samples only. */
-  format?: StreamFormat
+  audio?: AudioBytes | SpeakerClip | SpeakerVoice | AudioBody | undefined
+  /** The format of bytes; needed for raw samples only. */
+  format?: StreamFormat | undefined
   /** As in {@link StreamRequest}. */
-  sampleRate?: number
+  sampleRate?: number | undefined
   /** As in {@link StreamRequest}. */
-  channels?: 1 | 2
-  /** For a Readable or AsyncIterable, in place of the session's, in ms; 0–86,400,000, 0 for ever. */
-  stallTimeoutMs?: number
-  /** For a Readable or AsyncIterable; as in {@link StreamRequest}. */
-  prebufferMs?: number | PrebufferBounds
+  channels?: 1 | 2 | undefined
+  /** For a Readable or another iterable, in place of the session's, in ms; 0–86,400,000, 0 for ever. */
+  stallTimeoutMs?: number | undefined
+  /** For a Readable or another iterable; as in {@link StreamRequest}. */
+  prebufferMs?: number | PrebufferBounds | undefined
   /** 0–1, default 1. 0 is silence that takes its time. */
-  volume?: number
+  volume?: number | undefined
   /** Linear, on top of `volume`; 0–16, default 1. Peaks over full scale are limited (see docs/limits.md). */
-  gain?: number
+  gain?: number | undefined
   /** In place of the session's; `false` leaves the source as it is. Refused for a voice. */
-  loudness?: LoudnessOptions | false
+  loudness?: LoudnessOptions | false | undefined
   /** `true` (default): ends every playing, loading and queued playback on all tracks, then plays. `false`: see {@link Overlap}. */
-  stopOther?: boolean
+  stopOther?: boolean | undefined
   /** For `stopOther: false`, in place of the session's rule for the track. */
-  overlap?: Overlap
+  overlap?: Overlap | undefined
   /** 0 `speaker` (default), 1 `app_audio`, 2 `tts`, n `track_<n>`; up to 65,535. */
-  trackId?: number
+  trackId?: number | undefined
   /** Default `'media'`. */
-  role?: Role
+  role?: Role | undefined
   /**
    * In a queue, a playback waits in front of those with a lower priority and behind those with the same; it never interrupts. An
    * integer, −1000 to 1000, default 0.
    */
-  priority?: number
+  priority?: number | undefined
   /** In place of the session's, in ms; 0–86,400,000, 0 for ever. */
-  queueTimeoutMs?: number
+  queueTimeoutMs?: number | undefined
   /**
    * Where in the source it begins, in ms; 0–86,400,000, default 0. Exact to the sample: what is before it is decoded and dropped.
    */
-  startMs?: number
+  startMs?: number | undefined
   /**
    * How much of the source is played from there, in ms; 0–86,400,000, default: to its end. A cut inside the source fades over
    * 5 ms. A playback without a single sample is completed without `started`.
    */
-  durationMs?: number
+  durationMs?: number | undefined
   /**
    * How often it is played in all, 1–1,000,000, or `true` for ever; default `false`, once. With `startMs` and `durationMs`
    * that section is repeated. There is neither a gap nor a fade at the seam; a source that is looped whole is resampled by one
    * filter across it, so it does not click. Nothing to repeat fails with `ERR_EMPTY_SOURCE`.
    */
-  loop?: boolean | number
+  loop?: boolean | number | undefined
   /**
    * Rise from silence, in ms; 0–86,400,000, default 0: the source's own first sample is left as it is. A start at another place
    * (`startMs`, a seek) rises over 5 ms.
    */
-  fadeInMs?: number
+  fadeInMs?: number | undefined
   /** Fall to silence before its end (in a loop, that of the last pass), in ms; 0–10,000, default 0. Not used by stops. */
-  fadeOutMs?: number
+  fadeOutMs?: number | undefined
   /**
    * When it is aborted, the playback is stopped as by `stopAudio` (reason `'aborted'`); if it is aborted already, the request is
    * refused with `ERR_ABORTED`. Listened to until the playback ends. The signal of a request that joins another does nothing.
    */
-  signal?: AbortSignal
-  /** For http(s): sent with the request to its server; behind redirects to others they are left out. */
-  headers?: Record<string, string>
+  signal?: AbortSignal | undefined
+  /** For http(s): sent with the request to its server; behind redirects to others they are left out. Of the same name they are one, with commas. */
+  headers?: AudioHeaders | undefined
   /** The media type, if the server names it wrongly. The content itself decides; this and the extension only help. */
-  contentType?: string
+  contentType?: string | undefined
 }
 
 /**
@@ -1079,26 +1080,28 @@ export interface StreamRequest
     | 'startMs' | 'durationMs' | 'fadeInMs' | 'fadeOutMs' | 'signal'
   > {
   /** The format of what is written; needed for raw samples only. In a file format the bytes themselves decide; this only helps. */
-  format?: StreamFormat
+  format?: StreamFormat | undefined
   /** In Hz, 8000–192,000. Needed for `pcm16` and `f32`; of the formats of telephone lines it is known; refused for file formats. */
-  sampleRate?: number
+  sampleRate?: number | undefined
   /** Of raw samples, default 1, and 1 of `g722`; refused for file formats. */
-  channels?: 1 | 2
+  channels?: 1 | 2 | undefined
   /** In place of the session's, in ms; 0–86,400,000, 0 for ever. */
-  stallTimeoutMs?: number
+  stallTimeoutMs?: number | undefined
   /**
    * How much of the stream is gathered before it is heard, and before it goes on after a silence of its writer, in ms; 40–5,000, default 40.
    * With bounds it begins with `minMs`, and each silence of the writer adds as much as would have covered it, unless that would be more than
    * `maxMs`: then it was a rest, and nothing changes. What has ended is not waited for.
    */
-  prebufferMs?: number | PrebufferBounds
+  prebufferMs?: number | PrebufferBounds | undefined
 }
 
 /**
  * A playback whose bytes are written. It starts as soon as 40 ms of sound are there, or less if it is ended. While the writer is
  * behind it is silent (`stalled`), faded over 5 ms, and goes on in the same way.
  *
- * `write` calls back when the bytes were taken: beside Node's own queue the stream holds a second of raw samples, or 256 KiB of a
+ * `write` and `end` take bytes in any array ({@link AudioBytes}), and text only with the encoding by which it holds bytes (`'base64'`, `'base64url'`,
+ * `'hex'`, `'latin1'`); they throw `ERR_INVALID_ARGUMENT` for anything else, and a stream that is piped what is none fails. `write` calls back when
+ * the bytes were taken: beside Node's own queue the stream holds a second of raw samples, or 256 KiB of a
  * file format, also while the playback waits for its turn. After `end` what was written is played, and `finish` is emitted when it
  * was. `destroy` stops the playback (reason `'destroyed'`), or with an AbortError (reason `'aborted'`); `destroy` with another error
  * fails it with `ERR_STREAM` after what was written.
@@ -1158,9 +1161,9 @@ export interface StreamStats {
 /** Between how much and how much is gathered of a stream, in ms. */
 export interface PrebufferBounds {
   /** At first, and again once half a minute was in time; 40–5,000, default 40. */
-  minMs?: number
+  minMs?: number | undefined
   /** `minMs`–5,000; default 500, or `minMs` if that is more. */
-  maxMs?: number
+  maxMs?: number | undefined
 }
 
 /** What {@link SpeakerSession.track} returns. It can be used before anything plays there. */
@@ -1215,18 +1218,18 @@ export interface SpeakerTrack {
 /** What is missing stays as it is; one of `volume` and `gain` is needed. */
 export interface TrackVolume {
   /** 0–1; 1 until it is set. */
-  volume?: number
+  volume?: number | undefined
   /** Linear, on top of `volume`; 0–4 (12 dB), 1 until it is set. Peaks over full scale are limited. */
-  gain?: number
+  gain?: number | undefined
   /** How long the change takes, in ms; 0–86,400,000, default 5. */
-  fadeMs?: number
+  fadeMs?: number | undefined
 }
 
 export interface TrackPan {
   /** -1 is the left channel alone, 1 the right one; 0, both as they are, until it is set. */
   pan: number
   /** How long the change takes, in ms; 0–86,400,000, default 5. */
-  fadeMs?: number
+  fadeMs?: number | undefined
 }
 
 export interface TrackStats {
@@ -1246,7 +1249,7 @@ export interface TrackStats {
 
 export interface TapOptions {
   /**
-   * Only this playback, which lives: what it gives to the mix, behind its volume and its track's, and in front of the limiter. In real time it may have begun
+   * Only this playback, which lives (`undefined` is refused): what it gives to the mix, behind its volume and its track's, and in front of the limiter. In real time it may have begun
    * when this is called. The tap ends when the playback is over. Not beside `trackId`.
    */
   requestId?: string
@@ -1256,15 +1259,15 @@ export interface TapOptions {
    */
   trackId?: number
   /** Default `'s16'`; little-endian, interleaved. */
-  format?: SampleFormat
+  format?: SampleFormat | undefined
   /** As for {@link WavOutput}. */
-  dither?: boolean
+  dither?: boolean | undefined
   /** In Hz, 8000–192,000; default 48,000, or the 8000 that the formats of telephone lines need. */
-  sampleRate?: number
+  sampleRate?: number | undefined
   /** Default: the session's. Mono is the mean of left and right. */
-  channels?: 1 | 2
+  channels?: 1 | 2 | undefined
   /** Length of a frame in ms, 10–100, a whole number of samples; default 20. */
-  frameMs?: number
+  frameMs?: number | undefined
 }
 
 export interface TapFrame extends FrameInfo {
@@ -1299,17 +1302,17 @@ export interface ListenOptions {
   /** A non-empty string of well-formed Unicode: how the room names them ({@link Participant.identity}). */
   identity: string
   /** The name of their track. Default: their microphone, or else the first audio track that they publish. */
-  trackName?: string
+  trackName?: string | undefined
   /** Default `'s16'`; little-endian, interleaved. */
-  format?: SampleFormat
+  format?: SampleFormat | undefined
   /** As for {@link WavOutput}. */
-  dither?: boolean
+  dither?: boolean | undefined
   /** In Hz, 8000–192,000; default 48,000, or the 8000 that the formats of telephone lines need. */
-  sampleRate?: number
+  sampleRate?: number | undefined
   /** Default 1, whatever is sent. */
-  channels?: 1 | 2
+  channels?: 1 | 2 | undefined
   /** Length of a frame in ms, 10–100, a whole number of samples; default 20. */
-  frameMs?: number
+  frameMs?: number | undefined
 }
 
 /**
@@ -1381,12 +1384,12 @@ export type PlayResult =
 
 export interface CloseOptions {
   /** Lets what was accepted play to its end first; default `false`. */
-  drain?: boolean
+  drain?: boolean | undefined
   /**
    * With `drain`: after how long what is left is stopped, in ms; 1–86,400,000, default 30,000. By the wall on a realtime clock, in
    * silence too.
    */
-  withinMs?: number
+  withinMs?: number | undefined
 }
 
 export interface MuteRequest {
@@ -1407,7 +1410,10 @@ export interface MuteRequest {
  */
 export type ConnectionState = 'new' | 'connecting' | 'connected' | 'reconnecting' | 'disconnected' | 'closed'
 
-/** One request, every live playback of one track or of one group, or everything if none is given. More than one is refused. */
+/**
+ * One request, every live playback of one track or of one group, or everything if none is given. More than one is refused, and so is one that is
+ * there and `undefined`: whoever has lost an id does not mean everything.
+ */
 export interface Target {
   /** Well-formed Unicode. */
   requestId?: string
@@ -1426,7 +1432,7 @@ export interface VolumeRequest extends Target {
   /** 0–1, in place of the request's. Its `gain` stays. */
   volume: number
   /** How long the change takes, in ms; 0–86,400,000, default 5. */
-  fadeMs?: number
+  fadeMs?: number | undefined
 }
 
 export interface StopTarget extends Target {
@@ -1434,16 +1440,16 @@ export interface StopTarget extends Target {
    * The `reason` of the `stopped` event; default `'stopped'`. The session's own reasons are `'replaced'`, `'aborted'`,
    * `'destroyed'`, `'interrupted'`, `'unpublished'` and `'closed'`.
    */
-  reason?: string
+  reason?: string | undefined
   /** Fall to silence, in ms; 0–86,400,000, default 5. */
-  fadeOutMs?: number
+  fadeOutMs?: number | undefined
   /**
    * For a `requestId` that is not live: `true` remembers the stop for 5 s, and a request of that id within them ends at once as
    * `stopped`, with this reason, and stops nothing else. For messages that may overtake each other on their way. It is not
    * remembered if the id ended within the last 5 s. Counted in the session's time; on a realtime clock in silence too.
    * Default `false`: a stop of an id that is not live has no effect.
    */
-  ahead?: boolean
+  ahead?: boolean | undefined
 }
 
 export interface StopResult {
@@ -1453,16 +1459,16 @@ export interface StopResult {
 
 export interface InterruptRequest {
   /** The roles that go on; default none. */
-  keep?: Role[]
+  keep?: Role[] | undefined
   /** The `reason` of the `stopped` events; default `'interrupted'`. */
-  reason?: string
+  reason?: string | undefined
   /** Fall to silence, in ms; 0–86,400,000, default 5. */
-  fadeOutMs?: number
+  fadeOutMs?: number | undefined
   /**
    * How long what sounds goes on before it falls, in ms of the session's time; 0–86,400,000, default 0. What comes to its own end by then is
    * `completed`; what loads or waits is stopped at once, and the tracks are free at once. A stop ends it sooner.
    */
-  afterMs?: number
+  afterMs?: number | undefined
 }
 
 export interface InterruptResult {
@@ -1483,20 +1489,29 @@ export interface InterruptResult {
 
 export interface MoveRequest {
   requestId: string
-  /** 1 is next; 1–100,000. */
-  position: number
+  /** Its position in the line of its track, 1 is next; 1–100,000. */
+  queuePosition: number
 }
 
 export interface MoveResult {
-  /** True if the playback was queued, and so stands at that place now. */
+  /** True if the playback was queued, and so stands at that position now. */
   moved: boolean
 }
 
 /**
- * What gives bytes piece by piece: a Readable, a web ReadableStream or another AsyncIterable, a Blob, or a Response of `fetch`, whose body is
- * consumed.
+ * Bytes in memory. Samples in an Int16Array (`pcm16`) or a Float32Array (`f32`) are bytes where `format` says so; other arrays of numbers wider
+ * than a byte are refused, and so is text: `Buffer.from(text, 'base64')` are the bytes of a text in base64.
  */
-export type AudioBody = AsyncIterable<Uint8Array> | AudioBlob | AudioResponse
+export type AudioBytes = Uint8Array | Uint8ClampedArray | Int8Array | Int16Array | Float32Array | DataView | ArrayBuffer | SharedArrayBuffer
+
+/**
+ * What gives bytes piece by piece: a Readable, a web ReadableStream or another iterable, as an array or a generator, a Blob, or a Response of
+ * `fetch`, whose body is consumed.
+ */
+export type AudioBody = AsyncIterable<AudioBytes> | Iterable<AudioBytes> | AudioBlob | AudioResponse
+
+/** Headers by name, or pairs of both: a Map, or the Headers of `fetch`. What is undefined is left out. */
+export type AudioHeaders = Record<string, string | number | undefined> | Iterable<readonly [string, string | number | undefined]>
 
 /** A Blob or a File, as Node and browsers have it. */
 export interface AudioBlob {
@@ -1517,26 +1532,35 @@ export interface AudioResponse {
 /** What {@link SpeakerSession.clip} is made from: either `audioUrl` or `audio`. */
 export interface ClipSource {
   /** An http(s) URL, a `file:` URL, a `data:` URL or a path. */
-  audioUrl?: string | URL
-  /** A whole audio file in memory, which is copied; or what gives its bytes, 256 MiB at most (`ERR_SOURCE_TOO_LARGE`). */
-  audio?: Uint8Array | AudioBody
+  audioUrl?: string | URL | undefined
+  /**
+   * A whole audio file in memory, or with `format` raw samples, which is copied; or what gives the bytes, 256 MiB at most
+   * (`ERR_SOURCE_TOO_LARGE`).
+   */
+  audio?: AudioBytes | AudioBody | undefined
   /** As in {@link PlayRequest}. */
-  headers?: Record<string, string>
+  format?: StreamFormat | undefined
+  /** As in {@link StreamRequest}. */
+  sampleRate?: number | undefined
+  /** As in {@link StreamRequest}. */
+  channels?: 1 | 2 | undefined
   /** As in {@link PlayRequest}. */
-  contentType?: string
+  headers?: AudioHeaders | undefined
+  /** As in {@link PlayRequest}. */
+  contentType?: string | undefined
   /** As in {@link SessionOptions}. */
-  fetchTimeoutMs?: number
+  fetchTimeoutMs?: number | undefined
   /** As in {@link SessionOptions}. */
-  minFetchBytesPerSecond?: number
+  minFetchBytesPerSecond?: number | undefined
   /** As in {@link SessionOptions}. It counts while the clip is made; the clip plays in any session. */
-  network?: Network
+  network?: Network | undefined
   /** Gives the clip up with `ERR_ABORTED` when it is aborted before the clip is made. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 export interface ProbeOptions {
   /** Measures how loud it is, and counts how long; default false. */
-  loudness?: boolean
+  loudness?: boolean | undefined
 }
 
 /** What {@link SpeakerSession.probe} found. */
@@ -1618,8 +1642,8 @@ export interface PlaybackInfo {
   state: 'queued' | 'loading' | 'playing' | 'paused' | 'stopping'
   /** Its place in its source. */
   positionMs: number
-  /** Its place in the line of its track, 1 is next; only while it waits there. */
-  place?: number
+  /** Its position in the line of its track, 1 is next; only while it waits there. */
+  queuePosition?: number
 }
 
 export interface ProcessOptions {
@@ -1630,17 +1654,17 @@ export interface ProcessOptions {
    * downloaded less than 8 MiB. One that has nothing left to play and gets no room for `fetchTimeoutMs` fails with `ERR_SPOOL_FULL`. A
    * lower number than is kept drops nothing.
    */
-  maxSpoolBytes?: number
+  maxSpoolBytes?: number | undefined
   /**
    * How many bytes all clips of the process may hold: an integer from 0 to 1099511627776 (1 TiB); 268435456 (256 MiB) until it is set:
    * 23 minutes of mono sources, or 7 of stereo ones. A lower number than is held drops nothing.
    */
-  maxClipBytes?: number
+  maxClipBytes?: number | undefined
   /**
    * Which servers and files `audioUrl` may name, for sessions and clips without a `network` of their own, from their next request on; what
    * the environment variable `SPEAKER_SESSION_NETWORK` says until it is set (`any`, `public` or an object as JSON), else `'any'`.
    */
-  network?: Network
+  network?: Network | undefined
 }
 
 /**
@@ -1659,11 +1683,11 @@ export type Network = 'any' | 'public' | NetworkRules
  */
 export interface NetworkRules {
   /** Servers that may be reached, wherever they are, unless `deny` has them too; none by default. */
-  allow?: string[]
+  allow?: string[] | undefined
   /** Servers that may not be reached; none by default. */
-  deny?: string[]
+  deny?: string[] | undefined
   /** Whether `audioUrl` may be a path or a `file:` URL; default false. */
-  files?: boolean
+  files?: boolean | undefined
 }
 
 export interface ProcessStats {
@@ -1721,23 +1745,23 @@ export interface Histogram {
 
 export interface DataOptions {
   /** What it is about, for whoever receives it. */
-  topic?: string
+  topic?: string | undefined
   /**
    * `true` (default): sent again until it arrives, and in order. `false`: sent once, and nothing waits for it when it is lost; if it is
    * larger than 1,300 bytes it takes several packets on the network, each of which may be lost.
    */
-  reliable?: boolean
+  reliable?: boolean | undefined
   /** The identities of those who are to receive it; all others if missing. */
-  to?: string[]
+  to?: string[] | undefined
 }
 
 export interface TextOptions {
   /** What it is about: LiveKit's clients take texts by their topic. */
-  topic?: string
+  topic?: string | undefined
   /** The identities of those who are to receive it; all others if missing. */
-  to?: string[]
+  to?: string[] | undefined
   /** What else is said of it. */
-  attributes?: Record<string, string>
+  attributes?: Record<string, string> | undefined
 }
 
 export interface RpcRequest {
@@ -1745,9 +1769,9 @@ export interface RpcRequest {
   to: string
   method: string
   /** Up to 15 KiB; empty by default. */
-  payload?: string
+  payload?: string | undefined
   /** How long the answer may take; 15,000 by default. */
-  timeoutMs?: number
+  timeoutMs?: number | undefined
 }
 
 export interface RpcCall {
@@ -1836,10 +1860,10 @@ export interface PlaybackEvent extends SpeakerEvent {
  */
 export interface SpeakerEvents {
   /**
-   * It waits in its track's queue; position 1 is next. Emitted on arrival, when its place becomes 1, and with its new place when
-   * `moveAudio` moves it; not when its place changes otherwise (see `playbacks()`).
+   * It waits in its track's queue; `queuePosition` 1 is next. Emitted on arrival, when that becomes 1, and with its new one when
+   * `moveAudio` moves it; not when it changes otherwise (see `playbacks()`).
    */
-  queued: [event: PlaybackEvent & { position: number }]
+  queued: [event: PlaybackEvent & { queuePosition: number }]
   /**
    * Its first sample was handed to the output; never before `connected`. Not emitted for a playback without a single sample. `latencyMs` is
    * how long after the request that was, the time in line included, on the manual clock in the session's time; `firstByteMs` how long
@@ -1958,17 +1982,19 @@ export type DisconnectReason =
   | 'agentError'
 
 /**
- * Neither its message nor its `cause` has secrets in it (tokens, values of headers, users and query values of URLs): they are shown
+ * Neither its message nor a `cause` from this package has secrets in it (tokens, values of headers, users and query values of URLs): they are shown
  * as `<masked>`. Values and texts from elsewhere are cut to 200 characters.
  */
 export class SpeakerError extends Error {
+  constructor(code: SpeakerErrorCode, message: string, details?: SpeakerErrorDetails)
   readonly name: 'SpeakerError'
   readonly code: SpeakerErrorCode
   /**
-   * What led to it, where that is an error of the system or of a library: `code` and `errno` are Node's for the system's, such as
-   * `ECONNREFUSED`. The event `failed` has none.
+   * What led to it. An error of the system or of a library: `code` and `errno` are Node's for the system's, such as `ECONNREFUSED`. With
+   * `ERR_STREAM` what the stream or the iterable failed with, and with `ERR_ABORTED`, and `ERR_ENDED` by a signal, the signal's `reason`: as they are,
+   * whatever is in them. The event `failed` has none.
    */
-  readonly cause?: Error & { code?: string; errno?: number }
+  readonly cause?: any
   /** With `ERR_ACCESS_DENIED`, as Node's own error: what is missing, and for what. */
   readonly permission?: 'FileSystemRead' | 'FileSystemWrite'
   readonly resource?: string
@@ -1984,6 +2010,11 @@ export class SpeakerError extends Error {
   /** How much of `durationMs` nobody could hear; missing if it is nothing. */
   readonly unheardMs?: number
 }
+
+/** What a {@link SpeakerError} bears beside its code and message. */
+export type SpeakerErrorDetails = Partial<
+  Pick<SpeakerError, 'cause' | 'permission' | 'resource' | 'rpcCode' | 'rpcData' | 'requestId' | 'durationMs' | 'positionMs' | 'unheardMs'>
+>
 
 /** Stable. docs/errors.md says what to do about each. */
 export type SpeakerErrorCode =

@@ -4,8 +4,12 @@ const { SpeakerError } = require('./error')
 
 /** Refuses what was aborted before it began. */
 function refuseAborted(signal) {
-  if (!signal?.aborted) return
-  throw new SpeakerError('ERR_ABORTED', 'Expected a signal that is not aborted yet but it is')
+  if (signal?.aborted) throw aborted('Expected a signal that is not aborted yet but it is', signal)
+}
+
+/** The error of what was given up because `signal` was aborted: with what that was aborted with. */
+function aborted(message, signal) {
+  return new SpeakerError('ERR_ABORTED', message, { cause: signal.reason })
 }
 
 /** What is to be done when a signal is aborted: one listener each, for Node warns of more than ten. */
@@ -33,4 +37,4 @@ function listen(signal) {
   return entry
 }
 
-module.exports = { refuseAborted, onAbort }
+module.exports = { aborted, refuseAborted, onAbort }

@@ -1,15 +1,17 @@
 'use strict'
 
-// What gives bytes piece by piece: a Readable, a web ReadableStream, another AsyncIterable, a Blob, a Response of `fetch`. All are told by their
+// What gives bytes piece by piece: a Readable, a web ReadableStream, another iterable, a Blob, a Response of `fetch`. All are told by their
 // shape and not by their class, so that those of other realms and of polyfills are taken too.
 
-const { onAbort } = require('./abort')
+const { aborted, onAbort } = require('./abort')
+const { bytesOf, isBytes } = require('./bytes')
 const { MAX_BYTES, tooLarge } = require('./data-url')
-const { SpeakerError, describe, refuse } = require('./error')
+const { SpeakerError, describe, kind, refuse } = require('./error')
 
-/** Returns true for a Readable, a web ReadableStream or another AsyncIterable. */
+/** Returns true for a Readable, a web ReadableStream or another iterable, be it asynchronous or, as an array or a generator, not. */
 function isIterable(audio) {
-  return typeof audio?.[Symbol.asyncIterator] === 'function'
+  if (typeof audio !== 'object' && typeof audio !== 'function') return false
+  return typeof audio?.[Symbol.asyncIterator] === 'function' || typeof audio?.[Symbol.iterator] === 'function'
 }
 
 /** Returns true for a Blob or a File. */
@@ -52,32 +54,37 @@ function reading(body) {
     const reader = body.getReader()
     return { next: () => reader.read(), close: () => reader.cancel() }
   }
-  const iterator = body[Symbol.asyncIterator]()
+  const iterator = (body[Symbol.asyncIterator] ?? body[Symbol.iterator]).call(body)
   const next = () => iterator.next()
   if (typeof body.destroy === 'function') return { next, close: () => body.destroy() }
   return { next, close: () => iterator.return?.() }
 }
 
-/** Checks a piece of a body. */
-function piece(value) {
-  if (!(value instanceof Uint8Array)) throw new TypeError(`it gave ${typeof value} where bytes were expected`)
-  return value
+/** Returns the bytes of a piece of a body; samples are bytes if they are of the body's `format`. */
+function piece(value, format) {
+  if (!isBytes(value)) throw new TypeError(`it gave ${value === undefined || value === null ? value : kind(value)} where bytes were expected`)
+  try {
+    return bytesOf(value, 'a piece of audio', format)
+  } catch ({ message }) {
+    // Whoever gave the body is to blame, and not the call.
+    throw new TypeError(message)
+  }
 }
 
-/** Resolves with all bytes of a body: as many as a download may have at most. */
-async function gathered(body, signal) {
+/** Resolves with all bytes of a body, whose samples are of `format`: as many as a download may have at most. */
+async function gathered(body, signal, format) {
   let from
   try {
     from = reading(body)
   } catch (error) {
     throw failed(error)
   }
-  const all = gather(from)
-  const aborted = new Promise((_, reject) => {
-    onAbort(signal, all, () => reject(new SpeakerError('ERR_ABORTED', 'the signal was aborted before the audio was read')))
+  const all = gather(from, format)
+  const givenUp = new Promise((_, reject) => {
+    onAbort(signal, all, () => reject(aborted('the signal was aborted before the audio was read', signal)))
   })
   try {
-    return await Promise.race([all, aborted])
+    return await Promise.race([all, givenUp])
   } catch (error) {
     all.catch(() => {})
     close(from)
@@ -85,15 +92,16 @@ async function gathered(body, signal) {
   }
 }
 
-async function gather({ next }) {
+async function gather({ next }, format) {
   const pieces = []
   let length = 0
   for (;;) {
     const { done, value } = await next()
     if (done) return Buffer.concat(pieces, length)
-    length += piece(value).length
+    const bytes = piece(value, format)
+    length += bytes.length
     if (length > MAX_BYTES) throw tooLarge('audio')
-    pieces.push(value)
+    pieces.push(bytes)
   }
 }
 
@@ -107,7 +115,7 @@ async function close(from) {
 }
 
 function failed(error) {
-  return new SpeakerError('ERR_STREAM', `the stream failed: ${describe(error)}`)
+  return new SpeakerError('ERR_STREAM', `the stream failed: ${describe(error)}`, { cause: error })
 }
 
 module.exports = { bodyOf, close, gathered, isIterable, piece, reading }

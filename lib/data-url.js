@@ -2,6 +2,7 @@
 
 // `data:` URLs (RFC 2397), read as browsers do (Fetch standard, "data: URL processor").
 
+const { base64Decoded } = require('./bytes')
 const { SpeakerError } = require('./error')
 
 /** As much as a download may have; as in src/source/spool.rs. */
@@ -17,7 +18,7 @@ function readDataUrl(url, argument) {
   if (comma === -1) return undefined
   const [, type, base64] = /^\s*(.*?)\s*(; *base64)?\s*$/is.exec(text.slice(0, comma))
   const bytes = percentDecoded(text.slice(comma + 1))
-  const audio = base64 ? base64Decoded(bytes) : bytes
+  const audio = base64 ? base64Decoded(bytes.toString('latin1')) : bytes
   if (audio?.length > MAX_BYTES) throw tooLarge(argument)
   return audio && { audio, contentType: /^[^/;\s]+\/[^/;\s]+/.test(type) ? type : undefined }
 }
@@ -40,14 +41,6 @@ function digit(byte) {
   if (byte >= 0x30 && byte <= 0x39) return byte - 0x30
   const letter = byte | 0x20
   return letter >= 0x61 && letter <= 0x66 ? letter - 0x61 + 10 : -1
-}
-
-/** Base64 with or without its padding, and with blanks in it (Infra standard, "forgiving-base64 decode"); undefined if it is none. */
-function base64Decoded(bytes) {
-  const text = bytes.toString('latin1').replace(/[\t\n\f\r ]+/g, '')
-  const digits = text.length % 4 === 0 ? text.replace(/={1,2}$/, '') : text
-  if (digits.length % 4 === 1 || /[^A-Za-z0-9+/]/.test(digits)) return undefined
-  return Buffer.from(digits, 'base64')
 }
 
 function tooLarge(argument) {

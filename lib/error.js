@@ -12,7 +12,7 @@ const LOOKED_AT = 1 << 16
 /** What every failure of this package is. Documented in index.d.ts. No secret is in its message, whoever wrote that. */
 class SpeakerError extends Error {
   constructor(code, message, { cause, ...details } = {}) {
-    super(redact(message, MESSAGE), cause && { cause: causeOf(cause) })
+    super(redact(message, MESSAGE), cause !== undefined ? { cause } : undefined)
     this.code = code
     Object.assign(this, details)
   }
@@ -20,9 +20,9 @@ class SpeakerError extends Error {
 
 Object.defineProperty(SpeakerError.prototype, 'name', { value: 'SpeakerError', configurable: true, writable: true })
 
-/** A complaint in the one form: "Expected <what> for <argument> but received <value>". */
-function refuse(expected, argument, received) {
-  return complaint(expected, argument, show(received))
+/** A complaint in the one form: "Expected <what> for <argument> but received <value>", with a hint behind it if there is one. */
+function refuse(expected, argument, received, hint) {
+  return complaint(expected, argument, hint ? `${show(received)}; ${hint}` : show(received))
 }
 
 /** The same for a value that is secret: not even a wrong one is shown. */
@@ -43,9 +43,14 @@ function denied(expected, argument, permission, resource) {
 }
 
 /** What the writer of a stream is told when its playback ended without a failure: how, and how much was heard if that is known. */
-function ended(requestId, how, heard) {
+function ended(requestId, how, details) {
   const message = `Expected a playback that goes on for stream '${requestId}' but ${how}`
-  return new SpeakerError('ERR_ENDED', message, { requestId, ...heard })
+  return new SpeakerError('ERR_ENDED', message, { requestId, ...details })
+}
+
+/** The message of `ERR_CLOSED` for one call: the addon does not know what its user has called. */
+function closedFor(call, { code, message }) {
+  return code === 'ERR_CLOSED' && call ? message.replace('an open session but', () => `an open session for ${call} but`) : message
 }
 
 /** What was thrown, in words. Anything can be thrown, and not everything can be made a string. */
@@ -74,11 +79,28 @@ function show(value) {
 function kind(value) {
   if (value === '') return 'an empty string'
   if (!types.isProxy(value) && Array.isArray(value)) return 'an array'
-  return /^[aeiou]/.test(typeof value) ? `an ${typeof value}` : `a ${typeof value}`
+  const name = builtIn(value) ?? typeof value
+  return /^([aeio]|u(?!int))/i.test(name) ? `an ${name}` : `a ${name}`
 }
 
-/** An error of the system or of a library as Node would make it. */
-function causeOf({ message, errno }) {
+/** The name that is behind the tag of a typed array, whatever was set on the array itself. */
+const nameOfArray = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag).get
+
+/** Objects of Node that are told apart, without asking them. */
+const BUILT_IN = {
+  Promise: types.isPromise, Map: types.isMap, Set: types.isSet, DataView: types.isDataView, ArrayBuffer: types.isArrayBuffer,
+  SharedArrayBuffer: types.isSharedArrayBuffer
+}
+
+/** The name of what such a value is, or of its kind of array; undefined for any other. */
+function builtIn(value) {
+  return nameOfArray.call(value) ?? Object.keys(BUILT_IN).find((name) => BUILT_IN[name](value))
+}
+
+/** An error of the system or of a library as Node would make it, from what the addon says of it; undefined if there is none. */
+function causeOf(told) {
+  if (!told) return undefined
+  const { message, errno } = told
   const cause = new Error(message)
   return errno === undefined ? cause : Object.assign(cause, { errno: -errno, code: getSystemErrorName(-errno) })
 }
@@ -88,4 +110,4 @@ function redact(text, most) {
   return require('./native').redact(text.slice(0, LOOKED_AT), most)
 }
 
-module.exports = { SpeakerError, denied, describe, ended, kind, refuse, refuseSecret, refuseUrl }
+module.exports = { SpeakerError, builtIn, causeOf, closedFor, denied, describe, ended, kind, refuse, refuseSecret, refuseUrl }

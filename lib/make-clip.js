@@ -14,16 +14,15 @@ const { useEnvironment } = require('./network')
 
 /** Makes a clip of a source. */
 async function makeClip(source) {
-  const { signal, body, ...checked } = check.clipRequest(source)
+  const { signal, body, file, ...checked } = check.clipRequest(source)
   refuseAborted(signal)
-  if (body) checked.audio = await gathered(body, signal)
+  if (body) checked.audio = file(await gathered(body, signal, source.format))
   if (!checked.network) useEnvironment()
   const native = NativeClip.make(checked, bell)
   if (native.code !== undefined) throw new SpeakerError(native.code, native.message)
-  const { headers } = source
-  const { contentType } = checked
+  const { contentType, headers } = checked
   const audioUrl = checked.path === undefined ? checked.url : path.resolve(checked.path)
-  const clip = new SpeakerClip(native, { audioUrl, headers: headers && { ...headers }, contentType })
+  const clip = new SpeakerClip(native, { audioUrl, headers: headers.length > 0 ? Object.fromEntries(headers) : undefined, contentType })
   await new Making(native, 'the clip was made').made(signal)
   return clip
 }

@@ -2,7 +2,7 @@
 
 // What the addon makes of a source beside its sessions, and how that is waited for.
 
-const { onAbort } = require('./abort')
+const { aborted, onAbort } = require('./abort')
 const { listen } = require('./bell')
 const { Pending } = require('./pending')
 
@@ -26,7 +26,9 @@ class Making {
   async made(signal) {
     const { promise } = this.#pending.addTicket(TICKET)
     onAbort(signal, promise, () => this.#abort())
-    await promise
+    await promise.catch((error) => {
+      throw error.code === 'ERR_ABORTED' ? aborted(error.message, signal) : error
+    })
   }
 
   #receive() {

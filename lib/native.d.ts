@@ -297,7 +297,7 @@ export interface NativeMetrics {
 
 export interface NativeMove {
   requestId: string
-  position: number
+  queuePosition: number
 }
 
 /** Which servers and files sources may be at. `lib/check` has had its rules checked by `isNetworkRule`. */
@@ -390,7 +390,7 @@ export interface NativePlayback {
   role: string
   state: string
   positionMs: number
-  place?: number
+  queuePosition?: number
 }
 
 export interface NativePrebuffer {

@@ -1,6 +1,6 @@
 'use strict'
 
-const { SpeakerError } = require('./error')
+const { SpeakerError, causeOf, closedFor } = require('./error')
 
 /** A timer that never fires in earnest: the longest that Node has. It is what keeps the process alive. */
 const FOREVER_MS = 0x7fffffff
@@ -35,9 +35,9 @@ class Pending {
     return waiting
   }
 
-  /** Adds a call that answers under a ticket. */
-  addTicket(ticket) {
-    return this.#add(this.#tickets, ticket)
+  /** Adds a call of this name that answers under a ticket. */
+  addTicket(ticket, call) {
+    return Object.assign(this.#add(this.#tickets, ticket), { call })
   }
 
   /** Adds a mark, by its number. */
@@ -60,6 +60,12 @@ class Pending {
     return this.#playbacks.get(playback)?.given
   }
 
+  /** What a stream is failed with, which the addon knows only in words. */
+  thrown(playback, error) {
+    const waiting = this.#playbacks.get(playback)
+    if (waiting) waiting.thrown = error
+  }
+
   /** The first sample of a playback was handed over. */
   started(playback) {
     this.#playbacks.get(playback)?.start(true)
@@ -67,8 +73,8 @@ class Pending {
 
   /** Settles a call that was given a ticket. */
   answer({ ticket, error }) {
-    const { resolve, reject } = this.#take(this.#tickets, ticket)
-    if (error) reject(new SpeakerError(error.code, error.message, { cause: error.cause }))
+    const { resolve, reject, call } = this.#take(this.#tickets, ticket)
+    if (error) reject(new SpeakerError(error.code, closedFor(call, error), { cause: causeOf(error.cause) }))
     else resolve()
   }
 
@@ -80,7 +86,7 @@ class Pending {
     if (this.#latest.get(requestId) === waiting) this.#latest.delete(requestId)
     const heard = { durationMs, positionMs, ...(unheardMs !== undefined && { unheardMs }) }
     if (outcome === 'failed') {
-      const error = new SpeakerError(code, message, { requestId, ...heard, cause })
+      const error = new SpeakerError(code, message, { requestId, ...heard, cause: (code === 'ERR_STREAM' && waiting.thrown) || causeOf(cause) })
       // Where it was asked for is of more use than where it was told of.
       if (waiting.trace) error.stack = waiting.trace.replace(/^.*/, () => `${error}`)
       waiting.reject(error)

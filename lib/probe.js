@@ -11,9 +11,9 @@ const { useEnvironment } = require('./network')
 
 /** Finds out what a source is, without playing it. */
 async function probe(source, options) {
-  const { loudness, signal, body, ...checked } = check.probeRequest(source, options)
+  const { loudness, signal, body, file, ...checked } = check.probeRequest(source, options)
   refuseAborted(signal)
-  if (body) checked.audio = await gathered(body, signal)
+  if (body) checked.audio = file(await gathered(body, signal, source.format))
   if (!checked.network) useEnvironment()
   const native = NativeProbe.begin(checked, loudness, bell)
   if (native.code !== undefined) throw new SpeakerError(native.code, native.message)

@@ -3,15 +3,16 @@
 const { randomUUID } = require('node:crypto')
 const { EventEmitter } = require('node:events')
 
-const { onAbort, refuseAborted } = require('./abort')
+const { aborted, onAbort, refuseAborted } = require('./abort')
 const check = require('./check')
-const { SpeakerError, refuse } = require('./error')
+const { SpeakerError, closedFor, refuse } = require('./error')
 const { bell, listen } = require('./bell')
 const { nativeClip } = require('./clip')
 const log = require('./log')
 const { giveToken } = require('./livekit/give-token')
 const { Rpc } = require('./livekit/rpc')
 const { makeClip } = require('./make-clip')
+const { ManualClockHint } = require('./manual-clock-hint')
 const { NativeSession, configure, metrics, processStats } = require('./native')
 const { useEnvironment } = require('./network')
 const { probe } = require('./probe')
@@ -34,10 +35,12 @@ class SpeakerSession extends EventEmitter {
   #onDuplicate
   #loudness
   #recorder
+  /** On the manual clock. */
+  #hint
   #pending = new Pending(this)
   /** Taps and voices by the id that their frames bear. */
   #taps = new Map()
-  #rpc = new Rpc((rpc, to) => this.#ask((ticket) => this.#native.sendRpc(rpc, to, ticket)), () => this.#hear())
+  #rpc = new Rpc((rpc, to) => this.#ask('performRpc', (ticket) => this.#native.sendRpc(rpc, to, ticket)), () => this.#hear())
   #lastTicket = 0
   #lastTap = 0
 
@@ -46,21 +49,24 @@ class SpeakerSession extends EventEmitter {
     const checked = check.sessionOptions(options)
     if (!checked.network) useEnvironment()
     this.#output = { ...checked.output, onFrame: options.output.onFrame, token: options.output.token }
+    if (checked.output.clock === 'manual') this.#hint = new ManualClockHint()
     this.#onDuplicate = checked.onDuplicate
     this.#loudness = checked.loudness
     this.#native = taken(NativeSession.open(checked, bell))
     listen(this.#native.number, this, receive)
     if (checked.logger) log.add(this, checked.logger)
-    if (checked.record) this.#recorder = new Recorder(checked, options, this.#native, (call) => this.#ask(call))
+    if (checked.record) this.#recorder = new Recorder(checked, options, this.#native, (call) => this.#ask('record', call))
   }
 
   async connect(options) {
     const { signal } = check.connectOptions(options)
     refuseAborted(signal)
-    const connected = this.#ask((ticket) => this.#native.connect(ticket))
+    const connected = this.#ask('connect', (ticket) => this.#native.connect(ticket))
     const ticket = this.#lastTicket
     onAbort(signal, connected, () => this.#native.abandon(ticket))
-    await connected
+    await connected.catch((error) => {
+      throw error.code === 'ERR_ABORTED' ? aborted(error.message, signal) : error
+    })
   }
 
   playAudio(request) {
@@ -68,12 +74,12 @@ class SpeakerSession extends EventEmitter {
       const checked = check.playRequest(request)
       refuseAborted(checked.signal)
       if (checked.encoding) {
-        const stream = this.#stream(request, checked, this.playAudio)
-        pump(checked.body, stream)
+        const stream = this.#stream(request, checked, 'playAudio')
+        pump(checked.body, stream, checked.encoding.format)
         return stream.finished
       }
       const atMs = this.#recorder?.nowMs()
-      const accepted = taken(this.#play(checked))
+      const accepted = taken(this.#play(checked), 'playAudio')
       this.#recorder?.play({ ...request, requestId: accepted.requestId }, checked, atMs)
       return this.#result(accepted, checked, this.playAudio)
     } catch (error) {
@@ -84,7 +90,7 @@ class SpeakerSession extends EventEmitter {
   createStream(request) {
     const checked = check.streamRequest(request)
     refuseAborted(checked.signal)
-    return this.#stream(request, checked, this.createStream)
+    return this.#stream(request, checked, 'createStream')
   }
 
   async stopAudio(target) {
@@ -103,7 +109,7 @@ class SpeakerSession extends EventEmitter {
 
   async seekAudio(request) {
     const { target, positionMs } = check.seekRequest(request)
-    return { sought: this.#recorded('seek', request, () => taken(this.#native.seek(target, positionMs))) }
+    return { sought: this.#recorded('seek', request, () => taken(this.#native.seek(target, positionMs), 'seekAudio')) }
   }
 
   mark(name, target) {
@@ -120,7 +126,7 @@ class SpeakerSession extends EventEmitter {
 
   async setMuted(request) {
     const { trackId, muted } = check.muteRequest(request)
-    const mute = () => taken(this.#native.setMuted(trackId, muted))
+    const mute = () => taken(this.#native.setMuted(trackId, muted), 'setMuted')
     // In a room it changes no sample that is sent, and is no request to play.
     if (this.#output.type === 'livekit') mute()
     else this.#recorded('mute', request, mute)
@@ -136,7 +142,7 @@ class SpeakerSession extends EventEmitter {
     const checked = check.trackId(trackId)
     this.#expectOutput('livekit', 'unpublish')
     const stop = { trackId: checked, reason: 'unpublished' }
-    await this.#recorded('stop', stop, () => this.#ask((ticket) => this.#native.unpublish(checked, ticket)))
+    await this.#recorded('stop', stop, () => this.#ask('unpublish', (ticket) => this.#native.unpublish(checked, ticket)))
   }
 
   async setAttributes(attributes) {
@@ -154,14 +160,14 @@ class SpeakerSession extends EventEmitter {
   async sendData(payload, options) {
     const { bytes, topic, reliable, to } = check.dataRequest(payload, options)
     this.#expectOutput('livekit', 'sendData')
-    await this.#ask((ticket) => this.#native.sendData(bytes, topic, reliable, to, ticket))
+    await this.#ask('sendData', (ticket) => this.#native.sendData(bytes, topic, reliable, to, ticket))
   }
 
   async sendText(text, options) {
     const { to, ...checked } = check.textRequest(text, options)
     this.#expectOutput('livekit', 'sendText')
     const sent = { ...checked, id: randomUUID(), timestamp: Date.now() }
-    await this.#ask((ticket) => this.#native.sendText(sent, to, ticket))
+    await this.#ask('sendText', (ticket) => this.#native.sendText(sent, to, ticket))
   }
 
   async performRpc(request) {
@@ -202,7 +208,7 @@ class SpeakerSession extends EventEmitter {
   async interrupt(request) {
     const checked = check.interruptRequest(request)
     const { interrupted, ...told } = this.#recorded('interrupt', request, () => this.#native.interrupt(checked))
-    return { interrupted: interrupted.map(({ state, place, ...stopped }) => stopped), ...told }
+    return { interrupted: interrupted.map(({ state, queuePosition, ...stopped }) => stopped), ...told }
   }
 
   static configure(options) {
@@ -267,7 +273,8 @@ class SpeakerSession extends EventEmitter {
 
   async advance(ms) {
     const checked = check.duration(ms)
-    await this.#ask((ticket) => this.#native.advance(checked, ticket))
+    this.#hint?.moves()
+    await this.#ask('advance', (ticket) => this.#native.advance(checked, ticket))
   }
 
   recording() {
@@ -282,7 +289,7 @@ class SpeakerSession extends EventEmitter {
     const { requestId } = checked
     if (requestId !== undefined && !this.#pending.latest(requestId)) throw refuse('the id of a live playback', 'requestId', requestId)
     const id = ++this.#lastTap
-    const native = taken(this.#native.tap(id, checked))
+    const native = taken(this.#native.tap(id, checked), 'tap')
     // Which holds the session: its reader may hold nothing else.
     const tap = new SpeakerTap(native, () => this.#taps.delete(id))
     this.#taps.set(id, tap)
@@ -293,7 +300,7 @@ class SpeakerSession extends EventEmitter {
     this.#expectOutput('livekit', 'listen')
     const { identity, track, frames } = check.listenOptions(options)
     const id = ++this.#lastTap
-    const native = taken(this.#native.listen(id, identity, track, frames))
+    const native = taken(this.#native.listen(id, identity, track, frames), 'listen')
     const voice = new SpeakerVoice(native, () => this.#taps.delete(id))
     this.#taps.set(id, voice)
     return voice
@@ -301,12 +308,13 @@ class SpeakerSession extends EventEmitter {
 
   async close(options) {
     const { drains, withinMs } = check.closeOptions(options)
+    this.#hint?.moves()
     // Writes and stops during a drain are recorded too.
     if (drains) this.#recorder?.drain(withinMs)
     else this.#endRecording()
     let recorded
     try {
-      await this.#ask((ticket) => (drains ? this.#native.drain(withinMs, ticket) : this.#native.close(ticket)))
+      await this.#ask('close', (ticket) => (drains ? this.#native.drain(withinMs, ticket) : this.#native.close(ticket)))
     } finally {
       recorded = this.#endRecording()
       log.remove(this.id)
@@ -331,18 +339,18 @@ class SpeakerSession extends EventEmitter {
 
   async #describe(call, { name, metadata, attributes = {} }) {
     this.#expectOutput('livekit', call)
-    await this.#ask((ticket) => this.#native.describe(name, metadata, attributes, ticket))
+    await this.#ask(call, (ticket) => this.#native.describe(name, metadata, attributes, ticket))
   }
 
   /** What a track asks of its session. */
   #trackCalls() {
     return {
       setVolume: (trackId, checked, change) => {
-        this.#recorded('trackVolume', { trackId, ...change }, () => taken(this.#native.setTrackVolume(trackId, checked)))
+        this.#recorded('trackVolume', { trackId, ...change }, () => taken(this.#native.setTrackVolume(trackId, checked), 'setVolume'))
       },
       setPan: (trackId, { pan, fadeMs }, change) => {
         if (this.#output.channels !== 2) throw refuse('an output of 2 channels beside it', 'pan', pan)
-        this.#recorded('trackPan', { trackId, ...change }, () => taken(this.#native.setTrackPan(trackId, pan, fadeMs)))
+        this.#recorded('trackPan', { trackId, ...change }, () => taken(this.#native.setTrackPan(trackId, pan, fadeMs), 'setPan'))
       },
       setMuted: (request) => this.setMuted(request),
       stats: (trackId) => this.#native.trackStats(trackId),
@@ -367,22 +375,26 @@ class SpeakerSession extends EventEmitter {
     return { ...checked, loudness: loudness || undefined }
   }
 
-  #stream(request, checked, caller) {
+  /** A stream that was asked for by this method. */
+  #stream(request, checked, name) {
     const atMs = this.#recorder?.nowMs()
-    const native = taken(this.#native.stream(this.#levelled(checked), checked.encoding))
+    const native = taken(this.#native.stream(this.#levelled(checked), checked.encoding), name)
     const { accepted } = native
     const { requestId } = accepted
     this.#recorder?.stream({ ...request, requestId }, atMs)
-    const finished = this.#result(accepted, checked, caller)
+    const finished = this.#result(accepted, checked, this[name])
     return new SpeakerStream({
       native,
       requestId,
       finished,
-      ask: (call) => this.#ask(call),
+      ask: (call) => this.#ask('flush', call),
       mark: (call) => this.#mark(() => call),
       stop: (reason) => this.#stopOne(requestId, finished, reason),
+      thrown: (error) => this.#pending.thrown(accepted.playback, error),
       recorder: this.#recorder,
-      piped: checked.encoding.more
+      piped: checked.encoding.more,
+      format: checked.encoding.format,
+      signal: checked.signal
     })
   }
 
@@ -407,6 +419,7 @@ class SpeakerSession extends EventEmitter {
   /** Returns the promise of a request that was taken; its trace begins at `caller`. */
   #result(accepted, { signal, group, context }, caller) {
     const { requestId } = accepted
+    this.#hint?.waits()
     const waiting = this.#pending.addPlayback(accepted, given({ group, context }))
     waiting.trace = traceFrom(caller)
     onAbort(signal, waiting.promise, () => this.#stopOne(requestId, waiting.promise, 'aborted'))
@@ -435,17 +448,17 @@ class SpeakerSession extends EventEmitter {
     const set = async () => {
       const call = ready()
       const mark = ++this.#lastTicket
-      taken(call(mark))
+      taken(call(mark), 'mark')
       return this.#pending.addMark(mark).promise
     }
     return quiet(set())
   }
 
-  /** Makes a call that answers later, under a ticket. */
-  #ask(call) {
+  /** Makes a call that answers later, under a ticket; `name` is what the user has called. */
+  #ask(name, call) {
     const ticket = ++this.#lastTicket
-    taken(call(ticket))
-    return this.#pending.addTicket(ticket).promise
+    taken(call(ticket), name)
+    return this.#pending.addTicket(ticket, name).promise
   }
 
   static {
@@ -519,9 +532,9 @@ function zeros(length) {
   }
 }
 
-/** What the addon gave, if that is no refusal. */
-function taken(answer) {
-  if (answer?.code !== undefined) throw new SpeakerError(answer.code, answer.message)
+/** What the addon gave to a `call`, if that is no refusal. */
+function taken(answer, call) {
+  if (answer?.code !== undefined) throw new SpeakerError(answer.code, closedFor(call, answer))
   return answer
 }
 

@@ -1,10 +1,12 @@
 'use strict'
 
 const { Writable } = require('node:stream')
+const { types } = require('node:util')
 
 const { close, piece, reading } = require('./body')
+const { bytesOf, bytesOfText, isBytes } = require('./bytes')
 const check = require('./check')
-const { describe, ended } = require('./error')
+const { describe, ended, refuse } = require('./error')
 
 const NOTHING = new Uint8Array(0)
 
@@ -16,6 +18,13 @@ class SpeakerStream extends Writable {
   #stop
   #recorder
   #piped
+  #format
+  #signal
+  #thrown
+  /** What `setDefaultEncoding` has said of strings. */
+  #encoding
+  /** How many streams are piped into it. */
+  #pipes = 0
   /** The write that waits for room: `{ chunk, callback }`. */
   #waiting
   /** Bytes in Node's own queue that were flushed while they waited there. */
@@ -28,10 +37,10 @@ class SpeakerStream extends Writable {
 
   /**
    * `native` is the addon's end, `finished` the promise of playback `requestId`; `ask` makes a call under a ticket, `mark` sets a mark,
-   * `stop` stops the playback for a reason, `recorder` writes down what is written, if any does. `piped` says that whoever writes always has more at
-   * hand until the end.
+   * `stop` stops the playback for a reason, `thrown` is told what fails it, `recorder` writes down what is written, if any does. `piped` says that
+   * whoever writes always has more at hand until the end; `format` is that of what is written, `signal` the request's.
    */
-  constructor({ native, requestId, finished, ask, mark, stop, recorder, piped }) {
+  constructor({ native, requestId, finished, ask, mark, stop, thrown, recorder, piped, format, signal }) {
     super()
     this.requestId = requestId
     this.finished = finished
@@ -41,6 +50,11 @@ class SpeakerStream extends Writable {
     this.#stop = stop
     this.#recorder = recorder
     this.#piped = piped
+    this.#format = format
+    this.#signal = signal
+    this.#thrown = thrown
+    this.on('pipe', () => this.#pipes++)
+    this.on('unpipe', () => this.#pipes--)
     // Whoever listens to `failed` need not listen here too.
     this.on('error', () => {})
     this.once('close', () => this.#tellWhoeverWaits())
@@ -55,6 +69,41 @@ class SpeakerStream extends Writable {
 
   stats() {
     return this.#native.stats() ?? undefined
+  }
+
+  write(chunk, encoding, callback) {
+    return this.#given(chunk, encoding, callback, super.write)
+  }
+
+  end(chunk, encoding, callback) {
+    if (typeof chunk === 'function' || chunk === undefined || chunk === null) return super.end(chunk, encoding, callback)
+    this.#given(chunk, encoding, callback, super.end)
+    return this
+  }
+
+  setDefaultEncoding(encoding) {
+    super.setDefaultEncoding(encoding)
+    this.#encoding = encoding
+    return this
+  }
+
+  /**
+   * Hands bytes to Node's own `call`. What is none is refused as Node does, by throwing; but what is piped comes from no caller, and fails
+   * the stream.
+   */
+  #given(chunk, encoding, callback, call) {
+    const [named, done] = typeof encoding === 'function' ? [undefined, encoding] : [encoding, callback]
+    let bytes = chunk
+    try {
+      if (typeof chunk === 'string') bytes = bytesOfText(chunk, named ?? this.#encoding, 'chunk')
+      else if (isBytes(chunk)) bytes = bytesOf(chunk, 'chunk', this.#format)
+      else if (chunk !== null) throw refuse('bytes', 'chunk', chunk)
+    } catch (error) {
+      if (this.#pipes === 0) throw error
+      this.destroy(error)
+      return false
+    }
+    return call.call(this, bytes, done)
   }
 
   /** Drops what was written and not heard. */
@@ -107,6 +156,7 @@ class SpeakerStream extends Writable {
   _destroy(error, callback) {
     if (!this.#isOver) {
       if (error && !isAbort(error)) {
+        this.#thrown(error)
         this.#native.fail(`the stream failed: ${describe(error)}`)
         this.#record('end')
       } else {
@@ -127,7 +177,8 @@ class SpeakerStream extends Writable {
       this.#heard?.()
     } else {
       const how = outcome === 'stopped' ? `it was stopped (${reason})` : 'it has completed'
-      this.destroy(ended(this.requestId, how, heard))
+      const why = reason === 'aborted' && this.#signal?.aborted ? { ...heard, cause: this.#signal.reason } : heard
+      this.destroy(ended(this.requestId, how, why))
     }
   }
 
@@ -157,8 +208,8 @@ class SpeakerStream extends Writable {
   }
 }
 
-/** Writes what a Readable or another AsyncIterable gives, and ends with it. Whatever goes wrong with `audio` fails the stream. */
-async function pump(audio, stream) {
+/** Writes what a Readable or another iterable gives of a `format`, and ends with it. Whatever goes wrong with `audio` fails the stream. */
+async function pump(audio, stream, format) {
   try {
     // Throws for a web stream that somebody else reads, or has read.
     const from = reading(audio)
@@ -172,10 +223,11 @@ async function pump(audio, stream) {
         return
       }
       if (stream.destroyed) return
-      await new Promise((resolve) => stream.write(piece(value), resolve))
+      await new Promise((resolve) => stream.write(piece(value, format), resolve))
     }
   } catch (error) {
-    stream.destroy(isAbort(error) ? error : new Error(describe(error)))
+    // Anything can be thrown.
+    stream.destroy(types.isNativeError(error) || isAbort(error) ? error : new Error(describe(error), { cause: error }))
   }
 }
 

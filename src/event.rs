@@ -41,7 +41,7 @@ pub enum EventKind {
     /// Waits in its track's queue.
     Queued {
         /// Its place in line, 1 is next.
-        position: usize,
+        queue_position: usize,
     },
     /// Its first sample was handed to the output.
     Started {

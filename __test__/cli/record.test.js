@@ -39,7 +39,7 @@ test('each request becomes a line with its time', async (t) => {
   const { signal } = new AbortController()
   session.playAudio({ requestId: 'c', audio: Buffer.from('RIFF?'), trackId: 1, stopOther: false, signal })
   session.playAudio({ requestId: 'd', audioUrl: new URL('http://127.0.0.1:9/x?sig=y&n=1'), headers, trackId: 2, stopOther: false })
-  await session.moveAudio({ requestId: 'b', position: 1 })
+  await session.moveAudio({ requestId: 'b', queuePosition: 1 })
   await session.pauseAudio({ trackId: 0 })
   await session.resumeAudio()
   await session.advance(1 / 3)
@@ -59,7 +59,7 @@ test('each request becomes a line with its time', async (t) => {
       atMs: 100.5, type: 'play', requestId: 'd', audioUrl: 'http://127.0.0.1:9/x?sig=<masked>&n=<masked>',
       headers: { Authorization: '<masked>' }, trackId: 2, stopOther: false
     },
-    { atMs: 100.5, type: 'move', requestId: 'b', position: 1 },
+    { atMs: 100.5, type: 'move', requestId: 'b', queuePosition: 1 },
     { atMs: 100.5, type: 'pause', trackId: 0 },
     { atMs: 100.5, type: 'resume' },
     { atMs: third, type: 'seek', requestId: 'playback-1', positionMs: 500 },

@@ -121,7 +121,7 @@ describe('replay', () => {
     const { samples, exitCode, stdout } = await replay(t, jsonl(
       play(0, 'music', 'low.wav', { role: 'ambient', trackId: 1 }),
       ...['a', 'b', 'c'].map((id) => play(0, id, 'high.wav', { durationMs: 100 })),
-      { atMs: 50, type: 'move', requestId: 'c', position: 1 },
+      { atMs: 50, type: 'move', requestId: 'c', queuePosition: 1 },
       { atMs: 150, type: 'interrupt', keep: ['ambient'], reason: 'barge-in' }
     ), '--overlap', 'queue')
     assert.strictEqual(exitCode, 0, stdout)

@@ -129,12 +129,12 @@ test('pause while queued keeps the place', async (t) => {
   for (const name of ['a', 'b', 'c', 'd']) play(session, name)
   await session.pauseAudio({ requestId: 'b' })
   assert.deepEqual(
-    session.playbacks().map(({ requestId, state, place }) => [requestId, state, place]),
+    session.playbacks().map(({ requestId, state, queuePosition }) => [requestId, state, queuePosition]),
     [['a', 'loading', undefined], ['b', 'paused', 1], ['c', 'queued', 2], ['d', 'queued', 3]]
   )
   await session.advance(700)
   assert.deepEqual(
-    session.playbacks().map(({ requestId, state, place }) => [requestId, state, place]),
+    session.playbacks().map(({ requestId, state, queuePosition }) => [requestId, state, queuePosition]),
     [['b', 'paused', undefined], ['c', 'queued', 1], ['d', 'queued', 2]]
   )
   await session.pauseAudio({ requestId: 'c' })

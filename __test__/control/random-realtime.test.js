@@ -62,7 +62,7 @@ for (const overlap of ['mix', 'queue', 'replace']) {
       (session) => session.playAudio({ ...source(), stopOther: false, requestId: `same${next(3)}`, fadeInMs: next(50), priority: next(3), loop: 1 + next(2) }),
       (session) => session.stopAudio({ ...target(), fadeOutMs: next(100) }),
       (session) => session.playbacks().length + session.stats().playing,
-      (session) => session.moveAudio({ requestId: session.playbacks().at(-1)?.requestId ?? 'nobody', position: 1 + next(3) }),
+      (session) => session.moveAudio({ requestId: session.playbacks().at(-1)?.requestId ?? 'nobody', queuePosition: 1 + next(3) }),
       (session) => session.interrupt({ keep: ROLES.slice(next(5)) }),
       (session) => session.pauseAudio(target()),
       (session) => session.resumeAudio(target()),
@@ -88,13 +88,13 @@ for (const overlap of ['mix', 'queue', 'replace']) {
     for (const { told, seqs } of opened) {
       assert.deepEqual(seqs, seqs.map((_, index) => index + 1))
       const live = new Map()
-      for (const { type, requestId, position } of told.filter((event) => event.requestId)) {
+      for (const { type, requestId, queuePosition } of told.filter((event) => event.requestId)) {
         // Of one id: its places in line, then started, then its end, then perhaps the id again.
         // (An id may be used again while the playback that had it fades.)
         const isShared = requestId.startsWith('same')
         if (type === 'queued' && !isShared) assert.notEqual(live.get(requestId), 'started', `${requestId} waits after it started`)
         if (TERMINAL.includes(type)) live.delete(requestId)
-        else live.set(requestId, position ?? type)
+        else live.set(requestId, queuePosition ?? type)
       }
       assert.deepEqual([...live.keys()], [], 'started and never ended')
       for (let n = 1; n < told.length; n++) assert.ok(told[n].atMs >= told[n - 1].atMs - 20, 'time runs backwards')

@@ -234,7 +234,7 @@ test('seek without a match resolves empty', async (t) => {
   assert.deepEqual(await session.seekAudio({ requestId: 'nobody', positionMs: 1 }), { sought: [] })
   for (const [request, message] of [
     [undefined, /an object for seekAudio but received undefined/],
-    [{}, /^Expected a number from 0 to 86400000 for positionMs but received null/],
+    [{}, /^Expected a number from 0 to 86400000 for positionMs but received undefined/],
     [{ positionMs: -1 }, /for positionMs but received -1/],
     [{ positionMs: 1, trackId: 0, requestId: 'a' }, /only one of requestId, trackId and group for seekAudio/]
   ]) {

@@ -94,7 +94,7 @@ test('volume without a match resolves empty', async (t) => {
   assert.deepEqual(await session.setVolume({ requestId: 'nobody', volume: 1 }), { changed: [] })
   for (const [request, message] of [
     [undefined, /an object for setVolume but received undefined/],
-    [{}, /^Expected a number from 0 to 1 for volume but received null/],
+    [{}, /^Expected a number from 0 to 1 for volume but received undefined/],
     [{ volume: 1.5 }, /for volume but received 1.5/],
     [{ volume: 1, fadeMs: -1 }, /for fadeMs but received -1/],
     [{ volume: 1, trackId: 0, requestId: 'a' }, /only one of requestId, trackId and group for setVolume/]

@@ -87,7 +87,7 @@ test(`counts are those of the events after ${PLAYS} random plays`, async () => {
     if (below(10) === 0) {
       const live = sessions.flatMap((each) => each.playbacks())
       const { active, queued } = SpeakerSession.metrics()
-      const waits = live.filter(({ place }) => place !== undefined).length
+      const waits = live.filter(({ queuePosition }) => queuePosition !== undefined).length
       assert.deepEqual({ active, queued }, { active: live.length - waits, queued: waits })
     }
   }

@@ -7,7 +7,7 @@ const { fork } = require('node:child_process')
 const { once } = require('node:events')
 const http = require('node:http')
 
-const { wavHeader } = require('../../lib/testing/wav')
+const { wavHeader } = require('../../lib/wav-header')
 
 const RATE = 48_000
 const PIECE_SECONDS = 1

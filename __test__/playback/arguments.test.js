@@ -36,7 +36,7 @@ test('bad session options throw', () => {
     [{ output: { type: 'livekit', url: 'ws://localhost', token: 'x', iceTransport: 'udp' } }, /^Expected one of 'all', 'tcp', 'relay' for output.iceTransport but received 'udp'/],
     [{ output: { type: 'livekit', url: 'ws://localhost', token: 'x', publish: 'never' } }, /^Expected one of 'lazy', 'connect' for output.publish but received 'never'/],
     [{ output: { type: 'livekit', url: 'ws://localhost', token: 'x', publish: [0, 65536] } }, /^Expected an integer from 0 to 65535 for a track of output.publish but received 65536/],
-    [{ output: { type: 'livekit', url: 'ws://localhost', token: 'x', publish: [undefined] } }, /for a track of output.publish but received null/],
+    [{ output: { type: 'livekit', url: 'ws://localhost', token: 'x', publish: [undefined] } }, /for a track of output.publish but received undefined/],
     [{ output: { type: 'livekit', url: 'ws://localhost', token: 'x', startWhen: 'joined' } }, /^Expected one of 'published', 'subscribed' for output.startWhen but received 'joined'/],
     [{ output: { type: 'livekit', url: 'ws://localhost', token: 'x', subscribeTimeoutMs: -1 } }, /^Expected a number from 0 to 86400000 for output.subscribeTimeoutMs but received -1/],
     [{ output: { type: 'livekit', url: 'ws://localhost', token: 'x', onMute: 'drop' } }, /^Expected one of 'continue', 'pause' for output.onMute but received 'drop'/],
@@ -63,8 +63,8 @@ test('bad session options throw', () => {
     [{ output: memory, duck: { level: 0.5 } }, /^Expected only db, attackMs, releaseMs for the options of duck/],
     [{ output: memory, gain: NaN }, /for gain but received NaN/],
     [{ output: memory, volume: 1 }, /^Expected only .* but received 'volume'/],
-    [{ output: memory, record: 7 }, /^Expected a non-empty string for record but received 7/],
-    [{ output: memory, record: {} }, /^Expected a non-empty string for record.path but received null$/],
+    [{ output: memory, record: 7 }, /^Expected a path or a file: URL for record but received 7/],
+    [{ output: memory, record: {} }, /^Expected a path or a file: URL for record.path but received undefined$/],
     [{ output: memory, record: { path: 'x', secrets: 1 } }, /^Expected a boolean for record.secrets but received 1/],
     [{ output: memory, record: { path: 'x', mask: true } }, /^Expected only path, secrets for the options of record but received 'mask'/]
   ]) {
@@ -90,7 +90,7 @@ test('bad requests reject and the session stays usable', async (t) => {
     [undefined, /for playAudio/],
     [{}, /^Expected either audioUrl or audio for playAudio but received undefined$/],
     [{ audio, audioUrl: 'a.mp3' }, /but received 'both'/],
-    [{ audio: 'RIFF' }, /^Expected a Buffer, Uint8Array, Blob, Response, clip, voice, Readable or AsyncIterable for audio but received 'RIFF' of type string$/],
+    [{ audio: 'RIFF' }, /^Expected a Buffer, typed array, ArrayBuffer, clip, voice, Blob, Response, Readable or iterable of bytes for audio but received 'RIFF' of type string; paths/],
     [{ audioUrl: 7 }, /^Expected a non-empty string for audioUrl but received 7 of type number$/],
     [{ audioUrl: '' }, /for audioUrl/],
     [{ audioUrl: 'ftp://example.com/a.mp3' }, /^Expected an http\(s\) URL, a data: URL, a file: URL or a path for audioUrl but received 'ftp:/],
@@ -113,8 +113,8 @@ test('bad requests reject and the session stays usable', async (t) => {
     [{ audio, headers: { 'bad name': 'x' } }, /^Expected names that HTTP allows for headers but received a string$/],
     [{ audio, headers: { 'x-tenant': 'a\n' } }, /^Expected characters that HTTP allows for headers\['x-tenant'\] but received a string$/],
     [{ audio, headers: { 'x-tenant': null } }, /^Expected a string for headers\['x-tenant'\] but received null$/],
-    [{ audio, headers: 'x-tenant: 7' }, /^Expected an object of strings for headers but received a string$/],
-    [{ audio, format: 'mp3' }, /^Expected a Readable or AsyncIterable as audio beside it for format but received 'mp3'/],
+    [{ audio, headers: 'x-tenant: 7' }, /^Expected an object of strings, a Headers, a Map or pairs for headers but received a string$/],
+    [{ audio, stallTimeoutMs: 1 }, /^Expected a Readable or another iterable as audio beside it for stallTimeoutMs but received 1/],
     [{ audio: Readable.from([]), loop: 2 }, /^Expected audio that can be read again beside it for loop but received 2/],
     [{ audio, repeat: true }, /but received 'repeat'/]
   ]) {
@@ -134,10 +134,10 @@ test('bad requests reject and the session stays usable', async (t) => {
   await assert.rejects(session.pauseAudio({ requestId: 'a', ahead: true }), { code: 'ERR_INVALID_ARGUMENT' })
   for (const [request, message] of [
     [undefined, /^Expected an object for moveAudio but received undefined$/],
-    [{ position: 1 }, /^Expected a non-empty string for requestId but received null$/],
-    [{ requestId: 'a' }, /^Expected an integer from 1 to 100000 for position but received null$/],
-    [{ requestId: 'a', position: 0 }, /for position but received 0/],
-    [{ requestId: 'a', trackId: 1, position: 1 }, /for the options of moveAudio but received 'trackId'/]
+    [{ queuePosition: 1 }, /^Expected a non-empty string for requestId but received undefined$/],
+    [{ requestId: 'a' }, /^Expected an integer from 1 to 100000 for queuePosition but received undefined$/],
+    [{ requestId: 'a', queuePosition: 0 }, /for queuePosition but received 0/],
+    [{ requestId: 'a', trackId: 1, queuePosition: 1 }, /for the options of moveAudio but received 'trackId'/]
   ]) {
     await assert.rejects(session.moveAudio(request), { code: 'ERR_INVALID_ARGUMENT', message })
   }

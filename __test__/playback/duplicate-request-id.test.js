@@ -80,7 +80,7 @@ test('join: a failure rejects both calls', async (t) => {
   // A stream, for it can't fail before the second call.
   const stream = session.createStream({ requestId: 'a', format: 'mp3' })
   const both = [stream.finished, play(session, 'a')]
-  stream.end('this is not audio, however long it is read')
+  stream.end(Buffer.from('this is not audio, however long it is read'))
   await session.advance(20)
   for (const promise of both) await assert.rejects(promise, { code: 'ERR_UNSUPPORTED_FORMAT', requestId: 'a' })
   assert.equal(terminal('a').length, 1)

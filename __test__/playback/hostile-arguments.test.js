@@ -54,7 +54,7 @@ for (const [what, value] of Object.entries(TRAPS)) {
 test('a huge string is cut', async (t) => {
   const { session } = open(t)
   for (const huge of ['ä'.repeat(50_000_000), `${'a '.repeat(20_000_000)}`]) {
-    await assert.rejects(session.playAudio({ audio: huge }), ({ message }) => message.length < 400)
+    await assert.rejects(session.playAudio({ audio: huge }), ({ message }) => message.length < 500)
   }
 })
 

@@ -101,7 +101,7 @@ const CALLS = fc.oneof(
   { weight: 1, arbitrary: call('mute', { trackId, muted: fc.boolean() }) },
   { weight: 1, arbitrary: call('move', {
     requestId: fc.constantFrom('a', 'b', 'c', 'nobody'),
-    position: fc.integer({ min: 1, max: 4 })
+    queuePosition: fc.integer({ min: 1, max: 4 })
   }) },
   { weight: 1, arbitrary: call('interrupt', { keep: fc.subarray(ROLES) }) },
   { weight: 6, arbitrary: call('advance', { ms: oddMs }) },
@@ -347,10 +347,10 @@ function assertEvents(told) {
 
 /** The events of one playback, the last of which is its only terminal one. */
 function assertLife(life) {
-  const story = life.map(({ type, atMs, position }) => `${type}${position ? ` ${position}` : ''} @${atMs}`).join(', ')
+  const story = life.map(({ type, atMs, queuePosition }) => `${type}${queuePosition ? ` ${queuePosition}` : ''} @${atMs}`).join(', ')
   let [started, paused] = []
-  for (const { type, atMs, position, durationMs } of life) {
-    if (type === 'queued') assert.ok(!started && position >= 1, `queued only before it started: ${story}`)
+  for (const { type, atMs, queuePosition, durationMs } of life) {
+    if (type === 'queued') assert.ok(!started && queuePosition >= 1, `queued only before it started: ${story}`)
     if (type === 'started') assert.ok(!started && !paused, `started once, and not while paused: ${story}`)
     if (type === 'progress' || type === 'stalled') assert.ok(started && !paused, `${type} only while it plays: ${story}`)
     if (type === 'paused') assert.ok(!paused, `paused twice: ${story}`)

@@ -21,7 +21,7 @@ test('ids with lone surrogates are refused everywhere', async (t) => {
     await assert.rejects(session.stopAudio({ requestId, ahead: true }), refusal)
     await assert.rejects(session.seekAudio({ requestId, positionMs: 1 }), refusal)
     await assert.rejects(session.setVolume({ requestId, volume: 1 }), refusal)
-    await assert.rejects(session.moveAudio({ requestId, position: 1 }), refusal)
+    await assert.rejects(session.moveAudio({ requestId, queuePosition: 1 }), refusal)
   }
   assert.deepEqual([told, session.playbacks()], [[], []])
 })

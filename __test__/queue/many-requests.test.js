@@ -23,11 +23,11 @@ test('20,000 queued requests are told their places', async (t) => {
 
   const PLAYED = 30
   await session.advance(PLAYED * CLIP_MS)
-  // Each is told its place as it comes, and once more when that becomes 1.
+  // Each is told its position as it comes, and once more when that becomes 1.
   const places = Array.from({ length: COUNT }, (_, n) => [[n + 1, 0]])
   for (let n = 1; n <= PLAYED; n++) places[n].push([1, n * CLIP_MS])
   const queued = Array.from({ length: COUNT }, () => [])
-  for (const { type, requestId, position, atMs } of told) if (type === 'queued') queued[requestId - 1].push([position, atMs])
+  for (const { type, requestId, queuePosition, atMs } of told) if (type === 'queued') queued[requestId - 1].push([queuePosition, atMs])
   assert.deepEqual(queued, places)
 
   const stopping = performance.now()
@@ -39,7 +39,7 @@ test('20,000 queued requests are told their places', async (t) => {
   assert.deepEqual(outcomes, Array.from({ length: COUNT + 1 }, (_, n) => (n < PLAYED ? 'completed' : 'stopped')))
   const { completed, queued: waiting } = session.stats()
   assert.deepEqual([completed, waiting, session.playbacks().length], [PLAYED, 0, 0])
-  assert.equal(told.filter(({ type }) => type === 'queued').length, COUNT + PLAYED, 'a place was told while all stopped')
+  assert.equal(told.filter(({ type }) => type === 'queued').length, COUNT + PLAYED, 'a position was told while all stopped')
 })
 
 test('rising priorities are told once each', async (t) => {
@@ -50,7 +50,7 @@ test('rising priorities are told once each', async (t) => {
   await session.advance(0)
   const queued = told.filter(({ type }) => type === 'queued')
   assert.equal(queued.length, 2000)
-  assert.ok(queued.every(({ position }) => position === 1), 'each comes to the front')
+  assert.ok(queued.every(({ queuePosition }) => queuePosition === 1), 'each comes to the front')
   await session.stopAudio()
   await session.advance(20)
   assert.equal((await Promise.all(ends)).filter(({ outcome }) => outcome === 'stopped').length, 2001)

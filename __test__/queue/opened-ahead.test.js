@@ -38,7 +38,7 @@ test('rising priority opens one source ahead a line', async (t) => {
   await until(() => downloads.size <= 1, 'those that were overtaken are given up')
   assert.deepEqual([...downloads], ['/89'])
   assert.deepEqual(session.playbacks().slice(0, 3).map(({ requestId }) => requestId), ['first', '89', '88'])
-  await session.moveAudio({ requestId: '7', position: 1 })
+  await session.moveAudio({ requestId: '7', queuePosition: 1 })
   await until(() => downloads.size === 1 && downloads.has('/7'), 'the one that was moved is opened instead')
   await session.stopAudio()
   for (const { outcome } of await Promise.all(ends)) assert.equal(outcome, 'stopped')

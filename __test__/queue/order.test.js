@@ -13,7 +13,7 @@ test('playbacks follow each other without a gap', async (t) => {
   const { session, heard, of } = open(t, { overlap: 'queue' })
   for (const name of ['a', 'b', 'c']) play(session, name)
   assert.deepEqual(
-    session.playbacks().map(({ requestId, state, place }) => [requestId, state, place]),
+    session.playbacks().map(({ requestId, state, queuePosition }) => [requestId, state, queuePosition]),
     [['a', 'loading', undefined], ['b', 'queued', 1], ['c', 'queued', 2]]
   )
   await finish(session)

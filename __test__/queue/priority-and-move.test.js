@@ -14,7 +14,7 @@ test('higher priority waits in front', async (t) => {
     first: {}, a: {}, b: { priority: 5 }, c: { priority: -1 }, d: { priority: 5 }, e: { priority: 1000 }
   })
   assert.deepEqual(
-    session.playbacks().map(({ requestId, place }) => [requestId, place]),
+    session.playbacks().map(({ requestId, queuePosition }) => [requestId, queuePosition]),
     [['first', undefined], ['e', 1], ['b', 2], ['d', 3], ['a', 4], ['c', 5]]
   )
   await finish(session)
@@ -27,15 +27,15 @@ test('higher priority waits in front', async (t) => {
 test('moveAudio to the front and the end', async (t) => {
   const { session, order, places, told } = line(t, { first: {}, a: {}, b: {}, c: {} })
   await session.advance(50)
-  assert.deepEqual(await session.moveAudio({ requestId: 'c', position: 1 }), { moved: true })
-  assert.deepEqual(await session.moveAudio({ requestId: 'a', position: 99 }), { moved: true })
+  assert.deepEqual(await session.moveAudio({ requestId: 'c', queuePosition: 1 }), { moved: true })
+  assert.deepEqual(await session.moveAudio({ requestId: 'a', queuePosition: 99 }), { moved: true })
   await session.advance(0)
   const before = told.length
-  assert.deepEqual(await session.moveAudio({ requestId: 'first', position: 2 }), { moved: false })
-  assert.deepEqual(await session.moveAudio({ requestId: 'nobody', position: 1 }), { moved: false })
-  assert.deepEqual(await session.moveAudio({ requestId: 'c', position: 1 }), { moved: true })
+  assert.deepEqual(await session.moveAudio({ requestId: 'first', queuePosition: 2 }), { moved: false })
+  assert.deepEqual(await session.moveAudio({ requestId: 'nobody', queuePosition: 1 }), { moved: false })
+  assert.deepEqual(await session.moveAudio({ requestId: 'c', queuePosition: 1 }), { moved: true })
   await session.advance(0)
-  assert.equal(told.length, before, 'nobody has a new place')
+  assert.equal(told.length, before, 'nobody has a new position')
   await finish(session)
   assert.equal(order(), 'first c b a')
   assert.deepEqual(['a', 'b', 'c'].map(places), ['1@0 3@50 1@200', '2@0 1@100', '3@0 1@50'])

@@ -59,7 +59,7 @@ test('realtime: queueTimeoutMs counts in silence', async (t) => {
   await session.stopAudio()
   assert.equal((await first).outcome, 'stopped')
   assert.deepEqual(
-    told.filter(({ requestId }) => requestId === 'later').map(({ type, position }) => `${type} ${position ?? ''}`.trim()),
+    told.filter(({ requestId }) => requestId === 'later').map(({ type, queuePosition }) => `${type} ${queuePosition ?? ''}`.trim()),
     ['queued 2', 'queued 1', 'failed']
   )
 })
@@ -69,7 +69,7 @@ test('realtime: a moving queue times nobody out', async (t) => {
     a: {}, b: {}, c: {}, d: {}
   }, { queueTimeoutMs: 60000, output: { clock: 'realtime' } })
   await sleep(20)
-  await session.moveAudio({ requestId: 'd', position: 1 })
+  await session.moveAudio({ requestId: 'd', queuePosition: 1 })
   for (const { outcome } of await Promise.all(results)) assert.equal(outcome, 'completed')
   assert.equal(order(), 'a d b c')
 })

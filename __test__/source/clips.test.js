@@ -230,8 +230,8 @@ test('wrong arguments are refused', async () => {
     [undefined, /^Expected an object for clip but received undefined$/],
     [{}, /^Expected either audioUrl or audio for clip but received undefined$/],
     [{ audio, audioUrl: 'a' }, /^Expected either audioUrl or audio for clip but received 'both'/],
-    [{ audio: 'RIFF' }, /^Expected a Buffer, Uint8Array, Blob, Response, Readable or AsyncIterable for audio but received 'RIFF' of type string$/],
-    [{ audio: await SpeakerSession.clip({ audio }) }, /^Expected a Buffer, Uint8Array, Blob, Response, Readable or AsyncIterable for audio but received an object$/],
+    [{ audio: 'RIFF' }, /^Expected a Buffer, typed array, ArrayBuffer, Blob, Response, Readable or iterable of bytes for audio but received 'RIFF' of type string; paths/],
+    [{ audio: await SpeakerSession.clip({ audio }) }, /^Expected a Buffer, typed array, ArrayBuffer, Blob, Response, Readable or iterable of bytes for audio but received an object$/],
     [{ audio, startMs: 5 }, /^Expected only audioUrl, audio, .* for the options of clip but received 'startMs'/],
     [{ audio, signal: 1 }, /^Expected an AbortSignal for signal but received 1/],
     [{ audio, fetchTimeoutMs: 0 }, /^Expected a number from 1 to 86400000 for fetchTimeoutMs but received 0/]

@@ -19,7 +19,7 @@ function line(t, requests, options) {
   const order = () => room.told.filter(({ type }) => type === 'started').map(({ requestId }) => requestId).join(' ')
   const places = (requestId) =>
     room.told.filter((event) => event.type === 'queued' && event.requestId === requestId)
-      .map(({ position, atMs }) => `${position}@${atMs}`).join(' ')
+      .map(({ queuePosition, atMs }) => `${queuePosition}@${atMs}`).join(' ')
   return { ...room, results, order, places }
 }
 

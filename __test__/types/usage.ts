@@ -14,7 +14,7 @@ async function allowed(): Promise<void> {
     duck: { db: -15, releaseMs: 500 },
     loudness: { targetLufs: -18 }
   })
-  session.on('queued', ({ requestId, position, seq, atMs }) => console.log(requestId.length, position + seq + atMs))
+  session.on('queued', ({ requestId, queuePosition, seq, atMs }) => console.log(requestId.length, queuePosition + seq + atMs))
   session.on('completed', ({ trackId, group, context }) => [trackId satisfies number, group satisfies string | undefined, context.turn])
   session.on('event', (event) => {
     if (event.type === 'stopped') event.reason satisfies string
@@ -43,7 +43,7 @@ async function allowed(): Promise<void> {
   const { stopped } = await session.stopAudio({ trackId: 2, fadeOutMs: 50 })
   stopped satisfies string[]
   await session.stopAudio({ requestId: 'not-here-yet', ahead: true })
-  const { moved } = await session.moveAudio({ requestId: 'a', position: 1 })
+  const { moved } = await session.moveAudio({ requestId: 'a', queuePosition: 1 })
   moved satisfies boolean
   const { interrupted, groups } = await session.interrupt({ keep: ['media', 'ambient'], reason: 'barge-in', fadeOutMs: 80, afterMs: 120 })
   groups.map(({ group, heardMs }) => [group satisfies string, heardMs satisfies number])
@@ -56,7 +56,7 @@ async function allowed(): Promise<void> {
   const { sought } = await session.seekAudio({ requestId: changed[0], positionMs: 1500 })
   sought satisfies string[]
   session.on('paused', ({ positionMs }) => positionMs satisfies number)
-  session.playbacks().map(({ place }) => place satisfies number | undefined)
+  session.playbacks().map(({ queuePosition }) => queuePosition satisfies number | undefined)
   new SpeakerSession({ output: { type: 'memory', clock: 'manual' }, overlap: 'queue', onDuplicate: 'join' }).recording().samples satisfies Float32Array
   new SpeakerSession({ output: { type: 'wav', path: 'x.wav', format: 'f32', keepUnheard: false } })
   SpeakerSession.configure({ maxSpoolBytes: 2 ** 28, maxClipBytes: 2 ** 26, network: 'public' })
@@ -173,7 +173,7 @@ function refused(session: SpeakerSession, error: SpeakerError): void {
   session.playAudio({ audioUrl: 'a.mp3', volume: '1' })
   // @ts-expect-error: roles are kept, not tracks
   session.interrupt({ keep: [1] })
-  // @ts-expect-error: to which place?
+  // @ts-expect-error: to which position?
   session.moveAudio({ requestId: 'a' })
   // @ts-expect-error: to which volume?
   session.setVolume({ trackId: 1 })

@@ -169,7 +169,7 @@ function audioOutput({ voice: { AudioOutput } }, { AudioFrame, RoomEvent }) {
 
   /** A room, joined as a participant that speaks for the agent: the agent's own session takes it for no user. */
   function roomOutput(room, trackId, { identity, attributes, output }) {
-    const { url } = liveKitFromEnv({ room: '', identity: '' })
+    const { url } = liveKitFromEnv({ room: 'not joined', identity: 'not named' })
     const token = async () => {
       await connected(room)
       const agent = room.localParticipant.identity

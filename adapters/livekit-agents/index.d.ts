@@ -8,19 +8,19 @@ import type { LiveKitOutput, SessionOptions, SpeakerSession, StreamRequest } fro
 /** What all ways to make a {@link SpeakerAudioOutput} have. */
 export interface SpeechOptions {
   /** The track of the session that the agent speaks on, where its segments follow each other; 0–65,535, default 0. */
-  trackId?: number
+  trackId?: number | undefined
   /** Of the speech, 0–1; default 1. */
-  volume?: number
+  volume?: number | undefined
   /** Linear, on top of `volume`; 0–16, default 1. */
-  gain?: number
+  gain?: number | undefined
   /** As in {@link StreamRequest}: how much speech is gathered before it is heard, for a TTS that comes in bursts. */
-  prebufferMs?: StreamRequest['prebufferMs']
+  prebufferMs?: StreamRequest['prebufferMs'] | undefined
   /** How long the voice takes to fall silent when it is interrupted, in ms; 0–86,400,000, default 5. What sounds in it counts as heard. */
-  fadeOutMs?: number
+  fadeOutMs?: number | undefined
   /** In place of the session's: how long the TTS may be behind before the segment ends with what was heard, in ms; 0 for ever. */
-  stallTimeoutMs?: number
+  stallTimeoutMs?: number | undefined
   /** How much speech may wait here, in ms, before `captureFrame` waits too; default 10,000. While it is paused there is no bound. */
-  maxAheadMs?: number
+  maxAheadMs?: number | undefined
 }
 
 /** Plays in a session of your own, into whatever its output is. */
@@ -36,20 +36,20 @@ export interface RoomSpeechOptions extends SpeechOptions {
   /** The agent's room; it need not be connected yet. */
   room: Room
   /** Of the participant that speaks; default: the agent's with `-voice`. */
-  identity?: string
+  identity?: string | undefined
   /** Beside `lk.publish_on_behalf`, which is the agent's identity unless it is given here. */
-  attributes?: Record<string, string>
+  attributes?: Record<string, string> | undefined
   /** Other options of the output. */
-  output?: Partial<Omit<LiveKitOutput, 'type'>>
+  output?: Partial<Omit<LiveKitOutput, 'type'>> | undefined
   /** Other options of the session. Unless they are given, `duck` is on and `maxDurationMs` is a day. */
-  sessionOptions?: Omit<SessionOptions, 'output'>
+  sessionOptions?: Omit<SessionOptions, 'output'> | undefined
 }
 
 /** Hands the sound to an `AudioSource` that you publish with the agent's own room, in real time. It has one or two channels. */
 export interface SourceSpeechOptions extends SpeechOptions {
   source: AudioSource
   /** As in {@link RoomSpeechOptions}. */
-  sessionOptions?: Omit<SessionOptions, 'output'>
+  sessionOptions?: Omit<SessionOptions, 'output'> | undefined
 }
 
 /**
@@ -76,16 +76,16 @@ export interface BackgroundAudioOptions {
   /** That of the voice ({@link SpeakerAudioOutput.session}), so that its option `duck` lowers the sounds while the agent speaks. */
   session: SpeakerSession
   /** What sounds from `start` on. Files are looped. */
-  ambientSound?: voice.AudioSourceType | voice.AudioConfig | voice.AudioConfig[]
+  ambientSound?: voice.AudioSourceType | voice.AudioConfig | voice.AudioConfig[] | undefined
   /**
    * What sounds while the agent thinks. Files are looped. It stands still while the agent does not think and goes on from there, so it does not begin
    * anew with each call of a tool; a list is asked anew each time.
    */
-  thinkingSound?: voice.AudioSourceType | voice.AudioConfig | voice.AudioConfig[]
+  thinkingSound?: voice.AudioSourceType | voice.AudioConfig | voice.AudioConfig[] | undefined
   /** The track of the session that they sound on; 0–65,535, default 1. */
-  trackId?: number
+  trackId?: number | undefined
   /** How long they take to fall silent when they are stopped, in ms; 0–86,400,000, default 5. */
-  fadeOutMs?: number
+  fadeOutMs?: number | undefined
 }
 
 /**

@@ -12,15 +12,15 @@ export interface PlaybackOptions extends Omit<Partial<SessionOptions>, 'output' 
 
 export interface SpeakerManagerOptions extends PlaybackOptions {
   /** Where the sound goes instead of the user's LiveKit room: a `memory` output in tests. */
-  output?: SessionOptions['output']
+  output?: SessionOptions['output'] | undefined
   /**
    * `true`: the phone plays and answers, and what is played here is only compared with it. Default `false`: the answer to the app is ours.
    */
-  shadow?: boolean
+  shadow?: boolean | undefined
   /** How long a room in which nothing plays is kept, in ms; default 300,000, `Infinity` for ever. The next request joins it again. */
-  leaveAfterMs?: number
+  leaveAfterMs?: number | undefined
   /** How long a room that could not be joined is left alone, in ms; default 300,000. Requests fail at once meanwhile, with `join_failed`. */
-  cooldownMs?: number
+  cooldownMs?: number | undefined
 }
 
 /** What is used of the cloud's UserSession. */

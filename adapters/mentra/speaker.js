@@ -75,7 +75,7 @@ class Speaker {
   /** Stops one request (remembered for 5 s if it has not come yet), one track or everything. */
   async stop({ requestId, trackId, reason = 'stopped' }) {
     if (requestId !== undefined) return this.#opened().stopAudio({ requestId, reason, ahead: true })
-    return (await this.#session?.stopAudio({ trackId, reason })) ?? { stopped: [] }
+    return (await this.#session?.stopAudio({ ...(trackId !== undefined && { trackId }), reason })) ?? { stopped: [] }
   }
 
   /** Leaves the room. What plays is stopped; the next request joins anew. */

@@ -2,9 +2,9 @@ import { Registry } from 'prom-client'
 
 export interface MetricsOptions {
   /** Where the metrics are registered; prom-client's global registry by default. */
-  register?: Registry
+  register?: Registry | undefined
   /** Stands before each name; empty by default. */
-  prefix?: string
+  prefix?: string | undefined
 }
 
 /**

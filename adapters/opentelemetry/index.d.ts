@@ -4,7 +4,7 @@ import { SpeakerSession } from '../..'
 
 export interface TraceOptions {
   /** Makes the spans; that of the global tracer provider by default. */
-  tracer?: Tracer
+  tracer?: Tracer | undefined
 }
 
 /**

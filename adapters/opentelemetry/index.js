@@ -76,8 +76,8 @@ function traceSession(session, { tracer = trace.getTracer(NAME, version) } = {})
     )
   }
 
-  session.on('queued', ({ requestId, position }) => {
-    next(requestId)?.span.addEvent('queued', { position })
+  session.on('queued', ({ requestId, queuePosition }) => {
+    next(requestId)?.span.addEvent('queued', { queue_position: queuePosition })
   })
   session.on('started', ({ requestId, trackId, latencyMs, firstByteMs }) => {
     const playback = next(requestId)

@@ -33,7 +33,7 @@ export interface LineCodec {
  * Azure Communication Services, bidirectional media streaming: PCM of 16 bits in `AudioData`, and `StopAudio`.
  * @param options `sampleRate` is that of the call's `audioFormat`, 16000 (default) or 24000
  */
-export function acs(options?: { sampleRate?: 16000 | 24000 }): LineCodec
+export function acs(options?: { sampleRate?: 16000 | 24000 | undefined }): LineCodec
 
 /**
  * Twilio, bidirectional Media Streams (`<Connect><Stream>`): µ-law at 8 kHz in `media`, with `clear` and `mark`.
@@ -45,16 +45,16 @@ export interface LineOptions {
   socket: LineSocket
   codec: LineCodec
   /** As for `PcmOutput`; default `false`: nothing is sent in silence. */
-  continuous?: boolean
+  continuous?: boolean | undefined
   /**
    * How much sound may wait in the socket, in ms; 20–60,000, default 1000. Frames that find more waiting are left out and counted: on a phone, what
    * is late stays late.
    */
-  maxBufferedMs?: number
+  maxBufferedMs?: number | undefined
   /** Default `'realtime'`. */
-  clock?: 'realtime' | 'manual'
+  clock?: 'realtime' | 'manual' | undefined
   /** The options of the session, without an output. */
-  session?: Omit<SessionOptions, 'output'>
+  session?: Omit<SessionOptions, 'output'> | undefined
 }
 
 /**
@@ -113,13 +113,13 @@ export interface RealtimeSpeechOptions {
   /** The socket to the model. */
   socket: LineSocket
   /** The line that it speaks into. Either this or `session`. */
-  line?: SpeakerLine
+  line?: SpeakerLine | undefined
   /** The session that it speaks into, whatever its output is. */
-  session?: SpeakerSession
+  session?: SpeakerSession | undefined
   /** For the stream of each item. Default: `role: 'voice'`, `stopOther: false`, `overlap: 'queue'`. */
-  stream?: Omit<StreamRequest, 'requestId' | 'group' | 'format' | 'sampleRate' | 'channels'>
+  stream?: Omit<StreamRequest, 'requestId' | 'group' | 'format' | 'sampleRate' | 'channels'> | undefined
   /** Whether `input_audio_buffer.speech_started` interrupts; default `true`. */
-  interrupts?: boolean
+  interrupts?: boolean | undefined
 }
 
 /**

@@ -6,7 +6,8 @@ const { types } = require('node:util')
 
 const { refuse, refuseSecret, refuseUrl } = require('../error')
 const { writable } = require('./permission')
-const { MAX_MS, OVERLAPS, check, object, fetchLimits, loudness, network } = require('./values')
+const { attributes: participantAttributes } = require('./targets')
+const { MAX_MS, OVERLAPS, REQUIRED, check, filePath, object, fetchLimits, isUrl, loudness, network } = require('./values')
 
 const OUTPUTS = {
   wav: { known: ['type', 'clock', 'channels', 'path', 'format', 'dither', 'keepUnheard'], format: 's16' },
@@ -34,13 +35,13 @@ function outputOptions(output) {
   const { known, format } = OUTPUTS[type]
   object(output, 'output', known)
   if (type === 'pcm' && typeof output.onFrame !== 'function') throw refuse('a function', 'output.onFrame', output.onFrame)
-  if (type === 'wav' && output.path === undefined) throw refuse('a non-empty string', 'output.path', undefined)
+  if (type === 'wav' && output.path === undefined) throw refuse('a path or a file: URL', 'output.path', undefined)
   if (type === 'livekit') roomOptions(output)
   const written = frames(output, 'output.', { format, channels: 1 })
   return {
     type,
     clock: check.oneOf(output.clock, 'output.clock', 'realtime', ['realtime', 'manual']),
-    path: writable(check.text(output.path, 'output.path', undefined), 'output.path'),
+    path: writable(filePath(output.path, 'output.path', undefined), 'output.path'),
     keepUnheard: check.boolean(output.keepUnheard, 'output.keepUnheard', true),
     continuous: check.boolean(output.continuous, 'output.continuous', false),
     ...written,
@@ -89,6 +90,8 @@ const FRAMES = ['format', 'dither', 'sampleRate', 'channels', 'frameMs']
 function tapOptions(options = {}, channels) {
   object(options, 'tap', ['trackId', 'requestId', ...FRAMES])
   const { trackId, requestId } = options
+  const lost = ['trackId', 'requestId'].find((name) => options[name] === undefined && name in options)
+  if (lost) throw refuse(lost === 'trackId' ? 'an integer from 0 to 65535' : 'a non-empty string', lost, undefined, `without ${lost} all is tapped`)
   if (trackId !== undefined && requestId !== undefined) throw refuse('either trackId or requestId', 'tap', options)
   return {
     ...frames(options, '', { format: 's16', channels }),
@@ -102,8 +105,27 @@ function listenOptions(options) {
   const { identity, trackName } = object(options, 'listen', ['identity', 'trackName', ...FRAMES])
   return {
     frames: frames(options, '', { format: 's16', channels: 1 }),
-    identity: check.id(identity ?? null, 'identity'),
+    identity: check.id(identity, 'identity', REQUIRED),
     track: check.id(trackName, 'trackName', undefined)
+  }
+}
+
+const ROOM_FROM_ENV = ['room', 'identity', 'name', 'kind', 'attributes']
+const KINDS = ['standard', 'agent', 'sip', 'ingress', 'egress', 'connector', 'bridge']
+
+/** Validates which room is joined, as whom, and how. */
+function roomFromEnv(options) {
+  const known = OUTPUTS.livekit.known.filter((name) => !['type', 'url', 'token'].includes(name))
+  const { room, identity, name, kind, attributes, ...output } = object(options, 'liveKitFromEnv', [...ROOM_FROM_ENV, ...known])
+  return {
+    room: check.id(room, 'room', REQUIRED),
+    identity: check.id(identity, 'identity', REQUIRED),
+    participant: {
+      name: check.id(name, 'name', undefined),
+      kind: check.oneOf(kind, 'kind', undefined, KINDS),
+      attributes: attributes === undefined ? undefined : participantAttributes(attributes)
+    },
+    output
   }
 }
 
@@ -122,11 +144,11 @@ const USUAL_TRACKS = [0, 1, 2]
 function tracks({ publish, trackNames, trackSources }) {
   // Of a proxy that is revoked not even that can be asked.
   const isList = !types.isProxy(publish) && Array.isArray(publish)
-  const listed = isList ? Array.from(publish, (id) => check.integer(id ?? null, 'a track of output.publish', undefined, 0, 0xffff)) : []
+  const listed = isList ? Array.from(publish, (id) => check.integer(id, 'a track of output.publish', REQUIRED, 0, 0xffff)) : []
   const all = !isList && check.oneOf(publish, 'output.publish', 'connect', ['lazy', 'connect']) === 'connect'
-  const names = byTrack(trackNames, 'output.trackNames', (name, field) => check.text(name, field))
+  const names = byTrack(trackNames, 'output.trackNames', (name, field) => check.text(name, field, REQUIRED))
   const sources = byTrack(trackSources, 'output.trackSources', (source, field) => {
-    return check.oneOf(source, field, undefined, ['microphone', 'screenShareAudio', 'unknown'])
+    return check.choice(source, field, ['microphone', 'screenShareAudio', 'unknown'])
   })
   return [...new Set([...USUAL_TRACKS, ...names.keys(), ...sources.keys(), ...listed])].map((trackId) => {
     return {
@@ -141,9 +163,9 @@ function tracks({ publish, trackNames, trackSources }) {
 /** Validates an object whose keys are numbers of tracks. Returns a Map of its values, each as `valid` returns it. */
 function byTrack(values = {}, field, valid) {
   if (typeof values !== 'object' || values === null) throw refuse('an object', field, values)
-  return new Map(Object.entries(values).map(([key, value]) => {
+  return new Map((types.isMap(values) ? [...values] : Object.entries(values)).map(([key, value]) => {
     const trackId = check.integer(Number(key), `a key of ${field}`, undefined, 0, 0xffff)
-    return [trackId, valid(value ?? null, `${field}[${key}]`)]
+    return [trackId, valid(value, `${field}[${key}]`)]
   }))
 }
 
@@ -219,12 +241,12 @@ function logger(value) {
 
 /** A file, or `{ path, secrets }`. */
 function recordOptions(record) {
-  if (typeof record !== 'object' || record === null) {
-    return { record: writable(check.text(record, 'record', undefined), 'record'), recordsSecrets: false }
+  if (typeof record !== 'object' || record === null || isUrl(record)) {
+    return { record: writable(filePath(record, 'record', undefined), 'record'), recordsSecrets: false }
   }
   const { path, secrets } = object(record, 'record', ['path', 'secrets'])
   return {
-    record: writable(check.text(path ?? null, 'record.path'), 'record.path'),
+    record: writable(filePath(path, 'record.path', REQUIRED), 'record.path'),
     recordsSecrets: check.boolean(secrets, 'record.secrets', false)
   }
 }
@@ -255,4 +277,4 @@ function environmentNetwork() {
   return network(value, name)
 }
 
-module.exports = { SESSION_OPTIONS, environmentNetwork, processOptions, sessionOptions, tapOptions, listenOptions }
+module.exports = { SESSION_OPTIONS, environmentNetwork, processOptions, roomFromEnv, sessionOptions, tapOptions, listenOptions }

@@ -6,21 +6,25 @@ const { validateHeaderName, validateHeaderValue } = require('node:http')
 const { fileURLToPath } = require('node:url')
 
 const { bodyOf } = require('../body')
+const { bytesOf, isBytes } = require('../bytes')
 const { isClip } = require('../clip')
 const { readDataUrl } = require('../data-url')
 const { isVoice } = require('../voice')
+const { wavHeader } = require('../wav-header')
 const { refuse, refuseSecret, refuseUrl } = require('../error')
 const { readable } = require('./permission')
-const { MAX_MS, OVERLAPS, ROLES, check, fetchLimits, loudness, network, object } = require('./values')
+const { MAX_MS, OVERLAPS, REQUIRED, ROLES, check, fetchLimits, isUrl, loudness, network, object } = require('./values')
 
 /** Requires two letters, so that `C:\clip.wav` is a path. */
 const SCHEME = /^([a-z][a-z0-9+.-]+):/i
 
 /** Returns `{ url }`, `{ path }`, or what is in a `data:` URL: `{ audio, contentType }`. */
-function place(audioUrl) {
-  const url = audioUrl instanceof URL ? audioUrl.href : check.text(audioUrl, 'audioUrl')
+function sourceAt(audioUrl) {
+  const url = isUrl(audioUrl) ? audioUrl.href : check.text(audioUrl, 'audioUrl', REQUIRED)
   const scheme = SCHEME.exec(url)?.[1].toLowerCase()
   const expected = 'an http(s) URL, a data: URL, a file: URL or a path'
+  // What pages call //host/path is a URL without its scheme, which nothing here has.
+  if (/^\/\/[^/]/.test(url)) throw refuse(expected, 'audioUrl', url, 'a URL needs its scheme, as https:')
   if (scheme === undefined) return { path: readable(url, 'audioUrl') }
   if (scheme === 'data') {
     const data = readDataUrl(url, 'audioUrl')
@@ -38,11 +42,26 @@ function place(audioUrl) {
   return { path: readable(file, 'audioUrl') }
 }
 
-/** Header names and values as HTTP allows them. What is wrong with one is told without its value, for that is secret. */
+/**
+ * Names and values of headers as HTTP allows them, of an object, a Headers, a Map or pairs; what is undefined is left out, and values of one name
+ * are one value (RFC 9110, 5.3). What is wrong with one is told without its value, for that is secret.
+ */
 function headerPairs(headers) {
   if (headers === undefined) return []
-  if (typeof headers !== 'object' || headers === null) throw refuseSecret('an object of strings', 'headers', headers)
-  return Object.entries(headers).map(([name, value]) => [headerName(name), headerValue(name, value)])
+  const expected = 'an object of strings, a Headers, a Map or pairs'
+  if (typeof headers !== 'object' || headers === null) throw refuseSecret(expected, 'headers', headers)
+  const isIterable = typeof headers[Symbol.iterator] === 'function'
+  const pairs = new Map()
+  for (const pair of isIterable ? headers : Object.entries(headers)) {
+    if (!Array.isArray(pair) || pair.length !== 2) throw refuseSecret(expected, 'headers', headers)
+    const [name, value] = pair
+    if (value === undefined) continue
+    const key = headerName(name).toLowerCase()
+    const [known, before] = pairs.get(key) ?? [name]
+    const text = headerValue(name, value)
+    pairs.set(key, [known, before === undefined ? text : `${before}, ${text}`])
+  }
+  return [...pairs.values()]
 }
 
 function headerName(name) {
@@ -77,11 +96,17 @@ const SECTION = ['startMs', 'durationMs', 'fadeOutMs']
 /** All options of playAudio for a file. */
 const PLAY = [...PLAYBACK, ...SECTION, 'audioUrl', 'audio', 'loop', 'headers', 'contentType']
 
-/** Options of createStream, and of playAudio with a Readable or AsyncIterable. */
-const WRITTEN = ['format', 'sampleRate', 'channels', 'stallTimeoutMs', 'prebufferMs']
+/** What bytes are, if they do not say so themselves. */
+const ENCODING = ['format', 'sampleRate', 'channels']
+
+/** Options of what is written while it plays. */
+const PACE = ['stallTimeoutMs', 'prebufferMs']
+
+/** Options of createStream, and of playAudio with what gives its bytes piece by piece. */
+const WRITTEN = [...ENCODING, ...PACE]
 
 /** Options of a clip. */
-const CLIP_OPTIONS = ['audioUrl', 'audio', 'headers', 'contentType', 'fetchTimeoutMs', 'minFetchBytesPerSecond', 'network', 'signal']
+const CLIP_OPTIONS = ['audioUrl', 'audio', ...ENCODING, 'headers', 'contentType', 'fetchTimeoutMs', 'minFetchBytesPerSecond', 'network', 'signal']
 
 const PLAY_OPTIONS = [...PLAY, ...WRITTEN]
 const STREAM_OPTIONS = [...PLAYBACK, ...SECTION, ...WRITTEN]
@@ -139,18 +164,20 @@ function encoding({ format, sampleRate, channels }, more) {
   }
 }
 
+/** What some options need beside them. */
+const BYTES = 'bytes as audio beside it'
+const PIECES = 'a Readable or another iterable as audio beside it'
+
 function playRequest(request) {
   object(request, 'playAudio', PLAY_OPTIONS)
   const { audioUrl, audio } = request
   oneSource(request, 'playAudio')
   const given = audio === undefined ? undefined : bytes(request)
-  const needless = WRITTEN.find((key) => request[key] !== undefined)
-  if (needless !== undefined && !given?.body) {
-    throw refuse('a Readable or AsyncIterable as audio beside it', needless, request[needless])
-  }
+  const needless = (given ? PACE : WRITTEN).find((key) => request[key] !== undefined)
+  if (needless !== undefined && !given?.body) throw refuse(given ? PIECES : BYTES, needless, request[needless])
   const checked = playback(request)
   checked.headers = headerPairs(request.headers)
-  return { ...checked, ...(given ?? place(audioUrl)), ...contentType(request) }
+  return { ...checked, ...(given ?? sourceAt(audioUrl)), ...contentType(request) }
 }
 
 /** Of a source that says itself what it is, what its user says counts. */
@@ -170,7 +197,7 @@ function clipRequest(source) {
 
 /** What is probed may be named without an object around it. */
 function probeRequest(source, options = {}) {
-  const named = typeof source === 'string' || source instanceof URL ? { audioUrl: source } : source
+  const named = typeof source === 'string' || isUrl(source) ? { audioUrl: source } : source
   const { loudness } = object(options, 'probe', ['loudness'])
   return {
     ...wholeSource(object(named, 'probe', CLIP_OPTIONS), 'probe'),
@@ -182,33 +209,62 @@ function probeRequest(source, options = {}) {
 function wholeSource(source, call) {
   const { audioUrl, audio } = source
   oneSource(source, call)
+  const needless = audio === undefined && ENCODING.find((key) => source[key] !== undefined)
+  if (needless) throw refuse(BYTES, needless, source[needless])
   return {
     headers: headerPairs(source.headers),
     ...fetchLimits(source),
     network: network(source.network, 'network'),
     signal: check.signal(source.signal, 'signal'),
-    ...(audio === undefined ? place(audioUrl) : whole(audio)),
+    ...(audio === undefined ? sourceAt(audioUrl) : whole(source)),
     ...contentType(source)
   }
 }
 
-/** A file in memory, or what it is read from before anything is made of it: `{ body }`. */
-function whole(audio) {
-  if (audio instanceof Uint8Array) return { audio }
+/** A file in memory, or what it is read from before anything is made of it: `{ body, file }`, where `file` makes a file of its bytes. */
+function whole(source) {
+  const { audio } = source
+  const file = fileOf(source)
+  if (isBytes(audio)) return { audio: file(audio) }
   const given = bodyOf(audio)
-  if (!given) throw refuse('a Buffer, Uint8Array, Blob, Response, Readable or AsyncIterable', 'audio', audio)
-  return given
+  if (!given) throw refuseAudio(BYTES_OR_PIECES, audio)
+  return { ...given, file }
+}
+
+const BYTES_OR_PIECES = 'a Buffer, typed array, ArrayBuffer, Blob, Response, Readable or iterable of bytes'
+
+/** A text may be a place or bytes: neither is guessed. */
+function refuseAudio(expected, audio) {
+  const hint = `paths and URLs are audioUrl, and Buffer.from(text, 'base64') are the bytes of a text in base64`
+  return refuse(expected, 'audio', audio, typeof audio === 'string' ? hint : undefined)
+}
+
+/** Returns what makes a file of bytes: of raw samples a WAV file, which can be played again, sought and looped like any other. */
+function fileOf(request) {
+  const { format, sampleRate, channels } = encoding(request, false)
+  if (!RAW_FORMATS.includes(format)) return (audio) => bytesOf(audio, 'audio')
+  return (audio) => {
+    const samples = bytesOf(audio, 'audio', format)
+    return samples.length === 0 ? samples : Buffer.concat([wavHeader(samples.length, sampleRate, channels, format), samples])
+  }
 }
 
 function bytes(request) {
   const { audio } = request
-  if (isClip(audio)) return { clip: audio }
+  if (isClip(audio)) return { clip: withoutEncoding(request).audio }
   if (isVoice(audio)) return voice(request)
-  if (audio instanceof Uint8Array) return { audio }
+  if (isBytes(audio)) return { audio: fileOf(request)(audio) }
   const given = bodyOf(audio)
-  if (!given) throw refuse('a Buffer, Uint8Array, Blob, Response, clip, voice, Readable or AsyncIterable', 'audio', audio)
+  if (!given) throw refuseAudio(BYTES_OR_PIECES.replace('Blob', 'clip, voice, Blob'), audio)
   if (passes(request.loop) !== 1) throw refuse('audio that can be read again beside it', 'loop', request.loop)
   return { ...written(request, true), ...given }
+}
+
+/** A clip is decoded already. */
+function withoutEncoding(request) {
+  const needless = ENCODING.find((key) => request[key] !== undefined)
+  if (needless) throw refuse(BYTES, needless, request[needless])
+  return request
 }
 
 /** A voice is what it is, and has neither a start nor an end to count from. */
@@ -255,10 +311,10 @@ function playback(request) {
 }
 
 function moveRequest(request) {
-  object(request, 'moveAudio', ['requestId', 'position'])
+  object(request, 'moveAudio', ['requestId', 'queuePosition'])
   return {
-    requestId: check.id(request.requestId ?? null, 'requestId'),
-    position: check.integer(request.position ?? null, 'position', undefined, 1, 100000)
+    requestId: check.id(request.requestId, 'requestId', REQUIRED),
+    queuePosition: check.integer(request.queuePosition, 'queuePosition', REQUIRED, 1, 100000)
   }
 }
 
@@ -288,7 +344,7 @@ function closeOptions(options = {}) {
 }
 
 function duration(ms) {
-  return check.number(ms ?? null, 'advance', undefined, 0, MAX_MS)
+  return check.number(ms, 'advance', REQUIRED, 0, MAX_MS)
 }
 
 module.exports = {

@@ -3,13 +3,19 @@
 // Validates marks, stop, pause, resume, seek, volume and mute requests, what a track is set to, and what a participant says of itself and to others.
 
 const { refuse } = require('../error')
-const { MAX_MS, MAX_PAYLOAD, check, object } = require('./values')
+const { MAX_MS, MAX_PAYLOAD, REQUIRED, check, object } = require('./values')
 
-/** Validates a target: one request, one track, one group, or everything. `options` are the further ones that the `call` takes. */
+const TARGET = ['requestId', 'trackId', 'group']
+
+/**
+ * Validates a target: one request, one track, one group, or everything. `options` are the further ones that the `call` takes. A name that is
+ * there and undefined is refused: whoever has lost an id does not mean everything.
+ */
 function target(value, call, options = []) {
-  const { requestId, trackId, group } = object(value, call, ['requestId', 'trackId', 'group', ...options])
-  const named = [requestId, trackId, group].filter((name) => name !== undefined)
-  if (named.length > 1) throw refuse('only one of requestId, trackId and group', call, value)
+  const { requestId, trackId, group } = object(value, call, [...TARGET, ...options])
+  const lost = TARGET.find((name) => value[name] === undefined && name in value)
+  if (lost) throw refuse(lost === 'trackId' ? 'an integer from 0 to 65535' : 'a non-empty string', lost, undefined, `without ${lost} it is for everything`)
+  if (TARGET.filter((name) => value[name] !== undefined).length > 1) throw refuse('only one of requestId, trackId and group', call, value)
   return {
     requestId: check.id(requestId, 'requestId', undefined),
     trackId: check.integer(trackId, 'trackId', undefined, 0, 0xffff),
@@ -23,7 +29,7 @@ function markRequest(name, behind = {}) {
 }
 
 function markName(value) {
-  return check.id(value ?? null, 'name')
+  return check.id(value, 'name', REQUIRED)
 }
 
 function stopRequest(request = {}) {
@@ -47,14 +53,14 @@ function resumeRequest(request = {}) {
 function seekRequest(request) {
   return {
     target: target(request, 'seekAudio', ['positionMs']),
-    positionMs: check.number(request.positionMs ?? null, 'positionMs', undefined, 0, MAX_MS)
+    positionMs: check.number(request.positionMs, 'positionMs', REQUIRED, 0, MAX_MS)
   }
 }
 
 function volumeRequest(request) {
   return {
     target: target(request, 'setVolume', ['volume', 'fadeMs']),
-    volume: check.number(request.volume ?? null, 'volume', undefined, 0, 1),
+    volume: check.number(request.volume, 'volume', REQUIRED, 0, 1),
     fadeMs: check.number(request.fadeMs, 'fadeMs', 5, 0, MAX_MS)
   }
 }
@@ -63,8 +69,8 @@ function volumeRequest(request) {
 function muteRequest(request) {
   object(request, 'setMuted', ['trackId', 'muted'])
   return {
-    trackId: check.integer(request.trackId ?? null, 'trackId', undefined, 0, 0xffff),
-    muted: check.boolean(request.muted ?? null, 'muted')
+    trackId: check.integer(request.trackId, 'trackId', REQUIRED, 0, 0xffff),
+    muted: check.boolean(request.muted, 'muted', REQUIRED)
   }
 }
 
@@ -83,7 +89,7 @@ function trackVolume(change) {
 /** Validates to which side a track is brought. */
 function trackPan(change) {
   const { pan, fadeMs } = object(change, 'setPan', ['pan', 'fadeMs'])
-  return { pan: check.number(pan ?? null, 'pan', undefined, -1, 1), fadeMs: check.number(fadeMs, 'fadeMs', 5, 0, MAX_MS) }
+  return { pan: check.number(pan, 'pan', REQUIRED, -1, 1), fadeMs: check.number(fadeMs, 'fadeMs', 5, 0, MAX_MS) }
 }
 
 /** Validates that as a line of a recording has it. */
@@ -98,12 +104,12 @@ function trackVolumeLine({ trackId: id, ...change }) {
 
 /** Validates the number of a track. */
 function trackId(value) {
-  return check.integer(value ?? null, 'trackId', undefined, 0, 0xffff)
+  return check.integer(value, 'trackId', REQUIRED, 0, 0xffff)
 }
 
 /** Validates a text that a room is to show. */
 function text(value, argument) {
-  return check.id(value ?? null, argument)
+  return check.id(value, argument, REQUIRED)
 }
 
 /** Validates the attributes of a participant, by their keys. */
@@ -148,14 +154,14 @@ function callRequest(request) {
   if (typeof payload !== 'string' || !payload.isWellFormed()) throw refuse('a string of well-formed Unicode', 'payload', payload)
   const length = Buffer.byteLength(payload)
   if (length > MAX_PAYLOAD) throw refuse(`at most ${MAX_PAYLOAD} bytes`, 'payload', `${length} bytes`)
-  const to = check.id(request.to ?? null, 'to')
+  const to = check.id(request.to, 'to', REQUIRED)
   const method = methodName(request.method)
   address({ topic: method, to: [to] })
   return { to, method, payload, timeoutMs: check.integer(request.timeoutMs, 'timeoutMs', 15_000, 1, MAX_MS) }
 }
 
 function methodName(value) {
-  return check.id(value ?? null, 'method')
+  return check.id(value, 'method', REQUIRED)
 }
 
 /** Validates a method that others may call. */
@@ -166,9 +172,9 @@ function method(name, handler) {
 
 /** Validates what it is about that is sent, and who gets it. `more` is said of it beside that. */
 function address({ topic, to }, more = {}) {
-  check.id(topic, 'topic')
+  check.id(topic, 'topic', undefined)
   if (to !== undefined && !(Array.isArray(to) && to.length > 0)) throw refuse('a non-empty array of identities', 'to', to)
-  to?.forEach((identity, index) => check.id(identity ?? null, `to[${index}]`))
+  to?.forEach((identity, index) => check.id(identity, `to[${index}]`, REQUIRED))
   const length = [topic ?? '', ...(to ?? []), ...Object.entries(more).flat()].reduce((sum, name) => sum + Buffer.byteLength(name), 0)
   if (length > MAX_ADDRESS) throw refuse(`at most ${MAX_ADDRESS} bytes in all`, 'topic, to and attributes', `${length} bytes`)
   return { topic, to: to ?? [] }

@@ -2,7 +2,10 @@
 
 // Checks for each kind of value. All throw ERR_INVALID_ARGUMENT in the same form.
 
-const { refuse } = require('../error')
+const { fileURLToPath } = require('node:url')
+
+const { builtIn, refuse, refuseUrl } = require('../error')
+const { meant } = require('./meant')
 
 /** The largest time that any option takes: a day. */
 const MAX_MS = 24 * 3600 * 1000
@@ -15,33 +18,39 @@ const ROLES = ['system', 'voice', 'media', 'ambient']
 
 const OVERLAPS = ['mix', 'queue', 'replace']
 
+/** In the place of a default: the value has to be given. */
+const REQUIRED = Symbol('required')
+
 /** Returns `value` if it is an object with no other keys than `known`. */
 function object(value, argument, known) {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refuse('an object', argument, value)
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || builtIn(value)) throw refuse('an object', argument, value)
   let unknown
   for (const key in value) if (!known.includes(key) && value[key] !== undefined && Object.hasOwn(value, key)) unknown ??= key
-  if (unknown !== undefined) throw refuse(`only ${known.join(', ')}`, `the options of ${argument}`, unknown)
+  if (unknown !== undefined) {
+    const name = meant(unknown, known)
+    throw refuse(`only ${known.join(', ')}`, `the options of ${argument}`, unknown, name && `did you mean ${name}?`)
+  }
   return value
 }
 
 /**
- * Each takes (value, argument, …) and returns the value, or the default (if it takes one) if the value is undefined.
+ * Each takes (value, argument, …) and returns the value, or the default (if it takes one, and that is not REQUIRED) if the value is undefined.
  */
 const check = {
   number(value, argument, fallback, min, max) {
-    if (value === undefined) return fallback
+    if (value === undefined && fallback !== REQUIRED) return fallback
     const fits = typeof value === 'number' && value >= min && value <= max
     if (!fits) throw refuse(`a number from ${min} to ${max}`, argument, value)
     return value
   },
   integer(value, argument, fallback, min, max) {
-    if (value === undefined) return fallback
+    if (value === undefined && fallback !== REQUIRED) return fallback
     const fits = Number.isInteger(value) && value >= min && value <= max
     if (!fits) throw refuse(`an integer from ${min} to ${max}`, argument, value)
     return value
   },
   boolean(value, argument, fallback) {
-    if (value === undefined) return fallback
+    if (value === undefined && fallback !== REQUIRED) return fallback
     if (typeof value !== 'boolean') throw refuse('a boolean', argument, value)
     return value
   },
@@ -53,7 +62,7 @@ const check = {
     return value
   },
   text(value, argument, fallback) {
-    if (value === undefined) return fallback
+    if (value === undefined && fallback !== REQUIRED) return fallback
     if (typeof value !== 'string' || value === '') throw refuse('a non-empty string', argument, value)
     return value
   },
@@ -69,6 +78,24 @@ const check = {
     const fits = typeof value?.aborted === 'boolean' && typeof value.addEventListener === 'function'
     if (!fits) throw refuse('an AbortSignal', argument, value)
     return value
+  }
+}
+
+/** Returns true for a URL object, of whatever realm. */
+function isUrl(value) {
+  return typeof value === 'object' && value !== null && !builtIn(value) && typeof value.href === 'string' && typeof value.protocol === 'string'
+}
+
+/** Validates a file that is written: a path, or a `file:` URL. Returns its path. */
+function filePath(value, argument, fallback) {
+  if (value === undefined && fallback !== REQUIRED) return fallback
+  const given = isUrl(value) ? value.href : value
+  if (typeof given !== 'string' || given === '') throw refuse('a path or a file: URL', argument, value)
+  if (!/^([a-z][a-z0-9+.-]+:\/\/|file:)/i.test(given) && !isUrl(value)) return given
+  try {
+    return fileURLToPath(given)
+  } catch {
+    throw refuseUrl('a path or a file: URL', argument, given)
   }
 }
 
@@ -119,4 +146,4 @@ function servers(rules = [], argument) {
   })
 }
 
-module.exports = { MAX_MS, MAX_PAYLOAD, OVERLAPS, ROLES, object, check, fetchLimits, loudness, network }
+module.exports = { MAX_MS, MAX_PAYLOAD, OVERLAPS, REQUIRED, ROLES, object, check, fetchLimits, filePath, isUrl, loudness, network }

@@ -10,7 +10,7 @@ const COLUMNS = 80
 
 /** Events that a person is told of, and in which words. */
 const DETAILS = {
-  queued: ({ position }) => `place ${position}`,
+  queued: ({ queuePosition }) => `position ${queuePosition}`,
   started: () => '',
   stalled: ({ positionMs }) => `at ${seconds(positionMs)}`,
   metadata: ({ title, station }) => [title, station].filter(Boolean).join(', on '),
@@ -28,7 +28,7 @@ const DETAILS = {
 /** Requests of which no event tells, likewise. */
 const ASKED = {
   volume: ({ volume, fadeMs = 5 }) => `to ${volume} in ${fadeMs} ms`,
-  move: ({ position }) => `to place ${position}`,
+  move: ({ queuePosition }) => `to position ${queuePosition}`,
   flush: () => '',
   interrupt: ({ keep }) => (keep ? `all but ${keep.join(', ')}` : 'all')
 }

@@ -6,7 +6,7 @@
 const path = require('node:path')
 
 const check = require('../check')
-const { MAX_MS, check: values } = require('../check/values')
+const { MAX_MS, REQUIRED, check: values } = require('../check/values')
 const { SpeakerError, refuse } = require('../error')
 const { CALLS } = require('./calls')
 const { LinesOfFile, LinesOfObjects } = require('./lines')
@@ -210,7 +210,7 @@ class Reader {
 
   #other(type, request) {
     const { requestId } = CALLS[type].check(request)
-    if (type === 'stream') this.#streams.add(values.text(requestId ?? null, 'requestId'))
+    if (type === 'stream') this.#streams.add(values.text(requestId, 'requestId', REQUIRED))
     if (CALLS[type].onStream && !this.#streams.has(requestId)) throw refuse('that of a stream above', 'requestId', requestId)
     return request
   }

@@ -6,8 +6,12 @@
 const { CALLS } = require('./calls')
 
 const play = (request) => ({ type: 'play', request })
-// Messages off a wire may overtake each other.
-const stop = (request) => ({ type: 'stop', request: request.requestId === undefined ? request : { ...request, ahead: true } })
+
+/** What is missing in a message is left out: a target that is there and undefined would be refused. Messages off a wire may overtake each other. */
+function stop(fields) {
+  const request = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
+  return { type: 'stop', request: request.requestId === undefined ? request : { ...request, ahead: true } }
+}
 
 const MESSAGES = {
   type: {

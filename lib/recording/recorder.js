@@ -12,6 +12,9 @@ const { recordedOptions } = require('./session-line')
 /** Fields of a stream that are left out, because its bytes are lines of their own. */
 const UNWRITTEN = { audio: undefined, contentType: undefined, headers: undefined }
 
+/** Fields that bytes have no more: they are a file, and say themselves what they are. */
+const UNENCODED = { format: undefined, sampleRate: undefined, channels: undefined }
+
 /** How many characters may wait to be written: audio from memory is among them. */
 const MAX_WAITING = 256 * 2 ** 20
 /** How many are written at once, but for a longer line. */
@@ -56,9 +59,10 @@ class Recorder {
   }
 
   /** Writes a playAudio request for a file, URL, buffer (or a `data:` URL, which is one) or clip, which is what it was made from; the second argument is the checked request. */
-  play(request, { path: file, url, clip, audio, contentType }, atMs) {
+  play(request, { path: file, url, clip, audio, contentType, headers }, atMs) {
     const audioUrl = file === undefined ? url : path.resolve(file)
-    const given = { ...request, ...(clip ? sourceOf(clip) : { audioUrl, audio, contentType }) }
+    const source = clip ? sourceOf(clip) : { audioUrl, audio, contentType, headers: headers.length > 0 ? Object.fromEntries(headers) : undefined }
+    const given = { ...request, ...UNENCODED, ...source }
     given.audio = given.audio && base64(given.audio)
     this.request('play', this.#keepsSecrets ? given : masked(given), atMs)
   }

@@ -3,7 +3,7 @@
 // Validates the lines `write`, `flush` and `end`, which only a file of requests has: in code they are methods of a
 // stream.
 
-const { check, object } = require('../check/values')
+const { REQUIRED, check, object } = require('../check/values')
 const { refuse } = require('../error')
 
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/
@@ -30,7 +30,7 @@ function endRequest(request) {
 /** Returns the checked `requestId` of a line that may have these further fields. */
 function streamLine(request, type, fields = []) {
   const { requestId } = object(request, type, ['requestId', ...fields])
-  return { requestId: check.id(requestId ?? null, 'requestId') }
+  return { requestId: check.id(requestId, 'requestId', REQUIRED) }
 }
 
 module.exports = { base64, writeRequest, flushRequest, endRequest }

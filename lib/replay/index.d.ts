@@ -20,34 +20,34 @@ export function replay(options: ReplayOptions): Promise<ReplayReport>
 /** Either `log` or `requests`. */
 export interface ReplayOptions {
   /** Files of requests, one JSON object a line; of a folder, those in it that end in `.jsonl`, in order of their names. */
-  log?: string | string[]
+  log?: string | string[] | undefined
   /** The same lines as objects. Paths are relative to the working directory, audio from memory is in base64. */
-  requests?: Iterable<object>
+  requests?: Iterable<object> | undefined
   /** Plays only these users of the log. */
-  users?: string[]
+  users?: string[] | undefined
   /** Options of every session, in place of those in the log. */
-  options?: Omit<SessionOptions, 'output' | 'record'>
+  options?: Omit<SessionOptions, 'output' | 'record'> | undefined
   /**
    * What each session plays into, or a function that returns it for a user; default `{ type: 'none' }`. A room needs `clock: 'realtime'`. A
    * WAV file needs a function, unless one user is played.
    */
-  output?: ReplayOutput | ((user: string) => ReplayOutput)
+  output?: (ReplayOutput | ((user: string) => ReplayOutput)) | undefined
   /**
    * `manual` (default): as fast as can be mixed, `atOnce` users at the same time. `realtime`: all users at the same time, each of their
    * requests when the log says.
    */
-  clock?: 'manual' | 'realtime'
+  clock?: 'manual' | 'realtime' | undefined
   /** How many sessions play at the same time, 1–100,000; default 32, in real time all. */
-  atOnce?: number
+  atOnce?: number | undefined
   /** Ends the replay. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
   /**
    * Called with each session before anything is played, to listen to its events and taps. Times of the session are `offsetMs` later in the
    * log. Playbacks that the log does not ask for are not in the report. The `context` of those it asks for is this package's own.
    */
-  onSession?: (session: SpeakerSession, user: string, offsetMs: number) => void
+  onSession?: ((session: SpeakerSession, user: string, offsetMs: number) => void) | undefined
   /** Called when a user is done, with their session, which is closed; awaited before another user begins in their place. */
-  onUser?: (report: UserReport, session: SpeakerSession) => void | Promise<void>
+  onUser?: ((report: UserReport, session: SpeakerSession) => void | Promise<void>) | undefined
 }
 
 /** An output without its clock. */

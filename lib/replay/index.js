@@ -4,7 +4,7 @@
 
 const { refuseAborted } = require('../abort')
 const { SESSION_OPTIONS, sessionOptions } = require('../check')
-const { check, object } = require('../check/values')
+const { REQUIRED, check, object } = require('../check/values')
 const { SpeakerError, refuse } = require('../error')
 const { Log } = require('../recording/log')
 const { logFiles } = require('./files')
@@ -43,7 +43,7 @@ function replayOptions(options) {
   const more = object(options.options ?? {}, 'options', SESSION_OPTIONS.filter((name) => !OWN.includes(name)))
   sessionOptions({ ...more, output: { type: 'none' } })
   return {
-    files: log === undefined ? undefined : [log].flat().map((file) => check.text(file ?? null, 'log')),
+    files: log === undefined ? undefined : [log].flat().map((file) => check.text(file, 'log', REQUIRED)),
     requests, users, output, onSession, onUser,
     options: more,
     clock: check.oneOf(options.clock, 'clock', 'manual', ['manual', 'realtime']),

@@ -2,7 +2,7 @@
 
 // Finds tones and sounds in samples, and their times.
 
-const { check, object } = require('../check/values')
+const { REQUIRED, check, object } = require('../check/values')
 const { refuse } = require('../error')
 
 /** How much is looked at for a tone, and how far apart. */
@@ -32,7 +32,7 @@ function tonesIn(recording, frequencies, options = {}) {
   const threshold = check.number(options.threshold, 'threshold', 0.05, 0.0001, 1)
   const endMs = (samples.length * 1000) / sampleRate
   const tones = frequencies.flatMap((hz) => {
-    return runs(levels(samples, sampleRate, check.number(hz ?? null, 'frequencies', undefined, 1, sampleRate / 2)), threshold).map(({ fromMs, toMs, level }) => {
+    return runs(levels(samples, sampleRate, check.number(hz, 'frequencies', REQUIRED, 1, sampleRate / 2)), threshold).map(({ fromMs, toMs, level }) => {
       return { hz, fromMs: Math.max(0, fromMs), toMs: Math.min(endMs, toMs), level }
     })
   })

@@ -31,11 +31,11 @@ export function tone(hz: number, ms: number, options?: ToneOptions): Buffer
 
 export interface ToneOptions {
   /** In Hz, 1000–192,000; default 48,000. */
-  sampleRate?: number
+  sampleRate?: number | undefined
   /** 0–1; default 0.3, so that three fit into full scale. */
-  amplitude?: number
+  amplitude?: number | undefined
   /** `'pcm16'`: only the samples, as a stream takes them; default `'wav'`. */
-  format?: 'wav' | 'pcm16'
+  format?: 'wav' | 'pcm16' | undefined
 }
 
 /** A WAV file of 16 bits, of interleaved samples from −1 to 1; what is beyond is clipped. Default: 48,000 Hz, one channel. */
@@ -67,9 +67,9 @@ export function tonesIn(heard: Heard, frequencies: number[], options?: TonesOpti
 
 export interface TonesOptions {
   /** The least amplitude of a tone, 0.0001–1; default 0.05. Where a tone at full scale is cut, others within 200 Hz of it seem to sound at up to that. */
-  threshold?: number
+  threshold?: number | undefined
   /** 0 or 1; default: the mean of both. */
-  channel?: number
+  channel?: number | undefined
 }
 
 /** Returns when anything sounded, exact to the sample, how loud its loudest sample was, and the root of its mean power. */
@@ -77,11 +77,11 @@ export function soundsIn(heard: Heard, options?: SoundsOptions): { fromMs: numbe
 
 export interface SoundsOptions {
   /** What is no more than that is silence, 0–1; default 0.001 (−60 dBFS). */
-  threshold?: number
+  threshold?: number | undefined
   /** A silence that is no longer than that is part of the sound, in ms; default 20. */
-  pauseMs?: number
+  pauseMs?: number | undefined
   /** 0 or 1; default: the mean of both. */
-  channel?: number
+  channel?: number | undefined
 }
 
 /** Records what a session plays from now on, with any output, by a tap. On a manual clock it need not be read meanwhile. */

@@ -5,7 +5,7 @@
 const { once } = require('node:events')
 const http = require('node:http')
 
-const { check, object } = require('../check/values')
+const { REQUIRED, check, object } = require('../check/values')
 const { refuse } = require('../error')
 const { atEnd } = require('./at-end')
 
@@ -88,8 +88,8 @@ function checked(given) {
   check.integer(hangAfter, 'hangAfter', undefined, 0, Infinity)
   check.text(redirect, 'redirect', undefined)
   if (how !== undefined) {
-    check.integer(object(how, 'drip', ['bytes', 'everyMs']).bytes ?? null, 'drip.bytes', undefined, 1, Infinity)
-    check.number(how.everyMs ?? null, 'drip.everyMs', undefined, 1, 3_600_000)
+    check.integer(object(how, 'drip', ['bytes', 'everyMs']).bytes, 'drip.bytes', REQUIRED, 1, Infinity)
+    check.number(how.everyMs, 'drip.everyMs', REQUIRED, 1, 3_600_000)
   }
   return given
 }

@@ -3,8 +3,8 @@
 // Records what a tap gives, each frame at its time.
 
 /** Documented in index.d.ts. */
-function recordTap(session, { trackId, sampleRate = 48000, channels = 1 } = {}) {
-  const tap = session.tap({ trackId, sampleRate, channels, format: 'f32', frameMs: 10 })
+function recordTap(session, { sampleRate = 48000, channels = 1, ...of } = {}) {
+  const tap = session.tap({ ...of, sampleRate, channels, format: 'f32', frameMs: 10 })
   const frames = listen(tap)
   return { tap, recording: () => ({ sampleRate, channels, samples: timeline(frames, { format: 'f32', sampleRate, channels }) }) }
 }

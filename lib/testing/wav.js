@@ -6,34 +6,16 @@ const { readFileSync } = require('node:fs')
 
 const { check, object } = require('../check/values')
 const { SpeakerError } = require('../error')
+const { wavHeader } = require('../wav-header')
 
 const PCM = 1
 const FLOAT = 3
 /** The format is in a longer header (WAVE_FORMAT_EXTENSIBLE). */
 const EXTENSIBLE = 0xfffe
-const HEADER = 44
 
 function wavFile(samples, sampleRate = 48000, channels = 1) {
   const data = pcm16(samples)
   return Buffer.concat([wavHeader(data.length, sampleRate, channels), data])
-}
-
-/** Returns what stands before so many bytes of 16-bit samples. */
-function wavHeader(length, sampleRate, channels) {
-  const header = Buffer.alloc(HEADER)
-  header.write('RIFF', 0)
-  header.writeUInt32LE(HEADER - 8 + length, 4)
-  header.write('WAVEfmt ', 8)
-  header.writeUInt32LE(16, 16)
-  header.writeUInt16LE(PCM, 20)
-  header.writeUInt16LE(channels, 22)
-  header.writeUInt32LE(sampleRate, 24)
-  header.writeUInt32LE(sampleRate * channels * 2, 28)
-  header.writeUInt16LE(channels * 2, 32)
-  header.writeUInt16LE(16, 34)
-  header.write('data', 36)
-  header.writeUInt32LE(length, 40)
-  return header
 }
 
 /** 16-bit samples, little-endian; what is beyond ±1 is clipped. */
@@ -86,4 +68,4 @@ function broken(expected, received) {
   return new SpeakerError('ERR_INVALID_ARGUMENT', `Expected ${expected} for a WAV file but received ${received}`)
 }
 
-module.exports = { pcm16, readWav, tone, wavFile, wavHeader }
+module.exports = { pcm16, readWav, tone, wavFile }

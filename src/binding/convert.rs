@@ -101,7 +101,7 @@ pub struct NativeHeard {
 #[napi(object)]
 pub struct NativeMove {
     pub request_id: String,
-    pub position: u32,
+    pub queue_position: u32,
 }
 
 /// A text for others in the room.
@@ -164,7 +164,7 @@ pub struct NativePlayback {
     pub role: String,
     pub state: String,
     pub position_ms: f64,
-    pub place: Option<u32>,
+    pub queue_position: Option<u32>,
 }
 
 /// A change of a track's volume: what is missing stays as it is.
@@ -390,7 +390,7 @@ impl From<PlaybackInfo> for NativePlayback {
             role: name_of(info.role).to_owned(),
             state: state.to_owned(),
             position_ms: to_ms(info.position),
-            place: info.queue_position.map(|place| place as u32),
+            queue_position: info.queue_position.map(|position| position as u32),
         }
     }
 }

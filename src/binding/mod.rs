@@ -341,7 +341,7 @@ impl NativeSession {
     /// Returns true if it waited, and so stands there now.
     #[napi(js_name = "move")]
     pub fn move_to(&self, request: NativeMove) -> bool {
-        self.handle.move_to(&request.request_id, request.position as usize)
+        self.handle.move_to(&request.request_id, request.queue_position as usize)
     }
 
     #[napi]

@@ -271,8 +271,8 @@ impl Handle {
     }
 
     /// See [`Session::move_to`].
-    pub fn move_to(&self, request_id: &str, place: usize) -> bool {
-        self.with(|session, at| session.move_to(request_id, place, at)).unwrap_or(false)
+    pub fn move_to(&self, request_id: &str, queue_position: usize) -> bool {
+        self.with(|session, at| session.move_to(request_id, queue_position, at)).unwrap_or(false)
     }
 
     /// See [`Session::playbacks`].

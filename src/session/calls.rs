@@ -217,11 +217,11 @@ impl Session {
         if waits {
             let wall = self.wall();
             let line = self.playbacks.line(track);
-            let position = line.push(request.clone(), source, queue_timeout, wall);
-            if position == 1 {
+            let queue_position = line.push(request.clone(), source, queue_timeout, wall);
+            if queue_position == 1 {
                 line.first_told = Some(id);
             }
-            self.note(Some(&request), EventKind::Queued { position });
+            self.note(Some(&request), EventKind::Queued { queue_position });
             // Its timeout may be the first one.
             self.outbox.wakes_driver |= queue_timeout > 0;
         } else {
@@ -524,22 +524,22 @@ impl Session {
         names
     }
 
-    /// Moves what waits to a place in its line, 1 is next and beyond the end is the end. Returns false if it does not wait.
-    pub fn move_to(&mut self, request_id: &str, place: usize, at: WallTime) -> bool {
+    /// Moves what waits to a position in its line, 1 is next and beyond the end is the end. Returns false if it does not wait.
+    pub fn move_to(&mut self, request_id: &str, queue_position: usize, at: WallTime) -> bool {
         self.wall = at;
         let Some(id) = self.playbacks.find(request_id) else { return false };
         let Some(track) = self.playbacks.line_of(id) else { return false };
         let line = self.playbacks.line(track);
         let before = line.ids().iter().position(|other| *other == id).map_or(0, |index| index + 1);
-        let position = line.move_to(id, place);
-        if position != before {
-            if position == 1 {
+        let queue_position = line.move_to(id, queue_position);
+        if queue_position != before {
+            if queue_position == 1 {
                 line.first_told = Some(id);
             } else if line.first_told == Some(id) {
                 line.first_told = None;
             }
             let request = line.get(id).map(|waiting| waiting.request.clone());
-            self.note(request.as_ref(), EventKind::Queued { position });
+            self.note(request.as_ref(), EventKind::Queued { queue_position });
             self.update_line(track);
         }
         true

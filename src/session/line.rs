@@ -80,7 +80,7 @@ impl Line {
         self.waiting.is_empty()
     }
 
-    /// Lets one wait behind everyone of the same priority or more; returns its place, 1 is next.
+    /// Lets one wait behind everyone of the same priority or more; returns its position in line, 1 is next.
     pub fn push(&mut self, request: Request, source: Source, timeout: Samples, wall: WallTime) -> usize {
         let (id, class) = (request.id, request.priority);
         let deadline = self.clock.now(wall) + timeout;
@@ -132,23 +132,23 @@ impl Line {
         ids.iter().filter_map(|id| self.waiting.remove(id)).collect()
     }
 
-    /// Moves one to a place, 1 is next and beyond the end is the end; returns the place that it has then. It stands with the
+    /// Moves one to a position, 1 is next and beyond the end is the end; returns the one that it has then. It stands with the
     /// priority of its neighbours from then on.
-    pub fn move_to(&mut self, id: PlaybackId, place: usize) -> usize {
+    pub fn move_to(&mut self, id: PlaybackId, queue_position: usize) -> usize {
         let Some(class) = self.waiting.get(&id).map(|waiting| waiting.class) else { return 0 };
         self.leave_order(id, class);
-        let place = place.clamp(1, self.waiting.len());
+        let position = queue_position.clamp(1, self.waiting.len());
         let class_of = |ids: &[PlaybackId], at: usize| ids.get(at).map(|id| self.waiting[id].class);
         let ids = self.ids();
-        let before = place.checked_sub(2).and_then(|at| class_of(&ids, at));
-        let behind = class_of(&ids, place - 1);
+        let before = position.checked_sub(2).and_then(|at| class_of(&ids, at));
+        let behind = class_of(&ids, position - 1);
         let class = class.min(before.unwrap_or(i32::MAX)).max(behind.unwrap_or(i32::MIN));
         let higher: usize = self.order.range(..Reverse(class)).map(|(_, ids)| ids.len()).sum();
-        self.order.entry(Reverse(class)).or_default().insert(place - 1 - higher, id);
+        self.order.entry(Reverse(class)).or_default().insert(position - 1 - higher, id);
         if let Some(waiting) = self.waiting.get_mut(&id) {
             waiting.class = class;
         }
-        place
+        position
     }
 
     fn leave_order(&mut self, id: PlaybackId, class: i32) {

@@ -911,7 +911,7 @@ impl Session {
         if line.first_told != Some(first) {
             line.first_told = Some(first);
             let request = line.get(first).map(|waiting| waiting.request.clone());
-            self.note(request.as_ref(), EventKind::Queued { position: 1 });
+            self.note(request.as_ref(), EventKind::Queued { queue_position: 1 });
         }
     }
 

@@ -394,8 +394,8 @@ impl Table {
         (sought.join(" "), self.words())
     }
 
-    pub fn move_to(&mut self, name: &str, place: usize) -> (bool, String) {
-        let moved = self.session.move_to(name, place, WallTime(self.wall));
+    pub fn move_to(&mut self, name: &str, queue_position: usize) -> (bool, String) {
+        let moved = self.session.move_to(name, queue_position, WallTime(self.wall));
         (moved, self.words())
     }
 
@@ -455,7 +455,7 @@ fn unheard(ms: f64) -> String {
 
 fn word(event: &Event) -> String {
     let word = match &event.kind {
-        EventKind::Queued { position } => format!("queued{position}"),
+        EventKind::Queued { queue_position } => format!("queued{queue_position}"),
         EventKind::Started { .. } => "started".to_owned(),
         EventKind::Progress { position_ms } => format!("progress@{position_ms}"),
         EventKind::Paused { position_ms } => format!("paused@{position_ms}"),
