@@ -285,11 +285,10 @@ function spans(events, type, ends, endMs) {
 }
 
 /** An event or a request in a few words. */
-function labelOf({ type, requestId, trackId, name, positionMs, position, queuePosition, volume, reason, code }) {
+function labelOf({ type, requestId, trackId, name, positionMs, queuePosition, volume, reason, code }) {
   const whom = requestId ?? (trackId === undefined ? name : `track ${trackId}`)
   const what = { trackVolume: 'volume', trackPan: 'pan' }[type] ?? type
-  const place = position ?? queuePosition
-  const to = type === 'seek' ? clock(positionMs) : type === 'move' ? `to ${place}` : volume
+  const to = type === 'seek' ? clock(positionMs) : type === 'move' ? `to ${queuePosition}` : volume
   return [what, whom, to, type === 'error' ? code : type === 'reconnecting' || type === 'disconnected' ? reason : undefined].filter((part) => part !== undefined).join(' ')
 }
 
