@@ -54,10 +54,10 @@ describe('play', () => {
   it('plays what SPEAKER_SESSION_NETWORK allows, and says what it does not', async (t) => {
     const directory = workspace(t, FILES)
     const playing = (network) => run(directory, ['play', 'low.wav', 'http://127.0.0.1:9/a.wav'], undefined, { env: { SPEAKER_SESSION_NETWORK: network } })
-    const { exitCode, stdout } = await playing('public')
+    const { exitCode, stdout, stderr } = await playing('public')
     assert.strictEqual(exitCode, 1)
-    assert.match(stdout, /^ {2}0\.000 s {2}failed {4}low\.wav {2}ERR_URL_BLOCKED: .* but received a file$/m)
-    assert.match(stdout, /^ {2}0\.000 s {2}failed {4}a\.wav {2}ERR_URL_BLOCKED: .* but received 127\.0\.0\.1:9: it is a loopback address$/m)
+    assert.match(stderr, /^ {2}0\.000 s {2}failed {4}low\.wav {2}ERR_URL_BLOCKED: .* but received a file$/m)
+    assert.match(stderr, /^ {2}0\.000 s {2}failed {4}a\.wav {2}ERR_URL_BLOCKED: .* but received 127\.0\.0\.1:9: it is a loopback address$/m)
     assert.match(stdout, /^low\.wav +✗ ERR_URL_BLOCKED\na\.wav +✗ ERR_URL_BLOCKED\n/m)
     const wrong = await playing('privat')
     assert.strictEqual(wrong.exitCode, 2)

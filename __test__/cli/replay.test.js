@@ -147,18 +147,18 @@ describe('replay', () => {
   it('plays on after a failure and exits with 1', async (t) => {
     const failing = [play(0, 'missing', 'missing.wav'), play(0, 'text', 'requests.jsonl')]
     const lines = jsonl(...failing, play(100, 'low', 'low.wav'))
-    const { exitCode, samples, stdout } = await replay(t, lines)
+    const { exitCode, samples, stdout, stderr } = await replay(t, lines)
     assert.strictEqual(exitCode, 1)
     assert.ok(hears(samples, 440, 100, 1100))
-    assert.match(stdout, /failed +missing +ERR_FILE: /)
+    assert.match(stderr, /failed +missing +ERR_FILE: /)
     assert.match(stdout, /1 completed, 0 stopped, 2 failed/)
   })
 
   it('counts a duplicate requestId as failed', async (t) => {
-    const { exitCode, samples, stdout } = await replay(t, jsonl(play(0, 'a', 'low.wav'), play(100, 'a', 'high.wav')))
+    const { exitCode, samples, stdout, stderr } = await replay(t, jsonl(play(0, 'a', 'low.wav'), play(100, 'a', 'high.wav')))
     assert.strictEqual(exitCode, 1)
     assert.ok(hears(samples, 440, 0, 1000) && !hears(samples, 880, 100, 600))
-    assert.match(stdout, /0\.100 s +failed +a +ERR_DUPLICATE_REQUEST/)
+    assert.match(stderr, /0\.100 s +failed +a +ERR_DUPLICATE_REQUEST/)
     assert.match(stdout, /1 completed, 0 stopped, 1 failed/)
   })
 

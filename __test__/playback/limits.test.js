@@ -17,7 +17,7 @@ test('the eleventh playback fails with ERR_TOO_MANY_PLAYBACKS', async (t) => {
   const { session, terminal } = open(t)
   for (let n = 0; n < 10; n++) play(session, `p${n}`)
   await assert.rejects(play(session, 'eleventh'), {
-    code: 'ERR_TOO_MANY_PLAYBACKS', message: 'too many concurrent playbacks (max 10)'
+    code: 'ERR_TOO_MANY_PLAYBACKS', message: 'Expected at most 10 playbacks at once (maxConcurrent) but received one more'
   })
   await finish(session)
   assert.equal(terminal('eleventh').length, 1)

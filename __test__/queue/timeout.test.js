@@ -16,7 +16,7 @@ test('queueTimeoutMs ends at its exact sample', async (t) => {
   }, { queueTimeoutMs: 61 })
   await session.advance(1000)
   await assert.rejects(results[1], {
-    code: 'ERR_QUEUE_TIMEOUT', message: 'waited for its turn longer than 33.5 ms', requestId: 'hasty', positionMs: 0
+    code: 'ERR_QUEUE_TIMEOUT', message: 'Expected a turn within 33.5 ms (queueTimeoutMs) but received none', requestId: 'hasty', positionMs: 0
   })
   assert.deepEqual(
     ['first', 'hasty', 'patient', 'default'].map((name) => terminal(name).map(({ type, atMs }) => `${type}@${atMs}`)),

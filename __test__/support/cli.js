@@ -17,12 +17,19 @@ function workspace(t, files = {}) {
   return directory
 }
 
-/** Runs to the end; `onOutput(stdout so far, process)` may meddle. Only `env` can name a LiveKit server. */
-function run(cwd, args, onOutput = () => {}, { env, program = PROGRAM } = {}) {
-  const options = { cwd, env: { ...process.env, LIVEKIT_URL: '', ...env }, timeout: 30000, killSignal: 'SIGKILL' }
+/**
+ * Runs to the end; `onOutput(stdout so far, process)` may meddle. Only `env` can name a LiveKit server, or programs that play on a sound card;
+ * `input` is standard input. `encoding` is that of standard output.
+ */
+function run(cwd, args, onOutput = () => {}, { env, program = PROGRAM, input, encoding = 'utf8' } = {}) {
+  const silent = args.includes('--livekit') ? {} : { PATH: '' }
+  const options = { cwd, env: { ...process.env, LIVEKIT_URL: '', ...silent, ...env }, timeout: 30000, killSignal: 'SIGKILL' }
   const child = spawn(process.execPath, [program, ...args], options)
   const output = { stdout: '', stderr: '' }
-  for (const name of ['stdout', 'stderr']) child[name].setEncoding('utf8')
+  child.stdout.setEncoding(encoding)
+  child.stderr.setEncoding('utf8')
+  child.stdin.on('error', () => {})
+  child.stdin.end(input)
   child.stderr.on('data', (text) => (output.stderr += text))
   child.stdout.on('data', (text) => {
     output.stdout += text

@@ -8,6 +8,7 @@ const { FORMATS } = require('./picture')
 
 const OPTIONS = {
   out: { type: 'string' },
+  device: { type: 'string' },
   force: { type: 'boolean' },
   livekit: { type: 'boolean' },
   user: { type: 'string', multiple: true },
@@ -21,6 +22,9 @@ const OPTIONS = {
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean' }
 }
+
+/** Standard input among what is read, standard output as what is written. */
+const STANDARD = '-'
 
 /** Those of `probe` alone. */
 const PROBE = ['loudness']
@@ -40,9 +44,11 @@ function readArguments(args) {
   if (!['play', 'replay', 'probe', 'help', 'version'].includes(command)) {
     throw refuse(`Expected play, replay, probe or help for the command but received ${command ?? 'none'}`)
   }
-  if (options.livekit && options.out !== undefined) {
-    throw refuse('Expected either --livekit or --out but received both')
-  }
+  const places = ['livekit', 'out', 'device'].filter((name) => options[name] !== undefined)
+  if (places.length > 1) throw refuse(`Expected either --${places[0]} or --${places[1]} but received both`)
+  if (options.device === '') throw refuse('Expected the name of a device for --device but received an empty one')
+  if (options.out === STANDARD && process.stdout.isTTY) throw refuse('Expected a pipe or a file behind --out - but received a terminal')
+  if (operands.filter((operand) => operand === STANDARD).length > 1) throw refuse('Expected one - for standard input but received several')
   const needless = Object.keys(options).find((name) => (command === 'probe') !== PROBE.includes(name) && name !== 'json')
   if (needless) throw refuse(`Expected no --${needless} for ${command} but received one`)
   if (options.timeline !== undefined && !FORMATS.includes(path.extname(options.timeline))) {
@@ -60,4 +66,4 @@ function parse(args) {
   }
 }
 
-module.exports = { readArguments }
+module.exports = { STANDARD, readArguments }

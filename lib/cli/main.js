@@ -22,11 +22,11 @@ async function main(args) {
   }
 }
 
-function play({ users, out }, options) {
+function play({ users, out, device }, options) {
   const masked = users.reduce((sum, user) => sum + user.masked, 0)
   if (masked > 0) console.error(`speaker-session: ${without(masked)} (record: { path, secrets: true } keeps them)`)
   // Not before they are needed: help must not depend on the addon.
-  if (out !== undefined || options.livekit) return require('./run').run(users[0], { ...options, out })
+  if (out !== undefined || device || options.livekit) return require('./run').run(users[0], { ...options, out, device })
   return require('./run-users').runUsers(users, options)
 }
 

@@ -1,6 +1,7 @@
 'use strict'
 
 const { SpeakerSession } = require('../session')
+const { STANDARD } = require('./arguments')
 const { printable, seconds } = require('./format')
 const { exitCode, interruption } = require('./interruption')
 
@@ -11,7 +12,8 @@ async function probeAll(sources, { json, loudness }) {
   for (const audioUrl of sources) {
     if (signal.aborted) break
     try {
-      const probed = await SpeakerSession.probe({ audioUrl, signal }, { loudness })
+      const source = audioUrl === STANDARD ? { audio: process.stdin } : { audioUrl }
+      const probed = await SpeakerSession.probe({ ...source, signal }, { loudness })
       process.stdout.write(json ? `${JSON.stringify({ source: audioUrl, ...probed })}\n` : text(audioUrl, probed))
     } catch (error) {
       if (signal.aborted) break

@@ -10,6 +10,8 @@ const COLUMNS = 80
 
 /** Events that a person is told of, and in which words. */
 const DETAILS = {
+  muted: ({ trackId }) => `track ${trackId}`,
+  unmuted: ({ trackId }) => `track ${trackId}`,
   queued: ({ queuePosition }) => `position ${queuePosition}`,
   started: () => '',
   stalled: ({ positionMs }) => `at ${seconds(positionMs)}`,
@@ -43,10 +45,12 @@ function nowPlaying(session) {
 
 class TextReport {
   #stdout
+  #stderr
   #progress
 
-  constructor(session, { stdout }) {
+  constructor(session, { stdout, stderr }) {
     this.#stdout = stdout
+    this.#stderr = stderr
     this.#progress = new ProgressLine(stdout, () => nowPlaying(session))
     for (const type of Object.keys(DETAILS)) session.on(type, (event) => this.#event(type, event))
   }
@@ -71,7 +75,7 @@ class TextReport {
   }
 
   #event(type, { atMs, requestId = '', ...event }) {
-    this.#line(atMs, type, requestId, DETAILS[type](event))
+    this.#line(atMs, type, requestId, DETAILS[type](event), type === 'failed' ? this.#stderr : this.#stdout)
   }
 
   #heard({ track, beganAtMs, endedAtMs, levelDb, hz }) {
@@ -79,18 +83,16 @@ class TextReport {
     this.#line(beganAtMs, 'heard', track, `till ${seconds(endedAtMs)}, ${loudness}`)
   }
 
-  #line(atMs, what, subject, details) {
+  #line(atMs, what, subject, details, stream) {
     const rest = [subject, details].filter(Boolean).join('  ')
-    this.#print(`${seconds(atMs).padStart(9)}  ${what.padEnd(9)} ${rest}`.trimEnd())
+    this.#print(`${seconds(atMs).padStart(9)}  ${what.padEnd(9)} ${rest}`.trimEnd(), stream)
   }
 
-  #print(line) {
+  #print(line, stream = this.#stdout) {
     this.#progress.clear()
-    this.#stdout.write(`${printable(line)}\n`)
+    stream.write(`${printable(line)}\n`)
   }
 }
-
-const EVENTS = ['connected', 'disconnected', 'error', 'overloaded', 'progress', ...Object.keys(DETAILS)]
 
 class JsonReport {
   #stdout
@@ -104,7 +106,10 @@ class JsonReport {
     this.#stderr = stderr
     this.#user = user
     this.#offsetMs = offsetMs
-    for (const type of EVENTS) session.on(type, ({ requestId, context, ...event }) => this.#print({ type, requestId, ...event }))
+    session.on('event', ({ type, requestId, context, ...event }) => {
+      this.#print({ type, requestId, ...event })
+      if (type === 'failed') this.#complain(requestId, event)
+    })
   }
 
   /** Whoever wrote the requests knows. */
@@ -113,12 +118,19 @@ class JsonReport {
   /** No event of the session's, so it has no `seq`. */
   refused({ requestId, requestedAtMs: atMs, code, message }) {
     this.#print({ type: 'refused', requestId, atMs, code, message })
+    this.#complain(requestId, { code, message })
   }
 
   /** What was heard is no event either. */
   end(_playbacks, sounds, summary) {
     for (const { frames, ...sound } of sounds) this.#print({ type: 'heard', ...sound })
     this.#stderr.write(`${summary}\n`)
+  }
+
+  /** Who reads the events may be a program; who looks on is told what went wrong. */
+  #complain(requestId, { code, message }) {
+    const whose = [this.#user, requestId].filter((name) => name !== undefined).join(', ')
+    this.#stderr.write(`speaker-session: ${printable(`${whose}: ${code}: ${message}`)}\n`)
   }
 
   #print({ atMs, ...event }) {

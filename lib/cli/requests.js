@@ -5,9 +5,12 @@
 const { statSync } = require('node:fs')
 const path = require('node:path')
 
+const { MAX_MS } = require('../check/values')
 const { SpeakerError } = require('../error')
 const { Log } = require('../recording/log')
 const { logFiles } = require('../replay/files')
+const { STANDARD } = require('./arguments')
+const { usualDevice } = require('./sound-card')
 const { sourceName } = require('./source-name')
 
 /** The WAV file that is written if nothing else is asked for. */
@@ -18,32 +21,40 @@ function refuse(message) {
 }
 
 /**
- * Returns `{ log, users, files, out }`: the users of the log who are played, the files that it is read from, and the WAV file to be
- * written, if one is. Throws if that, the report or the timeline is a file that is read, under whatever name, or is there already and may not be
+ * Returns `{ log, users, out, device }`: the users of the log who are played, and the WAV file to be written or the device to be played on, if one
+ * is. Throws if that, the report or the timeline is a file that is read, under whatever name, or is there already and may not be
  * replaced (`force`).
  */
 async function requestsOf(command, operands, options) {
   const files = command === 'play' ? [] : logFiles(operands)
-  const log = command === 'play' ? await playing(operands) : await Log.open(files)
+  const log = command === 'play' ? await playing(operands, options) : await Log.open(files)
   const users = options.user ? options.user.map((name) => userOf(log, name)) : [...log.users.values()]
   if (users.length > 1) refuseOneMix(users, options)
-  const isMixed = users.length === 1 && !options.livekit && (options.out !== undefined || (options.report ?? options.timeline) === undefined)
-  const out = isMixed ? (options.out ?? OUT) : undefined
+  const isMixed = users.length === 1 && !options.livekit && !options.device && (options.out !== undefined || (options.report ?? options.timeline) === undefined)
+  // Who plays files wants to hear them; who replays a log wants what is the same each time.
+  const device = options.device ?? (isMixed && options.out === undefined && command === 'play' ? usualDevice() : undefined)
+  const out = isMixed && device === undefined ? (options.out ?? OUT) : undefined
   const read = [...files, ...log.sources]
-  if (out !== undefined) refuseWritten('--out', out, options.force, read)
+  if (out !== undefined && out !== STANDARD) refuseWritten('--out', out, options.force, read)
   const others = out === undefined ? read : [...read, out]
   if (options.report !== undefined) refuseWritten('--report', options.report, options.force, others)
   if (options.timeline !== undefined) refuseWritten('--timeline', options.timeline, options.force, [...others, ...(options.report ? [options.report] : [])])
-  return { log, users, out }
+  return { log, users, out, device }
 }
 
+/** As many as a session can play, and for as long: what is named is to be played. */
+const LIMITS = { maxConcurrent: 1000, maxQueued: 100_000, maxDurationMs: MAX_MS }
+
 /** Returns a log in which all of these are played at once. */
-function playing(sources) {
-  const names = distinct(sources.map(sourceName))
+function playing(sources, { overlap }) {
+  const most = overlap === 'queue' ? LIMITS.maxQueued : LIMITS.maxConcurrent
+  if (sources.length > most) throw refuse(`Expected at most ${most} files or URLs for play but received ${sources.length}`)
+  const names = distinct(sources.map((source) => (source === STANDARD ? 'standard input' : sourceName(source))))
   const requests = sources.map((audioUrl, index) => {
-    return { atMs: 0, type: 'play', requestId: names[index], audioUrl, stopOther: false }
+    const source = audioUrl === STANDARD ? { audio: process.stdin } : { audioUrl }
+    return { atMs: 0, type: 'play', requestId: names[index], ...source, stopOther: false }
   })
-  return Log.of(requests, () => '')
+  return Log.of([{ type: 'session', ...LIMITS }, ...requests], () => '')
 }
 
 function userOf(log, name) {
@@ -53,7 +64,7 @@ function userOf(log, name) {
 
 /** Everybody's sounds in one file or room would be nobody's. */
 function refuseOneMix(users, options) {
-  const option = ['out', 'livekit'].find((name) => options[name])
+  const option = ['out', 'device', 'livekit'].find((name) => options[name])
   if (option) throw refuse(`Expected one user, as by --user, for --${option} but received ${users.length}`)
 }
 

@@ -7,12 +7,16 @@ const { seconds } = require('./format')
 const { Heard, totals } = require('../replay/heard')
 const { History, OUTCOMES } = require('../replay/history')
 const { makeRequests } = require('../replay/requests')
+const { STANDARD } = require('./arguments')
 const { exitCode, interruption } = require('./interruption')
 const { Picture } = require('./picture')
 const { JsonReport, TextReport } = require('./report')
+const { SoundCard } = require('./sound-card')
+const { WavFile } = require('./wav-file')
+const { WavStdout } = require('./wav-stdout')
 const { writeReport } = require('./write-report')
 
-/** Plays a user's requests (see Log) into a WAV file or a room; returns a promise of the exit code. */
+/** Plays a user's requests (see Log) into a WAV file, a room or the sound card; returns a promise of the exit code. */
 async function run(user, options) {
   const begun = performance.now()
   const signal = interruption()
@@ -29,8 +33,8 @@ async function run(user, options) {
 async function open(options, user) {
   // Loaded here, because a room needs packages that may not be installed.
   if (options.livekit) return require('./room').Room.open(options, user)
-  const { WavFile } = require('./wav-file')
-  return new WavFile(options)
+  if (options.device) return new SoundCard(options)
+  return options.out === STANDARD ? new WavStdout(options) : new WavFile(options)
 }
 
 async function play(user, place, recorded, { overlap = recorded.overlap, json, report: reportPath, timeline }, signal, begun) {
@@ -42,7 +46,7 @@ async function play(user, place, recorded, { overlap = recorded.overlap, json, r
   const zeroMs = await place.prepare(session).catch((error) => signal.aborted || problems.add(error))
   const heard = new Heard(session, { isLive: place.clock === 'realtime' })
   const history = new History(session, { heard })
-  const report = new (json ? JsonReport : TextReport)(session, process)
+  const report = new (json ? JsonReport : TextReport)(session, place.takesStdout ? { stdout: process.stderr, stderr: process.stderr } : process)
   const picture = timeline === undefined ? undefined : new Picture(timeline, path.basename(user.name), 1)
   const trace = picture?.begin(session, { name: '', options: recorded, channels: place.output.channels })
   if (problems.all.length === 0 && !signal.aborted) {
@@ -52,6 +56,7 @@ async function play(user, place, recorded, { overlap = recorded.overlap, json, r
   }
   const { sounds, missed } = await place.heard(history.playbacks)
   await session.close().catch((error) => problems.add(error))
+  await place.finish?.().catch((error) => problems.add(error))
   if (reportPath !== undefined) {
     const told = heard.report(user.name, user.firstMs ?? 0)
     await writeReport(reportPath, { totals: totals([told], heard.firstSounds), users: [told] }).catch((error) => problems.add(error))

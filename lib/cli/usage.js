@@ -1,6 +1,6 @@
 'use strict'
 
-const USAGE = `Plays audio from files and URLs into a WAV file or a LiveKit room: mixes what overlaps, stops what is interrupted.
+const USAGE = `Plays audio from files and URLs on the sound card, into a WAV file or a LiveKit room: mixes what overlaps, stops what is interrupted.
 
 Usage:
   speaker-session play FILE|URL… [options]        plays them all, from the start on
@@ -11,9 +11,12 @@ Usage:
                                                   says what each is: container, codec, length and tags; with --loudness
                                                   how loud, too, for which all of it is decoded
   speaker-session help
+  - is standard input as a file, URL or log, and as --out standard output, where then nothing else is written
 
 Options:
-  --out FILE       the WAV file that is written (default: mix.wav); it must not exist, and is not made if nothing is played
+  --out FILE       the WAV file that is written; it must not exist, and is not made if nothing is played. Default: play plays on the
+                   sound card if there is one and a program for it, and else writes mix.wav, as replay does
+  --device NAME    on the sound card, in real time: default, or a device of aplay (\`aplay -L\`). By aplay, ffplay or afplay
   --force          replaces the WAV file if there is one, once the new one is whole, the report and the timeline
   --livekit        into a new LiveKit room instead, in real time, and says what was heard there on each track: at
                    LIVEKIT_URL (with LIVEKIT_API_KEY, LIVEKIT_API_SECRET) if that is set, or else on a server that
@@ -27,7 +30,7 @@ Options:
                    mix (default), queue (one after the other) or replace (the last one wins)
   --stereo         two channels (default: one)
   --realtime       in real time (default: as fast as possible, with the same result each time)
-  --json           one event a line on stdout, as JSON; a request whose requestId is live already
+  --json           one event a line on stdout, as JSON, failures on stderr too; a request whose requestId is live already
                    is no event of the session's but one of type refused, without a seq, and so is what was
                    heard in a room, of type heard; with many users each says whose it is (user)
   --loudness       of probe: measures how loud it is (EBU R 128)

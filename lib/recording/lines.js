@@ -9,6 +9,8 @@ const { refuse, SpeakerError } = require('../error')
 
 const SKIPPED = /^\s*($|#|\/\/)/
 const CHUNK = 2 ** 20
+/** Standard input, which can't be read twice. */
+const STANDARD = '-'
 /** The last line may be without one. */
 const END = Buffer.from('\n')
 
@@ -39,8 +41,8 @@ class LinesOfFile {
 
   #open() {
     try {
-      this.#fd = openSync(this.name, 'r')
-      if (fstatSync(this.#fd).isFile()) return
+      this.#fd = this.name === STANDARD ? 0 : openSync(this.name, 'r')
+      if (this.name !== STANDARD && fstatSync(this.#fd).isFile()) return
     } catch ({ message }) {
       throw this.#unreadable(message)
     }
@@ -49,7 +51,7 @@ class LinesOfFile {
     } catch ({ message }) {
       throw this.#unreadable(message)
     } finally {
-      closeSync(this.#fd)
+      if (this.name !== STANDARD) closeSync(this.#fd)
     }
   }
 
@@ -107,7 +109,8 @@ class LinesOfObjects {
 
 function object(line) {
   try {
-    return plain(JSON.parse(line))
+    // Windows' editors begin a file with a byte-order mark.
+    return plain(JSON.parse(line.replace(/^\uFEFF/, '')))
   } catch (error) {
     if (error instanceof SpeakerError) throw error
     throw refuse('JSON', 'the line', line.trim())

@@ -4,6 +4,7 @@
 // anything plays; of each only its place is kept. Then each user's lines, as they are played.
 
 const path = require('node:path')
+const { Readable } = require('node:stream')
 
 const check = require('../check')
 const { MAX_MS, REQUIRED, check: values } = require('../check/values')
@@ -248,10 +249,10 @@ function userOf(fields) {
   return key === 'sessionId' && name.length > suffix.length && name.endsWith(suffix) ? name.slice(0, -suffix.length) : name
 }
 
-/** Validates a play request, and gives it a `requestId` and an absolute path. */
+/** Validates a play request, and gives it a `requestId` and an absolute path. Its audio is base64, or standard input. */
 function played(request, directory, number) {
   const { requestId = `line-${number}`, audio } = request
-  const named = { ...request, requestId, ...(audio !== undefined && { audio: base64(audio) }) }
+  const named = { ...request, requestId, ...(audio !== undefined && { audio: audio instanceof Readable ? audio : base64(audio) }) }
   const file = check.playRequest(named).path
   if (file === undefined) return { request: named }
   const audioUrl = path.resolve(directory, file)

@@ -270,7 +270,8 @@ impl Session {
             let mut expired = false;
             while let Some(waiting) = self.playbacks.line(track).expire(wall) {
                 expired = true;
-                let message = format!("waited for its turn longer than {} ms", to_ms(waiting.timeout));
+                let message =
+                    format!("Expected a turn within {} ms (queueTimeoutMs) but received none", to_ms(waiting.timeout));
                 let position_ms = to_ms(waiting.position());
                 let (code, cause, duration_ms, unheard_ms) = (Code::QueueTimeout, None, 0.0, 0.0);
                 let event = EventKind::Failed { code, message, cause, duration_ms, position_ms, unheard_ms };
@@ -827,11 +828,11 @@ impl Session {
             }
             (End::Limit, _) => {
                 let max = to_ms(self.options.max_duration);
-                let message = format!("Expected at most {max} ms of audio but received more");
+                let message = format!("Expected at most {max} ms of audio (maxDurationMs) but received more");
                 failed(SpeakerError::new(Code::MaxDuration, message))
             }
             (End::Stall, _) => {
-                let message = "the writer of the stream sent nothing for stallTimeoutMs";
+                let message = "Expected bytes from the writer of the stream in time (stallTimeoutMs) but received none";
                 failed(SpeakerError::new(Code::Stalled, message))
             }
         };

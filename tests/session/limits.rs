@@ -23,7 +23,7 @@ fn the_eleventh_concurrent_playback_is_refused() {
     let before = table.live();
     assert_eq!(table.play("p10", 0), format!("p10:{FULL}"));
     let EventKind::Failed { message, .. } = &table.events.last().unwrap().kind else { panic!("it failed") };
-    assert_eq!(message, "too many concurrent playbacks (max 10)");
+    assert_eq!(message, "Expected at most 10 playbacks at once (maxConcurrent) but received one more");
     assert_eq!(table.live(), before);
     let urgent = PlayRequest { stop_other: true, ..request("urgent") };
     assert!(table.enter(urgent).ends_with("open urgent"), "who stops the others has room");

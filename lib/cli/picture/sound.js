@@ -2,7 +2,7 @@
 
 // The mix as a WAV file of a bounded size, to be listened to in a page.
 
-const { wavHeader } = require('../../testing/wav')
+const { wavHeader } = require('../../wav-header')
 
 /** G.711 in a WAV file. */
 const MULAW_TAG = 7

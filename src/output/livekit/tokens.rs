@@ -68,7 +68,7 @@ impl Tokens {
         }
         // Where there is one to fall back upon, time is left to use it.
         let patience = if own.is_some() && !first { limit / 2 } else { limit };
-        let late = || format!("token gave none within {} ms (connectTimeoutMs)", patience.as_millis());
+        let late = || format!("output.token gave none within {} ms (connectTimeoutMs)", patience.as_millis());
         let given = timeout_at(begun + patience, (self.source)()).await.unwrap_or_else(|_| Err(late()));
         self.known.lock().choose(first, given.map(Token::new))
     }
@@ -265,7 +265,14 @@ mod tests {
         assert_eq!(tokens.ask(false, begun, limit).await.unwrap()[0].to_string(), "refreshed");
         assert_eq!(begun.elapsed().as_secs(), 5);
         let begun = Instant::now();
-        assert!(tokens.ask(true, begun, limit).await.unwrap_err().message.contains("token gave none within 10000 ms"));
+        assert!(
+            tokens
+                .ask(true, begun, limit)
+                .await
+                .unwrap_err()
+                .message
+                .contains("output.token gave none within 10000 ms")
+        );
     }
 
     #[test]

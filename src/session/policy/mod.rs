@@ -137,7 +137,7 @@ pub fn admit(
     if waits {
         return match policy.max_queued {
             max if playbacks.lines.values().map(in_line).sum::<usize>() >= max => {
-                Err(full(Code::QueueFull, "queued", max))
+                Err(full(Code::QueueFull, "in line (maxQueued)", max))
             }
             _ => Ok(Admission { displaces, waits }),
         };
@@ -161,11 +161,13 @@ pub fn admit(
     // One place above the limit is kept for a system message.
     let is_reserved = request.role == Role::System && systems == 0;
     match policy.max_concurrent {
-        max if !is_reserved && active - systems.min(1) >= max => Err(full(Code::TooManyPlaybacks, "concurrent", max)),
+        max if !is_reserved && active - systems.min(1) >= max => {
+            Err(full(Code::TooManyPlaybacks, "at once (maxConcurrent)", max))
+        }
         _ => Ok(Admission { displaces, waits }),
     }
 }
 
 fn full(code: Code, which: &str, max: usize) -> SpeakerError {
-    SpeakerError::new(code, format!("too many {which} playbacks (max {max})"))
+    SpeakerError::new(code, format!("Expected at most {max} playbacks {which} but received one more"))
 }
