@@ -1991,8 +1991,8 @@ export class SpeakerError extends Error {
   readonly code: SpeakerErrorCode
   /**
    * What led to it. An error of the system or of a library: `code` and `errno` are Node's for the system's, such as `ECONNREFUSED`. With
-   * `ERR_STREAM` what the stream or the iterable failed with, and with `ERR_ABORTED`, and `ERR_ENDED` by a signal, the signal's `reason`: as they are,
-   * whatever is in them. The event `failed` has none.
+   * `ERR_STREAM` what the stream or the iterable failed with, and with `ERR_ABORTED`, and `ERR_ENDED` by a signal, the signal's `reason`: that very
+   * object, whatever is in it, so it is not shown where the error is printed. The event `failed` has none.
    */
   readonly cause?: any
   /** With `ERR_ACCESS_DENIED`, as Node's own error: what is missing, and for what. */

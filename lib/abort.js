@@ -1,6 +1,6 @@
 'use strict'
 
-const { SpeakerError } = require('./error')
+const { SpeakerError, withCause } = require('./error')
 
 /** Refuses what was aborted before it began. */
 function refuseAborted(signal) {
@@ -9,7 +9,7 @@ function refuseAborted(signal) {
 
 /** The error of what was given up because `signal` was aborted: with what that was aborted with. */
 function aborted(message, signal) {
-  return new SpeakerError('ERR_ABORTED', message, { cause: signal.reason })
+  return withCause(new SpeakerError('ERR_ABORTED', message), signal.reason)
 }
 
 /** What is to be done when a signal is aborted: one listener each, for Node warns of more than ten. */

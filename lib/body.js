@@ -6,7 +6,7 @@
 const { aborted, onAbort } = require('./abort')
 const { bytesOf, isBytes } = require('./bytes')
 const { MAX_BYTES, tooLarge } = require('./data-url')
-const { SpeakerError, describe, kind, refuse } = require('./error')
+const { SpeakerError, describe, kind, refuse, withCause } = require('./error')
 
 /** Returns true for a Readable, a web ReadableStream or another iterable, be it asynchronous or, as an array or a generator, not. */
 function isIterable(audio) {
@@ -115,7 +115,7 @@ async function close(from) {
 }
 
 function failed(error) {
-  return new SpeakerError('ERR_STREAM', `the stream failed: ${describe(error)}`, { cause: error })
+  return withCause(new SpeakerError('ERR_STREAM', `the stream failed: ${describe(error)}`), error)
 }
 
 module.exports = { bodyOf, close, gathered, isIterable, piece, reading }

@@ -39,6 +39,7 @@ function bytesOf(value, argument, format) {
 
 /** Returns the bytes that a text holds; throws if it says not how, or does not hold any in that way. */
 function bytesOfText(text, encoding, argument) {
+  if (text === '') return Buffer.alloc(0)
   const name = typeof encoding === 'string' ? encoding.toLowerCase() : undefined
   if (!ENCODINGS.includes(name)) {
     const hint = `Buffer.from(text, 'base64') are the bytes of a text in base64`

@@ -42,6 +42,14 @@ function denied(expected, argument, permission, resource) {
   return new SpeakerError('ERR_ACCESS_DENIED', message, { permission, resource })
 }
 
+/**
+ * Gives an error the cause that its user's own code had: that very object. What is in it nobody knows, so it is shown to who asks for it, and not
+ * where the error is printed.
+ */
+function withCause(error, cause) {
+  return cause === undefined ? error : Object.defineProperty(error, 'cause', { get: () => cause, configurable: true })
+}
+
 /** What the writer of a stream is told when its playback ended without a failure: how, and how much was heard if that is known. */
 function ended(requestId, how, details) {
   const message = `Expected a playback that goes on for stream '${requestId}' but ${how}`
@@ -110,4 +118,4 @@ function redact(text, most) {
   return require('./native').redact(text.slice(0, LOOKED_AT), most)
 }
 
-module.exports = { SpeakerError, builtIn, causeOf, closedFor, denied, describe, ended, kind, refuse, refuseSecret, refuseUrl }
+module.exports = { SpeakerError, builtIn, causeOf, closedFor, denied, describe, ended, kind, refuse, refuseSecret, refuseUrl, withCause }

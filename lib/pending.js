@@ -1,6 +1,6 @@
 'use strict'
 
-const { SpeakerError, causeOf, closedFor } = require('./error')
+const { SpeakerError, causeOf, closedFor, withCause } = require('./error')
 
 /** A timer that never fires in earnest: the longest that Node has. It is what keeps the process alive. */
 const FOREVER_MS = 0x7fffffff
@@ -86,7 +86,7 @@ class Pending {
     if (this.#latest.get(requestId) === waiting) this.#latest.delete(requestId)
     const heard = { durationMs, positionMs, ...(unheardMs !== undefined && { unheardMs }) }
     if (outcome === 'failed') {
-      const error = new SpeakerError(code, message, { requestId, ...heard, cause: (code === 'ERR_STREAM' && waiting.thrown) || causeOf(cause) })
+      const error = withCause(new SpeakerError(code, message, { requestId, ...heard, cause: causeOf(cause) }), code === 'ERR_STREAM' ? waiting.thrown : undefined)
       // Where it was asked for is of more use than where it was told of.
       if (waiting.trace) error.stack = waiting.trace.replace(/^.*/, () => `${error}`)
       waiting.reject(error)

@@ -1,12 +1,11 @@
 'use strict'
 
 const { Writable } = require('node:stream')
-const { types } = require('node:util')
 
 const { close, piece, reading } = require('./body')
 const { bytesOf, bytesOfText, isBytes } = require('./bytes')
 const check = require('./check')
-const { describe, ended, refuse } = require('./error')
+const { describe, ended, refuse, withCause } = require('./error')
 
 const NOTHING = new Uint8Array(0)
 
@@ -156,7 +155,7 @@ class SpeakerStream extends Writable {
   _destroy(error, callback) {
     if (!this.#isOver) {
       if (error && !isAbort(error)) {
-        this.#thrown(error)
+        this.#thrown(error instanceof Pumped ? error.thrown : error)
         this.#native.fail(`the stream failed: ${describe(error)}`)
         this.#record('end')
       } else {
@@ -177,8 +176,8 @@ class SpeakerStream extends Writable {
       this.#heard?.()
     } else {
       const how = outcome === 'stopped' ? `it was stopped (${reason})` : 'it has completed'
-      const why = reason === 'aborted' && this.#signal?.aborted ? { ...heard, cause: this.#signal.reason } : heard
-      this.destroy(ended(this.requestId, how, why))
+      const cause = reason === 'aborted' && this.#signal?.aborted ? this.#signal.reason : undefined
+      this.destroy(withCause(ended(this.requestId, how, heard), cause))
     }
   }
 
@@ -208,6 +207,14 @@ class SpeakerStream extends Writable {
   }
 }
 
+/** What a source has thrown, which can be anything, as an error that Node can take. */
+class Pumped extends Error {
+  constructor(thrown) {
+    super(describe(thrown))
+    this.thrown = thrown
+  }
+}
+
 /** Writes what a Readable or another iterable gives of a `format`, and ends with it. Whatever goes wrong with `audio` fails the stream. */
 async function pump(audio, stream, format) {
   try {
@@ -226,8 +233,7 @@ async function pump(audio, stream, format) {
       await new Promise((resolve) => stream.write(piece(value, format), resolve))
     }
   } catch (error) {
-    // Anything can be thrown.
-    stream.destroy(types.isNativeError(error) || isAbort(error) ? error : new Error(describe(error), { cause: error }))
+    stream.destroy(isAbort(error) ? error : new Pumped(error))
   }
 }
 

@@ -87,7 +87,7 @@ describe('--json', () => {
     })
     const { exitCode, stdout, stderr } = await run(directory, ['replay', 'requests.jsonl', '--json'])
     assert.strictEqual(exitCode, 1)
-    assert.match(stderr, /^mix\.wav: .* 1 completed, 1 stopped, 2 failed/)
+    assert.match(stderr, /^mix\.wav: .* 1 completed, 1 stopped, 2 failed/m)
     const events = stdout.trimEnd().split('\n').map((line) => JSON.parse(line))
     const refused = events.filter(({ type }) => type === 'refused')
     const told = events.filter(({ type }) => type !== 'refused')

@@ -78,7 +78,7 @@ describe('a log of many users', () => {
     const refused = (await replay(t, { 'day.jsonl': twice }, 'day.jsonl', '--json')).stdout.split('\n').find((line) => line.includes('"refused"'))
     const { user, requestId, atMs, code } = JSON.parse(refused)
     assert.deepEqual([user, requestId, atMs, code], ['bob', 'x', 5100, 'ERR_DUPLICATE_REQUEST'])
-    assert.match(stderr, /^2 users, 5 plays/)
+    assert.match(stderr, /^2 users, 5 plays/m)
   })
 
   const cloud = (sessionId, timestamp, fields) =>

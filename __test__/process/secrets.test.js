@@ -38,7 +38,9 @@ const told = (session) => {
   for (const type of ['failed', 'error', 'stopped', 'completed', 'connected', 'disconnected', 'reconnecting']) session.on(type, (event) => show(type, event))
   return session
 }
-const settle = async (promise) => show(await promise().then((value) => value, (error) => [error, error.stack, error.cause, error.cause?.stack, String(error), JSON.stringify(error)]))
+// With ERR_STREAM the cause is what the caller itself has thrown, and is shown to who asks for it alone.
+const causes = ({ code, cause }) => (code === 'ERR_STREAM' ? [] : [cause, cause?.stack])
+const settle = async (promise) => show(await promise().then((value) => value, (error) => [error, error.stack, causes(error), String(error), JSON.stringify(error)]))
 const logger = Object.fromEntries(['trace', 'debug', 'info', 'warn', 'error'].map((level) => [level, (...line) => show('line', level, ...line)]))
 const logged = process.env.LINES ? { logger } : {}
 const headers = { authorization: 'Bearer ${BEARER}', cookie: 'theme=dark; sid=${COOKIE}', 'x-api-key': '${KEY}' }

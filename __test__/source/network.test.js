@@ -184,7 +184,7 @@ test('what is no network is refused with a word', () => {
     ['toString', "Expected 'any', 'public' or an object for network but received 'toString' of type string"],
     [null, "Expected 'any', 'public' or an object for network but received null"],
     [[], 'Expected an object for network but received an array'],
-    [{ alow: [] }, "Expected only allow, deny, files for the options of network but received 'alow' of type string"],
+    [{ alow: [] }, "Expected only allow, deny, files for the options of network but received 'alow' of type string; did you mean allow?"],
     [{ allow: 'a.test' }, "Expected an array for network.allow but received 'a.test' of type string"],
     [{ allow: ['a.test', '10.0.0.0/33'] }, `${rule}.allow[1] but received '10.0.0.0/33' of type string`],
     [{ deny: [null] }, `${rule}.deny[0] but received null`],

@@ -32,7 +32,7 @@ test('writes after the end get an error', async (t) => {
   assert.equal((await write(stopped, steady(1))).code, 'ERR_STREAM_DESTROYED')
 
   const failed = session.createStream({ ...RAW, format: 'mp3', sampleRate: undefined, stopOther: false })
-  failed.end('no music')
+  failed.end(Buffer.from('no music'))
   await finish(session)
   await assert.rejects(failed.finished, { code: 'ERR_UNSUPPORTED_FORMAT' })
   assert.ok(await write(failed, steady(1)))

@@ -43,7 +43,7 @@ test('a failing AsyncIterable gives ERR_STREAM', async (t) => {
   const cases = [
     [async function* () { yield steady(100); throw new Error('cut') }, 'the stream failed: cut', 100],
     [async function* () { throw null }, 'the stream failed: null', 0],
-    [async function* () { yield steady(20); yield 'text' }, 'the stream failed: it gave string where bytes were expected', 20],
+    [async function* () { yield steady(20); yield 'text' }, 'the stream failed: it gave a string where bytes were expected', 20],
     [() => new Readable({ read() { this.destroy(new Error('gone')) } }), 'the stream failed: gone', 0]
   ]
   for (const [audio, message, positionMs] of cases) {

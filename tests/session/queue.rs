@@ -182,7 +182,9 @@ fn a_queue_timeout_ends_at_its_sample() {
     assert_eq!(table.pass(479), "");
     assert_eq!(table.pass(1), "a:failed(ERR_QUEUE_TIMEOUT) b:queued1 open b", "though it was loading ahead");
     let failed = &table.events[table.events.len() - 2].kind;
-    assert!(matches!(failed, EventKind::Failed { message, .. } if message == "Expected a turn within 10 ms (queueTimeoutMs) but received none"));
+    assert!(
+        matches!(failed, EventKind::Failed { message, .. } if message == "Expected a turn within 10 ms (queueTimeoutMs) but received none")
+    );
     assert_eq!(table.open("a"), "unwanted a", "it loads too late");
     assert_eq!(table.finish("first"), "first:completed c:queued1 open c");
     assert_eq!(table.session.deadline(), None);
