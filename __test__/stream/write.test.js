@@ -111,7 +111,7 @@ test('empty and damaged streams fail', async (t) => {
   const cases = [
     [{}, '', 'ERR_EMPTY_SOURCE'],
     [{ format: 'mp3', sampleRate: undefined }, '', 'ERR_EMPTY_SOURCE'],
-    [{ format: 'mp3', sampleRate: undefined }, 'plain text is no music, however long one listens', 'ERR_UNSUPPORTED_FORMAT'],
+    [{ format: 'mp3', sampleRate: undefined }, Buffer.from('plain text is no music, however long one listens'), 'ERR_UNSUPPORTED_FORMAT'],
     [{ format: 'flac', sampleRate: undefined }, fixture('truncated.flac'), 'ERR_TRUNCATED']
   ]
   for (const [request, bytes, code] of cases) {
