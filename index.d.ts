@@ -1986,6 +1986,12 @@ export type DisconnectReason =
  * as `<masked>`. Values and texts from elsewhere are cut to 200 characters.
  */
 export class SpeakerError extends Error {
+  /**
+   * For whoever stands in for a session, in tests of their own.
+   *
+   * @example
+   * const error = new SpeakerError('ERR_CLOSED', 'the session is closed', { requestId: 'hello' })
+   */
   constructor(code: SpeakerErrorCode, message: string, details?: SpeakerErrorDetails)
   readonly name: 'SpeakerError'
   readonly code: SpeakerErrorCode

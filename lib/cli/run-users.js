@@ -1,6 +1,7 @@
 'use strict'
 
 const { once } = require('node:events')
+const path = require('node:path')
 
 const { sessionOptionsOf } = require('../replay/session-options')
 const { replayUsers } = require('../replay/users')
@@ -26,7 +27,7 @@ async function runUsers(users, { json, realtime, stereo, overlap, report: report
   const given = { ...(overlap && { overlap }), ...(json && { progressIntervalMs: undefined }) }
   const printed = new Map()
   const order = new Map(users.map(({ name }, index) => [name, index]))
-  const picture = timeline === undefined ? undefined : new Picture(timeline, users.length === 1 ? users[0].name : `${users.length} users`, users.length)
+  const picture = timeline === undefined ? undefined : new Picture(timeline, users.length === 1 ? path.basename(users[0].name) : `${users.length} users`, users.length)
   const traces = new Map()
   let done = 0
   const progress = new ProgressLine(process.stdout, () => `${done} of ${users.length} users, ${seconds(performance.now() - begun, 1)}`)
