@@ -77,6 +77,26 @@ describe('--timeline', () => {
     }
   })
 
+  it('shows names of files and users as text too', async (t) => {
+    const evil = '<b onload=x>&amp; "\''
+    const lines = [{ user: evil, ...play(0, 'a') }, { user: 'other', ...play(0, 'a') }]
+    const directory = workspace(t, { ...FILES, [`${evil}.jsonl`]: jsonl(...lines), 'one.jsonl': jsonl(play(0, 'a')) })
+    for (const [file, name, tag] of [[`${evil}.jsonl`, 'users.svg', 'text'], [`${evil}.jsonl`, 'users.html', 'h2'], [`one.jsonl`, 'one.html', 'h1']]) {
+      await run(directory, ['replay', file, '--timeline', name])
+      const all = elements(parse(readFileSync(path.join(directory, name), 'utf8')))
+      assert.ok(all.some((each) => each.name === tag && each.text === (file === 'one.jsonl' ? file : evil)), name)
+      assert.ok(!all.some((each) => each.name === 'b'))
+    }
+  })
+
+  it('draws a request that was refused beside the one that it repeats', async (t) => {
+    const lines = [play(0, 'a', 'low.wav'), play(100, 'a', 'high.wav'), { atMs: 300, type: 'volume', requestId: 'a', volume: 0.5 }, { atMs: 500, type: 'stop', requestId: 'a' }]
+    const [first, second] = classed(parse((await draw(t, lines)).drawn), 'lane')
+    assert.deepEqual(['level', 'change', 'stop', 'cross'].map((name) => classed(first, name).length), [1, 1, 1, 0])
+    assert.deepEqual(['level', 'change', 'stop', 'cross'].map((name) => classed(second, name).length), [0, 0, 0, 1])
+    assert.match(second.text, /ERR_DUPLICATE_REQUEST/)
+  })
+
   it('puts all that it needs into the page, the sound too', async (t) => {
     const { drawn } = await draw(t, [play(0, 'low'), play(1500, 'high', 'high.wav')], 'out.html')
     const all = elements(parse(drawn))

@@ -242,7 +242,7 @@ class Section {
   }
 
   #mix() {
-    const { mix } = this.#trace
+    const { mix, unmeasuredMs } = this.#trace
     this.y += 8
     const middle = this.y + MIX / 2
     const columnsOf = (name) => {
@@ -258,7 +258,9 @@ class Section {
       text(LEFT - 10, middle + 4, 'mix', 'end track dim'),
       `<path class="grid" d="M${LEFT} ${f(middle)}H${RIGHT}"/>`,
       area('peak', peaks, middle), area('rms', columnsOf('rms'), middle),
-      text(RIGHT + 14, middle + 4, level, 'dim')
+      text(RIGHT + 14, middle + 4, level, 'dim'),
+      // In real time, where this process was too busy to measure.
+      unmeasuredMs > 0 && text(RIGHT + 14, middle + 20, `${clock(unmeasuredMs)} missing`, 'bad')
     ].filter(Boolean).join('\n')
   }
 

@@ -15,6 +15,7 @@ const EVENTS = ['reconnecting', 'reconnected', 'disconnected', 'muted', 'unmuted
 const CONTROLS = ['stop', 'pause', 'resume', 'seek', 'volume', 'trackVolume', 'trackPan', 'move', 'flush', 'interrupt']
 /** So many are kept, of events and of controls together. */
 const MOST_EVENTS = 1000
+
 class Trace {
   name
   lanes = []
@@ -28,6 +29,7 @@ class Trace {
   #tracks = new Map()
   #mostLanes
   #sounds = []
+  #mixTap
   /** Promises of the ends of all taps. */
   #ended = []
 
@@ -40,7 +42,7 @@ class Trace {
     this.#session = session
     this.#options = options
     this.#mostLanes = mostLanes
-    this.#tap({}, (frame) => this.mix.add(frame))
+    this.#mixTap = this.#tap({}, (frame) => this.mix.add(frame))
     if (audioBytes > 0) this.#sounds = QUALITIES.map((quality) => new Sound(quality, channels, audioBytes))
     for (const sound of this.#sounds) {
       const { format, sampleRate } = sound.quality
@@ -70,6 +72,7 @@ class Trace {
       events: this.events,
       mix: this.mix,
       sounds: this.#sounds,
+      unmeasuredMs: (this.#mixTap?.dropped ?? 0) * FRAME_MS,
       endMs: Math.max(0, ...times)
     }
   }
@@ -80,7 +83,8 @@ class Trace {
       return
     }
     const { role = 'media', volume = 1, gain = 1, fadeInMs = 0, fadeOutMs = 0, audioUrl } = request
-    const lane = { playback, role, gain, fadeInMs, fadeOutMs, source: audioUrl && sourceName(String(audioUrl)), volume: new Line(volume), wave: new Peaks(), stalls: [], changes: [] }
+    const source = audioUrl && sourceName(String(audioUrl))
+    const lane = { playback, role, gain, fadeInMs, fadeOutMs, source, volume: new Line(volume), wave: new Peaks(), stalls: [], changes: [] }
     this.lanes.push(lane)
     this.#tap({ requestId: request.requestId }, (frame) => lane.wave.add(frame))
   }
@@ -102,24 +106,26 @@ class Trace {
 
   /** The playback that has this id now, or had it last. */
   #lane(requestId) {
-    return this.lanes.findLast((lane) => lane.playback.requestId === requestId)
+    return this.lanes.findLast(({ playback }) => playback.requestId === requestId && !playback.isRefused)
   }
 
   #note(type, event) {
     if (this.events.length < MOST_EVENTS) this.events.push({ type, ...event })
   }
 
+  /** Listens to a tap, and returns it, if there can be one. */
   #tap(options, listener) {
     let tap
     try {
       tap = this.#session.tap({ channels: 1, format: 's16', frameMs: FRAME_MS, ...options })
     } catch (error) {
       // A request that was refused at once has nothing to be heard.
-      if (error instanceof SpeakerError) return
+      if (error instanceof SpeakerError) return undefined
       throw error
     }
     tap.on('data', listener)
     this.#ended.push(new Promise((resolve) => tap.once('close', resolve)))
+    return tap
   }
 }
 
