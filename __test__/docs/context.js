@@ -69,6 +69,27 @@ const pages = {
   'docs/websocket.md': {
     server: "import('ws').WebSocketServer", recognizer: "import('node:events').EventEmitter", key: 'string', line: "import('speaker-session/websocket').SpeakerLine"
   },
+  'adapters/metrics/index.d.ts': {
+    http: "typeof import('node:http')",
+    collectDifferences: "typeof import('speaker-session/metrics').collectDifferences",
+    speaker: "import('speaker-session/mentra').SpeakerManager"
+  },
+  'adapters/opentelemetry/index.d.ts': { traceSession: "typeof import('speaker-session/opentelemetry').traceSession" },
+  'adapters/websocket/index.d.ts': {
+    SpeakerLine: "typeof import('speaker-session/websocket').SpeakerLine",
+    RealtimeSpeech: "typeof import('speaker-session/websocket').RealtimeSpeech",
+    twilio: "typeof import('speaker-session/websocket').twilio",
+    WebSocket: "typeof import('ws').WebSocket",
+    socket: "import('ws').WebSocket",
+    line: "import('speaker-session/websocket').SpeakerLine",
+    recognizer: "import('node:events').EventEmitter",
+    streamSid: 'string',
+    headers: 'Record<string, string>'
+  },
+  'lib/testing/index.d.ts': {
+    ...Object.fromEntries(['testSession', 'tone', 'finish', 'tonesIn', 'flakyServer'].map((name) => [name, `typeof import('speaker-session/testing').${name}`])),
+    t: '{ after(end: () => unknown): void }'
+  },
   'lib/replay/index.d.ts': { replay: "typeof import('speaker-session/replay').replay" }
 }
 

@@ -9,10 +9,16 @@ const ts = require('typescript')
 
 const root = path.join(__dirname, '..', '..')
 
-/** Returns the snippets of README.md, CONTRIBUTING.md, docs/ and the examples of index.d.ts: `{ file, line, name, code }`. */
+/** What a user's editor shows. */
+const DECLARATIONS = [
+  'index.d.ts', 'lib/replay/index.d.ts', 'lib/testing/index.d.ts',
+  ...['livekit-agents', 'mentra', 'metrics', 'opentelemetry', 'websocket'].map((name) => `adapters/${name}/index.d.ts`)
+]
+
+/** Returns the snippets of README.md, CONTRIBUTING.md, docs/ and the examples of the declarations: `{ file, line, name, code }`. */
 function snippets() {
   const pages = readdirSync(path.join(root, 'docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)
-  return [...['README.md', 'CONTRIBUTING.md', ...pages].flatMap((file) => fenced(file)), ...examples('index.d.ts'), ...examples('lib/replay/index.d.ts')]
+  return [...['README.md', 'CONTRIBUTING.md', ...pages].flatMap(fenced), ...DECLARATIONS.flatMap(examples)]
 }
 
 /** Returns what stands in a Markdown file between fences of JavaScript or TypeScript. */

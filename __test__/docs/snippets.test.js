@@ -19,11 +19,12 @@ const { WebSocket, WebSocketServer } = require('ws')
 
 const speaker = require('../..')
 const { accessToken } = require('../../lib/livekit/access-token')
-const { flakyServer, tone } = require('../../lib/testing')
+const testing = require('../../lib/testing')
 const { startServer } = require('../../scripts/livekit-server')
 const { pages, shared } = require('./context')
 const { asModule, compile, root, snippets } = require('./snippets')
 
+const { flakyServer, tone } = testing
 const all = snippets()
 
 /** What is only compiled, and what runs in its place. */
@@ -31,7 +32,10 @@ const COMPILED_ONLY = {
   'docs/livekit-agents.md': '__test__/livekit/agents.test.js has an AgentSession',
   'docs/mentra.md': "__test__/adapters has the cloud's classes",
   'docs/websocket.md': '__test__/adapters has phone lines and a model',
-  'docs/migration.md': 'bench/ plays into an AudioSource'
+  'docs/migration.md': 'bench/ plays into an AudioSource',
+  'adapters/metrics/index.d.ts': '__test__/metrics scrapes it',
+  'adapters/opentelemetry/index.d.ts': '__test__/metrics traces playbacks',
+  'adapters/websocket/index.d.ts': '__test__/adapters has phone lines and a model'
 }
 /** These go on until the session is closed. */
 const ENDLESS = /for await \(.* of (?:voice|session\.(?:tap\(\{ sampleRate|listen))/
@@ -89,6 +93,7 @@ describe('the snippets of the documentation', () => {
       } finally {
         await Promise.all(sessions.map((session) => session.close()))
         values.socket?.close()
+        for (const end of values.ends) await end()
         // It holds for the whole process.
         speaker.SpeakerSession.configure({ network: 'any' })
       }
@@ -173,6 +178,7 @@ async function values({ SpeakerSession, isInRoom, uses, room, speechUrl }) {
   }
   const pieces = Array.from({ length: 4 }, (_, n) => SOUND.subarray((n * SOUND.length) / 4, ((n + 1) * SOUND.length) / 4))
   const sink = () => new PassThrough().resume()
+  const ends = []
   return {
     SpeakerSession,
     SpeakerError: speaker.SpeakerError,
@@ -193,6 +199,9 @@ async function values({ SpeakerSession, isInRoom, uses, room, speechUrl }) {
     signal: new AbortController().signal,
     recognizer: sink(),
     lamp: { on() {} },
+    ends,
+    t: { after: (end) => ends.push(end) },
+    ...testing,
     pipeline,
     once,
     pino: { child: () => console },
