@@ -1,9 +1,9 @@
 'use strict'
 
-// How loud each playback is played over time, by what was asked for: its volume and its track's, fades, crossfades and ducking. The mixer has
+// Computes the level of each playback over time from what was asked for: its volume and its track's, fades, crossfades and ducking. The mixer has
 // the same rules (src/mixer/voice.rs, ramp.rs, duck.rs); here they only shape a lane.
 
-/** How long a change takes, and a stop, unless it is said. */
+/** The default length of a change and of a stop. */
 const EDGE_MS = 5
 /** The defaults of DuckOptions. */
 const DUCK = { db: -12, attackMs: 50, releaseMs: 300 }

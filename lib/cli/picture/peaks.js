@@ -6,7 +6,7 @@ const FRAME_MS = 10
 const MOST_BINS = 8192
 const FULL_SCALE = 32768
 
-/** How loud a sound is over time: the peak and the power of each short piece, 1 being full scale. */
+/** The peak and the power of each short piece of a sound, 1 being full scale. */
 class Peaks {
   /** The loudest of all. */
   peak = 0

@@ -3,12 +3,12 @@
 // The scale of time that all sessions of a picture share. Where nothing lives in any of them for long, as at night in the log of a day, time is
 // left out: what is drawn of it is one piece behind the other, with a narrow gap between.
 
-/** Where time is drawn, between the names and what became of each. */
+/** The borders of the scale, between the names and the outcomes. */
 const LEFT = 200
 const RIGHT = 1024
 /** The scale where nothing took any time. */
 const SHORTEST_MS = 1000
-/** What is left out is at least this long, and long beside what is drawn. */
+/** A silence that is left out is at least this long, and long beside what is drawn. */
 const SHORTEST_CUT_MS = 10_000
 const CUT_SHARE = 0.25
 const CUT_WIDTH = 18

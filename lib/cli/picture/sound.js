@@ -8,7 +8,7 @@ const { wavHeader } = require('../../wav-header')
 const MULAW_TAG = 7
 const MULAW_SILENCE = 0xff
 
-/** How the sound may be kept, the best first. */
+/** The qualities in which the sound may be kept, the best first. */
 const QUALITIES = [
   { name: '16 bits at 24 kHz', format: 's16', sampleRate: 24000, bytes: 2, silence: 0, header: (length, channels) => wavHeader(length, 24000, channels) },
   { name: 'as on a telephone', format: 'mulaw', sampleRate: 8000, bytes: 1, silence: MULAW_SILENCE, header: mulawHeader }

@@ -133,7 +133,7 @@ class Section {
     return this.#scale.x(ms + this.#trace.offsetMs)
   }
 
-  /** What was asked for and told, in rows in which labels don't touch; a label that finds no room is in its title alone. */
+  /** Draws requests and events in rows in which labels don't touch; a label that finds no room is in its title alone. */
   #events(events) {
     const shown = events.filter(({ type, reason }) => !(type === 'disconnected' && reason === 'closed') && !ENDS.includes(type))
     const ends = []
@@ -152,9 +152,11 @@ class Section {
     this.y += ends.length * EVENT_ROW + (ends.length > 0 ? 6 : 0)
     const first = this.y
     const titled = (event, drawing) => `<g><title>${lines(told(event, this.#trace.offsetMs))}</title>${drawing}</g>`
-    const yOf = (row) => (row === -1 ? first - 6 : top + row * EVENT_ROW + 10)
+    const yOf = (row) => top + row * EVENT_ROW + 10
+    // One without a label is a short mark below the labels: many of them are no forest.
+    const pin = (x, row, bottom) => (row === -1 ? `M${f(x)} ${f(first - 4)}v8` : `M${f(x)} ${f(yOf(row) - 8)}V${f(bottom)}`)
     return (bottom) => {
-      const pins = placed.map(({ event, x, row }) => titled(event, `<path class="pin" d="M${f(x)} ${f(yOf(row) - 8)}V${f(bottom)}"/>`))
+      const pins = placed.map(({ event, x, row }) => titled(event, `<path class="pin" d="${pin(x, row, bottom)}"/>`))
       const labelled = placed.filter(({ row }) => row !== -1)
       // Behind all pins, so that none crosses a word.
       return [...pins, ...labelled.map(({ event, label, from, row }) => {
@@ -163,7 +165,7 @@ class Section {
     }
   }
 
-  /** Where time is left out. */
+  /** Marks the times that are left out. */
   #cuts(top, bottom) {
     return this.#scale.cuts().map(({ left, right, lengthMs }) => {
       const zigzag = Array.from({ length: Math.floor((bottom - top) / 12) }, (_, n) => `l${n % 2 === 0 ? 4 : -4} 12`).join('')
@@ -234,7 +236,7 @@ class Section {
     return points.some(([, peak]) => peak > 0.05) ? area('wave', points, middle) : ''
   }
 
-  /** How loud it is between two places. */
+  /** Returns how loud it is between two places. */
   #between(peaks, from, to) {
     const [fromMs, toMs] = [this.#scale.msAt(from), this.#scale.msAt(to)]
     if (fromMs === undefined || toMs === undefined) return { peak: 0, rms: 0 }
@@ -286,7 +288,7 @@ function spans(events, type, ends, endMs) {
   })
 }
 
-/** An event or a request in a few words. */
+/** Returns an event or a request in a few words. */
 function labelOf({ type, requestId, trackId, name, positionMs, queuePosition, volume, reason, code }) {
   const whom = requestId ?? (trackId === undefined ? name : `track ${trackId}`)
   const what = { trackVolume: 'volume', trackPan: 'pan' }[type] ?? type
@@ -294,19 +296,19 @@ function labelOf({ type, requestId, trackId, name, positionMs, queuePosition, vo
   return [what, whom, to, type === 'error' ? code : type === 'reconnecting' || type === 'disconnected' ? reason : undefined].filter((part) => part !== undefined).join(' ')
 }
 
-/** An event or a request with all that is known of it, line by line. */
+/** Returns an event or a request with all that is known of it, line by line. */
 function told({ type, atMs, ...fields }, offsetMs) {
   const rest = Object.entries(fields).filter(([, value]) => value !== undefined).map(([name, value]) => `${name}: ${Array.isArray(value) ? value.join(', ') : value}`)
   return [`${clock(atMs + offsetMs)} ${type}`, ...rest]
 }
 
-/** What became of a playback, in a few words. */
+/** Returns the outcome of a playback in a few words. */
 function noteOf({ outcome, durationMs, reason, code }) {
   const length = durationMs > 0 ? clock(durationMs) : ''
   return [length, { completed: '', stopped: reason, failed: code }[outcome]].filter(Boolean).join(' ')
 }
 
-/** All that is known of a playback, line by line. */
+/** Returns all that is known of a playback, line by line. */
 function story(lane, offsetMs) {
   const { requestId, source, role, requestedAtMs, queuedAtMs, startedAtMs, endedAtMs, outcome, durationMs, unheardMs, reason, code, message, pauses, seeks } = lane
   const at = (ms) => clock(ms + offsetMs)
@@ -346,7 +348,7 @@ function band(from, to, top, bottom, title) {
   return `<g><title>${escaped(title)}</title>${rect('band', from, top, Math.max(2, to - from), bottom - top)}</g>`
 }
 
-/** What the signs mean, below all. */
+/** Explains the signs, below all. */
 function legend(y) {
   const signs = [
     ['waits', (x) => `<path class="wait" d="M${x} ${y - 4}h24"/>`, 24],

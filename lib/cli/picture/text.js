@@ -2,7 +2,7 @@
 
 // Text of others' within a picture: names, reasons and messages are anybody's.
 
-/** What no XML may hold, what moves a cursor, and what turns the direction of all that follows. */
+/** Characters that no XML may hold, that move a cursor, or that turn the direction of all that follows. */
 const UNSHOWABLE = /[\p{Cc}\p{Cs}\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069\uFFFE\uFFFF]/gu
 /** Marks that pile up on one letter. */
 const PILE = /(\p{M}{3})\p{M}+/gu

@@ -1,6 +1,6 @@
 'use strict'
 
-// What a session did, gathered while it plays, for a picture of it: its playbacks and how loud each was, what was asked for, what it told, and
+// Gathers what a session does while it plays, for a picture of it: its playbacks and how loud each was, what was asked for, what it told, and
 // the sound itself.
 
 const { SpeakerError } = require('../../error')
@@ -145,7 +145,7 @@ class TrackLine extends Line {
   }
 }
 
-/** What of a request can be shown beside its name. */
+/** Returns the fields of a request that can be shown beside its name. */
 function numbers({ audio, requestId, trackId, ...fields }) {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => ['number', 'boolean', 'string'].includes(typeof value) || Array.isArray(value)))
 }
