@@ -52,13 +52,17 @@ function declarations(code, names = {}) {
   return Object.entries(names).filter(([name]) => !isOwn(name)).map(([name, type]) => `declare const ${name}: ${type}`).join('; ')
 }
 
-/** Compiles snippets, strictly; `context` declares what they use of their reader's code. Returns what is wrong, each `README.md:12: …`. */
-function compile(all, { shared, pages }) {
+/**
+ * Compiles snippets, strictly, and with the options `more`; `context` declares what they use of their reader's code. Returns what is wrong, each
+ * `README.md:12: …`.
+ */
+function compile(all, { shared, pages }, more = {}) {
   const config = ts.readConfigFile(path.join(root, '__test__', 'types', 'tsconfig.json'), ts.sys.readFile).config
   const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, path.join(root, '__test__', 'types'))
   Object.assign(options, { skipLibCheck: true, esModuleInterop: true, noEmit: true, strict: true, typeRoots: [path.join(root, 'node_modules', '@types')] })
   // JavaScript has no type for what is caught.
   options.useUnknownInCatchVariables = false
+  Object.assign(options, more)
   // The types of @livekit/agents are whole for `import` alone.
   options.paths = { 'speaker-session/livekit-agents': ['../../adapters/livekit-agents/index.d.mts'], ...options.paths }
   const files = new Map([[path.join(__dirname, 'context.d.ts'), shared]])

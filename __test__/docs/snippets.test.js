@@ -46,6 +46,7 @@ describe('the snippets of the documentation', () => {
   it('compile, strictly', () => {
     assert.ok(all.length > 100)
     assert.deepEqual(compile(all, { shared, pages }), [])
+    assert.deepEqual(compile(all, { shared, pages }, { exactOptionalPropertyTypes: true }), [])
   })
 
   it('each public method has an example', () => {

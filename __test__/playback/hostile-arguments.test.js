@@ -41,6 +41,10 @@ for (const [what, value] of Object.entries(TRAPS)) {
       await assert.rejects(session.playAudio({ audio, [name]: value }), refusal, name)
     }
     await assert.rejects(session.playAudio({ audio, headers: { 'x-y': value } }), refusal)
+    for (const headers of [[value], [['x-y', value]], new Map([[value, 'x']])]) await assert.rejects(session.playAudio({ audio, headers }), refusal)
+    await assert.rejects(session.playAudio({ audioUrl: value }), refusal)
+    assert.throws(() => session.createStream({ format: 'mp3' }).write(value), refusal)
+    assert.throws(() => new SpeakerSession({ output: { type: 'wav', path: value } }), refusal)
     await assert.rejects(session.advance(value), refusal)
     const room = { type: 'livekit', url: 'ws://localhost', token: 'x' }
     for (const name of ['url', 'bitrate', 'publish']) {

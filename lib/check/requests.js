@@ -50,10 +50,9 @@ function headerPairs(headers) {
   if (headers === undefined) return []
   const expected = 'an object of strings, a Headers, a Map or pairs'
   if (typeof headers !== 'object' || headers === null) throw refuseSecret(expected, 'headers', headers)
-  const isIterable = typeof headers[Symbol.iterator] === 'function'
   const pairs = new Map()
-  for (const pair of isIterable ? headers : Object.entries(headers)) {
-    if (!Array.isArray(pair) || pair.length !== 2) throw refuseSecret(expected, 'headers', headers)
+  for (const pair of entriesOf(headers)) {
+    if (pair?.length !== 2) throw refuseSecret(expected, 'headers', headers)
     const [name, value] = pair
     if (value === undefined) continue
     const key = headerName(name).toLowerCase()
@@ -64,8 +63,19 @@ function headerPairs(headers) {
   return [...pairs.values()]
 }
 
+/** The pairs of an object, or of an iterable; of what throws, one that is none. */
+function entriesOf(headers) {
+  try {
+    return typeof headers[Symbol.iterator] === 'function' ? Array.from(headers, (pair) => (Array.isArray(pair) ? [...pair] : undefined)) : Object.entries(headers)
+  } catch {
+    return [undefined]
+  }
+}
+
 function headerName(name) {
   try {
+    // Which would write others into its message.
+    if (typeof name !== 'string') throw name
     validateHeaderName(name)
   } catch {
     throw refuseSecret('names that HTTP allows', 'headers', name)

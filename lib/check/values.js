@@ -83,7 +83,11 @@ const check = {
 
 /** Returns true for a URL object, of whatever realm. */
 function isUrl(value) {
-  return typeof value === 'object' && value !== null && !builtIn(value) && typeof value.href === 'string' && typeof value.protocol === 'string'
+  try {
+    return typeof value === 'object' && value !== null && !builtIn(value) && typeof value.href === 'string' && typeof value.protocol === 'string'
+  } catch {
+    return false // a trap is none
+  }
 }
 
 /** Validates a file that is written: a path, or a `file:` URL. Returns its path. */

@@ -4,14 +4,13 @@
 
 const { wavHeader } = require('../../wav-header')
 
-/** G.711 in a WAV file. */
-const MULAW_TAG = 7
+/** Of G.711. */
 const MULAW_SILENCE = 0xff
 
 /** The qualities in which the sound may be kept, the best first. */
 const QUALITIES = [
   { name: '16 bits at 24 kHz', format: 's16', sampleRate: 24000, bytes: 2, silence: 0, header: (length, channels) => wavHeader(length, 24000, channels) },
-  { name: 'as on a telephone', format: 'mulaw', sampleRate: 8000, bytes: 1, silence: MULAW_SILENCE, header: mulawHeader }
+  { name: 'as on a telephone', format: 'mulaw', sampleRate: 8000, bytes: 1, silence: MULAW_SILENCE, header: (length, channels) => wavHeader(length, 8000, channels, 'mulaw') }
 ]
 
 /** The frames of a tap in one quality. */
@@ -51,15 +50,6 @@ class Sound {
       isWhole: !this.#isFull && fitting.length === placed.length
     }
   }
-}
-
-function mulawHeader(length, channels) {
-  const header = wavHeader(length, 8000, channels)
-  header.writeUInt16LE(MULAW_TAG, 20)
-  header.writeUInt32LE(8000 * channels, 28)
-  header.writeUInt16LE(channels, 32)
-  header.writeUInt16LE(8, 34)
-  return header
 }
 
 module.exports = { QUALITIES, Sound }
