@@ -34,7 +34,7 @@ class WavStdout {
 
   async close() {}
 
-  /** Pipes and files take it before this returns, on all systems but Windows. */
+  /** On Linux pipes and files take it before this returns; elsewhere what a slow reader has not taken waits in memory. */
   #write(frame) {
     if (!this.#hasBegun) process.stdout.write(wavHeader(UNKNOWN, 48000, this.#channels))
     this.#hasBegun = true
