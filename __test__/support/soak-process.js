@@ -58,7 +58,7 @@ async function soak({ sessions: count, plays, everyMs, probes, ...server }) {
     playing.push(session.playAudio({ ...pick(SOURCES), stopOther: next(3) === 0, trackId: next(3), volume: next(3) / 2 }))
   }
   const stop = (session) => {
-    return session.stopAudio(pick([{}, { trackId: next(3) }, { requestId: session.playbacks()[0]?.requestId }]))
+    return session.stopAudio(pick([{}, { trackId: next(3) }, { requestId: session.playbacks()[0]?.requestId ?? 'nobody' }]))
   }
   for (let due = performance.now(); playing.length < plays; due += everyMs) {
     await sleep(Math.max(0, due - performance.now()))

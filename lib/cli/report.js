@@ -27,6 +27,9 @@ const DETAILS = {
   reconnected: () => ''
 }
 
+/** What is the fault of the output fails all that plays, and is told once, by the session. */
+const OF_THE_OUTPUT = ['ERR_OUTPUT', 'ERR_JOIN_FAILED', 'ERR_DISCONNECTED', 'ERR_INTERNAL']
+
 /** Requests of which no event tells, likewise. */
 const ASKED = {
   volume: ({ volume, fadeMs = 5 }) => `to ${volume} in ${fadeMs} ms`,
@@ -75,7 +78,7 @@ class TextReport {
   }
 
   #event(type, { atMs, requestId = '', ...event }) {
-    this.#line(atMs, type, requestId, DETAILS[type](event), type === 'failed' ? this.#stderr : this.#stdout)
+    this.#line(atMs, type, requestId, DETAILS[type](event), type === 'failed' && !OF_THE_OUTPUT.includes(event.code) ? this.#stderr : this.#stdout)
   }
 
   #heard({ track, beganAtMs, endedAtMs, levelDb, hz }) {
@@ -108,7 +111,7 @@ class JsonReport {
     this.#offsetMs = offsetMs
     session.on('event', ({ type, requestId, context, ...event }) => {
       this.#print({ type, requestId, ...event })
-      if (type === 'failed') this.#complain(requestId, event)
+      if (type === 'failed' && !OF_THE_OUTPUT.includes(event.code)) this.#complain(requestId, event)
     })
   }
 
