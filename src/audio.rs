@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-/// The one rate inside: what Opus and WebRTC use (RFC 7587 §4.1), so that the wire needs no second resampling.
+/// The internal sample rate: that of Opus and WebRTC (RFC 7587 §4.1), so that the wire needs no second resampling.
 pub const SAMPLE_RATE: u32 = 48_000;
 
-/// A count of samples per channel at [`SAMPLE_RATE`]: a length or a place in time.
+/// A count of samples per channel at [`SAMPLE_RATE`]: a duration or a position in time.
 pub type Samples = u64;
 
 /// Samples per millisecond.
@@ -17,55 +17,55 @@ pub const PER_MS: Samples = SAMPLE_RATE as Samples / 1_000;
 /// One frame, the step of a realtime clock: 20 ms, the Opus frame that LiveKit publishes.
 pub const FRAME: usize = 20 * PER_MS as usize;
 
-/// How long a frame sounds.
+/// The duration of a frame.
 pub const FRAME_TIME: Duration = Duration::from_millis(FRAME as u64 / PER_MS);
 
-/// The fade at every edge that the mixer cuts: 5 ms, short enough to be "now", long enough not to click.
+/// The fade at every edge that the mixer makes: 5 ms, short enough to be "now", long enough not to click.
 pub const EDGE_FADE: usize = 5 * PER_MS as usize;
 
-/// How far the limiter looks ahead, and the length of its gain ramps: one edge fade.
+/// The look-ahead of the limiter, and the length of its gain ramps: one edge fade.
 pub const LOOK_AHEAD: usize = EDGE_FADE;
 
-/// The longest that a resampler rings beyond either end of its input, at the session's rate: 16 ms, from 8 kHz.
+/// The longest ringing of a resampler beyond either end of its input, at the session's rate: 16 ms, from 8 kHz.
 pub const RINGING: usize = 16 * PER_MS as usize;
 
 /// The size of a playback's ring: twelve frames, so that a decode task runs some five times a second and not at every tick.
 pub const RING: usize = 12 * FRAME;
 
-/// The same on a clock that waits for sources: a second, so that decode tasks run far ahead and whoever waits for them is seldom woken.
+/// The size of a ring on the manual clock: a second, so that decode tasks run far ahead and the job that waits for them is seldom woken.
 pub const OFFLINE_RING: usize = 50 * FRAME;
 
-/// What must wait in the ring before a playback starts or goes on after an underrun: two frames.
+/// The fill of the ring at which a playback starts or goes on after an underrun: two frames.
 pub const PREROLL: usize = 2 * FRAME;
 
-/// The source rates that are played (telephony to studio), in Hz.
+/// The supported sample rates of sources (telephony to studio), in Hz.
 pub const SOURCE_RATES: std::ops::RangeInclusive<u32> = 8_000..=192_000;
 
-/// The loudest sample that leaves a source, 60 dB over full scale: a float file may hold anything, and the sum of all that sounds
-/// at once has to stay finite.
+/// The loudest sample that leaves a source, 60 dB over full scale: a float file may hold any value, and the sum of all playbacks
+/// has to stay finite.
 pub const LOUDEST: f32 = 1_000.0;
 
-/// Milliseconds of `samples`, exact to the sample.
+/// Converts samples to milliseconds, without loss.
 pub fn to_ms(samples: Samples) -> f64 {
     samples as f64 / PER_MS as f64
 }
 
-/// How many samples a time takes.
+/// Converts a time to samples, rounded down.
 pub fn samples(time: Duration) -> Samples {
     let rate = u64::from(SAMPLE_RATE);
     // Both parts are exact, and no number is wider than a register.
     time.as_secs() * rate + u64::from(time.subsec_nanos()) * rate / 1_000_000_000
 }
 
-/// The sample nearest to `ms`; negative times are 0.
+/// Converts milliseconds to the nearest sample; negative times are 0.
 pub fn from_ms(ms: f64) -> Samples {
     (ms * PER_MS as f64).round() as Samples
 }
 
-/// 16-bit PCM of a sample: the inverse of how decoders read it, so that untouched audio comes out bit for bit.
+/// Converts a sample to 16-bit PCM: the inverse of how decoders read it, so that unchanged audio comes out bit for bit.
 pub fn to_s16(sample: f32) -> i16 {
-    // As `round` does it, which is a call where a processor has no instruction for it: the largest number below a half is added, since a
-    // half would round the number before it up.
+    // Rounds as `round` does, which is a function call where a processor has no instruction for it: adds the largest number below a half,
+    // since a half would round up the number just below a half.
     let scaled = (sample * 32_768.0).clamp(-32_768.0, 32_767.0);
     (scaled + 0.5_f32.next_down().copysign(scaled)) as i16
 }

@@ -1,7 +1,7 @@
-//! Dither for 16 bits: noise of a triangular distribution, ±1 step (TPDF), before samples are rounded.
+//! Dither for 16 bits: noise with a triangular distribution of ±1 step (TPDF), added before samples are rounded.
 //!
-//! Rounding alone distorts what is quiet and drops what is quieter than half a step. With this noise the error is on average
-//! zero and as loud whatever the signal is, see Lipshitz, Wannamaker and Vanderkooy, “Quantization and Dither: A Theoretical
+//! Rounding alone distorts quiet sound and drops sound below half a step. With this noise the error is zero on average
+//! and equally loud for any signal, see Lipshitz, Wannamaker and Vanderkooy, “Quantization and Dither: A Theoretical
 //! Survey” (JAES 40 (5), 1992). The numbers follow from the seed alone, so the same mix gives the same bytes.
 
 /// One step of 16 bits.
@@ -16,15 +16,15 @@ impl Dither {
         Self { state: seed }
     }
 
-    /// The sample with its noise, to be rounded next.
+    /// Returns the sample with noise added, to be rounded next.
     pub fn add(&mut self, sample: f32) -> f32 {
         let random = self.next();
-        // The difference of two even distributions is a triangular one.
+        // The difference of two uniform distributions is a triangular one.
         let (one, other) = ((random >> 40) as f32, ((random >> 16) & 0xff_ffff) as f32);
         sample + (one - other) * (STEP / (1 << 24) as f32)
     }
 
-    /// SplitMix64.
+    /// Returns the next number of SplitMix64.
     fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

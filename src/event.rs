@@ -1,6 +1,6 @@
-//! What a session tells its user: events, and the answers to calls that take time.
+//! The messages of a session to its user: events, and the answers to calls that take time.
 //!
-//! Both travel the same way in the same order, so a promise settles only after every event that came before it.
+//! Both come in one order, so a promise settles only after every event that came before it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use crate::output::{Participant, Payload, Rpc, Text};
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
-    /// 1 for the session's first event, then one more each.
+    /// The event's number: 1 for the session's first one.
     #[serde(serialize_with = "as_number")]
     pub seq: u64,
-    /// The session's time of what is told, in milliseconds: the sample it happened at, not the moment it was told.
+    /// The session's time in milliseconds: of the sample at which it happened, not of the moment it was emitted.
     pub at_ms: f64,
-    /// The playback it is about, by its name inside, which is never used again; `None` for the session itself.
+    /// The internal id of its playback, which is never reused; `None` for the session itself.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_optional_number")]
     pub playback: Option<PlaybackId>,
     /// Its `requestId`.
@@ -30,28 +30,28 @@ pub struct Event {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub track_id: Option<u32>,
     #[serde(flatten)]
-    /// What happened.
+    /// The kind of event.
     pub kind: EventKind,
 }
 
-/// What can happen to a playback or to the session. Times are in milliseconds.
+/// The kinds of [`Event`], of a playback or of the session. Times are in milliseconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum EventKind {
-    /// Waits in its track's queue.
+    /// It waits in its track's queue.
     Queued {
         /// Its place in line, 1 is next.
         queue_position: usize,
     },
     /// Its first sample was handed to the output.
     Started {
-        /// How long after the request that was: on the manual clock in the session's time.
+        /// The time since the request; on the manual clock in the session's time.
         latency_ms: f64,
-        /// How long after the request the first byte of its source was there; `None` on the manual clock, and for what needs none.
+        /// The time from the request to the first byte of its source; `None` on the manual clock, and for a source without bytes to wait for.
         #[serde(skip_serializing_if = "Option::is_none")]
         first_byte_ms: Option<f64>,
     },
-    /// Where in its source it is, every `progressIntervalMs` of its sound.
+    /// Its place in its source, every `progressIntervalMs` of its sound.
     Progress {
         /// Its place in its source.
         position_ms: f64,
@@ -61,19 +61,19 @@ pub enum EventKind {
         /// Its place in its source.
         position_ms: f64,
     },
-    /// It goes on: the next sample of it is handed over.
+    /// It goes on: its next sample is handed over.
     Resumed {
         /// Its place in its source.
         position_ms: f64,
     },
-    /// Its writer is behind: it is silent from there until more comes.
+    /// Its writer is behind: it is silent from here until more comes.
     Stalled {
         /// Its place in its source.
         position_ms: f64,
     },
-    /// What its source says of the sound that follows: of a station.
+    /// The metadata of a station's sound from here on.
     Metadata {
-        /// What is played; `None` if the station says that nothing is.
+        /// The title; `None` if the station sends an empty one.
         #[serde(skip_serializing_if = "Option::is_none")]
         title: Option<String>,
         /// A page or a picture that belongs to it.
@@ -90,11 +90,11 @@ pub enum EventKind {
     },
     /// Its last sample was handed to the output.
     Completed {
-        /// How long it sounded.
+        /// The time for which it sounded.
         duration_ms: f64,
         /// Its place in its source.
         position_ms: f64,
-        /// How much of that nobody could hear.
+        /// The part of that time in which nobody could hear it.
         #[serde(skip_serializing_if = "is_zero")]
         unheard_ms: f64,
     },
@@ -102,28 +102,28 @@ pub enum EventKind {
     Stopped {
         /// The reason that the stop gave.
         reason: String,
-        /// How long it sounded, the fade included.
+        /// The time for which it sounded, the fade included.
         duration_ms: f64,
         /// Its place in its source.
         position_ms: f64,
-        /// How much of that nobody could hear.
+        /// The part of that time in which nobody could hear it.
         #[serde(skip_serializing_if = "is_zero")]
         unheard_ms: f64,
     },
     /// It ended with an error.
     Failed {
-        /// What went wrong, for programs.
+        /// The error, for programs.
         code: Code,
-        /// What went wrong, for people.
+        /// The error, for people.
         message: String,
-        /// For the promise alone: what led to it.
+        /// The cause of the error, for the promise alone.
         #[serde(skip_serializing_if = "Option::is_none")]
         cause: Option<Cause>,
-        /// How long it sounded.
+        /// The time for which it sounded.
         duration_ms: f64,
         /// Its place in its source.
         position_ms: f64,
-        /// How much of that nobody could hear.
+        /// The part of that time in which nobody could hear it.
         #[serde(skip_serializing_if = "is_zero")]
         unheard_ms: f64,
     },
@@ -131,14 +131,14 @@ pub enum EventKind {
     Connected,
     /// The connection to the room is lost and being restored.
     Reconnecting {
-        /// Why, in one word.
+        /// The reason, in one word.
         reason: String,
     },
     /// The connection is restored.
     Reconnected,
     /// The output is closed, or lost for good.
     Disconnected {
-        /// Why, in one word.
+        /// The reason, in one word.
         reason: String,
     },
     /// A track was muted, by the server or by this session.
@@ -151,91 +151,91 @@ pub enum EventKind {
         /// The track.
         track_id: u32,
     },
-    /// Somebody listens to a track for the first time.
+    /// Somebody subscribed to a track for the first time.
     Subscribed {
         /// The track.
         track_id: u32,
-        /// The listener's identity, if it is known.
+        /// The subscriber's identity, if it is known.
         #[serde(skip_serializing_if = "Option::is_none")]
         identity: Option<String>,
     },
-    /// The server took a track out of the room.
+    /// The server unpublished a track.
     Unpublished {
         /// The track.
         track_id: u32,
-        /// Why, for programs.
+        /// The reason, for programs.
         code: Code,
-        /// Why, for people.
+        /// The reason, for people.
         message: String,
     },
-    /// A track is in the room again.
+    /// A track is published again.
     Republished {
         /// The track.
         track_id: u32,
     },
-    /// Somebody else has come into the room.
+    /// Another participant joined the room.
     ParticipantJoined {
-        /// The one who came.
+        /// The participant.
         participant: Box<Participant>,
     },
-    /// Somebody else in the room is listed otherwise: by name, metadata, attributes or tracks.
+    /// The name, metadata, attributes or tracks of another participant changed.
     ParticipantChanged {
         /// Their present state.
         participant: Box<Participant>,
     },
-    /// Somebody else has left the room.
+    /// Another participant left the room.
     ParticipantLeft {
         /// Their last known state.
         participant: Box<Participant>,
     },
-    /// Somebody in the room has sent data.
+    /// A participant sent data.
     Data {
-        /// Who, if it was not the server itself.
+        /// The sender; `None` for the server itself.
         identity: Option<String>,
-        /// What it is about.
+        /// Its topic.
         topic: Option<String>,
         /// The bytes.
         payload: Payload,
-        /// Whether it was sent again until it arrived, and in order.
+        /// It was sent reliably and in order.
         reliable: bool,
     },
-    /// Somebody in the room has sent a text.
+    /// A participant sent a text.
     Text {
-        /// Who, if it was not the server itself.
+        /// The sender; `None` for the server itself.
         identity: Option<String>,
-        /// What it is about.
+        /// Its topic.
         topic: Option<String>,
         /// The text.
         text: Text,
-        /// What else was said of it.
+        /// Its attributes.
         attributes: BTreeMap<String, String>,
     },
-    /// Frames came too late or not at all, because the machine or the process had no time for them.
+    /// Frames came too late or not at all, because the machine is busy or the process was halted.
     Overloaded {
-        /// Frames that were mixed when the next one was due already.
+        /// Frames that were mixed only when the next one was due.
         late_frames: u32,
-        /// Frames that were given up.
+        /// Frames that were skipped.
         lost_frames: u32,
-        /// By how much the latest of them was late.
+        /// The largest delay among them.
         late_ms: f64,
     },
-    /// What was asked for before a mark was heard, or has ended otherwise.
+    /// Everything requested before a mark was heard, or has ended otherwise.
     Mark {
         /// The name that its user gave it.
         name: String,
-        /// Its number, by which the promise of it is found.
+        /// Its number, by which its promise is found.
         mark: u32,
     },
     /// The output failed, and every live playback with it; or the session broke, or the recording failed.
     Error {
-        /// What went wrong, for programs.
+        /// The error, for programs.
         code: Code,
-        /// What went wrong, for people.
+        /// The error, for people.
         message: String,
     },
 }
 
-/// JavaScript's numbers count to 2⁵³; a larger integer type would reach it as a BigInt.
+/// Serializes an integer as a number, because a `u64` would reach JavaScript as a BigInt. Numbers are exact up to 2⁵³.
 fn as_number<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(*value as f64)
 }
@@ -245,7 +245,7 @@ fn is_zero(ms: &f64) -> bool {
 }
 
 impl EventKind {
-    /// How long the playback sounded that this ends.
+    /// Returns how long the playback that this ends sounded, in ms.
     pub fn sounded_ms(&self) -> Option<f64> {
         match self {
             Self::Completed { duration_ms, .. }
@@ -255,7 +255,7 @@ impl EventKind {
         }
     }
 
-    /// How much somebody could hear of a playback that this ends, in ms.
+    /// Returns how much of the playback that this ends could be heard, in ms.
     pub fn heard_ms(&self) -> Option<f64> {
         match self {
             Self::Completed { duration_ms, unheard_ms, .. }
@@ -274,25 +274,25 @@ fn as_text<S: Serializer>(value: &Option<Arc<str>>, serializer: S) -> Result<S::
     serializer.serialize_str(value.as_deref().unwrap_or_default())
 }
 
-/// What is sent to the user's side.
+/// A message to JavaScript.
 #[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
 pub enum Message {
     /// Something happened.
     Event(Event),
-    /// A message of a remote procedure call has come.
+    /// A message of a remote procedure call.
     Rpc {
-        /// From whom, if it was not the server itself.
+        /// The sender; `None` for the server itself.
         identity: Option<String>,
         /// The message.
         #[serde(flatten)]
         rpc: Rpc,
     },
-    /// The call that was given this ticket is done.
+    /// The call with this ticket is done.
     Settled {
         /// The ticket.
         ticket: u32,
-        /// Why the call failed, if it did.
+        /// The error, if the call failed.
         error: Option<SpeakerError>,
     },
 }

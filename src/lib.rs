@@ -1,4 +1,4 @@
-//! `speaker-session`: plays audio into a room, a file or a callback, and tells the truth about what was heard.
+//! `speaker-session`: plays audio into a room, a file or a callback, and reports truthfully what was heard.
 //!
 //! # The two paths
 //!
@@ -19,14 +19,14 @@
 //!
 //! - [`audio`]: sample rate, frame, time; every size is derived there.
 //! - [`source`], [`mixer`], [`output`]: the sound path, in this order.
-//! - `listen`: a voice's RTP packets in, frames out; pure logic, to which a room gives its packets.
-//! - [`session`]: one user's speaker, a plain state machine; [`engine`]: the threads and clocks that move it.
-//! - [`metrics`]: what an operator counts, over all sessions of the process.
-//! - `dither`: noise for outputs of 16 bits; [`g711`]: the code of telephone lines.
-//! - [`event`], [`error`]: what the user sees of both; [`redact`], [`secrets`]: what is shown there of a value or of foreign text.
-//! - [`reserved`]: the path that an output writes, and no source of its session may be.
-//! - [`scope`]: whose work a thread does, for the log.
-//! - [`runtime`]: the process-wide threads; `sync`: what they meet in.
+//! - `listen`: the RTP packets of a participant's voice in, frames out; pure logic, to which a room gives its packets.
+//! - [`session`]: one user's speaker, a plain state machine; [`engine`]: the threads and clocks that drive it.
+//! - [`metrics`]: counts and histograms over all sessions of the process.
+//! - `dither`: noise for outputs of 16 bits; [`g711`]: the codec of telephone lines.
+//! - [`event`], [`error`]: messages and errors to the user; [`redact`], [`secrets`]: how values and foreign text are shown in them.
+//! - [`reserved`]: the path that an output writes, which no source of its session may read.
+//! - [`scope`]: the session and request that a thread works for, for the log.
+//! - [`runtime`]: the process-wide threads; `sync`: the locks and atomics that they share.
 //! - `binding`: the only code that knows Node.
 
 #![warn(missing_docs)]

@@ -1,25 +1,25 @@
-//! What an operator counts: over all sessions of the process, whichever thread of JavaScript they belong to. A session hands its counts
-//! over a little at a time (`session/counts.rs`), behind the events that they are about.
+//! Metrics over all sessions of the process, whichever thread of JavaScript they belong to. A session reports its counts
+//! in small steps (`session/counts.rs`), after the events that they belong to.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use crate::audio::{PER_MS, Samples, to_ms};
 use crate::error::Code;
 
-/// Those of this process.
+/// The metrics of this process.
 pub static METRICS: Metrics = Metrics::new();
 
-/// Upper bounds of what lies between a request and its first sample, in milliseconds: fine around the first frames, for clips and files, and
-/// to what a slow server takes.
+/// Upper bounds of the latency from a request to its first sample, in milliseconds: fine around the first frames, for clips and files, and
+/// up to what a slow server takes.
 pub const LATENCY_BOUNDS: [u32; 15] =
     [5, 10, 20, 40, 60, 100, 150, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000];
 
-/// Upper bounds of how long playbacks sound, in milliseconds: from a chime to the longest that a session allows.
+/// Upper bounds of the duration of playbacks, in milliseconds: from a chime to the longest that a session allows.
 pub const DURATION_BOUNDS: [u32; 15] = [
     100, 250, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_800_000, 3_600_000,
 ];
 
-/// Only ever grows.
+/// A count that only ever grows.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
@@ -28,21 +28,21 @@ impl Counter {
         Self(AtomicU64::new(0))
     }
 
-    /// Counts so many more.
+    /// Adds `more` to the count.
     pub fn add(&self, more: u64) {
-        // To write it would take the line from all other threads.
+        // A write would take the cache line from all other threads.
         if more > 0 {
             self.0.fetch_add(more, Ordering::Relaxed);
         }
     }
 
-    /// Returns how many were counted.
+    /// Returns the count.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// How many there are now: the sum of what each session says of itself.
+/// A present number: the sum over all sessions.
 #[derive(Debug, Default)]
 pub struct Gauge(AtomicI64);
 
@@ -51,38 +51,38 @@ impl Gauge {
         Self(AtomicI64::new(0))
     }
 
-    /// One session has so many now, and had so many before.
+    /// Replaces the part of one session, which was `before`, by `now`.
     pub fn change(&self, before: usize, now: usize) {
         if before != now {
             self.0.fetch_add(now as i64 - before as i64, Ordering::Relaxed);
         }
     }
 
-    /// Returns how many there are.
+    /// Returns the sum.
     pub fn get(&self) -> i64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// Times by how long they are.
+/// A histogram of times.
 #[derive(Debug)]
 pub struct Histogram<const N: usize> {
     bounds: &'static [u32; N],
     buckets: [AtomicU64; N],
-    /// Longer than all bounds.
+    /// Times longer than all bounds.
     beyond: AtomicU64,
-    /// Of all of them, in samples.
+    /// The sum of all times, in samples.
     sum: AtomicU64,
 }
 
-/// A histogram at one moment.
+/// A snapshot of a histogram.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Distribution {
-    /// Upper bounds in milliseconds, each with how many were no longer: each counts those before it too.
+    /// Upper bounds in milliseconds, each with the number of times up to it: the counts are cumulative.
     pub buckets: Vec<(u32, u64)>,
-    /// How many there are.
+    /// The number of times.
     pub count: u64,
-    /// All of them together, in milliseconds.
+    /// The sum of all times, in milliseconds.
     pub sum_ms: f64,
 }
 
@@ -98,7 +98,7 @@ impl<const N: usize> Histogram<N> {
         self.sum.fetch_add(time, Ordering::Relaxed);
     }
 
-    /// Returns what was counted.
+    /// Returns a snapshot.
     pub fn get(&self) -> Distribution {
         let mut count = 0;
         let upto = |(bound, bucket): (&u32, &AtomicU64)| {
@@ -121,19 +121,19 @@ impl Failures {
         Self([const { AtomicU64::new(0) }; Code::ALL.len()])
     }
 
-    /// Counts one.
+    /// Counts a failure.
     pub fn add(&self, code: Code) {
         self.0[code as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Returns how many there were of each code, without those that never came.
+    /// Returns the count of each code, without those that never came.
     pub fn get(&self) -> Vec<(Code, u64)> {
         let counts = Code::ALL.iter().map(|code| (*code, self.0[*code as usize].load(Ordering::Relaxed)));
         counts.filter(|(_, count)| *count > 0).collect()
     }
 }
 
-/// See [`METRICS`]. index.d.ts says what each means.
+/// The metrics; see index.d.ts for their meaning.
 #[derive(Debug)]
 #[allow(missing_docs, reason = "index.d.ts has them")]
 pub struct Metrics {
@@ -156,7 +156,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Nothing was counted.
+    /// Makes metrics that have counted nothing.
     pub const fn new() -> Self {
         Self {
             requests: Counter::new(),

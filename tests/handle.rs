@@ -17,7 +17,7 @@ use speaker_session::session::{Clock, Options, Overlap, PlayRequest, Policy, Sto
 use speaker_session::source::{Encoding, FetchLimits, MemoryFile, Origin, Raw, Section, Source, Stream};
 use support::wav;
 
-/// A session, its bell, and what it wrote.
+/// A session, its bell, and its samples.
 struct Bench {
     handle: Handle,
     bell: Receiver<()>,
@@ -48,13 +48,13 @@ impl Bench {
         self.handle.play(request(name, Origin::Bytes(MemoryFile::of(&bytes)))).expect("it is accepted");
     }
 
-    /// The next message: one a ring of the bell.
+    /// Returns the next message: one for each ring of the bell.
     fn next(&self) -> Message {
         self.bell.recv_timeout(Duration::from_secs(20)).expect("something is told");
         self.handle.take_message().expect("a message for each ring")
     }
 
-    /// Calls `ask` and returns what is told until it is answered, and whether by an error.
+    /// Calls `ask`; returns the messages until it is answered, and true if it failed.
     fn answer(&mut self, ask: impl FnOnce(&Handle, u32)) -> (Vec<String>, Option<Code>) {
         self.ticket += 1;
         ask(&self.handle, self.ticket);
@@ -99,7 +99,7 @@ fn word(event: &Event) -> String {
     format!("{name} {what} @{}", event.at_ms).trim_start().to_owned()
 }
 
-/// A 16-bit mono WAV of a 480 Hz tone at 48 kHz.
+/// Returns a 16-bit mono WAV of a 480 Hz tone at 48 kHz.
 fn tone(ms: usize) -> Vec<u8> {
     wav((0..ms * 48).map(|n| ((n as f32 * TAU / 100.0).sin() * 9_000.0) as i16))
 }

@@ -8,7 +8,7 @@ use speaker_session::mixer::{Mixer, Notice, Ramp, Routing, Scratch, Stem, TrackV
 use speaker_session::runtime::DECODERS;
 use speaker_session::source::{FetchLimits, MemoryFile, Opening, Origin, PcmReader, Section, Source, make_clip, open};
 
-/// A mono reader and its writing end.
+/// Makes a mono reader and its writing end.
 fn source() -> (Hand, PcmReader) {
     Hand::reader(1, 0, Section::default(), None)
 }
@@ -43,7 +43,7 @@ struct Desk {
     output: Vec<f32>,
     /// "id what@sample".
     told: Vec<String>,
-    /// Of which part of a clip each frame of track 0 is: where, and behind which gain.
+    /// The part of a clip that each frame of track 0 is: the place, and the gain.
     parts: Vec<Option<(u64, f32)>>,
 }
 
@@ -71,7 +71,7 @@ impl Desk {
         self.voices.iter_mut().find(|voice| voice.id == id).expect("it sounds")
     }
 
-    /// Mixes one frame. `follow` names what starts where a voice ends.
+    /// Mixes one frame. `follow` returns the voice that starts where another ends.
     fn frame_with(&mut self, frames: usize, mut follow: impl FnMut(u64) -> Option<Voice>) {
         let mut notices = Vec::new();
         self.mixer.begin(frames, &mut self.scratch);
@@ -191,7 +191,7 @@ fn of_two_stops_the_shorter_wins() {
 
 #[test]
 fn a_fall_may_begin_later() {
-    // After, fade, when a second stop that is to begin later comes, and what becomes of it.
+    // The delay, the fade, the time of a second stop that is to begin later, and its effect.
     let cases = [
         (1_000, 500, None, "1 Stop 2460@2460"),
         (1_000, 0, None, "1 Stop 1960@1960"),
@@ -471,7 +471,7 @@ fn how_much_waits_does_not_shorten_a_stop() {
     assert_eq!(desk.told, ["1 started@0", "1 Stop 5760@5760"]);
 }
 
-/// What changes at its sample while four voices sound, loud enough for the limiter to work.
+/// Changes at given samples while four voices sound, loud enough for the limiter to work.
 fn busy(lengths: &[usize]) -> Desk {
     let mut desk = Desk::new();
     for id in 1..=4 {
@@ -657,7 +657,7 @@ fn a_track_has_a_volume_whatever_plays_on_it() {
             let expected = a[960 + n] * (0.5 + 0.5 * (n as f32 / 480.0).min(1.0));
             assert!((desk.output[960 + n] - expected).abs() < 1e-6, "{routing:?} {n}");
         }
-        // What begins later has it too, from its first sample on.
+        // A later playback has it too, from its first sample on.
         desk.mixer.set_volume(1, TrackVolume { volume: Some(0.25), gain: Some(2.0), fade: 0 });
         desk.start_voice(Voice::new(2, 1, clip(&b)));
         desk.frames(1);
@@ -783,7 +783,7 @@ fn what_a_track_had_is_counted() {
     assert_eq!(counts[0], (2, 0));
     assert_eq!(counts[1].1, 1);
     assert_eq!(counts[2], (0, 0));
-    // What becomes of the output does not change it.
+    // A reset of the output does not change it.
     desk.mixer.reset();
     assert_eq!(desk.mixer.track_counts(3).frames, 2);
 }

@@ -11,7 +11,7 @@ use speaker_session::source::{
     self, Encoding, FetchLimits, Opening, Origin, PcmReader, Pipe, Progress, Raw, Section, Source, Stream,
 };
 
-/// Raw mono samples at the session's own rate: what is written is what is heard.
+/// Raw mono samples at the session's own rate: they are heard as they are written.
 fn stream() -> (Arc<Pipe>, PcmReader) {
     let (pipe, stream) = Stream::new(Encoding::Raw { format: Raw::F32, rate: 48_000, channels: 1 }, false);
     let source = Source::new(Origin::Stream(stream), None, Section::default());
@@ -72,7 +72,7 @@ impl Desk {
         (output, told)
     }
 
-    /// Lets the voice go on with what is written from now on.
+    /// Makes the voice go on with what is written from now on.
     fn flush(&mut self) {
         let flushed = self.voices[0].reader.flushed().expect("it is a stream");
         // It falls first; of two flushes the reader of the first is spent.

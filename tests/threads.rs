@@ -1,4 +1,4 @@
-//! More sessions than threads: nobody waits for a thread in vain.
+//! More sessions than threads: none of them starves.
 
 mod support;
 
@@ -41,7 +41,7 @@ fn saw(ms: usize) -> Vec<u8> {
     wav((0..ms * 48).map(|n| (n % 100) as i16 * 90))
 }
 
-/// A server on loopback, by a name that has to be looked up.
+/// Starts a server on loopback, under a name that has to be looked up.
 fn serve() -> String {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://localhost:{}/clip.wav", server.local_addr().unwrap().port());
@@ -58,7 +58,7 @@ fn serve() -> String {
     url
 }
 
-/// What is told until something has ended.
+/// Returns the messages until something has ended.
 fn end(handle: &Handle, bell: &Receiver<()>) -> EventKind {
     loop {
         bell.recv_timeout(Duration::from_secs(30)).expect("it goes on");
@@ -73,7 +73,7 @@ fn end(handle: &Handle, bell: &Receiver<()>) -> EventKind {
     }
 }
 
-/// As long as a recording in memory may be, or nearly.
+/// Nearly the longest recording in memory.
 const HOURS: f64 = 6.0 * 3_600_000.0;
 
 /// More than tokio's pool of blocking threads has by default.
@@ -97,7 +97,7 @@ fn sessions_whose_output_hangs_keep_nobody_in_real_time_from_a_look_up() {
             (handle, bell)
         })
         .collect();
-    // Until they hang. The shorter, the less there is to see; it can't fail by it.
+    // The time until they hang. If it is too short the test sees less, but can't fail.
     std::thread::sleep(Duration::from_millis(500));
     let (handle, bell) = session(Clock::Realtime, &Store::default());
     handle.play(download(&serve(), 1)).expect("it is accepted");

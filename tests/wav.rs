@@ -1,4 +1,4 @@
-//! What an output that writes a file has written at any time, and what it leaves behind when it is not closed as usual.
+//! The file of a WAV output at any time, and after an end without a close.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use speaker_session::source::Progress;
 
 const OLD: &[u8] = b"what was there";
 
-/// A folder with `old.wav` in it.
+/// Makes a folder with `old.wav` in it.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("there is room");
     fs::write(folder.path().join("old.wav"), OLD).expect("there is room");
@@ -35,12 +35,12 @@ fn open_as(path: &Path, channels: usize, format: SampleFormat) -> Box<dyn Output
     output
 }
 
-/// What the output tells next.
+/// Returns the next event of the output.
 fn told(output: &mut dyn Output) -> OutputEvent {
     RUNTIME.block_on(std::future::poll_fn(|context| output.poll(context, Instant::now())))
 }
 
-/// Waits until the disk has done what was asked of it.
+/// Waits until the disk has done its work.
 fn settle(output: &dyn Output) {
     let late = Instant::now() + Duration::from_secs(20);
     while !output.has_room() {
@@ -90,7 +90,7 @@ fn an_output_that_is_dropped_leaves_a_whole_file_beside_the_old_one() {
     assert_eq!(fs::read(folder.path().join("old.wav")).unwrap(), OLD);
 }
 
-/// What is done to an output.
+/// An operation on an output.
 #[derive(Debug, Clone)]
 enum Step {
     Write(usize),
@@ -107,7 +107,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// The samples of a file, by a reader that shares no code with its writer.
+/// Returns the samples of a file, by a reader that shares no code with its writer.
 fn read(path: &Path) -> Vec<f32> {
     let mut reader = hound::WavReader::open(path).expect("it is valid");
     match reader.spec().sample_format {

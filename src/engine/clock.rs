@@ -6,30 +6,30 @@ use crate::audio::{FRAME, FRAME_TIME, SAMPLE_RATE, Samples, samples};
 use crate::runtime::round_down;
 use crate::session::WallTime;
 
-/// Frames that are owed at most. A process that slept longer goes on from now: to hurry through seconds helps nobody.
+/// The most frames that are caught up. A process that slept longer goes on from now: hurrying through seconds helps nobody.
 const MAX_LATE: u32 = 25;
 
-/// A frame that is mixed so long after it was due counts as late: the next one is due by then. Before, it may just have its place at the
-/// end of a long round, in which it comes as regularly as others at the start.
+/// The delay from which on a frame counts as late: the next one is due by then. With less it may just have its turn at the end of a long
+/// round, as regularly as others at the start.
 const LATE: Duration = FRAME_TIME;
 
-/// How far a frame is moved at most towards the moments that all sessions share: less than any network shakes it.
+/// The most that a frame is moved at once towards the moments that all sessions share: less than any network's jitter.
 const SLIDE: Duration = Duration::from_millis(1);
 
-/// Absolute deadlines, one frame apart, so that no delay adds up. The first one is now, and the others move to the same moments for all
-/// sessions, a little each, the nearer way: so nobody waits for a first sample, and soon all are ticked together. Parked in silence:
-/// then it costs nothing. It is told the time.
+/// Absolute deadlines, one frame apart, so that delays do not add up. The first one is now, and the others move to the same moments for
+/// all sessions, a little each, the nearer way: a first sample does not wait, and soon all sessions are ticked together. In silence it is
+/// parked and costs nothing. Time is an argument.
 pub struct FrameClock {
     start: Instant,
     /// When the next frame is due; `None` while parked.
     due: Option<Instant>,
     /// The next frame is wanted before it is due.
     early: bool,
-    /// Frames that were mixed late.
+    /// The number of frames that were mixed late.
     pub late: u64,
-    /// By how much the last one was, if it was.
+    /// The delay of the last frame, if it was late.
     pub lateness: Duration,
-    /// Frames that were given up because the process came too late.
+    /// The number of frames that were skipped because the process was halted.
     pub lost: u64,
 }
 
@@ -38,12 +38,12 @@ impl FrameClock {
         Self { start: now, due: None, early: false, late: 0, lateness: Duration::ZERO, lost: 0 }
     }
 
-    /// When the session's time began.
+    /// Returns when the session's time began.
     pub fn epoch(&self) -> Instant {
         self.start
     }
 
-    /// When the next frame is to be mixed, if one is.
+    /// Returns when the next frame is to be mixed; `None` while parked.
     pub fn next(&self) -> Option<Instant> {
         self.due.map(|due| if self.early { due - FRAME_TIME } else { due })
     }
@@ -52,7 +52,7 @@ impl FrameClock {
         self.next().is_some_and(|next| next <= now)
     }
 
-    /// How many samples of time are lost behind the frame that is due: 0, unless the process was halted.
+    /// Returns how many samples of time are lost behind the frame that is due: 0, unless the process was halted.
     pub fn lost(&self, now: Instant) -> Samples {
         let Some(due) = self.due else { return 0 };
         let late = now.saturating_duration_since(due + FRAME_TIME);
@@ -62,7 +62,7 @@ impl FrameClock {
         }
     }
 
-    /// A frame was mixed, and `lost` samples of time are given up behind it.
+    /// Advances by a frame that was mixed, and by `lost` samples of time that are skipped behind it.
     pub fn step(&mut self, lost: Samples, now: Instant) {
         let Some(due) = self.due else { return };
         let is_late = now > due + LATE;
@@ -77,8 +77,8 @@ impl FrameClock {
         self.lost += u64::from(frames);
     }
 
-    /// Lets the next frame go out at once, since what it carries can't wait: it is one frame ahead of its time then, never
-    /// more. The ones after it are due as before.
+    /// Makes the next frame due at once, because what it carries can't wait: it is one frame ahead of its time then, never
+    /// more. The frames after it are due as before.
     pub fn hasten(&mut self, now: Instant) {
         self.early |= self.due.is_some_and(|due| due <= now + FRAME_TIME);
     }
@@ -92,7 +92,7 @@ impl FrameClock {
         self.due = None;
     }
 
-    /// Makes a frame due now if none is. Says what the session's time is now, and that it may be behind it.
+    /// Makes a frame due now if the clock is parked. Returns the time now, which the session may have to catch up to.
     pub fn wake(&mut self, now: Instant) -> Option<Samples> {
         if self.due.is_some() {
             return None;
@@ -102,7 +102,7 @@ impl FrameClock {
     }
 }
 
-/// A deadline, moved towards the nearest moment that all sessions share.
+/// Returns a deadline moved towards the nearest moment that all sessions share.
 fn slid(due: Instant) -> Instant {
     let behind = due - round_down(due, FRAME_TIME);
     match behind <= FRAME_TIME / 2 {
@@ -111,7 +111,7 @@ fn slid(due: Instant) -> Instant {
     }
 }
 
-/// The wall clock in samples since the session was made: for what takes its time in silence too.
+/// The wall clock in samples since the session was made; it goes on in silence.
 #[derive(Debug, Clone, Copy)]
 pub struct Watch {
     start: Instant,
@@ -126,7 +126,7 @@ impl Watch {
         WallTime(samples(self.start.elapsed()))
     }
 
-    /// This time as an instant.
+    /// Converts a time of this clock to an instant.
     pub fn instant(&self, WallTime(time): WallTime) -> Instant {
         self.start + Duration::from_secs_f64(time as f64 / f64::from(SAMPLE_RATE))
     }

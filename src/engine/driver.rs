@@ -1,4 +1,4 @@
-//! Drives a session in real time: a spoke of a wheel (`runtime/wheel.rs`), which ticks it and owns its output.
+//! Drives a session in real time, as a spoke of a wheel (`runtime/wheel.rs`): ticks it and owns its output.
 
 use std::future::ready;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -38,10 +38,10 @@ impl Spoke for Core {
     }
 }
 
-/// What a turn has to do next.
+/// The next action of a turn.
 enum Wanted {
     Request(OutputRequest),
-    /// Time has passed in silence up to `skipped`. Then a frame was mixed, of so many samples, and time was lost behind it.
+    /// `skipped` samples of silence have passed; then a frame of `mixed` samples was mixed, behind which `lost` samples of time are lost.
     Frame {
         skipped: Samples,
         mixed: usize,
@@ -57,13 +57,13 @@ fn turn(core: &Arc<Core>, now: Instant, may_wait: bool, scratch: &mut Scratch) -
     let slot = &mut *core.slot.lock();
     let waker = Waker::from(core.progress.clone());
     let context = &mut Context::from_waker(&waker);
-    // What became of the frame of the last look.
+    // The result of the frame that was handed over last.
     let mut outcome = None;
     loop {
         if core.hastens.swap(false, Ordering::AcqRel) {
             slot.clock.iter_mut().for_each(|clock| clock.hasten(now));
         }
-        // A frame that was handed over is committed, whoever has the session.
+        // A frame that was handed over is committed even if the lock is taken: it waits.
         let may_wait = may_wait || outcome.is_some();
         let look = |session: &mut Session, at| {
             if let Some(result) = outcome.take() {
@@ -73,7 +73,7 @@ fn turn(core: &Arc<Core>, now: Instant, may_wait: bool, scratch: &mut Scratch) -
         };
         let looked = if may_wait { Some(core.with(look)) } else { core.try_with(look) };
         let Some(wanted) = looked else { return Turn::Busy };
-        // A session that broke wants nothing but to be closed.
+        // A broken session only waits to be closed.
         match wanted.unwrap_or(Wanted::Nothing) {
             Wanted::Request(OutputRequest::Close) => {
                 close(core, slot, now, scratch);
@@ -117,7 +117,7 @@ fn turn(core: &Arc<Core>, now: Instant, may_wait: bool, scratch: &mut Scratch) -
     }
 }
 
-/// Lets the session look at the time, and mixes the frame that is due, if one is.
+/// Passes the time to the session, and mixes the frame that is due, if one is.
 fn wanted(
     session: &mut Session,
     at: WallTime,
@@ -130,7 +130,7 @@ fn wanted(
     if let Some(request) = session.take_output_request() {
         return Wanted::Request(request);
     }
-    // Asked for in each turn, so the last one of them counts.
+    // Set in each turn, so the last one counts.
     session.next_deadline().into_iter().for_each(|deadline| wake_at(watch.instant(deadline)));
     let pace = session.pace();
     let Slot { clock: Some(clock), output, .. } = slot else { return Wanted::Nothing };
@@ -153,7 +153,7 @@ fn wanted(
         return Wanted::Nothing;
     }
     let lost = clock.lost(now);
-    // Behind a halt of the process it falls silent in this frame, and rises after the time that was lost.
+    // After a halt of the process everything falls silent in this frame, and rises after the lost time.
     if lost > 0 {
         session.fall_silent();
     }
@@ -167,7 +167,7 @@ fn warn_of(result: &Result<()>) {
     }
 }
 
-/// The process was halted for so long, behind a frame that was handed over, or was not.
+/// Commits the last frame before a halt of the process, and skips the lost time.
 fn go_on_after(core: &Core, slot: &mut Slot, result: Result<()>, lost: Samples) {
     let gauges = slot.gauges();
     let _ = core.with(|session, _| {
@@ -186,7 +186,7 @@ fn check(core: &Core, result: Result<()>) {
     }
 }
 
-/// The last frame carries the fade of what sounds; then the output is closed, which may take its time.
+/// Hands over a last frame with the fade of what sounds, then closes the output, which may take time.
 fn close(core: &Arc<Core>, slot: &mut Slot, now: Instant, scratch: &mut Scratch) {
     if slot.clock.is_some() {
         let mixed = core.with(|session, at| session.is_sounding().then(|| session.tick(FRAME, at, scratch)));

@@ -1,4 +1,4 @@
-//! The door to a session: locks it, calls, unlocks, and then carries out what the call led to.
+//! The one way to a session: locks it, calls, unlocks, and then carries out the work that the call left.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -26,10 +26,10 @@ use crate::session::{
 use crate::source::{self, FetchLimits, Opening, Origin, Pipe, Progress};
 use crate::sync::{Mutex, MutexGuard};
 
-/// Sessions that a panic broke, in this process.
+/// The number of sessions of this process that a panic broke.
 static BROKEN: AtomicU64 = AtomicU64::new(0);
 
-/// Sessions whose output is not closed yet, in this process.
+/// The number of sessions of this process whose output is not closed yet.
 static OPEN: AtomicU64 = AtomicU64::new(0);
 
 /// Returns how many sessions of this process a panic broke.
@@ -42,9 +42,9 @@ pub fn open_sessions() -> u64 {
     OPEN.load(Ordering::Relaxed)
 }
 
-/// Where messages that can be taken are announced.
+/// A notification that a message can be taken.
 pub trait Bell: Send + Sync {
-    /// One more message can be taken by [`Handle::take_message`]. Must not block, and must not take it itself.
+    /// Announces that one more message can be taken by [`Handle::take_message`]. Must not block, and must not take it itself.
     fn ring(&self);
 }
 
@@ -54,17 +54,17 @@ impl<F: Fn() + Send + Sync> Bell for F {
     }
 }
 
-/// Options of a session that only the engine needs: its output, its bell, limits for servers.
+/// The options of a session that only the engine needs.
 pub struct EngineOptions {
-    /// Where the sound goes.
+    /// The output.
     pub output: OutputOptions,
-    /// Limits that servers have to keep to.
+    /// The limits for servers.
     pub fetch: FetchLimits,
-    /// Rung for each message.
+    /// Rung for each message that can be taken.
     pub bell: Arc<dyn Bell>,
 }
 
-/// A session and what moves it.
+/// A session with its lock, clock and output.
 pub(super) struct Core {
     session: Mutex<Session>,
     pub options: EngineOptions,
@@ -72,15 +72,15 @@ pub(super) struct Core {
     pub is_manual: bool,
     pub progress: Arc<Progress>,
     pub watch: Watch,
-    /// When the session's time began, in wall time: never on the manual clock.
+    /// When the session's time began, in wall time; never on the manual clock.
     pub clock_start: AtomicU64,
     /// The next frame is wanted before it is due.
     pub hastens: AtomicBool,
-    /// What its driver owns: nobody else takes it.
+    /// The output and the taps; locked by its driver alone.
     pub slot: Mutex<Slot>,
-    /// Names it in the log.
+    /// Identifies it in the log.
     pub scope: Scope,
-    /// What is known of its turns and, in real time, on which wheel it has them.
+    /// Its place among the jobs or, in real time, on a wheel.
     pub seat: Seat,
 }
 
@@ -103,13 +103,14 @@ impl Core {
         }
     }
 
-    /// The one way to reach the session. A panic breaks it: everything live fails, and the answer is an error.
+    /// Calls the session under its lock, then carries out the work that this left. A panic breaks the session: everything live fails, and the
+    /// answer is an error.
     pub fn with<R>(&self, call: impl FnOnce(&mut Session, WallTime) -> R) -> Result<R> {
         let _entered = self.scope.enter();
         self.call(self.session.lock(), call)
     }
 
-    /// As [`with`](Self::with), unless somebody else has the session just now.
+    /// As [`with`](Self::with), but returns `None` if the lock is taken.
     pub fn try_with<R>(&self, call: impl FnOnce(&mut Session, WallTime) -> R) -> Option<Result<R>> {
         let _entered = self.scope.enter();
         self.session.try_lock().map(|session| self.call(session, call))
@@ -135,7 +136,7 @@ impl Core {
         })
     }
 
-    /// Does what may not be done under the lock.
+    /// Does the work that may not be done under the lock.
     fn carry_out(&self, work: Work) {
         let Work { opens, garbage, wakes, rings, wakes_driver, hastens } = work;
         drop(garbage);
@@ -159,12 +160,12 @@ impl Core {
         }
     }
 
-    /// Its output panicked.
+    /// Breaks the session because its output panicked.
     pub fn break_down(&self) {
         let _ = self.with(|_, _| -> () { std::panic::resume_unwind(Box::new("the output panicked")) });
     }
 
-    /// The driver has ended.
+    /// Counts the end of the session.
     pub fn ended(&self) {
         OPEN.fetch_sub(1, Ordering::Relaxed);
         let tasks = RUNTIME.metrics().num_alive_tasks() + FETCHES.metrics().num_alive_tasks();
@@ -172,14 +173,14 @@ impl Core {
     }
 }
 
-/// A session as its caller holds it. Every method returns at once; what takes time answers by a message that bears the ticket of
-/// the call. Dropping it closes the session.
+/// A caller's handle to a session. Every method returns at once; a call that takes time is answered by a message with the call's
+/// ticket. Dropping the handle closes the session.
 pub struct Handle {
     core: Arc<Core>,
 }
 
 impl Handle {
-    /// Makes a session. Nothing is opened yet. Fails with `ERR_NO_THREADS` if the operating system refuses the threads that all
+    /// Makes a session, and opens nothing yet. Fails with `ERR_NO_THREADS` if the operating system refuses the threads that all
     /// sessions share.
     pub fn new(options: Options, engine: EngineOptions) -> Result<Self> {
         let jobs = match options.clock {
@@ -199,12 +200,12 @@ impl Handle {
         Ok(Self { core })
     }
 
-    /// The one way to reach the session itself; what it leads to is carried out before this returns.
+    /// Calls the session itself; the work that this left is carried out before it returns.
     pub fn with<R>(&self, call: impl FnOnce(&mut Session, WallTime) -> R) -> Result<R> {
         self.core.with(call)
     }
 
-    /// The next message, in order. The bell rings once for each.
+    /// Takes the next message, in order. The bell rings once for each.
     pub fn take_message(&self) -> Option<Message> {
         let message = self.core.session.lock().take_message();
         if let Some(Message::Event(event)) = &message {
@@ -215,7 +216,7 @@ impl Handle {
         message
     }
 
-    /// By which the log names it: no other session of the process has it.
+    /// Returns its number in the log, which is unique in the process.
     pub fn number(&self) -> u32 {
         self.core.scope.session().unwrap_or_default()
     }
@@ -225,7 +226,7 @@ impl Handle {
         self.with(|session, at| session.play(request, at))?
     }
 
-    /// Takes a request whose source is what `pipe` is the writer's end of.
+    /// Plays a request whose source is a stream; `pipe` is the writer's end of it.
     pub fn stream(&self, request: PlayRequest, pipe: Arc<Pipe>) -> Result<Stream> {
         let encoding = match &request.source.origin {
             Origin::Stream(stream) => Some(stream.encoding.clone()),
@@ -340,7 +341,7 @@ impl Handle {
         self.core.session.lock().track_stats(track)
     }
 
-    /// Copies what [`Session::tap`] says to `sink`. `id` tells the session's taps apart.
+    /// Starts a tap into `sink`; see [`Session::tap`]. `id` is unique among the session's taps.
     pub fn tap(&self, id: u32, of: &TapOf, format: PcmFormat, sink: PcmSink) -> Result<Tap> {
         let backlog = Arc::new(Backlog::new(self.core.progress.clone()));
         let request = TapRequest { id, of: Tapped::All, format, sink, backlog: backlog.clone() };
@@ -348,7 +349,7 @@ impl Handle {
         Ok(Tap::new(id, backlog, Arc::downgrade(&self.core)))
     }
 
-    /// Listens to somebody in every room that is joined, by their identity and the name of their track; see [`ListenRequest`].
+    /// Listens to a participant in every room that is joined, by their identity and the name of their track; see [`ListenRequest`].
     pub fn listen(
         &self,
         id: u32,
@@ -378,7 +379,7 @@ impl Handle {
         let _ = self.with(|session, _| session.abandon(ticket));
     }
 
-    /// See [`Session::advance`]. Refused before anything moves if the output's recording could not hold it.
+    /// See [`Session::advance`]. Fails before anything moves if the output's recording could not hold it.
     pub fn advance(&self, samples: Samples, ticket: Ticket) -> Result<()> {
         let capacity = self.capacity();
         self.with(|session, _| {
@@ -394,7 +395,7 @@ impl Handle {
         })?
     }
 
-    /// See [`Session::drain`]. On the manual clock no further than the output's recording can hold.
+    /// See [`Session::drain`]. On the manual clock it goes no further than the output's recording can hold.
     pub fn drain(&self, within: Samples, ticket: Ticket) {
         let capacity = self.capacity();
         let _ = self.with(|session, at| {
@@ -408,7 +409,7 @@ impl Handle {
         let _ = self.with(|session, at| session.close(Some(ticket), at));
     }
 
-    /// How far the manual clock can go: to the end of the output's recording.
+    /// Returns how far the manual clock can go: to the end of the output's recording.
     fn capacity(&self) -> Samples {
         let capacity = self.core.options.output.capacity(self.core.channels);
         capacity.filter(|_| self.core.is_manual).unwrap_or(Samples::MAX)
@@ -419,7 +420,7 @@ impl Handle {
         let _ = self.with(|session, _| session.report(error));
     }
 
-    /// The session's time from which a request that comes now is in force. In real time the mix may be a frame ahead of the clock,
+    /// Returns the session's time at which a request that comes now takes effect. In real time the mix may be a frame ahead of the clock,
     /// and in silence only the clock goes on.
     pub fn request_time(&self) -> Samples {
         let wall = self.core.watch.now().0;
@@ -446,7 +447,7 @@ mod models {
     use loom::thread::spawn;
     use std::time::Duration;
 
-    /// A session that nobody drives.
+    /// Makes a session without a driver.
     fn undriven(bell: Arc<dyn Bell>) -> Arc<Core> {
         let output = OutputOptions::Memory { recording: Arc::default() };
         let fetch = FetchLimits { timeout: Duration::ZERO, min_bytes_per_second: 0.0 };

@@ -1,4 +1,4 @@
-//! A voice as its reader holds it.
+//! A listener's handle to a participant's voice.
 
 use std::sync::{Arc, Weak};
 
@@ -7,10 +7,10 @@ use crate::listen::Stats;
 use crate::output::Listening;
 use crate::source::Origin;
 
-/// The reader's end.
+/// The reader of a participant's voice.
 pub struct Listener {
     listening: Arc<Listening>,
-    /// Weak, as a stream's.
+    /// Weak, as that of a stream.
     core: Weak<Core>,
 }
 
@@ -19,12 +19,12 @@ impl Listener {
         Self { listening, core }
     }
 
-    /// So many frames were taken.
+    /// Notes that so many frames were taken.
     pub fn took(&self, frames: usize) {
         self.listening.took(frames);
     }
 
-    /// Frames that found no room.
+    /// Returns the number of frames that found no room.
     pub fn dropped(&self) -> u64 {
         self.listening.dropped()
     }
@@ -34,17 +34,17 @@ impl Listener {
         self.listening.stats()
     }
 
-    /// How often a playback of it had nothing to read in the middle of a sound.
+    /// Returns how often a playback of it had nothing to read in the middle of a sound.
     pub fn underruns(&self) -> u64 {
         self.listening.speech().underruns()
     }
 
-    /// It, to be played by any session.
+    /// Returns the voice as a source that any session can play.
     pub fn origin(&self) -> Origin {
         Origin::Speech(self.listening.speech().clone())
     }
 
-    /// Ends it.
+    /// Stops listening.
     pub fn close(&self) {
         self.core.upgrade().map(|core| core.with(|session, _| session.unlisten(self.listening.id)));
     }

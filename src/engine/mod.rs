@@ -1,5 +1,5 @@
-//! Threads and clocks: the only room that has either. A [`Handle`] is the one door to a session; a driver ticks it and owns its
-//! output: in real time a task (`driver.rs`), on the manual clock a job that takes turns (`offline.rs`).
+//! Threads and clocks: the only module that has either. A [`Handle`] is the one way to a session; a driver ticks it and owns its
+//! output: in real time on a wheel (`driver.rs`), on the manual clock as a job that takes turns (`offline.rs`).
 
 mod clock;
 mod driver;

@@ -1,5 +1,5 @@
-//! Drives a session on the manual clock: a job (`runtime/jobs.rs`), told by whatever moves. It mixes as fast as sources allow, in
-//! turns, and holds no thread while there is nothing to do.
+//! Drives a session on the manual clock, as a job (`runtime/jobs.rs`) that is woken by whatever moves. It mixes as fast as sources allow,
+//! in turns, and holds no thread while there is nothing to do.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::runtime::{Job, RUNTIME, Task, Work, timed};
 use crate::scope::Scope;
 use crate::session::{OutputRequest, Step, WallTime};
 
-/// How many steps a turn has: a second of sound, some milliseconds of work.
+/// The number of steps in a turn: a second of sound, some milliseconds of work.
 const STEPS: usize = 50;
 
 impl Work for Core {
@@ -34,7 +34,7 @@ impl Work for Core {
     }
 }
 
-/// Returns true if there is more to do which waits for nobody.
+/// Takes a turn. Returns true if there is more to do at once.
 fn turn(core: &Arc<Core>) -> bool {
     let slot = &mut *core.slot.lock();
     let waker = Waker::from(core.progress.clone());
@@ -42,7 +42,7 @@ fn turn(core: &Arc<Core>) -> bool {
     with_scratch(|scratch| (0..STEPS).all(|_| step(core, slot, &waker, scratch)))
 }
 
-/// Does one thing. Returns false if there is none.
+/// Takes one step. Returns false if there is nothing to do.
 fn step(core: &Arc<Core>, slot: &mut Slot, waker: &Waker, scratch: &mut Scratch) -> bool {
     if let Poll::Ready(event) = slot.poll(&mut Context::from_waker(waker), Instant::now()) {
         tell(core, Some(event));
@@ -83,11 +83,11 @@ fn step(core: &Arc<Core>, slot: &mut Slot, waker: &Waker, scratch: &mut Scratch)
 
 enum Next {
     Request(OutputRequest),
-    /// And when a source has to have come to its first sound.
+    /// A step, and the next deadline for the first sound of a source.
     Step(Step, Option<WallTime>),
 }
 
-/// Wakes the job at a time of the watch. Dropping it cancels that.
+/// Wakes the job at a wall time. Dropping it cancels that.
 pub struct Alarm {
     time: WallTime,
     _task: Task<()>,
@@ -99,7 +99,7 @@ impl Alarm {
             *alarm = None;
             return;
         };
-        // One that has rung, or is about to, is set again.
+        // An alarm that has rung, or is about to, is set again.
         if alarm.as_ref().is_some_and(|set| set.time == time && time > core.watch.now()) {
             return;
         }
@@ -112,20 +112,20 @@ impl Alarm {
     }
 }
 
-/// Lets a task end the session, for the output may take its time.
+/// Ends the session in a task, because the output may take time to close.
 fn close(core: &Arc<Core>, slot: &mut Slot) {
     slot.alarm = None;
     let slot = std::mem::replace(slot, Slot::new(core.channels));
     RUNTIME.spawn(Scope::current().wrap(end(core.clone(), close_output(core.clone(), slot))));
 }
 
-/// Whether the output could be opened is told first: what is told must not depend on how fast it is.
+/// Closes the output. Whether it could be opened is reported first: the events must not depend on how fast that is.
 async fn close_output(core: Arc<Core>, mut slot: Slot) -> Result<()> {
     while slot.output.as_ref().is_some_and(|output| !output.is_connected()) {
         let event = timed(|context, now| slot.poll(context, now)).await;
         tell(&core, Some(event));
     }
-    // Time stands still, so what sounds is cut where it is.
+    // Time stands still, so everything that sounds is cut off.
     let _ = core.with(|session, _| session.cut());
     slot.close(Instant::now()).await
 }

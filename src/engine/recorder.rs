@@ -1,4 +1,4 @@
-//! The file that a session's requests are written to.
+//! The recording: the file that a session's requests are written to.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
@@ -12,18 +12,18 @@ use crate::error::{Code, Result, SpeakerError};
 use crate::runtime::{DISK_LIMIT, DISK_SECONDS, DISKS, Disk, Lane, RUNTIME, is_pipe, open_at_once, within};
 use crate::session::Ticket;
 
-/// What the first line of a recording begins with: nothing else is overwritten.
+/// The beginning of a recording's first line: no other file is overwritten.
 const BEGINNING: &[u8] = br#"{"type":"session""#;
 
-/// A recording that is written. Dropping it closes the file behind what was asked to be written.
+/// The writer of a recording. Dropping it closes the file after everything was written.
 pub struct Recorder {
     file: Lane<RecordFile>,
-    /// Weak, as a stream's.
+    /// Weak, as that of a stream.
     core: Weak<Core>,
 }
 
 impl Recorder {
-    /// Nothing is opened before the first text.
+    /// Makes a recorder, which opens nothing before the first text.
     pub(super) fn new(path: PathBuf, core: &Arc<Core>) -> Self {
         let disk = Disk::of(&path);
         Self { file: DISKS.lane(disk, RecordFile { path, file: None }), core: Arc::downgrade(core) }
@@ -72,7 +72,7 @@ fn open(path: &Path) -> Result<File> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
-        // Readable by its owner only, because it may hold secrets, and what was said.
+        // Readable by its owner only, because it may hold secrets and spoken text.
         options.mode(0o600);
     }
     let refuse = |which: &str| {

@@ -1,4 +1,4 @@
-//! What a driver owns of a session: its output and its taps. Nobody else touches them, so they need no lock.
+//! The part of a session that its driver owns: the output and the taps. Nobody else touches them.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -21,7 +21,7 @@ use crate::scope::Scope;
 use crate::session::{Gauges, OutputRequest};
 
 thread_local! {
-    /// One a thread: a session needs it only while it is ticked.
+    /// One for each thread: a session needs it only while it is ticked.
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
@@ -34,13 +34,13 @@ pub(super) fn with_scratch<R>(tick: impl FnOnce(&mut Scratch) -> R) -> R {
 pub struct Slot {
     pub output: Option<Box<dyn Output>>,
     pub taps: Taps,
-    /// In real time: made when the output is first opened. It goes on whatever becomes of the output.
+    /// In real time: made when the output is first opened. It outlasts the output.
     pub clock: Option<FrameClock>,
-    /// On the manual clock: when a source has to have come to its first sound.
+    /// On the manual clock: the next deadline for the first sound of a source.
     pub alarm: Option<Alarm>,
-    /// Frames that nobody took in outputs that are gone.
+    /// Frames that earlier outputs dropped.
     dropped: u64,
-    /// Packets that they sent as they were encoded for others.
+    /// Packets that earlier outputs sent as encoded for others.
     shared: u64,
 }
 
@@ -49,7 +49,7 @@ impl Slot {
         Self { output: None, taps: Taps::new(channels), clock: None, alarm: None, dropped: 0, shared: 0 }
     }
 
-    /// Does what the session asks for; `Close` is for the driver. Returns what the session is to be told.
+    /// Carries out a request of the session; `Close` is for the driver. Returns the event of the result, if there is one.
     pub fn serve(&mut self, request: OutputRequest, core: &Core, now: Instant) -> Option<OutputEvent> {
         match request {
             OutputRequest::Open => {
@@ -93,13 +93,13 @@ impl Slot {
                 None
             }
             OutputRequest::GiveUp => {
-                // It may have been let in already.
+                // It may have joined already.
                 let leaving = self.output.take()?.give_up(now);
                 RUNTIME.spawn(Scope::current().wrap(leaving));
                 None
             }
             OutputRequest::Tap(request) => {
-                // Since the call another frame may have been handed over: its time begins with the next one.
+                // Another frame may have been handed over since the call: the tap begins with the next one.
                 let from = core.with(|session, _| session.now()).ok()?;
                 self.taps.open(*request, from);
                 None
@@ -116,7 +116,7 @@ impl Slot {
         }
     }
 
-    /// What happened to the output by itself. One that is lost is gone.
+    /// Polls the output for events. Closes an output that was lost.
     pub fn poll(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<OutputEvent> {
         let event = self.output.as_mut().map_or(Poll::Pending, |output| output.poll(context, now));
         if matches!(event, Poll::Ready(OutputEvent::Lost(..))) {
@@ -125,7 +125,7 @@ impl Slot {
         event
     }
 
-    /// Hands a mixed frame over, of so many samples.
+    /// Hands over a mixed frame of so many samples.
     pub fn write(&mut self, scratch: &mut Scratch, samples: usize, now: Instant) -> Result<()> {
         let result = self.hand_over(scratch, samples, now);
         scratch.let_go();
@@ -146,34 +146,34 @@ impl Slot {
             scratch.stems().for_each(|(stem, samples)| taps.add_stem(stem, samples));
         }
         taps.hand_over(samples as Samples);
-        // Nothing has ever sounded: there is no stream that would carry the silence.
+        // Nothing has ever sounded, so there is no stream to carry the silence.
         if scratch.is_empty() { output.skip(samples as Samples) } else { result }
     }
 
-    /// Lets silent time pass.
+    /// Advances over silent time.
     pub fn skip(&mut self, samples: Samples) -> Result<()> {
         self.taps.skip(samples);
         self.output.as_mut().map_or(Ok(()), |output| output.skip(samples))
     }
 
-    /// Time was lost.
+    /// Advances over lost time.
     pub fn lose(&mut self, samples: Samples) -> Result<()> {
         self.taps.skip(samples);
         self.output.as_mut().map_or(Ok(()), |output| output.lose(samples))
     }
 
-    /// Nothing follows for a while.
+    /// Notes that nothing follows for a while.
     pub fn rest(&mut self) -> Result<()> {
         self.taps.rest();
         self.output.as_mut().map_or(Ok(()), |output| output.rest())
     }
 
-    /// Returns true if the output and every tap take more at once.
+    /// Returns true if the output and every tap can take more.
     pub fn takes_more(&self) -> bool {
         self.output.as_ref().is_none_or(|output| output.has_room()) && self.taps.let_go_on()
     }
 
-    /// Begins to close the output, if there is one. What is returned ends when that is done.
+    /// Starts closing the output, if there is one. Returns a future of its end.
     pub fn close(&mut self, now: Instant) -> Closing {
         (self.dropped, self.shared) = (self.dropped_frames(), self.shared_packets());
         self.taps.rest();
@@ -196,18 +196,18 @@ impl Slot {
     }
 }
 
-/// Waits for a session's output to end, and tells. A panic in it breaks the session, like one of its own.
+/// Waits for a session's output to end, and reports it. A panic in it breaks the session, like one of its own.
 pub(super) async fn end(core: Arc<Core>, ending: impl Future<Output = Result<()>>) {
     let result = AssertUnwindSafe(ending).catch_unwind().await.unwrap_or_else(|_| {
         core.break_down();
         Ok(())
     });
-    // Before `close` settles: whoever waited for that finds it counted.
+    // Before `close` settles: whoever awaited that finds it counted.
     core.ended();
     let _ = core.with(|session, _| session.closed(result));
 }
 
-/// Lets the session know what became of its output.
+/// Reports an event of the output to the session.
 pub(super) fn tell(core: &Core, event: Option<OutputEvent>) {
     if let Some(event) = event {
         let _ = core.with(|session, at| session.output_event(event, at));

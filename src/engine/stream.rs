@@ -1,4 +1,4 @@
-//! A stream as its writer holds it: bytes go straight to the decode task, past the session.
+//! A writer's handle to a stream: bytes go straight to the decode task, past the session.
 
 use std::sync::{Arc, Weak};
 
@@ -8,12 +8,12 @@ use crate::mixer::Written;
 use crate::session::{Accepted, StreamStats, Ticket};
 use crate::source::{Encoding, Pipe};
 
-/// Dropping it changes nothing: its playback goes on until it is ended or stopped.
+/// The writer of a stream. Dropping it changes nothing: its playback goes on until it is ended or stopped.
 pub struct Stream {
     accepted: Accepted,
     pipe: Arc<Pipe>,
     encoding: Option<Encoding>,
-    /// Weak, for a writer must not keep a session open that its user has dropped.
+    /// Weak, because a writer must not keep a session open that its user has dropped.
     core: Weak<Core>,
 }
 
@@ -22,12 +22,12 @@ impl Stream {
         Self { accepted, pipe, encoding, core }
     }
 
-    /// Its `requestId`, and its name inside.
+    /// Returns its `requestId`, and its internal id.
     pub fn accepted(&self) -> &Accepted {
         &self.accepted
     }
 
-    /// Takes what there is room for and returns how many bytes; `None` once the playback has ended. `more` as in [`Pipe::write`].
+    /// Takes as many bytes as there is room for, and returns their number; `None` once the playback has ended. `more` as in [`Pipe::write`].
     pub fn write(&self, bytes: &[u8], more: bool) -> Option<usize> {
         self.pipe.write(bytes, more)
     }
@@ -40,17 +40,17 @@ impl Stream {
         });
     }
 
-    /// What was written is all.
+    /// Ends the stream.
     pub fn end(&self) {
         self.pipe.end(Ok(()));
     }
 
-    /// What was written is played, and then the playback fails.
+    /// Ends the stream with an error: what was written is played, and then the playback fails.
     pub fn fail(&self, message: String) {
         self.pipe.end(Err(SpeakerError::new(Code::Stream, message)));
     }
 
-    /// Sets a mark behind so many bytes that were written since the last flush; see [`Session::mark_stream`](crate::session::Session::mark_stream).
+    /// Sets a mark behind so many bytes written since the last flush; see [`Session::mark_stream`](crate::session::Session::mark_stream).
     pub fn mark(&self, name: String, number: u32, bytes: u64) -> Result<()> {
         let place = self.encoding.as_ref().and_then(|encoding| encoding.place(bytes));
         let written = place.map(|place| Written { bytes, place });
@@ -60,12 +60,12 @@ impl Stream {
         core.with(|session, at| session.mark_stream(self.accepted.id, written, name, number, at))?
     }
 
-    /// How it is doing; `None` once its playback is over.
+    /// Returns its state; `None` once its playback is over.
     pub fn stats(&self) -> Option<StreamStats> {
         self.core.upgrade()?.with(|session, _| session.stream_stats(self.accepted.id)).ok()?
     }
 
-    /// Drops what was written and not heard; `more` as in [`Pipe::write`]. Settles when it is done.
+    /// Drops everything written and not heard; `more` as in [`Pipe::write`]. Settles when it is done.
     pub fn flush(&self, more: bool, ticket: Ticket) {
         self.pipe.flush(more);
         let id = self.accepted.id;

@@ -1,15 +1,15 @@
-//! A tap as its reader holds it.
+//! A reader's handle to a tap.
 
 use std::sync::{Arc, Weak};
 
 use super::handle::Core;
 use crate::output::Backlog;
 
-/// What its reader says of the frames that it gets.
+/// The reader of a tap.
 pub struct Tap {
     id: u32,
     backlog: Arc<Backlog>,
-    /// Weak, as a stream's.
+    /// Weak, as that of a stream.
     core: Weak<Core>,
 }
 
@@ -18,20 +18,20 @@ impl Tap {
         Self { id, backlog, core }
     }
 
-    /// So many frames were taken; `more` tells whether the others will be, so that a manual clock waits for that.
+    /// Notes that so many frames were taken; with `more` the others will be too, so that a manual clock waits for that.
     pub fn took(&self, frames: usize, more: bool) {
         self.backlog.leave(frames);
         self.backlog.expect_reader(more);
     }
 
-    /// Frames that found no room.
+    /// Returns the number of frames that found no room.
     pub fn dropped(&self) -> u64 {
         self.backlog.dropped()
     }
 
-    /// Ends it.
+    /// Ends the tap.
     pub fn close(&self) {
-        // At once, for an `advance` may wait for this tap.
+        // At once, because an `advance` may wait for this tap.
         self.backlog.expect_reader(false);
         self.core.upgrade().map(|core| core.with(|session, _| session.untap(self.id)));
     }

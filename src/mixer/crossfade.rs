@@ -1,7 +1,7 @@
-//! One playback leaves as another comes on its track: when what comes may begin, and how both cross over.
+//! Crossfades between two playbacks of one track: when the next one may begin, and how both cross over.
 //!
-//! In a queue the one that plays reports when its end is near: what follows begins then, and both cross over up to that end. One
-//! that is replaced goes on until what comes begins, and crosses over then. Either takes half of each at most, so that a
+//! In a queue a playback reports when its end is near: the next one begins then, and both cross over up to that end. A playback
+//! that is replaced goes on until its successor begins, and crosses over then. A crossfade takes half of each at most, so that a
 //! short one is not over before it has risen.
 
 use super::Mixer;
@@ -11,7 +11,7 @@ use super::voice::Voice;
 use crate::audio::{EDGE_FADE, Samples};
 
 impl Mixer {
-    /// Returns true if one of a length, if that is known, may begin on a track at the next sample; if not,
+    /// Returns true if a playback of this length, if that is known, may begin on a track at the next sample; if not,
     /// [`What::EndApproaching`](super::What) is reported when it may.
     pub fn makes_way<V: AsMut<Voice>>(voices: &mut [V], track: u32, length: Option<Samples>) -> bool {
         let mut on_track = voices.iter_mut().map(V::as_mut).filter(|voice| voice.track == track);
@@ -20,7 +20,7 @@ impl Mixer {
 }
 
 impl Voice {
-    /// After how many samples its end is so near that what follows may begin; `None` if that is not known, or was reported.
+    /// Returns after how many samples its end is so near that the next playback may begin; `None` if that is not known, or was reported.
     pub(super) fn end_approaches_in(&self) -> Option<Samples> {
         let left = self.left().filter(|_| self.lead > 0 && !self.state.end_reported && self.state.stop.is_none())?;
         if self.state.gate.is_paused {
@@ -29,17 +29,17 @@ impl Voice {
         Some(left.saturating_sub(self.state.lead.unwrap_or(self.longest(left))))
     }
 
-    /// Returns true if one of a length, if that is known, may begin on its track: where it is too early for a short one, the
-    /// end is reported again.
+    /// Returns true if a playback of this length, if that is known, may begin on its track: where it is too early for a short one,
+    /// the approaching end is reported again.
     fn makes_way(&mut self, length: Option<Samples>) -> bool {
         let State { stop: None, cross: None, leaves: None, .. } = self.state else { return true };
         if self.state.gate.is_paused {
-            // Its end comes no nearer.
+            // While it is paused its end does not approach.
             return true;
         }
         let Some(left) = self.left().filter(|_| self.lead > 0) else { return true };
         if left == 0 {
-            // It ends at this sample, and that comes first.
+            // It ends at this sample, which is handled first.
             return false;
         }
         let lead = self.longest(left).min(length.map_or(Samples::MAX, |length| length / 2));
@@ -52,12 +52,12 @@ impl Voice {
         (self.state.end_reported, self.state.lead) = (false, None);
     }
 
-    /// Crosses over to one that begins now on its track, if it is to.
+    /// Crosses over to a voice that begins now on its track, if its end is near or it was replaced.
     pub(super) fn cross_over(&mut self, coming: &mut Self) {
         let Some(longest) = self.crosses() else { return };
         let half = coming.left().map_or(Samples::MAX, |length| length / 2);
-        // What ends by itself falls up to its end, whatever comes.
-        // A cut is never shorter than an edge, however short what comes is.
+        // A voice that ends by itself falls up to its end, whatever comes.
+        // A cut is never shorter than an edge, however short the coming voice is.
         let edge = (EDGE_FADE as Samples).min(longest);
         let length = if self.state.leaves.is_some() { longest.min(half).max(edge) } else { longest };
         let fall = Ramp::cross(self.state.played, length, 1.0, 0.0);
@@ -71,7 +71,7 @@ impl Voice {
         }
     }
 
-    /// For how many samples it can cross over with what begins now; `None` if it does not.
+    /// Returns for how many samples it can cross over with a voice that begins now; `None` if it does not.
     fn crosses(&self) -> Option<Samples> {
         let State { stop: None, cross: None, leaves, end_reported, .. } = self.state else { return None };
         match (leaves, self.left()) {
@@ -80,12 +80,12 @@ impl Voice {
         }
     }
 
-    /// The longest time before its end at which anything may follow.
+    /// Returns the longest time before its end at which another may begin.
     fn longest(&self, left: Samples) -> Samples {
         self.lead.min((self.state.played + left) / 2)
     }
 
-    /// Samples to its end, if that is known and nothing ends it before.
+    /// Returns the samples left to its end, if that is known and nothing ends it before.
     pub(super) fn left(&self) -> Option<Samples> {
         let left = self.reader.left().filter(|_| !self.state.gate.is_swapping())?;
         (self.state.played + left <= self.limit).then_some(left)

@@ -1,10 +1,10 @@
 //! Ducking: while a higher role sounds, the lower ones fall back, on all tracks. A role's level is a pure function of the
-//! session's time, so whatever starts meanwhile starts where its role is.
+//! session's time, so a playback that starts meanwhile starts at the level of its role.
 
 use super::ramp::Ramp;
 use crate::audio::Samples;
 
-/// What a playback is to its listener, from low to high.
+/// The importance of a playback to its listener, from low to high.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Role {
     /// Gives way to everything.
@@ -23,14 +23,14 @@ impl Role {
     pub const ALL: [Self; 4] = [Self::Ambient, Self::Media, Self::Voice, Self::System];
 }
 
-/// How far a role falls back, and how fast.
+/// The depth of ducking, and its speed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Duck {
     /// Linear.
     pub level: f32,
-    /// From full to `level`; from somewhere between in proportion, so that the slope is always the same.
+    /// The time from full to `level`; from a level between in proportion, so that the slope is always the same.
     pub attack: Samples,
-    /// From `level` to full.
+    /// The time from `level` to full.
     pub release: Samples,
 }
 
@@ -45,7 +45,7 @@ impl Ducking {
         Self { duck, levels: [Ramp::flat(1.0); Role::ALL.len()] }
     }
 
-    /// From `now` on `highest` is the highest role that sounds.
+    /// Sets the highest role that sounds from `now` on.
     pub fn update(&mut self, highest: Option<Role>, now: Samples) {
         let Some(Duck { level, attack, release }) = self.duck else { return };
         for (role, ramp) in Role::ALL.into_iter().zip(&mut self.levels) {
@@ -57,7 +57,7 @@ impl Ducking {
         }
     }
 
-    /// The level of a role over the session's time.
+    /// Returns the level of a role over the session's time.
     pub fn level(&self, role: Role) -> Ramp {
         self.levels[role as usize]
     }
@@ -110,7 +110,7 @@ mod tests {
         assert_eq!([200, 600, 1_000, 5_000].map(|now| media(&ducking, now)), [0.5, 0.75, 1.0, 1.0]);
         ducking.update(Some(Role::Voice), 600);
         assert_eq!([600, 700, 800].map(|now| media(&ducking, now)), [0.75, 0.5, 0.25]);
-        // A second one that ducks it makes it no lower, and the end of the first no louder.
+        // A second role that ducks it makes it no lower, and the end of the first no louder.
         ducking.update(Some(Role::System), 900);
         ducking.update(Some(Role::Voice), 950);
         assert_eq!(media(&ducking, 2_000), 0.25);

@@ -9,12 +9,12 @@ use crate::audio::{EDGE_FADE, Samples};
 use crate::source::PcmReader;
 
 impl Voice {
-    /// Makes it fall silent within 5 ms, and stand still from there.
+    /// Falls silent within 5 ms, and stands still from there.
     pub fn pause(&mut self) {
         self.state.gate.is_paused = true;
         self.rearm_end_notice();
         if std::mem::take(&mut self.state.gate.goes_on) {
-            // It was resumed, and not a sample followed: it stands still as before.
+            // It was resumed, and no sample followed: it stands still as before.
             if std::mem::take(&mut self.state.gate.is_blocked) {
                 self.state.underrun = None;
             }
@@ -25,7 +25,7 @@ impl Voice {
         }
     }
 
-    /// Makes it go on; if it seeks a place, it stays silent until that is loaded.
+    /// Goes on; if it seeks a place, it stays silent until that is loaded.
     pub fn resume(&mut self) {
         let here = self.state.played;
         let gate = &mut self.state.gate;
@@ -35,7 +35,7 @@ impl Voice {
         let was_held = std::mem::take(&mut gate.is_held);
         gate.goes_on |= was_held;
         if gate.seeks {
-            // The place that it leaves must not sound again.
+            // The old place must not sound again.
             if was_held {
                 self.block();
             } else {
@@ -46,12 +46,12 @@ impl Voice {
         }
     }
 
-    /// Returns true if it stands still, paused.
+    /// Returns true if it is paused and stands still.
     pub fn is_held(&self) -> bool {
         self.state.gate.is_held
     }
 
-    /// Returns true if it is silent for as long as its writer is behind, and nothing else is to become of it: nobody need mix it.
+    /// Returns true if it is silent until its writer goes on, and nothing else is about to happen to it: it need not be mixed.
     pub fn is_dormant(&self) -> bool {
         let State { underrun, stop, leaves, gate, .. } = &self.state;
         let silent = underrun.as_ref().is_some_and(|underrun| underrun.reported && underrun.silent > 0);
@@ -60,7 +60,7 @@ impl Voice {
         silent && stays && starves && self.stall_timeout == Samples::MAX && !self.reader.learns()
     }
 
-    /// Returns true once after it stood still.
+    /// Returns true once after a resume, so that it is reported once.
     pub fn goes_on(&mut self) -> bool {
         !self.state.gate.is_blocked && std::mem::take(&mut self.state.gate.goes_on)
     }
@@ -69,23 +69,23 @@ impl Voice {
     pub fn seek(&mut self) {
         self.state.gate.seeks = true;
         if self.state.gate.goes_on {
-            // It stood still, and the place that it left must not sound again.
+            // It stood still, and the old place must not sound again.
             self.block();
         }
         self.rearm_end_notice();
     }
 
-    /// No other reader will come but one that is here already.
+    /// Ends a seek whose reader has not come.
     pub fn give_up_seek(&mut self) {
         self.state.gate.seeks = false;
         self.unblock();
     }
 
-    /// Goes on from another place once it is silent; at once if it is, and then reports it. Reports, too, the reader of an
-    /// earlier place that is not wanted any more.
+    /// Goes on from another place once it is silent, and returns the event if it is already. Returns the event, too, if the reader of an
+    /// earlier seek is displaced by this one.
     pub fn go_to(&mut self, reader: PcmReader) -> Result<Option<What>, PcmReader> {
         self.state.gate.seeks = false;
-        // What is on its way out stays where it is.
+        // A voice that is being stopped stays where it is.
         if self.state.stop.is_some() || self.state.leaves.is_some() {
             self.unblock();
             return Err(reader);
@@ -100,7 +100,7 @@ impl Voice {
 
     fn swap(&mut self, next: Next) -> Option<What> {
         if let Some(Next::Flushed(spent) | Next::Sought(spent)) = self.state.gate.next.replace(next) {
-            // It falls already.
+            // It is falling already.
             return Some(What::Swapped { spent, sought: None });
         }
         let here = self.state.played;
@@ -112,12 +112,12 @@ impl Voice {
         None
     }
 
-    /// Returns true if it had nothing more to give before.
+    /// Returns true if it fell silent for want of samples before `here`.
     pub(super) fn is_silent_at(&self, here: Samples) -> bool {
         self.state.underrun.as_ref().is_some_and(|underrun| underrun.fall.end() <= here)
     }
 
-    /// It is silent: goes on with the other reader, if there is one, and hands the spent one out.
+    /// Goes on with the next reader, if there is one, and returns the spent one; called while it is silent.
     pub fn exchange(&mut self) -> Option<What> {
         let (reader, is_sought) = match self.state.gate.next.take()? {
             Next::Flushed(mut reader) => {
@@ -128,7 +128,7 @@ impl Voice {
         };
         let here = self.state.played;
         let silent = self.state.underrun.take().map_or(0, |underrun| underrun.silent);
-        // What is not written yet is no stall.
+        // Waiting for the first write is no stall.
         self.state.underrun = (!reader.is_ready()).then(|| Underrun::silence(here, silent));
         if std::mem::take(&mut self.state.gate.is_blocked) && self.state.underrun.is_none() {
             self.state.gate.rise(here);
@@ -138,7 +138,7 @@ impl Voice {
         Some(What::Swapped { spent, sought: is_sought.then(|| self.reader.place()) })
     }
 
-    /// It is silent: stands still if it is paused, and rises if not.
+    /// Stands still if it is paused, and rises if not; called while it is silent.
     pub fn hold_or_rise(&mut self) -> Option<What> {
         let here = self.state.played;
         let gate = &mut self.state.gate;
@@ -161,19 +161,19 @@ impl Voice {
             return;
         }
         if self.state.gate.goes_on {
-            // It is silent still: nothing of it may pass before it is told that it goes on.
+            // It is still silent: no sample may come before its resume is reported.
             return self.block();
         }
         self.state.gate.is_blocked = true;
         self.shut();
     }
 
-    /// Returns true if it is silent without taking anything, until the place that it seeks is there or a halt is over.
+    /// Returns true if it is silent and takes nothing from its reader, until the place that it seeks is loaded or a halt is over.
     pub fn is_blocked(&self) -> bool {
         self.state.gate.is_blocked && self.is_silent_at(self.state.played)
     }
 
-    /// Silent from here on, without taking anything.
+    /// Is silent from here on, and takes nothing from its reader.
     fn block(&mut self) {
         let here = self.state.played;
         self.state.gate.is_blocked = true;
@@ -181,7 +181,7 @@ impl Voice {
         self.state.underrun = Some(Underrun::silence(here, 0));
     }
 
-    /// The halt is over: rises again, unless the place that it seeks is not there yet.
+    /// Rises again after a halt, unless the place that it seeks is not loaded yet.
     pub fn go_on_after_halt(&mut self) {
         if !self.state.gate.seeks {
             self.unblock();
@@ -196,7 +196,7 @@ impl Voice {
         }
     }
 
-    /// Falls silent; what does already goes on falling.
+    /// Falls silent; a fall under way goes on.
     fn shut(&mut self) {
         let (here, end) = (self.state.played, self.fall_end(EDGE_FADE as Samples));
         let gate = &mut self.state.gate;

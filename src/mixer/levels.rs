@@ -1,5 +1,5 @@
-//! What a voice's samples are turned to: its gain and all its ramps, multiplied. In one order always, or the last bit would depend on how
-//! time is cut.
+//! The level of a voice's samples: its gain and all its ramps, multiplied. Always in one order, or the last bit would depend on how
+//! time is cut into steps.
 
 use super::ramp::Ramp;
 use crate::audio::Samples;
@@ -7,18 +7,18 @@ use crate::audio::Samples;
 /// The gain of a voice and its ramps, over its next samples.
 pub struct Levels {
     pub gain: f32,
-    /// Over the session's time, which is `now` at the first of them: of its role, and of its track.
+    /// Ramps over the session's time, which is `now` at the first sample: of its role, and of its track.
     pub over_time: [Ramp; 3],
     pub now: Samples,
-    /// Over the voice's own positions, of which the first is `here`.
+    /// Ramps over the voice's own positions, of which the first is `here`.
     pub ramps: [Ramp; 6],
-    /// Of these the lower one holds.
+    /// Two falls, of which the lower one holds.
     pub falls: [Ramp; 2],
     pub here: Samples,
 }
 
 impl Levels {
-    /// The gain, if the next `length` samples have one.
+    /// Returns the gain, if it is the same for the next `length` samples.
     pub fn flat(&self, length: usize) -> Option<f32> {
         let length = length as Samples;
         let is_flat = |ramp: &Ramp, from: Samples| ramp.is_flat(from, from + length);
@@ -31,7 +31,7 @@ impl Levels {
         })
     }
 
-    /// The gains of the samples behind the first `passed`.
+    /// Fills in the gains of the samples behind the first `passed`.
     pub fn gains(&self, passed: usize, gains: &mut [f32]) {
         let passed = passed as Samples;
         gains.fill(self.gain);

@@ -1,20 +1,20 @@
-//! The look-ahead peak limiter at the end of a bus: what stays within full scale passes bit for bit, what does not is
-//! turned down before it comes, and nothing is shifted in time.
+//! The look-ahead peak limiter at the end of a bus: samples within full scale pass bit for bit, the gain falls before
+//! louder ones come, and nothing is shifted in time.
 //!
-//! The mixer shows it [`LOOK_AHEAD`] samples more than it hands on, so no delay line is needed. For each sample, as in
+//! The mixer gives it [`LOOK_AHEAD`] samples more than it hands on, so no delay line is needed. For each sample, as in
 //! Giannoulis, Massberg and Reiss, “Digital Dynamic Range Compressor Design” (JAES 60 (6), 2012), a peak detector is followed by
 //! the smoothing of the gain, in the domain where it is applied:
 //!
 //! 1. A sample over full scale, as soon as it is seen, arms the detector; while it is armed, true peaks count too
-//!    (`true_peak.rs`). What is louder than the ceiling needs a reduction.
-//! 2. That is held, so that it does not follow the waves of a low tone, and averaged over the look-ahead, which makes a
+//!    (`true_peak.rs`). A peak over the ceiling needs a gain reduction.
+//! 2. The reduction is held, so that it does not follow the waves of a low tone, and averaged over the look-ahead, which makes a
 //!    straight line that is down when the peak comes (`reduction.rs`).
 //! 3. The gain follows that line down at once and recovers exponentially ([`Slope`]).
 //!
-//! All of it advances by samples, never by blocks, so the output does not depend on how time is cut. What is shown ahead may turn
-//! out otherwise: a voice is stopped or started. Then everything that was foreseen is taken back and seen anew, and the
-//! gain goes on from where it is, in a line that is as steep as the nearest peak asks for, but never a step. Only a
-//! peak that nobody could foresee, within the first millisecond, may be clipped at full scale.
+//! All of it advances by samples, never by blocks, so the output does not depend on how time is cut. The samples ahead may
+//! change: a voice is stopped or started. Then everything planned is taken back and planned anew, and the
+//! gain goes on from where it is, in a line as steep as the nearest peak needs, but never a step. Only an
+//! unforeseeable peak, within the first millisecond, may be clipped at full scale.
 
 mod reduction;
 mod true_peak;
@@ -24,45 +24,45 @@ use crate::audio::{LOOK_AHEAD, PER_MS, SAMPLE_RATE};
 use reduction::{ALL, Reduction};
 use true_peak::{CHUNK, Peaks, REACH, TruePeak};
 
-/// Peaks up to here pass untouched: full scale.
+/// The level up to which peaks pass unchanged: full scale.
 pub const THRESHOLD: f32 = 1.0;
 
-/// Where louder peaks are brought: the largest 16-bit sample.
+/// The level to which louder peaks are brought: the largest 16-bit sample.
 const CEILING: f32 = 32_767.0 / 32_768.0;
 
-/// The least gain that is ever needed: −120 dB. What is still too loud is clipped.
+/// The smallest gain: −120 dB. Anything still too loud is clipped.
 const LEAST_GAIN: f32 = 1e-6;
 
-/// How many samples ahead true peaks are known.
+/// The number of samples ahead whose true peaks are known.
 const AHEAD: usize = LOOK_AHEAD - REACH;
 
-/// What is kept of the past: what the first gap's true peak depends on.
+/// The number of past samples that are kept: those that the first gap's true peak depends on.
 const BEHIND: usize = REACH - 1;
 
-/// How long true peaks count after a sample over full scale: until the gain is all but back.
+/// The time for which true peaks count after a sample over full scale: until the gain is almost back.
 const ARMED: u32 = 500 * PER_MS as u32;
 
-/// The most that the gain moves in a sample where peaks are foreseen: from 1 to 0 within the look-ahead.
+/// The largest gain step per sample where peaks are foreseen: from 1 to 0 within the look-ahead.
 const GENTLE: f32 = 1.0 / (AHEAD + 1) as f32;
 
-/// The most that it ever moves in a sample: from 1 to 0 in a millisecond.
+/// The largest gain step per sample at all: from 1 to 0 in a millisecond.
 const STEEPEST: f32 = 1.0 / PER_MS as f32;
 
 /// The time in which the gain recovers by a factor of e.
 const RELEASE_MS: f32 = 80.0;
 
-/// How far beyond 1 the gain aims, half a step of 16 bits: else it would never get there.
+/// The overshoot beyond 1 that the gain aims for, half a step of 16 bits: otherwise it would never get there.
 const BEYOND: f32 = 1.0 / 65_536.0;
 
 pub struct Limiter {
     channels: usize,
     true_peak: TruePeak,
-    /// For how many samples true peaks still count.
+    /// The number of samples for which true peaks still count.
     armed: u32,
-    /// 23 kB, made for the first sample over full scale: most sounds have none.
+    /// 23 kB, made at the first sample over full scale: most sounds have none.
     reduction: Option<Reduction>,
     slope: Slope,
-    /// The input around the present as it was last seen: [`BEHIND`] samples that are past, [`LOOK_AHEAD`] that are to come.
+    /// The input around the present as last seen: [`BEHIND`] past samples and [`LOOK_AHEAD`] future ones.
     seen: Box<[f32]>,
 }
 
@@ -72,7 +72,7 @@ impl Limiter {
         Self { channels, true_peak: TruePeak::new(), armed: 0, reduction: None, slope: Slope::new(), seen }
     }
 
-    /// Returns true if it lets everything pass; in silence it then need not be called.
+    /// Returns true if it passes everything unchanged; in silence it then need not be called.
     pub fn is_at_rest(&self) -> bool {
         self.armed == 0 && self.slope.is_flat() && self.reduction.as_ref().is_none_or(Reduction::is_none)
     }
@@ -81,7 +81,7 @@ impl Limiter {
         self.reduction.get_or_insert_with(Reduction::new)
     }
 
-    /// Limits the first `frames` of `window` in place; the rest is what comes next. Returns true if all of them pass bit for bit.
+    /// Limits the first `frames` of `window` in place; the rest is the look-ahead. Returns true if all of them pass bit for bit.
     pub fn process(&mut self, window: &mut [f32], frames: usize) -> bool {
         let first = self.first_at_work(window, frames);
         if first == frames {
@@ -95,9 +95,9 @@ impl Limiter {
         false
     }
 
-    /// Lets samples pass without a look at them: it must be at rest, and neither they nor what is seen ahead may be over full scale.
+    /// Passes samples without looking at them: it must be at rest, and neither they nor the look-ahead may be over full scale.
     pub fn pass(&mut self, samples: &[f32]) {
-        // What is to come counts only for one that is at work, which looks at it anew.
+        // The future samples count only while it is at work, and are then seen anew.
         let past = &mut self.seen[..BEHIND * self.channels];
         let new = samples.len().min(past.len());
         past.copy_within(new.., 0);
@@ -105,7 +105,7 @@ impl Limiter {
         past[place..].copy_from_slice(&samples[samples.len() - new..]);
     }
 
-    /// The first sample that does not simply pass, or `frames` if all do. Brings up to date what is foreseen at that sample.
+    /// Returns the first sample that does not simply pass, or `frames` if all do. Updates the plan for that sample.
     fn first_at_work(&mut self, window: &[f32], frames: usize) -> usize {
         let ahead = &window[..LOOK_AHEAD * self.channels];
         if !self.is_at_rest() {
@@ -123,7 +123,7 @@ impl Limiter {
         over.saturating_sub(LOOK_AHEAD)
     }
 
-    /// Plans anew for what is to come, which was not known before this very sample.
+    /// Plans anew for the future samples, which were not known before this sample.
     fn foresee(&mut self, ahead: &[f32]) {
         self.seen[BEHIND * self.channels..].copy_from_slice(ahead);
         self.slope.steepest = GENTLE;
@@ -139,7 +139,7 @@ impl Limiter {
         }
     }
 
-    /// Keeps what surrounds the next sample.
+    /// Keeps the samples around the next one.
     fn remember(&mut self, window: &[f32], frames: usize) {
         let past = BEHIND.saturating_sub(frames) * self.channels;
         let gone = BEHIND * self.channels - past;
@@ -162,7 +162,7 @@ impl Limiter {
         }
     }
 
-    /// What the next `count` samples need: for their true peaks while armed, else for what they are themselves.
+    /// Returns the reductions that the next `count` samples need: for their true peaks while armed, else for the samples themselves.
     fn examine(&mut self, peaks: &Peaks, count: usize) -> [i32; CHUNK] {
         let newest = &peaks.at[REACH..][..count];
         if self.armed as usize > count {
@@ -180,18 +180,18 @@ impl Limiter {
         counting.map(needed)
     }
 
-    /// One sample more is seen.
+    /// Updates the detector with one more sample.
     fn watch(&mut self, peak: f32) {
         self.armed = if is_over(&peak) { ARMED } else { self.armed.saturating_sub(1) };
     }
 }
 
-/// How far the gain is below 1, from sample to sample.
+/// The gain from sample to sample, as its distance below 1.
 struct Slope {
     down: f32,
-    /// The most that it goes down in the next sample.
+    /// The largest step down in the next sample.
     steepest: f32,
-    /// What is left of it after one sample of recovery.
+    /// The factor of `down` per sample of recovery.
     release: f32,
 }
 
@@ -205,13 +205,13 @@ impl Slope {
         self.down == 0.0
     }
 
-    /// Makes it steep enough to be at `down` after `samples` more than the next.
+    /// Makes it steep enough to reach `down` after `samples` more than the next.
     fn reach(&mut self, down: f32, samples: usize) {
         let needed = (down - self.down) / (samples + 1) as f32;
         self.steepest = self.steepest.max(needed).min(STEEPEST);
     }
 
-    /// The next sample's gain: down to where it is wanted as fast as it may, else up again.
+    /// Returns the next sample's gain: towards the wanted reduction as fast as allowed, else up again.
     fn follow(&mut self, wanted: f32) -> f32 {
         let released = self.down * self.release - BEYOND * (1.0 - self.release);
         let goal = if wanted > released { wanted } else { released }; // never below 0, as `wanted` is not
@@ -229,12 +229,12 @@ fn is_over(sample: &f32) -> bool {
     sample.abs() > THRESHOLD
 }
 
-/// Where the first sample over full scale is. Where none is, that is all that a frame costs at rest.
+/// Returns the index of the first sample over full scale. At rest this is all that a frame costs.
 fn first_over(samples: &[f32]) -> Option<usize> {
     (highest(samples) > THRESHOLD).then(|| samples.iter().position(is_over))?
 }
 
-/// The highest peak. In lanes and by comparing, which a processor does to several samples at once.
+/// Returns the highest peak. It works in lanes and by comparing, so that it becomes vector code.
 pub fn highest(samples: &[f32]) -> f32 {
     let higher = |peak: f32, sample: &f32| if sample.abs() > peak { sample.abs() } else { peak };
     let mut lanes = [0.0; 16];
@@ -250,7 +250,7 @@ fn peak(frame: &[f32]) -> f32 {
     frame.iter().fold(0.0, |peak, sample| peak.max(sample.abs()))
 }
 
-/// What must be taken off a peak, of [`ALL`].
+/// Returns the reduction that a peak needs, as a part of [`ALL`].
 fn needed(peak: f32) -> i32 {
     let loud = if peak > THRESHOLD { peak } else { CEILING }; // no branch: peaks come and go
     ALL - ((CEILING / loud).max(LEAST_GAIN) * ALL as f32) as i32

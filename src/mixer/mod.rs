@@ -1,7 +1,8 @@
 //! Voices → frames: sums the voices of each track, sums the tracks of each stream, cuts edges without a click, limits the sum.
 //!
 //! [`Mixer::mix`] is the only code that runs on every tick. It takes no lock, logs nothing and drops nothing large. Once its scratch
-//! has grown it allocates for two things: a stream's first sample over full scale, and a clip whose samples can't be handed over as they are. The voices belong to the session; the mixer is shown them.
+//! has grown it allocates for two things: a stream's first sample over full scale, and a clip whose samples can't be handed over as they
+//! are. The voices belong to the session and are passed to the mixer.
 
 mod crossfade;
 mod duck;
@@ -33,7 +34,7 @@ pub use track::{TrackCounts, TrackVolume};
 use voice::Boundary;
 pub use voice::{End, PlaybackId, Voice, Written};
 
-/// How tracks become streams of the output.
+/// The mapping of tracks to streams of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Routing {
     /// One stream holds everything: a file, a callback.
@@ -42,15 +43,15 @@ pub enum Routing {
     PerTrack,
 }
 
-/// What a mixer remembers of a stream between frames.
+/// The state of a stream between frames.
 struct Stream {
     id: u32,
     limiter: Limiter,
-    /// True if a voice was mixed into the current frame, or the limiter still recovers.
+    /// A voice was mixed into the current frame, or the limiter still recovers.
     sounding: bool,
 }
 
-/// Sums voices into streams. Without threads, locks or clocks.
+/// The mixer, which sums voices into streams: without threads, locks or clocks.
 pub struct Mixer {
     channels: usize,
     routing: Routing,
@@ -58,11 +59,11 @@ pub struct Mixer {
     /// The tracks that ever had a voice, in the order in which they are summed.
     order: Vec<u32>,
     tracks: Tracks,
-    /// What is kept by itself, for the tap of this id.
+    /// The parts that are kept for taps, each with the tap's id.
     tapped: Vec<(u32, Stem)>,
     /// The session's time: samples mixed or skipped so far.
     now: Samples,
-    /// Samples of the current frame that are mixed, and how many it will have.
+    /// The mixed samples of the current frame, and its length.
     filled: usize,
     frames: usize,
     underruns: u64,
@@ -70,7 +71,7 @@ pub struct Mixer {
 }
 
 impl Mixer {
-    /// A mixer of `channels` interleaved channels; without `duck` no role gives way to another.
+    /// Makes a mixer of `channels` interleaved channels; without `duck` no role gives way to another.
     pub fn new(channels: usize, routing: Routing, duck: Option<Duck>) -> Self {
         Self {
             channels,
@@ -87,12 +88,12 @@ impl Mixer {
         }
     }
 
-    /// The session's time of the next sample.
+    /// Returns the session's time of the next sample.
     pub fn now(&self) -> Samples {
         self.now
     }
 
-    /// How often a source was not there in time.
+    /// Returns how often a source was not ready in time.
     pub fn underruns(&self) -> u64 {
         self.underruns
     }
@@ -107,7 +108,7 @@ impl Mixer {
         voices.iter_mut().map(V::as_mut).all(|voice| voice.is_held() || voice.is_dormant())
     }
 
-    /// Returns true if the next `frames` samples of every voice are there.
+    /// Returns true if the next `frames` samples of every voice are decoded.
     pub fn is_fed<V: AsMut<Voice>>(voices: &mut [V], frames: usize) -> bool {
         voices.iter_mut().map(V::as_mut).all(|voice| voice.is_held() || voice.is_fed(frames))
     }
@@ -126,13 +127,13 @@ impl Mixer {
         }
     }
 
-    /// Moves the session's time on without mixing; voices go on after it where they are.
+    /// Advances the session's time without mixing; the voices go on from where they are.
     pub fn skip<V: AsMut<Voice>>(&mut self, voices: &mut [V], samples: Samples) {
         self.update_ducking(voices);
         self.now += samples;
     }
 
-    /// Forgets what the limiters still recover from: after a cut nothing is left to be heard.
+    /// Drops the limiters with what they still recover from: after a cut nothing is left to be heard.
     pub fn reset(&mut self) {
         self.streams.clear();
         self.order.clear();
@@ -144,43 +145,44 @@ impl Mixer {
         self.tracks.set_volume(track, change, self.now);
     }
 
-    /// Makes a track silent within 5 ms, or lifts that; its volume stays. Returns false if it was so already.
+    /// Mutes or unmutes a track within 5 ms; its volume stays. Returns false if nothing changes.
     pub fn set_muted(&mut self, track: u32, muted: bool) -> bool {
         self.tracks.set_muted(track, muted, self.now)
     }
 
-    /// Brings a track, of two channels, to one side from the next sample on: -1 is left, 1 right, 0 leaves it as it is. Like
-    /// [`set_volume`](Self::set_volume) in everything else.
+    /// Pans a track of two channels from the next sample on: -1 is left, 1 right, 0 leaves it as it is. Fades as
+    /// [`set_volume`](Self::set_volume) does.
     pub fn set_pan(&mut self, track: u32, pan: f32, fade: Samples) {
         self.tracks.set_pan(track, pan, fade, self.now);
     }
 
-    /// Returns true if a track was made silent.
+    /// Returns true if a track is muted in the mix.
     pub fn is_muted(&self, track: u32) -> bool {
         self.tracks.is_muted(track)
     }
 
-    /// What was counted of a track, and how it is set.
+    /// Returns a track's counts and settings.
     pub fn track_counts(&self, track: u32) -> TrackCounts {
         self.tracks.counts(track)
     }
 
-    /// Keeps a part of the mix from now on, for the tap of this id. Where tracks are streams, their frames have them.
+    /// Keeps a part of the mix from now on, for the tap with this id. A track that is a stream of its own needs no tap: its frames are
+    /// the part.
     pub fn tap(&mut self, id: u32, stem: Stem) {
         self.tapped.push((id, stem));
     }
 
-    /// A playback is over: returns the taps of it, which end.
+    /// Ends the taps of a playback that is over, and returns their ids.
     pub fn untap_playback(&mut self, id: PlaybackId) -> impl Iterator<Item = u32> {
         self.tapped.extract_if(.., move |(_, stem)| *stem == Stem::Playback(id)).map(|(tap, _)| tap)
     }
 
-    /// Ends that.
+    /// Ends the tap with this id.
     pub fn untap(&mut self, id: u32) {
         self.tapped.retain(|(tap, _)| *tap != id);
     }
 
-    /// True if tracks are streams of their own.
+    /// Returns true if each track is a stream of its own.
     pub fn is_per_track(&self) -> bool {
         self.routing == Routing::PerTrack
     }
@@ -198,10 +200,10 @@ impl Mixer {
         self.streams.iter_mut().for_each(|stream| stream.sounding = !stream.limiter.is_at_rest());
     }
 
-    /// One step: reports what is over at this sample, or so near its end that what follows may start here; or, where nothing
-    /// is, mixes on to the end of the frame or the first sample where a voice ends, nears its end or pauses. Returns false once
-    /// the frame is full and everything that ended with it is reported. A voice whose end is reported must be taken out of
-    /// `voices` before the next step.
+    /// Takes one step. Reports every voice that is over at this sample, or so near its end that the next one may start here. If there is
+    /// none, mixes up to the end of the frame, or to the first sample where a voice ends, nears its end or pauses. Returns false
+    /// once the frame is full and everything that ended with it is reported. A voice whose end is reported must be removed
+    /// from `voices` before the next step.
     ///
     /// Order in a step: sum of a track → sum of the tracks → limiter → notices.
     pub fn mix<V: AsMut<Voice>>(&mut self, voices: &mut [V], scratch: &mut Scratch, notices: &mut Vec<Notice>) -> bool {
@@ -213,7 +215,7 @@ impl Mixer {
             let boundary = voice.prepare(step + LOOK_AHEAD, &mut late);
             self.underruns += late;
             self.tracks.ran_out(voice.track, late);
-            // At the border of a frame only what is over is reported: a first sample belongs to the frame that carries it.
+            // At the border of a frame only ends are reported: a first sample belongs to the frame that carries it.
             let begins = step > 0 || matches!(boundary, Some((0, _)));
             if let Some(what) = begins.then(|| voice.on_first_sample()).flatten() {
                 notices.push(Notice { id, at, what });
@@ -278,7 +280,7 @@ impl Mixer {
         for track in order.iter().filter(|track| stream_of(*routing, **track) == id) {
             let is_kept = |stem: Stem| tapped.iter().any(|(_, kept)| *kept == stem);
             let is_tapped = is_kept(Stem::Track(*track));
-            // What comes first needs no sum of its own.
+            // The first track needs no sum of its own.
             let sides = tracks.sides(*track, *now);
             let is_first = sum.is_empty() && !is_tapped && sides.is_none();
             let levels = tracks.levels(*track);
@@ -302,7 +304,7 @@ impl Mixer {
                     voice.render(into, step, over_time, *now)
                 };
                 piece = match piece {
-                    // It gives nothing.
+                    // A dormant voice adds nothing.
                     piece if voice.is_dormant() => piece,
                     Piece::Silence => own,
                     _ => Piece::Other,
@@ -335,22 +337,22 @@ impl Mixer {
         scratch.keep(id, *filled, stream.sounding, piece, is_lent);
     }
 
-    /// Brings ducking up to date. Whatever plays and is not paused ducks, however quiet it is or late its source, so that the
-    /// others do not go up and down with it.
+    /// Updates ducking. Every playback that is not paused ducks the lower roles, even while it is quiet or its source is late, so that
+    /// their level does not follow it up and down.
     fn update_ducking<V: AsMut<Voice>>(&mut self, voices: &mut [V]) {
         let sounding = voices.iter_mut().map(V::as_mut).filter(|voice| !voice.is_held());
         let highest = sounding.map(|voice| voice.role).max();
         self.ducking.update(highest, self.now);
     }
 
-    /// Ends the frame where it is mixed up to; returns how many samples it has.
+    /// Ends the frame at the sample it is mixed up to; returns its length.
     pub fn finish(&mut self, scratch: &mut Scratch) -> usize {
         self.frames = self.filled;
         scratch.finish(self.frames * self.channels);
         self.frames
     }
 
-    /// Which stream a track goes to.
+    /// Returns the stream that a track is mixed into.
     pub fn stream_of(&self, track: u32) -> u32 {
         stream_of(self.routing, track)
     }

@@ -1,16 +1,16 @@
-//! What the mixer reports to its session.
+//! The mixer's reports to its session.
 
 use super::voice::{End, PlaybackId};
 use crate::audio::Samples;
 use crate::source::PcmReader;
 
-/// Something that happened to a voice, and at which sample of the session's time.
+/// Something that happened to a voice at a sample of the session's time.
 pub struct Notice {
     /// The playback that the voice belongs to.
     pub id: PlaybackId,
     /// The session's time.
     pub at: Samples,
-    /// What happened.
+    /// The kind of event.
     pub what: What,
 }
 
@@ -18,23 +18,23 @@ pub struct Notice {
 pub enum What {
     /// Its first sample is mixed.
     Started,
-    /// It fell silent and stands still, at this place.
+    /// It fell silent and stands still at this place.
     Paused(Samples),
     /// It goes on from this place.
     Resumed(Samples),
-    /// Its end is so near that what follows on its track may begin.
+    /// Its end is so near that the next playback of its track may begin.
     EndApproaching,
     /// Another interval of it was mixed, up to this place.
     Progress(Samples),
-    /// It fell silent at this place, for its writer is behind.
+    /// It fell silent at this place because its writer is behind.
     Stalled(Samples),
-    /// What was written to its stream before this mark was mixed.
+    /// Everything written to its stream before this mark was mixed.
     Marked(u32),
     /// It goes on with another reader; the spent one is to be dropped.
     Swapped {
         /// The reader before.
         spent: PcmReader,
-        /// The place from which it goes on, if that was sought.
+        /// The place from which it goes on, after a seek.
         sought: Option<Samples>,
     },
     /// It fell silent for good.

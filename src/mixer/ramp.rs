@@ -1,72 +1,72 @@
-//! Click-free edges, as pure functions of a playback's position: nothing to step, nothing to get out of step.
+//! Ramps from one level to another without a click: pure functions of a playback's position, with no state to advance.
 
 use std::f32::consts::FRAC_PI_2;
 
 use crate::audio::{EDGE_FADE, Samples};
 
-/// How a ramp goes from one level to another.
+/// The shape of a ramp.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Curve {
-    /// In a straight line.
+    /// A straight line.
     Straight,
-    /// So that a rise and a fall over the same samples have the same power together at each of them: a crossfade of two
-    /// sounds that have nothing in common is as loud throughout.
+    /// A sine, with which a rise and a fall over the same samples have the same power together at each of them: a crossfade of two
+    /// uncorrelated sounds is equally loud throughout.
     EqualPower,
 }
 
-/// From one level to another: flat before it, flat behind it.
+/// A ramp from one level to another: flat before it, flat behind it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ramp {
     /// The last position that has the level it comes from.
     pub at: Samples,
-    /// How many samples it takes.
+    /// Its length in samples.
     pub length: Samples,
     /// The linear level before it.
     pub from: f32,
     /// The linear level behind it.
     pub to: f32,
-    /// How it goes from one to the other.
+    /// Its shape.
     pub curve: Curve,
 }
 
 impl Ramp {
-    /// No ramp at all.
+    /// Makes a constant level.
     pub const fn flat(level: f32) -> Self {
         Self { at: 0, length: 0, from: level, to: level, curve: Curve::Straight }
     }
 
-    /// From silence.
+    /// Makes a rise from silence.
     pub const fn rise(at: Samples, length: Samples) -> Self {
         Self { at, length, from: 0.0, to: 1.0, curve: Curve::Straight }
     }
 
-    /// To silence.
+    /// Makes a fall to silence.
     pub const fn fall(at: Samples, length: Samples) -> Self {
         Self { at, length, from: 1.0, to: 0.0, curve: Curve::Straight }
     }
 
-    /// To silence, over the last samples before `end`: [`EDGE_FADE`], or what lies between here and there.
+    /// Makes a fall to silence over the last samples before `end`: [`EDGE_FADE`] of them, or as many as lie between `here` and there.
     pub fn edge(here: Samples, end: Samples) -> Self {
         let length = (end - here).min(EDGE_FADE as Samples);
         Self::fall(end - length, length)
     }
 
-    /// From where this one is at `here` to another level.
+    /// Makes a ramp from the level of this one at `here` to another level.
     pub fn toward(self, level: f32, here: Samples, length: Samples) -> Self {
         Self { at: here, length, from: self.level(here), to: level, curve: Curve::Straight }
     }
 
-    /// One half of a crossfade.
+    /// Makes one half of a crossfade.
     pub const fn cross(at: Samples, length: Samples, from: f32, to: f32) -> Self {
         Self { at, length, from, to, curve: Curve::EqualPower }
     }
 
-    /// The first position that has the level it goes to.
+    /// Returns the first position that has the level it goes to.
     pub fn end(&self) -> Samples {
         self.at + self.length
     }
 
-    /// The level at a position.
+    /// Returns the level at a position.
     pub fn level(&self, position: Samples) -> f32 {
         match position.saturating_sub(self.at) {
             0 if position < self.end() => self.from,

@@ -1,4 +1,4 @@
-//! What a thread mixes in: one for all sessions that it ticks, so that a session holds no buffers of its own.
+//! The buffers that a thread mixes in: one set for all sessions that it ticks, so that a session holds none of its own.
 
 use std::sync::Arc;
 
@@ -8,25 +8,25 @@ use crate::source::Clip;
 
 /// The mixed samples of one stream.
 pub struct Frame<'a> {
-    /// Which stream of the output this is.
+    /// The stream of the output.
     pub stream: u32,
     /// The session's time of the first sample.
     pub at: Samples,
     /// Interleaved.
     pub samples: &'a [f32],
-    /// True if anything plays in it.
+    /// Something plays in it.
     pub sounding: bool,
-    /// Set if it is nothing but a part of this clip.
+    /// Set if the frame is only a part of a clip.
     pub part: Option<Part<'a>>,
 }
 
-/// A part of a clip, of a frame's length, behind one gain: each sample is `0.0 + sample * gain`, bit for bit. What is beyond its end is
+/// A part of a clip as long as a frame, with one gain: each sample is `0.0 + sample * gain`, bit for bit. Beyond the end of the clip is
 /// silence. The clip may be mono in a frame of two channels: then both are the same.
 #[derive(Clone, Copy)]
 pub struct Part<'a> {
     /// The clip.
     pub clip: &'a Arc<Clip>,
-    /// Where in it the frame begins.
+    /// The place in it where the frame begins.
     pub place: Samples,
     /// Linear; 1 leaves every sample as it is.
     pub gain: f32,
@@ -46,12 +46,12 @@ pub enum Stem {
 pub(super) struct Stems {
     channels: usize,
     sums: Vec<(Stem, Vec<f32>)>,
-    /// How many of `sums` the current tick has.
+    /// The number of `sums` in use by the current tick.
     used: usize,
 }
 
 impl Stems {
-    /// What a part has from the frame's sample `filled` on. Returns where that is kept.
+    /// Keeps the samples of a part, from the frame's sample `filled` on. Returns the kept copy.
     pub fn keep(&mut self, stem: Stem, filled: usize, samples: &[f32]) -> &mut [f32] {
         let index = self.sums[..self.used].iter().position(|(its, _)| *its == stem).unwrap_or(self.used);
         if index == self.used {
@@ -62,7 +62,7 @@ impl Stems {
             let (its, sum) = &mut self.sums[index];
             *its = stem;
             sum.clear();
-            // What no step has is silent.
+            // Steps without this part leave silence.
             sum.resize(FRAME * self.channels, 0.0);
         }
         let kept = &mut self.sums[index].1[filled * self.channels..][..samples.len()];
@@ -71,18 +71,18 @@ impl Stems {
     }
 }
 
-/// What a step is mixed in. But for `stems`, each is longer than the step by what the limiter looks ahead, and holds anything.
+/// The buffers of a step. All but `stems` are longer than the step by the limiter's look-ahead, and hold old values.
 pub(super) struct Bench<'a> {
     /// The frame of the stream.
     pub frame: &'a mut [f32],
-    /// For the sum of one track.
+    /// The sum of one track.
     pub track: &'a mut [f32],
-    /// For what one playback gives.
+    /// The samples of one playback.
     pub playback: &'a mut [f32],
     pub stems: &'a mut Stems,
 }
 
-/// Buffers for one tick: the frames that its steps make, and their parts.
+/// Buffers for one tick: the frames that its steps fill, and their parts.
 #[derive(Default)]
 pub struct Scratch {
     channels: usize,
@@ -91,7 +91,7 @@ pub struct Scratch {
     playback: Vec<f32>,
     stems: Stems,
     frames: Vec<Buffer>,
-    /// How many of `frames` the current tick has, and their length in interleaved samples.
+    /// The number of `frames` in use by the current tick, and their length in interleaved samples.
     used: usize,
     length: usize,
 }
@@ -99,25 +99,25 @@ pub struct Scratch {
 struct Buffer {
     stream: u32,
     sounding: bool,
-    /// The frame, and what the limiter looks at beyond its end.
+    /// The frame, and the limiter's look-ahead beyond its end.
     samples: Vec<f32>,
     piece: Piece,
-    /// The samples are those of the clip, and lie there.
+    /// The samples are those of the clip, and were not copied.
     is_lent: bool,
 }
 
-/// What the samples of a step are, and of a frame so far.
+/// The content of a step, or of a frame so far.
 pub(super) enum Piece {
     /// No voice sounds in them.
     Silence,
-    /// Those of a clip from a place on, behind one gain.
+    /// A clip from this place on, with one gain.
     Clip(Arc<Clip>, Samples, f32),
-    /// Something else.
+    /// Anything else.
     Other,
 }
 
 impl Piece {
-    /// The first samples of it, where they lie, if it is as many of a clip as it has them.
+    /// Returns its first `frames` samples without a copy, if they are all of a clip.
     pub fn samples(&self, frames: usize) -> Option<&[f32]> {
         match self {
             Self::Clip(clip, place, _) => {
@@ -128,7 +128,7 @@ impl Piece {
         }
     }
 
-    /// What it is with another that begins `length` samples later.
+    /// Returns the content of both, of which the second begins `length` samples later.
     fn followed_by(self, next: Self, length: Samples) -> Self {
         match (self, next) {
             (Self::Clip(clip, place, gain), Self::Silence) if place + length >= clip.length() => {
@@ -152,7 +152,7 @@ impl Scratch {
         (self.stems.channels, self.stems.used) = (channels, 0);
     }
 
-    /// The buffers of a step of so many samples that begins at a stream's sample `filled`.
+    /// Returns the buffers for a step of `step` samples that begins at a stream's sample `filled`.
     pub(super) fn open(&mut self, stream: u32, filled: usize, step: usize) -> Bench<'_> {
         let window = (FRAME + LOOK_AHEAD) * self.channels;
         let index = self.frames[..self.used].iter().position(|frame| frame.stream == stream).unwrap_or(self.used);
@@ -199,7 +199,7 @@ impl Scratch {
         self.used == 0
     }
 
-    /// The mixed frame of each stream.
+    /// Returns the mixed frame of each stream.
     pub fn frames(&self) -> impl Iterator<Item = Frame<'_>> {
         self.frames[..self.used].iter().map(|frame| {
             let lent = if frame.is_lent { frame.piece.samples(self.length / self.channels) } else { None };
@@ -216,13 +216,14 @@ impl Scratch {
         })
     }
 
-    /// Each part of the mix that is tapped and sounds: behind its volume, in front of the limiter.
+    /// Returns each part of the mix that is tapped and sounds: after its volume, before the limiter.
     pub fn stems(&self) -> impl Iterator<Item = (Stem, &[f32])> {
         let Stems { sums, used, .. } = &self.stems;
         sums[..*used].iter().map(|(stem, sum)| (*stem, &sum[..self.length]))
     }
 
-    /// Lets go of the clips that the frames are parts of: here, and not in the next tick under a lock, for it may be their end.
+    /// Releases the clips that the frames are parts of: here, and not under the lock of the next tick, because the last reference may be
+    /// freed.
     pub fn let_go(&mut self) {
         self.frames.iter_mut().for_each(|frame| frame.piece = Piece::Other);
     }

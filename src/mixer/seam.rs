@@ -1,16 +1,16 @@
-//! A voice that follows another without a gap: what the filters of both resamplers ring beyond their source's own ends is added to
-//! the other one, as if one filter had gone over both.
+//! The seam between two voices that follow each other without a gap: the ringing of each resampler's filter beyond the end of its source
+//! is added to the other voice, as if one filter had gone over both.
 
 use crate::audio::Samples;
 
-/// What is added to a voice's samples at its ends, interleaved.
+/// The ringing that is added to a voice's samples at its ends, interleaved.
 #[derive(Default)]
 pub struct Seam {
-    /// From its first sample on.
+    /// Added from its first sample on.
     head: Vec<f32>,
-    /// From this position on.
+    /// Added from this position on.
     tail: Option<(Samples, Vec<f32>)>,
-    /// The samples with what is added to them.
+    /// The samples with the ringing added.
     sum: Vec<f32>,
 }
 
@@ -25,7 +25,7 @@ impl Seam {
         self.tail = Some((from, ringing));
     }
 
-    /// The samples in `first` and `second`, which begin at position `here`, with what is to be added; `None` if nothing is.
+    /// Returns the samples of `first` and `second`, which begin at position `here`, with the ringing added; `None` if there is none.
     pub fn add(&mut self, here: Samples, channels: usize, first: &[f32], second: &[f32]) -> Option<&[f32]> {
         let length = first.len() + second.len();
         let end = here + (length / channels) as Samples;

@@ -12,36 +12,36 @@ pub struct State {
     pub started: bool,
     /// It was reported that what follows may begin.
     pub end_reported: bool,
-    /// What follows now may begin only so many samples before the end.
+    /// The lead of the playback that is next, if that is shorter: half of its length.
     pub lead: Option<Samples>,
-    /// It goes on until what follows begins, and then crosses over to it in so many samples.
+    /// It was replaced: it goes on until its successor begins, and crosses over to that in so many samples.
     pub leaves: Option<Samples>,
-    /// Its half of a crossfade that ends where it does.
+    /// Its half of a crossfade that ends with its source.
     pub cross: Option<Ramp>,
     pub stop: Option<Ramp>,
     /// The edge before the end of its source, if that comes before the stop's.
     pub tail: Option<Ramp>,
     pub underrun: Option<Underrun>,
-    /// How often its source was not there in time.
+    /// The number of times that its source was not ready in time.
     pub underruns: u64,
-    /// What joins it to its neighbours in a queue.
+    /// Joins it to its neighbours in a queue without a gap.
     pub seam: Option<Box<Seam>>,
     pub gate: Gate,
 }
 
-/// The reader has nothing more for now: silent from the end of the fall until it is ready.
+/// An underrun: silence from the end of a fall until the reader has samples again.
 pub struct Underrun {
     pub fall: Ramp,
-    /// For how long it has been silent.
+    /// The time for which it has been silent.
     pub silent: Samples,
-    /// True if its stall was reported, or if this silence is no stall.
+    /// Its stall was reported, or this silence is no stall.
     pub reported: bool,
-    /// True if it had nothing more in the middle of what it played.
+    /// The samples ran out in the middle of the source.
     pub is_late: bool,
 }
 
 impl Underrun {
-    /// Silent from `here` on, which is no stall.
+    /// Makes a silence from `here` on, which is no stall.
     pub fn silence(here: Samples, silent: Samples) -> Self {
         Self { fall: Ramp::edge(here, here), silent, reported: true, is_late: false }
     }

@@ -1,19 +1,19 @@
-//! What voices are summed in. The first that comes is written, so nothing has to be emptied before.
+//! The buffer that voices are summed in. The first one is written rather than added, so it need not be cleared before.
 
-/// Of how many samples the gains are known at once.
+/// The number of samples whose gains are computed at once.
 const GAINS: usize = 64;
 
-/// A sum of samples, interleaved, which is silence as long as nothing comes.
+/// A sum of interleaved samples, which is silence until something is added.
 pub struct Sum<'a> {
     samples: &'a mut [f32],
     channels: usize,
     is_empty: bool,
-    /// A whole frame of a clip may stay where it lies: nothing else comes, and nothing is done to it.
+    /// A whole frame of a clip may stay in the clip: it is the only sound, and nothing changes it.
     pub may_lend: bool,
 }
 
 impl<'a> Sum<'a> {
-    /// Whatever is in `samples`, it counts for nothing.
+    /// Makes an empty sum; the old values in `samples` are ignored.
     pub fn new(samples: &'a mut [f32], channels: usize) -> Self {
         Self { samples, channels, is_empty: true, may_lend: false }
     }
@@ -22,7 +22,7 @@ impl<'a> Sum<'a> {
         self.channels
     }
 
-    /// Samples per channel.
+    /// Returns the samples per channel.
     pub fn frames(&self) -> usize {
         self.samples.len() / self.channels
     }
@@ -32,7 +32,7 @@ impl<'a> Sum<'a> {
         self.is_empty
     }
 
-    /// What it is.
+    /// Returns the sum.
     pub fn samples(&mut self) -> &mut [f32] {
         if std::mem::take(&mut self.is_empty) {
             self.samples.fill(0.0);
@@ -40,12 +40,12 @@ impl<'a> Sum<'a> {
         self.samples
     }
 
-    /// Adds what is in two pieces, one behind the other, behind one gain.
+    /// Adds two slices, one behind the other, with one gain.
     pub fn add(&mut self, first: &[f32], second: &[f32], gain: f32) {
         let (head, rest) = self.samples.split_at_mut(first.len());
         let (tail, silence) = rest.split_at_mut(second.len());
         if std::mem::take(&mut self.is_empty) {
-            // As if it were added to silence, which has no sign.
+            // As if it were added to silence: -0.0 becomes 0.0.
             let write = |(sum, sample): (&mut f32, &f32)| *sum = 0.0 + sample * gain;
             head.iter_mut().zip(first).for_each(write);
             tail.iter_mut().zip(second).for_each(write);
@@ -57,7 +57,7 @@ impl<'a> Sum<'a> {
         }
     }
 
-    /// The same behind gains that `gains` says of the samples from a place on.
+    /// Adds two slices, one behind the other, with a gain for each sample: `gains` fills in those from an index on.
     pub fn add_behind(&mut self, first: &[f32], second: &[f32], gains: impl Fn(usize, &mut [f32])) {
         let (length, channels) = (first.len() + second.len(), self.channels);
         let mut samples = first.iter().chain(second);
@@ -71,7 +71,7 @@ impl<'a> Sum<'a> {
         }
     }
 
-    /// Adds another, which is empty then.
+    /// Adds another sum, and leaves that empty.
     pub fn join(&mut self, other: &mut Self) {
         if !std::mem::replace(&mut other.is_empty, true) {
             self.samples().iter_mut().zip(&*other.samples).for_each(|(sum, sample)| *sum += sample);

@@ -1,34 +1,34 @@
-//! What holds for a track whatever plays on it: its volume and its mute, which are pure functions of the session's time as ducking
-//! is, and what is counted.
+//! The settings and counts of a track, which outlast its playbacks. Volume, mute and pan are pure functions of the session's time,
+//! as ducking is.
 
 use std::collections::BTreeMap;
 
 use super::ramp::Ramp;
 use crate::audio::{EDGE_FADE, Samples};
 
-/// A change of a track's volume: what is missing stays as it is.
+/// A change of a track's volume: missing values stay as they are.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct TrackVolume {
     /// Linear.
     pub volume: Option<f32>,
     /// Linear, on top of it.
     pub gain: Option<f32>,
-    /// How long it takes from the present level to the new one.
+    /// The time from the present level to the new one.
     pub fade: Samples,
 }
 
-/// What was counted of a track since the session began, and how it is set.
+/// The counts of a track since the session began, and its settings.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TrackCounts {
-    /// Frames that had sound of it.
+    /// Frames that had sound on it.
     pub frames: u64,
-    /// How often a source on it was not there in time.
+    /// The number of times that a source on it was not ready in time.
     pub underruns: u64,
-    /// Linear; where a fade goes to.
+    /// Linear; the target of a fade.
     pub volume: f32,
     /// Linear, on top of it.
     pub gain: f32,
-    /// True if it is muted in the mix.
+    /// It is muted in the mix.
     pub is_muted: bool,
 }
 
@@ -37,11 +37,11 @@ struct Track {
     /// Volume and gain in one.
     level: Ramp,
     mute: Ramp,
-    /// What the left and the right channel are turned to.
+    /// The levels of the left and the right channel.
     sides: [Ramp; 2],
-    /// Up to where something of it was mixed: elsewhere a change is not heard and needs no fade.
+    /// The time up to which it was mixed: a change at another time is not heard and needs no fade.
     mixed_until: Samples,
-    /// Where the frame begins that was counted last.
+    /// The start of the frame that was counted last.
     counted: Option<Samples>,
 }
 
@@ -54,7 +54,7 @@ impl Default for Track {
 }
 
 impl Track {
-    /// From where a ramp is now to a level: at once where nothing sounds.
+    /// Returns a ramp from the present level of `ramp` to `level`: without a fade if nothing sounds.
     fn toward(&self, ramp: Ramp, level: f32, now: Samples, length: Samples) -> Ramp {
         match now > 0 && self.mixed_until == now {
             true => ramp.toward(level, now, length),
@@ -63,7 +63,7 @@ impl Track {
     }
 }
 
-/// The tracks of which something is known. They are as long as the session, whatever becomes of its output.
+/// The tracks that were used or set. They live as long as the session, whatever becomes of its output.
 #[derive(Default)]
 pub struct Tracks(BTreeMap<u32, Box<Track>>);
 
@@ -72,7 +72,7 @@ impl Tracks {
         self.0.entry(id).or_default()
     }
 
-    /// From `now` on a track has this volume.
+    /// Sets the volume of a track from `now` on.
     pub fn set_volume(&mut self, id: u32, change: TrackVolume, now: Samples) {
         let track = self.of(id);
         let counts = &mut track.counts;
@@ -81,7 +81,7 @@ impl Tracks {
         track.level = track.toward(track.level, level, now, change.fade);
     }
 
-    /// From `now` on a track is silent, or is not any more. Returns false if it was so already.
+    /// Mutes or unmutes a track from `now` on. Returns false if nothing changes.
     pub fn set_muted(&mut self, id: u32, muted: bool, now: Samples) -> bool {
         if muted == self.is_muted(id) {
             return false;
@@ -92,14 +92,14 @@ impl Tracks {
         true
     }
 
-    /// From `now` on a track is so far left or right, of two channels: -1 is the left one alone, 1 the right one.
+    /// Pans a track of two channels from `now` on: -1 is the left one alone, 1 the right one.
     pub fn set_pan(&mut self, id: u32, pan: f32, fade: Samples, now: Samples) {
         let track = self.of(id);
         let levels = [1.0 - pan, 1.0 + pan].map(|level| level.min(1.0));
         track.sides = [0, 1].map(|side| track.toward(track.sides[side], levels[side], now, fade));
     }
 
-    /// What the left and the right channel of a track are turned to from `now` on; `None` if both stay as they are.
+    /// Returns the levels of the left and the right channel of a track from `now` on; `None` if both are 1.
     pub fn sides(&self, id: u32, now: Samples) -> Option<[Ramp; 2]> {
         let sides = self.0.get(&id)?.sides;
         let is_plain = |side: &Ramp| side.to == 1.0 && side.level(now) == 1.0;
@@ -114,19 +114,19 @@ impl Tracks {
         self.0.get(&id).map_or_else(|| Track::default().counts, |track| track.counts)
     }
 
-    /// What the voices of a track are turned to, over the session's time.
+    /// Returns the levels of a track, volume and mute, over the session's time.
     pub fn levels(&self, id: u32) -> [Ramp; 2] {
         self.0.get(&id).map_or([Ramp::flat(1.0); 2], |track| [track.level, track.mute])
     }
 
-    /// Something of a track is mixed from `now` on for so many samples, in the frame that begins at `frame`.
+    /// Notes that a track was mixed from `now` on for `samples`, in the frame that begins at `frame`.
     pub fn mixed(&mut self, id: u32, frame: Samples, now: Samples, samples: usize) {
         let track = self.of(id);
         track.mixed_until = now + samples as Samples;
         track.counts.frames += u64::from(track.counted.replace(frame) != Some(frame));
     }
 
-    /// Sources on a track were not there in time.
+    /// Counts underruns of sources on a track.
     pub fn ran_out(&mut self, id: u32, count: u64) {
         if count > 0 {
             self.of(id).counts.underruns += count;
@@ -134,7 +134,7 @@ impl Tracks {
     }
 }
 
-/// Turns the left and the right channel of interleaved samples, of which the first is at `now`.
+/// Applies the levels of the left and the right channel to interleaved samples, of which the first is at `now`.
 pub fn turn(samples: &mut [f32], sides: &[Ramp; 2], now: Samples) {
     let is_flat = sides.iter().all(|side| side.is_flat(now, now + (samples.len() / 2) as Samples));
     let [left, right] = sides.map(|side| side.level(now));

@@ -1,4 +1,4 @@
-//! One playback as the mixer sees it: a reader, a gain, and the ramps at its edges.
+//! A voice, which is a playback in the mix: its reader, its gain, and the ramps at its edges.
 
 use super::duck::Role;
 use super::levels::Levels;
@@ -11,28 +11,28 @@ use super::{Notice, What};
 use crate::audio::{EDGE_FADE, LOOK_AHEAD, RINGING, Samples};
 use crate::source::PcmReader;
 
-/// What was written to a stream up to a moment, since it was flushed last.
+/// An amount written to a stream since its last flush.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Written {
-    /// So many bytes.
+    /// The number of bytes.
     pub bytes: u64,
-    /// Where in the source they end.
+    /// The place in the source where they end.
     pub place: Samples,
 }
 
-/// Names a playback inside its session; never used twice.
+/// The internal id of a playback, unique in its session and never reused.
 pub type PlaybackId = u64;
 
-/// Why a voice fell silent for good.
+/// The reason why a voice fell silent for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// The source had no more; its outcome says whether that was the end or a failure.
+    /// The source has no more; its outcome tells an end from a failure.
     Source,
-    /// It was told to stop, and the fade is over.
+    /// It was stopped, and the fade is over.
     Stop,
-    /// It reached the longest time a playback may take.
+    /// It reached the longest duration that a playback may have.
     Limit,
-    /// It was silent for as long as its writer may be behind.
+    /// It was silent for the whole stall timeout because its writer is behind.
     Stall,
 }
 
@@ -42,7 +42,7 @@ impl AsMut<Voice> for Voice {
     }
 }
 
-/// What a voice comes to.
+/// A point where a voice ends or changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Boundary {
     End(End),
@@ -50,7 +50,7 @@ pub(super) enum Boundary {
     Silent,
 }
 
-/// What a voice is started with.
+/// A playback in the mix.
 pub struct Voice {
     /// The playback that it belongs to.
     pub id: PlaybackId,
@@ -60,28 +60,28 @@ pub struct Voice {
     pub role: Role,
     /// The reader that its samples come from.
     pub reader: PcmReader,
-    /// Linear; 1 leaves every sample as it is, 0 is silence that takes its time.
+    /// Linear; 1 leaves every sample as it is, at 0 it plays on in silence.
     pub volume: Ramp,
-    /// On top of it.
+    /// Linear, on top of the volume.
     pub gain: f32,
     /// The position at which it ends with [`End::Limit`].
     pub limit: Samples,
-    /// How long it may be silent because its writer is behind; then it ends with [`End::Stall`].
+    /// The longest silence because its writer is behind; then it ends with [`End::Stall`].
     pub stall_timeout: Samples,
-    /// The rise at its start: a fade-in that was asked for, or an edge where it begins inside its source. The source's own first
+    /// The rise at its start: the fade-in of the request, or an edge where it begins inside its source. The source's own first
     /// sample is not softened.
     pub rise: Ramp,
     /// Samples between progress notices; 0 for none.
     pub report_every: Samples,
-    /// How long before its end what follows may begin, to cross over with it: half of it at most. 0 if nothing may.
+    /// The time before its end at which the next playback may begin, to cross over with it: half of it at most. 0 if none may.
     pub lead: Samples,
-    /// Marks in what its reader reads, by their numbers.
+    /// Marks in the samples of its reader, each with its number.
     marks: Vec<(u32, Written)>,
     pub(super) state: State,
 }
 
 impl Voice {
-    /// A voice that plays all of `reader` as it is, at full volume.
+    /// Makes a voice that plays all of `reader` as it is, at full volume.
     pub fn new(id: PlaybackId, track: u32, reader: PcmReader) -> Self {
         let rise = Ramp::flat(1.0);
         let state = State::default();
@@ -102,12 +102,12 @@ impl Voice {
         }
     }
 
-    /// Ends it `fade` samples from here. Of two stops the one that ends first holds.
+    /// Fades out and ends `fade` samples from here. Of two stops the one that ends first holds.
     pub fn stop(&mut self, fade: Samples) {
         self.stop_after(0, fade);
     }
 
-    /// The same, with a fall that begins only `after` samples from here; that changes nothing of what falls already.
+    /// Stops with a fall that begins `after` samples from here. A fall that has begun is not changed by a later one.
     pub fn stop_after(&mut self, after: Samples, fade: Samples) {
         self.give_up_seek();
         let (here, end) = (self.state.played, self.fall_end(after.saturating_add(fade)));
@@ -118,7 +118,7 @@ impl Voice {
         }
     }
 
-    /// Brings it to a volume over the next `fade` samples; at once while it stands still.
+    /// Changes the volume over the next `fade` samples; at once while it stands still.
     pub fn set_volume(&mut self, volume: f32, fade: Samples) {
         self.volume = match self.is_held() {
             true => Ramp::flat(volume),
@@ -126,18 +126,18 @@ impl Voice {
         };
     }
 
-    /// It goes on until another starts on its track, and then crosses over to that one in `length` samples.
+    /// Goes on until another voice starts on its track, and then crosses over to that in `length` samples.
     pub fn leave(&mut self, length: Samples) {
         self.state.leaves = Some(length);
     }
 
-    /// It follows another at the very sample after that one's last; `ringing` is what that one's filter gives behind its end.
+    /// Follows another voice without a gap; `ringing` is the output of that voice's resampler beyond its end.
     pub fn follow(&mut self, ringing: Vec<f32>) {
         self.state.seam.get_or_insert_default().follow(ringing);
     }
 
-    /// Another follows at the very sample after its last; `ringing` is what that one's filter gives before its start. Returns
-    /// false if it is too late for that, or its end is not known.
+    /// Prepares for another voice that follows without a gap; `ringing` is the output of that voice's resampler before its start.
+    /// Returns false if it is too late for that, or its end is not known.
     pub fn lead_to(&mut self, ringing: &[f32], channels: usize) -> bool {
         let length = (ringing.len() / channels) as Samples;
         let Some(left) = self.source_left().filter(|left| *left >= length) else { return false };
@@ -146,7 +146,7 @@ impl Voice {
         true
     }
 
-    /// Samples to the end of its source, if that is known and nothing ends it before.
+    /// Returns the samples left to the end of its source, if that is known and nothing ends it before.
     pub fn source_left(&self) -> Option<Samples> {
         if self.state.stop.is_some() || self.state.gate.is_paused || self.state.underrun.is_some() {
             return None;
@@ -154,45 +154,45 @@ impl Voice {
         self.left()
     }
 
-    /// Samples per channel mixed so far.
+    /// Returns the samples per channel mixed so far.
     pub fn played(&self) -> Samples {
         self.state.played
     }
 
-    /// Samples per channel that are there and not mixed yet.
+    /// Returns the samples per channel that are decoded and not mixed yet.
     pub fn buffered(&self) -> Samples {
         self.reader.level().0 as Samples
     }
 
-    /// How often its source was not there in time.
+    /// Returns how often its source was not ready in time.
     pub fn underruns(&self) -> u64 {
         self.state.underruns
     }
 
-    /// Where in its source it is.
+    /// Returns its place in its source.
     pub fn place(&self) -> Samples {
         self.reader.place()
     }
 
-    /// Tells of these marks, in place of all others, once the reader that it goes on with is the one that reads what was written before them.
+    /// Replaces its marks. Ignored while another reader is on its way: then they stand in what that one reads.
     pub fn set_marks(&mut self, marks: Vec<(u32, Written)>) {
         if !self.state.gate.is_swapping() {
             self.marks = marks;
         }
     }
 
-    /// Returns true if what was written was mixed, apart from what its resampler holds back for what follows.
+    /// Returns true if everything `written` was mixed, apart from what its resampler holds back for later samples.
     pub fn has_heard(&self, written: Written) -> bool {
         !self.state.gate.is_swapping() && (written.place <= self.reader.own_place() || self.has_run_dry(written))
     }
 
-    /// Returns true if it is silent because nothing was written behind that.
+    /// Returns true if it is silent because nothing more than `written` has come.
     fn has_run_dry(&self, written: Written) -> bool {
         let is_silent = self.state.underrun.as_ref().is_some_and(|underrun| underrun.silent > 0);
         is_silent && self.reader.has_given(written.bytes)
     }
 
-    /// What is to be told when its next sample is handed on: that it starts, or goes on.
+    /// Returns the event of its next sample, if that is the first one or the first one after a pause.
     pub(super) fn on_first_sample(&mut self) -> Option<What> {
         if !std::mem::replace(&mut self.state.started, true) {
             return Some(What::Started);
@@ -200,8 +200,7 @@ impl Voice {
         self.goes_on().then(|| What::Resumed(self.reader.place()))
     }
 
-    /// Looks at the next `window` samples; returns after how many it comes to a boundary, and to which, if one is known to be
-    /// among them.
+    /// Looks at the next `window` samples; returns the first boundary among them and its distance, if one is known.
     pub(super) fn prepare(&mut self, window: usize, underruns: &mut u64) -> Option<(usize, Boundary)> {
         let here = self.state.played;
         if self.is_silent_at(here) {
@@ -212,7 +211,7 @@ impl Voice {
             }
         }
         let (waiting, ended) = self.reader.level();
-        // Where a reader ends that is to be swapped is not the end of its playback.
+        // The end of a reader that is about to be replaced is not the end of the playback.
         let is_over = ended && !self.state.gate.is_swapping();
         let source = if is_over { waiting as Samples } else { Samples::MAX };
         if source <= window as Samples {
@@ -225,7 +224,7 @@ impl Voice {
             at => at.saturating_sub(here),
         };
         let needed = source.min(stop).min(limit).min(shut).min(window as Samples);
-        // Less than the window is there: it fades over what is left rather than breaking off in some later frame.
+        // Underrun inside the window: fade out over the samples that are left rather than break off in a later frame.
         if !is_over && (waiting as Samples) < needed && self.state.underrun.is_none() {
             let fall = Ramp::edge(here, here + waiting as Samples);
             self.state.underrun = Some(Underrun { fall, silent: 0, reported: false, is_late: !ended });
@@ -242,7 +241,7 @@ impl Voice {
         if let Some(Underrun { fall, silent, .. }) = &self.state.underrun {
             let fallen = fall.end().saturating_sub(here);
             stall = fallen.saturating_add(self.stall_timeout.saturating_sub(*silent));
-            // From there on no sample brings it nearer to where it would end or the gate be shut.
+            // From there on it plays nothing, so it would never reach its stop or the end of a fall.
             stop = if stop == Samples::MAX { stop } else { stop.min(fallen) };
             shut = if shut == Samples::MAX { shut } else { shut.min(fallen) };
         }
@@ -257,21 +256,21 @@ impl Voice {
         (left <= window as Samples).then_some((left as usize, boundary))
     }
 
-    /// It is silent already: a fall that is under way is over.
+    /// Ends the falls under way: it is silent already.
     fn end_falls(&mut self, here: Samples) {
         self.state.gate.shut_sooner(here);
         self.state.stop = self.state.stop.map(|_| Ramp::edge(here, here));
     }
 
-    /// Where it will have stopped, if it was told to.
+    /// Returns the position where its stop ends, if it was stopped.
     fn stop_end(&self) -> Option<Samples> {
         let State { stop, tail, .. } = &self.state;
         Some(stop.as_ref()?.end().min(tail.as_ref().map_or(Samples::MAX, Ramp::end)))
     }
 
-    /// Adds its next samples to `sum` and moves on by `frames` of them; `over_time` are the levels of its role and its track over the session's
-    /// time, which is `now`. Returns what the `frames` are. Those of a clip that `sum` may lend are not added where they, and what comes behind them, are
-    /// within full scale and stay as they are.
+    /// Adds its next samples to `sum` and moves on by `frames` of them; `over_time` are the levels of its role and its track over the
+    /// session's time, which is `now`. Returns the content of these `frames`. Samples of a clip that `sum` may lend are not added
+    /// if they and those behind them stay as they are and within full scale.
     pub(super) fn render(&mut self, sum: &mut Sum, frames: usize, over_time: [Ramp; 3], now: Samples) -> Piece {
         let here = self.state.played;
         let room = sum.frames().min((self.audible_until() - here) as usize);
@@ -290,7 +289,7 @@ impl Voice {
         };
         let is_lent = match &piece {
             Piece::Clip(clip, _, 1.0) if sum.may_lend => {
-                // The limiter looks ahead at samples of the clip, too, or at silence.
+                // The limiter looks ahead at samples of the clip, or at silence, too.
                 let is_its_own = plain >= sounding as Samples && clip.channels() == sum.channels();
                 is_its_own && clip.peak() <= THRESHOLD
             }
@@ -313,11 +312,11 @@ impl Voice {
         piece
     }
 
-    /// What its next samples are turned to.
+    /// Returns the levels of its next samples.
     fn levels(&self, over_time: [Ramp; 3], now: Samples) -> Levels {
         let here = self.state.played;
         let open = Ramp::flat(1.0);
-        // Not where the source is known to end by then: its own end is not softened.
+        // No edge if the source is known to end by then: its own end is not softened.
         let limit = match self.reader.left() {
             Some(left) if here + left <= self.limit => open,
             _ => Ramp::edge(self.limit.saturating_sub(EDGE_FADE as Samples), self.limit),
@@ -329,8 +328,8 @@ impl Voice {
         Levels { gain: self.gain, over_time, now, ramps, falls: [stop, tail], here }
     }
 
-    /// Reports what the last step brought: progress at every interval that was passed, and a stall once. `played` is where
-    /// the step began, at session time `at`; it had `step` samples.
+    /// Reports the events of the last step: marks, progress at every interval that was passed, and a stall once. `played` is the position
+    /// where the step began, at session time `at`; it had `step` samples.
     pub(super) fn report(&mut self, played: Samples, at: Samples, step: usize, notices: &mut Vec<Notice>) {
         let id = self.id;
         if !self.marks.is_empty() {
@@ -349,7 +348,7 @@ impl Voice {
         }
     }
 
-    /// Reports the marks that the last step came to.
+    /// Reports the marks that the last step reached.
     fn report_marks(&mut self, played: Samples, at: Samples, step: usize, notices: &mut Vec<Notice>) {
         let mixed = self.state.played - played;
         let (here, silent) = (self.reader.own_place(), step as Samples - mixed);
@@ -367,7 +366,7 @@ impl Voice {
         }
     }
 
-    /// For how long it has been silent because its writer is behind; returned once a stall, after the step that found it.
+    /// Returns how long it has been silent because its writer is behind; once for each stall, after the step that found it.
     fn stall(&mut self) -> Option<Samples> {
         let underrun = self.state.underrun.as_mut()?;
         if underrun.reported || underrun.silent == 0 || !self.reader.is_starved() {
@@ -377,17 +376,17 @@ impl Voice {
         Some(underrun.silent)
     }
 
-    /// Returns true if `frames` samples, or what is left of it, wait in its ring: if not, a manual clock waits. Where something may
-    /// cross over with its end, that must be in the ring too.
+    /// Returns true if `frames` samples, or all that are left, are in its ring: if not, a manual clock waits. Where another playback may
+    /// cross over with its end, that end must be in the ring too.
     pub(super) fn is_fed(&self, frames: usize) -> bool {
         if self.is_blocked() {
-            // It takes nothing.
+            // It takes no samples.
             return self.state.gate.is_fed();
         }
         let frames = frames + (LOOK_AHEAD + RINGING).max(self.reader.ahead() / 2);
         let coming = self.reader.is_coming();
         let stop = self.stop_end().unwrap_or(Samples::MAX);
-        // A sample beyond the limit, or none: a source that is just as long as it may be has ended by itself.
+        // One sample beyond the limit is looked for: a source that is just as long as allowed ends by itself.
         let left = stop.min(self.limit.saturating_add(1)).min(self.state.gate.shut_at()) - self.state.played;
         let waits = match self.state.underrun {
             Some(_) if left > 0 => self.reader.is_ready(),
@@ -396,7 +395,7 @@ impl Voice {
         (waits || !coming) && self.state.gate.is_fed()
     }
 
-    /// Returns true if its reader has nothing more, and another is still to come.
+    /// Returns true if its reader is empty and another is on its way.
     fn has_run_out(&self) -> bool {
         self.state.gate.is_swapping() && self.reader.level() == (0, true)
     }
@@ -407,8 +406,8 @@ impl Voice {
         stop.min(fallen).min(self.limit).min(self.state.gate.shut_at()).max(self.state.played)
     }
 
-    /// A stop whose fall would last longer than its source gets an edge before `end`, where that is: wherever it is noticed, the samples
-    /// are the same. One that would begin only then leaves the source to its own end.
+    /// Gives a stop whose fall would outlast its source an edge before `end`, where the source ends. The samples are the same whenever
+    /// that is noticed. A stop that would begin only behind `end` leaves the source to its own end.
     fn fall_by(&mut self, end: Samples) {
         let here = self.state.played;
         if self.state.tail.is_none() && self.state.stop.is_some_and(|stop| stop.at < end && stop.end() > end) {
@@ -416,8 +415,8 @@ impl Voice {
         }
     }
 
-    /// Where a fall over the next `length` samples ends: only what would still sound can be faded. Not asked is how much
-    /// waits, for that depends on how fast it loads.
+    /// Returns the position where a fall over the next `length` samples ends: only samples that would still sound can be faded. It does not
+    /// depend on how much is buffered, which depends on how fast the source loads.
     pub(super) fn fall_end(&self, length: Samples) -> Samples {
         self.audible_until().min(self.state.played.saturating_add(length))
     }

@@ -1,4 +1,4 @@
-//! What a user may ask for. Each call applies whole, at once; `at` is the time by which waiting is measured.
+//! The calls of a user. Each applies completely before it returns; `at` is the time by which waiting is measured.
 
 use std::sync::Arc;
 
@@ -14,39 +14,39 @@ use crate::mixer::{End, PlaybackId, Ramp, Role, Stem, TrackVolume, Voice};
 use crate::output::{Description, Hears, Listening, OutgoingData, TapRequest, Tapped};
 use crate::source::{Opening, PcmReader, Source};
 
-/// What to play, and how. Values are checked by whoever builds it.
+/// A request to play a source. Its values are checked by the caller.
 #[derive(Debug, Clone)]
 pub struct PlayRequest {
-    /// Unique among live playbacks; made up if missing.
+    /// Unique among live playbacks; generated if missing.
     pub request_id: Option<String>,
-    /// A name that it shares with others, by which they can be meant together.
+    /// A name that it shares with others, so that one call can target all of them.
     pub group: Option<String>,
     /// The track that it plays on.
     pub track: u32,
-    /// What it is to its listener.
+    /// Its role, for ducking.
     pub role: Role,
     /// Stops everything else first.
     pub stop_other: bool,
-    /// Instead of the session's rule for the track.
+    /// Overrides the session's rule for the track.
     pub overlap: Option<Overlap>,
-    /// Waits in front of those with less; 0 as a rule.
+    /// It waits ahead of lower priorities; 0 as a rule.
     pub priority: i32,
-    /// The longest it may wait for its turn, 0 for ever; `None` for what the session says.
+    /// The longest wait for its turn, 0 for no limit; `None` for the session's.
     pub queue_timeout: Option<Samples>,
-    /// Linear, and so is the gain on top of it.
-    pub volume: f32,
     /// Linear.
+    pub volume: f32,
+    /// Linear, on top of the volume.
     pub gain: f32,
-    /// Its rise from silence at the start.
+    /// The length of its rise from silence.
     pub fade_in: Samples,
-    /// In place of the session's.
+    /// Overrides the session's.
     pub stall_timeout: Option<Samples>,
-    /// What to play.
+    /// The source.
     pub source: Source,
 }
 
 impl PlayRequest {
-    /// A request for `source` on track 0, at full volume, beside whatever plays.
+    /// Makes a request for `source` on track 0, at full volume, mixed with whatever plays.
     pub fn new(source: Source) -> Self {
         Self {
             request_id: None,
@@ -66,22 +66,22 @@ impl PlayRequest {
     }
 }
 
-/// What to stop, and how.
+/// A request to stop playbacks.
 #[derive(Debug, Clone)]
 pub struct StopRequest {
-    /// What is meant.
+    /// The playbacks to stop.
     pub target: Target,
-    /// Told with the `stopped` events.
+    /// The reason in the `stopped` events.
     pub reason: String,
-    /// The fall to silence.
+    /// The length of the fall to silence.
     pub fade_out: Samples,
-    /// How long what sounds goes on before it.
+    /// The time for which playbacks that sound go on before the fall.
     pub after: Samples,
-    /// A `requestId` that has not come is stopped when it comes, within 5 s.
+    /// A `requestId` that has not arrived yet is stopped on arrival, within 5 s.
     pub ahead: bool,
 }
 
-/// What a tap is of.
+/// The target of a tap.
 #[derive(Debug, Clone)]
 pub enum TapOf {
     /// Everything.
@@ -92,32 +92,32 @@ pub enum TapOf {
     Playback(String),
 }
 
-/// What an interruption stopped.
+/// The result of an interruption.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Interrupted {
     /// The session's time at the call.
     pub at: Samples,
-    /// Each, and where it was.
+    /// The stopped playbacks, each with its place.
     pub playbacks: Vec<PlaybackInfo>,
-    /// How much was heard of their groups, of playbacks that had ended before, too.
+    /// Their groups, each with how much of it was heard, including playbacks that had ended before.
     pub groups: Vec<(Arc<str>, Samples)>,
 }
 
-/// A request that was taken.
+/// An accepted request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Accepted {
     /// Its `requestId`.
     pub request_id: RequestId,
-    /// Its name inside, which is never used again.
+    /// Its internal id, which is never reused.
     pub id: PlaybackId,
 }
 
-/// How what sounds comes to its end.
+/// The way a sounding playback is stopped.
 #[derive(Clone, Copy)]
 enum Exit {
-    /// It falls to silence over so many samples, `after` some others.
+    /// A fall to silence over `length` samples, which begins `after` samples from now.
     Fade { after: Samples, length: Samples },
-    /// It crosses over to its successor in so many samples.
+    /// A crossfade to its successor over so many samples.
     Cross(Samples),
 }
 
@@ -125,12 +125,12 @@ const EDGE: Samples = EDGE_FADE as Samples;
 
 const AT_ONCE: Exit = Exit::Fade { after: 0, length: EDGE };
 
-/// What a `stopped` event says when the track was taken out of the room.
+/// The reason in `stopped` events when the track was unpublished.
 const UNPUBLISHED: &str = "unpublished";
 
 impl Session {
-    /// Takes a request: it ends in exactly one terminal event. One that is over a limit, or was stopped ahead, is taken too, and
-    /// ends at once; any other that can't be taken is refused here and has no event. Neither changes anything for the others.
+    /// Accepts a request, which then ends in exactly one terminal event. A request over a limit, or stopped ahead of its arrival, is
+    /// accepted too and ends at once; any other that can't be accepted fails here, without an event. Neither affects the others.
     pub fn play(&mut self, request: PlayRequest, at: WallTime) -> Result<Accepted> {
         self.wall = at;
         self.check_open()?;
@@ -151,7 +151,7 @@ impl Session {
             track,
             role,
             overlap,
-            // What mixes may be replaced: on a clock that waits, how it falls then must not depend on how fast it is decoded.
+            // A mixing playback may be replaced: on the manual clock its fall must not depend on how fast it is decoded.
             ahead: match overlap {
                 Overlap::Mix if !self.is_eager() => 0,
                 _ => self.options.policy.ahead() as usize,
@@ -186,7 +186,7 @@ impl Session {
                 let (_, tracks) = self.stop_all(displaced, "replaced", exit);
                 let queue_timeout = request.queue_timeout.unwrap_or(self.options.policy.queue_timeout);
                 self.enter(request_kept, source, waits, queue_timeout);
-                // Once its successor is there: what it replaces may wait for that.
+                // Only now, with the successor in its place: a replaced playback may wait for that.
                 tracks.into_iter().for_each(|track| self.advance_line(track));
                 self.open_output();
             }
@@ -200,7 +200,7 @@ impl Session {
         Ok(accepted)
     }
 
-    /// Notes the terminal event of a playback, whose name is free from here on if it still had it.
+    /// Notes the terminal event of a playback, and frees its name if it still has it.
     pub(super) fn over(&mut self, request: &Request, end: EventKind) {
         self.playbacks.release(request);
         self.tombstones.ended(request.name.clone(), self.wall());
@@ -222,7 +222,7 @@ impl Session {
                 line.first_told = Some(id);
             }
             self.note(Some(&request), EventKind::Queued { queue_position });
-            // Its timeout may be the first one.
+            // Its timeout may be the next to expire.
             self.outbox.wakes_driver |= queue_timeout > 0;
         } else {
             request.start_deadline = self.start_deadline_of(&request);
@@ -234,8 +234,8 @@ impl Session {
         self.update_line(track);
     }
 
-    /// Stops what is meant: at once what waits or loads, faded what sounds. Returns what was stopped, and where it was. What is
-    /// on its way out already is not stopped again, but a shorter fade holds.
+    /// Stops the target: playbacks that wait or load at once, those that sound with a fade. Returns the stopped playbacks with their
+    /// places. A playback that is stopping already is not stopped again, but the shorter fade holds.
     pub fn stop(&mut self, stop: &StopRequest, at: WallTime) -> Vec<PlaybackInfo> {
         self.wall = at;
         let ids = self.meant_or_leaving(&stop.target);
@@ -245,14 +245,14 @@ impl Session {
         self.stop_each(ids, &stop.reason, Exit::Fade { after: stop.after, length: stop.fade_out })
     }
 
-    /// Stops what is meant, and says how much was heard until now of the groups that it stopped.
+    /// Stops the target, and returns how much was heard until now of the groups of the stopped playbacks.
     pub fn interrupt(&mut self, stop: &StopRequest, at: WallTime) -> Interrupted {
         let playbacks = self.stop(stop, at);
         let groups = self.heard_of_groups(&playbacks);
         Interrupted { at: self.now(), playbacks, groups }
     }
 
-    /// What a target means; a name means what fades out under it, too.
+    /// Returns the playbacks that a target matches; a `requestId` also matches a playback that fades out under it.
     pub(super) fn meant_or_leaving(&self, target: &Target) -> Vec<PlaybackId> {
         let mut ids = self.playbacks.meant(target);
         if let Target::Request(name) = target {
@@ -269,7 +269,7 @@ impl Session {
         stopped
     }
 
-    /// Stops each, and gives nobody its turn yet. Returns what was stopped, and the tracks that are concerned.
+    /// Stops each, without advancing the lines. Returns the stopped playbacks, and their tracks.
     fn stop_all(&mut self, ids: Vec<PlaybackId>, reason: &str, exit: Exit) -> (Vec<PlaybackInfo>, Vec<u32>) {
         let mut tracks = Vec::new();
         let mut stopped = Vec::new();
@@ -285,7 +285,7 @@ impl Session {
         (stopped, tracks)
     }
 
-    /// Stops one, without a successor yet. Returns where it was, its track, and whether it was not on its way out before.
+    /// Stops one, without advancing its line. Returns where it was, its track, and whether it was not stopping before.
     fn stop_one(&mut self, id: PlaybackId, reason: &str, exit: Exit) -> Option<(PlaybackInfo, u32, bool)> {
         if let Some(sounding) = self.playbacks.sounding(id) {
             let is_still = sounding.is_still();
@@ -296,14 +296,14 @@ impl Session {
             let request = request.clone();
             (*is_paused, *is_held) = (false, false);
             let exit = match exit {
-                // Nothing of it is heard that could cross over.
+                // It is silent, so there is nothing to cross over from.
                 Exit::Cross(_) if is_still => AT_ONCE,
                 exit => exit,
             };
             let crosses = matches!(exit, Exit::Cross(_));
             match leaving {
                 None => *leaving = Some(Leaving { reason: reason.into(), crosses }),
-                // Only a fade makes it shorter; the first reason stands.
+                // Only a fade makes the end come sooner; the first reason stands.
                 Some(leaving) => leaving.crosses &= crosses,
             }
             self.playbacks.release(&request);
@@ -326,7 +326,7 @@ impl Session {
         Some((info, request.track, true))
     }
 
-    /// Fades a voice out; ends it at once where nothing can be heard anyway, since no frame would carry the fade.
+    /// Fades a voice out; ends it at once if it is silent anyway, or no frame would carry the fade.
     fn fade(&mut self, id: PlaybackId, after: Samples, length: Samples) {
         let is_open = self.output.is_open();
         let Some(sounding) = self.playbacks.sounding(id) else { return };
@@ -344,7 +344,7 @@ impl Session {
         }
     }
 
-    /// Long fades take no place of `maxConcurrent`, but no more than that many may last: the oldest then falls at once.
+    /// Cuts the oldest fades short if more than `maxConcurrent` are under way; fades take no place in that limit.
     fn cap_fades(&mut self) {
         let fading = |sounding: &&mut Sounding| sounding.leaving.is_some();
         let (mut count, mut systems) = (0_usize, 0_usize);
@@ -360,8 +360,8 @@ impl Session {
         }
     }
 
-    /// Holds back what is meant; returns the ids that were not paused before. What waits keeps its place in line, and its turn
-    /// if that comes.
+    /// Pauses the target; returns the ids that were not paused before. A waiting playback keeps its place in line, and takes its turn
+    /// while it is paused.
     pub fn pause(&mut self, target: &Target, at: WallTime) -> Vec<RequestId> {
         self.wall = at;
         self.each(target, |session, id| {
@@ -371,7 +371,7 @@ impl Session {
                     return false;
                 }
                 if !sounding.is_held {
-                    // Its end is not near any more, unless the next one has its turn.
+                    // Its end does not approach while it is paused, unless the next one has its turn already.
                     sounding.end_approaches &= going;
                     sounding.voice.pause();
                     session.outbox.hastens = true;
@@ -382,7 +382,7 @@ impl Session {
         })
     }
 
-    /// Lets what is paused go on; returns its ids.
+    /// Resumes the target; returns the ids that were paused.
     pub fn resume(&mut self, target: &Target, at: WallTime) -> Vec<RequestId> {
         self.wall = at;
         self.each(target, |session, id| {
@@ -397,7 +397,7 @@ impl Session {
         })
     }
 
-    /// Pauses or resumes what is not heard yet. Returns false if it was so already.
+    /// Pauses or resumes a playback that has not started. Returns false if nothing changes.
     fn set_paused(&mut self, id: PlaybackId, paused: bool) -> bool {
         let wall = self.wall();
         let changed = if let Some(loading) = self.playbacks.loading.iter_mut().find(|each| each.request.id == id) {
@@ -417,7 +417,7 @@ impl Session {
         changed
     }
 
-    /// Changes the volume of what is meant over the next `fade` samples, of what fades out too; returns its ids.
+    /// Changes the volume of the target over the next `fade` samples, also of what fades out; returns the ids.
     pub fn set_volume(&mut self, target: &Target, volume: f32, fade: Samples, at: WallTime) -> Vec<RequestId> {
         self.wall = at;
         self.each(target, |session, id| {
@@ -429,8 +429,8 @@ impl Session {
         })
     }
 
-    /// Moves what is meant to another place in its source; returns its ids. If one of them can't be sought, none is; what is
-    /// on its way out stays where it is.
+    /// Seeks the target to a place in its source; returns the ids. If one of them can't be sought, none is; a playback that is stopping
+    /// stays where it is.
     pub fn seek(&mut self, target: &Target, place: Samples, at: WallTime) -> Result<Vec<RequestId>> {
         self.wall = at;
         let ids = self.playbacks.meant(target);
@@ -462,7 +462,7 @@ impl Session {
         }))
     }
 
-    /// The name of a playback that can't be sought, if it can't and would be.
+    /// Returns the name of a playback that a seek would move and that can't be sought.
     fn not_seekable(&self, id: PlaybackId) -> Option<RequestId> {
         if self.is_going(id) {
             return None;
@@ -471,7 +471,7 @@ impl Session {
         (!is_seekable).then(|| request.name.clone())
     }
 
-    /// Lets what is not heard yet begin at another place.
+    /// Makes a playback that has not started begin at another place.
     fn seek_unheard(&mut self, id: PlaybackId, place: Samples) {
         let Self { playbacks, outbox, .. } = self;
         if let Some(track) = playbacks.line_of(id)
@@ -481,7 +481,7 @@ impl Session {
         }
         let Some(source) = playbacks.loadable_mut(id) else { return };
         match source {
-            // The reader that comes is exchanged for another as it comes.
+            // The reader is replaced when it comes.
             Loadable::Opening { place: wanted, .. } => *wanted = place,
             Loadable::Reading(reader) => {
                 if let Some(opening) = reader.begun_at(place) {
@@ -494,7 +494,7 @@ impl Session {
         }
     }
 
-    /// Returns true if it fades out, or crosses over to one that has its turn.
+    /// Returns true if it is stopping, or crosses over to a playback that has its turn.
     pub(super) fn is_going(&self, id: PlaybackId) -> bool {
         let sounding = self.playbacks.sounding.iter().find(|sounding| sounding.request.id == id);
         sounding.is_some_and(|sounding| {
@@ -502,13 +502,13 @@ impl Session {
         })
     }
 
-    /// Does something to each that is meant; returns the ids to which it applied.
+    /// Applies a change to each playback that matches; returns the ids of those that it changed.
     fn each(&mut self, target: &Target, mut apply: impl FnMut(&mut Self, PlaybackId) -> bool) -> Vec<RequestId> {
         let (mut names, mut tracks) = (Vec::new(), Vec::new());
         for id in self.meant_or_leaving(target) {
             let Some(request) = self.playbacks.request(id).cloned() else { continue };
             if apply(self, id) {
-                // One that fades and one that has its name by now are one name.
+                // A playback that fades out and a newer one with the same name count once.
                 if names.last() != Some(&request.name) {
                     names.push(request.name);
                 }
@@ -545,7 +545,7 @@ impl Session {
         true
     }
 
-    /// A stream was flushed: goes on with what is written from now on.
+    /// Flushes a stream: it goes on with what is written from now on.
     pub fn flush(&mut self, id: PlaybackId, ticket: Ticket, at: WallTime) {
         self.wall = at;
         self.drop_marks(id);
@@ -565,11 +565,11 @@ impl Session {
             }
             return;
         }
-        // Nothing was read of it yet.
+        // Nothing of it was read yet.
         outbox.settle(ticket, None);
     }
 
-    /// Opens the output, once; `play` does it by itself.
+    /// Opens the output if it is closed; `play` does so too.
     pub fn connect(&mut self, ticket: Ticket) {
         if let Err(error) = self.check_open() {
             return self.outbox.settle(ticket, Some(error));
@@ -580,13 +580,13 @@ impl Session {
         }
         self.output.add_ticket(ticket);
         if self.is_opening_held() {
-            // Behind `connected`, held as that is.
+            // It comes behind `connected`, and is held with it.
             self.outbox.settle(ticket, None);
         }
     }
 
-    /// Opens the output, if it is closed. On the manual clock that it is open has its place here, among the events of calls that do not
-    /// wait for each other: it is noted at once and held, with all behind it, until it is known.
+    /// Opens the output if it is closed. On the manual clock `connected` has its place here, among the events of calls that do not
+    /// wait for each other: it is noted at once and held, with all events behind it, until the output is open.
     fn open_output(&mut self) {
         if self.output.connect(&mut self.outbox) && self.is_eager() {
             self.outbox.hold();
@@ -594,7 +594,7 @@ impl Session {
         }
     }
 
-    /// What was noted for an output that would be open is not told; what is held behind it may be, by `release`. Returns false if
+    /// Takes back a `connected` event that is held; the events behind it stay held until `release`. Returns false if
     /// there is none.
     pub(super) fn retract_opening(&mut self) -> bool {
         let is_held = self.is_opening_held();
@@ -608,7 +608,7 @@ impl Session {
         self.is_eager() && self.output.connection == Connection::Opening
     }
 
-    /// Ends the wait of a `connect`, and the attempt if nothing else wants the output.
+    /// Ends the wait of a `connect`, and the attempt to connect if nothing else wants the output.
     pub fn abandon(&mut self, ticket: Ticket) {
         if !self.output.remove_ticket(ticket) {
             return;
@@ -631,12 +631,12 @@ impl Session {
         }
     }
 
-    /// The session's time once every `advance` is done.
+    /// Returns the session's time once every `advance` is done.
     pub fn time_ahead(&self) -> Samples {
         self.now() + self.advances.iter().map(|advance| advance.left).sum::<Samples>()
     }
 
-    /// Moves the manual clock; settles when that time has been mixed and handed over.
+    /// Advances the manual clock; settles when that time has been mixed and handed over.
     pub fn advance(&mut self, by: Samples, ticket: Ticket) -> Result<()> {
         if self.options.clock != Clock::Manual {
             let message = "Expected clock: 'manual' for advance but received 'realtime'";
@@ -653,7 +653,7 @@ impl Session {
         Ok(())
     }
 
-    /// Copies everything that the output accepts from now on, or what it accepts of a track or of a playback, until that is over.
+    /// Starts a tap: copies everything that the output accepts from now on, or its part of a track or of a playback, until that is over.
     pub fn tap(&mut self, mut request: TapRequest, of: &TapOf) -> Result<()> {
         self.check_open()?;
         request.of = match of {
@@ -675,8 +675,8 @@ impl Session {
         Ok(())
     }
 
-    /// Stops everything on a track, and takes the track out of the room once it is silent; settles when the room has it out, at once if
-    /// there is none. It stays out, of rooms that are joined later too, until something is to play on it.
+    /// Stops everything on a track, and unpublishes the track once it is silent; settles when it is unpublished, at once if
+    /// no room is joined. It stays so, also in rooms that are joined later, until something plays on it.
     pub fn unpublish(&mut self, track: u32, ticket: Ticket, at: WallTime) {
         self.wall = at;
         if let Err(error) = self.check_live() {
@@ -688,8 +688,8 @@ impl Session {
         output.unpublish(mixer.stream_of(track), ticket, outbox);
     }
 
-    /// Mutes a track, or lifts its mute, whoever muted it. Where tracks are streams of the output it does that, and it is remembered
-    /// while that is not open; where they are mixed down, the track is silent in the mix, and what plays on it goes on.
+    /// Mutes or unmutes a track, whoever muted it. Where tracks are streams of the output, the output does it, and the mute is remembered
+    /// while that is not open; where they are mixed down, the track is silent in the mix, and its playbacks go on.
     pub fn set_muted(&mut self, track: u32, muted: bool, at: WallTime) -> Result<()> {
         self.wall = at;
         self.check_live()?;
@@ -709,22 +709,22 @@ impl Session {
         Ok(())
     }
 
-    /// Changes the volume of a track, for what plays on it and for all that will.
+    /// Changes the volume of a track, for present and future playbacks.
     pub fn set_track_volume(&mut self, track: u32, change: TrackVolume) -> Result<()> {
         self.check_live()?;
         self.mixer.set_volume(track, change);
         Ok(())
     }
 
-    /// Brings a track to one side, for what plays on it and for all that will: -1 is left, 1 right. The session has two channels.
+    /// Pans a track, for present and future playbacks: -1 is left, 1 right. The session must have two channels.
     pub fn set_track_pan(&mut self, track: u32, pan: f32, fade: Samples) -> Result<()> {
         self.check_live()?;
         self.mixer.set_pan(track, pan, fade);
         Ok(())
     }
 
-    /// Tells the room what to list of this participant, in every room that is joined; settles once it does. While the output is not
-    /// open it is remembered, and settles at once.
+    /// Sets the description of this participant, in every room that is joined; settles once the room lists it. While the output is closed
+    /// it is remembered, and settles at once.
     pub fn describe(&mut self, description: Description, ticket: Ticket) {
         if let Err(error) = self.check_live() {
             return self.outbox.settle(ticket, Some(error));
@@ -734,7 +734,7 @@ impl Session {
                 self.room.say(description);
                 self.outbox.settle(ticket, None);
             }
-            // It is told when it is joined.
+            // It is sent once the room is joined.
             Connection::Opening => self.room.ask(ticket, description),
             Connection::Open | Connection::Cut { .. } => {
                 self.room.ask(ticket, description.clone());
@@ -743,7 +743,7 @@ impl Session {
         }
     }
 
-    /// Sends data to others in the room, which is joined if it is not; settles when it is on its way.
+    /// Sends data to others in the room, which is joined first if needed; settles when it is sent.
     pub fn send_data(&mut self, data: OutgoingData, ticket: Ticket) {
         let is_left =
             matches!(self.lifecycle, Lifecycle::Draining { .. }) && self.output.connection != Connection::Closed;
@@ -757,12 +757,12 @@ impl Session {
         }
     }
 
-    /// Has this of others' data told from now on.
+    /// Sets which data of others is received from now on.
     pub fn hear_data(&mut self, hears: Hears) {
         self.output.hear_data(hears, &mut self.outbox);
     }
 
-    /// Listens to somebody in every room that is joined.
+    /// Listens to a participant in every room that is joined.
     pub fn listen(&mut self, listening: Arc<Listening>) -> Result<()> {
         self.check_open()?;
         let Self { output, outbox, .. } = self;
@@ -770,7 +770,7 @@ impl Session {
         Ok(())
     }
 
-    /// Stops listening.
+    /// Stops listening to a participant.
     pub fn unlisten(&mut self, id: u32) {
         let Self { output, outbox, .. } = self;
         output.unlisten(id, outbox);
@@ -782,13 +782,13 @@ impl Session {
         self.outbox.request(OutputRequest::Untap(id));
     }
 
-    /// Notes, among the events, what failed outside.
+    /// Emits an error that happened outside of the session.
     pub fn report(&mut self, SpeakerError { code, message, .. }: SpeakerError) {
         self.note(None, EventKind::Error { code, message });
     }
 
     /// Takes no more calls and stops everything; the output's owner hands over the last frame and closes the output. A second
-    /// time it settles with the first. Without a ticket nobody waits for it.
+    /// call settles with the first. Without a ticket nobody waits for it.
     pub fn close(&mut self, ticket: Option<Ticket>, at: WallTime) {
         self.wall = at;
         match self.lifecycle {
@@ -796,7 +796,7 @@ impl Session {
                 self.lifecycle = Lifecycle::Closing;
                 self.closing.extend(ticket);
                 let ids = self.playbacks.meant(&Target::All);
-                // Whatever waits is stopped too, so nothing has its turn meanwhile.
+                // Waiting playbacks are stopped too, so none gets its turn meanwhile.
                 self.stop_each(ids, super::tick::CLOSED, AT_ONCE);
                 self.refuse_calls();
                 self.outbox.request(OutputRequest::Close);
@@ -808,9 +808,9 @@ impl Session {
         }
     }
 
-    /// A voice for a playback, by its own wishes and the session's rules.
+    /// Makes the voice of a playback from its request and the session's options.
     pub(super) fn voice(&self, request: &Request, reader: PcmReader) -> Voice {
-        // A cut that is made here gets an edge; a source's own first sample is left as it is.
+        // A start inside the source gets an edge; a source's own first sample is left as it is.
         let edge = if reader.place() > 0 { EDGE } else { 0 };
         let lead = if request.overlap == Overlap::Queue { self.options.policy.crossfade } else { 0 };
         let lead = lead.min(reader.ahead() as Samples);

@@ -1,12 +1,12 @@
-//! What a session tells the process of what it counts. It follows the events: what a frame brought about is counted once that was handed
-//! over, so that no count ever goes back.
+//! Reports a session's counts to the metrics of the process. They follow the events: what a frame caused is counted once the frame was
+//! handed over, so that no count ever goes back.
 
 use super::{Session, Stats};
 use crate::audio::Samples;
 use crate::error::Code;
 use crate::metrics::Metrics;
 
-/// What was counted and is not told yet.
+/// Counts that are not reported yet.
 #[derive(Default)]
 pub(super) struct Counts {
     pub requests: u64,
@@ -14,18 +14,18 @@ pub(super) struct Counts {
     pub output_errors: u64,
     pub reconnects: u64,
     pub failures: Vec<Code>,
-    /// From a request to its first sample.
+    /// The times from a request to its first sample.
     pub latencies: Vec<Samples>,
-    /// How long each sounded.
+    /// The time for which each playback sounded.
     pub durations: Vec<Samples>,
-    /// What was told of the counts that `stats()` has.
+    /// The counts of `stats()` that were reported last.
     told: Stats,
     active: usize,
     queued: usize,
 }
 
 impl Session {
-    /// Tells what was counted since the last time, unless it is about a frame that is in flight.
+    /// Reports the counts since the last time, unless a frame is in flight.
     pub fn tell_counts(&mut self, metrics: &Metrics) {
         if self.outbox.is_holding() {
             return;

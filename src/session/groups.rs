@@ -1,4 +1,4 @@
-//! How much was heard of groups: their sum, over playbacks that are over already.
+//! The heard time of each group, including playbacks that are over.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,15 +7,15 @@ use super::Session;
 use super::playbacks::PlaybackInfo;
 use crate::audio::Samples;
 
-/// Groups that are remembered: those whose playbacks ended last.
+/// The number of groups that are remembered: those whose playbacks ended last.
 const MAX_GROUPS: usize = 64;
 
-/// How much was heard of what ended, by group; the one that changed last at the end.
+/// The heard time of ended playbacks, by group; the one that changed last at the end.
 #[derive(Debug, Default)]
 pub struct Groups(VecDeque<(Arc<str>, Samples)>);
 
 impl Groups {
-    /// A playback of a group ended, after so much of it was heard.
+    /// Adds a playback of a group that ended after so much of it was heard.
     pub fn add(&mut self, group: &Arc<str>, heard: Samples) {
         let before = self.0.iter().position(|(name, _)| name == group).and_then(|index| self.0.remove(index));
         self.0.push_back((group.clone(), before.map_or(0, |(_, before)| before) + heard));
@@ -30,7 +30,7 @@ impl Groups {
 }
 
 impl Session {
-    /// How much was heard of the groups of these playbacks until now, each group once: of all its playbacks, those that ended too.
+    /// Returns how much was heard until now of each group of these playbacks: of all its playbacks, including ended ones.
     pub fn heard_of_groups(&self, playbacks: &[PlaybackInfo]) -> Vec<(Arc<str>, Samples)> {
         let mut groups: Vec<(Arc<str>, Samples)> = Vec::new();
         for group in playbacks.iter().filter_map(|info| info.group.as_ref()) {

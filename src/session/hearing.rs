@@ -1,8 +1,8 @@
-//! What becomes of playbacks that nobody can hear: their track is muted or out of the room, or the room is cut off.
+//! Playbacks that nobody can hear: their track is muted or unpublished, or the room is cut off.
 //!
-//! What is so stands in [`OutputState`](super::output_state::OutputState), and in the mixer of a track that is muted in the mix; here
-//! it is brought to what sounds. A track that is held makes its playbacks stand still as a pause does, beside a pause of the
-//! user's own; any other goes on and counts what is lost.
+//! [`OutputState`](super::output_state::OutputState) knows that, and the mixer of a track that is muted in the mix; here it is applied
+//! to the playbacks that sound. A stream that pauses makes its playbacks stand still as a pause does, beside a pause of the
+//! user's own; on any other they go on, and the unheard time is counted.
 
 use super::Session;
 use super::playbacks::Taken;
@@ -12,7 +12,7 @@ use crate::event::EventKind;
 use crate::mixer::PlaybackId;
 use crate::output::Meanwhile;
 
-/// How much of a voice nobody could hear, by its own count of samples.
+/// The unheard time of a voice, by its own count of samples.
 #[derive(Debug, Default)]
 pub struct Unheard {
     before: Samples,
@@ -20,7 +20,7 @@ pub struct Unheard {
 }
 
 impl Unheard {
-    /// From here on it can be heard, or can't.
+    /// Notes whether it can be heard from here on.
     pub fn mark(&mut self, is_heard: bool, played: Samples) {
         match (self.since, is_heard) {
             (None, false) => self.since = Some(played),
@@ -38,7 +38,7 @@ impl Unheard {
 }
 
 impl Session {
-    /// Something changed in what can be heard: brings what sounds to that, from this sample on.
+    /// Applies a change of what can be heard to everything that sounds, from this sample on.
     pub(super) fn update_hearing(&mut self) {
         let ids: Vec<PlaybackId> = self.playbacks.sounding.iter().map(|sounding| sounding.request.id).collect();
         for id in ids {
@@ -72,7 +72,7 @@ impl Session {
         tracks.into_iter().for_each(|track| self.update_line(track));
     }
 
-    /// The server took a stream's track out of the room.
+    /// Handles that the server unpublished a stream's track.
     pub(super) fn unpublished(&mut self, stream: u32, meanwhile: Meanwhile, error: &SpeakerError) {
         self.output.stream_missing(stream, meanwhile);
         self.counts.output_errors += 1;
@@ -84,7 +84,7 @@ impl Session {
         self.update_hearing();
     }
 
-    /// The output does not take a stream: what was about to play on it fails, each in turn.
+    /// Handles that the output refused a stream: each playback that was about to play on it fails, in turn.
     pub(super) fn refused(&mut self, stream: u32, error: &SpeakerError) {
         self.counts.output_errors += 1;
         self.output.stream_refused(stream);
@@ -94,7 +94,7 @@ impl Session {
         refused.into_iter().for_each(|id| self.fail_unheard(id, error.clone()));
     }
 
-    /// Everything that lives on some tracks fails, but for what was stopped before: only its fade is cut short.
+    /// Fails every live playback of some tracks. One that was stopped before only has its fade cut short.
     pub(super) fn fail_tracks(&mut self, is_meant: impl Fn(&Self, u32) -> bool, error: &SpeakerError) {
         let tracks = self.playbacks.tracks().into_iter().filter(|track| is_meant(self, *track)).collect();
         for taken in self.playbacks.take(&tracks) {

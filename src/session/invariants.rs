@@ -1,4 +1,4 @@
-//! What must hold of a session between any two calls; for tests.
+//! The invariants of a session between any two calls; for tests.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,9 +6,8 @@ use super::Session;
 use super::playbacks::Request;
 
 impl Session {
-    /// Asserts that every playback is on one shelf, that names are those of the live ones that are not on their way out, and
-    /// that the lines and the outbox agree with themselves, that what sounds stands still where its track is held, and that no mark waits
-    /// for what is over.
+    /// Asserts that every playback is on one shelf; that names are those of the live playbacks that are not stopping; that the lines and
+    /// the outbox are consistent; that playbacks stand still where their stream pauses; and that no mark waits for an ended playback.
     #[doc(hidden)]
     pub fn check_invariants(&self) {
         let mut ids = HashSet::new();

@@ -1,6 +1,6 @@
-//! One track's line: who waits, in which order, and for how long.
+//! One track's line: its waiting playbacks, their order and their deadlines.
 //!
-//! Everything but a move or a stop by name costs O(log n): ten thousands may wait.
+//! Everything but a move or a stop by name costs O(log n): tens of thousands may wait.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -14,27 +14,27 @@ use crate::source::Source;
 /// A playback that waits for its turn.
 pub struct Waiting {
     pub request: Request,
-    /// Kept while it waits: what was opened ahead of its turn may be given up again.
+    /// Kept while it waits, because a source that was opened ahead of its turn may be dropped again.
     pub source: Source,
     /// Its reader, if it was opened ahead of its turn.
     pub ahead: Option<Loadable>,
     pub is_paused: bool,
-    /// The priority by which it stands in line: its own, or that of its neighbours if it was moved.
+    /// Its effective priority: its own, or that of its neighbours if it was moved.
     class: i32,
-    /// The longest it may wait, 0 for ever.
+    /// The longest wait, 0 for no limit.
     pub timeout: Samples,
-    /// When it will have waited for that long, in the line's time; while it is paused, how much was left.
+    /// When it expires, in the line's time; while it is paused, the time that was left.
     deadline: Samples,
 }
 
 impl Waiting {
-    /// Where in its source it will begin.
+    /// Returns the place in its source where it will begin.
     pub fn position(&self) -> Samples {
         self.ahead.as_ref().map_or(self.source.section.from, Loadable::position)
     }
 }
 
-/// The line's own time, which stands still while what holds the track is paused.
+/// The line's own time, which stands still while the playbacks that occupy the track are paused.
 #[derive(Default)]
 struct LineClock {
     stopped: Option<WallTime>,
@@ -65,9 +65,9 @@ pub struct Line {
     waiting: HashMap<PlaybackId, Waiting>,
     deadlines: BTreeSet<(Samples, PlaybackId)>,
     clock: LineClock,
-    /// The one that was told last that it is the first.
+    /// The playback that was last reported to be first in line.
     pub first_told: Option<PlaybackId>,
-    /// The one whose source was opened ahead of its turn.
+    /// The playback whose source was opened ahead of its turn.
     pub opened: Option<PlaybackId>,
 }
 
@@ -104,7 +104,7 @@ impl Line {
         self.waiting.get_mut(&id)
     }
 
-    /// In order of their turn.
+    /// Returns those that wait, in order of their turn.
     pub fn iter(&self) -> impl Iterator<Item = &Waiting> {
         self.order.values().flatten().filter_map(|id| self.waiting.get(id))
     }
@@ -123,7 +123,7 @@ impl Line {
         Some(waiting)
     }
 
-    /// Removes everyone, in order of their turn.
+    /// Removes all, in order of their turn.
     pub fn clear(&mut self) -> Vec<Waiting> {
         let ids = self.ids();
         self.order.clear();
@@ -153,7 +153,7 @@ impl Line {
 
     fn leave_order(&mut self, id: PlaybackId, class: i32) {
         let Some(ids) = self.order.get_mut(&Reverse(class)) else { return };
-        // The next in line is the usual one to leave.
+        // Usually it is the next in line that leaves.
         match ids.front() == Some(&id) {
             true => drop(ids.pop_front()),
             false => {
@@ -167,7 +167,7 @@ impl Line {
         }
     }
 
-    /// Its wait stands still while it is paused. Returns false if it was so already.
+    /// Pauses or resumes one; its wait stands still while it is paused. Returns false if nothing changes.
     pub fn pause(&mut self, id: PlaybackId, paused: bool, wall: WallTime) -> bool {
         let now = self.clock.now(wall);
         let Some(waiting) = self.waiting.get_mut(&id).filter(|waiting| waiting.is_paused != paused) else {
@@ -204,18 +204,18 @@ impl Line {
         self.iter().map(|waiting| &waiting.request)
     }
 
-    /// Lets the waiting of all stand still, or go on.
+    /// Stops or restarts the line's time.
     pub fn run(&mut self, runs: bool, wall: WallTime) {
         self.clock.run(runs, wall);
     }
 
-    /// When the next one will have waited for long enough.
+    /// Returns when the next one expires.
     pub fn deadline(&self) -> Option<WallTime> {
         let (deadline, _) = self.deadlines.first().filter(|_| self.clock.stopped.is_none())?;
         Some(WallTime(deadline + self.clock.held))
     }
 
-    /// Removes the next one that has waited for long enough.
+    /// Removes the next one that has expired.
     pub fn expire(&mut self, wall: WallTime) -> Option<Waiting> {
         let (deadline, id) = *self.deadlines.first().filter(|_| self.clock.stopped.is_none())?;
         (deadline <= self.clock.now(wall)).then(|| self.remove(id)).flatten()

@@ -1,4 +1,4 @@
-//! Marks: each is told once what was asked for before it was heard, or has ended otherwise.
+//! Marks: each is reported once everything requested before it was heard, or has ended otherwise.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -11,21 +11,21 @@ use crate::mixer::{PlaybackId, Written};
 
 /// A mark that is not reached yet.
 pub struct Mark {
-    /// Tells the session's marks apart.
+    /// Unique in the session.
     number: u32,
     name: String,
     awaits: Awaited,
 }
 
 enum Awaited {
-    /// The ends of all of these.
+    /// The end of each of these.
     Ends(BTreeSet<PlaybackId>),
-    /// That what was written to this stream so far is heard, if that can be told before its end.
+    /// The moment when everything written to this stream so far was heard; `None` if only its end can be told.
     Written(PlaybackId, Option<Written>),
 }
 
 impl Session {
-    /// Tells once everything that is live now and meant has ended, at once if nothing is. `number` names this mark alone.
+    /// Sets a mark that is reported once every live playback of the target has ended, at once if there is none. `number` is unique.
     pub fn mark(&mut self, name: String, number: u32, target: &Target, at: WallTime) -> Result<()> {
         self.wall = at;
         self.check_live()?;
@@ -37,7 +37,8 @@ impl Session {
         Ok(())
     }
 
-    /// Tells once what was `written` to a stream was heard or dropped; where no sample can be told from a byte, once the stream has ended.
+    /// Sets a mark that is reported once everything `written` to a stream was heard or dropped; where bytes can't be mapped to samples, once
+    /// the stream has ended.
     pub fn mark_stream(
         &mut self,
         id: PlaybackId,
@@ -62,7 +63,7 @@ impl Session {
         Ok(())
     }
 
-    /// Lets the voice of a stream tell of the marks that stand in what it reads.
+    /// Hands the marks of a stream to its voice, which reports them.
     pub(super) fn hand_marks(&mut self, id: PlaybackId) {
         let Self { playbacks, marks, .. } = self;
         let Some(sounding) = playbacks.sounding(id).filter(|sounding| sounding.flushing.is_none()) else { return };
@@ -73,7 +74,7 @@ impl Session {
         sounding.voice.set_marks(its.collect());
     }
 
-    /// What was written to a stream and not heard is dropped: nobody has to wait for it.
+    /// Reports the marks of a stream whose unheard rest was dropped.
     pub(super) fn drop_marks(&mut self, id: PlaybackId) {
         self.tell_marks(self.now(), |mark| matches!(mark.awaits, Awaited::Written(its, _) if its == id));
         if let Some(sounding) = self.playbacks.sounding(id) {
@@ -81,12 +82,12 @@ impl Session {
         }
     }
 
-    /// A voice has come to a mark.
+    /// Reports a mark that a voice has reached.
     pub(super) fn reach_mark(&mut self, number: u32, at: Samples) {
         self.tell_marks(at, |mark| mark.number == number);
     }
 
-    /// A playback is over.
+    /// Reports the marks that waited for the end of this playback alone.
     pub(super) fn end_marks(&mut self, id: PlaybackId) {
         self.tell_marks(self.now(), |mark| match &mut mark.awaits {
             Awaited::Ends(ids) => ids.remove(&id) && ids.is_empty(),
@@ -103,7 +104,7 @@ impl Session {
 }
 
 impl Mark {
-    /// Returns true if it waits for something, and that is among these.
+    /// Returns true if it waits for something, and all of that is among the live playbacks.
     pub fn awaits_some_of(&self, live: &HashSet<PlaybackId>) -> bool {
         match &self.awaits {
             Awaited::Ends(ids) => !ids.is_empty() && ids.iter().all(|id| live.contains(id)),

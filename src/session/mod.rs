@@ -54,50 +54,50 @@ use policy::Tombstones;
 use room_state::RoomState;
 use sends::Sends;
 
-/// What moves a session's time.
+/// The clock that moves a session's time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clock {
     /// The wall clock: 20 ms of sound every 20 ms.
     Realtime,
-    /// `advance` alone. A source that still loads holds it, so the same calls give the same samples.
+    /// `advance` alone. It waits for sources that still load, so the same calls give the same samples.
     Manual,
 }
 
 /// The time by which waiting is measured, in samples since the session was made. It goes on in silence. On the manual clock only
-/// servers and disks are measured by it; what waits for its turn does so in the session's own time.
+/// servers and disks are measured by it; the wait for a turn is measured in the session's own time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct WallTime(pub Samples);
 
-/// A session's rules and measures, checked.
+/// The options of a session, already checked.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// What moves its time.
+    /// The clock that moves its time.
     pub clock: Clock,
-    /// 1 or 2.
+    /// The number of channels, 1 or 2.
     pub channels: usize,
-    /// How tracks become streams of the output.
+    /// The mapping of tracks to streams of the output.
     pub routing: Routing,
-    /// Its output takes silence as it takes sound: it is mixed without a pause while that is open.
+    /// The output takes silence as it takes sound: frames are mixed without a pause while it is open.
     pub is_continuous: bool,
-    /// Who is admitted, who waits, who gives way.
+    /// The rules of admission, queues and replacement.
     pub policy: Policy,
-    /// How lower roles fall back; off if `None`.
+    /// Ducking of lower roles; off if `None`.
     pub duck: Option<Duck>,
     /// Linear, on top of every playback's own.
     pub gain: f32,
-    /// The longest a playback may sound.
+    /// The longest duration of a playback.
     pub max_duration: Samples,
-    /// Between `progress` events; 0 for none.
+    /// The time between `progress` events; 0 for none.
     pub progress_interval: Samples,
-    /// How long a stream may be silent because its writer is behind, if its request does not say; 0 for ever.
+    /// The longest silence of a stream whose writer is behind, unless its request says otherwise; 0 for no limit.
     pub stall_timeout: Samples,
-    /// How long a source that is no stream may take from its opening to its first sound, in wall time on the manual clock too; 0 for
-    /// ever.
+    /// The longest time from the opening of a source that is not a stream to its first sound, in wall time on the manual clock too; 0
+    /// for no limit.
     pub start_timeout: Samples,
 }
 
 impl Options {
-    /// A mono session that mixes everything down, with the default policy and without limits.
+    /// Returns the options of a mono session that mixes everything down, with the default policy and without limits.
     pub fn new(clock: Clock) -> Self {
         Self {
             clock,
@@ -126,30 +126,30 @@ pub struct Stats {
     pub stopped: u64,
     /// See [`completed`](Self::completed).
     pub failed: u64,
-    /// How often a source was not there in time.
+    /// The number of times that a source was not ready in time.
     pub underruns: u64,
-    /// Frames that nobody took.
+    /// Frames that the output or its reader dropped.
     pub dropped_frames: u64,
-    /// Frames that were mixed when the next one was due already.
+    /// Frames that were mixed only when the next one was due.
     pub late_frames: u64,
-    /// Frames that were given up because the process was halted.
+    /// Frames that were skipped because the process was halted.
     pub lost_frames: u64,
-    /// Packets that were sent as they were encoded for another session, or for this one before.
+    /// Packets that were sent as encoded for another session, or for this one before.
     pub shared_packets: u64,
-    /// Packets of data that others sent and nobody took in time.
+    /// Packets of data from others that were dropped because JavaScript did not take them in time.
     pub dropped_data: u64,
-    /// How the output is received.
+    /// The quality of the connection.
     pub link: Link,
 }
 
-/// A track at a moment, and what was counted of it since the session began.
+/// The state of a track, and its counts since the session began.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TrackStats {
-    /// What was counted, and how it is set.
+    /// Its counts and settings.
     pub counts: TrackCounts,
-    /// What is there of what plays and is not mixed yet: the least of all playbacks; 0 if nothing plays.
+    /// The samples that are decoded and not mixed yet: the least of all playing playbacks; 0 if nothing plays.
     pub buffered: Samples,
-    /// Playbacks by what they do. Those that are paused are in none of the other counts.
+    /// Playbacks by phase. Those that are paused are in none of the other counts.
     pub playing: usize,
     /// See [`playing`](Self::playing).
     pub loading: usize,
@@ -159,40 +159,40 @@ pub struct TrackStats {
     pub paused: usize,
 }
 
-/// A stream at a moment.
+/// The state of a stream.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
 pub struct StreamStats {
-    /// What is decoded and not mixed yet.
+    /// The samples that are decoded and not mixed yet.
     pub buffered: Samples,
-    /// How much is gathered before it is played; 0 until its turn.
+    /// The amount that is gathered before it plays; 0 until its turn.
     pub prebuffer: Samples,
-    /// How often its writer was late.
+    /// The number of times that its writer was late.
     pub underruns: u64,
 }
 
-/// From open to closed, perhaps by way of a drain, or broken by a panic.
+/// The stages of a session: from open to closed, perhaps through a drain, or broken by a panic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lifecycle {
     Open,
-    /// It takes no more, and closes when what it has accepted is over, or at this time.
+    /// It takes no more requests, and closes when the accepted ones are over, or at this time.
     Draining {
         until: WallTime,
     },
     Closing,
     Closed,
-    /// A panic left it in no state to go on: everything live has failed, and only `close` is of use.
+    /// A panic left it in an unknown state: everything live has failed, and only `close` works.
     Broken {
         /// The output was closed.
         is_closed: bool,
     },
 }
 
-/// An end that is joined to what follows at the same sample.
+/// An end that is joined to the next playback at the same sample, without a gap.
 struct Seam {
     at: Samples,
-    /// What follows.
+    /// The next playback.
     id: PlaybackId,
-    /// What the filter of the one that ended gives behind its end.
+    /// The output of the ended playback's resampler beyond its end.
     ringing: Vec<f32>,
 }
 
@@ -225,14 +225,14 @@ pub struct Session {
     stats: Stats,
     counts: Counts,
     overload: Overload,
-    /// Ends of this very sample that are joined to what follows.
+    /// The gapless joins at the present sample.
     seams: Vec<Seam>,
-    /// What the mixer reported and is not handled yet; kept for its capacity.
+    /// Events of the mixer that are not handled yet; kept for its capacity.
     notices: Vec<Notice>,
 }
 
 impl Session {
-    /// An open session in which nothing plays.
+    /// Makes an open session in which nothing plays.
     pub fn new(options: Options) -> Self {
         Self {
             mixer: Mixer::new(options.channels, options.routing, options.duck),
@@ -257,7 +257,7 @@ impl Session {
         }
     }
 
-    /// What loads, for a test that waits in vain.
+    /// Describes what loads, for a test that waits in vain.
     #[doc(hidden)]
     pub fn describe_loading(&self) -> String {
         let each = |(id, source): (PlaybackId, &playbacks::Loadable)| match source {
@@ -269,22 +269,22 @@ impl Session {
         self.playbacks.opened().map(each).collect::<Vec<_>>().join("; ")
     }
 
-    /// The session's time of the next sample.
+    /// Returns the session's time of the next sample.
     pub fn now(&self) -> Samples {
         self.mixer.now()
     }
 
-    /// What plays and loads, in order of arrival; what waits, in order of its turn.
+    /// Returns the playbacks that play and load, in order of arrival, then those that wait, in order of their turn.
     pub fn playbacks(&self) -> Vec<PlaybackInfo> {
         self.playbacks.infos()
     }
 
-    /// Counts since the session began.
+    /// Returns the counts since the session began.
     pub fn stats(&self) -> Stats {
         Stats { now: self.mixer.now(), underruns: self.mixer.underruns(), ..self.stats }
     }
 
-    /// A track at this moment.
+    /// Returns the state of a track.
     pub fn track_stats(&self, track: u32) -> TrackStats {
         let live: Vec<_> = self.playbacks.infos().into_iter().filter(|info| info.track == track).collect();
         let count =
@@ -300,7 +300,7 @@ impl Session {
         }
     }
 
-    /// A stream at this moment; `None` once its playback is over.
+    /// Returns the state of a stream; `None` once its playback is over.
     pub fn stream_stats(&self, id: PlaybackId) -> Option<StreamStats> {
         let of = |reader: &PcmReader, underruns| StreamStats {
             buffered: reader.level().0 as Samples,
@@ -318,7 +318,7 @@ impl Session {
         })
     }
 
-    /// What is true of the connection now; what was told of it may not have been taken yet.
+    /// Returns the present state of the connection; its events may still wait to be taken.
     pub fn connection(&self) -> ConnectionState {
         match self.is_closed() {
             true => ConnectionState::Closed,
@@ -326,17 +326,17 @@ impl Session {
         }
     }
 
-    /// Who this participant is, while a room is joined.
+    /// Returns this participant, while a room is joined.
     pub fn local_participant(&self) -> Option<Participant> {
         self.room.local().cloned()
     }
 
-    /// The others who are in the room, by their identity.
+    /// Returns the other participants of the room, in order of their identity.
     pub fn participants(&self) -> Vec<Participant> {
         self.room.others().cloned().collect()
     }
 
-    /// The time by which waiting for a turn is measured now.
+    /// Returns the time by which the wait for a turn is measured.
     fn wall(&self) -> WallTime {
         match self.options.clock {
             Clock::Manual => WallTime(self.mixer.now()),
@@ -348,7 +348,7 @@ impl Session {
         self.options.clock == Clock::Manual
     }
 
-    /// Why nothing new can be taken, if nothing can.
+    /// Fails if no new request can be taken.
     fn check_open(&self) -> Result<(), SpeakerError> {
         match self.lifecycle {
             Lifecycle::Open => Ok(()),
@@ -362,7 +362,7 @@ impl Session {
         }
     }
 
-    /// Fails once nothing that lives can be changed any more: a session that drains still goes on.
+    /// Fails once live playbacks can't be changed any more; while a session drains they can.
     fn check_live(&self) -> Result<(), SpeakerError> {
         match self.lifecycle {
             Lifecycle::Draining { .. } => Ok(()),
@@ -370,19 +370,19 @@ impl Session {
         }
     }
 
-    /// Settles every call that still waits with why none can be taken any more.
+    /// Settles every call that still waits with the error of a session that takes none any more.
     fn refuse_calls(&mut self) {
         if let Err(error) = self.check_open() {
             self.fail_advances(&error);
             self.fail_room_calls(&error);
-            // What becomes of an output that is held has its place, and is told first.
+            // The outcome of an output that is held has its place among the events, and is reported first.
             if !self.is_opening_held() {
                 self.answer_connects(Some(&error));
             }
         }
     }
 
-    /// A panic left the session in an unknown state: everything live fails, the output is to be closed.
+    /// Breaks the session after a panic left it in an unknown state: everything live fails, and the output will be closed.
     ///
     /// Returns false if it was broken already.
     pub fn break_down(&mut self) -> bool {
@@ -438,11 +438,11 @@ impl Session {
     }
 }
 
-/// The error of a session that a panic broke.
+/// Returns the error of a session that a panic broke.
 fn internal() -> SpeakerError {
     let message = "the session broke by a fault of its own: please report it, close the session and make a new one";
     SpeakerError::new(Code::Internal, message)
 }
 
-/// The name of a playback, shared by its events.
+/// A `requestId`, shared by the events of its playback.
 pub type RequestId = Arc<str>;

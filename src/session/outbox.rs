@@ -1,4 +1,4 @@
-//! What comes out of a session: events in one order, and work that has to be done outside of its lock.
+//! The output of a session: events in one order, and work that has to be done outside of its lock.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,18 +14,18 @@ use crate::output::{Description, Hears, IncomingData, IncomingWhat, Listening, O
 use crate::runtime::Waker;
 use crate::source::{Opening, PcmReader, Source};
 
-/// Names a call that answers later.
+/// The ticket of a call that is answered later.
 pub type Ticket = u32;
 
 /// A source to be opened; its reader comes back by [`Session::opened`](super::Session::opened).
 pub struct Open {
-    /// Whose it is.
+    /// The playback.
     pub id: PlaybackId,
-    /// Tells the openings of one playback apart: only the latest is wanted.
+    /// The number of this opening: only the latest of a playback is wanted.
     pub number: u64,
-    /// What to open.
+    /// The source, or another place in one.
     pub what: Opening,
-    /// How many samples more its reader holds than others: what a crossfade has to know of what comes.
+    /// The samples that its reader buffers beyond the usual: a crossfade needs to know them ahead.
     pub ahead: usize,
     /// Settled once it is open.
     pub ticket: Option<Ticket>,
@@ -33,83 +33,83 @@ pub struct Open {
     pub name: Option<RequestId>,
 }
 
-/// What the output's owner is to do, in this order.
+/// A request to the output's owner; they are carried out in order.
 pub enum OutputRequest {
     /// Open the output.
     Open,
-    /// Publish a stream, if it is not yet.
+    /// Publish a stream, if it is not published yet.
     Prepare(u32),
-    /// Take a stream's track out of the room, or do not publish it; the call with this ticket waits for that.
+    /// Unpublish a stream's track, or do not publish it; the call with this ticket waits for that.
     Unpublish(u32, Option<Ticket>),
-    /// Mute a stream's track, or lift its mute.
+    /// Mute or unmute a stream's track.
     SetMuted(u32, bool),
-    /// Say what the room is to list of this participant; the call with this ticket waits for that.
+    /// Set the description of this participant in the room; the call with this ticket waits for that.
     Describe(Description, Option<Ticket>),
     /// Send data to others in the room, for the call with this ticket.
     SendData(Box<OutgoingData>, Ticket),
-    /// Tell of this that others send.
+    /// Receive this data of others.
     HearData(Hears),
-    /// Listen to somebody.
+    /// Listen to a participant.
     Listen(Arc<Listening>),
-    /// Stop listening.
+    /// Stop listening to a participant.
     Unlisten(u32),
-    /// Give up the attempt to open it.
+    /// Give up the attempt to open the output.
     GiveUp,
-    /// Copy what the output accepts from now on.
+    /// Start a tap, which copies what the output accepts from now on.
     Tap(Box<TapRequest>),
-    /// Stop doing so.
+    /// Stop a tap.
     Untap(u32),
-    /// What a tap is of is over: it ends behind what was handed over.
+    /// End a tap whose target is over, behind everything that was handed over.
     EndTap(u32),
-    /// The last one: the session ends.
+    /// Close the output: the last request, the session ends.
     Close,
 }
 
-/// What is dropped outside of the lock, for it may free much or cancel something.
+/// A value to drop outside of the lock, because that may free much memory or cancel something.
 pub enum Garbage {
     /// A reader: its decode task ends, and a download with its last reader.
     Reader(Box<PcmReader>),
-    /// The source of a request that was over at once.
+    /// The source of a request that ended at once.
     Source(Box<Source>),
-    /// A playback that waited.
+    /// A waiting playback.
     Waiting(Box<Waiting>),
-    /// A playback that sounded, with every reader that it has.
+    /// A sounding playback, with all its readers.
     Sounding(Box<Sounding>),
     /// Nothing to drop.
     Nothing,
 }
 
-/// What is to be carried out after the lock is released.
+/// The work to carry out after the lock is released.
 #[derive(Default)]
 pub struct Work {
     /// Sources to open.
     pub opens: Vec<Open>,
-    /// To be dropped.
+    /// Values to drop.
     pub garbage: Vec<Garbage>,
-    /// Decode tasks that wait for room which is there now.
+    /// Decode tasks that waited for room in their ring, which is there now.
     pub wakes: Vec<Waker>,
     /// Messages that became ready: the bell is rung once for each.
     pub rings: usize,
-    /// The driver has something to look at.
+    /// The driver has something to do.
     pub wakes_driver: bool,
-    /// The next frame carries a fade that can't wait.
+    /// The next frame carries a fade and is wanted at once.
     pub hastens: bool,
 }
 
-/// How many bytes of data that came may wait to be taken; of what is sent but once a quarter of that, so that the rest finds room.
+/// The most bytes of received data that may wait to be taken. Lossy data may take a quarter of that, so that reliable data finds room.
 const MOST_DATA: usize = 4 * 1024 * 1024;
 
-/// Collects what a session has to say and to ask for.
+/// Collects the messages of a session and its requests.
 #[derive(Default)]
 pub struct Outbox {
     events: VecDeque<Message>,
-    /// How many of `events` may be taken: those behind wait for the frame that is in flight, or for the output.
+    /// The number of `events` that may be taken: those behind wait for the frame that is in flight, or for the output.
     ready: usize,
-    /// A frame is in flight, or an output is opened that has its place among the events.
+    /// A frame is in flight, or an output is being opened whose `connected` has its place among the events.
     is_holding: bool,
     seq: u64,
     rings: usize,
-    /// What each piece of data among `events` takes, and all of it.
+    /// The size of each piece of data among `events`, and their sum.
     data: VecDeque<usize>,
     data_bytes: usize,
     pub output: VecDeque<OutputRequest>,
@@ -130,7 +130,7 @@ impl Outbox {
         self.push(Message::Event(Event { seq: self.seq, at_ms: to_ms(at), playback, request_id, track_id, kind }));
     }
 
-    /// Appends data that came. Returns false if it is left out, because too much waits.
+    /// Appends received data. Returns false if it is dropped because too much waits.
     pub fn note_data(&mut self, at: Samples, data: IncomingData) -> bool {
         let most = if data.is_reliable() { MOST_DATA } else { MOST_DATA / 4 };
         let cost = data.cost();
@@ -152,7 +152,7 @@ impl Outbox {
         true
     }
 
-    /// Answers a call. Another answer that is held gives way, and keeps its place.
+    /// Answers a call. Replaces an answer of it that is held, in its place.
     pub fn answer(&mut self, ticket: Ticket, error: Option<SpeakerError>) {
         match self.held_answer(ticket).map(|index| &mut self.events[index]) {
             Some(Message::Settled { error: held, .. }) => *held = error,
@@ -160,7 +160,7 @@ impl Outbox {
         }
     }
 
-    /// Answers a call before everything that is held.
+    /// Answers a call ahead of everything that is held.
     pub fn answer_now(&mut self, ticket: Ticket, error: SpeakerError) {
         self.held_answer(ticket).and_then(|index| self.events.remove(index));
         self.events.insert(self.ready, Message::Settled { ticket, error: Some(error) });
@@ -186,25 +186,26 @@ impl Outbox {
         }
     }
 
-    /// From now on events wait for [`release`](Self::release): they tell of a frame that is not handed over yet, or come behind an output
+    /// Holds events from now on until [`release`](Self::release): they belong to a frame that is not handed over yet, or come after an output
     /// that is not open yet.
     pub fn hold(&mut self) {
         self.is_holding = true;
     }
 
-    /// Returns true while what is noted waits.
+    /// Returns true while events are held.
     pub fn is_holding(&self) -> bool {
         self.is_holding
     }
 
-    /// The frame was handed over: everything noted may be taken.
+    /// Releases everything that is held, because the frame was handed over.
     pub fn release(&mut self) {
         self.is_holding = false;
         self.rings += self.events.len() - self.ready;
         self.ready = self.events.len();
     }
 
-    /// The frame could not be handed over: what it brought to its end was not heard whole. Returns how many were changed.
+    /// Turns held `completed` events into `failed` ones, because the frame could not be handed over: these playbacks were not heard to the
+    /// end. Returns how many were changed.
     pub fn retract(&mut self, error: &SpeakerError) -> u64 {
         let mut changed = 0;
         for message in self.events.iter_mut().skip(self.ready) {
@@ -219,7 +220,7 @@ impl Outbox {
         changed
     }
 
-    /// The output could not be opened: that it is, the first of what is held, is not told. What is held behind moves up.
+    /// Removes a held `connected`, the first of the held events, because the output could not be opened. Those behind it move up.
     pub fn retract_connected(&mut self) {
         let is_connected =
             |message: &Message| matches!(message, Message::Event(event) if event.kind == EventKind::Connected);
@@ -235,7 +236,7 @@ impl Outbox {
         }
     }
 
-    /// The next message, once it may be told.
+    /// Takes the next message, if it is not held.
     pub fn take(&mut self) -> Option<Message> {
         self.ready = self.ready.checked_sub(1)?;
         let message = self.events.pop_front();
@@ -250,18 +251,18 @@ impl Outbox {
         message
     }
 
-    /// Asks for something of the output's owner.
+    /// Adds a request to the output's owner.
     pub fn request(&mut self, request: OutputRequest) {
         self.output.push_back(request);
         self.wakes_driver = true;
     }
 
-    /// Returns true if the output's owner is still to take a stream's track out of the room.
+    /// Returns true if a request to unpublish a stream's track still waits for the output's owner.
     pub fn unpublishes(&self, stream: u32) -> bool {
         self.output.iter().any(|request| matches!(request, OutputRequest::Unpublish(its, _) if *its == stream))
     }
 
-    /// Asks for a source to be opened; returns the number of this opening.
+    /// Requests that a source is opened; returns the number of this opening.
     pub fn open(&mut self, id: PlaybackId, what: Opening, ahead: usize, ticket: Option<Ticket>) -> u64 {
         self.last_open += 1;
         self.opens.push(Open { id, number: self.last_open, what, ahead, ticket, name: None });
@@ -272,13 +273,13 @@ impl Outbox {
         self.garbage.push(Garbage::Reader(Box::new(reader)));
     }
 
-    /// Asserts that what may be told is all there is, unless a frame is in flight.
+    /// Asserts that no event is held unless a frame is in flight.
     pub(super) fn check_invariants(&self) {
         assert!(self.ready <= self.events.len());
         assert!(self.is_holding || self.ready == self.events.len(), "events wait for no frame");
     }
 
-    /// Returns true if anything is to be carried out.
+    /// Returns true if there is work to carry out.
     pub fn has_work(&self) -> bool {
         let is_to_be_told = self.rings > 0 || self.wakes_driver || self.hastens;
         is_to_be_told || !self.opens.is_empty() || !self.garbage.is_empty() || !self.wakes.is_empty()

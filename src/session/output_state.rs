@@ -1,5 +1,5 @@
-//! What a session knows of its output. The output itself belongs to the driver; requests go to it by the outbox, and what
-//! becomes of them comes back as [`OutputEvent`](crate::output::OutputEvent).
+//! The state of a session's output. The output itself belongs to the driver: requests go to it through the outbox, and their
+//! results come back as [`OutputEvent`](crate::output::OutputEvent).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ pub enum Connection {
     Closed,
     Opening,
     Open,
-    /// It can't be written for now. The session's time stands still meanwhile, or goes on.
+    /// It can't be written for now. Meanwhile the session's time stands still or goes on.
     Cut {
         is_halted: bool,
     },
 }
 
-/// What a session says of its connection.
+/// The state of a session's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConnectionState {
     /// The output was never open, and is not being opened.
@@ -38,7 +38,7 @@ pub enum ConnectionState {
 }
 
 impl ConnectionState {
-    /// The state as JavaScript sees it.
+    /// Returns its name in JavaScript.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::New => "new",
@@ -51,42 +51,42 @@ impl ConnectionState {
     }
 }
 
-/// A stream of which something is known.
+/// A stream whose state is known.
 struct Stream {
     id: u32,
-    /// The output was asked for it, and has not refused.
+    /// It was requested from the output, and not refused.
     is_asked: bool,
     /// It takes samples.
     is_open: bool,
     /// Its track is muted.
     muted: Option<Meanwhile>,
-    /// The server took its track out of the room.
+    /// The server unpublished its track.
     missing: Option<Meanwhile>,
 }
 
 pub struct OutputState {
     routing: Routing,
     pub connection: Connection,
-    /// `connected` was told, and `disconnected` was not.
+    /// `connected` was noted, and `disconnected` was not.
     pub was_connected: bool,
-    /// `reconnecting` was told, and `reconnected` was not.
+    /// `reconnecting` was noted, and `reconnected` was not.
     pub is_shaken: bool,
     /// It was lost, or could not be opened.
     was_lost: bool,
     streams: Vec<Stream>,
     /// Streams that the user muted, in every room that is joined.
     mutes: BTreeSet<u32>,
-    /// Streams that the user took out of the room: they are not published where that would be done at once.
+    /// Streams that the user unpublished: an output that publishes at once does not publish them.
     withheld: BTreeSet<u32>,
     /// Tickets of `unpublish`.
     unpublishing: Vec<Ticket>,
-    /// What of others' data is told.
+    /// The data of others that is received.
     hears: Hears,
-    /// Who is listened to, in every room that is joined.
+    /// The participants that are listened to in every room that is joined.
     listenings: Vec<Arc<Listening>>,
     /// Tickets of `connect`.
     tickets: Vec<Ticket>,
-    /// What failed last, if nothing went well since.
+    /// The last failure of a frame, if none succeeded since.
     failure: Option<SpeakerError>,
 }
 
@@ -123,7 +123,7 @@ impl OutputState {
         }
     }
 
-    /// Asks for the output to be opened. Returns false if that was done already.
+    /// Requests that the output is opened. Returns false if it is open or being opened.
     pub fn connect(&mut self, outbox: &mut Outbox) -> bool {
         let is_closed = self.connection == Connection::Closed;
         if is_closed {
@@ -156,7 +156,7 @@ impl OutputState {
         std::mem::take(&mut self.tickets)
     }
 
-    /// Mutes a stream, or lifts its mute; at once if the output is there, and else when it is opened.
+    /// Mutes or unmutes a stream; at once if the output is there, else when it is opened.
     pub fn set_muted(&mut self, stream: u32, muted: bool, outbox: &mut Outbox) {
         match muted {
             true => self.mutes.insert(stream),
@@ -167,9 +167,9 @@ impl OutputState {
         }
     }
 
-    /// Takes a stream's track out of the room, until the stream is to take samples again.
+    /// Unpublishes a stream's track, until something is to play on the stream again.
     pub fn unpublish(&mut self, stream: u32, ticket: Ticket, outbox: &mut Outbox) {
-        // What fades out on a track that the server took out is as unheard as before.
+        // A fade on a track that the server unpublished stays unheard.
         self.stream_refused(stream);
         self.withheld.insert(stream);
         if self.connection == Connection::Closed {
@@ -179,7 +179,7 @@ impl OutputState {
         outbox.request(OutputRequest::Unpublish(stream, Some(ticket)));
     }
 
-    /// The room has a track out, or not. Returns false if nobody waits for that.
+    /// Removes the ticket of an `unpublish` that was answered. Returns false if it does not wait.
     pub fn unpublished(&mut self, ticket: Ticket) -> bool {
         let index = self.unpublishing.iter().position(|waiting| *waiting == ticket);
         index.map(|index| self.unpublishing.remove(index)).is_some()
@@ -189,7 +189,7 @@ impl OutputState {
         std::mem::take(&mut self.unpublishing)
     }
 
-    /// Has this of others' data told from now on; at once if the output is there, and else when it is opened.
+    /// Sets which data of others is received; at once if the output is there, else when it is opened.
     pub fn hear_data(&mut self, hears: Hears, outbox: &mut Outbox) {
         let is_news = std::mem::replace(&mut self.hears, hears) != hears;
         if is_news && self.connection != Connection::Closed {
@@ -197,7 +197,7 @@ impl OutputState {
         }
     }
 
-    /// Listens to somebody; at once if the output is there, and else when it is opened.
+    /// Listens to a participant; at once if the output is there, else when it is opened.
     pub fn listen(&mut self, listening: Arc<Listening>, outbox: &mut Outbox) {
         if self.connection != Connection::Closed {
             outbox.request(OutputRequest::Listen(listening.clone()));
@@ -205,7 +205,7 @@ impl OutputState {
         self.listenings.push(listening);
     }
 
-    /// Stops listening.
+    /// Stops listening to a participant.
     pub fn unlisten(&mut self, id: u32, outbox: &mut Outbox) {
         let count = self.listenings.len();
         self.listenings.extract_if(.., |listening| listening.id == id).for_each(|listening| listening.end());
@@ -214,12 +214,12 @@ impl OutputState {
         }
     }
 
-    /// Nobody is listened to any more.
+    /// Stops listening to all participants.
     pub fn end_listenings(&mut self) {
         self.listenings.drain(..).for_each(|listening| listening.end());
     }
 
-    /// Returns true if a stream takes samples now. One that was not asked for, or was refused, is requested.
+    /// Returns true if a stream takes samples now. Requests it if it was not requested before, or was refused.
     pub fn takes(&mut self, stream: u32, outbox: &mut Outbox) -> bool {
         if self.routing == Routing::Mixdown {
             return self.is_open();
@@ -234,37 +234,37 @@ impl OutputState {
         takes
     }
 
-    /// Returns true if what plays into a stream stands still, because nobody could hear it.
+    /// Returns true if the playbacks of a stream stand still, because nobody could hear them.
     pub fn holds(&self, stream: u32) -> bool {
         let known = self.streams.iter().find(|known| known.id == stream);
         known.is_some_and(|known| [known.muted, known.missing].contains(&Some(Meanwhile::Pause)))
     }
 
-    /// Returns true if somebody could hear what is mixed into a stream.
+    /// Returns true if a stream can be heard.
     pub fn is_heard(&self, stream: u32) -> bool {
         let known = self.streams.iter().find(|known| known.id == stream);
         self.is_open() && known.is_none_or(|known| known.muted.is_none() && known.missing.is_none())
     }
 
-    /// A stream takes samples from now on.
+    /// Notes that a stream takes samples from now on.
     pub fn stream_opened(&mut self, stream: u32) {
         let known = self.stream(stream);
         (known.is_asked, known.is_open, known.missing) = (true, true, None);
     }
 
-    /// The output does not take a stream: it is asked for again by what plays next.
+    /// Notes that the output refused a stream: the next playback requests it again.
     pub fn stream_refused(&mut self, stream: u32) {
         let known = self.stream(stream);
         (known.is_asked, known.is_open) = (false, false);
     }
 
-    /// A stream's track is out of the room.
+    /// Notes that the server unpublished a stream's track.
     pub fn stream_missing(&mut self, stream: u32, meanwhile: Meanwhile) {
         self.stream_refused(stream);
         self.stream(stream).missing = Some(meanwhile);
     }
 
-    /// A stream's track is muted, or not any more.
+    /// Notes that a stream's track was muted or unmuted.
     pub fn stream_muted(&mut self, stream: u32, muted: Option<Meanwhile>) {
         self.stream(stream).muted = muted;
     }
@@ -277,17 +277,17 @@ impl OutputState {
         &mut self.streams[index]
     }
 
-    /// It took no frame. Returns true if that is to be told: a disk that is full fails every frame, and is one failure.
+    /// Notes that it failed to take a frame. Returns true if that is a new failure: a full disk fails every frame, and is reported once.
     pub fn failed(&mut self, error: &SpeakerError) -> bool {
         self.failure.replace(error.clone()).as_ref() != Some(error)
     }
 
-    /// It took a frame.
+    /// Notes that it took a frame.
     pub fn succeeded(&mut self) {
         self.failure = None;
     }
 
-    /// The output is gone, with its streams.
+    /// Notes that the output is closed, with its streams.
     pub fn closed(&mut self) {
         self.connection = Connection::Closed;
         self.is_shaken = false;
@@ -295,7 +295,7 @@ impl OutputState {
         self.streams.clear();
     }
 
-    /// The same, and not because anybody wanted it.
+    /// Notes that the output was lost, with its streams.
     pub fn lost(&mut self) {
         self.closed();
         self.was_lost = true;

@@ -1,29 +1,29 @@
-//! Frames that come too late or not at all, because the machine or the process has no time for them: told when they are many, and at most
+//! Overload: frames that come too late or not at all because the machine is busy. It is reported when they are many, and at most
 //! once a second.
 
 use super::WallTime;
 use crate::audio::{SAMPLE_RATE, Samples, to_ms};
 use crate::event::EventKind;
 
-/// How often it is told at most, and how long frames count that were late and not told.
+/// The shortest time between two reports, and the time for which late frames that were not reported count.
 const SECOND: Samples = SAMPLE_RATE as Samples;
 
-/// So many late frames are told: one or two in a row are seldom heard in a room.
+/// The number of late frames that is reported: one or two in a row are seldom heard in a room.
 const MANY: u32 = 5;
 
-/// What was late since it was told last, or in the last second.
+/// The late frames since the last report, or in the last second.
 #[derive(Default)]
 pub(super) struct Overload {
     since: WallTime,
     told: Option<WallTime>,
     late_frames: u32,
     lost_frames: u32,
-    /// The latest of them.
+    /// The largest delay among them.
     late: Samples,
 }
 
 impl Overload {
-    /// A frame was handed over; so many more were late or lost, by `late` at most. Returns what is to be told of it.
+    /// Counts the frames that were late or lost since the last call, by `late` at most. Returns the event, if it is due.
     pub fn look(&mut self, at: WallTime, late_frames: u32, lost_frames: u32, late: Samples) -> Option<EventKind> {
         let is_new = late_frames > 0 || lost_frames > 0;
         if !is_new && !self.is_much() {
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
     use crate::audio::PER_MS;
 
-    /// What is told of frames, each with its time in ms and by how much it was late, 0 for one that was not.
+    /// Returns the reports about frames, each given by its time and its delay in ms.
     fn told(frames: impl IntoIterator<Item = (u64, u64)>) -> Vec<(u64, u32, f64)> {
         let mut overload = Overload::default();
         let look = |(ms, late): (u64, u64)| match overload.look(
@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn a_few_late_frames_are_not_told() {
         assert_eq!(told((0..4).map(|n| (20 * n, 30))), []);
-        // Nor are many, over a long time.
+        // Many over a long time are not reported either.
         assert_eq!(told((0..100).map(|n| (300 * n, 30))), []);
     }
 

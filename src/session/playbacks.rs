@@ -1,4 +1,4 @@
-//! Where every playback is: it waits in a line, loads, or sounds. A playback moves by value from shelf to shelf, so it is on
+//! The playbacks, on three shelves: waiting in a line, loading, or sounding. A playback moves by value from shelf to shelf, so it is on
 //! one of them only; names are the one index.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -14,20 +14,20 @@ use crate::error::SpeakerError;
 use crate::mixer::{PlaybackId, Role, Voice};
 use crate::source::PcmReader;
 
-/// From acceptance to the terminal event; any of these may be the last.
+/// The phase of a playback between acceptance and the terminal event; any may be the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Waits for its turn.
+    /// It waits for its turn.
     Queued,
-    /// Until its first sample is mixed.
+    /// It has its turn, and its first sample is not mixed yet.
     Loading,
-    /// Sounds.
+    /// It sounds.
     Playing,
-    /// Fades out.
+    /// It fades out.
     Stopping,
 }
 
-/// One line of `playbacks()`.
+/// An entry of `playbacks()`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlaybackInfo {
     /// Its `requestId`.
@@ -38,17 +38,17 @@ pub struct PlaybackInfo {
     pub track: u32,
     /// Its role.
     pub role: Role,
-    /// How far it has come.
+    /// Its phase.
     pub phase: Phase,
-    /// In any phase but the last.
+    /// It is paused; in any phase but the last.
     pub is_paused: bool,
     /// Its place in line, 1 is next; only while queued.
     pub queue_position: Option<usize>,
-    /// Where in its source it is.
+    /// Its place in its source.
     pub position: Samples,
 }
 
-/// What a playback keeps on whatever shelf it is.
+/// The part of a playback that it keeps on every shelf.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub id: PlaybackId,
@@ -57,25 +57,25 @@ pub struct Request {
     pub group: Option<Arc<str>>,
     pub track: u32,
     pub role: Role,
-    /// What it does to a track that plays.
+    /// Its effect on a track that plays.
     pub overlap: Overlap,
-    /// How many samples of it are to be known ahead of their time.
+    /// The number of its samples that have to be decoded ahead of their time.
     pub ahead: usize,
     pub priority: i32,
     pub volume: f32,
     pub gain: f32,
     pub fade_in: Samples,
-    /// How long a stream may be silent because its writer is behind; 0 for ever.
+    /// The longest silence of a stream whose writer is behind; 0 for no limit.
     pub stall_timeout: Samples,
-    /// When its source, once that is opened, has to have come to its first sound; `None` for a stream, whose writer decides.
+    /// The deadline for its first sound, once its source is opened; `None` for a stream, whose writer decides.
     pub start_deadline: Option<WallTime>,
     pub is_stream: bool,
-    /// When it was asked for.
+    /// The time of the call.
     pub asked: WallTime,
 }
 
 impl Request {
-    /// Returns true if it is as loud as another from its first sample on.
+    /// Returns true if it has the level of another from its first sample on, so that they can be joined without a gap.
     pub fn sounds_as(&self, other: &Self) -> bool {
         self.fade_in == 0 && self.volume == other.volume && self.gain == other.gain && self.role == other.role
     }
@@ -93,11 +93,11 @@ impl Request {
     }
 }
 
-/// A source on its way to be played.
+/// A source that is being opened or read, before it plays.
 pub enum Loadable {
-    /// A reader is being made outside of the lock, under this number, and is wanted from this place on.
+    /// A reader is being made outside of the lock, under this number; it is to begin at this place.
     Opening { number: u64, place: Samples },
-    /// Its reader is there, and may be filling still.
+    /// Its reader is there, and may still be filling.
     Reading(PcmReader),
 }
 
@@ -107,16 +107,16 @@ impl Loadable {
         matches!(self, Self::Reading(reader) if reader.is_ready())
     }
 
-    /// Returns true if more is on its way by itself, so that a clock that can wait should.
+    /// Returns true if it can't be played from yet and will be without the user's doing, so that a manual clock should wait.
     pub fn is_loading(&self) -> bool {
         match self {
             Self::Opening { .. } => true,
-            // In this order: what is said to be all there is must be seen.
+            // In this order: once no more is coming, everything that came must be seen.
             Self::Reading(reader) => reader.is_coming() && !reader.is_ready(),
         }
     }
 
-    /// Why nothing of it can be played, if that is so. What came before a failure is played first.
+    /// Returns the error if it failed and nothing is left to play: samples from before a failure are played first.
     pub fn failure(&self) -> Option<SpeakerError> {
         let Self::Reading(reader) = self else { return None };
         let error = reader.outcome()?.clone().err()?;
@@ -145,14 +145,14 @@ pub struct Loading {
     pub is_paused: bool,
 }
 
-/// Why and how a voice is on its way out.
+/// The reason and the way in which a playback is being stopped.
 pub struct Leaving {
     pub reason: Arc<str>,
     /// It goes on until another begins on its track, and crosses over to that.
     pub crosses: bool,
 }
 
-/// Another place in a source; the earlier ones have the lower numbers.
+/// A seek under way; the earlier ones have the lower numbers.
 pub struct Sought {
     pub number: u64,
     pub source: Loadable,
@@ -162,20 +162,20 @@ pub struct Sought {
 pub struct Sounding {
     pub request: Request,
     pub voice: Voice,
-    /// Another place in its source, on its way.
+    /// The seek under way.
     pub sought: Option<Sought>,
     /// The number of the opening that a flush waits for.
     pub flushing: Option<u64>,
     pub leaving: Option<Leaving>,
-    /// By the user.
+    /// The user paused it.
     pub is_paused: bool,
-    /// Its track is held: nobody could hear it.
+    /// Its stream pauses, because nobody could hear it.
     pub is_held: bool,
-    /// How much of it nobody could hear.
+    /// The part of it that nobody could hear.
     pub unheard: Unheard,
     /// Its end is so near that the next in line has its turn.
     pub end_approaches: bool,
-    /// The next in line, to which its end is joined.
+    /// The next in line, to which its end is joined without a gap.
     pub joined: Option<PlaybackId>,
 }
 
@@ -186,12 +186,12 @@ impl AsMut<Voice> for Sounding {
 }
 
 impl Sounding {
-    /// Returns true if it takes one of the `maxConcurrent` places, and its track: what fades out or crosses over does not.
+    /// Returns true if it counts for `maxConcurrent` and occupies its track: a playback that fades out or crosses over does not.
     pub fn is_active(&self) -> bool {
         self.leaving.is_none() && !self.end_approaches
     }
 
-    /// Returns true if it stands still, for whichever reason.
+    /// Returns true if it is paused, by the user or by its track.
     pub fn is_still(&self) -> bool {
         self.is_paused || self.is_held
     }
@@ -204,26 +204,26 @@ pub struct Playbacks {
     pub loading: Vec<Loading>,
     /// In order of their start.
     pub sounding: Vec<Sounding>,
-    /// Live playbacks that are not on their way out.
+    /// Live playbacks that are not stopping, by name.
     names: HashMap<RequestId, PlaybackId>,
     last: PlaybackId,
 }
 
 impl Playbacks {
-    /// A name inside the session that was never used.
+    /// Returns an internal id that was never used.
     pub fn next_id(&mut self) -> PlaybackId {
         self.last += 1;
         self.last
     }
 
-    /// A `requestId` for a request that has none.
+    /// Generates a `requestId` for a request that has none.
     pub fn make_up_name(&self) -> RequestId {
         let numbers = self.last + 1..;
         let mut names = numbers.map(|number| RequestId::from(format!("playback-{number}")));
         names.find(|name| !self.names.contains_key(name)).expect("numbers do not end")
     }
 
-    /// Enters a name; it must be free.
+    /// Registers a name, which must be free.
     pub fn claim(&mut self, name: &RequestId, id: PlaybackId) {
         self.names.insert(name.clone(), id);
     }
@@ -235,12 +235,12 @@ impl Playbacks {
         }
     }
 
-    /// The live playback of a name.
+    /// Returns the live playback of a name.
     pub fn find(&self, name: &str) -> Option<PlaybackId> {
         self.names.get(name).copied()
     }
 
-    /// Asserts that the index of names holds these.
+    /// Asserts that the index of names is as expected.
     pub(super) fn check_names(&self, expected: &HashMap<RequestId, PlaybackId>) {
         assert_eq!(self.names, *expected, "the names are not those of the live playbacks");
     }
@@ -249,7 +249,7 @@ impl Playbacks {
         self.loading.is_empty() && self.sounding.is_empty() && self.lines.values().all(Line::is_empty)
     }
 
-    /// Returns true if nothing waits or loads: all there is is mixed already.
+    /// Returns true if nothing waits or loads.
     pub fn are_all_heard(&self) -> bool {
         self.loading.is_empty() && self.lines.is_empty()
     }
@@ -262,12 +262,12 @@ impl Playbacks {
         self.sounding.iter_mut().find(|sounding| sounding.request.id == id)
     }
 
-    /// The track of what waits under an id.
+    /// Returns the track in whose line a playback waits.
     pub fn line_of(&self, id: PlaybackId) -> Option<u32> {
         self.lines.iter().find(|(_, line)| line.get(id).is_some()).map(|(track, _)| *track)
     }
 
-    /// Returns true if something on a track loads, or sounds and is not on its way out.
+    /// Returns true if something on a track loads, or sounds and is not ending.
     pub fn is_active(&self, track: u32) -> bool {
         self.is_active_beside(track, None)
     }
@@ -279,7 +279,7 @@ impl Playbacks {
             || self.sounding.iter().any(|sounding| counts(&sounding.request) && sounding.is_active())
     }
 
-    /// Returns true if everything that holds a track is paused.
+    /// Returns true if everything that occupies a track is paused.
     pub fn is_held(&self, track: u32) -> bool {
         let loading = self.loading.iter().filter(|loading| loading.request.track == track);
         let sounding = self.sounding.iter().filter(|sounding| sounding.request.track == track && sounding.is_active());
@@ -287,7 +287,7 @@ impl Playbacks {
         self.is_active(track) && paused.all(|is_paused| is_paused)
     }
 
-    /// Everything that was opened and is not mixed yet, with its id: in no order.
+    /// Returns every source that was opened and is not mixed yet, with its playback: in no order.
     pub fn opened(&self) -> impl Iterator<Item = (PlaybackId, &Loadable)> {
         let loading = self.loading.iter().map(|loading| (loading.request.id, &loading.source));
         let ahead = self.lines.values().filter_map(|line| {
@@ -297,7 +297,7 @@ impl Playbacks {
         loading.chain(ahead)
     }
 
-    /// Readers that have not come to their first sound, with when they have to have.
+    /// Returns the readers that have not come to their first sound, with their deadlines.
     pub fn silent(&self) -> impl Iterator<Item = (WallTime, &PcmReader)> {
         let loading = self.loading.iter().map(|loading| (&loading.request, Some(&loading.source)));
         let ahead = self.lines.values().filter_map(|line| {
@@ -310,7 +310,7 @@ impl Playbacks {
         })
     }
 
-    /// What a playback keeps, on whatever shelf it is.
+    /// Returns a playback's request, on whatever shelf it is.
     pub fn request(&self, id: PlaybackId) -> Option<&Request> {
         let sounding = self.sounding.iter().map(|sounding| &sounding.request);
         let loading = self.loading.iter().map(|loading| &loading.request);
@@ -328,7 +328,7 @@ impl Playbacks {
         self.lines.values_mut().find_map(|line| line.get_mut(id))
     }
 
-    /// What a playback keeps that is not mixed yet.
+    /// Returns the request of a playback that is not mixed yet.
     pub fn unheard_mut(&mut self, id: PlaybackId) -> Option<&mut Request> {
         if let Some(index) = self.loading.iter().position(|loading| loading.request.id == id) {
             return Some(&mut self.loading[index].request);
@@ -336,7 +336,7 @@ impl Playbacks {
         self.waiting_mut(id).map(|waiting| &mut waiting.request)
     }
 
-    /// The source of a playback that is not mixed yet, if it was opened.
+    /// Returns the source of a playback that is not mixed yet, if it was opened.
     pub fn loadable_mut(&mut self, id: PlaybackId) -> Option<&mut Loadable> {
         if let Some(index) = self.loading.iter().position(|loading| loading.request.id == id) {
             return Some(&mut self.loading[index].source);
@@ -344,14 +344,14 @@ impl Playbacks {
         self.waiting_mut(id)?.ahead.as_mut()
     }
 
-    /// A playback that is not mixed yet, and where it will begin.
+    /// Returns a playback that is not mixed yet, and the place where it will begin.
     pub fn unheard(&self, id: PlaybackId) -> Option<(&Request, Samples)> {
         let loading = self.loading.iter().find(|loading| loading.request.id == id);
         let loading = loading.map(|loading| (&loading.request, loading.source.position()));
         loading.or_else(|| self.waiting(id).map(|waiting| (&waiting.request, waiting.position())))
     }
 
-    /// Whether a playback can be sought.
+    /// Returns a playback, and true if it can be sought.
     pub fn seekable(&self, id: PlaybackId) -> Option<(&Request, bool)> {
         if let Some(sounding) = self.sounding.iter().find(|sounding| sounding.request.id == id) {
             return Some((&sounding.request, sounding.voice.reader.is_seekable()));
@@ -380,7 +380,7 @@ impl Playbacks {
         Some((waiting.request.clone(), info, Garbage::Waiting(Box::new(waiting))))
     }
 
-    /// What a target means, with the waiting ones in order of their turn.
+    /// Returns the playbacks that a target matches, with the waiting ones in order of their turn.
     pub fn meant(&self, target: &Target) -> Vec<PlaybackId> {
         if let Target::Request(name) = target {
             return self.find(name).into_iter().collect();
@@ -401,7 +401,7 @@ impl Playbacks {
         ids
     }
 
-    /// As `playbacks()` tells it.
+    /// Returns the entries of `playbacks()`.
     pub fn infos(&self) -> Vec<PlaybackInfo> {
         let mut live: Vec<_> = self
             .sounding
@@ -425,7 +425,7 @@ impl Playbacks {
         live.into_iter().map(|(_, info)| info).chain(waiting).collect()
     }
 
-    /// The tracks on which something lives.
+    /// Returns the tracks that have live playbacks.
     pub fn tracks(&self) -> BTreeSet<u32> {
         let sounding = self.sounding.iter().map(|sounding| sounding.request.track);
         let loading = self.loading.iter().map(|loading| loading.request.track);
@@ -468,7 +468,7 @@ impl Playbacks {
 /// A playback that was taken off its shelf.
 pub struct Taken {
     pub request: Request,
-    /// Why it was stopped before, if it was on its way out.
+    /// The reason of its stop, if it was stopping already.
     pub stopped: Option<Arc<str>>,
     pub played: Samples,
     pub unheard: Samples,

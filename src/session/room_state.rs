@@ -1,4 +1,4 @@
-//! What a session knows of the room that its output is: who is in it, and what it is to list of this participant.
+//! The state of the room that is the output: its participants, and the description of this one.
 
 use std::collections::BTreeMap;
 
@@ -11,26 +11,26 @@ use crate::output::{Description, Participant, Presence};
 pub struct RoomState {
     local: Option<Participant>,
     others: BTreeMap<String, Participant>,
-    /// The others were told once: what changes from now on is an event.
+    /// The others are known: changes from now on are events.
     is_known: bool,
-    /// What the room lists of us because we said so.
+    /// The description that the room lists of us.
     said: Description,
-    /// What it was asked to list, by the calls that wait for that.
+    /// Changes of it that are not confirmed yet, by the calls that wait for them.
     asked: Vec<(Ticket, Description)>,
 }
 
 impl RoomState {
-    /// Who this participant is, while the room is joined.
+    /// Returns this participant, while the room is joined.
     pub fn local(&self) -> Option<&Participant> {
         self.local.as_ref()
     }
 
-    /// The others who are in the room, by their identity.
+    /// Returns the other participants, in order of their identity.
     pub fn others(&self) -> impl Iterator<Item = &Participant> {
         self.others.values()
     }
 
-    /// Takes what the room tells. Returns the events of what has changed.
+    /// Applies a message about participants. Returns the events of its changes.
     pub fn hear(&mut self, presence: Presence) -> Vec<EventKind> {
         match presence {
             Presence::Local(local) => {
@@ -68,7 +68,7 @@ impl RoomState {
                 let is_news = known != *participant;
                 is_news.then_some(EventKind::ParticipantChanged { participant }).into_iter().collect()
             }
-            // They have come back before the room had noticed that they were gone.
+            // They came back before the room noticed that they were gone.
             Some(known) => {
                 let participant_left = EventKind::ParticipantLeft { participant: Box::new(known) };
                 vec![participant_left, EventKind::ParticipantJoined { participant }]
@@ -83,23 +83,23 @@ impl RoomState {
         Some(EventKind::ParticipantLeft { participant })
     }
 
-    /// What a room that is joined has to be told: what others were told before, and what calls wait for.
+    /// Returns the descriptions to send to a room that was joined: the one that earlier rooms list, and those that calls wait for.
     pub fn to_say(&self) -> Vec<(Option<Ticket>, Description)> {
         let said = (!self.said.is_empty()).then(|| (None, self.said.clone()));
         said.into_iter().chain(self.asked.iter().map(|(ticket, asked)| (Some(*ticket), asked.clone()))).collect()
     }
 
-    /// What is to be said once a room is joined.
+    /// Remembers a description for the rooms that will be joined.
     pub fn say(&mut self, description: Description) {
         self.said.add(description);
     }
 
-    /// A call waits until the room lists this.
+    /// Adds a call that waits until the room lists this description.
     pub fn ask(&mut self, ticket: Ticket, description: Description) {
         self.asked.push((ticket, description));
     }
 
-    /// The room has answered. Returns false if nobody waits for that.
+    /// Handles the room's answer. Returns false if no call waits for it.
     pub fn answered(&mut self, ticket: Ticket, error: Option<&SpeakerError>) -> bool {
         let Some(index) = self.asked.iter().position(|(asked, _)| *asked == ticket) else { return false };
         let (_, description) = self.asked.remove(index);
@@ -114,19 +114,19 @@ impl RoomState {
         !self.asked.is_empty()
     }
 
-    /// The calls that nothing answers any more.
+    /// Returns the calls that nothing answers any more.
     pub fn give_up(&mut self) -> Vec<Ticket> {
         self.asked.drain(..).map(|(ticket, _)| ticket).collect()
     }
 
-    /// The room is gone.
+    /// Forgets the room that was left.
     pub fn closed(&mut self) {
         (self.local, self.is_known) = (None, false);
         self.others.clear();
     }
 }
 
-/// Returns true if this was true before what is known.
+/// Returns true if this state of a participant is older than the known one.
 fn is_older(told: &Participant, known: &Participant) -> bool {
     told.sid == known.sid && told.version < known.version
 }

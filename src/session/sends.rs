@@ -1,22 +1,22 @@
-//! Data that was to be sent, and is not on its way yet.
+//! Data that waits to be sent.
 
 use std::collections::BTreeMap;
 
 use super::outbox::Ticket;
 use crate::error::{Code, Result, SpeakerError};
 
-/// How many bytes may wait. Whoever waits for each call has never more than one.
+/// The most bytes that may wait. A caller that awaits each call never has more than one waiting.
 const MOST: usize = 1024 * 1024;
 
 #[derive(Default)]
 pub struct Sends {
-    /// What each call's data takes.
+    /// The size of each call's data.
     waiting: BTreeMap<Ticket, usize>,
     bytes: usize,
 }
 
 impl Sends {
-    /// One more call waits, whose data takes so many bytes; or why it can't.
+    /// Adds a call with so many bytes of data; fails if too many wait.
     pub fn add(&mut self, ticket: Ticket, bytes: usize) -> Result<()> {
         if self.bytes + bytes > MOST {
             let message = format!("Expected at most {MOST} bytes of data that wait to be sent but {} wait", self.bytes);
@@ -27,7 +27,7 @@ impl Sends {
         Ok(())
     }
 
-    /// A call waits no longer. Returns false if it did not.
+    /// Removes a call. Returns false if it does not wait.
     pub fn remove(&mut self, ticket: Ticket) -> bool {
         let bytes = self.waiting.remove(&ticket);
         self.bytes -= bytes.unwrap_or(0);
@@ -38,7 +38,7 @@ impl Sends {
         !self.waiting.is_empty()
     }
 
-    /// No call waits any longer: those that did.
+    /// Removes all calls, and returns them.
     pub fn give_up(&mut self) -> Vec<Ticket> {
         self.bytes = 0;
         std::mem::take(&mut self.waiting).into_keys().collect()

@@ -1,7 +1,7 @@
-//! What comes back to a session, and time: readers that were opened, what the output tells, frames.
+//! Input to a session from below: opened readers, output events, and time.
 //!
-//! Order of a tick: what is ready starts → mix to the end of the frame, or to where a voice ends or nears its end → what follows has
-//! its turn → again. The events of a frame are held until [`Session::commit`] says that it was handed over.
+//! Order of a tick: start what is ready → mix to the end of the frame, or to where a voice ends or nears its end → advance the lines
+//! → again. The events of a frame are held until [`Session::commit`] reports that it was handed over.
 
 use super::hearing::Unheard;
 use super::line::Waiting;
@@ -17,57 +17,57 @@ use crate::mixer::{End, Mixer, Notice, PlaybackId, Scratch, What};
 use crate::output::{Meanwhile, OutputEvent, Presence};
 use crate::source::{NowPlaying, Opening, PcmReader};
 
-/// What a `stopped` event says when the session was closed.
+/// The reason in `stopped` events when the session was closed.
 pub(super) const CLOSED: &str = "closed";
 
-/// What a realtime session wants of its clock.
+/// The demand of a realtime session on its clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
-    /// Frames are due: something sounds, or is ready to.
+    /// Frames are due: something sounds, or is ready to start.
     Run,
-    /// Go on as before.
+    /// The clock goes on as before.
     Keep,
-    /// Nothing sounds and nothing recovers: the clock may rest.
+    /// Nothing sounds and no limiter recovers: the clock may rest.
     Rest,
-    /// Time stands still until the output is mended.
+    /// Time stands still until the connection is restored.
     Halt,
 }
 
-/// What a step of the manual clock has come to.
+/// The result of a step of the manual clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// A frame of so many samples is in the scratch: hand it over and commit.
+    /// A frame of so many samples is in the scratch: the driver hands it over and commits.
     Frame(usize),
-    /// So much silence passed: hand it over and commit.
+    /// So much silence passed: the driver hands it over and commits.
     Silence(Samples),
-    /// A source, the output or a reader holds the clock.
+    /// The clock waits for a source, the output or a reader of it.
     Waits,
-    /// Nothing is to be advanced.
+    /// There is no time to advance.
     Done,
 }
 
-/// What the output's owner counted.
+/// The counts of the output's owner.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Gauges {
-    /// Frames that nobody took.
+    /// Frames that the output or its reader dropped.
     pub dropped_frames: u64,
-    /// Frames that were mixed when the next one was due already.
+    /// Frames that were mixed only when the next one was due.
     pub late_frames: u64,
-    /// Frames that were given up because the process was halted.
+    /// Frames that were skipped because the process was halted.
     pub lost_frames: u64,
-    /// Packets that were sent as they were encoded for another session, or for this one before.
+    /// Packets that were sent as encoded for another session, or for this one before.
     pub shared_packets: u64,
-    /// By how much the last frame was late, if it was.
+    /// The delay of the last frame, if it was late.
     pub late: Samples,
 }
 
 impl Session {
-    /// Returns true if anything is to be carried out after the lock is released.
+    /// Returns true if there is work to carry out after the lock is released.
     pub fn has_work(&self) -> bool {
         self.outbox.has_work()
     }
 
-    /// Takes what is to be carried out after the lock is released.
+    /// Takes the work to carry out after the lock is released.
     pub fn take_work(&mut self) -> Work {
         let mut work = self.outbox.take_work();
         for open in &mut work.opens {
@@ -76,17 +76,17 @@ impl Session {
         work
     }
 
-    /// The next message, once it may be told.
+    /// Takes the next message, if it is not held.
     pub fn take_message(&mut self) -> Option<Message> {
         self.outbox.take()
     }
 
-    /// The next thing that the output's owner is to do.
+    /// Takes the next request to the output's owner.
     pub fn take_output_request(&mut self) -> Option<OutputRequest> {
         self.outbox.output.pop_front()
     }
 
-    /// A source was opened. Its reader comes back if it is not wanted any more.
+    /// Hands in the reader of an opened source, or gets it back if it is not wanted any more.
     pub fn opened(
         &mut self,
         id: PlaybackId,
@@ -102,12 +102,12 @@ impl Session {
         answer
     }
 
-    /// A call that answers later is done.
+    /// Settles a call that answers later.
     pub fn settle(&mut self, ticket: Ticket) {
         self.outbox.settle(ticket, None);
     }
 
-    /// A call that answers later is done, or has failed.
+    /// Settles a call that answers later with its result.
     pub fn settle_with(&mut self, ticket: Ticket, result: Result<()>) {
         self.outbox.settle(ticket, result.err());
     }
@@ -142,7 +142,7 @@ impl Session {
         let Some(source) = playbacks.loadable_mut(id).filter(|source| is_wanted(source)) else {
             return Err(Box::new(reader));
         };
-        // It was sought while it was opened.
+        // It was sought while it was being opened.
         if let Loadable::Opening { place, .. } = *source
             && place != reader.from()
             && let Some(opening) = reader.begun_at(place)
@@ -154,7 +154,7 @@ impl Session {
         Ok(())
     }
 
-    /// What comes by itself, on a clock that waits for no source: what was given up, has failed, was sought, or is over.
+    /// Handles what time brings in real time: late starts, failures, seeks, expired waits, and the end of a drain.
     pub fn pass_time(&mut self, at: WallTime) {
         self.wall = at;
         if self.playbacks.are_all_heard() {
@@ -167,7 +167,7 @@ impl Session {
         self.end_drain(at);
     }
 
-    /// When [`pass_time`](Self::pass_time) is to be called next, if nothing moves before.
+    /// Returns when [`pass_time`](Self::pass_time) is to be called next, if nothing moves before.
     pub fn next_deadline(&self) -> Option<WallTime> {
         if self.playbacks.are_all_heard() {
             return self.drain_deadline();
@@ -175,7 +175,7 @@ impl Session {
         self.deadline().into_iter().chain(self.start_deadline()).min()
     }
 
-    /// A source may have moved: fails what can't be played, and in real time lets what is sought go on from there.
+    /// Fails playbacks whose source has failed and, in real time, completes seeks whose place is loaded.
     pub fn look(&mut self, at: WallTime) {
         self.wall = at;
         while let Some((id, error)) = self.next_failed() {
@@ -186,7 +186,7 @@ impl Session {
         }
     }
 
-    /// Ends sources that have not come to their first sound in time.
+    /// Fails sources that have not come to their first sound in time.
     pub fn give_up(&mut self, at: WallTime) {
         self.wall = at;
         let Self { playbacks, outbox, options, .. } = self;
@@ -202,14 +202,14 @@ impl Session {
         self.playbacks.silent().map(|(deadline, _)| deadline).min()
     }
 
-    /// When a source that is opened now has to have come to its first sound.
+    /// Returns the deadline for the first sound of a source that is opened now.
     pub(super) fn start_deadline_of(&self, request: &Request) -> Option<WallTime> {
         let timeout = self.options.start_timeout;
         (timeout > 0 && !request.is_stream).then_some(WallTime(self.wall.0 + timeout))
     }
 
-    /// The next playback whose source failed before a sample of it came. Where the clock waits for sources, those behind one
-    /// that still loads wait too: how fast each loads must not change the order in which they are told of.
+    /// Returns the next playback whose source failed before its first sample. On the manual clock those behind one that still loads
+    /// wait too: how fast each loads must not change the order of the events.
     fn next_failed(&self) -> Option<(PlaybackId, SpeakerError)> {
         let loads = |(id, source): (PlaybackId, &Loadable)| source.is_loading().then_some(id);
         let limit = match self.is_eager() {
@@ -231,7 +231,7 @@ impl Session {
         self.advance_line(request.track);
     }
 
-    /// Lets what is sought go on from there, once it can be played from; where the clock waits for sources, in order.
+    /// Completes seeks whose place can be played from; on the manual clock in order.
     fn swap_sought(&mut self) {
         loop {
             let pending = |sounding: &Sounding| {
@@ -258,7 +258,7 @@ impl Session {
         }
     }
 
-    /// Gives up what has waited long enough for its turn.
+    /// Fails playbacks whose wait for their turn has expired.
     pub fn expire(&mut self, at: WallTime) {
         self.wall = at;
         let wall = self.wall();
@@ -284,7 +284,7 @@ impl Session {
         }
     }
 
-    /// When [`expire`](Self::expire) or [`end_drain`](Self::end_drain) is to be called next.
+    /// Returns when [`expire`](Self::expire) or [`end_drain`](Self::end_drain) is to be called next.
     pub fn deadline(&self) -> Option<WallTime> {
         self.line_deadline().into_iter().chain(self.drain_deadline()).min()
     }
@@ -293,12 +293,12 @@ impl Session {
         self.playbacks.lines.values().filter_map(|line| line.deadline()).min()
     }
 
-    /// What the output tells.
+    /// Handles an event of the output.
     pub fn output_event(&mut self, event: OutputEvent, at: WallTime) {
         self.wall = at;
         self.outbox.wakes_driver = true;
         if self.outbox.output.iter().any(|request| matches!(request, OutputRequest::GiveUp)) {
-            // It is told by what nobody waits for any more.
+            // It comes from an output that is being given up.
             return;
         }
         if let OutputEvent::Opened(stream)
@@ -307,17 +307,17 @@ impl Session {
         | OutputEvent::Republished(stream) = event
             && self.outbox.unpublishes(stream)
         {
-            // The output does not know yet that the track is not wanted any more.
+            // The output does not know yet that the track is to be unpublished.
             return;
         }
         match event {
-            // Nobody waited for it any more, and it was given up.
+            // It was given up meanwhile.
             OutputEvent::Connected if self.output.connection != Connection::Opening => {}
             OutputEvent::Connected => {
                 self.output.connection = Connection::Open;
                 self.output.was_connected = true;
                 if self.is_eager() {
-                    // It was noted where it was asked for.
+                    // `connected` was noted where the output was requested.
                     self.output.take_tickets();
                     self.outbox.release();
                 } else {
@@ -333,7 +333,7 @@ impl Session {
             OutputEvent::Cut(meanwhile) => {
                 self.output.connection = Connection::Cut { is_halted: meanwhile == Meanwhile::Pause };
                 if meanwhile == Meanwhile::Pause {
-                    // No frame carries their fades to an end before the way is back.
+                    // No frame carries their fades before the connection is restored.
                     let leaving = self.playbacks.sounding.iter().filter(|sounding| sounding.leaving.is_some());
                     let leaving: Vec<_> = leaving.map(|sounding| sounding.request.id).collect();
                     for id in leaving {
@@ -399,7 +399,7 @@ impl Session {
         }
     }
 
-    /// The room tells who is in it.
+    /// Applies a message about the room's participants.
     fn hear_presence(&mut self, presence: Presence) {
         let is_joined = matches!(presence, Presence::Others(_));
         for kind in self.room.hear(presence) {
@@ -412,28 +412,28 @@ impl Session {
         }
     }
 
-    /// Settles what waits for the room.
+    /// Fails the calls that wait for the room.
     pub(super) fn fail_room_calls(&mut self, error: &SpeakerError) {
         for ticket in self.room.give_up().into_iter().chain(self.sends.give_up()) {
             self.outbox.settle(ticket, Some(error.clone()));
         }
     }
 
-    /// Settles what waits for the room to have a track out.
+    /// Settles the calls that wait for a track to be unpublished.
     pub(super) fn settle_unpublished(&mut self, error: Option<&SpeakerError>) {
         for ticket in self.output.take_unpublishing() {
             self.outbox.settle(ticket, error.cloned());
         }
     }
 
-    /// What is written arrives again.
+    /// Notes that the output can be written again.
     fn uncut(&mut self) {
         self.output.connection = Connection::Open;
         self.answer_connects(None);
         self.update_hearing();
     }
 
-    /// The output is gone, and everything that lives with it; the next request connects anew.
+    /// Handles that the output was lost: everything live fails, and the next request connects anew.
     fn lose(&mut self, error: &SpeakerError, reason: String) {
         self.counts.output_errors += 1;
         let was_held = self.retract_opening();
@@ -442,7 +442,7 @@ impl Session {
         self.room.closed();
         self.fail_live(error);
         self.fail_room_calls(error);
-        // Nothing of it is in the room.
+        // No track is in the room any more.
         self.settle_unpublished(None);
         if std::mem::take(&mut self.output.was_connected) {
             self.note(None, EventKind::Disconnected { reason });
@@ -468,7 +468,7 @@ impl Session {
         }
     }
 
-    /// The output took no frame: everything that lives fails with it, and the session may try again.
+    /// Handles that the output failed to take a frame: everything live fails, and the session may try again.
     fn output_failed(&mut self, error: &SpeakerError) {
         if self.output.failed(error) {
             self.counts.output_errors += 1;
@@ -484,7 +484,7 @@ impl Session {
         self.mixer.reset();
     }
 
-    /// What the session wants of a realtime clock now. What could start asks for its stream.
+    /// Returns the demand on a realtime clock. Requests the streams of playbacks that could start.
     pub fn pace(&mut self) -> Pace {
         let mut starts = false;
         for loading in self.playbacks.loading.iter().filter(|loading| loading.can_start()) {
@@ -500,15 +500,15 @@ impl Session {
         }
     }
 
-    /// Mixes so many samples (at most [`FRAME`]) into `scratch`. Returns how many it were: fewer on a clock that waits, if a source
-    /// is wanted from a sample in between on, or a drain ends there. Their events are held until [`commit`](Self::commit).
+    /// Mixes `samples` (at most [`FRAME`]) into `scratch`. Returns the number mixed, which is smaller on the manual clock when a source is
+    /// due in the middle of the frame, or a drain ends there. The events are held until [`commit`](Self::commit).
     pub fn tick(&mut self, samples: usize, at: WallTime, scratch: &mut Scratch) -> usize {
         self.wall = at;
         self.outbox.hold();
         self.mixer.begin(samples, scratch);
         self.join_ends(samples);
         loop {
-            // What has its turn where the frame ends begins with the next one.
+            // A playback whose turn comes where the frame ends begins with the next frame.
             if !self.mixer.is_full() {
                 self.start_ready();
             }
@@ -528,7 +528,7 @@ impl Session {
         self.mixer.finish(scratch)
     }
 
-    /// Tells what sources say of the sound of this frame.
+    /// Emits the metadata that sources have for the sound of this frame.
     fn tell_metadata(&mut self) {
         let mut said = Vec::new();
         for Sounding { request, voice, .. } in &self.playbacks.sounding {
@@ -541,8 +541,8 @@ impl Session {
         }
     }
 
-    /// Joins what ends in this frame, or so soon that its last samples are looked at, to the next in line: one sound goes over into
-    /// the other as if they were one file.
+    /// Joins a playback that ends in this frame, or within the look-ahead, to the next in line: one goes over into the other as if they
+    /// were one file.
     fn join_ends(&mut self, frames: usize) {
         let now = self.now();
         self.seams.retain(|seam| seam.at == now);
@@ -575,7 +575,7 @@ impl Session {
         }
     }
 
-    /// The frame was handed over, or was not: then what it brought to its end fails, with everything that lives.
+    /// Releases the events of a frame that was handed over. If it was not, the playbacks that it completed fail, with everything live.
     pub fn commit(&mut self, result: Result<()>, gauges: Gauges) {
         let Gauges { dropped_frames, late_frames, lost_frames, shared_packets, late } = gauges;
         let more = |now: u64, before: u64| now.saturating_sub(before) as u32;
@@ -597,7 +597,7 @@ impl Session {
         }
     }
 
-    /// Lets silent time pass.
+    /// Advances over silent time.
     pub fn skip(&mut self, samples: Samples) {
         self.mixer.skip(&mut self.playbacks.sounding, samples);
     }
@@ -608,7 +608,7 @@ impl Session {
         self.playbacks.sounding.iter_mut().for_each(|sounding| sounding.voice.fall_silent());
     }
 
-    /// What fell silent for a halt rises again.
+    /// Makes everything rise again after a halt.
     pub fn go_on(&mut self) {
         for sounding in &mut self.playbacks.sounding {
             sounding.voice.go_on_after_halt();
@@ -620,14 +620,14 @@ impl Session {
         self.output.is_open() && !Mixer::is_silent(&mut self.playbacks.sounding)
     }
 
-    /// Takes one step of the manual clock: what is to be handed over is in `scratch`.
+    /// Takes one step of the manual clock, and leaves the frame to hand over in `scratch`.
     pub fn step(&mut self, at: WallTime, takes_more: bool, scratch: &mut Scratch) -> Step {
         loop {
             let now = self.now();
             self.look(at);
             let Some(left) = self.time_wanted() else { return Step::Done };
-            // How fast a place loads must not come between calls at one time, nor before what fails: it is gone to only while time is to
-            // pass, and once everything else is loaded.
+            // How fast a sought place loads must not decide between calls at one time, nor come before a failure: seeks are completed only
+            // while time is to pass, and once everything else is loaded.
             if self.playbacks.opened().any(|(_, source)| source.is_loading()) {
                 return Step::Waits;
             }
@@ -643,7 +643,7 @@ impl Session {
             if !is_open || !takes_more || !self.is_done() || !Mixer::is_fed(&mut self.playbacks.sounding, frames) {
                 return Step::Waits;
             }
-            // Also at the end: whatever was asked for before it is loaded or has failed when `advance` resolves.
+            // Only now, at the end of the time: everything requested before has loaded or failed when `advance` resolves.
             if left == 0 {
                 let advance = self.advances.pop_front();
                 advance.into_iter().for_each(|advance| self.outbox.settle(advance.ticket, None));
@@ -679,12 +679,12 @@ impl Session {
             && self.playbacks.sounding.iter().all(|each| each.sought.is_none() && each.flushing.is_none())
     }
 
-    /// Returns true if the clock waits, at this very sample, for a wanted source.
+    /// Returns true if the manual clock waits at this sample for a source.
     fn must_wait(&self) -> bool {
         self.is_eager() && !self.is_done()
     }
 
-    /// Starts what has its turn, can be played from, and whose stream is open, at this sample.
+    /// Starts, at this sample, every playback that has its turn, can be played from, and whose stream is open.
     fn start_ready(&mut self) {
         let mut index = 0;
         while let Some(loading) = self.playbacks.loading.get(index) {
@@ -713,7 +713,7 @@ impl Session {
     fn start(&mut self, request: Request, reader: PcmReader) {
         let track = request.track;
         if reader.left() == Some(0) {
-            // Not a single sample: it is over, and never started.
+            // A source without samples completes and never starts.
             let (duration_ms, position_ms, unheard_ms) = (0.0, to_ms(reader.place()), 0.0);
             self.outbox.drop_reader(reader);
             self.over(&request, EventKind::Completed { duration_ms, position_ms, unheard_ms });
@@ -728,7 +728,7 @@ impl Session {
         if request.overlap == Overlap::Mix {
             self.mixer.start::<Sounding>(&mut voice, &mut []);
         } else {
-            // What it replaces crosses over to it from here on.
+            // The replaced playbacks cross over to it from here on.
             for other in self.playbacks.sounding.iter_mut().filter(|other| other.request.track == track) {
                 other.leaving.iter_mut().for_each(|leaving| leaving.crosses = false);
             }
@@ -753,7 +753,7 @@ impl Session {
         self.hand_marks(id);
     }
 
-    /// Turns what the mixer reported into events, and into what follows.
+    /// Turns the mixer's events into the session's, and acts on them.
     pub(super) fn digest(&mut self) {
         let mut notices = std::mem::take(&mut self.notices);
         for Notice { id, at, what } in notices.drain(..) {
@@ -800,7 +800,7 @@ impl Session {
         self.notices = notices;
     }
 
-    /// A voice is over: takes it off its shelf and notes its terminal event. Returns its track.
+    /// Ends a playback that sounds: takes it off its shelf and notes its terminal event. Returns its track.
     pub(super) fn end(&mut self, id: PlaybackId, why: End) -> Option<u32> {
         let index = self.playbacks.sounding.iter().position(|sounding| sounding.request.id == id)?;
         let sounding = self.playbacks.sounding.remove(index);
@@ -820,7 +820,7 @@ impl Session {
         };
         let event = match (why, voice.reader.outcome()) {
             (End::Source, Some(Err(error))) => failed(error.clone()),
-            // Heard to its end, even if a stop was on its way.
+            // It was heard to its end, even if a stop was on its way.
             (End::Source, _) => EventKind::Completed { duration_ms, position_ms, unheard_ms },
             (End::Stop, _) => {
                 let reason = leaving.as_ref().map_or_else(|| CLOSED.to_owned(), |leaving| leaving.reason.to_string());
@@ -842,7 +842,7 @@ impl Session {
         Some(track)
     }
 
-    /// Gives a free track to the next in line.
+    /// Starts loading the next in line if the track is free.
     pub(super) fn advance_line(&mut self, track: u32) {
         self.end_crossing(track);
         if !self.playbacks.is_active(track)
@@ -860,7 +860,7 @@ impl Session {
         self.update_line(track);
     }
 
-    /// What was replaced ends if no successor is left to wait for. One that mixes is none.
+    /// Ends replaced playbacks that have no successor left to wait for. A mixing playback is no successor.
     fn end_crossing(&mut self, track: u32) {
         let mut loading = self.playbacks.loading.iter().map(|loading| &loading.request);
         if loading.any(|request| request.track == track && request.overlap != Overlap::Mix) {
@@ -874,8 +874,8 @@ impl Session {
         }
     }
 
-    /// Brings a line up to date: the first is told so and its source is opened ahead of its turn, one at a time, so that it can
-    /// start without a gap; the time of the line stands still while what holds the track is paused.
+    /// Updates a line: the first one gets its `queued` event and its source is opened ahead of its turn, one at a time, so that it can
+    /// start without a gap; the line's time stands still while the playbacks that occupy the track are paused.
     pub(super) fn update_line(&mut self, track: u32) {
         let is_held = self.output.holds(self.mixer.stream_of(track)) || self.playbacks.is_held(track);
         let wall = self.wall();
@@ -885,13 +885,13 @@ impl Session {
         let Some(line) = playbacks.lines.get_mut(&track) else { return };
         line.run(!is_held, wall);
         let Some(first) = line.first() else {
-            // A line that is empty is none: its time is not measured.
+            // An empty line is dropped, and its time is not measured.
             playbacks.lines.remove(&track);
             return;
         };
         if let Some(opened) = line.opened.filter(|opened| *opened != first) {
             line.opened = None;
-            // What a stream's reader has taken can't be read again, so it stays open.
+            // A stream stays open, because what its reader has taken can't be read again.
             let displaced = line.get_mut(opened).filter(|waiting| !waiting.request.is_stream);
             if let Some(Loadable::Reading(reader)) = displaced.and_then(|waiting| waiting.ahead.take()) {
                 outbox.drop_reader(reader);
@@ -916,7 +916,7 @@ impl Session {
         }
     }
 
-    /// The last frame is handed over: what still sounds ends at this sample.
+    /// Ends everything that still sounds, after the last frame was handed over.
     pub fn cut(&mut self) {
         while let Some(sounding) = self.playbacks.sounding.first() {
             let id = sounding.request.id;
@@ -925,7 +925,7 @@ impl Session {
         self.mixer.reset();
     }
 
-    /// The output is closed, which may have failed: the session is over.
+    /// Ends the session: its output is closed, or failed to close.
     pub fn closed(&mut self, result: Result<()>) {
         self.output.closed();
         self.output.end_listenings();

@@ -1,4 +1,4 @@
-//! Random calls: what a user may ask of a session, and sequences of it.
+//! Random calls of a user, and sequences of them.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ pub struct Setup {
 /// A request to play noise of its own.
 #[derive(Clone)]
 pub struct Play {
-    /// Given by its place in the sequence.
+    /// Its place in the sequence.
     pub name: String,
     pub seed: u32,
     pub length: usize,
@@ -58,13 +58,13 @@ impl Play {
 #[derive(Debug, Clone)]
 pub enum Call {
     Play(Play),
-    /// Whom, after how many samples, and over how many.
+    /// The target, the samples before the fade, and the fade's length.
     Stop(Target, Samples, Samples),
     Pause(Target),
     Resume(Target),
     Seek(Target, Samples),
     SetVolume(Target, f32, Samples),
-    /// Of a track, for all that will play on it too.
+    /// The volume of a track, for present and future playbacks.
     SetTrackVolume {
         track: u32,
         volume: Option<f32>,
@@ -75,18 +75,18 @@ pub enum Call {
     Connect,
     Advance(Samples),
     Close,
-    /// Closes once what was accepted is over, or after so much time; only in place of the end of another sequence.
+    /// Closes once the accepted requests are over, or after so much time; only in place of the end of another sequence.
     Drain(Samples),
 }
 
-/// How a sequence ends.
+/// The end of a sequence.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Finish {
-    /// As it stands.
+    /// It just ends.
     Close,
     /// Everything is stopped, and its fade is heard.
     Stop,
-    /// Everything goes on to its own end, as far as it has one.
+    /// Everything plays to its own end, if it has one.
     PlayOut,
 }
 
@@ -97,7 +97,7 @@ pub struct Sequence {
 }
 
 impl Sequence {
-    /// The same calls with a drain in place of the last `advance` and the close, if it ends so.
+    /// Returns the same calls with a drain in place of the last `advance` and the close, if it ends so.
     pub fn drained(&self) -> Option<Self> {
         let [calls @ .., Call::Advance(samples @ 1..), Call::Close] = &self.calls[..] else { return None };
         let calls = calls.iter().cloned().chain([Call::Drain(*samples)]).collect();
@@ -105,7 +105,7 @@ impl Sequence {
     }
 }
 
-/// A line a call.
+/// Formats one call per line.
 impl fmt::Debug for Sequence {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         write!(out, "{:?}", self.setup)?;
@@ -113,7 +113,7 @@ impl fmt::Debug for Sequence {
     }
 }
 
-/// What is not as usual.
+/// Formats the values that are not the default.
 impl fmt::Debug for Play {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         let Self { name, seed, length, track, role, stop_other, priority, volume, gain, .. } = self;
@@ -249,7 +249,7 @@ fn named(plan: Plan, names: &mut usize) -> Call {
     let target = |aim: Aim| match aim {
         0 => Target::All,
         1..4 => Target::Track(aim as u32 - 1),
-        // One in front of its request now and then; mostly the last ones.
+        // Sometimes one that has not arrived yet; mostly the last ones.
         _ => Target::Request(name(aim - 4, *names)),
     };
     match plan {

@@ -1,4 +1,4 @@
-//! The one file that knows how a session is made, asked and heard: calls in, answers and messages out.
+//! The only file that knows how a session is made, called and heard: calls in, answers and messages out.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -20,7 +20,7 @@ use crate::support::wav;
 /// Nothing here takes this long, however busy the machine is.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What a call answered at once.
+/// The immediate answer of a call.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
     /// The playbacks it applied to.
@@ -31,7 +31,7 @@ pub enum Answer {
     Refused(Code),
 }
 
-/// What the session counted.
+/// The counts of the session.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Counts {
     pub completed: u64,
@@ -77,7 +77,7 @@ impl Rig {
         Self { handle: Handle::new(options, engine).expect("there are threads"), rings, recording, ticket: 0 }
     }
 
-    /// Makes a call and waits until it is done; gives its answer and what was told meanwhile, in order.
+    /// Makes a call and waits until it is done; returns its answer and the messages meanwhile, in order.
     pub fn perform(&mut self, call: &Call) -> (Answer, Vec<Message>) {
         let answer = match call {
             Call::Play(play) => match self.handle.play(request(play)) {
@@ -142,7 +142,7 @@ impl Rig {
         }
     }
 
-    /// The samples that were handed over so far.
+    /// Returns the samples that were handed over so far.
     pub fn samples(&self) -> Vec<f32> {
         self.recording.lock().to_vec()
     }
@@ -152,17 +152,17 @@ impl Rig {
         Counts { completed, stopped, failed, underruns }
     }
 
-    /// The playbacks that live.
+    /// Returns the live playbacks.
     pub fn live(&self) -> Vec<String> {
         names(self.handle.playbacks().into_iter().map(|info| info.request_id))
     }
 
-    /// How many playbacks are on their way out.
+    /// Returns the number of playbacks that are stopping.
     pub fn stopping(&self) -> usize {
         self.handle.playbacks().iter().filter(|info| info.phase == Phase::Stopping).count()
     }
 
-    /// Lets the session go; gives what it still had to tell.
+    /// Drops the session; returns its last messages.
     pub fn leave(mut self) -> Vec<Message> {
         let (_, mut told) = self.until_settled(Handle::close);
         told.pop();

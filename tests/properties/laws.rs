@@ -1,4 +1,4 @@
-//! What holds for every sequence, whatever is played.
+//! The laws that hold for every sequence.
 
 use std::collections::HashSet;
 
@@ -64,7 +64,7 @@ fn every_request_ends_once(run: &Run) -> Result<(), String> {
     Ok(())
 }
 
-/// One start at most, before what sounds; one end, and nothing behind it.
+/// Checks the order of events: at most one start, before any sound; one end, and nothing after it.
 fn is_one_life(story: &[Told]) -> Result<(), String> {
     let kinds: Vec<_> = story.iter().map(|told| &told.event.kind).collect();
     let ends = kinds.iter().filter(|kind| duration(kind).is_some()).count();

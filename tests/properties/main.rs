@@ -1,6 +1,6 @@
-//! Events against samples: random calls on the manual clock, and whether what was told is what was heard.
+//! Events against samples: random calls on the manual clock, whose events must match the sound.
 //!
-//! `SPEAKER_SESSION_CASES` says how many sequences are tried, 300 if it does not.
+//! `SPEAKER_SESSION_CASES` is the number of sequences, 300 by default.
 
 mod calls;
 mod harness;
@@ -19,7 +19,7 @@ use speaker_session::event::{Event, EventKind};
 use calls::Sequence;
 use run::Run;
 
-/// Ends a check with a sentence if something does not hold.
+/// Fails a check with a message if a condition does not hold.
 #[macro_export]
 macro_rules! ensure {
     ($holds:expr, $($words:tt)+) => {{
@@ -30,7 +30,7 @@ macro_rules! ensure {
     }};
 }
 
-/// The same calls give the same events.
+/// Checks that the same calls give the same events.
 fn same_events(one: &Run, other: &Run, how: &str) -> Result<(), String> {
     let (left, right) = (events(one), events(other));
     if let Some((a, b)) = left.iter().zip(&right).find(|(a, b)| a != b) {
@@ -40,7 +40,7 @@ fn same_events(one: &Run, other: &Run, how: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The same calls give the same samples, bit by bit.
+/// Checks that the same calls give the same samples, bit by bit.
 fn same_samples(one: &Run, other: &Run, how: &str) -> Result<(), String> {
     let bits = |run: &Run| run.samples.iter().map(|sample| sample.to_bits()).collect::<Vec<_>>();
     let (left, right) = (bits(one), bits(other));
@@ -49,12 +49,12 @@ fn same_samples(one: &Run, other: &Run, how: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// What was told, in order.
+/// Returns the messages, in order.
 fn events(run: &Run) -> Vec<Event> {
     run.told().into_iter().map(|told| told.event).collect()
 }
 
-/// What is told and what is heard, sample by sample.
+/// Checks the events against the sound, sample by sample.
 fn check(sequence: &Sequence) -> Result<(), String> {
     let once = run::run(sequence, false);
     laws::check(&once)?;
@@ -68,7 +68,7 @@ fn check(sequence: &Sequence) -> Result<(), String> {
     drains_alike(sequence, &once)
 }
 
-/// A drain plays out what an `advance` would, and then is over.
+/// Checks that a drain plays the same as an `advance` would, and then closes.
 fn drains_alike(sequence: &Sequence, once: &Run) -> Result<(), String> {
     let Some(sequence) = sequence.drained() else { return Ok(()) };
     let drained = run::run(&sequence, false);
@@ -86,7 +86,7 @@ fn drains_alike(sequence: &Sequence, once: &Run) -> Result<(), String> {
     Ok(())
 }
 
-/// Where playbacks cross over, which the model does not know: what is told.
+/// Checks the events of crossfades, which the model does not know.
 fn check_crossing(sequence: &Sequence) -> Result<(), String> {
     let once = run::run(sequence, false);
     laws::check(&once)?;

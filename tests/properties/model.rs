@@ -1,7 +1,7 @@
-//! What each playback must have told and how it must have sounded, from the calls and the times of its start.
+//! A model of each playback: its expected events and samples, from the calls and the times of its start.
 //!
-//! Who has a turn is the session's affair, and is taken from the events: that a playback was taken, when it started, when one
-//! without samples ended. All else about it follows from the calls, and is compared: what was told, at which sample, with
+//! Turns are the session's affair, and are taken from the events: that a playback was accepted, when it started, when one
+//! without samples ended. All else follows from the calls, and is compared: the events, at which sample, with
 //! which places and durations; what each call answered; each sample of the sum.
 
 use std::collections::{HashMap, HashSet};
@@ -18,10 +18,10 @@ use crate::run::{Run, Step, Told, duration};
 use crate::tracks::Tracks;
 use crate::voice::{Reader, Turn, Voice};
 
-/// What the replacing of a playback and the end of a session take.
+/// The length of the fade when a playback is replaced or the session ends.
 const EDGE: Samples = 240;
 
-/// One playback, as it should have been.
+/// The expected life of one playback.
 struct Life<'a> {
     play: &'a Play,
     /// The step of its request.
@@ -29,16 +29,16 @@ struct Life<'a> {
     /// The session's time of its request.
     asked: Samples,
     told: &'a [Told],
-    /// What should have been told, with the time.
+    /// The expected events, with their times.
     turns: Vec<(Samples, EventKind)>,
     state: State,
     is_paused: bool,
     is_stopping: bool,
-    /// Why it is to stop.
+    /// The reason of its stop.
     reason: &'static str,
-    /// A known fault lets nobody say how it went on.
+    /// A known fault makes the rest unpredictable.
     is_unknown: bool,
-    /// From when to when it held its track.
+    /// The time span in which it occupied its track.
     held: Vec<(Samples, Samples)>,
 }
 
@@ -48,7 +48,7 @@ enum State {
     Over,
 }
 
-/// What all of them together should have been.
+/// The expected result of all playbacks together.
 struct Sum {
     low: Vec<f32>,
     high: Vec<f32>,
@@ -57,7 +57,7 @@ struct Sum {
     is_vague: bool,
 }
 
-/// `true` if every sample is known exactly.
+/// Every sample is known exactly.
 pub fn check(sequence: &Sequence, run: &Run) -> Result<bool, String> {
     if run.is_capped {
         return Ok(false);
@@ -87,7 +87,7 @@ pub fn check(sequence: &Sequence, run: &Run) -> Result<bool, String> {
     Ok(!sum.is_vague)
 }
 
-/// Who was stopped by name before they came: they are over at once, and change nothing.
+/// Finds the playbacks that were stopped by name ahead of their arrival: they are over at once, and change nothing.
 fn stopped_before_they_came(run: &Run) -> HashSet<String> {
     let (mut seen, mut stopped) = (HashSet::new(), HashSet::new());
     let mut early = HashSet::new();
@@ -160,7 +160,7 @@ impl<'a> Life<'a> {
         Ok(life)
     }
 
-    /// Goes through all calls since it came.
+    /// Applies all calls since its request.
     fn live(
         mut self,
         run: &Run,
@@ -173,9 +173,9 @@ impl<'a> Life<'a> {
             if self.is_unknown {
                 return Ok(self);
             }
-            // One without a sample ends when it would begin, which is the session's affair.
+            // A source without samples ends when it would begin, which is the session's affair.
             let end = self.told.last().filter(|told| told.step == index && duration(&told.event.kind) == Some(0));
-            // That it can't be played may be known just before a call, or just behind it.
+            // Its failure may be known just before a call, or just after it.
             let is_empty = |told: &Told| matches!(told.event.kind, EventKind::Failed { code: Code::EmptySource, .. });
             if index > self.entered && !end.is_some_and(is_empty) {
                 self.call(step, setup, stories, early)?;
@@ -201,7 +201,7 @@ impl<'a> Life<'a> {
         !matches!(self.state, State::Over)
     }
 
-    /// What a call does to it, and whether the call says so.
+    /// Applies a call; returns true if the call must report it.
     fn call(
         &mut self,
         step: &Step,
@@ -311,7 +311,7 @@ impl<'a> Life<'a> {
         self.is_live()
     }
 
-    /// No time is left: what sounds is cut.
+    /// Cuts it off at the end of time.
     fn close(&mut self, at: Samples) {
         self.stop(at, 0, EDGE, "closed");
         if let State::Sounding(voice) = &self.state {
@@ -320,12 +320,12 @@ impl<'a> Life<'a> {
         }
     }
 
-    /// When it started, if it did.
+    /// Returns when it started, if it did.
     fn start(&self) -> Option<Samples> {
         self.told.iter().find(|told| matches!(told.event.kind, EventKind::Started { .. })).map(|told| told.at)
     }
 
-    /// Lets the time of a step pass.
+    /// Advances by the time of a step.
     fn advance(&mut self, run: &Run, index: usize, setup: &Setup, sum: &mut Sum) -> Result<(), String> {
         let step = &run.steps[index];
         if !matches!((&step.call, &step.answer), (Call::Advance(_), Answer::Settled(None))) {
@@ -378,7 +378,7 @@ impl<'a> Life<'a> {
         Ok(())
     }
 
-    /// Its track is free.
+    /// Marks its track as free.
     fn release(&mut self, at: Samples) {
         if let Some((_, until)) = self.held.last_mut() {
             *until = at.min(*until);
@@ -418,14 +418,14 @@ impl<'a> Life<'a> {
         self.turns.push((at, kind));
     }
 
-    /// What should have been told against what was.
+    /// Compares the expected events with the real ones.
     fn compare(&self) -> Result<(), String> {
         let is_compared = |kind: &EventKind| !matches!(kind, EventKind::Queued { .. });
         let told = self.told.iter().map(|told| (told.at, without_words(&told.event.kind)));
         let told: Vec<_> = told.filter(|(_, kind)| is_compared(kind)).collect();
         let turns = self.turns.iter().map(|(at, kind)| (*at, without_words(kind)));
         let mut turns: Vec<_> = turns.filter(|(_, kind)| is_compared(kind)).collect();
-        // What can't be played may be found out just before a stop or the close.
+        // A failure may be found just before a stop or the close.
         let is_hopeless = |kind: &EventKind| matches!(kind, EventKind::Failed { code: Code::EmptySource, .. });
         if let (Some((_, EventKind::Stopped { .. })), Some(last)) = (turns.last(), told.last())
             && is_hopeless(&last.1)
@@ -438,7 +438,7 @@ impl<'a> Life<'a> {
     }
 }
 
-/// Without the sentence for people.
+/// Drops the message of an error.
 fn without_words(kind: &EventKind) -> EventKind {
     match kind.clone() {
         EventKind::Failed { code, duration_ms, position_ms, unheard_ms, .. } => {
@@ -461,7 +461,7 @@ fn compare_samples(run: &Run, sum: &Sum) -> Result<(), String> {
     Ok(())
 }
 
-/// Whoever is wanted starts: at once, or as soon as the track is free.
+/// Checks that every playback starts at once, or as soon as its track is free.
 fn turns_come(sequence: &Sequence, run: &Run, lives: &HashMap<String, Life>) -> Result<(), String> {
     for (name, life) in lives {
         let Some((end, _)) = life.turns.last() else { continue };
@@ -483,7 +483,7 @@ fn turns_come(sequence: &Sequence, run: &Run, lives: &HashMap<String, Life>) -> 
             let may_wait = sequence.setup.overlap == Overlap::Queue && !life.play.stop_other;
             ensure!(may_wait || waits.is_empty(), "{name} could have started at {}, not {start}", step.at);
             let mut at = waits.start;
-            // From one who holds the track to the next.
+            // From one playback that occupies the track to the next.
             while at < waits.end {
                 let holder = lives.values().filter(|other| other.play.track == life.play.track).find_map(|other| {
                     let until = other.holds(at)?;
@@ -500,7 +500,7 @@ fn turns_come(sequence: &Sequence, run: &Run, lives: &HashMap<String, Life>) -> 
 }
 
 impl Life<'_> {
-    /// Until when it has its track, if it has it.
+    /// Returns the time until which it occupies its track, if it does.
     fn holds(&self, at: Samples) -> Option<Samples> {
         let sounding = self.held.iter().find(|(from, until)| *from <= at && at < *until).map(|(_, until)| *until);
         // It may be paused with its turn already.

@@ -1,4 +1,4 @@
-//! A sequence carried out: every call with its time, its answer and what was told.
+//! The run of a sequence: every call with its time, its answer and its messages.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ pub struct Step {
 }
 
 impl Step {
-    /// By how much it moved the session's time.
+    /// The change of the session's time.
     pub fn length(&self) -> Samples {
         match (&self.call, &self.answer) {
             (Call::Advance(samples), Answer::Settled(None)) => *samples,
@@ -43,15 +43,15 @@ pub struct Run {
     pub steps: Vec<Step>,
     pub samples: Vec<f32>,
     pub counts: Counts,
-    /// Who lived on after the last call.
-    /// So many faded at once that the oldest fell faster than it was asked to.
+    /// The playbacks that outlived the last call.
+    /// So many faded at once that the oldest fade was cut short.
     pub is_capped: bool,
     pub live: Vec<String>,
-    /// What was told after the last call settled.
+    /// The messages after the last call settled.
     pub late: Vec<Message>,
 }
 
-/// Carries out a sequence. Each `advance` may be cut in two: nobody should hear that.
+/// Carries out a sequence. Each `advance` may be cut in two, which must not be audible.
 pub fn run(sequence: &Sequence, is_cut: bool) -> Run {
     let mut rig = Rig::new(&sequence.setup);
     let (mut steps, mut at, mut is_capped) = (Vec::<Step>::new(), 0, false);
@@ -62,7 +62,7 @@ pub fn run(sequence: &Sequence, is_cut: bool) -> Run {
         steps.push(step);
         is_capped |= rig.stopping() > sequence.setup.max_concurrent;
     };
-    // That a source can't be played is told as soon as that is known: among calls that do not wait for it in no fixed order.
+    // A failure of a source is reported as soon as it is known: in no fixed order among calls that do not wait for it.
     let mut may_fail = false;
     for (index, call) in sequence.calls.iter().enumerate() {
         match call {
@@ -89,7 +89,7 @@ pub fn run(sequence: &Sequence, is_cut: bool) -> Run {
     Run { steps, samples, counts, live, is_capped, late: rig.leave() }
 }
 
-/// An event, and in which step it was told.
+/// An event, and the step in which it was reported.
 #[derive(Debug, Clone)]
 pub struct Told {
     pub step: usize,
@@ -110,7 +110,7 @@ impl Run {
         told
     }
 
-    /// What was told of each playback, in order.
+    /// Returns the events of each playback, in order.
     pub fn stories(&self) -> HashMap<String, Vec<Told>> {
         let mut stories = HashMap::<String, Vec<Told>>::new();
         for told in self.told() {
@@ -122,7 +122,7 @@ impl Run {
     }
 }
 
-/// How long a playback sounded, if this is its end.
+/// Returns how long a playback sounded, if this is its end.
 pub fn duration(kind: &EventKind) -> Option<Samples> {
     match kind {
         EventKind::Completed { duration_ms, .. }

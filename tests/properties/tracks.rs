@@ -1,4 +1,4 @@
-//! How loud each track must have been, from the calls: over the session's time, whatever plays there.
+//! A model of the level of each track over the session's time, from the calls.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use crate::harness::Answer;
 use crate::run::{Run, Told, duration};
 use crate::voice::Line;
 
-/// What is known of a track: its changes in order, and what they were from.
+/// The changes of a track in order, and the level before them.
 #[derive(Default)]
 struct Track {
     lines: Vec<Line>,
@@ -33,7 +33,7 @@ impl Tracks {
             let track = tracks.0.entry(id).or_default();
             (track.volume, track.gain) = (volume.or(track.volume), gain.or(track.gain));
             let to = track.volume.unwrap_or(1.0) * track.gain.unwrap_or(1.0);
-            // Where nothing was heard of it up to here, nobody hears a step.
+            // If it was silent up to here, a step is inaudible.
             let is_heard =
                 sounding.get(&id).is_some_and(|spans| spans.iter().any(|(from, to)| *from < at && at <= *to));
             track.lines.push(Line { at, length: if is_heard { fade } else { 0 }, from, to });
@@ -41,14 +41,14 @@ impl Tracks {
         tracks
     }
 
-    /// The level of a track at a sample.
+    /// Returns the level of a track at a sample.
     pub fn level(&self, id: u32, at: Samples) -> f32 {
         let line = self.0.get(&id).and_then(|track| track.lines.iter().rfind(|line| line.at <= at));
         line.map_or(1.0, |line| line.level(at))
     }
 }
 
-/// From when to when something sounded on each track, by what was told.
+/// Returns the time spans in which something sounded on each track, by the events.
 fn sounding(run: &Run) -> HashMap<u32, Vec<(Samples, Samples)>> {
     let mut spans = HashMap::<u32, Vec<_>>::new();
     for story in run.stories().values() {
@@ -57,7 +57,7 @@ fn sounding(run: &Run) -> HashMap<u32, Vec<(Samples, Samples)>> {
             let spans = spans.entry(event.track_id.expect("it is about a playback")).or_default();
             match event.kind {
                 EventKind::Started { .. } => (from, has_begun) = (Some(*at), true),
-                // What was paused before it began is resumed without a sound.
+                // A playback that was paused before it began resumes without a sound.
                 EventKind::Resumed { .. } if has_begun => from = Some(*at),
                 EventKind::Paused { .. } => spans.extend(from.take().map(|from| (from, *at))),
                 _ if duration(&event.kind).is_some() => spans.extend(from.take().map(|from| (from, *at))),

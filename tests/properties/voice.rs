@@ -1,4 +1,4 @@
-//! One playback as the documentation describes it, sample by sample: no frames, no windows, no rings.
+//! A model of one playback as documented, sample by sample: no frames, no windows, no rings.
 
 use speaker_session::audio::Samples;
 
@@ -41,11 +41,11 @@ impl Line {
     }
 }
 
-/// What is read of a source: a section of it, a number of times.
+/// The part of a source that is read: a section, a number of times.
 #[derive(Debug, Clone)]
 pub struct Reader {
     source: std::rc::Rc<Vec<f32>>,
-    /// Where each pass but the first begins, and where each ends.
+    /// The place where each pass but the first begins, and where each ends.
     start: Samples,
     end: Samples,
     is_cut: bool,
@@ -75,14 +75,14 @@ impl Reader {
         }
     }
 
-    /// The same from another place: as many passes as are left.
+    /// Returns the same from another place: as many passes as are left.
     pub fn sought(&self, place: Samples) -> Self {
         let done = self.pass + u64::from(self.at >= self.end);
         let passes = self.passes.saturating_sub(done).max(1);
         Self { passes, pass: 0, from: place, at: place, ..self.clone() }
     }
 
-    /// From another place, and nothing of it was played.
+    /// Returns the same from another place, before anything was played.
     pub fn sought_before(&self, place: Samples) -> Self {
         Self { from: place, at: place, ..self.clone() }
     }
@@ -92,12 +92,12 @@ impl Reader {
         self.end.saturating_sub(self.at).saturating_add(more)
     }
 
-    /// A loop of nothing.
+    /// Returns true for a loop over nothing.
     pub fn is_hopeless(&self) -> bool {
         self.passes > 1 && self.end <= self.start
     }
 
-    /// Where in the source the next sample is.
+    /// Returns the place of the next sample in the source.
     pub fn place(&self) -> Samples {
         match self.at < self.end {
             true => self.at,
@@ -117,7 +117,7 @@ impl Reader {
         sample * level
     }
 
-    /// A cut end of the last pass falls over 5 ms, or over what was asked for.
+    /// Returns the level of a cut end of the last pass, which falls over 5 ms or the given fade.
     fn level_at_the_end(&self) -> f32 {
         if self.pass + 1 < self.passes {
             return 1.0;
@@ -129,7 +129,7 @@ impl Reader {
     }
 }
 
-/// What a playback comes to at a sample.
+/// The event that a playback comes to at a sample.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Turn {
     Started,
@@ -137,7 +137,7 @@ pub enum Turn {
     Resumed(Samples),
     Sought(Samples),
     Progress(Samples),
-    /// After so many samples, at this place.
+    /// The position in samples, and the place.
     Completed(Samples, Samples),
     Stopped(Samples, Samples),
     TooLong(Samples, Samples),
@@ -155,23 +155,23 @@ pub struct Voice {
     gain: f32,
     limit: Samples,
     progress: Samples,
-    /// Samples of it so far.
+    /// The samples so far.
     played: Samples,
     is_started: bool,
     volume: Line,
     rise: Line,
     gate: Line,
-    /// How low and how high a stop may have brought it: a fade that is longer than the rest of the source is bent down to its
+    /// The lowest and highest possible level of a stop: a fade that is longer than the rest of the source is bent down to its
     /// end at a sample that is not documented.
     stop: Option<(Line, Line)>,
     /// The old place ran out while it falls silent for a seek.
     dry: Option<Line>,
-    /// For how long it has been silent since then: not documented, but within the 5 ms.
+    /// How long it has been silent since then: not documented, but within the 5 ms.
     silent: Samples,
     is_paused: bool,
     is_held: bool,
     goes_on: bool,
-    /// Another place: asked for, and loaded.
+    /// The sought place: requested, and loaded.
     asked: Option<Reader>,
     next: Option<Reader>,
     /// Something happened whose samples or time are only known within bounds.
@@ -227,7 +227,7 @@ impl Voice {
         Turn::Stopped(self.played, self.reader.place())
     }
 
-    /// What stands still ends at once. A fall that begins later changes nothing of one that is under way.
+    /// Stops it: at once if it stands still. A fall that begins later changes nothing of one that is under way.
     pub fn stop(&mut self, after: Samples, fade: Samples) -> Option<Turn> {
         // Resumed, it waits in silence for the place that it seeks: nothing is left to fade.
         let waits = self.goes_on && self.asked.is_some();
@@ -270,7 +270,7 @@ impl Voice {
     pub fn pause(&mut self) {
         self.is_paused = true;
         if std::mem::take(&mut self.goes_on) {
-            // It was resumed, and not a sample followed.
+            // It was resumed, and no sample followed.
             self.is_held = true;
             self.gate = Line { at: self.played, ..Line::flat(0.0) };
         } else {
@@ -280,7 +280,7 @@ impl Voice {
 
     pub fn resume(&mut self) {
         self.goes_on |= std::mem::take(&mut self.is_held);
-        // With a place that it seeks it falls on: the one that it leaves must not sound again.
+        // While it seeks it goes on falling: the old place must not sound again.
         let falls_on = self.next.is_some() || self.asked.is_some() && !self.goes_on;
         if std::mem::take(&mut self.is_paused) && !falls_on {
             self.gate = self.gate.toward(1.0, self.played, EDGE);
@@ -298,7 +298,7 @@ impl Voice {
         self.asked = Some(self.reader.sought(place));
     }
 
-    /// Time is about to go on: what was asked for is loaded.
+    /// Takes the sought place, which is loaded, before time goes on.
     pub fn load(&mut self) -> Option<Turn> {
         let reader = self.asked.take().filter(|_| self.stop.is_none())?;
         self.next = Some(reader);
@@ -330,8 +330,8 @@ impl Voice {
         }
     }
 
-    /// What it comes to before its next sample, which is to be mixed now if `is_mixed`; `is_told` says whether something
-    /// was told of it at this sample, which decides when it goes on if its old place ran out before it was silent. `true`
+    /// Handles the events before its next sample, which is to be mixed now if `is_mixed`; `is_told` is true if something
+    /// was reported of it at this sample, which decides when it goes on if its old place ran out before it was silent. Returns true
     /// if it is over.
     pub fn turn(&mut self, is_mixed: bool, is_told: bool, turns: &mut Vec<Turn>) -> bool {
         let mut is_mixed = is_mixed;
@@ -389,12 +389,12 @@ impl Voice {
         false
     }
 
-    /// Whether its old place ran out, and it is silent until it goes on from the next.
+    /// Returns true if its old place ran out, and it is silent until it goes on from the next.
     pub fn is_dry(&self) -> bool {
         self.dry.is_some_and(|dry| dry.end() <= self.played)
     }
 
-    /// Its next sample: between these two.
+    /// Returns the bounds of its next sample.
     pub fn sample(&mut self, turns: &mut Vec<Turn>) -> (f32, f32) {
         let here = self.played;
         let limit = match here + self.reader.remaining() <= self.limit {

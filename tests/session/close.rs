@@ -1,4 +1,4 @@
-//! How a session ends.
+//! Closing a session.
 
 use speaker_session::error::Code;
 use speaker_session::output::OutputEvent;

@@ -1,4 +1,4 @@
-//! Who crosses over to whom.
+//! Crossfades between playbacks of one track.
 
 use speaker_session::session::{Overlap, PlayRequest, Policy, Target};
 

@@ -1,4 +1,4 @@
-//! What a session sends to others in its room, and hears of them.
+//! Data to and from others in the room.
 
 use speaker_session::output::{
     Hears, IncomingData, IncomingWhat, OutgoingData, OutgoingWhat, OutputEvent, Payload, Rpc, Text,

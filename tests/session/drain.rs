@@ -1,4 +1,4 @@
-//! How a session ends that plays out what it has accepted.
+//! Draining: a session that plays out its accepted requests and closes.
 
 use speaker_session::error::Code;
 use speaker_session::mixer::Scratch;
@@ -7,7 +7,7 @@ use speaker_session::session::{Clock, ConnectionState, Overlap, PlayRequest, Pol
 
 use crate::table::{FIRST, Table, gone, named, request, rules, stream};
 
-/// The time that a drain of these tests may take.
+/// The time limit of the drains in these tests.
 const WITHIN: u64 = 48_000;
 
 fn drain(table: &mut Table, ticket: u32) -> String {
@@ -15,7 +15,7 @@ fn drain(table: &mut Table, ticket: u32) -> String {
     table.words()
 }
 
-/// The driver looks.
+/// Acts as the driver does.
 fn looks(table: &mut Table) -> String {
     table.session.end_drain(table.at());
     table.words()

@@ -1,4 +1,4 @@
-//! What becomes of playbacks that nobody can hear: a track that is muted or out of the room, and a room that is cut off.
+//! Playbacks that nobody can hear: on a muted or unpublished track, or in a room that is cut off.
 
 use std::sync::Arc;
 

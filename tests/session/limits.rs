@@ -1,4 +1,4 @@
-//! Who is taken: names and limits.
+//! Admission: names and limits.
 
 use speaker_session::error::Code;
 use speaker_session::event::EventKind;

@@ -1,4 +1,4 @@
-//! Marks: told once what was asked for before is over, or what was written before is heard.
+//! Marks: reported once everything requested before is over, or everything written before was heard.
 
 use speaker_session::audio::FRAME;
 use speaker_session::error::Code;
@@ -7,7 +7,7 @@ use speaker_session::session::{Overlap, Target};
 
 use crate::table::{FADE, Table, named, request, rules, stream};
 
-/// Sets a mark, and says what is told at once.
+/// Sets a mark, and returns the immediate events.
 fn mark(table: &mut Table, name: &str, target: Target) -> String {
     let (number, at) = (table.ticket(), table.at());
     table.session.mark(name.to_owned(), number, &target, at).unwrap();

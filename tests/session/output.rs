@@ -1,4 +1,4 @@
-//! What the output tells, and when events may be told.
+//! Events of the output, and events that are held for it.
 
 use speaker_session::error::{Code, SpeakerError};
 use speaker_session::event::EventKind;
@@ -170,7 +170,7 @@ fn connect_settles_when_the_output_is_open_or_lost() {
     assert_eq!(table.words(), "settled4");
 }
 
-/// On the manual clock what is told does not depend on how long the output takes to open.
+/// On the manual clock the events do not depend on how long the output takes to open.
 fn opening_by_hand() -> Table {
     let mut table = Table::closed(Clock::Manual, rules(Overlap::Queue));
     assert_eq!(table.play("a", 0), "open a");

@@ -1,4 +1,4 @@
-//! What a request does to what plays.
+//! The effect of a request on playing playbacks.
 
 use std::collections::BTreeMap;
 

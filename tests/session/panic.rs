@@ -1,4 +1,4 @@
-//! What becomes of a session that a panic broke.
+//! A session that a panic broke.
 
 use speaker_session::error::Code;
 use speaker_session::session::{Clock, Overlap, Target};

@@ -1,6 +1,6 @@
-//! What holds of every session, whatever is called and whatever happens: random calls, sources, frames and outputs.
+//! Properties of every session, under random calls, sources, frames and outputs.
 //!
-//! `SPEAKER_SESSION_CASES` says how many sequences are tried. A failing one is made as short as possible, printed with its seed, and
+//! `SPEAKER_SESSION_CASES` is the number of sequences. A failing one is shrunk, printed with its seed, and
 //! kept in `regressions.txt`.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -45,7 +45,7 @@ enum Happening {
         which: usize,
         more: bool,
     },
-    /// The writer of a stream has nothing more for now.
+    /// The writer of a stream falls behind.
     Starve {
         which: usize,
     },
@@ -55,7 +55,7 @@ enum Happening {
     },
     Advance(u64),
     Report,
-    /// A source that was to be opened is.
+    /// A requested source is opened.
     Open {
         which: usize,
         samples: usize,
@@ -68,7 +68,7 @@ enum Happening {
         which: usize,
         fails: bool,
     },
-    /// The output's owner does what it is asked to.
+    /// The output's owner carries out a request.
     Serve,
     Output(Outside),
     /// A frame of so many samples; in real time other calls may come before it is handed over.
@@ -86,15 +86,15 @@ enum Happening {
         samples: u64,
     },
     Close,
-    /// For so long at most.
+    /// The longest time.
     Drain(u64),
     SetMuted(u32, bool),
     Unpublish(u32),
-    /// So many bytes.
+    /// The number of bytes.
     SendData(usize),
     HearData(bool),
     Mark(Target),
-    /// Behind so many samples of a stream.
+    /// A mark behind so many samples of a stream.
     MarkStream {
         which: usize,
         samples: u64,
@@ -116,7 +116,7 @@ struct Play {
     from: u64,
 }
 
-/// What an output tells, if it can at that moment.
+/// An event of an output, if it is possible at that moment.
 #[derive(Debug, Clone, Copy)]
 enum Outside {
     Connected,
@@ -145,7 +145,7 @@ enum Connection {
     Cut(Meanwhile),
 }
 
-/// What was told of a playback.
+/// The events of a playback.
 #[derive(Default)]
 struct Fate {
     has_started: bool,
@@ -153,7 +153,7 @@ struct Fate {
     is_over: bool,
 }
 
-/// A session, the world around it, and what it told.
+/// A session, the world around it, and its messages.
 struct World {
     session: Session,
     clock: Clock,
@@ -162,12 +162,12 @@ struct World {
     connection: Connection,
     /// The output has a stream for each track.
     is_room: bool,
-    /// Streams of the output that were asked for.
+    /// Streams of the output that were requested.
     prepared: Vec<u32>,
-    /// Streams whose tracks are muted, and those whose tracks are out of the room.
+    /// Streams whose tracks are muted, and those whose tracks are unpublished.
     muted: BTreeSet<u32>,
     missing: BTreeSet<u32>,
-    /// Calls that take tracks out of the room.
+    /// Pending `unpublish` calls.
     leaving: Vec<Ticket>,
     /// Data that the output was given, and may answer for at any time.
     sending: Vec<Ticket>,
@@ -181,7 +181,7 @@ struct World {
     unsettled: BTreeSet<Ticket>,
     connects: Vec<Ticket>,
     fates: BTreeMap<PlaybackId, Fate>,
-    /// Marks that are not told yet, each with the latest playback whose end it waits for, if it waits for all.
+    /// Marks that are not reported yet, each with the latest playback whose end it waits for, if it waits for all.
     marks: BTreeMap<u32, Option<PlaybackId>>,
     seq: u64,
     at_ms: f64,
@@ -453,7 +453,7 @@ impl World {
         self.in_flight = true;
     }
 
-    /// On the manual clock: one step, if nothing else is to be done before.
+    /// On the manual clock: takes one step, if nothing else is to be done before.
     fn step(&mut self) {
         self.serve();
         self.session.look(self.at());
@@ -551,7 +551,7 @@ impl World {
                 let what = IncomingWhat::Data { payload: Payload(Vec::new()), is_reliable: true };
                 OutputEvent::Data(IncomingData { identity: None, topic: None, what })
             }
-            // Also for calls that were answered before, as by the end of the room.
+            // Calls that were answered before, as by the end of the room, are included.
             (Outside::Sent { which, fails }, _) => match pick(&mut self.sending, which) {
                 Some(ticket) => OutputEvent::Sent(*ticket, fails.then(gone)),
                 None => return,
@@ -566,7 +566,7 @@ impl World {
         self.session.output_event(event, self.at());
     }
 
-    /// Takes what was told and asked for, and holds it against what was told before.
+    /// Takes the messages and requests, and checks them against earlier ones.
     fn examine(&mut self) {
         self.session.check_invariants();
         self.examine_readers();
@@ -584,7 +584,7 @@ impl World {
         let live: Vec<_> = self.session.playbacks();
         let told = self.fates.values().filter(|fate| !fate.is_over).count();
         assert!(live.len() <= told, "a playback lives on after its end");
-        // On the manual clock everything behind the opening of the output is told when that is known.
+        // On the manual clock everything behind the opening of the output is held until its result is known.
         let is_held = self.in_flight || self.clock == Clock::Manual && self.connection != Connection::Open;
         assert!(is_held || live.len() == told, "a playback is gone without an end");
     }
@@ -653,7 +653,7 @@ impl World {
         assert!(*duration == 0.0 || fate.has_started, "{id} was heard and never started");
     }
 
-    /// Lets every source come to its end and everything go on, and asserts that all of it ends by itself.
+    /// Ends every source, resumes everything, and asserts that all playbacks end by themselves.
     fn settle(&mut self) {
         if self.is_closing || self.is_broken {
             return;

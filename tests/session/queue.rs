@@ -1,4 +1,4 @@
-//! Who waits where, for how long, and who is next.
+//! Queues: order, timeouts and the next in line.
 
 use speaker_session::event::EventKind;
 use speaker_session::session::{Overlap, PlayRequest, Policy, Target, WallTime};

@@ -1,4 +1,4 @@
-//! Who is stopped, and what is told of it.
+//! Stops, and their events.
 
 use speaker_session::audio::FRAME;
 use speaker_session::mixer::Role;

@@ -1,4 +1,4 @@
-//! A bare session: what it says comes out in words, and its sources are opened and filled by the test.
+//! A bare session whose messages come out as words, and whose sources are opened and filled by the test.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use crate::hand::Hand;
 
 pub const FADE: u64 = EDGE_FADE as u64;
 
-/// How much of a source is there when it is ready: it can start, and more of it may come.
+/// The samples of a source that is ready: it can start, and more of it may come.
 pub const FIRST: usize = 11_000;
 
-/// A session, the readers that it was given, and the words of what it said.
+/// A session, the readers that it was given, and its messages as words.
 pub struct Table {
     pub session: Session,
     /// The time by which waiting is measured.
@@ -33,16 +33,16 @@ pub struct Table {
     scratch: Scratch,
     is_eager: bool,
     names: HashMap<PlaybackId, String>,
-    /// Sources that were to be opened and are not yet.
+    /// Sources that are requested and not opened yet.
     opens: Vec<Open>,
-    /// Readers that were handed in, the latest last.
+    /// The readers that were handed in, the latest last.
     readers: Vec<(String, Hand)>,
     tickets: Ticket,
-    /// How many readers were dropped when work was taken last.
+    /// The number of readers that were dropped when work was last taken.
     dropped: usize,
 }
 
-/// The rules of a session that has no other wishes.
+/// The default options.
 pub fn rules(overlap: Overlap) -> Policy {
     Policy { overlap, ..Policy::default() }
 }
@@ -51,7 +51,7 @@ pub fn options(clock: Clock, policy: Policy) -> Options {
     Options { policy, ..Options::new(clock) }
 }
 
-/// A request on track 0 that has no other wishes.
+/// A default request on track 0.
 pub fn request(name: &str) -> PlayRequest {
     let source = Source::new(Origin::Bytes(MemoryFile::of(&[])), None, Section::default());
     PlayRequest { request_id: Some(name.to_owned()), ..PlayRequest::new(source) }
@@ -72,26 +72,26 @@ pub fn gone() -> SpeakerError {
 }
 
 impl Table {
-    /// A realtime session whose output is open.
+    /// Makes a realtime session whose output is open.
     pub fn new(overlap: Overlap) -> Self {
         Self::with(rules(overlap))
     }
 
-    /// The same with other rules.
+    /// Makes a realtime session with these options, whose output is open.
     pub fn with(policy: Policy) -> Self {
         let mut table = Self::closed(Clock::Realtime, policy);
         table.connect();
         table
     }
 
-    /// A realtime session whose output is open and has a stream for each track.
+    /// Makes a realtime session whose output is open and has a stream for each track.
     pub fn room(policy: Policy) -> Self {
         let mut table = Self::made(Options { routing: Routing::PerTrack, ..options(Clock::Realtime, policy) });
         table.connect();
         table
     }
 
-    /// Starts `name` on a track whose stream is to be opened.
+    /// Starts `name` on a track whose stream is not open yet.
     pub fn start_on(&mut self, name: &str, track: u32) {
         self.play(name, track);
         self.ready(name);
@@ -100,7 +100,7 @@ impl Table {
         assert_eq!(self.frame(), format!("{name}:started"));
     }
 
-    /// A session whose output is not open.
+    /// Makes a session whose output is not open.
     pub fn closed(clock: Clock, policy: Policy) -> Self {
         Self::made(options(clock, policy))
     }
@@ -129,13 +129,13 @@ impl Table {
         self.tickets
     }
 
-    /// The number of a playback.
+    /// Returns the id of a playback.
     pub fn id(&self, name: &str) -> PlaybackId {
         let named = self.names.iter().find(|(_, its)| *its == name);
         *named.expect("it was requested").0
     }
 
-    /// Opens the output; says nothing of it.
+    /// Opens the output, and drops the words.
     pub fn connect(&mut self) {
         let ticket = self.ticket();
         self.session.connect(ticket);
@@ -143,13 +143,13 @@ impl Table {
         assert_eq!(self.output(OutputEvent::Connected), format!("connected settled{ticket}"));
     }
 
-    /// The output tells something.
+    /// Hands in an event of the output.
     pub fn output(&mut self, event: OutputEvent) -> String {
         self.session.output_event(event, WallTime(self.wall));
         self.words()
     }
 
-    /// What the output's owner is to do.
+    /// Returns the requests to the output's owner.
     pub fn outputs(&mut self) -> String {
         let word = |request| match request {
             OutputRequest::Open => "open".to_owned(),
@@ -180,12 +180,12 @@ impl Table {
         self.enter(PlayRequest { track, ..request(name) })
     }
 
-    /// Requests `name` on track 0, in front of those of a lower priority.
+    /// Requests `name` on track 0 with a priority.
     pub fn wait(&mut self, name: &str, priority: i32) -> String {
         self.enter(PlayRequest { priority, ..request(name) })
     }
 
-    /// Requests `name` on track 0, to wait no longer than that.
+    /// Requests `name` on track 0 with a queue timeout.
     pub fn wait_for(&mut self, name: &str, queue_timeout: u64) -> String {
         self.enter(PlayRequest { queue_timeout: Some(queue_timeout), ..request(name) })
     }
@@ -207,7 +207,7 @@ impl Table {
         }
     }
 
-    /// Hands in the reader of `name` that was asked for last, empty, and keeps its writing end.
+    /// Hands in the reader of `name` that was requested last, empty, and keeps its writing end.
     pub fn open(&mut self, name: &str) -> String {
         let is_its = |open: &Open| self.names.get(&open.id).is_some_and(|its| its == name);
         let index = self.opens.iter().rposition(is_its).expect("its source was to be opened");
@@ -232,7 +232,7 @@ impl Table {
         }
     }
 
-    /// The writing end of the reader of `name` that was handed in last.
+    /// Returns the writing end of the reader of `name` that was handed in last.
     pub fn hand(&mut self, name: &str) -> &mut Hand {
         let (_, hand) = self.readers.iter_mut().rfind(|(its, _)| its == name).expect("its reader was handed in");
         hand
@@ -245,7 +245,7 @@ impl Table {
         join([opened, self.frame()])
     }
 
-    /// Hands in the reader of `name` with so many samples, which are all of it, and mixes a frame.
+    /// Hands in the reader of `name` with all its samples, and mixes a frame.
     pub fn ready_whole(&mut self, name: &str, samples: usize) -> String {
         let opened = self.open(name);
         self.hand(name).push(&vec![0.5; samples]);
@@ -267,20 +267,20 @@ impl Table {
         panic!("{name} does not end: {words}");
     }
 
-    /// The source of `name` fails.
+    /// Fails the source of `name`.
     pub fn fail(&mut self, name: &str) -> String {
         let opened = self.open(name);
         self.hand(name).end(Err(gone()));
         join([opened, self.look()])
     }
 
-    /// A source may have moved.
+    /// Makes the session check its sources.
     pub fn look(&mut self) -> String {
         self.session.look(WallTime(self.wall));
         self.words()
     }
 
-    /// It is so late by the wall, and sources may be.
+    /// Sets the wall time, and fails sources that start late.
     pub fn give_up(&mut self, wall: u64) -> String {
         self.wall = wall;
         self.session.give_up(self.at());
@@ -298,7 +298,7 @@ impl Table {
         join([moved, self.commit(result)])
     }
 
-    /// Mixes so many samples; their events are held until they are committed.
+    /// Mixes so many samples; their events are held until the commit.
     pub fn mix(&mut self, samples: usize) -> usize {
         self.session.tick(samples, WallTime(self.wall), &mut self.scratch)
     }
@@ -312,19 +312,19 @@ impl Table {
         join((0..count).map(|_| self.frame()).collect::<Vec<_>>())
     }
 
-    /// Whether something of the last frame can be heard.
+    /// Returns true if something of the last frame can be heard.
     pub fn sounds(&self) -> bool {
         self.scratch.frames().any(|frame| frame.samples.iter().any(|sample| *sample != 0.0))
     }
 
-    /// On the manual clock: lets so much time pass, as far as sources allow.
+    /// On the manual clock: advances by so much time, as far as sources allow.
     pub fn advance(&mut self, samples: u64) -> String {
         let ticket = self.ticket();
         self.session.advance(samples, ticket).expect("the clock is manual");
         self.steps()
     }
 
-    /// On the manual clock: goes on with what is to be advanced.
+    /// On the manual clock: goes on with the pending `advance` calls.
     pub fn steps(&mut self) -> String {
         loop {
             self.session.look(WallTime(self.wall));
@@ -335,14 +335,14 @@ impl Table {
         }
     }
 
-    /// Time passes in which nothing is mixed.
+    /// Advances the wall time, without a mix.
     pub fn pass(&mut self, samples: u64) -> String {
         self.wall += samples;
         self.session.expire(WallTime(self.wall));
         self.words()
     }
 
-    /// Stops with the shortest fade; returns what was stopped, and the words.
+    /// Stops with the shortest fade; returns the stopped playbacks, and the words.
     pub fn stop(&mut self, target: Target) -> (String, String) {
         self.stop_within(target, FADE)
     }
@@ -353,25 +353,25 @@ impl Table {
         (infos(&stopped), self.words())
     }
 
-    /// Stops everything that is meant, and leaves the words where they are.
+    /// Stops the target, and leaves the words untaken.
     pub fn stop_quietly(&mut self, target: Target) {
         let stop = StopRequest { target, reason: "user".to_owned(), fade_out: FADE, after: 0, ahead: false };
         self.session.stop(&stop, WallTime(self.wall));
     }
 
-    /// Takes the events that were not taken yet.
+    /// Takes the pending events.
     pub fn take_events(&mut self) -> Vec<Event> {
         self.session.check_invariants();
         let messages = std::iter::from_fn(|| self.session.take_message());
         messages.filter_map(|message| if let Message::Event(event) = message { Some(event) } else { None }).collect()
     }
 
-    /// How many of the readers that were handed in came back, or were dropped outside of the session.
+    /// Returns how many of the handed-in readers came back, or were dropped outside of the session.
     pub fn dropped_readers(&self) -> usize {
         self.readers.iter().filter(|(_, hand)| hand.is_dropped()).count()
     }
 
-    /// Stops a name that may not have come.
+    /// Stops a name that may not have arrived.
     pub fn stop_ahead(&mut self, name: &str) -> String {
         let stop =
             StopRequest { target: named(name), reason: "user".to_owned(), fade_out: FADE, after: 0, ahead: true };
@@ -399,7 +399,7 @@ impl Table {
         (moved, self.words())
     }
 
-    /// Every live playback with its phase, and its place in line.
+    /// Returns every live playback with its phase, and its position in line.
     pub fn live(&self) -> String {
         infos_with(&self.session.playbacks(), |info| match (info.phase, info.queue_position) {
             (Phase::Queued, place) => format!("{}:queued{}", info.request_id, place.expect("what waits has a place")),
@@ -409,7 +409,7 @@ impl Table {
         })
     }
 
-    /// What was told and asked for since the last time, one word each: events first.
+    /// Returns the events and requests since the last time, one word each: events first.
     pub fn words(&mut self) -> String {
         self.session.check_invariants();
         assert_eq!(self.dropped_readers(), self.dropped, "a reader was dropped inside of the session");
@@ -448,7 +448,7 @@ fn infos_with(infos: &[PlaybackInfo], word: impl FnMut(&PlaybackInfo) -> String)
     infos.iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
-/// How much of a playback was not heard, if anything.
+/// Returns how much of a playback was not heard, if anything.
 fn unheard(ms: f64) -> String {
     if ms > 0.0 { format!("-{ms}") } else { String::new() }
 }

@@ -1,4 +1,4 @@
-//! Tracks as such, and groups: what is set and counted whatever plays there, and what is meant by a name that many share.
+//! Tracks and groups: settings and counts that outlast playbacks, and calls on a shared name.
 
 use speaker_session::error::Code;
 use speaker_session::mixer::TrackVolume;

@@ -1,4 +1,4 @@
-//! Tracks that a user takes out of the room.
+//! Tracks that a user unpublishes.
 
 use speaker_session::error::{Code, SpeakerError};
 use speaker_session::output::{Meanwhile, OutputEvent};
@@ -14,7 +14,7 @@ fn room() -> Table {
     Table::room(rules(Overlap::Queue))
 }
 
-/// Takes a track out; returns its ticket, and the words of what was told.
+/// Unpublishes a track; returns its ticket, and the words.
 fn unpublish(table: &mut Table, track: u32) -> (u32, String) {
     let ticket = table.ticket();
     table.session.unpublish(track, ticket, table.at());

@@ -1,40 +1,40 @@
-//! What has to be taken off, held and smoothed: a sliding maximum, then the mean of its last values.
+//! The gain reduction, held and smoothed: a sliding maximum, then the mean of its last values.
 //!
-//! The mean of a maximum that is held at least as long is never less than what is needed: it gets there in a straight line,
-//! just in time. The maximum is found as van Herk (1992) does it: time is divided into blocks as long as the hold, so that every
+//! The mean of a maximum that is held at least as long is never less than needed: it gets there in a straight line,
+//! just in time. The maximum is computed as by van Herk (1992): time is divided into blocks as long as the hold, so that every
 //! span of that length is the end of one block and the beginning of the next, whose maxima are known. The mean is a running
-//! sum, of integers, so that it is exact and comes back to 0.
+//! sum of integers, so that it is exact and comes back to 0.
 
 use super::AHEAD;
 use crate::audio::PER_MS;
 
-/// All of the signal, in the fixed point that is summed here.
+/// A reduction of the whole signal, in fixed point.
 pub const ALL: i32 = 1 << 30;
 
-/// What the mean is taken of: the present sample and all that are foreseen.
+/// The length of the mean: the present sample and all foreseen ones.
 const SMOOTH: usize = AHEAD + 1;
 
-/// How long a peak counts: until it is past, and 20 ms more. That is half a period of 20 Hz in all, so the gain does not
+/// The hold time of a peak: until it is past, and 20 ms more. That is half a period of 20 Hz in all, so the gain does not
 /// move within the waves of a steady tone, which would distort it.
 const HOLD: usize = SMOOTH + 20 * PER_MS as usize;
 
-/// Room for two blocks and all that is foreseen, which may be taken back.
+/// Room for two blocks and all foreseen samples, which may be taken back.
 const NEEDED: usize = (2 * HOLD + AHEAD).next_power_of_two();
 
-/// Room for a mean from before what is foreseen.
+/// Room for the mean before the foreseen samples.
 const HELD: usize = (SMOOTH + AHEAD).next_power_of_two();
 
 pub struct Reduction {
-    /// What each sample needs, and the maximum of that over [`HOLD`], by place.
+    /// The reduction that each sample needs, and its maximum over [`HOLD`], by place.
     needed: Box<[i32; NEEDED]>,
     held: Box<[i32; HELD]>,
-    /// Maxima of the last block, from behind each place to its end.
+    /// The maxima of the last block, from behind each place to the block's end.
     before: Box<[i32; HOLD]>,
     /// The maximum of the current block so far.
     within: i32,
     /// The place of the next sample.
     place: usize,
-    /// Of the last [`SMOOTH`] that are held.
+    /// The sum of the last [`SMOOTH`] held values.
     sum: u64,
 }
 
@@ -57,8 +57,8 @@ impl Reduction {
         (self.within, self.sum) = (0, 0);
     }
 
-    /// What the next samples need, of [`ALL`]; becomes what is to be taken off those that are [`AHEAD`] samples earlier, in
-    /// the same measure.
+    /// Takes the reductions that the next samples need, and replaces them by the smoothed ones of the samples [`AHEAD`] earlier; both as
+    /// parts of [`ALL`].
     pub fn push(&mut self, samples: &mut [i32]) {
         let mut rest = samples;
         while !rest.is_empty() {
@@ -87,7 +87,7 @@ impl Reduction {
         self.place += samples.len();
     }
 
-    /// Takes back the last `count`, [`AHEAD`] at most: something else comes.
+    /// Takes back the last `count` samples, at most [`AHEAD`], because others come instead.
     pub fn take_back(&mut self, count: usize) {
         self.place -= count;
         let (place, block) = (self.place, self.place - self.place % HOLD);

@@ -4,10 +4,10 @@ use super::*;
 
 const SECOND: usize = SAMPLE_RATE as usize;
 
-/// What a mixer makes a limiter do: what comes is known as `sounds` has it at that time, and cut into frames.
+/// The input of a limiter as a mixer gives it: in frames, with the future known as `sounds` has it at that time.
 struct Timeline {
     channels: usize,
-    /// From which sample on the future is which: interleaved signals over the whole time.
+    /// The sample from which on each future is the known one: interleaved signals over the whole time.
     sounds: Vec<(usize, Vec<f32>)>,
 }
 
@@ -21,7 +21,7 @@ impl Timeline {
         self
     }
 
-    /// Cut where the future changes, and into frames of lengths that `frame` gives.
+    /// Limits it, cut where the future changes, and into frames of lengths that `frame` gives.
     fn limit(&self, mut frame: impl FnMut() -> usize) -> (Vec<f32>, Limiter) {
         let (mut limiter, mut output) = (Limiter::new(self.channels), Vec::new());
         let total = self.sounds[0].1.len() / self.channels;
@@ -46,7 +46,7 @@ fn limit(signal: &[f32]) -> Vec<f32> {
     Timeline::of(1, signal.to_vec()).limit(|| 960).0
 }
 
-/// A small generator: numbers from -1 to 1.
+/// Generates random numbers from -1 to 1.
 fn noise(seed: u32) -> impl Iterator<Item = f32> {
     let mut state = u64::from(seed) + 1;
     std::iter::repeat_with(move || {
@@ -129,10 +129,10 @@ fn distortion(signal: &[f32], frequency: f64) -> f64 {
     10.0 * (harmonics.map(power).sum::<f64>() / power(frequency)).log10()
 }
 
-/// Gives the length of the next frame.
+/// Returns the length of the next frame.
 type Cut = Box<dyn FnMut() -> usize>;
 
-/// How frames may be cut.
+/// Ways to cut time into frames.
 fn cuts() -> Vec<(&'static str, Cut)> {
     let mut random = noise(99);
     let mut cuts: Vec<(&str, Cut)> =

@@ -1,8 +1,8 @@
-//! Peaks between the samples, where a converter or a resampler will find them: 4× oversampling by a polyphase filter, as in
+//! True peaks: those between the samples, where a converter or a resampler will find them. 4× oversampling by a polyphase filter, as in
 //! ITU-R BS.1770-4, annex 2. Its phases lie at a quarter, a half and three quarters of the way to the next sample, so that
 //! the sample itself is the fourth.
 
-/// How many samples the filter needs on each side of the gap that it looks into.
+/// The number of samples that the filter needs on each side of a gap.
 pub const REACH: usize = 8;
 
 /// The most samples that are measured at once.
@@ -12,7 +12,7 @@ pub const CHUNK: usize = 96;
 /// much, but hardly ever too little.
 const BETA: f64 = 1.5;
 
-/// What is added for peaks between the four places that are looked at: 0.1 dB.
+/// The margin for peaks between the four measured places: 0.1 dB.
 const MARGIN: f64 = 1.0116;
 
 /// The largest samples of a chunk, over all channels.
@@ -56,7 +56,7 @@ impl TruePeak {
         peaks
     }
 
-    /// The largest of the three values between each sample and the next of its channel.
+    /// Computes the largest of the three values between each sample and the next of its channel.
     fn interpolate(&self, signal: &[f32], channels: usize, between: &mut [f32]) {
         let count = between.len();
         let (mut half, mut even, mut odd) = ([0.0; CHUNK * 2], [0.0; CHUNK * 2], [0.0; CHUNK * 2]);
@@ -78,12 +78,12 @@ impl TruePeak {
     }
 }
 
-/// `f32::max` without its care for NaN, which keeps loops from becoming vector code.
+/// Returns the larger value, as `f32::max` without its care for NaN, which keeps loops from becoming vector code.
 fn larger(one: f32, other: f32) -> f32 {
     if other > one { other } else { one }
 }
 
-/// A windowed sinc, `place` of the way from one sample to the next, of gain [`MARGIN`] at 0 Hz.
+/// Returns a windowed sinc, `place` of the way from one sample to the next, with a gain of [`MARGIN`] at 0 Hz.
 fn phase(place: f64) -> [f64; REACH * 2] {
     let taps: [f64; REACH * 2] = std::array::from_fn(|tap| {
         let distance = tap as f64 - (REACH - 1) as f64 - place;
@@ -95,7 +95,7 @@ fn phase(place: f64) -> [f64; REACH * 2] {
     taps.map(|tap| tap / sum * MARGIN)
 }
 
-/// The modified Bessel function I₀, which a Kaiser window is made of.
+/// Returns the modified Bessel function I₀, of which a Kaiser window is made.
 fn bessel(x: f64) -> f64 {
     let (mut sum, mut term) = (1.0, 1.0);
     for k in 1..32 {
@@ -109,7 +109,7 @@ fn bessel(x: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// The largest peak that is found in a sine of amplitude 1 without its edges.
+    /// Returns the largest peak that is found in a sine of amplitude 1, without its edges.
     fn peak_of(frequency: f64, phase: f64) -> f32 {
         let sine = |n: usize| (std::f64::consts::TAU * frequency * n as f64 + phase).sin() as f32;
         let signal: Vec<f32> = (0..CHUNK + 2 * REACH - 1).map(sine).collect();

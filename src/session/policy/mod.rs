@@ -1,4 +1,4 @@
-//! The rules by which playbacks meet: pure functions of a request and the shelves.
+//! The rules of admission and overlap: pure functions of a request and the shelves.
 
 mod tombstones;
 
@@ -12,22 +12,22 @@ use crate::mixer::{PlaybackId, Role};
 
 pub use tombstones::Tombstones;
 
-/// What `stopOther: false` does to a track that plays.
+/// The effect of a request with `stopOther: false` on a track that plays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Overlap {
-    /// Sounds together with what plays.
+    /// It plays at once, mixed with what plays.
     #[default]
     Mix,
-    /// Waits its turn on its own track.
+    /// It waits for its turn on its track.
     Queue,
-    /// Takes the place of what plays on its own track.
+    /// It replaces what plays on its track.
     Replace,
 }
 
-/// What a `requestId` that is live means for a new request.
+/// The treatment of a new request whose `requestId` is live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnDuplicate {
-    /// The new one is refused.
+    /// The new one fails.
     #[default]
     Fail,
     /// The live one is stopped, and the new one takes its name.
@@ -37,24 +37,24 @@ pub enum OnDuplicate {
 /// The session's rules.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    /// For tracks that have no rule of their own.
+    /// The rule of tracks that have none of their own.
     pub overlap: Overlap,
     /// The rules of single tracks.
     pub track_overlap: BTreeMap<u32, Overlap>,
-    /// What a name that is live means.
+    /// The rule for a `requestId` that is live.
     pub on_duplicate: OnDuplicate,
-    /// For how long one crosses over to what follows or replaces it; 0 for not at all.
+    /// The length of crossfades to the next or the replacing playback; 0 for none.
     pub crossfade: Samples,
-    /// Playbacks that load or sound at once; one `system` more.
+    /// The most playbacks that load or sound at once; one `system` more.
     pub max_concurrent: usize,
-    /// Playbacks that wait, over all tracks.
+    /// The most playbacks that wait, over all tracks.
     pub max_queued: usize,
-    /// The longest a playback may wait for its turn, unless it says otherwise; 0 for ever.
+    /// The longest wait for a turn, unless the request says otherwise; 0 for no limit.
     pub queue_timeout: Samples,
 }
 
 impl Default for Policy {
-    /// As index.d.ts states.
+    /// Returns the defaults that index.d.ts states.
     fn default() -> Self {
         Self {
             overlap: Overlap::Mix,
@@ -69,18 +69,18 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// How much of a playback must be known ahead: twice a crossfade tells which half is the shorter.
+    /// Returns how much of a playback must be decoded ahead: twice a crossfade tells which half is the shorter.
     pub fn ahead(&self) -> Samples {
         2 * self.crossfade
     }
 
-    /// What `stopOther: false` means on a track, unless the request says otherwise.
+    /// Returns the rule of a track, for requests that have none of their own.
     pub fn overlap_on(&self, track: u32) -> Overlap {
         self.track_overlap.get(&track).copied().unwrap_or(self.overlap)
     }
 }
 
-/// What a call is about.
+/// The playbacks that a call applies to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// Everything.
@@ -89,9 +89,9 @@ pub enum Target {
     Request(String),
     /// Everything on a track.
     Track(u32),
-    /// Everything that was asked for with this group.
+    /// Everything in this group.
     Group(String),
-    /// Everything but what has one of these roles.
+    /// Everything except these roles.
     AllBut(Vec<Role>),
 }
 
@@ -107,16 +107,16 @@ impl Target {
     }
 }
 
-/// What becomes of a request that is admitted.
+/// The decision about an admitted request.
 #[derive(Debug, PartialEq)]
 pub struct Admission {
-    /// What it displaces.
+    /// The playbacks that it stops.
     pub displaces: Option<Target>,
-    /// Whether it waits in line, rather than load at once.
+    /// It waits in line rather than load at once.
     pub waits: bool,
 }
 
-/// Decides about a request: what it displaces, and whether it waits. An error if it is over a limit. `replaced` is the playback whose
+/// Decides what a request displaces, and whether it waits. Fails if it is over a limit. `replaced` is the playback whose
 /// name it takes, which makes room for it.
 pub fn admit(
     playbacks: &Playbacks,
@@ -145,7 +145,7 @@ pub fn admit(
     let stays = |request: &&Request| {
         Some(request.id) != replaced && displaces.as_ref().is_none_or(|target| !target.means(request))
     };
-    // What nears its end makes room for what follows on its track, or did already.
+    // A playback that nears its end makes room for the next one of its track, or did already.
     let makes_room = |other: &Sounding| {
         let follows = overlap == Overlap::Queue && other.request.track == track;
         other.end_approaches && (follows || playbacks.is_active(other.request.track))

@@ -1,23 +1,23 @@
-//! Stops that come ahead of their requests, where a caller asked for that: on their way here either may overtake the other.
+//! Stops that arrive ahead of their requests, where a caller asked for that: on their way here either may overtake the other.
 
 use std::collections::{HashMap, VecDeque};
 
 use crate::audio::{SAMPLE_RATE, Samples};
 use crate::session::{RequestId, WallTime};
 
-/// How long a stop waits for its request, and how long an end is remembered.
+/// The time for which a stop waits for its request, and for which an end is remembered.
 const MEMORY: Samples = 5 * SAMPLE_RATE as Samples;
 
-/// The most names that are remembered of either kind; then the oldest is forgotten.
+/// The most names that are remembered of either kind; then the oldest is dropped.
 const MOST: usize = 1_000;
 
 #[derive(Default)]
 pub struct Tombstones {
-    /// The ids to be stopped on arrival, since when, and the reason of their stop.
+    /// The ids to stop on arrival, the time of the stop, and its reason.
     stops: VecDeque<(String, WallTime, String)>,
-    /// The ids that ended lately: a stop of these is late, not ahead, and their name is free. Of one that ended twice both are here.
+    /// The ids that ended lately: a stop of these is late, not ahead. An id that ended twice is here twice.
     ended: VecDeque<(RequestId, WallTime)>,
-    /// When each of them ended last.
+    /// The time when each of them ended last.
     ends: HashMap<RequestId, WallTime>,
 }
 
@@ -31,7 +31,7 @@ impl Tombstones {
         }
     }
 
-    /// Returns the reason if a request of this id is to end on arrival; its name is free then.
+    /// Takes the stop that waits for this id, and returns its reason.
     pub fn meet(&mut self, request_id: &str, now: WallTime) -> Option<String> {
         self.forget(now);
         let index = self.stops.iter().position(|(name, ..)| name == request_id)?;
@@ -44,7 +44,7 @@ impl Tombstones {
         self.forget(now);
     }
 
-    /// Both are in order of time.
+    /// Drops what is too old or too much; both lists are in order of time.
     fn forget(&mut self, now: WallTime) {
         let is_old = |since: WallTime, count: usize| count > MOST || since.0 + MEMORY < now.0;
         while self.stops.front().is_some_and(|(_, since, _)| is_old(*since, self.stops.len())) {
