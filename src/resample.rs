@@ -83,6 +83,14 @@ impl Resampler {
         self.filter = Some(filter);
     }
 
+    /// After how many input samples per channel it stands where it began: a new one that goes on there makes the same of what follows, to the bit
+    /// where it resamples blocks.
+    pub fn cycle(&self) -> u64 {
+        let unit = self.from / greatest_common_divisor(self.from as usize, self.to as usize) as u64;
+        let block = self.filter.as_ref().map_or(1, |filter| filter.step() as u64);
+        if block % unit == 0 { block } else { unit }
+    }
+
     /// How long it rings before and behind a stream, in output samples per channel.
     pub fn ring(&self) -> usize {
         self.filter.as_ref().map_or(0, |filter| filter.delay())

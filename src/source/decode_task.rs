@@ -259,10 +259,6 @@ const SKIPPED: Samples = 5 * SAMPLE_RATE as Samples;
 /// So much before what is heard goes through the resampler, whose filter is shorter.
 const RUN_UP: Samples = SAMPLE_RATE as Samples / 2;
 
-fn gcd(one: u32, other: u32) -> u32 {
-    if other == 0 { one } else { gcd(other, one % other) }
-}
-
 /// From one source's rate and layout to the session's.
 pub struct Path {
     pub spec: AudioSpec,
@@ -294,10 +290,9 @@ impl Path {
     /// been decoded; `None` if that is near the start.
     fn entry(&self, place: Samples) -> Option<u64> {
         let place = place.checked_sub(SKIPPED).map(|place| place + SKIPPED - RUN_UP)?;
-        // Where a sample of the one is at the time of one of the other.
-        let step = u64::from(self.spec.rate() / gcd(self.spec.rate(), SAMPLE_RATE));
+        let cycle = self.resampler.cycle();
         let entry = u128::from(place) * u128::from(self.spec.rate()) / u128::from(SAMPLE_RATE);
-        u64::try_from(entry).ok().map(|entry| entry / step * step)
+        u64::try_from(entry).ok().map(|entry| entry / cycle * cycle)
     }
 
     /// Takes the next samples of the source, and appends to `pcm` what is ready of the session's.

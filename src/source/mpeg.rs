@@ -371,7 +371,12 @@ impl Piece for Mpeg {
         self.delay = self.cut.saturating_sub(passed);
         let end = self.samples.map(|samples| samples + self.cut);
         self.left = self.left.and(end).map(|end| end.saturating_sub(passed));
-        Some(passed.saturating_sub(self.cut))
+        let heard = passed.saturating_sub(self.cut);
+        Some(match self.stated.zip(self.samples) {
+            // What pads the end is not heard; frames behind those that were stated are.
+            Some((stated, all)) => heard.min(all) + self.came.saturating_sub(stated) * samples,
+            None => heard,
+        })
     }
 
     fn goes_on(&self) -> bool {
