@@ -111,7 +111,7 @@ impl Piece for Blocks {
     fn skip(&mut self, to: u64) -> Option<u64> {
         let block = self.block as u64;
         let (came, all) = (self.stated? / block - self.left / block, self.stated? / block);
-        let to = (to / self.samples).min(all);
+        let to = Some(to / self.samples).filter(|to| *to < all)?;
         let skipped = self.body.get().skip(to.checked_sub(came)? * block);
         self.left -= skipped;
         Some((came + skipped / block) * self.samples)

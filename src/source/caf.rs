@@ -326,6 +326,7 @@ impl Piece for Caf {
     }
 
     fn skip(&mut self, to: u64) -> Option<u64> {
+        let to = Some(to).filter(|to| self.valid.is_none_or(|valid| *to < valid))?;
         let decoded = self.samples.skip(self.trim.decoded(to))?;
         self.trim.go_on_at(decoded);
         Some(self.trim.heard(decoded))

@@ -358,7 +358,7 @@ impl Piece for Mpeg {
     }
 
     fn skip(&mut self, to: u64) -> Option<u64> {
-        let (_, header) = self.first?;
+        let (_, header) = self.first.filter(|_| self.samples.is_none_or(|all| to < all))?;
         let samples = header.samples();
         let target = to.checked_add(self.cut)? / samples;
         let wanted = target.checked_sub(LEAD_IN).filter(|wanted| *wanted > self.came)?;
