@@ -1,6 +1,6 @@
 'use strict'
 
-/** Does in a child process what its parent sends it, once. A failure is printed, and is the exit code. */
+/** Runs `work` in a child process once, with what its parent sends. A failure is printed and sets the exit code. */
 function serve(work) {
   process.once('message', async (load) => {
     try {

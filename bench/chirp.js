@@ -1,7 +1,7 @@
 'use strict'
 
-// A word whose every moment can be told from every other: a tone that rises. So what was heard of it says which part of it that
-// was, wherever it was cut, and also where a listener's buffer has stretched it or filled a gap with what it heard last.
+// A word whose every moment is different from every other: a rising tone (a chirp). So each piece of it that was heard tells its position,
+// wherever it was cut, and also where a listener's buffer has stretched it or filled a gap with earlier sound.
 
 const { wavFile } = require('../__test__/support/wav')
 
@@ -12,25 +12,25 @@ const FROM_HZ = 500
 const HZ_PER_MS = 10
 const WINDOW = 10 * PER_MS
 const HOP = 2 * PER_MS
-/** A window with less power is silent: −20 dB below the word. */
+/** The power below which a window is silent: −20 dB below the word. */
 const AUDIBLE = (AMPLITUDE ** 2 / 2) * 0.01
-/** How far a period in a window may be from their mean, beside what the rise makes of it: an edge in a window makes it odd. */
+/** The deviation of a period from the mean of its window that is allowed beside the rise: an edge in a window causes more. */
 const ODD = 0.05
-/** A window with fewer whole periods says too little. */
+/** The number of whole periods that a window needs. */
 const LEAST_PERIODS = 3
 
-/** The word. */
+/** Returns the samples of the word. */
 function chirpSamples(ms) {
   const phase = (n) => 2 * Math.PI * (FROM_HZ * (n / RATE) + (HZ_PER_MS * 1000 * (n / RATE) ** 2) / 2)
   return Float64Array.from({ length: ms * PER_MS }, (_, n) => AMPLITUDE * Math.sin(phase(n)))
 }
 
-/** The word as a WAV file. */
+/** Returns the word as a WAV file. */
 function chirp(ms) {
   return wavFile(chirpSamples(ms), RATE)
 }
 
-/** Where the samples rise through zero, between samples. */
+/** Returns the positions of rising zero crossings, interpolated between samples. */
 function crossings(samples, from, to) {
   const found = []
   for (let n = from + 1; n < to; n++) {
@@ -40,7 +40,7 @@ function crossings(samples, from, to) {
   return found
 }
 
-/** Which part of the word a window holds, `[fromMs, toMs]` of the word; undefined if it holds none. */
+/** Returns the part of the word in a window, `[fromMs, toMs]`, or undefined if there is none. */
 function part(samples, from) {
   let power = 0
   for (let n = from; n < from + WINDOW; n++) power += samples[n] ** 2 / WINDOW
@@ -57,7 +57,7 @@ function part(samples, from) {
   return [middleMs - span / PER_MS / 2, middleMs + span / PER_MS / 2]
 }
 
-/** How many ms of a word of this length are not in the samples: at its start, at its end and in between. */
+/** Returns how many ms of a word of this length are missing in the samples: at its start, at its end and in all. */
 function missing(samples, ms) {
   const heard = new Uint8Array(ms)
   for (let from = 0; from + WINDOW <= samples.length; from += HOP) {

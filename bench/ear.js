@@ -1,17 +1,17 @@
 'use strict'
 
-// A listener in a room: @livekit/rtc-node, which shares no code with the speaker. It logs to stdout, so it belongs into a process
-// of its own.
+// A listener in a room: @livekit/rtc-node, which shares no code with the speaker. It logs to stdout, so it needs its own
+// process.
 
 const rtc = require('@livekit/rtc-node')
 
 const RATE = 48000
 
 class BenchEar {
-  /** What the server says of a participant's quality: `{ atMs, identity, quality }`. */
+  /** The server's quality ratings of participants: `{ atMs, identity, quality }`. */
   qualities = []
   #room = new rtc.Room()
-  /** By identity and name: the samples of a track, from when it was heard of. */
+  /** The samples of each track since its announcement, by identity and name. */
   #tracks = new Map()
 
   static async open(url, token) {
@@ -30,7 +30,7 @@ class BenchEar {
     for await (const { data } of new rtc.AudioStream(track, RATE, 1)) for (const sample of data) samples.push(sample / 32768)
   }
 
-  /** Takes what was heard on a track since the last time. */
+  /** Takes the samples of a track since the last call. */
   take(identity, name) {
     return this.#tracks.get(`${identity}/${name}`)?.splice(0) ?? []
   }

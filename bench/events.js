@@ -1,16 +1,16 @@
 'use strict'
 
-// What an event or a frame costs on the JavaScript thread, while other sessions of the process are idle beside it. Ten
+// The cost of an event or a frame on the JavaScript thread, while other sessions of the process are idle. Ten
 // sessions play into `pcm` outputs and emit `progress` every 20 ms; 0, 1,000 and 4,000 sessions do nothing. Idle sessions
 // should cost nothing, so the ratios to the first row should be about 1.
 //
-// Every case runs in a process of its own, in turns with the others, and the medians of all rounds are printed:
+// Every case runs in its own process, alternating with the others, and the medians of all rounds are printed:
 //
 //   CPU µs    time on the CPU of the JavaScript thread for each event or frame (Linux; /proc)
 //   loop µs   time that the event loop was not waiting, for each (eventLoopUtilization); grows if other processes run
 //   process   CPU time of the whole process for each, in µs, mixing included
 //
-// It reports; nothing fails on time. `node bench/events.js [--quick]`: one short round.
+// It only reports: no time makes it fail. `node bench/events.js [--quick]`: one short round.
 
 const { fork } = require('node:child_process')
 const { once } = require('node:events')
@@ -30,7 +30,7 @@ const HUNG_MS = 120_000
 const QUICK = { rounds: 1, windowMs: 2000 }
 const FULL = { rounds: 3, windowMs: 6000 }
 
-/** The CPU time of the main thread so far, in µs; undefined where there is no /proc. */
+/** Returns the CPU time of the main thread so far, in µs; undefined where there is no /proc. */
 function threadCpu() {
   try {
     return Number(readFileSync(`/proc/self/task/${process.pid}/schedstat`, 'utf8').split(' ', 1)[0]) / 1000
@@ -39,7 +39,7 @@ function threadCpu() {
   }
 }
 
-/** One case, in this process: measures and sends the result to the parent. */
+/** Measures one case in this process, and sends the result to the parent. */
 async function measure({ idle, windowMs }) {
   const { SpeakerSession } = require('..')
   const held = Array.from({ length: idle }, () => new SpeakerSession({ output: { type: 'memory', clock: 'manual' } }))
@@ -67,7 +67,7 @@ async function measure({ idle, windowMs }) {
   }, () => process.exit())
 }
 
-/** Runs one case in a process of its own; one that hangs is killed. */
+/** Runs one case in its own process; one that hangs is killed. */
 async function run(test) {
   const child = fork(__filename, ['--case'], { timeout: HUNG_MS, killSignal: 'SIGKILL' })
   let result

@@ -1,6 +1,6 @@
 'use strict'
 
-// The measuring of latency.js, in a process of its own: LiveKit's SDK logs to stdout. Its parent sends
+// The measuring of latency.js, in its own process: LiveKit's SDK logs to stdout. Its parent sends
 // `{ url, tokens: { ours, official, ear }, turns }`; it answers once with each turn's times in ms, and ends.
 
 const { setTimeout: sleep } = require('node:timers/promises')
@@ -17,13 +17,13 @@ const RATE = 48000
 const FRAME = 960
 const SOUND_MS = 1000
 const AMPLITUDE = 0.3
-/** Louder than this is audible, in dB below full scale. */
+/** The level above which sound is audible, in dB below full scale. */
 const AUDIBLE_DB = 60
 const AUDIBLE_POWER = 10 ** (-AUDIBLE_DB / 10)
-/** How long something sounds before it is stopped; and as much more at random, so that stops come anywhere in a frame. */
+/** The time that a sound plays before it is stopped, and as much more at random, so that stops fall anywhere in a frame. */
 const SOUNDING_MS = 60
 const FRAME_MS = 20
-/** It is over when nothing was audible for so long. */
+/** The silence after which a turn is over. */
 const QUIET_MS = 120
 const LATE_MS = 2000
 const WARM_UP = 5
@@ -38,7 +38,7 @@ function frames() {
   })
 }
 
-/** When something was audible first and last since `reset`, in one place. */
+/** The times of the first and the last audible sound since `reset`, at one point of the way. */
 class Watch {
   reset() {
     this.first = this.last = undefined
@@ -97,7 +97,7 @@ const speakers = {
   }
 }
 
-/** Joins, and watches by the name of who speaks. */
+/** Joins, and watches each speaker by name. */
 async function openEar(url, token, watches) {
   const room = new rtc.Room()
   room.on(rtc.RoomEvent.TrackSubscribed, async (track, _, { identity }) => {
@@ -110,7 +110,7 @@ async function openEar(url, token, watches) {
   return room
 }
 
-/** Plays and stops once; says what it took to be seen and heard, in ms. Undefined if it never was. */
+/** Plays and stops once. Returns the latencies on the wire and at the ear, in ms; undefined where nothing was audible. */
 async function turn({ speaker, wire, ear }) {
   wire.reset()
   ear.reset()

@@ -1,19 +1,19 @@
 'use strict'
 
-// How soon a sound from memory is there, and how soon it is gone, in a LiveKit room: this addon against @livekit/rtc-node,
-// both publishing one Opus track into the same room, in turns. It reports; nothing fails on time.
+// Latency of playing and stopping a sound from memory in a LiveKit room: this addon against @livekit/rtc-node, both publishing one
+// Opus track into the same room, alternately. It only reports: no time makes it fail.
 //
-// play on the wire   from the call of playAudio, or of the first captureFrame, till the first audible RTP packet
-// stop on the wire   from the call of stopAudio, or of clearQueue, till the last audible RTP packet; 0 if it was gone before
-// play at the ear    likewise, till a listener's AudioStream gives the first audible frame (10 ms), network and jitter buffer
+// play on the wire   from the call of playAudio, or of the first captureFrame, to the first audible RTP packet
+// stop on the wire   from the call of stopAudio, or of clearQueue, to the last audible RTP packet; 0 if it was earlier
+// play at the ear    likewise, to the first audible frame (10 ms) of a listener's AudioStream, network and jitter buffer
 //                    included
-// stop at the ear    likewise, till it gives the last
+// stop at the ear    likewise, to its last audible frame
 //
-// On the wire is a UDP relay in the measuring process, between the publisher and the server: the time is when Node gets
+// The wire is a UDP relay in the measuring process, between the publisher and the server: the time is when Node gets
 // the datagram, so the kernel and Node's event loop are included, and nothing of the server. Payloads are encrypted, but
-// the audio-level header extension (RFC 6464) is not: audible is what says it is louder than −60 dBov, and a frame at the
-// ear whose mean power is. Each plays a tone of −13 dBFS for about 150 ms and is silent for as long as the other's turn takes;
-// by then the addon has parked. rtc-node has its queue of one second, filled as fast as it takes frames, as its examples do.
+// the audio-level header extension (RFC 6464) is not: a packet is audible if it declares
+// more than −60 dBov, and a frame at the ear if its mean power is more. Each plays a tone of −13 dBFS for about 150 ms and is silent for the other's turn; by then
+// the addon has parked. rtc-node has its queue of one second, filled as fast as it takes frames, as its examples do.
 
 const { fork } = require('node:child_process')
 const { once } = require('node:events')
@@ -36,7 +36,7 @@ const ROWS = {
   stopAtEar: 'stop at the ear'
 }
 
-/** Nothing is no multiple of nothing. */
+/** Formats a number; 0 / 0 is not one. */
 function number(value, digits) {
   return Number.isFinite(value) ? value.toFixed(digits) : '–'
 }

@@ -1,6 +1,6 @@
 'use strict'
 
-// One load of listen.js, in a process of its own: those who speak until they are told to end, or those who listen, who measure and end.
+// One load of listen.js, in its own process: speakers, which speak until they are told to end, or listeners, which measure and end.
 
 const { once } = require('node:events')
 const { setTimeout: sleep } = require('node:timers/promises')
@@ -12,7 +12,7 @@ const SETTLE_MS = 3000
 const RATE = 48000
 const BITRATE = 64_000
 
-/** Something like speech that never falls silent: a second of harmonics of a voice. */
+/** Returns a second of harmonics of a voice: like speech, but never silent. */
 function murmur() {
   const sample = (_, n) => {
     const phase = (2 * Math.PI * 150 * n) / RATE
@@ -37,7 +37,7 @@ async function speakers({ url, tokens }) {
   await Promise.all(opened.map((session) => session.close()))
 }
 
-/** CPU time over a steady window, how much of the time was heard, and what the process holds. */
+/** Measures CPU time over a steady window, the share of the time that was heard, and the memory and threads of the process. */
 async function measure(windowMs, count, heardMs) {
   await sleep(SETTLE_MS)
   const [wall, heard, cpu] = [performance.now(), heardMs(), process.cpuUsage()]

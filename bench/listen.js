@@ -1,15 +1,15 @@
 'use strict'
 
-// What it costs to listen in a LiveKit room, and how late what is heard is: this addon against @livekit/rtc-node.
+// The cost of listening in a LiveKit room, and its delay: this addon against @livekit/rtc-node.
 //
-// Load: N sessions in one process, each in a room of its own, in which somebody speaks all the time as LiveKit's clients do (Opus of
-// 64 kbit/s with RED); each reads all of it in JavaScript, as frames of 10 ms and 48 kHz, which rtc-node has by default. Who speaks are
-// sessions of the addon, in a process of their own that is not counted, nor is the server.
+// Load: N sessions in one process, each in a room of its own, in which a participant speaks all the time as LiveKit's clients do (Opus of
+// 64 kbit/s with RED); each reads all of it in JavaScript, as frames of 10 ms and 48 kHz, the default of rtc-node. The speakers are
+// sessions of the addon, in their own process. Neither that nor the server is counted.
 //
-// Loss: what is missing in rising tones (chirp.js) that somebody says, where packets get lost between the server and the listener.
+// Loss: the missing part of rising tones (chirp.js) that a participant plays, with packet loss between the server and the listener.
 //
-// Delay: from the call that says a burst of tone till a listener's AudioStream gives its first audible frame (10 ms); both said and heard by
-// rtc-node, in one room, and by way of a voice that the addon plays into another one. It reports; nothing fails on time.
+// Delay: from the call that plays a burst of tone to the first audible frame (10 ms) of a listener's AudioStream; with rtc-node on both
+// sides, in one room, and through a voice that the addon plays into another one. It only reports: no time makes it fail.
 
 const { fork } = require('node:child_process')
 const { once } = require('node:events')
@@ -20,14 +20,14 @@ const { setTimeout: sleep } = require('node:timers/promises')
 const { AudioStream, Room, RoomEvent, dispose } = require('@livekit/rtc-node')
 
 const { accessToken } = require('../lib/livekit/access-token')
-const { openServer, publish, roomOn, speak, until } = require('../__test__/support/room')
+const { openServer, roomOn, speak, until } = require('../__test__/support/room')
 const { Talker, hum, listenTo } = require('../__test__/support/talker')
 const { Wire } = require('../__test__/support/wire')
 const { chirpSamples, missing } = require('./chirp')
 const { cells, named } = require('./percentiles')
 const { operands, save } = require('./results')
 
-// `node bench/listen.js [COUNTS [WORDS [BURSTS]]]`; with none of the words or bursts that part is left out
+// `node bench/listen.js [COUNTS [WORDS [BURSTS]]]`; with 0 words or bursts that part is left out
 const [COUNTS = '1,10,30', WORDS = '60', BURSTS = '60'] = operands()
 const WINDOW_MS = 10_000
 const HUNG_MS = 120_000
@@ -41,7 +41,7 @@ const AUDIBLE = 0.05
 
 let rooms = 0
 
-/** Runs one load in a process of its own. */
+/** Runs one load in its own process. */
 function start(message) {
   const stdio = ['ignore', 'ignore', 'inherit', 'ipc'] // rtc-node logs to stdout
   const child = fork(path.join(__dirname, 'listen-load.js'), { stdio, timeout: HUNG_MS, killSignal: 'SIGKILL' })
@@ -85,7 +85,7 @@ async function loads(server, found) {
   }
 }
 
-/** What is missing in words that are said to a listener behind a wire that loses packets. */
+/** Measures the missing part of words at a listener behind a wire that loses packets. */
 async function losses(t, server, found) {
   const ways = LOSSES.flatMap((loss) => [false, true].map((red) => ({ loss, red })))
   const rows = await Promise.all(ways.map(async ({ loss, red }) => {

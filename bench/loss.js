@@ -1,9 +1,8 @@
 'use strict'
 
-// What a listener misses where packets get lost between a session and its server, at random and in both directions: with each packet
-// sent once, and with `red`, where each repeats the one before it. The words are rising tones (chirp.js): what a listener's buffer puts
-// in the place of what it lacks sounds like an earlier part of the word, and counts as missing. The row without loss says how exact
-// that is. It reports; nothing fails on time.
+// The sound that a listener misses with packet loss between a session and its server, at random and in both directions: with each packet
+// sent once, and with `red`, where each repeats the one before it. The words are rising tones (chirp.js): the concealment of a
+// listener's buffer sounds like an earlier part of the word, and counts as missing. The row without loss shows the accuracy. It only reports: no time makes it fail.
 
 const { setTimeout: sleep } = require('node:timers/promises')
 
@@ -14,10 +13,10 @@ const { Wire } = require('../__test__/support/wire')
 const { chirp, missing } = require('./chirp')
 const { operands, save } = require('./results')
 
-// `node bench/loss.js [WORDS]`; all ways go on at the same time, each in a room of its own
+// `node bench/loss.js [WORDS]`; all cases run at the same time, each in a room of its own
 const [WORDS = 100] = operands().map(Number)
 const WORD_MS = 300
-/** Until the buffer of a listener has given all of a word. */
+/** The time after which a listener's buffer has returned all of a word. */
 const HEARD_MS = 600
 const LOSSES = [0, 0.05, 0.1, 0.15]
 const WAYS = [['once', { red: false }], ['red', { red: true }]]

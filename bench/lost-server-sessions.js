@@ -1,7 +1,7 @@
 'use strict'
 
-// The sessions of lost-server.js, in a process of their own so that its CPU time is theirs. Its parent sends `{ url, tokens }`;
-// they join, speak once, and it answers `{ joined, errors }`. Then it tells `{ back }` and `{ lost }` of each session, and answers
+// The sessions of lost-server.js, in their own process so that its CPU time is theirs. Its parent sends `{ url, tokens }`;
+// they join, speak once, and it answers `{ joined, errors }`. Then it sends `{ back }` and `{ lost }` for each session, and answers
 // `{ cpu }` with `{ cpuMs }`. It ends with its parent's channel.
 
 const { openAll } = require('./open-all')
@@ -9,7 +9,7 @@ const { SpeakerSession } = require('..')
 const { tone } = require('../__test__/support/wav')
 
 const JOIN_MS = 60_000
-/** Or nothing would keep them. */
+/** Keeps the sessions from being collected. */
 const sessions = []
 
 async function join({ url, tokens }) {

@@ -1,9 +1,9 @@
 'use strict'
 
-// What becomes of many silent sessions of one process, each in a room of its own, when their server is gone for a while, and when
-// it is back: how often they try to return, what that costs, and how soon all have. Where the server was, something ends each
-// connection and counts. The server is a process of its own and not counted; attempts are counted in a third.
-// It reports; nothing fails on time.
+// Many silent sessions of one process, each in a room of its own, while their server is gone, and when it is back: how often they try to
+// reconnect, what that costs, and how soon all have. In the place of the server, a dead one ends each connection and counts it. The
+// server is its own process and not counted; attempts are counted in a third.
+// It only reports: no time makes it fail.
 
 const { fork } = require('node:child_process')
 const { once } = require('node:events')
@@ -20,12 +20,12 @@ const { operands, save } = require('./results')
 const [SESSIONS = 1000, SECONDS = 60] = operands().map(Number)
 const SECOND_MS = 1000
 const RETURN_MS = 120_000
-/** The last seconds of the loss, in which it goes on as it would for ever. */
+/** The last seconds of the loss, which show the steady state. */
 const LAST = 10
 
-/** The sessions, in a process of their own. */
+/** The sessions, in their own process. */
 class Sessions {
-  /** When each came back, in ms; and the reason of each that was lost for good. */
+  /** The time at which each came back, in ms, and the reason of each that was lost for good. */
   returns = []
   lost = []
   #child
@@ -57,7 +57,7 @@ class Sessions {
     return Promise.race([answer, this.#ended])
   }
 
-  /** The CPU time that its process has taken, in ms. */
+  /** Returns the CPU time of its process, in ms. */
   async cpuMs() {
     return (await this.#ask({ cpu: true })).cpuMs
   }
@@ -84,7 +84,7 @@ function row(...cells) {
   console.log(cells.map((cell, n) => String(cell).padStart(n === 0 ? 6 : 12)).join(''))
 }
 
-/** What came to a dead server by the second. */
+/** Counts the attempts at a dead server by the second. */
 async function gone(server, sessions) {
   await server.stop()
   const dead = await DeadServer.open(server.config.port)
@@ -110,7 +110,7 @@ async function gone(server, sessions) {
   return { attempts: seen, mostInASecond: most, mostInTheLastSeconds: mostLast, cpuPercent: cpu / SECONDS, ...bySession }
 }
 
-/** How soon all are back once the server is. */
+/** Measures how soon all sessions are back once the server is. */
 async function back(server, sessions) {
   await server.restart()
   const begun = performance.now()

@@ -1,8 +1,8 @@
 'use strict'
 
-// How long ten overlapping 30 s MP3s take to become one 48 kHz mono WAV, and how much CPU: this addon (A) against ffmpeg (B), in
-// turns, so that whatever else the machine does hits both. Each is a whole process from start to exit, threads and kernel included, as
-// bash's `time` measures it (wait4); what starting alone takes is shown beside. It reports; nothing fails on time.
+// Time and CPU of mixing ten overlapping 30 s MP3s into one 48 kHz mono WAV: this addon (A) against ffmpeg (B), alternately, so that other
+// load on the machine affects both. Each is a whole process from start to exit, threads and kernel included, as bash's `time` measures
+// it (wait4); the time of starting alone is shown beside. It only reports: no time makes it fail.
 
 const { spawnSync } = require('node:child_process')
 const { existsSync, mkdirSync, readFileSync, renameSync } = require('node:fs')
@@ -20,9 +20,9 @@ const folder = path.join(os.tmpdir(), 'speaker-session-bench')
 const outA = path.join(folder, 'a.wav')
 const outB = path.join(folder, 'b.wav')
 
-/** Runs a command, and tells its wall and CPU time in seconds. */
+/** Runs a command. Returns its wall and CPU time in seconds. */
 function run(command, ...args) {
-  // What the command says of failures goes where bash's does, and the times to a pipe of their own.
+  // The command's errors go to stderr, and the times to a pipe of their own.
   const timed = `TIMEFORMAT='%R %U %S'; { time "$@" 2>&4; } 4>&2 2>&3`
   const stdio = ['ignore', 'ignore', 'pipe', 'pipe']
   const child = spawnSync('bash', ['-c', timed, 'bash', command, ...args], { encoding: 'utf8', timeout: HUNG_MS, stdio })
@@ -34,7 +34,7 @@ function run(command, ...args) {
 
 const ffmpeg = (...args) => run('ffmpeg', '-nostdin', '-loglevel', 'error', '-y', ...args)
 
-/** Ten different mixes of two voices that swell and some noise, quiet enough that their sum never clips. */
+/** Returns one of ten different inputs: two swelling voices and some noise, quiet enough that their sum never clips. */
 function input(n) {
   const file = path.join(folder, `in${n}.mp3`)
   if (existsSync(file)) return file
@@ -45,11 +45,11 @@ function input(n) {
   const right = `${voice(pitch * 1.5, 0.7 + n / 10)}+${noise}`
   const source = `aevalsrc=exprs='${left}|${right}':s=44100:d=${SECONDS}`
   ffmpeg('-f', 'lavfi', '-i', source, '-c:a', 'libmp3lame', '-b:a', '128k', '-f', 'mp3', `${file}.part`)
-  renameSync(`${file}.part`, file) // only a whole file is found again
+  renameSync(`${file}.part`, file) // only a complete file is reused
   return file
 }
 
-/** What is measured, each with a name. */
+/** Returns the programs that are measured, by name. */
 function contestants(inputs) {
   const all = inputs.flatMap((file) => ['-i', file])
   const mix = ['-filter_complex', `amix=inputs=${INPUTS}:normalize=0`, '-ar', '48000', '-ac', '1', '-c:a', 'pcm_s16le']
@@ -61,7 +61,7 @@ function contestants(inputs) {
   }
 }
 
-/** Length and level of a 16-bit mono WAV. */
+/** Returns the length and level of a 16-bit mono WAV. */
 function measure(file) {
   const bytes = readFileSync(file)
   let at = 12
@@ -103,7 +103,7 @@ function main() {
   mkdirSync(folder, { recursive: true })
   const runs = Object.entries(contestants(Array.from({ length: INPUTS }, (_, n) => input(n + 1))))
   const round = () => Object.fromEntries(runs.map(([name, measured]) => [name, measured()]))
-  round() // fills the caches of files
+  round() // fills the file caches
   const rounds = Array.from({ length: ROUNDS }, round)
   const of = (name) => rounds.map((round) => round[name])
 

@@ -1,9 +1,9 @@
 'use strict'
 
-/** How many join at once: a server under a storm would be what is measured. */
+/** The number that join at once: more would measure an overloaded server. */
 const AT_ONCE = 10
 
-/** Opens one with each token, so many at a time. */
+/** Opens one session per token, `atOnce` at a time. */
 async function openAll(tokens, open, atOnce = AT_ONCE) {
   const opened = []
   const errors = []

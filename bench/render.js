@@ -1,7 +1,7 @@
 'use strict'
 
 // node bench/render.js OUT IN… — plays 30 s of all inputs at once into the WAV file OUT, as fast as it goes.
-// A process of its own, so that mix.js can measure it from start to exit as it does ffmpeg.
+// Its own process, so that mix.js can measure it from start to exit as it does ffmpeg.
 
 const { SpeakerSession } = require('..')
 

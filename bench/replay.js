@@ -1,7 +1,7 @@
 'use strict'
 
-// How long the replay of a day takes, and how much memory: users whose requests lie anywhere in it, each for an MP3 of some seconds. The
-// command line as a user runs it, from start to exit. It reports; nothing fails on time.
+// Time and memory of the replay of a day: users whose requests are spread over it, each for an MP3 of some seconds. It runs the command
+// line as a user does, from start to exit. It only reports: no time makes it fail.
 
 const { spawn } = require('node:child_process')
 const { once } = require('node:events')
@@ -31,7 +31,7 @@ async function writeLog(file) {
   await once(log, 'close')
 }
 
-/** Replays a log; returns how long that took and how much memory at most, as Linux counts it. */
+/** Replays a log. Returns the time and the peak memory, as Linux counts it. */
 async function replay(log, report) {
   const begun = performance.now()
   const child = spawn(process.execPath, [PROGRAM, 'replay', log, '--report', report], { stdio: ['ignore', 'ignore', 'inherit'] })

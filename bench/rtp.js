@@ -3,8 +3,8 @@
 const ONE_BYTE_HEADERS = 0xbede
 
 /**
- * How loud an RTP packet says it is, in −dBov (0 full scale, 127 silence), by its audio-level extension (RFC 6464) with this
- * `id`: headers are not encrypted. Undefined for what is no RTP (STUN, DTLS, RTCP) or does not say.
+ * Returns the level of an RTP packet, in −dBov (0 full scale, 127 silence), from its audio-level extension (RFC 6464) with this
+ * `id`: headers are not encrypted. Undefined without the extension, and for other packets (STUN, DTLS, RTCP).
  */
 function audioLevel(bytes, id) {
   const isRtcp = bytes[1] >= 192 && bytes[1] <= 223

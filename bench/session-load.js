@@ -1,6 +1,6 @@
 'use strict'
 
-// One load of sessions.js, in a process of its own so that its memory and threads are its own too. Its parent sends
+// One load of sessions.js, in its own process so that its memory and threads are counted alone. Its parent sends
 // `{ kind, url, tokens, noise, windowMs }` and what to play; it joins a room with every token, measures, answers once, leaves and ends.
 
 const { once } = require('node:events')
@@ -12,19 +12,19 @@ const { serve } = require('./child')
 const { openAll } = require('./open-all')
 
 const SETTLE_MS = 3000
-/** Behind the first sound: only after silence a clip's packets are shared. */
+/** The silence after the first sound: a clip's packets are shared only after silence. */
 const SILENCE_MS = 1000
 const RATE = 48000
 const FRAME_MS = 20
 const FRAME = (RATE * FRAME_MS) / 1000
 const WAV_HEADER = 44
 const BITRATE = 64_000
-/** Each plays from another place on: users do not hear the same at the same time, and a processor foresees what it did just now. */
+/** The distance of start positions: users do not hear the same at the same time, and branch prediction learns repeated work. */
 const APART_MS = 7 * FRAME_MS
 const LATEST_MS = 15_000
 const startMs = (n) => (n * APART_MS) % LATEST_MS
 
-/** CPU time over a steady window, then what the process holds. `soundMs` says how much sound all have sent so far. */
+/** Measures CPU time over a steady window, then memory and threads. `soundMs` returns the duration of sound that all have sent so far. */
 async function measure(windowMs, soundMs, lateFrames = () => undefined) {
   await sleep(SETTLE_MS)
   const [wall, sound, late, cpu] = [performance.now(), soundMs(), lateFrames(), process.cpuUsage()]
@@ -43,8 +43,8 @@ async function measure(windowMs, soundMs, lateFrames = () => undefined) {
 const sum = (values) => values.reduce((total, value) => total + value, 0)
 
 /**
- * This addon. All sessions have spoken once; then they play a file, a clip that they share, or nothing. So many `decoders` decode a
- * file meanwhile, again and again.
+ * Measures this addon. All sessions have spoken once; then they play a file, a shared clip, or nothing. Meanwhile so many `decoders`
+ * decode a file, again and again.
  */
 async function ours({ url, tokens, noise, windowMs, play = 'file', file = noise, red = false, atOnce, decoders = 0, decoded }) {
   const { SpeakerSession } = require('..')
@@ -79,7 +79,7 @@ async function ours({ url, tokens, noise, windowMs, play = 'file', file = noise,
   return { ...joined, ...measured, odd, sessions: sessions.length, leave }
 }
 
-/** LiveKit's own, set to do the same work: one encoding of one mono track, neither redundant nor paused in silence. */
+/** Measures LiveKit's own package, set to do the same work: it encodes one mono track, without RED and DTX. */
 async function official({ url, tokens, noise, windowMs }) {
   const rtc = require('@livekit/rtc-node')
   const options = new rtc.TrackPublishOptions({
@@ -100,7 +100,7 @@ async function official({ url, tokens, noise, windowMs }) {
     return new rtc.AudioFrame(samples.slice(n * FRAME, (n + 1) * FRAME), RATE, 1, FRAME)
   })
   let [sent, failed, leaving] = [0, 0, false]
-  // Paced here and not by a full queue: with N calls waiting in it, each of its events would be looked at N times.
+  // Paced here and not by a full queue: with N calls waiting in it, each of its events would be handled N times.
   const feed = async ({ source }, place) => {
     const start = performance.now()
     for (let n = 0; !leaving; n++) {

@@ -1,16 +1,15 @@
 'use strict'
 
-// What a speaking session costs in a LiveKit room: this addon against @livekit/rtc-node, N sessions in one process,
-// each in a room of its own that nobody listens in, sending the same sound as one Opus track of 64 kbit/s, each from another place on,
-// and against libopus alone, which encodes as much, all in one phase (bench/encode.rs). Each packet is sent once, but in the row with RED,
-// which is the addon's default. The addon plays a WAV file; then a clip, which all of them share; and for one N with RED, and an MP3
-// file; and once beside ten decoders that have no end. Then what a thousand sessions cost that have spoken and are silent. Of several
-// rounds the median is shown.
+// The cost of a speaking session in a LiveKit room: this addon against @livekit/rtc-node, N sessions in one process, each in a room of its
+// own without listeners, sending the same sound as one Opus track of 64 kbit/s, each from another position on, and against libopus alone,
+// which encodes as much, all in one phase (bench/encode.rs). Each packet is sent once, except in the row with RED, which is the addon's
+// default. The addon plays a WAV file; then a clip that all sessions share; for one N also with RED, and an MP3 file; and once beside ten
+// endless decoders. Then the cost of a thousand sessions that have spoken and are silent. The median of several rounds is shown.
 //
 // A session of the addon publishes three tracks (0 to 2) as it joins, of which one is spoken on; rtc-node publishes that one. Speaking
-// sessions connect ten at a time; ready is, for the addon, when the first frame was sent, for rtc-node, when the track is published.
-// Late are the frames that were mixed over 20 ms after they were due. The server is a process of its own and not counted. It reports;
-// nothing fails on time.
+// sessions connect ten at a time; "ready" is the time at which the first frame was sent (addon) or the track was published (rtc-node).
+// Late frames were mixed more than 20 ms after they were due. The server is its own process and not counted. It only
+// reports: no time makes it fail.
 
 const { execFileSync, fork, spawnSync } = require('node:child_process')
 const { once } = require('node:events')
@@ -29,7 +28,7 @@ const [COUNTS = '1,10,40,100,300', SILENT = '1000', ROUNDS = '1'] = operands()
 const EXTRAS_AT = 40
 const BUSY_AT = 150
 const DECODERS = 10
-const OFFICIAL_MAX = 30 // with 100 on two cores it sent next to nothing, and did not end in time
+const OFFICIAL_MAX = 30 // with 100 on two cores it sent next to nothing, and did not finish in time
 const WINDOW_MS = 10_000
 const HUNG_MS = 120_000
 const RATE = 48000
@@ -39,7 +38,7 @@ const FRAMES = 50 // a second
 const noise = path.join(os.tmpdir(), 'speaker-session-bench', 'noise.wav')
 const mp3 = path.join(os.tmpdir(), 'speaker-session-bench', 'noise.mp3')
 
-/** Something like speech: harmonics of a wandering voice and some breath, in syllables. The same each time. */
+/** Writes a file like speech: harmonics of a wandering voice and some breath, in syllables. It is the same each time. */
 function writeNoise() {
   const samples = new Float64Array(SECONDS * RATE)
   let [phase, seed] = [0, 1]
@@ -65,7 +64,7 @@ function writeNoise() {
 const root = path.join(__dirname, '..')
 const encode = path.join(root, 'target', 'release', 'examples', 'encode')
 
-/** The CPU that libopus alone takes for the sound of one of `count` sessions, in cores. */
+/** Measures the CPU that libopus alone takes for the sound of one of `count` sessions, in cores. */
 function bareEncode(count) {
   const [bitrate, complexity] = ['64000', '5'] // as session-load.js has it
   return Number(execFileSync(encode, [noise, String(count), bitrate, complexity, String(WINDOW_MS / 1000)]))
@@ -79,13 +78,13 @@ function token(server) {
   return access.toJwt()
 }
 
-/** Of several rounds the one that is in the middle by what it cost; undefined if none came to an end. */
+/** Returns the round with the median cost; undefined if none finished. */
 function median(results) {
   const sorted = results.filter(Boolean).sort((a, b) => a.cores - b.cores)
   return sorted[Math.floor(sorted.length / 2)]
 }
 
-/** Runs one load in a process of its own; one that hangs is killed. */
+/** Runs one load in its own process; one that hangs is killed. */
 async function load(server, kind, count, sound = {}) {
   const stdio = ['ignore', 'ignore', 'inherit', 'ipc'] // rtc-node logs to stdout
   const child = fork(path.join(__dirname, 'session-load.js'), { stdio, timeout: HUNG_MS, killSignal: 'SIGKILL' })
@@ -107,10 +106,10 @@ function line(name, cells) {
   console.log(name.padEnd(18) + cells.map((cell, n) => String(cell).padStart(COLUMNS[n] + 1)).join(''))
 }
 
-/** What was found, for the line of JSON. */
+/** The results, for the line of JSON. */
 const found = []
 
-/** Shows a load. `MB/session` is what each session adds to a process with only the first. */
+/** Prints a load. `MB/session` is the memory that each session adds to a process with only the first. */
 function row(name, result, one = result) {
   if (!result) return line(name, ['none'])
   const { sessions, readyMs, cores, sound, late, rss, threads, errors, odd } = result
@@ -174,7 +173,7 @@ async function main() {
       if (b.late) console.log('  B fell behind: what it did not send cost it nothing, so the ratio is too kind to it')
     }
     row(`A, ${DECODERS} decoders`, await load(server, 'ours', BUSY_AT, { decoders: DECODERS, decoded: mp3 }), one.ours)
-    // All at once: what is to be known is how long it takes until each is there.
+    // All at once, to measure how long it takes until each is ready.
     row('A silent', await load(server, 'ours', Number(SILENT), { play: 'nothing', atOnce: 100 }), one.ours)
     save('sessions', found)
   } finally {

@@ -1,7 +1,7 @@
 'use strict'
 
-// The session of silence.js and its listener, in a process of its own: LiveKit's SDK logs to stdout. Its parent sends
-// `{ url, tokens: { speaker, ear }, seconds, wordMs }`; it tells `{ second, who, quality }` of each change, at last `{ missing }`,
+// The session of silence.js and its listener, in its own process: LiveKit's SDK logs to stdout. Its parent sends
+// `{ url, tokens: { speaker, ear }, seconds, wordMs }`; it sends `{ second, who, quality }` for each change, at last `{ missing }`,
 // and ends.
 
 const { setTimeout: sleep } = require('node:timers/promises')

@@ -1,8 +1,8 @@
 'use strict'
 
-// What a silent session is rated in its room, and what a listener misses of the word that ends the silence: a word, then nothing
-// for a while, then a word again. Two raters: `stats().link` of the session, and what the server tells a listener of it.
-// The word is that of words.js. It reports; nothing fails on time.
+// The quality rating of a silent session in its room, and what a listener misses of the word that ends the silence: a word, then a long
+// silence, then a word again. Two sources of ratings: `stats().link` of the session, and the server's ratings at a listener. The word is
+// that of words.js. It only reports: no time makes it fail.
 
 const { fork } = require('node:child_process')
 const { once } = require('node:events')
@@ -17,7 +17,7 @@ const [SECONDS = 60] = operands().map(Number)
 const WORD_MS = 300
 const HUNG_MS = (SECONDS + 60) * 1000
 
-/** For how long of the silence it was rated how, in seconds from its first rating on. */
+/** Prints for how many seconds of the silence it had each rating, from its first rating on. */
 function report(who, ratings) {
   const seconds = {}
   for (const [n, { second, quality }] of ratings.entries()) {

@@ -1,8 +1,8 @@
 'use strict'
 
-// The plays of words.js, in a process of its own: LiveKit's SDK logs to stdout. Its parent sends
-// `{ url, rows: [{ ear, plays: [{ identity, token }] }], wordMs }`; it tells of each word `{ kind, start, end, all }` in missing ms, or
-// `{ failed }` of a play that was not done, and ends.
+// The plays of words.js, in its own process: LiveKit's SDK logs to stdout. Its parent sends
+// `{ url, rows: [{ ear, plays: [{ identity, token }] }], wordMs }`; it sends `{ kind, start, end, all }` in missing ms for each word, or
+// `{ failed }` for a play that failed, and ends.
 
 const { setTimeout: sleep } = require('node:timers/promises')
 
@@ -11,9 +11,9 @@ const { serve } = require('./child')
 const { chirp, missing } = require('./chirp')
 const { BenchEar, dispose } = require('./ear')
 
-/** A track that nothing plays on until its turn comes. */
+/** A track on which nothing has played before. */
 const FURTHER = 5
-/** So long a listener's buffer may be behind. */
+/** The largest delay of a listener's buffer. */
 const HEARD_MS = 700
 
 async function play({ url, ear, identity, token, wordMs }) {

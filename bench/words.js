@@ -1,16 +1,15 @@
 'use strict'
 
-// What a listener misses of the first words and the last. Each play is a session of its own in a room in which somebody listens
-// already:
+// What a listener misses of the first and the last words. Each play is a session of its own in a room that already has a listener:
 //
 // first              a word of 300 ms as soon as `connect` has resolved, on track 0
 // first on a track   the first word on a track that nothing has played on before
-// in the middle      a word on track 0 that has been heard before: how exact the measuring is
+// in the middle      a word on track 0 after others: the accuracy of the measurement
 // goodbye            a word, and `close` as soon as its promise has resolved
 //
-// The word is a rising tone (chirp.js), so what was heard of it tells which part that was, to within 7 ms at either end; a
-// listener's buffer may stretch or shorten it. Missing is what is heard nowhere: at the start of the word, at its end, and in all.
-// It reports; nothing fails on time.
+// The word is a rising tone (chirp.js), so each piece that was heard tells its position, to within 7 ms at either end; a
+// listener's buffer may stretch or shorten it. Missing parts are counted at the start of the word, at its end, and in all.
+// It only reports: no time makes it fail.
 
 const { fork } = require('node:child_process')
 const { once } = require('node:events')
@@ -22,7 +21,7 @@ const { startServer } = require('../scripts/livekit-server')
 const { cells, named } = require('./percentiles')
 const { operands, save } = require('./results')
 
-// `node bench/words.js [PLAYS [ROWS]]`; rows of plays go on at the same time, each in a room of its own
+// `node bench/words.js [PLAYS [ROWS]]`; rows of plays run at the same time, each in a room of its own
 const [PLAYS = 200, ROWS = 2] = operands().map(Number)
 const WORD_MS = 300
 const HUNG_MS = 1_200_000

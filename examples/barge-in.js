@@ -1,13 +1,13 @@
 'use strict'
 
 // Barge-in on a phone call, with messages as Azure Communication Services takes them (media streaming): as soon as the caller
-// begins to speak, what is said to him stops; what he has said is answered, and a reply that still runs gives way to that.
+// begins to speak, the current speech stops; what the caller has said is answered, and that replaces a reply that still runs.
 //
 //   node examples/barge-in.js > messages.jsonl    what goes to the call's WebSocket; what happens is told on stderr
 //   node examples/barge-in.js --realtime          the same at the speed of speech
 //
-// The recognizer is a list of what it tells, and the speech service reads files. Time is moved by hand, so that it is over
-// at once and gives the same messages each time; a call leaves `clock` out, as --realtime does, and has a real socket.
+// The recognizer is a list of results, and the speech service reads files. The clock is manual, so that the example ends at once and
+// gives the same messages each time; a real call leaves `clock` out, as --realtime does, and has a real socket.
 
 const { readFileSync } = require('node:fs')
 const path = require('node:path')
@@ -37,18 +37,18 @@ const line = new SpeakerLine({
 
 let turns = 0
 
-/** The caller begins to speak. Recognizers tell that several times. */
+/** Handles the beginning of the caller's speech. Recognizers report it several times. */
 function onPartial() {
   return cancelReply('barge-in')
 }
 
-/** The caller has said something: it is answered, whatever is being said or made ready to be said. */
+/** Answers what the caller has said, in place of any reply that plays or is being prepared. */
 async function onFinal(answer) {
   const group = `turn ${++turns}`
   await cancelReply('next turn')
-  // From here on the reply can be cancelled, while its first word is not made too.
+  // From here on the reply can be cancelled, even before its first word is ready.
   const speech = line.session.createStream({ group, format: 'mp3', role: 'voice' })
-  pipeline(reply(answer), speech).catch(() => {}) // `finished` tells it too
+  pipeline(reply(answer), speech).catch(() => {}) // `finished` reports it too
   try {
     const { outcome, durationMs } = await speech.finished
     console.error(`${group}: ${outcome} after ${durationMs.toFixed(1)} ms`)
@@ -57,13 +57,13 @@ async function onFinal(answer) {
   }
 }
 
-/** Stops the reply that runs, if one does: the call is silent at once, and `reply` ends with its stream. */
+/** Stops the current reply, if there is one: the call is silent at once, and `reply` ends with its stream. */
 async function cancelReply(reason) {
   const { groups } = await line.interrupt({ keep: ['system'], reason })
   for (const { group, heardMs } of groups) console.error(`${group}: ${heardMs.toFixed(1)} ms were sent (${reason})`)
 }
 
-/** What the agent answers, as its speech service sends it: in pieces. */
+/** Yields the agent's answer in pieces, as a speech service sends it. */
 async function* reply(answer) {
   const speech = readFileSync(path.join(__dirname, 'audio', answer))
   for (let at = 0; at < speech.length; at += 2000) {

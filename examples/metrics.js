@@ -1,11 +1,11 @@
 'use strict'
 
-// A server that plays for some users and shows Prometheus what it does.
+// A server that plays for some users and exports metrics to Prometheus.
 //
 //   npm install prom-client
 //   node examples/metrics.js [port]     then look at http://localhost:9464/metrics, or let Prometheus scrape it
 //
-// adapters/metrics/dashboard.json is a dashboard for Grafana that shows it all.
+// adapters/metrics/dashboard.json is a Grafana dashboard for them.
 
 const { createServer } = require('node:http')
 const path = require('node:path')
@@ -22,7 +22,7 @@ collectMetrics({ register })
 
 /** Plays for a user until the session is closed. */
 async function serve(session) {
-  // Only their ends are of interest here, and those are counted.
+  // Failures are counted as metrics.
   const play = (request) => session.playAudio({ stopOther: false, ...request }).catch(() => {})
   while (session.connection !== 'closed') {
     play({ audioUrl: audio('music.flac'), volume: 0.3, loop: true, trackId: 1 }) // is stopped
@@ -33,7 +33,7 @@ async function serve(session) {
   }
 }
 
-// In earnest the output is a LiveKit room.
+// A real server uses a LiveKit room as the output.
 const sessions = Array.from({ length: USERS }, () => new SpeakerSession({ output: { type: 'pcm', onFrame() {} }, overlap: 'queue' }))
 sessions.forEach(serve)
 

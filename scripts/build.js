@@ -1,7 +1,7 @@
 'use strict'
 
-// Builds the addon with cargo (release profile) and puts it beside index.js. Run by `npm install` and before the tests;
-// when nothing has changed, cargo says so within a second. Build products stay in cargo's target directory.
+// Builds the addon with cargo (release profile) and copies it beside index.js. Run by `npm install` and before the tests;
+// if nothing has changed, it takes a second. Build products stay in cargo's target directory.
 
 const { spawnSync } = require('node:child_process')
 const { copyFileSync, existsSync, renameSync, statSync } = require('node:fs')
@@ -39,7 +39,7 @@ const built = cargo.stdout
   .find((name) => /\.(so|dylib|dll)$/.test(name))
 if (!built) fail('cargo build made no library')
 
-// By way of a rename: a process that has the old addon loaded keeps its file.
+// Replaced by a rename: a process that has loaded the old addon keeps its file.
 if (!existsSync(addon) || statSync(addon).mtimeMs < statSync(built).mtimeMs) {
   copyFileSync(built, `${addon}.new`)
   renameSync(`${addon}.new`, addon)

@@ -12,8 +12,8 @@ function cached(name) {
 }
 
 /**
- * Makes a folder whole or not at all, for others may look for it meanwhile: `make(draft)` fills a folder beside it, and returns what is to be
- * the folder. Of two who do it at once the first has done it.
+ * Makes a folder completely or not at all, because other processes may look for it meanwhile: `make(draft)` fills a folder beside it, and
+ * returns the one that is to be moved there. If two processes do so at once, the first wins.
  */
 function makeWhole(folder, make) {
   mkdirSync(path.dirname(folder), { recursive: true })

@@ -1,6 +1,6 @@
 'use strict'
 
-// Programs of Debian's, for tests with the real thing: on PATH, or else taken from their package with apt and unpacked into the user's cache
+// Programs for tests with the real thing: on PATH, or else downloaded from Debian with apt and unpacked into the user's cache
 // directory, outside the work tree. Nothing is installed, and root is not needed.
 
 const { spawnSync } = require('node:child_process')
@@ -9,7 +9,7 @@ const path = require('node:path')
 
 const { cached, makeWhole } = require('./cache')
 
-/** The executable `name`, from the package of that name at `file` in it; throws, and says why, where there is none. */
+/** The executable `name`, from the package of that name at `file` in it; throws with the reason if there is none. */
 function executable(name, file) {
   if (isThere(name)) return name
   const folder = cached(name)
@@ -40,7 +40,7 @@ function run(tool, args, { name, cwd }) {
   if (status !== 0) throw new Error(`There is no ${name}: ${tool} ${args.join(' ')} ended with code ${status}: ${stderr.trim()}`)
 }
 
-/** Why a program can't be had, in words; `false` if it can. For `skip`. */
+/** Returns the reason why a program is not available, or `false` if it is. For `skip`. */
 function reasonForNone(executable) {
   try {
     executable()

@@ -7,12 +7,12 @@ const path = require('node:path')
 
 const root = path.join(__dirname, '..')
 
-/** Compiles it, and returns where it is. */
+/** Compiles it, and returns its path. */
 function build(guided) {
   const env = { ...process.env }
   if (guided) {
     env.RUSTC_WRAPPER = path.join(__dirname, 'guide.js')
-    // A folder of its own: cargo does not see that the wrapper compiles otherwise.
+    // Its own folder, because cargo does not know that the wrapper compiles differently.
     env.CARGO_TARGET_DIR = path.join(root, 'target', 'guided')
   }
   const args = ['test', '--release', '--locked', '--test', 'fuzz', '--no-run', '--message-format', 'json-render-diagnostics']

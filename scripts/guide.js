@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 'use strict'
 
-// Stands in for rustc (RUSTC_WRAPPER) when `npm run fuzz -- --guided` builds: what reads hostile bytes counts which of its edges are
-// taken. Stable Rust can do that by LLVM's own pass; tests/fuzz/coverage.rs reads the counts.
+// A wrapper of rustc (RUSTC_WRAPPER) for `npm run fuzz -- --guided`: it instruments the code that reads hostile bytes to count the edges
+// that are taken. Stable Rust can do so with LLVM's own pass; tests/fuzz/coverage.rs reads the counts.
 
 const { spawnSync } = require('node:child_process')
 

@@ -1,7 +1,7 @@
 'use strict'
 
-// Runs the tests of the adapter for @livekit/agents beside the version of @livekit/rtc-node that @livekit/agents asks for: a copy of this
-// package, among packages as a user has them (__test__/adapters/livekit-agents-peers). Those are installed into the user's cache directory once.
+// Runs the tests of the adapter for @livekit/agents beside the version of @livekit/rtc-node that @livekit/agents requires: a copy of this
+// package, among the packages of a user (__test__/adapters/livekit-agents-peers). Those are installed into the user's cache directory once.
 
 const { spawnSync } = require('node:child_process')
 const { createHash } = require('node:crypto')

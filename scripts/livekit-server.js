@@ -3,7 +3,7 @@
 // A real LiveKit server for tests, benches and the command line's --livekit. Finds `livekit-server` on PATH, or builds
 // the pinned version with Go into the user's cache directory, outside the work tree; starts it on loopback on free ports
 // and stops it by its process.
-// On its own (`node scripts/livekit-server.js`) it only makes sure that there is one, and prints where.
+// On its own (`node scripts/livekit-server.js`) it only makes sure that there is one, and prints its path.
 
 const { spawnSync } = require('node:child_process')
 const { existsSync, mkdirSync } = require('node:fs')
@@ -17,7 +17,7 @@ const VERSION = 'v1.11.0'
 const KEY = 'devkey'
 const SECRET = 'a-secret-of-at-least-32-characters-for-tests'
 
-/** The server's executable. */
+/** Returns the path of the server's executable. */
 function executable() {
   if (!spawnSync('livekit-server', ['--version'], { stdio: 'ignore' }).error) return 'livekit-server'
   const folder = cached(`livekit-server-${VERSION}`)
@@ -37,12 +37,12 @@ function executable() {
   return built
 }
 
-/** A port below those that the system gives to clients, so that none of them takes it before the server does. */
+/** Returns a port below those that the system assigns to clients, so that none of them takes it before the server does. */
 function somePort() {
   return 20000 + Math.floor(Math.random() * 10000)
 }
 
-/** What a server is started with; `change` may alter it. */
+/** Returns the configuration of a server, after `change`. */
 function configuration(change) {
   const config = {
     port: somePort(),
@@ -64,7 +64,7 @@ function configuration(change) {
 }
 
 /**
- * Starts a server; says `{ url, key, secret, config, stop(), restart() }` once it answers. A restarted one has the same
+ * Starts a server. Resolves with `{ url, key, secret, config, stop(), restart() }` once it answers. A restarted one has the same
  * ports. `change` may alter the configuration (LiveKit's `config-sample.yaml` documents it) before it is used.
  */
 async function startServer(change = () => {}) {
@@ -88,7 +88,7 @@ async function startServer(change = () => {}) {
   }
 }
 
-/** Runs the server until `stop`; settles once it answers. */
+/** Runs the server until `stop`. Settles once it answers. */
 function run(config) {
   // JSON is YAML.
   const args = ['--config-body', JSON.stringify(config)]

@@ -1,7 +1,7 @@
 'use strict'
 
 // A real nginx, to fetch from: that on PATH, or Debian's (debian.js). Starts it on loopback, as whoever runs this.
-// On its own (`node scripts/nginx.js`) it only makes sure that there is one, and prints where.
+// On its own (`node scripts/nginx.js`) it only makes sure that there is one, and prints its path.
 
 const { mkdirSync, mkdtempSync, rmSync, writeFileSync } = require('node:fs')
 const os = require('node:os')
@@ -11,15 +11,15 @@ const debian = require('./debian')
 const { somePort } = require('./livekit-server')
 const { serve } = require('./serve')
 
-/** nginx's executable; throws, and says why, where there is none. */
+/** Returns the path of nginx; throws with the reason if there is none. */
 const executable = () => debian.executable('nginx', 'usr/sbin/nginx')
 
-/** Where each kind of thing that it keeps is put. */
-const KEPT = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+/** The kinds of temporary files, each of which gets a folder. */
+const TEMPORARY = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
 
 /**
- * Starts one with these directives for its server, of the files in `folder` (`FILES` in the directives); says `{ url, folder, stop() }` once it answers. A module may be
- * missing in it: then it ends, and the error says so.
+ * Starts one with these directives for its server, which may serve the files in `folder` (`FILES` in the directives). Resolves with
+ * `{ url, folder, stop() }` once it answers. If it lacks a module, it exits and the error says so.
  */
 async function startNginx(directives = '') {
   const all = mkdtempSync(path.join(os.tmpdir(), 'speaker-session-nginx-'))
@@ -27,7 +27,7 @@ async function startNginx(directives = '') {
   mkdirSync(folder)
   writeFileSync(path.join(folder, 'ready'), 'ready')
   const address = `127.0.0.1:${somePort()}`
-  const paths = KEPT.map((kind) => `${kind}_temp_path ${all}/${kind};`).join(' ')
+  const paths = TEMPORARY.map((kind) => `${kind}_temp_path ${all}/${kind};`).join(' ')
   const file = path.join(all, 'nginx.conf')
   writeFileSync(
     file,

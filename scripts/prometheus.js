@@ -1,7 +1,7 @@
 'use strict'
 
 // A real Prometheus, to check the dashboard with: that on PATH, or Debian's (debian.js). Starts it on loopback.
-// On its own (`node scripts/prometheus.js`) it only makes sure that there is one, and prints where.
+// On its own (`node scripts/prometheus.js`) it only makes sure that there is one, and prints its path.
 
 const { mkdtempSync, rmSync, writeFileSync } = require('node:fs')
 const os = require('node:os')
@@ -11,10 +11,10 @@ const debian = require('./debian')
 const { somePort } = require('./livekit-server')
 const { serve } = require('./serve')
 
-/** Prometheus's executable; throws, and says why, where there is none. */
+/** Returns the path of Prometheus; throws with the reason if there is none. */
 const executable = () => debian.executable('prometheus', 'usr/bin/prometheus')
 
-/** Starts one that scrapes `target` (host:port) each second; says `{ url, stop() }` once it answers. */
+/** Starts one that scrapes `target` (host:port) each second. Resolves with `{ url, stop() }` once it answers. */
 async function startPrometheus(target) {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'speaker-session-prometheus-'))
   const config = {

@@ -2,11 +2,11 @@
 
 const { spawn } = require('node:child_process')
 
-/** How often a server is asked whether it is there. */
+/** The interval at which a server is polled until it answers. */
 const EVERY_MS = 50
 
 /**
- * Starts a server of another program; says `{ stop() }` once it answers at `url`, which it has to `withinMs`. It ends with this process.
+ * Starts a server program. Resolves with `{ stop() }` once it answers at `url`, which it must do `withinMs`. It ends with this process.
  */
 async function serve(name, program, args, { url, withinMs }) {
   const server = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })

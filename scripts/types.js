@@ -12,7 +12,7 @@ const { generateTypeDef } = require('@napi-rs/cli')
 const root = path.join(__dirname, '..')
 const committed = path.join(root, 'lib', 'native.d.ts')
 
-/** Expands the binding's macros with napi-derive writing down what it sees; the new folder makes cargo do it again. */
+/** Expands the binding's macros, of which napi-derive writes the types to `folder`; a new folder makes cargo run it again. */
 function expand(folder) {
   const env = { ...process.env, NAPI_TYPE_DEF_TMP_FOLDER: folder }
   const { status } = spawnSync('cargo', ['check', '--release', '--locked', '--lib'], { cwd: root, env, stdio: 'inherit' })

@@ -1,6 +1,6 @@
 'use strict'
 
-// Hostile bodies, made as they are read: each is a function that gives the pieces of one, and some have no end.
+// Hostile bodies, generated as they are read: each is a generator of pieces, and some are endless.
 
 const { readFileSync } = require('node:fs')
 const path = require('node:path')
@@ -20,13 +20,13 @@ const NOISE = Buffer.from(Uint8Array.from({ length: 256 * KIB }, () => next(256)
 const MP3 = fixture('tone-cbr.mp3')
 const SECOND = tone(440, 1000).subarray(44)
 
-/** `bytes` again and again, without end. */
+/** Yields `bytes` repeatedly, without end. */
 function* endless(bytes) {
   const many = Buffer.concat(Array(Math.ceil((64 * KIB) / bytes.length)).fill(bytes))
   for (;;) yield many
 }
 
-/** `count` times what `make` gives, in pieces of reasonable size. */
+/** Yields the results of `count` calls of `make`, in pieces of reasonable size. */
 function* repeated(count, make) {
   let piece = []
   for (let n = 0; n < count; n++) {
@@ -37,21 +37,21 @@ function* repeated(count, make) {
   }
 }
 
-/** A FLAC file as it is behind its header. */
+/** Returns a FLAC file without its header. */
 function flacFrames(flac) {
   let at = 4
   for (let last = false; !last; at += 4 + flac.readUIntBE(at + 1, 3)) last = flac[at] >= 0x80
   return flac.subarray(at)
 }
 
-/** An M4A in which the fields of one table are other ones: `[offset behind the name, value]`. */
+/** Returns an M4A with changed fields of one table: `[offset after the name, value]`. */
 function m4a(name, ...fields) {
   const file = fixture('tone-faststart.m4a')
   for (const [offset, value] of fields) file.writeUInt32BE(value, file.indexOf(name) + 4 + offset)
   return file
 }
 
-/** An M4A head, and an index with one box of the given size in it. */
+/** Returns an M4A head, and an index that contains one box of the given size. */
 function bigIndex(kind, fields, size) {
   const inner = Buffer.concat([be32(8 + fields.length + size), latin1(kind), fields])
   let around = inner.length + size
@@ -63,7 +63,7 @@ function bigIndex(kind, fields, size) {
   return Buffer.concat([box('ftyp', latin1('M4A \0\0\0\0')), ...heads, inner])
 }
 
-/** The three headers of Vorbis with so many codebooks, each the largest that a decoder takes, of a few bytes. */
+/** Returns the three headers of Vorbis with `count` codebooks, each the largest that a decoder accepts, in a few bytes. */
 function vorbisBomb(count) {
   const [identification, comment] = packets(fixture('tone-vorbis.ogg'))
   const setup = new Bits({ leastFirst: true }).put(5, 8)
@@ -73,7 +73,7 @@ function vorbisBomb(count) {
     setup.put(0x564342, 24).put(31, 16).put(131072, 24).put(1, 1).put(16, 5).put(131072, 18)
     setup.put(1, 4).put(0, 32).put(0, 32).put(0, 4).put(0, 1).put(0, 1)
   }
-  // Times, floors, residues, mappings and modes, one of each, as small as they may be.
+  // One time, floor, residue, mapping and mode, as small as possible.
   setup.put(0, 6).put(0, 16)
   setup.put(0, 6).put(1, 16).put(0, 5).put(0, 2).put(0, 4)
   setup.put(0, 6).put(2, 16).put(0, 24).put(0, 24).put(0, 24).put(0, 6).put(0, 8).put(0, 3).put(0, 1)
@@ -82,17 +82,17 @@ function vorbisBomb(count) {
   return [identification, comment, setup.bytes()]
 }
 
-/** An Ogg file of such packets, and pages of sound behind it. */
+/** Yields an Ogg file of these packets, followed by pages of sound. */
 function ogg([first, ...others], rest) {
   return Buffer.concat([...pages(7, 0, 2, first), ...others.flatMap((packet, n) => [...pages(7, 1 + n, 0, packet)]), ...rest])
 }
 
-/** A head and what can't follow it, so that no chance checksum makes a frame of it; zeros are not counted as left out. */
+/** A head and bytes that can't follow it, so that no checksum by chance makes it a frame; zeros do not count as skipped. */
 const FAR_HEAD = Buffer.concat([flacFrameHead(0, 8, 65535), Buffer.from([0x80]), Buffer.alloc(247)])
 
 const constant = (bits) => bits.put(0, 8).put(1000, 16)
 
-/** Every sample foretold from the 32 before it: the most work that a bit can ask for. */
+/** Returns a block with every sample predicted from the 32 before it: the most work per bit. */
 function foretold(block) {
   return (bits) => {
     bits.put(0b0_111111_0, 8)

@@ -1,9 +1,8 @@
 'use strict'
 
-// What hostile bodies are built of: bits, boxes, chunks, pages and frames that are right where they have to be, so that the rest
-// of them is read.
+// The parts of hostile bodies: bits, boxes, chunks, pages and frames that are valid as far as necessary for the rest of them to be read.
 
-/** The table of a checksum without reflection, of `width` bits. */
+/** Returns the table of a CRC of `width` bits without reflection. */
 function table(polynomial, width) {
   const [top, mask] = [2 ** (width - 1), 2 ** width - 1]
   return Uint32Array.from({ length: 256 }, (_, byte) => {
@@ -21,7 +20,7 @@ const crc8 = (bytes) => bytes.reduce((crc, byte) => CRC8[crc ^ byte], 0)
 const crc16 = (bytes) => bytes.reduce((crc, byte) => ((crc << 8) & 0xffff) ^ CRC16[(crc >> 8) ^ byte], 0)
 const crc32 = (bytes) => bytes.reduce((crc, byte) => ((crc << 8) ^ CRC32[(crc >>> 24) ^ byte]) >>> 0, 0)
 
-/** Bits behind each other, most significant first; or least significant first, as in Vorbis. */
+/** A writer of bits, most significant first, or least significant first as in Vorbis. */
 class Bits {
   #bits = []
   #leastFirst
@@ -47,19 +46,19 @@ class Bits {
 const be32 = (value) => Buffer.from([value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255])
 const latin1 = (text) => Buffer.from(text, 'latin1')
 
-/** A box of MP4, which may claim another size. */
+/** Returns an MP4 box, which may claim another size. */
 function box(kind, ...content) {
   const inside = Buffer.concat(content)
   return Buffer.concat([be32(8 + inside.length), latin1(kind), inside])
 }
 
-/** An ID3v2.3 tag around `frames`, which may claim another size. */
+/** Returns an ID3v2.3 tag around `frames`, which may claim another size. */
 function id3v2(frames, size = frames.length) {
   const sizes = [21, 14, 7, 0].map((shift) => (size >> shift) & 0x7f)
   return Buffer.concat([latin1('ID3\x03\0\0'), Buffer.from(sizes), frames])
 }
 
-/** ID3v2 chapters in each other, so many deep. */
+/** Returns nested ID3v2 chapters. */
 function chapters(depth) {
   let frame = Buffer.alloc(0)
   for (let n = 0; n < depth; n++) {
@@ -69,7 +68,7 @@ function chapters(depth) {
   return frame
 }
 
-/** The header of a WAV file and its samples; every field may be set. */
+/** Returns a WAV file, in which every field may be set. */
 function wav(data, { tag = 1, channels = 1, rate = 48000, bits = 16, align = (channels * bits) >> 3, length = data.length, extra = [] } = {}) {
   const format = Buffer.alloc(16)
   format.writeUInt16LE(tag, 0)
@@ -86,7 +85,7 @@ function wav(data, { tag = 1, channels = 1, rate = 48000, bits = 16, align = (ch
   ])
 }
 
-/** An AIFF file; `rate` is the ten bytes of the rate. */
+/** Returns an AIFF file; `rate` is the ten bytes of the rate. */
 function aiff(data, { channels = 1, frames = data.length >> 1, bits = 16, rate = '\x40\x0e\xbb\x80\0\0\0\0\0\0' } = {}) {
   const common = Buffer.alloc(8)
   common.writeUInt16BE(channels, 0)
@@ -98,7 +97,7 @@ function aiff(data, { channels = 1, frames = data.length >> 1, bits = 16, rate =
   return Buffer.concat([latin1('FORM'), be32(inside.length), inside])
 }
 
-/** A page of Ogg with a right checksum. `kind`: 1 goes on, 2 begins, 4 ends. */
+/** Returns an Ogg page with a valid checksum. `kind`: 1 continues, 2 begins, 4 ends. */
 function page(serial, sequence, kind, granule, lacing, content) {
   const header = Buffer.alloc(27 + lacing.length)
   header.write('OggS')
@@ -113,7 +112,7 @@ function page(serial, sequence, kind, granule, lacing, content) {
   return all
 }
 
-/** One packet on as many pages as it needs. */
+/** Yields one packet on as many pages as it needs. */
 function* pages(serial, sequence, kind, packet) {
   const most = 255 * 255
   for (let at = 0; at <= packet.length; at += most) {
@@ -125,7 +124,7 @@ function* pages(serial, sequence, kind, packet) {
   }
 }
 
-/** The packets of an Ogg file with one stream, in order. */
+/** Returns the packets of an Ogg file with one stream, in order. */
 function packets(ogg) {
   const found = []
   let packet = []
@@ -143,20 +142,20 @@ function packets(ogg) {
   return found
 }
 
-/** The head of a FLAC file of 16-bit samples; `isLast`: no other metadata follows. */
+/** Returns the head of a FLAC file of 16-bit samples; `isLast`: no other metadata follows. */
 function flacHead({ rate, channels, block, samples = 0, isLast = true }) {
   const info = new Bits().put(block, 16).put(block, 16).put(0, 24).put(0, 24)
   info.put(rate, 20).put(channels - 1, 3).put(15, 5).put(samples, 36).put(0, 64).put(0, 64)
   return Buffer.concat([latin1('fLaC'), be32((isLast ? 0x80000000 : 0) + 34), info.bytes()])
 }
 
-/** The header of a FLAC frame of 16-bit samples with the rate of its stream, its checksum right. */
+/** Returns the header of a FLAC frame of 16-bit samples at the rate of its stream, with a valid checksum. */
 function flacFrameHead(number, channels, block) {
   const bytes = [0xff, 0xf8, 0x70, ((channels - 1) << 4) | 8, number & 0x7f, (block - 1) >> 8, (block - 1) & 255]
   return Buffer.from([...bytes, crc8(bytes)])
 }
 
-/** A FLAC frame of `subframe`s, one a channel. */
+/** Returns a FLAC frame of one `subframe` per channel. */
 function flacFrame(number, channels, block, subframe) {
   const bits = new Bits()
   for (let channel = 0; channel < channels; channel++) subframe(bits)

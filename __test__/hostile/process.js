@@ -1,7 +1,7 @@
 'use strict'
 
-// What run.js lets run for each trick: healthy sessions that play, and beside them copies of the trick, which are left alone until
-// they end, or are stopped, or closed. Its parent sends what to do; it answers once, and ends by itself.
+// The process of run.js for each trick: healthy sessions that play, and beside them copies of the trick, which run until they end, or are
+// stopped, or closed. Its parent sends what to do; it answers once, and exits by itself.
 
 const { readFileSync, readdirSync, readlinkSync, writeFileSync } = require('node:fs')
 const { setTimeout: sleep } = require('node:timers/promises')
@@ -9,29 +9,29 @@ const { setTimeout: sleep } = require('node:timers/promises')
 const { SpeakerSession } = require('../..')
 const { frames, healthy } = require('../support/healthy')
 
-// Four copies may bring 256 MiB each, and the last fourth is not for them.
+// Four copies may take 256 MiB each, and the last quarter is not for them.
 SpeakerSession.configure({ maxSpoolBytes: 2 ** 31 })
 
 const HEALTHY = 50
 const SETTLE_MS = 400
 const MIDDLE_MS = 100
-/** How long a promise may take that should settle at once. */
+/** The time limit of a promise that should settle at once. */
 const PATIENCE_MS = 10_000
 
-/** The memory that is held, and the most that was held since `forgetPeak`, in MiB. */
+/** Returns the memory of this process, or its peak since `forgetPeak`, in MiB. */
 function memory(field) {
   return Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(readFileSync('/proc/self/status', 'latin1'))[1]) / 1024
 }
 
 const forgetPeak = () => writeFileSync('/proc/self/clear_refs', '5')
 
-/** Open files, sockets not counted: a client keeps some for its next request. */
+/** Counts open files without sockets: a client keeps some for its next request. */
 function files() {
   return readdirSync('/proc/self/fd').filter((fd) => {
     try {
       return !readlinkSync(`/proc/self/fd/${fd}`).startsWith('socket:')
     } catch {
-      return false // the listing's own
+      return false // that of the listing itself
     }
   }).length
 }
@@ -49,7 +49,7 @@ function attack({ audioUrl, more, options }) {
   return { session, ended, message: () => message }
 }
 
-/** How long `act` takes and the playback is over, in ms; `undefined` if that does not come. */
+/** Returns the time until `act` has settled and the playback has ended, in ms; `undefined` if that is too long. */
 async function timed({ ended, session }, act) {
   const begun = performance.now()
   const both = Promise.all([act(session), ended]).then(() => performance.now() - begun)
@@ -71,7 +71,7 @@ async function run({ trick, copies, steady, runMs, limitMs }) {
   let got = []
   let messages = []
   if (trick.audioUrl) {
-    // Left alone.
+    // Until they end.
     const alone = Array.from({ length: copies }, () => attack(trick))
     const wait = trick.expected === 'stopped' ? runMs : limitMs
     const over = await Promise.all(alone.map(({ ended }) => within(ended, wait, 'plays on')))
@@ -81,7 +81,7 @@ async function run({ trick, copies, steady, runMs, limitMs }) {
     }
     got = over.map((outcome) => (outcome === 'plays on' && trick.expected === 'stopped' ? 'stopped' : outcome))
     messages = alone.map((one) => one.message())
-    // Stopped and closed in the middle.
+    // Stopped and closed half-way.
     const begun = Array.from({ length: copies }, () => attack(trick))
     await sleep(MIDDLE_MS)
     settled.push(...(await Promise.all(begun.map((one, n) => timed(one, n % 2 ? close : stop)))))
@@ -102,7 +102,7 @@ async function run({ trick, copies, steady, runMs, limitMs }) {
     got, messages, peak, broken, filesLeft,
     silentMs: Math.max(...heard.map(([silent]) => silent)),
     lateMs: Math.max(...heard.map(([, late]) => late)),
-    // JSON has no `undefined` in lists.
+    // JSON has no `undefined` in arrays.
     settledMs: settled.map((ms) => ms ?? Infinity).reduce((most, ms) => Math.max(most, ms), 0),
     neverSettled: settled.filter((ms) => ms === undefined).length
   }

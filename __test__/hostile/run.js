@@ -1,8 +1,8 @@
 'use strict'
 
-// `npm run test:hostile`: what files and servers can do, and what that does to sessions beside them. `--short` tries a part of it;
-// `--only=<text>` what has that in its name. Runs on Linux, where a process can ask for its own peak of memory. Exit code 1 where
-// one is not as it must be; see docs/testing.md for the columns and the bounds.
+// `npm run test:hostile`: hostile files and servers, and their effect on other sessions. `--short` runs a part of it; `--only=<text>`
+// those with the text in their name. Runs on Linux, where a process can read its own peak of memory. Exit code 1 if one fails; see
+// docs/testing.md for the columns and the limits.
 
 const { fork } = require('node:child_process')
 const { once } = require('node:events')
@@ -15,13 +15,13 @@ const { steady } = require('../support/healthy')
 const { ZEROS, bodies } = require('./bodies')
 const { tricks } = require('./tricks')
 
-/** At once: more than there are threads that decode on two cores. */
+/** Copies at once: more than there are decode threads on two cores. */
 const COPIES = 4
 const MIB = 2 ** 20
-/** What a trick may cost, besides what its copies may hold. */
+/** The limits of a trick, besides the memory of its copies. */
 const MAX_MEMORY = 64
 const HOLDS = 2
-/** Machines are noisy: what is beyond these is tried again, and fails if it is again. */
+/** Limits for a noisy machine: a trick beyond these is tried again, and fails the second time. */
 const MAX_SILENT_MS = 500
 const MAX_SETTLE_MS = 2000
 
@@ -33,14 +33,14 @@ const folder = mkdtempSync(path.join(os.tmpdir(), 'hostile-'))
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
 process.once('SIGINT', () => process.exit(130))
 
-/** Writes a body, of which zeros take no room on the disk, up to `size` MiB. */
+/** Writes a body as a sparse file, up to `size` MiB. */
 function write(name, size = Infinity) {
   const file = path.join(folder, name)
   const fd = openSync(file, 'w')
   let at = 0
   for (const piece of bodies[name]()) {
     const isZeros = piece.buffer === ZEROS.buffer
-    // Without an end, and nothing but zeros to come.
+    // Endless zeros follow.
     if (isZeros && size < Infinity) at = size * MIB
     if (at >= size * MIB) break
     if (!isZeros) writeSync(fd, piece, 0, piece.length, at)
@@ -51,7 +51,7 @@ function write(name, size = Infinity) {
   return file
 }
 
-/** Tries one in a process of its own. */
+/** Runs one in its own process. */
 async function attempt(trick, steadyFiles) {
   const child = fork(path.join(__dirname, 'process.js'), { execArgv: ['--expose-gc'], stdio: ['ignore', 'inherit', 'pipe', 'ipc'] })
   let [log, result] = ['', undefined]
@@ -64,13 +64,13 @@ async function attempt(trick, steadyFiles) {
   return result && code === 0 ? result : { died: signal ?? code, log }
 }
 
-/** What is in a list and how often, unless all of it is the same: `3 × ERR_DECODE, 1 × stopped`. */
+/** Counts the values in a list, unless all are the same: `3 × ERR_DECODE, 1 × stopped`. */
 function counted(list) {
   const times = (one) => list.filter((other) => other === one).length
   return [...new Set(list)].map((one) => (times(one) === list.length ? one : `${times(one)} × ${one}`)).join(', ')
 }
 
-/** What is wrong with it, in words. */
+/** Returns the faults of a result as text. */
 function faults({ expected, holds = HOLDS }, result) {
   if ('died' in result) return [`the process ended (${result.died}) ${result.log.trim().slice(-500)}`]
   const { got, peak, filesLeft, broken, neverSettled } = result

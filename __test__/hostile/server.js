@@ -1,7 +1,7 @@
 'use strict'
 
-// A server that does to its clients what no server should. It runs in a process of its own, so that what it costs is not
-// taken for the addon's; it tells its parent the port, and ends with it.
+// A hostile server. It runs in its own process, so that its CPU and memory are not counted as the addon's; it sends its parent the port,
+// and exits with it.
 
 const { once } = require('node:events')
 const http = require('node:http')
@@ -15,7 +15,7 @@ const DRIP_MS = 100
 const SOUND = () => Buffer.concat([...bodies.wav()])
 const HEAD = 'HTTP/1.1 200 OK\r\nContent-Type: audio/wav\r\n'
 
-/** Writes as fast as the other side takes it, until it goes away. */
+/** Writes as fast as the other side reads, until it disconnects. */
 async function pour(to, pieces) {
   to.on('error', () => {})
   for (const piece of pieces) {
@@ -25,13 +25,13 @@ async function pour(to, pieces) {
       const go = () => resolve(to.off('drain', go).off('close', go))
       to.on('drain', go).on('close', go)
     })
-    // A generator does not wait for anybody, and others are to be served too.
+    // A generator never waits, and other clients need their turn.
     await sleep(0)
   }
   to.end()
 }
 
-/** What is answered in HTTP, by path. */
+/** The HTTP answers, by path. */
 const answers = {
   '/redirect': (request, response) => response.writeHead(302, { location: '/redirect' }).end(),
   '/redirect-file': (request, response) => response.writeHead(302, { location: 'file:///etc/passwd' }).end(),
@@ -52,7 +52,7 @@ const answers = {
   '/long': (request, response) => pour(response.writeHead(200, { 'content-length': 300e6 }), bodies['wav-endless']())
 }
 
-/** What is written into a bare connection, by path. */
+/** The answers as raw bytes, by path. */
 const raw = {
   '/nothing': () => {},
   '/status-only': (socket) => socket.write(`${HEAD}\r\n`),
@@ -124,7 +124,7 @@ async function main() {
   })
   polite.listen(0, '127.0.0.1')
   await once(polite, 'listening')
-  // Every connection ends with its answer here: the next may be for the other half.
+  // Every connection ends after its answer: the next request may be for the other half.
   const server = net.createServer((socket) => {
     socket.on('error', () => {})
     socket.once('data', (data) => {

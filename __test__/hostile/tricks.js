@@ -1,9 +1,9 @@
 'use strict'
 
-// What is tried, and how it must end. Each trick is a body by one way (`file`, `http`) or a path of the server (`server`), and
-// the code of the error, or the outcome; `'stopped'` is what plays until the runner stops it. `short`: also in the short form.
-// `holds`: MiB that a copy may rightly hold, in place of a little more than a spool keeps in memory. `size`: MiB of the file, where the
-// body has no end. `more`: of the request; `options`: of the session.
+// The tricks, and their expected ends. Each is a body from one source (`file`, `http`) or a path of the server (`server`), with the error
+// code or the outcome; `'stopped'` plays until the runner stops it. `short`: also in the short form. `holds`: MiB that a copy may use,
+// instead of a little more than a spool keeps in memory. `size`: MiB of the file, for an endless body. `more`: fields of the request;
+// `options`: options of the session.
 
 const MP4 = ['moov', 'mdat', 'free'].flatMap((kind) => ['0', '1-0', '1-7', '1-63', '1-64', '31', '7'].map((size) => `mp4-${kind}-${size}`))
 const NONE = 'ERR_UNSUPPORTED_FORMAT'
@@ -23,7 +23,7 @@ const tricks = [
   { what: 'Ogg without end', http: 'ogg-endless', expected: 'stopped' },
   { what: 'FLAC without end', http: 'flac-endless', expected: 'stopped' },
   { what: 'ID3v2 of 256 MiB, then MP3', file: 'id3-256m', expected: 'completed' },
-  // What comes without a length may be longer, if it sounds before.
+  // A body without a length may be longer, if it has sound before.
   { what: 'ID3v2 of 256 MiB', http: 'id3-256m', expected: 'ERR_SOURCE_TOO_LARGE', short: true },
   { what: 'a million ID3v2 tags', file: 'id3-chain', expected: 'completed', short: true },
   { what: 'a million ID3v2 tags', http: 'id3-chain', expected: 'completed' },
@@ -71,7 +71,7 @@ const tricks = [
   { what: 'WAV of 32,767 channels without end', http: 'wav-wide', expected: NONE, short: true },
   { what: 'WAV of NaN', file: 'wav-nan', expected: 'completed', more: { gain: 16 } },
   { what: 'WAV of 1e38', file: 'wav-1e38', expected: 'completed', more: { gain: 16 } },
-  // Before any sound.
+  // Without any sound.
   { what: 'WAV chunks without end', http: 'wav-chunks', expected: 'ERR_SOURCE_TOO_LARGE' },
   // Until startTimeoutMs.
   { what: 'a day of a WAV without end skipped', http: 'wav-slow', expected: 'stopped', more: { startMs: 86_400_000 } },

@@ -16,18 +16,18 @@ const { framesOf, hum, listen } = require('../support/agents')
 const { fromNow, isBack, moderator, openRoom, present, publish, speak, until } = require('../support/room')
 const { level } = require('../support/wav')
 
-after(dispose) // or the clients keep the process
+after(dispose) // otherwise the clients keep the process alive
 
 const LIMIT = { timeout: 90_000 }
 const MS = 48
 const WORD_MS = 1500
-/** To what a place in a word can be told by its pitch, at either end. */
+/** The accuracy of a position in a word by its pitch, at either end. */
 const EXACT_MS = 20
-/** Less than a word. What a busy machine leaves out or makes up within is not the output's. */
+/** Less than a word: gaps and concealment within it come from a busy machine, not from the output. */
 const UNNOTICED_MS = 250
 const SPOKEN = 'roomio_audio'
 
-/** A room with an ear, and an agent in it that says a word whatever it is asked. */
+/** Opens a room with an ear, and an agent in it that answers everything with one word. */
 async function openSpeaker(t, { sounds = () => chirpSamples(WORD_MS), output, ...options } = {}) {
   const behind = []
   const room = await openRoom({ after: (close) => behind.push(close) })
@@ -38,14 +38,14 @@ async function openSpeaker(t, { sounds = () => chirpSamples(WORD_MS), output, ..
     output: output ?? ((agentRoom) => new SpeakerAudioOutput({ room: agentRoom })),
     ...options
   })
-  // The agent leaves before its room does, or it waits for that.
+  // The agent leaves before its room is closed, or it would wait for that.
   t.after(async () => {
     for (const close of [agent.close, ...behind]) await close()
   })
   return { ...agent, room, agentRoom: agent.room, told: listen(agent.audio) }
 }
 
-/** Waits until something was heard, and then nothing for 300 ms. */
+/** Waits for sound, and then for 300 ms of silence. */
 async function untilSilent(heard) {
   const isSilent = (from, to) => {
     for (let n = from; n < to; n++) if (Math.abs(heard()[n]) > 0.01) return false
@@ -55,7 +55,7 @@ async function untilSilent(heard) {
   await until(() => isSilent(heard().length - 300 * MS, heard().length), 'it is silent again', 20_000)
 }
 
-test('an agent that answers is heard whole, and each of its segments finishes once', LIMIT, async (t) => {
+test('an answer is heard whole, and each segment finishes once', LIMIT, async (t) => {
   const { session, room, told } = await openSpeaker(t)
   await session.generateReply({ userInput: 'hello' }).waitForPlayout()
   await untilSilent(() => room.ear.heard.get(SPOKEN))
@@ -69,7 +69,7 @@ test('an agent that answers is heard whole, and each of its segments finishes on
   assert.deepEqual(answers.map(({ textContent }) => textContent), ['Hello.', 'One more.'])
 })
 
-test('the voice joins on behalf of the agent, whose session takes it for no user', LIMIT, async (t) => {
+test('the voice joins on behalf of the agent', LIMIT, async (t) => {
   const { session, audio, room } = await openSpeaker(t)
   await session.say('Hello.').waitForPlayout()
   const joined = (await present(room.server)).find(({ identity }) => identity === 'agent-voice')
@@ -82,7 +82,7 @@ test('the voice joins on behalf of the agent, whose session takes it for no user
   await until(async () => (await present(room.server)).every(({ identity }) => identity !== 'agent-voice'), 'it has left')
 })
 
-test('its identity and attributes can be chosen', LIMIT, async (t) => {
+test('identity and attributes can be chosen', LIMIT, async (t) => {
   const output = (room) => new SpeakerAudioOutput({ room, identity: 'bob', attributes: { 'lk.publish_on_behalf': 'other', mood: 'fine' } })
   const { session, room } = await openSpeaker(t, { output })
   await session.say('Hello.').waitForPlayout()
@@ -90,7 +90,7 @@ test('its identity and attributes can be chosen', LIMIT, async (t) => {
   assert.deepEqual(attributes, { 'lk.publish_on_behalf': 'other', mood: 'fine' })
 })
 
-test('an interruption is told with what was heard, to 20 ms, and the next words are heard', LIMIT, async (t) => {
+test('an interruption reports what was heard to 20 ms', LIMIT, async (t) => {
   const { session, audio, room, told } = await openSpeaker(t)
   await session.say('Hello.').waitForPlayout()
   await untilSilent(() => room.ear.heard.get(SPOKEN))
@@ -141,7 +141,7 @@ test('a false interruption loses no word (agents-js 1884)', LIMIT, async (t) => 
   assert.ok(lost.start < EXACT_MS && lost.end < EXACT_MS && lost.within < UNNOTICED_MS, JSON.stringify(lost))
 })
 
-test('a TTS that changes its rate is heard, and does not mute the agent (agents-js 1984)', LIMIT, async (t) => {
+test('a TTS may change its rate (agents-js 1984)', LIMIT, async (t) => {
   const sounds = () => [...framesOf(hum(440, 500, 24000), { rate: 24000 }), ...framesOf(hum(880, 500))]
   const { session, room, told } = await openSpeaker(t, { sounds })
   for (let n = 0; n < 2; n++) await session.say('Hello.').waitForPlayout()
@@ -151,7 +151,7 @@ test('a TTS that changes its rate is heard, and does not mute the agent (agents-
   await until(() => hears(440) && hears(880), 'both are heard')
 })
 
-test('a room that is lost ends the segment, and the next one is heard there (agents-js 2065)', LIMIT, async (t) => {
+test('a lost room ends the segment, and the next one is heard (agents-js 2065)', LIMIT, async (t) => {
   const { session, audio, room, told } = await openSpeaker(t)
   await session.say('Hello.').waitForPlayout()
   const handle = session.say('Hello.')
@@ -167,7 +167,7 @@ test('a room that is lost ends the segment, and the next one is heard there (age
   assert.ok(missing(heard(), WORD_MS).end < EXACT_MS)
 })
 
-test('an output that takes the place of another is heard (agents-js 2040)', LIMIT, async (t) => {
+test('an output that replaces another is heard (agents-js 2040)', LIMIT, async (t) => {
   const { session, audio, agentRoom, room, told } = await openSpeaker(t)
   await session.say('Hello.').waitForPlayout()
   const other = new SpeakerAudioOutput({ room: agentRoom, identity: 'other', output: { trackNames: { 0: 'other' } } })
@@ -201,7 +201,7 @@ test('in front of an AudioSource it speaks as the agent itself', LIMIT, async (t
   assert.equal(told.length, 4, 'it settles though nobody takes the frames')
 })
 
-test('a background is heard beside the voice, lower while that speaks, and again after the room was lost', LIMIT, async (t) => {
+test('a background is ducked under the voice, and returns after a reconnect', LIMIT, async (t) => {
   const { session, audio, room } = await openSpeaker(t, { sounds: () => hum(440, 2000) })
   async function* steady() {
     for (;;) yield* framesOf(hum(880, 1000))
@@ -229,7 +229,7 @@ test('a background is heard beside the voice, lower while that speaks, and again
   await until(() => again().some((sample) => Math.abs(sample) > 0.01), 'the ambient sound is heard again')
 })
 
-test('a loop that a cut-off room dropped goes on when the room is won back, and not if it was stopped meanwhile', LIMIT, async (t) => {
+test('a dropped loop continues after a reconnect unless it was stopped', LIMIT, async (t) => {
   const room = await openRoom(t)
   const { session, told } = speak(t, room, { onReconnect: 'drop' })
   await publish(session, room)

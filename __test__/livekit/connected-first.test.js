@@ -1,6 +1,6 @@
 'use strict'
 
-// Nothing is told to have started before the room is.
+// `connected` is emitted before any `started`.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
@@ -19,7 +19,7 @@ for (const publish of ['connect', 'lazy']) {
       const output = { type: 'livekit', clock: undefined, url: room.server.url, publish, token: () => room.token(`speaker-${n}`) }
       const { session, told } = open(t, { output })
       const connecting = session.connect()
-      // Into the join at other moments.
+      // At different moments of the join.
       if (n % 3) await sleep(n * 4)
       const playing = [0, 1].map((trackId) => session.playAudio({ audio: tone(440, 100), trackId, stopOther: false }))
       await Promise.all([connecting, ...playing])

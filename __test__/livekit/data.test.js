@@ -1,6 +1,6 @@
 'use strict'
 
-// Data that a session sends to others in its room, and hears of them.
+// Data that a session sends to others in its room, and receives from them.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -15,16 +15,16 @@ const { open } = require('../support/session')
 const { tone, windows } = require('../support/wav')
 const { Wire } = require('../support/wire')
 
-after(dispose) // or the ears keep the process
+after(dispose) // otherwise the ears keep the process alive
 
 const LIMIT = { timeout: 90_000 }
 const MAY_SEND = { grants: { canPublishData: true } }
 const LARGEST = 15 * 1024
 
-/** The data channels of an offer (RFC 8841). */
+/** Matches the data channels of an offer (RFC 8841). */
 const CHANNELS = /m=application /
 
-/** Somebody who sends data, and keeps what comes: "text topic reliable". */
+/** Joins a participant that sends data, and collects what it receives: "text topic reliable". */
 async function talker(room) {
   const ear = await room.join(MAY_SEND)
   const got = []
@@ -33,7 +33,7 @@ async function talker(room) {
   return { ...ear, got, send }
 }
 
-/** What a session is told of data: "text topic reliable". */
+/** Collects the data events of a session: "text topic reliable". */
 function listen(session) {
   const got = []
   session.on('data', ({ payload, topic, reliable }) => got.push(words(payload, topic, reliable)))
@@ -72,7 +72,7 @@ for (const publish of ['connect', 'lazy']) {
   }
 }
 
-test('data goes between two sessions, to those who are named', LIMIT, async (t) => {
+test('data reaches only the named sessions', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const sessions = ['one', 'two', 'three'].map((identity) => {
     const token = () => room.token(identity)
@@ -82,7 +82,7 @@ test('data goes between two sessions, to those who are named', LIMIT, async (t) 
   const heard = sessions.map(listen)
   await Promise.all(sessions.map((session) => session.connect()))
   await until(() => two.participants().length === 2 && three.participants().length === 2, 'all are there')
-  // A server drops what comes before the channel that it is to go out by is open.
+  // A server drops data that arrives before the receiver's channel is open.
   await until(async () => {
     await one.sendData('ready?')
     return heard[1].length > 0 && heard[2].length > 0
@@ -98,7 +98,7 @@ test('data goes between two sessions, to those who are named', LIMIT, async (t) 
   assert.deepEqual(heard[0], [], 'nobody hears themselves')
 })
 
-test('a thousand packets come in order, and large ones whole', LIMIT, async (t) => {
+test('a thousand packets arrive in order, and large ones whole', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const other = await talker(room)
   const { session } = speak(t, room)
@@ -113,7 +113,7 @@ test('a thousand packets come in order, and large ones whole', LIMIT, async (t) 
   await until(() => heard.length === 1000, 'the session gets all')
   assert.deepEqual(heard, expected)
 
-  // More than the transport holds at once.
+  // More than the transport buffers.
   const large = Array.from({ length: 20 }, (_, n) => String.fromCharCode(97 + n).repeat(LARGEST))
   await Promise.all(large.map((text) => session.sendData(text)))
   await until(() => other.got.length === 1020, 'the other gets the large ones')
@@ -123,7 +123,7 @@ test('a thousand packets come in order, and large ones whole', LIMIT, async (t) 
   assert.deepEqual(heard.slice(1000), large.map((text) => words(text, undefined, true)))
 })
 
-test('what the server itself sends has no identity', LIMIT, async (t) => {
+test('data from the server has no identity', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const { session } = speak(t, room)
   const heard = []
@@ -136,7 +136,7 @@ test('what the server itself sends has no identity', LIMIT, async (t) => {
   assert.deepEqual(heard[0], [null, 'server', 'notice'])
 })
 
-test('nothing is asked of the server where nobody uses data', LIMIT, async (t) => {
+test('without use of data there is no data channel', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const other = await talker(room)
   const wire = await Wire.open(room.server.url, t)
@@ -152,7 +152,7 @@ test('nothing is asked of the server where nobody uses data', LIMIT, async (t) =
   await until(() => other.got.length === 1, 'the other gets it')
 })
 
-test('whoever begins to listen hears what comes from then on, however often', LIMIT, async (t) => {
+test('a listener receives data from its subscription on', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const other = await talker(room)
   const { session } = speak(t, room)
@@ -162,15 +162,15 @@ test('whoever begins to listen hears what comes from then on, however often', LI
     session[listen]('data', ({ payload }) => heard.push(String(payload)))
     await until(async () => {
       await other.send(listen)
-      return heard.length > 0 // perhaps what was sent before it
+      return heard.length > 0 // perhaps earlier data
     }, `it is heard by ${listen}`)
     session.removeAllListeners()
-    // Told to nobody.
+    // Nobody listens.
     await other.send('unheard')
   }
 })
 
-test('data comes and goes while sound does, and both are whole', LIMIT, async (t) => {
+test('data and sound are both complete', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const other = await talker(room)
   room.ear = other
@@ -193,7 +193,7 @@ for (const [what, forMs, breaks] of [
   }],
   ['the server starts anew', 0, (_, server) => server.restart()]
 ]) {
-  test(`data goes on after ${what}`, LIMIT, async (t) => {
+  test(`data continues after ${what}`, LIMIT, async (t) => {
     const room = await openEmptyRoom(t)
     const wire = await Wire.open(room.server.url, t)
     const { session } = speak(t, room, { url: wire.url })
@@ -202,12 +202,12 @@ for (const [what, forMs, breaks] of [
     await session.connect()
     await session.sendData('before')
     await until(() => other.got.length === 1, 'it comes before')
-    const playing = session.playAudio({ audio: tone(440, 60_000) }) // so that a loss is noticed
+    const playing = session.playAudio({ audio: tone(440, 60_000) }) // so that the loss is detected
     await once(session, 'started')
     const lost = once(session, 'reconnecting')
     const back = once(session, 'reconnected')
     await breaks(wire, room.server)
-    const handed = Array.from({ length: 20 }, (_, n) => session.sendData(`cut ${n}`)) // perhaps to the transport that is cut
+    const handed = Array.from({ length: 20 }, (_, n) => session.sendData(`cut ${n}`)) // perhaps on the transport that is cut
     await lost
     const during = session.sendData('during')
     await sleep(forMs)
@@ -231,7 +231,7 @@ for (const [what, forMs, breaks] of [
   })
 }
 
-test('what is sent before a room is joined arrives once it is, and before it is left', LIMIT, async (t) => {
+test('data sent before joining and before leaving arrives', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const other = await talker(room)
   const { session } = speak(t, room)
@@ -242,7 +242,7 @@ test('what is sent before a room is joined arrives once it is, and before it is 
   assert.deepEqual(other.got, ['first - true'])
 })
 
-test('a token without the grant is refused, and all else goes on', LIMIT, async (t) => {
+test('without the grant data is refused', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const token = () => room.token('speaker', { canPublish: true, canPublishData: false })
   const { session } = open(t, { output: { type: 'livekit', clock: undefined, url: room.server.url, token } })
@@ -260,7 +260,7 @@ test('a token without the grant is refused, and all else goes on', LIMIT, async 
   await until(() => other.got.length > 0, 'it comes')
 })
 
-test('whatever is sent settles, and no more than a megabyte waits', LIMIT, async (t) => {
+test('every send settles, and a megabyte may wait', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const { session } = speak(t, room)
   const payload = Buffer.alloc(LARGEST)
@@ -277,7 +277,7 @@ test('whatever is sent settles, and no more than a megabyte waits', LIMIT, async
   await assert.rejects(nowhere.sendData('x'), { code: 'ERR_JOIN_FAILED' })
 })
 
-test('wrong arguments, and other outputs, are refused', async (t) => {
+test('invalid arguments and other outputs are refused', async (t) => {
   const { session } = open(t)
   await assert.rejects(session.sendData('x'), { code: 'ERR_UNSUPPORTED_OPERATION' })
   session.on('data', () => {})
@@ -294,7 +294,7 @@ test('wrong arguments, and other outputs, are refused', async (t) => {
   assert.equal(room.connection, 'new')
 })
 
-test('data goes both ways with a server that sends over a connection of its own', LIMIT, async (t) => {
+test('data works with two peer connections', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const other = await talker(room)
   const wire = await Wire.open(room.server.url, t)
@@ -313,7 +313,7 @@ test('data goes both ways with a server that sends over a connection of its own'
   await until(() => heard.includes(words('fast', undefined, false)), 'and the lossy one')
 })
 
-test('a session hears data and a voice at once, and speaks', LIMIT, async (t) => {
+test('receives data and a voice while speaking', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const [one, two] = ['one', 'two'].map((identity) => {
     const token = () => room.token(identity)
@@ -333,7 +333,7 @@ test('a session hears data and a voice at once, and speaks', LIMIT, async (t) =>
   voice.destroy()
 })
 
-test('on a wire that loses and delays, reliable packets come in order', LIMIT, async (t) => {
+test('reliable packets arrive in order despite loss', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const other = await talker(room)
   const wire = await Wire.open(room.server.url, t)

@@ -1,6 +1,6 @@
 'use strict'
 
-// What docs/operations.md says of descriptors, counted in a process of its own.
+// The descriptors of docs/operations.md, counted in their own process.
 
 const assert = require('node:assert/strict')
 const os = require('node:os')
@@ -10,10 +10,10 @@ const { run } = require('../support/process')
 const { openEmptyRoom } = require('../support/room')
 
 const ROOMS = 5
-/** For the process, once. */
+/** Those of the process. */
 const MOST = 10 + 4 * os.availableParallelism()
 
-test('a process takes ten descriptors and four for each core, a session none, a room two, and all are given back', { skip: process.platform !== 'linux' }, async (t) => {
+test('descriptors per process, core, session and room', { skip: process.platform !== 'linux' }, async (t) => {
   const room = await openEmptyRoom(t)
   const tokens = await Promise.all(Array.from({ length: ROOMS }, (_, n) => room.token(`speaker-${n}`)))
   const { code, out, err } = await run(t, `
@@ -21,7 +21,7 @@ test('a process takes ten descriptors and four for each core, a session none, a 
     const { setTimeout: sleep } = require('node:timers/promises')
     const count = () => readdirSync('/proc/self/fd').length
     const before = count()
-    /** How many there are more than before, once it is so many. */
+    /** Returns the number of additional descriptors, once it is the expected one. */
     const settled = async (expected) => {
       for (let n = 0; n < 500 && count() - before !== expected; n++) await sleep(20)
       return count() - before

@@ -1,6 +1,6 @@
 'use strict'
 
-// A track's first playback waits for who is to hear it, and for nobody else.
+// A track's first playback waits for its listeners, and for nobody else.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -12,33 +12,33 @@ const { dispose } = require('@livekit/rtc-node')
 const { openEmptyRoom, openRoom, speak, until } = require('../support/room')
 const { level, tone } = require('../support/wav')
 
-after(dispose) // or the ear keeps the process
+after(dispose) // otherwise the ear keeps the process alive
 
-/** Whole periods of the tone are in each 10 ms. */
+/** Each 10 ms contain whole periods of the tone. */
 const HZ = 500
 const WINDOW = 480
 const PLAYED_MS = 600
-/** What of it the buffer of an ear may swallow on a busy machine. Where nobody was waited for, 180 ms were lost in the median. */
+/** The part that an ear's buffer may drop on a busy machine. Without waiting, the median loss was 180 ms. */
 const TOLERANCE_MS = 100
-/** Longer than the test's own limit: who waits for that has failed. */
+/** Longer than the test's own limit: waiting for it fails the test. */
 const FOR_EVER_MS = 3_600_000
 const LIMIT = { timeout: 60_000 }
 
-/** For how long the tone is in samples at 48 kHz, in ms. */
+/** Returns the duration of the tone in samples at 48 kHz, in ms. */
 function heardMs(samples) {
   let windows = 0
   for (let at = 0; at + WINDOW <= samples.length; at += WINDOW) windows += level(samples, at, at + WINDOW, HZ) > 0.15 ? 1 : 0
   return windows * 10
 }
 
-/** Fails if an ear does not hear the tone whole on a track. */
+/** Asserts that an ear hears the whole tone on a track. */
 async function assertWhole({ ear }, name) {
   const ms = () => heardMs(ear.heard.get(name) ?? [])
   const isWhole = () => ms() >= PLAYED_MS - TOLERANCE_MS
   await until(isWhole, '', 2000).catch(() => assert.fail(`${ms()} of ${PLAYED_MS} ms were heard on ${name}`))
 }
 
-/** What was told of who listens. */
+/** Returns the events about listeners. */
 function listeners(session) {
   const told = []
   session.on('subscribed', ({ trackId, identity }) => told.push([trackId, identity]))
@@ -58,7 +58,7 @@ test('the first playback on a track is heard whole', LIMIT, async (t) => {
   assert.deepEqual(told.sort(([a], [b]) => a - b), expected)
 })
 
-test('two first playbacks at once are both heard whole', LIMIT, async (t) => {
+test('two first playbacks are both heard whole', LIMIT, async (t) => {
   const room = await openRoom(t)
   const { session } = speak(t, room, { publish: 'lazy', subscribeTimeoutMs: FOR_EVER_MS })
   const request = (trackId) => ({ audio: tone(HZ, PLAYED_MS), trackId, stopOther: false })
@@ -66,20 +66,20 @@ test('two first playbacks at once are both heard whole', LIMIT, async (t) => {
   for (const name of ['track_3', 'track_4']) await assertWhole(room, name)
 })
 
-test('an empty room waits for nobody', LIMIT, async (t) => {
+test('does not wait in an empty room', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const { session } = speak(t, room, { subscribeTimeoutMs: FOR_EVER_MS })
   assert.equal((await session.playAudio({ audio: tone(HZ, 100), trackId: 5 })).durationMs, 100)
 })
 
-test('who can see a room and is not seen in it is not waited for', LIMIT, async (t) => {
+test('does not wait for hidden participants', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   await room.join({ isDeaf: true, grants: { hidden: true } })
   const { session } = speak(t, room, { subscribeTimeoutMs: FOR_EVER_MS })
   assert.equal((await session.playAudio({ audio: tone(HZ, 100), trackId: 5 })).durationMs, 100)
 })
 
-test('who never listens is waited for as long as is set', LIMIT, async (t) => {
+test('waits for subscribeTimeoutMs at most', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   await room.join({ isDeaf: true })
   const subscribeTimeoutMs = 700
@@ -95,21 +95,21 @@ test('who never listens is waited for as long as is set', LIMIT, async (t) => {
   assert.deepEqual(told, [])
 })
 
-test("startWhen 'published' waits for nobody", LIMIT, async (t) => {
+test("startWhen 'published' does not wait", LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   await room.join({ isDeaf: true })
   const { session } = speak(t, room, { startWhen: 'published', subscribeTimeoutMs: FOR_EVER_MS })
   assert.equal((await session.playAudio({ audio: tone(HZ, 100), trackId: 5 })).durationMs, 100)
 })
 
-test('connecting waits for nobody', LIMIT, async (t) => {
+test('connecting does not wait for listeners', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   await room.join({ isDeaf: true })
   const { session } = speak(t, room, { subscribeTimeoutMs: FOR_EVER_MS })
   await session.connect()
 })
 
-test('who leaves is not waited for', LIMIT, async (t) => {
+test('does not wait for one who left', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const deaf = await room.join({ isDeaf: true })
   const { session, told } = speak(t, room, { subscribeTimeoutMs: FOR_EVER_MS })
@@ -121,7 +121,7 @@ test('who leaves is not waited for', LIMIT, async (t) => {
   assert.equal((await playing).durationMs, 100)
 })
 
-test('who listens is not named where there are others', LIMIT, async (t) => {
+test('listeners are not named when there are others', LIMIT, async (t) => {
   const room = await openRoom(t)
   await room.join()
   const { session } = speak(t, room)

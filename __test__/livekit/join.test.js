@@ -1,6 +1,6 @@
 'use strict'
 
-// Joining a room and leaving it: once, politely, and with a code when it fails.
+// Joining and leaving a room: once, cleanly, and with an error code when it fails.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -19,7 +19,7 @@ const { open } = require('../support/session')
 const { openEmptyRoom, openRoom, speak, until } = require('../support/room')
 const { tone } = require('../support/wav')
 
-after(dispose) // or the ear keeps the process
+after(dispose) // otherwise the ear keeps the process alive
 
 test('plays during a join share it', async (t) => {
   const room = await openRoom(t)
@@ -30,7 +30,7 @@ test('plays during a join share it', async (t) => {
   assert.equal(told[0].type, 'connected')
 })
 
-test("a room's server is the caller's own: `network` is for sources alone", async (t) => {
+test('`network` does not apply to rooms', async (t) => {
   const room = await openRoom(t)
   const output = { type: 'livekit', clock: undefined, url: room.server.url, token: () => room.token('speaker') }
   const { session } = open(t, { output, network: 'public' })
@@ -42,7 +42,7 @@ test('joining starts no other process', { skip: process.platform === 'win32' }, 
   const room = await openEmptyRoom(t)
   const bin = mkdtempSync(path.join(os.tmpdir(), 'speaker-session-bin-'))
   const started = path.join(bin, 'started')
-  // What crates ask which system this is, for servers that want to know.
+  // The programs that crates start to identify the system, for servers that want to know.
   for (const name of ['getconf', 'lsb_release', 'sw_vers', 'uname']) {
     writeFileSync(path.join(bin, name), `#!/bin/sh\necho ${name} >> ${started}\n`, { mode: 0o755 })
   }
@@ -57,7 +57,7 @@ test('joining starts no other process', { skip: process.platform === 'win32' }, 
   assert.ok(!existsSync(started), existsSync(started) && readFileSync(started, 'utf8'))
 })
 
-test('close leaves at once, also while joining', async (t) => {
+test('close leaves at once while joining', async (t) => {
   const room = await openRoom(t)
   const { session } = speak(t, room)
   await session.playAudio({ audio: tone(440, 100) })
@@ -72,7 +72,7 @@ test('close leaves at once, also while joining', async (t) => {
   assert.equal((await playing).reason, 'closed')
 })
 
-test('close while joining leaves nobody behind', async (t) => {
+test('close while joining leaves no participant', async (t) => {
   const room = await openEmptyRoom(t)
   for (let n = 0; n < 100; n++) {
     const token = await room.token(`hasty-${n}`)
@@ -82,12 +82,12 @@ test('close while joining leaves nobody behind', async (t) => {
     await sleep(2 + (n % 12))
     await session.close()
   }
-  // What the room itself says to who joins: server 1.11.0 may list for ever whom it has crossed out.
+  // As a new participant sees the room: the list of server 1.11.0 may keep removed ones for ever.
   const ear = await room.join()
   await until(() => ear.room.remoteParticipants.size === 0, 'they are gone')
 })
 
-/** A token that was good until a minute ago. */
+/** Returns a token that expired a minute ago. */
 function expired({ server, name }) {
   const access = new AccessToken(server.key, server.secret, { identity: 'late', ttl: -60 })
   access.addGrant({ roomJoin: true, room: name })

@@ -1,6 +1,6 @@
 'use strict'
 
-// What is heard of the last sound before a session closes, and how long closing takes for it.
+// How much of the last sound is heard before a session closes, and how long closing takes.
 
 const assert = require('node:assert/strict')
 const { after, test } = require('node:test')
@@ -12,12 +12,12 @@ const { marked, missing } = require('../support/marked')
 const { fromNow, openRoom, present, publish, speak, until } = require('../support/room')
 const { tone } = require('../support/wav')
 
-after(dispose) // or the ear keeps the process
+after(dispose) // otherwise the ear keeps the process alive
 
-/** More than the edges of a window that is measured by, less than a frame. */
+/** More than the edge of a measuring window, less than a frame. */
 const NOTHING_MS = 15
 
-test('the last sound is heard to its end, though the session closes at once', async (t) => {
+test('the last sound is heard to its end', async (t) => {
   for (let round = 0; round < 5; round++) {
     const room = await openRoom(t)
     const { session } = speak(t, room)
@@ -25,13 +25,13 @@ test('the last sound is heard to its end, though the session closes at once', as
     const heard = fromNow(room.ear, 'speaker')
     await session.playAudio({ audio: marked(500) })
     await session.close()
-    // The ear has a queue of its own.
+    // The ear has its own queue.
     await until(() => missing(heard()).last < NOTHING_MS, `round ${round}: it is heard to its end`)
     assert.equal((await present(room.server)).length, 1, 'only the ear is in the room')
   }
 })
 
-test('closing waits for lingerMs after the last sound, and not after silence', async (t) => {
+test('closing waits for lingerMs after sound only', async (t) => {
   const room = await openRoom(t)
   const { session } = speak(t, room, { lingerMs: 2000 })
   await publish(session, room)
@@ -61,7 +61,7 @@ test('closing does not outlast the room', async (t) => {
   assert.ok(performance.now() - begun < 5000)
 })
 
-test('a session that is not waited for says its last words too', async (t) => {
+test('the last sound is heard without awaiting close', async (t) => {
   const room = await openRoom(t)
   const { session } = speak(t, room)
   await publish(session, room)

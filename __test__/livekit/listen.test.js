@@ -1,6 +1,6 @@
 'use strict'
 
-// What a session hears of others, and how it plays what they say. They speak by LiveKit's own client.
+// Voices of others that a session hears and plays. They speak with LiveKit's own client.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -14,24 +14,24 @@ const { Talker, hum, listenTo, soundingMs } = require('../support/talker')
 const { tone } = require('../support/wav')
 const { Wire } = require('../support/wire')
 
-after(dispose) // or the clients keep the process
+after(dispose) // otherwise the clients keep the process alive
 
 const LIMIT = { timeout: 90_000 }
 const VOICE = { identity: 'talker', format: 'f32' }
 
-/** Waits until a voice that is read was heard for so long at this frequency. */
+/** Waits until a voice was heard for so long at this frequency. */
 function hears(heard, hz, ms = 300, fromFrame = 0) {
   return until(() => soundingMs(heard.samples(fromFrame), hz) >= ms, `${hz} Hz is heard for ${ms} ms`)
 }
 
-/** Says a tone again and again until that is heard, as a call is answered at some time. */
+/** Repeats a tone until it is heard, because subscribing takes a while. */
 async function saysUntilHeard(talker, heard, hz) {
   const from = heard.frames.length
   for (let n = 0; n < 40 && soundingMs(heard.samples(from), hz) < 200; n++) await talker.say(hum(hz, 300))
   assert.ok(soundingMs(heard.samples(from), hz) >= 200, `${hz} Hz is heard`)
 }
 
-test('what somebody says is heard whole, with its times', LIMIT, async (t) => {
+test('a voice is heard whole, with its times', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const talker = await Talker.join(t, room)
   const { session } = speak(t, room)
@@ -39,7 +39,7 @@ test('what somebody says is heard whole, with its times', LIMIT, async (t) => {
   const heard = listenTo(voice)
   await session.connect()
   await saysUntilHeard(talker, heard, 440)
-  await talker.say(hum(440, 500)) // until the ear knows how late packets are
+  await talker.say(hum(440, 500)) // until the delay has adapted
   const from = heard.frames.length
   await talker.say(hum(880, 2000))
   await talker.say(hum(1320, 300))
@@ -55,7 +55,7 @@ test('what somebody says is heard whole, with its times', LIMIT, async (t) => {
   assert.ok(receivedPackets >= 100 && lostPackets === 0 && delayMs > 0, JSON.stringify(voice.stats()))
 })
 
-test('frames come as they are asked for', LIMIT, async (t) => {
+test('frames have the requested format', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const talker = await Talker.join(t, room)
   const { session } = speak(t, room)
@@ -71,7 +71,7 @@ test('frames come as they are asked for', LIMIT, async (t) => {
   for (let at = 0; at < last.length; at += 4) assert.equal(last.readInt16LE(at), last.readInt16LE(at + 2), 'a mono voice is on both sides')
 })
 
-test('who is listened to may come, go, and come again', LIMIT, async (t) => {
+test('a speaker may leave and return', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const { session } = speak(t, room)
   await session.connect()
@@ -87,7 +87,7 @@ test('who is listened to may come, go, and come again', LIMIT, async (t) => {
   assert.deepEqual(heard.errors, [])
 })
 
-test('a track is chosen by its name, and else the microphone', LIMIT, async (t) => {
+test('selects a track by name, or the microphone', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const shared = await Talker.join(t, room, { identity: 'two', name: 'a', source: TrackSource.SOURCE_SCREENSHARE_AUDIO })
   const { session } = speak(t, room)
@@ -103,7 +103,7 @@ test('a track is chosen by its name, and else the microphone', LIMIT, async (t) 
   assert.equal(soundingMs(any.samples(), 1320), 0)
 })
 
-test('nothing is subscribed that nobody listens to', LIMIT, async (t) => {
+test('subscribes only to what is listened to', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const wire = await Wire.open(room.server.url, t)
   const talker = await Talker.join(t, room)
@@ -126,7 +126,7 @@ test('nothing is subscribed that nobody listens to', LIMIT, async (t) => {
   await saysUntilHeard(talker, again, 440)
 })
 
-test('many are listened to at once, while the session speaks', LIMIT, async (t) => {
+test('listens to many while speaking', LIMIT, async (t) => {
   const room = await openRoom(t)
   const { session } = speak(t, room)
   await publish(session, room)
@@ -141,7 +141,7 @@ test('many are listened to at once, while the session speaks', LIMIT, async (t) 
   await until(() => soundingMs(said(), 500) >= 3800, 'what it says meanwhile is heard')
 })
 
-test('a token that does not allow it is told, and nothing else is lost', LIMIT, async (t) => {
+test('without the grant listening fails alone', LIMIT, async (t) => {
   const room = await openRoom(t)
   const talker = await Talker.join(t, room)
   const { session } = speak(t, room, { token: () => room.token('speaker', { canSubscribe: false }) })
@@ -157,7 +157,7 @@ test('a token that does not allow it is told, and nothing else is lost', LIMIT, 
   assert.equal((await session.playAudio({ audio: tone(440, 100) })).outcome, 'completed')
 })
 
-test('a session that closes ends its voices, and one that is destroyed ends alone', LIMIT, async (t) => {
+test('closing ends all voices, destroying only one', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const { session } = speak(t, room)
   const [one, other] = [session.listen(VOICE), session.listen(VOICE)]
@@ -171,7 +171,7 @@ test('a session that closes ends its voices, and one that is destroyed ends alon
   assert.throws(() => session.listen(VOICE), { code: 'ERR_CLOSED' })
 })
 
-test('wrong arguments are refused', LIMIT, async (t) => {
+test('invalid arguments are refused', LIMIT, async (t) => {
   const memory = open(t).session
   assert.throws(() => memory.listen(VOICE), { code: 'ERR_UNSUPPORTED_OPERATION' })
   const { session } = speak(t, await openEmptyRoom(t))
@@ -184,7 +184,7 @@ test('wrong arguments are refused', LIMIT, async (t) => {
   }
 })
 
-test('a room that is won back is listened to as before', LIMIT, async (t) => {
+test('listening continues after a reconnect', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const wire = await Wire.open(room.server.url, t)
   const talker = await Talker.join(t, room)
@@ -203,7 +203,7 @@ test('a room that is won back is listened to as before', LIMIT, async (t) => {
   wire.mend()
   await until(() => reconnected() === 2, 'it is back', 30_000)
   await saysUntilHeard(talker, heard, 1320)
-  // Whom it listened to has left, and somebody else is listened to while the room is away.
+  // Its speaker leaves, and it listens to another one while the room is lost.
   wire.cut()
   const other = await Talker.join(t, room, { identity: 'other', name: 'other' })
   const another = listenTo(session.listen({ ...VOICE, identity: 'other' }))
@@ -211,7 +211,7 @@ test('a room that is won back is listened to as before', LIMIT, async (t) => {
   await saysUntilHeard(other, another, 660)
 })
 
-test('what gets lost on the way is heard from copies, and a long way only delays', LIMIT, async (t) => {
+test('copies repair loss, and latency only delays', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const wire = await Wire.open(room.server.url, t)
   const talker = await Talker.join(t, room)
@@ -233,7 +233,7 @@ test('what gets lost on the way is heard from copies, and a long way only delays
   assert.ok(concealedMs < 1000, `${concealedMs} ms are made up`)
 })
 
-test('a voice is played into another room, louder and softer, until it ends', LIMIT, async (t) => {
+test('plays a voice into another room', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const hall = await (async () => ({ ...roomOn(t, room.server) }))()
   const ear = await hall.join()

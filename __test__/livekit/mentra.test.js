@@ -1,6 +1,6 @@
 'use strict'
 
-// The cloud's two seams in a real room: a phone that listens and whose microphone is handed on, and what leaves the room when.
+// The two classes for the cloud in a real room: a phone that listens and whose microphone is passed on, and when they leave the room.
 
 const assert = require('node:assert/strict')
 const { after, test } = require('node:test')
@@ -15,11 +15,11 @@ const { fromNow, moderator, openEmptyRoom, openRoom, present, publishings, until
 const { serve } = require('../support/server')
 const { tone, windows } = require('../support/wav')
 
-after(dispose) // or the phones keep the process
+after(dispose) // otherwise the phones keep the process alive
 
 const LIMIT = { timeout: 90_000 }
 
-/** Sounds of apps, by their pitch and length: `/440/3000.wav`. */
+/** Serves sounds of apps by pitch and length: `/440/3000.wav`. */
 async function apps(t) {
   const url = await serve(t, (request, response) => {
     const [, hz, ms] = request.url.match(/^\/(\d+)\/(\d+)\.wav/) ?? []
@@ -29,28 +29,28 @@ async function apps(t) {
   return { url, network: { allow: [new URL(url).host] } }
 }
 
-/** The user of a room, as the cloud has its session, with the environment of that. */
+/** Returns the user's session of a room as the cloud has it, with its environment. */
 function user(t, room) {
   const { url, key, secret } = room.server
   environment(t, { LIVEKIT_URL: url, LIVEKIT_API_KEY: key, LIVEKIT_API_SECRET: secret })
   return userSession({ liveKitManager: { getUrl: () => url, getRoomName: () => room.name } })
 }
 
-/** Whether a pitch was heard for so long on a track. */
+/** Returns true if a pitch was heard for so long on a track. */
 const hears = (ear, hz, ms, track = 'speaker') => windows(ear.heard.get(track) ?? [], hz).length * 100 >= ms
 
-/** Who speaks in a room. */
+/** Returns the speakers in a room. */
 async function speakers({ server }) {
   return (await present(server)).map(({ identity }) => identity).filter((identity) => !identity.startsWith('ear-'))
 }
 
-/** Makes the engine look for what nobody holds. */
+/** Runs the garbage collector. */
 function collect() {
   v8.setFlagsFromString('--expose-gc')
   return vm.runInNewContext('gc')()
 }
 
-test('the manager joins once, as somebody of its own, and what overlaps is heard together', LIMIT, async (t) => {
+test('the manager joins once and mixes overlapping sounds', LIMIT, async (t) => {
   const room = await openRoom(t)
   const { url, network } = await apps(t)
   const { session, relayed } = user(t, room)
@@ -71,7 +71,7 @@ test('the manager joins once, as somebody of its own, and what overlaps is heard
   assert.equal(publishings(room.ear, 'speaker'), 1)
 })
 
-test('a room in which nothing plays is left, and joined again', LIMIT, async (t) => {
+test('leaves an idle room and joins again', LIMIT, async (t) => {
   const room = await openRoom(t)
   const { url, network } = await apps(t)
   const { session, relayed } = user(t, room)
@@ -84,7 +84,7 @@ test('a room in which nothing plays is left, and joined again', LIMIT, async (t)
   await until(() => hears(room.ear, 880, 200), 'the next one is heard')
 })
 
-test("a command's token joins the room, where no keys are known", LIMIT, async (t) => {
+test("joins with a command's token without keys", LIMIT, async (t) => {
   const room = await openRoom(t)
   const { url, network } = await apps(t)
   const { session } = user(t, room)
@@ -122,15 +122,15 @@ const HOLDERS = {
   }
 }
 
-/** Is over when a session is in the room, and holds nothing of it from then on. */
+/** Resolves when a session is in the room, and keeps no reference to it. */
 async function held(t, room, make) {
   const session = await make(t, room, await apps(t))
   await until(async () => (await speakers(room)).length === 1, 'somebody is in the room')
-  assert.equal(session.userId, 'user@example.com') // held until here
+  assert.equal(session.userId, 'user@example.com') // referenced until here
 }
 
 for (const [what, make] of Object.entries(HOLDERS)) {
-  test(`a session that nobody holds any more leaves its room, though nobody disposes of it: ${what}`, LIMIT, async (t) => {
+  test(`a collected session leaves its room: ${what}`, LIMIT, async (t) => {
     const room = await openRoom(t)
     await held(t, room, make)
     await until(async () => {
@@ -140,7 +140,7 @@ for (const [what, make] of Object.entries(HOLDERS)) {
   })
 }
 
-/** A client that is connected to a room, and what came of it. */
+/** Connects a client to a room. */
 async function client(t, room, options) {
   const { session, lines } = user(t, room)
   const [microphone, told] = [[], []]
@@ -160,10 +160,10 @@ async function client(t, room, options) {
   return { session, lines, bridge, microphone, told, params, play }
 }
 
-/** The types of events, however many tell of progress. */
+/** Returns the types of events, with repeated progress once. */
 const types = (events) => events.map(({ type }) => type).filter((type) => type !== 'PROGRESS')
 
-test('the client plays, and each request has its own events', LIMIT, async (t) => {
+test('each request of the client has its own events', LIMIT, async (t) => {
   const room = await openRoom(t)
   const { url, network } = await apps(t)
   const { bridge, params, play, told } = await client(t, room, { network, progressIntervalMs: 100 })
@@ -206,7 +206,7 @@ test('the client plays, and each request has its own events', LIMIT, async (t) =
   assert.deepEqual(words, [['play_started', undefined], ['play_complete', true]])
 })
 
-test("the phone's microphone is handed on, and nobody else's", LIMIT, async (t) => {
+test("passes on only the phone's microphone", LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const phone = await room.join({ grants: { canPublishData: true } })
   const other = await room.join({ grants: { canPublishData: true } })
@@ -214,9 +214,9 @@ test("the phone's microphone is handed on, and nobody else's", LIMIT, async (t) 
   await bridge.connect(await params({ targetIdentity: phone.identity }))
   const say = (who, ...bytes) => who.room.localParticipant.publishData(Buffer.from(bytes), { reliable: true })
   await say(other, 1, 2)
-  await say(phone, 7, 1, 2, 3, 4) // behind the number of the packet
+  await say(phone, 7, 1, 2, 3, 4) // after the number of the packet
   await say(phone, 5, 6)
-  await say(phone, 9) // a number, and nothing behind it
+  await say(phone, 9) // a number without data
   await until(() => microphone.length === 2, 'the phone is heard')
   bridge.disableSubscribe()
   await say(phone, 7, 8)
@@ -231,11 +231,11 @@ test("the phone's microphone is handed on, and nobody else's", LIMIT, async (t) 
   assert.deepEqual(microphone.map((pcm) => [...pcm]), [[1, 2, 3, 4], [5, 6], [7, 8], [2, 1], [3, 3]])
 })
 
-test('chunks of PCM are heard one behind the other, in any number of sounds', LIMIT, async (t) => {
+test('chunks of PCM are heard in order', LIMIT, async (t) => {
   const room = await openRoom(t)
   const { bridge, params } = await client(t, room)
   const chunk = (hz, ms) => tone(hz, ms, { sampleRate: 16000, format: 'pcm16' })
-  bridge.sendAudioChunk(chunk(440, 100)) // nobody is connected
+  bridge.sendAudioChunk(chunk(440, 100)) // no client is connected
   await bridge.connect(await params())
   for (const hz of [880, 1320]) {
     const pcm = chunk(hz, 1000)
@@ -247,7 +247,7 @@ test('chunks of PCM are heard one behind the other, in any number of sounds', LI
   assert.ok(!hears(room.ear, 440, 100))
 })
 
-test('who is lost to the room says so, and is there again when it is to play or to rejoin', LIMIT, async (t) => {
+test('a lost client reports it and rejoins on demand', LIMIT, async (t) => {
   const room = await openRoom(t)
   const { url, network } = await apps(t)
   const { bridge, params, play } = await client(t, room, { network })
@@ -281,7 +281,7 @@ test('who is lost to the room says so, and is there again when it is to play or 
   assert.equal(bridge.isConnected(), true)
 })
 
-test('of two clients for one session the newer one stays', LIMIT, async (t) => {
+test('the newer of two clients stays', LIMIT, async (t) => {
   const room = await openRoom(t)
   const { session, bridge, params } = await client(t, room)
   await bridge.connect(await params())
@@ -293,7 +293,7 @@ test('of two clients for one session the newer one stays', LIMIT, async (t) => {
   assert.equal(newer.isConnected(), true)
 })
 
-test('what can not be joined rejects, and so does what is given up', LIMIT, async (t) => {
+test('a failed or abandoned join rejects', LIMIT, async (t) => {
   const room = await openRoom(t)
   const { bridge, params, lines } = await client(t, room)
   await assert.rejects(bridge.connect(await params({ token: 'no token' })), { code: 'ERR_JOIN_FAILED' })

@@ -1,6 +1,6 @@
 'use strict'
 
-// What is counted and logged of a room that breaks, is left and refuses.
+// Metrics and log lines of rooms that disconnect, are left, and refuse.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -9,16 +9,16 @@ const { after, test } = require('node:test')
 const { dispose } = require('@livekit/rtc-node')
 const { RoomServiceClient } = require('livekit-server-sdk')
 
-// Looked at when the first session is made.
+// Read when the first session is opened.
 process.env.SPEAKER_SESSION_LOG = 'trace'
 
 const { SpeakerSession } = require('../..')
 const { speakOverWire } = require('../support/room')
 const { tone } = require('../support/wav')
 
-after(dispose) // or the ear keeps the process
+after(dispose) // otherwise the ear keeps the process alive
 
-test('connections that break, rooms that are lost and rooms that refuse are counted; lines say whose they are', async (t) => {
+test('counts reconnects, lost rooms and refusals, and logs their session', async (t) => {
   const lines = []
   const listener = (line) => lines.push(line)
   SpeakerSession.on('log', listener)
@@ -55,6 +55,6 @@ test('connections that break, rooms that are lost and rooms that refuse are coun
   assert.doesNotMatch(JSON.stringify(lines), /planted|eyJ/)
   const own = lines.filter(({ target }) => target.startsWith('speaker_session'))
   assert.ok(own.length > 0 && own.every((line) => [session.id, refused.id].includes(line.session)), JSON.stringify(own.find((line) => line.session === undefined)))
-  // Libraries too, where they work for a session.
+  // Libraries too, when they work for a session.
   assert.ok(lines.some(({ target, session: its }) => /^(str0m|livekit_signaling)/.test(target) && its === session.id), [...new Set(lines.map(({ target }) => target))].join())
 })

@@ -1,6 +1,6 @@
 'use strict'
 
-// Tracks that are muted: by a moderator, or by the session itself.
+// Tracks that are muted by a moderator or by the session itself.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -14,18 +14,18 @@ const { level, tone } = require('../support/wav')
 
 const WINDOW = 4800 // 100 ms
 const LIMIT = { timeout: 60_000 }
-/** As servers are by default: whoever mutes a track can't lift that. */
+/** The default of servers: a moderator who mutes a track can't unmute it. */
 const strict = (config) => (config.room.enable_remote_unmute = false)
 
-after(dispose) // or the ear keeps the process
+after(dispose) // otherwise the ear keeps the process alive
 
-/** Returns true if the last 200 ms hold a tone of 440 Hz. */
+/** Returns true if the last 200 ms contain a tone of 440 Hz. */
 function isHeard(ear) {
   const samples = ear.heard.get('speaker') ?? []
   return samples.length > 2 * WINDOW && level(samples, samples.length - 2 * WINDOW, samples.length, 440) > 0.15
 }
 
-/** What a moderator does to a session's first track, and sees of it. */
+/** Returns a moderator's view of a session's first track, and its calls. */
 function over(t, room, identity = `speaker-${t.name}`) {
   const track = async () => {
     const { tracks } = await moderator(room.server).getParticipant(room.name, identity)
@@ -45,7 +45,7 @@ async function speaking(t, { change, ...output } = {}) {
   return { room, session, told, playing, ...over(t, room) }
 }
 
-test('a moderator mutes a track and lifts that', LIMIT, async (t) => {
+test('a moderator mutes and unmutes a track', LIMIT, async (t) => {
   const { room, session, told, playing, track, mute } = await speaking(t)
   const muted = once(session, 'muted')
   await mute(true)
@@ -65,7 +65,7 @@ test('a moderator mutes a track and lifts that', LIMIT, async (t) => {
   assert.deepEqual(told.map(({ type }) => type), ['connected', 'started', 'muted', 'unmuted', 'stopped'])
 })
 
-test("onMute 'pause' lets what plays wait", LIMIT, async (t) => {
+test("onMute 'pause' pauses playbacks", LIMIT, async (t) => {
   const { room, session, playing, mute } = await speaking(t, { onMute: 'pause' })
   const muted = once(session, 'muted')
   await mute(true)
@@ -80,7 +80,7 @@ test("onMute 'pause' lets what plays wait", LIMIT, async (t) => {
   assert.ok((await playing).positionMs > positionMs)
 })
 
-test('setMuted lifts what a moderator can not', LIMIT, async (t) => {
+test('setMuted unmutes where a moderator can not', LIMIT, async (t) => {
   const { room, session, track, mute } = await speaking(t, { change: strict })
   const muted = once(session, 'muted')
   await mute(true)
@@ -94,7 +94,7 @@ test('setMuted lifts what a moderator can not', LIMIT, async (t) => {
   await until(async () => !(await track()).muted, 'the server says so, too')
 })
 
-test('a track that is muted before it is published is published muted', LIMIT, async (t) => {
+test('a mute before publishing publishes a muted track', LIMIT, async (t) => {
   const room = await openRoom(t)
   const { session, told } = speak(t, room, { publish: 'lazy' })
   const { track } = over(t, room)
@@ -113,7 +113,7 @@ test('a track that is muted before it is published is published muted', LIMIT, a
   assert.deepEqual(told.filter(({ type }) => /muted/.test(type)).map(({ type }) => type), ['muted', 'unmuted'])
 })
 
-test('only our own mute outlives a room that is joined anew', LIMIT, async (t) => {
+test('only our own mute survives a rejoin', LIMIT, async (t) => {
   const { room, session, told, track, mute } = await speaking(t, { change: strict })
   const byModerator = once(session, 'muted')
   await mute(true)
@@ -132,7 +132,7 @@ test('only our own mute outlives a room that is joined anew', LIMIT, async (t) =
   assert.deepEqual(mutes, ['muted 0', 'muted 1', 'unmuted 0'])
 })
 
-test('what was muted while the signalling was lost is told when it is back', LIMIT, async (t) => {
+test('a mute during lost signalling is reported afterwards', LIMIT, async (t) => {
   const { room, wire, session } = await speakOverWire(t)
   const { track, mute } = over(t, room)
   const playing = session.playAudio({ audio: tone(440, 60_000) })

@@ -1,6 +1,6 @@
 'use strict'
 
-// Media packets that are lost, late or cut off, by a relay between the session and the server.
+// Media packets that a relay between the session and the server loses, delays or cuts off.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -13,7 +13,7 @@ const { fromNow, openRoom, publish, speak, speakOverWire, types, until } = requi
 const { tone, windows } = require('../support/wav')
 const { Wire } = require('../support/wire')
 
-after(dispose) // or the ear keeps the process
+after(dispose) // otherwise the ear keeps the process alive
 
 test('connects from behind a NAT', async (t) => {
   const room = await openRoom(t)
@@ -29,7 +29,7 @@ test('connects from behind a NAT', async (t) => {
   assert.ok(heard >= 8 && heard <= 11, `${heard} windows of 100 ms`)
 })
 
-/** As long as a bad network may take to join, in ms. */
+/** The time that joining may take on a bad network, in ms. */
 const PATIENCE_MS = 30_000
 
 for (const [percent, least] of [[5, 24], [15, 18]]) {

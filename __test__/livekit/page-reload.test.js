@@ -1,7 +1,6 @@
 'use strict'
 
-// Two sessions of one identity, as a page that is reloaded makes them: the newer one stays, whatever the older one finds when
-// its network returns.
+// Two sessions with one identity, as from a reloaded page: the newer one stays, whatever the older one does when its network returns.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -17,14 +16,14 @@ const { Wire } = require('../support/wire')
 
 const IDENTITY = 'reloaded'
 const ROUNDS = 10
-/** How many rounds go on at once, each in a room of its own. */
+/** The number of rounds at once, each in a room of its own. */
 const AT_ONCE = 3
-/** The older one tries to come back again and again, and less often the longer it is away. */
+/** The times at which the older one returns: it retries less often the longer it is away. */
 const RETURN_MS = 20_000
-/** How much of the newer one the ear is to hear behind the return of the older. */
+/** The sound of the newer one that the ear must hear after the return of the older. */
 const HEARD_MS = 1000
 
-after(dispose) // or the ear keeps the process
+after(dispose) // otherwise the ear keeps the process alive
 
 /** The older session speaks over a wire and loses its network; the newer one takes its place, and is heard. */
 async function reload(t, room, { media, ...output }) {
@@ -61,7 +60,7 @@ async function olderEnds(t, room, media, waitMs) {
   await until(() => windows(heard(), 880).length >= HEARD_MS / 100, 'the newer one is still heard')
   sent.assertWhole(newer.session, HEARD_MS)
   const told = newer.told.map(({ type }) => type)
-  // The server takes its signalling away for a moment, when the older one comes back. Nobody hears that.
+  // The server interrupts its signalling for a moment when the older one comes back, which is inaudible.
   const harmless = ['connected', 'started', 'subscribed', 'reconnecting', 'reconnected']
   assert.deepEqual(told.filter((type) => !harmless.includes(type)), [])
   await until(() => !told.includes('reconnecting') || isBack(newer.told), 'the newer one has its signalling')
@@ -72,18 +71,18 @@ async function olderEnds(t, room, media, waitMs) {
 }
 
 for (const [what, media] of [['signalling', false], ['signalling and sound', true]]) {
-  test(`the newer session stays when the older one, cut off from ${what}, finds its network again`, async (t) => {
+  test(`the newer session stays when the older one regains ${what}`, async (t) => {
     const server = await openServer(t)
     const rounds = Array.from({ length: ROUNDS }, (_, n) => n).values()
     const row = async () => {
-      // Its network returns at other moments of its attempts.
+      // Its network returns at different moments between its attempts.
       for (const n of rounds) await olderEnds(t, roomOn(t, server), media, n * 100)
     }
     await Promise.all(Array.from({ length: AT_ONCE }, row))
   })
 }
 
-test('the older session returns when the newer one has left', async (t) => {
+test('the older session returns after the newer left', async (t) => {
   const room = roomOn(t, await openServer(t))
   const { ear, older, newer, mend } = await reload(t, room, { media: true })
   await newer.session.close()

@@ -1,6 +1,6 @@
 'use strict'
 
-// Who is in a room, and what it lists of a session.
+// The participants of a room, and the session's own entry.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -12,12 +12,12 @@ const { moderator, openEmptyRoom, openRoom, speak, until } = require('../support
 const { open } = require('../support/session')
 const { tone } = require('../support/wav')
 
-after(dispose) // or the ears keep the process
+after(dispose) // otherwise the ears keep the process alive
 
 const LIMIT = { timeout: 60_000 }
 const MAY_DESCRIBE = { canUpdateOwnMetadata: true }
 
-/** A session that may say what it is, and what the room told it of others: "joined ear-1". */
+/** Opens a session that may describe itself, and collects its events about others: "joined ear-1". */
 function speaker(t, room, grants = MAY_DESCRIBE, output = {}) {
   const token = () => room.token('speaker', grants)
   const { session, told } = open(t, { output: { type: 'livekit', clock: undefined, url: room.server.url, token, ...output } })
@@ -28,7 +28,7 @@ function speaker(t, room, grants = MAY_DESCRIBE, output = {}) {
   return { session, told, heard }
 }
 
-test('others are listed, and told of when they come, change and go', LIMIT, async (t) => {
+test('lists others and emits their changes', LIMIT, async (t) => {
   const room = await openRoom(t)
   const { session, heard } = speaker(t, room)
   assert.deepEqual([session.participants(), session.localParticipant], [[], null])
@@ -53,7 +53,7 @@ test('others are listed, and told of when they come, change and go', LIMIT, asyn
   assert.deepEqual([session.participants(), session.localParticipant], [[], null])
 })
 
-test('tracks of others are listed', LIMIT, async (t) => {
+test('lists tracks of others', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const one = speaker(t, room)
   const other = speak(t, room, { trackSources: { 1: 'screenShareAudio' } })
@@ -70,7 +70,7 @@ test('tracks of others are listed', LIMIT, async (t) => {
   await until(() => tracks()[0].muted, 'a mute is listed')
 })
 
-test('what a session says of itself is heard, also in a room that is joined anew', LIMIT, async (t) => {
+test('its own description survives a rejoin', LIMIT, async (t) => {
   const room = await openRoom(t)
   const { session } = speaker(t, room)
   const seen = () => room.ear.room.remoteParticipants.get('speaker')
@@ -92,7 +92,7 @@ test('what a session says of itself is heard, also in a room that is joined anew
   assert.deepEqual([metadata, attributes], ['{"version":1}', { 'lk.agent.state': 'speaking' }])
 })
 
-test('who comes and goes while the room is won back is told behind it', LIMIT, async (t) => {
+test('changes during a reconnect follow it', LIMIT, async (t) => {
   const room = await openRoom(t)
   const { session, heard } = speaker(t, room)
   await session.connect()
@@ -105,7 +105,7 @@ test('who comes and goes while the room is won back is told behind it', LIMIT, a
   await until(() => session.participants().some(({ identity }) => identity === other.identity), 'and listed')
 })
 
-test('what the room refuses changes nothing', LIMIT, async (t) => {
+test('a refusal changes nothing', LIMIT, async (t) => {
   const room = await openRoom(t)
   const { session } = speaker(t, room, {})
   await session.connect()
@@ -116,7 +116,7 @@ test('what the room refuses changes nothing', LIMIT, async (t) => {
   assert.equal((await session.playAudio({ audio: tone(440, 100) })).outcome, 'completed')
 })
 
-test('whatever is asked settles when the session ends, or there is no room', LIMIT, async (t) => {
+test('calls settle without a room', LIMIT, async (t) => {
   const room = await openRoom(t)
   const { session } = speaker(t, room)
   const refused = [session.connect(), session.setAttributes({ a: '1' })].map((asked) => assert.rejects(asked, { code: 'ERR_CLOSED' }))
@@ -130,7 +130,7 @@ test('whatever is asked settles when the session ends, or there is no room', LIM
   await lost
 })
 
-test('wrong arguments, and other outputs, are refused', async (t) => {
+test('invalid arguments and other outputs are refused', async (t) => {
   const { session } = open(t)
   await assert.rejects(session.setAttributes({ a: '1' }), { code: 'ERR_UNSUPPORTED_OPERATION' })
   assert.deepEqual([session.participants(), session.localParticipant], [[], null])

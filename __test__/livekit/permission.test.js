@@ -1,6 +1,6 @@
 'use strict'
 
-// What a server lets a session publish: nothing from the start, no more, or again.
+// The right to publish: missing from the start, revoked, or granted again.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -14,22 +14,22 @@ const { fromNow, moderator, openRoom, speak, until } = require('../support/room'
 const { open } = require('../support/session')
 const { tone, windows } = require('../support/wav')
 
-after(dispose) // or the ear keeps the process
+after(dispose) // otherwise the ear keeps the process alive
 
-/** Longer than the test's own limit: what is told only then was not told at once. */
+/** Longer than the test's own limit: an error must come at once. */
 const FOR_EVER_MS = 3_600_000
 const LIMIT = { timeout: 60_000 }
 
 for (const grants of [{ canPublish: false }, { canPublish: true, canPublishSources: [TrackSource.CAMERA] }]) {
   const what = JSON.stringify(grants)
-  test(`connecting fails at once by a token with ${what}`, LIMIT, async (t) => {
+  test(`connecting fails at once with a token with ${what}`, LIMIT, async (t) => {
     const room = await openRoom(t)
     const output = { type: 'livekit', clock: undefined, url: room.server.url, connectTimeoutMs: FOR_EVER_MS }
     const { session } = open(t, { output: { ...output, token: await room.token('nobody', grants) } })
     await assert.rejects(session.connect(), { code: 'ERR_JOIN_FAILED', message: /canPublish/ })
   })
 
-  test(`a track fails at once by a token with ${what}`, LIMIT, async (t) => {
+  test(`a track fails at once with a token with ${what}`, LIMIT, async (t) => {
     const room = await openRoom(t)
     const output = { type: 'livekit', clock: undefined, url: room.server.url, publish: 'lazy', connectTimeoutMs: FOR_EVER_MS }
     const { session, told } = open(t, { output: { ...output, token: await room.token('nobody', grants) } })
@@ -42,7 +42,7 @@ for (const grants of [{ canPublish: false }, { canPublish: true, canPublishSourc
   })
 }
 
-test('a token may allow the tracks of one source alone', LIMIT, async (t) => {
+test('a token may allow only one source', LIMIT, async (t) => {
   const room = await openRoom(t)
   const grants = { canPublish: true, canPublishSources: [TrackSource.SCREEN_SHARE_AUDIO] }
   const output = {
@@ -59,7 +59,7 @@ test('a token may allow the tracks of one source alone', LIMIT, async (t) => {
   await until(() => windows(room.ear.heard.get('app_audio') ?? [], 440).length >= 5, 'it is heard')
 })
 
-/** A session that is heard on its first track, and what grants and revokes its right to publish. */
+/** Opens a session that is heard on its first track, and returns functions that grant and revoke its right to publish. */
 async function speaking(t, output) {
   const room = await openRoom(t)
   const { session, told } = speak(t, room, output)
@@ -74,12 +74,12 @@ async function speaking(t, output) {
   return { room, session, told, playing, mayPublish }
 }
 
-test('a track that the server takes out comes back with the grant', LIMIT, async (t) => {
+test('a removed track returns with the grant', LIMIT, async (t) => {
   const { room, session, told, mayPublish } = await speaking(t)
   await mayPublish(false)
   const out = () => told.filter(({ type }) => type === 'unpublished')
   await until(() => out().length === 3, 'all are out')
-  // In the order of the server, which has none.
+  // In any order, as the server does.
   assert.deepEqual(out().map(({ trackId }) => trackId).sort(), [0, 1, 2])
   assert.ok(out().every(({ code, message }) => code === 'ERR_PUBLISH_FAILED' && /canPublish/.test(message)))
   await sleep(200)
@@ -101,13 +101,13 @@ test('a track that the server takes out comes back with the grant', LIMIT, async
   assert.ok(!told.some(({ type }) => type === 'reconnecting' || type === 'disconnected' || type === 'error'))
 })
 
-test("onReconnect 'drop' fails what plays on a track that is taken out", LIMIT, async (t) => {
+test("onReconnect 'drop' fails playbacks of a removed track", LIMIT, async (t) => {
   const { playing, mayPublish } = await speaking(t, { onReconnect: 'drop' })
   await mayPublish(false)
   await assert.rejects(playing, { code: 'ERR_PUBLISH_FAILED', message: /canPublish/ })
 })
 
-test("onReconnect 'continue' counts what nobody hears on a track that is taken out", LIMIT, async (t) => {
+test("onReconnect 'continue' counts frames of a removed track", LIMIT, async (t) => {
   const { session, playing, mayPublish } = await speaking(t, { onReconnect: 'continue' })
   const out = once(session, 'unpublished')
   await mayPublish(false)
@@ -118,7 +118,7 @@ test("onReconnect 'continue' counts what nobody hears on a track that is taken o
   assert.ok((await playing).unheardMs >= 500)
 })
 
-test('a grant that comes and goes again and again settles', LIMIT, async (t) => {
+test('repeated grants and revocations settle', LIMIT, async (t) => {
   const { room, session, told, mayPublish } = await speaking(t)
   for (const pauseMs of [0, 5, 20, 60, 1, 10]) {
     await mayPublish(false)

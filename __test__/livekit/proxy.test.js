@@ -1,6 +1,6 @@
 'use strict'
 
-// Rooms behind a proxy: who goes through it, with which login, and what is told if it does not work.
+// Rooms behind a proxy: which connections go through it, its login, and its errors.
 
 const assert = require('node:assert/strict')
 const { execFile } = require('node:child_process')
@@ -15,9 +15,9 @@ const { openEmptyRoom, speak } = require('../support/room')
 const { secured } = require('../support/secured')
 
 const authority = new Authority(after)
-process.env.NODE_EXTRA_CA_CERTS = authority.cert // read when TLS is used for the first time
+process.env.NODE_EXTRA_CA_CERTS = authority.cert // read when TLS is first used
 
-/** An empty room, and its server's host and port over TLS. */
+/** Opens an empty room, and returns its server's host and port over TLS. */
 async function openSecured(t, host = 'localhost') {
   const room = await openEmptyRoom(t)
   return { room, host: `${host}:${await secured(t, room.server.url, authority.issue(host))}` }
@@ -30,7 +30,7 @@ async function visit(t, room, url) {
   await session.close()
 }
 
-/** Asserts that a room can't be joined, and returns why. */
+/** Asserts that a room can't be joined, and returns the message. */
 async function whyNot(t, room, url, options) {
   const { session } = speak(t, room, { url, ...options })
   const error = await session.connect().then(() => assert.fail('it was joined'), (error) => error)
@@ -49,7 +49,7 @@ for (const name of ['HTTPS_PROXY', 'https_proxy', 'ALL_PROXY']) {
   })
 }
 
-test('NO_PROXY excepts a host, a domain, or a port', async (t) => {
+test('NO_PROXY excludes a host, domain or port', async (t) => {
   const { room, host } = await openSecured(t)
   const proxy = await openProxy(t)
   const port = host.split(':')[1]
@@ -61,7 +61,7 @@ test('NO_PROXY excepts a host, a domain, or a port', async (t) => {
   }
 })
 
-test('a room whose name only the proxy knows is joined through it', async (t) => {
+test('the proxy resolves the name of the room', async (t) => {
   const { room, host } = await openSecured(t, 'room.invalid')
   const proxy = await openProxy(t)
   useProxies(t, { HTTPS_PROXY: `http://127.0.0.1:${proxy.port}` })
@@ -69,7 +69,7 @@ test('a room whose name only the proxy knows is joined through it', async (t) =>
   assert.deepEqual(proxy.asked, [`CONNECT ${host}`])
 })
 
-test('a proxy that speaks TLS, and one that speaks SOCKS', async (t) => {
+test('proxies over TLS and SOCKS', async (t) => {
   const { room, host } = await openSecured(t)
   const proxy = await openProxy(t)
   const port = await secured(t, `http://127.0.0.1:${proxy.port}`, authority.issue('localhost'))
@@ -83,7 +83,7 @@ test('a proxy that speaks TLS, and one that speaks SOCKS', async (t) => {
   assert.deepEqual(socks.asked, [`name ${host}`])
 })
 
-test('the login in the URL of a proxy is told to it, and to nobody else', async (t) => {
+test('only the proxy gets its login', async (t) => {
   const { room, host } = await openSecured(t)
   const proxy = await openProxy(t, { login: 'some user:plantedPassword7' })
   useProxies(t, { HTTPS_PROXY: `http://some%20user:plantedPassword7@127.0.0.1:${proxy.port}` })
@@ -98,14 +98,14 @@ test('the login in the URL of a proxy is told to it, and to nobody else', async 
     const session = new SpeakerSession({ output: { type: 'livekit', url: 'wss://${host}', token: 'x' } })
     session.connect().catch((error) => console.error(error)).then(() => session.close())`
   const env = { ...process.env, SPEAKER_SESSION_LOG: 'trace' }
-  // The proxy is in this process.
+  // The proxy runs in this process.
   const { stderr } = await promisify(execFile)(process.execPath, ['-e', script], { env, maxBuffer: 64 << 20 })
   assert.match(stderr, /proxy authorization required/)
   const encoded = Buffer.from('some user:plantedPassword8').toString('base64')
   for (const secret of ['plantedPassword', encoded]) assert.ok(!stderr.includes(secret), `${secret} is shown in ${stderr}`)
 })
 
-test('a proxy that is dead, silent or none is told as such', async (t) => {
+test('errors of dead, silent and invalid proxies', async (t) => {
   const { room, host } = await openSecured(t)
   useProxies(t, { HTTPS_PROXY: 'http://127.0.0.1:1' })
   assert.match(await whyNot(t, room, `wss://${host}`), new RegExp(`${host} by the proxy 127.0.0.1:1: Connection refused`))

@@ -1,6 +1,6 @@
 'use strict'
 
-// Which tracks are published and when, and one that can't be.
+// Which tracks are published and when, and a failure.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -13,26 +13,26 @@ const { dispose } = require('@livekit/rtc-node')
 const { fromNow, moderator, openEmptyRoom, openRoom, speak, until } = require('../support/room')
 const { tone, windows } = require('../support/wav')
 
-after(dispose) // or the ear keeps the process
+after(dispose) // otherwise the ear keeps the process alive
 
 const LIMIT = { timeout: 60_000 }
 
-/** The names of a session's tracks in its room, as the server sees it. */
+/** Returns the names of a session's tracks, as the server lists them. */
 async function published(t, room) {
   const { tracks } = await moderator(room.server).getParticipant(room.name, `speaker-${t.name}`)
   return tracks.map(({ name }) => name).sort()
 }
 
-test('the first three tracks and those with a name are published when connect resolves', LIMIT, async (t) => {
+test('connect publishes three tracks and named ones', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const { session } = speak(t, room, { trackNames: { 1: 'music', 5: 'alerts' } })
   await session.connect()
-  // The server names a track a moment before it lists it.
+  // The server confirms a track a moment before it lists it.
   await until(async () => (await published(t, room)).length === 4, 'four are published')
   assert.deepEqual(await published(t, room), ['alerts', 'music', 'speaker', 'tts'])
 })
 
-test("with 'lazy' a track is published when something first plays on it", LIMIT, async (t) => {
+test("'lazy' publishes with the first playback", LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const { session } = speak(t, room, { publish: 'lazy', trackNames: { 5: 'alerts' } })
   await session.connect()
@@ -41,7 +41,7 @@ test("with 'lazy' a track is published when something first plays on it", LIMIT,
   assert.deepEqual(await published(t, room), ['alerts', 'tts'])
 })
 
-test('with a list these tracks are published when connect resolves, others when something first plays on them', LIMIT, async (t) => {
+test('connect publishes the listed tracks', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const { session } = speak(t, room, { publish: [5, 7, 5], trackNames: { 5: 'alerts', 6: 'other' } })
   await session.connect()
@@ -51,14 +51,14 @@ test('with a list these tracks are published when connect resolves, others when 
   assert.deepEqual(await published(t, room), ['alerts', 'other', 'track_7'])
 })
 
-test('with an empty list nothing is published before it plays', LIMIT, async (t) => {
+test('an empty list publishes nothing at first', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const { session } = speak(t, room, { publish: [] })
   await session.connect()
   assert.deepEqual(await published(t, room), [])
 })
 
-/** The way to a server's signalling, which may stand still. Media finds its own. */
+/** Opens a proxy of a server's signalling that can be halted. Media goes around it. */
 async function standstill(t, url) {
   const sockets = new Set()
   let stands = false
@@ -81,7 +81,7 @@ async function standstill(t, url) {
   }
 }
 
-test('a track that is not published in time fails alone', LIMIT, async (t) => {
+test('a track that publishes too late fails alone', LIMIT, async (t) => {
   const room = await openRoom(t)
   const way = await standstill(t, room.server.url)
   const { session, told } = speak(t, room, { url: way.url, connectTimeoutMs: 3000 })
@@ -94,7 +94,7 @@ test('a track that is not published in time fails alone', LIMIT, async (t) => {
   const heard = fromNow(room.ear, 'speaker')
   await until(() => windows(heard(), 440).length >= 5, 'the other one is heard on')
   way.goOn()
-  await sleep(300) // what was late is answered now
+  await sleep(300) // the late answer arrives now
   assert.equal((await session.playAudio(request)).durationMs, 300)
   await until(() => windows(room.ear.heard.get('track_5') ?? [], 880).length >= 1, 'it is heard, too')
   await until(async () => (await published(t, room)).length === 4, 'the late one is gone from the room')

@@ -1,7 +1,7 @@
 'use strict'
 
-// Random faults and calls on a room, one upon the other: whatever came, once all is mended the session is back, every promise has
-// settled, and what is played then is heard. SPEAKER_SESSION_SEEDS=4,5,6 tries others.
+// Random faults and calls on a room: whatever happened, after all faults are repaired the session is back, every promise has settled, and
+// the next playback is heard. SPEAKER_SESSION_SEEDS=4,5,6 tries others.
 
 const assert = require('node:assert/strict')
 const { after, test } = require('node:test')
@@ -16,15 +16,15 @@ const { Wire } = require('../support/wire')
 
 const SEEDS = (process.env.SPEAKER_SESSION_SEEDS ?? '1,2').split(',').map(Number)
 const STEPS = 100
-/** A step waits no longer for what it did: a server that is asked beside all that may be slow. */
+/** The longest wait for the effect of a step: the server may be slow meanwhile. */
 const STEP_MS = 500
 const BACK_MS = 60_000
 const IDENTITY = 'speaker'
 const TRACKS = [0, 1, 2, 3, 4]
 
-after(dispose) // or the ear keeps the process
+after(dispose) // otherwise the ear keeps the process alive
 
-/** What may happen, by name. */
+/** Returns the possible steps by name. */
 function acts({ session, room, wire, playing, pick }) {
   const service = moderator(room.server)
   const track = () => pick(TRACKS)
@@ -86,7 +86,7 @@ for (const seed of SEEDS) {
     for (let n = 0; n < STEPS; n++) {
       const name = pick(Object.keys(can))
       done.push(name)
-      // What is refused while the room is away is of no interest here.
+      // Requests that are refused while the room is lost do not matter here.
       await Promise.race([Promise.resolve().then(can[name]).catch(() => {}), sleep(STEP_MS)])
       await sleep(pick([0, 5, 50, 200, 600]))
     }
@@ -97,7 +97,7 @@ for (const seed of SEEDS) {
     wire.mend()
     wire.media.mend()
     await until(async () => {
-      // What was lost for good is joined again by who asks for it.
+      // A room that was lost for good is joined again by a request.
       if (['new', 'disconnected'].includes(session.connection)) await session.connect().catch(() => {})
       return session.connection === 'connected'
     }, 'the room is back', BACK_MS)

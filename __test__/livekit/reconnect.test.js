@@ -13,10 +13,10 @@ const { fromNow, openRoom, publish, publishings, speak, speakOverWire, types, un
 const { Sent } = require('../support/rtp')
 const { tone, windows } = require('../support/wav')
 
-/** Longer than a busy machine takes for what is done at once. */
+/** Longer than a busy machine takes for an immediate action. */
 const CONNECT_MS = 30_000
 
-after(dispose) // or the ear keeps the process
+after(dispose) // otherwise the ear keeps the process alive
 
 for (const [seconds, cutMs] of [[1, 1000], [20, 20_000]]) {
   test(`signalling cut for ${seconds} s leaves no gap`, async (t) => {
@@ -25,7 +25,7 @@ for (const [seconds, cutMs] of [[1, 1000], [20, 20_000]]) {
     const playing = session.playAudio({ audio: tone(440, durationMs) })
     await once(session, 'started')
     const sent = new Sent(wire)
-    // At its end: the signalling may come back later, and silence is sent by then.
+    // At its end, because the signalling may come back later, when silence is sent.
     const whole = playing.then(() => sent.assertWhole(session, cutMs))
     await sleep(500)
     const lost = once(session, 'reconnecting')
@@ -37,7 +37,7 @@ for (const [seconds, cutMs] of [[1, 1000], [20, 20_000]]) {
     await back
     assert.equal((await playing).durationMs, durationMs)
     await whole
-    await publish(session, room, { track_5: 5 }) // what needs the signalling works again
+    await publish(session, room, { track_5: 5 }) // signalling works again
     assert.equal(publishings(room.ear, 'speaker'), 1, 'the first track was published once')
     assert.deepEqual(
       types(told).filter((type) => type === 'reconnecting' || type === 'reconnected'),
@@ -57,7 +57,7 @@ for (const [what, signalling] of [['sound', false], ['sound and signalling', tru
     await lost
     await sleep(3000)
     const { positionMs } = session.playbacks()[0]
-    await sleep(2500) // it would go on for a moment each 1.5 s, if a pause were taken for silence
+    await sleep(2500) // it would continue for a moment every 1.5 s if the pause counted as silence
     assert.equal(session.playbacks()[0].positionMs, positionMs, 'it went on with nobody to hear it')
     const back = once(session, 'reconnected')
     wire.media.mend()

@@ -1,6 +1,6 @@
 'use strict'
 
-// A server that sends a session elsewhere: to another region's server, or to another room.
+// A server that redirects a session to another region's server, or moves it to another room.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -20,17 +20,17 @@ const { serve } = require('../support/server')
 const { tone } = require('../support/wav')
 const { Wire } = require('../support/wire')
 
-after(dispose) // or the ear keeps the process
+after(dispose) // otherwise the ear keeps the process alive
 
 const authority = new Authority(after)
-process.env.NODE_EXTRA_CA_CERTS = authority.cert // read when TLS is used for the first time
+process.env.NODE_EXTRA_CA_CERTS = authority.cert // read when TLS is first used
 
-/** The goodbye of a server, which names regions by their URLs and distances. */
+/** Returns a leave request of a server with regions, by their URLs and distances. */
 const leave = (action, regions) => new LeaveRequest({
   action, reason: DisconnectReason.MIGRATION, regions: new RegionSettings({ regions: regions.map((region) => new RegionInfo(region)) })
 })
 
-test('a session that is sent to other regions joins the nearest one that answers', async (t) => {
+test('joins the nearest region that answers', async (t) => {
   const [here, far, near] = await Promise.all([openRoom(t), openEmptyRoom(t), openEmptyRoom(t)])
   const wire = await Wire.open(here.server.url, t)
   const silent = net.createServer(() => {}).listen(0, '127.0.0.1')
@@ -52,7 +52,7 @@ test('a session that is sent to other regions joins the nearest one that answers
   assert.equal((await session.playAudio({ audio: tone(440, 100) })).outcome, 'completed')
 })
 
-test('a session that is sent to regions where nobody is comes back to the usual server', async (t) => {
+test('returns to its server when no region answers', async (t) => {
   const room = await openRoom(t)
   const wire = await Wire.open(room.server.url, t)
   const { session } = speak(t, room, { url: wire.url })
@@ -63,7 +63,7 @@ test('a session that is sent to regions where nobody is comes back to the usual 
   assert.equal(wire.attempts().filter(({ status }) => status === 101).length, 2)
 })
 
-test('a session that is moved to another room comes back to that one', async (t) => {
+test('reconnects to the room that it was moved to', async (t) => {
   const room = await openRoom(t)
   const wire = await Wire.open(room.server.url, t)
   const { session } = speak(t, room, { url: wire.url })
@@ -81,9 +81,9 @@ test('a session that is moved to another room comes back to that one', async (t)
   assert.deepEqual(wire.attempts().map(({ status }) => status), [101, 101])
 })
 
-test("LiveKit's own servers tell of regions when they are full themselves", async (t) => {
+test('follows the regions of a full LiveKit server', async (t) => {
   const room = await openEmptyRoom(t)
-  // Names that only the proxy knows.
+  // Only the proxy resolves these names.
   const behindTls = async (host, url) => `wss://${host}:${await secured(t, url, authority.issue(host))}`
   const region = await behindTls('region.livekit.cloud', room.server.url)
   const asked = []
@@ -99,7 +99,7 @@ test("LiveKit's own servers tell of regions when they are full themselves", asyn
   await session.connect()
   assert.equal((await present(room.server)).length, 1)
   assert.deepEqual(asked, ['/rtc/v1', '/rtc/v1/validate', '/settings/regions'])
-  // Through the tunnel to each, in the order in which they were named.
+  // Through the tunnel to each, in the given order.
   const hosts = [...new Set(proxy.asked.map((line) => line.match(/CONNECT (\w+)/)[1]))]
   assert.deepEqual(hosts, ['project', 'gone', 'region'])
 })

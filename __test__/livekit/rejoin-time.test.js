@@ -1,6 +1,6 @@
 'use strict'
 
-// A room that was lost and is joined again: the session has one clock, and its silence counts as before.
+// A room that is lost and joined again: the session keeps one clock, and silence counts as before.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -14,27 +14,27 @@ const { speakOverWire } = require('../support/room')
 const { rtp } = require('../support/rtp')
 const { tone } = require('../support/wav')
 
-after(dispose) // or the ear keeps the process
+after(dispose) // otherwise the ear keeps the process alive
 
 const SILENCE_MS = 1500
 
-test('silence counts after a room is joined again', async (t) => {
+test('silence counts after a rejoin', async (t) => {
   const { room, wire, session } = await speakOverWire(t)
   const { server } = room
   let packets = []
   wire.media.onPacket = (bytes) => packets.push(rtp(bytes))
-  /** Plays; says when it started by the session, and what was sent. */
+  /** Plays. Returns the session's start time, and the sound that was sent. */
   const speak = async () => {
     const started = once(session, 'started')
     packets = []
     const playing = session.playAudio({ audio: tone(440, 200) })
     const [{ atMs }] = await started
     await playing
-    await sleep(100) // the last packets are on their way
+    await sleep(100) // for the last packets
     return { atMs, packets: packets.filter((packet) => packet !== undefined) }
   }
   const before = await speak()
-  await sleep(SILENCE_MS) // so that there is time that a new clock would have to catch up with
+  await sleep(SILENCE_MS) // a new clock would have to catch up with this time
   const begun = await speak()
   assert.ok(begun.atMs - before.atMs >= SILENCE_MS, `${begun.atMs - before.atMs} ms before the loss`)
 

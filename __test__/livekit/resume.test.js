@@ -1,6 +1,6 @@
 'use strict'
 
-// A signalling that is lost while the sound flows is opened anew, however often that fails: the place in the room is kept.
+// Signalling that is lost while sound flows is reopened, however often that fails, and the participant is kept.
 
 const assert = require('node:assert/strict')
 const { createHash } = require('node:crypto')
@@ -13,7 +13,7 @@ const { openRoom, present, publish, speak } = require('../support/room')
 const { tone } = require('../support/wav')
 const { Wire } = require('../support/wire')
 
-after(dispose) // or the ear keeps the process
+after(dispose) // otherwise the ear keeps the process alive
 
 /** RFC 6455 §4.2.2. */
 const accept = (key) => createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
@@ -24,18 +24,18 @@ const REFUSALS = [
   () => 503,
   () => 429,
   () => '',
-  // A WebSocket that ends without a word, and one that says what nobody understands.
+  // A WebSocket that ends without a message, and one with an invalid message.
   (key) => upgraded(key),
   (key) => Buffer.concat([Buffer.from(upgraded(key)), Buffer.from([0x82, 3, 0xff, 0xff, 0xff])])
 ]
 
-/** The speaker as the server sees it: who it is, and its tracks. */
+/** Returns the speaker as the server lists it: its id and tracks. */
 async function place({ server }) {
   const [speaker] = (await present(server)).filter(({ identity }) => identity.startsWith('speaker'))
   return [speaker.sid, ...speaker.tracks.map(({ sid }) => sid)]
 }
 
-test('whatever answers a signalling that is to be reopened, the place is kept and the sound goes on', async (t) => {
+test('failed attempts to resume keep the participant and the sound', async (t) => {
   const room = await openRoom(t)
   const wire = await Wire.open(room.server.url, t)
   const { session, told } = speak(t, room, { url: wire.url })
@@ -57,7 +57,7 @@ test('whatever answers a signalling that is to be reopened, the place is kept an
 })
 
 for (const status of [401, 404]) {
-  test(`a signalling that is refused with ${status} is joined anew`, async (t) => {
+  test(`rejoins after a refusal to resume with ${status}`, async (t) => {
     const room = await openRoom(t)
     const wire = await Wire.open(room.server.url, t)
     const { session } = speak(t, room, { url: wire.url })

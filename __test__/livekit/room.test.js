@@ -1,13 +1,12 @@
 'use strict'
 
-// What a server does to a session: removal, deletion; reception and older servers.
+// Actions of a server: removal and deletion; quality of the connection; older servers.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
 const http = require('node:http')
 const net = require('node:net')
 const { after, test } = require('node:test')
-const { setTimeout: sleep } = require('node:timers/promises')
 
 const { dispose } = require('@livekit/rtc-node')
 const { RoomServiceClient } = require('livekit-server-sdk')
@@ -19,7 +18,7 @@ const { level, tone } = require('../support/wav')
 const SPEAKER = 'speaker'
 const WINDOW = 4800 // 100 ms
 
-after(dispose) // or the ear keeps the process
+after(dispose) // otherwise the ear keeps the process alive
 
 async function speak(t, room, options = {}, grants = {}) {
   const token = await room.token(SPEAKER, grants)
@@ -30,7 +29,7 @@ function service({ server }) {
   return new RoomServiceClient(server.url.replace('ws', 'http'), server.key, server.secret)
 }
 
-/** Returns true if the last 200 ms hold a tone of 440 Hz. */
+/** Returns true if the last 200 ms contain a tone of 440 Hz. */
 function isHeard(samples) {
   return level(samples, samples.length - 2 * WINDOW, samples.length, 440) > 0.15
 }
@@ -83,7 +82,7 @@ test('stats().link reports reception', async (t) => {
   await playing
 })
 
-/** A server as they were before 1.9.1: it does not know the newer way to join. */
+/** Opens a proxy that behaves as a server before 1.9.1: it refuses the newer way to join. */
 async function oldServer(t, url) {
   const { port } = new URL(url)
   const proxy = http.createServer((request, response) => response.writeHead(404).end())

@@ -1,6 +1,6 @@
 'use strict'
 
-// Methods of others that a session calls, and its own that others call: LiveKit's remote procedure calls.
+// LiveKit's remote procedure calls: a session calls methods of others, and others call its own.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -11,7 +11,7 @@ const { RpcError, dispose } = require('@livekit/rtc-node')
 const { openEmptyRoom, until } = require('../support/room')
 const { open } = require('../support/session')
 
-after(dispose) // or the ears keep the process
+after(dispose) // otherwise the ears keep the process alive
 
 const LIMIT = { timeout: 60_000 }
 const LARGEST = 15 * 1024
@@ -21,7 +21,7 @@ function join(t, room, identity, grants) {
   return open(t, { output: { type: 'livekit', clock: undefined, url: room.server.url, token } }).session
 }
 
-/** A session, and somebody else with the methods `echo` and `fail`. */
+/** Opens a session, and another participant with the methods `echo` and `fail`. */
 async function pair(t) {
   const room = await openEmptyRoom(t)
   const { room: other, identity } = await room.join({ grants: { canPublishData: true } })
@@ -86,7 +86,7 @@ test('others call methods of a session', LIMIT, async (t) => {
   await assert.rejects(call('greet'), { code: 1400 })
 })
 
-test('calls between two sessions end when the one or the other is gone', LIMIT, async (t) => {
+test('calls end when either session leaves', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const [one, two] = ['one', 'two'].map((identity) => join(t, room, identity))
   const taken = []
@@ -106,13 +106,13 @@ test('calls between two sessions end when the one or the other is gone', LIMIT, 
   await assert.rejects(call('echo'), { code: 'ERR_CLOSED' })
 })
 
-test('a token without the grant calls nobody', LIMIT, async (t) => {
+test('without the grant calls are refused', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const session = join(t, room, 'speaker', { canPublish: true, canPublishData: false })
   await assert.rejects(session.performRpc({ to: 'a', method: 'b' }), { code: 'ERR_REFUSED', message: /canPublishData/ })
 })
 
-test('wrong arguments, and other outputs, are refused', async (t) => {
+test('invalid arguments and other outputs are refused', async (t) => {
   const { session } = open(t)
   await assert.rejects(session.performRpc({ to: 'a', method: 'b' }), { code: 'ERR_UNSUPPORTED_OPERATION' })
   assert.throws(() => session.registerRpc('a', () => ''), { code: 'ERR_UNSUPPORTED_OPERATION' })

@@ -1,6 +1,6 @@
 'use strict'
 
-// A clip that several sessions play is encoded once for all of them, and heard by each of their listeners.
+// A clip that several sessions play is encoded once for all of them, and each of their listeners hears it.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -13,10 +13,10 @@ const { openRoom, openServer, publish, roomOn, speak, until } = require('../supp
 const { SpeakerSession } = require('../..')
 const { loudest, tone, windows } = require('../support/wav')
 
-/** So long after a sound a track has sent its tail of 200 ms, on a busy machine too, and a clip begins in silence. */
+/** The time after which a track has sent its tail of 200 ms, even on a busy machine, and a clip begins in silence. */
 const REST_MS = 1000
 
-after(dispose) // or the ear keeps the process
+after(dispose) // otherwise the ear keeps the process alive
 
 test('three sessions play a chime that was encoded once', async (t) => {
   const server = await openServer(t)
@@ -42,7 +42,7 @@ test('three sessions play a chime that was encoded once', async (t) => {
   for (const session of sessions) assert.ok(session.stats().sharedPackets >= 50, `${session.stats().sharedPackets} packets`)
 })
 
-test('what begins over a chime is heard with it, and the chime alone again', async (t) => {
+test('a sound over a chime is mixed with it', async (t) => {
   const room = await openRoom(t)
   const { session } = speak(t, room)
   await publish(session, room)
@@ -62,7 +62,7 @@ test('what begins over a chime is heard with it, and the chime alone again', asy
   assert.ok(session.stats().sharedPackets < 100, 'behind the other it has an encoder of its own')
 })
 
-test('a chime is heard as loud as its track, whatever it was encoded for before', async (t) => {
+test('a chime has the volume of its track', async (t) => {
   const server = await openServer(t)
   const rooms = await Promise.all([0, 1].map(async () => {
     const room = roomOn(t, server)
@@ -70,7 +70,7 @@ test('a chime is heard as loud as its track, whatever it was encoded for before'
   }))
   const [full, half] = rooms.map((room) => speak(t, room).session)
   await Promise.all([full, half].map((session, index) => publish(session, rooms[index])))
-  // Before anything plays there.
+  // Before the first sound there.
   await half.track(0).setVolume({ volume: 0.6 })
   await sleep(REST_MS)
   const chime = await SpeakerSession.clip({ audio: tone(440, 1000) })
@@ -81,7 +81,7 @@ test('a chime is heard as loud as its track, whatever it was encoded for before'
   assert.ok(Math.abs(loudest(quiet, 440) - 0.18) < 0.02, `a level of ${loudest(quiet, 440)}`)
   assert.ok(half.stats().sharedPackets >= 50, 'it was alone, and at one gain throughout')
   await sleep(REST_MS)
-  // In the middle of it: from there on the packets of nobody else are its own.
+  // In the middle of it: from there on it does not share packets.
   const playing = half.playAudio({ audio: chime })
   await playing.started
   const loud = half.stats().sharedPackets
@@ -94,7 +94,7 @@ test('a chime is heard as loud as its track, whatever it was encoded for before'
   assert.ok(frames >= 105 && frames <= 108, `${frames} frames: 100 ms of silence, and the chime twice`)
 })
 
-test('a tap of a track has that track alone', async (t) => {
+test('a tap of a track contains only that track', async (t) => {
   const room = await openRoom(t)
   const { session } = speak(t, room)
   await publish(session, room, { speaker: 0, app_audio: 1 })
@@ -106,7 +106,7 @@ test('a tap of a track has that track alone', async (t) => {
   assert.ok(Math.abs(loud(880) - 0.3) < 0.02 && loud(440) < 0.02, `${loud(880)} of its own and ${loud(440)} of the other`)
 })
 
-test('without encodeOnce each session encodes by itself', async (t) => {
+test('without encodeOnce each session encodes itself', async (t) => {
   const room = await openRoom(t)
   const { session } = speak(t, room, { encodeOnce: false })
   await publish(session, room)

@@ -1,6 +1,6 @@
 'use strict'
 
-// Signalling that a server or a proxy before it ends, while sound arrives: the place in the room is resumed, and nobody hears it.
+// Signalling that a server or its proxy ends while sound flows: the session resumes, and no gap is heard.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -13,16 +13,16 @@ const { fromNow, isBack, moderator, publish, publishings, speakOverWire, until }
 const { Sent } = require('../support/rtp')
 const { tone, windows } = require('../support/wav')
 
-/** The status that opens a WebSocket. */
+/** The status of an upgrade to a WebSocket. */
 const SWITCHING = 101
-/** How often harm is done again. */
+/** The number of repetitions. */
 const TIMES = 3
 const BACK_MS = 20_000
 const PLAY_MS = 60_000
-/** How much of it the ear is to hear behind the harm. */
+/** The sound that the ear must hear after the fault. */
 const HEARD_MS = 500
 
-after(dispose) // or the ear keeps the process
+after(dispose) // otherwise the ear keeps the process alive
 
 /** Answers the next attempts with a status. */
 function refuse(wire, status) {
@@ -30,7 +30,7 @@ function refuse(wire, status) {
   wire.answers = ({ upgrade }) => (upgrade && left-- > 0 ? status : undefined)
 }
 
-/** Closes the next connections as soon as the server has said something over them. */
+/** Closes the next connections after the server's first message. */
 function closeAgain(wire) {
   const before = wire.attempts().length
   const closed = new Set()
@@ -42,7 +42,7 @@ function closeAgain(wire) {
   }
 }
 
-/** What is done to the signalling, and how the attempts that follow are answered. */
+/** The faults, and the answers to the attempts that follow. */
 const HARMS = {
   'closed by the server': { harm: (wire) => wire.sayGoodbye(), answers: [SWITCHING] },
   'reset': { harm: (wire) => wire.reset(), answers: [SWITCHING] },
@@ -57,7 +57,7 @@ const HARMS = {
 }
 
 for (const [what, { harm, answers }] of Object.entries(HARMS)) {
-  test(`signalling ${what}: no gap is heard, and the place in the room is kept`, async (t) => {
+  test(`signalling ${what}: no gap is heard, and the participant is kept`, async (t) => {
     const { room, wire, session, told } = await speakOverWire(t, { publish: 'lazy' })
     const identity = `speaker-${t.name}`
     const service = moderator(room.server)
@@ -73,7 +73,7 @@ for (const [what, { harm, answers }] of Object.entries(HARMS)) {
     const heard = fromNow(room.ear, 'speaker')
     await until(() => windows(heard(), 440).length >= HEARD_MS / 100, 'it is heard behind that')
     sent.assertWhole(session, HEARD_MS)
-    await publish(session, room, { tts: 2 }) // what needs the signalling works again
+    await publish(session, room, { tts: 2 }) // signalling works again
     await session.stopAudio()
     assert.equal((await playing).outcome, 'stopped')
 
@@ -84,9 +84,9 @@ for (const [what, { harm, answers }] of Object.entries(HARMS)) {
   })
 }
 
-test('what is played while the signalling of a silent session is lost is heard at once', async (t) => {
+test('plays at once during lost signalling', async (t) => {
   const { room, wire, session, told } = await speakOverWire(t)
-  // Longer than a server that hears sound is silent.
+  // Longer than the pause of a server that receives sound.
   await sleep(3000)
   const lost = once(session, 'reconnecting')
   wire.cut()

@@ -1,6 +1,6 @@
 'use strict'
 
-// What a room hears and thinks of a session that says nothing.
+// The sound and the quality rating of a silent session.
 
 const assert = require('node:assert/strict')
 const { after, test } = require('node:test')
@@ -13,12 +13,12 @@ const { marked, missing } = require('../support/marked')
 const { fromNow, openRoom, publish, speak, speakOverWire, until } = require('../support/room')
 const { tone } = require('../support/wav')
 
-after(dispose) // or the ear keeps the process
+after(dispose) // otherwise the ear keeps the process alive
 
-/** A server rates a track each 5 s. */
+/** A server rates a track every 5 s. */
 const RATINGS_MS = 16_000
 
-test('a silent session is rated excellent, before its first sound and after it', async (t) => {
+test('a silent session is rated excellent', async (t) => {
   const room = await openRoom(t)
   const { session } = speak(t, room, { publish: 'connect', trackNames: { 1: 'music', 2: 'voice' } })
   await session.connect()
@@ -32,14 +32,14 @@ test('a silent session is rated excellent, before its first sound and after it',
   assert.deepEqual([...ratings], ['excellent'])
 })
 
-test('a track that says nothing can be listened to', async (t) => {
+test('a silent track can be subscribed', async (t) => {
   const room = await openRoom(t)
   const { session } = speak(t, room, { publish: 'connect', trackNames: { 1: 'music', 2: 'voice' } })
   await session.connect()
   await until(() => room.ear.events.length === 3, 'the ear listens to all')
 })
 
-test('the first sound after long silence is heard whole, and nothing before it', async (t) => {
+test('the first sound after silence is heard whole', async (t) => {
   const room = await openRoom(t)
   const { session } = speak(t, room, { publish: 'connect' })
   await session.connect()
@@ -48,7 +48,7 @@ test('the first sound after long silence is heard whole, and nothing before it',
     await sleep(silenceMs)
     const heard = fromNow(room.ear, 'speaker')
     await session.playAudio({ audio: marked(500) })
-    await sleep(500) // what the ear's own queue holds
+    await sleep(500) // the length of the ear's queue
     const samples = heard()
     const { first, last } = missing(samples)
     assert.ok(first < 15 && last < 15, `${first} and ${last} ms are missing`)
@@ -58,10 +58,10 @@ test('the first sound after long silence is heard whole, and nothing before it',
   }
 })
 
-test('silence is a packet a track about every two seconds', async (t) => {
+test('silence is a packet per track every two seconds', async (t) => {
   const { wire, session, room } = await speakOverWire(t)
   await publish(session, room)
-  await sleep(3000) // while a track is new there are more
+  await sleep(3000) // a new track sends more
   const [levels, counts] = [[], new Map()]
   wire.media.onPacket = (packet) => {
     const level = audioLevel(packet, 1)

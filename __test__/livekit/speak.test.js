@@ -1,6 +1,6 @@
 'use strict'
 
-// What is played is heard in a room of a real LiveKit server, by a listener that shares no code with the speaker.
+// Playbacks in a room of a real LiveKit server are heard by a listener that shares no code with the speaker.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -13,7 +13,7 @@ const { dispose } = require('@livekit/rtc-node')
 const { openRoom, publish, publishings, speak, types } = require('../support/room')
 const { loudest, tone, windows } = require('../support/wav')
 
-after(dispose) // or the ear keeps the process
+after(dispose) // otherwise the ear keeps the process alive
 
 test('a tone is heard whole, also after silence', async (t) => {
   const room = await openRoom(t)

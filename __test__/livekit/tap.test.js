@@ -1,6 +1,6 @@
 'use strict'
 
-// Taps of a room: the sum of its tracks, as far as they were really sent.
+// Taps of a room: the sum of its tracks, as far as they were sent.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -18,9 +18,9 @@ const { tone } = require('../support/wav')
 
 const TRACKS = { speaker: 0, app_audio: 1 }
 
-after(dispose) // or the ear keeps the process
+after(dispose) // otherwise the ear keeps the process alive
 
-/** At which sample of the session's time each one started. */
+/** Returns the sample of the session's time at which each playback started. */
 function starts(told) {
   const started = told.filter(({ type }) => type === 'started')
   return Object.fromEntries(started.map(({ requestId, atMs }) => [requestId, Math.round(atMs * 48)]))
@@ -76,15 +76,15 @@ test('a tap omits a muted track', async (t) => {
   assert.ok(heard.every((sample, n) => sample === 0 || (n >= from && n < from + 24_000)), 'the muted one is in it')
 })
 
-test('a tap omits what the room lost', async (t) => {
-  const { room, wire, session } = await speakOverWire(t, { onReconnect: 'continue' })
+test('a tap omits lost frames', async (t) => {
+  const { wire, session } = await speakOverWire(t, { onReconnect: 'continue' })
   const tap = session.tap()
   const frames = listen(tap)
   const playing = session.playAudio({ audio: tone(440, 60_000) })
   await once(session, 'started')
   await sleep(300)
   wire.media.cut()
-  wire.cut() // or it would take ICE some seconds to notice
+  wire.cut() // otherwise ICE takes some seconds to notice
   await until(() => session.stats().droppedFrames > 0, 'what nobody hears is counted')
   const before = frames.length
   const back = once(session, 'reconnected')
@@ -97,7 +97,7 @@ test('a tap omits what the room lost', async (t) => {
   await session.close()
   assert.equal(tap.dropped, 0)
   const { droppedFrames, underruns } = session.stats()
-  // On a busy machine a source may be late, and a frame carry silence in place of it.
+  // On a busy machine a source may be late, and a frame contain silence in its place.
   const late = frames.length + droppedFrames - Math.ceil(durationMs / 20)
   assert.ok(late === 0 || (underruns > 0 && late > 0 && late < droppedFrames), `${late} frames more than sounded`)
 })

@@ -1,6 +1,6 @@
 'use strict'
 
-// Texts of any length that a session sends to others in its room, and hears of them: LiveKit's text streams.
+// LiveKit's text streams: texts of any length that a session sends to others in its room, and receives from them.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -12,15 +12,15 @@ const { openEmptyRoom, speak, until } = require('../support/room')
 const { open } = require('../support/session')
 const { tone } = require('../support/wav')
 
-after(dispose) // or the ears keep the process
+after(dispose) // otherwise the ears keep the process alive
 
 const LIMIT = { timeout: 60_000 }
 const TOPIC = 'chat'
 
-/** Characters of one to four bytes each, which parts of a text must not cut. */
+/** Characters of one to four bytes each, which chunks of a text must not split. */
 const LONG = 'aäあ😀'.repeat(20_000)
 
-/** Somebody who sends texts, and keeps those on the topic that come. */
+/** Joins a participant that sends texts, and collects those it receives on the topic. */
 async function talker(room) {
   const ear = await room.join({ grants: { canPublishData: true } })
   const got = []
@@ -50,7 +50,7 @@ test('texts of any length go both ways', LIMIT, async (t) => {
 
   await other.send('back', { attributes: { mood: 'better' } })
   await other.send(LONG)
-  const writer = await other.room.localParticipant.streamText({ topic: TOPIC }) // whose length nobody knows
+  const writer = await other.room.localParticipant.streamText({ topic: TOPIC }) // of unknown length
   for (const word of ['one ', 'by ', 'one']) await writer.write(word)
   await writer.close()
   await until(() => heard.length === 3, 'the session gets them')
@@ -59,7 +59,7 @@ test('texts of any length go both ways', LIMIT, async (t) => {
   assert.deepEqual([identity, topic, attributes], [other.identity, TOPIC, { mood: 'better' }])
 })
 
-test('who listens to data hears no texts, and the other way round', LIMIT, async (t) => {
+test('data and texts have separate listeners', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const sessions = ['sender', 'data', 'text', 'both'].map((identity) => {
     const token = () => room.token(identity)
@@ -90,13 +90,13 @@ test('who listens to data hears no texts, and the other way round', LIMIT, async
   ])
 })
 
-test('texts go on in a room that is joined anew', LIMIT, async (t) => {
+test('texts continue after a rejoin', LIMIT, async (t) => {
   const room = await openEmptyRoom(t)
   const { session } = speak(t, room)
   const heard = []
   session.on('text', ({ text }) => heard.push(text))
   await session.connect()
-  const playing = session.playAudio({ audio: tone(440, 60_000) }) // so that a loss is noticed
+  const playing = session.playAudio({ audio: tone(440, 60_000) }) // so that the loss is detected
   await once(session, 'started')
   const [lost, back] = [once(session, 'reconnecting'), once(session, 'reconnected')]
   await room.server.restart()
@@ -113,7 +113,7 @@ test('texts go on in a room that is joined anew', LIMIT, async (t) => {
   await playing
 })
 
-test('wrong arguments, and other outputs, are refused', async (t) => {
+test('invalid arguments and other outputs are refused', async (t) => {
   const { session } = open(t)
   await assert.rejects(session.sendText('x'), { code: 'ERR_UNSUPPORTED_OPERATION' })
   const room = open(t, { output: { type: 'livekit', clock: undefined, url: 'ws://127.0.0.1:1', token: 'x' } }).session

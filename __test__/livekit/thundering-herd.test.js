@@ -1,7 +1,7 @@
 'use strict'
 
-// Sessions that lose one server: each tries again less and less often, and all of a process together keep to a rate, so that the
-// server is not trampled when it returns.
+// Sessions that lose one server: each retries less and less often, and all sessions of a process together keep to a rate, so that the
+// server is not overloaded when it returns.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
@@ -11,16 +11,16 @@ const { DeadServer } = require('../support/dead-server')
 const { isBack, openServer, roomOn, speak, until } = require('../support/room')
 const { tone } = require('../support/wav')
 
-/** What the sessions of a process may do together to win rooms of one server back: attempts a second, and at once. */
+/** The limit of attempts to rejoin one server for all sessions of a process: per second, and at once. */
 const RATE = 100
 const BURST = 20
-/** Over how long it is counted; and how many more a busy machine may find then, which takes in one go what came over some time. */
+/** The window in which attempts are counted, and the tolerance for a busy machine, which accepts the attempts of some time at once. */
 const SPAN_MS = 2000
 const BUNCHED = 60
 const JOINING_AT_ONCE = 10
 const BACK_MS = 60_000
 
-/** Joins rooms of a server with so many sessions, each of which has spoken. */
+/** Joins rooms of a server with `count` sessions, each of which has spoken. */
 async function joinAll(t, server, count) {
   const opened = []
   const waiting = Array.from({ length: count }, (_, n) => n).values()
@@ -36,7 +36,7 @@ async function joinAll(t, server, count) {
   return opened
 }
 
-/** The server of these sessions is gone for a while, then back, and so are they; returns who tried when meanwhile. */
+/** Takes the server of these sessions away for a while, and waits until all are back. Returns the attempts meanwhile. */
 async function loseServer(t, count, forMs) {
   const server = await openServer(t)
   const opened = await joinAll(t, server, count)
@@ -52,7 +52,7 @@ async function loseServer(t, count, forMs) {
   return attempts
 }
 
-test('a session whose server is gone tries again less and less often', async (t) => {
+test('a session retries less and less often', async (t) => {
   const [count, forMs, spanMs] = [20, 14_000, 3000]
   const attempts = await loseServer(t, count, forMs)
   const within = (fromMs, toMs) => attempts.filter(({ atMs }) => atMs >= fromMs && atMs < toMs).length
@@ -64,7 +64,7 @@ test('a session whose server is gone tries again less and less often', async (t)
   }
 })
 
-test('a hundred sessions that lose their server keep to a rate together', async (t) => {
+test('a hundred sessions keep to a common rate', async (t) => {
   const attempts = await loseServer(t, 100, 10_000)
   const counts = attempts.map(({ atMs: fromMs }) => attempts.filter(({ atMs }) => atMs >= fromMs && atMs < fromMs + SPAN_MS).length)
   assert.equal(new Set(attempts.map(({ identity }) => identity)).size, 100, 'some did not try')

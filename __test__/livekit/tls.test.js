@@ -1,6 +1,6 @@
 'use strict'
 
-// Rooms over TLS: who is trusted, and why others are not.
+// Rooms over TLS: trusted certificates, and the errors of others.
 
 const assert = require('node:assert/strict')
 const { after, test } = require('node:test')
@@ -12,15 +12,15 @@ const { openEmptyRoom, openRoom, publish, speak } = require('../support/room')
 const { secured } = require('../support/secured')
 const { tone } = require('../support/wav')
 
-after(dispose) // or the ear keeps the process
+after(dispose) // otherwise the ear keeps the process alive
 
 const authority = new Authority(after)
-process.env.NODE_EXTRA_CA_CERTS = authority.cert // read when TLS is used for the first time
+process.env.NODE_EXTRA_CA_CERTS = authority.cert // read when TLS is first used
 
-/** The URL of a room's server behind TLS. */
+/** Returns the URL of a room's server behind TLS. */
 const behindTls = async (t, { server }, certificate) => `wss://localhost:${await secured(t, server.url, certificate)}`
 
-test('a room behind a certificate of an authority in NODE_EXTRA_CA_CERTS is joined and heard', async (t) => {
+test('trusts an authority of NODE_EXTRA_CA_CERTS', async (t) => {
   const room = await openRoom(t)
   const { session } = speak(t, room, { url: await behindTls(t, room, authority.issue('localhost')) })
   await publish(session, room)
@@ -32,7 +32,7 @@ for (const [what, certificate, reason] of [
   ['that has expired', () => authority.issue('localhost', { expired: true }), /certificate expired/],
   ['of an unknown authority', () => new Authority(after).issue('localhost'), /UnknownIssuer/]
 ]) {
-  test(`a room behind a certificate ${what} is not joined, and the error says why`, async (t) => {
+  test(`refuses a certificate ${what}`, async (t) => {
     const room = await openEmptyRoom(t)
     const url = await behindTls(t, room, certificate())
     const { session } = speak(t, room, { url })

@@ -1,7 +1,7 @@
 'use strict'
 
-// Tokens that expire or are refused while a session is in its room. Servers let a token pass for a minute beyond its end, so
-// one that is good for seconds has ended before.
+// Tokens that expire or are refused while a session is in its room. Servers accept a token for a minute after its expiry, so
+// one that is valid for some seconds more has expired before.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -18,16 +18,16 @@ const { Wire } = require('../support/wire')
 const LEEWAY_S = 60
 const BACK_MS = 30_000
 
-after(dispose) // or the ear keeps the process
+after(dispose) // otherwise the ear keeps the process alive
 
-/** A token that a server takes for so many seconds from now on. */
+/** Returns a token that a server accepts for so many seconds from now on. */
 function goodFor(seconds, { server, name }, identity = 'speaker') {
   const access = new AccessToken(server.key, server.secret, { identity, ttl: seconds - LEEWAY_S })
   access.addGrant({ roomJoin: true, room: name })
   return access.toJwt()
 }
 
-/** Waits until a server takes the token no more. */
+/** Waits until a server refuses the token. */
 async function expired(token, { server }) {
   const { exp } = JSON.parse(Buffer.from(token.split('.')[1], 'base64url'))
   await sleep((exp + LEEWAY_S) * 1000 - Date.now() + 1000)
@@ -37,7 +37,7 @@ async function expired(token, { server }) {
 }
 
 for (const [what, give] of [['a static token', (token) => token], ['a function that keeps its token', (token) => () => token]]) {
-  test(`a restarted server is joined again though ${what} has expired`, async (t) => {
+  test(`rejoins a restarted server although ${what} has expired`, async (t) => {
     const room = await openRoom(t)
     const wire = await Wire.open(room.server.url, t)
     const token = await goodFor(3, room)
@@ -51,7 +51,7 @@ for (const [what, give] of [['a static token', (token) => token], ['a function t
     await until(() => isBack(told), 'it is back', BACK_MS)
     const ear = await room.join()
     await until(() => windows(ear.heard.get('speaker') ?? [], 440).length >= 3, 'it is heard again')
-    // The server had given it a newer one, so none was refused.
+    // The server had sent it a newer one, so none was refused.
     const refused = wire.attempts(lostAtMs).filter(({ status }) => status === 401)
     assert.deepEqual(refused, [])
     await session.stopAudio()
@@ -59,7 +59,7 @@ for (const [what, give] of [['a static token', (token) => token], ['a function t
   })
 }
 
-test('a room that was deleted is joined anew though the static token has expired', async (t) => {
+test('rejoins a deleted room with an expired token', async (t) => {
   const room = await openEmptyRoom(t)
   const token = await goodFor(3, room)
   const { session, told } = speak(t, room, { token })
@@ -72,7 +72,7 @@ test('a room that was deleted is joined anew though the static token has expired
   assert.equal(told.filter(({ type }) => type === 'connected').length, 2)
 })
 
-test('no token is shown twice to a server that refuses it, and where there is no other the room is lost at once', async (t) => {
+test('a refused token is never sent twice', async (t) => {
   const room = await openEmptyRoom(t)
   const wire = await Wire.open(room.server.url, t)
   const token = await room.token('speaker')
@@ -90,14 +90,14 @@ test('no token is shown twice to a server that refuses it, and where there is no
   const tokens = refused.map((attempt) => attempt.token)
   assert.deepEqual([tokens.length, tokens.includes(token)], [new Set(tokens).size, true])
   assert.ok(tokens.length <= 2, 'there are two: the one that was given, and the one that the server put in its place')
-  // And it stays so until somebody asks for the room again.
+  // It stays lost until the next request for the room.
   const { length } = wire.requests
   await sleep(2000)
   assert.equal(wire.requests.length, length)
 })
 
 for (const status of [401, 403]) {
-  test(`where the server answers ${status} to the token that it had made itself, the next one that is given is shown`, async (t) => {
+  test(`sends a new token after ${status} to the server's own`, async (t) => {
     const room = await openRoom(t)
     const wire = await Wire.open(room.server.url, t)
     let given = 0
@@ -108,7 +108,7 @@ for (const status of [401, 403]) {
 
     const before = wire.attempts().length
     wire.answers = () => (given === 1 ? status : undefined)
-    wire.cut() // or an attempt would come while there is no server
+    wire.cut() // otherwise an attempt would come while there is no server
     await room.server.restart()
     wire.mend()
     await until(() => isBack(told), 'it is back', BACK_MS)

@@ -1,6 +1,6 @@
 'use strict'
 
-// Which token a room is won back with: the one that is good, and none that was refused.
+// The token of a rejoin: a valid one, and never a refused one.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -12,12 +12,12 @@ const { AccessToken } = require('livekit-server-sdk')
 const { openEmptyRoom, openRoom, publish, speak } = require('../support/room')
 const { Wire } = require('../support/wire')
 
-after(dispose) // or the ear keeps the process
+after(dispose) // otherwise the ear keeps the process alive
 
-/** The tokens with which the server was asked in vain, as often as it was. */
+/** Returns the tokens that the server refused, as often as it did. */
 const refused = (wire) => wire.attempts().filter(({ status }) => status === 401).map(({ token }) => token)
 
-test('a source that fails during a call does not keep a session out of its room', async (t) => {
+test('rejoins although the token source fails', async (t) => {
   const room = await openRoom(t)
   let asked = 0
   const token = async () => {
@@ -32,7 +32,7 @@ test('a source that fails during a call does not keep a session out of its room'
   assert.ok(asked > 1)
 })
 
-test('a source that gives another token wins a room back whose server takes the old ones no more', async (t) => {
+test('rejoins with a new token of the source', async (t) => {
   const room = await openRoom(t)
   const wire = await Wire.open(room.server.url, t)
   const { server } = room
@@ -52,7 +52,7 @@ test('a source that gives another token wins a room back whose server takes the 
   assert.equal(tokens.length, new Set(tokens).size)
 })
 
-test('a first join with a token that is refused asks once', async (t) => {
+test('a refused first join asks for one token', async (t) => {
   const room = await openEmptyRoom(t)
   const wire = await Wire.open(room.server.url, t)
   const { session } = speak(t, room, { url: wire.url, token: 'not.a.token' })

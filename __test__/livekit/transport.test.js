@@ -18,17 +18,17 @@ const { Tunnel } = require('../support/tunnel')
 const { tone, windows } = require('../support/wav')
 const { Wire } = require('../support/wire')
 
-after(dispose) // or the ear keeps the process
+after(dispose) // otherwise the ear keeps the process alive
 
 const authority = new Authority(after)
 const certificate = authority.issue('localhost')
-process.env.NODE_EXTRA_CA_CERTS = authority.cert // read when TLS is used for the first time
+process.env.NODE_EXTRA_CA_CERTS = authority.cert // read when TLS is first used
 
 /** Plays a tone until the ear has heard half a second of it. */
 async function isHeard({ session }, ear) {
   const playing = session.playAudio({ audio: tone(440, 20_000) })
   const heard = until(() => windows(ear.heard.get('speaker') ?? [], 440).length >= 5, 'it is heard')
-  await Promise.race([heard, playing]) // if there is no path, it says why
+  await Promise.race([heard, playing]) // without a path it rejects
   await session.stopAudio()
   assert.equal((await playing).outcome, 'stopped')
 }
@@ -55,7 +55,7 @@ test("iceTransport 'tcp' ignores UDP", async (t) => {
 })
 
 test("TCP holds one connection, UDP none", async (t) => {
-  const room = await openEmptyRoom(t) // or the ear's connections count too
+  const room = await openEmptyRoom(t) // otherwise the ear's connections count too
   const port = room.server.config.rtc.tcp_port
   for (const [iceTransport, count] of [['all', 0], ['tcp', 1]]) {
     const { session } = speak(t, room, { iceTransport })
@@ -68,7 +68,7 @@ test("TCP holds one connection, UDP none", async (t) => {
 
 test('falls back to TURN without UDP and TCP', async (t) => {
   const room = await openRoom(t, (config) => (config.turn = embedded()))
-  const wire = await Wire.open(room.server.url, t) // which lets no TCP through
+  const wire = await Wire.open(room.server.url, t) // which passes no TCP
   wire.media.admits = isRelayed
   await isHeard(speak(t, room, { url: wire.url }), room.ear)
 })
@@ -84,7 +84,7 @@ for (const over of ['udp', 'tcp', 'tls']) {
   })
 }
 
-/** Plays a tone, does harm to its way, and waits till it is heard again; its track stays. */
+/** Plays a tone, breaks its connection, and waits until it is heard again; its track stays. */
 async function isHeardAgain({ session }, room, harm) {
   await publish(session, room)
   const playing = session.playAudio({ audio: tone(440, 60_000) })
@@ -118,7 +118,7 @@ test('moves to TCP when UDP is lost', async (t) => {
   wire.tunnel = await Tunnel.open(t)
   await isHeardAgain(speak(t, room, { url: wire.url }), room, async () => {
     wire.media.cut()
-    wire.cut() // or it would take ICE some seconds to notice
+    wire.cut() // otherwise ICE takes some seconds to notice
     await sleep(3000)
     wire.mend()
   })
@@ -151,7 +151,7 @@ test('no path fails in time and lists the routes', async (t) => {
   }
 })
 
-/** This machine's own addresses that others reach it by. */
+/** The machine's external addresses. */
 const addresses = Object.values(networkInterfaces()).flat().filter(({ internal, scopeid }) => !internal && !scopeid)
 
 for (const family of ['IPv4', 'IPv6']) {
@@ -162,6 +162,6 @@ for (const family of ['IPv4', 'IPv6']) {
       const bits = family === 'IPv4' ? 32 : 128
       Object.assign(config.rtc, { node_ip: address, enable_loopback_candidate: false, ips: { includes: [`${address}/${bits}`] } })
     })
-    await isHeard(speak(t, room), room.ear) // whose signalling is on loopback
+    await isHeard(speak(t, room), room.ear) // its signalling is on loopback
   })
 }

@@ -1,6 +1,6 @@
 'use strict'
 
-// Tracks that a session takes out of the room, and publishes anew.
+// Tracks that a session unpublishes, and publishes again.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -12,18 +12,18 @@ const { fromNow, moderator, openRoom, publishings, speak, speakOverWire, types, 
 const { level, tone } = require('../support/wav')
 
 const LIMIT = { timeout: 60_000 }
-/** Waits for its listener on a busy machine too. */
+/** Long enough for a listener on a busy machine. */
 const PATIENT = { subscribeTimeoutMs: 30_000 }
 
-after(dispose) // or the ear keeps the process
+after(dispose) // otherwise the ear keeps the process alive
 
-/** The names of the tracks that a server lists of a session. */
+/** Returns the names of a session's tracks, as the server lists them. */
 async function listed(t, room) {
   const { tracks } = await moderator(room.server).getParticipant(room.name, `speaker-${t.name}`)
   return tracks.map(({ name }) => name).sort()
 }
 
-/** Waits until a server lists these tracks of a session, which takes a moment after they are published, and no others. */
+/** Waits until a server lists these tracks of a session and no others, which takes a moment after they are published. */
 async function lists(t, room, names) {
   await until(async () => (await listed(t, room)).join() === names.join(), `${names.join()} are listed`)
 }
@@ -33,7 +33,7 @@ async function isOut(t, room, name) {
   assert.ok(!(await listed(t, room)).includes(name), `${name} is listed`)
 }
 
-/** Writes down what an ear sees of tracks. */
+/** Records an ear's events about tracks. */
 function watch({ room }) {
   const seen = []
   room.on(RoomEvent.TrackUnpublished, ({ name }) => seen.push(`unpublished ${name}`))
@@ -41,14 +41,14 @@ function watch({ room }) {
   return seen
 }
 
-/** How many milliseconds of a tone of 440 Hz there are, in steps of 10. */
+/** Returns the duration of a tone of 440 Hz in ms, in steps of 10. */
 function toneMs(samples) {
   let windows = 0
   for (let n = 0; n + 480 <= samples.length; n += 480) if (level(samples, n, n + 480, 440) > 0.15) windows++
   return windows * 10
 }
 
-test('a track leaves the room, and a second one of it is heard whole', LIMIT, async (t) => {
+test('a track is unpublished and published again', LIMIT, async (t) => {
   const room = await openRoom(t)
   const seen = watch(room.ear)
   const { session, told } = speak(t, room, PATIENT)
@@ -69,7 +69,7 @@ test('a track leaves the room, and a second one of it is heard whole', LIMIT, as
   assert.deepEqual(types(told), ['connected', 'started', 'completed', 'started', 'completed'])
 })
 
-test('what plays, loads or waits there is stopped, and the fade is heard; other tracks go on', LIMIT, async (t) => {
+test('unpublishing stops its playbacks with a fade', LIMIT, async (t) => {
   const room = await openRoom(t)
   const { session, told } = speak(t, room, { startWhen: 'published' })
   await session.connect()
@@ -94,7 +94,7 @@ test('what plays, loads or waits there is stopped, and the fade is heard; other 
   assert.ok(!told.some(({ type }) => type === 'unpublished'), 'it is told as if the server had done it')
 })
 
-test('first out, then in again: a request right behind it is heard whole on a new track', LIMIT, async (t) => {
+test('a request right after it is heard whole', LIMIT, async (t) => {
   const room = await openRoom(t)
   const { session } = speak(t, room, PATIENT)
   await session.connect()
@@ -111,7 +111,7 @@ test('first out, then in again: a request right behind it is heard whole on a ne
   assert.equal(publishings(room.ear, 'speaker'), 2)
 })
 
-test('a track is not published when the room is joined if it was taken out before, or while it is joined', LIMIT, async (t) => {
+test('unpublishing before or during the join', LIMIT, async (t) => {
   const room = await openRoom(t)
   const { session } = speak(t, room)
   await session.unpublish(1)
@@ -125,7 +125,7 @@ test('a track is not published when the room is joined if it was taken out befor
   await session.unpublish(7)
 })
 
-test('a muted track leaves, and comes back muted', LIMIT, async (t) => {
+test('a muted track returns muted', LIMIT, async (t) => {
   const room = await openRoom(t)
   const { session } = speak(t, room, { onMute: 'pause' })
   await session.connect()
@@ -145,7 +145,7 @@ test('a muted track leaves, and comes back muted', LIMIT, async (t) => {
   assert.equal((await next).unheardMs, undefined)
 })
 
-test('a track that the server has taken out does not come back with the grant', LIMIT, async (t) => {
+test('an unpublished track stays out despite a grant', LIMIT, async (t) => {
   const room = await openRoom(t)
   const { session, told } = speak(t, room)
   const may = (canPublish) =>
@@ -163,7 +163,7 @@ test('a track that the server has taken out does not come back with the grant', 
   await lists(t, room, ['app_audio', 'speaker', 'tts'])
 })
 
-test('what was taken out while the signalling was lost stays out when it is back', LIMIT, async (t) => {
+test('unpublishing during lost signalling', LIMIT, async (t) => {
   const { room, wire, session } = await speakOverWire(t)
   await session.connect()
   const lost = once(session, 'reconnecting')
@@ -180,7 +180,7 @@ test('what was taken out while the signalling was lost stays out when it is back
   assert.equal((await playing).unheardMs, undefined)
 })
 
-test('what was taken out stays out of a room that is joined anew', LIMIT, async (t) => {
+test('an unpublished track stays out after a rejoin', LIMIT, async (t) => {
   const room = await openRoom(t)
   const { session } = speak(t, room)
   await session.connect()
@@ -194,7 +194,7 @@ test('what was taken out stays out of a room that is joined anew', LIMIT, async 
   await lists(t, room, ['speaker', 'track_3'])
 })
 
-test('it settles when the session is closed or the room is lost', LIMIT, async (t) => {
+test('it settles when the session or room ends', LIMIT, async (t) => {
   const room = await openRoom(t)
   const { session } = speak(t, room)
   await session.connect()

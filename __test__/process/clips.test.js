@@ -1,13 +1,13 @@
 'use strict'
 
-// What clips and Buffers that are passed hold of the process: counted, bounded, and given back.
+// The memory of clips and Buffers: counted, limited, and freed.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
 
 const { memory, run } = require('../support/process')
 
-/** Before the code of a child: `settled` waits until the process's counts of clips are these. */
+/** The start of a child's script: `settled` waits until the process's clip statistics are these. */
 const SETTLED = `
   require('node:v8').setFlagsFromString('--expose-gc')
   const gc = require('node:vm').runInNewContext('gc')
@@ -27,7 +27,7 @@ const SETTLED = `
   }
 `
 
-test('a clip that nobody holds goes with what plays of it', async (t) => {
+test('an unreferenced clip is freed after its playbacks', async (t) => {
   const { code, out, err } = await run(t, `${SETTLED}
     ;(async () => {
       const session = new SpeakerSession({ output: { type: 'memory', clock: 'manual' } })
@@ -49,7 +49,7 @@ test('a clip that nobody holds goes with what plays of it', async (t) => {
   assert.deepEqual([code, out.split('\n'), err], [0, ['[ 1, 288044 ]', '1000', '[ 0, 0 ]', ''], ''])
 })
 
-test('the garbage collector knows what clips hold', async (t) => {
+test('the garbage collector knows the memory of clips', async (t) => {
   const { code, out, err } = await run(t, `${SETTLED}
     ;(async () => {
       // 1.1 GiB, of which 256 MiB may live at once.
@@ -61,7 +61,7 @@ test('the garbage collector knows what clips hold', async (t) => {
   assert.deepEqual([code, out, err], [0, 'all\n', ''])
 })
 
-test('clips are given up where they would take more than maxClipBytes, a body without an end too', async (t) => {
+test('clips beyond maxClipBytes fail', async (t) => {
   const { code, out, err } = await run(t, `${SETTLED}
     const http = require('node:http')
     ;(async () => {
@@ -96,7 +96,7 @@ test('clips are given up where they would take more than maxClipBytes, a body wi
   assert.deepEqual([code, out.split('\n'), err], [0, expected, ''])
 })
 
-test('a clip keeps the process until it is made, and worker threads make their own', async (t) => {
+test('making a clip keeps the process alive', async (t) => {
   const { code, out, err } = await run(t, `${SETTLED}
     const { Worker, isMainThread, parentPort, workerData } = require('node:worker_threads')
     if (isMainThread) {
@@ -118,7 +118,7 @@ test('a clip keeps the process until it is made, and worker threads make their o
   assert.deepEqual([code, out.split('\n').sort(), err], [0, ['', '20', '20', 'after the worker [ 0, 0 ]'], ''])
 })
 
-test('ten thousand requests of one Buffer hold one copy of it', async (t) => {
+test('many requests of one Buffer share one copy', async (t) => {
   const { code, out, err } = await run(t, `${SETTLED}
     ;(async () => {
       const session = new SpeakerSession({ output: { type: 'memory', clock: 'manual' }, overlap: 'queue', maxQueued: 100000 })
@@ -126,9 +126,9 @@ test('ten thousand requests of one Buffer hold one copy of it', async (t) => {
       const before = process.memoryUsage().rss
       for (let n = 0; n < 10000; n++) session.playAudio({ audio, stopOther: false })
       const grown = (process.memoryUsage().rss - before) / 2 ** 20
-      // A copy each would be 916 MiB.
+      // A copy per request would be 916 MiB.
       console.log(grown < 300 ? 'one copy' : grown + ' MiB')
-      // The next is another sound, though it is the same Buffer.
+      // The next one is another sound in the same Buffer.
       await session.stopAudio()
       await session.advance(20)
       session.playAudio({ audio, stopOther: false, requestId: 'first' })

@@ -1,6 +1,6 @@
 'use strict'
 
-// When a process stays, when it goes, and what it leaves behind.
+// What keeps a process alive, and what it leaves behind.
 
 const assert = require('node:assert/strict')
 const { execFile } = require('node:child_process')
@@ -50,7 +50,7 @@ test('an awaited playback keeps its session', async (t) => {
   assert.deepEqual([code, out], [0, 'completed\n'])
 })
 
-test('a playback keeps nothing of whoever asked for it', async (t) => {
+test('a playback keeps no reference to its caller', async (t) => {
   const { code, out } = await run(t, `
     require('node:v8').setFlagsFromString('--expose-gc')
     const gc = require('node:vm').runInNewContext('gc')
@@ -123,7 +123,7 @@ test('a throwing listener breaks nothing else', async (t) => {
   assert.deepEqual(out.split('\n').filter(Boolean).sort(), ['completed', 'mine'])
 })
 
-test('a listener of `event` that throws keeps nobody from the event, nor a promise from settling', async (t) => {
+test('a throwing listener of `event` stops no other', async (t) => {
   const { code, out } = await run(t, `
     process.on('uncaughtException', (error) => console.log(error.message))
     const session = new SpeakerSession(${memory})

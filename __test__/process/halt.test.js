@@ -1,6 +1,6 @@
 'use strict'
 
-// A process that is halted and goes on: what sounded is faded at both edges of the hole.
+// A process that is halted and continues: sound is faded at both edges of the gap.
 
 const assert = require('node:assert/strict')
 const { spawn } = require('node:child_process')
@@ -18,7 +18,7 @@ const MS = 48
 const LEVEL = 0.5
 const HALT_MS = 1200
 
-/** Starts the script; `said(word)` resolves with the line that begins so. */
+/** Starts the script; `said(word)` resolves with the line that begins with it. */
 function start(t, cwd, script) {
   const child = spawn(process.execPath, ['-e', script], { cwd, stdio: ['pipe', 'pipe', 'inherit'] })
   t.after(() => child.kill('SIGKILL'))
@@ -76,9 +76,9 @@ test('a halt of 1.2 s has faded edges', { skip: process.platform === 'win32' }, 
   assert.ok(holes >= 1, 'the time that was lost is in the file')
 })
 
-test('the frames that a short halt holds up are counted as late', { skip: process.platform === 'win32' }, async (t) => {
+test('frames delayed by a short halt are late', { skip: process.platform === 'win32' }, async (t) => {
   const directory = workspace(t, { 'steady.wav': flat(20_000, LEVEL) })
-  // Those of its last 20 ms are not late, nor are those that were due just before it.
+  // Frames that were due just before it, or in its last 20 ms, are not late.
   const { child, said } = start(t, directory, `
     const { SpeakerSession } = require(${JSON.stringify(root)})
     const session = new SpeakerSession({ output: { type: 'memory' } })

@@ -1,6 +1,6 @@
 'use strict'
 
-// The log goes to standard error, whoever reads that: nobody waits for the reader, and what is logged last is written too.
+// The log on standard error: nothing waits for its reader, and the last lines are written too.
 
 const assert = require('node:assert/strict')
 const { spawn } = require('node:child_process')
@@ -12,7 +12,7 @@ const { root } = require('../support/process')
 
 const clip = path.join(root, '__test__', 'fixtures', 'tone-s16.wav')
 
-/** Starts a script, with a log of everything if nothing else is said. */
+/** Starts a script; by default it logs everything. */
 function start(t, script, level = 'trace') {
   const env = { ...process.env, SPEAKER_SESSION_LOG: level }
   const head = `const { SpeakerSession } = require(${JSON.stringify(root)})\n`
@@ -21,7 +21,7 @@ function start(t, script, level = 'trace') {
   return child
 }
 
-/** Plays so many short clips one after the other, and says so. */
+/** Plays so many short clips one after the other, and prints when it is done. */
 const play = (count) => `
   ;(async () => {
     const session = new SpeakerSession({ output: { type: 'memory' } })
@@ -41,13 +41,13 @@ async function said(child) {
   return { out, code, signal }
 }
 
-test('realtime: a reader that ends stops nothing', async (t) => {
+test('realtime: a closed reader stops nothing', async (t) => {
   const child = start(t, play(5))
   child.stderr.destroy()
   assert.deepEqual(await said(child), { out: 'played\n', code: 0, signal: null })
 })
 
-test('realtime: a reader that does not read stops nothing, and is told what it has missed', async (t) => {
+test('realtime: a stalled reader stops nothing', async (t) => {
   // Some 8 MB of events; the queue holds 1 MiB, and a pipe less.
   const child = start(t, `
     const many = new SpeakerSession({ output: { type: 'memory', clock: 'manual' } })
@@ -61,7 +61,7 @@ test('realtime: a reader that does not read stops nothing, and is told what it h
   while (!/\d+ lines of the log were lost here/.test(log)) await once(child.stderr, 'data')
 })
 
-test('what was logged before the end of the process is written', async (t) => {
+test('the last lines are written before exit', async (t) => {
   for (const end of ['process.exit()', '']) {
     const child = start(t, `
       const session = new SpeakerSession({ output: { type: 'memory', clock: 'manual' } })
@@ -74,7 +74,7 @@ test('what was logged before the end of the process is written', async (t) => {
   }
 })
 
-test('a log that nobody reads keeps no process from its end', async (t) => {
+test('an unread log does not delay exit', async (t) => {
   const child = start(t, `
     const session = new SpeakerSession({ output: { type: 'memory', clock: 'manual' } })
     for (let n = 0; n < 200; n++) session.createStream({ format: 'pcm16', sampleRate: 48000, requestId: 'y'.repeat(2000) + n }).destroy()`)
@@ -82,8 +82,8 @@ test('a log that nobody reads keeps no process from its end', async (t) => {
   assert.equal(code, 0)
 })
 
-test('a panic fails its own playback and is told in one line, without a log too', async (t) => {
-  // A decoder panics at it.
+test('a panic fails its playback and prints one line', async (t) => {
+  // It makes a decoder panic.
   const fault = path.join(root, 'tests', 'fuzz', 'regressions', 'm4a-aac', 'first-sample-of-no-duration.m4a')
   const script = `
     ;(async () => {

@@ -1,6 +1,6 @@
 'use strict'
 
-// Where lines of the log go: to the logger of their session, to whoever listens to all of them, or to standard error.
+// The destination of log lines: the logger of their session, the listeners for all lines, or standard error.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
@@ -8,7 +8,7 @@ const { test } = require('node:test')
 const { SpeakerSession } = require('../..')
 const { root, run: start } = require('../support/process')
 
-/** Runs a script that logs at this level; `log` collects lines there, and `print` shows what it is given as JSON. */
+/** Runs a script that logs at this level; `log` collects lines there, and `print` prints its argument as JSON. */
 async function run(t, level, script) {
   const before = process.env.SPEAKER_SESSION_LOG
   process.env.SPEAKER_SESSION_LOG = level
@@ -31,7 +31,7 @@ async function run(t, level, script) {
   }
 }
 
-test('a logger has the lines of its session, with session and request, and no other place has them', async (t) => {
+test('a logger gets only the lines of its session', async (t) => {
   const { out, err, code } = await run(t, 'debug', `
     const own = manual({ logger: collect() })
     const other = manual()
@@ -57,7 +57,7 @@ test('a logger has the lines of its session, with session and request, and no ot
   assert.match(err, new RegExp(`DEBUG speaker_session::engine::handle: session=${other} request_id="theirs" event=Started`))
 })
 
-test('SpeakerSession.on takes the lines of all sessions, and off gives them back to standard error', async (t) => {
+test('SpeakerSession.on takes the lines of all sessions', async (t) => {
   const { out, err, code } = await run(t, 'debug', `
     const listener = (line) => log.push(line)
     SpeakerSession.on('log', listener)
@@ -75,7 +75,7 @@ test('SpeakerSession.on takes the lines of all sessions, and off gives them back
   assert.ok(!/second/.test(out) && /second/.test(err) && !/first"/.test(err), err)
 })
 
-test('who listens without the variable has what is worth knowing; standard error has nothing', async (t) => {
+test('a listener without the variable gets info lines', async (t) => {
   const { out, err, code } = await run(t, '', `
     SpeakerSession.on('log', (line) => log.push(line))
     const session = manual()
@@ -98,7 +98,7 @@ test('levels by target', async (t) => {
   assert.deepEqual([JSON.parse(out), code], [[['info', 'speaker_session::engine::handle']], 0], err)
 })
 
-test('a decoder that panics is told with its session and request', async (t) => {
+test('a panic is logged with session and request', async (t) => {
   const fault = require('node:path').join(__dirname, '..', '..', 'tests', 'fuzz', 'regressions', 'm4a-aac', 'first-sample-of-no-duration.m4a')
   const { out, err, code } = await run(t, 'error', `
     const session = manual({ logger: collect() })
@@ -112,7 +112,7 @@ test('a decoder that panics is told with its session and request', async (t) => 
   assert.equal(panics, 1)
 })
 
-test('a logger that throws or rejects ends nothing, and is told of once', async (t) => {
+test('a failing logger is reported once', async (t) => {
   for (const fault of [`() => { throw new Error('full') }`, `async () => { throw new Error('full') }`]) {
     const { out, err, code } = await run(t, 'debug', `
       const fault = ${fault}
@@ -129,14 +129,14 @@ test('a logger that throws or rejects ends nothing, and is told of once', async 
   }
 })
 
-test('who listens and is busy loses lines, which are counted, and holds up neither sound nor other threads', async (t) => {
+test('a busy listener loses lines, which are counted', async (t) => {
   const { out, err, code } = await run(t, 'debug', `
     const { Worker } = require('node:worker_threads')
     SpeakerSession.on('log', (line) => log.push(line))
     const real = new SpeakerSession({ output: { type: 'memory' } })
     const playing = real.playAudio({ audioUrl: 'clip.wav' })
     const done = new Int32Array(new SharedArrayBuffer(4))
-    // Some 4 MB of lines, of which this thread takes none meanwhile.
+    // Some 4 MB of lines, while this thread takes none.
     const worker = new Worker(\`
       const { workerData: [root, done] } = require('node:worker_threads')
       const { SpeakerSession } = require(root)
@@ -147,7 +147,7 @@ test('who listens and is busy loses lines, which are counted, and holds up neith
         Atomics.notify(done, 0)
       })
     \`, { eval: true, workerData: [require.resolve(${JSON.stringify(root)}), done] })
-    // An event of the worker itself, that it has begun, is wanted first.
+    // First waits for the worker's own event that it has begun.
     await require('node:events').once(worker, 'online')
     Atomics.wait(done, 0, 0, 60_000)
     const until = performance.now() + 20_000
@@ -161,7 +161,7 @@ test('who listens and is busy loses lines, which are counted, and holds up neith
   assert.deepEqual([out, code], ['[1,0]\ntrue\n', 0], err)
 })
 
-test('a logger keeps no process from its end, and has what was logged last', async (t) => {
+test('a logger does not delay exit, and gets the last lines', async (t) => {
   for (const end of ['', 'process.exit()']) {
     const { out, code } = await run(t, 'debug', `
       const logger = collect()
@@ -175,7 +175,7 @@ test('a logger keeps no process from its end, and has what was logged last', asy
   }
 })
 
-test('bad loggers and events are refused', () => {
+test('invalid loggers and events are refused', () => {
   const output = { type: 'memory' }
   for (const logger of [null, 1, 'x', {}, { debug() {}, info() {}, warn() {} }]) {
     assert.throws(() => new SpeakerSession({ output, logger }), { code: 'ERR_INVALID_ARGUMENT', message: /logger/ })

@@ -1,11 +1,11 @@
 'use strict'
 
-// Two hundred sessions of one thread are told of by one bell, and each gets what is its own.
+// Two hundred sessions of one thread share one bell, and each gets its own messages.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
 
-const { memory, root, run } = require('../support/process')
+const { memory, run } = require('../support/process')
 const { open } = require('../support/session')
 const { tone } = require('../support/wav')
 
@@ -38,7 +38,7 @@ test('200 sessions get their own events and promises', async (t) => {
   }))
 })
 
-test('a listener that closes or makes sessions confuses nobody', async (t) => {
+test('listeners may open and close sessions', async (t) => {
   const ends = []
   const sessions = Array.from({ length: 40 }, () => open(t, { output: { clock: 'realtime' } }))
   for (const [n, { session }] of sessions.entries()) {
@@ -56,7 +56,7 @@ test('a listener that closes or makes sessions confuses nobody', async (t) => {
   }
 })
 
-/** What a thread with many sessions does: each is told of its own. */
+/** The script of a thread with many sessions. */
 const crowd = `
   const told = []
   const sessions = Array.from({ length: ${COUNT} }, (_, n) => {
@@ -101,7 +101,7 @@ for (const end of ['terminate', 'return', 'exit', 'throw']) {
     assert.deepEqual([code, signal, err], [0, null, ''], out)
     if (end === 'throw') assert.ok(lines.includes('error mine'), out)
     assert.deepEqual(lines.filter((line) => !line.startsWith('error')), [
-      // A thread that exits may not be in time to say so.
+      // A thread that exits may not be in time to report it.
       ...(end === 'exit' && !lines.includes('worker true') ? [] : ['worker true']), 'main true', 'all 0', 'closed'
     ])
   })

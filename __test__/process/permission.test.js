@@ -1,6 +1,6 @@
 'use strict'
 
-// Node's permission model: what a process may not read or write, a session does not read or write for it.
+// Node's permission model: a session reads and writes only what its process may.
 
 const assert = require('node:assert/strict')
 const { spawnSync } = require('node:child_process')
@@ -14,7 +14,7 @@ const { tone } = require('../support/wav')
 
 const flag = ['--permission', '--experimental-permission'].find((flag) => process.allowedNodeEnvironmentFlags.has(flag))
 
-test('files are read and written only with the permission', { skip: flag === undefined }, (t) => {
+test('files need the permission', { skip: flag === undefined }, (t) => {
   const folder = realpathSync(mkdtempSync(path.join(tmpdir(), 'speaker-session-')))
   t.after(() => rmSync(folder, { recursive: true }))
   const at = (name) => path.join(folder, name)

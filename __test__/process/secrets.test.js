@@ -1,6 +1,6 @@
 'use strict'
 
-// Secrets are planted wherever one can be, each with the word "planted" in it: nothing that a process shows has it.
+// Secrets with the word "planted" are put wherever one can be: no output of the process contains it.
 
 const assert = require('node:assert/strict')
 const { spawn } = require('node:child_process')
@@ -13,7 +13,7 @@ const { test } = require('node:test')
 const { root } = require('../support/process')
 const { serve } = require('../support/server')
 
-/** A JSON Web Token whose claims and signature have the word too. */
+/** A JSON Web Token whose claims and signature contain the word. */
 const JWT = `eyJhbGciOiJIUzI1NiJ9.${Buffer.from('{"sub":"planted"}').toString('base64url')}.planted-signature-0`
 
 const BEARER = 'planted-bearer-1'
@@ -24,10 +24,10 @@ const SIGNATURE = 'planted-signature-5'
 const TOKEN = 'planted-opaque-token-6'
 const REDIRECTED = 'planted-redirected-7'
 
-/** What each secret may also look like. */
+/** The encodings of the word. */
 const forms = [/planted/i, /cGxhbnRlZ|BsYW50ZW|wbGFudGVk/, new RegExp(Buffer.from(`somebody:${PASSWORD}`).toString('base64').slice(0, 20))]
 
-/** What the child does with a server that repeats all that it is told, wherever it can. */
+/** The script of the child, with a server that repeats everything it gets, wherever it can. */
 const script = `
 const { SpeakerSession } = require(${JSON.stringify(root)})
 const { Readable } = require('node:stream')
@@ -50,7 +50,7 @@ async function main() {
   if (process.env.LINES) SpeakerSession.on('log', (line) => show('line', line))
   const session = told(new SpeakerSession({ output: { type: 'memory' }, record: file, ...logged }))
   for (const name of ['/type', '/status', '/redirect', '/loop', '/nowhere', '/cut', '/reset', '/encoding']) {
-    // With a user a header \`authorization\` is not sent.
+    // With a user the header \`authorization\` is not sent.
     for (const url of [signed(name), signed(name).replace(/[^/]*@/, '')]) await settle(() => session.playAudio({ audioUrl: url, headers }))
   }
   await settle(() => session.playAudio({ audioUrl: 's3://somebody:${PASSWORD}@bucket/x?sig=${SIGNATURE}' }))
@@ -76,7 +76,7 @@ async function main() {
 main()
 `
 
-/** Answers with what it was told: in the status, the type, another place. */
+/** Answers with the request's content: in the status, the type, the location. */
 function echo(request, response) {
   const { authorization = '', cookie = '', 'x-api-key': key = '' } = request.headers
   const all = `${authorization} ${cookie} ${key} ${request.url}`
@@ -97,7 +97,7 @@ function echo(request, response) {
 }
 
 for (const lines of ['', 'by loggers and listeners']) {
-  test(`nothing that a process shows has a secret in it ${lines}`, (t) => showsNothing(t, lines))
+  test(`no output contains a secret ${lines}`, (t) => showsNothing(t, lines))
 }
 
 async function showsNothing(t, lines) {
@@ -117,7 +117,7 @@ async function showsNothing(t, lines) {
   child.stderr.on('data', (data) => (err += data))
   const [code] = await once(child, 'close')
   assert.equal(code, 0, err)
-  // It was all there to be shown.
+  // The output was complete.
   for (const secret of [BEARER, COOKIE, KEY, TOKEN, JWT, SIGNATURE]) assert.ok(seen.some((each) => each.includes(secret)), secret)
   for (const said of [/ERR_UNSUPPORTED_FORMAT/, /ERR_HTTP_STATUS/, /ERR_FETCH_FAILED/, /ECONNREFUSED/, /ERR_TOO_MANY_REDIRECTS/,
     /ERR_STREAM/, /ERR_JOIN_FAILED/, /ERR_INVALID_ARGUMENT/, /has expired/]) assert.match(out, said)

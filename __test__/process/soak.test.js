@@ -1,7 +1,7 @@
 'use strict'
 
 // Two hundred sessions in one process play in rooms of one server for a minute, in random order from a fixed seed. Then
-// every promise has settled, every request has one terminal event, and the process holds no more than before.
+// every promise has settled, every request has one terminal event, and the process has no more threads, files and memory than before.
 
 const assert = require('node:assert/strict')
 const { fork } = require('node:child_process')
@@ -16,7 +16,7 @@ const SESSIONS = 200
 const PLAYS = 2000
 /** Two of three calls are plays. */
 const EVERY_MS = 18
-/** How often it is asked in the end how many tasks there are. */
+/** The number of counts of tasks at the end. */
 const PROBES = 20
 const EXPECTED = ['completed', 'stopped', 'ERR_FILE', 'ERR_UNSUPPORTED_FORMAT']
 

@@ -1,6 +1,6 @@
 'use strict'
 
-// `SpeakerSession.processStats()`: what lives in this process.
+// `SpeakerSession.processStats()`: statistics of this process.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -59,7 +59,7 @@ test('sessions of worker threads are counted too', async () => {
   await worker.terminate()
 })
 
-test('sessions that nobody holds are not counted for ever', async (t) => {
+test('collected sessions are not counted', async (t) => {
   const { code, out, err } = await run(t, `
     require('node:v8').setFlagsFromString('--expose-gc')
     const gc = require('node:vm').runInNewContext('gc')

@@ -1,13 +1,13 @@
 'use strict'
 
-// A process that does as the README says with streams goes on when they end early, and ends by itself when it has nothing to do.
+// A process that uses streams as the README says survives their early end, and exits when it has nothing to do.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
 
 const { memory, run } = require('../support/process')
 
-/** Speaks in both ways that the documents recommend, and ends the speech in every way; prints what became of it. */
+/** Speaks in both ways that the documents recommend, ends the speech in every way, and prints the results. */
 const speaking = `
   const { once } = require('node:events')
   const { pipeline } = require('node:stream/promises')
@@ -80,12 +80,12 @@ const expected = ['piped', 'written', 'read'].flatMap((recipe) =>
   })
 )
 
-test('realtime: a process ends by itself after its streams ended early', async (t) => {
+test('realtime: a process exits after streams ended early', async (t) => {
   const { code, out, err } = await run(t, `${speaking}; speak(console.log)`)
   assert.deepEqual([code, out.trim().split('\n'), err], [0, expected, ''])
 })
 
-test('realtime: a worker thread ends by itself after its streams ended early', async (t) => {
+test('realtime: a worker exits after streams ended early', async (t) => {
   const { code, out, err } = await run(t, `
     const { Worker, isMainThread, parentPort } = require('node:worker_threads')
     if (isMainThread) {
@@ -100,7 +100,7 @@ test('realtime: a worker thread ends by itself after its streams ended early', a
   assert.deepEqual([code, out.trim().split('\n'), err], [0, [...expected, 'exit 0'], ''])
 })
 
-test('realtime: what nobody awaits does not end the process', async (t) => {
+test('realtime: unawaited promises do not end the process', async (t) => {
   const { code, out, err } = await run(t, `
     ${speaking}
     const session = new SpeakerSession(${memory})

@@ -1,6 +1,6 @@
 'use strict'
 
-// However many sessions there are, the threads are as many as docs/performance.md says, and nobody waits for one in vain.
+// The number of threads is that of docs/performance.md for any number of sessions, and no session is starved.
 
 const assert = require('node:assert/strict')
 const { availableParallelism } = require('node:os')
@@ -9,11 +9,11 @@ const { test } = require('node:test')
 const { memory, run } = require('../support/process')
 const { tone } = require('../support/wav')
 
-/** What docs/performance.md says. */
+/** The limits of docs/performance.md. */
 const cores = availableParallelism()
 const few = Math.min(cores, 4)
 
-/** The names of this process's threads that are the addon's, without their numbers. */
+/** Returns the names of the addon's threads in this process, without their numbers. */
 const threads = `
   const { readdirSync, readFileSync } = require('node:fs')
   const tasks = () => readdirSync('/proc/self/task').map((id) => '/proc/self/task/' + id)
@@ -21,7 +21,7 @@ const threads = `
   const ours = (kind) => tasks().filter((task) => nameOf(task).startsWith('speaker-' + kind))
 `
 
-/** Serves a second of sound under a name that has to be looked up. */
+/** Serves a second of sound under a name that needs a look-up. */
 const serve = `
   const http = require('node:http')
   const { once } = require('node:events')
@@ -34,7 +34,7 @@ const serve = `
   }
 `
 
-test('600 sessions advance at once, each waiting for a look-up, and no thread is added', async (t) => {
+test('600 sessions wait for look-ups without more threads', async (t) => {
   const { code, out, err } = await run(t, `
     ${threads}
     ${serve}
@@ -62,7 +62,7 @@ test('600 sessions advance at once, each waiting for a look-up, and no thread is
   assert.ok(fetch >= few && fetch <= few + 16, `${fetch} threads for downloads on ${cores} cores`)
 })
 
-test('what decodes or mixes ahead runs at a lower priority than what ticks', { skip: process.platform !== 'linux' }, async (t) => {
+test('decoding runs at a lower priority than ticking', { skip: process.platform !== 'linux' }, async (t) => {
   const { code, out } = await run(t, `
     ${threads}
     ;(async () => {
@@ -70,7 +70,7 @@ test('what decodes or mixes ahead runs at a lower priority than what ticks', { s
       session.playAudio({ audioUrl: 'clip.wav' })
       await session.advance(100)
       await session.close()
-      // Behind the name, which may hold spaces: the 17th is the nice value.
+      // The fields after the name, which may contain spaces: the 17th is the nice value.
       const nice = (task) => Number(readFileSync(task + '/stat', 'utf8').replace(/^.*\\) /, '').split(' ')[16])
       const own = nice('/proc/self')
       const of = (kind) => [...new Set(ours(kind).map((task) => nice(task) - own))]
@@ -82,7 +82,7 @@ test('what decodes or mixes ahead runs at a lower priority than what ticks', { s
   assert.deepEqual([code, JSON.parse(steps)], [0, [[0], [step], [step]]])
 })
 
-test('a system that refuses threads is told of, and asked again', { skip: process.platform !== 'linux' }, async (t) => {
+test('refused threads are reported and retried', { skip: process.platform !== 'linux' }, async (t) => {
   const { code, out } = await run(t, `
     const { execFileSync, spawn } = require('node:child_process')
     const { once } = require('node:events')
@@ -94,10 +94,10 @@ test('a system that refuses threads is told of, and asked again', { skip: proces
       }
     }
     ;(async () => {
-      // The limit counts all threads of a user, and does not hold for root: as another one this process is alone.
+      // The limit counts all threads of a user and does not apply to root; another user has only this process.
       if (process.getuid() === 0) process.setuid(65534)
       const before = execFileSync('prlimit', ['--pid', process.pid, '--nproc', '--raw', '--noheadings', '--output', 'SOFT'])
-      // Made beforehand, for it is a process more.
+      // Made beforehand, because making it is another process.
       const back = spawn('sh', ['-c', 'read line; exec prlimit --pid $PPID --nproc=' + String(before).trim() + ':'])
       execFileSync('prlimit', ['--pid', process.pid, '--nproc=1:'])
       const refused = open()

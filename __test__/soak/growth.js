@@ -1,8 +1,8 @@
 'use strict'
 
 /**
- * How much a series of measurements grows over the last two thirds of it: the median slope between all pairs of points (Theil and
- * Sen), so that neither a single peak nor one step makes it, and what a process fetches once in the beginning is not counted.
+ * Returns the growth of a series of measurements over its last two thirds: the median slope between all pairs of points (Theil–Sen
+ * estimator), so that neither a single peak nor one step counts, nor memory that a process allocates once in the beginning.
  */
 function growth(series) {
   const from = Math.floor(series.length / 3)

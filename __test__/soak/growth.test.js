@@ -1,6 +1,6 @@
 'use strict'
 
-// The judge of the soak: what it must see, and what it must not be misled by.
+// The estimator of the soak: growth that it must detect, and noise that must not mislead it.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
@@ -11,7 +11,7 @@ const { growth } = require('./growth')
 const next = random(3)
 const noisy = (make) => Array.from({ length: 30 }, (_, n) => make(n) + next(600) / 100 - 3)
 
-test('a leak is seen through noise, and noise is none', () => {
+test('detects a leak in noise', () => {
   for (let n = 0; n < 100; n++) {
     const flat = growth(noisy(() => 100))
     const leaky = growth(noisy((n) => 100 + n))
@@ -20,7 +20,7 @@ test('a leak is seen through noise, and noise is none', () => {
   }
 })
 
-test('a warm-up, a peak and a step are none', () => {
+test('ignores a warm-up, a peak and a step', () => {
   assert.equal(growth(Array.from({ length: 30 }, (_, n) => (n < 10 ? n * 50 : 500))), 0)
   assert.equal(growth(Array.from({ length: 30 }, (_, n) => (n === 20 ? 900 : 100))), 0)
   assert.ok(growth(Array.from({ length: 30 }, (_, n) => (n === 29 ? 200 : 100))) === 0)

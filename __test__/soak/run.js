@@ -1,9 +1,9 @@
 'use strict'
 
-// `npm run soak`: ten thousand plays in one session, then two thousand sessions one behind the other, from files, buffers, servers
+// `npm run soak`: ten thousand plays in one session, then two thousand sessions one after the other, from files, buffers, servers
 // and streams, with stops and failures, in random order from a fixed seed. Memory must not grow with them, every promise must
-// settle, every request must end once, and in the end nothing may be held. `--short` does a part of it; `--leak=<KiB>` keeps that much of
-// each play, to show that it is seen. Runs on Linux; exit code 1 where it is otherwise. See docs/testing.md.
+// settle, every request must end once, and in the end nothing may be left. `--short` does a part of it; `--leak=<KiB>` leaks that much per
+// play, to show that it is detected. Runs on Linux; exit code 1 on a failure. See docs/testing.md.
 
 const { fork } = require('node:child_process')
 const { once } = require('node:events')
@@ -24,13 +24,13 @@ const { growth } = require('./growth')
 const { values: { short, leak } } = parseArgs({ options: { short: { type: 'boolean' }, leak: { type: 'string' } } })
 const PLAYS = short ? 1500 : 10_000
 const SESSIONS = short ? 300 : 2000
-/** How often memory is measured. (The script in package.json lets malloc keep one arena: others waver more.) */
+/** The number of memory measurements. (The script in package.json sets one malloc arena: more vary more.) */
 const POINTS = 30
 const AT_ONCE = 40
 const PATIENCE_MS = 60_000
 /**
- * How much more memory may be held after two thirds of all, in MiB. A process that keeps nothing wavers by a few; one that keeps 2 KiB
- * of each of ten thousand plays, or 10 KiB of each of two thousand sessions, is beyond it.
+ * The limit of growth over the last two thirds, in MiB. A process without a leak varies by a few; one that leaks 2 KiB per play of ten
+ * thousand, or 10 KiB per session of two thousand, exceeds it.
  */
 const MAX_GROWTH = 12
 const EXPECTED = new Set([
@@ -79,7 +79,7 @@ function ways(server) {
     written((stream) => void stream.flush().then(() => stream.end(steady(10)), () => {}))]
 }
 
-/** Something that a user does meanwhile, or nothing. */
+/** Makes a random call of a user, or none. */
 function meddle(session, requestId) {
   const target = { requestId }
   if (next(200) === 0) return next(2) ? session.stopAudio() : session.interrupt()
@@ -100,7 +100,7 @@ const outcomes = new Map()
 const ends = new Map()
 let number = 0
 
-/** A session whose ends are counted. */
+/** Opens a session whose terminal events are counted. */
 function open(output) {
   const session = new SpeakerSession({ output, maxConcurrent: 100, fetchTimeoutMs: 5000 })
   for (const type of ['completed', 'stopped', 'failed']) {
@@ -109,7 +109,7 @@ function open(output) {
   return session
 }
 
-/** One play, from its request to its end. */
+/** Plays once, from the request to its end. */
 async function play(session, way) {
   const requestId = `it-${number++}`
   if (leak) LEAKED.push(Buffer.alloc(Number(leak) * 1024, 1))
@@ -122,11 +122,11 @@ async function play(session, way) {
   outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
   const told = ends.get(requestId)
   ends.delete(requestId)
-  // A request that is refused, because its session is closed, has no events.
+  // A request that is refused because its session is closed has no events.
   if (told !== 1 && !(told === undefined && outcome === 'ERR_CLOSED')) throw new Error(`${requestId} (${outcome}) was told to have ended ${told} times`)
 }
 
-/** Does `one` so many times, some at once. Returns the memory that was held at even distances, in MiB. */
+/** Calls `one` so many times, some at once. Returns memory measurements at even distances, in MiB. */
 async function repeat(count, one) {
   const held = []
   for (let point = 0; point < POINTS; point++) {
@@ -152,7 +152,7 @@ async function main() {
   ]
   const wrong = []
 
-  /** A session from beginning to end. Every tenth is on the manual clock, and some are closed while they play. */
+  /** Opens and closes a session. Every tenth is on the manual clock, and some are closed while they play. */
   const life = async () => {
     const isManual = next(10) === 0
     const session = open({ ...pick(outputs)(), clock: isManual ? 'manual' : 'realtime' })
@@ -163,7 +163,7 @@ async function main() {
     await Promise.all(playing)
   }
 
-  // So that every way was gone before it is counted what is held.
+  // First uses every kind of source, before resources are counted.
   for (let n = 0; n < 20; n++) await life()
   const before = await settled(holdings())
   const parts = {

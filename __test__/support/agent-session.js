@@ -1,6 +1,6 @@
 'use strict'
 
-// An agent of the real `@livekit/agents` in a room: what it says is made up, and so is what it hears of its user.
+// An agent of the real `@livekit/agents` in a room, with fake speech, voice activity and recognition.
 
 const { VAD, VADEventType, VADStream, stt, tts, voice } = require('@livekit/agents')
 const { AudioFrame, Room } = require('@livekit/rtc-node')
@@ -42,7 +42,7 @@ class Spoken extends tts.ChunkedStream {
   }
 }
 
-/** A VAD that is told what its user does. */
+/** A VAD that the test controls. */
 class User extends VAD {
   label = 'user'
   #streams = []
@@ -79,7 +79,7 @@ class Noticed extends VADStream {
   }
 }
 
-/** An STT that understands nothing, so that all noise is a false alarm. */
+/** An STT that recognizes nothing, so that every interruption is a false one. */
 class Deaf extends stt.STT {
   label = 'deaf'
 
@@ -105,8 +105,8 @@ class Ignored extends stt.SpeechStream {
 }
 
 /**
- * An agent in `room` of support/room.js, as agent code starts one: it answers each text with another (`answers`), and each text has a sound
- * (`sounds`). `output` makes its output from the agent's room.
+ * Starts an agent in `room` of support/room.js, as agent code does: it answers each text with another (`answers`), and each text has a
+ * sound (`sounds`). `output` makes its output from the agent's room.
  */
 async function openAgent(room, { answers = {}, sounds, output }) {
   const agentRoom = new Room()
@@ -132,7 +132,7 @@ async function openAgent(room, { answers = {}, sounds, output }) {
   return { session, user, audio, room: agentRoom, close }
 }
 
-/** Has `LIVEKIT_URL` and its keys name a server while the test runs, as a worker has them. */
+/** Sets `LIVEKIT_URL` and its keys for one test, as for a worker. */
 function setEnvironment(t, { url, key, secret }) {
   const variables = { LIVEKIT_URL: url, LIVEKIT_API_KEY: key, LIVEKIT_API_SECRET: secret }
   const before = Object.keys(variables).map((name) => [name, process.env[name]])

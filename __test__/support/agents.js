@@ -1,6 +1,6 @@
 'use strict'
 
-// What an agent says, and what its output tells of it: the real classes of `@livekit/agents`.
+// The speech of an agent and the events of its output: the real classes of `@livekit/agents`.
 
 const { setImmediate: turn } = require('node:timers/promises')
 
@@ -12,12 +12,12 @@ const { open } = require('./session')
 
 agents.initializeLogger({ pretty: false, level: 'silent' })
 
-/** A tone as samples of ±1. */
+/** Returns a tone as samples of ±1. */
 function hum(hz, ms, rate = 48000) {
   return Float64Array.from({ length: (rate * ms) / 1000 }, (_, n) => 0.3 * Math.sin((2 * Math.PI * hz * n) / rate))
 }
 
-/** Frames that hold samples of ±1, of one channel. */
+/** Returns mono frames of samples of ±1. */
 function framesOf(samples, { rate = 48000, frameMs = 20 } = {}) {
   const length = (rate * frameMs) / 1000
   return Array.from({ length: Math.ceil(samples.length / length) }, (_, n) => {
@@ -26,12 +26,12 @@ function framesOf(samples, { rate = 48000, frameMs = 20 } = {}) {
   })
 }
 
-/** Has an output take frames, as an agent does. */
+/** Passes frames to an output, as an agent does. */
 async function capture(output, frames) {
   for (const frame of frames) await output.captureFrame(frame)
 }
 
-/** What an output tells, in words: `started`, `finished 1000`, `finished 420 interrupted`. */
+/** Records the events of an output as text: `started`, `finished 1000`, `finished 420 interrupted`. */
 function listen(output) {
   const told = []
   output.on('playbackStarted', () => told.push('started'))
@@ -41,7 +41,7 @@ function listen(output) {
   return told
 }
 
-/** An output in a session of its own, into memory and with the manual clock unless said otherwise. */
+/** Opens an output in a session of its own; by default into memory and with the manual clock. */
 function openOutput(t, { speech, ...options } = {}) {
   const { session, told: events, heard } = open(t, options)
   const output = new SpeakerAudioOutput({ session, ...speech })

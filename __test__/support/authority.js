@@ -28,7 +28,7 @@ policy = any
 commonName = supplied
 `
 
-/** An authority that signs certificates; `cert` is the file of its own. */
+/** A certificate authority; `cert` is the path of its own certificate. */
 class Authority {
   static #authorities = 0
   #folder
@@ -47,7 +47,7 @@ class Authority {
     return this.#file('ca.pem')
   }
 
-  /** A key and a certificate for a host, as Node's TLS servers take them, and their files; `expired` since yesterday. */
+  /** Issues a key and a certificate for a host, as Node's TLS servers take them, and their files; `expired` yesterday. */
   issue(host, { expired = false } = {}) {
     const [key, request, cert, names] = ['key', 'csr', 'pem', 'cnf'].map((kind) => `${this.#count}.${kind}`)
     this.#count++

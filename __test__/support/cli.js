@@ -1,6 +1,6 @@
 'use strict'
 
-// The command line as a user runs it: a process of its own in a directory of its own.
+// The command line as a user runs it, in its own process and directory.
 
 const { spawn } = require('node:child_process')
 const { mkdtempSync, rmSync, writeFileSync } = require('node:fs')
@@ -9,7 +9,7 @@ const path = require('node:path')
 
 const PROGRAM = path.join(__dirname, '..', '..', 'bin', 'speaker-session.js')
 
-/** A directory that holds these files (name → content) and goes with the test. */
+/** Creates a directory with these files (name → content), which is removed after the test. */
 function workspace(t, files = {}) {
   const directory = mkdtempSync(path.join(tmpdir(), 'speaker-session-'))
   t.after(() => rmSync(directory, { recursive: true, force: true }))
@@ -18,7 +18,7 @@ function workspace(t, files = {}) {
 }
 
 /**
- * Runs to the end; `onOutput(stdout so far, process)` may meddle. Only `env` can name a LiveKit server, or programs that play on a sound card;
+ * Runs to the end; `onOutput(stdout so far, process)` may act on the process. Only `env` can name a LiveKit server, or programs that play on a sound card;
  * `input` is standard input. `encoding` is that of standard output.
  */
 function run(cwd, args, onOutput = () => {}, { env, program = PROGRAM, input, encoding = 'utf8' } = {}) {

@@ -4,14 +4,14 @@
 
 const { SpeakerManager } = require('speaker-session/mentra')
 
-/** A pino-like logger that keeps what it is told: `{ level, text, … }`. */
+/** Returns a pino-like logger that collects its lines: `{ level, text, … }`. */
 function logger(lines) {
   const log = (level) => (told, text) => lines.push({ level, text, ...told })
   const own = { child: () => own, debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') }
   return own
 }
 
-/** A user's session as the cloud has it, and what it passed on to apps. */
+/** Returns a user's session as the cloud has it, which collects the messages to apps. */
 function userSession(more = {}) {
   const [lines, relayed] = [[], []]
   const session = {
@@ -23,7 +23,7 @@ function userSession(more = {}) {
   return { session, lines, relayed }
 }
 
-/** A manager that plays into memory on the manual clock unless said otherwise, for one test, and all that it tells. */
+/** Creates a manager for one test, with its events; by default it plays into memory on the manual clock. */
 function manager(t, { session, ...options } = {}) {
   const cloud = userSession(session)
   const speaker = new SpeakerManager(cloud.session, { output: { type: 'memory', clock: 'manual' }, progressIntervalMs: 0, ...options })
@@ -42,10 +42,10 @@ function manager(t, { session, ...options } = {}) {
   }
 }
 
-/** What the environment was before a test changed it. */
+/** The environment before a test changed it. */
 const before = new WeakMap()
 
-/** Sets variables of the environment for one test. */
+/** Sets environment variables for one test. */
 function environment(t, variables) {
   if (!before.has(t)) before.set(t, { ...process.env })
   for (const [name, value] of Object.entries(variables)) {

@@ -3,9 +3,9 @@
 const { once } = require('node:events')
 const net = require('node:net')
 
-/** What stands on the port of a server that is gone: it ends every connection, and remembers who came. */
+/** A dead server on the port of one that is gone: it ends every connection, and records the attempts. */
 class DeadServer {
-  /** Each attempt to join or to resume, in order: `{ atMs, identity }`. */
+  /** The attempts to join or to resume, in order: `{ atMs, identity }`. */
   attempts = []
   #server
   #sockets = new Set()
@@ -18,7 +18,7 @@ class DeadServer {
     return dead
   }
 
-  /** The times of each identity's attempts, in ms. */
+  /** Returns the times of each identity's attempts, in ms. */
   byIdentity() {
     const times = new Map()
     for (const { atMs, identity } of this.attempts) times.set(identity, [...(times.get(identity) ?? []), atMs])
@@ -39,7 +39,7 @@ class DeadServer {
     socket.on('data', (bytes) => {
       head += bytes.toString('latin1')
       if (!head.includes('\r\n\r\n')) return
-      // LiveKit's clients ask afterwards why they were refused; that is no attempt.
+      // LiveKit's clients request the reason of a refusal afterwards, which is not an attempt.
       if (/^upgrade: *websocket/im.test(head)) this.attempts.push({ atMs: performance.now(), identity: identityIn(head) })
       socket.destroy()
     })

@@ -1,6 +1,6 @@
 'use strict'
 
-// Sessions that play without a pause while something is done to the process, and the longest silence that was heard from them.
+// Healthy sessions, which play without a pause while something is done to the process, and the longest silence heard from them.
 
 const { writeFileSync } = require('node:fs')
 const path = require('node:path')
@@ -10,14 +10,14 @@ const { wavFile } = require('./wav')
 
 const RATE = 8000
 const FRAME_MS = 20
-/** What is quieter for longer is no sound of a healthy session. */
+/** The level and duration of silence that a healthy session never has. */
 const QUIET = 300
 const QUIET_SAMPLES = 10
 
-/** An output of frames. */
+/** Returns an output of frames. */
 const frames = (onFrame = () => {}) => ({ type: 'pcm', sampleRate: RATE, frameMs: FRAME_MS, onFrame })
 
-/** Two minutes without a quiet place, at rates that have to be changed. Returns the files' paths. */
+/** Writes files of two minutes without silence, at rates that need resampling. Returns their paths. */
 function steady(folder) {
   return [44100, 24000].map((rate) => {
     const samples = Float64Array.from({ length: rate * 120 }, (_, n) => 0.3 * Math.sin((2 * Math.PI * 441 * n) / rate))
@@ -27,7 +27,7 @@ function steady(folder) {
   })
 }
 
-/** A session that plays without a pause, and the longest silence heard from it since `forget`. */
+/** Opens a session that plays without a pause, and measures the longest silence heard from it since `forget`. */
 async function healthy(audioUrl) {
   let run, longest, late, endMs, last
   const forget = () => ([run, longest, late, endMs, last] = [0, 0, 0, undefined, performance.now()])
@@ -37,7 +37,7 @@ async function healthy(audioUrl) {
     const now = performance.now()
     late = Math.max(late, now - last - FRAME_MS)
     last = now
-    // Time that was given up.
+    // Time that the session skipped.
     run += ((atMs - (endMs ?? atMs)) * RATE) / 1000
     endMs = atMs + FRAME_MS
     for (let at = 0; at < frame.length; at += 2) {

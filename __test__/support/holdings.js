@@ -1,11 +1,11 @@
 'use strict'
 
-// What a process holds, as Linux counts it.
+// The threads, files and sockets of a process, as Linux counts them.
 
 const { readdirSync, readlinkSync } = require('node:fs')
 const { setTimeout: sleep } = require('node:timers/promises')
 
-/** Tokio keeps a thread that looked up a name for ten seconds. */
+/** Tokio keeps a thread for ten seconds after a name look-up. */
 const SETTLE_MS = 15_000
 const LOOK_MS = 200
 
@@ -15,7 +15,7 @@ function holdings() {
     try {
       return readlinkSync(`/proc/self/fd/${fd}`)
     } catch {
-      return '' // the listing's own
+      return '' // that of the listing itself
     }
   })
   return {
@@ -25,7 +25,7 @@ function holdings() {
   }
 }
 
-/** Looks until nothing is held that was not before; says what is held then, or at last. */
+/** Polls until nothing more is held than `before`, or for a limited time. Returns the last counts. */
 async function settled(before) {
   let now = holdings()
   for (const begun = performance.now(); performance.now() - begun < SETTLE_MS; now = holdings()) {

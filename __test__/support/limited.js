@@ -1,6 +1,6 @@
 'use strict'
 
-// A process that the system gives less than it asks for: small files, as on a full disk, or little memory.
+// A process under a limit of the system: small files, as on a full disk, or little memory.
 
 const { execFile } = require('node:child_process')
 

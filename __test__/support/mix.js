@@ -1,6 +1,6 @@
 'use strict'
 
-// What a mix of constant clips must be, sample by sample.
+// The expected mix of constant clips, sample by sample.
 
 const assert = require('node:assert/strict')
 
@@ -8,10 +8,10 @@ const { wavFile } = require('./wav')
 
 const MS = 48
 
-/** A clip that is one value throughout, so that a sample says the level at which it was mixed. */
+/** Returns a clip of a constant value, so that a sample tells the level at which it was mixed. */
 const flat = (ms, value) => wavFile(new Float64Array(Math.round(ms * MS)).fill(value), 48000)
 
-/** A clip in a mix: `value` from ms to ms, with its crossfades at either end. */
+/** Describes a clip in a mix: `value` from ms to ms, with its crossfades at either end. */
 const lane = (value, from, to, { rise = 0, fall = 0 } = {}) => ({ value, from, to, rise, fall })
 
 function levelOf({ value, from, to, rise, fall }, n) {
@@ -21,7 +21,7 @@ function levelOf({ value, from, to, rise, fall }, n) {
   return value * Math.sin((Math.PI / 2) * risen) * Math.sin((Math.PI / 2) * left)
 }
 
-/** Every sample is the sum of these lanes. */
+/** Asserts that every sample is the sum of these lanes. */
 function assertMix(samples, lanes, channels = 1) {
   for (let n = 0; n < samples.length; n++) {
     const expected = lanes.reduce((sum, each) => sum + levelOf(each, Math.floor(n / channels)), 0)

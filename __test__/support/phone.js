@@ -6,10 +6,10 @@ const { once } = require('node:events')
 
 const { WebSocket, WebSocketServer } = require('ws')
 
-/** The kinds of messages that hold sound. */
+/** The kinds of messages that contain sound. */
 const SOUND = ['media', 'AudioData']
 
-/** Both ends of a WebSocket over loopback: `near` is for the code under test. */
+/** Returns both ends of a WebSocket over loopback: `near` is for the code under test. */
 async function connected(t) {
   const server = new WebSocketServer({ host: '127.0.0.1', port: 0 })
   await once(server, 'listening')
@@ -22,13 +22,13 @@ async function connected(t) {
   return { near, far }
 }
 
-/** Resolves when all that one end has sent has come to the other. */
+/** Resolves when everything that one end has sent has arrived at the other. */
 async function delivered(from) {
   from.ping()
   await once(from, 'pong')
 }
 
-/** What comes to one end, parsed. */
+/** Collects the messages that arrive at one end, parsed. */
 function messagesOf(socket) {
   const messages = []
   socket.on('message', (data) => messages.push(JSON.parse(data)))
@@ -36,13 +36,13 @@ function messagesOf(socket) {
 }
 
 /**
- * A telephone service that keeps what it is sent, and plays it when it is told to. It answers marks as Twilio does: when it has played
- * what came before them, or at once when that is thrown away.
+ * A telephone service that collects its messages, and plays them on request. It answers marks as Twilio does: when everything before them
+ * was played, or at once when that is cleared.
  */
 async function phone(t) {
   const { near, far } = await connected(t)
   const messages = messagesOf(far)
-  let marks = []
+  const marks = []
   const answer = () => {
     for (const message of marks.splice(0)) far.send(JSON.stringify(message))
   }
@@ -55,13 +55,13 @@ async function phone(t) {
     socket: near,
     far,
     messages,
-    /** Plays all that came so far. */
+    /** Plays everything that has arrived. */
     async play() {
       await delivered(near)
       answer()
       await delivered(far)
     },
-    /** What kinds of messages came, one behind the other, those of sound counted: "50 media, clear". */
+    /** Returns the kinds of the messages in order, with those of sound counted: "50 media, clear". */
     async story() {
       await delivered(near)
       const kinds = messages.map(({ event, kind, mark }) => (mark ? `mark ${mark.name}` : event ?? kind))

@@ -1,6 +1,6 @@
 'use strict'
 
-// Scripts that run in a process of their own, to see when that ends and what it leaves behind.
+// Scripts in their own process, to see when it exits and what it leaves behind.
 
 const { spawn } = require('node:child_process')
 const { once } = require('node:events')
@@ -12,10 +12,10 @@ const { tone } = require('./wav')
 
 const root = path.join(__dirname, '..', '..')
 
-/** The options of a session, as source text. */
+/** The options of a session as source text. */
 const memory = `{ output: { type: 'memory' } }`
 
-/** Runs a script in a process of its own, in a folder that holds clip.wav (0.4 s) and long.wav (20 s). */
+/** Runs a script in its own process, in a folder with clip.wav (0.4 s) and long.wav (20 s). */
 async function run(t, script, { esm = false, load = true, kill } = {}) {
   const folder = mkdtempSync(path.join(tmpdir(), 'speaker-session-'))
   t.after(() => rmSync(folder, { recursive: true }))

@@ -1,6 +1,6 @@
 'use strict'
 
-// Proxies on loopback, which note what they are asked for; and the variables by which a process finds them.
+// Proxies on loopback, which record their requests, and the environment variables for them.
 
 const { once } = require('node:events')
 const http = require('node:http')
@@ -9,7 +9,7 @@ const { pipeline } = require('node:stream')
 
 const NAMES = ['HTTPS_PROXY', 'HTTP_PROXY', 'ALL_PROXY', 'NO_PROXY']
 
-/** Sets the variables of proxies for one test; those that are not named are not set. */
+/** Sets the proxy variables for one test, and unsets the others. */
 function useProxies(t, variables) {
   const names = NAMES.flatMap((name) => [name, name.toLowerCase()])
   const before = names.map((name) => process.env[name])
@@ -19,7 +19,7 @@ function useProxies(t, variables) {
   Object.assign(process.env, variables)
 }
 
-/** Joins two sockets; each goes with the other, once it has what came. */
+/** Joins two sockets; each ends with the other, after it has passed on its data. */
 function join(client, upstream) {
   client.pipe(upstream).pipe(client)
   for (const socket of [client, upstream]) socket.on('error', () => {}).on('close', () => (client.destroySoon(), upstream.destroySoon()))
@@ -34,7 +34,7 @@ async function listening(t, server) {
   return server.address().port
 }
 
-/** An HTTP proxy: `{ port, asked }`. With a `login` (`user:password`) it lets nobody else pass. */
+/** An HTTP proxy: `{ port, asked }`. With a `login` (`user:password`) it refuses all others. */
 async function openProxy(t, { login } = {}) {
   const asked = []
   const mayPass = ({ headers }) =>
@@ -44,7 +44,7 @@ async function openProxy(t, { login } = {}) {
     if (!mayPass(request)) return response.writeHead(407).end()
     const { 'proxy-authorization': _, ...headers } = request.headers
     http.get(request.url, { headers }, (answer) => {
-      // What breaks off behind it breaks off before it.
+      // A connection that the server resets is reset for the client.
       pipeline(answer, response.writeHead(answer.statusCode, answer.headers), () => {})
     })
   })
@@ -52,14 +52,14 @@ async function openProxy(t, { login } = {}) {
     asked.push(`CONNECT ${request.url}`)
     client.on('error', () => {})
     if (!mayPass(request)) return client.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n')
-    // Wherever the name leads: here all servers are on loopback.
+    // Any name: here all servers are on loopback.
     const upstream = net.connect(request.url.split(':').at(-1), '127.0.0.1', () => client.write('HTTP/1.1 200 OK\r\n\r\n'))
     join(client, upstream)
   })
   return { port: await listening(t, server), asked }
 }
 
-/** A SOCKS5 proxy (RFC 1928), to which names and addresses on loopback are told: `{ port, asked }`. */
+/** A SOCKS5 proxy (RFC 1928) for names and addresses on loopback: `{ port, asked }`. */
 async function openSocks(t) {
   const asked = []
   const server = net.createServer(async (client) => {

@@ -11,7 +11,7 @@ const play = (session, requestId, options) =>
   session.playAudio({ requestId, audio: clip, stopOther: false, ...options })
 
 /**
- * A session with `overlap: queue` in which these clips were requested at time 0, in this order; the first one plays.
+ * Opens a session with `overlap: queue` in which these clips were requested at time 0, in this order; the first one plays.
  */
 function line(t, requests, options) {
   const room = open(t, { overlap: 'queue', ...options })

@@ -1,6 +1,6 @@
 'use strict'
 
-/** Numbers that look random and are the same for the same seed: each call says one from 0 to below `below`. */
+/** Returns a generator of pseudorandom numbers, the same for the same seed: each call returns one from 0 to below `below`. */
 function random(seed) {
   return (below) => {
     seed = (seed * 1664525 + 1013904223) >>> 0

@@ -1,6 +1,6 @@
 'use strict'
 
-// Sessions that record their requests, and what a replay of these gives.
+// Sessions that record their requests, and replays of these.
 
 const { readFileSync } = require('node:fs')
 const path = require('node:path')
@@ -13,12 +13,12 @@ const { workspace } = require('./cli')
 const { open } = require('./session')
 const { tone } = require('./wav')
 
-/** The lines of a recording. */
+/** Returns the lines of a recording. */
 function lines(file) {
   return readFileSync(file, 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line))
 }
 
-/** A session that records, and where. */
+/** Opens a session that records, and returns it with the path. */
 function recording(t, options) {
   const directory = workspace(t, { 'low.wav': tone(440, 1000) })
   const file = path.join(directory, 'session.jsonl')

@@ -4,20 +4,20 @@ const dgram = require('node:dgram')
 const { once } = require('node:events')
 
 /**
- * A UDP relay in front of a server's media port: it loses, delays and cuts what goes through it, and can be watched.
+ * A UDP relay in front of a server's media port: it loses, delays and cuts packets, and can be watched.
  */
 class Relay {
   /** The share of packets that get lost, in either direction. */
   loss = 0
   delayMs = 0
-  /** Says which clients get through, by their port. */
+  /** Returns true for the ports of clients that get through. */
   admits = () => true
-  /** Sees every packet on its way to the server, at the moment it comes, lost or not: `(bytes, atMs)`. */
+  /** Called with every packet to the server as it arrives, lost or not: `(bytes, atMs)`. */
   onPacket = () => {}
   #whole = true
   #socket = dgram.createSocket('udp4')
   #serverPort
-  /** By client: the socket that is this client to the server. */
+  /** The socket that stands for each client at the server. */
   #clients = new Map()
 
   static async open() {
@@ -31,7 +31,7 @@ class Relay {
     return relay
   }
 
-  /** The port that stands for the server's. */
+  /** Returns the port to use in place of the server's. */
   standsFor(serverPort) {
     this.#serverPort = serverPort
     return this.#socket.address().port

@@ -1,6 +1,6 @@
 'use strict'
 
-// A LiveKit room for one test, and ears in it that shares no code with the speaker.
+// A LiveKit room for one test, and ears in it: listeners with LiveKit's own client, which shares no code with the speaker.
 
 const { setTimeout: sleep } = require('node:timers/promises')
 
@@ -12,32 +12,32 @@ const { open } = require('./session')
 const { tone } = require('./wav')
 const { Wire } = require('./wire')
 
-/** An ear whose server is gone tries to come back for long. */
+/** An ear whose server is gone tries to reconnect for this long. */
 const GOODBYE_MS = 1000
 
 let rooms = 0
 let ears = 0
 
-/** A token for `identity` in `room`. */
+/** Returns a token for `identity` in `room`. */
 function token(server, room, identity, grants = {}) {
   const access = new AccessToken(server.key, server.secret, { identity, ttl: '10m' })
   access.addGrant({ roomJoin: true, room, ...grants })
   return access.toJwt()
 }
 
-/** A server that goes with the test. `change` is startServer's. */
+/** Starts a server for one test. `change` is startServer's. */
 async function openServer(t, change) {
   const server = await startServer(change)
   t.after(() => server.stop())
   return server
 }
 
-/** A room on a server of its own, which goes with the test. `change` is startServer's. */
+/** Opens a room on a server of its own for one test. `change` is startServer's. */
 async function openEmptyRoom(t, change) {
   return roomOn(t, await openServer(t, change))
 }
 
-/** One more room on a server. */
+/** Opens one more room on a server. */
 function roomOn(t, server) {
   const name = `room-${++rooms}`
   const join = async (options) => {
@@ -48,13 +48,13 @@ function roomOn(t, server) {
   return { server, name, join, token: (identity, grants) => token(server, name, identity, grants) }
 }
 
-/** The same with an ear in it. */
+/** Opens a room with an ear in it. */
 async function openRoom(t, change) {
   const room = await openEmptyRoom(t, change)
   return { ...room, ear: await room.join() }
 }
 
-/** Joins and records every audio track by its name, at 48 kHz mono; a deaf one subscribes to none. */
+/** Joins and records every audio track by its name, at 48 kHz mono; a deaf ear subscribes to none. */
 async function listen(server, name, { isDeaf = false, grants = {} } = {}) {
   const room = new Room()
   const heard = new Map()
@@ -64,7 +64,7 @@ async function listen(server, name, { isDeaf = false, grants = {} } = {}) {
     const samples = []
     heard.set(publication.name, samples)
     events.push(`subscribed ${publication.name} of ${participant.identity}`)
-    // A track may be gone when it is announced. Whoever expects sound on it finds none.
+    // A track may be gone when it is announced. A test that expects sound on it finds none.
     record(track, samples).catch((error) => events.push(`can't listen to ${publication.name}: ${error.message}`))
   })
   room.on(RoomEvent.ParticipantDisconnected, (participant) => events.push(`left ${participant.identity}`))
@@ -81,14 +81,14 @@ async function record(track, samples) {
   }
 }
 
-/** A session that speaks in a room, by way of `url` if given. */
+/** Opens a session that speaks in a room, through `url` if given. */
 function speak(t, room, { url = room.server.url, ...output } = {}) {
   const token = () => room.token(`speaker-${t.name}`)
   return open(t, { output: { type: 'livekit', clock: undefined, url, token, ...output } })
 }
 
 /**
- * Publishes tracks with silence, until the ear listens to them: it takes a moment, and what comes before is lost on it.
+ * Publishes tracks with silence until the ear listens to them: that takes a moment, and it misses earlier sound.
  */
 async function publish(session, room, tracks = { speaker: 0 }) {
   for (const [name, trackId] of Object.entries(tracks)) {
@@ -97,15 +97,15 @@ async function publish(session, room, tracks = { speaker: 0 }) {
   }
 }
 
-/** A state in which a busy server lists some for a while who have left (`ParticipantInfo.State`). */
+/** The state in which a busy server still lists participants who have left (`ParticipantInfo.State`). */
 const DISCONNECTED = 3
 
-/** What a moderator asks a server for. */
+/** Returns a client for a moderator's requests to a server. */
 function moderator({ url, key, secret }) {
   return new RoomServiceClient(url.replace('ws', 'http'), key, secret)
 }
 
-/** Those who are in the rooms of a server, as it sees it. */
+/** Returns the participants in the rooms of a server, as the server lists them. */
 async function present(server) {
   const service = moderator(server)
   const rooms = await service.listRooms()
@@ -113,7 +113,7 @@ async function present(server) {
   return listed.filter(({ state }) => state !== DISCONNECTED)
 }
 
-/** A room, and a session whose track the ear hears, with a wire between them that can be cut. */
+/** Opens a room, and a session whose track the ear hears, with a wire between them that can be cut. */
 async function speakOverWire(t, output) {
   const room = await openRoom(t)
   const wire = await Wire.open(room.server.url, t)
@@ -123,7 +123,7 @@ async function speakOverWire(t, output) {
 }
 
 /**
- * Returns a function that returns what was heard on a track since this call, also if the track is published anew: always the same
+ * Returns a function that returns what was heard on the track since this call, even if the track is published again: always the same
  * array, which grows.
  */
 function fromNow(ear, name) {
@@ -137,22 +137,22 @@ function fromNow(ear, name) {
   }
 }
 
-/** How often an ear came to hear a track of this name: once for each time it was published. */
+/** Returns how often an ear subscribed to a track of this name: once for each time it was published. */
 function publishings({ events }, name) {
   return events.filter((event) => event.startsWith(`subscribed ${name} of `)).length
 }
 
-/** The types of what was told, but for `subscribed`: when that comes depends on the ear. */
+/** Returns the types of events, except `subscribed`: its time depends on the ear. */
 function types(told) {
   return told.map(({ type }) => type).filter((type) => type !== 'subscribed')
 }
 
-/** Returns true if a session that told this has lost its room and has it again. */
+/** Returns true if these are the events of a session that has lost its room and reconnected. */
 function isBack(told) {
   return told.findLast(({ type }) => type === 'reconnecting' || type === 'reconnected')?.type === 'reconnected'
 }
 
-/** Waits for a condition, looking often; fails if it does not come in time. */
+/** Polls a condition until it is true; fails if it is not in time. */
 async function until(condition, what, withinMs = 10_000) {
   for (let n = 0; n < withinMs / 10; n++) {
     if (await condition()) return

@@ -4,7 +4,7 @@ const { once } = require('node:events')
 const net = require('node:net')
 const tls = require('node:tls')
 
-/** Puts TLS with a `certificate` before the server at `url`, for one test; returns the port. */
+/** Starts a TLS proxy with a `certificate` in front of the server at `url`, for one test. Returns its port. */
 async function secured(t, url, certificate) {
   const sockets = new Set()
   const server = tls.createServer(certificate, (client) => {

@@ -5,14 +5,14 @@ const net = require('node:net')
 
 const { drip, flakyServer } = require('../../lib/testing')
 
-/** A server for one test that answers as asked; says its address. */
+/** Starts an HTTP server for one test. Returns its URL. */
 async function serve(t, answer) {
   return (await flakyServer(answer, t)).url
 }
 
 /**
- * A server for one test that says what no HTTP library would: `answer(socket, request)` is called for each request, with its first line, its
- * headers by their names in small letters, and how many came before it, in all and over the same connection. Says its address.
+ * Starts a server for one test that answers as no HTTP library would: `answer(socket, request)` is called for each request, with its first
+ * line, its headers by their names in lower case, and the number of earlier ones, in all and over the same connection. Returns its URL.
  */
 async function serveBytes(t, answer) {
   const sockets = new Set()

@@ -2,14 +2,14 @@
 
 const { finish, testSession } = require('../../lib/testing')
 
-/** But for `subscribed` and `overloaded`: when somebody begins to listen, or the machine is busy, is no affair of the session, and comes between any others. */
+/** Excludes `subscribed` and `overloaded`: their times depend on listeners and on the load of the machine, and they come between any others. */
 const EVENTS = [
   'connected', 'queued', 'started', 'progress', 'stalled', 'paused', 'resumed', 'sought', 'completed', 'stopped',
   'failed', 'mark', 'metadata', 'reconnecting', 'reconnected', 'disconnected', 'muted', 'unmuted', 'unpublished', 'republished', 'error'
 ]
 const TERMINAL = ['completed', 'stopped', 'failed']
 
-/** A session for one test that remembers what it told; into memory and with the manual clock unless said otherwise. */
+/** Opens a session for one test that collects its events; by default into memory and with the manual clock. */
 function open(t, options) {
   const { session } = testSession(options, t)
   const told = []
@@ -19,10 +19,10 @@ function open(t, options) {
   return {
     session,
     told,
-    /** The `seq` of each event, of `subscribed` and `overloaded` too. */
+    /** The `seq` of each event, `subscribed` and `overloaded` included. */
     seqs,
     heard: () => session.recording().samples,
-    /** The events about one playback, in words: "started@0", "completed@500". */
+    /** Returns the events of one playback as text: "started@0", "completed@500". */
     of: (requestId) =>
       told.filter((event) => event.requestId === requestId).map(({ type, atMs }) => `${type}@${atMs}`),
     terminal: (requestId) =>
@@ -30,7 +30,7 @@ function open(t, options) {
   }
 }
 
-/** A signal, and what aborts it. */
+/** Returns a signal, and the function that aborts it. */
 function abortable() {
   const controller = new AbortController()
   return { signal: controller.signal, abort: () => controller.abort() }

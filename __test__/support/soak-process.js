@@ -1,6 +1,6 @@
 'use strict'
 
-// What soak.test.js lets run: many sessions in one process, which counts what it holds before and after. Its parent
+// The process of soak.test.js: many sessions, and its threads, files and memory before and after. Its parent
 // sends `{ url, key, secret, sessions, plays, everyMs, probes }`; it answers once, and ends by itself.
 
 const path = require('node:path')
@@ -13,7 +13,7 @@ const { random } = require('./random')
 const { tone } = require('./wav')
 
 const ROOMS = 20
-/** A task that has told its end is there until its thread has dropped it, which a busy machine may keep waiting. */
+/** A task that has reported its end exists until its thread has dropped it, which may take a while on a busy machine. */
 const PROBE_MS = 100
 const TERMINAL = ['completed', 'stopped', 'failed']
 
@@ -27,7 +27,7 @@ const SOURCES = [
 ]
 const pick = (list) => list[next(list.length)]
 
-/** A session in one of the rooms, and how often each of its requests was said to have ended. */
+/** Opens a session in one of the rooms, and counts the terminal events of each of its requests. */
 function open({ url, ...server }, n, ends) {
   const token = () => accessToken(server, `soak-${n % ROOMS}`, `speaker-${n}`, { canSubscribe: false })
   const session = new SpeakerSession({ output: { type: 'livekit', url, token, connectTimeoutMs: 30_000 } })
@@ -37,7 +37,7 @@ function open({ url, ...server }, n, ends) {
   return session
 }
 
-/** One session from beginning to end, in silence and nowhere: when it ends, the log says how many tasks there are. */
+/** Opens and closes one silent session without a room: when it ends, the log has the number of tasks. */
 async function probe() {
   const session = new SpeakerSession({ output: { type: 'memory' } })
   await session.connect()

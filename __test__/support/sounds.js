@@ -1,11 +1,11 @@
 'use strict'
 
-// Whether one sound is another: as long, at the same place, and alike.
+// Comparison of sounds: length, position and correlation.
 
 const RATE = 48000
 const SECONDS = 0.25
 
-/** The signal of __test__/fixtures/formats/, as it comes out at 48 kHz: its formula is in make.sh there. */
+/** Returns the signal of __test__/fixtures/formats/ as it is decoded to 48 kHz: its formula is in make.sh there. */
 function signal() {
   return Float32Array.from({ length: RATE * SECONDS }, (_, n) => {
     const t = n / RATE
@@ -13,7 +13,7 @@ function signal() {
   })
 }
 
-/** How much of another sound is in one that is `late` by so many samples: their product. */
+/** Returns the product of a sound that is `late` by so many samples with the expected one. */
 function product(heard, expected, late) {
   let sum = 0
   const to = Math.min(expected.length, heard.length - late)
@@ -21,7 +21,7 @@ function product(heard, expected, late) {
   return sum
 }
 
-/** By how many samples `heard` is late, at most `most`: where it is most alike. */
+/** Returns by how many samples `heard` is late, `most` at most: the lag with the largest product. */
 function lateness(heard, expected, most) {
   let best = [0, -Infinity]
   for (let late = -most; late <= most; late++) {
@@ -32,8 +32,8 @@ function lateness(heard, expected, most) {
 }
 
 /**
- * Compares what was heard with what should have been: how much `longer` and how `late` it is, in samples; how `alike`, their correlation from −1 to 1; and
- * how much `louder`, as a ratio.
+ * Compares a sound with the expected one: how much `longer` and how `late` it is, in samples; how `alike`, their correlation from −1 to 1;
+ * and how much `louder`, as a ratio.
  */
 function compare(heard, expected, most = 1500) {
   const energy = (samples) => product(samples, samples, 0)

@@ -11,14 +11,14 @@ const FRAME_MS = 20
 
 class Talker {
   room
-  /** How often somebody began to listen. */
+  /** The number of subscriptions to its track. */
   subscribed = 0
   #source
   #track
   #frames = []
   #isTalking = true
 
-  /** Joins `room` of support/room.js by way of `url` if given, and publishes a track that is silent until something is said. */
+  /** Joins `room` of support/room.js, through `url` if given, and publishes a silent track. */
   static async join(t, room, { identity = 'talker', url = room.server.url, ...track } = {}) {
     const talker = new Talker()
     talker.room = new Room()
@@ -42,7 +42,7 @@ class Talker {
     await this.room.localParticipant.unpublishTrack(this.#track.sid)
   }
 
-  /** Says samples of ±1 behind what was said before. Resolves when the last of them is on its way. */
+  /** Says samples of ±1 after the earlier ones. Resolves when the last of them was sent. */
   async say(samples) {
     const frames = []
     for (let at = 0; at < samples.length; at += FRAME) {
@@ -53,7 +53,7 @@ class Talker {
     await new Promise((resolve) => this.#frames.push(...frames.slice(0, -1).map((frame) => [frame]), [frames.at(-1), resolve]))
   }
 
-  /** Paced here and not by a full queue, so that what is said is sent at once. */
+  /** Paces here and not by a full queue, so that samples are sent at once. */
   async #talk(source) {
     const start = performance.now()
     for (let n = 1; this.#isTalking && source === this.#source; n++) {
@@ -70,7 +70,7 @@ class Talker {
   }
 }
 
-/** A tone of an amplitude of a half, with a short rise and fall. */
+/** Returns a tone with an amplitude of 0.5, and a short rise and fall. */
 function hum(hz, ms) {
   const length = (ms * RATE) / 1000
   return Float32Array.from({ length }, (_, n) => {
@@ -79,8 +79,7 @@ function hum(hz, ms) {
 }
 
 /**
- * Reads a voice of one channel in the format 'f32' from now on: `samples()` is what was heard, with zeros where nothing was, from the
- * first frame on.
+ * Reads a mono voice in the format 'f32' from now on: `samples()` returns what was heard from the first frame on, with zeros in gaps.
  */
 function listenTo(voice) {
   const frames = []
@@ -104,7 +103,7 @@ function listenTo(voice) {
   }
 }
 
-/** How many ms of samples sound with this frequency: each 20 ms are compared with it and with silence. */
+/** Returns how many ms of the samples have this frequency: each 20 ms are compared with it and with silence. */
 function soundingMs(samples, hz) {
   let ms = 0
   for (let at = 0; at + FRAME <= samples.length; at += FRAME) {

@@ -3,9 +3,9 @@
 const { once } = require('node:events')
 const net = require('node:net')
 
-/** A TCP proxy in front of a server's port: it can break what goes through it, and can be watched. */
+/** A TCP proxy in front of a server's port: it can break connections, and can be watched. */
 class Tunnel {
-  /** Sees every piece on its way to the server: `(bytes)`. */
+  /** Called with every piece to the server: `(bytes)`. */
   onPacket = () => {}
   #server
   #serverPort
@@ -19,13 +19,13 @@ class Tunnel {
     return tunnel
   }
 
-  /** The port that stands for the server's. */
+  /** Returns the port to use in place of the server's. */
   standsFor(serverPort) {
     this.#serverPort = serverPort
     return this.#server.address().port
   }
 
-  /** Breaks the connections that there are; new ones may be made. */
+  /** Breaks the current connections; new ones work. */
   break() {
     this.#clients.forEach((client) => client.destroy())
   }

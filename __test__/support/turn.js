@@ -1,6 +1,6 @@
 'use strict'
 
-// A TURN server, which LiveKit embeds, behind a proxy.
+// LiveKit's embedded TURN server, behind a proxy.
 
 const { createHash } = require('node:crypto')
 
@@ -8,10 +8,10 @@ const { somePort, startServer } = require('../../scripts/livekit-server')
 const { Relay } = require('./relay')
 const { Tunnel } = require('./tunnel')
 
-/** Below those that the system gives to clients. */
+/** Below the ports that the system assigns to clients. */
 const RELAYED = { from: 30000, to: 32000 }
 
-/** The part of LiveKit's configuration that makes it a TURN server over UDP too. */
+/** Returns the part of LiveKit's configuration that also makes it a TURN server over UDP. */
 function embedded() {
   const [relay_range_start, relay_range_end] = [RELAYED.from, RELAYED.to]
   return { enabled: true, bind_addresses: ['127.0.0.1'], udp_port: somePort(), relay_range_start, relay_range_end }
@@ -21,8 +21,8 @@ function embedded() {
 const isRelayed = (port) => port >= RELAYED.from && port <= RELAYED.to
 
 /**
- * Starts a TURN server over `'udp'`, `'tcp'` or `'tls'`. `named` is how another LiveKit server names it (`turn_servers`
- * of its configuration), `proxy` what is in front of it: a Relay or a Tunnel.
+ * Starts a TURN server over `'udp'`, `'tcp'` or `'tls'`. `named` is its entry in the configuration of another LiveKit
+ * server (`turn_servers`), `proxy` is in front of it: a Relay or a Tunnel.
  */
 async function openTurn(t, over, certificate) {
   const proxy = over === 'udp' ? await Relay.open() : await Tunnel.open(t)
@@ -39,14 +39,14 @@ async function openTurn(t, over, certificate) {
   return { named: { host: 'localhost', port, protocol: over, ...login(server) }, proxy }
 }
 
-/** What LiveKit's TURN server lets in: the like of it goes to each participant. */
+/** Returns a login for LiveKit's TURN server, as each participant gets one. */
 function login({ key, secret }) {
   const participant = 'PA_test'
   const username = base62(Buffer.from(`${key}|${participant}`))
   return { username, credential: base62(createHash('sha256').update(`${secret}|${participant}`).digest()) }
 }
 
-/** As LiveKit does it: six bits a digit from the end, or five where six would make 62 or 63. */
+/** Encodes as LiveKit does: six bits per digit from the end, or five where six would make 62 or 63. */
 function base62(bytes) {
   const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
   let text = ''

@@ -1,16 +1,16 @@
 'use strict'
 
-// Tones to play, and ears to hear them with.
+// Tones to play, and functions that find them in samples.
 
 const { readWav, tone, wavFile } = require('../../lib/testing')
 const { amplitude: level } = require('../../lib/testing/hear')
 
 const WINDOW = 4800
 
-/** What `windows` found so far, by samples and frequency: an ear is asked again and again, and only ever hears more. */
+/** The results of `windows` so far, by samples and frequency: tests ask again and again, and samples only grow. */
 const found = new WeakMap()
 
-/** In which windows of 100 ms a frequency was heard, in samples at 48 kHz. They may grow from call to call. */
+/** Returns the windows of 100 ms with a frequency, in samples at 48 kHz. They may grow from call to call. */
 function windows(samples, hz) {
   if (!found.has(samples)) found.set(samples, new Map())
   const known = found.get(samples)
@@ -23,7 +23,7 @@ function windows(samples, hz) {
   return [...one.heard]
 }
 
-/** The loudest window of a frequency. */
+/** Returns the level of the loudest window of a frequency. */
 function loudest(samples, hz) {
   const levels = windows(samples, hz).map((n) => level(samples, n * WINDOW, (n + 1) * WINDOW, hz))
   return Math.max(0, ...levels)

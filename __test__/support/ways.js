@@ -1,6 +1,6 @@
 'use strict'
 
-// The ways in for audio: a file, memory, HTTP and a stream. Whatever is true of one has to be true of all.
+// The kinds of sources: a file, memory, HTTP and a stream. A test of one must hold for all.
 
 const { once } = require('node:events')
 const { mkdtempSync, rmSync, writeFileSync } = require('node:fs')
@@ -10,13 +10,13 @@ const path = require('node:path')
 
 const { open, finish } = require('./session')
 
-/** The ways in: each plays `audio` in a session of its own and returns the samples. */
+/** Returns the kinds of sources: each plays `audio` in a session of its own and returns the samples. */
 async function ways(t) {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'ways-'))
   t.after(() => rmSync(folder, { recursive: true }))
   let body
   const server = http.createServer((_, response) => {
-    // In pieces that end within a tag.
+    // In pieces that split a tag.
     for (let at = 0; at < body.length; at += 4093) response.write(body.subarray(at, at + 4093))
     response.end()
   })

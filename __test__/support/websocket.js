@@ -1,32 +1,32 @@
 'use strict'
 
 /**
- * Passes one direction of a connection on: requests or answers head by head, and what it becomes with an upgrade, frame by
- * frame, each through `rewrite`.
+ * Passes on one direction of a connection: requests or answers head by head, and after an upgrade to a WebSocket frame by frame, each
+ * through `rewrite`.
  */
 class Frames {
   #rewrite
   #onHead
   #bytes = Buffer.alloc(0)
   #isWebSocket = false
-  /** Of the body behind the last head, as much as has not come yet. */
+  /** The length of the last body that has not arrived yet. */
   #bodyBytes = 0
 
   /**
-   * `rewrite` takes a frame's payload as a latin1 string, and gives one of the same length. `onHead` sees each head of a request
-   * or answer; if it returns false, the head does not go on.
+   * `rewrite` takes a frame's payload as a latin1 string, and returns one of the same length. `onHead` gets each head of a request or
+   * answer; if it returns false, the head is not passed on.
    */
   constructor(rewrite, onHead) {
     this.#rewrite = rewrite
     this.#onHead = onHead
   }
 
-  /** From here on it is a WebSocket. */
+  /** Switches to WebSocket frames. */
   upgrade() {
     this.#isWebSocket = true
   }
 
-  /** The bytes that can go on. */
+  /** Returns the bytes that can be passed on. */
   push(chunk) {
     this.#bytes = Buffer.concat([this.#bytes, chunk])
     const ready = []
@@ -53,7 +53,7 @@ class Frames {
     return this.#onHead(text) === false ? Buffer.alloc(0) : head
   }
 
-  /** The next frame, if all of it is there (RFC 6455 §5.2). */
+  /** Returns the next frame, if it is complete (RFC 6455 §5.2). */
   #frame() {
     const bytes = this.#bytes
     const short = bytes[1] & 0x7f
@@ -79,12 +79,12 @@ class Frames {
   }
 }
 
-/** Masks or unmasks; what a server sends is not masked. */
+/** Masks or unmasks; a server's frames are not masked. */
 function xor(payload, mask) {
   if (mask.length > 0) payload.forEach((byte, n) => (payload[n] = byte ^ mask[n % 4]))
 }
 
-/** A frame by which a server closes a WebSocket (RFC 6455 §5.5.1). */
+/** Returns a server's close frame (RFC 6455 §5.5.1). */
 function closeFrame(code) {
   return Buffer.from([0x88, 2, code >> 8, code & 0xff])
 }

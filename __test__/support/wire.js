@@ -1,6 +1,6 @@
 'use strict'
 
-// The network between one session and a LiveKit server: all that either says to the other comes through here.
+// The network between one session and a LiveKit server: all their traffic passes through here.
 //
 // The signalling goes through a TCP proxy. In it, the server's ICE candidates are made to point at a UDP relay, those
 // for TCP at a tunnel if there is one, and all others (the session's own) at a port where nobody is, so that no packet
@@ -17,35 +17,35 @@ const { Frames, closeFrame } = require('./websocket')
 const CANDIDATE = /(candidate:\S+ \d+ )(udp|tcp)( \d+ \S+ )(\d+)/gi
 /** The discard port, which nobody serves. */
 const NOWHERE = '9'
-/** The status of an answer that makes a WebSocket of the connection. */
+/** The status of an upgrade to a WebSocket. */
 const SWITCHING = 101
-/** What a WebSocket is closed with by a server that goes away (RFC 6455 §7.4.1). */
+/** The close code of a server that goes away (RFC 6455 §7.4.1). */
 const GOING_AWAY = 1001
 
 class Wire {
-  /** Where a session finds the server. */
+  /** The URL at which a session finds the server. */
   url
-  /** What carries the media. */
+  /** The Relay that carries the media. */
   media
   /** A Tunnel that carries it over TCP, if one is set before the session joins. */
   tunnel
-  /** Sees every message of the signalling: `(text, 'up' or 'down')`. */
+  /** Called with every signalling message: `(text, 'up' or 'down')`. */
   onMessage = () => {}
   /**
-   * Every request that came through, in order: `{ atMs, path, query, token, key, upgrade, status }`. `upgrade` tells an attempt to join
-   * or to resume from the question why one was refused, which LiveKit's clients ask afterwards; `key` is that of its WebSocket.
+   * Every request, in order: `{ atMs, path, query, token, key, upgrade, status }`. `upgrade` is set for an attempt to join or to resume, and
+   * not for the request for the reason of a refusal, which LiveKit's clients make afterwards; `key` is that of its WebSocket.
    */
   requests = []
-  /** Sees each request before the server does, and may answer it in its place by returning a status, or all the bytes of the answer. */
+  /** Called with each request before the server gets it. May answer in its place by returning a status, or all bytes of the answer. */
   answers = () => undefined
   #server
-  /** Each connection of a client, with what leads on to the server. */
+  /** The connections of clients, each with its connection to the server. */
   #connections = new Map()
-  /** The clients whose signalling is open. */
+  /** The clients with open signalling. */
   #open = new Set()
   #whole = true
 
-  /** To the LiveKit server at `url`; goes with the test, if there is one. */
+  /** Opens a wire to the LiveKit server at `url`, for one test if given. */
   static async open(url, t) {
     const wire = new Wire()
     t?.after(() => wire.close())
@@ -67,24 +67,24 @@ class Wire {
     this.#whole = true
   }
 
-  /** Resets the signalling connections (TCP RST); new ones may be made. */
+  /** Resets the signalling connections (TCP RST); new ones work. */
   reset() {
     for (const client of this.#connections.keys()) client.resetAndDestroy()
   }
 
-  /** Closes the signalling connections as a server does that goes away; new ones may be made. */
+  /** Closes the signalling connections as a server that goes away does; new ones work. */
   sayGoodbye(code = GOING_AWAY) {
     for (const [client, upstream] of this.#connections) client.end(closeFrame(code), () => upstream.destroy())
   }
 
-  /** Says a message (the parts of a `SignalResponse`) to those whose signalling is open, as if the server did. */
+  /** Sends a message (the parts of a `SignalResponse`) to the clients with open signalling, as if the server did. */
   say(message) {
     const payload = new SignalResponse({ message }).toBinary()
     const head = Buffer.from([0x82, 126, payload.length >> 8, payload.length & 0xff]) // RFC 6455 §5.2
     this.#open.forEach((client) => client.write(Buffer.concat([head, payload])))
   }
 
-  /** The attempts to join or to resume since `fromMs`. */
+  /** Returns the attempts to join or to resume since `fromMs`. */
   attempts(fromMs = 0) {
     return this.requests.filter(({ atMs, upgrade }) => upgrade && atMs >= fromMs)
   }
@@ -127,7 +127,7 @@ class Wire {
     client.on('close', () => (this.#connections.delete(client), this.#open.delete(client)))
   }
 
-  /** `portFor` says which port takes the place of a candidate's. */
+  /** `portFor` returns the port that replaces a candidate's. */
   #rewriting(direction, portFor, onHead) {
     const rewrite = (text) => {
       this.onMessage(text, direction)
@@ -139,7 +139,7 @@ class Wire {
   }
 }
 
-/** Passes on what one says to the other. */
+/** Passes data on from one socket to the other. */
 function forward(from, to, frames) {
   from.on('data', (chunk) => to.write(frames.push(chunk)))
   from.on('error', () => {})

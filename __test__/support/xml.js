@@ -1,14 +1,14 @@
 'use strict'
 
-// Reads what we write as XML, and as HTML in the form of it: every tag is closed but those of HTML that have no end, and nothing that XML reserves
-// stands in a text. Throws where that is not so.
+// Parses our own XML, and HTML in XML form: every tag is closed except HTML's void elements, and texts contain no reserved characters.
+// Throws if that is not so.
 
 const VOID = ['meta']
 const ENTITIES = { amp: '&', lt: '<', gt: '>', quot: '"', '#39': "'" }
-/** What is no markup within them. */
+/** The elements whose content is not markup. */
 const RAW = ['style', 'script']
 
-/** Returns the root: `{ name, attributes, children, parent, text }`, where `text` is all that stands in it. */
+/** Returns the root: `{ name, attributes, children, parent, text }`, where `text` is all text in it. */
 function parse(source) {
   const root = element('', {}, undefined)
   let [at, here] = [0, root]
@@ -62,7 +62,7 @@ function decode(raw) {
   })
 }
 
-/** Returns an element and all within it, in order. */
+/** Returns an element and its descendants, in order. */
 function elements(root) {
   return [root, ...root.children.flatMap(elements)]
 }

@@ -6,17 +6,17 @@ const { SpeakerError, SpeakerSession, liveKitFromEnv } = require('../..')
 const check = require('./check')
 const { Segment } = require('./segment')
 
-/** The tracks of a session that is made here. */
+/** The tracks of a session that this module opens. */
 const VOICE = 0
 const BACKGROUND = 1
-/** LiveKit's name for the one who speaks, in the attributes of a participant that publishes for it. */
+/** LiveKit's attribute of a participant that publishes on behalf of another. */
 const ON_BEHALF = 'lk.publish_on_behalf'
 const MAX_AHEAD_MS = 10_000
 const OPTIONS = [
   'session', 'room', 'source', 'trackId', 'volume', 'gain', 'prebufferMs', 'stallTimeoutMs', 'fadeOutMs', 'maxAheadMs', 'identity', 'attributes',
   'output', 'sessionOptions'
 ]
-/** The events that tell where a playback is. */
+/** The events with the position of a playback. */
 const PROGRESS = ['progress', 'paused', 'stalled']
 
 /** Returns the class, for one build of `@livekit/agents` and `@livekit/rtc-node`. */
@@ -32,15 +32,15 @@ function audioOutput({ voice: { AudioOutput } }, { AudioFrame, RoomEvent }) {
     #maxAheadMs
     /** Segments that are not finished, in order. */
     #segments = new Set()
-    /** The one that takes frames. */
+    /** The segment that takes frames. */
     #open
     #isPaused = false
     #isClosed = false
-    /** Settles when the last segment was told. */
-    #told = Promise.resolve()
-    /** Where a playback is now: what it played since the last time ended just now, whatever gaps there were before. */
+    /** Settles when the end of the last segment was reported. */
+    #reported = Promise.resolve()
+    /** Reports the position of a playback: the part since the last report ended just now, whatever gaps there were before. */
     #progressed = ({ requestId, positionMs }) => {
-      for (const segment of this.#segments) this.#tellProgress(segment.progress(requestId, positionMs))
+      for (const segment of this.#segments) this.#reportProgress(segment.progress(requestId, positionMs))
     }
     #roomLost = () => this.close().catch((error) => this.logger.error({ error }, 'the session could not be closed'))
 
@@ -68,7 +68,7 @@ function audioOutput({ voice: { AudioOutput } }, { AudioFrame, RoomEvent }) {
 
     async captureFrame(frame) {
       if (this.#isClosed) throw new SpeakerError('ERR_CLOSED', 'The SpeakerAudioOutput is closed')
-      // A frame that is refused begins no segment, and so none is counted that would never finish.
+      // A refused frame begins no segment, so that none is counted that would never finish.
       if (!this.#open) this.#begin(frame)
       await Promise.all([super.captureFrame(frame), this.#open.write(frame)])
     }
@@ -104,7 +104,7 @@ function audioOutput({ voice: { AudioOutput } }, { AudioFrame, RoomEvent }) {
 
     onDetached() {
       super.onDetached()
-      // Whoever paused it will not resume it any more, and it must not begin to speak on its own.
+      // Nothing will resume it any more, and it must not start to speak by itself.
       if (this.#isPaused) this.clearBuffer()
       this.#isPaused = false
     }
@@ -117,7 +117,7 @@ function audioOutput({ voice: { AudioOutput } }, { AudioFrame, RoomEvent }) {
         this.#room?.off(RoomEvent.Disconnected, this.#roomLost)
       }
       if (this.#isOwn) await this.session.close()
-      await this.#told
+      await this.#reported
       for (const type of PROGRESS) this.session.off(type, this.#progressed)
     }
 
@@ -136,30 +136,30 @@ function audioOutput({ voice: { AudioOutput } }, { AudioFrame, RoomEvent }) {
       })
       this.#open = segment
       this.#segments.add(segment)
-      this.#told = this.#follow(segment, this.#told)
+      this.#reported = this.#follow(segment, this.#reported)
     }
 
-    /** Says when a segment starts and, once, how it finished; not before those `before` it were told. */
+    /** Reports the start of a segment and, once, how it finished; not before those `before` it were reported. */
     async #follow(segment, before) {
       const hasStarted = await segment.started
       const createdAt = Date.now()
       await before
-      if (hasStarted) this.#say(() => this.onPlaybackStarted(createdAt))
+      if (hasStarted) this.#emit(() => this.onPlaybackStarted(createdAt))
       const { positionMs, wasInterrupted, rest, error } = await segment.finished
       this.#segments.delete(segment)
       if (error) this.logger.error({ error }, 'a segment of the speech failed')
-      for (const played of rest) this.#tellProgress(played)
-      this.#say(() => this.onPlaybackFinished({ playbackPosition: positionMs / 1000, interrupted: wasInterrupted }))
+      for (const played of rest) this.#reportProgress(played)
+      this.#emit(() => this.onPlaybackFinished({ playbackPosition: positionMs / 1000, interrupted: wasInterrupted }))
     }
 
-    #tellProgress(played) {
-      if (played) this.#say(() => this.onPlaybackProgressed({ startedAt: Date.now() - played.duration, ...played }))
+    #reportProgress(played) {
+      if (played) this.#emit(() => this.onPlaybackProgressed({ startedAt: Date.now() - played.duration, ...played }))
     }
 
-    /** What a listener throws must not keep the next segment from being told. */
-    #say(tell) {
+    /** Keeps an exception of a listener from preventing the report of the next segment. */
+    #emit(notify) {
       try {
-        tell()
+        notify()
       } catch (error) {
         this.logger.error({ error }, 'a listener of the playback failed')
       }
@@ -167,7 +167,7 @@ function audioOutput({ voice: { AudioOutput } }, { AudioFrame, RoomEvent }) {
   }
   return SpeakerAudioOutput
 
-  /** A room, joined as a participant that speaks for the agent: the agent's own session takes it for no user. */
+  /** Joins the room as a participant that speaks on behalf of the agent: the agent's own session does not take it for a user. */
   function roomOutput(room, trackId, { identity, attributes, output }) {
     const { url } = liveKitFromEnv({ room: 'not joined', identity: 'not named' })
     const token = async () => {
@@ -183,12 +183,12 @@ function audioOutput({ voice: { AudioOutput } }, { AudioFrame, RoomEvent }) {
       publish: [trackId],
       ...output,
       trackNames: { [BACKGROUND]: 'background_audio', [trackId]: 'roomio_audio', ...output?.trackNames },
-      // Frontends take the track with the source `microphone` for the agent's voice, so there is one alone.
+      // Frontends take the track with the source `microphone` for the agent's voice, so there is only one.
       trackSources: { [BACKGROUND]: 'unknown', [trackId]: 'microphone', ...output?.trackSources }
     }
   }
 
-  /** Frames for an `AudioSource`, which is published by whom it belongs to. They come in real time, so hardly any wait in it. */
+  /** Feeds an `AudioSource`, which its owner publishes. Frames come in real time, so its queue stays short. */
   function sourceOutput(source, logger) {
     let isFailing = false
     const onFrame = async (frame) => {

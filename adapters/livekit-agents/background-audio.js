@@ -6,16 +6,16 @@ const { SpeakerError } = require('../..')
 const check = require('./check')
 const { bytesOf, formatOf, isSame } = require('./frames')
 
-/** The track of a session that is not its voice's. */
+/** A track of the session that the voice does not use. */
 const BACKGROUND = 1
 const OPTIONS = ['session', 'ambientSound', 'thinkingSound', 'trackId', 'fadeOutMs']
-/** Why a loop ends that goes on as soon as the output is open again, and what tells that. */
+/** The errors after which a loop continues once the output is open again, and the events that report that. */
 const OPEN = ['connected', 'reconnected']
 const LOST = ['ERR_DISCONNECTED', 'ERR_JOIN_FAILED']
 
 /** Returns the class, for one build of `@livekit/agents`. */
 function backgroundAudio({ log, voice: { AgentSessionEventTypes, PlayHandle, getBuiltinAudioPath, isBuiltinAudioClip } }) {
-  /** What `play` returns: one sound, until it ends or is stopped. */
+  /** The handle of `play`: one sound, until it ends or is stopped. */
   class Sound extends PlayHandle {
     #session
     #request
@@ -78,7 +78,7 @@ function backgroundAudio({ log, voice: { AgentSessionEventTypes, PlayHandle, get
       this.#giveUp = giveUp
     }
 
-    /** The first frame tells the format. */
+    /** Plays frames, in the format of the first one. */
     async #playFrames(frames) {
       const close = async () => {
         try {
@@ -111,7 +111,7 @@ function backgroundAudio({ log, voice: { AgentSessionEventTypes, PlayHandle, get
     #thinkingSound
     #request
     #sounds = new Set()
-    /** What thinking sounds like, paused while the agent does not think: `{ chosen, sound }`. */
+    /** The sound of thinking, paused while the agent does not think: `{ chosen, sound }`. */
     #thinking
     #agentSession
     #hasStarted = false
@@ -154,7 +154,7 @@ function backgroundAudio({ log, voice: { AgentSessionEventTypes, PlayHandle, get
       for (const sound of this.#sounds) sound.stop()
     }
 
-    /** Without `loop` a file is played for ever, and frames are, for they may be. */
+    /** Without `loop`, a file repeats for ever; frames may be endless themselves. */
     #play(chosen, { role, loop = true }) {
       if (this.#isClosed) throw closed()
       if (!chosen) return nothing()
@@ -177,7 +177,7 @@ function backgroundAudio({ log, voice: { AgentSessionEventTypes, PlayHandle, get
   }
   return BackgroundAudio
 
-  /** What is played if nothing is. */
+  /** Returns the handle of no sound. */
   function nothing() {
     const handle = new PlayHandle()
     handle._markPlayoutDone()
@@ -185,7 +185,7 @@ function backgroundAudio({ log, voice: { AgentSessionEventTypes, PlayHandle, get
   }
 }
 
-/** Returns `{ source, volume }` of what was given, by chance if that is a list; undefined for nothing. */
+/** Returns `{ source, volume }` of an argument, at random if it is a list; undefined for nothing. */
 function choose(sound, name) {
   if (sound === undefined) return undefined
   if (Array.isArray(sound)) return pick(sound.map((config) => configOf(config, name)))
@@ -202,7 +202,7 @@ function isSource(value) {
   return (typeof value === 'string' && value !== '') || typeof value?.[Symbol.asyncIterator] === 'function'
 }
 
-/** One of a list, each with its probability (default 1); none of them with what is left to 1, if anything. */
+/** Picks one of a list, each with its probability (default 1); none with the rest to 1. */
 function pick(configs) {
   const weights = configs.map(({ probability = 1 }) => Math.max(probability, 0))
   let at = Math.random() * Math.max(1, weights.reduce((sum, weight) => sum + weight, 0))
@@ -213,7 +213,7 @@ function isAlike(one, other) {
   return one.source === other.source && one.volume === other.volume
 }
 
-/** The bytes of `first` and of all `frames` behind it, which are closed as soon as nobody wants more of them. */
+/** Yields the bytes of `first` and of all `frames` after it. Closes them when it is returned early. */
 function bytes(first, frames) {
   let next = { value: first }
   return {

@@ -11,7 +11,7 @@ function refuse(expected, argument, received) {
   return new SpeakerError('ERR_INVALID_ARGUMENT', `Expected ${expected} for ${argument} but received ${shown}`)
 }
 
-/** Returns an object of options that has none but `names`. */
+/** Returns an object of options with no other keys than `names`. */
 function options(value, what, names) {
   if (typeof value !== 'object' || value === null) throw refuse('an object', `the options of ${what}`, value)
   for (const name of Object.keys(value)) {

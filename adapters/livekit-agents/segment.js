@@ -3,36 +3,36 @@
 const { bytesOf, formatOf, isSame } = require('./frames')
 
 /**
- * One segment of an agent's speech: a stream for each run of frames of one format, so as a rule one stream. They queue on one track, so a
- * segment begins when the one before it is over.
+ * One segment of an agent's speech: a stream for each run of frames of one format, so usually one stream. They queue on one track, so a
+ * segment begins when the one before it has ended.
  */
 class Segment {
   #session
   #request
   #maxAheadMs
   #logger
-  /** `{ stream, format, writtenMs, toldMs, endMs }` */
+  /** `{ stream, format, writtenMs, reportedMs, endMs }` */
   #parts = []
   #isPaused
   #isOver = false
   #hasEnded = false
   #wasStopped = false
-  /** What the listener missed, of all parts. */
+  /** The part that the listener missed, of all streams. */
   #unheardMs = 0
   #error
   #finish
-  /** What waits until the segment is less far ahead. */
+  /** Callers that wait until the segment is less far ahead. */
   #waiting = []
 
-  /** Settles with `true` just after its first sample was handed to the output, with `false` if it ends without one. */
+  /** Resolves with `true` just after its first sample was handed to the output, with `false` if it ends without one. */
   started
   /**
-   * Resolves once it is flushed or interrupted and nothing of it sounds any more: `{ positionMs, wasInterrupted, rest, error }`, where `rest`
-   * has played and was not told by `progress`.
+   * Resolves once it is flushed or interrupted and silent: `{ positionMs, wasInterrupted, rest, error }`, where `rest` was played and not
+   * reported by `progress`.
    */
   finished = new Promise((resolve) => (this.#finish = resolve))
 
-  /** Begins with `frame`. Throws if the session refuses it. */
+  /** Starts with `frame`. Throws if the session refuses it. */
   constructor(session, request, { frame, isPaused, maxAheadMs, logger }) {
     this.#session = session
     this.#request = request
@@ -43,7 +43,7 @@ class Segment {
     this.started = this.#parts[0].stream.finished.started
   }
 
-  /** Takes one more frame; resolves when the next one may come. It never rejects, for a part of it may have been heard. */
+  /** Takes one more frame; resolves when the next one may come. It never rejects, because a part may have been heard. */
   async write(frame) {
     if (this.#isOver || this.#hasEnded) return
     try {
@@ -57,7 +57,7 @@ class Segment {
     while (this.#mustWait()) await new Promise((resolve) => this.#waiting.push(resolve))
   }
 
-  /** The last frame was written. */
+  /** Ends the input after the last frame. */
   end() {
     if (this.#hasEnded) return
     this.#hasEnded = true
@@ -65,7 +65,7 @@ class Segment {
     this.#settle()
   }
 
-  /** Ends it now, whatever of it sounds, waits or is still to come. */
+  /** Stops it at once: what plays, waits and is still to come. */
   stop(reason, fadeOutMs) {
     this.#hasEnded = true
     this.#wasStopped = true
@@ -85,14 +85,14 @@ class Segment {
     this.#call('resumeAudio')
   }
 
-  /** Returns what has played since the last call, `{ offset, duration }` in ms, of which `requestId` has now come to `positionMs`. */
+  /** Returns the part that was played since the last call, `{ offset, duration }` in ms, now that `requestId` has reached `positionMs`. */
   progress(requestId, positionMs) {
     const index = this.#parts.findIndex(({ stream }) => stream.requestId === requestId)
     const part = this.#parts[index]
-    if (!part || positionMs <= part.toldMs) return undefined
+    if (!part || positionMs <= part.reportedMs) return undefined
     const before = this.#parts.slice(0, index).reduce((sum, { writtenMs }) => sum + writtenMs, 0)
-    const played = { offset: before + part.toldMs, duration: positionMs - part.toldMs }
-    part.toldMs = positionMs
+    const played = { offset: before + part.reportedMs, duration: positionMs - part.reportedMs }
+    part.reportedMs = positionMs
     return played
   }
 
@@ -103,13 +103,13 @@ class Segment {
   #open(format) {
     const stream = this.#session.createStream({ ...this.#request, ...format, overlap: 'queue', stopOther: false })
     this.#last?.stream.end()
-    const part = { stream, format, writtenMs: 0, toldMs: 0, endMs: undefined }
+    const part = { stream, format, writtenMs: 0, reportedMs: 0, endMs: undefined }
     this.#parts.push(part)
     if (this.#isPaused) this.#call('pauseAudio')
     stream.finished.then(
       (result) => this.#partEnded(part, result),
       (error) => {
-        // An agent may have nothing to say.
+        // An agent's text may contain no sound.
         if (error.code === 'ERR_EMPTY_SOURCE') this.#partEnded(part, { outcome: 'completed', positionMs: 0 })
         else this.#partEnded(part, error, error)
       }
@@ -125,7 +125,7 @@ class Segment {
     part.endMs = positionMs
     this.#unheardMs += unheardMs
     this.#error ??= error
-    // What does not end by itself takes the rest of the segment with it: nobody is to hear the end of a sentence alone.
+    // A part that does not complete ends the rest of the segment too: the end of a sentence must not be heard alone.
     if (outcome !== 'completed') {
       this.#wasStopped = true
       this.#isOver = true
@@ -143,7 +143,7 @@ class Segment {
     this.#finish({ positionMs: Math.max(heardMs, 0), wasInterrupted: this.#wasStopped, rest, error: this.#error })
   }
 
-  /** Makes a call of the session's for every part that lives. */
+  /** Calls a method of the session for every live part. */
   #call(method, options) {
     for (const { stream, endMs } of this.#parts) {
       if (endMs === undefined) this.#session[method]({ requestId: stream.requestId, ...options }).catch(() => {})
@@ -151,8 +151,8 @@ class Segment {
   }
 
   /**
-   * Nobody waits in a segment that is paused or over: an agent interrupts only once its frame was taken. Beyond the bound it waits for a
-   * frame to be played, which is soon.
+   * Returns true if the next frame must wait until one was played, because the segment is too far ahead. It need not in one that is paused or
+   * over: an agent interrupts only once its frame was taken.
    */
   #mustWait() {
     if (this.#isPaused || this.#isOver || this.#hasEnded) return false

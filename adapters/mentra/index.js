@@ -1,11 +1,11 @@
 'use strict'
 
-// MentraOS cloud: what takes the place of its SpeakerManager and its LiveKitGrpcClient. docs/mentra.md says where.
+// Replacements of MentraOS cloud's SpeakerManager and LiveKitGrpcClient; see docs/mentra.md.
 
 const { LiveKitGrpcClient } = require('./livekit-grpc-client')
 const { SpeakerManager } = require('./speaker-manager')
 
-// So that `import SpeakerManager from` means the default in CommonJS that was made of TypeScript.
+// So that `import SpeakerManager from` gets the default export in CommonJS that was compiled from TypeScript.
 Object.defineProperty(exports, '__esModule', { value: true })
 exports.SpeakerManager = SpeakerManager
 exports.LiveKitGrpcClient = LiveKitGrpcClient

@@ -7,19 +7,19 @@ const { version } = require('../../package.json')
 const { areBytesSwapped, isPlaybackEnabled, sessionOptions } = require('./settings')
 const { Speaker, failure } = require('./speaker')
 
-/** What `sendAudioChunk` takes: PCM16, mono. */
+/** The format of `sendAudioChunk`: PCM16, mono. */
 const CHUNKS = { format: 'pcm16', sampleRate: 16000, stopOther: false, overlap: 'mix' }
 
-/** Chunks of one sound follow each other within this time. */
+/** The pause after which the next chunk begins another sound. */
 const CHUNK_PAUSE_MS = 1000
 
-/** As many bytes of chunks wait to be heard: 30 s. */
+/** The limit of buffered chunks, in bytes: 30 s. */
 const MAX_CHUNK_BYTES = 30 * 16000 * 2
 
-/** The client that is connected for a user's session: the cloud makes a new one when it thinks that the old one has lost its room. */
+/** The connected client of each user's session: the cloud makes a new one when it thinks that the old one has lost its room. */
 const latest = new WeakMap()
 
-/** Clients that nobody holds any more. */
+/** Closes clients that were collected. */
 const abandoned = new FinalizationRegistry((speaker) => speaker.close().catch(() => {}))
 
 class LiveKitGrpcClient {
@@ -34,10 +34,10 @@ class LiveKitGrpcClient {
   #handlers = new Map()
   #onEvent = null
   #lost = { at: 0, reason: '' }
-  /** What chunks are written to: `{ stream, pause, dropped }`. */
+  /** The stream for chunks: `{ stream, pause, dropped }`. */
   #chunks = null
 
-  /** `bridgeUrl` is for who called the other one: there is no bridge. */
+  /** `bridgeUrl` is ignored, because there is no bridge; it keeps the signature of the original. */
   constructor(userSession, bridgeUrl, options = {}) {
     this.#userSession = userSession
     this.#options = options
@@ -46,12 +46,12 @@ class LiveKitGrpcClient {
     abandoned.register(this, this.#speaker)
   }
 
-  /** What the speaker asks and tells. While it plays, it alone must not keep the client and the user's session. */
+  /** The callbacks of the speaker, which holds the client only weakly: playing alone must not keep it and the user's session alive. */
   static #faces(client) {
     return { open: () => client.deref().#open(client), tell: (event) => client.deref()?.#told(event) }
   }
 
-  /** What a session tells. */
+  /** Subscribes to the events of a session. */
   static #listen(session, client) {
     session.on('data', (event) => client.deref()?.#hear(event))
     session.on('progress', ({ requestId, positionMs }) => {
@@ -99,7 +99,7 @@ class LiveKitGrpcClient {
   }
 
   isConnected() {
-    // A room that is being won back takes requests, and its sound may go on.
+    // A room that is reconnecting accepts requests, and its sound may continue.
     return ['connected', 'reconnecting'].includes(this.#speaker.session?.connection)
   }
 
@@ -124,7 +124,8 @@ class LiveKitGrpcClient {
     this.#target = targetIdentity
   }
 
-  /** Nothing, as before: the phone sends nothing while its microphone is off, and the cloud does not always say when it is on again. */
+  /** Does nothing, like the original: the phone sends nothing while its microphone is off, and the cloud does not always report that it is on
+   * again. */
   disableSubscribe() {}
 
   playAudio({ requestId, url, volume, stopOther, trackId } = {}) {
@@ -167,7 +168,7 @@ class LiveKitGrpcClient {
     this.#onEvent = handler
   }
 
-  /** Up to the first await it goes at once, so that what is called next finds the attempt. */
+  /** Runs synchronously up to the first await, so that the next call finds the attempt. */
   async #join(params) {
     const older = latest.get(this.#userSession)
     if (older !== this) older?.disconnect()
@@ -218,12 +219,12 @@ class LiveKitGrpcClient {
     this.#lost.reason = ''
   }
 
-  /** A session that was closed for another, or by `disconnect`, has lost nothing. */
+  /** Records the loss of the current session, and ignores one that was replaced or closed by `disconnect`. */
   #left(session, reason) {
     if (session === this.speakerSession) this.#lost = { at: Date.now(), reason }
   }
 
-  /** Hands on what the phone's microphone sent: PCM16, behind a byte that counts the packets. */
+  /** Passes on a packet of the phone's microphone: PCM16, behind a byte that counts the packets. */
   #hear({ identity, payload }) {
     if (identity !== this.#target) return
     const pcm = Buffer.from(payload.subarray(payload.length % 2))
@@ -240,14 +241,14 @@ class LiveKitGrpcClient {
     pause.refresh()
   }
 
-  /** A stream for chunks, which ends when they pause: the last of them are heard, and the next ones begin another. */
+  /** Returns the stream for chunks, which ends when they pause: it plays to its end, and the next chunk begins another. */
   #newChunks() {
     const stream = this.#speaker.session.createStream(CHUNKS)
     const pause = setTimeout(() => stream.end(), CHUNK_PAUSE_MS).unref()
     return { stream, pause, dropped: 0 }
   }
 
-  /** Calls what belongs to others: its failure is logged, and nobody else's. */
+  /** Calls a callback of the application, and logs its failure. */
   async #guard(call) {
     try {
       await call()

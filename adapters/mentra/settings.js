@@ -2,7 +2,7 @@
 
 // What the cloud's environment says. It is read when it is needed, for the cloud loads its .env file as late as that.
 
-/** Returns the options of a SpeakerSession: those of the environment, and above them the caller's own. */
+/** Returns the options of a SpeakerSession: those of the environment, overridden by the caller's. */
 function sessionOptions(options) {
   return {
     network: 'public', // URLs come from apps
@@ -10,21 +10,21 @@ function sessionOptions(options) {
     ...number('SPEAKER_MAX_DURATION_MS', 'maxDurationMs'),
     ...number('PUBLISH_GAIN', 'gain'),
     ...options,
-    onDuplicate: 'fail' // the answer to the first is the answer to both
+    onDuplicate: 'fail' // the second request gets the answer of the first
   }
 }
 
-/** Whether the operator wants sound from the server: yes, unless told otherwise. */
+/** Returns true unless the operator has turned sound from the server off. */
 function isPlaybackEnabled() {
   return !isOff('SERVER_PLAYBACK_ENABLED')
 }
 
-/** Whether tokens of rooms can be made here. */
+/** Returns true if the environment has the keys for room tokens. */
 function hasLiveKit() {
   return ['LIVEKIT_URL', 'LIVEKIT_API_KEY', 'LIVEKIT_API_SECRET'].every((name) => process.env[name])
 }
 
-/** Whether the microphone's samples come with their bytes swapped. */
+/** Returns true if the microphone's samples arrive with their bytes swapped. */
 function areBytesSwapped() {
   return process.env.LIVEKIT_PCM_ENDIAN?.toLowerCase() === 'swap'
 }
@@ -33,7 +33,7 @@ function isOff(name) {
   return ['false', '0', 'off'].includes(process.env[name]?.trim().toLowerCase())
 }
 
-/** A number as an option; what is no number is refused by the session, with a message. */
+/** Returns a variable as a number; the session refuses other text, with a message. */
 function number(name, option) {
   const value = process.env[name]
   return value ? { [option]: Number(value) } : {}

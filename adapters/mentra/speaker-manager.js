@@ -9,19 +9,19 @@ const { SpeakerError, SpeakerSession, liveKitFromEnv } = require('../..')
 const { hasLiveKit, isPlaybackEnabled, sessionOptions } = require('./settings')
 const { Speaker, failure } = require('./speaker')
 
-/** By default, how long a room in which nothing plays is kept, and how long one that can't be joined is left alone. */
+/** The defaults of the time after which an idle room is left, and of the pause after a room could not be joined. */
 const FIVE_MINUTES_MS = 300_000
 
-/** How far a phone's duration may be from ours before a warning. */
+/** The difference between a phone's duration and ours that causes a warning. */
 const DIFFERENCE_MS = 500
 
-/** How many jobs that have ended are kept, for what the phone says of them later. */
+/** The number of ended jobs that are kept for later reports of the phone. */
 const KEPT_JOBS = 100
 
-/** How many URLs are kept whose format was complained of. */
+/** The number of URLs kept for which a format warning was logged. */
 const KEPT_URLS = 1000
 
-/** Managers that nobody holds any more, with their user's session: nobody disposes of them. */
+/** Closes managers that were collected with their user's session without being disposed of. */
 const abandoned = new FinalizationRegistry((speaker) => speaker.close().catch(() => {}))
 
 class SpeakerManager extends EventEmitter {
@@ -36,10 +36,10 @@ class SpeakerManager extends EventEmitter {
   #isDisabledTold = false
   /** The last jobs that have ended, the latest last. */
   #ended = []
-  /** How each job is answered: `{ answer, isAnswered, deviceMs }`. */
+  /** The answer of each job: `{ answer, isAnswered, deviceMs }`. */
   #answers = new WeakMap()
   #badUrls = new Set()
-  /** What a command of the bridge's brought. */
+  /** The credentials of the bridge's last command. */
   #given = {}
 
   constructor(session, { shadow = false, leaveAfterMs = FIVE_MINUTES_MS, cooldownMs = FIVE_MINUTES_MS, ...options } = {}) {
@@ -57,7 +57,7 @@ class SpeakerManager extends EventEmitter {
     abandoned.register(this, this.#speaker)
   }
 
-  /** What the speaker asks and tells. While it plays, it alone must not keep the manager and the user's session. */
+  /** The callbacks of the speaker, which holds the manager only weakly: playing alone must not keep it and the user's session alive. */
   static #faces(manager) {
     return { open: () => manager.deref().#open(), tell: (event, job) => manager.deref()?.#told(event, job) }
   }
@@ -135,11 +135,11 @@ class SpeakerManager extends EventEmitter {
     if (roomName) this.#given.room = roomName
     if (token) this.#given.token = token
     const events = send && ((event) => this.#send(send, event))
-    const answer = (response) => this.#isShadow && this.#relay(response) // the bridge answers by its events
+    const answer = (response) => this.#isShadow && this.#relay(response) // the bridge answers with its events
     return this.#play(request, {}, answer, events)
   }
 
-  /** Plays, if it is to. `answer` takes the one answer to the app, `events` each event of the job. Says whether the request was taken. */
+  /** Plays, if enabled. `answer` takes the one answer to the app, `events` each event of the job. Returns true if the request was accepted. */
   #play(request, of, answer, events) {
     if (!this.#isEnabled()) {
       if (!this.#isDisabledTold) this.#log('info', {}, 'SpeakerManager disabled: no LiveKit for this session, or told to be')
@@ -182,7 +182,7 @@ class SpeakerManager extends EventEmitter {
     answered.answer(response)
   }
 
-  /** Takes what the phone says of a request: its answer is passed on, unless ours counts, and its duration compared with ours. */
+  /** Handles the phone's answer to a request: passes it on, unless ours counts, and compares its duration with ours. */
   #hearDevice(message) {
     const { requestId, success, duration } = message
     const job = [...this.#ended, ...this.#speaker.jobs].findLast((job) => job.requestId === requestId)
@@ -194,7 +194,7 @@ class SpeakerManager extends EventEmitter {
     this.#compare(job)
   }
 
-  /** The phone's duration beside ours, once both are known. */
+  /** Compares the phone's duration with ours, once both are known. */
   #compare(job) {
     const { requestId, state, durationMs: shadowMs } = job
     const { deviceMs } = this.#answers.get(job)
@@ -210,7 +210,7 @@ class SpeakerManager extends EventEmitter {
     return new SpeakerSession({ ...sessionOptions(options), output })
   }
 
-  /** The user's room, joined as somebody else than the bridge, which is `cloud-agent:<user>`. */
+  /** Opens a session in the user's room, with another identity than the bridge, which is `cloud-agent:<user>`. */
   #room() {
     const { room = this.#session.liveKitManager?.getRoomName?.() || this.#session.userId, token } = this.#given
     const url = this.#url()
@@ -231,14 +231,14 @@ class SpeakerManager extends EventEmitter {
     return performance.now() < this.#coolUntil
   }
 
-  /** The room can't be joined: it is left alone for a while, which is told once. */
+  /** Pauses after the room could not be joined, and reports that once. */
   #cool({ message }) {
     if (this.#isCooling()) return
     this.#coolUntil = performance.now() + this.#cooldownMs
     this.handleBridgeEvent({ type: 'error', error: 'join_failed', message })
   }
 
-  /** How loud the end of a playback is logged: what was complained of already is not again. */
+  /** Returns the log level for the end of a playback: the same complaint is not repeated. */
   #levelOf({ success, error, url }) {
     if (success || error === 'cancelled') return 'info'
     if (error === 'join_failed' && this.#isCooling()) return 'debug'
@@ -249,7 +249,7 @@ class SpeakerManager extends EventEmitter {
     return 'warn'
   }
 
-  /** An answer to an app, as the cloud would write it. */
+  /** Returns an answer to an app, as the cloud would write it. */
   #response(packageName, { requestId, success, error, duration }) {
     const sessionId = `${this.#session.sessionId ?? this.#session.userId}-${packageName}`
     return { type: 'audio_play_response', sessionId, requestId, success, error, duration, timestamp: new Date() }
@@ -267,7 +267,7 @@ class SpeakerManager extends EventEmitter {
     this.#guard(`tell '${name}'`, () => this.emit(name, event))
   }
 
-  /** Calls what belongs to others: its failure is logged, and nobody else's. */
+  /** Calls a callback of the application, and logs its failure. */
   async #guard(what, call) {
     try {
       await call()
@@ -281,7 +281,7 @@ class SpeakerManager extends EventEmitter {
   }
 }
 
-/** A message as an object, whatever it came as; undefined if it is none. */
+/** Parses a message of any form; undefined if it is invalid. */
 function parsed(json) {
   if (typeof json !== 'string' && !ArrayBuffer.isView(json)) return json
   try {

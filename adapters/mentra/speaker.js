@@ -2,7 +2,7 @@
 
 // One user's SpeakerSession, and what plays in it as jobs, told in the events of the bridge that it takes the place of.
 
-/** Our codes by the cloud's words. */
+/** The cloud's words for our codes. */
 const WORDS = {
   decode_failed: ['ERR_DECODE', 'ERR_TRUNCATED', 'ERR_EMPTY_SOURCE'],
   fetch_failed: [
@@ -15,10 +15,10 @@ const WORDS = {
 
 const wordByCode = new Map(Object.entries(WORDS).flatMap(([word, codes]) => codes.map((code) => [code, word])))
 
-/** A session that fails so takes nothing more. */
+/** The errors after which a session accepts nothing more. */
 const GONE = ['ERR_CLOSED', 'ERR_INTERNAL']
 
-/** The longest that a timer of Node's waits. */
+/** The longest delay of a Node timer. */
 const LONGEST_MS = 0x7fffffff
 
 class Speaker {
@@ -30,7 +30,7 @@ class Speaker {
   #jobs = new Set()
 
   /**
-   * `open` makes a session when one is needed, and may throw. `tell` takes each event of a job, and the job. A room in which nothing plays
+   * `open` opens a session when one is needed, and may throw. `tell` is called with each event of a job, and the job. A room that was idle
    * for `leaveAfterMs` is left.
    */
   constructor({ open, tell, leaveAfterMs = Infinity }) {
@@ -39,12 +39,12 @@ class Speaker {
     this.#leaveAfterMs = leaveAfterMs
   }
 
-  /** Null before one is needed, and when the room was left. */
+  /** Null before it is needed, and after the room was left. */
   get session() {
     return this.#session
   }
 
-  /** Those that have not ended. */
+  /** The live jobs. */
   get jobs() {
     return [...this.#jobs]
   }
@@ -57,7 +57,7 @@ class Speaker {
   }
 
   /**
-   * Plays, and returns the job. It ends as `refusal` says if there is one. `of` is what else the job holds. Never throws.
+   * Plays, and returns the job. It fails with `refusal` if there is one. `of` are further fields of the job. Never throws.
    */
   play({ requestId, url, volume, gain, stopOther, trackId }, of = {}, refusal) {
     const job = { requestId, audioUrl: url, ...of, startedAt: Date.now(), state: 'pending' }
@@ -72,13 +72,13 @@ class Speaker {
     return job
   }
 
-  /** Stops one request (remembered for 5 s if it has not come yet), one track or everything. */
+  /** Stops one request (remembered for 5 s if it has not arrived yet), one track or everything. */
   async stop({ requestId, trackId, reason = 'stopped' }) {
     if (requestId !== undefined) return this.#opened().stopAudio({ requestId, reason, ahead: true })
     return (await this.#session?.stopAudio({ ...(trackId !== undefined && { trackId }), reason })) ?? { stopped: [] }
   }
 
-  /** Leaves the room. What plays is stopped; the next request joins anew. */
+  /** Leaves the room and stops everything; the next request joins again. */
   async close() {
     clearTimeout(this.#leave)
     const session = this.#session
@@ -113,7 +113,7 @@ class Speaker {
 
   #failed(job, error) {
     const told = { error: word(error), code: error.code, message: error.message }
-    // The same request again: the answer to the first is the answer to both.
+    // The same request again gets the answer of the first.
     if (error.code === 'ERR_DUPLICATE_REQUEST') {
       this.#jobs.delete(job)
       this.#tell({ type: 'error', requestId: job.requestId, ...told })
@@ -135,24 +135,24 @@ class Speaker {
   #rest() {
     clearTimeout(this.#leave)
     if (this.#jobs.size > 0 || !this.#session || this.#leaveAfterMs === Infinity) return
-    const leave = () => this.close().catch(() => {}) // a room that is lost is left
+    const leave = () => this.close().catch(() => {}) // a lost room is left already
     this.#leave = setTimeout(leave, Math.min(this.#leaveAfterMs, LONGEST_MS)).unref()
   }
 }
 
-/** The cloud's word for an error; where it has none, our code as one, such as `queue_full`. */
+/** Returns the cloud's word for an error, or else our code as one, such as `queue_full`. */
 function word({ code }) {
   return wordByCode.get(code) ?? (typeof code === 'string' ? code : 'ERR_INTERNAL').replace(/^ERR_/, '').toLowerCase()
 }
 
-/** A volume of the cloud's, where more than 1 boosts, as ours. */
+/** Converts a volume of the cloud's, where more than 1 boosts, to ours. */
 function loudness(volume, gain) {
   const isLoud = typeof volume === 'number' && volume > 1
   const boost = (isLoud ? volume : 1) * (gain ?? 1)
   return { volume: isLoud ? 1 : (volume ?? 1), gain: boost }
 }
 
-/** A URL as it may stand in events and logs: what is said is in its query, and who may fetch it before its host. */
+/** Returns a URL for events and logs: without the user, and without the query, which contains the text that is spoken. */
 function shown(url) {
   if (!URL.canParse(url)) return '<no URL>'
   const { protocol, host, pathname, search } = new URL(url)
@@ -160,7 +160,7 @@ function shown(url) {
   return `${protocol}//${host}${pathname}${search && '?<masked>'}`
 }
 
-/** Why a request is refused before it is played. */
+/** Returns the failure of a request that is refused before it is played. */
 function failure(code, message) {
   return Object.assign(new Error(message), { code })
 }

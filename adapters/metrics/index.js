@@ -1,12 +1,12 @@
 'use strict'
 
-// The counts of `SpeakerSession.metrics()` for Prometheus, by prom-client, which the application has installed.
+// The metrics of `SpeakerSession.metrics()` for Prometheus, with the prom-client that the application has installed.
 
 const { Counter, Gauge, Histogram, register: globalRegistry } = require('prom-client')
 
 const { SpeakerSession } = require('../..')
 
-/** Each by its name without the prefix, with what it is read from. */
+/** The metrics by their names without the prefix, with the field that each is read from. */
 const COUNTERS = [
   ['server_playback_requests_total', 'Playbacks that were asked for and taken', ({ requests }) => requests],
   ['server_playback_started_total', 'Playbacks whose first sample was handed to the output', ({ started }) => started],
@@ -38,7 +38,7 @@ const HISTOGRAMS = [
 
 const FAILURES = ['server_playback_failures_by_code_total', 'Playbacks that ended with an error, by the code of that']
 
-/** Shows what the process has counted; nothing is observed here. */
+/** A histogram of counts by the process; it observes nothing itself. */
 class CountedHistogram extends Histogram {
   #read
 
@@ -67,7 +67,7 @@ function collectMetrics({ register = globalRegistry, prefix = '' } = {}) {
   // Before anything is registered: all of them or none.
   if (taken) throw new Error(`Expected a registry without ${taken}, but it has that already: use another prefix`)
   let counted
-  // All metrics of a scrape are read in one go.
+  // All metrics of a scrape are read at once.
   const read = () => {
     if (!counted) queueMicrotask(() => (counted = undefined))
     return (counted ??= SpeakerSession.metrics())
@@ -103,7 +103,7 @@ function collectMetrics({ register = globalRegistry, prefix = '' } = {}) {
 
 const DIFFERENCE = ['server_playback_device_difference_ms', 'How much longer a phone played than the server did, in milliseconds']
 
-/** Where phones and servers are to agree, and where the mentra adapter warns. */
+/** The buckets, among them the difference at which the mentra adapter warns. */
 const DIFFERENCES_MS = [-5000, -2000, -1000, -500, -200, -100, -50, 0, 50, 100, 200, 500, 1000, 2000, 5000]
 
 function collectDifferences({ register = globalRegistry, prefix = '' } = {}) {

@@ -1,6 +1,6 @@
 'use strict'
 
-// A span for each playback, by the OpenTelemetry API, which the application has installed.
+// A span for each playback, with the OpenTelemetry API that the application has installed.
 
 const { context, trace, SpanKind, SpanStatusCode } = require('@opentelemetry/api')
 
@@ -11,7 +11,7 @@ const NAME = 'speaker-session'
 /** The longest part of a URL's path that is shown: a longer one may be a signature. */
 const PATH_PART = 24
 
-/** What may happen to a playback once it has started, or before that, and is told with its place. */
+/** The events of a playback that are recorded with its position. */
 const MOMENTS = ['stalled', 'paused', 'resumed', 'sought']
 
 const traced = new WeakSet()
@@ -19,10 +19,10 @@ const traced = new WeakSet()
 function traceSession(session, { tracer = trace.getTracer(NAME, version) } = {}) {
   if (traced.has(session)) return session
   traced.add(session)
-  /** Playbacks that live, by requestId and in order: one that fades out and the next may bear the same. */
+  /** Live playbacks by requestId, in order: one that fades out and the next may have the same. */
   const live = new Map()
 
-  /** What the caller gets of a request, which begins in the caller's context. */
+  /** Makes a request and starts its span, in the caller's context. Returns the result of the call. */
   function begin(kind, request, call) {
     const startTime = now()
     const span = tracer.startSpan(`speaker-session ${kind}`, { kind: SpanKind.INTERNAL, startTime, attributes: attributesOf(request) }, context.active())
@@ -47,7 +47,7 @@ function traceSession(session, { tracer = trace.getTracer(NAME, version) } = {})
     }
     const others = live.get(requestId) ?? []
     if (others.some((other) => other.playing === playing)) {
-      // It joined the one that is live (`onDuplicate: 'join'`), which has the span.
+      // It joined a live playback (`onDuplicate: 'join'`), which has the span.
       others.find((other) => other.playing === playing).span.addEvent('joined')
       span.setAttribute('speaker_session.outcome', 'joined').end()
       return
@@ -92,7 +92,7 @@ function traceSession(session, { tracer = trace.getTracer(NAME, version) } = {})
     session.on(type, ({ requestId, positionMs }) => live.get(requestId)?.at(-1).span.addEvent(type, { position_ms: positionMs }))
   }
 
-  /** The playback that has not started yet. One before it under this requestId has, or is over. */
+  /** Returns the playback that has not started yet: earlier ones with this requestId have. */
   const next = (requestId) => live.get(requestId)?.find(({ hasStarted }) => !hasStarted)
 
   const { playAudio, createStream } = session
@@ -101,7 +101,7 @@ function traceSession(session, { tracer = trace.getTracer(NAME, version) } = {})
   return session
 }
 
-/** What is asked for. It is not checked yet, so anything may be asked for: what can't be read has no attributes. */
+/** Returns the attributes of a request. It is not validated yet: fields that can't be read have no attributes. */
 function attributesOf(request) {
   try {
     const { trackId = 0, group, role, audioUrl } = request
@@ -113,7 +113,7 @@ function attributesOf(request) {
   }
 }
 
-/** What kind of a source it is. */
+/** Returns the kind of the source. */
 function sourceOf({ audioUrl, audio }) {
   if (audioUrl !== undefined) return { http: 'url', https: 'url', data: 'data' }[/^[a-z]+(?=:)/i.exec(String(audioUrl))?.[0].toLowerCase()] ?? 'file'
   if (audio === undefined) return 'stream'
@@ -121,7 +121,7 @@ function sourceOf({ audioUrl, audio }) {
   return { SpeakerClip: 'clip', SpeakerVoice: 'voice' }[audio?.constructor?.name] ?? 'iterable'
 }
 
-/** A URL without its user, its query and whatever else may be secret in it; nothing of a path of the disk. */
+/** Returns a URL without its user, its query and other parts that may be secret; nothing of a file path. */
 function shownUrl(audioUrl) {
   if (audioUrl === undefined || !/^https?:/i.test(String(audioUrl)) || !URL.canParse(String(audioUrl))) return {}
   const { protocol, host, pathname } = new URL(String(audioUrl))
@@ -134,20 +134,20 @@ function setHeard(span, { durationMs, positionMs, unheardMs }) {
   for (const [name, ms] of Object.entries(heard)) if (ms !== undefined) span.setAttribute(`speaker_session.${name}`, ms)
 }
 
-/** There is no playback. */
+/** Ends the span of a request that was refused. */
 function refuse(span, error) {
   span.setAttribute('speaker_session.outcome', 'refused')
   setError(span, error)
   span.end()
 }
 
-/** Messages of SpeakerError have no secrets in them. */
+/** Records an error. Messages of SpeakerError contain no secrets. */
 function setError(span, { code, message }) {
   if (code !== undefined) span.setAttribute('error.type', code)
   span.setStatus({ code: SpanStatusCode.ERROR, message })
 }
 
-/** Milliseconds since 1970, with a fraction. */
+/** Returns the milliseconds since 1970, with a fraction. */
 function now() {
   return performance.timeOrigin + performance.now()
 }

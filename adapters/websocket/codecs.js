@@ -1,6 +1,6 @@
 'use strict'
 
-// What telephone services are sent, and what they answer.
+// The messages of telephone services.
 
 const { refuse } = require('./socket')
 

@@ -13,16 +13,16 @@ class SpeakerLine {
   #codec
   #maxBufferedMs
   #session
-  /** Up to which time frames were sent, or left out. */
+  /** The time up to which frames were sent or dropped. */
   #sentMs = 0
-  /** What has an earlier time was interrupted: the far end has thrown it away, or never gets it. */
+  /** Sound before this time was interrupted: the far end has cleared it, or never gets it. */
   #clearedMs = 0
-  /** When the last playback that was heard has ended. */
+  /** The end time of the last playback that was heard. */
   #endedMs = 0
   #droppedFrames = 0
-  /** Marks whose time was not sent yet, in their order: `{ name, dueMs, settle }`. */
+  /** Marks whose time was not sent yet, in order: `{ name, dueMs, settle }`. */
   #waiting = []
-  /** Marks that the far end has not played yet, in their order: `{ name, settle }`. */
+  /** Marks that the far end has not played yet, in order: `{ name, settle }`. */
   #sent = []
   #isLost = false
 
@@ -50,7 +50,7 @@ class SpeakerLine {
 
   async interrupt(request = {}) {
     if (this.#goesOn(request)) return this.#session.interrupt(request)
-    // It is done at the call: what is sent while its promise settles was mixed before.
+    // The interruption takes effect at the call: frames that are sent while its promise settles were mixed before.
     const { interrupted, groups, atMs } = await this.#session.interrupt({ ...request, fadeOutMs: 0 })
     if (interrupted.length === 0) return { interrupted, groups, atMs }
     this.#clearedMs = atMs
@@ -58,7 +58,7 @@ class SpeakerLine {
     const unsentMs = Math.max(0, this.#clearedMs - this.#sentMs)
     const sent = ({ group, heardMs }) => {
       const [positionMs = 0] = interrupted.filter((each) => each.group === group && each.positionMs > 0).map((each) => each.positionMs)
-      // What ended before was sent.
+      // Groups that ended before were sent whole.
       return { group, heardMs: Math.max(0, heardMs - Math.min(unsentMs, positionMs)) }
     }
     return { interrupted, groups: groups.map(sent), atMs }
@@ -66,7 +66,7 @@ class SpeakerLine {
 
   async mark(name, behind) {
     const { atMs } = await (typeof behind?.mark === 'function' ? behind.mark(name) : this.#session.mark(name, behind))
-    // Of what has ended no frame may follow that would come to the time of the mark.
+    // After the end of a playback no frame may follow that would reach the time of the mark.
     const dueMs = this.#session.stats().playing > 0 ? atMs : Math.min(atMs, this.#endedMs)
     return new Promise((settle) => {
       this.#waiting.push({ name, dueMs, settle })
@@ -112,9 +112,9 @@ class SpeakerLine {
     })
   }
 
-  /** Returns true if something is to be heard behind an interruption: then the far end must not throw away what it has. */
+  /** Returns true if something plays on after an interruption: then the far end must not clear its buffer. */
   #goesOn(request) {
-    if (typeof request !== 'object' || request === null) return true // it is refused there
+    if (typeof request !== 'object' || request === null) return true // the session refuses it
     const { fadeOutMs = 0, afterMs = 0, keep = [] } = request
     const isKept = ({ role, state }) => state === 'playing' && Array.isArray(keep) && keep.includes(role)
     return fadeOutMs > 0 || afterMs > 0 || this.#session.playbacks().some(isKept)
@@ -130,7 +130,7 @@ class SpeakerLine {
     this.#sendMarks()
   }
 
-  /** A frame of which the first `ms` were interrupted. */
+  /** Returns a frame with silence in place of its first `ms`, which were interrupted. */
   #without(frame, ms) {
     const bytes = frame.length / FRAME_MS
     const from = Math.round((ms * bytes) / 2) * 2
@@ -138,7 +138,7 @@ class SpeakerLine {
     return Buffer.from(frame).fill(silence, 0, Math.min(from, frame.length))
   }
 
-  /** Speech that would come too late is left out. */
+  /** Sends speech, or drops it if it would come too late. */
   #sendAudio(text) {
     const most = (this.#maxBufferedMs / FRAME_MS) * text.length
     if (this.#socket.bufferedAmount <= most && send(this.#socket, text)) return
@@ -156,15 +156,15 @@ class SpeakerLine {
     else settle(false)
   }
 
-  /** The socket is closed: nobody hears anything any more. */
+  /** Handles the end of the socket: nothing is heard any more. */
   #lose() {
     if (this.#isLost) return
     this.#isLost = true
     this.#session.stopAudio({ reason: 'disconnected', fadeOutMs: 0 })
-    this.close().catch(() => {}) // whoever calls `close` too is told
+    this.close().catch(() => {}) // another caller of `close` gets the error
   }
 
-  /** Marks that nobody will play. */
+  /** Settles the marks that will never be played. */
   #giveUp() {
     for (const { settle } of [...this.#waiting.splice(0), ...this.#sent.splice(0)]) settle(false)
   }

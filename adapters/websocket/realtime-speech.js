@@ -4,7 +4,7 @@ const { knownOptions, listen, openSocket, parsed, refuse, send } = require('./so
 
 const OPTIONS = ['socket', 'line', 'session', 'stream', 'interrupts']
 
-/** The names of the present interface and of the beta before it. */
+/** The event names of the current interface and of its beta. */
 const DELTA = ['response.output_audio.delta', 'response.audio.delta']
 const DONE = ['response.output_audio.done', 'response.audio.done']
 
@@ -12,15 +12,15 @@ function warn(error) {
   process.emitWarning(error)
 }
 
-/** Plays what a model of OpenAI's Realtime API says. Documented in index.d.ts. */
+/** Plays the speech of a model of OpenAI's Realtime API. Documented in index.d.ts. */
 class RealtimeSpeech {
   #socket
   #session
-  /** What interrupts: the line, or the session itself. */
+  /** The line, or the session itself, which interrupts. */
   #player
   #options
   #interrupts
-  /** What is being said, by the id of its item, until its response is done: `{ stream, contentIndex, responseId, isOver, isDone }`. */
+  /** The items that are spoken, by id, until their response is done: `{ stream, contentIndex, responseId, isOver, isDone }`. */
   #items = new Map()
 
   constructor(options) {
@@ -46,12 +46,12 @@ class RealtimeSpeech {
 
   async interrupt(request) {
     const cut = await this.#truncate(request)
-    // The server does so itself where it has heard the interruption.
+    // The server does so itself if it has detected the interruption.
     const responses = new Set(cut.map(({ responseId }) => responseId))
     for (const responseId of responses) this.#send({ type: 'response.cancel', response_id: responseId })
   }
 
-  /** What the socket's own event brings: an error there would end the process. */
+  /** Handles a message of the socket, where an exception would end the process. */
   #hear(message) {
     try {
       this.receive(message)
@@ -63,13 +63,13 @@ class RealtimeSpeech {
   #play({ item_id: itemId, content_index: contentIndex = 0, response_id: responseId, delta }) {
     if (typeof itemId !== 'string' || typeof delta !== 'string') return
     const item = this.#items.get(itemId) ?? this.#begin({ itemId, contentIndex, responseId })
-    // What comes behind an interruption was under way, and is not to be heard.
+    // Audio that arrives after an interruption was under way, and must not be heard.
     if (item && !item.isOver && item.stream.writable) item.stream.write(Buffer.from(delta, 'base64'))
   }
 
   #begin({ itemId, contentIndex, responseId }) {
     if (this.#session.connection === 'closed') return undefined
-    // If there can't be one, that is told once, and not for each piece.
+    // If no stream can be opened, that is reported once and not for each piece.
     const item = { stream: undefined, contentIndex, responseId, isOver: true, isDone: false }
     this.#items.set(itemId, item)
     item.stream = this.#session.createStream({
@@ -87,14 +87,14 @@ class RealtimeSpeech {
     return item
   }
 
-  /** An item is played to its end, or has ended otherwise; `heard` says how, or is an error that does. */
+  /** Handles the end of an item; `heard` is the result of its playback, or the error. */
   #over(itemId, item, { outcome, positionMs = 0 }) {
     if (!item.isOver && outcome !== 'completed') this.#tell(itemId, item, positionMs)
     item.isOver = true
     if (item.isDone) this.#items.delete(itemId)
   }
 
-  /** A response is complete: nothing of its items follows. */
+  /** Handles the end of a response: nothing of its items follows. */
   #end(responseId) {
     for (const [itemId, item] of this.#items) {
       if (item.responseId !== responseId) continue
@@ -104,13 +104,13 @@ class RealtimeSpeech {
     }
   }
 
-  /** Nothing more comes: what came is played. */
+  /** Ends the input of all items, which are played to their ends. */
   #endAll() {
     for (const { stream } of this.#items.values()) stream?.end()
     this.#items.clear()
   }
 
-  /** Interrupts, and tells the model how much was heard. Returns the items that are still being made. */
+  /** Interrupts, and reports to the model how much was heard. Returns the items that are still being generated. */
   async #truncate(request) {
     const { groups } = await this.#player.interrupt(request)
     const cut = []
@@ -124,7 +124,7 @@ class RealtimeSpeech {
     return cut
   }
 
-  /** Tells the model how much of an item was heard. */
+  /** Reports to the model how much of an item was heard. */
   #tell(item_id, { contentIndex: content_index }, heardMs) {
     this.#send({ type: 'conversation.item.truncate', item_id, content_index, audio_end_ms: Math.floor(heardMs) })
   }

@@ -1,12 +1,12 @@
 'use strict'
 
-// What is done with a WebSocket, and how arguments are refused.
+// Helpers for WebSockets and arguments.
 
 const { SpeakerError } = require('../..')
 
-/** The error of an argument that is not what it should be. */
+/** Returns the error of an invalid argument. */
 function refuse(expected, argument, received) {
-  // Nothing of an object is shown: a socket has a URL.
+  // No content of an object is shown: a socket has a URL.
   const isObject = typeof received === 'object' && received !== null
   const shown = isObject ? `an object of ${received.constructor?.name}` : String(received).slice(0, 200)
   return new SpeakerError('ERR_INVALID_ARGUMENT', `Expected ${expected} for ${argument} but received ${shown}`)
@@ -14,14 +14,14 @@ function refuse(expected, argument, received) {
 
 const OPEN = 1
 
-/** Returns a socket if it can be sent to. */
+/** Returns the socket if it is open, and throws otherwise. */
 function openSocket(socket) {
   if (typeof socket?.send !== 'function') throw refuse('a WebSocket', 'socket', socket)
   if (socket.readyState !== OPEN) throw refuse('an open WebSocket', 'socket', `readyState ${socket.readyState}`)
   return socket
 }
 
-/** Sends a text, and returns true, if the socket takes it. */
+/** Sends a text. Returns false if the socket is not open. */
 function send(socket, text) {
   if (socket.readyState !== OPEN) return false
   try {
@@ -32,7 +32,7 @@ function send(socket, text) {
   }
 }
 
-/** Returns the object that a message holds: a text, bytes, or an object that was parsed already. Undefined if it is no JSON. */
+/** Returns the object in a message: a text, bytes, or an object that was parsed already. Undefined if it is not JSON. */
 function parsed(message) {
   if (typeof message === 'object' && message !== null && !ArrayBuffer.isView(message) && !(message instanceof ArrayBuffer)) {
     return message
@@ -46,7 +46,7 @@ function parsed(message) {
   }
 }
 
-/** Returns options that are an object with no other keys than `known`. */
+/** Returns the options, which must be an object with no other keys than `known`. */
 function knownOptions(options, name, known) {
   if (typeof options !== 'object' || options === null) throw refuse('an object', name, options)
   const unknown = Object.keys(options).find((key) => !known.includes(key))
@@ -54,7 +54,7 @@ function knownOptions(options, name, known) {
   return options
 }
 
-/** Calls back for each message of a socket that tells of them, and when it is closed. */
+/** Subscribes to the messages and the close event of a socket, if it has events. */
 function listen(socket, { message, close }) {
   if (typeof socket.addEventListener !== 'function') return
   socket.addEventListener('message', ({ data }) => message(data))
