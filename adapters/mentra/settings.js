@@ -1,6 +1,6 @@
 'use strict'
 
-// What the cloud's environment says. It is read when it is needed, for the cloud loads its .env file as late as that.
+// The settings in the cloud's environment. They are read when they are needed, because the cloud loads its .env file late.
 
 /** Returns the options of a SpeakerSession: those of the environment, overridden by the caller's. */
 function sessionOptions(options) {

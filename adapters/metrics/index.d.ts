@@ -1,16 +1,16 @@
 import { Registry } from 'prom-client'
 
 export interface MetricsOptions {
-  /** Where the metrics are registered; prom-client's global registry by default. */
+  /** The registry for the metrics; prom-client's global one by default. */
   register?: Registry | undefined
-  /** Stands before each name; empty by default. */
+  /** The prefix of each name; empty by default. */
   prefix?: string | undefined
 }
 
 /**
- * Registers what `SpeakerSession.metrics()` counts with prom-client: over all sessions of the process, those of worker threads included, so
- * one registry of a process is enough. It is read at each scrape and costs nothing in between. docs/metrics.md lists the names.
- * @throws {Error} if one of the names is registered already, or the prefix is none; nothing is registered then
+ * Registers the metrics of `SpeakerSession.metrics()` with prom-client: of all sessions of the process, including those of worker threads, so
+ * one registry per process is enough. They are read at each scrape and cost nothing in between. docs/metrics.md lists the names.
+ * @throws {Error} if one of the names is registered already, or the prefix is invalid; nothing is registered then
  *
  * @example
  * import { register } from 'prom-client'
@@ -21,9 +21,9 @@ export interface MetricsOptions {
 export function collectMetrics(options?: MetricsOptions): void
 
 /**
- * Registers the histogram `server_playback_device_difference_ms`: how much longer phones played than the server did. Returns what is to hear the
+ * Registers the histogram `server_playback_device_difference_ms`: how much longer phones played than the server did. Returns the listener for the
  * event `difference` of each `SpeakerManager` of `speaker-session/mentra`.
- * @throws {Error} if the name is registered already, or the prefix is none
+ * @throws {Error} if the name is registered already, or the prefix is invalid
  *
  * @example
  * const observe = collectDifferences() // once a process

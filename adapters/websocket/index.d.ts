@@ -4,28 +4,28 @@ import type {
   CloseOptions, InterruptRequest, InterruptResult, SampleFormat, SessionOptions, SpeakerSession, SpeakerStream, StreamRequest, Target
 } from '../..'
 
-/** An open WebSocket, such as one of `ws`. What it tells by events is heard if it has `addEventListener`, else call `receive` and `close`. */
+/** An open WebSocket, such as one of `ws`. If it has no `addEventListener` for its events, call `receive` and `close`. */
 export interface LineSocket {
   send(text: string): unknown
-  /** How many bytes wait to be sent. */
+  /** The number of bytes that wait to be sent. */
   readonly bufferedAmount: number
   /** 1 while it is open. */
   readonly readyState: number
   addEventListener?(type: 'message' | 'close', listener: (event: any) => void): unknown
 }
 
-/** What a telephone service is sent, and what it answers: {@link acs}, {@link twilio}, or your own. */
+/** The messages of a telephone service: {@link acs}, {@link twilio}, or your own. */
 export interface LineCodec {
   format: SampleFormat
-  /** In Hz. */
+  /** The sample rate, in Hz. */
   sampleRate: number
-  /** The message for a frame of 20 ms. */
+  /** Returns the message for a frame of 20 ms. */
   audio(data: Buffer): string
-  /** The message that has the far end throw away what it was sent and has not played. */
+  /** Returns the message that clears the far end's buffer. */
   clear(): string
-  /** The message for a mark, if the service knows marks. */
+  /** Returns the message for a mark, if the service supports marks. */
   mark?(name: string): string
-  /** The name of the mark that a message says was played, if it does. */
+  /** Returns the name of the mark that a message acknowledges, if it does. */
   reached?(message: any): string | undefined
 }
 
@@ -44,11 +44,11 @@ export function twilio(options: { streamSid: string }): LineCodec
 export interface LineOptions {
   socket: LineSocket
   codec: LineCodec
-  /** As for `PcmOutput`; default `false`: nothing is sent in silence. */
+  /** As for `PcmOutput`; default `false`: nothing is sent during silence. */
   continuous?: boolean | undefined
   /**
-   * How much sound may wait in the socket, in ms; 20–60,000, default 1000. Frames that find more waiting are left out and counted: on a phone, what
-   * is late stays late.
+   * The sound that may wait in the socket, in ms; 20–60,000, default 1000. Further frames are dropped and counted: on a phone, late sound
+   * stays late.
    */
   maxBufferedMs?: number | undefined
   /** Default `'realtime'`. */
@@ -58,9 +58,9 @@ export interface LineOptions {
 }
 
 /**
- * A session that speaks into a phone call: each 20 ms of what it mixes is a message on the socket, as the call's service takes it.
+ * A session that speaks into a phone call: each 20 ms of its mix is a message on the socket, in the format of the call's service.
  *
- * When the socket is closed, everything is stopped (reason `'disconnected'`) and the session is closed. Closing the line does not
+ * When the socket closes, everything is stopped (reason `'disconnected'`) and the session is closed. Closing the line does not
  * close the socket.
  *
  * @example
@@ -69,40 +69,39 @@ export interface LineOptions {
  * recognizer.on('partial', () => line.interrupt())
  */
 export class SpeakerLine {
-  /** @throws {SpeakerError} `ERR_INVALID_ARGUMENT`, also if the socket is not open; and what the constructor of a session throws */
+  /** @throws {SpeakerError} `ERR_INVALID_ARGUMENT`, also if the socket is not open; and the errors of the session's constructor */
   constructor(options: LineOptions)
 
-  /** What plays into the call. */
+  /** The session that plays into the call. */
   readonly session: SpeakerSession
 
   /**
-   * Interrupts the session, and at once has the far end throw away what it was sent and has not played: neither a fade nor a frame that
-   * was under way is sent behind that. The results are those of `session.interrupt`, apart from `heardMs`: there, what was mixed and not sent is
-   * left out.
+   * Interrupts the session, and at once clears the far end's buffer: neither a fade nor a frame that was under way is sent after that. The
+   * results are those of `session.interrupt`, except that `heardMs` does not include sound that was mixed and not sent.
    *
-   * With `fadeOutMs` or `afterMs`, or if a role in `keep` sounds, something is to be heard behind the interruption: then the far end is told nothing,
-   * and plays what it is sent. `session.interrupt` never tells it anything.
+   * With `fadeOutMs` or `afterMs`, or if a role in `keep` plays, sound follows the interruption: then the far end's buffer is not cleared, and
+   * it plays what it is sent. `session.interrupt` never clears it.
    */
   interrupt(request?: InterruptRequest): Promise<InterruptResult>
 
   /**
-   * Sets a mark behind everything that was asked for so far, behind what of it is named, or behind what was written to a stream so far (`session.mark`,
-   * `stream.mark`). Where the service knows marks, it is sent behind the last of that sound, and the promise resolves with `true` when the far end
-   * says that it has played it, or has thrown it away for an interruption; else when the last of that sound was sent. With `false` if the line is
-   * closed, or the socket, before. Rejects as `session.mark`.
+   * Sets a mark behind all requests so far, behind those of a target, or behind the bytes written to a stream so far (`session.mark`,
+   * `stream.mark`). If the service supports marks, it is sent after the last of that sound, and the promise resolves with `true` when the far end
+   * acknowledges it, after playing or clearing that sound; otherwise when the last of that sound was sent. It resolves with `false` if the line or
+   * the socket is closed before. It rejects like `session.mark`.
    */
   mark(name: string, behind?: Target | SpeakerStream): Promise<boolean>
 
   /**
    * Takes a message of the far end, for a socket without events: a text, its bytes or the object. Returns true if it was about a mark of this
-   * line. What is no JSON is left alone.
+   * line. Ignores anything but JSON.
    */
   receive(message: unknown): boolean
 
-  /** `droppedFrames`: how many were not sent, because too much waited in the socket (`maxBufferedMs`) or it was closed. */
+  /** `droppedFrames`: the number of frames that were not sent, because too much waited in the socket (`maxBufferedMs`) or it was closed. */
   stats(): { droppedFrames: number }
 
-  /** Closes the session, as `session.close`. */
+  /** Closes the session, like `session.close`. */
   close(options?: CloseOptions): Promise<void>
 
   /** `await using line = …` closes it. */
@@ -112,22 +111,22 @@ export class SpeakerLine {
 export interface RealtimeSpeechOptions {
   /** The socket to the model. */
   socket: LineSocket
-  /** The line that it speaks into. Either this or `session`. */
+  /** The line that it speaks into. Either this or `session` is required. */
   line?: SpeakerLine | undefined
-  /** The session that it speaks into, whatever its output is. */
+  /** The session that it speaks into, with any output. */
   session?: SpeakerSession | undefined
-  /** For the stream of each item. Default: `role: 'voice'`, `stopOther: false`, `overlap: 'queue'`. */
+  /** Options of the stream of each item. Default: `role: 'voice'`, `stopOther: false`, `overlap: 'queue'`. */
   stream?: Omit<StreamRequest, 'requestId' | 'group' | 'format' | 'sampleRate' | 'channels'> | undefined
-  /** Whether `input_audio_buffer.speech_started` interrupts; default `true`. */
+  /** `true` (default): `input_audio_buffer.speech_started` interrupts. */
   interrupts?: boolean | undefined
 }
 
 /**
- * Plays what a model of OpenAI's Realtime API says, in the format `audio/pcm` (24 kHz), which is the API's default: each item is a stream of its own,
- * whose `group` is the id of the item, and plays behind the ones before it. When the user interrupts, the model is told how much of it was
+ * Plays the speech of a model of OpenAI's Realtime API, in the format `audio/pcm` (24 kHz), which is the API's default: each item is a stream of
+ * its own, whose `group` is the id of the item, and plays after the earlier ones. When the user interrupts, the model gets the duration that was
  * heard (`conversation.item.truncate`), so that it knows what it has not said; also if an item is stopped otherwise, or fails.
  *
- * A model sends faster than one listens; what waits is kept by the stream. When the socket is closed, what came is played.
+ * A model sends faster than real time; the stream buffers the rest. When the socket closes, the audio that has arrived is played.
  *
  * @example
  * const model = new WebSocket('wss://api.openai.com/v1/realtime?model=gpt-realtime', { headers })
@@ -138,15 +137,15 @@ export class RealtimeSpeech {
   constructor(options: RealtimeSpeechOptions)
 
   /**
-   * Takes an event of the server, for a socket without events: a text, its bytes or the object. Returns true if it was about speech. What is no
-   * JSON is left alone. Throws what `createStream` does, if `stream` can't be used; of a socket with events that is a warning of the process, once an item.
+   * Takes an event of the server, for a socket without events: a text, its bytes or the object. Returns true if it was about speech. Ignores
+   * anything but JSON. Throws the errors of `createStream`, if `stream` is invalid; with a socket's events that is a process warning, once per item.
    */
   receive(event: unknown): boolean
 
   /**
-   * Interrupts (`line.interrupt`, or else `session.interrupt`), tells the model how much of each item was heard, in whole ms, and cancels responses that
-   * are still being made. On `speech_started` the same happens by itself, but for the cancelling, which is the server's. With `afterMs` it is what
-   * was heard until the call.
+   * Interrupts (`line.interrupt`, or else `session.interrupt`), reports to the model how much of each item was heard, in whole ms, and cancels
+   * responses that are still being generated. `speech_started` does the same by itself, except that the server cancels. With `afterMs` the
+   * reported duration is the one heard until the call.
    */
   interrupt(request?: InterruptRequest): Promise<void>
 }
