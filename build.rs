@@ -1,4 +1,4 @@
-//! Prepares the library to be loaded by Node as an addon.
+//! Links the library as a Node addon.
 
 fn main() {
     napi_build::setup();

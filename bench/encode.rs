@@ -1,7 +1,6 @@
-//! The bare limit of `sessions.js`: libopus alone, encoding the frames that so many sessions send, in real time, since a
-//! processor that wakes every 20 ms is slower than one that never sleeps; each from another place on, since one that does the same
-//! again foresees what comes. Prints the processor time that one session's encoding
-//! takes, as a part of a core. Arguments: a 16-bit mono WAV at 48 kHz, sessions, bit/s, complexity, seconds.
+//! The lower limit for `sessions.js`: libopus alone, encoding the frames of so many sessions. It runs in real time, since a processor that
+//! wakes every 20 ms is slower than one that never sleeps, and each session starts at another position, since branch prediction learns
+//! repeated work. Prints the CPU time of one session's encoding, as a part of a core. Arguments: a 16-bit mono WAV at 48 kHz, sessions, bit/s, complexity, seconds.
 
 #![allow(clippy::print_stdout)]
 
@@ -14,7 +13,7 @@ use opus::{Application, Bitrate, Channels, Encoder};
 
 const FRAME: usize = 960;
 const FRAME_TIME: Duration = Duration::from_millis(20);
-/// How far apart those are that encode, in frames; as in session-load.js.
+/// The distance between the start positions of two sessions, in frames; as in session-load.js.
 const APART: usize = 7;
 
 fn main() {
@@ -47,7 +46,7 @@ fn main() {
     println!("{}", busy.as_secs_f64() / (FRAME_TIME * rounds).as_secs_f64() / encoders.len() as f64);
 }
 
-/// The processor time of this thread so far.
+/// Returns the CPU time of this thread so far.
 fn busy() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)

@@ -1,5 +1,5 @@
-//! What a frame costs in session and mixer: so many sessions that play one sound each are ticked as a wheel does it, without threads,
-//! clocks or an output. Prints the time of a tick.
+//! The cost of a frame in session and mixer: ticks so many sessions that play one sound each as a wheel does, without threads, clocks or an
+//! output. Prints the time of a tick.
 //! Arguments: `clip` or `file`, sessions, seconds of sound.
 
 #![allow(clippy::print_stdout)]
@@ -45,7 +45,7 @@ struct Player {
 }
 
 impl Player {
-    /// It plays a clip, or what is written to a ring.
+    /// Creates a player of a clip, or of what is written to a ring.
     fn new(clips: Option<&Arc<Clips>>) -> Self {
         let mut session = Session::new(Options { routing: Routing::PerTrack, ..Options::new(Clock::Realtime) });
         let at = WallTime(0);
@@ -73,7 +73,7 @@ impl Player {
         Self { session, ring }
     }
 
-    /// As a driver does it.
+    /// Ticks as a driver does.
     #[inline(never)]
     fn tick(&mut self, frame: usize, scratch: &mut Scratch) {
         let session = &mut self.session;
@@ -98,13 +98,15 @@ impl Player {
         }
     }
 
-    /// As a decode task does it.
+    /// Fills the ring as a decode task does.
     fn refill(&mut self) {
-        self.ring.iter_mut().for_each(|ring| ring.push_entire_slice(&[0.25; FRAME]).expect("there is room"));
+        if let Some(ring) = &mut self.ring {
+            ring.push_entire_slice(&[0.25; FRAME]).expect("there is room");
+        }
     }
 }
 
-/// A clip of so many quiet samples.
+/// Makes a clip of `length` quiet samples.
 fn clip(length: usize) -> Clips {
     let bytes = (2 * length) as u32;
     let mut wav = Vec::new();

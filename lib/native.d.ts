@@ -2,177 +2,180 @@
 /* eslint-disable */
 
 /**
- * Calls `ring` for all sessions of an environment: with the number of a session that has a message to be taken, or with
- * a frame or a question of one.
+ * Calls `ring` for all sessions of an environment: with the number of a session that has a message to take, or with a frame or a
+ * question of one.
  */
 export declare class NativeBell {
   constructor(ring: (ring: any) => void)
 }
 
-/** A clip that is being made, or is there. */
+/** A clip, or one that is being made. */
 export declare class NativeClip {
-  /** Begins to make a clip, or says why there will be none. The bell rings once when it is made or has failed. */
+  /** Begins to make a clip, or returns the error. The bell rings once when it is made or has failed. */
   static make(source: NativeClipSource, bell: NativeBell): NativeClip | NativeRefusal
-  /** By which the bell names this clip. */
+  /** Returns the number by which the bell names this clip. */
   get number(): number
-  /** Returns the answer once it is made or has failed; nothing before that, or after `cancel`. */
+  /** Returns the answer once it is made or has failed, and nothing before that or after `cancel`. */
   take(): any
-  /** Waits for it no longer. */
+  /** Stops making it. */
   cancel(): void
   get durationMs(): number
   get channels(): number
   get bytes(): number
-  /** A copy of the file that it was made from, if that was in memory. */
+  /** Returns a copy of the bytes that it was made from, unless they were in a file or at a URL. */
   copyFile(): Buffer | null
-  /** Closes it. Playbacks of it go on, and its memory is freed with the last of them. */
+  /** Closes it. Its playbacks continue, and its memory is freed with the last of them. */
   close(): void
 }
 
-/** The lines of the log that a thread of JavaScript takes. */
+/** The log of a JavaScript thread. */
 export declare class NativeLog {
-  /** Calls `ring` when lines can be taken. It takes none before it is told which. */
+  /** Calls `ring` when lines can be taken. There are none before `takeAll` or `add`. */
   constructor(ring: () => void)
-  /** Takes lines that belong to no session with a logger, or none any more. */
+  /** Sets whether it takes lines that belong to no session with a logger. */
   takeAll(all: boolean): void
-  /** Takes the lines of this session. */
+  /** Starts to take the lines of this session. */
   add(session: number): void
-  /** Takes the lines of this session no longer. */
+  /** Stops taking the lines of this session. */
   remove(session: number): void
-  /** The next lines, in their order. */
+  /** Returns the next lines, in order. */
   take(): any[]
 }
 
-/** A source that is being looked at, or was. */
+/** A probe of a source, running or done. */
 export declare class NativeProbe {
-  /** Begins to look at a source, or says why not; measures its loudness if that is wanted. The bell rings once when it is known. */
+  /** Begins to probe a source, or returns the error; measures its loudness if `measured`. The bell rings once when it is done. */
   static begin(source: NativeClipSource, measured: boolean, bell: NativeBell): NativeProbe | NativeRefusal
-  /** By which the bell names it. */
+  /** Returns the number by which the bell names it. */
   get number(): number
-  /** Returns the answer once it is there; nothing before that, or after `cancel`. */
+  /** Returns the answer once it is there, and nothing before that or after `cancel`. */
   take(): any
   /** Returns what was found, once. */
   probed(): NativeProbed | null
-  /** Waits for it no longer. */
+  /** Stops it. */
   cancel(): void
 }
 
 export declare class NativeRecorder {
-  /** Settles when the text is written, or can't be. */
+  /** Writes a text. `ticket` settles when it is written or has failed. */
   write(text: string, ticket: number): void
 }
 
-/** A session; `lib/session.js` is its face. */
+/** The native side of a session; `lib/session.js` is the public one. */
 export declare class NativeSession {
-  /** Makes a session, or says why there is none. */
+  /** Opens a session, or returns the error. */
   static open(options: NativeOptions, bell: NativeBell): NativeSession | NativeRefusal
-  /** By which the log names this session. */
+  /** Returns the number by which the log names this session. */
   get id(): number
-  /** By which the bell names this session. */
+  /** Returns the number by which the bell names this session. */
   get number(): number
-  /** The next message, in order: an event or an answer. */
+  /** Returns the next message, in order: an event or an answer. */
   take(): any
-  /** Takes a request, or returns why it is refused. */
+  /** Accepts a request, or returns the error. */
   play(request: NativePlay): NativeAccepted | NativeRefusal
-  /** Takes a request for a clip, or returns why it is refused. */
+  /** Accepts a request for a clip, or returns the error. */
   playClip(request: NativePlay, clip: NativeClip): NativeAccepted | NativeRefusal
-  /** Takes a request whose bytes will be written: the writer's end, or why it is refused. */
+  /** Accepts a request whose bytes will be written. Returns the writer's end, or the error. */
   stream(request: NativePlay, encoding: NativeEncoding): NativeStream | NativeRefusal
-  /** Sets a mark. Why not, if the session is closed. */
+  /** Sets a mark. Returns an error if the session is closed. */
   mark(name: string, number: number, target: NativeTarget): NativeRefusal | null
-  /** Returns the ids that were stopped. */
+  /** Stops playbacks. Returns the ids that were stopped. */
   stop(request: NativeStop): Array<string>
-  /** Returns what was stopped, where it was, and how much was heard of its groups. */
+  /** Stops playbacks. Returns each with its position, and the duration that was heard of each group. */
   interrupt(request: NativeInterrupt): NativeInterrupted
-  /** Returns the ids that were paused. */
+  /** Pauses playbacks. Returns the ids that were paused. */
   pause(target: NativeTarget): Array<string>
-  /** Returns the ids that were resumed. */
+  /** Resumes playbacks. Returns the ids that were resumed. */
   resume(target: NativeTarget): Array<string>
-  /** Returns the ids that were sought, or why none can be. */
+  /** Seeks in playbacks. Returns the ids that were sought, or the error if none can be. */
   seek(target: NativeTarget, positionMs: number): Array<string> | NativeRefusal
-  /** Returns the ids whose volume was changed. */
+  /** Changes the volume of playbacks. Returns the ids whose volume was changed. */
   setVolume(request: NativeVolume): Array<string>
-  /** Returns true if it waited, and so stands there now. */
+  /** Moves a playback in its queue. Returns false if it is not queued. */
   move(request: NativeMove): boolean
   playbacks(): Array<NativePlayback>
   stats(): NativeStats
-  /** How many samples the `memory` output has so far, of all channels. */
+  /** Returns the number of samples that the `memory` output has so far, of all channels. */
   recordingLength(): number
-  /** Copies as many of them as fit into an array of zeros. JavaScript makes it, because it can be told that there is no memory. */
+  /** Copies as many of them as fit into an array of zeros. JavaScript allocates it, because there a lack of memory is an exception. */
   copyRecording(samples: Float32Array): void
-  /** A tap whose frames bear its `id`, or why there is none. */
+  /** Opens a tap, whose frames carry its `id`, or returns the error. */
   tap(id: number, options: NativeTapOptions): NativeTap | NativeRefusal
-  /** Listens to somebody, on the track of this name if there is one: the reader's end, whose frames bear this `id`, or why there is none. */
+  /**
+   * Listens to a participant, on the track of this name if one is given. Returns the reader's end, whose frames carry this `id`, or the
+   * error.
+   */
   listen(id: number, identity: string, track: string | undefined | null, options: NativeTapOptions): NativeVoice | NativeRefusal
-  /** Takes a request for a voice, or returns why it is refused. */
+  /** Accepts a request for a voice, or returns the error. */
   playVoice(request: NativePlay, voice: NativeVoice): NativeAccepted | NativeRefusal
-  /** Answers `tokenWanted`: the token, or why there is none. */
+  /** Answers `tokenWanted` with the token, or the reason why there is none. */
   giveToken(number: number, token?: string | undefined | null, reason?: string | undefined | null): void
   get connection(): string
-  /** Sets the name, the metadata and attributes of this participant, as others in the room see them. */
+  /** Sets the name, metadata and attributes of this participant, as others in the room see them. */
   describe(name: string | undefined | null, metadata: string | undefined | null, attributes: Record<string, string>, ticket: number): void
-  /** Sends data to others in the room: those of these identities, or all. */
+  /** Sends data to these identities in the room, or to all. */
   sendData(payload: Uint8Array, topic: string | undefined | null, reliable: boolean, to: Array<string>, ticket: number): void
-  /** Sends a text to others in the room: those of these identities, or all. */
+  /** Sends a text to these identities in the room, or to all. */
   sendText(text: NativeText, to: Array<string>, ticket: number): void
   /** Sends a message of a remote procedure call to these identities. */
   sendRpc(rpc: NativeRpc, to: Array<string>, ticket: number): void
-  /** Has this of what others send told from now on, and nothing else. */
+  /** Sets which kinds of data from others are emitted as events from now on. */
   hearData(data: boolean, text: boolean, rpc: boolean): void
   /** Returns this participant, or null while no room is joined. */
   get localParticipant(): any
   /** Returns the others in the room. */
   participants(): any[]
   unpublish(trackId: number, ticket: number): void
-  /** Why not, if the session is closed. */
+  /** Mutes or unmutes a track. Returns an error if the session is closed. */
   setMuted(trackId: number, muted: boolean): NativeRefusal | null
-  /** Brings a track to one side, or says why not. */
+  /** Sets the pan of a track, or returns the error. */
   setTrackPan(trackId: number, pan: number, fadeMs: number): NativeRefusal | null
-  /** Why not, if the session is closed. */
+  /** Changes the volume of a track. Returns an error if the session is closed. */
   setTrackVolume(trackId: number, change: NativeTrackVolume): NativeRefusal | null
   trackStats(trackId: number): NativeTrackStats
   connect(ticket: number): void
-  /** Waits for a `connect` no longer; it settles with `ERR_ABORTED` if it has not yet. */
+  /** Stops waiting for a `connect`, which settles with `ERR_ABORTED` if it has not settled yet. */
   abandon(ticket: number): void
-  /** Why not, if the clock is not manual. */
+  /** Advances the manual clock. Returns an error on another one. */
   advance(ms: number, ticket: number): NativeRefusal | null
-  /** The session's time from which a request that comes now is in force. */
+  /** Returns the session's time at which a request made now takes effect. */
   requestTimeMs(): number
   /** Returns a writer of the recording at this path. */
   recorder(path: string): NativeRecorder
-  /** Tells that the recording can't be written. */
+  /** Emits the error of a recording that can't be written. */
   report(message: string): void
   close(ticket: number): void
-  /** Closes once what was accepted is over, or after so many milliseconds. */
+  /** Closes once all accepted playbacks have ended, or after `within_ms`. */
   drain(withinMs: number, ticket: number): void
 }
 
 export declare class NativeStream {
-  /** Its `requestId`, and the number that its events bear. */
+  /** Returns its `requestId`, and the number in its events. */
   get accepted(): NativeAccepted
-  /** How it is doing, until its playback is over. */
+  /** Returns its statistics until its playback has ended. */
   stats(): NativeStreamStats | null
   /**
-   * Copies what there is room for and returns how many bytes; none once the playback has ended. `more` tells that others
-   * follow at once.
+   * Copies as many bytes as there is room for and returns their number, or nothing once the playback has ended. `more` says that
+   * others follow at once.
    */
   write(bytes: Uint8Array, more: boolean): number | null
   whenRoom(ticket: number): void
   end(): void
   fail(message: string): void
-  /** Sets a mark behind so many bytes that were written since the last flush. Why not, if the session is closed. */
+  /** Sets a mark behind so many bytes that were written since the last flush. Returns an error if the session is closed. */
   mark(name: string, number: number, bytes: number): NativeRefusal | null
   flush(more: boolean, ticket: number): void
 }
 
 export declare class NativeTap {
-  /** So many frames were taken; `more` says whether the others will be. */
+  /** Acknowledges so many frames. `more` is false if no more will be taken. */
   took(frames: number, more: boolean): void
   dropped(): number
   close(): void
 }
 
 export declare class NativeVoice {
-  /** So many frames were taken. Whether the others will be is of no interest: nothing waits for it. */
+  /** Acknowledges so many frames. Nothing depends on whether more will be taken. */
   took(frames: number, more: boolean): void
   dropped(): number
   stats(): NativeVoiceStats
@@ -185,22 +188,22 @@ export declare function configure(options: NativeProcessOptions): void
 /** Sets `network` of the process, unless it was set or used before. */
 export declare function fallBackToNetwork(network: NativeNetwork): void
 
-/** Waits until what was logged is written, if that does not take long: called when the process ends. */
+/** Waits a short time until all lines are written. Called when the process ends. */
 export declare function flushLog(): void
 
-/** Returns true for what `network.allow` and `network.deny` may hold. */
+/** Returns true for a valid rule of `network.allow` and `network.deny`. */
 export declare function isNetworkRule(text: string): boolean
 
-/** Returns what an operator counts, over all sessions of the process. */
+/** Returns the metrics of all sessions of the process. */
 export declare function metrics(): NativeMetrics
 
-/** A request that was taken: its `requestId`, and the number that its events bear. */
+/** An accepted request: its `requestId`, and the number in its events. */
 export interface NativeAccepted {
   requestId: string
   playback: number
 }
 
-/** How many were no longer than a bound. */
+/** The number of values up to a bound. */
 export interface NativeBucket {
   upto: number
   count: number
@@ -214,7 +217,7 @@ export interface NativeClipSource {
   audio?: Uint8Array
   fetchTimeoutMs: number
   minFetchBytesPerSecond: number
-  /** The process's if missing. */
+  /** Default: that of the process. */
   network?: NativeNetwork
 }
 
@@ -229,13 +232,13 @@ export interface NativeEncoding {
   format?: string
   sampleRate: number
   channels: number
-  /** The first bytes are on their way. */
+  /** The first bytes follow at once. */
   more: boolean
-  /** How much is gathered before it is played, at least and at most. */
+  /** The duration that is buffered before playing, at least and at most. */
   prebufferMs: NativePrebuffer
 }
 
-/** How much was heard of a group. */
+/** The duration that was heard of a group. */
 export interface NativeHeard {
   group: string
   heardMs: number
@@ -260,7 +263,7 @@ export interface NativeInterrupted {
   groups: Array<NativeHeard>
 }
 
-/** How the output is received. */
+/** The quality of the connection, as the receivers report it. */
 export interface NativeLink {
   quality?: string
   loss?: number
@@ -268,19 +271,19 @@ export interface NativeLink {
   roundTripMs?: number
 }
 
-/** How loud a source is to be. */
+/** The wanted loudness of a source. */
 export interface NativeLoudness {
   targetLufs: number
   maxGainDb: number
 }
 
-/** What an operator counts, over all sessions of the process. */
+/** Metrics of all sessions of the process. */
 export interface NativeMetrics {
   requests: number
   started: number
   completed: number
   stopped: number
-  /** By code: those that came. */
+  /** By code, without those that are 0. */
   failures: Record<string, number>
   outputErrors: number
   reconnects: number
@@ -300,7 +303,7 @@ export interface NativeMove {
   queuePosition: number
 }
 
-/** Which servers and files sources may be at. `lib/check` has had its rules checked by `isNetworkRule`. */
+/** The servers and files that sources may be at. `lib/check` has validated its rules with `isNetworkRule`. */
 export interface NativeNetwork {
   isPublic: boolean
   allow: Array<string>
@@ -325,7 +328,7 @@ export interface NativeOptions {
   minFetchBytesPerSecond: number
   stallTimeoutMs: number
   startTimeoutMs: number
-  /** The process's if missing. */
+  /** Default: that of the process. */
   network?: NativeNetwork
 }
 
@@ -371,7 +374,7 @@ export interface NativePlay {
   fadeOutMs: number
   startMs: number
   durationMs?: number
-  /** How often; for ever if missing. */
+  /** The number of times it is played; unlimited if missing. */
   passes?: number
   contentType?: string
   url?: string
@@ -379,7 +382,7 @@ export interface NativePlay {
   path?: string
   audio?: Uint8Array
   stallTimeoutMs?: number
-  /** As it is if missing. */
+  /** Unchanged if missing. */
   loudness?: NativeLoudness
 }
 
@@ -419,7 +422,7 @@ export interface NativeProcessOptions {
   network?: NativeNetwork
 }
 
-/** Counts over all sessions of the process. */
+/** Statistics of all sessions of the process. */
 export interface NativeProcessStats {
   sessions: number
   broken: number
@@ -433,8 +436,8 @@ export interface NativeRefusal {
 }
 
 /**
- * A message of a remote procedure call: a request if it has a method, an error if it has a code, a response if it has a payload
- * alone, and else an acknowledgement.
+ * A message of a remote procedure call: a request if it has a method, an error if it has a code, a response if it has only a payload,
+ * and otherwise an acknowledgement.
  */
 export interface NativeRpc {
   id: string
@@ -478,7 +481,7 @@ export interface NativeStreamStats {
 }
 
 export interface NativeTapOptions {
-  /** Everything, if both are missing. */
+  /** The whole output, if both are missing. */
   trackId?: number
   requestId?: string
   format: string
@@ -488,14 +491,14 @@ export interface NativeTapOptions {
   frameMs: number
 }
 
-/** Everything, if none is given. */
+/** The playbacks that a call is for: all of them if no field is given. */
 export interface NativeTarget {
   requestId?: string
   trackId?: number
   group?: string
 }
 
-/** A text for others in the room. */
+/** A text for other participants of the room. */
 export interface NativeText {
   text: string
   topic?: string
@@ -505,7 +508,7 @@ export interface NativeText {
   timestamp: number
 }
 
-/** A track of a room of which something is known before anything plays on it. */
+/** The settings of a track of a room. */
 export interface NativeTrack {
   trackId: number
   name?: string
@@ -529,7 +532,7 @@ export interface NativeTrackStats {
   paused: number
 }
 
-/** A change of a track's volume: what is missing stays as it is. */
+/** A change of a track's volume. A field that is missing stays as it is. */
 export interface NativeTrackVolume {
   volume?: number
   gain?: number
@@ -553,8 +556,8 @@ export interface NativeVolume {
   fadeMs: number
 }
 
-/** Returns counts over all sessions of the process, those of worker threads included. */
+/** Returns statistics of all sessions of the process, including those of worker threads. */
 export declare function processStats(): NativeProcessStats
 
-/** Returns a text that may be shown: without secrets and cut to so many characters. */
-export declare function redact(text: string, most: number): string
+/** Returns a text that may be shown: without secrets, and cut to `max` characters. */
+export declare function redact(text: string, max: number): string

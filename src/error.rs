@@ -4,12 +4,12 @@ use std::error::Error;
 
 use serde::{Serialize, Serializer};
 
-use crate::redact::{MESSAGE, redact, redact_to};
+use crate::redact::{MAX_MESSAGE_CHARS, redact, redact_to};
 
-/// Declares the codes once: name, text, meaning.
+/// Declares the codes: name, text, meaning.
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
-        /// Why a request or the session failed. The codes are part of the public contract: index.d.ts lists them, and
+        /// The reason why a request or the session failed. The codes are part of the public contract: index.d.ts lists them, and
         /// docs/errors.md says what to do about each.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Code {
@@ -17,10 +17,10 @@ macro_rules! codes {
         }
 
         impl Code {
-            /// All of them, in their order.
+            /// All codes, in order.
             pub const ALL: &[Self] = &[$(Self::$name,)+];
 
-            /// The code as JavaScript sees it.
+            /// Returns the code as JavaScript has it.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$name => $text,)+
@@ -41,39 +41,39 @@ codes! {
     DuplicateRequest = "ERR_DUPLICATE_REQUEST",
     /// The playback reached `maxDurationMs`.
     MaxDuration = "ERR_MAX_DURATION",
-    /// A signal was aborted before what it is for began.
+    /// A signal was aborted before its call took effect.
     Aborted = "ERR_ABORTED",
     /// The session is closed.
     Closed = "ERR_CLOSED",
     /// The file can't be opened or read.
     File = "ERR_FILE",
-    /// The session's `network` does not let the server be reached, or the file be read.
+    /// The session's `network` does not allow the server or the file.
     UrlBlocked = "ERR_URL_BLOCKED",
-    /// No HTTP answer: name look-up, connection, TLS.
+    /// There was no HTTP answer: name look-up, connection, TLS.
     FetchFailed = "ERR_FETCH_FAILED",
-    /// Silence on the wire for longer than `fetchTimeoutMs`, or fewer bytes than `minFetchBytesPerSecond`.
+    /// No bytes came for longer than `fetchTimeoutMs`, or fewer than `minFetchBytesPerSecond`.
     FetchTimeout = "ERR_FETCH_TIMEOUT",
     /// An HTTP status outside 200–299.
     HttpStatus = "ERR_HTTP_STATUS",
     /// More than ten redirects, or a loop of them.
     TooManyRedirects = "ERR_TOO_MANY_REDIRECTS",
-    /// The source holds more bytes than one source may.
+    /// The source has more bytes than one source may have.
     SourceTooLarge = "ERR_SOURCE_TOO_LARGE",
-    /// No room for a download within `maxSpoolBytes`; what had come was played.
+    /// `maxSpoolBytes` leaves no room for a download; the part that had arrived was played.
     SpoolFull = "ERR_SPOOL_FULL",
-    /// No room for a clip within `maxClipBytes`.
+    /// `maxClipBytes` leaves no room for a clip.
     ClipsFull = "ERR_CLIPS_FULL",
-    /// The source holds no bytes.
+    /// The source has no bytes.
     EmptySource = "ERR_EMPTY_SOURCE",
-    /// The source ended before what it announced; what had come was played.
+    /// The source ended before its announced length; the part that had arrived was played.
     Truncated = "ERR_TRUNCATED",
-    /// No audio in a format that is played here.
+    /// The source has no audio in a supported format.
     UnsupportedFormat = "ERR_UNSUPPORTED_FORMAT",
-    /// The source can't be read again from another place.
+    /// The source can't be read again from another position.
     NotSeekable = "ERR_NOT_SEEKABLE",
     /// The audio is damaged beyond playing.
     Decode = "ERR_DECODE",
-    /// A Readable or AsyncIterable failed, or a stream was destroyed with an error; what had come was played.
+    /// A Readable or AsyncIterable failed, or a stream was destroyed with an error; the part that had arrived was played.
     Stream = "ERR_STREAM",
     /// A stream's writer sent nothing for `stallTimeoutMs`.
     Stalled = "ERR_STALLED",
@@ -81,21 +81,21 @@ codes! {
     StartTimeout = "ERR_START_TIMEOUT",
     /// The LiveKit room can't be joined or published into.
     JoinFailed = "ERR_JOIN_FAILED",
-    /// The LiveKit room does not take the track that this is to play on; all other tracks go on.
+    /// The LiveKit room does not accept the track; all other tracks continue.
     PublishFailed = "ERR_PUBLISH_FAILED",
-    /// The LiveKit room does not do what it was asked for: a grant is missing, or a limit is reached.
+    /// The LiveKit room refuses a request: a grant is missing, or a limit is reached.
     Refused = "ERR_REFUSED",
-    /// The LiveKit room is lost: removed from it, or no way to the server.
+    /// The LiveKit room is lost: the participant was removed, or the server can't be reached.
     Disconnected = "ERR_DISCONNECTED",
     /// The output can't be opened or written.
     Output = "ERR_OUTPUT",
-    /// The recording of the requests can't be written; all else goes on.
+    /// The recording of the requests can't be written; everything else continues.
     Record = "ERR_RECORD",
-    /// A fault of this package's own broke the session: everything live has failed, and it can only be closed.
+    /// A bug in this package broke the session: everything live has failed, and it can only be closed.
     Internal = "ERR_INTERNAL",
     /// The operating system refuses the threads that all sessions share.
     NoThreads = "ERR_NO_THREADS",
-    /// The call does not fit this session, such as `advance` on a realtime clock.
+    /// The session does not support the call, such as `advance` on a realtime clock.
     UnsupportedOperation = "ERR_UNSUPPORTED_OPERATION",
 }
 
@@ -109,11 +109,11 @@ impl Serialize for Code {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
 #[error("{message}")]
 pub struct SpeakerError {
-    /// What went wrong, for programs.
+    /// The reason, for programs.
     pub code: Code,
-    /// What went wrong, for people.
+    /// The reason, for people.
     pub message: String,
-    /// The error of somebody else that led to it.
+    /// The error of the system or of a library that led to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
 }
@@ -121,20 +121,20 @@ pub struct SpeakerError {
 /// The innermost error of the system or of a library below a [`SpeakerError`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Cause {
-    /// What it says.
+    /// Its message.
     pub message: String,
-    /// Its number, if it is the system's.
+    /// Its number, if it is one of the system's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub errno: Option<i32>,
 }
 
 impl SpeakerError {
-    /// An error of this code and with this message. The one way to make one, so that no message shows a secret.
+    /// Creates an error. It is the only way to do so, so that no message shows a secret.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: redact_to(&message.into(), MESSAGE), cause: None }
+        Self { code, message: redact_to(&message.into(), MAX_MESSAGE_CHARS), cause: None }
     }
 
-    /// The same, with what led to it.
+    /// Adds the innermost cause of `error`.
     pub fn because_of(self, error: &(dyn Error + 'static)) -> Self {
         let mut innermost = error;
         while let Some(inner) = innermost.source() {
@@ -145,5 +145,5 @@ impl SpeakerError {
     }
 }
 
-/// What a call of this crate returns that may fail.
+/// The result of a call of this crate that may fail.
 pub type Result<T> = std::result::Result<T, SpeakerError>;

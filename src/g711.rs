@@ -1,9 +1,9 @@
-//! G.711, the code of telephone lines: a byte a sample, in steps that grow with its level (ITU-T G.711, tables 1 and 2).
+//! G.711, the codec of telephone lines: one byte per sample, in steps that grow with its level (ITU-T G.711, tables 1 and 2).
 
-/// The one rate of a telephone line, in Hz.
+/// The sample rate of a telephone line, in Hz.
 pub const RATE: u32 = 8_000;
 
-/// How the levels are coded.
+/// The companding law.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Law {
     /// µ-law: North America and Japan.
@@ -13,7 +13,7 @@ pub enum Law {
 }
 
 impl Law {
-    /// The byte of a sample of 16 bits. Between two decision values of the tables all samples have the same.
+    /// Encodes a 16-bit sample. All samples between two decision values of the tables have the same byte.
     pub fn encode(self, sample: i16) -> u8 {
         match self {
             Self::Mu => mu(sample),
@@ -21,7 +21,7 @@ impl Law {
         }
     }
 
-    /// The sample of a byte: the middle of those that have it.
+    /// Decodes a byte to the middle of the samples that have it.
     pub fn decode(self, byte: u8) -> i16 {
         let plain = if self == Self::Mu { !byte } else { byte ^ 0x55 };
         let (segment, step) = (plain >> 4 & 7, i32::from(plain & 0xf));
@@ -33,24 +33,24 @@ impl Law {
         (if is_negative { -level } else { level }) as i16
     }
 
-    /// The byte of silence.
+    /// Returns the byte of silence.
     pub fn silence(self) -> u8 {
         self.encode(0)
     }
 }
 
-/// How far a negative sample is below zero, where both halves have their own zero: −1 is the first step, as 0 is.
+/// Returns the distance from zero, where both halves have a zero of their own: −1 is in the first step, as 0 is.
 fn magnitude(sample: i16) -> u16 {
     (if sample < 0 { !sample } else { sample }) as u16
 }
 
-/// The number of a level's segment, whose highest bit is counted from bit `lowest` on; and that of its step: the four bits behind it.
+/// Returns the segment of a level, which is its highest bit counted from bit `lowest` on, and its step: the four bits behind it.
 fn segment(level: u16, lowest: u32) -> (u8, u8) {
     let segment = (15 - level.leading_zeros()) - lowest;
     (segment as u8, ((level >> (segment + lowest - 4)) & 0xf) as u8)
 }
 
-/// 14 bits. With 33 added, segments begin at powers of two. All bits are inverted.
+/// Encodes 14 bits. With 33 added, segments begin at powers of two. All bits are inverted.
 fn mu(sample: i16) -> u8 {
     const BIAS: u16 = 33;
     const LOUDEST: u16 = 8_158;
@@ -59,13 +59,10 @@ fn mu(sample: i16) -> u8 {
     !(sign(sample < 0) | segment << 4 | step)
 }
 
-/// 13 bits. The first two segments have steps of one length, and every other bit is inverted.
+/// Encodes 13 bits. The first two segments have steps of the same size, and every other bit is inverted.
 fn a(sample: i16) -> u8 {
     let level = magnitude(sample) >> 4;
-    let (segment, step) = match level < 16 {
-        true => (0, level as u8),
-        false => segment(level, 3),
-    };
+    let (segment, step) = if level < 16 { (0, level as u8) } else { segment(level, 3) };
     (sign(sample >= 0) | segment << 4 | step) ^ 0x55
 }
 
@@ -77,7 +74,7 @@ fn sign(is_set: bool) -> u8 {
 mod tests {
     use super::*;
 
-    /// The decision values of a half of the table, in units of 16 bits: the first one, the steps in each segment, and how many there are.
+    /// Returns the decision values of half the table, in 16-bit units, from the first one and each segment's step and number of steps.
     fn decisions(first: i32, segments: &[(i32, usize)]) -> Vec<i32> {
         let mut values = vec![0, first];
         for &(step, count) in segments {
@@ -88,7 +85,7 @@ mod tests {
         values
     }
 
-    /// Each byte's number in its half, as the table counts them, and whether it is positive.
+    /// Returns a byte's number in its half, as the table counts them, and true if it is positive.
     fn read(law: Law, byte: u8) -> (usize, bool) {
         let plain = if law == Law::Mu { !byte } else { byte ^ 0x55 };
         let is_positive = (plain & 0x80 == 0) == (law == Law::Mu);
@@ -96,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn every_sample_has_the_byte_of_the_standards_tables() {
+    fn encodes_by_the_standards_tables() {
         // Table 2a: 1, then 15 steps of 2, and 16 each of 4, 8 … 256, in 14 bits. Table 1a: 32 steps of 2 in 13 bits with a sign, and 16
         // each of 4, 8 … 128.
         let mu = decisions(4, &[(8, 15), (16, 16), (32, 16), (64, 16), (128, 16), (256, 16), (512, 16), (1_024, 16)]);
@@ -112,10 +109,10 @@ mod tests {
     }
 
     #[test]
-    fn each_byte_has_the_sample_from_which_it_comes() {
+    fn decoding_inverts_encoding() {
         for byte in 0..=u8::MAX {
             assert_eq!(Law::A.encode(Law::A.decode(byte)), byte);
-            // Of µ-law there are two zeros.
+            // µ-law has two zeros.
             let back = Law::Mu.encode(Law::Mu.decode(byte));
             assert!(back == byte || (byte == 0x7f && back == 0xff), "{byte:#x}");
         }
@@ -125,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_those_that_ffmpeg_makes() {
+    fn encodes_as_ffmpeg_does() {
         // At a decision value the two may differ by a step.
         // ffmpeg -f s16le -ar 8000 -i - -c:a pcm_mulaw -f mulaw - | xxd -i; the same with pcm_alaw and alaw
         const SAMPLES: [i16; 12] = [0, 8, -8, 104, -104, 1_000, -1_000, 10_000, -10_000, 20_000, 32_767, -32_768];

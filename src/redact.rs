@@ -1,42 +1,43 @@
-//! Text made fit to be shown: without secrets, and not too long. Whatever reaches an error, an event, the log or a crash comes this way.
+//! Redaction of text that is shown: it removes secrets and limits the length. All text in an error, an event, the log or a panic message
+//! passes through here.
 //!
-//! Masked are secrets in use ([`secrets`]) and what looks like one: JSON Web Tokens, the user and the values in a URL, and values behind
-//! names like `authorization`. Too much is masked rather than too little.
+//! It masks secrets in use ([`secrets`]) and text that looks like one: JSON Web Tokens, the user and the values in a URL, and values behind
+//! names like `authorization`. It masks too much rather than too little.
 
 use once_cell::sync::Lazy;
 use regex_lite::{Captures, Regex};
 
 use crate::secrets;
 
-/// What stands in the place of a secret.
+/// The replacement of a secret.
 pub const MASK: &str = "<masked>";
 
-/// How many characters are shown of a value, or of text from elsewhere.
-pub const VALUE: usize = 200;
+/// The number of characters shown of a value, or of text from elsewhere.
+pub const MAX_VALUE_CHARS: usize = 200;
 
-/// How many characters a whole message has.
-pub const MESSAGE: usize = 1_000;
+/// The length of a whole message, in characters.
+pub const MAX_MESSAGE_CHARS: usize = 1_000;
 
-/// How much of a text is looked at: more than any token, and little enough to be read at once.
+/// The part of a text that is searched, in bytes: longer than any token, and short enough to be searched at once.
 const MAX_BYTES: usize = 16 << 10;
 
 /// The longest part of a URL's path that is shown: a longer one may be a signature.
 const PATH_PART: usize = 24;
 
-/// Returns `text` without secrets and cut to 200 characters. For values, and all text that a server or a foreign crate wrote.
+/// Returns `text` without secrets, cut to [`MAX_VALUE_CHARS`]. For values, and all text from a server or another crate.
 pub fn redact(text: &str) -> String {
-    redact_to(text, VALUE)
+    redact_to(text, MAX_VALUE_CHARS)
 }
 
-/// Returns `text` without secrets and cut to so many characters.
-pub fn redact_to(text: &str, most: usize) -> String {
-    let (text, is_cut) = looked_at(text);
+/// Returns `text` without secrets, cut to `max` characters.
+pub fn redact_to(text: &str, max: usize) -> String {
+    let (text, is_cut) = searched_part(text);
     let mut shown = mask_urls(&secrets::mask(text));
     for rule in RULES.iter() {
         shown = rule.mask(shown);
     }
-    // Cut last, so that half a token is never taken for something else.
-    match shown.char_indices().nth(most) {
+    // Cut last, so that half a token never passes for something else.
+    match shown.char_indices().nth(max) {
         Some((end, _)) => shown.truncate(end),
         None if !is_cut => return shown,
         None => {}
@@ -45,8 +46,8 @@ pub fn redact_to(text: &str, most: usize) -> String {
     shown
 }
 
-/// The part of a text that is looked at, and whether there is more. It ends where a word does: half a secret is not known as one.
-fn looked_at(text: &str) -> (&str, bool) {
+/// Returns the part of a text that is searched, and true if there is more. It ends between words: half a secret would not be recognized.
+fn searched_part(text: &str) -> (&str, bool) {
     if text.len() <= MAX_BYTES {
         return (text, false);
     }
@@ -54,11 +55,11 @@ fn looked_at(text: &str) -> (&str, bool) {
     (&part[..part.rfind(char::is_whitespace).unwrap_or(0)], true)
 }
 
-/// What a secret looks like.
+/// A pattern of secrets.
 struct Rule {
-    /// A text without any of these, in small letters, has none: that is found out faster.
+    /// A text that contains none of these, in lower case, contains no such secret: this check is faster.
     needles: &'static [&'static str],
-    /// What is `shown`, the `secret` and what is shown `behind` it.
+    /// Has the groups `secret`, `shown` before it and `behind` it.
     pattern: Regex,
     is_secret: fn(&str) -> bool,
 }
@@ -75,9 +76,11 @@ impl Rule {
         if !self.needles.iter().any(|needle| is_in(needle)) {
             return text;
         }
-        let masked = |found: &Captures<'_>| match (self.is_secret)(&found["secret"]) {
-            true => format!("{}{MASK}{}", &found["shown"], found.name("behind").map_or("", |behind| behind.as_str())),
-            false => found[0].to_owned(),
+        let masked = |found: &Captures<'_>| {
+            if !(self.is_secret)(&found["secret"]) {
+                return found[0].to_owned();
+            }
+            format!("{}{MASK}{}", &found["shown"], found.name("behind").map_or("", |behind| behind.as_str()))
         };
         self.pattern.replace_all(&text, masked).into_owned()
     }
@@ -85,11 +88,11 @@ impl Rule {
 
 static RULES: Lazy<[Rule; 6]> = Lazy::new(|| {
     [
-        // A JSON Web Token begins with `{"` in base64url. One that was cut counts: its claims are private too.
+        // A JSON Web Token begins with `{"` in base64url. A truncated one counts too: its claims are private.
         Rule::new(&["eyj"], r"(?<shown>)(?<secret>eyJ[\w-]*\.[\w-]+(?:\.[\w-]*)*)", |_| true),
-        // The user of a URL, without a scheme before it too.
+        // The user of a URL, also without a scheme before it.
         Rule::new(&["@"], r#"(?<shown>)(?<secret>[^\s"'`()<>/@:,=]+:[^\s"'`<>/@]+)(?<behind>@[\w\[])"#, |_| true),
-        // Values of a query, without a URL before it too.
+        // Values of a query, also without a URL before it.
         Rule::new(&["="], r#"(?<shown>[?&;#][^\s=&?;#"'<>]{1,64}=)(?<secret>(?:<masked>|[^&;#\s"'<>])+)"#, |_| true),
         // Headers: the whole line.
         Rule::new(
@@ -113,7 +116,7 @@ static RULES: Lazy<[Rule; 6]> = Lazy::new(|| {
     ]
 });
 
-/// Whether a value is more than a word of a sentence.
+/// Returns true if a value is more than a word of a sentence.
 fn looks_random(value: &str) -> bool {
     let has_digit = value.bytes().any(|byte| byte.is_ascii_digit());
     let is_mixed = value.as_bytes().windows(2).any(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase());
@@ -122,7 +125,7 @@ fn looks_random(value: &str) -> bool {
 
 static SCHEME: Lazy<Regex> = Lazy::new(|| Regex::new(r"(?i)(?:\b[a-z][a-z0-9+.-]*:)?//").expect("it is tested"));
 
-/// Returns a text in which of each URL the user and what else may be secret is masked.
+/// Masks the user of each URL in a text, and its other parts that may be secret.
 fn mask_urls(text: &str) -> String {
     let mut shown = String::new();
     let mut rest = text;
@@ -139,8 +142,8 @@ fn mask_urls(text: &str) -> String {
                     shown.push_str(MASK);
                     rest = &rest[user..];
                 }
-                let (place, behind) = rest.split_at(url(rest).len());
-                mask_place(place, &mut shown);
+                let (location, behind) = rest.split_at(url(rest).len());
+                mask_location(location, &mut shown);
                 rest = behind;
             }
         }
@@ -148,7 +151,7 @@ fn mask_urls(text: &str) -> String {
     shown + rest
 }
 
-/// The part of a text that can be one URL.
+/// Returns the start of a text that can be one URL.
 fn url(text: &str) -> &str {
     let mut end = 0;
     while let Some(next) = text[end..].chars().next() {
@@ -163,29 +166,28 @@ fn url(text: &str) -> &str {
     &text[..end]
 }
 
-/// The length of the user and the password that a URL begins with behind its scheme. Passwords may hold what should be encoded: if no
-/// port is behind the first colon, they go on to the last `@` of the line, and without one as far as a host could.
+/// Returns the length of the user and password at the start of a URL without its scheme. Passwords may contain characters that should be
+/// encoded: if no port is behind the first colon, they end at the last `@` of the line, and without one where a host could end.
 fn user(text: &str) -> usize {
-    let place = url(text);
-    let host = &place[..place.find(['/', '?', '#']).unwrap_or(place.len())];
+    let url = url(text);
+    let host = &url[..url.find(['/', '?', '#']).unwrap_or(url.len())];
     let is_host = match host.rsplit_once(':') {
         _ if host.ends_with(']') => true,
         Some((_, port)) => port.bytes().all(|byte| byte.is_ascii_digit()),
         None => true,
     };
-    let line = match is_host {
-        true => place,
-        false => {
-            let line = &text[..text.find(['\r', '\n']).unwrap_or(text.len())];
-            &line[..line.find("://").unwrap_or(line.len())]
-        }
+    let line = if is_host {
+        url
+    } else {
+        let line = &text[..text.find(['\r', '\n']).unwrap_or(text.len())];
+        &line[..line.find("://").unwrap_or(line.len())]
     };
     line.rfind('@').unwrap_or(if is_host || host.ends_with(MASK) { 0 } else { host.len() })
 }
 
-/// Shows a URL from its host on: names of its query without their values, and no part of its path that is long or has a value.
-fn mask_place(place: &str, shown: &mut String) {
-    let (path, query) = place.split_at(place.find(['?', '#']).unwrap_or(place.len()));
+/// Appends a URL from its host on: the names of its query without their values, and the parts of its path that are short and have no value.
+fn mask_location(location: &str, shown: &mut String) {
+    let (path, query) = location.split_at(location.find(['?', '#']).unwrap_or(location.len()));
     for (number, part) in path.split('/').enumerate() {
         if number > 0 {
             shown.push('/');
@@ -216,7 +218,7 @@ mod tests {
     const JWT: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.Hov-OM_plM";
 
     #[test]
-    fn secrets_are_masked_wherever_they_are() {
+    fn masks_secrets_of_every_form() {
         for (text, shown) in [
             ("", ""),
             ("invalid token: JWT, error: too early", "invalid token: <masked>, error: too early"),
@@ -254,15 +256,15 @@ mod tests {
             ("basic authentication failed", "basic authentication failed"),
             ("no file at /a/b=c.wav: No such file (os error 2)", "no file at /a/b=c.wav: No such file (os error 2)"),
         ] {
-            let (text, known) = (text.replace("JWT", JWT), shown);
+            let (text, expected) = (text.replace("JWT", JWT), shown);
             let shown = redact(&text);
-            assert_eq!(shown, known, "of {text}");
-            assert_eq!(redact(&shown), shown, "what is masked stays as it is");
+            assert_eq!(shown, expected, "of {text}");
+            assert_eq!(redact(&shown), shown, "redacted text stays as it is");
         }
     }
 
     #[test]
-    fn text_is_cut_between_characters_and_after_masking() {
+    fn cuts_between_characters_after_masking() {
         assert_eq!(redact(&"ä".repeat(200)), "ä".repeat(200));
         assert_eq!(redact(&"ä".repeat(201)), format!("{}…", "ä".repeat(200)));
         assert_eq!(redact_to("abc", 2), "ab…");
@@ -271,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_at_the_end_of_what_is_looked_at_is_not_shown_by_half() {
+    fn never_shows_half_a_secret() {
         let token = "opaque-token-".repeat(200);
         let _known = secrets::Secrets::of(&token);
         let shown = redact(&format!("{token} ").repeat(9));
@@ -280,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_read_at_once() {
+    fn redacts_long_texts_quickly() {
         for text in ["//", "a:", "x://a:", "token=", "eyJ.", "?a=", "@", "Bearer ", "x-key: "] {
             let begun = std::time::Instant::now();
             redact(&text.repeat(1 << 20));

@@ -1,4 +1,4 @@
-//! Any rate to any other, without shifting time: with `fractional.rs`, the one place that knows rubato.
+//! Resampling from any rate to any other, without shifting time: with `fractional.rs`, the one place that knows rubato.
 
 mod fractional;
 
@@ -7,55 +7,55 @@ use rubato::{Async, Fft, FixedAsync, FixedSync, SincInterpolationParameters, Sin
 
 use fractional::Fractional;
 
-/// The resampler's step, in milliseconds of input: long enough for a steep anti-alias filter, short enough to start fast.
+/// The resampler's step, in milliseconds of input: long enough for a steep anti-aliasing filter, short enough to start fast.
 const STEP_MS: usize = 20;
 
 /// The shortest step, in input samples: a filter of that length is steep enough.
-const LEAST_STEP: usize = 256;
+const MIN_STEP: usize = 256;
 
-/// The longest step, in milliseconds of input: it rings for half of it ([`RINGING`](crate::audio::RINGING)). Odd rates, whose ratio
+/// The longest step, in milliseconds of input: the filter rings for half of it ([`RINGING`](crate::audio::RINGING)). Odd rates, whose ratio
 /// needs longer ones (44,101 Hz: a second), take another resampler.
-const LONGEST_MS: usize = 32;
+const MAX_STEP_MS: usize = 32;
 
-/// Resamples one interleaved stream. What came out in the end, [`finish`](Self::finish) included, is
+/// Resamples one interleaved stream. The whole output, [`finish`](Self::finish) included, is
 /// `input · to / from` samples per channel, rounded, and sample 0 of the output is sample 0 of the input.
 ///
-/// A filter rings: it has something to say before the first sample and behind the last, which is dropped. Where another
-/// stream is joined on, that is what is missing at the seam: two streams end to end, resampled as one, are both resampled
-/// alone, with the [post-ring](Self::finish_ringing) of the first added to the start of the second and the
-/// [pre-ring](Self::pre_ring) of the second to the end of the first.
+/// A filter rings before the first sample and behind the last; the ringing is dropped. Where another stream follows, it is missing at
+/// the seam: two streams that are resampled separately equal both resampled as one if the [post-ring](Self::finish_ringing) of the first
+/// is added to the start of the second, and the [pre-ring](Self::pre_ring) of the second to the end of the first.
 pub struct Resampler {
     /// `None` where both rates are the same: samples pass untouched.
     filter: Option<Box<dyn Filter>>,
     channels: usize,
     from: u64,
     to: u64,
-    /// Input that does not fill a step yet.
+    /// The input that does not fill a step yet.
     pending: Vec<f32>,
     block: Vec<f32>,
-    /// Output samples per channel that are the filter's delay, still to be dropped.
+    /// The rest of the filter's delay that is still to be dropped, in output samples per channel.
     delay: usize,
-    /// What was dropped for it.
+    /// The samples that were dropped for it.
     pre_ring: Vec<f32>,
     consumed: u64,
     produced: u64,
 }
 
 impl Resampler {
+    /// Creates a resampler between two rates.
+    ///
     /// # Panics
     /// If a rate or the number of channels is 0.
     pub fn new(from: u32, to: u32, channels: usize) -> Self {
         let filter = (from != to).then(|| build(from as usize, to as usize, channels));
         let (delay, block) = match &filter {
-            Some(filter) => (filter.delay(), vec![0.0; filter.most() * channels]),
+            Some(filter) => (filter.delay(), vec![0.0; filter.max_output() * channels]),
             None => (0, Vec::new()),
         };
-        let (from, to) = (u64::from(from), u64::from(to));
         Self {
             filter,
             channels,
-            from,
-            to,
+            from: from.into(),
+            to: to.into(),
             pending: Vec::new(),
             block,
             delay,
@@ -83,37 +83,37 @@ impl Resampler {
         self.filter = Some(filter);
     }
 
-    /// After how many input samples per channel it stands where it began: a new one that goes on there makes the same of what follows, to the bit
-    /// where it resamples blocks.
+    /// Returns the number of input samples per channel after which its state repeats: a new resampler that starts there produces the same output,
+    /// bit-identical where it resamples in blocks.
     pub fn cycle(&self) -> u64 {
         let unit = self.from / greatest_common_divisor(self.from as usize, self.to as usize) as u64;
         let block = self.filter.as_ref().map_or(1, |filter| filter.step() as u64);
         if block % unit == 0 { block } else { unit }
     }
 
-    /// How long it rings before and behind a stream, in output samples per channel.
+    /// Returns how long it rings before and behind a stream, in output samples per channel.
     pub fn ring(&self) -> usize {
         self.filter.as_ref().map_or(0, |filter| filter.delay())
     }
 
-    /// What belongs before sample 0 of the output, interleaved: whole as soon as sample 0 is out.
+    /// Returns the ringing before sample 0 of the output, interleaved. It is complete as soon as sample 0 is out.
     pub fn pre_ring(&self) -> &[f32] {
         &self.pre_ring
     }
 
-    /// The input has ended: appends the tail that the filter still holds. The stream may go on afterwards.
+    /// Ends the input: appends the tail that the filter still holds. Another stream may follow.
     pub fn finish(&mut self, output: &mut Vec<f32>) {
         self.drain(0, output);
     }
 
-    /// The same, and returns what belongs behind the last sample, interleaved.
+    /// Ends the input as [`finish`](Self::finish) does, and returns the ringing behind the last sample, interleaved.
     pub fn finish_ringing(&mut self, output: &mut Vec<f32>) -> Vec<f32> {
         let ring = self.ring();
         self.drain(ring as u64, output);
         output.split_off(output.len() - ring * self.channels)
     }
 
-    /// Appends all that is left, and `beyond` samples per channel more.
+    /// Appends the rest of the output, and `beyond` samples per channel more.
     fn drain(&mut self, beyond: u64, output: &mut Vec<f32>) {
         let Some(mut filter) = self.filter.take() else { return };
         let total = (self.consumed * self.to + self.from / 2) / self.from + beyond;
@@ -128,7 +128,8 @@ impl Resampler {
         }
         filter.reset();
         self.delay = filter.delay();
-        (self.consumed, self.produced) = (0, 0);
+        self.consumed = 0;
+        self.produced = 0;
         self.pending.clear();
         self.filter = Some(filter);
     }
@@ -137,7 +138,7 @@ impl Resampler {
         let made = filter.process(&self.pending[range], &mut self.block);
         let dropped = made.min(self.delay);
         if self.delay == filter.delay() {
-            self.pre_ring.clear(); // of a stream before this one
+            self.pre_ring.clear(); // that of the stream before
         }
         self.pre_ring.extend_from_slice(&self.block[..dropped * self.channels]);
         self.delay -= dropped;
@@ -146,25 +147,26 @@ impl Resampler {
     }
 }
 
-/// Resamples in steps, and is behind by its delay.
+/// A resampling filter that works in steps and has a delay.
 trait Filter: Send {
-    /// What it takes at once, in input samples per channel.
+    /// Returns the length of a step, in input samples per channel.
     fn step(&self) -> usize;
 
-    /// The most that a step makes, in output samples per channel.
-    fn most(&self) -> usize;
+    /// Returns the largest output of a step, in samples per channel.
+    fn max_output(&self) -> usize;
 
-    /// What it is behind, in output samples per channel.
+    /// Returns the delay, in output samples per channel.
     fn delay(&self) -> usize;
 
-    /// Resamples one step; both sides are interleaved. Returns how many samples per channel it made, from the start of `output`.
+    /// Resamples one step; both sides are interleaved. Returns the number of samples per channel that it wrote
+    /// to the start of `output`.
     fn process(&mut self, input: &[f32], output: &mut [f32]) -> usize;
 
-    /// Forgets what it took.
+    /// Clears its state.
     fn reset(&mut self);
 }
 
-/// One of rubato's, of a fixed step.
+/// A resampler of rubato's with a fixed step.
 struct Rubato {
     inner: Box<dyn rubato::Resampler<f32>>,
     channels: usize,
@@ -175,7 +177,7 @@ impl Filter for Rubato {
         self.inner.input_frames_next()
     }
 
-    fn most(&self) -> usize {
+    fn max_output(&self) -> usize {
         self.inner.output_frames_max()
     }
 
@@ -200,17 +202,17 @@ impl Filter for Rubato {
 }
 
 fn build(from: usize, to: usize, channels: usize) -> Box<dyn Filter> {
-    let step = (from * STEP_MS / 1_000).max(LEAST_STEP);
-    // The block is a multiple of this unit; of an even length, or its delay would not be a whole number of samples.
+    let step = (from * STEP_MS / 1_000).max(MIN_STEP);
+    // The block is a multiple of this unit, and of even length, or its delay would not be a whole number of samples.
     let unit = from / greatest_common_divisor(from, to);
     let block = [step.div_ceil(unit) * unit, (step.div_ceil(unit) + 1) * unit].into_iter().find(|block| block % 2 == 0);
     let inner: Box<dyn rubato::Resampler<f32>> = match block {
-        Some(block) if block * 1_000 <= from * LONGEST_MS => Box::new(
+        Some(block) if block * 1_000 <= from * MAX_STEP_MS => Box::new(
             Fft::<f32>::new_custom(from, to, block, 1, channels, WindowFunction::BlackmanHarris2, FixedSync::Both)
                 .expect("the rates and the block are positive"),
         ),
         _ if from < to => return Box::new(Fractional::new(from, to, step, channels)),
-        // To a lower rate, what is above the new Nyquist frequency has to go, which a doubler leaves. Such rates are rarer still.
+        // To a lower rate, everything above the new Nyquist frequency must go, which a doubler leaves. Such rates are rarer still.
         _ => {
             let parameters = SincInterpolationParameters {
                 sinc_len: 128,
@@ -250,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clip_keeps_its_length_and_its_place_in_time_at_every_rate() {
+    fn keeps_length_and_time_at_every_rate() {
         const RATES: [u32; 14] = [
             8_000, 8_009, 11_025, 16_000, 22_050, 24_000, 32_000, 37_800, 44_100, 44_101, 47_999, 88_200, 96_000,
             192_000,
@@ -270,10 +272,10 @@ mod tests {
     }
 
     #[test]
-    fn two_streams_with_their_rings_are_one() {
+    fn two_streams_with_ringing_equal_one() {
         for rate in [8_000, 11_025, 24_000, 44_100, 96_000, 8_009, 44_101] {
             let input: Vec<f32> = (0..2 * rate).map(|n| ((n * 7_919) % 1_009) as f32 / 1_009.0 - 0.5).collect();
-            // Where both are a whole number of samples long.
+            // Both are a whole number of samples long.
             let middle = rate as usize;
             let (mut first, mut second) = (Vec::new(), Vec::new());
             let mut resampler = Resampler::new(rate, 48_000, 1);
@@ -296,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_above_the_new_nyquist_frequency_is_gone() {
+    fn removes_what_would_alias() {
         for (from, to, hz) in [(96_000, 48_000, 30_000.0), (48_000, 16_000, 9_500.0), (48_000, 8_000, 5_000.0)] {
             let output = resample(from, to, &tone(from, hz, from as usize), 960);
             let peak = output[output.len() / 4..output.len() * 3 / 4].iter().fold(0.0, |m: f32, s| m.max(s.abs()));
@@ -305,8 +307,8 @@ mod tests {
     }
 
     #[test]
-    fn nothing_but_the_tone_is_left_of_a_tone() {
-        // In decibels: what is lost of it, and what is there besides.
+    fn adds_neither_noise_nor_distortion() {
+        // In decibels: the loss of the tone, and the noise.
         for (rate, hz, lost, besides) in [
             (44_100, 1_000.0, 0.01, -115.0),
             (44_101, 1_000.0, 0.01, -115.0),
@@ -317,7 +319,7 @@ mod tests {
         ] {
             let output = resample(rate, 48_000, &tone(rate, hz, rate as usize), 700);
             let middle = output.len() / 4..output.len() * 3 / 4;
-            // Half a second holds a whole number of periods, so the two waves of this frequency are found one by one.
+            // Half a second holds a whole number of periods, so the sine and the cosine of this frequency are orthogonal.
             let wave = |n: usize, shift: f64| ((n as f64 * hz / 48_000.0 + shift) * std::f64::consts::TAU).sin();
             let part = |shift| middle.clone().map(|n| f64::from(output[n]) * wave(n, shift)).sum::<f64>() / 12_000.0;
             let (sine, cosine) = (part(0.0), part(0.25));
@@ -330,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_rings_for_longer_than_is_reckoned_with() {
+    fn rings_no_longer_than_declared() {
         for rate in (8_000..48_000).step_by(1_009).chain([8_001, 12_799, 44_101, 47_999]) {
             let ring = Resampler::new(rate, 48_000, 1).ring();
             assert!(ring <= crate::audio::RINGING, "{rate} Hz: {ring}");
@@ -338,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_rate_is_untouched_and_chunks_do_not_matter() {
+    fn chunk_size_does_not_matter() {
         let input = tone(48_000, 440.0, 5_000);
         assert_eq!(resample(48_000, 48_000, &input, 77), input);
         for rate in [44_100, 44_101] {
@@ -348,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_goes_on_after_finish() {
+    fn continues_after_finish() {
         let (mut resampler, mut output) = (Resampler::new(16_000, 48_000, 1), Vec::new());
         for _ in 0..3 {
             resampler.process(&tone(16_000, 440.0, 1_600), &mut output);

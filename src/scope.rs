@@ -1,6 +1,6 @@
-//! Whose work a thread does just now: of which session, and of which of its requests. Lines of the log bear it.
+//! The session and request that a thread works for, which are added to each line of the log.
 //!
-//! It is handed on from a thread to what that starts: tasks ([`Scope::wrap`]) and decode tasks (`runtime/pool.rs`).
+//! A thread passes its scope on to the tasks ([`Scope::wrap`]) and decode tasks (`runtime/pool.rs`) that it starts.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 
-/// Nobody's in particular, or somebody's.
+/// A session and maybe one of its requests, or neither.
 #[derive(Debug, Clone, Default)]
 pub struct Scope(Option<Arc<Owner>>);
 
@@ -24,64 +24,64 @@ thread_local! {
 }
 
 impl Scope {
-    /// That of a new session, which no other of the process has the number of.
+    /// Creates the scope of a new session, with a number that is unique in the process.
     pub fn of_new_session() -> Self {
         static LAST: AtomicU32 = AtomicU32::new(0);
         let session = LAST.fetch_add(1, Ordering::Relaxed) + 1;
         Self(Some(Arc::new(Owner { session, request: None })))
     }
 
-    /// That of one of its requests.
+    /// Returns the scope of one of its requests.
     pub fn of_request(&self, request: Arc<str>) -> Self {
         Self(self.0.as_ref().map(|owner| Arc::new(Owner { session: owner.session, request: Some(request) })))
     }
 
-    /// What this thread does now.
+    /// Returns the scope of this thread.
     pub fn current() -> Self {
         let current = CURRENT.take();
         CURRENT.set(current.clone());
         current
     }
 
-    /// The number of the session.
+    /// Returns the number of the session.
     pub fn session(&self) -> Option<u32> {
         self.0.as_ref().map(|owner| owner.session)
     }
 
-    /// The `requestId`.
+    /// Returns the `requestId`.
     pub fn request(&self) -> Option<&Arc<str>> {
         self.0.as_ref()?.request.as_ref()
     }
 
-    /// What this thread does is of this scope until the answer is dropped.
-    pub fn enter(&self) -> Entered {
-        Entered { before: CURRENT.replace(self.clone()) }
+    /// Sets this scope for the thread until the guard is dropped.
+    pub fn enter(&self) -> ScopeGuard {
+        ScopeGuard { before: CURRENT.replace(self.clone()) }
     }
 
-    /// What this thread does is of this scope from here on: for code whose stack is changed meanwhile.
-    pub fn stay(self) {
+    /// Sets this scope for the thread from here on: for code whose stack is switched meanwhile.
+    pub fn set(self) {
         CURRENT.set(self);
     }
 
-    /// All that `work` does is of this scope, on whichever thread.
+    /// Runs `work` in this scope, on whichever thread.
     pub fn wrap<F: Future>(self, work: F) -> Scoped<F> {
         Scoped { scope: self, work: Box::pin(work) }
     }
 }
 
-/// See [`Scope::enter`].
+/// The guard of [`Scope::enter`].
 #[must_use = "the scope is left when this is dropped"]
-pub struct Entered {
+pub struct ScopeGuard {
     before: Scope,
 }
 
-impl Drop for Entered {
+impl Drop for ScopeGuard {
     fn drop(&mut self) {
         CURRENT.set(std::mem::take(&mut self.before));
     }
 }
 
-/// See [`Scope::wrap`].
+/// The future of [`Scope::wrap`].
 pub struct Scoped<F> {
     scope: Scope,
     work: Pin<Box<F>>,
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scopes_nest_and_tasks_keep_theirs() {
+    fn scopes_nest_and_follow_tasks() {
         let session = Scope::of_new_session();
         let request = session.of_request("a".into());
         let names = |scope: &Scope| (scope.session(), scope.request().map(|name| name.to_string()));

@@ -1,5 +1,5 @@
-//! Values that are secret while they are in use: tokens of rooms, headers of downloads. Whoever uses one holds a [`Secrets`], and until
-//! then it is masked in whatever is shown, in errors, events and the log of any session, wherever it came from.
+//! Values that are secret while they are in use: tokens of rooms, headers of downloads. Code that uses one keeps a [`Secrets`], and as long
+//! as it does the value is masked in the errors, events and log of every session, wherever the text came from.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -10,15 +10,15 @@ use parking_lot::RwLock;
 
 use crate::redact::MASK;
 
-/// How many bytes a secret has at least: a shorter one would be found in words that are none.
+/// The shortest secret, in bytes: a shorter one would be found in ordinary words.
 const MIN_BYTES: usize = 8;
 
-/// By their first bytes, so that a text is searched once, however many there are.
+/// Secrets by their first bytes, so that a text is searched once, however many there are.
 type Known = HashMap<[u8; MIN_BYTES], Vec<Arc<str>>>;
 
 static KNOWN: Lazy<RwLock<Known>> = Lazy::new(RwLock::default);
 
-/// Headers whose values are no secrets: what they say is also said in messages, such as `audio/mpeg`.
+/// Headers whose values are not secret: they also appear in messages, such as `audio/mpeg`.
 const ORDINARY: [&str; 7] =
     ["accept", "accept-encoding", "accept-language", "cache-control", "content-type", "range", "user-agent"];
 
@@ -27,14 +27,14 @@ const ORDINARY: [&str; 7] =
 pub struct Secrets(Vec<Arc<str>>);
 
 impl Secrets {
-    /// A value that is secret as a whole, such as a token.
+    /// Creates one for a value that is secret as a whole, such as a token.
     pub fn of(value: &str) -> Self {
         let mut secrets = Self::default();
         secrets.add(value);
         secrets
     }
 
-    /// What is secret of a request: values of headers, the password of the URL and long values of its query.
+    /// Creates one for the secrets of a request: values of headers, the password of the URL and long values of its query.
     pub fn of_request(url: &str, headers: &[(String, String)]) -> Self {
         let mut secrets = Self::default();
         let is_secret = |name: &str| !ORDINARY.iter().any(|ordinary| name.eq_ignore_ascii_case(ordinary));
@@ -44,7 +44,9 @@ impl Secrets {
             value.split([' ', ';', ',', '=', '"']).filter(|part| *part != value).for_each(|part| secrets.add(part));
         }
         if let Ok(url) = reqwest::Url::parse(url) {
-            url.password().into_iter().for_each(|password| secrets.add(password));
+            if let Some(password) = url.password() {
+                secrets.add(password);
+            }
             let long = |value: &str| value.len() >= 2 * MIN_BYTES;
             url.query_pairs().filter(|(_, value)| long(value)).for_each(|(_, value)| secrets.add(&value));
         }
@@ -77,7 +79,7 @@ fn first_bytes(bytes: &[u8]) -> Option<[u8; MIN_BYTES]> {
     bytes.first_chunk().copied()
 }
 
-/// Returns `text` with every secret masked that is in use.
+/// Returns `text` with every secret in use masked.
 pub fn mask(text: &str) -> Cow<'_, str> {
     let known = KNOWN.read();
     if known.is_empty() {
@@ -97,10 +99,7 @@ pub fn mask(text: &str) -> Cow<'_, str> {
             None => at += 1,
         }
     }
-    match shown {
-        0 => text.into(),
-        _ => (masked + &text[shown..]).into(),
-    }
+    if shown == 0 { text.into() } else { (masked + &text[shown..]).into() }
 }
 
 #[cfg(test)]
@@ -108,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_masked_wherever_it_stands_while_it_is_in_use() {
+    fn masks_a_secret_while_in_use() {
         let text = "a päonien-token-one, päonien-token-oneandmore: päonien-token-onepäonien-token-one";
         let secrets = Secrets::of("päonien-token-one");
         let twice = Secrets::of("päonien-token-one");
@@ -121,13 +120,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_short_to_be_a_secret_is_shown() {
+    fn shows_short_values() {
         let _secrets = Secrets::of("seven77");
         assert_eq!(mask("seven77 seven7"), "seven77 seven7");
     }
 
     #[test]
-    fn parts_of_a_request_are_secrets_of_their_own() {
+    fn masks_parts_of_a_request() {
         let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let headers = [
             header("Authorization", "Bearer opaque-bearer-1"),

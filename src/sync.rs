@@ -1,5 +1,5 @@
-//! What threads meet in: locks, atomics, fences, channels. With the feature `loom` they are loom's, which tries the orders in which
-//! threads can meet, and what each may see of the others' memory (`npm run test:loom`). Code that has such a model takes them from here.
+//! Synchronization: locks, atomics, fences, channels. With the feature `loom` they are loom's, which explores the possible interleavings of
+//! threads and what each may see of the others' writes (`npm run test:loom`). Code with such a model imports them from here.
 
 #[cfg(not(feature = "loom"))]
 pub use real::*;
@@ -15,7 +15,7 @@ mod real {
     pub use parking_lot::{Condvar, Mutex, MutexGuard};
 }
 
-/// loom's, in the shape of what the code uses.
+/// loom's types with the interface that the code uses.
 #[cfg(feature = "loom")]
 mod modelled {
     use std::ops::{Deref, DerefMut};
@@ -23,7 +23,7 @@ mod modelled {
     pub use loom::sync::atomic::{AtomicBool, AtomicU8, fence};
     pub use loom::sync::mpsc::{Receiver, Sender, channel};
 
-    /// As parking_lot's: without poison.
+    /// A mutex without poisoning, as parking_lot's.
     #[derive(Default)]
     pub struct Mutex<T>(loom::sync::Mutex<T>);
 
@@ -58,7 +58,7 @@ mod modelled {
         }
     }
 
-    /// As parking_lot's.
+    /// A condition variable with parking_lot's interface.
     #[derive(Default)]
     pub struct Condvar(loom::sync::Condvar);
 

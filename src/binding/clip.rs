@@ -1,4 +1,4 @@
-//! A clip as JavaScript holds it; `lib/clip.js` is its face.
+//! The native side of a clip; `lib/clip.js` is the public one.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use super::NativeBell;
 use super::convert::{NativeNetwork, NativeRefusal, origin_of};
-use super::outgoing::{Outgoing, Serialized, What};
+use super::outgoing::{Outgoing, OutgoingKind, Serialized};
 use crate::audio::to_ms;
 use crate::error::{Code, SpeakerError};
 use crate::event::Message;
@@ -27,12 +27,12 @@ pub struct NativeClipSource {
     pub audio: Option<Uint8Array>,
     pub fetch_timeout_ms: f64,
     pub min_fetch_bytes_per_second: f64,
-    /// The process's if missing.
+    /// Default: that of the process.
     pub network: Option<NativeNetwork>,
 }
 
 impl NativeClipSource {
-    /// The source and what its server has to keep to, or why it may not be read.
+    /// Returns the source and the limits of its download, or the error if it may not be read.
     pub(super) fn into_core(self) -> Result<std::result::Result<(Source, FetchLimits), SpeakerError>> {
         let Self { content_type, url, headers, path, audio, network, .. } = self;
         let network = network.map(NativeNetwork::into_core).transpose()?;
@@ -44,25 +44,25 @@ impl NativeClipSource {
     }
 }
 
-/// A clip that is being made, or is there.
+/// A clip, or one that is being made.
 #[napi(custom_finalize)]
 pub struct NativeClip {
-    /// By which the bell names it.
+    /// The number by which the bell names it.
     number: u32,
     made: Arc<Mutex<Option<std::result::Result<Clips, SpeakerError>>>>,
-    /// Until it is made, or given up.
+    /// Present until it is made or cancelled.
     making: Option<Making>,
-    /// Until it is closed.
+    /// Present from then on until it is closed.
     clips: Option<Arc<Clips>>,
-    /// The bytes that it is made from, if it was not a file or URL: recordings write them down.
+    /// The bytes that it is made from, unless they are in a file or at a URL: recordings contain them.
     file: Option<MemoryFile>,
-    /// External memory that V8 was told of, in bytes.
-    told: i64,
+    /// The external memory that was reported to V8, in bytes.
+    reported_bytes: i64,
 }
 
 #[napi]
 impl NativeClip {
-    /// Begins to make a clip, or says why there will be none. The bell rings once when it is made or has failed.
+    /// Begins to make a clip, or returns the error. The bell rings once when it is made or has failed.
     #[napi]
     pub fn make(source: NativeClipSource, bell: &NativeBell) -> Result<Either<NativeClip, NativeRefusal>> {
         if let Err(error) = runtime::start() {
@@ -82,25 +82,25 @@ impl NativeClip {
         let (answer, ring) = (made.clone(), bell.ring.clone());
         let making = make_clip(&DECODERS, source, kept, limits, move |result| {
             *answer.lock() = Some(result);
-            ring(Outgoing { session: number, what: What::Message });
+            ring(Outgoing { session: number, kind: OutgoingKind::Message });
         });
-        Ok(Either::A(Self { number, made, making: Some(making), clips: None, file, told: 0 }))
+        Ok(Either::A(Self { number, made, making: Some(making), clips: None, file, reported_bytes: 0 }))
     }
 
-    /// By which the bell names this clip.
+    /// Returns the number by which the bell names this clip.
     #[napi(getter)]
     pub fn number(&self) -> u32 {
         self.number
     }
 
-    /// Returns the answer once it is made or has failed; nothing before that, or after `cancel`.
+    /// Returns the answer once it is made or has failed, and nothing before that or after `cancel`.
     #[napi(ts_return_type = "any")]
     pub fn take(&mut self, env: Env) -> Result<Option<Serialized<Message>>> {
         let result = self.made.lock().take();
         let Some(result) = result.filter(|_| self.making.take().is_some()) else { return Ok(None) };
         let error = match result {
             Ok(clips) => {
-                self.tell(&env, clips.bytes() as i64)?;
+                self.report_bytes(&env, clips.bytes() as i64)?;
                 self.clips = Some(Arc::new(clips));
                 None
             }
@@ -112,10 +112,11 @@ impl NativeClip {
         Ok(Some(Serialized(Message::Settled { ticket: 0, error })))
     }
 
-    /// Waits for it no longer.
+    /// Stops making it.
     #[napi]
     pub fn cancel(&mut self) {
-        (self.making, self.file) = (None, None);
+        self.making = None;
+        self.file = None;
     }
 
     #[napi(getter)]
@@ -133,22 +134,23 @@ impl NativeClip {
         self.clips.as_ref().map_or(0.0, |clips| clips.bytes() as f64)
     }
 
-    /// A copy of the file that it was made from, if that was in memory.
+    /// Returns a copy of the bytes that it was made from, unless they were in a file or at a URL.
     #[napi]
     pub fn copy_file(&self) -> Option<Buffer> {
         self.file.as_ref().map(|file| file.as_ref().into())
     }
 
-    /// Closes it. Playbacks of it go on, and its memory is freed with the last of them.
+    /// Closes it. Its playbacks continue, and its memory is freed with the last of them.
     #[napi]
     pub fn close(&mut self, env: Env) -> Result<()> {
-        (self.clips, self.file) = (None, None);
-        self.tell(&env, 0)
+        self.clips = None;
+        self.file = None;
+        self.report_bytes(&env, 0)
     }
 
-    fn tell(&mut self, env: &Env, bytes: i64) -> Result<()> {
-        env.adjust_external_memory(bytes - self.told)?;
-        self.told = bytes;
+    fn report_bytes(&mut self, env: &Env, bytes: i64) -> Result<()> {
+        env.adjust_external_memory(bytes - self.reported_bytes)?;
+        self.reported_bytes = bytes;
         Ok(())
     }
 
@@ -160,6 +162,6 @@ impl NativeClip {
 
 impl ObjectFinalize for NativeClip {
     fn finalize(mut self, env: Env) -> Result<()> {
-        self.tell(&env, 0)
+        self.report_bytes(&env, 0)
     }
 }

@@ -1,4 +1,4 @@
-//! The shapes that cross the border. `lib/check/` has checked every value; names and units are those of index.d.ts.
+//! The types that cross the boundary to JavaScript. `lib/check/` has checked every value; names and units are those of index.d.ts.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -34,7 +34,7 @@ pub struct NativePlay {
     pub fade_out_ms: f64,
     pub start_ms: f64,
     pub duration_ms: Option<f64>,
-    /// How often; for ever if missing.
+    /// The number of times it is played; unlimited if missing.
     pub passes: Option<u32>,
     pub content_type: Option<String>,
     pub url: Option<String>,
@@ -42,18 +42,18 @@ pub struct NativePlay {
     pub path: Option<String>,
     pub audio: Option<Uint8Array>,
     pub stall_timeout_ms: Option<f64>,
-    /// As it is if missing.
+    /// Unchanged if missing.
     pub loudness: Option<NativeLoudness>,
 }
 
-/// How loud a source is to be.
+/// The wanted loudness of a source.
 #[napi(object)]
 pub struct NativeLoudness {
     pub target_lufs: f64,
     pub max_gain_db: f64,
 }
 
-/// Everything, if none is given.
+/// The playbacks that a call is for: all of them if no field is given.
 #[napi(object)]
 pub struct NativeTarget {
     pub request_id: Option<String>,
@@ -91,7 +91,7 @@ pub struct NativeInterrupted {
     pub groups: Vec<NativeHeard>,
 }
 
-/// How much was heard of a group.
+/// The duration that was heard of a group.
 #[napi(object)]
 pub struct NativeHeard {
     pub group: String,
@@ -104,7 +104,7 @@ pub struct NativeMove {
     pub queue_position: u32,
 }
 
-/// A text for others in the room.
+/// A text for other participants of the room.
 #[napi(object)]
 pub struct NativeText {
     pub text: String,
@@ -115,8 +115,8 @@ pub struct NativeText {
     pub timestamp: f64,
 }
 
-/// A message of a remote procedure call: a request if it has a method, an error if it has a code, a response if it has a payload
-/// alone, and else an acknowledgement.
+/// A message of a remote procedure call: a request if it has a method, an error if it has a code, a response if it has only a payload,
+/// and otherwise an acknowledgement.
 #[napi(object)]
 pub struct NativeRpc {
     pub id: String,
@@ -143,7 +143,7 @@ impl From<NativeRpc> for Rpc {
     }
 }
 
-/// A request that was taken: its `requestId`, and the number that its events bear.
+/// An accepted request: its `requestId`, and the number in its events.
 #[napi(object)]
 pub struct NativeAccepted {
     pub request_id: String,
@@ -167,7 +167,7 @@ pub struct NativePlayback {
     pub queue_position: Option<u32>,
 }
 
-/// A change of a track's volume: what is missing stays as it is.
+/// A change of a track's volume. A field that is missing stays as it is.
 #[napi(object)]
 pub struct NativeTrackVolume {
     pub volume: Option<f64>,
@@ -246,7 +246,7 @@ fn name_of(role: Role) -> &'static str {
     ROLES.into_iter().find(|(_, known)| *known == role).map_or("", |(name, _)| name)
 }
 
-/// Which servers and files sources may be at. `lib/check` has had its rules checked by `isNetworkRule`.
+/// The servers and files that sources may be at. `lib/check` has validated its rules with `isNetworkRule`.
 #[napi(object)]
 pub struct NativeNetwork {
     pub is_public: bool,
@@ -265,7 +265,7 @@ impl NativeNetwork {
     }
 }
 
-/// Where audio is that is no stream: the first of these that is given; or why it may not be there.
+/// Returns the origin of audio that is not a stream, from the first of these that is given, or the error if it is not allowed.
 pub fn origin_of(
     url: Option<String>,
     headers: Vec<Vec<String>>,
@@ -278,7 +278,7 @@ pub fn origin_of(
             let pair = |header: Vec<String>| <[String; 2]>::try_from(header).ok().map(|[name, value]| (name, value));
             Ok(Origin::Url(Fetch { url, headers: headers.into_iter().filter_map(pair).collect(), network }))
         }
-        (_, Some(_), _) if !network.has_files() => {
+        (_, Some(_), _) if !network.allows_files() => {
             let message = "Expected an http(s) URL for audioUrl (network takes no files) but received a file";
             Err(SpeakerError::new(Code::UrlBlocked, message))
         }
@@ -289,7 +289,7 @@ pub fn origin_of(
 }
 
 impl NativePlay {
-    /// Where its audio is, if it is neither a stream nor a clip; or why it may not be there.
+    /// Returns the origin of its audio, if it is neither a stream nor a clip, or the error if it is not allowed.
     pub fn origin(&mut self, network: Arc<Network>) -> Result<std::result::Result<Origin, SpeakerError>> {
         let headers = std::mem::take(&mut self.headers);
         origin_of(self.url.take(), headers, self.path.take(), self.audio.as_ref(), network)

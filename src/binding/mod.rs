@@ -1,9 +1,9 @@
-//! The only code that knows Node: converts and forwards, nothing else.
+//! The only code that knows Node: it converts and forwards, nothing else.
 //!
-//! Every call returns at once. Events and answers wait in their session, in order; a bell tells the environment that one can be taken.
-//! It is one weak thread-safe function for all sessions of the environment: libuv walks all of a loop's at each wake-up
-//! (libuv#1866), so one each would make every event cost O(sessions). PCM frames take the same way, so all keep their order, and an
-//! idle session does not keep the process alive.
+//! Every call returns at once. Events and answers wait in their session, in order; a bell notifies the environment that one can be taken.
+//! It is one weak thread-safe function for all sessions of the environment: libuv visits all of a loop's functions at each wake-up
+//! (libuv#1866), so one per session would make every event cost O(sessions). PCM frames go the same way, so everything keeps its
+//! order, and an idle session does not keep the process alive.
 
 mod clip;
 mod convert;
@@ -47,15 +47,15 @@ use convert::{
     NativeVolume,
 };
 use options::NativeOptions;
-use outgoing::{Outgoing, Serialized, What};
+use outgoing::{Outgoing, OutgoingKind, Serialized};
 use recorder::NativeRecorder;
 use stream::{NativeEncoding, NativeStream};
 use tap::{NativeTap, NativeTapOptions};
-use token::TokenQuestion;
+use token::PendingToken;
 use voice::NativeVoice;
 
-/// Calls `ring` for all sessions of an environment: with the number of a session that has a message to be taken, or with
-/// a frame or a question of one.
+/// Calls `ring` for all sessions of an environment: with the number of a session that has a message to take, or with a frame or a
+/// question of one.
 #[napi]
 pub struct NativeBell {
     ring: Arc<dyn Fn(Outgoing) + Send + Sync>,
@@ -74,7 +74,7 @@ impl NativeBell {
     }
 }
 
-/// Counts over all sessions of the process.
+/// Statistics of all sessions of the process.
 #[napi(object)]
 #[cfg_attr(test, allow(dead_code, reason = "only Node calls it"))]
 pub struct NativeProcessStats {
@@ -84,7 +84,7 @@ pub struct NativeProcessStats {
     pub clip_bytes: f64,
 }
 
-/// Returns counts over all sessions of the process, those of worker threads included.
+/// Returns statistics of all sessions of the process, including those of worker threads.
 #[napi]
 #[cfg_attr(test, allow(dead_code, reason = "only Node calls it"))]
 pub fn process_stats() -> NativeProcessStats {
@@ -97,7 +97,7 @@ pub fn process_stats() -> NativeProcessStats {
     }
 }
 
-/// What an operator counts, over all sessions of the process.
+/// Metrics of all sessions of the process.
 #[napi(object)]
 #[cfg_attr(test, allow(dead_code, reason = "only Node calls it"))]
 pub struct NativeMetrics {
@@ -105,7 +105,7 @@ pub struct NativeMetrics {
     pub started: f64,
     pub completed: f64,
     pub stopped: f64,
-    /// By code: those that came.
+    /// By code, without those that are 0.
     pub failures: HashMap<String, f64>,
     pub output_errors: f64,
     pub reconnects: f64,
@@ -127,7 +127,7 @@ pub struct NativeHistogram {
     pub buckets: Vec<NativeBucket>,
 }
 
-/// How many were no longer than a bound.
+/// The number of values up to a bound.
 #[napi(object)]
 pub struct NativeBucket {
     pub upto: f64,
@@ -141,7 +141,7 @@ impl From<Distribution> for NativeHistogram {
     }
 }
 
-/// Returns what an operator counts, over all sessions of the process.
+/// Returns the metrics of all sessions of the process.
 #[napi]
 #[cfg_attr(test, allow(dead_code, reason = "only Node calls it"))]
 pub fn metrics() -> NativeMetrics {
@@ -181,8 +181,12 @@ pub fn configure(options: NativeProcessOptions) -> Result<()> {
     if let Some(network) = options.network {
         Network::set_of_process(network.into_core()?, false);
     }
-    options.max_spool_bytes.iter().for_each(|max| SPOOLS.set_max(*max as u64));
-    options.max_clip_bytes.iter().for_each(|max| CLIPS.set_max(*max as u64));
+    if let Some(max) = options.max_spool_bytes {
+        SPOOLS.set_max(max as u64);
+    }
+    if let Some(max) = options.max_clip_bytes {
+        CLIPS.set_max(max as u64);
+    }
     Ok(())
 }
 
@@ -194,79 +198,79 @@ pub fn fall_back_to_network(network: NativeNetwork) -> Result<()> {
     Ok(())
 }
 
-/// Returns true for what `network.allow` and `network.deny` may hold.
+/// Returns true for a valid rule of `network.allow` and `network.deny`.
 #[napi]
 #[cfg_attr(test, allow(dead_code, reason = "only Node calls it"))]
 pub fn is_network_rule(text: String) -> bool {
     Rule::parse(&text).is_some()
 }
 
-/// Returns a text that may be shown: without secrets and cut to so many characters.
+/// Returns a text that may be shown: without secrets, and cut to `max` characters.
 #[napi]
 #[cfg_attr(test, allow(dead_code, reason = "only Node calls it"))]
-pub fn redact(text: String, most: u32) -> String {
-    redact_to(&text, most as usize)
+pub fn redact(text: String, max: u32) -> String {
+    redact_to(&text, max as usize)
 }
 
-/// A session; `lib/session.js` is its face.
+/// The native side of a session; `lib/session.js` is the public one.
 #[napi]
 pub struct NativeSession {
     handle: Handle,
-    /// By which the bell names it.
+    /// The number by which the bell names it.
     number: u32,
-    /// What the `memory` output keeps.
+    /// The samples of the `memory` output.
     recording: Arc<Mutex<Recording>>,
-    token: TokenQuestion,
-    /// Where frames go, the output's, the taps' and the voices'.
+    token: PendingToken,
+    /// Takes the frames of the output, the taps and the voices.
     frames: PcmSink,
-    /// Where it is told that a voice can't be heard.
+    /// Takes the errors of voices that can't be heard.
     failures: ListenFailure,
-    /// Which servers and files its sources may be at; the process's say if it has none of its own.
+    /// The servers and files that its sources may be at. Default: those of the process.
     network: Option<Arc<Network>>,
 }
 
 #[napi]
 impl NativeSession {
-    /// Makes a session, or says why there is none.
+    /// Opens a session, or returns the error.
     #[napi]
     pub fn open(mut options: NativeOptions, bell: &NativeBell) -> Result<Either<NativeSession, NativeRefusal>> {
         log::start();
         let number = bell.last.fetch_add(1, Ordering::Relaxed);
-        let sender = |ring: Arc<dyn Fn(Outgoing) + Send + Sync>| move |what| ring(Outgoing { session: number, what });
+        let sender = |ring: Arc<dyn Fn(Outgoing) + Send + Sync>| move |kind| ring(Outgoing { session: number, kind });
         let [frame, question, message, failure] = [(); 4].map(|()| sender(bell.ring.clone()));
-        let frames: PcmSink = Arc::new(move |taken: PcmFrame| frame(What::Frame(taken)));
-        let failures: ListenFailure = Arc::new(move |id, error| failure(What::Unheard(id, error)));
+        let frames: PcmSink = Arc::new(move |taken: PcmFrame| frame(OutgoingKind::Frame(taken)));
+        let failures: ListenFailure = Arc::new(move |id, error| failure(OutgoingKind::Unheard(id, error)));
         let recording = Arc::<Mutex<Recording>>::default();
-        let asking = TokenQuestion::default();
-        let token = asking.source(move |asked| question(What::TokenWanted(asked)));
-        let bell = Arc::new(move || message(What::Message));
+        let pending = PendingToken::default();
+        let token = pending.source(move |number| question(OutgoingKind::TokenWanted(number)));
+        let bell = Arc::new(move || message(OutgoingKind::Message));
         let network = options.network.take().map(NativeNetwork::into_core).transpose()?.map(Arc::new);
         let (options, engine) = options.into_core(recording.clone(), frames.clone(), token, bell)?;
         Ok(match Handle::new(options, engine) {
-            Ok(handle) => Either::A(Self { handle, number, recording, token: asking, frames, failures, network }),
+            Ok(handle) => Either::A(Self { handle, number, recording, token: pending, frames, failures, network }),
             Err(error) => Either::B(error.into()),
         })
     }
 
-    /// By which the log names this session.
+    /// Returns the number by which the log names this session.
     #[napi(getter)]
     pub fn id(&self) -> u32 {
         self.handle.number()
     }
 
-    /// By which the bell names this session.
+    /// Returns the number by which the bell names this session.
     #[napi(getter)]
     pub fn number(&self) -> u32 {
         self.number
     }
 
-    /// The next message, in order: an event or an answer.
+    /// Returns the next message, in order: an event or an answer.
     #[napi(ts_return_type = "any")]
     pub fn take(&self) -> Option<Serialized<Message>> {
         self.handle.take_message().map(Serialized)
     }
 
-    /// Takes a request, or returns why it is refused.
+    /// Accepts a request, or returns the error.
     #[napi]
     pub fn play(&self, mut request: NativePlay) -> Result<Either<NativeAccepted, NativeRefusal>> {
         let network = self.network.clone().unwrap_or_else(Network::of_process);
@@ -274,13 +278,13 @@ impl NativeSession {
         Ok(self.play_from(request, origin))
     }
 
-    /// Takes a request for a clip, or returns why it is refused.
+    /// Accepts a request for a clip, or returns the error.
     #[napi]
     pub fn play_clip(&self, request: NativePlay, clip: &NativeClip) -> Either<NativeAccepted, NativeRefusal> {
         self.play_from(request, clip.origin())
     }
 
-    /// Takes a request whose bytes will be written: the writer's end, or why it is refused.
+    /// Accepts a request whose bytes will be written. Returns the writer's end, or the error.
     #[napi]
     pub fn stream(&self, request: NativePlay, encoding: NativeEncoding) -> Either<NativeStream, NativeRefusal> {
         let (pipe, stream) = encoding.open();
@@ -290,13 +294,13 @@ impl NativeSession {
         }
     }
 
-    /// Sets a mark. Why not, if the session is closed.
+    /// Sets a mark. Returns an error if the session is closed.
     #[napi]
     pub fn mark(&self, name: String, number: u32, target: NativeTarget) -> Option<NativeRefusal> {
         self.handle.mark(name, number, &target.into()).err().map(Into::into)
     }
 
-    /// Returns the ids that were stopped.
+    /// Stops playbacks. Returns the ids that were stopped.
     #[napi]
     pub fn stop(&self, request: NativeStop) -> Vec<String> {
         let NativeStop { target, reason, fade_out_ms, ahead } = request;
@@ -304,25 +308,25 @@ impl NativeSession {
         self.handle.stop(&request).into_iter().map(|info| info.request_id.to_string()).collect()
     }
 
-    /// Returns what was stopped, where it was, and how much was heard of its groups.
+    /// Stops playbacks. Returns each with its position, and the duration that was heard of each group.
     #[napi]
     pub fn interrupt(&self, request: NativeInterrupt) -> NativeInterrupted {
         self.handle.interrupt(&request.into_core()).into()
     }
 
-    /// Returns the ids that were paused.
+    /// Pauses playbacks. Returns the ids that were paused.
     #[napi]
     pub fn pause(&self, target: NativeTarget) -> Vec<String> {
         texts(self.handle.pause(&target.into()))
     }
 
-    /// Returns the ids that were resumed.
+    /// Resumes playbacks. Returns the ids that were resumed.
     #[napi]
     pub fn resume(&self, target: NativeTarget) -> Vec<String> {
         texts(self.handle.resume(&target.into()))
     }
 
-    /// Returns the ids that were sought, or why none can be.
+    /// Seeks in playbacks. Returns the ids that were sought, or the error if none can be.
     #[napi]
     pub fn seek(&self, target: NativeTarget, position_ms: f64) -> Either<Vec<String>, NativeRefusal> {
         match self.handle.seek(&target.into(), from_ms(position_ms)) {
@@ -331,14 +335,14 @@ impl NativeSession {
         }
     }
 
-    /// Returns the ids whose volume was changed.
+    /// Changes the volume of playbacks. Returns the ids whose volume was changed.
     #[napi]
     pub fn set_volume(&self, request: NativeVolume) -> Vec<String> {
         let NativeVolume { target, volume, fade_ms } = request;
         texts(self.handle.set_volume(&target.into(), volume as f32, from_ms(fade_ms)))
     }
 
-    /// Returns true if it waited, and so stands there now.
+    /// Moves a playback in its queue. Returns false if it is not queued.
     #[napi(js_name = "move")]
     pub fn move_to(&self, request: NativeMove) -> bool {
         self.handle.move_to(&request.request_id, request.queue_position as usize)
@@ -354,20 +358,20 @@ impl NativeSession {
         NativeStats::new(self.handle.stats(), &self.handle.playbacks())
     }
 
-    /// How many samples the `memory` output has so far, of all channels.
+    /// Returns the number of samples that the `memory` output has so far, of all channels.
     #[napi]
     pub fn recording_length(&self) -> f64 {
         self.recording.lock().length() as f64
     }
 
-    /// Copies as many of them as fit into an array of zeros. JavaScript makes it, because it can be told that there is no memory.
+    /// Copies as many of them as fit into an array of zeros. JavaScript allocates it, because there a lack of memory is an exception.
     #[napi]
     pub fn copy_recording(&self, mut samples: Float32ArraySlice) {
-        // SAFETY: the caller has just made it, and nobody else sees it before this returns.
+        // SAFETY: the caller has just made it, and no other code sees it before this returns.
         self.recording.lock().copy_to(unsafe { samples.as_mut() });
     }
 
-    /// A tap whose frames bear its `id`, or why there is none.
+    /// Opens a tap, whose frames carry its `id`, or returns the error.
     #[napi]
     pub fn tap(&self, id: u32, options: NativeTapOptions) -> Either<NativeTap, NativeRefusal> {
         match self.handle.tap(id, &options.of(), options.into_core(), self.frames.clone()) {
@@ -376,7 +380,8 @@ impl NativeSession {
         }
     }
 
-    /// Listens to somebody, on the track of this name if there is one: the reader's end, whose frames bear this `id`, or why there is none.
+    /// Listens to a participant, on the track of this name if one is given. Returns the reader's end, whose frames carry this `id`, or the
+    /// error.
     #[napi]
     pub fn listen(
         &self,
@@ -392,13 +397,13 @@ impl NativeSession {
         }
     }
 
-    /// Takes a request for a voice, or returns why it is refused.
+    /// Accepts a request for a voice, or returns the error.
     #[napi]
     pub fn play_voice(&self, request: NativePlay, voice: &NativeVoice) -> Either<NativeAccepted, NativeRefusal> {
         self.play_from(request, Ok(voice.origin()))
     }
 
-    /// Answers `tokenWanted`: the token, or why there is none.
+    /// Answers `tokenWanted` with the token, or the reason why there is none.
     #[napi]
     pub fn give_token(&self, number: u32, token: Option<String>, reason: Option<String>) {
         self.token.answer(number, token.ok_or(reason.unwrap_or_default()));
@@ -409,7 +414,7 @@ impl NativeSession {
         self.handle.connection().as_str().to_owned()
     }
 
-    /// Sets the name, the metadata and attributes of this participant, as others in the room see them.
+    /// Sets the name, metadata and attributes of this participant, as others in the room see them.
     #[napi]
     pub fn describe(
         &self,
@@ -422,14 +427,14 @@ impl NativeSession {
         self.handle.describe(Description { name, metadata, attributes }, ticket);
     }
 
-    /// Sends data to others in the room: those of these identities, or all.
+    /// Sends data to these identities in the room, or to all.
     #[napi]
     pub fn send_data(&self, payload: Uint8Array, topic: Option<String>, reliable: bool, to: Vec<String>, ticket: u32) {
         let what = OutgoingWhat::Data { payload: Payload(payload.to_vec()), is_reliable: reliable };
         self.handle.send_data(OutgoingData { topic, to, what }, ticket);
     }
 
-    /// Sends a text to others in the room: those of these identities, or all.
+    /// Sends a text to these identities in the room, or to all.
     #[napi]
     pub fn send_text(&self, text: NativeText, to: Vec<String>, ticket: u32) {
         let NativeText { text, topic, attributes, id, timestamp } = text;
@@ -444,7 +449,7 @@ impl NativeSession {
         self.handle.send_data(OutgoingData { topic: None, to, what: OutgoingWhat::Rpc(rpc.into()) }, ticket);
     }
 
-    /// Has this of what others send told from now on, and nothing else.
+    /// Sets which kinds of data from others are emitted as events from now on.
     #[napi]
     pub fn hear_data(&self, data: bool, text: bool, rpc: bool) {
         self.handle.hear_data(Hears { data, text, rpc });
@@ -467,19 +472,19 @@ impl NativeSession {
         self.handle.unpublish(track_id, ticket);
     }
 
-    /// Why not, if the session is closed.
+    /// Mutes or unmutes a track. Returns an error if the session is closed.
     #[napi]
     pub fn set_muted(&self, track_id: u32, muted: bool) -> Option<NativeRefusal> {
         self.handle.set_muted(track_id, muted).err().map(Into::into)
     }
 
-    /// Brings a track to one side, or says why not.
+    /// Sets the pan of a track, or returns the error.
     #[napi]
     pub fn set_track_pan(&self, track_id: u32, pan: f64, fade_ms: f64) -> Option<NativeRefusal> {
         self.handle.set_track_pan(track_id, pan as f32, from_ms(fade_ms)).err().map(Into::into)
     }
 
-    /// Why not, if the session is closed.
+    /// Changes the volume of a track. Returns an error if the session is closed.
     #[napi]
     pub fn set_track_volume(&self, track_id: u32, change: NativeTrackVolume) -> Option<NativeRefusal> {
         self.handle.set_track_volume(track_id, change.into()).err().map(Into::into)
@@ -495,19 +500,19 @@ impl NativeSession {
         self.handle.connect(ticket);
     }
 
-    /// Waits for a `connect` no longer; it settles with `ERR_ABORTED` if it has not yet.
+    /// Stops waiting for a `connect`, which settles with `ERR_ABORTED` if it has not settled yet.
     #[napi]
     pub fn abandon(&self, ticket: u32) {
         self.handle.abandon(ticket);
     }
 
-    /// Why not, if the clock is not manual.
+    /// Advances the manual clock. Returns an error on another one.
     #[napi]
     pub fn advance(&self, ms: f64, ticket: u32) -> Option<NativeRefusal> {
         self.handle.advance(from_ms(ms), ticket).err().map(Into::into)
     }
 
-    /// The session's time from which a request that comes now is in force.
+    /// Returns the session's time at which a request made now takes effect.
     #[napi]
     pub fn request_time_ms(&self) -> f64 {
         to_ms(self.handle.request_time())
@@ -519,7 +524,7 @@ impl NativeSession {
         NativeRecorder::new(self.handle.recorder(path.into()))
     }
 
-    /// Tells that the recording can't be written.
+    /// Emits the error of a recording that can't be written.
     #[napi]
     pub fn report(&self, message: String) {
         self.handle.report(SpeakerError::new(Code::Record, message));
@@ -530,7 +535,7 @@ impl NativeSession {
         self.handle.close(ticket);
     }
 
-    /// Closes once what was accepted is over, or after so many milliseconds.
+    /// Closes once all accepted playbacks have ended, or after `within_ms`.
     #[napi]
     pub fn drain(&self, within_ms: f64, ticket: u32) {
         self.handle.drain(from_ms(within_ms), ticket);
@@ -538,7 +543,7 @@ impl NativeSession {
 }
 
 impl NativeSession {
-    /// Takes a request for what is at `origin`, if there is one.
+    /// Accepts a request for the audio at `origin`, or returns the error.
     fn play_from(
         &self,
         request: NativePlay,

@@ -1,4 +1,4 @@
-//! A session's options as they cross the border.
+//! A session's options as they cross the boundary to JavaScript.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub struct NativeOptions {
     pub min_fetch_bytes_per_second: f64,
     pub stall_timeout_ms: f64,
     pub start_timeout_ms: f64,
-    /// The process's if missing.
+    /// Default: that of the process.
     pub network: Option<NativeNetwork>,
 }
 

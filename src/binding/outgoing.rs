@@ -1,4 +1,4 @@
-//! What goes to JavaScript, as JavaScript sees it.
+//! Conversion of values for JavaScript.
 
 use napi::bindgen_prelude::*;
 use serde::Serialize;
@@ -6,19 +6,19 @@ use serde::Serialize;
 use crate::error::SpeakerError;
 use crate::output::PcmFrame;
 
-/// One ring of an environment's bell, and the session that it is for.
+/// One ring of an environment's bell, for a session.
 pub struct Outgoing {
     pub session: u32,
-    pub what: What,
+    pub kind: OutgoingKind,
 }
 
-pub enum What {
-    /// One more message can be taken: the session holds it.
+pub enum OutgoingKind {
+    /// One more message can be taken from the session.
     Message,
     Frame(PcmFrame),
-    /// The room is about to be joined: `giveToken` answers this question.
+    /// The session needs a token to join the room: `giveToken` answers this number.
     TokenWanted(u32),
-    /// The voice of this id can't be heard.
+    /// The voice with this id can't be heard.
     Unheard(u32, SpeakerError),
 }
 
@@ -34,23 +34,23 @@ impl TypeName for Outgoing {
 
 impl ToNapiValue for Outgoing {
     unsafe fn to_napi_value(env: sys::napi_env, value: Self) -> Result<sys::napi_value> {
-        let Self { session, what } = value;
-        if matches!(what, What::Message) {
+        let Self { session, kind } = value;
+        if matches!(kind, OutgoingKind::Message) {
             // SAFETY: `env` is the one that this call was given.
             return unsafe { u32::to_napi_value(env, session) };
         }
         let env = Env::from_raw(env);
         let mut object = Object::new(&env)?;
         object.set("session", session)?;
-        match what {
-            What::Message => {}
-            What::Frame(mut frame) => {
+        match kind {
+            OutgoingKind::Message => {}
+            OutgoingKind::Frame(mut frame) => {
                 object.set("tap", frame.tap)?;
                 object.set("atMs", frame.at_ms)?;
                 object.set("frame", Buffer::from(std::mem::take(&mut frame.data)))?;
             }
-            What::TokenWanted(number) => object.set("tokenWanted", number)?,
-            What::Unheard(id, error) => {
+            OutgoingKind::TokenWanted(number) => object.set("tokenWanted", number)?,
+            OutgoingKind::Unheard(id, error) => {
                 object.set("unheard", id)?;
                 object.set("code", error.code.as_str())?;
                 object.set("message", error.message)?;
@@ -60,7 +60,7 @@ impl ToNapiValue for Outgoing {
     }
 }
 
-/// A value that becomes a JavaScript object by its serde form.
+/// A value that becomes a JavaScript object through serde.
 pub struct Serialized<T>(pub T);
 
 impl<T> TypeName for Serialized<T> {

@@ -1,4 +1,4 @@
-//! Outputs as they cross the border, in and out. Values and names are those of index.d.ts.
+//! Outputs as they cross the boundary to JavaScript, in both directions. Values and names are those of index.d.ts.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -42,7 +42,7 @@ pub struct NativeOutput {
     pub tracks: Vec<NativeTrack>,
 }
 
-/// A track of a room of which something is known before anything plays on it.
+/// The settings of a track of a room.
 #[napi(object)]
 pub struct NativeTrack {
     pub track_id: u32,
@@ -62,7 +62,7 @@ impl NativeTrack {
     }
 }
 
-/// How the output is received.
+/// The quality of the connection, as the receivers report it.
 #[napi(object)]
 pub struct NativeLink {
     pub quality: Option<String>,
@@ -145,7 +145,7 @@ pub fn sample_format(name: &str, dither: bool) -> SampleFormat {
 }
 
 impl NativeLink {
-    /// `None` before anything was told.
+    /// Returns `None` before the first report.
     pub fn of(link: Link) -> Option<Self> {
         let quality = link.quality.map(|quality| match quality {
             Quality::Excellent => "excellent".to_owned(),

@@ -1,4 +1,4 @@
-//! Looks at a source for JavaScript; `lib/probe.js` is the public side.
+//! The native side of probing a source; `lib/probe.js` is the public one.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::NativeBell;
 use super::clip::NativeClipSource;
 use super::convert::NativeRefusal;
-use super::outgoing::{Outgoing, Serialized, What};
+use super::outgoing::{Outgoing, OutgoingKind, Serialized};
 use crate::error::SpeakerError;
 use crate::event::Message;
 use crate::runtime::{self, DECODERS};
@@ -48,20 +48,20 @@ impl From<Probed> for NativeProbed {
     }
 }
 
-/// A source that is being looked at, or was.
+/// A probe of a source, running or done.
 #[napi]
 pub struct NativeProbe {
-    /// By which the bell names it.
+    /// The number by which the bell names it.
     number: u32,
     found: Arc<Mutex<Option<std::result::Result<Probed, SpeakerError>>>>,
-    /// Until it is known, or given up.
+    /// Present until it is done or cancelled.
     making: Option<Making>,
     probed: Option<Probed>,
 }
 
 #[napi]
 impl NativeProbe {
-    /// Begins to look at a source, or says why not; measures its loudness if that is wanted. The bell rings once when it is known.
+    /// Begins to probe a source, or returns the error; measures its loudness if `measured`. The bell rings once when it is done.
     #[napi]
     pub fn begin(
         source: NativeClipSource,
@@ -80,18 +80,18 @@ impl NativeProbe {
         let (answer, ring) = (found.clone(), bell.ring.clone());
         let making = probe(&DECODERS, source, measured, limits, move |result| {
             *answer.lock() = Some(result);
-            ring(Outgoing { session: number, what: What::Message });
+            ring(Outgoing { session: number, kind: OutgoingKind::Message });
         });
         Ok(Either::A(Self { number, found, making: Some(making), probed: None }))
     }
 
-    /// By which the bell names it.
+    /// Returns the number by which the bell names it.
     #[napi(getter)]
     pub fn number(&self) -> u32 {
         self.number
     }
 
-    /// Returns the answer once it is there; nothing before that, or after `cancel`.
+    /// Returns the answer once it is there, and nothing before that or after `cancel`.
     #[napi(ts_return_type = "any")]
     pub fn take(&mut self) -> Option<Serialized<Message>> {
         let result = self.found.lock().take()?;
@@ -112,7 +112,7 @@ impl NativeProbe {
         self.probed.take().map(Into::into)
     }
 
-    /// Waits for it no longer.
+    /// Stops it.
     #[napi]
     pub fn cancel(&mut self) {
         self.making = None;

@@ -1,4 +1,4 @@
-//! The file of a session's requests as JavaScript writes it; `lib/recording/recorder.js` is its face.
+//! The native side of the recording of a session's requests; `lib/recording/recorder.js` is the public one.
 
 use napi_derive::napi;
 
@@ -15,7 +15,7 @@ impl NativeRecorder {
         Self { recorder }
     }
 
-    /// Settles when the text is written, or can't be.
+    /// Writes a text. `ticket` settles when it is written or has failed.
     #[napi]
     pub fn write(&self, text: String, ticket: u32) {
         self.recorder.write(text, ticket);

@@ -1,4 +1,4 @@
-//! A stream as JavaScript writes it; `lib/stream.js` is its face.
+//! The native side of a stream; `lib/stream.js` is the public one.
 
 use std::sync::Arc;
 
@@ -17,9 +17,9 @@ pub struct NativeEncoding {
     pub format: Option<String>,
     pub sample_rate: u32,
     pub channels: u32,
-    /// The first bytes are on their way.
+    /// The first bytes follow at once.
     pub more: bool,
-    /// How much is gathered before it is played, at least and at most.
+    /// The duration that is buffered before playing, at least and at most.
     pub prebuffer_ms: NativePrebuffer,
 }
 
@@ -65,22 +65,25 @@ impl NativeStream {
         Self { stream }
     }
 
-    /// Its `requestId`, and the number that its events bear.
+    /// Returns its `requestId`, and the number in its events.
     #[napi(getter)]
     pub fn accepted(&self) -> NativeAccepted {
         self.stream.accepted().into()
     }
 
-    /// How it is doing, until its playback is over.
+    /// Returns its statistics until its playback has ended.
     #[napi]
     pub fn stats(&self) -> Option<NativeStreamStats> {
         let StreamStats { buffered, prebuffer, underruns } = self.stream.stats()?;
-        let (buffered_ms, prebuffer_ms) = (to_ms(buffered), to_ms(prebuffer));
-        Some(NativeStreamStats { buffered_ms, prebuffer_ms, underruns: underruns as f64 })
+        Some(NativeStreamStats {
+            buffered_ms: to_ms(buffered),
+            prebuffer_ms: to_ms(prebuffer),
+            underruns: underruns as f64,
+        })
     }
 
-    /// Copies what there is room for and returns how many bytes; none once the playback has ended. `more` tells that others
-    /// follow at once.
+    /// Copies as many bytes as there is room for and returns their number, or nothing once the playback has ended. `more` says that
+    /// others follow at once.
     #[napi]
     pub fn write(&self, bytes: &[u8], more: bool) -> Option<u32> {
         self.stream.write(bytes, more).map(|taken| taken as u32)
@@ -101,7 +104,7 @@ impl NativeStream {
         self.stream.fail(message);
     }
 
-    /// Sets a mark behind so many bytes that were written since the last flush. Why not, if the session is closed.
+    /// Sets a mark behind so many bytes that were written since the last flush. Returns an error if the session is closed.
     #[napi]
     pub fn mark(&self, name: String, number: u32, bytes: f64) -> Option<NativeRefusal> {
         self.stream.mark(name, number, bytes as u64).err().map(Into::into)

@@ -1,4 +1,4 @@
-//! A tap as JavaScript reads it; `lib/tap.js` is its face.
+//! The native side of a tap; `lib/tap.js` is the public one.
 
 use napi_derive::napi;
 
@@ -9,7 +9,7 @@ use crate::session::TapOf;
 
 #[napi(object)]
 pub struct NativeTapOptions {
-    /// Everything, if both are missing.
+    /// The whole output, if both are missing.
     pub track_id: Option<u32>,
     pub request_id: Option<String>,
     pub format: String,
@@ -45,7 +45,7 @@ impl NativeTap {
         Self { tap }
     }
 
-    /// So many frames were taken; `more` says whether the others will be.
+    /// Acknowledges so many frames. `more` is false if no more will be taken.
     #[napi]
     pub fn took(&self, frames: u32, more: bool) {
         self.tap.took(frames as usize, more);

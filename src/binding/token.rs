@@ -1,4 +1,4 @@
-//! Access tokens, which JavaScript makes when it is asked.
+//! Access tokens, which JavaScript makes on request.
 
 use std::sync::Arc;
 
@@ -7,33 +7,42 @@ use tokio::sync::oneshot::{Sender, channel};
 
 use crate::output::{TokenAnswer, TokenSource};
 
-/// The question that is open, if one is, by its number: a session joins one room at a time.
+/// The request for a token that is open, if there is one: a session joins one room at a time.
 #[derive(Clone, Default)]
-pub struct TokenQuestion(Arc<Mutex<(u32, Option<Sender<TokenAnswer>>)>>);
+pub struct PendingToken(Arc<Mutex<State>>);
 
-impl TokenQuestion {
-    /// Gives the token that [`answer`](Self::answer) brings after `ask` was called with the question's number.
+#[derive(Default)]
+struct State {
+    /// The number of the last request.
+    number: u32,
+    /// Present until it is answered.
+    sender: Option<Sender<TokenAnswer>>,
+}
+
+impl PendingToken {
+    /// Returns a source of tokens, which calls `ask` with the number of a request and waits for its [`answer`](Self::answer).
     pub fn source(&self, ask: impl Fn(u32) + Send + Sync + 'static) -> TokenSource {
-        let open = self.0.clone();
+        let pending = self.0.clone();
         Arc::new(move || {
             let (sender, answer) = channel();
             let number = {
-                let mut open = open.lock();
-                *open = (open.0 + 1, Some(sender));
-                open.0
+                let mut pending = pending.lock();
+                pending.number += 1;
+                pending.sender = Some(sender);
+                pending.number
             };
             ask(number);
             Box::pin(async { answer.await.unwrap_or_else(|_| Err("the session is gone".to_owned())) })
         })
     }
 
-    /// An answer to an earlier question, of an attempt that was given up, is of no use.
+    /// Answers a request. Ignores an answer to an earlier one, whose attempt to join was given up.
     pub fn answer(&self, number: u32, answer: TokenAnswer) {
-        let mut open = self.0.lock();
-        if open.0 == number
-            && let Some(open) = open.1.take()
+        let mut pending = self.0.lock();
+        if pending.number == number
+            && let Some(sender) = pending.sender.take()
         {
-            let _ = open.send(answer);
+            let _ = sender.send(answer);
         }
     }
 }

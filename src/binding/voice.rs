@@ -1,4 +1,4 @@
-//! A voice as JavaScript reads it; `lib/voice.js` is its face.
+//! The native side of a voice; `lib/voice.js` is the public one.
 
 use napi_derive::napi;
 
@@ -33,7 +33,7 @@ impl NativeVoice {
         self.listener.origin()
     }
 
-    /// So many frames were taken. Whether the others will be is of no interest: nothing waits for it.
+    /// Acknowledges so many frames. Nothing depends on whether more will be taken.
     #[napi]
     pub fn took(&self, frames: u32, _more: bool) {
         self.listener.took(frames as usize);

@@ -191,9 +191,9 @@ impl Handle {
         OPEN.fetch_add(1, Ordering::Relaxed);
         let weak = Arc::downgrade(&core);
         match jobs {
-            Some(jobs) => core.progress.on_move(move || weak.upgrade().into_iter().for_each(|core| jobs.tell(core))),
+            Some(jobs) => core.progress.on_move(move || weak.upgrade().into_iter().for_each(|core| jobs.notify(core))),
             None => {
-                core.progress.on_move(move || weak.upgrade().into_iter().for_each(|core| WHEELS.tell(core)));
+                core.progress.on_move(move || weak.upgrade().into_iter().for_each(|core| WHEELS.notify(core)));
                 WHEELS.add(core.clone());
             }
         }

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::handle::Core;
 use crate::error::{Code, Result, SpeakerError};
-use crate::runtime::{DISK_LIMIT, DISK_SECONDS, DISKS, Disk, Lane, RUNTIME, is_pipe, open_at_once, within};
+use crate::runtime::{DISK_LIMIT, DISK_SECONDS, DISKS, Disk, Lane, RUNTIME, is_pipe, open_nonblocking, within};
 use crate::session::Ticket;
 
 /// The beginning of a recording's first line: no other file is overwritten.
@@ -81,7 +81,7 @@ fn open(path: &Path) -> Result<File> {
             path.display()
         ))
     };
-    let mut file = open_at_once(&mut options, path).map_err(failed)?;
+    let mut file = open_nonblocking(&mut options, path).map_err(failed)?;
     let there = file.metadata().map_err(failed)?;
     if is_pipe(&there) {
         return Err(refuse("which is a pipe"));

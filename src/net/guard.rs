@@ -1,7 +1,7 @@
-//! Which servers a source may be at, for URLs that somebody else wrote.
+//! The servers that a source may be at: protection against SSRF, for URLs that somebody else wrote.
 //!
-//! A name says nothing about where it leads, and may lead elsewhere a moment later. So names are judged by name first, and then each
-//! address that a look-up gives, right where the connection takes it from: what was judged is what is connected to.
+//! A name does not tell its addresses, which may change a moment later. So a name is checked by itself first, and then each address
+//! of its look-up, right where the connection takes it from: the address that was checked is the one that is connected to.
 
 use std::error::Error;
 use std::fmt::{self, Display};
@@ -13,17 +13,17 @@ use reqwest::Url;
 
 use super::servers::{Range, split_port};
 
-/// Which servers and files sources may be at.
+/// The servers and files that sources may be at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network {
-    /// Whether only public addresses may be reached, of those that no rule is for.
-    is_public: bool,
+    /// Only public addresses may be reached, except by a rule.
+    public_only: bool,
     allow: Vec<Rule>,
     deny: Vec<Rule>,
-    has_files: bool,
+    allows_files: bool,
 }
 
-/// Servers by name or address, at one port alone if given.
+/// Servers by name or address, at one port only if given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     hosts: Hosts,
@@ -33,26 +33,26 @@ pub struct Rule {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Hosts {
     Name(String),
-    /// Those whose names end in a dot and this.
-    Below(String),
+    /// The subdomains of this name.
+    Subdomains(String),
     Addresses(Range),
 }
 
-/// Why a server may not be reached, in words that go on from its name.
+/// The reason why a server may not be reached, in words that follow its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Blocked(Why);
+pub struct Blocked(Reason);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Why {
+enum Reason {
     Denied,
-    /// The URL says so itself.
+    /// The address in the URL.
     Is(Kind),
-    /// The name leads there.
+    /// The address of the name.
     IsAt(Kind),
     Proxy,
 }
 
-/// Why an address is not public.
+/// The kind of an address that is not public.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Reserved,
@@ -66,28 +66,28 @@ enum Kind {
     Metadata,
 }
 
-/// What counts where a session or a clip says nothing.
+/// The default for sessions and clips without one.
 static PROCESS: Mutex<Option<Arc<Network>>> = Mutex::new(None);
 
 impl Default for Network {
-    /// As the user's own code writes URLs.
+    /// Allows everything: for URLs that the user's own code writes.
     fn default() -> Self {
-        Self { is_public: false, allow: Vec::new(), deny: Vec::new(), has_files: true }
+        Self { public_only: false, allow: Vec::new(), deny: Vec::new(), allows_files: true }
     }
 }
 
 impl Network {
-    /// What is denied is refused, what is allowed passes, and of the rest public addresses alone if so said.
-    pub fn new(is_public: bool, allow: Vec<Rule>, deny: Vec<Rule>, has_files: bool) -> Self {
-        Self { is_public, allow, deny, has_files }
+    /// Creates one that refuses servers in `deny`, then allows those in `allow`, and of the rest only public addresses if `public_only`.
+    pub fn new(public_only: bool, allow: Vec<Rule>, deny: Vec<Rule>, allows_files: bool) -> Self {
+        Self { public_only, allow, deny, allows_files }
     }
 
-    /// That of the process.
+    /// Returns the default of the process.
     pub fn of_process() -> Arc<Self> {
         PROCESS.lock().get_or_insert_default().clone()
     }
 
-    /// Sets that of the process; if `is_fallback` only where none was set or used yet.
+    /// Sets the default of the process; if `is_fallback`, only where none was set or used yet.
     pub fn set_of_process(network: Self, is_fallback: bool) {
         let mut process = PROCESS.lock();
         if !is_fallback || process.is_none() {
@@ -95,103 +95,101 @@ impl Network {
         }
     }
 
-    /// Whether files may be read.
-    pub fn has_files(&self) -> bool {
-        self.has_files
+    /// Returns true if files may be read.
+    pub fn allows_files(&self) -> bool {
+        self.allows_files
     }
 
-    /// Judges a URL by what it says itself. Through a proxy that is all that can be judged: the proxy looks names up, and connects.
+    /// Checks a URL by its text. Behind a proxy that is all that can be checked: the proxy looks names up, and connects.
     pub(super) fn check(&self, url: &Url, proxy: Option<&Url>) -> Result<(), Blocked> {
         let (host, port) = (host_of(url), url.port_or_known_default());
         if let Ok(address) = host.parse() {
-            return self.judge("", port, address).map_err(|kind| Blocked(kind.map_or(Why::Denied, Why::Is)));
+            return self.judge("", port, address).map_err(|kind| Blocked(kind.map_or(Reason::Denied, Reason::Is)));
         }
-        let name = plain(host);
-        let has = |rules: &[Rule]| rules.iter().any(|rule| rule.holds(name, None, port));
-        if has(&self.deny) {
-            return Err(Blocked(Why::Denied));
+        let name = without_final_dot(host);
+        let is_in = |rules: &[Rule]| rules.iter().any(|rule| rule.matches(name, None, port));
+        if is_in(&self.deny) {
+            return Err(Blocked(Reason::Denied));
         }
-        let Some(proxy) = proxy.filter(|_| self.is_public && !has(&self.allow)) else { return Ok(()) };
+        let Some(proxy) = proxy.filter(|_| self.public_only && !is_in(&self.allow)) else { return Ok(()) };
         // RFC 6761 §6.3.
         if name == "localhost" || name.ends_with(".localhost") {
-            return Err(Blocked(Why::IsAt(Kind::Loopback)));
+            return Err(Blocked(Reason::IsAt(Kind::Loopback)));
         }
-        if name == plain(host_of(proxy)) { Err(Blocked(Why::Proxy)) } else { Ok(()) }
+        if name == without_final_dot(host_of(proxy)) { Err(Blocked(Reason::Proxy)) } else { Ok(()) }
     }
 
-    /// Those of the addresses of a name that may be connected to, of which there is one at least.
-    pub(super) fn passing(
+    /// Returns the addresses of a name that may be connected to, or fails if there is none.
+    pub(super) fn permitted(
         &self,
         name: &str,
         port: Option<u16>,
         mut addresses: Vec<IpAddr>,
     ) -> Result<Vec<IpAddr>, Blocked> {
-        let mut why = None;
+        let mut reason = None;
         addresses.retain(|address| {
-            let judged = self.judge(plain(name), port, *address);
-            judged.map_err(|kind| why = Some(kind.map_or(Why::Denied, Why::IsAt))).is_ok()
+            let judged = self.judge(without_final_dot(name), port, *address);
+            judged.map_err(|kind| reason = Some(kind.map_or(Reason::Denied, Reason::IsAt))).is_ok()
         });
-        match why {
-            Some(why) if addresses.is_empty() => Err(Blocked(why)),
+        match reason {
+            Some(reason) if addresses.is_empty() => Err(Blocked(reason)),
             _ => Ok(addresses),
         }
     }
 
-    /// Judges an address, that of a name if there is one; fails with what it is, or with nothing if it is denied.
+    /// Checks an address, of a name if there is one. Fails with the kind of address, or with `None` if it is denied.
     fn judge(&self, name: &str, port: Option<u16>, address: IpAddr) -> Result<(), Option<Kind>> {
         let address = address.to_canonical();
-        let within = embedded(address);
-        let addresses = std::iter::once(address).chain(within.into_iter().map(IpAddr::V4));
-        if addresses.clone().any(|address| self.deny.iter().any(|rule| rule.holds(name, Some(address), port))) {
+        let embedded = embedded(address).into_iter().map(IpAddr::V4);
+        let addresses = std::iter::once(address).chain(embedded);
+        if addresses.clone().any(|address| self.deny.iter().any(|rule| rule.matches(name, Some(address), port))) {
             return Err(None);
         }
-        if self.allow.iter().any(|rule| rule.holds(name, Some(address), port)) {
+        if self.allow.iter().any(|rule| rule.matches(name, Some(address), port)) {
             return Ok(());
         }
-        // An address that stands in another one is where that leads to. Some may stand in several places.
+        // An embedded address is where packets to the outer one go. Some may be embedded at several places.
         let mut kinds = addresses.filter_map(kind_of);
-        let kind = match self.is_public {
-            true => kinds.next(),
-            false => kinds.find(|kind| matches!(kind, Kind::LinkLocal | Kind::Metadata)),
+        let kind = if self.public_only {
+            kinds.next()
+        } else {
+            kinds.find(|kind| matches!(kind, Kind::LinkLocal | Kind::Metadata))
         };
-        match kind {
-            Some(kind) => Err(Some(kind)),
-            None => Ok(()),
-        }
+        kind.map_or(Ok(()), |kind| Err(Some(kind)))
     }
 }
 
 impl Rule {
-    /// A host, `*.` and a domain, an address or a range of them, each with a port behind a colon if need be.
+    /// Parses a host, `*.` and a domain, an address or a range of addresses, each with an optional port behind a colon.
     pub fn parse(text: &str) -> Option<Self> {
         let (host, port) = split_port(text)?;
         if let Some(range) = Range::parse(host) {
             return Some(Self { hosts: Hosts::Addresses(range.to_canonical()), port });
         }
-        let (is_below, name) = host.strip_prefix("*.").map_or((false, host), |name| (true, name));
+        let (has_wildcard, name) = host.strip_prefix("*.").map_or((false, host), |name| (true, name));
         let is_plain =
             |letter: char| !letter.is_whitespace() && !letter.is_control() && !"/\\:@?#%*[]".contains(letter);
         if name.is_empty() || !name.chars().all(is_plain) {
             return None;
         }
-        // As URLs write it: in small letters, and as ASCII.
+        // As URLs write it: in lower case, and as ASCII.
         let url = Url::parse(&format!("http://{name}/")).ok()?;
-        let name = plain(host_of(&url));
+        let name = without_final_dot(host_of(&url));
         let hosts = match name.parse() {
-            Ok(address) if !is_below => Hosts::Addresses(Range::parse(&IpAddr::to_string(&address))?),
+            Ok(address) if !has_wildcard => Hosts::Addresses(Range::parse(&IpAddr::to_string(&address))?),
             Ok(_) => return None,
             Err(_) if name.is_empty() => return None,
-            Err(_) if is_below => Hosts::Below(name.to_owned()),
+            Err(_) if has_wildcard => Hosts::Subdomains(name.to_owned()),
             Err(_) => Hosts::Name(name.to_owned()),
         };
         Some(Self { hosts, port })
     }
 
-    fn holds(&self, name: &str, address: Option<IpAddr>, port: Option<u16>) -> bool {
+    fn matches(&self, name: &str, address: Option<IpAddr>, port: Option<u16>) -> bool {
         let is_host = match &self.hosts {
             Hosts::Name(host) => name == host,
-            Hosts::Below(domain) => name.strip_suffix(domain.as_str()).is_some_and(|below| below.ends_with('.')),
-            Hosts::Addresses(range) => address.is_some_and(|address| range.holds(address)),
+            Hosts::Subdomains(domain) => name.strip_suffix(domain.as_str()).is_some_and(|below| below.ends_with('.')),
+            Hosts::Addresses(range) => address.is_some_and(|address| range.contains(address)),
         };
         is_host && (self.port.is_none() || self.port == port)
     }
@@ -200,10 +198,10 @@ impl Rule {
 impl Display for Blocked {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Why::Denied => formatter.write_str("network.deny has it"),
-            Why::Is(kind) => write!(formatter, "it is {kind}"),
-            Why::IsAt(kind) => write!(formatter, "it is at {kind}"),
-            Why::Proxy => formatter.write_str("it is the proxy itself"),
+            Reason::Denied => formatter.write_str("network.deny has it"),
+            Reason::Is(kind) => write!(formatter, "it is {kind}"),
+            Reason::IsAt(kind) => write!(formatter, "it is at {kind}"),
+            Reason::Proxy => formatter.write_str("it is the proxy itself"),
         }
     }
 }
@@ -226,13 +224,13 @@ impl Display for Kind {
     }
 }
 
-/// The host of a URL, without brackets.
+/// Returns the host of a URL, without brackets.
 fn host_of(url: &Url) -> &str {
     url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
 }
 
-/// A name without the dot that says that it is whole.
-fn plain(name: &str) -> &str {
+/// Returns a name without the final dot of a fully qualified one.
+fn without_final_dot(name: &str) -> &str {
     name.trim_end_matches('.')
 }
 
@@ -244,7 +242,8 @@ const fn v6(a: u16, b: u16, c: u16, last: u16, bits: u32) -> Range {
     Range::new(IpAddr::V6(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, last)), bits)
 }
 
-/// What is not public, the first that fits: IANA's registries of special-purpose addresses, and where clouds have their own services.
+/// Ranges that are not public, of which the first match counts: IANA's registries of special-purpose addresses, and the addresses of
+/// clouds' own services.
 const NOT_PUBLIC: [(Range, Kind); 31] = [
     (v4(168, 63, 129, 16, 32), Kind::Metadata),        // Azure
     (v4(100, 100, 100, 200, 32), Kind::Metadata),      // Alibaba Cloud
@@ -262,7 +261,7 @@ const NOT_PUBLIC: [(Range, Kind); 31] = [
     (v4(192, 168, 0, 0, 16), Kind::Private),
     (v6(0xfc00, 0, 0, 0, 7), Kind::Private),
     (v6(0xfec0, 0, 0, 0, 10), Kind::Private),
-    (v6(0x64, 0xff9b, 1, 0, 48), Kind::Private), // NAT64 of a network's own
+    (v6(0x64, 0xff9b, 1, 0, 48), Kind::Private), // local NAT64
     (v4(100, 64, 0, 0, 10), Kind::Shared),
     (v4(224, 0, 0, 0, 4), Kind::Multicast),
     (v6(0xff00, 0, 0, 0, 8), Kind::Multicast),
@@ -279,35 +278,35 @@ const NOT_PUBLIC: [(Range, Kind); 31] = [
     (v6(0x2001, 0, 0, 0, 23), Kind::Reserved),
 ];
 
-/// NAT64, Teredo and 6to4: they are as public as what stands in them.
-const PASSAGES: [Range; 3] = [v6(0x64, 0xff9b, 0, 0, 96), v6(0x2001, 0, 0, 0, 32), v6(0x2002, 0, 0, 0, 16)];
+/// NAT64, Teredo and 6to4: they are as public as the addresses embedded in them.
+const TRANSLATED: [Range; 3] = [v6(0x64, 0xff9b, 0, 0, 96), v6(0x2001, 0, 0, 0, 32), v6(0x2002, 0, 0, 0, 16)];
 
-/// All IPv6 addresses that are given out to be reached from everywhere.
-const GIVEN_OUT: Range = v6(0x2000, 0, 0, 0, 3);
+/// IPv6 global unicast addresses.
+const GLOBAL_UNICAST: Range = v6(0x2000, 0, 0, 0, 3);
 
-/// Why an address is not public by itself, whatever address stands in it.
+/// Returns the kind of an address that is not public itself, whatever address is embedded in it.
 fn kind_of(address: IpAddr) -> Option<Kind> {
-    if PASSAGES.iter().any(|range| range.holds(address)) {
+    if TRANSLATED.iter().any(|range| range.contains(address)) {
         return None;
     }
-    let special = NOT_PUBLIC.iter().find(|(range, _)| range.holds(address)).map(|(_, kind)| *kind);
-    special.or((address.is_ipv6() && !GIVEN_OUT.holds(address)).then_some(Kind::Reserved))
+    let special = NOT_PUBLIC.iter().find(|(range, _)| range.contains(address)).map(|(_, kind)| *kind);
+    special.or((address.is_ipv6() && !GLOBAL_UNICAST.contains(address)).then_some(Kind::Reserved))
 }
 
-/// The IPv4 addresses that an IPv6 address leads to, or may lead to, but for mapped ones.
+/// Returns the IPv4 addresses that an IPv6 address leads to, or may lead to. Mapped ones are converted before.
 fn embedded(address: IpAddr) -> Vec<Ipv4Addr> {
     let IpAddr::V6(address) = address else { return Vec::new() };
     let bytes = address.octets();
-    let at = |places: [usize; 4]| Ipv4Addr::from(places.map(|place| bytes[place]));
+    let at = |indices: [usize; 4]| Ipv4Addr::from(indices.map(|index| bytes[index]));
     let last = at([12, 13, 14, 15]);
     match address.segments() {
         // The unspecified address and loopback.
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => Vec::new(),
         // IPv4-compatible (RFC 4291 §2.5.5.1), IPv4-translated (RFC 2765 §2.1), NAT64 (RFC 6052 §2.1).
         [0, 0, 0, 0, 0, 0, ..] | [0, 0, 0, 0, 0xffff, 0, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => vec![last],
-        // NAT64 of a network's own (RFC 8215), which has it where it likes (RFC 6052 §2.2).
+        // Local NAT64 (RFC 8215), whose prefix length is its own choice (RFC 6052 §2.2).
         [0x64, 0xff9b, 1, ..] => vec![at([6, 7, 9, 10]), at([7, 9, 10, 11]), at([9, 10, 11, 12]), last],
-        // Teredo: its server, and its client with all bits turned (RFC 4380 §4).
+        // Teredo: its server, and its client with all bits inverted (RFC 4380 §4).
         [0x2001, 0, ..] => vec![at([4, 5, 6, 7]), Ipv4Addr::from_bits(!last.to_bits())],
         // 6to4 (RFC 3056 §2).
         [0x2002, ..] => vec![at([2, 3, 4, 5])],
@@ -329,16 +328,16 @@ mod tests {
         Network::new(true, rules(allow), rules(deny), false)
     }
 
-    /// Judges a URL by itself, and then by its addresses.
+    /// Checks a URL by its text, and then by its addresses.
     fn judged(network: &Network, url: &str, addresses: &[&str]) -> Result<Vec<String>, String> {
         let url = Url::parse(url).unwrap();
         network.check(&url, None).map_err(|why| why.to_string())?;
         let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
-        let passing = network.passing(host_of(&url), url.port_or_known_default(), addresses);
-        passing.map(|passing| passing.iter().map(ToString::to_string).collect()).map_err(|why| why.to_string())
+        let permitted = network.permitted(host_of(&url), url.port_or_known_default(), addresses);
+        permitted.map(|permitted| permitted.iter().map(ToString::to_string).collect()).map_err(|why| why.to_string())
     }
 
-    /// Addresses, as a URL or a look-up may name them, and why they are not public.
+    /// Addresses, as a URL or a look-up may contain them, and their kind if they are not public.
     const ADDRESSES: [(&str, Option<Kind>); 89] = [
         ("1.1.1.1", None),
         ("9.255.255.255", None),
@@ -436,23 +435,27 @@ mod tests {
     ];
 
     #[test]
-    fn public_means_public_addresses_and_any_all_but_those_of_links_and_clouds() {
+    fn public_allows_only_public_addresses() {
         let (any, public) = (Network::default(), public(&[], &[]));
         for (text, kind) in ADDRESSES {
             let address: IpAddr = text.parse().unwrap();
             let url = if address.is_ipv4() { format!("http://{text}/") } else { format!("http://[{text}]/") };
             let literal = |network: &Network| network.check(&Url::parse(&url).unwrap(), None);
-            let named = |network: &Network| network.passing("name.test", Some(80), vec![address]);
-            assert_eq!(literal(&public).err(), kind.map(|kind| Blocked(Why::Is(kind))), "{text}");
-            assert_eq!(named(&public), kind.map_or(Ok(vec![address]), |kind| Err(Blocked(Why::IsAt(kind)))), "{text}");
+            let named = |network: &Network| network.permitted("name.test", Some(80), vec![address]);
+            assert_eq!(literal(&public).err(), kind.map(|kind| Blocked(Reason::Is(kind))), "{text}");
+            assert_eq!(
+                named(&public),
+                kind.map_or(Ok(vec![address]), |kind| Err(Blocked(Reason::IsAt(kind)))),
+                "{text}"
+            );
             let kind = kind.filter(|kind| matches!(kind, Kind::LinkLocal | Kind::Metadata));
-            assert_eq!(literal(&any).err(), kind.map(|kind| Blocked(Why::Is(kind))), "{text}");
-            assert_eq!(named(&any).err(), kind.map(|kind| Blocked(Why::IsAt(kind))), "{text}");
+            assert_eq!(literal(&any).err(), kind.map(|kind| Blocked(Reason::Is(kind))), "{text}");
+            assert_eq!(named(&any).err(), kind.map(|kind| Blocked(Reason::IsAt(kind))), "{text}");
         }
     }
 
     #[test]
-    fn an_address_of_a_link_or_a_cloud_is_known_wherever_it_stands() {
+    fn embedded_metadata_addresses_are_refused() {
         let hidden = [
             "::169.254.169.254",
             "::ffff:0:169.254.169.254",
@@ -471,7 +474,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_known_however_a_url_writes_it() {
+    fn recognizes_every_spelling_of_an_address() {
         let public = public(&[], &[]);
         for host in ["2130706433", "0x7f.1", "017700000001", "127.1", "127.0.0.1.", "%31%32%37.0.0.1", "１２７.0.0.1"]
         {
@@ -483,16 +486,16 @@ mod tests {
     }
 
     #[test]
-    fn of_the_addresses_of_a_name_those_that_are_refused_are_left_out() {
-        let passing = judged(&public(&[], &[]), "http://a.test/", &["10.0.0.1", "1.1.1.1", "::1", "2606:4700::1111"]);
-        assert_eq!(passing, Ok(vec!["1.1.1.1".to_owned(), "2606:4700::1111".to_owned()]));
+    fn omits_refused_addresses_of_a_name() {
+        let permitted = judged(&public(&[], &[]), "http://a.test/", &["10.0.0.1", "1.1.1.1", "::1", "2606:4700::1111"]);
+        assert_eq!(permitted, Ok(vec!["1.1.1.1".to_owned(), "2606:4700::1111".to_owned()]));
         let denied = judged(&public(&[], &["1.0.0.0/8"]), "http://a.test/", &["1.1.1.1"]);
         assert_eq!(denied, Err("network.deny has it".to_owned()));
     }
 
     #[test]
-    fn what_is_denied_is_refused_then_what_is_allowed_passes() {
-        // Rules, a URL, its address, and why it is refused.
+    fn deny_comes_before_allow() {
+        // `allow`, `deny`, a URL, its address, and the reason if it is refused.
         const AT_PRIVATE: Option<&str> = Some("it is at a private address");
         const DENIED: Option<&str> = Some("network.deny has it");
         let cases: [(Texts, Texts, &str, &str, Option<&str>); 27] = [
@@ -531,7 +534,7 @@ mod tests {
     }
 
     #[test]
-    fn a_denied_address_is_denied_as_a_url_too_and_an_allowed_one_passes() {
+    fn rules_apply_to_addresses_in_urls() {
         let network = public(&["10.0.0.1:90"], &["1.1.1.1"]);
         assert_eq!(judged(&network, "http://1.1.1.1/", &[]), Err("network.deny has it".to_owned()));
         assert_eq!(judged(&network, "http://10.0.0.1:90/", &[]), Ok(Vec::new()));
@@ -539,7 +542,7 @@ mod tests {
     }
 
     #[test]
-    fn behind_a_proxy_a_url_is_judged_by_what_it_says() {
+    fn a_proxied_url_is_checked_by_its_text() {
         let proxy = Url::parse("http://proxy.test:3128").unwrap();
         let cases: [(Texts, Texts, &str, Option<&str>); 9] = [
             (&[], &[], "http://a.test/", None),
@@ -563,7 +566,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_rule_is_none() {
+    fn invalid_rules_are_rejected() {
         let wrong = [
             "",
             "*",

@@ -1,7 +1,7 @@
 //! Requests over HTTP, and the connections that are kept open for the next one.
 //!
-//! A connection that waits costs a descriptor. reqwest bounds how many wait for one host, but not for how many hosts they do. So each
-//! origin has a client of its own, and those that were used last are kept.
+//! An idle connection costs a descriptor. reqwest limits the idle connections per host, but not the number of hosts. So each origin has a
+//! client of its own, and the most recently used ones are kept.
 
 use std::error::Error;
 use std::io;
@@ -17,24 +17,24 @@ use super::resolve::NameResolver;
 use super::{Blocked, Network, tls};
 use crate::redact::redact;
 
-/// For how many origins connections are kept.
+/// The number of origins whose clients are kept.
 const MAX_ORIGINS: usize = 16;
 
-/// How many wait for one origin, and for how long.
+/// The number of idle connections per origin, and how long each is kept.
 const MAX_IDLE: usize = 4;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long it takes until connections that are not wanted any more are closed.
-const CLOSING: Duration = Duration::from_millis(100);
+/// The time that dropped connections take to close.
+const CLOSE_DELAY: Duration = Duration::from_millis(100);
 
-/// How many headers an answer may have. Some have more than hyper's hundred, and curl and browsers take them.
+/// The number of headers that an answer may have. Some have more than hyper's hundred, and curl and browsers accept them.
 const MAX_HEADERS: usize = 1_000;
 
-/// What EMFILE and ENFILE are on every Unix: the process or the system has no descriptor left.
+/// EMFILE and ENFILE, the same on every Unix: the process or the system has no descriptor left.
 const NO_DESCRIPTORS: [i32; 2] = [24, 23];
 
-/// What the system says of a connection that another attempt may get.
-const PASSING: [io::ErrorKind; 9] = [
+/// Errors of a connection after which another attempt may succeed.
+const TRANSIENT: [io::ErrorKind; 9] = [
     io::ErrorKind::AddrNotAvailable,
     io::ErrorKind::BrokenPipe,
     io::ErrorKind::ConnectionAborted,
@@ -47,24 +47,24 @@ const PASSING: [io::ErrorKind; 9] = [
 ];
 
 /// A client that is kept.
-struct Kept {
+struct KeptClient {
     origin: String,
-    /// Its connections were made under these rules, and are for nobody who has others.
+    /// The rules under which its connections were made: it serves no session with other rules.
     network: Arc<Network>,
     client: Client,
 }
 
-/// The one used last comes last. Dropping one closes what waits in it, and nothing that is in use.
-static KEPT: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
+/// The most recently used is the last. Dropping one closes its idle connections, and none in use.
+static KEPT: Mutex<Vec<KeptClient>> = Mutex::new(Vec::new());
 
-/// Why there is no client.
+/// The reason why there is no client.
 pub enum NoClient {
     /// Its server may not be reached.
     Blocked(Blocked),
     Failed(reqwest::Error),
 }
 
-/// A client that resolves, trusts and takes proxies as all here do, follows no redirect and tells nobody where it comes from.
+/// Returns a builder of clients with this crate's resolver, roots and proxies, without redirects and referrers.
 pub async fn builder(protocols: &[&[u8]]) -> ClientBuilder {
     built_with(protocols, Proxies::here(), NameResolver::default()).await
 }
@@ -81,8 +81,8 @@ async fn built_with(protocols: &[&[u8]], proxies: Proxies, resolver: NameResolve
         .pool_idle_timeout(IDLE_TIMEOUT)
 }
 
-/// Takes answers that browsers, curl and ffmpeg take: with many headers, a space before a colon, lines that are no headers, and those that do
-/// not begin as HTTP does, which are handed on as HTTP/0.9.
+/// Accepts answers that browsers, curl and ffmpeg accept: with many headers, a space before a colon, lines that are not headers, and those
+/// that do not begin as HTTP does, which are passed on as HTTP/0.9.
 fn lenient(builder: ClientBuilder) -> ClientBuilder {
     builder
         .http1_max_headers(MAX_HEADERS)
@@ -91,8 +91,7 @@ fn lenient(builder: ClientBuilder) -> ClientBuilder {
         .http09_responses()
 }
 
-/// The client for the origin of a URL, if `network` lets it be reached. For its addresses that is found out as it connects: see
-/// [`blocked`].
+/// Returns the client for the origin of a URL, if `network` allows it. Addresses are checked as it connects: see [`blocked`].
 pub async fn client(url: &Url, network: &Arc<Network>) -> Result<Client, NoClient> {
     let origin = url.origin().ascii_serialization();
     if let Some(client) = use_kept(&origin, network, None) {
@@ -104,48 +103,48 @@ pub async fn client(url: &Url, network: &Arc<Network>) -> Result<Client, NoClien
     let resolver = NameResolver::guarding(network.clone(), url, proxy);
     let builder = lenient(built_with(&[b"h2", b"http/1.1"], proxies, resolver).await);
     let client = builder.build().map_err(NoClient::Failed)?;
-    // Another one may have been made meanwhile.
+    // Another thread may have made one meanwhile.
     Ok(use_kept(&origin, network, Some(client.clone())).unwrap_or(client))
 }
 
-/// The client that is kept for an origin, or else this one, which is kept from now on.
-fn use_kept(origin: &str, network: &Arc<Network>, or: Option<Client>) -> Option<Client> {
+/// Returns the client that is kept for an origin, or else `new`, which is kept from now on.
+fn use_kept(origin: &str, network: &Arc<Network>, new: Option<Client>) -> Option<Client> {
     let mut all = KEPT.lock();
-    let place = all.iter().position(|kept| kept.origin == origin && kept.network == *network);
-    let client = place.map(|place| all.remove(place).client).or(or)?;
-    all.push(Kept { origin: origin.to_owned(), network: network.clone(), client: client.clone() });
+    let index = all.iter().position(|kept| kept.origin == origin && kept.network == *network);
+    let client = index.map(|index| all.remove(index).client).or(new)?;
+    all.push(KeptClient { origin: origin.to_owned(), network: network.clone(), client: client.clone() });
     let surplus = all.len().saturating_sub(MAX_ORIGINS);
     all.drain(..surplus);
     Some(client)
 }
 
-/// Keeps no connection to the origin of a URL: what is the matter with one may be the matter with all.
+/// Drops the idle connections to the origin of a URL: the fault of one may be that of all.
 pub fn forget(url: &Url) {
     let origin = url.origin().ascii_serialization();
     KEPT.lock().retain(|kept| kept.origin != origin);
 }
 
-/// Sends a request without a body. Where no descriptor is left, what waits is closed, and it is sent once more.
+/// Sends a request without a body. If no descriptor is left, closes idle connections and sends it once more.
 pub async fn send(request: RequestBuilder) -> reqwest::Result<Response> {
     let again = request.try_clone();
     match (request.send().await, again) {
         (Err(error), Some(again)) if causes(&error).any(lacks_descriptors) => {
             KEPT.lock().clear();
-            sleep(CLOSING).await;
+            sleep(CLOSE_DELAY).await;
             again.send().await
         }
         (answer, _) => answer,
     }
 }
 
-/// The host and port of a URL, which are no secret.
+/// Returns the host and port of a URL, which are not secret.
 pub fn host(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 /// Returns the host of a URL, and the proxy before it if there is one, for messages.
-pub fn way(url: &Url) -> String {
+pub fn route(url: &Url) -> String {
     let server = host(url);
     match Proxies::here().for_url(url) {
         Some(proxy) => format!("{server} by the proxy {}", host(proxy)),
@@ -153,27 +152,27 @@ pub fn way(url: &Url) -> String {
     }
 }
 
-/// The innermost cause: "connection refused" rather than "error sending request". It names no URL, which may hold keys.
+/// Returns the innermost cause: "connection refused" rather than "error sending request". It contains no URL, which may hold keys.
 pub fn reason(error: &reqwest::Error) -> String {
     redact(&causes(error).last().map_or_else(|| "no reason is known".to_owned(), ToString::to_string))
 }
 
-/// Whether a request failed because no address of its server may be connected to, and why.
+/// Returns the reason if a request failed because no address of its server may be connected to.
 pub fn blocked(error: &reqwest::Error) -> Option<Blocked> {
     causes(error).find_map(|cause| cause.downcast_ref().copied())
 }
 
-/// Whether a request failed in a way that may be over soon: nobody could be connected to, or the connection ended before an answer.
-pub fn is_passing(error: &reqwest::Error) -> bool {
+/// Returns true if another attempt may succeed: the connection failed, or ended before an answer.
+pub fn is_transient(error: &reqwest::Error) -> bool {
     causes(error).any(|cause| {
         if let Some(error) = cause.downcast_ref::<hyper::Error>() {
             return error.is_incomplete_message() || error.is_canceled() || error.is_closed();
         }
-        cause.downcast_ref::<io::Error>().is_some_and(|error| PASSING.contains(&error.kind()))
+        cause.downcast_ref::<io::Error>().is_some_and(|error| TRANSIENT.contains(&error.kind()))
     })
 }
 
-/// Whether it failed for want of a descriptor.
+/// Returns true if an operation failed because no descriptor was left.
 pub fn is_out_of_descriptors(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|code| NO_DESCRIPTORS.contains(&code))
 }
@@ -182,7 +181,7 @@ fn lacks_descriptors(error: &(dyn Error + 'static)) -> bool {
     error.downcast_ref().is_some_and(is_out_of_descriptors)
 }
 
-/// What an error was caused by, from the outermost on. The first one names the URL.
+/// Returns the causes of an error, the outermost first, without the error itself, which contains the URL.
 fn causes<'a>(error: &'a reqwest::Error) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(error.source(), |cause| (*cause).source())
 }

@@ -18,7 +18,7 @@ pub use resolve::resolve;
 
 use crate::runtime::{DISKS, Disk};
 
-/// What `read` makes of a file of the system, on the threads of its disk.
+/// Runs `read`, which reads a file of the system, on the threads of its disk.
 async fn on_disk<T: Send + 'static>(path: &Path, read: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
     let (sender, answer) = oneshot::channel();
     let lane = DISKS.lane(Disk::of(path), ());
@@ -26,7 +26,7 @@ async fn on_disk<T: Send + 'static>(path: &Path, read: impl FnOnce() -> T + Send
     answer.await.map_err(|_| io::Error::other("the file could not be read"))
 }
 
-/// A UDP socket that is connected to the first of these addresses to which there is a way. That sends nothing: it asks the routing
+/// Returns a UDP socket connected to the first of these addresses that has a route. Sends nothing: this only consults the routing
 /// table.
 pub fn connected(addresses: &[SocketAddr]) -> io::Result<UdpSocket> {
     let connect = |address: &SocketAddr| {

@@ -1,4 +1,4 @@
-//! Which proxy a request goes through: what `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` say, in capitals or not.
+//! The proxy for a request, from `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, in upper or lower case.
 
 use std::net::IpAddr;
 
@@ -6,18 +6,18 @@ use reqwest::Url;
 
 use super::servers::{Range, split_port};
 
-/// The protocols of proxies that can be used.
+/// The supported protocols of proxies.
 const SCHEMES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
 
-/// The proxies of this process, and who is reached without them.
+/// The proxies of this process, and the servers that are reached without one.
 #[derive(Debug, Default)]
 pub struct Proxies {
     http: Option<Url>,
     https: Option<Url>,
-    none: Vec<Exception>,
+    exceptions: Vec<Exception>,
 }
 
-/// Servers that are reached without a proxy: a host, a domain with all below it, or a range of addresses; at one port alone if given.
+/// Servers that are reached without a proxy: a domain with its subdomains, or a range of addresses; at one port only if given.
 #[derive(Debug, PartialEq, Eq)]
 struct Exception {
     host: Hosts,
@@ -27,13 +27,13 @@ struct Exception {
 #[derive(Debug, PartialEq, Eq)]
 enum Hosts {
     All,
-    /// This one, and those whose names end in a dot and this.
+    /// This domain and its subdomains.
     Domain(String),
     Network(Range),
 }
 
 impl Proxies {
-    /// As the environment says now.
+    /// Reads the environment as it is now.
     pub fn here() -> Self {
         Self::of(|name| std::env::var(name).ok())
     }
@@ -41,26 +41,26 @@ impl Proxies {
     fn of(variable: impl Fn(&str) -> Option<String>) -> Self {
         let variable = |name: &str| variable(name).or_else(|| variable(&name.to_lowercase()));
         let proxy = |name: &str| proxy(name, &variable(name)?);
-        // A web server tells a CGI program the header `Proxy` of a request in this name, which is anybody's.
+        // A web server passes the header `Proxy` of a request, which anybody can set, to a CGI program in this variable.
         let http = if variable("REQUEST_METHOD").is_none() { proxy("HTTP_PROXY") } else { None };
         let (https, all) = (proxy("HTTPS_PROXY"), proxy("ALL_PROXY"));
-        let none = variable("NO_PROXY").unwrap_or_default();
-        let none = none.split([',', ' ']).filter_map(Exception::parse).collect();
-        Self { http: http.or_else(|| all.clone()), https: https.or(all), none }
+        let no_proxy = variable("NO_PROXY").unwrap_or_default();
+        let exceptions = no_proxy.split([',', ' ']).filter_map(Exception::parse).collect();
+        Self { http: http.or_else(|| all.clone()), https: https.or(all), exceptions }
     }
 
-    /// The proxy for an http(s) URL, if it is not reached without one.
+    /// Returns the proxy for an http(s) URL, unless it is an exception.
     pub fn for_url(&self, url: &Url) -> Option<&Url> {
         let proxy = match url.scheme() {
             "http" => self.http.as_ref(),
             "https" => self.https.as_ref(),
             _ => None,
         };
-        proxy.filter(|_| !self.none.iter().any(|exception| exception.holds(url)))
+        proxy.filter(|_| !self.exceptions.iter().any(|exception| exception.matches(url)))
     }
 }
 
-/// The proxy that a variable names. What is none is left out, and said.
+/// Parses the value of a variable. Ignores an invalid one, with a warning.
 fn proxy(name: &str, value: &str) -> Option<Url> {
     let value = value.trim();
     if value.is_empty() {
@@ -91,7 +91,7 @@ impl Exception {
         Some(Self { host, port })
     }
 
-    fn holds(&self, url: &Url) -> bool {
+    fn matches(&self, url: &Url) -> bool {
         let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         let is_host = match &self.host {
             Hosts::All => true,
@@ -99,7 +99,7 @@ impl Exception {
                 let below = host.trim_end_matches('.').strip_suffix(domain.as_str());
                 below.is_some_and(|below| below.is_empty() || below.ends_with('.')) && host.parse::<IpAddr>().is_err()
             }
-            Hosts::Network(range) => host.parse().is_ok_and(|address| range.holds(address)),
+            Hosts::Network(range) => host.parse().is_ok_and(|address| range.contains(address)),
         };
         is_host && self.port.is_none_or(|port| url.port_or_known_default() == Some(port))
     }
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn each_scheme_has_its_proxy_and_all_proxy_is_for_those_without() {
+    fn all_proxy_is_the_fallback() {
         let both = proxies(&[("HTTP_PROXY", "http://one:1"), ("https_proxy", "two:2"), ("ALL_PROXY", "http://all:3")]);
         assert_eq!(through(&both, "http://host/"), Some("http://one:1/".to_owned()));
         assert_eq!(through(&both, "https://host/"), Some("http://two:2/".to_owned()));
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn capitals_come_first_and_what_is_no_proxy_is_none() {
+    fn upper_case_wins_and_invalid_is_ignored() {
         let named_twice = [("HTTPS_PROXY", "http://one:1"), ("https_proxy", "http://two:2")];
         assert_eq!(through(&proxies(&named_twice), "https://host/"), Some("http://one:1/".to_owned()));
         for value in ["", " ", "ftp://host", "http://", "://", "host:no-port"] {
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn exceptions_are_hosts_domains_addresses_and_ports() {
+    fn no_proxy_matches_domains_addresses_and_ports() {
         let direct = |none: &str, url: &str| {
             through(&proxies(&[("ALL_PROXY", "http://proxy"), ("NO_PROXY", none)]), url).is_none()
         };

@@ -1,10 +1,10 @@
-//! Names of hosts into addresses: the one place that knows hickory-resolver.
+//! Name look-ups (DNS): the one place that knows hickory-resolver.
 //!
-//! The operating system offers look-ups only as calls that wait, each on a thread, for as long as a name server is silent. These are
-//! tasks: they cost a socket while they last, end with whoever asked, and what was answered is kept for as long as it may be.
+//! The operating system offers look-ups only as calls that block a thread each, for as long as a name server is silent. These are
+//! tasks: they cost a socket while they last, are cancelled with their caller, and answers are cached for as long as their TTL allows.
 //!
-//! What the system says about names is honoured: `/etc/hosts`, and of `resolv.conf` the name servers, the search list and `ndots`,
-//! `timeout` and `attempts`. Both are read anew when they change.
+//! The system's settings are honoured: `/etc/hosts`, and of `resolv.conf` the name servers, the search list and `ndots`, `timeout` and
+//! `attempts`. Both are read again when they change.
 
 use std::collections::HashMap;
 use std::io;
@@ -31,26 +31,28 @@ use super::{Blocked, Network, on_disk};
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 const HOSTS: &str = "/etc/hosts";
 
-/// How long what the system says is taken for true without a look.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The interval at which the system's files are checked for changes.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long an answer is kept: as long as it says, within these. A name that is asked for twice in a row (a room's is) costs one
-/// look-up, and one that has moved is found again.
-const KEEP: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
+/// The limits of an answer's TTL in the cache. A name that is asked for twice in a row (a room's is) costs one look-up, and one that has
+/// moved is found again.
+const MIN_TTL: Duration = Duration::from_secs(5);
+const MAX_TTL: Duration = Duration::from_secs(300);
 
-/// How many names are kept.
+/// The number of names in the cache.
 const MAX_NAMES: usize = 1_000;
 
-/// How many addresses of a name are kept.
+/// The number of addresses kept of a name.
 const MAX_ADDRESSES: usize = 16;
 
-/// How many look-ups of one zone are under way at a time, promptly and late: one whose name servers are silent holds up itself.
-const EACH_ZONE: (usize, usize) = (4, 16);
+/// The number of concurrent look-ups of one zone, prompt and late ones: a zone whose name servers are silent delays only itself.
+const MAX_PROMPT_PER_ZONE: usize = 4;
+const MAX_LATE_PER_ZONE: usize = 16;
 
-/// A name server that works answers within this.
+/// The time within which a working name server answers.
 const PROMPT: Duration = Duration::from_secs(1);
 
-/// The addresses of a host, of which there is one at least.
+/// Looks up the addresses of a host. Returns at least one.
 pub async fn resolve(host: &str) -> io::Result<Vec<IpAddr>> {
     if let Ok(address) = host.trim_matches(['[', ']']).parse() {
         return Ok(vec![address]);
@@ -58,22 +60,22 @@ pub async fn resolve(host: &str) -> io::Result<Vec<IpAddr>> {
     names().await?.look_up(host).await
 }
 
-/// [`resolve`] for reqwest.
+/// Implements [`resolve`] for reqwest.
 #[derive(Default)]
 pub struct NameResolver {
     guard: Option<Arc<Guard>>,
 }
 
-/// Which addresses the server of a client may have.
+/// The check of the addresses of a client's server.
 struct Guard {
     network: Arc<Network>,
     port: Option<u16>,
-    /// The proxy's own address is the user's affair.
+    /// The host of the proxy, whose addresses are not checked: the user chose it.
     proxy: Option<String>,
 }
 
 impl NameResolver {
-    /// For the server of a URL, behind a proxy if there is one.
+    /// Creates one that checks the server of a URL, behind a proxy if there is one.
     pub fn guarding(network: Arc<Network>, url: &Url, proxy: Option<&Url>) -> Self {
         let proxy = proxy.and_then(|proxy| Some(proxy.host_str()?.to_owned()));
         Self { guard: Some(Arc::new(Guard { network, port: url.port_or_known_default(), proxy })) }
@@ -81,10 +83,10 @@ impl NameResolver {
 }
 
 impl Guard {
-    fn passing(&self, name: &str, addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, Blocked> {
+    fn permitted(&self, name: &str, addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, Blocked> {
         match &self.proxy {
             Some(proxy) if proxy.eq_ignore_ascii_case(name) => Ok(addresses),
-            _ => self.network.passing(name, self.port, addresses),
+            _ => self.network.permitted(name, self.port, addresses),
         }
     }
 }
@@ -95,20 +97,20 @@ impl Resolve for NameResolver {
         Box::pin(async move {
             let mut addresses = resolve(name.as_str()).await?;
             if let Some(guard) = guard {
-                addresses = guard.passing(name.as_str(), addresses)?;
+                addresses = guard.permitted(name.as_str(), addresses)?;
             }
             Ok(Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0))) as Addrs)
         })
     }
 }
 
-/// When a file was changed, and how long it is; `None` for one that can't be asked.
+/// The modification time and length of a file; `None` if they can't be read.
 type Stamp = Option<(SystemTime, u64)>;
 
-/// What the system says about names, and what name servers said.
+/// The system's settings for names, and the cached answers of name servers.
 struct Names {
     stamps: [Stamp; 2],
-    /// Of all name servers, and of each of several alone.
+    /// One for all name servers together, and if there are several one for each.
     resolvers: Vec<TokioResolver>,
     hosts: Hosts,
     answers: Mutex<HashMap<String, Answer>>,
@@ -119,17 +121,17 @@ struct Answer {
     until: Instant,
 }
 
-/// What is true now, and when that was last looked at.
+/// The current settings and cache, and the time of the last check.
 static NAMES: tokio::sync::Mutex<Option<(Instant, Arc<Names>)>> = tokio::sync::Mutex::const_new(None);
 
-/// As the system has it now, or had it if that can't be read any more.
+/// Returns the current settings, or the last ones if the system's files can't be read any more.
 async fn names() -> io::Result<Arc<Names>> {
     let mut known = NAMES.lock().await;
     let before = match &mut *known {
-        Some((looked, names)) if looked.elapsed() < LOOK_EVERY => return Ok(names.clone()),
-        Some((looked, names)) => {
-            // A disk that hangs is waited for once, and not by everyone.
-            *looked = Instant::now();
+        Some((checked, names)) if checked.elapsed() < CHECK_INTERVAL => return Ok(names.clone()),
+        Some((checked, names)) => {
+            // Only one caller waits for a disk that hangs.
+            *checked = Instant::now();
             Some(names.clone())
         }
         None => None,
@@ -159,7 +161,7 @@ impl Names {
     }
 
     fn read() -> io::Result<Self> {
-        // Before what they stand for, which may change meanwhile.
+        // Before the files are read, which may change meanwhile.
         let stamps = Self::stamps();
         let (config, options) = system_config()?;
         let hosts = match Hosts::from_system() {
@@ -170,13 +172,14 @@ impl Names {
     }
 
     fn new(stamps: [Stamp; 2], config: ResolverConfig, mut options: ResolverOpts, hosts: Hosts) -> io::Result<Self> {
-        // Where there is only one of them, it is IPv4 nearly everywhere.
+        // Where only one works, it is IPv4 nearly everywhere.
         options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
-        // The hosts and the answers are looked at here, before anything waits for a turn.
-        (options.use_hosts_file, options.cache_size) = (ResolveHosts::Never, 0);
+        // `look_up` consults the hosts file and the cache, before it waits for a permit.
+        options.use_hosts_file = ResolveHosts::Never;
+        options.cache_size = 0;
         // The system counts the first attempt too.
         options.attempts = options.attempts.saturating_sub(1);
-        // A server that is asked for less than a second is not asked.
+        // With a shorter timeout a server could not answer.
         options.timeout = options.timeout.max(PROMPT);
         let (domain, search, servers) = config.into_parts();
         let alone = servers.iter().filter(|_| servers.len() > 1).map(|server| vec![server.clone()]);
@@ -184,7 +187,7 @@ impl Names {
             let config = ResolverConfig::from_parts(domain.clone(), search.clone(), servers);
             let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
             *builder.options_mut() = options.clone();
-            builder.build().map_err(|error| in_words(&error))
+            builder.build().map_err(|error| describe(&error))
         });
         Ok(Self { stamps, resolvers: resolvers.collect::<io::Result<_>>()?, hosts, answers: Mutex::default() })
     }
@@ -192,23 +195,23 @@ impl Names {
     async fn look_up(&self, host: &str) -> io::Result<Vec<IpAddr>> {
         let host = host.to_ascii_lowercase();
         let name = Name::from_ascii(&host).map_err(|_| no_such_host())?;
-        if let Some(addresses) = self.local(&host, &name).or_else(|| self.kept(&host)) {
+        if let Some(addresses) = self.local(&host, &name).or_else(|| self.cached(&host)) {
             return Ok(addresses);
         }
-        let zone = places_of(&host);
-        in_place(&zone, async {
-            // Whoever was before may have asked for the same one.
-            if let Some(addresses) = self.kept(&host) {
+        let zone = permits_of(&host);
+        with_permit(&zone, async {
+            // An earlier look-up may have been for the same name.
+            if let Some(addresses) = self.cached(&host) {
                 return Ok(addresses);
             }
             let (addresses, until) = self.ask(name).await?;
-            self.keep(&host, &addresses, until);
+            self.cache(&host, &addresses, until);
             Ok(addresses)
         })
         .await
     }
 
-    /// What this machine says, and no name server has to.
+    /// Returns the addresses that this machine knows without a name server.
     fn local(&self, host: &str, name: &Name) -> Option<Vec<IpAddr>> {
         let of = |kind| self.hosts.lookup_static_host(&Query::query(name.clone(), kind));
         let named = [RecordType::A, RecordType::AAAA].into_iter().filter_map(of);
@@ -223,12 +226,12 @@ impl Names {
         (!addresses.is_empty()).then_some(addresses)
     }
 
-    fn kept(&self, host: &str) -> Option<Vec<IpAddr>> {
+    fn cached(&self, host: &str) -> Option<Vec<IpAddr>> {
         let answers = self.answers.lock();
         answers.get(host).filter(|answer| answer.until > Instant::now()).map(|answer| answer.addresses.clone())
     }
 
-    fn keep(&self, host: &str, addresses: &[IpAddr], until: Instant) {
+    fn cache(&self, host: &str, addresses: &[IpAddr], until: Instant) {
         let now = Instant::now();
         let mut answers = self.answers.lock();
         if answers.len() >= MAX_NAMES {
@@ -239,7 +242,7 @@ impl Names {
         }
         answers.insert(
             host.to_owned(),
-            Answer { addresses: addresses.to_vec(), until: until.clamp(now + KEEP.0, now + KEEP.1) },
+            Answer { addresses: addresses.to_vec(), until: until.clamp(now + MIN_TTL, now + MAX_TTL) },
         );
     }
 
@@ -247,12 +250,12 @@ impl Names {
         let mut result = Err(NetError::NoConnections);
         for resolver in &self.resolvers {
             result = resolver.lookup_ip(name.clone()).await;
-            // hickory takes the first answer for the last word, though another server may know.
+            // hickory accepts the first answer, even a failure, though another server may know the name.
             if !result.as_ref().is_err_and(|error| failure(error).is_some()) {
                 break;
             }
         }
-        let lookup = result.map_err(|error| in_words(&error))?;
+        let lookup = result.map_err(|error| describe(&error))?;
         let addresses: Vec<_> = lookup.iter().take(MAX_ADDRESSES).collect();
         if addresses.is_empty() {
             return Err(no_such_host());
@@ -261,7 +264,7 @@ impl Names {
     }
 }
 
-/// As glibc takes it: the name server of a system that names none is its own, and the domain counts where there is no search list.
+/// Reads the configuration as glibc does: without a name server the local one is asked, and without a search list the domain is searched.
 #[cfg(all(unix, not(any(target_os = "android", target_vendor = "apple"))))]
 fn system_config() -> io::Result<(ResolverConfig, ResolverOpts)> {
     let mut text = match std::fs::read(RESOLV_CONF) {
@@ -271,35 +274,35 @@ fn system_config() -> io::Result<(ResolverConfig, ResolverOpts)> {
     if !text.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"nameserver")) {
         text.extend(b"\nnameserver 127.0.0.1\n");
     }
-    let (config, options) = hickory_resolver::system_conf::parse_resolv_conf(text).map_err(|error| in_words(&error))?;
+    let (config, options) = hickory_resolver::system_conf::parse_resolv_conf(text).map_err(|error| describe(&error))?;
     let (domain, search, servers) = config.into_parts();
     Ok((ResolverConfig::from_parts(domain.filter(|_| search.is_empty()), search, servers), options))
 }
 
 #[cfg(not(all(unix, not(any(target_os = "android", target_vendor = "apple")))))]
 fn system_config() -> io::Result<(ResolverConfig, ResolverOpts)> {
-    hickory_resolver::system_conf::read_system_conf().map_err(|error| in_words(&error))
+    hickory_resolver::system_conf::read_system_conf().map_err(|error| describe(&error))
 }
 
-/// Places of look-ups that are under way: of those that may still be answered promptly, and of those that are late.
-struct Places {
+/// Permits for concurrent look-ups: for those that may still be answered promptly, and for those that are late.
+struct Permits {
     prompt: Semaphore,
     late: Semaphore,
 }
 
-impl Places {
+impl Permits {
     fn new(prompt: usize, late: usize) -> Self {
         Self { prompt: Semaphore::new(prompt), late: Semaphore::new(late) }
     }
 }
 
-/// Those of all look-ups, each of which may hold up to eight sockets: for two kinds of address, and three more tries of each.
-static PLACES: Lazy<Places> = Lazy::new(|| Places::new(most_places(), most_places()));
+/// The permits of all look-ups, each of which may hold up to eight sockets: for two kinds of address, and three more tries of each.
+static PERMITS: Lazy<Permits> = Lazy::new(|| Permits::new(max_look_ups(), max_look_ups()));
 
-/// Those of each zone of which something is looked up.
-static ZONES: Lazy<Mutex<HashMap<String, Arc<Places>>>> = Lazy::new(Mutex::default);
+/// The permits of each zone with look-ups.
+static ZONES: Lazy<Mutex<HashMap<String, Arc<Permits>>>> = Lazy::new(Mutex::default);
 
-fn most_places() -> usize {
+fn max_look_ups() -> usize {
     #[cfg(target_os = "linux")]
     let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     #[cfg(not(target_os = "linux"))]
@@ -307,14 +310,14 @@ fn most_places() -> usize {
     (descriptors.unwrap_or(u64::MAX) / 32).clamp(2, 64) as usize
 }
 
-fn places_of(host: &str) -> Arc<Places> {
+fn permits_of(host: &str) -> Arc<Permits> {
     let mut zones = ZONES.lock();
-    zones.retain(|_, places| Arc::strong_count(places) > 1);
-    let places = zones.entry(zone(host).to_owned());
-    places.or_insert_with(|| Arc::new(Places::new(EACH_ZONE.0, EACH_ZONE.1))).clone()
+    zones.retain(|_, permits| Arc::strong_count(permits) > 1);
+    let permits = zones.entry(zone(host).to_owned());
+    permits.or_insert_with(|| Arc::new(Permits::new(MAX_PROMPT_PER_ZONE, MAX_LATE_PER_ZONE))).clone()
 }
 
-/// A name without its first label; one of two labels is a zone itself.
+/// Returns a name without its first label; a name of two labels is a zone itself.
 fn zone(host: &str) -> &str {
     let host = host.trim_end_matches('.');
     match host.split_once('.') {
@@ -323,16 +326,16 @@ fn zone(host: &str) -> &str {
     }
 }
 
-/// Asks as soon as there is a place. What is not answered promptly leaves it to the next, and goes on as one of the late: so names and
-/// zones that are silent hold up no other for long. Where too many are late already, it is given up.
-async fn in_place<T>(zone: &Places, ask: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    let places = (zone.prompt.acquire().await, PLACES.prompt.acquire().await);
+/// Looks up as soon as there is a permit. A look-up that is not answered promptly releases it and continues as a late one, so names and
+/// zones that are silent do not delay others for long. If too many are late already, it fails.
+async fn with_permit<T>(zone: &Permits, ask: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let prompt = (zone.prompt.acquire().await, PERMITS.prompt.acquire().await);
     tokio::pin!(ask);
     if let Ok(answer) = timeout(PROMPT, ask.as_mut()).await {
         return answer;
     }
-    drop(places);
-    let _late = (zone.late.try_acquire().map_err(|_| silent())?, PLACES.late.try_acquire().map_err(|_| silent())?);
+    drop(prompt);
+    let _late = (zone.late.try_acquire().map_err(|_| silent())?, PERMITS.late.try_acquire().map_err(|_| silent())?);
     ask.await
 }
 
@@ -344,7 +347,7 @@ fn silent() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "no name server answers")
 }
 
-/// What a name server says that has no answer of its own, such as that it refuses.
+/// Returns the response code of a name server that gave no answer, such as a refusal.
 fn failure(error: &NetError) -> Option<ResponseCode> {
     let code = match error {
         NetError::Dns(DnsError::NoRecordsFound(none)) => none.response_code,
@@ -354,7 +357,7 @@ fn failure(error: &NetError) -> Option<ResponseCode> {
     (!matches!(code, ResponseCode::NXDomain | ResponseCode::NoError)).then_some(code)
 }
 
-fn in_words(error: &NetError) -> io::Error {
+fn describe(error: &NetError) -> io::Error {
     if let Some(code) = failure(error) {
         return io::Error::other(format!("the name server answers: {code}"));
     }
@@ -380,8 +383,8 @@ mod tests {
 
     const SOON: Duration = Duration::from_secs(30);
 
-    /// A name server, which counts what it is asked: `good.…` has an address, `none.…` does not exist, `broken.…` is its own fault, and
-    /// of all else it says nothing.
+    /// A name server that counts its queries: `good.…` has an address, `none.…` does not exist, `broken.…` gets a server failure, and other
+    /// names get no answer.
     struct Server {
         port: u16,
         asked: Arc<AtomicUsize>,
@@ -408,7 +411,7 @@ mod tests {
             Self { port, asked }
         }
 
-        /// What is told of names by it, where it may take so long.
+        /// Returns settings with this server alone, and a timeout.
         fn names(&self, limit: Duration) -> Arc<Names> {
             Self::names_of([self], limit)
         }
@@ -420,7 +423,8 @@ mod tests {
                 server
             });
             let mut options = ResolverOpts::default();
-            (options.timeout, options.attempts) = (limit, 1);
+            options.timeout = limit;
+            options.attempts = 1;
             let mut hosts = Hosts::default();
             hosts.read_hosts_conf(&b"10.0.0.7 a.file.test\n::7 a.file.test\n"[..]).unwrap();
             let config = ResolverConfig::from_parts(None, Vec::new(), servers.collect());
@@ -428,7 +432,7 @@ mod tests {
         }
     }
 
-    /// RFC 1035 §4.1: the header and the question again, and an A record of one second.
+    /// Answers as RFC 1035 §4.1 says: the header and the question again, and an A record of one second.
     fn answer(query: &[u8]) -> Option<Vec<u8>> {
         let first = query.get(13..)?.get(..usize::from(query[12]))?;
         let code = match first {
@@ -453,12 +457,12 @@ mod tests {
     }
 
     async fn good(names: &Arc<Names>, host: &str) {
-        let addresses = timeout(SOON, names.look_up(host)).await.expect("others hold it up").unwrap();
+        let addresses = timeout(SOON, names.look_up(host)).await.expect("others delay it").unwrap();
         assert_eq!(addresses, [IpAddr::from([127, 0, 0, 9])]);
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_zone_that_is_silent_holds_up_itself_alone() {
+    async fn a_silent_zone_delays_only_itself() {
         let server = Server::start();
         let names = server.names(SOON * 10);
         let waiting: Vec<_> = (0..600).map(|n| ask(&names, format!("h{n}.silent.test"))).collect();
@@ -466,31 +470,31 @@ mod tests {
         good(&names, "good.other.test").await;
         assert!(server.asked.load(Ordering::SeqCst) < 200, "few are under way at a time");
         waiting.iter().for_each(tokio::task::JoinHandle::abort);
-        // They hold nothing any more.
+        // They hold no permit any more.
         good(&names, "good.silent.test").await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn names_that_are_silent_hold_up_no_other_of_their_zone_for_long() {
+    async fn silent_names_delay_their_zone_briefly() {
         let server = Server::start();
         let names = server.names(SOON * 10);
-        let waiting: Vec<_> = (0..EACH_ZONE.1).map(|n| ask(&names, format!("h{n}.partly.test"))).collect();
+        let waiting: Vec<_> = (0..MAX_LATE_PER_ZONE).map(|n| ask(&names, format!("h{n}.partly.test"))).collect();
         tokio::time::sleep(PROMPT / 2).await;
         good(&names, "good.partly.test").await;
         waiting.iter().for_each(tokio::task::JoinHandle::abort);
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn zones_that_are_silent_hold_up_no_other_however_many_they_are() {
+    async fn many_silent_zones_delay_no_other() {
         let server = Server::start();
         let names = server.names(SOON * 10);
-        let waiting: Vec<_> = (0..most_places() * 3).map(|n| ask(&names, format!("h.silent{n}.test"))).collect();
+        let waiting: Vec<_> = (0..max_look_ups() * 3).map(|n| ask(&names, format!("h.silent{n}.test"))).collect();
         good(&names, "good.other.test").await;
         waiting.iter().for_each(tokio::task::JoinHandle::abort);
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn who_asks_at_once_or_again_shares_an_answer() {
+    async fn concurrent_and_repeated_look_ups_share_answers() {
         let server = Server::start();
         let names = server.names(SOON);
         let asking: Vec<_> = (0..100).map(|_| ask(&names, "good.shared.test".to_owned())).collect();
@@ -499,11 +503,14 @@ mod tests {
         }
         good(&names, "GOOD.shared.test").await;
         let asked = server.asked.load(Ordering::SeqCst);
-        assert!(asked <= 2 * EACH_ZONE.0, "one for each kind of address and each that began before it came: {asked}");
+        assert!(
+            asked <= 2 * MAX_PROMPT_PER_ZONE,
+            "one for each kind of address and each that began before it came: {asked}"
+        );
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn what_a_name_server_says_is_told_in_words() {
+    async fn errors_of_name_servers_are_described() {
         let server = Server::start();
         let names = server.names(Duration::from_millis(200));
         for (host, words) in [
@@ -518,7 +525,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_server_that_fails_or_says_nothing_is_passed_over() {
+    async fn asks_the_next_server_after_a_failure() {
         let refusing = Server::answering(|query| {
             let mut answer = query.to_vec();
             (answer[2], answer[3]) = (0x81, 0x85);
@@ -534,7 +541,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_this_machine_knows_is_asked_of_nobody() {
+    async fn local_names_cause_no_query() {
         let server = Server::start();
         let names = server.names(SOON);
         let loopback = [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()];
@@ -550,7 +557,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zone_is_what_is_behind_the_first_label() {
+    fn a_zone_omits_the_first_label() {
         let cases = [("a.b.test", "b.test"), ("a.b.test.", "b.test"), ("b.test", "b.test"), ("name", "name"), ("", "")];
         for (host, expected) in cases {
             assert_eq!(zone(host), expected, "{host}");

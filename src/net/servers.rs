@@ -1,8 +1,8 @@
-//! How users name servers: by names and by ranges of addresses, at one port alone if given.
+//! Servers as users write them: a name or a range of addresses, at one port only if given.
 
 use std::net::IpAddr;
 
-/// Addresses whose first so many bits are the same.
+/// The addresses with the same first `bits` bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Range {
     address: IpAddr,
@@ -14,7 +14,7 @@ impl Range {
         Self { address, bits }
     }
 
-    /// An address, or one with a number of bits behind a slash. `None` for what is neither, and for more bits than there are.
+    /// Parses an address, or CIDR notation. Returns `None` for other text, and for more bits than an address has.
     pub fn parse(text: &str) -> Option<Self> {
         let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
         let address: IpAddr = address.parse().ok()?;
@@ -23,7 +23,7 @@ impl Range {
         Some(Self { address, bits })
     }
 
-    /// The same, where it holds nothing but IPv4 addresses mapped to IPv6 ones: these.
+    /// Converts a range of nothing but IPv4-mapped IPv6 addresses to one of IPv4 addresses.
     pub fn to_canonical(self) -> Self {
         match (self.address.to_canonical(), self.bits.checked_sub(96)) {
             (address @ IpAddr::V4(_), Some(bits)) if self.address.is_ipv6() => Self { address, bits },
@@ -31,12 +31,12 @@ impl Range {
         }
     }
 
-    pub fn holds(&self, address: IpAddr) -> bool {
+    pub fn contains(&self, address: IpAddr) -> bool {
         prefix(address, self.bits) == prefix(self.address, self.bits)
     }
 }
 
-/// The first bits of an address, and of which kind it is.
+/// Returns true for IPv4, and the first bits of an address.
 fn prefix(address: IpAddr, bits: u32) -> (bool, u128) {
     let (all, width) = match address {
         IpAddr::V4(address) => (u128::from(address.to_bits()), 32),
@@ -45,7 +45,7 @@ fn prefix(address: IpAddr, bits: u32) -> (bool, u128) {
     (address.is_ipv4(), all.checked_shr(width - bits.min(width)).unwrap_or(0))
 }
 
-/// The host without its brackets, and the port behind it if there is one; `None` if what stands there is no port.
+/// Splits off the port, if there is one, and removes brackets. Returns `None` if the port is invalid.
 pub fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
     let (host, port) = match text.rsplit_once(':') {
         // An IPv6 address has more colons, and is in brackets if a port follows.

@@ -1,7 +1,6 @@
 //! TLS: the one place that knows rustls.
 //!
-//! Trusted are Mozilla's roots, and those that Node is told to trust beside its own (`NODE_EXTRA_CA_CERTS`), for servers with
-//! certificates of one's own making.
+//! It trusts Mozilla's roots, and those of `NODE_EXTRA_CA_CERTS`, as Node does, for servers with certificates of a private authority.
 
 use std::ffi::OsString;
 use std::io;
@@ -21,7 +20,7 @@ use super::on_disk;
 
 static CONFIG: OnceCell<ClientConfig> = OnceCell::const_new();
 
-/// How to speak TLS, to one who speaks one of these protocols in it (ALPN). `NODE_EXTRA_CA_CERTS` is read once.
+/// Returns the client configuration that offers these protocols (ALPN). `NODE_EXTRA_CA_CERTS` is read once.
 pub async fn config(protocols: &[&[u8]]) -> ClientConfig {
     let extra = std::env::var_os("NODE_EXTRA_CA_CERTS").filter(|path| !path.is_empty());
     let known = CONFIG.get_or_try_init(|| async {
@@ -32,7 +31,7 @@ pub async fn config(protocols: &[&[u8]]) -> ClientConfig {
     });
     let mut config = match known.await {
         Ok(config) => config.clone(),
-        // Tried again the next time.
+        // The next call tries again.
         Err(error) => {
             tracing::warn!(path = ?extra, %error, "NODE_EXTRA_CA_CERTS can't be read: only Mozilla's roots are trusted");
             trusting(Vec::new())
@@ -42,7 +41,7 @@ pub async fn config(protocols: &[&[u8]]) -> ClientConfig {
     config
 }
 
-/// Makes sure that `host` is who it says.
+/// Connects, and verifies that the server is `host`.
 pub async fn connect(host: &str, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
     TlsConnector::from(Arc::new(config(&[]).await)).connect(name, stream).await

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::error::{Code, Result, SpeakerError};
 use crate::reserved::{ReservedPath, is_file};
-use crate::runtime::{is_pipe, open_at_once};
+use crate::runtime::{is_pipe, open_nonblocking};
 
 /// As many links are followed as the system follows.
 const MAX_LINKS: usize = 40;
@@ -195,7 +195,7 @@ fn open_descriptor(path: &ReservedPath) -> Result<(File, Place)> {
 /// Opens what is there, without waiting if it has become a pipe.
 fn open_there(path: &ReservedPath, target: &Path) -> Result<File> {
     let failed = |error| unwritable(path, &error);
-    let file = open_at_once(OpenOptions::new().write(true), target).map_err(failed)?;
+    let file = open_nonblocking(OpenOptions::new().write(true), target).map_err(failed)?;
     refuse_pipe(path, &file.metadata().map_err(failed)?)?;
     Ok(file)
 }

@@ -1,4 +1,5 @@
-//! When a turn is wanted next: whatever is told the time says so while it is polled, and whoever polls it sees to that.
+//! When the next turn is due: code that is polled asks for it with [`wake_at`], and whatever polls the code (a wheel, or [`timed`])
+//! provides it.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -15,32 +16,32 @@ thread_local! {
     static NEXT: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// The last moment not after `at` of those that are `step` apart. They are the same for all of the process, so that what keeps to them
-/// happens together.
+/// Rounds `at` down to a multiple of `step`. The multiples are the same for the whole process, so that everything that is timed by
+/// them happens together.
 pub fn round_down(at: Instant, step: Duration) -> Instant {
     let off = at.saturating_duration_since(*EPOCH).as_nanos() % step.as_nanos();
     at - Duration::from_nanos(off as u64)
 }
 
-/// The first moment not before `at` of those that are `step` apart; see [`round_down`].
+/// Rounds `at` up to a multiple of `step`; see [`round_down`].
 pub fn round_up(at: Instant, step: Duration) -> Instant {
     let before = round_down(at, step);
     if before == at { at } else { before + step }
 }
 
-/// Asks for another turn at this time at the latest. Counts in a turn of a wheel and under [`timed`].
+/// Asks for another turn at this time at the latest. Works in a turn of a wheel and under [`timed`].
 pub fn wake_at(at: Instant) {
     NEXT.set(Some(NEXT.get().map_or(at, |next| next.min(at))));
 }
 
-/// Runs a turn. Returns when another is wanted, too, if at a time.
+/// Runs a turn. Also returns the time of the next one, if the turn asked for one.
 pub fn turn<T>(turn: impl FnOnce() -> T) -> (T, Option<Instant>) {
     NEXT.set(None);
     let result = turn();
     (result, NEXT.take())
 }
 
-/// Polls what is told the time, for whoever is no wheel.
+/// Polls code that needs the time and [`wake_at`], outside of a wheel.
 pub async fn timed<T>(mut poll: impl FnMut(&mut Context<'_>, Instant) -> Poll<T>) -> T {
     let mut sleep = pin!(sleep_until(tokio::time::Instant::now()));
     poll_fn(|context| {
@@ -61,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_of_a_step_are_the_same_for_all() {
+    fn rounds_to_shared_multiples() {
         let step = Duration::from_millis(20);
         let down = round_down(Instant::now() + step, step);
         for ms in 1..20 {
@@ -72,16 +73,16 @@ mod tests {
     }
 
     #[test]
-    fn the_earliest_time_that_is_asked_for_counts() {
+    fn keeps_the_earliest_time() {
         let now = Instant::now();
         let at = |ms| now + Duration::from_millis(ms);
         let asked = turn(|| [30, 10, 20].map(at).into_iter().for_each(wake_at)).1;
         assert_eq!(asked, Some(at(10)));
-        assert_eq!(turn(|| ()).1, None, "of this turn");
+        assert_eq!(turn(|| ()).1, None, "each turn asks anew");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_has_no_wheel_has_its_turn_when_it_asks_for_one() {
+    async fn timed_gives_turns_without_a_wheel() {
         let start = Instant::now();
         let mut turns = 0;
         timed(|_, now| {

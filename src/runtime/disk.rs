@@ -1,9 +1,9 @@
-//! Threads for what a disk does. A disk may be slow, or never answer (a network share whose server is gone), so no thread that ticks,
+//! Threads for file I/O. A disk may be slow, or never answer (a network share whose server is gone), so no thread that ticks,
 //! decodes or runs JavaScript may read, write, open or close a file.
 //!
-//! Each file has a lane: its calls are made one after the other, and what becomes of them is told by what they capture. Threads are
-//! made when calls wait for them, up to a bound. A disk that does not answer holds some of them, and never all: so many calls of one
-//! disk are made at a time, and the others wait in their order.
+//! Each file has a lane: its calls run one after the other, and report their results through what they capture. Threads are
+//! started when calls wait for them, up to a limit. A disk that does not answer occupies some of them, and never all: the number of
+//! concurrent calls to one disk is limited, and the others wait in their order.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -14,106 +14,106 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-/// How long a thread waits for a call before it ends.
-const IDLE: Duration = Duration::from_secs(10);
+/// The time after which an idle thread ends.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a new thread leaves the calls to the others: a disk that is well is done by then.
-const RISE: Duration = Duration::from_millis(2);
+/// The time that a new thread leaves the calls to the others: a healthy disk is done by then.
+const START_DELAY: Duration = Duration::from_millis(2);
 
-/// How long a disk may take for one thing that it is asked for (to open a file, to take a megabyte, to rename) before whoever waits for
-/// it gives up. Longer than a disk that wakes up, or a share whose server starts anew within reason; short enough for who waits for
-/// `connect` or `close`.
+/// The time that a disk may take for one operation (opening a file, taking a megabyte, renaming) before its caller gives up. Longer than
+/// a disk takes to wake up, or the server of a share to restart within reason; short enough for a user who waits for `connect` or
+/// `close`.
 pub const DISK_LIMIT: Duration = Duration::from_secs(10);
 
-/// The same in whole seconds, to be counted and shown.
+/// The same in whole seconds, for counters and messages.
 pub const DISK_SECONDS: u32 = DISK_LIMIT.as_secs() as u32;
 
-/// How long the list of what is mounted holds.
-const MOUNTS: Duration = Duration::from_secs(5);
+/// The time for which the list of mounts is used before it is read again.
+const MOUNTS_TTL: Duration = Duration::from_secs(5);
 
-/// A disk, or whatever else is mounted, by a number that holds as long as it is mounted.
+/// A disk, or another mount, by a number that is valid as long as it is mounted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Disk(u64);
 
 impl Disk {
-    /// The disk on which a path lies by its name alone: to follow links would ask the disk. Where the system does not list what is
-    /// mounted, all is one disk.
+    /// Returns the disk of a path, judged by the name alone: following links would access the disk. Where the system does not list its
+    /// mounts, everything is one disk.
     pub fn of(path: &Path) -> Self {
         static KNOWN: Mutex<Option<(Instant, Mounts)>> = Mutex::new(None);
         let Ok(path) = std::path::absolute(path) else { return Self(0) };
         let mut known = KNOWN.lock();
-        if known.as_ref().is_none_or(|(since, _)| since.elapsed() > MOUNTS) {
+        if known.as_ref().is_none_or(|(since, _)| since.elapsed() > MOUNTS_TTL) {
             *known = Some((Instant::now(), mounts()));
         }
         let (_, mounts) = known.as_ref().expect("it was just set");
-        let under = mounts.iter().filter(|(place, _)| path.starts_with(place));
-        Self(under.max_by_key(|(place, _)| place.components().count()).map_or(0, |(_, number)| *number))
+        let under = mounts.iter().filter(|(mount_point, _)| path.starts_with(mount_point));
+        Self(under.max_by_key(|(mount_point, _)| mount_point.components().count()).map_or(0, |(_, number)| *number))
     }
 }
 
-/// What is mounted where, and its number.
+/// Mount points and their numbers.
 type Mounts = Vec<(PathBuf, u64)>;
 
-/// The kernel answers from memory, whatever the disks do.
+/// Reads the list of mounts. The kernel answers from memory, whatever the disks do.
 fn mounts() -> Mounts {
     let list = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     list.lines().filter_map(mount).collect()
 }
 
-/// A line of `/proc/<pid>/mountinfo` (proc(5)): its number is the first field, its place the fifth, in which blanks are octal.
+/// Parses a line of `/proc/<pid>/mountinfo` (proc(5)): the number is the first field, the mount point the fifth, with blanks in octal.
 fn mount(line: &str) -> Option<(PathBuf, u64)> {
     let mut fields = line.split(' ');
     let number = fields.next()?.parse().ok()?;
-    let place = fields.nth(3)?.to_owned();
-    let signs = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
-    Some((signs.iter().fold(place, |place, (code, sign)| place.replace(code, sign)).into(), number))
+    let mount_point = fields.nth(3)?.to_owned();
+    let escapes = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
+    Some((escapes.iter().fold(mount_point, |text, (code, letter)| text.replace(code, letter)).into(), number))
 }
 
-/// What has calls to be made.
+/// A lane with calls that wait.
 trait Calls: Send + Sync {
-    /// Makes the next one. Returns true if more wait.
+    /// Runs the next call. Returns true if more wait.
     fn turn(&self) -> bool;
 }
 
 #[derive(Default)]
-struct OfDisk {
+struct DiskQueue {
     waiting: VecDeque<Arc<dyn Calls>>,
     running: usize,
 }
 
 #[derive(Default)]
 struct State {
-    disks: HashMap<Disk, OfDisk>,
+    disks: HashMap<Disk, DiskQueue>,
     threads: usize,
     idle: usize,
-    /// A new thread is on its way.
-    is_rising: bool,
+    /// A new thread is starting.
+    is_starting: bool,
 }
 
 struct Shared {
-    most: usize,
-    most_each: usize,
+    max_threads: usize,
+    max_per_disk: usize,
     state: Mutex<State>,
     changed: Condvar,
 }
 
-/// The threads, and what waits for one.
+/// The threads, and the lanes that wait for one.
 pub struct Disks(Arc<Shared>);
 
 impl Disks {
-    /// Up to `most` threads, of which one disk holds up to `most_each`. The first is made at once, or the system says why not; one
-    /// that is refused later is done without.
-    pub fn new(most: usize, most_each: usize) -> io::Result<Self> {
-        let shared = Arc::new(Shared { most, most_each, state: Mutex::default(), changed: Condvar::new() });
+    /// Creates a pool of up to `max_threads`, of which one disk occupies up to `max_per_disk`. Starts the first thread at once, or fails
+    /// with the system's error; a thread that is refused later is not an error.
+    pub fn new(max_threads: usize, max_per_disk: usize) -> io::Result<Self> {
+        let shared = Arc::new(Shared { max_threads, max_per_disk, state: Mutex::default(), changed: Condvar::new() });
         shared.state.lock().threads = 1;
         let first = shared.clone();
         spawn(move || first.run())?;
         Ok(Self(shared))
     }
 
-    /// A lane on a disk for the calls to `value`, which also ends there.
+    /// Creates a lane on a disk for calls to `value`, which is also dropped there.
     pub fn lane<T: Send + 'static>(&self, disk: Disk, value: T) -> Lane<T> {
-        let line = Line { calls: VecDeque::new(), has_turn: false, is_left: false };
+        let line = Line { calls: VecDeque::new(), has_turn: false, is_abandoned: false };
         Lane(Arc::new(Inner { disk, shared: self.0.clone(), line: Mutex::new(line), value: Mutex::new(Some(value)) }))
     }
 }
@@ -122,71 +122,73 @@ impl Shared {
     fn add(self: &Arc<Self>, disk: Disk, calls: Arc<dyn Calls>) {
         let mut state = self.state.lock();
         state.disks.entry(disk).or_default().waiting.push_back(calls);
-        let rises = self.rises(&mut state);
+        let needs_thread = self.needs_thread(&mut state);
         drop(state);
         self.changed.notify_one();
-        self.rise(rises);
-    }
-
-    /// Returns true if one more thread is to be made: more calls may be made than threads are idle, and none is on its way.
-    fn rises(&self, state: &mut State) -> bool {
-        let due = state.disks.values().map(|disk| disk.due(self.most_each)).sum::<usize>();
-        let rises = due > state.idle && state.threads < self.most && !state.is_rising;
-        state.is_rising |= rises;
-        state.threads += usize::from(rises);
-        rises
-    }
-
-    fn rise(self: &Arc<Self>, rises: bool) {
-        if !rises {
-            return;
+        if needs_thread {
+            self.start_thread();
         }
+    }
+
+    /// Returns true, and counts the new thread, if one has to be started: more calls may run than threads are idle, and none is starting.
+    fn needs_thread(&self, state: &mut State) -> bool {
+        let due = state.disks.values().map(|disk| disk.due(self.max_per_disk)).sum::<usize>();
+        let needs_thread = due > state.idle && state.threads < self.max_threads && !state.is_starting;
+        state.is_starting |= needs_thread;
+        state.threads += usize::from(needs_thread);
+        needs_thread
+    }
+
+    fn start_thread(self: &Arc<Self>) {
         let shared = self.clone();
         let run = move || {
-            std::thread::sleep(RISE);
-            shared.state.lock().is_rising = false;
+            std::thread::sleep(START_DELAY);
+            shared.state.lock().is_starting = false;
             shared.run();
         };
         if let Err(error) = spawn(run) {
             let mut state = self.state.lock();
-            (state.threads, state.is_rising) = (state.threads - 1, false);
+            state.threads -= 1;
+            state.is_starting = false;
             drop(state);
             tracing::warn!(%error, "no thread for a disk: its calls wait for another");
         }
     }
 
     fn run(self: &Arc<Self>) {
-        while let Some((disk, calls, rises)) = self.next() {
-            self.rise(rises);
-            let more = calls.turn();
+        while let Some((disk, calls, needs_thread)) = self.next() {
+            if needs_thread {
+                self.start_thread();
+            }
+            let has_more = calls.turn();
             let mut state = self.state.lock();
-            let of_disk = state.disks.entry(disk).or_default();
-            of_disk.running -= 1;
-            if more {
-                of_disk.waiting.push_back(calls);
-            } else if of_disk.running == 0 && of_disk.waiting.is_empty() {
+            let queue = state.disks.entry(disk).or_default();
+            queue.running -= 1;
+            if has_more {
+                queue.waiting.push_back(calls);
+            } else if queue.running == 0 && queue.waiting.is_empty() {
                 state.disks.remove(&disk);
             }
         }
     }
 
-    /// What is next: of the disk that has the fewest threads; and whether one more thread is to be made for what is behind it. `None` for
-    /// a thread that was idle for long, unless it is the last one.
+    /// Returns the next lane, of the disk with the fewest threads, and true if one more thread has to be started for those behind it.
+    /// Returns `None` for a thread that was idle for [`IDLE_TIMEOUT`], unless it is the last one.
     fn next(&self) -> Option<(Disk, Arc<dyn Calls>, bool)> {
         let mut state = self.state.lock();
         loop {
-            let due = state.disks.iter_mut().filter(|(_, of_disk)| of_disk.due(self.most_each) > 0);
-            if let Some((disk, of_disk)) = due.min_by_key(|(_, of_disk)| of_disk.running)
-                && let Some(calls) = of_disk.waiting.pop_front()
+            let due = state.disks.iter_mut().filter(|(_, queue)| queue.due(self.max_per_disk) > 0);
+            if let Some((disk, queue)) = due.min_by_key(|(_, queue)| queue.running)
+                && let Some(calls) = queue.waiting.pop_front()
             {
-                of_disk.running += 1;
+                queue.running += 1;
                 let disk = *disk;
-                return Some((disk, calls, self.rises(&mut state)));
+                return Some((disk, calls, self.needs_thread(&mut state)));
             }
             state.idle += 1;
-            let timed_out = self.changed.wait_for(&mut state, IDLE).timed_out();
+            let timed_out = self.changed.wait_for(&mut state, IDLE_TIMEOUT).timed_out();
             state.idle -= 1;
-            if timed_out && state.threads > 1 && state.disks.values().all(|of_disk| of_disk.due(self.most_each) == 0) {
+            if timed_out && state.threads > 1 && state.disks.values().all(|queue| queue.due(self.max_per_disk) == 0) {
                 state.threads -= 1;
                 return None;
             }
@@ -198,10 +200,10 @@ fn spawn(run: impl FnOnce() + Send + 'static) -> io::Result<()> {
     std::thread::Builder::new().name("speaker-disk".to_owned()).spawn(run).map(drop)
 }
 
-impl OfDisk {
-    /// How many calls may be made now.
-    fn due(&self, most: usize) -> usize {
-        self.waiting.len().min(most.saturating_sub(self.running))
+impl DiskQueue {
+    /// Returns the number of lanes that may have a thread now, where `max` may at a time.
+    fn due(&self, max: usize) -> usize {
+        self.waiting.len().min(max.saturating_sub(self.running))
     }
 }
 
@@ -209,31 +211,31 @@ type Call<T> = Box<dyn FnOnce(&mut T) + Send>;
 
 struct Line<T> {
     calls: VecDeque<Call<T>>,
-    /// It waits for a thread or has one.
+    /// The lane waits for a thread or has one.
     has_turn: bool,
-    /// No call follows.
-    is_left: bool,
+    /// The lane was dropped: no call follows.
+    is_abandoned: bool,
 }
 
 struct Inner<T> {
     disk: Disk,
     shared: Arc<Shared>,
     line: Mutex<Line<T>>,
-    /// Locked only by the thread that makes a call. Gone after a call that panicked.
+    /// Locked only by the thread that runs a call. `None` after a call that panicked.
     value: Mutex<Option<T>>,
 }
 
-/// The calls to one file. Dropping it waits for none: those that were asked for are made, and then the file is closed, all by the
+/// The calls to one file. Dropping it waits for none: the calls that were queued still run, and then the file is closed, all on the
 /// threads of the disk.
 pub struct Lane<T: Send + 'static>(Arc<Inner<T>>);
 
 impl<T: Send + 'static> Lane<T> {
-    /// Asks for a call, to be made behind those asked for before. It waits for nobody; `call` tells what becomes of it.
+    /// Queues a call behind the earlier ones, without waiting. `call` itself reports its result.
     pub fn call(&self, call: impl FnOnce(&mut T) + Send + 'static) {
-        self.tell(|line| line.calls.push_back(Box::new(call)));
+        self.update(|line| line.calls.push_back(Box::new(call)));
     }
 
-    fn tell(&self, change: impl FnOnce(&mut Line<T>)) {
+    fn update(&self, change: impl FnOnce(&mut Line<T>)) {
         let is_first = {
             let mut line = self.0.line.lock();
             change(&mut line);
@@ -247,7 +249,7 @@ impl<T: Send + 'static> Lane<T> {
 
 impl<T: Send + 'static> Drop for Lane<T> {
     fn drop(&mut self) {
-        self.tell(|line| line.is_left = true);
+        self.update(|line| line.is_abandoned = true);
     }
 }
 
@@ -257,7 +259,7 @@ impl<T: Send> Calls for Inner<T> {
         let call = self.line.lock().calls.pop_front();
         let made = catch_unwind(AssertUnwindSafe(|| match (call, &mut *value) {
             (Some(call), Some(value)) => call(value),
-            // What a call captured tells by being dropped that it was not made.
+            // Dropping what it captured reports that it never ran.
             (Some(call), None) => drop(call),
             (None, _) => drop(value.take()),
         }));
@@ -266,7 +268,7 @@ impl<T: Send> Calls for Inner<T> {
             let _ = catch_unwind(AssertUnwindSafe(|| drop(value.take())));
         }
         let mut line = self.line.lock();
-        line.has_turn = !line.calls.is_empty() || (line.is_left && value.is_some());
+        line.has_turn = !line.calls.is_empty() || (line.is_abandoned && value.is_some());
         line.has_turn
     }
 }
@@ -280,24 +282,24 @@ mod tests {
     const SOON: Duration = Duration::from_secs(20);
 
     #[test]
-    fn the_calls_of_a_lane_are_made_in_their_order_and_its_value_ends_behind_them() {
-        struct Told(std::sync::mpsc::Sender<usize>);
-        impl Drop for Told {
+    fn runs_a_lanes_calls_in_order() {
+        struct Reporter(std::sync::mpsc::Sender<usize>);
+        impl Drop for Reporter {
             fn drop(&mut self) {
                 self.0.send(usize::MAX).unwrap();
             }
         }
         let disks = Disks::new(4, 4).unwrap();
-        let (sender, told) = channel();
-        let lane = disks.lane(Disk(1), Told(sender));
-        (0..100).for_each(|number| lane.call(move |told| told.0.send(number).unwrap()));
+        let (sender, reports) = channel();
+        let lane = disks.lane(Disk(1), Reporter(sender));
+        (0..100).for_each(|number| lane.call(move |reporter| reporter.0.send(number).unwrap()));
         drop(lane);
-        let all: Vec<_> = (0..=100).map(|_| told.recv_timeout(SOON).unwrap()).collect();
+        let all: Vec<_> = (0..=100).map(|_| reports.recv_timeout(SOON).unwrap()).collect();
         assert_eq!(all, (0..100).chain([usize::MAX]).collect::<Vec<_>>());
     }
 
     #[test]
-    fn a_disk_that_never_answers_holds_no_other_and_what_it_holds_is_bounded() {
+    fn a_hung_disk_blocks_no_other() {
         let disks = Disks::new(5, 3).unwrap();
         let (sender, told) = channel();
         let (hold, held) = channel::<()>();
@@ -334,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_panics_ends_its_lane_alone() {
+    fn a_panic_ends_only_its_lane() {
         let disks = Disks::new(1, 1).unwrap();
         let (sender, told) = channel();
         let (broken, other) = (disks.lane(Disk(1), ()), disks.lane(Disk(1), ()));
@@ -347,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_lies_on_what_is_mounted_nearest_above_it() {
+    fn a_path_is_on_its_nearest_mount() {
         let line = "36 35 98:0 /mnt1 /mnt\\0402 rw,noatime master:1 - ext3 /dev/root rw,errors=continue";
         assert_eq!(mount(line), Some(("/mnt 2".into(), 36)));
         assert_eq!(mount("nonsense"), None);

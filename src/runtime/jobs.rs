@@ -1,7 +1,7 @@
-//! The threads that move sessions with a manual clock: in turns, so that however many of them advance at once, each goes on.
+//! The threads that run sessions with a manual clock: in turns, so that each makes progress however many advance at once.
 //!
-//! Whatever moves tells the job ([`Jobs::tell`]), which puts it in line if nobody has it. A job that finds nothing to do is idle and
-//! holds no thread: what it waits for may itself need one.
+//! Every change notifies the job ([`Jobs::notify`]), which queues it if no thread has it. A job that finds nothing to do is idle and
+//! occupies no thread: what it waits for may itself need one.
 
 use std::collections::VecDeque;
 use std::io;
@@ -11,76 +11,76 @@ use std::sync::atomic::Ordering;
 use super::priority;
 use crate::sync::{AtomicU8, Condvar, Mutex};
 
-/// What is done in turns, by whichever thread is free, and by one at a time.
+/// Work that is done in turns, by whichever thread is free, and by one at a time.
 pub trait Work: Send + Sync + 'static {
-    /// What is known of its turns.
+    /// Returns the state of its turns.
     fn job(&self) -> &Job;
 
-    /// Does a part of what there is to do. Returns true if there is more which waits for nobody. Must not panic.
+    /// Does a part of the work. Returns true if more can be done at once. Must not panic.
     fn turn(self: Arc<Self>) -> bool;
 }
 
-/// In line or having its turn.
+/// Queued or running.
 const BUSY: u8 = 1;
 
-/// Something moved since its turn began.
-const TOLD: u8 = 2;
+/// Notified since its turn began.
+const NOTIFIED: u8 = 2;
 
-/// Whether some work is idle, in line or having its turn, and whether something moved since that began.
+/// The state of some work: idle, queued or running, and notified or not since its turn began.
 #[derive(Default)]
 pub struct Job(AtomicU8);
 
-// Each step reads and writes in one: so a turn either sees what moved, or learns at its end that something did.
+// Each step reads and writes in one: so a turn either sees a change, or learns at its end that there was one.
 impl Job {
-    /// Something moved. Returns true if it has to be put in line.
-    pub(super) fn tell(&self) -> bool {
-        self.0.fetch_or(BUSY | TOLD, Ordering::AcqRel) & BUSY == 0
+    /// Records a change. Returns true if the work has to be queued.
+    pub(super) fn notify(&self) -> bool {
+        self.0.fetch_or(BUSY | NOTIFIED, Ordering::AcqRel) & BUSY == 0
     }
 
-    /// Its turn begins, whether or not it was in line: it will see what moved so far.
+    /// Begins a turn, whether or not it was queued: the turn will see every change so far.
     pub(super) fn begin(&self) {
         self.0.swap(BUSY, Ordering::AcqRel);
     }
 
-    /// Its turn is over, and there is `more` to do. Returns true if it has to be put in line again.
-    pub(super) fn end(&self, more: bool) -> bool {
-        more || self.0.compare_exchange(BUSY, 0, Ordering::AcqRel, Ordering::Acquire).is_err()
+    /// Ends a turn. Returns true if the work has to be queued again: it has more to do, or was notified meanwhile.
+    pub(super) fn end(&self, has_more: bool) -> bool {
+        has_more || self.0.compare_exchange(BUSY, 0, Ordering::AcqRel, Ordering::Acquire).is_err()
     }
 }
 
 #[derive(Default)]
-struct Line {
+struct Queue {
     waiting: VecDeque<Arc<dyn Work>>,
     is_closed: bool,
 }
 
 #[derive(Default)]
 struct Shared {
-    line: Mutex<Line>,
+    queue: Mutex<Queue>,
     changed: Condvar,
 }
 
-/// The threads, and the line of what waits for one. Dropping it ends them after their turns.
+/// The threads, and the queue of work that waits for one. Dropping it ends them after their turns.
 pub struct Jobs(Arc<Shared>);
 
 impl Jobs {
-    /// So many threads, or why the operating system gave fewer.
+    /// Starts so many threads, or returns the operating system's error.
     pub fn new(threads: usize) -> io::Result<Self> {
         let jobs = Self(Arc::default());
         for index in 0..threads {
             let shared = jobs.0.clone();
             std::thread::Builder::new().name(format!("speaker-mix-{index}")).spawn(move || {
-                priority::stand_back();
+                priority::lower();
                 run(&shared);
             })?;
         }
         Ok(jobs)
     }
 
-    /// Something moved that `work` has to look at.
-    pub fn tell(&self, work: Arc<impl Work>) {
-        if work.job().tell() {
-            self.0.line.lock().waiting.push_back(work);
+    /// Gives `work` a turn, because something changed.
+    pub fn notify(&self, work: Arc<impl Work>) {
+        if work.job().notify() {
+            self.0.queue.lock().waiting.push_back(work);
             self.0.changed.notify_one();
         }
     }
@@ -88,7 +88,7 @@ impl Jobs {
 
 impl Drop for Jobs {
     fn drop(&mut self) {
-        self.0.line.lock().is_closed = true;
+        self.0.queue.lock().is_closed = true;
         self.0.changed.notify_all();
     }
 }
@@ -97,26 +97,26 @@ fn run(shared: &Shared) {
     let mut unfinished = None;
     while let Some(work) = next(shared, unfinished.take()) {
         work.job().begin();
-        let more = work.clone().turn();
-        if work.job().end(more) {
+        let has_more = work.clone().turn();
+        if work.job().end(has_more) {
             unfinished = Some(work);
         }
     }
 }
 
-/// The first in line, behind which `unfinished` is put. `None` once the line is closed.
+/// Takes the first of the queue, after adding `unfinished` at its end. Returns `None` once the queue is closed.
 fn next(shared: &Shared, unfinished: Option<Arc<dyn Work>>) -> Option<Arc<dyn Work>> {
-    let mut line = shared.line.lock();
-    // Nobody is told of it: this thread takes one out too.
-    line.waiting.extend(unfinished);
+    let mut queue = shared.queue.lock();
+    // No other thread is woken for it: this one takes one out too.
+    queue.waiting.extend(unfinished);
     loop {
-        if line.is_closed {
+        if queue.is_closed {
             return None;
         }
-        if let Some(work) = line.waiting.pop_front() {
+        if let Some(work) = queue.waiting.pop_front() {
             return Some(work);
         }
-        shared.changed.wait(&mut line);
+        shared.changed.wait(&mut queue);
     }
 }
 
@@ -127,7 +127,7 @@ mod tests {
     use std::sync::mpsc::{Sender, channel};
     use std::time::Duration;
 
-    /// Has so many turns, and then says so.
+    /// Has so many turns, and then reports it.
     struct Counter {
         job: Job,
         left: AtomicUsize,
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn work_without_end_keeps_nobody_from_a_turn() {
+    fn endless_work_starves_no_other() {
         let jobs = Jobs::new(2).unwrap();
         let (sender, done) = channel();
         let work = |left| {
@@ -161,8 +161,8 @@ mod tests {
             Arc::new(Counter { job: Job::default(), left, has_turn: AtomicBool::new(false), done })
         };
         let endless: Vec<_> = (0..50).map(|_| work(usize::MAX)).collect();
-        endless.iter().for_each(|work| jobs.tell(work.clone()));
-        (0..50).for_each(|_| jobs.tell(work(20)));
+        endless.iter().for_each(|work| jobs.notify(work.clone()));
+        (0..50).for_each(|_| jobs.notify(work(20)));
         for _ in 0..50 {
             done.recv_timeout(Duration::from_secs(20)).expect("each goes on");
         }
@@ -176,11 +176,11 @@ mod models {
     use crate::sync::{AtomicBool, Sender, channel};
     use loom::thread::spawn;
 
-    /// Looks whether everything has moved, and says so.
+    /// Reports once everything has changed.
     #[derive(Default)]
     struct Look {
         job: Job,
-        moved: [AtomicBool; 2],
+        changed: [AtomicBool; 2],
         has_turn: AtomicBool,
         done: Mutex<Option<Sender<()>>>,
     }
@@ -192,8 +192,10 @@ mod models {
 
         fn turn(self: Arc<Self>) -> bool {
             assert!(!self.has_turn.swap(true, Ordering::Relaxed), "two threads have it");
-            if self.moved.iter().all(|moved| moved.load(Ordering::Relaxed)) {
-                self.done.lock().take().into_iter().for_each(|done| done.send(()).unwrap());
+            if self.changed.iter().all(|changed| changed.load(Ordering::Relaxed)) {
+                if let Some(done) = self.done.lock().take() {
+                    done.send(()).unwrap();
+                }
             }
             self.has_turn.store(false, Ordering::Relaxed);
             false
@@ -214,13 +216,13 @@ mod models {
             let (sender, done) = channel();
             let work = Arc::new(Look { done: Mutex::new(Some(sender)), ..Look::default() });
             let jobs = Arc::new(Jobs(shared));
-            let (other, told) = (jobs.clone(), work.clone());
+            let (other, notified) = (jobs.clone(), work.clone());
             let other = spawn(move || {
-                told.moved[0].store(true, Ordering::Relaxed);
-                other.tell(told);
+                notified.changed[0].store(true, Ordering::Relaxed);
+                other.notify(notified);
             });
-            work.moved[1].store(true, Ordering::Relaxed);
-            jobs.tell(work);
+            work.changed[1].store(true, Ordering::Relaxed);
+            jobs.notify(work);
             done.recv().unwrap();
             other.join().unwrap();
             drop(jobs);
@@ -229,12 +231,12 @@ mod models {
     }
 
     #[test]
-    fn loom_a_job_sees_everything_that_moved() {
+    fn loom_a_job_sees_every_change() {
         check(1);
     }
 
     #[test]
-    fn loom_a_job_has_one_turn_at_a_time() {
+    fn loom_a_job_runs_once_at_a_time() {
         check(2);
     }
 }

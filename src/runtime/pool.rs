@@ -1,7 +1,7 @@
 //! A bounded pool that runs decode tasks: code that looks blocking, in steps.
 //!
-//! The decoders read through a blocking `Read`, and a demuxer that is told "no bytes yet" in the middle of a packet can't
-//! go on later. So a decode task is a stackful coroutine: where it lacks bytes, or room in its ring, it calls [`suspend`] and
+//! The decoders read through a blocking `Read`, and a demuxer that gets "no bytes yet" in the middle of a packet can't
+//! continue later. So a decode task is a stackful coroutine: where it lacks bytes, or room in its ring, it calls [`suspend`] and
 //! its thread takes the next decode task. A slow server therefore holds no thread, and the first frame needs no more bytes
 //! than the first packets. A decode task stays on the thread that started it, so nothing moves between threads mid-step.
 
@@ -22,7 +22,7 @@ use crate::sync::{AtomicBool, Receiver, Sender, channel};
 /// Address space, not memory: pages are committed as they are touched (some 40 KB for the deepest decoder).
 const STACK_BYTES: usize = 1 << 20;
 
-/// How long a decode task may run while others of its thread wait: a quarter of a frame.
+/// The time that a decode task may run while others of its thread wait: a quarter of a frame.
 const TURN: Duration = Duration::from_millis(5);
 
 type Body = Box<dyn FnOnce() + Send>;
@@ -39,12 +39,12 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// A pool of so many threads, or why the operating system gave fewer. They stand back behind all others.
+    /// Starts a pool of so many threads, at a lower priority than all others, or returns the operating system's error.
     pub fn new(threads: usize) -> io::Result<Self> {
         let spawn = |index| {
             let (sender, jobs) = channel();
             std::thread::Builder::new().name(format!("speaker-decode-{index}")).spawn(move || {
-                priority::stand_back();
+                priority::lower();
                 Worker::new(jobs).run();
             })?;
             Ok(sender)
@@ -52,21 +52,21 @@ impl Pool {
         Ok(Self { threads: (0..threads).map(spawn).collect::<io::Result<_>>()?, next: AtomicU64::new(0) })
     }
 
-    /// A pool without threads, for the fuzzer: its decode tasks run where the worker is told to go on.
+    /// Creates a pool without threads, for the fuzzer: its decode tasks run in [`Worker::run_next`].
     #[doc(hidden)]
     pub fn by_hand() -> (Self, Worker) {
         let (sender, jobs) = channel();
         (Self { threads: vec![sender], next: AtomicU64::new(0) }, Worker::new(jobs))
     }
 
-    /// Starts the decode task that `build` makes of its own waker, in the scope of whoever calls. It must not panic.
+    /// Starts the decode task that `build` makes of its own waker, in the caller's scope. The task must not panic.
     pub fn start<F: FnOnce() + Send + 'static>(&self, build: impl FnOnce(Waker) -> F) -> Waker {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let thread = self.threads[id as usize % self.threads.len()].clone();
         let waker = Waker { id, thread, pending: Arc::default() };
         let (body, scope) = (build(waker.clone()), Scope::current());
         let body = Box::new(move || {
-            scope.stay();
+            scope.set();
             body();
         });
         let _ = waker.thread.send(Job::Start(id, body));
@@ -74,7 +74,7 @@ impl Pool {
     }
 }
 
-/// Resumes one decode task; harmless when it runs, is done, or was woken already.
+/// Resumes one decode task; does nothing if it runs, is done, or was woken already.
 #[derive(Clone)]
 pub struct Waker {
     id: u64,
@@ -89,7 +89,7 @@ impl PartialEq for Waker {
 }
 
 impl Waker {
-    /// Wakes nobody: for tests that fill a ring themselves.
+    /// Creates a waker without a task, for tests that fill a ring themselves.
     pub(crate) fn idle() -> Self {
         Self { id: u64::MAX, thread: channel().0, pending: Arc::new(AtomicBool::new(true)) }
     }
@@ -105,16 +105,16 @@ impl Waker {
 thread_local! {
     /// The decode task that runs on this thread now; null outside of decode tasks.
     static RUNNING: Cell<*const Yielder<(), ()>> = const { Cell::new(std::ptr::null()) };
-    /// When it was resumed.
+    /// The time at which it was resumed.
     static SINCE: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// Returns true if this decode task has run for longer than a turn; false outside of decode tasks.
-pub fn has_overstayed() -> bool {
+/// Returns true if this decode task has run for longer than a turn, and false outside of decode tasks.
+pub fn turn_is_over() -> bool {
     SINCE.get().is_some_and(|since| since.elapsed() > TURN)
 }
 
-/// Gives the thread away until this decode task's [`Waker`] is used. May return early: ask again for what was missing.
+/// Yields the thread until this decode task's [`Waker`] is used. May return early: check again for what was missing.
 ///
 /// # Panics
 /// Outside of a decode task.
@@ -126,10 +126,10 @@ pub fn suspend() {
     // and a decode task never leaves its thread.
     unsafe { (*yielder).suspend(()) };
     RUNNING.set(yielder);
-    scope.stay();
+    scope.set();
 }
 
-/// What a thread does: takes one job after the other, and keeps the decode tasks that wait.
+/// A thread's loop: takes one job after the other, and keeps the suspended decode tasks.
 #[doc(hidden)]
 pub struct Worker {
     jobs: Receiver<Job>,
@@ -147,7 +147,7 @@ impl Worker {
         }
     }
 
-    /// Starts or resumes one decode task, until it ends or suspends. Returns false if none is to be started or resumed.
+    /// Starts or resumes one decode task, until it ends or suspends. Returns false if there is none.
     pub fn run_next(&mut self) -> bool {
         match self.jobs.try_recv() {
             Ok(job) => {
@@ -158,7 +158,7 @@ impl Worker {
         }
     }
 
-    /// How many decode tasks wait to be resumed.
+    /// Returns the number of suspended decode tasks.
     pub fn suspended(&self) -> usize {
         self.suspended.len()
     }
@@ -170,24 +170,24 @@ impl Worker {
             self.suspended.insert(id, task);
         }
         RUNNING.set(std::ptr::null());
-        Scope::default().stay();
+        Scope::default().set();
     }
 }
 
-/// The decode task that is to be resumed.
+/// Returns the decode task of a job.
 fn due<T>(job: Job, suspended: &mut HashMap<u64, T>, start: impl FnOnce(Body) -> Option<T>) -> Option<(u64, T)> {
     match job {
         Job::Start(id, body) => Some((id, start(body)?)),
         Job::Resume(id, pending) => {
-            // Before the step, so that a wake during the step is not lost. It reads too, and with it whatever was written before
-            // a wake that found this one pending: the step must see that.
+            // Before the step, so that a wake during the step is not lost. The swap also reads, and so synchronizes with a wake that
+            // found this one pending: the step must see what was written before it.
             pending.swap(false, Ordering::AcqRel);
             Some((id, suspended.remove(&id)?))
         }
     }
 }
 
-/// A coroutine for a decode task. `None` if there is no address space for its stack: dropping the body tells its playback.
+/// Creates the coroutine of a decode task. Returns `None` if there is no address space for its stack: dropping the body fails its playback.
 fn start(body: Body) -> Option<Coroutine<(), (), ()>> {
     let stack = DefaultStack::new(STACK_BYTES).ok()?;
     Some(Coroutine::with_stack(stack, move |yielder: &Yielder<(), ()>, ()| {
@@ -202,7 +202,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn one_thread_runs_many_suspended_tasks_and_each_goes_on_where_it_was() {
+    fn one_thread_resumes_many_tasks() {
         let pool = Pool::new(1).unwrap();
         let (sender, results) = channel();
         let wakers: Vec<Waker> = (0..100)
@@ -234,7 +234,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn decode_tasks_run_at_a_lower_priority_than_what_ticks() {
+    fn decodes_at_a_lower_priority() {
         use rustix::process::getpriority_process;
         let pool = Pool::new(1).unwrap();
         let (sender, priority) = channel();
@@ -245,7 +245,7 @@ mod tests {
     }
 }
 
-/// A decode task in a model: it is woken by a real [`Waker`], and waits as its thread does.
+/// A decode task in a model: a real [`Waker`] wakes it, and it waits as its thread does.
 #[cfg(all(test, feature = "loom"))]
 pub(crate) struct Suspended(Receiver<Job>);
 
@@ -256,7 +256,7 @@ impl Suspended {
         (Waker { id, thread, pending: Arc::default() }, Self(jobs))
     }
 
-    /// Waits until it is woken.
+    /// Waits to be woken.
     pub(crate) fn wait(&self) {
         let job = self.0.recv().unwrap();
         let mut suspended = match &job {

@@ -1,5 +1,5 @@
 //! UDP sockets that are read in rounds. A thousand of them would wake a thread for each report that a server sends; so while nothing
-//! is urgent, what came waits in the kernel for the next round of the wheel (`wheel.rs`) that its socket belongs to.
+//! is urgent, datagrams wait in the kernel for the next round of the wheel (`wheel.rs`) that their socket belongs to.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -17,18 +17,18 @@ use parking_lot::Mutex;
 
 use super::WHEELS;
 
-/// What tells a sleeping wheel to look, and no socket.
-const BELL: Token = Token(usize::MAX);
+/// The token of [`Sockets::wake`], which belongs to no socket.
+const WAKE: Token = Token(usize::MAX);
 
-/// Readiness that is taken at once; there may be more.
-const EVENTS: usize = 256;
+/// The number of events taken per poll; there may be more.
+const MAX_EVENTS: usize = 256;
 
 thread_local! {
-    /// The sockets of the wheel that this thread is.
+    /// The sockets of this thread's wheel.
     static HERE: RefCell<Option<Arc<Sockets>>> = const { RefCell::new(None) };
 }
 
-/// Whether a socket may have something to read, and who waits for that.
+/// The readiness of a socket, and the waker of its reader.
 #[derive(Default)]
 struct Readiness {
     is_readable: AtomicBool,
@@ -37,36 +37,36 @@ struct Readiness {
 
 /// The sockets of one wheel, as other threads reach them.
 pub struct Sockets {
-    /// For those that wake the wheel.
+    /// Registers those that wake the wheel.
     prompt: Registry,
-    /// For those that wait for its next round; asked at times, and never slept in.
-    patient: Mutex<mio::Poll>,
-    bell: mio::Waker,
+    /// Polls those that wait for its next round; never slept in.
+    deferred: Mutex<mio::Poll>,
+    waker: mio::Waker,
     next: AtomicUsize,
     open: Mutex<HashMap<Token, Arc<Readiness>>>,
-    /// How many of them wait for the next round, and have a reader who is to be woken.
+    /// The number of sockets that wait for the next round and have a reader to wake.
     waiting: AtomicUsize,
 }
 
 impl Sockets {
-    /// Those of the wheel that runs on this thread, or, elsewhere, of the first one.
+    /// Returns the sockets of this thread's wheel, or, on other threads, of the first one.
     fn here() -> Arc<Self> {
         HERE.with_borrow(Clone::clone).unwrap_or_else(|| WHEELS.sockets())
     }
 
     /// Wakes the wheel.
     pub fn wake(&self) {
-        // It fails only if the counter of wake-ups is full, and then one is under way.
-        let _ = self.bell.wake();
+        // Fails only if the counter of wake-ups is full, and then one is under way.
+        let _ = self.waker.wake();
     }
 
-    /// Whether any of them waits for the next round.
+    /// Returns true if any socket waits for the next round.
     pub fn has_waiting(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
     }
 }
 
-/// What a wheel sleeps in.
+/// The poll that a wheel sleeps in.
 pub struct Reactor {
     prompt: mio::Poll,
     events: Events,
@@ -78,33 +78,34 @@ impl Reactor {
         let prompt = mio::Poll::new()?;
         let sockets = Sockets {
             prompt: prompt.registry().try_clone()?,
-            patient: Mutex::new(mio::Poll::new()?),
-            bell: mio::Waker::new(prompt.registry(), BELL)?,
+            deferred: Mutex::new(mio::Poll::new()?),
+            waker: mio::Waker::new(prompt.registry(), WAKE)?,
             next: AtomicUsize::new(0),
             open: Mutex::default(),
             waiting: AtomicUsize::new(0),
         };
-        Ok(Self { prompt, events: Events::with_capacity(EVENTS), sockets: Arc::new(sockets) })
+        Ok(Self { prompt, events: Events::with_capacity(MAX_EVENTS), sockets: Arc::new(sockets) })
     }
 
     pub fn sockets(&self) -> &Arc<Sockets> {
         &self.sockets
     }
 
-    /// Sockets that are opened on this thread from now on are this one's.
+    /// Makes sockets that this thread opens from now on belong to this reactor.
     pub fn enter(&self) {
         HERE.set(Some(self.sockets.clone()));
     }
 
-    /// Sleeps until a prompt socket is readable, or the wheel is woken; for `limit` at most. [`tell`](Self::tell) belongs behind it.
+    /// Sleeps until a prompt socket is readable or the wheel is woken, for `limit` at most. Call [`wake_readers`](Self::wake_readers)
+    /// afterwards.
     pub fn wait(&mut self, limit: Option<Duration>) {
-        // It fails where a signal interrupts it: the wheel looks at the time and comes back.
+        // Fails when a signal interrupts it: the wheel checks the time and comes back.
         let _ = self.prompt.poll(&mut self.events, limit);
     }
 
-    /// Wakes whoever reads what became readable.
-    pub fn tell(&self) {
-        for event in self.events.iter().filter(|event| event.token() != BELL) {
+    /// Wakes the readers of sockets that became readable.
+    pub fn wake_readers(&self) {
+        for event in self.events.iter().filter(|event| event.token() != WAKE) {
             let readiness = self.sockets.open.lock().get(&event.token()).cloned();
             if let Some(readiness) = readiness {
                 readiness.is_readable.store(true, Ordering::Release);
@@ -113,71 +114,69 @@ impl Reactor {
         }
     }
 
-    /// Wakes whoever reads the patient sockets that are readable.
-    pub fn look(&mut self) {
-        let looked = self.sockets.patient.lock().poll(&mut self.events, Some(Duration::ZERO));
-        if looked.is_ok() {
-            self.tell();
+    /// Wakes the readers of deferred sockets that are readable.
+    pub fn poll_deferred(&mut self) {
+        let polled = self.sockets.deferred.lock().poll(&mut self.events, Some(Duration::ZERO));
+        if polled.is_ok() {
+            self.wake_readers();
         }
     }
 }
 
-/// A UDP socket that one task reads. What comes wakes its reader at once, unless it is to [wait](Self::wait): then within a round.
-/// While it [rests](Self::rest) nobody is woken.
+/// A UDP socket that one task reads. A datagram wakes the reader at once, or in the next round if it is
+/// [deferred](Self::set_deferred). While the reader [polls](Self::set_polled) by itself, nothing wakes it.
 pub struct UdpSocket {
     socket: Socket,
     token: Token,
     readiness: Arc<Readiness>,
     sockets: Arc<Sockets>,
-    waits: bool,
-    rests: bool,
+    is_deferred: bool,
+    is_polled: bool,
 }
 
 impl UdpSocket {
-    /// Opens one on this address. It belongs to the wheel that runs on this thread.
+    /// Opens a socket on this address. It belongs to this thread's wheel.
     pub fn bind(local: SocketAddr) -> io::Result<Self> {
         let (mut socket, sockets) = (Socket::bind(local)?, Sockets::here());
         let token = Token(sockets.next.fetch_add(1, Ordering::Relaxed));
         let readiness = Arc::<Readiness>::default();
         sockets.open.lock().insert(token, readiness.clone());
         let registered = sockets.prompt.register(&mut socket, token, Interest::READABLE);
-        // From here on dropping it takes it out again.
-        let socket = Self { socket, token, readiness, sockets, waits: false, rests: false };
+        // From here on dropping it removes it again.
+        let socket = Self { socket, token, readiness, sockets, is_deferred: false, is_polled: false };
         registered.map(|()| socket)
     }
 
-    /// The address that it is bound to.
+    /// Returns the address that it is bound to.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }
 
-    /// Nothing that comes is urgent from now on, or it is again.
-    pub fn wait(&mut self, waits: bool) {
-        if self.waits == waits {
+    /// Sets whether datagrams may wait for the next round.
+    pub fn set_deferred(&mut self, is_deferred: bool) {
+        if self.is_deferred == is_deferred {
             return;
         }
-        self.count(|socket| socket.waits = waits);
+        self.update(|socket| socket.is_deferred = is_deferred);
         let Self { socket, token, sockets, .. } = self;
-        let patient = sockets.patient.lock();
-        let (from, to) = match waits {
-            true => (&sockets.prompt, patient.registry()),
-            false => (patient.registry(), &sockets.prompt),
-        };
+        let deferred = sockets.deferred.lock();
+        let (from, to) =
+            if is_deferred { (&sockets.prompt, deferred.registry()) } else { (deferred.registry(), &sockets.prompt) };
         let moved = from.deregister(socket).and_then(|()| to.register(socket, *token, Interest::READABLE));
         if let Err(error) = moved {
             tracing::warn!(%error, "a socket can't be read any more");
         }
     }
 
-    /// Has what comes wake nobody, or do so again: its reader looks by itself.
-    pub fn rest(&mut self, rests: bool) {
-        if self.rests != rests {
-            self.count(|socket| socket.rests = rests);
+    /// Sets whether the reader polls by itself, so that datagrams do not wake it.
+    pub fn set_polled(&mut self, is_polled: bool) {
+        if self.is_polled != is_polled {
+            self.update(|socket| socket.is_polled = is_polled);
         }
     }
 
-    /// Changes it, and counts it as one that waits if it does then.
-    fn count(&mut self, change: impl FnOnce(&mut Self)) {
+    /// Changes the socket, and keeps the number of those that wait.
+    fn update(&mut self, change: impl FnOnce(&mut Self)) {
         let before = self.is_waiting();
         change(self);
         match (before, self.is_waiting()) {
@@ -188,7 +187,7 @@ impl UdpSocket {
     }
 
     fn is_waiting(&self) -> bool {
-        self.waits && !self.rests
+        self.is_deferred && !self.is_polled
     }
 
     /// Sends a datagram, or fails at once.
@@ -196,18 +195,18 @@ impl UdpSocket {
         self.socket.send_to(bytes, to)
     }
 
-    /// Reads a datagram. Returns its length and where it came from.
+    /// Reads a datagram. Returns its length and its sender.
     pub fn poll_recv_from(
         &self,
         context: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<(usize, SocketAddr)>> {
         loop {
-            if !self.rests {
+            if !self.is_polled {
                 ready!(self.poll_readable(context));
             }
             match self.socket.recv_from(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.rests => return Poll::Pending,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.is_polled => return Poll::Pending,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => {
                     // There may be more.
@@ -218,14 +217,14 @@ impl UdpSocket {
         }
     }
 
-    /// Takes back that it is readable: if it still is when nothing is read, an event says so again.
+    /// Waits until it is readable, and clears that: if there is still something to read, another event follows.
     fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
         let is_readable = || self.readiness.is_readable.swap(false, Ordering::AcqRel);
         if is_readable() {
             return Poll::Ready(());
         }
         self.readiness.waker.register(context.waker());
-        // It may have come meanwhile.
+        // An event may have come meanwhile.
         if is_readable() { Poll::Ready(()) } else { Poll::Pending }
     }
 }
@@ -233,7 +232,7 @@ impl UdpSocket {
 impl Drop for UdpSocket {
     fn drop(&mut self) {
         self.sockets.open.lock().remove(&self.token);
-        self.count(|socket| socket.waits = false);
+        self.update(|socket| socket.is_deferred = false);
     }
 }
 
@@ -246,14 +245,14 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn while_a_socket_rests_what_comes_wakes_nobody_and_is_read_when_somebody_looks() {
+    async fn a_polled_socket_wakes_nobody() {
         let mut socket = UdpSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        socket.wait(true);
+        socket.set_deferred(true);
         let (to, mut buffer) = (socket.local_addr().unwrap(), [0; 10]);
         let other = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let context = &mut Context::from_waker(std::task::Waker::noop());
         for round in 0..20_u8 {
-            socket.rest(true);
+            socket.set_polled(true);
             assert!(socket.poll_recv_from(context, &mut buffer).is_pending());
             for n in 0..3 {
                 other.send_to(&[round, n], to).unwrap();
@@ -262,8 +261,8 @@ mod tests {
                 let Poll::Ready(Ok((length, _))) = socket.poll_recv_from(context, &mut buffer) else { panic!("{n}") };
                 assert_eq!(buffer[..length], [round, n]);
             }
-            // What is left comes to whoever waits again.
-            socket.rest(false);
+            // The last one wakes the reader again.
+            socket.set_polled(false);
             let read = poll_fn(|context| socket.poll_recv_from(context, &mut buffer));
             let (length, _) = timeout(Duration::from_secs(20), read).await.expect("it comes").unwrap();
             assert_eq!(buffer[..length], [round, 2]);
@@ -271,13 +270,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_comes_is_read_at_once_or_within_a_round() {
+    async fn datagrams_are_read_in_order() {
         let mut socket = UdpSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let to = socket.local_addr().unwrap();
         let other = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         for round in 0..20_u8 {
             if round % 5 == 0 {
-                socket.wait(round % 10 == 5);
+                socket.set_deferred(round % 10 == 5);
             }
             for n in 0..3 {
                 other.send_to(&[round, n], to).unwrap();

@@ -1,4 +1,4 @@
-//! Work that goes on by itself while somebody wants it.
+//! A task that is aborted when it is dropped.
 
 use std::future::Future;
 use std::panic::resume_unwind;
@@ -10,11 +10,11 @@ use tokio::task::JoinHandle;
 use super::RUNTIME;
 use crate::scope::Scope;
 
-/// What a task comes to. Dropping it ends the task.
+/// The future result of a spawned task. Dropping it aborts the task.
 pub struct Task<T>(JoinHandle<T>);
 
 impl<T: Send + 'static> Task<T> {
-    /// Begins `work` on the runtime for whatever waits, whichever thread this is, in the scope of whoever calls.
+    /// Spawns `work` on [`RUNTIME`], from any thread, in the caller's scope.
     pub fn spawn(work: impl Future<Output = T> + Send + 'static) -> Self {
         Self(RUNTIME.spawn(Scope::current().wrap(work)))
     }
@@ -28,7 +28,7 @@ impl<T> Future for Task<T> {
             Ok(result) => Poll::Ready(result),
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => resume_unwind(panic),
-                // Only a drop cancels it.
+                // Only dropping it cancels it.
                 Err(_) => Poll::Pending,
             },
         }

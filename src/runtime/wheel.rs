@@ -1,8 +1,8 @@
-//! The media threads: each moves many sessions, in rounds. All frames are due at the same moments, so a round mixes, encodes and
-//! sends for one session after the other while the code for it is in the processor's cache; and between rounds the thread sleeps.
+//! The media threads: each runs many sessions, in rounds. All frames are due at the same moments, so a round mixes, encodes and
+//! sends for one session after the other while the code for it is in the processor's cache; between rounds the thread sleeps.
 //!
-//! A round: what was told → what is due by time, frames among it → what else was told, until the next time is reached → what was busy.
-//! A wheel sleeps until the next time, or until something urgent is told.
+//! A round takes its inbox, then gives turns to the spokes that are due (frames among them), then to the spokes that were notified, until
+//! the next one is due, and last to those that were busy. A wheel sleeps until the next spoke is due, or until it is woken.
 
 use std::collections::VecDeque;
 use std::io;
@@ -18,46 +18,47 @@ use super::jobs::Job;
 use super::reactor::{Reactor, Sockets};
 use crate::sync::{AtomicBool, Mutex};
 
-/// How long what comes to a socket that nothing is urgent for may wait, while nothing else happens.
-const LOOK: Duration = Duration::from_millis(50);
+/// The longest time that a datagram on a deferred socket waits while nothing else happens.
+const DEFERRED_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How often it is measured what each session costs.
-const MEASURE: Duration = Duration::from_secs(1);
+/// The interval at which the load of each session is measured.
+const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Loads are in thousandths of a core. Less of a difference between two wheels is no reason to move anything.
-const UNEVEN: u64 = 100;
+/// The smallest difference between the loads of two wheels for which a session is moved. Loads are in thousandths of a core.
+const MIN_IMBALANCE: u64 = 100;
 
-/// A wheel with less to do takes what is new, and keeps all it has: what is together wakes once and finds its code in the cache.
-const FULL: u64 = 300;
+/// The load up to which a wheel takes new sessions and keeps those it has: sessions on one wheel wake it once and find their code in the
+/// cache.
+const FULL_LOAD: u64 = 300;
 
-/// What a new session is taken to cost until that is measured.
-const GUESS: u64 = 5;
+/// The assumed load of a new session, until it is measured.
+const INITIAL_LOAD: u64 = 5;
 
-/// A seat that is not taken.
-const NOWHERE: usize = usize::MAX;
+/// The index of a seat that is not on a wheel.
+const UNSEATED: usize = usize::MAX;
 
-/// What a wheel moves: it has its turn when it asked for one, and when it was told that something moved.
+/// A session on a wheel: it has a turn when it asked for one, and after a notification.
 pub trait Spoke: Send + Sync + 'static {
-    /// Where it sits.
+    /// Returns its seat.
     fn seat(&self) -> &Seat;
 
-    /// Does what there is to do now. Asks by [`alarm::wake_at`] for the next turn. Must not panic. If `may_wait` is not set it
-    /// comes again later rather than to wait for a lock.
+    /// Does the work that is due, and asks for the next turn with [`alarm::wake_at`]. Must not panic. If `may_wait` is false it returns
+    /// [`Turn::Busy`] rather than wait for a lock.
     fn turn(self: Arc<Self>, now: Instant, may_wait: bool) -> Turn;
 }
 
-/// What a turn came to.
+/// The result of a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
-    /// Nothing is left to do until it is told, or the time comes that it asked for.
+    /// Nothing is left to do until a notification, or the time that it asked for.
     Done,
-    /// Somebody else has it just now.
+    /// Another thread holds its lock.
     Busy,
-    /// It has no further turn.
+    /// It needs no further turn.
     Over,
 }
 
-/// On which wheel a spoke is, and whether something moved that it was not told of yet.
+/// The place of a spoke on a wheel, and the state of its turns.
 pub struct Seat {
     job: Job,
     wheel: AtomicUsize,
@@ -67,45 +68,45 @@ pub struct Seat {
 
 impl Default for Seat {
     fn default() -> Self {
-        Self { job: Job::default(), wheel: AtomicUsize::new(0), index: AtomicUsize::new(NOWHERE) }
+        Self { job: Job::default(), wheel: AtomicUsize::new(0), index: AtomicUsize::new(UNSEATED) }
     }
 }
 
 impl Seat {
-    /// What is known of the turns, whoever gives them.
+    /// Returns the state of its turns.
     pub fn job(&self) -> &Job {
         &self.job
     }
 }
 
-/// What a wheel is to look at. Any thread puts something in; the wheel takes it out.
+/// The notified spokes of a wheel. Any thread adds one; the wheel takes them.
 struct Inbox<T> {
-    told: Mutex<Vec<T>>,
+    notified: Mutex<Vec<T>>,
     is_asleep: AtomicBool,
 }
 
 impl<T> Default for Inbox<T> {
     fn default() -> Self {
-        Self { told: Mutex::new(Vec::new()), is_asleep: AtomicBool::new(false) }
+        Self { notified: Mutex::new(Vec::new()), is_asleep: AtomicBool::new(false) }
     }
 }
 
 impl<T> Inbox<T> {
-    /// Returns true if the wheel is to be woken.
+    /// Adds a spoke. Returns true if the wheel has to be woken.
     fn put(&self, spoke: T) -> bool {
-        self.told.lock().push(spoke);
+        self.notified.lock().push(spoke);
         self.is_asleep.swap(false, Ordering::AcqRel)
     }
 
     fn take(&self) -> Vec<T> {
-        std::mem::take(&mut *self.told.lock())
+        std::mem::take(&mut *self.notified.lock())
     }
 
-    /// Returns true if the wheel may sleep until it is woken. The lock orders it: what is put in is either seen here, or sees this. Each
-    /// step on the flag reads it too, so that all of them have one order.
+    /// Returns true if the wheel may sleep until it is woken. The lock orders it: either this sees a spoke that is added, or adding it sees
+    /// the flag. Each step on the flag also reads it, so that all of them have one order.
     fn may_sleep(&self) -> bool {
         self.is_asleep.swap(true, Ordering::AcqRel);
-        let is_empty = self.told.lock().is_empty();
+        let is_empty = self.notified.lock().is_empty();
         if !is_empty {
             self.wake_up();
         }
@@ -137,7 +138,7 @@ impl Shared {
 pub struct Wheels(Arc<[Shared]>);
 
 impl Wheels {
-    /// So many wheels, or why the operating system gave fewer. What they move may need tokio's context: that of `runtime`.
+    /// Starts so many wheels, or returns the operating system's error. Their spokes run in the tokio context of `runtime`.
     pub fn new(count: usize, runtime: &Handle) -> io::Result<Self> {
         let reactors = (0..count).map(|_| Reactor::new()).collect::<io::Result<Vec<_>>>()?;
         let shared = |reactor: &Reactor| Shared {
@@ -146,36 +147,36 @@ impl Wheels {
             load: AtomicU64::new(0),
         };
         let all: Arc<[Shared]> = reactors.iter().map(shared).collect();
-        for (here, reactor) in reactors.into_iter().enumerate() {
+        for (number, reactor) in reactors.into_iter().enumerate() {
             let (all, runtime) = (all.clone(), runtime.clone());
-            std::thread::Builder::new().name(format!("speaker-wheel-{here}")).spawn(move || {
+            std::thread::Builder::new().name(format!("speaker-wheel-{number}")).spawn(move || {
                 let _entered = runtime.enter();
                 reactor.enter();
-                Wheel::new(here, reactor, all).run();
+                Wheel::new(number, reactor, all).run();
             })?;
         }
         Ok(Self(all))
     }
 
-    /// The sockets of the first one.
+    /// Returns the sockets of the first wheel.
     pub fn sockets(&self) -> Arc<Sockets> {
         self.0[0].sockets.clone()
     }
 
-    /// Has `spoke` moved, by the first wheel that is not full, or the one that has least to do.
+    /// Adds `spoke` to the first wheel that is not full, or else to the one with the smallest load.
     pub fn add(&self, spoke: Arc<dyn Spoke>) {
         let loads = self.0.iter().map(|wheel| wheel.load.load(Ordering::Relaxed));
-        let (index, _) = loads.enumerate().min_by_key(|(_, load)| (*load).max(FULL)).expect("there is a wheel");
-        self.0[index].load.fetch_add(GUESS, Ordering::Relaxed);
+        let (index, _) = loads.enumerate().min_by_key(|(_, load)| (*load).max(FULL_LOAD)).expect("there is a wheel");
+        self.0[index].load.fetch_add(INITIAL_LOAD, Ordering::Relaxed);
         spoke.seat().wheel.store(index, Ordering::Release);
-        if spoke.seat().job.tell() {
+        if spoke.seat().job.notify() {
             self.0[index].put(spoke);
         }
     }
 
-    /// Something moved that `spoke` has to look at.
-    pub fn tell(&self, spoke: Arc<dyn Spoke>) {
-        if spoke.seat().job.tell() {
+    /// Gives `spoke` a turn, because something changed.
+    pub fn notify(&self, spoke: Arc<dyn Spoke>) {
+        if spoke.seat().job.notify() {
             let wheel = spoke.seat().wheel.load(Ordering::Acquire);
             self.0[wheel].put(spoke);
         }
@@ -185,59 +186,66 @@ impl Wheels {
 struct Entry {
     spoke: Arc<dyn Spoke>,
     due: Option<Instant>,
-    /// It is in line for a turn.
-    is_told: bool,
-    /// How long its turns took since that was measured last.
+    /// It is queued for a turn.
+    is_notified: bool,
+    /// The duration of its turns since the last measurement.
     cost: Duration,
 }
 
-/// What a media thread is.
+/// The state of a media thread.
 struct Wheel {
-    here: usize,
+    number: usize,
     reactor: Reactor,
     all: Arc<[Shared]>,
     entries: Vec<Option<Entry>>,
     vacant: Vec<usize>,
-    /// Who was told.
-    told: VecDeque<usize>,
-    /// Who was busy.
+    /// The entries that wait for a turn after a notification.
+    notified: VecDeque<usize>,
+    /// The entries that were busy.
     busy: Vec<usize>,
-    measured: Instant,
+    measured_at: Instant,
 }
 
 impl Wheel {
-    fn new(here: usize, reactor: Reactor, all: Arc<[Shared]>) -> Self {
-        let (told, measured) = (VecDeque::new(), Instant::now());
-        Self { here, reactor, all, entries: Vec::new(), vacant: Vec::new(), told, busy: Vec::new(), measured }
+    fn new(number: usize, reactor: Reactor, all: Arc<[Shared]>) -> Self {
+        Self {
+            number,
+            reactor,
+            all,
+            entries: Vec::new(),
+            vacant: Vec::new(),
+            notified: VecDeque::new(),
+            busy: Vec::new(),
+            measured_at: Instant::now(),
+        }
     }
 
     fn run(mut self) {
         loop {
-            // A turn bears its own panics; what is left would be a fault in here, or in what a spoke drops.
+            // A turn catches its own panics; what is left would be a bug in here, or in what a spoke drops.
             if catch_unwind(AssertUnwindSafe(|| self.round())).is_err() {
                 tracing::error!("a wheel broke by a fault of its own and goes on: please report it");
             }
-            let inbox = &self.all[self.here].inbox;
-            let limit = match self.told.is_empty() && inbox.may_sleep() {
-                true => self.sleep_limit(),
-                false => Some(Duration::ZERO),
-            };
+            let inbox = &self.all[self.number].inbox;
+            let may_sleep = self.notified.is_empty() && inbox.may_sleep();
+            let limit = if may_sleep { self.sleep_limit() } else { Some(Duration::ZERO) };
             self.reactor.wait(limit);
-            self.all[self.here].inbox.wake_up();
-            self.reactor.tell();
+            self.all[self.number].inbox.wake_up();
+            self.reactor.wake_readers();
         }
     }
 
     fn sleep_limit(&self) -> Option<Duration> {
         let now = Instant::now();
         let dues = self.entries.iter().flatten().filter_map(|entry| entry.due);
-        let look = self.reactor.sockets().has_waiting().then(|| alarm::round_up(now + Duration::from_nanos(1), LOOK));
-        dues.chain(look).min().map(|next| next.saturating_duration_since(now))
+        let has_waiting = self.reactor.sockets().has_waiting();
+        let deferred = has_waiting.then(|| alarm::round_up(now + Duration::from_nanos(1), DEFERRED_INTERVAL));
+        dues.chain(deferred).min().map(|next| next.saturating_duration_since(now))
     }
 
     fn round(&mut self) {
         if self.reactor.sockets().has_waiting() {
-            self.reactor.look();
+            self.reactor.poll_deferred();
         }
         self.take_inbox();
         let now = Instant::now();
@@ -246,10 +254,10 @@ impl Wheel {
                 self.turn(index, false);
             }
         }
-        // What is due comes first, so the others have turns until the next time only: to join a room takes milliseconds.
+        // Due spokes come first, so the others have turns only until the next one is due: joining a room takes milliseconds.
         let next = self.entries.iter().flatten().filter_map(|entry| entry.due).min();
-        while let Some(index) = self.told.pop_front() {
-            if self.entries[index].as_ref().is_some_and(|entry| entry.is_told) {
+        while let Some(index) = self.notified.pop_front() {
+            if self.entries[index].as_ref().is_some_and(|entry| entry.is_notified) {
                 self.turn(index, false);
             }
             if next.is_some_and(|next| next <= Instant::now()) {
@@ -259,24 +267,24 @@ impl Wheel {
         for index in std::mem::take(&mut self.busy) {
             self.turn(index, true);
         }
-        if now.saturating_duration_since(self.measured) >= MEASURE {
+        if now.saturating_duration_since(self.measured_at) >= MEASURE_INTERVAL {
             self.measure(now);
         }
     }
 
     fn take_inbox(&mut self) {
-        for spoke in self.all[self.here].inbox.take() {
+        for spoke in self.all[self.number].inbox.take() {
             let wheel = spoke.seat().wheel.load(Ordering::Acquire);
-            if wheel != self.here {
-                // It was moved while somebody told it.
+            if wheel != self.number {
+                // It was moved while it was notified.
                 self.all[wheel].put(spoke);
                 continue;
             }
             let index = match spoke.seat().index.load(Ordering::Relaxed) {
-                NOWHERE => self.seat(spoke),
+                UNSEATED => self.seat(spoke),
                 index => index,
             };
-            self.line_up(index);
+            self.queue(index);
         }
     }
 
@@ -286,22 +294,23 @@ impl Wheel {
             self.entries.len() - 1
         });
         spoke.seat().index.store(index, Ordering::Relaxed);
-        self.entries[index] = Some(Entry { spoke, due: None, is_told: false, cost: Duration::ZERO });
+        self.entries[index] = Some(Entry { spoke, due: None, is_notified: false, cost: Duration::ZERO });
         index
     }
 
-    fn line_up(&mut self, index: usize) {
+    fn queue(&mut self, index: usize) {
         if let Some(entry) = &mut self.entries[index]
-            && !std::mem::replace(&mut entry.is_told, true)
+            && !std::mem::replace(&mut entry.is_notified, true)
         {
-            self.told.push_back(index);
+            self.notified.push_back(index);
         }
     }
 
     fn turn(&mut self, index: usize, may_wait: bool) {
         let Some(entry) = &mut self.entries[index] else { return };
         let begun = Instant::now();
-        (entry.is_told, entry.due) = (false, None);
+        entry.is_notified = false;
+        entry.due = None;
         entry.spoke.seat().job.begin();
         let (turn, next) = alarm::turn(|| entry.spoke.clone().turn(begun, may_wait));
         entry.cost += begun.elapsed();
@@ -314,22 +323,23 @@ impl Wheel {
             Turn::Done => entry.due = next,
         }
         if entry.spoke.seat().job.end(false) {
-            self.line_up(index);
+            self.queue(index);
         }
     }
 
     fn remove(&mut self, index: usize) -> Option<Entry> {
         self.vacant.push(index);
         let entry = self.entries[index].take();
-        entry.iter().for_each(|entry| entry.spoke.seat().index.store(NOWHERE, Ordering::Relaxed));
+        if let Some(entry) = &entry {
+            entry.spoke.seat().index.store(UNSEATED, Ordering::Relaxed);
+        }
         entry
     }
 
-    /// Says how much it has to do, and gives some of that away if it is full and another wheel has much less: what costs most goes
-    /// first.
+    /// Publishes its load, and moves spokes away, the most expensive first, if it is full and another wheel has much less to do.
     fn measure(&mut self, now: Instant) {
-        let time = now.saturating_duration_since(self.measured);
-        self.measured = now;
+        let time = now.saturating_duration_since(self.measured_at);
+        self.measured_at = now;
         let share = |cost: Duration| (cost.as_nanos() * 1_000 / time.as_nanos()) as u64;
         let mut costs: Vec<_> = Vec::new();
         for (index, entry) in self.entries.iter_mut().enumerate() {
@@ -337,23 +347,23 @@ impl Wheel {
             costs.extend(cost.map(|cost| (share(cost), index)));
         }
         let mut load = costs.iter().map(|(cost, _)| cost).sum::<u64>();
-        let others = self.all.iter().enumerate().filter(|(index, _)| *index != self.here);
+        let others = self.all.iter().enumerate().filter(|(index, _)| *index != self.number);
         let lightest = others.map(|(index, wheel)| (wheel.load.load(Ordering::Relaxed), index)).min();
         if let Some((mut other, target)) = lightest {
             costs.sort_unstable_by(|one, other| other.cmp(one));
             for (cost, index) in costs {
-                // Not so much that it comes back.
-                if load > FULL.max(other + UNEVEN) && cost > 0 && other + cost < load - cost {
+                // Not so much that it would come back.
+                if load > FULL_LOAD.max(other + MIN_IMBALANCE) && cost > 0 && other + cost < load - cost {
                     (load, other) = (load - cost, other + cost);
-                    self.give(index, target, cost);
+                    self.move_to(index, target, cost);
                 }
             }
         }
-        self.all[self.here].load.store(load, Ordering::Relaxed);
+        self.all[self.number].load.store(load, Ordering::Relaxed);
     }
 
     /// Moves a spoke to another wheel, where it has a turn at once.
-    fn give(&mut self, index: usize, target: usize, cost: u64) {
+    fn move_to(&mut self, index: usize, target: usize, cost: u64) {
         let Some(entry) = self.remove(index) else { return };
         self.all[target].load.fetch_add(cost, Ordering::Relaxed);
         entry.spoke.seat().wheel.store(target, Ordering::Release);
@@ -395,50 +405,52 @@ mod tests {
     const LATE: Duration = Duration::from_secs(20);
 
     #[test]
-    fn a_turn_comes_when_it_is_asked_for_and_when_something_is_told() {
+    fn turns_come_on_time_and_on_notification() {
         let wheels = wheels(1);
         let (sender, turns) = channel();
         let begun = Instant::now();
         let mut asked = Vec::from([begun + Duration::from_millis(40), begun + Duration::from_millis(20)]);
         let one = spoke(move |now| {
             sender.send(now).unwrap();
-            asked.pop().into_iter().for_each(alarm::wake_at);
+            if let Some(at) = asked.pop() {
+                alarm::wake_at(at);
+            }
             Turn::Done
         });
         wheels.add(one.clone());
         let times: Vec<_> = (0..3).map(|_| turns.recv_timeout(LATE).unwrap()).collect();
         assert!(times[1] >= begun + Duration::from_millis(20) && times[2] >= begun + Duration::from_millis(40));
         for _ in 0..100 {
-            wheels.tell(one.clone());
+            wheels.notify(one.clone());
             turns.recv_timeout(LATE).unwrap();
         }
     }
 
     #[test]
-    fn who_is_busy_comes_again_after_the_others_and_who_is_over_does_not() {
+    fn busy_spokes_return_and_finished_ones_do_not() {
         let wheels = wheels(1);
         let (sender, turns) = channel();
-        let said = |name: &'static str, sender: &Sender<_>, mut results: Vec<Turn>| {
+        let named = |name: &'static str, sender: &Sender<_>, mut results: Vec<Turn>| {
             let sender = sender.clone();
             spoke(move |_| {
                 sender.send(name).unwrap();
                 results.pop().unwrap_or(Turn::Done)
             })
         };
-        let first = said("first", &sender, vec![Turn::Over, Turn::Busy]);
+        let first = named("first", &sender, vec![Turn::Over, Turn::Busy]);
         wheels.add(first.clone());
         assert_eq!([turns.recv_timeout(LATE), turns.recv_timeout(LATE)], [Ok("first"), Ok("first")]);
-        wheels.tell(first);
-        let second = said("second", &sender, vec![]);
+        wheels.notify(first);
+        let second = named("second", &sender, vec![]);
         wheels.add(second);
         assert_eq!(turns.recv_timeout(LATE), Ok("second"));
     }
 
     #[test]
-    fn what_costs_much_is_moved_to_a_wheel_that_has_less_to_do() {
+    fn moves_expensive_spokes_to_an_idle_wheel() {
         let wheels = wheels(2);
         let (sender, threads) = channel();
-        // All on one, as if each had cost little when it came.
+        // All on one, as if each had had a small load when it was added.
         let spokes: Vec<_> = (0..8)
             .map(|name| {
                 let sender = sender.clone();
@@ -456,18 +468,18 @@ mod tests {
         spokes.iter().for_each(|spoke| wheels.add(spoke.clone()));
         wheels.0[1].load.store(0, Ordering::Relaxed);
         let late = Instant::now() + LATE;
-        let mut places = std::collections::HashMap::new();
+        let mut thread_of = std::collections::HashMap::new();
         loop {
             let (name, thread) = threads.recv_timeout(LATE).unwrap();
-            places.insert(name, thread);
-            let here = places.values().filter(|place| **place == thread).count();
-            if places.len() == 8 && (2..=6).contains(&here) {
+            thread_of.insert(name, thread);
+            let here = thread_of.values().filter(|other| **other == thread).count();
+            if thread_of.len() == 8 && (2..=6).contains(&here) {
                 break;
             }
             assert!(Instant::now() < late, "nothing was moved");
         }
-        // Told in the middle of it all, each still has its turns.
-        spokes.iter().for_each(|spoke| wheels.tell(spoke.clone()));
+        // A notification in the middle of it all still gives each a turn.
+        spokes.iter().for_each(|spoke| wheels.notify(spoke.clone()));
         let mut seen = std::collections::HashSet::new();
         while seen.len() < 8 {
             seen.insert(threads.recv_timeout(LATE).unwrap().0);
@@ -482,31 +494,31 @@ mod models {
     use loom::thread::spawn;
 
     #[test]
-    fn loom_a_wheel_that_sleeps_misses_nothing_that_was_told() {
+    fn loom_a_sleeping_wheel_misses_no_notification() {
         let mut model = loom::model::Builder::new();
         model.preemption_bound = Some(2);
         model.check(|| {
             let inbox = Arc::<Inbox<u8>>::default();
-            let (bell, rung) = channel();
-            let tellers: Vec<_> = (0..2)
+            let (waker, woken) = channel();
+            let notifiers: Vec<_> = (0..2)
                 .map(|name| {
-                    let (inbox, bell) = (inbox.clone(), bell.clone());
+                    let (inbox, waker) = (inbox.clone(), waker.clone());
                     spawn(move || {
                         if inbox.put(name) {
-                            bell.send(()).unwrap();
+                            waker.send(()).unwrap();
                         }
                     })
                 })
                 .collect();
-            let mut told = Vec::new();
-            while told.len() < 2 {
-                told.extend(inbox.take());
-                if told.len() < 2 && inbox.may_sleep() {
-                    rung.recv().unwrap();
+            let mut notified = Vec::new();
+            while notified.len() < 2 {
+                notified.extend(inbox.take());
+                if notified.len() < 2 && inbox.may_sleep() {
+                    woken.recv().unwrap();
                     inbox.wake_up();
                 }
             }
-            tellers.into_iter().for_each(|teller| teller.join().unwrap());
+            notifiers.into_iter().for_each(|notifier| notifier.join().unwrap());
         });
     }
 }

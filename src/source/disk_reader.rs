@@ -14,7 +14,7 @@ use super::read_ahead::{Asked, Piece, ReadAhead, sought};
 use super::ring::Reading;
 use crate::error::{Code, Result, SpeakerError};
 use crate::reserved::ReservedPath;
-use crate::runtime::{DISKS, Disk, open_at_once, read_cached};
+use crate::runtime::{DISKS, Disk, open_nonblocking, read_cached};
 
 /// How much is read as a file is opened: most short clips are whole then, and others have time to read on.
 const AT_ONCE: u64 = 64 << 10;
@@ -54,7 +54,7 @@ impl DiskReader {
 fn open(path: &Path, reserved: Option<&ReservedPath>) -> Result<(File, u64, Piece, Option<Found>)> {
     let since = Instant::now();
     let failed = |error| unreadable(path, &error);
-    let file = open_at_once(OpenOptions::new().read(true), path).map_err(failed)?;
+    let file = open_nonblocking(OpenOptions::new().read(true), path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     if !metadata.is_file() {
         let message = format!("Expected a file for audioUrl but received {}, which is none", path.display());

@@ -12,7 +12,7 @@ use super::levelling::Measured;
 use super::progress::Progress;
 use crate::audio::Samples;
 use crate::error::{Code, Result, SpeakerError};
-use crate::runtime::{self, Waker, has_overstayed};
+use crate::runtime::{self, Waker, turn_is_over};
 use crate::sync::{AtomicBool as Flag, fence};
 
 /// What a decode task and its reader share.
@@ -128,7 +128,7 @@ impl Reading {
 
     /// Gives the other decode tasks of its thread their turn, if this one has run for long; fails once the reader was dropped.
     pub fn take_turns(&self) -> Result<()> {
-        if has_overstayed() {
+        if turn_is_over() {
             self.waker.wake();
             self.suspend();
         }

@@ -10,20 +10,21 @@ use tracing::{Event, Level};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime as Stamp};
 
-use crate::redact::{MESSAGE, redact_to};
+use crate::redact::{MAX_MESSAGE_CHARS, redact_to};
 use crate::scope::Scope;
 use crate::secrets;
 
-/// The field that says what happened, by the name that tracing gives it.
+/// The field of the message, by the name that tracing gives it.
 const MESSAGE_FIELD: &str = "message";
 
-/// What says something of the log itself.
+/// The target of lines about the log itself.
 const LOG_TARGET: &str = "speaker_session::log";
 
-/// The field that names a request where its scope is not entered.
+/// The field of a request whose scope is not entered.
 const REQUEST_FIELD: &str = "request_id";
 
-/// Secrets in use are masked in it already, for they may be forgotten before it is shown; what only looks like one is masked then.
+/// A line in which secrets in use are already masked, because they may be forgotten before it is shown. What only looks like a secret is
+/// masked then.
 #[derive(Clone)]
 pub struct Line {
     pub level: Level,
@@ -38,7 +39,7 @@ pub struct Line {
 #[derive(Clone)]
 enum Value {
     Text(String),
-    /// As `Debug` or `Display` show it.
+    /// The output of `Debug` or `Display`.
     Shown(String),
     Number(f64),
     Flag(bool),
@@ -46,23 +47,34 @@ enum Value {
 
 impl Line {
     pub fn of(event: &Event<'_>) -> Self {
-        let (scope, metadata) = (Scope::current(), event.metadata());
-        let (session, request) = (scope.session(), scope.request().cloned());
-        let target = metadata.target().to_owned();
-        let (time, message, fields) = (SystemTime::now(), String::new(), Vec::new());
-        let mut line = Self { level: *metadata.level(), target, time, session, request, message, fields };
+        let scope = Scope::current();
+        let mut line = Self {
+            level: *event.metadata().level(),
+            target: event.metadata().target().to_owned(),
+            time: SystemTime::now(),
+            session: scope.session(),
+            request: scope.request().cloned(),
+            message: String::new(),
+            fields: Vec::new(),
+        };
         event.record(&mut line);
         line
     }
 
-    /// What it says of the log itself.
+    /// Creates a warning about the log itself.
     pub fn about_the_log(message: String) -> Self {
-        let (session, request, fields) = (None, None, Vec::new());
-        let target = LOG_TARGET.to_owned();
-        Self { level: Level::WARN, target, time: SystemTime::now(), session, request, message, fields }
+        Self {
+            level: Level::WARN,
+            target: LOG_TARGET.to_owned(),
+            time: SystemTime::now(),
+            session: None,
+            request: None,
+            message,
+            fields: Vec::new(),
+        }
     }
 
-    /// How much room it takes, in bytes.
+    /// Returns the memory that it takes, in bytes.
     pub fn cost(&self) -> usize {
         let fields = self.fields.iter().map(|(_, value)| match value {
             Value::Text(text) | Value::Shown(text) => text.len(),
@@ -71,20 +83,24 @@ impl Line {
         size_of::<Self>() + self.target.len() + self.message.len() + fields.map(|bytes| bytes + 32).sum::<usize>()
     }
 
-    /// As JavaScript sees it.
+    /// Converts it for JavaScript.
     pub fn into_json(self) -> Json {
         let ms = self.time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64() * 1_000.0;
         let mut json = Map::new();
         for (name, value) in self.fields {
             json.insert(camel_case(name), value.into_json(name));
         }
-        // Behind the fields, whatever those are called.
+        // After the fields, so that none of those replaces them.
         json.insert("time".to_owned(), json!(ms));
         json.insert("level".to_owned(), json!(self.level.as_str().to_ascii_lowercase()));
         json.insert("target".to_owned(), json!(self.target));
-        json.insert("message".to_owned(), json!(redact_to(&self.message, MESSAGE)));
-        self.session.into_iter().for_each(|session| _ = json.insert("session".to_owned(), json!(session)));
-        self.request.into_iter().for_each(|name| _ = json.insert("requestId".to_owned(), json!(&*name)));
+        json.insert("message".to_owned(), json!(redact_to(&self.message, MAX_MESSAGE_CHARS)));
+        if let Some(session) = self.session {
+            json.insert("session".to_owned(), json!(session));
+        }
+        if let Some(name) = self.request {
+            json.insert("requestId".to_owned(), json!(&*name));
+        }
         Json::Object(json)
     }
 
@@ -106,11 +122,11 @@ impl Value {
         Self::Shown(secrets::mask(&value.to_string()).into_owned())
     }
 
-    /// Without what looks like a secret, also by the name of the field.
+    /// Converts it, without what looks like a secret, judged also by the name of the field.
     fn into_json(self, name: &str) -> Json {
         match self {
             Self::Text(text) | Self::Shown(text) => {
-                let redacted = redact_to(&format!("{name}={text}"), MESSAGE);
+                let redacted = redact_to(&format!("{name}={text}"), MAX_MESSAGE_CHARS);
                 json!(redacted.strip_prefix(name).and_then(|rest| rest.strip_prefix('=')).unwrap_or(&redacted))
             }
             Self::Number(number) => json!(number),
@@ -145,7 +161,7 @@ impl Visit for Line {
     }
 }
 
-/// As standard error has it.
+/// The form for standard error.
 impl Display for Line {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         Stamp.format_time(&mut Writer::new(to))?;
@@ -153,8 +169,12 @@ impl Display for Line {
         if !self.message.is_empty() {
             write!(to, " {}", self.message)?;
         }
-        self.session.iter().try_for_each(|session| write!(to, " session={session}"))?;
-        self.request.iter().try_for_each(|name| write!(to, " request_id={name:?}"))?;
+        if let Some(session) = self.session {
+            write!(to, " session={session}")?;
+        }
+        if let Some(name) = &self.request {
+            write!(to, " request_id={name:?}")?;
+        }
         self.fields.iter().try_for_each(|(name, value)| match value {
             Value::Text(text) => write!(to, " {name}={text:?}"),
             Value::Shown(text) => write!(to, " {name}={text}"),
@@ -164,7 +184,7 @@ impl Display for Line {
     }
 }
 
-/// `at_ms` is `atMs` in JavaScript.
+/// Converts `at_ms` to `atMs`, as JavaScript names it.
 fn camel_case(name: &str) -> String {
     let mut words = name.split('_');
     let first = words.next().unwrap_or_default().to_owned();
@@ -190,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_shown_without_secrets() {
+    fn shows_a_line_without_secrets() {
         let mut json = line().into_json();
         assert!(json["time"].take().as_f64() > Some(1e12));
         let error = "no such host at http://<masked>@host/?key=<masked>";

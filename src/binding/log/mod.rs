@@ -1,5 +1,5 @@
-//! The log of this crate and of those that it uses: each line goes to the logger of its session, else to whoever listens to all of them,
-//! else to standard error, if the user asks for it there. Nobody who logs waits for whoever reads.
+//! The log of this crate and its dependencies: each line goes to the logger of its session, else to the listeners for all lines, else to
+//! standard error, if the user asks for it there. Logging never waits for a reader.
 
 mod line;
 mod sink;
@@ -20,87 +20,83 @@ use crate::metrics::METRICS;
 use line::Line;
 use sink::SINKS;
 
-/// A level (`error`, `warn`, `info`, `debug`, `trace`), or more of them for parts: `warn,speaker_session::net=debug`.
+/// Holds a level (`error`, `warn`, `info`, `debug`, `trace`), or several for parts: `warn,speaker_session::net=debug`.
 const VARIABLE: &str = "SPEAKER_SESSION_LOG";
 
-/// Each packet is an event to the first, and each header to the second: they are left out below `warn` unless they are named.
+/// Crates that log each packet or each header: they are left out below `warn` unless they are named.
 const QUIET: [&str; 2] = ["turn_client_proto", "h2"];
 
-/// What the user asked for by the environment.
-struct Asked {
+/// The filter that the user set in the environment.
+struct Filter {
     targets: Targets,
-    /// Asked for at all, and so written to standard error where nobody else takes it.
-    by_name: bool,
+    /// The variable is set: lines without a listener go to standard error.
+    is_set: bool,
 }
 
-static ASKED: OnceLock<Asked> = OnceLock::new();
+static FILTER: OnceLock<Filter> = OnceLock::new();
 
-/// Somebody takes lines.
+/// Lines have a listener, or go to standard error.
 static IS_ON: AtomicBool = AtomicBool::new(false);
 
-/// Looks at the environment once per process.
+/// Starts the log, once per process.
 pub fn start() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // This library has a standard library of its own, so the hook is for nobody else.
+        // This library contains its own copy of the standard library, so the hook affects no other code.
         std::panic::set_hook(Box::new(|panic| {
             METRICS.panics.add(1);
-            stderr::tell_panic(panic);
+            stderr::report_panic(panic);
         }));
-        let asked = ASKED.get_or_init(|| asked_for(&std::env::var(VARIABLE).unwrap_or_default()));
-        IS_ON.store(asked.by_name, Ordering::Relaxed);
-        // Fails where there is a log already, and then that one goes on.
+        let filter = FILTER.get_or_init(|| parse_filter(&std::env::var(VARIABLE).unwrap_or_default()));
+        IS_ON.store(filter.is_set, Ordering::Relaxed);
+        // Fails if there is a subscriber already, which then stays.
         let _ = set_global_default(Log);
     });
 }
 
-fn asked_for(variable: &str) -> Asked {
+fn parse_filter(variable: &str) -> Filter {
     let parsed = Some(variable.trim()).filter(|text| !text.is_empty()).and_then(|text| text.parse::<Targets>().ok());
-    let by_name = parsed.is_some();
-    let asked = parsed.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
-    let default = asked.default_level().unwrap_or(LevelFilter::OFF);
+    let is_set = parsed.is_some();
+    let wanted = parsed.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let default = wanted.default_level().unwrap_or(LevelFilter::OFF);
     let quiet = QUIET.map(|target| (target, default.min(LevelFilter::WARN)));
-    let targets = Targets::new().with_targets(quiet).with_targets(asked).with_default(default);
-    Asked { targets, by_name }
+    let targets = Targets::new().with_targets(quiet).with_targets(wanted).with_default(default);
+    Filter { targets, is_set }
 }
 
-/// Somebody begins to take lines, or takes none any more.
-fn takers_changed(are_there: bool) {
-    let is_on = are_there || ASKED.get().is_some_and(|asked| asked.by_name);
+/// Turns the log on if it has listeners or goes to standard error, and off otherwise.
+fn set_has_listeners(has_listeners: bool) {
+    let is_on = has_listeners || FILTER.get().is_some_and(|filter| filter.is_set);
     if IS_ON.swap(is_on, Ordering::AcqRel) != is_on {
         rebuild_interest_cache();
     }
 }
 
-/// Takes what is logged. Spans are of no interest: whose work a line is about is known by its scope.
+/// The subscriber. It ignores spans: a line's [`Scope`](crate::scope::Scope) tells its session and request.
 struct Log;
 
 impl Subscriber for Log {
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
-        match self.enabled(metadata) {
-            true => Interest::always(),
-            false => Interest::never(),
-        }
+        if self.enabled(metadata) { Interest::always() } else { Interest::never() }
     }
 
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let asks = |asked: &Asked| asked.targets.would_enable(metadata.target(), metadata.level());
-        metadata.is_event() && IS_ON.load(Ordering::Relaxed) && ASKED.get().is_some_and(asks)
+        let enables = |filter: &Filter| filter.targets.would_enable(metadata.target(), metadata.level());
+        metadata.is_event() && IS_ON.load(Ordering::Relaxed) && FILTER.get().is_some_and(enables)
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        match IS_ON.load(Ordering::Relaxed) {
-            true => ASKED.get().and_then(|asked| {
-                asked.targets.iter().map(|(_, level)| level).chain(asked.targets.default_level()).max()
-            }),
-            false => Some(LevelFilter::OFF),
+        if !IS_ON.load(Ordering::Relaxed) {
+            return Some(LevelFilter::OFF);
         }
+        let targets = &FILTER.get()?.targets;
+        targets.iter().map(|(_, level)| level).chain(targets.default_level()).max()
     }
 
     fn event(&self, event: &Event<'_>) {
         let line = Line::of(event);
         if let Err(line) = SINKS.read().take(line)
-            && ASKED.get().is_some_and(|asked| asked.by_name)
+            && FILTER.get().is_some_and(|filter| filter.is_set)
         {
             stderr::push(&line.to_string());
         }
@@ -119,7 +115,7 @@ impl Subscriber for Log {
     fn exit(&self, _: &Id) {}
 }
 
-/// Waits until what was logged is written, if that does not take long: called when the process ends.
+/// Waits a short time until all lines are written. Called when the process ends.
 #[napi]
 #[cfg_attr(test, allow(dead_code, reason = "only Node calls it"))]
 pub fn flush_log() {
@@ -132,11 +128,11 @@ mod tests {
     use tracing::Level;
 
     #[test]
-    fn levels_are_asked_for_by_target_and_talkative_crates_by_name() {
+    fn filters_by_target_and_level() {
         let shows =
-            |variable: &str, target: &str, level: Level| asked_for(variable).targets.would_enable(target, &level);
+            |variable: &str, target: &str, level: Level| parse_filter(variable).targets.would_enable(target, &level);
         assert!(shows("", "speaker_session", Level::INFO) && !shows("", "speaker_session", Level::DEBUG));
-        assert!(!asked_for("").by_name && !asked_for(" ").by_name && asked_for("off").by_name);
+        assert!(!parse_filter("").is_set && !parse_filter(" ").is_set && parse_filter("off").is_set);
         assert!(shows("trace", "speaker_session::net", Level::TRACE));
         assert!(!shows("trace", "h2::codec", Level::INFO) && shows("trace", "h2::codec", Level::WARN));
         assert!(!shows("error", "h2::codec", Level::WARN));

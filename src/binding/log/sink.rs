@@ -1,4 +1,4 @@
-//! Lines that wait for a thread of JavaScript: for the loggers of its sessions, or for whoever listens to all lines there.
+//! Lines that wait for a JavaScript thread: for the loggers of its sessions, or for its listeners for all lines.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -10,22 +10,22 @@ use parking_lot::{Mutex, RwLock};
 use serde_json::Value as Json;
 
 use super::line::Line;
-use super::{start, takers_changed};
+use super::{set_has_listeners, start};
 use crate::binding::outgoing::Serialized;
 
-/// How much waits for a thread, in bytes.
+/// The size of the queue of a thread, in bytes.
 const MAX_BYTES: usize = 1 << 20;
 
-/// How many lines are taken at once: other work of the thread has its turn behind them.
+/// The number of lines taken at once, before other work of the thread has its turn.
 const BATCH: usize = 64;
 
-/// Those of all threads of JavaScript.
+/// The sinks of all JavaScript threads.
 pub static SINKS: RwLock<Sinks> = RwLock::new(Sinks(Vec::new()));
 
 pub struct Sinks(Vec<Arc<Sink>>);
 
 impl Sinks {
-    /// Hands a line to the logger of its session, or else to all who listen. Gives it back if there is nobody.
+    /// Hands a line to the logger of its session, or else to all listeners. Returns it if there are none.
     pub fn take(&self, line: Line) -> std::result::Result<(), Line> {
         let owner =
             line.session.and_then(|session| self.0.iter().find(|sink| sink.wants.read().sessions.contains(&session)));
@@ -44,13 +44,13 @@ impl Sinks {
 pub struct Sink {
     wants: RwLock<Wants>,
     state: Mutex<State>,
-    /// Tells the thread that lines wait.
+    /// Notifies the thread that lines wait.
     ring: Box<dyn Fn() + Send + Sync>,
 }
 
 #[derive(Default)]
 struct Wants {
-    /// Lines of nobody in particular, and of sessions that have no logger.
+    /// Lines without a session, and of sessions without a logger.
     all: bool,
     /// Sessions that have a logger.
     sessions: HashSet<u32>,
@@ -60,7 +60,7 @@ struct Wants {
 struct State {
     lines: VecDeque<Line>,
     bytes: usize,
-    /// Lines for which there was no room.
+    /// The number of lines for which there was no room.
     lost: u64,
 }
 
@@ -81,7 +81,7 @@ impl Sink {
         }
     }
 
-    /// The next lines. Rings again if there are more.
+    /// Takes the next lines. Rings again if there are more.
     fn take(&self) -> Vec<Line> {
         let mut state = self.state.lock();
         let count = state.lines.len().min(BATCH);
@@ -100,7 +100,7 @@ impl Sink {
     }
 }
 
-/// The lines of the log that a thread of JavaScript takes.
+/// The log of a JavaScript thread.
 #[napi]
 pub struct NativeLog {
     sink: Arc<Sink>,
@@ -108,7 +108,7 @@ pub struct NativeLog {
 
 #[napi]
 impl NativeLog {
-    /// Calls `ring` when lines can be taken. It takes none before it is told which.
+    /// Calls `ring` when lines can be taken. There are none before `takeAll` or `add`.
     #[napi(constructor, ts_args_type = "ring: () => void")]
     pub fn new(ring: Function<(), ()>) -> Result<Self> {
         start();
@@ -119,28 +119,28 @@ impl NativeLog {
         Ok(Self { sink })
     }
 
-    /// Takes lines that belong to no session with a logger, or none any more.
+    /// Sets whether it takes lines that belong to no session with a logger.
     #[napi]
     pub fn take_all(&self, all: bool) {
         self.sink.wants.write().all = all;
-        count_takers();
+        update_listeners();
     }
 
-    /// Takes the lines of this session.
+    /// Starts to take the lines of this session.
     #[napi]
     pub fn add(&self, session: u32) {
         self.sink.wants.write().sessions.insert(session);
-        count_takers();
+        update_listeners();
     }
 
-    /// Takes the lines of this session no longer.
+    /// Stops taking the lines of this session.
     #[napi]
     pub fn remove(&self, session: u32) {
         self.sink.wants.write().sessions.remove(&session);
-        count_takers();
+        update_listeners();
     }
 
-    /// The next lines, in their order.
+    /// Returns the next lines, in order.
     #[napi(ts_return_type = "any[]")]
     pub fn take(&self) -> Serialized<Vec<Json>> {
         Serialized(self.sink.take().into_iter().map(Line::into_json).collect())
@@ -150,20 +150,20 @@ impl NativeLog {
 impl Drop for NativeLog {
     fn drop(&mut self) {
         SINKS.write().0.retain(|sink| !Arc::ptr_eq(sink, &self.sink));
-        count_takers();
+        update_listeners();
     }
 }
 
-fn count_takers() {
-    // One after the other, so that the last one counts.
+fn update_listeners() {
+    // One after the other, so that the last result counts.
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock();
     let wants = |sink: &Arc<Sink>| {
         let wants = sink.wants.read();
         wants.all || !wants.sessions.is_empty()
     };
-    let are_there = SINKS.read().0.iter().any(wants);
-    takers_changed(are_there);
+    let has_listeners = SINKS.read().0.iter().any(wants);
+    set_has_listeners(has_listeners);
 }
 
 #[cfg(test)]
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_goes_to_the_logger_of_its_session_or_to_all_who_listen() {
+    fn the_sessions_logger_comes_before_listeners() {
         let (owner, other, listener) = (sink(true, &[1]).0, sink(true, &[2]).0, sink(false, &[3]).0);
         let sinks = Sinks(vec![owner.clone(), other.clone(), listener.clone()]);
         let taken = || [&owner, &other, &listener].map(|sink| sink.take().len());
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_room_is_counted_and_each_batch_is_rung_for() {
+    fn counts_lost_lines_and_rings_per_batch() {
         let (sink, rings) = sink(true, &[]);
         let text = "x".repeat(1_000);
         (0..5_000).for_each(|_| sink.push(line(None, &text)));

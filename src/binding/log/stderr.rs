@@ -1,7 +1,7 @@
 //! Writes lines to standard error.
 //!
-//! Whoever reads standard error may be slow, stop or be gone, and nobody else may wait for that: lines wait in a bounded queue for a
-//! thread that writes them. What does not fit is left out, and counted.
+//! The reader of standard error may be slow, stopped or gone, and no other thread may wait for it: lines wait in a bounded queue for a
+//! thread that writes them. Lines that do not fit are dropped and counted.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Write};
@@ -14,42 +14,43 @@ use parking_lot::{Condvar, Mutex};
 use crate::redact::redact_to;
 use crate::secrets;
 
-/// How much waits to be written.
+/// The size of the queue, in bytes.
 const MAX_BYTES: usize = 1 << 20;
 
 /// The longest line, in characters.
 const MAX_LINE: usize = 2_000;
 
-/// How long a process that ends waits for what is left to be written.
-const PATIENCE: Duration = Duration::from_millis(300);
+/// The time that a process that ends waits for the rest to be written.
+const EXIT_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// How long a thread that panics waits for that.
-const CRASH_PATIENCE: Duration = Duration::from_millis(10);
+/// The time that a thread that panics waits for that.
+const PANIC_TIMEOUT: Duration = Duration::from_millis(10);
 
-/// How long a standard error that takes nothing, and does not let us wait, is left alone.
-const RETRY: Duration = Duration::from_millis(10);
+/// The interval of attempts to write to a non-blocking standard error that is full.
+const RETRY_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Tells where a thread panicked.
-pub fn tell_panic(panic: &PanicHookInfo<'_>) {
+/// Writes where a thread panicked.
+pub fn report_panic(panic: &PanicHookInfo<'_>) {
     QUEUE.push(&describe(panic));
     // The process may end with it.
-    QUEUE.flush(CRASH_PATIENCE);
+    QUEUE.flush(PANIC_TIMEOUT);
 }
 
-/// Writes a line, later.
+/// Queues a line to be written.
 pub fn push(line: &str) {
     QUEUE.push(line);
 }
 
-/// Waits until what waits is written, if that does not take long.
+/// Waits a short time until all queued lines are written.
 pub fn flush() {
-    QUEUE.flush(PATIENCE);
+    QUEUE.flush(EXIT_TIMEOUT);
 }
 
 fn describe(panic: &PanicHookInfo<'_>) -> String {
-    let (thread, message) = (thread::current(), panic.payload_as_str().unwrap_or("a value that is no text"));
-    let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
-    format!("speaker-session: thread '{}' panicked{place}: {message}\n", thread.name().unwrap_or("unnamed"))
+    let thread = thread::current();
+    let message = panic.payload_as_str().unwrap_or("a value that is no text");
+    let location = panic.location().map_or_else(String::new, |location| format!(" at {location}"));
+    format!("speaker-session: thread '{}' panicked{location}: {message}\n", thread.name().unwrap_or("unnamed"))
 }
 
 static QUEUE: Queue = Queue { state: Mutex::new(State::new()), changed: Condvar::new() };
@@ -61,9 +62,9 @@ struct Queue {
 
 struct State {
     lines: VecDeque<String>,
-    /// Of these, and of what is being written.
+    /// The size of these, and of those that are being written.
     bytes: usize,
-    /// Lines for which there was no room.
+    /// The number of lines for which there was no room.
     lost: u64,
     has_thread: bool,
 }
@@ -75,13 +76,13 @@ impl State {
 }
 
 impl Queue {
-    /// Adds a line, if there is room. Waits for nobody.
+    /// Adds a line, if there is room, without waiting.
     fn push(&'static self, line: &str) {
-        // At once: a secret may be forgotten before its line is written.
+        // Now, because a secret may be forgotten before its line is written.
         let line = secrets::mask(line).into_owned();
         let mut state = self.state.lock();
         if !state.has_thread {
-            // Made for the first line. Where the system refuses it there is no log, until it grants one.
+            // Started with the first line. While the system refuses a thread there is no log.
             let thread = Builder::new().name("speaker-log".to_owned()).spawn(|| self.run());
             state.has_thread = thread.is_ok();
         }
@@ -96,13 +97,13 @@ impl Queue {
 
     fn run(&self) {
         let _ = catch_unwind(AssertUnwindSafe(|| self.write_all(&mut io::stderr())));
-        // A line was too much for it: the next one has another thread.
+        // A line made it panic: the next one starts another thread.
         let mut state = self.state.lock();
         state.bytes = state.lines.iter().map(String::len).sum();
         state.has_thread = false;
     }
 
-    /// Writes what comes, for ever.
+    /// Writes lines as they come, for ever.
     fn write_all(&self, to: &mut dyn Write) {
         let mut lost = 0;
         loop {
@@ -119,7 +120,7 @@ impl Queue {
         }
     }
 
-    /// Waits for lines and takes them; adds to `lost` what had no room behind them.
+    /// Waits for lines and takes them; adds the number of those that had no room to `lost`.
     fn take(&self, lost: &mut u64) -> VecDeque<String> {
         let mut state = self.state.lock();
         while state.lines.is_empty() {
@@ -129,21 +130,21 @@ impl Queue {
         std::mem::take(&mut state.lines)
     }
 
-    fn flush(&self, patience: Duration) {
-        let until = Instant::now() + patience;
+    fn flush(&self, timeout: Duration) {
+        let until = Instant::now() + timeout;
         let mut state = self.state.lock();
         while state.bytes > 0 && !self.changed.wait_until(&mut state, until).timed_out() {}
     }
 }
 
-/// Writes all of a line. Node may have told standard error not to let anybody wait.
+/// Writes a whole line. Node may have made standard error non-blocking.
 fn write(to: &mut dyn Write, line: &str) -> io::Result<()> {
     let mut rest = line.as_bytes();
     while !rest.is_empty() {
         match to.write(rest) {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
             Ok(written) => rest = &rest[written..],
-            Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(RETRY),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(RETRY_INTERVAL),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
@@ -156,7 +157,7 @@ mod tests {
     use super::*;
     use std::sync::mpsc::{Receiver, Sender, channel};
 
-    /// Takes lines when it is told to: as many as there are permits. Without one, as a pipe that is full; broken once they end.
+    /// Takes one line for each permit. Blocks without one, as a full pipe does; broken once the permits end.
     struct Pipe {
         permits: Receiver<()>,
         written: Sender<String>,
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn who_logs_waits_for_nobody_and_what_had_no_room_is_counted() {
+    fn never_waits_and_counts_lost_lines() {
         let (queue, permit, lines) = queue();
         let line = "x".repeat(1_000);
         // The first is taken, and waits for its permit; the others stay where they are.
@@ -197,8 +198,8 @@ mod tests {
         assert_eq!(lost, 5_001 - (MAX_BYTES / line.len()) as u64);
         queue.flush(Duration::from_millis(1));
         (0..5_001).for_each(|_| permit.send(()).unwrap());
-        let told = lines.iter().find(|line| line.contains("lost")).unwrap();
-        assert_eq!(told, format!("speaker-session: {lost} lines of the log were lost here\n"));
+        let report = lines.iter().find(|line| line.contains("lost")).unwrap();
+        assert_eq!(report, format!("speaker-session: {lost} lines of the log were lost here\n"));
         queue.push("goes on, password=hunter2\n");
         assert_eq!(lines.recv().unwrap(), "goes on, password=<masked>\n");
         queue.flush(Duration::from_secs(20));
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_is_gone_stops_nobody() {
+    fn a_closed_pipe_blocks_no_one() {
         let (queue, permit, _) = queue();
         drop(permit);
         (0..5_000).for_each(|_| queue.push("nobody reads this"));

@@ -216,7 +216,7 @@ async fn send(url: &Url, request: RequestBuilder) -> Result<Response, TransportE
 
 fn failed(url: &Url, error: &reqwest::Error) -> TransportError {
     // As in `request`: what is not encrypted takes no proxy.
-    let way = if url.scheme() == "https" { http::way(url) } else { http::host(url) };
+    let way = if url.scheme() == "https" { http::route(url) } else { http::host(url) };
     TransportError::Connection(format!("{way}: {}", http::reason(error)))
 }
 

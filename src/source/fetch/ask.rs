@@ -127,12 +127,12 @@ impl Asker {
             return Ok(Said::Elsewhere(next?));
         }
         let answer = Answer::of(response, url.clone()).await.map_err(|error| unanswered(url, &error))?;
-        let answer = answer.ok_or_else(|| failed(&http::way(url), &"it answers with what is not HTTP"))?;
+        let answer = answer.ok_or_else(|| failed(&http::route(url), &"it answers with what is not HTTP"))?;
         let is_beyond = wanted.is_some() && answer.status == StatusCode::RANGE_NOT_SATISFIABLE;
         if answer.status.is_success() || is_beyond {
             return Ok(Said::Answer(Box::new(answer)));
         }
-        let (status, way) = (answer.status, http::way(url));
+        let (status, way) = (answer.status, http::route(url));
         let message = format!("Expected an HTTP status of 200–299 for audioUrl but received {status} from {way}");
         Err(Trouble {
             error: SpeakerError::new(Code::HttpStatus, message),
@@ -208,8 +208,8 @@ fn unanswered(url: &Url, error: &reqwest::Error) -> Trouble {
     match http::blocked(error) {
         Some(why) => blocked(url, why).into(),
         None => Trouble {
-            error: failed(&http::way(url), &http::reason(error)).because_of(error),
-            is_passing: http::is_passing(error),
+            error: failed(&http::route(url), &http::reason(error)).because_of(error),
+            is_passing: http::is_transient(error),
             after: None,
         },
     }

@@ -79,12 +79,12 @@ impl Udp {
 
     /// Nothing that comes is urgent any more, or it is again.
     pub fn wait(&mut self, waits: bool) {
-        self.sockets.iter_mut().for_each(|socket| socket.socket.wait(waits));
+        self.sockets.iter_mut().for_each(|socket| socket.socket.set_deferred(waits));
     }
 
     /// What comes wakes nobody, or does again.
     pub fn rest(&mut self, rests: bool) {
-        self.sockets.iter_mut().for_each(|socket| socket.socket.rest(rests));
+        self.sockets.iter_mut().for_each(|socket| socket.socket.set_polled(rests));
     }
 
     /// What was tried, in words.
