@@ -132,14 +132,13 @@ impl DecodeTask {
             if is_first
                 && leveller.is_none()
                 && let Some(entry) = path.entry(pass.from())
+                && let Some(place) = decoder.skip(entry)
             {
-                if let Some(place) = decoder.skip(entry) {
-                    pcm.clear();
-                    *path = Path::new(&path.spec, self.channels);
-                    surplus = entry.saturating_sub(place);
-                    pass.go_on_at(path.in_session(entry));
-                    continue;
-                }
+                pcm.clear();
+                *path = Path::new(&path.spec, self.channels);
+                surplus = entry.saturating_sub(place);
+                pass.go_on_at(path.in_session(entry));
+                continue;
             }
             if let Some(leveller) = &mut leveller {
                 if is_first {

@@ -209,7 +209,8 @@ fn open_spool(spool: &Arc<Spool>, task: &Reading, mut label: Label, skips: bool)
     let comes_last =
         mp4::index_comes_last(&mut reader).map_err(failed)? || caf_table_comes_last(&mut reader).map_err(failed)?;
     // What is far behind what came is asked for by itself, if the server does that.
-    if (skips || comes_last) && !reader.reach() && comes_last {
+    let is_seekable = (skips || comes_last) && reader.reach();
+    if comes_last && !is_seekable {
         reader.wait_until_complete().map_err(failed)?;
     }
     label.content_type = label.content_type.or_else(|| spool.content_type());
