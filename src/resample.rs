@@ -88,7 +88,7 @@ impl Resampler {
     pub fn cycle(&self) -> u64 {
         let unit = self.from / greatest_common_divisor(self.from as usize, self.to as usize) as u64;
         let block = self.filter.as_ref().map_or(1, |filter| filter.step() as u64);
-        if block % unit == 0 { block } else { unit }
+        if block.is_multiple_of(unit) { block } else { unit }
     }
 
     /// Returns how long it rings before and behind a stream, in output samples per channel.
