@@ -1565,7 +1565,7 @@ export interface ProbeOptions {
 
 /** What {@link SpeakerSession.probe} found. */
 export interface ProbeResult {
-  /** How the bytes are packed: `'wav'`, `'w64'`, `'aiff'`, `'au'`, `'caf'`, `'amr'`, `'flac'`, `'ogg'`, `'mp4'`, `'mpeg'`, `'adts'`, `'matroska'`, `'mpegts'`; others may follow. Of several files one behind the other, the first. */
+  /** How the bytes are packed: `'wav'`, `'w64'`, `'aiff'`, `'au'`, `'caf'`, `'amr'`, `'flac'`, `'ogg'`, `'mp4'`, `'mpeg'`, `'adts'`, `'loas'`, `'matroska'`, `'mpegts'`; others may follow. Of several files one behind the other, the first. */
   container: string
   /** How samples are written: `'pcm_s16le'`, `'mp3'`, `'opus'`, `'aac'`, … */
   codec: string

@@ -2,9 +2,10 @@
 
 // Builds the addon with cargo (release profile) and copies it beside index.js. Run by `npm install` and before the tests;
 // if nothing has changed, it takes a second. Build products stay in cargo's target directory.
+// SPEAKER_SESSION_FEATURES=he-aac builds with features of Cargo.toml: see docs/formats.md.
 
 const { spawnSync } = require('node:child_process')
-const { copyFileSync, existsSync, renameSync, statSync } = require('node:fs')
+const { copyFileSync, existsSync, renameSync, statSync, utimesSync } = require('node:fs')
 const path = require('node:path')
 
 const root = path.join(__dirname, '..')
@@ -23,12 +24,17 @@ function missing(tool, remedy) {
 missing('cargo', 'Install Rust 1.95 or newer: https://rustup.rs')
 missing('cmake', 'Install cmake and a C compiler (Debian: apt-get install cmake build-essential); they build libopus.')
 
+const features = process.env.SPEAKER_SESSION_FEATURES ?? ''
+const remedies = features.includes('he-aac')
+  ? ' he-aac needs libclang, by which bindings to libxaac are made (Debian: apt-get install libclang-dev; LIBCLANG_PATH says where another one is).'
+  : ''
+
 const cargo = spawnSync(
   'cargo',
-  ['build', '--release', '--locked', '--lib', '--message-format', 'json-render-diagnostics'],
+  ['build', '--release', '--locked', '--lib', '--features', features, '--message-format', 'json-render-diagnostics'],
   { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], encoding: 'utf8', maxBuffer: 1 << 28 }
 )
-if (cargo.status !== 0) fail(`cargo build ended with ${cargo.error?.message ?? `code ${cargo.status}`}`)
+if (cargo.status !== 0) fail(`cargo build ended with ${cargo.error?.message ?? `code ${cargo.status}`}.${remedies}`)
 
 const built = cargo.stdout
   .split('\n')
@@ -39,8 +45,10 @@ const built = cargo.stdout
   .find((name) => /\.(so|dylib|dll)$/.test(name))
 if (!built) fail('cargo build made no library')
 
-// Replaced by a rename: a process that has loaded the old addon keeps its file.
-if (!existsSync(addon) || statSync(addon).mtimeMs < statSync(built).mtimeMs) {
+// Replaced by a rename: a process that has loaded the old addon keeps its file. One with other features may be older.
+const { atime, mtime } = statSync(built)
+if (!existsSync(addon) || Math.trunc(statSync(addon).mtimeMs) !== Math.trunc(mtime.getTime())) {
   copyFileSync(built, `${addon}.new`)
+  utimesSync(`${addon}.new`, atime, mtime)
   renameSync(`${addon}.new`, addon)
 }

@@ -38,7 +38,7 @@ async function site(t, files) {
   const asked = []
   const url = await serve(t, (request, response) => {
     const name = request.url.split('?')[0].slice(1)
-    asked.push({ name, headers: request.headers })
+    asked.push({ name, path: request.url, headers: request.headers })
     let body = files[name] ?? file(name.split('/').at(-1))
     if (typeof body === 'function') body = body(request, response)
     if (body === undefined) return
@@ -151,6 +151,68 @@ test('segments may be parts of one file, of servers that know ranges and of thos
   const { url } = await site(t, { list: list.replace(/BYTERANGE:\d+\nwhole/, 'BYTERANGE:999999\nwhole') + '#EXT-X-ENDLIST\n', whole, ignoresRanges: true })
   const short = await hear(t, { audioUrl: url('list') })
   assert.equal(short.result.code, 'ERR_TRUNCATED', short.result.outcome)
+})
+
+test('a part of a file that breaks off in its middle is gone on with from there', async (t) => {
+  const parts = [0, 1, 2, 3].map((n) => file(`aac-${n}.m4s`))
+  const whole = Buffer.concat([file('aac-init.mp4'), ...parts])
+  let from = file('aac-init.mp4').length
+  let list = `#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MAP:URI="whole",BYTERANGE="${from}@0"\n`
+  const starts = parts.map((part) => {
+    list += `#EXTINF:1,\n#EXT-X-BYTERANGE:${part.length}@${from}\nwhole\n`
+    from += part.length
+    return from - part.length
+  })
+  for (const etag of [undefined, '"1"']) {
+    const ranges = []
+    const { url } = await site(t, {
+      list: `${list}#EXT-X-ENDLIST\n`,
+      whole(request, response) {
+        const [, first, last] = /bytes=(\d+)-(\d+)/.exec(request.headers.range).map(Number)
+        ranges.push([first, last, request.headers['if-range']])
+        const headers = { 'content-range': `bytes ${first}-${last}/${whole.length}`, 'content-length': last + 1 - first }
+        response.writeHead(206, etag ? { ...headers, etag } : headers)
+        const isBroken = first === starts[1] && ranges.filter(([other]) => other === first).length === 1
+        if (!isBroken) return void response.end(whole.subarray(first, last + 1))
+        response.write(whole.subarray(first, first + 5000), () => response.destroy())
+      }
+    })
+    assertHeard(await hear(t, { audioUrl: url('list') }), 'aac-%.m4s')
+    const [first, last, ifRange] = ranges[3]
+    // Without a validator what came last is asked for again.
+    assert.ok(first > starts[1] - (etag ? 0 : 1) && first <= starts[1] + 5000, `${first}`)
+    assert.deepEqual([last, ifRange], [starts[1] + parts[1].length - 1, etag])
+  }
+})
+
+test('a stream begins where it says, unless a place in it is asked for', async (t) => {
+  const say = (offset) => playlist('mp3-%.mp3', { head: `#EXT-X-START:TIME-OFFSET=${offset}\n` })
+  const files = { ahead: say(1.5), behind: say(-1.2), master: '#EXTM3U\n#EXT-X-START:TIME-OFFSET=2\n#EXT-X-STREAM-INF:BANDWIDTH=1\nplain\n', plain: playlist('mp3-%.mp3') }
+  for (const [name, first] of [['ahead', 1], ['behind', 1], ['master', 2]]) {
+    const { url, names } = await site(t, files)
+    const { result } = await hear(t, { audioUrl: url(name) })
+    assert.equal(result.outcome, 'completed', result.message)
+    const fetched = names().filter((name) => name.endsWith('mp3'))
+    assert.deepEqual(fetched, [0, 1, 2, 3].slice(first).map((n) => `mp3-${n}.mp3`), name)
+  }
+  const { url, names } = await site(t, files)
+  const { result } = await hear(t, { audioUrl: url('ahead'), startMs: 500 })
+  assert.equal(names()[1], 'mp3-0.mp3', 'it is counted from the start')
+  assert.ok(Math.abs(result.durationMs - 2600) < 120, `${result.durationMs} ms`)
+})
+
+test('variables stand for what a playlist, the one before it, or its URL gives', async (t) => {
+  const files = {
+    master: '#EXTM3U\n#EXT-X-DEFINE:NAME="folder",VALUE="sound"\n#EXT-X-DEFINE:QUERYPARAM="key"\n#EXT-X-STREAM-INF:BANDWIDTH=1\n{$folder}/list?key={$key}\n',
+    'sound/list': playlist('aac-%.ts?key={$key}', { head: '#EXT-X-DEFINE:IMPORT="key"\n' })
+  }
+  const { url, asked } = await site(t, files)
+  assertHeard(await hear(t, { audioUrl: url('master?key=a1') }), 'aac-%.ts')
+  assert.deepEqual(asked.map(({ path }) => path), ['/master?key=a1', '/sound/list?key=a1', ...[0, 1, 2, 3].map((n) => `/sound/aac-${n}.ts?key=a1`)])
+  const wrong = await site(t, { ...files, 'sound/list': playlist('aac-%.ts?key={$other}', { head: '#EXT-X-DEFINE:IMPORT="key"\n' }) })
+  assert.equal((await hear(t, { audioUrl: wrong.url('master?key=a1') })).result.code, 'ERR_UNSUPPORTED_FORMAT')
+  const none = await site(t, files)
+  assert.equal((await hear(t, { audioUrl: none.url('master') })).result.code, 'ERR_UNSUPPORTED_FORMAT')
 })
 
 /** A playlist that moves on each time it is asked for, three segments long, and ends after `count` of them. */

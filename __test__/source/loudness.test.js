@@ -94,7 +94,7 @@ test('a long file comes to it on the way, and so do a download and a stream', as
 
 test('tags come before what is measured, of every container and in a download too', async (t) => {
   const server = await serve(t, (request, response) => response.end(readFileSync(fixture(request.url.slice(1)))))
-  for (const file of ['tagged.mp3', 'tagged-v23.mp3', 'tagged.flac', 'tagged-vorbis.ogg', 'tagged-opus.ogg', 'tagged.aiff']) {
+  for (const file of ['tagged.mp3', 'tagged-v23.mp3', 'tagged.flac', 'tagged-vorbis.ogg', 'tagged-opus.ogg', 'tagged.mka', 'tagged.aiff']) {
     // Those of an AIFF stand behind its samples.
     const urls = file === 'tagged.aiff' ? [] : [`${server}/${file}`]
     for (const audioUrl of [fixture(file), ...urls]) {

@@ -63,7 +63,7 @@ test('reads the tags of every container, and how loud they say that it is', asyn
   const tags = { title: 'Glücklich', artist: 'A singer', album: 'An album', track: '7' }
   for (const [file, taggedLufs] of [
     ['tagged.mp3', -10], ['tagged-v23.mp3', -10], ['tagged.flac', -10], ['tagged-vorbis.ogg', -10], ['tagged-opus.ogg', -10],
-    ['tagged.m4a', null], ['tagged-list.wav', null], ['tagged.aiff', -10]
+    ['tagged.m4a', null], ['tagged-list.wav', null], ['tagged.aiff', -10], ['tagged.mka', -10]
   ]) {
     const found = await probe(fixture(file), { loudness: true })
     assert.deepEqual(found.tags, tags, file)
@@ -199,7 +199,7 @@ test('what can not be read is told as by a playback', async (t) => {
 })
 
 test('no damage to a tagged file does harm', async () => {
-  for (const file of ['tagged.mp3', 'tagged-v23.mp3', 'tagged.flac', 'tagged-opus.ogg', 'tagged.m4a', 'tagged-list.wav', 'tagged.aiff']) {
+  for (const file of ['tagged.mp3', 'tagged-v23.mp3', 'tagged.flac', 'tagged-opus.ogg', 'tagged.m4a', 'tagged-list.wav', 'tagged.aiff', 'tagged.mka']) {
     const bytes = readFileSync(fixture(file))
     const looks = []
     const look = (audio) => looks.push(probe({ audio }).then(() => true, ({ code }) => /^ERR_(UNSUPPORTED_FORMAT|DECODE|TRUNCATED|EMPTY_SOURCE)$/.test(code) || code))

@@ -276,7 +276,7 @@ pub fn origin_of(
     Ok(match (url, path, audio) {
         (Some(url), _, _) => {
             let pair = |header: Vec<String>| <[String; 2]>::try_from(header).ok().map(|[name, value]| (name, value));
-            Ok(Origin::Url(Fetch { url, headers: headers.into_iter().filter_map(pair).collect(), network }))
+            Ok(Origin::Url(Fetch::new(url, headers.into_iter().filter_map(pair).collect(), network)))
         }
         (_, Some(_), _) if !network.allows_files() => {
             let message = "Expected an http(s) URL for audioUrl (network takes no files) but received a file";

@@ -9,12 +9,12 @@ use symphonia::core::codecs::audio::well_known::CODEC_ID_AAC;
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder};
 
 use super::body::SharedBody;
-use super::decode::{About, Block, LEAD_IN, Piece, Step, decode_packet, decoder};
+use super::decode::{About, Block, LEAD_IN, Piece, Step, decode_packet, decoder, end, finish, may_skip};
 use super::frames::{self, Next};
 use crate::error::Result;
 
 /// In Hz, by index (ISO/IEC 14496-3 table 1.18).
-const RATES: [u32; 13] =
+pub const RATES: [u32; 13] =
     [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
 
 /// The header of a frame.
@@ -91,15 +91,21 @@ impl Piece for Adts {
             Next::Frame(header) => header,
             Next::Cut => {
                 body.skip(u64::MAX);
-                return Ok(Step::End);
+                return Ok(end(&mut self.decoder, block));
             }
-            Next::Other => return Ok(Step::End),
+            Next::Other => return Ok(end(&mut self.decoder, block)),
         };
+        let is_alike = self.last.is_some_and(|last| frames::Header::is_alike(&last, &header));
+        if let Some(mut decoder) = self.decoder.take_if(|_| !is_alike)
+            && finish(&mut *decoder, block)
+        {
+            return Ok(Step::Block);
+        }
         self.packet.clear();
         self.packet.extend_from_slice(&body.peek(header.length)[header.bytes.min(header.length)..]);
         body.consume(header.length);
         drop(body);
-        if self.decoder.is_none() || !self.last.is_some_and(|last| frames::Header::is_alike(&last, &header)) {
+        if self.decoder.is_none() {
             let mut parameters = AudioCodecParameters::new();
             parameters.for_codec(CODEC_ID_AAC).with_sample_rate(header.rate);
             header.layout().map(|layout| parameters.with_channels(layout));
@@ -121,6 +127,7 @@ impl Piece for Adts {
     }
 
     fn skip(&mut self, to: u64) -> Option<u64> {
+        self.decoder.as_ref().filter(|decoder| may_skip(&***decoder))?;
         let wanted = to.saturating_sub(LEAD_IN).checked_div(self.samples)?;
         let mut body = self.body.get();
         while self.came < wanted
@@ -140,7 +147,10 @@ impl Piece for Adts {
     }
 
     fn about(&mut self) -> About {
-        About { codec: "aac", ..About::default() }
+        About {
+            codec: self.decoder.as_ref().map_or("aac", |decoder| decoder.codec_info().short_name),
+            ..About::default()
+        }
     }
 }
 

@@ -6,7 +6,9 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
-use symphonia::core::codecs::audio::well_known::{CODEC_ID_MP1, CODEC_ID_MP2, CODEC_ID_MP3, CODEC_ID_OPUS};
+use symphonia::core::codecs::audio::well_known::{
+    CODEC_ID_AAC, CODEC_ID_MP1, CODEC_ID_MP2, CODEC_ID_MP3, CODEC_ID_OPUS,
+};
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder};
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::{Hint, Probe, ProbeableFormat};
@@ -16,7 +18,7 @@ use symphonia::core::packet::Packet;
 use symphonia::core::units::Timestamp;
 
 use super::body::{Body, SharedBody};
-use super::decode::{About, Block, LEAD_IN, Piece, Step, damaged, decode_into, decoder, unsupported};
+use super::decode::{About, Block, LEAD_IN, Piece, Step, damaged, decode_into, decoder, finish, may_skip, unsupported};
 use super::metadata::Metadata;
 use super::trim::Trim;
 use super::{mpeg, opus};
@@ -241,6 +243,8 @@ pub struct Contained {
     trim: Option<Trim>,
     /// What comes up to this time, in the track's own units, is only decoded for what comes behind it.
     lead_in: u64,
+    /// Its samples are at twice the rate that it tells of.
+    is_doubled: bool,
     /// Samples per channel that the file states, of whatever it is; and what its tags say.
     samples: Option<u64>,
     metadata: Metadata,
@@ -281,6 +285,7 @@ impl Contained {
             ends_as_stated: false,
             trim: None,
             lead_in: 0,
+            is_doubled: false,
             samples,
             metadata,
             is_over: false,
@@ -311,6 +316,18 @@ impl Contained {
     /// The same, of which something else than the demuxer knows how many samples per channel there are.
     pub fn with_samples(self, samples: Option<u64>) -> Self {
         Self { samples, ..self }
+    }
+
+    /// Leaves what of a block is heard.
+    fn cut(&mut self, block: &mut Block) {
+        // HE-AAC doubles the rate that its container may tell of, in which lengths are counted too.
+        let AudioCodecParameters { codec, sample_rate, .. } = self.parameters();
+        let doubled = *codec == CODEC_ID_AAC && *sample_rate == Some(block.spec.rate() / 2);
+        if !block.samples.is_empty() && doubled && !std::mem::replace(&mut self.is_doubled, true) {
+            self.samples = self.samples.map(|samples| 2 * samples);
+            self.trim = self.trim.map(Trim::doubled);
+        }
+        self.trim.iter_mut().for_each(|trim| trim.cut(block));
     }
 
     /// The next packet of the track; `None` at the end.
@@ -359,6 +376,10 @@ impl Piece for Contained {
             return Ok(Step::End);
         }
         let Some(packet) = self.packet()? else {
+            if finish(&mut *self.codec, block) {
+                self.cut(block);
+                return Ok(Step::Block);
+            }
             self.is_over = true;
             return Ok(Step::LeftOut(self.left_out + self.window.finish()));
         };
@@ -371,8 +392,8 @@ impl Piece for Contained {
             block.samples.resize(samples as usize * block.spec.channels().count(), 0.0);
             step = Step::Block;
         }
-        if let (Step::Block, Some(trim)) = (&step, &mut self.trim) {
-            trim.cut(block);
+        if matches!(step, Step::Block) {
+            self.cut(block);
         }
         Ok(step)
     }
@@ -380,7 +401,7 @@ impl Piece for Contained {
     fn skip(&mut self, to: u64) -> Option<u64> {
         // Of a file in fragments, each of them would have to be looked at.
         let stated = self.stated.filter(|_| self.ends_as_stated && self.window.is_seekable())?;
-        let (track_id, parameters) = (self.track?, self.parameters());
+        let (track_id, parameters) = (self.track.filter(|_| may_skip(&*self.codec))?, self.parameters());
         let is_mpeg = [CODEC_ID_MP1, CODEC_ID_MP2, CODEC_ID_MP3].contains(&parameters.codec);
         let lead_in = if is_mpeg { mpeg::LEAD_IN * 1_152 } else { LEAD_IN };
         let pre_skip = opus::pre_skip(parameters);

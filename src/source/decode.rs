@@ -24,6 +24,8 @@ static CODECS: Lazy<CodecRegistry> = Lazy::new(|| {
     symphonia::default::register_enabled_codecs(&mut codecs);
     codecs.register_audio_decoder::<Opus>();
     codecs.register_audio_decoder::<MpegPackets>();
+    #[cfg(feature = "he-aac")]
+    codecs.register_audio_decoder::<super::he_aac::Aac>();
     codecs
 });
 
@@ -167,6 +169,43 @@ pub fn decode_into(
         Err(Error::DecodeError(_) | Error::IoError(_)) => Ok(left_out),
         Err(error) => Err(damaged(&error.to_string())),
     }
+}
+
+/// What a decoder gives behind the last packet, if it was behind (HE-AAC). Returns false if that is nothing.
+#[cfg(feature = "he-aac")]
+pub fn finish(decoder: &mut dyn AudioDecoder, block: &mut Block) -> bool {
+    if decoder.codec_params().codec != symphonia::core::codecs::audio::well_known::CODEC_ID_AAC {
+        return false;
+    }
+    decoder.finalize();
+    let rest = decoder.last_decoded();
+    block.spec.clone_from(rest.spec());
+    rest.copy_to_vec_interleaved(&mut block.samples);
+    !block.samples.is_empty()
+}
+
+/// What a decoder gives behind the last packet: none of those that are built in does.
+#[cfg(not(feature = "he-aac"))]
+pub fn finish(_decoder: &mut dyn AudioDecoder, _block: &mut Block) -> bool {
+    false
+}
+
+/// Whether each packet gives its own samples, so that some can be passed over.
+#[cfg(feature = "he-aac")]
+pub fn may_skip(decoder: &dyn AudioDecoder) -> bool {
+    super::he_aac::may_skip(decoder)
+}
+
+/// Whether each packet gives its own samples, so that some can be passed over.
+#[cfg(not(feature = "he-aac"))]
+pub fn may_skip(_decoder: &dyn AudioDecoder) -> bool {
+    true
+}
+
+/// Behind the last packet of a stream that has a decoder.
+pub fn end(decoder: &mut Option<Box<dyn AudioDecoder>>, block: &mut Block) -> Step {
+    let is_behind = decoder.as_mut().is_some_and(|decoder| finish(&mut **decoder, block));
+    if is_behind { Step::Block } else { Step::End }
 }
 
 /// Makes sure that samples are at a rate that is played, finite and bounded: a float file may hold anything, and one NaN would

@@ -12,6 +12,7 @@ use super::body::{Body, SharedBody};
 use super::container::Window;
 use super::decode::{About, Block, Decode, Details, Label, Piece, Step, check, damaged, unsupported};
 use super::flac::Flac;
+use super::latm::{self, Latm};
 use super::matroska::{self, Matroska};
 use super::mpeg::{self, Mpeg};
 use super::mpeg_ts::{self, Framing};
@@ -47,6 +48,7 @@ enum Kind {
     Amr(Band),
     Mpeg,
     Adts,
+    Latm,
     Transport(Framing),
 }
 
@@ -66,6 +68,7 @@ impl Kind {
             Self::Matroska => "matroska",
             Self::Mpeg => "mpeg",
             Self::Adts => "adts",
+            Self::Latm => "loas",
             Self::Transport(_) => "mpegts",
         }
     }
@@ -91,7 +94,7 @@ fn container(head: &[u8]) -> Option<Kind> {
 /// How far it is to a byte with which a file, a tag or a frame may begin; an MP4 begins four bytes before its own.
 pub fn to_a_beginning(bytes: &[u8]) -> Option<usize> {
     const FIRST: [bool; 256] = {
-        let (mut table, bytes) = ([false; 256], b"\xffRFfOIATLG\x1a.#cr");
+        let (mut table, bytes) = ([false; 256], b"\xffRFfOIATLG\x1a.#crV");
         let mut index = 0;
         while index < bytes.len() {
             table[bytes[index] as usize] = true;
@@ -107,6 +110,7 @@ fn kind(body: &mut Body, only_frames: bool) -> Option<Kind> {
     let frames = |body: &mut Body| match () {
         () if frames::begin::<mpeg::Header>(body) => Some(Kind::Mpeg),
         () if frames::begin::<adts::Header>(body) => Some(Kind::Adts),
+        () if frames::begin::<latm::Header>(body) => Some(Kind::Latm),
         () => None,
     };
     if only_frames {
@@ -218,6 +222,7 @@ impl Files {
                 Kind::Matroska => Box::new(Matroska::open(body)?),
                 Kind::Mpeg => Box::new(Mpeg::new(body)),
                 Kind::Adts => Box::new(Adts::new(body)),
+                Kind::Latm => Box::new(Latm::new(body)),
                 Kind::Transport(framing) => mpeg_ts::open(body, framing)?,
             };
             self.piece = Some((kind, piece));
@@ -237,6 +242,11 @@ impl Files {
                 match piece.next(&mut self.block)? {
                     Step::Block => {
                         self.run = 0;
+                        // A decoder may have to see more before it says even how its samples are.
+                        if self.block.samples.is_empty() {
+                            self.body.get().take_turns();
+                            continue;
+                        }
                         return Ok(true);
                     }
                     Step::LeftOut(bytes) => {

@@ -17,7 +17,8 @@ use symphonia::core::codecs::audio::well_known::{
 use symphonia::core::codecs::audio::{AudioCodecId, AudioCodecParameters, AudioDecoder};
 
 use super::body::{Body, SharedBody};
-use super::decode::{About, Block, Piece, Step, damaged, decode_packet, decoder, unsupported};
+use super::decode::{About, Block, Piece, Step, damaged, decode_packet, decoder, finish, unsupported};
+use super::metadata::{MAX_TAG, Metadata};
 use super::trim::Trim;
 use crate::error::Result;
 
@@ -26,6 +27,9 @@ pub const MAGIC: [u8; 4] = EBML.to_be_bytes();
 
 /// The longest description of the tracks: codecs' headers are some kilobytes each.
 const MAX_TRACKS: usize = 1 << 20;
+
+/// How many elements before the tracks are kept: title and tags, one of each.
+const MAX_EARLY: usize = 4;
 
 /// The most tracks that are looked at.
 const MAX_ENTRIES: usize = 16;
@@ -50,6 +54,8 @@ const BLOCK_GROUP: u32 = 0xa0;
 const BLOCK: u32 = 0xa1;
 const DISCARD_PADDING: u32 = 0x75a2;
 const TRACK_ENTRY: u32 = 0xae;
+const INFO: u32 = 0x1549_a966;
+const TAGS: u32 = 0x1254_c367;
 
 /// Those that are passed over: SeekHead, Info, Cues, Chapters, Tags, Attachments, and in clusters Timestamp, Position, PrevSize,
 /// SilentTracks, EncryptedBlock; Void and CRC-32.
@@ -148,9 +154,61 @@ fn float(bytes: &[u8]) -> f64 {
     }
 }
 
+/// What the texts of a file are about (TargetTypeValue, RFC 9559 §5.1.8.1.1.1).
+const ALBUM: u64 = 50;
+const SONG: u64 = 30;
+
+/// Reads a title of the file, or texts about the track of this number (TrackUID) and its album. What is in other texts is passed over.
+fn read_tags(id: u32, content: &[u8], track: u64, metadata: &mut Metadata) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if id == INFO {
+        let title = child(content, 0x7ba9).map(text);
+        title.iter().for_each(|title| metadata.put("title", title));
+        return;
+    }
+    for (_, tag) in children(content).filter(|(id, _)| *id == 0x7373) {
+        let targets = child(tag, 0x63c0).unwrap_or_default();
+        let level = child(targets, 0x68ca).map(unsigned);
+        let names = |id: u32, own: u64| {
+            children(targets).filter(|(name, _)| *name == id).any(|(_, uid)| ![0, own].contains(&unsigned(uid)))
+        };
+        // Of another track, an edition, a chapter, an attachment.
+        let is_other =
+            [(0x63c5, track), (0x63c9, 0), (0x63c4, 0), (0x63c6, 0)].into_iter().any(|(id, own)| names(id, own));
+        if is_other || level.is_some_and(|level| ![ALBUM, SONG].contains(&level)) {
+            continue;
+        }
+        for (_, simple) in children(tag).filter(|(id, _)| *id == 0x67c8) {
+            let Some(name) = child(simple, 0x45a3).map(text) else { continue };
+            let value = child(simple, 0x4487).map(text).unwrap_or_default();
+            let is_of_album = level == Some(ALBUM);
+            metadata.put(called(&name, is_of_album), &value);
+        }
+    }
+}
+
+/// What other kinds of tags call a text. Few programs say what theirs is about: if nothing is said, it is the song.
+fn called(name: &str, is_of_album: bool) -> &str {
+    const ALBUMS: [(&str, &str); 5] = [
+        ("TITLE", "album"),
+        ("ARTIST", "albumartist"),
+        ("PART_NUMBER", ""),
+        ("REPLAYGAIN_GAIN", "replaygain_album_gain"),
+        ("COMMENT", ""),
+    ];
+    let own = ALBUMS.iter().find(|(known, _)| is_of_album && name.eq_ignore_ascii_case(known));
+    match own {
+        Some((_, own)) => own,
+        None if name.eq_ignore_ascii_case("REPLAYGAIN_GAIN") => "replaygain_track_gain",
+        None => name,
+    }
+}
+
 /// A track that can be played.
 struct Track {
     number: u64,
+    /// What its tags call it.
+    uid: u64,
     decoder: Box<dyn AudioDecoder>,
     /// In Hz, by which times are counted in samples.
     rate: u32,
@@ -197,7 +255,8 @@ impl Track {
         };
         let rate = if codec == CODEC_ID_OPUS { crate::audio::SAMPLE_RATE } else { rate };
         let number = field(0xd7).map_or(0, unsigned);
-        Ok(Self { number, decoder, rate, delay, prefix: prefix(entry).ok_or_else(not_played)? })
+        let uid = field(0x73c5).map_or(0, unsigned);
+        Ok(Self { number, uid, decoder, rate, delay, prefix: prefix(entry).ok_or_else(not_played)? })
     }
 }
 
@@ -270,6 +329,7 @@ pub struct Matroska {
     frames: VecDeque<Range<usize>>,
     discard: i64,
     packet: Vec<u8>,
+    metadata: Metadata,
     start: u64,
     /// Where the segment ends, if it says so.
     end: Option<u64>,
@@ -287,6 +347,8 @@ impl Matroska {
         let mut body = shared.get();
         let start = body.place();
         let mut end = None;
+        // What is said before it is known of which track it is.
+        let mut early = Vec::new();
         let track = loop {
             let header = Header::next(&mut body).ok_or_else(|| damaged("a Matroska file ends before its tracks"))?;
             match (header.id, header.size) {
@@ -302,11 +364,18 @@ impl Matroska {
                 }
                 (CLUSTER | TRACKS, _) | (_, None) => return Err(unsupported("a Matroska file without tracks")),
                 (_, Some(size)) => {
+                    if early.len() < MAX_EARLY
+                        && let Some(content) = said(&mut body, &header)
+                    {
+                        early.push((header.id, content));
+                    }
                     body.skip(size.saturating_add(header.length as u64));
                 }
             }
         };
         drop(body);
+        let mut metadata = Metadata::default();
+        early.iter().for_each(|(id, content)| read_tags(*id, content, track.uid, &mut metadata));
         let trim = Trim::new(track.delay, None);
         Ok(Self {
             body: shared.clone(),
@@ -316,6 +385,7 @@ impl Matroska {
             frames: VecDeque::new(),
             discard: 0,
             packet: Vec::new(),
+            metadata,
             start,
             end,
             cut: None,
@@ -368,8 +438,13 @@ impl Matroska {
                 if is_whole {
                     return if self.unpack(header.id) { None } else { Some(all) };
                 }
-            } else if body.skip(all) == all {
-                continue;
+            } else {
+                if let Some(content) = said(&mut body, &header) {
+                    read_tags(header.id, &content, self.track.uid, &mut self.metadata);
+                }
+                if body.skip(all) == all {
+                    continue;
+                }
             }
             self.cut = Some(place.saturating_add(all));
             self.over = Some(body.place());
@@ -472,6 +547,10 @@ impl Piece for Matroska {
                 return self.decode(frame, block);
             }
             if self.over.is_some() {
+                if finish(&mut *self.track.decoder, block) {
+                    self.trim.cut(block);
+                    return Ok(Step::Block);
+                }
                 return Ok(Step::End);
             }
             if let Some(left_out) = self.find() {
@@ -481,13 +560,23 @@ impl Piece for Matroska {
     }
 
     fn about(&mut self) -> About {
-        About { codec: self.track.decoder.codec_info().short_name, ..About::default() }
+        let (codec, metadata) = (self.track.decoder.codec_info().short_name, self.metadata.clone());
+        About { codec, metadata, samples: None }
     }
 
     fn missing(&self) -> Option<(u64, u64)> {
         let (over, end) = (self.over?, self.cut.into_iter().chain(self.end).max()?);
         (over < end).then(|| (over - self.start, end - self.start))
     }
+}
+
+/// The content of an element that says something of the file, if somebody wants to know. Nothing is consumed.
+fn said(body: &mut Body, header: &Header) -> Option<Vec<u8>> {
+    let size = usize::try_from(header.size?).ok().filter(|size| *size <= MAX_TAG)?;
+    if !matches!(header.id, INFO | TAGS) || body.metadata().is_none() {
+        return None;
+    }
+    body.peek(header.length + size).get(header.length..).map(<[u8]>::to_vec)
 }
 
 /// The track that is played: the first of those that are meant to be, or else the first that can be.
@@ -582,6 +671,51 @@ mod tests {
         );
         for nothing in [&[0x08, 0x81][..], &[0xa3], &[0xa3, 0x00, 0, 0, 0, 0, 0, 0, 0, 0], &[0x1f, 0x43]] {
             assert_eq!(Header::read(nothing), None);
+        }
+    }
+
+    #[test]
+    fn tags_are_read_that_are_about_the_track_or_its_album() {
+        let element = |id: u32, content: &[u8]| {
+            let name: Vec<u8> = id.to_be_bytes().into_iter().skip_while(|byte| *byte == 0).collect();
+            [&name[..], &[0x40 | (content.len() >> 8) as u8, content.len() as u8], content].concat()
+        };
+        let simple = |name: &str, value: &str| {
+            element(0x67c8, &[element(0x45a3, name.as_bytes()), element(0x4487, value.as_bytes())].concat())
+        };
+        let tag = |targets: &[Vec<u8>], texts: &[Vec<u8>]| {
+            element(0x7373, &[element(0x63c0, &targets.concat()), texts.concat()].concat())
+        };
+        let level = |level: u8| element(0x68ca, &[level]);
+        let tags = [
+            tag(
+                &[level(50)],
+                &[simple("TITLE", "An album"), simple("ARTIST", "A band"), simple("REPLAYGAIN_GAIN", "-1 dB")],
+            ),
+            tag(&[level(30), element(0x63c5, &[8])], &[simple("TITLE", "Another song")]),
+            tag(&[element(0x63c4, &[1])], &[simple("TITLE", "A chapter")]),
+            tag(&[level(60)], &[simple("TITLE", "A work")]),
+            tag(&[level(30), element(0x63c5, &[7])], &[simple("title", "A song"), simple("PART_NUMBER", "3")]),
+            tag(
+                &[],
+                &[simple("ARTIST", "A singer"), simple("ALBUM_ARTIST", "Others"), simple("REPLAYGAIN_GAIN", "-7.5 dB")],
+            ),
+        ]
+        .concat();
+        let mut metadata = Metadata::default();
+        read_tags(TAGS, &tags, 7, &mut metadata);
+        read_tags(INFO, &element(0x7ba9, b"A file"), 7, &mut metadata);
+        let expected = [
+            ("title", "A song"),
+            ("artist", "A singer"),
+            ("album", "An album"),
+            ("albumArtist", "A band"),
+            ("track", "3"),
+        ];
+        assert_eq!(metadata.texts(), expected.map(|(name, text)| (name, text.to_owned())));
+        assert_eq!(metadata.lufs(), Some(-10.5));
+        for length in 0..tags.len() {
+            read_tags(TAGS, &tags[..length], 7, &mut Metadata::default());
         }
     }
 

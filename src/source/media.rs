@@ -42,7 +42,7 @@ enum Bytes {
 impl Media {
     /// Starts the download, if it is one, of which a server has to keep to `limits`.
     pub fn new(source: Source, limits: FetchLimits) -> Self {
-        let Source { origin, content_type, reserved, loudness, .. } = source;
+        let Source { origin, content_type, reserved, loudness, section, .. } = source;
         let label = |extension: Option<String>| Label { content_type, extension };
         let (bytes, label) = match origin {
             Origin::Bytes(bytes) => (Bytes::Memory(bytes), label(None)),
@@ -53,7 +53,8 @@ impl Media {
             Origin::Stream(stream) => (Bytes::Stream(stream), label(None)),
             Origin::Clip(clips) => (Bytes::Clip(clips), label(None)),
             Origin::Speech(hub) => (Bytes::Speech(hub), label(None)),
-            Origin::Url(fetch) => {
+            Origin::Url(mut fetch) => {
+                fetch.from_start = section.from > 0;
                 let label = label(fetch.extension());
                 let spool = Spool::new(&SPOOLS, limits.timeout);
                 let filled = spool.clone();

@@ -28,9 +28,9 @@ const NAMES: [(&str, &[&str]); 8] = [
     ("title", &["title", "tit2", "tt2", "inam", "name", "©nam"]),
     ("artist", &["artist", "tpe1", "tp1", "iart", "auth", "©art"]),
     ("album", &["album", "talb", "tal", "iprd", "©alb"]),
-    ("albumArtist", &["albumartist", "album artist", "tpe2", "tp2", "aart"]),
-    ("track", &["track", "tracknumber", "trck", "trk", "itrk", "iprt", "trkn"]),
-    ("date", &["date", "year", "tdrc", "tyer", "tye", "icrd", "©day"]),
+    ("albumArtist", &["albumartist", "album artist", "album_artist", "tpe2", "tp2", "aart"]),
+    ("track", &["track", "tracknumber", "part_number", "trck", "trk", "itrk", "iprt", "trkn"]),
+    ("date", &["date", "year", "date_released", "date_recorded", "tdrc", "tyer", "tye", "icrd", "©day"]),
     ("genre", &["genre", "tcon", "tco", "ignr", "©gen"]),
     ("comment", &["comment", "description", "comm", "com", "icmt", "anno", "©cmt"]),
 ];
@@ -68,8 +68,30 @@ impl Tag {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Metadata {
     texts: Vec<(&'static str, String)>,
+    track: Gain,
+    album: Gain,
+}
+
+/// What tags say by how much a track or its album is to be made louder.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Gain {
+    /// In dB, to −18 LUFS.
     replay_gain: Option<f64>,
+    /// In steps, to −23 LUFS.
     r128: Option<f64>,
+}
+
+impl Gain {
+    fn lufs(&self) -> Option<f64> {
+        let r128 = self.r128.map(|gain| R128_LUFS - gain / R128_STEPS);
+        let lufs = r128.or(self.replay_gain.map(|gain| REPLAY_GAIN_LUFS - gain));
+        lufs.filter(|lufs| LUFS.contains(lufs))
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.replay_gain = self.replay_gain.or(other.replay_gain);
+        self.r128 = self.r128.or(other.r128);
+    }
 }
 
 impl Metadata {
@@ -79,18 +101,16 @@ impl Metadata {
         NAMES.iter().filter_map(text).collect()
     }
 
-    /// How loud the audio is, in LUFS, if a tag says so.
+    /// How loud the audio is, in LUFS, if a tag says so; or else how loud its album is, as ReplayGain 2.0 has it.
     pub fn lufs(&self) -> Option<f64> {
-        let r128 = self.r128.map(|gain| R128_LUFS - gain / R128_STEPS);
-        let lufs = r128.or(self.replay_gain.map(|gain| REPLAY_GAIN_LUFS - gain));
-        lufs.filter(|lufs| LUFS.contains(lufs))
+        self.track.lufs().or(self.album.lufs())
     }
 
     /// Adds what `other` says and this one does not.
     pub fn add(&mut self, other: &Self) {
         other.texts.iter().for_each(|(name, text)| self.put(name, text));
-        self.replay_gain = self.replay_gain.or(other.replay_gain);
-        self.r128 = self.r128.or(other.r128);
+        self.track.add(&other.track);
+        self.album.add(&other.album);
     }
 
     /// Reads a tag, or as much of it as is here.
@@ -134,13 +154,15 @@ impl Metadata {
     }
 
     /// Takes a text, if it is one of those that are kept.
-    fn put(&mut self, key: &str, text: &str) {
+    pub fn put(&mut self, key: &str, text: &str) {
         let key = key.to_ascii_lowercase();
         let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\0');
         match key.as_str() {
             _ if text.is_empty() => {}
-            "replaygain_track_gain" => self.replay_gain = self.replay_gain.or(decibels(text)),
-            "r128_track_gain" => self.r128 = self.r128.or(text.parse::<i16>().ok().map(f64::from)),
+            "replaygain_track_gain" => self.track.add(&Gain { replay_gain: decibels(text), r128: None }),
+            "replaygain_album_gain" => self.album.add(&Gain { replay_gain: decibels(text), r128: None }),
+            "r128_track_gain" => self.track.add(&Gain { replay_gain: None, r128: steps(text) }),
+            "r128_album_gain" => self.album.add(&Gain { replay_gain: None, r128: steps(text) }),
             _ => {
                 let name = NAMES.iter().find(|(name, keys)| *name == key || keys.contains(&key.as_str()));
                 let Some((name, _)) = name else { return };
@@ -297,6 +319,11 @@ impl Metadata {
 fn decibels(text: &str) -> Option<f64> {
     let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c.is_whitespace());
     number.parse().ok().filter(|gain: &f64| gain.is_finite())
+}
+
+/// A gain in 256ths of a dB.
+fn steps(text: &str) -> Option<f64> {
+    text.parse::<i16>().ok().map(f64::from)
 }
 
 /// A text of which nothing says how it is written.
@@ -475,7 +502,12 @@ mod tests {
             (&["REPLAYGAIN_TRACK_GAIN=nan dB"], None),
             (&["REPLAYGAIN_TRACK_GAIN=inf"], None),
             (&["REPLAYGAIN_TRACK_GAIN="], None),
-            (&["REPLAYGAIN_ALBUM_GAIN=-3 dB"], None),
+            // That of the album, where that of the track is missing or nonsense.
+            (&["REPLAYGAIN_ALBUM_GAIN=-3 dB"], Some(-15.0)),
+            (&["R128_ALBUM_GAIN=256", "REPLAYGAIN_ALBUM_GAIN=-3 dB"], Some(-24.0)),
+            (&["R128_ALBUM_GAIN=256", "REPLAYGAIN_TRACK_GAIN=+3 dB"], Some(-21.0)),
+            (&["R128_ALBUM_GAIN=256", "REPLAYGAIN_TRACK_GAIN=64 dB"], Some(-24.0)),
+            (&["REPLAYGAIN_ALBUM_GAIN=-64 dB"], None),
         ] {
             assert_eq!(read(Tag::Vorbis, &vorbis(comments)).lufs(), lufs, "{comments:?}");
         }

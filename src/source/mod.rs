@@ -12,6 +12,7 @@
 mod adts;
 mod amr;
 mod au;
+mod bits;
 mod blocks;
 mod body;
 mod cached;
@@ -28,6 +29,9 @@ mod fetch;
 mod file;
 mod flac;
 mod frames;
+#[cfg(feature = "he-aac")]
+mod he_aac;
+mod latm;
 mod levelling;
 mod matroska;
 mod media;
@@ -68,6 +72,8 @@ use crate::runtime::{Pool, Waker};
 
 pub use clip::{CLIPS, Clip, Clips};
 pub use clip_task::{Making, make_clip};
+#[doc(hidden)]
+pub use fetch::divided;
 pub use fetch::{Fetch, FetchLimits, NowPlaying};
 pub use levelling::Target as Loudness;
 pub use media::Media;

@@ -25,8 +25,8 @@ const SYNC: u8 = 0x47;
 const IN_A_ROW: usize = 5;
 const FEWEST: usize = 3;
 
-/// Streams that are played, by their type in a map of a program (table 2-34): MPEG-1 and MPEG-2 audio, and AAC in ADTS.
-const PLAYED: [u8; 3] = [0x03, 0x04, 0x0f];
+/// Streams that are played, by their type in a map of a program (table 2-34): MPEG-1 and MPEG-2 audio, and AAC in ADTS and in LATM.
+const PLAYED: [u8; 4] = [0x03, 0x04, 0x0f, 0x11];
 
 /// The packet identifier of the table of programs (§2.4.4.3), and of packets that fill.
 const PROGRAMS: u16 = 0;

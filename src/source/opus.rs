@@ -1,5 +1,5 @@
 //! Opus as files hold it (RFC 7845): any number of channels by libopus' multistream decoder, with the gain and the pre-skip that the
-//! header states. The one place of [`super`] that calls libopus.
+//! header states. Ambisonics (RFC 8486) are heard from two directions. The one place of [`super`] that calls libopus.
 
 use std::ffi::c_int;
 
@@ -26,18 +26,32 @@ use crate::audio::SAMPLE_RATE;
 /// What a packet can hold at most, 120 ms, in samples (RFC 6716 §3.2.5).
 const LONGEST: usize = 5_760;
 
+/// Ambisonics of the third order, and two channels that do not turn with the head.
+const MAX_AMBISONIC: usize = 18;
+
 /// The identification header (RFC 7845 §5.1).
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 struct Head {
-    channels: u8,
     /// In samples at 48 kHz.
     pre_skip: u16,
     /// In dB, as a Q7.8 number.
     gain: i16,
     streams: u8,
     coupled: u8,
-    /// Which decoded channel goes to each channel, in the order of the Vorbis specification (§4.3.9).
+    /// Which decoded channel goes to each channel that libopus is asked for.
     mapping: Vec<u8>,
+    layout: Layout,
+}
+
+/// What the channels are.
+#[derive(Debug, PartialEq)]
+enum Layout {
+    /// Loudspeakers, in the order of the Vorbis specification (§4.3.9).
+    Speakers,
+    /// Nobody knows: family 255.
+    Discrete,
+    /// How much of each channel goes to the left and to the right.
+    Sides(Vec<[f32; 2]>),
 }
 
 impl Head {
@@ -49,31 +63,48 @@ impl Head {
         };
         // In MP4 the same fields are big-endian, and their version is 0 (Encapsulation of Opus in ISO Base Media File Format §4.3.2).
         let short = if *version == 0 { u16::from_be_bytes } else { u16::from_le_bytes };
-        let (streams, coupled, mapping) = match (family, channels) {
-            (0, 1 | 2) => (1, channels - 1, vec![0, 1][..usize::from(*channels)].to_vec()),
-            (1, 1..=8) => match rest {
-                [streams, coupled, mapping @ ..] => {
-                    (*streams, *coupled, mapping.get(..usize::from(*channels))?.to_vec())
-                }
-                _ => return None,
-            },
+        let count = usize::from(*channels);
+        let (streams, coupled, mapping, layout) = match (family, count, rest) {
+            (0, 1 | 2, _) => (1, channels - 1, vec![0, 1][..count].to_vec(), Layout::Speakers),
+            (1 | 255, 1..=8, [streams, coupled, mapping @ ..]) => {
+                let layout = if *family == 1 { Layout::Speakers } else { Layout::Discrete };
+                (*streams, *coupled, mapping.get(..count)?.to_vec(), layout)
+            }
+            (2, _, [streams, coupled, mapping @ ..]) => {
+                let sides = sides(count)?;
+                (*streams, *coupled, mapping.get(..count)?.to_vec(), Layout::Sides(sides))
+            }
+            (3, _, [streams, coupled, matrix @ ..]) => {
+                let decoded = streams.checked_add(*coupled).filter(|decoded| usize::from(*decoded) <= MAX_AMBISONIC)?;
+                let sides = demixed(&sides(count)?, usize::from(decoded), matrix)?;
+                (*streams, *coupled, (0..decoded).collect(), Layout::Sides(sides))
+            }
             _ => return None,
         };
         Some(Self {
-            channels: *channels,
             pre_skip: short([*skip_low, *skip_high]),
             gain: short([*gain_low, *gain_high]).cast_signed(),
             streams,
             coupled,
             mapping,
+            layout,
         })
     }
 
-    fn layout(&self) -> Channels {
+    /// What comes out.
+    fn channels(&self) -> Channels {
+        match self.layout {
+            Layout::Speakers => self.speakers(),
+            Layout::Discrete => Channels::Discrete(self.mapping.len() as u16),
+            Layout::Sides(_) => CHANNEL_LAYOUT_STEREO,
+        }
+    }
+
+    fn speakers(&self) -> Channels {
         const SURROUND: Position = Position::FRONT_LEFT.union(Position::FRONT_RIGHT).union(Position::FRONT_CENTER);
         const REAR: Position = Position::REAR_LEFT.union(Position::REAR_RIGHT);
         const SIDE: Position = Position::SIDE_LEFT.union(Position::SIDE_RIGHT);
-        Channels::Positioned(match self.channels {
+        Channels::Positioned(match self.mapping.len() {
             1 => return CHANNEL_LAYOUT_MONO,
             2 => return CHANNEL_LAYOUT_STEREO,
             3 => SURROUND,
@@ -87,8 +118,11 @@ impl Head {
 
     /// The mapping in the order of a layout's positions.
     fn mapping(&self) -> Vec<u8> {
+        if self.layout != Layout::Speakers {
+            return self.mapping.clone();
+        }
         // Which channel of the Vorbis order comes at each place.
-        let order: &[usize] = match self.channels {
+        let order: &[usize] = match self.mapping.len() {
             3 => &[0, 2, 1],
             5 => &[0, 2, 1, 3, 4],
             6 => &[0, 2, 1, 5, 3, 4],
@@ -106,12 +140,54 @@ pub fn pre_skip(parameters: &AudioCodecParameters) -> u64 {
     head.map_or(0, |head| u64::from(head.pre_skip))
 }
 
+/// How much of each channel of ambisonics is heard from the left and from the right (RFC 8486 §4): two microphones that point there, W ± Y,
+/// and the two channels that may stand behind, which share the loudness. `None` if there can't be so many.
+fn sides(channels: usize) -> Option<Vec<[f32; 2]>> {
+    let order = channels.isqrt();
+    let is_alone = match channels.checked_sub(order * order)? {
+        0 if channels > 0 => true,
+        2 => false,
+        _ => return None,
+    };
+    if channels > MAX_AMBISONIC {
+        return None;
+    }
+    let share = if is_alone { 0.5 } else { 0.25 };
+    let mut sides = vec![[0.0; 2]; channels];
+    sides[0] = [share; 2];
+    if order > 1 {
+        sides[1] = [share, -share];
+    }
+    if let [.., left, right] = &mut sides[..]
+        && !is_alone
+    {
+        (*left, *right) = ([0.5, 0.0], [0.0, 0.5]);
+    }
+    Some(sides)
+}
+
+/// The same of so many decoded channels, from which a matrix makes those (family 3): Q15, a column for each of them.
+fn demixed(sides: &[[f32; 2]], decoded: usize, matrix: &[u8]) -> Option<Vec<[f32; 2]>> {
+    let column = |column: &[u8]| {
+        let (coefficients, _) = column.as_chunks();
+        coefficients.iter().zip(sides).fold([0.0; 2], |[left, right], (coefficient, [to_left, to_right])| {
+            let coefficient = f32::from(i16::from_le_bytes(*coefficient)) / 32_768.0;
+            [left + coefficient * to_left, right + coefficient * to_right]
+        })
+    };
+    let length = 2 * sides.len();
+    Some(matrix.get(..decoded * length)?.chunks_exact(length).map(column).collect())
+}
+
 /// A decoder.
 pub struct Opus {
     parameters: AudioCodecParameters,
     /// In units that are aligned as memory of `malloc` is.
     state: Box<[u128]>,
     channels: usize,
+    /// How they go to both sides, if they are not handed on as they are.
+    sides: Option<Vec<[f32; 2]>>,
+    mixed: Vec<f32>,
     /// Samples per channel that are still to be skipped.
     skip: usize,
     samples: Vec<f32>,
@@ -123,8 +199,7 @@ impl Opus {
         let Some(head) = parameters.extra_data.as_deref().and_then(Head::read) else {
             return unsupported_error("opus: no header that can be played");
         };
-        let (channels, streams, coupled) =
-            (c_int::from(head.channels), c_int::from(head.streams), c_int::from(head.coupled));
+        let (streams, coupled) = (c_int::from(head.streams), c_int::from(head.coupled));
         // SAFETY: it only computes a size, which is 0 for numbers that can't be.
         let size = unsafe { opus_multistream_decoder_get_size(streams, coupled) };
         let units = usize::try_from(size).unwrap_or_default().div_ceil(size_of::<u128>());
@@ -132,11 +207,17 @@ impl Opus {
             return decode_error("opus: streams that can't be");
         }
         let mapping = head.mapping();
-        let spec = AudioSpec::new(SAMPLE_RATE, head.layout());
+        let spec = AudioSpec::new(SAMPLE_RATE, head.channels());
+        let sides = match head.layout {
+            Layout::Sides(sides) => Some(sides),
+            Layout::Speakers | Layout::Discrete => None,
+        };
         let mut opus = Self {
             parameters: parameters.clone(),
             state: vec![0; units].into_boxed_slice(),
             channels: mapping.len(),
+            sides,
+            mixed: Vec::new(),
             skip: usize::from(head.pre_skip),
             samples: vec![0.0; LONGEST * mapping.len()],
             buffer: AudioBuffer::new(spec, LONGEST),
@@ -147,7 +228,7 @@ impl Opus {
             opus_multistream_decoder_init(
                 opus.pointer(),
                 SAMPLE_RATE as i32,
-                channels,
+                mapping.len() as c_int,
                 streams,
                 coupled,
                 mapping.as_ptr(),
@@ -188,7 +269,19 @@ impl Opus {
         let skip = self.skip.min(samples);
         self.skip -= skip;
         self.buffer.render_uninit(Some(samples));
-        self.buffer.copy_from_slice_interleaved(&&self.samples[..samples * self.channels]);
+        let decoded = &self.samples[..samples * self.channels];
+        match &self.sides {
+            Some(sides) => {
+                let side = |frame: &[f32], side: usize| {
+                    frame.iter().zip(sides).map(|(sample, to)| sample * to[side]).sum::<f32>()
+                };
+                self.mixed.clear();
+                self.mixed
+                    .extend(decoded.chunks_exact(self.channels).flat_map(|frame| [side(frame, 0), side(frame, 1)]));
+                self.buffer.copy_from_slice_interleaved(&&self.mixed[..]);
+            }
+            None => self.buffer.copy_from_slice_interleaved(&decoded),
+        }
         let [start, end] =
             [packet.trim_start, packet.trim_end].map(|trim| usize::try_from(trim.get()).unwrap_or(LONGEST));
         self.buffer.trim(skip.max(start), end);
@@ -257,14 +350,52 @@ mod tests {
         // Left, centre, right, left and right behind, LFE.
         let head = Head::read(b"OpusHead\x01\x06\0\0\0\0\0\0\0\0\x01\x04\x02\0\x04\x01\x02\x03\x05").unwrap();
         assert_eq!(head.mapping(), [0, 1, 4, 5, 2, 3]);
-        assert_eq!(head.layout().count(), 6);
+        assert_eq!(head.channels().count(), 6);
+    }
+
+    #[test]
+    fn channels_that_nobody_knows_are_as_they_are_stored() {
+        let head = Head::read(b"OpusHead\x01\x03\0\0\0\0\0\0\0\0\xff\x03\0\x02\x00\x01").unwrap();
+        assert_eq!((head.mapping(), head.channels()), (vec![2, 0, 1], Channels::Discrete(3)));
+    }
+
+    #[test]
+    fn ambisonics_are_heard_from_both_sides() {
+        // RFC 8486 §4.
+        assert_eq!(sides(1), Some(vec![[0.5, 0.5]]));
+        assert_eq!(sides(4), Some(vec![[0.5, 0.5], [0.5, -0.5], [0.0; 2], [0.0; 2]]));
+        let with_others = [[0.25, 0.25], [0.25, -0.25], [0.0; 2], [0.0; 2], [0.5, 0.0], [0.0, 0.5]];
+        assert_eq!(sides(6), Some(with_others.to_vec()));
+        for none in [0, 2, 5, 7, 8, 17, 25, 27, 255] {
+            assert_eq!(sides(none), None, "{none}");
+        }
+        assert!(sides(16).is_some() && sides(18).is_some());
+        let head = Head::read(b"OpusHead\x01\x04\0\0\0\0\0\0\0\0\x02\x04\0\0\x01\x02\x03").unwrap();
+        assert_eq!((head.mapping(), head.channels()), (vec![0, 1, 2, 3], CHANNEL_LAYOUT_STEREO));
+    }
+
+    #[test]
+    fn a_matrix_makes_ambisonics_of_what_is_decoded() {
+        // W of half the first channel, Y of half the second, by which each is on its own side.
+        let column = |w: i16, y: i16| [w, y, 0, 0].map(i16::to_le_bytes).concat();
+        let matrix = [column(16_384, 16_384), column(16_384, -16_384)].concat();
+        let head = |matrix: &[u8]| Head::read(&[&b"OpusHead\x01\x04\0\0\0\0\0\0\0\0\x03\x01\x01"[..], matrix].concat());
+        let head_of_both = head(&matrix).unwrap();
+        assert_eq!(head_of_both.mapping(), [0, 1]);
+        assert_eq!(head_of_both.layout, Layout::Sides(vec![[0.5, 0.0], [0.0, 0.5]]));
+        assert_eq!(head(&matrix[..15]), None);
+        let many = [&b"OpusHead\x01\x04\0\0\0\0\0\0\0\0\x03\xff\xff"[..], &[0; 4_096]].concat();
+        assert_eq!(Head::read(&many), None);
     }
 
     #[test]
     fn what_has_no_layout_or_a_mapping_that_ends_early_is_refused() {
         for head in [
             &b"OpusHead\x01\x03\0\0\0\0\0\0\0\0\x00"[..],
-            b"OpusHead\x01\x02\0\0\0\0\0\0\0\0\xff\x02\0\0\x01",
+            b"OpusHead\x01\x03\0\0\0\0\0\0\0\0\xff\x03\0\0\x01",
+            b"OpusHead\x01\x09\0\0\0\0\0\0\0\0\xff\x09\0\0\x01\x02\x03\x04\x05\x06\x07\x08",
+            b"OpusHead\x01\x04\0\0\0\0\0\0\0\0\x02\x04\0\0\x01\x02",
+            b"OpusHead\x01\x02\0\0\0\0\0\0\0\0\x04\x02\0\0\x01",
             b"OpusHead\x01\x06\0\0\0\0\0\0\0\0\x01\x04\x02\0\x04\x01",
             b"OpusHead\x01\x09\0\0\0\0\0\0\0\0\x01\x09\0\0\x01\x02\x03\x04\x05\x06\x07\x08",
             b"OpusHead\x01\x02",
@@ -272,11 +403,19 @@ mod tests {
         ] {
             assert_eq!(Head::read(head), None);
         }
-        for [streams, coupled, channel] in [[0, 0, 0], [1, 2, 0], [255, 255, 0], [1, 0, 7]] {
-            let head = [b"OpusHead\x01\x01\0\0\0\0\0\0\0\0\x01", &[streams, coupled, channel][..]].concat();
+        let parameters_of = |head: &[u8]| {
             let mut parameters = AudioCodecParameters::new();
             parameters.for_codec(CODEC_ID_OPUS).with_extra_data(head.into());
-            assert!(Opus::new(&parameters).is_err(), "{streams} {coupled} {channel}");
+            parameters
+        };
+        for none in
+            [&b"OpusHead\x01\x04\0\0\0\0\0\0\0\0\x02\0\0\0\0\0\0"[..], b"OpusHead\x01\x04\0\0\0\0\0\0\0\0\x03\0\0"]
+        {
+            assert!(Opus::new(&parameters_of(none)).is_err());
+        }
+        for [streams, coupled, channel] in [[0, 0, 0], [1, 2, 0], [255, 255, 0], [1, 0, 7]] {
+            let head = [b"OpusHead\x01\x01\0\0\0\0\0\0\0\0\x01", &[streams, coupled, channel][..]].concat();
+            assert!(Opus::new(&parameters_of(&head)).is_err(), "{streams} {coupled} {channel}");
         }
     }
 }

@@ -19,6 +19,12 @@ impl Trim {
         Self { from: skip, end, at: 0 }
     }
 
+    /// The same at twice the rate.
+    pub fn doubled(self) -> Self {
+        let [from, end, at] = [self.from, self.end, self.at].map(|place| place.saturating_mul(2));
+        Self { from, end, at }
+    }
+
     /// How many of so many samples per channel are heard.
     pub fn heard(&self, samples: u64) -> u64 {
         samples.min(self.end).saturating_sub(self.from)

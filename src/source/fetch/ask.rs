@@ -67,6 +67,11 @@ impl Asker {
         &self.fetch
     }
 
+    /// Where the part begins that a playlist wants of it, if it wants no more than a part.
+    pub fn part(&self) -> Option<u64> {
+        self.fetch.part.map(|(from, _)| from)
+    }
+
     /// Returns true if the user asks for a part of the source.
     pub fn asks_for_a_part(&self) -> bool {
         self.fetch.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(RANGE.as_str()))
@@ -171,10 +176,14 @@ impl Asker {
             HeaderValue::from_str(&all).ok()
         });
         cookies.into_iter().for_each(|cookies| _ = own.insert(COOKIE, cookies));
-        if let Some(Wanted { from, if_range }) = wanted {
-            own.insert(RANGE, HeaderValue::from_str(&format!("bytes={from}-")).expect("digits are visible"));
-            if_range.iter().for_each(|validator| _ = own.insert(IF_RANGE, validator.clone()));
+        let from = wanted.map(|wanted| wanted.from).or(self.part());
+        if let Some(from) = from {
+            let last = self.fetch.part.map(|(from, length)| from.saturating_add(length).saturating_sub(1).to_string());
+            let range = format!("bytes={from}-{}", last.unwrap_or_default());
+            own.insert(RANGE, HeaderValue::from_str(&range).expect("digits are visible"));
         }
+        let if_range = wanted.and_then(|wanted| wanted.if_range.as_ref());
+        if_range.iter().for_each(|validator| _ = own.insert(IF_RANGE, (*validator).clone()));
         own.keys().for_each(|name| _ = headers.remove(name));
         headers.extend(own);
         Ok(headers)

@@ -3,8 +3,11 @@
 //! By our own code: `m3u8-rs` 6.0 takes a title with a comma for an address, panics where a tag is not UTF-8, and drops
 //! `METHOD=NONE`, so that what is plain again would be decrypted.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
+
+use reqwest::Url;
 
 use crate::error::{Code, Result, SpeakerError};
 
@@ -14,13 +17,36 @@ const TAG: &str = "#EXT-X-";
 /// A live stream begins so many target durations before its end (§6.3.3).
 const FROM_END: u32 = 3;
 
+/// What a playlist may come to once its variables stand for what they mean, and how many it may have.
+const MAX_TEXT: usize = 4 << 20;
+const MAX_VARIABLES: usize = 100;
+
 /// What a playlist of HLS lists.
 #[derive(Debug, PartialEq)]
 pub enum Hls {
-    /// A master playlist: the address of the one to play.
-    Master(String),
+    Master(Master),
     Segments(Segments),
 }
+
+/// A master playlist.
+#[derive(Debug, Default, PartialEq)]
+pub struct Master {
+    /// The address of the playlist to play.
+    pub address: String,
+    /// What it hands on to that.
+    pub given: Given,
+}
+
+/// What holds for a playlist of segments by the one that led to it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Given {
+    variables: Variables,
+    offset: Option<f64>,
+}
+
+/// Names and what stands for them (EXT-X-DEFINE, draft-pantos-hls-rfc8216bis §4.3 and §4.4.2.3).
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Variables(Vec<(String, String)>);
 
 /// A media playlist.
 #[derive(Debug, Default, PartialEq)]
@@ -32,6 +58,8 @@ pub struct Segments {
     pub list: Vec<Segment>,
     /// No more segments will be added.
     pub is_ended: bool,
+    /// Where it is to be played from, in seconds, or from its end if that is negative (EXT-X-START).
+    offset: Option<f64>,
 }
 
 /// A part of the stream.
@@ -74,12 +102,86 @@ pub fn is_hls(text: &str) -> bool {
     text.lines().any(|line| line.trim_start().starts_with(TAG))
 }
 
-/// Reads a playlist.
-pub fn read(text: &str) -> Result<Hls> {
+/// Reads a playlist that is at `url`.
+pub fn read(text: &str, url: &Url, given: &Given) -> Result<Hls> {
+    let (text, variables) = Variables::replaced(text, url, &given.variables)?;
     let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
-    match lines().any(|line| line.starts_with("#EXT-X-STREAM-INF:")) {
-        true => master(lines()).map(Hls::Master).ok_or_else(|| unreadable("no variant that has sound")),
-        false => segments(lines()).map(Hls::Segments),
+    let offset = lines().filter_map(|line| offset(line.strip_prefix("#EXT-X-START:")?)).next();
+    if !lines().any(|line| line.starts_with("#EXT-X-STREAM-INF:")) {
+        let segments = segments(lines())?;
+        return Ok(Hls::Segments(Segments { offset: offset.or(given.offset), ..segments }));
+    }
+    let address = master(lines()).ok_or_else(|| unreadable("no variant that has sound"))?;
+    Ok(Hls::Master(Master { address, given: Given { variables, offset } }))
+}
+
+/// How far from a playlist's start, or from its end, it is to be played (§4.3.5.2): no more than a year.
+fn offset(attributes: &str) -> Option<f64> {
+    let seconds: f64 = attribute(attributes, "TIME-OFFSET")?.parse().ok()?;
+    (seconds.abs() <= 31_536_000.0).then_some(seconds)
+}
+
+impl Variables {
+    /// Puts what variables stand for where they are named: in addresses, and in the attributes of tags.
+    fn replaced<'a>(text: &'a str, url: &Url, imported: &Self) -> Result<(Cow<'a, str>, Self)> {
+        const DEFINE: &str = "#EXT-X-DEFINE:";
+        if !text.contains(DEFINE) {
+            return Ok((Cow::Borrowed(text), Self::default()));
+        }
+        let (mut all, mut variables) = (String::with_capacity(text.len()), Self::default());
+        for line in text.lines().map(str::trim) {
+            match line.strip_prefix(DEFINE) {
+                Some(attributes) => variables.define(attributes, url, imported)?,
+                // A title may have any signs.
+                None if line.starts_with('#') && !line.starts_with(TAG) => all.push_str(line),
+                None => variables.put(line, &mut all)?,
+            }
+            all.push('\n');
+            if all.len() > MAX_TEXT {
+                return Err(unreadable("variables that make too much of it"));
+            }
+        }
+        Ok((Cow::Owned(all), variables))
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    fn define(&mut self, attributes: &str, url: &Url, imported: &Self) -> Result<()> {
+        let text = |name| attribute(attributes, name);
+        let defined = match (text("NAME"), text("IMPORT"), text("QUERYPARAM")) {
+            (Some(name), ..) => text("VALUE").map(|value| (name, value.to_owned())),
+            (_, Some(name), _) => imported.get(name).map(|value| (name, value.to_owned())),
+            (.., Some(name)) => {
+                url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| (name, value.into_owned()))
+            }
+            _ => None,
+        };
+        let (name, value) = defined.ok_or_else(|| unreadable("a variable without a value"))?;
+        let is_possible = !value.chars().any(|c| c.is_control() || c == '"');
+        if !is_possible || self.get(name).is_some() || self.0.len() == MAX_VARIABLES {
+            return Err(unreadable("variables that can't be"));
+        }
+        self.0.push((name.to_owned(), value));
+        Ok(())
+    }
+
+    /// Appends a line in which each `{$name}` is replaced.
+    fn put(&self, line: &str, all: &mut String) -> Result<()> {
+        let mut rest = line;
+        while let Some((before, after)) = rest.split_once("{$") {
+            let (name, behind) = after.split_once('}').ok_or_else(|| unreadable("a variable without a name"))?;
+            let value = self.get(name).ok_or_else(|| unreadable("a variable that it does not define"))?;
+            if all.len() > MAX_TEXT {
+                break;
+            }
+            all.push_str(before);
+            all.push_str(value);
+            rest = behind;
+        }
+        all.push_str(rest);
+        Ok(())
     }
 }
 
@@ -89,9 +191,23 @@ impl Segments {
         self.first.saturating_add(self.list.len() as u64)
     }
 
-    /// The number of the segment to begin with: the first of a whole stream, and of a live one the last from which on there are three
-    /// target durations to play.
+    /// The number of the segment to begin with: the one that it names, but of a live stream none behind the usual one.
     pub fn start(&self) -> u64 {
+        let Some(offset) = self.offset else { return self.usual_start() };
+        let all: f64 = self.list.iter().map(|segment| segment.duration.as_secs_f64()).sum();
+        let place = if offset < 0.0 { (all + offset).max(0.0) } else { offset };
+        let mut end = 0.0;
+        let before = self.list.iter().take_while(|segment| {
+            end += segment.duration.as_secs_f64();
+            end <= place
+        });
+        let last = self.list.len().saturating_sub(1);
+        let named = self.first.saturating_add(before.count().min(last) as u64);
+        if self.is_ended { named } else { named.min(self.usual_start()) }
+    }
+
+    /// The number of the first segment of a whole stream, and of a live one the last from which on there are three target durations to play.
+    pub fn usual_start(&self) -> u64 {
         let mut ahead = Duration::ZERO;
         let wanted = if self.is_ended { Duration::MAX } else { self.target * FROM_END };
         let behind = self.list.iter().rev().take_while(|segment| {
@@ -125,8 +241,10 @@ impl Variant<'_> {
 
     /// Whether its sound is in a codec that is decoded here, as far as it says so.
     fn is_playable(&self) -> bool {
-        const OTHERS: [&str; 6] = ["mp4a.40.5", "mp4a.40.29", "mp4a.40.42", "ac-3", "ec-3", "ac-4"];
-        !self.codecs().any(|codec| OTHERS.contains(&codec.as_str()) || codec.starts_with("dts"))
+        const OTHERS: [&str; 4] = ["mp4a.40.42", "ac-3", "ec-3", "ac-4"];
+        const HE_AAC: [&str; 2] = ["mp4a.40.5", "mp4a.40.29"];
+        let is_he = |codec: &str| cfg!(not(feature = "he-aac")) && HE_AAC.contains(&codec);
+        !self.codecs().any(|codec| is_he(&codec) || OTHERS.contains(&codec.as_str()) || codec.starts_with("dts"))
     }
 
     fn has_picture(&self) -> bool {
@@ -305,9 +423,84 @@ mod tests {
     use super::*;
 
     fn list(text: &str) -> Segments {
-        match read(text).unwrap() {
+        match read(text, &url(""), &Given::default()).unwrap() {
             Hls::Segments(segments) => segments,
-            Hls::Master(address) => panic!("a master playlist: {address}"),
+            Hls::Master(master) => panic!("a master playlist: {master:?}"),
+        }
+    }
+
+    fn url(query: &str) -> Url {
+        Url::parse(&format!("http://example.com/list.m3u8{query}")).unwrap()
+    }
+
+    #[test]
+    fn a_stream_begins_where_it_says_and_a_live_one_not_too_near_to_its_end() {
+        let start = |tag: &str, end: &str| {
+            let segments = "#EXTINF:4,\ns\n".repeat(10);
+            list(&format!("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:10\n{tag}\n{segments}{end}")).start()
+        };
+        for (offset, whole, live) in [
+            ("0", 10, 10),
+            ("3.9", 10, 10),
+            ("4", 11, 11),
+            ("27.5,PRECISE=YES", 16, 16),
+            ("39", 19, 17),
+            ("1000", 19, 17),
+            ("-5", 18, 17),
+            ("-20", 15, 15),
+            ("-1000", 10, 10),
+            ("1e300", 10, 17),
+            ("x", 10, 17),
+        ] {
+            let tag = format!("#EXT-X-START:TIME-OFFSET={offset}");
+            assert_eq!((start(&tag, "#EXT-X-ENDLIST\n"), start(&tag, "")), (whole, live), "{offset}");
+        }
+        let given = Given { offset: Some(-8.0), ..Given::default() };
+        let Ok(Hls::Segments(all)) =
+            read("#EXTM3U\n#EXTINF:4,\na\n#EXTINF:4,\nb\n#EXTINF:4,\nc\n#EXT-X-ENDLIST", &url(""), &given)
+        else {
+            panic!("segments");
+        };
+        assert_eq!(all.start(), 1, "as the playlist said that led to it");
+        assert_eq!(list("#EXT-X-START:TIME-OFFSET=5\n#EXT-X-ENDLIST").start(), 0);
+    }
+
+    #[test]
+    fn variables_stand_for_what_they_were_given() {
+        let text = concat!(
+            "#EXTM3U\n#EXT-X-DEFINE:NAME=\"host\",VALUE=\"http://a.example\"\n#EXT-X-DEFINE:QUERYPARAM=\"token\"\n",
+            "#EXT-X-STREAM-INF:BANDWIDTH=1,CODECS=\"mp4a.40.2\"\n{$host}/list?t={$token}\n",
+        );
+        let Ok(Hls::Master(master)) = read(text, &url("?x=1&token=a%20b"), &Given::default()) else {
+            panic!("a master")
+        };
+        assert_eq!(master.address, "http://a.example/list?t=a b");
+        let text = concat!(
+            "#EXTM3U\n#EXT-X-DEFINE:IMPORT=\"token\"\n#EXT-X-KEY:METHOD=AES-128,URI=\"key{$token}\"\n",
+            "#EXTINF:4,{$title}\ns{$token}-{$token}.ts\n",
+        );
+        let Ok(Hls::Segments(all)) = read(text, &url(""), &master.given) else { panic!("segments") };
+        assert_eq!(all.list[0].resource.address, "sa b-a b.ts");
+        assert_eq!(*all.list[0].cipher, Cipher::Aes128 { key: "keya b".to_owned(), iv: None });
+        assert_eq!(all.list[0].title.as_deref(), Some("{$title}"));
+        let many = "#EXT-X-DEFINE:NAME=\"a\",VALUE=\"a\"\n"
+            .replace("VALUE=\"a\"", &format!("VALUE=\"{}\"", "a".repeat(100_000)));
+        let numbered: String =
+            (0..=MAX_VARIABLES).map(|n| format!("#EXT-X-DEFINE:NAME=\"{n}\",VALUE=\"\"\n")).collect();
+        for wrong in [
+            "#EXT-X-DEFINE:IMPORT=\"other\"",
+            "#EXT-X-DEFINE:QUERYPARAM=\"none\"",
+            "#EXT-X-DEFINE:NAME=\"a\"",
+            "#EXT-X-DEFINE:VALUE=\"a\"",
+            "#EXT-X-DEFINE:NAME=\"a\",VALUE=\"\"\n#EXTINF:1,\n{$b}",
+            "#EXT-X-DEFINE:NAME=\"a\",VALUE=\"\"\n#EXTINF:1,\n{$a",
+            "#EXT-X-DEFINE:NAME=\"a\",VALUE=\"\"\n#EXT-X-DEFINE:NAME=\"a\",VALUE=\"\"",
+            "#EXT-X-DEFINE:QUERYPARAM=\"line\"",
+            &numbered,
+            &format!("{many}#EXTINF:1,\n{}", "{$a}".repeat(1_000)),
+        ] {
+            let error = read(&format!("#EXTM3U\n{wrong}\n"), &url("?line=a%0ab"), &master.given).unwrap_err();
+            assert_eq!(error.code, Code::UnsupportedFormat, "{wrong}");
         }
     }
 
@@ -353,16 +546,17 @@ mod tests {
 
     #[test]
     fn of_a_master_playlist_the_best_sound_without_pictures_is_chosen() {
-        let of = |text: &str| match read(&format!("#EXTM3U\n{text}")) {
-            Ok(Hls::Master(address)) => address,
+        let of = |text: &str| match read(&format!("#EXTM3U\n{text}"), &url(""), &Given::default()) {
+            Ok(Hls::Master(master)) => master.address,
             other => panic!("{other:?}"),
         };
         let low = "#EXT-X-STREAM-INF:BANDWIDTH=64000,CODECS=\"mp4a.40.2\"\nlow\n";
         let high = "#EXT-X-STREAM-INF:BANDWIDTH=128000,CODECS=\"mp4a.40.2\"\nhigh\n";
         let picture = "#EXT-X-STREAM-INF:BANDWIDTH=300000,CODECS=\"avc1.4d401e,mp4a.40.2\",RESOLUTION=640x360\nfilm\n";
         let efficient = "#EXT-X-STREAM-INF:BANDWIDTH=200000,CODECS=\"mp4a.40.5\"\nefficient\n";
-        assert_eq!(of(&[picture, low, high, efficient].concat()), "high");
-        assert_eq!(of(&[efficient, picture].concat()), "film");
+        let is_he = cfg!(feature = "he-aac");
+        assert_eq!(of(&[picture, low, high, efficient].concat()), if is_he { "efficient" } else { "high" });
+        assert_eq!(of(&[efficient, picture].concat()), if is_he { "efficient" } else { "film" });
         assert_eq!(of(efficient), "efficient", "what fails later says why");
         let apart = concat!(
             "#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"a\",URI=\"words\"\n",
@@ -381,7 +575,8 @@ mod tests {
         use proptest::prelude::*;
         let whole = concat!(
             "#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXT-X-MEDIA-SEQUENCE:18446744073709551615\n#EXT-X-MAP:URI=\"i\",BYTERANGE=\"7@0\"\n",
-            "#EXT-X-KEY:METHOD=AES-128,URI=\"k\",IV=0xff\n#EXTINF:5.9,Ä\n#EXT-X-BYTERANGE:18446744073709551615@9\na\n",
+            "#EXT-X-START:TIME-OFFSET=-7.5\n#EXT-X-DEFINE:NAME=\"v\",VALUE=\"w\"\n#EXT-X-DEFINE:QUERYPARAM=\"token\"\n",
+            "#EXT-X-KEY:METHOD=AES-128,URI=\"k{$v}\",IV=0xff\n#EXTINF:5.9,Ä\n#EXT-X-BYTERANGE:18446744073709551615@9\na\n",
             "#EXTINF:6\n#EXT-X-BYTERANGE:5\na\n#EXT-X-STREAM-INF:BANDWIDTH=1,CODECS=\"x,y\",AUDIO=\"a\"\nb\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\"\n",
         );
         let damages = prop::collection::vec((0..whole.len(), any::<u8>(), 0..3), 1..6);
@@ -395,7 +590,7 @@ mod tests {
                     _ => bytes.insert(at, byte),
                 }
             }
-            if let Ok(Hls::Segments(segments)) = read(&String::from_utf8_lossy(&bytes)) {
+            if let Ok(Hls::Segments(segments)) = read(&String::from_utf8_lossy(&bytes), &url("?token=a"), &Given::default()) {
                 prop_assert!(segments.start() <= segments.end() && segments.target >= Duration::from_secs(1));
             }
         });
@@ -416,7 +611,7 @@ mod tests {
             "#EXT-X-MAP:BYTERANGE=\"1\"",
             "#EXT-X-STREAM-INF:BANDWIDTH=1",
         ] {
-            let error = read(&format!("#EXTM3U\n{text}\n")).unwrap_err();
+            let error = read(&format!("#EXTM3U\n{text}\n"), &url(""), &Given::default()).unwrap_err();
             assert_eq!(error.code, Code::UnsupportedFormat, "{text}");
             assert!(error.message.starts_with("Expected an HLS playlist"), "{}", error.message);
         }

@@ -134,6 +134,29 @@ pub fn head(bytes: &[u8]) -> Option<(u16, HeaderMap, usize)> {
     Some((status, headers, end + gap))
 }
 
+/// For the fuzzer: reads the head of an answer, and divides what is behind it, which comes in pieces of these sizes, in turn. Returns the sound, and
+/// what was said.
+pub fn divided(answer: &[u8], sizes: &[usize]) -> Option<(Vec<u8>, Vec<NowPlaying>)> {
+    let (_, headers, length) = head(answer)?;
+    let mut icy = Icy::new(&headers)?;
+    let (mut sound, mut said, mut rest) = (Vec::new(), Vec::new(), &answer[length..]);
+    for size in sizes.iter().cycle() {
+        let (piece, behind) = rest.split_at((*size).clamp(1, rest.len().max(1)).min(rest.len()));
+        rest = behind;
+        let mut piece = Bytes::copy_from_slice(piece);
+        while let Some(part) = icy.next(&mut piece) {
+            match part {
+                Part::Sound(bytes) => sound.extend_from_slice(&bytes),
+                Part::Metadata(metadata) => said.push(metadata),
+            }
+        }
+        if rest.is_empty() {
+            break;
+        }
+    }
+    Some((sound, said))
+}
+
 fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
     bytes.windows(what.len()).position(|window| window == what)
 }

@@ -32,7 +32,7 @@ use crate::error::{Code, Result, SpeakerError};
 use crate::net::http;
 use crate::net::{Blocked, Network};
 
-pub use icy::NowPlaying;
+pub use icy::{NowPlaying, divided};
 pub use parts::Parts;
 use plain::Plain;
 pub use playlist::begins as begins_playlist;
@@ -59,9 +59,18 @@ pub struct Fetch {
     pub headers: Vec<(String, String)>,
     /// Which servers it may be at, wherever it is redirected to.
     pub network: Arc<Network>,
+    /// A place in it is counted from its start, whatever a playlist says of where it is to be played from.
+    pub from_start: bool,
+    /// Of something that a playlist lists: where the part begins that is wanted, and how long it is.
+    part: Option<(u64, u64)>,
 }
 
 impl Fetch {
+    /// What is at a URL.
+    pub fn new(url: String, headers: Vec<(String, String)>, network: Arc<Network>) -> Self {
+        Self { url, headers, network, from_start: false, part: None }
+    }
+
     /// The extension in the URL's path, without the dot.
     pub fn extension(&self) -> Option<String> {
         let url = Url::parse(&self.url).ok()?;
@@ -69,15 +78,11 @@ impl Fetch {
     }
 
     /// What belongs to it at another address: so many bytes from a place on, or all. The user's headers are for their own server.
-    fn at(&self, url: &Url, range: Option<(u64, u64)>) -> Self {
+    fn at(&self, url: &Url, part: Option<(u64, u64)>) -> Self {
         let is_own = Url::parse(&self.url).is_ok_and(|own| ask::is_same_server(&own, url));
         let mut headers = if is_own { self.headers.clone() } else { Vec::new() };
         headers.retain(|(name, _)| !name.eq_ignore_ascii_case(RANGE.as_str()));
-        if let Some((from, length)) = range {
-            let last = from.saturating_add(length).saturating_sub(1);
-            headers.push((RANGE.as_str().to_owned(), format!("bytes={from}-{last}")));
-        }
-        Self { url: url.to_string(), headers, network: self.network.clone() }
+        Self { part, ..Self::new(url.to_string(), headers, self.network.clone()) }
     }
 }
 

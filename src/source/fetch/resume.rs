@@ -67,7 +67,7 @@ impl Download {
     /// Waits for an answer.
     pub async fn begin(mut asker: Asker) -> Result<Self> {
         let answer = asker.ask(None, Retries::new(false)).await?;
-        let is_asked_part = asker.asks_for_a_part();
+        let is_asked_part = asker.asks_for_a_part() || asker.part().is_some();
         let codings = super::coding::known(&answer.codings());
         let is_live = answer.is_live() && codings.is_empty();
         let (mut total, mut ends_whole) = (answer.length(), true);
@@ -139,7 +139,8 @@ impl Download {
             body: answer.body,
             asker,
             codings: Vec::new(),
-            begins: wanted.from,
+            // It is counted from the start of the whole.
+            begins: 0,
             total: Some(parts.total),
             is_live: false,
             ends_whole: true,
@@ -276,7 +277,7 @@ impl Download {
             sleep(wait).await;
         }
         let if_range = self.validators.if_range().cloned();
-        let from = self.place - self.last.len() as u64;
+        let from = self.begins + self.place - self.last.len() as u64;
         let wanted = (!self.is_live && self.place > 0).then_some(Wanted { from, if_range });
         let answer = self.asker.ask(wanted.as_ref(), Retries::new(self.is_live)).await;
         let answer = answer.map_err(|reason| because(error, &reason.message))?;
@@ -297,6 +298,8 @@ impl Download {
         }
         let part = answer.part();
         let total = match answer.status {
+            // How long all of it is, of which a part is wanted.
+            _ if self.asker.part().is_some() => None,
             StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => part.and_then(|part| part.total),
             _ => answer.length(),
         };

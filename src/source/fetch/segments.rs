@@ -9,7 +9,7 @@ use reqwest::Url;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::bytes::Buf;
 
-use super::hls::{self, Cipher, Hls, Resource, Segment, Segments};
+use super::hls::{self, Cipher, Given, Hls, Master, Resource, Segment, Segments};
 use super::plain::Plain;
 use super::resume::Piece;
 use super::{Fetch, FetchLimits, NowPlaying, playlist};
@@ -28,8 +28,9 @@ struct Stream<'a> {
     fetch: &'a Fetch,
     limits: FetchLimits,
     spool: &'a Spool,
-    /// Where the playlist is, to which addresses are relative.
+    /// Where the playlist is, to which addresses are relative; and what the one that led to it has given it.
     at: Url,
+    given: Given,
     /// What was last sent to be needed by segments.
     init: Option<Arc<(Resource, Arc<Cipher>)>>,
     /// The last key, and its address.
@@ -39,17 +40,21 @@ struct Stream<'a> {
 
 /// Plays a playlist, `text`, which is at `at`, into `spool`.
 pub async fn play(text: &str, at: Url, fetch: &Fetch, limits: FetchLimits, spool: &Spool) -> Result<()> {
-    let mut stream = Stream { fetch, limits, spool, at, init: None, key: None, title: None };
-    let mut playlist = match hls::read(text)? {
+    let read = hls::read(text, &at, &Given::default())?;
+    let mut stream = Stream { fetch, limits, spool, at, given: Given::default(), init: None, key: None, title: None };
+    let mut playlist = match read {
         Hls::Segments(segments) => segments,
-        Hls::Master(address) => {
+        Hls::Master(Master { address, given }) => {
             stream.at = stream.resolve(&address)?;
+            stream.given = given;
             stream.load().await?
         }
     };
     spool.announce(if playlist.is_ended { Extent::Unknown } else { Extent::Live })?;
     let (mut loaded, mut grown) = (Instant::now(), Instant::now());
-    let (mut next, mut missed) = (playlist.start(), 0);
+    // Who asks for a place in what has an end counts from its start.
+    let is_usual = playlist.is_ended && fetch.from_start;
+    let (mut next, mut missed) = (if is_usual { playlist.usual_start() } else { playlist.start() }, 0);
     loop {
         while let Some(segment) = playlist.get(next) {
             next += 1;
@@ -77,7 +82,7 @@ pub async fn play(text: &str, at: Url, fetch: &Fetch, limits: FetchLimits, spool
                 // Its server has begun anew, or what would be next has been taken away.
                 let is_anew = latest.end() < playlist.end();
                 if is_anew || latest.first > next {
-                    next = latest.start();
+                    next = latest.usual_start();
                 }
                 if latest.end() != playlist.end() || latest.is_ended {
                     grown = loaded;
@@ -117,7 +122,7 @@ impl Stream<'_> {
         let mut body = Plain::begin(self.fetch.at(&self.at, None), self.limits).await?;
         let text = playlist::text(&mut body).await?;
         self.at = body.url.clone();
-        match hls::read(&text)? {
+        match hls::read(&text, &self.at, &self.given)? {
             Hls::Segments(segments) => Ok(segments),
             Hls::Master(_) => {
                 let message = "Expected segments in an HLS playlist for audioUrl but received more variants";

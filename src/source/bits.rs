@@ -1,0 +1,82 @@
+//! Bits from the most significant of each byte on, as MPEG writes them. It can be copied, to look ahead.
+
+/// What is still to be read.
+#[derive(Debug, Clone, Copy)]
+pub struct Bits<'a> {
+    bytes: &'a [u8],
+    /// In bits.
+    place: usize,
+}
+
+impl<'a> Bits<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, place: 0 }
+    }
+
+    /// How many are left.
+    pub fn left(&self) -> usize {
+        8 * self.bytes.len() - self.place
+    }
+
+    /// The next `count` of them, 32 at most; `None` if so many are not there.
+    pub fn take(&mut self, count: usize) -> Option<usize> {
+        if count > self.left().min(32) {
+            return None;
+        }
+        let mut value = 0;
+        for _ in 0..count {
+            value = value << 1 | usize::from(self.bytes[self.place / 8] >> (7 - self.place % 8) & 1);
+            self.place += 1;
+        }
+        Some(value)
+    }
+
+    /// Whether the next one is set.
+    pub fn is_set(&mut self) -> Option<bool> {
+        self.take(1).map(|bit| bit == 1)
+    }
+
+    /// Goes on.
+    pub fn skip(&mut self, count: usize) -> Option<()> {
+        self.place += Some(count).filter(|count| *count <= self.left())?;
+        Some(())
+    }
+
+    /// So many of them as bytes, of which the last is filled with zeros.
+    pub fn copy(&mut self, count: usize) -> Option<Vec<u8>> {
+        if count > self.left() {
+            return None;
+        }
+        let byte = |at: usize| {
+            let bits = (count - at).min(8);
+            self.take(bits).map(|value| (value << (8 - bits)) as u8)
+        };
+        (0..count).step_by(8).map(byte).collect()
+    }
+
+    /// The type of an object in an AudioSpecificConfig (ISO/IEC 14496-3 table 1.16).
+    pub fn object_type(&mut self) -> Option<usize> {
+        match self.take(5)? {
+            31 => Some(32 + self.take(6)?),
+            kind => Some(kind),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_are_taken_as_far_as_they_are_there() {
+        let mut bits = Bits::new(&[0b1010_0110, 0xff, 0x01]);
+        let mut ahead = bits;
+        assert_eq!((ahead.take(3), ahead.is_set(), ahead.left()), (Some(0b101), Some(false), 20));
+        assert_eq!((ahead.skip(21), ahead.skip(20), ahead.take(1), ahead.take(0)), (None, Some(()), None, Some(0)));
+        assert_eq!((bits.take(33), bits.take(25), bits.skip(1)), (None, None, Some(())));
+        assert_eq!((bits.copy(24), bits.copy(10)), (None, Some(vec![0b0100_1101, 0b1100_0000])));
+        assert_eq!((bits.copy(0), bits.left()), (Some(Vec::new()), 13));
+        assert_eq!(Bits::new(&[0b1111_1000, 0b0100_0000]).object_type(), Some(34));
+        assert_eq!(Bits::new(&[0b0001_0000]).object_type(), Some(2));
+    }
+}
