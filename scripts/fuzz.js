@@ -1,6 +1,6 @@
 'use strict'
 
-// Builds the fuzzer (tests/fuzz/) and runs it: `npm run fuzz -- --seconds 60`. docs/fuzzing.md lists the options.
+// Builds the fuzzer (tests/fuzz/) and runs it: `npm run fuzz -- --seconds 60`. docs/fuzzing.md lists the options. SPEAKER_SESSION_FEATURES is as of build.js.
 
 const { spawnSync } = require('node:child_process')
 const path = require('node:path')
@@ -15,7 +15,8 @@ function build(guided) {
     // Its own folder, because cargo does not know that the wrapper compiles differently.
     env.CARGO_TARGET_DIR = path.join(root, 'target', 'guided')
   }
-  const args = ['test', '--release', '--locked', '--test', 'fuzz', '--no-run', '--message-format', 'json-render-diagnostics']
+  const features = process.env.SPEAKER_SESSION_FEATURES ?? ''
+  const args = ['test', '--release', '--locked', '--features', features, '--test', 'fuzz', '--no-run', '--message-format', 'json-render-diagnostics']
   const options = { cwd: root, env, encoding: 'utf8', maxBuffer: 1 << 28, stdio: ['ignore', 'pipe', 'inherit'] }
   const { status, stdout, error } = spawnSync('cargo', args, options)
   if (error) throw new Error(`cargo can't be run: ${error.message}`)

@@ -92,6 +92,23 @@ test('realtime: queued, first byte, first sample and end follow each other', asy
   assert.doesNotMatch(JSON.stringify(exporter.getFinishedSpans().map(({ attributes, events, status }) => [attributes, events, status])), /planted|somebody/)
 })
 
+test('what a station says is in the span of its playback', async (t) => {
+  exporter.reset()
+  const said = Buffer.from("StreamTitle='A song';StreamUrl='http://host/?key=planted';".padEnd(64, '\0'))
+  const body = Buffer.concat([audio.subarray(0, 1000), Buffer.from([4]), said, audio.subarray(1000)])
+  const server = createServer((request, response) => response.writeHead(200, { 'icy-metaint': 1000, 'icy-name': 'A station' }).end(body))
+  server.listen(0, '127.0.0.1')
+  t.after(() => server.close())
+  await once(server, 'listening')
+  const session = traceSession(new SpeakerSession({ output: { type: 'memory', clock: 'manual' }, network: 'any' }))
+  t.after(() => session.close())
+  const playing = session.playAudio({ requestId: 'radio', audioUrl: `http://127.0.0.1:${server.address().port}/` }).catch(() => {})
+  await finish(session)
+  await playing
+  const told = exporter.getFinishedSpans()[0].events.filter(({ name }) => name === 'metadata').map(({ attributes }) => attributes)
+  assert.deepEqual(told, [{ station: 'A station' }, { title: 'A song', station: 'A station' }])
+})
+
 test('failures, refusals, stops and joins are told apart', async (t) => {
   const session = open(t, { onDuplicate: 'join' })
   session.playAudio({ requestId: 'missing', audioUrl: '/nowhere.wav' })

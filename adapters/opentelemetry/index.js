@@ -92,6 +92,11 @@ function traceSession(session, { tracer = trace.getTracer(NAME, version) } = {})
     session.on(type, ({ requestId, positionMs }) => live.get(requestId)?.at(-1).span.addEvent(type, { position_ms: positionMs }))
   }
 
+  session.on('metadata', ({ requestId, title, station }) => {
+    const said = Object.fromEntries(Object.entries({ title, station }).filter(([, text]) => text !== undefined))
+    live.get(requestId)?.at(-1).span.addEvent('metadata', said)
+  })
+
   /** Returns the playback that has not started yet: earlier ones with this requestId have. */
   const next = (requestId) => live.get(requestId)?.find(({ hasStarted }) => !hasStarted)
 

@@ -3,7 +3,7 @@
 //! Without arguments, as `cargo test` runs it, every file in `regressions/` is held against every check.
 //!
 //! ```text
-//! supervise.rs ── a process a target ──▶ run.rs ── mutate.rs (tree.rs) ──▶ media.rs, pipe.rs, text.rs, network.rs, voice.rs
+//! supervise.rs ── a process a target ──▶ run.rs ── mutate.rs (tree.rs) ──▶ media.rs, pipe.rs, station.rs, text.rs, network.rs, voice.rs
 //!      └─ what ended it: the ledger ◀──────┘ memory.rs counts
 //! ```
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a program")]
@@ -18,6 +18,7 @@ mod network;
 mod pipe;
 mod random;
 mod run;
+mod station;
 mod supervise;
 mod targets;
 mod text;

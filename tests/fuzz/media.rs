@@ -9,7 +9,8 @@ use speaker_session::error::{Code, Result};
 use speaker_session::g711::Law;
 use speaker_session::runtime::{Pool, Worker};
 use speaker_session::source::{
-    Encoding, FetchLimits, MemoryFile, Opening, Origin, PcmReader, Pipe, Progress, Raw, Section, Source, Stream, open,
+    Encoding, FetchLimits, MemoryFile, Opening, Origin, PcmReader, Pipe, Probed, Progress, Raw, Section, Source,
+    Stream, open, probe,
 };
 
 use super::random::Random;
@@ -20,6 +21,9 @@ const MAX_SECONDS: usize = 3;
 
 /// No sample in a ring is larger: a source gives at most 60 dB over full scale, and a filter rings over it by less than 18 dB.
 pub const MAX_SAMPLE: f32 = 8_000.0;
+
+/// The longest text of a tag, in bytes.
+const MAX_TEXT: usize = 4 << 10;
 
 /// Message texts are shown to people.
 const MAX_MESSAGE: usize = 400;
@@ -101,6 +105,29 @@ pub fn raw(input: &[u8], plan: u64, bench: &mut Bench, seen: &mut Seen) -> std::
     Ok(())
 }
 
+/// What a file is, by its tags and by all of its sound.
+pub fn probed(input: &[u8], plan: u64, bench: &mut Bench, seen: &mut Seen) -> std::result::Result<(), Failure> {
+    let is_measured = Random::new(plan).once_in(4);
+    let Probed { metadata, rate, channels, duration_ms, tagged_lufs, .. } =
+        match bench.probe(input, is_measured, seen)? {
+            Ok(probed) => probed,
+            Err(error) => return check_outcome(Err(error), seen).map(|_| ()),
+        };
+    seen.outcome("probed", &metadata.iter().map(|(name, _)| *name).collect::<String>());
+    seen.trait_of(metadata.len());
+    let is_shown = metadata.iter().all(|(_, text)| !text.is_empty() && text.len() <= MAX_TEXT);
+    let is_possible = duration_ms.is_none_or(|ms| ms.is_finite() && ms >= 0.0)
+        && tagged_lufs.is_none_or(|lufs| (-70.0..=20.0).contains(&lufs))
+        && (rate == 0) == (channels == 0);
+    match is_shown && is_possible {
+        true => Ok(()),
+        false => Err(Failure::new(
+            "outcome",
+            format!("{rate} Hz, {channels} channels, {duration_ms:?} ms, {tagged_lufs:?} LUFS"),
+        )),
+    }
+}
+
 /// What was played of an input.
 #[derive(Debug)]
 struct Played {
@@ -151,6 +178,18 @@ impl Bench {
             0 => Ok(()),
             _ => Err(Failure::new("overstays", "a decode task goes on without a reader".to_owned())),
         }
+    }
+
+    /// Probes a file in memory.
+    fn probe(&mut self, input: &[u8], measured: bool, seen: &mut Seen) -> std::result::Result<Result<Probed>, Failure> {
+        let source = Source::new(Origin::Bytes(MemoryFile::of(input)), None, Section::default());
+        let (told, answer) = std::sync::mpsc::channel();
+        let making = probe(&self.pool, source, measured, FetchLimits::default(), move |probed| _ = told.send(probed));
+        while self.run(seen) {}
+        drop(making);
+        self.run(seen);
+        self.is_clear()?;
+        answer.try_recv().map_err(|_| Failure::new("stuck", "a probe is without an answer".to_owned()))
     }
 
     fn play(&mut self, plan: &Plan, input: &[u8], seen: &mut Seen) -> std::result::Result<Played, Failure> {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::media::{self, Bench};
 use super::run::{Failure, Seen};
-use super::{broken, network, pipe, text, voice};
+use super::{broken, network, pipe, station, text, voice};
 
 pub struct Target {
     pub name: &'static str,
@@ -44,7 +44,10 @@ static FILES: [Target; 20] = files![
     "mpeg-ts"
 ];
 
-static OTHERS: [Target; 10] = [
+static OTHERS: [Target; 13] = [
+    Target { name: "icy", seeds: station::seeds, run: station::icy },
+    Target { name: "probe", seeds: tagged, run: media::probed },
+    Target { name: "he-aac", seeds: he_aac, run: media::file },
     Target { name: "raw", seeds: raw, run: media::raw },
     Target { name: "pipe", seeds: raw, run: pipe::run },
     Target { name: "redact", seeds: text::seeds, run: text::redact },
@@ -73,6 +76,25 @@ fn files(name: &str) -> Vec<Vec<u8>> {
         let files = folder.read_dir().into_iter().flatten();
         paths.extend(files.map(|file| file.expect("a file").path()));
     }
+    paths.sort();
+    paths.iter().map(|path| std::fs::read(path).expect("it is committed")).collect()
+}
+
+/// HE-AAC in each container; without the feature of its name, what is played of it.
+fn he_aac() -> Vec<Vec<u8>> {
+    fixtures("__test__/fixtures/he-aac", |name| name.starts_with('v') && !name.ends_with(".flac"))
+}
+
+/// Files with tags of every kind.
+fn tagged() -> Vec<Vec<u8>> {
+    fixtures("__test__/fixtures", |name| name.starts_with("tagged"))
+}
+
+fn fixtures(folder: &str, is_wanted: fn(&str) -> bool) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let mut paths: Vec<_> =
+        folder.read_dir().expect("it is committed").map(|file| file.expect("a file").path()).collect();
+    paths.retain(|path| path.file_name().is_some_and(|name| is_wanted(&name.to_string_lossy())));
     paths.sort();
     paths.iter().map(|path| std::fs::read(path).expect("it is committed")).collect()
 }
