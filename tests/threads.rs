@@ -81,7 +81,7 @@ const MANY: usize = 520;
 
 /// A playback of a URL whose host has to be looked up.
 fn download(url: &str, passes: u64) -> PlayRequest {
-    request(Origin::Url(Fetch { url: url.to_owned(), headers: Vec::new(), network: Arc::default() }), passes)
+    request(Origin::Url(Fetch::new(url.to_owned(), Vec::new(), Arc::default())), passes)
 }
 
 #[test]
