@@ -192,10 +192,10 @@ mod models {
 
         fn turn(self: Arc<Self>) -> bool {
             assert!(!self.has_turn.swap(true, Ordering::Relaxed), "two threads have it");
-            if self.changed.iter().all(|changed| changed.load(Ordering::Relaxed)) {
-                if let Some(done) = self.done.lock().take() {
-                    done.send(()).unwrap();
-                }
+            if self.changed.iter().all(|changed| changed.load(Ordering::Relaxed))
+                && let Some(done) = self.done.lock().take()
+            {
+                done.send(()).unwrap();
             }
             self.has_turn.store(false, Ordering::Relaxed);
             false
