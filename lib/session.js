@@ -13,7 +13,7 @@ const { giveToken } = require('./livekit/give-token')
 const { Rpc } = require('./livekit/rpc')
 const { makeClip } = require('./make-clip')
 const { ManualClockHint } = require('./manual-clock-hint')
-const { NativeSession, configure, metrics, processStats } = require('./native')
+const { NativeSession, cache, configure, metrics, processStats } = require('./native')
 const { useEnvironment } = require('./network')
 const { probe } = require('./probe')
 const { Pending } = require('./pending')
@@ -213,6 +213,11 @@ class SpeakerSession extends EventEmitter {
 
   static configure(options) {
     configure(check.processOptions(options))
+  }
+
+  static cache(options) {
+    const { maxBytes } = check.cacheOptions(options)
+    return cache(maxBytes)
   }
 
   static async clip(source) {

@@ -261,6 +261,12 @@ function processOptions(options) {
   }
 }
 
+/** Validates what is set of the cache; what is not given stays as it is. */
+function cacheOptions(options = {}) {
+  object(options, 'cache', ['maxBytes'])
+  return { maxBytes: check.integer(options.maxBytes, 'maxBytes', undefined, 0, 2 ** 40) }
+}
+
 /** Validates what the environment says of `network`: a word, or an object as JSON; undefined if it says nothing. */
 function environmentNetwork() {
   const name = 'SPEAKER_SESSION_NETWORK'
@@ -277,4 +283,4 @@ function environmentNetwork() {
   return network(value, name)
 }
 
-module.exports = { SESSION_OPTIONS, environmentNetwork, processOptions, roomFromEnv, sessionOptions, tapOptions, listenOptions }
+module.exports = { SESSION_OPTIONS, cacheOptions, environmentNetwork, processOptions, roomFromEnv, sessionOptions, tapOptions, listenOptions }

@@ -39,7 +39,7 @@ use crate::output::{
 };
 use crate::redact::redact_to;
 use crate::session::{RequestId, StopRequest};
-use crate::source::{CLIPS, Origin, SPOOLS};
+use crate::source::{CACHE, CLIPS, Holdings, Origin, SPOOLS};
 use clip::NativeClip;
 use convert::{
     NativeAccepted, NativeInterrupt, NativeInterrupted, NativeMove, NativeNetwork, NativePlay, NativePlayback,
@@ -188,6 +188,36 @@ pub fn configure(options: NativeProcessOptions) -> Result<()> {
         CLIPS.set_max(max as u64);
     }
     Ok(())
+}
+
+/// The cache, and what it came to.
+#[napi(object)]
+#[cfg_attr(test, allow(dead_code, reason = "only Node calls it"))]
+pub struct NativeCache {
+    pub max_bytes: f64,
+    pub bytes: f64,
+    pub entries: f64,
+    pub hits: f64,
+    pub joined: f64,
+    pub revalidated: f64,
+    pub misses: f64,
+}
+
+/// Gives the cache so much room, if that is said, and returns what it holds.
+#[napi]
+#[cfg_attr(test, allow(dead_code, reason = "only Node calls it"))]
+pub fn cache(max_bytes: Option<f64>) -> NativeCache {
+    max_bytes.iter().for_each(|max| CACHE.set_max(*max as u64));
+    let Holdings { max_bytes, bytes, entries } = CACHE.holdings();
+    NativeCache {
+        max_bytes: max_bytes as f64,
+        bytes: bytes as f64,
+        entries: entries as f64,
+        hits: METRICS.cache_hits.get() as f64,
+        joined: METRICS.cache_joined.get() as f64,
+        revalidated: METRICS.cache_revalidated.get() as f64,
+        misses: METRICS.cache_misses.get() as f64,
+    }
 }
 
 /// Sets `network` of the process, unless it was set or used before.

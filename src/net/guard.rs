@@ -14,7 +14,7 @@ use reqwest::Url;
 use super::servers::{Range, split_port};
 
 /// The servers and files that sources may be at.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Network {
     /// Only public addresses may be reached, except by a rule.
     public_only: bool,
@@ -24,13 +24,13 @@ pub struct Network {
 }
 
 /// Servers by name or address, at one port only if given.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Rule {
     hosts: Hosts,
     port: Option<u16>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Hosts {
     Name(String),
     /// The subdomains of this name.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 /// The addresses with the same first `bits` bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Range {
     address: IpAddr,
     bits: u32,

@@ -74,7 +74,7 @@ pub use clip::{CLIPS, Clip, Clips};
 pub use clip_task::{Making, make_clip};
 #[doc(hidden)]
 pub use fetch::divided;
-pub use fetch::{Fetch, FetchLimits, NowPlaying};
+pub use fetch::{CACHE, Fetch, FetchLimits, Holdings, NowPlaying};
 pub use levelling::Target as Loudness;
 pub use media::Media;
 pub use memory_file::MemoryFile;

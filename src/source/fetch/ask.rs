@@ -3,12 +3,15 @@
 use std::fmt::Display;
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, COOKIE, HeaderMap, HeaderName, HeaderValue, IF_RANGE, LOCATION, RANGE};
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue, IF_RANGE, LOCATION, RANGE,
+};
 use reqwest::{Response, StatusCode, Url};
 use tokio::time::sleep;
 
 use super::body::Answer;
 use super::cookies::Cookies;
+use super::freshness::Step;
 use super::retry::{self, Retries};
 use super::{Fetch, FetchLimits, blocked, silent};
 use crate::error::{Code, Result, SpeakerError};
@@ -27,6 +30,8 @@ pub struct Asker {
     cookies: Cookies,
     /// Of all servers on the way, for as long as anything may be told of them.
     secrets: Vec<Secrets>,
+    /// The redirects that were followed the last time, and the answer that they led to, an error too.
+    steps: Vec<Step>,
 }
 
 /// The part of the source that is wanted: from this byte on, if it has not changed.
@@ -36,10 +41,22 @@ pub struct Wanted {
     pub if_range: Option<HeaderValue>,
 }
 
+/// What is known of a body that is kept.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// Where it is from, behind all redirects.
+    pub url: Url,
+    /// Whether that need not be asked.
+    pub is_fresh: bool,
+    /// What asks whether it is still the same.
+    pub conditions: HeaderMap,
+}
+
 /// What one request came to.
 enum Said {
     Answer(Box<Answer>),
     Elsewhere(Url),
+    Unchanged,
 }
 
 /// Why there is no answer, and, if there may be one soon, when.
@@ -59,7 +76,12 @@ impl Asker {
     pub fn new(fetch: Fetch, limits: FetchLimits) -> Result<Self> {
         let secrets = vec![Secrets::of_request(&fetch.url, &fetch.headers)];
         let given = Url::parse(&fetch.url).map_err(|error| failed("a URL that is none", &error))?;
-        Ok(Self { fetch, limits, given, cookies: Cookies::default(), secrets })
+        Ok(Self { fetch, limits, given, cookies: Cookies::default(), secrets, steps: Vec::new() })
+    }
+
+    /// The redirects that were followed the last time, and the answer that they led to, an error too.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
     }
 
     /// What is asked for.
@@ -78,15 +100,38 @@ impl Asker {
     }
 
     /// Asks for the source, or a part of it. All of that, with redirects and retries, takes as long as the server may be silent.
-    pub async fn ask(&mut self, wanted: Option<&Wanted>, mut retries: Retries) -> Result<Answer> {
+    pub async fn ask(&mut self, wanted: Option<&Wanted>, retries: Retries) -> Result<Answer> {
+        let answer = self.come_to_an_answer(wanted, None, retries).await?;
+        Ok(answer.expect("nothing is known that could be unchanged"))
+    }
+
+    /// The same for all of a source that is known; `None` if that is still the same.
+    pub async fn ask_again(&mut self, known: &Known, retries: Retries) -> Result<Option<Answer>> {
+        self.come_to_an_answer(None, Some(known), retries).await
+    }
+
+    async fn come_to_an_answer(
+        &mut self,
+        wanted: Option<&Wanted>,
+        known: Option<&Known>,
+        mut retries: Retries,
+    ) -> Result<Option<Answer>> {
         // Those of the servers that it led to the last time are not told of any more.
         self.secrets.truncate(1);
         self.cookies = Cookies::default();
+        self.steps.clear();
         let mut time = Allowance::new(self.limits.timeout);
         let (mut url, mut redirects) = (self.given.clone(), 0);
         loop {
-            let trouble = match time.within(self.ask_once(&url, wanted)).await {
-                Some(Ok(Said::Answer(answer))) => return Ok(*answer),
+            let known = known.filter(|known| known.url == url);
+            // It led to what is known, and needs no question.
+            if known.is_some_and(|known| known.is_fresh) {
+                return Ok(None);
+            }
+            let taken = self.steps.len();
+            let trouble = match time.within(self.ask_once(&url, wanted, known)).await {
+                Some(Ok(Said::Answer(answer))) => return Ok(Some(*answer)),
+                Some(Ok(Said::Unchanged)) => return Ok(None),
                 Some(Ok(Said::Elsewhere(_))) if redirects == MAX_REDIRECTS => {
                     let host = http::host(&url);
                     let message = format!(
@@ -107,15 +152,25 @@ impl Asker {
             };
             let wait = if trouble.is_passing { retries.wait(trouble.after) } else { None };
             let Some(wait) = wait.filter(|wait| *wait < time.left()) else { return Err(trouble.error) };
+            self.steps.truncate(taken);
             tracing::debug!(?wait, reason = %trouble.error, "asked again for audioUrl");
             let _ = time.within(sleep(wait)).await;
         }
     }
 
-    async fn ask_once(&mut self, url: &Url, wanted: Option<&Wanted>) -> std::result::Result<Said, Trouble> {
+    async fn ask_once(
+        &mut self,
+        url: &Url,
+        wanted: Option<&Wanted>,
+        known: Option<&Known>,
+    ) -> std::result::Result<Said, Trouble> {
         // Where a redirect leads to may be signed too.
         self.secrets.push(Secrets::of_request(url.as_str(), &[]));
-        let headers = self.headers(url, wanted)?;
+        let mut headers = self.headers(url, wanted)?;
+        headers.extend(known.map(|known| known.conditions.clone()).unwrap_or_default());
+        let is_authorized =
+            headers.contains_key(AUTHORIZATION) || !url.username().is_empty() || url.password().is_some();
+        let asked_at = SystemTime::now();
         let response = match self.send(url, headers.clone()).await? {
             Ok(response) => response,
             // The server may have closed a connection that was kept. A GET may be sent again (RFC 9110 §9.2.2), over one that is new.
@@ -128,6 +183,12 @@ impl Asker {
         self.cookies.store(response.headers(), url);
         let values: Vec<_> = self.cookies.values().map(Secrets::of).collect();
         self.secrets.extend(values);
+        let (status, headers, answered_at) = (response.status(), response.headers().clone(), SystemTime::now());
+        let step = Step { url: url.clone(), status, headers, is_authorized, asked_at, answered_at };
+        self.steps.push(step);
+        if known.is_some() && status == StatusCode::NOT_MODIFIED {
+            return Ok(Said::Unchanged);
+        }
         if let Some(next) = redirection(&response, url) {
             return Ok(Said::Elsewhere(next?));
         }

@@ -5,11 +5,15 @@
 //!                                                                                                 ↓
 //!                                                                playlist (the first that answers), segments (hls) → spool
 //! ```
+//!
+//! Where the cache is on, `cache` stands before `ask`, and a body that others may be given too goes through memory (`shared_body`).
 
 mod ask;
 mod body;
+mod cache;
 mod coding;
 mod cookies;
+mod freshness;
 mod hls;
 mod icy;
 mod pace;
@@ -19,6 +23,7 @@ mod playlist;
 mod resume;
 mod retry;
 mod segments;
+mod shared_body;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -32,6 +37,7 @@ use crate::error::{Code, Result, SpeakerError};
 use crate::net::http;
 use crate::net::{Blocked, Network};
 
+pub use cache::{CACHE, Holdings};
 pub use icy::{NowPlaying, divided};
 pub use parts::Parts;
 use plain::Plain;
@@ -97,7 +103,7 @@ async fn run(fetch: Fetch, limits: FetchLimits, spool: &Spool) -> Result<()> {
     let mut failure = None;
     for _ in 0..MAX_WAYS {
         let Some(way) = ways.pop() else { break };
-        let mut body = match Plain::begin(way, limits).await {
+        let mut body = match CACHE.begin(way, limits).await {
             Ok(body) => body,
             // Another address of the same sound may answer.
             Err(error) => {

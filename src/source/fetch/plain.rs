@@ -1,4 +1,4 @@
-//! A body whose codings are undone, with a look at its first bytes.
+//! A body whose codings are undone, with a look at its first bytes: from a server, or one that others read too.
 
 use std::collections::VecDeque;
 use std::io;
@@ -9,9 +9,13 @@ use tokio_util::bytes::Bytes;
 use tokio_util::io::StreamReader;
 
 use super::ask::Asker;
+use super::body::Answer;
+use super::cache::{Next, Reader};
 use super::coding::Decoder;
+use super::freshness::Step;
 use super::parts::Parts;
 use super::resume::{Download, Piece};
+use super::retry::Retries;
 use super::{Fetch, FetchLimits};
 use crate::error::Result;
 use crate::source::spool::Extent;
@@ -28,6 +32,9 @@ pub struct Plain {
     pub begins: u64,
     /// Where any part of it can be asked for.
     pub parts: Option<Parts>,
+    /// The redirects that led to it and its answer, and whether others may be given it as far as its bytes go; nothing of one that is shared.
+    pub steps: Vec<Step>,
+    pub is_plain: bool,
     /// What was looked at and not yet taken.
     held: VecDeque<Piece>,
 }
@@ -35,26 +42,60 @@ pub struct Plain {
 enum Source {
     Download(Box<Download>),
     Decoder(Box<Decoder>),
+    Shared(Box<Reader>),
 }
 
 impl Plain {
     /// Waits for an answer.
     pub async fn begin(fetch: Fetch, limits: FetchLimits) -> Result<Self> {
-        let mut download = Download::begin(Asker::new(fetch, limits)?).await?;
+        let mut asker = Asker::new(fetch, limits)?;
+        let answer = asker.ask(None, Retries::new(false)).await?;
+        Self::of(asker, answer).await
+    }
+
+    /// The body of an answer, for which `asker` asked.
+    pub async fn of(asker: Asker, answer: Answer) -> Result<Self> {
+        let mut download = Download::new(asker, answer)?;
+        let (steps, is_plain) = (download.steps().to_vec(), download.is_plain());
         let (url, extent, content_type) = (download.url().clone(), download.extent(), download.content_type());
         let (codings, begins, parts) = (download.codings(), download.begins(), download.parts());
         let source = match codings.is_empty() {
             true => Source::Download(Box::new(download)),
             false => Source::Decoder(Box::new(Decoder::new(Box::new(reader(download)), &codings).await?)),
         };
-        Ok(Self { source, url, extent, content_type, begins, parts, held: VecDeque::new() })
+        Ok(Self { source, url, extent, content_type, begins, parts, steps, is_plain, held: VecDeque::new() })
+    }
+
+    /// A body that others read too.
+    pub fn shared(
+        reader: Reader,
+        url: Url,
+        extent: Extent,
+        content_type: Option<String>,
+        parts: Option<Parts>,
+    ) -> Self {
+        let source = Source::Shared(Box::new(reader));
+        let held = VecDeque::new();
+        Self { source, url, extent, content_type, begins: 0, parts, steps: Vec::new(), is_plain: false, held }
+    }
+
+    /// Puts back what was taken of it.
+    pub fn put_back(&mut self, bytes: Bytes) {
+        self.held.push_front(Piece::Bytes(bytes));
     }
 
     /// The next piece; `None` at the end of the whole.
     pub async fn next(&mut self) -> Result<Option<Piece>> {
-        match self.held.pop_front() {
-            Some(held) => Ok(Some(held)),
-            None => self.fetch().await,
+        loop {
+            if let Some(held) = self.held.pop_front() {
+                return Ok(Some(held));
+            }
+            let Source::Shared(reader) = &mut self.source else { return self.fetch().await };
+            match reader.next().await? {
+                Next::Bytes(bytes) => return Ok(Some(Piece::Bytes(bytes))),
+                Next::End => return Ok(None),
+                Next::Alone(rest) => (self.source, self.held) = (rest.source, rest.held),
+            }
         }
     }
 
@@ -82,6 +123,7 @@ impl Plain {
                 let bytes = decoder.next().await?;
                 Ok((!bytes.is_empty()).then(|| Piece::Bytes(Bytes::copy_from_slice(bytes))))
             }
+            Source::Shared(_) => unreachable!("it is read where it is shared"),
         }
     }
 }

@@ -10,6 +10,7 @@ use tokio_util::bytes::{Buf, Bytes};
 
 use super::ask::{Asker, Wanted};
 use super::body::{Answer, Body, Validators};
+use super::freshness::Step;
 use super::icy::{self, Icy, NowPlaying, Part};
 use super::pace::Pace;
 use super::parts::Parts;
@@ -64,9 +65,8 @@ pub struct Download {
 }
 
 impl Download {
-    /// Waits for an answer.
-    pub async fn begin(mut asker: Asker) -> Result<Self> {
-        let answer = asker.ask(None, Retries::new(false)).await?;
+    /// The body of an answer, for which this asked.
+    pub fn new(asker: Asker, answer: Answer) -> Result<Self> {
         let is_asked_part = asker.asks_for_a_part() || asker.part().is_some();
         let codings = super::coding::known(&answer.codings());
         let is_live = answer.is_live() && codings.is_empty();
@@ -169,6 +169,16 @@ impl Download {
     /// Where in the whole it begins, if a part of that was asked for.
     pub fn begins(&self) -> u64 {
         self.begins
+    }
+
+    /// The redirects that were followed, and the answer that they led to.
+    pub fn steps(&self) -> &[Step] {
+        self.asker.steps()
+    }
+
+    /// Returns true if its end is known for certain, and nothing is said between its bytes: what others may be given too.
+    pub fn is_plain(&self) -> bool {
+        !self.is_live && self.icy.is_none() && self.ends_whole && !self.body.ends_with_connection
     }
 
     /// How much comes, as far as it is known.
@@ -328,7 +338,8 @@ impl Download {
     }
 }
 
-fn changed(host: &str) -> SpeakerError {
+/// What came before is not what comes now.
+pub fn changed(host: &str) -> SpeakerError {
     let message = format!("the body of audioUrl ended early: {host}: asked for the rest, it has changed");
     SpeakerError::new(Code::Truncated, message)
 }

@@ -9,8 +9,8 @@ use reqwest::Url;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::bytes::Buf;
 
+use super::cache::CACHE;
 use super::hls::{self, Cipher, Given, Hls, Master, Resource, Segment, Segments};
-use super::plain::Plain;
 use super::resume::Piece;
 use super::{Fetch, FetchLimits, NowPlaying, playlist};
 use crate::error::{Code, Result, SpeakerError};
@@ -119,7 +119,7 @@ impl Stream<'_> {
 
     /// Fetches the playlist of segments.
     async fn load(&mut self) -> Result<Segments> {
-        let mut body = Plain::begin(self.fetch.at(&self.at, None), self.limits).await?;
+        let mut body = CACHE.begin(self.fetch.at(&self.at, None), self.limits).await?;
         let text = playlist::text(&mut body).await?;
         self.at = body.url.clone();
         match hls::read(&text, &self.at, &self.given)? {
@@ -153,7 +153,7 @@ impl Stream<'_> {
     async fn bring(&mut self, resource: &Resource, cipher: &Cipher, number: u64) -> Result<()> {
         let mut cipher = self.decryption(cipher, number).await?;
         let url = self.resolve(&resource.address)?;
-        let mut body = Plain::begin(self.fetch.at(&url, resource.range), self.limits).await?;
+        let mut body = CACHE.begin(self.fetch.at(&url, resource.range), self.limits).await?;
         // A server that does not know ranges sends all of it.
         let (from, mut left) = resource.range.unwrap_or((0, u64::MAX));
         let host = http::host(&url);
@@ -204,7 +204,7 @@ impl Stream<'_> {
             Some((known, key)) if known == address => *key,
             _ => {
                 let url = self.resolve(address)?;
-                let mut body = Plain::begin(self.fetch.at(&url, None), self.limits).await?;
+                let mut body = CACHE.begin(self.fetch.at(&url, None), self.limits).await?;
                 let bytes = body.peek(BLOCK + 1).await?;
                 let key = bytes.try_into().map_err(|bytes: Vec<u8>| {
                     let message =

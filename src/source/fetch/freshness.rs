@@ -1,0 +1,364 @@
+//! Whether an answer may be given to others too, for how long, and how it is asked whether it still holds (RFC 9111, as a cache that is shared:
+//! all sessions of the process stand behind it).
+//!
+//! http-cache-semantics reckons; it is known here alone. It takes headers as they come, which these do not: directives in capitals, dates of
+//! any of the three forms, an age that overflows. So what counts of them is written out plainly before.
+
+use std::time::{Duration, SystemTime};
+
+use http_cache_semantics::{CacheOptions, CachePolicy};
+use reqwest::header::{
+    AGE, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, DATE, ETAG, EXPIRES, HeaderMap, HeaderName, HeaderValue,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, PRAGMA, SET_COOKIE, VARY,
+};
+use reqwest::{StatusCode, Url};
+
+/// The greatest age that is told apart (RFC 9111 §1.2.2).
+const OLDEST: u64 = 1 << 31;
+
+/// How long an answer that says nothing of it, but when it was last modified, may be used: no longer than a day (RFC 9111 §4.2.2 leaves that
+/// open).
+const GUESSED: Duration = Duration::from_secs(24 * 3_600);
+
+/// What counts of an answer's headers, in bytes. Those of real servers take some hundred.
+const MAX_HEADERS: usize = 8 << 10;
+
+/// One answer on the way to a body, a redirect or the last one, and when it was asked for.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Whose it is.
+    pub url: Url,
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    /// It was asked for with a password or a key.
+    pub is_authorized: bool,
+    pub asked_at: SystemTime,
+    pub answered_at: SystemTime,
+}
+
+/// For how long an answer holds.
+#[derive(Debug, Clone)]
+pub struct Freshness {
+    policy: CachePolicy,
+    /// What counts of its headers, written out.
+    headers: HeaderMap,
+    status: StatusCode,
+    is_authorized: bool,
+    /// It lists what changes all the time.
+    is_playlist: bool,
+}
+
+impl Freshness {
+    pub fn of(step: &Step) -> Self {
+        let content_type = step.headers.get(CONTENT_TYPE).map(text).unwrap_or_default().to_ascii_lowercase();
+        let is_playlist = content_type.contains("mpegurl") || step.url.path().ends_with(".m3u8");
+        let headers = written_out(&step.headers, step.asked_at, step.answered_at);
+        Self::new(headers, step.status, step.is_authorized, is_playlist, step.answered_at)
+    }
+
+    fn new(
+        headers: HeaderMap,
+        status: StatusCode,
+        is_authorized: bool,
+        is_playlist: bool,
+        answered_at: SystemTime,
+    ) -> Self {
+        // Which of a user's headers were sent is the same for all who ask for it, so that `Vary` is always met.
+        let mut request = http::Request::new(());
+        if is_authorized {
+            request.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static("-"));
+        }
+        let mut response = http::Response::new(());
+        *response.status_mut() = status;
+        response.headers_mut().clone_from(&headers);
+        let options = CacheOptions { shared: true, ..CacheOptions::default() };
+        let policy = CachePolicy::new_options(&request, &response, answered_at, options);
+        Self { policy, headers, status, is_authorized, is_playlist }
+    }
+
+    /// Whether a redirect may lead others to the same place, if it is asked again where it is not fresh.
+    pub fn may_lead_others(&self) -> bool {
+        let is_one_users = self.headers.contains_key(SET_COOKIE) && !self.says("public");
+        let varies = self.headers.get(VARY).is_some_and(|vary| text(vary).contains('*'));
+        let is_small = self.bytes() <= MAX_HEADERS;
+        !is_one_users && !varies && is_small && !self.says("no-store") && !self.says("private")
+    }
+
+    /// Whether others may be given the body too.
+    pub fn may_be_shared(&self) -> bool {
+        self.status == StatusCode::OK && self.may_lead_others() && self.policy.is_storable()
+    }
+
+    /// Whether each use has to be asked for.
+    pub fn must_be_asked(&self) -> bool {
+        self.says("no-cache") || !self.headers.contains_key(CACHE_CONTROL) && self.headers.contains_key(PRAGMA)
+    }
+
+    /// Whether it holds without a question.
+    pub fn is_fresh(&self, now: SystemTime) -> bool {
+        let says_so = ["max-age", "s-maxage", "immutable"].iter().any(|name| self.says(name))
+            || self.headers.contains_key(EXPIRES);
+        let is_known = says_so || !self.is_playlist && self.policy.age(now) <= GUESSED;
+        is_known && !self.policy.is_stale(now)
+    }
+
+    /// Whether it can be asked whether it still holds.
+    pub fn can_be_asked(&self) -> bool {
+        self.headers.contains_key(ETAG) || self.headers.contains_key(LAST_MODIFIED)
+    }
+
+    /// What asks that (RFC 9111 §4.3.1).
+    pub fn conditions(&self) -> HeaderMap {
+        let condition = |name, of: HeaderName| self.headers.get(of).map(|value| (name, value.clone()));
+        [condition(IF_NONE_MATCH, ETAG), condition(IF_MODIFIED_SINCE, LAST_MODIFIED)].into_iter().flatten().collect()
+    }
+
+    /// As it is behind an answer that it still holds (RFC 9111 §3.2, §4.3.4); `None` if that is about something else.
+    pub fn confirmed(&self, step: &Step) -> Option<Self> {
+        let new = written_out(&step.headers, step.asked_at, step.answered_at);
+        let differs = |name: HeaderName| match (self.headers.get(&name), new.get(&name)) {
+            (Some(old), Some(new)) => {
+                old.as_bytes().strip_prefix(b"W/").unwrap_or(old.as_bytes())
+                    != new.as_bytes().strip_prefix(b"W/").unwrap_or(new.as_bytes())
+            }
+            _ => false,
+        };
+        if differs(ETAG) || !new.contains_key(ETAG) && differs(LAST_MODIFIED) {
+            return None;
+        }
+        let mut headers = self.headers.clone();
+        headers.remove(DATE);
+        headers.extend(new);
+        Some(Self::new(headers, self.status, self.is_authorized, self.is_playlist, step.answered_at))
+    }
+
+    /// Whether it may be used in place of an error of its server (RFC 5861 §4).
+    pub fn replaces_errors(&self, now: SystemTime) -> bool {
+        let forbidden = ["must-revalidate", "proxy-revalidate", "no-cache", "s-maxage"];
+        let limit = self.directive("stale-if-error").and_then(|value| value?.parse().ok());
+        let Some(limit) = limit.filter(|_| !forbidden.iter().any(|name| self.says(name))) else { return false };
+        let age = self.policy.age(now);
+        let lifetime = self.directive("max-age").and_then(|value| value?.parse().ok()).map(Duration::from_secs);
+        age.saturating_sub(lifetime.unwrap_or_default()) <= Duration::from_secs(limit)
+    }
+
+    /// How much memory it takes, about.
+    pub fn bytes(&self) -> usize {
+        // They are kept here and in the policy, and their directives once more.
+        self.headers.iter().map(|(name, value)| 3 * (name.as_str().len() + value.len())).sum()
+    }
+
+    fn says(&self, name: &str) -> bool {
+        self.directive(name).is_some()
+    }
+
+    /// A directive of `Cache-Control`, with its value if it has one.
+    fn directive(&self, name: &str) -> Option<Option<&str>> {
+        let all = self.headers.get(CACHE_CONTROL)?.to_str().ok()?;
+        all.split(',').find_map(|directive| {
+            let (found, value) = match directive.split_once('=') {
+                Some((found, value)) => (found, Some(value.trim().trim_matches('"'))),
+                None => (directive, None),
+            };
+            (found.trim() == name).then_some(value)
+        })
+    }
+}
+
+fn text(value: &HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
+}
+
+/// What counts of an answer's headers, in the one form that is understood everywhere.
+fn written_out(headers: &HeaderMap, asked_at: SystemTime, answered_at: SystemTime) -> HeaderMap {
+    let mut out = HeaderMap::new();
+    let mut put = |name: HeaderName, value: &str| {
+        // What is not visible means nothing, and must not hide what does.
+        let value: String = value.chars().map(|c| if matches!(c, ' '..='~') { c } else { '?' }).collect();
+        out.insert(name, HeaderValue::try_from(value).expect("all of it is visible"));
+    };
+    for name in [CACHE_CONTROL, PRAGMA, VARY] {
+        let all: Vec<_> = headers.get_all(&name).iter().map(|value| text(value).to_ascii_lowercase()).collect();
+        if !all.is_empty() {
+            put(name, &all.join(","));
+        }
+    }
+    let date = |name| {
+        let value = headers.get(name).map(text)?;
+        Some(httpdate::parse_http_date(value.trim()).ok())
+    };
+    // One that is none, such as 0, is in the past (RFC 9111 §5.3).
+    let past = SystemTime::UNIX_EPOCH;
+    date(EXPIRES).into_iter().for_each(|expires| put(EXPIRES, &httpdate::fmt_http_date(expires.unwrap_or(past))));
+    let sent = date(DATE).flatten();
+    sent.into_iter().for_each(|date| put(DATE, &httpdate::fmt_http_date(date)));
+    // RFC 9111 §4.2.3.
+    let apparent = sent.and_then(|sent| answered_at.duration_since(sent).ok()).unwrap_or_default();
+    let stated = headers.get(AGE).and_then(|age| text(age).trim().parse().ok()).unwrap_or(0);
+    let delay = answered_at.duration_since(asked_at).unwrap_or_default();
+    let age = apparent.as_secs().max(delay.as_secs().saturating_add(stated)).min(OLDEST);
+    put(AGE, &age.to_string());
+    for name in [ETAG, LAST_MODIFIED] {
+        headers.get(&name).into_iter().for_each(|value| _ = out.insert(name.clone(), value.clone()));
+    }
+    if headers.contains_key(SET_COOKIE) {
+        out.insert(SET_COOKIE, HeaderValue::from_static("-"));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: &str = "Sun, 29 Nov 2026 18:00:00 GMT";
+
+    fn now() -> SystemTime {
+        httpdate::parse_http_date(NOW).unwrap()
+    }
+
+    fn after(seconds: u64) -> SystemTime {
+        now() + Duration::from_secs(seconds)
+    }
+
+    /// An answer with these headers, a line each.
+    fn step(status: u16, lines: &str, seconds: u64) -> Step {
+        let mut headers = HeaderMap::new();
+        for line in lines.split('\n').filter(|line| !line.is_empty()) {
+            let (name, value) = line.split_once(':').unwrap();
+            let value = HeaderValue::from_bytes(value.trim().as_bytes()).unwrap();
+            headers.append(HeaderName::try_from(name).unwrap(), value);
+        }
+        let url = Url::parse("http://a.test/a.mp3").unwrap();
+        let status = StatusCode::from_u16(status).unwrap();
+        let at = after(seconds);
+        Step { url, status, headers, is_authorized: false, asked_at: at, answered_at: at }
+    }
+
+    #[test]
+    fn what_may_be_shared_is_what_its_server_lets() {
+        for (lines, is_authorized, expected) in [
+            ("", false, true),
+            ("cache-control: max-age=60", false, true),
+            ("cache-control: no-store", false, false),
+            ("Cache-Control: max-age=60, No-Store", false, false),
+            ("cache-control: max-age=60\ncache-control: NO-STORE", false, false),
+            ("cache-control: ü, no-store", false, false),
+            ("cache-control: private", false, false),
+            ("cache-control: private=\"x-a\", max-age=60", false, false),
+            ("cache-control: no-cache", false, true),
+            ("vary: *", false, false),
+            ("vary: accept-encoding, *", false, false),
+            ("vary: accept-encoding, origin", false, true),
+            ("set-cookie: a=b", false, false),
+            ("set-cookie: a=b\ncache-control: public, max-age=60", false, true),
+            ("cache-control: max-age=60", true, false),
+            ("cache-control: max-age=60, public", true, true),
+            ("cache-control: s-maxage=60", true, true),
+            ("cache-control: must-revalidate, max-age=60", true, true),
+        ] {
+            let step = Step { is_authorized, ..step(200, lines, 0) };
+            assert_eq!(Freshness::of(&step).may_be_shared(), expected, "{lines:?}, authorized: {is_authorized}");
+        }
+        for status in [203, 204, 206, 404, 500] {
+            assert!(!Freshness::of(&step(status, "cache-control: max-age=60", 0)).may_be_shared(), "{status}");
+        }
+        let long = format!("etag: \"{}\"", "x".repeat(MAX_HEADERS));
+        assert!(!Freshness::of(&step(200, &long, 0)).may_be_shared());
+    }
+
+    #[test]
+    fn it_is_fresh_for_as_long_as_is_said() {
+        const DAY: u64 = 24 * 3_600;
+        for (lines, expected) in [
+            ("", 0),
+            ("etag: \"a\"", 0),
+            ("cache-control: max-age=60", 60),
+            ("cache-control: MAX-AGE=\"60\"", 60),
+            ("cache-control: max-age=60, s-maxage=10", 10),
+            ("cache-control: max-age=60\nage: 45", 15),
+            ("cache-control: max-age=60\nage: 18446744073709551615", 0),
+            ("cache-control: max-age=60\nage: -1", 60),
+            ("cache-control: max-age=60\ndate: Sun, 29 Nov 2026 17:59:30 GMT", 30),
+            ("cache-control: max-age=60\ndate: Sun, 29 Nov 2026 19:00:00 GMT", 60),
+            ("cache-control: max-age=60\nexpires: Sun, 29 Nov 2026 19:00:00 GMT", 60),
+            ("cache-control: max-age=99999999999999999999", 0),
+            ("cache-control: max-age=60, max-age=60", 60),
+            ("cache-control: no-cache, max-age=60", 0),
+            ("cache-control: proxy-revalidate, max-age=60", 0),
+            ("cache-control: immutable", DAY),
+            ("pragma: no-cache\nexpires: Sun, 29 Nov 2026 19:00:00 GMT", 0),
+            ("expires: Sun, 29 Nov 2026 18:00:10 GMT", 10),
+            ("expires: Sunday, 29-Nov-26 18:00:10 GMT", 10),
+            ("expires: Sun Nov 29 18:00:10 2026", 10),
+            ("date: Sun, 29 Nov 2026 18:00:00 GMT\nexpires: Sun, 29 Nov 2026 18:00:10 GMT", 10),
+            ("expires: 0", 0),
+            ("expires: Fri, 31 Dec 9999 23:59:59 GMT\ncache-control: max-age=5", 5),
+            // A tenth of how long it has been as it is.
+            ("last-modified: Sun, 29 Nov 2026 17:50:00 GMT", 60),
+            ("last-modified: Sun, 29 Nov 2026 19:00:00 GMT", 0),
+            ("last-modified: Sun, 29 Nov 2020 18:00:00 GMT", DAY + 1),
+            ("last-modified: Sun, 29 Nov 2026 17:50:00 GMT\ncontent-type: application/vnd.apple.mpegurl", 0),
+            ("cache-control: max-age=6\ncontent-type: application/vnd.apple.mpegurl", 6),
+        ] {
+            let freshness = Freshness::of(&step(200, lines, 0));
+            let is_fresh = |seconds| freshness.is_fresh(after(seconds));
+            assert!(expected == 0 || is_fresh(expected - 1), "{lines:?} is stale after {expected} - 1");
+            assert!(!is_fresh(expected), "{lines:?} is fresh after {expected}");
+        }
+    }
+
+    #[test]
+    fn a_redirect_is_fresh_only_if_it_says_so() {
+        for (status, lines, expected) in
+            [(302, "", false), (301, "", false), (302, "cache-control: max-age=60", true), (308, "expires: 0", false)]
+        {
+            let freshness = Freshness::of(&step(status, lines, 0));
+            assert!(freshness.may_lead_others());
+            assert_eq!(freshness.is_fresh(now()), expected, "{status} {lines}");
+        }
+        assert!(!Freshness::of(&step(302, "cache-control: no-store", 0)).may_lead_others());
+    }
+
+    #[test]
+    fn what_holds_still_is_fresh_again() {
+        let lines = "etag: W/\"a\"\nlast-modified: Sun, 29 Nov 2026 17:50:00 GMT\ncache-control: max-age=60\nage: 50";
+        let freshness = Freshness::of(&step(200, lines, 0));
+        assert!(freshness.can_be_asked());
+        let conditions = freshness.conditions();
+        assert_eq!(conditions[IF_NONE_MATCH], "W/\"a\"");
+        assert_eq!(conditions[IF_MODIFIED_SINCE], "Sun, 29 Nov 2026 17:50:00 GMT");
+        for (lines, expected) in [
+            ("", Some(60)),
+            ("etag: \"a\"", Some(60)),
+            ("etag: W/\"a\"\ncache-control: max-age=10", Some(10)),
+            ("cache-control: no-cache", Some(0)),
+            ("age: 59", Some(1)),
+            ("etag: \"b\"", None),
+            ("last-modified: Sun, 29 Nov 2026 17:55:00 GMT", None),
+        ] {
+            let confirmed = freshness.confirmed(&step(304, lines, 100));
+            assert_eq!(confirmed.is_some(), expected.is_some(), "{lines:?}");
+            let Some((confirmed, expected)) = confirmed.zip(expected) else { continue };
+            assert!(confirmed.may_be_shared(), "{lines:?}");
+            assert!(expected == 0 || confirmed.is_fresh(after(100 + expected - 1)), "{lines:?}");
+            assert!(!confirmed.is_fresh(after(100 + expected)), "{lines:?}");
+        }
+        assert!(!freshness.confirmed(&step(304, "cache-control: no-store", 0)).unwrap().may_be_shared());
+    }
+
+    #[test]
+    fn it_replaces_errors_only_where_it_says_so() {
+        for (lines, expected) in [
+            ("cache-control: max-age=60", None),
+            ("cache-control: max-age=60, stale-if-error=30", Some(90)),
+            ("cache-control: stale-if-error=30", Some(30)),
+            ("cache-control: max-age=60, stale-if-error=30, must-revalidate", None),
+            ("cache-control: max-age=60, stale-if-error=x", None),
+        ] {
+            let freshness = Freshness::of(&step(200, lines, 0));
+            assert_eq!(freshness.replaces_errors(after(expected.unwrap_or(0))), expected.is_some(), "{lines}");
+            assert!(!freshness.replaces_errors(after(expected.unwrap_or(0) + 1)), "{lines}");
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! A body in memory that grows while any number read it, each at its own pace.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio_util::bytes::Bytes;
+
+use super::cache::Cache;
+use super::plain::Plain;
+use crate::error::{Code, Result, SpeakerError};
+
+/// It is kept in blocks. Nothing is made by a length that a server claims.
+const BLOCK: usize = 64 << 10;
+
+/// A body that is read. What it takes of the cache's room is memory, until the last who reads it has gone.
+pub struct SharedBody {
+    cache: &'static Cache,
+    blocks: Mutex<Blocks>,
+    progress: watch::Receiver<Progress>,
+    /// What follows where it became too long to be shared, for the first who gets there.
+    rest: Mutex<Option<Plain>>,
+}
+
+#[derive(Default)]
+struct Blocks {
+    full: Vec<Bytes>,
+    last: Vec<u8>,
+    /// How long the last one may become.
+    size: usize,
+    /// How much room all of it takes.
+    taken: u64,
+}
+
+#[derive(Clone, Default)]
+struct Progress {
+    length: u64,
+    end: Option<End>,
+}
+
+#[derive(Clone)]
+enum End {
+    Whole,
+    Failed(SpeakerError),
+    /// It became too long to be shared.
+    Left,
+}
+
+/// What is at a place of it.
+pub enum Part {
+    Bytes(Bytes),
+    End,
+    /// It is not shared from here on.
+    Left,
+}
+
+/// A body that is filled. Of one that is dropped before its end those who read it are told that it failed.
+pub struct Growing {
+    body: Arc<SharedBody>,
+    progress: watch::Sender<Progress>,
+    /// How long it will be, if that is known.
+    expected: Option<u64>,
+    /// How long it may become.
+    limit: u64,
+}
+
+impl SharedBody {
+    /// How long it is, if it is whole.
+    pub fn whole(&self) -> Option<u64> {
+        let progress = self.progress.borrow();
+        matches!(progress.end, Some(End::Whole)).then_some(progress.length)
+    }
+
+    /// Takes room for what is kept beside it, for as long as it is there. Returns false if there is none.
+    pub fn take_room(&self, bytes: u64) -> bool {
+        let is_taken = self.cache.take_room(bytes);
+        self.blocks.lock().taken += if is_taken { bytes } else { 0 };
+        is_taken
+    }
+
+    /// Waits for what is at a place, which has come, or is the next that will.
+    pub async fn read(&self, place: u64) -> Result<Part> {
+        let mut progress = self.progress.clone();
+        let reached = progress.wait_for(|progress| progress.length > place || progress.end.is_some()).await;
+        let Progress { length, end } = reached.map(|progress| progress.clone()).map_err(|_| abandoned())?;
+        match end {
+            _ if length > place => Ok(Part::Bytes(self.at(place))),
+            None | Some(End::Whole) => Ok(Part::End),
+            Some(End::Failed(error)) => Err(error),
+            Some(End::Left) => Ok(Part::Left),
+        }
+    }
+
+    /// Takes what follows, once.
+    pub fn take_rest(&self) -> Option<Plain> {
+        self.rest.lock().take()
+    }
+
+    /// What came of a block from a place on.
+    fn at(&self, place: u64) -> Bytes {
+        let (block, offset) = ((place / BLOCK as u64) as usize, (place % BLOCK as u64) as usize);
+        let blocks = self.blocks.lock();
+        match blocks.full.get(block) {
+            Some(full) => full.slice(offset..),
+            None => Bytes::copy_from_slice(&blocks.last[offset..]),
+        }
+    }
+}
+
+impl Drop for SharedBody {
+    fn drop(&mut self) {
+        self.cache.give_back(self.blocks.get_mut().taken);
+    }
+}
+
+impl Growing {
+    /// An empty body.
+    pub fn new(cache: &'static Cache, expected: Option<u64>, limit: u64) -> Self {
+        let (sender, progress) = watch::channel(Progress::default());
+        let body = SharedBody { cache, blocks: Mutex::default(), progress, rest: Mutex::default() };
+        Self { body: Arc::new(body), progress: sender, expected, limit }
+    }
+
+    pub fn body(&self) -> &Arc<SharedBody> {
+        &self.body
+    }
+
+    /// Adds what came. Returns how much of it there was room for.
+    pub fn add(&mut self, bytes: &[u8]) -> usize {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let mut blocks = self.body.blocks.lock();
+            let room = blocks.size - blocks.last.len();
+            let (now, later) = rest.split_at(room.min(rest.len()));
+            blocks.last.extend_from_slice(now);
+            drop(blocks);
+            rest = later;
+            if room == 0 && !self.make_block(bytes.len() - rest.len()) {
+                break;
+            }
+        }
+        let added = bytes.len() - rest.len();
+        self.progress.send_modify(|progress| progress.length += added as u64);
+        added
+    }
+
+    /// Makes a block, or the last one longer, behind so many bytes that are not told of yet. Returns false if there is no room.
+    fn make_block(&mut self, added: usize) -> bool {
+        let length = self.progress.borrow().length + added as u64;
+        let left = self.limit.saturating_sub(length);
+        let expected = self.expected.map_or(0, |expected| expected.saturating_sub(length));
+        let begun = (length % BLOCK as u64) as usize;
+        let all = (BLOCK - begun) as u64;
+        let more = if expected > 0 { expected.min(all) } else { all }.min(left);
+        // It may ask others to go: not under the lock.
+        if more == 0 || !self.body.cache.take_room(more) {
+            return false;
+        }
+        let mut blocks = self.body.blocks.lock();
+        if begun == 0 && length > 0 {
+            let full = std::mem::take(&mut blocks.last);
+            blocks.full.push(full.into());
+        }
+        blocks.last.reserve_exact(more as usize);
+        blocks.size = begun + more as usize;
+        blocks.taken += more;
+        true
+    }
+
+    /// All of it came.
+    pub fn finish(self) {
+        {
+            let mut blocks = self.body.blocks.lock();
+            let surplus = blocks.size - blocks.last.len();
+            blocks.last.shrink_to_fit();
+            blocks.size -= surplus;
+            blocks.taken -= surplus as u64;
+            self.body.cache.give_back(surplus as u64);
+        }
+        self.end(End::Whole);
+    }
+
+    /// No more of it comes.
+    pub fn fail(self, error: SpeakerError) {
+        self.end(End::Failed(error));
+    }
+
+    /// It is not shared from here on: one who reads it takes what follows.
+    pub fn leave(self, rest: Plain) {
+        *self.body.rest.lock() = Some(rest);
+        self.end(End::Left);
+    }
+
+    fn end(self, end: End) {
+        self.progress.send_modify(|progress| progress.end = Some(end));
+    }
+}
+
+fn abandoned() -> SpeakerError {
+    SpeakerError::new(Code::Internal, "the download that several playbacks share ended without a word")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A cache with so much room, for as long as the test runs.
+    fn cache(max: u64) -> &'static Cache {
+        let cache = Box::leak(Box::<Cache>::default());
+        cache.set_max(max);
+        cache
+    }
+
+    /// All that can be read of a body without waiting for more.
+    async fn read(body: &SharedBody, length: usize) -> Vec<u8> {
+        let mut all = Vec::new();
+        while all.len() < length {
+            let Part::Bytes(bytes) = body.read(all.len() as u64).await.unwrap() else { panic!("bytes are there") };
+            all.extend_from_slice(&bytes);
+        }
+        all
+    }
+
+    #[tokio::test]
+    async fn what_is_added_is_read_however_it_came_and_takes_the_room_that_it_needs() {
+        let bytes: Vec<u8> = (0..3 * BLOCK + 77).map(|n| (n * 31 % 251) as u8).collect();
+        for expected in [None, Some(bytes.len() as u64), Some(0), Some(BLOCK as u64 / 3)] {
+            for size in [1, 7, BLOCK - 1, BLOCK, BLOCK + 1, bytes.len()] {
+                let cache = cache(u64::MAX / 2);
+                let mut growing = Growing::new(cache, expected, u64::MAX);
+                let body = growing.body().clone();
+                let mut came = 0;
+                for piece in bytes.chunks(size) {
+                    assert_eq!(growing.add(piece), piece.len());
+                    came += piece.len();
+                    if size > 1 || came % 4_099 == 0 {
+                        assert_eq!(read(&body, came).await, bytes[..came], "{expected:?}, {size}");
+                    }
+                    assert!(cache.holdings().bytes >= came as u64);
+                    assert!(cache.holdings().bytes <= (came + BLOCK) as u64, "{expected:?}, {size}, {came}");
+                }
+                assert_eq!(body.whole(), None);
+                growing.finish();
+                assert_eq!((body.whole(), cache.holdings().bytes), (Some(came as u64), came as u64));
+                assert!(matches!(body.read(came as u64).await, Ok(Part::End)));
+                assert_eq!(read(&body, came).await, bytes);
+                drop(body);
+                assert_eq!(cache.holdings().bytes, 0);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn it_takes_no_more_than_there_is() {
+        for (max, limit, expected) in [(1_000, 5_000, 1_000), (5_000, 1_000, 1_000), (100_000, 5_000, 5_000)] {
+            let cache = cache(max);
+            let mut growing = Growing::new(cache, None, limit);
+            let added = growing.add(&[7; 50_000]);
+            assert!(added <= expected && (added == expected || max < limit), "{max}, {limit}: {added}");
+            assert!(cache.holdings().bytes <= max);
+        }
+    }
+
+    #[tokio::test]
+    async fn those_who_read_are_told_how_it_ends() {
+        let cache = cache(1 << 20);
+        let begin = || {
+            let mut growing = Growing::new(cache, Some(10), 1_000);
+            assert_eq!(growing.add(b"abc"), 3);
+            let body = growing.body().clone();
+            (growing, body)
+        };
+        let (growing, body) = begin();
+        growing.fail(SpeakerError::new(Code::Truncated, "it broke"));
+        assert!(matches!(body.read(0).await, Ok(Part::Bytes(bytes)) if bytes == "abc"));
+        assert!(matches!(body.read(3).await, Err(error) if error.code == Code::Truncated));
+        let (growing, body) = begin();
+        drop(growing);
+        assert!(matches!(body.read(3).await, Err(error) if error.code == Code::Internal));
+    }
+}
