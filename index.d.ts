@@ -45,6 +45,18 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   static configure(options: ProcessOptions): void
 
   /**
+   * Gives the cache of the process room, which is off until then, and tells what it holds: what one playback, clip or probe has fetched is there
+   * for all that ask for the same URL with the same `headers` and `network`, for as long as its server says (RFC 9111, as a cache that is
+   * shared), and those that ask at the same time are one fetch. Without `maxBytes` it only tells. See docs/cache.md.
+   * @throws {SpeakerError} `ERR_INVALID_ARGUMENT`
+   *
+   * @example
+   * SpeakerSession.cache({ maxBytes: 64 * 1024 * 1024 })
+   * for (const session of sessions) session.playAudio({ audioUrl: 'https://example.com/jingle.mp3' }) // is fetched once
+   */
+  static cache(options?: CacheOptions): CacheStats
+
+  /**
    * Decodes a sound once, for any number of playbacks in any session of this thread: `playAudio({ audio: clip })` starts in the next
    * frame and seeks at once, and costs neither a decoder nor a copy. It sounds, sample for sample, as its source does.
    *
@@ -1667,6 +1679,31 @@ export interface ProcessOptions {
   network?: Network | undefined
 }
 
+export interface CacheOptions {
+  /**
+   * How many bytes it may take, in memory: an integer from 0 to 1099511627776 (1 TiB); 0 until it is set. 0 turns it off and empties it; what is
+   * being read is read to its end. A body larger than a fourth of it is not kept. Without it nothing changes.
+   */
+  maxBytes?: number
+}
+
+/** What the cache holds, and what it came to since the process began. */
+export interface CacheStats {
+  maxBytes: number
+  /** What is kept, what is being fetched, and what somebody still reads. */
+  bytes: number
+  /** How many bodies are kept. */
+  entries: number
+  /** Requests that were answered from memory, without a question to a server. */
+  hits: number
+  /** Requests that were answered by a fetch which another one had begun. */
+  joined: number
+  /** Requests that were answered from memory after a server was asked (304). */
+  revalidated: number
+  /** Requests that a server answered, or that failed. Those that pass the cache by are not counted. */
+  misses: number
+}
+
 /**
  * Which servers and files sources may be at. What is not among them fails with `ERR_URL_BLOCKED`. It is judged by the address that is
  * really connected to, and on every redirect; docs/network.md says how.
@@ -1725,6 +1762,8 @@ export interface ProcessMetrics extends ProcessStats {
   droppedFrames: number
   /** Faults of this package's own: 0, or please report them. Each ended a source, a session or nothing. */
   panics: number
+  /** The {@link SpeakerSession.cache}. */
+  cache: CacheStats
   /** Playbacks that load, play, stand still or fade out now. */
   active: number
   /** Playbacks that wait for their turn now. */

@@ -182,6 +182,9 @@ export declare class NativeVoice {
   close(): void
 }
 
+/** Gives the cache so much room, if that is said, and returns what it holds. */
+export declare function cache(maxBytes?: number | undefined | null): NativeCache
+
 /** Sets options of the process. */
 export declare function configure(options: NativeProcessOptions): void
 
@@ -207,6 +210,17 @@ export interface NativeAccepted {
 export interface NativeBucket {
   upto: number
   count: number
+}
+
+/** The cache, and what it came to. */
+export interface NativeCache {
+  maxBytes: number
+  bytes: number
+  entries: number
+  hits: number
+  joined: number
+  revalidated: number
+  misses: number
 }
 
 export interface NativeClipSource {

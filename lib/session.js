@@ -235,7 +235,7 @@ class SpeakerSession extends EventEmitter {
   static metrics() {
     const { requests, started, completed, stopped, failures, ...counted } = metrics()
     const failed = Object.values(failures).reduce((sum, count) => sum + count, 0)
-    return { ...processStats(), requests, started, completed, stopped, failed, failures, ...counted }
+    return { ...processStats(), requests, started, completed, stopped, failed, failures, ...counted, cache: cache() }
   }
 
   /** Its lines, or else everything that EventEmitter's own `on` is for. */

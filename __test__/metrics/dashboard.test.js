@@ -37,8 +37,8 @@ test('the dashboard has every metric, and panels that do not lie upon each other
   const all = queries.map(({ expr }) => filledIn(expr)).join('\n')
   const shown = new Set(all.match(/server_playback_\w+?(?=_bucket|_sum|_count|\b)/g))
   const registered = register.getMetricsAsArray().map(({ name }) => name)
-  // How many clips there are is of less interest than what they hold.
-  assert.deepEqual(registered.filter((name) => !shown.has(name)), ['server_playback_clips'])
+  // How many there are is of less interest than what they hold.
+  assert.deepEqual(registered.filter((name) => !shown.has(name)), ['server_playback_clips', 'server_playback_cache_entries'])
   const places = panels.flatMap(({ gridPos: { x, y, w, h } }) => Array.from({ length: w * h }, (_, n) => `${x + (n % w)},${y + Math.floor(n / w)}`))
   assert.equal(new Set(places).size, places.length)
   assert.equal(new Set(panels.map(({ id }) => id)).size, panels.length)

@@ -10,8 +10,10 @@ const { afterEach, test } = require('node:test')
 const { once } = require('node:events')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { gzipSync } = require('node:zlib')
+const client = require('prom-client')
 
 const { SpeakerSession } = require('../..')
+const { collectMetrics } = require('../../adapters/metrics')
 const { run } = require('../support/process')
 const { serveBytes } = require('../support/server')
 const { open, finish } = require('../support/session')
@@ -110,6 +112,23 @@ test('a thousand sessions that play one URL fetch it once', async (t) => {
   assert.deepEqual([SpeakerSession.cache({ maxBytes: 0 }).bytes, SpeakerSession.cache().entries], [0, 0])
   await sounds(t, { audioUrl: `${url}/a.wav` })
   assert.deepEqual([asked.length, counted()], [2, {}])
+})
+
+test('metrics tell what the cache does, and Prometheus is shown it', async (t) => {
+  SpeakerSession.cache({ maxBytes: 16 * MIB })
+  const register = new client.Registry()
+  collectMetrics({ register })
+  const { url } = await serving(t, (_, response) => response.writeHead(200, { 'content-length': clip.length, 'cache-control': 'max-age=60' }).end(clip))
+  await sounds(t, { audioUrl: `${url}/a.wav` })
+  await sounds(t, { audioUrl: `${url}/a.wav` })
+  const { cache } = SpeakerSession.metrics()
+  assert.deepEqual(cache, SpeakerSession.cache())
+  const shown = await register.metrics()
+  const value = (name) => Number(shown.split('\n').find((line) => line.startsWith(`${name} `)).slice(name.length))
+  assert.deepEqual([value('server_playback_cache_entries'), value('server_playback_cache_bytes')], [1, cache.bytes])
+  for (const [result, count] of [['hit', cache.hits], ['joined', cache.joined], ['revalidated', cache.revalidated], ['miss', cache.misses]]) {
+    assert.equal(value(`server_playback_cache_requests_total{result="${result}"}`), count)
+  }
 })
 
 test('without the cache each session fetches by itself', async (t) => {
@@ -593,6 +612,23 @@ test('segments of HLS are kept, and keys and playlists for as long as they say',
   assert.deepEqual(asked, ['/list.m3u8', '/a.mp3', '/b.mp3', '/list.m3u8'])
 })
 
+test('parts of one file that HLS lists are not taken for each other', async (t) => {
+  SpeakerSession.cache({ maxBytes: 16 * MIB })
+  const segment = readFileSync(path.join(__dirname, '..', 'fixtures', 'tone-cbr.mp3'))
+  const both = Buffer.concat([segment, segment])
+  const list = ['#EXTM3U', '#EXT-X-VERSION:4', '#EXT-X-TARGETDURATION:10', ...[0, segment.length].flatMap((from) => ['#EXTINF:1,', `#EXT-X-BYTERANGE:${segment.length}@${from}`, 'all.mp3']), '#EXT-X-ENDLIST', ''].join('\n')
+  const { url } = await serving(t, (request, response) => {
+    const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range) ?? []
+    const whole = request.url === '/list.m3u8' ? Buffer.from(list) : both
+    const body = from ? whole.subarray(Number(from), Number(to) + 1) : whole
+    const range = from ? { 'content-range': `bytes ${from}-${to}/${whole.length}` } : {}
+    response.writeHead(from ? 206 : 200, { 'content-length': body.length, 'cache-control': 'max-age=60', ...range }).end(body)
+  })
+  for (let n = 0; n < 2; n++) await sounds(t, { audioUrl: `${url}/list.m3u8` }, both)
+  await sounds(t, { audioUrl: `${url}/all.mp3` }, both)
+  await sounds(t, { audioUrl: `${url}/list.m3u8` }, both)
+})
+
 test('a clip and a probe take what a playback fetched', async (t) => {
   SpeakerSession.cache({ maxBytes: 16 * MIB })
   const { url, asked } = await serving(t, (_, response) => response.writeHead(200, { 'content-length': clip.length, 'cache-control': 'max-age=60' }).end(clip))
@@ -610,9 +646,9 @@ test('a process that uses the cache ends by itself', async (t) => {
     if (request.url === '/a.wav') response.end(clip)
     else response.write(clip.subarray(0, 1000))
   })
-  const { code, out } = await run(
+  const { code, out, err } = await run(
     t,
-    `(async () => {
+    `;(async () => {
       SpeakerSession.cache({ maxBytes: ${MIB} })
       const play = async (name) => {
         const session = new SpeakerSession({ output: { type: 'memory', clock: 'manual' } })
@@ -625,5 +661,5 @@ test('a process that uses the cache ends by itself', async (t) => {
       console.log(await play('/a.wav'), await play('/a.wav'), await play('/hangs.wav'), SpeakerSession.cache().entries)
     })()`
   )
-  assert.deepEqual([code, out], [0, 'completed completed stopped 1\n'])
+  assert.deepEqual([code, out], [0, 'completed completed stopped 1\n'], err)
 })

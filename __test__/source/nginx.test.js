@@ -9,6 +9,7 @@ const path = require('node:path')
 const { after, before, test } = require('node:test')
 const { once } = require('node:events')
 
+const { SpeakerSession } = require('../..')
 const { reasonForNone } = require('../../scripts/debian')
 const { executable, startNginx } = require('../../scripts/nginx')
 const { open, finish } = require('../support/session')
@@ -67,6 +68,12 @@ before(async () => {
     location /no-ranges/ { alias FILES/; max_ranges 0; }
     location /no-validators/ { alias FILES/; etag off; add_header Last-Modified ""; }
     location /busy { return 503; }
+    location /kept/ { alias FILES/; expires 1h; }
+    location /asked/ { alias FILES/; expires -1; }
+    location /stale/ { alias FILES/; expires 0; }
+    location /private/ { alias FILES/; add_header Cache-Control private; }
+    location /moved-and-kept/ { rewrite ^/moved-and-kept/(.*)$ /kept/$1 redirect; }
+    location /zipped-and-kept/ { alias FILES/; expires 1h; gzip on; gzip_min_length 0; gzip_types audio/wav; gzip_vary on; }
   `)
   for (const [name, body] of [['tone.wav', clip], ['tone.mp3', mp3]]) writeFileSync(path.join(nginx.folder, name), body)
 })
@@ -114,6 +121,32 @@ test('what nginx zips on its way is unzipped', { skip }, async (t) => {
   assert.equal(result.outcome, 'completed', result.message)
   assert.deepEqual(samples, (await hear(t, { audio: clip })).samples)
 })
+
+for (const [where, requests, conditions, headers] of [
+  ['/kept/', 1, 0],
+  ['/asked/', 3, 2],
+  ['/stale/', 3, 2],
+  ['/private/', 3, 0],
+  ['/moved-and-kept/', 4, 0],
+  ['/zipped-and-kept/', 1, 0, { 'Accept-Encoding': 'gzip' }]
+]) {
+  test(`a file of nginx at ${where} is kept as that says`, { skip }, async (t) => {
+    t.after(() => SpeakerSession.cache({ maxBytes: 0 }))
+    const before = SpeakerSession.cache({ maxBytes: 2 ** 24 }).revalidated
+    const way = await cutter(t, nginx.url, [])
+    const expected = (await hear(t, { audio: clip })).samples
+    for (let n = 0; n < 3; n++) {
+      const { result, samples } = await hear(t, { audioUrl: `${way.url}${where}tone.wav`, headers })
+      assert.equal(result.outcome, 'completed', result.message)
+      assert.deepEqual(samples, expected)
+    }
+    const asked = way.asked.join('').match(/^GET /gm)
+    const conditional = way.asked.join('').match(/^if-none-match: ".+"\r$/gim) ?? []
+    assert.deepEqual([asked.length, conditional.length], [requests, conditions])
+    // Where a redirect is asked, what it leads to holds without a question.
+    assert.equal(SpeakerSession.cache().revalidated - before, where === '/moved-and-kept/' ? 2 : conditions)
+  })
+}
 
 for (const [where, code, message] of [
   ['/around', 'ERR_TOO_MANY_REDIRECTS', /more than|more from/],

@@ -11,6 +11,7 @@ const metrics: ProcessMetrics = SpeakerSession.metrics()
 metrics.failures.ERR_HTTP_STATUS satisfies number | undefined
 metrics.durationMs.buckets.map(({ upto, count }) => upto + count satisfies number)
 metrics.clipBytes satisfies number
+metrics.cache.hits satisfies number
 // @ts-expect-error
 metrics.failures.ERR_NOTHING
 

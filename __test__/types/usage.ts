@@ -60,6 +60,11 @@ async function allowed(): Promise<void> {
   new SpeakerSession({ output: { type: 'memory', clock: 'manual' }, overlap: 'queue', onDuplicate: 'join' }).recording().samples satisfies Float32Array
   new SpeakerSession({ output: { type: 'wav', path: 'x.wav', format: 'f32', keepUnheard: false } })
   SpeakerSession.configure({ maxSpoolBytes: 2 ** 28, maxClipBytes: 2 ** 26, network: 'public' })
+  const { bytes, entries, maxBytes, hits, joined, revalidated, misses } = SpeakerSession.cache({ maxBytes: 2 ** 26 })
+  ;[bytes, entries, maxBytes, hits, joined, revalidated, misses] satisfies number[]
+  SpeakerSession.cache().bytes satisfies number
+  // @ts-expect-error
+  SpeakerSession.cache({ maxEntries: 1 })
   const network: Network = { allow: ['minio:9000', '*.example.com', '10.0.0.0/8'], deny: ['10.0.0.1'], files: true }
   new SpeakerSession({ output: { type: 'memory' }, network })
   await SpeakerSession.clip({ audioUrl: 'https://example.com/a.mp3', network: 'any' })

@@ -28,7 +28,9 @@ const GAUGES = [
   ['server_playback_active', 'Playbacks that load, play or fade out', ({ active }) => active],
   ['server_playback_queued', 'Playbacks that wait for their turn', ({ queued }) => queued],
   ['server_playback_clips', 'Clips that hold memory', ({ clips }) => clips],
-  ['server_playback_clip_bytes', 'Bytes that clips hold', ({ clipBytes }) => clipBytes]
+  ['server_playback_clip_bytes', 'Bytes that clips hold', ({ clipBytes }) => clipBytes],
+  ['server_playback_cache_entries', 'Bodies that the cache keeps', ({ cache }) => cache.entries],
+  ['server_playback_cache_bytes', 'Bytes that the cache takes', ({ cache }) => cache.bytes]
 ]
 
 const HISTOGRAMS = [
@@ -36,7 +38,16 @@ const HISTOGRAMS = [
   ['server_playback_first_frame_latency_ms', 'From a request to its first sample, in milliseconds', ({ firstFrameLatencyMs }) => firstFrameLatencyMs]
 ]
 
-const FAILURES = ['server_playback_failures_by_code_total', 'Playbacks that ended with an error, by the code of that']
+/** Each with the name of its label, and its counts by the values of that. */
+const LABELLED = [
+  ['server_playback_failures_by_code_total', 'Playbacks that ended with an error, by the code of that', 'code', ({ failures }) => failures],
+  [
+    'server_playback_cache_requests_total',
+    'Requests for URLs while the cache is on, by where their answer was from',
+    'result',
+    ({ cache: { hits, joined, revalidated, misses } }) => ({ hit: hits, joined, revalidated, miss: misses })
+  ]
+]
 
 /** A histogram of counts by the process; it observes nothing itself. */
 class CountedHistogram extends Histogram {
@@ -63,7 +74,7 @@ class CountedHistogram extends Histogram {
 }
 
 function collectMetrics({ register = globalRegistry, prefix = '' } = {}) {
-  const taken = [...COUNTERS, ...GAUGES, ...HISTOGRAMS, FAILURES].map(([name]) => prefix + name).find((name) => register.getSingleMetric(name))
+  const taken = [...COUNTERS, ...GAUGES, ...HISTOGRAMS, ...LABELLED].map(([name]) => prefix + name).find((name) => register.getSingleMetric(name))
   // Before anything is registered: all of them or none.
   if (taken) throw new Error(`Expected a registry without ${taken}, but it has that already: use another prefix`)
   let counted
@@ -90,14 +101,16 @@ function collectMetrics({ register = globalRegistry, prefix = '' } = {}) {
       }
     })
   }
-  new Counter({
-    ...config(...FAILURES),
-    labelNames: ['code'],
-    collect() {
-      this.reset()
-      for (const [code, count] of Object.entries(read().failures)) this.inc({ code }, count)
-    }
-  })
+  for (const [name, help, label, values] of LABELLED) {
+    new Counter({
+      ...config(name, help),
+      labelNames: [label],
+      collect() {
+        this.reset()
+        for (const [value, count] of Object.entries(values(read()))) this.inc({ [label]: value }, count)
+      }
+    })
+  }
   for (const [name, help, value] of HISTOGRAMS) new CountedHistogram(config(name, help), () => value(read()))
 }
 

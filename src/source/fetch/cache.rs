@@ -172,7 +172,8 @@ impl Request {
         let headers: Vec<_> =
             fetch.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect();
         let is_passed_by = headers.iter().any(|(name, _)| PASSED_BY.iter().any(|passed| passed.as_str() == name));
-        (!is_passed_by).then(|| Self { url, headers, network: fetch.network.clone() })
+        // A part is not the same as the whole, and only wholes are kept.
+        (!is_passed_by && fetch.part.is_none()).then(|| Self { url, headers, network: fetch.network.clone() })
     }
 
     fn bytes(&self) -> usize {
@@ -376,8 +377,10 @@ impl Cache {
                 }
             }
         }
+        // It is here before anybody can have read it to its end, and asks for it again.
+        let extent = Extent::Known(growing.shrink());
+        self.keep(&request, Kept { extent, ..kept });
         growing.finish();
-        self.keep(&request, kept);
         self.land(&flight);
     }
 
@@ -444,9 +447,7 @@ impl Cache {
     }
 
     /// Keeps what is whole, as long as it may be of use.
-    fn keep(&self, request: &Arc<Request>, mut kept: Kept) {
-        let Some(length) = kept.body.whole() else { return };
-        kept.extent = Extent::Known(length);
+    fn keep(&self, request: &Arc<Request>, kept: Kept) {
         let may_be_kept = kept.freshness.may_be_shared() && kept.redirects.iter().all(Freshness::may_lead_others);
         let is_of_use = kept.freshness.is_fresh(SystemTime::now()) || kept.freshness.can_be_asked();
         let headers: usize = kept.redirects.iter().chain([&*kept.freshness]).map(Freshness::bytes).sum();

@@ -65,12 +65,6 @@ pub struct Growing {
 }
 
 impl SharedBody {
-    /// How long it is, if it is whole.
-    pub fn whole(&self) -> Option<u64> {
-        let progress = self.progress.borrow();
-        matches!(progress.end, Some(End::Whole)).then_some(progress.length)
-    }
-
     /// Takes room for what is kept beside it, for as long as it is there. Returns false if there is none.
     pub fn take_room(&self, bytes: u64) -> bool {
         let is_taken = self.cache.take_room(bytes);
@@ -167,16 +161,19 @@ impl Growing {
         true
     }
 
+    /// Gives back what it does not need of its room, for all of it came. Returns how long it is.
+    pub fn shrink(&mut self) -> u64 {
+        let mut blocks = self.body.blocks.lock();
+        let surplus = blocks.size - blocks.last.len();
+        blocks.last.shrink_to_fit();
+        blocks.size -= surplus;
+        blocks.taken -= surplus as u64;
+        self.body.cache.give_back(surplus as u64);
+        self.progress.borrow().length
+    }
+
     /// All of it came.
     pub fn finish(self) {
-        {
-            let mut blocks = self.body.blocks.lock();
-            let surplus = blocks.size - blocks.last.len();
-            blocks.last.shrink_to_fit();
-            blocks.size -= surplus;
-            blocks.taken -= surplus as u64;
-            self.body.cache.give_back(surplus as u64);
-        }
         self.end(End::Whole);
     }
 
@@ -239,9 +236,8 @@ mod tests {
                     assert!(cache.holdings().bytes >= came as u64);
                     assert!(cache.holdings().bytes <= (came + BLOCK) as u64, "{expected:?}, {size}, {came}");
                 }
-                assert_eq!(body.whole(), None);
+                assert_eq!((growing.shrink(), cache.holdings().bytes), (came as u64, came as u64));
                 growing.finish();
-                assert_eq!((body.whole(), cache.holdings().bytes), (Some(came as u64), came as u64));
                 assert!(matches!(body.read(came as u64).await, Ok(Part::End)));
                 assert_eq!(read(&body, came).await, bytes);
                 drop(body);
