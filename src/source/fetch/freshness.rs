@@ -91,7 +91,8 @@ impl Freshness {
 
     /// Whether each use has to be asked for.
     pub fn must_be_asked(&self) -> bool {
-        self.says("no-cache") || !self.headers.contains_key(CACHE_CONTROL) && self.headers.contains_key(PRAGMA)
+        let pragma = self.headers.get(PRAGMA).filter(|_| !self.headers.contains_key(CACHE_CONTROL));
+        self.says("no-cache") || pragma.is_some_and(|pragma| text(pragma).contains("no-cache"))
     }
 
     /// Whether it holds without a question.
@@ -209,6 +210,8 @@ fn written_out(headers: &HeaderMap, asked_at: SystemTime, answered_at: SystemTim
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const NOW: &str = "Sun, 29 Nov 2026 18:00:00 GMT";
@@ -359,6 +362,61 @@ mod tests {
             let freshness = Freshness::of(&step(200, lines, 0));
             assert_eq!(freshness.replaces_errors(after(expected.unwrap_or(0))), expected.is_some(), "{lines}");
             assert!(!freshness.replaces_errors(after(expected.unwrap_or(0) + 1)), "{lines}");
+        }
+    }
+
+    /// What servers send, and what they should not.
+    fn any_value() -> impl Strategy<Value = Vec<u8>> {
+        let words = [
+            "max-age=",
+            "s-maxage=",
+            "no-store",
+            "private",
+            "stale-if-error=",
+            "public",
+            "immutable",
+            "=",
+            ",",
+            "\"",
+            " ",
+            "W/",
+            "0",
+            "-1",
+            "60",
+            "ü",
+            "18446744073709551615",
+            "340282366920938463463374607431768211456",
+            "Sun, 29 Nov 2026 18:00:00 GMT",
+            "Fri, 31 Dec 9999 23:59:59 GMT",
+            "Thu, 01 Jan 1970 00:00:00 GMT",
+            "Sun, 31 Feb 2026 24:60:61 GMT",
+        ];
+        let word = prop::sample::select(words.to_vec()).prop_map(|word| word.as_bytes().to_vec());
+        prop::collection::vec(prop_oneof![3 => word, 1 => prop::collection::vec(0x20_u8..=0xff, 0..6)], 0..6)
+            .prop_map(|parts| parts.concat().into_iter().filter(|byte| *byte != 0x7f).collect())
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_server_sends_is_judged(
+            values in prop::collection::vec((0..9_usize, any_value()), 0..8), is_stored in any::<bool>(), seconds in 0..u64::from(u32::MAX),
+        ) {
+            const NAMES: [HeaderName; 9] = [CACHE_CONTROL, PRAGMA, EXPIRES, DATE, AGE, ETAG, LAST_MODIFIED, VARY, SET_COOKIE];
+            let mut step = step(200, if is_stored { "" } else { "cache-control: no-store" }, 0);
+            for (name, value) in values {
+                step.headers.append(&NAMES[name], HeaderValue::from_bytes(&value).unwrap());
+            }
+            let freshness = Freshness::of(&step);
+            prop_assert!(is_stored || !freshness.may_be_shared());
+            let then = after(seconds);
+            if freshness.is_fresh(now()) || freshness.is_fresh(then) {
+                prop_assert!(!freshness.must_be_asked() && freshness.policy.is_storable());
+            }
+            freshness.replaces_errors(then);
+            prop_assert_eq!(freshness.can_be_asked(), !freshness.conditions().is_empty());
+            let again = Step { status: StatusCode::NOT_MODIFIED, asked_at: then, answered_at: then, ..step };
+            // What it says of itself never tells against it.
+            prop_assert!(freshness.confirmed(&again).is_some());
         }
     }
 }
