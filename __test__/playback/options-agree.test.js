@@ -44,6 +44,7 @@ const CHECKS = {
   DuckOptions: (duck) => check.sessionOptions({ output: MEMORY, duck }).duck,
   LoudnessOptions: (loudness) => check.sessionOptions({ output: MEMORY, loudness }).loudness,
   ProcessOptions: (options) => check.processOptions(options),
+  CacheOptions: (options) => check.cacheOptions(options),
   WavOutput: (output) => check.sessionOptions({ output: { type: 'wav', path: 'a.wav', ...output } }).output,
   PcmOutput: (output) => check.sessionOptions({ output: { type: 'pcm', onFrame() {}, ...output } }).output,
   MemoryOutput: (output) => check.sessionOptions({ output: { type: 'memory', ...output } }).output,

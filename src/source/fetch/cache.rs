@@ -26,6 +26,7 @@ use tokio_util::bytes::{Buf, Bytes};
 
 use super::ask::{Asker, Known};
 use super::freshness::{Freshness, Step};
+use super::parts::Parts;
 use super::plain::Plain;
 use super::resume::{Piece, changed};
 use super::retry::Retries;
@@ -92,6 +93,8 @@ struct Kept {
     url: Url,
     extent: Extent,
     content_type: Option<String>,
+    /// Where any part of it can be asked for, while it is not all here.
+    parts: Option<Parts>,
     body: Arc<SharedBody>,
 }
 
@@ -379,7 +382,7 @@ impl Cache {
         }
         // It is here before anybody can have read it to its end, and asks for it again.
         let extent = Extent::Known(growing.shrink());
-        self.keep(&request, Kept { extent, ..kept });
+        self.keep(&request, Kept { extent, parts: None, ..kept });
         growing.finish();
         self.land(&flight);
     }
@@ -443,7 +446,8 @@ impl Cache {
         }
         let growing = Growing::new(self, expected, limit);
         let (url, extent, content_type) = (plain.url.clone(), plain.extent, plain.content_type.clone());
-        Some((Kept { redirects, freshness, url, extent, content_type, body: growing.body().clone() }, growing))
+        let parts = plain.parts.clone();
+        Some((Kept { redirects, freshness, url, extent, content_type, parts, body: growing.body().clone() }, growing))
     }
 
     /// Keeps what is whole, as long as it may be of use.
@@ -499,8 +503,8 @@ impl Kept {
 
     /// Its body from the start, for one who wants it.
     fn read(self, flight: Option<Arc<Flight>>, fetch: Fetch, limits: FetchLimits) -> Plain {
-        let Self { body, url, extent, content_type, .. } = self;
-        Plain::shared(Reader { body, _flight: flight, place: 0, fetch, limits }, url, extent, content_type)
+        let Self { body, url, extent, content_type, parts, .. } = self;
+        Plain::shared(Reader { body, _flight: flight, place: 0, fetch, limits }, url, extent, content_type, parts)
     }
 }
 
