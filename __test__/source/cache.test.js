@@ -412,6 +412,31 @@ test('who is slow keeps nobody waiting', async (t) => {
   await fast.session.close()
 })
 
+test('what is kept is played from any place, without its server', async (t) => {
+  SpeakerSession.cache({ maxBytes: 256 * MIB })
+  const long = tone(440, 200_000)
+  const { url, asked } = await serving(t, (request, response) => {
+    const [, from] = /^bytes=(\d+)-$/.exec(request.headers.range) ?? []
+    const rest = long.subarray(Number(from ?? 0))
+    const range = from ? { 'content-range': `bytes ${from}-${long.length - 1}/${long.length}` } : {}
+    response.writeHead(from ? 206 : 200, { 'content-length': rest.length, 'accept-ranges': 'bytes', 'cache-control': 'max-age=60', etag: '"a"', ...range }).end(rest)
+  })
+  const expected = (await hear(t, { audio: long, startMs: 190_000 })).samples
+  const late = async () => {
+    const { result, samples } = await hear(t, { audioUrl: `${url}/a.wav`, startMs: 190_000 })
+    assert.equal(result.outcome, 'completed', result.message)
+    assert.deepEqual(samples, expected)
+  }
+  // While it comes, a place that is far behind may be asked for.
+  await late()
+  assert.ok(asked.length <= 2 && asked.slice(1).every(({ headers }) => headers.range), `${asked.length}`)
+  await sounds(t, { audioUrl: `${url}/a.wav` }, long)
+  const before = asked.length
+  await late()
+  await Promise.all([late(), late()])
+  assert.equal(asked.length, before)
+})
+
 test('a body that breaks is truncated for all who read it, and is not kept', async (t) => {
   SpeakerSession.cache({ maxBytes: 16 * MIB })
   const { url, asked } = await serving(t, (_, response, n) => {

@@ -110,7 +110,7 @@ struct Flight {
 /// What a flight came to.
 #[derive(Clone)]
 enum Arrived {
-    Shared(Kept, Source),
+    Shared(Box<Kept>, Source),
     /// It may not be shared: the first who takes it has it.
     Alone(Arc<Mutex<Option<Plain>>>),
     Failed(SpeakerError),
@@ -127,7 +127,7 @@ enum Source {
 }
 
 enum Found {
-    Kept(Kept),
+    Kept(Box<Kept>),
     /// A flight, and whether it was begun by this.
     Flight(Arc<Flight>, bool),
 }
@@ -303,7 +303,7 @@ impl Cache {
     fn find(&'static self, request: &Arc<Request>, fetch: &Fetch, limits: FetchLimits) -> Found {
         let mut shelf = self.shelf.lock();
         let known = match shelf.kept.get(request) {
-            Some(kept) if kept.is_fresh(SystemTime::now()) => return Found::Kept(kept.clone()),
+            Some(kept) if kept.is_fresh(SystemTime::now()) => return Found::Kept(Box::new(kept.clone())),
             known => known.cloned(),
         };
         let FetchLimits { timeout, min_bytes_per_second } = limits;
@@ -361,7 +361,7 @@ impl Cache {
         if !kept.is_fresh(SystemTime::now()) {
             self.land(&flight);
         }
-        tell(Arrived::Shared(kept.clone(), Source::Server));
+        tell(Arrived::Shared(Box::new(kept.clone()), Source::Server));
         loop {
             match plain.next().await {
                 Ok(Some(Piece::Bytes(mut bytes))) => {
@@ -402,7 +402,7 @@ impl Cache {
                 Ok(None) => match known.confirmed(asker.steps()) {
                     Some(kept) => {
                         self.keep(request, kept.clone());
-                        return Ok(Asked::Known(kept, Source::Confirmed));
+                        return Ok(Asked::Known(Box::new(kept), Source::Confirmed));
                     }
                     None => self.forget(request),
                 },
@@ -417,7 +417,7 @@ impl Cache {
                         matches!(error.code, Code::FetchFailed | Code::FetchTimeout | Code::HttpStatus);
                     if is_unreachable && !is_gone && known.freshness.replaces_errors(SystemTime::now()) {
                         tracing::debug!(reason = %error, "an older answer for audioUrl stands in");
-                        return Ok(Asked::Known(known, Source::Kept));
+                        return Ok(Asked::Known(Box::new(known), Source::Kept));
                     }
                     return Err(error);
                 }
@@ -476,7 +476,7 @@ impl Cache {
 /// What a server was asked came to.
 enum Asked {
     Answer(Box<Plain>),
-    Known(Kept, Source),
+    Known(Box<Kept>, Source),
 }
 
 impl Kept {
