@@ -234,7 +234,7 @@ impl Cache {
     /// What the user asked for: from here, by a fetch that is under way, or from its server.
     pub async fn begin(&'static self, fetch: Fetch, limits: FetchLimits) -> Result<Plain> {
         let request = Request::of(&fetch).filter(|_| self.max() > 0);
-        let Some(request) = request.map(Arc::new) else { return Plain::begin(fetch, limits).await };
+        let Some(request) = request.map(Arc::new) else { return Box::pin(Plain::begin(fetch, limits)).await };
         let mut time = Allowance::new(limits.timeout);
         let mut has_waited = false;
         loop {
@@ -256,10 +256,12 @@ impl Cache {
                     count(if is_first { Some(source) } else { None });
                     return Ok(kept.read(Some(flight), fetch, limits));
                 }
-                Some(Arrived::Shared(..)) => return self.alone(&request, fetch, limits, &mut time).await,
+                Some(Arrived::Shared(..)) => return Box::pin(self.alone(&request, fetch, limits, &mut time)).await,
                 Some(Arrived::Alone(body)) => {
                     let body = body.lock().take();
-                    let Some(body) = body else { return self.alone(&request, fetch, limits, &mut time).await };
+                    let Some(body) = body else {
+                        return Box::pin(self.alone(&request, fetch, limits, &mut time)).await;
+                    };
                     METRICS.cache_misses.add(1);
                     return Ok(body);
                 }
