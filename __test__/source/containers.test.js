@@ -164,13 +164,16 @@ test('the track of an MP4 that is sound is played, whatever stands beside it', a
 })
 
 test('HE-AAC, and Opus without a layout of its channels, are named where they are refused', async (t) => {
-  const m4a = fixture('tone.m4a')
-  // The description of AAC-LC, 44.1 kHz, mono, and one of SBR over 22.05 kHz (ISO/IEC 14496-3 §1.6.2.1).
-  const at = m4a.indexOf(Buffer.from('1208', 'hex'), m4a.indexOf('esds'))
-  assert.ok(at > 0)
   const { session } = open(t)
-  const playing = session.playAudio({ audio: changed(m4a, (copy) => copy.write('2b8a080000', at, 'hex')) })
-  await assert.rejects(playing, { code: 'ERR_UNSUPPORTED_FORMAT', message: /HE-AAC/ })
+  // A build with the feature plays it: see he-aac.test.js.
+  if (!(process.env.SPEAKER_SESSION_FEATURES ?? '').split(',').includes('he-aac')) {
+    const m4a = fixture('tone.m4a')
+    // The description of AAC-LC, 44.1 kHz, mono, and one of SBR over 22.05 kHz (ISO/IEC 14496-3 §1.6.2.1).
+    const at = m4a.indexOf(Buffer.from('1208', 'hex'), m4a.indexOf('esds'))
+    assert.ok(at > 0)
+    const playing = session.playAudio({ audio: changed(m4a, (copy) => copy.write('2b8a080000', at, 'hex')) })
+    await assert.rejects(playing, { code: 'ERR_UNSUPPORTED_FORMAT', message: /HE-AAC/ })
+  }
   const opus = changed(fixture('formats/ogg-opus.opus'), (copy) => { copy[copy.indexOf('OpusHead') + 18] = 255 })
   await assert.rejects(session.playAudio({ audio: opus }), { code: 'ERR_UNSUPPORTED_FORMAT', message: /mapping family 255/ })
 })
