@@ -14,7 +14,7 @@ use speaker_session::metrics::METRICS;
 use speaker_session::mixer::{Routing, Scratch};
 use speaker_session::output::OutputEvent;
 use speaker_session::runtime::DECODERS;
-use speaker_session::session::{Clock, Gauges, Open, Options, PlayRequest, Session, WallTime};
+use speaker_session::session::{Clock, DriverCounts, Open, Options, PlayRequest, Session, WallTime};
 use speaker_session::source::{
     Clips, FetchLimits, MemoryFile, Origin, PcmReader, Section, Shared, Source, make_clip, open,
 };
@@ -86,13 +86,13 @@ impl Player {
             if is_due {
                 assert_eq!(session.tick(FRAME, at, scratch), FRAME);
             }
-            session.tell_counts(&METRICS);
+            session.report_counts(&METRICS);
             if session.has_work() {
                 drop(session.take_work());
             }
             if is_due {
                 assert!(scratch.frames().all(|frame| frame.sounding));
-                scratch.let_go();
+                scratch.release_clips();
                 session.commit(Ok(()), Gauges::default());
             }
         }

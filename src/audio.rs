@@ -1,7 +1,7 @@
 //! Sample rate, frame and time: every size in the crate is derived here.
 //!
 //! Inside, audio is interleaved `f32` at 48 kHz, where ±1.0 is full scale. Time is a count of samples per channel
-//! ([`Samples`]); milliseconds exist only at the edges, as `f64`, so that no place is ever rounded.
+//! ([`Samples`]); milliseconds exist only at the edges, as `f64`, so that no position is ever rounded.
 
 use std::time::Duration;
 
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn milliseconds_and_samples_convert_both_ways_without_loss() {
+    fn converts_milliseconds_without_loss() {
         for samples in [0, 1, 47, 48, 959, 960, 44_101, 48_000 * 3_600 * 24] {
             assert_eq!(from_ms(to_ms(samples)), samples);
         }
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn sixteen_bits_survive_the_way_through_f32() {
+    fn s16_survives_f32() {
         assert!((i16::MIN..=i16::MAX).all(|sample| to_s16(f32::from(sample) / 32_768.0) == sample));
         // Halves, and what is next to them, are rounded as `round` rounds them.
         for half in (-32_768..32_768).map(|sample| (sample as f32 + 0.5) / 32_768.0) {

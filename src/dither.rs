@@ -7,6 +7,7 @@
 /// One step of 16 bits.
 const STEP: f32 = 1.0 / 32_768.0;
 
+/// A generator of dither.
 pub struct Dither {
     state: u64,
 }
@@ -51,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn the_noise_is_triangular_within_one_step() {
+    fn noise_is_triangular_within_one_step() {
         let noise = noise(1);
         assert!(noise.iter().all(|value| value.abs() < 1.0));
         assert!(mean(noise.iter().copied()).abs() < 0.005);
@@ -63,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_and_seeds_have_nothing_in_common() {
+    fn neighbours_and_seeds_are_uncorrelated() {
         let (one, other) = (noise(1), noise(2));
         for lag in 1..10 {
             let alike = mean(one[lag..].iter().zip(&one).map(|(a, b)| a * b)) * 6.0;
@@ -74,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn the_error_of_a_rounded_sample_is_zero_on_average_wherever_it_lies() {
+    fn rounding_error_is_zero_on_average() {
         let mut dither = Dither::new(3);
         for tenth in -10..=10 {
             let level = 1_000.0 + tenth as f32 / 10.0;
@@ -86,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tone_of_a_third_of_a_step_survives() {
+    fn tone_below_one_step_survives() {
         let sine = |n: usize| (n as f64 * std::f64::consts::TAU / 48.0).sin();
         let level = |round: &mut dyn FnMut(f32) -> i16| {
             let part = |n| f64::from(round(0.3 * STEP * sine(n) as f32)) * sine(n);

@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_belongs_to_each_bucket_that_it_is_not_beyond() {
+    fn buckets_are_cumulative() {
         let histogram = Histogram::new(&LATENCY_BOUNDS);
         [0, 5 * PER_MS, 5 * PER_MS + 1, 20 * PER_MS, 60_001 * PER_MS].into_iter().for_each(|time| histogram.add(time));
         let Distribution { buckets, count, sum_ms } = histogram.get();
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_counted_by_their_codes() {
+    fn counts_failures_by_code() {
         let failures = Failures::new();
         assert_eq!(failures.get(), []);
         [Code::Decode, Code::TooManyPlaybacks, Code::Decode].into_iter().for_each(|code| failures.add(code));

@@ -50,7 +50,7 @@ impl Bench {
 
     /// Returns the next message: one for each ring of the bell.
     fn next(&self) -> Message {
-        self.bell.recv_timeout(Duration::from_secs(20)).expect("something is told");
+        self.bell.recv_timeout(Duration::from_secs(20)).expect("a message comes");
         self.handle.take_message().expect("a message for each ring")
     }
 
@@ -58,29 +58,30 @@ impl Bench {
     fn answer(&mut self, ask: impl FnOnce(&Handle, u32)) -> (Vec<String>, Option<Code>) {
         self.ticket += 1;
         ask(&self.handle, self.ticket);
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         loop {
             match self.next() {
-                Message::Event(event) => told.push(word(&event)),
+                Message::Event(event) => reported.push(word(&event)),
                 Message::Rpc { .. } => panic!("nobody has called"),
                 Message::Settled { ticket, error } => {
                     assert_eq!(ticket, self.ticket);
-                    return (told, error.map(|error| error.code));
+                    return (reported, error.map(|error| error.code));
                 }
             }
         }
     }
 
     fn advance(&mut self, ms: f64) -> Vec<String> {
-        let (told, error) = self.answer(|handle, ticket| handle.advance(from_ms(ms), ticket).expect("it is manual"));
+        let (reported, error) =
+            self.answer(|handle, ticket| handle.advance(from_ms(ms), ticket).expect("it is manual"));
         assert_eq!(error, None);
-        told
+        reported
     }
 
     fn close(&mut self) -> Vec<String> {
-        let (told, error) = self.answer(Handle::close);
+        let (reported, error) = self.answer(Handle::close);
         assert_eq!(error, None);
-        told
+        reported
     }
 }
 
@@ -109,13 +110,13 @@ fn stop_all() -> StopRequest {
 }
 
 #[test]
-fn a_session_plays_queues_stops_and_closes() {
+fn session_plays_queues_stops_and_closes() {
     let mut bench = Bench::manual(Overlap::Queue);
     bench.play("a", tone(30));
     bench.play("b", tone(50));
-    let mut told = bench.advance(40.0);
-    told.sort_by_key(|told| told.starts_with("b queued")); // told at once, or after the output is open
-    assert_eq!(told, ["connected @0", "a started @0", "a completed @30", "b started @30", "b queued @0"]);
+    let mut reported = bench.advance(40.0);
+    reported.sort_by_key(|reported| reported.starts_with("b queued")); // emitted at once, or after the output is open
+    assert_eq!(reported, ["connected @0", "a started @0", "a completed @30", "b started @30", "b queued @0"]);
     bench.handle.stop(&stop_all());
     assert_eq!(bench.advance(20.0), ["b user after 15 @45"]);
     assert_eq!(bench.recording.lock().to_vec().len(), 60 * 48);
@@ -130,15 +131,15 @@ fn bad_sources_fail_alone() {
     bench.play("good", tone(100));
     bench.play("empty", Vec::new());
     bench.play("text", b"plain text is no music, however long one listens".to_vec());
-    let mut told = bench.advance(25.0);
-    told.retain(|told| told != "connected @0");
-    told[..2].sort(); // each is told as soon as its decode task has found out
-    assert_eq!(told, ["empty ERR_EMPTY_SOURCE @0", "text ERR_UNSUPPORTED_FORMAT @0", "good started @0"]);
+    let mut reported = bench.advance(25.0);
+    reported.retain(|reported| reported != "connected @0");
+    reported[..2].sort(); // each is emitted as soon as its decode task finds out
+    assert_eq!(reported, ["empty ERR_EMPTY_SOURCE @0", "text ERR_UNSUPPORTED_FORMAT @0", "good started @0"]);
     assert_eq!(bench.close(), ["good closed after 25 @25", "disconnected @25"]);
 }
 
 #[test]
-fn a_seek_goes_on_from_its_place() {
+fn seek_goes_on_from_its_place() {
     let mut bench = Bench::manual(Overlap::Mix);
     bench.play("a", tone(1_000));
     bench.advance(40.0);
@@ -147,7 +148,7 @@ fn a_seek_goes_on_from_its_place() {
 }
 
 #[test]
-fn a_dropped_handle_closes_the_session() {
+fn dropped_handle_closes_the_session() {
     let mut bench = Bench::manual(Overlap::Mix);
     bench.play("a", tone(100));
     bench.advance(10.0);
@@ -158,15 +159,15 @@ fn a_dropped_handle_closes_the_session() {
 }
 
 #[test]
-fn a_drain_plays_out_what_was_accepted() {
+fn drain_plays_out_accepted_requests() {
     for clock in [Clock::Manual, Clock::Realtime] {
         let mut bench = Bench::new(clock, Overlap::Queue);
         bench.play("a", tone(30));
         bench.play("b", tone(45));
-        let (told, error) = bench.answer(|handle, ticket| handle.drain(from_ms(20_000.0), ticket));
+        let (reported, error) = bench.answer(|handle, ticket| handle.drain(from_ms(20_000.0), ticket));
         assert_eq!(error, None);
-        assert_eq!(told.iter().filter(|word| word.contains("completed")).count(), 2, "{told:?}");
-        assert!(told.last().is_some_and(|word| word.starts_with("disconnected")), "{told:?}");
+        assert_eq!(reported.iter().filter(|word| word.contains("completed")).count(), 2, "{reported:?}");
+        assert!(reported.last().is_some_and(|word| word.starts_with("disconnected")), "{reported:?}");
         let recorded = bench.recording.lock().to_vec();
         assert!(recorded.len() >= 75 * 48, "{} samples", recorded.len());
         if clock == Clock::Manual {
@@ -176,7 +177,7 @@ fn a_drain_plays_out_what_was_accepted() {
 }
 
 #[test]
-fn a_handle_that_is_dropped_ends_a_drain() {
+fn dropped_handle_ends_a_drain() {
     let mut bench = Bench::new(Clock::Realtime, Overlap::Mix);
     bench.play("a", tone(50_000));
     bench.ticket += 1;
@@ -189,7 +190,7 @@ fn a_handle_that_is_dropped_ends_a_drain() {
 }
 
 #[test]
-fn close_settles_an_advance_that_waits() {
+fn close_settles_a_waiting_advance() {
     let mut bench = Bench::manual(Overlap::Mix);
     let (pipe, stream) = Stream::new(Encoding::Raw { format: Raw::F32, rate: 48_000, channels: 1 }, true);
     bench.handle.stream(request("live", Origin::Stream(stream)), pipe).expect("it is accepted");
@@ -206,7 +207,7 @@ fn close_settles_an_advance_that_waits() {
 }
 
 #[test]
-fn a_queue_timeout_ends_while_no_frame_is_due() {
+fn queue_timeout_expires_without_frames() {
     let bench = Bench::new(Clock::Realtime, Overlap::Queue);
     let (pipe, stream) = Stream::new(Encoding::Raw { format: Raw::F32, rate: 48_000, channels: 1 }, false);
     let _writer = bench.handle.stream(request("silent", Origin::Stream(stream)), pipe).expect("it is accepted");
@@ -232,7 +233,7 @@ fn a_queue_timeout_ends_while_no_frame_is_due() {
 static BREAKING: Mutex<()> = Mutex::new(());
 
 #[test]
-fn the_writer_of_a_stream_is_answered_when_the_session_breaks() {
+fn broken_session_answers_stream_writers() {
     let _breaking = BREAKING.lock();
     for clock in [Clock::Manual, Clock::Realtime] {
         let bench = Bench::new(clock, Overlap::Mix);
@@ -264,7 +265,7 @@ fn the_writer_of_a_stream_is_answered_when_the_session_breaks() {
 }
 
 #[test]
-fn a_panic_breaks_one_session_alone() {
+fn panic_breaks_one_session_alone() {
     let _breaking = BREAKING.lock();
     let mut other = Bench::manual(Overlap::Mix);
     other.play("other", tone(100));
@@ -282,17 +283,17 @@ fn a_panic_breaks_one_session_alone() {
         assert_eq!((error.code, broken_sessions()), (Code::Internal, broken + 1));
         assert!(bench.handle.playbacks().is_empty());
         let mut settled = Vec::new();
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         bench.handle.close(71);
         while !settled.contains(&(71, None)) {
             match bench.next() {
-                Message::Event(event) => told.push(word(&event)),
+                Message::Event(event) => reported.push(word(&event)),
                 Message::Rpc { .. } => panic!("nobody has called"),
                 Message::Settled { ticket, error } => settled.push((ticket, error.map(|error| error.code))),
             }
         }
-        told.retain(|told| told.contains("ERR_"));
-        assert_eq!(told, ["a ERR_INTERNAL @0", "b ERR_INTERNAL @0", "ERR_INTERNAL @0"]);
+        reported.retain(|reported| reported.contains("ERR_"));
+        assert_eq!(reported, ["a ERR_INTERNAL @0", "b ERR_INTERNAL @0", "ERR_INTERNAL @0"]);
         if clock == Clock::Manual {
             assert_eq!(settled, [(70, Some(Code::Internal)), (71, None)]);
         }

@@ -1,10 +1,10 @@
-//! The mixer, sample by sample: hand-made readers in, frames and notices out. No thread, no clock.
+//! The mixer, sample by sample: hand-made readers in, frames and events out. No thread, no clock.
 
 mod hand;
 
 use hand::Hand;
 use speaker_session::audio::{EDGE_FADE, FRAME, PREROLL};
-use speaker_session::mixer::{Mixer, Notice, Ramp, Routing, Scratch, Stem, TrackVolume, Voice, What};
+use speaker_session::mixer::{Mixer, MixerEvent, MixerEventKind, Ramp, Routing, Scratch, Stem, TrackVolume, Voice};
 use speaker_session::runtime::DECODERS;
 use speaker_session::source::{FetchLimits, MemoryFile, Opening, Origin, PcmReader, Section, Source, make_clip, open};
 
@@ -42,7 +42,7 @@ struct Desk {
     scratch: Scratch,
     output: Vec<f32>,
     /// "id what@sample".
-    told: Vec<String>,
+    reported: Vec<String>,
     /// The part of a clip that each frame of track 0 is: the place, and the gain.
     parts: Vec<Option<(u64, f32)>>,
 }
@@ -54,7 +54,7 @@ impl Desk {
 
     fn with(routing: Routing) -> Self {
         let (mixer, scratch) = (Mixer::new(1, routing, None), Scratch::default());
-        Self { mixer, voices: Vec::new(), scratch, output: Vec::new(), told: Vec::new(), parts: Vec::new() }
+        Self { mixer, voices: Vec::new(), scratch, output: Vec::new(), reported: Vec::new(), parts: Vec::new() }
     }
 
     /// Starts a reader on track 0.
@@ -73,18 +73,18 @@ impl Desk {
 
     /// Mixes one frame. `follow` returns the voice that starts where another ends.
     fn frame_with(&mut self, frames: usize, mut follow: impl FnMut(u64) -> Option<Voice>) {
-        let mut notices = Vec::new();
+        let mut events = Vec::new();
         self.mixer.begin(frames, &mut self.scratch);
-        while self.mixer.mix(&mut self.voices, &mut self.scratch, &mut notices) {
-            for notice in notices.drain(..) {
-                self.tell(&notice);
-                if matches!(notice.what, What::Ended(_)) {
-                    self.voices.retain(|voice| voice.id != notice.id);
-                    follow(notice.id).into_iter().for_each(|voice| self.start_voice(voice));
+        while self.mixer.mix(&mut self.voices, &mut self.scratch, &mut events) {
+            for event in events.drain(..) {
+                self.tell(&event);
+                if matches!(event.kind, MixerEventKind::Ended(_)) {
+                    self.voices.retain(|voice| voice.id != event.id);
+                    follow(event.id).into_iter().for_each(|voice| self.start_voice(voice));
                 }
             }
         }
-        assert!(notices.is_empty(), "reported after the frame was full");
+        assert!(events.is_empty(), "reported after the frame was full");
         assert_eq!(self.mixer.finish(&mut self.scratch), frames);
         let before = self.output.len();
         self.scratch.frames().for_each(|frame| self.output.extend_from_slice(frame.samples));
@@ -93,20 +93,20 @@ impl Desk {
         self.parts.extend(frames.map(|frame| frame.part.map(|part| (part.place, part.gain))));
     }
 
-    fn tell(&mut self, notice: &Notice) {
-        let word = match &notice.what {
-            What::Started => "started".to_owned(),
-            What::EndApproaching => "end approaches".to_owned(),
-            What::Paused(place) => format!("paused {place}"),
-            What::Resumed(place) => format!("resumed {place}"),
-            What::Progress(place) => format!("at {place}"),
-            What::Stalled(place) => format!("stalled {place}"),
-            What::Swapped { sought: Some(place), .. } => format!("sought {place}"),
-            What::Marked(number) => format!("mark {number}"),
-            What::Swapped { sought: None, .. } => "swapped".to_owned(),
-            What::Ended(why) => format!("{why:?} {}", self.voice(notice.id).played()),
+    fn tell(&mut self, event: &MixerEvent) {
+        let word = match &event.kind {
+            MixerEventKind::Started => "started".to_owned(),
+            MixerEventKind::EndApproaching => "end approaches".to_owned(),
+            MixerEventKind::Paused(place) => format!("paused {place}"),
+            MixerEventKind::Resumed(place) => format!("resumed {place}"),
+            MixerEventKind::Progress(place) => format!("at {place}"),
+            MixerEventKind::Stalled(place) => format!("stalled {place}"),
+            MixerEventKind::Swapped { sought: Some(place), .. } => format!("sought {place}"),
+            MixerEventKind::Marked(number) => format!("mark {number}"),
+            MixerEventKind::Swapped { sought: None, .. } => "swapped".to_owned(),
+            MixerEventKind::Ended(why) => format!("{why:?} {}", self.voice(event.id).played()),
         };
-        self.told.push(format!("{} {word}@{}", notice.id, notice.at));
+        self.reported.push(format!("{} {word}@{}", event.id, event.at));
     }
 
     fn frames(&mut self, count: usize) {
@@ -132,14 +132,14 @@ fn largest_step(samples: &[f32]) -> f32 {
 }
 
 #[test]
-fn one_voice_passes_bit_for_bit_and_two_are_summed() {
+fn one_voice_passes_two_are_summed() {
     let (a, b) = (noise(2_000, 1.0), noise(3_000, 0.4));
     let mut desk = Desk::new();
     desk.start(1, clip(&a));
     desk.frames(3);
     assert_eq!(desk.output[..2_000], a);
     assert!(desk.output[2_000..].iter().all(|sample| *sample == 0.0));
-    assert_eq!(desk.told, ["1 started@0", "1 Source 2000@2000"]);
+    assert_eq!(desk.reported, ["1 started@0", "1 Source 2000@2000"]);
 
     let quiet: Vec<f32> = a.iter().map(|sample| sample * 0.5).collect();
     let mut desk = Desk::new();
@@ -151,7 +151,7 @@ fn one_voice_passes_bit_for_bit_and_two_are_summed() {
 }
 
 #[test]
-fn what_follows_starts_at_the_next_sample() {
+fn next_voice_starts_at_the_next_sample() {
     let clips: Vec<Vec<f32>> = [1_000, 3, 0, 1, 500].iter().map(|length| noise(*length, 0.5)).collect();
     let mut desk = Desk::new();
     desk.start(0, clip(&clips[0]));
@@ -160,24 +160,24 @@ fn what_follows_starts_at_the_next_sample() {
     }
     assert_eq!(desk.output[..1_504], clips.concat());
     let starts = ["0 started@0", "1 started@1000", "2 started@1003", "3 started@1003", "4 started@1004"];
-    assert!(starts.iter().all(|start| desk.told.iter().any(|told| told == start)), "{:?}", desk.told);
-    assert_eq!(desk.told.last().unwrap(), "4 Source 500@1504");
+    assert!(starts.iter().all(|start| desk.reported.iter().any(|reported| reported == start)), "{:?}", desk.reported);
+    assert_eq!(desk.reported.last().unwrap(), "4 Source 500@1504");
 }
 
 #[test]
-fn a_stop_fades_within_five_milliseconds() {
+fn stop_fades_within_5_ms() {
     let mut desk = Desk::new();
     desk.start(1, clip(&vec![0.8; 9_600]));
     desk.frames(1);
     desk.voice(1).stop(EDGE_FADE as u64);
     desk.frames(2);
-    assert_eq!(desk.told, ["1 started@0", "1 Stop 1200@1200"]);
+    assert_eq!(desk.reported, ["1 started@0", "1 Stop 1200@1200"]);
     assert!(desk.output[1_200..].iter().all(|sample| *sample == 0.0));
     assert!(largest_step(&desk.output[900..]) < 0.8 / 200.0, "a click");
 }
 
 #[test]
-fn of_two_stops_the_shorter_wins() {
+fn shorter_of_two_stops_wins() {
     let mut desk = Desk::new();
     desk.start(1, clip(&vec![0.8; 9_600]));
     desk.voice(1).stop(4_800);
@@ -185,12 +185,12 @@ fn of_two_stops_the_shorter_wins() {
     desk.voice(1).stop(48_000);
     desk.voice(1).stop(EDGE_FADE as u64);
     desk.frames(2);
-    assert_eq!(desk.told, ["1 started@0", "1 Stop 2160@2160"]);
+    assert_eq!(desk.reported, ["1 started@0", "1 Stop 2160@2160"]);
     assert!(largest_step(&desk.output) < 0.8 / 200.0, "a click");
 }
 
 #[test]
-fn a_fall_may_begin_later() {
+fn fall_may_begin_later() {
     // The delay, the fade, the time of a second stop that is to begin later, and its effect.
     let cases = [
         (1_000, 500, None, "1 Stop 2460@2460"),
@@ -212,7 +212,7 @@ fn a_fall_may_begin_later() {
             desk.voice(1).stop_after(after, fade);
         }
         desk.frames(11);
-        assert_eq!(desk.told, ["1 started@0", end], "{after}, {fade}");
+        assert_eq!(desk.reported, ["1 started@0", end], "{after}, {fade}");
         if second.is_none() && fade > 0 {
             let begin = (960 + after.min(9_000)) as usize;
             assert!(desk.output[..begin.min(9_360)].iter().all(|sample| *sample == 0.8), "{after}, {fade}");
@@ -221,41 +221,41 @@ fn a_fall_may_begin_later() {
 }
 
 #[test]
-fn a_stop_at_the_end_of_a_clip_fades_what_is_left() {
+fn stop_near_the_end_fades_the_rest() {
     let mut desk = Desk::new();
     desk.start(1, clip(&vec![0.8; FRAME + 100]));
     desk.frames(1);
     desk.voice(1).stop(EDGE_FADE as u64);
     desk.frames(1);
-    assert_eq!(desk.told[1], "1 Stop 1060@1060");
+    assert_eq!(desk.reported[1], "1 Stop 1060@1060");
     assert!(largest_step(&desk.output[900..1_100]) <= 0.8 / 100.0 + 1e-6, "a click");
 }
 
 #[test]
-fn volume_zero_is_silence_that_takes_its_time() {
+fn volume_zero_plays_silence() {
     let mut desk = Desk::new();
     let mut voice = Voice::new(1, 0, clip(&noise(1_500, 1.0)));
     voice.volume = Ramp::flat(0.0);
     desk.start_voice(voice);
     desk.frames(2);
     assert!(desk.output.iter().all(|sample| *sample == 0.0));
-    assert_eq!(desk.told, ["1 started@0", "1 Source 1500@1500"]);
+    assert_eq!(desk.reported, ["1 started@0", "1 Source 1500@1500"]);
 }
 
 #[test]
-fn the_limit_ends_a_voice_at_its_sample() {
+fn limit_ends_a_voice_at_its_sample() {
     let mut desk = Desk::new();
     let mut voice = Voice::new(1, 0, clip(&vec![0.8; 9_600]));
     voice.limit = 2_400;
     desk.start_voice(voice);
     desk.frames(4);
-    assert_eq!(desk.told, ["1 started@0", "1 Limit 2400@2400"]);
+    assert_eq!(desk.reported, ["1 started@0", "1 Limit 2400@2400"]);
     assert_eq!(desk.output[2_159], 0.8);
     assert!(largest_step(&desk.output[1..]) < 0.8 / 200.0, "a click");
 }
 
 #[test]
-fn an_underrun_is_counted_and_faded_silence() {
+fn underrun_is_counted_and_faded() {
     let steady = noise(9_000, 0.25);
     let (mut hand, reader) = source();
     hand.push(&vec![0.5; 1_500]);
@@ -277,12 +277,12 @@ fn an_underrun_is_counted_and_faded_silence() {
     assert!(largest_step(&first[..3_840 + PREROLL]) < 0.5 / 200.0, "a click");
     assert!((first[4_200] - 0.5).abs() < 1e-6, "not heard again");
     let total = 1_500 + PREROLL - 1 + 1_000;
-    assert!(desk.told.contains(&format!("1 Source {total}@{}", 3_840 + total - 1_500)), "{:?}", desk.told);
+    assert!(desk.reported.contains(&format!("1 Source {total}@{}", 3_840 + total - 1_500)), "{:?}", desk.reported);
     assert_eq!(desk.mixer.underruns(), 1);
 }
 
 #[test]
-fn a_starved_voice_can_be_stopped() {
+fn starved_voice_can_be_stopped() {
     let (mut hand, reader) = source();
     hand.push(&[0.5; 100]);
     let mut desk = Desk::new();
@@ -291,7 +291,7 @@ fn a_starved_voice_can_be_stopped() {
     hand.push(&[0.5; 100]); // too little to go on
     desk.voice(1).stop(EDGE_FADE as u64);
     desk.frames(1);
-    assert_eq!(desk.told, ["1 started@0", "1 Stop 100@1920"]);
+    assert_eq!(desk.reported, ["1 started@0", "1 Stop 100@1920"]);
 }
 
 #[test]
@@ -304,16 +304,16 @@ fn ten_loud_voices_stay_within_full_scale() {
 }
 
 #[test]
-fn an_empty_clip_starts_and_ends_at_one_sample() {
+fn empty_clip_starts_and_ends_at_once() {
     let mut desk = Desk::new();
     desk.start(1, clip(&[]));
     desk.frames(1);
-    assert_eq!(desk.told, ["1 started@0", "1 Source 0@0"]);
+    assert_eq!(desk.reported, ["1 started@0", "1 Source 0@0"]);
     assert!(desk.mixer.is_idle(&mut desk.voices));
 }
 
 #[test]
-fn a_fade_in_rises_and_progress_is_reported() {
+fn fades_in_and_reports_progress() {
     let mut desk = Desk::new();
     let mut voice = Voice::new(1, 0, clip(&vec![0.8; 2_500]));
     voice.rise = Ramp::rise(0, 960);
@@ -321,7 +321,7 @@ fn a_fade_in_rises_and_progress_is_reported() {
     desk.start_voice(voice);
     desk.frames(3);
     assert_eq!((desk.output[0], desk.output[480], desk.output[960]), (0.0, 0.4, 0.8));
-    assert_eq!(desk.told, ["1 started@0", "1 at 1000@1000", "1 at 2000@2000", "1 Source 2500@2500"]);
+    assert_eq!(desk.reported, ["1 started@0", "1 at 1000@1000", "1 at 2000@2000", "1 Source 2500@2500"]);
 }
 
 #[test]
@@ -356,7 +356,7 @@ fn stereo_keeps_its_sides_through_fades() {
 }
 
 #[test]
-fn a_paused_voice_stands_still_and_goes_on_where_it_was() {
+fn paused_voice_goes_on_where_it_was() {
     let samples = noise(9_600, 0.8);
     let mut desk = Desk::new();
     desk.start(1, clip(&samples));
@@ -367,13 +367,13 @@ fn a_paused_voice_stands_still_and_goes_on_where_it_was() {
     desk.mixer.skip(&mut desk.voices, 40);
     desk.voice(1).resume();
     desk.frames(10);
-    assert_eq!(desk.told, ["1 started@0", "1 paused 1200@1200", "1 resumed 1200@2920", "1 Source 9600@11320"]);
+    assert_eq!(desk.reported, ["1 started@0", "1 paused 1200@1200", "1 resumed 1200@2920", "1 Source 9600@11320"]);
     assert!(desk.output[1_200..2_880].iter().all(|sample| *sample == 0.0));
     assert_eq!(desk.output[2_880 + 240..2_880 + 8_400], samples[1_440..], "after its rise");
 }
 
 #[test]
-fn a_starved_voice_can_be_paused_and_resumed() {
+fn starved_voice_can_be_paused_and_resumed() {
     let (mut hand, reader) = source();
     hand.push(&[0.5; 1_000]);
     let mut desk = Desk::new();
@@ -381,18 +381,18 @@ fn a_starved_voice_can_be_paused_and_resumed() {
     desk.frames(2);
     desk.voice(1).pause();
     desk.frames(1);
-    assert_eq!(desk.told, ["1 started@0", "1 paused 1000@1920"]);
+    assert_eq!(desk.reported, ["1 started@0", "1 paused 1000@1920"]);
     desk.voice(1).resume();
     desk.frames(1);
     hand.push(&[0.5; 2_000]);
     hand.end(Ok(()));
     desk.frames(4);
-    assert_eq!(desk.told[2..], ["1 resumed 1000@2880", "1 Source 3000@5840"]);
+    assert_eq!(desk.reported[2..], ["1 resumed 1000@2880", "1 Source 3000@5840"]);
     assert!(largest_step(&desk.output[..5_840]) < 0.5 / 200.0, "a click");
 }
 
 #[test]
-fn an_underrun_during_a_pause_shortens_its_fall() {
+fn underrun_shortens_the_fall_of_a_pause() {
     let (mut hand, reader) = source();
     hand.push(&[0.5; FRAME + 300]);
     let mut desk = Desk::new();
@@ -400,7 +400,7 @@ fn an_underrun_during_a_pause_shortens_its_fall() {
     desk.frames(1);
     desk.voice(1).pause();
     desk.frames(1);
-    assert_eq!(desk.told.last().unwrap(), "1 paused 1200@1200");
+    assert_eq!(desk.reported.last().unwrap(), "1 paused 1200@1200");
     let mut desk = Desk::new();
     let (mut hand, reader) = source();
     hand.push(&[0.5; FRAME + 100]);
@@ -408,12 +408,12 @@ fn an_underrun_during_a_pause_shortens_its_fall() {
     desk.frames(1);
     desk.voice(1).pause();
     desk.frames(2);
-    assert_eq!(desk.told.last().unwrap(), "1 paused 1060@1060");
+    assert_eq!(desk.reported.last().unwrap(), "1 paused 1060@1060");
     assert!(largest_step(&desk.output[1..]) <= 0.5 / 100.0 + 1e-6, "a click");
 }
 
 #[test]
-fn a_volume_changes_in_a_straight_line() {
+fn volume_changes_linearly() {
     let mut desk = Desk::new();
     desk.start(1, clip(&[0.5; 9_600]));
     desk.frames(1);
@@ -426,40 +426,40 @@ fn a_volume_changes_in_a_straight_line() {
 }
 
 #[test]
-fn a_volume_and_a_stop_multiply() {
+fn volume_and_stop_multiply() {
     let mut desk = Desk::new();
     desk.start(1, clip(&[0.5; 9_600]));
     desk.voice(1).stop(960);
     desk.voice(1).set_volume(0.5, 960);
     desk.frames(2);
     assert!((desk.output[480] - 0.5 * 0.5 * 0.75).abs() < 1e-6);
-    assert_eq!(desk.told, ["1 started@0", "1 Stop 960@960"]);
+    assert_eq!(desk.reported, ["1 started@0", "1 Stop 960@960"]);
 }
 
 #[test]
-fn a_seek_swaps_readers_between_two_edges() {
+fn seek_swaps_readers_between_two_edges() {
     let mut desk = Desk::new();
     desk.start(1, clip(&[0.5; 9_600]));
     desk.frames(1);
-    let swapped = desk.voice(1).go_to(clip_from(40_000, &[-0.5; 2_000]));
+    let swapped = desk.voice(1).seek_to(clip_from(40_000, &[-0.5; 2_000]));
     assert!(matches!(swapped, Ok(None)), "it does not fall first");
     desk.frames(4);
-    assert_eq!(desk.told, ["1 started@0", "1 sought 40000@1200", "1 Source 3200@3200"]);
+    assert_eq!(desk.reported, ["1 started@0", "1 sought 40000@1200", "1 Source 3200@3200"]);
     assert!(largest_step(&desk.output[1..3_200]) <= 0.5 / 240.0 + 1e-6, "a click");
     assert_eq!(desk.output[1_200 + 240], -0.5);
 }
 
 #[test]
-fn a_seek_outlives_the_end_of_its_source() {
+fn seek_outlives_the_end_of_its_source() {
     let mut desk = Desk::new();
     desk.start(1, clip(&[0.5; 1_000]));
-    assert!(desk.voice(1).go_to(clip_from(0, &[0.5; 500])).is_ok());
+    assert!(desk.voice(1).seek_to(clip_from(0, &[0.5; 500])).is_ok());
     desk.frames(1);
-    assert_eq!(desk.told, ["1 started@0", "1 sought 0@240", "1 Source 740@740"]);
+    assert_eq!(desk.reported, ["1 started@0", "1 sought 0@240", "1 Source 740@740"]);
 }
 
 #[test]
-fn how_much_waits_does_not_shorten_a_stop() {
+fn buffer_level_does_not_shorten_a_stop() {
     let (mut hand, reader) = source();
     hand.push(&[0.5; 1_300]);
     let mut desk = Desk::new();
@@ -468,7 +468,7 @@ fn how_much_waits_does_not_shorten_a_stop() {
     desk.voice(1).stop(4_800);
     hand.push(&[0.5; 9_600]);
     desk.frames(6);
-    assert_eq!(desk.told, ["1 started@0", "1 Stop 5760@5760"]);
+    assert_eq!(desk.reported, ["1 started@0", "1 Stop 5760@5760"]);
 }
 
 /// Changes at given samples while four voices sound, loud enough for the limiter to work.
@@ -488,24 +488,28 @@ fn busy(lengths: &[usize]) -> Desk {
     desk.voice(3).limit = 5_000;
     desk.cut(1_001, lengths);
     desk.voice(2).stop(1_234);
-    assert!(desk.voice(4).go_to(clip_from(500, &noise(6_000, 0.8))).is_ok());
+    assert!(desk.voice(4).seek_to(clip_from(500, &noise(6_000, 0.8))).is_ok());
     desk.cut(9_000, lengths);
     desk
 }
 
 #[test]
-fn samples_do_not_depend_on_how_frames_are_cut() {
+fn samples_do_not_depend_on_frame_lengths() {
     let whole = busy(&[FRAME]);
-    assert!(whole.told.iter().any(|told| told.contains("Limit")) && whole.voices.is_empty(), "{:?}", whole.told);
+    assert!(
+        whole.reported.iter().any(|reported| reported.contains("Limit")) && whole.voices.is_empty(),
+        "{:?}",
+        whole.reported
+    );
     for lengths in [&[1][..], &[7, 333, 960, 64], &[959, 1], &[241]] {
         let cut = busy(lengths);
         assert!(cut.output == whole.output, "frames of {lengths:?} sound different");
-        assert_eq!(cut.told, whole.told, "frames of {lengths:?}");
+        assert_eq!(cut.reported, whole.reported, "frames of {lengths:?}");
     }
 }
 
 #[test]
-fn progress_of_all_voices_is_in_order_of_time() {
+fn progress_events_are_in_time_order() {
     let mut desk = Desk::new();
     for id in 1..=3 {
         let mut voice = Voice::new(id, 0, clip(&noise(6_000, 0.2)));
@@ -514,18 +518,19 @@ fn progress_of_all_voices_is_in_order_of_time() {
         desk.cut(77, &[FRAME]);
     }
     desk.frames(7);
-    let times: Vec<u64> = desk.told.iter().map(|told| told.split_once('@').unwrap().1.parse().unwrap()).collect();
-    assert!(times.is_sorted(), "{:?}", desk.told);
+    let times: Vec<u64> =
+        desk.reported.iter().map(|reported| reported.split_once('@').unwrap().1.parse().unwrap()).collect();
+    assert!(times.is_sorted(), "{:?}", desk.reported);
     for id in 1..=3 {
         for place in (240..=6_000).step_by(240) {
             let expected = format!("{id} at {place}@{}", (id - 1) * 77 + place);
-            assert_eq!(desk.told.iter().filter(|told| **told == expected).count(), 1, "{expected}");
+            assert_eq!(desk.reported.iter().filter(|reported| **reported == expected).count(), 1, "{expected}");
         }
     }
 }
 
 #[test]
-fn a_resume_before_the_sought_reader_plays_nothing_old() {
+fn resume_during_a_seek_plays_nothing_old() {
     let mut desk = Desk::new();
     desk.start(1, clip(&[0.5; 9_600]));
     desk.frames(1);
@@ -535,47 +540,47 @@ fn a_resume_before_the_sought_reader_plays_nothing_old() {
     desk.voice(1).resume();
     desk.frames(2);
     assert!(desk.output[1_200..].iter().all(|sample| *sample == 0.0), "the old place sounds");
-    let Ok(Some(what)) = desk.voice(1).go_to(clip_from(40_000, &[-0.5; 2_000])) else { panic!("it is silent") };
-    desk.tell(&Notice { id: 1, at: desk.mixer.now(), what });
+    let Ok(Some(kind)) = desk.voice(1).seek_to(clip_from(40_000, &[-0.5; 2_000])) else { panic!("it is silent") };
+    desk.tell(&MixerEvent { id: 1, at: desk.mixer.now(), kind });
     desk.frames(4);
     let end = 3_840 + 2_000;
     let expected =
         ["1 started@0", "1 paused 1200@1200", "1 sought 40000@3840", "1 resumed 40000@3840"].map(str::to_owned);
-    assert_eq!(desk.told[..4], expected);
-    assert_eq!(desk.told[4..], [format!("1 Source 3200@{end}")]);
+    assert_eq!(desk.reported[..4], expected);
+    assert_eq!(desk.reported[4..], [format!("1 Source 3200@{end}")]);
     assert!(desk.output[1_200..].iter().all(|sample| *sample <= 0.0));
     assert_eq!([desk.output[3_840], desk.output[3_840 + 120], desk.output[3_840 + 240]], [0.0, -0.25, -0.5]);
 }
 
 #[test]
-fn a_tiny_successor_still_leaves_an_edge() {
+fn tiny_successor_still_leaves_an_edge() {
     for length in [1, 24] {
         let mut desk = Desk::new();
         desk.start(1, clip(&[0.8; 9_600]));
         desk.frames(1);
-        desk.voice(1).leave(48_000);
+        desk.voice(1).cross_out(48_000);
         desk.start(2, clip(&vec![0.0; length]));
         desk.frames(1);
-        assert!(desk.told.contains(&"1 Stop 1200@1200".to_owned()), "{:?}", desk.told);
+        assert!(desk.reported.contains(&"1 Stop 1200@1200".to_owned()), "{:?}", desk.reported);
         // The steepest part of a fall of equal power.
         assert!(largest_step(&desk.output) < 0.8 * 1.6 / 240.0, "a click");
     }
 }
 
 #[test]
-fn a_halt_leaves_faded_edges_and_loses_nothing() {
+fn halt_fades_edges_and_loses_nothing() {
     let mut desk = Desk::new();
     desk.start(1, clip(&[0.5; 9_600]));
     desk.frames(1);
-    desk.voice(1).fall_silent();
+    desk.voice(1).fade_out_for_halt();
     desk.frames(1);
     assert_eq!([desk.output[960], desk.output[1_080]], [0.5, 0.25]);
     assert!(desk.output[1_200..].iter().all(|sample| *sample == 0.0));
     desk.mixer.skip(&mut desk.voices, 48_000);
-    desk.voice(1).go_on_after_halt();
+    desk.voice(1).fade_in_after_halt();
     desk.frames(10);
     assert_eq!([desk.output[1_920], desk.output[1_920 + 120], desk.output[1_920 + 240]], [0.0, 0.25, 0.5]);
-    assert_eq!(desk.told, ["1 started@0", &format!("1 Source 9600@{}", 1_920 + 48_000 + 8_400)]);
+    assert_eq!(desk.reported, ["1 started@0", &format!("1 Source 9600@{}", 1_920 + 48_000 + 8_400)]);
 }
 
 /// A reader of a shared clip, whole.
@@ -600,7 +605,7 @@ fn shared_at(sample_rate: u32, samples: &[f32], section: Section) -> PcmReader {
 }
 
 #[test]
-fn a_frame_that_is_nothing_but_a_part_of_a_clip_is_told() {
+fn detects_frames_of_one_clip() {
     let samples = noise(2_500, 0.5);
     let parts = |routing, change: &dyn Fn(&mut Desk)| {
         let mut desk = Desk::with(routing);
@@ -642,7 +647,7 @@ fn level(volume: f32, fade: u64) -> TrackVolume {
 }
 
 #[test]
-fn a_track_has_a_volume_whatever_plays_on_it() {
+fn track_volume_outlasts_its_playbacks() {
     let (a, b) = (noise(4_000, 0.3), noise(4_000, 0.4));
     for routing in [Routing::Mixdown, Routing::PerTrack] {
         let mut desk = Desk::with(routing);
@@ -669,7 +674,7 @@ fn a_track_has_a_volume_whatever_plays_on_it() {
 }
 
 #[test]
-fn a_track_that_changes_while_it_sounds_has_no_click_and_no_cut_is_heard() {
+fn track_changes_do_not_click() {
     let steady = vec![0.8; 11_000];
     let heard = |lengths: &[usize]| {
         let mut desk = Desk::new();
@@ -692,7 +697,7 @@ fn a_track_that_changes_while_it_sounds_has_no_click_and_no_cut_is_heard() {
 }
 
 #[test]
-fn what_a_playback_gives_is_kept_for_its_tap() {
+fn playback_is_kept_for_its_tap() {
     let [a, b] = [noise(2_000, 0.3), noise(1_500, 0.4)];
     let mix = |routing, is_tapped: bool| {
         let mut desk = Desk::with(routing);
@@ -725,7 +730,7 @@ fn what_a_playback_gives_is_kept_for_its_tap() {
 }
 
 #[test]
-fn the_sum_of_a_track_is_kept_for_its_tap() {
+fn track_sum_is_kept_for_its_tap() {
     let [a, b, c] = [noise(2_000, 0.3), noise(2_500, 0.3), noise(1_300, 0.4)];
     let mix = |is_tapped: bool, lengths: &[usize]| {
         let mut desk = Desk::new();
@@ -761,7 +766,7 @@ fn the_sum_of_a_track_is_kept_for_its_tap() {
 }
 
 #[test]
-fn what_is_over_full_scale_on_a_track_is_limited_behind_its_gain() {
+fn limits_a_track_after_its_gain() {
     let mut desk = Desk::new();
     desk.mixer.set_volume(0, TrackVolume { volume: None, gain: Some(4.0), fade: 0 });
     desk.start(1, clip(&noise(9_000, 0.5)));
@@ -772,7 +777,7 @@ fn what_is_over_full_scale_on_a_track_is_limited_behind_its_gain() {
 }
 
 #[test]
-fn what_a_track_had_is_counted() {
+fn counts_frames_and_underruns_of_tracks() {
     let mut desk = Desk::new();
     desk.start_voice(Voice::new(1, 3, clip(&noise(1_500, 0.5))));
     let (mut hand, reader) = source();
@@ -789,7 +794,7 @@ fn what_a_track_had_is_counted() {
 }
 
 #[test]
-fn a_clip_sounds_as_a_ring_does_wherever_its_samples_lie() {
+fn clip_sounds_like_a_ring() {
     let hush = |desk: &mut Desk| desk.voice(1).stop(480);
     let hold = |desk: &mut Desk| desk.voice(1).pause();
     let turn_down = |desk: &mut Desk| desk.voice(1).set_volume(0.3, 700);
@@ -815,7 +820,7 @@ fn a_clip_sounds_as_a_ring_does_wherever_its_samples_lie() {
 }
 
 #[test]
-fn the_seam_of_a_loop_is_foreseen_where_it_is_louder_than_the_clip() {
+fn limiter_foresees_a_loud_loop_seam() {
     // At the seam it jumps, which no filter follows without going beyond; inside it comes back slowly. The seam is where the limiter sees it
     // from a frame that is the clip's alone.
     let samples: Vec<f32> = (0..1_948).map(|n| 0.88 - 1.76 * n as f32 / 1_947.0).collect();
@@ -838,7 +843,7 @@ fn the_seam_of_a_loop_is_foreseen_where_it_is_louder_than_the_clip() {
 }
 
 #[test]
-fn a_frame_of_a_clip_alone_is_not_copied() {
+fn lone_clip_frame_is_not_copied() {
     let is_copied = |amplitude, volume| {
         let mut desk = Desk::new();
         desk.start(1, shared(&noise(3_000, amplitude)));

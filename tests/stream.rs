@@ -5,7 +5,7 @@ use std::thread::yield_now;
 use std::time::Duration;
 
 use speaker_session::audio::FRAME;
-use speaker_session::mixer::{Mixer, Routing, Scratch, Voice, What};
+use speaker_session::mixer::{Mixer, MixerEventKind, Routing, Scratch, Voice};
 use speaker_session::runtime::DECODERS;
 use speaker_session::source::{
     self, Encoding, FetchLimits, Opening, Origin, PcmReader, Pipe, Progress, Raw, Section, Source, Stream,
@@ -44,21 +44,21 @@ impl Desk {
 
     /// Mixes so many frames, each once all that was written is decoded. Returns the samples and what was reported.
     fn mix(&mut self, frames: usize) -> (Vec<f32>, Vec<String>) {
-        let (mut output, mut told) = (Vec::new(), Vec::new());
+        let (mut output, mut reported) = (Vec::new(), Vec::new());
         for _ in 0..frames {
             while !Mixer::is_fed(&mut self.voices, FRAME) {
                 yield_now();
             }
-            let mut notices = Vec::new();
+            let mut events = Vec::new();
             self.mixer.begin(FRAME, &mut self.scratch);
-            while self.mixer.mix(&mut self.voices, &mut self.scratch, &mut notices) {
-                for notice in notices.drain(..) {
-                    let at = notice.at;
-                    told.push(match notice.what {
-                        What::Started => format!("started@{at}"),
-                        What::Stalled(place) => format!("stalled {place}@{at}"),
-                        What::Swapped { .. } => format!("swapped@{at}"),
-                        What::Ended(why) => format!("{why:?} {}@{at}", self.voices.remove(0).played()),
+            while self.mixer.mix(&mut self.voices, &mut self.scratch, &mut events) {
+                for event in events.drain(..) {
+                    let at = event.at;
+                    reported.push(match event.kind {
+                        MixerEventKind::Started => format!("started@{at}"),
+                        MixerEventKind::Stalled(place) => format!("stalled {place}@{at}"),
+                        MixerEventKind::Swapped { .. } => format!("swapped@{at}"),
+                        MixerEventKind::Ended(why) => format!("{why:?} {}@{at}", self.voices.remove(0).played()),
                         _ => unreachable!("nothing else is asked for"),
                     });
                 }
@@ -69,7 +69,7 @@ impl Desk {
             output.resize(before + FRAME, 0.0);
             self.voices.iter().filter_map(|voice| voice.reader.refill()).for_each(|waker| waker.wake());
         }
-        (output, told)
+        (output, reported)
     }
 
     /// Makes the voice go on with what is written from now on.
@@ -77,23 +77,23 @@ impl Desk {
         let flushed = self.voices[0].reader.flushed().expect("it is a stream");
         // It falls first; of two flushes the reader of the first is spent.
         let what = self.voices[0].flush_to(open(flushed));
-        assert!(matches!(what, None | Some(What::Swapped { sought: None, .. })));
+        assert!(matches!(what, None | Some(MixerEventKind::Swapped { sought: None, .. })));
     }
 }
 
 #[test]
-fn a_stall_is_reported_and_ends_at_its_timeout() {
+fn stall_is_reported_and_times_out() {
     let (pipe, reader) = stream();
     let mut voice = Voice::new(1, 0, reader);
     voice.stall_timeout = 5_000;
     let mut desk = Desk::new(voice);
     write(&pipe, 2_000, 0.5);
-    let (output, told) = desk.mix(5);
-    assert_eq!(told, ["started@0", "stalled 2000@2000"]);
+    let (output, reported) = desk.mix(5);
+    assert_eq!(reported, ["started@0", "stalled 2000@2000"]);
     assert_eq!((output[1_760], output[1_880], output[2_000]), (0.5, 0.25, 0.0));
     write(&pipe, 2_000, 0.5);
-    let (output, told) = desk.mix(8);
-    assert_eq!(told, ["stalled 4000@6800", "Stall 4000@11800"]);
+    let (output, reported) = desk.mix(8);
+    assert_eq!(reported, ["stalled 4000@6800", "Stall 4000@11800"]);
     assert_eq!((output[0], output[120], output[240], output[1_999]), (0.0, 0.25, 0.5, 0.5 / 240.0));
 }
 
@@ -106,16 +106,16 @@ fn new_samples_follow_a_flush_at_once() {
     pipe.flush(false);
     desk.flush();
     write(&pipe, 3_000, 0.25);
-    let (output, told) = desk.mix(1);
-    assert_eq!(told, ["swapped@2160"]);
+    let (output, reported) = desk.mix(1);
+    assert_eq!(reported, ["swapped@2160"]);
     assert_eq!((output[0], output[120], output[240], output[360], output[480]), (0.5, 0.25, 0.0, 0.125, 0.25));
     pipe.end(Ok(()));
-    let (_, told) = desk.mix(3);
-    assert_eq!(told, ["Source 5160@5160"]);
+    let (_, reported) = desk.mix(3);
+    assert_eq!(reported, ["Source 5160@5160"]);
 }
 
 #[test]
-fn two_flushes_are_one_and_no_stall() {
+fn two_flushes_count_once_without_a_stall() {
     let (pipe, reader) = stream();
     let mut desk = Desk::new(Voice::new(1, 0, reader));
     write(&pipe, 4_000, 0.5);
@@ -124,8 +124,8 @@ fn two_flushes_are_one_and_no_stall() {
         pipe.flush(false);
         desk.flush();
     }
-    let (output, told) = desk.mix(10);
-    assert_eq!(told, ["swapped@1200"]);
+    let (output, reported) = desk.mix(10);
+    assert_eq!(reported, ["swapped@1200"]);
     assert!(output[240..].iter().all(|sample| *sample == 0.0));
     assert_eq!(desk.mixer.underruns(), 0);
 }

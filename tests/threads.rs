@@ -85,7 +85,7 @@ fn download(url: &str, passes: u64) -> PlayRequest {
 }
 
 #[test]
-fn sessions_whose_output_hangs_keep_nobody_in_real_time_from_a_look_up() {
+fn hanging_outputs_do_not_block_lookups() {
     let store = Store::default();
     let disk_that_hangs = store.lock();
     let body = saw(100);
@@ -109,7 +109,7 @@ fn sessions_whose_output_hangs_keep_nobody_in_real_time_from_a_look_up() {
 }
 
 #[test]
-fn sessions_that_mix_for_long_keep_no_other_from_its_turns() {
+fn long_mixes_do_not_starve_other_sessions() {
     // One store for all, emptied all the time.
     let (store, is_over) = (Store::default(), Arc::new(AtomicBool::new(false)));
     let (emptied, over) = (store.clone(), is_over.clone());

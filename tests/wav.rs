@@ -31,12 +31,12 @@ fn open_as(path: &Path, channels: usize, format: SampleFormat) -> Box<dyn Output
     let options = OutputOptions::Wav { path, format, keeps_unheard: true };
     let mut output = options.open(channels, &Arc::new(Progress::default()), Instant::now());
     assert!(!output.is_connected(), "nobody waits for a disk");
-    assert!(matches!(told(&mut *output), OutputEvent::Connected));
+    assert!(matches!(next_event(&mut *output), OutputEvent::Connected));
     output
 }
 
 /// Returns the next event of the output.
-fn told(output: &mut dyn Output) -> OutputEvent {
+fn next_event(output: &mut dyn Output) -> OutputEvent {
     RUNTIME.block_on(std::future::poll_fn(|context| output.poll(context, Instant::now())))
 }
 
@@ -61,7 +61,7 @@ fn names(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn an_output_that_is_given_up_leaves_nothing() {
+fn abandoned_output_leaves_no_file() {
     let folder = folder();
     for name in ["old.wav", "new.wav"] {
         let mut output = open(&folder.path().join(name));
@@ -73,7 +73,7 @@ fn an_output_that_is_given_up_leaves_nothing() {
 }
 
 #[test]
-fn an_output_that_is_dropped_leaves_a_whole_file_beside_the_old_one() {
+fn dropped_output_leaves_a_valid_file() {
     let folder = folder();
     let mut output = open(&folder.path().join("old.wav"));
     output.skip(480).expect("there is room");
@@ -122,7 +122,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 40, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_file_holds_what_came_and_is_valid_at_any_time(
+    fn file_is_valid_at_any_time(
         steps in prop::collection::vec(step(), 1..60),
         channels in 1_usize..=2,
         is_float in any::<bool>(),

@@ -557,7 +557,7 @@ impl NativeSession {
     /// Emits the error of a recording that can't be written.
     #[napi]
     pub fn report(&self, message: String) {
-        self.handle.report(SpeakerError::new(Code::Record, message));
+        self.handle.report_error(SpeakerError::new(Code::Record, message));
     }
 
     #[napi]

@@ -1,4 +1,5 @@
-//! The clocks: the only code of the core that reads one. They say when the mixer owes a frame, and how long something waits.
+//! The clocks: when a frame is due ([`FrameClock`]), and the time by which waiting is measured ([`WallClock`]). No other code of the core
+//! reads a clock.
 
 use std::time::{Duration, Instant};
 
@@ -7,14 +8,14 @@ use crate::runtime::round_down;
 use crate::session::WallTime;
 
 /// The most frames that are caught up. A process that slept longer goes on from now: hurrying through seconds helps nobody.
-const MAX_LATE: u32 = 25;
+const MAX_OWED: u32 = 25;
 
 /// The delay from which on a frame counts as late: the next one is due by then. With less it may just have its turn at the end of a long
 /// round, as regularly as others at the start.
 const LATE: Duration = FRAME_TIME;
 
 /// The most that a frame is moved at once towards the moments that all sessions share: less than any network's jitter.
-const SLIDE: Duration = Duration::from_millis(1);
+const MAX_SHIFT: Duration = Duration::from_millis(1);
 
 /// Absolute deadlines, one frame apart, so that delays do not add up. The first one is now, and the others move to the same moments for
 /// all sessions, a little each, the nearer way: a first sample does not wait, and soon all sessions are ticked together. In silence it is
@@ -56,9 +57,10 @@ impl FrameClock {
     pub fn lost(&self, now: Instant) -> Samples {
         let Some(due) = self.due else { return 0 };
         let late = now.saturating_duration_since(due + FRAME_TIME);
-        match late > FRAME_TIME * MAX_LATE {
-            true => (late.as_nanos() / FRAME_TIME.as_nanos()) as Samples * FRAME as Samples,
-            false => 0,
+        if late > FRAME_TIME * MAX_OWED {
+            (late.as_nanos() / FRAME_TIME.as_nanos()) as Samples * FRAME as Samples
+        } else {
+            0
         }
     }
 
@@ -73,7 +75,7 @@ impl FrameClock {
         if frames > 0 {
             tracing::warn!(frames, "the process was halted; going on from now");
         }
-        self.due = Some(slid(due + FRAME_TIME * (1 + frames)));
+        self.due = Some(aligned(due + FRAME_TIME * (1 + frames)));
         self.lost += u64::from(frames);
     }
 
@@ -103,21 +105,18 @@ impl FrameClock {
 }
 
 /// Returns a deadline moved towards the nearest moment that all sessions share.
-fn slid(due: Instant) -> Instant {
+fn aligned(due: Instant) -> Instant {
     let behind = due - round_down(due, FRAME_TIME);
-    match behind <= FRAME_TIME / 2 {
-        true => due - behind.min(SLIDE),
-        false => due + (FRAME_TIME - behind).min(SLIDE),
-    }
+    if behind <= FRAME_TIME / 2 { due - behind.min(MAX_SHIFT) } else { due + (FRAME_TIME - behind).min(MAX_SHIFT) }
 }
 
 /// The wall clock in samples since the session was made; it goes on in silence.
 #[derive(Debug, Clone, Copy)]
-pub struct Watch {
+pub struct WallClock {
     start: Instant,
 }
 
-impl Watch {
+impl WallClock {
     pub fn start() -> Self {
         Self { start: Instant::now() }
     }
@@ -138,7 +137,7 @@ mod tests {
     use crate::audio::PER_MS;
 
     #[test]
-    fn frames_come_to_be_due_at_the_same_times_for_all_and_waking_tells_the_time() {
+    fn frames_align_between_sessions() {
         let start = round_down(Instant::now() + FRAME_TIME, FRAME_TIME);
         let at = |ms| start + Duration::from_millis(ms);
         for woken in 105..145 {
@@ -150,7 +149,7 @@ mod tests {
             for frame in 1..=20 {
                 clock.step(0, due + Duration::from_millis(7)); // no delay adds up
                 let apart = clock.next().unwrap() - due;
-                assert!(apart.abs_diff(FRAME_TIME) <= SLIDE, "{apart:?}");
+                assert!(apart.abs_diff(FRAME_TIME) <= MAX_SHIFT, "{apart:?}");
                 due = clock.next().unwrap();
                 let apart = due - at(woken + 20 * frame).min(due);
                 assert!(apart <= FRAME_TIME / 2 && at(woken + 20 * frame) <= due + FRAME_TIME / 2);
@@ -163,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn one_frame_can_go_out_early_and_the_next_is_due_as_before() {
+    fn hastens_one_frame_only() {
         let start = round_down(Instant::now() + FRAME_TIME, FRAME_TIME);
         let mut clock = FrameClock::start(start);
         clock.hasten(start);
@@ -179,15 +178,15 @@ mod tests {
     }
 
     #[test]
-    fn a_time_of_a_watch_is_an_instant() {
-        let watch = Watch::start();
-        let later = watch.instant(WallTime(250 * PER_MS));
-        assert_eq!(later - watch.start, Duration::from_millis(250));
-        assert!(watch.now() < WallTime(250 * PER_MS) || Instant::now() >= later);
+    fn converts_wall_time_to_an_instant() {
+        let clock = WallClock::start();
+        let later = clock.instant(WallTime(250 * PER_MS));
+        assert_eq!(later - clock.start, Duration::from_millis(250));
+        assert!(clock.now() < WallTime(250 * PER_MS) || Instant::now() >= later);
     }
 
     #[test]
-    fn a_short_delay_is_made_up_for_and_a_long_one_is_given_up() {
+    fn catches_up_short_delays_and_skips_long_ones() {
         let start = round_down(Instant::now() + FRAME_TIME, FRAME_TIME);
         let mut clock = FrameClock::start(start);
         clock.wake(start);

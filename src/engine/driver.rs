@@ -7,9 +7,9 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use super::clock::{FrameClock, Watch};
+use super::clock::{FrameClock, WallClock};
 use super::handle::Core;
-use super::slot::{Slot, end, tell, with_scratch};
+use super::slot::{Slot, end, report_output_event, with_scratch};
 use crate::audio::{FRAME, Samples};
 use crate::error::Result;
 use crate::mixer::Scratch;
@@ -39,7 +39,7 @@ impl Spoke for Core {
 }
 
 /// The next action of a turn.
-enum Wanted {
+enum NextAction {
     Request(OutputRequest),
     /// `skipped` samples of silence have passed; then a frame of `mixed` samples was mixed, behind which `lost` samples of time are lost.
     Frame {
@@ -61,55 +61,61 @@ fn turn(core: &Arc<Core>, now: Instant, may_wait: bool, scratch: &mut Scratch) -
     let mut outcome = None;
     loop {
         if core.hastens.swap(false, Ordering::AcqRel) {
-            slot.clock.iter_mut().for_each(|clock| clock.hasten(now));
+            if let Some(clock) = &mut slot.clock {
+                clock.hasten(now);
+            }
         }
         // A frame that was handed over is committed even if the lock is taken: it waits.
         let may_wait = may_wait || outcome.is_some();
         let look = |session: &mut Session, at| {
             if let Some(result) = outcome.take() {
-                session.commit(result, slot.gauges());
+                session.commit(result, slot.counts());
             }
-            wanted(session, at, core.watch, slot, now, scratch)
+            next_action(session, at, core.wall_clock, slot, now, scratch)
         };
         let looked = if may_wait { Some(core.with(look)) } else { core.try_with(look) };
-        let Some(wanted) = looked else { return Turn::Busy };
+        let Some(next) = looked else { return Turn::Busy };
         // A broken session only waits to be closed.
-        match wanted.unwrap_or(Wanted::Nothing) {
-            Wanted::Request(OutputRequest::Close) => {
+        match next.unwrap_or(NextAction::Nothing) {
+            NextAction::Request(OutputRequest::Close) => {
                 close(core, slot, now, scratch);
                 return Turn::Over;
             }
-            Wanted::Request(request) => {
+            NextAction::Request(request) => {
                 if matches!(request, OutputRequest::Open) && slot.clock.is_none() {
                     slot.clock = Some(FrameClock::start(now));
-                    core.clock_start.store(core.watch.now().0, Ordering::Release);
+                    core.clock_start.store(core.wall_clock.now().0, Ordering::Release);
                 }
-                let event = slot.serve(request, core, now);
-                tell(core, event);
+                let event = slot.carry_out(request, core, now);
+                report_output_event(core, event);
             }
-            Wanted::Frame { skipped, mixed, lost } => {
+            NextAction::Frame { skipped, mixed, lost } => {
                 let result = if skipped > 0 { slot.skip(skipped) } else { Ok(()) };
                 let result = result.and_then(|()| slot.write(scratch, mixed, now));
-                warn_of(&result);
+                log_failure(&result);
                 if lost > 0 {
-                    go_on_after(core, slot, result, lost);
+                    skip_lost_time(core, slot, result, lost);
                 } else {
                     outcome = Some(result);
                 }
             }
-            Wanted::Rest => {
+            NextAction::Rest => {
                 let result = slot.rest();
                 check(core, result);
             }
-            Wanted::Nothing => match slot.poll(context, now) {
+            NextAction::Nothing => match slot.poll(context, now) {
                 Poll::Ready(event) => {
                     if matches!(event, OutputEvent::Lost(..)) {
-                        slot.clock.iter_mut().for_each(FrameClock::park);
+                        if let Some(clock) = &mut slot.clock {
+                            clock.park();
+                        }
                     }
-                    tell(core, Some(event));
+                    report_output_event(core, Some(event));
                 }
                 Poll::Pending => {
-                    slot.clock.iter().filter_map(FrameClock::next).for_each(wake_at);
+                    if let Some(next) = slot.clock.as_ref().and_then(FrameClock::next) {
+                        wake_at(next);
+                    }
                     return Turn::Done;
                 }
             },
@@ -118,22 +124,24 @@ fn turn(core: &Arc<Core>, now: Instant, may_wait: bool, scratch: &mut Scratch) -
 }
 
 /// Passes the time to the session, and mixes the frame that is due, if one is.
-fn wanted(
+fn next_action(
     session: &mut Session,
     at: WallTime,
-    watch: Watch,
+    wall_clock: WallClock,
     slot: &mut Slot,
     now: Instant,
     scratch: &mut Scratch,
-) -> Wanted {
+) -> NextAction {
     session.pass_time(at);
     if let Some(request) = session.take_output_request() {
-        return Wanted::Request(request);
+        return NextAction::Request(request);
     }
     // Set in each turn, so the last one counts.
-    session.next_deadline().into_iter().for_each(|deadline| wake_at(watch.instant(deadline)));
+    if let Some(deadline) = session.next_deadline() {
+        wake_at(wall_clock.instant(deadline));
+    }
     let pace = session.pace();
-    let Slot { clock: Some(clock), output, .. } = slot else { return Wanted::Nothing };
+    let Slot { clock: Some(clock), output, .. } = slot else { return NextAction::Nothing };
     let mut skipped = 0;
     match pace {
         Pace::Run => {
@@ -145,44 +153,44 @@ fn wanted(
         Pace::Halt => clock.park(),
         Pace::Rest if clock.is_awake() && output.as_ref().is_none_or(|output| output.may_rest()) => {
             clock.park();
-            return Wanted::Rest;
+            return NextAction::Rest;
         }
         Pace::Rest | Pace::Keep => {}
     }
     if !clock.is_due(now) {
-        return Wanted::Nothing;
+        return NextAction::Nothing;
     }
     let lost = clock.lost(now);
     // After a halt of the process everything falls silent in this frame, and rises after the lost time.
     if lost > 0 {
-        session.fall_silent();
+        session.fade_out_for_halt();
     }
     clock.step(lost, now);
-    Wanted::Frame { skipped, mixed: session.tick(FRAME, at, scratch), lost }
+    NextAction::Frame { skipped, mixed: session.tick(FRAME, at, scratch), lost }
 }
 
-fn warn_of(result: &Result<()>) {
+fn log_failure(result: &Result<()>) {
     if let Err(error) = result {
         tracing::warn!(%error, "the output failed");
     }
 }
 
 /// Commits the last frame before a halt of the process, and skips the lost time.
-fn go_on_after(core: &Core, slot: &mut Slot, result: Result<()>, lost: Samples) {
-    let gauges = slot.gauges();
+fn skip_lost_time(core: &Core, slot: &mut Slot, result: Result<()>, lost: Samples) {
+    let counts = slot.counts();
     let _ = core.with(|session, _| {
-        session.commit(result, gauges);
+        session.commit(result, counts);
         session.skip(lost);
-        session.go_on();
+        session.fade_in_after_halt();
     });
     let result = slot.lose(lost);
     check(core, result);
 }
 
 fn check(core: &Core, result: Result<()>) {
-    warn_of(&result);
+    log_failure(&result);
     if let Err(error) = result {
-        tell(core, Some(OutputEvent::Failed(error)));
+        report_output_event(core, Some(OutputEvent::Failed(error)));
     }
 }
 
@@ -192,12 +200,12 @@ fn close(core: &Arc<Core>, slot: &mut Slot, now: Instant, scratch: &mut Scratch)
         let mixed = core.with(|session, at| session.is_sounding().then(|| session.tick(FRAME, at, scratch)));
         if let Ok(Some(mixed)) = mixed {
             let result = slot.write(scratch, mixed, now);
-            warn_of(&result);
-            let gauges = slot.gauges();
-            let _ = core.with(|session, _| session.commit(result, gauges));
+            log_failure(&result);
+            let counts = slot.counts();
+            let _ = core.with(|session, _| session.commit(result, counts));
         }
     }
-    let _ = core.with(|session, _| session.cut());
+    let _ = core.with(|session, _| session.end_sounding());
     let closing = slot.close(now);
     *slot = Slot::new(core.channels);
     RUNTIME.spawn(Scope::current().wrap(end(core.clone(), closing)));

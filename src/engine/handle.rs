@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::clock::Watch;
+use super::clock::WallClock;
 use super::slot::Slot;
 use super::{Listener, Recorder, Stream, Tap};
 use crate::audio::{Samples, to_ms};
@@ -71,7 +71,7 @@ pub(super) struct Core {
     pub channels: usize,
     pub is_manual: bool,
     pub progress: Arc<Progress>,
-    pub watch: Watch,
+    pub wall_clock: WallClock,
     /// When the session's time began, in wall time; never on the manual clock.
     pub clock_start: AtomicU64,
     /// The next frame is wanted before it is due.
@@ -94,7 +94,7 @@ impl Core {
             channels,
             is_manual,
             progress: Arc::new(Progress::new(is_manual)),
-            watch: Watch::start(),
+            wall_clock: WallClock::start(),
             clock_start: AtomicU64::new(Samples::MAX),
             hastens: AtomicBool::new(false),
             slot: Mutex::new(Slot::new(channels)),
@@ -121,15 +121,17 @@ impl Core {
         mut session: MutexGuard<'_, Session>,
         call: impl FnOnce(&mut Session, WallTime) -> R,
     ) -> Result<R> {
-        let at = self.watch.now();
+        let at = self.wall_clock.now();
         let answer = catch_unwind(AssertUnwindSafe(|| call(&mut session, at)));
         if answer.is_err() && session.break_down() {
             BROKEN.fetch_add(1, Ordering::Relaxed);
         }
-        session.tell_counts(&METRICS);
+        session.report_counts(&METRICS);
         let work = session.has_work().then(|| session.take_work());
         drop(session);
-        work.into_iter().for_each(|work| self.carry_out(work));
+        if let Some(work) = work {
+            self.carry_out(work);
+        }
         answer.map_err(|_| {
             tracing::error!("a session broke by a fault of its own: please report it");
             SpeakerError::new(Code::Internal, "the session broke by a fault of its own: please report it")
@@ -191,9 +193,17 @@ impl Handle {
         OPEN.fetch_add(1, Ordering::Relaxed);
         let weak = Arc::downgrade(&core);
         match jobs {
-            Some(jobs) => core.progress.on_move(move || weak.upgrade().into_iter().for_each(|core| jobs.notify(core))),
+            Some(jobs) => core.progress.on_move(move || {
+                if let Some(core) = weak.upgrade() {
+                    jobs.notify(core);
+                }
+            }),
             None => {
-                core.progress.on_move(move || weak.upgrade().into_iter().for_each(|core| WHEELS.notify(core)));
+                core.progress.on_move(move || {
+                    if let Some(core) = weak.upgrade() {
+                        WHEELS.notify(core);
+                    }
+                });
                 WHEELS.add(core.clone());
             }
         }
@@ -415,15 +425,15 @@ impl Handle {
         capacity.filter(|_| self.core.is_manual).unwrap_or(Samples::MAX)
     }
 
-    /// Notes, among the events, what failed outside.
-    pub fn report(&self, error: SpeakerError) {
-        let _ = self.with(|session, _| session.report(error));
+    /// See [`Session::report_error`].
+    pub fn report_error(&self, error: SpeakerError) {
+        let _ = self.with(|session, _| session.report_error(error));
     }
 
     /// Returns the session's time at which a request that comes now takes effect. In real time the mix may be a frame ahead of the clock,
     /// and in silence only the clock goes on.
     pub fn request_time(&self) -> Samples {
-        let wall = self.core.watch.now().0;
+        let wall = self.core.wall_clock.now().0;
         let start = self.core.clock_start.load(Ordering::Acquire);
         self.core.session.lock().now().max(wall.saturating_sub(start))
     }
@@ -441,7 +451,7 @@ mod models {
     use crate::audio::FRAME;
     use crate::mixer::Scratch;
     use crate::output::OutputOptions;
-    use crate::session::Gauges;
+    use crate::session::DriverCounts;
     use crate::source::FetchLimits;
     use crate::sync::channel;
     use loom::thread::spawn;
@@ -455,7 +465,7 @@ mod models {
     }
 
     #[test]
-    fn loom_each_ring_finds_a_message_and_each_message_has_a_ring() {
+    fn loom_rings_once_for_each_message() {
         let mut model = loom::model::Builder::new();
         model.preemption_bound = Some(3);
         model.check(|| {

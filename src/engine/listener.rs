@@ -46,6 +46,8 @@ impl Listener {
 
     /// Stops listening.
     pub fn close(&self) {
-        self.core.upgrade().map(|core| core.with(|session, _| session.unlisten(self.listening.id)));
+        if let Some(core) = self.core.upgrade() {
+            let _ = core.with(|session, _| session.unlisten(self.listening.id));
+        }
     }
 }

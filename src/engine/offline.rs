@@ -9,7 +9,7 @@ use std::time::Instant;
 use tokio::time::sleep_until;
 
 use super::handle::Core;
-use super::slot::{Slot, end, tell, with_scratch};
+use super::slot::{Slot, end, report_output_event, with_scratch};
 use crate::error::Result;
 use crate::mixer::Scratch;
 use crate::runtime::{Job, RUNTIME, Task, Work, timed};
@@ -45,7 +45,7 @@ fn turn(core: &Arc<Core>) -> bool {
 /// Takes one step. Returns false if there is nothing to do.
 fn step(core: &Arc<Core>, slot: &mut Slot, waker: &Waker, scratch: &mut Scratch) -> bool {
     if let Poll::Ready(event) = slot.poll(&mut Context::from_waker(waker), Instant::now()) {
-        tell(core, Some(event));
+        report_output_event(core, Some(event));
         return true;
     }
     let takes_more = slot.takes_more();
@@ -53,7 +53,7 @@ fn step(core: &Arc<Core>, slot: &mut Slot, waker: &Waker, scratch: &mut Scratch)
         Some(request) => Next::Request(request),
         None if session.is_closed() => Next::Step(Step::Done, None),
         None => {
-            session.give_up(at);
+            session.fail_late_starts(at);
             let step = session.step(at, takes_more, scratch);
             Next::Step(step, session.start_deadline())
         }
@@ -64,8 +64,8 @@ fn step(core: &Arc<Core>, slot: &mut Slot, waker: &Waker, scratch: &mut Scratch)
             return true;
         }
         Ok(Next::Request(request)) => {
-            let event = slot.serve(request, core, Instant::now());
-            tell(core, event);
+            let event = slot.carry_out(request, core, Instant::now());
+            report_output_event(core, event);
             return true;
         }
         Ok(Next::Step(Step::Frame(samples), _)) => slot.write(scratch, samples, Instant::now()),
@@ -76,8 +76,8 @@ fn step(core: &Arc<Core>, slot: &mut Slot, waker: &Waker, scratch: &mut Scratch)
         }
         Err(_) => return true,
     };
-    let gauges = slot.gauges();
-    let _ = core.with(|session, _| session.commit(result, gauges));
+    let counts = slot.counts();
+    let _ = core.with(|session, _| session.commit(result, counts));
     true
 }
 
@@ -100,12 +100,12 @@ impl Alarm {
             return;
         };
         // An alarm that has rung, or is about to, is set again.
-        if alarm.as_ref().is_some_and(|set| set.time == time && time > core.watch.now()) {
+        if alarm.as_ref().is_some_and(|set| set.time == time && time > core.wall_clock.now()) {
             return;
         }
-        let (watch, progress) = (core.watch, core.progress.clone());
+        let (wall_clock, progress) = (core.wall_clock, core.progress.clone());
         let task = Task::spawn(async move {
-            sleep_until(watch.instant(time).into()).await;
+            sleep_until(wall_clock.instant(time).into()).await;
             progress.tell();
         });
         *alarm = Some(Self { time, _task: task });
@@ -123,9 +123,9 @@ fn close(core: &Arc<Core>, slot: &mut Slot) {
 async fn close_output(core: Arc<Core>, mut slot: Slot) -> Result<()> {
     while slot.output.as_ref().is_some_and(|output| !output.is_connected()) {
         let event = timed(|context, now| slot.poll(context, now)).await;
-        tell(&core, Some(event));
+        report_output_event(&core, Some(event));
     }
     // Time stands still, so everything that sounds is cut off.
-    let _ = core.with(|session, _| session.cut());
+    let _ = core.with(|session, _| session.end_sounding());
     slot.close(Instant::now()).await
 }

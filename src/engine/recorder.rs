@@ -40,7 +40,9 @@ impl Recorder {
                 Some(Err(_)) => Err(unwritable(&"no thread wrote it")),
                 None => Err(unwritable(&format!("the disk took nothing for {DISK_SECONDS} s"))),
             };
-            core.upgrade().map(|core| core.with(|session, _| session.settle_with(ticket, result)));
+            if let Some(core) = core.upgrade() {
+                let _ = core.with(|session, _| session.settle_with(ticket, result));
+            }
         });
     }
 }

@@ -18,7 +18,7 @@ use crate::mixer::Scratch;
 use crate::output::{Closing, Output, OutputEvent, Taps, closed};
 use crate::runtime::RUNTIME;
 use crate::scope::Scope;
-use crate::session::{Gauges, OutputRequest};
+use crate::session::{DriverCounts, OutputRequest};
 
 thread_local! {
     /// One for each thread: a session needs it only while it is ticked.
@@ -50,7 +50,7 @@ impl Slot {
     }
 
     /// Carries out a request of the session; `Close` is for the driver. Returns the event of the result, if there is one.
-    pub fn serve(&mut self, request: OutputRequest, core: &Core, now: Instant) -> Option<OutputEvent> {
+    pub fn carry_out(&mut self, request: OutputRequest, core: &Core, now: Instant) -> Option<OutputEvent> {
         match request {
             OutputRequest::Open => {
                 let output = core.options.output.open(core.channels, &core.progress, now);
@@ -128,7 +128,7 @@ impl Slot {
     /// Hands over a mixed frame of so many samples.
     pub fn write(&mut self, scratch: &mut Scratch, samples: usize, now: Instant) -> Result<()> {
         let result = self.hand_over(scratch, samples, now);
-        scratch.let_go();
+        scratch.release_clips();
         result
     }
 
@@ -188,11 +188,15 @@ impl Slot {
         self.shared + self.output.as_ref().map_or(0, |output| output.shared())
     }
 
-    pub fn gauges(&self) -> Gauges {
-        let (late_frames, lost_frames, late) =
-            self.clock.as_ref().map_or((0, 0, 0), |clock| (clock.late, clock.lost, samples(clock.lateness)));
-        let (dropped_frames, shared_packets) = (self.dropped_frames(), self.shared_packets());
-        Gauges { dropped_frames, late_frames, lost_frames, shared_packets, late }
+    pub fn counts(&self) -> DriverCounts {
+        let clock = self.clock.as_ref();
+        DriverCounts {
+            dropped_frames: self.dropped_frames(),
+            late_frames: clock.map_or(0, |clock| clock.late),
+            lost_frames: clock.map_or(0, |clock| clock.lost),
+            shared_packets: self.shared_packets(),
+            late: clock.map_or(0, |clock| samples(clock.lateness)),
+        }
     }
 }
 
@@ -208,7 +212,7 @@ pub(super) async fn end(core: Arc<Core>, ending: impl Future<Output = Result<()>
 }
 
 /// Reports an event of the output to the session.
-pub(super) fn tell(core: &Core, event: Option<OutputEvent>) {
+pub(super) fn report_output_event(core: &Core, event: Option<OutputEvent>) {
     if let Some(event) = event {
         let _ = core.with(|session, at| session.output_event(event, at));
     }

@@ -36,7 +36,9 @@ impl Stream {
     pub fn when_room(&self, ticket: Ticket) {
         let core = self.core.clone();
         self.pipe.when_room(move || {
-            core.upgrade().map(|core| core.with(|session, _| session.settle(ticket)));
+            if let Some(core) = core.upgrade() {
+                let _ = core.with(|session, _| session.settle(ticket));
+            }
         });
     }
 
@@ -69,6 +71,8 @@ impl Stream {
     pub fn flush(&self, more: bool, ticket: Ticket) {
         self.pipe.flush(more);
         let id = self.accepted.id;
-        self.core.upgrade().map(|core| core.with(|session, at| session.flush(id, ticket, at)));
+        if let Some(core) = self.core.upgrade() {
+            let _ = core.with(|session, at| session.flush(id, ticket, at));
+        }
     }
 }

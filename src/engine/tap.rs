@@ -33,6 +33,8 @@ impl Tap {
     pub fn close(&self) {
         // At once, because an `advance` may wait for this tap.
         self.backlog.expect_reader(false);
-        self.core.upgrade().map(|core| core.with(|session, _| session.untap(self.id)));
+        if let Some(core) = self.core.upgrade() {
+            let _ = core.with(|session, _| session.untap(self.id));
+        }
     }
 }

@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn who_ducks_whom() {
+    fn higher_roles_duck_lower_ones() {
         for (highest, expected) in [
             (None, [1.0, 1.0, 1.0, 1.0]),
             (Some(Role::Ambient), [1.0, 1.0, 1.0, 1.0]),
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn attack_and_release_are_straight_lines_at_their_own_slopes() {
+    fn attack_and_release_are_linear() {
         let mut ducking = Ducking::new(Some(DUCK));
         ducking.update(Some(Role::Voice), 1_000);
         let media = |ducking: &Ducking, now| ducking.level(Role::Media).level(now);
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attack_that_is_interrupted_turns_back_from_where_it_is() {
+    fn interrupted_attack_turns_back_at_once() {
         let mut ducking = Ducking::new(Some(DUCK));
         let media = |ducking: &Ducking, now| ducking.level(Role::Media).level(now);
         ducking.update(Some(Role::System), 0);
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duck_of_nothing_changes_nothing() {
+    fn duck_to_full_level_changes_nothing() {
         let mut ducking = Ducking::new(Some(Duck { level: 1.0, ..DUCK }));
         ducking.update(Some(Role::System), 0);
         assert_eq!(levels(&ducking, 150), [1.0; 4]);

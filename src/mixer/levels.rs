@@ -35,9 +35,9 @@ impl Levels {
     pub fn gains(&self, passed: usize, gains: &mut [f32]) {
         let passed = passed as Samples;
         gains.fill(self.gain);
-        self.over_time.iter().for_each(|ramp| follow(ramp, self.now + passed, gains));
+        self.over_time.iter().for_each(|ramp| apply(ramp, self.now + passed, gains));
         let here = self.here + passed;
-        self.ramps.iter().for_each(|ramp| follow(ramp, here, gains));
+        self.ramps.iter().for_each(|ramp| apply(ramp, here, gains));
         let [stop, tail] = &self.falls;
         for (position, gain) in (here..).zip(gains) {
             *gain *= stop.level(position).min(tail.level(position));
@@ -46,7 +46,7 @@ impl Levels {
 }
 
 /// Multiplies each gain by the level of a ramp, from a position on.
-fn follow(ramp: &Ramp, from: Samples, gains: &mut [f32]) {
+fn apply(ramp: &Ramp, from: Samples, gains: &mut [f32]) {
     if ramp.is_flat(from, from + gains.len() as Samples) {
         let level = ramp.level(from);
         gains.iter_mut().for_each(|gain| *gain *= level);

@@ -5,16 +5,14 @@
 //! are. The voices belong to the session and are passed to the mixer.
 
 mod crossfade;
+mod declick;
 mod duck;
-mod gate;
-mod hold;
+mod event;
 mod levels;
 mod limiter;
-mod notice;
 mod ramp;
 mod scratch;
 mod seam;
-mod state;
 mod sum;
 mod track;
 mod voice;
@@ -23,10 +21,10 @@ use crate::audio::{FRAME, LOOK_AHEAD, Samples};
 
 use duck::Ducking;
 pub use duck::{Duck, Role};
+pub use event::{MixerEvent, MixerEventKind};
 use limiter::Limiter;
-pub use notice::{Notice, What};
 pub use ramp::Ramp;
-use scratch::{Bench, Piece};
+use scratch::{Content, MixBuffers};
 pub use scratch::{Frame, Part, Scratch, Stem};
 use sum::Sum;
 use track::Tracks;
@@ -105,12 +103,12 @@ impl Mixer {
 
     /// Returns true if every voice is paused or dormant.
     pub fn is_silent<V: AsMut<Voice>>(voices: &mut [V]) -> bool {
-        voices.iter_mut().map(V::as_mut).all(|voice| voice.is_held() || voice.is_dormant())
+        voices.iter_mut().map(V::as_mut).all(|voice| voice.is_frozen() || voice.is_dormant())
     }
 
     /// Returns true if the next `frames` samples of every voice are decoded.
     pub fn is_fed<V: AsMut<Voice>>(voices: &mut [V], frames: usize) -> bool {
-        voices.iter_mut().map(V::as_mut).all(|voice| voice.is_held() || voice.is_fed(frames))
+        voices.iter_mut().map(V::as_mut).all(|voice| voice.is_frozen() || voice.is_fed(frames))
     }
 
     /// Prepares `voice` to start at the next sample, beside `others`: those of its track that it follows or replaces cross
@@ -139,8 +137,8 @@ impl Mixer {
         self.order.clear();
     }
 
-    /// Changes the volume of a track from the next sample on, for all that plays and will play on it: at once if nothing of it
-    /// sounded in the sample before.
+    /// Changes the volume of a track from the next sample on, for all that plays and will play on it; without a fade if
+    /// the track was silent in the sample before.
     pub fn set_volume(&mut self, track: u32, change: TrackVolume) {
         self.tracks.set_volume(track, change, self.now);
     }
@@ -205,57 +203,69 @@ impl Mixer {
     /// once the frame is full and everything that ended with it is reported. A voice whose end is reported must be removed
     /// from `voices` before the next step.
     ///
-    /// Order in a step: sum of a track → sum of the tracks → limiter → notices.
-    pub fn mix<V: AsMut<Voice>>(&mut self, voices: &mut [V], scratch: &mut Scratch, notices: &mut Vec<Notice>) -> bool {
+    /// Order in a step: look ahead in each voice → ducking → for each stream: sum of a track → sum of the tracks → limiter.
+    pub fn mix<V: AsMut<Voice>>(
+        &mut self,
+        voices: &mut [V],
+        scratch: &mut Scratch,
+        events: &mut Vec<MixerEvent>,
+    ) -> bool {
+        let (step, has_boundary) = self.look_ahead(voices, events);
+        self.update_ducking(voices);
+        if has_boundary || step == 0 {
+            return has_boundary;
+        }
+        let first = events.len();
+        for index in 0..self.streams.len() {
+            self.mix_stream(index, voices, step, scratch, events);
+        }
+        // In order of time, also between voices.
+        events[first..].sort_by_key(|event| event.at);
+        self.filled += step;
+        self.now += step as Samples;
+        true
+    }
+
+    /// Looks ahead in each voice, and reports its boundary if that is at this sample. Returns the number of samples up to the next
+    /// boundary or the end of the frame, and true if a boundary was reported.
+    fn look_ahead<V: AsMut<Voice>>(&mut self, voices: &mut [V], events: &mut Vec<MixerEvent>) -> (usize, bool) {
         let mut step = self.frames - self.filled;
-        let mut over = false;
-        for voice in voices.iter_mut().map(V::as_mut).filter(|voice| !voice.is_held()) {
+        let mut has_boundary = false;
+        for voice in voices.iter_mut().map(V::as_mut).filter(|voice| !voice.is_frozen()) {
             let (id, at) = (voice.id, self.now);
             let mut late = 0;
             let boundary = voice.prepare(step + LOOK_AHEAD, &mut late);
             self.underruns += late;
-            self.tracks.ran_out(voice.track, late);
-            // At the border of a frame only ends are reported: a first sample belongs to the frame that carries it.
+            self.tracks.count_underruns(voice.track, late);
+            // At the border of a frame only boundaries are reported: a first sample belongs to the frame that carries it.
             let begins = step > 0 || matches!(boundary, Some((0, _)));
-            if let Some(what) = begins.then(|| voice.on_first_sample()).flatten() {
-                notices.push(Notice { id, at, what });
+            if let Some(kind) = begins.then(|| voice.on_first_sample()).flatten() {
+                events.push(MixerEvent { id, at, kind });
             }
             match voice.end_approaches_in().filter(|_| step > 0) {
                 Some(0) => {
                     voice.state.end_reported = true;
-                    notices.push(Notice { id, at, what: What::EndApproaching });
-                    over = true;
+                    events.push(MixerEvent { id, at, kind: MixerEventKind::EndApproaching });
+                    has_boundary = true;
                 }
                 Some(left) => step = step.min(usize::try_from(left).unwrap_or(step)),
                 None => {}
             }
             match boundary {
                 Some((0, Boundary::Silent)) => {
-                    let reported = [voice.exchange(), voice.hold_or_rise()].into_iter().flatten();
-                    notices.extend(reported.map(|what| Notice { id, at, what }));
-                    over = true;
+                    let reported = [voice.swap_reader(), voice.freeze_or_rise()].into_iter().flatten();
+                    events.extend(reported.map(|kind| MixerEvent { id, at, kind }));
+                    has_boundary = true;
                 }
                 Some((0, Boundary::End(why))) => {
-                    notices.push(Notice { id, at, what: What::Ended(why) });
-                    over = true;
+                    events.push(MixerEvent { id, at, kind: MixerEventKind::Ended(why) });
+                    has_boundary = true;
                 }
                 Some((left, _)) => step = step.min(left),
                 None => {}
             }
         }
-        self.update_ducking(voices);
-        if over || step == 0 {
-            return over;
-        }
-        let first = notices.len();
-        for index in 0..self.streams.len() {
-            self.mix_stream(index, voices, step, scratch, notices);
-        }
-        // In order of time, also between voices.
-        notices[first..].sort_by_key(|notice| notice.at);
-        self.filled += step;
-        self.now += step as Samples;
-        true
+        (step, has_boundary)
     }
 
     /// Sums and limits the next `step` samples of one stream.
@@ -265,18 +275,18 @@ impl Mixer {
         voices: &mut [V],
         step: usize,
         scratch: &mut Scratch,
-        notices: &mut Vec<Notice>,
+        events: &mut Vec<MixerEvent>,
     ) {
         let Self { channels, routing, streams, order, tracks, tapped, now, ducking, filled, frames, .. } = self;
         let stream = &mut streams[index];
         let id = stream.id;
-        let is_its = |voice: &&mut Voice| stream_of(*routing, voice.track) == id && !voice.is_held();
+        let is_its = |voice: &&mut Voice| stream_of(*routing, voice.track) == id && !voice.is_frozen();
         let is_sole = voices.iter_mut().map(V::as_mut).filter(is_its).count() == 1;
-        let Bench { frame, track: track_buffer, playback, stems } = scratch.open(id, *filled, step);
+        let MixBuffers { frame, track: track_buffer, playback, stems } = scratch.open(id, *filled, step);
         let (mut sum, mut track_sum) = (Sum::new(frame, *channels), Sum::new(track_buffer, *channels));
         let mut own_sum = Sum::new(playback, *channels);
         sum.may_lend = is_sole && step == *frames && tapped.is_empty() && stream.limiter.is_at_rest();
-        let mut piece = Piece::Silence;
+        let mut content = Content::Silence;
         for track in order.iter().filter(|track| stream_of(*routing, **track) == id) {
             let is_kept = |stem: Stem| tapped.iter().any(|(_, kept)| *kept == stem);
             let is_tapped = is_kept(Stem::Track(*track));
@@ -285,7 +295,7 @@ impl Mixer {
             let is_first = sum.is_empty() && !is_tapped && sides.is_none();
             let levels = tracks.levels(*track);
             let mut sounds = false;
-            for voice in voices.iter_mut().map(V::as_mut).filter(|voice| voice.track == *track && !voice.is_held()) {
+            for voice in voices.iter_mut().map(V::as_mut).filter(|voice| voice.track == *track && !voice.is_frozen()) {
                 sounds |= !voice.is_dormant();
                 let played = voice.state.played;
                 let into = if is_first { &mut sum } else { &mut track_sum };
@@ -296,35 +306,37 @@ impl Mixer {
                     let own = voice.render(&mut own_sum, step, over_time, *now);
                     if !own_sum.is_empty() {
                         let kept = stems.keep(own_stem, *filled, &own_sum.samples()[..step * *channels]);
-                        sides.iter().for_each(|sides| track::turn(kept, sides, *now));
+                        if let Some(sides) = &sides {
+                            track::apply_sides(kept, sides, *now);
+                        }
                     }
                     into.join(&mut own_sum);
                     own
                 } else {
                     voice.render(into, step, over_time, *now)
                 };
-                piece = match piece {
+                content = match content {
                     // A dormant voice adds nothing.
-                    piece if voice.is_dormant() => piece,
-                    Piece::Silence => own,
-                    _ => Piece::Other,
+                    content if voice.is_dormant() => content,
+                    Content::Silence => own,
+                    _ => Content::Other,
                 };
-                voice.report(played, *now, step, notices);
+                voice.report(played, *now, step, events);
             }
             if sounds {
                 stream.sounding = true;
                 tracks.mixed(*track, *now - *filled as Samples, *now, step);
             }
             if let Some(sides) = sides.filter(|_| !track_sum.is_empty()) {
-                track::turn(track_sum.samples(), &sides, *now);
-                piece = Piece::Other;
+                track::apply_sides(track_sum.samples(), &sides, *now);
+                content = Content::Other;
             }
             if is_tapped && !track_sum.is_empty() {
                 stems.keep(Stem::Track(*track), *filled, &track_sum.samples()[..step * *channels]);
             }
             sum.join(&mut track_sum);
         }
-        let lent = if sum.is_empty() { piece.samples(step) } else { None };
+        let lent = if sum.is_empty() { content.samples(step) } else { None };
         let is_lent = lent.is_some();
         let passes = match lent {
             Some(samples) => {
@@ -333,14 +345,14 @@ impl Mixer {
             }
             None => stream.limiter.process(sum.samples(), step),
         };
-        let piece = if passes { piece } else { Piece::Other };
-        scratch.keep(id, *filled, stream.sounding, piece, is_lent);
+        let content = if passes { content } else { Content::Other };
+        scratch.keep(id, *filled, stream.sounding, content, is_lent);
     }
 
     /// Updates ducking. Every playback that is not paused ducks the lower roles, even while it is quiet or its source is late, so that
     /// their level does not follow it up and down.
     fn update_ducking<V: AsMut<Voice>>(&mut self, voices: &mut [V]) {
-        let sounding = voices.iter_mut().map(V::as_mut).filter(|voice| !voice.is_held());
+        let sounding = voices.iter_mut().map(V::as_mut).filter(|voice| !voice.is_frozen());
         let highest = sounding.map(|voice| voice.role).max();
         self.ducking.update(highest, self.now);
     }

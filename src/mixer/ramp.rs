@@ -92,14 +92,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rise_starts_silent_and_stays_up() {
+    fn rise_starts_silent_and_stays_up() {
         let rise = Ramp::rise(10, 4);
         assert_eq!([9, 10, 11, 13, 14, 99].map(|p| rise.level(p)), [0.0, 0.0, 0.25, 0.75, 1.0, 1.0]);
         assert_eq!(Ramp::rise(0, 0).level(0), 1.0);
     }
 
     #[test]
-    fn a_fall_ends_silent_wherever_it_began() {
+    fn fall_ends_silent() {
         let fall = Ramp { from: 0.5, ..Ramp::edge(10, 14) };
         assert_eq!([0, 10, 12, 13, 14, 99].map(|p| fall.level(p)), [0.5, 0.5, 0.25, 0.125, 0.0, 0.0]);
         assert_eq!(Ramp::edge(5, 5).level(5), 0.0);
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_two_halves_of_a_crossfade_have_one_power_together() {
+    fn crossfade_keeps_equal_power() {
         let (fall, rise) = (Ramp::cross(100, 48, 1.0, 0.0), Ramp::cross(0, 48, 0.0, 1.0));
         assert_eq!(
             [(99, 0), (100, 0), (148, 48)].map(|(a, b)| (fall.level(a), rise.level(b))),
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn one_takes_over_from_another_without_a_step() {
+    fn ramps_join_without_a_step() {
         let up = Ramp::rise(10, 4).toward(0.0, 12, 2);
         assert_eq!([11, 12, 13, 14].map(|p| up.level(p)), [0.5, 0.5, 0.25, 0.0]);
         assert_eq!([(0, 12), (12, 13), (14, 20)].map(|(here, last)| up.is_flat(here, last)), [true, false, true]);

@@ -72,7 +72,7 @@ impl Stems {
 }
 
 /// The buffers of a step. All but `stems` are longer than the step by the limiter's look-ahead, and hold old values.
-pub(super) struct Bench<'a> {
+pub(super) struct MixBuffers<'a> {
     /// The frame of the stream.
     pub frame: &'a mut [f32],
     /// The sum of one track.
@@ -101,13 +101,13 @@ struct Buffer {
     sounding: bool,
     /// The frame, and the limiter's look-ahead beyond its end.
     samples: Vec<f32>,
-    piece: Piece,
+    content: Content,
     /// The samples are those of the clip, and were not copied.
     is_lent: bool,
 }
 
 /// The content of a step, or of a frame so far.
-pub(super) enum Piece {
+pub(super) enum Content {
     /// No voice sounds in them.
     Silence,
     /// A clip from this place on, with one gain.
@@ -116,7 +116,7 @@ pub(super) enum Piece {
     Other,
 }
 
-impl Piece {
+impl Content {
     /// Returns its first `frames` samples without a copy, if they are all of a clip.
     pub fn samples(&self, frames: usize) -> Option<&[f32]> {
         match self {
@@ -153,26 +153,26 @@ impl Scratch {
     }
 
     /// Returns the buffers for a step of `step` samples that begins at a stream's sample `filled`.
-    pub(super) fn open(&mut self, stream: u32, filled: usize, step: usize) -> Bench<'_> {
+    pub(super) fn open(&mut self, stream: u32, filled: usize, step: usize) -> MixBuffers<'_> {
         let window = (FRAME + LOOK_AHEAD) * self.channels;
         let index = self.frames[..self.used].iter().position(|frame| frame.stream == stream).unwrap_or(self.used);
         if index == self.used {
             self.used += 1;
             if index == self.frames.len() {
-                let (samples, piece) = (Vec::new(), Piece::Silence);
-                self.frames.push(Buffer { stream, sounding: false, samples, piece, is_lent: false });
+                let (samples, content) = (Vec::new(), Content::Silence);
+                self.frames.push(Buffer { stream, sounding: false, samples, content, is_lent: false });
             }
             let frame = &mut self.frames[index];
             frame.stream = stream;
             grow(&mut frame.samples, window);
             // A stream that begins in the middle of a frame is silent up to there.
             frame.samples[..filled * self.channels].fill(0.0);
-            frame.piece = Piece::Silence;
+            frame.content = Content::Silence;
         }
         grow(&mut self.track, window);
         grow(&mut self.playback, window);
         let length = (step + LOOK_AHEAD) * self.channels;
-        Bench {
+        MixBuffers {
             frame: &mut self.frames[index].samples[filled * self.channels..][..length],
             track: &mut self.track[..length],
             playback: &mut self.playback[..length],
@@ -180,13 +180,13 @@ impl Scratch {
         }
     }
 
-    /// What was summed from a stream's sample `filled` on is `piece`; if it `is_lent`, it was left where it lies.
-    pub(super) fn keep(&mut self, stream: u32, filled: usize, sounding: bool, piece: Piece, is_lent: bool) {
+    /// Notes the content of a stream from its sample `filled` on; if it `is_lent`, the samples were left in the clip.
+    pub(super) fn keep(&mut self, stream: u32, filled: usize, sounding: bool, content: Content, is_lent: bool) {
         let Some(frame) = self.frames[..self.used].iter_mut().find(|frame| frame.stream == stream) else { return };
         (frame.sounding, frame.is_lent) = (sounding, is_lent);
-        frame.piece = match filled {
-            0 => piece,
-            _ => std::mem::replace(&mut frame.piece, Piece::Other).followed_by(piece, filled as Samples),
+        frame.content = match filled {
+            0 => content,
+            _ => std::mem::replace(&mut frame.content, Content::Other).followed_by(content, filled as Samples),
         };
     }
 
@@ -202,15 +202,15 @@ impl Scratch {
     /// Returns the mixed frame of each stream.
     pub fn frames(&self) -> impl Iterator<Item = Frame<'_>> {
         self.frames[..self.used].iter().map(|frame| {
-            let lent = if frame.is_lent { frame.piece.samples(self.length / self.channels) } else { None };
+            let lent = if frame.is_lent { frame.content.samples(self.length / self.channels) } else { None };
             Frame {
                 stream: frame.stream,
                 at: self.at,
                 samples: lent.unwrap_or(&frame.samples[..self.length]),
                 sounding: frame.sounding,
-                part: match &frame.piece {
-                    Piece::Clip(clip, place, gain) => Some(Part { clip, place: *place, gain: *gain }),
-                    Piece::Silence | Piece::Other => None,
+                part: match &frame.content {
+                    Content::Clip(clip, place, gain) => Some(Part { clip, place: *place, gain: *gain }),
+                    Content::Silence | Content::Other => None,
                 },
             }
         })
@@ -224,8 +224,8 @@ impl Scratch {
 
     /// Releases the clips that the frames are parts of: here, and not under the lock of the next tick, because the last reference may be
     /// freed.
-    pub fn let_go(&mut self) {
-        self.frames.iter_mut().for_each(|frame| frame.piece = Piece::Other);
+    pub fn release_clips(&mut self) {
+        self.frames.iter_mut().for_each(|frame| frame.content = Content::Other);
     }
 }
 

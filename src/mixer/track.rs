@@ -56,10 +56,7 @@ impl Default for Track {
 impl Track {
     /// Returns a ramp from the present level of `ramp` to `level`: without a fade if nothing sounds.
     fn toward(&self, ramp: Ramp, level: f32, now: Samples, length: Samples) -> Ramp {
-        match now > 0 && self.mixed_until == now {
-            true => ramp.toward(level, now, length),
-            false => Ramp::flat(level),
-        }
+        if now > 0 && self.mixed_until == now { ramp.toward(level, now, length) } else { Ramp::flat(level) }
     }
 }
 
@@ -127,7 +124,7 @@ impl Tracks {
     }
 
     /// Counts underruns of sources on a track.
-    pub fn ran_out(&mut self, id: u32, count: u64) {
+    pub fn count_underruns(&mut self, id: u32, count: u64) {
         if count > 0 {
             self.of(id).counts.underruns += count;
         }
@@ -135,7 +132,7 @@ impl Tracks {
 }
 
 /// Applies the levels of the left and the right channel to interleaved samples, of which the first is at `now`.
-pub fn turn(samples: &mut [f32], sides: &[Ramp; 2], now: Samples) {
+pub fn apply_sides(samples: &mut [f32], sides: &[Ramp; 2], now: Samples) {
     let is_flat = sides.iter().all(|side| side.is_flat(now, now + (samples.len() / 2) as Samples));
     let [left, right] = sides.map(|side| side.level(now));
     for (at, frame) in (now..).zip(samples.chunks_exact_mut(2)) {
@@ -157,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_track_changes_at_once_and_a_sounding_one_in_a_line() {
+    fn fades_only_while_sounding() {
         let mut tracks = Tracks::default();
         assert_eq!(level(&tracks, 0), 1.0);
         tracks.set_volume(1, to(0.5, 100), 0);
@@ -173,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn volume_and_gain_multiply_and_stay_where_they_are_not_named() {
+    fn volume_and_gain_multiply() {
         let mut tracks = Tracks::default();
         tracks.set_volume(1, to(0.5, 0), 0);
         tracks.set_volume(1, TrackVolume { gain: Some(4.0), ..TrackVolume::default() }, 0);
@@ -185,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mute_is_kept_apart_from_the_volume() {
+    fn mute_is_independent_of_volume() {
         let mut tracks = Tracks::default();
         tracks.mixed(1, 0, 0, 960);
         assert!(tracks.set_muted(1, true, 960));
@@ -199,14 +196,14 @@ mod tests {
     }
 
     #[test]
-    fn a_pan_turns_the_other_side_down() {
+    fn pan_lowers_the_other_side() {
         let mut tracks = Tracks::default();
         assert!(tracks.sides(1, 0).is_none());
         tracks.mixed(1, 0, 0, 960);
         tracks.set_pan(1, 0.5, 100, 960);
         let turned = |tracks: &Tracks, now| {
             let mut samples = [1.0; 4];
-            tracks.sides(1, now).iter().for_each(|sides| turn(&mut samples, sides, now));
+            tracks.sides(1, now).iter().for_each(|sides| apply_sides(&mut samples, sides, now));
             samples
         };
         assert_eq!(turned(&tracks, 960), [1.0, 1.0, 0.995, 1.0]);
@@ -220,13 +217,13 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_is_counted_once_however_it_is_cut() {
+    fn counts_each_frame_once() {
         let mut tracks = Tracks::default();
         tracks.mixed(1, 0, 0, 100);
         tracks.mixed(1, 0, 100, 860);
         tracks.mixed(1, 960, 960, 960);
-        tracks.ran_out(1, 2);
-        tracks.ran_out(2, 0);
+        tracks.count_underruns(1, 2);
+        tracks.count_underruns(2, 0);
         let TrackCounts { frames, underruns, .. } = tracks.counts(1);
         assert_eq!((frames, underruns), (2, 2));
         assert_eq!(tracks.counts(2).frames, 0);

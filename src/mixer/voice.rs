@@ -1,13 +1,14 @@
 //! A voice, which is a playback in the mix: its reader, its gain, and the ramps at its edges.
 
+use super::declick::Declick;
 use super::duck::Role;
 use super::levels::Levels;
 use super::limiter::THRESHOLD;
 use super::ramp::Ramp;
-use super::scratch::Piece;
-use super::state::{State, Underrun};
+use super::scratch::Content;
+use super::seam::Seam;
 use super::sum::Sum;
-use super::{Notice, What};
+use super::{MixerEvent, MixerEventKind};
 use crate::audio::{EDGE_FADE, LOOK_AHEAD, RINGING, Samples};
 use crate::source::PcmReader;
 
@@ -46,7 +47,7 @@ impl AsMut<Voice> for Voice {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Boundary {
     End(End),
-    /// Its gate is shut: it is silent.
+    /// The declick fall is over: it is silent.
     Silent,
 }
 
@@ -71,13 +72,56 @@ pub struct Voice {
     /// The rise at its start: the fade-in of the request, or an edge where it begins inside its source. The source's own first
     /// sample is not softened.
     pub rise: Ramp,
-    /// Samples between progress notices; 0 for none.
+    /// Samples between progress events; 0 for none.
     pub report_every: Samples,
     /// The time before its end at which the next playback may begin, to cross over with it: half of it at most. 0 if none may.
     pub lead: Samples,
     /// Marks in the samples of its reader, each with its number.
     marks: Vec<(u32, Written)>,
     pub(super) state: State,
+}
+
+/// The changing state of a voice.
+#[derive(Default)]
+pub struct State {
+    /// Samples per channel mixed.
+    pub played: Samples,
+    pub started: bool,
+    /// [`EndApproaching`](MixerEventKind::EndApproaching) was reported.
+    pub end_reported: bool,
+    /// The lead of the playback that is next, if that is shorter: half of its length.
+    pub lead: Option<Samples>,
+    /// It was replaced: it goes on until its successor begins, and crosses over to that in so many samples.
+    pub crosses_out: Option<Samples>,
+    /// Its half of a crossfade that ends with its source.
+    pub cross: Option<Ramp>,
+    pub stop: Option<Ramp>,
+    /// The edge before the end of its source, if that comes before the stop's.
+    pub tail: Option<Ramp>,
+    pub underrun: Option<Underrun>,
+    /// The number of times that its source was not ready in time.
+    pub underruns: u64,
+    /// Joins it to its neighbours in a queue without a gap.
+    pub seam: Option<Box<Seam>>,
+    pub declick: Declick,
+}
+
+/// An underrun: silence from the end of a fall until the reader has samples again.
+pub struct Underrun {
+    pub fall: Ramp,
+    /// The time for which it has been silent.
+    pub silent: Samples,
+    /// Its stall was reported, or this silence is no stall.
+    pub stall_reported: bool,
+    /// The samples ran out in the middle of the source.
+    pub is_late: bool,
+}
+
+impl Underrun {
+    /// Makes a silence from `here` on, which is no stall.
+    pub fn silence(here: Samples, silent: Samples) -> Self {
+        Self { fall: Ramp::edge(here, here), silent, stall_reported: true, is_late: false }
+    }
 }
 
 impl Voice {
@@ -120,15 +164,13 @@ impl Voice {
 
     /// Changes the volume over the next `fade` samples; at once while it stands still.
     pub fn set_volume(&mut self, volume: f32, fade: Samples) {
-        self.volume = match self.is_held() {
-            true => Ramp::flat(volume),
-            false => self.volume.toward(volume, self.state.played, fade),
-        };
+        self.volume =
+            if self.is_frozen() { Ramp::flat(volume) } else { self.volume.toward(volume, self.state.played, fade) };
     }
 
     /// Goes on until another voice starts on its track, and then crosses over to that in `length` samples.
-    pub fn leave(&mut self, length: Samples) {
-        self.state.leaves = Some(length);
+    pub fn cross_out(&mut self, length: Samples) {
+        self.state.crosses_out = Some(length);
     }
 
     /// Follows another voice without a gap; `ringing` is the output of that voice's resampler beyond its end.
@@ -148,7 +190,7 @@ impl Voice {
 
     /// Returns the samples left to the end of its source, if that is known and nothing ends it before.
     pub fn source_left(&self) -> Option<Samples> {
-        if self.state.stop.is_some() || self.state.gate.is_paused || self.state.underrun.is_some() {
+        if self.state.stop.is_some() || self.state.declick.is_paused || self.state.underrun.is_some() {
             return None;
         }
         self.left()
@@ -176,14 +218,14 @@ impl Voice {
 
     /// Replaces its marks. Ignored while another reader is on its way: then they stand in what that one reads.
     pub fn set_marks(&mut self, marks: Vec<(u32, Written)>) {
-        if !self.state.gate.is_swapping() {
+        if !self.state.declick.is_swapping() {
             self.marks = marks;
         }
     }
 
     /// Returns true if everything `written` was mixed, apart from what its resampler holds back for later samples.
     pub fn has_heard(&self, written: Written) -> bool {
-        !self.state.gate.is_swapping() && (written.place <= self.reader.own_place() || self.has_run_dry(written))
+        !self.state.declick.is_swapping() && (written.place <= self.reader.own_place() || self.has_run_dry(written))
     }
 
     /// Returns true if it is silent because nothing more than `written` has come.
@@ -193,33 +235,33 @@ impl Voice {
     }
 
     /// Returns the event of its next sample, if that is the first one or the first one after a pause.
-    pub(super) fn on_first_sample(&mut self) -> Option<What> {
+    pub(super) fn on_first_sample(&mut self) -> Option<MixerEventKind> {
         if !std::mem::replace(&mut self.state.started, true) {
-            return Some(What::Started);
+            return Some(MixerEventKind::Started);
         }
-        self.goes_on().then(|| What::Resumed(self.reader.place()))
+        self.take_resumed().then(|| MixerEventKind::Resumed(self.reader.place()))
     }
 
     /// Looks at the next `window` samples; returns the first boundary among them and its distance, if one is known.
     pub(super) fn prepare(&mut self, window: usize, underruns: &mut u64) -> Option<(usize, Boundary)> {
         let here = self.state.played;
         if self.is_silent_at(here) {
-            self.end_falls(here);
-            if self.reader.is_ready() && !self.has_run_out() && !self.state.gate.is_blocked {
+            self.finish_falls(here);
+            if self.reader.is_ready() && !self.has_run_out() && !self.state.declick.is_waiting {
                 self.state.underrun = None;
-                self.state.gate.rise(here);
+                self.state.declick.rise(here);
             }
         }
         let (waiting, ended) = self.reader.level();
         // The end of a reader that is about to be replaced is not the end of the playback.
-        let is_over = ended && !self.state.gate.is_swapping();
+        let is_over = ended && !self.state.declick.is_swapping();
         let source = if is_over { waiting as Samples } else { Samples::MAX };
         if source <= window as Samples {
-            self.fall_by(here + source);
+            self.fade_tail(here + source);
         }
         let limit = self.limit - here;
         let mut stop = self.stop_end().map_or(Samples::MAX, |end| end - here);
-        let mut shut = match self.state.gate.shut_at() {
+        let mut shut = match self.state.declick.silent_from() {
             Samples::MAX => Samples::MAX,
             at => at.saturating_sub(here),
         };
@@ -227,14 +269,14 @@ impl Voice {
         // Underrun inside the window: fade out over the samples that are left rather than break off in a later frame.
         if !is_over && (waiting as Samples) < needed && self.state.underrun.is_none() {
             let fall = Ramp::edge(here, here + waiting as Samples);
-            self.state.underrun = Some(Underrun { fall, silent: 0, reported: false, is_late: !ended });
+            self.state.underrun = Some(Underrun { fall, silent: 0, stall_reported: false, is_late: !ended });
             if !ended {
                 *underruns += 1;
                 self.state.underruns += 1;
                 self.reader.run_dry();
             }
             if waiting == 0 {
-                self.end_falls(here);
+                self.finish_falls(here);
             }
         }
         let mut stall = Samples::MAX;
@@ -257,8 +299,8 @@ impl Voice {
     }
 
     /// Ends the falls under way: it is silent already.
-    fn end_falls(&mut self, here: Samples) {
-        self.state.gate.shut_sooner(here);
+    fn finish_falls(&mut self, here: Samples) {
+        self.state.declick.finish_fall(here);
         self.state.stop = self.state.stop.map(|_| Ramp::edge(here, here));
     }
 
@@ -271,7 +313,7 @@ impl Voice {
     /// Adds its next samples to `sum` and moves on by `frames` of them; `over_time` are the levels of its role and its track over the
     /// session's time, which is `now`. Returns the content of these `frames`. Samples of a clip that `sum` may lend are not added
     /// if they and those behind them stay as they are and within full scale.
-    pub(super) fn render(&mut self, sum: &mut Sum, frames: usize, over_time: [Ramp; 3], now: Samples) -> Piece {
+    pub(super) fn render(&mut self, sum: &mut Sum, frames: usize, over_time: [Ramp; 3], now: Samples) -> Content {
         let here = self.state.played;
         let room = sum.frames().min((self.audible_until() - here) as usize);
         let levels = self.levels(over_time, now);
@@ -283,12 +325,12 @@ impl Voice {
         let is_plain = joined.is_none() && plain >= frames as Samples && sounding >= frames;
         let (first, second) = joined.map_or((first, second), |joined| (joined, &[]));
         let gain = levels.flat(sounding);
-        let piece = match (clip, gain) {
-            (Some((clip, place)), Some(gain)) if is_plain => Piece::Clip(clip, place, gain),
-            _ => Piece::Other,
+        let content = match (clip, gain) {
+            (Some((clip, place)), Some(gain)) if is_plain => Content::Clip(clip, place, gain),
+            _ => Content::Other,
         };
-        let is_lent = match &piece {
-            Piece::Clip(clip, _, 1.0) if sum.may_lend => {
+        let is_lent = match &content {
+            Content::Clip(clip, _, 1.0) if sum.may_lend => {
                 // The limiter looks ahead at samples of the clip, or at silence, too.
                 let is_its_own = plain >= sounding as Samples && clip.channels() == sum.channels();
                 is_its_own && clip.peak() <= THRESHOLD
@@ -309,7 +351,7 @@ impl Voice {
                 self.reader.was_silent(underrun.silent);
             }
         }
-        piece
+        content
     }
 
     /// Returns the levels of its next samples.
@@ -321,94 +363,94 @@ impl Voice {
             Some(left) if here + left <= self.limit => open,
             _ => Ramp::edge(self.limit.saturating_sub(EDGE_FADE as Samples), self.limit),
         };
-        let State { stop, tail, underrun, cross, gate, .. } = &self.state;
+        let State { stop, tail, underrun, cross, declick, .. } = &self.state;
         let [stop, tail, cross] = [*stop, *tail, *cross].map(|fall| fall.unwrap_or(open));
         let underrun = underrun.as_ref().map_or(open, |underrun| underrun.fall);
-        let ramps = [self.volume, self.rise, limit, underrun, cross, gate.ramp];
+        let ramps = [self.volume, self.rise, limit, underrun, cross, declick.ramp];
         Levels { gain: self.gain, over_time, now, ramps, falls: [stop, tail], here }
     }
 
     /// Reports the events of the last step: marks, progress at every interval that was passed, and a stall once. `played` is the position
     /// where the step began, at session time `at`; it had `step` samples.
-    pub(super) fn report(&mut self, played: Samples, at: Samples, step: usize, notices: &mut Vec<Notice>) {
+    pub(super) fn report(&mut self, played: Samples, at: Samples, step: usize, events: &mut Vec<MixerEvent>) {
         let id = self.id;
         if !self.marks.is_empty() {
-            self.report_marks(played, at, step, notices);
+            self.report_marks(played, at, step, events);
         }
         if let Some(silent) = self.stall() {
             let at = at + (step as Samples).saturating_sub(silent);
-            notices.push(Notice { id, at, what: What::Stalled(self.reader.place()) });
+            events.push(MixerEvent { id, at, kind: MixerEventKind::Stalled(self.reader.place()) });
         }
         if self.report_every > 0 {
             for count in played / self.report_every + 1..=self.state.played / self.report_every {
                 let reached = count * self.report_every;
                 let place = self.reader.place_back(self.state.played - reached);
-                notices.push(Notice { id, at: at + reached - played, what: What::Progress(place) });
+                events.push(MixerEvent { id, at: at + reached - played, kind: MixerEventKind::Progress(place) });
             }
         }
     }
 
     /// Reports the marks that the last step reached.
-    fn report_marks(&mut self, played: Samples, at: Samples, step: usize, notices: &mut Vec<Notice>) {
+    fn report_marks(&mut self, played: Samples, at: Samples, step: usize, events: &mut Vec<MixerEvent>) {
         let mixed = self.state.played - played;
         let (here, silent) = (self.reader.own_place(), step as Samples - mixed);
         let before = here - mixed;
         for (number, written) in std::mem::take(&mut self.marks) {
-            let at = match written.place <= here {
-                true => at + written.place.saturating_sub(before),
-                false if silent > 0 && self.has_run_dry(written) => at + mixed,
-                false => {
-                    self.marks.push((number, written));
-                    continue;
-                }
+            let at = if written.place <= here {
+                at + written.place.saturating_sub(before)
+            } else if silent > 0 && self.has_run_dry(written) {
+                at + mixed
+            } else {
+                self.marks.push((number, written));
+                continue;
             };
-            notices.push(Notice { id: self.id, at, what: What::Marked(number) });
+            events.push(MixerEvent { id: self.id, at, kind: MixerEventKind::Marked(number) });
         }
     }
 
     /// Returns how long it has been silent because its writer is behind; once for each stall, after the step that found it.
     fn stall(&mut self) -> Option<Samples> {
         let underrun = self.state.underrun.as_mut()?;
-        if underrun.reported || underrun.silent == 0 || !self.reader.is_starved() {
+        if underrun.stall_reported || underrun.silent == 0 || !self.reader.is_starved() {
             return None;
         }
-        underrun.reported = true;
+        underrun.stall_reported = true;
         Some(underrun.silent)
     }
 
     /// Returns true if `frames` samples, or all that are left, are in its ring: if not, a manual clock waits. Where another playback may
     /// cross over with its end, that end must be in the ring too.
     pub(super) fn is_fed(&self, frames: usize) -> bool {
-        if self.is_blocked() {
+        if self.is_waiting() {
             // It takes no samples.
-            return self.state.gate.is_fed();
+            return self.state.declick.is_fed();
         }
         let frames = frames + (LOOK_AHEAD + RINGING).max(self.reader.ahead() / 2);
         let coming = self.reader.is_coming();
         let stop = self.stop_end().unwrap_or(Samples::MAX);
         // One sample beyond the limit is looked for: a source that is just as long as allowed ends by itself.
-        let left = stop.min(self.limit.saturating_add(1)).min(self.state.gate.shut_at()) - self.state.played;
+        let left = stop.min(self.limit.saturating_add(1)).min(self.state.declick.silent_from()) - self.state.played;
         let waits = match self.state.underrun {
             Some(_) if left > 0 => self.reader.is_ready(),
             _ => self.reader.level().0 as Samples >= left.min(frames as Samples),
         };
-        (waits || !coming) && self.state.gate.is_fed()
+        (waits || !coming) && self.state.declick.is_fed()
     }
 
     /// Returns true if its reader is empty and another is on its way.
     fn has_run_out(&self) -> bool {
-        self.state.gate.is_swapping() && self.reader.level() == (0, true)
+        self.state.declick.is_swapping() && self.reader.level() == (0, true)
     }
 
     fn audible_until(&self) -> Samples {
         let stop = self.stop_end().unwrap_or(Samples::MAX);
         let fallen = self.state.underrun.as_ref().map_or(Samples::MAX, |underrun| underrun.fall.end());
-        stop.min(fallen).min(self.limit).min(self.state.gate.shut_at()).max(self.state.played)
+        stop.min(fallen).min(self.limit).min(self.state.declick.silent_from()).max(self.state.played)
     }
 
     /// Gives a stop whose fall would outlast its source an edge before `end`, where the source ends. The samples are the same whenever
     /// that is noticed. A stop that would begin only behind `end` leaves the source to its own end.
-    fn fall_by(&mut self, end: Samples) {
+    fn fade_tail(&mut self, end: Samples) {
         let here = self.state.played;
         if self.state.tail.is_none() && self.state.stop.is_some_and(|stop| stop.at < end && stop.end() > end) {
             self.state.tail = Some(Ramp::edge(here, end));

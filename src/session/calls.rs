@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::outbox::{Garbage, OutputRequest, Ticket};
 use super::output_state::Connection;
-use super::playbacks::{Leaving, Loadable, Loading, Phase, PlaybackInfo, Request, Sought, Sounding};
+use super::playbacks::{Loadable, Loading, Phase, PlaybackInfo, Request, Sought, Sounding, Stopping};
 use super::policy::{Admission, OnDuplicate, Overlap, Target, admit};
 use super::{Advance, Clock, Lifecycle, RequestId, Session, WallTime};
 use crate::audio::{EDGE_FADE, Samples, to_ms};
@@ -114,7 +114,7 @@ pub struct Accepted {
 
 /// The way a sounding playback is stopped.
 #[derive(Clone, Copy)]
-enum Exit {
+enum StopMode {
     /// A fall to silence over `length` samples, which begins `after` samples from now.
     Fade { after: Samples, length: Samples },
     /// A crossfade to its successor over so many samples.
@@ -123,7 +123,7 @@ enum Exit {
 
 const EDGE: Samples = EDGE_FADE as Samples;
 
-const AT_ONCE: Exit = Exit::Fade { after: 0, length: EDGE };
+const AT_ONCE: StopMode = StopMode::Fade { after: 0, length: EDGE };
 
 /// The reason in `stopped` events when the track was unpublished.
 const UNPUBLISHED: &str = "unpublished";
@@ -135,7 +135,7 @@ impl Session {
         self.wall = at;
         self.check_open()?;
         let PlayRequest { request_id, track, role, stop_other, priority, volume, fade_in, source, .. } = request;
-        let name = request_id.map_or_else(|| self.playbacks.make_up_name(), RequestId::from);
+        let name = request_id.map_or_else(|| self.playbacks.generate_name(), RequestId::from);
         let live = self.playbacks.find(&name);
         if live.is_some() && self.options.policy.on_duplicate == OnDuplicate::Fail {
             let message = format!("Expected a requestId that is not live for playAudio but received \"{name}\"");
@@ -144,7 +144,7 @@ impl Session {
         let is_stream = source.is_stream();
         let overlap = request.overlap.unwrap_or_else(|| self.options.policy.overlap_on(track));
         let stall_timeout = request.stall_timeout.unwrap_or(self.options.stall_timeout);
-        let request_kept = Request {
+        let kept = Request {
             id: self.playbacks.next_id(),
             name: name.clone(),
             group: request.group.map(Arc::from),
@@ -165,27 +165,24 @@ impl Session {
             is_stream,
             asked: self.wall(),
         };
-        let accepted = Accepted { request_id: name.clone(), id: request_kept.id };
+        let accepted = Accepted { request_id: name.clone(), id: kept.id };
         self.counts.requests += 1;
-        if let Some(reason) = self.tombstones.meet(&name, self.wall()) {
+        if let Some(reason) = self.tombstones.take_stop(&name, self.wall()) {
             self.outbox.garbage.push(Garbage::Source(Box::new(source)));
-            self.over(
-                &request_kept,
-                EventKind::Stopped { reason, duration_ms: 0.0, position_ms: 0.0, unheard_ms: 0.0 },
-            );
+            self.note_end(&kept, EventKind::Stopped { reason, duration_ms: 0.0, position_ms: 0.0, unheard_ms: 0.0 });
             return Ok(accepted);
         }
-        match admit(&self.playbacks, &self.options.policy, &request_kept, stop_other, live) {
+        match admit(&self.playbacks, &self.options.policy, &kept, stop_other, live) {
             Ok(Admission { displaces, waits }) => {
-                let exit = match self.options.policy.crossfade {
-                    samples if samples > 0 && !stop_other => Exit::Cross(samples),
+                let mode = match self.options.policy.crossfade {
+                    samples if samples > 0 && !stop_other => StopMode::Cross(samples),
                     _ => AT_ONCE,
                 };
                 self.stop_each(live.into_iter().collect(), "replaced", AT_ONCE);
-                let displaced = displaces.map_or_else(Vec::new, |target| self.playbacks.meant(&target));
-                let (_, tracks) = self.stop_all(displaced, "replaced", exit);
+                let displaced = displaces.map_or_else(Vec::new, |target| self.playbacks.matching(&target));
+                let (_, tracks) = self.stop_all(displaced, "replaced", mode);
                 let queue_timeout = request.queue_timeout.unwrap_or(self.options.policy.queue_timeout);
-                self.enter(request_kept, source, waits, queue_timeout);
+                self.enter(kept, source, waits, queue_timeout);
                 // Only now, with the successor in its place: a replaced playback may wait for that.
                 tracks.into_iter().for_each(|track| self.advance_line(track));
                 self.open_output();
@@ -194,14 +191,14 @@ impl Session {
                 let event =
                     EventKind::Failed { code, message, cause, duration_ms: 0.0, position_ms: 0.0, unheard_ms: 0.0 };
                 self.outbox.garbage.push(Garbage::Source(Box::new(source)));
-                self.over(&request_kept, event);
+                self.note_end(&kept, event);
             }
         }
         Ok(accepted)
     }
 
     /// Notes the terminal event of a playback, and frees its name if it still has it.
-    pub(super) fn over(&mut self, request: &Request, end: EventKind) {
+    pub(super) fn note_end(&mut self, request: &Request, end: EventKind) {
         self.playbacks.release(request);
         self.tombstones.ended(request.name.clone(), self.wall());
         self.note(Some(request), end);
@@ -219,7 +216,7 @@ impl Session {
             let line = self.playbacks.line(track);
             let queue_position = line.push(request.clone(), source, queue_timeout, wall);
             if queue_position == 1 {
-                line.first_told = Some(id);
+                line.first_reported = Some(id);
             }
             self.note(Some(&request), EventKind::Queued { queue_position });
             // Its timeout may be the next to expire.
@@ -238,11 +235,11 @@ impl Session {
     /// places. A playback that is stopping already is not stopped again, but the shorter fade holds.
     pub fn stop(&mut self, stop: &StopRequest, at: WallTime) -> Vec<PlaybackInfo> {
         self.wall = at;
-        let ids = self.meant_or_leaving(&stop.target);
+        let ids = self.matching_or_stopping(&stop.target);
         if let (Target::Request(request_id), true, true) = (&stop.target, ids.is_empty(), stop.ahead) {
             self.tombstones.stop(request_id, &stop.reason, self.wall());
         }
-        self.stop_each(ids, &stop.reason, Exit::Fade { after: stop.after, length: stop.fade_out })
+        self.stop_each(ids, &stop.reason, StopMode::Fade { after: stop.after, length: stop.fade_out })
     }
 
     /// Stops the target, and returns how much was heard until now of the groups of the stopped playbacks.
@@ -253,28 +250,30 @@ impl Session {
     }
 
     /// Returns the playbacks that a target matches; a `requestId` also matches a playback that fades out under it.
-    pub(super) fn meant_or_leaving(&self, target: &Target) -> Vec<PlaybackId> {
-        let mut ids = self.playbacks.meant(target);
+    pub(super) fn matching_or_stopping(&self, target: &Target) -> Vec<PlaybackId> {
+        let mut ids = self.playbacks.matching(target);
         if let Target::Request(name) = target {
-            let leaving = self.playbacks.sounding.iter().filter(|sounding| sounding.leaving.is_some());
-            ids.extend(leaving.filter(|sounding| *sounding.request.name == **name).map(|sounding| sounding.request.id));
+            let stopping = self.playbacks.sounding.iter().filter(|sounding| sounding.stopping.is_some());
+            ids.extend(
+                stopping.filter(|sounding| *sounding.request.name == **name).map(|sounding| sounding.request.id),
+            );
             ids.sort_unstable();
         }
         ids
     }
 
-    fn stop_each(&mut self, ids: Vec<PlaybackId>, reason: &str, exit: Exit) -> Vec<PlaybackInfo> {
-        let (stopped, tracks) = self.stop_all(ids, reason, exit);
+    fn stop_each(&mut self, ids: Vec<PlaybackId>, reason: &str, mode: StopMode) -> Vec<PlaybackInfo> {
+        let (stopped, tracks) = self.stop_all(ids, reason, mode);
         tracks.into_iter().for_each(|track| self.advance_line(track));
         stopped
     }
 
     /// Stops each, without advancing the lines. Returns the stopped playbacks, and their tracks.
-    fn stop_all(&mut self, ids: Vec<PlaybackId>, reason: &str, exit: Exit) -> (Vec<PlaybackInfo>, Vec<u32>) {
+    fn stop_all(&mut self, ids: Vec<PlaybackId>, reason: &str, mode: StopMode) -> (Vec<PlaybackInfo>, Vec<u32>) {
         let mut tracks = Vec::new();
         let mut stopped = Vec::new();
         for id in ids {
-            let Some((info, track, is_new)) = self.stop_one(id, reason, exit) else { continue };
+            let Some((info, track, is_new)) = self.stop_one(id, reason, mode) else { continue };
             if !tracks.contains(&track) {
                 tracks.push(track);
             }
@@ -286,43 +285,43 @@ impl Session {
     }
 
     /// Stops one, without advancing its line. Returns where it was, its track, and whether it was not stopping before.
-    fn stop_one(&mut self, id: PlaybackId, reason: &str, exit: Exit) -> Option<(PlaybackInfo, u32, bool)> {
+    fn stop_one(&mut self, id: PlaybackId, reason: &str, mode: StopMode) -> Option<(PlaybackInfo, u32, bool)> {
         if let Some(sounding) = self.playbacks.sounding(id) {
             let is_still = sounding.is_still();
-            let Sounding { request, voice, leaving, is_paused, is_held, .. } = sounding;
-            let is_new = leaving.is_none();
+            let Sounding { request, voice, stopping, paused_by_user, paused_by_track, .. } = sounding;
+            let is_new = stopping.is_none();
             let phase = if is_new { Phase::Playing } else { Phase::Stopping };
             let info = request.info(phase, is_still, None, voice.place());
             let request = request.clone();
-            (*is_paused, *is_held) = (false, false);
-            let exit = match exit {
+            (*paused_by_user, *paused_by_track) = (false, false);
+            let mode = match mode {
                 // It is silent, so there is nothing to cross over from.
-                Exit::Cross(_) if is_still => AT_ONCE,
-                exit => exit,
+                StopMode::Cross(_) if is_still => AT_ONCE,
+                mode => mode,
             };
-            let crosses = matches!(exit, Exit::Cross(_));
-            match leaving {
-                None => *leaving = Some(Leaving { reason: reason.into(), crosses }),
+            let crosses_out = matches!(mode, StopMode::Cross(_));
+            match stopping {
+                None => *stopping = Some(Stopping { reason: reason.into(), crosses_out }),
                 // Only a fade makes the end come sooner; the first reason stands.
-                Some(leaving) => leaving.crosses &= crosses,
+                Some(stopping) => stopping.crosses_out &= crosses_out,
             }
             self.playbacks.release(&request);
-            match exit {
-                Exit::Fade { after, length } => self.fade(id, after, length),
-                Exit::Cross(samples) if is_new => {
+            match mode {
+                StopMode::Fade { after, length } => self.fade(id, after, length),
+                StopMode::Cross(samples) if is_new => {
                     if let Some(sounding) = self.playbacks.sounding(id) {
-                        sounding.voice.leave(samples);
+                        sounding.voice.cross_out(samples);
                     }
                 }
-                Exit::Cross(_) => {}
+                StopMode::Cross(_) => {}
             }
             return Some((info, request.track, is_new));
         }
-        let (request, info, garbage) = self.playbacks.take_unheard(id)?;
+        let (request, info, garbage) = self.playbacks.take_unstarted(id)?;
         let position_ms = to_ms(info.position);
         self.outbox.garbage.push(garbage);
         let reason = reason.to_owned();
-        self.over(&request, EventKind::Stopped { reason, duration_ms: 0.0, position_ms, unheard_ms: 0.0 });
+        self.note_end(&request, EventKind::Stopped { reason, duration_ms: 0.0, position_ms, unheard_ms: 0.0 });
         Some((info, request.track, true))
     }
 
@@ -330,7 +329,7 @@ impl Session {
     fn fade(&mut self, id: PlaybackId, after: Samples, length: Samples) {
         let is_open = self.output.is_open();
         let Some(sounding) = self.playbacks.sounding(id) else { return };
-        let is_silent = sounding.voice.is_held() || sounding.voice.is_dormant() || sounding.voice.is_blocked();
+        let is_silent = sounding.voice.is_frozen() || sounding.voice.is_dormant() || sounding.voice.is_waiting();
         sounding.voice.give_up_seek();
         let sought = sounding.sought.take();
         if is_open && !is_silent {
@@ -346,7 +345,7 @@ impl Session {
 
     /// Cuts the oldest fades short if more than `maxConcurrent` are under way; fades take no place in that limit.
     fn cap_fades(&mut self) {
-        let fading = |sounding: &&mut Sounding| sounding.leaving.is_some();
+        let fading = |sounding: &&mut Sounding| sounding.stopping.is_some();
         let (mut count, mut systems) = (0_usize, 0_usize);
         for sounding in self.playbacks.sounding.iter_mut().filter(fading) {
             count += 1;
@@ -364,13 +363,13 @@ impl Session {
     /// while it is paused.
     pub fn pause(&mut self, target: &Target, at: WallTime) -> Vec<RequestId> {
         self.wall = at;
-        self.each(target, |session, id| {
-            let going = session.is_going(id);
+        self.apply_to_each(target, |session, id| {
+            let going = session.is_ending(id);
             if let Some(sounding) = session.playbacks.sounding(id) {
-                if sounding.leaving.is_some() || std::mem::replace(&mut sounding.is_paused, true) {
+                if sounding.stopping.is_some() || std::mem::replace(&mut sounding.paused_by_user, true) {
                     return false;
                 }
-                if !sounding.is_held {
+                if !sounding.paused_by_track {
                     // Its end does not approach while it is paused, unless the next one has its turn already.
                     sounding.end_approaches &= going;
                     sounding.voice.pause();
@@ -385,10 +384,10 @@ impl Session {
     /// Resumes the target; returns the ids that were paused.
     pub fn resume(&mut self, target: &Target, at: WallTime) -> Vec<RequestId> {
         self.wall = at;
-        self.each(target, |session, id| {
+        self.apply_to_each(target, |session, id| {
             if let Some(sounding) = session.playbacks.sounding(id) {
-                let was_paused = std::mem::take(&mut sounding.is_paused);
-                if was_paused && !sounding.is_held {
+                let was_paused = std::mem::take(&mut sounding.paused_by_user);
+                if was_paused && !sounding.paused_by_track {
                     sounding.voice.resume();
                 }
                 return was_paused;
@@ -406,12 +405,9 @@ impl Session {
             let track = self.playbacks.line_of(id);
             track.is_some_and(|track| self.playbacks.line(track).pause(id, paused, wall))
         };
-        let unheard = self.playbacks.unheard(id).map(|(request, position)| (request.clone(), to_ms(position)));
+        let unheard = self.playbacks.unstarted(id).map(|(request, position)| (request.clone(), to_ms(position)));
         if changed && let Some((request, position_ms)) = unheard {
-            let event = match paused {
-                true => EventKind::Paused { position_ms },
-                false => EventKind::Resumed { position_ms },
-            };
+            let event = if paused { EventKind::Paused { position_ms } } else { EventKind::Resumed { position_ms } };
             self.note(Some(&request), event);
         }
         changed
@@ -420,12 +416,12 @@ impl Session {
     /// Changes the volume of the target over the next `fade` samples, also of what fades out; returns the ids.
     pub fn set_volume(&mut self, target: &Target, volume: f32, fade: Samples, at: WallTime) -> Vec<RequestId> {
         self.wall = at;
-        self.each(target, |session, id| {
+        self.apply_to_each(target, |session, id| {
             if let Some(sounding) = session.playbacks.sounding(id) {
                 sounding.voice.set_volume(volume, fade);
                 return true;
             }
-            session.playbacks.unheard_mut(id).map(|request| request.volume = volume).is_some()
+            session.playbacks.unstarted_mut(id).map(|request| request.volume = volume).is_some()
         })
     }
 
@@ -433,14 +429,14 @@ impl Session {
     /// stays where it is.
     pub fn seek(&mut self, target: &Target, place: Samples, at: WallTime) -> Result<Vec<RequestId>> {
         self.wall = at;
-        let ids = self.playbacks.meant(target);
+        let ids = self.playbacks.matching(target);
         if let Some(name) = ids.iter().find_map(|id| self.not_seekable(*id)) {
             let message =
                 format!("Expected a source that has an end for seekAudio but that of \"{name}\" has none yet");
             return Err(SpeakerError::new(Code::NotSeekable, message));
         }
-        Ok(self.each(target, |session, id| {
-            if session.is_going(id) {
+        Ok(self.apply_to_each(target, |session, id| {
+            if session.is_ending(id) {
                 return false;
             }
             let Self { playbacks, outbox, .. } = session;
@@ -455,8 +451,8 @@ impl Session {
                 }
                 return true;
             }
-            let Some(request) = playbacks.unheard(id).map(|(request, _)| request.clone()) else { return false };
-            session.seek_unheard(id, place);
+            let Some(request) = playbacks.unstarted(id).map(|(request, _)| request.clone()) else { return false };
+            session.seek_unstarted(id, place);
             session.note(Some(&request), EventKind::Sought { position_ms: to_ms(place) });
             true
         }))
@@ -464,7 +460,7 @@ impl Session {
 
     /// Returns the name of a playback that a seek would move and that can't be sought.
     fn not_seekable(&self, id: PlaybackId) -> Option<RequestId> {
-        if self.is_going(id) {
+        if self.is_ending(id) {
             return None;
         }
         let (request, is_seekable) = self.playbacks.seekable(id)?;
@@ -472,7 +468,7 @@ impl Session {
     }
 
     /// Makes a playback that has not started begin at another place.
-    fn seek_unheard(&mut self, id: PlaybackId, place: Samples) {
+    fn seek_unstarted(&mut self, id: PlaybackId, place: Samples) {
         let Self { playbacks, outbox, .. } = self;
         if let Some(track) = playbacks.line_of(id)
             && let Some(waiting) = playbacks.line(track).get_mut(id)
@@ -495,17 +491,21 @@ impl Session {
     }
 
     /// Returns true if it is stopping, or crosses over to a playback that has its turn.
-    pub(super) fn is_going(&self, id: PlaybackId) -> bool {
+    pub(super) fn is_ending(&self, id: PlaybackId) -> bool {
         let sounding = self.playbacks.sounding.iter().find(|sounding| sounding.request.id == id);
         sounding.is_some_and(|sounding| {
-            sounding.leaving.is_some() || sounding.end_approaches && self.playbacks.is_active(sounding.request.track)
+            sounding.stopping.is_some() || sounding.end_approaches && self.playbacks.is_active(sounding.request.track)
         })
     }
 
     /// Applies a change to each playback that matches; returns the ids of those that it changed.
-    fn each(&mut self, target: &Target, mut apply: impl FnMut(&mut Self, PlaybackId) -> bool) -> Vec<RequestId> {
+    fn apply_to_each(
+        &mut self,
+        target: &Target,
+        mut apply: impl FnMut(&mut Self, PlaybackId) -> bool,
+    ) -> Vec<RequestId> {
         let (mut names, mut tracks) = (Vec::new(), Vec::new());
-        for id in self.meant_or_leaving(target) {
+        for id in self.matching_or_stopping(target) {
             let Some(request) = self.playbacks.request(id).cloned() else { continue };
             if apply(self, id) {
                 // A playback that fades out and a newer one with the same name count once.
@@ -524,7 +524,7 @@ impl Session {
         names
     }
 
-    /// Moves what waits to a position in its line, 1 is next and beyond the end is the end. Returns false if it does not wait.
+    /// Moves a waiting playback to a position in its line, 1 is next and beyond the end is the end. Returns false if it does not wait.
     pub fn move_to(&mut self, request_id: &str, queue_position: usize, at: WallTime) -> bool {
         self.wall = at;
         let Some(id) = self.playbacks.find(request_id) else { return false };
@@ -534,9 +534,9 @@ impl Session {
         let queue_position = line.move_to(id, queue_position);
         if queue_position != before {
             if queue_position == 1 {
-                line.first_told = Some(id);
-            } else if line.first_told == Some(id) {
-                line.first_told = None;
+                line.first_reported = Some(id);
+            } else if line.first_reported == Some(id) {
+                line.first_reported = None;
             }
             let request = line.get(id).map(|waiting| waiting.request.clone());
             self.note(request.as_ref(), EventKind::Queued { queue_position });
@@ -661,7 +661,7 @@ impl Session {
             TapOf::Track(track) if self.mixer.is_per_track() => Tapped::Stream(*track),
             TapOf::Track(track) => Tapped::Stem(Stem::Track(*track)),
             TapOf::Playback(name) => {
-                let id = self.meant_or_leaving(&Target::Request(name.clone())).pop();
+                let id = self.matching_or_stopping(&Target::Request(name.clone())).pop();
                 id.map_or(Tapped::Nothing, |id| Tapped::Stem(Stem::Playback(id)))
             }
         };
@@ -682,7 +682,7 @@ impl Session {
         if let Err(error) = self.check_live() {
             return self.outbox.settle(ticket, Some(error));
         }
-        let ids = self.playbacks.meant(&Target::Track(track));
+        let ids = self.playbacks.matching(&Target::Track(track));
         self.stop_each(ids, UNPUBLISHED, AT_ONCE);
         let Self { output, mixer, outbox, .. } = self;
         output.unpublish(mixer.stream_of(track), ticket, outbox);
@@ -697,10 +697,8 @@ impl Session {
         if mixer.is_per_track() {
             output.set_muted(mixer.stream_of(track), muted, outbox);
         } else if mixer.set_muted(track, muted) {
-            let kind = match muted {
-                true => EventKind::Muted { track_id: track },
-                false => EventKind::Unmuted { track_id: track },
-            };
+            let kind =
+                if muted { EventKind::Muted { track_id: track } } else { EventKind::Unmuted { track_id: track } };
             self.note(None, kind);
             self.update_hearing();
             let mut sounding = self.playbacks.sounding.iter();
@@ -731,13 +729,13 @@ impl Session {
         }
         match self.output.connection {
             Connection::Closed => {
-                self.room.say(description);
+                self.room.remember(description);
                 self.outbox.settle(ticket, None);
             }
             // It is sent once the room is joined.
-            Connection::Opening => self.room.ask(ticket, description),
+            Connection::Opening => self.room.add_request(ticket, description),
             Connection::Open | Connection::Cut { .. } => {
-                self.room.ask(ticket, description.clone());
+                self.room.add_request(ticket, description.clone());
                 self.outbox.request(OutputRequest::Describe(description, Some(ticket)));
             }
         }
@@ -783,7 +781,7 @@ impl Session {
     }
 
     /// Emits an error that happened outside of the session.
-    pub fn report(&mut self, SpeakerError { code, message, .. }: SpeakerError) {
+    pub fn report_error(&mut self, SpeakerError { code, message, .. }: SpeakerError) {
         self.note(None, EventKind::Error { code, message });
     }
 
@@ -795,7 +793,7 @@ impl Session {
             Lifecycle::Open | Lifecycle::Draining { .. } => {
                 self.lifecycle = Lifecycle::Closing;
                 self.closing.extend(ticket);
-                let ids = self.playbacks.meant(&Target::All);
+                let ids = self.playbacks.matching(&Target::All);
                 // Waiting playbacks are stopped too, so none gets its turn meanwhile.
                 self.stop_each(ids, super::tick::CLOSED, AT_ONCE);
                 self.refuse_calls();
@@ -803,7 +801,9 @@ impl Session {
             }
             Lifecycle::Closing | Lifecycle::Broken { is_closed: false } => self.closing.extend(ticket),
             Lifecycle::Closed | Lifecycle::Broken { is_closed: true } => {
-                ticket.into_iter().for_each(|ticket| self.outbox.settle(ticket, None));
+                if let Some(ticket) = ticket {
+                    self.outbox.settle(ticket, None);
+                }
             }
         }
     }

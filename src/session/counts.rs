@@ -19,14 +19,14 @@ pub(super) struct Counts {
     /// The time for which each playback sounded.
     pub durations: Vec<Samples>,
     /// The counts of `stats()` that were reported last.
-    told: Stats,
+    reported: Stats,
     active: usize,
     queued: usize,
 }
 
 impl Session {
     /// Reports the counts since the last time, unless a frame is in flight.
-    pub fn tell_counts(&mut self, metrics: &Metrics) {
+    pub fn report_counts(&mut self, metrics: &Metrics) {
         if self.outbox.is_holding() {
             return;
         }
@@ -34,18 +34,18 @@ impl Session {
         let active = self.playbacks.loading.len() + self.playbacks.sounding.len();
         let queued = self.playbacks.lines.values().map(|line| line.len()).sum();
         let counts = &mut self.counts;
-        let told = std::mem::replace(&mut counts.told, now);
+        let reported = std::mem::replace(&mut counts.reported, now);
         metrics.requests.add(std::mem::take(&mut counts.requests));
         metrics.started.add(std::mem::take(&mut counts.started));
-        metrics.completed.add(now.completed - told.completed);
-        metrics.stopped.add(now.stopped - told.stopped);
+        metrics.completed.add(now.completed - reported.completed);
+        metrics.stopped.add(now.stopped - reported.stopped);
         counts.failures.drain(..).for_each(|code| metrics.failures.add(code));
         metrics.output_errors.add(std::mem::take(&mut counts.output_errors));
         metrics.reconnects.add(std::mem::take(&mut counts.reconnects));
-        metrics.underruns.add(now.underruns - told.underruns);
-        metrics.late_frames.add(now.late_frames - told.late_frames);
-        metrics.lost_frames.add(now.lost_frames - told.lost_frames);
-        metrics.dropped_frames.add(now.dropped_frames - told.dropped_frames);
+        metrics.underruns.add(now.underruns - reported.underruns);
+        metrics.late_frames.add(now.late_frames - reported.late_frames);
+        metrics.lost_frames.add(now.lost_frames - reported.lost_frames);
+        metrics.dropped_frames.add(now.dropped_frames - reported.dropped_frames);
         counts.latencies.drain(..).for_each(|time| metrics.first_frame_latency.add(time));
         counts.durations.drain(..).for_each(|time| metrics.duration.add(time));
         metrics.active.change(std::mem::replace(&mut counts.active, active), active);

@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_groups_that_changed_last_are_remembered() {
+    fn remembers_groups_that_changed_last() {
         let mut groups = Groups::default();
         groups.add(&"first".into(), 10);
         (0..MAX_GROUPS - 1).for_each(|n| groups.add(&format!("{n}").into(), 1));

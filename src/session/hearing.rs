@@ -32,6 +32,7 @@ impl Unheard {
         }
     }
 
+    /// Returns the unheard time after `played` samples.
     pub fn total(&self, played: Samples) -> Samples {
         self.before + self.since.map_or(0, |since| played - since)
     }
@@ -42,21 +43,21 @@ impl Session {
     pub(super) fn update_hearing(&mut self) {
         let ids: Vec<PlaybackId> = self.playbacks.sounding.iter().map(|sounding| sounding.request.id).collect();
         for id in ids {
-            let going = self.is_going(id);
+            let going = self.is_ending(id);
             let Self { playbacks, mixer, output, outbox, .. } = self;
             let Some(sounding) = playbacks.sounding(id) else { continue };
             let stream = mixer.stream_of(sounding.request.track);
             let is_heard = output.is_heard(stream) && !mixer.is_muted(sounding.request.track);
             sounding.unheard.mark(is_heard, sounding.voice.played());
-            let holds = output.holds(stream);
-            if let Some(leaving) = &mut sounding.leaving {
+            let holds = output.pauses(stream);
+            if let Some(stopping) = &mut sounding.stopping {
                 // Its successor can't start: it ends without one.
-                if holds && std::mem::take(&mut leaving.crosses) {
+                if holds && std::mem::take(&mut stopping.crosses_out) {
                     sounding.voice.stop(EDGE_FADE as Samples);
                 }
-            } else if sounding.is_held != holds {
-                sounding.is_held = holds;
-                if sounding.is_paused {
+            } else if sounding.paused_by_track != holds {
+                sounding.paused_by_track = holds;
+                if sounding.paused_by_user {
                     continue;
                 }
                 if holds {
@@ -91,7 +92,7 @@ impl Session {
         let loading = self.playbacks.loading.iter().map(|loading| &loading.request);
         let refused: Vec<PlaybackId> =
             loading.filter(|request| self.mixer.stream_of(request.track) == stream).map(|request| request.id).collect();
-        refused.into_iter().for_each(|id| self.fail_unheard(id, error.clone()));
+        refused.into_iter().for_each(|id| self.fail_unstarted(id, error.clone()));
     }
 
     /// Fails every live playback of some tracks. One that was stopped before only has its fade cut short.
@@ -107,7 +108,7 @@ impl Session {
                     EventKind::Failed { code, message, cause, duration_ms, position_ms, unheard_ms }
                 }
             };
-            self.over(&request, event);
+            self.note_end(&request, event);
             self.outbox.garbage.push(garbage);
         }
     }

@@ -27,15 +27,15 @@ impl Session {
             assert!(self.playbacks.is_active(*track), "track {track} is free and somebody waits for it");
         }
         self.playbacks.loading.iter().for_each(|loading| note(&loading.request, true));
-        self.playbacks.sounding.iter().for_each(|sounding| note(&sounding.request, sounding.leaving.is_none()));
-        for sounding in self.playbacks.sounding.iter().filter(|sounding| sounding.leaving.is_none()) {
+        self.playbacks.sounding.iter().for_each(|sounding| note(&sounding.request, sounding.stopping.is_none()));
+        for sounding in self.playbacks.sounding.iter().filter(|sounding| sounding.stopping.is_none()) {
             let Request { name, track, .. } = &sounding.request;
-            let is_held = self.output.holds(self.mixer.stream_of(*track));
-            assert_eq!(sounding.is_held, is_held, "{name} does not follow its track");
+            let is_held = self.output.pauses(self.mixer.stream_of(*track));
+            assert_eq!(sounding.paused_by_track, is_held, "{name} does not follow its track");
         }
         self.playbacks.check_names(&names);
         assert!(self.marks.iter().all(|mark| mark.awaits_some_of(&ids)), "a mark waits for what is over");
         self.outbox.check_invariants();
-        assert!(self.notices.is_empty(), "a notice was not handled");
+        assert!(self.mixer_events.is_empty(), "an event of the mixer was not handled");
     }
 }

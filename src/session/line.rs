@@ -66,7 +66,7 @@ pub struct Line {
     deadlines: BTreeSet<(Samples, PlaybackId)>,
     clock: LineClock,
     /// The playback that was last reported to be first in line.
-    pub first_told: Option<PlaybackId>,
+    pub first_reported: Option<PlaybackId>,
     /// The playback whose source was opened ahead of its turn.
     pub opened: Option<PlaybackId>,
 }
@@ -80,7 +80,7 @@ impl Line {
         self.waiting.is_empty()
     }
 
-    /// Lets one wait behind everyone of the same priority or more; returns its position in line, 1 is next.
+    /// Adds a playback behind all of the same priority or more; returns its position in line, 1 is next.
     pub fn push(&mut self, request: Request, source: Source, timeout: Samples, wall: WallTime) -> usize {
         let (id, class) = (request.id, request.priority);
         let deadline = self.clock.now(wall) + timeout;
@@ -117,8 +117,8 @@ impl Line {
         let waiting = self.waiting.remove(&id)?;
         self.deadlines.remove(&(waiting.deadline, id));
         self.leave_order(id, waiting.class);
-        if self.first_told == Some(id) {
-            self.first_told = None;
+        if self.first_reported == Some(id) {
+            self.first_reported = None;
         }
         Some(waiting)
     }
@@ -128,12 +128,12 @@ impl Line {
         let ids = self.ids();
         self.order.clear();
         self.deadlines.clear();
-        self.first_told = None;
+        self.first_reported = None;
         ids.iter().filter_map(|id| self.waiting.remove(id)).collect()
     }
 
-    /// Moves one to a position, 1 is next and beyond the end is the end; returns the one that it has then. It stands with the
-    /// priority of its neighbours from then on.
+    /// Moves a playback to a position, 1 is next and beyond the end is the end; returns its new position. It takes the priority
+    /// of its neighbours from then on.
     pub fn move_to(&mut self, id: PlaybackId, queue_position: usize) -> usize {
         let Some(class) = self.waiting.get(&id).map(|waiting| waiting.class) else { return 0 };
         self.leave_order(id, class);
@@ -154,13 +154,10 @@ impl Line {
     fn leave_order(&mut self, id: PlaybackId, class: i32) {
         let Some(ids) = self.order.get_mut(&Reverse(class)) else { return };
         // Usually it is the next in line that leaves.
-        match ids.front() == Some(&id) {
-            true => drop(ids.pop_front()),
-            false => {
-                if let Some(index) = ids.iter().rposition(|other| *other == id) {
-                    ids.remove(index);
-                }
-            }
+        if ids.front() == Some(&id) {
+            ids.pop_front();
+        } else if let Some(index) = ids.iter().rposition(|other| *other == id) {
+            ids.remove(index);
         }
         if ids.is_empty() {
             self.order.remove(&Reverse(class));
@@ -200,7 +197,7 @@ impl Line {
         assert_eq!(deadlines, self.deadlines);
         let ahead = self.waiting.values().filter(|waiting| waiting.ahead.is_some() && !waiting.request.is_stream);
         assert!(ahead.count() <= 1, "more than one source is open ahead of its turn");
-        assert!(self.is_empty() || self.first_told == self.first(), "the first was not told that it is");
+        assert!(self.is_empty() || self.first_reported == self.first(), "the first has no event");
         self.iter().map(|waiting| &waiting.request)
     }
 

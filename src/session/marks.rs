@@ -29,10 +29,11 @@ impl Session {
     pub fn mark(&mut self, name: String, number: u32, target: &Target, at: WallTime) -> Result<()> {
         self.wall = at;
         self.check_live()?;
-        let ids: BTreeSet<_> = self.meant_or_leaving(target).into_iter().collect();
-        match ids.is_empty() {
-            true => self.note(None, EventKind::Mark { name, mark: number }),
-            false => self.marks.push(Mark { number, name, awaits: Awaited::Ends(ids) }),
+        let ids: BTreeSet<_> = self.matching_or_stopping(target).into_iter().collect();
+        if ids.is_empty() {
+            self.note(None, EventKind::Mark { name, mark: number });
+        } else {
+            self.marks.push(Mark { number, name, awaits: Awaited::Ends(ids) });
         }
         Ok(())
     }
@@ -76,7 +77,7 @@ impl Session {
 
     /// Reports the marks of a stream whose unheard rest was dropped.
     pub(super) fn drop_marks(&mut self, id: PlaybackId) {
-        self.tell_marks(self.now(), |mark| matches!(mark.awaits, Awaited::Written(its, _) if its == id));
+        self.emit_marks(self.now(), |mark| matches!(mark.awaits, Awaited::Written(its, _) if its == id));
         if let Some(sounding) = self.playbacks.sounding(id) {
             sounding.voice.set_marks(Vec::new());
         }
@@ -84,18 +85,18 @@ impl Session {
 
     /// Reports a mark that a voice has reached.
     pub(super) fn reach_mark(&mut self, number: u32, at: Samples) {
-        self.tell_marks(at, |mark| mark.number == number);
+        self.emit_marks(at, |mark| mark.number == number);
     }
 
     /// Reports the marks that waited for the end of this playback alone.
     pub(super) fn end_marks(&mut self, id: PlaybackId) {
-        self.tell_marks(self.now(), |mark| match &mut mark.awaits {
+        self.emit_marks(self.now(), |mark| match &mut mark.awaits {
             Awaited::Ends(ids) => ids.remove(&id) && ids.is_empty(),
             Awaited::Written(its, _) => *its == id,
         });
     }
 
-    fn tell_marks(&mut self, at: Samples, mut is_reached: impl FnMut(&mut Mark) -> bool) {
+    fn emit_marks(&mut self, at: Samples, mut is_reached: impl FnMut(&mut Mark) -> bool) {
         let Self { marks, outbox, .. } = self;
         for Mark { name, number, .. } in marks.extract_if(.., |mark| is_reached(mark)) {
             outbox.note(at, None, EventKind::Mark { name, mark: number });

@@ -5,8 +5,8 @@
 //!                                        └──────────────┴──▶ outbox.rs (events, work for the engine)
 //! ```
 //!
-//! A call applies whole and at once. Time is an argument: [`WallTime`] is what waiting is measured by, [`Samples`] what was
-//! mixed. Whatever a call or a tick leads to outside (a source to open, an output to prepare, a reader to drop) is left in the
+//! A call applies whole and at once. Time is an argument: [`WallTime`] is the time by which waiting is measured,
+//! [`Samples`] that of the mix. Whatever a call or a tick leads to outside (a source to open, an output to prepare, a reader to drop) is left in the
 //! outbox and carried out by [`engine`](crate::engine) after the lock is released.
 
 mod calls;
@@ -18,21 +18,23 @@ mod invariants;
 mod line;
 mod marks;
 mod outbox;
+mod output_events;
 mod output_state;
 mod overload;
 mod playbacks;
 mod policy;
 mod room_state;
 mod sends;
+mod sources;
 mod tick;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::audio::{Samples, from_ms};
-use crate::error::{Code, SpeakerError};
-use crate::event::EventKind;
-use crate::mixer::{Duck, Mixer, Notice, PlaybackId, Routing, TrackCounts};
+use crate::error::{Code, Result, SpeakerError};
+use crate::event::{EventKind, Message};
+use crate::mixer::{Duck, Mixer, MixerEvent, PlaybackId, Routing, TrackCounts};
 use crate::output::{Link, Participant};
 use crate::source::PcmReader;
 
@@ -41,7 +43,7 @@ pub use outbox::{Open, OutputRequest, Ticket, Work};
 pub use output_state::ConnectionState;
 pub use playbacks::{Phase, PlaybackInfo};
 pub use policy::{OnDuplicate, Overlap, Policy, Target};
-pub use tick::{Gauges, Pace, Step};
+pub use tick::{DriverCounts, Pace, Step};
 
 use counts::Counts;
 use groups::Groups;
@@ -188,7 +190,7 @@ enum Lifecycle {
 }
 
 /// An end that is joined to the next playback at the same sample, without a gap.
-struct Seam {
+struct GaplessJoin {
     at: Samples,
     /// The next playback.
     id: PlaybackId,
@@ -226,9 +228,9 @@ pub struct Session {
     counts: Counts,
     overload: Overload,
     /// The gapless joins at the present sample.
-    seams: Vec<Seam>,
+    gapless_joins: Vec<GaplessJoin>,
     /// Events of the mixer that are not handled yet; kept for its capacity.
-    notices: Vec<Notice>,
+    mixer_events: Vec<MixerEvent>,
 }
 
 impl Session {
@@ -252,8 +254,8 @@ impl Session {
             stats: Stats::default(),
             counts: Counts::default(),
             overload: Overload::default(),
-            seams: Vec::new(),
-            notices: Vec::new(),
+            gapless_joins: Vec::new(),
+            mixer_events: Vec::new(),
         }
     }
 
@@ -267,6 +269,45 @@ impl Session {
             }
         };
         self.playbacks.opened().map(each).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Returns true if there is work to carry out after the lock is released.
+    pub fn has_work(&self) -> bool {
+        self.outbox.has_work()
+    }
+
+    /// Takes the work to carry out after the lock is released.
+    pub fn take_work(&mut self) -> Work {
+        let mut work = self.outbox.take_work();
+        for open in &mut work.opens {
+            open.name = self.playbacks.request(open.id).map(|request| request.name.clone());
+        }
+        work
+    }
+
+    /// Takes the next message, if it is not held.
+    pub fn take_message(&mut self) -> Option<Message> {
+        self.outbox.take()
+    }
+
+    /// Takes the next request to the output's owner.
+    pub fn take_output_request(&mut self) -> Option<OutputRequest> {
+        self.outbox.output.pop_front()
+    }
+
+    /// Settles a call that answers later.
+    pub fn settle(&mut self, ticket: Ticket) {
+        self.outbox.settle(ticket, None);
+    }
+
+    /// Settles a call that answers later with its result.
+    pub fn settle_with(&mut self, ticket: Ticket, result: Result<()>) {
+        self.outbox.settle(ticket, result.err());
+    }
+
+    /// Returns true once the output is closed for good.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.lifecycle, Lifecycle::Closed | Lifecycle::Broken { is_closed: true })
     }
 
     /// Returns the session's time of the next sample.
@@ -320,10 +361,7 @@ impl Session {
 
     /// Returns the present state of the connection; its events may still wait to be taken.
     pub fn connection(&self) -> ConnectionState {
-        match self.is_closed() {
-            true => ConnectionState::Closed,
-            false => self.output.state(),
-        }
+        if self.is_closed() { ConnectionState::Closed } else { self.output.state() }
     }
 
     /// Returns this participant, while a room is joined.
@@ -349,7 +387,7 @@ impl Session {
     }
 
     /// Fails if no new request can be taken.
-    fn check_open(&self) -> Result<(), SpeakerError> {
+    fn check_open(&self) -> Result<()> {
         match self.lifecycle {
             Lifecycle::Open => Ok(()),
             Lifecycle::Draining { .. } => {
@@ -363,7 +401,7 @@ impl Session {
     }
 
     /// Fails once live playbacks can't be changed any more; while a session drains they can.
-    fn check_live(&self) -> Result<(), SpeakerError> {
+    fn check_live(&self) -> Result<()> {
         match self.lifecycle {
             Lifecycle::Draining { .. } => Ok(()),
             _ => self.check_open(),
@@ -391,7 +429,7 @@ impl Session {
         }
         let is_closed = self.lifecycle == Lifecycle::Closed;
         self.lifecycle = Lifecycle::Broken { is_closed };
-        self.notices.clear();
+        self.mixer_events.clear();
         if self.retract_opening() {
             self.output.closed();
         }

@@ -97,7 +97,7 @@ pub struct Work {
 }
 
 /// The most bytes of received data that may wait to be taken. Lossy data may take a quarter of that, so that reliable data finds room.
-const MOST_DATA: usize = 4 * 1024 * 1024;
+const MAX_DATA_BYTES: usize = 4 * 1024 * 1024;
 
 /// Collects the messages of a session and its requests.
 #[derive(Default)]
@@ -132,9 +132,9 @@ impl Outbox {
 
     /// Appends received data. Returns false if it is dropped because too much waits.
     pub fn note_data(&mut self, at: Samples, data: IncomingData) -> bool {
-        let most = if data.is_reliable() { MOST_DATA } else { MOST_DATA / 4 };
+        let max = if data.is_reliable() { MAX_DATA_BYTES } else { MAX_DATA_BYTES / 4 };
         let cost = data.cost();
-        if self.data_bytes + cost > most {
+        if self.data_bytes + cost > max {
             return false;
         }
         self.data.push_back(cost);
@@ -281,8 +281,8 @@ impl Outbox {
 
     /// Returns true if there is work to carry out.
     pub fn has_work(&self) -> bool {
-        let is_to_be_told = self.rings > 0 || self.wakes_driver || self.hastens;
-        is_to_be_told || !self.opens.is_empty() || !self.garbage.is_empty() || !self.wakes.is_empty()
+        let has_notifications = self.rings > 0 || self.wakes_driver || self.hastens;
+        has_notifications || !self.opens.is_empty() || !self.garbage.is_empty() || !self.wakes.is_empty()
     }
 
     pub fn take_work(&mut self) -> Work {

@@ -55,7 +55,7 @@ impl ConnectionState {
 struct Stream {
     id: u32,
     /// It was requested from the output, and not refused.
-    is_asked: bool,
+    is_requested: bool,
     /// It takes samples.
     is_open: bool,
     /// Its track is muted.
@@ -70,7 +70,7 @@ pub struct OutputState {
     /// `connected` was noted, and `disconnected` was not.
     pub was_connected: bool,
     /// `reconnecting` was noted, and `reconnected` was not.
-    pub is_shaken: bool,
+    pub is_reconnecting: bool,
     /// It was lost, or could not be opened.
     was_lost: bool,
     streams: Vec<Stream>,
@@ -96,7 +96,7 @@ impl OutputState {
             routing,
             connection: Connection::Closed,
             was_connected: false,
-            is_shaken: false,
+            is_reconnecting: false,
             was_lost: false,
             streams: Vec::new(),
             mutes: BTreeSet::new(),
@@ -118,7 +118,7 @@ impl OutputState {
             Connection::Closed if self.was_lost => ConnectionState::Disconnected,
             Connection::Closed => ConnectionState::New,
             Connection::Opening => ConnectionState::Connecting,
-            Connection::Open if !self.is_shaken => ConnectionState::Connected,
+            Connection::Open if !self.is_reconnecting => ConnectionState::Connected,
             Connection::Open | Connection::Cut { .. } => ConnectionState::Reconnecting,
         }
     }
@@ -158,9 +158,10 @@ impl OutputState {
 
     /// Mutes or unmutes a stream; at once if the output is there, else when it is opened.
     pub fn set_muted(&mut self, stream: u32, muted: bool, outbox: &mut Outbox) {
-        match muted {
-            true => self.mutes.insert(stream),
-            false => self.mutes.remove(&stream),
+        if muted {
+            self.mutes.insert(stream)
+        } else {
+            self.mutes.remove(&stream)
         };
         if self.connection != Connection::Closed {
             outbox.request(OutputRequest::SetMuted(stream, muted));
@@ -191,8 +192,8 @@ impl OutputState {
 
     /// Sets which data of others is received; at once if the output is there, else when it is opened.
     pub fn hear_data(&mut self, hears: Hears, outbox: &mut Outbox) {
-        let is_news = std::mem::replace(&mut self.hears, hears) != hears;
-        if is_news && self.connection != Connection::Closed {
+        let is_changed = std::mem::replace(&mut self.hears, hears) != hears;
+        if is_changed && self.connection != Connection::Closed {
             outbox.request(OutputRequest::HearData(hears));
         }
     }
@@ -227,7 +228,7 @@ impl OutputState {
         let is_open = self.is_open();
         let known = self.stream(stream);
         let takes = known.is_open && is_open;
-        if !std::mem::replace(&mut known.is_asked, true) {
+        if !std::mem::replace(&mut known.is_requested, true) {
             outbox.request(OutputRequest::Prepare(stream));
             self.withheld.remove(&stream);
         }
@@ -235,7 +236,7 @@ impl OutputState {
     }
 
     /// Returns true if the playbacks of a stream stand still, because nobody could hear them.
-    pub fn holds(&self, stream: u32) -> bool {
+    pub fn pauses(&self, stream: u32) -> bool {
         let known = self.streams.iter().find(|known| known.id == stream);
         known.is_some_and(|known| [known.muted, known.missing].contains(&Some(Meanwhile::Pause)))
     }
@@ -249,13 +250,13 @@ impl OutputState {
     /// Notes that a stream takes samples from now on.
     pub fn stream_opened(&mut self, stream: u32) {
         let known = self.stream(stream);
-        (known.is_asked, known.is_open, known.missing) = (true, true, None);
+        (known.is_requested, known.is_open, known.missing) = (true, true, None);
     }
 
     /// Notes that the output refused a stream: the next playback requests it again.
     pub fn stream_refused(&mut self, stream: u32) {
         let known = self.stream(stream);
-        (known.is_asked, known.is_open) = (false, false);
+        (known.is_requested, known.is_open) = (false, false);
     }
 
     /// Notes that the server unpublished a stream's track.
@@ -272,7 +273,7 @@ impl OutputState {
     fn stream(&mut self, id: u32) -> &mut Stream {
         let index = self.streams.iter().position(|known| known.id == id).unwrap_or(self.streams.len());
         if index == self.streams.len() {
-            self.streams.push(Stream { id, is_asked: false, is_open: false, muted: None, missing: None });
+            self.streams.push(Stream { id, is_requested: false, is_open: false, muted: None, missing: None });
         }
         &mut self.streams[index]
     }
@@ -290,7 +291,7 @@ impl OutputState {
     /// Notes that the output is closed, with its streams.
     pub fn closed(&mut self) {
         self.connection = Connection::Closed;
-        self.is_shaken = false;
+        self.is_reconnecting = false;
         self.failure = None;
         self.streams.clear();
     }

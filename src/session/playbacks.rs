@@ -87,9 +87,16 @@ impl Request {
         queue_position: Option<usize>,
         position: Samples,
     ) -> PlaybackInfo {
-        let Self { name, group, track, role, .. } = self;
-        let (request_id, group, track, role) = (name.clone(), group.clone(), *track, *role);
-        PlaybackInfo { request_id, group, track, role, phase, is_paused, queue_position, position }
+        PlaybackInfo {
+            request_id: self.name.clone(),
+            group: self.group.clone(),
+            track: self.track,
+            role: self.role,
+            phase,
+            is_paused,
+            queue_position,
+            position,
+        }
     }
 }
 
@@ -146,10 +153,10 @@ pub struct Loading {
 }
 
 /// The reason and the way in which a playback is being stopped.
-pub struct Leaving {
+pub struct Stopping {
     pub reason: Arc<str>,
     /// It goes on until another begins on its track, and crosses over to that.
-    pub crosses: bool,
+    pub crosses_out: bool,
 }
 
 /// A seek under way; the earlier ones have the lower numbers.
@@ -166,11 +173,11 @@ pub struct Sounding {
     pub sought: Option<Sought>,
     /// The number of the opening that a flush waits for.
     pub flushing: Option<u64>,
-    pub leaving: Option<Leaving>,
+    pub stopping: Option<Stopping>,
     /// The user paused it.
-    pub is_paused: bool,
+    pub paused_by_user: bool,
     /// Its stream pauses, because nobody could hear it.
-    pub is_held: bool,
+    pub paused_by_track: bool,
     /// The part of it that nobody could hear.
     pub unheard: Unheard,
     /// Its end is so near that the next in line has its turn.
@@ -188,12 +195,12 @@ impl AsMut<Voice> for Sounding {
 impl Sounding {
     /// Returns true if it counts for `maxConcurrent` and occupies its track: a playback that fades out or crosses over does not.
     pub fn is_active(&self) -> bool {
-        self.leaving.is_none() && !self.end_approaches
+        self.stopping.is_none() && !self.end_approaches
     }
 
     /// Returns true if it is paused, by the user or by its track.
     pub fn is_still(&self) -> bool {
-        self.is_paused || self.is_held
+        self.paused_by_user || self.paused_by_track
     }
 }
 
@@ -217,7 +224,7 @@ impl Playbacks {
     }
 
     /// Generates a `requestId` for a request that has none.
-    pub fn make_up_name(&self) -> RequestId {
+    pub fn generate_name(&self) -> RequestId {
         let numbers = self.last + 1..;
         let mut names = numbers.map(|number| RequestId::from(format!("playback-{number}")));
         names.find(|name| !self.names.contains_key(name)).expect("numbers do not end")
@@ -250,7 +257,7 @@ impl Playbacks {
     }
 
     /// Returns true if nothing waits or loads.
-    pub fn are_all_heard(&self) -> bool {
+    pub fn are_all_sounding(&self) -> bool {
         self.loading.is_empty() && self.lines.is_empty()
     }
 
@@ -272,7 +279,7 @@ impl Playbacks {
         self.is_active_beside(track, None)
     }
 
-    /// The same, leaving one playback out.
+    /// As [`is_active`](Self::is_active), leaving one playback out.
     pub fn is_active_beside(&self, track: u32, left_out: Option<PlaybackId>) -> bool {
         let counts = |request: &Request| request.track == track && Some(request.id) != left_out;
         self.loading.iter().any(|loading| counts(&loading.request))
@@ -280,7 +287,7 @@ impl Playbacks {
     }
 
     /// Returns true if everything that occupies a track is paused.
-    pub fn is_held(&self, track: u32) -> bool {
+    pub fn is_paused(&self, track: u32) -> bool {
         let loading = self.loading.iter().filter(|loading| loading.request.track == track);
         let sounding = self.sounding.iter().filter(|sounding| sounding.request.track == track && sounding.is_active());
         let mut paused = loading.map(|loading| loading.is_paused).chain(sounding.map(Sounding::is_still));
@@ -298,7 +305,7 @@ impl Playbacks {
     }
 
     /// Returns the readers that have not come to their first sound, with their deadlines.
-    pub fn silent(&self) -> impl Iterator<Item = (WallTime, &PcmReader)> {
+    pub fn awaiting_first_sound(&self) -> impl Iterator<Item = (WallTime, &PcmReader)> {
         let loading = self.loading.iter().map(|loading| (&loading.request, Some(&loading.source)));
         let ahead = self.lines.values().filter_map(|line| {
             let waiting = line.get(line.first()?)?;
@@ -329,7 +336,7 @@ impl Playbacks {
     }
 
     /// Returns the request of a playback that is not mixed yet.
-    pub fn unheard_mut(&mut self, id: PlaybackId) -> Option<&mut Request> {
+    pub fn unstarted_mut(&mut self, id: PlaybackId) -> Option<&mut Request> {
         if let Some(index) = self.loading.iter().position(|loading| loading.request.id == id) {
             return Some(&mut self.loading[index].request);
         }
@@ -345,7 +352,7 @@ impl Playbacks {
     }
 
     /// Returns a playback that is not mixed yet, and the place where it will begin.
-    pub fn unheard(&self, id: PlaybackId) -> Option<(&Request, Samples)> {
+    pub fn unstarted(&self, id: PlaybackId) -> Option<(&Request, Samples)> {
         let loading = self.loading.iter().find(|loading| loading.request.id == id);
         let loading = loading.map(|loading| (&loading.request, loading.source.position()));
         loading.or_else(|| self.waiting(id).map(|waiting| (&waiting.request, waiting.position())))
@@ -368,7 +375,7 @@ impl Playbacks {
     }
 
     /// Takes a playback that is not mixed yet off its shelf.
-    pub fn take_unheard(&mut self, id: PlaybackId) -> Option<(Request, PlaybackInfo, Garbage)> {
+    pub fn take_unstarted(&mut self, id: PlaybackId) -> Option<(Request, PlaybackInfo, Garbage)> {
         if let Some(index) = self.loading.iter().position(|loading| loading.request.id == id) {
             let Loading { request, source, is_paused } = self.loading.remove(index);
             let info = request.info(Phase::Loading, is_paused, None, source.position());
@@ -381,23 +388,23 @@ impl Playbacks {
     }
 
     /// Returns the playbacks that a target matches, with the waiting ones in order of their turn.
-    pub fn meant(&self, target: &Target) -> Vec<PlaybackId> {
+    pub fn matching(&self, target: &Target) -> Vec<PlaybackId> {
         if let Target::Request(name) = target {
             return self.find(name).into_iter().collect();
         }
-        let means = |request: &&Request| target.means(request);
+        let matches = |request: &&Request| target.matches(request);
         let loading = self.loading.iter().map(|loading| &loading.request);
         let mut ids: Vec<_> = self
             .sounding
             .iter()
             .map(|sounding| &sounding.request)
             .chain(loading)
-            .filter(means)
+            .filter(matches)
             .map(|request| request.id)
             .collect();
         ids.sort_unstable();
         let waiting = self.lines.values().flat_map(|line| line.iter().map(|waiting| &waiting.request));
-        ids.extend(waiting.filter(means).map(|request| request.id));
+        ids.extend(waiting.filter(matches).map(|request| request.id));
         ids
     }
 
@@ -407,7 +414,7 @@ impl Playbacks {
             .sounding
             .iter()
             .map(|each| {
-                let phase = if each.leaving.is_some() { Phase::Stopping } else { Phase::Playing };
+                let phase = if each.stopping.is_some() { Phase::Stopping } else { Phase::Playing };
                 (each.request.id, each.request.info(phase, each.is_still(), None, each.voice.place()))
             })
             .chain(self.loading.iter().map(|each| {
@@ -436,29 +443,35 @@ impl Playbacks {
     pub fn take(&mut self, tracks: &BTreeSet<u32>) -> Vec<Taken> {
         let mut all = Vec::new();
         for sounding in self.sounding.extract_if(.., |sounding| tracks.contains(&sounding.request.track)) {
-            let (request, played, position) =
-                (sounding.request.clone(), sounding.voice.played(), sounding.voice.place());
-            let unheard = sounding.unheard.total(played);
-            let stopped = sounding.leaving.as_ref().map(|leaving| leaving.reason.clone());
+            let played = sounding.voice.played();
             all.push(Taken {
-                request,
-                stopped,
+                request: sounding.request.clone(),
+                stopped: sounding.stopping.as_ref().map(|stopping| stopping.reason.clone()),
                 played,
-                unheard,
-                position,
+                unheard: sounding.unheard.total(played),
+                position: sounding.voice.place(),
                 garbage: Garbage::Sounding(Box::new(sounding)),
             });
         }
         let loading = self.loading.extract_if(.., |loading| tracks.contains(&loading.request.track));
-        all.extend(loading.map(|Loading { request, source, .. }| {
-            let position = source.position();
-            Taken { request, stopped: None, played: 0, unheard: 0, position, garbage: source.garbage() }
+        all.extend(loading.map(|Loading { request, source, .. }| Taken {
+            request,
+            stopped: None,
+            played: 0,
+            unheard: 0,
+            position: source.position(),
+            garbage: source.garbage(),
         }));
         all.sort_by_key(|taken| taken.request.id);
         for waiting in tracks.iter().filter_map(|track| self.lines.remove(track)).flat_map(|mut line| line.clear()) {
-            let (request, position) = (waiting.request.clone(), waiting.position());
-            let garbage = Garbage::Waiting(Box::new(waiting));
-            all.push(Taken { request, stopped: None, played: 0, unheard: 0, position, garbage });
+            all.push(Taken {
+                request: waiting.request.clone(),
+                stopped: None,
+                played: 0,
+                unheard: 0,
+                position: waiting.position(),
+                garbage: Garbage::Waiting(Box::new(waiting)),
+            });
         }
         all.iter().for_each(|taken| self.release(&taken.request));
         all

@@ -14,9 +14,9 @@ pub struct RoomState {
     /// The others are known: changes from now on are events.
     is_known: bool,
     /// The description that the room lists of us.
-    said: Description,
+    description: Description,
     /// Changes of it that are not confirmed yet, by the calls that wait for them.
-    asked: Vec<(Ticket, Description)>,
+    requests: Vec<(Ticket, Description)>,
 }
 
 impl RoomState {
@@ -31,7 +31,7 @@ impl RoomState {
     }
 
     /// Applies a message about participants. Returns the events of its changes.
-    pub fn hear(&mut self, presence: Presence) -> Vec<EventKind> {
+    pub fn update(&mut self, presence: Presence) -> Vec<EventKind> {
         match presence {
             Presence::Local(local) => {
                 if !self.local.as_ref().is_some_and(|known| is_older(&local, known)) {
@@ -65,8 +65,8 @@ impl RoomState {
         match known {
             Some(mut known) if known.sid == participant.sid => {
                 known.version = participant.version;
-                let is_news = known != *participant;
-                is_news.then_some(EventKind::ParticipantChanged { participant }).into_iter().collect()
+                let is_changed = known != *participant;
+                is_changed.then_some(EventKind::ParticipantChanged { participant }).into_iter().collect()
             }
             // They came back before the room noticed that they were gone.
             Some(known) => {
@@ -84,39 +84,39 @@ impl RoomState {
     }
 
     /// Returns the descriptions to send to a room that was joined: the one that earlier rooms list, and those that calls wait for.
-    pub fn to_say(&self) -> Vec<(Option<Ticket>, Description)> {
-        let said = (!self.said.is_empty()).then(|| (None, self.said.clone()));
-        said.into_iter().chain(self.asked.iter().map(|(ticket, asked)| (Some(*ticket), asked.clone()))).collect()
+    pub fn descriptions_to_send(&self) -> Vec<(Option<Ticket>, Description)> {
+        let lasting = (!self.description.is_empty()).then(|| (None, self.description.clone()));
+        lasting.into_iter().chain(self.requests.iter().map(|(ticket, asked)| (Some(*ticket), asked.clone()))).collect()
     }
 
     /// Remembers a description for the rooms that will be joined.
-    pub fn say(&mut self, description: Description) {
-        self.said.add(description);
+    pub fn remember(&mut self, description: Description) {
+        self.description.add(description);
     }
 
     /// Adds a call that waits until the room lists this description.
-    pub fn ask(&mut self, ticket: Ticket, description: Description) {
-        self.asked.push((ticket, description));
+    pub fn add_request(&mut self, ticket: Ticket, description: Description) {
+        self.requests.push((ticket, description));
     }
 
     /// Handles the room's answer. Returns false if no call waits for it.
     pub fn answered(&mut self, ticket: Ticket, error: Option<&SpeakerError>) -> bool {
-        let Some(index) = self.asked.iter().position(|(asked, _)| *asked == ticket) else { return false };
-        let (_, description) = self.asked.remove(index);
+        let Some(index) = self.requests.iter().position(|(asked, _)| *asked == ticket) else { return false };
+        let (_, description) = self.requests.remove(index);
         if error.is_none() {
-            self.said.add(description);
+            self.description.add(description);
         }
         true
     }
 
     /// Returns true if a call waits for a room.
     pub fn is_wanted(&self) -> bool {
-        !self.asked.is_empty()
+        !self.requests.is_empty()
     }
 
     /// Returns the calls that nothing answers any more.
     pub fn give_up(&mut self) -> Vec<Ticket> {
-        self.asked.drain(..).map(|(ticket, _)| ticket).collect()
+        self.requests.drain(..).map(|(ticket, _)| ticket).collect()
     }
 
     /// Forgets the room that was left.
@@ -127,8 +127,8 @@ impl RoomState {
 }
 
 /// Returns true if this state of a participant is older than the known one.
-fn is_older(told: &Participant, known: &Participant) -> bool {
-    told.sid == known.sid && told.version < known.version
+fn is_older(new: &Participant, known: &Participant) -> bool {
+    new.sid == known.sid && new.version < known.version
 }
 
 #[cfg(test)]
@@ -140,7 +140,7 @@ mod tests {
         Participant { identity: identity.into(), sid: sid.into(), metadata: metadata.into(), ..Default::default() }
     }
 
-    fn told(events: Vec<EventKind>) -> Vec<String> {
+    fn words(events: Vec<EventKind>) -> Vec<String> {
         let each = |event| match event {
             EventKind::ParticipantJoined { participant } => format!("{} joined", participant.sid),
             EventKind::ParticipantLeft { participant } => format!("{} left", participant.sid),
@@ -155,9 +155,9 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_and_goes_is_told_and_who_was_there_is_not() {
+    fn reports_participants_that_come_and_go() {
         let mut room = RoomState::default();
-        let mut hear = |presence| told(room.hear(presence));
+        let mut hear = |presence| words(room.update(presence));
         assert_eq!(hear(Presence::Others(vec![somebody("a", "1", "")])), [""; 0]);
         assert_eq!(hear(Presence::Listed(somebody("a", "1", ""))), [""; 0]);
         assert_eq!(hear(Presence::Listed(somebody("a", "1", "new"))), ["1 changed"]);
@@ -176,26 +176,26 @@ mod tests {
         assert_eq!(room.others().map(|other| other.identity.as_str()).collect::<Vec<_>>(), ["c", "d"]);
         room.closed();
         assert_eq!(room.others().count(), 0);
-        assert_eq!(told(room.hear(Presence::Others(vec![somebody("a", "7", "")]))), [""; 0]);
+        assert_eq!(words(room.update(Presence::Others(vec![somebody("a", "7", "")]))), [""; 0]);
     }
 
     #[test]
-    fn what_a_room_has_taken_is_said_in_every_other_and_what_it_refused_is_not() {
+    fn keeps_confirmed_descriptions_for_other_rooms() {
         let mut room = RoomState::default();
         let description = |key: &str, value: &str| Description {
             attributes: [(key.to_owned(), value.to_owned())].into(),
             ..Default::default()
         };
-        room.say(description("a", "1"));
-        room.ask(1, description("a", "2"));
-        room.ask(2, description("b", "1"));
+        room.remember(description("a", "1"));
+        room.add_request(1, description("a", "2"));
+        room.add_request(2, description("b", "1"));
         let said = [(None, description("a", "1")), (Some(1), description("a", "2")), (Some(2), description("b", "1"))];
-        assert_eq!(room.to_say(), said);
+        assert_eq!(room.descriptions_to_send(), said);
         assert!(room.answered(1, None));
         assert!(room.answered(2, Some(&SpeakerError::new(Code::Refused, "no"))));
         assert!(!room.answered(2, None));
-        assert_eq!(room.to_say(), [(None, description("a", "2"))]);
-        room.ask(3, description("c", "1"));
+        assert_eq!(room.descriptions_to_send(), [(None, description("a", "2"))]);
+        room.add_request(3, description("c", "1"));
         assert_eq!(room.give_up(), [3]);
         assert!(!room.is_wanted());
     }

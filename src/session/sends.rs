@@ -6,7 +6,7 @@ use super::outbox::Ticket;
 use crate::error::{Code, Result, SpeakerError};
 
 /// The most bytes that may wait. A caller that awaits each call never has more than one waiting.
-const MOST: usize = 1024 * 1024;
+const MAX_BYTES: usize = 1024 * 1024;
 
 #[derive(Default)]
 pub struct Sends {
@@ -18,8 +18,9 @@ pub struct Sends {
 impl Sends {
     /// Adds a call with so many bytes of data; fails if too many wait.
     pub fn add(&mut self, ticket: Ticket, bytes: usize) -> Result<()> {
-        if self.bytes + bytes > MOST {
-            let message = format!("Expected at most {MOST} bytes of data that wait to be sent but {} wait", self.bytes);
+        if self.bytes + bytes > MAX_BYTES {
+            let message =
+                format!("Expected at most {MAX_BYTES} bytes of data that wait to be sent but {} wait", self.bytes);
             return Err(SpeakerError::new(Code::QueueFull, message));
         }
         self.waiting.insert(ticket, bytes);
@@ -50,13 +51,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_waits_is_bounded() {
+    fn bounds_waiting_data() {
         let mut sends = Sends::default();
-        assert!(sends.add(1, MOST - 10).is_ok() && sends.add(2, 10).is_ok());
+        assert!(sends.add(1, MAX_BYTES - 10).is_ok() && sends.add(2, 10).is_ok());
         assert_eq!(sends.add(3, 1).unwrap_err().code, Code::QueueFull);
         assert_eq!((sends.remove(3), sends.remove(2), sends.remove(2)), (false, true, false));
         assert!(sends.add(4, 10).is_ok());
         assert_eq!(sends.give_up(), [1, 4]);
-        assert!(!sends.are_waiting() && sends.add(5, MOST).is_ok());
+        assert!(!sends.are_waiting() && sends.add(5, MAX_BYTES).is_ok());
     }
 }

@@ -114,14 +114,14 @@ impl Rig {
             Call::Close => return self.until_settled(Handle::close),
             Call::Drain(within) => return self.until_settled(|handle, ticket| handle.drain(*within, ticket)),
         };
-        let told = self.rings.try_iter().filter_map(|()| self.handle.take_message()).collect();
-        (answer, told)
+        let reported = self.rings.try_iter().filter_map(|()| self.handle.take_message()).collect();
+        (answer, reported)
     }
 
     fn until_settled(&mut self, ask: impl FnOnce(&Handle, u32)) -> (Answer, Vec<Message>) {
         self.ticket += 1;
         ask(&self.handle, self.ticket);
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         loop {
             if self.rings.recv_timeout(PATIENCE).is_err() {
                 let stuck = format!("{:?} {:?}", self.handle.playbacks(), self.handle.stats());
@@ -132,12 +132,12 @@ impl Rig {
                 let messages: Vec<_> = more.iter().map(|()| self.handle.take_message()).collect();
                 panic!("every ticket settles: {stuck}; after another call: {messages:?}");
             }
-            told.push(self.handle.take_message().expect("one message for each ring"));
-            if let Some(Message::Settled { ticket, error }) = told.last()
+            reported.push(self.handle.take_message().expect("one message for each ring"));
+            if let Some(Message::Settled { ticket, error }) = reported.last()
                 && *ticket == self.ticket
             {
                 let code = error.as_ref().map(|error| error.code);
-                return (Answer::Settled(code), told);
+                return (Answer::Settled(code), reported);
             }
         }
     }
@@ -164,9 +164,9 @@ impl Rig {
 
     /// Drops the session; returns its last messages.
     pub fn leave(mut self) -> Vec<Message> {
-        let (_, mut told) = self.until_settled(Handle::close);
-        told.pop();
-        told
+        let (_, mut reported) = self.until_settled(Handle::close);
+        reported.pop();
+        reported
     }
 }
 

@@ -8,7 +8,7 @@ use speaker_session::event::{EventKind, Message};
 use crate::calls::Call;
 use crate::ensure;
 use crate::harness::Answer;
-use crate::run::{Run, Told, duration};
+use crate::run::{Reported, Run, duration};
 
 pub fn check(run: &Run) -> Result<(), String> {
     tickets_settle_once(run)?;
@@ -16,7 +16,7 @@ pub fn check(run: &Run) -> Result<(), String> {
     every_request_ends_once(run)?;
     counters_add_up(run)?;
     silence_where_nobody_sounds(run)?;
-    ensure!(run.late.is_empty(), "told after close settled: {:?}", run.late);
+    ensure!(run.late.is_empty(), "reported after close settled: {:?}", run.late);
     ensure!(run.live.is_empty(), "lives on after close: {:?}", run.live);
     ensure!(run.counts.underruns == 0, "the manual clock waits for sources, but some were late");
     Ok(())
@@ -36,11 +36,11 @@ fn tickets_settle_once(run: &Run) -> Result<(), String> {
 
 fn events_are_in_order(run: &Run) -> Result<(), String> {
     let mut last = 0;
-    for (index, Told { step, at, event }) in run.told().into_iter().enumerate() {
+    for (index, Reported { step, at, event }) in run.reported().into_iter().enumerate() {
         ensure!(event.seq == index as u64 + 1, "seq {} came as number {}", event.seq, index + 1);
         ensure!(to_ms(at) == event.at_ms, "{event:?} is not at a sample");
-        ensure!(at <= run.steps[step].end(), "{event:?} was told at {} samples", run.steps[step].end());
-        ensure!(at >= last, "{event:?} was told after one of {last} samples");
+        ensure!(at <= run.steps[step].end(), "{event:?} was emitted at {} samples", run.steps[step].end());
+        ensure!(at >= last, "{event:?} was emitted after one of {last} samples");
         last = at;
     }
     Ok(())
@@ -55,22 +55,22 @@ fn every_request_ends_once(run: &Run) -> Result<(), String> {
         }
     }
     for name in &taken {
-        ensure!(stories.contains_key(name), "nothing was told of {name}");
+        ensure!(stories.contains_key(name), "{name} has no event");
     }
     for (name, story) in &stories {
-        ensure!(taken.contains(name), "{name} was not taken, but {:?} was told", story[0]);
+        ensure!(taken.contains(name), "{name} was not accepted, but {:?} was emitted", story[0]);
         is_one_life(story).map_err(|error| format!("{name}: {error}"))?;
     }
     Ok(())
 }
 
 /// Checks the order of events: at most one start, before any sound; one end, and nothing after it.
-fn is_one_life(story: &[Told]) -> Result<(), String> {
-    let kinds: Vec<_> = story.iter().map(|told| &told.event.kind).collect();
+fn is_one_life(story: &[Reported]) -> Result<(), String> {
+    let kinds: Vec<_> = story.iter().map(|reported| &reported.event.kind).collect();
     let ends = kinds.iter().filter(|kind| duration(kind).is_some()).count();
     ensure!(ends == 1, "{ends} ends: {kinds:?}");
     let last = kinds.last().and_then(|kind| duration(kind));
-    ensure!(last.is_some(), "told after its end: {kinds:?}");
+    ensure!(last.is_some(), "reported after its end: {kinds:?}");
     let starts: Vec<_> = (0..kinds.len()).filter(|index| matches!(kinds[*index], EventKind::Started { .. })).collect();
     ensure!(starts.len() <= 1, "started twice: {kinds:?}");
     let sounds = last > Some(0);
@@ -96,15 +96,16 @@ fn is_one_life(story: &[Told]) -> Result<(), String> {
 }
 
 fn counters_add_up(run: &Run) -> Result<(), String> {
-    let told = run.told();
-    let count = |is_it: fn(&EventKind) -> bool| told.iter().filter(|told| is_it(&told.event.kind)).count() as u64;
+    let reported = run.reported();
+    let count =
+        |is_it: fn(&EventKind) -> bool| reported.iter().filter(|reported| is_it(&reported.event.kind)).count() as u64;
     let ends = [
         count(|kind| matches!(kind, EventKind::Completed { .. })),
         count(|kind| matches!(kind, EventKind::Stopped { .. })),
         count(|kind| matches!(kind, EventKind::Failed { .. })),
     ];
     let counted = [run.counts.completed, run.counts.stopped, run.counts.failed];
-    ensure!(ends == counted, "completed, stopped, failed: {ends:?} were told and {counted:?} counted");
+    ensure!(ends == counted, "completed, stopped, failed: {ends:?} were emitted and {counted:?} counted");
     Ok(())
 }
 
@@ -114,7 +115,7 @@ fn silence_where_nobody_sounds(run: &Run) -> Result<(), String> {
     let mut silent = vec![true; moved];
     for story in run.stories().values() {
         let (mut from, mut until) = (None, Vec::new());
-        for Told { at, event, .. } in story {
+        for Reported { at, event, .. } in story {
             let at = *at as usize;
             match event.kind {
                 EventKind::Started { .. } => from = Some(at),

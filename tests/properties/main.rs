@@ -51,7 +51,7 @@ fn same_samples(one: &Run, other: &Run, how: &str) -> Result<(), String> {
 
 /// Returns the messages, in order.
 fn events(run: &Run) -> Vec<Event> {
-    run.told().into_iter().map(|told| told.event).collect()
+    run.reported().into_iter().map(|reported| reported.event).collect()
 }
 
 /// Checks the events against the sound, sample by sample.
@@ -73,9 +73,10 @@ fn drains_alike(sequence: &Sequence, once: &Run) -> Result<(), String> {
     let Some(sequence) = sequence.drained() else { return Ok(()) };
     let drained = run::run(&sequence, false);
     // A drain without a playback opens no output, and one with a playback may be over sooner.
-    let is_told = |event: &Event| !matches!(event.kind, EventKind::Connected | EventKind::Disconnected { .. });
-    let told = |run| events(run).into_iter().filter(is_told).map(|event| Event { seq: 0, ..event }).collect::<Vec<_>>();
-    let (left, right) = (told(once), told(&drained));
+    let is_reported = |event: &Event| !matches!(event.kind, EventKind::Connected | EventKind::Disconnected { .. });
+    let reported =
+        |run| events(run).into_iter().filter(is_reported).map(|event| Event { seq: 0, ..event }).collect::<Vec<_>>();
+    let (left, right) = (reported(once), reported(&drained));
     ensure!(left == right, "with a drain\n  {left:?}\nbecame\n  {right:?}");
     let length = drained.samples.len().min(once.samples.len());
     let same = once.samples[..length].iter().zip(&drained.samples).all(|(a, b)| a.to_bits() == b.to_bits());
@@ -118,11 +119,11 @@ fn try_many(strategy: impl Strategy<Value = Sequence>, check: fn(&Sequence) -> R
 }
 
 #[test]
-fn what_is_told_is_what_is_heard() {
+fn events_match_samples() {
     try_many(calls::sequence(Just(0).boxed()), check);
 }
 
 #[test]
-fn what_crosses_over_is_told_in_order() {
+fn crossfade_events_are_in_order() {
     try_many(calls::sequence((1..3_000_u64).boxed()), check_crossing);
 }

@@ -14,7 +14,7 @@ use speaker_session::session::{Overlap, Target};
 use crate::calls::{Call, Play, Sequence, Setup};
 use crate::ensure;
 use crate::harness::Answer;
-use crate::run::{Run, Step, Told, duration};
+use crate::run::{Reported, Run, Step, duration};
 use crate::tracks::Tracks;
 use crate::voice::{Reader, Turn, Voice};
 
@@ -28,7 +28,7 @@ struct Life<'a> {
     entered: usize,
     /// The session's time of its request.
     asked: Samples,
-    told: &'a [Told],
+    reported: &'a [Reported],
     /// The expected events, with their times.
     turns: Vec<(Samples, EventKind)>,
     state: State,
@@ -70,10 +70,10 @@ pub fn check(sequence: &Sequence, run: &Run) -> Result<bool, String> {
     let mut lives = HashMap::new();
     for (index, step) in run.steps.iter().enumerate() {
         let (Call::Play(play), Answer::Names(_)) = (&step.call, &step.answer) else { continue };
-        let told = stories.get(&play.name).map_or(&[][..], Vec::as_slice);
-        let life = match early.contains(&play.name) || was_over_a_limit(told) {
-            true => Life::refused(play, (index, step.at), told, early.contains(&play.name)),
-            false => Life::new(play, (index, step.at), told).live(run, &sequence.setup, &stories, &early, &mut sum),
+        let reported = stories.get(&play.name).map_or(&[][..], Vec::as_slice);
+        let life = match early.contains(&play.name) || was_over_a_limit(reported) {
+            true => Life::refused(play, (index, step.at), reported, early.contains(&play.name)),
+            false => Life::new(play, (index, step.at), reported).live(run, &sequence.setup, &stories, &early, &mut sum),
         };
         if life.as_ref().is_ok_and(|life| life.is_unknown) {
             return Ok(false);
@@ -106,10 +106,10 @@ fn stopped_before_they_came(run: &Run) -> HashSet<String> {
     early
 }
 
-fn was_over_a_limit(told: &[Told]) -> bool {
+fn was_over_a_limit(reported: &[Reported]) -> bool {
     let is_limit =
         |kind: &EventKind| matches!(kind, EventKind::Failed { code: Code::TooManyPlaybacks | Code::QueueFull, .. });
-    told.last().is_some_and(|told| is_limit(&told.event.kind))
+    reported.last().is_some_and(|reported| is_limit(&reported.event.kind))
 }
 
 fn means(target: &Target, play: &Play) -> bool {
@@ -123,7 +123,7 @@ fn means(target: &Target, play: &Play) -> bool {
 }
 
 impl<'a> Life<'a> {
-    fn new(play: &'a Play, (entered, asked): (usize, Samples), told: &'a [Told]) -> Self {
+    fn new(play: &'a Play, (entered, asked): (usize, Samples), reported: &'a [Reported]) -> Self {
         let reader = Reader::new(play);
         let state = State::Waiting { reader, volume: play.volume, place: play.start };
         let (turns, held) = (Vec::new(), Vec::new());
@@ -131,7 +131,7 @@ impl<'a> Life<'a> {
             play,
             entered,
             asked,
-            told,
+            reported,
             turns,
             state,
             is_paused: false,
@@ -143,11 +143,16 @@ impl<'a> Life<'a> {
     }
 
     /// Its one event is its end.
-    fn refused(play: &'a Play, entered: (usize, Samples), told: &'a [Told], early: bool) -> Result<Self, String> {
-        let mut life = Self::new(play, entered, told);
+    fn refused(
+        play: &'a Play,
+        entered: (usize, Samples),
+        reported: &'a [Reported],
+        early: bool,
+    ) -> Result<Self, String> {
+        let mut life = Self::new(play, entered, reported);
         let at = life.asked;
-        ensure!(told.len() == 1 && told[0].at == at, "it was over at once, but {told:?}");
-        let kind = told[0].event.kind.clone();
+        ensure!(reported.len() == 1 && reported[0].at == at, "it was over at once, but {reported:?}");
+        let kind = reported[0].event.kind.clone();
         if early {
             let reason = "user".to_owned();
             ensure!(
@@ -165,7 +170,7 @@ impl<'a> Life<'a> {
         mut self,
         run: &Run,
         setup: &Setup,
-        stories: &HashMap<String, Vec<Told>>,
+        stories: &HashMap<String, Vec<Reported>>,
         early: &HashSet<String>,
         sum: &mut Sum,
     ) -> Result<Self, String> {
@@ -174,9 +179,13 @@ impl<'a> Life<'a> {
                 return Ok(self);
             }
             // A source without samples ends when it would begin, which is the session's affair.
-            let end = self.told.last().filter(|told| told.step == index && duration(&told.event.kind) == Some(0));
+            let end = self
+                .reported
+                .last()
+                .filter(|reported| reported.step == index && duration(&reported.event.kind) == Some(0));
             // Its failure may be known just before a call, or just after it.
-            let is_empty = |told: &Told| matches!(told.event.kind, EventKind::Failed { code: Code::EmptySource, .. });
+            let is_empty =
+                |reported: &Reported| matches!(reported.event.kind, EventKind::Failed { code: Code::EmptySource, .. });
             if index > self.entered && !end.is_some_and(is_empty) {
                 self.call(step, setup, stories, early)?;
             }
@@ -193,7 +202,7 @@ impl<'a> Life<'a> {
                 self.state = State::Over;
             }
         }
-        ensure!(matches!(self.state, State::Over), "it never came to its end: {:?}", self.told);
+        ensure!(matches!(self.state, State::Over), "it never came to its end: {:?}", self.reported);
         Ok(self)
     }
 
@@ -206,25 +215,25 @@ impl<'a> Life<'a> {
         &mut self,
         step: &Step,
         setup: &Setup,
-        stories: &HashMap<String, Vec<Told>>,
+        stories: &HashMap<String, Vec<Reported>>,
         early: &HashSet<String>,
     ) -> Result<(), String> {
         let at = step.at;
-        let is_meant = |target: &Target| means(target, self.play);
+        let matches_target = |target: &Target| means(target, self.play);
         let applied = match &step.call {
-            Call::Stop(target, after, fade) if is_meant(target) => {
+            Call::Stop(target, after, fade) if matches_target(target) => {
                 let applied = self.is_live() && !self.is_stopping;
                 self.stop(at, *after, *fade, "user");
                 applied
             }
-            Call::Pause(target) if is_meant(target) => self.pause(at),
-            Call::Resume(target) if is_meant(target) => self.resume(at),
-            Call::Seek(target, place) if is_meant(target) => self.seek(at, *place),
-            Call::SetVolume(target, volume, fade) if is_meant(target) => self.set_volume(*volume, *fade),
+            Call::Pause(target) if matches_target(target) => self.pause(at),
+            Call::Resume(target) if matches_target(target) => self.resume(at),
+            Call::Seek(target, place) if matches_target(target) => self.seek(at, *place),
+            Call::SetVolume(target, volume, fade) if matches_target(target) => self.set_volume(*volume, *fade),
             Call::Play(play) => {
                 let is_refused = !matches!(step.answer, Answer::Names(_))
                     || early.contains(&play.name)
-                    || stories.get(&play.name).is_some_and(|told| was_over_a_limit(told));
+                    || stories.get(&play.name).is_some_and(|reported| was_over_a_limit(reported));
                 let replaces = setup.overlap == Overlap::Replace && play.track == self.play.track;
                 if !is_refused && (play.stop_other || replaces) {
                     self.stop(at, 0, EDGE, "replaced");
@@ -322,7 +331,10 @@ impl<'a> Life<'a> {
 
     /// Returns when it started, if it did.
     fn start(&self) -> Option<Samples> {
-        self.told.iter().find(|told| matches!(told.event.kind, EventKind::Started { .. })).map(|told| told.at)
+        self.reported
+            .iter()
+            .find(|reported| matches!(reported.event.kind, EventKind::Started { .. }))
+            .map(|reported| reported.at)
     }
 
     /// Advances by the time of a step.
@@ -346,9 +358,9 @@ impl<'a> Life<'a> {
             let State::Sounding(voice) = &mut self.state else { continue };
             let mut turns = Vec::new();
             let decides = |kind: &EventKind| matches!(kind, EventKind::Sought { .. }) || duration(kind).is_some();
-            let is_told = self.told.iter().any(|told| told.at == at && decides(&told.event.kind));
-            let is_over = voice.turn(is_mixed, is_told, &mut turns);
-            if !is_over && is_mixed && !voice.is_held() && !voice.is_dry() {
+            let is_reported = self.reported.iter().any(|reported| reported.at == at && decides(&reported.event.kind));
+            let is_over = voice.turn(is_mixed, is_reported, &mut turns);
+            if !is_over && is_mixed && !voice.is_frozen() && !voice.is_dry() {
                 let (one, other) = voice.sample(&mut turns);
                 let (place, level) = (at as usize, sum.tracks.level(self.play.track, at));
                 sum.low[place] += one.min(other) * level;
@@ -421,19 +433,19 @@ impl<'a> Life<'a> {
     /// Compares the expected events with the real ones.
     fn compare(&self) -> Result<(), String> {
         let is_compared = |kind: &EventKind| !matches!(kind, EventKind::Queued { .. });
-        let told = self.told.iter().map(|told| (told.at, without_words(&told.event.kind)));
-        let told: Vec<_> = told.filter(|(_, kind)| is_compared(kind)).collect();
+        let reported = self.reported.iter().map(|reported| (reported.at, without_words(&reported.event.kind)));
+        let reported: Vec<_> = reported.filter(|(_, kind)| is_compared(kind)).collect();
         let turns = self.turns.iter().map(|(at, kind)| (*at, without_words(kind)));
         let mut turns: Vec<_> = turns.filter(|(_, kind)| is_compared(kind)).collect();
         // A failure may be found just before a stop or the close.
         let is_hopeless = |kind: &EventKind| matches!(kind, EventKind::Failed { code: Code::EmptySource, .. });
-        if let (Some((_, EventKind::Stopped { .. })), Some(last)) = (turns.last(), told.last())
+        if let (Some((_, EventKind::Stopped { .. })), Some(last)) = (turns.last(), reported.last())
             && is_hopeless(&last.1)
         {
             turns.pop();
             turns.push(last.clone());
         }
-        ensure!(told == turns, "told was\n  {told:?}\nand should have been\n  {turns:?}");
+        ensure!(reported == turns, "events were\n  {reported:?}\nand should have been\n  {turns:?}");
         Ok(())
     }
 }

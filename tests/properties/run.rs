@@ -91,31 +91,31 @@ pub fn run(sequence: &Sequence, is_cut: bool) -> Run {
 
 /// An event, and the step in which it was reported.
 #[derive(Debug, Clone)]
-pub struct Told {
+pub struct Reported {
     pub step: usize,
     pub at: Samples,
     pub event: Event,
 }
 
 impl Run {
-    pub fn told(&self) -> Vec<Told> {
-        let mut told = Vec::new();
+    pub fn reported(&self) -> Vec<Reported> {
+        let mut reported = Vec::new();
         for (step, Step { messages, .. }) in self.steps.iter().enumerate() {
             for message in messages {
                 if let Message::Event(event) = message {
-                    told.push(Told { step, at: from_ms(event.at_ms), event: event.clone() });
+                    reported.push(Reported { step, at: from_ms(event.at_ms), event: event.clone() });
                 }
             }
         }
-        told
+        reported
     }
 
     /// Returns the events of each playback, in order.
-    pub fn stories(&self) -> HashMap<String, Vec<Told>> {
-        let mut stories = HashMap::<String, Vec<Told>>::new();
-        for told in self.told() {
-            if let Some(name) = &told.event.request_id {
-                stories.entry(name.to_string()).or_default().push(told);
+    pub fn stories(&self) -> HashMap<String, Vec<Reported>> {
+        let mut stories = HashMap::<String, Vec<Reported>>::new();
+        for reported in self.reported() {
+            if let Some(name) = &reported.event.request_id {
+                stories.entry(name.to_string()).or_default().push(reported);
             }
         }
         stories

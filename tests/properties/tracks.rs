@@ -7,7 +7,7 @@ use speaker_session::event::EventKind;
 
 use crate::calls::Call;
 use crate::harness::Answer;
-use crate::run::{Run, Told, duration};
+use crate::run::{Reported, Run, duration};
 use crate::voice::Line;
 
 /// The changes of a track in order, and the level before them.
@@ -53,7 +53,7 @@ fn sounding(run: &Run) -> HashMap<u32, Vec<(Samples, Samples)>> {
     let mut spans = HashMap::<u32, Vec<_>>::new();
     for story in run.stories().values() {
         let (mut from, mut has_begun) = (None, false);
-        for Told { at, event, .. } in story {
+        for Reported { at, event, .. } in story {
             let spans = spans.entry(event.track_id.expect("it is about a playback")).or_default();
             match event.kind {
                 EventKind::Started { .. } => (from, has_begun) = (Some(*at), true),

@@ -160,7 +160,7 @@ pub struct Voice {
     is_started: bool,
     volume: Line,
     rise: Line,
-    gate: Line,
+    declick: Line,
     /// The lowest and highest possible level of a stop: a fade that is longer than the rest of the source is bent down to its
     /// end at a sample that is not documented.
     stop: Option<(Line, Line)>,
@@ -169,8 +169,8 @@ pub struct Voice {
     /// How long it has been silent since then: not documented, but within the 5 ms.
     silent: Samples,
     is_paused: bool,
-    is_held: bool,
-    goes_on: bool,
+    is_frozen: bool,
+    resume_unreported: bool,
     /// The sought place: requested, and loaded.
     asked: Option<Reader>,
     next: Option<Reader>,
@@ -191,25 +191,25 @@ impl Voice {
             is_started: false,
             volume: Line::flat(volume),
             rise,
-            gate: Line::flat(1.0),
+            declick: Line::flat(1.0),
             stop: None,
             dry: None,
             silent: 0,
             is_paused: false,
-            is_held: false,
-            goes_on: false,
+            is_frozen: false,
+            resume_unreported: false,
             asked: None,
             next: None,
             is_vague: false,
         }
     }
 
-    pub fn is_held(&self) -> bool {
-        self.is_held
+    pub fn is_frozen(&self) -> bool {
+        self.is_frozen
     }
 
-    fn shut_at(&self) -> Samples {
-        if self.gate.to == 0.0 { self.gate.end() } else { Samples::MAX }
+    fn silent_from(&self) -> Samples {
+        if self.declick.to == 0.0 { self.declick.end() } else { Samples::MAX }
     }
 
     fn stop_end(&self) -> Samples {
@@ -219,7 +219,7 @@ impl Voice {
     /// Only what would still sound can be faded.
     fn fall_end(&self, length: Samples) -> Samples {
         let dry = self.dry.map_or(Samples::MAX, |dry| dry.end());
-        let audible = self.stop_end().min(dry).min(self.limit).min(self.shut_at()).max(self.played);
+        let audible = self.stop_end().min(dry).min(self.limit).min(self.silent_from()).max(self.played);
         audible.min(self.played + length)
     }
 
@@ -230,9 +230,9 @@ impl Voice {
     /// Stops it: at once if it stands still. A fall that begins later changes nothing of one that is under way.
     pub fn stop(&mut self, after: Samples, fade: Samples) -> Option<Turn> {
         // Resumed, it waits in silence for the place that it seeks: nothing is left to fade.
-        let waits = self.goes_on && self.asked.is_some();
+        let waits = self.resume_unreported && self.asked.is_some();
         self.asked = None;
-        if self.is_held || waits {
+        if self.is_frozen || waits {
             return Some(self.ended());
         }
         let (here, end) = (self.played, self.fall_end(after + fade));
@@ -269,26 +269,26 @@ impl Voice {
 
     pub fn pause(&mut self) {
         self.is_paused = true;
-        if std::mem::take(&mut self.goes_on) {
+        if std::mem::take(&mut self.resume_unreported) {
             // It was resumed, and no sample followed.
-            self.is_held = true;
-            self.gate = Line { at: self.played, ..Line::flat(0.0) };
+            self.is_frozen = true;
+            self.declick = Line { at: self.played, ..Line::flat(0.0) };
         } else {
-            self.shut();
+            self.fade_out();
         }
     }
 
     pub fn resume(&mut self) {
-        self.goes_on |= std::mem::take(&mut self.is_held);
+        self.resume_unreported |= std::mem::take(&mut self.is_frozen);
         // While it seeks it goes on falling: the old place must not sound again.
-        let falls_on = self.next.is_some() || self.asked.is_some() && !self.goes_on;
+        let falls_on = self.next.is_some() || self.asked.is_some() && !self.resume_unreported;
         if std::mem::take(&mut self.is_paused) && !falls_on {
-            self.gate = self.gate.toward(1.0, self.played, EDGE);
+            self.declick = self.declick.toward(1.0, self.played, EDGE);
         }
     }
 
     pub fn set_volume(&mut self, volume: f32, fade: Samples) {
-        self.volume = match self.is_held {
+        self.volume = match self.is_frozen {
             true => Line::flat(volume),
             false => self.volume.toward(volume, self.played, fade),
         };
@@ -302,21 +302,21 @@ impl Voice {
     pub fn load(&mut self) -> Option<Turn> {
         let reader = self.asked.take().filter(|_| self.stop.is_none())?;
         self.next = Some(reader);
-        if self.gate.level(self.played) == 0.0 {
-            return self.exchange();
+        if self.declick.level(self.played) == 0.0 {
+            return self.swap_reader();
         }
-        self.shut();
+        self.fade_out();
         None
     }
 
-    fn shut(&mut self) {
+    fn fade_out(&mut self) {
         let (here, end) = (self.played, self.fall_end(EDGE));
-        if self.shut_at() == Samples::MAX {
-            self.gate = self.gate.toward(0.0, here, end - here);
+        if self.silent_from() == Samples::MAX {
+            self.declick = self.declick.toward(0.0, here, end - here);
         }
     }
 
-    fn exchange(&mut self) -> Option<Turn> {
+    fn swap_reader(&mut self) -> Option<Turn> {
         self.reader = self.next.take()?;
         (self.dry, self.silent) = (None, 0);
         Some(Turn::Sought(self.reader.place()))
@@ -325,29 +325,29 @@ impl Voice {
     fn enter(&mut self, turns: &mut Vec<Turn>) {
         if !std::mem::replace(&mut self.is_started, true) {
             turns.push(Turn::Started);
-        } else if std::mem::take(&mut self.goes_on) {
+        } else if std::mem::take(&mut self.resume_unreported) {
             turns.push(Turn::Resumed(self.reader.place()));
         }
     }
 
-    /// Handles the events before its next sample, which is to be mixed now if `is_mixed`; `is_told` is true if something
+    /// Handles the events before its next sample, which is to be mixed now if `is_mixed`; `is_reported` is true if something
     /// was reported of it at this sample, which decides when it goes on if its old place ran out before it was silent. Returns true
     /// if it is over.
-    pub fn turn(&mut self, is_mixed: bool, is_told: bool, turns: &mut Vec<Turn>) -> bool {
+    pub fn turn(&mut self, is_mixed: bool, is_reported: bool, turns: &mut Vec<Turn>) -> bool {
         let mut is_mixed = is_mixed;
-        while !self.is_held {
+        while !self.is_frozen {
             let here = self.played;
             let is_dry = self.dry.is_some_and(|dry| dry.end() <= here);
-            if is_dry && !is_told && self.silent < EDGE {
+            if is_dry && !is_reported && self.silent < EDGE {
                 self.silent += Samples::from(is_mixed);
                 return false;
             }
             if is_dry {
                 let silence = Line { at: here, ..Line::flat(0.0) };
-                self.gate = silence;
+                self.declick = silence;
                 self.stop = self.stop.map(|_| (silence, silence));
             }
-            let left = self.stop_end().min(self.limit).min(self.shut_at()) - here;
+            let left = self.stop_end().min(self.limit).min(self.silent_from()) - here;
             let remaining = self.reader.remaining();
             if self.next.is_some() && self.dry.is_none() && remaining < left {
                 self.dry = Some(Line { at: here, length: remaining, from: 1.0, to: 0.0 });
@@ -365,8 +365,8 @@ impl Voice {
             } else {
                 None
             };
-            let is_shut = self.shut_at() <= here || is_dry;
-            if is_mixed || end.is_some() || is_shut {
+            let is_silent = self.silent_from() <= here || is_dry;
+            if is_mixed || end.is_some() || is_silent {
                 self.enter(turns);
                 is_mixed = false;
             }
@@ -374,16 +374,16 @@ impl Voice {
                 turns.push(end);
                 return true;
             }
-            if !is_shut {
+            if !is_silent {
                 return false;
             }
-            turns.extend(self.exchange());
+            turns.extend(self.swap_reader());
             match self.is_paused {
                 true => {
-                    self.is_held = true;
+                    self.is_frozen = true;
                     turns.push(Turn::Paused(self.reader.place()));
                 }
-                false => self.gate = Line { at: here, length: EDGE, from: 0.0, to: 1.0 },
+                false => self.declick = Line { at: here, length: EDGE, from: 0.0, to: 1.0 },
             }
         }
         false
@@ -402,7 +402,8 @@ impl Voice {
             false => Line { at: self.limit.saturating_sub(EDGE), length: self.limit.min(EDGE), from: 1.0, to: 0.0 },
         };
         let dry = self.dry.unwrap_or(Line::flat(1.0));
-        let level: f32 = [self.volume, self.rise, limit, self.gate, dry].iter().map(|line| line.level(here)).product();
+        let level: f32 =
+            [self.volume, self.rise, limit, self.declick, dry].iter().map(|line| line.level(here)).product();
         let (low, high) = self.stop.map_or((1.0, 1.0), |(low, high)| (low.level(here), high.level(here)));
         let sample = self.reader.next() * self.gain * level;
         self.played += 1;

@@ -7,7 +7,7 @@ use speaker_session::session::{Clock, Overlap};
 use crate::table::{Table, gone, request, rules};
 
 #[test]
-fn close_stops_everything_and_closes_the_output() {
+fn stops_everything_and_closes_the_output() {
     let mut table = Table::new(Overlap::Queue);
     for name in ["a", "b", "c"] {
         table.play(name, 0);
@@ -20,7 +20,7 @@ fn close_stops_everything_and_closes_the_output() {
     assert_eq!(table.outputs(), "close");
     assert_eq!(table.frame(), "a:stopped(closed)@25");
     table.session.close(Some(9), table.at());
-    table.session.cut();
+    table.session.end_sounding();
     table.session.closed(Ok(()));
     assert_eq!(table.words(), "disconnected(closed) settled8 settled9");
     table.session.close(Some(10), table.at());
@@ -28,17 +28,17 @@ fn close_stops_everything_and_closes_the_output() {
 }
 
 #[test]
-fn a_cut_ends_what_still_sounds() {
+fn last_frame_ends_everything_sounding() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
     table.ready("a");
     table.session.close(None, table.at());
-    table.session.cut();
+    table.session.end_sounding();
     assert_eq!(table.words(), "a:stopped(closed)@20");
 }
 
 #[test]
-fn close_tells_what_went_wrong() {
+fn reports_why_the_output_failed_to_close() {
     let mut table = Table::new(Overlap::Mix);
     table.session.close(Some(8), table.at());
     table.session.closed(Err(gone()));
@@ -46,7 +46,7 @@ fn close_tells_what_went_wrong() {
 }
 
 #[test]
-fn close_settles_an_advance_that_is_under_way() {
+fn settles_an_advance_under_way() {
     let mut table = Table::closed(Clock::Manual, rules(Overlap::Mix));
     table.connect();
     table.play("a", 0);
@@ -54,13 +54,13 @@ fn close_settles_an_advance_that_is_under_way() {
     assert_eq!(table.advance(960), "");
     table.session.close(Some(8), table.at());
     assert_eq!(table.words(), "a:stopped(closed)@0 settled2(ERR_CLOSED) settled3(ERR_CLOSED)");
-    table.session.cut();
+    table.session.end_sounding();
     table.session.closed(Ok(()));
     assert_eq!(table.words(), "disconnected(closed) settled8");
 }
 
 #[test]
-fn close_settles_a_connect_that_is_under_way() {
+fn settles_a_connect_under_way() {
     let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));
     table.session.connect(1);
     table.session.close(Some(2), table.at());
@@ -71,7 +71,7 @@ fn close_settles_a_connect_that_is_under_way() {
 }
 
 #[test]
-fn a_closed_session_takes_no_call() {
+fn closed_session_refuses_calls() {
     let mut table = Table::closed(Clock::Manual, rules(Overlap::Mix));
     table.session.close(None, table.at());
     table.session.closed(Ok(()));

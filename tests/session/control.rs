@@ -8,7 +8,7 @@ use speaker_session::session::{Clock, Overlap, PlayRequest, Target};
 use crate::table::{Table, gone, named, request, rules, stream};
 
 #[test]
-fn pause_reaches_every_phase_and_nobody_twice() {
+fn pause_reaches_every_phase_once() {
     let mut table = Table::new(Overlap::Queue);
     for (name, track) in [("playing", 0), ("waiting", 0), ("loading", 1), ("other", 2)] {
         table.play(name, track);
@@ -18,13 +18,13 @@ fn pause_reaches_every_phase_and_nobody_twice() {
     assert_eq!(table.pause(Target::All), ("loading other".into(), "loading:paused@0 other:paused@0".into()));
     assert_eq!(table.pause(Target::All), Default::default());
     assert_eq!(table.live(), "playing:playing loading:loading other:loading waiting:queued1", "each keeps its place");
-    assert_eq!(table.frame(), "playing:paused@25", "told when it is silent");
+    assert_eq!(table.frame(), "playing:paused@25", "reported when it is silent");
     assert_eq!(table.resume(Target::All).0, "playing loading other waiting");
     assert_eq!(table.frame(), "playing:resumed@25");
 }
 
 #[test]
-fn what_is_paused_early_starts_when_it_is_resumed() {
+fn paused_while_loading_starts_on_resume() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
     table.pause(Target::All);
@@ -39,7 +39,7 @@ fn what_is_paused_early_starts_when_it_is_resumed() {
 }
 
 #[test]
-fn nothing_stays_in_loading_on_the_manual_clock() {
+fn manual_clock_leaves_nothing_loading() {
     for is_opened_first in [false, true] {
         let mut table = Table::closed(Clock::Manual, rules(Overlap::Mix));
         table.connect();
@@ -64,7 +64,7 @@ fn nothing_stays_in_loading_on_the_manual_clock() {
 }
 
 #[test]
-fn a_paused_one_holds_its_track_and_its_turn() {
+fn paused_playback_keeps_its_track_and_turn() {
     let mut table = Table::new(Overlap::Queue);
     for name in ["a", "b", "c"] {
         table.play(name, 0);
@@ -79,7 +79,7 @@ fn a_paused_one_holds_its_track_and_its_turn() {
 }
 
 #[test]
-fn what_fades_out_is_neither_paused_nor_resumed() {
+fn fades_are_neither_paused_nor_resumed() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
     table.ready("a");
@@ -91,7 +91,7 @@ fn what_fades_out_is_neither_paused_nor_resumed() {
 }
 
 #[test]
-fn a_volume_reaches_every_phase_and_what_fades_out() {
+fn volume_reaches_every_phase_and_fades() {
     let mut table = Table::new(Overlap::Queue);
     for (name, track) in [("fading", 0), ("next", 0), ("waiting", 0), ("other", 1)] {
         table.play(name, track);
@@ -110,7 +110,7 @@ fn a_volume_reaches_every_phase_and_what_fades_out() {
 }
 
 #[test]
-fn a_seek_reaches_every_phase_but_what_fades_out() {
+fn seek_reaches_every_phase_but_fades() {
     let mut table = Table::new(Overlap::Queue);
     for (name, track) in [("playing", 0), ("waiting", 0), ("loading", 1), ("fading", 2)] {
         table.play(name, track);
@@ -118,8 +118,8 @@ fn a_seek_reaches_every_phase_but_what_fades_out() {
     table.ready("playing");
     table.ready("fading");
     table.stop_within(named("fading"), 48_000);
-    let told = "loading:sought@10 waiting:sought@10 open playing";
-    assert_eq!(table.seek(Target::All, 480), ("playing loading waiting".into(), told.into()));
+    let reported = "loading:sought@10 waiting:sought@10 open playing";
+    assert_eq!(table.seek(Target::All, 480), ("playing loading waiting".into(), reported.into()));
     assert_eq!(table.frame(), "", "it goes on until the place is there");
     assert_eq!(table.ready("playing"), "playing:sought@10");
     assert_eq!(table.open("loading"), "open loading unwanted loading", "another place was sought meanwhile");
@@ -129,7 +129,7 @@ fn a_seek_reaches_every_phase_but_what_fades_out() {
 }
 
 #[test]
-fn the_latest_seek_holds() {
+fn latest_seek_wins() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
     table.ready("a");
@@ -142,7 +142,7 @@ fn the_latest_seek_holds() {
 }
 
 #[test]
-fn one_that_can_not_be_sought_keeps_all_in_place() {
+fn unseekable_playback_prevents_all_seeks() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
     let (_pipe, source) = stream();
@@ -158,7 +158,7 @@ fn one_that_can_not_be_sought_keeps_all_in_place() {
 }
 
 #[test]
-fn a_pause_and_a_seek_go_on_from_the_sought_place() {
+fn pause_and_seek_resume_at_the_target() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
     table.ready("a");
@@ -172,7 +172,7 @@ fn a_pause_and_a_seek_go_on_from_the_sought_place() {
 }
 
 #[test]
-fn a_pause_that_never_ended_is_told_once() {
+fn second_pause_is_reported_once() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
     table.ready("a");
@@ -189,22 +189,22 @@ fn a_pause_that_never_ended_is_told_once() {
 }
 
 #[test]
-fn a_resume_that_meets_a_halt_takes_nothing_before_it_is_told() {
+fn resume_during_a_halt_is_reported_first() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
     table.ready("a");
     table.pause(named("a"));
     assert_eq!(table.frame(), "a:paused@25");
     table.resume(named("a"));
-    table.session.fall_silent();
+    table.session.fade_out_for_halt();
     assert_eq!(table.frame(), "");
     table.session.skip(48_000);
-    table.session.go_on();
+    table.session.fade_in_after_halt();
     assert_eq!(table.frame(), "a:resumed@25");
 }
 
 #[test]
-fn nothing_is_told_after_a_failure() {
+fn emits_nothing_after_a_failure() {
     for has_started in [false, true] {
         let mut table = Table::new(Overlap::Mix);
         table.play("a", 0);
@@ -232,7 +232,7 @@ fn nothing_is_told_after_a_failure() {
 }
 
 #[test]
-fn nothing_is_told_after_a_stop() {
+fn emits_nothing_after_a_stop() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
     table.ready("a");

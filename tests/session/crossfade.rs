@@ -21,7 +21,7 @@ fn approaching() -> Table {
 }
 
 #[test]
-fn the_next_has_its_turn_when_the_end_approaches() {
+fn approaching_end_advances_the_line() {
     let mut table = approaching();
     table.play("b", 0);
     table.play("c", 0);
@@ -33,7 +33,7 @@ fn the_next_has_its_turn_when_the_end_approaches() {
 }
 
 #[test]
-fn who_comes_when_the_end_approaches_need_not_wait() {
+fn request_near_the_end_does_not_wait() {
     let mut table = approaching();
     assert_eq!(table.frames(5), "");
     assert_eq!(table.play("b", 0), "open b", "what crosses over takes no place, of which there is one");
@@ -41,7 +41,7 @@ fn who_comes_when_the_end_approaches_need_not_wait() {
 }
 
 #[test]
-fn if_the_next_fails_the_one_behind_it_crosses_over() {
+fn failed_successor_passes_the_crossfade_on() {
     let mut table = approaching();
     table.play("b", 0);
     table.play("c", 0);
@@ -53,7 +53,7 @@ fn if_the_next_fails_the_one_behind_it_crosses_over() {
 }
 
 #[test]
-fn what_is_replaced_goes_on_until_its_successor_begins() {
+fn replaced_playback_waits_for_its_successor() {
     let mut table = Table::with(Policy { crossfade: CROSSFADE, ..rules(Overlap::Replace) });
     table.play("a", 0);
     table.ready("a");
@@ -67,7 +67,7 @@ fn what_is_replaced_goes_on_until_its_successor_begins() {
 }
 
 #[test]
-fn without_a_successor_what_is_replaced_ends() {
+fn replaced_playback_ends_without_a_successor() {
     let fill = || {
         let mut table = crossing(Overlap::Replace);
         table.play("a", 0);
@@ -93,7 +93,7 @@ fn without_a_successor_what_is_replaced_ends() {
 }
 
 #[test]
-fn an_empty_successor_ends_what_it_replaces() {
+fn empty_successor_ends_the_replaced_playback() {
     let mut table = crossing(Overlap::Replace);
     table.play("a", 0);
     table.ready("a");
@@ -103,7 +103,7 @@ fn an_empty_successor_ends_what_it_replaces() {
 }
 
 #[test]
-fn what_mixes_is_no_successor() {
+fn mixing_playback_is_no_successor() {
     let fill = || {
         let mut table = Table::with(Policy { crossfade: CROSSFADE, ..rules(Overlap::Replace) });
         table.play("a", 0);
@@ -122,7 +122,7 @@ fn what_mixes_is_no_successor() {
 }
 
 #[test]
-fn on_another_track_nobody_leaves() {
+fn other_tracks_do_not_cross_over() {
     let mut table = crossing(Overlap::Replace);
     table.play("a", 0);
     table.ready("a");

@@ -26,7 +26,7 @@ fn room() -> Table {
 }
 
 #[test]
-fn what_is_sent_joins_the_room_and_settles_when_it_is_on_its_way() {
+fn send_joins_the_room_and_settles() {
     let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));
     assert_eq!(send(&mut table, 5), "");
     assert_eq!(table.outputs(), "open send5=1");
@@ -39,7 +39,7 @@ fn what_is_sent_joins_the_room_and_settles_when_it_is_on_its_way() {
 }
 
 #[test]
-fn no_more_than_a_megabyte_waits_to_be_sent() {
+fn bounds_data_waiting_to_be_sent() {
     let mut table = room();
     for _ in 0..2 {
         assert_eq!(send(&mut table, 500_000), "");
@@ -51,7 +51,7 @@ fn no_more_than_a_megabyte_waits_to_be_sent() {
 }
 
 #[test]
-fn what_waits_goes_with_its_room_and_its_session() {
+fn waiting_data_fails_with_its_room() {
     let mut table = room();
     send(&mut table, 1);
     assert_eq!(table.output(OutputEvent::Lost(gone(), "lost".to_owned())), "settled2(ERR_FILE) disconnected(lost)");
@@ -63,7 +63,7 @@ fn what_waits_goes_with_its_room_and_its_session() {
 }
 
 #[test]
-fn a_drain_waits_for_what_is_to_be_sent() {
+fn drain_waits_for_data_to_be_sent() {
     let mut table = room();
     send(&mut table, 1);
     table.outputs();
@@ -79,7 +79,7 @@ fn a_drain_waits_for_what_is_to_be_sent() {
 }
 
 #[test]
-fn an_abandoned_attempt_goes_on_for_what_is_to_be_sent() {
+fn waiting_data_keeps_an_abandoned_attempt() {
     let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));
     let ticket = table.ticket();
     table.session.connect(ticket);
@@ -89,7 +89,7 @@ fn an_abandoned_attempt_goes_on_for_what_is_to_be_sent() {
 }
 
 #[test]
-fn every_room_is_told_whether_data_is_heard() {
+fn every_room_gets_the_data_subscription() {
     let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));
     let hears = |data| Hears { data, ..Hears::default() };
     table.session.hear_data(hears(true));
@@ -107,7 +107,7 @@ fn every_room_is_told_whether_data_is_heard() {
 }
 
 #[test]
-fn what_comes_is_told_and_bounded_while_nobody_takes_it() {
+fn bounds_received_data() {
     let mut table = room();
     came(&mut table, 3, true);
     assert_eq!(table.words(), "data Some(\"a\") 3 bytes");

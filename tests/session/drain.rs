@@ -29,7 +29,7 @@ fn manual(overlap: Overlap) -> Table {
 }
 
 #[test]
-fn what_was_accepted_plays_to_its_end() {
+fn plays_accepted_requests_to_their_end() {
     let mut table = Table::new(Overlap::Queue);
     for name in ["a", "b"] {
         table.play(name, 0);
@@ -48,13 +48,13 @@ fn what_was_accepted_plays_to_its_end() {
     assert_eq!((looks(&mut table), table.outputs()), (String::new(), String::new()));
     assert_eq!(table.finish("loading"), "loading:completed");
     assert_eq!((looks(&mut table), table.outputs()), (String::new(), "close".into()));
-    table.session.cut();
+    table.session.end_sounding();
     table.session.closed(Ok(()));
     assert_eq!(table.words(), "disconnected(closed) settled8");
 }
 
 #[test]
-fn nothing_new_is_taken_and_what_lives_can_be_controlled() {
+fn refuses_new_requests_and_controls_live_ones() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
     table.ready("a");
@@ -76,7 +76,7 @@ fn nothing_new_is_taken_and_what_lives_can_be_controlled() {
 }
 
 #[test]
-fn nothing_to_drain_closes_at_once() {
+fn closes_at_once_if_nothing_plays() {
     for mut table in [Table::new(Overlap::Mix), Table::closed(Clock::Realtime, rules(Overlap::Mix))] {
         assert_eq!((drain(&mut table, 8), table.outputs()), (String::new(), "close".into()));
         table.session.closed(Ok(()));
@@ -86,7 +86,7 @@ fn nothing_to_drain_closes_at_once() {
 }
 
 #[test]
-fn a_drain_has_an_end() {
+fn drain_has_a_time_limit() {
     let mut table = Table::new(Overlap::Queue);
     table.play("a", 0);
     table.play("b", 0);
@@ -100,13 +100,13 @@ fn a_drain_has_an_end() {
     table.wall = WITHIN;
     assert_eq!(looks(&mut table), "a:stopped(closed)@25 b:stopped(closed)@0");
     assert_eq!(table.outputs(), "close");
-    table.session.cut();
+    table.session.end_sounding();
     table.session.closed(Ok(()));
     assert_eq!(table.words(), "disconnected(closed) settled8");
 }
 
 #[test]
-fn of_two_drains_the_one_that_ends_first_holds() {
+fn earlier_of_two_drains_holds() {
     for first in [WITHIN, 2 * WITHIN] {
         let mut table = Table::new(Overlap::Mix);
         table.play("a", 0);
@@ -122,7 +122,7 @@ fn of_two_drains_the_one_that_ends_first_holds() {
 }
 
 #[test]
-fn a_close_ends_a_drain_at_once() {
+fn close_ends_a_drain_at_once() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
     table.play("b", 0);
@@ -136,7 +136,7 @@ fn a_close_ends_a_drain_at_once() {
 }
 
 #[test]
-fn a_drain_behind_a_close_changes_nothing() {
+fn drain_after_close_changes_nothing() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
     table.session.close(Some(8), table.at());
@@ -147,7 +147,7 @@ fn a_drain_behind_a_close_changes_nothing() {
 }
 
 #[test]
-fn what_is_lost_or_fails_while_it_drains_ends_it() {
+fn ends_when_everything_fails() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
     drain(&mut table, 8);
@@ -166,7 +166,7 @@ fn what_is_lost_or_fails_while_it_drains_ends_it() {
 }
 
 #[test]
-fn a_drain_waits_for_a_room_that_is_cut_off_and_no_longer_than_it_may() {
+fn waits_for_a_cut_room_within_limit() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
     table.ready("a");
@@ -178,7 +178,7 @@ fn a_drain_waits_for_a_room_that_is_cut_off_and_no_longer_than_it_may() {
 }
 
 #[test]
-fn a_session_that_breaks_while_it_drains_is_closed() {
+fn broken_session_is_closed() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
     drain(&mut table, 8);
@@ -190,7 +190,7 @@ fn a_session_that_breaks_while_it_drains_is_closed() {
 }
 
 #[test]
-fn a_connect_under_way_settles_with_its_attempt_while_something_is_to_be_played() {
+fn connect_under_way_settles_with_its_attempt() {
     let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));
     table.play("a", 0);
     table.session.connect(1);
@@ -203,7 +203,7 @@ fn a_connect_under_way_settles_with_its_attempt_while_something_is_to_be_played(
 }
 
 #[test]
-fn the_manual_clock_moves_by_itself() {
+fn manual_clock_moves_by_itself() {
     let mut table = manual(Overlap::Queue);
     table.play("a", 0);
     table.play("b", 0);
@@ -219,7 +219,7 @@ fn the_manual_clock_moves_by_itself() {
 }
 
 #[test]
-fn the_manual_clock_goes_no_further_than_a_drain_may_take() {
+fn manual_clock_stops_at_the_drain_limit() {
     let mut table = manual(Overlap::Mix);
     table.advance(480);
     let (pipe, source) = stream();
@@ -233,14 +233,14 @@ fn the_manual_clock_goes_no_further_than_a_drain_may_take() {
     table.hand("paused").push(&[0.5; FIRST]);
     table.pause(named("paused"));
     drain(&mut table, 8);
-    let told = table.steps();
-    assert!(told.starts_with("stream:started"), "{told}");
-    assert!(told.ends_with("stream:stopped(closed)@100 paused:stopped(closed)@0"), "{told}");
+    let reported = table.steps();
+    assert!(reported.starts_with("stream:started"), "{reported}");
+    assert!(reported.ends_with("stream:stopped(closed)@100 paused:stopped(closed)@0"), "{reported}");
     assert_eq!((table.session.now(), table.outputs()), (480 + WITHIN, "close".into()));
 }
 
 #[test]
-fn an_advance_under_way_is_finished_first() {
+fn finishes_an_advance_first() {
     let mut table = manual(Overlap::Mix);
     table.play("a", 0);
     assert_eq!(table.advance(4_800), "");
@@ -261,7 +261,7 @@ fn an_advance_under_way_is_finished_first() {
 }
 
 #[test]
-fn a_drain_waits_for_the_output_on_the_manual_clock() {
+fn waits_for_the_output_on_manual_clock() {
     let mut table = Table::closed(Clock::Manual, rules(Overlap::Mix));
     table.play("a", 0);
     table.open("a");

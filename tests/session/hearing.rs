@@ -35,7 +35,7 @@ fn paused(table: &Table) -> String {
 }
 
 #[test]
-fn what_plays_on_a_muted_track_stands_still_with_pause() {
+fn pause_policy_pauses_a_muted_track() {
     let mut table = playing();
     assert_eq!(table.output(OutputEvent::Muted(1, PAUSE)), "muted1");
     assert_eq!((table.session.take_work().hastens, paused(&table)), (false, "a".into()));
@@ -48,14 +48,14 @@ fn what_plays_on_a_muted_track_stands_still_with_pause() {
 }
 
 #[test]
-fn a_mute_hastens_the_frame_that_carries_the_fall() {
+fn mute_hastens_the_next_frame() {
     let mut table = playing();
     table.session.output_event(OutputEvent::Muted(1, PAUSE), table.at());
     assert!(table.session.take_work().hastens);
 }
 
 #[test]
-fn a_mute_that_is_lifted_before_the_fall_leaves_no_trace() {
+fn mute_lifted_before_the_fall_changes_nothing() {
     let mut table = playing();
     assert_eq!(table.output(OutputEvent::Muted(1, PAUSE)), "muted1");
     assert_eq!(table.output(OutputEvent::Unmuted(1)), "unmuted1");
@@ -64,7 +64,7 @@ fn a_mute_that_is_lifted_before_the_fall_leaves_no_trace() {
 }
 
 #[test]
-fn a_mute_and_a_pause_hold_independently() {
+fn mute_and_pause_are_independent() {
     for user_first in [true, false] {
         let mut table = playing();
         if user_first {
@@ -91,7 +91,7 @@ fn a_mute_and_a_pause_hold_independently() {
 }
 
 #[test]
-fn what_would_start_on_a_muted_track_waits() {
+fn start_on_a_muted_track_waits() {
     let mut table = Table::room(rules(Overlap::Queue));
     table.output(OutputEvent::Muted(1, PAUSE));
     assert_eq!(table.play("a", 1), "open a");
@@ -122,7 +122,7 @@ fn other_tracks_go_on() {
 }
 
 #[test]
-fn a_line_stands_still_while_its_track_is_muted() {
+fn muted_track_stops_its_line() {
     for queued_first in [true, false] {
         let mut table = Table::room(Policy { queue_timeout: 4_800, ..rules(Overlap::Queue) });
         table.start_on("a", 1);
@@ -141,7 +141,7 @@ fn a_line_stands_still_while_its_track_is_muted() {
 }
 
 #[test]
-fn a_line_stands_still_behind_what_loads_on_a_muted_track() {
+fn muted_loading_playback_stops_its_line() {
     let mut table = Table::room(Policy { queue_timeout: 4_800, ..rules(Overlap::Queue) });
     table.output(OutputEvent::Muted(1, PAUSE));
     table.play("a", 1);
@@ -150,7 +150,7 @@ fn a_line_stands_still_behind_what_loads_on_a_muted_track() {
 }
 
 #[test]
-fn what_fades_out_on_a_muted_track_ends() {
+fn fade_on_a_muted_track_ends() {
     let mut table = playing();
     table.stop_within(named("a"), 1_920);
     table.output(OutputEvent::Muted(1, PAUSE));
@@ -160,7 +160,7 @@ fn what_fades_out_on_a_muted_track_ends() {
 }
 
 #[test]
-fn a_stop_of_what_is_muted_ends_it_at_once() {
+fn stop_on_a_muted_track_is_immediate() {
     let mut table = playing();
     table.output(OutputEvent::Muted(1, PAUSE));
     table.frame();
@@ -168,7 +168,7 @@ fn a_stop_of_what_is_muted_ends_it_at_once() {
 }
 
 #[test]
-fn a_stop_while_it_falls_for_a_mute_ends_with_the_fall() {
+fn stop_during_mute_ends_with_its_fall() {
     let mut table = playing();
     table.output(OutputEvent::Muted(1, PAUSE));
     assert_eq!(table.stop_within(named("a"), 4_800), ("a".into(), String::new()));
@@ -177,7 +177,7 @@ fn a_stop_while_it_falls_for_a_mute_ends_with_the_fall() {
 }
 
 #[test]
-fn a_crossfade_into_a_muted_track_is_none() {
+fn no_crossfade_into_a_muted_track() {
     let mut table = Table::room(Policy { crossfade: 4_800, ..rules(Overlap::Replace) });
     table.start_on("a", 1);
     table.play("b", 1);
@@ -190,7 +190,7 @@ fn a_crossfade_into_a_muted_track_is_none() {
 }
 
 #[test]
-fn what_is_replaced_on_a_muted_track_does_not_cross_over() {
+fn no_crossfade_for_replacement_on_muted_track() {
     let mut table = Table::room(Policy { crossfade: 4_800, ..rules(Overlap::Replace) });
     table.start_on("a", 1);
     table.output(OutputEvent::Muted(1, PAUSE));
@@ -199,7 +199,7 @@ fn what_is_replaced_on_a_muted_track_does_not_cross_over() {
 }
 
 #[test]
-fn a_crossfade_in_a_queue_goes_on_after_a_mute() {
+fn queue_crossfade_goes_on_after_a_mute() {
     let mut table = Table::room(Policy { crossfade: 4_800, ..rules(Overlap::Queue) });
     table.start_on("a", 1);
     table.play("b", 1);
@@ -215,7 +215,7 @@ fn a_crossfade_in_a_queue_goes_on_after_a_mute() {
 }
 
 #[test]
-fn a_seek_on_a_muted_track_is_heard_from_its_place() {
+fn seek_on_a_muted_track_resumes_there() {
     let mut table = playing();
     table.output(OutputEvent::Muted(1, PAUSE));
     assert_eq!(table.frame(), "a:paused@25");
@@ -226,7 +226,7 @@ fn a_seek_on_a_muted_track_is_heard_from_its_place() {
 }
 
 #[test]
-fn a_muted_track_counts_what_nobody_heard_with_continue() {
+fn continue_counts_unheard_time_while_muted() {
     let mut table = playing();
     table.output(OutputEvent::Muted(1, CONTINUE));
     assert_eq!(table.frames(2), "");
@@ -241,7 +241,7 @@ fn a_muted_track_counts_what_nobody_heard_with_continue() {
 }
 
 #[test]
-fn what_plays_wholly_on_a_muted_track_is_told_as_unheard() {
+fn playback_on_muted_track_is_all_unheard() {
     let mut table = playing();
     table.stop_quietly(named("a"));
     table.frame();
@@ -256,22 +256,22 @@ fn what_plays_wholly_on_a_muted_track_is_told_as_unheard() {
 }
 
 #[test]
-fn a_frame_that_is_not_handed_over_keeps_what_was_not_heard() {
+fn failed_frame_keeps_the_unheard_time() {
     let mut table = playing();
     table.output(OutputEvent::Muted(1, CONTINUE));
     table.play("b", 1);
     table.open("b");
     table.hand("b").push(&[0.5; 480]);
     table.hand("b").end(Ok(()));
-    let told = table.frame_with(Err(SpeakerError::new(Code::Output, "full")));
-    assert_eq!(told, "b:started b:failed(ERR_OUTPUT)-10 error(ERR_OUTPUT) a:failed(ERR_OUTPUT)-20");
+    let reported = table.frame_with(Err(SpeakerError::new(Code::Output, "full")));
+    assert_eq!(reported, "b:started b:failed(ERR_OUTPUT)-10 error(ERR_OUTPUT) a:failed(ERR_OUTPUT)-20");
 }
 
 #[test]
-fn an_unpublished_track_holds_what_plays_until_it_is_back() {
+fn unpublished_track_pauses_until_republished() {
     let mut table = playing();
-    let told = table.output(OutputEvent::Unpublished(1, PAUSE, revoked()));
-    assert_eq!(told, "unpublished1(ERR_PUBLISH_FAILED)");
+    let reported = table.output(OutputEvent::Unpublished(1, PAUSE, revoked()));
+    assert_eq!(reported, "unpublished1(ERR_PUBLISH_FAILED)");
     assert_eq!(table.frame(), "a:paused@25");
     assert_eq!(table.output(OutputEvent::Republished(1)), "republished1");
     assert_eq!(table.frame(), "a:resumed@25");
@@ -280,7 +280,7 @@ fn an_unpublished_track_holds_what_plays_until_it_is_back() {
 }
 
 #[test]
-fn an_unpublished_track_goes_on_unheard_or_drops() {
+fn unpublished_track_continues_or_drops() {
     let mut table = playing();
     table.output(OutputEvent::Unpublished(1, CONTINUE, revoked()));
     assert_eq!(table.frame(), "");
@@ -291,13 +291,13 @@ fn an_unpublished_track_goes_on_unheard_or_drops() {
     table.start_on("a", 1);
     table.start_on("other", 2);
     table.play("b", 1);
-    let told = "unpublished1(ERR_PUBLISH_FAILED) a:failed(ERR_PUBLISH_FAILED) b:failed(ERR_PUBLISH_FAILED)";
-    assert_eq!(table.output(OutputEvent::Unpublished(1, DROP, revoked())), told);
+    let reported = "unpublished1(ERR_PUBLISH_FAILED) a:failed(ERR_PUBLISH_FAILED) b:failed(ERR_PUBLISH_FAILED)";
+    assert_eq!(table.output(OutputEvent::Unpublished(1, DROP, revoked())), reported);
     assert_eq!((table.live(), table.finish("other")), ("other:playing".into(), "other:completed".into()));
 }
 
 #[test]
-fn a_request_on_an_unpublished_track_is_refused_and_asks_again_the_next_time() {
+fn refused_track_is_requested_again() {
     let mut table = playing();
     table.output(OutputEvent::Unpublished(1, PAUSE, revoked()));
     for name in ["b", "c"] {
@@ -311,7 +311,7 @@ fn a_request_on_an_unpublished_track_is_refused_and_asks_again_the_next_time() {
 }
 
 #[test]
-fn a_track_that_is_refused_fails_its_line_one_by_one_and_no_other() {
+fn refused_track_fails_its_line_in_turn() {
     let mut table = Table::room(rules(Overlap::Queue));
     table.start_on("other", 2);
     table.play("a", 1);
@@ -328,7 +328,7 @@ fn a_track_that_is_refused_fails_its_line_one_by_one_and_no_other() {
 }
 
 #[test]
-fn a_track_that_is_muted_and_unpublished_is_held_until_both_are_over() {
+fn mute_and_unpublish_pause_until_both_end() {
     let mut table = playing();
     table.output(OutputEvent::Muted(1, PAUSE));
     table.output(OutputEvent::Unpublished(1, PAUSE, revoked()));
@@ -346,7 +346,7 @@ fn a_track_that_is_muted_and_unpublished_is_held_until_both_are_over() {
 }
 
 #[test]
-fn what_a_cut_room_does_not_hear_is_counted() {
+fn counts_unheard_time_of_a_cut_room() {
     let mut table = playing();
     table.output(OutputEvent::Cut(CONTINUE));
     table.frames(2);
@@ -374,7 +374,7 @@ fn what_a_cut_room_does_not_hear_is_counted() {
 }
 
 #[test]
-fn a_mute_outlives_a_cut() {
+fn mute_outlives_a_cut() {
     let mut table = playing();
     table.output(OutputEvent::Muted(1, PAUSE));
     table.frame();
@@ -386,7 +386,7 @@ fn a_mute_outlives_a_cut() {
 }
 
 #[test]
-fn a_room_that_is_lost_takes_its_mutes_along() {
+fn lost_room_drops_server_mutes() {
     let mut table = playing();
     table.output(OutputEvent::Muted(1, PAUSE));
     table.output(OutputEvent::Unpublished(2, PAUSE, revoked()));
@@ -400,7 +400,7 @@ fn a_room_that_is_lost_takes_its_mutes_along() {
 }
 
 #[test]
-fn a_mute_of_ones_own_is_kept_for_every_room() {
+fn own_mute_is_kept_for_every_room() {
     let mut table = Table::made(speaker_session::session::Options {
         routing: speaker_session::mixer::Routing::PerTrack,
         ..crate::table::options(Clock::Realtime, Policy::default())
@@ -434,7 +434,7 @@ fn listening(id: u32) -> Arc<Listening> {
 }
 
 #[test]
-fn who_is_listened_to_is_kept_for_every_room() {
+fn listeners_are_kept_for_every_room() {
     let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));
     (1..=3).for_each(|id| table.session.listen(listening(id)).unwrap());
     table.session.unlisten(2);
@@ -456,7 +456,7 @@ fn who_is_listened_to_is_kept_for_every_room() {
 }
 
 #[test]
-fn nothing_is_muted_in_a_session_that_is_closed() {
+fn closed_session_refuses_mutes() {
     let mut table = room();
     table.session.close(None, table.at());
     assert_eq!(table.session.set_muted(1, true, table.at()).unwrap_err().code, Code::Closed);
@@ -465,14 +465,14 @@ fn nothing_is_muted_in_a_session_that_is_closed() {
 }
 
 #[test]
-fn who_listens_is_told() {
+fn reports_the_first_subscriber() {
     let mut table = room();
     assert_eq!(table.output(OutputEvent::Subscribed(1, None)), "subscribed1");
     assert_eq!(table.output(OutputEvent::Subscribed(2, Some("ear".into()))), "subscribed2(ear)");
 }
 
 #[test]
-fn the_connection_is_told_as_it_is() {
+fn reports_the_connection_state() {
     let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));
     let is = |table: &Table, state| assert_eq!(table.session.connection(), state);
     is(&table, ConnectionState::New);
@@ -498,7 +498,7 @@ fn the_connection_is_told_as_it_is() {
     is(&table, ConnectionState::Connected);
     table.session.close(None, table.at());
     is(&table, ConnectionState::Connected);
-    table.session.cut();
+    table.session.end_sounding();
     table.session.closed(Ok(()));
     is(&table, ConnectionState::Closed);
     table.session.connect(3);
@@ -506,7 +506,7 @@ fn the_connection_is_told_as_it_is() {
 }
 
 #[test]
-fn the_connection_of_a_broken_session_is_what_it_is() {
+fn broken_session_reports_its_connection() {
     let mut table = room();
     table.session.break_down();
     assert_eq!(table.session.connection(), ConnectionState::Connected, "it is closed next");
@@ -515,11 +515,11 @@ fn the_connection_of_a_broken_session_is_what_it_is() {
 }
 
 #[test]
-fn a_new_request_takes_the_place_of_what_is_held() {
+fn new_request_replaces_a_held_playback() {
     let mut table = playing();
     table.output(OutputEvent::Muted(1, PAUSE));
     table.frame();
-    let told = table.enter(speaker_session::session::PlayRequest { track: 2, stop_other: true, ..request("b") });
-    assert_eq!(told, "a:stopped(replaced)@25-5 open b");
+    let reported = table.enter(speaker_session::session::PlayRequest { track: 2, stop_other: true, ..request("b") });
+    assert_eq!(reported, "a:stopped(replaced)@25-5 open b");
     assert_eq!(table.stop(Target::All).0, "b");
 }

@@ -14,7 +14,7 @@ fn limited(overlap: Overlap, max_concurrent: usize, max_queued: usize) -> Table 
 }
 
 #[test]
-fn the_eleventh_concurrent_playback_is_refused() {
+fn refuses_the_eleventh_concurrent_playback() {
     let mut table = Table::new(Overlap::Mix);
     for track in 0..10 {
         let name = format!("p{track}");
@@ -30,7 +30,7 @@ fn the_eleventh_concurrent_playback_is_refused() {
 }
 
 #[test]
-fn a_system_message_has_a_place_above_the_limit() {
+fn system_role_has_an_extra_place() {
     let mut table = limited(Overlap::Mix, 1, 0);
     assert_eq!(table.play("media", 0), "open media");
     assert_eq!(table.play_as("system", Role::System), "open system");
@@ -46,7 +46,7 @@ fn a_system_message_has_a_place_above_the_limit() {
 }
 
 #[test]
-fn what_fades_out_takes_no_place() {
+fn fades_take_no_place() {
     let mut table = limited(Overlap::Replace, 1, 0);
     table.play("a", 0);
     table.ready("a");
@@ -58,7 +58,7 @@ fn what_fades_out_takes_no_place() {
 }
 
 #[test]
-fn a_full_queue_refuses() {
+fn refuses_requests_when_queue_is_full() {
     let mut table = limited(Overlap::Queue, 10, 1);
     table.play("a", 0);
     table.play("b", 0);
@@ -70,7 +70,7 @@ fn a_full_queue_refuses() {
 }
 
 #[test]
-fn a_name_is_unique_while_it_is_live() {
+fn live_names_are_unique() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
     table.ready("a");
@@ -82,7 +82,7 @@ fn a_name_is_unique_while_it_is_live() {
 }
 
 #[test]
-fn a_name_is_free_once_its_stop_was_answered() {
+fn stop_frees_the_name() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
     table.ready("a");
@@ -99,7 +99,7 @@ fn a_name_is_free_once_its_stop_was_answered() {
 }
 
 #[test]
-fn a_stop_by_name_means_both_of_that_name() {
+fn stop_by_name_reaches_both_namesakes() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
     table.ready("a");
@@ -110,7 +110,7 @@ fn a_stop_by_name_means_both_of_that_name() {
 }
 
 #[test]
-fn a_duplicate_can_replace_the_live_one() {
+fn duplicate_can_replace_the_live_playback() {
     let mut table = Table::with(Policy { on_duplicate: OnDuplicate::Replace, ..rules(Overlap::Queue) });
     table.play("a", 0);
     assert_eq!(table.play("a", 1), "a:stopped(replaced)@0 open a", "what loads ends at once");
@@ -125,7 +125,7 @@ fn a_duplicate_can_replace_the_live_one() {
 }
 
 #[test]
-fn missing_names_are_made_up() {
+fn generates_missing_names() {
     let mut table = Table::new(Overlap::Mix);
     table.play("playback-2", 0);
     let nameless = || PlayRequest { request_id: None, ..request("") };
@@ -134,7 +134,7 @@ fn missing_names_are_made_up() {
 }
 
 #[test]
-fn a_closed_session_takes_no_request() {
+fn closed_session_refuses_requests() {
     let mut table = Table::new(Overlap::Mix);
     table.session.close(None, table.at());
     let error = table.session.play(request("a"), table.at()).unwrap_err();
@@ -142,7 +142,7 @@ fn a_closed_session_takes_no_request() {
 }
 
 #[test]
-fn a_source_has_its_time_to_the_first_sound_wherever_its_playback_is() {
+fn start_timeout_applies_in_every_phase() {
     for clock in [Clock::Realtime, Clock::Manual] {
         let mut table = Table::made(Options { start_timeout: 48_000, ..options(clock, rules(Overlap::Queue)) });
         table.connect();
@@ -173,7 +173,7 @@ fn a_source_has_its_time_to_the_first_sound_wherever_its_playback_is() {
 }
 
 #[test]
-fn a_source_that_is_opened_in_its_turn_has_its_time_from_then_on() {
+fn start_timeout_begins_with_the_opening() {
     let mut table = Table::made(Options { start_timeout: 48_000, ..options(Clock::Realtime, rules(Overlap::Queue)) });
     table.connect();
     table.play("a", 0);

@@ -15,7 +15,7 @@ fn mark(table: &mut Table, name: &str, target: Target) -> String {
 }
 
 #[test]
-fn is_reached_when_everything_before_it_is_over_and_nothing_behind_it() {
+fn waits_for_earlier_playbacks_only() {
     let mut table = Table::new(Overlap::Queue);
     for (name, track) in [("a", 0), ("b", 0), ("c", 1)] {
         table.play(name, track);
@@ -30,7 +30,7 @@ fn is_reached_when_everything_before_it_is_over_and_nothing_behind_it() {
 }
 
 #[test]
-fn is_reached_at_once_if_nothing_is_meant() {
+fn is_reached_at_once_without_a_match() {
     let mut table = Table::new(Overlap::Mix);
     assert_eq!(mark(&mut table, "empty", Target::All), "mark(empty)");
     table.play("a", 0);
@@ -39,7 +39,7 @@ fn is_reached_at_once_if_nothing_is_meant() {
 }
 
 #[test]
-fn names_may_repeat_and_each_is_told_once_in_its_order() {
+fn repeated_names_are_reported_in_order() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
     table.play("b", 1);
@@ -51,7 +51,7 @@ fn names_may_repeat_and_each_is_told_once_in_its_order() {
 }
 
 #[test]
-fn waits_for_the_end_of_a_fade_and_for_a_failure() {
+fn waits_for_fades_and_failures() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
     table.ready("a");
@@ -64,7 +64,7 @@ fn waits_for_the_end_of_a_fade_and_for_a_failure() {
 }
 
 #[test]
-fn a_close_reaches_all_and_none_is_taken_behind_it() {
+fn close_reaches_all_marks() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
     mark(&mut table, "m", Target::All);
@@ -96,7 +96,7 @@ fn mark_stream(table: &mut Table, name: &str, samples: u64) -> String {
 }
 
 #[test]
-fn of_a_stream_is_reached_at_its_very_sample() {
+fn stream_mark_is_reached_at_its_sample() {
     let (mut table, _pipe) = sounding_stream();
     assert_eq!(mark_stream(&mut table, "past", 480), "mark(past)");
     assert_eq!(mark_stream(&mut table, "in the next frame", 1_000), "");
@@ -109,7 +109,7 @@ fn of_a_stream_is_reached_at_its_very_sample() {
 }
 
 #[test]
-fn of_a_stream_is_reached_by_a_flush() {
+fn flush_reaches_a_stream_mark() {
     let (mut table, _pipe) = sounding_stream();
     mark_stream(&mut table, "m", 3_000);
     let (ticket, at, id) = (table.ticket(), table.at(), table.id("s"));

@@ -24,7 +24,7 @@ fn started_never_precedes_connected() {
 }
 
 #[test]
-fn a_track_starts_once_its_stream_is_open() {
+fn starts_once_the_stream_is_open() {
     let mut table = Table::made(Options { routing: Routing::PerTrack, ..options(Clock::Realtime, Policy::default()) });
     table.connect();
     table.play("a", 3);
@@ -36,7 +36,7 @@ fn a_track_starts_once_its_stream_is_open() {
 }
 
 #[test]
-fn a_stream_that_could_not_be_opened_is_asked_for_again() {
+fn requests_a_refused_stream_again() {
     let mut table = Table::made(Options { routing: Routing::PerTrack, ..options(Clock::Realtime, Policy::default()) });
     table.connect();
     table.play("a", 3);
@@ -51,7 +51,7 @@ fn a_stream_that_could_not_be_opened_is_asked_for_again() {
 }
 
 #[test]
-fn events_of_a_frame_wait_for_its_commit() {
+fn holds_events_until_the_commit() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
     table.open("a");
@@ -65,7 +65,7 @@ fn events_of_a_frame_wait_for_its_commit() {
 }
 
 #[test]
-fn a_failed_commit_turns_completed_into_failed() {
+fn failed_commit_turns_completed_into_failed() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
     table.play("b", 0);
@@ -82,9 +82,9 @@ fn a_failed_commit_turns_completed_into_failed() {
     table.open("e");
     table.hand("e").push(&[0.5; 500]);
     table.hand("e").end(Ok(()));
-    let told = table.frame_with(Err(full_disk()));
+    let reported = table.frame_with(Err(full_disk()));
     let expected = "e:started e:failed(ERR_OUTPUT) error(ERR_OUTPUT) b:failed(ERR_OUTPUT) c:failed(ERR_OUTPUT)";
-    assert_eq!(told, expected);
+    assert_eq!(reported, expected);
     let EventKind::Failed { duration_ms, .. } = table.events[table.events.len() - 4].kind else { panic!("it failed") };
     assert_eq!(duration_ms, 500.0 / 48.0);
     let stats = table.session.stats();
@@ -94,7 +94,7 @@ fn a_failed_commit_turns_completed_into_failed() {
 }
 
 #[test]
-fn a_lost_output_fails_everything_and_is_opened_anew() {
+fn lost_output_fails_everything_and_reopens() {
     let mut table = Table::new(Overlap::Queue);
     table.play("a", 0);
     table.play("b", 0);
@@ -106,7 +106,7 @@ fn a_lost_output_fails_everything_and_is_opened_anew() {
 }
 
 #[test]
-fn a_cut_output_holds_or_drops_what_plays() {
+fn cut_output_pauses_or_drops_playbacks() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
     table.ready("a");
@@ -122,7 +122,7 @@ fn a_cut_output_holds_or_drops_what_plays() {
 }
 
 #[test]
-fn what_fades_out_ends_where_a_cut_holds_the_clock() {
+fn pausing_cut_ends_fades() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
     table.ready("a");
@@ -132,7 +132,7 @@ fn what_fades_out_ends_where_a_cut_holds_the_clock() {
 }
 
 #[test]
-fn what_was_stopped_is_stopped_though_its_fade_is_lost() {
+fn stop_counts_if_its_fade_is_lost() {
     let losses: [fn(&mut Table) -> String; 4] = [
         |table| table.output(OutputEvent::Lost(full_disk(), "removed".into())),
         |table| table.output(OutputEvent::Cut(Meanwhile::Drop)),
@@ -146,15 +146,15 @@ fn what_was_stopped_is_stopped_though_its_fade_is_lost() {
             table.ready(name);
         }
         assert_eq!(table.stop(named("a")).1, "", "it fades");
-        let told = lose(&mut table);
-        assert!(told.contains("a:stopped(user)@"), "{index}: {told}");
-        assert!(told.contains("b:failed("), "{index}: {told}");
+        let reported = lose(&mut table);
+        assert!(reported.contains("a:stopped(user)@"), "{index}: {reported}");
+        assert!(reported.contains("b:failed("), "{index}: {reported}");
         assert_eq!(table.live(), "");
     }
 }
 
 #[test]
-fn connect_settles_when_the_output_is_open_or_lost() {
+fn connect_settles_when_open_or_lost() {
     let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));
     table.session.connect(1);
     table.session.connect(2);
@@ -182,20 +182,20 @@ fn opening_by_hand() -> Table {
 }
 
 #[test]
-fn connected_has_its_place_on_the_manual_clock() {
+fn connected_keeps_its_place_on_manual_clock() {
     let mut table = opening_by_hand();
-    let told = "connected settled8 b:queued1 a:stopped(user)@0";
-    assert_eq!(table.output(OutputEvent::Connected), told);
+    let reported = "connected settled8 b:queued1 a:stopped(user)@0";
+    assert_eq!(table.output(OutputEvent::Connected), reported);
     assert_eq!(table.events.iter().map(|event| event.seq).collect::<Vec<_>>(), [1, 2, 3]);
     table.session.connect(9);
     assert_eq!((table.words(), table.outputs()), ("settled9".into(), String::new()));
 }
 
 #[test]
-fn what_is_behind_an_output_that_can_not_be_opened_moves_up() {
+fn failed_opening_moves_later_events_up() {
     let mut table = opening_by_hand();
-    let told = "settled8(ERR_OUTPUT) b:queued1 a:stopped(user)@0 b:failed(ERR_OUTPUT)";
-    assert_eq!(table.output(OutputEvent::Lost(full_disk(), "failed".into())), told);
+    let reported = "settled8(ERR_OUTPUT) b:queued1 a:stopped(user)@0 b:failed(ERR_OUTPUT)";
+    assert_eq!(table.output(OutputEvent::Lost(full_disk(), "failed".into())), reported);
     assert_eq!(table.events.iter().map(|event| event.seq).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!((table.play("c", 0), table.outputs()), ("open c".into(), "open".into()));
     assert_eq!(table.output(OutputEvent::Connected), "connected");
@@ -203,8 +203,8 @@ fn what_is_behind_an_output_that_can_not_be_opened_moves_up() {
 }
 
 #[test]
-fn close_waits_for_an_output_that_is_opened_on_the_manual_clock() {
-    for (event, told) in [
+fn close_waits_for_an_output_being_opened() {
+    for (event, reported) in [
         (OutputEvent::Connected, "connected settled8 b:queued1 a:stopped(user)@0 b:stopped(closed)@0"),
         (
             OutputEvent::Lost(full_disk(), "failed".into()),
@@ -215,17 +215,17 @@ fn close_waits_for_an_output_that_is_opened_on_the_manual_clock() {
         table.session.close(Some(9), table.at());
         assert_eq!((table.words(), table.outputs()), (String::new(), "close".into()));
         let end = if matches!(event, OutputEvent::Connected) { "disconnected(closed) settled9" } else { "settled9" };
-        assert_eq!(table.output(event), told);
+        assert_eq!(table.output(event), reported);
         table.session.closed(Ok(()));
         assert_eq!(table.words(), end);
     }
 }
 
 #[test]
-fn an_attempt_that_is_abandoned_on_the_manual_clock_holds_nothing() {
+fn abandoned_attempt_holds_no_events() {
     let mut table = Table::closed(Clock::Manual, rules(Overlap::Mix));
     table.session.connect(1);
-    table.session.report(full_disk());
+    table.session.report_error(full_disk());
     table.session.connect(2);
     table.session.abandon(1);
     assert_eq!(table.words(), "settled1(ERR_ABORTED)", "at once");
@@ -238,11 +238,11 @@ fn an_attempt_that_is_abandoned_on_the_manual_clock_holds_nothing() {
 }
 
 #[test]
-fn a_session_that_breaks_while_its_output_is_opened_tells_of_no_connection() {
+fn broken_session_emits_no_connected() {
     let mut table = opening_by_hand();
     table.session.break_down();
-    let told = "settled8(ERR_INTERNAL) b:queued1 a:stopped(user)@0 b:failed(ERR_INTERNAL) error(ERR_INTERNAL)";
-    assert_eq!((table.words(), table.outputs()), (told.into(), "close".into()));
+    let reported = "settled8(ERR_INTERNAL) b:queued1 a:stopped(user)@0 b:failed(ERR_INTERNAL) error(ERR_INTERNAL)";
+    assert_eq!((table.words(), table.outputs()), (reported.into(), "close".into()));
     assert_eq!(table.output(OutputEvent::Connected), "", "it is closed next");
     table.session.close(Some(9), table.at());
     table.session.closed(Ok(()));
@@ -250,7 +250,7 @@ fn a_session_that_breaks_while_its_output_is_opened_tells_of_no_connection() {
 }
 
 #[test]
-fn what_was_given_up_does_not_speak_for_what_is_opened_next() {
+fn ignores_events_of_an_abandoned_output() {
     let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));
     table.session.connect(1);
     assert_eq!(table.outputs(), "open");
@@ -262,7 +262,7 @@ fn what_was_given_up_does_not_speak_for_what_is_opened_next() {
 }
 
 #[test]
-fn the_last_connect_that_is_abandoned_gives_up() {
+fn last_abandoned_connect_gives_up() {
     let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));
     table.session.connect(1);
     table.session.connect(2);
@@ -276,7 +276,7 @@ fn the_last_connect_that_is_abandoned_gives_up() {
 }
 
 #[test]
-fn an_output_that_opens_after_it_was_given_up_is_not_open() {
+fn ignores_an_opening_after_giving_up() {
     let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));
     table.session.connect(1);
     assert_eq!(table.outputs(), "open");
@@ -292,7 +292,7 @@ fn an_output_that_opens_after_it_was_given_up_is_not_open() {
 }
 
 #[test]
-fn a_disk_that_stays_full_is_told_once() {
+fn reports_a_full_disk_once() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
     table.ready("a");
@@ -310,7 +310,7 @@ fn a_disk_that_stays_full_is_told_once() {
 }
 
 #[test]
-fn an_advance_that_was_not_handed_over_fails() {
+fn advance_fails_if_the_output_fails() {
     let mut table = Table::closed(Clock::Manual, rules(Overlap::Mix));
     table.connect();
     for ticket in [2, 3] {
@@ -323,7 +323,7 @@ fn an_advance_that_was_not_handed_over_fails() {
 }
 
 #[test]
-fn an_advance_keeps_an_abandoned_attempt() {
+fn advance_keeps_an_abandoned_attempt() {
     let mut table = Table::closed(Clock::Manual, rules(Overlap::Mix));
     table.session.connect(1);
     table.session.advance(960, 2).expect("the clock is manual");
@@ -335,7 +335,7 @@ fn an_advance_keeps_an_abandoned_attempt() {
 }
 
 #[test]
-fn a_manual_session_waits_for_its_sources() {
+fn manual_clock_waits_for_sources() {
     let mut table = Table::closed(Clock::Manual, rules(Overlap::Mix));
     table.connect();
     table.play("a", 0);

@@ -19,7 +19,7 @@ fn mix_plays_at_once_on_any_track() {
 }
 
 #[test]
-fn stop_other_ends_everything_in_every_phase() {
+fn stop_other_ends_every_phase() {
     for overlap in [Overlap::Mix, Overlap::Queue, Overlap::Replace] {
         let mut table = Table::new(overlap);
         table.play("playing", 0);
@@ -41,7 +41,7 @@ fn stop_other_ends_everything_in_every_phase() {
 }
 
 #[test]
-fn replace_takes_the_place_on_its_track() {
+fn replaces_only_on_its_track() {
     let mut table = Table::new(Overlap::Replace);
     table.play("a", 0);
     table.ready("a");
@@ -70,7 +70,7 @@ fn effects_mix_beside_queued_sentences() {
 }
 
 #[test]
-fn a_track_can_have_a_rule_of_its_own() {
+fn tracks_can_have_their_own_rule() {
     let track_overlap = BTreeMap::from([(1, Overlap::Queue), (2, Overlap::Replace)]);
     let mut table = Table::with(Policy { track_overlap, ..rules(Overlap::Mix) });
     for track in 0..3 {

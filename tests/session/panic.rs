@@ -38,7 +38,7 @@ fn pending_calls_settle_and_close_works() {
 }
 
 #[test]
-fn a_close_that_was_asked_for_before_settles() {
+fn earlier_close_settles() {
     let mut table = Table::new(Overlap::Mix);
     table.session.close(Some(8), table.at());
     table.session.break_down();
@@ -48,7 +48,7 @@ fn a_close_that_was_asked_for_before_settles() {
 }
 
 #[test]
-fn a_broken_session_takes_no_call() {
+fn broken_session_refuses_calls() {
     let mut table = Table::new(Overlap::Mix);
     table.session.break_down();
     table.words();

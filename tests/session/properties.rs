@@ -17,7 +17,7 @@ use speaker_session::output::{
     Hears, IncomingData, IncomingWhat, Link, Meanwhile, OutgoingData, OutgoingWhat, OutputEvent, Payload,
 };
 use speaker_session::session::{
-    Clock, Gauges, OnDuplicate, Open, Options, OutputRequest, Overlap, Pace, PlayRequest, Policy, Session, Step,
+    Clock, DriverCounts, OnDuplicate, Open, Options, OutputRequest, Overlap, Pace, PlayRequest, Policy, Session, Step,
     StopRequest, Target, Ticket, WallTime, Work,
 };
 use speaker_session::source::{FetchLimits, Media, Opening, Pipe, Section, Source, Supply};
@@ -288,7 +288,7 @@ impl World {
                     self.unsettled.remove(&ticket);
                 }
             }
-            Happening::Report => self.session.report(gone()),
+            Happening::Report => self.session.report_error(gone()),
             Happening::Open { which, samples } => {
                 if !self.opens.is_empty() {
                     let open = self.opens.remove(which % self.opens.len());
@@ -310,11 +310,11 @@ impl World {
             Happening::Halt { samples } => {
                 if self.clock == Clock::Realtime && self.can_mix() {
                     self.hand_over(Ok(()));
-                    self.session.fall_silent();
+                    self.session.fade_out_for_halt();
                     self.session.tick(FRAME, at, &mut self.scratch);
                     self.session.commit(Ok(()), Gauges::default());
                     self.session.skip(samples);
-                    self.session.go_on();
+                    self.session.fade_in_after_halt();
                 }
             }
             Happening::Wait { samples } => {
@@ -427,7 +427,7 @@ impl World {
         if self.clock == Clock::Realtime {
             return self.session.pass_time(self.at());
         }
-        self.session.look(self.at());
+        self.session.check_sources(self.at());
         self.session.expire(self.at());
     }
 
@@ -456,7 +456,7 @@ impl World {
     /// On the manual clock: takes one step, if nothing else is to be done before.
     fn step(&mut self) {
         self.serve();
-        self.session.look(self.at());
+        self.session.check_sources(self.at());
         self.in_flight =
             matches!(self.session.step(self.at(), true, &mut self.scratch), Step::Frame(_) | Step::Silence(_));
     }
@@ -465,7 +465,7 @@ impl World {
         if self.in_flight {
             let before = self.seq;
             self.examine();
-            assert_eq!(self.seq, before, "an event of a frame was told before the frame was handed over");
+            assert_eq!(self.seq, before, "an event of a frame was released before the frame was handed over");
             self.in_flight = false;
             self.session.commit(result, Gauges::default());
         }
@@ -582,11 +582,11 @@ impl World {
             }
         }
         let live: Vec<_> = self.session.playbacks();
-        let told = self.fates.values().filter(|fate| !fate.is_over).count();
-        assert!(live.len() <= told, "a playback lives on after its end");
+        let reported = self.fates.values().filter(|fate| !fate.is_over).count();
+        assert!(live.len() <= reported, "a playback lives on after its end");
         // On the manual clock everything behind the opening of the output is held until its result is known.
         let is_held = self.in_flight || self.clock == Clock::Manual && self.connection != Connection::Open;
-        assert!(is_held || live.len() == told, "a playback is gone without an end");
+        assert!(is_held || live.len() == reported, "a playback is gone without an end");
     }
 
     fn dropped_readers(&self) -> usize {
@@ -607,7 +607,7 @@ impl World {
                 EventKind::Connected => assert!(!std::mem::replace(&mut self.is_connected, true)),
                 EventKind::Disconnected { .. } => assert!(std::mem::replace(&mut self.is_connected, false)),
                 EventKind::Mark { mark, .. } => {
-                    let latest = self.marks.remove(mark).expect("it was set, and not told before").unwrap_or(0);
+                    let latest = self.marks.remove(mark).expect("it was set, and not reported before").unwrap_or(0);
                     assert!(self.fates.range(..=latest).all(|(_, fate)| fate.is_over), "a mark came too early");
                 }
                 _ => {}
@@ -707,7 +707,7 @@ impl World {
             self.session.tick(FRAME, self.at(), &mut self.scratch);
             self.session.commit(Ok(()), Gauges::default());
         }
-        self.session.cut();
+        self.session.end_sounding();
         self.session.closed(Ok(()));
         self.examine();
         while !self.opens.is_empty() {
@@ -893,7 +893,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn every_session_keeps_its_promises(
+    fn sessions_keep_their_promises(
         options in sessions(),
         is_connected in proptest::bool::weighted(0.8),
         steps in vec(steps(), 1..150),

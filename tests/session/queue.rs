@@ -17,7 +17,7 @@ fn line(waiting: &[(&str, i32)]) -> Table {
 }
 
 #[test]
-fn each_track_is_a_queue_of_its_own() {
+fn each_track_has_its_own_queue() {
     let mut table = Table::new(Overlap::Queue);
     assert_eq!(table.play("a", 0), "open a");
     assert_eq!(table.play("b", 0), "b:queued1 open b", "the next in line is opened ahead of its turn");
@@ -33,7 +33,7 @@ fn each_track_is_a_queue_of_its_own() {
 }
 
 #[test]
-fn a_queue_goes_on_after_failures_and_stops() {
+fn goes_on_after_failures_and_stops() {
     let mut table = Table::new(Overlap::Queue);
     for name in ["a", "b", "c", "d"] {
         table.play(name, 0);
@@ -46,7 +46,7 @@ fn a_queue_goes_on_after_failures_and_stops() {
 }
 
 #[test]
-fn one_that_fails_ahead_of_its_turn_leaves_the_line() {
+fn early_failure_leaves_the_line() {
     let mut table = line(&[("a", 0), ("b", 0)]);
     assert_eq!(table.fail("a"), "a:failed(ERR_FILE) b:queued1 open b");
     assert_eq!(table.live(), "first:playing b:queued1");
@@ -64,26 +64,26 @@ fn higher_priorities_wait_in_front() {
 }
 
 #[test]
-fn what_plays_is_not_overtaken() {
+fn priority_does_not_overtake_playing() {
     let mut table = line(&[]);
     assert_eq!(table.wait("urgent", 1_000), "urgent:queued1 open urgent");
     assert_eq!(table.live(), "first:playing urgent:queued1");
 }
 
 #[test]
-fn places_are_told_on_arrival_and_at_the_front() {
+fn reports_positions_on_arrival_and_at_front() {
     let mut table = line(&[]);
     assert_eq!(table.play("a", 0), "a:queued1 open a");
     assert_eq!(table.play("b", 0), "b:queued2");
     assert_eq!(table.play("c", 0), "c:queued3");
-    assert_eq!(table.stop(named("a")).1, "a:stopped(user)@0 b:queued1 open b", "c is not told that it is second");
-    assert_eq!(table.wait("d", 1), "d:queued1 open d", "b is not told that it is second");
+    assert_eq!(table.stop(named("a")).1, "a:stopped(user)@0 b:queued1 open b", "no event for c, which is second");
+    assert_eq!(table.wait("d", 1), "d:queued1 open d", "no event for b, which is second");
     assert_eq!(table.stop(named("d")).1, "d:stopped(user)@0 b:queued1 open b", "but that it is first again");
     assert_eq!(table.stop(named("b")).1, "b:stopped(user)@0 c:queued1 open c");
 }
 
 #[test]
-fn a_move_reaches_every_place() {
+fn moves_to_every_position() {
     for (place, expected) in [
         (1, "c:queued1 a:queued2 b:queued3 d:queued4"),
         (2, "a:queued1 c:queued2 b:queued3 d:queued4"),
@@ -94,20 +94,20 @@ fn a_move_reaches_every_place() {
         let mut table = line(&[("a", 0), ("b", 0), ("c", 0), ("d", 0)]);
         table.play("other", 1);
         table.play("waiting", 1);
-        let told = match place {
+        let reported = match place {
             1 => "c:queued1 open c",
             2 => "c:queued2",
             3 => "",
             _ => "c:queued4",
         };
-        assert_eq!(table.move_to("c", place), (true, told.into()), "the moved one is told its new place");
+        assert_eq!(table.move_to("c", place), (true, reported.into()), "the event has its new position");
         let expected = format!("first:playing other:loading {expected} waiting:queued1");
         assert_eq!(table.live(), expected, "{place}");
     }
 }
 
 #[test]
-fn only_what_waits_can_be_moved() {
+fn moves_only_waiting_playbacks() {
     let mut table = line(&[("a", 0)]);
     assert_eq!(table.move_to("first", 1), (false, String::new()), "it plays");
     assert_eq!(table.move_to("nobody", 1), (false, String::new()));
@@ -116,7 +116,7 @@ fn only_what_waits_can_be_moved() {
 }
 
 #[test]
-fn what_is_moved_to_the_front_is_opened() {
+fn move_to_front_opens_the_source() {
     let mut table = line(&[("a", 0), ("b", 0), ("c", 0)]);
     assert_eq!(table.move_to("b", 1), (true, "b:queued1 open b".into()));
     assert_eq!(table.finish("first"), "first:completed a:queued1 open a", "a was given up");
@@ -126,14 +126,14 @@ fn what_is_moved_to_the_front_is_opened() {
 }
 
 #[test]
-fn moving_the_first_away_tells_the_next() {
+fn moving_the_first_reports_the_next() {
     let mut table = line(&[("a", 0), ("b", 0), ("c", 0)]);
     assert_eq!(table.move_to("a", 2), (true, "a:queued2 b:queued1 open b".into()));
     assert_eq!(table.live(), "first:playing b:queued1 a:queued2 c:queued3");
 }
 
 #[test]
-fn a_move_gives_the_priority_of_the_neighbours() {
+fn move_adopts_the_neighbours_priority() {
     let mut table = line(&[("low", -1), ("high", 1)]);
     table.move_to("low", 1);
     table.wait("middle", 0);
@@ -141,7 +141,7 @@ fn a_move_gives_the_priority_of_the_neighbours() {
 }
 
 #[test]
-fn one_source_a_line_is_open_ahead() {
+fn opens_one_source_ahead() {
     let mut table = line(&[]);
     for priority in 1..20 {
         let name = format!("p{priority}");
@@ -154,7 +154,7 @@ fn one_source_a_line_is_open_ahead() {
 }
 
 #[test]
-fn a_displaced_stream_stays_open() {
+fn displaced_stream_stays_open() {
     let mut table = line(&[]);
     let (_pipe, source) = stream();
     assert_eq!(table.enter(PlayRequest { source, ..request("stream") }), "stream:queued1 open stream");
@@ -166,14 +166,14 @@ fn a_displaced_stream_stays_open() {
 }
 
 #[test]
-fn a_reader_that_comes_too_late_is_refused() {
+fn refuses_a_late_reader() {
     let mut table = line(&[("a", 0), ("b", 5)]);
     assert_eq!(table.open("a"), "unwanted a", "b is opened in its place");
     assert_eq!(table.open("b"), "");
 }
 
 #[test]
-fn a_queue_timeout_ends_at_its_sample() {
+fn queue_timeout_ends_at_its_sample() {
     let mut table = line(&[]);
     table.wait_for("a", 480);
     table.wait_for("b", 960);
@@ -193,7 +193,7 @@ fn a_queue_timeout_ends_at_its_sample() {
 }
 
 #[test]
-fn the_session_has_a_queue_timeout_of_its_own() {
+fn session_has_a_default_queue_timeout() {
     let mut table = Table::with(Policy { queue_timeout: 480, ..rules(Overlap::Queue) });
     table.pass(96_000);
     table.wait_for("first", 1);
@@ -208,7 +208,7 @@ fn the_session_has_a_queue_timeout_of_its_own() {
 }
 
 #[test]
-fn a_new_queue_timeout_wakes_the_driver() {
+fn new_queue_timeout_wakes_the_driver() {
     let mut table = line(&[("a", 0)]);
     table.open("a");
     table.session.play(PlayRequest { queue_timeout: Some(480), ..request("b") }, table.at()).expect("it is accepted");
@@ -216,7 +216,7 @@ fn a_new_queue_timeout_wakes_the_driver() {
 }
 
 #[test]
-fn queue_timeouts_stand_still_while_the_track_is_paused() {
+fn paused_track_stops_queue_timeouts() {
     let mut table = line(&[]);
     table.wait_for("a", 1_000);
     table.pass(400);
@@ -233,7 +233,7 @@ fn queue_timeouts_stand_still_while_the_track_is_paused() {
 }
 
 #[test]
-fn a_queue_timeout_goes_on_while_anything_on_the_track_goes_on() {
+fn queue_timeout_runs_while_anything_plays() {
     let mut table = line(&[]);
     table.enter(PlayRequest { overlap: Some(Overlap::Mix), ..request("bell") });
     table.wait_for("a", 1_000);
@@ -251,7 +251,7 @@ fn a_queue_timeout_goes_on_while_anything_on_the_track_goes_on() {
 }
 
 #[test]
-fn a_queue_timeout_stands_still_while_its_own_is_paused() {
+fn pausing_a_waiting_playback_stops_its_timeout() {
     let mut table = line(&[]);
     table.wait_for("a", 1_000);
     table.wait_for("b", 2_000);
@@ -266,7 +266,7 @@ fn a_queue_timeout_stands_still_while_its_own_is_paused() {
 }
 
 #[test]
-fn twenty_thousand_can_wait_and_be_stopped() {
+fn twenty_thousand_can_wait_and_stop() {
     const COUNT: usize = 20_000;
     let mut table = Table::with(Policy { max_queued: COUNT, ..rules(Overlap::Queue) });
     table.play("first", 0);
@@ -280,7 +280,7 @@ fn twenty_thousand_can_wait_and_be_stopped() {
     let events = table.take_events();
     assert!(events.iter().enumerate().all(|(index, event)| event.seq == events[0].seq + index as u64));
     let queued = events.iter().filter(|event| matches!(event.kind, EventKind::Queued { .. }));
-    assert_eq!(queued.count(), COUNT, "told on arrival");
+    assert_eq!(queued.count(), COUNT, "reported on arrival");
     let mut ended: Vec<_> = events
         .iter()
         .filter(|event| matches!(event.kind, EventKind::Stopped { .. }))
@@ -293,12 +293,12 @@ fn twenty_thousand_can_wait_and_be_stopped() {
 }
 
 #[test]
-fn a_source_without_samples_completes_and_never_starts() {
+fn empty_source_completes_without_starting() {
     let mut table = line(&[("empty", 0), ("next", 0)]);
     table.open("empty");
     table.hand("empty").end(Ok(()));
-    let told = "first:completed next:queued1 empty:completed open next";
-    assert_eq!(table.finish("first"), told);
+    let reported = "first:completed next:queued1 empty:completed open next";
+    assert_eq!(table.finish("first"), reported);
     assert_eq!(table.ready("next"), "next:started");
     let empty = table.events.iter().find(|event| matches!(event.kind, EventKind::Completed { duration_ms: 0.0, .. }));
     assert_eq!(empty.and_then(|event| event.request_id.as_deref()), Some("empty"));

@@ -7,7 +7,7 @@ use speaker_session::session::{Overlap, Policy, StopRequest, Target};
 use crate::table::{FADE, Table, named, rules};
 
 #[test]
-fn a_stop_reaches_one_name_one_track_or_everything() {
+fn stops_a_name_a_track_or_everything() {
     let fill = || {
         let mut table = Table::new(Overlap::Mix);
         for (name, track) in [("a", 0), ("b", 1), ("c", 1), ("d", 2)] {
@@ -23,15 +23,15 @@ fn a_stop_reaches_one_name_one_track_or_everything() {
         (named("nobody"), "", "", ""),
         (Target::Track(9), "", "", ""),
     ];
-    for (target, stopped, told, later) in cases {
+    for (target, stopped, reported, later) in cases {
         let mut table = fill();
-        assert_eq!(table.stop(target.clone()), (stopped.into(), told.into()), "{target:?}");
+        assert_eq!(table.stop(target.clone()), (stopped.into(), reported.into()), "{target:?}");
         assert_eq!(table.frame(), later, "{target:?}");
     }
 }
 
 #[test]
-fn of_two_stops_the_first_reason_and_the_shorter_fade_hold() {
+fn first_reason_and_shorter_fade_hold() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
     table.ready("a");
@@ -48,7 +48,7 @@ fn of_two_stops_the_first_reason_and_the_shorter_fade_hold() {
 }
 
 #[test]
-fn what_is_heard_to_its_end_is_completed() {
+fn playback_heard_to_its_end_is_completed() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
     table.ready_whole("a", 4_000);
@@ -63,7 +63,7 @@ fn what_is_heard_to_its_end_is_completed() {
 }
 
 #[test]
-fn what_is_stopped_before_its_first_sample_was_never_heard() {
+fn stop_before_the_first_sample_is_unheard() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
     table.open("a");
@@ -74,7 +74,7 @@ fn what_is_stopped_before_its_first_sample_was_never_heard() {
 }
 
 #[test]
-fn late_readers_of_what_is_stopped_change_nothing() {
+fn ignores_readers_of_stopped_playbacks() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
     table.stop(Target::All);
@@ -82,7 +82,7 @@ fn late_readers_of_what_is_stopped_change_nothing() {
 }
 
 #[test]
-fn what_stands_still_is_stopped_at_once() {
+fn stops_paused_playbacks_at_once() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
     table.ready("a");
@@ -93,14 +93,14 @@ fn what_stands_still_is_stopped_at_once() {
 }
 
 #[test]
-fn a_stop_of_an_unknown_name_is_forgotten() {
+fn ignores_unknown_names() {
     let mut table = Table::new(Overlap::Mix);
     assert_eq!(table.stop(named("late")), Default::default());
     assert_eq!(table.play("late", 0), "open late");
 }
 
 #[test]
-fn a_stop_ahead_waits_for_its_request() {
+fn stop_ahead_waits_for_its_request() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
     table.ready("a");
@@ -112,7 +112,7 @@ fn a_stop_ahead_waits_for_its_request() {
 }
 
 #[test]
-fn a_stop_ahead_after_the_end_is_late() {
+fn stop_ahead_after_the_end_is_late() {
     let ends: [fn(&mut Table); 5] = [
         |table| drop((table.play("a", 0), table.ready("a"), table.finish("a"))),
         |table| drop((table.play("a", 0), table.stop(Target::All))),
@@ -135,7 +135,7 @@ fn a_stop_ahead_after_the_end_is_late() {
 }
 
 #[test]
-fn a_stop_of_a_track_or_of_everything_waits_for_nobody() {
+fn only_a_stop_by_name_waits() {
     let mut table = Table::new(Overlap::Mix);
     for target in [Target::All, Target::Track(0), Target::AllBut(Vec::new())] {
         let stop = StopRequest { target, reason: "user".into(), fade_out: FADE, after: 0, ahead: true };
@@ -145,7 +145,7 @@ fn a_stop_of_a_track_or_of_everything_waits_for_nobody() {
 }
 
 #[test]
-fn an_interruption_stops_every_role_that_is_not_kept() {
+fn interrupt_keeps_the_given_roles() {
     let fill = || {
         let mut table = Table::new(Overlap::Queue);
         for (name, role) in
@@ -158,7 +158,7 @@ fn an_interruption_stops_every_role_that_is_not_kept() {
     };
     let all = [Role::System, Role::Voice, Role::Media, Role::Ambient];
     let gone = "speech:stopped(user)@0 alarm:stopped(user)@0 rain:stopped(user)@0";
-    for (keep, stopped, told) in [
+    for (keep, stopped, reported) in [
         (&[][..], "music speech alarm rain", gone),
         (&[Role::Media], "speech alarm rain", gone),
         (
@@ -169,13 +169,13 @@ fn an_interruption_stops_every_role_that_is_not_kept() {
         (&[Role::Ambient], "music speech alarm", "speech:stopped(user)@0 alarm:stopped(user)@0 open rain"),
         (&all, "", ""),
     ] {
-        assert_eq!(fill().stop(Target::AllBut(keep.to_vec())), (stopped.into(), told.into()), "{keep:?}");
+        assert_eq!(fill().stop(Target::AllBut(keep.to_vec())), (stopped.into(), reported.into()), "{keep:?}");
     }
     assert_eq!(Table::new(Overlap::Mix).stop(Target::AllBut(Vec::new())), Default::default(), "nothing to interrupt");
 }
 
 #[test]
-fn only_so_many_long_fades_last() {
+fn limits_the_number_of_long_fades() {
     let mut table = Table::with(Policy { max_concurrent: 2, ..rules(Overlap::Mix) });
     for (index, name) in ["a", "b", "c", "d"].into_iter().enumerate() {
         table.play(name, 0);

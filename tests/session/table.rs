@@ -9,8 +9,8 @@ use speaker_session::event::{Event, EventKind, Message};
 use speaker_session::mixer::{PlaybackId, Role, Routing, Scratch};
 use speaker_session::output::{Hears, OutgoingWhat, OutputEvent};
 use speaker_session::session::{
-    Clock, Gauges, Open, Options, OutputRequest, Overlap, Phase, PlayRequest, PlaybackInfo, Policy, Session, Step,
-    StopRequest, Target, Ticket, WallTime, Work,
+    Clock, DriverCounts, Open, Options, OutputRequest, Overlap, Phase, PlayRequest, PlaybackInfo, Policy, Session,
+    Step, StopRequest, Target, Ticket, WallTime, Work,
 };
 use speaker_session::source::{
     Encoding, FetchLimits, Media, MemoryFile, Opening, Origin, Pipe, Raw, Section, Source, Stream, Supply,
@@ -276,14 +276,14 @@ impl Table {
 
     /// Makes the session check its sources.
     pub fn look(&mut self) -> String {
-        self.session.look(WallTime(self.wall));
+        self.session.check_sources(WallTime(self.wall));
         self.words()
     }
 
     /// Sets the wall time, and fails sources that start late.
     pub fn give_up(&mut self, wall: u64) -> String {
         self.wall = wall;
-        self.session.give_up(self.at());
+        self.session.fail_late_starts(self.at());
         self.look()
     }
 
@@ -327,7 +327,7 @@ impl Table {
     /// On the manual clock: goes on with the pending `advance` calls.
     pub fn steps(&mut self) -> String {
         loop {
-            self.session.look(WallTime(self.wall));
+            self.session.check_sources(WallTime(self.wall));
             match self.session.step(WallTime(self.wall), true, &mut self.scratch) {
                 Step::Frame(_) | Step::Silence(_) => self.session.commit(Ok(()), Gauges::default()),
                 Step::Waits | Step::Done => return self.words(),

@@ -22,7 +22,7 @@ fn in_group(name: &str, group: &str, track: u32) -> PlayRequest {
 }
 
 #[test]
-fn a_mute_where_tracks_are_mixed_down_is_silence_that_counts_as_unheard() {
+fn mute_in_a_mixdown_counts_as_unheard() {
     let mut table = Table::new(Overlap::Mix);
     table.play("muted", 1);
     table.ready("muted");
@@ -47,7 +47,7 @@ fn a_mute_where_tracks_are_mixed_down_is_silence_that_counts_as_unheard() {
 }
 
 #[test]
-fn what_begins_on_a_muted_track_is_unheard_from_its_first_sample_on() {
+fn start_on_a_muted_track_is_unheard() {
     let mut table = Table::new(Overlap::Mix);
     table.session.set_muted(1, true, table.at()).unwrap();
     assert!(!table.session.take_work().hastens, "nothing sounds");
@@ -60,7 +60,7 @@ fn what_begins_on_a_muted_track_is_unheard_from_its_first_sample_on() {
 }
 
 #[test]
-fn a_mute_where_tracks_are_streams_is_the_outputs() {
+fn output_mutes_tracks_that_are_streams() {
     let mut table = Table::room(rules(Overlap::Mix));
     table.start_on("a", 1);
     table.session.set_muted(1, true, table.at()).unwrap();
@@ -70,7 +70,7 @@ fn a_mute_where_tracks_are_streams_is_the_outputs() {
 }
 
 #[test]
-fn a_volume_is_kept_when_the_output_is_lost() {
+fn volume_survives_a_lost_output() {
     let mut table = Table::new(Overlap::Mix);
     table.session.set_track_volume(0, TrackVolume { volume: Some(0.0), ..half(0) }).unwrap();
     table.output(OutputEvent::Lost(crate::table::gone(), "gone".to_owned()));
@@ -84,7 +84,7 @@ fn a_volume_is_kept_when_the_output_is_lost() {
 }
 
 #[test]
-fn a_closed_session_takes_no_volume() {
+fn closed_session_refuses_volume() {
     let mut table = Table::new(Overlap::Mix);
     table.session.close(None, table.at());
     assert_eq!(table.session.set_track_volume(0, half(0)).unwrap_err().code, Code::Closed);
@@ -93,7 +93,7 @@ fn a_closed_session_takes_no_volume() {
 }
 
 #[test]
-fn a_track_counts_what_lives_and_what_was_mixed() {
+fn counts_playbacks_and_frames() {
     let mut table = Table::new(Overlap::Queue);
     let counts = |table: &Table, track| {
         let stats = table.session.track_stats(track);
@@ -120,7 +120,7 @@ fn a_track_counts_what_lives_and_what_was_mixed() {
 }
 
 #[test]
-fn a_group_is_stopped_on_all_tracks_and_in_every_phase() {
+fn stops_a_group_on_all_tracks() {
     let mut table = Table::new(Overlap::Queue);
     table.enter(in_group("playing", "turn", 0));
     table.ready("playing");
@@ -138,7 +138,7 @@ fn a_group_is_stopped_on_all_tracks_and_in_every_phase() {
 }
 
 #[test]
-fn a_group_is_paused_and_turned_down_like_any_target() {
+fn pauses_and_fades_a_group() {
     let mut table = Table::new(Overlap::Mix);
     table.enter(in_group("a", "turn", 0));
     table.ready("a");
@@ -153,7 +153,7 @@ fn a_group_is_paused_and_turned_down_like_any_target() {
 }
 
 #[test]
-fn every_event_of_a_playback_bears_its_track() {
+fn playback_events_carry_their_track() {
     let mut table = Table::new(Overlap::Queue);
     table.play("a", 5);
     table.ready("a");

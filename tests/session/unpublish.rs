@@ -22,14 +22,14 @@ fn unpublish(table: &mut Table, track: u32) -> (u32, String) {
 }
 
 #[test]
-fn everything_on_the_track_is_stopped_and_nothing_else() {
+fn stops_everything_on_the_track_only() {
     let mut table = room();
     table.start_on("a", 1);
     table.play("b", 1);
     table.start_on("c", 2);
     table.play("d", 3);
-    let (ticket, told) = unpublish(&mut table, 1);
-    assert_eq!(told, "b:stopped(unpublished)@0");
+    let (ticket, reported) = unpublish(&mut table, 1);
+    assert_eq!(reported, "b:stopped(unpublished)@0");
     assert_eq!(table.outputs(), format!("unpublish1Some({ticket})"));
     assert_eq!(table.frame(), "a:stopped(unpublished)@65", "faded");
     assert_eq!(table.output(OutputEvent::TakenOut(ticket, None)), format!("settled{ticket}"));
@@ -38,7 +38,7 @@ fn everything_on_the_track_is_stopped_and_nothing_else() {
 }
 
 #[test]
-fn what_comes_behind_it_waits_for_a_new_track() {
+fn later_request_waits_for_a_new_track() {
     let mut table = room();
     table.start_on("a", 1);
     let (ticket, _) = unpublish(&mut table, 1);
@@ -53,7 +53,7 @@ fn what_comes_behind_it_waits_for_a_new_track() {
 }
 
 #[test]
-fn what_the_output_told_before_it_knew_does_not_count() {
+fn ignores_earlier_output_events() {
     let stale = [
         OutputEvent::Opened(1),
         OutputEvent::Refused(1, gone()),
@@ -77,13 +77,13 @@ fn what_the_output_told_before_it_knew_does_not_count() {
 }
 
 #[test]
-fn a_track_that_the_server_has_taken_out_holds_nothing_when_it_is_published_anew() {
+fn republished_track_pauses_nothing() {
     let mut table = room();
     table.start_on("a", 1);
     table.output(OutputEvent::Unpublished(1, Meanwhile::Pause, gone()));
     table.frame();
-    let (ticket, told) = unpublish(&mut table, 1);
-    assert_eq!(told, "a:stopped(unpublished)@25-5", "it stands still, and its fall was not heard");
+    let (ticket, reported) = unpublish(&mut table, 1);
+    assert_eq!(reported, "a:stopped(unpublished)@25-5", "it stands still, and its fall was not heard");
     table.play("b", 1);
     table.ready("b");
     assert_eq!(table.outputs(), format!("unpublish1Some({ticket}) prepare1"));
@@ -93,14 +93,14 @@ fn a_track_that_the_server_has_taken_out_holds_nothing_when_it_is_published_anew
 }
 
 #[test]
-fn where_there_is_no_room_it_settles_at_once_and_is_kept_for_those_to_come() {
+fn settles_at_once_without_a_room() {
     let mut table = Table::made(speaker_session::session::Options {
         routing: speaker_session::mixer::Routing::PerTrack,
         ..crate::table::options(speaker_session::session::Clock::Realtime, rules(Overlap::Mix))
     });
     for track in [0, 2] {
-        let (ticket, told) = unpublish(&mut table, track);
-        assert_eq!(told, format!("settled{ticket}"));
+        let (ticket, reported) = unpublish(&mut table, track);
+        assert_eq!(reported, format!("settled{ticket}"));
     }
     assert_eq!(table.outputs(), "");
     table.session.connect(90);
@@ -113,7 +113,7 @@ fn where_there_is_no_room_it_settles_at_once_and_is_kept_for_those_to_come() {
 }
 
 #[test]
-fn it_settles_whatever_becomes_of_the_room() {
+fn settles_even_if_the_room_is_lost() {
     type End = fn(&mut Table);
     let ends: [(&str, End); 4] = [
         ("settled2", |table| table.session.output_event(OutputEvent::Lost(gone(), "gone".into()), table.at())),
@@ -138,18 +138,18 @@ fn it_settles_whatever_becomes_of_the_room() {
 }
 
 #[test]
-fn an_attempt_to_join_that_is_given_up_settles_it() {
+fn settles_when_the_attempt_is_abandoned() {
     let mut table = Table::closed(speaker_session::session::Clock::Realtime, rules(Overlap::Mix));
     let connect = table.ticket();
     table.session.connect(connect);
-    let (ticket, told) = unpublish(&mut table, 1);
-    assert_eq!(told, "");
+    let (ticket, reported) = unpublish(&mut table, 1);
+    assert_eq!(reported, "");
     table.session.abandon(connect);
     assert_eq!(table.words(), format!("settled{connect}(ERR_ABORTED) settled{ticket}"));
 }
 
 #[test]
-fn nothing_is_taken_out_by_a_session_that_is_closed() {
+fn closed_session_unpublishes_nothing() {
     let mut table = room();
     table.session.close(None, table.at());
     assert_eq!(unpublish(&mut table, 1).1, "settled2(ERR_CLOSED)");

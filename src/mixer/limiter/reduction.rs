@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn it_gets_to_the_peak_in_a_straight_line_and_is_held() {
+    fn reaches_the_peak_in_a_line_and_holds() {
         let mut reduction = Reduction::new();
         let means: Vec<f32> =
             (0..2 * HOLD).map(|place| push(&mut reduction, if place == 0 { ALL / 2 } else { 0 })).collect();
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_never_less_than_what_each_sample_needs() {
+    fn is_never_less_than_needed() {
         let mut reduction = Reduction::new();
         let needed: Vec<i32> = noise(3).collect();
         let means: Vec<f32> = needed.iter().map(|needed| push(&mut reduction, *needed)).collect();
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_back_leaves_no_trace() {
+    fn take_back_leaves_no_trace() {
         let (mut straight, mut corrected) = (Reduction::new(), Reduction::new());
         for (index, needed) in noise(1).enumerate() {
             assert_eq!(push(&mut straight, needed), push(&mut corrected, needed));

@@ -150,7 +150,7 @@ fn bursts(seed: u32, frames: usize) -> Vec<f32> {
 }
 
 #[test]
-fn the_output_does_not_depend_on_how_time_is_cut() {
+fn output_does_not_depend_on_frames() {
     for channels in [1, 2] {
         let timeline = Timeline::of(channels, bursts(1, 100_001 * channels));
         let (expected, _) = timeline.limit(|| 960);
@@ -161,7 +161,7 @@ fn the_output_does_not_depend_on_how_time_is_cut() {
 }
 
 #[test]
-fn nor_where_it_turns_out_otherwise_than_foreseen() {
+fn changed_futures_do_not_depend_on_frames() {
     let timeline = (1..60).fold(Timeline::of(1, bursts(1, 90_000)), |timeline, change| {
         timeline.then(change as usize * 1_499, bursts(change, 90_000))
     });
@@ -173,7 +173,7 @@ fn nor_where_it_turns_out_otherwise_than_foreseen() {
 }
 
 #[test]
-fn what_stays_within_full_scale_passes_bit_for_bit() {
+fn passes_full_scale_bit_for_bit() {
     let section: Vec<f32> = noise(5).take(48_000).map(|sample| (sample * 32_768.0).round() / 32_768.0).collect();
     assert_eq!(limit(&section), section);
     let hidden = sine(12_000.0, FRAC_PI_4, 1.41, 9_600); // true peaks of +3 dB, samples of 0.997
@@ -182,7 +182,7 @@ fn what_stays_within_full_scale_passes_bit_for_bit() {
 }
 
 #[test]
-fn nothing_gets_over_full_scale_whatever_comes() {
+fn never_exceeds_full_scale() {
     for (name, mut cut) in cuts() {
         for amplitude in [1.01, 2.0, 10.0, 1e9, 1e30, f32::MAX] {
             let loud = sine(535.0, 0.0, amplitude, 3_000);
@@ -199,7 +199,7 @@ fn nothing_gets_over_full_scale_whatever_comes() {
 }
 
 #[test]
-fn the_gain_is_down_before_the_peak_and_nothing_is_shifted() {
+fn gain_is_down_before_the_peak() {
     let mut signal = vec![0.25; 9_600];
     signal[4_800..5_000].fill(2.0);
     let output = limit(&signal);
@@ -210,7 +210,7 @@ fn the_gain_is_down_before_the_peak_and_nothing_is_shifted() {
 }
 
 #[test]
-fn the_gain_moves_gently_where_peaks_are_foreseen() {
+fn gain_moves_gently_for_foreseen_peaks() {
     for signal in [bursts(3, SECOND), music(3, 8.0, SECOND), square(4_801, 3.0, SECOND)] {
         let signal = [vec![0.0; LOOK_AHEAD], signal].concat();
         let (output, _) = Timeline::of(2, with_pilot(&signal)).limit(|| 960);
@@ -220,7 +220,7 @@ fn the_gain_moves_gently_where_peaks_are_foreseen() {
 }
 
 #[test]
-fn the_gain_never_steps_where_sound_starts_or_stops_without_notice() {
+fn gain_never_steps_at_sudden_changes() {
     let (quiet, loud, louder) = (sine(441.0, 0.3, 0.5, SECOND), sine(441.0, 1.0, 2.0, SECOND), square(50, 9.0, SECOND));
     for at in [1, 4_801, 9_733, 12_000] {
         let timeline = Timeline::of(2, with_pilot(&quiet))
@@ -238,7 +238,7 @@ fn the_gain_never_steps_where_sound_starts_or_stops_without_notice() {
 }
 
 #[test]
-fn a_sudden_start_whose_peak_is_still_to_come_is_not_rushed() {
+fn sudden_start_with_later_peak_is_gentle() {
     let mut late = vec![0.0; 9_600];
     late[5_000..].fill(2.0);
     let (output, _) = Timeline::of(2, with_pilot(&[0.0; 9_600])).then(4_900, with_pilot(&late)).limit(|| 960);
@@ -248,7 +248,7 @@ fn a_sudden_start_whose_peak_is_still_to_come_is_not_rushed() {
 }
 
 #[test]
-fn a_low_tone_is_not_distorted() {
+fn does_not_distort_low_tones() {
     for (frequency, periods) in [(20.0, 10), (50.0, 20), (60.0, 20), (160.0, 40), (1_000.0, 200)] {
         let signal = sine(frequency, 0.0, 2.0, 2 * SECOND);
         let steady = SECOND..SECOND + (f64::from(SAMPLE_RATE) / frequency) as usize * periods;
@@ -293,7 +293,7 @@ fn channels_share_one_gain() {
 }
 
 #[test]
-fn it_comes_to_rest_and_is_transparent_again() {
+fn comes_to_rest_and_is_transparent() {
     let hot = square(48, 1.0, 2 * SECOND); // its true peaks are over full scale
     let signal = [sine(535.0, 0.0, 4.0, 2_000), hot].concat();
     let (output, limiter) = Timeline::of(1, signal.clone()).limit(|| 960);
@@ -303,7 +303,7 @@ fn it_comes_to_rest_and_is_transparent_again() {
 }
 
 #[test]
-fn it_does_not_rest_while_something_is_held() {
+fn does_not_rest_during_hold() {
     let mut signal = vec![0.0; 1_300];
     signal[1_250] = 3.0;
     for frames in 0..1_300 {

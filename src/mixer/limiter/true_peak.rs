@@ -117,13 +117,13 @@ mod tests {
     }
 
     #[test]
-    fn a_peak_that_no_sample_shows_is_found() {
+    fn finds_peaks_between_samples() {
         let hidden = peak_of(0.25, std::f64::consts::FRAC_PI_4); // every sample is ±0.707
         assert!((0.99..1.05).contains(&hidden), "{hidden}");
     }
 
     #[test]
-    fn sines_up_to_18_khz_are_not_measured_too_low_and_hardly_too_high() {
+    fn measures_sines_up_to_18_khz() {
         for step in 1..=150 {
             let (frequency, phase) = (f64::from(step) / 400.0, f64::from(step) * 0.7);
             let decibels = 20.0 * peak_of(frequency, phase).log10();
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn channels_are_measured_apart_and_the_louder_counts() {
+    fn measures_the_louder_channel() {
         let stereo: Vec<f32> =
             (0..CHUNK + 2 * REACH - 1).flat_map(|n| [0.5, if n % 2 == 0 { 0.1 } else { -0.1 }]).collect();
         let peaks = TruePeak::new().measure(&stereo, 2, CHUNK);

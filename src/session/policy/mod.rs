@@ -96,7 +96,7 @@ pub enum Target {
 }
 
 impl Target {
-    pub(super) fn means(&self, request: &Request) -> bool {
+    pub(super) fn matches(&self, request: &Request) -> bool {
         match self {
             Self::All => true,
             Self::Request(request_id) => *request.name == **request_id,
@@ -143,14 +143,14 @@ pub fn admit(
         };
     }
     let stays = |request: &&Request| {
-        Some(request.id) != replaced && displaces.as_ref().is_none_or(|target| !target.means(request))
+        Some(request.id) != replaced && displaces.as_ref().is_none_or(|target| !target.matches(request))
     };
     // A playback that nears its end makes room for the next one of its track, or did already.
     let makes_room = |other: &Sounding| {
         let follows = overlap == Overlap::Queue && other.request.track == track;
         other.end_approaches && (follows || playbacks.is_active(other.request.track))
     };
-    let sounding = playbacks.sounding.iter().filter(|other| other.leaving.is_none() && !makes_room(other));
+    let sounding = playbacks.sounding.iter().filter(|other| other.stopping.is_none() && !makes_room(other));
     let loading = playbacks.loading.iter().map(|loading| &loading.request);
     let staying = sounding.map(|sounding| &sounding.request).chain(loading).filter(stays);
     let (mut active, mut systems) = (0, 0);

@@ -6,10 +6,10 @@ use crate::audio::{SAMPLE_RATE, Samples};
 use crate::session::{RequestId, WallTime};
 
 /// The time for which a stop waits for its request, and for which an end is remembered.
-const MEMORY: Samples = 5 * SAMPLE_RATE as Samples;
+const LIFETIME: Samples = 5 * SAMPLE_RATE as Samples;
 
 /// The most names that are remembered of either kind; then the oldest is dropped.
-const MOST: usize = 1_000;
+const MAX_NAMES: usize = 1_000;
 
 #[derive(Default)]
 pub struct Tombstones {
@@ -32,7 +32,7 @@ impl Tombstones {
     }
 
     /// Takes the stop that waits for this id, and returns its reason.
-    pub fn meet(&mut self, request_id: &str, now: WallTime) -> Option<String> {
+    pub fn take_stop(&mut self, request_id: &str, now: WallTime) -> Option<String> {
         self.forget(now);
         let index = self.stops.iter().position(|(name, ..)| name == request_id)?;
         self.stops.remove(index).map(|(_, _, reason)| reason)
@@ -46,7 +46,7 @@ impl Tombstones {
 
     /// Drops what is too old or too much; both lists are in order of time.
     fn forget(&mut self, now: WallTime) {
-        let is_old = |since: WallTime, count: usize| count > MOST || since.0 + MEMORY < now.0;
+        let is_old = |since: WallTime, count: usize| count > MAX_NAMES || since.0 + LIFETIME < now.0;
         while self.stops.front().is_some_and(|(_, since, _)| is_old(*since, self.stops.len())) {
             self.stops.pop_front();
         }
@@ -69,43 +69,43 @@ mod tests {
     }
 
     #[test]
-    fn a_stop_waits_five_seconds_for_its_request_and_meets_it_once() {
+    fn stop_waits_five_seconds_for_its_request() {
         let mut tombstones = Tombstones::default();
         tombstones.stop("a", "user", at(100));
         tombstones.stop("b", "user", at(200));
-        assert_eq!(tombstones.meet("nobody", at(200)), None);
-        assert_eq!(tombstones.meet("a", at(100 + MEMORY)), Some("user".into()));
-        assert_eq!(tombstones.meet("a", at(100 + MEMORY)), None);
-        assert_eq!(tombstones.meet("b", at(201 + MEMORY)), None, "too late");
+        assert_eq!(tombstones.take_stop("nobody", at(200)), None);
+        assert_eq!(tombstones.take_stop("a", at(100 + LIFETIME)), Some("user".into()));
+        assert_eq!(tombstones.take_stop("a", at(100 + LIFETIME)), None);
+        assert_eq!(tombstones.take_stop("b", at(201 + LIFETIME)), None, "too late");
     }
 
     #[test]
-    fn of_two_stops_the_later_one_waits() {
+    fn later_stop_replaces_earlier_one() {
         let mut tombstones = Tombstones::default();
         tombstones.stop("a", "first", at(0));
-        tombstones.stop("a", "second", at(MEMORY));
-        assert_eq!(tombstones.meet("a", at(2 * MEMORY)), Some("second".into()));
-        assert_eq!(tombstones.meet("a", at(2 * MEMORY)), None);
+        tombstones.stop("a", "second", at(LIFETIME));
+        assert_eq!(tombstones.take_stop("a", at(2 * LIFETIME)), Some("second".into()));
+        assert_eq!(tombstones.take_stop("a", at(2 * LIFETIME)), None);
     }
 
     #[test]
-    fn what_ended_lately_is_not_stopped_when_it_comes_again() {
+    fn late_stop_does_not_hit_a_reused_id() {
         let mut tombstones = Tombstones::default();
         tombstones.ended("a".into(), at(0));
-        tombstones.stop("a", "late", at(MEMORY));
-        assert_eq!(tombstones.meet("a", at(MEMORY)), None);
-        tombstones.stop("a", "ahead", at(MEMORY + 1));
-        assert_eq!(tombstones.meet("a", at(MEMORY + 1)), Some("ahead".into()));
+        tombstones.stop("a", "late", at(LIFETIME));
+        assert_eq!(tombstones.take_stop("a", at(LIFETIME)), None);
+        tombstones.stop("a", "ahead", at(LIFETIME + 1));
+        assert_eq!(tombstones.take_stop("a", at(LIFETIME + 1)), Some("ahead".into()));
     }
 
     #[test]
-    fn where_no_time_passes_the_oldest_names_are_forgotten() {
+    fn drops_the_oldest_names_over_the_limit() {
         let mut tombstones = Tombstones::default();
-        for n in 0..=MOST {
+        for n in 0..=MAX_NAMES {
             tombstones.stop(&format!("s{n}"), "user", at(0));
             tombstones.ended(format!("e{n}").into(), at(0));
         }
-        assert_eq!((tombstones.meet("s0", at(0)), tombstones.meet("s1", at(0))), (None, Some("user".into())));
-        assert_eq!((tombstones.ended.len(), &*tombstones.ended[0].0), (MOST, "e1"));
+        assert_eq!((tombstones.take_stop("s0", at(0)), tombstones.take_stop("s1", at(0))), (None, Some("user".into())));
+        assert_eq!((tombstones.ended.len(), &*tombstones.ended[0].0), (MAX_NAMES, "e1"));
     }
 }

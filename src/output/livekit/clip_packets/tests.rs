@@ -7,7 +7,7 @@ use super::super::encoder::SILENT_PACKET;
 use super::super::track::Track;
 use super::*;
 use crate::audio::SAMPLE_RATE;
-use crate::mixer::{Duck, Mixer, Role, Routing, Scratch, TrackVolume, Voice, What};
+use crate::mixer::{Duck, Mixer, MixerEventKind, Role, Routing, Scratch, TrackVolume, Voice};
 use crate::runtime::DECODERS;
 use crate::source::{Clips, FetchLimits, MemoryFile, Opening, Origin, Section, Source, make_clip, open};
 
@@ -127,11 +127,11 @@ impl Desk {
     }
 
     fn frame(&mut self) {
-        let mut notices = Vec::new();
+        let mut events = Vec::new();
         self.mixer.begin(FRAME, &mut self.scratch);
-        while self.mixer.mix(&mut self.voices, &mut self.scratch, &mut notices) {
-            for notice in notices.drain(..).filter(|notice| matches!(notice.what, What::Ended(_))) {
-                self.voices.retain(|voice| voice.id != notice.id);
+        while self.mixer.mix(&mut self.voices, &mut self.scratch, &mut events) {
+            for event in events.drain(..).filter(|event| matches!(event.kind, MixerEventKind::Ended(_))) {
+                self.voices.retain(|voice| voice.id != event.id);
             }
         }
         self.mixer.finish(&mut self.scratch);
@@ -149,7 +149,7 @@ impl Desk {
                 self.ear.hear(shared.as_ref().map(|packet| &*packet.data));
             }
         }
-        self.scratch.let_go();
+        self.scratch.release_clips();
     }
 
     fn frames(&mut self, count: usize) {

@@ -5,17 +5,17 @@ use crate::audio::Samples;
 use crate::source::PcmReader;
 
 /// Something that happened to a voice at a sample of the session's time.
-pub struct Notice {
+pub struct MixerEvent {
     /// The playback that the voice belongs to.
     pub id: PlaybackId,
     /// The session's time.
     pub at: Samples,
     /// The kind of event.
-    pub what: What,
+    pub kind: MixerEventKind,
 }
 
-/// What can happen to a voice. Places are in its source.
-pub enum What {
+/// The kinds of [`MixerEvent`]. Places are in the voice's source.
+pub enum MixerEventKind {
     /// Its first sample is mixed.
     Started,
     /// It fell silent and stands still at this place.
