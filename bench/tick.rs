@@ -93,7 +93,7 @@ impl Player {
             if is_due {
                 assert!(scratch.frames().all(|frame| frame.sounding));
                 scratch.release_clips();
-                session.commit(Ok(()), Gauges::default());
+                session.commit(Ok(()), DriverCounts::default());
             }
         }
     }

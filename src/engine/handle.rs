@@ -479,7 +479,7 @@ mod models {
                 let mut scratch = Scratch::default();
                 ticking.with(|session, at| session.tick(FRAME, at, &mut scratch)).unwrap();
                 ticking.with(|session, _| session.settle(2)).unwrap();
-                ticking.with(|session, _| session.commit(Ok(()), Gauges::default())).unwrap();
+                ticking.with(|session, _| session.commit(Ok(()), DriverCounts::default())).unwrap();
             });
             let handle = Handle { core };
             for _ in 0..2 {

@@ -312,7 +312,7 @@ impl World {
                     self.hand_over(Ok(()));
                     self.session.fade_out_for_halt();
                     self.session.tick(FRAME, at, &mut self.scratch);
-                    self.session.commit(Ok(()), Gauges::default());
+                    self.session.commit(Ok(()), DriverCounts::default());
                     self.session.skip(samples);
                     self.session.fade_in_after_halt();
                 }
@@ -467,7 +467,7 @@ impl World {
             self.examine();
             assert_eq!(self.seq, before, "an event of a frame was released before the frame was handed over");
             self.in_flight = false;
-            self.session.commit(result, Gauges::default());
+            self.session.commit(result, DriverCounts::default());
         }
     }
 
@@ -705,7 +705,7 @@ impl World {
         }
         if self.clock == Clock::Realtime && self.session.is_sounding() {
             self.session.tick(FRAME, self.at(), &mut self.scratch);
-            self.session.commit(Ok(()), Gauges::default());
+            self.session.commit(Ok(()), DriverCounts::default());
         }
         self.session.end_sounding();
         self.session.closed(Ok(()));

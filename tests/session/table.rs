@@ -304,7 +304,7 @@ impl Table {
     }
 
     pub fn commit(&mut self, result: Result<()>) -> String {
-        self.session.commit(result, Gauges::default());
+        self.session.commit(result, DriverCounts::default());
         self.words()
     }
 
@@ -329,7 +329,7 @@ impl Table {
         loop {
             self.session.check_sources(WallTime(self.wall));
             match self.session.step(WallTime(self.wall), true, &mut self.scratch) {
-                Step::Frame(_) | Step::Silence(_) => self.session.commit(Ok(()), Gauges::default()),
+                Step::Frame(_) | Step::Silence(_) => self.session.commit(Ok(()), DriverCounts::default()),
                 Step::Waits | Step::Done => return self.words(),
             }
         }
