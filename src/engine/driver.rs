@@ -60,10 +60,10 @@ fn turn(core: &Arc<Core>, now: Instant, may_wait: bool, scratch: &mut Scratch) -
     // The result of the frame that was handed over last.
     let mut outcome = None;
     loop {
-        if core.hastens.swap(false, Ordering::AcqRel) {
-            if let Some(clock) = &mut slot.clock {
-                clock.hasten(now);
-            }
+        if core.hastens.swap(false, Ordering::AcqRel)
+            && let Some(clock) = &mut slot.clock
+        {
+            clock.hasten(now);
         }
         // A frame that was handed over is committed even if the lock is taken: it waits.
         let may_wait = may_wait || outcome.is_some();
@@ -105,10 +105,10 @@ fn turn(core: &Arc<Core>, now: Instant, may_wait: bool, scratch: &mut Scratch) -
             }
             NextAction::Nothing => match slot.poll(context, now) {
                 Poll::Ready(event) => {
-                    if matches!(event, OutputEvent::Lost(..)) {
-                        if let Some(clock) = &mut slot.clock {
-                            clock.park();
-                        }
+                    if matches!(event, OutputEvent::Lost(..))
+                        && let Some(clock) = &mut slot.clock
+                    {
+                        clock.park();
                     }
                     report_output_event(core, Some(event));
                 }
