@@ -34,8 +34,8 @@ use crate::event::Message;
 use crate::metrics::{Distribution, METRICS};
 use crate::net::{Network, Rule};
 use crate::output::{
-    Description, Hears, ListenFailure, OutgoingData, OutgoingWhat, Participant, Payload, PcmFrame, PcmSink, Recording,
-    Text,
+    DataInterest, Description, ListenFailure, OutgoingContent, OutgoingData, Participant, Payload, PcmFrame, PcmSink,
+    Recording, Text,
 };
 use crate::redact::redact_to;
 use crate::session::{RequestId, StopRequest};
@@ -460,8 +460,8 @@ impl NativeSession {
     /// Sends data to these identities in the room, or to all.
     #[napi]
     pub fn send_data(&self, payload: Uint8Array, topic: Option<String>, reliable: bool, to: Vec<String>, ticket: u32) {
-        let what = OutgoingWhat::Data { payload: Payload(payload.to_vec()), is_reliable: reliable };
-        self.handle.send_data(OutgoingData { topic, to, what }, ticket);
+        let content = OutgoingContent::Data { payload: Payload(payload.to_vec()), is_reliable: reliable };
+        self.handle.send_data(OutgoingData { topic, to, content }, ticket);
     }
 
     /// Sends a text to these identities in the room, or to all.
@@ -469,20 +469,20 @@ impl NativeSession {
     pub fn send_text(&self, text: NativeText, to: Vec<String>, ticket: u32) {
         let NativeText { text, topic, attributes, id, timestamp } = text;
         let attributes = attributes.into_iter().collect();
-        let what = OutgoingWhat::Text { text: Text(text), attributes, id, timestamp: timestamp as i64 };
-        self.handle.send_data(OutgoingData { topic, to, what }, ticket);
+        let content = OutgoingContent::Text { text: Text(text), attributes, id, timestamp: timestamp as i64 };
+        self.handle.send_data(OutgoingData { topic, to, content }, ticket);
     }
 
     /// Sends a message of a remote procedure call to these identities.
     #[napi]
     pub fn send_rpc(&self, rpc: NativeRpc, to: Vec<String>, ticket: u32) {
-        self.handle.send_data(OutgoingData { topic: None, to, what: OutgoingWhat::Rpc(rpc.into()) }, ticket);
+        self.handle.send_data(OutgoingData { topic: None, to, content: OutgoingContent::Rpc(rpc.into()) }, ticket);
     }
 
     /// Sets which kinds of data from others are emitted as events from now on.
     #[napi]
     pub fn hear_data(&self, data: bool, text: bool, rpc: bool) {
-        self.handle.hear_data(Hears { data, text, rpc });
+        self.handle.hear_data(DataInterest { data, text, rpc });
     }
 
     /// Returns this participant, or null while no room is joined.

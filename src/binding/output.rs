@@ -9,9 +9,9 @@ use napi_derive::napi;
 use parking_lot::Mutex;
 
 use crate::g711::Law;
-use crate::output::{Encoding, IceTransport, Link, LiveKitOptions, Meanwhile, OutputOptions};
+use crate::output::{ConnectionStats, Encoding, IceTransport, LiveKitOptions, OutputOptions, UnheardPolicy};
 use crate::output::{PcmFormat, PcmSink, Quality, Recording, SampleFormat};
-use crate::output::{StartWhen, TokenSource, Tokens, TrackSource, TrackTerms};
+use crate::output::{StartWhen, TokenSource, Tokens, TrackOptions, TrackSource};
 use crate::reserved::ReservedPath;
 
 #[napi(object)]
@@ -52,13 +52,13 @@ pub struct NativeTrack {
 }
 
 impl NativeTrack {
-    fn terms(self) -> TrackTerms {
+    fn terms(self) -> TrackOptions {
         let source = match self.source.as_str() {
             "screenShareAudio" => TrackSource::ScreenShareAudio,
             "unknown" => TrackSource::Unknown,
             _ => TrackSource::Microphone,
         };
-        TrackTerms { name: self.name, source }
+        TrackOptions { name: self.name, source }
     }
 }
 
@@ -109,8 +109,8 @@ impl NativeOutput {
                 _ => IceTransport::All,
             },
             timeout: duration(self.connect_timeout_ms),
-            meanwhile: meanwhile(&self.on_reconnect),
-            on_mute: meanwhile(&self.on_mute),
+            on_reconnect: unheard_policy(&self.on_reconnect),
+            on_mute: unheard_policy(&self.on_mute),
             start_when: match self.start_when.as_str() {
                 "published" => StartWhen::Published,
                 _ => StartWhen::Subscribed,
@@ -123,11 +123,11 @@ impl NativeOutput {
     }
 }
 
-fn meanwhile(name: &str) -> Meanwhile {
+fn unheard_policy(name: &str) -> UnheardPolicy {
     match name {
-        "continue" => Meanwhile::Continue,
-        "drop" => Meanwhile::Drop,
-        _ => Meanwhile::Pause,
+        "continue" => UnheardPolicy::Continue,
+        "drop" => UnheardPolicy::Drop,
+        _ => UnheardPolicy::Pause,
     }
 }
 
@@ -146,7 +146,7 @@ pub fn sample_format(name: &str, dither: bool) -> SampleFormat {
 
 impl NativeLink {
     /// Returns `None` before the first report.
-    pub fn of(link: Link) -> Option<Self> {
+    pub fn of(link: ConnectionStats) -> Option<Self> {
         let quality = link.quality.map(|quality| match quality {
             Quality::Excellent => "excellent".to_owned(),
             Quality::Good => "good".to_owned(),
@@ -154,7 +154,7 @@ impl NativeLink {
             Quality::Lost => "lost".to_owned(),
         });
         let ms = |time: Duration| time.as_secs_f64() * 1_000.0;
-        (link != Link::default()).then(|| Self {
+        (link != ConnectionStats::default()).then(|| Self {
             quality,
             loss: link.report.map(|report| f64::from(report.loss)),
             jitter_ms: link.report.map(|report| ms(report.jitter)),

@@ -105,7 +105,7 @@ fn turn(core: &Arc<Core>, now: Instant, may_wait: bool, scratch: &mut Scratch) -
             }
             NextAction::Nothing => match slot.poll(context, now) {
                 Poll::Ready(event) => {
-                    if matches!(event, OutputEvent::Lost(..))
+                    if matches!(event, OutputEvent::Lost { .. })
                         && let Some(clock) = &mut slot.clock
                     {
                         clock.park();

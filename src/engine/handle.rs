@@ -14,8 +14,8 @@ use crate::event::Message;
 use crate::metrics::METRICS;
 use crate::mixer::TrackVolume;
 use crate::output::{
-    Backlog, Description, Hears, ListenFailure, ListenRequest, Listening, OutgoingData, OutputOptions, Participant,
-    PcmFormat, PcmSink, TapRequest, Tapped,
+    Backlog, DataInterest, Description, ListenFailure, ListenRequest, Listening, OutgoingData, OutputOptions,
+    Participant, PcmFormat, PcmSink, TapRequest, TapTarget,
 };
 use crate::runtime::{self, DECODERS, FETCHES, RUNTIME, Seat, WHEELS};
 use crate::scope::Scope;
@@ -327,7 +327,7 @@ impl Handle {
     }
 
     /// See [`Session::hear_data`].
-    pub fn hear_data(&self, hears: Hears) {
+    pub fn hear_data(&self, hears: DataInterest) {
         let _ = self.with(|session, _| session.hear_data(hears));
     }
 
@@ -354,7 +354,7 @@ impl Handle {
     /// Starts a tap into `sink`; see [`Session::tap`]. `id` is unique among the session's taps.
     pub fn tap(&self, id: u32, of: &TapOf, format: PcmFormat, sink: PcmSink) -> Result<Tap> {
         let backlog = Arc::new(Backlog::new(self.core.progress.clone()));
-        let request = TapRequest { id, of: Tapped::All, format, sink, backlog: backlog.clone() };
+        let request = TapRequest { id, target: TapTarget::All, format, sink, backlog: backlog.clone() };
         self.with(|session, _| session.tap(request, of))??;
         Ok(Tap::new(id, backlog, Arc::downgrade(&self.core)))
     }

@@ -61,7 +61,7 @@ impl Slot {
             OutputRequest::Prepare(stream) => match self.output.as_mut()?.prepare(stream, now) {
                 Ok(true) => Some(OutputEvent::Opened(stream)),
                 Ok(false) => None,
-                Err(error) => Some(OutputEvent::Refused(stream, error)),
+                Err(error) => Some(OutputEvent::Refused { stream, error }),
             },
             OutputRequest::Unpublish(stream, ticket) => {
                 self.output.as_mut()?.unpublish(stream, ticket, now);
@@ -79,8 +79,8 @@ impl Slot {
                 self.output.as_mut()?.send_data(*data, ticket);
                 None
             }
-            OutputRequest::HearData(hears) => {
-                self.output.as_mut()?.hear_data(hears);
+            OutputRequest::HearData(interest) => {
+                self.output.as_mut()?.set_data_interest(interest);
                 None
             }
             OutputRequest::Listen(listening) => {
@@ -119,7 +119,7 @@ impl Slot {
     /// Polls the output for events. Closes an output that was lost.
     pub fn poll(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<OutputEvent> {
         let event = self.output.as_mut().map_or(Poll::Pending, |output| output.poll(context, now));
-        if matches!(event, Poll::Ready(OutputEvent::Lost(..))) {
+        if matches!(event, Poll::Ready(OutputEvent::Lost { .. })) {
             drop(self.close(now));
         }
         event
@@ -170,7 +170,7 @@ impl Slot {
 
     /// Returns true if the output and every tap can take more.
     pub fn takes_more(&self) -> bool {
-        self.output.as_ref().is_none_or(|output| output.has_room()) && self.taps.let_go_on()
+        self.output.as_ref().is_none_or(|output| output.has_room()) && self.taps.have_room()
     }
 
     /// Starts closing the output, if there is one. Returns a future of its end.

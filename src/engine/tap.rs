@@ -20,7 +20,7 @@ impl Tap {
 
     /// Notes that so many frames were taken; with `more` the others will be too, so that a manual clock waits for that.
     pub fn took(&self, frames: usize, more: bool) {
-        self.backlog.leave(frames);
+        self.backlog.release(frames);
         self.backlog.expect_reader(more);
     }
 

@@ -1,7 +1,7 @@
-//! How long sound is kept back: as long as packets are late, and not longer.
+//! The playout delay: as long as packets are late, and not longer.
 //!
-//! A packet's offset is when it came less the time it bears. The least offset of the last seconds is that of a packet that nothing
-//! held up; how much more another's is, is its lateness. Clocks that drift apart move the least offset along.
+//! A packet's offset is its arrival less its own time. The least offset of the last seconds is that of a packet that nothing held up; the
+//! excess over it is a packet's lateness. The least offset follows clocks that drift apart.
 
 use std::collections::VecDeque;
 
@@ -9,52 +9,58 @@ use crate::audio::PER_MS;
 
 pub(super) const MS: i64 = PER_MS as i64;
 
-/// The least offset is that of so many periods.
+/// The number of periods over which the least offset is taken.
 const PERIODS: usize = 8;
 const PERIOD: i64 = 1_000 * MS;
 
-/// Of each such block the latest packet counts, so that one halt of the network is one halt and not fifty packets.
+/// The block of which only the latest packet counts, so that one halt of the network is one halt and not fifty late packets.
 const BLOCK: i64 = 100 * MS;
 
-/// The steps of lateness, and how many there are. The last holds all that is later.
+/// The step and number of lateness classes. The last one holds everything later.
 const STEP: i64 = 10 * MS;
 const STEPS: usize = 40;
 
 /// The share of blocks whose latest packet has to be in time.
 const IN_TIME: f32 = 0.97;
 
-/// So many blocks are remembered, ten seconds' worth: the older ones fade.
+/// The number of remembered blocks, ten seconds' worth: older ones fade out.
 const MEMORY: f32 = 100.0;
 
-/// A frame is asked for whole, and its last sample is needed with its first.
+/// The length of a frame, which is requested whole: its last sample is needed with its first.
 const FRAME: i64 = crate::audio::FRAME as i64;
 
-/// How late the caller may be, and by how much the delay may swing.
+/// The margin for a late caller and for swings of the delay.
 const MARGIN: i64 = 5 * MS;
 
-/// All times in samples.
+/// The estimated delay. All times are in samples.
 pub struct Delay {
-    /// The least offset of each period that had a packet: which period, and the offset.
+    /// The least offset of each period that had a packet, with the period's number.
     least: VecDeque<(i64, i64)>,
-    /// How much of the last blocks' latest packets was so late.
+    /// The shares of the last blocks' latest packets by lateness.
     shares: [f32; STEPS],
     blocks: f32,
-    /// Which block it is now, and how late its latest packet was.
+    /// The number of the current block, and the lateness of its latest packet.
     block: Option<(i64, i64)>,
     target: i64,
-    /// RFC 3550 §6.4.1: jitter, and the last packet's offset.
+    /// The jitter of RFC 3550 §6.4.1, and the last packet's offset.
     jitter: f64,
     last: Option<i64>,
 }
 
 impl Delay {
     pub fn new() -> Self {
-        let target = FRAME + STEP + MARGIN;
-        let shares = [0.0; STEPS];
-        Self { least: VecDeque::new(), shares, blocks: 0.0, block: None, target, jitter: 0.0, last: None }
+        Self {
+            least: VecDeque::new(),
+            shares: [0.0; STEPS],
+            blocks: 0.0,
+            block: None,
+            target: FRAME + STEP + MARGIN,
+            jitter: 0.0,
+            last: None,
+        }
     }
 
-    /// A packet has come that bears this time.
+    /// Handles the arrival of a packet with this time.
     pub fn arrived(&mut self, time: i64, arrival: i64) {
         let (offset, period) = (arrival - time, arrival.div_euclid(PERIOD));
         match self.least.back_mut() {
@@ -70,7 +76,7 @@ impl Delay {
         self.came_for(time, arrival);
     }
 
-    /// What bears this time has come in another way: repeated in a packet behind it.
+    /// Handles that the sound of this time arrived as a copy in a later packet.
     pub fn came_for(&mut self, time: i64, arrival: i64) {
         let (late, block) = (arrival - time - self.base(), arrival.div_euclid(BLOCK));
         match &mut self.block {
@@ -96,17 +102,17 @@ impl Delay {
         self.target = FRAME + (in_time.count() as i64 + 1).min(STEPS as i64) * STEP + MARGIN;
     }
 
-    /// The sender's clock was set anew, or another sends: offsets are other ones, and what is known of the network stays.
+    /// Handles that the sender's clock was reset or another sender began: its offsets differ, but the network's lateness stays.
     pub fn jumped(&mut self) {
         self.last = None;
     }
 
-    /// The least offset.
+    /// Returns the least offset.
     pub fn base(&self) -> i64 {
         self.least.iter().map(|(_, offset)| *offset).min().unwrap_or_default()
     }
 
-    /// How much later sound is to be heard than a packet that nothing held up had it: 35 to 425 ms.
+    /// Returns the target delay relative to a packet that nothing held up: 35 to 425 ms.
     pub fn target(&self) -> i64 {
         self.target
     }
@@ -120,7 +126,7 @@ impl Delay {
 mod tests {
     use super::*;
 
-    /// So many seconds of packets, each as late as `late` says of its number, on a clock that is `drift` too fast.
+    /// Feeds seconds of packets, each as late as `late` returns for its number, on a clock that is `drift` too fast.
     fn after(delay: &mut Delay, from: i64, seconds: i64, drift: f64, late: impl Fn(i64) -> i64) {
         for number in from * 50..(from + seconds) * 50 {
             let sent = (number * FRAME) as f64 * (1.0 - drift);
@@ -129,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn the_delay_is_that_of_the_latest_packets_and_comes_down_again() {
+    fn delay_follows_latest_packets() {
         let mut delay = Delay::new();
         assert_eq!(delay.target(), 35 * MS);
         after(&mut delay, 0, 10, 0.0, |_| 0);
@@ -141,9 +147,9 @@ mod tests {
     }
 
     #[test]
-    fn one_halt_is_borne_and_many_are_not() {
+    fn tolerates_one_halt_but_not_many() {
         let mut delay = Delay::new();
-        // Packets of 400 ms come all at once, the first as much too late.
+        // Packets of 400 ms arrive all at once, the first one 400 ms late.
         let halt = |every: i64| move |number: i64| (400 - number % every * 20).max(0);
         after(&mut delay, 0, 20, 0.0, |_| 0);
         after(&mut delay, 20, 20, 0.0, |number| if number == 1_000 { 400 } else { 0 });

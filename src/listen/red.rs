@@ -1,25 +1,25 @@
-//! Redundant audio (RFC 2198): a packet that repeats the ones before it.
+//! Parsing of redundant audio (RFC 2198): a packet that repeats earlier ones.
 
-/// No sender repeats more: what says so is not read.
+/// The most blocks of a packet. No sender repeats more, so such a packet is ignored.
 const MAX_BLOCKS: usize = 8;
 
 /// One encoding of one frame.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Block<'a> {
     pub payload_type: u8,
-    /// How much earlier than the packet's own it is, in samples; at most 16,383.
+    /// The age relative to the packet's own block, in samples; at most 16,383.
     pub earlier: u32,
     pub data: &'a [u8],
 }
 
-/// The blocks of a packet, the oldest first, its own last.
+/// The blocks of a packet, oldest first and its own last.
 #[derive(Clone)]
 pub struct Blocks<'a> {
     headers: &'a [u8],
     data: &'a [u8],
 }
 
-/// Takes a payload apart; none if it is not what the RFC says.
+/// Parses a payload. Returns None if it does not follow the RFC.
 pub fn unpack(payload: &[u8]) -> Option<Blocks<'_>> {
     let (mut rest, mut length) = (payload, 0);
     for _ in 0..MAX_BLOCKS {
@@ -35,7 +35,7 @@ pub fn unpack(payload: &[u8]) -> Option<Blocks<'_>> {
     None
 }
 
-/// The lower 10 bits of the 24 behind a block's type.
+/// Returns the lower 10 of the 24 bits after a block's type.
 fn length([_, middle, last]: [u8; 3]) -> usize {
     usize::from(middle & 0x03) << 8 | usize::from(last)
 }
@@ -51,7 +51,7 @@ impl<'a> Iterator for Blocks<'a> {
             Some((fields, behind)) => (u32::from(fields[0]) << 6 | u32::from(fields[1] >> 2), length(*fields), behind),
             None => (0, self.data.len(), behind),
         };
-        // `unpack` has added the lengths up.
+        // `unpack` has checked the sum of the lengths.
         let (data, others) = self.data.split_at_checked(length)?;
         (self.headers, self.data) = (behind, others);
         Some(Block { payload_type, earlier, data })
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_come_the_oldest_first_and_the_own_one_last() {
+    fn returns_blocks_oldest_first() {
         let payload =
             [&header(111, 1_920, 3)[..], &header(63, 16_383, 600), &[111], b"old", &[7; 600], b"primary"].concat();
         let block = |payload_type, earlier, data| Block { payload_type, earlier, data };
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_or_endless_is_no_packet() {
+    fn rejects_truncated_and_endless_packets() {
         let whole = [&header(111, 960, 5)[..], &[111], b"older"].concat();
         assert!((0..whole.len()).all(|length| blocks(&whole[..length]).is_none()));
         assert_eq!(blocks(&whole).unwrap().len(), 2);

@@ -1,25 +1,25 @@
-//! Shortens and lengthens sound by a period of its own, which is heard as the same sound (WSOLA).
+//! Time stretching (WSOLA): shortens and lengthens sound by one of its own periods, which sounds unchanged.
 
 use crate::audio::{EDGE_FADE, PER_MS};
 
-/// The periods that are looked for: 2.5 to 15 ms, voices from 66 to 400 Hz.
+/// The range of periods: 2.5 to 15 ms, voices from 66 to 400 Hz.
 const SHORTEST: usize = 5 * PER_MS as usize / 2;
 const LONGEST: usize = 15 * PER_MS as usize;
 
-/// What is compared and faded over.
+/// The length that is compared and cross-faded.
 const WINDOW: usize = EDGE_FADE;
 
-/// What has to be at hand, in samples a channel.
+/// The length that has to be available, in samples per channel.
 pub const NEEDED: usize = LONGEST + WINDOW;
 
-/// The first look is at every fourth sample.
+/// The decimation of the first, coarse search.
 const COARSE: usize = 4;
 
-/// The mean square of what nobody hears: -60 dB.
+/// The mean square of inaudible sound: -60 dB.
 const QUIET: f32 = 1e-6;
 
-/// Takes a period out of the start of `sound`, interleaved, if it is followed by one as much alike: from -1 to 1. Returns how long
-/// it was, in samples a channel; 0 if nothing was done.
+/// Removes a period from the start of interleaved `sound`, if the next one is at least as similar as `alike`, from -1 to 1. Returns its
+/// length in samples per channel; 0 if nothing was done.
 pub fn shorten(sound: &mut Vec<f32>, channels: usize, alike: f32) -> usize {
     let Some(period) = period(sound, channels, alike) else { return 0 };
     let length = sound.len();
@@ -29,18 +29,18 @@ pub fn shorten(sound: &mut Vec<f32>, channels: usize, alike: f32) -> usize {
     period
 }
 
-/// Says the period at the start of `sound` twice, under the same condition. Returns how long it was.
+/// Repeats the period at the start of `sound`, under the same condition. Returns its length.
 pub fn lengthen(sound: &mut Vec<f32>, channels: usize, alike: f32) -> usize {
     let Some(period) = period(sound, channels, alike) else { return 0 };
     let (length, shift) = (sound.len(), period * channels);
     sound.resize(length + shift, 0.0);
     sound.copy_within(..length, shift);
-    // What came behind the first time goes over into the start of the second.
+    // The sound after the first period fades into the start of the second.
     cross(&mut sound[shift..], channels, period, |share| 1.0 - share);
     period
 }
 
-/// Mixes the window at the start with what is `period` behind it; `of_later` says how much of that there is, from 0 to 1.
+/// Cross-fades the window at the start with the sound `period` later; `of_later` returns the share of the latter, from 0 to 1.
 fn cross(sound: &mut [f32], channels: usize, period: usize, of_later: impl Fn(f32) -> f32) {
     for index in 0..WINDOW * channels {
         let share = of_later((index / channels) as f32 / WINDOW as f32);
@@ -48,7 +48,7 @@ fn cross(sound: &mut [f32], channels: usize, period: usize, of_later: impl Fn(f3
     }
 }
 
-/// The period after which `sound` is most like its start, if it is as alike as that.
+/// Returns the period after which `sound` is most similar to its start, if it is at least as similar as `alike`.
 fn period(sound: &[f32], channels: usize, alike: f32) -> Option<usize> {
     let mut mono = [0.0; NEEDED];
     let frames = sound.get(..NEEDED * channels)?.chunks_exact(channels);
@@ -64,7 +64,7 @@ fn period(sound: &[f32], channels: usize, alike: f32) -> Option<usize> {
     (likeness >= alike).then_some(period)
 }
 
-/// The lag at which `sound` is most like its first `window` samples, and how alike: 1 is the same but for its volume.
+/// Returns the lag at which `sound` is most similar to its first `window` samples, and the similarity: 1 is equal except for the volume.
 fn best(sound: &[f32], lags: std::ops::RangeInclusive<usize>, window: usize) -> (usize, f32) {
     let start = &sound[..window];
     let power = energy(start);
@@ -84,19 +84,19 @@ fn energy(sound: &[f32]) -> f32 {
 mod tests {
     use super::*;
 
-    /// A voice of 150 Hz, without and with a second channel that is half as loud.
+    /// Returns a voice of 150 Hz; a second channel is half as loud.
     fn voice(channels: usize, length: usize) -> Vec<f32> {
         let sample = |n: usize| (1..6).map(|k| 0.15 * (k as f32 * n as f32 * 0.019_635).sin()).sum::<f32>();
         (0..length).flat_map(|n| (0..channels).map(move |channel| sample(n) / (1 + channel) as f32)).collect()
     }
 
-    /// The largest step from one sample to the next, of each channel.
+    /// Returns the largest step between consecutive samples of a channel.
     fn steepest(sound: &[f32], channels: usize) -> f32 {
         (channels..sound.len()).map(|index| (sound[index] - sound[index - channels]).abs()).fold(0.0, f32::max)
     }
 
     #[test]
-    fn a_voice_is_shortened_and_lengthened_by_its_period_without_a_click() {
+    fn stretches_voice_by_its_period() {
         for channels in [1, 2] {
             let whole = voice(channels, 2_000);
             let (mut shorter, mut longer) = (whole.clone(), whole.clone());
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_period_is_left_alone_unless_it_must_not_be() {
+    fn cuts_noise_only_when_forced() {
         let mut state = 1_u32;
         let noise = std::iter::repeat_with(|| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -124,13 +124,13 @@ mod tests {
         assert_eq!((shorten(&mut sound, 1, 0.9), lengthen(&mut sound, 1, 0.9)), (0, 0));
         assert_eq!(sound, whole);
         assert!(shorten(&mut sound, 1, -1.0) > 0);
-        // Too little to look for a period in.
+        // Too short to find a period in.
         assert_eq!(shorten(&mut whole[..NEEDED - 1].to_vec(), 1, -1.0), 0);
     }
 
     #[test]
-    fn places_that_are_not_alike_are_faded_over() {
-        // A tone whose period is longer than any that is looked for.
+    fn crossfades_dissimilar_sound() {
+        // A tone whose period is longer than the search range.
         let whole: Vec<_> = (0..2_000).map(|n| 0.5 * (n as f32 * 0.006_5).sin()).collect();
         let (mut shorter, mut longer) = (whole.clone(), whole.clone());
         assert!(shorten(&mut shorter, 1, -1.0) > 0 && lengthen(&mut longer, 1, -1.0) > 0);
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_cut_at_once() {
+    fn cuts_silence_by_longest_period() {
         let mut silence = vec![0.0; 2_000];
         assert_eq!(shorten(&mut silence, 1, 1.0), LONGEST);
         assert_eq!(lengthen(&mut silence, 1, 1.0), LONGEST);

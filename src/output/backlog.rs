@@ -1,37 +1,41 @@
-//! Frames that JavaScript has not taken yet: how many there may be, and what becomes of those for which there is no room.
+//! A bounded count of frames that JavaScript has not taken yet. Beyond the limit a manual clock waits, and a live one drops frames.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use crate::source::Progress;
 
-/// How many frames wait at most.
+/// The most frames that may wait.
 const MAX_WAITING: usize = 64;
 
-/// Counts the frames on their way to JavaScript, so that a slow reader costs no more memory.
+/// The number of frames on their way to JavaScript, bounded so that a slow reader costs no more memory.
 pub struct Backlog {
     waiting: AtomicUsize,
     dropped: AtomicU64,
-    /// True if the clock waits while there is no room; if not, frames that find no room are dropped.
+    /// True if the clock waits while there is no room; otherwise frames are dropped then.
     holds: AtomicBool,
     progress: Arc<Progress>,
 }
 
 impl Backlog {
-    /// An empty one. A manual clock waits for room, a realtime clock does not.
+    /// Creates an empty backlog. A manual clock waits for room; a realtime clock does not.
     pub fn new(progress: Arc<Progress>) -> Self {
-        let (waiting, dropped, holds) = (AtomicUsize::new(0), AtomicU64::new(0), AtomicBool::new(progress.eager));
-        Self { waiting, dropped, holds, progress }
+        Self {
+            waiting: AtomicUsize::new(0),
+            dropped: AtomicU64::new(0),
+            holds: AtomicBool::new(progress.eager),
+            progress,
+        }
     }
 
     /// Returns true if the clock may go on.
-    pub fn lets_go_on(&self) -> bool {
+    pub fn has_room(&self) -> bool {
         !self.holds.load(Ordering::Acquire) || self.waiting.load(Ordering::Acquire) < MAX_WAITING
     }
 
-    /// Counts one frame more. Returns false if there is no room and it is to be dropped.
-    pub fn enter(&self) -> bool {
-        // One step of a clock that waits may bring several: for those there is always room.
+    /// Counts one more frame. Returns false if there is no room and the frame has to be dropped.
+    pub fn push(&self) -> bool {
+        // One step of a manual clock may produce several frames, which always have room.
         if self.waiting.load(Ordering::Acquire) >= MAX_WAITING && !self.holds.load(Ordering::Acquire) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             return false;
@@ -41,23 +45,23 @@ impl Backlog {
     }
 
     /// Counts `frames` as taken.
-    pub fn leave(&self, frames: usize) {
+    pub fn release(&self, frames: usize) {
         self.waiting.fetch_sub(frames, Ordering::AcqRel);
-        self.tell();
+        self.notify();
     }
 
     /// Sets whether something reads the frames; if nothing does, not even a manual clock waits.
     pub fn expect_reader(&self, expected: bool) {
         self.holds.store(expected && self.progress.eager, Ordering::Release);
-        self.tell();
+        self.notify();
     }
 
-    /// How many frames were dropped.
+    /// Returns the number of dropped frames.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    fn tell(&self) {
+    fn notify(&self) {
         if self.progress.eager {
             self.progress.tell();
         }

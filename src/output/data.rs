@@ -1,14 +1,14 @@
-//! What participants of a room send each other besides sound.
+//! Data that participants of a room send each other: packets, texts and remote procedure calls.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// What a packet takes besides its bytes, while it waits.
+/// The memory that a queued packet takes besides its bytes.
 const OVERHEAD: usize = 200;
 
-/// Bytes that are somebody's own: no log shows them.
+/// Private bytes, which logs do not show.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Payload(pub Vec<u8>);
 
@@ -24,7 +24,7 @@ impl Serialize for Payload {
     }
 }
 
-/// A text that is somebody's own: no log shows it.
+/// A private text, which logs do not show.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Text(pub String);
@@ -35,44 +35,44 @@ impl fmt::Debug for Text {
     }
 }
 
-/// One message of a remote procedure call. `id` names the call.
+/// A message of a remote procedure call; `id` identifies the call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "rpc", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Rpc {
-    /// A method is called.
+    /// The call of a method.
     Request {
         /// The call.
         id: String,
-        /// What is to be done.
+        /// The method's name.
         method: String,
-        /// With what.
+        /// The argument.
         payload: Text,
-        /// For how long the caller waits.
+        /// The caller's timeout.
         timeout_ms: u32,
-        /// How payloads are written: 1 is a text.
+        /// The version of the payload's encoding; 1 is plain text.
         version: u32,
     },
-    /// The call has come.
+    /// The call was received.
     Ack {
         /// The call.
         id: String,
     },
-    /// The method's answer.
+    /// The method's result.
     Response {
         /// The call.
         id: String,
-        /// The answer.
+        /// The result.
         payload: Text,
     },
-    /// The method failed, or there is none.
+    /// The method failed or does not exist.
     Error {
         /// The call.
         id: String,
-        /// What went wrong, for programs.
+        /// The error code.
         code: u32,
-        /// What went wrong, for people.
+        /// The error message.
         message: Text,
-        /// More of it.
+        /// More details.
         data: Text,
     },
 }
@@ -88,77 +88,77 @@ impl Rpc {
     }
 }
 
-/// What is to be sent.
+/// Data to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutgoingData {
-    /// What it is about, for whoever receives it.
+    /// The topic, if any.
     pub topic: Option<String>,
-    /// The identities that are to receive it; everybody else, if empty.
+    /// The identities of the receivers; if empty, all others receive it.
     pub to: Vec<String>,
-    /// What it is.
-    pub what: OutgoingWhat,
+    /// The content.
+    pub content: OutgoingContent,
 }
 
-/// What is to be sent, besides to whom.
+/// The content of outgoing data.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OutgoingWhat {
+pub enum OutgoingContent {
     /// A packet of data.
     Data {
         /// The bytes.
         payload: Payload,
-        /// Sent again until it arrives, and in order; if not, once.
+        /// True to retransmit until it arrives, in order; otherwise it is sent once.
         is_reliable: bool,
     },
     /// A text of any length.
     Text {
         /// The text.
         text: Text,
-        /// What else is said of it.
+        /// Its attributes.
         attributes: BTreeMap<String, String>,
-        /// Tells it from all others.
+        /// Its unique id.
         id: String,
-        /// When it was written, in milliseconds since 1970.
+        /// The time it was written, in milliseconds since 1970.
         timestamp: i64,
     },
     /// A message of a remote procedure call.
     Rpc(Rpc),
 }
 
-/// What has come.
+/// Received data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IncomingData {
-    /// The sender's identity; none if the server itself sent it.
+    /// The sender's identity; None if the server itself sent it.
     pub identity: Option<String>,
-    /// Its topic, if the sender gave one.
+    /// The topic, if the sender gave one.
     pub topic: Option<String>,
-    /// What it is.
-    pub what: IncomingWhat,
+    /// The content.
+    pub content: IncomingContent,
 }
 
-/// What has come, besides from whom.
+/// The content of received data.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum IncomingWhat {
+pub enum IncomingContent {
     /// A packet of data.
     Data {
         /// The bytes.
         payload: Payload,
-        /// True if it came by the channel that loses nothing and keeps the order.
+        /// True if it came over the reliable, ordered channel.
         is_reliable: bool,
     },
-    /// A whole text.
+    /// A complete text.
     Text {
         /// The text.
         text: Text,
-        /// What else was said of it.
+        /// Its attributes.
         attributes: BTreeMap<String, String>,
     },
     /// A message of a remote procedure call.
     Rpc(Rpc),
 }
 
-/// Which of what others send is to be told.
+/// The kinds of others' data that the session wants to receive.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Hears {
+pub struct DataInterest {
     /// Packets of data.
     pub data: bool,
     /// Texts.
@@ -168,37 +168,37 @@ pub struct Hears {
 }
 
 impl OutgoingData {
-    /// About how many bytes it takes while it waits.
+    /// Returns about how many bytes it takes while it waits.
     pub fn cost(&self) -> usize {
         let to: usize = self.to.iter().map(|identity| identity.len() + size_of::<String>()).sum();
-        let what = match &self.what {
-            OutgoingWhat::Data { payload, .. } => payload.0.len(),
-            OutgoingWhat::Text { text, attributes, .. } => text.0.len() + cost(attributes),
-            OutgoingWhat::Rpc(rpc) => rpc.cost(),
+        let content = match &self.content {
+            OutgoingContent::Data { payload, .. } => payload.0.len(),
+            OutgoingContent::Text { text, attributes, .. } => text.0.len() + cost(attributes),
+            OutgoingContent::Rpc(rpc) => rpc.cost(),
         };
-        OVERHEAD + self.topic.as_ref().map_or(0, String::len) + to + what
+        OVERHEAD + self.topic.as_ref().map_or(0, String::len) + to + content
     }
 }
 
 impl IncomingData {
-    /// About how many bytes it takes while it waits.
+    /// Returns about how many bytes it takes while it waits.
     pub fn cost(&self) -> usize {
         let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-        let what = match &self.what {
-            IncomingWhat::Data { payload, .. } => payload.0.len(),
-            IncomingWhat::Text { text, attributes } => text.0.len() + cost(attributes),
-            IncomingWhat::Rpc(rpc) => rpc.cost(),
+        let content = match &self.content {
+            IncomingContent::Data { payload, .. } => payload.0.len(),
+            IncomingContent::Text { text, attributes } => text.0.len() + cost(attributes),
+            IncomingContent::Rpc(rpc) => rpc.cost(),
         };
-        OVERHEAD + length(&self.identity) + length(&self.topic) + what
+        OVERHEAD + length(&self.identity) + length(&self.topic) + content
     }
 
-    /// Whether it was to arrive whatever happens.
+    /// Returns true if it was sent reliably.
     pub fn is_reliable(&self) -> bool {
-        !matches!(self.what, IncomingWhat::Data { is_reliable: false, .. })
+        !matches!(self.content, IncomingContent::Data { is_reliable: false, .. })
     }
 }
 
-/// About how many bytes attributes take.
+/// Returns about how many bytes attributes take.
 pub fn cost(attributes: &BTreeMap<String, String>) -> usize {
     attributes.iter().map(|(key, value)| key.len() + value.len() + 2 * size_of::<String>()).sum()
 }

@@ -1,4 +1,4 @@
-//! A voice that a session listens to: what becomes of its frames, whoever sends it.
+//! A remote voice that a session listens to: passes its frames to the reader and to playbacks.
 
 use std::sync::Arc;
 
@@ -8,31 +8,31 @@ use super::backlog::Backlog;
 use super::pcm::{Pcm, PcmFormat, PcmSink};
 use crate::audio::Samples;
 use crate::error::SpeakerError;
-use crate::listen::{Frame, Stats, What};
+use crate::listen::{Frame, FrameKind, Stats};
 use crate::source::Speech;
 
-/// Tells a voice's reader why it can't be heard.
+/// A callback that reports why a voice can't be heard.
 pub type ListenFailure = Arc<dyn Fn(u32, SpeakerError) + Send + Sync>;
 
-/// Whom to listen to, and how.
+/// A request to listen to a participant.
 pub struct ListenRequest {
-    /// Tells the session's voices and taps apart.
+    /// The id, unique among the session's voices and taps.
     pub id: u32,
-    /// Whose voice.
+    /// The participant's identity.
     pub identity: String,
-    /// The name of their track; without it their microphone, or else the first of what they publish.
+    /// The name of the track; without it the microphone, or else the first audio track.
     pub track: Option<String>,
-    /// What frames are to be like.
+    /// The format of the frames.
     pub format: PcmFormat,
-    /// Takes them.
+    /// The callback that takes them.
     pub sink: PcmSink,
-    /// Counts those that wait for the reader.
+    /// The count of frames that wait for the reader.
     pub backlog: Arc<Backlog>,
     /// Called at most once.
     pub failure: ListenFailure,
 }
 
-/// What a session, its output and the reader share of a voice.
+/// A voice, as shared by the session, its output and the reader.
 pub struct Listening {
     /// As in [`ListenRequest`].
     pub id: u32,
@@ -50,38 +50,46 @@ pub struct Listening {
 
 struct State {
     pcm: Pcm,
-    /// The session's time behind the last sound.
+    /// The session's time at the end of the last sound.
     time: Samples,
     is_speaking: bool,
-    /// What earlier tracks of this participant have come to, and the one that is listened to.
+    /// The statistics of earlier tracks of this participant, and of the current one.
     before: Stats,
     now: Stats,
 }
 
 impl Listening {
-    /// Nothing is heard yet.
+    /// Creates a voice of which nothing was heard yet.
     pub fn new(request: ListenRequest) -> Arc<Self> {
         let ListenRequest { id, identity, track, format, sink, backlog, failure } = request;
         let pcm = Pcm::new(format, Some(id), 0, sink, backlog.clone());
         let state = State { pcm, time: 0, is_speaking: false, before: Stats::default(), now: Stats::default() };
-        let (channels, speech) = (format.channels, Speech::new(format.channels));
-        Arc::new(Self { id, identity, track, channels, speech, backlog, failure, state: Mutex::new(state) })
+        Arc::new(Self {
+            id,
+            identity,
+            track,
+            channels: format.channels,
+            speech: Speech::new(format.channels),
+            backlog,
+            failure,
+            state: Mutex::new(state),
+        })
     }
 
-    /// What plays it reads from here.
+    /// Returns the speech from which playbacks read.
     pub fn speech(&self) -> &Arc<Speech> {
         &self.speech
     }
 
-    /// Takes the next frame, whose first sample was said at `at`, in the session's time. Silence is not handed on: the next
-    /// frame's time tells how long it was.
-    pub fn hear(&self, frame: &Frame, at: Samples, stats: Stats) {
+    /// Receives the next frame, whose first sample was spoken at `at` in the session's time. Silence is not passed on: its length
+    /// follows from the next frame's time.
+    pub fn receive(&self, frame: &Frame, at: Samples, stats: Stats) {
         let state = &mut *self.state.lock();
         state.now = stats;
-        if frame.what == What::Silence {
+        if frame.kind == FrameKind::Silence {
             return self.pause(state);
         }
-        // Within a sound time goes on with its samples, though some may have been cut out or put in.
+        // Within a sound, time advances with the samples, even where time stretching removed or inserted some.
         if !state.is_speaking && at > state.time {
             state.pcm.pass(at - state.time);
             state.time = at;
@@ -92,7 +100,7 @@ impl Listening {
         self.speech.put(frame.samples);
     }
 
-    /// The track is gone; another one may come.
+    /// Ends the current track; another may follow.
     pub fn lose_track(&self) {
         let state = &mut *self.state.lock();
         self.pause(state);
@@ -107,30 +115,30 @@ impl Listening {
         }
     }
 
-    /// It can't be heard.
+    /// Ends the voice with an error.
     pub fn fail(&self, error: SpeakerError) {
         self.end();
         (self.failure)(self.id, error);
     }
 
-    /// Nothing more is heard.
+    /// Ends the voice.
     pub fn end(&self) {
         self.pause(&mut self.state.lock());
         self.speech.end();
     }
 
-    /// Returns the counts of all tracks that were listened to, and the delays of the last one.
+    /// Returns the counts of all tracks so far, and the delays of the last one.
     pub fn stats(&self) -> Stats {
         let state = self.state.lock();
         state.before.and(&state.now)
     }
 
-    /// So many frames were taken by the reader.
+    /// Counts frames as taken by the reader.
     pub fn took(&self, frames: usize) {
-        self.backlog.leave(frames);
+        self.backlog.release(frames);
     }
 
-    /// Frames that the reader did not take in time.
+    /// Returns the number of frames that the reader did not take in time.
     pub fn dropped(&self) -> u64 {
         self.backlog.dropped()
     }

@@ -1,4 +1,4 @@
-//! The output that remembers: for test suites.
+//! The output that records in memory, for test suites.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,19 +13,19 @@ use crate::mixer::Frame;
 /// The most samples of a recording, silence included: 4 GiB of samples, the most that fits into a Float32Array everywhere.
 const MAX_SAMPLES: u64 = 1 << 30;
 
-/// The most samples of a piece, 256 KiB: so much is moved at once where a piece outgrows its room.
+/// The most samples of a piece, 256 KiB: the most that is moved at once when a piece is reallocated.
 const PIECE: usize = 1 << 16;
 
-/// How many samples per channel a recording holds.
+/// Returns the most samples per channel that a recording holds.
 pub fn capacity(channels: usize) -> Samples {
     MAX_SAMPLES / channels as u64
 }
 
-/// Everything that was handed over so far, interleaved. Only sound takes memory; silence is counted.
+/// A recording of everything that was written, interleaved. Only sound takes memory; silence is counted.
 #[derive(Debug, Default)]
 pub struct Recording {
     length: u64,
-    /// In their order, with silence between them.
+    /// The pieces in order, with silence between them.
     pieces: Vec<Piece>,
 }
 
@@ -36,7 +36,7 @@ struct Piece {
 }
 
 impl Recording {
-    /// The number of samples so far, of all channels.
+    /// Returns the number of samples so far, of all channels.
     pub fn length(&self) -> u64 {
         self.length
     }
@@ -50,7 +50,7 @@ impl Recording {
         }
     }
 
-    /// All samples. Unlike [`copy_to`](Self::copy_to) it needs memory for the silence too, and ends the process where there is none.
+    /// Returns all samples. Unlike [`copy_to`](Self::copy_to) it allocates the silence too, and aborts the process if memory is short.
     pub fn to_vec(&self) -> Vec<f32> {
         let mut samples = vec![0.0; self.length as usize];
         self.copy_to(&mut samples);
@@ -59,7 +59,7 @@ impl Recording {
 
     fn add(&mut self, mut samples: &[f32]) -> Result<()> {
         let end = self.end_after(samples.len() as u64)?;
-        // The bits are compared, because the sign of a zero is kept.
+        // Bits are compared, because the sign of a zero is kept.
         if samples.iter().all(|sample| sample.to_bits() == 0) {
             self.length = end;
             return Ok(());
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn samples_come_back_bit_for_bit_where_they_were() {
+    fn returns_samples_bit_for_bit() {
         let mut recording = Recording::default();
         let mut expected = Vec::new();
         for length in [1, PIECE - 1, 0, 960, 3 * PIECE + 7, 2] {
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn short_sounds_take_the_memory_of_their_samples() {
+    fn short_sounds_take_little_memory() {
         let mut recording = Recording::default();
         for _ in 0..1_000 {
             recording.add(&[0.5; 960]).unwrap();
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_takes_no_memory_and_has_a_limit() {
+    fn silence_takes_no_memory() {
         let mut recording = Recording::default();
         recording.add_silence(MAX_SAMPLES - 960).unwrap();
         recording.add(&[0.0; 480]).unwrap();

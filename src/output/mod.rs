@@ -1,4 +1,4 @@
-//! One frame → the world. The mixer knows none of these; each takes the same samples.
+//! The outputs, to which mixed frames are written. The mixer knows none of them, and each gets the same samples.
 
 mod backlog;
 mod data;
@@ -31,19 +31,19 @@ use crate::reserved::ReservedPath;
 use crate::source::Progress;
 
 pub use backlog::Backlog;
-pub use data::{Hears, IncomingData, IncomingWhat, OutgoingData, OutgoingWhat, Payload, Rpc, Text};
+pub use data::{DataInterest, IncomingContent, IncomingData, OutgoingContent, OutgoingData, Payload, Rpc, Text};
 pub use listening::{ListenFailure, ListenRequest, Listening};
 #[doc(hidden)]
 pub use livekit::fuzz;
 pub use livekit::{
-    Encoding, IceTransport, LiveKitOptions, StartWhen, TokenAnswer, TokenSource, Tokens, TrackSource, TrackTerms,
+    Encoding, IceTransport, LiveKitOptions, StartWhen, TokenAnswer, TokenSource, Tokens, TrackOptions, TrackSource,
 };
 pub use memory::Recording;
 pub use participant::{Description, Participant, ParticipantTrack, Presence};
 pub use pcm::{PcmFormat, PcmFrame, PcmSink};
-pub use tap::{TapRequest, Tapped, Taps};
+pub use tap::{TapRequest, TapTarget, Taps};
 
-/// How samples are written down.
+/// The encoding of samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SampleFormat {
     /// Signed integers of 16 bits.
@@ -53,12 +53,12 @@ pub enum SampleFormat {
     },
     /// Floats of 32 bits.
     F32,
-    /// A byte each, as telephone lines code them.
+    /// One byte each, as on telephone lines (G.711).
     G711(Law),
 }
 
 impl SampleFormat {
-    /// The bytes of a sample.
+    /// Returns the number of bytes per sample.
     pub fn bytes(self) -> usize {
         match self {
             Self::S16 { .. } => 2,
@@ -67,7 +67,7 @@ impl SampleFormat {
         }
     }
 
-    /// Appends samples as they are written down, little-endian, with noise where there is some to add.
+    /// Appends encoded samples, little-endian, with dither if there is any.
     fn write(self, samples: &[f32], dither: Option<&mut Dither>, bytes: &mut Vec<u8>) {
         match (self, dither) {
             (Self::F32, _) => append(samples, bytes, f32::to_le_bytes),
@@ -79,13 +79,13 @@ impl SampleFormat {
         }
     }
 
-    /// Its dither, if it has any.
+    /// Returns the format's dither, if it has any.
     fn dither(self, seed: u64) -> Option<Dither> {
         (self == Self::S16 { dither: true }).then(|| Dither::new(seed))
     }
 }
 
-/// Appends what each sample is converted to. The room is made once, so that a processor may convert several samples at once.
+/// Appends each converted sample. The vector is resized once, so that the compiler can vectorize the loop.
 fn append<const BYTES: usize>(samples: &[f32], bytes: &mut Vec<u8>, mut convert: impl FnMut(f32) -> [u8; BYTES]) {
     let begin = bytes.len();
     bytes.resize(begin + samples.len() * BYTES, 0);
@@ -93,94 +93,136 @@ fn append<const BYTES: usize>(samples: &[f32], bytes: &mut Vec<u8>, mut convert:
     written.iter_mut().zip(samples).for_each(|(bytes, sample)| *bytes = convert(*sample));
 }
 
-/// Where a session's sound goes; opened by `connect`.
+/// The output of a session, opened by `connect`.
 #[derive(Clone)]
 pub enum OutputOptions {
     /// A WAV file at 48 kHz.
     Wav {
-        /// What is there is replaced when the output is closed.
+        /// An existing file is replaced when the output is closed.
         path: Arc<ReservedPath>,
-        /// How samples are written.
+        /// The encoding of samples.
         format: SampleFormat,
-        /// A file in which nothing sounded is kept, and not thrown away.
+        /// Keeps the file even if nothing sounded.
         keeps_unheard: bool,
     },
     /// Frames handed to a callback.
     Pcm {
-        /// What the frames are like.
+        /// The format of the frames.
         format: PcmFormat,
-        /// Silence is frames too.
+        /// Emits frames in silence too.
         is_continuous: bool,
-        /// Takes them.
+        /// The callback.
         sink: PcmSink,
     },
-    /// Everything, kept.
+    /// A recording in memory.
     Memory {
-        /// Where it is kept.
+        /// The recording.
         recording: Arc<Mutex<Recording>>,
     },
-    /// Nowhere.
+    /// No output: samples are discarded.
     None,
-    /// A room: each track a stream of its own.
+    /// A LiveKit room; each track is a stream of its own.
     LiveKit(LiveKitOptions),
 }
 
-/// What an output tells its session.
+/// An event that an output reports to its session.
 pub enum OutputEvent {
-    /// It is open.
+    /// The output is open.
     Connected,
-    /// This stream takes samples from now on.
+    /// The stream accepts samples from now on.
     Opened(u32),
-    /// The connection is lost and being restored; why, in one word.
+    /// The connection is lost and being restored; the reason in one word.
     Reconnecting(String),
-    /// Nothing can be written until it is restored.
-    Cut(Meanwhile),
-    /// What is written arrives again, though the connection is not restored yet.
-    Arrives,
+    /// Media no longer arrives, and nothing can be written until it does.
+    MediaLost(UnheardPolicy),
+    /// Media arrives again, though the connection is not fully restored yet.
+    MediaRestored,
     /// The connection is restored.
     Reconnected,
-    /// Nothing of this stream is heard any more, because its track is muted; what becomes of what plays on it.
-    Muted(u32, Meanwhile),
-    /// The stream's track is not muted any more.
+    /// The stream's track was muted, so nobody hears it.
+    Muted {
+        /// The stream.
+        stream: u32,
+        /// The policy for what plays on it.
+        policy: UnheardPolicy,
+    },
+    /// The stream's track was unmuted.
     Unmuted(u32),
-    /// Somebody listens to this stream's track for the first time; who, if that is known.
-    Subscribed(u32, Option<String>),
-    /// The output can't publish this stream, and may do so when it is asked again: what was to play on it fails.
-    Refused(u32, SpeakerError),
-    /// The server took this stream's track out of the room; what becomes of what plays on it, and why.
-    Unpublished(u32, Meanwhile, SpeakerError),
-    /// The stream's track is in the room again, and takes samples.
+    /// Somebody subscribed to the stream's track for the first time.
+    Subscribed {
+        /// The stream.
+        stream: u32,
+        /// The subscriber, if known.
+        identity: Option<String>,
+    },
+    /// The stream can't be published. What waits for it fails; another request may succeed.
+    Refused {
+        /// The stream.
+        stream: u32,
+        /// The reason.
+        error: SpeakerError,
+    },
+    /// The server unpublished the stream's track.
+    Unpublished {
+        /// The stream.
+        stream: u32,
+        /// The policy for what plays on it.
+        policy: UnheardPolicy,
+        /// The reason.
+        error: SpeakerError,
+    },
+    /// The stream's track is published again and accepts samples.
     Republished(u32),
-    /// How it is received.
-    Link(Link),
-    /// Who is in the room.
+    /// The connection's quality changed.
+    ConnectionStats(ConnectionStats),
+    /// A change of who is in the room.
     Presence(Presence),
-    /// What was asked for by [`Output::describe`] is done, or why not.
-    Described(u32, Option<SpeakerError>),
-    /// What was asked for by [`Output::unpublish`] is done, or why not.
-    TakenOut(u32, Option<SpeakerError>),
-    /// Somebody in the room has sent something besides sound.
+    /// [`Output::describe`] is done, or has failed.
+    Described {
+        /// The call's ticket.
+        ticket: u32,
+        /// The failure, if it failed.
+        error: Option<SpeakerError>,
+    },
+    /// [`Output::unpublish`] is done, or has failed.
+    UnpublishDone {
+        /// The call's ticket.
+        ticket: u32,
+        /// The failure, if it failed.
+        error: Option<SpeakerError>,
+    },
+    /// Somebody in the room has sent data.
     Data(IncomingData),
-    /// What was handed over by [`Output::send_data`] is on its way, or why not.
-    Sent(u32, Option<SpeakerError>),
-    /// It is gone, with everything that plays into it, and why in a word.
-    Lost(SpeakerError, String),
-    /// It took no frame, and may do so later.
+    /// The data of [`Output::send_data`] was sent, or could not be.
+    Sent {
+        /// The call's ticket.
+        ticket: u32,
+        /// The failure, if it failed.
+        error: Option<SpeakerError>,
+    },
+    /// The output is lost, and everything that plays into it fails.
+    Lost {
+        /// The error.
+        error: SpeakerError,
+        /// The reason in one word.
+        reason: String,
+    },
+    /// A frame could not be written; later ones may be.
     Failed(SpeakerError),
 }
 
-/// What becomes of what is mixed while nobody can hear it: the room can't be reached, or a track is muted.
+/// The policy for playbacks that nobody can hear, because the room can't be reached or the track is muted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Meanwhile {
-    /// Time stands still; what plays goes on where it was.
+pub enum UnheardPolicy {
+    /// Playbacks stand still, and go on from where they were.
     Pause,
-    /// Time goes on; what is mixed is heard by nobody.
+    /// Playbacks go on unheard.
     Continue,
-    /// What plays fails.
+    /// Playbacks fail.
     Drop,
 }
 
-/// The server's rating of how well others hear.
+/// The server's rating of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quality {
     /// The best.
@@ -193,124 +235,124 @@ pub enum Quality {
     Lost,
 }
 
-/// What a receiver reports (RFC 3550 §6.4).
+/// A receiver report (RFC 3550 §6.4).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Report {
-    /// The fraction of packets that were lost since the last report, 0–1.
+    /// The fraction of packets lost since the last report, 0–1.
     pub loss: f32,
-    /// How unevenly packets arrived.
+    /// The interarrival jitter.
     pub jitter: Duration,
-    /// The time to the server and back, once known.
+    /// The round-trip time to the server, once known.
     pub round_trip: Option<Duration>,
 }
 
-/// How an output is received, as far as anybody told.
+/// The quality of the connection, as last reported.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Link {
+pub struct ConnectionStats {
     /// The last rating.
     pub quality: Option<Quality>,
     /// The last report.
     pub report: Option<Report>,
 }
 
-/// The end of an output, which may take its time.
+/// The closing of an output, which may take a while.
 pub type Closing = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
-/// An output, from its opening on. Its session's driver alone calls it, and no call waits for anything: a file is opened by its disk's
-/// threads, a room has to be joined, and its streams have to be published.
+/// An output that was opened. Only its session's driver calls it, and no call blocks: files are opened by their disk's threads, and
+/// joining a room or publishing a stream completes later.
 pub trait Output: Send {
-    /// Returns true if it is open.
+    /// Returns true if the output is open.
     fn is_connected(&self) -> bool {
         true
     }
 
-    /// Publishes `stream`, if it is not yet. Returns true if it takes samples already; if not, [`OutputEvent::Opened`] tells
-    /// when it does.
+    /// Publishes `stream` if it is not published yet. Returns true if it accepts samples already; otherwise [`OutputEvent::Opened`]
+    /// follows.
     fn prepare(&mut self, _stream: u32, _now: Instant) -> Result<bool> {
         Ok(true)
     }
 
-    /// Takes a stream's track out of the room once its last sound is heard, until it is [prepared](Self::prepare) again.
-    /// [`OutputEvent::TakenOut`] answers under `ticket`, if there is one.
+    /// Unpublishes a stream's track once its last sound was heard, until it is [prepared](Self::prepare) again.
+    /// [`OutputEvent::UnpublishDone`] answers `ticket`, if there is one.
     fn unpublish(&mut self, _stream: u32, _ticket: Option<u32>, _now: Instant) {}
 
-    /// Mutes a stream's track in the room, whether it is published yet or not, or lifts its mute, whoever muted it.
+    /// Mutes or unmutes a stream's track, whether or not it is published yet and whoever muted it.
     fn set_muted(&mut self, _stream: u32, _muted: bool) {}
 
-    /// Tells the room what to list of this participant, in every room that is joined. [`OutputEvent::Described`] answers under `ticket`,
+    /// Sets this participant's name, metadata and attributes, in every room that is joined. [`OutputEvent::Described`] answers `ticket`,
     /// if there is one.
     fn describe(&mut self, _description: Description, _ticket: Option<u32>, _now: Instant) {}
 
-    /// Sends data to others in the room, as soon as that is reached. [`OutputEvent::Sent`] answers under `ticket`.
+    /// Sends data to others in the room as soon as it can be reached. [`OutputEvent::Sent`] answers `ticket`.
     fn send_data(&mut self, _data: OutgoingData, _ticket: u32) {}
 
-    /// Says what of others' data is told from now on, in every room that is joined.
-    fn hear_data(&mut self, _hears: Hears) {}
+    /// Sets which of others' data is reported from now on, in every room that is joined.
+    fn set_data_interest(&mut self, _interest: DataInterest) {}
 
-    /// Listens to somebody from now on, in every room that is joined, until [`unlisten`](Self::unlisten). Time began at `epoch`.
+    /// Listens to somebody in every room that is joined, until [`unlisten`](Self::unlisten). The session's time began at `epoch`.
     fn listen(&mut self, _listening: Arc<Listening>, _epoch: Instant) {}
 
     /// Stops listening.
     fn unlisten(&mut self, _id: u32) {}
 
-    /// What happened to it by itself. Needs tokio's context.
+    /// Polls for the output's own events. Needs tokio's context.
     fn poll(&mut self, _context: &mut Context<'_>, _now: Instant) -> Poll<OutputEvent> {
         Poll::Pending
     }
 
-    /// Hands over the next samples of a stream. Returns false if they are not sent: the room is cut off, or the track muted.
+    /// Writes the next samples of a stream. Returns false if they are not sent, because the room can't be reached or the track is muted.
     fn write(&mut self, frame: &Frame, now: Instant) -> Result<bool>;
 
-    /// Hands over `samples` of silence in which nothing was mixed.
+    /// Advances by `samples` of silence in which nothing was mixed.
     fn skip(&mut self, samples: Samples) -> Result<()>;
 
-    /// So much time was lost, in which nobody got anything: it is silence that is late.
+    /// Advances by `samples` that were lost to a halt of the process and are over by now.
     fn lose(&mut self, samples: Samples) -> Result<()> {
         self.skip(samples)
     }
 
-    /// Returns true if nothing more needs to be written after the last sound.
+    /// Returns true if nothing more has to be written after the last sound.
     fn may_rest(&self) -> bool {
         true
     }
 
-    /// Nothing sounds for a while: hands over what is held back.
+    /// Flushes what is buffered, because nothing sounds for a while.
     fn rest(&mut self) -> Result<()> {
         Ok(())
     }
 
-    /// Returns true if it can take more at once; if not, a manual clock waits.
+    /// Returns true if more can be written now; if not, a manual clock waits.
     fn has_room(&self) -> bool {
         true
     }
 
-    /// Frames that were lost because nobody took them.
+    /// Returns the number of frames that were dropped because nobody took them.
     fn dropped(&self) -> u64 {
         0
     }
 
-    /// Packets that were sent as they were encoded for another session, or for this one before.
+    /// Returns the number of packets that were sent from the shared cache of encoded clips.
     fn shared(&self) -> u64 {
         0
     }
 
-    /// The last call if nobody wants it any more, before it took anything: leaves nothing behind.
+    /// Closes an output that is not wanted any more before anything was written, and leaves nothing behind. The last call.
     fn give_up(&mut self, now: Instant) -> Closing {
         self.close(now)
     }
 
-    /// The last call: begins to write what is left and to end the connection, whether or not what is returned is awaited. That ends in a
-    /// bounded time, and needs tokio's context.
+    /// Starts to write what is left and to end the connection, whether or not the result is awaited. The last call; it ends in bounded
+    /// time and needs tokio's context.
     fn close(&mut self, now: Instant) -> Closing;
 }
 
-/// For what closes at once.
+/// Returns the closing of an output that closes at once.
 pub fn closed(result: Result<()>) -> Closing {
     Box::pin(std::future::ready(result))
 }
 
 impl OutputOptions {
-    /// How tracks become streams of it.
+    /// Returns how tracks map to the output's streams.
     pub fn routing(&self) -> Routing {
         match self {
             Self::LiveKit(_) => Routing::PerTrack,
@@ -318,12 +360,12 @@ impl OutputOptions {
         }
     }
 
-    /// Returns true if it takes silence as it takes sound, and so is never at rest.
+    /// Returns true if silence is written like sound, so that the output never rests.
     pub fn is_continuous(&self) -> bool {
         matches!(self, Self::Pcm { is_continuous: true, .. })
     }
 
-    /// How much time its recording holds, silence included, if it has an end.
+    /// Returns the longest recording, silence included, if it is limited.
     pub fn capacity(&self, channels: usize) -> Option<Samples> {
         match self {
             Self::Wav { format, .. } => Some(wav::capacity(channels, *format)),
@@ -332,7 +374,7 @@ impl OutputOptions {
         }
     }
 
-    /// The path that it writes, if it does: no source may be there.
+    /// Returns the path that is written, if any: no source may read from it.
     pub fn reserved_path(&self) -> Option<&Arc<ReservedPath>> {
         match self {
             Self::Wav { path, .. } => Some(path),
@@ -340,7 +382,7 @@ impl OutputOptions {
         }
     }
 
-    /// Opens it for `channels` channels, or begins to: then [`OutputEvent::Connected`] or [`OutputEvent::Lost`] tells what comes of it.
+    /// Opens the output for `channels` channels, or starts to: [`OutputEvent::Connected`] or [`OutputEvent::Lost`] follows.
     pub fn open(&self, channels: usize, progress: &Arc<Progress>, now: Instant) -> Box<dyn Output> {
         match self {
             Self::Wav { path, format, keeps_unheard } => {
@@ -352,7 +394,7 @@ impl OutputOptions {
                 if *is_continuous { Box::new(pcm::Continuous::new(pcm)) } else { Box::new(pcm) }
             }
             Self::Memory { recording } => Box::new(memory::Memory::new(channels, recording.clone())),
-            Self::None => Box::new(none::Nothing),
+            Self::None => Box::new(none::NoOutput),
             Self::LiveKit(options) => Box::new(livekit::LiveKit::new(options.clone(), channels, now)),
         }
     }

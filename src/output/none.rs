@@ -1,4 +1,4 @@
-//! The output that keeps nothing: for who wants events and no samples.
+//! The output that discards samples, for sessions that only need events.
 
 use std::time::Instant;
 
@@ -7,9 +7,9 @@ use crate::audio::Samples;
 use crate::error::Result;
 use crate::mixer::Frame;
 
-pub struct Nothing;
+pub struct NoOutput;
 
-impl Output for Nothing {
+impl Output for NoOutput {
     fn write(&mut self, _frame: &Frame, _now: Instant) -> Result<bool> {
         Ok(true)
     }

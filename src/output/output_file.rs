@@ -1,5 +1,5 @@
-//! A file that an output writes without hurting what is there: a file that exists is replaced when the new one is whole. Whatever is
-//! done here may wait for a disk: it is for the disk's threads alone.
+//! A file that an output writes without damaging an existing one, which is replaced only when the new one is complete. Everything here
+//! may block on a disk, so only the disk's threads may call it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -10,46 +10,46 @@ use crate::error::{Code, Result, SpeakerError};
 use crate::reserved::{ReservedPath, is_file};
 use crate::runtime::{is_pipe, open_nonblocking};
 
-/// As many links are followed as the system follows.
+/// The most symbolic links that are followed, as many as the system follows.
 const MAX_LINKS: usize = 40;
 
-/// How many unfinished files may lie beside a path.
+/// The most unfinished files that may lie beside a path.
 const MAX_PARTS: usize = 100;
 
-/// A file that is written, and what becomes of it.
+/// An output file that is being written.
 pub struct OutputFile {
     file: File,
     reserved: Arc<ReservedPath>,
     place: Place,
-    /// The next write goes here if nobody seeks.
+    /// The offset of the next write without a seek.
     at: u64,
 }
 
 enum Place {
-    /// Nothing was at the path, or what its links lead to: it is written there.
+    /// No file was at the path (its links resolved): the new one is written there.
     There(PathBuf),
-    /// Something is there, and stays until this is whole.
+    /// A file is there, and stays until the new one is complete.
     Beside { part: PathBuf, target: PathBuf },
-    /// A device: it takes bytes in their order.
+    /// A device, which takes bytes in order.
     Device,
-    /// An open descriptor's empty file, which has no name that could be given to another.
+    /// The empty file of an open descriptor, which has no name and so can't be replaced.
     Descriptor,
 }
 
 impl OutputFile {
-    /// Opens it. Refuses what can't take the place of a file or would make the session wait: a pipe, a socket, a directory.
+    /// Opens the file. Refuses what can't replace a file or would block: a pipe, a socket, a directory.
     pub fn create(reserved: Arc<ReservedPath>) -> Result<Self> {
         let (file, place) = open(&reserved)?;
         reserved.set_written(&file).map_err(|error| unwritable(&reserved, &error))?;
         Ok(Self { file, reserved, place, at: 0 })
     }
 
-    /// Returns true if any place of it can be written, and what is left out is zeros that take no room on most file systems.
+    /// Returns true if the file is seekable, so that omitted parts are zeros, which take no space on most file systems.
     pub fn is_sparse(&self) -> bool {
         !matches!(self.place, Place::Device)
     }
 
-    /// Writes at `at`; a device ignores the place.
+    /// Writes at the offset `at`, which a device ignores.
     pub fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<()> {
         let mut write = || {
             if self.at != at && !matches!(self.place, Place::Device) {
@@ -58,22 +58,22 @@ impl OutputFile {
             self.file.write_all(bytes)
         };
         let result = write();
-        // After an error the place is anybody's guess.
+        // After an error the file offset is unknown.
         self.at = if result.is_ok() { at + bytes.len() as u64 } else { u64::MAX };
         result.map_err(|error| self.failed(&error))
     }
 
-    /// Makes it so long, with zeros where nothing was written.
+    /// Sets the file's length, with zeros where nothing was written.
     pub fn set_len(&mut self, length: u64) -> Result<()> {
         self.file.set_len(length).map_err(|error| self.failed(&error))
     }
 
-    /// How many bytes it has, as far as is known.
+    /// Returns the file's length in bytes; 0 if it is unknown.
     pub fn length(&self) -> u64 {
         self.file.metadata().map_or(0, |metadata| metadata.len())
     }
 
-    /// Where it is written, if that is not where it belongs.
+    /// Returns the path of the unfinished file, if it is not at its final path.
     pub fn part(&self) -> Option<&Path> {
         match &self.place {
             Place::Beside { part, .. } => Some(part),
@@ -81,24 +81,24 @@ impl OutputFile {
         }
     }
 
-    /// Returns true if the file that it would replace was asked for as a source meanwhile.
+    /// Returns true if a playback has asked for the file to be replaced as its source meanwhile.
     pub fn would_replace_source(&self) -> bool {
         matches!(self.place, Place::Beside { .. }) && self.reserved.is_source()
     }
 
-    /// Waits until what replaces a file is on the disk itself: a power cut must not take both. Elsewhere that is the system's affair.
+    /// Syncs a file that replaces another, so that a power cut can't destroy both. Other files are left to the system's own flushing.
     pub fn secure(&self) -> Result<()> {
         if self.part().is_none() {
             return Ok(());
         }
         match self.file.sync_all() {
-            // There are file systems that know no such thing.
+            // Some file systems don't support it.
             Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
             result => result.map_err(|error| self.failed(&error)),
         }
     }
 
-    /// It is whole: puts it where it belongs.
+    /// Moves the complete file to its final path.
     pub fn keep(self) -> Result<()> {
         match &self.place {
             Place::Beside { part, target } => fs::rename(part, target).map_err(|error| self.failed(&error)),
@@ -106,14 +106,14 @@ impl OutputFile {
         }
     }
 
-    /// Leaves what is at the path as it was; the new file stays where it was written.
+    /// Returns the error for a file that is not replaced; the new one stays where it was written.
     pub fn leave(self) -> SpeakerError {
         let path = self.reserved.given().display();
         let why = format!("{path} is not replaced, because a playback asked for it as its source");
         SpeakerError::new(Code::Output, format!("{why}{}", self.remains()))
     }
 
-    /// Nobody wants it: nothing was written at all.
+    /// Removes a file in which nothing was written.
     pub fn discard(self) -> Result<()> {
         let removed = match &self.place {
             Place::There(path) if !is_file(path, &self.file) => Ok(()),
@@ -129,7 +129,7 @@ impl OutputFile {
         SpeakerError::new(code, format!("{message}{}", self.remains())).because_of(error)
     }
 
-    /// Where what was written is, if that is not at the path.
+    /// Returns a note on where the unfinished file is, if it is not at its path.
     fn remains(&self) -> String {
         self.part().map_or_else(String::new, |part| format!("; what was written is in {}", part.display()))
     }
@@ -149,7 +149,7 @@ fn open(path: &ReservedPath) -> Result<(File, Place)> {
     }
     let there = fs::metadata(&target).map_err(failed)?;
     refuse_pipe(path, &there)?;
-    // A file is opened only to learn whether that is allowed: a new one in its place would not ask.
+    // An existing file is opened only to check permission, because replacing it would not.
     let device = open_there(path, &target)?;
     if !there.is_file() {
         return Ok((device, Place::Device));
@@ -160,7 +160,7 @@ fn open(path: &ReservedPath) -> Result<(File, Place)> {
     Ok((file, Place::Beside { part, target }))
 }
 
-/// What a path's links lead to, which need not exist; none if that is an open descriptor, as `/dev/stdout` is.
+/// Resolves a path's symbolic links to a target that need not exist. Returns None for an open descriptor such as `/dev/stdout`.
 fn follow(path: &Path) -> io::Result<Option<PathBuf>> {
     let mut path = path.to_path_buf();
     for _ in 0..MAX_LINKS {
@@ -180,7 +180,7 @@ fn follow(path: &Path) -> io::Result<Option<PathBuf>> {
     Err(io::Error::other("too many links"))
 }
 
-/// Its file has names, if it is one, by which others may know it: so it is not replaced but written.
+/// Opens an open descriptor's file, which is written in place, because others may know it by other names.
 fn open_descriptor(path: &ReservedPath) -> Result<(File, Place)> {
     let failed = |error| unwritable(path, &error);
     let there = fs::metadata(path.path()).map_err(failed)?;
@@ -192,7 +192,7 @@ fn open_descriptor(path: &ReservedPath) -> Result<(File, Place)> {
     Ok((file, if there.is_file() { Place::Descriptor } else { Place::Device }))
 }
 
-/// Opens what is there, without waiting if it has become a pipe.
+/// Opens an existing file, without blocking if it has become a pipe.
 fn open_there(path: &ReservedPath, target: &Path) -> Result<File> {
     let failed = |error| unwritable(path, &error);
     let file = open_nonblocking(OpenOptions::new().write(true), target).map_err(failed)?;
@@ -200,21 +200,22 @@ fn open_there(path: &ReservedPath, target: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// To open or write a pipe would wait for its reader, and the header of a WAV file is written again and again.
+/// Refuses a pipe: opening or writing it would block on its reader, and a WAV file's header is rewritten repeatedly.
 fn refuse_pipe(path: &ReservedPath, there: &fs::Metadata) -> Result<()> {
-    match is_pipe(there) {
-        true => Err(refusal("a file or a device", path, "which is a pipe (output.type 'pcm' has frames for one)")),
-        false => Ok(()),
+    if is_pipe(there) {
+        Err(refusal("a file or a device", path, "which is a pipe (output.type 'pcm' has frames for one)"))
+    } else {
+        Ok(())
     }
 }
 
-/// The error of a path that can't be written as it is.
+/// Returns the error for a path that can't be written.
 pub fn refusal(expected: &str, path: &ReservedPath, which: &str) -> SpeakerError {
     let message = format!("Expected {expected} for output.path but received {}, {which}", path.given().display());
     SpeakerError::new(Code::Output, message)
 }
 
-/// A new file beside `target`. One that is there belongs to another session, or holds what a process had written when it died.
+/// Creates a new `.part` file beside `target`. An existing one belongs to another session or to a process that died.
 fn create_part(target: &Path) -> io::Result<(File, PathBuf)> {
     for number in 1..=MAX_PARTS {
         let mut name = target.as_os_str().to_owned();
@@ -240,7 +241,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn what_has_become_a_pipe_is_refused_whether_or_not_somebody_reads_it() {
+    fn refuses_pipe_with_or_without_reader() {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
         assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
@@ -251,13 +252,13 @@ mod tests {
             std::thread::spawn(move || sender.send(open_there(&ReservedPath::new(path.clone()), &path).map(drop)));
             let error = told.recv_timeout(Duration::from_secs(20)).expect("it does not wait").unwrap_err();
             assert!(error.message.contains(expected), "{error}");
-            // To write to it opens it for a reader too.
+            // Opening for both directions gives the writer its reader.
             reader.get_or_insert_with(|| OpenOptions::new().read(true).write(true).open(&pipe).unwrap());
         }
     }
 
     #[test]
-    fn a_device_that_was_opened_without_waiting_waits_as_others_do() {
+    fn device_is_opened_in_blocking_mode() {
         let null = Path::new("/dev/null");
         let file = open_there(&ReservedPath::new(null.into()), null).unwrap();
         assert!(!rustix::fs::fcntl_getfl(&file).unwrap().contains(rustix::fs::OFlags::NONBLOCK));

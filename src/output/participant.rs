@@ -1,86 +1,86 @@
-//! Those who are in a room.
+//! The participants of a room.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// Somebody in a room, as its server lists them.
+/// A participant, as the room's server lists it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Participant {
-    /// Unique in the room: by this, others are named.
+    /// The name by which others refer to it, unique in the room.
     pub identity: String,
-    /// The server's name of this stay in the room.
+    /// The server's id of this stay in the room.
     pub sid: String,
-    /// What people call them.
+    /// The display name.
     pub name: String,
-    /// What their application says of them.
+    /// Metadata set by its application.
     pub metadata: String,
-    /// The same, by keys; LiveKit's agents tell their state as `lk.agent.state`.
+    /// Metadata by keys; LiveKit's agents publish their state as `lk.agent.state`.
     pub attributes: BTreeMap<String, String>,
-    /// What they are: a person's client, an agent, a caller by telephone…
+    /// The kind of participant: a person's client, an agent, a telephone caller…
     pub kind: &'static str,
-    /// What they publish, by name.
+    /// The published tracks, sorted by name.
     pub tracks: Vec<ParticipantTrack>,
-    /// Grows with each change of this stay: a server may send an older state behind a newer one.
+    /// A version that grows with each change of this stay: a server may send an older state after a newer one.
     #[serde(skip)]
     pub version: u32,
 }
 
-/// What somebody publishes.
+/// A published track.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ParticipantTrack {
-    /// The server's name of the track.
+    /// The server's id of the track.
     pub sid: String,
-    /// The publisher's name of it.
+    /// The publisher's name of the track.
     pub name: String,
     /// Audio or video.
     pub kind: &'static str,
-    /// What it shows.
+    /// The source: a microphone, a camera, a shared screen…
     pub source: &'static str,
-    /// Nothing comes on it for now.
+    /// True while the publisher sends nothing.
     pub muted: bool,
 }
 
-/// What a room tells of those who are in it.
+/// A change of who is in a room.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Presence {
-    /// Ourselves, as the server lists us.
+    /// The local participant, as the server lists it.
     Local(Participant),
-    /// All others, at the moment when the room was joined.
+    /// All other participants when the room was joined.
     Others(Vec<Participant>),
-    /// Somebody else has come, or is listed otherwise than before.
+    /// Another participant joined or changed.
     Listed(Participant),
-    /// Somebody else has left.
+    /// Another participant left.
     Left {
-        /// Who.
+        /// The participant.
         identity: String,
-        /// Which stay of theirs has ended: the next one may have begun.
+        /// The stay that ended; the next one may have begun.
         sid: String,
     },
 }
 
-/// What a participant says of itself. What is not said stays as it is.
+/// A change of a participant's own description. Unset fields stay as they are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Description {
     /// See [`Participant::name`].
     pub name: Option<String>,
     /// See [`Participant::metadata`].
     pub metadata: Option<String>,
-    /// See [`Participant::attributes`]. An empty value takes the key away.
+    /// See [`Participant::attributes`]. An empty value removes the key.
     pub attributes: BTreeMap<String, String>,
 }
 
 impl Description {
-    /// Says this after what was said before.
+    /// Merges a later change into this one.
     pub fn add(&mut self, more: Self) {
         self.name = more.name.or(self.name.take());
         self.metadata = more.metadata.or(self.metadata.take());
         self.attributes.extend(more.attributes);
     }
 
-    /// Returns true if nothing is said.
+    /// Returns true if nothing is changed.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }

@@ -1,4 +1,4 @@
-//! The output that hands frames to a callback, at the callback's rate and frame length. Each tap has one too.
+//! The output that passes frames to a callback, at its sample rate and frame length. Each tap has one too.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,34 +11,34 @@ use crate::error::Result;
 use crate::mixer::Frame;
 use crate::resample::Resampler;
 
-/// Takes frames, without blocking.
+/// A callback that takes frames without blocking.
 pub type PcmSink = Arc<dyn Fn(PcmFrame) + Send + Sync>;
 
-/// What frames are to be like.
+/// The format of frames.
 #[derive(Debug, Clone, Copy)]
 pub struct PcmFormat {
-    /// In Hz.
+    /// The sample rate in Hz.
     pub sample_rate: u32,
-    /// 1 or 2.
+    /// The number of channels, 1 or 2.
     pub channels: usize,
-    /// How samples are written.
+    /// The encoding of samples.
     pub format: SampleFormat,
     /// The length of a frame in milliseconds.
     pub frame_ms: u32,
 }
 
 impl PcmFormat {
-    /// Samples per channel in a frame.
+    /// Returns the samples per channel in a frame.
     fn frame(self) -> usize {
         (self.sample_rate * self.frame_ms) as usize / 1_000
     }
 }
 
-/// One frame for JavaScript. For the output's callback it counts as taken when it is dropped; for a tap, when its reader says so.
+/// A frame for JavaScript. One of the output's callback counts as taken when it is dropped, one of a tap when its reader reports it.
 pub struct PcmFrame {
-    /// Which tap it is for; `None` for the output's callback.
+    /// The tap that it is for; None for the output's callback.
     pub tap: Option<u32>,
-    /// Its samples, interleaved and little-endian; none at the end of a tap.
+    /// The samples, interleaved and little-endian; empty at the end of a tap.
     pub data: Vec<u8>,
     /// The session's time of its first sample, in milliseconds.
     pub at_ms: f64,
@@ -48,7 +48,7 @@ pub struct PcmFrame {
 impl Drop for PcmFrame {
     fn drop(&mut self) {
         if self.tap.is_none() {
-            self.backlog.leave(1);
+            self.backlog.release(1);
         }
     }
 }
@@ -71,13 +71,21 @@ pub struct Pcm {
 impl Pcm {
     pub fn new(format: PcmFormat, tap: Option<u32>, received: Samples, sink: PcmSink, backlog: Arc<Backlog>) -> Self {
         let resampler = Resampler::new(SAMPLE_RATE, format.sample_rate, format.channels);
-        let (resampled, pending) = (Vec::new(), Vec::new());
-        let position = at_rate(received, format.sample_rate);
-        let dither = format.format.dither(tap.map_or(0, |id| u64::from(id) + 1));
-        Self { format, tap, sink, backlog, resampler, resampled, dither, pending, received, position }
+        Self {
+            format,
+            tap,
+            sink,
+            backlog,
+            resampler,
+            resampled: Vec::new(),
+            dither: format.format.dither(tap.map_or(0, |id| u64::from(id) + 1)),
+            pending: Vec::new(),
+            received,
+            position: at_rate(received, format.sample_rate),
+        }
     }
 
-    /// Takes samples in the callback's channels.
+    /// Writes samples with the callback's channels.
     pub fn take(&mut self, samples: &[f32]) {
         self.resample(samples);
         self.add_dither();
@@ -89,15 +97,15 @@ impl Pcm {
         self.resampler.process(samples, &mut self.resampled);
     }
 
-    /// Dither belongs to what was mixed; silence that fills a frame stays silent.
+    /// Adds dither, before silence is appended to fill a frame: that stays silent.
     fn add_dither(&mut self) {
         if let Some(dither) = &mut self.dither {
             self.resampled.iter_mut().for_each(|sample| *sample = dither.add(*sample));
         }
     }
 
-    /// Silence is not handed over: the next frame's time tells how long it was. Only what is too short to fill the frame
-    /// that sound has begun is part of it.
+    /// Advances by silence, which is not emitted: its length follows from the next frame's time. Only silence too short to complete
+    /// the frame that sound has begun becomes part of that frame.
     pub fn pass(&mut self, samples: Samples) {
         if samples < self.to_fill() {
             self.take_silence(samples);
@@ -105,17 +113,17 @@ impl Pcm {
         }
         self.flush();
         self.received += samples;
-        // What filled the last frame may reach into the silence.
+        // The padding of the last frame may reach into the silence.
         self.position = self.position.max(at_rate(self.received, self.format.sample_rate));
     }
 
-    /// Silence is handed over as sound is.
+    /// Writes silence like sound.
     fn take_silence(&mut self, samples: Samples) {
         self.resample(&vec![0.0; samples as usize * self.format.channels]);
         self.hand_over();
     }
 
-    /// The resampler's tail goes out, and the last frame is filled with silence: nothing is held back or lost.
+    /// Flushes the resampler and fills the last frame with silence, so that nothing is buffered or lost.
     pub fn flush(&mut self) {
         self.resampler.finish(&mut self.resampled);
         self.add_dither();
@@ -125,13 +133,17 @@ impl Pcm {
         self.hand_over();
     }
 
-    /// Says that nothing follows, by a frame without samples.
+    /// Signals the end by a frame without samples.
     pub fn end(&self) {
-        let (data, at_ms) = (Vec::new(), to_ms(self.received));
-        (self.sink)(PcmFrame { tap: self.tap, data, at_ms, backlog: self.backlog.clone() });
+        (self.sink)(PcmFrame {
+            tap: self.tap,
+            data: Vec::new(),
+            at_ms: to_ms(self.received),
+            backlog: self.backlog.clone(),
+        });
     }
 
-    /// Samples that are missing to the end of the frame that sound has begun; 0 if it has begun none.
+    /// Returns the samples missing to the end of the frame that sound has begun; 0 if it has begun none.
     fn to_fill(&self) -> Samples {
         let (rate, frame) = (self.format.sample_rate, self.format.frame() as u64);
         let begun = at_rate(self.received, rate).saturating_sub(self.position).next_multiple_of(frame);
@@ -145,7 +157,7 @@ impl Pcm {
         while self.pending.len() >= samples {
             let at_ms = self.position as f64 * 1_000.0 / f64::from(self.format.sample_rate);
             self.position += self.format.frame() as u64;
-            if !self.backlog.enter() {
+            if !self.backlog.push() {
                 self.pending.drain(..samples);
                 continue;
             }
@@ -157,7 +169,7 @@ impl Pcm {
     }
 }
 
-/// A time in samples of another rate.
+/// Converts a time to samples of another rate, rounded up.
 fn at_rate(time: Samples, rate: u32) -> u64 {
     (time * u64::from(rate)).div_ceil(u64::from(SAMPLE_RATE))
 }
@@ -179,7 +191,7 @@ impl Output for Pcm {
     }
 
     fn has_room(&self) -> bool {
-        self.backlog.lets_go_on()
+        self.backlog.has_room()
     }
 
     fn dropped(&self) -> u64 {
@@ -191,7 +203,7 @@ impl Output for Pcm {
     }
 }
 
-/// The same with frames in silence too. Dither belongs to what was mixed there as well.
+/// A [`Pcm`] output that emits frames in silence too. Silence is not dithered here either.
 pub struct Continuous {
     pcm: Pcm,
 }
@@ -204,9 +216,10 @@ impl Continuous {
 
 impl Output for Continuous {
     fn write(&mut self, frame: &Frame, _now: Instant) -> Result<bool> {
-        match frame.sounding {
-            true => self.pcm.take(frame.samples),
-            false => self.pcm.take_silence((frame.samples.len() / self.pcm.format.channels) as Samples),
+        if frame.sounding {
+            self.pcm.take(frame.samples);
+        } else {
+            self.pcm.take_silence((frame.samples.len() / self.pcm.format.channels) as Samples);
         }
         Ok(true)
     }
@@ -216,7 +229,7 @@ impl Output for Continuous {
         Ok(())
     }
 
-    /// Frames that come all at once would be heard late by whoever plays them one by one: time jumps.
+    /// Skips lost time without frames: a burst of them would delay whoever plays them one by one.
     fn lose(&mut self, samples: Samples) -> Result<()> {
         self.pcm.pass(samples);
         Ok(())

@@ -1,4 +1,4 @@
-//! Taps: each gets a copy of what the output took, of all streams, of one track or of one playback.
+//! Taps: copies of the written audio, of all streams, of one track or of one playback.
 
 use std::sync::Arc;
 
@@ -7,37 +7,37 @@ use super::pcm::{Pcm, PcmFormat, PcmSink};
 use crate::audio::Samples;
 use crate::mixer::{Frame, Stem};
 
-/// What a tap has a copy of.
+/// The audio that a tap copies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tapped {
+pub enum TapTarget {
     /// All streams, summed.
     All,
-    /// Nothing, for it is over already.
+    /// Nothing, because the playback has ended already.
     Nothing,
     /// One stream.
     Stream(u32),
-    /// A part of a stream: one track where tracks are mixed down, or one playback.
+    /// A part of a stream: one track of a mixdown, or one playback.
     Stem(Stem),
 }
 
-/// A tap to be opened.
+/// A request to open a tap.
 pub struct TapRequest {
-    /// Tells the session's taps apart.
+    /// The tap's id, unique in the session.
     pub id: u32,
-    /// What it has a copy of.
-    pub of: Tapped,
-    /// What its frames are like.
+    /// The audio to copy.
+    pub target: TapTarget,
+    /// The format of its frames.
     pub format: PcmFormat,
-    /// Takes them.
+    /// The callback that takes them.
     pub sink: PcmSink,
-    /// Counts those that wait for its reader.
+    /// The count of frames that wait for the reader.
     pub backlog: Arc<Backlog>,
 }
 
 struct Tap {
     id: u32,
-    of: Tapped,
-    /// What sounded in the frame, if it has a copy of a part; empty if nothing did.
+    target: TapTarget,
+    /// The sound of this frame, if the tap copies a part; empty in silence.
     part: Vec<f32>,
     backlog: Arc<Backlog>,
     channels: usize,
@@ -45,30 +45,37 @@ struct Tap {
     converted: Vec<f32>,
 }
 
-/// The taps of a session. Without any, its methods do nothing.
+/// The taps of a session. Without any, the methods do nothing.
 pub struct Taps {
-    /// Of the streams.
+    /// The channels of the streams.
     channels: usize,
     taps: Vec<Tap>,
-    /// What sounded in the frame, of all streams; empty if nothing did.
+    /// The sum of all streams in this frame; empty in silence.
     sum: Vec<f32>,
 }
 
 impl Taps {
-    /// None yet, for an output of so many channels.
+    /// Creates an empty set for an output of `channels` channels.
     pub fn new(channels: usize) -> Self {
         Self { channels, taps: Vec::new(), sum: Vec::new() }
     }
 
     /// Opens a tap, from session time `now` on.
     pub fn open(&mut self, request: TapRequest, now: Samples) {
-        let TapRequest { id, of, format, sink, backlog } = request;
+        let TapRequest { id, target, format, sink, backlog } = request;
         let pcm = Pcm::new(format, Some(id), now, sink, backlog.clone());
-        let (part, converted) = (Vec::new(), Vec::new());
-        self.taps.push(Tap { id, of, part, backlog, channels: format.channels, pcm, converted });
+        self.taps.push(Tap {
+            id,
+            target,
+            part: Vec::new(),
+            backlog,
+            channels: format.channels,
+            pcm,
+            converted: Vec::new(),
+        });
     }
 
-    /// What a tap is of is over: hands over what is held back, says that nothing follows, and closes it.
+    /// Flushes a tap whose audio has ended, signals the end to its reader, and closes it.
     pub fn end(&mut self, id: u32) {
         for mut tap in self.taps.extract_if(.., |tap| tap.id == id) {
             tap.pcm.flush();
@@ -82,7 +89,7 @@ impl Taps {
         self.taps.retain(|tap| tap.id != id);
     }
 
-    /// The output has taken a frame of one stream.
+    /// Adds a frame of one stream that the output has accepted.
     pub fn add(&mut self, frame: &Frame) {
         if self.taps.is_empty() || !frame.sounding {
             return;
@@ -92,25 +99,25 @@ impl Taps {
         } else {
             self.sum.iter_mut().zip(frame.samples).for_each(|(sum, sample)| *sum += sample);
         }
-        self.add_part(Tapped::Stream(frame.stream), frame.samples);
+        self.add_part(TapTarget::Stream(frame.stream), frame.samples);
     }
 
-    /// The output has taken a frame of which this is a part.
+    /// Adds a part of a frame that the output has accepted.
     pub fn add_stem(&mut self, stem: Stem, samples: &[f32]) {
-        self.add_part(Tapped::Stem(stem), samples);
+        self.add_part(TapTarget::Stem(stem), samples);
     }
 
-    fn add_part(&mut self, of: Tapped, samples: &[f32]) {
-        for tap in self.taps.iter_mut().filter(|tap| tap.of == of) {
+    fn add_part(&mut self, target: TapTarget, samples: &[f32]) {
+        for tap in self.taps.iter_mut().filter(|tap| tap.target == target) {
             tap.part.clear();
             tap.part.extend_from_slice(samples);
         }
     }
 
-    /// The frame is complete, of so many samples; silence if the output took nothing that sounds.
+    /// Emits the frame of `samples` samples to every tap; silence where nothing was added.
     pub fn hand_over(&mut self, samples: Samples) {
         for tap in &mut self.taps {
-            let sounds = if tap.of == Tapped::All { &self.sum } else { &tap.part };
+            let sounds = if tap.target == TapTarget::All { &self.sum } else { &tap.part };
             if sounds.is_empty() {
                 tap.pcm.pass(samples);
             } else {
@@ -122,23 +129,23 @@ impl Taps {
         self.sum.clear();
     }
 
-    /// Silence passes.
+    /// Advances by silence.
     pub fn skip(&mut self, samples: Samples) {
         self.taps.iter_mut().for_each(|tap| tap.pcm.pass(samples));
     }
 
-    /// Nothing follows for a while: hands over what is held back.
+    /// Flushes what is buffered, because nothing follows for a while.
     pub fn rest(&mut self) {
         self.taps.iter_mut().for_each(|tap| tap.pcm.flush());
     }
 
-    /// Returns true if no tap holds a manual clock.
-    pub fn let_go_on(&self) -> bool {
-        self.taps.iter().all(|tap| tap.backlog.lets_go_on())
+    /// Returns true if no tap makes a manual clock wait.
+    pub fn have_room(&self) -> bool {
+        self.taps.iter().all(|tap| tap.backlog.has_room())
     }
 }
 
-/// Mono is the mean of left and right, as everywhere; stereo has it on both sides.
+/// Converts between mono and stereo: mono is the mean of left and right, and stereo repeats mono on both sides.
 fn convert(samples: &[f32], from: usize, to: usize, converted: &mut Vec<f32>) {
     converted.clear();
     match (from, to) {

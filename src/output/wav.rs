@@ -1,5 +1,5 @@
-//! The output that writes a WAV file: samples become bytes here, and are handed to the threads of the file's disk every half second. What
-//! becomes of them there is `wav_file.rs`'s affair, and what waits in between `wav_queue.rs`'s.
+//! The output that writes a WAV file: encodes samples and hands them to the threads of the file's disk every half second. `wav_queue.rs`
+//! is the queue in between, `wav_file.rs` the file as those threads write it.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 use super::wav_file::{Layout, MAX_BYTES, WavFile};
-use super::wav_queue::{MOST_BEHIND, Patience, Queue};
+use super::wav_queue::{MAX_BEHIND, StallTimeout, WavQueue};
 use super::{Closing, Output, OutputEvent, SampleFormat, closed};
 use crate::audio::{SAMPLE_RATE, Samples};
 use crate::dither::Dither;
@@ -19,34 +19,34 @@ use crate::resample::Resampler;
 use crate::reserved::ReservedPath;
 use crate::runtime::{DISKS, Disk, Lane};
 
-/// How many samples per channel a file holds, at the session's rate.
+/// Returns the most samples per channel that a file holds, at the session's rate.
 pub fn capacity(channels: usize, format: SampleFormat) -> Samples {
     Layout { channels, format }.capacity()
 }
 
 pub struct Wav {
     lane: Lane<WavFile>,
-    queue: Arc<Queue>,
+    queue: Arc<WavQueue>,
     layout: Layout,
     dither: Option<Dither>,
-    /// From the session's rate to the file's, if that is another.
+    /// The conversion to the file's sample rate, if that is not the session's.
     rate: Option<Rate>,
     stage: Stage,
-    patience: Patience,
-    /// Something was mixed into it.
+    stall_timeout: StallTimeout,
+    /// Something sounded.
     is_heard: bool,
     /// The bytes of samples so far, silence included.
     length: u64,
-    /// `length` when the disk was asked last to write all that there is.
+    /// `length` when the disk was last asked to write everything.
     asked: u64,
-    /// Why nothing more is written was told.
-    is_failure_told: bool,
+    /// The error after which nothing more is written was reported.
+    is_failure_reported: bool,
 }
 
-/// A file of another rate than the session's.
+/// The state of a conversion to the file's sample rate.
 struct Rate {
     resampler: Resampler,
-    /// How many samples of the session make one of the file.
+    /// The session's samples for one of the file.
     ratio: Samples,
     /// Samples per channel so far, at the session's rate.
     received: Samples,
@@ -61,11 +61,13 @@ enum Stage {
 }
 
 impl Wav {
-    /// Begins to create the file. One in which nothing sounded is thrown away, unless `keeps_unheard`.
+    /// Starts to create the file. If nothing sounded it is discarded at the end, unless `keeps_unheard`.
     pub fn create(path: Arc<ReservedPath>, channels: usize, format: SampleFormat, keeps_unheard: bool) -> Self {
         let layout = Layout { channels, format };
-        let queue =
-            Arc::new(Queue::new(path.clone(), (layout.rate() * MOST_BEHIND) as usize * layout.frame_bytes() as usize));
+        let queue = Arc::new(WavQueue::new(
+            path.clone(),
+            (layout.rate() * MAX_BEHIND) as usize * layout.frame_bytes() as usize,
+        ));
         let rate = (layout.rate() != SAMPLE_RATE).then(|| Rate {
             resampler: Resampler::new(SAMPLE_RATE, layout.rate(), channels),
             ratio: Samples::from(SAMPLE_RATE / layout.rate()),
@@ -78,22 +80,22 @@ impl Wav {
             dither: format.dither(0),
             rate,
             stage: Stage::Opening,
-            patience: Patience::default(),
+            stall_timeout: StallTimeout::default(),
             is_heard: false,
             length: 0,
             asked: 0,
-            is_failure_told: false,
+            is_failure_reported: false,
         };
         wav.call(move |file| file.open(path));
         wav
     }
 
     fn call(&self, call: impl FnOnce(&mut WavFile) + Send + 'static) {
-        let owed = self.queue.owe();
-        self.lane.call(move |file| owed.make(|| call(file)));
+        let pending_calls = self.queue.begin_call();
+        self.lane.call(move |file| pending_calls.make(|| call(file)));
     }
 
-    /// Makes room for so many bytes of samples more. Returns where they belong.
+    /// Reserves `bytes` more bytes of samples. Returns their offset.
     fn grow(&mut self, bytes: u64) -> Result<u64> {
         let at = self.length;
         if at.saturating_add(bytes) > MAX_BYTES {
@@ -105,7 +107,7 @@ impl Wav {
         Ok(at)
     }
 
-    /// Hands over samples at the file's rate.
+    /// Queues samples at the file's rate.
     fn put(&mut self, samples: &[f32]) -> Result<()> {
         let count = samples.len() * self.layout.format.bytes();
         let at = self.grow(count as u64)?;
@@ -122,7 +124,7 @@ impl Wav {
         put
     }
 
-    /// No sound follows at once: hands over what the resampler holds back, so that the file is as long as the time that has passed.
+    /// Flushes the resampler's tail when no sound follows at once, so that the file is as long as the elapsed time.
     fn settle(&mut self) -> Result<()> {
         let Some(Rate { resampler, ratio, received }) = &mut self.rate else { return Ok(()) };
         let mut tail = Vec::new();
@@ -136,7 +138,7 @@ impl Wav {
         self.put_silence(silence)
     }
 
-    /// How much sound is held back at most, so that a process that is killed leaves a file that plays: half a second.
+    /// Writes out every half second, so that a killed process leaves a playable file.
     fn write_at_times(&mut self) {
         let half_a_second = u64::from(self.layout.rate() / 2) * self.layout.frame_bytes();
         if self.length - self.asked >= half_a_second {
@@ -144,11 +146,11 @@ impl Wav {
         }
     }
 
-    /// Asks for all that there is to be written.
+    /// Asks the disk to write everything.
     fn write_out(&mut self) {
         if self.length > self.asked {
             self.asked = self.length;
-            // One that waits will take this along.
+            // A call that is already queued will write this too.
             if self.queue.ask() {
                 self.call(WavFile::write);
             }
@@ -162,40 +164,40 @@ impl Wav {
                 return Poll::Ready(OutputEvent::Connected);
             }
             Ok(false) => {
-                std::task::ready!(self.patience.poll_end(&self.queue, context));
-                // If it opens all the same, nobody wants it.
+                std::task::ready!(self.stall_timeout.poll_end(&self.queue, context));
+                // If the file opens after all, it is discarded.
                 self.call(|file| drop(file.discard()));
                 self.queue.give_up()
             }
             Err(failure) => failure,
         };
         self.stage = Stage::Gone;
-        Poll::Ready(OutputEvent::Lost(failure, "failed".to_owned()))
+        Poll::Ready(OutputEvent::Lost { error: failure, reason: "failed".to_owned() })
     }
 
     fn poll_open(&mut self, context: &mut Context<'_>) -> Poll<OutputEvent> {
-        let failure = self.queue.failure().filter(|_| !std::mem::replace(&mut self.is_failure_told, true));
+        let failure = self.queue.failure().filter(|_| !std::mem::replace(&mut self.is_failure_reported, true));
         if let Some(failure) = failure {
             return Poll::Ready(OutputEvent::Failed(failure));
         }
-        self.patience.poll_end(&self.queue, context).map(|()| OutputEvent::Failed(self.queue.late()))
+        self.stall_timeout.poll_end(&self.queue, context).map(|()| OutputEvent::Failed(self.queue.late()))
     }
 
-    /// Asks for the last call, and waits for its answer as long as the disk moves.
+    /// Makes the last call, and waits for its answer while the disk makes progress.
     fn last(&mut self, call: impl FnOnce(&mut WavFile) -> Result<()> + Send + 'static) -> Closing {
         if std::mem::replace(&mut self.stage, Stage::Gone) == Stage::Gone {
             return closed(Ok(()));
         }
-        let (tell, told) = oneshot::channel();
-        self.call(move |file| drop(tell.send(call(file))));
+        let (answered, answer) = oneshot::channel();
+        self.call(move |file| drop(answered.send(call(file))));
         let queue = self.queue.clone();
         queue.set_in_time();
         Box::pin(async move {
-            let mut patience = Patience::default();
+            let mut stall_timeout = StallTimeout::default();
             tokio::select! {
                 biased;
-                result = told => result.unwrap_or_else(|_| Err(queue.broken())),
-                () = poll_fn(|context| patience.poll_end(&queue, context)) => Err(queue.give_up()),
+                result = answer => result.unwrap_or_else(|_| Err(queue.broken())),
+                () = poll_fn(|context| stall_timeout.poll_end(&queue, context)) => Err(queue.give_up()),
             }
         })
     }
@@ -226,14 +228,16 @@ impl Output for Wav {
         self.put(&samples).map(|()| true)
     }
 
-    /// Dither belongs to what was mixed: silence that was skipped stays silent, and is left out of a file.
+    /// Skips without dither: skipped silence stays zero, and a sparse file omits it.
     fn skip(&mut self, samples: Samples) -> Result<()> {
         if self.rate.is_none() {
             return self.put_silence(samples);
         }
         let settled = self.settle();
-        // Also if that failed: time has passed.
-        self.rate.iter_mut().for_each(|rate| rate.received = rate.received.saturating_add(samples));
+        // Even if that failed, because time has passed.
+        if let Some(rate) = &mut self.rate {
+            rate.received = rate.received.saturating_add(samples);
+        }
         settled.and(self.settle())
     }
 
@@ -243,9 +247,9 @@ impl Output for Wav {
         self.queue.failure().map_or(Ok(()), Err)
     }
 
-    /// On the manual clock nothing is lost to a disk that is slow: what was handed to it is waited for.
+    /// On the manual clock a slow disk is waited for, so that nothing is lost.
     fn has_room(&self) -> bool {
-        self.queue.is_even()
+        self.queue.is_idle()
     }
 
     fn give_up(&mut self, _now: Instant) -> Closing {
@@ -255,14 +259,14 @@ impl Output for Wav {
 
     fn close(&mut self, _now: Instant) -> Closing {
         let is_heard = self.is_heard;
-        // If that fails, the last call says why.
+        // The last call reports the error.
         let _ = self.settle();
         self.last(move |file| file.finish(is_heard))
     }
 }
 
 impl Drop for Wav {
-    /// Its driver broke before it was closed: what is held back is written, and all else is left as it is.
+    /// Writes out what is queued if the driver panicked before it closed the output.
     fn drop(&mut self) {
         if self.stage != Stage::Gone {
             self.write_out();

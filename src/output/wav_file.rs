@@ -1,26 +1,26 @@
-//! A WAV file as a thread of its disk writes it: takes what waits, keeps the header true, and puts the file where it belongs.
+//! The WAV file as written by its disk's threads: drains the queue, keeps the header valid, and moves the file to its final path.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::SampleFormat;
 use super::output_file::OutputFile;
-use super::wav_queue::{Piece, Queue, Waiting};
+use super::wav_queue::{Piece, Waiting, WavQueue};
 use crate::audio::{SAMPLE_RATE, Samples};
 use crate::error::Result;
 use crate::g711::{self, Law};
 use crate::reserved::ReservedPath;
 
-/// RIFF counts bytes in 32 bits; the rest is for the header.
+/// The most bytes of samples: RIFF sizes have 32 bits, less some room for the header.
 pub const MAX_BYTES: u64 = u32::MAX as u64 - 1_024;
 
-/// How much is written at once of a silence that can't be left out.
+/// The chunk in which silence is written that can't be left out.
 const SILENCE_CHUNK: usize = 1 << 16;
 
-/// How much is written at once: by each piece it is seen that the disk moves.
+/// The chunk in which samples are written; after each one the disk counts as making progress.
 const CHUNK: usize = 1 << 20;
 
-/// What kind of samples a file holds.
+/// The sample format and channels of a file.
 #[derive(Debug, Clone, Copy)]
 pub struct Layout {
     pub channels: usize,
@@ -28,12 +28,12 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// The bytes of a frame of samples.
+    /// Returns the bytes of one sample of all channels.
     pub fn frame_bytes(self) -> u64 {
         (self.format.bytes() * self.channels) as u64
     }
 
-    /// In Hz.
+    /// Returns the sample rate in Hz.
     pub fn rate(self) -> u32 {
         match self.format {
             SampleFormat::G711(_) => g711::RATE,
@@ -41,16 +41,16 @@ impl Layout {
         }
     }
 
-    /// How many samples per channel a file holds, at the session's rate.
+    /// Returns the most samples per channel, at the session's rate.
     pub fn capacity(self) -> Samples {
-        self.most_frames() * u64::from(SAMPLE_RATE / self.rate())
+        self.max_frames() * u64::from(SAMPLE_RATE / self.rate())
     }
 
-    fn most_frames(self) -> u64 {
+    fn max_frames(self) -> u64 {
         MAX_BYTES / self.frame_bytes()
     }
 
-    /// What a byte of silence is. Where it is 0, a file may leave silence out.
+    /// Returns the byte of silence. Where it is 0, a sparse file may leave silence out.
     fn silence(self) -> u8 {
         match self.format {
             SampleFormat::G711(law) => law.silence(),
@@ -62,7 +62,7 @@ impl Layout {
         if matches!(self.format, SampleFormat::S16 { .. }) { 44 } else { 58 }
     }
 
-    /// The header of a file that holds `length` bytes of samples.
+    /// Returns the header of a file with `length` bytes of samples.
     fn header(self, length: u64) -> Vec<u8> {
         let tag: u16 = match self.format {
             SampleFormat::S16 { .. } => 1,
@@ -70,7 +70,7 @@ impl Layout {
             SampleFormat::G711(Law::A) => 6,
             SampleFormat::G711(Law::Mu) => 7,
         };
-        // What is not PCM has an extension, which is empty, and says how many samples there are.
+        // Formats other than PCM have an empty extension and a `fact` chunk with the number of samples.
         let extra: &[&[u8]] = if tag == 1 { &[] } else { &[&[0, 0], b"fact", &[4, 0, 0, 0], &[0; 4]] };
         let (frame, rate) = (self.frame_bytes(), self.rate());
         let mut header = Vec::with_capacity(64);
@@ -95,7 +95,7 @@ impl Layout {
     }
 }
 
-/// A chunk of an odd length is followed by a byte more.
+/// Returns the padding of a chunk: one byte after an odd length.
 fn padding(length: u64) -> u64 {
     length % 2
 }
@@ -103,22 +103,22 @@ fn padding(length: u64) -> u64 {
 pub struct WavFile {
     layout: Layout,
     keeps_unheard: bool,
-    queue: Arc<Queue>,
-    /// Until it is opened, and from its end on, there is none.
+    queue: Arc<WavQueue>,
+    /// None before it is opened and after it is finished.
     file: Option<OutputFile>,
-    /// The bytes of samples in it, silence that was left out included.
+    /// The bytes of samples in it, omitted silence included.
     length: u64,
-    /// It could not be written once.
+    /// A write has failed.
     is_broken: bool,
 }
 
 impl WavFile {
-    /// One in which nothing sounded is thrown away, unless `keeps_unheard`.
-    pub fn new(layout: Layout, keeps_unheard: bool, queue: Arc<Queue>) -> Self {
+    /// Creates a file, not opened yet. If nothing sounded it is discarded at the end, unless `keeps_unheard`.
+    pub fn new(layout: Layout, keeps_unheard: bool, queue: Arc<WavQueue>) -> Self {
         Self { layout, keeps_unheard, queue, file: None, length: 0, is_broken: false }
     }
 
-    /// Creates the file; its header is valid from the start. None is made that nobody waits for any more.
+    /// Creates the file with a valid header, unless it was given up meanwhile.
     pub fn open(&mut self, path: Arc<ReservedPath>) {
         if self.queue.is_given_up() {
             return;
@@ -131,8 +131,8 @@ impl WavFile {
 
     fn create(&mut self, path: Arc<ReservedPath>) -> Result<()> {
         let mut file = OutputFile::create(path)?;
-        // A device is told at its start the most that may come: nobody can tell it later.
-        let length = if file.is_sparse() { 0 } else { self.layout.most_frames() * self.layout.frame_bytes() };
+        // A device can't seek back, so its header announces the maximum.
+        let length = if file.is_sparse() { 0 } else { self.layout.max_frames() * self.layout.frame_bytes() };
         if let Err(error) = file.write_at(0, &self.layout.header(length)) {
             // It is empty.
             let _ = file.discard();
@@ -142,7 +142,7 @@ impl WavFile {
         Ok(())
     }
 
-    /// Writes what waits. What fails once is told, and then nothing more is written.
+    /// Writes what is queued. After the first error, which is reported, nothing more is written.
     pub fn write(&mut self) {
         let waiting = self.queue.take();
         let length = waiting.length;
@@ -156,7 +156,7 @@ impl WavFile {
         }
     }
 
-    /// Brings the file up to date; the header last, so that it never says more than there is.
+    /// Writes the pieces, and the header last, so that it never claims more than the file holds.
     fn write_all(&mut self, Waiting { pieces, length }: Waiting) -> Result<()> {
         let Self { layout, queue, file: Some(file), length: written, .. } = self else { return Ok(()) };
         if length == *written {
@@ -185,47 +185,51 @@ impl WavFile {
         Ok(())
     }
 
-    /// The header tells of what reached the file before it failed.
+    /// Rewrites the header for what reached the file before it failed.
     fn save(&mut self, length: u64) {
         let Some(file) = self.file.as_mut().filter(|file| file.is_sparse()) else { return };
         let there = file.length().saturating_sub(self.layout.header_bytes()).min(length);
         let header = self.layout.header(there - there % self.layout.frame_bytes());
-        // It overwrites bytes that have their room. If it fails all the same, the one before is still true.
+        // This overwrites allocated bytes. If it fails all the same, the previous header is still valid.
         let _ = file.write_at(0, &header);
     }
 
-    /// The end: what is whole takes its place.
+    /// Finishes the file: a complete one is moved to its path.
     pub fn finish(&mut self, is_heard: bool) -> Result<()> {
         self.write();
         let file = self.file.take();
-        // What failed stays where it is: it is not whole.
+        // An incomplete file stays where it was written.
         self.queue.failure().map_or(Ok(()), Err)?;
         let Some(file) = file else { return Ok(()) };
-        match is_heard {
-            false if !self.keeps_unheard || file.would_replace_source() || self.queue.is_given_up() => file.discard(),
-            _ if file.would_replace_source() => Err(file.leave()),
-            _ => self.place(file),
+        let would_replace_source = file.would_replace_source();
+        if !is_heard && (!self.keeps_unheard || would_replace_source || self.queue.is_given_up()) {
+            file.discard()
+        } else if would_replace_source {
+            Err(file.leave())
+        } else {
+            self.place(file)
         }
     }
 
     fn place(&self, file: OutputFile) -> Result<()> {
         file.secure()?;
         self.queue.moved();
-        match self.queue.begin_placing() {
-            true => file.keep(),
-            // It was told that it stays where it was written.
-            false => Ok(()),
+        if self.queue.begin_placing() {
+            file.keep()
+        } else {
+            // `close` has reported that the file stays where it was written.
+            Ok(())
         }
     }
 
-    /// Nobody wants it, and nothing was written.
+    /// Discards the file, which nobody wants and in which nothing was written.
     pub fn discard(&mut self) -> Result<()> {
         self.file.take().map_or(Ok(()), OutputFile::discard)
     }
 }
 
-/// Silence is left out of a file if it is zeros. The `places` are among the bytes of samples.
-fn pass_silence(file: &mut OutputFile, layout: Layout, mut places: Range<u64>, queue: &Queue) -> Result<()> {
+/// Writes silence at `places`, byte offsets among the samples, or skips it in a sparse file if it is zeros.
+fn pass_silence(file: &mut OutputFile, layout: Layout, mut places: Range<u64>, queue: &WavQueue) -> Result<()> {
     let silence = layout.silence();
     if places.is_empty() || silence == 0 && file.is_sparse() {
         return Ok(());

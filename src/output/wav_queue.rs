@@ -1,6 +1,6 @@
-//! What lies between a WAV output and its disk: samples that wait to be written, and how far the disk is behind.
+//! The queue between a WAV output and its disk: encoded samples that wait to be written, and how far the disk is behind.
 //!
-//! Whoever ticks puts samples in and never waits; a thread of the disk takes out whatever is there. Both hold the lock for no longer
+//! The driver puts samples in and never waits; a thread of the disk takes out whatever is there. Both hold the lock for no longer
 //! than a copy takes.
 
 use std::future::Future;
@@ -18,78 +18,79 @@ use crate::error::{Code, Result, SpeakerError};
 use crate::reserved::ReservedPath;
 use crate::runtime::DISK_SECONDS;
 
-/// How much sound may wait for the disk, in seconds: more than comes until a disk that hangs is known to, so that this is told of slow
-/// ones alone. In 16 bits that is 1.5 MB for each channel, so that a thousand sessions on such a disk cost no more than a process has.
-pub const MOST_BEHIND: u32 = 15;
+/// The most sound that may wait for the disk, in seconds. It exceeds [`DISK_SECONDS`], so that a hung disk is reported as hung and this
+/// limit concerns slow disks only. In 16 bits that is 1.5 MB per channel, which a process can afford for a thousand sessions.
+pub const MAX_BEHIND: u32 = 15;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Bytes that follow each other, and where they belong among all bytes of samples.
+/// A run of bytes and its offset among all bytes of samples.
 pub struct Piece {
     pub at: u64,
     pub bytes: Vec<u8>,
 }
 
-/// What is to be written next.
+/// The bytes to be written next.
 pub struct Waiting {
     pub pieces: Vec<Piece>,
-    /// How many bytes of samples there are so far, the silence between and behind the pieces included.
+    /// The bytes of samples so far, including the silence between and after the pieces.
     pub length: u64,
 }
 
 #[derive(Default)]
 struct State {
     pieces: Vec<Piece>,
-    /// In all pieces.
+    /// The bytes in all pieces.
     bytes: usize,
     length: u64,
-    /// A call that writes what waits was asked for, and has not begun.
+    /// A call that writes the queue was requested and has not begun.
     is_asked: bool,
-    /// Calls that were asked for and are not done.
-    owed: usize,
-    /// How often the disk has moved.
+    /// Calls that were requested and are not done.
+    pending_calls: usize,
+    /// The number of times the disk has made progress.
     moves: u64,
-    /// It owes something and has not moved for so long that nothing more is put in until it does.
+    /// The disk has calls pending and has made no progress for so long that nothing is queued until it does.
     is_late: bool,
     is_open: bool,
-    /// Why nothing more is written: after a gap the rest would not be where it belongs.
+    /// The error after which nothing more is written, because the rest would follow a gap.
     failure: Option<SpeakerError>,
-    /// Where the file lies while it is not at its place.
+    /// The path of the unfinished file, while it is not at its final path.
     part: Option<PathBuf>,
     placing: Placing,
     waker: Option<Waker>,
 }
 
-/// Whether the file still may take its place.
+/// The progress of moving the file to its final path.
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
 enum Placing {
     #[default]
     NotYet,
     Begun,
-    /// `close` has told that it did not.
+    /// `close` has reported that it was not.
     GivenUp,
 }
 
-/// Samples on their way to a disk.
-pub struct Queue {
+/// The queue of encoded samples on their way to a disk.
+pub struct WavQueue {
     path: Arc<ReservedPath>,
-    /// How many bytes may wait.
-    most: usize,
+    /// The most bytes that may wait.
+    capacity: usize,
     state: Mutex<State>,
 }
 
-impl Queue {
-    pub fn new(path: Arc<ReservedPath>, most: usize) -> Self {
-        Self { path, most, state: Mutex::default() }
+impl WavQueue {
+    pub fn new(path: Arc<ReservedPath>, capacity: usize) -> Self {
+        Self { path, capacity, state: Mutex::default() }
     }
 
-    /// Lets `write` append bytes that belong at `at`. A disk that is late or too far behind takes none: then the place stays silent.
+    /// Queues `count` bytes for the offset `at`, which `write` appends. Fails if the disk is late or too far behind; that part stays
+    /// silent.
     pub fn put(&self, at: u64, count: usize, write: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
         let mut state = self.state.lock();
         state.length = at + count as u64;
         self.check(&state)?;
-        if state.bytes + count > self.most {
-            let which = format!("whose disk is {MOST_BEHIND} s behind");
+        if state.bytes + count > self.capacity {
+            let which = format!("whose disk is {MAX_BEHIND} s behind");
             return Err(refusal("a disk that takes sound as fast as it is made", &self.path, &which));
         }
         state.bytes += count;
@@ -104,7 +105,7 @@ impl Queue {
         Ok(())
     }
 
-    /// There are so many bytes of samples so far: what is not put in is silence.
+    /// Extends the queue to `length` bytes of samples with silence.
     pub fn put_silence(&self, length: u64) -> Result<()> {
         let mut state = self.state.lock();
         state.length = length;
@@ -119,7 +120,7 @@ impl Queue {
         }
     }
 
-    /// Takes what waits.
+    /// Takes everything that waits.
     pub fn take(&self) -> Waiting {
         let mut state = self.state.lock();
         state.is_asked = false;
@@ -127,59 +128,59 @@ impl Queue {
         Waiting { pieces: std::mem::take(&mut state.pieces), length: state.length }
     }
 
-    /// Returns true if a call that writes what waits has to be asked for.
+    /// Returns true if a call that writes the queue has to be requested.
     pub fn ask(&self) -> bool {
         !std::mem::replace(&mut self.state.lock().is_asked, true)
     }
 
-    /// Something is asked of the disk: it is owed until what is returned is dropped.
-    pub fn owe(self: &Arc<Self>) -> Owed {
-        self.state.lock().owed += 1;
-        Owed { queue: self.clone(), is_made: false }
+    /// Registers a call to the disk, which is pending until the result is dropped.
+    pub fn begin_call(self: &Arc<Self>) -> PendingCall {
+        self.state.lock().pending_calls += 1;
+        PendingCall { queue: self.clone(), is_made: false }
     }
 
-    /// The disk has done something.
+    /// Notes that the disk has made progress.
     pub fn moved(&self) {
         let mut state = self.state.lock();
         state.moves += 1;
         state.is_late = false;
     }
 
-    /// How often the disk has moved, if it owes something and is not known to be late.
+    /// Returns the progress count if calls are pending and the disk is not known to be late.
     fn moves(&self) -> Option<u64> {
         let state = self.state.lock();
-        (state.owed > 0 && !state.is_late).then_some(state.moves)
+        (state.pending_calls > 0 && !state.is_late).then_some(state.moves)
     }
 
-    /// Returns true if nothing is owed, or nothing is waited for: the disk is late, or the file takes nothing more.
-    pub fn is_even(&self) -> bool {
+    /// Returns true if nothing is pending or worth waiting for, because the disk is late or the file has failed.
+    pub fn is_idle(&self) -> bool {
         let state = self.state.lock();
-        state.owed == 0 || state.is_late || state.failure.is_some()
+        state.pending_calls == 0 || state.is_late || state.failure.is_some()
     }
 
-    /// The file is open; while it is not at its place it lies at `part`.
+    /// Marks the file as open; `part` is its path while it is unfinished.
     pub fn opened(&self, part: Option<PathBuf>) {
         let mut state = self.state.lock();
         (state.is_open, state.part) = (true, part);
     }
 
-    /// Returns true if the file is open, `None` if that is not known yet.
+    /// Returns true if the file is open, or the error if it failed.
     pub fn is_open(&self) -> Result<bool> {
         let state = self.state.lock();
         state.failure.clone().map_or(Ok(state.is_open), Err)
     }
 
-    /// Nothing more is put in: the first reason stays.
+    /// Marks the file as failed; the first error stays.
     pub fn fail(&self, failure: SpeakerError) {
         self.state.lock().failure.get_or_insert(failure);
     }
 
-    /// Why nothing more is put in, if it isn't.
+    /// Returns the error, if the file has failed.
     pub fn failure(&self) -> Option<SpeakerError> {
         self.state.lock().failure.clone()
     }
 
-    /// The file is whole. Returns true if it may take its place.
+    /// Returns true if the complete file may be moved to its final path.
     pub fn begin_placing(&self) -> bool {
         let mut state = self.state.lock();
         let may = state.placing == Placing::NotYet;
@@ -189,12 +190,12 @@ impl Queue {
         may
     }
 
-    /// Returns true if nobody waits for the file any more.
+    /// Returns true if the file was given up.
     pub fn is_given_up(&self) -> bool {
         self.state.lock().placing == Placing::GivenUp
     }
 
-    /// Nobody waits for the file to take its place any more. Says why, and where what was written is.
+    /// Gives the file up. Returns the error, which says where the unfinished file is.
     pub fn give_up(&self) -> SpeakerError {
         let mut state = self.state.lock();
         let rest = match (&state.part, state.placing) {
@@ -211,18 +212,18 @@ impl Queue {
         SpeakerError::new(code, message + &rest)
     }
 
-    /// The error of a disk that does not answer.
+    /// Returns the error for a disk that does not answer.
     pub fn late(&self) -> SpeakerError {
         refusal(&format!("a disk that answers within {DISK_SECONDS} s"), &self.path, "whose disk does not")
     }
 
-    /// The error of a call that panicked, or came behind one that did.
+    /// Returns the error for a call that panicked or followed one that did.
     pub fn broken(&self) -> SpeakerError {
         let path = self.path.given().display();
         SpeakerError::new(Code::Output, format!("writing {path} broke by a fault of this package: please report it"))
     }
 
-    /// Whom to wake when something is done.
+    /// Sets the waker for when a call is done.
     pub fn wakes(&self, waker: &Waker) {
         let mut state = self.state.lock();
         match &mut state.waker {
@@ -233,29 +234,31 @@ impl Queue {
 
     fn wake(&self) {
         let waker = self.state.lock().waker.take();
-        waker.into_iter().for_each(Waker::wake);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 
-    /// Returns true if the disk owes something and has not moved since: then it is late.
+    /// Marks the disk as late if calls are pending and it has made no progress since `moves`. Returns true if it is.
     fn set_late(&self, moves: u64) -> bool {
         let mut state = self.state.lock();
-        state.is_late = state.owed > 0 && state.moves == moves;
+        state.is_late = state.pending_calls > 0 && state.moves == moves;
         state.is_late
     }
 
-    /// Waits anew for a disk that was late.
+    /// Marks the disk as in time again, so that it is waited for.
     pub fn set_in_time(&self) {
         self.state.lock().is_late = false;
     }
 }
 
-/// A call to the disk. Dropping it tells that it is done, or that it never will be.
-pub struct Owed {
-    queue: Arc<Queue>,
+/// A pending call to the disk. Dropping it means that the call is done or never will be.
+pub struct PendingCall {
+    queue: Arc<WavQueue>,
     is_made: bool,
 }
 
-impl Owed {
+impl PendingCall {
     /// Makes the call.
     pub fn make(mut self, call: impl FnOnce()) {
         call();
@@ -263,28 +266,28 @@ impl Owed {
     }
 }
 
-impl Drop for Owed {
+impl Drop for PendingCall {
     fn drop(&mut self) {
         if !self.is_made {
             self.queue.fail(self.queue.broken());
         }
         self.queue.moved();
-        self.queue.state.lock().owed -= 1;
+        self.queue.state.lock().pending_calls -= 1;
         self.queue.wake();
     }
 }
 
-/// Waits for a disk, as long as it moves. Seconds are counted one by one: those in which the process was halted are not the disk's.
+/// A timeout for a disk that makes no progress. Seconds are counted one by one, so that a halt of the process does not count.
 #[derive(Default)]
-pub struct Patience {
+pub struct StallTimeout {
     timer: Option<Pin<Box<Sleep>>>,
     left: u32,
     moves: u64,
 }
 
-impl Patience {
-    /// Is ready when the disk owes something and has not moved for [`DISK_SECONDS`]. Needs tokio's context.
-    pub fn poll_end(&mut self, queue: &Queue, context: &mut Context<'_>) -> Poll<()> {
+impl StallTimeout {
+    /// Completes when calls are pending and the disk has made no progress for [`DISK_SECONDS`]. Needs tokio's context.
+    pub fn poll_end(&mut self, queue: &WavQueue, context: &mut Context<'_>) -> Poll<()> {
         let Some(moves) = queue.moves() else {
             self.timer = None;
             return Poll::Pending;
@@ -310,16 +313,16 @@ mod tests {
     use std::future::poll_fn;
     use tokio::time::{advance, pause};
 
-    fn queue(most: usize) -> Arc<Queue> {
-        Arc::new(Queue::new(Arc::new(ReservedPath::new("mix.wav".into())), most))
+    fn queue(capacity: usize) -> Arc<WavQueue> {
+        Arc::new(WavQueue::new(Arc::new(ReservedPath::new("mix.wav".into())), capacity))
     }
 
-    fn put(queue: &Queue, at: u64, bytes: &[u8]) -> Result<()> {
+    fn put(queue: &WavQueue, at: u64, bytes: &[u8]) -> Result<()> {
         queue.put(at, bytes.len(), |held| held.extend(bytes))
     }
 
     #[test]
-    fn what_has_no_room_is_left_out_and_the_rest_keeps_its_place() {
+    fn omits_pieces_without_room() {
         let queue = queue(4);
         put(&queue, 0, &[1, 2]).unwrap();
         put(&queue, 2, &[3]).unwrap();
@@ -336,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn one_call_waits_at_a_time_and_takes_all_that_comes_until_it_begins() {
+    fn queues_one_write_call_at_a_time() {
         let queue = queue(4);
         assert_eq!([queue.ask(), queue.ask()], [true, false]);
         queue.take();
@@ -344,26 +347,26 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_is_never_made_fails_the_file() {
+    fn dropped_call_fails_the_file() {
         let queue = queue(4);
-        drop(queue.owe());
+        drop(queue.begin_call());
         let failure = queue.failure().expect("it is known");
         assert_eq!((put(&queue, 0, &[1]).unwrap_err(), queue.is_open().unwrap_err()), (failure.clone(), failure));
-        assert!(queue.is_even(), "nobody waits for it");
+        assert!(queue.is_idle(), "nobody waits for it");
     }
 
     #[tokio::test]
-    async fn a_disk_is_late_when_it_has_not_moved_for_its_time_and_no_more_once_it_moves() {
+    async fn disk_is_late_until_it_makes_progress() {
         pause();
-        let (queue, mut patience) = (queue(4), Patience::default());
-        let mut is_late = |queue: &Arc<Queue>| {
+        let (queue, mut stall_timeout) = (queue(4), StallTimeout::default());
+        let mut is_late = |queue: &Arc<WavQueue>| {
             let mut context = Context::from_waker(Waker::noop());
-            patience.poll_end(queue, &mut context).is_ready()
+            stall_timeout.poll_end(queue, &mut context).is_ready()
         };
         assert!(!is_late(&queue));
         advance(SECOND * 2 * DISK_SECONDS).await;
         assert!(!is_late(&queue), "nothing is asked of it");
-        let owed = queue.owe();
+        let pending_calls = queue.begin_call();
         for _ in 1..DISK_SECONDS {
             assert!(!is_late(&queue));
             advance(SECOND + Duration::from_millis(1)).await;
@@ -378,18 +381,18 @@ mod tests {
         assert_eq!((put(&queue, 0, &[1]), queue.put_silence(2)), (Err(queue.late()), Err(queue.late())));
         queue.moved();
         put(&queue, 2, &[1]).expect("it moves again");
-        assert!(!queue.is_even(), "what it owes is still waited for");
-        owed.make(|| ());
-        assert!(queue.is_even());
+        assert!(!queue.is_idle(), "what it owes is still waited for");
+        pending_calls.make(|| ());
+        assert!(queue.is_idle());
     }
 
     #[tokio::test]
-    async fn a_halt_of_the_process_is_not_the_disk_s() {
+    async fn ignores_halts_of_the_process() {
         pause();
-        let (queue, mut patience) = (queue(4), Patience::default());
-        let _owed = queue.owe();
+        let (queue, mut stall_timeout) = (queue(4), StallTimeout::default());
+        let _owed = queue.begin_call();
         let mut is_late = async || {
-            let end = poll_fn(|context| patience.poll_end(&queue, context));
+            let end = poll_fn(|context| stall_timeout.poll_end(&queue, context));
             tokio::time::timeout(Duration::from_millis(1), end).await.is_ok()
         };
         assert!(!is_late().await);
@@ -398,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_up_takes_no_place_any_more() {
+    fn given_up_file_is_not_placed() {
         let given_up = queue(4);
         given_up.opened(Some("mix.wav.part".into()));
         let expected = "Expected a disk that answers within 10 s for output.path but received mix.wav, whose disk does not; what was \

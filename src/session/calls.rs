@@ -11,7 +11,7 @@ use crate::audio::{EDGE_FADE, Samples, to_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::EventKind;
 use crate::mixer::{End, PlaybackId, Ramp, Role, Stem, TrackVolume, Voice};
-use crate::output::{Description, Hears, Listening, OutgoingData, TapRequest, Tapped};
+use crate::output::{DataInterest, Description, Listening, OutgoingData, TapRequest, TapTarget};
 use crate::source::{Opening, PcmReader, Source};
 
 /// A request to play a source. Its values are checked by the caller.
@@ -656,21 +656,21 @@ impl Session {
     /// Starts a tap: copies everything that the output accepts from now on, or its part of a track or of a playback, until that is over.
     pub fn tap(&mut self, mut request: TapRequest, of: &TapOf) -> Result<()> {
         self.check_open()?;
-        request.of = match of {
-            TapOf::All => Tapped::All,
-            TapOf::Track(track) if self.mixer.is_per_track() => Tapped::Stream(*track),
-            TapOf::Track(track) => Tapped::Stem(Stem::Track(*track)),
+        request.target = match of {
+            TapOf::All => TapTarget::All,
+            TapOf::Track(track) if self.mixer.is_per_track() => TapTarget::Stream(*track),
+            TapOf::Track(track) => TapTarget::Stem(Stem::Track(*track)),
             TapOf::Playback(name) => {
                 let id = self.matching_or_stopping(&Target::Request(name.clone())).pop();
-                id.map_or(Tapped::Nothing, |id| Tapped::Stem(Stem::Playback(id)))
+                id.map_or(TapTarget::Nothing, |id| TapTarget::Stem(Stem::Playback(id)))
             }
         };
-        let (id, of) = (request.id, request.of);
+        let (id, target) = (request.id, request.target);
         self.outbox.request(OutputRequest::Tap(Box::new(request)));
-        match of {
-            Tapped::Stem(stem) => self.mixer.tap(id, stem),
-            Tapped::Nothing => self.outbox.request(OutputRequest::EndTap(id)),
-            Tapped::All | Tapped::Stream(_) => {}
+        match target {
+            TapTarget::Stem(stem) => self.mixer.tap(id, stem),
+            TapTarget::Nothing => self.outbox.request(OutputRequest::EndTap(id)),
+            TapTarget::All | TapTarget::Stream(_) => {}
         }
         Ok(())
     }
@@ -756,7 +756,7 @@ impl Session {
     }
 
     /// Sets which data of others is received from now on.
-    pub fn hear_data(&mut self, hears: Hears) {
+    pub fn hear_data(&mut self, hears: DataInterest) {
         self.output.hear_data(hears, &mut self.outbox);
     }
 

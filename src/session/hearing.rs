@@ -10,7 +10,7 @@ use crate::audio::{EDGE_FADE, Samples, to_ms};
 use crate::error::SpeakerError;
 use crate::event::EventKind;
 use crate::mixer::PlaybackId;
-use crate::output::Meanwhile;
+use crate::output::UnheardPolicy;
 
 /// The unheard time of a voice, by its own count of samples.
 #[derive(Debug, Default)]
@@ -74,12 +74,12 @@ impl Session {
     }
 
     /// Handles that the server unpublished a stream's track.
-    pub(super) fn unpublished(&mut self, stream: u32, meanwhile: Meanwhile, error: &SpeakerError) {
-        self.output.stream_missing(stream, meanwhile);
+    pub(super) fn unpublished(&mut self, stream: u32, policy: UnheardPolicy, error: &SpeakerError) {
+        self.output.stream_missing(stream, policy);
         self.counts.output_errors += 1;
         let SpeakerError { code, message, .. } = error.clone();
         self.note(None, EventKind::Unpublished { track_id: stream, code, message });
-        if meanwhile == Meanwhile::Drop {
+        if policy == UnheardPolicy::Drop {
             self.fail_tracks(|session, track| session.mixer.stream_of(track) == stream, error);
         }
         self.update_hearing();

@@ -35,7 +35,7 @@ use crate::audio::{Samples, from_ms};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::{EventKind, Message};
 use crate::mixer::{Duck, Mixer, MixerEvent, PlaybackId, Routing, TrackCounts};
-use crate::output::{Link, Participant};
+use crate::output::{ConnectionStats, Participant};
 use crate::source::PcmReader;
 
 pub use calls::{Accepted, Interrupted, PlayRequest, StopRequest, TapOf};
@@ -141,7 +141,7 @@ pub struct Stats {
     /// Packets of data from others that were dropped because JavaScript did not take them in time.
     pub dropped_data: u64,
     /// The quality of the connection.
-    pub link: Link,
+    pub link: ConnectionStats,
 }
 
 /// The state of a track, and its counts since the session began.

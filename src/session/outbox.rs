@@ -10,7 +10,7 @@ use crate::audio::{Samples, to_ms};
 use crate::error::SpeakerError;
 use crate::event::{Event, EventKind, Message};
 use crate::mixer::PlaybackId;
-use crate::output::{Description, Hears, IncomingData, IncomingWhat, Listening, OutgoingData, TapRequest};
+use crate::output::{DataInterest, Description, IncomingContent, IncomingData, Listening, OutgoingData, TapRequest};
 use crate::runtime::Waker;
 use crate::source::{Opening, PcmReader, Source};
 
@@ -48,7 +48,7 @@ pub enum OutputRequest {
     /// Send data to others in the room, for the call with this ticket.
     SendData(Box<OutgoingData>, Ticket),
     /// Receive this data of others.
-    HearData(Hears),
+    HearData(DataInterest),
     /// Listen to a participant.
     Listen(Arc<Listening>),
     /// Stop listening to a participant.
@@ -139,15 +139,15 @@ impl Outbox {
         }
         self.data.push_back(cost);
         self.data_bytes += cost;
-        let IncomingData { identity, topic, what } = data;
-        match what {
-            IncomingWhat::Data { payload, is_reliable: reliable } => {
+        let IncomingData { identity, topic, content } = data;
+        match content {
+            IncomingContent::Data { payload, is_reliable: reliable } => {
                 self.note(at, None, EventKind::Data { identity, topic, payload, reliable });
             }
-            IncomingWhat::Text { text, attributes } => {
+            IncomingContent::Text { text, attributes } => {
                 self.note(at, None, EventKind::Text { identity, topic, text, attributes });
             }
-            IncomingWhat::Rpc(rpc) => self.push(Message::Rpc { identity, rpc }),
+            IncomingContent::Rpc(rpc) => self.push(Message::Rpc { identity, rpc }),
         }
         true
     }

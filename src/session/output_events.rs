@@ -7,7 +7,7 @@ use super::{Advance, Lifecycle, Session, WallTime};
 use crate::error::{Code, Result, SpeakerError};
 use crate::event::EventKind;
 use crate::mixer::End;
-use crate::output::{Meanwhile, OutputEvent, Presence};
+use crate::output::{OutputEvent, Presence, UnheardPolicy};
 
 impl Session {
     /// Handles an event of the output.
@@ -19,8 +19,8 @@ impl Session {
             return;
         }
         if let OutputEvent::Opened(stream)
-        | OutputEvent::Refused(stream, _)
-        | OutputEvent::Unpublished(stream, ..)
+        | OutputEvent::Refused { stream, .. }
+        | OutputEvent::Unpublished { stream, .. }
         | OutputEvent::Republished(stream) = event
             && self.outbox.unpublishes(stream)
         {
@@ -47,9 +47,9 @@ impl Session {
                 self.output.is_reconnecting = true;
                 self.note(None, EventKind::Reconnecting { reason });
             }
-            OutputEvent::Cut(meanwhile) => {
-                self.output.connection = Connection::Cut { is_halted: meanwhile == Meanwhile::Pause };
-                if meanwhile == Meanwhile::Pause {
+            OutputEvent::MediaLost(policy) => {
+                self.output.connection = Connection::Cut { is_halted: policy == UnheardPolicy::Pause };
+                if policy == UnheardPolicy::Pause {
                     // No frame carries their fades before the connection is restored.
                     let stopping = self.playbacks.sounding.iter().filter(|sounding| sounding.stopping.is_some());
                     let stopping: Vec<_> = stopping.map(|sounding| sounding.request.id).collect();
@@ -57,20 +57,20 @@ impl Session {
                         self.end(id, End::Stop);
                     }
                 }
-                if meanwhile == Meanwhile::Drop {
+                if policy == UnheardPolicy::Drop {
                     let message = "the LiveKit room can't be reached for now (onReconnect: 'drop')";
                     self.fail_live(&SpeakerError::new(Code::Disconnected, message));
                 }
                 self.update_hearing();
             }
-            OutputEvent::Arrives => self.restore_connection(),
+            OutputEvent::MediaRestored => self.restore_connection(),
             OutputEvent::Reconnected => {
                 self.output.is_reconnecting = false;
                 self.note(None, EventKind::Reconnected);
                 self.restore_connection();
             }
-            OutputEvent::Muted(track_id, meanwhile) => {
-                self.output.stream_muted(track_id, Some(meanwhile));
+            OutputEvent::Muted { stream: track_id, policy } => {
+                self.output.stream_muted(track_id, Some(policy));
                 self.note(None, EventKind::Muted { track_id });
                 self.update_hearing();
             }
@@ -79,24 +79,24 @@ impl Session {
                 self.note(None, EventKind::Unmuted { track_id });
                 self.update_hearing();
             }
-            OutputEvent::Subscribed(track_id, identity) => {
+            OutputEvent::Subscribed { stream: track_id, identity } => {
                 self.note(None, EventKind::Subscribed { track_id, identity });
             }
-            OutputEvent::Refused(stream, error) => self.refused(stream, &error),
-            OutputEvent::Unpublished(stream, meanwhile, error) => self.unpublished(stream, meanwhile, &error),
+            OutputEvent::Refused { stream, error } => self.refused(stream, &error),
+            OutputEvent::Unpublished { stream, policy, error } => self.unpublished(stream, policy, &error),
             OutputEvent::Republished(track_id) => {
                 self.output.stream_opened(track_id);
                 self.note(None, EventKind::Republished { track_id });
                 self.update_hearing();
             }
-            OutputEvent::Link(link) => self.stats.link = link,
+            OutputEvent::ConnectionStats(stats) => self.stats.link = stats,
             OutputEvent::Presence(presence) => self.update_presence(presence),
-            OutputEvent::Described(ticket, error) => {
+            OutputEvent::Described { ticket, error } => {
                 if self.room.answered(ticket, error.as_ref()) {
                     self.outbox.settle(ticket, error);
                 }
             }
-            OutputEvent::TakenOut(ticket, error) => {
+            OutputEvent::UnpublishDone { ticket, error } => {
                 if self.output.unpublished(ticket) {
                     self.outbox.settle(ticket, error);
                 }
@@ -106,12 +106,12 @@ impl Session {
                     self.stats.dropped_data += 1;
                 }
             }
-            OutputEvent::Sent(ticket, error) => {
+            OutputEvent::Sent { ticket, error } => {
                 if self.sends.remove(ticket) {
                     self.outbox.settle(ticket, error);
                 }
             }
-            OutputEvent::Lost(error, reason) => self.lose(&error, reason),
+            OutputEvent::Lost { error, reason } => self.lose(&error, reason),
             OutputEvent::Failed(error) => self.output_failed(&error),
         }
     }

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use super::outbox::{Outbox, OutputRequest, Ticket};
 use crate::error::SpeakerError;
 use crate::mixer::Routing;
-use crate::output::{Hears, Listening, Meanwhile};
+use crate::output::{DataInterest, Listening, UnheardPolicy};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Connection {
     Closed,
     Opening,
     Open,
-    /// It can't be written for now. Meanwhile the session's time stands still or goes on.
+    /// It can't be written for now. UnheardPolicy the session's time stands still or goes on.
     Cut {
         is_halted: bool,
     },
@@ -59,9 +59,9 @@ struct Stream {
     /// It takes samples.
     is_open: bool,
     /// Its track is muted.
-    muted: Option<Meanwhile>,
+    muted: Option<UnheardPolicy>,
     /// The server unpublished its track.
-    missing: Option<Meanwhile>,
+    missing: Option<UnheardPolicy>,
 }
 
 pub struct OutputState {
@@ -81,7 +81,7 @@ pub struct OutputState {
     /// Tickets of `unpublish`.
     unpublishing: Vec<Ticket>,
     /// The data of others that is received.
-    hears: Hears,
+    hears: DataInterest,
     /// The participants that are listened to in every room that is joined.
     listenings: Vec<Arc<Listening>>,
     /// Tickets of `connect`.
@@ -102,7 +102,7 @@ impl OutputState {
             mutes: BTreeSet::new(),
             withheld: BTreeSet::new(),
             unpublishing: Vec::new(),
-            hears: Hears::default(),
+            hears: DataInterest::default(),
             listenings: Vec::new(),
             tickets: Vec::new(),
             failure: None,
@@ -131,7 +131,7 @@ impl OutputState {
             outbox.request(OutputRequest::Open);
             self.mutes.iter().for_each(|stream| outbox.request(OutputRequest::SetMuted(*stream, true)));
             self.withheld.iter().for_each(|stream| outbox.request(OutputRequest::Unpublish(*stream, None)));
-            if self.hears != Hears::default() {
+            if self.hears != DataInterest::default() {
                 outbox.request(OutputRequest::HearData(self.hears));
             }
             self.listenings.iter().for_each(|listening| outbox.request(OutputRequest::Listen(listening.clone())));
@@ -191,7 +191,7 @@ impl OutputState {
     }
 
     /// Sets which data of others is received; at once if the output is there, else when it is opened.
-    pub fn hear_data(&mut self, hears: Hears, outbox: &mut Outbox) {
+    pub fn hear_data(&mut self, hears: DataInterest, outbox: &mut Outbox) {
         let is_changed = std::mem::replace(&mut self.hears, hears) != hears;
         if is_changed && self.connection != Connection::Closed {
             outbox.request(OutputRequest::HearData(hears));
@@ -238,7 +238,7 @@ impl OutputState {
     /// Returns true if the playbacks of a stream stand still, because nobody could hear them.
     pub fn pauses(&self, stream: u32) -> bool {
         let known = self.streams.iter().find(|known| known.id == stream);
-        known.is_some_and(|known| [known.muted, known.missing].contains(&Some(Meanwhile::Pause)))
+        known.is_some_and(|known| [known.muted, known.missing].contains(&Some(UnheardPolicy::Pause)))
     }
 
     /// Returns true if a stream can be heard.
@@ -260,13 +260,13 @@ impl OutputState {
     }
 
     /// Notes that the server unpublished a stream's track.
-    pub fn stream_missing(&mut self, stream: u32, meanwhile: Meanwhile) {
+    pub fn stream_missing(&mut self, stream: u32, policy: UnheardPolicy) {
         self.stream_refused(stream);
-        self.stream(stream).missing = Some(meanwhile);
+        self.stream(stream).missing = Some(policy);
     }
 
     /// Notes that a stream's track was muted or unmuted.
-    pub fn stream_muted(&mut self, stream: u32, muted: Option<Meanwhile>) {
+    pub fn stream_muted(&mut self, stream: u32, muted: Option<UnheardPolicy>) {
         self.stream(stream).muted = muted;
     }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use opus::{Application, Bitrate, Channels, Encoder};
-use speaker_session::listen::{Ear, Format, Packet, What};
+use speaker_session::listen::{Format, FrameKind, JitterBuffer, Packet};
 
 use super::media::{Bench, check_samples};
 use super::network::{join, parts};
@@ -12,7 +12,7 @@ use super::run::{Failure, Seen};
 const OPUS: u8 = 111;
 const RED: u8 = 63;
 
-/// What an ear may take: 64 KiB of packets, and four times as much for its lists, its decoder and what is decoded.
+/// The most memory of a jitter buffer: 64 KiB of packets, and four times as much for its lists, its decoder and what is decoded.
 const MAX_BYTES: usize = 320 << 10;
 
 /// Before a payload: its type, the sender and the marker in a byte; the number; the time; the milliseconds since the last packet;
@@ -56,10 +56,10 @@ pub fn seeds() -> Vec<Vec<u8>> {
         .to_vec()
 }
 
-/// Whatever comes, an ear gives finite frames and stays small.
+/// Whatever arrives, a jitter buffer emits finite frames and stays small.
 pub fn run(input: &[u8], plan: u64, _bench: &mut Bench, seen: &mut Seen) -> Result<(), Failure> {
     let format = Format { opus: OPUS, red: Some(RED), channels: 1 + plan as usize % 2 };
-    let mut ear = Ear::new(format).expect("one or two channels");
+    let mut buffer = JitterBuffer::new(format).expect("one or two channels");
     let mut now = Instant::now();
     for part in parts(input) {
         let Some((header, payload)) = part.split_first_chunk::<HEADER>() else { continue };
@@ -77,24 +77,24 @@ pub fn run(input: &[u8], plan: u64, _bench: &mut Bench, seen: &mut Seen) -> Resu
             marker: kind & 4 != 0,
             payload,
         };
-        ear.receive(&packet, now);
+        buffer.receive(&packet, now);
         for frame in 0..asked % 8 {
-            let frame = ear.next(now + Duration::from_millis(20) * frame.into());
+            let frame = buffer.next(now + Duration::from_millis(20) * frame.into());
             if frame.samples.len() != 960 * format.channels {
                 return Err(Failure::new("frame", format!("a frame has {} samples", frame.samples.len())));
             }
             check_samples(frame.samples)?;
-            seen.trait_of(match frame.what {
-                What::Heard => 1,
-                What::Concealed => 2,
-                What::Silence => 4,
+            seen.trait_of(match frame.kind {
+                FrameKind::Decoded => 1,
+                FrameKind::Concealed => 2,
+                FrameKind::Silence => 4,
             });
         }
-        if ear.bytes() > MAX_BYTES {
-            return Err(Failure::new("ear", format!("it holds {} bytes", ear.bytes())));
+        if buffer.bytes() > MAX_BYTES {
+            return Err(Failure::new("ear", format!("it holds {} bytes", buffer.bytes())));
         }
     }
-    let stats = ear.stats();
+    let stats = buffer.stats();
     for count in [stats.received, stats.lost, stats.late, stats.invalid, stats.copies, stats.repeated, stats.concealed]
     {
         seen.trait_of(count as usize);

@@ -1,7 +1,7 @@
 //! Data to and from others in the room.
 
 use speaker_session::output::{
-    Hears, IncomingData, IncomingWhat, OutgoingData, OutgoingWhat, OutputEvent, Payload, Rpc, Text,
+    DataInterest, IncomingContent, IncomingData, OutgoingContent, OutgoingData, OutputEvent, Payload, Rpc, Text,
 };
 use speaker_session::session::{Clock, Overlap, WallTime};
 
@@ -10,14 +10,14 @@ use crate::table::{Table, gone, rules};
 fn send(table: &mut Table, bytes: usize) -> String {
     let ticket = table.ticket();
     let payload = Payload(vec![0; bytes]);
-    let what = OutgoingWhat::Data { payload, is_reliable: true };
-    table.session.send_data(OutgoingData { topic: None, to: Vec::new(), what }, ticket);
+    let content = OutgoingContent::Data { payload, is_reliable: true };
+    table.session.send_data(OutgoingData { topic: None, to: Vec::new(), content }, ticket);
     table.words()
 }
 
 fn came(table: &mut Table, bytes: usize, is_reliable: bool) {
-    let what = IncomingWhat::Data { payload: Payload(vec![0; bytes]), is_reliable };
-    let data = IncomingData { identity: Some("a".to_owned()), topic: None, what };
+    let content = IncomingContent::Data { payload: Payload(vec![0; bytes]), is_reliable };
+    let data = IncomingData { identity: Some("a".to_owned()), topic: None, content };
     table.session.output_event(OutputEvent::Data(data), WallTime(0));
 }
 
@@ -31,11 +31,11 @@ fn send_joins_the_room_and_settles() {
     assert_eq!(send(&mut table, 5), "");
     assert_eq!(table.outputs(), "open send5=1");
     assert_eq!(table.output(OutputEvent::Connected), "connected");
-    assert_eq!(table.output(OutputEvent::Sent(1, None)), "settled1");
-    assert_eq!(table.output(OutputEvent::Sent(1, Some(gone()))), "", "once");
+    assert_eq!(table.output(OutputEvent::Sent { ticket: 1, error: None }), "settled1");
+    assert_eq!(table.output(OutputEvent::Sent { ticket: 1, error: Some(gone()) }), "", "once");
     assert_eq!(send(&mut table, 6), "");
     assert_eq!(table.outputs(), "send6=2");
-    assert_eq!(table.output(OutputEvent::Sent(2, Some(gone()))), "settled2(ERR_FILE)");
+    assert_eq!(table.output(OutputEvent::Sent { ticket: 2, error: Some(gone()) }), "settled2(ERR_FILE)");
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn bounds_data_waiting_to_be_sent() {
     }
     assert_eq!(send(&mut table, 60_000), "settled4(ERR_QUEUE_FULL)");
     assert_eq!(table.outputs(), "send500000=2 send500000=3");
-    assert_eq!(table.output(OutputEvent::Sent(2, None)), "settled2");
+    assert_eq!(table.output(OutputEvent::Sent { ticket: 2, error: None }), "settled2");
     assert_eq!(send(&mut table, 60_000), "");
 }
 
@@ -54,7 +54,10 @@ fn bounds_data_waiting_to_be_sent() {
 fn waiting_data_fails_with_its_room() {
     let mut table = room();
     send(&mut table, 1);
-    assert_eq!(table.output(OutputEvent::Lost(gone(), "lost".to_owned())), "settled2(ERR_FILE) disconnected(lost)");
+    assert_eq!(
+        table.output(OutputEvent::Lost { error: gone(), reason: "lost".to_owned() }),
+        "settled2(ERR_FILE) disconnected(lost)"
+    );
     assert_eq!(send(&mut table, 1), "");
     assert_eq!(table.outputs(), "send1=2 open send1=3", "the next one joins anew");
     table.session.close(None, WallTime(0));
@@ -72,8 +75,8 @@ fn drain_waits_for_data_to_be_sent() {
     table.session.pass_time(WallTime(1));
     assert_eq!(table.outputs(), "");
     assert_eq!(send(&mut table, 1), "", "to say goodbye");
-    table.output(OutputEvent::Sent(2, None));
-    table.output(OutputEvent::Sent(4, None));
+    table.output(OutputEvent::Sent { ticket: 2, error: None });
+    table.output(OutputEvent::Sent { ticket: 4, error: None });
     table.session.pass_time(WallTime(2));
     assert_eq!(table.outputs(), "send1=4 close");
 }
@@ -91,7 +94,7 @@ fn waiting_data_keeps_an_abandoned_attempt() {
 #[test]
 fn every_room_gets_the_data_subscription() {
     let mut table = Table::closed(Clock::Realtime, rules(Overlap::Mix));
-    let hears = |data| Hears { data, ..Hears::default() };
+    let hears = |data| DataInterest { data, ..DataInterest::default() };
     table.session.hear_data(hears(true));
     assert_eq!(table.outputs(), "");
     table.session.connect(1);
@@ -101,7 +104,7 @@ fn every_room_gets_the_data_subscription() {
         table.session.hear_data(hears(data));
         assert_eq!(table.outputs(), expected);
     }
-    table.output(OutputEvent::Lost(gone(), "lost".to_owned()));
+    table.output(OutputEvent::Lost { error: gone(), reason: "lost".to_owned() });
     table.session.connect(2);
     assert_eq!(table.outputs(), "open hear(true,false)");
 }
@@ -117,10 +120,10 @@ fn bounds_received_data() {
     assert_eq!(table.session.stats().dropped_data, 19, "and the rest of four");
     assert_eq!(table.words().matches("data").count(), 41);
     came(&mut table, 100_000, false);
-    let what = IncomingWhat::Text { text: Text("hello".to_owned()), attributes: Default::default() };
-    table.session.output_event(OutputEvent::Data(IncomingData { identity: None, topic: None, what }), WallTime(0));
-    let what = IncomingWhat::Rpc(Rpc::Ack { id: "call".to_owned() });
-    table.session.output_event(OutputEvent::Data(IncomingData { identity: None, topic: None, what }), WallTime(0));
+    let content = IncomingContent::Text { text: Text("hello".to_owned()), attributes: Default::default() };
+    table.session.output_event(OutputEvent::Data(IncomingData { identity: None, topic: None, content }), WallTime(0));
+    let content = IncomingContent::Rpc(Rpc::Ack { id: "call".to_owned() });
+    table.session.output_event(OutputEvent::Data(IncomingData { identity: None, topic: None, content }), WallTime(0));
     let expected = "data Some(\"a\") 100000 bytes text None 5 bytes rpc None Ack { id: \"call\" }";
     assert_eq!(table.words(), expected);
     let seqs: Vec<_> = table.events.iter().map(|event| event.seq).collect();

@@ -2,7 +2,7 @@
 
 use speaker_session::error::Code;
 use speaker_session::mixer::Scratch;
-use speaker_session::output::{Meanwhile, OutputEvent};
+use speaker_session::output::{OutputEvent, UnheardPolicy};
 use speaker_session::session::{Clock, ConnectionState, Overlap, PlayRequest, Policy, Step, TapOf, Target, WallTime};
 
 use crate::table::{FIRST, Table, gone, named, request, rules, stream};
@@ -159,7 +159,7 @@ fn ends_when_everything_fails() {
     table.play("a", 0);
     table.ready("a");
     drain(&mut table, 8);
-    let lost = OutputEvent::Lost(gone(), "gone".into());
+    let lost = OutputEvent::Lost { error: gone(), reason: "gone".into() };
     assert_eq!(table.output(lost), "a:failed(ERR_FILE) disconnected(gone)");
     looks(&mut table);
     assert_eq!((table.outputs(), table.session.connection()), ("close".into(), ConnectionState::Disconnected));
@@ -171,7 +171,7 @@ fn waits_for_a_cut_room_within_limit() {
     table.play("a", 0);
     table.ready("a");
     drain(&mut table, 8);
-    table.output(OutputEvent::Cut(Meanwhile::Pause));
+    table.output(OutputEvent::MediaLost(UnheardPolicy::Pause));
     assert_eq!(looks(&mut table), "");
     table.wall = WITHIN;
     assert_eq!(looks(&mut table), "a:stopped(closed)@20", "no frame would carry its fade");
@@ -289,11 +289,11 @@ fn stops_ahead_and_timeouts_work_while_it_drains() {
 }
 
 fn tap() -> speaker_session::output::TapRequest {
-    use speaker_session::output::{Backlog, PcmFormat, SampleFormat, TapRequest, Tapped};
+    use speaker_session::output::{Backlog, PcmFormat, SampleFormat, TapRequest, TapTarget};
     let progress = std::sync::Arc::new(speaker_session::source::Progress::new(false));
     TapRequest {
         id: 1,
-        of: Tapped::All,
+        target: TapTarget::All,
         format: PcmFormat { sample_rate: 48_000, channels: 1, format: SampleFormat::F32, frame_ms: 20 },
         sink: std::sync::Arc::new(|_| {}),
         backlog: std::sync::Arc::new(Backlog::new(progress)),

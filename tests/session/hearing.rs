@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use speaker_session::error::{Code, SpeakerError};
 use speaker_session::event::EventKind;
-use speaker_session::output::{Backlog, ListenRequest, Listening, Meanwhile, OutputEvent, PcmFormat, SampleFormat};
+use speaker_session::output::{Backlog, ListenRequest, Listening, OutputEvent, PcmFormat, SampleFormat, UnheardPolicy};
 use speaker_session::session::{Clock, ConnectionState, Overlap, Pace, Policy, Target};
 
 use crate::table::{Table, named, request, rules};
 
-const PAUSE: Meanwhile = Meanwhile::Pause;
-const CONTINUE: Meanwhile = Meanwhile::Continue;
-const DROP: Meanwhile = Meanwhile::Drop;
+const PAUSE: UnheardPolicy = UnheardPolicy::Pause;
+const CONTINUE: UnheardPolicy = UnheardPolicy::Continue;
+const DROP: UnheardPolicy = UnheardPolicy::Drop;
 
 fn revoked() -> SpeakerError {
     SpeakerError::new(Code::PublishFailed, "the grant is gone")
@@ -37,7 +37,7 @@ fn paused(table: &Table) -> String {
 #[test]
 fn pause_policy_pauses_a_muted_track() {
     let mut table = playing();
-    assert_eq!(table.output(OutputEvent::Muted(1, PAUSE)), "muted1");
+    assert_eq!(table.output(OutputEvent::Muted { stream: 1, policy: PAUSE }), "muted1");
     assert_eq!((table.session.take_work().hastens, paused(&table)), (false, "a".into()));
     assert_eq!(table.frame(), "a:paused@25", "silent within 5 ms");
     assert_eq!((table.frames(3), table.session.pace()), (String::new(), Pace::Rest), "the clock may park");
@@ -50,14 +50,14 @@ fn pause_policy_pauses_a_muted_track() {
 #[test]
 fn mute_hastens_the_next_frame() {
     let mut table = playing();
-    table.session.output_event(OutputEvent::Muted(1, PAUSE), table.at());
+    table.session.output_event(OutputEvent::Muted { stream: 1, policy: PAUSE }, table.at());
     assert!(table.session.take_work().hastens);
 }
 
 #[test]
 fn mute_lifted_before_the_fall_changes_nothing() {
     let mut table = playing();
-    assert_eq!(table.output(OutputEvent::Muted(1, PAUSE)), "muted1");
+    assert_eq!(table.output(OutputEvent::Muted { stream: 1, policy: PAUSE }), "muted1");
     assert_eq!(table.output(OutputEvent::Unmuted(1)), "unmuted1");
     assert_eq!(table.frame(), "");
     assert_eq!(table.finish("a"), "a:completed");
@@ -70,9 +70,9 @@ fn mute_and_pause_are_independent() {
         if user_first {
             assert_eq!(table.pause(named("a")), ("a".into(), String::new()));
             assert_eq!(table.frame(), "a:paused@25");
-            table.output(OutputEvent::Muted(1, PAUSE));
+            table.output(OutputEvent::Muted { stream: 1, policy: PAUSE });
         } else {
-            table.output(OutputEvent::Muted(1, PAUSE));
+            table.output(OutputEvent::Muted { stream: 1, policy: PAUSE });
             assert_eq!(table.frame(), "a:paused@25");
             assert_eq!(table.pause(named("a")), ("a".into(), String::new()), "the user did not pause it before");
         }
@@ -93,7 +93,7 @@ fn mute_and_pause_are_independent() {
 #[test]
 fn start_on_a_muted_track_waits() {
     let mut table = Table::room(rules(Overlap::Queue));
-    table.output(OutputEvent::Muted(1, PAUSE));
+    table.output(OutputEvent::Muted { stream: 1, policy: PAUSE });
     assert_eq!(table.play("a", 1), "open a");
     assert_eq!(table.ready("a"), "");
     assert_eq!(table.outputs(), "prepare1", "it is published meanwhile");
@@ -114,7 +114,7 @@ fn start_on_a_muted_track_waits() {
 fn other_tracks_go_on() {
     let mut table = playing();
     table.start_on("b", 2);
-    table.output(OutputEvent::Muted(1, PAUSE));
+    table.output(OutputEvent::Muted { stream: 1, policy: PAUSE });
     assert_eq!(table.frame(), "a:paused@65");
     assert_eq!((table.session.pace(), table.finish("b")), (Pace::Run, "b:completed".into()));
     table.play("c", 2);
@@ -129,7 +129,7 @@ fn muted_track_stops_its_line() {
         if queued_first {
             table.play("b", 1);
         }
-        table.output(OutputEvent::Muted(1, PAUSE));
+        table.output(OutputEvent::Muted { stream: 1, policy: PAUSE });
         if !queued_first {
             table.play("b", 1);
         }
@@ -143,7 +143,7 @@ fn muted_track_stops_its_line() {
 #[test]
 fn muted_loading_playback_stops_its_line() {
     let mut table = Table::room(Policy { queue_timeout: 4_800, ..rules(Overlap::Queue) });
-    table.output(OutputEvent::Muted(1, PAUSE));
+    table.output(OutputEvent::Muted { stream: 1, policy: PAUSE });
     table.play("a", 1);
     table.play("b", 1);
     assert_eq!((table.pass(48_000), table.session.deadline()), (String::new(), None));
@@ -153,7 +153,7 @@ fn muted_loading_playback_stops_its_line() {
 fn fade_on_a_muted_track_ends() {
     let mut table = playing();
     table.stop_within(named("a"), 1_920);
-    table.output(OutputEvent::Muted(1, PAUSE));
+    table.output(OutputEvent::Muted { stream: 1, policy: PAUSE });
     assert_eq!(table.frame(), "");
     assert_eq!(table.frame(), "a:stopped(user)@60-40");
     assert_eq!(table.live(), "");
@@ -162,7 +162,7 @@ fn fade_on_a_muted_track_ends() {
 #[test]
 fn stop_on_a_muted_track_is_immediate() {
     let mut table = playing();
-    table.output(OutputEvent::Muted(1, PAUSE));
+    table.output(OutputEvent::Muted { stream: 1, policy: PAUSE });
     table.frame();
     assert_eq!(table.stop(named("a")), ("a".into(), "a:stopped(user)@25-5".into()));
 }
@@ -170,7 +170,7 @@ fn stop_on_a_muted_track_is_immediate() {
 #[test]
 fn stop_during_mute_ends_with_its_fall() {
     let mut table = playing();
-    table.output(OutputEvent::Muted(1, PAUSE));
+    table.output(OutputEvent::Muted { stream: 1, policy: PAUSE });
     assert_eq!(table.stop_within(named("a"), 4_800), ("a".into(), String::new()));
     assert_eq!(table.frame(), "a:stopped(user)@25-5");
     assert_eq!(table.output(OutputEvent::Unmuted(1)), "unmuted1", "nothing of it goes on");
@@ -182,7 +182,7 @@ fn no_crossfade_into_a_muted_track() {
     table.start_on("a", 1);
     table.play("b", 1);
     assert_eq!(table.live(), "a:stopping b:loading", "it goes on until b begins");
-    table.output(OutputEvent::Muted(1, PAUSE));
+    table.output(OutputEvent::Muted { stream: 1, policy: PAUSE });
     assert_eq!(table.frame(), "a:stopped(replaced)@25-5", "b does not begin");
     assert_eq!(table.ready("b"), "");
     table.output(OutputEvent::Unmuted(1));
@@ -193,7 +193,7 @@ fn no_crossfade_into_a_muted_track() {
 fn no_crossfade_for_replacement_on_muted_track() {
     let mut table = Table::room(Policy { crossfade: 4_800, ..rules(Overlap::Replace) });
     table.start_on("a", 1);
-    table.output(OutputEvent::Muted(1, PAUSE));
+    table.output(OutputEvent::Muted { stream: 1, policy: PAUSE });
     table.frame();
     assert_eq!(table.play("b", 1), "a:stopped(replaced)@25-5 open b");
 }
@@ -207,7 +207,7 @@ fn queue_crossfade_goes_on_after_a_mute() {
     table.hand("a").end(Ok(()));
     table.frames(6);
     assert_eq!(table.live(), "a:playing b:playing", "a nears its end");
-    table.output(OutputEvent::Muted(1, PAUSE));
+    table.output(OutputEvent::Muted { stream: 1, policy: PAUSE });
     table.frame();
     assert_eq!(paused(&table), "a b");
     table.output(OutputEvent::Unmuted(1));
@@ -217,7 +217,7 @@ fn queue_crossfade_goes_on_after_a_mute() {
 #[test]
 fn seek_on_a_muted_track_resumes_there() {
     let mut table = playing();
-    table.output(OutputEvent::Muted(1, PAUSE));
+    table.output(OutputEvent::Muted { stream: 1, policy: PAUSE });
     assert_eq!(table.frame(), "a:paused@25");
     assert_eq!(table.seek(named("a"), 48_000).0, "a");
     assert_eq!(table.ready("a"), "a:sought@1000");
@@ -228,11 +228,11 @@ fn seek_on_a_muted_track_resumes_there() {
 #[test]
 fn continue_counts_unheard_time_while_muted() {
     let mut table = playing();
-    table.output(OutputEvent::Muted(1, CONTINUE));
+    table.output(OutputEvent::Muted { stream: 1, policy: CONTINUE });
     assert_eq!(table.frames(2), "");
     table.output(OutputEvent::Unmuted(1));
     table.frame();
-    table.output(OutputEvent::Muted(1, CONTINUE));
+    table.output(OutputEvent::Muted { stream: 1, policy: CONTINUE });
     table.frame();
     table.output(OutputEvent::Unmuted(1));
     table.frame();
@@ -245,7 +245,7 @@ fn playback_on_muted_track_is_all_unheard() {
     let mut table = playing();
     table.stop_quietly(named("a"));
     table.frame();
-    table.output(OutputEvent::Muted(1, CONTINUE));
+    table.output(OutputEvent::Muted { stream: 1, policy: CONTINUE });
     table.play("b", 1);
     assert_eq!(table.ready_whole("b", 960), "b:started b:completed-20");
     let Some(EventKind::Completed { duration_ms, unheard_ms, .. }) = table.events.last().map(|last| last.kind.clone())
@@ -258,7 +258,7 @@ fn playback_on_muted_track_is_all_unheard() {
 #[test]
 fn failed_frame_keeps_the_unheard_time() {
     let mut table = playing();
-    table.output(OutputEvent::Muted(1, CONTINUE));
+    table.output(OutputEvent::Muted { stream: 1, policy: CONTINUE });
     table.play("b", 1);
     table.open("b");
     table.hand("b").push(&[0.5; 480]);
@@ -270,7 +270,7 @@ fn failed_frame_keeps_the_unheard_time() {
 #[test]
 fn unpublished_track_pauses_until_republished() {
     let mut table = playing();
-    let reported = table.output(OutputEvent::Unpublished(1, PAUSE, revoked()));
+    let reported = table.output(OutputEvent::Unpublished { stream: 1, policy: PAUSE, error: revoked() });
     assert_eq!(reported, "unpublished1(ERR_PUBLISH_FAILED)");
     assert_eq!(table.frame(), "a:paused@25");
     assert_eq!(table.output(OutputEvent::Republished(1)), "republished1");
@@ -282,7 +282,7 @@ fn unpublished_track_pauses_until_republished() {
 #[test]
 fn unpublished_track_continues_or_drops() {
     let mut table = playing();
-    table.output(OutputEvent::Unpublished(1, CONTINUE, revoked()));
+    table.output(OutputEvent::Unpublished { stream: 1, policy: CONTINUE, error: revoked() });
     assert_eq!(table.frame(), "");
     table.output(OutputEvent::Republished(1));
     assert_eq!(table.finish("a"), "a:completed-20");
@@ -292,19 +292,22 @@ fn unpublished_track_continues_or_drops() {
     table.start_on("other", 2);
     table.play("b", 1);
     let reported = "unpublished1(ERR_PUBLISH_FAILED) a:failed(ERR_PUBLISH_FAILED) b:failed(ERR_PUBLISH_FAILED)";
-    assert_eq!(table.output(OutputEvent::Unpublished(1, DROP, revoked())), reported);
+    assert_eq!(table.output(OutputEvent::Unpublished { stream: 1, policy: DROP, error: revoked() }), reported);
     assert_eq!((table.live(), table.finish("other")), ("other:playing".into(), "other:completed".into()));
 }
 
 #[test]
 fn refused_track_is_requested_again() {
     let mut table = playing();
-    table.output(OutputEvent::Unpublished(1, PAUSE, revoked()));
+    table.output(OutputEvent::Unpublished { stream: 1, policy: PAUSE, error: revoked() });
     for name in ["b", "c"] {
         table.play(name, 1);
         assert_eq!(table.ready(name).replace("a:paused@25", ""), "");
         assert_eq!(table.outputs(), "prepare1");
-        assert_eq!(table.output(OutputEvent::Refused(1, revoked())), format!("{name}:failed(ERR_PUBLISH_FAILED)"));
+        assert_eq!(
+            table.output(OutputEvent::Refused { stream: 1, error: revoked() }),
+            format!("{name}:failed(ERR_PUBLISH_FAILED)")
+        );
     }
     assert_eq!(table.live(), "a:playing", "what sounded waits on");
     assert_eq!(paused(&table), "a");
@@ -318,20 +321,20 @@ fn refused_track_fails_its_line_in_turn() {
     table.play("b", 1);
     table.ready("a");
     assert_eq!(table.outputs(), "prepare1");
-    assert_eq!(table.output(OutputEvent::Refused(1, revoked())), "a:failed(ERR_PUBLISH_FAILED)");
+    assert_eq!(table.output(OutputEvent::Refused { stream: 1, error: revoked() }), "a:failed(ERR_PUBLISH_FAILED)");
     assert_eq!(table.live(), "other:playing b:loading", "b has its turn");
     table.ready("b");
     assert_eq!(table.outputs(), "prepare1", "and asks again");
-    assert_eq!(table.output(OutputEvent::Refused(1, revoked())), "b:failed(ERR_PUBLISH_FAILED)");
-    assert_eq!(table.output(OutputEvent::Refused(1, revoked())), "", "nobody wants it");
+    assert_eq!(table.output(OutputEvent::Refused { stream: 1, error: revoked() }), "b:failed(ERR_PUBLISH_FAILED)");
+    assert_eq!(table.output(OutputEvent::Refused { stream: 1, error: revoked() }), "", "nobody wants it");
     assert_eq!(table.finish("other"), "other:completed");
 }
 
 #[test]
 fn mute_and_unpublish_pause_until_both_end() {
     let mut table = playing();
-    table.output(OutputEvent::Muted(1, PAUSE));
-    table.output(OutputEvent::Unpublished(1, PAUSE, revoked()));
+    table.output(OutputEvent::Muted { stream: 1, policy: PAUSE });
+    table.output(OutputEvent::Unpublished { stream: 1, policy: PAUSE, error: revoked() });
     assert_eq!(table.frame(), "a:paused@25");
     table.output(OutputEvent::Unmuted(1));
     assert_eq!(table.frame(), "");
@@ -339,46 +342,46 @@ fn mute_and_unpublish_pause_until_both_end() {
     assert_eq!(table.frame(), "a:resumed@25");
 
     let mut table = playing();
-    table.output(OutputEvent::Muted(1, CONTINUE));
+    table.output(OutputEvent::Muted { stream: 1, policy: CONTINUE });
     table.frame();
-    table.output(OutputEvent::Unpublished(1, PAUSE, revoked()));
+    table.output(OutputEvent::Unpublished { stream: 1, policy: PAUSE, error: revoked() });
     assert_eq!(table.frame(), "a:paused@45", "whichever holds, holds");
 }
 
 #[test]
 fn counts_unheard_time_of_a_cut_room() {
     let mut table = playing();
-    table.output(OutputEvent::Cut(CONTINUE));
+    table.output(OutputEvent::MediaLost(CONTINUE));
     table.frames(2);
     assert_eq!(table.output(OutputEvent::Reconnected), "reconnected");
     assert_eq!(table.finish("a"), "a:completed-40");
 
     let mut table = playing();
-    table.output(OutputEvent::Cut(PAUSE));
+    table.output(OutputEvent::MediaLost(PAUSE));
     assert_eq!(table.session.pace(), Pace::Halt);
     table.output(OutputEvent::Reconnected);
     assert_eq!(table.finish("a"), "a:completed", "time stood still");
 
     let mut table = playing();
     table.output(OutputEvent::Reconnecting("signalClose".into()));
-    table.output(OutputEvent::Cut(PAUSE));
-    assert_eq!(table.output(OutputEvent::Arrives), "", "the signalling is still lost");
+    table.output(OutputEvent::MediaLost(PAUSE));
+    assert_eq!(table.output(OutputEvent::MediaRestored), "", "the signalling is still lost");
     assert_eq!(table.session.pace(), Pace::Run);
     assert_eq!(table.finish("a"), "a:completed", "but sound goes on");
     assert_eq!(table.output(OutputEvent::Reconnected), "reconnected");
 
     let mut table = playing();
-    table.output(OutputEvent::Cut(CONTINUE));
+    table.output(OutputEvent::MediaLost(CONTINUE));
     table.frame();
-    assert_eq!(table.output(OutputEvent::Cut(DROP)), "a:failed(ERR_DISCONNECTED)-20");
+    assert_eq!(table.output(OutputEvent::MediaLost(DROP)), "a:failed(ERR_DISCONNECTED)-20");
 }
 
 #[test]
 fn mute_outlives_a_cut() {
     let mut table = playing();
-    table.output(OutputEvent::Muted(1, PAUSE));
+    table.output(OutputEvent::Muted { stream: 1, policy: PAUSE });
     table.frame();
-    table.output(OutputEvent::Cut(CONTINUE));
+    table.output(OutputEvent::MediaLost(CONTINUE));
     assert_eq!(table.output(OutputEvent::Reconnected), "reconnected");
     assert_eq!((table.frame(), paused(&table)), (String::new(), "a".into()));
     table.output(OutputEvent::Unmuted(1));
@@ -388,9 +391,9 @@ fn mute_outlives_a_cut() {
 #[test]
 fn lost_room_drops_server_mutes() {
     let mut table = playing();
-    table.output(OutputEvent::Muted(1, PAUSE));
-    table.output(OutputEvent::Unpublished(2, PAUSE, revoked()));
-    table.output(OutputEvent::Lost(revoked(), "gone".into()));
+    table.output(OutputEvent::Muted { stream: 1, policy: PAUSE });
+    table.output(OutputEvent::Unpublished { stream: 2, policy: PAUSE, error: revoked() });
+    table.output(OutputEvent::Lost { error: revoked(), reason: "gone".into() });
     table.play("b", 1);
     table.ready("b");
     assert_eq!(table.outputs(), "open prepare1");
@@ -415,8 +418,8 @@ fn own_mute_is_kept_for_every_room() {
     table.session.set_muted(3, true, table.at()).unwrap();
     table.session.set_muted(3, false, table.at()).unwrap();
     assert_eq!(table.outputs(), "mute3 unmute3", "also where nothing is remembered: somebody else may have muted it");
-    assert_eq!(table.output(OutputEvent::Muted(1, CONTINUE)), "muted1");
-    table.output(OutputEvent::Lost(revoked(), "gone".into()));
+    assert_eq!(table.output(OutputEvent::Muted { stream: 1, policy: CONTINUE }), "muted1");
+    table.output(OutputEvent::Lost { error: revoked(), reason: "gone".into() });
     table.session.connect(2);
     assert_eq!(table.outputs(), "open mute1");
 }
@@ -445,7 +448,7 @@ fn listeners_are_kept_for_every_room() {
     table.session.listen(listening(4)).unwrap();
     [3, 3, 7].into_iter().for_each(|id| table.session.unlisten(id));
     assert_eq!(table.outputs(), "listen4 unlisten3");
-    table.output(OutputEvent::Lost(revoked(), "gone".into()));
+    table.output(OutputEvent::Lost { error: revoked(), reason: "gone".into() });
     table.session.unlisten(4);
     table.session.connect(2);
     assert_eq!(table.outputs(), "open listen1");
@@ -467,8 +470,8 @@ fn closed_session_refuses_mutes() {
 #[test]
 fn reports_the_first_subscriber() {
     let mut table = room();
-    assert_eq!(table.output(OutputEvent::Subscribed(1, None)), "subscribed1");
-    assert_eq!(table.output(OutputEvent::Subscribed(2, Some("ear".into()))), "subscribed2(ear)");
+    assert_eq!(table.output(OutputEvent::Subscribed { stream: 1, identity: None }), "subscribed1");
+    assert_eq!(table.output(OutputEvent::Subscribed { stream: 2, identity: Some("ear".into()) }), "subscribed2(ear)");
 }
 
 #[test]
@@ -483,7 +486,7 @@ fn reports_the_connection_state() {
     table.outputs();
     table.session.connect(2);
     table.outputs();
-    table.output(OutputEvent::Lost(revoked(), "failed".into()));
+    table.output(OutputEvent::Lost { error: revoked(), reason: "failed".into() });
     is(&table, ConnectionState::Disconnected);
     table.play("a", 0);
     is(&table, ConnectionState::Connecting);
@@ -492,7 +495,7 @@ fn reports_the_connection_state() {
     is(&table, ConnectionState::Connected);
     table.output(OutputEvent::Reconnecting("signal".into()));
     is(&table, ConnectionState::Reconnecting);
-    table.output(OutputEvent::Cut(PAUSE));
+    table.output(OutputEvent::MediaLost(PAUSE));
     is(&table, ConnectionState::Reconnecting);
     table.output(OutputEvent::Reconnected);
     is(&table, ConnectionState::Connected);
@@ -517,7 +520,7 @@ fn broken_session_reports_its_connection() {
 #[test]
 fn new_request_replaces_a_held_playback() {
     let mut table = playing();
-    table.output(OutputEvent::Muted(1, PAUSE));
+    table.output(OutputEvent::Muted { stream: 1, policy: PAUSE });
     table.frame();
     let reported = table.enter(speaker_session::session::PlayRequest { track: 2, stop_other: true, ..request("b") });
     assert_eq!(reported, "a:stopped(replaced)@25-5 open b");

@@ -3,7 +3,7 @@
 use speaker_session::error::{Code, SpeakerError};
 use speaker_session::event::EventKind;
 use speaker_session::mixer::{Routing, Scratch};
-use speaker_session::output::{Meanwhile, OutputEvent};
+use speaker_session::output::{OutputEvent, UnheardPolicy};
 use speaker_session::session::{Clock, Options, Overlap, Policy, Step, Target, WallTime};
 
 use crate::table::{Table, named, options, rules};
@@ -42,7 +42,7 @@ fn requests_a_refused_stream_again() {
     table.play("a", 3);
     table.ready("a");
     assert_eq!(table.outputs(), "prepare3");
-    assert_eq!(table.output(OutputEvent::Refused(3, full_disk())), "a:failed(ERR_OUTPUT)");
+    assert_eq!(table.output(OutputEvent::Refused { stream: 3, error: full_disk() }), "a:failed(ERR_OUTPUT)");
     table.play("b", 3);
     table.ready("b");
     assert_eq!(table.outputs(), "prepare3");
@@ -99,7 +99,7 @@ fn lost_output_fails_everything_and_reopens() {
     table.play("a", 0);
     table.play("b", 0);
     table.ready("a");
-    let lost = OutputEvent::Lost(full_disk(), "removed".into());
+    let lost = OutputEvent::Lost { error: full_disk(), reason: "removed".into() };
     assert_eq!(table.output(lost), "a:failed(ERR_OUTPUT) b:failed(ERR_OUTPUT) disconnected(removed)");
     assert_eq!(table.play("a", 0), "open a", "its name is free");
     assert_eq!(table.outputs(), "open");
@@ -110,12 +110,12 @@ fn cut_output_pauses_or_drops_playbacks() {
     let mut table = Table::new(Overlap::Mix);
     table.play("a", 0);
     table.ready("a");
-    assert_eq!(table.output(OutputEvent::Cut(Meanwhile::Pause)), "");
+    assert_eq!(table.output(OutputEvent::MediaLost(UnheardPolicy::Pause)), "");
     table.play("b", 0);
     table.ready("b");
     assert_eq!(table.live(), "a:playing b:loading");
     assert_eq!(table.stop(named("a")).1, "a:stopped(user)@40-20", "no frame would carry its fade");
-    assert_eq!(table.output(OutputEvent::Cut(Meanwhile::Drop)), "b:failed(ERR_DISCONNECTED)");
+    assert_eq!(table.output(OutputEvent::MediaLost(UnheardPolicy::Drop)), "b:failed(ERR_DISCONNECTED)");
     assert_eq!(table.output(OutputEvent::Reconnected), "reconnected");
     table.play("c", 0);
     assert_eq!(table.ready("c"), "c:started");
@@ -127,15 +127,15 @@ fn pausing_cut_ends_fades() {
     table.play("a", 0);
     table.ready("a");
     assert_eq!(table.stop(named("a")).1, "", "it fades");
-    assert_eq!(table.output(OutputEvent::Cut(Meanwhile::Pause)), "a:stopped(user)@20");
+    assert_eq!(table.output(OutputEvent::MediaLost(UnheardPolicy::Pause)), "a:stopped(user)@20");
     assert_eq!(table.live(), "");
 }
 
 #[test]
 fn stop_counts_if_its_fade_is_lost() {
     let losses: [fn(&mut Table) -> String; 4] = [
-        |table| table.output(OutputEvent::Lost(full_disk(), "removed".into())),
-        |table| table.output(OutputEvent::Cut(Meanwhile::Drop)),
+        |table| table.output(OutputEvent::Lost { error: full_disk(), reason: "removed".into() }),
+        |table| table.output(OutputEvent::MediaLost(UnheardPolicy::Drop)),
         |table| table.output(OutputEvent::Failed(full_disk())),
         |table| table.frame_with(Err(full_disk())),
     ];
@@ -160,7 +160,7 @@ fn connect_settles_when_open_or_lost() {
     table.session.connect(2);
     assert_eq!((table.words(), table.outputs()), (String::new(), "open".into()));
     assert_eq!(
-        table.output(OutputEvent::Lost(full_disk(), "failed".into())),
+        table.output(OutputEvent::Lost { error: full_disk(), reason: "failed".into() }),
         "settled1(ERR_OUTPUT) settled2(ERR_OUTPUT)"
     );
     table.session.connect(3);
@@ -195,7 +195,7 @@ fn connected_keeps_its_place_on_manual_clock() {
 fn failed_opening_moves_later_events_up() {
     let mut table = opening_by_hand();
     let reported = "settled8(ERR_OUTPUT) b:queued1 a:stopped(user)@0 b:failed(ERR_OUTPUT)";
-    assert_eq!(table.output(OutputEvent::Lost(full_disk(), "failed".into())), reported);
+    assert_eq!(table.output(OutputEvent::Lost { error: full_disk(), reason: "failed".into() }), reported);
     assert_eq!(table.events.iter().map(|event| event.seq).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!((table.play("c", 0), table.outputs()), ("open c".into(), "open".into()));
     assert_eq!(table.output(OutputEvent::Connected), "connected");
@@ -207,7 +207,7 @@ fn close_waits_for_an_output_being_opened() {
     for (event, reported) in [
         (OutputEvent::Connected, "connected settled8 b:queued1 a:stopped(user)@0 b:stopped(closed)@0"),
         (
-            OutputEvent::Lost(full_disk(), "failed".into()),
+            OutputEvent::Lost { error: full_disk(), reason: "failed".into() },
             "settled8(ERR_OUTPUT) b:queued1 a:stopped(user)@0 b:stopped(closed)@0",
         ),
     ] {

@@ -14,7 +14,8 @@ use speaker_session::error::Result;
 use speaker_session::event::{Event, EventKind, Message};
 use speaker_session::mixer::{Duck, PlaybackId, Role, Routing, Scratch, TrackVolume, Written};
 use speaker_session::output::{
-    Hears, IncomingData, IncomingWhat, Link, Meanwhile, OutgoingData, OutgoingWhat, OutputEvent, Payload,
+    ConnectionStats, DataInterest, IncomingContent, IncomingData, OutgoingContent, OutgoingData, OutputEvent, Payload,
+    UnheardPolicy,
 };
 use speaker_session::session::{
     Clock, DriverCounts, OnDuplicate, Open, Options, OutputRequest, Overlap, Pace, PlayRequest, Policy, Session, Step,
@@ -122,15 +123,15 @@ enum Outside {
     Connected,
     Opened,
     Reconnecting,
-    Cut(Meanwhile),
+    Cut(UnheardPolicy),
     Reconnected,
-    Muted(u32, Meanwhile),
+    Muted(u32, UnheardPolicy),
     Unmuted(u32),
     Refused,
     TakenOut(bool),
-    Unpublished(u32, Meanwhile),
+    Unpublished(u32, UnheardPolicy),
     Republished(u32),
-    Link,
+    ConnectionStats,
     Data,
     Sent { which: usize, fails: bool },
     Lost,
@@ -142,7 +143,7 @@ enum Connection {
     Closed,
     Opening,
     Open,
-    Cut(Meanwhile),
+    Cut(UnheardPolicy),
 }
 
 /// The events of a playback.
@@ -361,11 +362,11 @@ impl World {
             Happening::SendData(bytes) => {
                 let ticket = self.ticket();
                 let payload = Payload(vec![0; bytes]);
-                let what = OutgoingWhat::Data { payload, is_reliable: true };
-                let data = OutgoingData { topic: None, to: Vec::new(), what };
+                let content = OutgoingContent::Data { payload, is_reliable: true };
+                let data = OutgoingData { topic: None, to: Vec::new(), content };
                 self.session.send_data(data, ticket);
             }
-            Happening::HearData(data) => self.session.hear_data(Hears { data, ..Hears::default() }),
+            Happening::HearData(data) => self.session.hear_data(DataInterest { data, ..DataInterest::default() }),
             Happening::Break => {
                 self.session.break_down();
                 (self.is_broken, self.in_flight) = (true, false);
@@ -432,7 +433,7 @@ impl World {
     }
 
     fn can_mix(&self) -> bool {
-        matches!(self.connection, Connection::Open | Connection::Cut(Meanwhile::Continue | Meanwhile::Drop))
+        matches!(self.connection, Connection::Open | Connection::Cut(UnheardPolicy::Continue | UnheardPolicy::Drop))
     }
 
     fn frame(&mut self, samples: usize) {
@@ -511,54 +512,54 @@ impl World {
                 OutputEvent::Connected
             }
             (Outside::Opened, Connection::Open) => match self.prepared.pop() {
-                Some(stream) if self.missing.contains(&stream) => OutputEvent::Refused(stream, gone()),
+                Some(stream) if self.missing.contains(&stream) => OutputEvent::Refused { stream, error: gone() },
                 Some(stream) => OutputEvent::Opened(stream),
                 None => return,
             },
             (Outside::Refused, Connection::Open | Connection::Cut(_)) => match self.prepared.pop() {
-                Some(stream) => OutputEvent::Refused(stream, gone()),
+                Some(stream) => OutputEvent::Refused { stream, error: gone() },
                 None => return,
             },
             (Outside::TakenOut(fails), _) => match self.leaving.pop() {
-                Some(ticket) => OutputEvent::TakenOut(ticket, fails.then(gone)),
+                Some(ticket) => OutputEvent::UnpublishDone { ticket, error: fails.then(gone) },
                 None => return,
             },
-            (Outside::Muted(stream, meanwhile), Connection::Open | Connection::Cut(_)) if self.is_room => {
+            (Outside::Muted(stream, policy), Connection::Open | Connection::Cut(_)) if self.is_room => {
                 self.muted.insert(stream);
-                OutputEvent::Muted(stream, meanwhile)
+                OutputEvent::Muted { stream, policy }
             }
             (Outside::Unmuted(stream), Connection::Open | Connection::Cut(_)) if self.muted.remove(&stream) => {
                 OutputEvent::Unmuted(stream)
             }
-            (Outside::Unpublished(stream, meanwhile), Connection::Open) if self.is_room => {
+            (Outside::Unpublished(stream, policy), Connection::Open) if self.is_room => {
                 self.missing.insert(stream);
-                OutputEvent::Unpublished(stream, meanwhile, gone())
+                OutputEvent::Unpublished { stream, policy, error: gone() }
             }
             (Outside::Republished(stream), Connection::Open) if self.missing.remove(&stream) => {
                 OutputEvent::Republished(stream)
             }
             (Outside::Reconnecting, Connection::Open) => OutputEvent::Reconnecting("signal".to_owned()),
-            (Outside::Cut(meanwhile), Connection::Open) => {
-                self.connection = Connection::Cut(meanwhile);
-                OutputEvent::Cut(meanwhile)
+            (Outside::Cut(policy), Connection::Open) => {
+                self.connection = Connection::Cut(policy);
+                OutputEvent::MediaLost(policy)
             }
             (Outside::Reconnected, Connection::Cut(_)) => {
                 self.connection = Connection::Open;
                 OutputEvent::Reconnected
             }
-            (Outside::Link, Connection::Open) => OutputEvent::Link(Link::default()),
+            (Outside::ConnectionStats, Connection::Open) => OutputEvent::ConnectionStats(ConnectionStats::default()),
             (Outside::Data, Connection::Opening | Connection::Open | Connection::Cut(_)) => {
-                let what = IncomingWhat::Data { payload: Payload(Vec::new()), is_reliable: true };
-                OutputEvent::Data(IncomingData { identity: None, topic: None, what })
+                let content = IncomingContent::Data { payload: Payload(Vec::new()), is_reliable: true };
+                OutputEvent::Data(IncomingData { identity: None, topic: None, content })
             }
             // Calls that were answered before, as by the end of the room, are included.
             (Outside::Sent { which, fails }, _) => match pick(&mut self.sending, which) {
-                Some(ticket) => OutputEvent::Sent(*ticket, fails.then(gone)),
+                Some(ticket) => OutputEvent::Sent { ticket: *ticket, error: fails.then(gone) },
                 None => return,
             },
             (Outside::Lost, Connection::Opening | Connection::Open | Connection::Cut(_)) => {
                 self.disconnect();
-                OutputEvent::Lost(gone(), "lost".to_owned())
+                OutputEvent::Lost { error: gone(), reason: "lost".to_owned() }
             }
             (Outside::Failed, Connection::Open) => OutputEvent::Failed(gone()),
             _ => return,
@@ -780,20 +781,20 @@ fn plays() -> impl Strategy<Value = Happening> {
 }
 
 fn outsides() -> impl Strategy<Value = Outside> {
-    use Meanwhile::{Continue, Drop, Pause};
+    use UnheardPolicy::{Continue, Drop, Pause};
     prop_oneof![
         8 => Just(Outside::Connected),
         8 => Just(Outside::Opened),
         1 => Just(Outside::Reconnecting),
         2 => proptest::sample::select(&[Pause, Continue, Drop][..]).prop_map(Outside::Cut),
         4 => Just(Outside::Reconnected),
-        2 => (0..3u32, proptest::sample::select(&[Pause, Continue][..])).prop_map(|(stream, meanwhile)| Outside::Muted(stream, meanwhile)),
+        2 => (0..3u32, proptest::sample::select(&[Pause, Continue][..])).prop_map(|(stream, policy)| Outside::Muted(stream, policy)),
         3 => (0..3u32).prop_map(Outside::Unmuted),
         1 => Just(Outside::Refused),
         2 => proptest::bool::weighted(0.1).prop_map(Outside::TakenOut),
-        1 => (0..3u32, proptest::sample::select(&[Pause, Continue, Drop][..])).prop_map(|(stream, meanwhile)| Outside::Unpublished(stream, meanwhile)),
+        1 => (0..3u32, proptest::sample::select(&[Pause, Continue, Drop][..])).prop_map(|(stream, policy)| Outside::Unpublished(stream, policy)),
         2 => (0..3u32).prop_map(Outside::Republished),
-        1 => Just(Outside::Link),
+        1 => Just(Outside::ConnectionStats),
         1 => Just(Outside::Data),
         2 => (0..64usize, any::<bool>()).prop_map(|(which, fails)| Outside::Sent { which, fails }),
         1 => proptest::bool::weighted(0.5).prop_map(|lost| if lost { Outside::Lost } else { Outside::Failed }),

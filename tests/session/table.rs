@@ -7,7 +7,7 @@ use speaker_session::audio::{EDGE_FADE, FRAME};
 use speaker_session::error::{Code, Result, SpeakerError};
 use speaker_session::event::{Event, EventKind, Message};
 use speaker_session::mixer::{PlaybackId, Role, Routing, Scratch};
-use speaker_session::output::{Hears, OutgoingWhat, OutputEvent};
+use speaker_session::output::{DataInterest, OutgoingContent, OutputEvent};
 use speaker_session::session::{
     Clock, DriverCounts, Open, Options, OutputRequest, Overlap, Phase, PlayRequest, PlaybackInfo, Policy, Session,
     Step, StopRequest, Target, Ticket, WallTime, Work,
@@ -157,12 +157,12 @@ impl Table {
             OutputRequest::Describe(description, ticket) => format!("describe{:?}{ticket:?}", description.name),
             OutputRequest::Unpublish(stream, ticket) => format!("unpublish{stream}{ticket:?}"),
             OutputRequest::SetMuted(stream, muted) => format!("{}{stream}", if muted { "mute" } else { "unmute" }),
-            OutputRequest::SendData(data, ticket) => match data.what {
-                OutgoingWhat::Data { payload, .. } => format!("send{}={ticket}", payload.0.len()),
-                OutgoingWhat::Text { text, .. } => format!("text{}={ticket}", text.0.len()),
-                OutgoingWhat::Rpc(_) => format!("rpc={ticket}"),
+            OutputRequest::SendData(data, ticket) => match data.content {
+                OutgoingContent::Data { payload, .. } => format!("send{}={ticket}", payload.0.len()),
+                OutgoingContent::Text { text, .. } => format!("text{}={ticket}", text.0.len()),
+                OutgoingContent::Rpc(_) => format!("rpc={ticket}"),
             },
-            OutputRequest::HearData(Hears { data, text, .. }) => format!("hear({data},{text})"),
+            OutputRequest::HearData(DataInterest { data, text, .. }) => format!("hear({data},{text})"),
             OutputRequest::GiveUp => "give up".to_owned(),
             OutputRequest::Tap(..) => "tap".to_owned(),
             OutputRequest::Untap(..) => "untap".to_owned(),

@@ -73,7 +73,7 @@ fn output_mutes_tracks_that_are_streams() {
 fn volume_survives_a_lost_output() {
     let mut table = Table::new(Overlap::Mix);
     table.session.set_track_volume(0, TrackVolume { volume: Some(0.0), ..half(0) }).unwrap();
-    table.output(OutputEvent::Lost(crate::table::gone(), "gone".to_owned()));
+    table.output(OutputEvent::Lost { error: crate::table::gone(), reason: "gone".to_owned() });
     table.connect();
     table.play("a", 0);
     assert_eq!(table.ready("a"), "a:started");

@@ -1,7 +1,7 @@
 //! Tracks that a user unpublishes.
 
 use speaker_session::error::{Code, SpeakerError};
-use speaker_session::output::{Meanwhile, OutputEvent};
+use speaker_session::output::{OutputEvent, UnheardPolicy};
 use speaker_session::session::{Overlap, Pace};
 
 use crate::table::{Table, rules};
@@ -32,8 +32,8 @@ fn stops_everything_on_the_track_only() {
     assert_eq!(reported, "b:stopped(unpublished)@0");
     assert_eq!(table.outputs(), format!("unpublish1Some({ticket})"));
     assert_eq!(table.frame(), "a:stopped(unpublished)@65", "faded");
-    assert_eq!(table.output(OutputEvent::TakenOut(ticket, None)), format!("settled{ticket}"));
-    assert_eq!(table.output(OutputEvent::TakenOut(ticket, None)), "", "once");
+    assert_eq!(table.output(OutputEvent::UnpublishDone { ticket, error: None }), format!("settled{ticket}"));
+    assert_eq!(table.output(OutputEvent::UnpublishDone { ticket, error: None }), "", "once");
     assert_eq!(table.session.playbacks().len(), 2);
 }
 
@@ -46,7 +46,7 @@ fn later_request_waits_for_a_new_track() {
     table.ready("b");
     assert_eq!(table.outputs(), format!("unpublish1Some({ticket}) prepare1"));
     assert_eq!(table.frames(3), "");
-    assert_eq!(table.output(OutputEvent::TakenOut(ticket, None)), format!("settled{ticket}"));
+    assert_eq!(table.output(OutputEvent::UnpublishDone { ticket, error: None }), format!("settled{ticket}"));
     assert_eq!(table.frame(), "");
     table.output(OutputEvent::Opened(1));
     assert_eq!(table.frame(), "b:started");
@@ -56,8 +56,8 @@ fn later_request_waits_for_a_new_track() {
 fn ignores_earlier_output_events() {
     let stale = [
         OutputEvent::Opened(1),
-        OutputEvent::Refused(1, gone()),
-        OutputEvent::Unpublished(1, Meanwhile::Drop, gone()),
+        OutputEvent::Refused { stream: 1, error: gone() },
+        OutputEvent::Unpublished { stream: 1, policy: UnheardPolicy::Drop, error: gone() },
         OutputEvent::Republished(1),
     ];
     for event in stale {
@@ -80,7 +80,7 @@ fn ignores_earlier_output_events() {
 fn republished_track_pauses_nothing() {
     let mut table = room();
     table.start_on("a", 1);
-    table.output(OutputEvent::Unpublished(1, Meanwhile::Pause, gone()));
+    table.output(OutputEvent::Unpublished { stream: 1, policy: UnheardPolicy::Pause, error: gone() });
     table.frame();
     let (ticket, reported) = unpublish(&mut table, 1);
     assert_eq!(reported, "a:stopped(unpublished)@25-5", "it stands still, and its fall was not heard");
@@ -107,7 +107,7 @@ fn settles_at_once_without_a_room() {
     assert_eq!(table.outputs(), "open unpublish0None unpublish2None");
     table.output(OutputEvent::Connected);
     table.start_on("a", 2);
-    table.output(OutputEvent::Lost(gone(), "gone".into()));
+    table.output(OutputEvent::Lost { error: gone(), reason: "gone".into() });
     table.session.connect(91);
     assert_eq!(table.outputs(), "open unpublish0None", "what was played on is published again");
 }
@@ -116,10 +116,12 @@ fn settles_at_once_without_a_room() {
 fn settles_even_if_the_room_is_lost() {
     type End = fn(&mut Table);
     let ends: [(&str, End); 4] = [
-        ("settled2", |table| table.session.output_event(OutputEvent::Lost(gone(), "gone".into()), table.at())),
+        ("settled2", |table| {
+            table.session.output_event(OutputEvent::Lost { error: gone(), reason: "gone".into() }, table.at())
+        }),
         ("settled2(ERR_REFUSED)", |table| {
             let error = SpeakerError::new(Code::Refused, "no answer");
-            table.session.output_event(OutputEvent::TakenOut(2, Some(error)), table.at());
+            table.session.output_event(OutputEvent::UnpublishDone { ticket: 2, error: Some(error) }, table.at());
         }),
         ("settled2", |table| {
             table.session.close(None, table.at());

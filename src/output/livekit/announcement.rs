@@ -1,12 +1,12 @@
-//! The announcement of a track to the room: its id, its name and what it is like.
+//! The announcement of a track to the room: its id, its name and its properties.
 
 use super::encoder::Encoding;
 use super::track::random;
 
-/// The source that a track is announced with. A token may grant some sources alone.
+/// The source that a track is announced with. A token may grant only some sources.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum TrackSource {
-    /// A voice.
+    /// A microphone.
     #[default]
     Microphone,
     /// The sound of a shared screen.
@@ -16,7 +16,7 @@ pub enum TrackSource {
 }
 
 impl TrackSource {
-    /// As a grant spells it.
+    /// Returns the source's name in a grant.
     pub fn name(self) -> &'static str {
         match self {
             Self::Microphone => "microphone",
@@ -28,8 +28,8 @@ impl TrackSource {
 
 /// The options of a track.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TrackTerms {
-    /// Its name, if it has one of its own.
+pub struct TrackOptions {
+    /// The name, unless it is the default one.
     pub name: Option<String>,
     /// The source that it is announced with.
     pub source: TrackSource,
@@ -37,7 +37,7 @@ pub struct TrackTerms {
 
 #[derive(Debug, Clone)]
 pub struct Announcement {
-    /// By what its media line and its announcement find each other.
+    /// The client id, which links the media line to the announcement.
     pub cid: String,
     pub name: String,
     pub source: TrackSource,
@@ -48,19 +48,19 @@ pub struct Announcement {
 }
 
 impl Announcement {
-    /// Announces a track. One without a name of its own is named by its number: 0 `speaker`, 1 `app_audio`, 2 `tts`, n `track_<n>`.
-    pub fn new(stream: u32, terms: TrackTerms, channels: usize, encoding: Encoding) -> Self {
-        let name = terms.name.unwrap_or_else(|| match stream {
+    /// Creates the announcement of a track. Its default name depends on its number: 0 `speaker`, 1 `app_audio`, 2 `tts`, n `track_<n>`.
+    pub fn new(stream: u32, options: TrackOptions, channels: usize, encoding: Encoding) -> Self {
+        let name = options.name.unwrap_or_else(|| match stream {
             0 => "speaker".to_owned(),
             1 => "app_audio".to_owned(),
             2 => "tts".to_owned(),
             other => format!("track_{other}"),
         });
         let Encoding { dtx, red, .. } = encoding;
-        Self { cid: cid(stream), name, source: terms.source, stereo: channels == 2, dtx, red, muted: false }
+        Self { cid: cid(stream), name, source: options.source, stereo: channels == 2, dtx, red, muted: false }
     }
 
-    /// Takes another id: the server may remember the old one.
+    /// Takes another client id, because the server may remember the old one.
     pub fn renew(&mut self, stream: u32) {
         self.cid = cid(stream);
     }

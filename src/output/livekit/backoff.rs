@@ -1,4 +1,4 @@
-//! When to try again after something was lost: as LiveKit's own clients do, but for longer, and not all sessions at once.
+//! The backoff of reconnect attempts, as in LiveKit's own clients but for longer, and spread over the sessions of the process.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::time::sleep_until;
 
-/// Attempts to win a lost room back before it counts as lost for good. With full jitter ten, as theirs, can be over within
-/// a few seconds; these take a minute on average, and 20 s at least but once in a million.
+/// The number of attempts before a lost room counts as lost for good. Ten with full jitter, as in LiveKit's clients, can be over within
+/// a few seconds; these take a minute on average, and less than 20 s only once in a million cases.
 pub const ATTEMPTS: u32 = 20;
 
 const FIRST: Duration = Duration::from_millis(300);
-const LONGEST: Duration = Duration::from_secs(7);
+const MAX_DELAY: Duration = Duration::from_secs(7);
 
-/// A row of attempts at one thing.
+/// A series of attempts.
 #[derive(Debug)]
 pub struct Backoff {
     pub attempts: u32,
@@ -22,14 +22,14 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// `seed` makes its waits different from others'.
+    /// Creates a backoff; `seed` makes its delays differ from others'.
     pub fn new(seed: u64) -> Self {
-        // Spread over all bits (Fibonacci hashing), for the first numbers drawn follow it.
+        // Spread over all bits (Fibonacci hashing), because the first numbers drawn follow the seed.
         Self { attempts: 0, random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1 }
     }
 
-    /// How long to wait before the next attempt. The first may well succeed at once; the others wait anything up to a limit that
-    /// doubles, which spreads those who lost the same server over time ("full jitter").
+    /// Returns the delay before the next attempt. The first one is 0, because it may well succeed; later ones are random up to a limit that
+    /// doubles, which spreads sessions that lost the same server ("full jitter").
     pub fn wait(&mut self) -> Duration {
         self.attempts += 1;
         if self.attempts == 1 {
@@ -42,46 +42,46 @@ impl Backoff {
         limit(self.attempts - 1).mul_f64(self.random as f64 / u64::MAX as f64)
     }
 
-    /// It is back.
+    /// Resets the series after a success.
     pub fn done(&mut self) {
         self.attempts = 0;
     }
 }
 
 fn limit(attempt: u32) -> Duration {
-    FIRST.saturating_mul(1u32.checked_shl(attempt - 1).unwrap_or(u32::MAX)).min(LONGEST)
+    FIRST.saturating_mul(1u32.checked_shl(attempt - 1).unwrap_or(u32::MAX)).min(MAX_DELAY)
 }
 
-/// Lets the sessions of the process that lost one server come back one after another.
+/// A rate limit for the process's attempts at each server.
 #[derive(Default)]
-struct Gate {
-    /// By server: when the next attempt is due, if attempts came evenly.
+struct RateLimiter {
+    /// The theoretical arrival time of the next attempt, by server.
     next: Mutex<HashMap<String, Instant>>,
 }
 
-/// The gate of this process.
-static GATE: LazyLock<Gate> = LazyLock::new(Gate::default);
+/// The rate limit of this process.
+static RATE_LIMITER: LazyLock<RateLimiter> = LazyLock::new(RateLimiter::default);
 
-/// Waits until an attempt at a server that is due `at` that time may be made. Returns when that is.
-pub async fn turn(server: &str, at: Instant) -> Instant {
+/// Waits until an attempt at a server that is due at `at` is allowed. Returns the time of the attempt.
+pub async fn wait_for_turn(server: &str, at: Instant) -> Instant {
     sleep_until(at.into()).await;
-    let at = GATE.pass(server, at);
+    let at = RATE_LIMITER.slot(server, at);
     sleep_until(at.into()).await;
     at
 }
 
-/// Between two attempts at one server: a hundred a second, about what a server of two cores takes in.
+/// The interval of attempts at one server: a hundred a second, about what a server with two cores can take.
 const INTERVAL: Duration = Duration::from_millis(10);
 
-/// How far attempts may be ahead of that: twenty at once.
+/// The tolerated burst: twenty attempts at once.
 const BURST: Duration = Duration::from_millis(200);
 
-/// Servers that are remembered; those whose attempts are over are forgotten first.
+/// The most servers that are remembered; those without pending attempts are forgotten first.
 const MAX_SERVERS: usize = 64;
 
-impl Gate {
-    /// Returns when an attempt that is due `at` that time may be made (the generic cell rate algorithm of ITU-T I.371).
-    fn pass(&self, server: &str, at: Instant) -> Instant {
+impl RateLimiter {
+    /// Returns when an attempt that is due at `at` is allowed (the generic cell rate algorithm of ITU-T I.371).
+    fn slot(&self, server: &str, at: Instant) -> Instant {
         let mut servers = self.next.lock();
         if servers.len() >= MAX_SERVERS && !servers.contains_key(server) {
             servers.retain(|_, next| *next > at);
@@ -98,10 +98,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_longer_each_time_up_to_a_limit() {
+    fn delays_grow_up_to_limit() {
         let limits: Vec<_> = (1..=7).map(|attempt| limit(attempt).as_millis()).collect();
         assert_eq!(limits, [300, 600, 1_200, 2_400, 4_800, 7_000, 7_000]);
-        assert_eq!(limit(99), LONGEST);
+        assert_eq!(limit(99), MAX_DELAY);
         let mut backoff = Backoff::new(7);
         assert_eq!(backoff.wait(), Duration::ZERO);
         assert!((1..=20).all(|attempt| backoff.wait() <= limit(attempt)));
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn the_attempts_of_many_are_spread() {
+    fn spreads_attempts_of_many_sessions() {
         for (attempt, limit) in [(2, 300), (3, 600), (8, 7_000)] {
             let mut waits: Vec<_> = (0..1_000)
                 .map(|seed| {
@@ -127,23 +127,23 @@ mod tests {
     }
 
     #[test]
-    fn the_gate_lets_twenty_pass_at_once_and_then_a_hundred_a_second() {
-        let (gate, now) = (Gate::default(), Instant::now());
-        let slots: Vec<_> = (0..1_000).map(|_| gate.pass("a", now).duration_since(now).as_millis()).collect();
+    fn allows_burst_then_hundred_a_second() {
+        let (limiter, now) = (RateLimiter::default(), Instant::now());
+        let slots: Vec<_> = (0..1_000).map(|_| limiter.slot("a", now).duration_since(now).as_millis()).collect();
         assert_eq!(slots[..21], [[0; 20].as_slice(), &[0]].concat());
         assert_eq!((slots[21], slots[22], slots[999]), (10, 20, 9_790));
         assert!(slots.is_sorted());
-        assert_eq!(gate.pass("b", now), now, "another server's");
+        assert_eq!(limiter.slot("b", now), now, "another server's");
         let later = now + Duration::from_secs(60);
-        assert_eq!(gate.pass("a", later), later);
+        assert_eq!(limiter.slot("a", later), later);
     }
 
     #[test]
-    fn the_gate_forgets_servers_that_nobody_asks_for() {
-        let (gate, now) = (Gate::default(), Instant::now());
+    fn forgets_idle_servers() {
+        let (limiter, now) = (RateLimiter::default(), Instant::now());
         for number in 0..10_000 {
-            gate.pass(&number.to_string(), now + INTERVAL * 2 * number);
+            limiter.slot(&number.to_string(), now + INTERVAL * 2 * number);
         }
-        assert!(gate.next.lock().len() <= MAX_SERVERS);
+        assert!(limiter.next.lock().len() <= MAX_SERVERS);
     }
 }

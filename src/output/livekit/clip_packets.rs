@@ -1,12 +1,12 @@
-//! Clips that are encoded once for all tracks that play them alone.
+//! A cache of encoded clips: a clip that plays alone is encoded once for all tracks.
 //!
-//! libopus gives the same packets for the same samples, if it begins in the same state. Behind silence every track begins in the same
-//! ([`Encoder::after_silence`]), so what plays a whole clip from there, as it is or at the same gain, would make the packets that another
-//! has made already, byte for byte, and sends those. Where something else comes in, an encoder has to be in the state that it
-//! would have come to by itself: how the encoder stood is kept every few frames, and what lies between is encoded again.
+//! libopus produces the same packets for the same samples from the same state. After silence every track starts in the same state
+//! ([`Encoder::after_silence`]), so tracks that play a whole clip from there at the same gain would produce identical packets, and share
+//! them instead. When another sound joins in, a track needs an encoder in the state that it would have reached by itself: the encoder's
+//! state is kept every few frames, and the frames in between are encoded again.
 //!
-//! The first who comes to a frame encodes it, and the next one too, so that it is there when all come to it at once. Nobody waits for
-//! another thread's encoding: whoever finds that another is just at it encodes by itself.
+//! The first track to reach a frame encodes it and the next one, so that the next is ready when all tracks reach it at once. No thread
+//! waits for another's encoding: while one is encoding, others encode by themselves.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -15,52 +15,52 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 
-use super::encoder::{Encoder, Encoding, Progress};
+use super::encoder::{Encoder, EncoderDelta, Encoding};
 use super::track::level;
 use crate::audio::{FRAME, Samples};
 use crate::error::Result;
 use crate::mixer::{Frame, Part};
 use crate::source::Clip;
 
-/// The frames after which it is kept how the encoder stands: where something else comes in, half as many are encoded again, on
-/// average; and it takes half as much memory as the samples.
+/// The number of frames after which the encoder's state is kept. When another sound joins in, half as many are encoded again on average;
+/// the states take half as much memory as the samples.
 const BLOCK: usize = 5;
 
-/// The most that all of it may take in a process, in bytes: ten minutes of mono clips. What is beyond is encoded by each track.
-const MOST: usize = 64 << 20;
+/// The most memory for all packets of the process, in bytes: ten minutes of mono clips. Further clips are encoded by each track.
+const MAX_BYTES: usize = 64 << 20;
 
-/// How long the list of all clips may be waited for, which is held for less than a microsecond.
-const SHORTLY: Duration = Duration::from_micros(200);
+/// The timeout for the lock of all clips, which is held for less than a microsecond.
+const LOCK_TIMEOUT: Duration = Duration::from_micros(200);
 
 /// The packets of all clips of the process.
-pub static CLIP_PACKETS: ClipPackets = ClipPackets::new(MOST);
+pub static CLIP_PACKETS: ClipPackets = ClipPackets::new(MAX_BYTES);
 
-/// The packets of clips, as far as they were needed so far.
+/// The packets of clips, as far as they were needed.
 pub struct ClipPackets {
     known: LazyLock<RwLock<HashMap<Key, Arc<Packets>>>>,
-    /// The most that they may take, in bytes.
-    most: usize,
-    /// What they take.
+    /// The most memory that they may take, in bytes.
+    max_bytes: usize,
+    /// The memory that they take, in bytes.
     bytes: AtomicUsize,
-    /// Counts who begins, so that it is known what was not used for longest.
+    /// A counter of starts, by which the least recently used clip is found.
     begun: AtomicU64,
 }
 
 impl ClipPackets {
-    const fn new(most: usize) -> Self {
+    const fn new(max_bytes: usize) -> Self {
         let known = LazyLock::new(RwLock::default as fn() -> _);
-        Self { known, most, bytes: AtomicUsize::new(0), begun: AtomicU64::new(0) }
+        Self { known, max_bytes, bytes: AtomicUsize::new(0), begun: AtomicU64::new(0) }
     }
 
-    /// Begins to read a clip with this frame, behind silence: none if that is not what the frame is, or if there is no room. `tail` are
-    /// the silent frames behind a sound that are encoded.
+    /// Starts to read a clip with this frame, after silence. Returns None if the frame does not start a clip, or if there is no room.
+    /// `tail` is the number of encoded silent frames after a sound.
     pub fn begin(
         &'static self,
         frame: &Frame,
         channels: usize,
         encoding: Encoding,
         tail: usize,
-    ) -> Result<Option<Reading>> {
+    ) -> Result<Option<ClipReader>> {
         let Some(Part { clip, place: 0, gain }) = frame.part else { return Ok(None) };
         if clip.channels() > channels {
             return Ok(None);
@@ -69,11 +69,11 @@ impl ClipPackets {
         let Some(packets) = self.of(key, clip, tail)? else { return Ok(None) };
         packets.begun.store(self.begun.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
         let is_there = packets.prepare(clip, 0)?;
-        Ok(is_there.then(|| Reading { clip: clip.clone(), packets, next: 0 }))
+        Ok(is_there.then(|| ClipReader { clip: clip.clone(), packets, next: 0 }))
     }
 
     fn of(&'static self, key: Key, clip: &Clip, tail: usize) -> Result<Option<Arc<Packets>>> {
-        let Some(known) = self.known.try_read_for(SHORTLY).map(|known| known.get(&key).cloned()) else {
+        let Some(known) = self.known.try_read_for(LOCK_TIMEOUT).map(|known| known.get(&key).cloned()) else {
             return Ok(None);
         };
         if known.is_some() {
@@ -85,25 +85,25 @@ impl ClipPackets {
         }
         clip.keep(|| Guard(self, key.clip));
         let packets = Arc::new(Packets::new(self, key, clip, tail)?);
-        Ok(self.known.try_write_for(SHORTLY).map(|mut known| known.entry(key).or_insert(packets).clone()))
+        Ok(self.known.try_write_for(LOCK_TIMEOUT).map(|mut known| known.entry(key).or_insert(packets).clone()))
     }
 
     fn is_full(&self) -> bool {
-        self.bytes.load(Ordering::Relaxed) >= self.most
+        self.bytes.load(Ordering::Relaxed) >= self.max_bytes
     }
 
-    /// If there is no room left, forgets what nobody plays, until there is room for half as much: the longest unused first.
+    /// Evicts unused clips when there is no room, least recently used first, until half of the memory is free.
     fn make_room(&self) {
         if !self.is_full() {
             return;
         }
-        let Some(mut known) = self.known.try_write_for(SHORTLY) else { return };
+        let Some(mut known) = self.known.try_write_for(LOCK_TIMEOUT) else { return };
         let idle = known.values().filter(|packets| Arc::strong_count(packets) == 1);
         let mut idle: Vec<_> = idle.map(|packets| (packets.begun.load(Ordering::Relaxed), packets.key)).collect();
         idle.sort_unstable_by_key(|(begun, _)| *begun);
         let (mut left, mut spent) = (self.bytes.load(Ordering::Relaxed), Vec::new());
         for (_, key) in idle {
-            if left <= self.most / 2 {
+            if left <= self.max_bytes / 2 {
                 break;
             }
             let packets = known.remove(&key);
@@ -115,17 +115,17 @@ impl ClipPackets {
     }
 }
 
-/// What packets depend on.
+/// The parameters on which packets depend.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Key {
     clip: u64,
     encoding: Encoding,
     channels: usize,
-    /// The bits of it.
+    /// The bits of the gain.
     gain: u32,
 }
 
-/// Dropped with its clip: then nobody can play it any more.
+/// A guard that removes a clip's packets. It is dropped with its clip, which nobody can play any more.
 struct Guard(&'static ClipPackets, u64);
 
 impl Drop for Guard {
@@ -136,30 +136,30 @@ impl Drop for Guard {
     }
 }
 
-/// A clip's packets: of the sound and the first silent frames behind it.
+/// The packets of a clip's sound and of the first silent frames after it.
 struct Packets {
     all: &'static ClipPackets,
     key: Key,
-    /// Frames that have sound, and all.
+    /// The number of frames with sound, and of all frames.
     sounding: usize,
     frames: usize,
-    /// The encoder as it is before the first frame.
+    /// The encoder before the first frame.
     start: Encoder,
     blocks: Box<[OnceLock<Box<Block>>]>,
     front: Mutex<Front>,
-    /// What it takes, in bytes.
+    /// The memory that it takes, in bytes.
     bytes: AtomicUsize,
-    /// When somebody began it last, by the count of all.
+    /// The last start, by the counter of all clips.
     begun: AtomicU64,
 }
 
 struct Block {
-    /// How the encoder stands before the first of these packets.
-    progress: Progress,
+    /// The encoder's state before the first of these packets.
+    delta: EncoderDelta,
     packets: [OnceLock<Coded>; BLOCK],
 }
 
-/// The encoder that makes them, and what it comes to next.
+/// The encoder that produces the packets, and its next frame.
 struct Front {
     encoder: Encoder,
     next: usize,
@@ -167,7 +167,7 @@ struct Front {
 
 /// An encoded frame.
 struct Coded {
-    /// None if it need not be sent.
+    /// None if the frame need not be sent.
     data: Option<Arc<[u8]>>,
     level: i8,
 }
@@ -180,8 +180,17 @@ impl Packets {
         let blocks: Box<[_]> = (0..frames.div_ceil(BLOCK)).map(|_| OnceLock::new()).collect();
         let held = size_of_val(&*blocks) + 2 * start.bytes();
         let front = Mutex::new(Front { encoder: start.clone(), next: 0 });
-        let (bytes, begun) = (AtomicUsize::new(0), AtomicU64::new(0));
-        let packets = Self { all, key, sounding, frames, start, blocks, front, bytes, begun };
+        let packets = Self {
+            all,
+            key,
+            sounding,
+            frames,
+            start,
+            blocks,
+            front,
+            bytes: AtomicUsize::new(0),
+            begun: AtomicU64::new(0),
+        };
         packets.hold(held);
         packets.begin_block(0, &packets.start);
         Ok(packets)
@@ -194,9 +203,9 @@ impl Packets {
 
     fn begin_block(&self, block: usize, encoder: &Encoder) {
         let packets = std::array::from_fn(|_| OnceLock::new());
-        let progress = encoder.progress(&self.start);
-        let bytes = size_of::<Block>() + progress.bytes();
-        if self.blocks[block].set(Box::new(Block { progress, packets })).is_ok() {
+        let delta = encoder.delta_from(&self.start);
+        let bytes = size_of::<Block>() + delta.bytes();
+        if self.blocks[block].set(Box::new(Block { delta, packets })).is_ok() {
             self.hold(bytes);
         }
     }
@@ -215,7 +224,7 @@ impl Packets {
         let samples = &mut samples[..self.key.channels * FRAME];
         let gain = f32::from_bits(self.key.gain);
         let rest = clip.samples().get(frame * FRAME * clip.channels()..).unwrap_or_default();
-        // One side is both. Added to 0, as in a mixer's sum.
+        // A mono sample goes to both channels. It is added to 0, as in the mixer's sum.
         let times = self.key.channels / clip.channels();
         let sides = rest.iter().flat_map(|sample| std::iter::repeat_n(sample, times));
         samples.iter_mut().zip(sides).for_each(|(sample, of_clip)| *sample += of_clip * gain);
@@ -223,7 +232,7 @@ impl Packets {
         Ok(Coded { data, level: level(samples) })
     }
 
-    /// Sees to it that a frame's packet is there. Returns false if there is no room for it.
+    /// Makes sure that a frame's packet exists. Returns false if there is no room for it.
     fn prepare(&self, clip: &Clip, frame: usize) -> Result<bool> {
         let ahead = (frame + 1).min(self.frames - 1);
         if self.get(ahead).is_some() {
@@ -242,7 +251,7 @@ impl Packets {
         Ok(self.get(frame).is_some())
     }
 
-    /// Encodes on up to a frame, or as far as there is room.
+    /// Encodes up to a frame, or as far as there is room.
     fn go_on(&self, clip: &Clip, front: &mut Front, last: usize) -> Result<()> {
         while front.next <= last {
             if front.next.is_multiple_of(BLOCK) && front.next > 0 {
@@ -267,11 +276,11 @@ impl Packets {
         }
     }
 
-    /// The encoder as it is before a frame whose predecessors are all there.
+    /// Returns the encoder before a frame whose predecessors are all encoded.
     fn encoder_at(&self, clip: &Clip, frame: usize) -> Result<Encoder> {
         let begun = (0..=frame / BLOCK).rev().find_map(|block| Some((block, self.blocks.get(block)?.get()?)));
         let (first, mut encoder) = match begun {
-            Some((block, begun)) => (block * BLOCK, self.start.after(&begun.progress)),
+            Some((block, begun)) => (block * BLOCK, self.start.after(&begun.delta)),
             None => (0, self.start.clone()),
         };
         for past in first..frame {
@@ -287,15 +296,15 @@ impl Drop for Packets {
     }
 }
 
-/// A track's way through the packets of a clip.
-pub struct Reading {
+/// A track's reader of a clip's packets.
+pub struct ClipReader {
     clip: Arc<Clip>,
     packets: Arc<Packets>,
     next: usize,
 }
 
-impl Reading {
-    /// Whether the frame is the next of the clip, or of the silence behind it, and its packet is there.
+impl ClipReader {
+    /// Returns true if the frame is the next one of the clip or of its tail, and its packet exists.
     pub fn goes_on(&self, frame: &Frame) -> Result<bool> {
         let Key { clip, gain, .. } = self.packets.key;
         let is_next = match frame.part {
@@ -307,14 +316,14 @@ impl Reading {
         Ok(is_next && self.packets.prepare(&self.clip, self.next)?)
     }
 
-    /// The next packet, if it is to be sent, and its loudness in dBFS.
+    /// Returns the next packet, if it is to be sent, and its loudness in dBFS.
     pub fn next(&mut self) -> (Option<Arc<[u8]>>, i8) {
         self.next += 1;
         let coded = self.packets.get(self.next - 1);
         coded.map_or((None, super::track::SILENT), |coded| (coded.data.clone(), coded.level))
     }
 
-    /// What has encoded all this.
+    /// Returns an encoder in the state after the last packet that was read.
     pub fn into_encoder(self) -> Result<Encoder> {
         self.packets.encoder_at(&self.clip, self.next)
     }

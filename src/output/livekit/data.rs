@@ -1,4 +1,4 @@
-//! Data as LiveKit's messages have it, and what of ours waits for the way to the room.
+//! Data in LiveKit's message format, and outgoing data that waits for a channel.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -10,19 +10,21 @@ use proto::data_stream::{Chunk, Header, TextHeader, Trailer, header::ContentHead
 use super::proto;
 use super::texts::Texts;
 use crate::error::{Code, SpeakerError};
-use crate::output::{Hears, IncomingData, IncomingWhat, OutgoingData, OutgoingWhat, OutputEvent, Payload, Rpc, Text};
+use crate::output::{
+    DataInterest, IncomingContent, IncomingData, OutgoingContent, OutgoingData, OutputEvent, Payload, Rpc, Text,
+};
 
-/// What a part of a text holds, as LiveKit's clients have it.
+/// The size of a text's chunks, as in LiveKit's clients.
 const CHUNK: usize = 15_000;
 
-/// What became of a packet that was to be written.
+/// The outcome of writing a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Written {
-    /// The transport has it.
+    /// The transport has accepted it.
     Done,
-    /// The transport is full; it says when it is not.
+    /// The transport is full, and reports when it has room again.
     Full,
-    /// Its channel is not open.
+    /// The channel is not open.
     NotOpen,
 }
 
@@ -30,41 +32,41 @@ struct Waiting {
     ticket: u32,
     is_reliable: bool,
     packets: Vec<Vec<u8>>,
-    /// How many of them are written.
+    /// The number of packets already written.
     written: usize,
 }
 
-/// Data of one session, in whatever room it is in.
+/// The data of one session, across all rooms that it joins.
 #[derive(Default)]
 pub struct Data {
-    /// What of it that comes is wanted.
-    hears: Hears,
+    /// The kinds of received data that are wanted.
+    interest: DataInterest,
     /// Something was to be sent.
     is_sent: bool,
-    /// In the order of the calls.
+    /// The outgoing data, in the order of the calls.
     waiting: VecDeque<Waiting>,
-    /// Until when a channel has to be open that something waits for.
+    /// The time by which a channel has to be open.
     until: Option<Instant>,
     texts: Texts,
-    /// What the session is still to be told.
-    news: VecDeque<OutputEvent>,
+    /// Events that are still to be reported.
+    events: VecDeque<OutputEvent>,
 }
 
 impl Data {
-    /// Whether there have to be channels, in every room.
+    /// Returns true if data channels are needed, in every room.
     pub fn is_used(&self) -> bool {
-        self.is_sent || self.hears != Hears::default()
+        self.is_sent || self.interest != DataInterest::default()
     }
 
-    /// What of it that comes from now on is wanted.
-    pub fn hear(&mut self, hears: Hears) {
-        self.hears = hears;
+    /// Sets which kinds of received data are wanted from now on.
+    pub fn set_interest(&mut self, interest: DataInterest) {
+        self.interest = interest;
     }
 
-    /// Takes what is to be sent, for the call with this ticket.
+    /// Queues outgoing data for the call with this ticket.
     pub fn ask(&mut self, outgoing: OutgoingData, ticket: u32) {
         self.is_sent = true;
-        let is_reliable = !matches!(outgoing.what, OutgoingWhat::Data { is_reliable: false, .. });
+        let is_reliable = !matches!(outgoing.content, OutgoingContent::Data { is_reliable: false, .. });
         self.waiting.push_back(Waiting { ticket, is_reliable, packets: packets(outgoing), written: 0 });
     }
 
@@ -72,13 +74,13 @@ impl Data {
         !self.waiting.is_empty()
     }
 
-    /// Writes what waits as far as `write` takes it; returns true if it took any. Whoever has no way within `limit`, though the room is
-    /// there, gives up.
+    /// Writes waiting packets as far as `write` accepts them. Returns true if it accepted any. Data that has no channel within `limit`,
+    /// although the room can be reached, fails.
     pub fn send(&mut self, limit: Duration, now: Instant, mut write: impl FnMut(bool, &[u8]) -> Written) -> bool {
         let mut has_written = false;
         while let Some(Waiting { ticket, is_reliable, packets, written }) = self.waiting.front_mut() {
             let Some(packet) = packets.get(*written) else {
-                self.news.push_back(OutputEvent::Sent(*ticket, None));
+                self.events.push_back(OutputEvent::Sent { ticket: *ticket, error: None });
                 self.waiting.pop_front();
                 continue;
             };
@@ -104,20 +106,22 @@ impl Data {
         has_written
     }
 
-    /// Nothing that waits is sent.
+    /// Fails everything that waits.
     pub fn refuse(&mut self, error: &SpeakerError) {
         self.until = None;
-        let refused =
-            self.waiting.drain(..).map(|Waiting { ticket, .. }| OutputEvent::Sent(ticket, Some(error.clone())));
-        self.news.extend(refused);
+        let refused = self
+            .waiting
+            .drain(..)
+            .map(|Waiting { ticket, .. }| OutputEvent::Sent { ticket, error: Some(error.clone()) });
+        self.events.extend(refused);
     }
 
-    /// The room is not reached for now.
+    /// Handles that the room can't be reached for now.
     pub fn interrupt(&mut self) {
         self.until = None;
     }
 
-    /// Another room is to be joined: what is not wholly sent begins anew there, and what has not wholly come never will.
+    /// Resets for another room: data that was sent in part starts over there, and texts received in part are dropped.
     pub fn reset(&mut self) {
         self.until = None;
         self.texts.clear();
@@ -128,53 +132,53 @@ impl Data {
         self.until
     }
 
-    /// What the session has not been told yet.
-    pub fn news(&mut self) -> Option<OutputEvent> {
-        self.news.pop_front()
+    /// Returns the next event to report.
+    pub fn next_event(&mut self) -> Option<OutputEvent> {
+        self.events.pop_front()
     }
 
-    /// Takes a packet that has come.
+    /// Handles a received packet.
     pub fn take(&mut self, packet: &[u8], is_reliable: bool) {
-        if self.hears == Hears::default() {
+        if self.interest == DataInterest::default() {
             return;
         }
         let Ok(packet) = proto::DataPacket::decode(packet) else { return };
         let identity = text(packet.participant_identity);
         let incoming = match packet.value {
-            Some(Value::User(user)) if self.hears.data => Some(data(identity, user, is_reliable)),
-            Some(Value::StreamHeader(header)) if self.hears.text => self.texts.begin(identity, header),
+            Some(Value::User(user)) if self.interest.data => Some(data(identity, user, is_reliable)),
+            Some(Value::StreamHeader(header)) if self.interest.text => self.texts.begin(identity, header),
             Some(Value::StreamChunk(chunk)) => {
                 self.texts.go_on(&identity, &chunk);
                 None
             }
             Some(Value::StreamTrailer(trailer)) => self.texts.end(&identity, trailer),
-            Some(value) if self.hears.rpc => rpc(identity, value),
+            Some(value) if self.interest.rpc => rpc(identity, value),
             _ => None,
         };
-        self.news.extend(incoming.map(OutputEvent::Data));
+        self.events.extend(incoming.map(OutputEvent::Data));
     }
 }
 
-/// The room takes no data of ours.
+/// Returns the error for a missing grant to send data.
 pub fn no_grant() -> SpeakerError {
     let message = "Expected the grant canPublishData for the LiveKit room but received none";
     SpeakerError::new(Code::Refused, message)
 }
 
-/// Nothing for an empty one.
+/// Returns None for an empty text.
 pub fn text(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
 fn data(identity: Option<String>, user: proto::UserPacket, is_reliable: bool) -> IncomingData {
-    // Older servers name the sender in there only.
+    // Older servers name the sender only here.
     #[allow(deprecated)]
     let identity = identity.or_else(|| text(user.participant_identity));
-    let what = IncomingWhat::Data { payload: Payload(user.payload), is_reliable };
-    IncomingData { identity, topic: user.topic.and_then(text), what }
+    let content = IncomingContent::Data { payload: Payload(user.payload), is_reliable };
+    IncomingData { identity, topic: user.topic.and_then(text), content }
 }
 
-/// Nothing for what is of no remote procedure call. A payload that is compressed comes from those alone who were told that we read it.
+/// Reads a message of a remote procedure call. Compressed payloads are only sent to clients that announce support, so there are none.
 fn rpc(identity: Option<String>, value: Value) -> Option<IncomingData> {
     use proto::rpc_response::Value as Response;
     let rpc = match value {
@@ -192,7 +196,7 @@ fn rpc(identity: Option<String>, value: Value) -> Option<IncomingData> {
         },
         _ => return None,
     };
-    Some(IncomingData { identity, topic: None, what: IncomingWhat::Rpc(rpc) })
+    Some(IncomingData { identity, topic: None, content: IncomingContent::Rpc(rpc) })
 }
 
 fn rpc_value(rpc: Rpc) -> Value {
@@ -218,9 +222,9 @@ fn rpc_value(rpc: Rpc) -> Value {
     }
 }
 
-fn packets(OutgoingData { topic, to, what }: OutgoingData) -> Vec<Vec<u8>> {
+fn packets(OutgoingData { topic, to, content }: OutgoingData) -> Vec<Vec<u8>> {
     let packet = |kind: Kind, value| {
-        // Older servers know the kind from there only.
+        // Older servers read the kind only here.
         #[allow(deprecated)]
         let packet = proto::DataPacket {
             kind: kind as i32,
@@ -230,16 +234,16 @@ fn packets(OutgoingData { topic, to, what }: OutgoingData) -> Vec<Vec<u8>> {
         };
         packet.encode_to_vec()
     };
-    match what {
-        OutgoingWhat::Data { payload: Payload(payload), is_reliable } => {
+    match content {
+        OutgoingContent::Data { payload: Payload(payload), is_reliable } => {
             let kind = if is_reliable { Kind::Reliable } else { Kind::Lossy };
-            // Older servers look for them in there only.
+            // Older servers read the receivers only here.
             #[allow(deprecated)]
             let user = proto::UserPacket { payload, topic, destination_identities: to.clone(), ..Default::default() };
             vec![packet(kind, Value::User(user))]
         }
-        OutgoingWhat::Rpc(rpc) => vec![packet(Kind::Reliable, rpc_value(rpc))],
-        OutgoingWhat::Text { text: Text(text), attributes, id, timestamp } => {
+        OutgoingContent::Rpc(rpc) => vec![packet(Kind::Reliable, rpc_value(rpc))],
+        OutgoingContent::Text { text: Text(text), attributes, id, timestamp } => {
             let header = Header {
                 stream_id: id.clone(),
                 timestamp,
@@ -261,7 +265,7 @@ fn packets(OutgoingData { topic, to, what }: OutgoingData) -> Vec<Vec<u8>> {
     }
 }
 
-/// A text in pieces, none of which ends within a character: some clients read each by itself.
+/// Splits a text into chunks at character boundaries, because some clients decode each chunk by itself.
 fn pieces(mut rest: &str) -> impl Iterator<Item = &str> {
     std::iter::from_fn(move || {
         let (piece, behind) = rest.split_at(rest.floor_char_boundary(CHUNK));
@@ -280,34 +284,35 @@ mod tests {
         OutgoingData {
             topic: topic.map(Into::into),
             to: to.iter().map(|identity| (*identity).to_owned()).collect(),
-            what: OutgoingWhat::Data { payload: Payload(payload.into()), is_reliable: true },
+            content: OutgoingContent::Data { payload: Payload(payload.into()), is_reliable: true },
         }
     }
 
     fn outgoing_text(text: &str) -> OutgoingData {
         let attributes = [("mood".to_owned(), "good".to_owned())].into();
-        let what = OutgoingWhat::Text { text: Text(text.to_owned()), attributes, id: "id".to_owned(), timestamp: 7 };
-        OutgoingData { topic: Some("chat".to_owned()), to: vec!["a".to_owned()], what }
+        let content =
+            OutgoingContent::Text { text: Text(text.to_owned()), attributes, id: "id".to_owned(), timestamp: 7 };
+        OutgoingData { topic: Some("chat".to_owned()), to: vec!["a".to_owned()], content }
     }
 
     fn hearing(data: bool, text: bool) -> Data {
         let mut hearing = Data::default();
-        hearing.hear(Hears { data, text, rpc: false });
+        hearing.set_interest(DataInterest { data, text, rpc: false });
         hearing
     }
 
-    /// What is told of these packets.
-    fn told(data: &mut Data, packets: &[Vec<u8>], is_reliable: bool) -> Vec<IncomingData> {
+    /// Returns the data reported for these packets.
+    fn reported(data: &mut Data, packets: &[Vec<u8>], is_reliable: bool) -> Vec<IncomingData> {
         packets.iter().for_each(|packet| data.take(packet, is_reliable));
-        let told = std::iter::from_fn(|| data.news()).map(|news| match news {
+        let reported = std::iter::from_fn(|| data.next_event()).map(|event| match event {
             OutputEvent::Data(incoming) => incoming,
-            _ => panic!("something else is told"),
+            _ => panic!("only data is expected"),
         });
-        told.collect()
+        reported.collect()
     }
 
     #[test]
-    fn a_packet_bears_what_it_was_given() {
+    fn encodes_packet_fields() {
         let packets = packets(outgoing("hello", Some("chat"), &["a", "b"]));
         let packet = proto::DataPacket::decode(&*packets[0]).unwrap();
         assert_eq!((packets.len(), &*packet.destination_identities), (1, &["a".to_owned(), "b".to_owned()][..]));
@@ -316,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_packet_is_read_whoever_names_its_sender_and_topic() {
+    fn reads_sender_and_topic_of_any_server() {
         #[allow(deprecated)]
         let packet = |outer: &str, inner: &str, topic: Option<&str>| {
             let user = proto::UserPacket {
@@ -327,7 +332,7 @@ mod tests {
             };
             let (participant_identity, value) = (outer.to_owned(), Some(Value::User(user)));
             let packet = proto::DataPacket { participant_identity, value, ..Default::default() };
-            told(&mut hearing(true, false), &[packet.encode_to_vec()], false)
+            reported(&mut hearing(true, false), &[packet.encode_to_vec()], false)
         };
         let (some, none) = (|text: &str| Some(text.to_owned()), None::<String>);
         for (outer, inner, said, identity, topic) in [
@@ -336,26 +341,26 @@ mod tests {
             ("", "b", Some(""), some("b"), none.clone()),
             ("", "", Some("t"), none.clone(), some("t")),
         ] {
-            let what = IncomingWhat::Data { payload: Payload(vec![1, 2]), is_reliable: false };
-            assert_eq!(packet(outer, inner, said), [IncomingData { identity, topic, what }]);
+            let content = IncomingContent::Data { payload: Payload(vec![1, 2]), is_reliable: false };
+            assert_eq!(packet(outer, inner, said), [IncomingData { identity, topic, content }]);
         }
     }
 
     #[test]
-    fn what_nobody_can_read_or_wants_is_not_told() {
+    fn ignores_unreadable_and_unwanted_packets() {
         let value = |value| proto::DataPacket { value, ..Default::default() }.encode_to_vec();
         let ack = Value::RpcAck(proto::RpcAck::default());
         let unreadable = [value(None), value(Some(ack)), vec![], vec![0xff; 3], b"\x12\xff\xff\xff\xff\x0f".to_vec()];
-        assert_eq!(told(&mut hearing(true, true), &unreadable, true), []);
+        assert_eq!(reported(&mut hearing(true, true), &unreadable, true), []);
         let packets = [packets(outgoing("hello", None, &[])), packets(outgoing_text("hello"))].concat();
         for (data, text) in [(false, false), (true, false), (false, true), (true, true)] {
-            let told = told(&mut hearing(data, text), &packets, true);
-            assert_eq!(told.len(), usize::from(data) + usize::from(text), "{data} {text}");
+            let reported = reported(&mut hearing(data, text), &packets, true);
+            assert_eq!(reported.len(), usize::from(data) + usize::from(text), "{data} {text}");
         }
     }
 
     #[test]
-    fn a_text_of_any_length_comes_as_it_went() {
+    fn texts_of_any_length_round_trip() {
         for text in
             [String::new(), "a".repeat(CHUNK), format!("{}ä\u{1f600}", "a".repeat(CHUNK - 1)), "é€".repeat(20_000)]
         {
@@ -367,9 +372,9 @@ mod tests {
                 }
             }
             let attributes = [("mood".to_owned(), "good".to_owned())].into();
-            let what = IncomingWhat::Text { text: Text(text), attributes };
-            let expected = IncomingData { identity: None, topic: Some("chat".to_owned()), what };
-            assert_eq!(told(&mut hearing(false, true), &packets, true), [expected]);
+            let content = IncomingContent::Text { text: Text(text), attributes };
+            let expected = IncomingData { identity: None, topic: Some("chat".to_owned()), content };
+            assert_eq!(reported(&mut hearing(false, true), &packets, true), [expected]);
         }
     }
 
@@ -383,29 +388,29 @@ mod tests {
             Rpc::Response { id: id(), payload: text("done") },
             Rpc::Error { id: id(), code: 1_500, message: text("no"), data: text("why") },
         ] {
-            let what = OutgoingWhat::Rpc(rpc.clone());
-            let packets = packets(OutgoingData { topic: None, to: vec!["a".to_owned()], what });
+            let content = OutgoingContent::Rpc(rpc.clone());
+            let packets = packets(OutgoingData { topic: None, to: vec!["a".to_owned()], content });
             let mut data = Data::default();
-            data.hear(Hears { rpc: true, ..Hears::default() });
-            let expected = IncomingData { identity: None, topic: None, what: IncomingWhat::Rpc(rpc) };
-            assert_eq!(told(&mut data, &packets, true), [expected]);
-            assert_eq!(told(&mut hearing(true, true), &packets, true), []);
+            data.set_interest(DataInterest { rpc: true, ..DataInterest::default() });
+            let expected = IncomingData { identity: None, topic: None, content: IncomingContent::Rpc(rpc) };
+            assert_eq!(reported(&mut data, &packets, true), [expected]);
+            assert_eq!(reported(&mut hearing(true, true), &packets, true), []);
         }
         let value = Some(proto::rpc_response::Value::CompressedPayload(vec![1]));
         assert_eq!(rpc(None, Value::RpcResponse(proto::RpcResponse { request_id: id(), value })), None);
     }
 
-    /// What became of calls: their tickets, `!` for those that failed.
+    /// Returns the outcomes of calls: their tickets, with `!` for failures.
     fn answers(data: &mut Data) -> String {
-        let answers = std::iter::from_fn(|| data.news()).map(|answer| match answer {
-            OutputEvent::Sent(ticket, None) => ticket.to_string(),
-            OutputEvent::Sent(ticket, Some(_)) => format!("{ticket}!"),
+        let answers = std::iter::from_fn(|| data.next_event()).map(|answer| match answer {
+            OutputEvent::Sent { ticket, error: None } => ticket.to_string(),
+            OutputEvent::Sent { ticket, error: Some(_) } => format!("{ticket}!"),
             _ => "?".to_owned(),
         });
         answers.collect::<Vec<_>>().join(" ")
     }
 
-    /// Sends what there is room for. Returns what became of calls, and how many packets went.
+    /// Sends as many packets as there is room for. Returns the outcomes of calls, and the number of packets sent.
     fn send(data: &mut Data, mut room: usize) -> (String, usize) {
         let mut went = 0;
         data.send(LIMIT, Instant::now(), |_, _| match room {
@@ -419,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_goes_in_order_as_far_as_there_is_room() {
+    fn sends_in_order_as_room_allows() {
         let mut data = Data::default();
         assert!(!data.is_used());
         (1..=4).for_each(|ticket| data.ask(outgoing("x", None, &[]), ticket));
@@ -432,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_sent_when_all_of_it_is_and_begins_anew_in_another_room() {
+    fn text_starts_over_in_another_room() {
         let mut data = Data::default();
         data.ask(outgoing_text(&"a".repeat(2 * CHUNK)), 1); // two parts between a beginning and an end
         assert_eq!(send(&mut data, 3), (String::new(), 3));
@@ -443,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_is_waited_for_so_long_while_the_room_is_there() {
+    fn waits_for_channel_until_timeout() {
         let (mut data, begin) = (Data::default(), Instant::now());
         let at = |ms| begin + Duration::from_millis(ms);
         data.ask(outgoing("x", None, &[]), 1);
@@ -459,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_is_answered() {
+    fn answers_refused_data() {
         let mut data = Data::default();
         data.ask(outgoing("x", None, &[]), 7);
         data.refuse(&no_grant());

@@ -1,50 +1,50 @@
-//! One track's Opus encoder, and what silence is to it.
+//! A track's Opus encoder, with DTX and packets of silence.
 
-use super::libopus::{Difference, Opus};
+use super::libopus::{Opus, StateDelta};
 use crate::audio::FRAME;
 use crate::error::Result;
 
-/// RFC 6716 §3.2.1: no Opus frame is longer, but for three bytes of header.
+/// The largest Opus frame with its header (RFC 6716 §3.2.1: 1,275 bytes).
 const MAX_PACKET: usize = 1_275;
 
-/// A packet that short says only that silence goes on (RFC 6716 §2.1.9).
+/// The length up to which a packet only continues silence (RFC 6716 §2.1.9).
 const SILENCE: usize = 2;
 
-/// A frame of silence, for a track that has no encoder: fullband CELT of 20 ms, one channel, with nothing in it.
+/// A frame of silence for a track without an encoder: fullband CELT of 20 ms, one channel, empty.
 pub const SILENT_PACKET: &[u8] = &[0xf8, 0xff, 0xfe];
 
-/// How a track is encoded.
+/// The encoding of a track.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Encoding {
-    /// In bit/s.
+    /// The bitrate in bit/s.
     pub bitrate: i32,
-    /// 0–10: more is better and costs more.
+    /// The complexity, 0–10: higher is better and costs more.
     pub complexity: i32,
-    /// Sends nothing where a sound itself is silent.
+    /// Sends nothing during silence within a sound.
     pub dtx: bool,
-    /// Each packet repeats the one before it (RFC 2198).
+    /// Repeats the previous packet in each packet (RFC 2198).
     pub red: bool,
 }
 
-/// A clone goes on exactly as it would itself.
+/// An encoder, whose clones continue exactly as it would.
 #[derive(Clone)]
 pub struct Encoder {
     opus: Opus,
     channels: usize,
     dtx: bool,
-    /// The last packet announced that silence goes on.
+    /// The last packet announced continued silence.
     announced: bool,
     packet: Vec<u8>,
 }
 
-/// What an encoder has come to since it was cloned.
-pub struct Progress {
-    opus: Difference,
+/// The difference of an encoder's state to an earlier one.
+pub struct EncoderDelta {
+    opus: StateDelta,
     announced: bool,
 }
 
-impl Progress {
-    /// How much memory it takes, in bytes.
+impl EncoderDelta {
+    /// Returns the memory that it takes, in bytes.
     pub fn bytes(&self) -> usize {
         self.opus.bytes()
     }
@@ -52,19 +52,24 @@ impl Progress {
 
 impl Encoder {
     pub fn new(channels: usize, encoding: Encoding) -> Result<Self> {
-        let (opus, dtx) = (Opus::new(channels, encoding)?, encoding.dtx);
-        Ok(Self { opus, channels, dtx, announced: false, packet: vec![0; MAX_PACKET] })
+        Ok(Self {
+            opus: Opus::new(channels, encoding)?,
+            channels,
+            dtx: encoding.dtx,
+            announced: false,
+            packet: vec![0; MAX_PACKET],
+        })
     }
 
-    /// One that goes on where [`SILENT_PACKET`] was sent: it knows what the decoder has heard, or its first sound would fade in.
+    /// Creates an encoder that continues after [`SILENT_PACKET`]: it knows what the decoder has heard, or its first sound would fade in.
     pub fn after_silence(channels: usize, encoding: Encoding) -> Result<Self> {
         let mut encoder = Self::new(channels, encoding)?;
         encoder.silence()?;
         Ok(encoder)
     }
 
-    /// One 20 ms frame, interleaved, as one packet; none where it need not be sent. With DTX the first packet that says that
-    /// silence goes on is sent, or the receiver would take what is not sent for lost.
+    /// Encodes one interleaved frame of 20 ms. Returns None if it need not be sent. With DTX, the first packet of continued silence is
+    /// sent, or the receiver would take the omitted ones for lost.
     pub fn encode(&mut self, samples: &[f32]) -> Result<Option<&[u8]>> {
         let length = self.encode_whole(samples)?;
         let announces = self.dtx && length <= SILENCE;
@@ -72,25 +77,25 @@ impl Encoder {
         Ok((!is_known).then(|| &self.packet[..length]))
     }
 
-    /// What it has come to since it was as `start` is.
-    pub fn progress(&self, start: &Self) -> Progress {
-        Progress { opus: self.opus.difference(&start.opus), announced: self.announced }
+    /// Returns the difference of its state to that of `start`.
+    pub fn delta_from(&self, start: &Self) -> EncoderDelta {
+        EncoderDelta { opus: self.opus.delta_from(&start.opus), announced: self.announced }
     }
 
-    /// One that has come so far from where this one is.
-    pub fn after(&self, progress: &Progress) -> Self {
+    /// Returns a clone with this difference applied.
+    pub fn after(&self, delta: &EncoderDelta) -> Self {
         let mut encoder = self.clone();
-        encoder.opus.apply(&progress.opus);
-        encoder.announced = progress.announced;
+        encoder.opus.apply(&delta.opus);
+        encoder.announced = delta.announced;
         encoder
     }
 
-    /// How much memory it takes, in bytes.
+    /// Returns the memory that it takes, in bytes.
     pub fn bytes(&self) -> usize {
         self.opus.bytes() + self.packet.len()
     }
 
-    /// 20 ms of silence as one packet, which is to be sent in any case.
+    /// Encodes 20 ms of silence as one packet that is always sent.
     pub fn silence(&mut self) -> Result<&[u8]> {
         let length = self.encode_whole(&[0.0; 2 * FRAME][..self.channels * FRAME])?;
         self.announced = self.dtx && length <= SILENCE;
@@ -111,7 +116,7 @@ mod tests {
 
     const ENCODING: Encoding = Encoding { bitrate: 64_000, complexity: 5, dtx: true, red: false };
 
-    /// 50 frames of a tone, and then so many of silence.
+    /// Returns 50 frames of a tone, and then `frames` of silence.
     fn tone_and_silence(frames: usize) -> impl Iterator<Item = [f32; FRAME]> {
         let tone = |frame, n| 0.5 * ((frame * FRAME + n) as f32 * 0.05).sin();
         (0..50 + frames).map(move |frame| std::array::from_fn(|n| if frame < 50 { tone(frame, n) } else { 0.0 }))
@@ -128,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_announced_once_and_said_again_each_400_ms() {
+    fn dtx_announces_silence_every_400_ms() {
         let mut encoder = Encoder::new(1, ENCODING).unwrap();
         let sent: Vec<_> =
             tone_and_silence(150).map(|frame| encoder.encode(&frame).unwrap().map(<[u8]>::len)).collect();
@@ -138,7 +143,7 @@ mod tests {
         );
         let first_gap = sent.iter().position(Option::is_none).unwrap();
         assert!(sent[first_gap - 1].is_some_and(|length| length <= SILENCE), "the gap is announced: {sent:?}");
-        // From here on a gap is one announcement and nothing, until the next packet of 400 ms.
+        // From here on a gap is one announcement and nothing else, until the next packet after 400 ms.
         let gaps: Vec<_> =
             sent[first_gap - 1..].split(|packet| packet.is_some_and(|length| length > SILENCE)).collect();
         let whole = &gaps[..gaps.len() - 1];
@@ -150,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_announced_is_decoded_as_silence_and_what_follows_is_whole() {
+    fn sound_after_dtx_is_whole() {
         let mut encoder = Encoder::new(1, ENCODING).unwrap();
         let mut decoder = Decoder::new(SAMPLE_RATE, Channels::Mono).unwrap();
         let mut heard = |packet: Option<&[u8]>| loudest(&decode(&mut decoder, packet.unwrap_or(&[])));
@@ -161,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_a_packet_with_and_without_an_encoder() {
+    fn silence_is_always_a_packet() {
         for (channels, dtx) in [(1, false), (2, false), (1, true), (2, true)] {
             let mut encoder = Encoder::new(channels, Encoding { dtx, ..ENCODING }).unwrap();
             let mut decoder = Decoder::new(SAMPLE_RATE, Channels::Stereo).unwrap();
@@ -179,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_sound_is_whole_after_any_silence() {
+    fn first_sound_is_whole_after_silence() {
         let mut whole = Vec::new();
         for (packets, fresh) in [(0, true), (1, false), (5, false), (100, false), (0, false)] {
             let mut decoder = Decoder::new(SAMPLE_RATE, Channels::Mono).unwrap();

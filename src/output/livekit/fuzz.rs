@@ -1,4 +1,4 @@
-//! For the fuzzer alone: what a server's bytes reach, without a server and without a socket.
+//! Entry points for the fuzzer: the code that a server's bytes reach, without a server and without a socket.
 
 use std::net::SocketAddr;
 use std::task::{Context, Poll, Waker};
@@ -8,15 +8,15 @@ use str0m::net::Protocol;
 
 use super::data::Data;
 use super::encoder::Encoding;
-use super::peer::{Ears, Mid, Offer, Peer};
+use super::peer::{Mid, Offer, Peer, ReceiveLines};
 use super::proto::signal_response::Message;
-use super::said::{Name, Said};
+use super::signal_event::{LocalIdentity, SignalEvent};
 use super::track::Packet;
 use super::transport::{DATAGRAM, IceTransport, Io, Transport, framed};
 use crate::error::Result;
-use crate::output::{Hears, IncomingData, IncomingWhat, OutputEvent};
+use crate::output::{DataInterest, IncomingContent, IncomingData, OutputEvent};
 
-/// The media side of a room with one track and one line for somebody who is listened to, which were offered.
+/// The media side of a room, with an offered track and an offered receive line.
 pub struct Offered {
     peer: Peer,
     mid: Mid,
@@ -24,36 +24,36 @@ pub struct Offered {
 }
 
 impl Offered {
-    /// Needs tokio's timers.
+    /// Creates it. Needs tokio's timers.
     pub fn new() -> Result<Self> {
         let encoding = Encoding { bitrate: 64_000, complexity: 5, dtx: false, red: true };
         let transport = Transport::new(IceTransport::Tcp, &[]);
         let mut peer = Peer::new(transport, encoding, Instant::now())?;
         peer.set_listening(true);
-        let ears = Some(Ears { new: 1, again: Vec::new() });
-        let offer = peer.offer(&["fuzz".to_owned()], &[], ears, Instant::now())?;
+        let receive_lines = Some(ReceiveLines { new: 1, again: Vec::new() });
+        let offer = peer.offer(&["fuzz".to_owned()], &[], receive_lines, Instant::now())?;
         let Offer { lines, receiving, .. } = offer.expect("a line was added");
         Ok(Self { peer, mid: lines[0], heard: receiving[0] })
     }
 
-    /// The names of its media lines: the track's, and that of somebody who is listened to.
+    /// Returns the names of its media lines: the track's and the receive line's.
     pub fn mids(&self) -> [String; 2] {
         [self.mid, self.heard].map(|mid| mid.to_string())
     }
 
-    /// The server's messages over its signalling.
+    /// Handles a signalling message of the server.
     pub fn hear(&mut self, response: Message) -> Result<()> {
-        let us = Name { sid: "sid".to_owned(), identity: "identity".to_owned(), joined_at: 0 };
+        let local = LocalIdentity { sid: "sid".to_owned(), identity: "identity".to_owned(), joined_at: 0 };
         let now = Instant::now();
-        Said::read(response, &us).into_iter().try_for_each(|said| match said {
-            Said::Answer(agreed) => self.peer.answer(&agreed.sdp, now),
-            Said::Offer(agreed) => self.peer.accept(&agreed.sdp, now).map(drop),
-            Said::Candidate(candidate, _) => self.peer.add_candidate(&candidate, now),
+        SignalEvent::read(response, &local).into_iter().try_for_each(|event| match event {
+            SignalEvent::Answer(agreed) => self.peer.answer(&agreed.sdp, now),
+            SignalEvent::Offer(agreed) => self.peer.accept(&agreed.sdp, now).map(drop),
+            SignalEvent::Candidate(candidate, _) => self.peer.add_candidate(&candidate, now),
             _ => Ok(()),
         })
     }
 
-    /// A datagram of the server's.
+    /// Handles a datagram of the server.
     pub fn receive(&mut self, datagram: &[u8]) -> Result<()> {
         let (source, destination) = (SocketAddr::from(([127, 0, 0, 1], 1)), SocketAddr::from(([127, 0, 0, 1], 2)));
         self.peer.take(Protocol::Udp, source, destination, datagram, Instant::now())?;
@@ -61,7 +61,7 @@ impl Offered {
         Ok(())
     }
 
-    /// The server has agreed, and keys are there.
+    /// Returns true if the server has agreed and keys are exchanged.
     pub fn is_connected(&self) -> bool {
         self.peer.is_connected()
     }
@@ -74,20 +74,20 @@ impl Offered {
     }
 }
 
-/// Reads what others send as data. Returns how many bytes of it the session would be told.
+/// Reads data packets. Returns the number of bytes that would be reported to the session.
 pub fn data<'a>(packets: impl Iterator<Item = &'a [u8]>) -> usize {
     let mut data = Data::default();
-    data.hear(Hears { data: true, text: true, rpc: true });
+    data.set_interest(DataInterest { data: true, text: true, rpc: true });
     packets.for_each(|packet| data.take(packet, true));
-    let told = std::iter::from_fn(|| data.news()).map(|news| match news {
-        OutputEvent::Data(IncomingData { what: IncomingWhat::Data { payload, .. }, .. }) => payload.0.len(),
-        OutputEvent::Data(IncomingData { what: IncomingWhat::Text { text, .. }, .. }) => text.0.len(),
+    let reported = std::iter::from_fn(|| data.next_event()).map(|event| match event {
+        OutputEvent::Data(IncomingData { content: IncomingContent::Data { payload, .. }, .. }) => payload.0.len(),
+        OutputEvent::Data(IncomingData { content: IncomingContent::Text { text, .. }, .. }) => text.0.len(),
         _ => 0,
     });
-    told.sum()
+    reported.sum()
 }
 
-/// The datagrams in a connection's bytes (RFC 4571), until it ends, fails or has nothing more at hand.
+/// Returns the datagrams in a connection's bytes (RFC 4571), until it ends, fails or has nothing more available.
 pub fn datagrams(io: impl Io + 'static) -> Vec<Vec<u8>> {
     let (mut link, mut buffer) = (framed(io), [0; DATAGRAM]);
     let (mut context, mut datagrams) = (Context::from_waker(Waker::noop()), Vec::new());

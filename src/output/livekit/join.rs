@@ -1,4 +1,4 @@
-//! Into a room: a token, the signalling, a way to it.
+//! Joining a room: its tokens, regions and signalling.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -6,19 +6,19 @@ use std::time::{Duration, Instant};
 use livekit_signaling::RegionUrlProvider;
 use tokio::time::timeout_at;
 
-use super::Attempt;
-use super::announcement::TrackTerms;
+use super::ConnectResult;
+use super::announcement::TrackOptions;
+use super::disconnect::{Disconnect, Retry};
 use super::encoder::Encoding;
 use super::room::Room;
 use super::tokens::{Token, Tokens};
 use super::transport::IceTransport;
-use super::trouble::{Remedy, Trouble};
 use crate::net::http;
-use crate::output::Meanwhile;
+use crate::output::UnheardPolicy;
 use crate::runtime::RUNTIME;
 use crate::scope::Scope;
 
-/// How many regions are tried of those that a server names.
+/// The most regions that are tried of those that a server names.
 const MAX_REGIONS: usize = 4;
 
 /// When a published track takes its first samples.
@@ -26,48 +26,48 @@ const MAX_REGIONS: usize = 4;
 pub enum StartWhen {
     /// At once.
     Published,
-    /// When somebody listens to it, or has not begun to within the timeout, or nobody else is in the room.
+    /// When somebody subscribes, at the timeout, or at once if nobody else is in the room.
     Subscribed,
 }
 
-/// How to join a room, and how to publish into it.
+/// The options for joining a room and publishing into it.
 #[derive(Clone)]
 pub struct LiveKitOptions {
     /// ws(s) or http(s).
     pub url: String,
-    /// With which the room is joined, asked for each time.
+    /// The source of access tokens, asked each time the room is joined.
     pub tokens: Tokens,
-    /// How tracks are encoded.
+    /// The encoding of tracks.
     pub encoding: Encoding,
-    /// Whether a clip that sounds alone is encoded once for all tracks of the process that are encoded alike.
+    /// True to encode a clip that sounds alone once for all tracks of the process with the same encoding.
     pub encode_once: bool,
-    /// Which network routes may be used.
+    /// The network routes that may be used.
     pub ice_transport: IceTransport,
-    /// For joining, and for each publishing.
+    /// The timeout for joining, and for each publishing.
     pub timeout: Duration,
-    /// What becomes of the mix while the room can't be reached.
-    pub meanwhile: Meanwhile,
-    /// What becomes of what plays on a track while that is muted: [`Meanwhile::Pause`] or [`Meanwhile::Continue`].
-    pub on_mute: Meanwhile,
+    /// The policy for playbacks while the room can't be reached.
+    pub on_reconnect: UnheardPolicy,
+    /// The policy for playbacks on a muted track: [`UnheardPolicy::Pause`] or [`UnheardPolicy::Continue`].
+    pub on_mute: UnheardPolicy,
     /// When a track takes its first samples.
     pub start_when: StartWhen,
     /// How long a published track waits for a subscriber.
     pub subscribe_timeout: Duration,
-    /// How long the room is kept after the last sound when the output is closed: what a listener's buffer holds.
+    /// How long the room is kept after the last sound when the output is closed, for what listeners still buffer.
     pub linger: Duration,
-    /// Options of tracks, by their number.
-    pub tracks: HashMap<u32, TrackTerms>,
+    /// The options of tracks, by number.
+    pub tracks: HashMap<u32, TrackOptions>,
     /// Tracks that are published at once, and not when something first plays on them.
     pub publish_at_once: Vec<u32>,
 }
 
 impl LiveKitOptions {
-    /// The server's host and port.
+    /// Returns the server's host and port.
     pub fn server(&self) -> String {
         reqwest::Url::parse(&self.url).map(|url| http::host(&url)).unwrap_or_default()
     }
 
-    /// Returns true if the server has other addresses than this one: LiveKit Cloud's has, in its regions.
+    /// Returns true if the server has other regions, as LiveKit Cloud does.
     pub fn has_regions(&self) -> bool {
         let url = reqwest::Url::parse(&self.url).ok();
         let host = url.as_ref().and_then(|url| url.host_str()).unwrap_or_default();
@@ -75,95 +75,95 @@ impl LiveKitOptions {
     }
 }
 
-/// For what a room is joined.
+/// The kind of join.
 #[derive(Debug, Clone)]
-pub enum Coming {
-    /// The user asked for it.
-    First,
-    /// To win it back, at the servers first to which we were sent.
-    Again(Vec<String>),
+pub enum JoinKind {
+    /// The first join, at the user's request.
+    Initial,
+    /// A rejoin, which first tries the regions that the server recommended.
+    Rejoin(Vec<String>),
 }
 
-/// Joins within the timeout that begins `at` that time, which is now. Each token is tried once. If no server takes any, another attempt needs a token that was not refused yet: if
-/// there is none, there is no remedy.
-pub async fn join(options: LiveKitOptions, coming: Coming, at: Instant) -> Attempt<Room> {
+/// Joins within the timeout, which starts at `at`, the current time. Each token is tried once. If all were refused, another attempt
+/// needs a token that was not refused yet; if there is none, the error is final ([`Retry::Never`]).
+pub async fn join(options: LiveKitOptions, kind: JoinKind, at: Instant) -> ConnectResult<Room> {
     let LiveKitOptions { url, tokens, timeout: limit, .. } = options;
     let at = tokio::time::Instant::from_std(at);
-    let (first, regions) = match coming {
-        Coming::First => (true, Vec::new()),
-        Coming::Again(regions) => (false, regions),
+    let (first, regions) = match kind {
+        JoinKind::Initial => (true, Vec::new()),
+        JoinKind::Rejoin(regions) => (false, regions),
     };
     let until = at + limit;
     let candidates: VecDeque<_> = tokens.ask(first, at, limit).await?.into();
     let had_candidates = !candidates.is_empty();
-    let mut entrance = Entrance { tokens: &tokens, candidates, limit, until };
-    let entered = entrance.enter(&url, regions).await;
-    // All were refused just now. The next time there may be another.
-    let again = had_candidates && entrance.candidates.is_empty();
-    entered.map_err(|trouble| if again { Trouble { remedy: Remedy::Rejoin, ..trouble } } else { trouble })
+    let mut joiner = Joiner { tokens: &tokens, candidates, limit, until };
+    let entered = joiner.enter(&url, regions).await;
+    // All were refused in this attempt; the next one may get another.
+    let again = had_candidates && joiner.candidates.is_empty();
+    entered.map_err(|disconnect| if again { Disconnect { retry: Retry::Rejoin, ..disconnect } } else { disconnect })
 }
 
-/// Where a room is joined, with the tokens that are left to be tried.
-struct Entrance<'a> {
+/// A join under way, with the tokens that are left to try.
+struct Joiner<'a> {
     tokens: &'a Tokens,
     candidates: VecDeque<Token>,
     limit: Duration,
     until: tokio::time::Instant,
 }
 
-impl Entrance<'_> {
-    /// At a region's server, or at the usual one, or at another region's if that fails and is LiveKit's own (which tells them).
-    async fn enter(&mut self, url: &str, regions: Vec<String>) -> Attempt<Room> {
+impl Joiner<'_> {
+    /// Tries the recommended regions, then `url`, then the regions that LiveKit Cloud lists.
+    async fn enter(&mut self, url: &str, regions: Vec<String>) -> ConnectResult<Room> {
         let regions: Vec<_> = regions.into_iter().filter(|region| is_as_safe(region, url)).take(MAX_REGIONS).collect();
-        // Each has its part of the time, and what those before it left of theirs.
+        // Each has an equal share of the time, plus what earlier ones left over.
         let share = self.limit / (regions.len() as u32 + 1);
         for (left, region) in (1..=regions.len() as u32).rev().zip(&regions) {
-            let trouble = match self.enter_at(region, self.until - share * left).await {
+            let disconnect = match self.enter_at(region, self.until - share * left).await {
                 Ok(room) => return Ok(room),
-                Err(trouble) => trouble,
+                Err(disconnect) => disconnect,
             };
-            if trouble.remedy == Remedy::None {
-                return Err(trouble);
+            if disconnect.retry == Retry::Never {
+                return Err(disconnect);
             }
         }
-        let mut trouble = match self.enter_at(url, self.until).await {
-            Err(trouble) if trouble.remedy != Remedy::None => trouble,
+        let mut disconnect = match self.enter_at(url, self.until).await {
+            Err(disconnect) if disconnect.retry != Retry::Never => disconnect,
             known => return known,
         };
         for region in self.regions(url).await {
-            trouble = match self.enter_at(&region, self.until).await {
-                Err(trouble) if trouble.remedy != Remedy::None => trouble,
+            disconnect = match self.enter_at(&region, self.until).await {
+                Err(disconnect) if disconnect.retry != Retry::Never => disconnect,
                 known => return known,
             };
             RegionUrlProvider::mark_failed(url, &region);
         }
-        Err(trouble)
+        Err(disconnect)
     }
 
-    /// With one token after the other, as long as they are refused.
-    async fn enter_at(&mut self, url: &str, until: tokio::time::Instant) -> Attempt<Room> {
+    /// Joins at one URL, trying the next token each time one is refused.
+    async fn enter_at(&mut self, url: &str, until: tokio::time::Instant) -> ConnectResult<Room> {
         let mut refusal = None;
         while let Some(token) = self.candidates.front().cloned() {
             let (server, tokens, limit) = (url.to_owned(), self.tokens.clone(), self.limit);
-            // A task of its own, which goes on when nobody waits any more, and then leaves again: a server that was asked to
-            // let us in and hears no goodbye keeps our place for a minute.
+            // A task of its own, which goes on if nobody waits any more, and then leaves again: without a leave request the server
+            // would keep the participant for a minute.
             let joining = RUNTIME.spawn({
                 let token = token.clone();
                 Scope::current().wrap(async move { Room::join(&server, token, tokens, limit, until).await })
             });
             match joining.await.expect("joining does not panic") {
-                Err(trouble) if trouble.remedy == Remedy::None => {
-                    self.tokens.refuse(&token, &trouble.error);
+                Err(disconnect) if disconnect.retry == Retry::Never => {
+                    self.tokens.refuse(&token, &disconnect.error);
                     self.candidates.pop_front();
-                    refusal = Some(trouble);
+                    refusal = Some(disconnect);
                 }
                 known => return known.inspect(|_| self.tokens.entered(&token)),
             }
         }
-        Err(refusal.unwrap_or_else(|| Trouble { remedy: Remedy::None, ..self.tokens.none_left().into() }))
+        Err(refusal.unwrap_or_else(|| Disconnect { retry: Retry::Never, ..self.tokens.none_left().into() }))
     }
 
-    /// The regions of LiveKit's own servers; others have none.
+    /// Returns the regions of LiveKit Cloud; other servers have none.
     async fn regions(&self, url: &str) -> Vec<String> {
         let Some(token) = self.candidates.front() else { return Vec::new() };
         let asking = timeout_at(self.until, RegionUrlProvider::fetch_region_urls(url, token));
@@ -171,7 +171,7 @@ impl Entrance<'_> {
     }
 }
 
-/// Whether a token that may be shown to `url` may be shown to this one too: it is encrypted where that is.
+/// Returns true if a token for `url` may be sent to `region` too, because that is encrypted if `url` is.
 fn is_as_safe(region: &str, url: &str) -> bool {
     let encrypted = |url: &str| reqwest::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "wss" | "https"));
     encrypted(region) || !encrypted(url)
@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_not_shown_unencrypted_where_it_was_not_before() {
+    fn token_is_not_sent_unencrypted() {
         for (region, url, expected) in [
             ("wss://region", "wss://usual", true),
             ("https://region", "wss://usual", true),

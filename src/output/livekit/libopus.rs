@@ -1,5 +1,5 @@
-//! libopus' encoder as a value that can be cloned, which the crate `opus` does not offer: what encodes a clip once for all goes on from
-//! the middle of it, too (`clip_packets.rs`). Only this and `listen/decoder.rs` call libopus itself.
+//! libopus' encoder as a value that can be cloned, which the crate `opus` does not offer: `clip_packets.rs` needs encoders in the middle of
+//! a clip. Only this file and `listen/decoder.rs` call libopus.
 
 use std::ffi::{CStr, c_int};
 
@@ -14,14 +14,14 @@ use super::encoder::Encoding;
 use crate::audio::SAMPLE_RATE;
 use crate::error::Result;
 
-/// A line of cache: in so many units the states of two encoders are compared.
+/// A cache line, the unit in which two encoder states are compared.
 const LINE: usize = 64 / size_of::<u128>();
 
-/// What of an encoder's state is not as another's: a fifth of it below complexity 7, where most of it is never used.
-pub struct Difference(Box<[(usize, [u128; LINE])]>);
+/// The difference of two encoder states: a fifth of a state below complexity 7, where most of it is never used.
+pub struct StateDelta(Box<[(usize, [u128; LINE])]>);
 
-impl Difference {
-    /// How much memory it takes, in bytes.
+impl StateDelta {
+    /// Returns the memory that it takes, in bytes.
     pub fn bytes(&self) -> usize {
         size_of_val(&*self.0)
     }
@@ -30,24 +30,24 @@ impl Difference {
 /// An encoder. `opus.h`: its state "is position independent and can be freely copied".
 #[derive(Clone)]
 pub struct Opus {
-    /// In units that are aligned as memory of `malloc` is, a multiple of [`LINE`].
+    /// In units with the alignment of `malloc`'s memory, a multiple of [`LINE`].
     state: Box<[u128]>,
     channels: usize,
 }
 
 impl Opus {
-    /// `channels` are 1 or 2.
+    /// Creates an encoder for 1 or 2 channels.
     pub fn new(channels: usize, encoding: Encoding) -> Result<Self> {
         let fails = |code| failed("the Opus encoder can't be made", Self::error(code));
         // SAFETY: it only computes a size.
         let size = unsafe { opus_encoder_get_size(channels as c_int) };
         let units = usize::try_from(size).unwrap_or_default().div_ceil(LINE * size_of::<u128>()) * LINE;
         let mut opus = Self { state: vec![0; units].into_boxed_slice(), channels };
-        // CELT at every bitrate: SILK, which Opus would fall into at 16 kbit/s, takes three times as long. And a delay that is 4 ms
-        // shorter, for nothing is kept back to go from one to the other.
+        // CELT at every bitrate: SILK, which Opus would use at 16 kbit/s, takes three times as long. This also shortens the delay by 4 ms,
+        // because no samples are buffered for switching between the two.
         let application = OPUS_APPLICATION_RESTRICTED_LOWDELAY;
-        // SAFETY: the state is as large as libopus asks for, and nobody else has it. For channels that it does not know libopus asks
-        // for nothing, and returns an error before it touches anything.
+        // SAFETY: the state is as large as libopus asks for, and nobody else has it. For an unknown number of channels libopus asks for
+        // nothing, and returns an error before it touches anything.
         let code = unsafe { opus_encoder_init(opus.pointer(), SAMPLE_RATE as i32, channels as c_int, application) };
         if code != OPUS_OK {
             return Err(fails(code));
@@ -58,7 +58,7 @@ impl Opus {
             (OPUS_SET_COMPLEXITY_REQUEST, complexity),
             (OPUS_SET_DTX_REQUEST, c_int::from(dtx)),
         ] {
-            // SAFETY: the state is made, and each of these requests takes one integer.
+            // SAFETY: the state is initialized, and each of these requests takes one integer.
             let code = unsafe { opus_encoder_ctl(opus.pointer(), request, value) };
             if code != OPUS_OK {
                 return Err(fails(code));
@@ -67,30 +67,30 @@ impl Opus {
         Ok(opus)
     }
 
-    /// Encodes a frame, interleaved; returns how many bytes of `packet` it takes.
+    /// Encodes an interleaved frame. Returns the number of bytes written to `packet`.
     pub fn encode(&mut self, samples: &[f32], packet: &mut [u8]) -> Result<usize> {
         let frames = (samples.len() / self.channels) as c_int;
         let room = i32::try_from(packet.len()).unwrap_or(i32::MAX);
-        // SAFETY: the state is made, `samples` has so many frames of its channels, and `packet` so much room.
+        // SAFETY: the state is initialized, `samples` has `frames` samples of each channel, and `packet` has `room` bytes.
         let length = unsafe { opus_encode_float(self.pointer(), samples.as_ptr(), frames, packet.as_mut_ptr(), room) };
         usize::try_from(length).map_err(|_| failed("a frame can't be encoded", Self::error(length)))
     }
 
-    /// What makes `other` into this one.
-    pub fn difference(&self, other: &Self) -> Difference {
+    /// Returns the difference that turns `other` into this encoder.
+    pub fn delta_from(&self, other: &Self) -> StateDelta {
         let lines = self.state.as_chunks().0.iter().zip(other.state.as_chunks().0).enumerate();
-        Difference(
+        StateDelta(
             lines.filter(|(_, (line, others))| line != others).map(|(index, (line, _))| (index, *line)).collect(),
         )
     }
 
-    /// Becomes the encoder whose difference from this one is given.
-    pub fn apply(&mut self, Difference(lines): &Difference) {
+    /// Applies a difference to this encoder.
+    pub fn apply(&mut self, StateDelta(lines): &StateDelta) {
         let all = self.state.as_chunks_mut().0;
         lines.iter().for_each(|(index, line)| all[*index] = *line);
     }
 
-    /// How much memory it takes, in bytes.
+    /// Returns the memory that it takes, in bytes.
     pub fn bytes(&self) -> usize {
         size_of_val(&*self.state)
     }
@@ -100,7 +100,7 @@ impl Opus {
     }
 
     fn error(code: c_int) -> impl std::fmt::Display {
-        // SAFETY: it returns a string that is part of the program, for whatever number.
+        // SAFETY: it returns a static string for any number.
         unsafe { CStr::from_ptr(opus_strerror(code)) }.to_string_lossy()
     }
 }

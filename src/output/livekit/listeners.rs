@@ -1,78 +1,82 @@
-//! Those who are listened to: which of their tracks, on which media lines, and what becomes of their packets.
+//! The remote participants that the session listens to: their tracks, the media lines these come on, and the buffers of their packets.
 //!
 //! ```text
-//! listing of who is there ─▶ a track for each listening ─▶ subscribed ─▶ the server wants media lines ─▶ offered, agreed: this
-//! track comes on this line ─▶ packets ─▶ ear ─▶ frames
+//! listed participants ─▶ a track for each listener ─▶ subscribed ─▶ the server requires media lines ─▶ offered and agreed: the track
+//! comes on a line ─▶ packets ─▶ jitter buffer ─▶ frames
 //! ```
 //!
-//! Nothing is subscribed that nobody listens to. A line stays where its track has gone, for the server to use again.
+//! Only tracks that somebody listens to are subscribed. A line stays after its track has ended, for the server to use again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::peer::{Ears, Mid, OpusTypes};
-use super::said::{Side, Us, no_subscribing};
+use super::peer::{Mid, OpusTypes, ReceiveLines};
+use super::signal_event::{LocalParticipant, Side, no_subscribing};
 use crate::audio::{FRAME_TIME, Samples, samples};
 use crate::error::SpeakerError;
-use crate::listen::{Ear, Format, Packet};
+use crate::listen::{Format, JitterBuffer, Packet};
 use crate::output::{Listening, Participant, Presence};
 use crate::runtime::{round_up, wake_at};
 
-/// Frames that are owed for longer are given up: the process was halted.
-const MOST_OWED: Duration = Duration::from_secs(1);
+/// How far frames may be overdue before they are skipped, because the process was halted.
+const MAX_OVERDUE: Duration = Duration::from_secs(1);
 
-/// A media line of one of the peer connections.
-pub type Place = (Side, Mid);
+/// A media line of one of the peer connections, on which the server may send.
+struct ReceiveLine {
+    side: Side,
+    mid: Mid,
+    /// The track that comes on it.
+    track: Option<String>,
+}
 
 #[derive(Default)]
 pub struct Listeners {
     all: Vec<Listener>,
-    /// The others and what they publish, by their identity.
+    /// The other participants and their tracks, by identity.
     others: BTreeMap<String, Participant>,
-    /// The tracks that the server sends, or is to send.
+    /// The subscribed tracks.
     subscribed: Vec<String>,
-    /// Others may be wanted by now.
+    /// The tracks to subscribe to may have changed.
     is_changed: bool,
-    /// The lines on which it may send, and which track comes there.
-    lines: Vec<(Place, Option<String>)>,
-    /// The lines that are offered and not agreed.
+    lines: Vec<ReceiveLine>,
+    /// The lines that are offered and not agreed yet.
     offered: Vec<Mid>,
-    /// The server wants an offer, with so many new lines.
+    /// The number of new lines that the server requires, if it wants an offer.
     wanted: Option<usize>,
-    /// The room can be told something now.
+    /// The room can be reached.
     is_reachable: bool,
-    /// The token does not allow it.
+    /// The token has no grant to subscribe.
     is_refused: bool,
 }
 
 struct Listener {
     listening: Arc<Listening>,
-    /// When the session's time began.
+    /// The start of the session's time.
     epoch: Instant,
-    /// Their track, while there is one.
+    /// The participant's track, while there is one.
     track: Option<String>,
-    hearing: Option<Hearing>,
+    reception: Option<Reception>,
 }
 
-/// What comes on a track.
-struct Hearing {
-    ear: Ear,
-    /// The session's time when its first packet came.
+/// The reception of a track.
+struct Reception {
+    buffer: JitterBuffer,
+    /// The session's time at its first packet.
     begun: Samples,
-    /// When the next frame is; none in silence.
+    /// The time of the next frame; None in silence.
     due: Option<Instant>,
 }
 
-/// What is to be told to the server.
+/// The messages to send to the server.
 #[derive(Debug, Default)]
 pub struct Todo {
-    /// Tracks to be sent from now on.
+    /// Tracks to subscribe to.
     pub subscribe: Vec<String>,
-    /// And those that are not.
+    /// Tracks to unsubscribe from.
     pub unsubscribe: Vec<String>,
-    /// An offer is wanted, of these lines.
-    pub lines: Option<Ears>,
+    /// The receive lines to offer, if an offer is needed.
+    pub lines: Option<ReceiveLines>,
 }
 
 impl Listeners {
@@ -80,7 +84,7 @@ impl Listeners {
         if self.is_refused {
             return listening.fail(no_subscribing());
         }
-        self.all.push(Listener { listening, epoch, track: None, hearing: None });
+        self.all.push(Listener { listening, epoch, track: None, reception: None });
         self.choose();
     }
 
@@ -94,37 +98,37 @@ impl Listeners {
         self.all.is_empty()
     }
 
-    /// Returns true if something may come.
+    /// Returns true if any track is subscribed.
     pub fn is_listening(&self) -> bool {
         !self.subscribed.is_empty()
     }
 
-    /// The tracks that the server is to send.
+    /// Returns the subscribed tracks.
     pub fn subscribed(&self) -> &[String] {
         &self.subscribed
     }
 
-    /// The room is joined: `us` is what it lets us do.
-    pub fn joined(&mut self, us: &Us) {
+    /// Handles that the room was joined; `local` has our permissions.
+    pub fn joined(&mut self, local: &LocalParticipant) {
         self.is_reachable = true;
-        self.hear_of_us(us);
+        self.update_local(local);
     }
 
-    /// What the room lets us do has changed, or is as before.
-    pub fn hear_of_us(&mut self, us: &Us) {
-        self.is_refused = !us.can_subscribe;
+    /// Updates our permissions.
+    pub fn update_local(&mut self, local: &LocalParticipant) {
+        self.is_refused = !local.can_subscribe;
         if self.is_refused {
             self.all.drain(..).for_each(|listener| listener.listening.fail(no_subscribing()));
             self.is_changed = true;
         }
     }
 
-    /// The room is in trouble.
+    /// Handles that the connection was interrupted.
     pub fn interrupted(&mut self) {
         self.is_reachable = false;
     }
 
-    /// The room is reached again, in the same place. Offers that were out are void.
+    /// Handles that the session was resumed. Pending offers are void.
     pub fn resumed(&mut self) {
         self.is_reachable = true;
         self.withdrawn();
@@ -133,15 +137,15 @@ impl Listeners {
         }
     }
 
-    /// The room is to be joined anew: all begins again, but for what was asked for.
+    /// Resets everything but the listeners, because the room is about to be rejoined.
     pub fn reset(&mut self) {
         let all = std::mem::take(&mut self.all);
         *self = Self { all, ..Self::default() };
         self.choose();
     }
 
-    /// Takes who else is in the room.
-    pub fn hear_of_others(&mut self, presence: &Presence) {
+    /// Updates the other participants.
+    pub fn update_others(&mut self, presence: &Presence) {
         match presence {
             Presence::Local(_) => {}
             Presence::Others(others) => {
@@ -162,7 +166,7 @@ impl Listeners {
         self.choose();
     }
 
-    /// The server can't send a track.
+    /// Fails the listeners of a track that the server can't send.
     pub fn refused(&mut self, track: &str, error: &SpeakerError) {
         let is_theirs = |listener: &mut Listener| listener.track.as_deref() == Some(track);
         for listener in self.all.extract_if(.., is_theirs) {
@@ -171,12 +175,12 @@ impl Listeners {
         self.is_changed = true;
     }
 
-    /// The server wants an offer, with so many new lines.
+    /// Handles that the server requires an offer with this many new lines.
     pub fn want(&mut self, lines: usize) {
         self.wanted = Some(self.wanted.unwrap_or_default().max(lines));
     }
 
-    /// Finds the track of each.
+    /// Finds each listener's track.
     fn choose(&mut self) {
         for listener in &mut self.all {
             let track =
@@ -184,7 +188,7 @@ impl Listeners {
             if listener.track.as_deref() == track {
                 continue;
             }
-            if listener.hearing.take().is_some() {
+            if listener.reception.take().is_some() {
                 listener.listening.lose_track();
             }
             listener.track = track.map(str::to_owned);
@@ -192,7 +196,7 @@ impl Listeners {
         self.is_changed = true;
     }
 
-    /// What is to be told now. `awaits_answer`: an offer is out, so there can't be another.
+    /// Returns what to send now. `awaits_answer` is true while an offer is pending, so that there can't be another.
     pub fn todo(&mut self, awaits_answer: bool) -> Todo {
         let mut todo = Todo::default();
         if !self.is_reachable {
@@ -205,104 +209,106 @@ impl Listeners {
             todo.subscribe = tracks.iter().filter(|track| !self.subscribed.contains(track)).cloned().collect();
             todo.unsubscribe = self.subscribed.iter().filter(|track| !tracks.contains(track)).cloned().collect();
             self.subscribed = tracks;
-            // Whoever is listened to again may come on another line.
+            // A track that is subscribed again may come on another line.
             let is_gone = |track: &Option<String>| track.as_ref().is_some_and(|track| todo.unsubscribe.contains(track));
-            self.lines.iter_mut().filter(|(_, track)| is_gone(track)).for_each(|(_, track)| *track = None);
+            self.lines.iter_mut().filter(|line| is_gone(&line.track)).for_each(|line| line.track = None);
         }
         if !awaits_answer && let Some(wanted) = self.wanted.take().filter(|_| self.is_listening()) {
             let (missing, free) = (self.missing(), self.lines_of(|track| track.is_none()));
-            // A server may want what it likes; it needs no more than one for each.
+            // Bounded, because a server needs no more than one line for each track.
             let new = wanted.max(missing.saturating_sub(free.len())).min(missing);
             let again = if new == 0 && free.is_empty() { self.lines_of(|_| true) } else { free };
-            todo.lines = Some(Ears { new, again });
+            todo.lines = Some(ReceiveLines { new, again });
         }
         todo
     }
 
-    /// How many tracks have no line.
+    /// Returns the number of tracks without a line.
     fn missing(&self) -> usize {
-        let has_line = |track: &&String| self.lines.iter().any(|(_, comes)| comes.as_ref() == Some(track));
+        let has_line = |track: &&String| self.lines.iter().any(|line| line.track.as_ref() == Some(track));
         self.subscribed.iter().filter(|track| !has_line(track)).count()
     }
 
-    /// Those of our lines on which such a track comes, or none.
+    /// Returns the publisher's lines whose track matches.
     fn lines_of(&self, is_such: impl Fn(&Option<String>) -> bool) -> Vec<Mid> {
-        let ours = self.lines.iter().filter(|((side, _), track)| *side == Side::Ours && is_such(track));
-        ours.map(|((_, mid), _)| *mid).collect()
+        let ours = self.lines.iter().filter(|line| line.side == Side::Publisher && is_such(&line.track));
+        ours.map(|line| line.mid).collect()
     }
 
-    /// These lines are offered.
+    /// Notes the offered lines.
     pub fn offered(&mut self, lines: Vec<Mid>) {
         self.offered = lines;
     }
 
-    /// The offer that is out will not be answered any more.
+    /// Handles that the pending offer will not be answered.
     pub fn withdrawn(&mut self) {
         if !std::mem::take(&mut self.offered).is_empty() {
             self.wanted.get_or_insert(0);
         }
     }
 
-    /// It is agreed which tracks come on the lines of a side.
+    /// Handles an agreement on which tracks come on the lines of a side.
     pub fn agreed(&mut self, side: Side, tracks: &[(String, String)]) {
         let offered = std::mem::take(&mut self.offered);
-        let known = self.lines.iter().filter(|((known, _), _)| *known == side).map(|((_, mid), _)| *mid);
-        let theirs = tracks.iter().map(|(mid, _)| Mid::from(mid.as_str())).filter(|_| side == Side::Theirs);
+        let known = self.lines.iter().filter(|line| line.side == side).map(|line| line.mid);
+        let theirs = tracks.iter().map(|(mid, _)| Mid::from(mid.as_str())).filter(|_| side == Side::Subscriber);
         let mut mids: Vec<_> = known.chain(offered).chain(theirs).collect();
         mids.sort_unstable();
         mids.dedup();
-        self.lines.retain(|((known, _), _)| *known != side);
+        self.lines.retain(|line| line.side != side);
         self.lines.extend(mids.into_iter().map(|mid| {
             let track = tracks.iter().find(|(line, _)| *line == *mid).map(|(_, track)| track.clone());
-            ((side, mid), track)
+            ReceiveLine { side, mid, track }
         }));
     }
 
-    /// Takes a packet that came on a line, and when.
-    pub fn receive(&mut self, line: Place, packet: &Packet, arrival: Instant, types: OpusTypes) {
-        let line = self.lines.iter().find(|(place, _)| *place == line);
-        let Some((_, Some(track))) = line else { return };
+    /// Handles a packet that arrived on a line.
+    pub fn receive(&mut self, side: Side, mid: Mid, packet: &Packet, arrival: Instant, types: OpusTypes) {
+        let line = self.lines.iter().find(|line| line.side == side && line.mid == mid);
+        let Some(track) = line.and_then(|line| line.track.as_ref()) else { return };
         for listener in self.all.iter_mut().filter(|listener| listener.track.as_ref() == Some(track)) {
             listener.receive(packet, arrival, types);
         }
     }
 
-    /// Hands on the frames that are due.
+    /// Emits the frames that are due.
     pub fn poll(&mut self, now: Instant) {
-        for Listener { listening, hearing, .. } in &mut self.all {
-            let Some(Hearing { ear, begun, due }) = hearing else { continue };
-            if due.is_some_and(|due| now.saturating_duration_since(due) > MOST_OWED) {
+        for Listener { listening, reception, .. } in &mut self.all {
+            let Some(Reception { buffer, begun, due }) = reception else { continue };
+            if due.is_some_and(|due| now.saturating_duration_since(due) > MAX_OVERDUE) {
                 *due = Some(now);
             }
             while let Some(at) = due.filter(|due| *due <= now) {
-                let stats = ear.stats();
-                let frame = ear.next(at);
-                listening.hear(&frame, *begun + frame.time, stats);
-                *due = (!ear.is_at_rest()).then_some(at + FRAME_TIME);
+                let stats = buffer.stats();
+                let frame = buffer.next(at);
+                listening.receive(&frame, *begun + frame.time, stats);
+                *due = (!buffer.is_at_rest()).then_some(at + FRAME_TIME);
             }
-            due.iter().for_each(|due| wake_at(*due));
+            if let Some(due) = due {
+                wake_at(*due);
+            }
         }
     }
 }
 
 impl Listener {
     fn receive(&mut self, packet: &Packet, arrival: Instant, types: OpusTypes) {
-        if self.hearing.is_none() {
+        if self.reception.is_none() {
             let format = Format { opus: types.opus, red: types.red, channels: self.listening.channels };
-            // It fails only for other channels than one or two.
-            let Ok(ear) = Ear::new(format) else { return };
+            // This fails only for other than one or two channels.
+            let Ok(buffer) = JitterBuffer::new(format) else { return };
             let begun = samples(arrival.saturating_duration_since(self.epoch));
-            self.hearing = Some(Hearing { ear, begun, due: None });
+            self.reception = Some(Reception { buffer, begun, due: None });
         }
-        if let Some(Hearing { ear, due, .. }) = &mut self.hearing {
-            ear.receive(packet, arrival);
-            // With the frames of all sessions.
+        if let Some(Reception { buffer, due, .. }) = &mut self.reception {
+            buffer.receive(packet, arrival);
+            // Aligned with the frames of all sessions.
             due.get_or_insert_with(|| round_up(arrival + Duration::from_nanos(1), FRAME_TIME));
         }
     }
 }
 
-/// The track of somebody that is listened to, if they publish it.
+/// Returns the track to listen to, if the participant publishes it.
 fn track<'a>(other: &'a Participant, listening: &Listening) -> Option<&'a str> {
     let mut sounds = other.tracks.iter().filter(|track| track.kind == "audio");
     let found = match &listening.track {
@@ -326,7 +332,7 @@ mod tests {
 
     const TYPES: OpusTypes = OpusTypes { opus: 111, red: Some(63) };
 
-    /// Listens to somebody. Returns the frames that come, and how it failed.
+    /// Returns a listener to somebody, the channel of its frames, and its failures.
     fn listening(
         id: u32,
         identity: &str,
@@ -345,7 +351,7 @@ mod tests {
             format,
             sink: Arc::new(move |frame| {
                 let _ = sender.send(frame);
-                taken.leave(1);
+                taken.release(1);
             }),
             backlog,
             failure: Arc::new(move |_, error| failed.lock().push(error.code)),
@@ -369,10 +375,10 @@ mod tests {
         Presence::Listed(participant)
     }
 
-    /// In a room that lets us listen.
+    /// Returns listeners in a room with a grant to subscribe.
     fn joined() -> Listeners {
         let mut listeners = Listeners::default();
-        listeners.joined(&Us { can_subscribe: true, ..Us::default() });
+        listeners.joined(&LocalParticipant { can_subscribe: true, ..LocalParticipant::default() });
         listeners
     }
 
@@ -380,40 +386,40 @@ mod tests {
         tracks.join(" ")
     }
 
-    /// What is to be told: tracks that are wanted, tracks that are not, new lines and lines that are offered again.
-    fn told(listeners: &mut Listeners) -> (String, String, Option<(usize, usize)>) {
+    /// Returns what is to be sent: tracks to subscribe to, tracks to unsubscribe from, and the numbers of new and repeated lines.
+    fn reported(listeners: &mut Listeners) -> (String, String, Option<(usize, usize)>) {
         let todo = listeners.todo(false);
-        let lines = todo.lines.map(|Ears { new, again }| (new, again.len()));
+        let lines = todo.lines.map(|ReceiveLines { new, again }| (new, again.len()));
         (names(&todo.subscribe), names(&todo.unsubscribe), lines)
     }
 
     fn agreed(listeners: &mut Listeners, tracks: &[(&str, &str)]) {
         let tracks: Vec<_> = tracks.iter().map(|(mid, track)| ((*mid).to_owned(), (*track).to_owned())).collect();
-        listeners.agreed(Side::Ours, &tracks);
+        listeners.agreed(Side::Publisher, &tracks);
     }
 
     #[test]
-    fn a_track_is_wanted_as_long_as_somebody_is_listened_to_who_has_one() {
+    fn subscribes_while_somebody_listens() {
         let mut listeners = joined();
         listeners.listen(listening(1, "one", None).0, Instant::now());
         let nothing = (String::new(), String::new(), None);
-        assert_eq!(told(&mut listeners), nothing);
-        listeners.hear_of_others(&Presence::Others(vec![somebody("two", "P2", 1, &[("T0", "", "microphone")])]));
-        assert_eq!(told(&mut listeners), nothing);
-        listeners.hear_of_others(&listed(somebody("one", "P1", 1, &[("T1", "mic", "microphone")])));
-        assert_eq!(told(&mut listeners), ("T1".into(), String::new(), None));
+        assert_eq!(reported(&mut listeners), nothing);
+        listeners.update_others(&Presence::Others(vec![somebody("two", "P2", 1, &[("T0", "", "microphone")])]));
+        assert_eq!(reported(&mut listeners), nothing);
+        listeners.update_others(&listed(somebody("one", "P1", 1, &[("T1", "mic", "microphone")])));
+        assert_eq!(reported(&mut listeners), ("T1".into(), String::new(), None));
         listeners.listen(listening(2, "one", Some("mic")).0, Instant::now());
-        assert_eq!(told(&mut listeners), nothing, "it is wanted already");
+        assert_eq!(reported(&mut listeners), nothing, "it is wanted already");
         listeners.unlisten(1);
-        assert_eq!(told(&mut listeners), nothing, "somebody still listens");
-        listeners.hear_of_others(&Presence::Left { identity: "one".into(), sid: "P0".into() });
-        assert_eq!(told(&mut listeners), nothing, "an earlier stay has ended");
-        listeners.hear_of_others(&Presence::Left { identity: "one".into(), sid: "P1".into() });
-        assert_eq!(told(&mut listeners), (String::new(), "T1".into(), None));
+        assert_eq!(reported(&mut listeners), nothing, "somebody still listens");
+        listeners.update_others(&Presence::Left { identity: "one".into(), sid: "P0".into() });
+        assert_eq!(reported(&mut listeners), nothing, "an earlier stay has ended");
+        listeners.update_others(&Presence::Left { identity: "one".into(), sid: "P1".into() });
+        assert_eq!(reported(&mut listeners), (String::new(), "T1".into(), None));
     }
 
     #[test]
-    fn the_track_is_the_named_one_or_the_microphone_or_the_first() {
+    fn chooses_named_track_or_microphone() {
         let screen = ("S", "screen", "screenShareAudio");
         for (tracks, name, expected) in [
             (&[("C", "face", "camera")][..], None, ""),
@@ -423,100 +429,100 @@ mod tests {
             (&[screen, ("M", "mic", "microphone")], Some("other"), ""),
         ] {
             let mut listeners = joined();
-            listeners.hear_of_others(&listed(somebody("one", "P1", 1, tracks)));
+            listeners.update_others(&listed(somebody("one", "P1", 1, tracks)));
             listeners.listen(listening(1, "one", name).0, Instant::now());
-            assert_eq!(told(&mut listeners).0, expected, "{tracks:?} {name:?}");
+            assert_eq!(reported(&mut listeners).0, expected, "{tracks:?} {name:?}");
         }
     }
 
     #[test]
-    fn an_older_list_behind_a_newer_one_changes_nothing() {
+    fn ignores_outdated_lists() {
         let mut listeners = joined();
         listeners.listen(listening(1, "one", None).0, Instant::now());
-        listeners.hear_of_others(&listed(somebody("one", "P1", 5, &[("T1", "", "microphone")])));
-        listeners.hear_of_others(&listed(somebody("one", "P1", 4, &[])));
-        assert_eq!(told(&mut listeners).0, "T1");
-        listeners.hear_of_others(&listed(somebody("one", "P2", 1, &[("T2", "", "microphone")])));
-        assert_eq!(told(&mut listeners), ("T2".into(), "T1".into(), None), "another stay begins anew");
+        listeners.update_others(&listed(somebody("one", "P1", 5, &[("T1", "", "microphone")])));
+        listeners.update_others(&listed(somebody("one", "P1", 4, &[])));
+        assert_eq!(reported(&mut listeners).0, "T1");
+        listeners.update_others(&listed(somebody("one", "P2", 1, &[("T2", "", "microphone")])));
+        assert_eq!(reported(&mut listeners), ("T2".into(), "T1".into(), None), "another stay restarts the count");
     }
 
-    /// Listens to the only track, on a line of its own.
+    /// Returns listeners to a single track, which comes on a line of its own.
     fn on_a_line() -> Listeners {
         let mut listeners = joined();
         listeners.listen(listening(1, "one", None).0, Instant::now());
-        listeners.hear_of_others(&listed(somebody("one", "P1", 1, &[("T1", "", "microphone")])));
-        told(&mut listeners);
+        listeners.update_others(&listed(somebody("one", "P1", 1, &[("T1", "", "microphone")])));
+        reported(&mut listeners);
         listeners.want(1);
-        assert_eq!(told(&mut listeners), (String::new(), String::new(), Some((1, 0))));
+        assert_eq!(reported(&mut listeners), (String::new(), String::new(), Some((1, 0))));
         listeners.offered(vec![Mid::from("a")]);
         agreed(&mut listeners, &[("a", "T1")]);
         listeners
     }
 
     #[test]
-    fn lines_are_offered_when_the_server_wants_them_and_no_more_than_are_needed() {
+    fn offers_only_required_lines() {
         let mut listeners = joined();
         listeners.want(3);
-        assert_eq!(told(&mut listeners).2, None, "nobody is listened to");
+        assert_eq!(reported(&mut listeners).2, None, "nobody is listened to");
         let mut listeners = on_a_line();
         listeners.listen(listening(2, "two", None).0, Instant::now());
-        listeners.hear_of_others(&listed(somebody("two", "P2", 1, &[("T2", "", "microphone")])));
+        listeners.update_others(&listed(somebody("two", "P2", 1, &[("T2", "", "microphone")])));
         listeners.want(usize::MAX);
-        assert_eq!(told(&mut listeners), ("T2".into(), String::new(), Some((1, 0))));
-        assert_eq!(told(&mut listeners).2, None, "it is offered once");
+        assert_eq!(reported(&mut listeners), ("T2".into(), String::new(), Some((1, 0))));
+        assert_eq!(reported(&mut listeners).2, None, "it is offered once");
     }
 
     #[test]
-    fn an_offer_waits_for_the_answer_to_the_one_before() {
+    fn offer_waits_for_pending_answer() {
         let mut listeners = on_a_line();
         listeners.listen(listening(2, "two", None).0, Instant::now());
-        listeners.hear_of_others(&listed(somebody("two", "P2", 1, &[("T2", "", "microphone")])));
+        listeners.update_others(&listed(somebody("two", "P2", 1, &[("T2", "", "microphone")])));
         listeners.want(1);
         let todo = listeners.todo(true);
         assert_eq!((names(&todo.subscribe), todo.lines), ("T2".into(), None));
-        assert_eq!(told(&mut listeners).2, Some((1, 0)));
+        assert_eq!(reported(&mut listeners).2, Some((1, 0)));
     }
 
     #[test]
-    fn a_line_whose_track_has_gone_is_offered_again() {
+    fn reuses_line_of_ended_track() {
         let mut listeners = on_a_line();
         listeners.unlisten(1);
-        assert_eq!(told(&mut listeners), (String::new(), "T1".into(), None));
+        assert_eq!(reported(&mut listeners), (String::new(), "T1".into(), None));
         listeners.want(0);
-        assert_eq!(told(&mut listeners).2, None, "nobody is listened to");
+        assert_eq!(reported(&mut listeners).2, None, "nobody is listened to");
         listeners.listen(listening(2, "one", None).0, Instant::now());
         listeners.want(0);
-        assert_eq!(told(&mut listeners), ("T1".into(), String::new(), Some((0, 1))));
-        // Where all lines seem to be in use, the server knows better.
+        assert_eq!(reported(&mut listeners), ("T1".into(), String::new(), Some((0, 1))));
+        // All lines seem to be in use, but the server knows better.
         agreed(&mut listeners, &[("a", "T1")]);
         listeners.want(0);
-        assert_eq!(told(&mut listeners).2, Some((0, 1)));
+        assert_eq!(reported(&mut listeners).2, Some((0, 1)));
     }
 
     #[test]
-    fn what_was_offered_and_lost_is_offered_again() {
+    fn repeats_lost_offer() {
         let mut listeners = on_a_line();
         listeners.listen(listening(2, "two", None).0, Instant::now());
-        listeners.hear_of_others(&listed(somebody("two", "P2", 1, &[("T2", "", "microphone")])));
+        listeners.update_others(&listed(somebody("two", "P2", 1, &[("T2", "", "microphone")])));
         listeners.want(1);
-        told(&mut listeners);
+        reported(&mut listeners);
         listeners.offered(vec![Mid::from("b")]);
         listeners.interrupted();
         listeners.want(1);
-        assert_eq!(told(&mut listeners), (String::new(), String::new(), None), "nothing can be told");
+        assert_eq!(reported(&mut listeners), (String::new(), String::new(), None), "the room is not reachable");
         listeners.resumed();
-        assert_eq!(told(&mut listeners).2, Some((1, 0)));
+        assert_eq!(reported(&mut listeners).2, Some((1, 0)));
         assert_eq!(listeners.subscribed(), ["T1", "T2"]);
         listeners.reset();
-        assert!(!listeners.is_listening(), "a room that is joined anew knows nothing of it");
+        assert!(!listeners.is_listening(), "a rejoined room has no subscriptions");
     }
 
     #[test]
-    fn who_may_not_listen_is_told() {
+    fn missing_grant_fails_listeners() {
         let mut listeners = joined();
         let (one, _frames, failures) = listening(1, "one", None);
         listeners.listen(one, Instant::now());
-        listeners.hear_of_us(&Us::default());
+        listeners.update_local(&LocalParticipant::default());
         assert_eq!(*failures.lock(), [Code::Refused]);
         let (two, _frames, failures) = listening(2, "one", None);
         listeners.listen(two, Instant::now());
@@ -524,7 +530,7 @@ mod tests {
     }
 
     #[test]
-    fn a_track_that_the_server_can_t_send_fails_those_who_listen_to_it() {
+    fn refused_track_fails_its_listeners() {
         let mut listeners = on_a_line();
         let (two, _frames, failures) = listening(2, "one", None);
         listeners.listen(two, Instant::now());
@@ -535,12 +541,12 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_on_the_line_is_heard_with_the_session_s_time_and_silence_is_not_handed_on() {
+    fn emits_frames_in_session_time() {
         let mut listeners = joined();
         let begin = Instant::now();
         let (one, frames, _) = listening(1, "one", None);
         listeners.listen(one, begin);
-        listeners.hear_of_others(&listed(somebody("one", "P1", 1, &[("T1", "", "microphone")])));
+        listeners.update_others(&listed(somebody("one", "P1", 1, &[("T1", "", "microphone")])));
         listeners.todo(false);
         listeners.offered(vec![Mid::from("a")]);
         agreed(&mut listeners, &[("a", "T1")]);
@@ -555,7 +561,7 @@ mod tests {
             let packet =
                 Packet { ssrc: 7, payload_type: 111, sequence: number, timestamp, marker: begins, payload: &payload };
             number += 1;
-            listeners.receive((Side::Ours, Mid::from(line)), &packet, now, TYPES);
+            listeners.receive(Side::Publisher, Mid::from(line), &packet, now, TYPES);
         };
         for round in 0..2 {
             for n in 0..50 {
@@ -568,12 +574,12 @@ mod tests {
                 now += FRAME_TIME;
             }
             assert!(
-                listeners.all[0].hearing.as_ref().is_some_and(|hearing| hearing.due.is_none()),
+                listeners.all[0].reception.as_ref().is_some_and(|reception| reception.due.is_none()),
                 "{round}: it rests"
             );
         }
         let times: Vec<_> = frames.try_iter().map(|frame| frame.at_ms).collect();
-        // Up to six frames of each are what is made up behind the last packet.
+        // Up to six frames of each sound are concealment after the last packet.
         assert!((100..=112).contains(&times.len()), "{} frames", times.len());
         assert!((times[0] - 3_000.0).abs() < 25.0, "{}", times[0]);
         let second = times.iter().find(|time| **time > 4_500.0).copied().unwrap_or_default();
@@ -581,7 +587,7 @@ mod tests {
         assert!(times.windows(2).all(|pair| pair[1] - pair[0] > 19.99));
         speak(&mut listeners, "b", now, true);
         assert!(
-            listeners.all[0].hearing.as_ref().is_some_and(|hearing| hearing.due.is_none()),
+            listeners.all[0].reception.as_ref().is_some_and(|reception| reception.due.is_none()),
             "another line is another's"
         );
     }

@@ -5,39 +5,38 @@
 //!                          room (WebSocket) ←→ offers, answers, candidates
 //! ```
 //!
-//! All of it is polled by the session's driver. A track is published when the room is joined, or when something first plays on it,
-//! and stays until the session closes or takes it out.
+//! Everything is polled by the session's driver. A track is published when the room is joined, or when something first plays on it,
+//! and stays until the session closes or unpublishes it.
 
 mod announcement;
 mod backoff;
 mod clip_packets;
 mod data;
+mod disconnect;
 mod encoder;
-mod farewell;
 #[doc(hidden)]
 pub mod fuzz;
 mod join;
+mod keep_alive;
 mod libopus;
+mod linger;
 mod listeners;
+mod membership;
 mod mutes;
-mod news;
 mod peer;
 mod pings;
-mod place;
 mod publications;
 mod publish;
 mod recovery;
 mod requests;
 mod room;
-mod said;
-mod silence;
+mod signal_event;
 mod socket;
 mod texts;
 mod timer;
 mod tokens;
 mod track;
 mod transport;
-mod trouble;
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -48,90 +47,92 @@ use std::time::{Duration, Instant};
 use livekit_protocol as proto;
 use tokio::time::timeout;
 
-use super::{Closing, Description, Hears, Link, Listening, OutgoingData, Output, OutputEvent, Presence, closed};
+use super::{
+    Closing, ConnectionStats, DataInterest, Description, Listening, OutgoingData, Output, OutputEvent, Presence, closed,
+};
 use crate::audio::Samples;
-use crate::error::Result;
+use crate::error::{Code, Result};
 use crate::mixer::Frame;
 use crate::runtime::{RUNTIME, Task, timed};
 use crate::scope::Scope;
-pub use announcement::{TrackSource, TrackTerms};
-use backoff::turn;
+pub use announcement::{TrackOptions, TrackSource};
+use backoff::wait_for_turn;
 use data::{Data, no_grant};
+use disconnect::{Disconnect, Retry};
 pub use encoder::Encoding;
-use farewell::Farewell;
-use join::{Coming, join};
+use join::{JoinKind, join};
 pub use join::{LiveKitOptions, StartWhen};
+use keep_alive::KeepAlive;
+use linger::Linger;
 use listeners::Listeners;
-use peer::{Change, Peer};
-use publications::{Publications, Terms};
-use recovery::{Action, Condition, Input, Media, Recovery};
+use peer::{Peer, PeerEvent};
+use publications::{Publications, PublishOptions};
+use recovery::{Action, Connectivity, Input, Media, Recovery};
 use requests::Requests;
 use room::Room;
-use said::{Said, Side};
-use silence::Silence;
+use signal_event::{Side, SignalEvent};
 use timer::Timer;
 pub use tokens::{TokenAnswer, TokenSource, Tokens};
 use track::Track;
 pub use transport::IceTransport;
 use transport::{IceServer, Transport};
-use trouble::{Remedy, Trouble};
 
-/// How long the goodbye to a room may take: whoever does not answer by then won't.
+/// The timeout for leaving a room.
 const LEAVE_LIMIT: Duration = Duration::from_secs(2);
 
 pub struct LiveKit {
     options: LiveKitOptions,
     channels: usize,
-    /// What is done when something breaks.
+    /// The state machine that decides what to do when something breaks.
     recovery: Recovery,
-    attempt: Option<Underway>,
+    attempt: Option<Attempt>,
     /// The room, while it is joined.
     connection: Option<Box<Connection>>,
     tracks: Vec<Track>,
     publications: Publications,
     listeners: Listeners,
-    /// Wakes the driver for whatever is due next.
+    /// The timer that wakes the driver for the next deadline.
     timer: Timer,
-    /// Why the room is being won back, or lost.
-    trouble: Option<Trouble>,
-    /// The room is lost, and the session is to be told.
+    /// Why the connection is being restored, or was lost.
+    disconnect: Option<Disconnect>,
+    /// The room is lost, which is still to be reported.
     is_lost: bool,
-    /// What the session was told last.
-    told: Condition,
-    /// News of who is in the room, which the session is still to be told.
+    /// The state that was last reported to the session.
+    reported: Connectivity,
+    /// Changes of who is in the room that are still to be reported.
     presence: VecDeque<Presence>,
-    /// What the room is asked to list of us, and its answers, which the session is still to be told.
+    /// Requests to change the local participant, and their answers that are still to be reported.
     requests: Requests,
     described: VecDeque<OutputEvent>,
     data: Data,
-    link: Link,
-    told_link: Link,
-    /// Frames that were mixed while the room could not be reached.
+    stats: ConnectionStats,
+    reported_stats: ConnectionStats,
+    /// The frames that were mixed while the room could not be reached.
     dropped: u64,
 }
 
-/// What is under way to a room: what it costs to get there is no session's turn.
-enum Underway {
-    Join(Task<Attempt<Room>>),
-    Reopen(Task<Attempt<Vec<IceServer>>>),
+/// A connection attempt. It runs as a task of its own, because its cost should not delay other sessions.
+enum Attempt {
+    Join(Task<ConnectResult<Room>>),
+    Reopen(Task<ConnectResult<Vec<IceServer>>>),
 }
 
 /// A joined room.
 struct Connection {
     room: Room,
     peer: Peer,
-    /// What servers before 1.9.1 send over: data, and nothing else that is listened to, but they end a session without it.
-    theirs: Option<Box<Peer>>,
-    silence: Silence,
+    /// The second peer connection, over which servers before 1.9.1 send data. They end a session without it.
+    subscriber: Option<Box<Peer>>,
+    keep_alive: KeepAlive,
 }
 
 impl Connection {
-    /// Goes on with what an old server sends over. Of all of it only data is news: its bytes, and whether it was sent reliably.
-    fn poll_theirs(&mut self, context: &mut Context<'_>, now: Instant) -> Option<(Vec<u8>, bool)> {
-        while let Some(Poll::Ready(change)) = self.theirs.as_mut().map(|theirs| theirs.poll(context, now)) {
-            match change {
-                Change::Broken(_) => self.theirs = None,
-                Change::Data(packet, is_reliable) => return Some((packet, is_reliable)),
+    /// Polls the second peer connection of an old server. Returns received data and whether it was sent reliably.
+    fn poll_subscriber(&mut self, context: &mut Context<'_>, now: Instant) -> Option<(Vec<u8>, bool)> {
+        while let Some(Poll::Ready(event)) = self.subscriber.as_mut().map(|subscriber| subscriber.poll(context, now)) {
+            match event {
+                PeerEvent::Broken(_) => self.subscriber = None,
+                PeerEvent::Data(packet, is_reliable) => return Some((packet, is_reliable)),
                 _ => {}
             }
         }
@@ -139,30 +140,30 @@ impl Connection {
     }
 }
 
-/// What can bring the room into trouble.
-type Attempt<T> = std::result::Result<T, Trouble>;
+/// The result of an operation whose failure disconnects the room.
+type ConnectResult<T> = std::result::Result<T, Disconnect>;
 
 impl LiveKit {
     pub fn new(options: LiveKitOptions, channels: usize, now: Instant) -> Self {
         let mut output = Self {
             recovery: Recovery::new(options.has_regions(), track::random().into()),
-            attempt: Some(Underway::Join(Task::spawn(join(options.clone(), Coming::First, now)))),
+            attempt: Some(Attempt::Join(Task::spawn(join(options.clone(), JoinKind::Initial, now)))),
             connection: None,
-            publications: Publications::new(Terms::new(&options, channels)),
+            publications: Publications::new(PublishOptions::new(&options, channels)),
             listeners: Listeners::default(),
             options,
             channels,
             tracks: Vec::new(),
             timer: Timer::at(now),
-            trouble: None,
+            disconnect: None,
             is_lost: false,
-            told: Condition::Away,
+            reported: Connectivity::Connecting,
             presence: VecDeque::new(),
             requests: Requests::default(),
             described: VecDeque::new(),
             data: Data::default(),
-            link: Link::default(),
-            told_link: Link::default(),
+            stats: ConnectionStats::default(),
+            reported_stats: ConnectionStats::default(),
             dropped: 0,
         };
         for stream in output.options.publish_at_once.clone() {
@@ -171,129 +172,131 @@ impl LiveKit {
         output
     }
 
-    /// Goes on with what is under way. Ready when something has changed.
-    fn step(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<Attempt<()>> {
+    /// Polls everything once. Ready when something has changed.
+    fn step(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<ConnectResult<()>> {
         if let Poll::Ready(result) = self.poll_attempt(context, now) {
             return Poll::Ready(result);
         }
         let Some(connection) = &mut self.connection else { return Poll::Pending };
-        if let Poll::Ready(said) = connection.room.poll(context) {
-            return Poll::Ready(self.hear(said, now));
+        if let Poll::Ready(event) = connection.room.poll(context) {
+            return Poll::Ready(self.handle_signal(event, now));
         }
-        if let Some((packet, is_reliable)) = connection.poll_theirs(context, now) {
+        if let Some((packet, is_reliable)) = connection.poll_subscriber(context, now) {
             self.data.take(&packet, is_reliable);
             return Poll::Ready(Ok(()));
         }
-        let Connection { peer, silence, .. } = &mut **connection;
-        silence.poll(peer, &mut self.tracks, &self.publications, now)?;
+        let Connection { peer, keep_alive, .. } = &mut **connection;
+        keep_alive.poll(peer, &mut self.tracks, &self.publications, now)?;
         Poll::Ready(match ready!(peer.poll(context, now)) {
-            Change::Connected => Ok(()),
-            Change::NoPath => {
+            PeerEvent::Connected => Ok(()),
+            PeerEvent::NoPath => {
                 self.no_path(now);
                 Ok(())
             }
-            Change::Report(report) => {
-                self.link.report = Some(report);
+            PeerEvent::Report(report) => {
+                self.stats.report = Some(report);
                 Ok(())
             }
-            Change::Data(packet, is_reliable) => {
+            PeerEvent::Data(packet, is_reliable) => {
                 self.data.take(&packet, is_reliable);
                 Ok(())
             }
-            Change::Channels => Ok(()),
-            Change::Broken(error) => Err(error.into()),
+            PeerEvent::Channels => Ok(()),
+            PeerEvent::Broken(error) => Err(error.into()),
         })
     }
 
-    fn poll_attempt(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<Attempt<()>> {
+    fn poll_attempt(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<ConnectResult<()>> {
         match &mut self.attempt {
             None => Poll::Pending,
-            Some(Underway::Join(joining)) => {
+            Some(Attempt::Join(joining)) => {
                 let joined = ready!(Pin::new(joining).poll(context));
                 self.attempt = None;
                 Poll::Ready(joined.and_then(|room| {
                     let transport = Transport::new(self.options.ice_transport, &room.ice_servers);
                     let peer = Peer::new(transport, self.options.encoding, now)?;
-                    self.publications.joined(room.has(), now);
-                    self.listeners.joined(room.has());
+                    self.publications.joined(room.local(), now);
+                    self.listeners.joined(room.local());
                     self.connection =
-                        Some(Box::new(Connection { room, peer, theirs: None, silence: Silence::new(now) }));
+                        Some(Box::new(Connection { room, peer, subscriber: None, keep_alive: KeepAlive::new(now) }));
                     self.handle(Input::Joined, now);
                     Ok(())
                 }))
             }
-            Some(Underway::Reopen(reopening)) => {
+            Some(Attempt::Reopen(reopening)) => {
                 let reopened = ready!(Pin::new(reopening).poll(context));
                 self.attempt = None;
                 Poll::Ready(reopened.map(|ice_servers| {
-                    self.connection.iter_mut().for_each(|connection| connection.room.reopened(ice_servers.clone()));
+                    if let Some(connection) = &mut self.connection {
+                        connection.room.reopened(ice_servers);
+                    }
                     self.handle(Input::Reopened, now);
                 }))
             }
         }
     }
 
-    fn hear(&mut self, said: Said, now: Instant) -> Attempt<()> {
-        match said {
-            Said::Us(us) => {
-                self.listeners.hear_of_us(&us);
-                let said = Said::Us(us);
+    fn handle_signal(&mut self, event: SignalEvent, now: Instant) -> ConnectResult<()> {
+        match event {
+            SignalEvent::LocalParticipant(local) => {
+                self.listeners.update_local(&local);
+                let event = SignalEvent::LocalParticipant(local);
                 self.handle(Input::Confirmed, now);
-                self.hear_of_tracks(said, now)
+                self.handle_track_event(event, now)
             }
-            Said::Presence(presence) => {
-                self.publications.hear_of_others(&presence);
-                self.listeners.hear_of_others(&presence);
+            SignalEvent::Presence(presence) => {
+                self.publications.update_others(&presence);
+                self.listeners.update_others(&presence);
                 self.presence.push_back(presence);
                 Ok(())
             }
-            Said::Described { request, error } => {
+            SignalEvent::Described { request, error } => {
                 self.described.extend(self.requests.answered(request, error));
                 Ok(())
             }
-            Said::Replaced => {
+            SignalEvent::Replaced => {
                 self.handle(Input::Replaced, now);
                 Ok(())
             }
-            Said::Left(trouble) if trouble.is_mismatch() => {
-                self.trouble = Some(trouble);
+            SignalEvent::Left(disconnect) if disconnect.is_state_mismatch() => {
+                self.disconnect = Some(disconnect);
                 self.handle(Input::Mismatch, now);
                 Ok(())
             }
-            Said::Left(trouble) => Err(trouble),
-            Said::Quality(quality) => {
-                self.link.quality = Some(quality);
+            SignalEvent::Left(disconnect) => Err(disconnect),
+            SignalEvent::Quality(quality) => {
+                self.stats.quality = Some(quality);
                 Ok(())
             }
-            said => self.hear_of_tracks(said, now),
+            event => self.handle_track_event(event, now),
         }
     }
 
-    /// Sound does not arrive any more.
+    /// Handles that media does not arrive any more.
     fn no_path(&mut self, now: Instant) {
         if self.recovery.may_offer() {
-            self.trouble = Some(Trouble::no_path());
+            self.disconnect = Some(Disconnect::no_path());
         }
         self.handle(Input::NoPath, now);
     }
 
-    /// Something failed.
-    fn fail(&mut self, trouble: Trouble, now: Instant) {
+    /// Handles a failure.
+    fn fail(&mut self, disconnect: Disconnect, now: Instant) {
         let can_resume = self.connection.as_ref().is_some_and(|connection| connection.room.can_resume());
-        let remedy = match trouble.remedy {
-            Remedy::Resume if !can_resume => Remedy::Rejoin,
-            remedy => remedy,
+        let retry = match disconnect.retry {
+            Retry::Resume if !can_resume => Retry::Rejoin,
+            retry => retry,
         };
-        self.trouble = Some(trouble);
-        self.handle(Input::Failed(remedy), now);
+        self.disconnect = Some(disconnect);
+        self.handle(Input::Failed(retry), now);
     }
 
-    /// Tells the recovery what happened, and does what it wants.
+    /// Passes an input to the recovery and carries out its action.
     fn handle(&mut self, input: Input, now: Instant) {
         let media = self.media(now);
         let Some(action) = self.recovery.handle(input, media, now) else { return };
-        if let Err(trouble) = self.act(action, now) {
-            self.fail(trouble, now);
+        if let Err(disconnect) = self.act(action, now) {
+            self.fail(disconnect, now);
         }
     }
 
@@ -302,7 +305,7 @@ impl LiveKit {
         Media { is_heard: peer.is_heard(now), is_settled: peer.is_connected() && !peer.awaits_answer() }
     }
 
-    fn act(&mut self, action: Action, now: Instant) -> Attempt<()> {
+    fn act(&mut self, action: Action, now: Instant) -> ConnectResult<()> {
         match action {
             Action::Join(at) => {
                 self.connection = None;
@@ -313,21 +316,21 @@ impl LiveKit {
                 self.presence.clear();
                 self.tracks.iter_mut().for_each(Track::reset);
                 let (options, server) = (self.options.clone(), self.options.server());
-                let regions = self.trouble.as_ref().map(|trouble| trouble.regions.clone()).unwrap_or_default();
-                self.attempt = Some(Underway::Join(Task::spawn(async move {
-                    let at = turn(&server, at).await;
-                    join(options, Coming::Again(regions), at).await
+                let regions = self.disconnect.as_ref().map(|disconnect| disconnect.regions.clone()).unwrap_or_default();
+                self.attempt = Some(Attempt::Join(Task::spawn(async move {
+                    let at = wait_for_turn(&server, at).await;
+                    join(options, JoinKind::Rejoin(regions), at).await
                 })));
             }
             Action::Reopen(at) => {
                 let Some(connection) = &mut self.connection else { return Ok(()) };
-                // What is to be published waits, too.
+                // Publishing waits, too.
                 self.publications.interrupted();
                 self.listeners.interrupted();
                 let (server, limit) = (self.options.server(), self.options.timeout);
                 let reopener = connection.room.reopener();
-                self.attempt = Some(Underway::Reopen(Task::spawn(async move {
-                    let at = turn(&server, at).await;
+                self.attempt = Some(Attempt::Reopen(Task::spawn(async move {
+                    let at = wait_for_turn(&server, at).await;
                     reopener.reopen((at + limit).into()).await
                 })));
             }
@@ -346,7 +349,7 @@ impl LiveKit {
                 if is_reopened {
                     room.sync();
                 }
-                // An offer that was out is lost.
+                // A pending offer is lost.
                 peer.withdraw();
                 room.resumed();
                 if is_reopened {
@@ -355,9 +358,9 @@ impl LiveKit {
                 self.publications.resumed(now);
                 self.listeners.resumed();
             }
-            Action::Lose => self.end(),
+            Action::GiveUp => self.end(),
             Action::GiveWay => {
-                self.trouble = Some(Trouble::replaced());
+                self.disconnect = Some(Disconnect::replaced());
                 self.end();
             }
         }
@@ -367,33 +370,33 @@ impl LiveKit {
     fn end(&mut self) {
         (self.attempt, self.is_lost) = (None, true);
         if let Some(connection) = self.connection.take()
-            && self.trouble.as_ref().is_some_and(Trouble::is_replaced)
+            && self.disconnect.as_ref().is_some_and(Disconnect::is_replaced)
         {
             connection.room.abandon();
         }
     }
 
-    /// Lets time pass.
-    fn look(&mut self, now: Instant) {
-        if self.recovery.is_going_on() {
-            self.handle(Input::Look, now);
+    /// Handles deadlines, and carries out what they allow.
+    fn tick(&mut self, now: Instant) {
+        if self.recovery.is_active() {
+            self.handle(Input::Tick, now);
         }
-        if let Err(trouble) = self.publish(now).and_then(|()| self.send_waiting_data(now)) {
-            self.fail(trouble, now);
+        if let Err(disconnect) = self.publish(now).and_then(|()| self.send_waiting_data(now)) {
+            self.fail(disconnect, now);
         }
     }
 
-    /// Sends what data waits, as soon as the room is reached. Its server says nothing of what it does not take.
-    fn send_waiting_data(&mut self, now: Instant) -> Attempt<()> {
+    /// Sends waiting data as soon as the room can be reached. The grant is checked here, because a server silently drops data without it.
+    fn send_waiting_data(&mut self, now: Instant) -> ConnectResult<()> {
         if !self.data.has_waiting() {
             return Ok(());
         }
-        if !self.reaches(now) {
+        if !self.can_send(now) {
             self.data.interrupt();
             return Ok(());
         }
         let Some(Connection { room, peer, .. }) = self.connection.as_deref_mut() else { return Ok(()) };
-        if !room.has().may_send_data {
+        if !room.local().may_send_data {
             self.data.refuse(&no_grant());
             return Ok(());
         }
@@ -405,27 +408,101 @@ impl LiveKit {
         Ok(())
     }
 
-    /// Hands on what was heard.
+    fn state(&self, now: Instant) -> Connectivity {
+        match self.recovery.state(self.media(now)) {
+            // It counts as connected only when every track of `publishAtOnce` is published.
+            _ if self.reported == Connectivity::Connecting && !self.publications.is_as_asked() => {
+                Connectivity::Connecting
+            }
+            state => state,
+        }
+    }
+
+    /// Returns true if media that is sent reaches the room.
+    fn can_send(&self, now: Instant) -> bool {
+        self.reported != Connectivity::Connecting
+            && matches!(self.state(now), Connectivity::Connected | Connectivity::Degraded)
+    }
+
+    /// Returns the next event to report: the current state is compared with the last reported one, so that no order of faults can
+    /// produce a wrong sequence.
+    fn next_event(&mut self, now: Instant) -> Option<OutputEvent> {
+        use Connectivity::{Connected, Connecting, Degraded, MediaLost};
+        if std::mem::take(&mut self.is_lost) {
+            let Disconnect { mut error, reason, .. } = self.disconnect.take().unwrap_or_else(Disconnect::no_path);
+            if matches!(self.reported, Degraded | MediaLost) {
+                // Whatever prevented reconnecting, a session that was in the room was disconnected.
+                error.code = Code::Disconnected;
+            }
+            return Some(OutputEvent::Lost { error, reason });
+        }
+        if let Some(presence) = self.next_presence() {
+            return Some(OutputEvent::Presence(presence));
+        }
+        let (reported, event) = match (self.reported, self.state(now)) {
+            (Connecting, Connected) => (Connected, OutputEvent::Connected),
+            (Connected, Degraded | MediaLost) => {
+                let reason = self.disconnect.as_ref().map(|disconnect| disconnect.reason.clone());
+                (Degraded, OutputEvent::Reconnecting(reason.unwrap_or_default()))
+            }
+            (Degraded, MediaLost) => (MediaLost, OutputEvent::MediaLost(self.options.on_reconnect)),
+            (MediaLost, Degraded) => (Degraded, OutputEvent::MediaRestored),
+            (Degraded | MediaLost, Connected) => (Connected, OutputEvent::Reconnected),
+            _ => return self.next_minor_event(now),
+        };
+        self.reported = reported;
+        self.publications.started();
+        Some(event)
+    }
+
+    /// Returns the next change of who is in the room. The initial list precedes `Connected`, and later changes follow it.
+    fn next_presence(&mut self) -> Option<Presence> {
+        let is_snapshot = |presence: &Presence| matches!(presence, Presence::Local(_) | Presence::Others(_));
+        let may_tell = self.reported != Connectivity::Connecting || self.presence.front().is_some_and(is_snapshot);
+        may_tell.then(|| self.presence.pop_front()).flatten()
+    }
+
+    fn next_minor_event(&mut self, now: Instant) -> Option<OutputEvent> {
+        if let Some(event) = self.data.next_event() {
+            return Some(event);
+        }
+        if let Some(answer) = self.described.pop_front().or_else(|| self.requests.late(self.options.timeout, now)) {
+            return Some(answer);
+        }
+        if let Some(answer) = self.publications.take_answer() {
+            return Some(answer);
+        }
+        if self.reported != Connectivity::Connecting
+            && let Some(event) = self.publications.next_event()
+        {
+            return Some(event);
+        }
+        let has_changed = self.stats != self.reported_stats;
+        self.reported_stats = self.stats;
+        has_changed.then_some(OutputEvent::ConnectionStats(self.stats))
+    }
+
+    /// Passes received audio on to the listeners.
     fn listen_to_all(&mut self, now: Instant) {
         if self.listeners.is_empty() {
             return;
         }
-        if let Some(Connection { peer, theirs, .. }) = self.connection.as_deref_mut() {
-            for (side, peer) in [(Side::Ours, Some(peer)), (Side::Theirs, theirs.as_deref_mut())] {
+        if let Some(Connection { peer, subscriber, .. }) = self.connection.as_deref_mut() {
+            for (side, peer) in [(Side::Publisher, Some(peer)), (Side::Subscriber, subscriber.as_deref_mut())] {
                 let Some((peer, types)) = peer.and_then(|peer| peer.opus_types().map(|types| (peer, types))) else {
                     continue;
                 };
                 for heard in peer.take_sounds() {
-                    self.listeners.receive((side, heard.mid), &heard.packet(), heard.arrival, types);
+                    self.listeners.receive(side, heard.mid, &heard.packet(), heard.arrival, types);
                 }
             }
         }
         self.listeners.poll(now);
     }
 
-    /// When something is due.
+    /// Returns the next deadline.
     fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        let leaving = self.tracks.iter().filter(|track| self.publications.is_leaving(track.stream));
+        let leaving = self.tracks.iter().filter(|track| self.publications.is_draining(track.stream));
         let leaves = leaving.filter_map(|track| track.heard_by(self.options.linger)).min();
         let [tracks, requests] = [self.publications.next_deadline(), self.requests.next_deadline()];
         let deadlines = [tracks, requests, self.data.next_deadline(), leaves];
@@ -435,7 +512,7 @@ impl LiveKit {
 
 impl Output for LiveKit {
     fn is_connected(&self) -> bool {
-        matches!(self.told, Condition::Well | Condition::Shaky)
+        matches!(self.reported, Connectivity::Connected | Connectivity::Degraded)
     }
 
     fn prepare(&mut self, stream: u32, now: Instant) -> Result<bool> {
@@ -452,7 +529,7 @@ impl Output for LiveKit {
     }
 
     fn describe(&mut self, description: Description, ticket: Option<u32>, now: Instant) {
-        // A room that is joined later is asked then.
+        // A room that is joined later is sent the description then.
         let Some(connection) = &self.connection else { return };
         let number = self.requests.ask(description.clone(), ticket, self.options.timeout, now);
         connection.room.describe(number, &description);
@@ -462,20 +539,20 @@ impl Output for LiveKit {
         self.data.ask(data, ticket);
     }
 
-    fn hear_data(&mut self, hears: Hears) {
-        self.data.hear(hears);
+    fn set_data_interest(&mut self, interest: DataInterest) {
+        self.data.set_interest(interest);
     }
 
     fn poll(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<OutputEvent> {
         loop {
-            self.look(now);
-            if let Some(news) = self.news(now) {
-                return Poll::Ready(news);
+            self.tick(now);
+            if let Some(event) = self.next_event(now) {
+                return Poll::Ready(event);
             }
             match self.step(context, now) {
                 Poll::Ready(Ok(())) => continue,
-                Poll::Ready(Err(trouble)) => {
-                    self.fail(trouble, now);
+                Poll::Ready(Err(disconnect)) => {
+                    self.fail(disconnect, now);
                     continue;
                 }
                 Poll::Pending => {}
@@ -496,7 +573,7 @@ impl Output for LiveKit {
     }
 
     fn write(&mut self, frame: &Frame, now: Instant) -> Result<bool> {
-        if !self.reaches(now) {
+        if !self.can_send(now) {
             self.dropped += u64::from(frame.sounding);
             return Ok(false);
         }
@@ -514,7 +591,7 @@ impl Output for LiveKit {
         Ok(!is_muted)
     }
 
-    /// Time goes on in RTP by itself: every packet bears the session's.
+    /// Does nothing: RTP time advances by itself, because every packet carries the session's time.
     fn skip(&mut self, _samples: Samples) -> Result<()> {
         Ok(())
     }
@@ -537,18 +614,20 @@ impl Output for LiveKit {
         let Some(mut connection) = self.connection.take() else { return closed(Ok(())) };
         connection.peer.set_listening(false);
         let tracks = std::mem::take(&mut self.tracks);
-        let publications =
-            std::mem::replace(&mut self.publications, Publications::new(Terms::new(&self.options, self.channels)));
-        let mut farewell = Farewell::new(connection, tracks, publications, self.channels, self.options.linger, now);
-        // A task of its own: the room is left in good order though nobody may wait for that.
+        let publications = std::mem::replace(
+            &mut self.publications,
+            Publications::new(PublishOptions::new(&self.options, self.channels)),
+        );
+        let mut linger = Linger::new(connection, tracks, publications, self.channels, self.options.linger, now);
+        // A task of its own, so that the room is left properly even if nobody awaits it.
         let ending = RUNTIME.spawn(Scope::current().wrap(async move {
-            timed(|context, now| farewell.poll(context, now)).await;
-            if let Some(leaving) = farewell.leave() {
+            timed(|context, now| linger.poll(context, now)).await;
+            if let Some(leaving) = linger.leave() {
                 let _ = timeout(LEAVE_LIMIT, leaving).await;
             }
         }));
         Box::pin(async move {
-            ending.await.expect("a farewell does not panic");
+            ending.await.expect("lingering does not panic");
             Ok(())
         })
     }

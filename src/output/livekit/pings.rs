@@ -1,5 +1,5 @@
-//! The pings of the signalling. livekit-signaling has a timer for every room and wakes three tasks for each ping and a session for each
-//! answer; here all rooms of the process are pinged together, and nobody is woken. `socket.rs` shows this file what comes.
+//! The pings of the signalling. livekit-signaling has a timer for each room and wakes three tasks for each ping and a session for each
+//! answer; here all rooms of the process are pinged together, and nothing is woken. `socket.rs` passes received messages to this file.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
@@ -13,106 +13,106 @@ use tokio::time::{Instant, interval_at};
 
 use super::proto;
 
-/// How often it is looked who is to be pinged.
-const BEAT: Duration = Duration::from_secs(1);
+/// The interval of checks which sockets are due for a ping.
+const PING_TICK: Duration = Duration::from_secs(1);
 
-/// What livekit-signaling is told instead of the server's terms, in seconds.
+/// The ping interval and timeout given to livekit-signaling instead of the server's, in seconds.
 const NEVER: i32 = 365 * 24 * 60 * 60;
 
-/// An attempt to connect that was given up has left its socket open, to be read for ever.
+/// How long a socket without a room stays open: an attempt to connect that was given up leaves its socket to be read for ever.
 const ABANDONED_AFTER: Duration = Duration::from_secs(60);
 
 /// All sockets of the process.
 pub static PINGS: Pings = Pings::new();
 
 tokio::task_local! {
-    /// That of the room that connects.
-    pub static PULSE: Arc<Pulse>;
+    /// The heartbeat of the room that is connecting.
+    pub static HEARTBEAT: Arc<Heartbeat>;
 }
 
-/// What outlives a room's sockets: the room keeps it, and they end without it.
+/// The ping state of a room, which outlives its sockets. The room keeps it, and its sockets end without it.
 #[derive(Default)]
-pub struct Pulse {
-    /// From the server's first message; servers may want no pings.
-    terms: Mutex<Option<Terms>>,
-    /// How long the last answer took, in milliseconds; the server is told.
+pub struct Heartbeat {
+    /// The ping times from the server's first message; None if the server wants no pings.
+    times: Mutex<Option<PingTimes>>,
+    /// The last round-trip time in milliseconds, which is sent to the server.
     round_trip: AtomicI64,
 }
 
 #[derive(Clone, Copy)]
-struct Terms {
+struct PingTimes {
     every: Duration,
-    /// How long a server may say nothing.
+    /// How long a server may be silent.
     timeout: Duration,
 }
 
-impl Terms {
+impl PingTimes {
     fn of(join: &proto::JoinResponse) -> Option<Self> {
         let seconds = |count: i32| u64::try_from(count).ok().filter(|count| *count > 0).map(Duration::from_secs);
         Some(Self { every: seconds(join.ping_interval)?, timeout: seconds(join.ping_timeout)? })
     }
 }
 
-/// What can be pinged.
-pub trait Pinged: Send + Sync {
-    fn life(&self) -> &Life;
+/// A socket that can be pinged.
+pub trait PingTarget: Send + Sync {
+    fn liveness(&self) -> &Liveness;
 
-    /// Sends a message, if it can be sent at once.
+    /// Sends a message, if that is possible at once.
     fn send_at_once(&self, message: Vec<u8>);
 }
 
-/// What is known of a socket's other side.
-pub struct Life {
-    pulse: Weak<Pulse>,
+/// The liveness of a socket's peer.
+pub struct Liveness {
+    heartbeat: Weak<Heartbeat>,
     state: Mutex<State>,
     end: Notify,
 }
 
 struct State {
-    /// When the server said something last.
+    /// The time of the server's last message.
     heard: Instant,
-    pinged: Instant,
-    /// The time of the last ping, as the server will repeat it.
+    last_ping: Instant,
+    /// The timestamp of the last ping, which the server repeats.
     timestamp: i64,
-    /// When it was last a room's.
+    /// The time at which a room last owned the socket.
     owned: Instant,
 }
 
-impl Life {
-    /// That of a socket that is opened now, in [`PULSE`]'s scope.
+impl Liveness {
+    /// Creates the liveness of a socket that is opened now, in [`HEARTBEAT`]'s scope.
     pub fn begin() -> Self {
         let now = Instant::now();
-        let pulse = PULSE.try_with(Arc::downgrade).unwrap_or_default();
-        let state = State { heard: now, pinged: now, timestamp: 0, owned: now };
-        Self { pulse, state: Mutex::new(state), end: Notify::new() }
+        let heartbeat = HEARTBEAT.try_with(Arc::downgrade).unwrap_or_default();
+        let state = State { heard: now, last_ping: now, timestamp: 0, owned: now };
+        Self { heartbeat, state: Mutex::new(state), end: Notify::new() }
     }
 
-    /// Waits until the server has said nothing for too long, or nobody has the socket any more.
+    /// Waits until the server was silent for too long, or no room owns the socket any more.
     pub async fn ended(&self) {
         self.end.notified().await;
     }
 
-    /// Takes a message of the server's. Returns what others are to know of it.
-    pub fn hear(&self, message: &[u8]) -> Option<Vec<u8>> {
+    /// Receives a message of the server. Returns what to pass on to livekit-signaling, if anything.
+    pub fn receive(&self, message: &[u8]) -> Option<Vec<u8>> {
         let timestamp = {
             let state = &mut *self.state.lock();
             state.heard = Instant::now();
             state.timestamp
         };
         let unchanged = || Some(message.to_vec());
-        let Ok(proto::SignalResponse { message: Some(said) }) = proto::SignalResponse::decode(message) else {
+        let Ok(proto::SignalResponse { message: Some(message) }) = proto::SignalResponse::decode(message) else {
             return unchanged();
         };
-        match said {
+        match message {
             signal_response::Message::PongResp(pong) => {
-                if let Some(pulse) = self.pulse.upgrade().filter(|_| pong.last_ping_timestamp == timestamp) {
-                    pulse.round_trip.store(unix_ms() - timestamp, Ordering::Relaxed);
+                if let Some(heartbeat) = self.heartbeat.upgrade().filter(|_| pong.last_ping_timestamp == timestamp) {
+                    heartbeat.round_trip.store(unix_ms() - timestamp, Ordering::Relaxed);
                 }
                 None
             }
             signal_response::Message::Join(mut join) => {
-                if let Some(pulse) = self.pulse.upgrade() {
-                    *pulse.terms.lock() = Terms::of(&join);
+                if let Some(heartbeat) = self.heartbeat.upgrade() {
+                    *heartbeat.times.lock() = PingTimes::of(&join);
                 }
                 (join.ping_interval, join.ping_timeout) = (NEVER, NEVER);
                 let message = Some(signal_response::Message::Join(join));
@@ -122,44 +122,45 @@ impl Life {
         }
     }
 
-    /// Looks what is due. Returns a ping that is to be sent. `is_late`: the process was halted, and may have heard something meanwhile.
-    fn beat(&self, now: Instant, is_late: bool) -> Option<Vec<u8>> {
+    /// Checks deadlines. Returns a ping to send, if one is due. `is_late` is true after a halt of the process, when unread messages may
+    /// wait.
+    fn tick(&self, now: Instant, is_late: bool) -> Option<Vec<u8>> {
         let state = &mut *self.state.lock();
-        let Some(pulse) = self.pulse.upgrade() else {
+        let Some(heartbeat) = self.heartbeat.upgrade() else {
             if now - state.owned >= ABANDONED_AFTER {
                 self.end.notify_one();
             }
             return None;
         };
         state.owned = now;
-        let Terms { every, timeout } = (*pulse.terms.lock())?;
+        let PingTimes { every, timeout } = (*heartbeat.times.lock())?;
         if now - state.heard >= timeout && !is_late {
             self.end.notify_one();
             return None;
         }
-        // A beat is never quite on time.
-        if now + BEAT / 2 < state.pinged + every {
+        // Ticks are never quite on time.
+        if now + PING_TICK / 2 < state.last_ping + every {
             return None;
         }
-        (state.pinged, state.timestamp) = (now, unix_ms());
-        let ping = proto::Ping { timestamp: state.timestamp, rtt: pulse.round_trip.load(Ordering::Relaxed) };
+        (state.last_ping, state.timestamp) = (now, unix_ms());
+        let ping = proto::Ping { timestamp: state.timestamp, rtt: heartbeat.round_trip.load(Ordering::Relaxed) };
         Some(proto::SignalRequest { message: Some(signal_request::Message::PingReq(ping)) }.encode_to_vec())
     }
 }
 
 /// Sockets that are pinged together.
 pub struct Pings {
-    sockets: Mutex<Vec<Weak<dyn Pinged>>>,
+    sockets: Mutex<Vec<Weak<dyn PingTarget>>>,
 }
 
 impl Pings {
-    const fn new() -> Self {
+    pub const fn new() -> Self {
         Self { sockets: Mutex::new(Vec::new()) }
     }
 
-    /// Pings a socket for as long as there is one.
-    pub fn add(&'static self, socket: &Arc<impl Pinged + 'static>) {
-        let socket: Weak<dyn Pinged> = Arc::downgrade(&(socket.clone() as Arc<dyn Pinged>));
+    /// Pings a socket for as long as it exists.
+    pub fn add(&'static self, socket: &Arc<impl PingTarget + 'static>) {
+        let socket: Weak<dyn PingTarget> = Arc::downgrade(&(socket.clone() as Arc<dyn PingTarget>));
         let is_first = {
             let sockets = &mut *self.sockets.lock();
             sockets.push(socket);
@@ -172,10 +173,10 @@ impl Pings {
 
     async fn go_on(&self) {
         let mut last = Instant::now();
-        let mut beats = interval_at(last + BEAT, BEAT);
+        let mut ticks = interval_at(last + PING_TICK, PING_TICK);
         loop {
-            let now = beats.tick().await.max(Instant::now());
-            let is_late = now - last > 2 * BEAT;
+            let now = ticks.tick().await.max(Instant::now());
+            let is_late = now - last > 2 * PING_TICK;
             last = now;
             let sockets: Vec<_> = {
                 let sockets = &mut *self.sockets.lock();
@@ -186,7 +187,7 @@ impl Pings {
                 sockets.iter().filter_map(Weak::upgrade).collect()
             };
             for socket in sockets {
-                if let Some(ping) = socket.life().beat(now, is_late) {
+                if let Some(ping) = socket.liveness().tick(now, is_late) {
                     socket.send_at_once(ping);
                 }
             }
@@ -207,16 +208,16 @@ mod tests {
 
     use super::*;
 
-    /// A socket to a server that answers, or says nothing.
+    /// A socket to a server that answers or stays silent.
     struct Tested {
-        life: Life,
+        liveness: Liveness,
         answers: bool,
         pinged: Mutex<Vec<Instant>>,
     }
 
-    impl Pinged for Tested {
-        fn life(&self) -> &Life {
-            &self.life
+    impl PingTarget for Tested {
+        fn liveness(&self) -> &Liveness {
+            &self.liveness
         }
 
         fn send_at_once(&self, message: Vec<u8>) {
@@ -224,7 +225,7 @@ mod tests {
             let request = proto::SignalRequest::decode(&message[..]).unwrap().message;
             let Some(signal_request::Message::PingReq(ping)) = request else { panic!("{request:?}") };
             if self.answers {
-                assert_eq!(self.life.hear(&pong(ping.timestamp)), None, "it wakes nobody");
+                assert_eq!(self.liveness.receive(&pong(ping.timestamp)), None, "it wakes nobody");
             }
         }
     }
@@ -242,28 +243,28 @@ mod tests {
         encoded(signal_response::Message::Join(join))
     }
 
-    fn open(pings: &'static Pings, pulse: &Arc<Pulse>, answers: bool) -> Arc<Tested> {
-        let life = PULSE.sync_scope(pulse.clone(), Life::begin);
-        let socket = Arc::new(Tested { life, answers, pinged: Mutex::default() });
+    fn open(pings: &'static Pings, heartbeat: &Arc<Heartbeat>, answers: bool) -> Arc<Tested> {
+        let liveness = HEARTBEAT.sync_scope(heartbeat.clone(), Liveness::begin);
+        let socket = Arc::new(Tested { liveness, answers, pinged: Mutex::default() });
         pings.add(&socket);
         socket
     }
 
     #[tokio::test(start_paused = true)]
-    async fn all_are_pinged_together_as_often_as_the_server_wants() {
+    async fn pings_all_rooms_together() {
         static PINGS: Pings = Pings::new();
         let mut rooms = Vec::new();
         for _ in 0..20 {
             sleep(Duration::from_millis(270)).await;
-            let pulse = Arc::<Pulse>::default();
-            let socket = open(&PINGS, &pulse, true);
-            socket.life.hear(&joined(5, 15)).unwrap();
-            rooms.push((pulse, socket));
+            let heartbeat = Arc::<Heartbeat>::default();
+            let socket = open(&PINGS, &heartbeat, true);
+            socket.liveness.receive(&joined(5, 15)).unwrap();
+            rooms.push((heartbeat, socket));
         }
         sleep(Duration::from_secs(60)).await;
         let mut moments = BTreeSet::new();
         for (_, socket) in &rooms {
-            assert!(socket.life.ended().now_or_never().is_none());
+            assert!(socket.liveness.ended().now_or_never().is_none());
             let pinged = socket.pinged.lock();
             assert!((12..=14).contains(&pinged.len()), "{}", pinged.len());
             moments.extend(pinged.iter().copied());
@@ -272,15 +273,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_server_that_says_nothing_is_gone_and_the_room_pings_its_next_socket_as_before() {
+    async fn silent_server_ends_each_socket() {
         static PINGS: Pings = Pings::new();
-        let pulse = Arc::<Pulse>::default();
-        let first = open(&PINGS, &pulse, false);
-        first.life.hear(&joined(5, 15)).unwrap();
+        let heartbeat = Arc::<Heartbeat>::default();
+        let first = open(&PINGS, &heartbeat, false);
+        first.liveness.receive(&joined(5, 15)).unwrap();
         for _ in 0..2 {
             let begun = Instant::now();
-            let socket = open(&PINGS, &pulse, false);
-            timeout(Duration::from_secs(60), socket.life.ended()).await.expect("it ends");
+            let socket = open(&PINGS, &heartbeat, false);
+            timeout(Duration::from_secs(60), socket.liveness.ended()).await.expect("it ends");
             let lived = begun.elapsed();
             assert!(lived >= Duration::from_secs(14) && lived <= Duration::from_secs(17), "{lived:?}");
             assert!((2..=3).contains(&socket.pinged.lock().len()));
@@ -288,57 +289,58 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn after_a_halt_of_the_process_the_server_is_heard_first() {
-        let pulse = Arc::<Pulse>::default();
-        let life = PULSE.sync_scope(pulse.clone(), Life::begin);
-        life.hear(&joined(5, 15)).unwrap();
+    async fn reads_before_timeout_after_halt() {
+        let heartbeat = Arc::<Heartbeat>::default();
+        let liveness = HEARTBEAT.sync_scope(heartbeat.clone(), Liveness::begin);
+        liveness.receive(&joined(5, 15)).unwrap();
         sleep(Duration::from_secs(20)).await;
-        assert!(life.beat(Instant::now(), true).is_some());
-        assert!(life.ended().now_or_never().is_none());
-        life.beat(Instant::now(), false);
-        assert!(life.ended().now_or_never().is_some());
+        assert!(liveness.tick(Instant::now(), true).is_some());
+        assert!(liveness.ended().now_or_never().is_none());
+        liveness.tick(Instant::now(), false);
+        assert!(liveness.ended().now_or_never().is_some());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_no_room_has_any_more_is_not_pinged_and_ends() {
+    async fn socket_without_room_ends() {
         static PINGS: Pings = Pings::new();
         let begun = Instant::now();
         let socket = open(&PINGS, &Arc::default(), true);
-        socket.life.hear(&joined(5, 15)).unwrap();
+        socket.liveness.receive(&joined(5, 15)).unwrap();
         let talking = async {
             loop {
                 sleep(Duration::from_secs(1)).await;
-                socket.life.hear(&pong(0));
+                socket.liveness.receive(&pong(0));
             }
         };
-        tokio::select! { () = talking => {}, () = socket.life.ended() => {} }
+        tokio::select! { () = talking => {}, () = socket.liveness.ended() => {} }
         let lived = begun.elapsed();
-        assert!(lived >= ABANDONED_AFTER && lived <= ABANDONED_AFTER + 2 * BEAT, "{lived:?}");
+        assert!(lived >= ABANDONED_AFTER && lived <= ABANDONED_AFTER + 2 * PING_TICK, "{lived:?}");
         assert!(socket.pinged.lock().is_empty());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn livekit_s_own_pings_rest_and_a_server_that_wants_none_has_none() {
+    async fn pings_only_if_server_wants() {
         static PINGS: Pings = Pings::new();
-        let pulse = Arc::<Pulse>::default();
-        let socket = open(&PINGS, &pulse, false);
-        let told = proto::SignalResponse::decode(&socket.life.hear(&joined(0, 0)).unwrap()[..]).unwrap().message;
-        let Some(signal_response::Message::Join(join)) = told else { panic!("{told:?}") };
+        let heartbeat = Arc::<Heartbeat>::default();
+        let socket = open(&PINGS, &heartbeat, false);
+        let reported =
+            proto::SignalResponse::decode(&socket.liveness.receive(&joined(0, 0)).unwrap()[..]).unwrap().message;
+        let Some(signal_response::Message::Join(join)) = reported else { panic!("{reported:?}") };
         assert_eq!((join.ping_interval, join.ping_timeout), (NEVER, NEVER));
         sleep(Duration::from_secs(60)).await;
-        assert!(socket.pinged.lock().is_empty() && socket.life.ended().now_or_never().is_none());
+        assert!(socket.pinged.lock().is_empty() && socket.liveness.ended().now_or_never().is_none());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_server_is_told_of_a_ping_of_ours_how_long_its_answer_took() {
+    async fn reports_round_trip_time() {
         static PINGS: Pings = Pings::new();
-        let pulse = Arc::<Pulse>::default();
-        let socket = open(&PINGS, &pulse, true);
-        pulse.round_trip.store(7, Ordering::Relaxed);
-        socket.life.hear(&pong(1));
-        assert_eq!(pulse.round_trip.load(Ordering::Relaxed), 7, "to no ping of this socket");
-        socket.life.hear(&joined(1, 15)).unwrap();
+        let heartbeat = Arc::<Heartbeat>::default();
+        let socket = open(&PINGS, &heartbeat, true);
+        heartbeat.round_trip.store(7, Ordering::Relaxed);
+        socket.liveness.receive(&pong(1));
+        assert_eq!(heartbeat.round_trip.load(Ordering::Relaxed), 7, "to no ping of this socket");
+        socket.liveness.receive(&joined(1, 15)).unwrap();
         sleep(Duration::from_secs(3)).await;
-        assert_ne!(pulse.round_trip.load(Ordering::Relaxed), 7);
+        assert_ne!(heartbeat.round_trip.load(Ordering::Relaxed), 7);
     }
 }

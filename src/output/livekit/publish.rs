@@ -1,11 +1,12 @@
-//! Carries out what [`Publications`](super::publications::Publications) wants: announces, offers, mutes; and tells it what is heard.
+//! Carries out the todo list of [`Publications`](super::publications::Publications) and [`Listeners`](super::listeners::Listeners), and
+//! passes them the server's messages.
 
 use std::time::Instant;
 
+use super::disconnect::{Disconnect, Retry};
 use super::peer::Offer;
-use super::said::{Agreed, Said, Side};
-use super::trouble::{Remedy, Trouble};
-use super::{Attempt, Condition, Connection, Input, LiveKit, LiveKitOptions, Track};
+use super::signal_event::{Agreed, Side, SignalEvent};
+use super::{ConnectResult, Connection, Connectivity, Input, LiveKit, LiveKitOptions, Track};
 use crate::error::{Code, SpeakerError};
 
 impl LiveKit {
@@ -16,32 +17,36 @@ impl LiveKit {
         }
     }
 
-    /// Lets tracks go on as far as they can by now.
-    pub(super) fn publish(&mut self, now: Instant) -> Attempt<()> {
+    /// Advances publishing as far as possible.
+    pub(super) fn publish(&mut self, now: Instant) -> ConnectResult<()> {
         let Some(connection) = &self.connection else { return Ok(()) };
-        self.publications.look(connection.peer.is_connected(), now);
+        self.publications.tick(connection.peer.is_connected(), now);
         if let Some(error) = self.publications.failure() {
-            return Err(Trouble { remedy: Remedy::None, ..error.into() });
+            return Err(Disconnect { retry: Retry::Never, ..error.into() });
         }
         while let Some(stream) = self.publications.late(now) {
-            if !self.publications.is_gone(stream, now) {
+            if !self.publications.finish_release(stream, now) {
                 self.give_up(stream, now)?;
             }
         }
-        self.let_go(now);
+        self.release_silent_tracks(now);
         if self.recovery.awaits_tracks() && self.publications.is_restored() {
             self.handle(Input::Published, now);
         }
-        let Some(Connection { room, peer, theirs, .. }) = self.connection.as_deref_mut() else { return Ok(()) };
+        let Some(Connection { room, peer, subscriber, .. }) = self.connection.as_deref_mut() else { return Ok(()) };
         if self.data.is_used() {
             peer.want_channels();
-            theirs.iter_mut().for_each(|theirs| theirs.want_channels());
+            if let Some(subscriber) = subscriber {
+                subscriber.want_channels();
+            }
         }
         let heard = self.listeners.todo(peer.awaits_answer());
         if !heard.subscribe.is_empty() || !heard.unsubscribe.is_empty() {
             room.subscribe(heard.subscribe, heard.unsubscribe, self.listeners.subscribed());
             peer.set_listening(self.listeners.is_listening());
-            theirs.iter_mut().for_each(|theirs| theirs.set_listening(self.listeners.is_listening()));
+            if let Some(subscriber) = subscriber {
+                subscriber.set_listening(self.listeners.is_listening());
+            }
         }
         let todo = self.publications.todo(peer.awaits_answer(), now);
         let lacks_channels = peer.lacks_channels() && self.recovery.may_offer();
@@ -57,49 +62,49 @@ impl LiveKit {
             self.listeners.offered(receiving);
             room.offer(sdp, lines.into_iter().map(|(mid, cid)| (mid.to_string(), cid)));
         } else if !todo.idle.is_empty() {
-            // The server has agreed to that already.
+            // The server has agreed to the release before.
             self.publications.answered(|mid| peer.payload_type(mid), now);
         }
         Ok(())
     }
 
-    /// Lets go of tracks that are not wanted any more, once what was said on them is heard.
-    fn let_go(&mut self, now: Instant) {
+    /// Releases draining tracks once their last sound was heard.
+    fn release_silent_tracks(&mut self, now: Instant) {
         let Some(Connection { room, .. }) = self.connection.as_deref_mut() else { return };
         for track in &mut self.tracks {
             let is_heard = track.heard_by(self.options.linger).is_none_or(|at| at <= now);
-            if !is_heard || !self.publications.is_leaving(track.stream) {
+            if !is_heard || !self.publications.is_draining(track.stream) {
                 continue;
             }
             track.reset();
-            if let Some(sid) = self.publications.let_go(track.stream, now) {
+            if let Some(sid) = self.publications.release(track.stream, now) {
                 room.forget(&sid);
             }
         }
     }
 
-    pub(super) fn hear_of_tracks(&mut self, said: Said, now: Instant) -> Attempt<()> {
-        let Some(Connection { room, peer, theirs, .. }) = self.connection.as_deref_mut() else { return Ok(()) };
-        self.publications.hear(&said, now);
-        match said {
-            Said::Answer(Agreed { sdp, tracks }) => {
+    pub(super) fn handle_track_event(&mut self, event: SignalEvent, now: Instant) -> ConnectResult<()> {
+        let Some(Connection { room, peer, subscriber, .. }) = self.connection.as_deref_mut() else { return Ok(()) };
+        self.publications.handle(&event, now);
+        match event {
+            SignalEvent::Answer(Agreed { sdp, tracks }) => {
                 peer.answer(&sdp, now)?;
                 self.publications.answered(|mid| peer.payload_type(mid), now);
-                self.listeners.agreed(Side::Ours, &tracks);
+                self.listeners.agreed(Side::Publisher, &tracks);
             }
-            Said::NeedsLines(lines) => self.listeners.want(lines),
-            Said::NotSent { sid, error } => self.listeners.refused(&sid, &error),
-            Said::Offer(Agreed { sdp, tracks }) => {
-                let theirs = match theirs {
-                    Some(theirs) => theirs,
-                    None => theirs.insert(Box::new(peer.sibling(self.options.encoding, now)?)),
+            SignalEvent::NeedsLines(lines) => self.listeners.want(lines),
+            SignalEvent::NotSent { sid, error } => self.listeners.refused(&sid, &error),
+            SignalEvent::Offer(Agreed { sdp, tracks }) => {
+                let subscriber = match subscriber {
+                    Some(subscriber) => subscriber,
+                    None => subscriber.insert(Box::new(peer.sibling(self.options.encoding, now)?)),
                 };
-                theirs.set_listening(self.listeners.is_listening());
-                room.answer(theirs.accept(&sdp, now)?);
-                self.listeners.agreed(Side::Theirs, &tracks);
+                subscriber.set_listening(self.listeners.is_listening());
+                room.answer(subscriber.accept(&sdp, now)?);
+                self.listeners.agreed(Side::Subscriber, &tracks);
             }
-            Said::Candidate(candidate, side) => match (theirs, side) {
-                (Some(theirs), Side::Theirs) => theirs.add_candidate(&candidate, now)?,
+            SignalEvent::Candidate(candidate, side) => match (subscriber, side) {
+                (Some(subscriber), Side::Subscriber) => subscriber.add_candidate(&candidate, now)?,
                 _ => peer.add_candidate(&candidate, now)?,
             },
             _ => {}
@@ -107,14 +112,14 @@ impl LiveKit {
         Ok(())
     }
 
-    /// A track could not be published in time. Where sound arrives, only that one fails.
-    fn give_up(&mut self, stream: u32, now: Instant) -> Attempt<()> {
-        let trouble = self.unpublished();
+    /// Handles that a track could not be published in time. If media arrives, only that track fails.
+    fn give_up(&mut self, stream: u32, now: Instant) -> ConnectResult<()> {
+        let disconnect = self.unpublished();
         let Some(Connection { peer, .. }) = self.connection.as_deref_mut() else { return Ok(()) };
-        if !peer.is_connected() || self.recovery.is_republishing() || self.told == Condition::Away {
-            return Err(trouble);
+        if !peer.is_connected() || self.recovery.is_republishing() || self.reported == Connectivity::Connecting {
+            return Err(disconnect);
         }
-        if self.publications.give_up(stream, trouble.error, now) {
+        if self.publications.give_up(stream, disconnect.error, now) {
             peer.withdraw();
             self.publications.withdrawn();
             self.listeners.withdrawn();
@@ -122,8 +127,8 @@ impl LiveKit {
         Ok(())
     }
 
-    /// What can't be published the first time is refused; what was published before may be again.
-    fn unpublished(&self) -> Trouble {
+    /// Returns the disconnect for tracks that could not be published. On the first join it is final; a rejoin may be repeated.
+    fn unpublished(&self) -> Disconnect {
         let limit = self.options.timeout.as_millis();
         let message = match &self.connection {
             Some(connection) if !connection.peer.is_connected() => {
@@ -132,7 +137,7 @@ impl LiveKit {
             }
             _ => format!("a track could not be published within {limit} ms (connectTimeoutMs)"),
         };
-        let remedy = if self.recovery.is_republishing() { Remedy::Rejoin } else { Remedy::None };
-        Trouble { remedy, ..SpeakerError::new(Code::JoinFailed, message).into() }
+        let retry = if self.recovery.is_republishing() { Retry::Rejoin } else { Retry::Never };
+        Disconnect { retry, ..SpeakerError::new(Code::JoinFailed, message).into() }
     }
 }

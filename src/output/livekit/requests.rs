@@ -1,11 +1,11 @@
-//! What the room was asked to list of us, and has not answered yet.
+//! Requests to update the local participant's metadata that the room has not answered yet.
 
 use std::time::{Duration, Instant};
 
 use crate::error::{Code, SpeakerError};
 use crate::output::{Description, OutputEvent};
 
-/// A request by its number, and the call that waits for the answer, if one does.
+/// A request with its number and the ticket of the call that waits for the answer, if one does.
 struct Asked {
     number: u32,
     description: Description,
@@ -20,31 +20,31 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// Numbers a request, which is to be answered within `limit`.
+    /// Adds a request that has to be answered within `limit`. Returns its number.
     pub fn ask(&mut self, description: Description, ticket: Option<u32>, limit: Duration, now: Instant) -> u32 {
         self.last += 1;
         self.asked.push(Asked { number: self.last, description, ticket, until: now + limit });
         self.last
     }
 
-    /// Those that may have been lost with the signalling.
+    /// Returns the requests that may have been lost with the signalling.
     pub fn unanswered(&self) -> impl Iterator<Item = (u32, &Description)> {
         self.asked.iter().map(|asked| (asked.number, &asked.description))
     }
 
-    /// The room has answered. Returns what the session is to be told.
+    /// Handles the room's answer. Returns the event to report.
     pub fn answered(&mut self, number: u32, error: Option<SpeakerError>) -> Option<OutputEvent> {
         let index = self.asked.iter().position(|asked| asked.number == number)?;
         let ticket = self.asked.remove(index).ticket;
         if ticket.is_none()
             && let Some(error) = &error
         {
-            tracing::warn!(%error, "a room that was joined anew does not list what the one before did");
+            tracing::warn!(%error, "the rejoined room refuses the metadata of this participant");
         }
-        Some(OutputEvent::Described(ticket?, error))
+        Some(OutputEvent::Described { ticket: ticket?, error })
     }
 
-    /// The first that was not answered in time: what the session is to be told.
+    /// Fails the first request that was not answered in time. Returns the event to report.
     pub fn late(&mut self, limit: Duration, now: Instant) -> Option<OutputEvent> {
         let number = self.asked.iter().find(|asked| asked.until <= now)?.number;
         let message = format!("the LiveKit server did not answer within {} ms (connectTimeoutMs)", limit.as_millis());
@@ -55,7 +55,7 @@ impl Requests {
         self.asked.iter().map(|asked| asked.until).min()
     }
 
-    /// The room is to be joined anew, and will be asked anew.
+    /// Drops all requests, because the room is about to be rejoined and will be sent the description again.
     pub fn reset(&mut self) {
         self.asked.clear();
     }

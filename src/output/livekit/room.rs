@@ -1,4 +1,4 @@
-//! The signalling connection of a room. With `place.rs`, `said.rs`, `trouble.rs`, `join.rs` and `socket.rs` the one place that knows
+//! The signalling connection of a room. Only this file, `membership.rs`, `signal_event.rs`, `disconnect.rs`, `join.rs` and `socket.rs` use
 //! LiveKit's crates.
 
 use std::collections::VecDeque;
@@ -6,20 +6,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use livekit_signaling::{SignalClient, SignalError, SignalEvent, SignalEvents, SignalOptions};
+use livekit_signaling::{SignalClient, SignalError, SignalEvent as ClientEvent, SignalEvents, SignalOptions};
 use proto::signal_request::Message as Request;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::announcement::Announcement;
-use super::pings::{PULSE, Pulse};
-use super::place::Place;
-use super::said::{self, Said, Us};
+use super::disconnect::{Disconnect, Retry};
+use super::membership::Membership;
+use super::pings::{HEARTBEAT, Heartbeat};
+use super::signal_event::{self, LocalParticipant, SignalEvent};
 use super::tokens::{Token, Tokens};
 use super::transport::IceServer;
-use super::trouble::{Remedy, Trouble};
-use super::{Attempt, proto, socket};
+use super::{ConnectResult, proto, socket};
 use crate::error::{Code, SpeakerError};
 use crate::output::Description;
 use crate::redact::redact;
@@ -27,53 +27,53 @@ use crate::runtime::RUNTIME;
 use crate::scope::Scope;
 use crate::secrets::Secrets;
 
-/// What this client implements of LiveKit's protocol: 16 is the last before packets with trailers.
+/// The version of LiveKit's protocol that this client implements: 16 is the last one before packets with trailers.
 const PROTOCOL_VERSION: u32 = 16;
 
-/// What other clients may expect of this one: texts and calls in their first form. The crate would promise the second.
+/// The client protocol announced to other clients: texts and calls in their first form. The crate would announce the second.
 const CLIENT_PROTOCOL: i32 = 0;
 
-/// How long a server may take to say goodbye.
+/// The timeout for the leave request and the closing of the socket.
 const LEAVE_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 enum Outgoing {
     Request(Box<Request>),
-    /// The session is as it was: what was held back since it broke goes out.
+    /// The session was resumed: requests that were queued since it broke are sent.
     Resumed,
-    /// Nothing more is said, not even a goodbye.
+    /// Nothing more is sent, not even a leave request.
     Abandoned,
 }
 
-/// A joined room. Dropping it leaves politely, unless it was abandoned.
+/// A joined room. Dropping it sends a leave request, unless it was abandoned.
 pub struct Room {
     client: Arc<SignalClient>,
     outgoing: UnboundedSender<Outgoing>,
     events: SignalEvents,
-    /// Connections that were made, and ends that were told: the end of an older one is no news.
+    /// The number of connections made and of ends reported: the end of an older connection is ignored.
     connections: u32,
     ends: u32,
     offers: u32,
-    /// The TURN servers it offers.
+    /// The TURN servers that the server offers.
     pub ice_servers: Vec<IceServer>,
-    pub place: Place,
-    /// Read, and not told yet.
-    heard: VecDeque<Said>,
+    pub membership: Membership,
+    /// Events that were read and not returned yet.
+    pending: VecDeque<SignalEvent>,
     tokens: Tokens,
-    /// How long a server may take for an answer.
+    /// The timeout for the server's answers.
     limit: Duration,
-    /// What it was joined with, masked as long as it is here.
+    /// The token that the room was joined with, which is masked in logs while it is kept here.
     _token: Token,
-    /// Its sockets are pinged as long as it is here.
-    pulse: Arc<Pulse>,
-    /// What the TURN servers want to be shown.
+    /// The heartbeat of its sockets, which are pinged while it is kept here.
+    heartbeat: Arc<Heartbeat>,
+    /// The TURN credentials, which are masked in logs while they are kept here.
     secrets: Vec<Secrets>,
-    /// Ends when the server knows that we are gone.
+    /// The task that ends when the leave request was sent.
     pub leaving: Option<JoinHandle<()>>,
 }
 
 impl Room {
-    /// Joins until then, at most `limit` from now. A token that the server does not take leaves no remedy: with it, not to come again.
-    pub async fn join(url: &str, token: Token, tokens: Tokens, limit: Duration, until: Instant) -> Attempt<Self> {
+    /// Joins the room by `until`, at most `limit` from now. A refused token is not retried ([`Retry::Never`]).
+    pub async fn join(url: &str, token: Token, tokens: Tokens, limit: Duration, until: Instant) -> ConnectResult<Self> {
         let mut options = SignalOptions::default();
         options.auto_subscribe = false;
         options.single_peer_connection = true;
@@ -81,22 +81,22 @@ impl Room {
         options.client_capabilities = Vec::new();
         options.client_protocol = CLIENT_PROTOCOL;
         options.connect_timeout = limit;
-        // Other regions are for `join.rs` to try, each with the time that is left.
+        // `join.rs` tries other regions itself, each with the time that is left.
         options.region_failover = false;
         socket::install();
-        let pulse = Arc::<Pulse>::default();
-        let joining = PULSE.scope(pulse.clone(), SignalClient::connect(url, &token, options, None));
+        let heartbeat = Arc::<Heartbeat>::default();
+        let joining = HEARTBEAT.scope(heartbeat.clone(), SignalClient::connect(url, &token, options, None));
         let joined = timeout_at(until, joining).await.map_err(|_| silent(limit))?;
         let (client, joined, events) = joined.map_err(|error| {
-            let remedy = if is_refusal(&error) { Remedy::None } else { Remedy::Rejoin };
-            Trouble { remedy, ..refused(error).into() }
+            let retry = if is_refusal(&error) { Retry::Never } else { Retry::Rejoin };
+            Disconnect { retry, ..refused(error).into() }
         })?;
         let client = Arc::new(client);
         let (outgoing, requests) = unbounded_channel();
-        // Sending may wait for the socket; nobody should wait for that.
+        // Sending may wait for the socket, so a task does it.
         let leaving = RUNTIME.spawn(Scope::current().wrap(send_all(client.clone(), requests)));
         let servers = ice_servers(joined.ice_servers.clone());
-        let (place, others) = Place::new(joined, client.is_single_pc_mode_active(), tokens.clone());
+        let (membership, others) = Membership::new(joined, client.is_single_pc_mode_active(), tokens.clone());
         let mut room = Self {
             client,
             outgoing,
@@ -105,12 +105,12 @@ impl Room {
             ends: 0,
             offers: 0,
             ice_servers: Vec::new(),
-            place,
-            heard: others.into(),
+            membership,
+            pending: others.into(),
             tokens,
             limit,
             _token: token,
-            pulse,
+            heartbeat,
             secrets: Vec::new(),
             leaving: Some(leaving),
         };
@@ -118,7 +118,7 @@ impl Room {
         Ok(room)
     }
 
-    /// Announces a track under a client id that its media line will bear.
+    /// Announces a track under the client id that its media line will carry.
     pub fn add_track(&self, track: &Announcement) {
         let features =
             [(track.stereo, proto::AudioTrackFeature::TfStereo), (!track.dtx, proto::AudioTrackFeature::TfNoDtx)];
@@ -126,42 +126,42 @@ impl Room {
             cid: track.cid.clone(),
             name: track.name.clone(),
             r#type: proto::TrackType::Audio as i32,
-            source: said::source(track.source) as i32,
+            source: signal_event::source(track.source) as i32,
             muted: track.muted,
             disable_red: !track.red,
-            audio_features: features.iter().filter(|(has, _)| *has).map(|(_, feature)| *feature as i32).collect(),
+            audio_features: features.iter().filter(|(local, _)| *local).map(|(_, feature)| *feature as i32).collect(),
             ..Default::default()
         }));
     }
 
-    /// Offers what is to be sent; `lines` are the media lines and client ids of new tracks.
+    /// Sends an offer; `lines` are the media lines and client ids of new tracks.
     pub fn offer(&mut self, sdp: String, lines: impl IntoIterator<Item = (String, String)>) {
         self.offers += 1;
         let mid_to_track_id = lines.into_iter().collect();
         let offer = proto::SessionDescription { r#type: "offer".to_owned(), sdp, id: self.offers, mid_to_track_id };
-        self.place.offered(&offer);
+        self.membership.offered(&offer);
         self.send(Request::Offer(offer));
     }
 
     /// Answers the server's own offer.
     pub fn answer(&mut self, sdp: String) {
-        let answer = self.place.answered(sdp);
+        let answer = self.membership.answered(sdp);
         self.send(Request::Answer(answer));
     }
 
-    /// A track is let go of, and none of ours any more whenever the signalling is opened anew.
+    /// Removes a released track from the state that is synced when the signalling is reopened.
     pub fn forget(&mut self, sid: &str) {
-        self.place.forget(sid);
+        self.membership.forget(sid);
     }
 
-    /// Mutes a track or lets it speak again; what the server did is repeated to it.
+    /// Sends a track's mute state, also to confirm one that the server set.
     pub fn mute(&self, sid: String, muted: bool) {
         self.send(Request::Mute(proto::MuteTrackRequest { sid, muted }));
     }
 
-    /// Asks for tracks, and to be sent others no longer; `all` are those that are wanted by now.
+    /// Subscribes to the tracks of `more` and unsubscribes from those of `fewer`; `all` are the tracks subscribed to afterwards.
     pub fn subscribe(&mut self, more: Vec<String>, fewer: Vec<String>, all: &[String]) {
-        self.place.subscribed(all);
+        self.membership.subscribed(all);
         for (track_sids, subscribe) in [(more, true), (fewer, false)] {
             if !track_sids.is_empty() {
                 let update = proto::UpdateSubscription { track_sids, subscribe, ..Default::default() };
@@ -170,7 +170,7 @@ impl Room {
         }
     }
 
-    /// Asks the room to list this of us, by a number that its answer bears.
+    /// Sends a description of the local participant; the answer carries `number`.
     pub fn describe(&self, number: u32, description: &Description) {
         let Description { name, metadata, attributes } = description.clone();
         self.send(Request::UpdateMetadata(proto::UpdateParticipantMetadata {
@@ -181,35 +181,40 @@ impl Room {
         }));
     }
 
-    /// Returns what opens the signalling connection anew, until a time, in the place that the server keeps.
+    /// Returns a task that reopens the signalling connection and resumes the session that the server keeps.
     pub fn reopener(&self) -> Reopener {
-        let (client, tokens, pulse) = (self.client.clone(), self.tokens.clone(), self.pulse.clone());
-        Reopener { client, tokens, pulse, limit: self.limit }
+        Reopener {
+            client: self.client.clone(),
+            tokens: self.tokens.clone(),
+            heartbeat: self.heartbeat.clone(),
+            limit: self.limit,
+        }
     }
 
-    /// What the room has of us, as far as is known.
-    pub fn has(&self) -> &Us {
-        &self.place.has
+    /// Returns the local participant, as the server last listed it.
+    pub fn local(&self) -> &LocalParticipant {
+        &self.membership.local
     }
 
-    /// The connection is open again. What the room has of us comes next, as [`Said::Us`]; if we are in it, [`sync`](Self::sync) follows.
+    /// Handles that the connection is open again. [`SignalEvent::LocalParticipant`] comes next; if the room still lists us,
+    /// [`sync`](Self::sync) has to follow.
     pub fn reopened(&mut self, ice_servers: Vec<IceServer>) {
         self.connections += 1;
-        self.place.reopened();
+        self.membership.reopened();
         self.learn(ice_servers);
     }
 
-    /// Says what was agreed before.
+    /// Sends what was agreed before (`SyncState`).
     pub fn sync(&self) {
-        self.send(Request::SyncState(self.place.sync_state()));
+        self.send(Request::SyncState(self.membership.sync_state()));
     }
 
-    /// Whether it can be [reopened](Self::reopen).
+    /// Returns true if the signalling can be [reopened](Self::reopener).
     pub fn can_resume(&self) -> bool {
-        self.place.can_resume()
+        self.membership.can_resume()
     }
 
-    /// Ends the connection without a word: whoever has our identity now would hear the goodbye.
+    /// Ends the connection without a leave request, which would remove the other session that has our identity now.
     pub fn abandon(self) {
         let _ = self.outgoing.send(Outgoing::Abandoned);
     }
@@ -219,70 +224,70 @@ impl Room {
         self.ice_servers = ice_servers;
     }
 
-    /// All is as it was.
+    /// Handles that the session was resumed: sends what was queued meanwhile.
     pub fn resumed(&self) {
         let _ = self.outgoing.send(Outgoing::Resumed);
     }
 
     fn send(&self, request: Request) {
-        // Fails only after the connection is gone, of which `poll` tells.
+        // Fails only after the connection is gone, which `poll` reports.
         let _ = self.outgoing.send(Outgoing::Request(Box::new(request)));
     }
 
-    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Said> {
+    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<SignalEvent> {
         loop {
-            if let Some(said) = self.heard.pop_front() {
-                return Poll::Ready(said);
+            if let Some(event) = self.pending.pop_front() {
+                return Poll::Ready(event);
             }
             let response = match ready!(self.events.poll_recv(context)) {
-                Some(SignalEvent::Message(response)) => *response,
-                Some(SignalEvent::Close(why)) => {
+                Some(ClientEvent::Message(response)) => *response,
+                Some(ClientEvent::Close(why)) => {
                     self.ends += 1;
                     if self.ends < self.connections {
                         continue;
                     }
-                    return Poll::Ready(Said::Left(closed(&why)));
+                    return Poll::Ready(SignalEvent::Left(closed(&why)));
                 }
-                None => return Poll::Ready(Said::Left(closed("the signalling has ended"))),
+                None => return Poll::Ready(SignalEvent::Left(closed("the signalling has ended"))),
             };
             if matches!(&response, proto::signal_response::Message::Answer(answer) if answer.id != 0 && answer.id != self.offers)
             {
-                // To an offer that was withdrawn. Servers before 1.9.1 do not number them.
+                // It answers an offer that was withdrawn. Servers before 1.9.1 do not number answers.
                 continue;
             }
-            self.heard.extend(self.place.hear(response));
+            self.pending.extend(self.membership.apply(response));
         }
     }
 }
 
-/// Opens a room's signalling again.
+/// Reopens a room's signalling connection.
 pub struct Reopener {
     client: Arc<SignalClient>,
     tokens: Tokens,
-    pulse: Arc<Pulse>,
+    heartbeat: Arc<Heartbeat>,
     limit: Duration,
 }
 
 impl Reopener {
-    /// Tries until then. Returns the TURN servers that are offered over it.
-    pub async fn reopen(self, until: Instant) -> Attempt<Vec<IceServer>> {
-        let Self { client, tokens, pulse, limit } = self;
+    /// Reopens the connection by `until`. Returns the TURN servers that the server offers.
+    pub async fn reopen(self, until: Instant) -> ConnectResult<Vec<IceServer>> {
+        let Self { client, tokens, heartbeat, limit } = self;
         let reason = proto::ReconnectReason::RrSignalDisconnected;
-        let reopened = timeout_at(until, PULSE.scope(pulse, client.restart(reason))).await;
+        let reopened = timeout_at(until, HEARTBEAT.scope(heartbeat, client.restart(reason))).await;
         let error = match reopened.map_err(|_| again(silent(limit)))? {
             Ok(response) => return Ok(ice_servers(response.ice_servers)),
             Err(error) => error,
         };
         let is_refusal = is_refusal(&error);
-        let trouble = not_reopened(error);
+        let disconnect = not_reopened(error);
         if is_refusal {
-            tokens.refuse(&client.token(), &trouble.error);
+            tokens.refuse(&client.token(), &disconnect.error);
         }
-        Err(trouble)
+        Err(disconnect)
     }
 }
 
-/// One for each of their URLs.
+/// Returns one entry for each URL of the servers.
 fn ice_servers(servers: Vec<proto::IceServer>) -> Vec<IceServer> {
     let each = |proto::IceServer { urls, username, credential }| {
         urls.into_iter().map(move |url| IceServer { url, username: username.clone(), credential: credential.clone() })
@@ -316,12 +321,12 @@ pub fn silent(limit: Duration) -> SpeakerError {
 }
 
 fn refused(error: SignalError) -> SpeakerError {
-    // A server repeats the token that it refuses.
+    // A server's refusal repeats the token.
     let text = redact(&error.to_string());
     SpeakerError::new(Code::JoinFailed, format!("the LiveKit room can't be joined: {text}"))
 }
 
-/// Whether a server does not take the token, or none could.
+/// Returns true if the server refused the token, or the token is malformed.
 fn is_refusal(error: &SignalError) -> bool {
     match error {
         SignalError::Client(status, _) | SignalError::Handshake { status } => matches!(status.as_u16(), 401 | 403),
@@ -330,36 +335,36 @@ fn is_refusal(error: &SignalError) -> bool {
     }
 }
 
-fn not_reopened(error: SignalError) -> Trouble {
+fn not_reopened(error: SignalError) -> Disconnect {
     match error {
         SignalError::LeaveRequest { reason, action } => {
             let (reason, action) = (reason as i32, action as i32);
-            Trouble::left(&proto::LeaveRequest { reason, action, ..Default::default() })
+            Disconnect::from_leave(&proto::LeaveRequest { reason, action, ..Default::default() })
         }
-        // The server does not want us back in our place. Too many at once it may want later.
+        // The server refuses to resume the session; 408 and 429 may pass.
         SignalError::Client(status, _) | SignalError::Handshake { status }
             if status.is_client_error() && !matches!(status.as_u16(), 408 | 429) =>
         {
             refused(error).into()
         }
-        // Nobody there, or nobody who can answer: the place may still be ours.
+        // The server could not be reached or could not answer, so it may still keep the session.
         error => again(refused(error)),
     }
 }
 
-fn closed(why: &str) -> Trouble {
-    Trouble::gone(proto::DisconnectReason::SignalClose, why, Remedy::Resume)
+fn closed(why: &str) -> Disconnect {
+    Disconnect::new(proto::DisconnectReason::SignalClose, why, Retry::Resume)
 }
 
-fn again(error: SpeakerError) -> Trouble {
-    Trouble { remedy: Remedy::Resume, ..error.into() }
+fn again(error: SpeakerError) -> Disconnect {
+    Disconnect { retry: Retry::Resume, ..error.into() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// An error that came with an HTTP status: of a WebSocket's handshake, or with a text.
+    /// Returns the errors of an HTTP status: of a WebSocket's handshake, and with a text.
     fn errors(status: u16) -> [SignalError; 2] {
         // The type of the status is not exported by itself.
         let status = status.try_into().unwrap();
@@ -369,9 +374,9 @@ mod tests {
     }
 
     #[test]
-    fn a_signalling_that_can_t_be_reopened_is_tried_again_unless_the_server_does_not_want_it() {
+    fn reopening_is_retried_unless_refused() {
         use proto::leave_request::Action;
-        let remedy = |error| not_reopened(error).remedy;
+        let retry = |error| not_reopened(error).retry;
         for error in [
             SignalError::Connection("refused".to_owned()),
             SignalError::Timeout("late".to_owned()),
@@ -379,24 +384,24 @@ mod tests {
             SignalError::SendError,
             SignalError::InvalidState("resume".to_owned()),
         ] {
-            assert_eq!(remedy(error), Remedy::Resume);
+            assert_eq!(retry(error), Retry::Resume);
         }
         for status in [500, 502, 503, 504, 408, 429, 302] {
-            assert_eq!(errors(status).map(remedy), [Remedy::Resume; 2], "{status}");
+            assert_eq!(errors(status).map(retry), [Retry::Resume; 2], "{status}");
         }
         for status in [400, 401, 403, 404] {
-            assert_eq!(errors(status).map(remedy), [Remedy::Rejoin; 2], "{status}");
+            assert_eq!(errors(status).map(retry), [Retry::Rejoin; 2], "{status}");
         }
         let reason = proto::DisconnectReason::StateMismatch;
         for (action, expected) in
-            [(Action::Resume, Remedy::Resume), (Action::Reconnect, Remedy::Rejoin), (Action::Disconnect, Remedy::None)]
+            [(Action::Resume, Retry::Resume), (Action::Reconnect, Retry::Rejoin), (Action::Disconnect, Retry::Never)]
         {
-            assert_eq!(remedy(SignalError::LeaveRequest { reason, action }), expected);
+            assert_eq!(retry(SignalError::LeaveRequest { reason, action }), expected);
         }
     }
 
     #[test]
-    fn a_token_is_refused_by_401_and_403_alone() {
+    fn only_401_and_403_refuse_a_token() {
         for (status, expected) in [(400, false), (401, true), (403, true), (404, false), (429, false), (503, false)] {
             assert_eq!(errors(status).map(|error| is_refusal(&error)), [expected; 2], "{status}");
         }

@@ -1,5 +1,5 @@
-//! The WebSocket under LiveKit's signalling: with names, roots and connections as in `net/`. With `room.rs` the one place that knows
-//! livekit-net, and the only one that knows tokio-tungstenite.
+//! The WebSocket under LiveKit's signalling, with names, roots and connections as in `net/`. Only this file and `room.rs` use livekit-net,
+//! and only this one uses tokio-tungstenite.
 
 use std::sync::{Arc, Once};
 use std::time::Duration;
@@ -23,22 +23,23 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::pings::{Life, PINGS, Pinged, Pings};
+use super::pings::{Liveness, PINGS, PingTarget, Pings};
 use crate::net::http;
 
-/// Signalling is a few messages a minute; tungstenite keeps 128 KiB for each direction, and as much as a longer message takes.
+/// The buffer of each direction. Signalling is a few messages a minute, but tungstenite would keep 128 KiB, and more after a longer
+/// message.
 const BUFFER: usize = 1 << 10;
 
-/// What a server of ours sends is no longer than this, by far.
+/// The largest message, far more than a server sends.
 const MAX_MESSAGE: usize = 4 << 20;
 
-/// How long a server may take to close its side.
+/// The timeout for a server to close its side.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 
-/// How much of a server's page is read: it says what was wrong, or where else to go.
+/// The most that is read of an HTTP response, which says what was wrong or where else to go.
 const MAX_PAGE: usize = 64 << 10;
 
-/// Has LiveKit's crates use what is here.
+/// Installs this client in LiveKit's crates.
 pub fn install() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
@@ -52,11 +53,11 @@ struct Net;
 struct Socket<S> {
     writer: Mutex<SplitSink<WebSocketStream<S>, Message>>,
     reader: Mutex<SplitStream<WebSocketStream<S>>>,
-    life: Life,
+    liveness: Liveness,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Socket<S> {
-    /// Opens one over a connection; it is pinged by `pings` from now on.
+    /// Opens a socket over a connection, which `pings` pings from now on.
     async fn over(stream: S, pings: &'static Pings) -> Arc<Self> {
         let config = WebSocketConfig::default()
             .read_buffer_size(BUFFER)
@@ -64,7 +65,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Socket<S> {
             .max_message_size(Some(MAX_MESSAGE))
             .max_frame_size(Some(MAX_MESSAGE));
         let (writer, reader) = WebSocketStream::from_raw_socket(stream, Role::Client, Some(config)).await.split();
-        let socket = Arc::new(Self { writer: Mutex::new(writer), reader: Mutex::new(reader), life: Life::begin() });
+        let socket =
+            Arc::new(Self { writer: Mutex::new(writer), reader: Mutex::new(reader), liveness: Liveness::begin() });
         pings.add(&socket);
         socket
     }
@@ -125,16 +127,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> WsConnection for Socket
         loop {
             let next = tokio::select! {
                 next = reader.next() => next,
-                () = self.life.ended() => return Ok(None),
+                () = self.liveness.ended() => return Ok(None),
             };
             match next {
                 Some(Ok(Message::Binary(data))) => {
-                    if let Some(message) = self.life.hear(&data) {
+                    if let Some(message) = self.liveness.receive(&data) {
                         return Ok(Some(message));
                     }
                 }
                 None | Some(Ok(Message::Close(_))) => return Ok(None),
-                // A ping is answered where the socket is read next.
+                // A ping is answered when the socket is next read.
                 Some(Ok(_)) => {}
                 Some(Err(error)) if is_end(&error) => return Ok(None),
                 Some(Err(error)) => return Err(TransportError::Connection(error.to_string())),
@@ -142,8 +144,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> WsConnection for Socket
         }
     }
 
-    /// Reads until the server has closed, too: one that writes to a socket which is gone drops what it has not read yet, and that
-    /// may be our goodbye.
+    /// Closes the socket, and reads until the server has closed, too: a server that writes to a closed socket drops what it has not read
+    /// yet, which may be our leave request.
     async fn close(&self) {
         let _ = self.writer.lock().await.close().await;
         let closing = async { while let Some(Ok(_)) = self.reader.lock().await.next().await {} };
@@ -151,20 +153,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> WsConnection for Socket
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Pinged for Socket<S> {
-    fn life(&self) -> &Life {
-        &self.life
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> PingTarget for Socket<S> {
+    fn liveness(&self) -> &Liveness {
+        &self.liveness
     }
 
     fn send_at_once(&self, message: Vec<u8>) {
-        // Who sends just now, or can't, has its ping later; an error is for the reader.
+        // While another message is being sent the ping is skipped; the reader gets any error.
         if let Ok(mut writer) = self.writer.try_lock() {
             let _ = writer.send(Message::Binary(message.into())).now_or_never();
         }
     }
 }
 
-/// Whether the server is gone without a word, as servers go.
+/// Returns true if the server ended the connection without a close frame, as servers do.
 fn is_end(error: &Error) -> bool {
     match error {
         Error::ConnectionClosed | Error::AlreadyClosed => true,
@@ -174,7 +176,7 @@ fn is_end(error: &Error) -> bool {
     }
 }
 
-/// RFC 6455 §4.1.
+/// Opens a WebSocket (RFC 6455 §4.1).
 async fn open(url: &str, headers: Vec<Header>) -> Result<Arc<Socket<Upgraded>>, TransportError> {
     let (url, key) = (parse(url)?, generate_key());
     let request = request(reqwest::Method::GET, &url, headers).await?;
@@ -192,7 +194,7 @@ async fn open(url: &str, headers: Vec<Header>) -> Result<Arc<Socket<Upgraded>>, 
     Ok(Socket::over(upgraded, &PINGS).await)
 }
 
-/// A WebSocket begins as HTTP.
+/// Parses a URL as HTTP, with which a WebSocket begins.
 fn parse(url: &str) -> Result<Url, TransportError> {
     let url = match url.strip_prefix("ws") {
         Some(rest) => Url::parse(&format!("http{rest}")),
@@ -201,10 +203,10 @@ fn parse(url: &str) -> Result<Url, TransportError> {
     url.map_err(|error| TransportError::Connection(error.to_string()))
 }
 
-/// A connection of its own, which is not kept.
+/// Creates a request on a connection of its own, which is not pooled.
 async fn request(method: reqwest::Method, url: &Url, headers: Vec<Header>) -> Result<RequestBuilder, TransportError> {
     let builder = http::builder(&[b"http/1.1"]).await.http1_only().pool_max_idle_per_host(0);
-    // Proxies let tunnels through to what is encrypted, and reqwest asks for one there alone.
+    // Proxies tunnel encrypted connections only, and reqwest asks for a tunnel only there.
     let builder = if url.scheme() == "https" { builder } else { builder.no_proxy() };
     let request = builder.build().map_err(|error| failed(url, &error))?.request(method, url.clone());
     Ok(headers.iter().fold(request, |request, Header { name, value }| request.header(name, value)))
@@ -215,35 +217,39 @@ async fn send(url: &Url, request: RequestBuilder) -> Result<Response, TransportE
 }
 
 fn failed(url: &Url, error: &reqwest::Error) -> TransportError {
-    // As in `request`: what is not encrypted takes no proxy.
+    // As in `request`, unencrypted connections use no proxy.
     let way = if url.scheme() == "https" { http::route(url) } else { http::host(url) };
     TransportError::Connection(format!("{way}: {}", http::reason(error)))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::pings::{PULSE, Pulse};
+    use super::super::pings::{HEARTBEAT, Heartbeat};
     use super::*;
 
+    /// Returns a socket and its server. Each test has pings of its own, because the first socket's runtime sends them.
     async fn pair(
-        pulse: Arc<Pulse>,
+        heartbeat: Arc<Heartbeat>,
+        pings: &'static Pings,
     ) -> (Arc<Socket<tokio::io::DuplexStream>>, WebSocketStream<tokio::io::DuplexStream>) {
         let (ours, theirs) = tokio::io::duplex(64 << 10);
         let server = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
-        (PULSE.scope(pulse, Socket::over(ours, &PINGS)).await, server)
+        (HEARTBEAT.scope(heartbeat, Socket::over(ours, pings)).await, server)
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_socket_that_no_room_has_any_more_ends() {
-        let (socket, _server) = pair(Arc::default()).await;
+    async fn socket_without_room_ends() {
+        static PINGS: Pings = Pings::new();
+        let (socket, _server) = pair(Arc::default(), &PINGS).await;
         let read = timeout(Duration::from_secs(120), socket.recv()).await;
         assert!(matches!(read, Ok(Ok(None))));
     }
 
     #[tokio::test]
-    async fn what_is_sent_at_once_arrives_in_one_piece_or_not_at_all() {
-        let pulse = Arc::<Pulse>::default();
-        let (socket, mut server) = pair(pulse.clone()).await;
+    async fn sends_at_once_or_not_at_all() {
+        static PINGS: Pings = Pings::new();
+        let heartbeat = Arc::<Heartbeat>::default();
+        let (socket, mut server) = pair(heartbeat.clone(), &PINGS).await;
         socket.send_at_once(b"first".to_vec());
         let writing = socket.writer.lock().await;
         socket.send_at_once(b"while another sends".to_vec());

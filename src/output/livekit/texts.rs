@@ -1,4 +1,4 @@
-//! Texts that others send in parts (LiveKit's data streams), until each is whole.
+//! Texts that others send in parts (LiveKit's data streams), until each is complete.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -6,31 +6,31 @@ use super::data::text;
 use super::proto::data_stream::header::ContentHeader;
 use super::proto::data_stream::{Chunk, CompressionType, Header, Trailer};
 use crate::output::data::cost;
-use crate::output::{IncomingData, IncomingWhat, Text};
+use crate::output::{IncomingContent, IncomingData, Text};
 
-/// Texts that may be on their way at once. One more takes the place of the one that has been so longest: it may have no end.
-const MOST_TEXTS: usize = 100;
+/// The most texts in progress. A further one replaces the oldest, which may never end.
+const MAX_TEXTS: usize = 100;
 
-/// The longest text in bytes, with its attributes, and what all that are on their way may have.
-const LONGEST: usize = 1024 * 1024;
-const MOST_BYTES: usize = 4 * LONGEST;
+/// The longest text in bytes, with its attributes, and the most bytes of all texts in progress.
+const MAX_TEXT: usize = 1024 * 1024;
+const MAX_BYTES: usize = 4 * MAX_TEXT;
 
-/// One that is on its way.
+/// A text in progress.
 struct Part {
     identity: Option<String>,
     id: String,
     topic: Option<String>,
     attributes: BTreeMap<String, String>,
     bytes: Vec<u8>,
-    /// How many bytes it will have, if that was said.
+    /// The announced length in bytes, if any.
     length: Option<u64>,
-    /// The number of the chunk that comes next.
+    /// The number of the next chunk.
     next: u64,
 }
 
 #[derive(Default)]
 pub struct Texts {
-    /// Those that began first are in front.
+    /// The texts in progress, oldest first.
     parts: VecDeque<Part>,
 }
 
@@ -45,7 +45,7 @@ impl Part {
 }
 
 impl Texts {
-    /// A text begins. It is returned if it is whole already.
+    /// Starts a text. Returns it if it is complete already.
     pub fn begin(&mut self, identity: Option<String>, header: Header) -> Option<IncomingData> {
         let is_compressed = header.compression() != CompressionType::None;
         let Header { stream_id: id, topic, total_length: length, attributes, inline_content, content_header, .. } =
@@ -67,14 +67,16 @@ impl Texts {
         if is_whole {
             return whole(part);
         }
-        if self.parts.len() == MOST_TEXTS {
-            self.parts.pop_front().into_iter().for_each(|oldest| warn_of(&oldest, "too many others have begun"));
+        if self.parts.len() == MAX_TEXTS {
+            if let Some(oldest) = self.parts.pop_front() {
+                warn_of(&oldest, "too many texts are in progress");
+            }
         }
         self.parts.push_back(part);
         None
     }
 
-    /// More of a text has come.
+    /// Appends a chunk to a text.
     pub fn go_on(&mut self, identity: &Option<String>, chunk: &Chunk) {
         let all: usize = self.parts.iter().map(Part::cost).sum();
         let Some(index) = self.parts.iter().position(|part| part.is_of(identity, &chunk.stream_id)) else { return };
@@ -83,20 +85,22 @@ impl Texts {
             return; // it was there before
         }
         let why = if chunk.chunk_index > part.next {
-            "a part of it is missing"
-        } else if part.cost() + chunk.content.len() > LONGEST {
+            "a chunk is missing"
+        } else if part.cost() + chunk.content.len() > MAX_TEXT {
             "it is too long"
-        } else if all + chunk.content.len() > MOST_BYTES {
-            "too much of others is on its way"
+        } else if all + chunk.content.len() > MAX_BYTES {
+            "the texts in progress are too long"
         } else {
             part.bytes.extend_from_slice(&chunk.content);
             part.next += 1;
             return;
         };
-        self.parts.remove(index).into_iter().for_each(|part| warn_of(&part, why));
+        if let Some(part) = self.parts.remove(index) {
+            warn_of(&part, why);
+        }
     }
 
-    /// A text is whole.
+    /// Ends a text. Returns it if it is complete.
     pub fn end(&mut self, identity: &Option<String>, trailer: Trailer) -> Option<IncomingData> {
         let index = self.parts.iter().position(|part| part.is_of(identity, &trailer.stream_id))?;
         let mut part = self.parts.remove(index)?;
@@ -104,7 +108,7 @@ impl Texts {
         whole(part)
     }
 
-    /// What is on its way will have no end.
+    /// Drops all texts in progress, which will have no end.
     pub fn clear(&mut self) {
         self.parts.clear();
     }
@@ -112,17 +116,17 @@ impl Texts {
 
 fn whole(part: Part) -> Option<IncomingData> {
     let is_cut = part.length.is_some_and(|length| length != part.bytes.len() as u64);
-    if is_cut || part.cost() > LONGEST {
-        warn_of(&part, if is_cut { "it is not as long as was said" } else { "it is too long" });
+    if is_cut || part.cost() > MAX_TEXT {
+        warn_of(&part, if is_cut { "its length differs from the announced one" } else { "it is too long" });
         return None;
     }
     let Part { identity, topic, attributes, bytes, .. } = part;
     let text = Text(String::from_utf8_lossy(&bytes).into_owned());
-    Some(IncomingData { identity, topic, what: IncomingWhat::Text { text, attributes } })
+    Some(IncomingData { identity, topic, content: IncomingContent::Text { text, attributes } })
 }
 
 fn warn_of(part: &Part, why: &str) {
-    tracing::warn!(bytes = part.bytes.len(), "a text that somebody sends is not told: {why}");
+    tracing::warn!(bytes = part.bytes.len(), "a received text is dropped: {why}");
 }
 
 #[cfg(test)]
@@ -151,12 +155,12 @@ mod tests {
 
     fn end(texts: &mut Texts, id: &str) -> Option<String> {
         let incoming = texts.end(&somebody(), Trailer { stream_id: id.to_owned(), ..Default::default() })?;
-        let IncomingWhat::Text { text, .. } = incoming.what else { panic!("it is a text") };
+        let IncomingContent::Text { text, .. } = incoming.content else { panic!("it is a text") };
         Some(text.0)
     }
 
     #[test]
-    fn a_text_is_told_when_it_is_whole() {
+    fn returns_complete_texts() {
         let mut texts = Texts::default();
         assert_eq!(texts.begin(somebody(), header("1", Some(4))), None);
         assert_eq!(texts.begin(somebody(), header("2", None)), None);
@@ -173,23 +177,23 @@ mod tests {
         };
         assert_eq!(texts.end(&None, trailer.clone()), None, "none of the server's");
         let attributes = [("end", "yes"), ("mood", "good")].map(|(key, value)| (key.to_owned(), value.to_owned()));
-        let what = IncomingWhat::Text { text: Text("hey!".to_owned()), attributes: attributes.into() };
-        let expected = IncomingData { identity: somebody(), topic: Some("chat".to_owned()), what };
+        let content = IncomingContent::Text { text: Text("hey!".to_owned()), attributes: attributes.into() };
+        let expected = IncomingData { identity: somebody(), topic: Some("chat".to_owned()), content };
         assert_eq!(texts.end(&somebody(), trailer), Some(expected));
         assert_eq!((end(&mut texts, "1"), end(&mut texts, "2")), (None, Some("ä".to_owned())));
     }
 
     #[test]
-    fn a_text_may_come_with_its_beginning() {
+    fn text_may_be_inline() {
         let header = Header { inline_content: Some(b"hi".to_vec()), ..header("1", Some(9)) };
         let whole = Texts::default().begin(somebody(), header.clone()).expect("it is whole");
-        assert!(matches!(whole.what, IncomingWhat::Text { text: Text(text), .. } if text == "hi"));
+        assert!(matches!(whole.content, IncomingContent::Text { text: Text(text), .. } if text == "hi"));
         let compressed = Header { compression: CompressionType::DeflateRaw as i32, ..header };
         assert_eq!(Texts::default().begin(somebody(), compressed), None, "that was not agreed");
     }
 
     #[test]
-    fn what_is_not_whole_or_no_text_is_not_told() {
+    fn drops_incomplete_texts() {
         let mut texts = Texts::default();
         let bytes =
             Header { content_header: Some(ContentHeader::ByteHeader(ByteHeader::default())), ..header("1", None) };
@@ -207,21 +211,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_on_its_way_is_bounded() {
+    fn bounds_texts_in_progress() {
         let mut texts = Texts::default();
-        let megabyte = vec![b'x'; LONGEST - 1_000];
+        let megabyte = vec![b'x'; MAX_TEXT - 1_000];
         for n in 0..5 {
             texts.begin(somebody(), header(&n.to_string(), None));
             texts.go_on(&somebody(), &chunk(&n.to_string(), 0, &megabyte));
         }
-        assert!(texts.parts.iter().map(Part::cost).sum::<usize>() <= MOST_BYTES);
+        assert!(texts.parts.iter().map(Part::cost).sum::<usize>() <= MAX_BYTES);
         texts.go_on(&somebody(), &chunk("0", 1, &megabyte[..2_000]));
         assert_eq!(end(&mut texts, "0"), None, "too long");
         assert_eq!(end(&mut texts, "1").map(|text| text.len()), Some(megabyte.len()));
         for n in 0..1_000 {
             texts.begin(somebody(), header(&format!("more {n}"), None));
         }
-        assert_eq!(texts.parts.len(), MOST_TEXTS);
+        assert_eq!(texts.parts.len(), MAX_TEXTS);
         assert_eq!((end(&mut texts, "more 899"), end(&mut texts, "more 900")), (None, Some(String::new())));
     }
 }

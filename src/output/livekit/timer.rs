@@ -1,4 +1,4 @@
-//! A timer for code that is told the time: it is set to an instant and reads no clock.
+//! A timer for code that is given the time: it is set to an instant and reads no clock.
 
 use std::task::Poll;
 use std::time::Instant;
@@ -22,7 +22,7 @@ impl Timer {
         self.due <= now
     }
 
-    /// Ready once it is due, until it is set again; before, it asks for a turn when it is.
+    /// Ready once the timer is due, until it is set again. Before that it requests a turn for when it is.
     pub fn poll(&mut self, now: Instant) -> Poll<()> {
         if self.is_due(now) {
             return Poll::Ready(());

@@ -1,7 +1,7 @@
-//! The access tokens with which a room may be joined: what `output.token` gives, and what the server made of it.
+//! The access tokens for joining a room: those of `output.token`, and the refreshed ones that the server sends.
 //!
-//! A token is good for a while only, and often the only one that the user has. So a server sends whoever is in a room a newer one every
-//! few minutes, for the day on which it must be joined anew.
+//! A token expires, and is often the only one that the user has. So a server sends each participant a newer one every few minutes, for
+//! the case that the room has to be rejoined.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -18,13 +18,13 @@ use crate::error::{Code, Result, SpeakerError};
 use crate::redact::redact;
 use crate::secrets::Secrets;
 
-/// An access token, or why there is none.
+/// An access token, or the reason why there is none.
 pub type TokenAnswer = std::result::Result<String, String>;
 
-/// Gives a token when asked: one that was made earlier may have expired, or never be needed.
+/// A source of tokens, asked each time: an earlier token may have expired, or may never be needed.
 pub type TokenSource = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = TokenAnswer> + Send>> + Send + Sync>;
 
-/// A token, which is masked in whatever is shown while it is kept.
+/// A token, which is masked in logs while it is kept.
 #[derive(Clone)]
 pub struct Token(Arc<(String, Secrets)>);
 
@@ -37,71 +37,72 @@ pub struct Tokens {
 
 #[derive(Default)]
 struct Known {
-    /// What the source gave, with which the room was entered.
-    entered: Option<Mark>,
-    /// The server's own, for whoever did that.
+    /// The source's token with which the room was joined.
+    entered: Option<TokenHash>,
+    /// The server's refreshed token for the participant that used it.
     refreshed: Option<Token>,
-    /// Whether that one is for another room, into which the server has moved us.
+    /// True if the refreshed token is for another room, to which the server has moved us.
     moved: bool,
-    /// Those that a server did not take since the user last asked to connect.
-    refused: HashSet<Mark>,
-    /// What a server said to the last of them, masked.
+    /// The tokens that were refused since the user last asked to connect.
+    refused: HashSet<TokenHash>,
+    /// The server's last refusal, masked.
     refusal: String,
-    marks: RandomState,
+    hasher: RandomState,
 }
 
-/// By which a token is known again, without being kept.
-type Mark = u64;
+/// A hash by which a token is recognized without being kept.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct TokenHash(u64);
 
 impl Tokens {
-    /// Those that a source gives.
+    /// Creates the tokens of a source.
     pub fn new(source: TokenSource) -> Self {
         Self { source, known: Arc::default() }
     }
 
-    /// The tokens to be tried one after the other, from `begun` on, within `limit`. The `first` time, because the user asked for it, what
-    /// the source gives comes first; to win a room back it is what the server gave to whoever had the same. None that was refused before.
+    /// Returns the tokens to try in order, within `limit` from `begun`. On the `first` join, at the user's request, the source's token
+    /// comes first; to reconnect, a refreshed token of the same source token does. Tokens that were refused before are left out.
     pub async fn ask(&self, first: bool, begun: Instant, limit: Duration) -> Result<Vec<Token>> {
         let (own, moved) = self.known.lock().begin(first);
         if moved {
             return Ok(own.into_iter().collect());
         }
-        // Where there is one to fall back upon, time is left to use it.
-        let patience = if own.is_some() && !first { limit / 2 } else { limit };
-        let late = || format!("output.token gave none within {} ms (connectTimeoutMs)", patience.as_millis());
-        let given = timeout_at(begun + patience, (self.source)()).await.unwrap_or_else(|_| Err(late()));
+        // If there is another token to fall back on, time is left to use it.
+        let source_timeout = if own.is_some() && !first { limit / 2 } else { limit };
+        let late = || format!("output.token gave none within {} ms (connectTimeoutMs)", source_timeout.as_millis());
+        let given = timeout_at(begun + source_timeout, (self.source)()).await.unwrap_or_else(|_| Err(late()));
         self.known.lock().choose(first, given.map(Token::new))
     }
 
-    /// The room was joined with this one.
+    /// Notes that the room was joined with this token.
     pub fn entered(&self, token: &str) {
         let mut known = self.known.lock();
         if known.refreshed.as_deref() != Some(token) {
-            (known.entered, known.refreshed) = (Some(known.mark(token)), None);
+            (known.entered, known.refreshed) = (Some(known.hash(token)), None);
         }
     }
 
-    /// The server has sent a newer one.
+    /// Stores a newer token from the server.
     pub fn refresh(&self, token: &str) {
         self.known.lock().refreshed = Some(Token::new(token.to_owned()));
     }
 
-    /// The server has moved us into another room, for which this one is.
+    /// Stores the token of another room, to which the server has moved us.
     pub fn moved(&self, token: &str) {
         let mut known = self.known.lock();
         known.refreshed = Some(Token::new(token.to_owned()));
         known.moved = true;
     }
 
-    /// The server does not take this one; what it said.
+    /// Notes that the server refused this token, and why.
     pub fn refuse(&self, token: &str, why: &SpeakerError) {
         let mut known = self.known.lock();
-        let mark = known.mark(token);
-        known.refused.insert(mark);
+        let hash = known.hash(token);
+        known.refused.insert(hash);
         known.refusal.clone_from(&why.message);
     }
 
-    /// The error where all that there are were refused before.
+    /// Returns the error for when all tokens were refused before.
     pub fn none_left(&self) -> SpeakerError {
         let refusal = &self.known.lock().refusal;
         let message =
@@ -111,11 +112,11 @@ impl Tokens {
 }
 
 impl Known {
-    /// The server's own token if it may still do, and whether no other one will, because it leads elsewhere.
+    /// Returns the refreshed token if it may still work, and whether it is the only one that leads to the current room.
     fn begin(&mut self, first: bool) -> (Option<Token>, bool) {
         if first {
             self.refused.clear();
-            // Who asks for a room again does not ask for the one into which somebody was moved.
+            // A user who connects again does not ask for the room to which somebody was moved.
             if std::mem::take(&mut self.moved) {
                 self.refreshed = None;
             }
@@ -126,13 +127,13 @@ impl Known {
     fn choose(&mut self, first: bool, given: std::result::Result<Token, String>) -> Result<Vec<Token>> {
         let given = match given {
             Ok(given) => given,
-            // The server's word on whether we may come back counts too.
+            // The refreshed token may work even if the source fails.
             Err(reason) => {
                 let own = self.refreshed.clone().filter(|token| !first && !self.is_refused(token));
                 return own.map(|own| vec![own]).ok_or_else(|| SpeakerError::new(Code::JoinFailed, redact(&reason)));
             }
         };
-        let same = self.entered == Some(self.mark(&given));
+        let same = self.entered == Some(self.hash(&given));
         if first && !same {
             self.refreshed = None;
         }
@@ -146,11 +147,11 @@ impl Known {
     }
 
     fn is_refused(&self, token: &str) -> bool {
-        self.refused.contains(&self.mark(token))
+        self.refused.contains(&self.hash(token))
     }
 
-    fn mark(&self, token: &str) -> Mark {
-        self.marks.hash_one(token)
+    fn hash(&self, token: &str) -> TokenHash {
+        TokenHash(self.hasher.hash_one(token))
     }
 }
 
@@ -179,7 +180,7 @@ impl fmt::Debug for Token {
 mod tests {
     use super::*;
 
-    /// What is chosen when the source gives `given`.
+    /// Returns the chosen tokens when the source gives `given`.
     fn choose(known: &mut Known, first: bool, given: std::result::Result<&str, &str>) -> Vec<String> {
         let given = given.map(|token| Token::new(token.to_owned())).map_err(str::to_owned);
         let tokens = match known.begin(first) {
@@ -194,7 +195,7 @@ mod tests {
         Tokens { source, known: Arc::new(Mutex::new(known)) }
     }
 
-    /// Of one that joined with `given`, and was sent `refreshed`.
+    /// Returns the state of a session that joined with `given` and was sent `refreshed`.
     fn refreshed() -> Known {
         let tokens = tokens(Known::default());
         assert_eq!(choose(&mut tokens.known.lock(), true, Ok("given")), ["given"]);
@@ -204,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_room_is_won_back_with_the_newer_token_unless_the_user_has_another() {
+    fn rejoins_with_refreshed_token() {
         assert_eq!(choose(&mut refreshed(), false, Ok("given")), ["refreshed", "given"]);
         assert_eq!(choose(&mut refreshed(), false, Ok("another")), ["another", "refreshed"]);
         assert_eq!(choose(&mut refreshed(), false, Err("no rights today")), ["refreshed"]);
@@ -212,14 +213,14 @@ mod tests {
     }
 
     #[test]
-    fn a_user_who_connects_again_is_asked_first() {
+    fn source_token_comes_first_on_connect() {
         assert_eq!(choose(&mut refreshed(), true, Ok("given")), ["given", "refreshed"]);
         assert_eq!(choose(&mut refreshed(), true, Ok("another")), ["another"]);
         assert_eq!(choose(&mut refreshed(), true, Err("no rights today")), [""; 0]);
     }
 
     #[test]
-    fn what_was_refused_is_not_tried_again_until_the_user_connects() {
+    fn refused_token_is_not_retried() {
         let tokens = tokens(refreshed());
         tokens.refuse("given", &SpeakerError::new(Code::JoinFailed, "no"));
         assert_eq!(choose(&mut tokens.known.lock(), false, Ok("given")), ["refreshed"]);
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_server_made_of_a_token_goes_with_it() {
+    fn refreshed_token_belongs_to_its_original() {
         let tokens = tokens(refreshed());
         tokens.entered("refreshed");
         assert_eq!(choose(&mut tokens.known.lock(), false, Ok("given")), ["refreshed", "given"]);
@@ -245,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn who_was_moved_comes_back_to_where_it_was_moved_and_connects_where_it_wants() {
+    fn moved_session_rejoins_the_new_room() {
         let tokens = tokens(refreshed());
         tokens.moved("moved");
         assert_eq!(choose(&mut tokens.known.lock(), false, Ok("another")), ["moved"]);
@@ -257,7 +258,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_source_that_does_not_answer_leaves_time_for_the_newer_token() {
+    async fn slow_source_leaves_time_for_refreshed_token() {
         let source: TokenSource = Arc::new(|| Box::pin(std::future::pending()));
         let limit = Duration::from_secs(10);
         let tokens = Tokens { source, ..tokens(refreshed()) };
@@ -276,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_masked_while_it_is_kept() {
+    fn token_is_masked_while_kept() {
         let token = Token::new("opaque-token-kept".to_owned());
         let show = || redact(&format!("{token:?} {}", &*token));
         assert_eq!(show(), "Token <masked>");

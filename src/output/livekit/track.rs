@@ -3,53 +3,53 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::clip_packets::{CLIP_PACKETS, Reading};
+use super::clip_packets::{CLIP_PACKETS, ClipReader};
 use super::encoder::{Encoder, Encoding, SILENT_PACKET};
 use crate::error::Result;
 use crate::mixer::Frame;
 
-/// Silent frames sent after the last sound: they let the receiver fade out.
+/// The silent frames sent after the last sound, which let the receiver fade out.
 const TAIL: u32 = 10;
 
-/// The first of these are encoded, which empties the encoder's look-ahead. The others are the same for every track, and behind them
-/// a receiver does not know any more what was sent before.
+/// The number of these frames that are encoded, which flushes the encoder's look-ahead. The others are the same for every track, and after
+/// them a receiver has no memory of what was sent before.
 const ENCODED_TAIL: u32 = 3;
 
-/// What sends nothing for so long though it is not silent has been cut off.
+/// How long a track that is not silent may send nothing before it counts as cut off.
 const CUT_OFF_AFTER: Duration = Duration::from_secs(1);
 
 pub struct Track {
     pub stream: u32,
     channels: usize,
     encoding: Encoding,
-    /// Whether clips are encoded once for all tracks.
+    /// True if clips are encoded once for all tracks.
     encode_once: bool,
     coding: Coding,
-    /// Packets sent that were encoded for all.
+    /// The number of packets sent from the shared cache.
     shared: u64,
-    /// Whether a packet was sent since this was asked last.
+    /// True if a packet was sent since the last check.
     has_sent: bool,
-    /// How often it was asked since the track was published.
+    /// The number of checks since the track was published.
     asked: u32,
-    /// Silent frames still to be sent.
+    /// The silent frames still to be sent.
     tail: u32,
-    /// The packet before the next one was not sent.
+    /// True if the packet before the next one was not sent.
     gap: bool,
-    /// When its last packet was sent, and the last one that can be heard.
+    /// The times of the last packet, and of the last audible one.
     sent: Option<Instant>,
     sounded: Option<Instant>,
 }
 
-/// Where the next packet comes from.
+/// The origin of the next packet.
 #[derive(Default)]
 enum Coding {
-    /// The receiver has heard silence, or nothing. Most tracks of most sessions never leave this.
+    /// Silence: the receiver has heard silence, or nothing. Most tracks of most sessions never leave this state.
     #[default]
     Silence,
-    /// An encoder of its own.
+    /// The track's own encoder.
     Live(Encoder),
-    /// A clip that is encoded once for all.
-    Shared(Reading),
+    /// The shared packets of a clip.
+    Shared(ClipReader),
 }
 
 /// The loudness of silence, in dBFS (RFC 6464 §3).
@@ -57,9 +57,9 @@ pub const SILENT: i8 = -127;
 
 pub struct Packet {
     pub data: Arc<[u8]>,
-    /// In dBFS.
+    /// The loudness in dBFS.
     pub level: i8,
-    /// Whether silence, in which nothing was sent, came before it.
+    /// True if silence, in which nothing was sent, precedes it.
     pub first: bool,
 }
 
@@ -87,17 +87,17 @@ impl Track {
         }
     }
 
-    /// How many packets were sent that were encoded for all.
+    /// Returns the number of packets sent from the shared cache.
     pub fn shared(&self) -> u64 {
         self.shared
     }
 
-    /// Whether the last sound and its tail are sent.
+    /// Returns true if the last sound and its tail were sent.
     pub fn is_silent(&self) -> bool {
         self.tail == 0
     }
 
-    /// A packet is sent.
+    /// Notes that a packet was sent.
     pub fn sent_at(&mut self, packet: &Packet, now: Instant) {
         self.sent = Some(now);
         if packet.is_audible() {
@@ -105,22 +105,22 @@ impl Track {
         }
     }
 
-    /// When listeners have heard what was sent last, whose buffers are so much behind; nothing if they have heard nothing. What sounds may
-    /// be cut off from them, and is not waited for without end.
+    /// Returns when listeners, whose buffers lag by `linger`, have heard the last sound; None if there was none. A track that was cut off
+    /// in the middle of a sound does not delay this without end.
     pub fn heard_by(&self, linger: Duration) -> Option<Instant> {
         let sounded = self.sounded.map(|at| at + linger);
         let ends = self.sent.filter(|_| !self.is_silent()).map(|at| at + CUT_OFF_AFTER);
         sounded.max(ends)
     }
 
-    /// What comes next is the first packet of a new publication.
+    /// Resets the track: the next packet is the first of a new publication.
     pub fn reset(&mut self) {
         (self.tail, self.gap, self.coding) = (0, true, Coding::Silence);
         (self.has_sent, self.asked) = (false, 0);
         (self.sent, self.sounded) = (None, None);
     }
 
-    /// Returns the frame's packet; none in silence, nor while nothing of the track is let through.
+    /// Encodes a frame. Returns no packet in silence, or while the track is muted.
     pub fn encode(&mut self, frame: &Frame, is_muted: bool) -> Result<Option<Packet>> {
         if frame.sounding {
             self.tail = TAIL + 1;
@@ -133,8 +133,8 @@ impl Track {
             _ if is_muted => (None, SILENT),
             Coding::Silence => (Some(SILENT_PACKET.into()), SILENT),
             Coding::Live(encoder) => (encoder.encode(frame.samples)?.map(Arc::from), level(frame.samples)),
-            Coding::Shared(reading) => {
-                let (data, level) = reading.next();
+            Coding::Shared(reader) => {
+                let (data, level) = reader.next();
                 self.shared += u64::from(data.is_some());
                 (data, level)
             }
@@ -144,14 +144,15 @@ impl Track {
         Ok(data.map(|data| Packet { data, level, first }))
     }
 
-    /// Decides where a frame's packet comes from. What is muted goes on, later, from where it is, and holds no clip until then.
+    /// Decides where a frame's packet comes from. A muted track continues later with an encoder of its own, so that it holds no clip
+    /// meanwhile.
     fn prepare(&mut self, frame: &Frame, is_muted: bool) -> Result<()> {
         self.coding = match std::mem::take(&mut self.coding) {
-            Coding::Shared(reading) if is_muted => Coding::Live(reading.into_encoder()?),
+            Coding::Shared(reader) if is_muted => Coding::Live(reader.into_encoder()?),
             same if is_muted => same,
             _ if self.tail < TAIL - ENCODED_TAIL => Coding::Silence,
             Coding::Silence if frame.sounding => self.begin(frame)?,
-            Coding::Shared(reading) if !reading.goes_on(frame)? => Coding::Live(reading.into_encoder()?),
+            Coding::Shared(reader) if !reader.goes_on(frame)? => Coding::Live(reader.into_encoder()?),
             same => same,
         };
         Ok(())
@@ -159,47 +160,45 @@ impl Track {
 
     fn begin(&self, frame: &Frame) -> Result<Coding> {
         let Self { channels, encoding, encode_once, .. } = *self;
-        let reading = match encode_once {
-            true => CLIP_PACKETS.begin(frame, channels, encoding, ENCODED_TAIL as usize)?,
-            false => None,
-        };
-        Ok(match reading {
-            Some(reading) => Coding::Shared(reading),
+        let reader =
+            if encode_once { CLIP_PACKETS.begin(frame, channels, encoding, ENCODED_TAIL as usize)? } else { None };
+        Ok(match reader {
+            Some(reader) => Coding::Shared(reader),
             None => Coding::Live(Encoder::after_silence(channels, encoding)?),
         })
     }
 
-    /// A packet of silence, to be sent where nothing else is. What follows it comes after silence as before.
+    /// Returns a packet of silence, for when nothing else is sent. Sound after it starts as after silence.
     pub fn silence(&mut self) -> &'static [u8] {
         self.coding = Coding::Silence;
         SILENT_PACKET
     }
 
-    /// Whether nothing was sent since this was asked last. `may_speak` says that it is in the room and not muted.
+    /// Returns true if nothing was sent since the last call. `may_speak` is true if the track is published and not muted.
     pub fn has_been_silent(&mut self, may_speak: bool) -> bool {
         self.asked = if may_speak { self.asked.saturating_add(1) } else { 0 };
         !std::mem::take(&mut self.has_sent) && may_speak
     }
 
-    /// Whether [`Self::has_been_silent`] was asked less often than so since it may speak.
+    /// Returns true if [`Self::has_been_silent`] was called fewer than `asked` times since the track could speak.
     pub fn is_younger(&self, asked: u32) -> bool {
         self.asked < asked
     }
 }
 
-/// The loudness of a frame, in dBFS.
+/// Returns the loudness of a frame in dBFS.
 pub fn level(samples: &[f32]) -> i8 {
-    // Side by side: one sum would wait for each of its additions.
+    // Sixteen sums in parallel: each addition to a single one would wait for the one before.
     let (blocks, rest) = samples.as_chunks::<16>();
     let mut sums = [0.0; 16];
     blocks.iter().for_each(|block| sums.iter_mut().zip(block).for_each(|(sum, sample)| *sum += sample * sample));
     let rest: f32 = rest.iter().map(|sample| sample * sample).sum();
     let power = (sums.iter().sum::<f32>() + rest) / samples.len() as f32;
-    // The logarithm of nothing is −∞, which is clamped too.
+    // The logarithm of 0 is −∞, which is clamped too.
     (10.0 * power.log10()).clamp(f32::from(SILENT), 0.0) as i8
 }
 
-/// Not for secrets: tells the tracks of one participant's sessions apart.
+/// Returns a random number, not for secrets: it tells the tracks of one participant's sessions apart.
 pub fn random() -> u32 {
     use std::hash::{BuildHasher, Hasher};
     std::collections::hash_map::RandomState::new().build_hasher().finish() as u32
@@ -219,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn sends_its_sound_and_a_tail_and_then_nothing() {
+    fn sends_sound_and_tail() {
         let mut track = Track::new(0, 1, ENCODING, true);
         let (loud, silent) = ([0.5; FRAME], [0.0; FRAME]);
         assert!(track.encode(&frame(&silent, false), false).unwrap().is_none());
@@ -233,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn sends_nothing_while_it_is_muted_and_marks_what_comes_after() {
+    fn sends_nothing_while_muted() {
         let mut track = Track::new(0, 1, ENCODING, true);
         let mut first = |muted| track.encode(&frame(&[0.5; FRAME], true), muted).unwrap().map(|packet| packet.first);
         assert_eq!(
@@ -243,14 +242,14 @@ mod tests {
     }
 
     #[test]
-    fn sends_little_of_silence_inside_a_sound_with_dtx() {
+    fn dtx_sends_little_of_silence() {
         let mut track = Track::new(0, 1, Encoding { dtx: true, ..ENCODING }, true);
         let sent = (0..100).filter(|_| track.encode(&frame(&[0.0; FRAME], true), false).unwrap().is_some()).count();
         assert!(sent < 50, "{sent} of 100 packets of silence");
         assert!(track.encode(&frame(&[0.5; FRAME], true), false).unwrap().unwrap().first);
     }
 
-    /// The peaks of both halves of what a packet decodes to.
+    /// Returns the peaks of both halves of a decoded packet.
     fn peaks(decoder: &mut Decoder, packet: &[u8]) -> [f32; 2] {
         let mut samples = [0.0; FRAME];
         assert_eq!(decoder.decode_float(packet, &mut samples, false).unwrap(), FRAME);
@@ -259,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn an_encoder_goes_behind_a_sound_and_the_next_one_is_whole() {
+    fn next_sound_is_whole_after_silence() {
         let tone: [f32; FRAME] = std::array::from_fn(|n| 0.5 * (n as f32 * std::f32::consts::TAU / 96.0).sin());
         for packets in [0, 1, 2, 3, 50] {
             let mut track = Track::new(0, 1, ENCODING, true);

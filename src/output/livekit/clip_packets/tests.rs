@@ -13,7 +13,7 @@ use crate::source::{Clips, FetchLimits, MemoryFile, Opening, Origin, Section, So
 
 const ENCODING: Encoding = Encoding { bitrate: 64_000, complexity: 5, dtx: false, red: false };
 
-/// A random choice, the same each time.
+/// A reproducible random choice.
 struct Random(u64);
 
 impl Random {
@@ -33,7 +33,7 @@ impl Random {
 
 #[derive(Debug, Clone, Copy)]
 enum Sound {
-    /// Chords that begin anew five times a second.
+    /// Chords that restart five times a second.
     Music,
     /// Pulses behind a slow swell, with pauses.
     Speech,
@@ -66,7 +66,7 @@ fn sound(sound: Sound, length: usize, channels: usize) -> Vec<f32> {
     (0..length * channels).map(|index| one(index / channels, index % channels)).collect()
 }
 
-/// A clip of these samples.
+/// Returns a clip of these samples.
 fn clips(samples: &[f32], channels: usize) -> Arc<Clips> {
     let (bytes, channels) = (samples.len() as u32 * 4, channels as u16);
     let frame = u32::from(channels) * 4;
@@ -88,17 +88,17 @@ fn voice(id: u64, track: u32, clips: &Arc<Clips>, channels: usize) -> Voice {
     Voice::new(id, track, open(&DECODERS, opening, channels, 0, FetchLimits::default(), Arc::default()))
 }
 
-/// The frames of a session, and what two tracks make of its track 0.
+/// The frames of a session, and its track 0 as encoded by two tracks.
 struct Desk {
     channels: usize,
     mixer: Mixer,
     scratch: Scratch,
     voices: Vec<Voice>,
-    /// One that takes what is encoded once for all, and one that encodes by itself.
+    /// A track that uses the cache, and one that encodes by itself.
     tracks: [Track; 2],
     muted: bool,
     ear: Ear,
-    /// Frames that were parts of a clip.
+    /// The number of frames that were parts of a clip.
     parts: usize,
 }
 
@@ -142,9 +142,9 @@ impl Desk {
             }
             let [shared, live] = &mut self.tracks;
             let [shared, live] = [shared, live].map(|track| track.encode(&frame, self.muted).unwrap());
-            let told =
+            let reported =
                 [&shared, &live].map(|packet| packet.as_ref().map(|packet| (&packet.data, packet.level, packet.first)));
-            assert_eq!(told[0], told[1]);
+            assert_eq!(reported[0], reported[1]);
             if !self.muted {
                 self.ear.hear(shared.as_ref().map(|packet| &*packet.data));
             }
@@ -168,12 +168,12 @@ fn samples_of(part: Part, channels: usize) -> Vec<f32> {
     sides.chain(std::iter::repeat(0.0)).take(FRAME * channels).collect()
 }
 
-/// A receiver who has heard everything, beside one who has heard nothing before the last silence.
+/// A receiver that has heard everything, beside one that has heard nothing before the last silence.
 struct Ear {
     channels: usize,
     decoders: [Decoder; 2],
     silent: bool,
-    /// Of each frame: the power that was heard, and that of the difference.
+    /// For each frame, the power that was heard and that of the difference.
     powers: Vec<(f32, f32)>,
 }
 
@@ -199,7 +199,7 @@ impl Ear {
         self.powers.push((all, power(&mut heard[0].iter().zip(&heard[1]).map(|(one, other)| one - other))));
     }
 
-    /// The largest difference, in dB of the loudest frame around.
+    /// Returns the largest difference, in dB relative to the loudest frame nearby.
     fn difference(&self) -> f32 {
         let around = |index: usize| &self.powers[index.saturating_sub(5)..(index + 6).min(self.powers.len())];
         let loudest = |index| around(index).iter().map(|(power, _)| *power).fold(1e-4, f32::max);
@@ -208,7 +208,7 @@ impl Ear {
     }
 }
 
-/// A decoder that has heard nothing but silence.
+/// Returns a decoder that has heard nothing but silence.
 fn fresh(channels: usize) -> Decoder {
     let mut decoder = Decoder::new(SAMPLE_RATE, if channels == 2 { Channels::Stereo } else { Channels::Mono }).unwrap();
     for _ in 0..3 {
@@ -218,7 +218,7 @@ fn fresh(channels: usize) -> Decoder {
 }
 
 #[test]
-fn what_is_encoded_once_is_what_each_would_have_encoded() {
+fn shared_packets_equal_own_encoding() {
     let sounds = [Sound::Music, Sound::Speech, Sound::Noise, Sound::Loud];
     let library: Vec<_> = (0..16)
         .map(|index| {
@@ -237,7 +237,7 @@ fn what_is_encoded_once_is_what_each_would_have_encoded() {
         };
         let mut desk = Desk::new(channels, encoding);
         if random.below(2) == 0 {
-            // A sound before it.
+            // Another sound first.
             desk.start(voice(
                 0,
                 0,
@@ -253,7 +253,7 @@ fn what_is_encoded_once_is_what_each_would_have_encoded() {
         let before = desk.shared();
         let mut clip = voice(1, 0, &library[random.below(16)], channels);
         clip.gain = random.of(&[1.0, 1.0, 0.5]);
-        // What it is sent at, from its first sample on.
+        // The track's volume, from the first sample on.
         let volume = random.of(&[1.0, 1.0, 0.5, 0.0]);
         desk.mixer.set_volume(0, TrackVolume { volume: Some(volume), gain: None, fade: 0 });
         desk.start(clip);
@@ -268,14 +268,14 @@ fn what_is_encoded_once_is_what_each_would_have_encoded() {
             2 => desk.voice(1).into_iter().for_each(|voice| voice.set_volume(0.7, 700)),
             3 => desk.voice(1).into_iter().for_each(Voice::pause),
             4 => desk.muted = true,
-            // On another track: ducks it, or cuts its frames.
+            // On another track: it ducks this one, or splits its frames.
             5 | 6 => {
                 let mut voice = voice(2, 1, other, channels);
                 voice.role = if what == 5 { Role::System } else { Role::Media };
                 desk.start(voice);
             }
             7 => desk.tracks.iter_mut().for_each(Track::reset),
-            // Its track is turned down at once, or slowly, or up.
+            // The track is turned down at once, slowly, or up.
             8 => desk.mixer.set_volume(0, TrackVolume { volume: Some(0.5), gain: None, fade: 0 }),
             9 => desk.mixer.set_volume(0, TrackVolume { volume: Some(0.3), gain: Some(2.0), fade: 3_000 }),
             _ => {}
@@ -296,10 +296,10 @@ fn what_is_encoded_once_is_what_each_would_have_encoded() {
     );
 }
 
-/// The frames of a clip alone, with silence behind it, as a track takes them.
+/// Reads a clip that plays alone with silence after it, as a track does. Returns its packets and how many were shared.
 fn read(all: &'static ClipPackets, clip: &Arc<Clip>, channels: usize, gain: f32) -> (Vec<(Vec<u8>, i8)>, usize) {
     let mut encoder = Encoder::after_silence(channels, ENCODING).unwrap();
-    let (mut reading, mut shared) = (None, 0);
+    let (mut reader, mut shared) = (None, 0);
     let frames = (clip.length() as usize).div_ceil(FRAME);
     let packets = (0..frames + 3).map(|index| {
         let part = Part { clip, place: (index * FRAME) as Samples, gain };
@@ -307,14 +307,14 @@ fn read(all: &'static ClipPackets, clip: &Arc<Clip>, channels: usize, gain: f32)
         let part = (index < frames).then_some(part);
         let frame = Frame { stream: 0, at: 0, samples: &samples, sounding: part.is_some(), part };
         if index == 0 {
-            reading = all.begin(&frame, channels, ENCODING, 3).unwrap();
+            reader = all.begin(&frame, channels, ENCODING, 3).unwrap();
         }
-        if let Some(gone) = reading.take_if(|reading| !reading.goes_on(&frame).unwrap()) {
+        if let Some(gone) = reader.take_if(|reader| !reader.goes_on(&frame).unwrap()) {
             encoder = gone.into_encoder().unwrap();
         }
-        if let Some(reading) = &mut reading {
+        if let Some(reader) = &mut reader {
             shared += 1;
-            let (data, level) = reading.next();
+            let (data, level) = reader.next();
             return (data.unwrap().to_vec(), level);
         }
         (encoder.encode(&samples).unwrap().unwrap().to_vec(), level(&samples))
@@ -331,8 +331,8 @@ fn noise(id: u64, frames: usize, channels: usize) -> Arc<Clip> {
 }
 
 #[test]
-fn packets_go_with_their_clip() {
-    static ALL: ClipPackets = ClipPackets::new(MOST);
+fn packets_are_dropped_with_their_clip() {
+    static ALL: ClipPackets = ClipPackets::new(MAX_BYTES);
     let [one, other] = [1, 2].map(|id| noise(id, 30, 1));
     read(&ALL, &one, 1, 1.0);
     let first = bytes(&ALL);
@@ -350,7 +350,7 @@ fn packets_go_with_their_clip() {
 }
 
 #[test]
-fn what_finds_no_room_is_encoded_by_each_and_what_nobody_plays_makes_room() {
+fn evicts_unused_clips_when_full() {
     static NONE: ClipPackets = ClipPackets::new(0);
     static ALL: ClipPackets = ClipPackets::new(150_000);
     let clips = [1, 2, 3].map(|id| noise(id, 100, 1));
@@ -364,8 +364,8 @@ fn what_finds_no_room_is_encoded_by_each_and_what_nobody_plays_makes_room() {
 }
 
 #[test]
-fn threads_that_come_to_a_clip_at_once_all_send_the_same() {
-    static ALL: ClipPackets = ClipPackets::new(MOST);
+fn concurrent_readers_get_equal_packets() {
+    static ALL: ClipPackets = ClipPackets::new(MAX_BYTES);
     for id in 1..=20 {
         let clip = noise(id, 40, 2);
         let all: Vec<_> = std::thread::scope(|scope| {

@@ -1,20 +1,20 @@
-//! The two data channels of a peer connection: one that loses nothing, and one that repeats nothing.
+//! The two data channels of a peer connection: a reliable one and a lossy one.
 
 use str0m::change::SdpApi;
 use str0m::channel::{ChannelConfig, ChannelId, Reliability};
 
-/// Names that LiveKit's servers know.
+/// The labels that LiveKit's servers know.
 const RELIABLE: &str = "_reliable";
 const LOSSY: &str = "_lossy";
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// There is none.
+    /// There is no channel.
     #[default]
     None,
-    /// It goes with the offer that is out.
+    /// It is part of the pending offer.
     Offered,
-    /// The server knows of it.
+    /// The server has agreed to it.
     Agreed,
     Open(ChannelId),
 }
@@ -27,22 +27,22 @@ pub struct Channels {
 }
 
 impl Channels {
-    /// There are to be channels from now on.
+    /// Requests the channels from now on.
     pub fn want(&mut self) {
         self.is_wanted = true;
     }
 
-    /// Whether one is still to be asked for.
+    /// Returns true if a wanted channel is still to be offered.
     pub fn are_missing(&self) -> bool {
         self.is_wanted && [self.reliable, self.lossy].contains(&State::None)
     }
 
-    /// Whether there is one that is wanted, or one is asked for. Older servers open theirs unasked.
+    /// Returns true if channels are wanted and at least one exists or was offered. Older servers open theirs unasked.
     pub fn are_used(&self) -> bool {
         self.is_wanted && [self.reliable, self.lossy] != [State::None; 2]
     }
 
-    /// Adds those that are missing to what is to be offered.
+    /// Adds the missing channels to an offer.
     pub fn add(&mut self, change: &mut SdpApi<'_>) {
         if !self.is_wanted {
             return;
@@ -59,12 +59,12 @@ impl Channels {
         }
     }
 
-    /// The offer was answered, or none was needed.
+    /// Handles that the offer was answered, or that none was needed.
     pub fn agreed(&mut self) {
         self.replace(State::Offered, State::Agreed);
     }
 
-    /// The offer is void.
+    /// Handles that the offer is void.
     pub fn withdrawn(&mut self) {
         self.replace(State::Offered, State::None);
     }
@@ -73,7 +73,7 @@ impl Channels {
         [&mut self.reliable, &mut self.lossy].into_iter().filter(|state| **state == from).for_each(|state| *state = to);
     }
 
-    /// One is open, ours or the server's own. Returns false if it is none of the two.
+    /// Handles that a channel of ours or of the server is open. Returns false if it is neither of the two.
     pub fn opened(&mut self, id: ChannelId, label: &str) -> bool {
         match label {
             RELIABLE => self.reliable = State::Open(id),
@@ -83,14 +83,14 @@ impl Channels {
         true
     }
 
-    /// One is closed. Returns false if it was none of the two.
+    /// Handles that a channel is closed. Returns false if it was neither of the two.
     pub fn closed(&mut self, id: ChannelId) -> bool {
         let is_known = self.is_reliable(id).is_some();
         self.replace(State::Open(id), State::None);
         is_known
     }
 
-    /// Whether this is the one that loses nothing, or repeats nothing, if it is one of the two.
+    /// Returns true for the reliable channel, false for the lossy one, and None for others.
     pub fn is_reliable(&self, id: ChannelId) -> Option<bool> {
         [(self.reliable, true), (self.lossy, false)]
             .into_iter()
@@ -98,7 +98,7 @@ impl Channels {
             .map(|(_, is)| is)
     }
 
-    /// The one that loses nothing, or the other, once it is open.
+    /// Returns the reliable or the lossy channel, if it is open.
     pub fn open(&self, is_reliable: bool) -> Option<ChannelId> {
         match if is_reliable { self.reliable } else { self.lossy } {
             State::Open(id) => Some(id),
@@ -115,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    /// Adds what is missing to an offer, which is dropped. Returns true if there was something.
+    /// Adds missing channels to an offer, which is dropped. Returns true if there were any.
     fn add(channels: &mut Channels) -> bool {
         let mut rtc = Rtc::builder().build(Instant::now());
         let mut change = rtc.sdp_api();
@@ -123,14 +123,14 @@ mod tests {
         change.apply().is_some_and(|(offer, _)| offer.to_sdp_string().contains("m=application"))
     }
 
-    /// Two ids, which only str0m makes.
+    /// Returns two ids, which only str0m creates.
     fn ids() -> [ChannelId; 2] {
         let mut rtc = Rtc::builder().build(Instant::now());
         [(); 2].map(|()| rtc.direct_api().create_data_channel(ChannelConfig::default()))
     }
 
     #[test]
-    fn channels_are_asked_for_once_when_they_are_wanted() {
+    fn offers_wanted_channels_once() {
         let mut channels = Channels::default();
         assert!(!channels.are_missing() && !add(&mut channels));
         channels.want();
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn only_open_channels_are_written_to_and_those_that_close_are_asked_for_again() {
+    fn reoffers_closed_channels() {
         let (mut channels, [one, other]) = (Channels::default(), ids());
         channels.want();
         add(&mut channels);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn those_that_a_server_opens_unasked_are_not_used_before_they_are_wanted() {
+    fn unasked_channels_count_once_wanted() {
         let (mut channels, [one, _]) = (Channels::default(), ids());
         assert!(channels.opened(one, RELIABLE));
         assert!(!channels.are_used() && channels.is_reliable(one) == Some(true));

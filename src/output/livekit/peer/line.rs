@@ -1,46 +1,46 @@
-//! What is sent on one media line: the numbers of its packets, and what they repeat.
+//! A media line that sends: its sequence numbers and redundancy.
 
 use std::time::{Duration, Instant};
 
 use str0m::Rtc;
 use str0m::rtp::{ExtensionValues, RtpWrite, SeqNo, Ssrc};
 
-use super::red::{DEEPEST, Red};
+use super::red::{MAX_DEPTH, Red};
 use super::{Mid, Pt};
 use crate::output::livekit::track::Packet;
 
 pub struct Line {
     pub mid: Mid,
-    /// The sender that str0m has made for it.
+    /// The sender's SSRC in str0m.
     sender: Ssrc,
-    /// The next packet's number. The first one is random, and low enough that no receiver takes it for one behind a wrap.
+    /// The next sequence number. The first one is random, and low enough that no receiver takes it for one after a wrap.
     next: SeqNo,
-    /// If the server has agreed to it.
+    /// Redundant audio, if the server has agreed to it.
     red: Option<Red>,
-    /// How many packets each one repeats.
+    /// The number of earlier packets that each packet repeats.
     depth: usize,
 }
 
-/// From this share of lost packets on two losses in a row are frequent: each packet repeats the two before it.
+/// The fraction of lost packets from which two losses in a row are frequent: each packet then repeats the two before it.
 const LOSSY: f32 = 0.03;
 
 impl Line {
-    /// A line that is agreed. `red` is the number under which redundant audio goes, if it does. None if there is no such line.
+    /// Creates an agreed line. `red` is the payload type of redundant audio, if it is used. Returns None if there is no such line.
     pub fn new(rtc: &mut Rtc, mid: Mid, red: Option<Pt>) -> Option<Self> {
         let mut api = rtc.direct_api();
         let stream = api.stream_tx_by_mid(mid, None)?;
-        // Nothing is sent twice: by then it would be late.
+        // Nothing is retransmitted, because it would arrive too late.
         stream.set_rtx_cache(0, Duration::ZERO, None);
         Some(Self { mid, sender: stream.ssrc(), next: SeqNo::default(), red: red.map(Red::new), depth: 1 })
     }
 
-    /// The receiver says what share of the packets is lost.
-    pub fn hear_of_loss(&mut self, loss: f32) {
-        self.depth = if loss < LOSSY { 1 } else { DEEPEST };
+    /// Sets the fraction of packets that the receiver reports as lost.
+    pub fn set_loss(&mut self, loss: f32) {
+        self.depth = if loss < LOSSY { 1 } else { MAX_DEPTH };
     }
 
-    /// Leaves a packet with str0m, which makes a datagram of it when it is told the time. `opus` is the number under which Opus goes;
-    /// the packet bears `time`, which was `at`.
+    /// Passes a packet to str0m, which turns it into a datagram when it is next given the time. `opus` is the payload type of Opus; the
+    /// packet's timestamp is `time`, at the instant `at`.
     pub fn write(&mut self, rtc: &mut Rtc, opus: Pt, (time, at): (u32, Instant), packet: &Packet) {
         let mut api = rtc.direct_api();
         let Some(stream) = api.stream_tx(&self.sender) else { return };
@@ -70,7 +70,7 @@ mod tests {
     const FRAME: u32 = 960;
     const OPUS: u8 = 111;
 
-    /// A sender and a receiver without a network between them, on a clock of their own.
+    /// A sender and a receiver without a network between them, on a simulated clock.
     struct Pair {
         sides: [Rtc; 2],
         mid: Mid,
@@ -102,7 +102,7 @@ mod tests {
             panic!("they do not find each other");
         }
 
-        /// Lets time pass, in which all that is sent arrives.
+        /// Advances the clock, while everything sent arrives.
         fn pass(&mut self, time: Duration) {
             self.now += time;
             self.sides.iter_mut().for_each(|rtc| rtc.handle_input(Input::Timeout(self.now)).unwrap());
@@ -135,7 +135,7 @@ mod tests {
 
         /// Sends a packet `frames` after the first one's time.
         fn send(&mut self, line: &mut Line, frames: u32, packet: &Packet) {
-            // It wraps behind the second one.
+            // It wraps after the second packet.
             let time = (u32::MAX - FRAME).wrapping_add(frames * FRAME);
             line.write(&mut self.sides[0], OPUS.into(), (time, self.now), packet);
             self.pass(Duration::from_millis(20));
@@ -147,15 +147,15 @@ mod tests {
     }
 
     #[test]
-    fn packets_are_numbered_on_and_bear_their_time_and_loudness() {
+    fn packets_carry_number_time_and_loudness() {
         let mut pair = Pair::connected(false);
         let mut line = pair.line(None);
-        // Close to where the number wraps, as it is after 22 minutes.
+        // Close to where the number wraps, as after 22 minutes.
         line.next = 65_534.into();
         for n in 0..5 {
             pair.send(&mut line, u32::from(n), &packet(n, n == 0));
         }
-        // After a pause, and of silence.
+        // Silence after a pause.
         pair.pass(Duration::from_secs(2));
         pair.send(&mut line, 105, &Packet { level: -127, ..packet(5, true) });
 
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_begins_below_the_middle_of_all_numbers() {
+    fn first_number_is_in_lower_half() {
         let mut pair = Pair::connected(false);
         for _ in 0..200 {
             let first = *pair.line(None).next;
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn redundant_packets_arrive_under_their_own_number() {
+    fn red_packets_have_own_payload_type() {
         let mut pair = Pair::connected(true);
         let red = Pt::from(63);
         let mut line = pair.line(Some(red));
@@ -211,12 +211,12 @@ mod tests {
     }
 
     #[test]
-    fn the_more_is_lost_the_more_is_repeated() {
+    fn repeats_more_under_loss() {
         let mut pair = Pair::connected(true);
         let mut line = pair.line(Some(63.into()));
         let mut n = 0;
         for (loss, repeated) in [(0.0, 1), (0.03, 2), (1.0, 2), (0.029, 1)] {
-            line.hear_of_loss(loss);
+            line.set_loss(loss);
             for _ in 0..3 {
                 pair.send(&mut line, n, &packet(n as u8, n == 0));
                 n += 1;

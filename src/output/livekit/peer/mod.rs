@@ -1,6 +1,6 @@
-//! The media side of a room: what knows str0m, with `transport/`, its sockets.
+//! The media side of a room. This module uses str0m, and `transport/` has its sockets.
 //!
-//! str0m reads no clock and no socket; this file does both for it. After every mutation its output is drained, but for a frame's
+//! str0m reads no clock and no socket; this file does both for it. After every mutation its output is drained, except for a frame's
 //! packet, which is sent alone.
 
 mod channels;
@@ -23,73 +23,75 @@ use str0m::{Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
 
 use channels::Channels;
 use line::Line;
-pub use negotiate::{Ears, Offer};
+pub use negotiate::{Offer, ReceiveLines};
 use rtp_time::RtpTime;
 
 use super::data::Written;
 use super::encoder::Encoding;
 use super::timer::Timer;
 use super::track::{Packet, SILENT};
-use super::transport::{Arrival, DATAGRAM, Transport};
+use super::transport::{DATAGRAM, Transport, TransportEvent};
 use crate::audio::{FRAME_TIME, SAMPLE_RATE, Samples};
 use crate::error::{Code, Result, SpeakerError};
 use crate::listen;
 use crate::output::Report;
 use crate::runtime::{round_down, round_up, wake_at};
 
-/// While sound is sent the server reports at least every second: one that was silent for longer may not hear it.
+/// How long the server may be silent while sound is sent. It reports at least every second then; a longer silence means that it may not
+/// receive the sound.
 const HEARD_WITHIN: Duration = Duration::from_millis(1_500);
 
-/// In silence it is sent a packet every 2 s, to which it reports too; one of them may be lost.
+/// How long the server may be silent in silence. It gets a packet every 2 s, which it reports too; one of them may be lost.
 const HEARD_WITHIN_IN_SILENCE: Duration = Duration::from_millis(5_500);
 
-/// A server that is silent for that long while sound is sent does not hear it: ICE by itself would take a quarter of a minute.
+/// The silence of the server, while sound is sent, after which the path counts as lost. ICE by itself would take a quarter of a minute.
 const UNHEARD_AFTER: Duration = Duration::from_secs(4);
 
-/// How often a path is checked once there is one (RFC 7675 §5.1).
+/// The interval of consent checks once there is a path (RFC 7675 §5.1).
 const CONSENT_INTERVAL: Duration = Duration::from_secs(5);
 
-/// str0m may want to go on at once, again and again; others have things to do too.
-const SHORTEST_WAIT: Duration = Duration::from_millis(1);
+/// The shortest wait for str0m, which may want to continue at once again and again, at the expense of other sessions.
+const MIN_WAIT: Duration = Duration::from_millis(1);
 
-/// A session that has sent nothing for that long has a turn at its own moment of each round: all that waits is read and sent then.
+/// The silence after which a session is parked: it then has one turn per round, at its own moment, in which everything is read and sent.
 const PARKED_AFTER: Duration = Duration::from_millis(500);
 const ROUND: Duration = Duration::from_secs(1);
 
-/// The moments of a round: a thousand sessions at one of them would be in the way of others, and each alone would wake a wheel for itself.
+/// The number of moments in a round: a thousand sessions at one moment would delay others, and each at its own would wake a wheel by
+/// itself.
 const MOMENTS: u32 = 10;
-const BETWEEN: Duration = Duration::from_millis(ROUND.as_millis() as u64 / MOMENTS as u64);
+const MOMENT_INTERVAL: Duration = Duration::from_millis(ROUND.as_millis() as u64 / MOMENTS as u64);
 
-/// How far behind the frames that are due together each moment is.
+/// The offset of each moment from the frames, which are due together.
 const BEHIND_FRAMES: Duration = Duration::from_millis(FRAME_TIME.as_millis() as u64 / 2);
 
-/// Gives every session the next moment of the round.
+/// The counter that assigns each session the next moment of the round.
 static NEXT_MOMENT: AtomicU32 = AtomicU32::new(0);
 
-/// How often reports of the receiver are summed up.
+/// The interval at which receiver reports are summed up.
 const STATS_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The largest message that is taken: servers send none that is larger.
-const LARGEST_MESSAGE: u32 = 65_536;
+/// The largest accepted message: servers send none that is larger.
+const MAX_MESSAGE: u32 = 65_536;
 
-/// Datagrams that are read in one turn. Whoever sends more keeps no other session from its own.
-const MOST_READ: u32 = 200;
+/// The most datagrams read in one turn, so that a session that receives more does not delay others.
+const MAX_READS: u32 = 200;
 
-/// Where data came, more of it comes within this time, and is read at once. The first of it waits for a round of the wheel.
-const FLOW: Duration = Duration::from_secs(1);
+/// How long more data is expected after some was received, so that it is read at once. The first of it waits for a round of the wheel.
+const DATA_FLOW: Duration = Duration::from_secs(1);
 
-/// A data channel that holds less has room: str0m holds 128 KiB in both together.
+/// The buffered bytes below which a data channel has room; str0m buffers 128 KiB in both together.
 const ROOM: usize = 48 * 1024;
 
-/// A packet of somebody who is listened to.
-pub struct Heard {
+/// An audio packet of a remote participant.
+pub struct ReceivedPacket {
     pub mid: Mid,
     pub arrival: Instant,
     packet: RtpPacket,
 }
 
-impl Heard {
-    /// What of it matters.
+impl ReceivedPacket {
+    /// Returns the parts of the packet that the jitter buffer needs.
     pub fn packet(&self) -> listen::Packet<'_> {
         let RtpHeader { ssrc, payload_type, sequence_number: sequence, timestamp, marker, .. } = self.packet.header;
         let (ssrc, payload_type, payload) = (*ssrc, *payload_type, &*self.packet.payload);
@@ -97,64 +99,64 @@ impl Heard {
     }
 }
 
-/// The numbers under which sound comes.
+/// The payload types of received audio.
 #[derive(Debug, Clone, Copy)]
 pub struct OpusTypes {
     pub opus: u8,
     pub red: Option<u8>,
 }
 
-/// What changed.
-pub enum Change {
+/// An event of the peer connection.
+pub enum PeerEvent {
     /// Media can flow.
     Connected,
-    /// ICE has no path to the server any more.
+    /// ICE has lost its path to the server.
     NoPath,
-    /// The receiver's report on one media line.
+    /// A receiver report on a media line.
     Report(Report),
-    /// A packet has come by a data channel: its bytes, and whether it was the one that loses nothing.
+    /// A packet arrived on a data channel: its bytes, and whether the channel is the reliable one.
     Data(Vec<u8>, bool),
-    /// A data channel has opened or closed, or has room again.
+    /// A data channel was opened or closed, or has room again.
     Channels,
-    /// It is broken for good.
+    /// The connection is broken for good.
     Broken(SpeakerError),
 }
 
 pub struct Peer {
     rtc: Rtc,
     transport: Transport,
-    /// When str0m wants to be told the time.
+    /// The time at which str0m wants to be called.
     timer: Timer,
-    /// Where in a round its moment is, and the next one of them while it is parked.
+    /// The session's moment within a round, and the next one while it is parked.
     moment: Duration,
     round: Timer,
-    /// What came while it was parked may wait to be read: reports among it would tell of a longer way.
+    /// Packets that arrived while it was parked may be unread, so receiver reports among them would show too long a round trip.
     is_behind: bool,
-    /// The offer that waits for its answer.
+    /// The pending offer.
     pending: Option<SdpPendingOffer>,
-    changes: VecDeque<Change>,
+    events: VecDeque<PeerEvent>,
     time: RtpTime,
-    /// The media lines that were sent on.
+    /// The media lines that were used for sending.
     lines: Vec<Line>,
     channels: Channels,
-    /// When data last came.
+    /// The time at which data last arrived.
     data_came: Option<Instant>,
-    /// The time of the last turn, and how many datagrams were read in it.
+    /// The time of the last turn, and the number of datagrams read in it.
     read: (Instant, u32),
-    /// When the server was last heard.
+    /// The time at which the server was last heard.
     heard: Option<Instant>,
-    /// When sound was last sent that can be heard.
+    /// The time at which audible sound was last sent.
     sounded: Option<Instant>,
-    /// Since when sound is sent without a pause.
+    /// The time since which sound is sent without a pause.
     sending: Option<Instant>,
-    /// Somebody is listened to: nothing that comes may wait.
+    /// Somebody is listened to, so received packets must not wait.
     is_listening: bool,
-    /// What was heard of them, and not taken.
-    sounds: Vec<Heard>,
+    /// Received audio packets that were not taken yet.
+    sounds: Vec<ReceivedPacket>,
 }
 
-/// Whether a server may hear what is sent that was last `heard`, where sound is sent since `sending` and up to `last_frame`. One that
-/// left sound unanswered for long is not given the time of silence when the sound pauses for that.
+/// Returns true if a server that was last `heard` may receive what is sent, where sound is sent since `sending` and up to `last_frame`. A
+/// server that left sound unanswered for long does not get the longer limit of silence when the sound pauses because of that.
 fn may_hear(heard: Instant, sending: Option<Instant>, last_frame: Option<Instant>, now: Instant) -> bool {
     let owed_since = sending.map_or(heard, |sending| sending.max(heard));
     let unanswered = last_frame.map_or(Duration::ZERO, |last| last.saturating_duration_since(owed_since));
@@ -163,10 +165,10 @@ fn may_hear(heard: Instant, sending: Option<Instant>, last_frame: Option<Instant
 
 impl Peer {
     pub fn new(transport: Transport, encoding: Encoding, now: Instant) -> Result<Self> {
-        // Packets are ours: str0m would copy each of them and keep more than is needed.
+        // RTP mode, because str0m's own packetizer would copy each packet and keep more than is needed.
         let mut config = RtcConfig::new().clear_codecs().enable_opus(true, encoding.red).set_rtp_mode(true);
         config.set_max_stun_rto(CONSENT_INTERVAL);
-        let config = config.set_stats_interval(Some(STATS_INTERVAL)).set_sctp_max_message_size(LARGEST_MESSAGE);
+        let config = config.set_stats_interval(Some(STATS_INTERVAL)).set_sctp_max_message_size(MAX_MESSAGE);
         let mut rtc = config.build(now);
         for candidate in transport.candidates() {
             rtc.add_local_candidate(candidate.clone());
@@ -175,11 +177,11 @@ impl Peer {
             rtc,
             transport,
             timer: Timer::at(now),
-            moment: BEHIND_FRAMES + BETWEEN * (NEXT_MOMENT.fetch_add(1, Ordering::Relaxed) % MOMENTS),
+            moment: BEHIND_FRAMES + MOMENT_INTERVAL * (NEXT_MOMENT.fetch_add(1, Ordering::Relaxed) % MOMENTS),
             round: Timer::at(now),
             is_behind: false,
             pending: None,
-            changes: VecDeque::new(),
+            events: VecDeque::new(),
             time: RtpTime::new(now),
             lines: Vec::new(),
             channels: Channels::default(),
@@ -191,28 +193,29 @@ impl Peer {
             is_listening: false,
             sounds: Vec::new(),
         };
-        // Until it is told a time, str0m begins no check of its own: it would wait for a server that can reach us.
+        // Until str0m is given a time it starts no checks of its own, and would wait for a server that can reach us.
         peer.input(Input::Timeout(now), now)?;
         Ok(peer)
     }
 
-    /// A second one, on the same kind of ways.
+    /// Creates a second peer connection with the same kind of transport.
     pub fn sibling(&self, encoding: Encoding, now: Instant) -> Result<Self> {
         Self::new(self.transport.another(), encoding, now)
     }
 
-    /// Whether somebody is listened to.
+    /// Sets whether somebody is listened to.
     pub fn set_listening(&mut self, is_listening: bool) {
         self.is_listening = is_listening;
-        match is_listening {
-            // When a packet comes says how long it was held up.
-            true => self.transport.wait(false),
-            false => self.sounds.clear(),
+        if is_listening {
+            // The arrival time of a packet is measured, so it must be read at once.
+            self.transport.wait(false);
+        } else {
+            self.sounds.clear();
         }
     }
 
-    /// Takes what was heard of them, in the order in which it came.
-    pub fn take_sounds(&mut self) -> Vec<Heard> {
+    /// Takes the received audio packets, in order of arrival.
+    pub fn take_sounds(&mut self) -> Vec<ReceivedPacket> {
         std::mem::take(&mut self.sounds)
     }
 
@@ -220,18 +223,18 @@ impl Peer {
         self.rtc.is_connected()
     }
 
-    /// Whether what is sent now reaches the server, as far as one can know.
+    /// Returns true if what is sent now reaches the server, as far as is known.
     pub fn is_heard(&self, now: Instant) -> bool {
         let last_frame = self.last_frame().map(|(_, at)| at);
         self.is_connected() && self.heard.is_some_and(|heard| may_hear(heard, self.sending, last_frame, now))
     }
 
-    /// Whether sound is sent, and nothing was heard of the server for too long.
+    /// Returns true if sound is sent and the server was silent for too long.
     pub fn is_unheard(&self, now: Instant) -> bool {
         self.sending.max(self.heard).is_some_and(|since| now.saturating_duration_since(since) > UNHEARD_AFTER)
     }
 
-    /// By what ways a path was sought, in words.
+    /// Describes the routes that were tried.
     pub fn tried(&self) -> String {
         self.transport.tried()
     }
@@ -259,21 +262,21 @@ impl Peer {
         self.flush(now)
     }
 
-    /// Leaves a packet with str0m.
+    /// Passes a packet to str0m.
     fn write(&mut self, (mid, pt): (Mid, Pt), (time, at): (Samples, Instant), packet: &Packet) {
-        // What goes over a stream leaves when the transport is polled next.
+        // A packet over a stream leaves when the transport is next polled.
         self.round.set(at);
         if !self.lines.iter().any(|line| line.mid == mid) {
             let red = self.redundant_type();
             self.lines.extend(Line::new(&mut self.rtc, mid, red));
         }
         let Some(line) = self.lines.iter_mut().find(|line| line.mid == mid) else { return };
-        // RFC 3550 §5.1: the time wraps.
+        // RFC 3550 §5.1: the timestamp wraps.
         line.write(&mut self.rtc, pt, (time as u32, at), packet);
     }
 
-    /// Sends the packet that was just written, and what str0m had ready before it. Whatever else there is waits for the next frame, or
-    /// for the timer if none comes: to ask str0m until it has nothing left costs as much as the packet.
+    /// Sends the packet that was just written, and what str0m had ready before it. The rest of its output waits for the next frame, or for
+    /// the timer if none comes: polling str0m until it has nothing left costs as much as the packet.
     fn flush(&mut self, now: Instant) -> Result<()> {
         self.rtc.handle_input(Input::Timeout(now)).map_err(failed)?;
         loop {
@@ -294,23 +297,23 @@ impl Peer {
         }
     }
 
-    /// There are to be data channels, which an offer asks for.
+    /// Requests data channels, which the next offer contains.
     pub fn want_channels(&mut self) {
         self.channels.want();
     }
 
-    /// Whether an offer is to be made for data channels.
+    /// Returns true if an offer for data channels is needed.
     pub fn lacks_channels(&self) -> bool {
         self.channels.are_missing() && self.pending.is_none()
     }
 
-    /// Leaves a packet with str0m, to be [sent](Self::send_written).
+    /// Passes a packet to str0m, to be [sent](Self::send_written).
     pub fn write_data(&mut self, is_reliable: bool, packet: &[u8]) -> Written {
         let channel = self.channels.open(is_reliable).and_then(|id| self.rtc.channel(id));
         match channel.map(|mut channel| channel.write(true, packet)) {
             Some(Ok(true)) => Written::Done,
             Some(Ok(false)) => Written::Full,
-            // It is being closed, or the server takes none so large.
+            // The channel is being closed, or the server does not accept packets of this size.
             Some(Err(_)) | None => Written::NotOpen,
         }
     }
@@ -320,64 +323,63 @@ impl Peer {
         self.input(Input::Timeout(now), now)
     }
 
-    /// Whether the server has not confirmed all data.
+    /// Returns true if the server has not confirmed all data.
     pub fn has_unconfirmed_data(&mut self) -> bool {
         let ids = [true, false].map(|is_reliable| self.channels.open(is_reliable));
         let mut channels = ids.into_iter().flatten();
         channels.any(|id| self.rtc.channel(id).is_some_and(|mut channel| channel.buffered_amount() > 0))
     }
 
-    /// When sound was last sent that can be heard.
+    /// Returns when audible sound was last sent.
     pub fn sounded(&self) -> Option<Instant> {
         self.sounded
     }
 
-    /// The session's time of the last frame that was sent, and when that was.
+    /// Returns the session's time of the last frame that was sent, and when that was.
     pub fn last_frame(&self) -> Option<(Samples, Instant)> {
         self.time.last_frame()
     }
 
-    pub fn poll(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<Change> {
+    pub fn poll(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<PeerEvent> {
         loop {
-            if let Some(change) = self.changes.pop_front() {
+            if let Some(change) = self.events.pop_front() {
                 return Poll::Ready(change);
             }
-            let step = match self.is_parked(now) {
-                true => {
-                    ready!(self.round.poll(now));
-                    self.go_round(now)
-                }
-                false => match self.timer.poll(now) {
+            let step = if self.is_parked(now) {
+                ready!(self.round.poll(now));
+                self.go_round(now)
+            } else {
+                match self.timer.poll(now) {
                     Poll::Ready(()) => self.input(Input::Timeout(now), now),
                     Poll::Pending => {
-                        ready!(self.poll_appetite(now));
+                        ready!(self.poll_read_budget(now));
                         self.transport.rest(false);
                         let received = self.receive(context, now);
                         self.is_behind &= received.is_ready();
                         ready!(received)
                     }
-                },
+                }
             };
             if let Err(error) = step {
-                return Poll::Ready(Change::Broken(error));
+                return Poll::Ready(PeerEvent::Broken(error));
             }
         }
     }
 
-    /// Ready if one more datagram may be read in this turn; if not, it asks for another turn.
-    fn poll_appetite(&mut self, now: Instant) -> Poll<()> {
+    /// Ready if one more datagram may be read in this turn; otherwise another turn is requested.
+    fn poll_read_budget(&mut self, now: Instant) -> Poll<()> {
         if self.read.0 != now {
             self.read = (now, 0);
         }
-        if self.read.1 == MOST_READ {
-            wake_at(now + SHORTEST_WAIT);
+        if self.read.1 == MAX_READS {
+            wake_at(now + MIN_WAIT);
             return Poll::Pending;
         }
         self.read.1 += 1;
         Poll::Ready(())
     }
 
-    /// Does all that there is to do. What comes from then on wakes nobody, and waits for the next round.
+    /// Reads and sends everything. Packets that arrive afterwards wake nothing, and wait for the next round.
     fn go_round(&mut self, now: Instant) -> Result<()> {
         self.transport.rest(true);
         let context = &mut Context::from_waker(Waker::noop());
@@ -392,7 +394,7 @@ impl Peer {
         Ok(())
     }
 
-    /// The last moment not after `at` that is its own in a round.
+    /// Returns this session's last moment in a round that is not after `at`.
     pub fn moment_before(&self, at: Instant) -> Instant {
         round_down(at - self.moment, ROUND) + self.moment
     }
@@ -400,21 +402,21 @@ impl Peer {
     fn receive(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<Result<()>> {
         let mut buffer = [0; DATAGRAM];
         Poll::Ready(match ready!(self.transport.poll(context, &mut buffer, now)) {
-            Arrival::Datagram { proto, source, destination, length } => {
+            TransportEvent::Datagram { proto, source, destination, length } => {
                 self.take(proto, source, destination, &buffer[..length], now)
             }
-            Arrival::Opened(candidate) => {
+            TransportEvent::Opened(candidate) => {
                 self.rtc.add_local_candidate(candidate);
                 self.drain(now)
             }
-            Arrival::Closed(candidate) => {
+            TransportEvent::Closed(candidate) => {
                 self.rtc.direct_api().invalidate_candidate(&candidate);
                 self.drain(now)
             }
         })
     }
 
-    /// Takes a datagram that came.
+    /// Handles a received datagram.
     pub fn take(
         &mut self,
         proto: Protocol,
@@ -426,7 +428,7 @@ impl Peer {
         match Receive::new(proto, source, destination, bytes) {
             Ok(receive) => {
                 self.heard = Some(now);
-                // What is reported of silence is of no interest, but that it comes is.
+                // Reports on silence are not needed, only the fact that they arrive.
                 if is_rtcp(bytes) && (self.is_behind || self.is_silent(now)) {
                     return Ok(());
                 }
@@ -442,12 +444,12 @@ impl Peer {
     }
 
     fn drain(&mut self, now: Instant) -> Result<()> {
-        let mut told = false;
+        let mut has_ticked = false;
         loop {
             match self.rtc.poll_output().map_err(failed)? {
                 Output::Timeout(at) => {
-                    // Some things are made only when str0m is told the time: at once, or they would wait for another wake-up.
-                    if at <= now && !std::mem::replace(&mut told, true) {
+                    // Some output appears only when str0m is given the time: at once, or it would wait for another wake-up.
+                    if at <= now && !std::mem::replace(&mut has_ticked, true) {
                         self.rtc.handle_input(Input::Timeout(now)).map_err(failed)?;
                         continue;
                     }
@@ -464,19 +466,18 @@ impl Peer {
             Output::Transmit(transmit) => self.transport.send(&transmit, now),
             Output::Event(event) => {
                 let change = self.notice(event, now);
-                self.changes.extend(change);
+                self.events.extend(change);
             }
             Output::Timeout(_) => {}
         }
     }
 
-    /// str0m wants to be told the time at `at`.
+    /// Sets the timer for when str0m wants to be called.
     fn set_timer(&mut self, at: Instant, now: Instant) {
-        self.timer.set(self.turn_after(at.max(now + SHORTEST_WAIT)));
+        self.timer.set(self.turn_after(at.max(now + MIN_WAIT)));
     }
 
-    /// When str0m is to be told the time if it wants to be at `at`. What it does once all is settled bears to wait for a turn that many
-    /// have together.
+    /// Returns when to call str0m if it wants to be called at `at`. Once connected, that can wait for a turn shared by many sessions.
     fn turn_after(&self, at: Instant) -> Instant {
         if self.is_settled() { round_up(at, FRAME_TIME) } else { at }
     }
@@ -485,23 +486,23 @@ impl Peer {
         self.is_connected() && self.pending.is_none()
     }
 
-    /// Whether no sound was sent for a while.
+    /// Returns true if no sound was sent for a while.
     fn is_silent(&self, now: Instant) -> bool {
         self.last_frame().is_none_or(|(_, sent)| now.saturating_duration_since(sent) >= PARKED_AFTER)
     }
 
-    /// Whether more data is to be expected soon.
+    /// Returns true if more data is expected soon.
     fn has_data_flow(&self, now: Instant) -> bool {
-        self.data_came.is_some_and(|came| now.saturating_duration_since(came) < FLOW)
+        self.data_came.is_some_and(|came| now.saturating_duration_since(came) < DATA_FLOW)
     }
 
-    /// Whether nothing that comes or is to be sent is urgent. Data may come at any time, and wants to be confirmed.
+    /// Returns true if nothing received or to be sent is urgent. Data may arrive at any time and has to be confirmed promptly.
     fn is_parked(&self, now: Instant) -> bool {
         let is_needed = self.is_listening || self.channels.are_used();
         !is_needed && self.is_settled() && self.is_silent(now)
     }
 
-    fn notice(&mut self, event: Event, now: Instant) -> Option<Change> {
+    fn notice(&mut self, event: Event, now: Instant) -> Option<PeerEvent> {
         if matches!(event, Event::ChannelData(_)) {
             self.data_came = Some(now);
             self.transport.wait(false);
@@ -512,39 +513,41 @@ impl Peer {
             self.transport.wait(true);
         }
         match event {
-            Event::Connected => Some(Change::Connected),
+            Event::Connected => Some(PeerEvent::Connected),
             Event::IceConnectionStateChange(IceConnectionState::Connected | IceConnectionState::Completed) => {
                 self.transport.found();
-                Some(Change::Connected)
+                Some(PeerEvent::Connected)
             }
             Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {
                 self.transport.seek(now);
-                Some(Change::NoPath)
+                Some(PeerEvent::NoPath)
             }
             Event::ChannelOpen(id, label) if self.channels.opened(id, &label) => {
-                let channel = self.rtc.channel(id);
-                channel.into_iter().for_each(|mut channel| channel.set_buffered_amount_low_threshold(ROOM));
-                Some(Change::Channels)
+                if let Some(mut channel) = self.rtc.channel(id) {
+                    channel.set_buffered_amount_low_threshold(ROOM);
+                }
+                Some(PeerEvent::Channels)
             }
-            Event::ChannelClose(id) => self.channels.closed(id).then_some(Change::Channels),
-            Event::ChannelBufferedAmountLow(_) => Some(Change::Channels),
+            Event::ChannelClose(id) => self.channels.closed(id).then_some(PeerEvent::Channels),
+            Event::ChannelBufferedAmountLow(_) => Some(PeerEvent::Channels),
             Event::ChannelData(data) => {
                 let is_reliable = self.channels.is_reliable(data.id)?;
-                Some(Change::Data(data.data, is_reliable))
+                Some(PeerEvent::Data(data.data, is_reliable))
             }
-            // A server that ends what data goes over ends all. If that is for good, its signalling says so.
-            Event::Closed if self.channels.are_used() => Some(Change::NoPath),
+            // A server that closes the association of the data channels closes everything. If that is for good, its signalling says so.
+            Event::Closed if self.channels.are_used() => Some(PeerEvent::NoPath),
             Event::RtpPacket(packet) if self.is_listening => {
                 let mid = self.rtc.direct_api().stream_rx(&packet.header.ssrc)?.mid();
-                self.sounds.push(Heard { mid, arrival: packet.timestamp, packet });
+                self.sounds.push(ReceivedPacket { mid, arrival: packet.timestamp, packet });
                 None
             }
-            // Without a report since the last one there is nothing to tell.
+            // Without a new report there is nothing to emit.
             Event::MediaEgressStats(stats) => {
                 let (loss, remote) = (stats.loss?, stats.remote?);
-                let line = self.lines.iter_mut().find(|line| line.mid == stats.mid);
-                line.into_iter().for_each(|line| line.hear_of_loss(loss));
-                Some(Change::Report(Report {
+                if let Some(line) = self.lines.iter_mut().find(|line| line.mid == stats.mid) {
+                    line.set_loss(loss);
+                }
+                Some(PeerEvent::Report(Report {
                     loss,
                     jitter: Duration::from_secs_f64(f64::from(remote.jitter) / f64::from(SAMPLE_RATE)),
                     round_trip: stats.rtt,
@@ -555,12 +558,12 @@ impl Peer {
     }
 }
 
-/// RFC 7983 §7.
+/// Returns true for an RTP packet (RFC 7983 §7).
 fn is_rtp(bytes: &[u8]) -> bool {
     matches!(bytes, [128..192, ..]) && !is_rtcp(bytes)
 }
 
-/// RFC 5761 §4.
+/// Returns true for an RTCP packet (RFC 5761 §4).
 fn is_rtcp(bytes: &[u8]) -> bool {
     matches!(bytes, [128..192, 192..=223, ..])
 }
@@ -578,7 +581,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_owes_an_answer_to_sound_and_a_slower_one_to_silence() {
+    fn may_hear_depends_on_sound_and_silence() {
         let begin = Instant::now();
         let at = |ms: u64| begin + Duration::from_millis(ms);
         let hears = |heard, sending: Option<u64>, last_frame: Option<u64>, now| {

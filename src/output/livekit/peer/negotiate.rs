@@ -1,4 +1,4 @@
-//! What is agreed with the server: offers, answers, candidates.
+//! Negotiation with the server: offers, answers, candidates.
 
 use std::time::Instant;
 
@@ -11,28 +11,34 @@ use super::{OpusTypes, Peer, broken};
 use crate::error::Result;
 use crate::output::livekit::transport::IceServer;
 
-/// What is to be agreed about those who are listened to.
+/// The receive lines to negotiate.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Ears {
-    /// How many new lines are needed.
+pub struct ReceiveLines {
+    /// The number of new lines.
     pub new: usize,
-    /// Lines that the server may use again.
+    /// The lines that the server may use again.
     pub again: Vec<Mid>,
 }
 
 /// An offer to the server.
 pub struct Offer {
-    /// The new lines of tracks, in their order.
+    /// The new lines of tracks, in order.
     pub lines: Vec<Mid>,
-    /// The new lines of those who are listened to.
+    /// The new receive lines.
     pub receiving: Vec<Mid>,
     pub sdp: String,
 }
 
 impl Peer {
-    /// Adds a media line for each track, and the data channels that are missing, and lets go of lines that are `idle`. Returns the
-    /// offer, if there is anything to agree about.
-    pub fn offer(&mut self, cids: &[String], idle: &[Mid], ears: Option<Ears>, now: Instant) -> Result<Option<Offer>> {
+    /// Adds a media line for each track and the missing data channels, and releases the lines in `idle`. Returns the offer, or None if
+    /// there is nothing to negotiate.
+    pub fn offer(
+        &mut self,
+        cids: &[String],
+        idle: &[Mid],
+        receive_lines: Option<ReceiveLines>,
+        now: Instant,
+    ) -> Result<Option<Offer>> {
         let lacks_channels = self.lacks_channels();
         let mut change = self.rtc.sdp_api();
         idle.iter().for_each(|mid| change.set_direction(*mid, Direction::Inactive));
@@ -43,8 +49,8 @@ impl Peer {
         };
         let lines = cids.iter().map(line).collect();
         let mut receiving = Vec::new();
-        if let Some(Ears { new, again }) = ears {
-            // str0m offers what is as it was only if it was another way in between.
+        if let Some(ReceiveLines { new, again }) = receive_lines {
+            // str0m offers an unchanged direction only if it was changed in between.
             for direction in [Direction::Inactive, Direction::RecvOnly] {
                 again.iter().for_each(|mid| change.set_direction(*mid, direction));
             }
@@ -56,7 +62,7 @@ impl Peer {
         }
         let Some((offer, pending)) = change.apply() else {
             if lacks_channels {
-                // The server has agreed to others before.
+                // The server has agreed to channels before.
                 self.channels.agreed();
                 self.drain(now)?;
             }
@@ -67,8 +73,7 @@ impl Peer {
         Ok(Some(Offer { lines, receiving, sdp: offer.to_sdp_string() }))
     }
 
-    /// Looks for a path anew, from addresses that may have changed: the offer that asks the server for it. An offer that was
-    /// out is void.
+    /// Restarts ICE, from addresses that may have changed. Returns the offer; a pending one is void.
     pub fn restart_ice(&mut self, servers: &[IceServer], now: Instant) -> Result<String> {
         self.transport.restart(servers);
         self.add_local_candidates();
@@ -81,13 +86,13 @@ impl Peer {
         Ok(offer.to_sdp_string())
     }
 
-    /// Forgets the offer that is out: it was lost.
+    /// Drops the pending offer, which was lost.
     pub fn withdraw(&mut self) {
         self.pending = None;
         self.channels.withdrawn();
     }
 
-    /// Takes the server's own offer: the answer to it.
+    /// Accepts the server's own offer. Returns the answer.
     pub fn accept(&mut self, sdp: &str, now: Instant) -> Result<String> {
         let offer = SdpOffer::from_sdp_string(sdp).map_err(|error| broken("the offer can't be read", error))?;
         let answer = self.rtc.sdp_api().accept_offer(offer).map_err(|error| broken("the offer does not fit", error))?;
@@ -102,7 +107,7 @@ impl Peer {
         self.rtc.sdp_api().accept_answer(pending, answer).map_err(|error| broken("the answer does not fit", error))?;
         self.channels.agreed();
         self.learn_ways(sdp, now);
-        // A restart of ICE forgets them; otherwise they are there already.
+        // A restart of ICE drops them; otherwise they are known already.
         self.add_local_candidates();
         self.seek(now)
     }
@@ -113,7 +118,7 @@ impl Peer {
         }
     }
 
-    /// What a description says of where the server is: str0m has read it already, the sockets have not.
+    /// Adds the candidates of a description to the sockets; str0m has read them already.
     fn learn_ways(&mut self, sdp: &str, now: Instant) {
         let lines =
             sdp.lines().filter_map(|line| line.strip_prefix("a=")).filter(|line| line.starts_with("candidate:"));
@@ -129,7 +134,7 @@ impl Peer {
         self.drain(now)
     }
 
-    /// Candidates that can't be used here (IPv6 without a route) are none of ours.
+    /// Adds a candidate of the server. One that can't be used here (IPv6 without a route) is ignored.
     pub fn add_candidate(&mut self, candidate: &str, now: Instant) -> Result<()> {
         if let Ok(candidate) = Candidate::from_sdp_string(candidate) {
             self.transport.add_remote(&candidate, now);
@@ -139,19 +144,19 @@ impl Peer {
         Ok(())
     }
 
-    /// The number under which Opus goes on this line.
+    /// Returns the payload type of Opus on a line.
     pub fn payload_type(&self, mid: Mid) -> Option<Pt> {
         let agreed = self.rtc.media(mid)?.remote_pts();
         self.opus().map(PayloadParams::pt).filter(|pt| agreed.contains(pt))
     }
 
-    /// The numbers under which sound comes, once that is agreed.
+    /// Returns the payload types of received audio, once negotiated.
     pub fn opus_types(&self) -> Option<OpusTypes> {
         let opus = self.opus()?;
         Some(OpusTypes { opus: *opus.pt(), red: opus.red().map(|red| *red) })
     }
 
-    /// The number under which redundant audio goes, if it was asked for and agreed.
+    /// Returns the payload type of redundant audio, if it was offered and agreed.
     pub(super) fn redundant_type(&self) -> Option<Pt> {
         self.opus().and_then(PayloadParams::red)
     }

@@ -1,32 +1,32 @@
-//! Redundant audio (RFC 2198): each packet carries the one or two before it too, so that as many losses in a row are not heard.
+//! Redundant audio (RFC 2198): each packet repeats the one or two before it, so that as many losses in a row are inaudible.
 
 use std::sync::Arc;
 
 use super::Pt;
 
-/// The most that a payload may take to fit into one datagram on every path, in bytes: what is repeated gives way.
-const MOST: usize = 1_120;
+/// The largest payload that fits into one datagram on every path, in bytes. Repeated packets are left out beyond it.
+const MAX_PAYLOAD: usize = 1_120;
 
-/// What the fields of a block's header can hold: how much older a block is, in samples, and how long, in bytes.
-const OLDEST: u32 = (1 << 14) - 1;
-const LONGEST: usize = (1 << 10) - 1;
+/// The limits of a block header's fields: a block's age in samples and its length in bytes.
+const MAX_AGE: u32 = (1 << 14) - 1;
+const MAX_LENGTH: usize = (1 << 10) - 1;
 
-/// Says that another block follows.
+/// The bit of a header that another block follows.
 const FOLLOWED: u8 = 0x80;
 
-/// The headers of a block that is repeated and of the last one.
+/// The header lengths of a repeated block and of the last one.
 const REPEATED_HEADER: usize = 4;
 const LAST_HEADER: usize = 1;
 
-/// How many packets one repeats at most.
-pub const DEEPEST: usize = 2;
+/// The most packets that one repeats.
+pub const MAX_DEPTH: usize = 2;
 
-/// What the next packets of a media line repeat.
+/// The packets to repeat on a media line.
 pub struct Red {
-    /// The number under which redundant audio goes.
+    /// The payload type of redundant audio.
     pub pt: Pt,
-    /// The packets before and their times, the last one first.
-    before: [Option<(u32, Arc<[u8]>)>; DEEPEST],
+    /// The previous packets and their times, the last one first.
+    before: [Option<(u32, Arc<[u8]>)>; MAX_DEPTH],
 }
 
 impl Red {
@@ -34,17 +34,17 @@ impl Red {
         Self { pt, before: Default::default() }
     }
 
-    /// The payload for a packet of Opus, which goes under `opus`, with up to `depth` packets before it. `first`: it comes after a pause,
-    /// so there is nothing to repeat.
+    /// Wraps an Opus packet, whose payload type is `opus`, with up to `depth` packets before it. After a pause (`first`) there is nothing
+    /// to repeat.
     pub fn wrap(&mut self, opus: Pt, time: u32, packet: &Arc<[u8]>, first: bool, depth: usize) -> Arc<[u8]> {
         if first {
             self.before = Default::default();
         }
-        let mut room = MOST.saturating_sub(packet.len() + LAST_HEADER);
+        let mut room = MAX_PAYLOAD.saturating_sub(packet.len() + LAST_HEADER);
         let fits = |(at, old): &(u32, Arc<[u8]>)| {
             let age = time.wrapping_sub(*at);
             let is_possible =
-                (1..=OLDEST).contains(&age) && old.len() <= LONGEST && old.len() + REPEATED_HEADER <= room;
+                (1..=MAX_AGE).contains(&age) && old.len() <= MAX_LENGTH && old.len() + REPEATED_HEADER <= room;
             room = room.saturating_sub(old.len() + REPEATED_HEADER);
             is_possible.then(|| (age, old.clone()))
         };
@@ -77,7 +77,7 @@ mod tests {
     const OPUS: u8 = 111;
     const FRAME: u32 = 960;
 
-    /// The ages and contents of a payload's blocks, read by another's code.
+    /// Returns the ages and contents of a payload's blocks, read by independent code.
     fn blocks(payload: &[u8]) -> Vec<(u32, Vec<u8>)> {
         let blocks = RedDecoder::decode(payload).unwrap();
         assert!(blocks.iter().all(|block| block.pt == OPUS), "{blocks:?}");
@@ -85,12 +85,12 @@ mod tests {
         blocks.into_iter().map(|block| (block.timestamp_offset, block.payload.to_vec())).collect()
     }
 
-    /// What becomes of packets: `(time, length, first)` each, filled with their index.
+    /// Wraps packets `(time, length, first)`, each filled with its index. Returns their blocks.
     fn wrapped(packets: &[(u32, usize, bool)]) -> Vec<Vec<(u32, Vec<u8>)>> {
         wrapped_to(1, packets)
     }
 
-    /// The same with more than one repeated.
+    /// Wraps packets as above, with a given depth.
     fn wrapped_to(depth: usize, packets: &[(u32, usize, bool)]) -> Vec<Vec<(u32, Vec<u8>)>> {
         let mut red = Red::new(63.into());
         let one = |(index, (time, length, first)): (usize, &(u32, usize, bool))| {
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn two_are_repeated_in_order_as_far_as_they_follow_each_other_and_fit() {
+    fn repeats_two_consecutive_packets_that_fit() {
         let lengths = |packets: &[(u32, usize, bool)]| -> Vec<Vec<(u32, usize)>> {
             let blocks = wrapped_to(2, packets);
             blocks.iter().map(|blocks| blocks.iter().map(|(age, data)| (*age, data.len())).collect()).collect()
@@ -129,7 +129,7 @@ mod tests {
         );
         let behind_a_pause = lengths(&[(0, 3, true), (FRAME, 4, false), (9 * FRAME, 5, true), (10 * FRAME, 6, false)]);
         assert_eq!(behind_a_pause[2..], [vec![(0, 5)], vec![(FRAME, 5), (0, 6)]]);
-        // The later one first, where there is room for one alone; and none beyond one that is left out.
+        // The later one is preferred where there is room for only one, and none is repeated beyond one that is left out.
         assert_eq!(
             lengths(&[(0, 600, true), (FRAME, 500, false), (2 * FRAME, 300, false)])[2],
             [(FRAME, 500), (0, 300)]
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_not_repeated_but_by_the_one_behind_it() {
+    fn omits_packets_that_do_not_fit() {
         let blocks = wrapped(&[
             (0, 1_023, true),
             (FRAME, 92, false),
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_packets_are_the_same_bytes_on_every_line() {
+    fn equal_packets_give_equal_bytes() {
         let packets: Vec<Arc<[u8]>> = (0..5).map(|index| vec![index; 100].into()).collect();
         let payloads = [0, 77_777].map(|start: u32| {
             let mut red = Red::new(63.into());

@@ -1,15 +1,15 @@
-//! The time that packets bear: the session's, from where the connection's own stood when the first frame came. So silence that is
-//! sent before and between sounds has a time too, though nobody mixes it.
+//! The RTP time of packets: the session's time, offset by the connection's time at the first frame, so that silence sent before and between
+//! sounds has a time too, though nothing is mixed then.
 
 use std::time::{Duration, Instant};
 
 use crate::audio::{PER_MS, SAMPLE_RATE, Samples};
 
-/// How far silence stays behind: the next frame may be sent late, and has to come after it.
+/// How far silence lags: the next frame may be sent late, and has to come after it.
 const BEHIND: Duration = Duration::from_millis(60);
 
 pub struct RtpTime {
-    /// What there is to be added to the session's time; known with its first frame.
+    /// The offset of the session's time; known with its first frame.
     shift: Option<Samples>,
     /// The time of the last frame, and when it was sent.
     last: (Samples, Instant),
@@ -20,19 +20,19 @@ impl RtpTime {
         Self { shift: None, last: (BEHIND.as_millis() as Samples * PER_MS, now) }
     }
 
-    /// The time of a frame of the session's, which is sent now.
+    /// Returns the time of a session's frame that is sent now.
     pub fn of(&mut self, frame: Samples, now: Instant) -> Samples {
         let shift = *self.shift.get_or_insert_with(|| after(self.last, now).wrapping_sub(frame));
         self.last = (frame.wrapping_add(shift), now);
         self.last.0
     }
 
-    /// The time of silence that is sent now, and when that time was.
+    /// Returns the time of silence that is sent now, and the instant of that time.
     pub fn of_silence(&self, now: Instant) -> (Samples, Instant) {
         (after(self.last, now) - BEHIND.as_millis() as Samples * PER_MS, now - BEHIND)
     }
 
-    /// The session's time of the last frame, and when it was sent.
+    /// Returns the session's time of the last frame, and when it was sent.
     pub fn last_frame(&self) -> Option<(Samples, Instant)> {
         self.shift.map(|shift| (self.last.0.wrapping_sub(shift), self.last.1))
     }
@@ -50,7 +50,7 @@ mod tests {
     const FRAME_TIME: Duration = Duration::from_millis(20);
 
     #[test]
-    fn silence_before_a_sound_and_behind_it_goes_on_with_its_time() {
+    fn silence_continues_time_around_sound() {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
         let ms = |ms: u64| ms * PER_MS;
@@ -58,7 +58,7 @@ mod tests {
         assert_eq!(time.of_silence(at(0)).0, 0);
         assert_eq!(time.of_silence(at(2_000)), (ms(2_000), at(1_940)));
         assert_eq!(time.last_frame(), None);
-        // A session that is five minutes old and has its first sound here.
+        // A session that is five minutes old has its first sound here.
         let frame = ms(300_000);
         assert_eq!(time.of(frame, at(2_500)), ms(2_560));
         assert_eq!(time.of(frame + FRAME as Samples, at(2_520)), ms(2_580));
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_comes_after_silence_though_it_is_early_or_late() {
+    fn frame_follows_silence_even_if_early() {
         let start = Instant::now();
         for (early, late) in [(20, 0), (0, 10), (0, 30)] {
             let mut time = RtpTime::new(start);
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_is_younger_than_its_connection_has_a_time() {
+    fn session_younger_than_connection_has_time() {
         let start = Instant::now();
         let mut time = RtpTime::new(start);
         time.of(960, start);

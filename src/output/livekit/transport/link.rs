@@ -1,4 +1,4 @@
-//! What the rungs above UDP have in common.
+//! The common interface of the fallback routes.
 
 use std::future::Future;
 use std::io;
@@ -10,14 +10,14 @@ use std::time::Instant;
 use str0m::Candidate;
 use str0m::net::Transmit;
 
-/// An open connection that is a candidate of ours. Dropping it closes it.
+/// An open connection that is a local candidate. Dropping it closes it.
 pub trait Link: Send {
     fn candidate(&self) -> &Candidate;
 
-    /// Takes a datagram of its candidate's, or loses it if there is no room. `poll` sends it.
+    /// Queues a datagram of its candidate, or drops it if there is no room. `poll` sends it.
     fn send(&mut self, transmit: &Transmit, now: Instant);
 
-    /// Receives a datagram into the buffer: says from where, and its length. After an error it is closed.
+    /// Receives a datagram into the buffer. Returns its source and length. After an error the connection is closed.
     fn poll(
         &mut self,
         context: &mut Context<'_>,
@@ -26,13 +26,13 @@ pub trait Link: Send {
     ) -> Poll<io::Result<(SocketAddr, usize)>>;
 }
 
-/// One on the way.
+/// A connection that is being opened.
 pub trait Opening: Send {
-    /// Not called again once it is ready.
+    /// Polls the opening. Not called again once it is ready.
     fn poll(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<io::Result<Box<dyn Link>>>;
 }
 
-/// Needs no time, only sockets.
+/// An opening that needs no time, only sockets.
 pub type Connecting<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 
 impl Opening for Connecting<Box<dyn Link>> {

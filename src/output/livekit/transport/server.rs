@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// One URL of the server's list, and what it asks for.
+/// A URL of the server's list, with its credentials.
 #[derive(Clone)]
 pub struct IceServer {
     pub url: String,
@@ -10,7 +10,7 @@ pub struct IceServer {
     pub credential: String,
 }
 
-/// Where a TURN server is (RFC 7065), and how to log in.
+/// The address of a TURN server (RFC 7065), with its credentials.
 #[derive(Clone)]
 pub struct TurnServer {
     pub host: String,
@@ -20,7 +20,7 @@ pub struct TurnServer {
     pub credential: String,
 }
 
-/// What a session's datagrams reach a TURN server in.
+/// The transport to a TURN server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Over {
     Udp,
@@ -29,7 +29,7 @@ pub enum Over {
 }
 
 impl TurnServer {
-    /// `None` for what is no TURN server, such as STUN, or one over DTLS.
+    /// Reads a server's URL. Returns None for other than TURN servers, such as STUN, and for TURN over DTLS.
     pub fn new(server: &IceServer) -> Option<Self> {
         let (scheme, rest) = server.url.split_once(':')?;
         let parsed = reqwest::Url::parse(&format!("turn://{rest}")).ok()?;
@@ -66,19 +66,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_says_where_and_over_what() {
-        let told = |url: &str| {
+    fn parses_turn_urls() {
+        let parsed = |url: &str| {
             let server = IceServer { url: url.to_owned(), username: String::new(), credential: String::new() };
             TurnServer::new(&server).map(|TurnServer { host, port, over, .. }| (host, port, over))
         };
         let server = |host: &str, port, over| Some((host.to_owned(), port, over));
-        assert_eq!(told("turn:10.0.0.1:443?transport=udp"), server("10.0.0.1", 443, Over::Udp));
-        assert_eq!(told("turn:example.com"), server("example.com", 3478, Over::Udp));
-        assert_eq!(told("turn:[::1]:3479?transport=tcp"), server("::1", 3479, Over::Tcp));
-        assert_eq!(told("turns:example.com:443?transport=tcp"), server("example.com", 443, Over::Tls));
-        assert_eq!(told("turns:example.com"), server("example.com", 5349, Over::Tls));
+        assert_eq!(parsed("turn:10.0.0.1:443?transport=udp"), server("10.0.0.1", 443, Over::Udp));
+        assert_eq!(parsed("turn:example.com"), server("example.com", 3478, Over::Udp));
+        assert_eq!(parsed("turn:[::1]:3479?transport=tcp"), server("::1", 3479, Over::Tcp));
+        assert_eq!(parsed("turns:example.com:443?transport=tcp"), server("example.com", 443, Over::Tls));
+        assert_eq!(parsed("turns:example.com"), server("example.com", 5349, Over::Tls));
         for other in ["stun:example.com", "turns:example.com?transport=udp", "turn:", "example.com", ""] {
-            assert_eq!(told(other), None, "{other}");
+            assert_eq!(parsed(other), None, "{other}");
         }
     }
 }

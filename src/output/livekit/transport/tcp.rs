@@ -1,4 +1,4 @@
-//! ICE-TCP (RFC 6544): a connection to a TCP candidate of the server, each datagram behind its length (RFC 4571).
+//! ICE-TCP (RFC 6544): a connection to a TCP candidate of the server, with each datagram prefixed by its length (RFC 4571).
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,11 +11,11 @@ use tokio::net::TcpStream;
 use tokio_util::bytes::Bytes;
 use tokio_util::codec::LengthDelimitedCodec;
 
+use super::datagram_stream::{DatagramStream, Io};
 use super::link::{Connecting, Link};
-use super::wire::{Io, Wire};
 
 pub struct Tcp {
-    wire: Wire<LengthDelimitedCodec>,
+    stream: DatagramStream<LengthDelimitedCodec>,
     remote: SocketAddr,
     candidate: Candidate,
 }
@@ -27,15 +27,15 @@ pub fn open(remote: SocketAddr) -> Connecting<Box<dyn Link>> {
         stream.set_nodelay(true)?;
         let candidate = Candidate::builder().tcp().host(stream.local_addr()?).tcptype(TcpType::Active).build();
         let candidate = candidate.map_err(io::Error::other)?;
-        Ok(Box::new(Tcp { wire: Wire::new(stream, rfc4571()), remote, candidate }) as Box<dyn Link>)
+        Ok(Box::new(Tcp { stream: DatagramStream::new(stream, rfc4571()), remote, candidate }) as Box<dyn Link>)
     })
 }
 
-/// For the fuzzer: a connection that is open already.
+/// Returns an open connection, for the fuzzer.
 pub fn framed(io: impl Io + 'static) -> Box<dyn Link> {
     let local = SocketAddr::from(([127, 0, 0, 1], 1));
     let candidate = Candidate::host(local, "tcp").expect("it is a host's address");
-    Box::new(Tcp { wire: Wire::new(io, rfc4571()), remote: local, candidate })
+    Box::new(Tcp { stream: DatagramStream::new(io, rfc4571()), remote: local, candidate })
 }
 
 impl Link for Tcp {
@@ -44,9 +44,9 @@ impl Link for Tcp {
     }
 
     fn send(&mut self, transmit: &Transmit, _now: Instant) {
-        // ICE pairs every TCP candidate of ours with every one of the server's.
+        // ICE pairs each local TCP candidate with each of the server's.
         if transmit.destination == self.remote {
-            self.wire.send(Bytes::copy_from_slice(&transmit.contents));
+            self.stream.send(Bytes::copy_from_slice(&transmit.contents));
         }
     }
 
@@ -57,8 +57,8 @@ impl Link for Tcp {
         _now: Instant,
     ) -> Poll<io::Result<(SocketAddr, usize)>> {
         loop {
-            let datagram = ready!(self.wire.poll(context))?;
-            // A longer one would have come by no other way either.
+            let datagram = ready!(self.stream.poll(context))?;
+            // A longer datagram would not have arrived by any other route either.
             if let Some(room) = buffer.get_mut(..datagram.len()) {
                 room.copy_from_slice(&datagram);
                 return Poll::Ready(Ok((self.remote, datagram.len())));
@@ -83,14 +83,14 @@ mod tests {
     use super::super::DATAGRAM;
     use super::*;
 
-    /// A link, and the server's end of it.
+    /// Returns a link and the server's end of it.
     async fn connected() -> (Box<dyn Link>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let link = open(listener.local_addr().unwrap()).await.unwrap();
         (link, listener.accept().unwrap().0)
     }
 
-    /// Each datagram tells its number and its length.
+    /// Returns a datagram that contains its number and has a varying length.
     fn datagram(number: usize) -> Vec<u8> {
         let length = [4, 60, 172, 1_200, DATAGRAM, DATAGRAM + 1, 65_535][number * number % 7] + number % 3;
         let mut datagram = vec![number as u8; length.min(65_535)];
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn datagrams_come_whole_wherever_the_stream_is_cut() {
+    async fn reassembles_datagrams_from_any_pieces() {
         const COUNT: usize = 2_000;
         let (mut link, mut server) = connected().await;
         let writer = thread::spawn(move || {
@@ -108,7 +108,7 @@ mod tests {
             let (mut rest, mut random) = (&stream[..], 1_u32);
             while !rest.is_empty() {
                 random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                // Mostly within a length or just behind it, at times many at once.
+                // Mostly within a length field or just after it, sometimes many datagrams at once.
                 let most = if random & 7 == 0 { 200_000 } else { 2_500 };
                 let (piece, after) = rest.split_at((1 + (random >> 8) as usize % most).min(rest.len()));
                 server.write_all(piece).unwrap();
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_slow_server_does_not_take_is_lost_whole() {
+    async fn drops_whole_datagrams_when_slow() {
         const COUNT: usize = 20_000;
         let (mut link, mut server) = connected().await;
         let (source, destination) = (link.candidate().addr(), server.local_addr().unwrap());
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_that_ends_is_closed() {
+    async fn ended_connection_is_closed() {
         let (mut link, server) = connected().await;
         drop(server);
         assert!(poll_fn(|context| link.poll(context, &mut [0; DATAGRAM], Instant::now())).await.is_err());

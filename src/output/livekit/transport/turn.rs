@@ -1,8 +1,7 @@
-//! TURN (RFC 8656): a server that passes datagrams on, from an address of its own: the one place that knows
-//! turn-client-proto.
+//! TURN (RFC 8656): a server that relays datagrams from an address of its own. Only this file uses turn-client-proto.
 //!
-//! Datagrams go in Send indications, not through channels: these would save 32 bytes each, but turn-client-proto 0.7 does
-//! not pad them over TCP, as RFC 8656 §12.5 demands.
+//! Datagrams go in Send indications, not through channels, which would save 32 bytes each: turn-client-proto 0.7 does not pad them over
+//! TCP, as RFC 8656 §12.5 demands.
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,17 +22,17 @@ use turn_client_proto::types::{Instant as Time, TransportType, TurnCredentials};
 use turn_client_proto::udp::TurnClientUdp;
 
 use super::DATAGRAM;
+use super::datagram_stream::{DatagramStream, Io};
 use super::link::{Connecting, Link, Opening};
 use super::server::{Over, TurnServer};
-use super::wire::{Io, Wire};
 use crate::net::{connected, resolve, tls};
 use crate::runtime::wake_at;
 
-/// What TURN puts around a datagram, with room to spare.
+/// The overhead of TURN around a datagram, with room to spare.
 const ENVELOPE: usize = 100;
 
-/// turn-client-proto may want to go on at once, again and again; others have things to do too.
-const SHORTEST_WAIT: Duration = Duration::from_millis(1);
+/// The shortest wait for turn-client-proto, which may want to continue at once again and again, at the expense of other sessions.
+const MIN_WAIT: Duration = Duration::from_millis(1);
 
 struct Turn {
     client: Client,
@@ -43,29 +42,29 @@ struct Turn {
 struct Client {
     proto: TurnClient,
     socket: Socket,
-    /// When turn-client-proto's time began.
+    /// The start of turn-client-proto's time.
     epoch: Instant,
-    /// What it is now, as far as it was told.
+    /// The latest time that it was given.
     now: Instant,
 }
 
 enum Socket {
     Udp(UdpSocket),
-    Stream(Wire<BytesCodec>),
+    Stream(DatagramStream<BytesCodec>),
 }
 
-enum Heard {
+enum Received {
     Allocated(SocketAddr),
     Datagram(SocketAddr, Bytes),
 }
 
-/// A TURN server that is asked for an address.
+/// An allocation that is being requested from a TURN server.
 pub struct Asking {
     connecting: Connecting<(TurnClient, Socket)>,
     client: Option<Client>,
 }
 
-/// Asks a TURN server for an address.
+/// Requests an allocation from a TURN server.
 pub fn open(server: TurnServer) -> Asking {
     Asking { connecting: Box::pin(async move { connect(&server).await }), client: None }
 }
@@ -78,12 +77,12 @@ impl Opening for Asking {
         };
         loop {
             match client.poll(context, now)? {
-                Poll::Ready(Heard::Allocated(relayed)) => {
+                Poll::Ready(Received::Allocated(relayed)) => {
                     let candidate = Candidate::relayed(relayed, client.proto.local_addr(), "udp");
                     let candidate = candidate.map_err(io::Error::other)?;
                     return Poll::Ready(Ok(Box::new(Turn { client, candidate })));
                 }
-                Poll::Ready(Heard::Datagram(..)) => {}
+                Poll::Ready(Received::Datagram(..)) => {}
                 Poll::Pending => {
                     self.client = Some(client);
                     return Poll::Pending;
@@ -112,7 +111,7 @@ impl Link for Turn {
             if self.client.proto.relayed_addresses().next().is_none() {
                 return Poll::Ready(Err(io::Error::other("the allocation has expired")));
             }
-            if let Heard::Datagram(source, datagram) = ready!(self.client.poll(context, now))?
+            if let Received::Datagram(source, datagram) = ready!(self.client.poll(context, now))?
                 && let Some(room) = buffer.get_mut(..datagram.len())
             {
                 room.copy_from_slice(&datagram);
@@ -122,7 +121,7 @@ impl Link for Turn {
     }
 }
 
-/// A socket to the server, and what is to be said over it.
+/// Connects a socket to the server. Returns it with the client that speaks over it.
 async fn connect(server: &TurnServer) -> io::Result<(TurnClient, Socket)> {
     let addresses: Vec<_> =
         resolve(&server.host).await?.into_iter().map(|ip| SocketAddr::new(ip, server.port)).collect();
@@ -141,7 +140,7 @@ async fn connect(server: &TurnServer) -> io::Result<(TurnClient, Socket)> {
         Over::Tls => Box::new(tls::connect(&server.host, stream).await?),
         _ => Box::new(stream),
     };
-    let socket = Socket::Stream(Wire::new(stream, BytesCodec::new()));
+    let socket = Socket::Stream(DatagramStream::new(stream, BytesCodec::new()));
     Ok((TurnClientTcp::allocate(local, remote, config).into(), socket))
 }
 
@@ -150,42 +149,42 @@ impl Client {
         Self { proto, socket, epoch: now, now }
     }
 
-    /// This time in turn-client-proto's.
+    /// Converts to turn-client-proto's time, which never goes back.
     fn time(&mut self, now: Instant) -> Time {
         self.now = self.now.max(now);
         Time::ZERO + (self.now - self.epoch)
     }
 
-    /// The first one to a host is lost: it only asks for the permission to send there.
+    /// Sends a datagram. The first one to a host is lost: it only requests the permission to send there.
     fn send(&mut self, to: SocketAddr, datagram: &[u8], now: Instant) {
         let now = self.time(now);
         match self.proto.send_to(TransportType::Udp, to, datagram, now) {
             Ok(Some(message)) => self.socket.send(message.build().data.into()),
-            // Refused where it was asked for already.
+            // An error means that the permission was requested already.
             _ => drop(self.proto.create_permission(TransportType::Udp, to.ip(), now)),
         }
     }
 
-    fn poll(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<io::Result<Heard>> {
+    fn poll(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<io::Result<Received>> {
         loop {
             let time = self.time(now);
             self.flush(time);
             match self.proto.poll_event() {
-                Some(TurnEvent::AllocationCreated(_, relayed)) => return Poll::Ready(Ok(Heard::Allocated(relayed))),
+                Some(TurnEvent::AllocationCreated(_, relayed)) => return Poll::Ready(Ok(Received::Allocated(relayed))),
                 Some(TurnEvent::AllocationCreateFailed(_)) => return Poll::Ready(Err(refused())),
                 Some(_) => continue,
                 None => {}
             }
             if let Some(data) = self.proto.poll_recv(time) {
-                return Poll::Ready(Ok(Heard::Datagram(data.peer, Bytes::copy_from_slice(data.data()))));
+                return Poll::Ready(Ok(Received::Datagram(data.peer, Bytes::copy_from_slice(data.data()))));
             }
             let TurnPollRet::WaitUntil(at) = self.proto.poll(time) else { return Poll::Ready(Err(refused())) };
-            wake_at(self.now + at.saturating_duration_since(time).max(SHORTEST_WAIT));
+            wake_at(self.now + at.saturating_duration_since(time).max(MIN_WAIT));
             let bytes = ready!(self.socket.poll(context))?;
             let (transport, from, to) = (self.proto.transport(), self.proto.remote_addr(), self.proto.local_addr());
             let message = turn_client_proto::api::Transmit::new(bytes, transport, from, to);
             if let TurnRecvRet::PeerData(data) = self.proto.recv(message, time) {
-                return Poll::Ready(Ok(Heard::Datagram(data.peer, Bytes::copy_from_slice(data.data()))));
+                return Poll::Ready(Ok(Received::Datagram(data.peer, Bytes::copy_from_slice(data.data()))));
             }
         }
     }
@@ -198,7 +197,7 @@ impl Client {
 }
 
 impl Drop for Client {
-    /// Gives the address back. Over TCP the end of the connection does.
+    /// Releases the allocation. Over TCP the end of the connection does.
     fn drop(&mut self) {
         let time = self.time(self.now);
         if self.proto.delete(time).is_ok() {
@@ -211,7 +210,7 @@ impl Socket {
     fn send(&mut self, message: Bytes) {
         match self {
             Self::Udp(socket) => drop(socket.try_send(&message)),
-            Self::Stream(wire) => wire.send(message),
+            Self::Stream(stream) => stream.send(message),
         }
     }
 
@@ -223,7 +222,7 @@ impl Socket {
                 ready!(socket.poll_recv(context, &mut read))?;
                 Poll::Ready(Ok(read.filled().into()))
             }
-            Self::Stream(wire) => wire.poll(context),
+            Self::Stream(stream) => stream.poll(context),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The direct way: UDP, from each address of this machine from which a route leads to one of the server's. Where the server's
-//! signalling is says nothing of that: it may be behind a proxy.
+//! The direct route: UDP, from each local address with a route to one of the server's candidates. The address of the server's signalling
+//! tells nothing about that, because it may be a proxy's.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -8,22 +8,22 @@ use std::task::{Context, Poll};
 use str0m::Candidate;
 use str0m::net::{Protocol, Transmit};
 
-use super::{Arrival, is_of};
+use super::{TransportEvent, is_of};
 use crate::net::connected;
 use crate::runtime::UdpSocket;
 
-/// The server's addresses that are remembered: more than any has.
-const MOST: usize = 64;
+/// The most remembered addresses of the server, more than any has.
+const MAX_REMOTES: usize = 64;
 
-/// Addresses that nobody has (RFC 5737, RFC 3849). The route to them is the one to everywhere, from where a server that can't be
-/// reached may reach us.
+/// Addresses that nobody has (RFC 5737, RFC 3849). The route to them is the default route, over which a server that can't be reached may
+/// reach us.
 const ANYWHERE: [&str; 2] = ["203.0.113.1:9", "[2001:db8::1]:9"];
 
 pub struct Udp {
     sockets: Vec<Socket>,
-    /// Where the server may be.
+    /// The addresses of the server.
     remotes: Vec<SocketAddr>,
-    /// Why there is one socket less than there might be: what is tried without any says it.
+    /// The last error of opening a socket, for the description of the routes that were tried.
     error: Option<io::Error>,
 }
 
@@ -43,14 +43,14 @@ impl Udp {
         self.sockets.iter().map(|socket| &socket.candidate)
     }
 
-    /// Remembers an address of the server's. Returns true if it is news.
+    /// Adds an address of the server. Returns true if it is new.
     pub fn add_remote(&mut self, remote: SocketAddr) -> bool {
-        let is_new = !self.remotes.contains(&remote) && self.remotes.len() < MOST;
+        let is_new = !self.remotes.contains(&remote) && self.remotes.len() < MAX_REMOTES;
         self.remotes.extend(is_new.then_some(remote));
         is_new
     }
 
-    /// Opens what is missing to reach the server's addresses; says what is new.
+    /// Opens missing sockets to the server's addresses. Returns the new candidates.
     pub fn reach(&mut self) -> Vec<Candidate> {
         let before = self.sockets.len();
         for remote in self.remotes.clone() {
@@ -59,7 +59,7 @@ impl Udp {
         self.candidates().skip(before).cloned().collect()
     }
 
-    /// Makes all sockets anew, for addresses may have changed; says which candidates are gone.
+    /// Recreates all sockets, because addresses may have changed. Returns the old candidates.
     pub fn reopen(&mut self) -> Vec<Candidate> {
         let old = std::mem::take(&mut self.sockets);
         self.error = None;
@@ -68,7 +68,7 @@ impl Udp {
         old.into_iter().map(|socket| socket.candidate).collect()
     }
 
-    /// Closes all but the one that this goes out by, if it goes out by one; says which candidates are gone.
+    /// Closes all sockets except the one that sends this datagram, if one does. Returns the candidates of the closed ones.
     pub fn close_all_but(&mut self, transmit: &Transmit) -> Vec<Candidate> {
         if self.sockets.len() == 1 || !self.candidates().any(|candidate| is_of(candidate, transmit)) {
             return Vec::new();
@@ -77,17 +77,17 @@ impl Udp {
         spare.map(|socket| socket.candidate).collect()
     }
 
-    /// Nothing that comes is urgent any more, or it is again.
+    /// Sets whether received packets may wait.
     pub fn wait(&mut self, waits: bool) {
         self.sockets.iter_mut().for_each(|socket| socket.socket.set_deferred(waits));
     }
 
-    /// What comes wakes nobody, or does again.
+    /// Sets whether received packets wake nothing.
     pub fn rest(&mut self, rests: bool) {
         self.sockets.iter_mut().for_each(|socket| socket.socket.set_polled(rests));
     }
 
-    /// What was tried, in words.
+    /// Describes the addresses that were tried.
     pub fn tried(&self) -> Option<String> {
         let from: Vec<_> = self.candidates().map(|candidate| candidate.addr().ip().to_string()).collect();
         match (from.is_empty(), &self.error) {
@@ -97,22 +97,27 @@ impl Udp {
         }
     }
 
-    /// Sends a datagram of one of its candidates. Returns false if it is none of them.
+    /// Sends a datagram if its source is one of the candidates. Returns false if it is not.
     pub fn send(&self, transmit: &Transmit) -> bool {
         let socket = self.sockets.iter().find(|socket| is_of(&socket.candidate, transmit));
-        // A full buffer loses it, as the network may.
+        // A full buffer drops it, as the network may.
         socket.map(|socket| socket.socket.send_to(&transmit.contents, transmit.destination)).is_some()
     }
 
-    pub fn poll(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Arrival> {
+    pub fn poll(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<TransportEvent> {
         for Socket { socket, candidate } in &mut self.sockets {
             loop {
                 match socket.poll_recv_from(context, buffer) {
                     Poll::Ready(Ok((length, source))) => {
                         let destination = candidate.addr();
-                        return Poll::Ready(Arrival::Datagram { proto: Protocol::Udp, source, destination, length });
+                        return Poll::Ready(TransportEvent::Datagram {
+                            proto: Protocol::Udp,
+                            source,
+                            destination,
+                            length,
+                        });
                     }
-                    // It is an ICMP answer to something sent before: ICE finds out by itself.
+                    // An ICMP error for an earlier datagram: ICE finds out by itself.
                     Poll::Ready(Err(_)) => {}
                     Poll::Pending => break,
                 }
@@ -125,13 +130,13 @@ impl Udp {
         self.bind_towards(&ANYWHERE.map(|address| address.parse().expect("it is an address")));
     }
 
-    /// Opens a socket where the way to the first of these that there is a way to begins, if there is none yet.
+    /// Opens a socket at the local address of the route to the first reachable of `remotes`, if there is none yet.
     fn bind_towards(&mut self, remotes: &[SocketAddr]) {
         let local = connected(remotes).and_then(|socket| socket.local_addr()).map(|local| local.ip());
         let is_open = |local| self.candidates().any(|candidate| candidate.addr().ip() == local);
         match local {
             Ok(local) if is_open(local) => {}
-            // Without a route there is none: the server has addresses for others, too.
+            // Without a route there is no socket: the server has addresses for others, too.
             local => match local.and_then(Socket::bind) {
                 Ok(socket) => self.sockets.push(socket),
                 Err(error) => self.error = Some(error),
@@ -159,7 +164,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn there_is_one_socket_for_each_address_that_leads_to_the_server() {
+    async fn opens_one_socket_for_each_local_address() {
         let mut udp = Udp::open();
         let at_first = locals(&udp);
         let loopback: IpAddr = [127, 0, 0, 1].into();
@@ -177,7 +182,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_sockets_that_are_not_used_are_closed() {
+    async fn closes_unused_sockets() {
         let mut udp = Udp::open();
         let server = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         server.set_nonblocking(true).unwrap();
@@ -199,10 +204,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_with_addresses_without_end_is_not_followed() {
+    async fn bounds_addresses_of_server() {
         let mut udp = Udp::open();
-        assert_eq!((0..10_000).filter(|port| udp.add_remote(([127, 0, 0, 1], *port).into())).count(), MOST);
-        assert_eq!(udp.remotes.len(), MOST);
+        assert_eq!((0..10_000).filter(|port| udp.add_remote(([127, 0, 0, 1], *port).into())).count(), MAX_REMOTES);
+        assert_eq!(udp.remotes.len(), MAX_REMOTES);
         assert_eq!(udp.reach().len(), 1);
     }
 }

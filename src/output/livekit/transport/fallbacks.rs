@@ -1,4 +1,4 @@
-//! The rungs above UDP: where they lead, and which of them are open.
+//! The fallback routes beside UDP: TCP candidates and TURN servers, and which of them are open.
 
 use std::fmt;
 use std::io;
@@ -11,19 +11,19 @@ use str0m::net::Transmit;
 
 use super::link::{Link, Opening};
 use super::server::TurnServer;
-use super::{Arrival, is_of, tcp, turn};
+use super::{TransportEvent, is_of, tcp, turn};
 
 #[derive(Default)]
-pub struct Ladder {
-    rungs: Vec<Rung>,
-    /// The one to be opened next.
+pub struct Fallbacks {
+    routes: Vec<Route>,
+    /// The route to open next.
     next: usize,
 }
 
-struct Rung {
+struct Route {
     to: Target,
     state: State,
-    /// How it ended the last time.
+    /// The error with which it last ended.
     error: Option<io::Error>,
 }
 
@@ -49,91 +49,91 @@ impl fmt::Display for Target {
     }
 }
 
-impl Ladder {
+impl Fallbacks {
     /// Adds a TCP candidate of the server, once.
     pub fn add_tcp(&mut self, remote: SocketAddr) {
-        let known = self.rungs.iter().any(|rung| matches!(rung.to, Target::Tcp(known) if known == remote));
+        let known = self.routes.iter().any(|route| matches!(route.to, Target::Tcp(known) if known == remote));
         if !known {
-            let place = self.rungs.partition_point(Rung::is_tcp);
-            self.rungs.insert(place, Rung::new(Target::Tcp(remote)));
+            let place = self.routes.partition_point(Route::is_tcp);
+            self.routes.insert(place, Route::new(Target::Tcp(remote)));
         }
     }
 
-    /// These TURN servers, and no others.
+    /// Replaces the TURN servers.
     pub fn set_servers(&mut self, servers: impl Iterator<Item = TurnServer>) {
-        self.rungs.retain(Rung::is_tcp);
-        self.rungs.extend(servers.map(|server| Rung::new(Target::Turn(server))));
+        self.routes.retain(Route::is_tcp);
+        self.routes.extend(servers.map(|server| Route::new(Target::Turn(server))));
     }
 
     pub fn servers(&self) -> impl Iterator<Item = TurnServer> {
-        self.rungs.iter().filter_map(|rung| match &rung.to {
+        self.routes.iter().filter_map(|route| match &route.to {
             Target::Tcp(_) => None,
             Target::Turn(server) => Some(server.clone()),
         })
     }
 
     pub fn is_in_use(&self) -> bool {
-        self.rungs.iter().any(Rung::is_in_use)
+        self.routes.iter().any(Route::is_in_use)
     }
 
     pub fn candidates(&self) -> impl Iterator<Item = &Candidate> {
-        self.rungs.iter().filter_map(|rung| match &rung.state {
+        self.routes.iter().filter_map(|route| match &route.state {
             State::Open(link) => Some(link.candidate()),
             _ => None,
         })
     }
 
-    /// Begins at its foot again.
+    /// Starts over with the first route.
     pub fn rewind(&mut self) {
         self.next = 0;
     }
 
-    /// Opens the next rung that is not open; after the last one comes the first.
-    pub fn climb(&mut self) {
-        let count = self.rungs.len();
+    /// Opens the next route that is not open; after the last one the first follows.
+    pub fn open_next(&mut self) {
+        let count = self.routes.len();
         let mut order = (0..count).map(|n| (self.next + n) % count);
-        let Some(index) = order.find(|index| !self.rungs[*index].is_in_use()) else { return };
+        let Some(index) = order.find(|index| !self.routes[*index].is_in_use()) else { return };
         self.next = index + 1;
-        let Rung { to, state, .. } = &mut self.rungs[index];
-        tracing::debug!(%to, "no path yet: opening another way");
+        let Route { to, state, .. } = &mut self.routes[index];
+        tracing::debug!(%to, "no path yet: opening another route");
         *state = State::Opening(match to {
             Target::Tcp(remote) => Box::new(tcp::open(*remote)),
             Target::Turn(server) => Box::new(turn::open(server.clone())),
         });
     }
 
-    /// Closes all rungs but the one that this goes out by; gives the candidates that they had.
+    /// Closes all routes except the one that sends this datagram. Returns their candidates.
     pub fn close_all_but(&mut self, transmit: Option<&Transmit>) -> Vec<Candidate> {
-        let spare = |rung: &&mut Rung| rung.is_in_use() && !transmit.is_some_and(|transmit| rung.takes(transmit));
-        self.rungs.iter_mut().filter(spare).filter_map(Rung::close).collect()
+        let spare = |route: &&mut Route| route.is_in_use() && !transmit.is_some_and(|transmit| route.takes(transmit));
+        self.routes.iter_mut().filter(spare).filter_map(Route::close).collect()
     }
 
-    /// What was tried, and how it went.
+    /// Describes the routes that were tried, with their errors.
     pub fn tried(&self) -> impl Iterator<Item = String> {
-        let tried = self.rungs.iter().filter(|rung| !matches!(rung.state, State::Untried));
-        tried.map(|Rung { to, error, .. }| match error {
+        let tried = self.routes.iter().filter(|route| !matches!(route.state, State::Untried));
+        tried.map(|Route { to, error, .. }| match error {
             Some(error) => format!("{to} ({error})"),
             None => to.to_string(),
         })
     }
 
     pub fn send(&mut self, transmit: &Transmit, now: Instant) {
-        let rung = self.rungs.iter_mut().find(|rung| rung.takes(transmit));
-        if let Some(Rung { state: State::Open(link), .. }) = rung {
+        let route = self.routes.iter_mut().find(|route| route.takes(transmit));
+        if let Some(Route { state: State::Open(link), .. }) = route {
             link.send(transmit, now);
         }
     }
 
-    pub fn poll(&mut self, context: &mut Context<'_>, buffer: &mut [u8], now: Instant) -> Poll<Arrival> {
-        for rung in &mut self.rungs {
-            if let Poll::Ready(result) = rung.poll(context, buffer, now) {
+    pub fn poll(&mut self, context: &mut Context<'_>, buffer: &mut [u8], now: Instant) -> Poll<TransportEvent> {
+        for route in &mut self.routes {
+            if let Poll::Ready(result) = route.poll(context, buffer, now) {
                 match result {
-                    Ok(arrival) => return Poll::Ready(arrival),
+                    Ok(event) => return Poll::Ready(event),
                     Err(error) => {
-                        tracing::debug!(to = %rung.to, %error, "a way is closed");
-                        rung.error = Some(error);
-                        if let Some(candidate) = rung.close() {
-                            return Poll::Ready(Arrival::Closed(candidate));
+                        tracing::debug!(to = %route.to, %error, "a route is closed");
+                        route.error = Some(error);
+                        if let Some(candidate) = route.close() {
+                            return Poll::Ready(TransportEvent::Closed(candidate));
                         }
                     }
                 }
@@ -143,7 +143,7 @@ impl Ladder {
     }
 }
 
-impl Rung {
+impl Route {
     fn new(to: Target) -> Self {
         Self { to, state: State::Untried, error: None }
     }
@@ -167,19 +167,19 @@ impl Rung {
         }
     }
 
-    fn poll(&mut self, context: &mut Context<'_>, buffer: &mut [u8], now: Instant) -> Poll<io::Result<Arrival>> {
+    fn poll(&mut self, context: &mut Context<'_>, buffer: &mut [u8], now: Instant) -> Poll<io::Result<TransportEvent>> {
         match &mut self.state {
             State::Untried | State::Closed => Poll::Pending,
             State::Opening(opening) => {
                 let link = ready!(opening.poll(context, now))?;
                 let candidate = link.candidate().clone();
                 self.state = State::Open(link);
-                Poll::Ready(Ok(Arrival::Opened(candidate)))
+                Poll::Ready(Ok(TransportEvent::Opened(candidate)))
             }
             State::Open(link) => {
                 let (source, length) = ready!(link.poll(context, buffer, now))?;
                 let (proto, destination) = (link.candidate().proto(), link.candidate().addr());
-                Poll::Ready(Ok(Arrival::Datagram { proto, source, destination, length }))
+                Poll::Ready(Ok(TransportEvent::Datagram { proto, source, destination, length }))
             }
         }
     }

@@ -1,7 +1,7 @@
-//! The last words: what a closed room still sends before it is left.
+//! The lingering of a closed output: what is still sent before the room is left.
 //!
-//! The last sound is followed by its silent tail, and the room is kept for as long as that sound may lie in a listener's buffer: who
-//! leaves at once is taken out of the room by the server, and what was not played out yet is cut off.
+//! The last sound is followed by its silent tail, and the room is kept while that sound may be in a listener's buffer: the server removes
+//! a participant that leaves at once, and cuts off what was not played yet.
 
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -9,34 +9,34 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 use super::Connection;
-use super::peer::Change;
+use super::disconnect::Retry;
+use super::peer::PeerEvent;
 use super::publications::Publications;
-use super::said::Said;
+use super::signal_event::SignalEvent;
 use super::timer::Timer;
 use super::track::Track;
-use super::trouble::Remedy;
 use crate::audio::{FRAME, FRAME_TIME, Samples};
 use crate::error::Result;
 use crate::mixer::Frame;
 
-pub struct Farewell {
+pub struct Linger {
     connection: Box<Connection>,
     tracks: Vec<Track>,
     publications: Publications,
     channels: usize,
     /// The session's time of the next silent frame, and when it is due.
     next: Option<(Samples, Instant)>,
-    /// When the room may be left.
+    /// The time at which the room may be left.
     until: Instant,
-    /// Until when it is kept for data that the server has not confirmed.
+    /// The time until which the room is kept for data that the server has not confirmed.
     confirmed_by: Instant,
     timer: Timer,
-    /// The signalling is gone, which the sound does not need.
+    /// The signalling is gone, which media does not need.
     is_unsignalled: bool,
 }
 
-impl Farewell {
-    /// Keeps the room until `linger` after the last sound, and no longer for data to be confirmed.
+impl Linger {
+    /// Keeps the room until `linger` after the last sound, and no longer than `linger` from now for data to be confirmed.
     pub fn new(
         connection: Box<Connection>,
         tracks: Vec<Track>,
@@ -61,7 +61,7 @@ impl Farewell {
         }
     }
 
-    /// Goes on with it. Ready when the room is to be left: all is said, or can't be.
+    /// Polls the connection. Ready when the room can be left, because everything was sent or can't be.
     pub fn poll(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<()> {
         loop {
             if !self.connection.peer.is_connected() {
@@ -75,30 +75,32 @@ impl Farewell {
                 continue;
             }
             if !self.is_unsignalled
-                && let Poll::Ready(said) = self.connection.room.poll(context)
+                && let Poll::Ready(event) = self.connection.room.poll(context)
             {
-                match said {
-                    Said::Left(trouble) if trouble.remedy == Remedy::Resume => self.is_unsignalled = true,
-                    Said::Left(_) => return Poll::Ready(()),
+                match event {
+                    SignalEvent::Left(disconnect) if disconnect.retry == Retry::Resume => self.is_unsignalled = true,
+                    SignalEvent::Left(_) => return Poll::Ready(()),
                     _ => {}
                 }
                 continue;
             }
-            self.connection.poll_theirs(context, now);
+            self.connection.poll_subscriber(context, now);
             match self.connection.peer.poll(context, now) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Change::NoPath | Change::Broken(_)) => return Poll::Ready(()),
-                Poll::Ready(Change::Connected | Change::Report(_) | Change::Data(..) | Change::Channels) => {}
+                Poll::Ready(PeerEvent::NoPath | PeerEvent::Broken(_)) => return Poll::Ready(()),
+                Poll::Ready(
+                    PeerEvent::Connected | PeerEvent::Report(_) | PeerEvent::Data(..) | PeerEvent::Channels,
+                ) => {}
             }
         }
     }
 
-    /// Leaves the room. What is returned ends when the server knows.
+    /// Leaves the room. The returned task ends when the leave request was sent.
     pub fn leave(mut self) -> Option<JoinHandle<()>> {
         self.connection.room.leaving.take()
     }
 
-    /// Sends the silent frames that are due; says when there is more to be done or to wait for, if there is.
+    /// Sends the silent frames that are due. Returns when to continue, unless everything is done.
     fn speak(&mut self, now: Instant) -> Result<Option<Instant>> {
         while let Some((time, due)) = self.next.filter(|_| !self.tracks.iter().all(Track::is_silent)) {
             if due > now {

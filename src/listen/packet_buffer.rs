@@ -1,42 +1,42 @@
-//! The packets that wait for their time, in its order.
+//! The packets that wait for their time, in order of time.
 
 use std::collections::VecDeque;
 
-/// So much waits at most: more than a second at any bitrate.
+/// The limits of what may wait: more than a second at any bitrate.
 const MAX_PACKETS: usize = 128;
 const MAX_BYTES: usize = 64 << 10;
 
 /// An encoded frame that waits.
 pub struct Packet {
     pub time: i64,
-    /// In samples.
+    /// The length in samples.
     pub length: usize,
     pub number: i64,
-    /// It came as a copy in another.
+    /// True for a redundant copy from another packet.
     pub is_copy: bool,
-    /// What is not sent before it is silence, and not lost: the sender begins or goes on with it.
+    /// True if the gap before it is silence and not loss, because the sender starts or resumes with it.
     pub begins: bool,
-    /// What the decoder knows is of no use to it.
+    /// True if the decoder has to be reset before it.
     pub is_fresh: bool,
     pub data: Box<[u8]>,
 }
 
 impl Packet {
-    /// When what it holds ends.
+    /// Returns the time of its end.
     pub fn end(&self) -> i64 {
         self.time + self.length as i64
     }
 }
 
 #[derive(Default)]
-pub struct Held {
+pub struct PacketBuffer {
     packets: VecDeque<Packet>,
     bytes: usize,
 }
 
-impl Held {
-    /// Puts a packet where it belongs. One that says the same as another is dropped, and a copy gives way. Returns the end of the
-    /// last packet that had to go because there are too many.
+impl PacketBuffer {
+    /// Inserts a packet in order. A duplicate is dropped, and a copy is replaced by the original. Returns the end of the last packet that
+    /// was dropped because there are too many.
     pub fn insert(&mut self, packet: Packet) -> Option<i64> {
         let at = self.packets.partition_point(|other| other.time < packet.time);
         match self.packets.get_mut(at).filter(|other| other.time == packet.time) {
@@ -67,7 +67,7 @@ impl Held {
         packet
     }
 
-    /// How much memory it takes, in bytes.
+    /// Returns the memory that it takes, in bytes.
     pub fn bytes(&self) -> usize {
         self.packets.capacity() * size_of::<Packet>() + self.bytes
     }

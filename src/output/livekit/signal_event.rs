@@ -1,73 +1,73 @@
-//! What the server says, as far as a publisher cares.
+//! The server's signalling messages, reduced to the events that this client needs.
 
 use proto::signal_response::Message as Response;
 
 use super::announcement::TrackSource;
+use super::disconnect::Disconnect;
 use super::proto;
-use super::trouble::Trouble;
 use crate::error::{Code, SpeakerError};
 use crate::output::{Participant, ParticipantTrack, Presence, Quality};
 use crate::redact::redact;
 
 #[derive(Debug)]
-pub enum Said {
+pub enum SignalEvent {
     Answer(Agreed),
     /// The server's own offer: servers before 1.9.1 keep a second peer connection for what they send.
     Offer(Agreed),
-    /// The server needs so many more media lines for what it is to send; with none it wants an offer all the same.
+    /// The server needs this many more media lines to send tracks; it wants an offer even if that is 0.
     NeedsLines(usize),
     /// The server can't send a track.
     NotSent {
         sid: String,
         error: SpeakerError,
     },
-    /// An ICE candidate in SDP form, and for which peer connection it is.
+    /// An ICE candidate as SDP, and the peer connection that it is for.
     Candidate(String, Side),
-    /// The track with this client id has a place in the room, and a name there.
+    /// The track with this client id was published, and has an id in the room.
     Published {
         cid: String,
         sid: String,
     },
-    /// The room does not take the track with this client id.
+    /// The track with this client id was refused.
     Refused {
         cid: String,
         error: SpeakerError,
     },
-    /// The server took a track out of the room.
+    /// The server unpublished a track.
     Unpublished {
         sid: String,
     },
-    /// Somebody listens to a track for the first time.
+    /// Somebody subscribed to a track for the first time.
     Subscribed {
         sid: String,
     },
-    /// The server mutes a track, or lets it speak again.
+    /// The server muted or unmuted a track.
     Muted {
         sid: String,
         muted: bool,
     },
-    /// What the room has of us: told when it changes, and after signalling was reopened.
-    Us(Us),
+    /// The local participant, as listed by the server: sent when it changes, and after the signalling was reopened.
+    LocalParticipant(LocalParticipant),
     /// Another session has taken our identity.
     Replaced,
-    /// Who is in the room.
+    /// A change of who is in the room.
     Presence(Presence),
-    /// The answer to what was asked for under this number.
+    /// The answer to the request with this number.
     Described {
         request: u32,
         error: Option<SpeakerError>,
     },
-    /// How well we are heard.
+    /// The server's rating of our connection.
     Quality(Quality),
     /// The connection ended.
-    Left(Trouble),
+    Left(Disconnect),
 }
 
-/// An answer or an offer of the server's.
+/// An answer or an offer of the server.
 #[derive(Debug, Default)]
 pub struct Agreed {
     pub sdp: String,
-    /// The media lines on which it sends, and the names of the tracks that come there.
+    /// The media lines on which it sends, and the ids of the tracks that come there.
     pub tracks: Vec<(String, String)>,
 }
 
@@ -79,7 +79,7 @@ impl Agreed {
     }
 }
 
-/// The tracks of the lines of a description: older servers name them only there (RFC 8830 §2).
+/// Reads the tracks of a description's lines, for older servers, which name them only there (RFC 8830 §2).
 fn tracks(sdp: &str) -> Vec<(String, String)> {
     let track = |line: &str| {
         let value = |name| line.lines().find_map(|attribute| attribute.trim_end().strip_prefix(name));
@@ -89,25 +89,25 @@ fn tracks(sdp: &str) -> Vec<(String, String)> {
     sdp.split("\nm=").skip(1).filter_map(track).collect()
 }
 
-/// What the room has of this participant.
+/// The local participant, as the server lists it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Us {
-    /// Rises with each change.
+pub struct LocalParticipant {
+    /// A version that rises with each change.
     pub version: u32,
-    /// The first list since the signalling was opened: what is missing was taken out meanwhile. Later ones prove nothing: a
-    /// server reads a list's tracks at another time than its version, and tells of each track that it takes out.
+    /// True for the first list since the signalling was opened: a track that is missing there was unpublished meanwhile. Later lists prove
+    /// nothing, because a server reads a list's tracks and its version at different times, and reports each track that it unpublishes.
     pub is_first: bool,
-    /// The names of the published tracks, and whether they are muted.
+    /// The ids of the published tracks, and whether they are muted.
     pub tracks: Vec<(String, bool)>,
-    /// Which tracks may be published.
+    /// The sources that may be published.
     pub grant: Grant,
-    /// Whether data may be sent.
+    /// True if data may be sent.
     pub may_send_data: bool,
-    /// Others may be listened to.
+    /// True if others may be listened to.
     pub can_subscribe: bool,
 }
 
-/// Which sources may be published.
+/// The sources that may be published.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Grant {
     #[default]
@@ -126,46 +126,46 @@ impl Grant {
     }
 }
 
-/// Who we are in the room.
+/// The identity of the local participant.
 #[derive(Debug, Clone, Default)]
-pub struct Name {
+pub struct LocalIdentity {
     pub sid: String,
     pub identity: String,
-    /// In milliseconds, by the server's clock.
+    /// The time of joining in milliseconds, by the server's clock.
     pub joined_at: i64,
 }
 
-/// Which of the peer connections: servers since 1.9.1 know only ours.
+/// The peer connection that a message concerns: servers since 1.9.1 know only the publisher's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
-    Ours,
-    Theirs,
+    Publisher,
+    Subscriber,
 }
 
-impl Said {
-    /// Nothing for what is of no use here.
-    pub fn read(response: Response, us: &Name) -> Vec<Self> {
+impl SignalEvent {
+    /// Reads a message. Returns no events if it is of no use here.
+    pub fn read(response: Response, local: &LocalIdentity) -> Vec<Self> {
         if let Response::Update(update) = response {
-            return update.participants.into_iter().flat_map(|info| Self::about(info, us)).collect();
+            return update.participants.into_iter().flat_map(|info| Self::from_participant(info, local)).collect();
         }
-        Self::read_one(response, us).into_iter().collect()
+        Self::read_one(response, local).into_iter().collect()
     }
 
-    fn read_one(response: Response, us: &Name) -> Option<Self> {
+    fn read_one(response: Response, local: &LocalIdentity) -> Option<Self> {
         Some(match response {
             Response::Answer(answer) => Self::Answer(Agreed::read(answer)),
             Response::Offer(offer) => Self::Offer(Agreed::read(offer)),
             Response::MediaSectionsRequirement(needed) => Self::NeedsLines(needed.num_audios as usize),
             Response::SubscriptionResponse(response) => {
-                // One that is not there (any more) is none of those who are listed.
+                // A track that does not exist (any more) is not in the list of participants either.
                 let is_final = response.err() == proto::SubscriptionError::SeCodecUnsupported;
                 let error = refusal(Code::Refused, "to send the track", response.err().as_str_name());
                 is_final.then_some(Self::NotSent { sid: response.track_sid, error })?
             }
             Response::Trickle(trickle) => {
                 let side = match trickle.target() {
-                    proto::SignalTarget::Publisher => Side::Ours,
-                    proto::SignalTarget::Subscriber => Side::Theirs,
+                    proto::SignalTarget::Publisher => Side::Publisher,
+                    proto::SignalTarget::Subscriber => Side::Subscriber,
                 };
                 Self::Candidate(candidate(&trickle.candidate_init)?, side)
             }
@@ -180,7 +180,7 @@ impl Said {
             Response::TrackSubscribed(proto::TrackSubscribed { track_sid }) => Self::Subscribed { sid: track_sid },
             Response::Mute(proto::MuteTrackRequest { sid, muted }) => Self::Muted { sid, muted },
             Response::ConnectionQuality(update) => {
-                let ours = update.updates.iter().find(|info| info.participant_sid == us.sid)?;
+                let ours = update.updates.iter().find(|info| info.participant_sid == local.sid)?;
                 Self::Quality(match ours.quality() {
                     proto::ConnectionQuality::Excellent => Quality::Excellent,
                     proto::ConnectionQuality::Good => Quality::Good,
@@ -188,18 +188,21 @@ impl Said {
                     proto::ConnectionQuality::Lost => Quality::Lost,
                 })
             }
-            Response::Leave(leave) => Self::Left(Trouble::left(&leave)),
+            Response::Leave(leave) => Self::Left(Disconnect::from_leave(&leave)),
             _ => return None,
         })
     }
 
-    fn about(info: proto::ParticipantInfo, us: &Name) -> Vec<Self> {
+    fn from_participant(info: proto::ParticipantInfo, local: &LocalIdentity) -> Vec<Self> {
         let is_gone = info.state() == proto::participant_info::State::Disconnected;
-        match (info.sid == us.sid, info.identity == us.identity) {
+        match (info.sid == local.sid, info.identity == local.identity) {
             (true, _) if is_gone => Vec::new(),
-            (true, _) => vec![Self::Us(Us::of(&info)), Self::Presence(Presence::Local(participant(info)))],
-            // Whoever we were before may still be told of, and came before us.
-            (false, true) if !is_gone && Name::of(&info).joined_at >= us.joined_at => vec![Self::Replaced],
+            (true, _) => vec![
+                Self::LocalParticipant(LocalParticipant::of(&info)),
+                Self::Presence(Presence::Local(participant(info))),
+            ],
+            // Our own participant from before a rejoin may still be listed; it joined earlier.
+            (false, true) if !is_gone && LocalIdentity::of(&info).joined_at >= local.joined_at => vec![Self::Replaced],
             (false, true) => Vec::new(),
             (false, false) if is_gone => {
                 vec![Self::Presence(Presence::Left { identity: info.identity, sid: info.sid })]
@@ -208,7 +211,7 @@ impl Said {
         }
     }
 
-    /// The answer to a request of ours: to one for a track, nothing but its refusal is of use.
+    /// Reads the answer to a request. Of requests to add a track, only refusals are of use.
     fn answer(response: proto::RequestResponse) -> Option<Self> {
         use proto::request_response::{Reason, Request};
         let reason = response.reason();
@@ -239,16 +242,16 @@ fn refusal(code: Code, what: &str, why: &str) -> SpeakerError {
     SpeakerError::new(code, format!("the LiveKit room refuses {what}: {}", redact(why)))
 }
 
-impl Name {
-    /// Whom the server means.
+impl LocalIdentity {
+    /// Reads a participant's identity.
     pub fn of(info: &proto::ParticipantInfo) -> Self {
-        // Older servers know only seconds.
+        // Older servers send only seconds.
         let joined_at = if info.joined_at_ms == 0 { info.joined_at.saturating_mul(1_000) } else { info.joined_at_ms };
         Self { sid: info.sid.clone(), identity: info.identity.clone(), joined_at }
     }
 }
 
-/// Somebody as the server lists them.
+/// Reads a participant as listed by the server.
 pub fn participant(info: proto::ParticipantInfo) -> Participant {
     let kind = match info.kind() {
         proto::participant_info::Kind::Standard => "standard",
@@ -260,7 +263,7 @@ pub fn participant(info: proto::ParticipantInfo) -> Participant {
         proto::participant_info::Kind::Bridge => "bridge",
     };
     let mut tracks: Vec<_> = info.tracks.into_iter().filter_map(track).collect();
-    // A server has them in any order, another one each time.
+    // A server lists them in varying order.
     tracks.sort_by(|one, other| (&one.name, &one.sid).cmp(&(&other.name, &other.sid)));
     Participant {
         version: info.version,
@@ -274,7 +277,7 @@ pub fn participant(info: proto::ParticipantInfo) -> Participant {
     }
 }
 
-/// Nothing for what is no track of sound or pictures.
+/// Reads a track. Returns None for one that is neither audio nor video.
 fn track(info: proto::TrackInfo) -> Option<ParticipantTrack> {
     Some(ParticipantTrack {
         kind: match info.r#type() {
@@ -295,8 +298,8 @@ fn track(info: proto::TrackInfo) -> Option<ParticipantTrack> {
     })
 }
 
-impl Us {
-    /// What the server lists of us.
+impl LocalParticipant {
+    /// Reads the local participant as listed by the server.
     pub fn of(info: &proto::ParticipantInfo) -> Self {
         let permission = info.permission.clone().unwrap_or_default();
         let sources = permission.can_publish_sources();
@@ -315,7 +318,7 @@ impl Us {
     }
 }
 
-/// Reads LiveKit's source of a track; `None` for one of pictures.
+/// Reads LiveKit's source of a track. Returns None for a video source.
 fn audio(source: proto::TrackSource) -> Option<TrackSource> {
     match source {
         proto::TrackSource::Microphone => Some(TrackSource::Microphone),
@@ -325,7 +328,7 @@ fn audio(source: proto::TrackSource) -> Option<TrackSource> {
     }
 }
 
-/// Returns a source as LiveKit's messages have it.
+/// Returns a source in LiveKit's messages.
 pub fn source(source: TrackSource) -> proto::TrackSource {
     match source {
         TrackSource::Microphone => proto::TrackSource::Microphone,
@@ -334,7 +337,7 @@ pub fn source(source: TrackSource) -> proto::TrackSource {
     }
 }
 
-/// The room takes no tracks of ours from such a source.
+/// Returns the error for a missing grant to publish from `source`.
 pub fn no_grant(source: TrackSource) -> SpeakerError {
     let source = source.name();
     let message =
@@ -342,13 +345,13 @@ pub fn no_grant(source: TrackSource) -> SpeakerError {
     SpeakerError::new(Code::JoinFailed, message)
 }
 
-/// The room lets us listen to nobody.
+/// Returns the error for a missing grant to subscribe.
 pub fn no_subscribing() -> SpeakerError {
     let message = "Expected the grant canSubscribe for the LiveKit room but received none";
     SpeakerError::new(Code::Refused, message)
 }
 
-/// `{"candidate":"candidate:…","sdpMid":…}`; an empty one marks the end.
+/// Reads the candidate of `{"candidate":"candidate:…","sdpMid":…}`; an empty one marks the end.
 fn candidate(init: &str) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Init {
@@ -365,7 +368,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tracks_of_lines_are_read_from_the_map_or_else_from_the_description() {
+    fn reads_tracks_from_map_or_sdp() {
         let sdp = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\nm=audio 9 x 111\r\na=mid:0\r\na=recvonly\r\n\
                    m=audio 9 x 111\r\na=mid:1\r\na=msid:PA_1|x TR_1\r\nm=audio 9 x 111\r\na=msid:- TR_2\r\na=mid:b\r\n\
                    m=application 9 x y\r\na=mid:2\r\n";
@@ -380,19 +383,19 @@ mod tests {
         assert!(tracks("").is_empty() && tracks("\nm=").is_empty() && tracks("\nm=x\na=mid:0\na=msid:x").is_empty());
     }
 
-    fn us() -> Name {
-        Name { sid: "PA_1".to_owned(), identity: "us".to_owned(), joined_at: 5_000 }
+    fn local() -> LocalIdentity {
+        LocalIdentity { sid: "PA_1".to_owned(), identity: "us".to_owned(), joined_at: 5_000 }
     }
 
-    /// What a message says, as text.
+    /// Returns a message's events as text.
     fn said(response: Response) -> String {
-        let text = |said: &Said| match said {
-            Said::Presence(Presence::Local(us)) => format!("Local({:?})", us.identity),
-            Said::Presence(Presence::Listed(other)) => format!("Came({:?})", other.identity),
-            Said::Presence(Presence::Left { identity, .. }) => format!("Went({identity:?})"),
+        let text = |said: &SignalEvent| match said {
+            SignalEvent::Presence(Presence::Local(local)) => format!("Local({:?})", local.identity),
+            SignalEvent::Presence(Presence::Listed(other)) => format!("Came({:?})", other.identity),
+            SignalEvent::Presence(Presence::Left { identity, .. }) => format!("Went({identity:?})"),
             other => format!("{other:?}"),
         };
-        Said::read(response, &us()).iter().map(text).collect::<Vec<_>>().join(", ")
+        SignalEvent::read(response, &local()).iter().map(text).collect::<Vec<_>>().join(", ")
     }
 
     fn info(sid: &str, identity: &str, joined_at_ms: i64, gone: bool) -> proto::ParticipantInfo {
@@ -406,15 +409,15 @@ mod tests {
     }
 
     #[test]
-    fn an_update_tells_of_us_of_others_and_of_whoever_has_our_identity() {
-        let nobody = r#"Us(Us { version: 0, is_first: false, tracks: [], grant: None, may_send_data: false, can_subscribe: false }), Local("us")"#;
+    fn reads_participant_updates() {
+        let nobody = r#"LocalParticipant(LocalParticipant { version: 0, is_first: false, tracks: [], grant: None, may_send_data: false, can_subscribe: false }), Local("us")"#;
         for (of, expected) in [
             (info("PA_1", "us", 5_000, false), nobody),
-            // As is told before the reason comes in a message of its own.
+            // As listed before the reason comes in a message of its own.
             (info("PA_1", "us", 5_000, true), ""),
             (info("PA_2", "us", 6_000, false), "Replaced"),
             (info("PA_2", "us", 5_000, false), "Replaced"),
-            // Whoever we were before we joined anew.
+            // Our own participant from before a rejoin.
             (info("PA_0", "us", 4_000, false), ""),
             (info("PA_0", "us", 4_000, true), ""),
             (info("PA_2", "us", 6_000, true), ""),
@@ -426,37 +429,38 @@ mod tests {
         let all = vec![info("PA_3", "one", 1, false), info("PA_1", "us", 5_000, false), info("PA_4", "two", 1, true)];
         assert_eq!(update(all), format!(r#"Came("one"), {nobody}, Went("two")"#));
         assert_eq!(update(Vec::new()), "");
-        // A server that tells seconds alone.
+        // A server that sends only seconds.
         let in_seconds = |seconds| proto::ParticipantInfo { joined_at: seconds, ..info("PA_2", "us", 0, false) };
         assert_eq!([4, 5, 6].map(|seconds| update(vec![in_seconds(seconds)])), ["", "Replaced", "Replaced"]);
     }
 
     #[test]
-    fn we_may_publish_where_the_grant_names_all_sources_or_ours() {
+    fn reads_granted_sources() {
         let may = |can_publish, sources: &[proto::TrackSource]| {
             let can_publish_sources = sources.iter().map(|source| *source as i32).collect();
             let permission = proto::ParticipantPermission { can_publish, can_publish_sources, ..Default::default() };
-            let us = Us::of(&proto::ParticipantInfo { permission: Some(permission), ..Default::default() });
+            let local =
+                LocalParticipant::of(&proto::ParticipantInfo { permission: Some(permission), ..Default::default() });
             [TrackSource::Microphone, TrackSource::ScreenShareAudio, TrackSource::Unknown]
-                .map(|source| us.grant.allows(source))
+                .map(|source| local.grant.allows(source))
         };
         use proto::TrackSource::{Camera, Microphone, ScreenShareAudio};
         assert_eq!(may(true, &[]), [true; 3]);
         assert_eq!(may(true, &[Camera, Microphone]), [true, false, false]);
         assert_eq!(may(true, &[ScreenShareAudio]), [false, true, false]);
         assert_eq!([may(false, &[]), may(true, &[Camera]), may(false, &[Microphone])], [[false; 3]; 3]);
-        assert_eq!(Us::of(&Default::default()).grant, Grant::None);
+        assert_eq!(LocalParticipant::of(&Default::default()).grant, Grant::None);
     }
 
     #[test]
-    fn a_track_that_is_refused_is_told_with_the_reason() {
+    fn reads_refusals_with_reason() {
         let track =
             || Request::AddTrack(proto::AddTrackRequest { cid: "c".to_owned(), source: 2, ..Default::default() });
         let refused = |reason: i32, request| {
             let response = proto::RequestResponse { reason, request, ..Default::default() };
-            let mut said = Said::read(Response::RequestResponse(response), &us()).into_iter();
+            let mut said = SignalEvent::read(Response::RequestResponse(response), &local()).into_iter();
             said.next().map(|said| match said {
-                Said::Refused { cid, error } => (cid, error.code, error.message),
+                SignalEvent::Refused { cid, error } => (cid, error.code, error.message),
                 other => panic!("{other:?}"),
             })
         };
@@ -473,7 +477,7 @@ mod tests {
             assert_eq!((cid.as_str(), code), ("c", Code::JoinFailed));
             assert!(message.contains(text), "{message}");
         }
-        // Of something else, of nothing, and for a reason that is not known yet: that may be none.
+        // Answers to something else, to nothing, and with an unknown reason.
         let mute = Request::Mute(Default::default());
         assert_eq!(refused(Reason::NotAllowed as i32, Some(mute)), None);
         assert_eq!(refused(Reason::NotAllowed as i32, None), None);
@@ -481,13 +485,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_of_the_room_is_answered() {
+    fn reads_answers_to_metadata_requests() {
         let answer = |reason: Reason, message: &str| {
             let request = Some(Request::UpdateMetadata(Default::default()));
             let response =
                 proto::RequestResponse { request_id: 7, reason: reason as i32, message: message.into(), request };
-            match Said::read(Response::RequestResponse(response), &us()).remove(0) {
-                Said::Described { request: 7, error } => error.map(|error| (error.code, error.message)),
+            match SignalEvent::read(Response::RequestResponse(response), &local()).remove(0) {
+                SignalEvent::Described { request: 7, error } => error.map(|error| (error.code, error.message)),
                 other => panic!("{other:?}"),
             }
         };
@@ -499,7 +503,7 @@ mod tests {
     }
 
     #[test]
-    fn every_other_message_says_one_thing_or_nothing() {
+    fn reads_every_other_message() {
         let sid = || "TR_1".to_owned();
         let track = Some(proto::TrackInfo { sid: sid(), ..Default::default() });
         let subscription = |error| {
@@ -529,8 +533,11 @@ mod tests {
                 r#"NotSent { sid: "TR_1", error: SpeakerError { code: Refused, message: "the LiveKit room refuses to send the track: SE_CODEC_UNSUPPORTED", cause: None } }"#,
             ),
             (Response::Offer(sdp("o")), r#"Offer(Agreed { sdp: "o", tracks: [] })"#),
-            (Response::Trickle(trickle(r#"{"candidate":"candidate:1"}"#, 0)), r#"Candidate("candidate:1", Ours)"#),
-            (Response::Trickle(trickle(r#"{"candidate":"candidate:1"}"#, 1)), r#"Candidate("candidate:1", Theirs)"#),
+            (Response::Trickle(trickle(r#"{"candidate":"candidate:1"}"#, 0)), r#"Candidate("candidate:1", Publisher)"#),
+            (
+                Response::Trickle(trickle(r#"{"candidate":"candidate:1"}"#, 1)),
+                r#"Candidate("candidate:1", Subscriber)"#,
+            ),
             (Response::Trickle(trickle(r#"{"candidate":""}"#, 0)), ""),
             (Response::Trickle(trickle("not JSON", 0)), ""),
             (
@@ -553,6 +560,6 @@ mod tests {
         ] {
             assert_eq!(said(response.clone()), expected, "{response:?}");
         }
-        assert!(said(Response::Leave(leave)).starts_with("Left(Trouble"));
+        assert!(said(Response::Leave(leave)).starts_with("Left(Disconnect"));
     }
 }

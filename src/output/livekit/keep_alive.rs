@@ -1,5 +1,5 @@
-//! A packet of silence now and then on every track that says nothing: a server that gets none rates the track as poor or lost, and
-//! needs a first one before anybody can listen to it.
+//! Keep-alive packets of silence on tracks that send nothing else: without them a server rates the track as poor or lost, and it needs a
+//! first packet before anybody can subscribe to the track.
 
 use std::time::{Duration, Instant};
 
@@ -9,24 +9,24 @@ use super::timer::Timer;
 use super::track::Track;
 use crate::error::Result;
 
-/// A server rates each 5 s, and what was lost on the way is none of these.
+/// The interval of packets. A server rates every 5 s, and some packets may be lost.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// While a track is new the server waits for its first packet, and that one may be lost.
+/// The interval while a track is new: the server waits for its first packet, which may be lost.
 const WHILE_NEW: Duration = Duration::from_millis(100);
 const NEW: u32 = 10;
 
-/// One timer for all tracks of a session.
-pub struct Silence {
+/// The keep-alive of a session, with one timer for all tracks.
+pub struct KeepAlive {
     timer: Timer,
 }
 
-impl Silence {
+impl KeepAlive {
     pub fn new(now: Instant) -> Self {
         Self { timer: Timer::at(now + EVERY) }
     }
 
-    /// Sends what is due.
+    /// Sends the packets that are due.
     pub fn poll(
         &mut self,
         peer: &mut Peer,
