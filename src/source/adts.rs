@@ -1,4 +1,4 @@
-//! AAC in ADTS (ISO/IEC 13818-7 §6.2), frame by frame: whatever changes from one frame to the next is played as it changes.
+//! AAC in ADTS (ISO/IEC 13818-7 §6.2), frame by frame: changes between frames are played as they come.
 
 use symphonia::core::audio::Channels;
 use symphonia::core::audio::layouts::{
@@ -13,7 +13,7 @@ use super::decode::{About, Block, LEAD_IN, Piece, Step, decode_packet, decoder, 
 use super::frames::{self, Next};
 use crate::error::Result;
 
-/// In Hz, by index (ISO/IEC 14496-3 table 1.18).
+/// Sample rates in Hz, by index (ISO/IEC 14496-3 table 1.18).
 pub const RATES: [u32; 13] =
     [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
 
@@ -22,11 +22,11 @@ pub const RATES: [u32; 13] =
 pub struct Header {
     profile: u8,
     rate: u32,
-    /// The channel configuration (ISO/IEC 14496-3 table 1.19); 0 is one of its own, which is not played.
+    /// The channel configuration (ISO/IEC 14496-3 table 1.19); 0, a layout that the stream itself describes, is not played.
     channels: u8,
     bytes: usize,
     length: usize,
-    /// How many packets are in it.
+    /// The number of packets in the frame.
     packets: u8,
 }
 
@@ -35,7 +35,7 @@ impl frames::Header for Header {
 
     fn read(head: &[u8]) -> Option<Self> {
         let [0xff, kind @ (0xf0 | 0xf1 | 0xf8 | 0xf9), a, b, c, d, e, ..] = *head else { return None };
-        // With a checksum behind it, or without.
+        // With or without a checksum after it.
         let bytes = if kind & 1 == 0 { 9 } else { 7 };
         let length = usize::from(b & 3) << 11 | usize::from(c) << 3 | usize::from(d >> 5);
         let rate = *RATES.get(usize::from(a >> 2 & 15))?;
@@ -73,7 +73,7 @@ pub struct Adts {
     last: Option<Header>,
     decoder: Option<Box<dyn AudioDecoder>>,
     packet: Vec<u8>,
-    /// How many frames came, and how many samples per channel the last one gave.
+    /// The number of frames decoded so far, and of samples per channel in the last one.
     came: u64,
     samples: u64,
 }

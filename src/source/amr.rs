@@ -1,4 +1,4 @@
-//! AMR-NB and AMR-WB as they are stored (RFC 4867 §5), frame by frame: the one place that knows rvoip-codec-core.
+//! Stored AMR-NB and AMR-WB (RFC 4867 §5), frame by frame: the only module that uses rvoip-codec-core.
 
 use codec_core::codecs::amr::AmrCodec;
 use codec_core::types::{CodecConfig, CodecType, CodedFrame, FrameKind, VariableRateCodec};
@@ -9,12 +9,12 @@ use super::decode::{About, Block, Piece, Step, unsupported};
 use super::{file, raw, tags};
 use crate::error::Result;
 
-/// The bits of a frame's header that are 0, and the one that says that its content is sound (RFC 4867 §5.3).
+/// The bits of a frame header that are always 0, and the quality bit, set in undamaged frames (RFC 4867 §5.3).
 const ZEROS: u8 = 0b1000_0011;
 const IS_SOUND: u8 = 0b0000_0100;
 
-/// The type of the frames that describe a silence; of NB there are three of other codecs behind it. And of those that are lost and of
-/// those that were not sent (3GPP TS 26.101 and 26.201, table 1).
+/// The frame types of comfort noise (types 9 to 11 of NB are comfort noise of other codecs), of lost frames and of frames that were not
+/// sent (3GPP TS 26.101 and 26.201, table 1).
 const SILENCE_NB: u8 = 8;
 const SILENCE_WB: u8 = 9;
 const LOST_WB: u8 = 14;
@@ -30,7 +30,7 @@ pub enum Band {
 }
 
 impl Band {
-    /// The codec of the file that `head` begins, if it does. Files of several channels have other names, and are not played.
+    /// Returns the codec of the file that starts with `head`, if it is AMR. Multichannel files have other magic numbers and are not played.
     pub fn begins(head: &[u8]) -> Option<Self> {
         [Self::Narrow, Self::Wide].into_iter().find(|band| head.starts_with(band.name()))
     }
@@ -42,7 +42,7 @@ impl Band {
         }
     }
 
-    /// The content of a frame in bytes, by its type; `None` of those that do not exist.
+    /// Returns the payload length of a frame type in bytes; `None` for types that do not exist.
     fn length(self, kind: u8) -> Option<usize> {
         let lengths: [u8; 16] = match self {
             Self::Narrow => [12, 13, 15, 17, 19, 20, 26, 31, 5, 6, 5, 5, 255, 255, 255, 0],
@@ -51,7 +51,7 @@ impl Band {
         Some(lengths[usize::from(kind)]).filter(|length| *length < 255).map(usize::from)
     }
 
-    /// The length of the frame that begins with this header.
+    /// Returns the length of the frame with this header.
     fn frame(self, header: u8) -> Option<usize> {
         let length = self.length(header >> 3 & 15).filter(|_| header & ZEROS == 0)?;
         Some(1 + length)
@@ -69,9 +69,9 @@ pub struct Amr {
     band: Band,
     codec: AmrCodec,
     spec: AudioSpec,
-    /// The mode of the last frame of speech, in which lost ones are made up.
+    /// The mode of the last speech frame; lost frames are concealed in it.
     mode: u8,
-    /// False behind damage: then a header is believed only if another is behind its frame.
+    /// False after damage: a header is then trusted only if another one follows its frame.
     is_in_step: bool,
 }
 
@@ -83,16 +83,16 @@ impl Amr {
         Ok(Self { body: body.clone(), band, codec: band.codec()?, spec: raw::spec(rate, 1), mode: 0, is_in_step: true })
     }
 
-    /// The length of the frame that begins here, if one does.
+    /// Returns the length of the frame that starts here, if one does.
     fn frame(&self, body: &mut Body) -> Option<usize> {
         let length = self.band.frame(*body.peek(1).first()?)?;
         let is_frame =
             self.is_in_step || body.peek(length + 1).get(length).is_none_or(|next| self.band.frame(*next).is_some());
-        // Zeros are padding, and would be a frame too.
+        // Zeros are padding, but would parse as a frame too.
         (is_frame && body.peek(length).iter().any(|byte| *byte != 0)).then_some(length)
     }
 
-    /// What the decoder is told of a frame.
+    /// Returns a frame in the form that the decoder takes.
     fn coded(&mut self, header: u8, data: &[u8]) -> CodedFrame {
         let kind = match (self.band, header >> 3 & 15) {
             (Band::Narrow, mode @ ..SILENCE_NB) | (Band::Wide, mode @ ..SILENCE_WB) => {
@@ -102,7 +102,7 @@ impl Amr {
             (Band::Narrow, SILENCE_NB) | (Band::Wide, SILENCE_WB) => FrameKind::ComfortNoise,
             (Band::Wide, LOST_WB) => FrameKind::Lost,
             (_, NOT_SENT) => FrameKind::NoData,
-            // A silence in the words of another codec.
+            // Comfort noise of another codec.
             _ => FrameKind::NoData,
         };
         let data = if kind == FrameKind::NoData { Vec::new() } else { data.to_vec() };
@@ -122,7 +122,7 @@ impl Piece for Amr {
         };
         let bytes = body.peek(length);
         if bytes.len() < length {
-            // Nothing says how many frames there are, so that a cut one is no loss.
+            // The number of frames is stated nowhere, so a cut frame is no loss.
             body.skip(u64::MAX);
             return Ok(Step::End);
         }

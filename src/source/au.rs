@@ -1,4 +1,4 @@
-//! AU, or SND, of Sun and NeXT: a header of 24 bytes and a text, then samples, big-endian.
+//! AU, also called SND, by Sun and NeXT: a header of 24 bytes and a text, then samples, big-endian.
 
 use symphonia::core::codecs::audio::AudioCodecId;
 use symphonia::core::codecs::audio::well_known::{
@@ -12,13 +12,13 @@ use super::decode::{Piece, unsupported};
 use super::{file, tags};
 use crate::error::Result;
 
-/// Six words: the name, where the samples begin, their length in bytes, encoding, rate and channels.
+/// Six words: the magic number, the offset of the samples, their length in bytes, encoding, rate and channels.
 const HEADER: usize = 24;
 
-/// The longest text behind the header.
+/// The longest text after the header.
 const MAX_TEXT: u32 = 1 << 20;
 
-/// A length that is not known.
+/// The value of an unknown length.
 const UNKNOWN: u32 = u32::MAX;
 
 /// Returns true if `head` begins an AU file.
@@ -40,7 +40,7 @@ pub fn open(shared: &SharedBody) -> Result<Box<dyn Piece>> {
     let head = body.peek(tags::HEAD);
     let length = match length {
         UNKNOWN => None,
-        // A writer that never came back to its header; unless there is really nothing.
+        // The writer never went back to its header, unless there really is nothing.
         0 if !file::begins(head) && !tags::begins(head) => None,
         length => Some(u64::from(length)),
     };
@@ -49,7 +49,7 @@ pub fn open(shared: &SharedBody) -> Result<Box<dyn Piece>> {
     Ok(Box::new(Blocks::new(shared, &Layout { codec, rate, channels, bytes, samples: 1 }, length)?))
 }
 
-/// What an encoding is, and how many bytes of it a sample has.
+/// Returns the codec of an encoding and the bytes per sample.
 fn codec(encoding: u32) -> Option<(AudioCodecId, u32)> {
     Some(match encoding {
         1 => (CODEC_ID_PCM_MULAW, 1),

@@ -1,6 +1,6 @@
-//! Bits from the most significant of each byte on, as MPEG writes them. It can be copied, to look ahead.
+//! A bit reader, most significant bit of each byte first, as MPEG writes them. It can be copied to look ahead.
 
-/// What is still to be read.
+/// The bits that are still to be read.
 #[derive(Debug, Clone, Copy)]
 pub struct Bits<'a> {
     bytes: &'a [u8],
@@ -13,12 +13,12 @@ impl<'a> Bits<'a> {
         Self { bytes, place: 0 }
     }
 
-    /// How many are left.
+    /// Returns the number of bits left.
     pub fn left(&self) -> usize {
         8 * self.bytes.len() - self.place
     }
 
-    /// The next `count` of them, 32 at most; `None` if so many are not there.
+    /// Reads the next `count` bits, at most 32; returns `None` if fewer are left.
     pub fn take(&mut self, count: usize) -> Option<usize> {
         if count > self.left().min(32) {
             return None;
@@ -31,18 +31,18 @@ impl<'a> Bits<'a> {
         Some(value)
     }
 
-    /// Whether the next one is set.
+    /// Reads one bit; returns true if it is set.
     pub fn is_set(&mut self) -> Option<bool> {
         self.take(1).map(|bit| bit == 1)
     }
 
-    /// Goes on.
+    /// Skips `count` bits.
     pub fn skip(&mut self, count: usize) -> Option<()> {
         self.place += Some(count).filter(|count| *count <= self.left())?;
         Some(())
     }
 
-    /// So many of them as bytes, of which the last is filled with zeros.
+    /// Reads `count` bits into bytes; the last byte is padded with zeros.
     pub fn copy(&mut self, count: usize) -> Option<Vec<u8>> {
         if count > self.left() {
             return None;
@@ -54,7 +54,7 @@ impl<'a> Bits<'a> {
         (0..count).step_by(8).map(byte).collect()
     }
 
-    /// The type of an object in an AudioSpecificConfig (ISO/IEC 14496-3 table 1.16).
+    /// Reads the audio object type of an AudioSpecificConfig (ISO/IEC 14496-3 table 1.16).
     pub fn object_type(&mut self) -> Option<usize> {
         match self.take(5)? {
             31 => Some(32 + self.take(6)?),

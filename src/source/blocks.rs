@@ -1,4 +1,4 @@
-//! Blocks of one length, one behind the other, each of which is decoded alone: PCM, A-law, µ-law and ADPCM in AU and CAF.
+//! Blocks of one fixed length, each of which is decoded alone: PCM, A-law, µ-law and ADPCM in AU and CAF.
 
 use symphonia::core::audio::layouts::CHANNEL_LAYOUT_MONO;
 use symphonia::core::audio::{Channels, Position};
@@ -10,24 +10,24 @@ use super::body::SharedBody;
 use super::decode::{About, Block, Piece, Step, decode_into, decoder, unsupported};
 use crate::error::Result;
 
-/// More channels than any layout has: 64 are seventh-order ambisonics. A decoder takes memory for each.
+/// More channels than any layout has: 64 are seventh-order ambisonics. Decoders allocate memory for each.
 pub const MAX_CHANNELS: u32 = 64;
 
-/// How many samples a channel are decoded at a time, and the most that a block may have.
+/// The number of samples per channel that are decoded at a time, and the most that a block may have.
 const AT_A_TIME: u32 = 512;
 
-/// What blocks hold, and how long they are.
+/// The content and size of blocks.
 pub struct Layout {
     pub codec: AudioCodecId,
     pub rate: u32,
     pub channels: Channels,
-    /// Of a block, in bytes.
+    /// The size of a block in bytes.
     pub bytes: u32,
-    /// Of a block, per channel: 1 of PCM.
+    /// The samples per channel of a block: 1 for PCM.
     pub samples: u32,
 }
 
-/// The channels that are there if nothing says which: as many as there are of WAV's, in their order.
+/// Returns the channels of a file that does not name them: the first ones of WAV's, in WAV's order.
 pub fn default_channels(count: u32) -> Result<Channels> {
     match count {
         1 => Ok(CHANNEL_LAYOUT_MONO),
@@ -38,15 +38,15 @@ pub fn default_channels(count: u32) -> Result<Channels> {
     }
 }
 
-/// Blocks in a body.
+/// The blocks in a body.
 pub struct Blocks {
     body: SharedBody,
     decoder: Box<dyn AudioDecoder>,
     block: usize,
     samples: u64,
-    /// How many blocks are decoded at a time.
+    /// The number of blocks decoded at a time.
     together: usize,
-    /// How many bytes are stated, if that is known, and how many of them are still to come; what is no whole block is passed over.
+    /// The stated number of bytes, if it is known, and how many of them are still to come; an incomplete block at the end is skipped.
     stated: Option<u64>,
     left: u64,
     is_over: bool,
@@ -54,7 +54,7 @@ pub struct Blocks {
 }
 
 impl Blocks {
-    /// The blocks that begin here, of so many bytes in all, or to the end of the body.
+    /// Opens the blocks that start here: `stated` bytes in all, or to the end of the body.
     pub fn new(body: &SharedBody, layout: &Layout, stated: Option<u64>) -> Result<Self> {
         let Layout { codec, rate, channels, bytes, samples } = layout;
         let is_ordinary = (1..=AT_A_TIME).contains(samples) && (1..=AT_A_TIME * MAX_CHANNELS).contains(bytes);

@@ -1,7 +1,7 @@
-//! A source's bytes, read once from start to end, with a look ahead.
+//! The bytes of a source, read once from start to end, with look-ahead.
 //!
-//! A read that fails shows the end of the body, so that a demuxer hands on all that had come; the error is told behind it. A
-//! cancelled task finds the end at its next read, and one that has read for long gives the others of its thread their turn.
+//! After a failed read the body looks ended, so that a demuxer still delivers everything that had arrived; the error is reported after
+//! that. A cancelled task reaches the end at its next read, and one that has read for long yields to the other tasks of its thread.
 
 use std::io::{Read, SeekFrom};
 use std::sync::Arc;
@@ -12,26 +12,26 @@ use symphonia::core::io::MediaSource;
 use super::metadata::{MAX_TAG, Metadata, Tag};
 use super::ring::Reading;
 
-/// What is read at a time.
+/// The size of one read.
 const READ_BYTES: usize = 8 << 10;
 
-/// How much memory it keeps for what was looked at.
+/// The memory that is kept of a larger look-ahead.
 const KEPT_BYTES: usize = 64 << 10;
 
-/// How far it goes back. Further would be to look through the same bytes again and again.
+/// How far back the mark may be. Further would mean looking through the same bytes again and again.
 const REWIND_BYTES: u64 = 64 << 10;
 
 /// Skipping more than this seeks, where that is possible.
 const SEEK_BYTES: u64 = 256 << 10;
 
-/// A place further than this is far, of a body that a server sends: as far as a download is ahead of whoever reads it.
+/// In a body that a server sends, places further ahead than this count as far: a download is that far ahead of its reader.
 const FAR: u64 = 8 << 20;
 
-/// The bytes of a source, from where they were read to.
+/// The bytes of a source from the current place on.
 pub struct Body {
     input: Box<dyn MediaSource>,
     task: Reading,
-    /// What was read of it and not yet consumed: `buffer[start..]`. Before that are the bytes consumed last, back to the mark at least.
+    /// The bytes that were read and not yet consumed: `buffer[start..]`. Before them are those consumed last, at least back to the mark.
     buffer: Vec<u8>,
     start: usize,
     /// The place of the next byte.
@@ -39,43 +39,43 @@ pub struct Body {
     /// True once there is nothing more to be read.
     ended: bool,
     failure: Option<std::io::Error>,
-    /// The place to go back to.
+    /// The place that `rewind` returns to.
     mark: Option<u64>,
-    /// What its tags say, if somebody wants to know.
+    /// The metadata of its tags, if it was asked for.
     metadata: Option<Metadata>,
-    /// A server has it.
+    /// True if the rest comes from a server.
     is_remote: bool,
 }
 
 impl Body {
-    /// The bytes of `input`, to be read by `task`.
+    /// Makes a body of `input`, to be read by `task`.
     pub fn new(input: Box<dyn MediaSource>, task: &Reading) -> Self {
         let (buffer, task) = (Vec::new(), task.clone());
         let (failure, mark, metadata) = (None, None, None);
         Self { input, task, buffer, start: 0, place: 0, ended: false, failure, mark, metadata, is_remote: false }
     }
 
-    /// The same, of which a server has what has not come yet.
+    /// Marks the rest of this body as still on a server.
     pub fn of_server(self) -> Self {
         Self { is_remote: true, ..self }
     }
 
-    /// A body that is within this one, read by the same task.
+    /// Makes a body inside this one, read by the same task.
     pub fn inside(&self, input: Box<dyn MediaSource>) -> Self {
         Self::new(input, &self.task)
     }
 
-    /// The place of the next byte, from the start of the source.
+    /// Returns the place of the next byte, from the start of the source.
     pub fn place(&self) -> u64 {
         self.place
     }
 
-    /// What was read and not yet consumed.
+    /// Returns the bytes that were read and not yet consumed.
     pub fn ahead(&self) -> &[u8] {
         &self.buffer[self.start..]
     }
 
-    /// Looks further ahead. Returns false at the end.
+    /// Reads further ahead. Returns false at the end.
     pub fn more(&mut self) -> bool {
         if self.mark.is_none() && self.start > 0 && self.start >= self.buffer.len() / 2 {
             self.buffer.drain(..self.start);
@@ -90,24 +90,24 @@ impl Body {
         read > 0
     }
 
-    /// The next `length` bytes; fewer only at the end.
+    /// Returns the next `length` bytes without consuming them; fewer only at the end.
     pub fn peek(&mut self, length: usize) -> &[u8] {
         while self.ahead().len() < length && self.more() {}
         let ahead = self.ahead();
         &ahead[..length.min(ahead.len())]
     }
 
-    /// Has tags read, which are passed over else.
+    /// Turns on the reading of tags, which are skipped otherwise.
     pub fn read_tags(&mut self) {
         self.metadata.get_or_insert_default();
     }
 
-    /// What its tags say, as far as they were read, if somebody wants to know.
+    /// Returns the metadata of its tags, as far as they were read, if it was asked for.
     pub fn metadata(&self) -> Option<&Metadata> {
         self.metadata.as_ref()
     }
 
-    /// Reads the tag of `length` bytes that begins `ahead` bytes from here, if somebody wants to know. Nothing is consumed.
+    /// Reads the tag of `length` bytes that starts `ahead` bytes from here, if metadata was asked for. Consumes nothing.
     pub fn note_tag(&mut self, tag: Tag, ahead: usize, length: u64) {
         let Some(mut metadata) = self.metadata.take() else { return };
         let length = length.min(MAX_TAG as u64) as usize;
@@ -115,7 +115,7 @@ impl Body {
         self.metadata = Some(metadata);
     }
 
-    /// Reads a tag that was looked at, if somebody wants to know.
+    /// Reads a tag whose bytes are at hand, if metadata was asked for.
     pub fn note(&mut self, tag: Tag, bytes: &[u8]) {
         self.metadata.iter_mut().for_each(|metadata| metadata.read(tag, &bytes[..bytes.len().min(MAX_TAG)]));
     }
@@ -125,20 +125,20 @@ impl Body {
         self.peek(1).is_empty()
     }
 
-    /// Goes on by `length` bytes, or to the end of what was looked at.
+    /// Consumes `length` bytes, at most those that were read ahead.
     pub fn consume(&mut self, length: usize) {
         let length = length.min(self.ahead().len());
         self.start += length;
         self.move_to(self.place + length as u64);
         if self.mark.is_none() && self.start == self.buffer.len() {
             self.buffer.clear();
-            // Who looked megabytes ahead needs them no longer.
+            // A look-ahead of megabytes is no longer needed.
             self.buffer.shrink_to(KEPT_BYTES);
             self.start = 0;
         }
     }
 
-    /// Goes on by `length` bytes that were looked at and are no audio. Returns how many of them are not zero, as padding is.
+    /// Consumes `length` bytes of the look-ahead that are no audio. Returns how many of them are not zero, since zeros are padding.
     pub fn leave_out(&mut self, length: usize) -> u64 {
         let ahead = self.ahead();
         let left_out = ahead[..length.min(ahead.len())].iter().filter(|byte| **byte != 0).count() as u64;
@@ -146,7 +146,7 @@ impl Body {
         left_out
     }
 
-    /// Goes on by `length` bytes, or to the end. Returns how many there were.
+    /// Skips `length` bytes, or to the end. Returns how many were skipped.
     pub fn skip(&mut self, length: u64) -> u64 {
         let from = self.place;
         let end = from.saturating_add(length);
@@ -160,7 +160,7 @@ impl Body {
         self.place - from
     }
 
-    /// The next bytes, at most as many as `buffer` holds; 0 at the end.
+    /// Reads the next bytes, at most as many as `buffer` holds; returns 0 at the end.
     pub fn read(&mut self, buffer: &mut [u8]) -> usize {
         if self.ahead().is_empty() && self.mark.is_none() {
             let read = self.read_input(buffer);
@@ -176,12 +176,12 @@ impl Body {
         length
     }
 
-    /// Marks this place, to go back to it from not far behind.
+    /// Marks this place, so that `rewind` can return to it from a little further on.
     pub fn mark(&mut self) {
         self.mark = Some(self.place);
     }
 
-    /// Forgets the mark.
+    /// Drops the mark.
     pub fn forget(&mut self) {
         self.mark = None;
     }
@@ -192,28 +192,28 @@ impl Body {
         let back = self.place.checked_sub(mark);
         match back.and_then(|back| self.start.checked_sub(back as usize)) {
             Some(start) => (self.start, self.place) = (start, mark),
-            // It was sought in between.
+            // There was a seek in between.
             None => self.seek(mark),
         }
         true
     }
 
-    /// Returns true if any place of it can be read.
+    /// Returns true if it can be read from any place.
     pub fn is_seekable(&self) -> bool {
         self.input.is_seekable()
     }
 
-    /// Returns true if a place is so far ahead that going there saves a download.
+    /// Returns true if a place is so far ahead that seeking there saves a download.
     pub fn is_far(&self, place: u64) -> bool {
         self.is_remote && place > self.place.saturating_add(FAR)
     }
 
-    /// How long it is, if it can be sought.
+    /// Returns its length, if it is seekable.
     pub fn length(&self) -> Option<u64> {
         self.input.byte_len().filter(|_| self.is_seekable())
     }
 
-    /// Goes to a place; for a body that can be sought.
+    /// Seeks to a place; only for seekable bodies.
     pub fn seek(&mut self, place: u64) {
         let ahead = self.place..=self.place + self.ahead().len() as u64;
         if ahead.contains(&place) {
@@ -223,25 +223,25 @@ impl Body {
         self.buffer.clear();
         self.start = 0;
         self.move_to(place);
-        // A read that failed has ended it for good.
+        // A failed read ended it for good.
         self.ended = self.failure.is_some();
         if let Err(error) = self.input.seek(SeekFrom::Start(place)) {
             self.fail(error);
         }
     }
 
-    /// A sample of it was decoded.
+    /// Reports that a sample of it was decoded.
     pub fn has_sounded(&self) {
         self.task.has_sounded();
     }
 
-    /// Why it ended early, if it did.
+    /// Returns the error that ended it early, if there was one.
     pub fn failure(&self) -> Option<&std::io::Error> {
         self.failure.as_ref()
     }
 
-    /// Gives the other decode tasks of its thread their turn, if this one has run for long. Returns false once nobody wants the body
-    /// any more, and nothing is ahead then. Reading does so by itself.
+    /// Yields to the other decode tasks of its thread if this one has run for long. Returns false once the task is cancelled; the
+    /// look-ahead is empty then. Reads do this by themselves.
     pub fn take_turns(&mut self) -> bool {
         let Err(error) = self.task.take_turns() else { return true };
         self.buffer.clear();
@@ -250,7 +250,7 @@ impl Body {
         false
     }
 
-    /// Forgets a mark that is too far back.
+    /// Moves to `place`, and drops a mark that is too far back.
     fn move_to(&mut self, place: u64) {
         self.place = place;
         self.mark = self.mark.filter(|mark| place.saturating_sub(*mark) <= REWIND_BYTES);
@@ -281,7 +281,7 @@ impl Body {
     }
 }
 
-/// A body that a demuxer and its window share. Both belong to one decode task, so that nobody waits for the lock.
+/// A body that a demuxer and its window share. Both belong to one decode task, so the lock is never contended.
 #[derive(Clone)]
 pub struct SharedBody(Arc<Mutex<Body>>);
 
@@ -290,7 +290,7 @@ impl SharedBody {
         Self(Arc::new(Mutex::new(body)))
     }
 
-    /// The body.
+    /// Locks the body.
     pub fn get(&self) -> MutexGuard<'_, Body> {
         self.0.lock()
     }
@@ -307,7 +307,7 @@ pub mod tests {
     use std::time::Duration;
     use symphonia::core::io::ReadOnlySource;
 
-    /// A body that can't be sought and gives a few bytes at a time, as a download does; and fails at its end, or not.
+    /// A body that is not seekable and yields a few bytes at a time, as a download does; it fails at its end or not.
     struct Trickle(Cursor<Vec<u8>>, Option<&'static str>);
 
     impl Read for Trickle {
@@ -324,7 +324,7 @@ pub mod tests {
         Reading { waker: Waker::idle(), shared: Arc::<Shared>::default(), progress: Arc::default() }
     }
 
-    /// The same bytes in a body that can be sought, and in one that can't.
+    /// The same bytes in a seekable body and in one that is not.
     pub fn bodies(bytes: &[u8]) -> [Body; 2] {
         let inputs: [Box<dyn MediaSource>; 2] = [
             Box::new(Cursor::new(bytes.to_vec())),

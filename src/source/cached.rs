@@ -1,5 +1,5 @@
-//! A file's bytes where the system keeps them anyway: a thread of its disk reads them into the page cache, well ahead, and the decode
-//! task copies them from there. So a file that plays needs no memory for what was read of it, and seldom a thread of its disk.
+//! A file's bytes in the system's page cache: a thread of its disk reads them into the page cache, well ahead, and the decode task copies
+//! them from there. So a playing file needs no read-ahead memory of its own, and seldom a thread of its disk.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -10,38 +10,38 @@ use super::read_ahead::{Asked, Opened};
 use super::ring::Reading;
 use crate::runtime::{Lane, read_cached};
 
-/// How much is read ahead at a time: some seconds of most files, and a small part of the page cache for thousands.
+/// The size of one read-ahead: some seconds of most files, and a small part of the page cache even for thousands of them.
 const AT_A_TIME: u64 = 128 << 10;
 
-/// A disk that takes longer for that is slow: what it gives is kept.
+/// A disk that takes longer than this is slow: what it delivers is kept in memory.
 const SOON: Duration = Duration::from_millis(20);
 
-/// Through which it is read. On the stack of a thread for disks, of which there are few.
+/// The size of the read buffer. It is on the stack of the disk threads, of which there are few.
 const BUFFER_BYTES: usize = 16 << 10;
 
-/// What a thread of its disk found of a file.
+/// The result of a read-ahead by a disk thread.
 pub struct Found {
-    /// So far it lies in the page cache.
+    /// The place up to which the file lies in the page cache.
     end: u64,
     behind: Behind,
 }
 
-/// What is behind that.
+/// The part of the file after that.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Behind {
     More,
-    /// What the disk does not give soon, or not at all.
+    /// Bytes that the disk delivers late, or not at all.
     Late,
-    /// The file ends there.
+    /// Nothing: the file ends there.
     Nothing,
 }
 
-/// Returns true as long as a disk that was asked at `since` is not slow.
+/// Returns true while a disk request that was made at `since` is not late.
 pub fn is_soon(since: Instant) -> bool {
     since.elapsed() < SOON
 }
 
-/// Reads a file from a place on for the page cache, up to `end` or as far as the disk gives it soon; on a thread of its disk.
+/// Reads a file into the page cache from `place` to `end`, or as far as the disk is not late; runs on a thread of its disk.
 pub fn fetch(mut file: &File, place: u64, end: u64, since: Instant) -> Found {
     let (mut found, mut buffer) = (Found { end: place, behind: Behind::More }, [0; BUFFER_BYTES]);
     if file.seek(SeekFrom::Start(place)).is_err() {
@@ -62,22 +62,22 @@ pub fn fetch(mut file: &File, place: u64, end: u64, since: Instant) -> Found {
     found
 }
 
-/// A file as far as it lies in the page cache, for all that is known: the system may let go of it at any time.
+/// A file, as far as it lies in the page cache, as far as we know: the system may drop pages at any time.
 pub struct Cached {
     file: Arc<File>,
     found: Found,
-    /// What is to be found behind it.
+    /// The read-ahead that is under way.
     coming: Option<Asked<Found>>,
 }
 
 impl Cached {
-    /// What was found of a file.
+    /// Starts with what the first read-ahead found.
     pub fn new(file: Arc<File>, found: Found) -> Self {
         Self { file, found, coming: None }
     }
 
-    /// Reads from a place on, waiting for the disk only where nothing is left to be read; 0 at the end of the file. `None` if it is not
-    /// there.
+    /// Reads from `place` on, waiting for the disk only when nothing is left to read; returns 0 at the end of the file, and `None` if the
+    /// place is not in the page cache.
     pub fn read(
         &mut self,
         lane: &Lane<Opened>,
@@ -113,7 +113,7 @@ impl Cached {
         })
     }
 
-    /// Where it ends, if the disk is slow to give what is behind it.
+    /// Returns the place where the cached part ends, if the disk is slow to deliver the rest.
     pub fn late_from(&self) -> Option<u64> {
         (self.found.behind == Behind::Late).then_some(self.found.end)
     }

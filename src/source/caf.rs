@@ -1,6 +1,7 @@
-//! CAF, Apple's Core Audio Format: chunks with lengths of 64 bits around samples or packets, big-endian.
+//! CAF, Apple's Core Audio Format: chunks with 64-bit lengths around samples or packets, big-endian.
 //!
-//! Packets have no headers: where they have not all one length, a table (`pakt`) gives it, which Apple's own programs write behind them.
+//! Packets have no headers: unless all are of one length, a table (`pakt`) lists their lengths, which Apple's own programs write after
+//! them.
 
 use std::io;
 
@@ -23,26 +24,26 @@ use super::file::{self, Within};
 use super::trim::Trim;
 use crate::error::Result;
 
-/// The name and version of a file, and the name and length of a chunk.
+/// The magic number and version of a file, and the length of a chunk header: name and length.
 const FILE_HEADER: &[u8] = b"caff\0\x01\0\0";
 const CHUNK_HEADER: usize = 12;
 
-/// The chunk `desc`.
+/// The length of the chunk `desc`.
 const DESCRIPTION: usize = 32;
 
-/// The samples' count of edits, before them in their chunk.
+/// The length of the edit count that precedes the samples in their chunk.
 const EDIT_COUNT: u64 = 4;
 
-/// The longest description of a codec or of channels.
+/// The longest codec or channel description.
 const MAX_DESCRIPTION: u64 = 64 << 10;
 
-/// The longest table of packets: of a day of AAC it takes 8 MB.
+/// The longest packet table: a day of AAC takes 8 MB.
 const MAX_TABLE: u64 = 16 << 20;
 
-/// The head of the table: how many packets and samples there are, and how many of these are not to be heard at either end.
+/// The length of the table's header: the number of packets and of samples, and how many of these are inaudible at either end.
 const TABLE_HEADER: usize = 24;
 
-/// The longest packet: of FLAC or ALAC with eight channels some hundred kilobytes.
+/// The longest packet: FLAC or ALAC with eight channels takes some hundred kilobytes.
 const MAX_PACKET: u64 = 1 << 20;
 
 /// Returns true if `head` begins a CAF file.
@@ -50,8 +51,8 @@ pub fn begins(head: &[u8]) -> bool {
     head.starts_with(FILE_HEADER)
 }
 
-/// Returns true if the packets of a file come before the table that tells them apart: none of them is played before all are there.
-/// `read` fills a slice from a place on.
+/// Returns true if a file's packets precede the table that separates them: none is played before all have arrived. `read` fills a slice
+/// from a place on.
 pub fn table_comes_last(mut read: impl FnMut(u64, &mut [u8]) -> io::Result<()>) -> io::Result<bool> {
     let mut header = [0; CHUNK_HEADER];
     read(0, &mut header[..FILE_HEADER.len()])?;
@@ -80,12 +81,12 @@ pub fn table_comes_last(mut read: impl FnMut(u64, &mut [u8]) -> io::Result<()>) 
     Ok(false)
 }
 
-/// The chunk `desc`.
+/// The content of the chunk `desc`.
 struct Description {
     rate: u32,
     codec: [u8; 4],
     flags: u32,
-    /// Of a packet, or 0 where they differ.
+    /// Bytes and samples of a packet, or 0 where they differ.
     bytes: u32,
     samples: u32,
     channels: u32,
@@ -105,12 +106,12 @@ impl Description {
         matches!(&self.codec, b".mp1" | b".mp2" | b".mp3")
     }
 
-    /// Returns true if it is known how long packets are: frames of MPEG audio say it themselves.
+    /// Returns true if the packet lengths are known without a table: frames of MPEG audio state their own.
     fn needs_no_table(&self) -> bool {
         (self.bytes > 0 && self.samples > 0) || self.is_mpeg()
     }
 
-    /// The codec of blocks of one length, and how many bytes and samples of a channel one of them has.
+    /// Returns the codec of fixed-length blocks, and the bytes and samples of one channel in a block.
     fn blocks(&self) -> Option<(AudioCodecId, u32, u32)> {
         let is_float = self.flags & 1 != 0;
         let is_little = self.flags & 2 != 0;
@@ -134,14 +135,14 @@ impl Description {
             b"ima4" => (CODEC_ID_ADPCM_IMA_QT, 34, 64),
             _ => return None,
         };
-        // Samples that are wider than their bits are not read, nor those that no codec has.
+        // Samples wider than their bits are not read, nor those that no codec has.
         let is_ordinary = bytes.checked_mul(self.channels) == Some(self.bytes) && samples == self.samples && bytes > 0;
         let is_known = codec != CODEC_ID_PCM_F64BE || (is_float && bytes == 8);
         (is_ordinary && is_known).then_some((codec, bytes, samples))
     }
 }
 
-/// What chunks before or behind the samples say of them.
+/// The chunks that describe the samples, before or after them.
 #[derive(Default)]
 struct Said {
     description: Option<Description>,
@@ -151,7 +152,7 @@ struct Said {
 }
 
 impl Said {
-    /// Reads a chunk. Leaves the body where it is.
+    /// Reads a chunk. Does not move the body.
     fn read(&mut self, kind: &[u8], length: u64, body: &mut Body) -> Result<()> {
         let limit = if kind == b"pakt" { MAX_TABLE } else { MAX_DESCRIPTION };
         if !matches!(kind, b"desc" | b"kuki" | b"chan" | b"pakt") {
@@ -171,14 +172,14 @@ impl Said {
     }
 }
 
-/// The chunk `pakt`.
+/// The content of the chunk `pakt`.
 #[derive(Default)]
 struct Table {
     packets: u64,
-    /// Samples that are to be heard, behind so many that are not.
+    /// The number of audible samples, and of the inaudible ones before them.
     valid: u64,
     priming: u64,
-    /// The numbers behind the head, as they are written.
+    /// The encoded numbers after the header.
     rest: Vec<u8>,
     at: usize,
 }
@@ -191,7 +192,7 @@ impl Table {
         Some(Self { packets, valid, priming, rest: bytes.get(TABLE_HEADER..)?.to_vec(), at: 0 })
     }
 
-    /// The next number: seven bits of it in a byte, the highest first.
+    /// Reads the next number: seven bits per byte, the highest first.
     fn next(&mut self) -> Option<u64> {
         let mut number = 0_u64;
         for _ in 0..9 {
@@ -211,7 +212,7 @@ pub fn open(shared: &SharedBody) -> Result<Box<dyn Piece>> {
     let mut body = shared.get();
     body.skip(FILE_HEADER.len() as u64);
     let mut said = Said::default();
-    // Where the samples are, if what is behind them has to be known first.
+    // The place and length of the samples, if a chunk after them has to be read first.
     let mut passed = None;
     let stated = loop {
         let Some((kind, length)) = chunk(&mut body) else {
@@ -224,7 +225,7 @@ pub fn open(shared: &SharedBody) -> Result<Box<dyn Piece>> {
         };
         body.consume(CHUNK_HEADER);
         if &kind != b"data" {
-            // Of the samples alone it may not be known.
+            // Only the samples may be of unknown length.
             let length = length.ok_or_else(|| damaged("a chunk without a length"))?;
             said.read(&kind, length, &mut body)?;
             body.skip(length);
@@ -266,7 +267,7 @@ pub fn open(shared: &SharedBody) -> Result<Box<dyn Piece>> {
     Ok(Box::new(Caf { body: shared.clone(), samples, trim: Trim::new(priming, valid), valid, is_over: false }))
 }
 
-/// The name and length of the chunk that begins here; one without a length goes to the end of the body.
+/// Reads the name and length of the chunk that starts here; one without a length runs to the end of the body.
 fn chunk(body: &mut Body) -> Option<([u8; 4], Option<u64>)> {
     let head = body.peek(CHUNK_HEADER);
     let length = i64::from_be_bytes(*head.get(4..)?.first_chunk()?);
@@ -275,11 +276,11 @@ fn chunk(body: &mut Body) -> Option<([u8; 4], Option<u64>)> {
     (has_name && length >= -1).then_some((name, u64::try_from(length).ok()))
 }
 
-/// The channels of the chunk `chan`, if it says them in a way that is known.
+/// Returns the channels of the chunk `chan`, if its layout is known.
 fn channels(bytes: &[u8]) -> Option<Channels> {
     let word = |at: usize| Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?));
     let tag = word(0)?;
-    // Those of CoreAudioBaseTypes.h whose channels stand in the order of WAV's, and the map of bits, which is WAV's.
+    // The tags of CoreAudioBaseTypes.h whose channels are in WAV's order, and the bitmap, which is WAV's.
     Some(match (tag >> 16, tag & 0xffff) {
         (100, _) => layouts::CHANNEL_LAYOUT_MONO,
         (101 | 102, _) => layouts::CHANNEL_LAYOUT_STEREO,
@@ -291,12 +292,12 @@ fn channels(bytes: &[u8]) -> Option<Channels> {
     })
 }
 
-/// The file: its samples without those that are not to be heard, and the chunks behind them.
+/// A CAF file: its audible samples, and the chunks after them.
 struct Caf {
     body: SharedBody,
     samples: Box<dyn Piece>,
     trim: Trim,
-    /// Samples per channel that are to be heard, if the table says it.
+    /// The number of audible samples per channel, if the table states it.
     valid: Option<u64>,
     is_over: bool,
 }
@@ -359,18 +360,18 @@ impl Extent for Frames {
     }
 }
 
-/// Packets of a codec.
+/// The packets of a codec without fixed-length blocks.
 struct Packets {
     body: SharedBody,
     decoder: Box<dyn AudioDecoder>,
-    /// Of each packet; 0 if the table says it.
+    /// Bytes and samples of each packet; 0 if the table lists them.
     bytes: u64,
     samples: u64,
     table: Table,
-    /// How many packets came, and how many samples per channel they hold.
+    /// The number of packets so far, and of the samples per channel in them.
     came: u64,
     decoded: u64,
-    /// Bytes of packets that are still to come, or many if that is not known.
+    /// Bytes of packets still to come, or `u64::MAX` if that is unknown.
     left: u64,
     is_cut: bool,
     is_over: bool,
@@ -424,7 +425,7 @@ impl Packets {
         })
     }
 
-    /// The bytes and the samples of the next packet.
+    /// Returns the bytes and samples of the next packet.
     fn one(&mut self) -> Option<(u64, u64)> {
         if self.bytes > 0 && self.samples > 0 {
             return (self.left > 0).then_some((self.bytes, self.samples));
@@ -446,7 +447,7 @@ impl Piece for Packets {
         let one = self.one();
         let mut body = self.body.get();
         let Some((bytes, samples)) = one.filter(|(bytes, _)| *bytes <= MAX_PACKET.min(self.left)) else {
-            // What the table does not tell of is none of its packets, and a packet that is longer than its place is not there.
+            // Bytes beyond the table belong to no packet, and a packet longer than the rest of its chunk is not there.
             self.is_over = true;
             let known = if self.left == u64::MAX { 0 } else { self.left };
             let left_out = if one.is_some() { known } else { 0 };
@@ -499,7 +500,7 @@ impl Piece for Packets {
     }
 }
 
-/// The header of an Opus stream (RFC 7845 §5.1), which a CAF has not; what is not to be heard of its beginning is told by the table.
+/// Builds the header of an Opus stream (RFC 7845 §5.1), which CAF lacks; the pre-skip is 0, since the table states the inaudible start.
 fn opus_head(description: &Description) -> Result<Vec<u8>> {
     const FAMILY: u8 = 0;
     let channels = u8::try_from(description.channels).ok().filter(|channels| (1..=2).contains(channels));
@@ -510,8 +511,8 @@ fn opus_head(description: &Description) -> Result<Vec<u8>> {
     Ok([&parts.concat()[..], &[FAMILY]].concat())
 }
 
-/// The decoder's own part (tag 5) of an MPEG-4 descriptor (ISO/IEC 14496-1 §7.2.6): `ES_Descriptor`, `DecoderConfigDescriptor`. What is none is
-/// that part already.
+/// Extracts the decoder-specific part (tag 5) of an MPEG-4 descriptor (ISO/IEC 14496-1 §7.2.6): `ES_Descriptor`, `DecoderConfigDescriptor`.
+/// A cookie that is no descriptor is that part already.
 fn specific(cookie: &[u8]) -> Vec<u8> {
     const ELEMENTARY_STREAM: (u8, usize) = (3, 3);
     const CONFIGURATION: (u8, usize) = (4, 13);
@@ -535,7 +536,7 @@ fn specific(cookie: &[u8]) -> Vec<u8> {
     rest.to_vec()
 }
 
-/// The description of an ALAC stream alone: older files have two headers of an MP4 before it, `frma` and `alac`.
+/// Returns the bare ALAC description: older files put two MP4 box headers before it, `frma` and `alac`.
 fn bare(cookie: &[u8]) -> Vec<u8> {
     const HEADERS: usize = 12 + 12;
     let is_old = cookie.get(4..8).is_some_and(|name| name == b"frma") && cookie.len() > HEADERS;

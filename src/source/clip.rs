@@ -1,4 +1,4 @@
-//! A decoded sound that all sessions of a process share, and the room that all of them may take.
+//! A decoded sound shared by all sessions of a process, and the memory budget of all such sounds.
 
 use std::any::Any;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,33 +10,33 @@ use super::section::Rings;
 use crate::audio::Samples;
 use crate::error::{Code, Result, SpeakerError};
 
-/// Room for 23 minutes in mono, or 8 in mono and stereo.
+/// Enough for 23 minutes in mono, or 8 in mono and stereo.
 const DEFAULT_BYTES: u64 = 256 << 20;
 
-/// A decoded sound, at 48 kHz. It never changes, so that any number of playbacks read it at once.
+/// A decoded sound at 48 kHz. It is immutable, so any number of playbacks read it at once.
 pub struct Clip {
-    /// Tells the clips of this process apart.
+    /// A process-wide unique number.
     id: u64,
     channels: usize,
     samples: Box<[f32]>,
     peak: f32,
-    /// How loud it is, in LUFS, as many channels as it has.
+    /// The loudness in LUFS, with as many channels as it has.
     lufs: Option<f64>,
     rings: Rings,
     companion: OnceLock<Box<dyn Any + Send + Sync>>,
-    /// Given back with the last of a sound's clips.
+    /// Returned to the budget with the last clip of the sound.
     _room: Option<Arc<Room>>,
 }
 
 impl Clip {
-    /// `samples` are interleaved, `channels` wide, at 48 kHz.
+    /// Makes a clip of `samples`: interleaved, `channels` wide, at 48 kHz.
     pub fn new(id: u64, channels: usize, mut samples: Box<[f32]>) -> Self {
         let peak = settle(&mut samples);
         let (lufs, rings, companion) = (None, Rings::default(), OnceLock::new());
         Self { id, channels, samples, peak, lufs, rings, companion, _room: None }
     }
 
-    /// The same, of samples that are settled, and of a resampler that rings beyond both ends, in a room of its own.
+    /// Makes a clip of settled samples, with the ringing of its resampler beyond both ends and the budget it takes.
     pub(super) fn decoded(
         channels: usize,
         samples: Vec<f32>,
@@ -51,85 +51,86 @@ impl Clip {
         Self { id, channels, samples, peak, lufs, rings, companion, _room: Some(room) }
     }
 
-    /// Tells the clips of this process apart; never used twice.
+    /// Returns a process-wide unique number, which is never used twice.
     pub fn id(&self) -> u64 {
         self.id
     }
 
-    /// 1 or 2.
+    /// Returns 1 or 2.
     pub fn channels(&self) -> usize {
         self.channels
     }
 
-    /// Samples per channel.
+    /// Returns the samples per channel.
     pub fn length(&self) -> Samples {
         (self.samples.len() / self.channels) as Samples
     }
 
-    /// All of it, interleaved.
+    /// Returns all samples, interleaved.
     pub fn samples(&self) -> &[f32] {
         &self.samples
     }
 
-    /// No sample is higher.
+    /// Returns the highest absolute sample.
     pub fn peak(&self) -> f32 {
         self.peak
     }
 
-    /// How loud it is in a session of so many channels, in LUFS; `None` of silence. One that is mono is played on both sides of a stereo session.
+    /// Returns the loudness in LUFS in a session of `channels`; `None` for silence. A mono clip is played on both sides of a stereo
+    /// session.
     pub fn lufs(&self, channels: usize) -> Option<f64> {
         let both_sides = 10.0 * (channels as f64 / self.channels as f64).log10();
         self.lufs.map(|lufs| lufs + both_sides)
     }
 
-    /// Keeps what `make` gives until the clip is dropped: a guard of what an output has made of it. Only the first is kept.
+    /// Keeps the result of `make` until the clip is dropped: a guard for what an output has made of it. Only the first one is kept.
     pub fn keep<T: Send + Sync + 'static>(&self, make: impl FnOnce() -> T) {
         self.companion.get_or_init(|| Box::new(make()));
     }
 
-    /// What its resampler rings beyond both ends.
+    /// Returns the ringing of its resampler beyond both ends.
     pub(super) fn rings(&self) -> &Rings {
         &self.rings
     }
 }
 
-/// Takes the sign off zeros, as adding a sample to silence does, so that a mixer may hand a clip's samples on where they lie. Returns the
-/// highest peak.
+/// Removes the sign from zeros, as adding a sample to silence does, so that a mixer may pass a clip's samples on without a copy. Returns
+/// the highest absolute sample.
 pub(super) fn settle(samples: &mut [f32]) -> f32 {
     samples.iter_mut().for_each(|sample| *sample += 0.0);
     samples.iter().fold(0.0, |peak, sample| peak.max(sample.abs()))
 }
 
-/// A sound as sessions of either width play it.
+/// A sound in mono and in stereo, for sessions of either width.
 pub struct Clips {
     mono: Arc<Clip>,
-    /// None if the sound is mono: both sides are the same then.
+    /// `None` if the sound is mono: both sides are the same then.
     stereo: Option<Arc<Clip>>,
     bytes: u64,
 }
 
 impl Clips {
-    /// One sound, mixed down to mono and, if it is wider, to stereo; it takes so many bytes.
+    /// Joins one sound's mono mix and, if it is wider, its stereo mix; together they take `bytes`.
     pub(super) fn new(mono: Clip, stereo: Option<Clip>, bytes: u64) -> Self {
         Self { mono: Arc::new(mono), stereo: stereo.map(Arc::new), bytes }
     }
 
-    /// What a session of so many channels plays. It may be mono though the session is stereo.
+    /// Returns the clip for a session of `channels`; a mono one possibly in a stereo session too.
     pub fn of(&self, channels: usize) -> &Arc<Clip> {
         self.stereo.as_ref().filter(|_| channels > 1).unwrap_or(&self.mono)
     }
 
-    /// Samples per channel.
+    /// Returns the samples per channel.
     pub fn length(&self) -> Samples {
         self.mono.length()
     }
 
-    /// 1, or 2 if its source has more than one channel.
+    /// Returns 1, or 2 if the source has more than one channel.
     pub fn channels(&self) -> usize {
         self.stereo.as_ref().unwrap_or(&self.mono).channels()
     }
 
-    /// What it takes of the room for all clips.
+    /// Returns how much of the clip budget it takes.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -141,7 +142,7 @@ impl std::fmt::Debug for Clips {
     }
 }
 
-/// How many clips a process has, and how many bytes they take and may take.
+/// The number of clips in a process, the bytes they take and the bytes they may take.
 pub struct ClipBudget {
     state: Mutex<State>,
 }
@@ -152,41 +153,41 @@ struct State {
     clips: u64,
 }
 
-/// That of the process.
+/// The budget of the process.
 pub static CLIPS: ClipBudget = ClipBudget::new(DEFAULT_BYTES);
 
 impl ClipBudget {
-    /// With so many bytes.
+    /// Makes a budget of `max` bytes.
     pub const fn new(max: u64) -> Self {
         Self { state: Mutex::new(State { max, used: 0, clips: 0 }) }
     }
 
-    /// Sets how many bytes it has. What is there already stays, also if it is more.
+    /// Sets the limit in bytes. Existing clips stay, even if they exceed it.
     pub fn set_max(&self, max: u64) {
         self.state.lock().max = max;
     }
 
-    /// How many clips there are or are being made, and how many bytes they take.
+    /// Returns the number of clips, with those being made, and the bytes they take.
     pub fn used(&self) -> (u64, u64) {
         let state = self.state.lock();
         (state.clips, state.used)
     }
 
-    /// Room for one more clip.
+    /// Reserves a place for one more clip, of 0 bytes so far.
     pub(super) fn enter(&'static self) -> Room {
         self.state.lock().clips += 1;
         Room { budget: self, bytes: 0 }
     }
 }
 
-/// What one clip takes; given back when it is dropped.
+/// The bytes that one clip takes; returned to the budget when dropped.
 pub(super) struct Room {
     budget: &'static ClipBudget,
     bytes: u64,
 }
 
 impl Room {
-    /// Grows to so many bytes. Fails with `ERR_CLIPS_FULL` if there is no room for them.
+    /// Changes the reservation to `bytes`. Fails with `ERR_CLIPS_FULL` if the budget is exceeded.
     pub fn grow_to(&mut self, bytes: u64) -> Result<()> {
         let State { max, used, .. } = &mut *self.budget.state.lock();
         let others = *used - self.bytes;

@@ -1,4 +1,4 @@
-//! A section of a clip, read as a decode task would hand it over: sample for sample the same.
+//! A section of a clip, read as a decode task would deliver it: sample for sample the same.
 
 use std::sync::Arc;
 
@@ -6,27 +6,27 @@ use super::clip::Clip;
 use super::section::{Rings, Section};
 use crate::audio::{EDGE_FADE, Samples};
 
-/// The length of a loop without an end: three million years, to which any time can be added.
+/// The length of an endless loop: three million years, to which any time can be added without overflow.
 const FOR_EVER: Samples = Samples::MAX / 4;
 
-/// What a playback has of its clip.
+/// The reading position of a playback in its clip.
 pub struct ClipCursor {
     clip: Arc<Clip>,
-    /// Of the session; the clip may be mono beside it.
+    /// The channels of the session; the clip may be mono nevertheless.
     channels: usize,
     section: Section,
-    /// What of the clip can't be handed over as it is: the seams of a loop, a fall, one channel for two.
+    /// The samples that are not the clip's own: the seams of a loop, a fade-out, mono widened to stereo.
     made: Vec<f32>,
 }
 
-/// One time over the section.
+/// One pass over the section.
 struct Pass {
-    /// Where in the clip it begins.
+    /// Its start in the clip.
     from: Samples,
     length: Samples,
     is_first: bool,
     is_last: bool,
-    /// How far into it the next sample is.
+    /// The position of the next sample within the pass.
     into: Samples,
 }
 
@@ -39,7 +39,7 @@ impl ClipCursor {
         &self.clip
     }
 
-    /// Where in the clip a pass ends.
+    /// Returns the end of a pass, as a position in the clip.
     pub fn end(&self) -> Samples {
         self.section.end.min(self.clip.length())
     }
@@ -49,27 +49,28 @@ impl ClipCursor {
         self.section.passes > 1 && self.end() <= self.section.start
     }
 
-    /// Samples per channel of all passes, or [`FOR_EVER`].
+    /// Returns the samples per channel of all passes, at most [`FOR_EVER`].
     pub fn total(&self) -> Samples {
         let Section { from, start, passes, .. } = self.section;
         let [first, other] = [from, start].map(|from| self.end().saturating_sub(from));
         first.saturating_add(other.saturating_mul(passes - 1)).min(FOR_EVER)
     }
 
-    /// What rings before the first sample, if that is the clip's own first; as [`PcmReader::pre_ring`](super::PcmReader::pre_ring).
+    /// Returns the ringing before the first sample, if that is the clip's own first; as
+    /// [`PcmReader::pre_ring`](super::PcmReader::pre_ring).
     pub fn pre_ring(&self) -> Option<Vec<f32>> {
         let is_own = self.section.from == 0 && self.end() > 0;
         is_own.then(|| self.wide(&self.clip.rings().pre))
     }
 
-    /// What rings behind the last sample, if that is the clip's own last.
+    /// Returns the ringing after the last sample, if that is the clip's own last.
     pub fn post_ring(&self) -> Option<Vec<f32>> {
         let is_own = !self.is_cut() && self.section.fade_out == 0 && !self.is_empty_loop();
         is_own.then(|| self.wide(&self.clip.rings().post))
     }
 
-    /// How many samples behind the first `taken` are the clip's own, as they are and one behind the other. Without an end if they go
-    /// on to the end of clip and reader: silence follows in both.
+    /// Returns how many consecutive samples after the first `taken` are the clip's own, unchanged. `Samples::MAX` if they run to the end of
+    /// both clip and reader: silence follows in both.
     pub fn plain(&self, taken: Samples) -> Samples {
         let Some(pass) = self.pass(taken) else { return 0 };
         let Pass { length, into, .. } = pass;
@@ -81,7 +82,7 @@ impl ClipCursor {
         }
     }
 
-    /// `frames` samples per channel behind the first `taken`, interleaved; no more than there are.
+    /// Returns `frames` samples per channel after the first `taken`, interleaved; no more than there are.
     pub fn read(&mut self, taken: Samples, frames: usize) -> &[f32] {
         if self.clip.channels() == self.channels && self.plain(taken) >= frames as Samples {
             let at = self.pass(taken).map_or(0, |pass| pass.from + pass.into) as usize;
@@ -99,7 +100,7 @@ impl ClipCursor {
         &self.made
     }
 
-    /// Appends the next `frames` samples of a pass, with what a decode task does at its ends, in the same order.
+    /// Appends the next `frames` samples of a pass, with the changes that a decode task makes at its ends, in the same order.
     fn make(&self, pass: &Pass, frames: usize, made: &mut Vec<f32>) {
         let channels = self.channels;
         let first = made.len();
@@ -111,7 +112,7 @@ impl ClipCursor {
         let [pre_length, post_length] = [pre, post].map(|ring| ring.len() / self.clip.channels());
         for (index, frame) in pcm.chunks_exact_mut(channels).enumerate() {
             let into = pass.into as usize + index;
-            // From this sample to the end, it included.
+            // The number of samples to the end, this one included.
             let rest = pass.length as usize - into;
             if rest <= fall {
                 let level = rest as f32 / fall as f32;
@@ -126,13 +127,13 @@ impl ClipCursor {
         }
     }
 
-    /// Adds what a ring has at a place.
+    /// Adds the ringing at position `at` to a frame.
     fn add(&self, frame: &mut [f32], ring: &[f32], at: usize) {
         let ring = &ring[at * self.clip.channels()..][..self.clip.channels()];
         frame.iter_mut().zip(ring.iter().cycle()).for_each(|(sample, ring)| *sample += ring);
     }
 
-    /// What of another pass rings into the end of this one, and into its start.
+    /// Returns the ringing of the neighbouring passes into the end of this one, and into its start.
     fn seam(&self, pass: &Pass) -> (&[f32], &[f32]) {
         let Rings { pre, post } = self.clip.rings();
         let into_end = if self.is_joined() && !pass.is_last { pre.as_slice() } else { &[] };
@@ -140,31 +141,31 @@ impl ClipCursor {
         (into_end, into_start)
     }
 
-    /// How many samples at the start and at the end of a pass are not the clip's own.
+    /// Returns how many samples at the start and at the end of a pass differ from the clip's own.
     fn touched(&self, pass: &Pass) -> (Samples, Samples) {
         let (pre, post) = self.seam(pass);
         let [pre, post] = [pre, post].map(|ring| (ring.len() / self.clip.channels()) as Samples);
         (post.min(pass.length), pre.max(self.fall(pass)).min(pass.length))
     }
 
-    /// The fall before the end of a pass.
+    /// Returns the length of the fade-out at the end of a pass.
     fn fall(&self, pass: &Pass) -> Samples {
         let edge = if self.is_cut() { EDGE_FADE as Samples } else { 0 };
         let fall = if pass.is_last { self.section.fade_out.max(edge) } else { 0 };
         fall.min(pass.length)
     }
 
-    /// Returns true if the clip goes on behind the section.
+    /// Returns true if the clip continues after the section.
     fn is_cut(&self) -> bool {
         self.section.end < self.clip.length()
     }
 
-    /// Returns true if its passes are joined as the clip's own end and start are.
+    /// Returns true if passes join the clip's own end to its own start.
     fn is_joined(&self) -> bool {
         self.section.start == 0 && !self.is_cut()
     }
 
-    /// The pass that the sample behind the first `taken` is in, if there is one.
+    /// Returns the pass with the sample after the first `taken`, if there is one.
     fn pass(&self, taken: Samples) -> Option<Pass> {
         let Section { from, start, passes, .. } = self.section;
         let [first, other] = [from, start].map(|from| self.end().saturating_sub(from));
@@ -182,7 +183,7 @@ impl ClipCursor {
         })
     }
 
-    /// `ring` for the session's channels.
+    /// Widens `ring` to the session's channels.
     fn wide(&self, ring: &[f32]) -> Vec<f32> {
         let mut wide = Vec::new();
         self.widen(ring, &mut wide);

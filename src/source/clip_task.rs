@@ -1,4 +1,4 @@
-//! Makes a clip: decodes a source to its end, for sessions of either width, as a decode task would for one.
+//! Makes clips: decodes a source to its end, for sessions of either width, as a decode task would for one.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,7 +15,7 @@ use super::{FetchLimits, Source};
 use crate::error::{Code, Result, SpeakerError};
 use crate::runtime::{Pool, Waker};
 
-/// A clip that is being made, or a source that is being looked at. Dropping it gives it up.
+/// A clip being made, or a source being probed. Dropping it cancels the work.
 pub struct Making {
     waker: Waker,
     shared: Arc<Shared>,
@@ -28,9 +28,9 @@ impl Drop for Making {
     }
 }
 
-/// Decodes all of `source` on `pool`, of which a server has to keep to `limits`, and hands it to `done`, which must not wait. Fails as a
-/// playback of it would, and with `ERR_CLIPS_FULL` as soon as it takes more than the process's room for clips, of which
-/// `kept_bytes` are for what is kept beside it.
+/// Decodes all of `source` on `pool`, within `limits` if a server sends it, and passes the result to `done`, which must not block. Fails as
+/// a playback of it would, and with `ERR_CLIPS_FULL` as soon as it exceeds the process's clip budget, where `kept_bytes` count for what is
+/// kept beside it.
 pub fn make_clip(
     pool: &Pool,
     source: Source,
@@ -46,8 +46,7 @@ pub fn make_clip(
     on_pool(pool, source, limits, make, done)
 }
 
-/// Does something with all of a source on `pool`, of which a server has to keep to `limits`, and hands what comes of it to `done`, which must
-/// not wait.
+/// Runs `work` on all of a source on `pool`, within `limits` if a server sends it, and passes the result to `done`, which must not block.
 pub(super) fn on_pool<T: Send + 'static>(
     pool: &Pool,
     source: Source,
@@ -68,7 +67,7 @@ pub(super) fn on_pool<T: Send + 'static>(
 
 type Tell<T> = Box<dyn FnOnce(Result<T>) + Send>;
 
-/// Tells how it ended, whatever happens to the task.
+/// Reports the result exactly once, whatever happens to the task.
 struct Done<T>(Option<Tell<T>>);
 
 impl<T> Done<T> {
@@ -123,17 +122,17 @@ impl ClipTask {
     }
 }
 
-/// A source as sessions of one width play it.
+/// A source mixed for sessions of one width.
 struct Mix {
     channels: usize,
     path: Option<Path>,
     pcm: Vec<f32>,
-    /// Of the first `settled` samples.
+    /// The peak of the first `settled` samples.
     peak: f32,
     settled: usize,
     rings: Rings,
     meter: Running,
-    /// The filter of the first samples has said what rings before them.
+    /// True once the ringing before the first sample is known.
     has_begun: bool,
 }
 
@@ -144,7 +143,7 @@ impl Mix {
         Self { channels, path: None, pcm, peak: 0.0, settled: 0, rings, meter, has_begun: false }
     }
 
-    /// The same for both sides, from here on on its own.
+    /// Makes the stereo mix from the mono one: both sides are the same so far.
     fn widened(&mut self) -> Self {
         self.change();
         let both = |samples: &[f32]| samples.iter().flat_map(|sample| [*sample; 2]).collect::<Vec<_>>();
@@ -163,14 +162,14 @@ impl Mix {
         self.settle();
     }
 
-    /// What has come since the last time is the clip's.
+    /// Settles and measures the samples that came since the last call.
     fn settle(&mut self) {
         self.peak = self.peak.max(settle(&mut self.pcm[self.settled..]));
         self.meter.take(&self.pcm[self.settled..]);
         self.settled = self.pcm.len();
     }
 
-    /// The rate or the layout changes: what the old filter holds comes first.
+    /// Flushes the old filter's rest: the rate or the layout changes.
     fn change(&mut self) {
         let Some(mut old) = self.path.take() else { return };
         old.resampler.finish(&mut self.pcm);

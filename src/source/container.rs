@@ -1,4 +1,4 @@
-//! A file in a container: the one place that knows Symphonia's demuxers, and what they may see of a body.
+//! Files in containers: the only module that uses Symphonia's demuxers, and the part of a body that they may see.
 //!
 //! A demuxer reads ahead as it likes, so it gets a window of the body that ends where the file ends.
 
@@ -24,73 +24,73 @@ use super::trim::Trim;
 use super::{mpeg, opus};
 use crate::error::Result;
 
-/// The most that a demuxer reads to open a file: an index of a day of audio takes 30 MB.
+/// The most that a demuxer reads to open a file: the index of a day of audio takes 30 MB.
 const MAX_INDEX: u64 = 32 << 20;
 
-/// The most that it reads for one packet: of audio some kilobytes, of a film beside it some megabytes.
+/// The most that it reads for one packet: some kilobytes of audio, or some megabytes if there is video beside it.
 const MAX_PACKET: u64 = 16 << 20;
 
-/// No packet holds more samples per channel: those of FLAC and ALAC, whose blocks are the longest.
+/// The most samples per channel in a packet: those of FLAC and ALAC, whose blocks are the longest.
 const LONGEST_PACKET: u64 = 65_536;
 
 /// The most that Symphonia's `MediaSourceStream` reads ahead at once.
 const READ_AHEAD: usize = 32 << 10;
 
-/// Where a file ends, found as it is read.
+/// The end of a file, found while it is read.
 pub trait Extent: Send + Sync {
-    /// How many bytes from here on belong to the file, until it is asked again; 0 at the end of the file.
+    /// Returns how many bytes from here on belong to the file, until the next call; 0 at the end of the file.
     fn more(&mut self, body: &mut Body) -> u64;
 
-    /// How many bytes came and how many were stated exactly, if the end of the body cut it; `rest` is what [`more`](Self::more) gave
-    /// and the body did not.
+    /// Returns how many bytes came and how many were stated exactly, if the end of the body cut the file; `rest` is the part of what
+    /// [`more`](Self::more) returned that the body did not deliver.
     fn missing(&self, rest: u64) -> Option<(u64, u64)> {
         let _ = rest;
         None
     }
 
-    /// Mends what was read from a place.
+    /// Patches bytes that were read at a place.
     fn mend(&self, place: u64, bytes: &mut [u8]) {
         let _ = (place, bytes);
     }
 
-    /// Goes behind the file. Returns how many bytes within it were damaged and left out.
+    /// Moves to the end of the file. Returns how many bytes within it were damaged and left out.
     fn finish(&mut self, body: &mut Body) -> u64 {
         let _ = body;
         0
     }
 }
 
-/// What a demuxer sees of a body.
+/// The part of a body that a demuxer sees.
 #[derive(Clone)]
 pub struct Window(Arc<Mutex<View>>);
 
 struct View {
     body: SharedBody,
     part: Part,
-    /// Given before the body: a header that was mended.
+    /// Bytes delivered before the body: a patched header.
     head: Vec<u8>,
     given: usize,
-    /// What was read in all, and since the last packet; and how much of that there may be.
+    /// Bytes read in all, and since the last packet; and the limit of the latter.
     all: u64,
     read: u64,
     max: u64,
 }
 
-/// Which part of a body is seen.
+/// The visible part of a body.
 enum Part {
-    /// From here on, once. `left` is what the extent gave and was not read.
+    /// From here on, read once. `left` is what the extent granted and was not read yet.
     Extent { extent: Box<dyn Extent>, left: u64 },
-    /// Between two places that were found by the extent, any of which may be read.
+    /// Between two places found by the extent; seekable.
     Range { extent: Box<dyn Extent>, start: u64, end: u64 },
 }
 
 impl Window {
-    /// The file that begins here and ends as `extent` says, read from start to end, behind `head`.
+    /// Opens the file that starts here and ends as `extent` says, read from start to end, after `head`.
     pub fn new(body: &SharedBody, head: Vec<u8>, extent: impl Extent + 'static) -> Self {
         Self::view(body, head, Part::Extent { extent: Box::new(extent), left: 0 })
     }
 
-    /// The file between two places of a body that can be sought, which `extent` found.
+    /// Opens the file between two places of a seekable body, which `extent` found.
     pub fn seekable(body: &SharedBody, extent: impl Extent + 'static, start: u64, end: u64) -> Self {
         Self::view(body, Vec::new(), Part::Range { extent: Box::new(extent), start, end })
     }
@@ -100,7 +100,7 @@ impl Window {
         Self(Arc::new(Mutex::new(view)))
     }
 
-    /// Goes behind what is seen. Returns how many bytes within it were damaged and left out.
+    /// Moves to the end of the visible part. Returns how many bytes within it were damaged and left out.
     pub fn finish(&self) -> u64 {
         let mut view = self.get();
         let View { body, part, .. } = &mut *view;
@@ -117,7 +117,7 @@ impl Window {
         }
     }
 
-    /// How many bytes came and how many were stated exactly, if the end of the body cut it.
+    /// Returns how many bytes came and how many were stated exactly, if the end of the body cut the file.
     pub fn missing(&self) -> Option<(u64, u64)> {
         match &self.get().part {
             Part::Extent { extent, left } => extent.missing(*left),
@@ -125,7 +125,7 @@ impl Window {
         }
     }
 
-    /// As much as there is: for whoever has limits of its own.
+    /// Lifts the read limit, for readers that have limits of their own.
     pub fn without_limit(self) -> Self {
         self.get().max = u64::MAX;
         self
@@ -137,12 +137,12 @@ impl Window {
 }
 
 impl View {
-    /// A file in which one read or one packet goes on for ever ends here.
+    /// Returns true if one read or one packet exceeds its limit; such a file ends here.
     fn is_endless(&self) -> bool {
         self.read > self.max
     }
 
-    /// Reads on; 0 at the end.
+    /// Reads on; returns 0 at the end.
     fn read_on(&mut self, buffer: &mut [u8]) -> usize {
         if self.is_endless() {
             return 0;
@@ -187,7 +187,7 @@ impl Read for Window {
         loop {
             let read = view.read_on(&mut buffer[filled..]);
             filled += read;
-            // Of what is read ahead, whatever comes; but a packet that is read past that buffer would be taken for whole.
+            // A read-ahead may be short; but a packet that is read past that buffer would be taken for complete.
             if read == 0 || filled == buffer.len() || buffer.len() <= READ_AHEAD {
                 return Ok(filled);
             }
@@ -224,28 +224,28 @@ impl MediaSource for Window {
     }
 }
 
-/// A file that one of Symphonia's demuxers takes apart.
+/// A file that one of Symphonia's demuxers splits into packets.
 pub struct Contained {
     window: Window,
     format: Box<dyn FormatReader>,
     codec: Box<dyn AudioDecoder>,
-    /// The track that is played; `None` in a song of a chain that can't be played, which began at `unplayed`.
+    /// The track that is played; `None` within a chained stream that can't be played, which started at `unplayed`.
     track: Option<u32>,
     unplayed: u64,
-    /// Bytes of such songs.
+    /// Bytes of such chained streams.
     left_out: u64,
-    /// How long the track is, in its own units, if the container states it exactly; and how much of that came.
+    /// The track's length in its own units, if the container states it exactly; and how much of it came.
     stated: Option<u64>,
     came: u64,
-    /// True if nothing of it can come behind that.
+    /// True if nothing of the track can come after that.
     ends_as_stated: bool,
-    /// What of it is heard, if not all.
+    /// The audible part, if not all of it is.
     trim: Option<Trim>,
-    /// What comes up to this time, in the track's own units, is only decoded for what comes behind it.
+    /// Packets up to this time, in the track's own units, are only decoded for the sake of those after it.
     lead_in: u64,
-    /// Its samples are at twice the rate that it tells of.
+    /// True if its samples are at twice the rate that the container states.
     is_doubled: bool,
-    /// Samples per channel that the file states, of whatever it is; and what its tags say.
+    /// The samples per channel that the file states, of whatever track; and the metadata of its tags.
     samples: Option<u64>,
     metadata: Metadata,
     /// True once nothing more comes.
@@ -253,7 +253,7 @@ pub struct Contained {
 }
 
 impl Contained {
-    /// Opens what is seen through `window` with one demuxer. `is_exact`: what it says of its length can be relied on.
+    /// Opens the visible part of `window` with one demuxer. `is_exact`: the length that it states is reliable.
     pub fn open<F: for<'a> ProbeableFormat<'a>>(window: Window, is_exact: bool) -> Result<Self> {
         let mut probe = Probe::default();
         probe.register_format::<F>();
@@ -292,17 +292,17 @@ impl Contained {
         })
     }
 
-    /// What the track is decoded from.
+    /// Returns the codec parameters of the track.
     pub fn parameters(&self) -> &AudioCodecParameters {
         self.codec.codec_params()
     }
 
-    /// How long the track is, in its own units, if the container states it exactly.
+    /// Returns the track's length in its own units, if the container states it exactly.
     pub fn stated(&self) -> Option<u64> {
         self.stated
     }
 
-    /// The track has no more than is stated: what goes wrong behind that does not matter.
+    /// Ends the track at its stated length: errors after that do not matter.
     pub fn end_as_stated(&mut self) {
         self.ends_as_stated = true;
     }
@@ -313,14 +313,14 @@ impl Contained {
         self.trim = Some(trim);
     }
 
-    /// The same, of which something else than the demuxer knows how many samples per channel there are.
+    /// Sets the samples per channel, known from elsewhere than the demuxer.
     pub fn with_samples(self, samples: Option<u64>) -> Self {
         Self { samples, ..self }
     }
 
-    /// Leaves what of a block is heard.
+    /// Removes the inaudible part of a block.
     fn cut(&mut self, block: &mut Block) {
-        // HE-AAC doubles the rate that its container may tell of, in which lengths are counted too.
+        // HE-AAC doubles the rate that its container may state, in which lengths are counted too.
         let AudioCodecParameters { codec, sample_rate, .. } = self.parameters();
         let doubled = *codec == CODEC_ID_AAC && *sample_rate == Some(block.spec.rate() / 2);
         if !block.samples.is_empty() && doubled && !std::mem::replace(&mut self.is_doubled, true) {
@@ -330,7 +330,7 @@ impl Contained {
         self.trim.iter_mut().for_each(|trim| trim.cut(block));
     }
 
-    /// The next packet of the track; `None` at the end.
+    /// Returns the next packet of the track; `None` at the end.
     fn packet(&mut self) -> Result<Option<Packet>> {
         loop {
             let packet = self.format.next_packet();
@@ -347,7 +347,7 @@ impl Contained {
                 Ok(None) => true,
                 Err(Error::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => true,
                 Err(Error::ResetRequired) => false,
-                // Whatever a demuxer looks for behind the last packet.
+                // A demuxer may look for more after the last packet and fail.
                 Err(_)
                     if self.ends_as_stated && self.stated.is_some_and(|stated| (1..=self.came).contains(&stated)) =>
                 {
@@ -362,7 +362,7 @@ impl Contained {
             if is_over {
                 return Ok(None);
             }
-            // A chained Ogg stream: another song begins in the same body.
+            // A chained Ogg stream: another song starts in the same body.
             if let Ok((codec, track, _)) = select(&*self.format) {
                 (self.codec, self.track) = (codec, Some(track));
             }
@@ -399,7 +399,7 @@ impl Piece for Contained {
     }
 
     fn skip(&mut self, to: u64) -> Option<u64> {
-        // Of a file in fragments, each of them would have to be looked at.
+        // In a fragmented file, each fragment would have to be looked at.
         let stated = self.stated.filter(|_| self.ends_as_stated && self.window.is_seekable())?;
         let (track_id, parameters) = (self.track.filter(|_| may_skip(&*self.codec))?, self.parameters());
         let is_mpeg = [CODEC_ID_MP1, CODEC_ID_MP2, CODEC_ID_MP3].contains(&parameters.codec);
@@ -407,7 +407,7 @@ impl Piece for Contained {
         let pre_skip = opus::pre_skip(parameters);
         let rate = parameters.sample_rate?;
         let track = self.format.tracks().iter().find(|track| track.id == track_id)?;
-        // The track's units are samples.
+        // Requires that the track's units are samples.
         track.time_base.filter(|base| (base.numer.get(), base.denom.get()) == (1, rate))?;
         let decoded = self.trim.map_or(to, |trim| trim.decoded(to)).saturating_add(pre_skip);
         let enter = decoded.checked_sub(lead_in).filter(|enter| (self.came + 1..stated).contains(enter))?;
@@ -424,7 +424,7 @@ impl Piece for Contained {
 
     fn about(&mut self) -> About {
         let codec = self.codec.codec_info().short_name;
-        // What is stated of Opus has the part in it that its decoder leaves out.
+        // The stated length of Opus includes the pre-skip, which the decoder leaves out.
         let samples = self.samples.filter(|_| self.parameters().codec != CODEC_ID_OPUS);
         About { codec, samples, metadata: self.metadata.clone() }
     }
@@ -435,7 +435,7 @@ impl Piece for Contained {
     }
 }
 
-/// How many samples per channel a track has.
+/// Returns the samples per channel of a track.
 fn samples(track: &Track) -> Option<u64> {
     let rate = track.codec_params.as_ref()?.audio()?.sample_rate?;
     let units = track.duration?.get();
