@@ -1,4 +1,4 @@
-//! Packets → samples at the source's own rate and layout: the one place that knows Symphonia's decoders.
+//! Packets → samples at the source's own rate and layout: the only module that uses Symphonia's decoders.
 
 use once_cell::sync::Lazy;
 use symphonia::core::audio::AudioSpec;
@@ -16,7 +16,7 @@ use super::vorbis;
 use crate::audio::{LOUDEST, SOURCE_RATES};
 use crate::error::{Code, Result, SpeakerError};
 
-/// What is played, in the words of error messages.
+/// The formats that are played, as error messages name them.
 const FORMATS: &str = "WAV, AIFF, MP3, FLAC, Ogg Vorbis, Ogg Opus, AAC, M4A or WebM audio";
 
 static CODECS: Lazy<CodecRegistry> = Lazy::new(|| {
@@ -29,11 +29,11 @@ static CODECS: Lazy<CodecRegistry> = Lazy::new(|| {
     codecs
 });
 
-/// What others call a source.
+/// The external hints about a source's format.
 #[derive(Debug, Clone, Default)]
 pub struct Label {
     pub content_type: Option<String>,
-    /// Of its file name, without the dot.
+    /// The extension of its file name, without the dot.
     pub extension: Option<String>,
 }
 
@@ -47,97 +47,96 @@ impl Label {
     }
 }
 
-/// What a source says of itself.
+/// The details of a source.
 #[derive(Debug, Clone, Default)]
 pub struct Details {
     pub container: &'static str,
     pub about: About,
-    /// How many bytes of it were consumed, and how many there are if that is known.
+    /// The number of bytes consumed, and of all bytes if it is known.
     pub place: u64,
     pub bytes: Option<u64>,
 }
 
-/// What one of the files in a body says of itself.
+/// The details of one file in a body.
 #[derive(Debug, Clone, Default)]
 pub struct About {
     pub codec: &'static str,
     /// Samples per channel, at its own rate, if it states them exactly.
     pub samples: Option<u64>,
-    /// What its tags say, and those of the body.
+    /// The metadata of its tags and those of the body.
     pub metadata: Metadata,
 }
 
-/// What a decoder needs to have decoded before what it decodes rightly, in samples per channel: two frames of AAC, 80 ms of Opus (RFC 7845
-/// §4.6).
+/// The run-up that a decoder needs before it decodes correctly, in samples per channel: two frames of AAC, 80 ms of Opus (RFC 7845 §4.6).
 pub const LEAD_IN: u64 = 4_096;
 
-/// Gives a source's samples block by block.
+/// A source of samples, block by block.
 pub trait Decode {
-    /// The next samples, interleaved, with their rate and layout; `None` at the end. May suspend the decode task.
+    /// Decodes the next samples: interleaved, with their rate and layout; returns `None` at the end. May suspend the decode task.
     fn next(&mut self) -> Result<Option<(&AudioSpec, &[f32])>>;
 
-    /// Goes to a sample per channel, counted from the source's first one at its own rate, or to one before it, without decoding all that comes
-    /// before. Returns the number of the sample that comes next; `None` if it stays where it is. What comes up to `to` may sound wrong.
-    /// Asked behind its first samples.
+    /// Moves to sample `to` per channel, counted from the source's first one at its own rate, or to one before it, without decoding
+    /// everything in between. Returns the number of the next sample; `None` if it stays where it is. Samples before `to` may sound wrong.
+    /// May be called once the first samples have been read.
     fn skip(&mut self, to: u64) -> Option<u64> {
         let _ = to;
         None
     }
 
-    /// What it says of itself, as far as it was read; asked behind its first samples.
+    /// Returns the details of the source, as far as it was read; may be called once the first samples have been read.
     fn details(&mut self) -> Details {
         Details::default()
     }
 
-    /// How many bytes of the source were used so far, if that can be told.
+    /// Returns how many bytes of the source were used so far, if that is known.
     fn place(&self) -> Option<u64> {
         None
     }
 }
 
-/// Samples that were decoded, interleaved.
+/// Decoded samples, interleaved.
 #[derive(Default)]
 pub struct Block {
     pub spec: AudioSpec,
     pub samples: Vec<f32>,
 }
 
-/// What a file gave.
+/// The result of one step through a file.
 pub enum Step {
-    /// Samples.
+    /// Decoded samples.
     Block,
-    /// None for so many bytes, which are damaged.
+    /// No samples: this number of bytes was damaged.
     LeftOut(u64),
-    /// Nothing more: what follows in the body is something else.
+    /// The end of the file: what follows in the body is something else.
     End,
 }
 
 /// One of the files in a body, from its start to its end.
 pub trait Piece {
-    /// The next samples. May suspend the decode task.
+    /// Decodes the next samples. May suspend the decode task.
     fn next(&mut self, block: &mut Block) -> Result<Step>;
 
-    /// As [`Decode::skip`], counted from the file's first sample; to a place that is behind what was given.
+    /// Does the same as [`Decode::skip`], counted from the file's first sample; `to` lies after the samples returned so far.
     fn skip(&mut self, to: u64) -> Option<u64> {
         let _ = to;
         None
     }
 
-    /// Returns true if it plays on where the same kind of file begins again.
+    /// Returns true if it continues across the start of another file of its kind.
     fn goes_on(&self) -> bool {
         false
     }
 
-    /// What it says of itself.
+    /// Returns the details of the file.
     fn about(&mut self) -> About;
 
-    /// How much came and how much was stated exactly, if the end of the body cut it.
+    /// Returns how much came and how much was stated exactly, if the end of the body cut the file.
     fn missing(&self) -> Option<(u64, u64)> {
         None
     }
 }
 
-/// Makes a decoder.
+/// Makes a decoder for a codec.
 pub fn decoder(parameters: &AudioCodecParameters) -> Result<Box<dyn AudioDecoder>> {
     let headers = parameters.extra_data.as_deref().filter(|_| parameters.codec == CODEC_ID_VORBIS);
     if headers.is_some_and(|headers| !vorbis::is_ordinary(headers)) {
@@ -148,12 +147,12 @@ pub fn decoder(parameters: &AudioCodecParameters) -> Result<Box<dyn AudioDecoder
         .map_err(|error| unsupported(format!("a codec that is not played ({error})")))
 }
 
-/// Decodes one packet. Returns `left_out` if it is damaged, and a block without samples if it is silent about them.
+/// Decodes one packet. Returns `left_out` if it is damaged, and a block without samples if the packet yields none.
 pub fn decode_packet(decoder: &mut dyn AudioDecoder, packet: &[u8], block: &mut Block, left_out: Step) -> Result<Step> {
     decode_into(decoder, &PacketRef::new(0, Timestamp::new(0), Duration::ZERO, packet), block, left_out)
 }
 
-/// The same, of a packet that a demuxer cut.
+/// Decodes one packet that a demuxer extracted; as [`decode_packet`].
 pub fn decode_into(
     decoder: &mut dyn AudioDecoder,
     packet: &PacketRef<'_>,
@@ -171,7 +170,7 @@ pub fn decode_into(
     }
 }
 
-/// What a decoder gives behind the last packet, if it was behind (HE-AAC). Returns false if that is nothing.
+/// Flushes what a decoder with a delay (HE-AAC) still holds after the last packet. Returns false if that is nothing.
 #[cfg(feature = "he-aac")]
 pub fn finish(decoder: &mut dyn AudioDecoder, block: &mut Block) -> bool {
     if decoder.codec_params().codec != symphonia::core::codecs::audio::well_known::CODEC_ID_AAC {
@@ -184,31 +183,31 @@ pub fn finish(decoder: &mut dyn AudioDecoder, block: &mut Block) -> bool {
     !block.samples.is_empty()
 }
 
-/// What a decoder gives behind the last packet: none of those that are built in does.
+/// Flushes what a decoder still holds after the last packet: the built-in ones hold nothing.
 #[cfg(not(feature = "he-aac"))]
 pub fn finish(_decoder: &mut dyn AudioDecoder, _block: &mut Block) -> bool {
     false
 }
 
-/// Whether each packet gives its own samples, so that some can be passed over.
+/// Returns true if each packet yields its own samples, so that packets can be skipped.
 #[cfg(feature = "he-aac")]
 pub fn may_skip(decoder: &dyn AudioDecoder) -> bool {
     super::he_aac::may_skip(decoder)
 }
 
-/// Whether each packet gives its own samples, so that some can be passed over.
+/// Returns true if each packet yields its own samples, so that packets can be skipped.
 #[cfg(not(feature = "he-aac"))]
 pub fn may_skip(_decoder: &dyn AudioDecoder) -> bool {
     true
 }
 
-/// Behind the last packet of a stream that has a decoder.
+/// Flushes the decoder after the last packet of a stream, if there is one.
 pub fn end(decoder: &mut Option<Box<dyn AudioDecoder>>, block: &mut Block) -> Step {
     let is_behind = decoder.as_mut().is_some_and(|decoder| finish(&mut **decoder, block));
     if is_behind { Step::Block } else { Step::End }
 }
 
-/// Makes sure that samples are at a rate that is played, finite and bounded: a float file may hold anything, and one NaN would
+/// Checks that the rate is one that is played, and makes all samples finite and bounded: a float file may hold anything, and one NaN would
 /// silence the whole mix.
 pub fn check(block: &mut Block) -> Result<()> {
     let rate = block.spec.rate();
@@ -221,7 +220,7 @@ pub fn check(block: &mut Block) -> Result<()> {
     Ok(())
 }
 
-/// A sample as it leaves a source.
+/// Returns a sample as it leaves a source: finite and bounded.
 pub fn bounded(sample: f32) -> f32 {
     if sample.is_finite() { sample.clamp(-LOUDEST, LOUDEST) } else { 0.0 }
 }

@@ -1,4 +1,4 @@
-//! The producer of one playback: decodes until the ring is full, then gives its thread away.
+//! The producer of one playback: decodes until the ring is full, then yields its thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -19,15 +19,15 @@ use crate::runtime::Waker;
 
 pub struct DecodeTask {
     pub ring: Producer<f32>,
-    /// Half of so many samples per channel have to be free before it goes on.
+    /// The room for samples per channel of which half must be free before decoding continues.
     pub room: usize,
     pub channels: usize,
     pub media: Arc<Media>,
     pub section: Section,
     pub reading: Reading,
-    /// How many samples, over all channels, were put into the ring.
+    /// The number of samples, over all channels, that were put into the ring.
     pub pushed: usize,
-    /// How loud it was, as far as it was heard before.
+    /// The loudness of the part that was heard before.
     pub heard: Option<Heard>,
 }
 
@@ -37,15 +37,15 @@ impl DecodeTask {
         let (media, waker) = (self.media.clone(), self.reading.waker.clone());
         let result = outcome(&media, &waker, || self.play());
         let _ = self.reading.shared.outcome.set(result);
-        // Dropping `self` tells the session.
+        // Dropping `self` notifies the session.
     }
 
-    /// One pass after the other. A short one is repeated from memory: to open its source over and over would cost more
-    /// than to play it.
+    /// Plays one pass after the other. A short one is repeated from memory: opening its source over and over would cost more than playing
+    /// it.
     fn play(&mut self) -> Result<()> {
         let Section { mut from, start, passes, .. } = self.section;
         let mut short: Option<Over> = None;
-        // How loud the whole source is, once a pass has come to its end.
+        // The loudness of the whole source, once a pass has reached its end.
         let mut known = None;
         let mut seam = Seam::default();
         for number in 1..=passes {
@@ -71,14 +71,14 @@ impl DecodeTask {
         Ok(())
     }
 
-    /// Publishes the ringing before `pcm`, if the source and the reader begin there; with the gain of its first sample.
+    /// Publishes the ringing before `pcm`, scaled by the gain of its first sample, if the source and the reader start there.
     fn begin(&self, pcm: &[f32], pre_ring: &[f32], gain: f32) {
         if self.section.from == 0 && !pcm.is_empty() {
             self.reading.shared.pre_ring.get_or_init(|| scaled(pre_ring, gain));
         }
     }
 
-    /// Publishes the ringing behind the end, if this is the end of the reader.
+    /// Publishes the ringing after the end, if this is the end of the reader.
     fn end(&self, over: &Over, is_last: bool) {
         if let Some(ring) = over.post_ring().filter(|_| is_last && self.section.fade_out == 0) {
             let _ = self.reading.shared.post_ring.set(ring.to_vec());
@@ -97,7 +97,7 @@ impl DecodeTask {
         let mut path: Option<Path> = None;
         let mut pre_ring: Option<Vec<f32>> = None;
         let mut pcm = Vec::new();
-        // Samples per channel of the source that come before those that are wanted.
+        // Samples per channel of the source that precede the wanted ones.
         let mut surplus = 0;
         let result = loop {
             if let Some(place) = decoder.place() {
@@ -116,7 +116,7 @@ impl DecodeTask {
                         pass.go_back(old.in_session(surplus));
                         surplus = 0;
                     }
-                    // The rate or the layout changed inside the stream: what the old filter holds is heard first.
+                    // The rate or the layout changed inside the stream: the old filter's rest is heard first.
                     if let Some(old) = other {
                         old.resampler.finish(&mut pcm);
                         pre_ring.get_or_insert_with(|| old.resampler.pre_ring().to_vec());
@@ -159,7 +159,7 @@ impl DecodeTask {
             pass.go_back(path.in_session(surplus));
         }
         let mut post = None;
-        // Also after an error: what had come is played.
+        // Done after an error too: what had come is played.
         if let Some(path) = path.as_mut().filter(|_| !pass.is_cut()) {
             post = Some(path.resampler.finish_ringing(&mut pcm));
             if let Some(leveller) = &mut leveller {
@@ -179,7 +179,7 @@ impl DecodeTask {
         self.begin(&pcm, &pre, 1.0);
         seam.add(&mut pcm);
         if result.is_ok() {
-            // Set before what follows is pushed, so that whoever sees that sample knows its place.
+            // Set before what follows is pushed, so that a reader that sees that sample knows its place.
             self.reading.shared.end.get_or_init(|| over.end);
             self.end(&over, is_last);
         }
@@ -187,14 +187,14 @@ impl DecodeTask {
         result.map(|()| over)
     }
 
-    /// Hands on what is said of the sound that follows, with its place in the ring.
+    /// Passes on the metadata that belongs to the next samples, with their place in the ring.
     fn tell(&self, place: u64) {
         while let Some(metadata) = self.media.take_metadata(place) {
             self.reading.shared.tell((self.pushed / self.channels) as Samples, metadata);
         }
     }
 
-    /// Hands `pcm` over and empties it, waiting for room as often as needed.
+    /// Writes `pcm` to the ring and empties it, waiting for room as often as needed.
     fn push(&mut self, pcm: &mut Vec<f32>) -> Result<()> {
         let mut rest = pcm.as_slice();
         while !rest.is_empty() {
@@ -238,7 +238,7 @@ fn scaled(samples: &[f32], gain: f32) -> Vec<f32> {
     samples.iter().map(|sample| sample * gain).collect()
 }
 
-/// Decodes `media` by `decode`, and says why that failed.
+/// Runs `decode` on `media`, and maps its failure to the error that explains it best.
 pub fn outcome<T>(media: &Media, waker: &Waker, decode: impl FnOnce() -> Result<T>) -> Result<T> {
     let result = catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|_| {
         tracing::error!("a decoder panicked: please report the audio that did it");
@@ -246,22 +246,22 @@ pub fn outcome<T>(media: &Media, waker: &Waker, decode: impl FnOnce() -> Result<
     });
     media.detach(waker);
     result.map_err(|error| match error.code {
-        // What failed to be read says it better; but what was found in bytes that came is the truth, however many were to come.
+        // A read error explains more; but what was found in bytes that did arrive is true, however many were still to come.
         Code::File | Code::Stream => media.failure().unwrap_or(error),
         _ => error,
     })
 }
 
-/// What is nearer to the start than this, per channel, is decoded and dropped: that takes less time than to look for it.
+/// Samples per channel nearer to the start than this are decoded and dropped: that takes less time than seeking.
 const SKIPPED: Samples = 5 * SAMPLE_RATE as Samples;
 
-/// So much before what is heard goes through the resampler, whose filter is shorter.
+/// The run-up that goes through the resampler before the audible part; its filter is shorter.
 const RUN_UP: Samples = SAMPLE_RATE as Samples / 2;
 
-/// From one source's rate and layout to the session's.
+/// The conversion from a source's rate and layout to the session's.
 pub struct Path {
     pub spec: AudioSpec,
-    /// Channels of the source.
+    /// The number of channels of the source.
     count: usize,
     downmix: Downmix,
     mixed: Vec<f32>,
@@ -279,14 +279,14 @@ impl Path {
         }
     }
 
-    /// How long so many samples per channel of the source are in the session's; exact for those of an [`entry`](Self::entry).
+    /// Converts samples per channel of the source to the session's rate; exact for those of an [`entry`](Self::entry).
     fn in_session(&self, samples: u64) -> Samples {
         let samples = u128::from(samples) * u128::from(SAMPLE_RATE) / u128::from(self.spec.rate());
         Samples::try_from(samples).unwrap_or(Samples::MAX)
     }
 
-    /// The sample of the source with which it can begin so that what is heard from a place of the session's on is as if all before it had
-    /// been decoded; `None` if that is near the start.
+    /// Returns the sample of the source from which decoding gives, from `place` on, the same as decoding from the start; `None` if `place`
+    /// is near the start. `place` is in the session's samples.
     fn entry(&self, place: Samples) -> Option<u64> {
         let place = place.checked_sub(SKIPPED).map(|place| place + SKIPPED - RUN_UP)?;
         let cycle = self.resampler.cycle();
@@ -294,7 +294,7 @@ impl Path {
         u64::try_from(entry).ok().map(|entry| entry / cycle * cycle)
     }
 
-    /// Takes the next samples of the source, and appends to `pcm` what is ready of the session's.
+    /// Converts the next samples of the source, and appends the finished ones to `pcm`.
     pub fn process(&mut self, samples: &[f32], pcm: &mut Vec<f32>) {
         if self.downmix.is_identity() {
             return self.resampler.process(samples, pcm);

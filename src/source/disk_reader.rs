@@ -1,4 +1,4 @@
-//! A file as a source: opened and read by the threads of its disk, so that one that is slow or hangs holds no decode thread.
+//! A file as a source: opened and read by the threads of its disk, so that a slow or hanging disk blocks no decode thread.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -16,17 +16,17 @@ use crate::error::{Code, Result, SpeakerError};
 use crate::reserved::ReservedPath;
 use crate::runtime::{DISKS, Disk, open_nonblocking, read_cached};
 
-/// How much is read as a file is opened: most short clips are whole then, and others have time to read on.
+/// The size of the first read, when a file is opened: most short clips are complete then, and others have time to read on.
 const AT_ONCE: u64 = 64 << 10;
 
-/// How much of that is kept in memory, where the rest lies in the page cache: enough to see what it is.
+/// The part of it that is kept in memory if the rest is in the page cache: enough to recognize the format.
 const HEAD: u64 = 16 << 10;
 
-/// How much is read at a time behind that: little enough for thousands of files, and enough that a call to another thread costs
-/// nothing beside the decoding.
+/// The size of the reads after that: little enough for thousands of files, and enough that a call to another thread costs nothing compared
+/// to decoding.
 const PIECE: usize = 32 << 10;
 
-/// Reads a file on the decode pool, suspending the decode task where the disk is late.
+/// A reader of a file for the decode pool, which suspends the decode task where the disk is late.
 pub struct DiskReader {
     file: ReadAhead,
     position: u64,
@@ -34,7 +34,7 @@ pub struct DiskReader {
 }
 
 impl DiskReader {
-    /// Opens a file, which may not be the one that is `reserved`; suspends the decode task.
+    /// Opens a file, which must not be the `reserved` one; suspends the decode task.
     pub fn open(path: &Path, reserved: Option<Arc<ReservedPath>>, task: &Reading) -> Result<Self> {
         let lane = DISKS.lane(Disk::of(path), None);
         let given = path.to_owned();
@@ -50,7 +50,7 @@ impl DiskReader {
     }
 }
 
-/// The file, how long it is, its first piece and what lies in the page cache, all in one call.
+/// Opens a file and returns it, its length, its first piece and what is in the page cache, all in one call.
 fn open(path: &Path, reserved: Option<&ReservedPath>) -> Result<(File, u64, Piece, Option<Found>)> {
     let since = Instant::now();
     let failed = |error| unreadable(path, &error);
@@ -66,7 +66,7 @@ fn open(path: &Path, reserved: Option<&ReservedPath>) -> Result<(File, u64, Piec
     if let Some(reserved) = reserved {
         reserved.check_source(path, &metadata)?;
     }
-    // One byte more than a small file has tells that it ends there.
+    // One byte more than a small file has shows that it ends there.
     let wanted = metadata.len().saturating_add(1).min(AT_ONCE);
     let head = if is_soon(since) { wanted.min(HEAD) } else { wanted };
     let read = |length| Piece::read(&file, 0, vec![0; length as usize]).map_err(failed);
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
     use std::io::Write;
 
-    /// What opening a path comes to.
+    /// Returns the error of opening a path.
     fn refusal(path: &Path) -> SpeakerError {
         let path = path.to_owned();
         let (_task, result) = decode(move |task| DiskReader::open(&path, None, task).err().expect("it is refused"));

@@ -1,8 +1,8 @@
 //! Any channel layout to mono or stereo.
 //!
-//! The rule is ITU-R BS.775-4 Annex 4: fronts whole, centre and surrounds at −3 dB into their side, no LFE. It is as loud as from ffmpeg
-//! or a browser; what is over full scale is the limiter's. Mono is the mean of left and right. One channel goes to both
-//! sides as it is; channels without positions alternate left, right.
+//! The rule is ITU-R BS.775-4 Annex 4: fronts at full level, centre and surrounds at −3 dB into their side, no LFE. The result is as loud
+//! as from ffmpeg or a browser; peaks over full scale are left to the limiter. Mono is the mean of left and right. A single channel goes to
+//! both sides unchanged; channels without positions alternate left, right.
 
 use symphonia::core::audio::{Channels, Position};
 
@@ -11,7 +11,7 @@ use super::decode::bounded;
 /// −3 dB.
 const SURROUND: f32 = std::f32::consts::FRAC_1_SQRT_2;
 
-/// Coefficients of one layout: `rows[output][input]`.
+/// The coefficients of one layout: `rows[output][input]`.
 pub struct Downmix {
     rows: Vec<Vec<f32>>,
     inputs: usize,
@@ -35,7 +35,7 @@ impl Downmix {
     /// Mixes interleaved `input` down and appends it, interleaved, to `output`.
     pub fn process(&self, input: &[f32], output: &mut Vec<f32>) {
         if let ([row], 2) = (&*self.rows, self.inputs) {
-            // By far the most common, and several times faster.
+            // Stereo to mono, by far the most common case: several times faster this way.
             let [left, right] = [row[0], row[1]];
             output.extend(input.as_chunks().0.iter().map(|[l, r]| left * l + right * r));
             return;
@@ -48,20 +48,20 @@ impl Downmix {
         }
     }
 
-    /// Returns true if the input is the output.
+    /// Returns true if the output equals the input.
     pub fn is_identity(&self) -> bool {
         let one = |row: usize, column: usize| self.rows[row][column] == f32::from(u8::from(row == column));
         self.rows.len() == self.inputs && (0..self.inputs).all(|row| (0..self.inputs).all(|column| one(row, column)))
     }
 }
 
-/// How much of each channel goes left and right.
+/// Returns the levels at which each channel goes left and right.
 fn sides(channels: &Channels) -> Vec<[f32; 2]> {
     match channels {
         Channels::Positioned(positions) if positions.bits().count_ones() > 1 => positions.iter().map(side_of).collect(),
         _ if channels.count() == 1 => vec![[1.0, 1.0]],
         _ => {
-            // No rule says how loud: full scale on all of them is full scale.
+            // No standard gives a level: full scale on all of them stays full scale.
             let share = 1.0 / channels.count().div_ceil(2) as f32;
             (0..channels.count()).map(|index| if index % 2 == 0 { [share, 0.0] } else { [0.0, share] }).collect()
         }
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn surround_follows_the_rule() {
-        // Order: front left, front right, centre, LFE, rear left, rear right.
+        // Channels in order: front left, front right, centre, LFE, rear left, rear right.
         for (channel, left, right) in [
             (0, 1.0, 0.0),
             (1, 0.0, 1.0),

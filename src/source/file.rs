@@ -1,8 +1,8 @@
-//! The files in a body, one behind the other: what begins where, what is between them, and how much of the body was not audio.
+//! The files in a body, one after the other: what starts where, what lies between them, and how much of the body was not audio.
 //!
-//! A text-to-speech service sends a file a sentence, a radio station joins what it likes, a download has tags before, behind
-//! and within. So what one file leaves of its body is looked at again as a new file, until the body ends; and a body of which
-//! much was left out is not played to its end in silence, but fails.
+//! A text-to-speech service sends a file per sentence, a radio station joins what it likes, a download has tags before, after and within.
+//! So the rest of a body after one file is searched for another file, until the body ends; and a body of which much was left out is not
+//! played to its end in silence, but fails.
 
 use symphonia::core::audio::AudioSpec;
 
@@ -24,18 +24,18 @@ use crate::error::{Code, Result, SpeakerError};
 /// The most bytes before a file, or between two frames, that are neither audio nor a tag: 1 MiB, as far as Symphonia's probe looks.
 pub const MAX_JUNK: u64 = 1 << 20;
 
-/// The share of a body that may be left out, and the number of bytes that always may: one part in twenty, and a kilobyte. Bytes
-/// of zero, which pad, are not counted.
+/// The share of a body that may be left out, and the number of bytes that always may: one part in twenty, and a kilobyte. Zero bytes are
+/// padding and do not count.
 const SHARE_LEFT_OUT: u64 = 20;
 const BYTES_LEFT_OUT: u64 = 1 << 10;
 
-/// How many files that can't be played may stand in a body: each may be read for a while before that is known.
+/// The most unplayable files in a body: each may be read for a while before that is known.
 const MAX_UNPLAYED: usize = 100;
 
-/// As much as has to be seen of a container.
+/// The number of bytes that identify a container.
 const HEAD: usize = 12;
 
-/// What begins at some place.
+/// A kind of file, or stream of frames, that starts at some place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Riff(Riff),
@@ -53,7 +53,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// What the container is called where somebody asks for it.
+    /// Returns the name of the container, as reported to callers.
     fn name(self) -> &'static str {
         match self {
             Self::Riff(Riff::Wav) => "wav",
@@ -74,7 +74,7 @@ impl Kind {
     }
 }
 
-/// Returns true if `head` begins a file that says what it is; a stream of frames does not.
+/// Returns true if `head` begins a file with a magic number; a stream of frames has none.
 pub fn begins(head: &[u8]) -> bool {
     container(head).is_some()
 }
@@ -91,7 +91,7 @@ fn container(head: &[u8]) -> Option<Kind> {
     }
 }
 
-/// How far it is to a byte with which a file, a tag or a frame may begin; an MP4 begins four bytes before its own.
+/// Returns the distance to the next byte with which a file, a tag or a frame may begin; an MP4 begins four bytes before its own.
 pub fn to_a_beginning(bytes: &[u8]) -> Option<usize> {
     const FIRST: [bool; 256] = {
         let (mut table, bytes) = ([false; 256], b"\xffRFfOIATLG\x1a.#crV");
@@ -105,7 +105,7 @@ pub fn to_a_beginning(bytes: &[u8]) -> Option<usize> {
     bytes.iter().position(|byte| FIRST[usize::from(*byte)])
 }
 
-/// What begins here; `only_frames` within another file, where FLAC is meant too.
+/// Returns the kind of what starts here; with `only_frames`, for the inside of another file, only frames and FLAC.
 fn kind(body: &mut Body, only_frames: bool) -> Option<Kind> {
     let frames = |body: &mut Body| match () {
         () if frames::begin::<mpeg::Header>(body) => Some(Kind::Mpeg),
@@ -120,28 +120,28 @@ fn kind(body: &mut Body, only_frames: bool) -> Option<Kind> {
     found.or_else(|| Framing::find(body).map(Kind::Transport))
 }
 
-/// Every file in a body.
+/// All files in a body.
 pub struct Files {
     body: SharedBody,
     tags: Tags,
-    /// The file that is played, or was last: a damaged stream of frames goes on with its own decoder.
+    /// The current or the last file: a damaged stream of frames continues with its own decoder.
     piece: Option<(Kind, Box<dyn Piece>)>,
     is_playing: bool,
-    /// How many files were begun.
+    /// The number of files started.
     begun: u32,
     block: Block,
     heard: bool,
     /// Bytes that no decoder could use, and those of them since the last sound.
     left_out: u64,
     run: u64,
-    /// Files that could not be opened.
+    /// The number of files that could not be opened.
     unplayed: usize,
-    /// It is carried by another file, and holds frames and no files.
+    /// True inside another file, which carries frames and no files.
     only_frames: bool,
 }
 
 impl Files {
-    /// Finds the first file. The label is for error messages only: the bytes say what a source is, whatever it is called.
+    /// Finds the first file. The label is for error messages only: the bytes decide what a source is, whatever it is called.
     pub fn open(mut body: Body, label: &Label) -> Result<Self> {
         if fetch::begins_playlist(body.peek(HEAD)).is_some() {
             return Err(unsupported("a playlist, which is played from its own http(s) URL"));
@@ -159,7 +159,7 @@ impl Files {
         Ok(files)
     }
 
-    /// Finds the first frame of what another file carries; `name` is what that is if there is none.
+    /// Finds the first frame inside another file; `name` describes the content in the error if there is none.
     pub fn of_frames(body: Body, name: &str) -> Result<Self> {
         let mut files = Self::new(body, true);
         let kind = files.find().ok_or_else(|| unsupported(name))?;
@@ -183,11 +183,11 @@ impl Files {
         }
     }
 
-    /// Goes to the next place where something begins.
+    /// Moves to the next place where something starts.
     fn find(&mut self) -> Option<Kind> {
         let mut body = self.body.get();
         loop {
-            // Of an APE tag without a header, the items were taken for junk.
+            // The items of an APE tag without a header were counted as junk.
             let items = self.tags.skip(&mut body).min(self.run);
             self.left_out = self.left_out.saturating_sub(items);
             let found = kind(&mut body, self.only_frames);
@@ -198,7 +198,7 @@ impl Files {
             let junk = match to_a_beginning(&ahead[1..]) {
                 Some(step) if ahead[1 + step] == b'f' && step >= 4 => step - 3,
                 Some(step) => 1 + step,
-                // Of an MP4, its size may be all that was read.
+                // The size of an MP4 may be all that was read of it.
                 None => ahead.len().saturating_sub(4).max(1),
             };
             self.run += junk as u64;
@@ -232,7 +232,7 @@ impl Files {
         Ok(())
     }
 
-    /// Plays on. Returns false at the end of the body.
+    /// Decodes the next samples. Returns false at the end of the body.
     fn step(&mut self) -> Result<bool> {
         loop {
             if self.run > MAX_JUNK {
@@ -242,7 +242,7 @@ impl Files {
                 match piece.next(&mut self.block)? {
                     Step::Block => {
                         self.run = 0;
-                        // A decoder may have to see more before it says even how its samples are.
+                        // A decoder may need more input before it knows even the format of its samples.
                         if self.block.samples.is_empty() {
                             self.body.get().take_turns();
                             continue;
@@ -273,8 +273,8 @@ impl Files {
                 body.forget();
                 continue;
             }
-            // A file that can't be played was none: what is there is looked at again behind its first byte. How far its demuxer has
-            // read ahead is chance, so where it can't be taken back, all of that was left out.
+            // An unplayable file does not count as one: the search goes on after its first byte. How far its demuxer has read ahead is
+            // arbitrary, so if that can't be undone, all of it was left out.
             let left_out = if body.rewind() { body.leave_out(1) } else { body.place() - from };
             self.left_out += left_out;
             self.run += left_out.max(1);
@@ -285,13 +285,13 @@ impl Files {
         }
     }
 
-    /// The read that failed, if one did: the cause of whatever went wrong behind it.
+    /// Returns the read error, if there was one: the cause of whatever went wrong after it.
     fn failure(&self) -> Option<SpeakerError> {
         let body = self.body.get();
         body.failure().map(|failure| SpeakerError::new(Code::File, format!("the audio can't be read: {failure}")))
     }
 
-    /// Whether what was played was all of it.
+    /// Checks, at the end, that all of the body was played.
     fn end(&self) -> Result<()> {
         let body = self.body.get();
         if let Some((came, stated)) = self.piece.as_ref().and_then(|(_, piece)| piece.missing()) {
@@ -327,7 +327,7 @@ impl Decode for Files {
     }
 
     fn skip(&mut self, to: u64) -> Option<u64> {
-        // How long the files were that are over is not known here.
+        // The lengths of files that are over are unknown here.
         let is_first = self.begun == 1 && self.is_playing && self.left_out == 0;
         self.piece.as_mut().filter(|_| is_first).and_then(|(_, piece)| piece.skip(to))
     }
@@ -350,7 +350,7 @@ impl Decode for Files {
     }
 }
 
-/// A part of a file that holds a stream of frames, as MP3 in WAV: what is within is found as in a body.
+/// A part of a file that holds a stream of frames, such as MP3 in WAV: frames are found in it as in a body.
 pub struct Within {
     window: Window,
     files: Files,
@@ -409,7 +409,7 @@ mod tests {
         chosen.map(|(name, path)| (name, fs::read(path).unwrap())).collect()
     }
 
-    /// The samples of a body, and how it ends.
+    /// Returns the samples of a body, and its outcome.
     fn played(body: Body) -> (Vec<f32>, Option<Code>) {
         let mut heard = Vec::new();
         let mut files = match Files::open(body, &Label::default()) {
@@ -445,7 +445,7 @@ mod tests {
             let heads = 0..bytes.len().min(200);
             for length in heads.chain((200..bytes.len()).step_by(331)).chain([bytes.len() - 1]) {
                 let (part, end) = played_both_ways(&name, &bytes[..length]);
-                // What a decoder makes of its last packet depends on what follows, so nothing is said of that.
+                // The result of a decoder for its last packet depends on what follows, so it is not compared.
                 let same = part.len().saturating_sub(4_096).min(whole.len());
                 assert!(part[..same] == whole[..same], "{name}, {length} bytes: another sound");
                 let is_short = whole.len() - part.len().min(whole.len()) > 4_096;
@@ -471,7 +471,7 @@ mod tests {
         }
     }
 
-    /// Plays on from about a sample. Returns which one that was, and what came from there on.
+    /// Plays on from about a sample. Returns the number of that sample, and what came from there on.
     fn skipped(body: Body, to: u64) -> Option<(u64, Vec<f32>)> {
         let mut files = Files::open(body, &Label::default()).ok()?;
         files.next().ok()??;
@@ -491,7 +491,7 @@ mod tests {
         for path in files.filter(|path| path.extension().is_some_and(|extension| extension != "sh")) {
             let (name, bytes) = (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap());
             for (whole, way) in bodies(&bytes).map(played).into_iter().zip(0..) {
-                // A table that comes last can't be waited for.
+                // A stream can't wait for a table that comes last.
                 if way == 1 && whole.1 == Some(Code::UnsupportedFormat) {
                     continue;
                 }
@@ -504,7 +504,7 @@ mod tests {
                     let lead_in = to - from as usize;
                     assert!(from as usize <= to, "{name}: {from} of {to}");
                     assert_eq!(from as usize + heard.len(), whole.len(), "{name}, {way}, from {from} for {to}");
-                    // Opus goes on from what it decoded before, for seconds; others from some frames.
+                    // Opus depends on what it decoded before, for seconds; others on some frames.
                     let (run_up, most) = if name.starts_with("opus") { (24_000, 0.05) } else { (0, 1e-6) };
                     let difference = |place: usize| (heard[lead_in + place] - whole[to + place]).abs();
                     let worst = (run_up..whole.len() - to).map(difference).fold(0.0, f32::max);
@@ -513,7 +513,7 @@ mod tests {
                 }
             }
         }
-        // Any place of a file can be had; of what comes bit by bit, what is passed over.
+        // A file can be entered anywhere; a body that comes bit by bit, only in formats whose frames can be skipped.
         let count = |name: &str, way: usize| entered.iter().filter(|entry| entry.0 == name && entry.1 == way).count();
         for (names, seekable, coming) in [
             (&["pcm.wav", "mulaw.au", "adts.aac", "vbr.mp3", "vbr-untold.mp3"][..], 3, 3),

@@ -1,6 +1,6 @@
-//! Native FLAC (RFC 9639), frame by frame: whatever changes from one frame to the next is played as it changes.
+//! Native FLAC (RFC 9639), frame by frame: changes between frames are played as they come.
 //!
-//! A frame gives no length. It ends where its checksum is right and another frame, a tag, another file or the end follows.
+//! A frame does not state its length. It ends where its checksum is right and another frame, a tag, another file or the end follows.
 
 use symphonia::core::checksum::{Crc8Ccitt, Crc16Ansi};
 use symphonia::core::codecs::audio::well_known::CODEC_ID_FLAC;
@@ -14,42 +14,42 @@ use super::metadata::Tag;
 use super::tags;
 use crate::error::Result;
 
-/// `fLaC`, and the header of a metadata block that describes the stream and is the only one.
+/// `fLaC`, and the header of a `STREAMINFO` block that is the only metadata block.
 pub const STREAM_INFO_ALONE: &[u8] = b"fLaC\x80\0\0\x22";
 
-/// The name of a file and the header of its first metadata block; and the length of the description of the stream, which should be that block.
+/// The magic number, its length with the header of the first metadata block, and the length of `STREAMINFO`, which should be that block.
 const NAME: &[u8] = b"fLaC";
 const HEAD: usize = NAME.len() + 4;
 const STREAM_INFO: u64 = 34;
 
-/// Kinds of metadata blocks beyond those that are defined, that no file has (RFC 9639 §8.1).
+/// The first metadata block type that is undefined, so that no file has it (RFC 9639 §8.1).
 const UNDEFINED: u8 = 7;
 
 /// The type of the metadata block that is a tag.
 const VORBIS_COMMENT: u8 = 4;
 
-/// The type of the metadata block that tells where frames are, the length of one of its points, and the most that is read of it.
+/// The type of the metadata block with the seek table, the length of a seek point, and the most that is read of the table.
 const SEEK_TABLE: u8 = 3;
 const POINT: usize = 18;
 const MAX_TABLE: u64 = 1 << 20;
 
-/// A frame that begins so many seconds before a sample is near enough: what is between is decoded. So often a nearer one is looked for.
+/// A frame that begins at most this many seconds before a sample is near enough: the rest is decoded. And the number of tries to find one.
 const NEAR_SECONDS: u64 = 2;
 const MAX_LOOKS: usize = 12;
 
-/// The longest header of a frame: sync and codes, a number of seven bytes, block size, rate and checksum.
+/// The longest frame header: sync and codes, a number of seven bytes, block size, rate and checksum.
 const MAX_HEADER: usize = 16;
 
 /// The most bytes of metadata before the first frame: a few pictures.
 const MAX_METADATA: u64 = 64 << 20;
 
-/// Wrong ends that fit by chance are rare; so many are tried.
+/// The number of candidate ends that are tried: wrong ones with a matching checksum are rare.
 const MAX_ENDS: usize = 8;
 
-/// The most bytes that are looked through in a row for the ends of frames that have none: each head may claim megabytes.
+/// The most bytes searched in a row for the ends of frames that have none: each header may claim megabytes.
 const MAX_SEARCH: usize = 64 << 20;
 
-/// What a decoder is set up for.
+/// The parameters of a decoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Setup {
     rate: u32,
@@ -59,11 +59,11 @@ struct Setup {
     block: u16,
 }
 
-/// What is known of a stream without a description.
+/// The parameters of a stream without `STREAMINFO`.
 const UNDESCRIBED: Setup = Setup { rate: 0, channels: 1, bits: 0, block: 0 };
 
 impl Setup {
-    /// Reads a description of the stream, and the samples per channel that it states; 0 is unknown.
+    /// Reads a `STREAMINFO` block: the parameters, and the samples per channel that it states; 0 is unknown.
     fn read(info: &[u8; 34]) -> (Self, u64) {
         let [_, _, block @ .., _, _, _, _, _, _] = info.first_chunk::<10>().unwrap_or(&[0; 10]);
         let packed = info[10..18].iter().fold(0, |packed, byte| packed << 8 | u64::from(*byte));
@@ -76,7 +76,7 @@ impl Setup {
         (setup, packed & 0xf_ffff_ffff)
     }
 
-    /// Describes a stream of frames like this one.
+    /// Writes a `STREAMINFO` block for frames with these parameters.
     fn write(&self) -> [u8; 34] {
         let mut info = [0; 34];
         let block = self.block.max(16).to_be_bytes();
@@ -93,12 +93,12 @@ impl Setup {
         decoder(&parameters)
     }
 
-    /// Returns true if a decoder that was set up for this decodes `frame` too.
+    /// Returns true if a decoder with these parameters can decode `frame` too.
     fn covers(&self, frame: &Self) -> bool {
         Self { block: 0, ..*self } == Self { block: 0, ..*frame } && self.block >= frame.block
     }
 
-    /// More bytes than a frame has: what its samples take as they are, twice.
+    /// Returns more bytes than a frame can take: twice its samples uncompressed.
     fn longest(&self) -> usize {
         let samples = usize::from(self.block) * (usize::from(self.bits) + 1) / 8 + 16;
         2 * samples * usize::from(self.channels) + MAX_HEADER
@@ -109,20 +109,20 @@ impl Setup {
 pub struct Flac {
     body: SharedBody,
     info: Setup,
-    /// What the decoder is set up for.
+    /// The parameters of the current decoder.
     setup: Setup,
     decoder: Box<dyn AudioDecoder>,
     frame: Vec<u8>,
-    /// Samples per channel that the file states, and how many came.
+    /// The samples per channel that the file states, and how many came.
     stated: u64,
     came: u64,
     /// The number that the first frame gives to its first sample, and the length of that frame.
     first: Option<(u64, u16)>,
-    /// Where the first frame is, and what the table says of where others are from there: samples and bytes.
+    /// The place of the first frame, and the seek table: samples and the bytes from there.
     frames: u64,
     table: Vec<(u64, u64)>,
     is_cut: bool,
-    /// How much was looked through for the ends of frames since the last one that has one.
+    /// Bytes searched for the ends of frames since the last frame that has one.
     searched: usize,
     /// True once no frame of it can be found any more.
     is_lost: bool,
@@ -159,7 +159,7 @@ impl Flac {
             }
             body.skip(length);
         }
-        // Without it, frames that say by themselves what they are can be played all the same.
+        // Without it, frames that state all their parameters can be played nevertheless.
         let (info, stated) = match described {
             Some(described) => described,
             None => (
@@ -245,7 +245,7 @@ impl Piece for Flac {
         let mut body = self.body.get();
         let end = body.length().filter(|_| to < self.stated)?;
         let (number, block) = self.first?;
-        // Two places between which the sample is: with the number of the frame that begins there.
+        // The bounds of the search, as place and sample: `low` is the start of a frame at or before the sample.
         let (mut low, mut high) = ((body.place(), self.came), (end, self.stated));
         let mut listed = self
             .table
@@ -288,19 +288,19 @@ impl Piece for Flac {
     }
 
     fn missing(&self) -> Option<(u64, u64)> {
-        // A total may be wrong, but who wrote it wrote whole frames.
+        // A total may be wrong, but the encoder that wrote it wrote whole frames.
         (self.is_cut && self.came < self.stated).then_some((self.came, self.stated))
     }
 }
 
-/// The samples and the bytes of a table's points, without those that only keep a place (RFC 9639 §8.5).
+/// Returns the samples and bytes of a table's seek points, without placeholders (RFC 9639 §8.5).
 fn points(table: &[u8]) -> Vec<(u64, u64)> {
     let long = |bytes: &[u8]| bytes.iter().fold(0, |long, byte| long << 8 | u64::from(*byte));
     let points = table.chunks_exact(POINT).map(|point| (long(&point[..8]), long(&point[8..16])));
     points.filter(|(sample, _)| *sample < u64::MAX).collect()
 }
 
-/// The number of the first sample of a frame that begins with this header: a frame's number counts blocks of one length, or samples (§9.1.5).
+/// Returns the number of the first sample of the frame with this header: the coded number counts blocks of one length, or samples (§9.1.5).
 fn number(head: &[u8], block: u16) -> Option<u64> {
     let first = *head.get(4)?;
     let bytes = (first.leading_ones() as usize).max(1);
@@ -310,7 +310,7 @@ fn number(head: &[u8], block: u16) -> Option<u64> {
     Some(if counts_samples { number } else { number * u64::from(block) })
 }
 
-/// Goes on to the next whole frame that is as the stream says it is. Returns the number of its first sample.
+/// Moves to the next whole frame with the parameters of the stream. Returns the number of its first sample.
 fn frame_from(body: &mut Body, info: &Setup, block: u16) -> Option<u64> {
     let mut searched = 0;
     while searched <= MAX_JUNK {
@@ -322,7 +322,7 @@ fn frame_from(body: &mut Body, info: &Setup, block: u16) -> Option<u64> {
             if matches!(end(body, info, &frame), End::At(_)) {
                 return number(&head, block);
             }
-            // A head claims so much, and all of it was looked through.
+            // The header claims this much, and all of it was searched.
             searched += body.ahead().len().min(frame.longest()) as u64;
         }
         if body.is_at_end() {
@@ -334,7 +334,7 @@ fn frame_from(body: &mut Body, info: &Setup, block: u16) -> Option<u64> {
     None
 }
 
-/// Reads the header of the frame that `head` begins with, if it does (RFC 9639 §9.1), falling back to the stream's `info`.
+/// Reads the frame header that `head` begins with, if it does (RFC 9639 §9.1); missing values come from the stream's `info`.
 fn header(head: &[u8], info: &Setup) -> Option<Setup> {
     let [0xff, 0xf8 | 0xf9, sizes, kinds, number, ..] = *head else { return None };
     let number = match number.leading_ones() {
@@ -391,17 +391,17 @@ fn header(head: &[u8], info: &Setup) -> Option<Setup> {
     })
 }
 
-/// Where a frame ends.
+/// The end of a frame.
 enum End {
-    /// At so many bytes.
+    /// The length in bytes.
     At(usize),
-    /// Somewhere before the end of the body or of what it may take, with something else behind: at one of these, if any.
+    /// Unknown: before the end of the body, or of the longest possible frame, with something else after it; one of these lengths, if any.
     Behind(Vec<usize>),
-    /// It is damaged, and so many bytes from here something else may begin.
+    /// None: the frame is damaged, and something else may begin this many bytes from here.
     Damaged(usize),
 }
 
-/// Finds the end of the `frame` that begins here.
+/// Finds the end of the `frame` that starts here.
 fn end(body: &mut Body, info: &Setup, frame: &Setup) -> End {
     let (mut crc, mut checked) = (Crc16Ansi::new(0), 0);
     let mut next = None;
@@ -413,7 +413,7 @@ fn end(body: &mut Body, info: &Setup, frame: &Setup) -> End {
         if candidate > frame.longest() {
             break;
         }
-        // Looks as far ahead as is needed to tell what a candidate is.
+        // Reads far enough ahead to recognize a candidate.
         if ahead.len() < candidate + tags::HEAD && body.more() {
             at = candidate.max(1);
             continue;
@@ -448,7 +448,7 @@ fn begins_something(head: &[u8], info: &Setup) -> bool {
     header(head, info).is_some() || tags::begins(head) || file::begins(head)
 }
 
-/// The first places at which the checksum of all before them is right.
+/// Returns the first lengths at which the checksum of everything before is right.
 fn right_checksums(bytes: &[u8]) -> Vec<usize> {
     let (mut crc, mut places) = (Crc16Ansi::new(0), Vec::new());
     for (index, byte) in bytes.iter().enumerate() {
@@ -463,7 +463,7 @@ fn right_checksums(bytes: &[u8]) -> Vec<usize> {
     places
 }
 
-/// Goes on to the next frame, file or tag, or to the end. Returns how many bytes were left out, and true if it is a frame.
+/// Moves to the next frame, file or tag, or to the end. Returns how many bytes were left out, and true if it is a frame.
 fn to_a_frame(body: &mut Body, info: &Setup) -> (u64, bool) {
     let (from, mut left_out) = (body.place(), 0);
     loop {
@@ -493,7 +493,7 @@ mod tests {
 
     #[test]
     fn heads_that_have_no_frames_are_given_up_before_all_was_looked_through_for_each() {
-        // 192 kHz, 8 channels of 16 bits: a head claims up to two megabytes.
+        // At 192 kHz and 8 channels of 16 bits, a header claims up to two megabytes.
         let info = Setup { rate: 192_000, channels: 8, bits: 16, block: 0xffff };
         let mut head = vec![0xff, 0xf8, 0x70, 0x78, 0, 0xff, 0xfe];
         let mut crc = Crc8Ccitt::new(0);

@@ -1,7 +1,8 @@
-//! HE-AAC, which is AAC-LC with spectral band replication (SBR) and parametric stereo (PS; ISO/IEC 14496-3 §4.6.18, §8.6.4), by libxaac: in
-//! builds with the feature `he-aac` alone. What is plain AAC-LC is left to the decoder that plays it in every other build.
+//! HE-AAC, which is AAC-LC with spectral band replication (SBR) and parametric stereo (PS; ISO/IEC 14496-3 §4.6.18, §8.6.4), decoded by
+//! libxaac; only in builds with the feature `he-aac`. Plain AAC-LC is left to the decoder that plays it in every other build.
 //!
-//! Most streams do not say that they are HE-AAC: whether SBR is within is known once a frame was decoded, so packets of low rates are held until then.
+//! Most streams do not state that they are HE-AAC: whether they use SBR is known once a frame was decoded, so packets at low rates are held
+//! until then.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -22,29 +23,29 @@ use xaac_rs::{DecodeStatus, DecodedFrame, Decoder, DecoderConfig, DecoderDrcConf
 use super::adts::RATES;
 use super::bits::Bits;
 
-/// Where SBR may be within without a word: it doubles the rate, and no more than 48 kHz is played of it.
+/// The highest rate at which unannounced SBR is expected: SBR doubles the rate, and is played at no more than 48 kHz.
 const LOW_RATES: u32 = 24_000;
 
-/// How many packets are held until it is known what is within, and how many of its frames libxaac may be behind.
+/// The most packets that are held until the presence of SBR is known, and the most frames that libxaac may lag behind.
 const MAX_HELD: usize = 16;
 
-/// The longest packet, which a header of ADTS can tell of (13 bits, with the header).
+/// The longest packet that an ADTS header can describe (13 bits, header included).
 const MAX_PACKET: usize = 8_191 - HEADER;
 const HEADER: usize = 7;
 
-/// By how many frames libxaac's sound is behind that of other decoders: the first is not of the stream.
+/// The number of frames that libxaac's output lags behind other decoders: the first one is not part of the stream.
 const BEHIND: usize = 1;
 
-/// In 16 bits.
+/// Full scale in 16 bits.
 const FULL_SCALE: f32 = 32_768.0;
 
-/// What an encoder for AAC-LC was told, by which its packets are decoded.
+/// The configuration of the AAC-LC core, by which packets are decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Core {
-    /// An index of [`RATES`].
+    /// The rate, as an index of [`RATES`].
     rate: u8,
     channels: u8,
-    /// It says that SBR is within.
+    /// True if the stream states that it uses SBR.
     is_he: bool,
 }
 
@@ -86,7 +87,7 @@ impl Core {
         self.is_he || RATES[usize::from(self.rate)] <= LOW_RATES
     }
 
-    /// The header of ADTS (§1.A.2.2) before a packet, by which libxaac knows what it is.
+    /// Builds the ADTS header (§1.A.2.2) for a packet, from which libxaac takes the configuration.
     fn header(&self, length: usize) -> [u8; HEADER] {
         const LC: u8 = 1;
         let all = length + HEADER;
@@ -103,7 +104,7 @@ impl Core {
     }
 }
 
-/// An index of [`RATES`].
+/// Reads a sample rate as an index of [`RATES`].
 fn rate(bits: &mut Bits<'_>) -> Option<u8> {
     match bits.take(4)? {
         15 => {
@@ -114,23 +115,23 @@ fn rate(bits: &mut Bits<'_>) -> Option<u8> {
     }
 }
 
-/// libxaac at work.
+/// A libxaac decoder.
 struct Xaac {
     core: Core,
-    /// Made with the first packet, and again behind an end or a failure.
+    /// The decoder state: made with the first packet, and again after an end or a failure.
     state: Option<State>,
     packet: Vec<u8>,
 }
 
 struct State {
     decoder: Decoder,
-    /// How many of its first frames are still to be dropped.
+    /// The number of its first frames that are still to be dropped.
     behind: usize,
     mode: SbrMode,
 }
 
-// SAFETY: the decoder owns all that it points to, and is only reached by `&mut`. What its library keeps besides are tables, and a scratch
-// of a profile (AAC-LD) that no header made here names.
+// SAFETY: the decoder owns everything that it points to, and is only reached through `&mut`. Otherwise its library keeps only tables, and
+// scratch memory of a profile (AAC-LD) that no header made here selects.
 unsafe impl Send for State {}
 // SAFETY: as above.
 unsafe impl Sync for State {}
@@ -140,12 +141,12 @@ impl Xaac {
         Self { core, state: None, packet: Vec::new() }
     }
 
-    /// The mode of SBR, once it is known.
+    /// Returns the mode of SBR, once it is known.
     fn mode(&self) -> SbrMode {
         self.state.as_ref().map_or(SbrMode::Unknown, |state| state.mode)
     }
 
-    /// Decodes a packet, and appends what is ready to `sound`.
+    /// Decodes a packet, and appends the finished samples to `sound`.
     fn decode(&mut self, packet: &[u8], sound: &mut Sound) -> Result<()> {
         if packet.is_empty() || packet.len() > MAX_PACKET {
             return decode_error("he-aac: a packet of a length that can't be");
@@ -156,7 +157,7 @@ impl Xaac {
         self.feed(sound)
     }
 
-    /// Gives libxaac the packet that is prepared.
+    /// Passes the prepared packet to libxaac.
     fn feed(&mut self, sound: &mut Sound) -> Result<()> {
         if self.state.is_none() {
             self.state = State::new();
@@ -169,9 +170,9 @@ impl Xaac {
         fed
     }
 
-    /// Appends what comes behind the last packet, and returns the mode of SBR.
+    /// Appends the samples that are left after the last packet, and returns the mode of SBR.
     fn finish(&mut self, sound: &mut Sound) -> SbrMode {
-        // What it is behind is pushed out by one packet more.
+        // One more packet pushes out the frame that it lags behind.
         let pushed = self.state.is_some() && self.feed(sound).is_ok();
         if let Some(state) = self.state.as_mut().filter(|_| pushed) {
             let _ = state.take(&[], true, sound);
@@ -185,13 +186,13 @@ impl Xaac {
 impl State {
     fn new() -> Option<Self> {
         let config = DecoderConfig {
-            // In 24 bits it hands on what is none.
+            // Its 24-bit output is not valid.
             pcm_word_size: 16,
-            // What is loud is for the session to limit, and what is lost is not made up.
+            // Limiting is left to the session, and lost packets are not concealed.
             peak_limiter: false,
             error_concealment: false,
             drc: DecoderDrcConfig { enabled: false, ..DecoderDrcConfig::default() },
-            // By complex filters, as other decoders do it; else SBR is of "low power", and there is no PS.
+            // Uses complex filters, as other decoders do; otherwise SBR is "low power", and there is no PS.
             enable_esbr: true,
             auto_sbr_upsample: false,
             ..DecoderConfig::default()
@@ -229,7 +230,7 @@ impl State {
         }
         let spec = AudioSpec::new(frame.stream_info.sample_rate, channels);
         if sound.spec.as_ref() != Some(&spec) {
-            // It changes between two packets at most.
+            // The format changes between two packets at most.
             sound.samples.clear();
             sound.spec = Some(spec);
         }
@@ -239,7 +240,7 @@ impl State {
     }
 }
 
-/// Whether a decoder gives the samples of each packet with it, as all do but this one where SBR is or may be within.
+/// Returns true if a decoder yields the samples of each packet with it, as all do but this one where SBR is or may be used.
 pub fn may_skip(decoder: &dyn AudioDecoder) -> bool {
     let parameters = decoder.codec_params();
     parameters.codec != CODEC_ID_AAC
@@ -247,22 +248,22 @@ pub fn may_skip(decoder: &dyn AudioDecoder) -> bool {
             && !Core::of(parameters).is_some_and(|core| core.may_be_he()))
 }
 
-/// Samples, interleaved.
+/// Interleaved samples and their format.
 #[derive(Default)]
 struct Sound {
     spec: Option<AudioSpec>,
     samples: Vec<f32>,
 }
 
-/// Who decodes.
+/// The decoder in use.
 enum Way {
     Plain(Box<dyn AudioDecoder>),
     He(Xaac),
-    /// Both might, and these packets wait to be decoded by the first if there is no SBR.
+    /// Both are possible: these packets are held for the plain one, in case there is no SBR.
     Undecided(Box<dyn AudioDecoder>, Xaac, VecDeque<Vec<u8>>),
 }
 
-/// A decoder of AAC of either kind.
+/// A decoder for AAC-LC and HE-AAC.
 pub struct Aac {
     parameters: AudioCodecParameters,
     way: Way,
@@ -304,7 +305,7 @@ impl Aac {
         result
     }
 
-    /// Goes one of both ways. What was held is decoded, if nobody has.
+    /// Chooses one of the two decoders. Held packets are decoded if the plain one is chosen.
     fn decide(&mut self, is_he: bool) -> Result<()> {
         let nothing = Way::He(Xaac::new(Core { rate: 0, channels: 0, is_he: false }));
         let Way::Undecided(mut plain, xaac, held) = mem::replace(&mut self.way, nothing) else { return Ok(()) };
@@ -321,7 +322,7 @@ impl Aac {
         if self.sound.samples.is_empty() { result } else { Ok(()) }
     }
 
-    /// Puts `sound` into the buffer.
+    /// Copies `sound` into the buffer.
     fn show(&mut self) {
         self.buffer.clear();
         let Some(spec) = &self.sound.spec else { return };
@@ -372,7 +373,7 @@ impl AudioDecoder for Aac {
         Ok(self.buffer.as_generic_audio_buffer_ref())
     }
 
-    /// What it is behind is decoded, and is what was decoded last.
+    /// Flushes the frames that it lags behind; they become the last decoded ones.
     fn finalize(&mut self) -> FinalizeResult {
         self.sound.samples.clear();
         match &mut self.way {
@@ -417,7 +418,7 @@ mod tests {
             (&[0x2b, 0x92, 0x08, 0x00], Some((7, 2, true))),
             (&[0xeb, 0x8a, 0x08, 0x00], Some((7, 1, true))),
             (&[0x17, 0x80, 0x2b, 0x11, 0x10], Some((7, 2, false))),
-            // AAC-LC in 5.1, AAC-LD, SBR over AAC-LD, a rate that is none, and what is cut.
+            // AAC-LC in 5.1, AAC-LD, SBR over AAC-LD, an invalid rate, and cut ones.
             (&[0x12, 0x30], None),
             (&[0xb9, 0x90], None),
             (&[0x2b, 0x92, 0x5c, 0x00], None),
