@@ -1,5 +1,5 @@
-//! AAC in LATM (ISO/IEC 14496-3 §1.7), as digital television sends it: frames of LOAS, each with some packets and, now and then, what they
-//! are decoded by.
+//! AAC in LATM (ISO/IEC 14496-3 §1.7), as digital television sends it: LOAS frames, each with some packets and, now and then, the decoder
+//! configuration.
 
 use std::collections::VecDeque;
 
@@ -12,7 +12,7 @@ use super::decode::{About, Block, Piece, Step, decode_packet, decoder, end};
 use super::frames::{self, Next};
 use crate::error::Result;
 
-/// The header of a frame (AudioSyncStream, §1.7.2): a word of 11 bits and the length of what follows.
+/// The header of a frame (AudioSyncStream, §1.7.2): a sync word of 11 bits and the length of what follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
     length: usize,
@@ -36,18 +36,18 @@ impl frames::Header for Header {
     }
 }
 
-/// How the frames of a stream are laid out (StreamMuxConfig, §1.7.3), of one program with one layer, as all are.
+/// The layout of a stream's frames (StreamMuxConfig, §1.7.3): one program with one layer, as in all real streams.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Mux {
-    /// An AudioSpecificConfig.
+    /// The AudioSpecificConfig.
     config: Vec<u8>,
-    /// Packets in a frame.
+    /// The number of packets in a frame.
     packets: usize,
-    /// The length of each in bytes, where it is always the same.
+    /// The length of each packet in bytes, where it is fixed.
     fixed: Option<usize>,
 }
 
-/// LatmGetValue: how many bytes it has, and then those.
+/// Reads a LatmGetValue: the number of its bytes, then the bytes.
 fn value(bits: &mut Bits<'_>) -> Option<usize> {
     let bytes = bits.take(2)? + 1;
     bits.take(8 * bytes)
@@ -57,7 +57,7 @@ impl Mux {
     fn read(bits: &mut Bits<'_>) -> Option<Self> {
         let version = bits.take(1)?;
         if version == 1 {
-            // A version of its own.
+            // audioMuxVersionA, an undefined syntax.
             if bits.is_set()? {
                 return None;
             }
@@ -80,7 +80,7 @@ impl Mux {
             _ => return None,
         };
         if bits.is_set()? {
-            // What else is there stands behind the packets, and is passed over with the frame.
+            // Other data stands after the packets, and is skipped with the frame.
             if version == 1 {
                 value(bits)?;
             } else {
@@ -97,7 +97,7 @@ impl Mux {
     }
 }
 
-/// How many bits an AudioSpecificConfig (§1.6.2.1) takes here, of the kinds that may be played.
+/// Returns the length in bits of the AudioSpecificConfig (§1.6.2.1) that starts here, for the object types that may be played.
 fn config_length(bits: &Bits<'_>) -> Option<usize> {
     const SBR: usize = 5;
     const PS: usize = 29;
@@ -112,7 +112,7 @@ fn config_length(bits: &Bits<'_>) -> Option<usize> {
     } else {
         first
     };
-    // Main, LC, SSR and LTP (GASpecificConfig, §4.4.1), whose channels are known.
+    // Main, LC, SSR and LTP (GASpecificConfig, §4.4.1), with a known channel configuration.
     if !(1..=4).contains(&core) || channels == 0 {
         return None;
     }
@@ -124,7 +124,7 @@ fn config_length(bits: &Bits<'_>) -> Option<usize> {
     Some(bits.left() - ahead.left())
 }
 
-/// A stream of frames.
+/// A stream of LOAS frames.
 pub struct Latm {
     body: SharedBody,
     last: Option<Header>,
@@ -138,7 +138,7 @@ impl Latm {
         Self { body: body.clone(), last: None, mux: None, decoder: None, packets: VecDeque::new() }
     }
 
-    /// Reads what is in a frame behind its header (AudioMuxElement, §1.7.3). Returns false where it can't be played, or not yet.
+    /// Reads the payload of a frame (AudioMuxElement, §1.7.3). Returns `None` if it can't be played, or not yet.
     fn unpack(&mut self, frame: &[u8]) -> Option<()> {
         let mut bits = Bits::new(frame);
         if !bits.is_set()? {
@@ -192,7 +192,7 @@ impl Piece for Latm {
         let is_read = self.unpack(&frame).is_some();
         if !is_read {
             self.packets.clear();
-            // Of a stream that is joined in its middle, the first frames may not say what they are.
+            // In a stream that is joined in its middle, the first frames may carry no configuration.
             let is_known = self.mux.is_some();
             return Ok(Step::LeftOut(if is_known { header.length as u64 } else { 0 }));
         }
@@ -219,7 +219,7 @@ mod tests {
     use super::frames::Header as _;
     use super::*;
 
-    /// Bits, of which each is a letter.
+    /// Bits, written as letters.
     fn bytes(bits: &str) -> Vec<u8> {
         let bits: Vec<u8> = bits.bytes().filter(|bit| *bit != b' ').map(|bit| bit - b'0').collect();
         bits.chunks(8).map(|byte| byte.iter().enumerate().fold(0, |all, (at, bit)| all | bit << (7 - at))).collect()
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn what_frames_are_decoded_by_is_read_in_both_versions() {
-        // AAC-LC at 48 kHz in stereo, of one packet of any length; other data, and a checksum.
+        // AAC-LC at 48 kHz in stereo, one packet of variable length; with other data and a checksum.
         let lc = "00010 0011 0010 000";
         let expected = |packets, fixed| Some(Mux { config: vec![0x11, 0x90], packets, fixed });
         assert_eq!(mux(&format!("0 1 000000 0000 000 {lc} 000 11111111 0 0")), expected(1, None));
@@ -251,7 +251,7 @@ mod tests {
             mux(&format!("1 0 00 11111111 1 000000 0000 000 00 00010000 {lc} 000 11111111 1 00 00001000 0")),
             expected(1, None)
         );
-        // SBR over it, which says its rate once more.
+        // SBR on top of it, which states its rate once more.
         let sbr = mux("0 1 000000 0000 000 00101 0110 0010 0011 00010 000 000 11111111 0 0").unwrap();
         assert_eq!(sbr.config, [0x2b, 0x11, 0x88, 0x00]);
         for other in [

@@ -1,8 +1,8 @@
-//! Brings a source to the loudness that was asked for: by what its tags say, or by what was measured of it so far.
+//! Loudness normalization: brings a source to the requested loudness, by its tags or by what was measured of it so far.
 //!
-//! The gain at a place is a pure function of the source up to there and a little beyond, in steps of 100 ms: so it is the same however fast
-//! the source comes, how its bytes are cut, and who reads them again. A reader that goes on from another place is told how far the
-//! one before it was heard ([`Heard`]), and does not begin to measure anew.
+//! The gain at a place is a pure function of the source up to there and a little beyond, in steps of 100 ms: so it does not depend on how
+//! fast the source comes, how its bytes are split, or who reads them again. A reader that continues from another place gets how far the one
+//! before it was heard ([`Heard`]), and does not start measuring anew.
 
 use std::collections::VecDeque;
 
@@ -12,42 +12,42 @@ use symphonia::core::audio::AudioSpec;
 use super::meter::Running;
 use crate::audio::{PER_MS, Samples};
 
-/// What one gain holds for, and is measured in, in samples per channel.
+/// The length of a step, for which one gain holds and which is measured at once, in samples per channel.
 const STEP: usize = 100 * PER_MS as usize;
 
-/// How many steps are measured before the first is handed on, of what is at hand: three seconds, which are all of most prompts.
+/// The number of steps measured before the first is passed on, for sources at hand: three seconds, which is all of most prompts.
 pub const AT_HAND: usize = 30;
 
-/// The same of a download: nothing can be measured of less than a block of 400 ms (ITU-R BS.1770-5).
+/// The same for downloads: nothing can be measured of less than a block of 400 ms (ITU-R BS.1770-5).
 pub const COMING: usize = 4;
 
-/// By how many dB the gain rises and falls in a step, where it is not right yet.
+/// The most dB by which the gain rises or falls per step while it is not right yet.
 const RISE: f64 = 0.6;
 const FALL: f64 = 1.2;
 
-/// How many steps are kept of what was measured: a day.
+/// The most measured steps that are kept: a day.
 const MAX_STEPS: usize = 864_000;
 
-/// What a second channel with the same sound adds, in dB: a source in mono is played on both sides of a stereo session, and of one in stereo a mono
-/// session plays the mean.
+/// The level that a second channel with the same sound adds, in dB: a mono source is played on both sides of a stereo session, and a mono
+/// session plays the mean of a stereo source.
 const BOTH_SIDES: f64 = 3.01;
 
-/// How loud a source is to be.
+/// The requested loudness.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Target {
-    /// In LUFS.
+    /// The loudness in LUFS.
     pub lufs: f64,
-    /// By how many dB it is made louder at most.
+    /// The highest gain in dB.
     pub max_gain: f64,
 }
 
 impl Target {
-    /// The gain for a source that is so loud, in dB.
+    /// Returns the gain in dB for a source of this loudness.
     fn gain(&self, lufs: f64) -> f64 {
         (self.lufs - lufs).min(self.max_gain)
     }
 
-    /// The same, linear; 1 for silence.
+    /// Returns the linear gain for a source of this loudness; 1 for silence.
     pub fn linear(&self, lufs: Option<f64>) -> f32 {
         lufs.map_or(1.0, |lufs| linear(self.gain(lufs)))
     }
@@ -57,12 +57,12 @@ fn linear(db: f64) -> f32 {
     10.0_f64.powf(db / 20.0) as f32
 }
 
-/// How loud a source was up to the end of each step, as its decode task finds out and its reader may ask.
+/// The loudness of a source up to the end of each step, written by its decode task and read by its reader.
 #[derive(Debug, Default)]
 pub struct Measured(Mutex<Vec<Option<f32>>>);
 
 impl Measured {
-    /// What is known of what was heard up to `place`; `before` is what was known when the reader began.
+    /// Returns what was measured up to `place`; `before` is what was known when the reader started.
     pub fn heard(&self, place: Samples, before: Option<Heard>) -> Option<Heard> {
         let steps = self.0.lock();
         let step = (place as usize / STEP).min(steps.len().saturating_sub(1));
@@ -79,7 +79,7 @@ impl Measured {
     }
 }
 
-/// What was measured of a source by the time that it was heard up to a step.
+/// The measurement that applied when a source had been heard up to a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Heard {
     until: u32,
@@ -87,41 +87,41 @@ pub struct Heard {
 }
 
 impl Heard {
-    /// The same for what is written to a stream after a flush, which begins a new source: until as much of that was measured as is of what is at
-    /// hand.
+    /// Returns the same measurement for what is written to a stream after a flush, which starts a new source: it holds until as much of
+    /// that was measured as is measured ahead of sources at hand.
     pub fn flushed(self) -> Self {
         Self { until: AT_HAND as u32, ..self }
     }
 }
 
-/// Levels one pass of a source.
+/// A leveller for one pass of a source.
 pub struct Leveller<'a> {
     target: Target,
     channels: usize,
     measured: &'a Measured,
     meter: Running,
-    /// How loud all of it is, if that is known: then nothing is measured.
+    /// The loudness of the whole source, if it is known: nothing is measured then.
     known: Option<f64>,
     heard: Option<Heard>,
     ahead: usize,
-    /// Samples per channel that were measured, and that were handed on.
+    /// Samples per channel that were measured, and that were passed on.
     taken: usize,
     given: usize,
     held: Vec<f32>,
-    /// How loud it is up to `ahead` steps behind each step that is still to be handed on.
+    /// The loudness up to `ahead` steps after each step that is still to be passed on.
     levels: VecDeque<Option<f64>>,
     level: Option<f64>,
     is_finished: bool,
-    /// In dB, where the present step ends; none before the first.
+    /// The gain in dB at the end of the current step; `None` before the first.
     gain: Option<f64>,
-    /// Linear, where the present step begins and ends.
+    /// The linear gain at the start and at the end of the current step.
     from: f32,
     to: f32,
     first: f32,
 }
 
 impl<'a> Leveller<'a> {
-    /// Levels a source that is `known` to be so loud, if it is, or was `heard` before; `ahead` steps of it are measured first.
+    /// Levels a source whose loudness is `known`, if it is, or that was `heard` before; `ahead` steps are measured first.
     pub fn new(
         target: Target,
         channels: usize,
@@ -130,7 +130,7 @@ impl<'a> Leveller<'a> {
         ahead: usize,
         measured: &'a Measured,
     ) -> Self {
-        // Nothing is known of nothing.
+        // Without a step ahead, nothing is known of the first one.
         let levels = if ahead == 0 { VecDeque::from([None]) } else { VecDeque::new() };
         Self {
             target,
@@ -153,7 +153,7 @@ impl<'a> Leveller<'a> {
         }
     }
 
-    /// What its tags say of how loud it is; told before its first samples, which are of `spec`.
+    /// Sets the loudness from the tags; called before the first samples, which are of `spec`.
     pub fn tagged(&mut self, lufs: Option<f64>, spec: &AudioSpec) {
         let lufs = lufs.map(|lufs| match (spec.channels().count(), self.channels) {
             (1, 2) => lufs + BOTH_SIDES,
@@ -163,7 +163,7 @@ impl<'a> Leveller<'a> {
         self.known = self.known.or(lufs);
     }
 
-    /// Takes the next samples of the session's, and leaves in `pcm` those that can be handed on.
+    /// Takes the session's next samples, and leaves in `pcm` those that can be passed on.
     pub fn process(&mut self, pcm: &mut Vec<f32>) {
         if let Some(known) = self.known {
             let gain = self.target.linear(Some(known));
@@ -186,7 +186,7 @@ impl<'a> Leveller<'a> {
         self.give(pcm);
     }
 
-    /// Takes the last samples, and leaves all that are left in `pcm`: the whole source is measured.
+    /// Takes the last samples, and leaves everything that remains in `pcm`: the whole source is measured.
     pub fn finish(&mut self, pcm: &mut Vec<f32>) {
         self.process(pcm);
         if self.known.is_none() {
@@ -197,17 +197,17 @@ impl<'a> Leveller<'a> {
         }
     }
 
-    /// How loud all of it was, once it is finished.
+    /// Returns the loudness of the whole source, once it is finished.
     pub fn lufs(&self) -> Option<f64> {
         self.known.or_else(|| self.meter.lufs())
     }
 
-    /// The linear gain of its first sample, and of its last so far.
+    /// Returns the linear gain of its first sample, and of its last so far.
     pub fn edges(&self) -> (f32, f32) {
         (self.first, self.to)
     }
 
-    /// A step was measured.
+    /// Records the loudness after a measured step.
     fn note(&mut self) {
         let lufs = self.meter.lufs();
         self.measured.push(lufs);
@@ -216,7 +216,7 @@ impl<'a> Leveller<'a> {
         }
     }
 
-    /// Appends what can be handed on.
+    /// Appends the samples that can be passed on.
     fn give(&mut self, pcm: &mut Vec<f32>) {
         let mut done = 0;
         while done < self.held.len() {
@@ -236,7 +236,7 @@ impl<'a> Leveller<'a> {
         pcm.extend(self.held.drain(..done));
     }
 
-    /// Finds the gain for the next step; returns false if it is not known yet.
+    /// Computes the gain for the next step; returns false if it is not known yet.
     fn next_step(&mut self) -> bool {
         match self.levels.pop_front() {
             Some(level) => self.level = level,
@@ -273,13 +273,13 @@ mod tests {
 
     const TARGET: Target = Target { lufs: -16.0, max_gain: 12.0 };
 
-    /// So many ms of a tone of 997 Hz, which measures −3.01 LUFS in mono at full scale.
+    /// A tone of 997 Hz, `ms` long, which measures −3.01 LUFS in mono at full scale.
     fn tone(ms: usize, db: f64) -> Vec<f32> {
         let turn = std::f64::consts::TAU * 997.0 / f64::from(SAMPLE_RATE);
         (0..ms * PER_MS as usize).map(|n| ((turn * n as f64).sin() * 10.0_f64.powf(db / 20.0)) as f32).collect()
     }
 
-    /// What comes out, handed over in pieces of so many samples.
+    /// Levels samples that are passed in pieces of this many.
     fn levelled(leveller: &mut Leveller<'_>, source: &[f32], piece: usize) -> Vec<f32> {
         let mut all = Vec::new();
         for piece in source.chunks(piece) {
@@ -294,7 +294,7 @@ mod tests {
         all
     }
 
-    /// The gain in dB over 10 ms from so many ms on.
+    /// Returns the gain in dB over 10 ms from a place in ms on.
     fn gain(source: &[f32], output: &[f32], ms: usize) -> f64 {
         let window = ms * PER_MS as usize..(ms + 10) * PER_MS as usize;
         let power = |samples: &[f32]| samples[window.clone()].iter().map(|s| f64::from(*s).powi(2)).sum::<f64>();

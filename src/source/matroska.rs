@@ -1,8 +1,8 @@
-//! Matroska and WebM (RFC 9559, over EBML, RFC 8794): read once from start to end, as a browser's MediaRecorder writes it, without sizes,
-//! cues or an end.
+//! Matroska and WebM (RFC 9559, over EBML, RFC 8794): read once from start to end, so that files without sizes, cues or an end can be
+//! played, as a browser's MediaRecorder writes them.
 //!
-//! Whatever holds blocks is entered and not measured, so that neither unknown sizes nor wrong ones matter: the next element says where
-//! it belongs. Of all tracks one is played; timestamps are not looked at.
+//! Elements that hold blocks are entered and not measured, so that neither unknown sizes nor wrong ones matter: the next element shows
+//! where it belongs. One of the tracks is played; timestamps are ignored.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -22,29 +22,29 @@ use super::metadata::{MAX_TAG, Metadata};
 use super::trim::Trim;
 use crate::error::Result;
 
-/// Begins a file.
+/// The ID of the element that begins a file.
 pub const MAGIC: [u8; 4] = EBML.to_be_bytes();
 
-/// The longest description of the tracks: codecs' headers are some kilobytes each.
+/// The longest `Tracks` element: codec headers are some kilobytes each.
 const MAX_TRACKS: usize = 1 << 20;
 
-/// How many elements before the tracks are kept: title and tags, one of each.
+/// The number of elements before the tracks that are kept: title and tags, one of each.
 const MAX_EARLY: usize = 4;
 
-/// The most tracks that are looked at.
+/// The most tracks that are considered.
 const MAX_ENTRIES: usize = 16;
 
-/// The longest block of the track that is played; and how much of one has to be seen to know its track.
+/// The longest block of the played track; and how much of a block is needed to read its track number.
 const MAX_BLOCK: u64 = 4 << 20;
 const BLOCK_HEADER: usize = 12;
 
-/// A longer element of a name that is not known is none.
+/// The longest element with an unknown ID: a longer one is damage.
 const MAX_UNKNOWN: u64 = 64 << 10;
 
 /// More channels than any layout has.
 const MAX_CHANNELS: u64 = 64;
 
-/// The names of elements, by their IDs with the bits that give their length (RFC 9559 §5.1).
+/// Element IDs, with the bits that give their length (RFC 9559 §5.1).
 const EBML: u32 = 0x1a45_dfa3;
 const SEGMENT: u32 = 0x1853_8067;
 const TRACKS: u32 = 0x1654_ae6b;
@@ -57,7 +57,7 @@ const TRACK_ENTRY: u32 = 0xae;
 const INFO: u32 = 0x1549_a966;
 const TAGS: u32 = 0x1254_c367;
 
-/// Those that are passed over: SeekHead, Info, Cues, Chapters, Tags, Attachments, and in clusters Timestamp, Position, PrevSize,
+/// The IDs that are skipped: SeekHead, Info, Cues, Chapters, Tags, Attachments, and in clusters Timestamp, Position, PrevSize,
 /// SilentTracks, EncryptedBlock; Void and CRC-32.
 const PASSED_OVER: [u32; 13] = [
     0x114d_9b74,
@@ -75,18 +75,18 @@ const PASSED_OVER: [u32; 13] = [
     0xbf,
 ];
 
-/// The start of an element.
+/// The header of an element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Header {
     id: u32,
-    /// Of the header itself.
+    /// The length of the header itself.
     length: usize,
-    /// Of what is in the element; `None` if it is not known (RFC 8794 §6.2).
+    /// The size of the element's content; `None` if it is unknown (RFC 8794 §6.2).
     size: Option<u64>,
 }
 
 impl Header {
-    /// The longest: an ID of four bytes and a size of eight.
+    /// The longest header: an ID of four bytes and a size of eight.
     const LONGEST: usize = 12;
 
     /// Reads the header that `bytes` begins with.
@@ -100,7 +100,7 @@ impl Header {
         Some(Self { id: name, length: id + length, size })
     }
 
-    /// The header of the next element. It reads not a byte more, for of a live stream there may be none for a while.
+    /// Reads the header of the next element. Reads not a byte more, since a live stream may have none for a while.
     fn next(body: &mut Body) -> Option<Self> {
         let id = body.peek(1).first()?.leading_zeros() as usize + 1;
         let size = body.peek(id + 1).get(id)?.leading_zeros() as usize + 1;
@@ -113,7 +113,7 @@ impl Header {
     }
 }
 
-/// A number of a variable length (RFC 8794 §4), and how many bytes it takes; `None` in it if all its bits are set.
+/// Returns a variable-length number (RFC 8794 §4), and how many bytes it takes; the number is `None` if all its bits are set.
 fn number(bytes: &[u8]) -> Option<(Option<u64>, usize)> {
     let first = *bytes.first()?;
     let length = first.leading_zeros() as usize + 1;
@@ -126,7 +126,7 @@ fn number(bytes: &[u8]) -> Option<(Option<u64>, usize)> {
     Some((Some(number).filter(|number| *number != (1 << bits) - 1), length))
 }
 
-/// The elements in an element, up to what is none.
+/// Returns the elements in an element, up to the first invalid one.
 fn children(mut parent: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
     std::iter::from_fn(move || {
         let Header { id, length, size } = Header::read(parent)?;
@@ -137,7 +137,7 @@ fn children(mut parent: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
     })
 }
 
-/// The first element of that name in an element.
+/// Returns the first element with this ID in an element.
 fn child(parent: &[u8], id: u32) -> Option<&[u8]> {
     children(parent).find(|(name, _)| *name == id).map(|(_, child)| child)
 }
@@ -154,11 +154,11 @@ fn float(bytes: &[u8]) -> f64 {
     }
 }
 
-/// What the texts of a file are about (TargetTypeValue, RFC 9559 §5.1.8.1.1.1).
+/// The subjects of tags (TargetTypeValue, RFC 9559 §5.1.8.1.1.1).
 const ALBUM: u64 = 50;
 const SONG: u64 = 30;
 
-/// Reads a title of the file, or texts about the track of this number (TrackUID) and its album. What is in other texts is passed over.
+/// Reads the title of the file, or tags about the track with this TrackUID and its album. Other tags are skipped.
 fn read_tags(id: u32, content: &[u8], track: u64, metadata: &mut Metadata) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if id == INFO {
@@ -172,7 +172,7 @@ fn read_tags(id: u32, content: &[u8], track: u64, metadata: &mut Metadata) {
         let names = |id: u32, own: u64| {
             children(targets).filter(|(name, _)| *name == id).any(|(_, uid)| ![0, own].contains(&unsigned(uid)))
         };
-        // Of another track, an edition, a chapter, an attachment.
+        // About another track, an edition, a chapter or an attachment.
         let is_other =
             [(0x63c5, track), (0x63c9, 0), (0x63c4, 0), (0x63c6, 0)].into_iter().any(|(id, own)| names(id, own));
         if is_other || level.is_some_and(|level| ![ALBUM, SONG].contains(&level)) {
@@ -187,7 +187,7 @@ fn read_tags(id: u32, content: &[u8], track: u64, metadata: &mut Metadata) {
     }
 }
 
-/// What other kinds of tags call a text. Few programs say what theirs is about: if nothing is said, it is the song.
+/// Maps a tag name to the one of other kinds of tags. Few programs write what a tag is about; without that it is about the song.
 fn called(name: &str, is_of_album: bool) -> &str {
     const ALBUMS: [(&str, &str); 5] = [
         ("TITLE", "album"),
@@ -207,19 +207,19 @@ fn called(name: &str, is_of_album: bool) -> &str {
 /// A track that can be played.
 struct Track {
     number: u64,
-    /// What its tags call it.
+    /// The TrackUID, by which tags name it.
     uid: u64,
     decoder: Box<dyn AudioDecoder>,
-    /// In Hz, by which times are counted in samples.
+    /// The sample rate in Hz, by which times are converted to samples.
     rate: u32,
     /// The codec's delay, in samples.
     delay: u64,
-    /// What every frame begins with and none holds (ContentCompAlgo 3).
+    /// The bytes that were stripped from the start of every frame (ContentCompAlgo 3).
     prefix: Vec<u8>,
 }
 
 impl Track {
-    /// The track of a TrackEntry (RFC 9559 §5.1.4.1); `None` if it is not of sound.
+    /// Reads a TrackEntry (RFC 9559 §5.1.4.1); `None` if it is not audio.
     fn read(entry: &[u8]) -> Option<Result<Self>> {
         const SOUND: u64 = 2;
         (unsigned(child(entry, 0x83)?) == SOUND).then(|| Self::open(entry))
@@ -241,7 +241,7 @@ impl Track {
         parameters.for_codec(codec).with_sample_rate(rate).with_channels(layout(channels as u16));
         if let Some(private) = field(0x63a2) {
             let private = match codec {
-                // The blocks of a FLAC file without its frames: the first one is what a decoder wants.
+                // The metadata blocks of a FLAC file without its frames: the decoder wants the first one.
                 CODEC_ID_FLAC => private.get(8..42).ok_or_else(not_played)?,
                 _ => private,
             };
@@ -249,7 +249,7 @@ impl Track {
         }
         let decoder = decoder(&parameters)?;
         let delay = match codec {
-            // Its header says the same.
+            // The Opus header states the same delay.
             CODEC_ID_OPUS => 0,
             _ => samples(field(0x56aa).map_or(0, unsigned), rate),
         };
@@ -260,7 +260,8 @@ impl Track {
     }
 }
 
-/// What was cut from the start of every frame; `None` if something else was done to them (ContentEncodings, RFC 9559 §5.1.4.1.31).
+/// Returns the bytes that were stripped from the start of every frame; `None` if the frames are encoded in another way (ContentEncodings,
+/// RFC 9559 §5.1.4.1.31).
 fn prefix(entry: &[u8]) -> Option<Vec<u8>> {
     const HEADER_STRIPPING: u64 = 3;
     let Some(encodings) = child(entry, 0x6d80) else { return Some(Vec::new()) };
@@ -298,7 +299,7 @@ fn codec(name: &str, bits: u64) -> Option<AudioCodecId> {
     })
 }
 
-/// Of samples without a layout of their own.
+/// Returns the layout of samples without one of their own.
 fn layout(channels: u16) -> Channels {
     match channels {
         1 => CHANNEL_LAYOUT_MONO,
@@ -308,34 +309,34 @@ fn layout(channels: u16) -> Channels {
     }
 }
 
-/// What may be shown of a codec's name.
+/// Returns the part of a codec's name that is safe to print.
 fn printable(name: &str) -> String {
     name.chars().filter(char::is_ascii_graphic).take(40).collect()
 }
 
-/// Nanoseconds in samples.
+/// Converts nanoseconds to samples.
 fn samples(nanoseconds: u64, rate: u32) -> u64 {
     const SECOND: u128 = 1_000_000_000;
     ((u128::from(nanoseconds) * u128::from(rate) + SECOND / 2) / SECOND) as u64
 }
 
-/// A file.
+/// A Matroska file.
 pub struct Matroska {
     body: SharedBody,
     track: Track,
     trim: Trim,
-    /// The block that is played, its frames that are still to come, and what is cut from the ends of the last of them.
+    /// The current block, its frames that are still to come, and the padding to discard from the last of them, in ns.
     block: Vec<u8>,
     frames: VecDeque<Range<usize>>,
     discard: i64,
     packet: Vec<u8>,
     metadata: Metadata,
     start: u64,
-    /// Where the segment ends, if it says so.
+    /// The end of the segment, if it is stated.
     end: Option<u64>,
-    /// Where an element ends that the end of the body cut.
+    /// The stated end of an element that the end of the body cut.
     cut: Option<u64>,
-    /// Where nothing more was found.
+    /// The place where nothing more was found.
     over: Option<u64>,
     /// True within damaged bytes, up to the next cluster or file.
     is_lost: bool,
@@ -347,7 +348,7 @@ impl Matroska {
         let mut body = shared.get();
         let start = body.place();
         let mut end = None;
-        // What is said before it is known of which track it is.
+        // Tags that come before their track is known.
         let mut early = Vec::new();
         let track = loop {
             let header = Header::next(&mut body).ok_or_else(|| damaged("a Matroska file ends before its tracks"))?;
@@ -394,7 +395,7 @@ impl Matroska {
         })
     }
 
-    /// Goes on to the next block of the track, or to the end; or returns how many bytes were left out.
+    /// Moves to the next block of the track, or to the end; or returns how many bytes were left out.
     fn find(&mut self) -> Option<u64> {
         let shared = self.body.clone();
         let mut body = shared.get();
@@ -404,7 +405,7 @@ impl Matroska {
             }
             let place = body.place();
             let Some(header) = Header::next(&mut body) else {
-                // No header, or the end within one.
+                // An invalid header, or the end within one.
                 let rest = body.peek(Header::LONGEST);
                 if rest.len() == Header::LONGEST {
                     return Some(self.lose(&mut body));
@@ -452,13 +453,13 @@ impl Matroska {
         }
     }
 
-    /// Leaves out a byte where no element begins, and what follows up to the next cluster or file.
+    /// Leaves out a byte where no element begins, and everything up to the next cluster or file.
     fn lose(&mut self, body: &mut Body) -> u64 {
         self.is_lost = true;
         body.leave_out(1)
     }
 
-    /// Goes over damaged bytes, as far as was read or as a cluster or a file begins. Returns how many were left out.
+    /// Skips damaged bytes, up to the next cluster or file or as far as was read. Returns how many were left out.
     fn resync(&mut self, body: &mut Body) -> u64 {
         const NAME: usize = 4;
         body.peek(NAME);
@@ -467,7 +468,7 @@ impl Matroska {
         let begins = |window: &[u8]| *window == CLUSTER.to_be_bytes() || *window == MAGIC;
         let found = ahead.windows(NAME).position(begins);
         let is_end = ahead.len() < NAME;
-        // The start of a name may be all that was read of it.
+        // The start of an ID may be all that was read of it.
         let step = found.unwrap_or(if is_end { ahead.len() } else { ahead.len() - NAME + 1 });
         let left_out = body.leave_out(step);
         self.is_lost = found.is_none();
@@ -477,7 +478,7 @@ impl Matroska {
         left_out
     }
 
-    /// Returns true if the block or group that begins here is of the track that is played.
+    /// Returns true if the block or group that starts here belongs to the played track.
     fn is_ours(&self, body: &mut Body, header: &Header) -> bool {
         let number = |bytes: &[u8]| number(bytes).and_then(|(number, _)| number);
         let bytes = body.peek(header.length + header.size.unwrap_or(0).min(BLOCK_HEADER as u64) as usize);
@@ -485,12 +486,12 @@ impl Matroska {
         match (header.id, Header::read(inside)) {
             (SIMPLE_BLOCK, _) => number(inside) == Some(self.track.number),
             (_, Some(Header { id: BLOCK, length, .. })) => number(&inside[length..]) == Some(self.track.number),
-            // Its block comes later.
+            // Its block comes later in the group.
             _ => true,
         }
     }
 
-    /// Finds the frames in the block that was read. Returns false if it is damaged.
+    /// Finds the frames in the current block. Returns false if it is damaged.
     fn unpack(&mut self, id: u32) -> bool {
         self.frames.clear();
         self.discard = 0;
@@ -570,7 +571,7 @@ impl Piece for Matroska {
     }
 }
 
-/// The content of an element that says something of the file, if somebody wants to know. Nothing is consumed.
+/// Returns the content of an element with metadata, if metadata was asked for. Consumes nothing.
 fn said(body: &mut Body, header: &Header) -> Option<Vec<u8>> {
     let size = usize::try_from(header.size?).ok().filter(|size| *size <= MAX_TAG)?;
     if !matches!(header.id, INFO | TAGS) || body.metadata().is_none() {
@@ -579,7 +580,7 @@ fn said(body: &mut Body, header: &Header) -> Option<Vec<u8>> {
     body.peek(header.length + size).get(header.length..).map(<[u8]>::to_vec)
 }
 
-/// The track that is played: the first of those that are meant to be, or else the first that can be.
+/// Returns the track to play: the first playable one of those with the default flag, or else of the others.
 fn select(tracks: &[u8]) -> Result<Track> {
     const DEFAULT: u32 = 0x88;
     let entries = children(tracks).filter(|(id, _)| *id == TRACK_ENTRY).map(|(_, entry)| entry).take(MAX_ENTRIES);
@@ -596,7 +597,7 @@ fn select(tracks: &[u8]) -> Result<Track> {
     Err(error.unwrap_or_else(|| unsupported("a Matroska file without an audio track")))
 }
 
-/// Where the frames of a block are, whose header begins with a track's number of that length (RFC 9559 §10.2 and §10.3).
+/// Returns the ranges of a block's frames; `number` is the length of the track number at its start (RFC 9559 §10.2 and §10.3).
 fn frames(block: &[u8], number: usize) -> Option<Vec<Range<usize>>> {
     let flags = *block.get(number + 2)?;
     let mut place = number + 3;
@@ -628,7 +629,7 @@ fn frames(block: &[u8], number: usize) -> Option<Vec<Range<usize>>> {
             for index in 1..count {
                 let (value, length) = self::number(block.get(place..)?)?;
                 let value = i64::try_from(value?).ok()?;
-                // All but the first are differences, with their middle at 0.
+                // All but the first are signed differences, stored with an offset.
                 let middle = if index == 1 { 0 } else { (1 << (7 * length - 1)) - 1 };
                 size = size.checked_add(value)?.checked_sub(middle)?;
                 place += length;
@@ -646,7 +647,7 @@ fn frames(block: &[u8], number: usize) -> Option<Vec<Range<usize>>> {
     Some(frames)
 }
 
-/// Returns true if behind so many bytes a known element begins, or the body ends.
+/// Returns true if a known element begins after this many bytes, or the body ends there.
 fn is_followed(body: &mut Body, length: u64) -> bool {
     if length > MAX_UNKNOWN {
         return false;
@@ -731,7 +732,7 @@ mod tests {
     fn frames_are_found_in_each_kind_of_lacing() {
         let body = [0x81, 0, 0];
         let block = |flags: u8, rest: &[u8]| [&body[..], &[flags], rest].concat();
-        // Lengths without lacing, Xiph's, fixed, and EBML's: 800, 500 and 1,000 bytes (RFC 9559 §10.3.3).
+        // No lacing, then Xiph, fixed-size and EBML lacing: 800, 500 and 1,000 bytes (RFC 9559 §10.3.3).
         let long = |length| vec![1; length];
         for (flags, sizes, length, expected) in [
             (0, &[][..], 9, &[9][..]),

@@ -25,7 +25,7 @@ use crate::scope::Scope;
 pub struct Media {
     bytes: Bytes,
     label: Label,
-    /// How loud it is to be.
+    /// The requested loudness.
     loudness: Option<Loudness>,
 }
 
@@ -34,13 +34,13 @@ enum Bytes {
     File(PathBuf, Option<Arc<ReservedPath>>),
     Download(Arc<Spool>, AbortHandle),
     Stream(Stream),
-    /// Not bytes any more.
+    /// Decoded already, not bytes.
     Clip(Arc<Clips>),
     Speech(Arc<Speech>),
 }
 
 impl Media {
-    /// Starts the download, if it is one, of which a server has to keep to `limits`.
+    /// Makes the media of a source, and starts the download if it is a URL; `limits` are for its server.
     pub fn new(source: Source, limits: FetchLimits) -> Self {
         let Source { origin, content_type, reserved, loudness, section, .. } = source;
         let label = |extension: Option<String>| Label { content_type, extension };
@@ -66,8 +66,8 @@ impl Media {
         Self { bytes, label, loudness }
     }
 
-    /// How loud it is to be, if it is not to be as it is, and how many steps of it are to be measured first: of a stream none, for its writer may wait for
-    /// what was written to be heard.
+    /// Returns the requested loudness, if there is one, and how many steps are measured ahead: none of a stream, since its writer may wait
+    /// until what it wrote was heard.
     pub fn levels(&self) -> Option<(Loudness, usize)> {
         let ahead = match &self.bytes {
             Bytes::Memory(_) | Bytes::File(..) => AT_HAND,
@@ -86,7 +86,7 @@ impl Media {
         }
     }
 
-    /// The stream, if it is one.
+    /// Returns the stream, if it is one.
     pub fn stream(&self) -> Option<&Stream> {
         match &self.bytes {
             Bytes::Stream(stream) => Some(stream),
@@ -94,7 +94,7 @@ impl Media {
         }
     }
 
-    /// What it is decoded to, if it is a clip.
+    /// Returns the decoded sound, if it is a clip.
     pub fn clips(&self) -> Option<&Clips> {
         match &self.bytes {
             Bytes::Clip(clips) => Some(clips),
@@ -102,7 +102,7 @@ impl Media {
         }
     }
 
-    /// Who says it, if it is a voice.
+    /// Returns the speech hub, if it is a voice.
     pub fn speech(&self) -> Option<&Arc<Speech>> {
         match &self.bytes {
             Bytes::Speech(hub) => Some(hub),
@@ -110,13 +110,13 @@ impl Media {
         }
     }
 
-    /// Opens the bytes at their start, on the decode pool; may suspend the decode task. A stream's start is what was written
-    /// after its last flush.
+    /// Opens the bytes at their start, on the decode pool; may suspend the decode task. The start of a stream is what was written after its
+    /// last flush.
     pub fn open(&self, task: &Reading) -> Result<Box<dyn Decode>> {
         self.open_as(task, false, false)
     }
 
-    /// The same. If it is `detailed`, tags are read, too; if it `skips`, most of what comes first is not wanted.
+    /// Does the same as [`open`](Self::open). With `detailed`, tags are read too; with `skips`, most of the beginning is not wanted.
     pub fn open_as(&self, task: &Reading, detailed: bool, skips: bool) -> Result<Box<dyn Decode>> {
         let label = self.label.clone();
         let mut is_remote = false;
@@ -144,7 +144,7 @@ impl Media {
         Ok(Box::new(Files::open(body, &label)?))
     }
 
-    /// How many bytes there are, if that is known; of a download, once its first byte is here.
+    /// Returns the number of bytes, if it is known; for a download, once its first byte has arrived.
     pub fn length(&self) -> Option<u64> {
         match &self.bytes {
             Bytes::Memory(bytes) => Some(bytes.as_ref().len() as u64),
@@ -153,7 +153,7 @@ impl Media {
         }
     }
 
-    /// Why reading the bytes failed, if it did: that is clearer than the error that a demuxer makes of it.
+    /// Returns the error of reading the bytes, if there was one: that is clearer than the error that a demuxer makes of it.
     pub fn failure(&self) -> Option<SpeakerError> {
         match &self.bytes {
             Bytes::Download(spool, _) => spool.failure(),
@@ -162,7 +162,7 @@ impl Media {
         }
     }
 
-    /// Takes what is said of its bytes at or before a place.
+    /// Takes the metadata that belongs to a place in the bytes, or to one before it.
     pub fn take_metadata(&self, place: u64) -> Option<NowPlaying> {
         match &self.bytes {
             Bytes::Download(spool, _) => spool.take_metadata(place),
@@ -170,7 +170,7 @@ impl Media {
         }
     }
 
-    /// Wakes a decode task at every piece that comes, as long as it reads.
+    /// Wakes a decode task at every piece that arrives, as long as it reads.
     pub fn attach(&self, task: &Waker) {
         match &self.bytes {
             Bytes::Download(spool, _) => spool.attach(task),
@@ -179,7 +179,7 @@ impl Media {
         }
     }
 
-    /// Wakes a decode task no longer.
+    /// Stops waking a decode task.
     pub fn detach(&self, task: &Waker) {
         if let Bytes::Download(spool, _) = &self.bytes {
             spool.detach(task);
@@ -197,7 +197,7 @@ impl Drop for Media {
 
 fn open_spool(spool: &Arc<Spool>, task: &Reading, mut label: Label, skips: bool) -> Result<(SpoolReader, Label)> {
     let mut reader = SpoolReader::new(spool.clone(), task);
-    // These read, so they return when the first bytes are here, and with them the content type.
+    // These calls read, so they return once the first bytes are here, and the content type with them.
     let failed = |error: std::io::Error| {
         let known = error.get_ref().and_then(|error| error.downcast_ref::<SpeakerError>());
         let known = known.cloned().or_else(|| spool.failure());
@@ -209,7 +209,7 @@ fn open_spool(spool: &Arc<Spool>, task: &Reading, mut label: Label, skips: bool)
     task.has_bytes();
     let comes_last =
         mp4::index_comes_last(&mut reader).map_err(failed)? || caf_table_comes_last(&mut reader).map_err(failed)?;
-    // What is far behind what came is asked for by itself, if the server does that.
+    // Bytes far ahead of the download are requested separately, if the server supports that.
     let is_seekable = (skips || comes_last) && reader.reach();
     if comes_last && !is_seekable {
         reader.wait_until_complete().map_err(failed)?;

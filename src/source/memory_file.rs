@@ -1,5 +1,5 @@
-//! Whole files in memory. JavaScript may change its buffer at any time, so each is copied; but of bytes that are alike there is one
-//! copy, as ten thousand requests of one buffer would take ten thousand.
+//! Whole files in memory. JavaScript may change its buffer at any time, so each is copied; but equal bytes share one copy, since ten
+//! thousand requests of one buffer would take ten thousand copies.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher};
@@ -8,13 +8,13 @@ use std::sync::{Arc, Weak};
 use once_cell::sync::Lazy;
 use parking_lot::Mutex;
 
-/// How many places of a file its key is made of; the rest is compared where the key is the same.
+/// The number of bytes of a file that its hash covers; the rest is compared where the hashes are equal.
 const LOOKED_AT: usize = 64;
 
-/// The latest copy of each key.
+/// The latest copy for each hash.
 static COPIES: Lazy<Mutex<HashMap<u64, Weak<Copied>>>> = Lazy::new(Mutex::default);
 
-/// A file in memory, shared by all who have the same.
+/// A file in memory, shared by all that have the same bytes.
 #[derive(Clone)]
 pub struct MemoryFile(Arc<Copied>);
 
@@ -24,7 +24,7 @@ struct Copied {
 }
 
 impl MemoryFile {
-    /// The copy of `bytes` that there is, or a new one.
+    /// Returns the existing copy of `bytes`, or a new one.
     pub fn of(bytes: &[u8]) -> Self {
         let key = key(bytes);
         // Compared, and dropped, outside of the lock.
@@ -41,7 +41,7 @@ impl MemoryFile {
 impl Drop for Copied {
     fn drop(&mut self) {
         let mut copies = COPIES.lock();
-        // Another of this key may have come meanwhile.
+        // Another one with this hash may have come meanwhile.
         if copies.get(&self.key).is_some_and(|copied| copied.strong_count() == 0) {
             copies.remove(&self.key);
         }
@@ -81,7 +81,7 @@ mod tests {
         let mut bytes: Vec<u8> = (0..100_000_u32).map(|n| (n * 7 % 251) as u8).collect();
         let first = MemoryFile::of(&bytes);
         assert!(is_one(&first, &MemoryFile::of(&bytes)));
-        // A byte that the key is not made of.
+        // A byte that the hash does not cover.
         bytes[1] ^= 1;
         let other = MemoryFile::of(&bytes);
         assert_eq!(first.0.key, other.0.key);

@@ -1,29 +1,30 @@
-//! What tags say: title and artist, and how loud the audio is. Read only for whoever asks, and not to play.
+//! The metadata of tags: title, artist and so on, and the loudness. Read only on request, and not for plain playback.
 //!
-//! Each kind of tag is read from a slice, at most [`MAX_TAG`] of it, without recursion, and nothing is made by a length that it claims.
+//! Each kind of tag is read from a slice of at most [`MAX_TAG`] bytes, without recursion, and nothing is allocated by a length that it
+//! claims.
 
 use symphonia::core::meta::{MetadataRevision, RawValue, StandardTag, Tag as ContainerTag};
 
 use super::mp4;
 
-/// What is read of a tag: one that holds pictures begins with its texts, usually.
+/// The most that is read of a tag: one with pictures usually begins with its texts.
 pub const MAX_TAG: usize = 1 << 20;
 
-/// What is kept of a text, in bytes.
+/// The most that is kept of a text, in bytes.
 const MAX_TEXT: usize = 4 << 10;
 
-/// ReplayGain 2.0 brings audio to so many LUFS.
+/// The reference loudness of ReplayGain 2.0, in LUFS.
 const REPLAY_GAIN_LUFS: f64 = -18.0;
 
-/// The tags of Opus bring it to so many (RFC 7845 §5.2.1), in steps of a 256th of a dB.
+/// The reference loudness of Opus tags (RFC 7845 §5.2.1), in LUFS, and their steps per dB.
 const R128_LUFS: f64 = -23.0;
 const R128_STEPS: f64 = 256.0;
 
-/// How loud audio may be by its tags. What says else is wrong: below −70 LUFS nothing is measured (ITU-R BS.1770-5), and a mistaken sign does not go so
-/// far.
+/// The plausible loudness in tags. Anything else is wrong: nothing is measured below −70 LUFS (ITU-R BS.1770-5), and a mistaken sign does
+/// not reach that far.
 const LUFS: std::ops::RangeInclusive<f64> = -70.0..=20.0;
 
-/// The names of texts, and what the kinds of tags call them, in small letters.
+/// The names of texts, and their keys in the kinds of tags, in lower case.
 const NAMES: [(&str, &[&str]); 8] = [
     ("title", &["title", "tit2", "tt2", "inam", "name", "©nam"]),
     ("artist", &["artist", "tpe1", "tp1", "iart", "auth", "©art"]),
@@ -40,20 +41,20 @@ const NAMES: [(&str, &[&str]); 8] = [
 pub enum Tag {
     Id3v1,
     Id3v2,
-    /// With its header, or with its footer alone.
+    /// APEv1 and APEv2, with a header or with a footer only.
     Ape,
     /// A Vorbis comment.
     Vorbis,
     /// A `LIST` chunk of a WAV.
     RiffList,
-    /// The list of items in the tag of an MP4.
+    /// The item list (`ilst`) in the tag of an MP4.
     Mp4,
-    /// A chunk of text, by its name.
+    /// A text chunk, by its name.
     Chunk([u8; 4]),
 }
 
 impl Tag {
-    /// The kind of tag in a chunk of a WAV or an AIFF.
+    /// Returns the kind of tag in a chunk of a WAV or an AIFF.
     pub fn of_chunk(name: [u8; 4]) -> Option<Self> {
         match &name {
             b"LIST" => Some(Self::RiffList),
@@ -64,7 +65,7 @@ impl Tag {
     }
 }
 
-/// What was read. Of two tags that say the same, the first counts.
+/// The metadata that was read. If two tags have the same field, the first counts.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Metadata {
     texts: Vec<(&'static str, String)>,
@@ -72,12 +73,12 @@ pub struct Metadata {
     album: Gain,
 }
 
-/// What tags say by how much a track or its album is to be made louder.
+/// The gain of a track or an album, as tags state it.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Gain {
-    /// In dB, to −18 LUFS.
+    /// The gain in dB, to −18 LUFS.
     replay_gain: Option<f64>,
-    /// In steps, to −23 LUFS.
+    /// The gain in steps, to −23 LUFS.
     r128: Option<f64>,
 }
 
@@ -95,18 +96,18 @@ impl Gain {
 }
 
 impl Metadata {
-    /// What there is of title, artist, album, albumArtist, track, date, genre and comment, in this order.
+    /// Returns those that are known of title, artist, album, albumArtist, track, date, genre and comment, in this order.
     pub fn texts(&self) -> Vec<(&'static str, String)> {
         let text = |(name, _): &(&'static str, _)| self.texts.iter().find(|(known, _)| known == name).cloned();
         NAMES.iter().filter_map(text).collect()
     }
 
-    /// How loud the audio is, in LUFS, if a tag says so; or else how loud its album is, as ReplayGain 2.0 has it.
+    /// Returns the loudness in LUFS, if a tag states it for the track or else for its album, as ReplayGain 2.0 has it.
     pub fn lufs(&self) -> Option<f64> {
         self.track.lufs().or(self.album.lufs())
     }
 
-    /// Adds what `other` says and this one does not.
+    /// Adds the fields of `other` that are missing here.
     pub fn add(&mut self, other: &Self) {
         other.texts.iter().for_each(|(name, text)| self.put(name, text));
         self.track.add(&other.track);
@@ -126,7 +127,7 @@ impl Metadata {
         }
     }
 
-    /// Takes what a demuxer has read of the tags in its container.
+    /// Takes the tags that a demuxer has read from its container.
     pub fn take(&mut self, revision: &MetadataRevision) {
         let tracks = revision.per_track.iter().flat_map(|track| &track.metadata.tags);
         for ContainerTag { raw, std } in revision.media.tags.iter().chain(tracks) {
@@ -146,7 +147,7 @@ impl Metadata {
                 Some(StandardTag::ReleaseDate(_) | StandardTag::RecordingDate(_)) => "date",
                 Some(StandardTag::Genre(_)) => "genre",
                 Some(StandardTag::Comment(_) | StandardTag::Description(_)) => "comment",
-                // Those of iTunes have a name before theirs: "com.apple.iTunes:replaygain_track_gain".
+                // Keys of iTunes have a prefix: "com.apple.iTunes:replaygain_track_gain".
                 _ => raw.key.rsplit(':').next().unwrap_or_default(),
             };
             self.put(name, &text);
@@ -173,7 +174,7 @@ impl Metadata {
         }
     }
 
-    /// ID3v1.1: fields of a fixed length.
+    /// Reads ID3v1.1: fields of fixed lengths.
     fn id3v1(&mut self, bytes: &[u8]) {
         let field = |from: usize, to: usize| {
             let field = bytes.get(from..to).unwrap_or_default();
@@ -191,8 +192,7 @@ impl Metadata {
         }
     }
 
-    /// ID3v2.2, 2.3 and 2.4: frames, of which those with texts are read. Chapters are frames too, and passed over with all that is in
-    /// them.
+    /// Reads the text frames of ID3v2.2, 2.3 and 2.4. Chapters are frames too, and are skipped with everything inside.
     fn id3v2(&mut self, bytes: &[u8]) {
         let [b'I', b'D', b'3', major @ 2..=4, _, flags, _, _, _, _, body @ ..] = bytes else { return };
         let major = *major;
@@ -234,7 +234,7 @@ impl Metadata {
                 let (key, value) = split_text(*encoding, text);
                 self.put(&decoded(*encoding, key), &decoded(*encoding, value));
             }
-            // A language before it, and what it is about: programs keep what is theirs in those.
+            // A language and a description precede the text: programs store their own data in described comments.
             "COMM" | "COM" => {
                 let (about, value) = split_text(*encoding, text.get(3..).unwrap_or_default());
                 if decoded(*encoding, about).is_empty() {
@@ -250,7 +250,7 @@ impl Metadata {
         }
     }
 
-    /// APEv1 and APEv2: behind a header, or before a footer, items of a length, flags, a name and a text.
+    /// Reads APEv1 and APEv2: after a header, or before a footer, items of a length, flags, a key and a text.
     fn ape(&mut self, bytes: &[u8]) {
         let mut rest = if bytes.starts_with(b"APETAGEX") { bytes.get(32..).unwrap_or_default() } else { bytes };
         while let Some((head, item)) = rest.split_at_checked(8) {
@@ -260,7 +260,7 @@ impl Metadata {
             let length = le(&head[..4]);
             let Some(end) = item.iter().take(256).position(|byte| *byte == 0) else { break };
             let Some(value) = item.get(end + 1..).and_then(|value| value.get(..length)) else { break };
-            // Bits 1 and 2: 0 is a text.
+            // Bits 1 and 2: 0 means text.
             if head[4] >> 1 & 3 == 0 {
                 self.put(&latin1(&item[..end]), &String::from_utf8_lossy(value).replace('\0', "; "));
             }
@@ -268,13 +268,13 @@ impl Metadata {
         }
     }
 
-    /// A Vorbis comment: `NAME=text`, each with its length.
+    /// Reads a Vorbis comment: `NAME=text`, each with its length.
     fn vorbis(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
         if counted(&mut rest).is_none() {
             return;
         }
-        // How many follow is not asked for: they end where they end.
+        // Their number is not needed: they end where the tag ends.
         if let Some((_, behind)) = rest.split_at_checked(4) {
             rest = behind;
         }
@@ -286,7 +286,7 @@ impl Metadata {
         }
     }
 
-    /// `ilst` of an MP4: items by their names, or of `----` with a name within; each holds `data` of a type, a language and a value.
+    /// Reads the `ilst` of an MP4: items by their names, or `----` with a name inside; each holds `data` of a type, a language and a value.
     fn mp4(&mut self, bytes: &[u8]) {
         const TEXT: usize = 1;
         for (kind, item) in mp4::children(bytes) {
@@ -304,7 +304,7 @@ impl Metadata {
         }
     }
 
-    /// `LIST` of a WAV, if it is an `INFO`: chunks of text.
+    /// Reads a `LIST` chunk of a WAV, if it is an `INFO`: text chunks.
     fn riff_list(&mut self, bytes: &[u8]) {
         let Some(mut rest) = bytes.strip_prefix(b"INFO") else { return };
         while let Some((head, behind)) = rest.split_at_checked(8) {
@@ -315,18 +315,18 @@ impl Metadata {
     }
 }
 
-/// A gain in dB, as "-7.03 dB".
+/// Parses a gain in dB, such as "-7.03 dB".
 fn decibels(text: &str) -> Option<f64> {
     let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c.is_whitespace());
     number.parse().ok().filter(|gain: &f64| gain.is_finite())
 }
 
-/// A gain in 256ths of a dB.
+/// Parses a gain in 256ths of a dB.
 fn steps(text: &str) -> Option<f64> {
     text.parse::<i16>().ok().map(f64::from)
 }
 
-/// A text of which nothing says how it is written.
+/// Decodes a text of unknown encoding.
 fn text(bytes: &[u8]) -> String {
     str::from_utf8(bytes).map_or_else(|_| latin1(bytes), str::to_owned)
 }
@@ -343,7 +343,7 @@ fn le(bytes: &[u8]) -> usize {
     bytes.iter().rev().fold(0, |number, byte| number << 8 | usize::from(*byte))
 }
 
-/// Takes the bytes that follow their length.
+/// Takes length-prefixed bytes.
 fn counted<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (length, behind) = rest.split_at_checked(4)?;
     let (bytes, behind) = behind.split_at_checked(le(length))?;
@@ -351,18 +351,18 @@ fn counted<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(bytes)
 }
 
-/// A number of seven bits a byte.
+/// Decodes a number with seven bits per byte.
 fn syncsafe(bytes: &[u8]) -> usize {
     bytes.iter().fold(0, |number, byte| number << 7 | usize::from(byte & 0x7f))
 }
 
-/// Takes out the zeros that were put behind 0xff (ID3v2.4 §6.1).
+/// Removes the zeros that were inserted after 0xff (ID3v2.4 §6.1).
 fn without_unsync(bytes: &[u8]) -> Vec<u8> {
     let follows = std::iter::once(&0).chain(bytes);
     follows.zip(bytes).filter(|(before, byte)| (**before, **byte) != (0xff, 0)).map(|(_, byte)| *byte).collect()
 }
 
-/// Splits a text of ID3v2 at its first end.
+/// Splits a text of ID3v2 at its first terminator.
 fn split_text(encoding: u8, text: &[u8]) -> (&[u8], &[u8]) {
     let width = if matches!(encoding, 1 | 2) { 2 } else { 1 };
     let end = text.chunks(width).position(|unit| unit.iter().all(|byte| *byte == 0));
@@ -370,7 +370,7 @@ fn split_text(encoding: u8, text: &[u8]) -> (&[u8], &[u8]) {
     (&text[..end], text.get(end + width..).unwrap_or_default())
 }
 
-/// A text of ID3v2 (§4).
+/// Decodes a text of ID3v2 (§4).
 fn decoded(encoding: u8, text: &[u8]) -> String {
     let wide = |is_big: bool, text: &[u8]| {
         let unit = if is_big { u16::from_be_bytes } else { u16::from_le_bytes };
@@ -427,7 +427,7 @@ mod tests {
         metadata
     }
 
-    /// A tag of each kind, all of which say the same.
+    /// A tag of each kind, all with the same content.
     fn alike() -> Vec<(Tag, Vec<u8>)> {
         let id3v1 = [&b"TAG"[..], b"A song", &[0; 24], b"A singer", &[b' '; 22], &[0; 65]].concat();
         let latin = |id: &[u8], text: &str| frame(id, 0, &[&[0], text.as_bytes()].concat());
@@ -480,7 +480,7 @@ mod tests {
                     read(tag, &damaged);
                 }
             }
-            // Whatever it is taken for.
+            // Read as any kind of tag.
             for (other, _) in alike() {
                 read(other, &bytes);
             }
@@ -502,7 +502,7 @@ mod tests {
             (&["REPLAYGAIN_TRACK_GAIN=nan dB"], None),
             (&["REPLAYGAIN_TRACK_GAIN=inf"], None),
             (&["REPLAYGAIN_TRACK_GAIN="], None),
-            // That of the album, where that of the track is missing or nonsense.
+            // The loudness of the album, where that of the track is missing or nonsense.
             (&["REPLAYGAIN_ALBUM_GAIN=-3 dB"], Some(-15.0)),
             (&["R128_ALBUM_GAIN=256", "REPLAYGAIN_ALBUM_GAIN=-3 dB"], Some(-24.0)),
             (&["R128_ALBUM_GAIN=256", "REPLAYGAIN_TRACK_GAIN=+3 dB"], Some(-21.0)),

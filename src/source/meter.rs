@@ -1,4 +1,4 @@
-//! How loud audio is, as EBU R 128 and ITU-R BS.1770-5 measure it: the one place that knows the crate ebur128.
+//! Loudness measurement by EBU R 128 and ITU-R BS.1770-5: the only module that uses the crate ebur128.
 
 use ebur128::{Channel, EbuR128, Mode};
 use symphonia::core::audio::{AudioSpec, Channels, Position};
@@ -7,34 +7,34 @@ use super::decode::damaged;
 use crate::audio::SAMPLE_RATE;
 use crate::error::Result;
 
-/// How many rates and layouts one source may have, of which each is measured by a filter of its own.
+/// The most combinations of rate and layout in one source; each is measured by a filter of its own.
 const MAX_SPECS: usize = 16;
 
-/// How many channels are measured; others are silent for the measurement.
+/// The most channels that are measured; others count as silent.
 const MAX_CHANNELS: usize = 64;
 
-/// What a block takes over which loudness is measured, in ms (BS.1770-5 Annex 1): shorter audio has none of its own.
+/// The length of a gating block in ms (BS.1770-5 Annex 1): shorter audio has no loudness of its own.
 const BLOCK_MS: u32 = 400;
 
-/// How loud audio was.
+/// The measured loudness of audio.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Loudness {
-    /// Integrated, in LUFS; `None` of silence, and of what is below −70 LUFS throughout.
+    /// Integrated loudness in LUFS; `None` for silence, and for audio below −70 LUFS throughout.
     pub lufs: Option<f64>,
-    /// The highest true peak, in dB over full scale; `None` of silence.
+    /// The highest true peak, in dB over full scale; `None` for silence.
     pub true_peak: Option<f64>,
 }
 
-/// Measures a source, whatever its rates and layouts.
+/// A meter for a whole source, whatever its rates and layouts.
 #[derive(Default)]
 pub struct Meter {
     parts: Vec<(AudioSpec, EbuR128)>,
-    /// Samples per channel that one part has taken, of audio that is shorter than a block.
+    /// Samples per channel so far, for the measurement of audio that is shorter than a block.
     taken: u64,
 }
 
 impl Meter {
-    /// Takes the next samples, interleaved.
+    /// Measures the next samples, interleaved.
     pub fn take(&mut self, spec: &AudioSpec, samples: &[f32]) -> Result<()> {
         let place = match self.parts.iter().position(|(known, _)| known == spec) {
             Some(place) => place,
@@ -50,9 +50,9 @@ impl Meter {
         self.parts[place].1.add_frames_f32(samples).map_err(failed)
     }
 
-    /// How loud all of it was.
+    /// Returns the loudness of the whole source.
     pub fn finish(mut self) -> Result<Loudness> {
-        // What is shorter than a block is measured over its own length.
+        // Audio shorter than a block is measured over its own length.
         let mut longer = 0.0;
         if let [(spec, part)] = &mut *self.parts {
             let block = u64::from(spec.rate() * BLOCK_MS / 1_000) + 1;
@@ -72,29 +72,29 @@ impl Meter {
     }
 }
 
-/// Measures what a session plays, on the way.
+/// A meter for the samples of a session, while they are processed.
 pub struct Running {
     channels: usize,
     meter: Option<EbuR128>,
     taken: usize,
-    /// By how much what is shorter than a block is louder than that block, in dB.
+    /// The correction in dB for audio that is shorter than a block, relative to that block.
     longer: f64,
 }
 
 impl Running {
-    /// Of so many channels, at the session's rate.
+    /// Makes a meter for `channels` at the session's rate.
     pub fn new(channels: usize) -> Self {
         let mode = Mode::I | Mode::HISTOGRAM;
         Self { channels, meter: EbuR128::new(channels as u32, SAMPLE_RATE, mode).ok(), taken: 0, longer: 0.0 }
     }
 
-    /// Takes the next samples, interleaved.
+    /// Measures the next samples, interleaved.
     pub fn take(&mut self, samples: &[f32]) {
         self.taken += samples.len() / self.channels;
         self.meter.iter_mut().for_each(|meter| _ = meter.add_frames_f32(samples));
     }
 
-    /// Nothing more comes: what is shorter than a block is measured over its own length.
+    /// Ends the measurement: audio shorter than a block is measured over its own length.
     pub fn finish(&mut self) {
         let block = (SAMPLE_RATE * BLOCK_MS / 1_000) as usize;
         if let Some(meter) = self.meter.as_mut().filter(|_| (1..block).contains(&self.taken)) {
@@ -104,7 +104,7 @@ impl Running {
         }
     }
 
-    /// How loud it was so far, in LUFS; `None` of silence.
+    /// Returns the loudness so far, in LUFS; `None` for silence.
     pub fn lufs(&self) -> Option<f64> {
         let lufs = self.meter.as_ref()?.loudness_global().ok()?;
         lufs.is_finite().then_some(lufs + self.longer)
@@ -117,14 +117,14 @@ fn measured(spec: &AudioSpec) -> Result<EbuR128> {
     let mut part = EbuR128::new(count as u32, spec.rate(), mode).map_err(failed)?;
     let channels: Vec<Channel> = match spec.channels() {
         Channels::Positioned(positions) if count > 1 => positions.iter().map(channel).collect(),
-        // One is measured as one, and what has no place as the front.
+        // A single channel counts as one, and channels without positions count as front.
         _ => vec![Channel::Left; count],
     };
     part.set_channel_map(&channels[..count]).map_err(failed)?;
     Ok(part)
 }
 
-/// Where a channel is for the measurement: surrounds count for more, low-frequency effects not at all (BS.1770-5 Annex 1, table 4).
+/// Returns a channel's weight class: surrounds count for more, low-frequency effects not at all (BS.1770-5 Annex 1, table 4).
 fn channel(position: Position) -> Channel {
     let left = Position::REAR_LEFT | Position::SIDE_LEFT;
     let right = Position::REAR_RIGHT | Position::SIDE_RIGHT;

@@ -6,8 +6,8 @@
 //! writer → pipe ┘   └────────────── one decode task on the decode pool ──────────────┘
 //! ```
 //!
-//! A clip is what came out of the resampler, kept: its section is cut where it is read, without a decode task or a ring. A voice is
-//! put into a ring of its own by the session that listens to it (`speech.rs`).
+//! A clip is the kept output of the resampler: its section is cut where it is read, without a decode task or a ring. A voice is put into a
+//! ring of its own by the session that receives it (`speech.rs`).
 
 mod adts;
 mod amr;
@@ -96,67 +96,67 @@ use decode_task::DecodeTask;
 use levelling::Heard;
 use ring::Reading;
 
-/// Where a playback's bytes are.
+/// The place of a playback's bytes.
 #[derive(Debug, Clone)]
 pub enum Origin {
-    /// To be downloaded.
+    /// A URL to download.
     Url(Fetch),
     /// A file.
     File(PathBuf),
     /// A whole file in memory.
     Bytes(MemoryFile),
-    /// Written by the user.
+    /// A stream that the user writes.
     Stream(Stream),
-    /// Decoded already.
+    /// A clip, decoded already.
     Clip(Arc<Clips>),
-    /// Said by somebody in a room.
+    /// A voice in a room.
     Speech(Arc<Speech>),
 }
 
-/// What to play.
+/// A source to play.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// Where its bytes are.
+    /// The place of its bytes.
     pub origin: Origin,
-    /// The media type that the user gave; preferred to the server's.
+    /// The media type that the user gave; takes precedence over the server's.
     pub content_type: Option<String>,
-    /// Which part is played, and how often.
+    /// The part that is played, and the number of passes.
     pub section: Section,
-    /// The path that its session's output writes, which it may not be.
+    /// The path that its session's output writes, which it must not read.
     pub reserved: Option<Arc<ReservedPath>>,
-    /// How loud it is to be; as it is if missing.
+    /// The requested loudness; unchanged if missing.
     pub loudness: Option<Loudness>,
 }
 
 impl Source {
-    /// A part of what is at `origin`.
+    /// Makes a source of a part of `origin`.
     pub fn new(origin: Origin, content_type: Option<String>, section: Section) -> Self {
         Self { origin, content_type, section, reserved: None, loudness: None }
     }
 
-    /// Returns true if its user writes it.
+    /// Returns true if the user writes it.
     pub fn is_stream(&self) -> bool {
         matches!(self.origin, Origin::Stream(_))
     }
 }
 
-/// What a reader is made from.
+/// The input of a new reader.
 pub enum Opening {
     /// A source that was not read yet.
     Source(Source),
-    /// Another part of bytes that are read already.
+    /// Another part of a source that was opened before.
     Again {
         /// The bytes.
         media: Arc<Media>,
         /// The part.
         section: Section,
-        /// How loud it was as far as it was heard, if that is measured.
+        /// The loudness of the part heard so far, if it is measured.
         heard: Option<Heard>,
     },
 }
 
-/// Opens a source for a session with `channels` channels, to be decoded on `pool`; a server has to keep to `limits`. Its ring holds
-/// `ahead` samples per channel on top of [`RING`], or of [`OFFLINE_RING`] where the clock waits for sources.
+/// Opens a source for a session with `channels` channels, to be decoded on `pool`; `limits` are for its server. Its ring holds `ahead`
+/// samples per channel on top of [`RING`], or of [`OFFLINE_RING`] where the clock waits for sources.
 pub fn open(
     pool: &Pool,
     opening: Opening,
@@ -184,7 +184,7 @@ pub fn open(
         return PcmReader::of_speech(voice, channels, shared, section, supply);
     }
     let (room, ahead) = match media.stream() {
-        // A stream's writer is to wait, and its end may come at any time.
+        // A stream's writer has to be slowed down, and its end may come at any time.
         Some(stream) => (RING.max(stream.prebuffer.most + RING / 2), 0),
         None if progress.eager => (OFFLINE_RING, ahead),
         None => (RING, ahead),

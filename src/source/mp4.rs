@@ -1,4 +1,4 @@
-//! MP4 (ISO/IEC 14496-12): where a file of boxes ends, which of its tracks is played and how much of it, and if that can be done while it
+//! MP4 (ISO/IEC 14496-12): finds the end of a file of boxes, the track to play and its audible part, and whether it can be played while it
 //! downloads.
 
 use std::io::{self, Read, Seek, SeekFrom};
@@ -47,14 +47,14 @@ pub fn open(shared: &SharedBody) -> Result<Box<dyn Piece>> {
     Ok(Box::new(file))
 }
 
-/// The longest index: of a day of audio it takes 30 MB.
+/// The longest index: a day of audio takes 30 MB.
 const MAX_INDEX: u64 = 32 << 20;
 
-/// The longest description of a fragment, in bytes, and the most samples that it may describe: a fragment is some seconds.
+/// The longest fragment header (`moof`) in bytes, and the most samples that it may describe: a fragment is some seconds long.
 const MAX_FRAGMENT: u64 = 16 << 20;
 const MAX_SAMPLES: u64 = 1 << 20;
 
-/// Box behind box, up to what is none, or begins another file.
+/// Consecutive boxes, up to invalid data or the start of another file.
 #[derive(Default)]
 struct Boxes {
     is_inside: bool,
@@ -78,7 +78,7 @@ impl Extent for Boxes {
                 body.note(Tag::Mp4, &tag);
             }
         }
-        // The demuxer counts to whatever number of samples a fragment claims, without reading a byte for them.
+        // The demuxer loops over whatever number of samples a fragment claims, without reading a byte for them.
         let is_ordinary = kind != *b"moof"
             || (size <= MAX_FRAGMENT
                 && samples(body.peek(size as usize).get(length..).unwrap_or_default()) <= MAX_SAMPLES);
@@ -90,29 +90,30 @@ impl Extent for Boxes {
     }
 }
 
-/// What is read of an index (`moov`): which track is played, and what of it is heard.
+/// The content of an index (`moov`): the played track, and its audible part.
 #[derive(Debug, Default)]
 struct Index {
-    /// Where the names of boxes are, in order, that the demuxer shall not see: tags, pictures and other tracks, whose samples it would look for.
+    /// The places of box names, in order, that are hidden from the demuxer: tags, pictures and other tracks, whose samples it would look
+    /// for.
     hidden: Vec<u64>,
-    /// Units of time a second, of the edit list's durations and of the track's own times.
+    /// Time units per second, of the edit list's durations and of the track's own times.
     timescale: u64,
     track_timescale: u64,
     edits: Vec<Edit>,
     gapless: Option<Gapless>,
-    /// More of the track may come behind what the index describes.
+    /// True if the track may continue in fragments after the samples of the index.
     has_fragments: bool,
 }
 
-/// An entry of an edit list that plays something (§8.6.6).
+/// A non-empty entry of an edit list (§8.6.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Edit {
-    /// 0 if it goes to the end.
+    /// The duration; 0 if it runs to the end.
     duration: u64,
     start: u64,
 }
 
-/// What Apple's encoders say in the tag `iTunSMPB`, in samples.
+/// The tag `iTunSMPB` of Apple's encoders, in samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Gapless {
     delay: u64,
@@ -120,7 +121,7 @@ struct Gapless {
 }
 
 impl Index {
-    /// Reads the boxes of an index, of which the first is at `place`.
+    /// Reads the boxes of an index, the first of which is at `place`.
     fn read(moov: &[u8], place: u64) -> Self {
         let mut index = Self::default();
         let tracks = || {
@@ -159,7 +160,7 @@ impl Index {
         index
     }
 
-    /// Makes boxes of `free` of those that are hidden.
+    /// Renames the hidden boxes to `free`.
     fn hide(&self, place: u64, bytes: &mut [u8]) {
         const FREE: [u8; 4] = *b"free";
         let end = place + bytes.len() as u64;
@@ -171,7 +172,7 @@ impl Index {
         }
     }
 
-    /// What of the track is heard, at a decoder's rate; `stated` is its whole length in its own units.
+    /// Returns the audible part of the track, at a decoder's rate; `stated` is its whole length in its own units.
     fn trim(&self, rate: u32, is_opus: bool, stated: Option<u64>) -> Option<Trim> {
         if let Some(Gapless { delay, length }) = self.gapless {
             return Some(Trim::new(delay, Some(length).filter(|length| *length > 0)));
@@ -182,29 +183,29 @@ impl Index {
         };
         let Edit { duration, start } = *self.edits.first()?;
         let skip = samples(start, self.track_timescale);
-        // A length is rounded to units that may be milliseconds, so a shorter rest is no padding.
+        // A length is rounded to units that may be milliseconds, so a shorter remainder is not padding.
         let unit = samples(1, self.timescale);
         let length = samples(duration, self.timescale);
         let rest = stated.map(|stated| samples(stated, self.track_timescale).saturating_sub(skip));
         let is_cut =
             duration > 0 && self.edits.len() == 1 && rest.is_none_or(|rest| rest > length.saturating_add(unit));
-        // The header of Opus says the same of its start.
+        // The Opus header states the same start.
         Some(Trim::new(if is_opus { 0 } else { skip }, is_cut.then_some(length)))
     }
 }
 
-/// Sample entries that are played.
+/// The sample entries that are played.
 const PLAYED: [&[u8; 4]; 15] = [
     b"mp4a", b"Opus", b"fLaC", b"alac", b".mp3", b"lpcm", b"sowt", b"twos", b"raw ", b"in24", b"in32", b"fl32",
     b"fl64", b"ulaw", b"alaw",
 ];
 
-/// What is read of a track.
+/// The relevant content of a track.
 #[derive(Debug, Default)]
 struct Track {
     id: u64,
     handler: [u8; 4],
-    /// Of its first sample entry.
+    /// The codec of its first sample entry.
     codec: [u8; 4],
     timescale: u64,
     edits: Vec<Edit>,
@@ -231,13 +232,13 @@ impl Track {
 }
 
 impl Edit {
-    /// Reads an edit list, without its gaps.
+    /// Reads an edit list, leaving out empty edits.
     fn read_all(list: &[u8]) -> Vec<Self> {
         let (width, length) = if list.first() == Some(&1) { (8, 20) } else { (4, 12) };
         let entries = list.get(8..).unwrap_or_default().chunks_exact(length);
         let read = |entry: &[u8]| {
             let (duration, start) = (be(&entry[..width]), be(&entry[width..2 * width]));
-            // −1 is a gap.
+            // −1 marks an empty edit.
             (start >> (8 * width - 1) == 0).then_some(Self { duration, start })
         };
         entries.filter_map(read).take(2).collect()
@@ -245,7 +246,7 @@ impl Edit {
 }
 
 impl Gapless {
-    /// As much as FFmpeg believes.
+    /// The longest delay that is believed, as in FFmpeg.
     const MAX_DELAY: u64 = 16_384;
 
     /// Finds the tag in `udta` or `meta`.
@@ -257,7 +258,7 @@ impl Gapless {
         })
     }
 
-    /// Reads numbers in hexadecimal: one that is always 0, the delay, the padding and the length.
+    /// Reads hexadecimal numbers: one that is always 0, the delay, the padding and the length.
     fn read(text: &[u8]) -> Option<Self> {
         let mut numbers =
             std::str::from_utf8(text).ok()?.split_ascii_whitespace().map(|number| u64::from_str_radix(number, 16));
@@ -267,19 +268,19 @@ impl Gapless {
     }
 }
 
-/// The items of the tag in `udta` or `meta`.
+/// Returns the items of the tag in `udta` or `meta`.
 fn items(kind: [u8; 4], content: &[u8]) -> Option<&[u8]> {
     let meta = match &kind {
         b"meta" => content,
         b"udta" => children(content).find(|(kind, _)| kind == b"meta")?.1,
         _ => return None,
     };
-    // In QuickTime it has no version.
+    // In QuickTime it has no version field.
     let meta = if meta.get(4..8) == Some(b"hdlr") { meta } else { meta.get(4..)? };
     Some(children(meta).find(|(kind, _)| kind == b"ilst")?.1)
 }
 
-/// Of `mvhd` and `mdhd` (§8.2.2, §8.4.2).
+/// Returns the time scale of `mvhd` or `mdhd` (§8.2.2, §8.4.2).
 fn timescale(header: &[u8]) -> u64 {
     header.get(if header.first() == Some(&1) { 20..24 } else { 12..16 }).map_or(0, be)
 }
@@ -287,14 +288,14 @@ fn timescale(header: &[u8]) -> u64 {
 /// The header of a box (§4.2).
 struct Header {
     kind: [u8; 4],
-    /// Of the header itself.
+    /// The length of the header itself.
     length: usize,
-    /// Of the box with it; `u64::MAX` if it goes to the end of what it is in.
+    /// The size of the box with its header; `u64::MAX` if it runs to the end of its parent.
     size: u64,
 }
 
 impl Header {
-    /// With a size of 64 bits.
+    /// The length of a header with a 64-bit size.
     const LONG: usize = 16;
 
     /// Reads the header that `head` begins with; `None` if the box would be shorter than that.
@@ -310,23 +311,23 @@ impl Header {
     }
 }
 
-/// How many samples are described by the runs (`trun`) in a fragment's tracks (`traf`).
+/// Returns the number of samples in the runs (`trun`) of a fragment's tracks (`traf`).
 fn samples(fragment: &[u8]) -> u64 {
     let tracks = children(fragment).filter(|(kind, _)| kind == b"traf");
     let runs = tracks.flat_map(|(_, track)| children(track)).filter(|(kind, _)| kind == b"trun");
     runs.map(|(_, run)| run.get(4..8).map_or(0, be)).sum()
 }
 
-/// A box in a box.
+/// A box inside another box.
 struct Child<'a> {
     kind: [u8; 4],
     content: &'a [u8],
-    /// Where its kind and its content are.
+    /// The places of its kind and of its content.
     place: u64,
     inside: u64,
 }
 
-/// The boxes in a box whose content is at `place`, up to the first that is none.
+/// Returns the boxes in a box whose content is at `place`, up to the first invalid one.
 fn placed(mut parent: &[u8], mut place: u64) -> impl Iterator<Item = Child<'_>> {
     std::iter::from_fn(move || {
         let Header { kind, length, size } = Header::read(parent)?;
@@ -338,7 +339,7 @@ fn placed(mut parent: &[u8], mut place: u64) -> impl Iterator<Item = Child<'_>> 
     })
 }
 
-/// The boxes in a box, up to the first that is none.
+/// Returns the boxes in a box, up to the first invalid one.
 pub fn children(parent: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
     placed(parent, 0).map(|child| (child.kind, child.content))
 }
@@ -347,8 +348,8 @@ fn be(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
-/// Returns true if `body` is an MP4 whose samples (`mdat`) come before their index (`moov`), as encoders that do not know the
-/// length write it (ISO/IEC 14496-12 §8.1): nothing can be decoded until its last bytes are here. Leaves the body at 0.
+/// Returns true if `body` is an MP4 whose samples (`mdat`) come before their index (`moov`), as encoders write it that do not know the
+/// length (ISO/IEC 14496-12 §8.1): nothing can be decoded until its last bytes are here. Leaves the body at 0.
 pub fn index_comes_last(body: &mut (impl Read + Seek)) -> io::Result<bool> {
     let answer = scan(body);
     body.seek(SeekFrom::Start(0))?;
@@ -358,7 +359,7 @@ pub fn index_comes_last(body: &mut (impl Read + Seek)) -> io::Result<bool> {
     }
 }
 
-/// The same of a body that is read once, and of whose start not much is looked at.
+/// Returns the same for a body that is read once, looking only at a short part of its start.
 pub fn index_comes_behind(body: &mut Body) -> bool {
     let mut place = 0;
     while place < MAX_START {
@@ -373,7 +374,7 @@ pub fn index_comes_behind(body: &mut Body) -> bool {
     false
 }
 
-/// Before the samples there is room for some boxes that say what the file is.
+/// The room before the samples for some boxes that describe the file.
 const MAX_START: usize = 64 << 10;
 
 /// The most boxes before the index or the samples; a film has five.
@@ -394,7 +395,7 @@ fn scan(body: &mut (impl Read + Seek)) -> io::Result<bool> {
         if be(&head[..4]) == 1 {
             body.read_exact(&mut head[8..])?;
         }
-        // Behind a box that goes to the end of the file there is nothing, and behind a damaged one nothing is known.
+        // Nothing follows a box that runs to the end of the file, and what follows a damaged one is unknown.
         let size = Header::read(&head).map_or(u64::MAX, |header| header.size);
         if size == u64::MAX {
             return Ok(false);
@@ -444,7 +445,7 @@ mod tests {
         let trim = |entries: &[[i32; 3]], is_opus, stated| index(entries).trim(44_100, is_opus, stated);
         assert_eq!(trim(&[[1_000, 1_024, 1]], false, Some(46_080)), Some(Trim::new(1_024, Some(44_100))));
         assert_eq!(trim(&[[1_000, 1_024, 1]], true, Some(46_080)), Some(Trim::new(0, Some(44_100))));
-        // A gap before it; a rest that is less than a millisecond; to the end; a second part.
+        // An empty edit before it; a remainder shorter than a millisecond; to the end; a second part.
         assert_eq!(trim(&[[500, -1, 1], [1_000, 0, 1]], false, Some(44_140)), Some(Trim::new(0, None)));
         assert_eq!(trim(&[[0, 1_024, 1]], false, None), Some(Trim::new(1_024, None)));
         assert_eq!(trim(&[[100, 9, 1], [100, 9_999, 1]], false, None), Some(Trim::new(9, None)));

@@ -1,7 +1,6 @@
-//! MPEG audio, layers I to III (ISO/IEC 11172-3, 13818-3), frame by frame: the one place that knows nanomp3.
+//! MPEG audio, layers I to III (ISO/IEC 11172-3, 13818-3), frame by frame: the only module that uses nanomp3.
 //!
-//! Whatever changes from one frame to the next is played as it changes, and so is a second file behind the first, with an Info
-//! frame of its own.
+//! Changes between frames are played as they come, and so is a second file after the first one, with an Info frame of its own.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -22,29 +21,29 @@ use super::decode::{About, Block, Piece, Step};
 use super::frames::{self, Header as _, Next};
 use crate::error::Result;
 
-/// What a layer III decoder is behind, in samples per channel: encoders count their delay from there (LAME's `lame_get_encoder_delay`).
+/// The delay of a layer III decoder, in samples per channel: encoders count their own delay from there (LAME's `lame_get_encoder_delay`).
 const DECODER_DELAY: u64 = 528 + 1;
 
-/// Where a VBRI tag has its name, and how far in a frame that of a Xing tag may be.
+/// The place of the name of a VBRI tag, and the last possible one of a Xing tag in a frame.
 const VBRI: std::ops::Range<usize> = 36..40;
 const MAX_TAG_PLACE: usize = 40;
 
-/// So many frames are decoded before one is decoded rightly: layer III takes bits of up to 511 bytes before a frame, which are more
-/// than twenty of the shortest.
+/// The number of frames decoded before one that has to be correct: layer III takes bits from up to 511 bytes before a frame, which are more
+/// than twenty of the shortest frames.
 pub const LEAD_IN: u64 = 30;
 
-/// How far a frame is looked for where the table of contents leads to: the longest are 1,729 bytes.
+/// The bytes searched for a frame from the place in the table of contents: the longest frames are 1,729 bytes.
 const MAX_SEARCH: usize = 8 << 10;
 
 /// The header of a frame (ISO/IEC 11172-3 §2.4.2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
-    /// 1, 2 or 3.
+    /// The layer: 1, 2 or 3.
     layer: u8,
     is_mpeg_1: bool,
     rate: u32,
     is_mono: bool,
-    /// In kbit/s.
+    /// The bitrate in kbit/s.
     bitrate: u32,
     length: usize,
 }
@@ -63,7 +62,7 @@ impl frames::Header for Header {
     const BYTES: usize = 4;
 
     fn read(head: &[u8]) -> Option<Self> {
-        /// In kbit/s, by index; 0 is a free format, which is not played.
+        /// Bitrates in kbit/s, by index; 0 is free format, which is not played.
         const BITRATES: [[u32; 15]; 5] = [
             [0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448],
             [0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384],
@@ -72,7 +71,7 @@ impl frames::Header for Header {
             [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160],
         ];
         let [0xff, kind, rates, mode, ..] = *head else { return None };
-        // MPEG-1, MPEG-2, and 2.5, which is not in the standard.
+        // MPEG-1, MPEG-2, and MPEG-2.5, which is not in the standard.
         let halvings = match kind >> 3 {
             0b1_1111 => 0,
             0b1_1110 => 1,
@@ -93,7 +92,7 @@ impl frames::Header for Header {
         let rate = *[44_100, 48_000, 32_000].get(usize::from(rates >> 2 & 3))? >> halvings;
         let padding = usize::from(rates >> 1 & 1);
         let header = Self { layer, is_mpeg_1, rate, is_mono: mode >> 6 == 3, bitrate, length: 0 };
-        // A slot of layer I is four bytes.
+        // A slot of layer I has four bytes.
         let slot = if layer == 1 { 4 } else { 1 };
         let slots = header.samples() as u32 / 8 * bitrate * 1_000 / rate / slot as u32;
         Some(Self { length: (slots as usize + padding) * slot, ..header })
@@ -114,24 +113,24 @@ pub struct Mpeg {
     decoder: Box<Decoder>,
     last: Option<Header>,
     frame: Vec<u8>,
-    /// Samples per channel that are the encoder's delay, still to be dropped.
+    /// The rest of the encoder's delay that is still to be dropped, in samples per channel.
     delay: u64,
-    /// Samples per channel to the end that an Info frame gives, delay included.
+    /// The samples per channel left to the end that an Info frame states, delay included.
     left: Option<u64>,
-    /// Frames that an Info frame gives, and how many of them came.
+    /// The number of frames that an Info frame states, and how many came.
     stated: Option<u64>,
     came: u64,
-    /// Samples per channel that the first Info frame gives.
+    /// The samples per channel that the first Info frame states.
     samples: Option<u64>,
-    /// The encoder's delay, all of it, and how many frames of which length there were without any that describes them.
+    /// The whole delay of the encoder, in samples per channel.
     cut: u64,
-    /// The file's first frame that sounds: where it is, and what it says.
+    /// The first audio frame of the file: its place and header.
     first: Option<(u64, Header)>,
-    /// Its frames are not all of one bitrate, as far as it says so or they came.
+    /// True if the bitrate varies, by an Info frame or by the frames so far.
     varies: bool,
-    /// Where its parts of a hundredth begin, of so many bytes.
+    /// The table of contents, if there is one.
     contents: Option<Contents>,
-    /// Frames up to this one are decoded for what those behind them need, and may be silent.
+    /// The number of the last frame that is decoded only for the sake of later ones, and may be silent.
     lead_in: u64,
     is_cut: bool,
 }
@@ -139,15 +138,15 @@ pub struct Mpeg {
 /// The table of contents of a file whose bitrate varies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Contents {
-    /// Where each hundredth of its time begins, in 256ths of its bytes.
+    /// The place where each hundredth of its duration begins, in 256ths of its bytes.
     parts: [u8; 100],
     bytes: u64,
-    /// Where the frame is that has it.
+    /// The place of the frame with the table.
     from: u64,
 }
 
 impl Contents {
-    /// Reads it from a frame with a Xing tag: flags, and the fields that they tell of: frames, bytes, contents.
+    /// Reads the table from a frame with a Xing tag: flags, and the fields that they announce: frames, bytes, contents.
     fn read(frame: &[u8], from: u64) -> Option<Self> {
         const ALL: u8 = 0b111;
         let at = [36, 21, 13].into_iter().find(|at| frame.get(*at..at + 4).is_some_and(|name| name == b"Xing"))?;
@@ -157,7 +156,7 @@ impl Contents {
         (fields[3] & ALL == ALL).then_some(Self { parts, bytes, from })
     }
 
-    /// Where a part of the file's time begins, of so many.
+    /// Returns the place where frame `part` of `of` begins.
     fn place(&self, part: u64, of: u64) -> u64 {
         let hundredths = (part as f64 * 100.0 / of.max(1) as f64).min(99.0);
         let index = hundredths as usize;
@@ -189,9 +188,9 @@ impl Mpeg {
         }
     }
 
-    /// Begins a file, if this frame is one that describes it instead of sounding.
+    /// Starts a file, if this frame is a tag that describes it instead of audio.
     fn describes(&mut self, header: &Header, place: u64) -> bool {
-        // VBRI stands at the same place whatever the frame is.
+        // VBRI is at the same place in any frame.
         let is_vbri = self.frame.get(VBRI) == Some(b"VBRI");
         if header.layer != 3 {
             return false;
@@ -218,13 +217,13 @@ impl Mpeg {
         true
     }
 
-    /// Takes note of a frame that sounds.
+    /// Records a frame of audio.
     fn counts(&mut self, header: &Header, place: u64) {
         let (_, first) = *self.first.get_or_insert((place, *header));
         self.varies |= (first.bitrate, first.is_mono) != (header.bitrate, header.is_mono);
     }
 
-    /// Goes to a frame by its number, where all frames are of one bitrate: a slot more or less is what pads them.
+    /// Seeks to a frame by its number, where all frames have one bitrate: only padding varies, by a slot.
     fn leap(&mut self, wanted: u64) -> bool {
         let Some((place, header)) = self.first.filter(|(_, header)| !self.varies && header.layer > 1) else {
             return false;
@@ -250,7 +249,7 @@ impl Mpeg {
         false
     }
 
-    /// Goes to about where a frame is by the table of contents, if that saves a download.
+    /// Seeks to about a frame by the table of contents, if that saves a download.
     fn leap_by_contents(&mut self, wanted: u64) -> bool {
         let (Some(contents), Some(stated), Some((_, header))) = (&self.contents, self.stated, self.first) else {
             return false;
@@ -273,7 +272,7 @@ impl Mpeg {
         false
     }
 
-    /// Goes to a frame by its number over all that are before it; no further than to the end of this file.
+    /// Skips frame by frame to a frame by its number; at most to the end of this file.
     fn pass_over(&mut self, wanted: u64) {
         let shared = self.body.clone();
         let mut body = shared.get();
@@ -293,11 +292,11 @@ impl Mpeg {
         }
     }
 
-    /// The part of a frame's samples that is neither the encoder's delay nor its padding.
+    /// Returns the range of a frame's samples without the encoder's delay and padding.
     fn trim(&mut self, samples: u64) -> std::ops::Range<u64> {
         let start = self.delay.min(samples);
         self.delay -= start;
-        // Frames behind those that were stated are somebody's too.
+        // Frames beyond the stated number are audio too.
         let is_stated = self.stated.is_none_or(|stated| self.came <= stated);
         let end = match &mut self.left {
             Some(left) if is_stated => {
@@ -373,7 +372,7 @@ impl Piece for Mpeg {
         self.left = self.left.and(end).map(|end| end.saturating_sub(passed));
         let heard = passed.saturating_sub(self.cut);
         Some(match self.stated.zip(self.samples) {
-            // What pads the end is not heard; frames behind those that were stated are.
+            // The padding at the end is inaudible; frames beyond the stated number are audible.
             Some((stated, all)) => heard.min(all) + self.came.saturating_sub(stated) * samples,
             None => heard,
         })
@@ -393,13 +392,13 @@ impl Piece for Mpeg {
     }
 
     fn missing(&self) -> Option<(u64, u64)> {
-        // Tools that cut and join files leave Info frames that are wrong, but whole frames.
+        // Tools that cut and join files leave wrong Info frames, but whole frames.
         self.stated.filter(|stated| self.is_cut && self.came < *stated).map(|stated| (self.came, stated))
     }
 }
 
-/// Decodes a frame: given exactly one, nanomp3 takes that one. A damaged one may panic (0.2.0, in `l3_reorder`); the decoder is a new
-/// one then, as behind a seek.
+/// Decodes exactly one frame, which nanomp3 takes as it is. A damaged one may panic (0.2.0, in `l3_reorder`); the decoder is replaced then,
+/// as after a seek.
 fn decode(decoder: &mut Decoder, frame: &[u8], samples: &mut [f32]) -> Option<FrameInfo> {
     catch_unwind(AssertUnwindSafe(|| decoder.decode(frame, samples).1.ok())).unwrap_or_else(|_| {
         *decoder = Decoder::new();
@@ -407,7 +406,7 @@ fn decode(decoder: &mut Decoder, frame: &[u8], samples: &mut [f32]) -> Option<Fr
     })
 }
 
-/// The same decoder for packets that a demuxer cuts, each of them a frame (MP4, Matroska).
+/// The same decoder for packets that a demuxer extracts, each of them a frame (MP4, Matroska).
 pub struct MpegPackets {
     parameters: AudioCodecParameters,
     decoder: Box<Decoder>,

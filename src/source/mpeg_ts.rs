@@ -1,7 +1,6 @@
-//! An MPEG transport stream (ISO/IEC 13818-1), as broadcasters and HLS send it: its first stream of AAC or MPEG audio is played.
+//! MPEG transport streams (ISO/IEC 13818-1), as sent by broadcasters and HLS: the first stream of AAC or MPEG audio is played.
 //!
-//! What the packets of that stream carry is a body of frames of its own, which is played as every other is (`file.rs`), with whatever
-//! changes within it.
+//! The payload of that stream is a body of frames of its own, which is played like any other (`file.rs`), with all changes inside it.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -14,42 +13,42 @@ use super::decode::{About, Block, Decode, Piece, Step};
 use super::file::{self, Files, MAX_JUNK};
 use crate::error::Result;
 
-/// The length of a packet, and of one with four bytes of a time before it, as recorders write it (BDAV, .m2ts).
+/// The length of a packet, and of one with a timestamp of four bytes before it, as recorders write it (BDAV, .m2ts).
 const PACKET: usize = 188;
 const TIMED: usize = 192;
 
-/// The first byte of a packet (§2.4.3.3).
+/// The sync byte that begins a packet (§2.4.3.3).
 const SYNC: u8 = 0x47;
 
-/// How many packets in a row show that it is a transport stream, and how many have to be there: two tables and a part of a stream.
+/// The number of consecutive packets that identify a transport stream, and the fewest that suffice: two tables and a part of a stream.
 const IN_A_ROW: usize = 5;
 const FEWEST: usize = 3;
 
-/// Streams that are played, by their type in a map of a program (table 2-34): MPEG-1 and MPEG-2 audio, and AAC in ADTS and in LATM.
+/// The stream types in a program map that are played (table 2-34): MPEG-1 and MPEG-2 audio, and AAC in ADTS and in LATM.
 const PLAYED: [u8; 4] = [0x03, 0x04, 0x0f, 0x11];
 
-/// The packet identifier of the table of programs (§2.4.4.3), and of packets that fill.
+/// The packet identifiers of the program association table (§2.4.4.3) and of null packets.
 const PROGRAMS: u16 = 0;
 const FILLING: u16 = 0x1fff;
 
-/// The numbers of the tables of programs, and of their maps (table 2-31).
+/// The table IDs of the program association table and of program maps (table 2-31).
 const PROGRAM_TABLE: u8 = 0;
 const MAP_TABLE: u8 = 2;
 
-/// As many packets may come before the maps of the programs: some seconds of a film.
+/// The most packets before the program maps: some seconds of a film.
 const MAX_BEFORE: u64 = 64 << 10;
 
-/// How packets stand in a body.
+/// The packet layout of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Framing {
-    /// What stands before each packet.
+    /// The number of bytes before each packet.
     before: usize,
 }
 
 impl Framing {
-    /// How packets stand here, if they do.
+    /// Detects the packet layout here, if there is one.
     pub fn find(body: &mut Body) -> Option<Self> {
-        // Most bodies are told by one byte.
+        // One byte rules out most bodies.
         if !matches!(body.peek(5), [SYNC, ..] | [_, _, _, _, SYNC]) {
             return None;
         }
@@ -60,7 +59,7 @@ impl Framing {
         self.before + PACKET
     }
 
-    /// Returns true if packets follow each other, to the end of a short body.
+    /// Returns true if packets follow each other, up to the end of a short body.
     fn fits(self, body: &mut Body) -> bool {
         let seen = body.peek(IN_A_ROW * self.length());
         let mut packets = seen.chunks_exact(self.length());
@@ -68,7 +67,7 @@ impl Framing {
     }
 }
 
-/// Opens the stream that begins here.
+/// Opens the stream that starts here.
 pub fn open(shared: &SharedBody, framing: Framing) -> Result<Box<dyn Piece>> {
     let state = Arc::new(Mutex::new(State::default()));
     let packets = Packets { body: shared.clone(), framing, state: state.clone(), carried: Vec::new(), at: 0 };
@@ -77,7 +76,7 @@ pub fn open(shared: &SharedBody, framing: Framing) -> Result<Box<dyn Piece>> {
     Ok(Box::new(Transport { files, state }))
 }
 
-/// A transport stream that plays.
+/// A transport stream being played.
 struct Transport {
     files: Files,
     state: Arc<Mutex<State>>,
@@ -92,7 +91,7 @@ impl Piece for Transport {
                 block.samples.extend_from_slice(samples);
                 Step::Block
             }
-            // Once.
+            // Reported once.
             None => match std::mem::take(&mut self.state.lock().left_out) {
                 0 => Step::End,
                 left_out => Step::LeftOut(left_out),
@@ -109,17 +108,17 @@ impl Piece for Transport {
     }
 }
 
-/// What is known of the streams.
+/// The state of the demultiplexer.
 #[derive(Debug, Default)]
 struct State {
-    /// The identifiers of the maps of the programs, and of the stream that is played.
+    /// The PIDs of the program maps, and of the played stream.
     maps: Vec<u16>,
     played: Option<u16>,
-    /// What its last packet held, with its counter (§2.4.3.3): a packet may be sent twice.
+    /// The payload of its last packet, with the continuity counter (§2.4.3.3): a packet may be sent twice.
     last: Vec<u8>,
-    /// How many bytes are still to come of its PES packet, whose start was seen; many if it does not say so.
+    /// The number of bytes left of its current PES packet, whose start was seen; [`UNKNOWN`] if the packet states no length.
     inside: u64,
-    /// Packets that were looked at.
+    /// The number of packets so far.
     packets: u64,
     /// Bytes of damaged packets.
     left_out: u64,
@@ -128,7 +127,7 @@ struct State {
 }
 
 impl State {
-    /// Takes a packet, and gives the part of it that the stream that is played carries.
+    /// Processes a packet, and returns the part of it that belongs to the played stream.
     fn take<'a>(&mut self, packet: &'a [u8]) -> &'a [u8] {
         self.packets += 1;
         let [_, flags, low, control, rest @ ..] = packet else { return &[] };
@@ -160,7 +159,7 @@ impl State {
         }
     }
 
-    /// The table of programs: a number and the identifier of its map for each (§2.4.4.3).
+    /// Reads the program association table: a number and the PID of the map for each program (§2.4.4.3).
     fn programs(&mut self, section: &[u8]) {
         self.maps.clear();
         let programs = section.get(5..).unwrap_or_default().as_chunks().0;
@@ -172,7 +171,7 @@ impl State {
         );
     }
 
-    /// What a packet carries of the stream, without the header of its PES packet (§2.4.3.6).
+    /// Returns the payload of the stream in a packet, without the header of its PES packet (§2.4.3.6).
     fn carried<'a>(&mut self, payload: &'a [u8], starts: bool, counter: u8) -> &'a [u8] {
         const START: [u8; 3] = [0, 0, 1];
         if self.last.split_last() == Some((&counter, payload)) {
@@ -202,23 +201,23 @@ impl State {
     }
 }
 
-/// The length of a PES packet that states none.
+/// The value for a PES packet that states no length.
 const UNKNOWN: u64 = u64::MAX;
 
 fn pid(high: u8, low: u8) -> u16 {
     u16::from(high & 0x1f) << 8 | u16::from(low)
 }
 
-/// What a table's section holds that begins in this payload, without its header and its checksum (§2.4.4.1).
+/// Returns the content of the table section that starts in this payload, without its header and its checksum (§2.4.4.1).
 fn section(payload: &[u8], table: u8) -> Option<&[u8]> {
     let section = payload.get(1 + usize::from(*payload.first()?)..)?;
     let [id, high, low, ..] = section else { return None };
     let end = 3 + (usize::from(high & 0x0f) << 8 | usize::from(*low)).checked_sub(4)?;
-    // One that goes on in the next packet is read as far as it is here.
+    // A section that continues in the next packet is read as far as it is here.
     section.get(3..end.min(section.len())).filter(|_| *id == table)
 }
 
-/// The first stream in a map of a program that is played (§2.4.4.8).
+/// Returns the PID of the first playable stream in a program map (§2.4.4.8).
 fn stream(section: &[u8]) -> Option<u16> {
     let descriptors = usize::from(section.get(7)? & 0x0f) << 8 | usize::from(*section.get(8)?);
     let mut streams = section.get(9 + descriptors..)?;
@@ -231,7 +230,7 @@ fn stream(section: &[u8]) -> Option<u16> {
     None
 }
 
-/// What the stream that is played carries.
+/// A reader of the payload of the played stream.
 struct Packets {
     body: SharedBody,
     framing: Framing,
@@ -241,7 +240,7 @@ struct Packets {
 }
 
 impl Packets {
-    /// Reads the next packet that carries something. Returns false at the end.
+    /// Reads the next packet with a payload of the stream. Returns false at the end.
     fn more(&mut self) -> bool {
         let (mut body, mut state) = (self.body.get(), self.state.lock());
         let mut run = 0;
@@ -301,7 +300,7 @@ impl Read for Packets {
 mod tests {
     use super::*;
 
-    /// A packet with a payload, filled to its length by an adaptation field.
+    /// Builds a packet with a payload, filled up by an adaptation field.
     fn packet(pid: u16, starts: bool, counter: u8, payload: &[u8]) -> Vec<u8> {
         let fill = PACKET - 4 - payload.len();
         let field = if fill > 0 { [&[fill as u8 - 1], &vec![0xff; fill - 1][..]].concat() } else { Vec::new() };
@@ -317,7 +316,7 @@ mod tests {
     #[test]
     fn tables_lead_to_the_first_stream_of_sound_that_is_played() {
         let mut state = State::default();
-        // A table of networks is passed over, and so are video and AC-3.
+        // A network table is skipped, and so are video and AC-3.
         let programs = table(0, &[0, 1, 0xc1, 0, 0, 0, 0, 0xe0, 0x10, 0, 1, 0xe1, 0x00]);
         let map = table(
             2,
