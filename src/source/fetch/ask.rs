@@ -1,4 +1,5 @@
-//! One request, until there is an answer with a body: through redirects, with their cookies, and again where a server may be back soon.
+//! A request that is repeated until there is an answer with a body: through redirects, with their cookies, and with retries where a server
+//! may be back soon.
 
 use std::fmt::Display;
 use std::time::{Duration, SystemTime};
@@ -19,47 +20,47 @@ use crate::net::http::{self, NoClient};
 use crate::runtime::Allowance;
 use crate::secrets::Secrets;
 
-/// As many as browsers' `fetch` follows are 20 (Fetch standard §4.4); a file server that needs more than 10 is a loop.
+/// Browsers' `fetch` follows 20 redirects (Fetch standard §4.4); a file server that needs more than 10 is in a loop.
 const MAX_REDIRECTS: usize = 10;
 
-/// Asks for one source, as often as is needed.
+/// The requests for one source, repeated as needed.
 pub struct Asker {
     fetch: Fetch,
     pub limits: FetchLimits,
     given: Url,
     cookies: Cookies,
-    /// Of all servers on the way, for as long as anything may be told of them.
+    /// The secrets for all servers on the way, kept while log or error messages may mention them.
     secrets: Vec<Secrets>,
-    /// The redirects that were followed the last time, and the answer that they led to, an error too.
+    /// The redirects that the last request followed, and the answer that they led to, even an error.
     steps: Vec<Step>,
 }
 
-/// The part of the source that is wanted: from this byte on, if it has not changed.
+/// The wanted part of the source: from this byte on, if the source has not changed.
 #[derive(Debug, Clone)]
 pub struct Wanted {
     pub from: u64,
     pub if_range: Option<HeaderValue>,
 }
 
-/// What is known of a body that is kept.
+/// A kept body that may be revalidated.
 #[derive(Debug, Clone)]
 pub struct Known {
-    /// Where it is from, behind all redirects.
+    /// Its URL after all redirects.
     pub url: Url,
-    /// Whether that need not be asked.
+    /// True if it need not be revalidated.
     pub is_fresh: bool,
-    /// What asks whether it is still the same.
+    /// The conditional headers that ask if it is still the same.
     pub conditions: HeaderMap,
 }
 
-/// What one request came to.
+/// The result of one request.
 enum Said {
     Answer(Box<Answer>),
     Elsewhere(Url),
     Unchanged,
 }
 
-/// Why there is no answer, and, if there may be one soon, when.
+/// A failed request; `after` is when to retry, if the failure is temporary and the server states it.
 struct Trouble {
     error: SpeakerError,
     is_passing: bool,
@@ -79,33 +80,33 @@ impl Asker {
         Ok(Self { fetch, limits, given, cookies: Cookies::default(), secrets, steps: Vec::new() })
     }
 
-    /// The redirects that were followed the last time, and the answer that they led to, an error too.
+    /// Returns the redirects that the last request followed, and the answer that they led to, even an error.
     pub fn steps(&self) -> &[Step] {
         &self.steps
     }
 
-    /// What is asked for.
+    /// Returns the fetch.
     pub fn fetch(&self) -> &Fetch {
         &self.fetch
     }
 
-    /// Where the part begins that a playlist wants of it, if it wants no more than a part.
+    /// Returns the start of the part that a playlist wants, if it wants only a part.
     pub fn part(&self) -> Option<u64> {
         self.fetch.part.map(|(from, _)| from)
     }
 
-    /// Returns true if the user asks for a part of the source.
+    /// Returns true if the user's headers ask for a part of the source.
     pub fn asks_for_a_part(&self) -> bool {
         self.fetch.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(RANGE.as_str()))
     }
 
-    /// Asks for the source, or a part of it. All of that, with redirects and retries, takes as long as the server may be silent.
+    /// Requests the source, or a part of it. Redirects and retries included, it takes at most as long as the server may be silent.
     pub async fn ask(&mut self, wanted: Option<&Wanted>, retries: Retries) -> Result<Answer> {
         let answer = self.come_to_an_answer(wanted, None, retries).await?;
         Ok(answer.expect("nothing is known that could be unchanged"))
     }
 
-    /// The same for all of a source that is known; `None` if that is still the same.
+    /// Requests all of a known source again; returns `None` if it has not changed.
     pub async fn ask_again(&mut self, known: &Known, retries: Retries) -> Result<Option<Answer>> {
         self.come_to_an_answer(None, Some(known), retries).await
     }
@@ -116,7 +117,7 @@ impl Asker {
         known: Option<&Known>,
         mut retries: Retries,
     ) -> Result<Option<Answer>> {
-        // Those of the servers that it led to the last time are not told of any more.
+        // The secrets of servers on the last way are no longer mentioned anywhere.
         self.secrets.truncate(1);
         self.cookies = Cookies::default();
         self.steps.clear();
@@ -124,7 +125,7 @@ impl Asker {
         let (mut url, mut redirects) = (self.given.clone(), 0);
         loop {
             let known = known.filter(|known| known.url == url);
-            // It led to what is known, and needs no question.
+            // The redirects led to the known body, which is still fresh.
             if known.is_some_and(|known| known.is_fresh) {
                 return Ok(None);
             }
@@ -164,7 +165,7 @@ impl Asker {
         wanted: Option<&Wanted>,
         known: Option<&Known>,
     ) -> std::result::Result<Said, Trouble> {
-        // Where a redirect leads to may be signed too.
+        // The target of a redirect may be signed too.
         self.secrets.push(Secrets::of_request(url.as_str(), &[]));
         let mut headers = self.headers(url, wanted)?;
         headers.extend(known.map(|known| known.conditions.clone()).unwrap_or_default());
@@ -173,7 +174,7 @@ impl Asker {
         let asked_at = SystemTime::now();
         let response = match self.send(url, headers.clone()).await? {
             Ok(response) => response,
-            // The server may have closed a connection that was kept. A GET may be sent again (RFC 9110 §9.2.2), over one that is new.
+            // The server may have closed a kept-alive connection. A GET may be repeated (RFC 9110 §9.2.2), over a new one.
             Err(error) if !error.is_connect() => {
                 http::forget(url);
                 self.send(url, headers).await?.map_err(|error| unanswered(url, &error))?
@@ -207,7 +208,7 @@ impl Asker {
         })
     }
 
-    /// Sends a request, if `network` lets the server be reached.
+    /// Sends a request, if `network` allows the server.
     async fn send(&self, url: &Url, headers: HeaderMap) -> std::result::Result<reqwest::Result<Response>, Trouble> {
         let client = http::client(url, &self.fetch.network).await.map_err(|error| match error {
             NoClient::Blocked(why) => blocked(url, why).into(),
@@ -216,11 +217,11 @@ impl Asker {
         Ok(http::send(client.get(url.clone()).headers(headers)).await)
     }
 
-    /// What is sent to a server. The user's own headers are for the server of the URL that was given, and count before ours.
+    /// Builds the request headers. The user's own headers are only sent to the server of the given URL, and take precedence over ours.
     fn headers(&self, url: &Url, wanted: Option<&Wanted>) -> Result<HeaderMap> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("audio/*, */*;q=0.5"));
-        // As browsers ask for sound: it does not become smaller, and of what was encoded on the way no part can be asked for.
+        // As browsers request audio: it would not get smaller, and an encoded body has no usable byte ranges.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         headers.insert(HeaderName::from_static("icy-metadata"), HeaderValue::from_static("1"));
         let mut own = HeaderMap::new();
@@ -251,7 +252,7 @@ impl Asker {
     }
 }
 
-/// Where an answer leads to, if it leads on.
+/// Returns the target of an answer, if it is a redirect.
 fn redirection(response: &Response, url: &Url) -> Option<Result<Url>> {
     const LEAD_ON: [StatusCode; 5] = [
         StatusCode::MOVED_PERMANENTLY,
@@ -268,7 +269,7 @@ fn redirection(response: &Response, url: &Url) -> Option<Result<Url>> {
     })
 }
 
-/// Whether `to` may see what was meant for `from`, such as keys in headers: the same server, or the same one over TLS.
+/// Returns true if `to` may see what is meant for `from`, such as keys in headers: the same server, or the same one over TLS.
 pub fn is_same_server(from: &Url, to: &Url) -> bool {
     let is_upgrade = (from.scheme(), to.scheme()) == ("http", "https") && (from.port(), to.port()) == (None, None);
     from.origin() == to.origin() || (is_upgrade && from.host() == to.host())

@@ -1,4 +1,4 @@
-//! An answer's body, as it comes, and what the answer says of it.
+//! An answer and its body, as it arrives.
 
 use reqwest::header::{
     ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, LAST_MODIFIED,
@@ -9,39 +9,39 @@ use tokio_util::bytes::{Bytes, BytesMut};
 
 use super::icy;
 
-/// A stated length of so many bytes or more is none: it stands for "without an end", as do the largest numbers of 32 bits, signed or not.
+/// A stated length of this many bytes or more is not real: it means "endless", as do the largest 32-bit numbers, signed or not.
 const ABSURD: u64 = 1 << 36;
 const LARGEST: [u64; 2] = [i32::MAX as u64, u32::MAX as u64];
 
-/// An answer whose body has not come yet.
+/// An answer whose body has not arrived yet.
 pub struct Answer {
     pub url: Url,
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Body,
-    /// It began as those of stations do.
+    /// True if it began with the status line of a SHOUTcast station (`ICY`).
     begins_as_station: bool,
 }
 
 /// The bytes of a body.
 pub struct Body {
-    /// What of it came with the head.
+    /// The part that arrived with the head.
     held: Bytes,
     response: Response,
-    /// Its end is that of the connection, so that nobody can tell whether it is whole (RFC 9112 §6.3, rule 8).
+    /// True if it ends with the connection, so that nobody can tell if it is complete (RFC 9112 §6.3, rule 8).
     pub ends_with_connection: bool,
 }
 
-/// Which part of something an answer brings: `bytes 0-99/1000` (RFC 9110 §14.4).
+/// The part that an answer delivers: `bytes 0-99/1000` (RFC 9110 §14.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part {
-    /// Where it begins; `None` where no part is brought.
+    /// The start of the part; `None` if none is delivered.
     pub from: Option<u64>,
-    /// How long the whole is, if that is known.
+    /// The length of the whole, if it is known.
     pub total: Option<u64>,
 }
 
-/// By what two answers are known to bring the same bytes (RFC 9110 §8.8).
+/// The validators that show if two answers have the same bytes (RFC 9110 §8.8).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Validators {
     etag: Option<HeaderValue>,
@@ -49,7 +49,7 @@ pub struct Validators {
 }
 
 impl Answer {
-    /// Reads the head of a body that has one of its own, as stations send it. `None` if this is no answer at all.
+    /// Reads the status line and headers inside the body, where stations send them. Returns `None` if this is no answer at all.
     pub async fn of(response: Response, url: Url) -> reqwest::Result<Option<Self>> {
         let (status, headers, version) = (response.status(), response.headers().clone(), response.version());
         let is_chunked = headers.contains_key(TRANSFER_ENCODING) || version > Version::HTTP_11;
@@ -70,12 +70,12 @@ impl Answer {
         Ok(None)
     }
 
-    /// The length that it states, unless that is absurd.
+    /// Returns the stated length, unless it stands for "endless".
     pub fn length(&self) -> Option<u64> {
         self.stated_length().filter(|length| !is_absurd(*length))
     }
 
-    /// Returns true if it has no end: a station says so, or a length that nothing has.
+    /// Returns true if it is endless: a station, or a length that means that.
     pub fn is_live(&self) -> bool {
         match self.stated_length() {
             Some(length) => is_absurd(length),
@@ -87,7 +87,7 @@ impl Answer {
         self.headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
     }
 
-    /// Which part of something it brings, if it says so.
+    /// Returns the part that it delivers, if it states one.
     pub fn part(&self) -> Option<Part> {
         part(self.headers.get(CONTENT_RANGE)?.to_str().ok()?)
     }
@@ -97,13 +97,13 @@ impl Answer {
         Validators { etag: value(ETAG), last_modified: value(LAST_MODIFIED) }
     }
 
-    /// Returns true if it says that parts of it can be asked for (RFC 9110 §14.3).
+    /// Returns true if the server offers byte ranges (RFC 9110 §14.3).
     pub fn has_parts(&self) -> bool {
         let mut units = self.headers.get_all(ACCEPT_RANGES).iter().filter_map(|value| value.to_str().ok());
         units.any(|units| units.split(',').any(|unit| unit.trim().eq_ignore_ascii_case("bytes")))
     }
 
-    /// The codings of its body, in the order in which they were applied.
+    /// Returns the content codings, in the order in which they were applied.
     pub fn codings(&self) -> Vec<String> {
         let values = self.headers.get_all(CONTENT_ENCODING).iter().filter_map(|value| value.to_str().ok());
         values.flat_map(|value| value.split(',')).map(|name| name.trim().to_ascii_lowercase()).collect()
@@ -131,7 +131,7 @@ fn part(value: &str) -> Option<Part> {
 }
 
 impl Body {
-    /// The next piece; `None` at the end.
+    /// Returns the next piece; `None` at the end.
     pub async fn chunk(&mut self) -> reqwest::Result<Option<Bytes>> {
         match std::mem::take(&mut self.held) {
             held if held.is_empty() => self.response.chunk().await,
@@ -141,13 +141,13 @@ impl Body {
 }
 
 impl Validators {
-    /// What says, in a request for a part, that it is wanted of these bytes alone (RFC 9110 §13.1.5): a strong one is needed.
+    /// Returns the value of `If-Range`, which ties a request for a part to these bytes (RFC 9110 §13.1.5): a strong validator is needed.
     pub fn if_range(&self) -> Option<&HeaderValue> {
         let is_strong = |etag: &&HeaderValue| etag.as_bytes().starts_with(b"\"");
         self.etag.as_ref().filter(is_strong).or(self.last_modified.as_ref())
     }
 
-    /// Returns true if both have one and it is not the same.
+    /// Returns true if both have the same kind of validator with different values.
     pub fn differ(&self, other: &Self) -> bool {
         let differ = |one: &Option<HeaderValue>, other: &Option<HeaderValue>| matches!((one, other), (Some(one), Some(other)) if one != other);
         differ(&self.etag, &other.etag) || differ(&self.last_modified, &other.last_modified)

@@ -1,11 +1,11 @@
-//! The cache of the process, off until it is given room: what one playback has fetched is there for all others that ask for the same.
+//! The process-wide cache, off until it is given room: what one playback has fetched is served to all others that request the same.
 //!
-//! The same is: the same URL, with the same headers of the user's, under the same `network`. So nobody hears what was fetched with somebody
-//! else's key, or from where he may not go; and whatever `Vary` names is the same too.
+//! The same means: the same URL, with the same user headers, under the same `network`. So nobody hears what was fetched with somebody
+//! else's key, or from a place that is not allowed to him; and everything that `Vary` may name is the same too.
 //!
-//! A fetch belongs to nobody who waits for it: it is a task (a flight), which goes on as long as one of them reads. Who comes while it waits
-//! for an answer joins it, and takes the same body from memory at his own pace. Bodies that may not be shared (see `freshness`), are too
-//! long, or have no end that is known for certain, go to the first who waits, and the others fetch for themselves.
+//! A fetch is not owned by those who wait for it: it is a task (a flight), which runs as long as one of them reads. Whoever comes while it
+//! waits for an answer joins it, and takes the same body from memory at his own pace. Bodies that may not be shared (see `freshness`), are
+//! too long, or have no certain end, go to the first who waits, and the others fetch for themselves.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -39,24 +39,24 @@ use crate::runtime::{Allowance, FETCHES};
 use crate::scope::Scope;
 use crate::source::spool::Extent;
 
-/// The part of the room that one body may take: a few large ones must not send all others away.
+/// The part of the room that one body may take is 1 in this many: a few large bodies must not evict all others.
 const PART: u64 = 4;
 
-/// What an entry takes beside its body and its headers.
+/// The size of an entry beside its body and its headers, in bytes.
 const OVERHEAD: u64 = 1 << 10;
 
-/// Who asks with one of these wants an answer of his own.
+/// Request headers that bypass the cache: whoever sends one wants an answer of his own.
 const PASSED_BY: [HeaderName; 8] =
     [RANGE, IF_RANGE, IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, CACHE_CONTROL, PRAGMA];
 
-/// That of the process.
+/// The cache of the process.
 pub static CACHE: Lazy<Cache> = Lazy::new(Cache::default);
 
-/// See the top.
+/// The cache; see the top of the file.
 #[derive(Default)]
 pub struct Cache {
     max: AtomicU64,
-    /// What is kept, what comes, and what somebody still reads.
+    /// The bytes of what is kept, what is arriving, and what is still being read.
     used: AtomicU64,
     shelf: Mutex<Shelf>,
 }
@@ -67,7 +67,7 @@ struct Shelf {
     last_flight: u64,
 }
 
-/// What is the same for all who may be given the same.
+/// The key of an entry: requests that may get the same answer.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Request {
     url: Url,
@@ -75,7 +75,7 @@ struct Request {
     network: Arc<Network>,
 }
 
-/// Who may wait together: those who would wait for as long, and for bytes as fast.
+/// The key of a flight: requests that would wait equally long, for bytes equally fast.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Joint {
     request: Arc<Request>,
@@ -83,22 +83,22 @@ struct Joint {
     min_bytes_per_second: u64,
 }
 
-/// A body, and for how long it holds.
+/// A kept body and its freshness.
 #[derive(Clone)]
 struct Kept {
     /// The redirects that lead to it.
     redirects: Arc<[Freshness]>,
     freshness: Arc<Freshness>,
-    /// Where it is from.
+    /// Its URL after all redirects.
     url: Url,
     extent: Extent,
     content_type: Option<String>,
-    /// Where any part of it can be asked for, while it is not all here.
+    /// The server's byte ranges, while the body is incomplete here.
     parts: Option<Parts>,
     body: Arc<SharedBody>,
 }
 
-/// A fetch, as long as somebody waits for it or reads what it brings.
+/// A fetch in progress, which lives as long as somebody waits for it or reads its body.
 struct Flight {
     cache: &'static Cache,
     joint: Joint,
@@ -107,57 +107,57 @@ struct Flight {
     task: OnceLock<AbortHandle>,
 }
 
-/// What a flight came to.
+/// The result of a flight.
 #[derive(Clone)]
 enum Arrived {
     Shared(Box<Kept>, Source),
-    /// It may not be shared: the first who takes it has it.
+    /// May not be shared: goes to the first who takes it.
     Alone(Arc<Mutex<Option<Plain>>>),
     Failed(SpeakerError),
 }
 
-/// Where what is shared is from.
+/// The origin of a shared body.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Source {
     Server,
-    /// The server said that what is kept still holds.
+    /// Kept, and revalidated by the server.
     Confirmed,
-    /// The server does not answer.
+    /// Kept, since the server does not answer.
     Kept,
 }
 
 enum Found {
     Kept(Box<Kept>),
-    /// A flight, and whether it was begun by this.
+    /// A flight, and true if this call started it.
     Flight(Arc<Flight>, bool),
 }
 
-/// Reads a body that others read too.
+/// A reader of a shared body.
 pub struct Reader {
     body: Arc<SharedBody>,
-    /// Held until the end.
+    /// Held until the end, so that the fetch goes on.
     _flight: Option<Arc<Flight>>,
     place: u64,
     fetch: Fetch,
     limits: FetchLimits,
 }
 
-/// What comes next of a body that is shared.
+/// The next part of a shared body.
 pub enum Next {
     Bytes(Bytes),
     End,
-    /// It is not shared from here on: this follows.
+    /// The rest, which is not shared.
     Alone(Box<Plain>),
 }
 
-/// The cache at one moment.
+/// The usage of the cache at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Holdings {
-    /// How much room it has.
+    /// The room in bytes.
     pub max_bytes: u64,
-    /// How much of that is taken.
+    /// The bytes taken of it.
     pub bytes: u64,
-    /// How many bodies it keeps.
+    /// The number of kept bodies.
     pub entries: usize,
 }
 
@@ -168,7 +168,7 @@ impl Default for Shelf {
 }
 
 impl Request {
-    /// `None` for what is not to come from a cache.
+    /// Returns the key of a fetch; `None` if it is not cacheable.
     fn of(fetch: &Fetch) -> Option<Self> {
         let mut url = Url::parse(&fetch.url).ok()?;
         url.set_fragment(None);
@@ -185,7 +185,7 @@ impl Request {
 }
 
 impl Cache {
-    /// Gives it so much room; none turns it off. What is too much goes, what is read goes on.
+    /// Sets the room in bytes; 0 turns the cache off. Excess entries are dropped, those being read stay.
     pub fn set_max(&self, max: u64) {
         self.max.store(max, Ordering::Release);
         let all = (max == 0).then(|| std::mem::replace(&mut self.shelf.lock().kept, LruCache::unbounded()));
@@ -205,7 +205,7 @@ impl Cache {
         self.used.load(Ordering::Acquire)
     }
 
-    /// Takes room, for which what was not used for longest goes. Returns false if there is none.
+    /// Reserves room, evicting the least recently used entries if needed. Returns false if there is not enough.
     pub fn take_room(&self, bytes: u64) -> bool {
         let fits = |used: u64| Some(used + bytes).filter(|used| *used <= self.max());
         while self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits).is_err() {
@@ -220,18 +220,18 @@ impl Cache {
         self.used.fetch_sub(bytes, Ordering::AcqRel);
     }
 
-    /// Lets go of what was not used for longest and nobody reads: what is read would not be gone.
+    /// Evicts the least recently used entry that nobody reads: dropping one that is read would free nothing.
     fn let_one_go(&self) -> bool {
         let mut shelf = self.shelf.lock();
         let mut all = shelf.kept.iter().rev();
         let idle = all.find(|(_, kept)| Arc::strong_count(&kept.body) == 1).map(|(request, _)| request.clone());
         let gone = idle.and_then(|request| shelf.kept.pop(&request));
-        // What it held is given back without the lock.
+        // Its memory is released without the lock.
         drop(shelf);
         gone.is_some()
     }
 
-    /// What the user asked for: from here, by a fetch that is under way, or from its server.
+    /// Answers a request: from the cache, by a flight under way, or from its server.
     pub async fn begin(&'static self, fetch: Fetch, limits: FetchLimits) -> Result<Plain> {
         let request = Request::of(&fetch).filter(|_| self.max() > 0);
         let Some(request) = request.map(Arc::new) else { return Box::pin(Plain::begin(fetch, limits)).await };
@@ -245,7 +245,7 @@ impl Cache {
                 }
                 Found::Flight(flight, is_first) => (flight, is_first),
             };
-            // A flight keeps to the same limit, and says more of it.
+            // The flight itself keeps to the same limit, and has the better error.
             let arrived = match is_first && !has_waited {
                 true => Some(flight.arrived().await),
                 false => time.within(flight.arrived()).await,
@@ -265,7 +265,7 @@ impl Cache {
                     METRICS.cache_misses.add(1);
                     return Ok(body);
                 }
-                // Whose time was up had waited for longer.
+                // The one whose time was up had waited for longer.
                 Some(Arrived::Failed(error)) if error.code == Code::FetchTimeout && !is_first => continue,
                 Some(Arrived::Failed(error)) => error,
                 None => silent(limits.timeout, &request.url),
@@ -275,7 +275,7 @@ impl Cache {
         }
     }
 
-    /// What nobody else may be given, in what is left of `time`.
+    /// Fetches something that can't be shared, in the rest of `time`.
     async fn alone(
         &'static self,
         request: &Arc<Request>,
@@ -301,7 +301,7 @@ impl Cache {
         }
     }
 
-    /// Finds it here, or under way, or has it fetched.
+    /// Finds the body in the cache or a flight under way, or else starts a flight.
     fn find(&'static self, request: &Arc<Request>, fetch: &Fetch, limits: FetchLimits) -> Found {
         let mut shelf = self.shelf.lock();
         let known = match shelf.kept.get(request) {
@@ -325,7 +325,7 @@ impl Cache {
         Found::Flight(flight, true)
     }
 
-    /// Nobody joins a flight any more.
+    /// Removes a flight, so that nobody joins it any more.
     fn land(&self, (joint, number): &(Joint, u64)) {
         let mut shelf = self.shelf.lock();
         if shelf.flights.get(joint).is_some_and(|(current, _)| current == number) {
@@ -333,7 +333,7 @@ impl Cache {
         }
     }
 
-    /// Fetches, for whoever waits.
+    /// Fetches a body, for all who wait for it.
     async fn fly(
         &'static self,
         flight: (Joint, u64),
@@ -359,7 +359,7 @@ impl Cache {
             self.land(&flight);
             return tell(Arrived::Alone(Arc::new(Mutex::new(Some(plain)))));
         };
-        // Who comes now would be given what is older than his question.
+        // Whoever comes now would get something older than his request.
         if !kept.is_fresh(SystemTime::now()) {
             self.land(&flight);
         }
@@ -382,14 +382,14 @@ impl Cache {
                 }
             }
         }
-        // It is here before anybody can have read it to its end, and asks for it again.
+        // Kept before anybody can have read it to its end and request it again.
         let extent = Extent::Known(growing.shrink());
         self.keep(&request, Kept { extent, parts: None, ..kept });
         growing.finish();
         self.land(&flight);
     }
 
-    /// Asks the server, whether what is known still holds if something is.
+    /// Requests a source from its server, or revalidates a known one.
     async fn ask(
         &self,
         request: &Arc<Request>,
@@ -429,7 +429,7 @@ impl Cache {
         Ok(Asked::Answer(Box::new(Plain::of(asker, answer).await?)))
     }
 
-    /// Begins to share a body, if that may be.
+    /// Starts to share a body, if that is allowed.
     fn share(&'static self, plain: &Plain) -> Option<(Kept, Growing)> {
         let (last, redirects) = plain.steps.split_last().filter(|_| plain.is_plain)?;
         let redirects: Arc<[_]> = redirects.iter().map(Freshness::of).collect();
@@ -438,7 +438,7 @@ impl Cache {
         let is_fresh = || freshness.is_fresh(SystemTime::now());
         let (expected, fits) = match plain.extent {
             Extent::Known(length) => (Some(length), length <= limit),
-            // It may be longer, or endless, and then who has joined has to begin anew: it has to be worth it.
+            // It may be longer, or endless, and then those who joined have to start anew: only fresh ones are worth that.
             Extent::Unknown | Extent::Bounded => (None, limit > 0 && is_fresh()),
             Extent::Live => (None, false),
         };
@@ -452,7 +452,7 @@ impl Cache {
         Some((Kept { redirects, freshness, url, extent, content_type, parts, body: growing.body().clone() }, growing))
     }
 
-    /// Keeps what is whole, as long as it may be of use.
+    /// Keeps a complete body, as long as it is useful.
     fn keep(&self, request: &Arc<Request>, kept: Kept) {
         let may_be_kept = kept.freshness.may_be_shared() && kept.redirects.iter().all(Freshness::may_lead_others);
         let is_of_use = kept.freshness.is_fresh(SystemTime::now()) || kept.freshness.can_be_asked();
@@ -463,7 +463,7 @@ impl Cache {
             return self.forget(request);
         }
         let mut shelf = self.shelf.lock();
-        // It may have been turned off meanwhile.
+        // The cache may have been turned off meanwhile.
         let before = if self.max() > 0 { shelf.kept.push(request.clone(), kept) } else { None };
         drop(shelf);
         drop(before);
@@ -475,7 +475,7 @@ impl Cache {
     }
 }
 
-/// What a server was asked came to.
+/// The result of a request to a server.
 enum Asked {
     Answer(Box<Plain>),
     Known(Box<Kept>, Source),
@@ -486,13 +486,13 @@ impl Kept {
         self.redirects.iter().all(|redirect| redirect.is_fresh(now)) && self.freshness.is_fresh(now)
     }
 
-    /// What its server is asked.
+    /// Returns what revalidates it.
     fn question(&self, now: SystemTime) -> Known {
         let (url, is_fresh) = (self.url.clone(), self.freshness.is_fresh(now));
         Known { url, is_fresh, conditions: self.freshness.conditions() }
     }
 
-    /// As it is behind these answers, which say that it still holds; `None` if the last one is about something else.
+    /// Returns it as updated by these answers, which confirm it; `None` if the last one is about something else.
     fn confirmed(&self, steps: &[Step]) -> Option<Self> {
         let (redirects, freshness) = match steps.split_last() {
             Some((last, redirects)) if last.status == StatusCode::NOT_MODIFIED => {
@@ -503,7 +503,7 @@ impl Kept {
         Some(Self { redirects: redirects.iter().map(Freshness::of).collect(), freshness, ..self.clone() })
     }
 
-    /// Its body from the start, for one who wants it.
+    /// Opens its body at the start, for one reader.
     fn read(self, flight: Option<Arc<Flight>>, fetch: Fetch, limits: FetchLimits) -> Plain {
         let Self { body, url, extent, content_type, parts, .. } = self;
         Plain::shared(Reader { body, _flight: flight, place: 0, fetch, limits }, url, extent, content_type, parts)
@@ -514,7 +514,7 @@ impl Flight {
     async fn arrived(&self) -> Arrived {
         let mut arrived = self.arrived.clone();
         let arrived = arrived.wait_for(Option::is_some).await.ok().and_then(|arrived| arrived.clone());
-        // One that fell down has nothing for anybody.
+        // A panicked flight leaves nothing for anybody.
         arrived.unwrap_or_else(|| Arrived::Alone(Arc::default()))
     }
 }
@@ -527,7 +527,7 @@ impl Drop for Flight {
 }
 
 impl Reader {
-    /// What comes next.
+    /// Returns the next part.
     pub async fn next(&mut self) -> Result<Next> {
         match self.body.read(self.place).await? {
             Part::Bytes(bytes) => {
@@ -542,7 +542,7 @@ impl Reader {
         }
     }
 
-    /// Fetches all of it, and takes what was read already out of that, if it is the same.
+    /// Fetches all of it anew and skips what was read already, if that is the same.
     fn fetch_rest(&self) -> Pin<Box<dyn Future<Output = Result<Plain>> + Send + '_>> {
         Box::pin(async {
             let mut plain = Plain::begin(self.fetch.clone(), self.limits).await?;
@@ -572,7 +572,7 @@ impl Reader {
     }
 }
 
-/// Counts a body by where it is from; without that, one that another asked for.
+/// Counts a body by its origin; `None` if it came from another request's flight.
 fn count(source: Option<Source>) {
     let counter = match source {
         None => &METRICS.cache_joined,

@@ -1,6 +1,6 @@
-//! Undoes what was done to a body on its way: `Content-Encoding` (RFC 9110 §8.4).
+//! Decodes content codings: `Content-Encoding` (RFC 9110 §8.4).
 //!
-//! However much comes out of it, the spool bounds it. What it needs while it works is bounded here.
+//! The decoded size is bounded by the spool. The memory needed for decoding is bounded here.
 
 use std::io;
 
@@ -10,30 +10,30 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReade
 
 use crate::error::{Code, Result, SpeakerError};
 
-/// How many codings are undone, one behind the other; curl undoes five.
+/// The most codings in a row that are decoded; curl decodes five.
 const MAX_CODINGS: usize = 5;
 
-/// The largest window of zstd, as a power of two: 8 MiB (RFC 9659 §3).
+/// The largest zstd window, as a power of two: 8 MiB (RFC 9659 §3).
 const ZSTD_WINDOW: u32 = 23;
 
-/// How much is decoded at a time.
+/// The number of bytes decoded at a time.
 const BLOCK: usize = 64 << 10;
 
-/// Bytes whose codings are undone.
+/// A decoder for a chain of content codings.
 pub struct Decoder {
     bytes: Box<dyn AsyncRead + Send + Unpin>,
     names: String,
     block: Vec<u8>,
 }
 
-/// Those of some codings that can be undone. Servers also put there what is none, such as `UTF-8`.
+/// Returns the names that are supported codings. Servers also send values that are none, such as `UTF-8`.
 pub fn known(names: &[String]) -> Vec<String> {
     let is_known = |name: &&String| matches!(name.as_str(), "gzip" | "x-gzip" | "deflate" | "br" | "zstd");
     names.iter().filter(is_known).cloned().collect()
 }
 
 impl Decoder {
-    /// Undoes these codings, which were applied in this order.
+    /// Decodes `bytes`, to which these codings were applied in this order.
     pub async fn new(mut bytes: Box<dyn AsyncBufRead + Send + Unpin>, codings: &[String]) -> Result<Self> {
         let names = codings.join(", ");
         if codings.len() > MAX_CODINGS {
@@ -59,20 +59,20 @@ impl Decoder {
         Ok(Self { bytes: Box::new(bytes), names, block: vec![0; BLOCK] })
     }
 
-    /// The next bytes; none at the end.
+    /// Returns the next bytes; empty at the end.
     pub async fn next(&mut self) -> Result<&[u8]> {
         let read = self.bytes.read(&mut self.block).await.map_err(|error| damaged(error, &self.names))?;
         Ok(&self.block[..read])
     }
 }
 
-/// Whether `deflate` was taken by its name, as some servers do, and not as a zlib stream, which its specification means (RFC 9110 §8.4.1.2).
-/// A zlib stream begins with its method and a window of at most 32 KiB (RFC 1950 §2.2).
+/// Returns true if `deflate` is a bare deflate stream, as some servers send it, and not a zlib stream, as specified (RFC 9110 §8.4.1.2). A
+/// zlib stream begins with its method and a window of at most 32 KiB (RFC 1950 §2.2).
 fn is_bare(bytes: &[u8]) -> bool {
     bytes.first().is_some_and(|first| first & 0x8f != 0x08)
 }
 
-/// What became of the bytes is told as it is; all else is the coding's fault.
+/// Returns transport errors as they are; any other is an error of the coding.
 fn damaged(error: io::Error, names: &str) -> SpeakerError {
     if let Some(error) = error.get_ref().and_then(|error| error.downcast_ref::<SpeakerError>()) {
         return error.clone();

@@ -1,11 +1,11 @@
-//! The cookies that one chain of redirects sets, for the servers of that chain (RFC 6265): some lead to themselves until they get back what
-//! they set. Nothing of them is kept for another fetch.
+//! Cookies set along one chain of redirects, for the servers of that chain (RFC 6265): some redirect to themselves until their cookie comes
+//! back. None is kept for another fetch.
 
 use cookie_store::{CookieStore, RawCookie};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, SET_COOKIE};
 
-/// How many cookies are kept, and how long each may be: what browsers keep at least (RFC 6265 §6.1).
+/// The most cookies, and the longest one: what browsers keep at least (RFC 6265 §6.1).
 const MAX_COOKIES: usize = 50;
 const MAX_BYTES: usize = 4096;
 
@@ -13,31 +13,31 @@ const MAX_BYTES: usize = 4096;
 pub struct Cookies(CookieStore);
 
 impl Cookies {
-    /// Takes what an answer from `url` sets.
+    /// Stores the cookies that an answer from `url` sets.
     pub fn store(&mut self, headers: &HeaderMap, url: &Url) {
         let room = MAX_COOKIES.saturating_sub(self.values().count());
         let all = headers.get_all(SET_COOKIE).iter().filter(|value| value.len() <= MAX_BYTES).take(room);
         let cookies = all.filter_map(|value| RawCookie::parse(std::str::from_utf8(value.as_bytes()).ok()?).ok());
         for cookie in cookies.filter(|cookie| cookie.domain().is_none_or(|domain| is_for_one(domain, url))) {
-            // What is for another domain is refused by the store.
+            // The store refuses cookies for other domains.
             let _ = self.0.insert_raw(&cookie, url);
         }
     }
 
-    /// What goes to `url`, as the value of a header.
+    /// Returns the `Cookie` header for `url`.
     pub fn of(&self, url: &Url) -> Option<String> {
         let all: Vec<_> = self.0.get_request_values(url).map(|(name, value)| format!("{name}={value}")).collect();
         (!all.is_empty()).then(|| all.join("; "))
     }
 
-    /// The values, which are secrets.
+    /// Returns the values, which are secrets.
     pub fn values(&self) -> impl Iterator<Item = &str> {
         self.0.iter_any().map(|cookie| cookie.value())
     }
 }
 
-/// Whether a domain is somebody's own, so that a cookie may be for all of it: not one below which anybody may have a name, such as `co.uk`
-/// (RFC 6265 §5.3, step 5).
+/// Returns true if a domain has a single owner, so that a cookie may cover all of it: not a public suffix, such as `co.uk` (RFC 6265 §5.3,
+/// step 5).
 fn is_for_one(domain: &str, url: &Url) -> bool {
     let domain = domain.trim_start_matches('.').to_ascii_lowercase();
     url.host_str() == Some(&domain) || psl::domain_str(&domain).is_some()
@@ -47,7 +47,7 @@ fn is_for_one(domain: &str, url: &Url) -> bool {
 mod tests {
     use super::*;
 
-    /// What goes to a URL after an answer from another one has set a cookie.
+    /// Returns the header sent to a URL after an answer from another one has set a cookie.
     fn sent(from: &str, cookie: &str, to: &str) -> Option<String> {
         let mut cookies = Cookies::default();
         let headers = HeaderMap::from_iter([(SET_COOKIE, cookie.parse().unwrap())]);

@@ -1,8 +1,8 @@
-//! Whether an answer may be given to others too, for how long, and how it is asked whether it still holds (RFC 9111, as a cache that is shared:
-//! all sessions of the process stand behind it).
+//! Freshness of answers: whether one may be shared, for how long, and how it is revalidated (RFC 9111, as a shared cache: all sessions of
+//! the process use it).
 //!
-//! http-cache-semantics reckons; it is known here alone. It takes headers as they come, which these do not: directives in capitals, dates of
-//! any of the three forms, an age that overflows. So what counts of them is written out plainly before.
+//! This is the only module that uses http-cache-semantics, which does the calculations. It does not understand all headers that servers
+//! send: directives in capitals, dates in any of the three forms, an age that overflows. So the relevant headers are normalized first.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,38 +13,37 @@ use reqwest::header::{
 };
 use reqwest::{StatusCode, Url};
 
-/// The greatest age that is told apart (RFC 9111 §1.2.2).
+/// The greatest age that is distinguished (RFC 9111 §1.2.2).
 const OLDEST: u64 = 1 << 31;
 
-/// How long an answer that says nothing of it, but when it was last modified, may be used: no longer than a day (RFC 9111 §4.2.2 leaves that
-/// open).
+/// The longest heuristic freshness, for an answer that states only when it was last modified: a day (RFC 9111 §4.2.2 leaves that open).
 const GUESSED: Duration = Duration::from_secs(24 * 3_600);
 
-/// What counts of an answer's headers, in bytes. Those of real servers take some hundred.
+/// The most bytes of relevant headers in an answer. Those of real servers take some hundred.
 const MAX_HEADERS: usize = 8 << 10;
 
-/// One answer on the way to a body, a redirect or the last one, and when it was asked for.
+/// One answer on the way to a body, a redirect or the last one, with the times of request and answer.
 #[derive(Debug, Clone)]
 pub struct Step {
-    /// Whose it is.
+    /// The URL that sent it.
     pub url: Url,
     pub status: StatusCode,
     pub headers: HeaderMap,
-    /// It was asked for with a password or a key.
+    /// True if it was requested with a password or a key.
     pub is_authorized: bool,
     pub asked_at: SystemTime,
     pub answered_at: SystemTime,
 }
 
-/// For how long an answer holds.
+/// The freshness of an answer.
 #[derive(Debug, Clone)]
 pub struct Freshness {
     policy: CachePolicy,
-    /// What counts of its headers, written out.
+    /// The relevant headers, normalized.
     headers: HeaderMap,
     status: StatusCode,
     is_authorized: bool,
-    /// It lists what changes all the time.
+    /// True for playlists, which change all the time.
     is_playlist: bool,
 }
 
@@ -63,7 +62,7 @@ impl Freshness {
         is_playlist: bool,
         answered_at: SystemTime,
     ) -> Self {
-        // Which of a user's headers were sent is the same for all who ask for it, so that `Vary` is always met.
+        // All who request it send the same user headers, so `Vary` always matches.
         let mut request = http::Request::new(());
         if is_authorized {
             request.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static("-"));
@@ -76,7 +75,7 @@ impl Freshness {
         Self { policy, headers, status, is_authorized, is_playlist }
     }
 
-    /// Whether a redirect may lead others to the same place, if it is asked again where it is not fresh.
+    /// Returns true if a redirect may be reused for others, provided that it is revalidated once it is stale.
     pub fn may_lead_others(&self) -> bool {
         let is_one_users = self.headers.contains_key(SET_COOKIE) && !self.says("public");
         let varies = self.headers.get(VARY).is_some_and(|vary| text(vary).contains('*'));
@@ -84,18 +83,18 @@ impl Freshness {
         !is_one_users && !varies && is_small && !self.says("no-store") && !self.says("private")
     }
 
-    /// Whether others may be given the body too.
+    /// Returns true if the body may be given to others too.
     pub fn may_be_shared(&self) -> bool {
         self.status == StatusCode::OK && self.may_lead_others() && self.policy.is_storable()
     }
 
-    /// Whether each use has to be asked for.
+    /// Returns true if it has to be revalidated at each use.
     pub fn must_be_asked(&self) -> bool {
         let pragma = self.headers.get(PRAGMA).filter(|_| !self.headers.contains_key(CACHE_CONTROL));
         self.says("no-cache") || pragma.is_some_and(|pragma| text(pragma).contains("no-cache"))
     }
 
-    /// Whether it holds without a question.
+    /// Returns true if it may be used without revalidation.
     pub fn is_fresh(&self, now: SystemTime) -> bool {
         let says_so = ["max-age", "s-maxage", "immutable"].iter().any(|name| self.says(name))
             || self.headers.contains_key(EXPIRES);
@@ -103,18 +102,18 @@ impl Freshness {
         is_known && !self.policy.is_stale(now)
     }
 
-    /// Whether it can be asked whether it still holds.
+    /// Returns true if it can be revalidated.
     pub fn can_be_asked(&self) -> bool {
         self.headers.contains_key(ETAG) || self.headers.contains_key(LAST_MODIFIED)
     }
 
-    /// What asks that (RFC 9111 §4.3.1).
+    /// Returns the conditional headers that revalidate it (RFC 9111 §4.3.1).
     pub fn conditions(&self) -> HeaderMap {
         let condition = |name, of: HeaderName| self.headers.get(of).map(|value| (name, value.clone()));
         [condition(IF_NONE_MATCH, ETAG), condition(IF_MODIFIED_SINCE, LAST_MODIFIED)].into_iter().flatten().collect()
     }
 
-    /// As it is behind an answer that it still holds (RFC 9111 §3.2, §4.3.4); `None` if that is about something else.
+    /// Returns it as updated by a `304` answer (RFC 9111 §3.2, §4.3.4); `None` if that answer is about another version.
     pub fn confirmed(&self, step: &Step) -> Option<Self> {
         let new = written_out(&step.headers, step.asked_at, step.answered_at);
         let differs = |name: HeaderName| match (self.headers.get(&name), new.get(&name)) {
@@ -133,7 +132,7 @@ impl Freshness {
         Some(Self::new(headers, self.status, self.is_authorized, self.is_playlist, step.answered_at))
     }
 
-    /// Whether it may be used in place of an error of its server (RFC 5861 §4).
+    /// Returns true if it may be used in place of an error of its server (RFC 5861 §4).
     pub fn replaces_errors(&self, now: SystemTime) -> bool {
         let forbidden = ["must-revalidate", "proxy-revalidate", "no-cache", "s-maxage"];
         let limit = self.directive("stale-if-error").and_then(|value| value?.parse().ok());
@@ -143,7 +142,7 @@ impl Freshness {
         age.saturating_sub(lifetime.unwrap_or_default()) <= Duration::from_secs(limit)
     }
 
-    /// How much memory it takes, about.
+    /// Returns the approximate size in memory.
     pub fn bytes(&self) -> usize {
         // They are kept here and in the policy, and their directives once more.
         self.headers.iter().map(|(name, value)| 3 * (name.as_str().len() + value.len())).sum()
@@ -153,7 +152,7 @@ impl Freshness {
         self.directive(name).is_some()
     }
 
-    /// A directive of `Cache-Control`, with its value if it has one.
+    /// Returns a directive of `Cache-Control`, with its value if it has one.
     fn directive(&self, name: &str) -> Option<Option<&str>> {
         let all = self.headers.get(CACHE_CONTROL)?.to_str().ok()?;
         all.split(',').find_map(|directive| {
@@ -170,11 +169,11 @@ fn text(value: &HeaderValue) -> String {
     String::from_utf8_lossy(value.as_bytes()).into_owned()
 }
 
-/// What counts of an answer's headers, in the one form that is understood everywhere.
+/// Normalizes the relevant headers of an answer to a form that every parser understands.
 fn written_out(headers: &HeaderMap, asked_at: SystemTime, answered_at: SystemTime) -> HeaderMap {
     let mut out = HeaderMap::new();
     let mut put = |name: HeaderName, value: &str| {
-        // What is not visible means nothing, and must not hide what does.
+        // Invisible characters mean nothing, and must not hide the rest.
         let value: String = value.chars().map(|c| if matches!(c, ' '..='~') { c } else { '?' }).collect();
         out.insert(name, HeaderValue::try_from(value).expect("all of it is visible"));
     };
@@ -188,12 +187,12 @@ fn written_out(headers: &HeaderMap, asked_at: SystemTime, answered_at: SystemTim
         let value = headers.get(name).map(text)?;
         Some(httpdate::parse_http_date(value.trim()).ok())
     };
-    // One that is none, such as 0, is in the past (RFC 9111 §5.3).
+    // An invalid date, such as 0, counts as past (RFC 9111 §5.3).
     let past = SystemTime::UNIX_EPOCH;
     date(EXPIRES).into_iter().for_each(|expires| put(EXPIRES, &httpdate::fmt_http_date(expires.unwrap_or(past))));
     let sent = date(DATE).flatten();
     sent.into_iter().for_each(|date| put(DATE, &httpdate::fmt_http_date(date)));
-    // RFC 9111 §4.2.3.
+    // The age by RFC 9111 §4.2.3.
     let apparent = sent.and_then(|sent| answered_at.duration_since(sent).ok()).unwrap_or_default();
     let stated = headers.get(AGE).and_then(|age| text(age).trim().parse().ok()).unwrap_or(0);
     let delay = answered_at.duration_since(asked_at).unwrap_or_default();
@@ -224,7 +223,7 @@ mod tests {
         now() + Duration::from_secs(seconds)
     }
 
-    /// An answer with these headers, a line each.
+    /// Makes an answer with these headers, one per line.
     fn step(status: u16, lines: &str, seconds: u64) -> Step {
         let mut headers = HeaderMap::new();
         for line in lines.split('\n').filter(|line| !line.is_empty()) {
@@ -297,7 +296,7 @@ mod tests {
             ("date: Sun, 29 Nov 2026 18:00:00 GMT\nexpires: Sun, 29 Nov 2026 18:00:10 GMT", 10),
             ("expires: 0", 0),
             ("expires: Fri, 31 Dec 9999 23:59:59 GMT\ncache-control: max-age=5", 5),
-            // A tenth of how long it has been as it is.
+            // A tenth of the time since it was modified.
             ("last-modified: Sun, 29 Nov 2026 17:50:00 GMT", 60),
             ("last-modified: Sun, 29 Nov 2026 19:00:00 GMT", 0),
             ("last-modified: Sun, 29 Nov 2020 18:00:00 GMT", DAY + 1),
@@ -365,7 +364,7 @@ mod tests {
         }
     }
 
-    /// What servers send, and what they should not.
+    /// Header values as servers send them, and as they should not.
     fn any_value() -> impl Strategy<Value = Vec<u8>> {
         let words = [
             "max-age=",
@@ -415,7 +414,7 @@ mod tests {
             freshness.replaces_errors(then);
             prop_assert_eq!(freshness.can_be_asked(), !freshness.conditions().is_empty());
             let again = Step { status: StatusCode::NOT_MODIFIED, asked_at: then, answered_at: then, ..step };
-            // What it says of itself never tells against it.
+            // Its own validators never contradict it.
             prop_assert!(freshness.confirmed(&again).is_some());
         }
     }

@@ -1,7 +1,7 @@
-//! Reads the playlists of HTTP Live Streaming (RFC 8216): the variants of a stream, or the segments of one.
+//! Parses HTTP Live Streaming playlists (RFC 8216): the variants of a stream, or the segments of one.
 //!
-//! By our own code: `m3u8-rs` 6.0 takes a title with a comma for an address, panics where a tag is not UTF-8, and drops
-//! `METHOD=NONE`, so that what is plain again would be decrypted.
+//! The parser is our own: `m3u8-rs` 6.0 takes a title with a comma for an address, panics where a tag is not UTF-8, and drops
+//! `METHOD=NONE`, so that segments in the clear after that would be decrypted.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,17 +11,17 @@ use reqwest::Url;
 
 use crate::error::{Code, Result, SpeakerError};
 
-/// Every one of these playlists has tags that begin so, after the first line (§4.3).
+/// The prefix of tags in HLS playlists, present in every one after the first line (§4.3).
 const TAG: &str = "#EXT-X-";
 
-/// A live stream begins so many target durations before its end (§6.3.3).
+/// A live stream starts this many target durations before its end (§6.3.3).
 const FROM_END: u32 = 3;
 
-/// What a playlist may come to once its variables stand for what they mean, and how many it may have.
+/// The longest playlist after the substitution of variables, in bytes, and the most variables.
 const MAX_TEXT: usize = 4 << 20;
 const MAX_VARIABLES: usize = 100;
 
-/// What a playlist of HLS lists.
+/// A parsed HLS playlist.
 #[derive(Debug, PartialEq)]
 pub enum Hls {
     Master(Master),
@@ -33,76 +33,76 @@ pub enum Hls {
 pub struct Master {
     /// The address of the playlist to play.
     pub address: String,
-    /// What it hands on to that.
+    /// The context passed on to that playlist.
     pub given: Given,
 }
 
-/// What holds for a playlist of segments by the one that led to it.
+/// The context that a media playlist gets from the one that led to it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Given {
     variables: Variables,
     offset: Option<f64>,
 }
 
-/// Names and what stands for them (EXT-X-DEFINE, draft-pantos-hls-rfc8216bis §4.3 and §4.4.2.3).
+/// Variables: names and values (EXT-X-DEFINE, draft-pantos-hls-rfc8216bis §4.3 and §4.4.2.3).
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Variables(Vec<(String, String)>);
 
 /// A media playlist.
 #[derive(Debug, Default, PartialEq)]
 pub struct Segments {
-    /// No segment is longer.
+    /// The target duration: no segment is longer.
     pub target: Duration,
     /// The number of the first segment.
     pub first: u64,
     pub list: Vec<Segment>,
-    /// No more segments will be added.
+    /// True if no more segments will be added.
     pub is_ended: bool,
-    /// Where it is to be played from, in seconds, or from its end if that is negative (EXT-X-START).
+    /// The place to start playing, in seconds, from the end if negative (EXT-X-START).
     offset: Option<f64>,
 }
 
-/// A part of the stream.
+/// A segment of the stream.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Segment {
     pub resource: Resource,
     pub duration: Duration,
     pub title: Option<String>,
     pub cipher: Arc<Cipher>,
-    /// What is needed before it, and how that is encrypted.
+    /// The initialization section and its encryption.
     pub init: Option<Arc<(Resource, Arc<Cipher>)>>,
-    /// The server has not got it (`EXT-X-GAP`).
+    /// True if the server does not have it (`EXT-X-GAP`).
     pub is_missing: bool,
 }
 
 /// A file, or a part of one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resource {
-    /// As it stands in the playlist: relative to that.
+    /// The address as written in the playlist, relative to it.
     pub address: String,
-    /// Where the part begins, and how long it is.
+    /// The start and the length of the part.
     pub range: Option<(u64, u64)>,
 }
 
-/// How a segment is encrypted.
+/// The encryption of a segment.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cipher {
     None,
-    /// AES-128-CBC; without an initialization vector that is the segment's number (§5.2).
+    /// AES-128-CBC; without an initialization vector, the segment's number is used (§5.2).
     Aes128 {
         key: String,
         iv: Option<[u8; 16]>,
     },
-    /// One that nobody can undo without more than a URL.
+    /// Any other method: decryption would need more than a URL.
     Other(String),
 }
 
-/// Returns true if a playlist is one of HLS.
+/// Returns true if a playlist is an HLS playlist.
 pub fn is_hls(text: &str) -> bool {
     text.lines().any(|line| line.trim_start().starts_with(TAG))
 }
 
-/// Reads a playlist that is at `url`.
+/// Parses a playlist that was fetched from `url`.
 pub fn read(text: &str, url: &Url, given: &Given) -> Result<Hls> {
     let (text, variables) = Variables::replaced(text, url, &given.variables)?;
     let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -115,14 +115,14 @@ pub fn read(text: &str, url: &Url, given: &Given) -> Result<Hls> {
     Ok(Hls::Master(Master { address, given: Given { variables, offset } }))
 }
 
-/// How far from a playlist's start, or from its end, it is to be played (§4.3.5.2): no more than a year.
+/// Returns the offset from a playlist's start, or from its end, at which to start playing (§4.3.5.2): no more than a year.
 fn offset(attributes: &str) -> Option<f64> {
     let seconds: f64 = attribute(attributes, "TIME-OFFSET")?.parse().ok()?;
     (seconds.abs() <= 31_536_000.0).then_some(seconds)
 }
 
 impl Variables {
-    /// Puts what variables stand for where they are named: in addresses, and in the attributes of tags.
+    /// Substitutes variables where they are named: in addresses, and in the attributes of tags.
     fn replaced<'a>(text: &'a str, url: &Url, imported: &Self) -> Result<(Cow<'a, str>, Self)> {
         const DEFINE: &str = "#EXT-X-DEFINE:";
         if !text.contains(DEFINE) {
@@ -132,7 +132,7 @@ impl Variables {
         for line in text.lines().map(str::trim) {
             match line.strip_prefix(DEFINE) {
                 Some(attributes) => variables.define(attributes, url, imported)?,
-                // A title may have any signs.
+                // A title may contain any characters.
                 None if line.starts_with('#') && !line.starts_with(TAG) => all.push_str(line),
                 None => variables.put(line, &mut all)?,
             }
@@ -167,7 +167,7 @@ impl Variables {
         Ok(())
     }
 
-    /// Appends a line in which each `{$name}` is replaced.
+    /// Appends a line with each `{$name}` substituted.
     fn put(&self, line: &str, all: &mut String) -> Result<()> {
         let mut rest = line;
         while let Some((before, after)) = rest.split_once("{$") {
@@ -186,12 +186,12 @@ impl Variables {
 }
 
 impl Segments {
-    /// The number behind the last segment.
+    /// Returns the number after the last segment.
     pub fn end(&self) -> u64 {
         self.first.saturating_add(self.list.len() as u64)
     }
 
-    /// The number of the segment to begin with: the one that it names, but of a live stream none behind the usual one.
+    /// Returns the number of the segment to start with: the one at the playlist's offset, but in a live stream none after the usual one.
     pub fn start(&self) -> u64 {
         let Some(offset) = self.offset else { return self.usual_start() };
         let all: f64 = self.list.iter().map(|segment| segment.duration.as_secs_f64()).sum();
@@ -206,7 +206,8 @@ impl Segments {
         if self.is_ended { named } else { named.min(self.usual_start()) }
     }
 
-    /// The number of the first segment of a whole stream, and of a live one the last from which on there are three target durations to play.
+    /// Returns the number of the first segment of a complete stream; in a live one, of the last segment that leaves three target durations
+    /// to play.
     pub fn usual_start(&self) -> u64 {
         let mut ahead = Duration::ZERO;
         let wanted = if self.is_ended { Duration::MAX } else { self.target * FROM_END };
@@ -218,13 +219,13 @@ impl Segments {
         self.end().saturating_sub(behind.count() as u64)
     }
 
-    /// The segment with this number.
+    /// Returns the segment with this number.
     pub fn get(&self, number: u64) -> Option<&Segment> {
         self.list.get(usize::try_from(number.checked_sub(self.first)?).ok()?)
     }
 }
 
-/// A variant of a stream, in a master playlist.
+/// A variant of a stream in a master playlist.
 #[derive(Debug)]
 struct Variant<'a> {
     address: &'a str,
@@ -239,7 +240,7 @@ impl Variant<'_> {
         self.codecs.unwrap_or_default().split(',').map(|codec| codec.trim().to_ascii_lowercase())
     }
 
-    /// Whether its sound is in a codec that is decoded here, as far as it says so.
+    /// Returns true if its audio codec can be decoded here, as far as it is stated.
     fn is_playable(&self) -> bool {
         const OTHERS: [&str; 4] = ["mp4a.40.42", "ac-3", "ec-3", "ac-4"];
         const HE_AAC: [&str; 2] = ["mp4a.40.5", "mp4a.40.29"];
@@ -253,7 +254,8 @@ impl Variant<'_> {
     }
 }
 
-/// The address of what sounds best without pictures, or else of what costs least; where its sound is apart, of that.
+/// Returns the address of the best-sounding variant without video, or else of the cheapest; if its audio has a rendition of its own, the
+/// address of that.
 fn master<'a>(lines: impl Iterator<Item = &'a str>) -> Option<String> {
     let (mut variants, mut sounds) = (Vec::new(), Vec::new());
     let mut next = None;
@@ -288,7 +290,7 @@ fn master<'a>(lines: impl Iterator<Item = &'a str>) -> Option<String> {
         .filter(|sound| chosen.audio.is_some() && attribute(sound, "GROUP-ID") == chosen.audio)
         .collect();
     let default = group.iter().find(|sound| attribute(sound, "DEFAULT") == Some("YES")).or(group.first());
-    // One without an address is in the variant itself (§4.3.4.2.1).
+    // A rendition without an address is in the variant itself (§4.3.4.2.1).
     Some(default.and_then(|sound| attribute(sound, "URI")).unwrap_or(chosen.address).to_owned())
 }
 
@@ -297,7 +299,7 @@ fn segments<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Segments> {
     let (mut duration, mut title, mut is_missing) = (None, None, false);
     let mut part: Option<(u64, Option<u64>)> = None;
     let (mut cipher, mut init) = (Arc::new(Cipher::None), None);
-    // Where the last part of a file ended: one without a place follows it (§4.3.2.2).
+    // The end of the last byte range of a file: a range without a start follows it (§4.3.2.2).
     let mut last: Option<(String, u64)> = None;
     for line in lines {
         let Some((tag, value)) = line.strip_prefix('#').map(|tag| tag.split_once(':').unwrap_or((tag, ""))) else {
@@ -352,7 +354,7 @@ fn segments<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Segments> {
             _ => {}
         }
     }
-    // Every playlist says it, but for those that do not keep to the rule; how often one is fetched again depends on it.
+    // Required, but missing in some playlists; the reload interval depends on it.
     let longest = all.list.iter().map(|segment| segment.duration).max().unwrap_or_default();
     all.target = if all.target.is_zero() { longest } else { all.target }.max(Duration::from_secs(1));
     Ok(all)
@@ -372,7 +374,7 @@ fn key(attributes: &str) -> Result<Cipher> {
     })
 }
 
-/// An attribute of a list (§4.2): `NAME=value,NAME="value, with a comma"`.
+/// Returns an attribute of a list (§4.2): `NAME=value,NAME="value, with a comma"`.
 fn attribute<'a>(list: &'a str, name: &str) -> Option<&'a str> {
     let mut rest = list;
     loop {
@@ -391,7 +393,7 @@ fn attribute<'a>(list: &'a str, name: &str) -> Option<&'a str> {
     }
 }
 
-/// `length[@from]`
+/// Parses `length[@from]`.
 fn range(text: &str) -> Option<(u64, Option<u64>)> {
     let (length, from) = text.split_once('@').map_or((text, None), |(length, from)| (length, Some(from)));
     let from = match from {
@@ -401,13 +403,13 @@ fn range(text: &str) -> Option<(u64, Option<u64>)> {
     Some((length.trim().parse().ok()?, from))
 }
 
-/// 128 bits in hexadecimal, the first zeros left out or not.
+/// Parses 128 bits in hexadecimal, with or without leading zeros.
 fn vector(text: &str) -> Option<[u8; 16]> {
     let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?;
     (digits.len() <= 32).then(|| u128::from_str_radix(digits, 16).ok())?.map(u128::to_be_bytes)
 }
 
-/// No more than a day.
+/// Parses a duration of at most a day.
 fn seconds(text: &str) -> Option<Duration> {
     let seconds: f64 = text.trim().parse().ok()?;
     (0.0..=86_400.0).contains(&seconds).then(|| Duration::from_secs_f64(seconds))
