@@ -1,4 +1,4 @@
-//! Ogg (RFC 3533): where a body of pages ends. Songs that are chained, as radio stations do, are one body.
+//! Ogg (RFC 3533): finds the end of a body of pages. Chained streams, as radio stations send them, are one body.
 
 use symphonia::core::checksum::Crc32;
 use symphonia::core::io::Monitor;
@@ -11,16 +11,16 @@ use super::file::{self, MAX_JUNK};
 use super::tags;
 use crate::error::Result;
 
-/// A page's header without its table of segments.
+/// The size of a page header without its segment table.
 const HEADER: usize = 27;
 
-/// Where a page's checksum is.
+/// The position of the checksum in a page.
 const CHECKSUM: std::ops::Range<usize> = 22..26;
 
-/// How many streams may begin side by side. Each costs memory; a film has three.
+/// The most streams that may begin side by side. Each costs memory; a film has three.
 const MAX_STREAMS: usize = 16;
 
-/// Opens the pages that begin here.
+/// Opens the pages that begin at the body's position.
 pub fn open(body: &SharedBody) -> Result<Box<dyn Piece>> {
     if let Some(family @ 2..) = mapping_family(body.get().peek(OPUS_HEAD)) {
         return Err(unsupported(format!("Opus of channel mapping family {family}")));
@@ -29,32 +29,32 @@ pub fn open(body: &SharedBody) -> Result<Box<dyn Piece>> {
     Ok(Box::new(Contained::open::<OggReader<'_>>(window, false)?))
 }
 
-/// A first page of Opus, up to the channel mapping family in its header (RFC 7845 §5.1).
+/// The size of the first page of an Opus stream, up to the channel mapping family in its header (RFC 7845 §5.1).
 const OPUS_HEAD: usize = HEADER + 1 + 19;
 
-/// The channel mapping family, if this page is the first of Opus. Families behind 1 are channels without a layout, or ambisonics.
+/// Returns the channel mapping family if this is the first page of Opus. Families above 1 are channels without a layout, or ambisonics.
 fn mapping_family(page: &[u8]) -> Option<u8> {
     page.get(HEADER + 1..)?.strip_prefix(b"OpusHead")?.get(10).copied()
 }
 
-/// Page behind page. Streams state no length, but pages do.
+/// The pages of a body, one after another. An Ogg stream states no length, but its pages do.
 #[derive(Default)]
 struct Pages {
-    /// How many streams have begun since the last other page.
+    /// The number of streams that have begun since the last page of another kind.
     beginnings: usize,
-    /// Bytes that came, and that were stated if the end cut the last page.
+    /// The bytes that came, and the bytes that were stated if the end cut the last page.
     came: u64,
     stated: u64,
-    /// Bytes of damaged pages.
+    /// The bytes of damaged pages.
     left_out: u64,
-    /// Bytes in a row that were no page.
+    /// The bytes in a row that were no page.
     run: u64,
 }
 
 impl Extent for Pages {
     fn more(&mut self, body: &mut Body) -> u64 {
         while self.find_page(body) {
-            // Not a byte more than the page: in a live stream there may be none for a while.
+            // Reads not a byte beyond the page: in a live stream there may be none for a while.
             let segments = usize::from(*body.peek(HEADER).get(HEADER - 1).unwrap_or(&0));
             let header = body.peek(HEADER + segments);
             let begins = header.get(5).is_some_and(|kind| kind & 2 != 0);
@@ -66,10 +66,10 @@ impl Extent for Pages {
                 body.skip(u64::MAX);
                 return 0;
             }
-            // The demuxer would leave it out and tell nobody.
+            // The demuxer would drop such a page silently.
             if checksum(page) != page[CHECKSUM] {
                 self.leave_out(body, 1);
-                // Each head may ask for as much as the longest page.
+                // Each head may claim a page of the greatest length.
                 if !body.take_turns() {
                     return 0;
                 }
@@ -96,7 +96,7 @@ impl Extent for Pages {
 }
 
 impl Pages {
-    /// Goes to the next page, over damaged bytes. Returns false if something else comes first, or the end.
+    /// Skips damaged bytes up to the next page. Returns false if something else comes first, or the end.
     fn find_page(&mut self, body: &mut Body) -> bool {
         loop {
             let head = body.peek(tags::HEAD);
@@ -121,7 +121,7 @@ impl Pages {
     }
 }
 
-/// The checksum of a page, in which its own bytes count as zero.
+/// Returns the checksum of a page, with the checksum field itself counted as zero.
 fn checksum(page: &[u8]) -> [u8; 4] {
     let mut crc = Crc32::new(0);
     crc.process_buf_bytes(&page[..CHECKSUM.start]);

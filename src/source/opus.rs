@@ -1,5 +1,5 @@
-//! Opus as files hold it (RFC 7845): any number of channels by libopus' multistream decoder, with the gain and the pre-skip that the
-//! header states. Ambisonics (RFC 8486) are heard from two directions. The one place of [`super`] that calls libopus.
+//! Opus as stored in files (RFC 7845): any number of channels by libopus' multistream decoder, with the gain and the pre-skip that the
+//! header states. Ambisonics (RFC 8486) are rendered to stereo by two virtual microphones. Nothing else in [`super`] calls libopus.
 
 use std::ffi::c_int;
 
@@ -23,10 +23,10 @@ use symphonia::core::support_audio_codec;
 
 use crate::audio::SAMPLE_RATE;
 
-/// What a packet can hold at most, 120 ms, in samples (RFC 6716 §3.2.5).
+/// The longest packet, 120 ms, in samples (RFC 6716 §3.2.5).
 const LONGEST: usize = 5_760;
 
-/// Ambisonics of the third order, and two channels that do not turn with the head.
+/// The channels of third-order ambisonics, and two head-locked channels.
 const MAX_AMBISONIC: usize = 18;
 
 /// The identification header (RFC 7845 §5.1).
@@ -38,19 +38,19 @@ struct Head {
     gain: i16,
     streams: u8,
     coupled: u8,
-    /// Which decoded channel goes to each channel that libopus is asked for.
+    /// The decoded channel for each output channel of libopus.
     mapping: Vec<u8>,
     layout: Layout,
 }
 
-/// What the channels are.
+/// The meaning of the channels.
 #[derive(Debug, PartialEq)]
 enum Layout {
     /// Loudspeakers, in the order of the Vorbis specification (§4.3.9).
     Speakers,
-    /// Nobody knows: family 255.
+    /// Unspecified: family 255.
     Discrete,
-    /// How much of each channel goes to the left and to the right.
+    /// Ambisonics: the share of each channel in left and right.
     Sides(Vec<[f32; 2]>),
 }
 
@@ -91,7 +91,7 @@ impl Head {
         })
     }
 
-    /// What comes out.
+    /// Returns the channels of the output.
     fn channels(&self) -> Channels {
         match self.layout {
             Layout::Speakers => self.speakers(),
@@ -116,12 +116,12 @@ impl Head {
         })
     }
 
-    /// The mapping in the order of a layout's positions.
+    /// Returns the mapping in the order of a layout's positions.
     fn mapping(&self) -> Vec<u8> {
         if self.layout != Layout::Speakers {
             return self.mapping.clone();
         }
-        // Which channel of the Vorbis order comes at each place.
+        // The channel of the Vorbis order at each place.
         let order: &[usize] = match self.mapping.len() {
             3 => &[0, 2, 1],
             5 => &[0, 2, 1, 3, 4],
@@ -134,14 +134,14 @@ impl Head {
     }
 }
 
-/// How many samples per channel of a track are skipped at its start, if it is Opus.
+/// Returns the number of samples per channel to skip at the start of a track, if it is Opus.
 pub fn pre_skip(parameters: &AudioCodecParameters) -> u64 {
     let head = parameters.extra_data.as_deref().filter(|_| parameters.codec == CODEC_ID_OPUS).and_then(Head::read);
     head.map_or(0, |head| u64::from(head.pre_skip))
 }
 
-/// How much of each channel of ambisonics is heard from the left and from the right (RFC 8486 §4): two microphones that point there, W ± Y,
-/// and the two channels that may stand behind, which share the loudness. `None` if there can't be so many.
+/// Returns the share of each ambisonic channel in left and right (RFC 8486 §4): two microphones that point left and right, W ± Y, and the
+/// two head-locked channels that may follow, which get half of the loudness. `None` if there can't be that many channels.
 fn sides(channels: usize) -> Option<Vec<[f32; 2]>> {
     let order = channels.isqrt();
     let is_alone = match channels.checked_sub(order * order)? {
@@ -166,7 +166,8 @@ fn sides(channels: usize) -> Option<Vec<[f32; 2]>> {
     Some(sides)
 }
 
-/// The same of so many decoded channels, from which a matrix makes those (family 3): Q15, a column for each of them.
+/// Returns the shares in left and right of the `decoded` channels, from which a demixing matrix (family 3) makes the ambisonic ones: Q15, a
+/// column for each decoded channel.
 fn demixed(sides: &[[f32; 2]], decoded: usize, matrix: &[u8]) -> Option<Vec<[f32; 2]>> {
     let column = |column: &[u8]| {
         let (coefficients, _) = column.as_chunks();
@@ -179,16 +180,16 @@ fn demixed(sides: &[[f32; 2]], decoded: usize, matrix: &[u8]) -> Option<Vec<[f32
     Some(matrix.get(..decoded * length)?.chunks_exact(length).map(column).collect())
 }
 
-/// A decoder.
+/// An Opus decoder.
 pub struct Opus {
     parameters: AudioCodecParameters,
-    /// In units that are aligned as memory of `malloc` is.
+    /// The state of libopus, in units with the alignment of `malloc`.
     state: Box<[u128]>,
     channels: usize,
-    /// How they go to both sides, if they are not handed on as they are.
+    /// The share of each channel in left and right, if the channels are mixed down.
     sides: Option<Vec<[f32; 2]>>,
     mixed: Vec<f32>,
-    /// Samples per channel that are still to be skipped.
+    /// The samples per channel that are still to be skipped.
     skip: usize,
     samples: Vec<f32>,
     buffer: AudioBuffer<f32>,
@@ -200,7 +201,7 @@ impl Opus {
             return unsupported_error("opus: no header that can be played");
         };
         let (streams, coupled) = (c_int::from(head.streams), c_int::from(head.coupled));
-        // SAFETY: it only computes a size, which is 0 for numbers that can't be.
+        // SAFETY: it only computes a size, which is 0 for impossible numbers.
         let size = unsafe { opus_multistream_decoder_get_size(streams, coupled) };
         let units = usize::try_from(size).unwrap_or_default().div_ceil(size_of::<u128>());
         if units == 0 {
@@ -222,8 +223,8 @@ impl Opus {
             samples: vec![0.0; LONGEST * mapping.len()],
             buffer: AudioBuffer::new(spec, LONGEST),
         };
-        // SAFETY: the state is as large as libopus asks for, nobody else has it, and the mapping has a byte for each channel. What is
-        // wrong in the mapping is refused before anything is decoded.
+        // SAFETY: the state is as large as libopus requires, nothing else refers to it, and the mapping has a byte for each channel. An
+        // invalid mapping is refused before anything is decoded.
         let code = unsafe {
             opus_multistream_decoder_init(
                 opus.pointer(),
@@ -237,7 +238,7 @@ impl Opus {
         if code != OPUS_OK {
             return decode_error("opus: a mapping of channels that can't be");
         }
-        // SAFETY: the state is made, and the request takes one integer.
+        // SAFETY: the state is initialized, and the request takes one integer.
         unsafe { opus_multistream_decoder_ctl(opus.pointer(), OPUS_SET_GAIN_REQUEST, c_int::from(head.gain)) };
         Ok(opus)
     }
@@ -250,18 +251,18 @@ impl Opus {
     fn decode(&mut self, packet: &PacketRef<'_>) -> Result<()> {
         self.buffer.clear();
         if packet.data.is_empty() {
-            // libopus would make sound up.
+            // libopus would conceal a loss.
             return decode_error("opus: an empty packet");
         }
         let size = i32::try_from(packet.data.len()).unwrap_or(i32::MAX);
-        // SAFETY: the state is made, the packet has `size` bytes, and there is room for so many samples of each channel. It refuses
-        // packets that are none.
+        // SAFETY: the state is initialized, the packet has `size` bytes, and there is room for `LONGEST` samples of each channel. Invalid
+        // packets are refused.
         let samples = unsafe {
             let (data, into) = (packet.data.as_ptr(), self.samples.as_mut_ptr());
             opus_multistream_decode_float(self.pointer(), data, size, into, LONGEST as c_int, 0)
         };
         let Ok(samples) = usize::try_from(samples) else {
-            // It took its time all the same. SAFETY: the bytes are there, as many as it is told.
+            // The packet still took its time. SAFETY: the pointer is to `size` bytes.
             let samples = unsafe { opus_packet_get_nb_samples(packet.data.as_ptr(), size, SAMPLE_RATE as i32) };
             self.skip = self.skip.saturating_sub(usize::try_from(samples).unwrap_or_default());
             return decode_error("opus: a damaged packet");
@@ -291,9 +292,9 @@ impl Opus {
 
 impl AudioDecoder for Opus {
     fn reset(&mut self) {
-        // SAFETY: the state is made, and the request takes nothing.
+        // SAFETY: the state is initialized, and the request takes no argument.
         unsafe { opus_multistream_decoder_ctl(self.pointer(), OPUS_RESET_STATE) };
-        // It goes on elsewhere, behind what is skipped.
+        // Decoding goes on elsewhere, beyond the pre-skip.
         self.skip = 0;
     }
 
@@ -347,7 +348,7 @@ mod tests {
 
     #[test]
     fn channels_come_in_the_order_of_their_positions() {
-        // Left, centre, right, left and right behind, LFE.
+        // Left, centre, right, rear left, rear right, LFE.
         let head = Head::read(b"OpusHead\x01\x06\0\0\0\0\0\0\0\0\x01\x04\x02\0\x04\x01\x02\x03\x05").unwrap();
         assert_eq!(head.mapping(), [0, 1, 4, 5, 2, 3]);
         assert_eq!(head.channels().count(), 6);
@@ -376,7 +377,7 @@ mod tests {
 
     #[test]
     fn a_matrix_makes_ambisonics_of_what_is_decoded() {
-        // W of half the first channel, Y of half the second, by which each is on its own side.
+        // W is half the first channel, and Y half the second, which puts each on its own side.
         let column = |w: i16, y: i16| [w, y, 0, 0].map(i16::to_le_bytes).concat();
         let matrix = [column(16_384, 16_384), column(16_384, -16_384)].concat();
         let head = |matrix: &[u8]| Head::read(&[&b"OpusHead\x01\x04\0\0\0\0\0\0\0\0\x03\x01\x01"[..], matrix].concat());

@@ -1,4 +1,4 @@
-//! What the mixer takes a playback's samples from: the ring that a decode task fills, a clip, or a voice.
+//! The mixer's end of a playback's samples: the ring that a decode task fills, a clip, or a voice.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,49 +20,50 @@ use crate::audio::{PREROLL, SAMPLE_RATE, Samples};
 use crate::error::{Code, Result, SpeakerError};
 use crate::runtime::Waker;
 
-/// One playback's samples, ready for the mixer. Dropping it ends the decode task, and the download with the last reader of it.
+/// The samples of one playback, ready for the mixer. Dropping it ends the decode task, and dropping the last reader of a download ends the
+/// download.
 pub struct PcmReader {
     pcm: Pcm,
-    /// How many samples per channel before it comes its end is known, at least.
+    /// The number of samples per channel ahead of the end at which the end is known, at least.
     ahead: usize,
     channels: usize,
     shared: Arc<Shared>,
     section: Section,
-    /// Samples per channel taken so far.
+    /// The samples per channel taken so far.
     taken: Samples,
-    /// Where its first sample is, if it is not the source's own first: after a flush.
+    /// The place of the first sample after a flush; 0 for the source's own first sample.
     origin: Samples,
     supply: Option<Supply>,
-    /// Of a stream.
+    /// The prebuffer target of a stream.
     target: Target,
-    /// How loud its source was, as far as it was heard before.
+    /// The loudness measured before this reader began.
     heard: Option<Heard>,
 }
 
-/// Where samples wait.
+/// The store of samples that wait.
 enum Pcm {
     Ring(Consumer<f32>),
-    /// All of them, from the start.
+    /// All samples, from the start.
     Clip(Box<ClipCursor>),
-    /// As many as are wanted: silence where nothing is said.
+    /// As many samples as are asked for: silence while nothing is said.
     Speech(Box<SpeechReader>),
 }
 
-/// A voice that was not ended has so many samples per channel: two hours, of which nobody takes more than a little at a time.
+/// The length of a voice that has not ended, in samples per channel: two hours, of which only a little is taken at a time.
 const ENDLESS: usize = 7_200 * SAMPLE_RATE as usize;
 
-/// What fills a reader.
+/// The decode task's side of a reader.
 pub struct Supply {
-    /// Wakes the decode task.
+    /// The waker of the decode task.
     pub waker: Waker,
-    /// What it reads.
+    /// The media that the decode task reads.
     pub media: Arc<Media>,
-    /// How it tells the session's driver to look.
+    /// The notification of the session's driver.
     pub progress: Arc<Progress>,
 }
 
 impl Supply {
-    /// For tests: nothing fills the reader but the test itself. `eager` as in [`Progress::eager`].
+    /// For tests: a supply without a decode task, whose reader the test fills itself. `eager` as in [`Progress::eager`].
     #[doc(hidden)]
     pub fn by_hand(media: Arc<Media>, eager: bool) -> Self {
         let waker = Waker::idle();
@@ -72,8 +73,8 @@ impl Supply {
 }
 
 impl PcmReader {
-    /// The mixer's end of `ring`, which holds the samples of `section`; of what it can hold, `ahead` samples per channel are there so
-    /// that the end is known as long before it comes.
+    /// Makes the mixer's end of `ring`, which holds the samples of `section`. `ahead` samples per channel of its capacity are there to know
+    /// the end that long before it comes.
     pub fn new(
         ring: Consumer<f32>,
         ahead: usize,
@@ -102,13 +103,13 @@ impl PcmReader {
         reader
     }
 
-    /// The same, of a source of which so much was heard before.
+    /// Adds the loudness that was measured on the same source before.
     pub(super) fn heard_before(mut self, heard: Option<Heard>) -> Self {
         self.heard = heard;
         self
     }
 
-    /// How loud its source was, as far as it was heard.
+    /// Returns the loudness of the source, as far as it was measured.
     fn heard(&self) -> Option<Heard> {
         let end = self.shared.end.get().copied();
         let is_again = self.taken > 0 && end.is_some_and(|end| self.section.from + self.taken >= end);
@@ -116,7 +117,7 @@ impl PcmReader {
         self.shared.measured.heard(place, self.heard).or(self.heard)
     }
 
-    /// The gain that brings it to the loudness that was asked for, where that is one for all of it: of a clip. Else its samples are levelled.
+    /// Returns the gain that brings a clip to the wanted loudness; 1 for other sources, whose samples are levelled one by one.
     pub fn gain(&self) -> f32 {
         let target = self.supply.as_ref().and_then(|supply| supply.media.levels());
         match (&self.pcm, target) {
@@ -125,7 +126,7 @@ impl PcmReader {
         }
     }
 
-    /// A reader of `clip`, whose other places can be had by `supply`. All of it is there, so its end is known from the start.
+    /// Makes a reader of `clip`; `supply` opens its other places. All of it is in memory, so its end is known from the start.
     pub(super) fn of_clip(clip: Arc<Clip>, channels: usize, section: Section, ahead: usize, supply: Supply) -> Self {
         let cursor = Box::new(ClipCursor::new(clip, channels, section));
         let outcome = match cursor.is_empty_loop() {
@@ -142,7 +143,7 @@ impl PcmReader {
         Self { pcm, ahead, channels, shared, section, taken: 0, origin: 0, supply, target, heard: None }
     }
 
-    /// A reader of what somebody says; `shared` tells its end.
+    /// Makes a reader of a voice; `shared` tells its end.
     pub(super) fn of_speech(
         voice: SpeechReader,
         channels: usize,
@@ -155,8 +156,7 @@ impl PcmReader {
         Self { pcm, ahead: 0, channels, shared, section, taken: 0, origin: 0, supply, target, heard: None }
     }
 
-    /// The clip that it reads, if it is one, and where in it the next sample is. That clip may be mono though the session is
-    /// stereo.
+    /// Returns the clip that it reads, if any, and the place of the next sample in it. That clip may be mono though the session is stereo.
     pub fn clip(&self) -> Option<(&Arc<Clip>, Samples)> {
         match &self.pcm {
             Pcm::Ring(_) | Pcm::Speech(_) => None,
@@ -164,8 +164,8 @@ impl PcmReader {
         }
     }
 
-    /// How many samples from the next one on are those of its clip, as they are and one behind the other: up to a seam of its loop, or
-    /// a fall at its end. Without an end if clip and reader end as one, with silence behind both; 0 if it reads no clip.
+    /// Returns the number of samples from the next one on that are those of its clip, unchanged and in sequence: up to a seam of its loop,
+    /// or a fade-out at its end. No limit if clip and reader end together, with silence behind both; 0 if it reads no clip.
     pub fn plain(&self) -> Samples {
         match &self.pcm {
             Pcm::Ring(_) | Pcm::Speech(_) => 0,
@@ -173,7 +173,7 @@ impl PcmReader {
         }
     }
 
-    /// Samples per channel that wait. If it `has_ended`, no more will come.
+    /// Returns the samples per channel that wait. If it `has_ended`, no more will come.
     fn waiting(&self, has_ended: bool) -> usize {
         match &self.pcm {
             Pcm::Speech(voice) if has_ended => voice.left(),
@@ -183,38 +183,39 @@ impl PcmReader {
         }
     }
 
-    /// When the first byte of its source was there, by the session's [`Progress::wall`]; `None` before that, and for a clip or a voice.
+    /// Returns when the first byte of its source arrived, by the session's [`Progress::wall`]; `None` before that, and for a clip or a
+    /// voice.
     pub fn first_byte(&self) -> Option<Samples> {
         self.shared.first_byte.get().copied()
     }
 
-    /// Where it was asked to begin. That may be beyond the end, which is known only later.
+    /// Returns the place where it was asked to begin. That may be beyond the end, which is known only later.
     pub fn from(&self) -> Samples {
         self.section.from
     }
 
-    /// Where in the source the next sample is.
+    /// Returns the place of the next sample in the source.
     pub fn place(&self) -> Samples {
         self.place_back(0)
     }
 
-    /// Where in the source the sample was that was taken `back` samples ago.
+    /// Returns the place in the source of the sample that was taken `back` samples ago.
     pub fn place_back(&self, back: Samples) -> Samples {
         self.origin + self.section.place(self.taken - back, self.shared.end.get().copied())
     }
 
-    /// Where in what it reads the next sample is: as [`place`](Self::place), but not counting what a flush has cut off.
+    /// Returns the place of the next sample since the last flush: as [`place`](Self::place), without the part before the flush.
     pub fn own_place(&self) -> Samples {
         self.place() - self.origin
     }
 
-    /// Returns true if so many bytes were written to it since it was flushed last, and all that they gave was taken.
+    /// Returns true if at least `bytes` bytes were written to it since its last flush, and every sample of them was taken.
     pub fn has_given(&self, bytes: u64) -> bool {
         self.stream().is_some_and(|stream| stream.outlet.is_starved() && stream.outlet.written() >= bytes)
             && self.level().0 == 0
     }
 
-    /// If it is a stream: what is written to it after a flush, to be opened.
+    /// Returns an opening for the data written to a stream after a flush; `None` if it is no stream.
     pub fn flushed(&self) -> Option<Opening> {
         let Supply { media, .. } = self.supply.as_ref().filter(|supply| supply.media.stream().is_some())?;
         let heard = self.heard().map(Heard::flushed);
@@ -226,7 +227,7 @@ impl PcmReader {
         self.supply.as_ref().is_some_and(|supply| supply.media.is_seekable())
     }
 
-    /// Goes on after a flush: counts its places from where `other` has come to, and gathers as much as that would have.
+    /// Continues after a flush: counts its places from the place of `other`, and prebuffers as much as that would have.
     pub fn follow(&mut self, other: &Self) {
         self.origin = other.place();
         self.shared.wanted.fetch_max(other.wanted(), Ordering::Relaxed);
@@ -236,24 +237,24 @@ impl PcmReader {
         self.stream().map(|stream| stream.prebuffer)
     }
 
-    /// How many samples per channel are to wait before it is played.
+    /// Returns the number of samples per channel that have to wait before it is played.
     pub fn wanted(&self) -> usize {
         PREROLL.max(self.shared.wanted.load(Ordering::Relaxed))
     }
 
-    /// It has nothing more for now, because its writer is late.
+    /// Notes an underrun: its writer is late.
     pub fn run_dry(&mut self) {
         if let Some(bounds) = self.prebuffer() {
             self.target.begin(bounds, self.wanted(), self.taken);
         }
     }
 
-    /// Returns true while it counts for how long it is silent.
+    /// Returns true while its silence is measured, to adapt the prebuffer.
     pub fn learns(&self) -> bool {
         self.prebuffer().is_some_and(|bounds| bounds.most > bounds.least && self.target.learns(self.wanted()))
     }
 
-    /// It was silent for so long because its writer was late.
+    /// Adapts the prebuffer to a silence of this length, caused by a late writer.
     pub fn was_silent(&self, silent: Samples) {
         if let Some(bounds) = self.prebuffer().filter(|_| self.level().0 == 0) {
             self.shared.wanted.store(self.target.after(bounds, silent), Ordering::Relaxed);
@@ -276,7 +277,7 @@ impl PcmReader {
         !written_out && self.shared.outcome.get().is_none()
     }
 
-    /// The same source from another place on, to be opened, where nothing of this reader was played: of two seeks the second counts,
+    /// Returns an opening of the same source at another place, for a reader of which nothing was played: of two seeks the second counts,
     /// and the first ends no pass.
     pub fn begun_at(&self, place: Samples) -> Option<Opening> {
         let Supply { media, .. } = self.supply.as_ref()?;
@@ -284,27 +285,27 @@ impl PcmReader {
         Some(Opening::Again { media, section, heard: self.heard })
     }
 
-    /// The same source from another place on, to be opened.
+    /// Returns an opening of the same source at another place.
     pub fn sought(&self, place: Samples) -> Option<Opening> {
         let Supply { media, .. } = self.supply.as_ref()?;
         let section = self.section.sought(place, self.taken, self.shared.end.get().copied());
         Some(Opening::Again { media: media.clone(), section, heard: self.heard() })
     }
 
-    /// Returns how many samples per channel wait, and true if no more will come: then every sample that was pushed is among
-    /// them.
+    /// Returns the number of samples per channel that wait, and true if no more will come: then every sample that was pushed is among them.
     pub fn level(&self) -> (usize, bool) {
         let ended = self.shared.outcome.get().is_some();
         (self.waiting(ended), ended)
     }
 
-    /// Returns true if it has come to its first sound: to as much as an underrun is ended with.
+    /// Returns true if its first sound has arrived: as much as ends an underrun.
     pub fn has_begun(&self) -> bool {
         let (waiting, ended) = self.level();
         waiting >= PREROLL || ended
     }
 
-    /// Ends the source with an error, if it has not ended: what came is played. Returns the decode task, which is to be woken.
+    /// Ends the source with an error, if it has not ended; the samples that came are played. Returns the waker of the decode task, to be
+    /// woken.
     pub fn give_up(&self, error: SpeakerError) -> Option<Waker> {
         self.shared.outcome.set(Err(error)).ok()?;
         self.shared.cancelled.store(true, Ordering::Release);
@@ -314,45 +315,45 @@ impl PcmReader {
     /// Returns true if enough waits for a playback to start or go on without an underrun.
     pub fn is_ready(&self) -> bool {
         let (waiting, ended) = self.level();
-        // Where the clock waits for sources, it also waits for as much as is to be known of them.
+        // A clock that waits for sources also waits for the look-ahead that tells the end.
         let known = if self.supply.as_ref().is_some_and(|supply| supply.progress.eager) { self.ahead() } else { 0 };
         waiting >= self.wanted().max(known) || ended
     }
 
-    /// How many samples before it comes its end is known, at least.
+    /// Returns the number of samples per channel ahead of the end at which the end is known, at least.
     pub fn ahead(&self) -> usize {
         self.ahead
     }
 
-    /// Samples per channel to its end, if all of it is there.
+    /// Returns the samples per channel to its end, if all of it has arrived.
     pub fn left(&self) -> Option<Samples> {
         let (waiting, ended) = self.level();
         ended.then_some(waiting as Samples)
     }
 
-    /// Takes what the source says of what was taken of it, the next sample included.
+    /// Takes the source's metadata for the samples taken so far, the next one included.
     pub fn take_metadata(&self) -> Option<NowPlaying> {
         if self.taken > 0 { self.shared.take_metadata(self.taken) } else { None }
     }
 
-    /// How the source ended, once it has.
+    /// Returns the outcome of the source, once it has ended.
     pub fn outcome(&self) -> Option<&Result<()>> {
         self.shared.outcome.get()
     }
 
-    /// The ringing of its filter before its first sample, interleaved: to be added to the end of what is joined on before it, so
-    /// that the seam does not click. Known as soon as a sample waits; `None` if that is not the source's own first.
+    /// Returns the ringing of the filter before its first sample, interleaved. It is added to the end of the reader before it, so that the
+    /// seam does not click. Known as soon as a sample waits; `None` if that is not the source's own first.
     pub fn pre_ring(&self) -> Option<&[f32]> {
         self.shared.pre_ring.get().map(Vec::as_slice)
     }
 
-    /// The ringing of its filter behind its last sample: to be added to the start of what is joined on. Known as soon as the end
-    /// is; `None` if that is not the source's own end.
+    /// Returns the ringing of the filter behind its last sample. It is added to the start of the reader that follows. Known as soon as the
+    /// end is; `None` if that is not the source's own end.
     pub fn post_ring(&self) -> Option<&[f32]> {
         self.shared.post_ring.get().map(Vec::as_slice)
     }
 
-    /// The next `frames` samples per channel (at most what waits), interleaved, in the two pieces of a ring. They stay in it
+    /// Returns the next `frames` samples per channel (at most those that wait), interleaved, in the two slices of a ring. They stay in it
     /// until `Peek::take`.
     pub fn peek(&mut self, frames: usize) -> Peek<'_> {
         let (waiting, _) = self.level();
@@ -370,7 +371,7 @@ impl PcmReader {
         Peek { pieces, frames, channels: self.channels, taken: &mut self.taken }
     }
 
-    /// The decode task to be woken, if it waits for room and three quarters of the ring are free. Not sooner, because each time a
+    /// Returns the waker of the decode task if it waits for room and three quarters of the ring are free. Not sooner, because each time a
     /// thread wakes.
     pub fn refill(&self) -> Option<Waker> {
         let Pcm::Ring(ring) = &self.pcm else { return None };
@@ -392,7 +393,7 @@ impl Drop for PcmReader {
     }
 }
 
-/// Samples looked at before they are taken.
+/// Samples that were looked at and not taken yet.
 pub struct Peek<'a> {
     pieces: Pieces<'a>,
     frames: usize,
@@ -464,7 +465,7 @@ mod tests {
         while reader.level().0 < OFFLINE_RING {
             wait();
         }
-        // From here on nothing is looked at but when it is told of.
+        // From here on changes are found by notifications only.
         let mut heard = 0;
         loop {
             let (waiting, ended) = reader.level();
@@ -505,7 +506,7 @@ mod tests {
         }
     }
 
-    /// A stereo WAV of noise, whose sides differ.
+    /// Returns a stereo WAV of noise with different sides.
     fn stereo(rate: u32, length: i32) -> Arc<[u8]> {
         let mut file = wav(rate, &noise(2 * length)).to_vec();
         file[22] = 2;
@@ -521,13 +522,13 @@ mod tests {
         Arc::new(made.recv_timeout(Duration::from_secs(20)).unwrap().unwrap())
     }
 
-    /// All samples of a reader, taken in pieces of `piece`.
+    /// Takes all samples of a reader, in pieces of `piece`.
     fn take(mut reader: PcmReader, piece: usize, most: usize) -> Heard {
         let mut heard = Heard::default();
         let late = Instant::now() + Duration::from_secs(20);
         let heard = loop {
             let (waiting, ended) = reader.level();
-            // Where a ring holds less than a piece, its end is known or more is coming.
+            // A ring that holds less than a piece has a known end, or more is coming.
             if waiting >= piece || ended {
                 let peek = reader.peek(piece);
                 let taken = peek.frames();
@@ -578,7 +579,7 @@ mod tests {
             Section { from: 9_000_000, start: 9_000_000, passes: 2, ..whole },
             Section { end: 1, passes: 3, ..whole },
         ];
-        // At 1,000 Hz of 8,000 and the like a file is shorter than what its filter rings.
+        // At 1,000 Hz of 8,000 and the like, a file is shorter than the ringing of its filter.
         for (rate, length) in [(8_000, 30), (8_000, 4_000), (44_100, 20_000), (48_000, 9_600), (48_000, 20_000)] {
             for file in [wav(rate, &noise(length)), stereo(rate, length)] {
                 let clips = clip(file.clone());

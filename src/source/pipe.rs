@@ -1,4 +1,4 @@
-//! The bytes between a writer and the decode task that decodes them: bounded, in order, and gone at once when they are flushed.
+//! The bytes between a writer and the decode task that reads them: bounded, in order, and gone at once when flushed.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -11,11 +11,11 @@ use crate::error::{Result, SpeakerError};
 use crate::runtime::Waker;
 use crate::sync::{AtomicBool, Mutex};
 
-/// The writer's end. No call waits.
+/// The writer's end. No call blocks.
 pub struct Pipe {
     capacity: usize,
     state: Mutex<State>,
-    /// Nothing can be read until the writer writes. An atomic, for the mixer asks.
+    /// True while nothing can be read until the writer writes. An atomic, because the mixer reads it.
     starved: AtomicBool,
 }
 
@@ -23,22 +23,22 @@ struct State {
     bytes: VecDeque<u8>,
     /// The decode task that reads since the last flush; earlier ones get nothing any more.
     task: Option<Waker>,
-    /// Called once there is room.
+    /// The callback for room.
     room: Option<Box<dyn FnOnce() + Send>>,
     /// True if the writer has more at hand.
     more: bool,
     /// True if not a single byte was ever written.
     untouched: bool,
-    /// How many bytes were taken since the last flush.
+    /// The bytes that were accepted since the last flush.
     written: u64,
-    /// `Some` when no more comes: whether all of it came.
+    /// The outcome, once no more comes: an error if the data is incomplete.
     end: Option<Result<()>>,
     /// True if no reader is left.
     closed: bool,
 }
 
 impl Pipe {
-    /// Both ends. `more` is true if the writer has something at hand already.
+    /// Makes a pipe and its reader's end. `more` is true if the writer has something at hand already.
     pub fn new(capacity: usize, more: bool) -> (Arc<Self>, Arc<Outlet>) {
         let state = State {
             bytes: VecDeque::new(),
@@ -54,8 +54,8 @@ impl Pipe {
         (pipe.clone(), Arc::new(Outlet(pipe)))
     }
 
-    /// Takes as many of `bytes` as there is room for and returns how many; `None` if no reader is left. `more` is true if the
-    /// writer has others at hand, so that a manual clock waits for them.
+    /// Takes as many of `bytes` as there is room for and returns their number; `None` if no reader is left. `more` is true if the writer
+    /// has others at hand, so that a manual clock waits for them.
     pub fn write(&self, bytes: &[u8], more: bool) -> Option<usize> {
         let mut state = self.state.lock();
         if state.closed {
@@ -70,7 +70,7 @@ impl Pipe {
         Some(taken)
     }
 
-    /// Calls `tell` once half of it is free, or no reader is left; on any thread, this one included.
+    /// Calls `tell` once half of the pipe is free, or no reader is left; on any thread, this one included.
     pub fn when_room(&self, tell: impl FnOnce() + Send + 'static) {
         let mut state = self.state.lock();
         if !state.closed && state.bytes.len() > self.capacity / 2 {
@@ -81,7 +81,7 @@ impl Pipe {
         tell();
     }
 
-    /// No more comes; the first call counts.
+    /// Ends the pipe; the first call counts.
     pub fn end(&self, result: Result<()>) {
         let mut state = self.state.lock();
         state.end.get_or_insert(result);
@@ -89,7 +89,7 @@ impl Pipe {
         self.wake(&state);
     }
 
-    /// Drops what waits. A new reader has to be attached, because the old one may be in the middle of a packet.
+    /// Drops the bytes that wait. A new reader has to be attached, because the old one may be in the middle of a packet.
     pub fn flush(&self, more: bool) {
         let mut state = self.state.lock();
         state.bytes.clear();
@@ -110,17 +110,17 @@ impl Pipe {
     }
 }
 
-/// The reader's end, which every reader shares. Dropping the last one closes the pipe.
+/// The reader's end, shared by all readers. Dropping the last one closes the pipe.
 pub struct Outlet(Arc<Pipe>);
 
 impl Outlet {
-    /// Makes `decode task` the one that reads from here on.
+    /// Makes `task` the decode task that reads from here on.
     pub fn attach(&self, task: &Waker) {
         self.0.state.lock().task = Some(task.clone());
         self.0.starved.store(false, Ordering::Release);
     }
 
-    /// Returns true if all that was written is decoded, and nothing can come before the writer writes.
+    /// Returns true if everything written is decoded, and nothing can come before the writer writes.
     pub fn is_starved(&self) -> bool {
         self.0.starved.load(Ordering::Acquire)
     }
@@ -136,17 +136,17 @@ impl Outlet {
         self.0.state.lock().untouched
     }
 
-    /// How many bytes were written since the last flush.
+    /// Returns the number of bytes written since the last flush.
     pub fn written(&self) -> u64 {
         self.0.state.lock().written
     }
 
-    /// Why not all of it came, if it did not.
+    /// Returns the error that cut the data short, if any.
     pub fn failure(&self) -> Option<SpeakerError> {
         self.0.state.lock().end.clone()?.err()
     }
 
-    /// Returns true if a reader finds bytes, false at the end, and `None` while it has to wait.
+    /// Returns true if there are bytes to read, false at the end, and `None` while the reader has to wait.
     pub fn poll(&self, task: &Waker) -> Option<io::Result<bool>> {
         let state = self.0.state.lock();
         if state.task.as_ref() != Some(task) {
@@ -162,7 +162,7 @@ impl Outlet {
         None
     }
 
-    /// Reads what waits, nothing if that was flushed just now.
+    /// Reads the bytes that wait; none if they were just flushed.
     pub fn take(&self, task: &Waker, buffer: &mut [u8]) -> io::Result<usize> {
         let mut state = self.0.state.lock();
         if state.task.as_ref() != Some(task) {
@@ -193,7 +193,7 @@ impl fmt::Debug for Outlet {
     }
 }
 
-/// Reads on the decode pool, suspending the decode task where the writer is behind.
+/// A reader on the decode pool, which suspends the decode task while the writer is behind.
 pub struct PipeReader {
     outlet: Arc<Outlet>,
     task: Reading,
@@ -204,7 +204,7 @@ impl PipeReader {
         Self { outlet, task }
     }
 
-    /// Waits for the next byte; `false` at the end.
+    /// Waits for the next byte; returns false at the end.
     pub fn wait_for_bytes(&mut self) -> io::Result<bool> {
         loop {
             if let Some(found) = self.outlet.poll(&self.task.waker) {
@@ -240,7 +240,7 @@ mod tests {
     use std::sync::mpsc::{Receiver, channel};
     use std::time::Duration;
 
-    /// Reads on the decode pool and sends on what comes: pieces, and then how it ended.
+    /// Reads on the decode pool and sends the pieces, and then the outcome.
     fn read(outlet: &Arc<Outlet>) -> (Receiver<Vec<u8>>, Receiver<io::Result<bool>>, Arc<Shared>) {
         let ((pieces, received), (ends, ended)) = (channel(), channel());
         let (shared, outlet) = (Arc::<Shared>::default(), outlet.clone());
@@ -403,7 +403,7 @@ mod models {
             outlet.attach(&waker);
             let old = outlet.clone();
             let old = spawn(move || {
-                // It will be cancelled, and is not told of an end: so it takes what it finds and waits for no more.
+                // It will be cancelled and learns of no end: so it takes the bytes that are there and does not wait for more.
                 let mut buffer = [0; 4];
                 let read = match old.poll(&waker) {
                     Some(Ok(true)) => old.take(&waker, &mut buffer).unwrap(),
@@ -421,7 +421,7 @@ mod models {
                 let (bytes, ended) = read(&outlet, &waker, &suspended);
                 assert_eq!((&*bytes, ended.unwrap()), (&b"new"[..], false));
             });
-            // Which is woken as long as the writer lives.
+            // It is woken as long as the writer lives.
             let (bytes, _suspended) = old.join().unwrap();
             assert!([&b""[..], b"ol"].contains(&&*bytes));
             writer.join().unwrap();

@@ -1,13 +1,13 @@
-//! How much of a stream is gathered before it is played: more while its writer is late now and then.
+//! The amount of a stream that is buffered before playback: it grows while the writer is late now and then.
 
 use crate::audio::{PREROLL, SAMPLE_RATE, Samples};
 
-/// Between how much and how much, in samples per channel. The same twice does not adapt.
+/// The bounds of the prebuffer, in samples per channel. It does not adapt if they are equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Prebuffer {
-    /// At first, and again after [`STEADY`].
+    /// The amount at first, and again after [`STEADY`].
     pub least: usize,
-    /// However late the writer is.
+    /// The limit, however late the writer is.
     pub most: usize,
 }
 
@@ -17,15 +17,15 @@ impl Default for Prebuffer {
     }
 }
 
-/// A writer that was in time for so long is not late any more: half a minute.
+/// The time after which a punctual writer no longer counts as late: half a minute.
 const STEADY: Samples = 30 * SAMPLE_RATE as Samples;
 
-/// How much is gathered before a stream goes on. Counted in samples, so that what is heard does not depend on when anybody looked.
+/// The amount to buffer before a stream goes on. Counted in samples, so that the sound does not depend on when anybody looked.
 #[derive(Debug, Default)]
 pub struct Target {
-    /// Before the writer was late.
+    /// The amount before the writer was late.
     before: usize,
-    /// How much of the stream had been played when its writer was late last.
+    /// The samples played when the writer was last late.
     late_at: Samples,
 }
 
@@ -34,19 +34,19 @@ impl Target {
         Self { before: bounds.least, late_at: 0 }
     }
 
-    /// The writer is late after `played` samples, while `wanted` was to be gathered.
+    /// Notes that the writer is late after `played` samples, while `wanted` was the target.
     pub fn begin(&mut self, bounds: Prebuffer, wanted: usize, played: Samples) {
         self.before = if played - self.late_at >= STEADY { bounds.least } else { wanted };
         self.late_at = played;
     }
 
-    /// Returns true if the silence that lasts has changed what is `wanted`, and so may be no rest.
+    /// Returns true if the silence under way has changed the `wanted` target, and so may turn out to be a pause of the writer's.
     pub fn learns(&self, wanted: usize) -> bool {
         wanted != self.before
     }
 
-    /// How much to gather now that nothing came for so long: as much more as would have covered that. A silence that is longer than all
-    /// that may be gathered is a rest, of which nothing is learned.
+    /// Returns the amount to buffer after a silence of this length: as much more as would have covered it. A silence longer than the limit
+    /// is a pause of the writer's, and changes nothing.
     pub fn after(&self, bounds: Prebuffer, silent: Samples) -> usize {
         let covering = usize::try_from(silent).ok().and_then(|silent| self.before.checked_add(silent));
         covering.filter(|covering| *covering <= bounds.most).unwrap_or(self.before)

@@ -1,4 +1,4 @@
-//! What a source is: container, codec, length, tags and loudness, without playing it.
+//! Determines container, codec, length, tags and loudness of a source without playing it.
 
 use std::sync::Arc;
 
@@ -11,37 +11,37 @@ use super::{FetchLimits, Source};
 use crate::error::Result;
 use crate::runtime::Pool;
 
-/// Local audio that states no length is counted up to so many bytes; of what is longer, the length is estimated.
+/// Local audio that states no length is counted up to this many bytes; the length of anything longer is estimated.
 const COUNTED_BYTES: u64 = 64 << 20;
 
-/// How many bytes an estimate is made from: some ten seconds.
+/// The number of bytes that an estimate is made from: some ten seconds.
 const ESTIMATED_FROM: u64 = 256 << 10;
 
-/// What was found.
+/// The properties of a source.
 #[derive(Debug, Clone, Default)]
 pub struct Probed {
-    /// How the bytes are packed.
+    /// The container format.
     pub container: &'static str,
-    /// How its samples are written.
+    /// The codec or sample format.
     pub codec: &'static str,
-    /// Of the first samples, in Hz; 0 if there is none.
+    /// The rate of the first samples, in Hz; 0 if there are none.
     pub rate: u32,
-    /// Of the first samples; 0 if there is none.
+    /// The channels of the first samples; 0 if there are none.
     pub channels: usize,
-    /// How long it is, in ms, if that can be known.
+    /// The length in ms, if it can be known.
     pub duration_ms: Option<f64>,
-    /// It was counted, or the file states it in samples.
+    /// True if the length was counted, or the file states it in samples.
     pub is_exact: bool,
-    /// What its tags say.
+    /// The tags.
     pub metadata: Vec<(&'static str, String)>,
-    /// How loud its tags say that it is, in LUFS.
+    /// The loudness stated by the tags, in LUFS.
     pub tagged_lufs: Option<f64>,
-    /// How loud it is, if that was asked for.
+    /// The measured loudness, if that was asked for.
     pub loudness: Option<Loudness>,
 }
 
-/// Looks at `source` on `pool`, of which a server has to keep to `limits`, and hands what it found to `done`, which must not wait. All of it
-/// is decoded only if it is to be `measured`, or that is the one way to know how long it is. Fails as a playback of what was read would.
+/// Examines `source` on `pool` and passes the result to `done`, which must not block; a server has to keep to `limits`. All of it is
+/// decoded only if it is to be `measured`, or if that is the only way to know its length. Fails as a playback of the same data would.
 pub fn probe(
     pool: &Pool,
     source: Source,
@@ -57,7 +57,7 @@ fn look(media: &Arc<Media>, reading: &Reading, measured: bool) -> Result<Probed>
     let mut length = Counted::default();
     let mut meter = measured.then(Meter::default);
     let mut probed = Probed::default();
-    // Where the first samples ended, for an estimate.
+    // The end of the first samples, for an estimate.
     let mut first: Option<(f64, u64)> = None;
     let mut details = Details::default();
     let mut is_whole = true;
@@ -104,7 +104,7 @@ fn look(media: &Arc<Media>, reading: &Reading, measured: bool) -> Result<Probed>
     Ok(Probed { container, codec: about.codec, ..probed })
 }
 
-/// Samples per channel, by their rate.
+/// The samples per channel that were counted, by rate.
 #[derive(Default)]
 struct Counted(Vec<(u32, u64)>);
 
@@ -117,7 +117,7 @@ impl Counted {
     }
 
     fn ms(&self) -> f64 {
-        // A sum of nothing would be −0.
+        // The sum of nothing would be −0.
         self.0.iter().fold(0.0, |ms, (rate, samples)| ms + *samples as f64 * 1_000.0 / f64::from(*rate))
     }
 }

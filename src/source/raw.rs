@@ -1,4 +1,4 @@
-//! Raw samples: how they are written down, and what they are.
+//! Raw samples: their formats, and a decoder.
 
 use audio_codec::Decoder as _;
 use audio_codec::g722::G722Decoder;
@@ -7,21 +7,21 @@ use symphonia::core::audio::layouts::{CHANNEL_LAYOUT_MONO, CHANNEL_LAYOUT_STEREO
 
 use crate::g711::Law;
 
-/// How raw samples are written down; of more than a byte little-endian.
+/// The format of raw samples; little-endian if a sample has more than one byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Raw {
     /// Signed integers of 16 bits.
     Pcm16,
     /// Floats of 32 bits; ±1 is full scale.
     F32,
-    /// A byte a sample.
+    /// One byte per sample (G.711).
     G711(Law),
-    /// A byte for two samples of one channel at 16 kHz (ITU-T G.722, 64 kbit/s).
+    /// One byte for two samples of one channel at 16 kHz (ITU-T G.722, 64 kbit/s).
     G722,
 }
 
 impl Raw {
-    /// How many bytes the least has that can be decoded.
+    /// Returns the size of the smallest unit that can be decoded, in bytes.
     pub fn bytes(self) -> usize {
         match self {
             Self::Pcm16 => 2,
@@ -30,16 +30,16 @@ impl Raw {
         }
     }
 
-    /// How many samples that is.
+    /// Returns the number of samples in that unit.
     pub fn samples(self) -> usize {
         if self == Self::G722 { 2 } else { 1 }
     }
 }
 
-/// Turns bytes into samples.
+/// A decoder of raw samples.
 pub struct RawDecoder {
     raw: Raw,
-    /// G.722 tells only how a sample differs from what was to be expected.
+    /// The state for G.722, which codes only the difference from a prediction.
     g722: Option<Box<G722Decoder>>,
     decoded: Vec<i16>,
 }
@@ -50,7 +50,7 @@ impl RawDecoder {
         Self { raw, g722, decoded: Vec::new() }
     }
 
-    /// The samples that are written in `bytes`, in place of those in `samples`. Floats may be anything.
+    /// Replaces the content of `samples` with the samples in `bytes`. Floats may be anything.
     pub fn decode(&mut self, bytes: &[u8], samples: &mut Vec<f32>) {
         let scaled = |sample: i16| f32::from(sample) / 32_768.0;
         samples.clear();
@@ -61,7 +61,7 @@ impl RawDecoder {
             Raw::G722 => {
                 let Some(decoder) = &mut self.g722 else { return };
                 self.decoded.resize(decoder.max_decode_samples(bytes.len()), 0);
-                // It fails only where there is too little room.
+                // It fails only if there is too little room.
                 let decoded = decoder.decode_into(bytes, &mut self.decoded).unwrap_or(0);
                 samples.extend(self.decoded[..decoded].iter().map(|sample| scaled(*sample)));
             }
@@ -69,7 +69,7 @@ impl RawDecoder {
     }
 }
 
-/// What samples of one channel or two are.
+/// Returns the audio format of one channel or two.
 pub fn spec(rate: u32, channels: usize) -> AudioSpec {
     AudioSpec::new(rate, if channels == 1 { CHANNEL_LAYOUT_MONO } else { CHANNEL_LAYOUT_STEREO })
 }

@@ -1,5 +1,5 @@
-//! A file's bytes on their way from the threads of its disk to a decode task: while one piece is decoded the next is read. Where they
-//! are late the decode task is suspended, as it is where a server is.
+//! Reads a file for a decode task on the threads of its disk: while one piece is decoded, the next is read. Where the disk is late the
+//! decode task is suspended, as it is for a server.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -11,16 +11,16 @@ use super::cached::Cached;
 use super::ring::Reading;
 use crate::runtime::{Lane, Waker};
 
-/// How much at most: on a disk that takes seconds for a piece, that is still faster than stereo of 32 bits sounds.
+/// The largest piece: on a disk that takes seconds for one, that is still faster than 32-bit stereo plays.
 const LARGEST_PIECE: usize = 1 << 20;
 
 /// A file in its lane, once it is open.
 pub type Opened = Option<Arc<File>>;
 
-/// Asks for a call to a file, whose answer the decode task waits for.
+/// A pending call to a file, whose answer the decode task waits for.
 pub struct Asked<T>(oneshot::Receiver<T>);
 
-/// Wakes the decode task when it is dropped: also if the call is never made.
+/// Wakes the decode task when dropped: also if the call is never made.
 struct Wake(Waker);
 
 impl Drop for Wake {
@@ -41,7 +41,7 @@ impl<T: Send + 'static> Asked<T> {
         Self(answer)
     }
 
-    /// The answer, if it is there.
+    /// Returns the answer, if it has arrived.
     pub fn answer(&mut self) -> Option<io::Result<T>> {
         match self.0.try_recv() {
             Ok(answer) => Some(Ok(answer)),
@@ -50,7 +50,7 @@ impl<T: Send + 'static> Asked<T> {
         }
     }
 
-    /// Waits for the answer; fails once nobody wants it any more.
+    /// Waits for the answer; fails once the reader was dropped.
     pub fn wait(&mut self, task: &Reading) -> io::Result<T> {
         loop {
             if let Some(answer) = self.answer() {
@@ -61,13 +61,13 @@ impl<T: Send + 'static> Asked<T> {
     }
 }
 
-/// Suspends the decode task until it is woken; fails once nobody wants what it reads any more.
+/// Suspends the decode task until it is woken; fails once the reader was dropped.
 pub fn wait(task: &Reading) -> io::Result<()> {
     task.suspend();
     task.check().map_err(io::Error::other)
 }
 
-/// The place that is meant, from `position` in what ends at `end`.
+/// Returns the absolute place of a seek from `position` in data that ends at `end`.
 pub fn sought(to: SeekFrom, position: u64, end: impl FnOnce() -> u64) -> io::Result<u64> {
     let place = match to {
         SeekFrom::Start(place) => Some(place),
@@ -77,17 +77,17 @@ pub fn sought(to: SeekFrom, position: u64, end: impl FnOnce() -> u64) -> io::Res
     place.ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }
 
-/// Bytes of a file from a place on.
+/// The bytes of a file from a place on.
 #[derive(Default)]
 pub struct Piece {
     pub start: u64,
     pub bytes: Vec<u8>,
-    /// The file ends behind them.
+    /// True if the file ends behind them.
     pub is_last: bool,
 }
 
 impl Piece {
-    /// Reads as much as the buffer holds, or to the end of the file.
+    /// Fills the buffer, or reads to the end of the file.
     pub fn read(mut file: &File, start: u64, mut bytes: Vec<u8>) -> io::Result<Self> {
         let mut filled = 0;
         file.seek(SeekFrom::Start(start))?;
@@ -99,7 +99,7 @@ impl Piece {
                 }
                 Ok(read) => filled += read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // What came before is heard first: the next read meets it again.
+                // The bytes before the error are played first: the next read meets it again.
                 Err(_) if filled > 0 => break,
                 Err(error) => return Err(error),
             }
@@ -112,7 +112,7 @@ impl Piece {
         self.start + self.bytes.len() as u64
     }
 
-    /// What there is from a place on; `None` if that is elsewhere.
+    /// Returns the bytes from a place on; `None` if the place is outside the piece.
     fn from(&self, place: u64) -> Option<&[u8]> {
         let rest = self.bytes.get(usize::try_from(place.checked_sub(self.start)?).ok()?..)?;
         (!rest.is_empty() || self.is_last).then_some(rest)
@@ -126,9 +126,9 @@ struct Coming {
     piece: Asked<io::Result<Piece>>,
 }
 
-/// Reads a file for a decode task.
+/// A file reader for a decode task.
 pub struct ReadAhead {
-    /// What lies in the page cache. Dropped before its lane, so that the file is closed there.
+    /// The part in the page cache. Dropped before its lane, so that the file is closed there.
     cached: Option<Cached>,
     lane: Arc<Lane<Opened>>,
     task: Reading,
@@ -136,22 +136,22 @@ pub struct ReadAhead {
     next: Option<Coming>,
     /// The memory of the last piece, for the next one.
     spare: Vec<u8>,
-    /// How much is read at a time. It doubles each time the decode task had to wait for what was read ahead.
+    /// The size of a read. It doubles each time the decode task had to wait for a piece that was read ahead.
     size: usize,
 }
 
 impl ReadAhead {
-    /// For a file of which `piece` was read already, and of which `size` bytes are read at a time, at first.
+    /// Makes a reader of a file of which `piece` was read already. `size` is the number of bytes in a read, at first.
     pub fn new(lane: Arc<Lane<Opened>>, task: &Reading, piece: Piece, size: usize) -> Self {
         Self { cached: None, lane, task: task.clone(), piece, next: None, spare: Vec::new(), size }
     }
 
-    /// The same, for a file of which part lies in the page cache: as long as its disk is quick, it is read from there.
+    /// Adds the part of the file in the page cache: it is read from there as long as its disk is quick.
     pub fn with_cached(self, cached: Option<Cached>) -> Self {
         Self { cached, ..self }
     }
 
-    /// Reads from a place on, and reads on ahead to `end` at most; 0 at the end of the file.
+    /// Reads from a place on, and reads ahead to `end` at most; returns 0 at the end of the file.
     pub fn read(&mut self, place: u64, end: u64, buffer: &mut [u8]) -> io::Result<usize> {
         if self.piece.from(place).is_none()
             && let Some(read) = self.read_cached(place, end, buffer)?
@@ -170,7 +170,7 @@ impl ReadAhead {
         Ok(length)
     }
 
-    /// What lies in the page cache from a place on. If there is nothing, it is not asked again.
+    /// Reads from the page cache at a place. If it has nothing there, it is not asked again.
     fn read_cached(&mut self, place: u64, end: u64, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let Some(cached) = &mut self.cached else { return Ok(None) };
         self.piece = Piece::default();
@@ -179,14 +179,14 @@ impl ReadAhead {
         if read.is_none() {
             self.cached = None;
         }
-        // The first piece behind it is to be there in time.
+        // The first piece behind it has to arrive in time.
         if let Some(place) = late_from {
             self.ask(place, end);
         }
         Ok(read)
     }
 
-    /// Has bytes from a place to `end` read, so that they are there when they are wanted.
+    /// Starts to read the bytes from a place to `end`, so that they are there when they are needed.
     pub fn ask(&mut self, place: u64, end: u64) {
         let end = end.min(place + self.size as u64);
         let is_coming = self.next.as_ref().is_some_and(|next| (next.start..next.end).contains(&place));
@@ -239,7 +239,7 @@ pub mod tests {
 
     pub const SOON: Duration = Duration::from_secs(20);
 
-    /// Runs on a decode thread of its own. Returns what it reads for, and what comes of it.
+    /// Runs on a decode thread of its own. Returns the [`Reading`] and the result.
     pub fn decode<T: Send + 'static>(run: impl FnOnce(&Reading) -> T + Send + 'static) -> (Reading, Receiver<T>) {
         let pool = Pool::new(1).unwrap();
         let (sender, result) = channel();

@@ -1,9 +1,9 @@
-//! Files of chunks: WAV (RIFF, RF64 and BW64 of EBU Tech 3306 and ITU-R BS.2088, Sony's W64), AIFF and AIFF-C, as they are written and
-//! not only as they should be.
+//! Chunked files: WAV (RIFF, RF64 and BW64 of EBU Tech 3306 and ITU-R BS.2088, Sony's W64), AIFF and AIFF-C, as they are written in
+//! practice and not only as specified.
 //!
-//! The lengths in a header are often wrong: programs that write into a pipe do not know them. So chunks are walked here, and
-//! the demuxer gets a header that says nothing but the format, and no tag. The most common samples need no demuxer, which would
-//! keep 64 KiB at hand for each file that plays.
+//! The lengths in a header are often wrong: programs that write into a pipe do not know them. So this module walks the chunks, and the
+//! demuxer gets a header with the format only, and no tag. The most common samples need no demuxer, which would keep 64 KiB for each file
+//! that plays.
 
 use symphonia::core::audio::AudioSpec;
 use symphonia::default::formats::{AiffReader, WavReader};
@@ -19,19 +19,19 @@ use super::tags;
 use crate::error::Result;
 use crate::g711::Law;
 
-/// A length that states nothing: what is written where it is not known is 0x7fff_ffff, 0xffff_ffff, or a little less.
+/// The least length that states nothing: where the length is unknown, 0x7fff_ffff, 0xffff_ffff, or a little less is written.
 const UNKNOWN: u64 = 0x7fff_0000;
 
-/// The longest description of a format; longer ones are none.
+/// The longest format chunk; longer ones are invalid.
 const MAX_FORMAT: u64 = 4 << 10;
 
-/// More channels than any layout has: 64 are seventh-order ambisonics. A decoder takes memory for each.
+/// The most channels: 64 are seventh-order ambisonics, and no layout has more. A decoder takes memory for each.
 const MAX_CHANNELS: u16 = 64;
 
-/// How many samples a channel are decoded at a time.
+/// The number of samples per channel that are decoded at a time.
 const AT_A_TIME: usize = 512;
 
-/// `wFormatTag` of samples as they are played, and of streams of frames: MPEG audio (RFC 2361 A.23), AAC in ADTS, FLAC.
+/// `wFormatTag` of uncompressed samples and G.722, and of streams of frames: MPEG audio (RFC 2361 A.23), AAC in ADTS, FLAC.
 const INTEGERS: u16 = 1;
 const FLOATS: u16 = 3;
 const A_LAW: u16 = 6;
@@ -42,23 +42,23 @@ const LAYER_3: u16 = 0x55;
 const ADTS: u16 = 0x1600;
 const FLAC: u16 = 0xf1ac;
 
-/// Where the description of a FLAC stream stands in the format of a WAV, if it is not in the stream.
+/// The position of the FLAC stream info in the format chunk of a WAV, if it is not in the stream.
 const FLAC_INFO: std::ops::Range<usize> = 18..18 + 34;
 
-/// The name and the length of a chunk, but of W64.
+/// The size of a chunk's name and length, except in W64.
 const CHUNK_HEADER: usize = 8;
 
-/// The kind of a file behind the name and the length of its first chunk.
+/// The size of the file type behind the name and the length of the first chunk.
 const KIND: usize = 4;
 
-/// How far samples are looked for in a chunk that can't be as long as it says.
+/// The range in which samples are searched for in a chunk whose stated length is impossible.
 const MAX_SEARCH: u64 = 64 << 10;
 
-/// The names of W64 are GUIDs: those of RIFF, in lower case, and the same 12 bytes behind each, but for the first.
+/// The names of W64 are GUIDs: those of RIFF, in lower case, and the same 12 bytes behind each except the first.
 const W64_FILE: &[u8; 16] = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0";
 const W64_CHUNK: &[u8; 12] = b"\xf3\xac\xd3\x11\x8c\xd1\0\xc0\x4f\x8e\xdb\x8a";
 
-/// The kinds of files of chunks.
+/// The kinds of chunked files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Riff {
     /// Little-endian.
@@ -70,7 +70,7 @@ pub enum Riff {
 }
 
 impl Riff {
-    /// The kind of file that `head` begins, if it does.
+    /// Returns the kind of file that begins with `head`, if any.
     pub fn begins(head: &[u8]) -> Option<Self> {
         if head.starts_with(&W64_FILE[..12]) {
             return Some(Self::W64);
@@ -83,7 +83,7 @@ impl Riff {
         }
     }
 
-    /// Opens the file that begins here.
+    /// Opens the file that begins at the body's position.
     pub fn open(self, shared: &SharedBody) -> Result<Box<dyn Piece>> {
         let mut body = shared.get();
         let header = self.header();
@@ -134,10 +134,10 @@ impl Riff {
         })
     }
 
-    /// Finds the description of the format and goes to the samples.
+    /// Finds the format chunk and goes to the samples.
     fn parts(self, body: &mut Body, end: u64) -> Result<Parts> {
         let (mut format, mut long) = (None, None);
-        // Where the samples are, if they came before their description.
+        // The position of the samples, if they came before their format.
         let mut passed = None;
         while let Some(chunk) = self.chunk(body) {
             body.consume(self.header());
@@ -174,7 +174,7 @@ impl Riff {
         Err(if passed.is_some() { damaged("samples without a format") } else { unsupported("a file without samples") })
     }
 
-    /// How many bytes of samples there are, if that is known.
+    /// Returns the number of bytes of samples, if it is known.
     fn samples(self, chunk: &Chunk, offset: u64, long: Option<u64>, body: &mut Body) -> Option<u64> {
         match long {
             Some(long) if chunk.length == u64::from(u32::MAX) => Some(long),
@@ -182,16 +182,16 @@ impl Riff {
                 Some(chunk.length).filter(|length| *length < self.unknown()).map(|length| length.saturating_sub(offset))
             }
         }
-        // A writer that never came back to its header; unless there is really nothing but other chunks.
+        // 0 is left by a writer that never came back to its header; unless there is really nothing but other chunks.
         .filter(|length| *length > 0 || self.is_chunk(body.peek(self.header())))
     }
 
-    /// A length that states nothing.
+    /// Returns the least length that states nothing.
     fn unknown(self) -> u64 {
         if self == Self::W64 { i64::MAX as u64 - W64_FILE.len() as u64 } else { UNKNOWN }
     }
 
-    /// What stands before the frames of a stream of frames; `head` begins it.
+    /// Returns the bytes to insert before a stream of frames, which begins with `head`; `None` if it is no such stream.
     fn frames(self, format: &[u8], head: &[u8]) -> Option<Vec<u8>> {
         match self.short(format, 0) {
             _ if self == Self::Aiff => None,
@@ -209,21 +209,21 @@ impl Riff {
         }
     }
 
-    /// Returns true if each sample is written by itself, so that their number is known by that of their bytes.
+    /// Returns true if each sample is coded by itself, so that the number of samples follows from that of bytes.
     fn is_linear(self, format: &[u8]) -> bool {
         const EXTENSIBLE: u16 = 0xfffe;
         let tag = self.short(format, 0);
         self == Self::Aiff || [INTEGERS, FLOATS, A_LAW, MU_LAW, EXTENSIBLE].contains(&tag)
     }
 
-    /// How samples of one channel or two are written, if that needs no codec.
+    /// Returns the format of raw samples of one channel or two, if they need no demuxer.
     fn raw(self, format: &[u8]) -> Option<Raw> {
         let raw = match (self, self.short(format, 0), self.short(format, 14)) {
             (Self::Wav | Self::W64, INTEGERS, 16) => Raw::Pcm16,
             (Self::Wav | Self::W64, FLOATS, 32) => Raw::F32,
             (Self::Wav | Self::W64, A_LAW, 8) => Raw::G711(Law::A),
             (Self::Wav | Self::W64, MU_LAW, 8) => Raw::G711(Law::Mu),
-            // Its bits are 8, or 4 for each of two samples.
+            // The bits per sample are stated as 8, or as 4 for each of two samples.
             (Self::Wav | Self::W64, G722, _) if self.channels(format) == 1 => Raw::G722,
             _ => return None,
         };
@@ -232,7 +232,7 @@ impl Riff {
         (matches!(channels, 1 | 2) && is_packed && self.word(format, 4) != Some(0)).then_some(raw)
     }
 
-    /// Bytes of a sample for each channel, or of a block.
+    /// Returns the bytes of one sample of every channel, or of a block.
     fn align(self, format: &[u8]) -> u64 {
         let align = match self {
             Self::Wav | Self::W64 => u64::from(self.short(format, 12)),
@@ -251,7 +251,7 @@ impl Riff {
         Some(u64::from(if self == Self::Aiff { u32::from_be_bytes(*word) } else { u32::from_le_bytes(*word) }))
     }
 
-    /// The bytes of a chunk's header: its name and its length.
+    /// Returns the size of a chunk's header: its name and its length.
     fn header(self) -> usize {
         if self == Self::W64 { W64_FILE.len() + 8 } else { CHUNK_HEADER }
     }
@@ -262,7 +262,7 @@ impl Riff {
         let length = match self {
             Self::W64 => {
                 let length = u64::from_le_bytes(*head.last_chunk().filter(|_| head.len() == self.header())?);
-                // With its header.
+                // It includes the header.
                 length.checked_sub(self.header() as u64)?
             }
             _ => self.word(head, 4)?,
@@ -270,7 +270,7 @@ impl Riff {
         Some(Chunk { name, length })
     }
 
-    /// Returns true if `head` begins a chunk that stands beside the samples.
+    /// Returns true if `head` begins a known chunk.
     fn is_chunk(self, head: &[u8]) -> bool {
         match self {
             Self::W64 => head.get(4..16).is_some_and(|tail| tail == W64_CHUNK),
@@ -278,11 +278,11 @@ impl Riff {
         }
     }
 
-    /// Goes behind a chunk, or to the samples within it, if it can't be as long as it says: it goes on behind the `end` of the file, or what
-    /// is behind it is no chunk.
+    /// Skips a chunk, or goes to the samples within it if its length is impossible: it extends beyond the `end` of the file, or no chunk
+    /// follows.
     fn pass(self, body: &mut Body, length: u64, end: u64) {
         let place = body.place();
-        // Of a file that does not say where it ends, that is not known.
+        // A file that does not state its end is believed to have none.
         let end = Some(end).filter(|end| *end > place && *end - place < UNKNOWN);
         let fits = |at: u64, length: u64| end.is_some_and(|end| place + at + length <= end);
         let looked = body.peek(length.min(MAX_SEARCH) as usize + 1 + CHUNK_HEADER);
@@ -317,8 +317,7 @@ impl Riff {
         self.pad(body, length);
     }
 
-    /// Goes from the end of a chunk of so many bytes to the next. Chunks begin at even places, of W64 at such that 8 divides; some
-    /// writers forget it.
+    /// Skips the padding behind a chunk of this length. Chunks begin at even places, in W64 at multiples of 8; some writers forget it.
     fn pad(self, body: &mut Body, length: u64) {
         let head = body.peek(tags::HEAD);
         if !self.is_chunk(head) && !file::begins(head) {
@@ -340,7 +339,7 @@ struct Chunk {
 }
 
 impl Chunk {
-    /// If it is a tag, and somebody wants to know what it says: reads it, which begins here.
+    /// Reads the content of a tag chunk at the body's position, if tags are wanted.
     fn note(&self, body: &mut Body) {
         if let Some(tag) = Tag::of_chunk(self.name) {
             body.note_tag(tag, 0, self.length);
@@ -348,7 +347,7 @@ impl Chunk {
     }
 }
 
-/// Returns true if `head` begins a chunk that stands beside the samples.
+/// Returns true if `head` begins a known chunk.
 fn is_chunk(head: &[u8]) -> bool {
     const NAMES: [&[u8]; 28] = [
         b"data", b"LIST", b"fact", b"id3 ", b"ID3 ", b"bext", b"cue ", b"smpl", b"inst", b"iXML", b"axml", b"PEAK",
@@ -358,7 +357,7 @@ fn is_chunk(head: &[u8]) -> bool {
     NAMES.iter().any(|name| head.starts_with(name))
 }
 
-/// Returns true if `head` begins with what a chunk may be called.
+/// Returns true if `head` begins with a valid chunk name.
 fn has_name(head: &[u8]) -> bool {
     head.first_chunk::<4>().is_some_and(|name| name.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' '))
 }
@@ -370,10 +369,10 @@ fn le(bytes: &[u8]) -> [u8; 4] {
 /// The samples, and the chunks behind them.
 struct Samples {
     riff: Riff,
-    /// In bytes, if it is known; else they go to the end of the body.
+    /// The length in bytes, if it is known; otherwise they go to the end of the body.
     length: Option<u64>,
     align: u64,
-    /// Where the file says that it ends.
+    /// The end of the file, as stated.
     end: u64,
     is_given: bool,
 }
@@ -382,7 +381,7 @@ impl Extent for Samples {
     fn more(&mut self, _body: &mut Body) -> u64 {
         match self.length {
             _ if std::mem::replace(&mut self.is_given, true) => 0,
-            // A part of a sample is none.
+            // A partial sample at the end is dropped.
             Some(length) => length - length % self.align,
             None => u64::MAX,
         }
@@ -420,11 +419,11 @@ struct Plain {
     raw: Raw,
     decoder: RawDecoder,
     spec: AudioSpec,
-    /// Bytes of a sample for each channel.
+    /// The bytes of one sample of every channel.
     frame: usize,
-    /// How many bytes of samples are still to come, or many if that is not known.
+    /// The bytes of samples still to come, or a great number if that is not known.
     left: u64,
-    /// Samples per channel, if their number is known.
+    /// The samples per channel, if their number is known.
     stated: Option<u64>,
     is_over: bool,
 }
@@ -461,7 +460,7 @@ impl Piece for Plain {
     }
 
     fn skip(&mut self, to: u64) -> Option<u64> {
-        // Each sample is written by itself, but those of G.722.
+        // Each sample is coded by itself, except in G.722.
         let stated = self.stated.filter(|stated| to < *stated && self.raw.samples() == 1)?;
         let frame = self.frame as u64;
         let came = stated - self.left / frame;
@@ -498,7 +497,7 @@ mod tests {
 
     const SAMPLES: usize = 12_345;
 
-    /// A WAV of a format, of which so many bytes of samples are stated and these are there.
+    /// Returns a WAV of a format, which states `stated` bytes of samples and has these.
     fn wav(tag: u16, channels: u16, bits: u16, stated: usize, samples: &[u8]) -> Vec<u8> {
         let align = channels * bits / 8;
         let mut format = [&tag.to_le_bytes()[..], &channels.to_le_bytes(), &44_100_u32.to_le_bytes()].concat();
@@ -509,7 +508,7 @@ mod tests {
         parts.concat()
     }
 
-    /// The same as `WAVE_FORMAT_EXTENSIBLE`, which goes through a demuxer.
+    /// Returns the same as `WAVE_FORMAT_EXTENSIBLE`, which goes through a demuxer.
     fn extensible(tag: u16, channels: u16, bits: u16, stated: usize, samples: &[u8]) -> Vec<u8> {
         let mut wav = wav(0xfffe, channels, bits, stated, samples);
         let mask = [4_u32, 3][usize::from(channels) - 1];
@@ -521,7 +520,7 @@ mod tests {
         wav
     }
 
-    /// What a body sounds like, and how it ends.
+    /// Plays a body; returns its sound and its error.
     fn played(bytes: Vec<u8>) -> (Vec<f32>, Option<Code>) {
         let (_task, result) = decode(move |task| {
             let (mut all, body) = (Vec::new(), Body::new(Box::new(Cursor::new(bytes)), task));
@@ -573,7 +572,7 @@ mod tests {
         assert_eq!((heard.len(), end), (SAMPLES + SAMPLES / 2, None));
     }
 
-    /// A chunk, padded.
+    /// Returns a chunk, padded.
     fn chunk(name: &[u8; 4], stated: usize, bytes: &[u8]) -> Vec<u8> {
         [&name[..], &(stated as u32).to_le_bytes(), bytes].concat()
     }
@@ -603,7 +602,7 @@ mod tests {
         }
     }
 
-    /// A W64 of 16 bits.
+    /// Returns a 16-bit W64.
     fn w64(stated: u64, samples: &[u8]) -> Vec<u8> {
         let plain = wav(1, 1, 16, 0, &[]);
         let name = |name: &[u8; 4]| [&name[..], W64_CHUNK].concat();
@@ -626,12 +625,12 @@ mod tests {
         let samples: Vec<u8> = (0..2 * SAMPLES).map(|n| (n % 251) as u8).collect();
         let expected = played(wav(1, 1, 16, samples.len(), &samples));
         assert_eq!(played(w64(samples.len() as u64, &samples)), expected);
-        // A writer that never came back.
+        // A writer that never came back to its header.
         for stated in [0, u64::MAX - 1_000, i64::MAX as u64] {
             assert_eq!(played(w64(stated, &samples)), expected, "{stated} bytes");
         }
         assert_eq!(played(w64(2 * samples.len() as u64, &samples)), (expected.0.clone(), Some(Code::Truncated)));
-        // Chunks behind begin where 8 divides, and files behind these are played too.
+        // The chunks behind begin at multiples of 8, and files behind these are played too.
         let list =
             [&b"list\x2f\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0"[..], &29_u64.to_le_bytes(), b"abcde\0\0\0"].concat();
         let odd = w64(5_001, &samples[..5_001]);

@@ -1,4 +1,4 @@
-//! What the two ends of a ring share.
+//! The state shared by the two ends of a ring.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,47 +15,47 @@ use crate::error::{Code, Result, SpeakerError};
 use crate::runtime::{self, Waker, turn_is_over};
 use crate::sync::{AtomicBool as Flag, fence};
 
-/// What a decode task and its reader share.
+/// The state shared by a decode task and its reader.
 #[derive(Debug, Default)]
 pub struct Shared {
-    /// How the source ended; empty while it goes on.
+    /// The outcome of the source; empty while it goes on.
     pub outcome: OnceLock<Result<()>>,
-    /// Where in the source a pass of the clip ends; empty until the first one did.
+    /// The place in the source where a pass of the clip ends; empty until the first one did.
     pub end: OnceLock<Samples>,
-    /// What belongs before its first sample where another reader is joined on before it (`Resampler`); set before that sample
-    /// is in the ring, if it is the source's own first.
+    /// The samples to add before the first one where another reader precedes it (`Resampler`); set before that sample is in the ring, if it
+    /// is the source's own first.
     pub pre_ring: OnceLock<Vec<f32>>,
-    /// What belongs behind its last sample; set before `outcome`, if it is the source's own last.
+    /// The samples to add behind the last one; set before `outcome`, if it is the source's own last.
     pub post_ring: OnceLock<Vec<f32>>,
-    /// When the first byte of the source was there, by [`Progress::wall`].
+    /// The arrival of the source's first byte, by [`Progress::wall`].
     pub first_byte: OnceLock<Samples>,
     /// True once a sample of the source was decoded.
     pub has_sounded: AtomicBool,
-    /// Of a stream: how many samples per channel are to wait before it is played; more than the usual.
+    /// The samples per channel that have to wait before a stream is played; more than the usual.
     pub wanted: AtomicUsize,
-    /// How loud the source was measured to be, if that is asked for.
+    /// The measured loudness of the source, if that is asked for.
     pub measured: Measured,
     /// True once the reader was dropped.
     pub cancelled: Arc<AtomicBool>,
-    /// What the source says of its sound, and from which sample of this reader on.
+    /// The source's metadata, each with the first sample of this reader that it applies to.
     metadata: Mutex<VecDeque<(Samples, NowPlaying)>>,
     has_metadata: AtomicBool,
     /// True while the decode task waits for room in the ring.
     full: Flag,
-    /// Something moved of which a clock that waits was not told; the decode task's own.
+    /// True if something moved that a waiting clock was not notified of; used by the decode task only.
     untold: AtomicBool,
 }
 
 // The two sides must not miss each other: each writes first (the flag here, the ring's place there) and then looks at
 // what the other wrote. With the fences at least one of them sees the other, so the decode task stays awake or is woken.
 impl Shared {
-    /// For the decode task: this is said of the sound from so many samples on.
+    /// For the decode task: adds metadata that applies from this sample on.
     pub fn tell(&self, from: Samples, metadata: NowPlaying) {
         self.metadata.lock().push_back((from, metadata));
         self.has_metadata.store(true, Ordering::Release);
     }
 
-    /// What is said of the sound at or before so many samples.
+    /// Takes the latest metadata that applies to the samples taken so far.
     pub fn take_metadata(&self, taken: Samples) -> Option<NowPlaying> {
         if !self.has_metadata.load(Ordering::Acquire) {
             return None;
@@ -85,7 +85,7 @@ impl Shared {
     }
 }
 
-/// What a source knows of the decode task that reads it.
+/// A source's view of the decode task that reads it.
 #[derive(Clone)]
 pub struct Reading {
     pub waker: Waker,
@@ -102,23 +102,23 @@ impl Reading {
         }
     }
 
-    /// A byte of the source is there.
+    /// Notes the arrival of the source's first byte.
     pub fn has_bytes(&self) {
         self.shared.first_byte.get_or_init(|| self.progress.wall());
     }
 
-    /// A sample of the source was decoded.
+    /// Notes that a sample of the source was decoded.
     pub fn has_sounded(&self) {
         self.shared.has_sounded.store(true, Ordering::Relaxed);
     }
 
-    /// Something was put into the ring, or nothing more comes before the writer writes. A clock that waits for sources is told of it when the
-    /// decode task gives its thread away or ends: to be told of every piece would cost more than to mix it.
+    /// Notes a change for a clock that waits for sources: new samples in the ring, or a stream whose writer is behind. The clock is
+    /// notified when the decode task yields its thread or ends: to notify it of every piece would cost more than to mix it.
     pub fn has_news(&self) {
         self.shared.untold.store(self.progress.eager, Ordering::Relaxed);
     }
 
-    /// Gives the thread away until the waker is used, as [`suspend`](runtime::suspend) does.
+    /// Yields the thread until the waker is used, as [`suspend`](runtime::suspend) does.
     pub fn suspend(&self) {
         if self.shared.untold.swap(false, Ordering::Relaxed) {
             self.progress.tell();
@@ -126,7 +126,7 @@ impl Reading {
         runtime::suspend();
     }
 
-    /// Gives the other decode tasks of its thread their turn, if this one has run for long; fails once the reader was dropped.
+    /// Yields to the other decode tasks of its thread if this one has run for long; fails once the reader was dropped.
     pub fn take_turns(&self) -> Result<()> {
         if turn_is_over() {
             self.waker.wake();
@@ -146,7 +146,7 @@ mod models {
     fn loom_a_decode_task_sees_the_room_that_was_made_or_is_woken() {
         loom::model(|| {
             let shared = Arc::<Shared>::default();
-            // The place of the ring up to which samples were taken, written and read as rtrb does.
+            // The position in the ring up to which samples were taken, written and read as rtrb does.
             let taken = Arc::new(AtomicUsize::new(0));
             let (mixer, place) = (shared.clone(), taken.clone());
             let mixer = spawn(move || {
