@@ -40,7 +40,7 @@ impl Target {
         self.late_at = played;
     }
 
-    /// Returns true if the silence under way has changed the `wanted` target, and so may turn out to be a pause of the writer's.
+    /// Returns true if the current silence has changed the `wanted` target, and so may still turn out to be a pause of the writer's.
     pub fn learns(&self, wanted: usize) -> bool {
         wanted != self.before
     }

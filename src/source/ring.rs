@@ -22,10 +22,10 @@ pub struct Shared {
     pub outcome: OnceLock<Result<()>>,
     /// The place in the source where a pass of the clip ends; empty until the first one did.
     pub end: OnceLock<Samples>,
-    /// The samples to add before the first one where another reader precedes it (`Resampler`); set before that sample is in the ring, if it
-    /// is the source's own first.
+    /// The ringing of the filter before the first sample, added to the reader that precedes this one (`Resampler`); set before that sample
+    /// is in the ring, if it is the source's own first.
     pub pre_ring: OnceLock<Vec<f32>>,
-    /// The samples to add behind the last one; set before `outcome`, if it is the source's own last.
+    /// The ringing behind the last sample; set before `outcome`, if it is the source's own last.
     pub post_ring: OnceLock<Vec<f32>>,
     /// The arrival of the source's first byte, by [`Progress::wall`].
     pub first_byte: OnceLock<Samples>,
@@ -55,7 +55,7 @@ impl Shared {
         self.has_metadata.store(true, Ordering::Release);
     }
 
-    /// Takes the latest metadata that applies to the samples taken so far.
+    /// Takes the next metadata, if it applies at or before this number of samples.
     pub fn take_metadata(&self, taken: Samples) -> Option<NowPlaying> {
         if !self.has_metadata.load(Ordering::Acquire) {
             return None;

@@ -1,43 +1,42 @@
-//! Which part of a source is played, how often, and how it ends: cut after the resampler, so exact to the sample for
-//! every format.
+//! The part of a source that is played, how often, and its end: cut after the resampler, so exact to the sample for every format.
 
 use crate::audio::{EDGE_FADE, RING, Samples};
 
-/// Samples are counted at the session's rate, from the source's first one.
+/// A part of a source. Samples are counted at the session's rate, from the source's first one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Section {
-    /// Where the first pass begins; elsewhere than the others if it was sought.
+    /// The start of the first pass; differs from the others after a seek.
     pub from: Samples,
-    /// Where the other passes begin.
+    /// The start of the other passes.
     pub start: Samples,
-    /// Where a pass is cut, unless the source ends before.
+    /// The end of a pass, unless the source ends before.
     pub end: Samples,
-    /// How often it is played, this first pass included.
+    /// The number of passes, this first one included.
     pub passes: u64,
-    /// The fall before the end of the last pass.
+    /// The length of the fade-out at the end of the last pass.
     pub fade_out: Samples,
 }
 
 impl Default for Section {
-    /// The whole source, once.
+    /// Returns the whole source, once.
     fn default() -> Self {
         Self { from: 0, start: 0, end: Samples::MAX, passes: 1, fade_out: 0 }
     }
 }
 
 impl Section {
-    /// The same, going on from another place `played` samples into it.
+    /// Returns the section that is left after a seek to `place`, with `played` samples played before.
     pub fn sought(self, place: Samples, played: Samples, end: Option<Samples>) -> Self {
         let (done, _) = self.progress(played, end);
         Self { from: place, passes: self.passes.saturating_sub(done).max(1), ..self }
     }
 
-    /// The place in the source after `played` samples of it; `end` is where its passes turned out to end.
+    /// Returns the place in the source after `played` samples of it; `end` is where its passes turned out to end.
     pub fn place(&self, played: Samples, end: Option<Samples>) -> Samples {
         self.progress(played, end).1
     }
 
-    /// How many passes are over, and the place in the present one.
+    /// Returns the number of finished passes, and the place in the current one.
     fn progress(&self, played: Samples, end: Option<Samples>) -> (u64, Samples) {
         let end = end.unwrap_or(Samples::MAX);
         let first = end.saturating_sub(self.from);
@@ -53,7 +52,7 @@ impl Section {
     }
 }
 
-/// Cuts one pass out of what a decoder gives.
+/// Cuts one pass out of a decoder's output.
 pub struct Pass {
     from: Samples,
     end: Samples,
@@ -63,28 +62,27 @@ pub struct Pass {
     /// True if the source goes on behind the end.
     is_cut: bool,
     fade_out: usize,
-    /// What is held back because it may turn out to be the end: at most `hold` samples per channel.
+    /// The samples held back because they may turn out to be the end: at most `hold` per channel.
     held: Vec<f32>,
     hold: usize,
     /// True if another pass follows at the source's own end, from its start.
     is_joined: bool,
-    /// All of it, if it is short and will be played again.
+    /// All of its samples, if it is short and will be played again.
     kept: Option<Vec<f32>>,
 }
 
-/// The ringing of a resampler's filter beyond both ends of a source (`Resampler`): interleaved, empty where nothing is
-/// resampled.
+/// The ringing of a resampler's filter beyond both ends of a source (`Resampler`): interleaved, empty where nothing is resampled.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rings {
-    /// Before its first sample.
+    /// The ringing before its first sample.
     pub pre: Vec<f32>,
-    /// Behind its last one.
+    /// The ringing behind its last sample.
     pub post: Vec<f32>,
 }
 
-/// A pass that is over.
+/// A finished pass.
 pub struct Over {
-    /// Where it ended.
+    /// The place of its end.
     pub end: Samples,
     is_cut: bool,
     kept: Option<Vec<f32>>,
@@ -103,15 +101,15 @@ impl Pass {
         Self { from, end: section.end, channels, at: 0, is_cut: false, fade_out, held, hold, is_joined, kept }
     }
 
-    /// The filter rings for `ring` samples. Where another pass is joined on, that pass's pre-ring is added to the end of this one,
-    /// so as much is held back.
+    /// Sets the length of the filter's ringing, `ring` samples. Where another pass follows, that pass's pre-ring is added to the end of
+    /// this one, so as many samples are held back.
     pub fn expect_ring(&mut self, ring: usize) {
         if self.is_joined {
             self.hold = self.hold.max(ring);
         }
     }
 
-    /// Takes the next samples, and leaves in `pcm` those that can be handed on. Returns false once no more are wanted.
+    /// Takes the next samples, and leaves in `pcm` those to pass on. Returns false once no more are needed.
     pub fn cut(&mut self, pcm: &mut Vec<f32>) -> bool {
         let length = (pcm.len() / self.channels) as Samples;
         let wanted = (self.end - self.at).min(length);
@@ -130,17 +128,17 @@ impl Pass {
         !self.is_cut
     }
 
-    /// Where it begins.
+    /// Returns the place where it begins.
     pub fn from(&self) -> Samples {
         self.from
     }
 
-    /// Goes on with the sample at another place, before which none is wanted.
+    /// Goes on with the sample at another place; none before it is needed.
     pub fn go_on_at(&mut self, place: Samples) {
         self.at = place;
     }
 
-    /// What came is so many samples nearer to the start than was thought.
+    /// Moves the current place back by this many samples: the decoder turned out to be nearer to the start.
     pub fn go_back(&mut self, samples: Samples) {
         self.at = self.at.saturating_sub(samples);
     }
@@ -150,8 +148,8 @@ impl Pass {
         self.is_cut
     }
 
-    /// Gives out what was held back, falling to silence where that is asked for or the cut needs it. `rings` are those
-    /// of the source, if its own end was reached.
+    /// Emits the samples held back, faded out where that is asked for or the cut needs it. `rings` are those of the source, if its own end
+    /// was reached.
     pub fn finish(self, pcm: &mut Vec<f32>, rings: Option<Rings>) -> Over {
         let Self { at: end, is_cut, is_joined, channels, held, kept, .. } = self;
         let fall = match (is_joined, is_cut) {
@@ -167,7 +165,7 @@ impl Pass {
             pcm.extend(frame.iter().map(|sample| sample * level));
         }
         if let Some(Rings { pre, .. }) = rings.as_ref().filter(|_| is_joined) {
-            // Of a pass that is shorter than the ring, what there is.
+            // A pass shorter than the ring gets as much as fits.
             let both = pcm.iter_mut().rev().zip(pre.iter().rev());
             both.for_each(|(sample, ring)| *sample += ring);
         }
@@ -181,7 +179,7 @@ impl Over {
         self.kept.is_some()
     }
 
-    /// The ringing of the filter behind its end, if that is the source's own.
+    /// Returns the ringing of the filter behind its end, if that is the source's own.
     pub fn post_ring(&self) -> Option<&[f32]> {
         self.rings.as_ref().map(|rings| rings.post.as_slice())
     }
@@ -193,7 +191,7 @@ impl Over {
     }
 }
 
-/// The ringing of the filter of one pass that is still to be added to the start of the next.
+/// The ringing of one pass's filter that is still to be added to the start of the next.
 #[derive(Default)]
 pub struct Seam {
     ring: Vec<f32>,
@@ -218,7 +216,7 @@ impl Seam {
 mod tests {
     use super::*;
 
-    /// Cuts 1, 2, 3 … `length` into passes, handed over in pieces of seven.
+    /// Cuts 1, 2, 3 … `length` into passes, fed in pieces of seven.
     fn cut(section: Section, length: usize) -> (Vec<f32>, Samples) {
         let source: Vec<f32> = (1..=length).map(|n| n as f32).collect();
         let (mut pass, mut heard) = (Pass::new(&section, section.from, true, 1), Vec::new());

@@ -1,6 +1,6 @@
-//! A voice as a source: what somebody in a room says, for those who play it, as it is said.
+//! A voice as a source: a remote participant's audio, passed on live to its playbacks.
 //!
-//! Live all the way: nothing waits for a reader who is late or paused, and where nobody speaks there is silence and no underrun.
+//! Live all the way: nothing waits for a reader that is late or paused, and while nobody speaks there is silence and no underrun.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -13,21 +13,21 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use super::ring::Shared;
 use crate::audio::{EDGE_FADE, FRAME};
 
-/// So much has to be there before a sound is read: writer and reader move in rounds of one frame, in any order.
+/// The samples that have to arrive before a sound is read: writer and reader advance by one frame each, in any order.
 const BEGIN: usize = 2 * FRAME;
 
-/// If more than this waits, the reader stood still, and goes on with what was said last.
+/// The most samples that may wait. If there are more, the reader stood still, and skips to the latest ones.
 const MOST: usize = 6 * FRAME;
 
-/// What may wait for a reader.
+/// The capacity of a reader's ring.
 const RING: usize = 10 * FRAME;
 
-/// Hands what is said to every playback of it.
+/// Distributes a voice to all of its playbacks.
 pub struct Speech {
-    /// 1 or 2, of what is said.
+    /// The channels of the voice: 1 or 2.
     channels: usize,
     feeds: Mutex<Feeds>,
-    /// How often a playback had nothing to read in the middle of a sound.
+    /// The number of underruns: a playback had nothing to read in the middle of a sound.
     underruns: Arc<AtomicU64>,
 }
 
@@ -46,12 +46,12 @@ struct Feed {
 }
 
 impl Speech {
-    /// For a voice of so many channels.
+    /// Makes a voice with this many channels.
     pub fn new(channels: usize) -> Arc<Self> {
         Arc::new(Self { channels, feeds: Mutex::default(), underruns: Arc::default() })
     }
 
-    /// More is said: interleaved samples. Those who have no room for it miss it.
+    /// Adds interleaved samples. Playbacks without room for them miss them.
     pub fn put(&self, samples: &[f32]) {
         let feeds = &mut *self.feeds.lock();
         feeds.all.retain(|feed| !feed.shared.cancelled.load(Ordering::Acquire));
@@ -69,12 +69,12 @@ impl Speech {
         }
     }
 
-    /// Nothing is said for a while.
+    /// Marks the start of a silence.
     pub fn fall_silent(&self) {
         self.feeds.lock().all.iter().for_each(|feed| feed.is_speaking.store(false, Ordering::Release));
     }
 
-    /// Nothing more is said: what plays it completes.
+    /// Ends the voice: its playbacks complete.
     pub fn end(&self) {
         let mut feeds = self.feeds.lock();
         feeds.has_ended = true;
@@ -84,12 +84,12 @@ impl Speech {
         }
     }
 
-    /// How often a playback had nothing to read in the middle of a sound.
+    /// Returns the number of underruns: a playback had nothing to read in the middle of a sound.
     pub fn underruns(&self) -> u64 {
         self.underruns.load(Ordering::Relaxed)
     }
 
-    /// A reader of all that is said from now on, for a session of `channels`. Its end is told by `shared`.
+    /// Returns a reader of the voice from now on, for a session of `channels`. Its end is told by `shared`.
     pub(super) fn reader(&self, channels: usize, shared: &Arc<Shared>) -> SpeechReader {
         let (producer, ring) = RingBuffer::new(RING * channels);
         let is_speaking = Arc::new(AtomicBool::new(false));
@@ -121,23 +121,23 @@ pub struct SpeechReader {
     channels: usize,
     is_speaking: Arc<AtomicBool>,
     underruns: Arc<AtomicU64>,
-    /// The last sample was one of the ring's.
+    /// True if the last sample came from the ring.
     is_flowing: bool,
-    /// How much of a rise is left, in samples per channel: behind an underrun sound does not begin at once.
+    /// The rest of the fade-in after an underrun, in samples per channel: sound does not begin at once.
     rise: usize,
     /// The last sample of each channel.
     last: [f32; 2],
-    /// What was looked at and not taken.
+    /// The samples that were looked at and not taken.
     next: VecDeque<f32>,
 }
 
 impl SpeechReader {
-    /// Samples per channel that are left, if nothing more is said.
+    /// Returns the samples per channel that are left, if nothing more is said.
     pub fn left(&self) -> usize {
         (self.next.len() + self.ring.slots()) / self.channels
     }
 
-    /// Sees to it that `frames` samples per channel can be looked at.
+    /// Makes `frames` samples per channel available to [`look`](Self::look).
     pub fn prepare(&mut self, frames: usize) {
         let length = frames * self.channels;
         while self.next.len() < length {
@@ -145,7 +145,7 @@ impl SpeechReader {
         }
     }
 
-    /// The next `frames` samples per channel, interleaved, in the two pieces of a ring: silence where nothing is said.
+    /// Returns the next `frames` samples per channel, interleaved, in the two slices of a ring: silence while nothing is said.
     pub fn look(&self, frames: usize) -> (&[f32], &[f32]) {
         let length = frames * self.channels;
         let (first, second) = self.next.as_slices();
@@ -160,7 +160,7 @@ impl SpeechReader {
 
     /// Appends some samples, `wanted` if that many are there.
     fn read(&mut self, wanted: usize) {
-        // Asked before the ring is: what was put into it before a silence is seen then.
+        // Read before the ring is: samples put into it before a silence are then seen.
         let is_speaking = self.is_speaking.load(Ordering::Acquire);
         let waiting = self.ring.slots();
         let begins = if is_speaking { BEGIN * self.channels } else { self.channels };
@@ -184,8 +184,8 @@ impl SpeechReader {
         }
     }
 
-    /// Nothing is there. If that is no silence of the speaker's, the last sample goes out instead of breaking off, and what comes
-    /// then rises.
+    /// Handles an empty ring. Unless the speaker is silent, the last sample fades out instead of breaking off, and the samples that follow
+    /// fade in.
     fn fall(&mut self, wanted: usize, is_speaking: bool) {
         let last = std::mem::take(&mut self.last);
         if last == [0.0; 2] || !is_speaking {
@@ -199,7 +199,7 @@ impl SpeechReader {
         }
     }
 
-    /// Goes on with what was said last, over a short fade.
+    /// Skips to the latest samples, over a short fade.
     fn catch_up(&mut self, waiting: usize) {
         let fade = EDGE_FADE * self.channels;
         let old = self.pop(fade);
@@ -233,7 +233,7 @@ mod tests {
         taken
     }
 
-    /// A frame of samples that rise by one for each.
+    /// Returns a frame of samples that rise by one each.
     fn frame(number: usize) -> Vec<f32> {
         (number * FRAME..(number + 1) * FRAME).map(|n| n as f32).collect()
     }

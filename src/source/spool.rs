@@ -1,7 +1,7 @@
-//! The bytes between a download and its decoder: appended as they come, read from any place that has come.
+//! The bytes between a download and its decoder: appended as they arrive, readable at any place that has arrived.
 //!
-//! The first of them stay in memory, for whoever begins again. The others go through memory to a temporary file, by way of the threads
-//! of its disk, and are read back as a file is. Where there is no such file, or its disk is late, they stay in memory.
+//! The first bytes stay in memory, for readers that begin again. The others go through memory to a temporary file, on the threads of its
+//! disk, and are read back as a file is. If there is no such file, or its disk is late, they stay in memory.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -23,53 +23,53 @@ use super::spool_budget::SpoolBudget;
 use crate::error::{Code, Result, SpeakerError};
 use crate::runtime::{DISKS, Disk, Lane, Waker};
 
-/// What one source may bring: five minutes of 48 kHz stereo in 32 bits are 115 MB.
+/// The most bytes of one source: five minutes of 48 kHz stereo in 32 bits are 115 MB.
 const MAX_BYTES: u64 = 256 << 20;
 
-/// What a stream may bring that can only be played once it is whole: an hour of AAC (128 kbit/s).
+/// The most bytes of a stream that can only be played once it is whole: an hour of AAC (128 kbit/s).
 const MAX_HELD: u64 = 64 << 20;
 
-/// How far a download may be ahead of whoever has read furthest: eight minutes of MP3 (128 kbit/s), most of a minute of a WAV
-/// (48 kHz, stereo). Most clips come whole, and what is no longer is small.
+/// The most bytes that a download may be ahead of the furthest reader: eight minutes of MP3 (128 kbit/s), most of a minute of a WAV (48
+/// kHz, stereo). Most clips are shorter and are downloaded whole.
 const AHEAD: u64 = 8 << 20;
 
-/// Whoever has read to less than this before the end of what came is waited for: a second or more.
+/// The distance to the end of the received bytes below which a reader counts as waiting: a second or more.
 const NEAR: u64 = 256 << 10;
 
-/// What stays in memory from the start on.
+/// The size of the head, which stays in memory.
 const HEAD: u64 = 512 << 10;
 
-/// What else waits in memory before it goes to the temporary file, all at once.
+/// The number of further bytes that are collected in memory and then written to the temporary file in one go.
 const TAIL: u64 = 512 << 10;
 
-/// How far a body without an end may be ahead, all of it in memory: half a minute of MP3 (256 kbit/s). It is sent as it sounds, but for a
-/// few seconds at its start.
+/// The most bytes that a body without an end may be ahead, all of it in memory: half a minute of MP3 (256 kbit/s). It is sent at the speed
+/// of playback, except for a few seconds at its start.
 const AHEAD_LIVE: u64 = 1 << 20;
 
-/// How many titles of a station wait to be told.
+/// The most titles of a station that wait to be reported.
 const MAX_TITLES: usize = 16;
 
-/// What is behind the head is kept in blocks.
+/// The size of a block: all bytes behind the head are kept in blocks.
 const BLOCK: usize = 64 << 10;
 
-/// How much is read back at a time, at first: it waits behind what is written.
+/// The size of a read from the temporary file, at first: reads wait behind writes.
 const PIECE: usize = 128 << 10;
 
-/// How much of a body comes, as far as its server says so.
+/// The length of a body, as far as its server states it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
-    /// So many bytes.
+    /// Exactly this many bytes.
     Known(u64),
-    /// It may have no end: of what is more than a source may bring only what is to come is kept.
+    /// A body that may have no end: once it exceeds the limit of a source, only the bytes still to be read are kept.
     Unknown,
-    /// As much as a source may bring, at most.
+    /// At most the limit of a source.
     Bounded,
-    /// It has no end: only what is to come is kept.
+    /// A body without an end: only the bytes still to be read are kept.
     Live,
 }
 
 impl Extent {
-    /// Refuses what is more than a source may bring.
+    /// Refuses more than the limit of a source.
     pub fn check(self) -> Result<()> {
         match self {
             Self::Known(length) if length > MAX_BYTES => Err(too_large(length)),
@@ -81,44 +81,44 @@ impl Extent {
 /// A growing body.
 pub struct Spool {
     state: Mutex<State>,
-    /// It has an end, so that any place of it will come. Beside the lock, because sessions ask under theirs.
+    /// True if the body has an end, so that any place of it will arrive. Outside the lock, because sessions read it under theirs.
     may_be_sought: AtomicBool,
-    /// How many bytes the server announced.
+    /// The number of bytes that the server announced.
     announced: OnceLock<u64>,
-    /// Where any part of it can be asked for.
+    /// The means to request any part of the body.
     parts: OnceLock<Parts>,
     budget: &'static SpoolBudget,
-    /// How long who waits for bytes has to wait for room too.
+    /// The longest wait for room while a reader waits for bytes.
     patience: Duration,
-    /// Tells the download that there may be room.
+    /// Notifies the download that there may be room.
     moved: Notify,
-    /// For the threads of the disk, which keep no spool that nobody wants any more.
+    /// For the threads of the disk, which must not keep a spool alive.
     this: Weak<Self>,
 }
 
 struct State {
     head: Vec<u8>,
     disk: OnDisk,
-    /// What is in memory behind the head and what is on the disk.
+    /// The blocks in memory, behind the head and the part on the disk.
     tail: VecDeque<Arc<Vec<u8>>>,
-    /// Where it begins.
+    /// The place of the tail's first byte.
     tail_from: u64,
-    /// Its extent is not known, so that it may become endless.
+    /// True if its extent is unknown, so that it may become endless.
     may_be_endless: bool,
-    /// What was read is forgotten, and nothing more is put on the disk.
+    /// True if bytes that were read are dropped, and nothing more is written to the disk.
     is_endless: bool,
     came: u64,
-    /// Titles, and at which place each begins.
+    /// Titles, each with the place where it begins.
     titles: VecDeque<(u64, NowPlaying)>,
     /// The furthest place that was read or asked for.
     furthest: u64,
-    /// How many decode tasks wait for bytes.
+    /// The number of decode tasks that wait for bytes.
     starving: usize,
-    /// How many decode tasks read a part that was asked for by itself.
+    /// The number of decode tasks that read a part that was requested separately.
     away: usize,
-    /// All of it is wanted before any of it can be played.
+    /// True if all of it is needed before any of it can be played.
     is_wanted_whole: bool,
-    /// `Some` when no more comes: whether all of it came.
+    /// The outcome, once no more comes: an error if the body is incomplete.
     end: Option<Result<()>>,
     content_type: Option<String>,
     /// The decode tasks that read it.
@@ -132,24 +132,24 @@ struct OnDisk {
     lane: Option<Arc<Lane<Opened>>>,
     length: u64,
     is_writing: bool,
-    /// It can't be written: nothing more goes there.
+    /// True after a failed write: nothing more goes there.
     has_failed: bool,
 }
 
-/// How far ahead of what came a place is waited for, before the server is asked for it by itself: less than a second, at the rate of a
-/// download that makes it worth while to ask.
+/// The distance ahead of the received bytes up to which a reader waits instead of requesting the place separately: less than a second, at
+/// the speed of a download for which a separate request pays off.
 const WAITED: u64 = 512 << 10;
 
-/// How many parts of a body one reader asks for: more is a file that leads around, and what it reads is waited for.
+/// The most parts of a body that one reader requests: a file that needs more leads around in circles, and its reader waits instead.
 const MAX_PARTS: u32 = 32;
 
-/// What a place in the body holds.
+/// The bytes at a place in the body.
 enum Found {
-    /// So many bytes were copied.
+    /// This many bytes were copied.
     Bytes(usize),
-    /// It is in the temporary file, which holds the body up to the place that is told.
+    /// They are in the temporary file, which holds the body up to this place.
     OnDisk(Arc<Lane<Opened>>, u64),
-    /// Nothing yet.
+    /// They have not arrived yet.
     Nothing,
     End(Result<()>),
 }
@@ -177,13 +177,13 @@ impl Default for State {
 }
 
 impl State {
-    /// What is before this place is forgotten: the head and what is on the disk at once, and then block by block.
+    /// Returns the place before which everything was dropped: the head and the part on the disk at once, and then block by block.
     fn forgotten(&self) -> u64 {
         let is_gone = self.is_endless && self.head.is_empty() && self.disk.lane.is_none();
         if is_gone { self.tail_from } else { 0 }
     }
 
-    /// Forgets what was read. Returns how many bytes that were.
+    /// Drops bytes that were read. Returns their number.
     fn forget(&mut self) -> u64 {
         let before = self.forgotten();
         if !self.is_endless || self.disk.is_writing {
@@ -219,14 +219,15 @@ impl State {
         Found::Bytes(length)
     }
 
-    /// Whoever reads it has to wait soon, or waits already.
+    /// Returns true if a reader is waiting, or will be soon.
     fn is_waited_for(&self) -> bool {
         self.is_wanted_whole || self.came.saturating_sub(self.furthest) < NEAR
     }
 
-    /// How much may come now, the budget aside. Where nobody waits, it goes no further ahead and waits for the disk.
+    /// Returns the number of bytes that may arrive now, the budget aside. Unless a reader waits, the download goes no further ahead and
+    /// waits for the disk.
     fn room(&self) -> u64 {
-        // Nobody reads on from here.
+        // Every reader reads a part elsewhere.
         if self.away > 0 && self.away >= self.tasks.len() && !self.is_wanted_whole {
             return 0;
         }
@@ -259,14 +260,14 @@ impl State {
         }
     }
 
-    /// The blocks that are full.
+    /// Returns the full blocks.
     fn full(&self) -> Vec<Arc<Vec<u8>>> {
         self.tail.iter().filter(|block| block.len() == BLOCK).cloned().collect()
     }
 }
 
 impl Spool {
-    /// An empty one. What it keeps counts for `budget`; who reads it waits for room there for so long as `patience`.
+    /// Makes an empty spool. Its bytes count against `budget`; while a reader waits, the download waits `patience` for room there.
     pub fn new(budget: &'static SpoolBudget, patience: Duration) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             state: Mutex::default(),
@@ -289,7 +290,7 @@ impl Spool {
         self.state.lock().content_type.clone()
     }
 
-    /// Sets how much comes, or refuses that; without a length it may have no end. Called before the first byte.
+    /// Sets the extent of the body, or refuses it; a body without a length may have no end. Called before the first byte.
     pub fn announce(&self, extent: Extent) -> Result<()> {
         self.may_be_sought.store(matches!(extent, Extent::Known(_)), Ordering::Release);
         if let Extent::Known(length) = extent {
@@ -303,12 +304,12 @@ impl Spool {
         extent.check()
     }
 
-    /// Any part of it can be asked for. Called before the first byte.
+    /// Sets the means to request any part of the body. Called before the first byte.
     pub fn can_be_asked_for(&self, parts: Parts) {
         let _ = self.parts.set(parts);
     }
 
-    /// What follows is said to be this.
+    /// Adds metadata that applies to the bytes that follow.
     pub fn tell(&self, metadata: NowPlaying) {
         let mut state = self.state.lock();
         if state.titles.len() == MAX_TITLES {
@@ -318,7 +319,7 @@ impl Spool {
         state.titles.push_back((place, metadata));
     }
 
-    /// Takes what is said of the bytes at or before a place.
+    /// Takes the next metadata, if it applies at or before a place.
     pub fn take_metadata(&self, place: u64) -> Option<NowPlaying> {
         let mut state = self.state.lock();
         match state.titles.front() {
@@ -327,17 +328,17 @@ impl Spool {
         }
     }
 
-    /// Returns true if it has an end, so that any place of it will come.
+    /// Returns true if it has an end, so that any place of it will arrive.
     pub fn may_be_sought(&self) -> bool {
         self.may_be_sought.load(Ordering::Acquire)
     }
 
-    /// How many bytes there will be, if the server said so.
+    /// Returns the number of bytes that the server announced, if it did.
     pub fn announced(&self) -> Option<u64> {
         self.announced.get().copied()
     }
 
-    /// Takes what came, as soon as there is room for it.
+    /// Appends received bytes, as soon as there is room for them.
     pub async fn append(&self, mut chunk: &[u8]) -> Result<()> {
         while !chunk.is_empty() {
             let (piece, rest) = chunk.split_at(self.take_room(chunk.len()).await?);
@@ -351,7 +352,7 @@ impl Spool {
         Ok(())
     }
 
-    /// Takes what came of a body that can only be read once it is whole, if there is room for it at once.
+    /// Appends bytes of a body that can only be read once it is whole, if there is room for them at once.
     pub fn hold(&self, chunk: &[u8]) -> Result<()> {
         let mut state = self.state.lock();
         let length = chunk.len() as u64;
@@ -373,13 +374,13 @@ impl Spool {
         Ok(())
     }
 
-    /// Waits for room for some of so many bytes.
+    /// Waits for room for at least some of the `wanted` bytes.
     async fn take_room(&self, wanted: usize) -> Result<usize> {
         let mut until = None;
         loop {
             let (moved, freed) = (self.moved.notified(), self.budget.freed());
             tokio::pin!(freed);
-            // What is freed from here on is told.
+            // Notifications count from here on.
             freed.as_mut().enable();
             let is_starving = {
                 let mut state = self.state.lock();
@@ -387,7 +388,7 @@ impl Spool {
                     return Err(error.clone());
                 }
                 state.is_endless |= state.may_be_endless && state.came + wanted as u64 > MAX_BYTES;
-                // What has no end can't be waited for.
+                // A body without an end can't be waited for.
                 let is_kept = !state.is_endless || state.is_wanted_whole;
                 if is_kept && (state.is_endless || state.came + wanted as u64 > MAX_BYTES) {
                     return Err(too_large("more"));
@@ -421,7 +422,7 @@ impl Spool {
         SpeakerError::new(Code::SpoolFull, message)
     }
 
-    /// Has what is full written to the temporary file, if that is enough for a call and none is under way.
+    /// Starts to write the full blocks to the temporary file, if they are enough for a call and none is under way.
     fn write_out(&self) {
         let mut state = self.state.lock();
         let OnDisk { is_writing, has_failed, .. } = state.disk;
@@ -435,7 +436,7 @@ impl Spool {
         self.state.lock().disk.lane.get_or_insert_with(|| lane.clone());
         let this = self.this.clone();
         lane.call(move |file| {
-            // It is held only while it looks: a disk that hangs keeps no more than what it writes.
+            // The spool is held only during this look: a hanging disk keeps nothing alive but the blocks that it writes.
             let look = |spool: Arc<Self>| {
                 let state = spool.state.lock();
                 (state.disk.length, state.full())
@@ -446,7 +447,7 @@ impl Spool {
         });
     }
 
-    /// So many blocks are in the temporary file, or none for this reason.
+    /// Notes the result of a write: this many blocks are in the temporary file, or none because of an error.
     fn written(&self, blocks: usize, result: &io::Result<()>) {
         let mut state = self.state.lock();
         state.disk.is_writing = false;
@@ -466,7 +467,7 @@ impl Spool {
         self.moved.notify_one();
     }
 
-    /// No more comes; the first call counts.
+    /// Ends the body; the first call counts.
     pub fn finish(&self, result: Result<()>) {
         let mut state = self.state.lock();
         if result.is_ok() && !state.is_endless {
@@ -476,7 +477,7 @@ impl Spool {
         state.tasks.iter().for_each(Waker::wake);
     }
 
-    /// Wakes a decode task at every piece, and at the end.
+    /// Adds a decode task, to be woken at every piece and at the end.
     pub fn attach(&self, task: &Waker) {
         self.state.lock().tasks.push(task.clone());
     }
@@ -485,17 +486,17 @@ impl Spool {
         self.state.lock().tasks.retain(|other| other != task);
     }
 
-    /// Why the body is not whole, if it is not.
+    /// Returns the reason why the body is incomplete, if it is.
     pub fn failure(&self) -> Option<SpeakerError> {
         self.state.lock().end.clone()?.err()
     }
 
-    /// Returns true if the whole body is here.
+    /// Returns true if the whole body has arrived.
     pub fn is_complete(&self) -> bool {
         matches!(self.state.lock().end, Some(Ok(())))
     }
 
-    /// A decode task has come to a place.
+    /// Notes that a decode task has reached a place.
     fn reached(&self, place: u64) {
         let mut state = self.state.lock();
         if place > state.furthest {
@@ -509,7 +510,7 @@ impl Spool {
         }
     }
 
-    /// Ends the download of what has no end and gave no sound in as much as a source may bring: it would be asked for, for ever.
+    /// Fails a body without an end that gave no sound within the limit of a source: it would be downloaded for ever.
     fn check_sound(&self, place: u64, task: &Reading) -> io::Result<()> {
         if place <= MAX_BYTES || task.shared.has_sounded.load(Ordering::Relaxed) {
             return Ok(());
@@ -517,7 +518,7 @@ impl Spool {
         let message = format!("Expected sound within the first {MAX_BYTES} bytes of audioUrl but received none");
         let error = SpeakerError::new(Code::SourceTooLarge, message);
         let mut state = self.state.lock();
-        // What came may be all of it, and is refused as it would be if it had been announced.
+        // The bytes so far may be all of it: it is refused as it would be with an announced length.
         if !matches!(state.end, Some(Err(_))) {
             state.end = Some(Err(error.clone()));
         }
@@ -526,7 +527,7 @@ impl Spool {
         Err(io::Error::other(error))
     }
 
-    /// Waits for more, which the download is told.
+    /// Waits for more bytes, and notifies the download of the wait.
     fn starve(&self, task: &Reading) -> io::Result<()> {
         let count = |change: fn(&mut usize)| {
             change(&mut self.state.lock().starving);
@@ -562,11 +563,11 @@ fn too_large(received: impl std::fmt::Display) -> SpeakerError {
 fn write(file: &mut Opened, length: u64, blocks: &[Arc<Vec<u8>>]) -> io::Result<()> {
     let mut file: &File = match file {
         Some(file) => file,
-        // It has no name, so that nothing is left of it, however the process ends.
+        // The file has no name, so that nothing is left of it, however the process ends.
         None => file.insert(Arc::new(tempfile::tempfile()?)),
     };
     file.seek(SeekFrom::Start(length))?;
-    // In one call, if the disk takes it.
+    // One call for all, if the disk takes it.
     let mut all: Vec<IoSlice<'_>> = blocks.iter().map(|block| IoSlice::new(block)).collect();
     let mut rest = all.as_mut_slice();
     while !rest.is_empty() {
@@ -580,17 +581,17 @@ fn write(file: &mut Opened, length: u64, blocks: &[Arc<Vec<u8>>]) -> io::Result<
     Ok(())
 }
 
-/// Reads a [`Spool`] on the decode pool, suspending the decode task where the bytes have not come yet.
+/// A reader of a [`Spool`] on the decode pool, which suspends the decode task until the bytes arrive.
 pub struct SpoolReader {
     spool: Arc<Spool>,
     position: u64,
     task: Reading,
-    /// For what is in the temporary file.
+    /// The reader of the temporary file.
     file: Option<ReadAhead>,
-    /// Said once: a demuxer must not meet a source that becomes seekable under it, or the same body would be read in
-    /// two ways, depending on how fast it came.
+    /// Set once, before the demuxer opens: it must not meet a source that becomes seekable under it, or the same body would be read in two
+    /// ways, depending on the speed of the download.
     seekable: bool,
-    /// The part that was asked for last, if one was; and how many more may be.
+    /// The part that was last requested, if any, and the number of further ones allowed.
     part: Option<Part>,
     parts: u32,
 }
@@ -600,7 +601,7 @@ struct Part {
     from: u64,
     reader: Box<SpoolReader>,
     download: AbortHandle,
-    /// It is read, and not what comes from the start on.
+    /// True while the reader reads from it, and not from the main download.
     is_read: bool,
 }
 
@@ -612,7 +613,7 @@ impl Part {
         Self { from, reader: Box::new(SpoolReader::new(spool, task)), download, is_read: false }
     }
 
-    /// Returns true if a place of the body is in it, or comes soon.
+    /// Returns true if a place of the body is in it, or will arrive soon.
     fn has(&self, place: u64) -> bool {
         let came = self.reader.spool.state.lock().came;
         (self.from..=self.from + came + WAITED).contains(&place)
@@ -638,13 +639,13 @@ impl SpoolReader {
         Self { spool, position: 0, task: task.clone(), file, seekable: false, part, parts: MAX_PARTS }
     }
 
-    /// From now on, any place of it can be read: what comes late is asked for by itself. Returns false if the server does not do so.
+    /// Makes any place of it readable: late parts are requested separately. Returns false if the server does not support that.
     pub fn reach(&mut self) -> bool {
         self.seekable = self.spool.parts.get().is_some();
         self.seekable
     }
 
-    /// Reads a part, or no longer.
+    /// Switches to the part, or back.
     fn read_part(&mut self, is_read: bool) {
         if let Some(part) = self.part.as_mut().filter(|part| part.is_read != is_read) {
             part.is_read = is_read;
@@ -655,7 +656,8 @@ impl SpoolReader {
         }
     }
 
-    /// Reads from the part that has a place which has not come from the start on, or is about to; `None` where it is waited for.
+    /// Reads from a separate part at a place that the main download has not reached and will not reach soon; `None` where the reader waits
+    /// for the main download instead.
     fn read_apart(&mut self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
         let parts = self.spool.parts.get().filter(|_| self.seekable)?.clone();
         if self.position >= parts.total {
@@ -676,7 +678,7 @@ impl SpoolReader {
         part.reader.position = self.position - part.from;
         match part.reader.read(buffer) {
             Err(error) if part.reader.spool.state.lock().came == 0 && self.task.check().is_ok() => {
-                // It comes from the start on too.
+                // The main download will bring it too.
                 tracing::debug!(%error, "no part of audioUrl");
                 self.read_part(false);
                 (self.part, self.parts) = (None, 0);
@@ -686,7 +688,7 @@ impl SpoolReader {
         }
     }
 
-    /// Waits for the first byte; `false` if the body has none.
+    /// Waits for the first byte; returns false if the body has none.
     pub fn wait_for_bytes(&mut self) -> io::Result<bool> {
         let mut first = [0];
         let read = self.read(&mut first)?;
@@ -694,7 +696,7 @@ impl SpoolReader {
         Ok(read > 0)
     }
 
-    /// Waits for the whole body, from when on any place of it can be read.
+    /// Waits for the whole body; from then on any place of it can be read.
     pub fn wait_until_complete(&mut self) -> io::Result<()> {
         self.spool.state.lock().is_wanted_whole = true;
         while !self.spool.is_complete() {
@@ -707,7 +709,7 @@ impl SpoolReader {
         Ok(())
     }
 
-    /// Reads back what is in the temporary file.
+    /// Reads from the temporary file.
     fn read_back(&mut self, lane: Arc<Lane<Opened>>, end: u64, buffer: &mut [u8]) -> io::Result<usize> {
         let place = self.position - HEAD;
         match self.file(lane).read(place, end - HEAD, buffer)? {
@@ -716,7 +718,7 @@ impl SpoolReader {
         }
     }
 
-    /// Has what is behind the head read back, if it is in the temporary file, before the head is played.
+    /// Starts to read the bytes behind the head, if they are in the temporary file, before the head is played to its end.
     fn look_ahead(&mut self) {
         if !(HEAD / 2..HEAD).contains(&self.position) {
             return;
@@ -727,7 +729,7 @@ impl SpoolReader {
         }
     }
 
-    /// How long it is, as far as that is known.
+    /// Returns its length, as far as that is known.
     fn length(&self) -> u64 {
         self.spool.announced().unwrap_or_else(|| self.spool.state.lock().came)
     }
@@ -795,14 +797,14 @@ mod tests {
     use std::sync::mpsc::{Receiver, channel};
 
     const LONG: usize = 20 << 20;
-    /// That nothing comes is seen after so long.
+    /// The time after which a download counts as stopped.
     const QUIET: Duration = Duration::from_millis(200);
 
     fn spool(max: u64) -> Arc<Spool> {
         Spool::new(Box::leak(Box::new(SpoolBudget::new(max))), QUIET)
     }
 
-    /// Downloads a body in pieces. Returns how that ends.
+    /// Downloads a body in pieces. Returns a receiver of the outcome.
     fn fill(spool: &Arc<Spool>, body: Vec<u8>) -> Receiver<Result<()>> {
         let (sender, end) = channel();
         let spool = spool.clone();
@@ -820,7 +822,7 @@ mod tests {
         end
     }
 
-    /// Reads so many bytes from the start on, or all. Returns them, and why there were no more.
+    /// Reads `length` bytes from the start on, or all. Returns them, and the error that ended them, if any.
     fn read(spool: &Arc<Spool>, length: u64) -> Receiver<(Vec<u8>, Option<String>)> {
         let spool = spool.clone();
         let (_, read) = decode(move |task| {
@@ -837,7 +839,7 @@ mod tests {
         spool.state.lock().came
     }
 
-    /// Waits until it comes no further. Returns how far it came.
+    /// Waits until the download stops. Returns the number of bytes received.
     fn settled(spool: &Spool) -> u64 {
         loop {
             let before = came(spool);
@@ -899,7 +901,7 @@ mod tests {
     #[test]
     fn without_a_disk_it_stays_in_memory_and_nothing_is_lost() {
         let (spool, body) = (spool(1 << 30), bytes(LONG));
-        // As a disk without room answers.
+        // The answer of a full disk.
         if let Ok(full) = OpenOptions::new().write(true).open("/dev/full") {
             let lane = DISKS.lane(Disk::of(Path::new("/dev")), Some(Arc::new(full)));
             spool.state.lock().disk.lane = Some(Arc::new(lane));
@@ -993,7 +995,7 @@ mod tests {
         for sounds in [false, true] {
             let (spool, body) = (spool(1 << 30), bytes(LONG));
             spool.announce(Extent::Live).unwrap();
-            // As if so much had come before.
+            // As if this much had arrived before.
             let before = MAX_BYTES - (LONG as u64) / 2;
             let mut state = spool.state.lock();
             (state.came, state.tail_from, state.furthest) = (before, before, before);

@@ -1,16 +1,16 @@
-//! How many bytes all downloads of the process may keep, in memory and in temporary files.
+//! The number of bytes that all downloads of the process may keep, in memory and in temporary files.
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-/// Room for a thousand clips of a minute (MP3 of 128 kbit/s), which a small container has.
+/// The default: room for a thousand clips of a minute (MP3 of 128 kbit/s), which a small container has.
 const DEFAULT_BYTES: u64 = 1 << 30;
 
-/// The part of it that large downloads leave to small ones: a fourth.
+/// The divisor for the part that large downloads leave to small ones: a fourth.
 const KEPT: u64 = 4;
 
-/// The room for what downloads keep.
+/// The room for the bytes of downloads.
 pub struct SpoolBudget {
     state: Mutex<State>,
     freed: Notify,
@@ -21,28 +21,28 @@ struct State {
     used: u64,
 }
 
-/// That of the process.
+/// The budget of the process.
 pub static SPOOLS: SpoolBudget = SpoolBudget::new(DEFAULT_BYTES);
 
 impl SpoolBudget {
-    /// With so many bytes.
+    /// Makes a budget of this many bytes.
     pub const fn new(max: u64) -> Self {
         Self { state: Mutex::new(State { max, used: 0 }), freed: Notify::const_new() }
     }
 
-    /// How many bytes it has.
+    /// Returns the number of bytes it has.
     pub fn max(&self) -> u64 {
         self.state.lock().max
     }
 
-    /// Sets how many bytes it has. What is kept already stays, also if it is more.
+    /// Sets the number of bytes it has. Bytes kept already stay, even if they are more.
     pub fn set_max(&self, max: u64) {
         self.state.lock().max = max;
         self.freed.notify_waiters();
     }
 
-    /// Takes room for up to `wanted` bytes; 0 if there is none. The last of it is for `is_small`: a few large ones must not keep
-    /// all others from playing.
+    /// Takes room for up to `wanted` bytes; returns 0 if there is none. The last part is reserved for `is_small`: a few large downloads
+    /// must not keep all others from playing.
     pub fn take(&self, wanted: u64, is_small: bool) -> u64 {
         let mut state = self.state.lock();
         let max = if is_small { state.max } else { state.max - state.max / KEPT };

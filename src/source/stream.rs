@@ -1,4 +1,4 @@
-//! A source that its user writes, piece by piece: what the bytes are, and how a decode task opens them.
+//! A source that its user writes, piece by piece: the format of its bytes, and how a decode task opens them.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -20,27 +20,27 @@ use super::{caf, mp4};
 use crate::audio::{FRAME, SAMPLE_RATE, Samples};
 use crate::error::{Code, Result, SpeakerError};
 
-/// How many bytes of a stream in a file format wait at most: a minute of speech, some seconds of music.
+/// The most bytes of a stream in a file format that wait: a minute of speech, some seconds of music.
 const ENCODED_BYTES: usize = 256 << 10;
 
-/// What the bytes of a stream are.
+/// The format of a stream's bytes.
 #[derive(Debug, Clone)]
 pub enum Encoding {
     /// Interleaved samples; one channel or two.
     Raw {
-        /// How they are written.
+        /// The sample format.
         format: Raw,
-        /// In Hz.
+        /// The sample rate, in Hz.
         rate: u32,
-        /// 1 or 2.
+        /// The number of channels: 1 or 2.
         channels: usize,
     },
-    /// A file format, called by its extension if it is known. The bytes themselves decide.
+    /// A file format, named by its extension if it is known. The bytes themselves decide.
     File(Option<String>),
 }
 
 impl Encoding {
-    /// Where so many bytes end in the source, if that can be told: within a sample, where that begins.
+    /// Returns the place in the source where this many bytes end, if it can be told: within a sample, the place where that begins.
     pub fn place(&self, bytes: u64) -> Option<Samples> {
         match self {
             Self::Raw { format, rate, channels } => {
@@ -51,7 +51,7 @@ impl Encoding {
         }
     }
 
-    /// How many bytes may wait: a second of raw samples.
+    /// Returns the number of bytes that may wait: a second of raw samples.
     fn capacity(&self) -> usize {
         match self {
             Self::Raw { format, rate, channels } => format.bytes() * *rate as usize * channels / format.samples(),
@@ -60,25 +60,25 @@ impl Encoding {
     }
 }
 
-/// What a playback reads from.
+/// The source of a playback, written by its user.
 #[derive(Debug, Clone)]
 pub struct Stream {
-    /// What is written to it.
+    /// The format of the bytes.
     pub encoding: Encoding,
-    /// The end that is read from.
+    /// The reader's end of the pipe.
     pub outlet: Arc<Outlet>,
-    /// How much is gathered before it is played.
+    /// The bounds of the prebuffer.
     pub prebuffer: Prebuffer,
 }
 
 impl Stream {
-    /// A stream and its writer's end. `more` is true if the writer has something at hand already.
+    /// Makes a stream and its writer's end. `more` is true if the writer has something at hand already.
     pub fn new(encoding: Encoding, more: bool) -> (Arc<Pipe>, Self) {
         let (pipe, outlet) = Pipe::new(encoding.capacity(), more);
         (pipe, Self { encoding, outlet, prebuffer: Prebuffer::default() })
     }
 
-    /// Opens what is written after the last flush, on the decode pool: in a file format that is a new file.
+    /// Opens the data written after the last flush, on the decode pool: in a file format that is a new file.
     pub fn open(&self, task: &Reading, label: Label, detailed: bool) -> Result<Box<dyn Decode>> {
         let mut reader = PipeReader::new(self.outlet.clone(), task.clone());
         if !reader.wait_for_bytes().map_err(|error| broken(&error))? {
@@ -116,7 +116,7 @@ fn caf_table_comes_behind(body: &mut Body) -> bool {
     answer.unwrap_or(false)
 }
 
-/// Waits for the end of a body that can't be played before. Any place of what is returned can be read.
+/// Waits for the end of a body that can't be played before. Any place of the returned one can be read.
 fn held(mut body: Body, task: &Reading) -> Result<Body> {
     let spool = Spool::new(&SPOOLS, Duration::ZERO);
     let mut buffer = vec![0; 8 << 10];
@@ -132,7 +132,7 @@ fn held(mut body: Body, task: &Reading) -> Result<Body> {
     Ok(Body::new(Box::new(reader), task))
 }
 
-/// Decodes nothing: a stream that was flushed and then ended.
+/// A decoder without a sample: a stream that was flushed and then ended.
 struct Nothing;
 
 impl Decode for Nothing {
@@ -141,15 +141,15 @@ impl Decode for Nothing {
     }
 }
 
-/// Raw samples. Without a demuxer between: what was written is heard to the last sample, however it was cut.
+/// A decoder of raw samples. No demuxer lies between: everything written is played to the last sample, however it was cut.
 struct RawStream<R> {
     input: R,
     decoder: RawDecoder,
     spec: AudioSpec,
-    /// Bytes of a sample for each channel.
+    /// The bytes of one sample of every channel.
     frame: usize,
     bytes: Vec<u8>,
-    /// How many of `bytes` are read and not decoded, for they end within a sample.
+    /// The number of bytes in `bytes` that were read and not decoded, because they end within a sample.
     held: usize,
     samples: Vec<f32>,
 }
@@ -169,7 +169,7 @@ impl<R: Read> Decode for RawStream<R> {
     fn next(&mut self) -> Result<Option<(&AudioSpec, &[f32])>> {
         while self.held < self.frame {
             match self.input.read(&mut self.bytes[self.held..]).map_err(|error| broken(&error))? {
-                0 => return Ok(None), // a part of a sample is none
+                0 => return Ok(None), // a partial sample is dropped
                 read => self.held += read,
             }
         }

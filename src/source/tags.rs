@@ -1,12 +1,12 @@
-//! Skips the tags around and between the audio by the sizes that they give, so that no demuxer sees them.
+//! Skips the tags around and between the audio by their stated sizes, so that no demuxer sees them.
 //!
-//! Symphonia would parse them, and recurses for every ID3v2 chapter in a chapter: a tag of 32 kB overflows a decode task's
-//! stack. Nothing here recurses, and no tag is kept in memory.
+//! Symphonia would parse them, and recurses for every ID3v2 chapter in a chapter: a tag of 32 kB overflows a decode task's stack. Nothing
+//! here recurses, and no tag is kept in memory.
 
 use super::body::Body;
 use super::metadata::Tag as Kind;
 
-/// As much as has to be seen of what may be a tag.
+/// The number of bytes needed to recognize a tag.
 pub const HEAD: usize = 32;
 
 const ID3V1: u64 = 128;
@@ -18,19 +18,19 @@ const APE_HEADER: usize = 32;
 const LYRICS_BEGIN: &[u8] = b"LYRICSBEGIN";
 const LYRICS_ENDS: [&[u8]; 2] = [b"LYRICSEND", b"LYRICS200"];
 
-/// The longest text that is looked through for the end of a Lyrics3 tag: version 2 can give no larger size.
+/// The longest text that is searched for the end of a Lyrics3 tag: version 2 can state no larger size.
 const MAX_LYRICS: usize = 1_000_000;
 
 /// The tags of a body.
 #[derive(Default)]
 pub struct Tags {
-    /// How far the end of a Lyrics3 tag was looked for in vain, so that a text full of beginnings is looked through once.
+    /// The place up to which the end of a Lyrics3 tag was searched for in vain, so that a text full of beginnings is searched once.
     without_end: u64,
 }
 
 impl Tags {
-    /// Skips every tag that begins here. Returns how many bytes before the first of them belong to it too: an APE tag may have a
-    /// footer only.
+    /// Skips every tag that begins at the body's position. Returns the number of bytes before the first of them that belong to it too: an
+    /// APE tag may have a footer only.
     pub fn skip(&mut self, body: &mut Body) -> u64 {
         let mut before = 0;
         while let Some(tag) = self.tag(body) {
@@ -49,7 +49,7 @@ impl Tags {
         length(head)
     }
 
-    /// The length of a Lyrics3 tag, which stands at its end or nowhere.
+    /// Returns the length of a Lyrics3 tag, which is stated at its end or nowhere.
     fn lyrics(&mut self, body: &mut Body) -> Option<u64> {
         let mut from = self.without_end.saturating_sub(body.place()) as usize;
         loop {
@@ -68,8 +68,8 @@ impl Tags {
     }
 }
 
-/// Reads the tags at the end of a body that can be sought, if somebody wants to know what they say: an ID3v1 tag is the last of all, and an APE tag
-/// before it or the last. Leaves the body at its start.
+/// Reads the tags at the end of a seekable body, if tags are wanted: an ID3v1 tag is the last of all, and an APE tag before it or the last.
+/// Leaves the body at its start.
 pub fn read_behind(body: &mut Body) {
     let Some(mut end) = body.length().filter(|_| body.metadata().is_some()) else { return };
     if let Some(tag) = end.checked_sub(ID3V1) {
@@ -96,14 +96,14 @@ pub fn begins(head: &[u8]) -> bool {
 }
 
 struct Tag {
-    /// How it is read, if it can be.
+    /// The kind of a tag that can be read.
     kind: Option<Kind>,
-    /// From here on.
+    /// The length from here on.
     length: u64,
     before: u64,
 }
 
-/// The length of the tag that `head` begins with, if it does and gives it.
+/// Returns the length of the tag at the start of `head`, if there is one and it states its length.
 fn length(head: &[u8]) -> Option<Tag> {
     let whole = |kind, length| Tag { kind, length, before: 0 };
     if head.starts_with(b"TAG+") {
@@ -118,7 +118,7 @@ fn length(head: &[u8]) -> Option<Tag> {
     head.first_chunk().and_then(ape)
 }
 
-/// The length of an ID3v2 tag by its header (ID3v2.4 §3.1): seven bits of it in a byte.
+/// Returns the length of an ID3v2 tag by its header (ID3v2.4 §3.1): seven bits of it in a byte.
 fn id3v2(header: &[u8; ID3V2_HEADER]) -> Option<u64> {
     let [b'I', b'D', b'3', major, minor, flags, size @ ..] = header else { return None };
     if *major == 0xff || *minor == 0xff || size.iter().any(|byte| *byte >= 0x80) {
@@ -129,7 +129,7 @@ fn id3v2(header: &[u8; ID3V2_HEADER]) -> Option<u64> {
     Some(around + size.iter().fold(0, |size, byte| size << 7 | u64::from(*byte)))
 }
 
-/// The length of an APE tag by its header or its footer. The size that it gives is that of the items and the footer.
+/// Returns the length of an APE tag by its header or its footer. The stated size is that of the items and the footer.
 fn ape(header: &[u8; APE_HEADER]) -> Option<Tag> {
     const IS_HEADER: u32 = 1 << 29;
     let word = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
@@ -141,7 +141,7 @@ fn ape(header: &[u8; APE_HEADER]) -> Option<Tag> {
     Some(match version >= 2_000 && flags & IS_HEADER != 0 {
         true => Tag { kind: Some(Kind::Ape), length: u64::from(size) + APE_HEADER as u64, before: 0 },
         false => {
-            // The items are before it, and gone.
+            // The items before it were passed already.
             let before = u64::from(size).saturating_sub(APE_HEADER as u64);
             Tag { kind: None, length: APE_HEADER as u64, before }
         }
@@ -238,7 +238,7 @@ mod tests {
                 assert!(body.place().abs_diff(looked) <= MAX_LYRICS as u64 + (32 << 10));
                 body.consume(LYRICS_BEGIN.len());
             }
-            // What is near enough is found all the same.
+            // An end that is near enough is found all the same.
             while body.place() < text.len() as u64 {
                 tags.skip(&mut body);
                 body.consume(if body.place() < text.len() as u64 { LYRICS_BEGIN.len() } else { 0 });

@@ -1,36 +1,36 @@
-//! What of a track's samples is heard: an encoder's delay and its padding are not.
+//! Cuts an encoder's delay and padding from a track's samples.
 
 use super::decode::Block;
 
 /// Cuts the samples of a track, block by block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trim {
-    /// The first sample per channel that is heard, of all that are decoded, and the one behind the last.
+    /// The first audible sample per channel among all that are decoded, and the one behind the last.
     from: u64,
     end: u64,
-    /// The next one.
+    /// The next sample.
     at: u64,
 }
 
 impl Trim {
-    /// Skips so many samples per channel, and ends after so many more, if that is known.
+    /// Makes a trim that skips `skip` samples per channel, and ends after `length` more, if that is known.
     pub fn new(skip: u64, length: Option<u64>) -> Self {
         let end = length.map_or(u64::MAX, |length| skip.saturating_add(length));
         Self { from: skip, end, at: 0 }
     }
 
-    /// The same at twice the rate.
+    /// Returns the same at twice the rate.
     pub fn doubled(self) -> Self {
         let [from, end, at] = [self.from, self.end, self.at].map(|place| place.saturating_mul(2));
         Self { from, end, at }
     }
 
-    /// How many of so many samples per channel are heard.
+    /// Returns how many of this many decoded samples per channel are audible.
     pub fn heard(&self, samples: u64) -> u64 {
         samples.min(self.end).saturating_sub(self.from)
     }
 
-    /// The number, among all that are decoded, of a sample that is heard.
+    /// Returns the number, among all that are decoded, of an audible sample.
     pub fn decoded(&self, heard: u64) -> u64 {
         self.from.saturating_add(heard)
     }

@@ -1,21 +1,21 @@
-//! The codebooks of a Vorbis stream, held against what a decoder takes for them.
+//! Checks the codebooks of a Vorbis stream before a decoder allocates memory for them.
 
 use symphonia::core::errors::Result;
 use symphonia::core::io::{BitReaderRtl, ReadBitsRtl};
 
-/// The most entries of all codebooks of a stream, and the most numbers in them: the most that libvorbis makes, for six channels at
-/// its best quality, are 19,413 and 87,952.
+/// The most entries of all codebooks of a stream, and the most numbers in them: the most that libvorbis makes, for six channels at its best
+/// quality, are 19,413 and 87,952.
 const MAX_ENTRIES: u64 = 1 << 15;
 const MAX_NUMBERS: u64 = 1 << 19;
 
-/// Begins the third header of a stream, which holds its codebooks.
+/// The start of a stream's third header, which holds its codebooks.
 const SETUP: &[u8] = b"\x05vorbis";
 
-/// Returns true if the codebooks in `headers` are of an ordinary size. A few bytes may claim 16 million entries of 65,535 numbers,
-/// and decoders take memory for them before they look further.
+/// Returns true if the codebooks in `headers` are of an ordinary size. A few bytes may claim 16 million entries of 65,535 numbers, and
+/// decoders allocate memory for them before they look further.
 pub fn is_ordinary(headers: &[u8]) -> bool {
     let setup = headers.windows(SETUP.len()).position(|window| window == SETUP);
-    // Without one, or with one that ends early, it is for the decoder to say what is wrong.
+    // A missing setup header, or one that ends early, is for the decoder to report.
     setup.is_none_or(|setup| size(&headers[setup + SETUP.len()..]).is_ok_and(|size| size.is_none_or(Size::is_ordinary)))
 }
 
@@ -31,8 +31,8 @@ impl Size {
     }
 }
 
-/// The size of all codebooks, up to the first that is too large; `None` if they are none (Vorbis I §3.2.1). One whose code words
-/// leave gaps is none either: a table for long words with nothing beside them takes kilobytes for each.
+/// Returns the size of all codebooks, up to the first that is too large; `None` if they are invalid (Vorbis I §3.2.1). A codebook whose
+/// code words leave gaps is invalid too: a table for long words with nothing beside them takes kilobytes for each.
 fn size(setup: &[u8]) -> Result<Option<Size>> {
     let mut bits = BitReaderRtl::new(setup);
     let mut size = Size::default();
@@ -66,7 +66,7 @@ fn size(setup: &[u8]) -> Result<Option<Size>> {
 
 /// Reads the lengths of the code words. Returns true if they fill their tree, or there is only one.
 fn is_complete(bits: &mut BitReaderRtl<'_>, entries: u32) -> Result<bool> {
-    // What each word takes of the tree, in parts of 2^32.
+    // The share of each word in the tree, in parts of 2^32.
     let (mut used, mut filled) = (0_u64, 0_u64);
     let mut add = |length: u32, count: u32| {
         used += u64::from(count);
@@ -95,10 +95,10 @@ fn is_complete(bits: &mut BitReaderRtl<'_>, entries: u32) -> Result<bool> {
     Ok(used <= 1 || filled == 1 << 32)
 }
 
-/// The largest number whose power of `dimensions` is no more than `entries`.
+/// Returns the largest number whose power of `dimensions` is no more than `entries`.
 fn root(entries: u32, dimensions: u32) -> u32 {
     let fits = |root: u32| root.checked_pow(dimensions).is_some_and(|power| power <= entries);
-    // No more than the square root from two dimensions on.
+    // From two dimensions on, at most the square root.
     match dimensions {
         0 => 0,
         1 => entries,
@@ -110,10 +110,10 @@ fn root(entries: u32, dimensions: u32) -> u32 {
 mod tests {
     use super::*;
 
-    /// Its headers are in one page.
+    /// A stream with its headers in one page.
     const ORDINARY: &[u8] = include_bytes!("../../__test__/fixtures/tone-vorbis.ogg");
 
-    /// The header of one codebook: how many, the magic word, dimensions, entries.
+    /// Returns the header of a codebook, up to its number of entries: the number of codebooks, the magic word, dimensions, entries.
     fn codebook(dimensions: u16, entries: u32) -> Vec<u8> {
         let entries = entries.to_le_bytes();
         [SETUP, &[0], b"BCV", &dimensions.to_le_bytes(), &entries[..3], &[0; 64]].concat()

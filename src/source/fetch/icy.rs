@@ -1,53 +1,53 @@
-//! What stations add to HTTP (SHOUTcast, Icecast): a status line of their own, and titles between the bytes of their sound.
+//! The extensions of radio stations to HTTP (SHOUTcast, Icecast): a status line of their own, and titles between the audio bytes.
 //!
-//! Nobody has specified it; this is what Icecast sends (its `format_mp3.c`) and ffmpeg reads (`libavformat/http.c`). A client asks with
-//! `Icy-MetaData: 1`; the answer says `icy-metaint: N`. After each N bytes of sound comes a byte with a length in units of 16 bytes, and so
-//! much text: `StreamTitle='Artist - Title';StreamUrl='http://…';`, padded with zeros, or nothing where it has not changed.
+//! They have no specification; this follows what Icecast sends (its `format_mp3.c`) and ffmpeg reads (`libavformat/http.c`). A client
+//! requests `Icy-MetaData: 1`; the answer states `icy-metaint: N`. After each N bytes of audio comes a byte with a length in units of 16
+//! bytes, and that much text: `StreamTitle='Artist - Title';StreamUrl='http://…';`, padded with zeros, or nothing where it has not changed.
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio_util::bytes::Bytes;
 
-/// Sound between two titles: Icecast has 16,000 bytes. A station that claims more than this has none.
+/// The most audio bytes between two titles: Icecast has 16,000. An answer that claims more is read as one without titles.
 const MAX_INTERVAL: usize = 16 << 20;
 
 /// The unit of a block's length.
 const UNIT: usize = 16;
 
-/// How long an answer's head may be.
+/// The longest head of an answer.
 pub const MAX_HEAD: usize = 64 << 10;
 
-/// What a station says of what it plays.
+/// A station's metadata on what it plays.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NowPlaying {
-    /// What it plays, mostly `Artist - Title`.
+    /// The current title, mostly `Artist - Title`.
     pub title: Option<String>,
-    /// A page or a picture that belongs to it.
+    /// The URL of a page or a picture that belongs to it.
     pub url: Option<String>,
     /// The station's own name.
     pub station: Option<String>,
 }
 
-/// A part of what a station sends.
+/// A part of a station's body.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Part {
     Sound(Bytes),
     Metadata(NowPlaying),
 }
 
-/// Divides what a station sends.
+/// Separates a station's audio from its titles.
 #[derive(Debug)]
 pub struct Icy {
     interval: usize,
     station: Option<String>,
-    /// How much sound comes before the next block.
+    /// The number of audio bytes before the next block.
     sound: usize,
-    /// How long the block is that is being read, and what came of it.
+    /// The length of the block that is being read, and its bytes so far.
     block: Option<usize>,
     text: Vec<u8>,
 }
 
 impl Icy {
-    /// For an answer with titles in its body.
+    /// Makes a separator for an answer with titles in its body; `None` for others.
     pub fn new(headers: &HeaderMap) -> Option<Self> {
         let interval = headers.get("icy-metaint")?.to_str().ok()?.trim().parse().ok()?;
         let station = station(headers);
@@ -78,23 +78,23 @@ impl Icy {
     }
 }
 
-/// The name that a station gives itself.
+/// Returns the station's own name.
 pub fn station(headers: &HeaderMap) -> Option<String> {
     headers.get("icy-name").map(|name| decoded(name.as_bytes())).filter(|name| !name.is_empty())
 }
 
-/// Whether an answer says that a station has given it.
+/// Returns true if the headers are those of a station.
 pub fn is_station(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| name.as_str().starts_with("icy-"))
 }
 
-/// What a block says; `None` if that is nothing.
+/// Returns the metadata in a block; `None` if it holds none.
 fn parse(text: &[u8]) -> Option<NowPlaying> {
     let text = decoded(text);
     let field = |name: &str| {
         let at = text.find(name)? + name.len();
         let value = text[at..].strip_prefix('\'')?;
-        // A quotation mark may stand in a title too: what ends it is followed by a semicolon, or by nothing.
+        // A quotation mark may be in a title too: the closing one is followed by a semicolon, or by nothing.
         let end = value.find("';").or_else(|| value.strip_suffix('\'').map(str::len)).unwrap_or(value.len());
         Some(value[..end].trim().to_owned()).filter(|value| !value.is_empty())
     };
@@ -102,7 +102,7 @@ fn parse(text: &[u8]) -> Option<NowPlaying> {
     is_said.then(|| NowPlaying { title: field("StreamTitle="), url: field("StreamUrl="), station: None })
 }
 
-/// UTF-8, or else Latin-1, which older stations send. Without what pads it, and without what is no text.
+/// Decodes UTF-8, or else Latin-1, which older stations send, and drops padding and control characters.
 fn decoded(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     let text = match std::str::from_utf8(&bytes[..end]) {
@@ -112,7 +112,7 @@ fn decoded(bytes: &[u8]) -> String {
     text.trim().replace(char::is_control, "")
 }
 
-/// Reads the head of an answer that begins with `ICY 200 OK`. Returns its status, its headers and its length; `None` if it is none.
+/// Reads the head of an answer that begins with `ICY 200 OK`. Returns its status, its headers and its length; `None` if it is no such head.
 pub fn head(bytes: &[u8]) -> Option<(u16, HeaderMap, usize)> {
     let (end, gap) = match (find(bytes, b"\r\n\r\n"), find(bytes, b"\n\n")) {
         (Some(end), other) if other.is_none_or(|other| end < other) => (end, 4),
@@ -134,8 +134,8 @@ pub fn head(bytes: &[u8]) -> Option<(u16, HeaderMap, usize)> {
     Some((status, headers, end + gap))
 }
 
-/// For the fuzzer: reads the head of an answer, and divides what is behind it, which comes in pieces of these sizes, in turn. Returns the sound, and
-/// what was said.
+/// For the fuzzer: reads the head of an answer, and separates its body, which comes in pieces of these sizes, in turn. Returns the audio
+/// and the metadata.
 pub fn divided(answer: &[u8], sizes: &[usize]) -> Option<(Vec<u8>, Vec<NowPlaying>)> {
     let (_, headers, length) = head(answer)?;
     let mut icy = Icy::new(&headers)?;
@@ -161,7 +161,7 @@ fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
     bytes.windows(what.len()).position(|window| window == what)
 }
 
-/// Whether an answer may yet turn out to begin so.
+/// Returns true if an answer may still turn out to begin with an ICY status line.
 pub fn may_begin(bytes: &[u8]) -> bool {
     let start = b"ICY ";
     let length = bytes.len().min(start.len());

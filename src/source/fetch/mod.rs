@@ -44,46 +44,46 @@ use plain::Plain;
 pub use playlist::begins as begins_playlist;
 use resume::Piece;
 
-/// How many addresses of one sound are tried.
+/// The most addresses that are tried for one source.
 const MAX_WAYS: usize = 20;
 
-/// Limits that a server has to keep to.
+/// The limits that a server has to keep to.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FetchLimits {
-    /// How long it may send nothing.
+    /// The longest time without a byte.
     pub timeout: Duration,
-    /// What it has to send at least, over each `timeout` of the body; 0 for no such rule.
+    /// The least rate, averaged over each `timeout` of the body; 0 for no such rule.
     pub min_bytes_per_second: f64,
 }
 
-/// What to fetch.
+/// A request to fetch a source.
 #[derive(Debug, Clone)]
 pub struct Fetch {
-    /// http or https.
+    /// The address: http or https.
     pub url: String,
-    /// Names and values, sent with the request.
+    /// The names and values of headers sent with the request.
     pub headers: Vec<(String, String)>,
-    /// Which servers it may be at, wherever it is redirected to.
+    /// The servers that it may reach, wherever it is redirected to.
     pub network: Arc<Network>,
-    /// A place in it is counted from its start, whatever a playlist says of where it is to be played from.
+    /// True if places are counted from the start, wherever a playlist says that playback begins.
     pub from_start: bool,
-    /// Of something that a playlist lists: where the part begins that is wanted, and how long it is.
+    /// The part to fetch of a file that a playlist lists: its first byte and its length.
     part: Option<(u64, u64)>,
 }
 
 impl Fetch {
-    /// What is at a URL.
+    /// Makes a request for a URL.
     pub fn new(url: String, headers: Vec<(String, String)>, network: Arc<Network>) -> Self {
         Self { url, headers, network, from_start: false, part: None }
     }
 
-    /// The extension in the URL's path, without the dot.
+    /// Returns the extension in the URL's path, without the dot.
     pub fn extension(&self) -> Option<String> {
         let url = Url::parse(&self.url).ok()?;
         Path::new(url.path()).extension().map(|extension| extension.to_string_lossy().into_owned())
     }
 
-    /// What belongs to it at another address: so many bytes from a place on, or all. The user's headers are for their own server.
+    /// Returns the request for a related file at another address: a part of it, or all. The user's headers go to their own server only.
     fn at(&self, url: &Url, part: Option<(u64, u64)>) -> Self {
         let is_own = Url::parse(&self.url).is_ok_and(|own| ask::is_same_server(&own, url));
         let mut headers = if is_own { self.headers.clone() } else { Vec::new() };
@@ -92,8 +92,8 @@ impl Fetch {
     }
 }
 
-/// Downloads until the body ends or fails, or the server does not keep to `limits`. It is read as fast as it comes and the spool takes
-/// it; for how long that does not is not the server's fault. Where a playlist comes, what it lists is downloaded.
+/// Downloads until the body ends or fails, or the server violates `limits`. It is read as fast as it arrives and the spool takes it; the
+/// time that the spool takes is not counted against the server. For a playlist, its entries are downloaded.
 pub async fn download(fetch: Fetch, limits: FetchLimits, spool: &Spool) {
     spool.finish(run(fetch, limits, spool).await);
 }
@@ -105,13 +105,13 @@ async fn run(fetch: Fetch, limits: FetchLimits, spool: &Spool) -> Result<()> {
         let Some(way) = ways.pop() else { break };
         let mut body = match CACHE.begin(way, limits).await {
             Ok(body) => body,
-            // Another address of the same sound may answer.
+            // Another address of the same source may answer.
             Err(error) => {
                 failure = failure.or(Some(error));
                 continue;
             }
         };
-        // What is too long is refused before it comes.
+        // A body that is too long is refused before it is received.
         body.extent.check()?;
         let Some(kind) = playlist::kind(&mut body).await? else { return pass_on(body, spool).await };
         let text = playlist::text(&mut body).await?;
@@ -130,7 +130,7 @@ async fn run(fetch: Fetch, limits: FetchLimits, spool: &Spool) -> Result<()> {
 async fn pass_on(mut body: Plain, spool: &Spool) -> Result<()> {
     spool.announce(body.extent)?;
     body.parts.take().into_iter().for_each(|parts| spool.can_be_asked_for(parts));
-    // It is shown where nothing is played in this format.
+    // It is reported if the format turns out to be unsupported.
     spool.set_content_type(body.content_type.take());
     while let Some(piece) = body.next().await? {
         match piece {

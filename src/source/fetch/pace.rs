@@ -1,4 +1,4 @@
-//! Whether a body comes fast enough.
+//! Enforces the least speed of a body.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use crate::error::{Code, Result, SpeakerError};
 use crate::net::http;
 use crate::runtime::{last_look, slice};
 
-/// Whether a body comes fast enough.
+/// Checks that a body arrives fast enough.
 pub struct Pace {
-    /// Whose body it is.
+    /// The address of the body.
     pub url: Url,
     limit: Duration,
-    /// What each span of `limit` has to bring, and for how long the present one lasts; `None` before the first byte, for until then a
-    /// server may be preparing the answer.
+    /// The bytes required in each span of `limit`, and the time that the current one has lasted; `None` before the first byte, because
+    /// until then a server may be preparing the answer.
     least: u64,
     span: Option<Duration>,
     came: u64,
@@ -28,7 +28,7 @@ impl Pace {
         Self { url, limit, least: (min_bytes_per_second * limit.as_secs_f64()) as u64, span: None, came: 0 }
     }
 
-    /// The next piece of the body; `None` at its end.
+    /// Returns the next piece of the body; `None` at its end.
     pub async fn keep(&mut self, body: &mut Body) -> Result<Option<Bytes>> {
         let piece = body.chunk();
         tokio::pin!(piece);
@@ -47,7 +47,7 @@ impl Pace {
         }
     }
 
-    /// Takes a piece that came after some time.
+    /// Takes a piece that arrived after some time.
     fn take(&mut self, piece: reqwest::Result<Option<Bytes>>, time: Duration) -> Result<Option<Bytes>> {
         let piece = piece.map_err(|error| {
             let (host, reason) = (http::host(&self.url), http::reason(&error));
@@ -62,7 +62,7 @@ impl Pace {
         Ok(piece)
     }
 
-    /// Time passes; fails at the end of a span that brought too little.
+    /// Counts time; fails at the end of a span with too few bytes.
     fn pass(&mut self, time: Duration) -> Result<()> {
         let Some(span) = &mut self.span else { return Ok(()) };
         *span += time;

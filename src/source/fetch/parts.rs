@@ -1,4 +1,4 @@
-//! Any part of a body that a server has: from a byte on, to its end (RFC 9110 §14).
+//! Any part of a body on a server: from a byte on, to its end (RFC 9110 §14).
 
 use std::sync::Arc;
 
@@ -13,18 +13,18 @@ use crate::runtime::FETCHES;
 use crate::scope::Scope;
 use crate::source::spool::{Extent, Spool};
 
-/// A body of which any part can be asked for.
+/// A body of which any part can be requested.
 #[derive(Debug, Clone)]
 pub struct Parts {
     pub fetch: Fetch,
     pub limits: FetchLimits,
-    /// By what the parts are known to be of the same body.
+    /// The validators that prove a part to be of the same body.
     pub validators: Validators,
     pub total: u64,
 }
 
 impl Parts {
-    /// Starts to download what is from a byte on. It fails if the server sends something else.
+    /// Starts to download from a byte on. It fails if the server sends something else.
     pub fn from(&self, place: u64, spool: Arc<Spool>) -> AbortHandle {
         let parts = self.clone();
         let download = async move { spool.finish(parts.run(place, &spool).await) };

@@ -1,4 +1,4 @@
-//! A body whose codings are undone, with a look at its first bytes: from a server, or one that others read too.
+//! A body with its content codings undone, whose first bytes can be looked at: from a server, or shared with other readers.
 
 use std::collections::VecDeque;
 use std::io;
@@ -20,22 +20,22 @@ use super::{Fetch, FetchLimits};
 use crate::error::Result;
 use crate::source::spool::Extent;
 
-/// A body that comes as it is meant.
+/// A decoded body.
 pub struct Plain {
     source: Source,
-    /// Where it comes from, behind all redirects.
+    /// Its address, behind all redirects.
     pub url: Url,
     pub extent: Extent,
-    /// Its media type, fit to be shown.
+    /// Its media type, safe to display.
     pub content_type: Option<String>,
-    /// Where in the whole it begins, if a part of that was asked for.
+    /// The place in the whole where it begins, if a part was requested.
     pub begins: u64,
-    /// Where any part of it can be asked for.
+    /// The means to request any part of it.
     pub parts: Option<Parts>,
-    /// The redirects that led to it and its answer, and whether others may be given it as far as its bytes go; nothing of one that is shared.
+    /// The redirects that led to it and its answer, and whether its bytes may be shared with others; neither for a shared one.
     pub steps: Vec<Step>,
     pub is_plain: bool,
-    /// What was looked at and not yet taken.
+    /// The pieces that were looked at and not yet taken.
     held: VecDeque<Piece>,
 }
 
@@ -46,14 +46,14 @@ enum Source {
 }
 
 impl Plain {
-    /// Waits for an answer.
+    /// Sends the request and waits for an answer.
     pub async fn begin(fetch: Fetch, limits: FetchLimits) -> Result<Self> {
         let mut asker = Asker::new(fetch, limits)?;
         let answer = asker.ask(None, Retries::new(false)).await?;
         Self::of(asker, answer).await
     }
 
-    /// The body of an answer, for which `asker` asked.
+    /// Makes the body of an answer to a request of `asker`.
     pub async fn of(asker: Asker, answer: Answer) -> Result<Self> {
         let mut download = Download::new(asker, answer)?;
         let (steps, is_plain) = (download.steps().to_vec(), download.is_plain());
@@ -66,7 +66,7 @@ impl Plain {
         Ok(Self { source, url, extent, content_type, begins, parts, steps, is_plain, held: VecDeque::new() })
     }
 
-    /// A body that others read too.
+    /// Makes a body that others read too.
     pub fn shared(
         reader: Reader,
         url: Url,
@@ -79,12 +79,12 @@ impl Plain {
         Self { source, url, extent, content_type, begins: 0, parts, steps: Vec::new(), is_plain: false, held }
     }
 
-    /// Puts back what was taken of it.
+    /// Puts back bytes that were taken.
     pub fn put_back(&mut self, bytes: Bytes) {
         self.held.push_front(Piece::Bytes(bytes));
     }
 
-    /// The next piece; `None` at the end of the whole.
+    /// Returns the next piece; `None` at the end of the whole.
     pub async fn next(&mut self) -> Result<Option<Piece>> {
         loop {
             if let Some(held) = self.held.pop_front() {
@@ -99,7 +99,7 @@ impl Plain {
         }
     }
 
-    /// The first bytes that are not taken, `length` of them or more, unless it ends before.
+    /// Returns the first bytes that are not taken, `length` of them or more, unless it ends before.
     pub async fn peek(&mut self, length: usize) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let mut looked = VecDeque::new();
@@ -128,7 +128,7 @@ impl Plain {
     }
 }
 
-/// The bytes of a body, without what is said of them.
+/// Returns a reader of a body's bytes, without the metadata.
 fn reader(download: Download) -> impl tokio::io::AsyncBufRead + Send {
     StreamReader::new(Box::pin(try_unfold(download, |mut download| async {
         loop {

@@ -1,5 +1,5 @@
-//! Playlists that stand where a sound is asked for: addresses of one sound, as directories of stations give them (M3U, PLS), of which
-//! the first that answers is played; or the segments of one (HLS, see `hls`).
+//! Playlists in place of audio: addresses of one source, as station directories give them (M3U, PLS), of which the first that answers is
+//! played; or the segments of one (HLS, see `hls`).
 //!
 //! Neither M3U nor PLS has a specification. M3U: an address a line, comments begin with `#`. PLS: an INI file with `File1=` and so on.
 
@@ -9,28 +9,28 @@ use super::plain::Plain;
 use super::resume::Piece;
 use crate::error::{Code, Result, SpeakerError};
 
-/// How long a playlist may be: a day of HLS segments of six seconds.
+/// The longest playlist: a day of HLS segments of six seconds.
 const MAX_BYTES: usize = 1 << 20;
 
-/// How much is looked at.
+/// The number of bytes that are looked at.
 const LOOK: usize = 16;
 
-/// What a playlist holds.
+/// The kinds of playlists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     M3u,
     Pls,
 }
 
-/// Which kind of playlist a body is, if it is one. That is told by its first bytes, or, where they say nothing and are text, by the
-/// media type or the name.
+/// Returns the kind of playlist that a body is, if any. Its first bytes decide, or, where they are inconclusive and are text, the media
+/// type or the name.
 pub async fn kind(body: &mut Plain) -> Result<Option<Kind>> {
     let begun = body.peek(LOOK).await?;
     let media_type = body.content_type.as_deref().unwrap_or_default();
     Ok(kind_of(&begun, media_type, body.url.path()))
 }
 
-/// Which kind of playlist bytes begin, as far as they say so themselves.
+/// Returns the kind of playlist that the bytes begin, if they are conclusive.
 pub fn begins(bytes: &[u8]) -> Option<Kind> {
     let text = start(bytes);
     let begins_with = |word: &[u8]| text.get(..word.len()).is_some_and(|begun| begun.eq_ignore_ascii_case(word));
@@ -41,7 +41,7 @@ pub fn begins(bytes: &[u8]) -> Option<Kind> {
     }
 }
 
-/// Without a byte order mark and blanks.
+/// Strips a byte order mark and blanks.
 fn start(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes).trim_ascii_start()
 }
@@ -65,7 +65,7 @@ fn kind_of(begun: &[u8], media_type: &str, path: &str) -> Option<Kind> {
     (is_text && (is_one || has_name)).then_some(Kind::M3u)
 }
 
-/// All of a playlist.
+/// Returns the whole text of a playlist.
 pub async fn text(body: &mut Plain) -> Result<String> {
     let mut text = Vec::new();
     while let Some(piece) = body.next().await? {
@@ -80,7 +80,7 @@ pub async fn text(body: &mut Plain) -> Result<String> {
     Ok(String::from_utf8_lossy(text).into_owned())
 }
 
-/// The addresses in a playlist, which is at `at`; those that are not of http(s) are left out.
+/// Returns the addresses in the playlist at `at`; those that are not http(s) are left out.
 pub fn addresses(text: &str, kind: Kind, at: &Url) -> Vec<Url> {
     let lines = text.lines().map(str::trim);
     let resolve = |address: &str| at.join(address).ok().filter(|url| matches!(url.scheme(), "http" | "https"));

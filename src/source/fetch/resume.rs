@@ -1,6 +1,6 @@
-//! A body, over as many answers as it takes: where the connection breaks, the rest is asked for from that byte on.
+//! A body, over as many answers as it takes: where the connection breaks, the rest is requested from that byte on.
 //!
-//! That the rest belongs to what came is known by a validator (`ETag`, `Last-Modified`), or else by the last 4 KiB, which are asked for
+//! A validator (`ETag`, `Last-Modified`) proves that the rest belongs to the bytes before it; without one, the last 4 KiB are requested
 //! again and compared. A live stream has no rest: it goes on with whatever is sent next.
 
 use reqwest::header::CONTENT_TYPE;
@@ -20,20 +20,20 @@ use crate::net::http;
 use crate::redact::redact;
 use crate::source::spool::Extent;
 
-/// What is compared where a server gives no validator.
+/// The number of bytes that are compared where a server gives no validator.
 const OVERLAP: usize = 4 << 10;
 
-/// An answer that brings so much is a step forward, behind which attempts are counted anew: a second of MP3 of 128 kbit/s.
+/// The progress after which attempts are counted anew: a second of MP3 of 128 kbit/s.
 const STEP: u64 = 16 << 10;
 
 /// A piece of a body.
 pub enum Piece {
     Bytes(Bytes),
-    /// What is said of the bytes that follow.
+    /// Metadata that applies to the bytes that follow.
     Metadata(NowPlaying),
 }
 
-/// A body that comes.
+/// A body that is being downloaded.
 pub struct Download {
     asker: Asker,
     body: Body,
@@ -41,38 +41,38 @@ pub struct Download {
     validators: Validators,
     codings: Vec<String>,
     begins: u64,
-    /// How long the whole is, if that is known.
+    /// The length of the whole, if it is known.
     total: Option<u64>,
     is_live: bool,
-    /// The answer ends where the whole does, if no length says so.
+    /// True if the end of the answer is that of the whole, when no length is stated.
     ends_whole: bool,
-    /// How much came of the whole, and the last of it.
+    /// The number of bytes received of the whole, and the last of them.
     place: u64,
     last: Vec<u8>,
-    /// How much of the answer comes before what is new, and what the last of that is to be.
+    /// The number of bytes in the answer before the first new one, and the expected value of the last of those.
     again: u64,
     compared: Vec<u8>,
-    /// How much was new in this answer.
+    /// The number of new bytes in this answer.
     gained: u64,
     retries: Retries,
     icy: Option<Icy>,
-    /// What of the body is not taken yet.
+    /// The bytes of the body that are not taken yet.
     rest: Bytes,
     station: Option<NowPlaying>,
     content_type: Option<String>,
-    /// Where any part of the whole can be asked for.
+    /// The means to request any part of the whole.
     parts: Option<Parts>,
 }
 
 impl Download {
-    /// The body of an answer, for which this asked.
+    /// Makes the body of an answer to a request of `asker`.
     pub fn new(asker: Asker, answer: Answer) -> Result<Self> {
         let is_asked_part = asker.asks_for_a_part() || asker.part().is_some();
         let codings = super::coding::known(&answer.codings());
         let is_live = answer.is_live() && codings.is_empty();
         let (mut total, mut ends_whole) = (answer.length(), true);
         if answer.status == StatusCode::PARTIAL_CONTENT && !is_asked_part && !is_live {
-            // A part that nobody asked for; the rest is asked for.
+            // A part that was not requested; the rest is requested.
             let part = answer.part().filter(|part| part.from == Some(0));
             let Some(part) = part else {
                 let host = http::host(&answer.url);
@@ -118,7 +118,7 @@ impl Download {
         })
     }
 
-    /// Waits for a part of what `parts` tells of: from a byte on, to its end.
+    /// Requests the part of `parts` from a byte on, to its end.
     pub async fn part(mut asker: Asker, wanted: &Wanted, parts: &Parts) -> Result<Self> {
         let answer = asker.ask(Some(wanted), Retries::new(false)).await?;
         let part = answer.part().filter(|_| answer.status == StatusCode::PARTIAL_CONTENT);
@@ -139,7 +139,7 @@ impl Download {
             body: answer.body,
             asker,
             codings: Vec::new(),
-            // It is counted from the start of the whole.
+            // Places are counted from the start of the whole.
             begins: 0,
             total: Some(parts.total),
             is_live: false,
@@ -156,32 +156,32 @@ impl Download {
         })
     }
 
-    /// Where any part of the whole can be asked for, if the server says so.
+    /// Returns the means to request any part of the whole, if the server supports that.
     pub fn parts(&mut self) -> Option<Parts> {
         self.parts.take()
     }
 
-    /// Where it comes from, behind all redirects.
+    /// Returns its address, behind all redirects.
     pub fn url(&self) -> &Url {
         &self.pace.url
     }
 
-    /// Where in the whole it begins, if a part of that was asked for.
+    /// Returns the place in the whole where it begins, if a part was requested.
     pub fn begins(&self) -> u64 {
         self.begins
     }
 
-    /// The redirects that were followed, and the answer that they led to.
+    /// Returns the redirects that were followed, and the answer that they led to.
     pub fn steps(&self) -> &[Step] {
         self.asker.steps()
     }
 
-    /// Returns true if its end is known for certain, and nothing is said between its bytes: what others may be given too.
+    /// Returns true if its end is certain and it carries no metadata between its bytes, so that it may be shared with others.
     pub fn is_plain(&self) -> bool {
         !self.is_live && self.icy.is_none() && self.ends_whole && !self.body.ends_with_connection
     }
 
-    /// How much comes, as far as it is known.
+    /// Returns its length, as far as it is known.
     pub fn extent(&self) -> Extent {
         match self.total {
             _ if self.is_live => Extent::Live,
@@ -191,17 +191,17 @@ impl Download {
         }
     }
 
-    /// Its media type, fit to be shown.
+    /// Takes its media type, safe to display.
     pub fn content_type(&mut self) -> Option<String> {
         self.content_type.take()
     }
 
-    /// The codings that are to be undone, in the order in which they were applied.
+    /// Returns the codings to undo, in the order in which they were applied.
     pub fn codings(&self) -> Vec<String> {
         self.codings.clone()
     }
 
-    /// The next piece; `None` at the end of the whole.
+    /// Returns the next piece; `None` at the end of the whole.
     pub async fn next(&mut self) -> Result<Option<Piece>> {
         if let Some(station) = self.station.take() {
             return Ok(Some(Piece::Metadata(station)));
@@ -227,7 +227,7 @@ impl Download {
                     let message = format!("the body of audioUrl ended early: {host}: the connection was closed");
                     SpeakerError::new(Code::Truncated, message)
                 }
-                // Silence, or too slow: that server would be no better from another byte on.
+                // No bytes, or too slow: that server would be no better from another byte on.
                 Err(error) if error.code != Code::Truncated && !self.is_live => return Err(error),
                 Err(error) => error,
             };
@@ -241,14 +241,14 @@ impl Download {
     fn is_whole(&self) -> bool {
         match self.total {
             _ if self.again > 0 || !self.compared.is_empty() => false,
-            // A station that ends its answer in words has ended; one that is cut off has not.
+            // A live answer with a proper end has ended; one that is cut off has not.
             _ if self.is_live => !self.body.ends_with_connection,
             Some(total) => self.place >= total,
             None => self.ends_whole,
         }
     }
 
-    /// Takes a piece of the answer; returns what is new in it.
+    /// Takes a piece of the answer; returns the new bytes in it.
     fn take(&mut self, mut chunk: Bytes) -> Result<Bytes> {
         let skipped = self.again.min(chunk.len() as u64);
         self.again -= skipped;
@@ -270,9 +270,9 @@ impl Download {
         Ok(chunk)
     }
 
-    /// Asks for what follows, after the answer broke. Returns false if nothing follows.
+    /// Requests the rest after the answer broke off. Returns false if nothing follows.
     async fn go_on(&mut self, error: &SpeakerError) -> Result<bool> {
-        // Where titles are counted in, nobody knows which byte is meant.
+        // Titles between the bytes make byte positions ambiguous.
         if self.asker.asks_for_a_part() || !self.is_live && self.icy.is_some() {
             return Err(error.clone());
         }
@@ -301,14 +301,14 @@ impl Download {
         Ok(true)
     }
 
-    /// Finds what follows in an answer. Returns false if nothing does, and fails with why it is another body.
+    /// Finds the start of the rest in an answer. Returns false if there is none, and fails with the reason if it is another body.
     fn meets(&mut self, answer: &Answer, from: u64) -> std::result::Result<bool, &'static str> {
         if self.validators.differ(&answer.validators()) {
             return Err("it has changed");
         }
         let part = answer.part();
         let total = match answer.status {
-            // How long all of it is, of which a part is wanted.
+            // The stated length is that of all, of which only a part is wanted.
             _ if self.asker.part().is_some() => None,
             StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => part.and_then(|part| part.total),
             _ => answer.length(),
@@ -317,7 +317,7 @@ impl Download {
             return Err("its length has changed");
         }
         if answer.status == StatusCode::RANGE_NOT_SATISFIABLE {
-            // Nothing is behind the last byte.
+            // No byte follows the last one.
             return if total == Some(self.place) { Ok(false) } else { Err("it has no more bytes") };
         }
         if super::coding::known(&answer.codings()) != self.codings {
@@ -330,7 +330,7 @@ impl Download {
         };
         let begins = begins.ok_or("it has sent another part")?;
         self.total = self.total.or(total);
-        // What was asked for without an end comes to it.
+        // A request without a last byte extends to the end.
         self.ends_whole = !is_part || self.place > 0;
         self.again = from - begins;
         self.compared.clone_from(&self.last);
@@ -338,13 +338,13 @@ impl Download {
     }
 }
 
-/// What came before is not what comes now.
+/// Returns the error for a body that has changed in between.
 pub fn changed(host: &str) -> SpeakerError {
     let message = format!("the body of audioUrl ended early: {host}: asked for the rest, it has changed");
     SpeakerError::new(Code::Truncated, message)
 }
 
-/// What broke, and why it could not be gone on with.
+/// Returns the error that broke the body off, with the reason why it could not be resumed.
 fn because(error: &SpeakerError, reason: &str) -> SpeakerError {
     let SpeakerError { code, message, cause } = error;
     SpeakerError {

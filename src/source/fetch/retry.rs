@@ -1,4 +1,4 @@
-//! When a server is asked again, and how long is waited before that.
+//! When to retry a request, and after what delay.
 
 use std::hash::{BuildHasher, Hasher};
 use std::time::{Duration, SystemTime};
@@ -6,17 +6,17 @@ use std::time::{Duration, SystemTime};
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-/// How often a server is asked again, in a row.
+/// The most retries of a request, in a row.
 const MAX_RETRIES: u32 = 3;
 
-/// A live stream is gone on with after longer: its server may be starting anew.
+/// The same for a live stream, which is retried for longer: its server may be restarting.
 const MAX_RETRIES_LIVE: u32 = 10;
 
-/// The longest wait before the first retry; each later one may be twice as long, to a limit.
+/// The longest wait before the first retry; each later one may be twice as long, up to a limit.
 const FIRST: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(2);
 
-/// Attempts at one thing, in a row.
+/// Retries of one request, in a row.
 #[derive(Debug)]
 pub struct Retries {
     left: u32,
@@ -24,13 +24,13 @@ pub struct Retries {
 }
 
 impl Retries {
-    /// None was made yet.
+    /// Starts the count at 0.
     pub fn new(is_live: bool) -> Self {
         Self { left: if is_live { MAX_RETRIES_LIVE } else { MAX_RETRIES }, next: FIRST }
     }
 
-    /// How long to wait before the next attempt, at random, so that those who met one failure do not come back together; behind what the
-    /// server asks for, if it does. `None` if there were enough.
+    /// Returns the wait before the next attempt, at random, so that clients that met one failure do not come back together; added to the
+    /// delay that the server asks for, if any. `None` if there were enough.
     pub fn wait(&mut self, after: Option<Duration>) -> Option<Duration> {
         self.left = self.left.checked_sub(1)?;
         let wait = self.next.mul_f64(0.5 + random() / 2.0);
@@ -39,12 +39,12 @@ impl Retries {
     }
 }
 
-/// From 0 to 1; not for secrets.
+/// Returns a number from 0 to 1; not for secrets.
 fn random() -> f64 {
     std::collections::hash_map::RandomState::new().build_hasher().finish() as f64 / u64::MAX as f64
 }
 
-/// Whether a status says that the server may give another answer soon.
+/// Returns true if the server may soon answer with another status.
 pub fn is_passing(status: StatusCode) -> bool {
     matches!(
         status,
@@ -55,7 +55,7 @@ pub fn is_passing(status: StatusCode) -> bool {
     )
 }
 
-/// How long a server asks to be left alone: seconds, or until a date (RFC 9110 §10.2.3).
+/// Returns the delay that a server asks for: seconds, or until a date (RFC 9110 §10.2.3).
 pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     match value.parse() {

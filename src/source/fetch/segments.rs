@@ -1,5 +1,5 @@
-//! Fetches the segments of an HLS stream, one behind the other, so that they are decoded as one body. A live one is followed: its
-//! playlist is fetched again as RFC 8216 §6.3.4 says.
+//! Fetches the segments of an HLS stream, one after another, so that they are decoded as one body. A live stream is followed: its playlist
+//! is fetched again as RFC 8216 §6.3.4 says.
 
 use std::sync::Arc;
 
@@ -17,28 +17,28 @@ use crate::error::{Code, Result, SpeakerError};
 use crate::net::http;
 use crate::source::spool::{Extent, Spool};
 
-/// How many segments of a live stream in a row may be missing.
+/// The most segments of a live stream that may be missing in a row.
 const MAX_MISSED: u32 = 5;
 
-/// What is encrypted comes in blocks.
+/// The block size of the encryption.
 const BLOCK: usize = 16;
 
-/// A stream that is fetched.
+/// A stream that is being fetched.
 struct Stream<'a> {
     fetch: &'a Fetch,
     limits: FetchLimits,
     spool: &'a Spool,
-    /// Where the playlist is, to which addresses are relative; and what the one that led to it has given it.
+    /// The address of the playlist, which addresses are relative to; and the values passed on by the multivariant playlist.
     at: Url,
     given: Given,
-    /// What was last sent to be needed by segments.
+    /// The last initialization section that was sent.
     init: Option<Arc<(Resource, Arc<Cipher>)>>,
     /// The last key, and its address.
     key: Option<(String, [u8; 16])>,
     title: Option<String>,
 }
 
-/// Plays a playlist, `text`, which is at `at`, into `spool`.
+/// Fetches the playlist `text`, which is at `at`, into `spool`.
 pub async fn play(text: &str, at: Url, fetch: &Fetch, limits: FetchLimits, spool: &Spool) -> Result<()> {
     let read = hls::read(text, &at, &Given::default())?;
     let mut stream = Stream { fetch, limits, spool, at, given: Given::default(), init: None, key: None, title: None };
@@ -52,7 +52,7 @@ pub async fn play(text: &str, at: Url, fetch: &Fetch, limits: FetchLimits, spool
     };
     spool.announce(if playlist.is_ended { Extent::Unknown } else { Extent::Live })?;
     let (mut loaded, mut grown) = (Instant::now(), Instant::now());
-    // Who asks for a place in what has an end counts from its start.
+    // A playback that asks for a place in a stream with an end counts from its start.
     let is_usual = playlist.is_ended && fetch.from_start;
     let (mut next, mut missed) = (if is_usual { playlist.usual_start() } else { playlist.start() }, 0);
     loop {
@@ -60,7 +60,7 @@ pub async fn play(text: &str, at: Url, fetch: &Fetch, limits: FetchLimits, spool
             next += 1;
             match stream.send(segment, next - 1).await {
                 Ok(()) => missed = 0,
-                // It may have been taken away while the playback stood still.
+                // The server may have removed it while the playback was paused.
                 Err(error) if !playlist.is_ended && missed < MAX_MISSED && may_be_left_out(&error) => {
                     missed += 1;
                     tracing::debug!(missed, reason = %error, "a segment of audioUrl is left out");
@@ -72,14 +72,14 @@ pub async fn play(text: &str, at: Url, fetch: &Fetch, limits: FetchLimits, spool
         if playlist.is_ended && playlist.get(next).is_none() {
             return Ok(());
         }
-        // Behind a segment that was left out too: what lists those that are gone is not asked for without a pause.
+        // Behind a missing segment too: a playlist that lists removed ones is not requested without a pause.
         let wait = if missed == 0 && grown == loaded { playlist.target } else { playlist.target / 2 };
         sleep_until(loaded + wait).await;
         let latest = stream.load().await;
         loaded = Instant::now();
         match latest {
             Ok(latest) => {
-                // Its server has begun anew, or what would be next has been taken away.
+                // Its server has restarted, or the next segment has been removed.
                 let is_anew = latest.end() < playlist.end();
                 if is_anew || latest.first > next {
                     next = latest.usual_start();
@@ -103,7 +103,7 @@ pub async fn play(text: &str, at: Url, fetch: &Fetch, limits: FetchLimits, spool
     }
 }
 
-/// Whether a live stream may go on behind a segment that fails so.
+/// Returns true if a live stream may skip a segment that fails like this.
 fn may_be_left_out(error: &SpeakerError) -> bool {
     matches!(error.code, Code::HttpStatus | Code::FetchFailed | Code::FetchTimeout | Code::Truncated)
 }
@@ -154,7 +154,7 @@ impl Stream<'_> {
         let mut cipher = self.decryption(cipher, number).await?;
         let url = self.resolve(&resource.address)?;
         let mut body = CACHE.begin(self.fetch.at(&url, resource.range), self.limits).await?;
-        // A server that does not know ranges sends all of it.
+        // A server without support for ranges sends all of it.
         let (from, mut left) = resource.range.unwrap_or((0, u64::MAX));
         let host = http::host(&url);
         let mut before = from.checked_sub(body.begins).ok_or_else(|| {
@@ -220,10 +220,10 @@ impl Stream<'_> {
     }
 }
 
-/// Undoes AES-128-CBC with the padding of PKCS #7, as the bytes come.
+/// Undoes AES-128-CBC with the padding of PKCS #7, as the bytes arrive.
 struct Decryption {
     mode: cbc::Decryptor<Aes128>,
-    /// What is not whole yet, and the last block, which may be padding.
+    /// An incomplete block, and the last block, which may be padding.
     held: Vec<u8>,
 }
 

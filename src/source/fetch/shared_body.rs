@@ -1,4 +1,4 @@
-//! A body in memory that grows while any number read it, each at its own pace.
+//! A body in memory that grows while any number of readers read it, each at its own pace.
 
 use std::sync::Arc;
 
@@ -10,15 +10,15 @@ use super::cache::Cache;
 use super::plain::Plain;
 use crate::error::{Code, Result, SpeakerError};
 
-/// It is kept in blocks. Nothing is made by a length that a server claims.
+/// The size of a block. Nothing is allocated by a length that a server claims.
 const BLOCK: usize = 64 << 10;
 
-/// A body that is read. What it takes of the cache's room is memory, until the last who reads it has gone.
+/// The readers' side of a body. Its share of the cache's room is given back when the last reader is gone.
 pub struct SharedBody {
     cache: &'static Cache,
     blocks: Mutex<Blocks>,
     progress: watch::Receiver<Progress>,
-    /// What follows where it became too long to be shared, for the first who gets there.
+    /// The rest of a body that became too long to be shared, for the first reader that gets there.
     rest: Mutex<Option<Plain>>,
 }
 
@@ -26,9 +26,9 @@ pub struct SharedBody {
 struct Blocks {
     full: Vec<Bytes>,
     last: Vec<u8>,
-    /// How long the last one may become.
+    /// The capacity of the last block.
     size: usize,
-    /// How much room all of it takes.
+    /// The room that all blocks take.
     taken: u64,
 }
 
@@ -42,37 +42,37 @@ struct Progress {
 enum End {
     Whole,
     Failed(SpeakerError),
-    /// It became too long to be shared.
+    /// The body became too long to be shared.
     Left,
 }
 
-/// What is at a place of it.
+/// The bytes at a place of a body.
 pub enum Part {
     Bytes(Bytes),
     End,
-    /// It is not shared from here on.
+    /// The body is not shared from here on.
     Left,
 }
 
-/// A body that is filled. Of one that is dropped before its end those who read it are told that it failed.
+/// The writer's side of a body. If it is dropped before the end, the readers get an error.
 pub struct Growing {
     body: Arc<SharedBody>,
     progress: watch::Sender<Progress>,
-    /// How long it will be, if that is known.
+    /// The expected length, if it is known.
     expected: Option<u64>,
-    /// How long it may become.
+    /// The greatest length.
     limit: u64,
 }
 
 impl SharedBody {
-    /// Takes room for what is kept beside it, for as long as it is there. Returns false if there is none.
+    /// Takes room for data kept beside it, as long as the body exists. Returns false if there is none.
     pub fn take_room(&self, bytes: u64) -> bool {
         let is_taken = self.cache.take_room(bytes);
         self.blocks.lock().taken += if is_taken { bytes } else { 0 };
         is_taken
     }
 
-    /// Waits for what is at a place, which has come, or is the next that will.
+    /// Waits for the bytes at a place, which have arrived, or are the next that will.
     pub async fn read(&self, place: u64) -> Result<Part> {
         let mut progress = self.progress.clone();
         let reached = progress.wait_for(|progress| progress.length > place || progress.end.is_some()).await;
@@ -85,12 +85,12 @@ impl SharedBody {
         }
     }
 
-    /// Takes what follows, once.
+    /// Takes the rest, once.
     pub fn take_rest(&self) -> Option<Plain> {
         self.rest.lock().take()
     }
 
-    /// What came of a block from a place on.
+    /// Returns the received bytes of a block from a place on.
     fn at(&self, place: u64) -> Bytes {
         let (block, offset) = ((place / BLOCK as u64) as usize, (place % BLOCK as u64) as usize);
         let blocks = self.blocks.lock();
@@ -108,7 +108,7 @@ impl Drop for SharedBody {
 }
 
 impl Growing {
-    /// An empty body.
+    /// Makes an empty body.
     pub fn new(cache: &'static Cache, expected: Option<u64>, limit: u64) -> Self {
         let (sender, progress) = watch::channel(Progress::default());
         let body = SharedBody { cache, blocks: Mutex::default(), progress, rest: Mutex::default() };
@@ -119,7 +119,7 @@ impl Growing {
         &self.body
     }
 
-    /// Adds what came. Returns how much of it there was room for.
+    /// Appends bytes. Returns the number for which there was room.
     pub fn add(&mut self, bytes: &[u8]) -> usize {
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -138,7 +138,7 @@ impl Growing {
         added
     }
 
-    /// Makes a block, or the last one longer, behind so many bytes that are not told of yet. Returns false if there is no room.
+    /// Makes a block, or enlarges the last one, behind `added` bytes that readers do not know of yet. Returns false if there is no room.
     fn make_block(&mut self, added: usize) -> bool {
         let length = self.progress.borrow().length + added as u64;
         let left = self.limit.saturating_sub(length);
@@ -146,7 +146,7 @@ impl Growing {
         let begun = (length % BLOCK as u64) as usize;
         let all = (BLOCK - begun) as u64;
         let more = if expected > 0 { expected.min(all) } else { all }.min(left);
-        // It may ask others to go: not under the lock.
+        // It may evict other entries: not under the lock.
         if more == 0 || !self.body.cache.take_room(more) {
             return false;
         }
@@ -161,7 +161,7 @@ impl Growing {
         true
     }
 
-    /// Gives back what it does not need of its room, for all of it came. Returns how long it is.
+    /// Gives back surplus room, once everything has arrived. Returns the length.
     pub fn shrink(&mut self) -> u64 {
         let mut blocks = self.body.blocks.lock();
         let surplus = blocks.size - blocks.last.len();
@@ -172,17 +172,17 @@ impl Growing {
         self.progress.borrow().length
     }
 
-    /// All of it came.
+    /// Ends the body: everything has arrived.
     pub fn finish(self) {
         self.end(End::Whole);
     }
 
-    /// No more of it comes.
+    /// Fails the body.
     pub fn fail(self, error: SpeakerError) {
         self.end(End::Failed(error));
     }
 
-    /// It is not shared from here on: one who reads it takes what follows.
+    /// Ends the sharing: the reader that gets here takes the rest.
     pub fn leave(self, rest: Plain) {
         *self.body.rest.lock() = Some(rest);
         self.end(End::Left);
@@ -201,14 +201,14 @@ fn abandoned() -> SpeakerError {
 mod tests {
     use super::*;
 
-    /// A cache with so much room, for as long as the test runs.
+    /// A cache with this much room, for as long as the test runs.
     fn cache(max: u64) -> &'static Cache {
         let cache = Box::leak(Box::<Cache>::default());
         cache.set_max(max);
         cache
     }
 
-    /// All that can be read of a body without waiting for more.
+    /// Reads all of a body that is there without waiting for more.
     async fn read(body: &SharedBody, length: usize) -> Vec<u8> {
         let mut all = Vec::new();
         while all.len() < length {
