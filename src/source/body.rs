@@ -18,7 +18,7 @@ const READ_BYTES: usize = 8 << 10;
 /// The memory that is kept of a larger look-ahead.
 const KEPT_BYTES: usize = 64 << 10;
 
-/// How far back the mark may be. Further would mean looking through the same bytes again and again.
+/// The longest distance back to the mark. Going back further would mean looking through the same bytes again and again.
 const REWIND_BYTES: u64 = 64 << 10;
 
 /// Skipping more than this seeks, where that is possible.
@@ -186,7 +186,7 @@ impl Body {
         self.mark = None;
     }
 
-    /// Goes back to the mark. Returns false if too much was consumed since.
+    /// Moves back to the mark. Returns false if too much was consumed since.
     pub fn rewind(&mut self) -> bool {
         let Some(mark) = self.mark.take() else { return false };
         let back = self.place.checked_sub(mark);

@@ -90,7 +90,7 @@ fn side_of(position: Position) -> [f32; 2] {
         p if right.contains(p) => [0.0, SURROUND],
         p if (Position::LFE1 | Position::LFE2).contains(p) => [0.0, 0.0],
         Position::FRONT_CENTER => [SURROUND, SURROUND],
-        _ => [SURROUND * SURROUND, SURROUND * SURROUND], // centres behind and above: −3 dB, then shared
+        _ => [SURROUND * SURROUND, SURROUND * SURROUND], // rear and top centres: −3 dB, then shared
     }
 }
 

@@ -162,7 +162,7 @@ impl Media {
         }
     }
 
-    /// Takes the metadata that belongs to a place in the bytes, or to one before it.
+    /// Removes and returns the next metadata that belongs to the bytes up to `place`.
     pub fn take_metadata(&self, place: u64) -> Option<NowPlaying> {
         match &self.bytes {
             Bytes::Download(spool, _) => spool.take_metadata(place),

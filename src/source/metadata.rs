@@ -343,7 +343,7 @@ fn le(bytes: &[u8]) -> usize {
     bytes.iter().rev().fold(0, |number, byte| number << 8 | usize::from(*byte))
 }
 
-/// Takes length-prefixed bytes.
+/// Splits length-prefixed bytes off.
 fn counted<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (length, behind) = rest.split_at_checked(4)?;
     let (bytes, behind) = behind.split_at_checked(le(length))?;

@@ -122,7 +122,7 @@ struct State {
     packets: u64,
     /// Bytes of damaged packets.
     left_out: u64,
-    /// How much came and how much there should be, if the end cut a packet.
+    /// The number of bytes that came and that should have come, if the end cut a packet.
     missing: Option<(u64, u64)>,
 }
 

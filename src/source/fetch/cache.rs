@@ -1,11 +1,11 @@
 //! The process-wide cache, off until it is given room: what one playback has fetched is served to all others that request the same.
 //!
-//! The same means: the same URL, with the same user headers, under the same `network`. So nobody hears what was fetched with somebody
-//! else's key, or from a place that is not allowed to him; and everything that `Vary` may name is the same too.
+//! "The same" is the same URL, with the same user headers, under the same `network`. So nobody hears what was fetched with somebody else's
+//! key, or from a server that their own `network` forbids; and everything that `Vary` may name is the same too.
 //!
-//! A fetch is not owned by those who wait for it: it is a task (a flight), which runs as long as one of them reads. Whoever comes while it
-//! waits for an answer joins it, and takes the same body from memory at his own pace. Bodies that may not be shared (see `freshness`), are
-//! too long, or have no certain end, go to the first who waits, and the others fetch for themselves.
+//! A fetch is not owned by the requests that wait for it: it is a task (a flight), which runs as long as one of them reads. A request that
+//! comes while the flight waits for an answer joins it, and reads the same body from memory at its own pace. Bodies that may not be shared
+//! (see `freshness`), are too long, or have no certain end, go to the first request that waits, and the others fetch for themselves.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -45,7 +45,7 @@ const PART: u64 = 4;
 /// The size of an entry beside its body and its headers, in bytes.
 const OVERHEAD: u64 = 1 << 10;
 
-/// Request headers that bypass the cache: whoever sends one wants an answer of his own.
+/// Request headers that bypass the cache: whoever sends one wants an answer of their own.
 const PASSED_BY: [HeaderName; 8] =
     [RANGE, IF_RANGE, IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, CACHE_CONTROL, PRAGMA];
 
