@@ -29,8 +29,8 @@ impl Drop for Making {
 }
 
 /// Decodes all of `source` on `pool`, within `limits` if a server sends it, and passes the result to `done`, which must not block. Fails as
-/// a playback of it would, and with `ERR_CLIPS_FULL` as soon as it exceeds the process's clip budget, of which `kept_bytes` are taken by what is
-/// kept beside it.
+/// a playback of it would, and with `ERR_CLIPS_FULL` as soon as it exceeds the process's clip budget, of which
+/// `kept_bytes` are taken by what is kept beside it.
 pub fn make_clip(
     pool: &Pool,
     source: Source,
