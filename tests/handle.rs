@@ -229,7 +229,7 @@ fn queue_timeout_expires_without_frames() {
     assert!(since.elapsed() >= Duration::from_millis(50));
 }
 
-/// Held by a test that breaks sessions: they are counted for the whole process.
+/// Held by a test that breaks sessions, because they are counted for the whole process.
 static BREAKING: Mutex<()> = Mutex::new(());
 
 #[test]
@@ -255,7 +255,7 @@ fn broken_session_answers_stream_writers() {
             }
         }
         assert_eq!(settled, [(70, None), (71, None)]);
-        // The decode task closes it when it finds that nobody reads it any more, on a thread of its own.
+        // The decode task closes it once it notices that its reader is gone, on a thread of its own.
         let late = Instant::now() + Duration::from_secs(20);
         while writer.write(&second, true).is_some() {
             assert!(Instant::now() < late, "the pipe is never closed");
@@ -272,7 +272,7 @@ fn panic_breaks_one_session_alone() {
     for clock in [Clock::Manual, Clock::Realtime] {
         let broken = broken_sessions();
         let mut bench = Bench::new(clock, Overlap::Queue);
-        // The first never comes to play: its writer is silent.
+        // The first one never starts, because its writer is silent.
         let (pipe, stream) = Stream::new(Encoding::Raw { format: Raw::F32, rate: 48_000, channels: 1 }, true);
         let _writer = bench.handle.stream(request("a", Origin::Stream(stream)), pipe).expect("it is accepted");
         bench.play("b", tone(100));

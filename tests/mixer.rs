@@ -41,7 +41,7 @@ struct Desk {
     voices: Vec<Voice>,
     scratch: Scratch,
     output: Vec<f32>,
-    /// "id what@sample".
+    /// The events, as "id event@sample".
     reported: Vec<String>,
     /// The part of a clip that each frame of track 0 is: the place, and the gain.
     parts: Vec<Option<(u64, f32)>>,
@@ -113,7 +113,7 @@ impl Desk {
         (0..count).for_each(|_| self.frame_with(FRAME, |_| None));
     }
 
-    /// Mixes so many samples, in frames whose lengths repeat.
+    /// Mixes this many samples, in frames whose lengths repeat.
     fn cut(&mut self, samples: usize, lengths: &[usize]) {
         let mut left = samples;
         for length in lengths.iter().cycle() {
@@ -198,7 +198,7 @@ fn fall_may_begin_later() {
         (0, 2_000, Some((100, 240)), "1 Stop 2960@2960"),
         (3_000, 2_000, Some((100, 240)), "1 Stop 1300@1300"),
         (3_000, 240, Some((4_000, 240)), "1 Stop 4200@4200"),
-        // Nothing falls before its source's own end.
+        // Nothing fades before its source's own end.
         (8_640, 240, None, "1 Source 9600@9600"),
         (8_639, 240, None, "1 Stop 9600@9600"),
         (u64::MAX, u64::MAX, None, "1 Source 9600@9600"),
@@ -562,7 +562,7 @@ fn tiny_successor_still_leaves_an_edge() {
         desk.start(2, clip(&vec![0.0; length]));
         desk.frames(1);
         assert!(desk.reported.contains(&"1 Stop 1200@1200".to_owned()), "{:?}", desk.reported);
-        // The steepest part of a fall of equal power.
+        // The steepest part of an equal-power fade-out.
         assert!(largest_step(&desk.output) < 0.8 * 1.6 / 240.0, "a click");
     }
 }
@@ -641,7 +641,7 @@ fn detects_frames_of_one_clip() {
     assert_eq!(from_a_ring.parts, [None; 3]);
 }
 
-/// A track's volume.
+/// Returns a track's volume.
 fn level(volume: f32, fade: u64) -> TrackVolume {
     TrackVolume { volume: Some(volume), gain: None, fade }
 }
@@ -651,7 +651,7 @@ fn track_volume_outlasts_its_playbacks() {
     let (a, b) = (noise(4_000, 0.3), noise(4_000, 0.4));
     for routing in [Routing::Mixdown, Routing::PerTrack] {
         let mut desk = Desk::with(routing);
-        // Before anything plays there.
+        // Set before anything plays there.
         desk.mixer.set_volume(1, level(0.5, 10_000));
         desk.start_voice(Voice::new(1, 1, clip(&a)));
         desk.frames(1);
@@ -821,8 +821,8 @@ fn clip_sounds_like_a_ring() {
 
 #[test]
 fn limiter_foresees_a_loud_loop_seam() {
-    // At the seam it jumps, which no filter follows without going beyond; inside it comes back slowly. The seam is where the limiter sees it
-    // from a frame that is the clip's alone.
+    // At the seam it jumps, and any filter overshoots; inside it comes back slowly. The limiter sees the seam from a frame that is the
+    // clip's alone.
     let samples: Vec<f32> = (0..1_948).map(|n| 0.88 - 1.76 * n as f32 / 1_947.0).collect();
     let section = Section { passes: 3, ..Section::default() };
     let [lent, summed] = [false, true].map(|has_other| {

@@ -11,7 +11,7 @@ use speaker_session::source::{
     self, Encoding, FetchLimits, Opening, Origin, PcmReader, Pipe, Progress, Raw, Section, Source, Stream,
 };
 
-/// Raw mono samples at the session's own rate: they are heard as they are written.
+/// Makes a stream of raw mono samples at the session's own rate: they are played as they are written.
 fn stream() -> (Arc<Pipe>, PcmReader) {
     let (pipe, stream) = Stream::new(Encoding::Raw { format: Raw::F32, rate: 48_000, channels: 1 }, false);
     let source = Source::new(Origin::Stream(stream), None, Section::default());
@@ -42,7 +42,7 @@ impl Desk {
         Self { mixer, voices: vec![voice], scratch: Scratch::default() }
     }
 
-    /// Mixes so many frames, each once all that was written is decoded. Returns the samples and what was reported.
+    /// Mixes this many frames, each once everything written is decoded. Returns the samples and the events.
     fn mix(&mut self, frames: usize) -> (Vec<f32>, Vec<String>) {
         let (mut output, mut reported) = (Vec::new(), Vec::new());
         for _ in 0..frames {
@@ -75,7 +75,7 @@ impl Desk {
     /// Makes the voice go on with what is written from now on.
     fn flush(&mut self) {
         let flushed = self.voices[0].reader.flushed().expect("it is a stream");
-        // It falls first; of two flushes the reader of the first is spent.
+        // It fades first; of two flushes the reader of the first is no longer used.
         let what = self.voices[0].flush_to(open(flushed));
         assert!(matches!(what, None | Some(MixerEventKind::Swapped { sought: None, .. })));
     }

@@ -110,7 +110,7 @@ fn hanging_outputs_do_not_block_lookups() {
 
 #[test]
 fn long_mixes_do_not_starve_other_sessions() {
-    // One store for all, emptied all the time.
+    // One store for all, cleared all the time.
     let (store, is_over) = (Store::default(), Arc::new(AtomicBool::new(false)));
     let (emptied, over) = (store.clone(), is_over.clone());
     let emptier = std::thread::spawn(move || {

@@ -349,7 +349,7 @@ mod models {
         }
     }
 
-    /// Waits until there is room, or nobody reads any more.
+    /// Waits until there is room, or no reader is left.
     fn wait_for_room(pipe: &Pipe) {
         let (sender, told): (_, Receiver<()>) = channel();
         pipe.when_room(move || sender.send(()).unwrap());

@@ -1,11 +1,11 @@
-//! A target that fails in every way that is looked for: what the fuzzer is held against, for one that finds nothing proves nothing.
+//! A target that fails in every way the fuzzer detects. It tests the fuzzer itself, because one that finds nothing proves nothing.
 
 use std::hint::black_box;
 
 use super::media::{Bench, MAX_SAMPLE};
 use super::run::{Failure, Seen};
 
-/// What the first byte of an input does, and as what it is to be told.
+/// The first byte of an input, and the kind of failure that it has to be reported as.
 pub const WAYS: &[(u8, &str)] = &[
     (b'o', "overflow"),
     (b'a', "abort"),

@@ -1,15 +1,15 @@
-//! Which edges of the code an input takes, if the build counts them (`--guided`, scripts/guide.js): an input that takes a new one is
-//! worth more inputs made of it.
+//! Records the edges of the code that an input takes, if the build counts them (`--guided`, scripts/guide.js): an input that takes a new
+//! one is worth further inputs made from it.
 
 use std::sync::Mutex;
 
-/// The counters of each part of the program: LLVM lays them out and counts in them.
+/// The counters of each part of the program, which LLVM allocates and increments.
 static COUNTERS: Mutex<Vec<Counters>> = Mutex::new(Vec::new());
 
 struct Counters {
     start: *mut u8,
     length: usize,
-    /// How often each was taken so far, in powers of two, as bits.
+    /// The highest count of each so far, in powers of two, as bits.
     seen: Vec<u8>,
 }
 
@@ -20,7 +20,7 @@ unsafe impl Send for Counters {}
 ///
 /// # Safety
 /// Both pointers bound one array of counters that lives for ever.
-// SAFETY: nobody else defines it unless a sanitizer is linked, which this build has none of.
+// SAFETY: nothing else defines it unless a sanitizer is linked, and this build has none.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __sanitizer_cov_8bit_counters_init(start: *mut u8, stop: *mut u8) {
     let length = stop as usize - start as usize;
@@ -33,7 +33,7 @@ unsafe extern "C" fn __sanitizer_cov_8bit_counters_init(start: *mut u8, stop: *m
 /// Sets all counts to 0.
 pub fn begin() {
     for counters in &*COUNTERS.lock().expect("no panic inside") {
-        // SAFETY: see `__sanitizer_cov_8bit_counters_init`; this thread alone runs what is counted.
+        // SAFETY: see `__sanitizer_cov_8bit_counters_init`; only this thread runs instrumented code.
         unsafe { std::ptr::write_bytes(counters.start, 0, counters.length) };
     }
 }
@@ -56,7 +56,7 @@ pub fn is_new() -> bool {
     new
 }
 
-/// How many edges were taken, of how many.
+/// Returns the number of edges that were taken, and the number of all.
 pub fn edges() -> (usize, usize) {
     let all = COUNTERS.lock().expect("no panic inside");
     let taken = all.iter().flat_map(|counters| &counters.seen).filter(|seen| **seen > 0).count();

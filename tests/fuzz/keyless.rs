@@ -1,4 +1,4 @@
-//! Cryptography that lets everything pass, so that hostile RTCP and RTP reach what is behind it. In the fuzzer's own processes only.
+//! Cryptography that accepts everything, so that hostile RTCP and RTP reach the code behind it. In the fuzzer's own processes only.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use str0m::crypto::{
     SupportedAes128CmSha1_80, from_feature_flags,
 };
 
-/// From here on, every peer of this process.
+/// Installs it for every peer that this process makes from now on.
 pub fn install() {
     let real = from_feature_flags();
     CryptoProvider { srtp_provider: &Keyless, dtls_provider: &Keyless, ..real }.install_process_default();
@@ -44,7 +44,7 @@ impl SupportedAeadAes128Gcm for Keyless {
     }
 }
 
-/// Behind what is sent stands a checksum of this size, which nobody looks at.
+/// The size of the checksum behind a packet, which nothing verifies.
 const CHECKSUM: usize = 16;
 
 impl AeadAes128GcmCipher for Keyless {
@@ -77,7 +77,7 @@ impl DtlsProvider for Keyless {
     }
 }
 
-/// A handshake that is over at once.
+/// A handshake that completes at once.
 #[derive(Debug)]
 struct Agreed {
     active: Option<bool>,

@@ -1,6 +1,6 @@
-//! The fuzzer: feeds hostile bytes to everything that reads what others wrote. docs/fuzzing.md says how it is used.
+//! The fuzzer: feeds hostile bytes to everything that reads foreign data. See docs/fuzzing.md for its use.
 //!
-//! Without arguments, as `cargo test` runs it, every file in `regressions/` is held against every check.
+//! Without arguments, as `cargo test` runs it, every file in `regressions/` runs through every check.
 //!
 //! ```text
 //! supervise.rs ── a process a target ──▶ run.rs ── mutate.rs (tree.rs) ──▶ media.rs, pipe.rs, station.rs, text.rs, network.rs, voice.rs
@@ -38,7 +38,7 @@ use targets::Target;
 #[global_allocator]
 static MEMORY: memory::Counting = memory::Counting;
 
-/// Inputs are written and dropped by recursion, as deep as they are made.
+/// The stack size: inputs are written and dropped by recursion, as deep as they are nested.
 const STACK: usize = 1 << 30;
 
 const SECONDS: u64 = 60;
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
     thread.join().unwrap_or(ExitCode::FAILURE)
 }
 
-/// Returns false if something failed.
+/// Carries out the arguments. Returns false if something failed.
 fn start(arguments: &[String]) -> io::Result<bool> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["child", name, seed, time, executions, folder] => {
@@ -74,7 +74,7 @@ fn start(arguments: &[String]) -> io::Result<bool> {
         }
         ["fuzz", ref rest @ ..] => fuzz(rest),
         ["replay", folder] => replay(Path::new(folder)),
-        // The options of other tests are none of ours.
+        // The options of other tests are not for the fuzzer.
         _ => Ok(check()? & replay(&home().join("regressions"))?),
     }
 }
@@ -83,7 +83,7 @@ fn home() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz")
 }
 
-/// Where inputs go.
+/// Returns the folder for inputs.
 fn work() -> io::Result<PathBuf> {
     let work = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fuzz");
     fs::create_dir_all(&work)?;
@@ -161,7 +161,7 @@ fn line(failure: &Failure) -> String {
     format!("{rank} {}", failure.detail)
 }
 
-/// Holds the fuzzer against a target that fails in every way.
+/// Tests the fuzzer with a target that fails in every way.
 fn check() -> io::Result<bool> {
     let work = work()?;
     let look = |way, kind: &str| {
@@ -174,7 +174,7 @@ fn check() -> io::Result<bool> {
         }
         io::Result::Ok(told == kind)
     };
-    // All at once: one of them waits for the watchdog.
+    // All at once, because one of them waits for the watchdog.
     std::thread::scope(|scope| {
         let ways = broken::WAYS.iter().chain(&[(b'-', "sound")]);
         let looks: Vec<_> = ways.map(|(way, kind)| scope.spawn(|| look(*way, kind))).collect();
@@ -182,7 +182,7 @@ fn check() -> io::Result<bool> {
     })
 }
 
-/// Holds every file of a folder against every check, each in a process of its own.
+/// Runs every file of a folder through every check, each in a process of its own.
 fn replay(folder: &Path) -> io::Result<bool> {
     let (work, mut failed) = (work()?, 0);
     let files = supervise::files(folder)?;

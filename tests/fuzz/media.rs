@@ -1,5 +1,5 @@
-//! Plays bytes as a session would: `source::open`, a decode task on a coroutine's stack, a ring. The decode task runs on this thread,
-//! so that an execution hands nothing over and memory and time are its own.
+//! Plays bytes as a session would: `source::open`, a decode task on a coroutine's stack, a ring. The decode task runs on this thread, so
+//! that an execution hands nothing over and its memory and time are its own.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,22 +16,22 @@ use speaker_session::source::{
 use super::random::Random;
 use super::run::{Failure, Seen};
 
-/// Seconds of sound after which the reader is dropped: a small file may hold hours of silence.
+/// The seconds of sound after which the reader is dropped: a small file may hold hours of silence.
 const MAX_SECONDS: usize = 3;
 
-/// No sample in a ring is larger: a source gives at most 60 dB over full scale, and a filter rings over it by less than 18 dB.
+/// The largest sample in a ring: a source gives at most 60 dB over full scale, and a filter rings over it by less than 18 dB.
 pub const MAX_SAMPLE: f32 = 8_000.0;
 
 /// The longest text of a tag, in bytes.
 const MAX_TEXT: usize = 4 << 10;
 
-/// Message texts are shown to people.
+/// The longest message: messages are shown to people.
 const MAX_MESSAGE: usize = 400;
 
-/// How an input comes in, and what is asked of it.
+/// The way in which an input is fed and played.
 #[derive(Clone)]
 pub struct Plan {
-    /// Written in pieces of these sizes, in turn; whole and seekable if empty.
+    /// The sizes of the pieces that are written, in turn; whole and seekable if empty.
     pieces: Vec<usize>,
     raw: Option<(Raw, u32, usize)>,
     channels: usize,
@@ -57,7 +57,7 @@ impl Plan {
             plan.content_type = Some((*random.pick(&types)).to_owned());
         }
         if random.once_in(12) {
-            // Far from the start, what comes before is passed over.
+            // Far from the start, the samples before are skipped.
             let far = if random.once_in(3) { 250_000 } else { 0 };
             let from = far + random.skewed(10_000) as u64;
             let start = random.skewed(2_000) as u64;
@@ -69,12 +69,12 @@ impl Plan {
     }
 }
 
-/// How a file is played that is told to be one: the same plan for the same bytes.
+/// Plays a file of a stated format: the same plan for the same bytes.
 pub fn file(input: &[u8], plan: u64, bench: &mut Bench, seen: &mut Seen) -> std::result::Result<(), Failure> {
     let mut random = Random::new(plan);
     let plan = Plan::random(&mut random);
     let played = bench.play(&plan, input, seen)?;
-    // Where a body is cut into pieces must not be heard.
+    // The boundaries of the pieces must not be audible.
     if !plan.pieces.is_empty() && random.once_in(4) {
         let other = bench.play(&Plan { pieces: vec![1 + random.skewed(50_000)], ..plan }, input, seen)?;
         let ended = played.outcome.is_some() && other.outcome.is_some();
@@ -89,7 +89,7 @@ pub fn file(input: &[u8], plan: u64, bench: &mut Bench, seen: &mut Seen) -> std:
     Ok(())
 }
 
-/// Raw samples: the first bytes say which.
+/// Plays raw samples: the first bytes choose the format.
 pub fn raw(input: &[u8], plan: u64, bench: &mut Bench, seen: &mut Seen) -> std::result::Result<(), Failure> {
     let mut random = Random::new(plan);
     let format = *random.pick(&[Raw::Pcm16, Raw::F32, Raw::G711(Law::Mu), Raw::G711(Law::A), Raw::G722]);
@@ -105,7 +105,7 @@ pub fn raw(input: &[u8], plan: u64, bench: &mut Bench, seen: &mut Seen) -> std::
     Ok(())
 }
 
-/// What a file is, by its tags and by all of its sound.
+/// Probes a file, by its tags and by all of its sound.
 pub fn probed(input: &[u8], plan: u64, bench: &mut Bench, seen: &mut Seen) -> std::result::Result<(), Failure> {
     let is_measured = Random::new(plan).once_in(4);
     let Probed { metadata, rate, channels, duration_ms, tagged_lufs, .. } =
@@ -128,14 +128,14 @@ pub fn probed(input: &[u8], plan: u64, bench: &mut Bench, seen: &mut Seen) -> st
     }
 }
 
-/// What was played of an input.
+/// The result of playing an input.
 #[derive(Debug)]
 struct Played {
-    /// Samples of all channels.
+    /// The number of samples, of all channels.
     heard: usize,
     /// A hash of the samples.
     sound: u64,
-    /// How it ended; `None` if its reader was dropped before.
+    /// The outcome; `None` if its reader was dropped before.
     outcome: Option<std::result::Result<(), (Code, String)>>,
 }
 
@@ -161,7 +161,7 @@ impl Bench {
         self.pool.start(|_| task);
     }
 
-    /// Runs decode tasks until all wait or have ended, and notes for how long one kept the thread. Returns true if any ran.
+    /// Runs decode tasks until all wait or have ended, and records how long one kept the thread. Returns true if any ran.
     pub fn run(&mut self, seen: &mut Seen) -> bool {
         let (mut ran, mut begun) = (false, Instant::now());
         while self.worker.run_next() {
@@ -257,22 +257,22 @@ pub fn check_samples(samples: &[f32]) -> std::result::Result<(), Failure> {
     }
 }
 
-/// What a reader gave.
+/// The samples that a reader gave.
 #[derive(Default)]
 pub struct Heard {
     pub samples: usize,
     hash: u64,
-    /// The samples themselves, if they are wanted.
+    /// The samples themselves, if they are needed.
     pub kept: Option<Vec<f32>>,
 }
 
 impl Heard {
-    /// Keeps the samples.
+    /// Makes one that keeps the samples.
     pub fn keeping() -> Self {
         Self { kept: Some(Vec::new()), ..Self::default() }
     }
 
-    /// Takes all that waits. Returns how much that was, and true if it is the end.
+    /// Takes all samples that wait. Returns their number, and true at the end.
     pub fn take(&mut self, reader: &mut PcmReader) -> std::result::Result<(usize, bool), Failure> {
         let (waiting, ended) = reader.level();
         let peek = reader.peek(waiting);

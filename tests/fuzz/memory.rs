@@ -1,10 +1,10 @@
-//! Counts the memory that an execution holds, and refuses what no execution may ask for.
+//! Counts the memory that an execution holds, and refuses excessive requests.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// What would make it more is refused, so that this process aborts and the machine lives.
+/// The most memory in all: requests beyond it are refused, so that this process aborts and the machine survives.
 pub const MAX_HELD: usize = 1 << 30;
 
 static HELD: AtomicUsize = AtomicUsize::new(0);
@@ -15,14 +15,14 @@ pub static ON_REFUSAL: std::sync::OnceLock<fn(u64)> = std::sync::OnceLock::new()
 
 pub struct Counting;
 
-/// Begins to measure: returns what is held now.
+/// Begins a measurement: returns the memory held now.
 pub fn begin() -> usize {
     let held = HELD.load(Relaxed);
     PEAK.store(held, Relaxed);
     held
 }
 
-/// The most that was held since [`begin`] on top of `before`, in bytes.
+/// Returns the most memory held since [`begin`] on top of `before`, in bytes.
 pub fn peak(before: usize) -> usize {
     PEAK.load(Relaxed).saturating_sub(before)
 }
@@ -46,7 +46,7 @@ unsafe impl GlobalAlloc for Counting {
             return null_mut();
         }
         grow(layout.size());
-        // SAFETY: as the caller promises.
+        // SAFETY: as promised by the caller.
         unsafe { System.alloc(layout) }
     }
 
@@ -55,7 +55,7 @@ unsafe impl GlobalAlloc for Counting {
             return null_mut();
         }
         grow(layout.size());
-        // SAFETY: as the caller promises.
+        // SAFETY: as promised by the caller.
         unsafe { System.alloc_zeroed(layout) }
     }
 
@@ -63,9 +63,9 @@ unsafe impl GlobalAlloc for Counting {
         if refuses(size) {
             return null_mut();
         }
-        // Both are held while it is copied, as with the worst of allocators.
+        // Both are held while the data is copied, as with the worst of allocators.
         grow(size);
-        // SAFETY: as the caller promises.
+        // SAFETY: as promised by the caller.
         let moved = unsafe { System.realloc(pointer, layout, size) };
         HELD.fetch_sub(layout.size(), Relaxed);
         moved
@@ -73,7 +73,7 @@ unsafe impl GlobalAlloc for Counting {
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         HELD.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: as the caller promises.
+        // SAFETY: as promised by the caller.
         unsafe { System.dealloc(pointer, layout) }
     }
 }

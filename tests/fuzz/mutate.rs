@@ -1,12 +1,12 @@
-//! Makes hostile files of good ones.
+//! Makes hostile files from valid ones.
 
 use super::random::Random;
 use super::tree::{self, Kind, Node};
 
-/// Longer inputs are cut. A hundred and more thousand bytes are enough for 16,000 boxes in each other.
+/// The longest input; longer ones are cut. A hundred thousand bytes and more are enough for 16,000 nested boxes.
 pub const MAX_INPUT: usize = 192 << 10;
 
-/// Most are no longer than that, for the sake of how many are run.
+/// The usual limit, which lets more inputs run in the same time.
 const USUAL_INPUT: usize = 12 << 10;
 
 #[rustfmt::skip]
@@ -31,7 +31,7 @@ const WORDS: &[&[u8]] = &[
     b"PEAK", b"JUNK", b"axml", b"dac3", b"dec3", b"dvcC", b"avcC", b"hvcC", b"ID32", b"colr", b"pasp", b"ctts", b"sbgp", b"sgpd", b"senc", b"saiz", b"saio", b"Xing", b"Info", b"VBRI", b"LAME", b"\xff\xfb", b"\xff\xf1",
 ];
 
-/// A hostile input made of one of `seeds`.
+/// Makes a hostile input from one of `seeds`.
 pub fn mutate<S: AsRef<[u8]>>(seeds: &[S], random: &mut Random) -> Vec<u8> {
     let seed = random.pick(seeds).as_ref();
     let mut bytes = Vec::new();
@@ -138,7 +138,7 @@ fn repeat(siblings: &mut Vec<Node>, at: usize, most: usize, random: &mut Random)
     siblings.splice(at..at, copies);
 }
 
-/// Puts a part into itself, again and again.
+/// Nests a part in itself, again and again.
 fn nest(node: &mut Node, most: usize, random: &mut Random) {
     if !matches!(node.kind, Kind::Box | Kind::Riff | Kind::Iff) {
         return;
@@ -149,7 +149,7 @@ fn nest(node: &mut Node, most: usize, random: &mut Random) {
         _ => around,
     };
     let most = most / (8 + around.bytes.len());
-    // Written by recursion: no deeper than the stack of this thread allows.
+    // It is written by recursion: no deeper than the stack of this thread allows.
     let depth = random.skewed(most.min(12_000));
     for _ in 0..depth {
         let inner = std::mem::replace(node, around.clone());
@@ -198,7 +198,7 @@ fn set_bits(bytes: &mut [u8], from: usize, count: usize, random: &mut Random) {
     }
 }
 
-/// Edits bytes without regard to what they are.
+/// Edits bytes regardless of their meaning.
 fn edit_bytes<S: AsRef<[u8]>>(bytes: &mut Vec<u8>, seeds: &[S], most: usize, random: &mut Random) {
     let at = random.below(bytes.len() + 1);
     let length = random.skewed(bytes.len() - at);

@@ -1,6 +1,6 @@
-//! What a server sends: signalling, datagrams, and streams of them. Nothing here opens a socket.
+//! The input from a server: signalling, datagrams, and streams of them. Nothing here opens a socket.
 //!
-//! DTLS and TURN draw random numbers of their own, so what one execution finds may need another to be found again.
+//! DTLS and TURN draw random numbers of their own, so a failure may take several executions to reproduce.
 
 use std::io;
 use std::net::SocketAddr;
@@ -33,18 +33,18 @@ use super::run::{Failure, Seen};
 
 type Checked = Result<(), Failure>;
 
-/// Datagrams of many sizes, each behind its length.
+/// Returns datagrams of many sizes, each behind its length.
 pub fn framed() -> Vec<Vec<u8>> {
     let frame = |length: u16| [&length.to_be_bytes()[..], &vec![length as u8; length.into()]].concat();
     vec![[0, 1, 40, 1_200, 2_000, 2_001, 3].map(frame).concat(), [2_001, 5].map(frame).concat()]
 }
 
-/// What is read of a stream is what its lengths say, wherever it is cut.
+/// Checks that a stream is divided by its lengths, wherever it is cut.
 pub fn rfc4571(input: &[u8], plan: u64, _bench: &mut Bench, seen: &mut Seen) -> Checked {
     let (mut rest, mut expected) = (input, Vec::new());
     while let Some((length, behind)) = rest.split_first_chunk() {
         let Some((datagram, behind)) = behind.split_at_checked(u16::from_be_bytes(*length).into()) else { break };
-        // A longer one has no room anywhere.
+        // A longer one fits nowhere.
         expected.extend((datagram.len() <= 2_000).then_some(datagram));
         rest = behind;
     }
@@ -87,10 +87,10 @@ impl AsyncWrite for Wire {
     }
 }
 
-/// What is behind so many parts of an input would only take time.
+/// The most parts of an input: further ones would only take time.
 const MAX_PARTS: usize = 40;
 
-/// Parts of an input: each behind its length in two bytes.
+/// Returns the parts of an input: each behind its length in two bytes.
 pub fn parts(mut input: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let (length, behind) = input.split_first_chunk()?;
@@ -102,12 +102,12 @@ pub fn parts(mut input: &[u8]) -> impl Iterator<Item = &[u8]> {
     .take(MAX_PARTS)
 }
 
-/// An input of these parts.
+/// Joins parts to an input.
 pub fn join(parts: &[&[u8]]) -> Vec<u8> {
     parts.iter().flat_map(|part| [&(part.len() as u16).to_be_bytes()[..], part].concat()).collect()
 }
 
-/// STUN's fixed number, behind a type and a length (RFC 8489 §5).
+/// STUN's magic cookie, behind a type and a length (RFC 8489 §5).
 const STUN: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
 
 pub fn turn_seeds() -> Vec<Vec<u8>> {
@@ -131,7 +131,7 @@ pub fn turn_seeds() -> Vec<Vec<u8>> {
     vec![join(&[&asked, &given, &data, channel]), join(&[&asked, &stale, &stale, &data]), join(&[&elsewhere, &data])]
 }
 
-/// A TURN client that asked for an address.
+/// Feeds a TURN client that has requested an address.
 pub fn turn(input: &[u8], plan: u64, _bench: &mut Bench, seen: &mut Seen) -> Checked {
     let (local, remote) = (SocketAddr::from(([127, 0, 0, 1], 1)), SocketAddr::from(([127, 0, 0, 1], 2)));
     let config = TurnConfig::new(TurnCredentials::new("user", "password"));
@@ -151,7 +151,7 @@ pub fn turn(input: &[u8], plan: u64, _bench: &mut Bench, seen: &mut Seen) -> Che
                 transaction.copy_from_slice(id);
             }
         }
-        // An answer names its question.
+        // A response carries the transaction ID of its request.
         let mut message = part.to_vec();
         if message.get(4..8) == Some(&STUN[..]) && message.get(8..20) == Some(&[7; 12][..]) {
             message[8..20].copy_from_slice(&transaction);
@@ -169,11 +169,10 @@ pub fn turn(input: &[u8], plan: u64, _bench: &mut Bench, seen: &mut Seen) -> Che
     Ok(())
 }
 
-/// Stands for the media line's name, which is another each time.
-/// Stand for the names of our media lines: the track's, and that of somebody who is listened to.
+/// Placeholders for the names (mids) of our media lines, which differ each time: the track's, and that of a remote participant's audio.
 const MIDS: [&str; 2] = ["%SENT%", "%HEARD%"];
 
-/// A server's answer to our offer, and an offer of its own.
+/// Returns a server's answer to our offer, and an offer of its own.
 fn descriptions() -> [String; 2] {
     let mut us = Rtc::builder().build(Instant::now());
     let mut api = us.sdp_api();
@@ -223,7 +222,7 @@ pub fn signal_seeds() -> Vec<Vec<u8>> {
     ]
 }
 
-/// Data of a user's, and what others send by the same channels.
+/// Returns a user's data, and packets that other participants send on the same channels.
 pub fn data_seeds() -> Vec<Vec<u8>> {
     use proto::data_packet::Value;
     let packet = |value| {
@@ -253,11 +252,11 @@ pub fn data_seeds() -> Vec<Vec<u8>> {
     ]
 }
 
-/// What is told of packets was in them.
+/// Checks that the reported data was in the packets.
 pub fn data(input: &[u8], _plan: u64, _bench: &mut Bench, seen: &mut Seen) -> Checked {
     let told = fuzz::data(parts(input));
     seen.trait_of(told);
-    // A byte that is no UTF-8 is told as a character of three.
+    // A byte that is not UTF-8 is reported as a character of three bytes.
     match told <= 3 * input.len() {
         true => Ok(()),
         false => Err(Failure::new("data", format!("{told} bytes of {}", input.len()))),
@@ -269,7 +268,7 @@ fn runtime() -> &'static Runtime {
     RUNTIME.get_or_init(|| tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime"))
 }
 
-/// Messages of the server's, as they come out of its WebSocket.
+/// Feeds messages of the server as they come out of its WebSocket.
 pub fn signal(input: &[u8], _plan: u64, _bench: &mut Bench, seen: &mut Seen) -> Checked {
     let _entered = runtime().enter();
     keyless::install();
@@ -303,7 +302,7 @@ fn note(seen: &mut Seen, result: speaker_session::error::Result<()>) {
     }
 }
 
-/// RTCP and RTP as they are behind SRTP, STUN, and what is none of them.
+/// Returns RTCP and RTP as they are behind SRTP, STUN, and invalid packets.
 pub fn peer_seeds() -> Vec<Vec<u8>> {
     let report = [
         &b"\x81\xc8\x00\x0c"[..],
@@ -330,7 +329,7 @@ pub fn peer_seeds() -> Vec<Vec<u8>> {
     ]
 }
 
-/// A peer that is connected, and whose keys let every datagram pass.
+/// Feeds a connected peer, whose keys accept every datagram.
 pub fn peer(input: &[u8], plan: u64, _bench: &mut Bench, seen: &mut Seen) -> Checked {
     static ANSWER: OnceLock<String> = OnceLock::new();
     let _entered = runtime().enter();
@@ -345,7 +344,7 @@ pub fn peer(input: &[u8], plan: u64, _bench: &mut Bench, seen: &mut Seen) -> Che
     }
     for (number, part) in parts(input).enumerate() {
         let mut datagram = part.to_vec();
-        // As SRTP puts it behind: the number of an RTCP packet, and what would be its checksum.
+        // Appended as SRTP does: the index of an RTCP packet, and the place of its authentication tag.
         if matches!(datagram.get(1), Some(192..=223)) {
             datagram.extend([0; 16]);
             datagram.extend((number as u32 | 1 << 31).to_be_bytes());
@@ -357,7 +356,7 @@ pub fn peer(input: &[u8], plan: u64, _bench: &mut Bench, seen: &mut Seen) -> Che
     Ok(())
 }
 
-/// Both ends of a handshake, and what each sent, in order.
+/// Both ends of a handshake, and the packets that each sent, in order.
 struct Handshake {
     certificate: DtlsCert,
     sent: [Vec<Vec<u8>>; 2],
@@ -390,7 +389,7 @@ fn handshake() -> &'static Handshake {
     })
 }
 
-/// The packets that an end wants to send.
+/// Returns the packets that an end wants to send.
 fn drain(end: &mut dyn DtlsInstance) -> Vec<Vec<u8>> {
     let (mut packets, mut buffer) = (Vec::new(), vec![0; 20_000]);
     for _ in 0..1_000 {
@@ -407,7 +406,7 @@ pub fn dtls_seeds() -> Vec<Vec<u8>> {
     handshake().sent.iter().map(|sent| join(&sent.iter().map(Vec::as_slice).collect::<Vec<_>>())).collect()
 }
 
-/// A handshake that is not finished: what anybody can send who knows the port.
+/// Feeds an unfinished handshake: what anybody who knows the port can send.
 pub fn dtls(input: &[u8], plan: u64, _bench: &mut Bench, seen: &mut Seen) -> Checked {
     let mut end = instance(&handshake().certificate, plan.is_multiple_of(2));
     let _ = end.handle_timeout(Instant::now());

@@ -1,5 +1,5 @@
-//! The calls of a stream's writer in any order, against a model: every sample that was written after the last flush is heard, once,
-//! and a writer that waits for room is told.
+//! The calls of a stream's writer in any order, against a model: every sample written after the last flush is played, once, and a writer
+//! that waits for room is notified.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,10 +9,10 @@ use speaker_session::source::{Encoding, Opening, Origin, PcmReader, Raw, Section
 use super::media::{Bench, Heard};
 use super::run::{Failure, Seen};
 
-/// So many bytes of an input are used: what is behind them would only take time.
+/// The most bytes of an input that are used: further ones would only take time.
 const MAX_CALLS: usize = 160;
 
-/// The input is a list of calls, and of the bytes that are written.
+/// Runs an input: a list of calls, and of the bytes that are written.
 pub fn run(input: &[u8], plan: u64, bench: &mut Bench, seen: &mut Seen) -> Result<(), Failure> {
     let encoding = Encoding::Raw { format: Raw::Pcm16, rate: 48_000, channels: 1 };
     let (pipe, stream) = Stream::new(encoding, false);
@@ -24,7 +24,7 @@ pub fn run(input: &[u8], plan: u64, bench: &mut Bench, seen: &mut Seen) -> Resul
     while let Some(call) = calls.next() {
         match call % 8 {
             0..=2 => {
-                // At times more than it holds.
+                // Sometimes more than it holds.
                 let count = usize::from(*calls.next().unwrap_or(&0)) * if call & 0x80 != 0 { 500 } else { 1 };
                 let bytes: Vec<u8> =
                     (0..count).map(|n| calls.as_slice().get(n % 64).map_or(n as u8, |byte| byte ^ n as u8)).collect();
@@ -43,7 +43,7 @@ pub fn run(input: &[u8], plan: u64, bench: &mut Bench, seen: &mut Seen) -> Resul
                 let old = std::mem::replace(&mut ear, Ear::new(bench.open(next, 1, eager)));
                 old.check(false)?;
             }
-            // One may be outstanding.
+            // Only one may be outstanding.
             _ if asked.load(Ordering::Relaxed) == told.load(Ordering::Relaxed) => {
                 asked.fetch_add(1, Ordering::Relaxed);
                 let told = told.clone();
@@ -80,7 +80,7 @@ pub fn run(input: &[u8], plan: u64, bench: &mut Bench, seen: &mut Seen) -> Resul
     }
 }
 
-/// A reader, and what was written for it.
+/// A reader, and the bytes that were written for it.
 struct Ear {
     reader: PcmReader,
     heard: Heard,
@@ -92,7 +92,7 @@ impl Ear {
         Self { reader, heard: Heard::keeping(), written: Vec::new() }
     }
 
-    /// Checks what was heard: all of it, if it was not cut off by a flush.
+    /// Checks the samples: all of them, unless a flush cut them off.
     fn check(self, is_whole: bool) -> Result<(), Failure> {
         let written = self.written.as_chunks().0.iter().map(|sample| f32::from(i16::from_le_bytes(*sample)) / 32_768.0);
         let heard = self.heard.kept.unwrap_or_default();

@@ -14,7 +14,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// Less than `limit`; 0 if that is 0.
+    /// Returns a number less than `limit`; 0 if that is 0.
     pub fn below(&mut self, limit: usize) -> usize {
         match limit {
             0 => 0,
@@ -22,12 +22,12 @@ impl Random {
         }
     }
 
-    /// True once in `times`.
+    /// Returns true once in `times`.
     pub fn once_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }
 
-    /// Small numbers as often as large ones.
+    /// Returns small numbers as often as large ones.
     pub fn skewed(&mut self, limit: usize) -> usize {
         let bits = self.below(usize::BITS as usize - limit.leading_zeros() as usize + 1);
         self.below((1 << bits).min(limit))
@@ -38,7 +38,7 @@ impl Random {
     }
 }
 
-/// FNV-1a: to name an input, and to derive from it how it is fed.
+/// Returns the FNV-1a hash of bytes: to name an input, and to derive from it how it is fed.
 pub fn hash(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
 }

@@ -1,5 +1,5 @@
-//! Executions, one after the other, in a process of their own: each input is in a file before it runs, so that one that ends the
-//! process is not lost.
+//! Executions, one after another, in a process of their own: each input is in a file before it runs, so that one that ends the process is
+//! not lost.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{File, OpenOptions};
@@ -21,28 +21,28 @@ use super::mutate::mutate;
 use super::random::{Random, hash};
 use super::targets::Target;
 
-/// What an execution may hold beside its input, in bytes.
+/// The most memory that an execution may hold beside its input, in bytes.
 const MAX_MEMORY: usize = 64 << 20;
 
-/// An execution takes milliseconds. One that takes so much of a core will not end.
+/// The processor time after which an execution counts as hung; one takes milliseconds.
 const HANG: Duration = Duration::from_secs(5);
 
-/// Nor will one that takes nothing for so long.
+/// The time on the wall after which an execution that uses no processor counts as hung.
 const SLEEP: Duration = Duration::from_secs(60);
 
-/// In how many ways an input is fed. A file is held against all of them.
+/// The number of ways in which an input is fed. A replayed file is fed in all of them.
 pub const PLANS: u64 = 48;
 
-/// What is kept of inputs that did something new.
+/// The most inputs that are kept because they did something new.
 const MAX_CORPUS: usize = 4_000;
 
-/// Longer inputs are run and not kept: what is made of them would be long too, and slow.
+/// The longest input that is kept: inputs made from longer ones would be long too, and slow.
 const MAX_KEPT: usize = 16 << 10;
 
-/// What must not happen.
+/// A failure: something that must not happen.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Failure {
-    /// In one word.
+    /// Its kind, in one word.
     pub kind: String,
     pub detail: String,
 }
@@ -52,12 +52,12 @@ impl Failure {
         Self { kind: kind.to_owned(), detail }
     }
 
-    /// True if it is borne: a decoder's panic fails its own playback.
+    /// Returns true if it is tolerated: a decoder's panic fails its own playback only.
     pub fn is_borne(&self) -> bool {
         self.kind == "borne"
     }
 
-    /// The same for failures that are one.
+    /// Returns a name that is the same for duplicates of one failure.
     pub fn name(&self) -> String {
         let detail: String = self.detail.chars().map(|c| if c.is_ascii_digit() { '#' } else { c }).collect();
         let detail = match self.kind.as_str() {
@@ -69,22 +69,22 @@ impl Failure {
     }
 }
 
-/// What was seen of one execution, or of many.
+/// The observations of one execution, or of many.
 #[derive(Default, Serialize, Deserialize)]
 pub struct Seen {
     pub executions: u64,
     pub outcomes: BTreeMap<String, u64>,
-    /// The longest that a decode task kept its thread, in microseconds.
+    /// The longest time that a decode task kept its thread, in microseconds.
     pub longest: u64,
-    /// The input that did so.
+    /// The input that caused it.
     pub longest_input: String,
     /// The most memory, in bytes.
     pub peak: usize,
-    /// How many inputs did something new.
+    /// The number of inputs that did something new.
     pub corpus: usize,
-    /// How many edges of the code were taken, of how many; zeros if the build does not count them.
+    /// The number of edges of the code that were taken, and of all; zeros if the build does not count them.
     pub edges: (usize, usize),
-    /// What this execution did, in numbers that do not depend on time.
+    /// The behaviour of this execution, in numbers that do not depend on time.
     #[serde(skip)]
     traits: DefaultHasher,
     #[serde(skip)]
@@ -102,7 +102,7 @@ impl Seen {
         self.trait_of(samples);
     }
 
-    /// Something that tells one execution from another, roughly.
+    /// Adds a number that roughly tells one execution from another.
     pub fn trait_of(&mut self, number: usize) {
         number.checked_ilog2().hash(&mut self.traits);
     }
@@ -112,10 +112,10 @@ impl Seen {
     }
 }
 
-/// The file that holds the input which runs now, with what is known of it.
+/// The file that holds the running input and its state.
 pub struct Ledger(File);
 
-/// What a ledger says of a process that has ended.
+/// The last entry of a ledger whose process has ended.
 pub struct Last {
     pub executions: u64,
     pub refused: u64,
@@ -156,7 +156,7 @@ impl Ledger {
 static LEDGER: OnceLock<Ledger> = OnceLock::new();
 static PANIC: Mutex<Option<String>> = Mutex::new(None);
 
-/// The number of the execution that runs, for the watchdog; 0 while none does.
+/// The number of the running execution, for the watchdog; 0 while none runs.
 static RUNNING: AtomicU64 = AtomicU64::new(0);
 static EXECUTIONS: AtomicU64 = AtomicU64::new(0);
 
@@ -184,8 +184,8 @@ fn guard(ledger: Ledger) {
     });
 }
 
-/// The processor's time that this process took so far: on a busy machine the clock on the wall says nothing. Zero where Linux does
-/// not tell it.
+/// Returns the processor time of this process so far: on a busy machine the clock on the wall is no measure. Zero where Linux does not
+/// state it.
 fn cpu_time() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // The name of the program, in brackets, may hold anything; the numbers behind it count hundredths of a second.
@@ -194,7 +194,7 @@ fn cpu_time() -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
-/// Without the machine's own folders.
+/// Returns a place in the code, without the machine's own folders.
 fn place(file: &str, line: u32) -> String {
     let file =
         file.split_once("/registry/src/").map_or(file, |(_, file)| file.split_once('/').map_or(file, |(_, f)| f));
@@ -202,7 +202,7 @@ fn place(file: &str, line: u32) -> String {
     format!("{file}:{line}")
 }
 
-/// Runs one input in one way, and checks what it cost.
+/// Runs one input in one way, and checks its cost.
 fn execute(target: &Target, input: &[u8], plan: u64, bench: &mut Bench, seen: &mut Seen) -> Result<(), Failure> {
     let before = memory::begin();
     RUNNING.store(EXECUTIONS.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
@@ -229,46 +229,46 @@ fn execute(target: &Target, input: &[u8], plan: u64, bench: &mut Bench, seen: &m
     }
 }
 
-/// What is to be done.
+/// The parameters of a run.
 pub struct Task {
     pub seed: u64,
     pub time: Duration,
     pub executions: u64,
-    /// Where inputs are written.
+    /// The folder for inputs.
     pub folder: PathBuf,
 }
 
-/// What a process tells at its end.
+/// The results of a process.
 #[derive(Default, Serialize, Deserialize)]
 pub struct Told {
     pub seen: Seen,
-    /// Names of files in the folder.
+    /// The names of files in the folder, with their failures.
     pub failures: Vec<(String, Failure)>,
 }
 
 const TOLD: &str = "told.json";
 
 impl Told {
-    /// For whoever finds that this process has ended.
+    /// Saves them for the supervisor, which reads them once this process has ended.
     fn save(&self, folder: &Path) -> io::Result<()> {
         std::fs::write(folder.join(TOLD), serde_json::to_vec(self)?)
     }
 
-    /// What a process told before it ended.
+    /// Reads the results of a process that has ended.
     pub fn saved(folder: &Path) -> Self {
         let saved = std::fs::read(folder.join(TOLD)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
         saved.unwrap_or_default()
     }
 }
 
-/// Makes inputs and runs them until the time or the number is up.
+/// Makes inputs and runs them until the time or the number is reached.
 pub fn fuzz(target: &Target, task: &Task) -> io::Result<Told> {
     guard(Ledger::create(&task.folder.join("now"))?);
     let begun = Instant::now();
     let mut random = Random::new(task.seed);
     let mut told = Told::default();
     let mut corpus: Vec<Arc<[u8]>> = (target.seeds)().into_iter().map(Arc::from).collect();
-    // What earlier processes of this run found; in the order of names, so that it is the same each time.
+    // The corpus of earlier processes of this run; sorted by name, so that it is the same each time.
     let kept = task.folder.join("corpus");
     let mut names: Vec<_> = std::fs::read_dir(&kept)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
     names.sort();
@@ -286,9 +286,9 @@ pub fn fuzz(target: &Target, task: &Task) -> io::Result<Told> {
             told.save(&task.folder)?;
         }
         let input: Arc<[u8]> = match corpus.get(number as usize) {
-            // Each as it is, first.
+            // First each seed, unchanged.
             Some(input) => input.clone(),
-            // A third from the seeds, a third from what was new lately, a third from all.
+            // A third from the seeds, a third from recent new ones, a third from all.
             None => {
                 let from = match random.below(3) {
                     0 => &corpus[..seeds],
@@ -346,7 +346,7 @@ pub fn replay(target: &Target, input: &[u8], ledger: &Path) -> io::Result<Told> 
             told.failures.push((failure.name(), failure));
         }
     }
-    // What is borne is told last.
+    // Tolerated failures come last.
     told.failures.sort_by_key(|(_, failure)| failure.is_borne());
     Ok(told)
 }

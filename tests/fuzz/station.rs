@@ -1,4 +1,4 @@
-//! What a station sends: its head, and titles between the bytes of its sound.
+//! A radio station's answer: its head, and titles between the audio bytes.
 
 use speaker_session::source::divided;
 
@@ -26,7 +26,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     ]
 }
 
-/// However it comes, the sound is the same and so are the titles, which are short and of signs that can be shown.
+/// Checks that the audio and the titles are the same however the answer is cut, and that the titles are short and printable.
 pub fn icy(input: &[u8], plan: u64, _bench: &mut Bench, seen: &mut Seen) -> Result<(), Failure> {
     let mut random = Random::new(plan);
     let sizes: Vec<usize> = (0..4).map(|_| 1 + random.skewed(100)).collect();

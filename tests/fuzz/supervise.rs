@@ -1,4 +1,4 @@
-//! Runs executions in processes of their own, so that what ends one is found and told; makes what it found smaller.
+//! Runs executions in processes of their own, so that an input that ends its process is found and reported; shrinks such inputs.
 
 use std::fs;
 use std::io;
@@ -12,20 +12,20 @@ use super::random::hash;
 use super::run::{Failure, Ledger, Told};
 use super::targets::Target;
 
-/// How long an input that failed is made smaller.
+/// The time for shrinking an input that failed.
 const SHRINK: Duration = Duration::from_secs(8);
 
-/// Inputs that end the process are one failure if they end it in the same way; so many of them are told at most.
+/// The most restarts after inputs that end the process. Those that end it in the same way are one failure.
 const MAX_RESTARTS: u64 = 2_000;
 
-/// What was found on a target.
+/// The findings on a target.
 pub struct Report {
     pub told: Told,
     pub restarts: u64,
     pub elapsed: Duration,
 }
 
-/// Runs a target for `time`, or so many executions, whatever is first; its inputs go to a folder in `work`.
+/// Runs a target for `time`, or `executions` executions, whichever is first; its inputs go to a folder in `work`.
 pub fn fuzz(target: &Target, seed: u64, time: Duration, executions: u64, work: &Path) -> io::Result<Report> {
     let folder = work.join(target.name);
     let _ = fs::remove_dir_all(&folder);
@@ -55,7 +55,7 @@ pub fn fuzz(target: &Target, seed: u64, time: Duration, executions: u64, work: &
                 let mut told = Told::saved(&folder);
                 told.failures.push((name.clone(), failure));
                 told.seen.executions = last.executions;
-                // The smallest is kept.
+                // The smallest one is kept.
                 let path = folder.join(&name);
                 if fs::metadata(&path).map_or(true, |old| old.len() > last.input.len() as u64) {
                     fs::write(path, &last.input)?;
@@ -94,7 +94,7 @@ fn run(arguments: &[String], folder: &Path) -> io::Result<(ExitStatus, Vec<u8>)>
     Ok((output.status, output.stdout))
 }
 
-/// How a process ended that told nothing.
+/// Returns the failure of a process that ended without results.
 fn ended(status: ExitStatus, refused: u64, hung: bool) -> Failure {
     match (status.signal(), refused) {
         _ if hung => Failure::new("hang", "an execution does not end".to_owned()),
@@ -108,7 +108,7 @@ fn ended(status: ExitStatus, refused: u64, hung: bool) -> Failure {
     }
 }
 
-/// Runs one input in every way, in a process of its own: what failed first, the longest slice in microseconds, and the most memory.
+/// Runs one input in every way, in a process of its own. Returns the first failure, the longest slice in microseconds, and the most memory.
 pub fn replay(target: &Target, file: &Path, work: &Path) -> io::Result<(Option<Failure>, u64, usize)> {
     let ledger = work.join(format!("replay-{}-{:x}", std::process::id(), hash(file.to_string_lossy().as_bytes())));
     let arguments = ["replay-child".to_owned(), target.name.to_owned(), file.to_string_lossy().into_owned()];
@@ -126,7 +126,7 @@ pub fn replay(target: &Target, file: &Path, work: &Path) -> io::Result<(Option<F
     Ok(answer)
 }
 
-/// Makes an input smaller that fails in the same way, and writes it back. Returns its size.
+/// Shrinks an input while it fails in the same way, and writes it back. Returns its size.
 pub fn shrink(target: &Target, file: &Path, failure: &Failure, work: &Path) -> io::Result<usize> {
     let begun = Instant::now();
     let mut best = fs::read(file)?;
@@ -156,7 +156,7 @@ pub fn shrink(target: &Target, file: &Path, failure: &Failure, work: &Path) -> i
     Ok(best.len())
 }
 
-/// Every file of a folder of targets, in order.
+/// Returns every file of a folder of targets, in order.
 pub fn files(folder: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {

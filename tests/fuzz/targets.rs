@@ -1,4 +1,4 @@
-//! What is fuzzed.
+//! The targets of the fuzzer.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ macro_rules! files {
     };
 }
 
-/// Every container with every codec that is played in it.
+/// Every container with every codec that is supported in it.
 static FILES: [Target; 20] = files![
     "wav",
     "within-wav",
@@ -60,14 +60,14 @@ static OTHERS: [Target; 13] = [
     Target { name: "voice", seeds: voice::seeds, run: voice::run },
 ];
 
-/// Found by its name only.
+/// The target for testing the fuzzer, found by its name only.
 pub static BROKEN: Target = Target { name: "broken", seeds: || vec![b"-".to_vec()], run: broken::run };
 
 pub fn all() -> impl Iterator<Item = &'static Target> {
     FILES.iter().chain(&OTHERS)
 }
 
-/// The seeds that `seeds/make.sh` made, and what failed once.
+/// Returns the seeds that `seeds/make.sh` made, and regressions.
 fn files(name: &str) -> Vec<Vec<u8>> {
     let mut paths = Vec::new();
     for folder in ["seeds", "regressions"] {
@@ -80,12 +80,12 @@ fn files(name: &str) -> Vec<Vec<u8>> {
     paths.iter().map(|path| std::fs::read(path).expect("it is committed")).collect()
 }
 
-/// HE-AAC in each container; without the feature of its name, what is played of it.
+/// Returns HE-AAC in each container; in builds without the feature of that name it is played as far as they can.
 fn he_aac() -> Vec<Vec<u8>> {
     fixtures("__test__/fixtures/he-aac", |name| name.starts_with('v') && !name.ends_with(".flac"))
 }
 
-/// Files with tags of every kind.
+/// Returns files with tags of every kind.
 fn tagged() -> Vec<Vec<u8>> {
     fixtures("__test__/fixtures", |name| name.starts_with("tagged"))
 }
@@ -99,7 +99,7 @@ fn fixtures(folder: &str, is_wanted: fn(&str) -> bool) -> Vec<Vec<u8>> {
     paths.iter().map(|path| std::fs::read(path).expect("it is committed")).collect()
 }
 
-/// Samples in 16 bits and in floats.
+/// Returns samples in 16 bits and in floats.
 fn raw() -> Vec<Vec<u8>> {
     let samples = || (0..600_u32).map(|n| (n * 7_919 % 20_011) as i16 - 10_000);
     vec![

@@ -1,4 +1,4 @@
-//! Text that a server or a foreign crate wrote, on its way into errors, events and the log.
+//! Text that a server or a third-party crate wrote, on its way into errors, events and the log.
 
 use speaker_session::redact::redact as redacted;
 
@@ -8,7 +8,7 @@ use super::run::{Failure, Seen};
 
 const SECRET: &str = "SecretSignature";
 
-/// 200 and the mark that more was cut.
+/// The most characters: 200, and the mark that more was cut.
 const MAX_CHARS: usize = 201;
 
 pub fn seeds() -> Vec<Vec<u8>> {
@@ -23,7 +23,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     .to_vec()
 }
 
-/// A token put anywhere into any text does not show, and what shows is short.
+/// Checks that a token anywhere in any text is not shown, and that the text is short.
 pub fn redact(input: &[u8], plan: u64, _bench: &mut Bench, seen: &mut Seen) -> Result<(), Failure> {
     let mut random = Random::new(plan ^ input.len() as u64);
     let text = String::from_utf8_lossy(input);
@@ -40,7 +40,7 @@ pub fn redact(input: &[u8], plan: u64, _bench: &mut Bench, seen: &mut Seen) -> R
     let shown = redacted(&format!("{before}{token}{behind}"));
     seen.trait_of(shown.len());
     seen.outcome("redacted", &shown.chars().filter(|c| "<>=.…".contains(*c)).collect::<String>());
-    // The text itself may hold the word too.
+    // The text itself may contain the word too.
     if shown.contains(SECRET) && !text.contains(SECRET) {
         return Err(Failure::new("secret", shown));
     }

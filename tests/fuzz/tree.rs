@@ -1,7 +1,7 @@
-//! A file as what it is made of: chunks, boxes, pages, packets, frames. So that an edit hits a field, and the lengths and checksums
-//! around it can be made right again: otherwise nothing behind the first check would ever be reached.
+//! A file as a tree of its parts: chunks, boxes, pages, packets, frames. So an edit hits a field, and the lengths and checksums around it
+//! can be corrected: otherwise nothing behind the first check would ever be reached.
 
-/// What a part is, and so how its length and checksum are written.
+/// The kind of a part, which decides how its length and checksum are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Bytes.
@@ -25,10 +25,10 @@ pub struct Node {
     pub kind: Kind,
     /// Name or head, without length and checksum.
     pub head: Vec<u8>,
-    /// What stands in the contents before the parts, or all of it.
+    /// The contents before the parts, or all of the contents.
     pub bytes: Vec<u8>,
     pub parts: Vec<Node>,
-    /// Written in place of the true length.
+    /// A length to write in place of the true one.
     pub length: Option<u64>,
     /// True if the last packet of a page goes on in the next one.
     pub goes_on: bool,
@@ -50,7 +50,7 @@ impl Node {
         Self { kind, head: head.to_vec(), parts, ..Self::raw(bytes) }
     }
 
-    /// How many nodes there are below it.
+    /// Returns the number of nodes below it.
     pub fn count(&self) -> usize {
         self.parts.iter().map(|part| 1 + part.count()).sum()
     }
@@ -127,7 +127,7 @@ impl Node {
     }
 }
 
-/// What `bytes` are made of. Whatever is not understood stays as it is.
+/// Parses `bytes` into parts. Anything that is not understood stays as it is.
 pub fn read(bytes: &[u8]) -> Node {
     let parts = match bytes {
         [b'R', b'I', b'F', b'F', ..] | [b'R', b'F', b'6', b'4', ..] => chunks(bytes, Kind::Riff),
@@ -165,7 +165,7 @@ fn chunks(bytes: &[u8], kind: Kind) -> Vec<Node> {
     nodes
 }
 
-/// Boxes of boxes, and how many bytes stand before the first of them.
+/// Boxes that contain boxes, and the number of bytes before the first of them.
 const CONTAINERS: &[(&[u8; 4], usize)] = &[
     (b"moov", 0),
     (b"trak", 0),
@@ -265,7 +265,7 @@ fn is_flac_head(frame: &[u8], head: usize) -> bool {
     frame.get(head).is_some_and(|crc| *crc == crc8(&frame[..head]))
 }
 
-/// The length of a frame's head before its CRC, if it looks like one.
+/// Returns the length of a frame's head before its CRC, if it looks like one.
 fn flac_head(frame: &[u8]) -> Option<usize> {
     let [0xff, 0xf8 | 0xf9, sizes, _, number, ..] = frame else { return None };
     let number = match number.leading_ones() {
@@ -287,7 +287,7 @@ fn flac_head(frame: &[u8]) -> Option<usize> {
     (length < frame.len()).then_some(length)
 }
 
-/// MPEG audio and ADTS: cut before each sync word. Some of these cuts are wrong, which does no harm.
+/// Divides MPEG audio and ADTS before each sync word. Some of these cuts are wrong, which does no harm.
 fn frames(bytes: &[u8]) -> Vec<Node> {
     let is_sync = |at: &usize| bytes[*at] == 0xff && bytes.get(at + 1).is_some_and(|next| next & 0xe0 == 0xe0);
     let mut starts: Vec<usize> = (1..bytes.len()).filter(is_sync).collect();

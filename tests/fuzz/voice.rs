@@ -1,4 +1,4 @@
-//! RTP packets of somebody who is listened to, at times that the input says.
+//! RTP packets of a remote participant, at times that the input states.
 
 use std::time::{Duration, Instant};
 
@@ -12,14 +12,14 @@ use super::run::{Failure, Seen};
 const OPUS: u8 = 111;
 const RED: u8 = 63;
 
-/// The most memory of a jitter buffer: 64 KiB of packets, and four times as much for its lists, its decoder and what is decoded.
+/// The most memory of a jitter buffer: 64 KiB of packets, and four times as much for its lists, its decoder and its decoded samples.
 const MAX_BYTES: usize = 320 << 10;
 
-/// Before a payload: its type, the sender and the marker in a byte; the number; the time; the milliseconds since the last packet;
-/// how many frames are asked for.
+/// The size of the header of a payload: its type, the sender and the marker in a byte; the number; the time; the milliseconds since the
+/// last packet; the number of frames to take.
 const HEADER: usize = 9;
 
-/// A voice as CELT and as SILK with FEC, alone and with copies.
+/// Returns a voice as CELT and as SILK with FEC, alone and with redundant copies.
 pub fn seeds() -> Vec<Vec<u8>> {
     [(Application::Audio, 0_usize), (Application::Audio, 2), (Application::Voip, 0), (Application::Voip, 1)]
         .map(|(application, copies)| {
@@ -56,7 +56,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         .to_vec()
 }
 
-/// Whatever arrives, a jitter buffer emits finite frames and stays small.
+/// Checks that a jitter buffer emits finite frames and stays small, whatever arrives.
 pub fn run(input: &[u8], plan: u64, _bench: &mut Bench, seen: &mut Seen) -> Result<(), Failure> {
     let format = Format { opus: OPUS, red: Some(RED), channels: 1 + plan as usize % 2 };
     let mut buffer = JitterBuffer::new(format).expect("one or two channels");

@@ -1,4 +1,4 @@
-//! Readers that a test fills by hand.
+//! Readers that a test fills itself.
 #![allow(dead_code, reason = "every test crate uses a part of it")]
 
 use std::sync::Arc;
@@ -27,7 +27,7 @@ impl Hand {
         self.ring.push_entire_slice(samples).expect("the samples fit the ring");
     }
 
-    /// Appends so many frames of a quiet level, or as many as fit, unless the source has ended.
+    /// Appends this many samples of a quiet level, or as many as fit, unless the source has ended.
     pub fn fill(&mut self, samples: usize) {
         let room = self.ring.slots().min(samples);
         if !self.is_ended() {
@@ -45,7 +45,7 @@ impl Hand {
         self.shared.outcome.set(outcome).expect("a source ends once");
     }
 
-    /// Returns true if nobody reads any more.
+    /// Returns true if the reader was dropped.
     pub fn is_dropped(&self) -> bool {
         Arc::strong_count(&self.shared) == 1
     }

@@ -42,12 +42,12 @@ pub struct Play {
 }
 
 impl Play {
-    /// Its samples: no two clips are alike, and none is loud enough for the limiter.
+    /// Returns its samples: no two clips are alike, and none is loud enough for the limiter.
     pub fn source(&self) -> Vec<i16> {
         let mut state = self.seed.wrapping_mul(2_654_435_761).wrapping_add(1);
         let mut next = || {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            // Never 0: a sample that is missing is seen.
+            // Never 0, so that a missing sample is noticed.
             let level = (state >> 24) as i16 + 256;
             if state & 0x1_0000 == 0 { level } else { -level }
         };
@@ -75,7 +75,7 @@ pub enum Call {
     Connect,
     Advance(Samples),
     Close,
-    /// Closes once the accepted requests are over, or after so much time; only in place of the end of another sequence.
+    /// Closes once the accepted requests are over, or after this much time; only in place of the end of another sequence.
     Drain(Samples),
 }
 
@@ -84,7 +84,7 @@ pub enum Call {
 pub enum Finish {
     /// It just ends.
     Close,
-    /// Everything is stopped, and its fade is heard.
+    /// Everything is stopped, and the fade is played.
     Stop,
     /// Everything plays to its own end, if it has one.
     PlayOut,

@@ -1,4 +1,4 @@
-//! The only file that knows how a session is made, called and heard: calls in, answers and messages out.
+//! The only file that knows how a session is made, called and listened to: calls in, answers and messages out.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};

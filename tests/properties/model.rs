@@ -1,6 +1,6 @@
 //! A model of each playback: its expected events and samples, from the calls and the times of its start.
 //!
-//! Turns are the session's affair, and are taken from the events: that a playback was accepted, when it started, when one
+//! Turns are decided by the session, and are taken from the events: that a playback was accepted, when it started, when one
 //! without samples ended. All else follows from the calls, and is compared: the events, at which sample, with
 //! which places and durations; what each call answered; each sample of the sum.
 
@@ -178,7 +178,7 @@ impl<'a> Life<'a> {
             if self.is_unknown {
                 return Ok(self);
             }
-            // A source without samples ends when it would begin, which is the session's affair.
+            // A source without samples ends when it would begin, which the session decides.
             let end = self
                 .reported
                 .last()
@@ -515,7 +515,7 @@ impl Life<'_> {
     /// Returns the time until which it occupies its track, if it does.
     fn holds(&self, at: Samples) -> Option<Samples> {
         let sounding = self.held.iter().find(|(from, until)| *from <= at && at < *until).map(|(_, until)| *until);
-        // It may be paused with its turn already.
+        // It may be paused though its turn has come.
         let (end, _) = self.turns.last()?;
         let started = self.start().unwrap_or(*end).min(*end);
         let mut paused = None;

@@ -67,7 +67,7 @@ pub fn run(sequence: &Sequence, is_cut: bool) -> Run {
     for (index, call) in sequence.calls.iter().enumerate() {
         match call {
             Call::Advance(samples) if is_cut && *samples > 0 => {
-                // Uneven, and another place each time.
+                // Uneven, and different each time.
                 let first = (samples * (3 + index as Samples % 5) / 9).clamp(1, *samples);
                 perform(Call::Advance(first));
                 perform(Call::Advance(samples - first));

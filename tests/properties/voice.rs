@@ -4,7 +4,7 @@ use speaker_session::audio::Samples;
 
 use crate::calls::Play;
 
-/// The fall and the rise at every edge: 5 ms.
+/// The length of the fade at every edge: 5 ms.
 const EDGE: Samples = 240;
 
 /// A straight line between two levels, flat before and behind it.
@@ -117,7 +117,7 @@ impl Reader {
         sample * level
     }
 
-    /// Returns the level of a cut end of the last pass, which falls over 5 ms or the given fade.
+    /// Returns the level of a cut end of the last pass, which fades out over 5 ms or the given length.
     fn level_at_the_end(&self) -> f32 {
         if self.pass + 1 < self.passes {
             return 1.0;
@@ -164,9 +164,9 @@ pub struct Voice {
     /// The lowest and highest possible level of a stop: a fade that is longer than the rest of the source is bent down to its
     /// end at a sample that is not documented.
     stop: Option<(Line, Line)>,
-    /// The old place ran out while it falls silent for a seek.
+    /// Set if the old place ran out during the fade-out for a seek.
     dry: Option<Line>,
-    /// How long it has been silent since then: not documented, but within the 5 ms.
+    /// The silence since then, in samples: not documented, but within the 5 ms.
     silent: Samples,
     is_paused: bool,
     is_frozen: bool,
@@ -216,7 +216,7 @@ impl Voice {
         self.stop.map_or(Samples::MAX, |(_, high)| high.end())
     }
 
-    /// Only what would still sound can be faded.
+    /// Returns the end of a fade-out, which is at most the end of the sound.
     fn fall_end(&self, length: Samples) -> Samples {
         let dry = self.dry.map_or(Samples::MAX, |dry| dry.end());
         let audible = self.stop_end().min(dry).min(self.limit).min(self.silent_from()).max(self.played);
@@ -227,7 +227,7 @@ impl Voice {
         Turn::Stopped(self.played, self.reader.place())
     }
 
-    /// Stops it: at once if it stands still. A fall that begins later changes nothing of one that is under way.
+    /// Stops it: at once if it stands still. A fade-out that begins later does not change one that is under way.
     pub fn stop(&mut self, after: Samples, fade: Samples) -> Option<Turn> {
         // Resumed, it waits in silence for the place that it seeks: nothing is left to fade.
         let waits = self.resume_unreported && self.asked.is_some();
@@ -280,7 +280,7 @@ impl Voice {
 
     pub fn resume(&mut self) {
         self.resume_unreported |= std::mem::take(&mut self.is_frozen);
-        // While it seeks it goes on falling: the old place must not sound again.
+        // The fade-out of a seek goes on: the old place must not sound again.
         let falls_on = self.next.is_some() || self.asked.is_some() && !self.resume_unreported;
         if std::mem::take(&mut self.is_paused) && !falls_on {
             self.declick = self.declick.toward(1.0, self.played, EDGE);

@@ -1,4 +1,4 @@
-//! Playbacks that nobody can hear: on a muted or unpublished track, or in a room that is cut off.
+//! Inaudible playbacks: on a muted or unpublished track, or in a room whose connection is lost.
 
 use std::sync::Arc;
 

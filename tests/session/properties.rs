@@ -72,7 +72,7 @@ enum Happening {
     /// The output's owner carries out a request.
     Serve,
     Output(Outside),
-    /// A frame of so many samples; in real time other calls may come before it is handed over.
+    /// A frame of this many samples; in real time other calls may come before it is handed over.
     Frame {
         samples: usize,
     },
@@ -95,7 +95,7 @@ enum Happening {
     SendData(usize),
     HearData(bool),
     Mark(Target),
-    /// A mark behind so many samples of a stream.
+    /// A mark behind this many samples of a stream.
     MarkStream {
         which: usize,
         samples: u64,

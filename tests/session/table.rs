@@ -298,7 +298,7 @@ impl Table {
         join([moved, self.commit(result)])
     }
 
-    /// Mixes so many samples; their events are held until the commit.
+    /// Mixes this many samples; their events are held until the commit.
     pub fn mix(&mut self, samples: usize) -> usize {
         self.session.tick(samples, WallTime(self.wall), &mut self.scratch)
     }
@@ -317,7 +317,7 @@ impl Table {
         self.scratch.frames().any(|frame| frame.samples.iter().any(|sample| *sample != 0.0))
     }
 
-    /// On the manual clock: advances by so much time, as far as sources allow.
+    /// On the manual clock: advances by this much time, as far as sources allow.
     pub fn advance(&mut self, samples: u64) -> String {
         let ticket = self.ticket();
         self.session.advance(samples, ticket).expect("the clock is manual");

@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-/// A 16-bit mono WAV of these samples at 48 kHz.
+/// Returns a 16-bit mono WAV of these samples at 48 kHz.
 pub fn wav(samples: impl IntoIterator<Item = i16>) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     let spec = hound::WavSpec {
