@@ -67,10 +67,10 @@ impl Texts {
         if is_whole {
             return whole(part);
         }
-        if self.parts.len() == MAX_TEXTS {
-            if let Some(oldest) = self.parts.pop_front() {
-                warn_of(&oldest, "too many texts are in progress");
-            }
+        if self.parts.len() == MAX_TEXTS
+            && let Some(oldest) = self.parts.pop_front()
+        {
+            warn_of(&oldest, "too many texts are in progress");
         }
         self.parts.push_back(part);
         None
