@@ -2,17 +2,17 @@
 
 const { SpeakerError, withCause } = require('./error')
 
-/** Refuses what was aborted before it began. */
+/** Throws if the signal was aborted before the call began. */
 function refuseAborted(signal) {
   if (signal?.aborted) throw aborted('Expected a signal that is not aborted yet but it is', signal)
 }
 
-/** The error of what was given up because `signal` was aborted: with what that was aborted with. */
+/** Returns the error of a call that was given up because `signal` was aborted, with the signal's reason as its cause. */
 function aborted(message, signal) {
   return withCause(new SpeakerError('ERR_ABORTED', message), signal.reason)
 }
 
-/** What is to be done when a signal is aborted: one listener each, for Node warns of more than ten. */
+/** The functions to call when a signal is aborted: one listener for each signal, because Node warns of more than ten. */
 const waiting = new WeakMap()
 
 /** Calls `abort` if `signal` is aborted before `promise` settles, and listens no longer than that. */

@@ -1,14 +1,14 @@
 'use strict'
 
-// What gives bytes piece by piece: a Readable, a web ReadableStream, another iterable, a Blob, a Response of `fetch`. All are told by their
-// shape and not by their class, so that those of other realms and of polyfills are taken too.
+// Sources of bytes in pieces: a Readable, a web ReadableStream, another iterable, a Blob, a Response of `fetch`. All are recognised by their
+// shape, not by their class, so that those of other realms and of polyfills are accepted too.
 
 const { aborted, onAbort } = require('./abort')
 const { bytesOf, isBytes } = require('./bytes')
 const { MAX_BYTES, tooLarge } = require('./data-url')
 const { SpeakerError, describe, kind, refuse, withCause } = require('./error')
 
-/** Returns true for a Readable, a web ReadableStream or another iterable, be it asynchronous or, as an array or a generator, not. */
+/** Returns true for a Readable, a web ReadableStream or another iterable, asynchronous or not (an array, a generator). */
 function isIterable(audio) {
   if (typeof audio !== 'object' && typeof audio !== 'function') return false
   return typeof audio?.[Symbol.asyncIterator] === 'function' || typeof audio?.[Symbol.iterator] === 'function'
@@ -19,14 +19,14 @@ function isBlob(audio) {
   return typeof audio?.stream === 'function' && typeof audio.arrayBuffer === 'function' && typeof audio.size === 'number'
 }
 
-/** Returns true for what `fetch` answers with. */
+/** Returns true for a Response of `fetch`. */
 function isResponse(audio) {
   return typeof audio?.ok === 'boolean' && typeof audio.status === 'number' && 'body' in audio && 'bodyUsed' in audio
 }
 
 /**
- * Returns `{ body, contentType }`: what the bytes of `audio` are read from, and what it says they are; undefined if it gives none. Nothing of
- * it is read yet. Throws for a Response that is no success, or was read.
+ * Returns `{ body, contentType }`: the body that the bytes of `audio` are read from, and its media type; undefined if it has none. Nothing is
+ * read yet. Throws for a Response that is no success, or was read.
  */
 function bodyOf(audio) {
   if (isIterable(audio)) return { body: audio }
@@ -43,12 +43,12 @@ function bodyOf(audio) {
 
 async function* nothing() {}
 
-/** What is read only once somebody asks for its bytes. */
+/** Returns a body that is opened only when its bytes are read. */
 function lazily(open) {
   return { [Symbol.asyncIterator]: () => open()[Symbol.asyncIterator](), getReader: () => open().getReader() }
 }
 
-/** How a body is read, and closed at once, even while a piece is awaited: the iterators of streams would wait for it. */
+/** Returns a reader of a body that can be closed at once, even while a piece is awaited: the iterators of streams would wait for it. */
 function reading(body) {
   if (typeof body.getReader === 'function') {
     const reader = body.getReader()
@@ -60,18 +60,18 @@ function reading(body) {
   return { next, close: () => iterator.return?.() }
 }
 
-/** Returns the bytes of a piece of a body; samples are bytes if they are of the body's `format`. */
+/** Returns the bytes of a piece of a body; samples count as bytes if they are of the body's `format`. */
 function piece(value, format) {
   if (!isBytes(value)) throw new TypeError(`it gave ${value === undefined || value === null ? value : kind(value)} where bytes were expected`)
   try {
     return bytesOf(value, 'a piece of audio', format)
   } catch ({ message }) {
-    // Whoever gave the body is to blame, and not the call.
+    // The error belongs to the body, not to the call.
     throw new TypeError(message)
   }
 }
 
-/** Resolves with all bytes of a body, whose samples are of `format`: as many as a download may have at most. */
+/** Resolves with all bytes of a body, whose samples are of `format`; the limit is that of a download. */
 async function gathered(body, signal, format) {
   let from
   try {
@@ -105,12 +105,12 @@ async function gather({ next }, format) {
   }
 }
 
-/** Nobody wants the rest of it. */
+/** Closes a body whose rest is not wanted. */
 async function close(from) {
   try {
     await from.close()
   } catch {
-    // Nor why it can't be closed.
+    // An error on closing does not matter either.
   }
 }
 

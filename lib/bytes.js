@@ -1,8 +1,8 @@
 'use strict'
 
-// What counts as bytes: a Buffer or another array of bytes, a DataView, an ArrayBuffer; told by their kind and not by their class, so that those of
-// other realms (vm, Jest) are taken too. Samples in an array of their own kind are bytes where the format is theirs, and nowhere else: read as
-// anything else they are noise.
+// Accepted byte containers: a Buffer or another array of bytes, a DataView, an ArrayBuffer. They are recognised by kind, not by class, so that
+// those of other realms (vm, Jest) are accepted too. A typed array of samples counts as bytes only where the format matches its type: read as
+// anything else, the samples would be noise.
 
 const { types } = require('node:util')
 
@@ -10,18 +10,18 @@ const { builtIn, refuse } = require('./error')
 
 const ONE_BYTE = ['Uint8Array', 'Uint8ClampedArray', 'Int8Array', 'DataView', 'ArrayBuffer', 'SharedArrayBuffer']
 
-/** The format of samples that such an array holds. */
+/** The sample format of each typed array that can hold samples. */
 const SAMPLES = { Int16Array: 'pcm16', Float32Array: 'f32' }
 
-/** How a text may hold bytes: by the other encodings of Node, bytes do not come through. */
+/** Encodings in which a string can hold bytes; Node's other encodings do not preserve bytes. */
 const ENCODINGS = ['base64', 'base64url', 'hex', 'latin1', 'binary']
 
-/** Returns true for an array of numbers, a DataView or an ArrayBuffer, whatever its numbers are. */
+/** Returns true for a typed array, a DataView or an ArrayBuffer, whatever its element type. */
 function isBytes(value) {
   return ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)
 }
 
-/** Returns a Uint8Array of such a value, on the same memory where it may be. Throws for numbers that are no bytes and no samples of `format`. */
+/** Returns a Uint8Array of such a value, sharing its memory where possible. Throws for numbers that are neither bytes nor samples of `format`. */
 function bytesOf(value, argument, format) {
   const name = builtIn(value)
   if (!ONE_BYTE.includes(name) && (SAMPLES[name] === undefined || SAMPLES[name] !== format)) {
@@ -32,12 +32,12 @@ function bytesOf(value, argument, format) {
     const bytes = new Uint8Array(buffer, ...part)
     return types.isSharedArrayBuffer(buffer) ? bytes.slice() : bytes
   } catch {
-    // Its memory was given away (`transfer`, `postMessage`).
+    // The memory was given away (`transfer`, `postMessage`).
     return new Uint8Array(0)
   }
 }
 
-/** Returns the bytes that a text holds; throws if it says not how, or does not hold any in that way. */
+/** Returns the bytes that a string holds in `encoding`; throws if no encoding is given, or the string does not hold bytes in it. */
 function bytesOfText(text, encoding, argument) {
   if (text === '') return Buffer.alloc(0)
   const name = typeof encoding === 'string' ? encoding.toLowerCase() : undefined
@@ -50,7 +50,7 @@ function bytesOfText(text, encoding, argument) {
   return bytes
 }
 
-/** Base64 with or without its padding, and with blanks in it (Infra standard, "forgiving-base64 decode"); undefined if it is none. */
+/** Decodes base64 with or without padding or whitespace (Infra standard, "forgiving-base64 decode"); undefined if it is invalid. */
 function base64Decoded(text) {
   const packed = text.replace(/[\t\n\f\r ]+/g, '')
   const digits = packed.length % 4 === 0 ? packed.replace(/={1,2}$/, '') : packed

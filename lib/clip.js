@@ -1,14 +1,14 @@
 'use strict'
 
-/** The addon's side of a clip, and what it was made from; set inside the class, for they are nobody else's. */
+/** Accessors of a clip's native part and of its source; set inside the class, because nothing else may have them. */
 let insides
 
-/** What `SpeakerSession.clip` resolves with: a sound that is decoded already. */
+/** A decoded sound: the result of `SpeakerSession.clip`. */
 class SpeakerClip {
   #native
   #source
 
-  /** `source` are the fields of a request by which the same sound is played without the clip, but for bytes: the addon has them. */
+  /** `source` holds the request fields that play the same sound without the clip, except bytes, which the addon has. */
   constructor(native, source) {
     this.#native = native
     this.#source = source
@@ -43,12 +43,12 @@ function isClip(audio) {
   return audio instanceof SpeakerClip
 }
 
-/** The addon's side of a clip. */
+/** Returns the native part of a clip. */
 function nativeClip(clip) {
   return insides(clip).native
 }
 
-/** The fields of a request that plays what an open clip was made from. */
+/** Returns the fields of a request that plays the source of an open clip. */
 function sourceOf(clip) {
   const { native, source } = insides(clip)
   return { ...source, audio: native.copyFile() ?? undefined }

@@ -5,14 +5,14 @@
 const { base64Decoded } = require('./bytes')
 const { SpeakerError } = require('./error')
 
-/** As much as a download may have; as in src/source/spool.rs. */
+/** The limit of a download; as in src/source/spool.rs. */
 const MAX_BYTES = 256 * 2 ** 20
 
 const PERCENT = 0x25
 
-/** Returns `{ audio, contentType }` of a `data:` URL; undefined if it is none, or its base64 is not. Nothing of it is shown. */
+/** Returns `{ audio, contentType }` of a `data:` URL; undefined if it is none, or its base64 is invalid. Nothing of it is shown. */
 function readDataUrl(url, argument) {
-  // What is behind `#` is no part of the data.
+  // The fragment (`#`) is not part of the data.
   const text = url.slice('data:'.length).split('#', 1)[0]
   const comma = text.indexOf(',')
   if (comma === -1) return undefined
@@ -23,7 +23,7 @@ function readDataUrl(url, argument) {
   return audio && { audio, contentType: /^[^/;\s]+\/[^/;\s]+/.test(type) ? type : undefined }
 }
 
-/** The bytes of a text in which `%` and two digits are one; a `%` without digits is what it is. */
+/** Returns the bytes of a text in which `%` and two digits are one byte; a `%` without digits stands for itself. */
 function percentDecoded(text) {
   const bytes = Buffer.from(text, 'utf8')
   if (!text.includes('%')) return bytes

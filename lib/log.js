@@ -3,16 +3,16 @@
 const { describe, refuse } = require('./error')
 const { NativeLog } = require('./native')
 
-/** Made for the first that wants lines, for without it nothing is logged. */
+/** The addon's log, opened by the first listener: without one nothing is logged. */
 let native
 
-/** Those who listen to all lines. */
+/** Listeners to all lines. */
 const listeners = []
 
 /** Loggers by the number of their session. */
 const loggers = new Map()
 
-/** Loggers and listeners that have thrown, of which it was told. */
+/** Loggers and listeners whose error was already reported. */
 const faulty = new WeakSet()
 
 const forgotten = new FinalizationRegistry(remove)
@@ -26,34 +26,34 @@ function log() {
   return native
 }
 
-/** Hands on what waits, and says how many lines that were. */
+/** Delivers the waiting lines, and returns how many there were. */
 function deliver() {
   const lines = native.take()
   for (const line of lines) {
     const logger = loggers.get(line.session)
     if (logger) tell(logger, line)
     else if (listeners.length > 0) for (const listener of [...listeners]) attempt(listener, () => listener(line))
-    // Of no session: where nobody listens, all loggers are to know that lines were lost.
+    // This line belongs to no session: if nobody listens, all loggers are told that lines were lost.
     else if (line.session === undefined) for (const each of new Set(loggers.values())) tell(each, line)
   }
   return lines.length
 }
 
-/** More rounds than the addon keeps lines for: one that logs while it is told must not go on for ever. */
+/** More rounds than the addon keeps lines for: a listener that logs itself must not make this go on for ever. */
 const ROUNDS = 200
 
-/** Hands on all that was logged until now. */
+/** Delivers everything that was logged until now. */
 function deliverAll() {
   for (let round = 0; round < ROUNDS && deliver() > 0; round++);
 }
 
-/** As pino has it: what is known first, the text behind it. */
+/** Calls a logger as pino is called: the fields first, then the text. */
 function tell(logger, { level, message, time, ...known }) {
   const method = typeof logger[level] === 'function' ? level : 'debug'
   attempt(logger, () => logger[method](known, message))
 }
 
-/** Nothing that a logger does is to end the process, or to keep lines from others. */
+/** Catches whatever a logger throws: it must neither end the process nor keep lines from others. */
 function attempt(logger, call) {
   const told = (error) => {
     if (faulty.has(logger)) return
@@ -68,7 +68,7 @@ function attempt(logger, call) {
   }
 }
 
-/** Hands the lines of a session to its logger, until it is closed or collected. */
+/** Delivers the lines of a session to its logger, until it is closed or collected. */
 function add(session, logger) {
   const { id } = session
   log().add(id)

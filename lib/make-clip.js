@@ -12,7 +12,7 @@ const { Making } = require('./making')
 const { NativeClip } = require('./native')
 const { useEnvironment } = require('./network')
 
-/** Makes a clip of a source. */
+/** Makes a clip from a source. */
 async function makeClip(source) {
   const { signal, body, file, ...checked } = check.clipRequest(source)
   refuseAborted(signal)

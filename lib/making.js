@@ -1,21 +1,21 @@
 'use strict'
 
-// What the addon makes of a source beside its sessions, and how that is waited for.
+// Waits for what the addon makes from a source outside of sessions: a clip or a probe.
 
 const { aborted, onAbort } = require('./abort')
 const { listen } = require('./bell')
 const { Pending } = require('./pending')
 
-/** The one ticket of what is made: that under which the addon answers. */
+/** The only ticket: the addon answers under it. */
 const TICKET = 0
 
-/** Something that is being made. It is kept, with the process, until it is. */
+/** Something that is being made. It is kept alive, and so is the process, until it is finished. */
 class Making {
   #native
   #what
   #pending = new Pending(this)
 
-  /** `native` is the addon's side, `what` is to be, in words. */
+  /** `native` is the addon's side, `what` its description in words. */
   constructor(native, what) {
     this.#native = native
     this.#what = what

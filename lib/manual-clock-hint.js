@@ -1,17 +1,17 @@
 'use strict'
 
-// Whoever awaits a playback on the manual clock and never calls `advance` waits for ever, in silence: after a while they are told, once in the process.
+// Awaiting a playback on the manual clock without ever calling `advance` hangs silently: this warns about it, once per process.
 
 const AFTER_MS = 1000
 
-/** Whether somebody was told. */
+/** True once the warning was given. */
 let isTold = false
 
-/** Looks whether a session's time is moved. */
+/** Watches whether a session's time is advanced. */
 class ManualClockHint {
   #timer
 
-  /** Something waits for time to pass. */
+  /** Called when something waits for time to pass. */
   waits() {
     if (isTold || this.#timer) return
     this.#timer = setTimeout(() => {
@@ -23,7 +23,7 @@ class ManualClockHint {
     }, AFTER_MS).unref()
   }
 
-  /** Time is moved, or the session closed. */
+  /** Called when time is advanced, or the session closed. */
   moves() {
     clearTimeout(this.#timer)
     this.#timer = undefined

@@ -17,5 +17,5 @@ try {
   )
 }
 
-// A thread writes the log: lines that still wait are written before the process ends.
+// A thread writes the log: waiting lines are written before the process ends.
 process.once('exit', module.exports.flushLog)

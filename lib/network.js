@@ -3,12 +3,12 @@
 const check = require('./check')
 const { fallBackToNetwork } = require('./native')
 
-/** Whether the environment was asked. */
+/** True once the environment variable was read. */
 let isAsked = false
 
 /**
- * Has what the environment says of `network` count in this process, unless something else was set. Asked by whoever says nothing of it
- * itself, so that what is no rule is told as an error, and nothing is played under another one.
+ * Applies the environment's `network` rule to this process, unless another one was set. Called whenever no rule is given, so that an invalid
+ * one is reported as an error, and nothing is played under another rule.
  */
 function useEnvironment() {
   if (isAsked) return

@@ -2,18 +2,18 @@
 
 const { SpeakerError, causeOf, closedFor, withCause } = require('./error')
 
-/** A timer that never fires in earnest: the longest that Node has. It is what keeps the process alive. */
+/** The interval of a timer that only keeps the process alive: the longest that Node has. */
 const FOREVER_MS = 0x7fffffff
 
 /**
- * Promises of what the addon will tell: playbacks by their number, calls by their ticket, marks by theirs. While something is awaited, Node stays, and
- * so does the session, though nobody else may hold it; an idle one lets it go.
+ * The pending promises of a session: playbacks by their number, calls by their ticket, marks by theirs. While one is pending, the process stays
+ * alive, and so does the session, even if nothing else references it; an idle session can be collected.
  */
 class Pending {
   #playbacks = new Map()
   #tickets = new Map()
   #marks = new Map()
-  /** The latest playback of each requestId that is awaited. */
+  /** The latest pending playback of each requestId. */
   #latest = new Map()
   #session
   #alive = undefined
@@ -23,8 +23,8 @@ class Pending {
   }
 
   /**
-   * Adds a playback; returns `{ promise, … }`. The promise bears its `requestId`, and a promise of whether it starts. `given` is what the
-   * request had that only comes back.
+   * Adds a playback; returns `{ promise, … }`. The promise has its `requestId`, and `started`, a promise of whether it starts. `given` holds the
+   * fields of the request that are only copied into its events.
    */
   addPlayback({ playback, requestId }, given = {}) {
     const waiting = this.#add(this.#playbacks, playback)
@@ -35,50 +35,50 @@ class Pending {
     return waiting
   }
 
-  /** Adds a call of this name that answers under a ticket. */
+  /** Adds a call of this name that is answered under a ticket. */
   addTicket(ticket, call) {
     return Object.assign(this.#add(this.#tickets, ticket), { call })
   }
 
-  /** Adds a mark, by its number. */
+  /** Adds a mark by its number. */
   addMark(mark) {
     return this.#add(this.#marks, mark)
   }
 
-  /** A mark is reached. */
+  /** Resolves a mark that was reached. */
   reach(mark, event) {
     this.#take(this.#marks, mark)?.resolve(event)
   }
 
-  /** Returns the latest playback of a requestId, if it is awaited. */
+  /** Returns the latest playback of a requestId if it is pending. */
   latest(requestId) {
     return this.#latest.get(requestId)
   }
 
-  /** Returns what the request of a playback had that only comes back. */
+  /** Returns the fields of a playback's request that are only copied into its events. */
   given(playback) {
     return this.#playbacks.get(playback)?.given
   }
 
-  /** What a stream is failed with, which the addon knows only in words. */
+  /** Keeps the error that a stream fails with; the addon knows only its text. */
   thrown(playback, error) {
     const waiting = this.#playbacks.get(playback)
     if (waiting) waiting.thrown = error
   }
 
-  /** The first sample of a playback was handed over. */
+  /** Resolves `started`: the first sample of a playback was handed over. */
   started(playback) {
     this.#playbacks.get(playback)?.start(true)
   }
 
-  /** Settles a call that was given a ticket. */
+  /** Settles the call with this ticket. */
   answer({ ticket, error }) {
     const { resolve, reject, call } = this.#take(this.#tickets, ticket)
     if (error) reject(new SpeakerError(error.code, closedFor(call, error), { cause: causeOf(error.cause) }))
     else resolve()
   }
 
-  /** Settles a playback that has come to its end. */
+  /** Settles a playback that has ended. */
   settle(outcome, playback, { requestId, reason, durationMs, positionMs, unheardMs, code, message, cause }) {
     const waiting = this.#take(this.#playbacks, playback)
     if (!waiting) return
@@ -87,7 +87,7 @@ class Pending {
     const heard = { durationMs, positionMs, ...(unheardMs !== undefined && { unheardMs }) }
     if (outcome === 'failed') {
       const error = withCause(new SpeakerError(code, message, { requestId, ...heard, cause: causeOf(cause) }), code === 'ERR_STREAM' ? waiting.thrown : undefined)
-      // Where it was asked for is of more use than where it was told of.
+      // The stack of the request is of more use than that of the event.
       if (waiting.trace) error.stack = waiting.trace.replace(/^.*/, () => `${error}`)
       waiting.reject(error)
     } else if (outcome === 'stopped') {

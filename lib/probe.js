@@ -9,7 +9,7 @@ const { Making } = require('./making')
 const { NativeProbe } = require('./native')
 const { useEnvironment } = require('./network')
 
-/** Finds out what a source is, without playing it. */
+/** Probes a source without playing it. */
 async function probe(source, options) {
   const { loudness, signal, body, file, ...checked } = check.probeRequest(source, options)
   refuseAborted(signal)

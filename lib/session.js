@@ -23,10 +23,10 @@ const { SpeakerTap } = require('./tap')
 const { SpeakerTrack } = require('./track')
 const { SpeakerVoice, nativeVoice } = require('./voice')
 
-/** What others in a room send besides sound. */
+/** Events for what others in a room send besides sound. */
 const DATA_EVENTS = ['data', 'text']
 
-/** Hands a session what its bell brings; set inside the class, for it is nobody else's. */
+/** Passes what the bell brings to a session; set inside the class, because nothing else may call it. */
 let receive
 
 class SpeakerSession extends EventEmitter {
@@ -35,10 +35,10 @@ class SpeakerSession extends EventEmitter {
   #onDuplicate
   #loudness
   #recorder
-  /** On the manual clock. */
+  /** Set on the manual clock. */
   #hint
   #pending = new Pending(this)
-  /** Taps and voices by the id that their frames bear. */
+  /** Taps and voices by the id in their frames. */
   #taps = new Map()
   #rpc = new Rpc((rpc, to) => this.#ask('performRpc', (ticket) => this.#native.sendRpc(rpc, to, ticket)), () => this.#hear())
   #lastTicket = 0
@@ -238,7 +238,7 @@ class SpeakerSession extends EventEmitter {
     return { ...processStats(), requests, started, completed, stopped, failed, failures, ...counted, cache: cache() }
   }
 
-  /** Its lines, or else everything that EventEmitter's own `on` is for. */
+  /** Adds a listener of the log, or does what EventEmitter's own `on` is for. */
   static on(type, listener, ...rest) {
     if (typeof type !== 'string') return EventEmitter.on(type, listener, ...rest)
     expectLog(type)
@@ -295,7 +295,7 @@ class SpeakerSession extends EventEmitter {
     if (requestId !== undefined && !this.#pending.latest(requestId)) throw refuse('the id of a live playback', 'requestId', requestId)
     const id = ++this.#lastTap
     const native = taken(this.#native.tap(id, checked), 'tap')
-    // Which holds the session: its reader may hold nothing else.
+    // It references the session: its reader may reference nothing else.
     const tap = new SpeakerTap(native, () => this.#taps.delete(id))
     this.#taps.set(id, tap)
     return tap
@@ -334,8 +334,8 @@ class SpeakerSession extends EventEmitter {
   }
 
   /**
-   * Data is told only where somebody listens: a room that nobody wants it of is spared the channels for it. `begun` is what somebody
-   * begins to listen to.
+   * Asks for data only while somebody listens: otherwise the room is spared the channels for it. `begun` is the event whose first listener is
+   * being added.
    */
   #hear(begun) {
     const [data, text] = DATA_EVENTS.map((type) => type === begun || this.listenerCount(type) > 0)
@@ -347,7 +347,7 @@ class SpeakerSession extends EventEmitter {
     await this.#ask(call, (ticket) => this.#native.describe(name, metadata, attributes, ticket))
   }
 
-  /** What a track asks of its session. */
+  /** Returns the session's methods that a track calls. */
   #trackCalls() {
     return {
       setVolume: (trackId, checked, change) => {
@@ -374,13 +374,13 @@ class SpeakerSession extends EventEmitter {
     return this.#native.playVoice(checked, nativeVoice(checked.voice))
   }
 
-  /** With the loudness that the session brings its sources to, unless the request has its own. */
+  /** Returns a request with the session's loudness, unless it has its own. */
   #levelled(checked) {
     const { loudness = this.#loudness } = checked
     return { ...checked, loudness: loudness || undefined }
   }
 
-  /** A stream that was asked for by this method. */
+  /** Returns a stream that was requested by the method `name`. */
   #stream(request, checked, name) {
     const atMs = this.#recorder?.nowMs()
     const native = taken(this.#native.stream(this.#levelled(checked), checked.encoding), name)
@@ -408,12 +408,12 @@ class SpeakerSession extends EventEmitter {
     return this.#recorded('stop', target, () => this.#native.stop(checked))
   }
 
-  /** Stops the playback of this promise. It may have ended, and not be told of yet, and its id be another's. */
+  /** Stops the playback of this promise. It may have ended without its event having been emitted yet, and its id may have been reused. */
   #stopOne(requestId, promise, reason) {
     if (this.#pending.latest(requestId)?.promise === promise) this.#stop({ requestId, reason })
   }
 
-  /** Makes a call, writes it down if requests are recorded, and returns its answer. */
+  /** Makes a call, records it if requests are recorded, and returns its answer. */
   #recorded(type, request, call) {
     const atMs = this.#recorder?.nowMs()
     const answer = call()
@@ -421,7 +421,7 @@ class SpeakerSession extends EventEmitter {
     return answer
   }
 
-  /** Returns the promise of a request that was taken; its trace begins at `caller`. */
+  /** Returns the promise of a request that was accepted; its stack trace begins at `caller`. */
   #result(accepted, { signal, group, context }, caller) {
     const { requestId } = accepted
     this.#hint?.waits()
@@ -431,7 +431,7 @@ class SpeakerSession extends EventEmitter {
     return quiet(waiting.promise)
   }
 
-  /** The promise of the first call, for a second one that was refused and may join it. */
+  /** Returns the promise of the first call, for a second one that was refused as a duplicate and may join it. */
   #joined(request, error) {
     if (error?.code !== 'ERR_DUPLICATE_REQUEST' || this.#onDuplicate !== 'join') return undefined
     return this.#pending.latest(request.requestId)?.promise
@@ -448,7 +448,7 @@ class SpeakerSession extends EventEmitter {
     throw new SpeakerError('ERR_UNSUPPORTED_OPERATION', message)
   }
 
-  /** Sets a mark by the call that `ready` returns. Returns a promise of it; who listens to `mark` need not await it. */
+  /** Sets a mark by the call that `ready` returns. Returns a promise of it; a listener of `mark` need not await it. */
   #mark(ready) {
     const set = async () => {
       const call = ready()
@@ -459,7 +459,7 @@ class SpeakerSession extends EventEmitter {
     return quiet(set())
   }
 
-  /** Makes a call that answers later, under a ticket; `name` is what the user has called. */
+  /** Makes a call that is answered later, under a ticket; `name` is the method that the user called. */
   #ask(name, call) {
     const ticket = ++this.#lastTicket
     taken(call(ticket), name)
@@ -470,7 +470,7 @@ class SpeakerSession extends EventEmitter {
     receive = (session, ring) => session.#receive(ring)
   }
 
-  /** Everything that comes back from the addon comes here, in order: messages to be taken, frames and questions. */
+  /** Handles everything that comes from the addon, in order: messages to be taken, frames and questions. */
   #receive(ring) {
     if (typeof ring === 'number') {
       const message = this.#native.take()
@@ -489,7 +489,7 @@ class SpeakerSession extends EventEmitter {
     }
   }
 
-  /** What a tap is of is over, and its last frame came. */
+  /** Ends a tap or a voice: its last frame came. */
   #endTap(id) {
     this.#taps.get(id)?.push(null)
     this.#taps.delete(id)
@@ -502,7 +502,7 @@ class SpeakerSession extends EventEmitter {
       if (type === 'stopped') this.#recorder?.stopped(event.reason)
       this.#emit(type, event)
     } finally {
-      // Also when a listener throws: the promise belongs to somebody else.
+      // Also when a listener throws: the promise belongs to another part of the program.
       if (type === 'started') this.#pending.started(playback)
       else if (type === 'completed' || type === 'stopped' || type === 'failed') this.#pending.settle(type, playback, { ...event, cause })
       else if (type === 'mark') this.#pending.reach(mark, { name: event.name, atMs: event.atMs })
@@ -511,23 +511,23 @@ class SpeakerSession extends EventEmitter {
     }
   }
 
-  /** Emits an event under its own name and under `event`, also if a listener of the one throws. */
+  /** Emits an event as `event` and under its own name, also if a listener of the one throws. */
   #emit(type, event) {
     try {
       if (this.listenerCount('event') > 0) this.emit('event', { type, ...event })
     } finally {
-      // An `error` that nobody listens to would be thrown.
+      // An `error` without a listener would be thrown.
       if (type !== 'error' || this.listenerCount('error') > 0) this.emit(type, event)
     }
   }
 }
 
-/** The one event of the class. */
+/** Checks the only event of the class. */
 function expectLog(type) {
   if (type !== 'log') throw refuse(`'log'`, 'the event', type)
 }
 
-/** Samples of silence. The array is made here, because its failure can be told here. */
+/** Returns samples of silence. The array is made here, because its failure can be reported here. */
 function zeros(length) {
   try {
     return new Float32Array(length)
@@ -537,30 +537,30 @@ function zeros(length) {
   }
 }
 
-/** What the addon gave to a `call`, if that is no refusal. */
+/** Returns the addon's answer to a `call`; throws if it is a refusal. */
 function taken(answer, call) {
   if (answer?.code !== undefined) throw new SpeakerError(answer.code, closedFor(call, answer))
   return answer
 }
 
-/** Where `caller` was called from, as a text: the frames themselves would keep what is called alive until the playback ends. */
+/** Returns the stack of `caller` as a text: the frames themselves would keep what is called alive until the playback ends. */
 function traceFrom(caller) {
   const trace = {}
   Error.captureStackTrace(trace, caller)
   return trace.stack
 }
 
-/** What a request has that comes back with each of its events. */
+/** Returns the fields of a request that are copied into each of its events. */
 function given({ group, context }) {
   return { ...(group !== undefined && { group }), ...(context !== undefined && { context }) }
 }
 
-/** The promise of a request that was refused: there is no playback. */
+/** Returns the promise of a request that was refused: there is no playback. */
 function refused(error) {
   return quiet(Object.assign(Promise.reject(error), { requestId: undefined, started: Promise.resolve(false) }))
 }
 
-/** Who listens to `failed` need not await the promise too: one bad request must not end a server. */
+/** Marks a promise as handled: a listener of `failed` need not await it too, and one bad request must not end a server. */
 function quiet(promise) {
   promise.catch(() => {})
   return promise

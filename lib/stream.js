@@ -9,7 +9,7 @@ const { describe, ended, refuse, withCause } = require('./error')
 
 const NOTHING = new Uint8Array(0)
 
-/** A playback whose bytes its user writes. Documented in index.d.ts. */
+/** A playback whose bytes are written by the caller. Documented in index.d.ts. */
 class SpeakerStream extends Writable {
   #native
   #ask
@@ -20,24 +20,24 @@ class SpeakerStream extends Writable {
   #format
   #signal
   #thrown
-  /** What `setDefaultEncoding` has said of strings. */
+  /** The encoding of strings set by `setDefaultEncoding`. */
   #encoding
-  /** How many streams are piped into it. */
+  /** The number of streams piped into it. */
   #pipes = 0
-  /** The write that waits for room: `{ chunk, callback }`. */
+  /** The write that waits for space: `{ chunk, callback }`. */
   #waiting
-  /** Bytes in Node's own queue that were flushed while they waited there. */
+  /** Bytes that were flushed while still in Node's own queue. */
   #flushed = 0
-  /** Bytes that were handed over since the last flush, those of a write that waits for room included. */
+  /** Bytes handed over since the last flush, including those of a write that waits for space. */
   #written = 0
-  /** Says that the tail was heard. */
+  /** Called when the tail was heard. */
   #heard
   #isOver = false
 
   /**
    * `native` is the addon's end, `finished` the promise of playback `requestId`; `ask` makes a call under a ticket, `mark` sets a mark,
-   * `stop` stops the playback for a reason, `thrown` is told what fails it, `recorder` writes down what is written, if any does. `piped` says that
-   * whoever writes always has more at hand until the end; `format` is that of what is written, `signal` the request's.
+   * `stop` stops the playback for a reason, `thrown` takes the error that fails it, `recorder` (if any) records what is written. `piped` means
+   * that the writer always has more at hand until the end; `format` is the format of the bytes, `signal` the request's.
    */
   constructor({ native, requestId, finished, ask, mark, stop, thrown, recorder, piped, format, signal }) {
     super()
@@ -54,7 +54,7 @@ class SpeakerStream extends Writable {
     this.#thrown = thrown
     this.on('pipe', () => this.#pipes++)
     this.on('unpipe', () => this.#pipes--)
-    // Whoever listens to `failed` need not listen here too.
+    // A listener of `failed` need not listen here too.
     this.on('error', () => {})
     this.once('close', () => this.#tellWhoeverWaits())
     finished.then((result) => this.#over(result), (error) => this.#failed(error))
@@ -87,7 +87,7 @@ class SpeakerStream extends Writable {
   }
 
   /**
-   * Hands bytes to Node's own `call`. What is none is refused as Node does, by throwing; but what is piped comes from no caller, and fails
+   * Passes a chunk to Node's own `call`. An invalid chunk is refused by throwing, as Node does; but a piped one has no caller, so it fails
    * the stream.
    */
   #given(chunk, encoding, callback, call) {
@@ -105,7 +105,7 @@ class SpeakerStream extends Writable {
     return call.call(this, bytes, done)
   }
 
-  /** Drops what was written and not heard. */
+  /** Drops what was written but not heard yet. */
   async flush() {
     const waiting = this.#take()
     this.#written = 0
@@ -129,9 +129,9 @@ class SpeakerStream extends Writable {
     }
   }
 
-  /** Hands `rest` of `chunk` over, in as many pieces as there is room for. */
+  /** Hands over `rest` of `chunk`, in as many pieces as there is space for. */
   #put(rest, chunk, callback) {
-    // On a manual clock time waits for what is in line here, so that backpressure does not make a gap.
+    // On a manual clock time waits for the bytes in this queue, so that backpressure does not cause a gap.
     const more = this.#piped || this.writableEnded || this.writableLength > chunk.length
     const taken = this.#native.write(rest, more)
     if (taken === rest.length) return callback()
@@ -163,7 +163,7 @@ class SpeakerStream extends Writable {
         this.#native.write(NOTHING, false)
       }
     }
-    // Without an error of its own too: `close` alone ends no wait for `drain`.
+    // Also without an error of its own: `close` alone does not end a wait for `drain`.
     const why = error ?? (this.writableFinished ? null : ended(this.requestId, 'it was destroyed'))
     this.#take()?.callback(why)
     callback(why)
@@ -186,7 +186,7 @@ class SpeakerStream extends Writable {
     this.destroy(error)
   }
 
-  /** `events.once` listens to `error` beside `drain`: there it hears of the end, however late it begins to wait. */
+  /** Emits `error` again for `events.once(stream, 'drain')`, which listens to `error` too: so a wait that begins after the end rejects as well. */
   #tellWhoeverWaits() {
     const tell = () => {
       if (this.listenerCount('drain') > 0) this.emit('error', this.errored ?? ended(this.requestId, 'it has completed'))
@@ -207,7 +207,7 @@ class SpeakerStream extends Writable {
   }
 }
 
-/** What a source has thrown, which can be anything, as an error that Node can take. */
+/** An error that Node can take, for whatever value a source has thrown. */
 class Pumped extends Error {
   constructor(thrown) {
     super(describe(thrown))
@@ -215,10 +215,10 @@ class Pumped extends Error {
   }
 }
 
-/** Writes what a Readable or another iterable gives of a `format`, and ends with it. Whatever goes wrong with `audio` fails the stream. */
+/** Writes what a Readable or another iterable yields, in `format`, and ends with it. Any error of `audio` fails the stream. */
 async function pump(audio, stream, format) {
   try {
-    // Throws for a web stream that somebody else reads, or has read.
+    // Throws for a web stream that is locked or was read.
     const from = reading(audio)
     const onClose = () => close(from)
     stream.once('close', onClose)
@@ -237,7 +237,7 @@ async function pump(audio, stream, format) {
   }
 }
 
-/** Returns true for the error of an aborted signal: somebody wants no more. */
+/** Returns true for the error of an aborted signal. */
 function isAbort(thrown) {
   try {
     return thrown?.name === 'AbortError'

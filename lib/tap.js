@@ -2,10 +2,10 @@
 
 const { Readable } = require('node:stream')
 
-/** As many frames as may be on their way: the addon counts both together. */
+/** The maximum number of frames on their way: the addon counts both queues together. */
 const MAX_WAITING = 64
 
-/** What the output is handed, to be read along. Documented in index.d.ts. */
+/** A Readable of what the output takes. Documented in index.d.ts. */
 class SpeakerTap extends Readable {
   #native
   #forget
@@ -23,7 +23,7 @@ class SpeakerTap extends Readable {
     return this.#native.dropped()
   }
 
-  /** One frame from the addon. */
+  /** Takes a frame from the addon. */
   take(chunk) {
     this.#held += 1
     try {
@@ -33,7 +33,7 @@ class SpeakerTap extends Readable {
     }
   }
 
-  /** Who comes to read is waited for from the same moment. */
+  /** A listener that reads is waited for from the moment it is added. */
   on(event, listener) {
     super.on(event, listener)
     this.#tell()
@@ -46,7 +46,7 @@ class SpeakerTap extends Readable {
     return chunk
   }
 
-  /** Frames come when they come. */
+  /** Does nothing: frames come by themselves. */
   _read() {}
 
   _destroy(error, callback) {
@@ -55,7 +55,7 @@ class SpeakerTap extends Readable {
     callback(error)
   }
 
-  /** A full buffer that nobody reads is not waited for, or `advance` could wait for ever. */
+  /** Tells the addon what was taken. A full buffer that nobody reads is not waited for, or `advance` could wait for ever. */
   #tell() {
     const taken = this.#held - this.readableLength
     this.#held -= taken

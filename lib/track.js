@@ -2,19 +2,19 @@
 
 const check = require('./check')
 
-/** As in src/output/livekit/announcement.rs. */
+/** The default names; as in src/output/livekit/announcement.rs. */
 const NAMES = ['speaker', 'app_audio', 'tts']
 
-/** Returns the name of a track that has none of its own. */
+/** Returns the default name of a track. */
 function trackName(id) {
   return NAMES[id] ?? `track_${id}`
 }
 
-/** What a session's track is asked for. Documented in index.d.ts. It holds nothing: all there is to a track is the session's. */
+/** A handle of a session's track. Documented in index.d.ts. It has no state of its own: everything about a track is kept in the session. */
 class SpeakerTrack {
   #calls
 
-  /** `calls` are the session's: each takes the track's number first. */
+  /** `calls` are the session's methods: each takes the track's number first. */
   constructor(id, name, calls) {
     this.id = id
     this.name = name ?? trackName(id)

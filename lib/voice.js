@@ -2,10 +2,10 @@
 
 const { SpeakerTap } = require('./tap')
 
-/** The addon's side of a voice; set inside the class, for it is nobody else's. */
+/** Accessor of a voice's native part; set inside the class, because nothing else may have it. */
 let inside
 
-/** What somebody in the room says. Documented in index.d.ts. */
+/** The voice of a participant. Documented in index.d.ts. */
 class SpeakerVoice extends SpeakerTap {
   #native
 
@@ -27,7 +27,7 @@ function isVoice(audio) {
   return audio instanceof SpeakerVoice
 }
 
-/** The addon's side of a voice. */
+/** Returns the native part of a voice. */
 function nativeVoice(voice) {
   return inside(voice)
 }

@@ -1,15 +1,15 @@
 'use strict'
 
-// The header of a WAV file, for samples that have none.
+// The header of a WAV file, for raw samples.
 
-/** Format tag (RFC 2361) and bits of a sample of each raw format. */
+/** The format tag (RFC 2361) and the bits per sample of each raw format. */
 const FORMATS = { pcm16: [1, 16], f32: [3, 32], alaw: [6, 8], mulaw: [7, 8], g722: [0x28f, 4] }
 
-/** Returns what stands before `length` bytes of samples. */
+/** Returns the header of `length` bytes of samples. */
 function wavHeader(length, sampleRate, channels, format = 'pcm16') {
   const [tag, bits] = FORMATS[format]
   const frame = Math.max(1, bits >> 3) * channels
-  // What is no PCM says how long its extension is: 0.
+  // Formats other than PCM state the length of their extension: 0.
   const rest = tag === 1 ? 16 : 18
   const header = Buffer.alloc(28 + rest)
   header.write('RIFF', 0)

@@ -1,8 +1,8 @@
 'use strict'
 
-// Which known name is meant by an unknown one: it is written otherwise, lacks its unit, is a word that other APIs have for it, or is misspelt.
+// Finds the known name that an unknown one stands for: it is written differently, lacks its unit, is a word from other APIs, or is misspelt.
 
-/** What others call it. The first that is known where it is used is meant. */
+/** Names used by other APIs. The first one that is known where it is used is suggested. */
 const SYNONYMS = {
   audioUrl: ['url', 'uri', 'src', 'source', 'file', 'path', 'href'],
   audio: ['buffer', 'data', 'bytes', 'stream', 'input'],
@@ -21,10 +21,10 @@ const SYNONYMS = {
   room: ['roomName']
 }
 
-/** Longer names are nobody's. */
+/** No longer name is compared. */
 const LONGEST = 40
 
-/** Returns the one of `known` that is most likely meant by `name`; undefined if none is likely. */
+/** Returns the one of `known` that most likely is meant by `name`; undefined if none is likely. */
 function meant(name, known) {
   const lower = name.toLowerCase()
   if (lower.length > LONGEST) return undefined
@@ -36,7 +36,7 @@ function meant(name, known) {
   return nearest && nearest[0] <= Math.max(1, Math.floor(lower.length / 3)) ? nearest[1] : undefined
 }
 
-/** How many letters have to be put in, left out, changed or exchanged with the next one (optimal string alignment). */
+/** Returns how many letters have to be inserted, deleted, changed or swapped with the next one (optimal string alignment). */
 function distance(one, other) {
   const rows = [Array.from({ length: other.length + 1 }, (_, n) => n)]
   for (let i = 1; i <= one.length; i++) {

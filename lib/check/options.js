@@ -23,10 +23,10 @@ const OUTPUTS = {
   }
 }
 
-/** Those of telephone lines (ITU-T G.711), which have one rate. */
+/** Formats of telephone lines (ITU-T G.711), which have one rate. */
 const G711 = ['mulaw', 'alaw']
 
-/** In bit/s, in mono and in stereo. */
+/** The default bitrates, in bit/s, in mono and in stereo. */
 const BITRATES = [48000, 64000]
 
 function outputOptions(output) {
@@ -83,7 +83,7 @@ function frames(options, prefix, { format, channels }) {
   }
 }
 
-/** What frames are like that are read. */
+/** The options of frames that are read. */
 const FRAMES = ['format', 'dither', 'sampleRate', 'channels', 'frameMs']
 
 /** Validates the options of a tap; `channels` are the session's, the default. */
@@ -100,7 +100,7 @@ function tapOptions(options = {}, channels) {
   }
 }
 
-/** Validates whom to listen to, and how. */
+/** Validates the options of `listen`: the participant and the format of the frames. */
 function listenOptions(options) {
   const { identity, trackName } = object(options, 'listen', ['identity', 'trackName', ...FRAMES])
   return {
@@ -113,7 +113,7 @@ function listenOptions(options) {
 const ROOM_FROM_ENV = ['room', 'identity', 'name', 'kind', 'attributes']
 const KINDS = ['standard', 'agent', 'sip', 'ingress', 'egress', 'connector', 'bridge']
 
-/** Validates which room is joined, as whom, and how. */
+/** Validates the options of a LiveKit output. */
 function roomFromEnv(options) {
   const known = OUTPUTS.livekit.known.filter((name) => !['type', 'url', 'token'].includes(name))
   const { room, identity, name, kind, attributes, ...output } = object(options, 'liveKitFromEnv', [...ROOM_FROM_ENV, ...known])
@@ -137,12 +137,12 @@ function roomOptions({ url, token }) {
   if (!isToken) throw refuseSecret('a non-empty string or a function', 'output.token', token)
 }
 
-/** The tracks that `publish: 'connect'` publishes beside those that have a name of their own. */
+/** The tracks that `publish: 'connect'` publishes besides those with a name of their own. */
 const USUAL_TRACKS = [0, 1, 2]
 
 /** Validates what is known of tracks before anything plays on them. */
 function tracks({ publish, trackNames, trackSources }) {
-  // Of a proxy that is revoked not even that can be asked.
+  // A revoked proxy throws even for this.
   const isList = !types.isProxy(publish) && Array.isArray(publish)
   const listed = isList ? Array.from(publish, (id) => check.integer(id, 'a track of output.publish', REQUIRED, 0, 0xffff)) : []
   const all = !isList && check.oneOf(publish, 'output.publish', 'connect', ['lazy', 'connect']) === 'connect'
@@ -193,7 +193,7 @@ function overlapOptions(overlap = 'mix') {
     overlap: check.choice(rule, 'overlap.default', OVERLAPS),
     trackOverlap: Object.entries(tracks).map(([key, value]) => {
       const number = Number(key)
-      // As a number is written, or '2' and ' 2' would be two rules for one track.
+      // In canonical form, or '2' and ' 2' would be two rules for one track.
       const trackId = check.integer(String(number) === key ? number : key, 'a key of overlap', undefined, 0, 0xffff)
       return { trackId, overlap: check.choice(value, `overlap[${key}]`, OVERLAPS) }
     })
@@ -231,7 +231,7 @@ function sessionOptions(options) {
   }
 }
 
-/** Validates what has a method for each level, as pino and `console` do. Without `trace` those lines are `debug`. */
+/** Validates a logger: an object with a method for each level, like pino and `console`. Without `trace` those lines are `debug`. */
 function logger(value) {
   if (value === undefined) return undefined
   const fits = (typeof value === 'object' || typeof value === 'function') && ['debug', 'info', 'warn', 'error'].every((level) => typeof value?.[level] === 'function')
@@ -239,7 +239,7 @@ function logger(value) {
   return value
 }
 
-/** A file, or `{ path, secrets }`. */
+/** Validates `record`: a file, or `{ path, secrets }`. */
 function recordOptions(record) {
   if (typeof record !== 'object' || record === null || isUrl(record)) {
     return { record: writable(filePath(record, 'record', undefined), 'record'), recordsSecrets: false }
@@ -251,7 +251,7 @@ function recordOptions(record) {
   }
 }
 
-/** Validates what is set for all sessions of the process; what is not given stays as it is. */
+/** Validates the options of all sessions of the process; an option that is not given stays as it is. */
 function processOptions(options) {
   object(options, 'configure', ['maxSpoolBytes', 'maxClipBytes', 'network'])
   return {
@@ -261,13 +261,13 @@ function processOptions(options) {
   }
 }
 
-/** Validates what is set of the cache; what is not given stays as it is. */
+/** Validates the options of the cache; an option that is not given stays as it is. */
 function cacheOptions(options = {}) {
   object(options, 'cache', ['maxBytes'])
   return { maxBytes: check.integer(options.maxBytes, 'maxBytes', undefined, 0, 2 ** 40) }
 }
 
-/** Validates what the environment says of `network`: a word, or an object as JSON; undefined if it says nothing. */
+/** Validates the environment's `network` rule: a word, or an object as JSON; undefined if there is none. */
 function environmentNetwork() {
   const name = 'SPEAKER_SESSION_NETWORK'
   const text = process.env[name]?.trim()

@@ -1,6 +1,6 @@
 'use strict'
 
-// Node's permission model (`node --permission`), which does not see what an addon does with files: it is asked here.
+// Node's permission model (`node --permission`) does not see what an addon does with files, so it is checked here.
 
 const path = require('node:path')
 

@@ -1,6 +1,6 @@
 'use strict'
 
-// Validates what is to be played, moved or interrupted, and fills in the defaults.
+// Validates play, stream, clip, probe, move, interrupt and close requests, and fills in the defaults.
 
 const { validateHeaderName, validateHeaderValue } = require('node:http')
 const { fileURLToPath } = require('node:url')
@@ -23,7 +23,7 @@ function sourceAt(audioUrl) {
   const url = isUrl(audioUrl) ? audioUrl.href : check.text(audioUrl, 'audioUrl', REQUIRED)
   const scheme = SCHEME.exec(url)?.[1].toLowerCase()
   const expected = 'an http(s) URL, a data: URL, a file: URL or a path'
-  // What pages call //host/path is a URL without its scheme, which nothing here has.
+  // A protocol-relative URL (//host/path) as in web pages; there is no scheme here for it to inherit.
   if (/^\/\/[^/]/.test(url)) throw refuse(expected, 'audioUrl', url, 'a URL needs its scheme, as https:')
   if (scheme === undefined) return { path: readable(url, 'audioUrl') }
   if (scheme === 'data') {
@@ -43,8 +43,8 @@ function sourceAt(audioUrl) {
 }
 
 /**
- * Names and values of headers as HTTP allows them, of an object, a Headers, a Map or pairs; what is undefined is left out, and values of one name
- * are one value (RFC 9110, 5.3). What is wrong with one is told without its value, for that is secret.
+ * Returns names and values of headers as HTTP allows them, from an object, a Headers, a Map or pairs; undefined values are left out, and values
+ * of the same name are combined (RFC 9110, 5.3). An error does not show the value, because it is secret.
  */
 function headerPairs(headers) {
   if (headers === undefined) return []
@@ -63,7 +63,7 @@ function headerPairs(headers) {
   return [...pairs.values()]
 }
 
-/** The pairs of an object, or of an iterable; of what throws, one that is none. */
+/** Returns the pairs of an object, or of an iterable; for one that throws, a pair that is invalid. */
 function entriesOf(headers) {
   try {
     return typeof headers[Symbol.iterator] === 'function' ? Array.from(headers, (pair) => (Array.isArray(pair) ? [...pair] : undefined)) : Object.entries(headers)
@@ -74,7 +74,7 @@ function entriesOf(headers) {
 
 function headerName(name) {
   try {
-    // Which would write others into its message.
+    // Node's own check would put anything else into its message.
     if (typeof name !== 'string') throw name
     validateHeaderName(name)
   } catch {
@@ -83,7 +83,7 @@ function headerName(name) {
   return name
 }
 
-/** Blanks around a value are no part of it (RFC 9110, 5.5). */
+/** Blanks around a value are not part of it (RFC 9110, 5.5). */
 function headerValue(name, value) {
   if (typeof value !== 'string' && typeof value !== 'number') throw refuseSecret('a string', `headers['${name}']`, value)
   const text = String(value).replace(/^[ \t]+|[ \t]+$/g, '')
@@ -106,13 +106,13 @@ const SECTION = ['startMs', 'durationMs', 'fadeOutMs']
 /** All options of playAudio for a file. */
 const PLAY = [...PLAYBACK, ...SECTION, 'audioUrl', 'audio', 'loop', 'headers', 'contentType']
 
-/** What bytes are, if they do not say so themselves. */
+/** Options that describe bytes that don't describe themselves. */
 const ENCODING = ['format', 'sampleRate', 'channels']
 
-/** Options of what is written while it plays. */
+/** Options of a source that is written while it plays. */
 const PACE = ['stallTimeoutMs', 'prebufferMs']
 
-/** Options of createStream, and of playAudio with what gives its bytes piece by piece. */
+/** Options of createStream, and of playAudio with a source that yields its bytes piece by piece. */
 const WRITTEN = [...ENCODING, ...PACE]
 
 /** Options of a clip. */
@@ -125,12 +125,12 @@ const STREAM_OPTIONS = [...PLAYBACK, ...SECTION, ...WRITTEN]
 const MAX_FADE_OUT_MS = 10_000
 const MAX_LOOP = 1_000_000
 
-/** Two frames wait before anything is played. */
+/** Two frames are buffered before anything is played. */
 const MIN_PREBUFFER_MS = 40
-/** What is gathered is held in memory. */
+/** Limited because the buffered sound is held in memory. */
 const MAX_PREBUFFER_MS = 5_000
 
-/** Formats of raw samples; those of telephones have one rate. */
+/** Formats of raw samples; those of telephone lines have one rate. */
 const RAW_FORMATS = ['pcm16', 'f32', 'mulaw', 'alaw', 'g722']
 const TELEPHONE_RATES = { mulaw: 8000, alaw: 8000, g722: 16000 }
 const STREAM_FORMATS = [...RAW_FORMATS, 'mp3', 'ogg', 'wav', 'flac', 'aac', 'm4a', 'webm']
@@ -143,7 +143,7 @@ function passes(loop = false) {
   return loop
 }
 
-/** Validates how much is gathered before a stream is played: as much always, or between two bounds. */
+/** Validates how much of a stream is buffered before it is played: a fixed amount, or between two bounds. */
 function prebuffer(value = MIN_PREBUFFER_MS) {
   if (typeof value !== 'object') {
     const ms = check.number(value, 'prebufferMs', undefined, MIN_PREBUFFER_MS, MAX_PREBUFFER_MS)
@@ -174,7 +174,7 @@ function encoding({ format, sampleRate, channels }, more) {
   }
 }
 
-/** What some options need beside them. */
+/** What some options require as `audio`, for error messages. */
 const BYTES = 'bytes as audio beside it'
 const PIECES = 'a Readable or another iterable as audio beside it'
 
@@ -190,7 +190,7 @@ function playRequest(request) {
   return { ...checked, ...(given ?? sourceAt(audioUrl)), ...contentType(request) }
 }
 
-/** Of a source that says itself what it is, what its user says counts. */
+/** Validates the media type; the user's takes precedence over the one that the source states. */
 function contentType(request) {
   const contentType = check.text(request.contentType, 'contentType', undefined)
   return contentType && { contentType }
@@ -205,7 +205,7 @@ function clipRequest(source) {
   return wholeSource(object(source, 'clip', CLIP_OPTIONS), 'clip')
 }
 
-/** What is probed may be named without an object around it. */
+/** Validates a probe request; the source may be named without an object around it. */
 function probeRequest(source, options = {}) {
   const named = typeof source === 'string' || isUrl(source) ? { audioUrl: source } : source
   const { loudness } = object(options, 'probe', ['loudness'])
@@ -231,7 +231,7 @@ function wholeSource(source, call) {
   }
 }
 
-/** A file in memory, or what it is read from before anything is made of it: `{ body, file }`, where `file` makes a file of its bytes. */
+/** Returns a file in memory, or the body it is read from: `{ body, file }`, where `file` makes a file of its bytes. */
 function whole(source) {
   const { audio } = source
   const file = fileOf(source)
@@ -243,13 +243,13 @@ function whole(source) {
 
 const BYTES_OR_PIECES = 'a Buffer, typed array, ArrayBuffer, Blob, Response, Readable or iterable of bytes'
 
-/** A text may be a place or bytes: neither is guessed. */
+/** Refuses text as audio: it may be a path or bytes, and neither is guessed. */
 function refuseAudio(expected, audio) {
   const hint = `paths and URLs are audioUrl, and Buffer.from(text, 'base64') are the bytes of a text in base64`
   return refuse(expected, 'audio', audio, typeof audio === 'string' ? hint : undefined)
 }
 
-/** Returns what makes a file of bytes: of raw samples a WAV file, which can be played again, sought and looped like any other. */
+/** Returns a function that makes a file of bytes: of raw samples a WAV file, which can be played again, sought and looped like any other. */
 function fileOf(request) {
   const { format, sampleRate, channels } = encoding(request, false)
   if (!RAW_FORMATS.includes(format)) return (audio) => bytesOf(audio, 'audio')
@@ -270,14 +270,14 @@ function bytes(request) {
   return { ...written(request, true), ...given }
 }
 
-/** A clip is decoded already. */
+/** Refuses a format for a clip, which is decoded already. */
 function withoutEncoding(request) {
   const needless = ENCODING.find((key) => request[key] !== undefined)
   if (needless) throw refuse(BYTES, needless, request[needless])
   return request
 }
 
-/** A voice is what it is, and has neither a start nor an end to count from. */
+/** Validates a voice as a source; it has a fixed format, and neither a start nor an end to count from. */
 function voice(request) {
   const needless = [...SECTION, ...WRITTEN, 'loop', 'loudness', 'headers', 'contentType'].find((key) => request[key] !== undefined)
   if (needless !== undefined) throw refuse('audio that is no voice beside it', needless, request[needless])
@@ -345,7 +345,7 @@ function connectOptions(options = {}) {
   return { signal: check.signal(signal, 'signal') }
 }
 
-/** Validates how a session is closed. */
+/** Validates the options of `close`. */
 function closeOptions(options = {}) {
   const { drain, withinMs } = object(options, 'close', ['drain', 'withinMs'])
   const drains = check.boolean(drain, 'drain', false)

@@ -1,6 +1,6 @@
 'use strict'
 
-// Validates marks, stop, pause, resume, seek, volume and mute requests, what a track is set to, and what a participant says of itself and to others.
+// Validates marks, stop, pause, resume, seek, volume and mute requests, settings of a track, and what a participant sets and sends.
 
 const { refuse } = require('../error')
 const { MAX_MS, MAX_PAYLOAD, REQUIRED, check, object } = require('./values')
@@ -9,7 +9,7 @@ const TARGET = ['requestId', 'trackId', 'group']
 
 /**
  * Validates a target: one request, one track, one group, or everything. `options` are the further ones that the `call` takes. A name that is
- * there and undefined is refused: whoever has lost an id does not mean everything.
+ * present but undefined is refused: losing an id must not mean everything.
  */
 function target(value, call, options = []) {
   const { requestId, trackId, group } = object(value, call, [...TARGET, ...options])
@@ -23,7 +23,7 @@ function target(value, call, options = []) {
   }
 }
 
-/** Validates the name of a mark, and what it comes behind. */
+/** Validates the name of a mark, and the target that it follows. */
 function markRequest(name, behind = {}) {
   return { name: markName(name), target: target(behind, 'mark') }
 }
@@ -65,7 +65,7 @@ function volumeRequest(request) {
   }
 }
 
-/** Validates which track is to be muted, or not any more. */
+/** Validates a mute request. */
 function muteRequest(request) {
   object(request, 'setMuted', ['trackId', 'muted'])
   return {
@@ -86,18 +86,18 @@ function trackVolume(change) {
   }
 }
 
-/** Validates to which side a track is brought. */
+/** Validates a change of a track's pan. */
 function trackPan(change) {
   const { pan, fadeMs } = object(change, 'setPan', ['pan', 'fadeMs'])
   return { pan: check.number(pan, 'pan', REQUIRED, -1, 1), fadeMs: check.number(fadeMs, 'fadeMs', 5, 0, MAX_MS) }
 }
 
-/** Validates that as a line of a recording has it. */
+/** Validates such a change as it is in a line of a recording. */
 function trackPanLine({ trackId: id, ...change }) {
   return { trackId: trackId(id), ...trackPan(change) }
 }
 
-/** Validates such a change as a line of a recording has it. */
+/** Validates a change of a track's volume as it is in a line of a recording. */
 function trackVolumeLine({ trackId: id, ...change }) {
   return { trackId: trackId(id), ...trackVolume(change) }
 }
@@ -122,13 +122,13 @@ function attributes(value) {
   return Object.fromEntries(entries)
 }
 
-/** How long a text may be: half of what may wait to be sent. */
+/** The maximum length of a text: half of what may wait to be sent. */
 const MAX_TEXT = 512 * 1024
 
-/** How much its topic, its attributes and the identities that it goes to may take: a server reads 64 KiB of a packet. */
+/** The maximum size of its topic, its attributes and the identities that it goes to: a server reads 64 KiB of a packet. */
 const MAX_ADDRESS = 32 * 1024
 
-/** Validates what is to be sent, and to whom. A string is sent as UTF-8. */
+/** Validates data and its recipients. A string is sent as UTF-8. */
 function dataRequest(payload, options = {}) {
   const bytes = typeof payload === 'string' && payload.isWellFormed() ? Buffer.from(payload) : payload
   if (!(bytes instanceof Uint8Array)) throw refuse('a Uint8Array or a string of well-formed Unicode', 'payload', payload)
@@ -137,7 +137,7 @@ function dataRequest(payload, options = {}) {
   return { bytes, ...address(options), reliable: check.boolean(options.reliable, 'reliable', true) }
 }
 
-/** Validates a text of any length that is to be sent, and to whom. */
+/** Validates a text of any length and its recipients. */
 function textRequest(value, options = {}) {
   if (typeof value !== 'string' || !value.isWellFormed()) throw refuse('a string of well-formed Unicode', 'text', value)
   const length = Buffer.byteLength(value)
@@ -147,7 +147,7 @@ function textRequest(value, options = {}) {
   return { text: value, ...address(options, said), attributes: said }
 }
 
-/** Validates which method of whom is to be called, and with what. */
+/** Validates a remote procedure call: the participant, the method and the payload. */
 function callRequest(request) {
   object(request, 'performRpc', ['to', 'method', 'payload', 'timeoutMs'])
   const { payload = '' } = request
@@ -170,7 +170,7 @@ function method(name, handler) {
   return methodName(name)
 }
 
-/** Validates what it is about that is sent, and who gets it. `more` is said of it beside that. */
+/** Validates the topic and the recipients. `more` are further options. */
 function address({ topic, to }, more = {}) {
   check.id(topic, 'topic', undefined)
   if (to !== undefined && !(Array.isArray(to) && to.length > 0)) throw refuse('a non-empty array of identities', 'to', to)

@@ -10,15 +10,15 @@ const { meant } = require('./meant')
 /** The largest time that any option takes: a day. */
 const MAX_MS = 24 * 3600 * 1000
 
-/** What a packet of data may hold, in bytes: LiveKit's limit for a reliable one, and for what a remote procedure call bears. */
+/** The maximum payload of a data packet, in bytes: LiveKit's limit for a reliable one, and for a remote procedure call. */
 const MAX_PAYLOAD = 15 * 1024
 
-/** From the highest to the lowest. */
+/** Roles from the highest to the lowest. */
 const ROLES = ['system', 'voice', 'media', 'ambient']
 
 const OVERLAPS = ['mix', 'queue', 'replace']
 
-/** In the place of a default: the value has to be given. */
+/** Takes the place of a default: the value is required. */
 const REQUIRED = Symbol('required')
 
 /** Returns `value` if it is an object with no other keys than `known`. */
@@ -66,13 +66,13 @@ const check = {
     if (typeof value !== 'string' || value === '') throw refuse('a non-empty string', argument, value)
     return value
   },
-  /** Names are compared and told as UTF-8, in which a lone surrogate has no form: two ids would be one. */
+  /** Names are compared and passed on as UTF-8, which can't represent a lone surrogate: two ids would become one. */
   id(value, argument, fallback) {
     const id = check.text(value, argument, fallback)
     if (id !== undefined && !id.isWellFormed()) throw refuse('well-formed Unicode', argument, value)
     return id
   },
-  /** Checks by shape and not by class, so that signals of other realms and polyfills are accepted. */
+  /** Checks the shape and not the class, so that signals of other realms and polyfills are accepted. */
   signal(value, argument) {
     if (value === undefined) return undefined
     const fits = typeof value?.aborted === 'boolean' && typeof value.addEventListener === 'function'
@@ -81,7 +81,7 @@ const check = {
   }
 }
 
-/** Returns true for a URL object, of whatever realm. */
+/** Returns true for a URL object, of any realm. */
 function isUrl(value) {
   try {
     return typeof value === 'object' && value !== null && !builtIn(value) && typeof value.href === 'string' && typeof value.protocol === 'string'
@@ -90,7 +90,7 @@ function isUrl(value) {
   }
 }
 
-/** Validates a file that is written: a path, or a `file:` URL. Returns its path. */
+/** Validates the path or the `file:` URL of a file to be written. Returns its path. */
 function filePath(value, argument, fallback) {
   if (value === undefined && fallback !== REQUIRED) return fallback
   const given = isUrl(value) ? value.href : value
@@ -103,7 +103,7 @@ function filePath(value, argument, fallback) {
   }
 }
 
-/** Validates how loud a source is to be; `false` is as it is, undefined as its session says. */
+/** Validates the loudness of a source; `false` leaves it as it is, undefined uses the session's. */
 function loudness(value, argument) {
   if (value === undefined || value === false) return value
   const { targetLufs, maxGainDb } = object(value, argument, ['targetLufs', 'maxGainDb'])
@@ -113,7 +113,7 @@ function loudness(value, argument) {
   }
 }
 
-/** What servers have to keep to. */
+/** Validates the limits that servers have to keep to. */
 function fetchLimits({ fetchTimeoutMs, minFetchBytesPerSecond }) {
   return {
     fetchTimeoutMs: check.number(fetchTimeoutMs, 'fetchTimeoutMs', 10000, 1, MAX_MS),
@@ -121,7 +121,7 @@ function fetchLimits({ fetchTimeoutMs, minFetchBytesPerSecond }) {
   }
 }
 
-/** What `'any'` and `'public'` mean. */
+/** The meaning of `'any'` and `'public'`. */
 const NETWORKS = {
   any: { isPublic: false, allow: [], deny: [], files: true },
   public: { isPublic: true, allow: [], deny: [], files: false }

@@ -23,17 +23,17 @@ const OPTIONS = {
   version: { type: 'boolean' }
 }
 
-/** Standard input among what is read, standard output as what is written. */
+/** Standard input among the inputs, standard output as the output. */
 const STANDARD = '-'
 
-/** Those of `probe` alone. */
+/** Options of `probe` alone. */
 const PROBE = ['loudness']
 
 function refuse(message) {
   return new SpeakerError('ERR_INVALID_ARGUMENT', `${message}\n\`speaker-session --help\` says what there is.`)
 }
 
-/** What the user wants: `{ command, operands, options }`. */
+/** Returns the parsed command line: `{ command, operands, options }`. */
 function readArguments(args) {
   const { values, positionals } = parse(args)
   const { help, version, ...options } = values

@@ -1,12 +1,12 @@
 'use strict'
 
-// Joins a room with LiveKit's own SDK, which shares no code with the speaker, and tells its parent how loud each track is,
-// frame by frame. A process of its own: the SDK logs to stdout, and its threads should not disturb who speaks.
+// Joins a room with LiveKit's own SDK, which shares no code with the speaker, and reports the level of each track to its parent,
+// frame by frame. It is a process of its own because the SDK logs to stdout, and its threads should not disturb the speaker.
 
 const RATE = 48000
 const FRAME_MS = 20
 
-/** The mean power of a frame, 1 being full scale, and how often it passes through zero. */
+/** Returns the mean power of a frame, 1 being full scale, and its number of zero crossings. */
 function measure(samples) {
   let [power, crossings] = [0, 0]
   for (let n = 0; n < samples.length; n++) {
@@ -32,7 +32,7 @@ async function listen({ url, token }) {
       tell({ frame: { track: name, epochMs, lengthMs: FRAME_MS, ...measure(data) } })
     }
   })
-  // The parent is gone, or has heard enough.
+  // The parent has exited, or has heard enough.
   process.once('disconnect', () => room.disconnect().finally(process.exit))
   await room.connect(url, token, { autoSubscribe: true, dynacast: false })
 }

@@ -7,16 +7,16 @@ const { setTimeout: sleep } = require('node:timers/promises')
 const { SpeakerError } = require('../error')
 const { decibels } = require('./format')
 
-/** The power below which nobody hears anything: −60 dBFS. */
+/** The power below which a frame is inaudible: −60 dBFS. */
 const AUDIBLE = 1e-6
-/** What is silent for less than this is one sound. */
+/** A shorter silence than this does not end a sound. */
 const PAUSE_MS = 200
 const LOOK_MS = 20
 const JOIN_MS = 10_000
-/** How long leaving a room may take. */
+/** The time limit for leaving a room. */
 const GOODBYE_MS = 1000
 
-/** What is heard in a room on each of its tracks, by a process that listens there. */
+/** The sounds heard on each track of a room, by a process that listens there. */
 class Ear {
   #process
   #exited
@@ -55,7 +55,7 @@ class Ear {
     if (frame.power >= AUDIBLE) this.#tracks.get(track).push(frame)
   }
 
-  /** Waits until it listens to all of these tracks; says whether it does within `limitMs`. */
+  /** Waits until all of these tracks are subscribed to; returns false if that takes longer than `limitMs`. */
   async listensTo(tracks, limitMs) {
     for (const begun = performance.now(); performance.now() - begun < limitMs; await sleep(LOOK_MS)) {
       if (tracks.every((track) => this.#tracks.has(track))) return true
@@ -63,7 +63,7 @@ class Ear {
     return false
   }
 
-  /** What was heard: `{ track, beganAtMs, endedAtMs, levelDb, hz, frames }` in order of time, in ms since `zero`. */
+  /** Returns the sounds heard: `{ track, beganAtMs, endedAtMs, levelDb, hz, frames }` in order of time, in ms since `zero`. */
   sounds(zero) {
     const sounds = [...this.#tracks].flatMap(([track, frames]) => {
       const timed = frames.map(({ epochMs, ...frame }) => ({ atMs: epochMs - zero, ...frame }))
@@ -81,7 +81,7 @@ class Ear {
   }
 }
 
-/** Cuts where there is a pause. */
+/** Splits frames at pauses. */
 function split(frames) {
   const parts = []
   for (const frame of frames) {
@@ -99,7 +99,7 @@ function sound(track, frames) {
     beganAtMs: frames[0].atMs,
     endedAtMs: frames.at(-1).atMs + frames.at(-1).lengthMs,
     levelDb: decibels(sum('power') / frames.length),
-    // A tone passes through zero twice in a period; of anything else this is the pitch only roughly.
+    // A tone crosses zero twice in a period; for anything else this is only roughly the pitch.
     hz: (500 * sum('crossings')) / sum('lengthMs'),
     frames
   }

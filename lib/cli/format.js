@@ -4,12 +4,12 @@ function seconds(ms, digits = 3) {
   return `${(ms / 1000).toFixed(digits)} s`
 }
 
-/** The level of a mean power, full scale being 1. */
+/** Formats the level of a mean power, full scale being 1. */
 function decibels(power) {
   return 10 * Math.log10(power)
 }
 
-/** Text that is somebody else's must not move the terminal's cursor. */
+/** Removes control characters: text from elsewhere must not move the terminal's cursor. */
 function printable(text) {
   return text.replace(/\p{Cc}/gu, '\uFFFD')
 }

@@ -9,7 +9,7 @@ function interruption() {
   return controller.signal
 }
 
-/** Returns the exit code of a run in which so many things went wrong. */
+/** Returns the exit code of a run with this many errors. */
 function exitCode(signal, problems) {
   if (signal.aborted) return 128 + constants.signals[signal.reason]
   return problems > 0 ? 1 : 0

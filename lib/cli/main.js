@@ -6,7 +6,7 @@ const { readArguments } = require('./arguments')
 const { requestsOf } = require('./requests')
 const { USAGE } = require('./usage')
 
-/** The command line; says the exit code. */
+/** Runs the command line; returns the exit code. */
 async function main(args) {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', outliveReader)
   try {
@@ -25,18 +25,18 @@ async function main(args) {
 function play({ users, out, device }, options) {
   const masked = users.reduce((sum, user) => sum + user.masked, 0)
   if (masked > 0) console.error(`speaker-session: ${without(masked)} (record: { path, secrets: true } keeps them)`)
-  // Not before they are needed: help must not depend on the addon.
+  // Loaded only when needed: help must not depend on the addon.
   if (out !== undefined || device || options.livekit) return require('./run').run(users[0], { ...options, out, device })
   return require('./run-users').runUsers(users, options)
 }
 
-/** Says that so many requests are not played as they were. */
+/** Prints how many requests can't be played as they were. */
 function without(count) {
   const were = count === 1 ? 'was recorded without its secrets, and is' : 'were recorded without their secrets, and are'
   return `${count} of the requests ${were} played without them`
 }
 
-/** Whoever read our output may go (`| head`); the WAV file is still wanted. */
+/** Ignores a closed stdout (`| head`): the WAV file is still wanted. */
 function outliveReader(error) {
   if (error.code === 'EPIPE') return
   console.error(`speaker-session: ${error.message}`)

@@ -5,7 +5,7 @@ const { STANDARD } = require('./arguments')
 const { printable, seconds } = require('./format')
 const { exitCode, interruption } = require('./interruption')
 
-/** Says what files and URLs are; returns a promise of the exit code. */
+/** Prints what files and URLs are; returns a promise of the exit code. */
 async function probeAll(sources, { json, loudness }) {
   const signal = interruption()
   let failed = 0
@@ -24,7 +24,7 @@ async function probeAll(sources, { json, loudness }) {
   return exitCode(signal, failed)
 }
 
-/** What was found, for people: a line each. */
+/** Returns the result for people, one line for each fact. */
 function text(source, { container, codec, sampleRate, channels, durationMs, exact, tags, loudness }) {
   const lines = [['format', `${container}, ${codec}`], ['sound', `${sampleRate} Hz, ${channels} channel${channels === 1 ? '' : 's'}`]]
   lines.push(['length', durationMs === null ? 'unknown' : `${seconds(durationMs)}${exact ? '' : ' (estimated)'}`])

@@ -5,7 +5,7 @@ const { printable } = require('./format')
 const EVERY_MS = 100
 const CLEAR_LINE = '\r\x1b[K'
 
-/** The line at the bottom of a terminal that says how far it is; nothing where there is no terminal. */
+/** The progress line at the bottom of a terminal; nothing where there is no terminal. */
 class ProgressLine {
   #terminal
   #timer
@@ -15,7 +15,7 @@ class ProgressLine {
     if (terminal.isTTY) this.#timer = setInterval(() => this.#draw(text()), EVERY_MS).unref()
   }
 
-  /** Makes room for other output; the next moment draws it again. */
+  /** Clears the line for other output; the next update draws it again. */
   clear() {
     if (this.#timer) this.#terminal.write(CLEAR_LINE)
   }

@@ -1,6 +1,6 @@
 'use strict'
 
-// What the user sees of a run: lines for people, or events for programs.
+// The output of a run: lines for people, or events for programs.
 
 const { printable, seconds } = require('./format')
 const { ProgressLine } = require('./progress')
@@ -8,7 +8,7 @@ const { timeline } = require('./timeline')
 
 const COLUMNS = 80
 
-/** Events that a person is told of, and in which words. */
+/** Events that are shown to people, and their wording. */
 const DETAILS = {
   muted: ({ trackId }) => `track ${trackId}`,
   unmuted: ({ trackId }) => `track ${trackId}`,
@@ -27,10 +27,10 @@ const DETAILS = {
   reconnected: () => ''
 }
 
-/** What is the fault of the output fails all that plays, and is told once, by the session. */
+/** Errors of the output: they fail everything that plays, and are reported once, by the session. */
 const OF_THE_OUTPUT = ['ERR_OUTPUT', 'ERR_JOIN_FAILED', 'ERR_DISCONNECTED', 'ERR_INTERNAL']
 
-/** Requests of which no event tells, likewise. */
+/** Refusals without an event; they are reported once too. */
 const ASKED = {
   volume: ({ volume, fadeMs = 5 }) => `to ${volume} in ${fadeMs} ms`,
   move: ({ queuePosition }) => `to position ${queuePosition}`,
@@ -38,7 +38,7 @@ const ASKED = {
   interrupt: ({ keep }) => (keep ? `all but ${keep.join(', ')}` : 'all')
 }
 
-/** What a session plays now. */
+/** Returns the current playbacks of a session, for display. */
 function nowPlaying(session) {
   const playing = session.playbacks().map(({ requestId, state, positionMs }) => {
     return state === 'playing' ? `${requestId} ${seconds(positionMs, 1)}` : `${requestId} (${state})`
@@ -103,7 +103,7 @@ class JsonReport {
   #user
   #offsetMs
 
-  /** In a log of many, events say whose they are, and their times are the log's: `offsetMs` later. */
+  /** In a log of many users, events name their user, and their times are those of the log: `offsetMs` later. */
   constructor(session, { stdout, stderr }, { user, offsetMs = 0 } = {}) {
     this.#stdout = stdout
     this.#stderr = stderr
@@ -115,22 +115,22 @@ class JsonReport {
     })
   }
 
-  /** Whoever wrote the requests knows. */
+  /** Prints nothing: the author of the requests knows them. */
   asked() {}
 
-  /** No event of the session's, so it has no `seq`. */
+  /** Prints a refusal, which is no event of the session, so it has no `seq`. */
   refused({ requestId, requestedAtMs: atMs, code, message }) {
     this.#print({ type: 'refused', requestId, atMs, code, message })
     this.#complain(requestId, { code, message })
   }
 
-  /** What was heard is no event either. */
+  /** Prints the sounds heard, which are no events either. */
   end(_playbacks, sounds, summary) {
     for (const { frames, ...sound } of sounds) this.#print({ type: 'heard', ...sound })
     this.#stderr.write(`${summary}\n`)
   }
 
-  /** Who reads the events may be a program; who looks on is told what went wrong. */
+  /** Prints an error for people: the events may be read by a program. */
   #complain(requestId, { code, message }) {
     const whose = [this.#user, requestId].filter((name) => name !== undefined).join(', ')
     this.#stderr.write(`speaker-session: ${printable(`${whose}: ${code}: ${message}`)}\n`)

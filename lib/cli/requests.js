@@ -1,6 +1,6 @@
 'use strict'
 
-// Turns the operands of a command into a log, and says where what is played goes.
+// Turns the operands of a command into a log, and determines where the sound goes.
 
 const { statSync } = require('node:fs')
 const path = require('node:path')
@@ -13,7 +13,7 @@ const { STANDARD } = require('./arguments')
 const { usualDevice } = require('./sound-card')
 const { sourceName } = require('./source-name')
 
-/** The WAV file that is written if nothing else is asked for. */
+/** The WAV file that is written by default. */
 const OUT = 'mix.wav'
 
 function refuse(message) {
@@ -21,8 +21,8 @@ function refuse(message) {
 }
 
 /**
- * Returns `{ log, users, out, device }`: the users of the log who are played, and the WAV file to be written or the device to be played on, if one
- * is. Throws if that, the report or the timeline is a file that is read, under whatever name, or is there already and may not be
+ * Returns `{ log, users, out, device }`: the users of the log who are played, and the WAV file to be written or the device to play on, if
+ * any. Throws if that file, the report or the timeline is a file that is read, under whatever name, or already exists and may not be
  * replaced (`force`).
  */
 async function requestsOf(command, operands, options) {
@@ -31,7 +31,7 @@ async function requestsOf(command, operands, options) {
   const users = options.user ? options.user.map((name) => userOf(log, name)) : [...log.users.values()]
   if (users.length > 1) refuseOneMix(users, options)
   const isMixed = users.length === 1 && !options.livekit && !options.device && (options.out !== undefined || (options.report ?? options.timeline) === undefined)
-  // Who plays files wants to hear them; who replays a log wants what is the same each time.
+  // Files are played to be heard; a log is replayed for a reproducible result.
   const device = options.device ?? (isMixed && options.out === undefined && command === 'play' ? usualDevice() : undefined)
   const out = isMixed && device === undefined ? (options.out ?? OUT) : undefined
   const read = [...files, ...log.sources]
@@ -42,7 +42,7 @@ async function requestsOf(command, operands, options) {
   return { log, users, out, device }
 }
 
-/** As many as a session can play, and for as long: what is named is to be played. */
+/** The largest limits of a session: everything that is named is to be played. */
 const LIMITS = { maxConcurrent: 1000, maxQueued: 100_000, maxDurationMs: MAX_MS }
 
 /** Returns a log in which all of these are played at once. */
@@ -62,7 +62,7 @@ function userOf(log, name) {
   return log.users.get(name)
 }
 
-/** Everybody's sounds in one file or room would be nobody's. */
+/** Refuses one file or room for several users: their sounds could not be told apart. */
 function refuseOneMix(users, options) {
   const option = ['out', 'device', 'livekit'].find((name) => options[name])
   if (option) throw refuse(`Expected one user, as by --user, for --${option} but received ${users.length}`)
@@ -77,7 +77,7 @@ function refuseWritten(option, written, force, files) {
   }
 }
 
-/** Returns what is there, or nothing if that can't be known: then it can't be played or written either. */
+/** Returns the file's status, or undefined if it can't be determined: then the file can't be played or written either. */
 function lookAt(file) {
   try {
     return statSync(file, { bigint: true })
@@ -86,12 +86,12 @@ function lookAt(file) {
   }
 }
 
-/** Returns true for two names of one file. */
+/** Returns true if both names are of one file. */
 function isSame(one, other) {
   return one?.dev === other.dev && one.ino === other.ino
 }
 
-/** Returns the names with a number behind each repeated one. */
+/** Returns the names with a number after each repeated one. */
 function distinct(names) {
   const seen = new Map()
   return names.map((name) => {

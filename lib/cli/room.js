@@ -14,7 +14,7 @@ const { serverFromEnv } = require('../livekit/environment')
 const { trackName } = require('../track')
 const { Ear } = require('./ear')
 
-/** How long the listener may take to find the tracks. */
+/** The time limit for the listener to find the tracks. */
 const TUNE_MS = 10_000
 /** The longest time from sending to hearing. */
 const LATENCY_MS = 600
@@ -55,7 +55,7 @@ class Room {
   }
 
   /**
-   * Connects, and waits until the listener receives every track, or it would miss the beginning of the first sound.
+   * Connects, and waits until the listener receives every track: otherwise it would miss the beginning of the first sound.
    * Returns how much of the session's time has passed by then.
    */
   async prepare(session) {
@@ -74,7 +74,7 @@ class Room {
     return { sounds, missed: playbacks.filter((playback) => isMissed(playback, sounds)) }
   }
 
-  /** Nothing is wrong with a room in which nothing began. */
+  /** Returns no errors: a room in which nothing began is no failure. */
   nothingBegan() {
     return []
   }
@@ -103,7 +103,7 @@ function requireInstalled(name) {
   }
 }
 
-/** Returns the names of the tracks that are used, so that they are published when the room is joined. */
+/** Returns the names of the tracks in use, so that they are published when the room is joined. */
 function trackNames(requests) {
   const names = {}
   for (const { type, request: { trackId = 0 } } of requests) {
@@ -116,7 +116,7 @@ function epochMs() {
   return performance.timeOrigin + performance.now()
 }
 
-/** Returns true if a playback completed and nothing was heard on its track meanwhile. */
+/** Returns true if a playback completed but nothing was heard on its track meanwhile. */
 function isMissed({ outcome, trackId, volume, startedAtMs, endedAtMs }, sounds) {
   const during = ({ atMs }) => atMs > startedAtMs && atMs < endedAtMs + LATENCY_MS
   const isHeard = ({ track, frames }) => track === trackName(trackId) && frames.some(during)

@@ -14,13 +14,13 @@ const { table } = require('./table')
 const { writeReport } = require('./write-report')
 
 /**
- * Plays many users' requests (see Log), each in a session of their own that keeps nothing, and says what they heard; returns a promise of the
- * exit code.
+ * Plays many users' requests (see Log), each in a session of their own whose sound is not kept, and prints what they heard; returns a promise
+ * of the exit code.
  */
 async function runUsers(users, { json, realtime, stereo, overlap, report: reportPath, timeline }) {
   const begun = performance.now()
   const signal = interruption()
-  // Once nobody reads what is found, there is nothing to go on for.
+  // Ends the run when nobody reads its output any more.
   const unread = new AbortController()
   if (reportPath === undefined && timeline === undefined) process.stdout.once('error', () => unread.abort())
   const clock = realtime ? 'realtime' : 'manual'
@@ -47,7 +47,7 @@ async function runUsers(users, { json, realtime, stereo, overlap, report: report
       done++
       printed.delete(user)
       traces.delete(user)
-      // Waits for the reader of stdout, who may be slower than the replay.
+      // Waits for the reader of stdout, which may be slower than the replay.
       if (process.stdout.writableNeedDrain) await once(process.stdout, 'drain').catch(() => {})
     }
   }).finally(() => progress.end())

@@ -75,7 +75,7 @@ async function play(user, place, recorded, { overlap = recorded.overlap, json, r
   return exitCode(signal, problems.all.length + history.count('failed') + missed.length)
 }
 
-/** What went wrong, each thing once: a full disk is told by an event, and by every call that fails with it. */
+/** The errors of a run, each of them once: a full disk is reported by an event, and by every call that fails with it. */
 class Problems {
   all = []
 

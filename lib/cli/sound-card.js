@@ -1,6 +1,6 @@
 'use strict'
 
-// The sound card, by a program that plays WAV files: ALSA's aplay, ffmpeg's ffplay, or afplay of macOS.
+// Plays on the sound card with a program that plays WAV files: ALSA's aplay, ffmpeg's ffplay, or afplay of macOS.
 
 const { spawn } = require('node:child_process')
 const { existsSync, readdirSync, accessSync, constants, mkdtempSync, rmSync } = require('node:fs')
@@ -10,13 +10,13 @@ const path = require('node:path')
 const { SpeakerError } = require('../error')
 const { wavHeader } = require('../wav-header')
 
-/** As in a file whose length is not known yet. */
+/** The length in the header of a file whose length is not known yet. */
 const UNKNOWN = 0xffffffff
 
-/** The device that every program has. */
+/** The device that every program knows. */
 const DEFAULT = 'default'
 
-/** In the order in which they are looked for. `args` are those for a file, or for standard input, to a device if the program knows devices. */
+/** Programs in the order in which they are tried. `args` returns the arguments for a file or standard input, and for a device if the program knows devices. */
 const PLAYERS = {
   aplay: { args: (file, device) => ['-q', '-t', 'wav', ...(device === DEFAULT ? [] : ['-D', device]), file ?? '-'], knowsDevices: true },
   ffplay: { args: (file) => ['-nodisp', '-autoexit', '-loglevel', 'error', '-i', file ?? 'pipe:0'] },
@@ -38,7 +38,7 @@ function isProgram(file) {
   }
 }
 
-/** Returns true if something is likely to be heard: on Linux there is a sound card, or a sound server. */
+/** Returns true if sound is likely to be audible: on Linux, if there is a sound card or a sound server. */
 function hasSound() {
   if (process.platform !== 'linux') return true
   const { PULSE_SERVER, XDG_RUNTIME_DIR } = process.env
@@ -51,12 +51,12 @@ function hasSound() {
   }
 }
 
-/** Returns the device that is played on where nothing else is asked for; undefined if there is none, or no program for it. */
+/** Returns the default device; undefined if there is none, or no program for it. */
 function usualDevice() {
   return hasSound() && findPlayer(DEFAULT) ? DEFAULT : undefined
 }
 
-/** A place to play into, in real time. */
+/** The sound card as an output, in real time. */
 class SoundCard {
   clock = 'realtime'
   #player
@@ -64,7 +64,7 @@ class SoundCard {
   #channels
   #program
   #end
-  /** Where the file is that a program needs that reads no other. */
+  /** The folder of the file, for a program that can't read standard input. */
   #folder
 
   constructor({ device, stereo }) {
@@ -89,7 +89,7 @@ class SoundCard {
     if (this.#folder) return 0
     this.#start()
     this.#program.stdin.write(wavHeader(UNKNOWN, 48000, this.#channels))
-    // What can't be played is told by `finish`.
+    // `finish` reports what can't be played.
     this.#program.once('exit', () => session.close().catch(() => {}))
     return 0
   }
@@ -119,7 +119,7 @@ class SoundCard {
     this.#program = program
     let said = ''
     program.stderr.setEncoding('utf8').on('data', (text) => (said = `${said}${text}`.slice(0, 1000)))
-    // It has gone; why is told by its end.
+    // It has exited; its exit code tells why.
     program.stdin.on('error', () => {})
     this.#end = new Promise((resolve, reject) => {
       const failed = (why) => {

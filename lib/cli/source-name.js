@@ -2,7 +2,7 @@
 
 const path = require('node:path')
 
-/** Returns the last part of a path or URL, without its query; of a URL without a path its host. */
+/** Returns the last part of a path or URL, without its query; the host for a URL without a path. */
 function sourceName(source) {
   if (/^data:/i.test(source)) return 'data:'
   if (!/^https?:/i.test(source) || !URL.canParse(source)) return path.basename(source) || source

@@ -1,6 +1,6 @@
 'use strict'
 
-// A line for each user of what they heard, and one for all:
+// A table of what each user heard, with a line for all:
 //
 //   user    plays  completed  stopped  failed  refused    heard  overlap   waited  unheard
 //   alice      12         10        2       0        0  35.200 s  1.200 s  0.000 s        0
@@ -23,7 +23,7 @@ const COLUMNS = {
   unheard: ({ unheard }) => String(unheard)
 }
 
-/** Where it was measured. */
+/** The column shown where it was measured. */
 const FIRST_SOUND = { 'first sound': ({ firstSoundMs: { median } }) => (median === null ? '' : seconds(median)) }
 
 /** Returns the lines of the table of a report (see replayUsers). */
@@ -46,7 +46,7 @@ function codes({ codes, error }) {
   return [...counts, ...(error ? [error.code] : [])].join(', ')
 }
 
-/** The end of a path says more than its beginning. */
+/** Shortens a path to its end, which says more than its beginning. */
 function shorten(name) {
   const shown = printable(name)
   return shown.length > LONGEST_NAME ? `…${shown.slice(1 - LONGEST_NAME)}` : shown

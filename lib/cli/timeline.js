@@ -8,22 +8,22 @@
 //   ♪ speaker   ▅▆▆▅▆▆▆▆▅▆▆▆▅▅▆▆▆▅▅▇▇▇▆▇▇▆▆▆▅▃▁
 //              0 s       2 s        4 s
 //
-// · waits, ┄ is paused, » was sent to another place.
+// · is queued, ┄ is paused, » was sought.
 
 const { decibels } = require('./format')
 
 const LONGEST_NAME = 24
 const NARROWEST = 20
 const BETWEEN_LABELS = 10
-/** The scale where nothing took any time. */
+/** The scale for a run that took no time. */
 const SHORTEST_MS = 1000
-/** From hardly to be heard to full scale. */
+/** Levels from barely audible to full scale. */
 const LOUDNESS = '▁▂▃▄▅▆▇█'
 const RANGE_DB = 60
 
 /**
- * The lines of a timeline, as wide as `columns` allows; `playbacks` as History has them, all ended, `sounds` as Ear has
- * them.
+ * Returns the lines of a timeline, as wide as `columns` allows; `playbacks` as in History, all ended, `sounds` as in
+ * Ear.
  */
 function timeline(playbacks, columns, sounds = []) {
   if (playbacks.length === 0) return []
@@ -40,7 +40,7 @@ function timeline(playbacks, columns, sounds = []) {
   return [...lines, ' '.repeat(margin) + scale(totalMs, width, cell)]
 }
 
-/** The loudest frame of each cell. */
+/** Returns the loudest frame of each cell. */
 function loudness(frames, cell) {
   const cells = []
   for (const { atMs, lengthMs, power } of frames) {
@@ -60,7 +60,7 @@ function lane(playback, cell) {
   return `${before}${body}${mark} ${note(playback)}`.trimEnd()
 }
 
-/** From its start to where its end is marked. */
+/** Draws a playback from its start to the mark of its end. */
 function soundOf({ pauses = [], seeks = [] }, start, end, cell) {
   const cells = Array.from('├'.padEnd(end - start, '─'))
   for (const { fromMs, toMs } of pauses) cells.fill('┄', Math.max(cell(fromMs) - start, 1), toMs && Math.max(cell(toMs) - start, 1))
@@ -72,7 +72,7 @@ function note({ outcome, reason, code }) {
   return { completed: '', stopped: `stopped (${reason})`, failed: code }[outcome]
 }
 
-/** Round numbers of seconds, as close together as can be read. */
+/** Returns labels at round numbers of seconds, as close together as can be read. */
 function scale(totalMs, width, cell) {
   const leastMs = (totalMs * BETWEEN_LABELS) / width
   const power = 10 ** Math.floor(Math.log10(leastMs))

@@ -1,6 +1,6 @@
 'use strict'
 
-/** A WAV file to play into. Nobody listens while it is written. If nothing sounds in it, none is made, and one that is there stays. */
+/** A WAV file to play into. Nobody listens while it is written. If nothing sounds, no file is made, and an existing one stays. */
 class WavFile {
   constructor({ out, stereo, realtime }) {
     this.name = out
@@ -16,7 +16,7 @@ class WavFile {
     return { sounds: [], missed: [] }
   }
 
-  /** What is wrong with a run in which nothing began. */
+  /** Returns the errors of a run in which nothing began. */
   nothingBegan() {
     return [{ code: 'ERR_OUTPUT', message: `nothing was played, so ${this.name} is not written` }]
   }

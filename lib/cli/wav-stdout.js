@@ -2,10 +2,10 @@
 
 const { wavHeader } = require('../wav-header')
 
-/** What a header says of a file whose length is not known yet, as ffmpeg writes it into a pipe. */
+/** The length in the header of a file whose length is not known yet, as ffmpeg writes it into a pipe. */
 const UNKNOWN = 0xffffffff
 
-/** A WAV file for standard output, as it is mixed. What is told of the run goes to standard error. */
+/** A WAV file on standard output, written as it is mixed. Messages about the run go to standard error. */
 class WavStdout {
   name = 'standard output'
   takesStdout = true
@@ -19,7 +19,7 @@ class WavStdout {
   }
 
   async prepare(session) {
-    // Nobody reads on: there is nothing to go on for.
+    // The reader has gone, so the run ends.
     process.stdout.once('error', () => session.close().catch(() => {}))
     return 0
   }
@@ -34,7 +34,7 @@ class WavStdout {
 
   async close() {}
 
-  /** On Linux pipes and files take it before this returns; elsewhere what a slow reader has not taken waits in memory. */
+  /** Writes a frame. On Linux pipes and files take it before this returns; elsewhere what a slow reader has not taken waits in memory. */
   #write(frame) {
     if (!this.#hasBegun) process.stdout.write(wavHeader(UNKNOWN, 48000, this.#channels))
     this.#hasBegun = true

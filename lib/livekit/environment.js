@@ -6,7 +6,7 @@ const { roomFromEnv } = require('../check')
 const { SpeakerError, refuseUrl } = require('../error')
 const { accessToken, serverSdk } = require('./access-token')
 
-/** Returns `{ url, key, secret }`; throws if one of the variables is not set, or the first is no URL. */
+/** Returns `{ url, key, secret }`; throws if one of the variables is not set, or the first is not a URL. */
 function serverFromEnv() {
   const { LIVEKIT_URL: url, LIVEKIT_API_KEY: key, LIVEKIT_API_SECRET: secret } = process.env
   for (const [name, value] of Object.entries({ LIVEKIT_URL: url, LIVEKIT_API_KEY: key, LIVEKIT_API_SECRET: secret })) {

@@ -3,7 +3,7 @@
 const { describe, kind } = require('../error')
 
 /**
- * Answers the addon's `question` for a token, which it asks each time it joins a room: a token made now has not
+ * Answers the addon's `question` for a token, which it asks each time it joins a room, so that the token has not
  * expired. `token` is the option `output.token`. Never rejects; a failure is passed to the addon as a message.
  */
 async function giveToken(native, question, token) {

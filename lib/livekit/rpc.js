@@ -1,7 +1,7 @@
 'use strict'
 
-// Remote procedure calls between those in a room, as LiveKit's clients make them (version 1): a request, its acknowledgement, and the
-// response or an error. Whoever calls waits so long for the second, and so long for the third.
+// Remote procedure calls between participants, as LiveKit's clients make them (version 1): a request, its acknowledgement, and the
+// response or an error. The caller has one time limit for the acknowledgement and another for the response.
 
 const { randomUUID } = require('node:crypto')
 
@@ -10,13 +10,13 @@ const { SpeakerError } = require('../error')
 
 const VERSION = 1
 
-/** How long the one who is called may take to say that the call has come. */
+/** The time limit for the acknowledgement. */
 const ACK_MS = 7000
 
-/** What the message of an error may hold, in bytes. */
+/** The maximum size of an error's message, in bytes. */
 const MAX_MESSAGE = 256
 
-/** The codes of LiveKit's clients, and what they say. */
+/** The error codes of LiveKit's clients, and their messages. */
 const ERRORS = {
   1400: 'Method not supported at destination',
   1404: 'Unsupported RPC version',
@@ -30,18 +30,18 @@ const ERRORS = {
 class Rpc {
   /** Methods by their names. */
   #methods = new Map()
-  /** Calls by their ids that are not over. */
+  /** Pending calls by their ids. */
   #calls = new Map()
   #send
   #listen
 
-  /** `send(rpc, to)` resolves when a message is on its way; `listen` is called when what others send begins to matter. */
+  /** `send(rpc, to)` resolves when a message is on its way; `listen` is called when messages from others become relevant. */
   constructor(send, listen) {
     this.#send = send
     this.#listen = listen
   }
 
-  /** What others send matters. */
+  /** Starts to receive messages from others. */
   get isUsed() {
     return this.#methods.size > 0 || this.#calls.size > 0
   }
@@ -73,11 +73,11 @@ class Rpc {
     return call.promise
   }
 
-  /** Takes what has come. */
+  /** Handles a message. */
   receive({ identity, rpc, ...message }) {
     if (rpc === 'request') return this.#answer(identity, message)
     const call = this.#calls.get(message.id)
-    // Nobody else can answer for the one who was called.
+    // Nobody else can answer for the participant that was called.
     if (call?.identity !== identity) return
     if (rpc === 'ack') {
       call.isAcknowledged = true
@@ -89,12 +89,12 @@ class Rpc {
     }
   }
 
-  /** Somebody has left the room. */
+  /** Fails the calls of a participant that has left the room. */
   left(identity) {
     for (const [id, call] of this.#calls) if (call.identity === identity) this.#fail(id, failure(1503))
   }
 
-  /** The room is gone, and why in a word. */
+  /** Fails all calls because the room is gone, for this reason. */
   end(reason) {
     const code = reason === 'closed' ? 'ERR_CLOSED' : 'ERR_DISCONNECTED'
     const gone = () => new SpeakerError(code, `Expected a room until the call is answered but it is gone: ${reason}`)
@@ -134,22 +134,22 @@ class Rpc {
   }
 }
 
-/** Whether an error was made to be sent to the caller. */
+/** Returns true for an error that is meant to be sent to the caller. */
 function isFailure(thrown) {
   return Number.isInteger(thrown?.rpcCode) && thrown.rpcCode >= 0 && thrown.rpcCode <= 0xffffffff
 }
 
-/** An error for the caller, in a message. */
+/** Returns an error for the caller as a message. */
 function error(code, message = ERRORS[code], data = '') {
   return { code, message, data }
 }
 
-/** An error of a call, as its promise rejects. */
+/** Returns the error with which the promise of a call rejects. */
 function failure(rpcCode, message = ERRORS[rpcCode], data = '') {
   return new SpeakerError('ERR_RPC', message, { rpcCode, ...(data && { rpcData: data }) })
 }
 
-/** A text that is no longer than that in bytes, and cut between characters. */
+/** Returns a text cut between characters to at most this many bytes. */
 function cut(text, most) {
   const bytes = Buffer.from(String(text ?? ''))
   if (bytes.length <= most) return bytes.toString()

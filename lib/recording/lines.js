@@ -1,6 +1,6 @@
 'use strict'
 
-// Where the lines of a log are: in a file, or in objects that are there already.
+// The lines of a log: of a file, or given as objects.
 
 const { closeSync, fstatSync, openSync, readFileSync, readSync } = require('node:fs')
 const { setImmediate: breathe } = require('node:timers/promises')
@@ -11,17 +11,17 @@ const SKIPPED = /^\s*($|#|\/\/)/
 const CHUNK = 2 ** 20
 /** Standard input, which can't be read twice. */
 const STANDARD = '-'
-/** The last line may be without one. */
+/** The line feed; the last line may lack it. */
 const END = Buffer.from('\n')
 
 /**
- * The lines of a file that are neither empty nor comments: an async iterable of `{ number, at, length }`, where `fields(at, length)` is the
- * object in one, while the file is held open.
+ * The lines of a file that are neither empty nor comments: an async iterable of `{ number, at, length }`. `fields(at, length)` returns the
+ * object of one line while the file is open.
  */
 class LinesOfFile {
   #fd
   #holders = 0
-  /** All of it, if it can't be read twice: a pipe. */
+  /** The whole content if it can't be read twice (a pipe). */
   #whole
 
   constructor(name) {
@@ -85,7 +85,7 @@ class LinesOfFile {
   }
 }
 
-/** The same of objects. */
+/** The same interface for lines that are objects. */
 class LinesOfObjects {
   name = 'requests'
   #objects
@@ -109,7 +109,7 @@ class LinesOfObjects {
 
 function object(line) {
   try {
-    // Windows' editors begin a file with a byte-order mark.
+    // Editors on Windows begin a file with a byte-order mark.
     return plain(JSON.parse(line.replace(/^\uFEFF/, '')))
   } catch (error) {
     if (error instanceof SpeakerError) throw error

@@ -1,7 +1,7 @@
 'use strict'
 
-// A log of requests, of one user or many: lines of JSON in files. It is read twice. First as a whole, so that every line is checked before
-// anything plays; of each only its place is kept. Then each user's lines, as they are played.
+// A log of requests, of one user or many: lines of JSON in files. It is read twice: first as a whole, to check every line before anything
+// plays, keeping only the place of each; then each user's lines as they are played.
 
 const path = require('node:path')
 const { Readable } = require('node:stream')
@@ -17,7 +17,7 @@ const { replayedOptions } = require('./session-line')
 const { base64 } = require('./stream-lines')
 
 class Log {
-  /** Users by name, in the order in which they come. */
+  /** Users by name, in order of appearance. */
   users = new Map()
   /** The files that are played. */
   sources = new Set()
@@ -31,7 +31,7 @@ class Log {
     return log
   }
 
-  /** The same of lines that are objects already; paths are relative to the working directory. */
+  /** Reads lines that are already objects; paths are relative to the working directory. */
   static async of(objects, placeOf = (number) => `requests[${number - 1}]: `) {
     const log = new Log()
     await log.#read(new LinesOfObjects(objects), '.', placeOf)
@@ -49,13 +49,13 @@ class Log {
     file.end()
   }
 
-  /** Returns the user of this name, who is new if nobody has it yet. */
+  /** Returns the user of this name, creating it if there is none. */
   user(name, options) {
     if (!this.users.has(name)) this.users.set(name, new User(this, name, options))
     return this.users.get(name)
   }
 
-  /** Gives the user that came last another name, and returns it. */
+  /** Renames the user that was added last, and returns it. */
   rename(user, name) {
     this.users.delete(user.name)
     user.name = name
@@ -64,7 +64,7 @@ class Log {
   }
 }
 
-/** Reads a line; what is wrong with it is said with its place. */
+/** Reads a line; adds its place to the message of an error. */
 function inLine(number, placeOf, read) {
   try {
     read()
@@ -74,17 +74,17 @@ function inLine(number, placeOf, read) {
   }
 }
 
-/** Whose the lines of a file are, while it is read for the first time. */
+/** Assigns the lines of a file to users while it is read for the first time. */
 class LogFile {
   lines
   directory
   #log
   #options
-  /** The one whose all lines are so far. */
+  /** The user of all lines so far. */
   #only
   #isNamed = false
   #isShared = false
-  /** The first line in which nobody is named. */
+  /** The number of the first line that names no user. */
   #unnamed
   #isEmpty = true
 
@@ -102,12 +102,12 @@ class LogFile {
     this.#isEmpty = false
   }
 
-  /** A file that names nobody is one user's, also if there is no request in it. */
+  /** Ends the file. One that names nobody belongs to one user, even without any requests. */
   end() {
     if (!this.#only) this.#log.user(this.lines.name, this.#options)
   }
 
-  /** The options of all in this file who have none of their own. */
+  /** Sets the options of all users of this file that have none of their own. */
   #session(fields) {
     if (!this.#isEmpty) throw refuse('the options of a session in the first line only', 'type', fields.type)
     this.#options = optionsOf(fields)
@@ -127,7 +127,7 @@ class LogFile {
     return user
   }
 
-  /** Another name has come: now every line needs one. */
+  /** Called when a second name appears: from now on every line needs one. */
   #share() {
     this.#isShared = true
     if (this.#unnamed === undefined) return
@@ -136,19 +136,19 @@ class LogFile {
 }
 
 /**
- * One user's requests. They can be gone through any number of times, each `{ atMs, type, request }`, where `request` is the argument of the
+ * One user's requests. They can be iterated any number of times, each `{ atMs, type, request }`, where `request` is the argument of the
  * call for that type (see CALLS).
  */
 class User {
   name
   /** The options of the session. */
   options
-  /** How many requests were recorded without their secrets. */
+  /** The number of requests that were recorded without their secrets. */
   masked = 0
-  /** When the first request is, in ms since `zeroMs`. */
+  /** The time of the first request, in ms since `zeroMs`. */
   firstMs
   #log
-  /** For each file, where in it the lines are: number, place and length of each. Of millions of lines only numbers are kept. */
+  /** The number, place and length of each line, by file. Of millions of lines only numbers are kept. */
   #parts = []
   #reader = new Reader()
 
@@ -173,7 +173,7 @@ class User {
     if (type === 'play' && isMasked(request)) this.masked++
   }
 
-  /** When the requests' time is 0, in ms since the log begins. */
+  /** The time 0 of the requests, in ms since the log begins. */
   get zeroMs() {
     const { epochMs } = this.#reader
     return epochMs === undefined ? 0 : epochMs - this.#log.epochMs
@@ -195,14 +195,14 @@ class User {
   }
 }
 
-/** What a user's lines say, one after the other. */
+/** Reads a user's lines one after the other. */
 class Reader {
   /** The first timestamp. */
   epochMs
   #lastMs = 0
   #streams = new Set()
 
-  /** Returns `{ atMs, type, request, source }`, where `source` is the file that is played, if one is; `number` is that of the line. */
+  /** Returns `{ atMs, type, request, source }`, where `source` is the file that is played, if any; `number` is that of the line. */
   read(fields, directory, number) {
     const atMs = this.#timeOf(fields)
     const { type, request } = requestOf(fields)
@@ -216,7 +216,7 @@ class Reader {
     return request
   }
 
-  /** Returns the time of a line in ms; it throws if time goes backwards. */
+  /** Returns the time of a line in ms; throws if time goes backwards. */
   #timeOf({ atMs, timestamp }) {
     let time = this.#lastMs
     if (atMs !== undefined) {
@@ -236,10 +236,10 @@ class Reader {
   }
 }
 
-/** Names of the user, on lines of any kind. */
+/** Fields that name the user, on lines of any kind. */
 const USER = ['user', 'userId', 'session', 'sessionId']
 
-/** Returns whose a line is, if it says. */
+/** Returns the user that a line names, if any. */
 function userOf(fields) {
   const key = USER.find((name) => fields[name] !== undefined && fields[name] !== null)
   if (key === undefined) return undefined

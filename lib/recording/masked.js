@@ -1,10 +1,10 @@
 'use strict'
 
-// Secrets of a download do not stand in a recording, unless its session was told so.
+// Keeps the secrets of downloads out of a recording, unless its session asks for them.
 
 const MASK = '<masked>'
 
-/** Returns a play request as it is recorded: without the values of headers and of the URL's query, and without its user. */
+/** Returns a play request as it is recorded: without the values of headers and of the URL's query, and without the URL's user. */
 function masked({ audioUrl, headers, ...request }) {
   const names = Object.keys(headers ?? {})
   return {
@@ -24,12 +24,12 @@ function isDownload(audioUrl) {
   return /^https?:/.test(audioUrl)
 }
 
-/** Returns true for a request that was recorded without its secrets. No other URL has that sign. */
+/** Returns true for a request that was recorded without its secrets. No other URL contains that mark. */
 function isMasked({ audioUrl, headers }) {
   return (isDownload(audioUrl) && audioUrl.includes(MASK)) || Object.values(headers ?? {}).includes(MASK)
 }
 
-/** Returns a recorded request as it can be replayed: without what was masked. */
+/** Returns a recorded request as it can be replayed: without the masked parts. */
 function unmasked({ audioUrl, headers, ...request }) {
   const known = Object.entries(headers ?? {}).filter(([, value]) => value !== MASK)
   return {

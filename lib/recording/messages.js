@@ -7,7 +7,7 @@ const { CALLS } = require('./calls')
 
 const play = (request) => ({ type: 'play', request })
 
-/** What is missing in a message is left out: a target that is there and undefined would be refused. Messages off a wire may overtake each other. */
+/** Leaves out fields that are undefined, because a target that is present and undefined would be refused. Messages off a wire may overtake each other. */
 function stop(fields) {
   const request = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
   return { type: 'stop', request: request.requestId === undefined ? request : { ...request, ahead: true } }
@@ -23,7 +23,7 @@ const MESSAGES = {
     audio_stop_request: ({ requestId, trackId, reason }) => stop({ requestId, trackId, reason })
   },
   action: {
-    // Commands of the bridge, which is written in Go: a boolean that is missing there is false.
+    // Commands of the bridge, which is written in Go: a missing boolean means false.
     play_url: ({ requestId, url: audioUrl, volume, gain, stopOther = false, trackId }) =>
       play({ requestId, audioUrl, volume, gain, stopOther, trackId }),
     stop_playback: ({ requestId, reason }) => stop({ requestId, reason })

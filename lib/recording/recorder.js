@@ -9,18 +9,18 @@ const { SpeakerError } = require('../error')
 const { masked } = require('./masked')
 const { recordedOptions } = require('./session-line')
 
-/** Fields of a stream that are left out, because its bytes are lines of their own. */
+/** Fields that are left out for a stream, because its bytes are lines of their own. */
 const UNWRITTEN = { audio: undefined, contentType: undefined, headers: undefined }
 
-/** Fields that bytes have no more: they are a file, and say themselves what they are. */
+/** Fields that are left out for bytes: they are recorded as a file, which states them itself. */
 const UNENCODED = { format: undefined, sampleRate: undefined, channels: undefined }
 
-/** How many characters may wait to be written: audio from memory is among them. */
+/** The maximum number of characters that may wait to be written: audio from memory is among them. */
 const MAX_WAITING = 256 * 2 ** 20
-/** How many are written at once, but for a longer line. */
+/** The maximum number written at once, except for a longer line. */
 const AT_ONCE = 2 ** 20
 
-/** The file of the option `record`. After an error it is reported once and nothing more is written. */
+/** The writer of the option `record`. An error is reported once, and nothing more is written after it. */
 class Recorder {
   #native
   #file
@@ -28,19 +28,19 @@ class Recorder {
   #isManual
   #keepsSecrets
   #closed
-  /** While the session drains: when it is closed at the latest, and whether that stopped something. */
+  /** During a drain: its latest end, and whether that stopped something. */
   #drainedAtMs = Infinity
   #isCutOff = false
   /** The time of the latest request. */
   #latestMs = 0
-  /** Lines that wait until those before them are written, and their characters. */
+  /** Lines waiting for the ones before them to be written, and their characters. */
   #waiting = []
   #length = 0
-  /** Settles when nothing waits; undefined if nothing does. */
+  /** Settles when nothing waits to be written; undefined if nothing does. */
   #writing
   #failure
 
-  /** The first argument are the checked options of the session, `options` the ones it was given; `ask` makes a call that answers later. */
+  /** The first argument is the validated options of the session, `options` the ones it was given; `ask` makes a call that is answered later. */
   constructor({ record, recordsSecrets, output }, options, native, ask) {
     this.#native = native
     this.#file = native.recorder(path.resolve(record))
@@ -51,14 +51,17 @@ class Recorder {
   }
 
   /**
-   * Returns the session's time, in ms, from which a request that is made now is in force. Asked before it is made: what follows
-   * from it can't begin before.
+   * Returns the session's time, in ms, from which a request made now is in force. Read before the request is made: what follows from it
+   * can't begin earlier.
    */
   nowMs() {
     return Math.round(this.#native.requestTimeMs() * 1000) / 1000 // far below a sample
   }
 
-  /** Writes a playAudio request for a file, URL, buffer (or a `data:` URL, which is one) or clip, which is what it was made from; the second argument is the checked request. */
+  /**
+   * Writes a playAudio request for a file, URL, buffer (or a `data:` URL, which is one) or clip, which is recorded as its source; the second
+   * argument is the validated request.
+   */
   play(request, { path: file, url, clip, audio, contentType, headers }, atMs) {
     const audioUrl = file === undefined ? url : path.resolve(file)
     const source = clip ? sourceOf(clip) : { audioUrl, audio, contentType, headers: headers.length > 0 ? Object.fromEntries(headers) : undefined }
@@ -75,19 +78,19 @@ class Recorder {
     this.request('write', { requestId, audio: base64(bytes) })
   }
 
-  /** Writes a request of any type, but what is of use to its caller alone; `atMs` is what `nowMs` returned before it was made. */
+  /** Writes a request of any type, without the fields that are of use only to its caller; `atMs` is what `nowMs` returned before it was made. */
   request(type, { signal, context, ...request } = {}, atMs = this.nowMs()) {
     if (this.#closed) return
     this.#latestMs = Math.max(this.#latestMs, atMs)
     this.#write({ atMs, type, ...request })
   }
 
-  /** The session drains, for so long at most; of two drains the one that ends first holds. */
+  /** Notes a drain of at most this length; of two drains the one that ends first holds. */
   drain(withinMs) {
     this.#drainedAtMs = Math.min(this.#drainedAtMs, this.nowMs() + withinMs)
   }
 
-  /** A playback was stopped for this reason. */
+  /** Notes that a playback was stopped for this reason. */
   stopped(reason) {
     this.#isCutOff ||= reason === 'closed' && this.#drainedAtMs < Infinity
   }
@@ -120,9 +123,9 @@ class Recorder {
     this.#writing ??= this.#writeAll()
   }
 
-  /** Awaited by the session too, so that Node stays until it is done: that is bounded. */
+  /** Writes what waits. Awaited by the session too, so that the process stays alive until it is done: that takes bounded time. */
   async #writeAll() {
-    // Lines of the same turn are written together.
+    // Lines of the same tick are written together.
     await undefined
     while (this.#waiting.length > 0) {
       let [count, length] = [0, 0]
@@ -144,7 +147,7 @@ class Recorder {
     if (this.#failure) return
     this.#failure = error
     this.#waiting = []
-    // Else it is told by `close`.
+    // Otherwise `close` reports it.
     if (!this.#closed) this.#native.report(error.message)
   }
 }

@@ -6,8 +6,8 @@ const { SESSION_OPTIONS, sessionOptions } = require('../check')
 const { object } = require('../check/values')
 
 /**
- * Options that change neither samples nor outcomes are left out, and so are the output, apart from its channels, and which servers may be
- * reached: that is for whoever replays it to say.
+ * Options that change neither samples nor outcomes are left out, and so are the output, apart from its channels, and the network rules:
+ * whoever replays the recording sets those.
  */
 const OMITTED = ['output', 'progressIntervalMs', 'network', 'record', 'logger']
 const RECORDED = ['channels', ...SESSION_OPTIONS.filter((name) => !OMITTED.includes(name))]

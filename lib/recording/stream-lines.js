@@ -27,7 +27,7 @@ function endRequest(request) {
   return streamLine(request, 'end')
 }
 
-/** Returns the checked `requestId` of a line that may have these further fields. */
+/** Returns the validated `requestId` of a line that may have these further fields. */
 function streamLine(request, type, fields = []) {
   const { requestId } = object(request, type, ['requestId', ...fields])
   return { requestId: check.id(requestId, 'requestId', REQUIRED) }

@@ -1,6 +1,6 @@
 'use strict'
 
-// The two ways in which a session's time passes, for one driver: reach a time, or let a little more of it pass.
+// The two ways in which a session's time passes, behind one interface: reach a time, or let a little more of it pass.
 
 const { setTimeout: sleep } = require('node:timers/promises')
 
@@ -9,7 +9,7 @@ const { MAX_MS } = require('../check/values')
 /** One frame of the mixer. */
 const STEP_MS = 20
 
-/** The most that is mixed in one call, so that a signal is noticed soon. */
+/** The most time that is mixed in one call, so that a signal is noticed soon. */
 const STRIDE_MS = 1000
 
 /** Time of a session on the manual clock, advanced as fast as it can mix. */
@@ -35,7 +35,7 @@ class ManualClock {
     return this.#session.advance(STEP_MS)
   }
 
-  /** Reaches the end of all that plays, and closes the session there. */
+  /** Reaches the end of everything that plays, and closes the session there. */
   drain() {
     return this.#session.close({ drain: true, withinMs: MAX_MS })
   }

@@ -1,6 +1,6 @@
 'use strict'
 
-// Which files a log is made of.
+// The files of a log.
 
 const { readdirSync, statSync } = require('node:fs')
 const path = require('node:path')
@@ -9,12 +9,12 @@ const { SpeakerError } = require('../error')
 
 const EXTENSION = '.jsonl'
 
-/** Returns the files that are named, and those of the folders that are named which end in .jsonl, in order of their names. */
+/** Returns the named files, and of the named folders those that end in .jsonl, in order of their names. */
 function logFiles(names) {
   return names.flatMap((name) => (isFolder(name) ? filesIn(name) : [name]))
 }
 
-/** Returns false for what is not there: reading it says so. */
+/** Returns false for a path that does not exist: reading it reports that. */
 function isFolder(name) {
   return statSync(name, { throwIfNoEntry: false })?.isDirectory() ?? false
 }

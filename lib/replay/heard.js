@@ -1,11 +1,11 @@
 'use strict'
 
-// Counts what one user heard, event by event, so that nothing of a day has to be kept.
+// Counts what one user heard, event by event, so that no history has to be kept.
 
-/** How many failures a report tells one by one. */
+/** The maximum number of failures that a report lists. */
 const TOLD_FAILURES = 10
 
-/** Counts that add up over users. */
+/** Counts that are summed over users. */
 const SUMS = ['plays', 'completed', 'stopped', 'failed', 'refused', 'unheard', 'heardMs', 'overlapMs', 'unheardMs', 'waited', 'waitedMs']
 
 class Heard {
@@ -13,15 +13,15 @@ class Heard {
   #longestWaitMs = 0
   #codes = {}
   #failures = []
-  /** How long each that did not wait took from its request to its first sound, by the wall; undefined on a manual clock. */
+  /** For each that did not wait in a queue, the wall time from request to first sound; undefined on a manual clock. */
   #firstSounds
   #offsetMs
-  /** What sounds now. */
+  /** The playbacks that sound now. */
   #sounding = new Set()
   #muted = new Set()
   #lastMs = 0
 
-  /** Counts what a session plays. Its times are told with `offsetMs` added; `isLive`: it plays in real time. */
+  /** Counts what a session plays. `offsetMs` is added to its times; `isLive`: it plays in real time. */
   constructor(session, { offsetMs = 0, isLive = false } = {}) {
     this.#offsetMs = offsetMs
     if (isLive) this.#firstSounds = []
@@ -29,23 +29,23 @@ class Heard {
     session.on('unmuted', ({ atMs, trackId }) => this.#sound(atMs, () => this.#muted.delete(trackId)))
   }
 
-  /** A playback, as History has it, has started at this time. */
+  /** Counts a playback (see History) that has started at this time. */
   started(playback, atMs) {
     if (this.#firstSounds && playback.queuedAtMs === undefined) this.#firstSounds.push(performance.now() - playback.askedAt)
     this.resumed(playback, atMs)
   }
 
-  /** It sounds from here on. */
+  /** Called when it sounds from here on. */
   resumed(playback, atMs) {
     this.#sound(atMs, () => this.#sounding.add(playback))
   }
 
-  /** It is silent from here on. */
+  /** Called when it is silent from here on. */
   paused(playback, atMs) {
     this.#sound(atMs, () => this.#sounding.delete(playback))
   }
 
-  /** It has come to its end. */
+  /** Called when it has ended. */
   ended(playback) {
     this.paused(playback, playback.endedAtMs)
     this.#count(playback)
@@ -74,7 +74,7 @@ class Heard {
     }
   }
 
-  /** How long each took to its first sound, if that was measured. */
+  /** Returns the time to the first sound of each, if that was measured. */
   get firstSounds() {
     return this.#firstSounds
   }
@@ -85,7 +85,7 @@ class Heard {
     this.#longestWaitMs = Math.max(this.#longestWaitMs, ms)
   }
 
-  /** What sounds changes at this time. */
+  /** Called when the set of what sounds changes at this time. */
   #sound(atMs, change) {
     const count = [...this.#sounding].filter(({ trackId }) => !this.#muted.has(trackId)).length
     const passed = Math.max(0, atMs - this.#lastMs)
@@ -96,7 +96,7 @@ class Heard {
   }
 }
 
-/** Adds up the reports of all users; `firstSounds` are theirs. */
+/** Sums the reports of all users; `firstSounds` are theirs. */
 function totals(reports, firstSounds) {
   const sums = Object.fromEntries(SUMS.map((name) => [name, reports.reduce((sum, report) => sum + report[name], 0)]))
   const codes = {}
@@ -109,7 +109,7 @@ function totals(reports, firstSounds) {
   }
 }
 
-/** The middle, the 95th percentile and the most; null where there is nothing to measure. */
+/** Returns the median, the 95th percentile and the maximum; null where nothing was measured. */
 function spread(times) {
   const sorted = Float64Array.from(times).sort()
   const at = (share) => sorted[Math.ceil(share * sorted.length) - 1] ?? null

@@ -5,8 +5,8 @@ const OUTCOMES = ['completed', 'stopped', 'failed']
 /**
  * The playbacks of a session in order of request, each `{ requestId, trackId, volume, requestedAtMs, askedAt, queuedAtMs, startedAtMs,
  * endedAtMs, outcome, isRefused, durationMs, unheardMs, reason, code, message, pauses, seeks }`, with fields missing until they are known.
- * `askedAt` is when it was made by the wall (`performance.now()`); `pauses` are `{ fromMs, toMs }`, the last one without `toMs` if it was not
- * resumed; `seeks` are times. A playback is the `context` of its request, by which its events are known. `heard` (see Heard) is told of each;
+ * `askedAt` is the wall time of the request (`performance.now()`); `pauses` are `{ fromMs, toMs }`, the last one without `toMs` if it was not
+ * resumed; `seeks` are times. A playback is the `context` of its request, which identifies its events. `heard` (see Heard) is informed of each;
  * with `keeps: false` they are not kept beyond their end.
  */
 class History {
@@ -40,7 +40,7 @@ class History {
     }
   }
 
-  /** Enters a request that was made at `atMs`, and returns its playback. */
+  /** Adds a request that was made at `atMs`, and returns its playback. */
   requested({ requestId, trackId = 0, volume = 1 }, atMs) {
     const playback = { requestId, trackId, volume, requestedAtMs: atMs, askedAt: performance.now(), pauses: [], seeks: [] }
     this.#live.add(playback)
@@ -48,13 +48,13 @@ class History {
     return playback
   }
 
-  /** Takes a request back that is no playback of its own. */
+  /** Removes a request that became no playback of its own. */
   joined(playback) {
     this.#live.delete(playback)
     if (this.#keeps) this.playbacks.splice(this.playbacks.lastIndexOf(playback), 1)
   }
 
-  /** Enters that a request was refused without an event. */
+  /** Records that a request was refused without an event. */
   refused(playback, { code, message }) {
     this.#end(playback, { outcome: 'failed', isRefused: true, endedAtMs: playback.requestedAtMs, durationMs: 0, code, message })
   }
@@ -64,7 +64,7 @@ class History {
     return this.#live.size > 0
   }
 
-  /** Returns how many playbacks ended with this outcome. */
+  /** Returns the number of playbacks that ended with this outcome. */
   count(wanted) {
     return this.#counts[wanted]
   }

@@ -1,6 +1,6 @@
 'use strict'
 
-// `speaker-session/replay`: what the command line does with a log, for programs. Documented in index.d.ts.
+// `speaker-session/replay`: the command line's replay of a log, for programs. Documented in index.d.ts.
 
 const { refuseAborted } = require('../abort')
 const { SESSION_OPTIONS, sessionOptions } = require('../check')

@@ -9,11 +9,11 @@ const { ManualClock, RealtimeClock } = require('./clocks')
 const WITHOUT_EVENT = ['ERR_DUPLICATE_REQUEST', 'ERR_CLOSED', 'ERR_INVALID_ARGUMENT']
 
 /**
- * Makes timed requests (see Log) of a session and enters each into `history`. Settles when all playbacks have
- * ended, when the rest stays paused, or when `signal` is aborted: the caller closes the session then, if it is not closed yet. The
- * requests' times are relative to the session's time `zeroMs`; on a realtime clock that is when it is connected, unless `begunAt` says
- * otherwise (as `performance.now()`). `onAsked(type, request, atMs)` is called before each request, `onMade(type, request, atMs, made)` behind it,
- * with its playback or what the call has resolved with; `onRefused` for one that is refused.
+ * Makes timed requests (see Log) of a session and adds each to `history`. Settles when all playbacks have ended, when the rest stays
+ * paused, or when `signal` is aborted: the caller then closes the session, if it is not closed yet. The requests' times are relative to
+ * the session's time `zeroMs`; on a realtime clock that is when it is connected, unless `begunAt` (a time of `performance.now()`) is given.
+ * `onAsked(type, request, atMs)` is called before each request, `onMade(type, request, atMs, made)` after it, with its playback or what the
+ * call has resolved with; `onRefused` for one that is refused.
  */
 async function makeRequests(session, requests, history, options = {}) {
   const { clock = 'manual', zeroMs = 0, signal, begunAt, onRefused = () => {}, onAsked = () => {}, onMade = () => {} } = options
@@ -41,7 +41,7 @@ async function makeRequests(session, requests, history, options = {}) {
         onMade(type, request, zeroMs + atMs, await made)
       }
     }
-    // No line is left that could write.
+    // No line is left that could write to it.
     for (const stream of streams.values()) stream.end()
     await toTheEnd(session, time, history)
   } catch (error) {
@@ -49,9 +49,9 @@ async function makeRequests(session, requests, history, options = {}) {
   }
 }
 
-/** Lets what is left come to its end, so far as it does. */
+/** Lets what is left play to its end, as far as it can. */
 async function toTheEnd(session, time, history) {
-  // In one call, which ends with the last sample: asking after each frame takes longer than mixing it.
+  // In one call, which ends with the last sample: checking after each frame takes longer than mixing it.
   if (time instanceof ManualClock && !session.playbacks().some(({ state }) => state === 'paused')) return time.drain()
   // Decided by events and not by playbacks(): their order is reproducible, so the end is at the same sample each
   // time.
@@ -67,10 +67,10 @@ function isStuck(session) {
   return states.includes('paused') && states.every((state) => state === 'paused' || state === 'queued')
 }
 
-/** Enters the refusal of a request, if no event will. */
+/** Adds the refusal of a request, if no event reports it. */
 function enter(finished, { audioUrl }, playback, history, onRefused) {
   finished.catch((error) => {
-    // A server is refused when it is asked, which is an event, and a file at once.
+    // A blocked server is refused when it is contacted, which is an event; a blocked file at once.
     const isRefusedFile = error.code === 'ERR_URL_BLOCKED' && !/^https?:/i.test(audioUrl)
     if (!isRefusedFile && !WITHOUT_EVENT.includes(error.code)) return
     history.refused(playback, error)

@@ -1,8 +1,8 @@
 'use strict'
 
-/** Returns the options of a user's session: the recorded ones, but for those that are given. */
+/** Returns the options of a user's session: the recorded ones, overridden by those that are given. */
 function sessionOptionsOf({ options: { channels, ...recorded } }, options, output, clock) {
-  // A room has no clock but that of the wall.
+  // A room has only the realtime clock.
   const timed = output?.type === 'livekit' && clock === 'realtime' ? output : { channels, ...output, clock }
   return { progressIntervalMs: 0, ...recorded, ...options, output: timed }
 }

@@ -10,18 +10,18 @@ const { Heard, totals } = require('./heard')
 const { History } = require('./history')
 const { makeRequests } = require('./requests')
 
-/** How many play at once on the manual clock, unless it is said: enough that some wait for servers while others play. */
+/** The default number of users that play at once on the manual clock: enough that some wait for servers while others play. */
 const AT_ONCE = 32
 
 /**
- * Plays users of a log (see Log), each in a session that is made for the first line and closed behind the last. On the manual clock `atOnce`
- * of them play at once, in real time all, each at its time. Returns the report of what they heard: of those who began, if `signal` is
- * aborted.
+ * Plays users of a log (see Log), each in a session that is made for the first line and closed after the last. On the manual clock `atOnce`
+ * of them play at once, in real time all, each at its time. Returns the report of what they heard; if `signal` is aborted, of those who
+ * began.
  *
- * `options(user)` are those of the session, whose clock is realtime if `isLive`. `onSession(session, name, offsetMs)` is called before
- * anything is played; times of the session are `offsetMs` later in the log. `onRefused(playback, name)` is called for a request of which no
- * event tells, `onMade(name, …)` behind each request (see makeRequests), `onUser(report, session)` is awaited when a user is done. What
- * `onSession` or `onUser` throws ends all.
+ * `options(user)` returns those of the session, whose clock is realtime if `isLive`. `onSession(session, name, offsetMs)` is called before
+ * anything is played; times of the session are `offsetMs` later in the log. `onRefused(playback, name)` is called for a request that has
+ * no event, `onMade(name, …)` after each request (see makeRequests), `onUser(report, session)` is awaited when a user is done. An error
+ * thrown by `onSession` or `onUser` ends everything.
  */
 async function replayUsers(users, how) {
   const replaying = new Replaying(users, how)
@@ -49,7 +49,7 @@ class Replaying {
     this.#how = how
   }
 
-  /** Plays one user after the other, as long as there are some whom nobody has begun. */
+  /** Plays one user after the other, as long as there are users that were not begun. */
   async playInTurn() {
     for (let next = this.#waiting.next(); !next.done && !this.#isEnded; next = this.#waiting.next()) {
       try {

@@ -1,6 +1,6 @@
 'use strict'
 
-/** Has something done when a test ends, if there is one: that of node:test, or of vitest. */
+/** Registers something to be done when a test ends, if there is a test: one of node:test, or of vitest. */
 function atEnd(t, done) {
   if (t?.after) t.after(done)
   else t?.onTestFinished(done)

@@ -5,7 +5,7 @@
 const { REQUIRED, check, object } = require('../check/values')
 const { refuse } = require('../error')
 
-/** How much is looked at for a tone, and how far apart. */
+/** The window that is searched for a tone, and the step between windows. */
 const WINDOW_MS = 20
 const HOP_MS = 2
 
@@ -40,8 +40,8 @@ function tonesIn(recording, frequencies, options = {}) {
 }
 
 /**
- * Returns the amplitude of a frequency around each time, HOP_MS apart from -WINDOW_MS / 2 on. A Hann window, so that a tone that is cut is not
- * taken for others.
+ * Returns the amplitude of a frequency around each time, HOP_MS apart from -WINDOW_MS / 2 on. Uses a Hann window, so that a tone that is cut is
+ * not mistaken for others.
  */
 function levels(samples, sampleRate, hz) {
   const width = Math.round((WINDOW_MS * sampleRate) / 1000)
@@ -106,7 +106,7 @@ function rms(samples) {
   return Math.sqrt(samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length)
 }
 
-/** Returns one channel of a recording, or of bare samples at 48 kHz, as `{ samples, sampleRate }`; all of them together if none is named. */
+/** Returns one channel of a recording, or of bare samples at 48 kHz, as `{ samples, sampleRate }`; the mean of all if none is named. */
 function channelOf(recording, options = {}, known) {
   object(options, 'options', ['channel', ...known])
   const { samples, sampleRate = 48000, channels = 1 } = ArrayBuffer.isView(recording) ? { samples: recording } : Object(recording)

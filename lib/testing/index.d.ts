@@ -3,8 +3,8 @@ import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerR
 import type { AnyEvent, MemoryOutput, NoOutput, PcmOutput, Recording, SessionOptions, SpeakerSession, SpeakerTap, WavOutput } from '../..'
 
 /**
- * What test suites need to play something and to know what was heard. It needs nothing but Node, and no test runner: what is made for one
- * test takes the context of that test, as node:test and vitest hand it to a test, and ends with it.
+ * Tools for test suites to play something and to check what was heard. They need nothing but Node, and no test runner: functions that make
+ * something for one test take the context of that test, as node:test and vitest pass it, and clean up when it ends.
  */
 
 /** Samples, as `recording()` and {@link readWav} return them. */
@@ -19,11 +19,11 @@ export interface Sound {
 /** A recording, or the samples of one channel at 48 kHz. */
 export type Heard = Sound | Recording | Float32Array
 
-/** The context of a test: what is handed to it is done when the test ends. */
+/** The context of a test: functions registered with it are called when the test ends. */
 export type TestContext = { after(done: () => unknown): void } | { onTestFinished(done: () => unknown): void }
 
 /**
- * A sine, as a mono WAV file of 16 bits or as its raw samples. Its first sample is 0. At 0 Hz it is silence.
+ * Returns a sine, as a mono WAV file of 16 bits or as its raw samples. Its first sample is 0. At 0 Hz it is silence.
  * @param hz its frequency; tones 100 Hz apart or more can be told from each other by {@link tonesIn}
  * @param ms its length
  */
@@ -38,7 +38,7 @@ export interface ToneOptions {
   format?: 'wav' | 'pcm16' | undefined
 }
 
-/** A WAV file of 16 bits, of interleaved samples from −1 to 1; what is beyond is clipped. Default: 48,000 Hz, one channel. */
+/** Returns a WAV file of 16 bits, of interleaved samples from −1 to 1; values beyond are clipped. Default: 48,000 Hz, one channel. */
 export function wavFile(samples: Float32Array | Float64Array | number[], sampleRate?: number, channels?: number): Buffer
 
 /**
@@ -48,13 +48,13 @@ export function wavFile(samples: Float32Array | Float64Array | number[], sampleR
 export function readWav(file: string | Uint8Array): Sound
 
 /**
- * Returns the amplitude of a frequency from ms to ms, by default throughout: exact where that is a whole number of its periods. Of a recording of two channels the mean of
- * both, or one `channel` (0 or 1).
+ * Returns the amplitude of a frequency between two times in ms, by default throughout: exact where that is a whole number of its periods. For a
+ * recording of two channels it is the mean of both, or that of one `channel` (0 or 1).
  */
 export function level(heard: Heard, hz: number, fromMs?: number, toMs?: number, options?: { channel?: number }): number
 
 /**
- * Returns which of these frequencies sounded when, in order of time: for each sound of one its begin and end, within 2 ms, and its amplitude in
+ * Returns which of these frequencies sounded when, in order of time: for each sound its begin and end, within 2 ms, and its amplitude in
  * the middle. Where a sound is faded for longer than 20 ms, it begins or ends at the threshold.
  *
  * @example
@@ -66,19 +66,19 @@ export function level(heard: Heard, hz: number, fromMs?: number, toMs?: number, 
 export function tonesIn(heard: Heard, frequencies: number[], options?: TonesOptions): { hz: number; fromMs: number; toMs: number; level: number }[]
 
 export interface TonesOptions {
-  /** The least amplitude of a tone, 0.0001–1; default 0.05. Where a tone at full scale is cut, others within 200 Hz of it seem to sound at up to that. */
+  /** The minimum amplitude of a tone, 0.0001–1; default 0.05. Where a tone at full scale is cut, others within 200 Hz of it seem to sound at up to that. */
   threshold?: number | undefined
   /** 0 or 1; default: the mean of both. */
   channel?: number | undefined
 }
 
-/** Returns when anything sounded, exact to the sample, how loud its loudest sample was, and the root of its mean power. */
+/** Returns when anything sounded, exact to the sample, with the peak and the RMS of each sound. */
 export function soundsIn(heard: Heard, options?: SoundsOptions): { fromMs: number; toMs: number; peak: number; rms: number }[]
 
 export interface SoundsOptions {
-  /** What is no more than that is silence, 0–1; default 0.001 (−60 dBFS). */
+  /** The level up to which a sample is silence, 0–1; default 0.001 (−60 dBFS). */
   threshold?: number | undefined
-  /** A silence that is no longer than that is part of the sound, in ms; default 20. */
+  /** The longest silence that is still part of the sound, in ms; default 20. */
   pauseMs?: number | undefined
   /** 0 or 1; default: the mean of both. */
   channel?: number | undefined
@@ -87,12 +87,12 @@ export interface SoundsOptions {
 /** Records what a session plays from now on, with any output, by a tap. On a manual clock it need not be read meanwhile. */
 export function recordTap(session: SpeakerSession, options?: { trackId?: number; sampleRate?: number; channels?: 1 | 2 }): {
   tap: SpeakerTap
-  /** What came so far, from the session's time 0 on. */
+  /** The recording so far, from the session's time 0 on. */
   recording(): Sound
 }
 
 /**
- * A session into memory on the manual clock, unless `options` say otherwise, without `progress` events. It is closed when the test ends.
+ * Returns a session into memory on the manual clock, unless `options` say otherwise, without `progress` events. It is closed when the test ends.
  */
 export function testSession(
   options?: Omit<SessionOptions, 'output'> & { output?: Partial<MemoryOutput> | NoOutput | WavOutput | PcmOutput },
@@ -101,7 +101,7 @@ export function testSession(
   session: SpeakerSession
   /** All events so far. */
   events: AnyEvent[]
-  /** Those about one playback. */
+  /** The events of one playback. */
   of(requestId: string): AnyEvent[]
 }
 
@@ -109,8 +109,8 @@ export function testSession(
 export function finish(session: SpeakerSession): Promise<void>
 
 /**
- * An HTTP server on loopback that answers as badly as it is told. It ends with the test, or by `close`; one that is given no test keeps
- * no process alive.
+ * Starts an HTTP server on loopback that misbehaves as asked. It ends with the test, or by `close`; one without a test does not keep the
+ * process alive.
  *
  * @example
  * const server = await flakyServer({
@@ -120,28 +120,28 @@ export function finish(session: SpeakerSession): Promise<void>
  * }, t)
  * session.playAudio({ audioUrl: `${server.url}/cut.wav` })
  *
- * @param answers by path, without the query; of several the first one first, and the last one from then on; other paths are 404. Or what answers any request
+ * @param answers by path, without the query; of several the first one first, and the last one from then on; other paths are 404. Or one answer to any request
  */
 export function flakyServer(
   answers: Record<string, ServerAnswer | ServerAnswer[]> | ((request: IncomingMessage, response: ServerResponse) => unknown),
   t?: TestContext
 ): Promise<FlakyServer>
 
-/** A body, or how it is answered. */
+/** A body, or a description of the answer. */
 export type ServerAnswer = Uint8Array | string | {
   body?: Uint8Array | string
   /** Default 200, with `redirect` 302. */
   status?: number
   headers?: OutgoingHttpHeaders
-  /** How long nothing is sent, not even a status, in ms; default 0. */
+  /** The time in which nothing is sent, not even a status, in ms; default 0. */
   delayMs?: number
-  /** Sends so many bytes each time. */
+  /** Sends this many bytes at a time. */
   drip?: Drip
-  /** Cuts the connection after so many bytes of the body, all of which was announced. */
+  /** Cuts the connection after this many bytes of the body, all of which was announced. */
   cutAfter?: number
-  /** Sends so many bytes of the body, and then nothing; at 0 nothing at all. */
+  /** Sends this many bytes of the body, and then nothing more; at 0 nothing at all. */
   hangAfter?: number
-  /** Where it sends on to. */
+  /** The target of a redirect. */
   redirect?: string
 }
 
@@ -153,11 +153,11 @@ export interface Drip {
 export interface FlakyServer {
   /** `http://127.0.0.1:<port>` */
   readonly url: string
-  /** Who asked for what, in order. */
+  /** The requests received, in order. */
   readonly requests: { method: string; path: string; headers: IncomingHttpHeaders }[]
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
 
-/** Sends a body as slowly as `drip` of an answer, for a function that answers. */
+/** Sends a body as slowly as `drip` of an answer; for a function that answers. */
 export function drip(response: ServerResponse, body: Uint8Array, how: Drip): void

@@ -1,6 +1,6 @@
 'use strict'
 
-// `speaker-session/testing`: what suites of tests need to play something and to know what was heard. Documented in index.d.ts.
+// `speaker-session/testing`: tools for test suites to play something and to check what was heard. Documented in index.d.ts.
 
 const { level, soundsIn, tonesIn } = require('./hear')
 const { drip, flakyServer } = require('./server')

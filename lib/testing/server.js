@@ -20,7 +20,7 @@ async function flakyServer(answers, t) {
     seen.push({ method: request.method, path: pathOf(request), headers: request.headers })
     return answered(request, response)
   })
-  // That of a test is closed by it, and until then something may be awaited that the server does.
+  // A test's server is closed by the test; until then something the server does may be awaited.
   if (!t) server.unref().on('connection', (socket) => socket.unref())
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -38,7 +38,7 @@ function pathOf({ url }) {
   return url.split('?', 1)[0]
 }
 
-/** Returns the answer of a path: of several the next, the last one for ever. */
+/** Returns the answer for a path: of several answers the next, and the last one from then on. */
 function next(answers, path, turns) {
   if (!Object.hasOwn(answers, path)) return { status: 404 }
   const all = [answers[path]].flat()

@@ -1,6 +1,6 @@
 'use strict'
 
-// Records what a tap gives, each frame at its time.
+// Records the frames of a tap, each at its time.
 
 /** Documented in index.d.ts. */
 function recordTap(session, { sampleRate = 48000, channels = 1, ...of } = {}) {
@@ -9,14 +9,14 @@ function recordTap(session, { sampleRate = 48000, channels = 1, ...of } = {}) {
   return { tap, recording: () => ({ sampleRate, channels, samples: timeline(frames, { format: 'f32', sampleRate, channels }) }) }
 }
 
-/** Remembers every frame, as it comes. */
+/** Keeps every frame as it comes. */
 function listen(tap) {
   const frames = []
   tap.on('data', (frame) => frames.push(frame))
   return frames
 }
 
-/** Returns the samples from `fromMs` on, each where its frame's time says; what no frame tells of is silence. */
+/** Returns the samples from `fromMs` on, each at the time of its frame; times without a frame are silence. */
 function timeline(frames, { format = 's16', sampleRate = 48000, channels = 1, fromMs = 0 } = {}) {
   const bytes = format === 's16' ? 2 : 4
   const placeOf = (ms) => Math.round(((ms - fromMs) * sampleRate) / 1000) * channels

@@ -1,6 +1,6 @@
 'use strict'
 
-// Sounds to play, and WAV files as they are written and read.
+// Test sounds, and the writing and reading of WAV files.
 
 const { readFileSync } = require('node:fs')
 
@@ -18,7 +18,7 @@ function wavFile(samples, sampleRate = 48000, channels = 1) {
   return Buffer.concat([wavHeader(data.length, sampleRate, channels), data])
 }
 
-/** 16-bit samples, little-endian; what is beyond ±1 is clipped. */
+/** Returns 16-bit samples, little-endian; values beyond ±1 are clipped. */
 function pcm16(samples) {
   const bytes = Buffer.alloc(samples.length * 2)
   samples.forEach((sample, index) => bytes.writeInt16LE(Math.round(Math.max(-1, Math.min(1, sample)) * 32767), index * 2))
@@ -50,7 +50,7 @@ function readWav(file) {
   }
 }
 
-/** The chunks of a RIFF file by name. */
+/** Returns the chunks of a RIFF file by name. */
 function chunks(file) {
   if (!Buffer.isBuffer(file) || file.length < 12 || file.toString('latin1', 0, 4) !== 'RIFF') throw broken('a RIFF file', `${file.length} bytes of something else`)
   const length = file.readUInt32LE(4) + 8

@@ -2,13 +2,13 @@
 
 const MINUTE_MS = 60_000
 
-/** A time to the millisecond. */
+/** Formats a time to the millisecond. */
 function clock(ms) {
   const whole = Math.round(ms)
   return whole < MINUTE_MS ? `${(whole / 1000).toFixed(3)} s` : `${minutes(whole)}.${String(whole % 1000).padStart(3, '0')}`
 }
 
-/** A round time on an axis whose last one is `lastMs`. */
+/** Formats a round time on an axis whose last one is `lastMs`. */
 function tick(ms, lastMs) {
   if (lastMs < MINUTE_MS) return `${Number((ms / 1000).toPrecision(6))} s`
   const fraction = Math.round(ms % 1000)

@@ -1,6 +1,6 @@
 'use strict'
 
-// `--timeline`: gathers what sessions do while they play, and writes the picture of it, as an SVG or as a page with the sound in it.
+// `--timeline`: collects what sessions do while they play, and writes the picture of it, as an SVG or as a page with the sound in it.
 
 const { writeFile } = require('node:fs/promises')
 const path = require('node:path')
@@ -10,10 +10,10 @@ const { page } = require('./page')
 const { svg } = require('./svg')
 const { Trace } = require('./trace')
 
-/** More users and lanes than anybody looks at; what is left out is counted. */
+/** The most users and lanes that are drawn; the rest is counted. */
 const MOST_USERS = 50
 const MOST_LANES = 500
-/** Of sound in a page, over all users: 4 minutes at 24 kHz, 26 as on a telephone. */
+/** The most bytes of sound in a page, over all users: 4 minutes at 24 kHz, 26 in telephone quality. */
 const AUDIO_BYTES = 12_000_000
 
 const DRAWINGS = { '.svg': svg, '.html': page }
@@ -25,7 +25,7 @@ class Picture {
   #count
   #traces = new Map()
 
-  /** Of so many `users` of a log, to be written at `path`. */
+  /** `users` is the number of users in the log, `path` the file to be written. */
   constructor(path, title, users) {
     this.#path = path
     this.#title = title
@@ -33,7 +33,7 @@ class Picture {
     this.#users = Math.min(users, MOST_USERS)
   }
 
-  /** A session begins: returns what is to be told of its requests (see Trace), or nothing if it is not drawn. `order` is its place. */
+  /** Begins a session: returns the observers of its requests (see Trace), or nothing if it is not drawn. `order` is its place. */
   begin(session, { name, options, channels, offsetMs = 0, order = 0 }) {
     if (order >= MOST_USERS) return undefined
     const hasAudio = path.extname(this.#path) === '.html'

@@ -1,6 +1,6 @@
 'use strict'
 
-// Computes the level of each playback over time from what was asked for: its volume and its track's, fades, crossfades and ducking. The mixer has
+// Computes the level of each playback over time from the requests: its volume and its track's, fades, crossfades and ducking. The mixer has
 // the same rules (src/mixer/voice.rs, ramp.rs, duck.rs); here they only shape a lane.
 
 /** The default length of a change and of a stop. */
@@ -9,7 +9,7 @@ const EDGE_MS = 5
 const DUCK = { db: -12, attackMs: 50, releaseMs: 300 }
 /** From low to high. */
 const ROLES = ['ambient', 'media', 'voice', 'system']
-/** Between two points at which something changes, the product of several lines is a curve. */
+/** The number of straight pieces between two points: the product of several lines is a curve. */
 const PIECES = 8
 
 /** A level over time, made of straight lines. */
@@ -27,7 +27,7 @@ class Line {
     return fromMs === -Infinity ? from : from + ((to - from) * (ms - fromMs)) / (toMs - fromMs)
   }
 
-  /** Goes to another level, beginning at a time behind all changes that were begun before. */
+  /** Goes to another level, beginning at a time after all earlier changes. */
   toward(level, atMs, lengthMs) {
     const from = this.at(atMs)
     this.#points = [...this.#points.filter(([at]) => at < atMs), [atMs, from], [atMs + lengthMs, level]]
@@ -38,7 +38,7 @@ class Line {
   }
 }
 
-/** Returns the levels of all roles over time, as lines by role; without ducking none. */
+/** Returns the levels of all roles over time, as lines by role; none without ducking. */
 function duckedRoles(lanes, duck) {
   if (!duck) return {}
   const { db, attackMs, releaseMs } = { ...DUCK, ...duck }
@@ -78,7 +78,7 @@ function rise({ startedAtMs, fadeInMs }, crossMs) {
   return { times: [startedAtMs + fadeInMs], at: (ms) => (fadeInMs > 0 ? share(ms - startedAtMs, fadeInMs) : 1) }
 }
 
-/** A fall to the end: of a crossfade, of a stop, or its own. */
+/** A fall to the end: of a crossfade, a stop, or the playback's own fade-out. */
 function fall({ endedAtMs, outcome, fadeOutMs, stop }, crossMs) {
   if (crossMs > 0) return { times: [endedAtMs - crossMs], at: (ms) => Math.sin(share(endedAtMs - ms, crossMs) * (Math.PI / 2)) }
   const lengthMs = stop ? Math.max(0, endedAtMs - stop.fromMs) : outcome === 'completed' ? fadeOutMs : 0
@@ -90,8 +90,8 @@ function share(part, whole) {
 }
 
 /**
- * Returns for how long a playback crosses over from the one before it on its track, which is where both sound: a line of those that queue, or
- * one that replaces another.
+ * Returns how long a playback crossfades with the one before it on its track, which is while both sound: those of one queue, or one that
+ * replaces another.
  */
 function crossings(lanes, crossfadeMs) {
   const [rises, falls] = [new Map(), new Map()]
@@ -109,7 +109,7 @@ function crossings(lanes, crossfadeMs) {
 }
 
 /**
- * Gives each lane that sounded `levels`: for each part in which it did, points `[ms, level]`. A lane is what Trace has of a playback; `tracks`
+ * Gives each lane that sounded `levels`: for each part in which it did, points `[ms, level]`. A lane is a playback of Trace; `tracks`
  * are the lines of the tracks' volumes.
  */
 function shape(lanes, tracks, { duck, crossfadeMs, gain = 1 }) {
@@ -128,7 +128,7 @@ function shape(lanes, tracks, { duck, crossfadeMs, gain = 1 }) {
   }
 }
 
-/** Returns points of a curve from one time until before another: the first alone where it is straight. */
+/** Returns points of a curve from one time until before another; only the first where it is straight. */
 function between(fromMs, toMs, level) {
   const points = Array.from({ length: PIECES }, (_, n) => fromMs + ((toMs - fromMs) * n) / PIECES).map((ms) => [ms, level(ms)])
   const [first, last] = [points[0][1], level(toMs)]

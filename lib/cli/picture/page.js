@@ -1,6 +1,6 @@
 'use strict'
 
-// The picture as a page, with the sound in it: one file, which asks no other of anything.
+// The picture as a page with the sound in it: one file that loads no other.
 
 const { createHash } = require('node:crypto')
 
@@ -22,7 +22,7 @@ svg{display:block;width:100%;min-width:860px;height:auto}
 svg.plays{cursor:crosshair}
 `
 
-/** Moves a line over the picture where the sound is, and sends the sound where the picture is clicked. Pieces are `[ms of sound, left, right]`. */
+/** Moves a line over the picture at the time of the sound, and seeks to where the picture is clicked. Pieces are `[ms of sound, left, right]`. */
 const SCRIPT = `
 const pieces = JSON.parse(document.body.dataset.pieces)
 const end = Number(document.body.dataset.end)
@@ -66,7 +66,7 @@ for (const audio of document.querySelectorAll('audio')) {
 }
 `
 
-/** Returns the page of sessions (see Trace); `title` names it, `leftOut` is how many users are not in it. */
+/** Returns the page of sessions (see Trace); `title` names it, `leftOut` is the number of users that are not in it. */
 function page(traces, { title, leftOut = 0 }) {
   const { parts, scale } = drawn(traces, { leftOut, isNamed: false })
   const policy = `default-src 'none'; style-src '${hash(PAGE_STYLE)}'; script-src '${hash(SCRIPT)}'; media-src data:`
@@ -95,13 +95,13 @@ ${slice(parts.at(-1), 'what the signs mean')}
 `
 }
 
-/** A part of the picture as one of its own. */
+/** Returns a part of the picture as an SVG of its own. */
 function slice({ top, bottom, body }, label) {
   const box = `0 ${top} ${WIDTH} ${bottom - top}`
   return `<div class="scroll"><svg xmlns="http://www.w3.org/2000/svg" class="timeline" viewBox="${box}" role="img" aria-label="${escaped(label)}">\n${body}\n</svg></div>`
 }
 
-/** The sound of a session, in the best quality in which all of it finds room, or else its beginning. */
+/** Returns the sound of a session in the best quality in which all of it fits, or else its beginning. */
 function player({ sounds, offsetMs }, scale, endMs) {
   const cuts = sounds.map((sound) => ({ ...sound.cut((ms) => scale.drawnMs(ms + offsetMs)), quality: sound.quality.name }))
   const { file, lengthMs, isWhole, quality } = cuts.find((cut) => cut.isWhole) ?? cuts.at(-1)
@@ -111,7 +111,7 @@ function player({ sounds, offsetMs }, scale, endMs) {
   return `<div class="player">${audio}<p>${isWhole ? `The mix, ${quality}.` : missing}</p></div>`
 }
 
-/** As a Content-Security-Policy names what may be in the page. */
+/** Returns the hash of a script or style, as a Content-Security-Policy allows it. */
 function hash(text) {
   return `sha256-${createHash('sha256').update(text).digest('base64')}`
 }

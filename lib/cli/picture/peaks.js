@@ -1,20 +1,20 @@
 'use strict'
 
-/** The length of a frame that a tap gives, and of a bin at first. */
+/** The length of a tap's frame, and of a bin at first. */
 const FRAME_MS = 10
-/** Beyond this many bins each takes in its neighbour, so an hour of sound takes as much memory as a minute. Silence takes none. */
+/** Beyond this many bins each is merged with its neighbour, so an hour of sound takes as much memory as a minute. Silence takes none. */
 const MOST_BINS = 8192
 const FULL_SCALE = 32768
 
 /** The peak and the power of each short piece of a sound, 1 being full scale. */
 class Peaks {
-  /** The loudest of all. */
+  /** The highest peak of all. */
   peak = 0
   #binMs = FRAME_MS
-  /** `{ peak, power }` by the number of the bin; those in which nothing sounds are missing. */
+  /** `{ peak, power }` by the number of the bin; silent bins are missing. */
   #bins = new Map()
 
-  /** Takes a frame of 16-bit samples. */
+  /** Adds a frame of 16-bit samples. */
   add({ frame, atMs }) {
     const count = frame.length / 2
     let [peak, power] = [0, 0]
@@ -28,7 +28,7 @@ class Peaks {
     if (this.#bins.size > MOST_BINS) this.#halve()
   }
 
-  /** Returns `{ peak, rms }` of what sounded between two times. */
+  /** Returns `{ peak, rms }` of the sound between two times. */
   between(fromMs, toMs) {
     const first = Math.floor(fromMs / this.#binMs)
     const behind = Math.max(first + 1, Math.ceil(toMs / this.#binMs))

@@ -1,18 +1,18 @@
 'use strict'
 
-// The scale of time that all sessions of a picture share. Where nothing lives in any of them for long, as at night in the log of a day, time is
-// left out: what is drawn of it is one piece behind the other, with a narrow gap between.
+// The scale of time that all sessions of a picture share. Long times in which nothing lives in any session, such as the nights in a log of
+// days, are left out: what is drawn is one piece after the other, with a narrow gap between.
 
 /** The borders of the scale, between the names and the outcomes. */
 const LEFT = 200
 const RIGHT = 1024
-/** The scale where nothing took any time. */
+/** The scale for a run that took no time. */
 const SHORTEST_MS = 1000
-/** A silence that is left out is at least this long, and long beside what is drawn. */
+/** The minimum length of a silence that is left out; it also has to be long compared with what is drawn. */
 const SHORTEST_CUT_MS = 10_000
 const CUT_SHARE = 0.25
 const CUT_WIDTH = 18
-/** All gaps together take no more of the width than this. */
+/** The maximum share of the width that all gaps take together. */
 const MOST_CUT = 0.3
 const BETWEEN_LABELS = 70
 /** The width of a label. */
@@ -34,7 +34,7 @@ class Scale {
     // Pieces begin at round times, and the first at 0 if that is near.
     const rounded = kept.map(([fromMs, toMs]) => [Math.floor(fromMs / this.everyMs) * this.everyMs, toMs])
     if (rounded[0][0] < cutMs) rounded[0][0] = 0
-    // Each has room for the label of its beginning.
+    // Each has space for the label of its beginning.
     if (rounded.length > 1) for (const piece of rounded) piece[1] = Math.max(piece[1], piece[0] + this.everyMs)
     this.#place(rounded)
   }
@@ -51,18 +51,18 @@ class Scale {
       left = piece.right + width
       return piece
     })
-    // One that took no time is as long as the least.
+    // A piece that took no time is drawn at the minimum length.
     const last = this.pieces.at(-1)
     if (last.toMs === last.fromMs && this.pieces.length === 1) last.toMs += SHORTEST_MS
   }
 
-  /** Returns where a time is drawn. */
+  /** Returns the x-coordinate of a time. */
   x(ms) {
     const { fromMs, toMs, left, right } = this.#pieceOf(ms)
     return left + (Math.min(Math.max(ms - fromMs, 0), toMs - fromMs) / (toMs - fromMs || 1)) * (right - left)
   }
 
-  /** Returns the time that is drawn there, or nothing within a gap. */
+  /** Returns the time at an x-coordinate, or nothing within a gap. */
   msAt(x) {
     const piece = this.pieces.find(({ left, right }) => x >= left - 1e-6 && x <= right + 1e-6)
     if (!piece) return undefined
@@ -75,7 +75,7 @@ class Scale {
     return drawnMs + Math.min(Math.max(ms - fromMs, 0), toMs - fromMs)
   }
 
-  /** Returns `{ x, ms }` of each round time that is drawn and has room for its label: more than others, the beginning of a piece. */
+  /** Returns `{ x, ms }` of each round time that is drawn and has space for its label; the beginning of a piece goes before others. */
   ticks() {
     const ticks = []
     const hasRoom = (x) => ticks.length === 0 || x - ticks.at(-1).x >= LABEL
@@ -94,24 +94,24 @@ class Scale {
     return this.pieces.slice(1).map(({ left, fromMs }, index) => ({ left: this.pieces[index].right, right: left, lengthMs: fromMs - this.pieces[index].toMs }))
   }
 
-  /** The piece that a time is in, or else the next one. */
+  /** Returns the piece that a time is in, or else the next one. */
   #pieceOf(ms) {
     return this.pieces.find(({ toMs }) => ms <= toMs) ?? this.pieces.at(-1)
   }
 }
 
-/** Returns when something lives in a session, or something is told. */
+/** Returns the times at which something lives in a session, or an event is shown. */
 function livingSpans({ lanes, events, offsetMs }) {
   const living = lanes.map(({ requestedAtMs, endedAtMs }) => [requestedAtMs + offsetMs, endedAtMs + offsetMs])
   return [...living, ...events.map(({ atMs }) => [atMs + offsetMs, atMs + offsetMs])]
 }
 
-/** Returns spans without what overlaps, in order of time. */
+/** Returns spans in order of time, with overlapping ones joined. */
 function merged(spans) {
   return joined(spans.sort(([one], [other]) => one - other), 0)
 }
 
-/** Returns spans in order of time, of which those are one that are no further apart than this. */
+/** Returns spans in order of time, joining those that are no further apart than this. */
 function joined(spans, apartMs) {
   const kept = []
   for (const [fromMs, toMs] of spans) {

@@ -1,10 +1,10 @@
 'use strict'
 
-// The mix as a WAV file of a bounded size, to be listened to in a page.
+// The mix as a WAV file of a bounded size, for listening in a page.
 
 const { wavHeader } = require('../../wav-header')
 
-/** Of G.711. */
+/** The sample rate of G.711. */
 const MULAW_SILENCE = 0xff
 
 /** The qualities in which the sound may be kept, the best first. */
@@ -35,7 +35,7 @@ class Sound {
     this.#frames.push({ frame, atMs })
   }
 
-  /** Returns `{ file, lengthMs, isWhole }`, where `drawnMs` says when each time is to be heard; `file` is empty if nothing sounded. */
+  /** Returns `{ file, lengthMs, isWhole }`, where `drawnMs` maps a time to its place in the sound; `file` is empty if nothing sounded. */
   cut(drawnMs) {
     const { sampleRate, bytes, silence, header } = this.quality
     const blockBytes = bytes * this.#channels

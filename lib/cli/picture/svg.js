@@ -1,7 +1,7 @@
 'use strict'
 
-// Draws what sessions did (see Trace) as an SVG: for each user a lane a playback, grouped by track, on one scale of time, and the mix below. The
-// same traces give the same bytes. Nothing in it needs a script, a font or a file.
+// Draws what sessions did (see Trace) as an SVG: for each user one lane per playback, grouped by track, on one scale of time, with the mix below.
+// The same traces give the same bytes. The SVG needs no script, font or other file.
 
 const { trackName } = require('../../track')
 const { clock, tick } = require('./clock')
@@ -10,11 +10,11 @@ const { columns, escaped, shortened } = require('./text')
 
 const WIDTH = 1200
 const MARGIN = 16
-/** A column of the monospaced font at its size, with a little room for fonts that are wider. */
+/** The width of a column of the monospaced font at its size, with a little space for wider fonts. */
 const COLUMN = 6.7
 const NAME_COLUMNS = Math.floor((LEFT - MARGIN - 14) / COLUMN)
 const NOTE_COLUMNS = Math.floor((WIDTH - RIGHT - MARGIN - 14) / COLUMN)
-/** The height of a lane, by how many there are. */
+/** The height of a lane, by the number of lanes. */
 const HEIGHTS = [[30, 28], [90, 20], [Infinity, 14]]
 const GAP = 4
 const MIX = 64
@@ -56,7 +56,7 @@ const STYLE = `
 ${Array.from({ length: COLOURS }, (_, n) => `.timeline .c${n}{--c:var(--c${n})}`).join('\n')}
 `
 
-/** Returns the SVG of sessions; `title` names it, `leftOut` is how many users are not in it. */
+/** Returns the SVG of sessions; `title` names it, `leftOut` is the number of users that are not in it. */
 function svg(traces, { title, leftOut = 0 }) {
   const { parts, height } = drawn(traces, { leftOut, isNamed: traces.length > 1 })
   const label = escaped(title)
@@ -70,8 +70,8 @@ ${parts.map(({ body }) => body).join('\n')}
 }
 
 /**
- * Returns `{ parts, height, scale }`: what is drawn of each session, with the height from `top` to `bottom` at which it is, and last of all
- * what the signs mean. `isNamed`: sessions bear the names of their users.
+ * Returns `{ parts, height, scale }`: the drawing of each session with its `top` and `bottom`, and last of all the legend. `isNamed`: sessions
+ * are labelled with the names of their users.
  */
 function drawn(traces, { leftOut = 0, isNamed }) {
   const scale = new Scale(traces)
@@ -133,7 +133,7 @@ class Section {
     return this.#scale.x(ms + this.#trace.offsetMs)
   }
 
-  /** Draws requests and events in rows in which labels don't touch; a label that finds no room is in its title alone. */
+  /** Draws requests and events in rows in which labels don't touch; a label for which there is no space is only in the title. */
   #events(events) {
     const shown = events.filter(({ type, reason }) => !(type === 'disconnected' && reason === 'closed') && !ENDS.includes(type))
     const ends = []
@@ -153,7 +153,7 @@ class Section {
     const first = this.y
     const titled = (event, drawing) => `<g><title>${lines(told(event, this.#trace.offsetMs))}</title>${drawing}</g>`
     const yOf = (row) => top + row * EVENT_ROW + 10
-    // One without a label is a short mark below the labels: many of them are no forest.
+    // One without a label is a short mark below the labels, so that many of them stay readable.
     const pin = (x, row, bottom) => (row === -1 ? `M${f(x)} ${f(first - 4)}v8` : `M${f(x)} ${f(yOf(row) - 8)}V${f(bottom)}`)
     return (bottom) => {
       const pins = placed.map(({ event, x, row }) => titled(event, `<path class="pin" d="${pin(x, row, bottom)}"/>`))
@@ -175,7 +175,7 @@ class Section {
     })
   }
 
-  /** Times in which the room was cut off, over all. */
+  /** Draws the times in which the room was cut off, over everything. */
   #bands(top, bottom) {
     const { events, endMs } = this.#trace
     return spans(events, 'reconnecting', ['reconnected', 'disconnected'], endMs).map(([from, to, { reason }]) => {
@@ -236,7 +236,7 @@ class Section {
     return points.some(([, peak]) => peak > 0.05) ? area('wave', points, middle) : ''
   }
 
-  /** Returns how loud it is between two places. */
+  /** Returns the level between two places. */
   #between(peaks, from, to) {
     const [fromMs, toMs] = [this.#scale.msAt(from), this.#scale.msAt(to)]
     if (fromMs === undefined || toMs === undefined) return { peak: 0, rms: 0 }
@@ -326,12 +326,12 @@ function story(lane, offsetMs) {
   ].filter(Boolean)
 }
 
-/** Texts below each other. */
+/** Draws texts below each other. */
 function lines(texts) {
   return texts.map(escaped).join('\n')
 }
 
-/** A shape on both sides of a line, from points `[x, half its height]`; what is narrower than can be seen is made wider. */
+/** Draws a shape on both sides of a line, from points `[x, half its height]`; one that is too narrow to be seen is made wider. */
 function area(name, points, middle) {
   const wide = points.at(-1)[0] - points[0][0] < 2 ? [points[0], [points[0][0] + 2, points.at(-1)[1]]] : points
   const corners = wide.filter(([, half], n) => !(f(half) === f(wide[n - 1]?.[1]) && f(half) === f(wide[n + 1]?.[1])))
@@ -348,7 +348,7 @@ function band(from, to, top, bottom, title) {
   return `<g><title>${escaped(title)}</title>${rect('band', from, top, Math.max(2, to - from), bottom - top)}</g>`
 }
 
-/** Explains the signs, below all. */
+/** Draws the legend, below everything. */
 function legend(y) {
   const signs = [
     ['waits', (x) => `<path class="wait" d="M${x} ${y - 4}h24"/>`, 24],
@@ -376,7 +376,7 @@ function text(x, y, words, name, title) {
   return `<text x="${f(x)}" y="${f(y)}"${name ? ` class="${name}"` : ''}>${hint}${escaped(words)}</text>`
 }
 
-/** A place to a tenth of a pixel. */
+/** Formats a coordinate to a tenth of a pixel. */
 function f(number) {
   return String(Math.round(number * 10) / 10)
 }

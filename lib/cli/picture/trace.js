@@ -1,7 +1,7 @@
 'use strict'
 
-// Gathers what a session does while it plays, for a picture of it: its playbacks and how loud each was, what was asked for, what it told, and
-// the sound itself.
+// Collects what a session does while it plays, for a picture of it: its playbacks and their levels, its requests, its events, and the sound
+// itself.
 
 const { SpeakerError } = require('../../error')
 const { sourceName } = require('../source-name')
@@ -11,9 +11,9 @@ const { QUALITIES, Sound } = require('./sound')
 
 /** Events of the session itself that a picture shows. */
 const EVENTS = ['reconnecting', 'reconnected', 'disconnected', 'muted', 'unmuted', 'unpublished', 'republished', 'overloaded', 'error', 'mark']
-/** Requests that change what was requested before; of a mute an event tells. */
+/** Requests that change earlier requests; a mute is seen by its event. */
 const CONTROLS = ['stop', 'pause', 'resume', 'seek', 'volume', 'trackVolume', 'trackPan', 'move', 'flush', 'interrupt']
-/** So many are kept, of events and of controls together. */
+/** The maximum number of events and controls kept, together. */
 const MOST_EVENTS = 1000
 
 class Trace {
@@ -34,8 +34,8 @@ class Trace {
   #ended = []
 
   /**
-   * `options` are those of the session, `offsetMs` when its time is 0 in the log. Of its sound `audioBytes` are kept to be listened to, of its
-   * playbacks `mostLanes`.
+   * `options` are those of the session, `offsetMs` its time 0 in the log. At most `audioBytes` of its sound are kept for listening, and
+   * `mostLanes` of its playbacks.
    */
   constructor(session, { name, options, channels = 1, audioBytes = 0, mostLanes }) {
     this.name = name
@@ -52,13 +52,13 @@ class Trace {
     session.on('stalled', ({ context, atMs }) => this.lanes.find(({ playback }) => playback === context)?.stalls.push(atMs))
   }
 
-  /** A request of this type was made at `atMs`; `made` is its playback (see History) or what the call resolved with. */
+  /** Adds a request of this type that was made at `atMs`; `made` is its playback (see History) or what the call resolved with. */
   made(type, request, atMs, made) {
     if (type === 'play' || type === 'stream') this.#begun(request, made)
     else if (CONTROLS.includes(type)) this.#controlled(type, request, atMs, made)
   }
 
-  /** All has ended: returns what a picture is drawn from. */
+  /** Waits until everything has ended, and returns the data of the picture. */
   async finish() {
     await Promise.all(this.#ended)
     const lanes = this.lanes.map(({ playback, ...lane }) => ({ ...lane, ...playback, volume: lane.volume }))
@@ -104,7 +104,7 @@ class Trace {
     this.#tracks.get(trackId).set({ volume, gain }, atMs, fadeMs)
   }
 
-  /** The playback that has this id now, or had it last. */
+  /** Returns the playback that has this id now, or had it last. */
   #lane(requestId) {
     return this.lanes.findLast(({ playback }) => playback.requestId === requestId && !playback.isRefused)
   }
@@ -113,13 +113,13 @@ class Trace {
     if (this.events.length < MOST_EVENTS) this.events.push({ type, ...event })
   }
 
-  /** Listens to a tap, and returns it, if there can be one. */
+  /** Listens to a tap and returns it, if there can be one. */
   #tap(options, listener) {
     let tap
     try {
       tap = this.#session.tap({ channels: 1, format: 's16', frameMs: FRAME_MS, ...options })
     } catch (error) {
-      // A request that was refused at once has nothing to be heard.
+      // A request that was refused at once has no sound.
       if (error instanceof SpeakerError) return undefined
       throw error
     }
@@ -129,7 +129,7 @@ class Trace {
   }
 }
 
-/** The level of a track: its volume and its gain, of which a request may name one. */
+/** Returns the level of a track: its volume times its gain, of which a request may name only one. */
 class TrackLine extends Line {
   #volume = 1
   #gain = 1
