@@ -9,12 +9,12 @@ import { Readable, Writable } from 'node:stream'
  *
  * Times are milliseconds. Positions and durations are counted in samples at the output, never taken from a wall clock, so
  * they may have fractions (1/48 ms). `positionMs` is a place in the source: it begins at `startMs` and wraps in a loop.
- * `durationMs` is how long a playback has sounded: its samples that were handed over. `unheardMs` is how much of that nobody could
- * hear, because its track was muted or out of the room, or the room was cut off; it is missing if that is nothing.
+ * `durationMs` is how long a playback has sounded: its samples that were handed to the output. `unheardMs` is the part of that which nobody could
+ * hear, because its track was muted or out of the room, or the room was cut off; it is missing if there is none.
  *
  * Every call takes effect before it returns, in the order of the calls. A call on a closed session fails with `ERR_CLOSED`;
- * calls that only stop, pause or change something find nothing there and resolve with an empty list. If a fault of this
- * package's own breaks a session, everything live fails with `ERR_INTERNAL`, new requests are refused with that code, and
+ * calls that only stop, pause or change something find nothing there and resolve with an empty list. If an internal error of this
+ * package breaks a session, everything live fails with `ERR_INTERNAL`, new requests are refused with that code, and
  * `close` still works.
  *
  * @example
@@ -28,7 +28,7 @@ import { Readable, Writable } from 'node:stream'
 export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   /**
    * @throws {SpeakerError} `ERR_INVALID_ARGUMENT`; `ERR_NO_THREADS` if the operating system refuses the threads that all sessions
-   * share, which the next session asks for again
+   * share; the next session tries to start them again
    *
    * @example
    * const session = new SpeakerSession({ output: { type: 'memory', clock: 'manual' }, overlap: { default: 'mix', 2: 'queue' } })
@@ -36,7 +36,7 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   constructor(options: SessionOptions)
 
   /**
-   * Sets options for all sessions of the process, those of worker threads included, at any time; what is not given stays as it is.
+   * Sets options for all sessions of the process, including those of worker threads, at any time; an option that is not given stays as it is.
    * @throws {SpeakerError} `ERR_INVALID_ARGUMENT`
    *
    * @example
@@ -45,9 +45,9 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   static configure(options: ProcessOptions): void
 
   /**
-   * Gives the cache of the process room, which is off until then, and tells what it holds: what one playback, clip or probe has fetched is there
-   * for all that ask for the same URL with the same `headers` and `network`, for as long as its server says (RFC 9111, as a cache that is
-   * shared), and those that ask at the same time are one fetch. Without `maxBytes` it only tells. See docs/cache.md.
+   * Sets the size of the process-wide HTTP cache, which is off by default, and returns its counts. What one playback, clip or probe has fetched is
+   * shared by all requests for the same URL with the same `headers` and `network`, for as long as its server allows (RFC 9111, as a shared
+   * cache), and requests at the same time share one fetch. Without `maxBytes` it only returns the counts. See docs/cache.md.
    * @throws {SpeakerError} `ERR_INVALID_ARGUMENT`
    *
    * @example
@@ -58,10 +58,10 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
 
   /**
    * Decodes a sound once, for any number of playbacks in any session of this thread: `playAudio({ audio: clip })` starts in the next
-   * frame and seeks at once, and costs neither a decoder nor a copy. It sounds, sample for sample, as its source does.
+   * frame and seeks at once, and needs neither a decoder nor a copy. The clip sounds, sample for sample, like its source.
    *
-   * Resolves when all of it is decoded. Rejects as a playback of the source fails, also where that would have been heard in part
-   * (`ERR_TRUNCATED`, `ERR_DECODE`, …); with `ERR_CLIPS_FULL` as soon as it takes more than `maxClipBytes` leaves
+   * Resolves when all of it is decoded. Rejects as a playback of the source fails, also where a playback would have been heard in part
+   * (`ERR_TRUNCATED`, `ERR_DECODE`, …); with `ERR_CLIPS_FULL` as soon as it needs more than `maxClipBytes` has left
    * ({@link ProcessOptions}); with `ERR_ABORTED` if `signal` is aborted first; with `ERR_INVALID_ARGUMENT`, `ERR_ACCESS_DENIED` or
    * `ERR_NO_THREADS`. No session has to exist.
    *
@@ -72,9 +72,9 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   static clip(source: ClipSource): Promise<SpeakerClip>
 
   /**
-   * Finds out what a source is, without playing it: container, codec, length, tags, and with `loudness: true` how loud it is, for which all of it is
-   * decoded. Servers and files are asked by the same rules as those of a playback (`network`, limits). Rejects as {@link clip} does, if what
-   * has to be read can't be played. No session has to exist. See docs/probe.md.
+   * Reads what a source is, without playing it: container, codec, length, tags, and with `loudness: true` its loudness, for which all of it is
+   * decoded. Servers and files are accessed by the same rules as those of a playback (`network`, limits). Rejects as {@link clip} does, if the
+   * part that has to be read can't be played. No session has to exist. See docs/probe.md.
    *
    * @example
    * const { durationMs, tags } = await SpeakerSession.probe('song.flac')
@@ -82,9 +82,9 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   static probe(source: string | URL | ClipSource, options?: ProbeOptions): Promise<ProbeResult>
 
   /**
-   * Counts over all sessions of the process, those of worker threads included. `sessions` is how many are not closed yet;
-   * `broken` how many broke by a fault of this package's own (`ERR_INTERNAL`) since the process began; `clips` and `clipBytes` how
-   * many clips there are, those that are being made or are closed and still play included, and how many bytes they hold.
+   * Returns counts over all sessions of the process, including those of worker threads. `sessions` is the number of sessions that are not closed
+   * yet; `broken` the number that broke by an internal error (`ERR_INTERNAL`) since the process began; `clips` and `clipBytes` the number of clips,
+   * including those that are being made and closed ones that still play, and the bytes they hold.
    *
    * @example
    * const { sessions, broken } = SpeakerSession.processStats()
@@ -93,8 +93,8 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   static processStats(): ProcessStats
 
   /**
-   * What an operator counts, over all sessions of the process, those of worker threads included: counters since the process began, gauges as
-   * they are now, and histograms. Cheap enough for each scrape of a monitor; `speaker-session/metrics` hands it to prom-client.
+   * Returns metrics for monitoring, over all sessions of the process, including those of worker threads: counters since the process began, gauges
+   * of the present, and histograms. Cheap enough for every scrape of a monitor; `speaker-session/metrics` passes them to prom-client.
    *
    * @example
    * const { requests, failures, firstFrameLatencyMs } = SpeakerSession.metrics()
@@ -103,21 +103,21 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   static metrics(): ProcessMetrics
 
   /**
-   * Calls the listener with lines of the log, instead of writing them to standard error: those of all sessions of the process that have no
-   * `logger` ({@link SessionOptions}), and those of none. The levels are those of the environment variable `SPEAKER_SESSION_LOG`, and `info`
-   * without it. Nobody waits for a listener: up to 1 MiB of lines wait for this thread of JavaScript, and a line says how many more there
-   * were. A listener that throws is told of once, by a warning of the process. It does not keep Node alive.
+   * Calls the listener with lines of the log, instead of writing them to standard error: the lines of all sessions of the process that have no
+   * `logger` ({@link SessionOptions}), and those that belong to no session. The levels are those of the environment variable
+   * `SPEAKER_SESSION_LOG`, `info` without it. Logging never blocks on a listener: up to 1 MiB of lines wait for this thread of JavaScript, and a
+   * line reports how many more were dropped. A listener that throws is reported once, by a warning of the process. It does not keep Node alive.
    * @throws {SpeakerError} `ERR_INVALID_ARGUMENT`
    *
    * @example
    * SpeakerSession.on('log', ({ level, message, requestId }) => console.log(level, message, requestId))
    */
   static on(type: 'log', listener: (line: LogLine) => void): typeof SpeakerSession
-  /** As EventEmitter has it. */
+  /** EventEmitter's own static method. */
   static on(emitter: any, type: string | symbol, options?: any): any
 
   /**
-   * Calls the listener no longer.
+   * Removes the listener.
    *
    * @example
    * const listener = ({ message }: { message: string }) => console.log(message)
@@ -126,15 +126,15 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    */
   static off(type: 'log', listener: (line: LogLine) => void): typeof SpeakerSession
 
-  /** Names the session in lines of the log: 1 for the first of the process. */
+  /** The number of the session in lines of the log: 1 for the first of the process. */
   readonly id: number
 
   /**
    * Opens the output and starts the session's time. If the output is open already it resolves at once, and while it is being
-   * opened it settles with the attempt under way. `playAudio` and `advance` connect by themselves.
+   * opened it settles with the attempt in progress. `playAudio` and `advance` connect by themselves.
    * Rejects with `ERR_OUTPUT` or `ERR_JOIN_FAILED` if the output can't be opened, `ERR_CLOSED` after `close`, `ERR_ABORTED` if
    * `signal` is aborted first. The attempt is given up then, unless another `connect` or a playback needs the output too.
-   * On the manual clock `connected` keeps its place: what is told of later calls is told once it is known whether the output is open.
+   * On the manual clock `connected` keeps its place in the order: events of later calls are emitted once it is known whether the output is open.
    *
    * @example
    * await session.connect({ signal: AbortSignal.timeout(5000) }) // joins before the first sound is wanted
@@ -142,7 +142,7 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   connect(options?: { signal?: AbortSignal | undefined }): Promise<void>
 
   /**
-   * Plays. The request is entered before this returns, so `playbacks()` shows it at once.
+   * Plays a source. The request is registered before this returns, so `playbacks()` lists it at once.
    *
    * The promise settles with the playback's one terminal event, just after it: it resolves on `completed` and `stopped`
    * (being stopped is an outcome, not an error) and rejects with a {@link SpeakerError} on `failed`. A request over a limit
@@ -150,7 +150,7 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
    * `ERR_INVALID_ARGUMENT`, `ERR_DUPLICATE_REQUEST`, `ERR_ABORTED`, `ERR_CLOSED` or `ERR_INTERNAL`. Neither changes anything for
    * other playbacks (but see `onDuplicate: 'replace'`). An unhandled rejection does not end the process.
    *
-   * The promise also bears the `requestId`, and a promise of whether the playback starts: see {@link Playing}.
+   * The promise also has the `requestId`, and a promise of whether the playback starts: see {@link Playing}.
    *
    * @example
    * const playing = session.playAudio({ audioUrl: 'https://example.com/hello.mp3', trackId: 2, stopOther: false })
@@ -160,8 +160,8 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   playAudio(request: PlayRequest): Playing
 
   /**
-   * Plays what is written to it, for speech that arrives in pieces. A playback like any other: entered before this returns,
-   * with the same events and the same policy.
+   * Creates a stream that plays the bytes written to it, for speech that arrives in pieces. It is a playback like any other: registered before
+   * this returns, with the same events and the same rules.
    * @throws {SpeakerError} if the request is refused: `ERR_INVALID_ARGUMENT`, `ERR_DUPLICATE_REQUEST`, `ERR_ABORTED`, `ERR_CLOSED`
    * or `ERR_INTERNAL`
    *
@@ -174,14 +174,14 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   createStream(request: StreamRequest): SpeakerStream
 
   /**
-   * Stops the target: one `requestId`, one track, one group, or everything if none is given; playing, loading and queued alike. What
-   * loads or waits ends at once; what sounds fades out over `fadeOutMs`. The frame that begins the fade is sent at once, ahead
+   * Stops the target: one `requestId`, one track, one group, or everything if none is given; playing, loading and queued alike. Loading
+   * and queued playbacks end at once; playing ones fade out over `fadeOutMs`. The frame that begins the fade is sent at once, ahead
    * of its time; the promise resolves without waiting for the end of the fade. Returns the `requestId`s that were stopped; a
-   * target that matches nothing is no error. What fades out already is not stopped again and keeps the reason of its first
+   * target that matches nothing is no error. A playback that fades out already is not stopped again and keeps the reason of its first
    * stop, but a shorter fade takes over.
    *
    * A stopped `requestId` is free for a new playback as soon as this call has returned, also while the old playback fades. Both
-   * get their own terminal event, and the events of both bear the same `requestId`.
+   * get their own terminal event, and the events of both have the same `requestId`.
    *
    * A stop of a `requestId` that is not live is not remembered, unless `ahead` is `true`: see {@link StopTarget}.
    *
@@ -192,8 +192,8 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   stopAudio(target?: StopTarget): Promise<StopResult>
 
   /**
-   * Moves a queued playback to another position in its line; one beyond the end is the end. `queued` tells its new position if
-   * that is another one, and tells the playback that becomes the first. Nothing changes for a playback that is not queued.
+   * Moves a queued playback to another position in the queue of its track; a position beyond the end is the end. `queued` is emitted with its new
+   * position if that has changed, and for the playback that becomes the first. Nothing changes for a playback that is not queued.
    *
    * @example
    * const { moved } = await session.moveAudio({ requestId: 'sentence 3', queuePosition: 1 }) // the next one
@@ -201,8 +201,8 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   moveAudio(request: MoveRequest): Promise<MoveResult>
 
   /**
-   * Stops everything on all tracks, queued playbacks included, apart from the roles in `keep`: for barge-in. As quick as
-   * `stopAudio`, with its 5 ms fade unless `fadeOutMs` or `afterMs` say otherwise. To interrupt nothing is no error.
+   * Stops everything on all tracks, including queued playbacks, except the roles in `keep`: for barge-in. As fast as
+   * `stopAudio`, with its 5 ms fade unless `fadeOutMs` or `afterMs` say otherwise. Interrupting nothing is no error.
    *
    * @example
    * const { groups } = await session.interrupt({ keep: ['ambient'], fadeOutMs: 80 })
@@ -211,12 +211,12 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   interrupt(request?: InterruptRequest): Promise<InterruptResult>
 
   /**
-   * Pauses the target. What sounds falls silent within 5 ms and stands still there; what loads or waits keeps its place in
-   * line and, when its turn comes, waits until it is resumed. A paused playback counts for `maxConcurrent` and holds its track.
+   * Pauses the target. Playing playbacks become silent within 5 ms and keep their place there; loading and queued ones keep their place in
+   * the queue and, when their turn comes, wait until they are resumed. A paused playback counts for `maxConcurrent` and holds its track.
    * It costs nothing, and on a realtime clock the time of a session in which everything is paused stands still.
-   * Returns the `requestId`s that were paused: those that were not before and do not fade out.
+   * Returns the `requestId`s that were paused: those that were not paused before and do not fade out.
    *
-   * For a playback that sounds, `paused` is emitted once it is silent; a `resumeAudio` before that takes the pause back, and
+   * For a playing playback, `paused` is emitted once it is silent; a `resumeAudio` before that takes the pause back, and
    * neither event is emitted.
    *
    * @example
@@ -225,7 +225,7 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   pauseAudio(target?: Target): Promise<{ paused: string[] }>
 
   /**
-   * Resumes the target, with a rise over 5 ms. Returns the `requestId`s that were paused before; to resume nothing is no error.
+   * Resumes the target, fading in over 5 ms. Returns the `requestId`s that were paused before; resuming nothing is no error.
    *
    * @example
    * await session.pauseAudio({ trackId: 1 })
@@ -234,12 +234,12 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   resumeAudio(target?: Target): Promise<{ resumed: string[] }>
 
   /**
-   * Moves the target to another place in its source, exact to the sample. What sounds goes on until that place is loaded,
-   * then falls silent within 5 ms and rises there; `sought` is emitted with the first sample of it. What loads, waits or stands
-   * still (`paused` was emitted) goes on there: nothing of the old place is heard, also if it is resumed before the new place is
-   * loaded. Beyond the end (or that of `durationMs`) the present pass of a loop is over, and the last pass completes. A second
-   * seek replaces one that is under way. What fades out is not sought. A place before `startMs` is allowed.
-   * Returns the `requestId`s that were sought; to seek nothing is no error.
+   * Moves the target to another place in its source, exact to the sample. A playing playback goes on until that place is loaded,
+   * then fades out within 5 ms and fades in there; `sought` is emitted with its first sample there. A loading, queued or paused playback
+   * (`paused` was emitted) goes on there: nothing of the old place is heard, even if it is resumed before the new place is
+   * loaded. Seeking beyond the end (or that of `durationMs`) ends the present pass of a loop, and completes the last pass. A second
+   * seek replaces one in progress. Playbacks that fade out are not sought. A place before `startMs` is allowed.
+   * Returns the `requestId`s that were sought; seeking nothing is no error.
    * Rejects with `ERR_NOT_SEEKABLE`, and nothing changes, if one of the target's playbacks is a stream, or a download whose length
    * the server did not announce and which is not complete yet.
    *
@@ -249,12 +249,12 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   seekAudio(request: SeekRequest): Promise<{ sought: string[] }>
 
   /**
-   * Sets a mark behind everything that was asked for so far, or what of it is named: a request, a track or a group. It is reached when all
-   * of that has ended, however it did, the end of a fade included: the event `mark` is emitted just behind the last of their terminal
-   * events, then the promise resolves; at once if none of it is live. What is requested later is not waited for. Several marks may have
-   * one name; each is reached once, also by `close`. A stream counts as a whole: {@link SpeakerStream.mark} is for what was written to it
+   * Sets a mark behind everything requested so far, or the part of it that is named: a request, a track or a group. It is reached when all
+   * of that has ended, for whatever reason, including the end of a fade: the event `mark` is emitted right after the last of their terminal
+   * events, then the promise resolves; at once if none of it is live. Later requests are not waited for. Several marks may have
+   * the same name; each is reached once, also by `close`. A stream counts as a whole: use {@link SpeakerStream.mark} for what was written to it
    * so far. `record` does not write marks.
-   * Rejects with `ERR_CLOSED` after `close`, `ERR_INTERNAL` if the session broke, `ERR_INVALID_ARGUMENT`. Nobody has to await it.
+   * Rejects with `ERR_CLOSED` after `close`, `ERR_INTERNAL` if the session broke, `ERR_INVALID_ARGUMENT`. The promise need not be awaited.
    * @param name a non-empty string of well-formed Unicode
    *
    * @example
@@ -264,8 +264,8 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   mark(name: string, behind?: Target): Promise<ReachedMark>
 
   /**
-   * Changes the `volume` of the target, in a straight line from its present one. What loads, waits or is paused has the new
-   * volume when it sounds; what fades out follows both. Returns the `requestId`s that were changed; to change nothing is no
+   * Changes the `volume` of the target, in a straight line from its present one. A loading, queued or paused playback has the new
+   * volume when it sounds; one that fades out follows both. Returns the `requestId`s that were changed; changing nothing is no
    * error.
    *
    * @example
@@ -274,14 +274,14 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   setVolume(request: VolumeRequest): Promise<{ changed: string[] }>
 
   /**
-   * Mutes a track, or lifts its mute; its volume stays.
+   * Mutes or unmutes a track; its volume stays.
    *
-   * In a room that is the mute of the published track, also that of a moderator: whoever sets it last wins. Resolves once that is handed
-   * to the output; `muted` and `unmuted` tell when the room has it, and `onMute` says what becomes of what plays there. Before the room
-   * is joined, and before the track is published, it is remembered: the track is published muted. A mute of this call is kept in every
-   * room that the session joins anew, until this call lifts it. It is no request to play, so `record` does not write it.
+   * In a room this mutes the published track, as a moderator can too: the last change wins. Resolves once the change is handed
+   * to the output; `muted` and `unmuted` are emitted when the room has it, and `onMute` determines what happens to playbacks on the track. Before
+   * the room is joined, and before the track is published, the mute is remembered: the track is published muted. A mute by this call is kept in
+   * every room that the session joins anew, until this call lifts it. It is no request to play, so `record` does not write it.
    *
-   * For other outputs, where tracks are mixed, the track is silent in the mix within 5 ms, what plays on it goes on and counts as unheard
+   * For other outputs, where tracks are mixed, the track is silent in the mix within 5 ms, its playbacks go on and count as unheard
    * (`unheardMs`), and `muted` and `unmuted` are emitted at once, if anything changed. `record` writes it.
    * Rejects with `ERR_CLOSED` after `close`, `ERR_INTERNAL` if the session broke, `ERR_INVALID_ARGUMENT`.
    *
@@ -291,8 +291,8 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   setMuted(request: MuteRequest): Promise<void>
 
   /**
-   * A track, whether or not anything plays on it: its volume, its mute, its counts and a tap of it. All of it is the session's, so two calls
-   * give two objects that do the same.
+   * Returns a track, whether or not anything plays on it: its volume, mute, counts and tap. All state is the session's, so two calls
+   * return two objects that do the same.
    * @param trackId 0–65,535
    * @throws {SpeakerError} `ERR_INVALID_ARGUMENT`
    *
@@ -302,12 +302,12 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   track(trackId: number): SpeakerTrack
 
   /**
-   * Takes a track (0–65,535) out of the room: for one that is needed no more, as tracks otherwise stay until the session closes. What
-   * plays, loads or is queued there is stopped as by `stopAudio` (reason `'unpublished'`), the last sound is sent, and `lingerMs` after
-   * it, so that it is heard, the track leaves. Resolves when the room has it out, at once if it is not there; also when the room is lost
-   * or the session closed meanwhile. It stays out, in every room that the session joins anew too and whatever `publish` says, until
-   * something is to play on it: then it is published again, with the name, source and mute it had, and that waits for its subscriber as
-   * `startWhen` says. What is requested right behind this call waits until the old track is out. No `unpublished` is emitted.
+   * Unpublishes a track (0–65,535): for a track that is no longer needed, as tracks otherwise stay until the session closes. Its playing,
+   * loading and queued playbacks are stopped as by `stopAudio` (reason `'unpublished'`), the last sound is sent, and `lingerMs` after
+   * it, so that it is heard, the track leaves the room. Resolves when the room has removed it, at once if it is not published; also when the room
+   * is lost or the session closed meanwhile. It stays unpublished, also in every room that the session joins anew and whatever `publish` says, until
+   * something is to play on it: then it is published again, with the name, source and mute it had, and waits for its subscriber according to
+   * `startWhen`. Requests made right after this call wait until the old track is removed. No `unpublished` is emitted.
    * In a recording (`record`) it is a stop.
    * Rejects with `ERR_REFUSED` if the server does not answer within `connectTimeoutMs`; with `ERR_UNSUPPORTED_OPERATION` for other outputs
    * than `livekit`, `ERR_CLOSED` after `close`, `ERR_INTERNAL` if the session broke, `ERR_INVALID_ARGUMENT`.
@@ -318,12 +318,12 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   unpublish(trackId: number): Promise<void>
 
   /**
-   * Sets attributes of this participant, which others in the room see: LiveKit's agents tell what they do as `lk.agent.state`. Keys that
-   * are not named stay; an empty string takes its key away. Resolves once the room lists them. Before the room is joined, they are
-   * remembered and it resolves at once; whatever resolved is told to every room that is joined anew. The token needs the grant
+   * Sets attributes of this participant, which others in the room see: LiveKit's agents publish their state as `lk.agent.state`. Keys that
+   * are not named stay; an empty string removes its key. Resolves once the room lists them. Before the room is joined, they are
+   * remembered and it resolves at once; attributes that were set are sent to every room that is joined anew. The token needs the grant
    * `canUpdateOwnMetadata`. It is no request to play, so `record` does not write it.
-   * Rejects with `ERR_REFUSED` if the room does not take it (the grant is missing, or it is more than the server's limit) or does not
-   * answer within `connectTimeoutMs`, and the room lists what it did before; with `ERR_UNSUPPORTED_OPERATION` for other outputs than
+   * Rejects with `ERR_REFUSED` if the room does not accept them (the grant is missing, or they exceed the server's limit) or does not
+   * answer within `connectTimeoutMs`, and the room keeps the old ones; with `ERR_UNSUPPORTED_OPERATION` for other outputs than
    * `livekit`, `ERR_JOIN_FAILED` or `ERR_DISCONNECTED` with the room, `ERR_CLOSED`, `ERR_INTERNAL`, `ERR_INVALID_ARGUMENT`.
    *
    * @example
@@ -332,7 +332,7 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   setAttributes(attributes: Record<string, string>): Promise<void>
 
   /**
-   * Sets the metadata of this participant, a text that is not empty; otherwise as {@link setAttributes}.
+   * Sets the metadata of this participant, a non-empty text; otherwise as {@link setAttributes}.
    *
    * @example
    * await session.setMetadata(JSON.stringify({ language: 'en' }))
@@ -340,7 +340,7 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   setMetadata(metadata: string): Promise<void>
 
   /**
-   * Sets the name of this participant, a text that is not empty; otherwise as {@link setAttributes}.
+   * Sets the name of this participant, a non-empty text; otherwise as {@link setAttributes}.
    *
    * @example
    * await session.setName('Announcements')
@@ -348,11 +348,11 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   setName(name: string): Promise<void>
 
   /**
-   * Sends data to all others in the room, or to those of the identities `to`. A string is sent as UTF-8. It joins the room if it is not
+   * Sends data to all others in the room, or to those with the identities `to`. A string is sent as UTF-8. Joins the room if it is not
    * joined. Resolves once the packet is handed to the transport, which sends a reliable one again until the server confirms it, also when the
-   * connection is resumed; nobody tells who received it. What waits until the room is reached, or until the transport has room, goes out in
-   * order, and into the next room if one is joined anew; what was handed over to a room that is lost and was not confirmed is lost too.
-   * `close` waits up to `lingerMs` for what was handed over to be confirmed, and `close({ drain: true })` for what waits. It is no
+   * connection is resumed; there is no confirmation by the recipients. Packets that wait until the room is joined, or until the transport has
+   * space, are sent in order, and into the next room if one is joined anew; packets handed to a room that is lost before they are confirmed are lost
+   * too. `close` waits up to `lingerMs` for packets handed over to be confirmed, and `close({ drain: true })` for waiting ones. It is no
    * request to play, so `record` does not write it.
    * Rejects with `ERR_INVALID_ARGUMENT`, also for more than 15 KiB, LiveKit's limit for a packet; with `ERR_REFUSED` if the token
    * lacks the grant `canPublishData`, or the server opens no data channel within `connectTimeoutMs`; with `ERR_QUEUE_FULL` if 1 MiB waits
@@ -365,7 +365,7 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   sendData(payload: Uint8Array | string, options?: DataOptions): Promise<void>
 
   /**
-   * Sends a text of up to 512 KiB, as LiveKit's text streams do: in parts, reliably and in order. Resolves once the last part is handed to the
+   * Sends a text of up to 512 KiB as a LiveKit text stream: in parts, reliably and in order. Resolves once the last part is handed to the
    * transport. A text that was sent in part when the room was lost is sent whole into the next one; otherwise as {@link sendData}.
    *
    * @example
@@ -374,8 +374,8 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   sendText(text: string, options?: TextOptions): Promise<void>
 
   /**
-   * Calls a method of another participant, as LiveKit's clients do, and resolves with its answer. It joins the room if it is not joined. Rejects
-   * with `ERR_RPC`, whose `rpcCode` is LiveKit's: 1400 there is no such method, 1500 it failed, 1501 nobody has taken the call within
+   * Calls a method of another participant, as LiveKit's clients do, and resolves with its answer. Joins the room if it is not joined. Rejects
+   * with `ERR_RPC`, whose `rpcCode` is LiveKit's: 1400 there is no such method, 1500 it failed, 1501 the call was not acknowledged within
    * 7 s, 1502 no answer within `timeoutMs`, 1503 the participant has left, 1504 the answer has more than 15 KiB, or one of the method's
    * own; with `ERR_DISCONNECTED` or `ERR_CLOSED` if the room is lost meanwhile; otherwise as {@link sendData}.
    *
@@ -385,9 +385,9 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   performRpc(request: RpcRequest): Promise<string>
 
   /**
-   * Has a method of this participant be called by others in the room: `handler` returns the answer, of up to 15 KiB. What it throws is told
-   * to the caller if it has an integer `rpcCode`, with its `message` (256 bytes) and `rpcData` (15 KiB); anything else is a warning of the
-   * process, and 1500 to the caller. One of the same name takes its place. Throws `ERR_INVALID_ARGUMENT`, and `ERR_UNSUPPORTED_OPERATION`
+   * Registers a method of this participant that others in the room can call: `handler` returns the answer, of up to 15 KiB. An error it throws is
+   * sent to the caller if it has an integer `rpcCode`, with its `message` (256 bytes) and `rpcData` (15 KiB); any other error is a warning of the
+   * process, and 1500 for the caller. A method of the same name is replaced. Throws `ERR_INVALID_ARGUMENT`, and `ERR_UNSUPPORTED_OPERATION`
    * for other outputs than `livekit`.
    *
    * @example
@@ -399,7 +399,7 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   registerRpc(method: string, handler: (call: RpcCall) => string | Promise<string>): void
 
   /**
-   * Takes a method away; whoever calls it is told that there is none. To take away none is no error.
+   * Removes a method; callers get the error that there is none. Removing one that does not exist is no error.
    *
    * @example
    * session.unregisterRpc('pause')
@@ -410,20 +410,20 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   readonly localParticipant: Participant | null
 
   /**
-   * The others in the room, by identity. Empty while no room is joined, and for other outputs than `livekit`; while the room is won back,
-   * as it was last. Those who were there when the room was joined are told by no event; `participantJoined`, `participantChanged` and
-   * `participantLeft` tell what changes. Hidden participants are not listed, and some servers list who only listens up to 3 s late.
+   * Returns the others in the room, by identity. Empty while no room is joined, and for other outputs than `livekit`; while the connection is being
+   * restored, the last known list. There is no event for those who were there when the room was joined; `participantJoined`, `participantChanged` and
+   * `participantLeft` report changes. Hidden participants are not listed, and some servers list participants that only listen up to 3 s late.
    *
    * @example
    * const agents = session.participants().filter(({ kind }) => kind === 'agent')
    */
   participants(): Participant[]
 
-  /** How the output is connected now. Events that led to it may follow, as each waits for its turn. */
+  /** The present state of the connection to the output. Events that led to it may follow, as each is emitted in its turn. */
   readonly connection: ConnectionState
 
   /**
-   * Every live playback: what plays or loads, in order of arrival; then what is queued, track by track in order of its turn.
+   * Returns every live playback: playing and loading ones in order of arrival; then queued ones, track by track in order of their turn.
    *
    * @example
    * for (const { requestId, state, positionMs } of session.playbacks()) console.log(requestId, state, positionMs)
@@ -431,7 +431,7 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   playbacks(): PlaybackInfo[]
 
   /**
-   * Counts since the session began.
+   * Returns counts since the session began.
    *
    * @example
    * const { playing, queued, lateFrames } = session.stats()
@@ -439,16 +439,16 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   stats(): SessionStats
 
   /**
-   * Moves a manual clock. Nothing sleeps: resolves when that time has been mixed and handed to the output, after the
+   * Advances a manual clock. Nothing sleeps: it resolves when that time has been mixed and handed to the output, after the
    * events in it. A source that is still loading holds the clock until it can play or fails, so the same calls give
    * the same samples; a {@link SpeakerStream} does not, once all that was written to it is decoded.
    *
-   * Await it before the next call. A call made while it runs takes effect at once, at the border of a frame that cannot be
-   * told beforehand. After `advance(907)` has resolved, the next playback starts at sample 907 × 48 exactly.
+   * Await it before the next call. A call made while it runs takes effect at once, at a frame boundary that can't be
+   * predicted. After `advance(907)` has resolved, the next playback starts at sample 907 × 48 exactly.
    *
    * Rejects with `ERR_UNSUPPORTED_OPERATION` on a realtime clock, `ERR_OUTPUT` if the output can't be opened or written, `ERR_CLOSED`
-   * if the session is closed or `close` is called before the time has passed, `ERR_INTERNAL` if the session breaks. It rejects
-   * with `ERR_OUTPUT` too, and nothing has moved, if a `memory` or `wav` output holds less (see {@link MemoryOutput} and
+   * if the session is closed or `close` is called before the time has passed, `ERR_INTERNAL` if the session breaks. It also rejects
+   * with `ERR_OUTPUT`, without advancing, if that would exceed the capacity of a `memory` or `wav` output (see {@link MemoryOutput} and
    * {@link WavOutput}).
    * @param ms 0 to 86,400,000 (a day)
    *
@@ -461,7 +461,7 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   advance(ms: number): Promise<void>
 
   /**
-   * What the `memory` output holds so far: a copy.
+   * Returns a copy of the recording of the `memory` output so far.
    * @throws {SpeakerError} `ERR_UNSUPPORTED_OPERATION` for other outputs, `ERR_OUTPUT` if there is no memory for the copy
    *
    * @example
@@ -483,12 +483,12 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   tap(options?: TapOptions): SpeakerTap
 
   /**
-   * Listens to somebody in the room: returns a Readable of what they say from now on, and a source that `playAudio` plays as it is
-   * said, in this session or others. Can be called before `connect`, and before they are there; it goes on when they publish their track
-   * anew, when they leave and come back, and when the room is joined anew. Only a track that is listened to is subscribed to.
+   * Listens to a participant in the room: returns a Readable of what they say from now on, which is also a source that `playAudio` plays live, in
+   * this session or others. Can be called before `connect`, and before they are there; it goes on when they publish their track
+   * anew, when they leave and come back, and when the room is joined anew. Only tracks that are listened to are subscribed to.
    *
    * The token needs the grant `canSubscribe`: without it the voice fails (`error`) with `ERR_REFUSED`, as it does if the server can't send the
-   * track. `destroy` ends it, and so does `close` of the session, with `end` behind the last frame.
+   * track. `destroy` ends it, and so does `close` of the session, with `end` after the last frame.
    * @throws {SpeakerError} `ERR_INVALID_ARGUMENT`, `ERR_UNSUPPORTED_OPERATION` for other outputs than `livekit`, `ERR_CLOSED`, `ERR_INTERNAL`
    *
    * @example
@@ -498,25 +498,25 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
   listen(options: ListenOptions): SpeakerVoice
 
   /**
-   * Stops everything (reason `'closed'`), closes the output, and ends the session. On a realtime clock what sounds is
-   * faded first; on a manual clock, where no time is left, it ends at the sample it has reached. A `connect` or `advance` that
-   * is under way rejects with `ERR_CLOSED`. A room is told that the participant leaves; that takes at most 2 s. A second call
+   * Stops everything (reason `'closed'`), closes the output, and ends the session. On a realtime clock playing playbacks fade out
+   * first; on a manual clock, where no time is left, they end at the sample they have reached. A `connect` or `advance` in
+   * progress rejects with `ERR_CLOSED`. In a room, the participant leaves; that takes at most 2 s. A second call
    * settles too.
-   * That it resolves is the proof that a `wav` output's file is whole and in its place: it waits for the disk as long as that moves.
+   * If it resolves, the file of a `wav` output is complete and in its place: it waits for the disk as long as that makes progress.
    * Rejects with `ERR_OUTPUT` if the file can't be finished, or is not put in its place (see {@link WavOutput}), with `ERR_RECORD` if
    * the recording can't be finished.
    *
-   * With `drain: true` nothing is stopped yet. What was accepted goes on to its end, also what loads or is queued; streams that live
-   * can be written to; `stopAudio`, `interrupt`, `pauseAudio`, `resumeAudio`, `seekAudio`, `setVolume`, `moveAudio`, `setMuted`, `mark`, `unpublish`
-   * and those of {@link track} but `tap` work as before. `playAudio`, `createStream`, `connect`, `advance`, `tap` and `listen` are refused with `ERR_CLOSED`. When nothing lives any
-   * more, at once if nothing does, the session is closed as by `close()`; after `withinMs` what is left (what is paused, loops for
-   * ever, or is a stream that nobody ends) is stopped with reason `'closed'`. `close()` ends a drain at once, and of two drains the one
-   * that ends first holds; every such call settles when the session is closed. A `connect` that is under way goes on if something
+   * With `drain: true` nothing is stopped yet. Accepted playbacks go on to their end, including loading and queued ones; live streams
+   * can be written to; `stopAudio`, `interrupt`, `pauseAudio`, `resumeAudio`, `seekAudio`, `setVolume`, `moveAudio`, `setMuted`, `mark`,
+   * `unpublish` and the methods of {@link track} except `tap` work as before. `playAudio`, `createStream`, `connect`, `advance`, `tap` and `listen`
+   * are refused with `ERR_CLOSED`. When nothing is live any more, at once if nothing is, the session is closed as by `close()`; after `withinMs`
+   * the rest (paused playbacks, endless loops, streams that nobody ends) is stopped with reason `'closed'`. `close()` ends a drain at once, and of
+   * two drains the one that ends first holds; every such call settles when the session is closed. A `connect` in progress goes on if something
    * is to be played.
    *
-   * On a manual clock a drain moves the clock, as fast as sources allow, to the end of the last playback and of an `advance` that is
-   * under way. As in `advance` it waits for sources, and not for who writes a stream: write and end it before. `withinMs` is time of
-   * the session there, and ends where the recording of a `memory` or `wav` output is full.
+   * On a manual clock a drain advances the clock, as fast as sources allow, to the end of the last playback and of an `advance` in
+   * progress. As in `advance` it waits for sources, but not for the writer of a stream: write and end it before. `withinMs` is in the
+   * session's time there, and ends where the recording of a `memory` or `wav` output is full.
    *
    * @example
    * await session.close({ drain: true, withinMs: 8000 }) // what was accepted is heard to its end
@@ -534,11 +534,11 @@ export class SpeakerSession extends EventEmitter<SpeakerEvents> {
 }
 
 export interface SessionOptions {
-  /** Where the sound goes. */
+  /** The destination of the sound. */
   output: WavOutput | PcmOutput | MemoryOutput | NoOutput | LiveKitOutput
   /**
-   * What `stopOther: false` does; default `'mix'`. One rule for all tracks, or a rule by track: `{ default: 'mix', 2: 'queue' }`.
-   * A request's own `overlap` stands above it.
+   * The effect of `stopOther: false`; default `'mix'`. One rule for all tracks, or a rule by track: `{ default: 'mix', 2: 'queue' }`.
+   * A request's own `overlap` takes precedence.
    */
   overlap?: Overlap | TrackOverlap | undefined
   /**
@@ -550,26 +550,26 @@ export interface SessionOptions {
    */
   onDuplicate?: 'fail' | 'join' | 'replace' | undefined
   /**
-   * Playbacks that may load or play at once, paused ones included; 1–1000, default 10. One more place is kept for a
-   * {@link Role} `'system'`. What fades out takes no place, but no more than `maxConcurrent` playbacks fade at once: beyond
+   * The number of playbacks that may load or play at once, including paused ones; 1–1000, default 10. One more place is reserved for a
+   * {@link Role} `'system'`. Playbacks that fade out take no place, but no more than `maxConcurrent` of them fade at once: beyond
    * that the one that started first is cut to a fade of 5 ms.
    */
   maxConcurrent?: number | undefined
-  /** Playbacks that may be queued, over all tracks; 0–100,000, default 100. */
+  /** The number of playbacks that may be queued, over all tracks; 0–100,000, default 100. */
   maxQueued?: number | undefined
   /**
-   * The longest a playback may wait for its turn, in ms; 0–86,400,000, default 0: for ever. Then it fails with
-   * `ERR_QUEUE_TIMEOUT`. Counted in the session's time; on a realtime clock in silence too. The wait stands still while
-   * everything that holds the track is paused, and while the waiting playback itself is.
+   * The longest time a playback may be queued, in ms; 0–86,400,000, default 0: no limit. Then it fails with
+   * `ERR_QUEUE_TIMEOUT`. Counted in the session's time; on a realtime clock in silence too. The count stands still while
+   * everything that holds the track is paused, and while the queued playback itself is.
    */
   queueTimeoutMs?: number | undefined
   /**
-   * How long one playback crosses over to the next, in ms; 0–10,000, default 0. It applies between playbacks of one track
+   * The length of the crossfade from one playback to the next, in ms; 0–10,000, default 0. It applies between playbacks of one track
    * that queue (both have `overlap: 'queue'`) and to what a playback with `overlap: 'replace'` replaces. `stopOther: true` and
-   * `stopAudio` stay immediate. Of equal power, and at most half of either playback, as far as its length is known as it
+   * `stopAudio` stay immediate. The crossfade is of equal power, and at most half of either playback, as far as its length is known when it
    * begins. In a queue the next one begins that much before the end of the present one, or as soon as it has loaded; the end
-   * of a stream is not known ahead, so what follows it begins after it. On `replace` the old one goes on until the new one
-   * begins, and ends all the same if that never does. A `fadeInMs` that is longer wins. Each playback with overlap `queue` or
+   * of a stream is not known ahead, so the next one begins after it. On `replace` the old one goes on until the new one
+   * begins, and ends all the same if that never does. A longer `fadeInMs` wins. Each playback with overlap `queue` or
    * `replace` then holds 0.4 MB more per second of crossfade and channel.
    */
   crossfadeMs?: number | undefined
@@ -579,63 +579,63 @@ export interface SessionOptions {
   duck?: DuckOptions | undefined
   /** Linear gain on every playback; 0–16, default 1. */
   gain?: number | undefined
-  /** Brings every source to one loudness; off by default. See docs/loudness.md. */
+  /** Brings every source to the same loudness; off by default. See docs/loudness.md. */
   loudness?: LoudnessOptions | false | undefined
   /**
-   * Time between a playback's `progress` events, in ms of its sound; 0–86,400,000, default 1000, 0 for none. Every interval is
-   * told, also several within a frame.
+   * The interval between a playback's `progress` events, in ms of its sound; 0–86,400,000, default 1000, 0 for none. An event is emitted for every
+   * interval, even for several within a frame.
    */
   progressIntervalMs?: number | undefined
   /**
-   * How long a server may send nothing, before its answer (its look-up and redirects included) and within it, in ms;
-   * 1–86,400,000, default 10,000. Then the playback fails with `ERR_FETCH_TIMEOUT`; what came is played first. In wall time on a
-   * manual clock too. Time in which the process is halted does not count.
+   * The longest time a server may send nothing, before its response (including DNS lookup and redirects) and within it, in ms;
+   * 1–86,400,000, default 10,000. Then the playback fails with `ERR_FETCH_TIMEOUT`; what has arrived is played first. In wall time on a
+   * manual clock too. Time in which the process is suspended does not count.
    */
   fetchTimeoutMs?: number | undefined
   /**
-   * How little a server may send, in bytes per second, averaged over each `fetchTimeoutMs` from the first byte of the body on;
-   * 0–1,000,000, default 100, 0 for no least speed. The slowest speech and radio have 700 or more. Then the playback fails with
-   * `ERR_FETCH_TIMEOUT`; what came is played first. A body is read as fast as it comes, also while its playback is paused or
-   * queued, so only the server and the way to it count.
+   * The minimum rate at which a server has to send, in bytes per second, averaged over each `fetchTimeoutMs` from the first byte of the body on;
+   * 0–1,000,000, default 100, 0 for no minimum. The slowest speech and radio have 700 or more. Below it the playback fails with
+   * `ERR_FETCH_TIMEOUT`; what has arrived is played first. A body is read as fast as it comes, also while its playback is paused or
+   * queued, so only the server and the network count.
    */
   minFetchBytesPerSecond?: number | undefined
   /**
-   * The longest a source may take from when it is opened to its first sound (40 ms of it, or all of a shorter one), in ms;
-   * 0–86,400,000, default 30,000, 0 for ever. Then the playback fails with `ERR_START_TIMEOUT`; what came is played first. With
-   * `startMs` the first sound is that of `startMs`; an M4A with its index at the end has to come whole. A source is opened when its
-   * playback has its turn, or is the first in line; one that is loaded may be paused or queued for longer. In wall time on a manual
-   * clock too. Streams are not concerned: their writer decides.
+   * The longest time from opening a source to its first sound (40 ms of it, or all of a shorter one), in ms;
+   * 0–86,400,000, default 30,000, 0 for no limit. Then the playback fails with `ERR_START_TIMEOUT`; what has arrived is played first. With
+   * `startMs` the first sound is that of `startMs`; an M4A with its index at the end has to be downloaded whole. A source is opened when its
+   * playback has its turn, or is first in the queue; a loaded one may be paused or queued for longer. In wall time on a manual
+   * clock too. Streams are exempt: their writer decides.
    */
   startTimeoutMs?: number | undefined
   /**
-   * How long a stream that has started may be silent because its writer is behind, in ms; 0–86,400,000, default 0: for ever.
+   * The longest time a stream that has started may be silent because its writer is behind, in ms; 0–86,400,000, default 0: no limit.
    * Then it fails with `ERR_STALLED`.
    */
   stallTimeoutMs?: number | undefined
   /**
-   * Which servers and files `audioUrl` may name; that of the process (`configure`, `SPEAKER_SESSION_NETWORK`) unless it is given. See
+   * The servers and files that `audioUrl` may name; default: that of the process (`configure`, `SPEAKER_SESSION_NETWORK`). See
    * {@link Network}.
    */
   network?: Network | undefined
   /**
    * A file to which every accepted request is written, for `speaker-session replay`: its time, the audio that came from memory
-   * or was written to streams, and these options. A recording that is there is replaced; another file or a pipe is refused. A new
-   * file is readable by its owner only. Of http(s) URLs the user and the values of the query, and the values of `headers`, are
+   * or was written to streams, and these options. An existing recording is replaced; any other file or a pipe is refused. A new
+   * file is readable by its owner only. The user and the query values of http(s) URLs, and the values of `headers`, are
    * written as `<masked>`, unless `secrets` is true. The time of a request is the session's time from which it is in force: on a
    * realtime clock counted from when the output was first opened, silence included. If the file can't be written, one `error` event
    * with `ERR_RECORD` is emitted, and everything else goes on.
    */
   record?: string | URL | { path: string | URL; /** Default false. */ secrets?: boolean | undefined } | undefined
   /**
-   * Takes the lines of the log that are about this session, instead of standard error and of those who listen to `log`: pino, one of its
-   * children, `console`, or anything else with these methods. What is said there holds of it too; see {@link SpeakerSession.on}.
+   * Receives the log lines of this session, instead of standard error and the listeners of `log`: pino, one of its
+   * children, `console`, or anything else with these methods. The rules of {@link SpeakerSession.on} apply to it too.
    */
   logger?: Logger | undefined
 }
 
-/** Is called as pino is: with what is known of a line, and its text. */
+/** A logger that is called like pino: with the fields of a line, and its text. */
 export interface Logger {
-  /** `debug` takes these lines if it is missing. */
+  /** If it is missing, `debug` takes these lines. */
   trace?(known: LogFields, message: string): unknown
   debug(known: LogFields, message: string): unknown
   info(known: LogFields, message: string): unknown
@@ -643,14 +643,14 @@ export interface Logger {
   error(known: LogFields, message: string): unknown
 }
 
-/** What is known of a line beside its text. There are no secrets in it. */
+/** The fields of a log line beside its text. They contain no secrets. */
 export interface LogFields {
-  /** The part of this package, or of a library below, that says it: `speaker_session::source::spool`. */
+  /** The part of this package, or of a library below, that logged it: `speaker_session::source::spool`. */
   target: string
-  /** The session's {@link SpeakerSession.id}; missing for what is of no session, such as lines of shared connections. */
+  /** The session's {@link SpeakerSession.id}; missing for lines that belong to no session, such as those of shared connections. */
   session?: number
   requestId?: string
-  /** Whatever else the line has to say. */
+  /** Further fields of the line. */
   [field: string]: unknown
 }
 
@@ -658,16 +658,16 @@ export interface LogFields {
 export interface LogLine extends LogFields {
   level: 'trace' | 'debug' | 'info' | 'warn' | 'error'
   message: string
-  /** When it was logged: milliseconds since 1970. */
+  /** The time at which it was logged: milliseconds since 1970. */
   time: number
 }
 
 /**
- * What a request with `stopOther: false` does:
+ * The effect of a request with `stopOther: false`:
  * - `mix`: plays at once, together with whatever plays, on the same track too;
- * - `queue`: waits its turn on its own track, behind those of the same `priority` or more; tracks run in parallel; the next one
+ * - `queue`: waits for its turn on its own track, behind those of the same or a higher `priority`; tracks run in parallel; the next one
  *   follows without a gap;
- * - `replace`: takes the place of what plays, loads or waits on the same track; other tracks go on.
+ * - `replace`: replaces the playing, loading and queued playbacks of the same track; other tracks go on.
  */
 export type Overlap = 'mix' | 'queue' | 'replace'
 
@@ -679,33 +679,33 @@ export interface TrackOverlap {
 }
 
 /**
- * What a playback is to its listener, from high to low. While a playback of one role plays, all lower roles are lowered, on all
+ * The importance of a playback to its listener, from high to low. While a playback of one role plays, all lower roles are ducked, on all
  * tracks (see {@link DuckOptions}), by the same amount however many play. A playback that starts meanwhile starts at that level.
- * A playback lowers the others while it plays, at volume 0 too, but not while it is queued, loading or paused.
+ * A playback ducks the others while it plays, at volume 0 too, but not while it is queued, loading or paused.
  * One `system` playback has a place of its own above `maxConcurrent`.
  */
 export type Role = 'system' | 'voice' | 'media' | 'ambient'
 
-/** How loud sources are to be. What of a source it is known from is in docs/loudness.md: its tags, or a measurement on the way. */
+/** The loudness that sources are brought to. docs/loudness.md describes how that of a source is known: from its tags, or by measuring it. */
 export interface LoudnessOptions {
   /** In LUFS, as EBU R 128 measures it; −50 to −5, default −16. */
   targetLufs?: number | undefined
-  /** By how many dB a source is made louder at most; 0–40, default 12. */
+  /** The largest gain applied to a quiet source, in dB; 0–40, default 12. */
   maxGainDb?: number | undefined
 }
 
-/** Falls and rises are straight lines of a constant slope: one that is turned back midway needs less time. */
+/** Attack and release are straight lines of constant slope: one that is reversed midway takes less time. */
 export interface DuckOptions {
-  /** By how much, in dB; −60 to 0, default −12. */
+  /** The change of level, in dB; −60 to 0, default −12. */
   db?: number | undefined
-  /** For the whole fall, in ms; 5–60,000, default 50. It begins with the first sample of the higher role. */
+  /** The duration of the whole attack, in ms; 5–60,000, default 50. It begins with the first sample of the higher role. */
   attackMs?: number | undefined
-  /** For the whole rise, in ms; 5–60,000, default 300. It begins with the sample after the higher role's last. */
+  /** The duration of the whole release, in ms; 5–60,000, default 300. It begins with the sample after the higher role's last. */
   releaseMs?: number | undefined
 }
 
 /**
- * `realtime`: 20 ms of sound every 20 ms. A source that is late is silence, counted in `stats().underruns`.
+ * `realtime`: 20 ms of sound every 20 ms. A source that is late is replaced by silence, counted in `stats().underruns`.
  * `manual`: time stands still until {@link SpeakerSession.advance}.
  */
 export type Clock = 'realtime' | 'manual'
@@ -718,36 +718,36 @@ interface OutputBase {
 }
 
 /**
- * A WAV file at 48 kHz (at 8 kHz in a {@link SampleFormat} of telephone lines) holding all tracks. It is valid at any time, even if the
- * process dies. Silence in which nothing plays takes no room where the file system has sparse files. It holds 4 GiB: 12.4 h of mono in 16 bits.
+ * A WAV file at 48 kHz (at 8 kHz in a {@link SampleFormat} of telephone lines) that contains all tracks, mixed. It is valid at any time, even if the
+ * process dies. Silence in which nothing plays takes no space where the file system has sparse files. It holds 4 GiB: 12.4 h of mono in 16 bits.
  *
- * A file that is there stays until `close`: the new one is written beside it as `<path>.part` (`.part2` and so on if that exists) and
- * takes its place and its permissions then. If the process dies or the disk is full, the old file stays and the new one is
- * left under that name, holding what came before. A file that could not be written once takes nothing more: `close` rejects.
+ * An existing file stays until `close`: the new one is written beside it as `<path>.part` (`.part2` and so on if that exists), and
+ * then takes its place and its permissions. If the process dies or the disk is full, the old file stays and the new one is
+ * left under that name, with what was written until then. A file that could not be written once is not written further: `close` rejects.
  *
- * The disk is written by threads of its own, which get what was mixed every half second; nothing else waits for it. So `completed` and
- * `started` say that the output took the sample, not that it is on the disk: an error of the disk that is found later is an `error` event,
- * what plays then fails, and `close` rejects. On the manual clock the mix waits for the disk: when `advance` has resolved, all but the
- * last half second is written. In real time 15 s of sound wait at most; what a slow disk has no room for fails with `ERR_OUTPUT`, and
- * its time is silent in the file. A disk that takes nothing for 10 s is an `error` event with `ERR_OUTPUT` too: what plays, `connect`,
- * `advance` or `close` fails, and so does what is played next, until the disk answers; then the file goes on at the right place.
+ * The disk is written by separate threads, which get the mix every half second; nothing else waits for it. So `completed` and
+ * `started` mean that the output took the sample, not that it is on the disk: a disk error that is found later is an `error` event,
+ * current playbacks then fail, and `close` rejects. On the manual clock the mix waits for the disk: when `advance` has resolved, all but the
+ * last half second is written. In real time at most 15 s of sound wait; what a slow disk has no space for fails with `ERR_OUTPUT`, and
+ * its time is silent in the file. A disk that takes nothing for 10 s is an `error` event with `ERR_OUTPUT` too: current playbacks, `connect`,
+ * `advance` or `close` fail, and so do new playbacks, until the disk answers; then the file goes on at the right place.
  *
  * No source of the session may be that file, under whatever name: its playback fails with `ERR_FILE`. The file is not replaced
- * then: if something else was played meanwhile, `close` rejects with `ERR_OUTPUT` and says where that is.
+ * then: if something else was played meanwhile, `close` rejects with `ERR_OUTPUT`, and its message says where that is.
  */
 export interface WavOutput extends OutputBase {
   type: 'wav'
   /**
-   * A path, or a `file:` URL. Links are followed. A device (`/dev/null`) and the empty file behind a descriptor (`/dev/stdout`) are written where they are. A
-   * pipe is refused.
+   * A path, or a `file:` URL. Links are followed. A device (`/dev/null`) and the empty file behind a descriptor (`/dev/stdout`) are written in
+   * place. A pipe is refused.
    */
   path: string | URL
   /**
-   * Whether a file in which nothing sounded is kept; default `true`. With `false` none is made, and one that is there stays as it
+   * Whether a file in which nothing sounded is kept; default `true`. With `false` none is made, and an existing one stays as it
    * is.
    */
   keepUnheard?: boolean | undefined
-  /** Default `'s16'`. In `'mulaw'` and `'alaw'` the file is one at 8 kHz, and silence takes its room. */
+  /** Default `'s16'`. In `'mulaw'` and `'alaw'` the file is at 8 kHz, and silence takes space. */
   format?: SampleFormat | undefined
   /**
    * Adds noise of ±1 step (TPDF) before samples are rounded to 16 bits: quiet sound is then not distorted, at the price of a
@@ -771,13 +771,13 @@ export interface PcmOutput extends OutputBase {
   /**
    * Whether silence has frames too; default `false`. With `true` one frame follows the other from the moment that the output is opened
    * (`connect`, or the first request) until the session is closed, also while everything is paused: for telephone lines and voice channels
-   * that expect a frame every 20 ms. The session's time goes on in silence then, and it mixes 50 times a second. Only time that was lost
-   * because the process was halted (`stats().lostFrames`) is left out, since its frames would all come late: `atMs` jumps over it.
+   * that expect a frame every 20 ms. The session's time then goes on in silence, and it mixes 50 times a second. Only time that was lost
+   * because the process was suspended (`stats().lostFrames`) is left out, since its frames would all come late: `atMs` jumps over it.
    */
   continuous?: boolean | undefined
   /**
-   * Called for every frame while something sounds, and in silence only if it is `continuous`; else the last frame before silence is
-   * filled up. On a realtime clock at most 64 frames wait for it; more are dropped and counted in `stats().droppedFrames`.
+   * Called for every frame while something sounds, and in silence only if it is `continuous`; otherwise the last frame before silence is
+   * padded with silence. On a realtime clock at most 64 frames wait for it; more are dropped and counted in `stats().droppedFrames`.
    */
   onFrame: (frame: Buffer, info: FrameInfo) => void
 }
@@ -791,8 +791,8 @@ export interface MemoryOutput extends OutputBase {
 }
 
 /**
- * Takes everything and keeps nothing, for whoever wants only the events: a replay of a day, or a test of what becomes of requests. Taps
- * hear it as any other. On the manual clock time in which nothing plays passes at once, and there is no end to what it takes.
+ * Discards the sound, for use of the events alone: a replay of a day, or a test of request handling. Taps
+ * receive it as with any other output. On the manual clock time in which nothing plays passes at once, and there is no limit to its length.
  */
 export interface NoOutput extends OutputBase {
   type: 'none'
@@ -801,21 +801,21 @@ export interface NoOutput extends OutputBase {
 /**
  * A LiveKit room, joined as a participant that only publishes: the tracks `speaker` (0), `app_audio` (1), `tts` (2) and those in
  * `trackNames` or `trackSources` when the room is joined, any other (`track_<n>`) when something first plays on it (see `publish`). A
- * track stays published until the session closes, or {@link SpeakerSession.unpublish} takes it out. A playback waits until its track is published, and as a rule until somebody listens to it (see
- * `startWhen`): all of it is sent, and `started` is emitted then. In silence hardly anything is sent: one packet about every 2 s.
- * `close` sends the end of what sounded and keeps the connection for `lingerMs`, so that the last words are heard.
+ * track stays published until the session closes, or {@link SpeakerSession.unpublish} removes it. A playback waits until its track is published,
+ * and normally until somebody subscribes to it (see `startWhen`): all of it is sent, and `started` is emitted then. In silence hardly anything is
+ * sent: one packet about every 2 s. `close` sends the end of what sounded and keeps the connection for `lingerMs`, so that the last words are heard.
  *
- * A track may be muted, by a moderator or by {@link SpeakerSession.setMuted}; `onMute` says what becomes of what plays on it. If the
- * server takes a track out of the room because the grant to publish is revoked, `unpublished` is emitted, what sounds on it follows
- * `onReconnect`, and what has not begun, or is requested meanwhile, fails with `ERR_PUBLISH_FAILED`. When the grant returns the track
- * is published again (`republished`). A track that is refused does not touch the others.
+ * A track may be muted, by a moderator or by {@link SpeakerSession.setMuted}; `onMute` determines what happens to its playbacks. If the
+ * server removes a track from the room because the grant to publish is revoked, `unpublished` is emitted, its playing playbacks follow
+ * `onReconnect`, and those that have not begun, or are requested meanwhile, fail with `ERR_PUBLISH_FAILED`. When the grant returns the track
+ * is published again (`republished`). A refused track does not affect the others.
  *
  * A broken connection is restored, between `reconnecting` and `reconnected` events. If only the signalling is lost, sound goes on
- * without a gap. If sound does not arrive any more, another network path is looked for, for 15 s, in which the room keeps the
+ * without a gap. If sound does not arrive any more, another network path is searched for, for 15 s, during which the room keeps the
  * tracks. After that, or if the server has forgotten the session, the room is joined and the tracks are published anew. There are up to
- * twenty attempts (about a minute; without end while sound arrives), further and further apart and spread over the sessions of the process:
- * at most a hundred a second go to one server. `onReconnect` sets what the mix does while nothing arrives. If all fails, if the server said
- * not to come again, if it refuses every token, or if another session has joined with the same identity meanwhile (the newer one stays:
+ * twenty attempts (about a minute; without limit while sound arrives), at increasing intervals and spread over the sessions of the process:
+ * at most a hundred a second go to one server. `onReconnect` sets what the mix does while nothing arrives. If all fail, if the server asked
+ * not to reconnect, if it refuses every token, or if another session has joined with the same identity meanwhile (the newer one stays:
  * `disconnected` with the reason `duplicateIdentity`), every playback fails with `ERR_DISCONNECTED`, and the next request joins again.
  */
 export interface LiveKitOutput {
@@ -825,96 +825,96 @@ export interface LiveKitOutput {
   /** ws(s) or http(s). */
   url: string
   /**
-   * An access token that may join and publish, or a function that returns one and is called each time the room is joined. If it gives
-   * the same one as before, or none, while the room is won back, the newer one that the server sent is used.
+   * An access token that may join and publish, or a function that returns one and is called each time the room is joined. If it returns
+   * the same one as before, or none, during a reconnect, the newer one that the server sent is used.
    */
   token: string | (() => string | Promise<string>)
   /**
    * `connect` (default): tracks 0, 1, 2 and those in `trackNames` and `trackSources` are published when the room is joined, and `connect` resolves when
    * they are, so that others can subscribe before the first sound. `lazy`: a track is published when something first plays on it. A list:
-   * these tracks (0–65,535) when the room is joined, any other when something first plays on it.
+   * these tracks (0–65,535) are published when the room is joined, any other when something first plays on it.
    */
   publish?: 'lazy' | 'connect' | number[] | undefined
   /**
-   * When a published track takes its first samples. `subscribed` (default): when somebody subscribes to it (event `subscribed`), after
+   * The moment when a published track takes its first samples. `subscribed` (default): when somebody subscribes to it (event `subscribed`), after
    * `subscribeTimeoutMs`, or at once if nobody else is in the room: so the first words are heard whole. `published`: at once.
    */
   startWhen?: 'published' | 'subscribed' | undefined
-  /** How long a published track waits for its first subscriber, in ms; 0–86,400,000, default 2000. */
+  /** The longest time a published track waits for its first subscriber, in ms; 0–86,400,000, default 2000. */
   subscribeTimeoutMs?: number | undefined
   /**
-   * What becomes of what plays on a track while that is muted. `continue` (default): time passes, and `unheardMs` tells how much was
-   * not heard. `pause`: it falls silent within 5 ms and stands still as by `pauseAudio`, with the events `paused` and `resumed`; what
-   * would start there waits, and so does its queue. Such a pause and one of the user's own hold independently.
+   * What happens to playbacks on a track while it is muted. `continue` (default): time passes, and `unheardMs` reports how much was
+   * not heard. `pause`: they become silent within 5 ms and pause as by `pauseAudio`, with the events `paused` and `resumed`; playbacks
+   * that would start there wait, and so does its queue. Such a pause and one by `pauseAudio` are independent.
    */
   onMute?: 'continue' | 'pause' | undefined
   /**
-   * How long `close` keeps the connection after the last sound was sent, in ms; 0–10,000, default 500: about as long as the buffer of a
+   * The time for which `close` keeps the connection after the last sound was sent, in ms; 0–10,000, default 500: about as long as the buffer of a
    * listener. If nothing was sent lately it does not wait.
    */
   lingerMs?: number | undefined
-  /** Other names than those above, by `trackId`. */
+  /** Names in place of those above, by `trackId`. */
   trackNames?: Record<number, string> | undefined
   /**
-   * The source that each track is announced with, by `trackId`; default `microphone`. Listeners may show and mix each source in its own
-   * way, and a token may allow some alone (`canPublishSources`, where `screenShareAudio` is called `screen_share_audio`).
+   * The source with which each track is announced, by `trackId`; default `microphone`. Listeners may show and mix each source in its own
+   * way, and a token may allow only some (`canPublishSources`, where `screenShareAudio` is called `screen_share_audio`).
    */
   trackSources?: Record<number, 'microphone' | 'screenShareAudio' | 'unknown'> | undefined
   /**
-   * Of each track, in bit/s; 6000–510,000, default 48,000, with two `channels` 64,000. More costs little more time to encode. Opus codes
-   * sound at every bitrate as it codes music (CELT), so speech below 24,000 sounds coarse.
+   * The Opus bitrate of each track, in bit/s; 6000–510,000, default 48,000, with two `channels` 64,000. A higher one takes little more time to encode.
+   * Opus encodes at every bitrate in its music mode (CELT), so speech below 24,000 sounds coarse.
    */
   bitrate?: number | undefined
-  /** Of the Opus encoder, 0–10; default 5. */
+  /** The complexity of the Opus encoder, 0–10; default 5. */
   complexity?: number | undefined
   /**
-   * Sends nothing in pauses inside a sound either (Opus DTX); default false. A pause is silence, and from `complexity` 7 on what Opus
-   * takes for noise too. Between sounds nothing is sent in any case.
+   * Also sends nothing in pauses within a sound (Opus DTX); default false. A pause is silence, and from `complexity` 7 also what Opus
+   * classifies as noise. Between sounds nothing is sent in any case.
    */
   dtx?: boolean | undefined
   /**
    * Each packet repeats the one before it (RFC 2198), and the one before that while the server reports that 3 % or more are lost: so
    * as many losses in a row are not heard, and twice or three times the bit rate is sent. Default true, with two `channels` false, as
-   * LiveKit's own clients have it; servers and listeners that can't read it get plain Opus. Opus's in-band FEC is not offered: it would
-   * code music as speech too, and take three times as long.
+   * in LiveKit's own clients; servers and listeners that can't read it get plain Opus. Opus's in-band FEC is not offered: it would
+   * encode music as speech too, and take three times as long.
    */
   red?: boolean | undefined
   /**
    * A clip that begins in silence and sounds alone on its track is encoded once for all sessions of the process that play it at the
-   * same volume and encode alike; default true. What a listener hears is the same: the packets are those that an encoder of its own
-   * would have made. What begins over the clip, a fade, a duck or a change of volume is encoded for the session itself, from that
-   * frame on until the track is silent again. False for a track whose packets should depend on nothing else in the process.
+   * same volume with the same encoder settings; default true. Listeners hear no difference: the packets are those that an encoder of its own
+   * would have made. If something begins over the clip, or a fade, a duck or a change of volume does, the session encodes by itself from that
+   * frame on until the track is silent again. False for a track whose packets should not depend on other sessions of the process.
    */
   encodeOnce?: boolean | undefined
-  /** The ways that media may take to the server; default `'all'`. See {@link IceTransport}. */
+  /** The network paths that media may take to the server; default `'all'`. See {@link IceTransport}. */
   iceTransport?: IceTransport | undefined
   /**
-   * The longest that joining the room (with the answer of `token` and the look-up of the server's name), or publishing a track,
-   * may take, in ms; 1–86,400,000, default 10,000. Then it fails with `ERR_JOIN_FAILED`, whose message lists what was tried, or
-   * what was to play on the track with `ERR_PUBLISH_FAILED`.
+   * The longest time for joining the room (including the answer of `token` and the DNS lookup of the server), or for publishing a track,
+   * in ms; 1–86,400,000, default 10,000. Then it fails with `ERR_JOIN_FAILED`, whose message lists what was tried, or
+   * the playbacks on the track fail with `ERR_PUBLISH_FAILED`.
    */
   connectTimeoutMs?: number | undefined
   /**
-   * What the mix does while nothing arrives in the room. `pause` (default): the session's time stands still, and what plays goes
-   * on where it was. `continue`: time passes unheard (`unheardMs`), and its frames are counted in `stats().droppedFrames`. `drop`:
-   * every live playback fails with `ERR_DISCONNECTED`. Requests made meanwhile wait for the room. What sounds on a single track that
-   * the server has taken out of the room does the same: it stands still, goes on unheard, or fails with `ERR_PUBLISH_FAILED`.
+   * What the mix does while nothing arrives in the room. `pause` (default): the session's time stands still, and playbacks continue
+   * where they were. `continue`: time passes unheard (`unheardMs`), and its frames are counted in `stats().droppedFrames`. `drop`:
+   * every live playback fails with `ERR_DISCONNECTED`. Requests made meanwhile wait for the room. The same holds for playing playbacks of a single
+   * track that the server has removed from the room: they pause, go on unheard, or fail with `ERR_PUBLISH_FAILED`.
    */
   onReconnect?: 'pause' | 'continue' | 'drop' | undefined
 }
 
-/** Somebody in a LiveKit room. */
+/** A participant in a LiveKit room. */
 export interface Participant {
   /** Unique in the room. */
   identity: string
-  /** The server's id of this stay in the room: who leaves and comes back has another. */
+  /** The server's id of this stay in the room: after leaving and coming back it is another one. */
   sid: string
   name: string
   metadata: string
   attributes: Record<string, string>
-  /** `standard` is a person's client; `sip` a caller by telephone. */
+  /** `standard` is a person's client; `sip` a telephone caller. */
   kind: 'standard' | 'agent' | 'sip' | 'ingress' | 'egress' | 'connector' | 'bridge'
-  /** What they publish, by name. */
+  /** The published tracks, by name. */
   tracks: ParticipantTrack[]
 }
 
@@ -928,7 +928,7 @@ export interface ParticipantTrack {
 }
 
 /**
- * - `all`: UDP; while that finds no path, one more route is tried each second: TCP to the server, if it offers that, then the
+ * - `all`: UDP; while no path is found there, one more route is tried each second: TCP to the server, if it offers that, then the
  *   TURN servers that it names, in their order;
  * - `tcp`: only TCP to the server;
  * - `relay`: only the TURN servers.
@@ -939,9 +939,9 @@ export interface ParticipantTrack {
 export type IceTransport = 'all' | 'tcp' | 'relay'
 
 /**
- * The output for a room of the server named by `LIVEKIT_URL`, with tokens made by `livekit-server-sdk` (to be installed
- * beside this package) from `LIVEKIT_API_KEY` and `LIVEKIT_API_SECRET`. `name`, `kind` and `attributes` are how the room lists the participant
- * ({@link Participant}); a `kind` other than `standard` says that it is no person: agents take no `agent` for their user.
+ * Returns the output for a room of the server named by `LIVEKIT_URL`, with tokens made by `livekit-server-sdk` (to be installed
+ * beside this package) from `LIVEKIT_API_KEY` and `LIVEKIT_API_SECRET`. `name`, `kind` and `attributes` describe the participant in the room
+ * ({@link Participant}); a `kind` other than `standard` marks it as no person: agents take no `agent` for their user.
  * @throws {SpeakerError} `ERR_INVALID_ARGUMENT`, also if one of the three is missing; `ERR_UNSUPPORTED_OPERATION` without that package
  *
  * @example
@@ -958,8 +958,8 @@ export function liveKitFromEnv(
 ): LiveKitOutput
 
 /**
- * - `s16`, `f32`: integers of 16 bits and floats of 32
- * - `mulaw`, `alaw`: a byte a sample at 8 kHz, as telephone lines have them (ITU-T G.711): `mulaw` in North America and Japan, and for Twilio;
+ * - `s16`, `f32`: 16-bit integers and 32-bit floats
+ * - `mulaw`, `alaw`: one byte per sample at 8 kHz, as on telephone lines (ITU-T G.711): `mulaw` in North America and Japan, and for Twilio;
  *   `alaw` elsewhere
  */
 export type SampleFormat = 's16' | 'f32' | 'mulaw' | 'alaw'
@@ -970,7 +970,7 @@ export interface FrameInfo {
 }
 
 /**
- * What `playAudio` returns: the promise of how the playback ends, with its `requestId`, and `started`.
+ * The return value of `playAudio`: the promise of how the playback ends, with its `requestId`, and `started`.
  *
  * @example
  * const playing = session.playAudio({ audioUrl: 'hello.mp3' })
@@ -978,10 +978,10 @@ export interface FrameInfo {
  * const { outcome } = await playing
  */
 export interface Playing extends Promise<PlayResult> {
-  /** The request's, or one that was made up; `undefined` if the request was refused, for there is no playback then. */
+  /** The request's, or a generated one; `undefined` if the request was refused, because there is no playback then. */
   readonly requestId: string | undefined
   /**
-   * Resolves with `true` just after the event `started`: its first sample was handed to the output. With `false` if it ends without a
+   * Resolves with `true` just after the event `started`: its first sample was handed to the output. Resolves with `false` if it ends without a
    * sample, or was refused. It never rejects.
    */
   readonly started: Promise<boolean>
@@ -994,27 +994,27 @@ export interface PlayRequest {
    */
   requestId?: string | undefined
   /**
-   * A name that it shares with others, such as that of a turn of several sentences, so that they can be stopped, paused or turned down
-   * together (`stopAudio({ group })`); a non-empty string of well-formed Unicode. Their events bear it.
+   * A name shared with other playbacks, such as the sentences of a turn, so that they can be stopped, paused or turned down
+   * together (`stopAudio({ group })`); a non-empty string of well-formed Unicode. It is part of their events.
    */
   group?: string | undefined
-  /** Anything of the caller's own: each event of the playback bears it, as it is. It is not recorded (`record`). */
+  /** Any value of the caller's: it is part of each event of the playback, unchanged. It is not recorded (`record`). */
   context?: unknown | undefined
   /**
-   * An http(s) URL, a `file:` URL, a `data:` URL or a path. Behind an http(s) URL may also be a radio station, an HLS stream or a list of addresses
+   * An http(s) URL, a `file:` URL, a `data:` URL or a path. An http(s) URL may also be that of a radio station, an HLS stream or a playlist
    * (M3U, PLS; see docs/servers.md). Either this or `audio`.
    */
   audioUrl?: string | URL | undefined
   /**
-   * A whole audio file in memory, or with `format` raw samples, which is copied (once for all playbacks that live with the same bytes); a
-   * {@link SpeakerClip}; a {@link SpeakerVoice}; or a Readable, a web ReadableStream or another iterable of bytes, a Blob, or a Response of `fetch`, which is
-   * read as its sound is played, and closed (`destroy`, `cancel` or `return`) as soon as the playback ends before it does, also
-   * while a piece is awaited. A Response that is no success (`ok`) is refused with `ERR_HTTP_STATUS`. If it fails, or can't be read because it is locked or consumed, what came is played, and then the
-   * playback fails with `ERR_STREAM`; if it fails with an AbortError, the playback is stopped at once (reason `'aborted'`). It
-   * can't be looped. If the request is refused, it is left alone.
+   * A whole audio file in memory, or with `format` raw samples, which is copied (once for all live playbacks of the same bytes); a
+   * {@link SpeakerClip}; a {@link SpeakerVoice}; or a Readable, a web ReadableStream or another iterable of bytes, a Blob, or a Response of `fetch`,
+   * which is read as its sound is played, and closed (`destroy`, `cancel` or `return`) as soon as the playback ends before it does, even
+   * while a piece is awaited. A Response that is no success (`ok`) is refused with `ERR_HTTP_STATUS`. If it fails, or can't be read because it is
+   * locked or consumed, what has arrived is played, and then the playback fails with `ERR_STREAM`; if it fails with an AbortError, the playback is
+   * stopped at once (reason `'aborted'`). It can't be looped. If the request is refused, it is left untouched.
    */
   audio?: AudioBytes | SpeakerClip | SpeakerVoice | AudioBody | undefined
-  /** The format of bytes; needed for raw samples only. */
+  /** The format of the bytes; required for raw samples only. */
   format?: StreamFormat | undefined
   /** As in {@link StreamRequest}. */
   sampleRate?: number | undefined
@@ -1024,7 +1024,7 @@ export interface PlayRequest {
   stallTimeoutMs?: number | undefined
   /** For a Readable or another iterable; as in {@link StreamRequest}. */
   prebufferMs?: number | PrebufferBounds | undefined
-  /** 0–1, default 1. 0 is silence that takes its time. */
+  /** 0–1, default 1. At 0 it plays silently. */
   volume?: number | undefined
   /** Linear, on top of `volume`; 0–16, default 1. Peaks over full scale are limited (see docs/limits.md). */
   gain?: number | undefined
@@ -1043,45 +1043,45 @@ export interface PlayRequest {
    * integer, −1000 to 1000, default 0.
    */
   priority?: number | undefined
-  /** In place of the session's, in ms; 0–86,400,000, 0 for ever. */
+  /** The longest time in the queue, in place of the session's, in ms; 0–86,400,000, 0 for ever. */
   queueTimeoutMs?: number | undefined
   /**
-   * Where in the source it begins, in ms; 0–86,400,000, default 0. Exact to the sample: what is before it is decoded and dropped.
+   * The place in the source at which it begins, in ms; 0–86,400,000, default 0. Exact to the sample: what is before it is decoded and dropped.
    */
   startMs?: number | undefined
   /**
-   * How much of the source is played from there, in ms; 0–86,400,000, default: to its end. A cut inside the source fades over
+   * The length of the part of the source that is played from there, in ms; 0–86,400,000, default: to its end. A cut inside the source fades out over
    * 5 ms. A playback without a single sample is completed without `started`.
    */
   durationMs?: number | undefined
   /**
-   * How often it is played in all, 1–1,000,000, or `true` for ever; default `false`, once. With `startMs` and `durationMs`
+   * How many times it is played in all, 1–1,000,000, or `true` for ever; default `false`, once. With `startMs` and `durationMs`
    * that section is repeated. There is neither a gap nor a fade at the seam; a source that is looped whole is resampled by one
-   * filter across it, so it does not click. Nothing to repeat fails with `ERR_EMPTY_SOURCE`.
+   * filter across it, so it does not click. An empty section fails with `ERR_EMPTY_SOURCE`.
    */
   loop?: boolean | number | undefined
   /**
-   * Rise from silence, in ms; 0–86,400,000, default 0: the source's own first sample is left as it is. A start at another place
-   * (`startMs`, a seek) rises over 5 ms.
+   * Fade-in from silence, in ms; 0–86,400,000, default 0: the source's own first sample is left as it is. A start at another place
+   * (`startMs`, a seek) fades in over 5 ms.
    */
   fadeInMs?: number | undefined
-  /** Fall to silence before its end (in a loop, that of the last pass), in ms; 0–10,000, default 0. Not used by stops. */
+  /** Fade-out to silence before its end (in a loop, that of the last pass), in ms; 0–10,000, default 0. Not used by stops. */
   fadeOutMs?: number | undefined
   /**
    * When it is aborted, the playback is stopped as by `stopAudio` (reason `'aborted'`); if it is aborted already, the request is
-   * refused with `ERR_ABORTED`. Listened to until the playback ends. The signal of a request that joins another does nothing.
+   * refused with `ERR_ABORTED`. It is listened to until the playback ends. The signal of a request that joins another has no effect.
    */
   signal?: AbortSignal | undefined
-  /** For http(s): sent with the request to its server; behind redirects to others they are left out. Of the same name they are one, with commas. */
+  /** For http(s): sent with the request to its server, but not to other servers after a redirect. Values of the same name are joined with commas. */
   headers?: AudioHeaders | undefined
-  /** The media type, if the server names it wrongly. The content itself decides; this and the extension only help. */
+  /** The media type, if the server states it wrongly. The content itself decides; this and the extension are only hints. */
   contentType?: string | undefined
 }
 
 /**
  * `pcm16` and `f32` are raw samples, little-endian and interleaved, where ±32,768 and ±1 are full scale; a sample may be split
- * between two writes. So are those of telephone lines: `mulaw` and `alaw` (G.711, a byte a sample at 8 kHz) and `g722` (64 kbit/s, a byte for two
- * samples at 16 kHz). The others are file formats.
+ * between two writes. The formats of telephone lines are raw samples too: `mulaw` and `alaw` (G.711, one byte per sample at 8 kHz) and `g722`
+ * (64 kbit/s, one byte for two samples at 16 kHz). The others are file formats.
  */
 export type StreamFormat = 'pcm16' | 'f32' | 'mulaw' | 'alaw' | 'g722' | 'mp3' | 'ogg' | 'wav' | 'flac' | 'aac' | 'm4a' | 'webm'
 
@@ -1091,51 +1091,51 @@ export interface StreamRequest
     | 'requestId' | 'group' | 'context' | 'volume' | 'gain' | 'loudness' | 'stopOther' | 'overlap' | 'trackId' | 'role' | 'priority' | 'queueTimeoutMs'
     | 'startMs' | 'durationMs' | 'fadeInMs' | 'fadeOutMs' | 'signal'
   > {
-  /** The format of what is written; needed for raw samples only. In a file format the bytes themselves decide; this only helps. */
+  /** The format of what is written; required for raw samples only. For a file format the bytes themselves decide; this is only a hint. */
   format?: StreamFormat | undefined
-  /** In Hz, 8000–192,000. Needed for `pcm16` and `f32`; of the formats of telephone lines it is known; refused for file formats. */
+  /** In Hz, 8000–192,000. Required for `pcm16` and `f32`; known for the formats of telephone lines; refused for file formats. */
   sampleRate?: number | undefined
-  /** Of raw samples, default 1, and 1 of `g722`; refused for file formats. */
+  /** The channels of raw samples, default 1, and always 1 for `g722`; refused for file formats. */
   channels?: 1 | 2 | undefined
   /** In place of the session's, in ms; 0–86,400,000, 0 for ever. */
   stallTimeoutMs?: number | undefined
   /**
-   * How much of the stream is gathered before it is heard, and before it goes on after a silence of its writer, in ms; 40–5,000, default 40.
-   * With bounds it begins with `minMs`, and each silence of the writer adds as much as would have covered it, unless that would be more than
-   * `maxMs`: then it was a rest, and nothing changes. What has ended is not waited for.
+   * How much of the stream is buffered before it is heard, and before it goes on after a stall of its writer, in ms; 40–5,000, default 40.
+   * With bounds it begins with `minMs`, and each stall of the writer adds as much as would have covered it, unless that would be more than
+   * `maxMs`: then it was a rest, and nothing changes. After the end nothing more is waited for.
    */
   prebufferMs?: number | PrebufferBounds | undefined
 }
 
 /**
  * A playback whose bytes are written. It starts as soon as 40 ms of sound are there, or less if it is ended. While the writer is
- * behind it is silent (`stalled`), faded over 5 ms, and goes on in the same way.
+ * behind it is silent (`stalled`), with a 5 ms fade out, and fades in again.
  *
- * `write` and `end` take bytes in any array ({@link AudioBytes}), and text only with the encoding by which it holds bytes (`'base64'`, `'base64url'`,
- * `'hex'`, `'latin1'`); they throw `ERR_INVALID_ARGUMENT` for anything else, and a stream that is piped what is none fails. `write` calls back when
- * the bytes were taken: beside Node's own queue the stream holds a second of raw samples, or 256 KiB of a
- * file format, also while the playback waits for its turn. After `end` what was written is played, and `finish` is emitted when it
+ * `write` and `end` take bytes in any array ({@link AudioBytes}), and text only with an encoding that holds bytes (`'base64'`, `'base64url'`,
+ * `'hex'`, `'latin1'`); they throw `ERR_INVALID_ARGUMENT` for anything else, and a stream into which anything else is piped fails. `write` calls
+ * back when the bytes were taken: beside Node's own queue the stream buffers a second of raw samples, or 256 KiB of a
+ * file format, also while the playback is queued. After `end` what was written is played, and `finish` is emitted when it
  * was. `destroy` stops the playback (reason `'destroyed'`), or with an AbortError (reason `'aborted'`); `destroy` with another error
  * fails it with `ERR_STREAM` after what was written.
  *
- * When the playback ends before that, the stream is destroyed with the error of the playback if it failed, and else with
- * `ERR_ENDED`, a {@link SpeakerError} that bears what was heard (after `destroy` it does not, for that is not known yet): it was
+ * When the playback ends before that, the stream is destroyed with the error of the playback if it failed, and otherwise with
+ * `ERR_ENDED`, a {@link SpeakerError} with how much was heard (not after `destroy`, for it is not known yet): it was
  * stopped, or it has completed (`durationMs`, the end of a file) and more might have been written. So `pipeline`, `stream.finished`,
- * `events.once` and the callbacks of writes reject or get that error; who begins to wait for `drain` with `events.once` when the
- * stream is closed gets it too, by another `error` event. Whoever waits for `drain` otherwise should listen for `close` as well. An
- * `error` event that nobody listens to does not end the process. If the playback completes after `end` was called, `finish` is
+ * `events.once` and the callbacks of writes reject or get that error; `events.once(stream, 'drain')` called when the
+ * stream is closed already gets it too, by another `error` event. If you wait for `drain` in another way, listen for `close` as well. An
+ * `error` event without a listener does not end the process. If the playback completes after `end` was called, `finish` is
  * emitted, whatever is left over.
  *
- * A manual clock does not wait for the writer: what was written before `advance` is heard in it, silence follows.
+ * A manual clock does not wait for the writer: what was written before `advance` is heard in it, then silence.
  */
 export interface SpeakerStream extends Writable {
   readonly requestId: string
-  /** What {@link SpeakerSession.playAudio} returns. */
+  /** The same promise as {@link SpeakerSession.playAudio} returns. */
   readonly finished: Playing
   /**
-   * Sets a mark behind what was written so far: with raw samples it is reached at the very sample, when all of that was heard. Also when the
-   * stream is silent because nothing was written behind it (up to 32 ms of it are then held back by the resampler, for what follows), when
-   * it is flushed, and when it ends. In a file format no sample can be told from a byte, so there it is reached with a flush or the end.
+   * Sets a mark after what was written so far: with raw samples it is reached at the exact sample, when all of that was heard. Also when the
+   * stream is silent because nothing was written after it (up to 32 ms of sound are then held back by the resampler, for what follows), when
+   * it is flushed, and when it ends. In a file format bytes can't be mapped to samples, so the mark is reached with a flush or the end.
    * Otherwise as {@link SpeakerSession.mark}.
    *
    * @example
@@ -1144,7 +1144,7 @@ export interface SpeakerStream extends Writable {
    */
   mark(name: string): Promise<ReachedMark>
   /**
-   * Drops what was written and not heard yet, faded over 5 ms; resolves when that is done. What is written next, which may be at
+   * Drops what was written and not heard yet, with a 5 ms fade; resolves when that is done. What is written next, possibly at
    * once, begins with a new sample, or in a file format with a new file.
    *
    * @example
@@ -1153,7 +1153,7 @@ export interface SpeakerStream extends Writable {
    */
   flush(): Promise<void>
   /**
-   * How the stream is doing at this moment; `undefined` once its playback is over.
+   * Returns the present counts of the stream; `undefined` once its playback is over.
    *
    * @example
    * const ahead = speech.stats()?.bufferedMs ?? 0
@@ -1162,29 +1162,29 @@ export interface SpeakerStream extends Writable {
 }
 
 export interface StreamStats {
-  /** What is decoded and was not heard yet, in ms. What was written and is not decoded is not counted. */
+  /** The decoded sound that was not heard yet, in ms. What was written and is not decoded is not counted. */
   bufferedMs: number
-  /** How much it gathers before it is heard or goes on, in ms: see {@link StreamRequest.prebufferMs}; 0 until its turn. */
+  /** How much is buffered before it is heard or goes on, in ms: see {@link StreamRequest.prebufferMs}; 0 until its turn. */
   prebufferMs: number
-  /** How often its writer was late. */
+  /** The number of times its writer was late. */
   underruns: number
 }
 
-/** Between how much and how much is gathered of a stream, in ms. */
+/** The bounds of how much of a stream is buffered, in ms. */
 export interface PrebufferBounds {
-  /** At first, and again once half a minute was in time; 40–5,000, default 40. */
+  /** The initial amount, and again once half a minute was in time; 40–5,000, default 40. */
   minMs?: number | undefined
-  /** `minMs`–5,000; default 500, or `minMs` if that is more. */
+  /** The maximum, `minMs`–5,000; default 500, or `minMs` if that is more. */
   maxMs?: number | undefined
 }
 
-/** What {@link SpeakerSession.track} returns. It can be used before anything plays there. */
+/** A track of a session, as {@link SpeakerSession.track} returns it. It can be used before anything plays there. */
 export interface SpeakerTrack {
   readonly id: number
-  /** As the room lists it; for other outputs what a room would by default: `speaker`, `app_audio`, `tts`, `track_<n>`. */
+  /** The name in the room; for other outputs the default name: `speaker`, `app_audio`, `tts`, `track_<n>`. */
   readonly name: string
   /**
-   * Changes the volume of the track, for what plays on it and for all that will: it multiplies with the playbacks' own. In a straight line
+   * Changes the volume of the track, for its present and all its future playbacks: it multiplies with their own. In a straight line
    * from the present level over `fadeMs` of the session's time, or at once if nothing of the track sounded in the sample before. It stays
    * when the room is lost and joined anew.
    * Rejects with `ERR_INVALID_ARGUMENT`, `ERR_CLOSED` after `close`, `ERR_INTERNAL` if the session broke.
@@ -1194,8 +1194,8 @@ export interface SpeakerTrack {
    */
   setVolume(change: TrackVolume): Promise<void>
   /**
-   * Brings the track to one side, for what plays on it and for all that will: the other channel is turned down in a straight line, and the sound of
-   * neither goes to the other. In everything else like `setVolume`.
+   * Pans the track, for its present and all its future playbacks: the other channel is turned down in a straight line, and neither channel is
+   * mixed into the other. In everything else like `setVolume`.
    * Rejects with `ERR_INVALID_ARGUMENT`, also if the output has one channel, `ERR_CLOSED`, `ERR_INTERNAL`.
    *
    * @example
@@ -1211,7 +1211,7 @@ export interface SpeakerTrack {
    */
   setMuted(muted: boolean): Promise<void>
   /**
-   * What the track does at this moment, and counts since the session began.
+   * Returns the present state of the track, and counts since the session began.
    *
    * @example
    * const { playing, queued, bufferedMs } = session.track(1).stats()
@@ -1227,7 +1227,7 @@ export interface SpeakerTrack {
   tap(options?: Omit<TapOptions, 'trackId' | 'requestId'>): SpeakerTap
 }
 
-/** What is missing stays as it is; one of `volume` and `gain` is needed. */
+/** What is missing stays as it is; one of `volume` and `gain` is required. */
 export interface TrackVolume {
   /** 0–1; 1 until it is set. */
   volume?: number | undefined
@@ -1238,20 +1238,20 @@ export interface TrackVolume {
 }
 
 export interface TrackPan {
-  /** -1 is the left channel alone, 1 the right one; 0, both as they are, until it is set. */
+  /** -1 is the left channel alone, 1 the right one; 0, both unchanged, until it is set. */
   pan: number
   /** How long the change takes, in ms; 0–86,400,000, default 5. */
   fadeMs?: number | undefined
 }
 
 export interface TrackStats {
-  /** Frames of 20 ms that had something of the track in them, at volume 0 too. */
+  /** Frames of 20 ms in which something of the track was mixed, at volume 0 too. */
   frames: number
-  /** How often a source on it was not there in time (realtime clock). */
+  /** The number of times a source on it was late (realtime clock). */
   underruns: number
-  /** How much is decoded ahead of what plays, in ms: the least of all its playbacks; 0 if nothing plays. */
+  /** How much is decoded ahead of what plays, in ms: the minimum over all its playbacks; 0 if nothing plays. */
   bufferedMs: number
-  /** Those that fade out included. */
+  /** Including those that fade out. */
   playing: number
   loading: number
   queued: number
@@ -1261,20 +1261,20 @@ export interface TrackStats {
 
 export interface TapOptions {
   /**
-   * Only this playback, which lives (`undefined` is refused): what it gives to the mix, behind its volume and its track's, and in front of the limiter. In real time it may have begun
-   * when this is called. The tap ends when the playback is over. Not beside `trackId`.
+   * Only this live playback (`undefined` is refused): what it adds to the mix, after its volume and its track's, and before the limiter. In real time
+   * it may have begun when this is called. The tap ends when the playback is over. Not together with `trackId`.
    */
   requestId?: string
   /**
    * Only this track, 0–65,535; default: everything. In a room it is what is sent of the track. For other outputs it is what the track
-   * gives to the mix, behind its volume and in front of the limiter: 32-bit floats may exceed ±1, 16 bits are clipped there.
+   * adds to the mix, after its volume and before the limiter: 32-bit floats may exceed ±1, 16 bits are clipped there.
    */
   trackId?: number
   /** Default `'s16'`; little-endian, interleaved. */
   format?: SampleFormat | undefined
   /** As for {@link WavOutput}. */
   dither?: boolean | undefined
-  /** In Hz, 8000–192,000; default 48,000, or the 8000 that the formats of telephone lines need. */
+  /** In Hz, 8000–192,000; default 48,000, or 8000 for the formats of telephone lines, which require it. */
   sampleRate?: number | undefined
   /** Default: the session's. Mono is the mean of left and right. */
   channels?: 1 | 2 | undefined
@@ -1289,16 +1289,16 @@ export interface TapFrame extends FrameInfo {
 /**
  * A Readable in object mode of the frames that the output took. For a room it is the plain sum of the tracks, as a listener hears
  * them together: 32-bit floats may exceed ±1, 16 bits are clipped there. What is not sent is not in it: while a room is cut off,
- * or of a track that the server mutes.
+ * or of a track that is muted in the room.
  *
- * Silence produces no frames. Each frame has its time, so a reader that needs a continuous signal fills what lies between two
- * frames with zeros, and is right again after every loss. The last frame before silence is filled up with zeros. On a realtime
+ * Silence produces no frames. Each frame has its time, so a reader that needs a continuous signal fills the time between two
+ * frames with zeros, and stays in step after every loss. The last frame before silence is padded with zeros. On a realtime
  * clock it is emitted at once, and sound that begins before its end comes after it: to keep every time exact, use a `frameMs` of
  * 10 or 20 there.
  *
- * 64 frames wait for the reader. On a realtime clock frames that find no room are lost. On a manual clock `advance` waits for the
- * reader while something that reads is attached (`for await`, `pipe`, a `data` listener), so do not await `advance` inside that
- * loop; while nothing is attached, frames are lost there too.
+ * Up to 64 frames wait for the reader. On a realtime clock further frames are lost. On a manual clock `advance` waits for the
+ * reader while one is attached (`for await`, `pipe`, a `data` listener), so do not await `advance` inside that
+ * loop; while none is attached, frames are lost there too.
  *
  * `destroy` ends it, and so does `close` of the session, with `end` after the last frame. It does not keep Node alive.
  */
@@ -1309,83 +1309,83 @@ export interface SpeakerTap extends Readable {
   [Symbol.asyncIterator](): NodeJS.AsyncIterator<TapFrame>
 }
 
-/** Whom {@link SpeakerSession.listen} listens to, and what the frames are like. */
+/** The participant that {@link SpeakerSession.listen} listens to, and the format of the frames. */
 export interface ListenOptions {
-  /** A non-empty string of well-formed Unicode: how the room names them ({@link Participant.identity}). */
+  /** A non-empty string of well-formed Unicode: their identity in the room ({@link Participant.identity}). */
   identity: string
-  /** The name of their track. Default: their microphone, or else the first audio track that they publish. */
+  /** The name of their track. Default: their microphone, or otherwise the first audio track that they publish. */
   trackName?: string | undefined
   /** Default `'s16'`; little-endian, interleaved. */
   format?: SampleFormat | undefined
   /** As for {@link WavOutput}. */
   dither?: boolean | undefined
-  /** In Hz, 8000–192,000; default 48,000, or the 8000 that the formats of telephone lines need. */
+  /** In Hz, 8000–192,000; default 48,000, or 8000 for the formats of telephone lines, which require it. */
   sampleRate?: number | undefined
-  /** Default 1, whatever is sent. */
+  /** Default 1, whatever is received. */
   channels?: 1 | 2 | undefined
   /** Length of a frame in ms, 10–100, a whole number of samples; default 20. */
   frameMs?: number | undefined
 }
 
 /**
- * What somebody in the room says: a Readable in object mode of frames, for each of which `atMs` is the session's time when it came, or
- * would have come on a network that held nothing up. Like {@link SpeakerTap} it produces no frames in silence, its last frame before a silence is
- * filled up with zeros, 64 frames wait for the reader, and those that find no room are lost (`dropped`).
+ * The voice of a participant in the room: a Readable in object mode of frames, for each of which `atMs` is the session's time when it arrived, or
+ * would have arrived on a network without jitter. Like {@link SpeakerTap} it produces no frames in silence, its last frame before a silence is
+ * padded with zeros, 64 frames wait for the reader, and further ones are lost (`dropped`).
  *
- * What is lost on the way is taken from the copies that packets bear (RED, in-band FEC), or made up for up to 100 ms, and then it is silence.
- * Sound is heard as late as the network is uneven, and cut or stretched by whole periods of the voice where that changes; within a
+ * Lost packets are recovered from the copies in later packets (RED, in-band FEC), or concealed for up to 100 ms, followed by silence.
+ * The delay follows the jitter of the network, and sound is cut or stretched by whole periods of the voice where that changes; within a
  * sound `atMs` goes on with the samples.
  *
- * As `audio` of `playAudio` it needs no reader. It is live: it begins with what is said next, what is said while it is paused is not heard, and a
+ * As `audio` of `playAudio` it needs no reader. It is live: it begins with what is said next, what is said while it is paused is not heard, and
  * silence is no underrun. `startMs`, `durationMs`, `fadeOutMs`, `loop` and the options of streams are refused beside it
- * (`ERR_INVALID_ARGUMENT`), and so is all of it in a session with `record`, for it can't be replayed (`ERR_UNSUPPORTED_OPERATION`). It completes
- * when the voice ends.
+ * (`ERR_INVALID_ARGUMENT`), and so is any such playback in a session with `record`, for it can't be replayed (`ERR_UNSUPPORTED_OPERATION`). It
+ * completes when the voice ends.
  */
 export interface SpeakerVoice extends Readable {
   /** Frames that were lost because they were not read in time. */
   readonly dropped: number
-  /** How well they are heard. */
+  /** Returns counts of how well they are received. */
   stats(): VoiceStats
   read(): TapFrame | null
   [Symbol.asyncIterator](): NodeJS.AsyncIterator<TapFrame>
 }
 
-/** What a voice has come to. Counts since it was made; a participant may have published several tracks since. */
+/** Reception counts of a voice since it was made; the participant may have published several tracks since. */
 export interface VoiceStats {
-  /** Packets that came, each counted once. */
+  /** Packets that arrived, each counted once. */
   receivedPackets: number
-  /** Packets that have not come so far. */
+  /** Packets that have not arrived so far. */
   lostPackets: number
-  /** Packets that came too late to be heard. */
+  /** Packets that arrived too late to be heard. */
   latePackets: number
-  /** Packets that were heard though they were lost, from a copy in a later one. */
+  /** Lost packets that were heard from a copy in a later one. */
   recoveredPackets: number
-  /** How much was made up, in ms. */
+  /** The duration of concealed sound, in ms. */
   concealedMs: number
-  /** How much later the last sound was handed on than a packet that nothing held up would have been, in ms. */
+  /** The delay of the last sound compared with a packet that nothing held up, in ms. */
   delayMs: number
-  /** How unevenly packets arrive, in ms (RFC 3550 §6.4.1). */
+  /** The interarrival jitter of packets, in ms (RFC 3550 §6.4.1). */
   jitterMs: number
-  /** How often a playback of it had nothing to play in the middle of a sound. */
+  /** The number of times a playback of it had nothing to play in the middle of a sound. */
   underruns: number
 }
 
 /** A mark that was reached. */
 export interface ReachedMark {
   name: string
-  /** The session's time at which it was. */
+  /** The session's time at which it was reached. */
   atMs: number
 }
 
-/** How much of a playback was handed over and heard. */
+/** The part of a playback that was handed over and heard. */
 export interface Heard {
   /** How long it sounded. */
   durationMs: number
-  /** Where in the source it was then. */
+  /** The place in the source at which it ended. */
   positionMs: number
   /**
-   * How much of `durationMs` nobody could hear: its track was muted or out of the room, or the room was cut off. Exact at the
-   * moment that the session was told of it. Missing if it is nothing.
+   * The part of `durationMs` that nobody could hear: its track was muted or out of the room, or the room was cut off. Exact as of the
+   * moment when the session was informed. Missing if there is none.
    */
   unheardMs?: number
 }
@@ -1395,10 +1395,10 @@ export type PlayResult =
   | ({ requestId: string; outcome: 'stopped'; reason: string } & Heard)
 
 export interface CloseOptions {
-  /** Lets what was accepted play to its end first; default `false`. */
+  /** Plays everything accepted to its end first; default `false`. */
   drain?: boolean | undefined
   /**
-   * With `drain`: after how long what is left is stopped, in ms; 1–86,400,000, default 30,000. By the wall on a realtime clock, in
+   * With `drain`: the time after which the rest is stopped, in ms; 1–86,400,000, default 30,000. In wall time on a realtime clock, in
    * silence too.
    */
   withinMs?: number | undefined
@@ -1414,9 +1414,9 @@ export interface MuteRequest {
  * - `new`: the output was never open, and is not being opened;
  * - `connecting`: it is being opened;
  * - `connected`: it is open;
- * - `reconnecting`: the room is being won back; sound may go on meanwhile;
+ * - `reconnecting`: the connection to the room is being restored; sound may go on meanwhile;
  * - `disconnected`: it could not be opened, or was lost for good; the next request opens it anew;
- * - `closed`: the session is closed. Until `close` has resolved, the connection is what it is.
+ * - `closed`: the session is closed. Until `close` has resolved, it is one of the others.
  *
  * Outputs other than `livekit` are `connected` until the session is closed.
  */
@@ -1424,7 +1424,7 @@ export type ConnectionState = 'new' | 'connecting' | 'connected' | 'reconnecting
 
 /**
  * One request, every live playback of one track or of one group, or everything if none is given. More than one is refused, and so is one that is
- * there and `undefined`: whoever has lost an id does not mean everything.
+ * present but `undefined`: losing an id must not mean everything.
  */
 export interface Target {
   /** Well-formed Unicode. */
@@ -1453,7 +1453,7 @@ export interface StopTarget extends Target {
    * `'destroyed'`, `'interrupted'`, `'unpublished'` and `'closed'`.
    */
   reason?: string | undefined
-  /** Fall to silence, in ms; 0–86,400,000, default 5. */
+  /** The duration of the fade-out, in ms; 0–86,400,000, default 5. */
   fadeOutMs?: number | undefined
   /**
    * For a `requestId` that is not live: `true` remembers the stop for 5 s, and a request of that id within them ends at once as
@@ -1470,30 +1470,30 @@ export interface StopResult {
 }
 
 export interface InterruptRequest {
-  /** The roles that go on; default none. */
+  /** The roles that keep playing; default none. */
   keep?: Role[] | undefined
   /** The `reason` of the `stopped` events; default `'interrupted'`. */
   reason?: string | undefined
-  /** Fall to silence, in ms; 0–86,400,000, default 5. */
+  /** The duration of the fade-out, in ms; 0–86,400,000, default 5. */
   fadeOutMs?: number | undefined
   /**
-   * How long what sounds goes on before it falls, in ms of the session's time; 0–86,400,000, default 0. What comes to its own end by then is
-   * `completed`; what loads or waits is stopped at once, and the tracks are free at once. A stop ends it sooner.
+   * The time for which playing playbacks go on before they fade, in ms of the session's time; 0–86,400,000, default 0. Those that end by then are
+   * `completed`; loading and queued ones are stopped at once, and the tracks are free at once. A stop ends it sooner.
    */
   afterMs?: number | undefined
 }
 
 export interface InterruptResult {
-  /** The session's time at the call, in ms: frames from there on hold nothing of these playbacks but the fade. */
+  /** The session's time at the call, in ms: frames from there on contain only the fade of these playbacks. */
   atMs: number
   /**
    * The playbacks that this call stopped, in the order of `playbacks()`, each with its place in its source at the call. Its
-   * `stopped` event has the place where it ended, the fade included.
+   * `stopped` event has the place where it ended, including the fade.
    */
   interrupted: { requestId: string; group?: string; trackId: number; role: Role; positionMs: number }[]
   /**
-   * The groups of these playbacks, and how much was heard of each until the call, in ms: the sum over all that was played with that `group`
-   * in this session, also of what ended before; what was `unheardMs` is left out. What ended is remembered of
+   * The groups of these playbacks, and how much was heard of each until the call, in ms: the sum over all playbacks of that `group`
+   * in this session, including ended ones, without `unheardMs`. Ended playbacks are remembered for
    * the 64 groups in which something ended last.
    */
   groups: { group: string; heardMs: number }[]
@@ -1501,28 +1501,28 @@ export interface InterruptResult {
 
 export interface MoveRequest {
   requestId: string
-  /** Its position in the line of its track, 1 is next; 1–100,000. */
+  /** Its position in the queue of its track, 1 is next; 1–100,000. */
   queuePosition: number
 }
 
 export interface MoveResult {
-  /** True if the playback was queued, and so stands at that position now. */
+  /** True if the playback was queued, and so is at that position now. */
   moved: boolean
 }
 
 /**
- * Bytes in memory. Samples in an Int16Array (`pcm16`) or a Float32Array (`f32`) are bytes where `format` says so; other arrays of numbers wider
- * than a byte are refused, and so is text: `Buffer.from(text, 'base64')` are the bytes of a text in base64.
+ * Bytes in memory. Samples in an Int16Array (`pcm16`) or a Float32Array (`f32`) count as bytes where `format` says so; other arrays of numbers wider
+ * than a byte are refused, and so is text: use `Buffer.from(text, 'base64')` for the bytes of a text in base64.
  */
 export type AudioBytes = Uint8Array | Uint8ClampedArray | Int8Array | Int16Array | Float32Array | DataView | ArrayBuffer | SharedArrayBuffer
 
 /**
- * What gives bytes piece by piece: a Readable, a web ReadableStream or another iterable, as an array or a generator, a Blob, or a Response of
+ * A source of bytes in pieces: a Readable, a web ReadableStream or another iterable, as an array or a generator, a Blob, or a Response of
  * `fetch`, whose body is consumed.
  */
 export type AudioBody = AsyncIterable<AudioBytes> | Iterable<AudioBytes> | AudioBlob | AudioResponse
 
-/** Headers by name, or pairs of both: a Map, or the Headers of `fetch`. What is undefined is left out. */
+/** Headers by name, or pairs of name and value: a Map, or the Headers of `fetch`. Undefined values are left out. */
 export type AudioHeaders = Record<string, string | number | undefined> | Iterable<readonly [string, string | number | undefined]>
 
 /** A Blob or a File, as Node and browsers have it. */
@@ -1533,7 +1533,7 @@ export interface AudioBlob {
   arrayBuffer(): Promise<ArrayBuffer>
 }
 
-/** What `fetch` resolves with. */
+/** The Response of `fetch`. */
 export interface AudioResponse {
   readonly ok: boolean
   readonly status: number
@@ -1541,12 +1541,12 @@ export interface AudioResponse {
   readonly bodyUsed: boolean
 }
 
-/** What {@link SpeakerSession.clip} is made from: either `audioUrl` or `audio`. */
+/** The source of a {@link SpeakerSession.clip}: either `audioUrl` or `audio`. */
 export interface ClipSource {
   /** An http(s) URL, a `file:` URL, a `data:` URL or a path. */
   audioUrl?: string | URL | undefined
   /**
-   * A whole audio file in memory, or with `format` raw samples, which is copied; or what gives the bytes, 256 MiB at most
+   * A whole audio file in memory, or with `format` raw samples, which is copied; or a source of its bytes, 256 MiB at most
    * (`ERR_SOURCE_TOO_LARGE`).
    */
   audio?: AudioBytes | AudioBody | undefined
@@ -1564,45 +1564,48 @@ export interface ClipSource {
   fetchTimeoutMs?: number | undefined
   /** As in {@link SessionOptions}. */
   minFetchBytesPerSecond?: number | undefined
-  /** As in {@link SessionOptions}. It counts while the clip is made; the clip plays in any session. */
+  /** As in {@link SessionOptions}. It applies while the clip is made; the clip plays in any session. */
   network?: Network | undefined
-  /** Gives the clip up with `ERR_ABORTED` when it is aborted before the clip is made. */
+  /** Aborts the making of the clip, which then rejects with `ERR_ABORTED`; no effect once it is made. */
   signal?: AbortSignal | undefined
 }
 
 export interface ProbeOptions {
-  /** Measures how loud it is, and counts how long; default false. */
+  /** Measures the loudness and the exact length; default false. */
   loudness?: boolean | undefined
 }
 
-/** What {@link SpeakerSession.probe} found. */
+/** The result of {@link SpeakerSession.probe}. */
 export interface ProbeResult {
-  /** How the bytes are packed: `'wav'`, `'w64'`, `'aiff'`, `'au'`, `'caf'`, `'amr'`, `'flac'`, `'ogg'`, `'mp4'`, `'mpeg'`, `'adts'`, `'loas'`, `'matroska'`, `'mpegts'`; others may follow. Of several files one behind the other, the first. */
+  /**
+   * The container format: `'wav'`, `'w64'`, `'aiff'`, `'au'`, `'caf'`, `'amr'`, `'flac'`, `'ogg'`, `'mp4'`, `'mpeg'`, `'adts'`, `'loas'`, `'matroska'`,
+   * `'mpegts'`; others may follow. If there are several files one after the other, that of the first.
+   */
   container: string
-  /** How samples are written: `'pcm_s16le'`, `'mp3'`, `'opus'`, `'aac'`, … */
+  /** The codec of the samples: `'pcm_s16le'`, `'mp3'`, `'opus'`, `'aac'`, … */
   codec: string
   /** Of the first sample, in Hz; 0 if there is none. */
   sampleRate: number
   /** Of the first sample; 0 if there is none. */
   channels: number
-  /** How long it is; `null` if that can't be known before its end, as of a live stream. */
+  /** The length; `null` if it can't be known before the end, as for a live stream. */
   durationMs: number | null
-  /** True if its samples were counted, or the file states their number; false if the length is estimated by the bit rate, or not known. */
+  /** True if its samples were counted, or the file states their number; false if the length is estimated from the bit rate, or unknown. */
   exact: boolean
-  /** What its tags say. */
+  /** Its tags. */
   tags: ProbeTags
-  /** If it was asked for. */
+  /** Present if it was requested. */
   loudness?: {
-    /** As EBU R 128 measures it (ITU-R BS.1770-5), of its own channels, to 0.1 LU; `null` of silence. */
+    /** As EBU R 128 measures it (ITU-R BS.1770-5), over its own channels, to 0.1 LU; `null` for silence. */
     integratedLufs: number | null
-    /** The highest true peak, in dB over full scale; `null` of silence. */
+    /** The highest true peak, in dB over full scale; `null` for silence. */
     truePeakDb: number | null
-    /** How loud its tags say that it is: −18 LUFS less `REPLAYGAIN_TRACK_GAIN`, or −23 LUFS less `R128_TRACK_GAIN`; `null` if none does. */
+    /** The loudness according to its tags: −18 LUFS less `REPLAYGAIN_TRACK_GAIN`, or −23 LUFS less `R128_TRACK_GAIN`; `null` without such a tag. */
     taggedLufs: number | null
   }
 }
 
-/** What there is of these. What they say is somebody else's, 4 KiB of each at most. */
+/** The tags that are present. Their content comes from the file, and is cut to 4 KiB each. */
 export interface ProbeTags {
   title?: string
   artist?: string
@@ -1616,27 +1619,27 @@ export interface ProbeTags {
 
 /**
  * A decoded sound, made by {@link SpeakerSession.clip}. It belongs to the thread that made it: a worker thread makes its own. Its memory
- * is given back once it is closed, or nobody holds it any more, and nothing of it plays or waits.
+ * is freed once it is closed or garbage-collected, and no playback of it is playing or queued.
  */
 export interface SpeakerClip {
-  /** How long it is, in ms; exact to the sample. 0 once it is closed. */
+  /** The length, in ms; exact to the sample. 0 once it is closed. */
   readonly durationMs: number
   /** 1, or 2 if its source has more than one channel; 0 once it is closed. */
   readonly channels: 0 | 1 | 2
   /**
-   * What it takes of `maxClipBytes`: 192,000 a second if its source is mono, else 576,000, for mono and stereo sessions; and the file, if
+   * Its share of `maxClipBytes`: 192,000 a second if its source is mono, otherwise 576,000, for mono and stereo sessions; and the file, if
    * that was given as bytes. 0 once it is closed.
    */
   readonly bytes: number
   /**
-   * Lets it go. What plays or waits goes on; a later request for it rejects with `ERR_CLOSED`. A second call does nothing.
+   * Releases the clip. Playing and queued playbacks go on; a later request for it rejects with `ERR_CLOSED`. A second call does nothing.
    *
    * @example
    * const chime = await SpeakerSession.clip({ audioUrl: 'chime.wav' })
    * chime.close()
    */
   close(): void
-  /** The same. */
+  /** Releases the clip, like `close`. */
   [Symbol.dispose](): void
 }
 
@@ -1647,79 +1650,79 @@ export interface PlaybackInfo {
   trackId: number
   role: Role
   /**
-   * `'paused'` is told instead of any of the first three, and of what stands still because its track is muted (`onMute`) or out of
-   * the room. `'stopping'`: it fades out, or goes on until what replaces it begins
+   * `'paused'` takes the place of any of the first three, and also means playbacks that stand still because their track is muted (`onMute`) or out of
+   * the room. `'stopping'`: it fades out, or goes on until its replacement begins
    * (`crossfadeMs`).
    */
   state: 'queued' | 'loading' | 'playing' | 'paused' | 'stopping'
   /** Its place in its source. */
   positionMs: number
-  /** Its position in the line of its track, 1 is next; only while it waits there. */
+  /** Its position in the queue of its track, 1 is next; only while it waits there. */
   queuePosition?: number
 }
 
 export interface ProcessOptions {
   /**
-   * How many bytes of downloads are kept at most, in memory and in temporary files, over all sessions: an integer from 1048576 (1 MiB)
+   * The maximum number of bytes of downloads kept, in memory and in temporary files, over all sessions: an integer from 1048576 (1 MiB)
    * to 1099511627776 (1 TiB); 1073741824 (1 GiB) until it is set. A playback keeps what it has downloaded until it ends, because it
-   * may be sought. Where no room is left, downloads wait for it; the last fourth is for playbacks that are about to wait and have
-   * downloaded less than 8 MiB. One that has nothing left to play and gets no room for `fetchTimeoutMs` fails with `ERR_SPOOL_FULL`. A
-   * lower number than is kept drops nothing.
+   * may be sought. When the limit is reached, downloads wait; the last quarter is reserved for playbacks that are about to stall and have
+   * downloaded less than 8 MiB. One that has nothing left to play and gets no space for `fetchTimeoutMs` fails with `ERR_SPOOL_FULL`. Setting a
+   * lower number than is in use drops nothing.
    */
   maxSpoolBytes?: number | undefined
   /**
-   * How many bytes all clips of the process may hold: an integer from 0 to 1099511627776 (1 TiB); 268435456 (256 MiB) until it is set:
-   * 23 minutes of mono sources, or 7 of stereo ones. A lower number than is held drops nothing.
+   * The maximum number of bytes that all clips of the process may hold: an integer from 0 to 1099511627776 (1 TiB); 268435456 (256 MiB) until it is
+   * set: 23 minutes of mono sources, or 7 of stereo ones. Setting a lower number than is in use drops nothing.
    */
   maxClipBytes?: number | undefined
   /**
-   * Which servers and files `audioUrl` may name, for sessions and clips without a `network` of their own, from their next request on; what
-   * the environment variable `SPEAKER_SESSION_NETWORK` says until it is set (`any`, `public` or an object as JSON), else `'any'`.
+   * The servers and files that `audioUrl` may name, for sessions and clips without a `network` of their own, from their next request on; until it is
+   * set, that of the environment variable `SPEAKER_SESSION_NETWORK` (`any`, `public` or an object as JSON), otherwise `'any'`.
    */
   network?: Network | undefined
 }
 
 export interface CacheOptions {
   /**
-   * How many bytes it may take, in memory: an integer from 0 to 1099511627776 (1 TiB); 0 until it is set. 0 turns it off and empties it; what is
-   * being read is read to its end. A body larger than a fourth of it is not kept. Without it nothing changes.
+   * The maximum number of bytes that it holds, in memory: an integer from 0 to 1099511627776 (1 TiB); 0 until it is set. 0 turns it off and empties it;
+   * reads in progress finish. A body larger than a quarter of it is not kept. Without it nothing changes.
    */
   maxBytes?: number
 }
 
-/** What the cache holds, and what it came to since the process began. */
+/** What the cache holds, and its counts since the process began. */
 export interface CacheStats {
   maxBytes: number
-  /** What is kept, what is being fetched, and what somebody still reads. */
+  /** Bodies that are kept, are being fetched, or are still being read. */
   bytes: number
-  /** How many bodies are kept. */
+  /** The number of bodies kept. */
   entries: number
-  /** Requests that were answered from memory, without a question to a server. */
+  /** Requests answered from memory, without asking a server. */
   hits: number
-  /** Requests that were answered by a fetch which another one had begun. */
+  /** Requests answered by a fetch that another request had begun. */
   joined: number
-  /** Requests that were answered from memory after a server was asked (304). */
+  /** Requests answered from memory after a server was asked (304). */
   revalidated: number
-  /** Requests that a server answered, or that failed. Those that pass the cache by are not counted. */
+  /** Requests that a server answered, or that failed. Those that bypass the cache are not counted. */
   misses: number
 }
 
 /**
- * Which servers and files sources may be at. What is not among them fails with `ERR_URL_BLOCKED`. It is judged by the address that is
- * really connected to, and on every redirect; docs/network.md says how.
+ * The servers and files that sources may be read from. Others fail with `ERR_URL_BLOCKED`. The address that is
+ * really connected to is checked, and on every redirect; see docs/network.md.
  *
- * - `'any'`: all servers but link-local addresses and those of clouds' own services (metadata), and all files
+ * - `'any'`: all servers except link-local addresses and those of clouds' own services (metadata), and all files
  * - `'public'`: servers at public addresses, and no files
  * - an object: the same as `'public'`, with exceptions
  */
 export type Network = 'any' | 'public' | NetworkRules
 
 /**
- * Exceptions from `network: 'public'`. A server is a host (`minio`), all below a domain (`*.example.com`), an address (`10.0.0.1`, `::1`) or
- * a range of them (`10.0.0.0/8`); at one port alone if that stands behind it (`minio:9000`, `[::1]:9000`, `10.0.0.0/8:9000`).
+ * Exceptions from `network: 'public'`. A server is a host (`minio`), all hosts below a domain (`*.example.com`), an address (`10.0.0.1`, `::1`) or
+ * a range of addresses (`10.0.0.0/8`); only at one port if that follows (`minio:9000`, `[::1]:9000`, `10.0.0.0/8:9000`).
  */
 export interface NetworkRules {
-  /** Servers that may be reached, wherever they are, unless `deny` has them too; none by default. */
+  /** Servers that may be reached, wherever they are, unless `deny` lists them too; none by default. */
   allow?: string[] | undefined
   /** Servers that may not be reached; none by default. */
   deny?: string[] | undefined
@@ -1730,27 +1733,27 @@ export interface NetworkRules {
 export interface ProcessStats {
   /** Sessions that are not closed. */
   sessions: number
-  /** How often a session broke by a fault of this package's own: 0, or please report it. */
+  /** The number of sessions that broke by an internal error: 0, or please report it. */
   broken: number
   /** Clips that hold memory, or will when they are made. */
   clips: number
-  /** How many bytes they hold, of `maxClipBytes`. */
+  /** The bytes they hold, of `maxClipBytes`. */
   clipBytes: number
 }
 
 export interface ProcessMetrics extends ProcessStats {
-  /** Requests and streams that were taken: as many as ended and are live. */
+  /** Accepted requests and streams: the sum of ended and live ones. */
   requests: number
   /** Playbacks that started. */
   started: number
   completed: number
   stopped: number
   failed: number
-  /** `failed` by code; codes that never came are missing. */
+  /** `failed` by code; codes that never occurred are missing. */
   failures: { [Code in SpeakerErrorCode]?: number }
-  /** How often an output or a room could not be opened, was lost for good or took no frame, or a track was refused or taken out. */
+  /** The number of times an output or a room could not be opened, was lost for good or took no frame, or a track was refused or removed. */
   outputErrors: number
-  /** How often the connection to a room was lost and `reconnecting` was emitted. */
+  /** The number of times the connection to a room was lost and `reconnecting` was emitted. */
   reconnects: number
   /** As in {@link SessionStats}. */
   underruns: number
@@ -1760,46 +1763,46 @@ export interface ProcessMetrics extends ProcessStats {
   lostFrames: number
   /** As in {@link SessionStats}. */
   droppedFrames: number
-  /** Faults of this package's own: 0, or please report them. Each ended a source, a session or nothing. */
+  /** Internal errors: 0, or please report them. Each ended a source, a session or nothing. */
   panics: number
-  /** The {@link SpeakerSession.cache}. */
+  /** The counts of {@link SpeakerSession.cache}. */
   cache: CacheStats
-  /** Playbacks that load, play, stand still or fade out now. */
+  /** Playbacks that are loading, playing, paused or fading out now. */
   active: number
-  /** Playbacks that wait for their turn now. */
+  /** Playbacks that are queued now. */
   queued: number
-  /** From a request to its first sample, of those that started: the time in line included. On the manual clock in the session's time. */
+  /** The time from a request to its first sample, of those that started, including the time in the queue. On the manual clock in the session's time. */
   firstFrameLatencyMs: Histogram
-  /** How long playbacks sounded that have ended, however they ended; those that never started are left out. */
+  /** How long ended playbacks sounded, however they ended; those that never started are left out. */
   durationMs: Histogram
 }
 
 export interface Histogram {
   count: number
-  /** Of all values. */
+  /** The sum of all values. */
   sum: number
   /** In order of their bounds, which never change while the process runs. */
   buckets: { /** The upper bound, included. */ upto: number; /** How many values are no larger. */ count: number }[]
 }
 
 export interface DataOptions {
-  /** What it is about, for whoever receives it. */
+  /** The topic, for the recipients. */
   topic?: string | undefined
   /**
    * `true` (default): sent again until it arrives, and in order. `false`: sent once, and nothing waits for it when it is lost; if it is
    * larger than 1,300 bytes it takes several packets on the network, each of which may be lost.
    */
   reliable?: boolean | undefined
-  /** The identities of those who are to receive it; all others if missing. */
+  /** The identities of the recipients; all others if missing. */
   to?: string[] | undefined
 }
 
 export interface TextOptions {
-  /** What it is about: LiveKit's clients take texts by their topic. */
+  /** The topic: LiveKit's clients receive texts by their topic. */
   topic?: string | undefined
-  /** The identities of those who are to receive it; all others if missing. */
+  /** The identities of the recipients; all others if missing. */
   to?: string[] | undefined
-  /** What else is said of it. */
+  /** Attributes sent with it. */
   attributes?: Record<string, string> | undefined
 }
 
@@ -1809,24 +1812,24 @@ export interface RpcRequest {
   method: string
   /** Up to 15 KiB; empty by default. */
   payload?: string | undefined
-  /** How long the answer may take; 15,000 by default. */
+  /** The longest time until the answer; 15,000 by default. */
   timeoutMs?: number | undefined
 }
 
 export interface RpcCall {
-  /** The same for the caller. */
+  /** The id of the call, the same for the caller. */
   requestId: string
-  /** Who calls; null if they are hidden. */
+  /** The identity of the caller; null if they are hidden. */
   identity: string | null
   payload: string
-  /** How long the caller waits for the answer. */
+  /** The time for which the caller waits for the answer. */
   timeoutMs: number
 }
 
 export interface SessionStats {
   /** The session's time. On a realtime clock it stands still while the session is idle, and catches up with the next sound. */
   timeMs: number
-  /** Those that fade out included. */
+  /** Including those that fade out. */
   playing: number
   loading: number
   queued: number
@@ -1835,25 +1838,25 @@ export interface SessionStats {
   completed: number
   stopped: number
   failed: number
-  /** How often a source was not there in time (realtime clock). */
+  /** The number of times a source was late (realtime clock). */
   underruns: number
   /** Frames that `onFrame` did not take in time, or that were mixed while no room was there to hear them. */
   droppedFrames: number
   /**
-   * Frames that were mixed more than 20 ms after they were due, when the next one was due already, because the machine or the process was busy (realtime clock). One or two
-   * in a row are seldom heard in a room; many say that this machine has too much to do.
+   * Frames that were mixed more than 20 ms after they were due, when the next one was due already, because the machine or the process was busy
+   * (realtime clock). One or two in a row are seldom heard in a room; many mean that this machine is overloaded.
    */
   lateFrames: number
-  /** Frames that were given up because the process was halted for over half a second. */
+  /** Frames that were skipped because the process was suspended for over half a second. */
   lostFrames: number
   /**
-   * Packets that were sent into the room as they had been encoded for another session, or for this one before: of clips that sounded
+   * Packets sent into the room as they had been encoded for another session, or for this one before: of clips that sounded
    * alone. See `encodeOnce` of {@link LiveKitOutput}.
    */
   sharedPackets: number
-  /** Packets of data and texts that others sent and that were left out, because 4 MiB waited for this thread of JavaScript; 1 MiB of lossy ones. */
+  /** Packets of data and texts from others that were dropped because 4 MiB waited for this thread of JavaScript; 1 MiB of lossy ones. */
   droppedData: number
-  /** How well the room receives; missing until the server has reported it. */
+  /** The quality of the connection to the room; missing until the server has reported it. */
   link?: LinkStats
 }
 
@@ -1862,9 +1865,9 @@ export interface LinkStats {
   quality?: 'excellent' | 'good' | 'poor' | 'lost'
   /** The fraction of packets lost, 0–1, from the last receiver report (RFC 3550); every 10 s while something is sent. */
   loss?: number
-  /** How unevenly packets arrive. */
+  /** The interarrival jitter of packets. */
   jitterMs?: number
-  /** Time to the server and back; up to 20 ms too long, because reports are read when a frame is due. */
+  /** The round-trip time to the server; up to 20 ms too long, because reports are read when a frame is due. */
   roundTripMs?: number
 }
 
@@ -1877,7 +1880,7 @@ export interface Recording {
 
 /** Fields of every event. */
 export interface SpeakerEvent {
-  /** 1 for the session's first event, then one more each. */
+  /** 1 for the session's first event, increasing by one. */
   seq: number
   /** The session's time at which it happened, exact to the sample. */
   atMs: number
@@ -1887,53 +1890,53 @@ export interface SpeakerEvent {
 export interface PlaybackEvent extends SpeakerEvent {
   requestId: string
   trackId: number
-  /** The request's; missing if it had none. */
+  /** The request's group; missing if it had none. */
   group?: string
-  /** The request's own, as it was given; missing if it had none. */
+  /** The request's context, as it was given; missing if it had none. */
   context?: any
 }
 
 /**
  * Every accepted request ends in exactly one of `completed`, `stopped` and `failed`. Events are emitted in the order of their `seq`,
- * and none before the sample that it is about was handed to the output.
+ * and none before the sample that it belongs to was handed to the output.
  */
 export interface SpeakerEvents {
   /**
-   * It waits in its track's queue; `queuePosition` 1 is next. Emitted on arrival, when that becomes 1, and with its new one when
+   * A playback waits in its track's queue; `queuePosition` 1 is next. Emitted on arrival, when its position becomes 1, and with its new one when
    * `moveAudio` moves it; not when it changes otherwise (see `playbacks()`).
    */
   queued: [event: PlaybackEvent & { queuePosition: number }]
   /**
-   * Its first sample was handed to the output; never before `connected`. Not emitted for a playback without a single sample. `latencyMs` is
-   * how long after the request that was, the time in line included, on the manual clock in the session's time; `firstByteMs` how long
-   * after the request the first byte of its source was there: missing on the manual clock, and for a clip or a voice.
+   * The first sample of a playback was handed to the output; never before `connected`. Not emitted for a playback without a single sample.
+   * `latencyMs` is the time since the request, including the time in the queue, on the manual clock in the session's time; `firstByteMs` the time
+   * from the request to the first byte of its source: missing on the manual clock, and for a clip or a voice.
    */
   started: [event: PlaybackEvent & { latencyMs: number; firstByteMs?: number }]
   /**
-   * Emitted every `progressIntervalMs` of its sound, with its place in the source; for all playbacks in order of time, and never
+   * Emitted every `progressIntervalMs` of a playback's sound, with its place in the source; for all playbacks in order of time, and never
    * after its terminal event.
    */
   progress: [event: PlaybackEvent & { positionMs: number }]
-  /** It is silent and stands still, for its track or on request; or it was paused before it began. */
+  /** A playback is silent and stands still, because of its track or on request; or it was paused before it began. */
   paused: [event: PlaybackEvent & { positionMs: number }]
-  /** It goes on. */
+  /** A paused playback goes on. */
   resumed: [event: PlaybackEvent & { positionMs: number }]
   /** A stream that has started is silent from here on, until its writer goes on; emitted once each time. */
   stalled: [event: PlaybackEvent & { positionMs: number }]
   /**
-   * What a radio station says of what it plays from here on, to the frame: `title` (missing if nothing has one), `url`, a page or a picture
-   * that belongs to it, and the `station`'s name. The first one, with the name alone, comes behind `started`.
+   * A radio station's information about what it plays from here on, to the frame: `title` (missing if nothing has one), `url`, a page or a picture
+   * that belongs to it, and the `station`'s name. The first one, with the name alone, comes after `started`.
    */
   metadata: [event: PlaybackEvent & { title?: string; url?: string; station?: string }]
-  /** It goes on from this place in its source; or it will begin there. */
+  /** A playback goes on from this place in its source, or will begin there. */
   sought: [event: PlaybackEvent & { positionMs: number }]
-  /** Its last sample was handed to the output. */
+  /** The last sample of a playback was handed to the output. */
   completed: [event: PlaybackEvent & Heard]
-  /** It was ended early, after it had sounded for `durationMs`, the fade included. */
+  /** A playback was ended early, after it had sounded for `durationMs`, including the fade. */
   stopped: [event: PlaybackEvent & Heard & { reason: string }]
-  /** It ended with an error, after it had sounded for `durationMs`. */
+  /** A playback ended with an error, after it had sounded for `durationMs`. */
   failed: [event: PlaybackEvent & Heard & { code: SpeakerErrorCode; message: string }]
-  /** What was asked for before a mark has ended, or what was written before it to a stream was heard: see {@link SpeakerSession.mark}. */
+  /** What was requested before a mark has ended, or what was written before it to a stream was heard: see {@link SpeakerSession.mark}. */
   mark: [event: SpeakerEvent & { name: string }]
   /** The output is open. */
   connected: [event: SpeakerEvent]
@@ -1943,55 +1946,55 @@ export interface SpeakerEvents {
   reconnected: [event: SpeakerEvent]
   /** The output is closed, or lost for good. */
   disconnected: [event: SpeakerEvent & { reason: DisconnectReason }]
-  /** A track was muted, by a moderator or by `setMuted`; in a room `onMute` says what becomes of what plays on it. */
+  /** A track was muted, by a moderator or by `setMuted`; in a room `onMute` determines what happens to its playbacks. */
   muted: [event: SpeakerEvent & { trackId: number }]
-  /** The track is not muted any more. */
+  /** A track was unmuted. */
   unmuted: [event: SpeakerEvent & { trackId: number }]
   /**
-   * Somebody listens to the track for the first time since it was published. `identity` is told only if exactly one other participant
+   * A track has its first subscriber since it was published. `identity` is set only if exactly one other participant
    * is in the room, because the server names nobody.
    */
   subscribed: [event: SpeakerEvent & { trackId: number; identity?: string }]
-  /** The server took the track out of the room: the grant to publish was revoked. See {@link LiveKitOutput}. */
+  /** The server removed the track from the room: the grant to publish was revoked. See {@link LiveKitOutput}. */
   unpublished: [event: SpeakerEvent & { trackId: number; message: string; code: SpeakerErrorCode }]
   /** The track is in the room again. */
   republished: [event: SpeakerEvent & { trackId: number }]
-  /** Somebody else has come into the room. After a room was joined anew, also who came meanwhile. */
+  /** A participant has joined the room. After the room was joined anew, also those who joined meanwhile. */
   participantJoined: [event: SpeakerEvent & { participant: Participant }]
-  /** Somebody else changed their name, metadata, attributes or tracks: as they are now. */
+  /** A participant changed their name, metadata, attributes or tracks: as they are now. */
   participantChanged: [event: SpeakerEvent & { participant: Participant }]
-  /** Somebody else has left the room: as they were last. */
+  /** A participant has left the room: as they were last. */
   participantLeft: [event: SpeakerEvent & { participant: Participant }]
   /**
-   * Somebody in the room has sent data to all or to this participant: `identity` is theirs, or null if the server itself or somebody hidden
-   * sent it. A room is asked for data only while somebody listens to this event, or once `sendData` was called.
+   * A participant has sent data to all or to this participant: `identity` is theirs, or null if the server itself or somebody hidden
+   * sent it. Data is requested from a room only while this event has a listener, or once `sendData` was called.
    */
   data: [event: SpeakerEvent & { identity: string | null; topic: string | null; payload: Buffer; reliable: boolean }]
   /**
-   * Somebody in the room has sent a text to all or to this participant (LiveKit's text streams), of up to 1 MiB with its attributes: told
-   * when it is whole. One that is longer, or has no end when the room is lost, is not told. A room is asked for texts as for `data`.
+   * A participant has sent a text to all or to this participant (LiveKit's text streams), of up to 1 MiB with its attributes: emitted
+   * when it is complete. A longer one, or one that is incomplete when the room is lost, is dropped. Texts are requested from a room as for `data`.
    */
   text: [event: SpeakerEvent & { identity: string | null; topic: string | null; text: string; attributes: Record<string, string> }]
   /**
-   * The machine or the process has too little time for this session (realtime clock): five frames or more were mixed too late within a
-   * second, or some were given up because the process was halted. Emitted at most once a second, with what was counted since the last
-   * time: frames as in {@link SessionStats}, and by how much the latest of them was late, in ms. If it comes of many sessions, this
+   * The machine or the process is too busy for this session (realtime clock): five frames or more were mixed too late within a
+   * second, or some were skipped because the process was suspended. Emitted at most once a second, with the counts since the last
+   * time: frames as in {@link SessionStats}, and the largest delay of a frame, in ms. If many sessions emit it, this
    * process has more to do than its cores can.
    */
   overloaded: [event: SpeakerEvent & { lateFrames: number; lostFrames: number; lateMs: number }]
   /**
-   * The output failed, and with it everything live (told once as long as it goes on); or the session broke (`ERR_INTERNAL`); or only the recording failed
-   * (`ERR_RECORD`). Not thrown if nobody listens.
+   * The output failed, and with it everything live (emitted once as long as it goes on); or the session broke (`ERR_INTERNAL`); or only the recording
+   * failed (`ERR_RECORD`). Not thrown if it has no listener.
    */
   error: [event: SpeakerEvent & { code: SpeakerErrorCode; message: string }]
   /**
-   * Every event, with its name as `type`, before those who listen to it by its name; an `error` too. For logs. It asks a room neither for
-   * `data` nor for `text`.
+   * Every event, with its name as `type`, before the listeners of its own name; an `error` too. For logs. It does not request `data` or `text`
+   * from a room.
    */
   event: [event: AnyEvent]
 }
 
-/** What the event `event` bears. */
+/** The payload of the event `event`. */
 export type AnyEvent = {
   [Type in Exclude<keyof SpeakerEvents, 'event'>]: { type: Type } & SpeakerEvents[Type][0]
 }[Exclude<keyof SpeakerEvents, 'event'>]
@@ -2021,12 +2024,12 @@ export type DisconnectReason =
   | 'agentError'
 
 /**
- * Neither its message nor a `cause` from this package has secrets in it (tokens, values of headers, users and query values of URLs): they are shown
+ * Neither its message nor a `cause` from this package contains secrets (tokens, values of headers, users and query values of URLs): they are shown
  * as `<masked>`. Values and texts from elsewhere are cut to 200 characters.
  */
 export class SpeakerError extends Error {
   /**
-   * For whoever stands in for a session, in tests of their own.
+   * For test doubles of a session.
    *
    * @example
    * const error = new SpeakerError('ERR_CLOSED', 'the session is closed', { requestId: 'hello' })
@@ -2035,15 +2038,15 @@ export class SpeakerError extends Error {
   readonly name: 'SpeakerError'
   readonly code: SpeakerErrorCode
   /**
-   * What led to it. An error of the system or of a library: `code` and `errno` are Node's for the system's, such as `ECONNREFUSED`. With
-   * `ERR_STREAM` what the stream or the iterable failed with, and with `ERR_ABORTED`, and `ERR_ENDED` by a signal, the signal's `reason`: that very
-   * object, whatever is in it, so it is not shown where the error is printed. The event `failed` has none.
+   * The underlying error: one of the system or of a library; `code` and `errno` are Node's for the system's, such as `ECONNREFUSED`. With
+   * `ERR_STREAM` the error of the stream or the iterable, and with `ERR_ABORTED`, and `ERR_ENDED` by a signal, the signal's `reason`: that very
+   * object, whatever it contains, so it is not shown where the error is printed. The event `failed` has none.
    */
   readonly cause?: any
-  /** With `ERR_ACCESS_DENIED`, as Node's own error: what is missing, and for what. */
+  /** With `ERR_ACCESS_DENIED`, as in Node's own error: the missing permission and the resource. */
   readonly permission?: 'FileSystemRead' | 'FileSystemWrite'
   readonly resource?: string
-  /** With `ERR_RPC`: LiveKit's code or the method's own, and what the method said beside its message. */
+  /** With `ERR_RPC`: LiveKit's code or the method's own, and the data that the method sent beside its message. */
   readonly rpcCode?: number
   readonly rpcData?: string
   /** The playback that failed, or with `ERR_ENDED` the one that ended; not for refused requests. */
@@ -2052,16 +2055,16 @@ export class SpeakerError extends Error {
   readonly durationMs?: number
   /** Where in its source it was. */
   readonly positionMs?: number
-  /** How much of `durationMs` nobody could hear; missing if it is nothing. */
+  /** The part of `durationMs` that nobody could hear; missing if there is none. */
   readonly unheardMs?: number
 }
 
-/** What a {@link SpeakerError} bears beside its code and message. */
+/** The details of a {@link SpeakerError} beside its code and message. */
 export type SpeakerErrorDetails = Partial<
   Pick<SpeakerError, 'cause' | 'permission' | 'resource' | 'rpcCode' | 'rpcData' | 'requestId' | 'durationMs' | 'positionMs' | 'unheardMs'>
 >
 
-/** Stable. docs/errors.md says what to do about each. */
+/** Stable. docs/errors.md explains what to do about each. */
 export type SpeakerErrorCode =
   | 'ERR_INVALID_ARGUMENT'
   | 'ERR_ACCESS_DENIED'
