@@ -743,7 +743,7 @@ export interface WavOutput extends OutputBase {
    */
   path: string | URL
   /**
-   * Whether a file in which nothing sounded is kept; default `true`. With `false` none is made, and an existing one stays as it
+   * Keeps a file in which nothing sounded; default `true`. With `false` none is made, and an existing one stays as it
    * is.
    */
   keepUnheard?: boolean | undefined
@@ -769,7 +769,7 @@ export interface PcmOutput extends OutputBase {
   /** Length of a frame in ms, 10–100, a whole number of samples; default 20. */
   frameMs?: number | undefined
   /**
-   * Whether silence has frames too; default `false`. With `true` one frame follows the other from the moment that the output is opened
+   * Emits frames in silence too; default `false`. With `true` one frame follows the other from the moment that the output is opened
    * (`connect`, or the first request) until the session is closed, also while everything is paused: for telephone lines and voice channels
    * that expect a frame every 20 ms. The session's time then goes on in silence, and it mixes 50 times a second. Only time that was lost
    * because the process was suspended (`stats().lostFrames`) is left out, since its frames would all come late: `atMs` jumps over it.
@@ -895,7 +895,7 @@ export interface LiveKitOutput {
    */
   connectTimeoutMs?: number | undefined
   /**
-   * What the mix does while nothing arrives in the room. `pause` (default): the session's time stands still, and playbacks continue
+   * The behaviour of the mix while nothing arrives in the room. `pause` (default): the session's time stands still, and playbacks continue
    * where they were. `continue`: time passes unheard (`unheardMs`), and its frames are counted in `stats().droppedFrames`. `drop`:
    * every live playback fails with `ERR_DISCONNECTED`. Requests made meanwhile wait for the room. The same holds for playing playbacks of a single
    * track that the server has removed from the room: they pause, go on unheard, or fail with `ERR_PUBLISH_FAILED`.
@@ -1055,7 +1055,7 @@ export interface PlayRequest {
    */
   durationMs?: number | undefined
   /**
-   * How many times it is played in all, 1–1,000,000, or `true` for ever; default `false`, once. With `startMs` and `durationMs`
+   * The total number of passes, 1–1,000,000, or `true` for ever; default `false`, once. With `startMs` and `durationMs`
    * that section is repeated. There is neither a gap nor a fade at the seam; a source that is looped whole is resampled by one
    * filter across it, so it does not click. An empty section fails with `ERR_EMPTY_SOURCE`.
    */
@@ -1100,7 +1100,7 @@ export interface StreamRequest
   /** In place of the session's, in ms; 0–86,400,000, 0 for ever. */
   stallTimeoutMs?: number | undefined
   /**
-   * How much of the stream is buffered before it is heard, and before it goes on after a stall of its writer, in ms; 40–5,000, default 40.
+   * The amount of the stream that is buffered before it is heard, and before it goes on after a stall of its writer, in ms; 40–5,000, default 40.
    * With bounds it begins with `minMs`, and each stall of the writer adds as much as would have covered it, unless that would be more than
    * `maxMs`: then it was a rest, and nothing changes. After the end nothing more is waited for.
    */
@@ -1164,7 +1164,7 @@ export interface SpeakerStream extends Writable {
 export interface StreamStats {
   /** The decoded sound that was not heard yet, in ms. What was written and is not decoded is not counted. */
   bufferedMs: number
-  /** How much is buffered before it is heard or goes on, in ms: see {@link StreamRequest.prebufferMs}; 0 until its turn. */
+  /** The amount that is buffered before it is heard or goes on, in ms: see {@link StreamRequest.prebufferMs}; 0 until its turn. */
   prebufferMs: number
   /** The number of times its writer was late. */
   underruns: number
@@ -1227,7 +1227,7 @@ export interface SpeakerTrack {
   tap(options?: Omit<TapOptions, 'trackId' | 'requestId'>): SpeakerTap
 }
 
-/** What is missing stays as it is; one of `volume` and `gain` is required. */
+/** A change of a track's volume. Missing values stay as they are; one of `volume` and `gain` is required. */
 export interface TrackVolume {
   /** 0–1; 1 until it is set. */
   volume?: number | undefined
@@ -1249,7 +1249,7 @@ export interface TrackStats {
   frames: number
   /** The number of times a source on it was late (realtime clock). */
   underruns: number
-  /** How much is decoded ahead of what plays, in ms: the minimum over all its playbacks; 0 if nothing plays. */
+  /** The sound that is decoded ahead of the present place, in ms: the minimum over all its playbacks; 0 if nothing plays. */
   bufferedMs: number
   /** Including those that fade out. */
   playing: number
@@ -1379,7 +1379,7 @@ export interface ReachedMark {
 
 /** The part of a playback that was handed over and heard. */
 export interface Heard {
-  /** How long it sounded. */
+  /** The time for which it sounded. */
   durationMs: number
   /** The place in the source at which it ended. */
   positionMs: number
@@ -1690,7 +1690,7 @@ export interface CacheOptions {
   maxBytes?: number
 }
 
-/** What the cache holds, and its counts since the process began. */
+/** The contents of the cache, and its counts since the process began. */
 export interface CacheStats {
   maxBytes: number
   /** Bodies that are kept, are being fetched, or are still being read. */
@@ -1726,7 +1726,7 @@ export interface NetworkRules {
   allow?: string[] | undefined
   /** Servers that may not be reached; none by default. */
   deny?: string[] | undefined
-  /** Whether `audioUrl` may be a path or a `file:` URL; default false. */
+  /** Allows `audioUrl` to be a path or a `file:` URL; default false. */
   files?: boolean | undefined
 }
 
@@ -1773,7 +1773,7 @@ export interface ProcessMetrics extends ProcessStats {
   queued: number
   /** The time from a request to its first sample, of those that started, including the time in the queue. On the manual clock in the session's time. */
   firstFrameLatencyMs: Histogram
-  /** How long ended playbacks sounded, however they ended; those that never started are left out. */
+  /** The time for which ended playbacks sounded, however they ended; those that never started are left out. */
   durationMs: Histogram
 }
 
@@ -2051,7 +2051,7 @@ export class SpeakerError extends Error {
   readonly rpcData?: string
   /** The playback that failed, or with `ERR_ENDED` the one that ended; not for refused requests. */
   readonly requestId?: string
-  /** How long it had sounded. */
+  /** The time for which it had sounded. */
   readonly durationMs?: number
   /** Where in its source it was. */
   readonly positionMs?: number

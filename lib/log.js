@@ -33,7 +33,7 @@ function deliver() {
     const logger = loggers.get(line.session)
     if (logger) tell(logger, line)
     else if (listeners.length > 0) for (const listener of [...listeners]) attempt(listener, () => listener(line))
-    // This line belongs to no session: if nobody listens, all loggers are told that lines were lost.
+    // This line belongs to no session: without listeners, all loggers get the report of lost lines.
     else if (line.session === undefined) for (const each of new Set(loggers.values())) tell(each, line)
   }
   return lines.length

@@ -334,7 +334,7 @@ class SpeakerSession extends EventEmitter {
   }
 
   /**
-   * Asks for data only while somebody listens: otherwise the room is spared the channels for it. `begun` is the event whose first listener is
+   * Requests data from the room only while there are listeners: otherwise the room needs no channels for it. `begun` is the event whose first listener is
    * being added.
    */
   #hear(begun) {

@@ -55,7 +55,7 @@ class SpeakerTap extends Readable {
     callback(error)
   }
 
-  /** Tells the addon what was taken. A full buffer that nobody reads is not waited for, or `advance` could wait for ever. */
+  /** Reports taken frames to the addon. A full buffer without a reader is not waited for, or `advance` could wait for ever. */
   #tell() {
     const taken = this.#held - this.readableLength
     this.#held -= taken

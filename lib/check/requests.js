@@ -174,7 +174,7 @@ function encoding({ format, sampleRate, channels }, more) {
   }
 }
 
-/** What some options require as `audio`, for error messages. */
+/** The kinds of `audio` that some options require, for error messages. */
 const BYTES = 'bytes as audio beside it'
 const PIECES = 'a Readable or another iterable as audio beside it'
 

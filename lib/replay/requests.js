@@ -49,7 +49,7 @@ async function makeRequests(session, requests, history, options = {}) {
   }
 }
 
-/** Lets what is left play to its end, as far as it can. */
+/** Plays what is left to its end, as far as possible. */
 async function toTheEnd(session, time, history) {
   // In one call, which ends with the last sample: checking after each frame takes longer than mixing it.
   if (time instanceof ManualClock && !session.playbacks().some(({ state }) => state === 'paused')) return time.drain()
