@@ -1,6 +1,6 @@
 'use strict'
 
-// Sounds behind the agent's voice, with the surface of `BackgroundAudioPlayer` of `@livekit/agents`.
+// Sounds behind the agent's voice, with the API of `BackgroundAudioPlayer` in `@livekit/agents`.
 
 const assert = require('node:assert/strict')
 const { EventEmitter } = require('node:events')
@@ -16,7 +16,7 @@ const { capture, framesOf, hum, openOutput, turn } = require('../support/agents'
 const { MS } = require('../support/tones')
 const { level, tone } = require('../support/wav')
 
-/** Files with tones, by pitch. */
+/** Writes files of tones, by pitch. */
 function files(t, ms, ...pitches) {
   const folder = mkdtempSync(path.join(tmpdir(), 'background-'))
   t.after(() => rmSync(folder, { recursive: true }))
@@ -27,7 +27,7 @@ function files(t, ms, ...pitches) {
   })
 }
 
-/** A background in a session with an output for the voice. */
+/** Opens a background in a session that also has an output for the voice. */
 function openBackground(t, { duck, ...options }) {
   const opened = openOutput(t, { duck })
   const background = new BackgroundAudio({ session: opened.session, ...options })
@@ -46,7 +46,7 @@ class States extends EventEmitter {
   }
 }
 
-/** Frames as an AsyncIterable that tells how often it was closed. */
+/** An AsyncIterable of frames that counts how often it was closed. */
 function source(frames, { first = Promise.resolve() } = {}) {
   const told = { closed: 0, read: 0 }
   const left = frames[Symbol.iterator]()
@@ -65,7 +65,7 @@ function source(frames, { first = Promise.resolve() } = {}) {
   return { iterator, told }
 }
 
-test('ambient sound is looped, and lowered while the agent speaks', async (t) => {
+test('ambient sound loops and ducks under the agent', async (t) => {
   const [ambient] = files(t, 500, 880)
   const ambientSound = { source: ambient, volume: 0.5 }
   const { background, output, advance, amplitude } = openBackground(t, { duck: { db: -20 }, ambientSound })
@@ -86,7 +86,7 @@ test('ambient sound is looped, and lowered while the agent speaks', async (t) =>
   await assert.rejects(background.start(), { code: 'ERR_CLOSED' })
 })
 
-test('a sound ends, or is stopped: done() and waitForPlayout() tell', async (t) => {
+test('done() and waitForPlayout() report the end of a sound', async (t) => {
   const [file] = files(t, 500, 880)
   const { background, advance, amplitude } = openBackground(t, {})
   const once = background.play(file)
@@ -108,7 +108,7 @@ test('a sound ends, or is stopped: done() and waitForPlayout() tell', async (t) 
   assert.throws(() => background.play(file), { code: 'ERR_CLOSED' })
 })
 
-test('the builtin clips are those of @livekit/agents', async (t) => {
+test('has the built-in clips of @livekit/agents', async (t) => {
   for (const clip of Object.values(voice.BuiltinAudioClip)) {
     const { background, advance, heard } = openBackground(t, {})
     background.play(clip)
@@ -117,7 +117,7 @@ test('the builtin clips are those of @livekit/agents', async (t) => {
   }
 })
 
-test('frames are played as they come, and closed as soon as nobody wants more', async (t) => {
+test('plays frames as they come and closes their iterator', async (t) => {
   const { background, advance, amplitude } = openBackground(t, {})
   const all = source(framesOf(hum(440, 500, 24000), { rate: 24000 }))
   const handle = background.play({ source: all.iterator, volume: 0.5 })
@@ -135,7 +135,7 @@ test('frames are played as they come, and closed as soon as nobody wants more', 
   assert.ok(amplitude(440, 810, 900) < 0.001)
 })
 
-test('a sound that is stopped before its first frame never starts', async (t) => {
+test('a sound stopped before its first frame never starts', async (t) => {
   const { background, session } = openBackground(t, {})
   let come
   const late = source(framesOf(hum(440, 500)), { first: new Promise((resolve) => (come = resolve)) })
@@ -146,7 +146,7 @@ test('a sound that is stopped before its first frame never starts', async (t) =>
   assert.deepEqual([handle.done(), late.told.closed, session.playbacks()], [true, 1, []])
 })
 
-test('what has no frame, or can not be read, is done', async (t) => {
+test('an empty or unreadable sound is done', async (t) => {
   const { background, advance } = openBackground(t, {})
   const nothing = background.play(source([]).iterator)
   await nothing.waitForPlayout()
@@ -162,7 +162,7 @@ test('what has no frame, or can not be read, is done', async (t) => {
   await mixed.waitForPlayout()
 })
 
-test('a list is played by its probabilities', async (t) => {
+test('picks from a list by probability', async (t) => {
   const [a, b] = files(t, 100, 440, 880)
   const { background, session } = openBackground(t, {})
   const played = []
@@ -174,14 +174,14 @@ test('a list is played by its probabilities', async (t) => {
   }
   assert.equal(await chosen([]), 'nothing')
   assert.equal(await chosen([{ source: a, probability: 0 }, { source: b, probability: -1 }]), 'nothing')
-  // Which of them plays is chance; that some do, and none where nothing is left, is not.
+  // Which of them plays is random; that some play, and none once nothing is left, is not.
   for (let n = 0; n < 300; n++) played.push(await chosen([{ source: a, probability: 0.5 }]))
   const silent = played.filter((name) => name === 'nothing').length
   assert.ok(silent > 75 && silent < 225, `${silent} of 300 were silent`)
   for (let n = 0; n < 50; n++) assert.notEqual(await chosen([{ source: a }, { source: b, probability: 3 }]), 'nothing')
 })
 
-test('each of a list is heard as often as its probability says', async (t) => {
+test('each sound is picked as often as its probability', async (t) => {
   const { background } = openBackground(t, {})
   const read = { a: 0, b: 0 }
   const sound = (name) => ({
@@ -194,11 +194,11 @@ test('each of a list is heard as often as its probability says', async (t) => {
     background.play([{ source: sound('a'), probability: 3 }, { source: sound('b') }, { source: sound('never'), probability: 0 }])
   }
   assert.equal(read.a + read.b, 2000)
-  // Five standard deviations of a binomial of 2000 and ¾ are 97.
+  // Five standard deviations of a binomial with n = 2000 and p = ¾ are 97.
   assert.ok(Math.abs(read.a - 1500) < 97, `${read.a} of 2000`)
 })
 
-test('thinking sounds follow the agent, and go on where they were (agents 2261)', async (t) => {
+test('thinking sounds follow the agent and continue (agents 2261)', async (t) => {
   const [file] = files(t, 400, 880)
   const { background, advance, amplitude, session } = openBackground(t, { thinkingSound: file })
   const agent = new States()
@@ -229,7 +229,7 @@ test('thinking sounds follow the agent, and go on where they were (agents 2261)'
   assert.deepEqual([session.playbacks(), agent.listenerCount('agent_state_changed')], [[], 0])
 })
 
-test('an agent that thinks already is heard thinking', async (t) => {
+test('an agent that is already thinking is heard', async (t) => {
   const [file] = files(t, 400, 880)
   const { background, session } = openBackground(t, { thinkingSound: [{ source: file, probability: 1 }] })
   const agent = new States()
@@ -238,7 +238,7 @@ test('an agent that thinks already is heard thinking', async (t) => {
   assert.equal(session.playbacks().length, 1)
 })
 
-test('a loop outlasts maxDurationMs', async (t) => {
+test('a loop may exceed maxDurationMs', async (t) => {
   const [file] = files(t, 300, 880)
   const { session, advance, heard } = openOutput(t, { maxDurationMs: 1000 })
   const background = new BackgroundAudio({ session, ambientSound: file })
@@ -249,7 +249,7 @@ test('a loop outlasts maxDurationMs', async (t) => {
   await background.close()
 })
 
-test('what is no sound is refused, before anything plays', (t) => {
+test('refuses invalid sounds before anything plays', (t) => {
   const { session } = openOutput(t)
   for (const sound of [1, null, {}, { source: 1 }, [1], '', { source: [] }]) {
     const refused = { code: 'ERR_INVALID_ARGUMENT', message: /^Expected a path, a builtin clip/ }

@@ -1,6 +1,6 @@
 'use strict'
 
-// The agent's voice, by the contract of `AudioOutput` of `@livekit/agents`: every segment that it counts finishes exactly once.
+// The agent's voice, by the contract of `AudioOutput` in `@livekit/agents`: each counted segment finishes exactly once.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
@@ -15,19 +15,19 @@ const { level, tone } = require('../support/wav')
 
 const speech = (hz, ms, options) => framesOf(hum(hz, ms, options?.rate), options)
 
-/** Which of the three pitches sound from ms to ms. */
+/** Returns which of the three pitches sound between two times in ms. */
 function pitches(samples, fromMs, toMs) {
   return [440, 880, 1320].filter((hz) => sounds(samples, fromMs, toMs, hz))
 }
 
-test('it is an output of @livekit/agents, which can be paused', (t) => {
+test('implements AudioOutput of @livekit/agents, with pause', (t) => {
   const { output } = openOutput(t)
   assert.ok(output instanceof voice.AudioOutput)
   assert.equal(output.canPause, true)
   assert.equal(output.sampleRate, undefined, 'frames of any rate')
 })
 
-test('a segment is heard sample for sample, and told once', async (t) => {
+test('a segment plays bit for bit and finishes once', async (t) => {
   const { output, advance, heard, told } = openOutput(t, { progressIntervalMs: 400 })
   const progress = []
   output.on('playbackProgressed', ({ startedAt, ...played }) => progress.push(played))
@@ -42,7 +42,7 @@ test('a segment is heard sample for sample, and told once', async (t) => {
   samples.forEach((sample, n) => assert.ok(Math.abs(sample - all[n]) < 1e-4, `sample ${n}`))
 })
 
-test('segments follow each other without a gap, also if all are taken before the first is heard', async (t) => {
+test('segments captured ahead follow without a gap', async (t) => {
   const { output, advance, heard, told } = openOutput(t)
   for (const hz of [440, 880, 1320]) {
     await capture(output, speech(hz, 500))
@@ -57,7 +57,7 @@ test('segments follow each other without a gap, also if all are taken before the
   assert.equal(output.pendingPlayoutSegments, 0)
 })
 
-test('clearBuffer before a flush ends the segment with what was heard', async (t) => {
+test('clearBuffer before flush ends the segment', async (t) => {
   const { output, advance, told, heard } = openOutput(t)
   await capture(output, speech(440, 1000))
   await advance(300)
@@ -71,7 +71,7 @@ test('clearBuffer before a flush ends the segment with what was heard', async (t
   assert.deepEqual(pitches(heard(), 400, 900), [880])
 })
 
-test('clearBuffer behind a flush ends all segments, in order, and once however often it is called', async (t) => {
+test('clearBuffer after flush ends all segments once', async (t) => {
   const { output, advance, told, heard } = openOutput(t, { speech: { fadeOutMs: 100 } })
   for (const hz of [440, 880]) {
     await capture(output, speech(hz, 500))
@@ -89,7 +89,7 @@ test('clearBuffer behind a flush ends all segments, in order, and once however o
   assert.deepEqual(await output.waitForPlayout(), { playbackPosition: 0, interrupted: true })
 })
 
-test('nothing is told where nothing was captured', async (t) => {
+test('emits nothing if nothing was captured', async (t) => {
   const { output, advance, told } = openOutput(t)
   output.flush()
   output.clearBuffer()
@@ -100,7 +100,7 @@ test('nothing is told where nothing was captured', async (t) => {
   await output.waitForPlayout()
 })
 
-test('a pause loses no word, whatever comes while it lasts (agents-js 1884)', async (t) => {
+test('a pause loses no speech (agents-js 1884)', async (t) => {
   const { output, advance, told, heard } = openOutput(t)
   const samples = hum(440, 1000)
   const frames = framesOf(samples)
@@ -117,12 +117,12 @@ test('a pause loses no word, whatever comes while it lasts (agents-js 1884)', as
   assert.deepEqual(told, ['started', 'finished 1000'])
   const all = heard()
   const sounding = [...all.slice(0, 305 * MS), ...all.slice(1800 * MS, 1800 * MS + 695 * MS)]
-  // But for the fall and the rise of 5 ms at the pause.
+  // All but the 5 ms fades out and in at the pause.
   const whole = samples.filter((sample, n) => Math.abs(sample - sounding[n]) < 1e-3).length
   assert.ok(whole >= samples.length - 11 * MS, `${whole} of ${samples.length} samples are where they belong`)
 })
 
-test('what is captured while it is paused waits, and is interrupted unheard', async (t) => {
+test('frames captured during a pause can be interrupted unheard', async (t) => {
   const { output, advance, told } = openOutput(t)
   output.pause()
   await capture(output, speech(440, 500))
@@ -140,7 +140,7 @@ test('what is captured while it is paused waits, and is interrupted unheard', as
   assert.deepEqual(told.slice(2), ['started', 'finished 500'])
 })
 
-test('an interruption during a pause is told at once, with what was heard before it', async (t) => {
+test('an interruption during a pause is reported at once', async (t) => {
   const { output, advance, told } = openOutput(t)
   await capture(output, speech(440, 1000))
   output.flush()
@@ -154,7 +154,7 @@ test('an interruption during a pause is told at once, with what was heard before
   assert.deepEqual(told, ['started', 'finished 405 interrupted'])
 })
 
-test('frames of other rates within a segment are played, and do not mute for good (agents-js 1984)', async (t) => {
+test('plays frames of other sample rates in one segment (agents-js 1984)', async (t) => {
   const { output, advance, told, heard } = openOutput(t)
   await capture(output, speech(440, 500, { rate: 24000 }))
   await capture(output, speech(880, 500, { rate: 16000 }))
@@ -166,7 +166,7 @@ test('frames of other rates within a segment are played, and do not mute for goo
   assert.deepEqual([0, 500, 1000].map((at) => pitches(samples, at, at + 500)), [[440], [880], [1320]])
 })
 
-test('an interruption reaches all runs of a segment', async (t) => {
+test('an interruption stops every run of a segment', async (t) => {
   const { output, advance, told } = openOutput(t)
   await capture(output, speech(440, 500, { rate: 24000 }))
   await capture(output, speech(880, 500))
@@ -176,24 +176,24 @@ test('an interruption reaches all runs of a segment', async (t) => {
   assert.deepEqual(told, ['started', 'finished 705 interrupted'])
 })
 
-test('a frame that is refused begins no segment', async (t) => {
+test('a refused frame starts no segment', async (t) => {
   const { output, advance, told } = openOutput(t)
   const surround = new AudioFrame(new Int16Array(960 * 6), 48000, 6, 960)
   await assert.rejects(output.captureFrame(surround), { code: 'ERR_INVALID_ARGUMENT' })
   output.flush()
   await output.waitForPlayout()
   await capture(output, speech(440, 500))
-  await output.captureFrame(surround) // within a segment it is left out
+  await output.captureFrame(surround) // Within a segment it is left out.
   await capture(output, speech(440, 500))
   output.flush()
   await advance(1100)
   assert.deepEqual(told, ['started', 'finished 1000'])
 })
 
-test('a segment that fails ends with what was heard of it, and the next is heard (agents-js 2065)', async (t) => {
+test('a failed segment reports what was heard (agents-js 2065)', async (t) => {
   const { output, advance, told } = openOutput(t, { speech: { stallTimeoutMs: 200 } })
   await capture(output, speech(440, 500))
-  await advance(1000) // the TTS is behind
+  await advance(1000) // the TTS is late
   await capture(output, speech(440, 500)) // nobody hears the rest of the sentence
   await advance(500)
   assert.deepEqual(told, ['started'], 'the agent has not ended it')
@@ -206,7 +206,7 @@ test('a segment that fails ends with what was heard of it, and the next is heard
   assert.deepEqual(told.slice(2), ['started', 'finished 500'])
 })
 
-test('a segment is not finished before its last sample was handed over (node-sdks 693)', async (t) => {
+test('a segment finishes only after its last sample (node-sdks 693)', async (t) => {
   const { output, advance, told } = openOutput(t)
   await capture(output, speech(440, 500))
   output.flush()
@@ -216,13 +216,13 @@ test('a segment is not finished before its last sample was handed over (node-sdk
   assert.deepEqual(told, ['started', 'finished 500'])
 })
 
-test('speech that comes in bursts is heard whole (agents 3604)', async (t) => {
+test('bursty speech is heard whole (agents 3604)', async (t) => {
   const { output, advance, told, heard } = openOutput(t)
   const progress = []
   output.on('playbackProgressed', ({ startedAt, ...played }) => progress.push(played))
   for (const hz of [440, 880, 1320]) {
     await capture(output, speech(hz, 300))
-    await advance(500) // the TTS is behind by 200 ms
+    await advance(500) // the TTS is late by 200 ms
   }
   output.flush()
   await advance(20)
@@ -232,7 +232,7 @@ test('speech that comes in bursts is heard whole (agents 3604)', async (t) => {
   assert.deepEqual([20, 520, 1020].map((at) => pitches(samples, at, at + 250)), [[440], [880], [1320]])
 })
 
-test('speech that comes in bursts is heard without a gap where enough of it is gathered first (agents 3604)', async (t) => {
+test('prebuffered bursty speech has no gap (agents 3604)', async (t) => {
   const { output, advance, told, heard } = openOutput(t, { speech: { prebufferMs: 300 } })
   await capture(output, speech(440, 200))
   await advance(200)
@@ -247,7 +247,7 @@ test('speech that comes in bursts is heard without a gap where enough of it is g
   assert.deepEqual(Array.from({ length: 10 }, (_, n) => pitches(heard(), 200 + n * 100, 300 + n * 100)), Array(10).fill([440]))
 })
 
-test('what the application stops itself is interrupted', async (t) => {
+test('a segment stopped by the application is interrupted', async (t) => {
   const { session, output, advance, told, heard } = openOutput(t)
   await capture(output, speech(440, 500))
   await advance(200)
@@ -264,7 +264,7 @@ test('what the application stops itself is interrupted', async (t) => {
   assert.deepEqual(told.slice(2), ['finished 0 interrupted'])
 })
 
-test('what nobody could hear is not counted as heard', async (t) => {
+test('a muted segment does not count as heard', async (t) => {
   const { session, output, advance, told } = openOutput(t)
   await capture(output, speech(440, 1000))
   output.flush()
@@ -274,7 +274,7 @@ test('what nobody could hear is not counted as heard', async (t) => {
   assert.deepEqual(told, ['started', 'finished 400'])
 })
 
-test('captureFrame takes what comes, and waits beyond maxAheadMs: for playback, a pause or an interruption', async (t) => {
+test('captureFrame waits beyond maxAheadMs', async (t) => {
   const { output, advance } = openOutput(t, { speech: { maxAheadMs: 1000 } })
   let taken = 0
   const capturing = (async () => {
@@ -304,7 +304,7 @@ test('captureFrame takes what comes, and waits beyond maxAheadMs: for playback, 
   assert.equal(isTaken, true)
 })
 
-test('a frame belongs to its owner again once it was taken', async (t) => {
+test('a captured frame can be reused', async (t) => {
   const { output, advance, heard } = openOutput(t)
   for (const frame of speech(440, 500)) {
     const taken = output.captureFrame(frame)
@@ -316,7 +316,7 @@ test('a frame belongs to its owner again once it was taken', async (t) => {
   assert.deepEqual(pitches(heard(), 0, 500), [440])
 })
 
-test('a frame that is a part of larger memory is read as such', async (t) => {
+test('reads a frame that is a view of larger memory', async (t) => {
   const { output, advance, told, heard } = openOutput(t)
   const memory = new Int16Array(960 * 52)
   speech(440, 1000).forEach(({ data }, n) => memory.set(data, 960 * (n + 1)))
@@ -327,7 +327,7 @@ test('a frame that is a part of larger memory is read as such', async (t) => {
   assert.deepEqual(pitches(heard(), 0, 1000), [440])
 })
 
-test('a segment without a sample finishes unheard', async (t) => {
+test('a segment without samples finishes unheard', async (t) => {
   const { output, advance, told } = openOutput(t)
   await output.captureFrame(new AudioFrame(new Int16Array(0), 48000, 1, 0))
   output.flush()
@@ -335,7 +335,7 @@ test('a segment without a sample finishes unheard', async (t) => {
   assert.deepEqual(told, ['finished 0'])
 })
 
-test('a listener that throws keeps no other segment from being told', async (t) => {
+test('a throwing listener does not block other segments', async (t) => {
   const { output, advance, told } = openOutput(t)
   for (const event of ['playbackStarted', 'playbackFinished', 'playbackProgressed']) {
     output.prependListener(event, () => {
@@ -352,7 +352,7 @@ test('a listener that throws keeps no other segment from being told', async (t) 
   assert.deepEqual(told, [], 'EventEmitter calls nobody behind the one that throws')
 })
 
-test('an output that is detached while it is paused does not wait for ever, and plays when it is attached again (agents-js 2040)', async (t) => {
+test('detaching a paused output does not wait forever (agents-js 2040)', async (t) => {
   const { session, output, advance, told } = openOutput(t)
   output.onAttached()
   await capture(output, speech(440, 500))
@@ -375,7 +375,7 @@ test('an output that is detached while it is paused does not wait for ever, and 
   assert.deepEqual([told.slice(2), toldByOther], [['started', 'finished 500'], ['started', 'finished 500']])
 })
 
-test('an output that is detached while it speaks speaks on', async (t) => {
+test('a detached output plays on', async (t) => {
   const { output, advance, told } = openOutput(t)
   output.onAttached()
   await capture(output, speech(440, 500))
@@ -386,7 +386,7 @@ test('an output that is detached while it speaks speaks on', async (t) => {
   assert.deepEqual(told, ['started', 'finished 500'])
 })
 
-test('close ends what sounds, and leaves a session to whom it belongs', async (t) => {
+test('close ends playback and leaves a borrowed session open', async (t) => {
   const { session, output, advance, told } = openOutput(t)
   const before = session.listenerCount('progress') - 1
   await capture(output, speech(440, 500))
@@ -405,7 +405,7 @@ test('close ends what sounds, and leaves a session to whom it belongs', async (t
   await advance(100)
 })
 
-test('a session that is closed under it settles everything', async (t) => {
+test('closing the session settles everything', async (t) => {
   const { session, output, told } = openOutput(t)
   await capture(output, speech(440, 500))
   await session.close()
@@ -417,7 +417,7 @@ test('a session that is closed under it settles everything', async (t) => {
   await output.close()
 })
 
-test('bad options are refused at once', (t) => {
+test('refuses invalid options at once', (t) => {
   const { session } = openOutput(t)
   const refused = [
     [undefined, /^Expected an object for the options of SpeakerAudioOutput but received undefined$/],
@@ -433,7 +433,7 @@ test('bad options are refused at once', (t) => {
   }
 })
 
-test('the classes for import extend those that import has, and the types for both are the same', async () => {
+test('ESM classes extend the same base and share the types', async () => {
   const { readFileSync } = require('node:fs')
   const path = require('node:path')
   const adapter = await import('speaker-session/livekit-agents')

@@ -1,6 +1,6 @@
 'use strict'
 
-// The changed lines of the cloud, compiled as the cloud is: to CommonJS, with esModuleInterop, and modules found as of old.
+// The changed lines of the cloud, compiled as the cloud is: to CommonJS, with esModuleInterop and the classic module resolution.
 
 const assert = require('node:assert/strict')
 const { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } = require('node:fs')
@@ -27,7 +27,7 @@ export const session = new UserSession()
 export const isOne: boolean = SpeakerManager === Named
 `
 
-test('the cloud compiles with the changed lines, and runs', (t) => {
+test('the cloud compiles and runs with the changed lines', (t) => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'speaker-session-'))
   t.after(() => rmSync(folder, { recursive: true }))
   mkdirSync(path.join(folder, 'node_modules'))
@@ -46,7 +46,7 @@ test('the cloud compiles with the changed lines, and runs', (t) => {
   assert.deepEqual([typeof session.speakerManager.start, typeof session.bridgeClient.connect], ['function', 'function'])
 })
 
-test('modules import it by its names', async () => {
+test('ES modules can import its names', async () => {
   const { SpeakerManager, LiveKitGrpcClient } = await import('speaker-session/mentra')
   assert.deepEqual([typeof SpeakerManager, typeof LiveKitGrpcClient], ['function', 'function'])
 })

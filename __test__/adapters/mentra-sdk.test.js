@@ -1,7 +1,7 @@
 'use strict'
 
-// The real SDK of the cloud's apps on the other side of a real WebSocket, and the five test cases of the plan by which the cloud was to have
-// overlap, word for word where they are code. Time passes by the manual clock.
+// The real SDK of the cloud's apps at the other end of a real WebSocket, and the five test cases of the cloud's plan for
+// overlap, word for word where they are code. Time advances by the manual clock.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -18,7 +18,7 @@ const { until } = require('../support/room')
 const { level, tone } = require('../support/wav')
 
 const authority = new Authority(after)
-process.env.NODE_EXTRA_CA_CERTS = authority.cert // read when TLS is used for the first time
+process.env.NODE_EXTRA_CA_CERTS = authority.cert // read when TLS is first used
 const certificate = authority.issue('localhost')
 
 const LIMIT = { timeout: 60_000 }
@@ -26,7 +26,7 @@ const APP = 'org.example.app'
 const TLS_HANDSHAKE = 0x16
 const PER_MS = 48
 
-/** What each text sounds like: its pitch, and how long it takes to say. */
+/** The pitch and the duration of each spoken text. */
 const SPEECH = {
   'This is audio one': [300, 1000], 'This is audio two': [400, 1500],
   'This is a very long message that takes time to play': [500, 5000], URGENT: [600, 500],
@@ -35,7 +35,7 @@ const SPEECH = {
   'Valid audio': [1300, 1500], 'Another valid audio': [1400, 1500]
 }
 
-/** The cloud's text to speech. */
+/** The cloud's text-to-speech. */
 function tts(request, response) {
   const { pathname, searchParams } = new URL(request.url, 'https://localhost')
   const speech = pathname === '/api/tts' && SPEECH[searchParams.get('text')]
@@ -66,7 +66,7 @@ async function cloud(t, onApp) {
   return server.address().port
 }
 
-/** An app of the real SDK, connected to a cloud in which a SpeakerManager plays. */
+/** Connects an app of the real SDK to a cloud in which a SpeakerManager plays. */
 async function connected(t, options) {
   const { AppSession } = await import('@mentra/sdk')
   const wire = []
@@ -91,14 +91,14 @@ async function connected(t, options) {
   return { ...speaker, session: app, wire, requests }
 }
 
-/** Whether a text is heard from ms to ms, at its own level: not cut, not twice. */
+/** Returns true if a text is heard between two times in ms at its own level: neither cut nor doubled. */
 function says(samples, text, fromMs, toMs) {
   const amplitude = level(samples, fromMs * PER_MS, toMs * PER_MS, SPEECH[text][0])
   assert.ok(amplitude < 0.001 || Math.abs(amplitude - 0.1) < 0.003, `'${text}' at a strange level: ${amplitude}`)
   return amplitude > 0.001
 }
 
-/** Each job's state, how long it was heard, and its word. */
+/** Returns each job's state, how long it was heard, and its error word. */
 function ends(speaker) {
   return speaker.jobs().map(({ state, durationMs, error }) => [state, durationMs, error].filter((word) => word !== undefined).join(' '))
 }
@@ -147,7 +147,7 @@ test('Test Case 3: Multiple Concurrent Overlaps', LIMIT, async (t) => {
 for (const track of [undefined, 0]) {
   test(`Test Case 4: Rapid Stop/Start, ${track === 0 ? 'of what plays on that track' : 'without a track'}`, LIMIT, async (t) => {
     const { session, requests, advance, heard, speaker } = await connected(t)
-    // In the plan they speak on track 0; today's SDK speaks on track 2 unless told otherwise.
+    // The plan speaks on track 0; today's SDK speaks on track 2 unless told otherwise.
     session.audio.speak("First audio", {stopOtherAudio: false, trackId: track})
     session.audio.speak("Second audio", {stopOtherAudio: false, trackId: track})
     await requests(2)
@@ -164,7 +164,7 @@ for (const track of [undefined, 0]) {
   })
 }
 
-test('Test Case 4, at once: what was stopped before it began is not heard', LIMIT, async (t) => {
+test('Test Case 4, at once: stopped before the start is unheard', LIMIT, async (t) => {
   const { session, requests, advance, heard, speaker } = await connected(t)
   session.audio.speak("First audio", {stopOtherAudio: false})
   session.audio.speak("Second audio", {stopOtherAudio: false})
@@ -193,13 +193,13 @@ test('Test Case 5: Error Handling During Overlap', LIMIT, async (t) => {
   await advance(2000)
   assert.deepEqual(ends(speaker).sort(), ['completed 1500', 'completed 1500', 'error 0 fetch_failed'])
   for (const text of ['Valid audio', 'Another valid audio']) assert.ok(says(heard(), text, 50, 1450), text)
-  session.audio.speak('One', { stopOtherAudio: false, trackId: 0 }) // the track is there still
+  session.audio.speak('One', { stopOtherAudio: false, trackId: 0 }) // the track still exists
   await requests(4)
   await advance(1000)
   assert.equal(ends(speaker).at(-1), 'completed 500')
 })
 
-test('the roll-back: ENABLE_AUDIO_OVERLAP=false, and all is sequential', LIMIT, async (t) => {
+test('roll-back: ENABLE_AUDIO_OVERLAP=false makes everything sequential', LIMIT, async (t) => {
   environment(t, { ENABLE_AUDIO_OVERLAP: 'false' })
   const { session, requests, advance, heard, speaker } = await connected(t)
   session.audio.speak("One", {stopOtherAudio: false})
@@ -214,7 +214,7 @@ test('the roll-back: ENABLE_AUDIO_OVERLAP=false, and all is sequential', LIMIT, 
       assert.equal(says(heard(), text, fromMs + 50, toMs - 50), fromMs === ownMs, `${text} from ${fromMs} ms`)
     }
   }
-  // An interruption ends those that wait, too.
+  // An interruption also ends waiting jobs.
   session.audio.speak("First audio", {stopOtherAudio: false})
   session.audio.speak("Second audio", {stopOtherAudio: false})
   const urgent = session.audio.speak("URGENT")
@@ -224,7 +224,7 @@ test('the roll-back: ENABLE_AUDIO_OVERLAP=false, and all is sequential', LIMIT, 
   await urgent
 })
 
-test('an app that awaits gets what became of its sound', LIMIT, async (t) => {
+test('an awaiting app gets the outcome of its sound', LIMIT, async (t) => {
   const { session, requests, advance, wire } = await connected(t)
   const played = session.audio.speak('One')
   await requests(1)

@@ -1,6 +1,6 @@
 'use strict'
 
-// SpeakerManager in the place of the cloud's: its messages, its words, and what it tells whom.
+// SpeakerManager in place of the cloud's player: its messages, its error words, and whom it answers.
 
 const assert = require('node:assert/strict')
 const path = require('node:path')
@@ -19,10 +19,10 @@ const { level, tone } = require('../support/wav')
 const fixture = (name) => path.join(__dirname, '..', 'fixtures', name)
 const APP = 'org.example.app'
 
-/** What the server of `sounding` plays, by path: `/a.wav` is 440 Hz for half a second. */
+/** What the server of `sounding` serves, by path: `/a.wav` is 440 Hz for half a second. */
 const SOUNDS = { '/a.wav': tone(440, 500), '/b.wav': tone(880, 500), '/c.wav': tone(1320, 500), '/long.wav': tone(300, 3000) }
 
-/** A manager whose apps' sounds are on a server of this test. */
+/** Opens a manager whose apps' sounds are on a server of this test. */
 async function sounding(t, options = {}) {
   const url = await serve(t, (request, response) => {
     const body = SOUNDS[new URL(request.url, 'http://localhost').pathname]
@@ -37,12 +37,12 @@ async function sounding(t, options = {}) {
   return { ...cloud, url, request, start: (requestId, more) => void cloud.speaker.start(request(requestId, more)) }
 }
 
-/** The ends that were told: "a true 500". */
+/** Returns the reported ends: "a true 500". */
 function ends(told) {
   return told.filter(({ type }) => type === 'play_complete').map(({ requestId, success, durationMs }) => `${requestId} ${success} ${durationMs}`)
 }
 
-test('a request goes from pending to streaming to completed, and the app is answered once', async (t) => {
+test('a request goes pending, streaming, completed and is answered once', async (t) => {
   const { speaker, start, job, told, relayed, advance, url } = await sounding(t)
   start('a', { audioUrl: `${url}/a.wav?text=secret` })
   const { startedAt, ...pending } = job('a')
@@ -61,7 +61,7 @@ test('a request goes from pending to streaming to completed, and the app is answ
   assert.deepEqual(speaker.speakerSession.playbacks(), [])
 })
 
-test('stopOther is true unless an app says otherwise; a stop names a track, or none and means all', async (t) => {
+test('stopOther defaults to true and a stop may name a track', async (t) => {
   const { speaker, start, told, advance, relayed, job } = await sounding(t)
   start('a')
   start('b', { trackId: 2 })
@@ -82,7 +82,7 @@ test('stopOther is true unless an app says otherwise; a stop names a track, or n
   assert.equal(relayed.length, 4)
 })
 
-test('a volume above 1 boosts, 0 is silence that takes its time', async (t) => {
+test('volume above 1 boosts and volume 0 is silent', async (t) => {
   const { start, advance, heard, told } = await sounding(t)
   const at = (ms, hz) => level(heard(), ms * 48, (ms + 200) * 48, hz)
   start('a', { volume: 2 })
@@ -97,7 +97,7 @@ test('a volume above 1 boosts, 0 is silence that takes its time', async (t) => {
   assert.ok(Math.abs(at(1100, 1320) - 0.15) < 0.01, `${at(1100, 1320)}`)
 })
 
-test('failures bear the words of the cloud, and touch nothing else', async (t) => {
+test("failures carry the cloud's error words and stop nothing else", async (t) => {
   const { start, advance, relayed, job, url, request, speaker } = await sounding(t)
   start('long')
   start('missing')
@@ -117,7 +117,7 @@ test('failures bear the words of the cloud, and touch nothing else', async (t) =
   assert.deepEqual([job('noise').state, job('noise').error], ['error', 'unsupported_format'])
 })
 
-test('an eleventh sound at once is one too many, and that is its one answer', async (t) => {
+test('refuses an eleventh sound and answers it once', async (t) => {
   const { start, advance, relayed } = await sounding(t)
   for (let n = 0; n < 11; n++) start('a', { requestId: `a${n}` })
   await advance(600)
@@ -125,7 +125,7 @@ test('an eleventh sound at once is one too many, and that is its one answer', as
   assert.equal(relayed.length, 11)
 })
 
-test('a URL with no audio is complained of once', async (t) => {
+test('warns once for each URL without audio', async (t) => {
   const { speaker, request, url, advance, lines, relayed } = await sounding(t)
   for (const n of [1, 2, 3]) {
     speaker.start({ ...request(`noise ${n}`), audioUrl: `${url}/noise?n=${n}` })
@@ -138,7 +138,7 @@ test('a URL with no audio is complained of once', async (t) => {
   assert.deepEqual(complaints.map((line) => line.url), [`${url}/noise?<masked>`, `${url}/noise/of/another/kind`])
 })
 
-test('the same request again, while it plays, changes nothing and is answered once', async (t) => {
+test('a repeated request is ignored and answered once', async (t) => {
   const { start, advance, relayed, told } = await sounding(t)
   start('a')
   await advance(100)
@@ -148,7 +148,7 @@ test('the same request again, while it plays, changes nothing and is answered on
   assert.deepEqual(told.map(({ type, error }) => error ?? type), ['play_started', 'duplicate_request', 'play_complete'])
 })
 
-test('who answers with an error, or throws, harms nobody', async (t) => {
+test('a failing app callback or listener affects nobody else', async (t) => {
   const throws = () => {
     throw new Error('the app is gone')
   }
@@ -165,7 +165,7 @@ test('who answers with an error, or throws, harms nobody', async (t) => {
   }
 })
 
-test('the environment sets the longest duration, the gain, and whether anything is played', async (t) => {
+test('environment variables set maximum duration, gain and enablement', async (t) => {
   environment(t, { SPEAKER_MAX_DURATION_MS: '200', PUBLISH_GAIN: '0.5' })
   const { start, advance, heard, relayed } = await sounding(t)
   start('a')
@@ -190,7 +190,7 @@ test('the environment sets the longest duration, the gain, and whether anything 
   assert.deepEqual([off.speaker.speakerSession, off.speaker.jobs(), off.relayed], [null, [], []])
 })
 
-test('without LiveKit in the environment nothing is played, which is said once', async (t) => {
+test('without LiveKit settings it plays nothing and logs once', async (t) => {
   environment(t, { LIVEKIT_URL: undefined, LIVEKIT_API_KEY: undefined, LIVEKIT_API_SECRET: undefined, SERVER_PLAYBACK_ENABLED: undefined })
   const { start, speaker, relayed, lines } = await sounding(t, { output: undefined })
   start('a')
@@ -200,7 +200,7 @@ test('without LiveKit in the environment nothing is played, which is said once',
   assert.deepEqual(lines.map(({ text }) => text), ['SpeakerManager disabled: no LiveKit for this session, or told to be'])
 })
 
-test('a room that can not be joined is left alone for a while: each request fails at once, and one line says why', async (t) => {
+test('an unreachable room fails requests during a cooldown, logged once', async (t) => {
   let joins = 0
   const room = await serve(t, (request, response) => {
     joins++
@@ -229,7 +229,7 @@ test('a room that can not be joined is left alone for a while: each request fail
   assert.equal(told.filter(({ type }) => type === 'error').length, 1)
 })
 
-test('after the cooldown the room is tried again', async (t) => {
+test('tries the room again after the cooldown', async (t) => {
   let joins = 0
   const room = await serve(t, (request, response) => {
     joins++
@@ -243,7 +243,7 @@ test('after the cooldown the room is tried again', async (t) => {
   assert.ok(joins > before)
 })
 
-test('messages of a WebSocket are answered with theirs', async (t) => {
+test('answers WebSocket messages', async (t) => {
   const { speaker, request, advance, relayed } = await sounding(t, { session: { sessionId: 'session' } })
   const sent = []
   const send = (json) => sent.push(JSON.parse(json))
@@ -259,7 +259,7 @@ test('messages of a WebSocket are answered with theirs', async (t) => {
   assert.deepEqual([sent.length, relayed], [2, []])
 })
 
-test('commands of the bridge are answered with its events', async (t) => {
+test("answers the bridge's commands with its events", async (t) => {
   const { speaker, url, advance, relayed, heard } = await sounding(t)
   const sent = []
   const send = (json) => sent.push(JSON.parse(json))
@@ -290,23 +290,23 @@ test('commands of the bridge are answered with its events', async (t) => {
 })
 
 for (const shadow of [false, true]) {
-  test(`the phone's answer beside ours, shadow: ${shadow}`, async (t) => {
+  test(`compares the phone's answer with ours, shadow: ${shadow}`, async (t) => {
     const { speaker, start, advance, relayed, differences, lines } = await sounding(t, { shadow })
     const register = new Registry()
     speaker.on('difference', collectDifferences({ register, prefix: 'cloud_' }))
     const phone = (requestId, more) => speaker.handleMessage({ type: 'audio_play_response', requestId, success: true, ...more })
     start('a')
     await advance(600)
-    phone('a', { duration: 540 }) // ours was first
-    phone('a', { duration: 9999 }) // again
+    phone('a', { duration: 540 }) // ours came first
+    phone('a', { duration: 9999 }) // repeated
     start('b')
     await advance(100)
-    phone('b', { duration: 1100 }) // the phone's was first
+    phone('b', { duration: 1100 }) // the phone's came first
     await advance(600)
     start('c')
     await advance(600)
     phone('c', { success: false, error: 'busy' })
-    phone('d', { duration: 700 }) // one that was not ours
+    phone('d', { duration: 700 }) // not one of ours
     assert.deepEqual(differences, [
       { requestId: 'a', deviceMs: 540, shadowMs: 500, differenceMs: 40 },
       { requestId: 'b', deviceMs: 1100, shadowMs: 500, differenceMs: 600 }
@@ -322,7 +322,7 @@ for (const shadow of [false, true]) {
   })
 }
 
-test('jobs that have ended are kept, but not for ever', async (t) => {
+test('keeps a limited number of ended jobs', async (t) => {
   const { speaker, start, advance } = await sounding(t)
   for (let n = 0; n < 120; n++) {
     start('a', { requestId: `a${n}`, stopOtherAudio: true })
@@ -333,7 +333,7 @@ test('jobs that have ended are kept, but not for ever', async (t) => {
   assert.deepEqual([jobs.at(-1).requestId, jobs.at(-1).state, jobs[0].state], ['a119', 'streaming', 'cancelled'])
 })
 
-test('a manager that has played, and keeps its room, does not keep the process', async (t) => {
+test('a manager with an open room lets the process exit', async (t) => {
   const { code, out } = await run(t, `
     const { SpeakerManager } = require(${JSON.stringify(path.join(root, 'adapters', 'mentra'))})
     const relayAudioPlayResponseToApp = ({ success }) => console.log(success, speaker.speakerSession.connection)
@@ -343,7 +343,7 @@ test('a manager that has played, and keeps its room, does not keep the process',
   assert.deepEqual([code, out], [0, 'true connected\n'])
 })
 
-test('a manager that is disposed of stops, and takes nothing more', async (t) => {
+test('a disposed manager stops and accepts nothing more', async (t) => {
   const { speaker, start, advance, job, relayed, request } = await sounding(t)
   start('long')
   await advance(100)
@@ -355,12 +355,12 @@ test('a manager that is disposed of stops, and takes nothing more', async (t) =>
   assert.deepEqual([job('long').state, relayed.length, speaker.speakerSession], ['cancelled', 1, null])
 })
 
-test('a room in which nothing plays is left, and joined again for the next request', async (t) => {
+test('leaves an idle room and rejoins for the next request', async (t) => {
   const { speaker, start, advance, relayed } = await sounding(t, { leaveAfterMs: 1 })
   const play = async () => {
     start('a')
     const session = speaker.speakerSession
-    await advance(600).catch(({ code }) => assert.equal(code, 'ERR_CLOSED')) // if it is left within that
+    await advance(600).catch(({ code }) => assert.equal(code, 'ERR_CLOSED')) // the room is left meanwhile
     while (session.connection !== 'closed') await turn()
     return session
   }
@@ -370,7 +370,7 @@ test('a room in which nothing plays is left, and joined again for the next reque
   assert.deepEqual(relayed.map(({ success }) => success), [true, true])
 })
 
-test('a session that was closed by another is replaced', async (t) => {
+test('replaces a session that was closed elsewhere', async (t) => {
   const { speaker, start, advance, relayed } = await sounding(t)
   start('a')
   await speaker.speakerSession.close()
@@ -381,7 +381,7 @@ test('a session that was closed by another is replaced', async (t) => {
   assert.deepEqual(relayed.map(({ requestId, error }) => `${requestId} ${error}`), ['a cancelled', 'b closed', 'c undefined'])
 })
 
-test('ENABLE_AUDIO_OVERLAP=false plays one after the other, on each track', async (t) => {
+test('ENABLE_AUDIO_OVERLAP=false queues on each track', async (t) => {
   environment(t, { ENABLE_AUDIO_OVERLAP: 'false' })
   const { start, advance, heard } = await sounding(t)
   start('a')
@@ -392,7 +392,7 @@ test('ENABLE_AUDIO_OVERLAP=false plays one after the other, on each track', asyn
   assert.deepEqual([sounds(heard(), 600, 900, 440), sounds(heard(), 600, 900, 880)], [false, true])
 })
 
-test('times are numbers, and other wrong options fail each request', async (t) => {
+test('refuses invalid times, other invalid options fail requests', async (t) => {
   const { session } = userSession()
   const { SpeakerManager } = require('speaker-session/mentra')
   for (const ms of [-1, NaN, '1', null]) {
@@ -405,7 +405,7 @@ test('times are numbers, and other wrong options fail each request', async (t) =
   assert.deepEqual(relayed, [{ requestId: 'a', success: false, error: 'invalid_argument', duration: 0 }])
 })
 
-test('a session needs no more than an id', async (t) => {
+test('a session needs only an id', async (t) => {
   const { session } = userSession()
   const { SpeakerManager } = require('speaker-session/mentra')
   const speaker = new SpeakerManager({ userId: session.userId }, { output: { type: 'memory', clock: 'manual' } })

@@ -1,6 +1,6 @@
 'use strict'
 
-// speaker-session/websocket: what a model of OpenAI's Realtime API says, over real WebSockets.
+// speaker-session/websocket: the speech of a model of OpenAI's Realtime API, over real WebSockets.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
@@ -13,12 +13,12 @@ const { sounds } = require('../support/tones')
 
 const RATE = 24000
 
-/** `ms` of a tone as the model says it. */
+/** Returns `ms` of a tone in the model's encoding. */
 function said(hz, ms) {
   return pcm16(Float64Array.from({ length: (RATE * ms) / 1000 }, (_, n) => 0.3 * Math.sin((2 * Math.PI * hz * n) / RATE)))
 }
 
-/** A model at the other end of a socket, which says what the test has it say. */
+/** A model at the other end of a socket, which sends what the test tells it to. */
 async function model(t, options) {
   const { near, far } = await connected(t)
   const speech = new RealtimeSpeech({ socket: near, ...options })
@@ -28,12 +28,12 @@ async function model(t, options) {
     speech,
     near,
     far,
-    /** What it was told, once all of that has come. */
+    /** Returns the messages it received, once all of them have arrived. */
     async told() {
       await delivered(near)
       return messages
     },
-    /** Says an item in pieces of 100 ms, faster than anybody listens. */
+    /** Sends an item in pieces of 100 ms, faster than real time. */
     async say(item, bytes, { response = 'resp_1', done = true, beta = false } = {}) {
       const type = beta ? 'response.audio' : 'response.output_audio'
       const piece = { response_id: response, item_id: item, output_index: 0, content_index: 0 }
@@ -58,7 +58,7 @@ function memory(t, options) {
 
 const truncate = (item_id, audio_end_ms) => ({ type: 'conversation.item.truncate', item_id, content_index: 0, audio_end_ms })
 
-test('each item is a group of its own, heard whole and in its order', async (t) => {
+test('each item is its own group, heard whole and in order', async (t) => {
   const session = memory(t)
   const ends = []
   session.on('completed', ({ group, atMs }) => ends.push([group, atMs]))
@@ -73,7 +73,7 @@ test('each item is a group of its own, heard whole and in its order', async (t) 
   assert.deepEqual(await told(), [])
 })
 
-test('an interruption tells the model how much of each item was heard, and cancels what it makes', async (t) => {
+test('an interruption truncates each item and cancels the response', async (t) => {
   const session = memory(t)
   const { say, speech, told, event } = await model(t, { session })
   await say('item_1', said(440, 1000))
@@ -93,7 +93,7 @@ test('an interruption tells the model how much of each item was heard, and cance
   assert.ok(sounds(samples, 1210, 1490, 660))
 })
 
-test('what waits behind the item that is heard was not heard at all', async (t) => {
+test('items waiting in the queue were not heard', async (t) => {
   const session = memory(t)
   const { say, speech, told } = await model(t, { session })
   await say('item_1', said(440, 1000))
@@ -105,7 +105,7 @@ test('what waits behind the item that is heard was not heard at all', async (t) 
   assert.equal(cancel.type, 'response.cancel')
 })
 
-test('the server hears an interruption: it is truncated, and the server cancels', async (t) => {
+test('server-side interruption truncates the item and cancels', async (t) => {
   const session = memory(t)
   const { say, event, told } = await model(t, { session })
   await say('item_1', said(440, 1000), { done: false })
@@ -116,7 +116,7 @@ test('the server hears an interruption: it is truncated, and the server cancels'
   assert.deepEqual(session.playbacks(), [])
 })
 
-test('however an item is stopped, or fails, the model is told', async (t) => {
+test('the model is told of every stopped or failed item', async (t) => {
   const session = memory(t, { maxDurationMs: 700 })
   const { say, event, told } = await model(t, { session })
   await say('item_1', said(440, 1000))
@@ -129,7 +129,7 @@ test('however an item is stopped, or fails, the model is told', async (t) => {
   assert.deepEqual(await told(), [truncate('item_1', 300), truncate('item_2', 700)])
 })
 
-test('a stream that can not be made is a warning for each item, and ends nothing', async (t) => {
+test('an item without a stream is a warning', async (t) => {
   const session = memory(t)
   const { say, speech } = await model(t, { session, stream: { trackId: 'tts' } })
   const warnings = []
@@ -143,7 +143,7 @@ test('a stream that can not be made is a warning for each item, and ends nothing
   assert.throws(() => speech.receive({ type: 'response.audio.delta', item_id: 'item_2', delta: '' }), { code: 'ERR_INVALID_ARGUMENT' })
 })
 
-test('with `interrupts: false` that is left to the caller', async (t) => {
+test('interrupts: false leaves interruptions to the caller', async (t) => {
   const session = memory(t)
   const { say, event, told } = await model(t, { session, interrupts: false })
   await say('item_1', said(440, 1000))
@@ -154,7 +154,7 @@ test('with `interrupts: false` that is left to the caller', async (t) => {
   assert.deepEqual(await told(), [])
 })
 
-test('realtime: into a phone call, the model is told of just what was sent there', async (t) => {
+test('realtime: only audio sent to the call counts as heard', async (t) => {
   const service = await phone(t)
   const line = new SpeakerLine({ socket: service.socket, codec: twilio({ streamSid: 'MZ1' }) })
   t.after(() => line.close())
@@ -170,12 +170,12 @@ test('realtime: into a phone call, the model is told of just what was sent there
   const sentMs = parseInt(story, 10) * 20
   const [{ audio_end_ms: heardMs, ...rest }] = await told()
   assert.deepEqual({ ...rest, audio_end_ms: heardMs }, truncate('item_1', heardMs))
-  // A busy machine may leave gaps, which are sent and are not of the item.
+  // A busy machine may leave gaps, which are sent but do not belong to the item.
   if (line.session.stats().underruns === 0) assert.equal(heardMs, sentMs)
   else assert.ok(heardMs > 0 && heardMs < sentMs, `${heardMs} of ${sentMs} ms`)
 })
 
-test('when the socket is closed, what came is played', async (t) => {
+test('received audio plays on after the socket closes', async (t) => {
   const session = memory(t)
   const { say, near, far } = await model(t, { session })
   await say('item_1', said(440, 500), { done: false })
@@ -186,7 +186,7 @@ test('when the socket is closed, what came is played', async (t) => {
   assert.equal(session.stats().completed, 1)
 })
 
-test('other events, what is no JSON and a closed session are left alone', async (t) => {
+test('ignores other events, invalid JSON and closed sessions', async (t) => {
   const session = memory(t)
   const { speech, far } = await model(t, { session })
   for (const message of ['', 'null', '7', '{"type":"session.created"}', '{"type":"response.output_audio.delta"}']) far.send(message)
@@ -198,7 +198,7 @@ test('other events, what is no JSON and a closed session are left alone', async 
   await speech.interrupt()
 })
 
-test('what it can not use is refused', async (t) => {
+test('refuses invalid arguments', async (t) => {
   const { near } = await connected(t)
   const session = memory(t)
   const refused = (options, message) => {

@@ -13,7 +13,7 @@ const { level, tone } = require('../support/wav')
 const streamSid = 'MZ0001'
 const quiet = { progressIntervalMs: 0 }
 
-/** A line to a telephone service, on the manual clock unless it is said otherwise. */
+/** Opens a line to a telephone service, on the manual clock by default. */
 async function open(t, { codec = twilio({ streamSid }), session, ...options } = {}) {
   const service = await phone(t)
   const line = new SpeakerLine({ socket: service.socket, codec, clock: 'manual', session: { ...quiet, ...session }, ...options })
@@ -21,7 +21,7 @@ async function open(t, { codec = twilio({ streamSid }), session, ...options } = 
   return { ...service, line, session: line.session }
 }
 
-/** What Twilio's messages hold, decoded by ITU-T G.711. */
+/** Returns the audio of Twilio's messages, decoded by ITU-T G.711. */
 function heard(messages) {
   const bytes = Buffer.concat(messages.filter(({ event }) => event === 'media').map(({ media }) => Buffer.from(media.payload, 'base64')))
   return Float32Array.from(bytes, (byte) => {
@@ -31,7 +31,7 @@ function heard(messages) {
   })
 }
 
-test('Twilio gets frames of 20 ms in µ-law', async (t) => {
+test('sends Twilio 20 ms frames in µ-law', async (t) => {
   const { line, session, messages, story } = await open(t)
   session.playAudio({ audio: tone(440, 1000) })
   await session.advance(1100)
@@ -41,7 +41,7 @@ test('Twilio gets frames of 20 ms in µ-law', async (t) => {
   assert.deepEqual(line.stats(), { droppedFrames: 0 })
 })
 
-test('Azure gets PCM of the rate of the call', async (t) => {
+test("sends Azure PCM at the call's rate", async (t) => {
   for (const sampleRate of [16000, 24000]) {
     const { session, messages, story } = await open(t, { codec: acs({ sampleRate }) })
     session.playAudio({ audio: tone(440, 500) })
@@ -57,7 +57,7 @@ test('Azure gets PCM of the rate of the call', async (t) => {
 })
 
 for (const [name, codec, sound, clear] of [['Twilio', twilio({ streamSid }), 'media', 'clear'], ['Azure', acs(), 'AudioData', 'StopAudio']]) {
-  test(`an interruption clears what ${name} has, and nothing of it follows`, async (t) => {
+  test(`an interruption clears ${name} and sends nothing after it`, async (t) => {
     const { line, session, messages, story } = await open(t, { codec, session: { overlap: 'queue' } })
     session.playAudio({ audio: tone(440, 600), stopOther: false, group: 'turn' })
     session.playAudio({ audio: tone(440, 2000), stopOther: false, group: 'turn' })
@@ -65,11 +65,11 @@ for (const [name, codec, sound, clear] of [['Twilio', twilio({ streamSid }), 'me
     await session.advance(1000)
     const { interrupted, groups } = await line.interrupt({ reason: 'barge-in' })
     assert.deepEqual(interrupted.map(({ positionMs }) => positionMs), [400, 0])
-    // The last frame is in the resampler still: it was mixed, and never sent.
+    // The last frame is still in the resampler: it was mixed but never sent.
     assert.deepEqual(groups, [{ group: 'turn', heardMs: 980 }, { group: 'next', heardMs: 0 }])
     assert.deepEqual(await line.interrupt(), { atMs: session.stats().timeMs, interrupted: [], groups: [] })
     await session.advance(500)
-    // The frame in which it was silent is sent, and then nothing.
+    // The frame in which the sound faded out is sent, and then nothing.
     assert.equal(await story(), `49 ${sound}, ${clear}, 1 ${sound}`)
     if (name === 'Twilio') {
       const after = heard(messages.slice(-1))
@@ -81,7 +81,7 @@ for (const [name, codec, sound, clear] of [['Twilio', twilio({ streamSid }), 'me
   })
 }
 
-test('what was heard of a group before a pause stays heard', async (t) => {
+test('audio heard before a pause stays counted', async (t) => {
   const { line, session } = await open(t, { session: { overlap: 'queue' } })
   session.playAudio({ audio: tone(440, 300), stopOther: false, group: 'turn' })
   await session.advance(5000)
@@ -90,7 +90,7 @@ test('what was heard of a group before a pause stays heard', async (t) => {
   assert.deepEqual((await line.interrupt()).groups, [{ group: 'turn', heardMs: 300 }])
 })
 
-test('what is asked for right behind an interruption is heard from its first sample on', async (t) => {
+test('a request right after an interruption keeps its first sample', async (t) => {
   const { line, session, messages, story } = await open(t)
   session.playAudio({ audio: tone(440, 2000) })
   await session.advance(507)
@@ -100,7 +100,7 @@ test('what is asked for right behind an interruption is heard from its first sam
   await session.advance(500)
   const [before, after] = (await story()).split(', clear, ').map((part) => parseInt(part, 10))
   const samples = heard(messages).subarray(before * 160)
-  // The first frame was begun by what was interrupted.
+  // The first frame was begun by the interrupted sound.
   const [begun] = [507 % 20]
   assert.ok(samples.subarray(0, begun * 8).every((sample) => Math.abs(sample) < 0.001), 'that is silent')
   assert.ok(Math.abs(level(samples, begun * 8 + 40, begun * 8 + 40 + 800, 880, 8000) - 0.3) < 0.01)
@@ -108,7 +108,7 @@ test('what is asked for right behind an interruption is heard from its first sam
   assert.equal(after, Math.ceil((400 + begun) / 20))
 })
 
-test('a line that is continuous sends silence, also behind an interruption', async (t) => {
+test('a continuous line sends silence after an interruption too', async (t) => {
   const { line, session, messages, story } = await open(t, { continuous: true })
   await session.advance(200)
   session.playAudio({ audio: tone(440, 2000) })
@@ -119,11 +119,11 @@ test('a line that is continuous sends silence, also behind an interruption', asy
   assert.equal(await story(), '24 media, clear, 24 media')
   const samples = heard(messages)
   assert.ok(samples.subarray(0, 200 * 8 - 80).every((sample) => sample === 0))
-  // The filter has an end of its own.
+  // The resampling filter has a tail.
   assert.ok(samples.subarray(24 * 160 + 160).every((sample) => sample === 0))
 })
 
-test('nothing is cleared while something is to be heard', async (t) => {
+test('clears nothing while something is still to be heard', async (t) => {
   const { line, session, story } = await open(t)
   const warn = session.playAudio({ audio: tone(440, 500), role: 'system', stopOther: false })
   session.playAudio({ requestId: 'music', audio: tone(440, 2000), stopOther: false })
@@ -143,7 +143,7 @@ test('nothing is cleared while something is to be heard', async (t) => {
   await assert.rejects(line.interrupt(null), { code: 'ERR_INVALID_ARGUMENT' })
 })
 
-test('a mark is sent behind the sound, and reached when the far end has played it', async (t) => {
+test('a mark follows its audio and waits for the far end', async (t) => {
   const { line, session, story, play } = await open(t, { session: { overlap: 'queue' } })
   const order = []
   const mark = (...behind) => line.mark(...behind).then((played) => order.push([behind[0], played]))
@@ -163,7 +163,7 @@ test('a mark is sent behind the sound, and reached when the far end has played i
   assert.deepEqual(order.at(-1), ['nothing plays', true])
 })
 
-test('marks are reached at once by an interruption', async (t) => {
+test('an interruption reaches all marks at once', async (t) => {
   const { line, session, story, far } = await open(t, { session: { overlap: 'queue' } })
   session.playAudio({ audio: tone(440, 200), stopOther: false })
   const played = line.mark('one')
@@ -178,7 +178,7 @@ test('marks are reached at once by an interruption', async (t) => {
   assert.equal(await never, true)
 })
 
-test('a mark of a stream is sent behind what was written', async (t) => {
+test("a stream's mark is sent after the written audio", async (t) => {
   const { line, session, story, play } = await open(t)
   const stream = session.createStream({ format: 'pcm16', sampleRate: 8000 })
   stream.write(Buffer.alloc(16 * 300, 1))
@@ -191,7 +191,7 @@ test('a mark of a stream is sent behind what was written', async (t) => {
   stream.destroy()
 })
 
-test('two marks of one name are reached in their order, and a stranger is left alone', async (t) => {
+test('equal mark names are reached in order, unknown ones ignored', async (t) => {
   const { line, far, story } = await open(t)
   const marks = [line.mark('m'), line.mark('m')]
   while ((await story()) !== 'mark m, mark m');
@@ -204,7 +204,7 @@ test('two marks of one name are reached in their order, and a stranger is left a
   assert.equal(await marks[1], true)
 })
 
-test('Azure knows no marks: one is reached when the sound before it is sent', async (t) => {
+test('Azure has no marks: reached when the audio is sent', async (t) => {
   const { line, session, story } = await open(t, { codec: acs() })
   session.playAudio({ audio: tone(440, 200), stopOther: false })
   const mark = line.mark('m')
@@ -213,7 +213,7 @@ test('Azure knows no marks: one is reached when the sound before it is sent', as
   assert.equal(await story(), '10 AudioData')
 })
 
-test('a socket that is closed ends the session, and no mark waits', async (t) => {
+test('a closed socket closes the session and settles marks', async (t) => {
   const { line, session, far } = await open(t, { clock: 'realtime' })
   const playing = session.playAudio({ audio: tone(440, 60_000) })
   const marks = [line.mark('waits'), line.mark('is sent', { group: 'none' })]
@@ -228,7 +228,7 @@ test('a socket that is closed ends the session, and no mark waits', async (t) =>
   await assert.rejects(session.playAudio({ audio: tone(440, 20) }), { code: 'ERR_CLOSED' })
 })
 
-test('close leaves the socket open, and settles marks', async (t) => {
+test('close leaves the socket open and settles marks', async (t) => {
   const { line, session, socket } = await open(t)
   session.playAudio({ audio: tone(440, 60_000) })
   const mark = line.mark('m')
@@ -239,7 +239,7 @@ test('close leaves the socket open, and settles marks', async (t) => {
   await line.close()
 })
 
-test('a socket that takes nothing costs frames and no memory', async (t) => {
+test('a blocked socket drops frames and uses no memory', async (t) => {
   const { line, session, far, messages } = await open(t, { codec: acs({ sampleRate: 24000 }), maxBufferedMs: 100, session: { maxDurationMs: 400_000 } })
   far.pause()
   session.playAudio({ audio: tone(440, 300_000, { sampleRate: 8000 }) })
@@ -254,7 +254,7 @@ test('a socket that takes nothing costs frames and no memory', async (t) => {
   })
 })
 
-test('a socket without events, or whose send throws, is enough', async (t) => {
+test('accepts a socket without events or with a throwing send', async (t) => {
   const sent = []
   const socket = { readyState: 1, bufferedAmount: 0, send: (text) => sent.push(text) }
   const line = new SpeakerLine({ socket, codec: twilio({ streamSid }), clock: 'manual', session: quiet })
@@ -274,7 +274,7 @@ test('a socket without events, or whose send throws, is enough', async (t) => {
   assert.ok(line.stats().droppedFrames > 0)
 })
 
-test('what is no line is refused, and no secret of its socket is shown', async (t) => {
+test('refuses invalid lines without showing secrets', async (t) => {
   const { socket } = await phone(t)
   const codec = acs()
   const refused = (options, message) => {
