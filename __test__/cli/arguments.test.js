@@ -1,6 +1,6 @@
 'use strict'
 
-// What the command line accepts and how it refuses the rest.
+// What the command line accepts, and how it refuses everything else.
 
 const assert = require('node:assert')
 const { existsSync } = require('node:fs')
@@ -14,7 +14,7 @@ const { tone } = require('../support/wav')
 const FILES = { 'low.wav': tone(440, 1000), 'high.wav': tone(880, 500) }
 
 describe('the arguments', () => {
-  it('help and version answer on stdout', async (t) => {
+  it('help and version go to stdout', async (t) => {
     const directory = workspace(t)
     for (const args of [['--help'], ['help'], ['play', '-h']]) {
       const { exitCode, stdout, stderr } = await run(directory, args)
@@ -37,7 +37,7 @@ describe('the arguments', () => {
     'an unknown overlap': [['play', 'low.wav', '--overlap', 'shout'], "for overlap but received 'shout'"]
   }
   for (const [which, [args, complaint]] of Object.entries(wrong)) {
-    it(`${which} is refused`, async (t) => {
+    it(`refuses ${which}`, async (t) => {
       const directory = workspace(t, FILES)
       const { exitCode, stdout, stderr } = await run(directory, args)
       assert.deepStrictEqual([exitCode, stdout], [2, ''])

@@ -1,6 +1,6 @@
 'use strict'
 
-// The examples, as a user runs them.
+// The examples, run as a user runs them.
 
 const assert = require('node:assert/strict')
 const { execFile } = require('node:child_process')
@@ -11,14 +11,14 @@ const { promisify } = require('node:util')
 const FRAME_MS = 20
 const FRAME_BYTES = (16000 * FRAME_MS * 2) / 1000
 
-/** Runs an example; it must end well. */
+/** Runs an example and asserts that it exits with 0. */
 function run(name, ...options) {
   return promisify(execFile)(process.execPath, [path.join(__dirname, '..', '..', 'examples', name), ...options], {
     maxBuffer: 2 ** 26
   })
 }
 
-/** The bytes of audio before the first StopAudio, between two, and after the last one. */
+/** Returns the bytes of audio before the first StopAudio, between two, and after the last one. */
 function sections(messages) {
   const bytes = [0]
   for (const message of messages) {
@@ -36,7 +36,7 @@ function sections(messages) {
 
 const lines = (text) => text.trimEnd().split('\n')
 
-test('barge-in stops a reply, and so does the next result of the recognizer', async () => {
+test("barge-in stops a reply, and so does the recognizer's next result", async () => {
   const { stdout, stderr } = await run('barge-in.js')
   assert.deepEqual(lines(stderr).filter((line) => line.startsWith('turn')), [
     'turn 1: 1480.0 ms were sent (barge-in)',
@@ -50,7 +50,7 @@ test('barge-in stops a reply, and so does the next result of the recognizer', as
     'turn 5: completed after 2089.8 ms'
   ])
   const messages = lines(stdout).map((line) => JSON.parse(line))
-  // Behind what is interrupted comes the frame in which it was silent, unless the next reply begins there.
+  // An interrupted reply is followed by the frame in which it faded out, unless the next reply begins there.
   const silent = 1
   assert.deepEqual(sections(messages).map((bytes) => bytes / FRAME_BYTES), [
     1480 / FRAME_MS,

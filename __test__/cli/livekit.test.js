@@ -1,6 +1,6 @@
 'use strict'
 
-// `--livekit`: the sounds that it reports from a real room, and its errors where there can be no room.
+// `--livekit`: the sounds it reports from a real room, and its errors where there can be no room.
 
 const assert = require('node:assert')
 const { cpSync, symlinkSync } = require('node:fs')
@@ -53,7 +53,7 @@ describe('--livekit', () => {
     }
   })
 
-  it('shows people the same, below what was played', async (t) => {
+  it('prints the same for people, below what was played', async (t) => {
     const { exitCode, stdout } = await run(workspace(t, FILES), ['play', 'low.wav', 'high.wav', '--livekit', '--stereo'])
     assert.strictEqual(exitCode, 0)
     assert.match(stdout, /^ +\d\.\d{3} s {2}heard {5}speaker {2}till \d\.\d{3} s, -\d+\.\d dBFS, about \d+ Hz$/m)
@@ -67,7 +67,7 @@ describe('--livekit', () => {
     assert.strictEqual(stderr, 'speaker-session: nothing was heard of silent.wav\n')
   })
 
-  it('plays on the server that the environment names', async (t) => {
+  it('plays on the server named in the environment', async (t) => {
     const server = await startServer()
     t.after(() => server.stop())
     const env = { LIVEKIT_URL: server.url, LIVEKIT_API_KEY: server.key, LIVEKIT_API_SECRET: server.secret }
@@ -86,7 +86,7 @@ describe('--livekit', () => {
     assert.match(incomplete.stderr, /for LIVEKIT_API_KEY/)
   })
 
-  it('an interruption ends what plays, and the server', { skip: process.platform === 'win32' }, async (t) => {
+  it('an interruption ends the playbacks and the server', { skip: process.platform === 'win32' }, async (t) => {
     const directory = workspace(t, { 'long.wav': tone(440, 20_000) })
     let sent = false
     const { exitCode, stdout } = await run(directory, ['play', 'long.wav', '--livekit'], (output, child) => {
@@ -101,14 +101,14 @@ describe('--livekit', () => {
   })
 })
 
-describe('where there can be no room', () => {
-  it('says that both kinds of output are too many', async (t) => {
+describe('without a room', () => {
+  it('refuses two kinds of output', async (t) => {
     const { exitCode, stderr } = await run(workspace(t, FILES), ['play', 'low.wav', '--livekit', '--out', 'x.wav'])
     assert.strictEqual(exitCode, 2)
     assert.match(stderr, /^Expected either --livekit or --out but received both\n/)
   })
 
-  it('says that there is neither a server nor Go', async (t) => {
+  it('reports that there is neither a server nor Go', async (t) => {
     const directory = workspace(t, FILES)
     const env = { PATH: directory, XDG_CACHE_HOME: directory }
     const { exitCode, stdout, stderr } = await run(directory, ['play', 'low.wav', '--livekit'], undefined, { env })
@@ -116,7 +116,7 @@ describe('where there can be no room', () => {
     assert.match(stderr, /^No room for --livekit: .*install livekit-server, or Go ≥ [\d.]+, .*\n$/)
   })
 
-  it('names the packages that are missing', async (t) => {
+  it('names the missing packages', async (t) => {
     const directory = workspace(t, FILES)
     const installed = path.join(directory, 'installed')
     for (const name of ['package.json', ...files.filter((name) => name !== 'src')]) {

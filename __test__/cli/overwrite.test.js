@@ -1,6 +1,6 @@
 'use strict'
 
-// What the command line may write over: nothing, unless it is told to and something was played.
+// What the command line may overwrite: nothing, unless it is told to and something was played.
 
 const assert = require('node:assert')
 const { linkSync, readFileSync, readdirSync, symlinkSync, writeFileSync } = require('node:fs')
@@ -17,7 +17,7 @@ const FILES = {
   'nothing.jsonl': jsonl({ atMs: 0, type: 'play', requestId: 'gone', audioUrl: 'gone.wav' })
 }
 
-describe('a file that is there', () => {
+describe('an existing file', () => {
   for (const [which, out, args] of [
     ['mix.wav', 'mix.wav', ['play', 'low.wav']],
     ['the one of --out', 'other.wav', ['replay', 'requests.jsonl', '--out', 'other.wav']]
@@ -57,31 +57,31 @@ describe('a file that is there', () => {
   })
 })
 
-it('no file is made if nothing could be played, so the next try is not refused', async (t) => {
+it('a failed run leaves no file in the way', async (t) => {
   const directory = workspace(t, FILES)
   const failed = await run(directory, ['play', 'gone.wav'])
   assert.deepStrictEqual([failed.exitCode, readdirSync(directory).sort()], [1, Object.keys(FILES).sort()])
   assert.strictEqual((await run(directory, ['play', 'low.wav'])).exitCode, 0)
 })
 
-it('nothing to play is said too', async (t) => {
+it('reports that there was nothing to play', async (t) => {
   const directory = workspace(t, { 'empty.jsonl': '# nothing\n' })
   const { exitCode, stderr } = await run(directory, ['replay', 'empty.jsonl'])
   assert.deepStrictEqual([exitCode, stderr], [1, 'speaker-session: nothing was played, so mix.wav is not written\n'])
 })
 
-it('a device is no file that is there', { skip: process.platform === 'win32' }, async (t) => {
+it('a device does not count as an existing file', { skip: process.platform === 'win32' }, async (t) => {
   const { exitCode } = await run(workspace(t, FILES), ['play', 'low.wav', '--out', '/dev/null'])
   assert.strictEqual(exitCode, 0)
 })
 
-describe('a file that is played', () => {
+describe('an input file', () => {
   const names = {
     'by a symlink': (at) => symlinkSync('low.wav', at('link.wav')),
     'by a hard link': (at) => linkSync(at('low.wav'), at('link.wav'))
   }
   for (const [which, make] of Object.entries(names)) {
-    it(`is not written over ${which}, with --force neither`, async (t) => {
+    it(`is not overwritten ${which}, even with --force`, async (t) => {
       const directory = workspace(t, FILES)
       make((name) => path.join(directory, name))
       for (const args of [['play', 'low.wav', '--out', 'link.wav'], ['play', 'link.wav', '--out', 'low.wav'],
@@ -95,7 +95,7 @@ describe('a file that is played', () => {
   }
 })
 
-it('the file of requests is not written over', async (t) => {
+it('does not overwrite the file of requests', async (t) => {
   const directory = workspace(t, FILES)
   const { exitCode, stderr } = await run(directory, ['replay', 'requests.jsonl', '--out', './requests.jsonl', '--force'])
   assert.strictEqual(exitCode, 2)

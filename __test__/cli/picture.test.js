@@ -1,6 +1,6 @@
 'use strict'
 
-// `--timeline`: the picture of a run, as an SVG and as a page.
+// `--timeline`: the picture of a run, as an SVG and as an HTML page.
 
 const assert = require('node:assert/strict')
 const { existsSync, readFileSync, writeFileSync } = require('node:fs')
@@ -19,7 +19,7 @@ const { elements, parse } = require('../support/xml')
 const FILES = { 'low.wav': tone(440, 1000), 'high.wav': tone(880, 500) }
 const play = (atMs, requestId, audioUrl = 'low.wav', fields) => ({ atMs, type: 'play', requestId, audioUrl, stopOther: false, ...fields })
 
-/** Replays lines with `--timeline`, and returns what was written, and how it ended. */
+/** Replays lines with `--timeline` and returns the written file and the result. */
 async function draw(t, lines, name = 'out.svg', ...args) {
   const directory = workspace(t, { ...FILES, 'requests.jsonl': jsonl(...lines) })
   const result = await run(directory, ['replay', 'requests.jsonl', '--timeline', name, ...args])
@@ -55,14 +55,14 @@ describe('--timeline', () => {
     assert.match(music.text, /0\.405 s paused, resumed 0\.600 s/)
   })
 
-  it('gives the same bytes each time', async (t) => {
+  it('is deterministic, byte for byte', async (t) => {
     const lines = [{ type: 'session', overlap: 'queue', crossfadeMs: 200, duck: {} }, play(0, 'a'), play(0, 'b'), play(100, 'c', 'high.wav', { trackId: 1, role: 'voice' })]
     const [one, other] = [await draw(t, lines), await draw(t, lines)]
     assert.ok(one.drawn === other.drawn)
     assert.equal(classed(parse(one.drawn), 'wait').length, 2, 'b waits, and the legend has one')
   })
 
-  it('shows what others wrote as text alone', async (t) => {
+  it('escapes text from requests and servers', async (t) => {
     const evil = `<script>alert(1)</script>&"'\u202e\u0007 ]]>`
     const lines = [play(0, evil), { atMs: 100, type: 'stop', requestId: evil, reason: `${evil}<img src=x onerror=alert(1)>` }, play(200, '漢'.repeat(500)), play(200, `e${'\u0301'.repeat(9000)}`)]
     for (const name of ['out.svg', 'out.html']) {
@@ -77,7 +77,7 @@ describe('--timeline', () => {
     }
   })
 
-  it('shows names of files and users as text too', async (t) => {
+  it('escapes file and user names too', async (t) => {
     const evil = '<b onload=x>&amp; "\''
     const lines = [{ user: evil, ...play(0, 'a') }, { user: 'other', ...play(0, 'a') }]
     const directory = workspace(t, { ...FILES, [`${evil}.jsonl`]: jsonl(...lines), 'one.jsonl': jsonl(play(0, 'a')) })
@@ -89,7 +89,7 @@ describe('--timeline', () => {
     }
   })
 
-  it('draws a request that was refused beside the one that it repeats', async (t) => {
+  it('draws a refused duplicate beside the first request', async (t) => {
     const lines = [play(0, 'a', 'low.wav'), play(100, 'a', 'high.wav'), { atMs: 300, type: 'volume', requestId: 'a', volume: 0.5 }, { atMs: 500, type: 'stop', requestId: 'a' }]
     const [first, second] = classed(parse((await draw(t, lines)).drawn), 'lane')
     assert.deepEqual(['level', 'change', 'stop', 'cross'].map((name) => classed(first, name).length), [1, 1, 1, 0])
@@ -97,7 +97,7 @@ describe('--timeline', () => {
     assert.match(second.text, /ERR_DUPLICATE_REQUEST/)
   })
 
-  it('puts all that it needs into the page, the sound too', async (t) => {
+  it('embeds everything in the page, including the sound', async (t) => {
     const { drawn } = await draw(t, [play(0, 'low'), play(1500, 'high', 'high.wav')], 'out.html')
     const all = elements(parse(drawn))
     assert.doesNotMatch(drawn.replaceAll('http://www.w3.org/2000/svg', ''), /https?:|<link|@import|url\(/)
@@ -110,7 +110,7 @@ describe('--timeline', () => {
     assert.deepEqual([heard(100, 900), heard(1100, 1400), heard(1600, 1900)], [[true, false], [false, false], [false, true]])
   })
 
-  it('leaves silence of hours out, of the sound too', async (t) => {
+  it('leaves out hours of silence', async (t) => {
     const lines = [play(0, 'early'), play(7_200_000, 'late', 'high.wav')]
     const { drawn } = await draw(t, lines, 'out.html')
     const all = elements(parse(drawn))
@@ -121,7 +121,7 @@ describe('--timeline', () => {
     assert.ok(words(parse(drawn)).includes('2:00:00'))
   })
 
-  it('says how much of the sound is missing where it is too long', async (t) => {
+  it('says how much sound is missing when too long', async (t) => {
     for (const [ms, expected] of [
       [2000, 'The mix, 16 bits at 24 kHz.'],
       [3000, 'The mix, as on a telephone.'],
@@ -137,7 +137,7 @@ describe('--timeline', () => {
     }
   })
 
-  it('draws users below each other, and counts those that are left out', async (t) => {
+  it('draws users below each other and counts the rest', async (t) => {
     const users = Array.from({ length: 60 }, (_, n) => ({ user: `user ${n}`, ...play(10 * n, 'a', 'high.wav') }))
     const { exitCode, drawn } = await draw(t, users)
     assert.equal(exitCode, 0)
@@ -146,7 +146,7 @@ describe('--timeline', () => {
     assert.ok(told.includes('and 10 users more'))
   })
 
-  it('counts the playbacks that are left out', async (t) => {
+  it('counts the omitted playbacks', async (t) => {
     const { drawn } = await draw(t, [{ type: 'session', maxConcurrent: 1000 }, ...Array.from({ length: 510 }, (_, n) => play(n, `${n}`, 'high.wav'))])
     assert.equal(classed(parse(drawn), 'lane').length, 500)
     assert.ok(words(parse(drawn)).includes('and 10 playbacks more'))
@@ -160,7 +160,7 @@ describe('--timeline', () => {
     }
   })
 
-  it('is written beside a WAV file, and by play', async (t) => {
+  it('is written beside a WAV file and by play', async (t) => {
     const directory = workspace(t, FILES)
     const { exitCode } = await run(directory, ['play', 'low.wav', 'high.wav', '--overlap', 'queue', '--timeline', 'out.svg', '--out', 'mix.wav'])
     assert.equal(exitCode, 0)
@@ -169,7 +169,7 @@ describe('--timeline', () => {
     assert.ok(['low.wav', 'high.wav'].every((name) => told.includes(name)))
   })
 
-  it('refuses other names, files that are there, and those that are played', async (t) => {
+  it('refuses unknown extensions, existing files and inputs', async (t) => {
     const directory = workspace(t, { ...FILES, 'mine.svg': 'mine' })
     const refused = async (...args) => {
       const { exitCode, stderr } = await run(directory, ['play', 'low.wav', ...args])
@@ -186,7 +186,7 @@ describe('--timeline', () => {
 })
 
 describe('the level of a lane', () => {
-  /** A tone that is as loud throughout, so that what is heard of it is its level. */
+  /** Returns a tone of constant loudness, so that its heard level is the lane's level. */
   const [AMPLITUDE, LENGTH_MS] = [0.4, 2000]
   const audio = tone(1000, LENGTH_MS, { amplitude: AMPLITUDE }).toString('base64')
   const sound = (requestId, fields) => ({ atMs: 0, type: 'play', request: { requestId, audio: Buffer.from(audio, 'base64'), stopOther: false, ...fields } })
@@ -214,7 +214,7 @@ describe('the level of a lane', () => {
       for (const { requestId, levels, wave } of (await trace.finish()).lanes) {
         assert.ok(levels.length > 0)
         for (const points of levels) {
-          // Within the edges of 5 ms, which are not drawn, and a period of the tone.
+          // Within the 5 ms fades, which are not drawn, and one period of the tone.
           for (let ms = points[0][0] + 30; ms < points.at(-1)[0] - 30; ms += 10) {
             const right = points.findIndex(([at]) => at > ms)
             const [[fromMs, from], [toMs, to]] = [points[right - 1], points[right]]

@@ -13,7 +13,7 @@ const FILES = { 'low.wav': tone(440, 1000), 'high.wav': tone(880, 500) }
 const LONG = { 'long.wav': tone(440, 20000) }
 
 describe('play', () => {
-  it('mixes what it is given into mix.wav', async (t) => {
+  it('mixes its files into mix.wav', async (t) => {
     const directory = workspace(t, FILES)
     const { exitCode, stdout } = await run(directory, ['play', 'low.wav', 'high.wav'])
     assert.strictEqual(exitCode, 0)
@@ -37,7 +37,7 @@ describe('play', () => {
     assert.ok(samples.every((sample, index) => sample === samples[index - (index % 2)]))
   })
 
-  it('does not write over what it plays', async (t) => {
+  it('does not overwrite its input', async (t) => {
     const directory = workspace(t, FILES)
     const { exitCode, stderr } = await run(directory, ['play', 'low.wav', '--out', './low.wav'])
     assert.strictEqual(exitCode, 2)
@@ -45,13 +45,13 @@ describe('play', () => {
     assert.strictEqual(readWav(path.join(directory, 'low.wav')).samples.length, 48000)
   })
 
-  it('says that the output can not be written', async (t) => {
+  it('reports an output that cannot be written', async (t) => {
     const { exitCode, stderr } = await run(workspace(t, FILES), ['play', 'low.wav', '--out', 'nowhere/mix.wav'])
     assert.strictEqual(exitCode, 1)
     assert.match(stderr, /^speaker-session: nowhere\/mix\.wav can't be written: /)
   })
 
-  it('plays what SPEAKER_SESSION_NETWORK allows, and says what it does not', async (t) => {
+  it('follows SPEAKER_SESSION_NETWORK and reports what it refuses', async (t) => {
     const directory = workspace(t, FILES)
     const playing = (network) => run(directory, ['play', 'low.wav', 'http://127.0.0.1:9/a.wav'], undefined, { env: { SPEAKER_SESSION_NETWORK: network } })
     const { exitCode, stdout, stderr } = await playing('public')
@@ -64,7 +64,7 @@ describe('play', () => {
     assert.match(wrong.stderr, /for SPEAKER_SESSION_NETWORK but received 'privat'/)
   })
 
-  it('finishes the file when nobody reads its output any more', async (t) => {
+  it('finishes the file when stdout is closed early', async (t) => {
     const directory = workspace(t, LONG)
     const args = ['play', 'long.wav', '--json']
     const { stderr } = await run(directory, args, (_stdout, child) => child.stdout.destroy())
@@ -74,7 +74,7 @@ describe('play', () => {
 })
 
 describe('--json', () => {
-  it('prints one event a line, in order', async (t) => {
+  it('prints one event per line, in order', async (t) => {
     const directory = workspace(t, {
       ...FILES,
       'requests.jsonl': jsonl(
@@ -105,7 +105,7 @@ describe('--json', () => {
 
 describe('an interruption', { skip: process.platform === 'win32' && 'Windows has no signals' }, () => {
   for (const [signal, expected] of [['SIGINT', 130], ['SIGTERM', 143]]) {
-    it(`by ${signal} leaves a whole WAV file and a timeline`, async (t) => {
+    it(`by ${signal} leaves a complete WAV file and timeline`, async (t) => {
       const directory = workspace(t, LONG)
       let sent = false
       const { exitCode, stdout } = await run(directory, ['play', 'long.wav', '--realtime'], (output, child) => {

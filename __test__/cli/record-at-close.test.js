@@ -1,6 +1,6 @@
 'use strict'
 
-// A recording is true to what was told: what had started when the session closed starts in the replay too.
+// A recording agrees with the emitted events: a playback that started before close starts in the replay too.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -14,7 +14,7 @@ const { tone } = require('../support/wav')
 
 const SESSIONS = 30
 
-/** Plays this and that, and closes just after something has started. */
+/** Plays several requests and closes right after one has started. */
 async function perform(session, next) {
   const plays = 1 + next(4)
   for (let n = 0; n < plays; n++) {

@@ -1,6 +1,6 @@
 'use strict'
 
-// The session option `record`: the lines that it writes, and that a replay gives the same mix.
+// The session option `record`: the lines it writes, and that their replay gives the same mix.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -21,7 +21,7 @@ const { abortable, finish, open } = require('../support/session')
 const { RAW, pcm16, saw } = require('../support/stream')
 const { level, readWav, tone } = require('../support/wav')
 
-/** `longer` is `shorter`, and then silent. */
+/** Asserts that `longer` is `shorter` followed by silence. */
 function assertSame(longer, shorter) {
   assert.ok(longer.length >= shorter.length, `${longer.length} samples of ${shorter.length}`)
   assert.deepEqual(longer.subarray(0, shorter.length), shorter)
@@ -71,7 +71,7 @@ test('each request becomes a line with its time', async (t) => {
   ])
 })
 
-test('secrets of a download are recorded if that is asked for', async (t) => {
+test('records secrets of a download only on request', async (t) => {
   const audioUrl = 'http://user:pass@127.0.0.1:9/a%20b?sig=x%3Dy&flag#part'
   const headers = { Authorization: 'Bearer x' }
   const recorded = async (secrets) => {
@@ -87,7 +87,7 @@ test('secrets of a download are recorded if that is asked for', async (t) => {
   assert.deepEqual(await recorded(undefined), [masked])
 })
 
-test('what was recorded without its secrets is replayed without them, and the command line says so', async (t) => {
+test('a recording without secrets replays without them, with a note', async (t) => {
   const seen = []
   const url = await serve(t, (request, response) => {
     seen.push([request.url, request.headers.authorization, request.headers['x-tenant']])
@@ -106,7 +106,7 @@ test('what was recorded without its secrets is replayed without them, and the co
   assert.deepEqual(sorted, [['/a', undefined, undefined], ['/a?sig=x', 'Bearer x', '7'], ['/b', undefined, undefined], ['/b', undefined, undefined]])
 })
 
-test('refused and joined requests are not recorded', async (t) => {
+test('does not record refused and joined requests', async (t) => {
   const { session, file } = recording(t, { onDuplicate: 'join' })
   const audio = tone(440, 100)
   session.playAudio({ requestId: 'a', audio })
@@ -148,7 +148,7 @@ test('a replay of a manual-clock recording gives the same samples', async (t) =>
   session.createStream({ ...RAW, requestId: 'd', trackId: 5, stopOther: false }).on('error', () => {}).destroy()
   await session.interrupt({ keep: ['ambient'] })
   await session.advance(317)
-  await session.close() // while the music plays, for ever
+  await session.close() // while the music plays, endlessly
   const samples = heard()
   const again = await replayed(file)
   assert.ok(samples.length > 1400 * MS && samples.some((sample) => Math.abs(sample) > 0.3))
@@ -185,11 +185,11 @@ test('a replay of a realtime recording gives the same clips', async (t) => {
   for (const { requestId, outcome, startedAtMs, durationMs } of again.playbacks) {
     const first = told.find((event) => event.type === 'started' && event.requestId === requestId)
     const last = told.find((event) => event.type === outcome && event.requestId === requestId)
-    const lateMs = startedAtMs - asked.get(requestId) // that of a stream's first write
+    const lateMs = startedAtMs - asked.get(requestId) // of a stream's first write
     assert.ok(lateMs > -0.03 && lateMs < 500, `${requestId} is ${lateMs} ms later than it was recorded`)
     assert.ok(Math.abs(first.atMs - startedAtMs) < 1000, `${requestId} at ${first.atMs}, in the replay at ${startedAtMs} ms`)
     if (outcome === 'completed') assert.equal(durationMs, last.durationMs)
-    // A stop comes with the next frame, in real time: till there it is the same.
+    // In real time a stop takes effect with the next frame: until there the samples are equal.
     const count = Math.round((Math.min(durationMs, last.durationMs) - (outcome === 'stopped' ? 5 : 0)) * MS)
     assert.ok(count > 0, `${requestId} sounds for ${durationMs} and ${last.durationMs} ms`)
     const [before, after] = [[samples, first.atMs], [again.samples, startedAtMs]].map(([all, ms]) => {
@@ -217,7 +217,7 @@ test('command-line options override recorded ones', async (t) => {
   assert.deepEqual(started, [0, 0])
 })
 
-test('recorded session options are validated', async (t) => {
+test('validates recorded session options', async (t) => {
   const directory = workspace(t)
   const refused = {
     '{"type":"session","overlap":"none"}': /^requests\.jsonl:1: Expected one of 'mix', .* for overlap/,
@@ -233,7 +233,7 @@ test('recorded session options are validated', async (t) => {
   }
 })
 
-test('overlap of tracks and requests is replayed', async (t) => {
+test('replays the overlap of tracks and requests', async (t) => {
   const { session, told, file } = recording(t, { overlap: { default: 'mix', 2: 'queue' } })
   const play = (requestId, options) => session.playAudio({ requestId, audio: tone(440, 100), stopOther: false, ...options })
   for (const [name, trackId] of [['a', 0], ['b', 0], ['c', 2], ['d', 2]]) play(name, { trackId })
@@ -251,7 +251,7 @@ test('overlap of tracks and requests is replayed', async (t) => {
   assert.equal(started.length, 6)
 })
 
-test('a refused request leaves no time behind', async (t) => {
+test('a refused request does not shift recorded times', async (t) => {
   const { session, file } = recording(t)
   const stream = session.createStream({ ...RAW, requestId: 's', stopOther: false })
   await session.advance(50)
@@ -264,7 +264,7 @@ test('a refused request leaves no time behind', async (t) => {
   assert.deepEqual(lines(file).slice(1).map(({ type, atMs }) => [type, atMs]), [['stream', 0], ['write', 100], ['end', 100]])
 })
 
-test('an unwritable recording is reported once', async (t) => {
+test('reports an unwritable recording once', async (t) => {
   const directory = workspace(t)
   const { session, told } = open(t, { record: path.join(directory, 'nowhere', 'session.jsonl') })
   while (told.length === 0) await sleep(10)
@@ -282,7 +282,7 @@ test('close rejects if the disk is full', { skip: process.platform !== 'linux' }
   await assert.rejects(session.close(), { code: 'ERR_RECORD', message: /No space left/ })
 })
 
-test('a recording keeps no process alive', async (t) => {
+test('a recording lets the process exit', async (t) => {
   const directory = workspace(t, {
     'script.js': `
       const { SpeakerSession } = require(${JSON.stringify(path.join(__dirname, '..', '..'))})
@@ -295,7 +295,7 @@ test('a recording keeps no process alive', async (t) => {
   assert.deepEqual(lines(path.join(directory, 'session.jsonl')).map(({ type }) => type), ['session', 'stop'])
 })
 
-test('volumes and mutes of tracks, groups and their stops are replayed, and a context is not written', async (t) => {
+test('replays track volumes, mutes and groups but records no context', async (t) => {
   const { session, file } = recording(t)
   const context = {}
   context.self = context

@@ -23,7 +23,7 @@ const DAY = jsonl(
   play('alice', 86_000_000, 'high.wav', { requestId: 'late' })
 )
 
-/** Replays a log in a folder of its own: its outcome, where, and the report. */
+/** Replays a log in its own folder and returns the result, the folder and the report. */
 async function replay(t, files, ...args) {
   const directory = workspace(t, { ...FILES, ...files })
   const result = await run(directory, ['replay', ...args, '--report', 'report.json'])
@@ -32,7 +32,7 @@ async function replay(t, files, ...args) {
 }
 
 describe('a log of many users', () => {
-  it('is told as a table and a report', async (t) => {
+  it('prints a table and writes a report', async (t) => {
     const { exitCode, stdout, stderr, report, directory } = await replay(t, { 'day.jsonl': DAY }, 'day.jsonl')
     assert.equal(exitCode, 1, 'one is missing')
     assert.equal(stderr, '')
@@ -46,7 +46,7 @@ describe('a log of many users', () => {
     assert.ok(!existsSync(path.join(directory, 'mix.wav')), 'no mix of all')
   })
 
-  it('gives the mix of one of them', async (t) => {
+  it('writes the mix of one user', async (t) => {
     const log = jsonl(play('alice', 0, 'low.wav'), play('bob', 100, 'high.wav'))
     const { exitCode, stdout, directory, report } = await replay(t, { 'day.jsonl': log }, 'day.jsonl', '--user', 'bob', '--out', 'bob.wav')
     assert.equal(exitCode, 0)
@@ -56,7 +56,7 @@ describe('a log of many users', () => {
     assert.deepEqual(report.users.map(({ user, heardMs }) => [user, heardMs]), [['bob', 500]])
   })
 
-  it('is read from several files and folders', async (t) => {
+  it('can span several files and folders', async (t) => {
     const one = jsonl({ type: 'session', overlap: 'queue' }, { atMs: 0, type: 'play', audioUrl: '../low.wav', stopOther: false },
       { atMs: 200, type: 'play', audioUrl: '../high.wav', stopOther: false })
     const directory = workspace(t, { ...FILES, 'shared.jsonl': DAY })
@@ -68,7 +68,7 @@ describe('a log of many users', () => {
     assert.match((await run(directory, ['replay', 'sessions'])).stdout, /^all +4 .*\n2 users/m)
   })
 
-  it('prints whose each event is', async (t) => {
+  it('prints the user of each event', async (t) => {
     const { stdout, stderr } = await replay(t, { 'day.jsonl': DAY }, 'day.jsonl', '--json')
     const events = stdout.trimEnd().split('\n').map((line) => JSON.parse(line))
     assert.deepEqual(events.filter(({ type, user }) => type === 'started' && user === 'alice').map(({ atMs }) => atMs), [0, 500, 86_000_000])
@@ -83,7 +83,7 @@ describe('a log of many users', () => {
 
   const cloud = (sessionId, timestamp, fields) =>
     ({ type: 'audio_play_request', packageName: 'com.app', sessionId, timestamp, audioUrl: 'low.wav', stopOtherAudio: false, ...fields })
-  it('may be messages of the cloud', async (t) => {
+  it('may hold messages of the cloud', async (t) => {
     const { report } = await replay(t, {
       'day.jsonl': jsonl(
         cloud('u1-com.app', '2025-01-01T10:00:00.500Z'),
@@ -107,7 +107,7 @@ describe('a log of many users', () => {
     assert.deepEqual(users.map(({ user, completed }) => [user, completed]), [['alice', 2]])
   })
 
-  it('realtime: plays all at their times', async (t) => {
+  it('realtime: plays everything at its time', async (t) => {
     const log = jsonl(play('alice', 0, 'high.wav'), play('bob', 300, 'high.wav'))
     const { exitCode, stdout, report } = await replay(t, { 'day.jsonl': log }, 'day.jsonl', '--realtime')
     assert.equal(exitCode, 0)
@@ -117,7 +117,7 @@ describe('a log of many users', () => {
   })
 })
 
-it('the example is told as the documentation shows', async (t) => {
+it('the example prints what the documentation shows', async (t) => {
   const root = path.join(__dirname, '..', '..')
   const { exitCode, stdout } = await run(workspace(t), ['replay', path.join(root, 'examples', 'day.jsonl')])
   assert.equal(exitCode, 1, 'one of its files is missing')
@@ -145,7 +145,7 @@ describe('refused before anything plays', () => {
     })
   }
 
-  it('a report that is there, or is read', async (t) => {
+  it('a report path that exists or is an input', async (t) => {
     const directory = workspace(t, { ...FILES, 'day.jsonl': DAY, 'old.json': 'mine' })
     for (const [name, complaint] of [['old.json', /does not exist for --report/], ['day.jsonl', /neither played nor replayed/], ['low.wav', /neither played/]]) {
       const { exitCode, stderr } = await run(directory, ['replay', 'day.jsonl', '--report', name])

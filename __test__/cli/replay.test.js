@@ -1,6 +1,6 @@
 'use strict'
 
-// `speaker-session replay`: every kind of line, checked in the WAV file that it makes.
+// `speaker-session replay`: every kind of line, checked in the WAV file it makes.
 
 const assert = require('node:assert')
 const { existsSync, mkdirSync, readFileSync, writeFileSync } = require('node:fs')
@@ -14,7 +14,7 @@ const PER_MS = 48
 const LOW = tone(440, 1000)
 const HIGH = tone(880, 500)
 
-/** Replays lines in a directory with low.wav and high.wav: its outcome, and the mix if there is one. */
+/** Replays lines in a directory with low.wav and high.wav and returns the result, and the mix if there is one. */
 async function replay(t, lines, ...options) {
   const directory = workspace(t, { 'low.wav': LOW, 'high.wav': HIGH, 'requests.jsonl': lines })
   const result = await run(directory, ['replay', 'requests.jsonl', ...options])
@@ -32,7 +32,7 @@ const play = (atMs, requestId, audioUrl, fields) => {
 }
 
 describe('replay', () => {
-  it('gives the same bytes each time', async (t) => {
+  it('is deterministic, byte for byte', async (t) => {
     const lines = jsonl(
       play(0, 'low', 'low.wav', { volume: 0.7 }),
       play(123, 'missing', 'missing.wav'),
@@ -78,7 +78,7 @@ describe('replay', () => {
     assert.ok(ofBridge.bytes.equals(own.bytes), 'bridge')
   })
 
-  it('defaults stopOther by kind of line', async (t) => {
+  it('stopOther defaults by kind of line', async (t) => {
     const first = { type: 'play', requestId: 'a', audioUrl: 'low.wav' }
     const interrupted = await replay(t, jsonl(first, { atMs: 200, ...first, requestId: 'b', audioUrl: 'high.wav' }))
     assert.ok(hears(interrupted.samples, 440, 0, 200) && !hears(interrupted.samples, 440, 210, 600))
@@ -97,7 +97,7 @@ describe('replay', () => {
     assert.match(stuck.stdout, /0 completed, 2 stopped, 0 failed/)
   })
 
-  it('seeks, and changes the volume', async (t) => {
+  it('seeks and changes the volume', async (t) => {
     const { samples, exitCode } = await replay(t, jsonl(
       play(0, 'a', 'low.wav', { loop: 2 }),
       { atMs: 300, type: 'seek', requestId: 'a', positionMs: 900 },
@@ -174,7 +174,7 @@ describe('replay', () => {
       { atMs: 800, ...stream, requestId: 'b' },
       { atMs: 900, type: 'end', requestId: 'a' },
       { atMs: 1000, type: 'write', requestId: 'b', audio: bytes(440, 100) },
-      { atMs: 1000, type: 'write', requestId: 'a', audio: bytes(880, 100) } // too late, and no harm
+      { atMs: 1000, type: 'write', requestId: 'a', audio: bytes(880, 100) } // too late, and harmless
     ))
     assert.strictEqual(exitCode, 0, stdout)
     assert.ok(hears(samples, 440, 0, 500) && !hears(samples, 440, 510, 900) && hears(samples, 440, 1000, 1100))
@@ -182,7 +182,7 @@ describe('replay', () => {
     assert.match(stdout, /0\.705 s +stalled +a +at 0\.705 s\n[^]*2 completed/)
   })
 
-  it('takes real time if asked to', async (t) => {
+  it('takes real time with --realtime', async (t) => {
     const begun = performance.now()
     const { exitCode, samples } = await replay(t, jsonl(play(300, 'high', 'high.wav')), '--realtime')
     assert.strictEqual(exitCode, 0)

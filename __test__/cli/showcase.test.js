@@ -1,6 +1,6 @@
 'use strict'
 
-// examples/showcase.jsonl, played as in docs/command-line.md: into a WAV file, and into a room.
+// examples/showcase.jsonl, played as in docs/command-line.md: into a WAV file and into a room.
 
 const assert = require('node:assert/strict')
 const { readFileSync } = require('node:fs')
@@ -20,12 +20,12 @@ const FILE = path.join(__dirname, '..', '..', 'examples', 'showcase.jsonl')
 
 const PER_MS = 48
 const FRAME_MS = 20
-/** A tone is there where so many frames in turn are at its pitch, to what 20 ms can tell, and louder than −50 dBFS. */
+/** A tone is present if this many consecutive frames are at its pitch, as far as 20 ms can tell, and louder than −50 dBFS. */
 const IN_TURN = 3
 const NEAR_HZ = 45
 const LOUD = 1e-5
 
-/** When each tone begins (or, in a crossfade, prevails), on which track, and till when it is heard, by what the file says. */
+/** When each tone begins (in a crossfade: prevails), on which track, and until when it is heard, according to the file. */
 const TONES = [
   { hz: 400, track: 'app_audio', atMs: 0, tillMs: 2700 },
   { hz: 500, track: 'tts', atMs: 3500, tillMs: 4000 },
@@ -39,17 +39,17 @@ const TONES = [
   { hz: 1300, track: 'track_5', atMs: 14_000, tillMs: 14_500 },
   { hz: 1600, track: 'track_5', atMs: 14_505, tillMs: 15_500 }, // after the flush
   { hz: 400, track: 'app_audio', atMs: 16_000, tillMs: 16_500 },
-  { hz: 600, track: 'tts', atMs: 16_500, tillMs: 17_200 }, // till the interruption
+  { hz: 600, track: 'tts', atMs: 16_500, tillMs: 17_200 }, // until the interruption
   { hz: 800, track: 'track_3', atMs: 19_000, tillMs: 20_000 },
-  { hz: 700, track: 'tts', atMs: 20_500, tillMs: 21_500 } // till all others are stopped
+  { hz: 700, track: 'tts', atMs: 20_500, tillMs: 21_500 } // until all others are stopped
 ]
 
-/** The pitch of a frame, 0 for silence. */
+/** Returns the pitch of a frame, 0 for silence. */
 function pitch({ power, crossings, lengthMs }) {
   return power > LOUD ? (500 * crossings) / lengthMs : 0
 }
 
-/** When a tone is first heard from `fromMs` on. */
+/** Returns when a tone is first heard from `fromMs` on. */
 function onset(frames, hz, fromMs) {
   const all = frames.filter(({ atMs }) => atMs >= fromMs - 3 * FRAME_MS)
   const isThere = (frame) => Math.abs(pitch(frame) - hz) <= NEAR_HZ
@@ -57,19 +57,19 @@ function onset(frames, hz, fromMs) {
     return atMs >= fromMs && n + IN_TURN <= all.length && all.slice(n, n + IN_TURN).every(isThere)
   })
   assert.notEqual(index, -1, `${hz} Hz was never heard from ${fromMs} ms on`)
-  // The frame in which it begins is a bit of what was before and a bit of it: so are its passages through zero.
+  // The frame in which it begins holds some of the previous sound and some of the new one, and so do its zero crossings.
   const [before, mixed] = [2, 1].map((back) => pitchAt(all, all[index].atMs - back * FRAME_MS))
   const share = hz === before ? 0 : (mixed - before) / (hz - before)
   return all[index].atMs - FRAME_MS * Math.min(Math.max(share, 0), 1)
 }
 
-/** That of the frame at about this time; 0 if there is none, for silent ones are not kept. */
+/** Returns the pitch of the frame at about this time, 0 if there is none, because silent frames are not kept. */
 function pitchAt(frames, atMs) {
   const frame = frames.find((each) => Math.abs(each.atMs - atMs) < FRAME_MS / 2)
   return frame ? pitch(frame) : 0
 }
 
-/** Samples as the ear measures them. */
+/** Returns the pitch data of samples, frame by frame, as the listener in a room measures them. */
 function framesOf(samples) {
   const length = FRAME_MS * PER_MS
   return Array.from({ length: Math.floor(samples.length / length) }, (_, n) => {
@@ -79,7 +79,7 @@ function framesOf(samples) {
   })
 }
 
-/** The mix, once it was made. */
+/** Returns the mix after replaying the showcase. */
 async function mix(t) {
   const directory = workspace(t)
   const result = await run(directory, ['replay', FILE])
@@ -87,7 +87,7 @@ async function mix(t) {
   return { ...result, bytes: readFileSync(out), ...readWav(out) }
 }
 
-test('every tone is at its time, reproducibly', async (t) => {
+test('every tone is on time, reproducibly', async (t) => {
   const [first, second] = [await mix(t), await mix(t)]
   assert.equal(first.exitCode, 1, first.stderr) // for one that waits too long
   assert.match(first.stdout, /10 completed, 6 stopped, 1 failed/)
@@ -129,7 +129,7 @@ test('the timeline shows waiting, pauses and seeks', async (t) => {
   assert.equal(stdout.match(/^twin/gm).length, 1, 'the second is the first')
 })
 
-/** Plays the showcase into a room: what was heard there on each track, in ms since its start. */
+/** Plays the showcase into a room and returns what was heard there on each track, in ms since its start. */
 async function heardInRoom() {
   const [user] = (await Log.open([FILE])).users.values()
   const room = await Room.open({}, user)
@@ -148,7 +148,7 @@ async function heardInRoom() {
   }
 }
 
-/** Plays silence on every track, for a listener's jitter buffer grows by and by at first. Says how long that took. */
+/** Plays silence on every track, because a listener's jitter buffer grows gradually at first. Returns how long that took. */
 async function settle(session) {
   const begun = performance.now()
   const silence = { audio: tone(440, 1500), volume: 0, stopOther: false }
@@ -157,10 +157,10 @@ async function settle(session) {
   return performance.now() - begun
 }
 
-test('a room hears every tone at its time', async (t) => {
+test('a room hears every tone on time', async (t) => {
   delete process.env.LIVEKIT_URL // a server of its own
   const inFile = framesOf((await mix(t)).samples)
-  // A listener's jitter buffer grows by tens of ms on a busy machine, here and there. So a tone is late if it is late each time.
+  // On a busy machine a listener's jitter buffer grows by tens of ms now and then. So a tone is late only if it is late every time.
   let late = TONES
   for (let times = 0; times < 3 && late.length > 0; times++) {
     const sounds = await heardInRoom()
@@ -169,7 +169,7 @@ test('a room hears every tone at its time', async (t) => {
       const fromMs = Math.max(0, atMs - 150)
       return onset(frames, hz, fromMs) - onset(inFile, hz, fromMs)
     })
-    // All are later by the way to the listener; each by as much as the others.
+    // All are delayed by the way to the listener; each by as much as the others.
     const usual = lateMs.toSorted((a, b) => a - b)[Math.floor(lateMs.length / 2)]
     t.diagnostic(`later by ${lateMs.map((ms) => ms.toFixed(0)).join(', ')} ms`)
     late = late.filter((tone) => Math.abs(lateMs[TONES.indexOf(tone)] - usual) > 40)

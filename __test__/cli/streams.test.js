@@ -1,6 +1,6 @@
 'use strict'
 
-// Standard input and output, the sound card, and as many files as there are.
+// Standard input and output, the sound card, and any number of files.
 
 const assert = require('node:assert')
 const { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } = require('node:fs')
@@ -12,14 +12,14 @@ const { level, tone } = require('../support/wav')
 
 const FILES = { 'low.wav': tone(440, 300), 'high.wav': tone(880, 200) }
 
-/** The samples of a WAV file whose header says nothing of its length. */
+/** Returns the samples of a WAV file whose header states no length. */
 function samplesOf(bytes, channels = 1) {
   assert.deepStrictEqual([bytes.toString('latin1', 0, 4), bytes.readUInt32LE(4), bytes.readUInt32LE(40)], ['RIFF', 0xffffffff, 0xffffffff])
   assert.deepStrictEqual([bytes.readUInt16LE(22), bytes.readUInt32LE(24)], [channels, 48000])
   return Float32Array.from({ length: (bytes.length - 44) / 2 }, (_, n) => bytes.readInt16LE(44 + n * 2) / 32768)
 }
 
-/** Puts a program on the PATH that a sound card stands behind: it keeps what it is given, and its arguments. */
+/** Puts a stand-in for a sound card's player on the PATH; it keeps its input and its arguments. */
 function player(directory, name, script = `
   const { appendFileSync, readFileSync, writeFileSync } = require('node:fs')
   const file = process.argv.find((name) => name.endsWith('.wav'))
@@ -35,7 +35,7 @@ function player(directory, name, script = `
 }
 
 describe('standard input and output', () => {
-  it('play - plays what comes in, --out - writes the mix', async (t) => {
+  it('play - reads stdin and --out - writes the mix to stdout', async (t) => {
     const directory = workspace(t, FILES)
     const { exitCode, stdout, stderr } = await run(directory, ['play', '-', 'high.wav', '--overlap', 'queue', '--out', '-'], undefined, { input: FILES['low.wav'], encoding: 'latin1' })
     assert.strictEqual(exitCode, 0, stderr)
@@ -48,7 +48,7 @@ describe('standard input and output', () => {
     assert.ok(!existsSync(path.join(directory, 'mix.wav')))
   })
 
-  it('the mix on standard output is the one in a file', async (t) => {
+  it('the mix on standard output equals the one in a file', async (t) => {
     const directory = workspace(t, { ...FILES, 'requests.jsonl': jsonl(
       { atMs: 100, type: 'play', requestId: 'low', audioUrl: 'low.wav', stopOther: false }, { atMs: 1000, type: 'play', requestId: 'high', audioUrl: 'high.wav' }
     ) })
@@ -61,7 +61,7 @@ describe('standard input and output', () => {
     assert.ok(piped.stderr.split('\n').filter((line) => line.startsWith('{')).some((line) => JSON.parse(line).type === 'completed'), 'events are on standard error')
   })
 
-  it('replay - reads requests, probe - a sound', async (t) => {
+  it('replay - reads requests and probe - a sound', async (t) => {
     const directory = workspace(t, FILES)
     const input = jsonl({ atMs: 0, type: 'play', requestId: 'low', audioUrl: 'low.wav' })
     const { exitCode, stdout } = await run(directory, ['replay', '-'], undefined, { input })
@@ -74,14 +74,14 @@ describe('standard input and output', () => {
     assert.deepStrictEqual([probed.exitCode, JSON.parse(probed.stdout).durationMs], [0, 300])
   })
 
-  it('standard input that is no sound fails', async (t) => {
+  it('fails if standard input is not audio', async (t) => {
     const { exitCode, stderr } = await run(workspace(t), ['play', '-'], undefined, { input: 'no sound' })
     assert.strictEqual(exitCode, 1)
     assert.match(stderr, /failed {4}standard input {2}ERR_UNSUPPORTED_FORMAT/)
     assert.strictEqual((await run(workspace(t), ['play', '-', '-'])).exitCode, 2)
   })
 
-  it('a reader that has enough ends the run', async (t) => {
+  it('a reader that closes early ends the run', async (t) => {
     const directory = workspace(t, { 'loop.jsonl': jsonl({ atMs: 0, type: 'play', audioUrl: 'low.wav', loop: 1_000_000 }), ...FILES })
     const { exitCode } = await run(directory, ['replay', 'loop.jsonl', '--out', '-'], (_, child) => child.stdout.destroy(), { encoding: 'latin1' })
     assert.notStrictEqual(exitCode, null, 'it ended by itself')
@@ -101,7 +101,7 @@ describe('the sound card', () => {
       const played = readFileSync(path.join(directory, 'played.wav'))
       const samples = Float32Array.from({ length: 14400 }, (_, n) => played.readInt16LE(44 + n * 2) / 32768)
       if (name === 'afplay') assert.ok(Math.abs(level(samples, 0, 14400, 440) - 0.3) < 0.001)
-      // In real time what a slow start is late by is silence before it.
+      // In real time a slow start is silence before the sound.
       else assert.ok(Math.max(...Float32Array.from({ length: (played.length - 44) / 2 }, (_, n) => played.readInt16LE(44 + n * 2) / 32768)) > 0.29)
       if (expected) assert.deepStrictEqual(JSON.parse(readFileSync(path.join(directory, 'arguments.json'))), expected)
       assert.ok(!existsSync(path.join(directory, 'mix.wav')))
@@ -135,7 +135,7 @@ describe('the sound card', () => {
 })
 
 describe('as many files as are named', () => {
-  it('play at once, and one after the other', async (t) => {
+  it('many files play at once and one after another', async (t) => {
     const directory = workspace(t, { 'short.wav': tone(440, 20) })
     const many = await run(directory, ['play', ...Array(30).fill('short.wav')])
     assert.match(many.stdout, /^mix\.wav: 0\.02 s, 30 completed, 0 stopped, 0 failed/m)
@@ -147,8 +147,8 @@ describe('as many files as are named', () => {
   })
 })
 
-describe('what is told', () => {
-  it('failures are on standard error', async (t) => {
+describe('messages', () => {
+  it('failures go to standard error', async (t) => {
     const directory = workspace(t, FILES)
     const people = await run(directory, ['play', 'low.wav', 'gone.wav'])
     assert.match(people.stderr, /^ {2}0\.000 s {2}failed {4}gone\.wav {2}ERR_FILE: /m)
@@ -158,7 +158,7 @@ describe('what is told', () => {
     assert.ok(programs.stdout.trim().split('\n').map((line) => JSON.parse(line)).some(({ type, code }) => type === 'failed' && code === 'ERR_FILE'))
   })
 
-  it('--json has every event, mutes too', async (t) => {
+  it('--json prints every event, including mutes', async (t) => {
     const directory = workspace(t, { ...FILES, 'mute.jsonl': jsonl(
       { atMs: 0, type: 'play', requestId: 'low', audioUrl: 'low.wav' }, { atMs: 100, type: 'mute', trackId: 0, muted: true }, { atMs: 200, type: 'mute', trackId: 0, muted: false }
     ) })
@@ -169,7 +169,7 @@ describe('what is told', () => {
     assert.match(people.stdout, /^ {2}0\.100 s {2}muted {5}track 0$/m)
   })
 
-  it('a byte-order mark before requests is skipped', async (t) => {
+  it('skips a byte-order mark before requests', async (t) => {
     const line = jsonl({ atMs: 0, type: 'play', requestId: 'low', audioUrl: 'low.wav' })
     const directory = workspace(t, { ...FILES, 'bom.jsonl': `\uFEFF${line}\r\n`, 'comment.jsonl': `\uFEFF# a comment\r\n${line}\r\n` })
     for (const file of ['bom.jsonl', 'comment.jsonl']) {

@@ -1,6 +1,6 @@
 'use strict'
 
-// The timeline below a run.
+// The text timeline below a run.
 
 const assert = require('node:assert')
 const { describe, it } = require('node:test')

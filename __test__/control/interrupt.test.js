@@ -88,7 +88,7 @@ test('interrupt sums what was heard of a turn', async (t) => {
   assert.deepEqual(of('how'), ['queued@0', 'started@200', 'stopped@305'])
 })
 
-test('a muted track is not heard of a group', async (t) => {
+test('a muted track does not count as heard', async (t) => {
   const { session } = open(t)
   play(session, 'a', { group: 'g' })
   await session.advance(100)
@@ -99,7 +99,7 @@ test('a muted track is not heard of a group', async (t) => {
   assert.deepEqual((await session.interrupt()).groups, [{ group: 'g', heardMs: 200 }])
 })
 
-test('an interruption may let a word end', async (t) => {
+test('an interruption can let a word end', async (t) => {
   const { session, heard, of } = open(t, { overlap: 'queue' })
   play(session, 'short', { audio: tone(880, 150) })
   play(session, 'long', { trackId: 1 })
@@ -118,7 +118,7 @@ test('an interruption may let a word end', async (t) => {
   assert.ok(Math.abs(at(287.5) - at(50) / 2) < 0.01, 'half of the fade')
 })
 
-test('what is interrupted later ends at once by a stop', async (t) => {
+test('stop ends a deferred interruption at once', async (t) => {
   const { session, of } = open(t)
   play(session, 'a')
   await session.advance(20)
@@ -132,7 +132,7 @@ test('what is interrupted later ends at once by a stop', async (t) => {
 test('interrupt while loading cancels the download', async (t) => {
   let closed
   const gone = new Promise((resolve) => { closed = resolve })
-  const server = createServer((request, response) => response.on('close', closed)) // answers nothing
+  const server = createServer((request, response) => response.on('close', closed)) // never answers
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.after(() => server.close(server.closeAllConnections()))
   const { session, told } = open(t, { output: { clock: 'realtime' } })

@@ -1,6 +1,6 @@
 'use strict'
 
-// Fades take no place of `maxConcurrent`, and so there is an end to how many may last.
+// Fading playbacks do not count for `maxConcurrent`, so their number is limited separately.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
@@ -23,7 +23,7 @@ test('long fades do not escape maxConcurrent', async (t) => {
     assert.equal(playing + stopping, states.length, `${states}`)
     assert.ok(playing <= MAX && stopping <= MAX, `${playing} play and ${stopping} fade`)
     most = Math.max(most, states.length)
-    // One by one or both, so that the places are full at times.
+    // One at a time or both, so that the places are full at times.
     if (n % 3) await session.stopAudio({ ...(n % 2 ? {} : { requestId: `${n}` }), fadeOutMs: 5000 })
   }
   assert.equal(most, 2 * MAX, 'long fades are allowed')
@@ -34,7 +34,7 @@ test('long fades do not escape maxConcurrent', async (t) => {
   for (let n = 0; n < 50; n++) assert.deepEqual(terminal(`${n}`).map(({ type, reason }) => [type, reason]), [['stopped', 'stopped']])
 })
 
-test('the oldest of too many fades is cut short', async (t) => {
+test('cuts the oldest of too many fades short', async (t) => {
   const { session, of } = open(t, { maxConcurrent: 1 })
   for (const name of ['a', 'b', 'c']) {
     session.playAudio({ requestId: name, audio: tone(440, 20_000, { amplitude: 0.1 }), stopOther: false })

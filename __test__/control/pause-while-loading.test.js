@@ -1,6 +1,6 @@
 'use strict'
 
-// Calls about a playback that still loads, made without waiting: they apply in their order, and it is not held for ever.
+// Calls about a loading playback, made without waiting: they apply in order, and the playback is not held forever.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
@@ -11,7 +11,7 @@ const { tone } = require('../support/wav')
 const ROUNDS = 40
 const clip = tone(440, 100)
 const play = (session, source) => session.playAudio({ requestId: 'a', stopOther: false, ...source })
-/** Lets what is loading come a little further, or not at all. */
+/** Gives loading a little time, or none. */
 const pass = async (turns) => {
   for (let n = 0; n < turns; n++) await new Promise(setImmediate)
 }
@@ -36,7 +36,7 @@ for (const calls of [['pauseAudio', 'resumeAudio'], ['pauseAudio', 'seekAudio', 
   })
 }
 
-test('nothing is told after failed', async (t) => {
+test('emits nothing after failed', async (t) => {
   const bad = [{ audioUrl: '/nowhere/audio.wav' }, { audio: Buffer.from('this is not audio, however long it is read') }, { audio: Buffer.alloc(0) }]
   for (let round = 0; round < ROUNDS; round++) {
     const { session, told } = open(t)

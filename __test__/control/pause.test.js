@@ -124,7 +124,7 @@ test('pause while loading delays the start', async (t) => {
   assert.deepEqual(slice(heard(), 205, 600), slice(clip.samples, 105, 500))
 })
 
-test('pause while queued keeps the place', async (t) => {
+test('pause while queued keeps the queue position', async (t) => {
   const { session, of } = open(t, { overlap: 'queue' })
   for (const name of ['a', 'b', 'c', 'd']) play(session, name)
   await session.pauseAudio({ requestId: 'b' })
@@ -200,7 +200,7 @@ test('realtime: no frames while everything is paused', async (t) => {
   await once(session, 'started')
   await session.pauseAudio()
   await once(session, 'paused')
-  await sleep(100) // the frame that carried the fall is on its way
+  await sleep(100) // the frame with the fade out is on its way
   const before = frames
   await sleep(300)
   assert.equal(frames, before, 'the clock was not parked')
@@ -222,7 +222,7 @@ test('realtime: random pauses lose no sample', async (t) => {
   for (const { durationMs } of await Promise.all(playing)) assert.equal(durationMs, 300)
 })
 
-test('bad targets are refused', async (t) => {
+test('refuses invalid targets', async (t) => {
   const { session } = open(t)
   for (const call of ['pauseAudio', 'resumeAudio']) {
     await assert.rejects(session[call]({ requestId: 'a', trackId: 1 }), {

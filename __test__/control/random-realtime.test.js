@@ -1,6 +1,6 @@
 'use strict'
 
-// Random calls from a fixed seed on many sessions in real time, with a server that misbehaves: every promise settles,
+// Random calls from a fixed seed on many sessions in real time, with a misbehaving server: every promise settles,
 // every request has exactly one terminal event, and no event follows it.
 
 const assert = require('node:assert/strict')
@@ -18,7 +18,7 @@ const ROUNDS = 150
 const ROLES = ['system', 'voice', 'media', 'ambient']
 const TERMINAL = ['completed', 'stopped', 'failed']
 
-/** A server that answers well, late, halfway or not at all. */
+/** A server that answers properly, late, halfway or not at all. */
 async function serve(t, clip) {
   const server = http.createServer((request, response) => {
     if (request.url === '/good') response.end(clip)
@@ -89,8 +89,8 @@ for (const overlap of ['mix', 'queue', 'replace']) {
       assert.deepEqual(seqs, seqs.map((_, index) => index + 1))
       const live = new Map()
       for (const { type, requestId, queuePosition } of told.filter((event) => event.requestId)) {
-        // Of one id: its places in line, then started, then its end, then perhaps the id again.
-        // (An id may be used again while the playback that had it fades.)
+        // Events of one id: its queue positions, then started, then its end, then perhaps the id again.
+        // (An id may be reused while the earlier playback fades out.)
         const isShared = requestId.startsWith('same')
         if (type === 'queued' && !isShared) assert.notEqual(live.get(requestId), 'started', `${requestId} waits after it started`)
         if (TERMINAL.includes(type)) live.delete(requestId)

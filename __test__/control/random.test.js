@@ -14,7 +14,7 @@ const MS = 48
 const CLIPS = [ramp(400 * MS).audio, tone(440, 90), tone(330, 700, { sampleRate: 22050 }), ramp(700).audio]
 const TERMINAL = ['completed', 'stopped', 'failed']
 
-/** A hundred calls, a little time between most of them. */
+/** A hundred calls, with a little time between most of them. */
 async function run(t, seed, options) {
   const next = random(seed)
   const { session, heard, told } = open(t, { progressIntervalMs: 70, maxDurationMs: 2000, ...options })
@@ -59,7 +59,7 @@ for (const options of [{ maxConcurrent: 100 }, { overlap: 'queue' }, { overlap: 
         const events = told.filter((event) => event.requestId === requestId)
         assert.equal(events.filter(({ type }) => TERMINAL.includes(type)).length, 1, requestId)
         assert.ok(TERMINAL.includes(events.at(-1).type), 'nothing follows its end')
-        // What was silent for it (paused) or before it is not counted; what sounded is.
+        // Pauses, which are silent for the playback, are not counted; what sounds is.
         const started = events.find(({ type }) => type === 'started')
         if (started) assert.ok(durationMs <= events.at(-1).atMs - started.atMs + 1e-9, requestId)
         else assert.equal(durationMs, 0)

@@ -1,6 +1,6 @@
 'use strict'
 
-// In real time: what is paused, sought and resumed goes on at the new place, and nothing of the old one is heard.
+// In real time: a playback that is paused, sought and resumed plays the new position and nothing of the old one.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -14,10 +14,10 @@ const RATE = 48000
 const NEW_MS = 20_000
 /** 5 ms. */
 const EDGE = 240
-/** Says by its sign where a sample was: before NEW_MS it is above zero, from there on below. */
+/** A clip whose sign tells the position: samples before NEW_MS are above zero, later ones below. */
 const clip = wavFile(Float32Array.from({ length: 40 * RATE }, (_, n) => (n < (NEW_MS / 1000) * RATE ? 0.25 : -0.25)), RATE)
 
-/** The clip on a server that takes its time. */
+/** Serves the clip from a slow server. */
 async function serve(t) {
   const server = createServer((request, response) => {
     response.setHeader('content-length', clip.length)
@@ -30,7 +30,7 @@ async function serve(t) {
 }
 
 for (const where of ['memory', 'a server']) {
-  test(`pause, seek, resume of ${where} plays the new place`, async (t) => {
+  test(`pause, seek, resume of ${where} plays the new position`, async (t) => {
     const source = where === 'memory' ? { audio: clip } : { audioUrl: await serve(t) }
     await Promise.all(Array.from({ length: 8 }, async () => {
       const { session, of, told, heard } = open(t, { output: { clock: 'realtime' } })
@@ -55,7 +55,7 @@ for (const where of ['memory', 'a server']) {
   })
 }
 
-test('without waiting, the old place falls silent for good', async (t) => {
+test('without waiting, the old position falls silent for good', async (t) => {
   await Promise.all(Array.from({ length: 8 }, async () => {
     const { session, heard } = open(t, { output: { clock: 'realtime' } })
     const playing = session.playAudio({ requestId: 'a', audio: clip })

@@ -28,7 +28,7 @@ test('seeking in a deleted file fails', async (t) => {
   await Promise.all([assert.rejects(playing, { code: 'ERR_FILE', durationMs: 105 }), finish(session)])
 })
 
-/** A server for one test; says its address. */
+/** Starts a server for one test and returns its address. */
 async function serve(t, answer) {
   const server = http.createServer(answer).listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -93,13 +93,13 @@ test('the second of two seeks wins', async (t) => {
   await session.seekAudio({ positionMs: 400 })
   await session.seekAudio({ positionMs: 200 })
   await session.advance(2)
-  await session.seekAudio({ positionMs: 300 }) // while it falls
+  await session.seekAudio({ positionMs: 300 }) // while it fades out
   await finish(session)
   assert.deepEqual(places(told), [[105, 300]])
   assert.deepEqual(slice(heard(), 110, 305), slice(clip.samples, 305, 500))
 })
 
-test('seek before the start sets where it starts', async (t) => {
+test('seek before the start sets the start position', async (t) => {
   const { session, heard, of } = open(t, { overlap: 'queue' })
   for (const name of ['a', 'b', 'c']) play(session, name)
   assert.deepEqual(await session.seekAudio({ positionMs: 400 }), { sought: ['a', 'b', 'c'] })

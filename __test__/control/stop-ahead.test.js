@@ -1,6 +1,6 @@
 'use strict'
 
-// A `stopAudio` that comes before its request.
+// A `stopAudio` that arrives before its request.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')

@@ -1,6 +1,6 @@
 'use strict'
 
-// The usual defensive idiom: stop what may still play under a name, then play under it.
+// The usual defensive idiom: stop whatever may still play under a requestId, then play under it.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -14,7 +14,7 @@ const CLIP_MS = 300
 const clip = tone(440, CLIP_MS)
 const long = tone(440, 30_000)
 
-/** What may be under the name before: each makes it so. `stop` is what is said then. */
+/** The states of the earlier playback with this requestId: each function brings it about. `stop` is what stopAudio answers then. */
 const STATES = {
   async 'nothing of that name'() {},
   async 'it ended a moment ago'({ play, finished }) {
@@ -71,7 +71,7 @@ for (const clock of ['manual', 'realtime']) {
   }
 }
 
-test('stop long after its end, then play', async (t) => {
+test('stop long after the end, then play', async (t) => {
   const { session } = open(t)
   for (const ms of [4999, 5001, 60_000]) {
     session.playAudio({ requestId: 'music', audio: clip })
@@ -83,7 +83,7 @@ test('stop long after its end, then play', async (t) => {
   }
 })
 
-test('without awaiting the stop it is the same', async (t) => {
+test('stop without awaiting it, then play', async (t) => {
   for (const clock of ['manual', 'realtime']) {
     const { session } = open(t, { output: { clock } })
     const ends = []
@@ -99,7 +99,7 @@ test('without awaiting the stop it is the same', async (t) => {
   }
 })
 
-test('plays; play the same with stopOther is refused', async (t) => {
+test('stopOther refuses the requestId it would stop', async (t) => {
   const { session, of } = open(t)
   const first = session.playAudio({ requestId: 'music', audio: clip })
   await session.advance(100)
@@ -109,7 +109,7 @@ test('plays; play the same with stopOther is refused', async (t) => {
   assert.deepEqual(of('music'), ['started@0', `completed@${CLIP_MS}`])
 })
 
-test('onDuplicate replace: play in every state', async (t) => {
+test('onDuplicate replace plays in every state', async (t) => {
   for (const [state, prepare] of Object.entries(STATES)) {
     const { session } = open(t, { onDuplicate: 'replace' })
     const play = (audio, options) => session.playAudio({ requestId: 'music', audio, stopOther: false, ...options })

@@ -1,6 +1,6 @@
 'use strict'
 
-// A track on one side of two channels, at exact samples.
+// Panning a track between two channels, at exact samples.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
@@ -13,13 +13,13 @@ const clip = ramp(500 * MS)
 const stereo = { output: { channels: 2 } }
 const play = (session, requestId, options) => session.playAudio({ requestId, audio: clip.audio, stopOther: false, ...options })
 
-/** One channel of what was heard: 0 is left. */
+/** Returns one channel of the output; 0 is left. */
 const side = (samples, channel) => samples.filter((_, index) => index % 2 === channel)
 
-/** The clip, with each sample turned to what `level` says for it; 32-bit floats as the mixer's. */
+/** The clip with each sample scaled by `level`; 32-bit floats as in the mixer. */
 const turned = (level) => clip.samples.map((sample, n) => Math.fround(sample * Math.fround(level(n))))
 
-test('the other side is turned down, and this one is as it was', async (t) => {
+test('pan attenuates only the opposite side', async (t) => {
   const sides = { '-1': [1, 0], '-0.5': [1, 0.5], 0: [1, 1], 0.25: [0.75, 1], 1: [0, 1] }
   for (const [pan, [left, right]] of Object.entries(sides)) {
     const { session, heard } = open(t, stereo)
@@ -32,7 +32,7 @@ test('the other side is turned down, and this one is as it was', async (t) => {
   }
 })
 
-test('it goes over in a line, multiplies with the volume, and is the track’s alone', async (t) => {
+test('pan ramps linearly and multiplies with the volume', async (t) => {
   const { session, heard } = open(t, stereo)
   play(session, 'a', { trackId: 1 })
   play(session, 'b', { trackId: 2 })
@@ -48,7 +48,7 @@ test('it goes over in a line, multiplies with the volume, and is the track’s a
   assert.deepEqual(side(heard(), 1).slice(0, clip.samples.length), turned(() => 0.5))
 })
 
-test('two tracks, one on each side, and a tap of one', async (t) => {
+test('two panned tracks and a tap of one', async (t) => {
   const { session, heard } = open(t, stereo)
   await session.track(1).setPan({ pan: -1 })
   await session.track(2).setPan({ pan: 1 })
@@ -67,7 +67,7 @@ test('two tracks, one on each side, and a tap of one', async (t) => {
   assert.deepEqual(side(samples, 1).slice(0, clip.samples.length), turned(() => 0.5))
 })
 
-test('back in the middle it is as if it had never been elsewhere', async (t) => {
+test('panning back to the middle restores the samples', async (t) => {
   const { session, heard } = open(t, stereo)
   const track = session.track(0)
   await track.setPan({ pan: 0.7 })
@@ -77,7 +77,7 @@ test('back in the middle it is as if it had never been elsewhere', async (t) => 
   assert.deepEqual(side(heard(), 0).slice(0, clip.samples.length), clip.samples)
 })
 
-test('what it may be', async (t) => {
+test('validates pan', async (t) => {
   const { session } = open(t, stereo)
   for (const change of [{}, { pan: 1.1 }, { pan: -2 }, { pan: NaN }, { pan: '0' }, { pan: 0, fadeMs: -1 }, { volume: 1, pan: 0 }, null]) {
     await assert.rejects(session.track(0).setPan(change), { code: 'ERR_INVALID_ARGUMENT' }, JSON.stringify(change))

@@ -1,6 +1,6 @@
 'use strict'
 
-// A track's volume, gain and mute, at exact samples: for what plays on it, for what comes later, beside the playbacks' own.
+// A track's volume, gain and mute, at exact samples: for playing and for later playbacks, and beside the playbacks' own volumes.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
@@ -14,7 +14,7 @@ const clip = ramp(500 * MS)
 const play = (session, requestId, options) => session.playAudio({ requestId, audio: clip.audio, stopOther: false, ...options })
 const scaled = (fromMs, toMs, volume) => slice(clip.samples, fromMs, toMs).map((sample) => sample * volume)
 
-test('a track has its number and the name that it has in a room', async (t) => {
+test('a track has its number and its name in a room', async (t) => {
   const { session } = open(t)
   const names = [0, 1, 2, 7, 65535].map((id) => session.track(id).name)
   assert.deepEqual(names, ['speaker', 'app_audio', 'tts', 'track_7', 'track_65535'])
@@ -26,7 +26,7 @@ test('a track has its number and the name that it has in a room', async (t) => {
   assert.deepEqual([0, 2, 9].map((id) => room.track(id).name), ['speaker', 'voice', 'ninth'])
 })
 
-test('a volume set before anything plays there is that of the first sample, and stays for what comes later', async (t) => {
+test('track volume applies from the first sample and persists', async (t) => {
   const { session, heard } = open(t)
   await session.track(1).setVolume({ volume: 0.5, fadeMs: 300 })
   play(session, 'a', { trackId: 1 })
@@ -41,7 +41,7 @@ test('a volume set before anything plays there is that of the first sample, and 
   assert.deepEqual(slice(samples, 1000, 1500), scaled(0, 500, 1))
 })
 
-test('it changes in a line while the track sounds, 5 ms by default, and leaves other tracks alone', async (t) => {
+test('track volume ramps linearly and spares other tracks', async (t) => {
   const { session, heard } = open(t)
   play(session, 'a', { trackId: 1 })
   play(session, 'b', { trackId: 2, startMs: 100, volume: 0.25 })
@@ -51,7 +51,7 @@ test('it changes in a line while the track sounds, 5 ms by default, and leaves o
   await session.advance(100)
   await track.setVolume({ volume: 0, fadeMs: 100 })
   await session.advance(50)
-  await track.setVolume({ volume: 1, fadeMs: 75 }) // from where it is
+  await track.setVolume({ volume: 1, fadeMs: 75 }) // from the current volume
   await finish(session)
   const samples = heard()
   const level = (n) => {
@@ -61,13 +61,13 @@ test('it changes in a line while the track sounds, 5 ms by default, and leaves o
     if (n < 250 * MS) return 0.5 - (n - 200 * MS) / (200 * MS)
     return Math.min(1, 0.25 + ((n - 250 * MS) * 0.75) / (75 * MS))
   }
-  // The first 5 ms of `b` rise, because it begins inside its source.
+  // The first 5 ms of `b` fade in, because it begins inside its source.
   for (let n = 5 * MS; n < 400 * MS; n++) {
     close(samples[n], clip.samples[n] * level(n) + clip.samples[n + 100 * MS] * 0.25, `sample ${n}`)
   }
 })
 
-test('gain goes up to 4 under the limiter; what is not named stays', async (t) => {
+test('gain goes up to 4 under the limiter', async (t) => {
   const { session, heard } = open(t)
   const track = session.track(0)
   await track.setVolume({ gain: 4 })
@@ -84,7 +84,7 @@ test('gain goes up to 4 under the limiter; what is not named stays', async (t) =
   assert.ok(limited.slice(45 * MS, 85 * MS).every((sample) => sample > 0.95), 'as loud as the limiter lets it be')
 })
 
-test('track, playback, session and fade multiply', async (t) => {
+test('track, playback, session and fade volumes multiply', async (t) => {
   const { session, heard } = open(t, { gain: 0.5 })
   await session.track(0).setVolume({ volume: 0.5, gain: 2 })
   play(session, 'a', { volume: 0.5 })
@@ -96,7 +96,7 @@ test('track, playback, session and fade multiply', async (t) => {
   assert.deepEqual(slice(heard(), 100, 500), scaled(100, 500, 0.25))
 })
 
-test('a clip that sounds alone is as loud as its track', async (t) => {
+test('a lone clip is as loud as its track', async (t) => {
   const { session, heard } = open(t)
   const sound = await SpeakerSession.clip({ audio: clip.audio })
   session.playAudio({ audio: sound, stopOther: false })
@@ -110,7 +110,7 @@ test('a clip that sounds alone is as loud as its track', async (t) => {
   sound.close()
 })
 
-test('a mute is kept apart from the volume, is told, and counts as unheard', async (t) => {
+test('mute is separate from volume and counts as unheard', async (t) => {
   const { session, heard, told } = open(t)
   const track = session.track(1)
   const done = play(session, 'a', { trackId: 1 })
@@ -135,7 +135,7 @@ test('a mute is kept apart from the volume, is told, and counts as unheard', asy
   assert.deepEqual({ durationMs, unheardMs }, { durationMs: 500, unheardMs: 200 })
 })
 
-test('what begins on a muted track is silent from its first sample on', async (t) => {
+test('playbacks on a muted track are silent from the start', async (t) => {
   const { session, heard } = open(t)
   await session.track(0).setMuted(true)
   const done = play(session, 'a')
@@ -144,7 +144,7 @@ test('what begins on a muted track is silent from its first sample on', async (t
   assert.equal((await done).unheardMs, 500)
 })
 
-test('wrong arguments are refused, and a closed session takes none', async (t) => {
+test('refuses invalid arguments and calls after close', async (t) => {
   const { session } = open(t)
   for (const id of [undefined, null, -1, 65536, 1.5, 'speaker']) {
     assert.throws(() => session.track(id), { code: 'ERR_INVALID_ARGUMENT', message: /for trackId/ }, String(id))
@@ -169,7 +169,7 @@ test('wrong arguments are refused, and a closed session takes none', async (t) =
   await assert.rejects(track.setMuted(true), { code: 'ERR_CLOSED' })
 })
 
-test('stats count what was mixed and what lives', async (t) => {
+test('stats count mixed samples and live playbacks', async (t) => {
   const { session } = open(t, { overlap: 'queue' })
   const none = { frames: 0, underruns: 0, bufferedMs: 0, playing: 0, loading: 0, queued: 0, paused: 0 }
   const [music, speech] = [session.track(0), session.track(2)]

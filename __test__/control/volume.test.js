@@ -21,7 +21,7 @@ test('volume ramps linearly, 5 ms by default', async (t) => {
   await session.advance(100)
   await session.setVolume({ requestId: 'a', volume: 0, fadeMs: 100 })
   await session.advance(50)
-  await session.setVolume({ trackId: 0, volume: 1, fadeMs: 75 }) // from where it is
+  await session.setVolume({ trackId: 0, volume: 1, fadeMs: 75 }) // from the current volume
   await finish(session)
   const samples = heard()
   assert.deepEqual(slice(samples, 0, 100), slice(clip.samples, 0, 100))
