@@ -1,6 +1,6 @@
 'use strict'
 
-// `SpeakerSession.metrics()`, and what prom-client shows of it, against the events that were emitted.
+// `SpeakerSession.metrics()`, and what prom-client exposes of it, against the emitted events.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -26,7 +26,7 @@ const sources = [
   { audio: Buffer.from('no audio at all, but a text that is long enough to be looked at') }
 ]
 
-/** Counts the events of sessions as an operator would who has nothing else. */
+/** Counts the events of sessions, as an operator without metrics would. */
 function counting() {
   const counts = { started: 0, completed: 0, stopped: 0, failed: 0, failures: {}, latencies: [], durations: [] }
   const ended = ({ durationMs }) => durationMs > 0 && counts.durations.push(durationMs)
@@ -39,7 +39,7 @@ function counting() {
   return { counts, watch }
 }
 
-/** How many samples times are together: what they are summed in. */
+/** Returns the sum of times in samples, the unit in which they are summed. */
 const samples = (times) => times.reduce((sum, ms) => sum + Math.round(ms * 48), 0)
 
 function assertHistogram(histogram, times, name) {
@@ -48,13 +48,13 @@ function assertHistogram(histogram, times, name) {
   for (const { upto, count } of histogram.buckets) assert.equal(count, times.filter((ms) => ms <= upto).length, `${name} up to ${upto} ms`)
 }
 
-/** The lines that a scrape shows, by name and labels. */
+/** Returns the lines of a scrape, by name and labels. */
 async function scrape(registry) {
   const lines = (await registry.metrics()).split('\n').filter((line) => line && !line.startsWith('#'))
   return Object.fromEntries(lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ') + 1))]))
 }
 
-test(`counts are those of the events after ${PLAYS} random plays`, async () => {
+test(`metrics match the events of ${PLAYS} random plays`, async () => {
   const below = random(25)
   const { counts, watch } = counting()
   const register = new client.Registry()
@@ -120,7 +120,7 @@ test(`counts are those of the events after ${PLAYS} random plays`, async () => {
   assert.deepEqual([shown.server_playback_active, shown.server_playback_queued, shown.server_playback_sessions], [0, 0, 0])
 })
 
-test('sessions of worker threads count into the same process', async () => {
+test('sessions in worker threads count into one process', async () => {
   const before = SpeakerSession.metrics()
   const worker = new Worker(`
     const { SpeakerSession } = require(${JSON.stringify(root)})
@@ -140,7 +140,7 @@ test('sessions of worker threads count into the same process', async () => {
   await once(worker, 'exit')
 })
 
-test('an output that can not be opened is counted, once', async () => {
+test('counts an output that cannot be opened once', async () => {
   const { outputErrors } = SpeakerSession.metrics()
   const session = new SpeakerSession({ output: { type: 'wav', path: '/nowhere/mix.wav' } })
   await assert.rejects(session.playAudio({ audio: tone(440, 50) }), { code: 'ERR_OUTPUT' })
@@ -148,7 +148,7 @@ test('an output that can not be opened is counted, once', async () => {
   await session.close()
 })
 
-test('a prefix stands before each name, and names that are taken are refused before any is registered', async () => {
+test('the prefix applies, and taken names are refused up front', async () => {
   const register = new client.Registry()
   new client.Gauge({ name: 'mine_server_playback_queued', help: 'somebody else', registers: [register] })
   assert.throws(() => collectMetrics({ register, prefix: 'mine_' }), /mine_server_playback_queued/)
@@ -160,7 +160,7 @@ test('a prefix stands before each name, and names that are taken are refused bef
   for (const name of names) if (name.startsWith('server_')) assert.ok(names.has(`other_${name}`))
 })
 
-test('a registry for OpenMetrics shows them too', async () => {
+test('an OpenMetrics registry exposes them too', async () => {
   const register = new client.Registry(client.Registry.OPENMETRICS_CONTENT_TYPE)
   collectMetrics({ register })
   const { completed, durationMs } = SpeakerSession.metrics()

@@ -1,6 +1,6 @@
 'use strict'
 
-// The dashboard, by a real Prometheus that scrapes the example: every query has data.
+// The dashboard, against a real Prometheus that scrapes the example: every query has data.
 
 const assert = require('node:assert/strict')
 const { spawn } = require('node:child_process')
@@ -18,10 +18,10 @@ const { executable, startPrometheus } = require('../../scripts/prometheus')
 
 const example = path.join(__dirname, '..', '..', 'examples', 'metrics.js')
 
-/** As Grafana puts variables in, with All chosen. */
+/** Substitutes variables as Grafana does, with All selected. */
 const filledIn = (text, prefix = '') => text.replaceAll('${prefix}', prefix).replaceAll('$__rate_interval', '10s').replaceAll(/\$(job|instance)/g, '.*')
 
-/** All queries of the dashboard's panels. */
+/** Returns all queries of the dashboard's panels. */
 const queries = panels.flatMap(({ title, targets }) => targets.map(({ expr, legendFormat }) => ({ name: `${title}: ${legendFormat}`, expr })))
 
 async function ask(url, query) {
@@ -31,27 +31,27 @@ async function ask(url, query) {
   return data.result.map(({ value: [, value] }) => Number(value))
 }
 
-test('the dashboard has every metric, and panels that do not lie upon each other', () => {
+test('the dashboard shows every metric without overlapping panels', () => {
   const register = new client.Registry()
   collectMetrics({ register })
   const all = queries.map(({ expr }) => filledIn(expr)).join('\n')
   const shown = new Set(all.match(/server_playback_\w+?(?=_bucket|_sum|_count|\b)/g))
   const registered = register.getMetricsAsArray().map(({ name }) => name)
-  // How many there are is of less interest than what they hold.
+  // A histogram's count matters less than its values.
   assert.deepEqual(registered.filter((name) => !shown.has(name)), ['server_playback_clips', 'server_playback_cache_entries'])
   const places = panels.flatMap(({ gridPos: { x, y, w, h } }) => Array.from({ length: w * h }, (_, n) => `${x + (n % w)},${y + Math.floor(n / w)}`))
   assert.equal(new Set(places).size, places.length)
   assert.equal(new Set(panels.map(({ id }) => id)).size, panels.length)
 })
 
-test('every query of the dashboard has data from a Prometheus that scrapes the example', { skip: reasonForNone(executable) }, async (t) => {
+test('every dashboard query has data in Prometheus', { skip: reasonForNone(executable) }, async (t) => {
   const server = spawn(process.execPath, [example, '0'], { stdio: ['ignore', 'pipe', 'inherit'] })
   t.after(() => server.kill('SIGKILL'))
   const [line] = await once(server.stdout.setEncoding('utf8'), 'data')
   const prometheus = await startPrometheus(new URL(line).host)
   t.after(() => prometheus.stop())
   for (const { name, expr } of queries) {
-    // A rate wants two scrapes, and a quantile something between them.
+    // A rate needs two scrapes, and a quantile needs values between them.
     let values = []
     for (let attempt = 0; attempt < 200 && (values.length === 0 || values.some(Number.isNaN)); attempt++) {
       if (attempt > 0) await sleep(200)

@@ -25,7 +25,7 @@ context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
 
 const audio = tone(440, 100)
 
-/** A session on the manual clock whose playbacks are traced, from here on. */
+/** Opens a session on the manual clock whose playbacks are traced from now on. */
 function open(t, options) {
   exporter.reset()
   const session = traceSession(new SpeakerSession({ output: { type: 'memory', clock: 'manual' }, ...options }))
@@ -35,7 +35,7 @@ function open(t, options) {
 
 const ms = ([seconds, nanos]) => seconds * 1000 + nanos / 1e6
 
-/** The span of a request, in short. */
+/** Returns the span of a request, in short form. */
 function spanOf(requestId) {
   const spans = exporter.getFinishedSpans().filter(({ attributes }) => attributes['speaker_session.request_id'] === requestId)
   assert.equal(spans.length, 1, `spans of ${requestId}`)
@@ -45,7 +45,7 @@ function spanOf(requestId) {
   return { name, ...short, names: events.map((event) => event.name), at, status, lasts: ms(endTime) - ms(startTime), parent: parentSpanContext?.spanId }
 }
 
-test('a span is a child of what is active where the request is made, whoever is told later', async (t) => {
+test("a span's parent is the span active at the request", async (t) => {
   const session = open(t, { overlap: 'queue' })
   const tracer = trace.getTracer('test')
   const parents = {}
@@ -69,7 +69,7 @@ test('a span is a child of what is active where the request is made, whoever is 
   assert.deepEqual([stream.name, stream.source, stream.outcome, stream.parent], ['speaker-session createStream', 'stream', 'completed', undefined])
 })
 
-test('realtime: queued, first byte, first sample and end follow each other', async (t) => {
+test('realtime: queued, first byte, first sample and end in order', async (t) => {
   exporter.reset()
   const session = traceSession(new SpeakerSession({ output: { type: 'memory' }, network: 'any' }))
   const server = createServer(async (request, response) => {
@@ -92,7 +92,7 @@ test('realtime: queued, first byte, first sample and end follow each other', asy
   assert.doesNotMatch(JSON.stringify(exporter.getFinishedSpans().map(({ attributes, events, status }) => [attributes, events, status])), /planted|somebody/)
 })
 
-test('what a station says is in the span of its playback', async (t) => {
+test("a station's metadata appears in the span", async (t) => {
   exporter.reset()
   const said = Buffer.from("StreamTitle='A song';StreamUrl='http://host/?key=planted';".padEnd(64, '\0'))
   const body = Buffer.concat([audio.subarray(0, 1000), Buffer.from([4]), said, audio.subarray(1000)])
@@ -109,7 +109,7 @@ test('what a station says is in the span of its playback', async (t) => {
   assert.deepEqual(told, [{ station: 'A station' }, { title: 'A song', station: 'A station' }])
 })
 
-test('failures, refusals, stops and joins are told apart', async (t) => {
+test('distinguishes failures, refusals, stops and joins', async (t) => {
   const session = open(t, { onDuplicate: 'join' })
   session.playAudio({ requestId: 'missing', audioUrl: '/nowhere.wav' })
   await assert.rejects(session.playAudio({ audioUrl: 5 }), { code: 'ERR_INVALID_ARGUMENT' })
@@ -132,7 +132,7 @@ test('failures, refusals, stops and joins are told apart', async (t) => {
   assert.deepEqual([stopped.outcome, stopped.reason, stopped.names], ['stopped', 'enough', ['joined', 'first sample', 'paused', 'resumed']])
 })
 
-test('each of two playbacks with one requestId has its own span, and each request one', async (t) => {
+test('playbacks with one requestId have their own spans', async (t) => {
   const below = random(7)
   const session = open(t)
   const outcomes = []
@@ -153,14 +153,14 @@ test('each of two playbacks with one requestId has its own span, and each reques
   }
 })
 
-test('a session is traced once, and nothing else about it changes', async (t) => {
+test('tracing a session twice changes nothing', async (t) => {
   const session = open(t)
   assert.equal(traceSession(session), session)
   const playing = session.playAudio({ requestId: 'a', audioUrl: '/nowhere.wav' })
   assert.equal(playing.requestId, 'a')
   await session.advance(10)
   const error = await playing.catch((error) => error)
-  // It was asked for here.
+  // The stack begins at the caller.
   assert.match(error.stack.split('\n')[1], /traces\.test\.js/)
   assert.equal(exporter.getFinishedSpans().length, 1)
 })

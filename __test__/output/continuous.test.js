@@ -1,6 +1,6 @@
 'use strict'
 
-// `continuous: true`: the `pcm` output has frames in silence too.
+// `continuous: true`: the `pcm` output delivers frames in silence too.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -9,7 +9,7 @@ const { test } = require('node:test')
 const { open } = require('../support/session')
 const { level, tone } = require('../support/wav')
 
-/** A session whose frames are kept. */
+/** Opens a session whose frames are kept. */
 function line(t, output, options) {
   const frames = []
   const onFrame = (frame, { atMs }) => frames.push({ frame, atMs })
@@ -22,7 +22,7 @@ function assertWhole(frames, fromMs, toMs, frameMs = 20) {
   assert.deepEqual(frames.map(({ atMs }) => atMs), expected)
 }
 
-test('frames come in silence too, before the first sound, between sounds and behind the last', async (t) => {
+test('frames come before, between and after sounds', async (t) => {
   const { session, frames } = line(t)
   await session.advance(100)
   session.playAudio({ audio: tone(440, 250) })
@@ -38,7 +38,7 @@ test('frames come in silence too, before the first sound, between sounds and beh
   assert.ok(Math.abs(level(value, 48000, 52800, 440) - 0.3) < 0.001)
 })
 
-test('a resampled line has the same sound as one that is not continuous, at the same times', async (t) => {
+test('a continuous line resamples as one that is not', async (t) => {
   for (const format of ['s16', 'mulaw']) {
     const told = []
     for (const continuous of [true, false]) {
@@ -54,13 +54,13 @@ test('a resampled line has the same sound as one that is not continuous, at the 
     const [whole, parts] = told
     assert.ok(parts.size > 20 && whole.size === 100)
     for (const [atMs, frame] of parts) {
-      // The filter that goes on rings into the silence, where the other one is ended.
+      // The continuous filter rings into the silence, where the other one is flushed.
       if (atMs % 500 < 280 && (atMs < 980 || atMs > 1520)) assert.equal(whole.get(atMs), frame, `${format} at ${atMs} ms`)
     }
   }
 })
 
-test('frames come while everything is paused, and until a drain is over', async (t) => {
+test('frames come during a pause and until drained', async (t) => {
   const { session, frames, told } = line(t)
   session.playAudio({ requestId: 'a', audio: tone(440, 400) })
   await session.advance(100)
@@ -72,22 +72,22 @@ test('frames come while everything is paused, and until a drain is over', async 
   assertWhole(frames, 0, Math.ceil(completed.atMs / 20) * 20)
 })
 
-test('close ends them, with what was begun filled up', async (t) => {
+test('close ends the frames and fills up the last one', async (t) => {
   const { session, frames } = line(t, { frameMs: 100 })
   await session.advance(230)
   await session.close()
   assertWhole(frames, 0, 300, 100)
 })
 
-test('dither is not added to silence', async (t) => {
+test('adds no dither to silence', async (t) => {
   const { session, frames } = line(t, { dither: true })
   session.playAudio({ audio: tone(440, 40) })
   await session.advance(400)
   assert.ok(frames.slice(-10).every(({ frame }) => frame.every((byte) => byte === 0)))
 })
 
-test('realtime: frames come from connect on, and time passes', async (t) => {
-  const awake = setInterval(() => {}, 1000) // frames keep nothing alive
+test('realtime: frames come from connect on as time passes', async (t) => {
+  const awake = setInterval(() => {}, 1000) // frames do not keep the process alive
   t.after(() => clearInterval(awake))
   let count = 0
   let next = () => {}
@@ -114,7 +114,7 @@ test('realtime: frames come from connect on, and time passes', async (t) => {
   await session.close()
 })
 
-test('it is an option of the pcm output alone', (t) => {
+test('only the pcm output can be continuous', (t) => {
   const refused = (output, message) => assert.throws(() => open(t, { output }), { code: 'ERR_INVALID_ARGUMENT', message })
   refused({ type: 'memory', continuous: true }, /continuous/)
   refused({ type: 'wav', path: 'a.wav', continuous: true }, /continuous/)

@@ -14,13 +14,13 @@ const { level, readWav, tone } = require('../support/wav')
 
 const STEP = 1 / 32768
 
-/** A tone of 0.3 steps of 16 bits, for 500 ms; then as long a silence. */
+/** A tone with an amplitude of 0.3 steps of 16 bits, for 500 ms, then silence of the same length. */
 async function whisper(session) {
   session.playAudio({ audio: tone(1000, 500), volume: STEP })
   await session.advance(1000)
 }
 
-/** The same through each output of 16 bits: all of their samples. */
+/** Plays the same through each 16-bit output and returns all of their samples. */
 const OUTPUTS = {
   async wav(t, dither, play) {
     const directory = mkdtempSync(path.join(tmpdir(), 'speaker-session-'))
@@ -54,7 +54,7 @@ function samplesOf(frames) {
 }
 
 for (const [name, output] of Object.entries(OUTPUTS)) {
-  test(`${name}: what is quieter than a step is lost without dither, and heard with it`, async (t) => {
+  test(`${name}: dither preserves what is quieter than a step`, async (t) => {
     const lost = await output(t, undefined, whisper)
     assert.ok(lost.length >= 24000 && lost.every((sample) => sample === 0))
     const heard = await output(t, true, whisper)
@@ -69,7 +69,7 @@ for (const [name, output] of Object.entries(OUTPUTS)) {
     assert.deepEqual(await output(t, true, whisper), await output(t, true, whisper))
   })
 
-  test(`${name}: the error is a step at most, zero on average and the same for loud and quiet`, async (t) => {
+  test(`${name}: the error is small, unbiased and independent of level`, async (t) => {
     for (const volume of [0.9, 0.001]) {
       const play = async (session) => {
         session.playAudio({ audio: tone(440, 500, { amplitude: 1 }), volume })
@@ -87,7 +87,7 @@ for (const [name, output] of Object.entries(OUTPUTS)) {
     }
   })
 
-  test(`${name}: without dither a lone clip of 16 bits passes bit for bit`, async (t) => {
+  test(`${name}: without dither a lone 16-bit clip is bit-exact`, async (t) => {
     const clip = tone(440, 500, { amplitude: 1 })
     for (const dither of [undefined, false]) {
       const samples = await output(t, dither, async (session) => {

@@ -1,6 +1,6 @@
 'use strict'
 
-// A disk that is full is told of once, wherever it is met first, or done without. Stood in for by a limit on the size of files.
+// A full disk is reported once, wherever it is noticed first, or done without. A limit on file size stands in for it.
 
 const assert = require('node:assert/strict')
 const { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } = require('node:fs')
@@ -12,7 +12,7 @@ const { runLimited } = require('../support/limited')
 const { root } = require('../support/process')
 const { readWav, tone } = require('../support/wav')
 
-/** In the units of the shell: 40 KiB, 0.4 s of 16 bits. */
+/** In the shell's units: 40 KiB, 0.4 s at 16 bits. */
 const LIMIT = '-f 80'
 const BYTES = 40 * 1024
 const LIMITED = { skip: process.platform !== 'linux' && 'needs the limits of a shell' }
@@ -24,7 +24,7 @@ function folder(t, files) {
   return directory
 }
 
-/** Runs a script that has a `session` with these options: what it was told, a line each, in order. */
+/** Runs a script that has a `session` with these options and returns its events, one per line, in order. */
 async function told(directory, options, script) {
   const lines = `
     const { setTimeout: sleep } = require('node:timers/promises')
@@ -48,7 +48,7 @@ describe('a WAV file on a full disk', LIMITED, () => {
   const once = ['error ERR_OUTPUT', 'failed a ERR_OUTPUT', 'failed b ERR_OUTPUT']
   const files = { 'long.wav': tone(440, 3000), 'old.wav': tone(880, 100) }
 
-  test('manual: is one error, fails what plays and what comes, and holds what came before', async (t) => {
+  test('manual: emits one error, fails everything, keeps what was written', async (t) => {
     const directory = folder(t, files)
     const lines = await told(directory, { output: { type: 'wav', path: 'new.wav', clock: 'manual' } }, `
       for (const name of ['a', 'b']) play(name)
@@ -62,7 +62,7 @@ describe('a WAV file on a full disk', LIMITED, () => {
     assert.deepEqual(samples.subarray(0, 960), readWav(path.join(directory, 'long.wav')).samples.map((x) => 2 * x).subarray(0, 960))
   })
 
-  test('realtime: is one error, in sound and in the silence behind it', async (t) => {
+  test('realtime: emits one error, also in later silence', async (t) => {
     const directory = folder(t, files)
     const lines = await told(directory, { output: { type: 'wav', path: 'new.wav' } }, `
       await Promise.allSettled(['a', 'b'].map((name) => play(name)))
@@ -71,7 +71,7 @@ describe('a WAV file on a full disk', LIMITED, () => {
     assert.deepEqual(lines, [...once, 'failed c ERR_OUTPUT', 'failed d ERR_OUTPUT', 'disconnected', 'close ERR_OUTPUT'])
   })
 
-  test('realtime: what was held back when the sound ended is one error too', async (t) => {
+  test('realtime: a failed last write is one error too', async (t) => {
     const directory = folder(t, files)
     const lines = await told(directory, { output: { type: 'wav', path: 'new.wav', format: 'f32' } }, `
       const failed = new Promise((resolve) => session.once('error', resolve))
@@ -79,11 +79,11 @@ describe('a WAV file on a full disk', LIMITED, () => {
       await play('a', { durationMs: 300 }).catch(() => {})
       await failed
       clearInterval(alive)`)
-    // It is met behind the sound, or in it if the process was halted meanwhile.
+    // It is noticed after the sound, or during it if the process was suspended meanwhile.
     assert.deepEqual(lines.filter((line) => !line.includes(' a')), ['error ERR_OUTPUT', 'disconnected', 'close ERR_OUTPUT'])
   })
 
-  test('leaves the file that it was to replace', async (t) => {
+  test('leaves the file it was to replace', async (t) => {
     const directory = folder(t, files)
     await told(directory, { output: { type: 'wav', path: 'old.wav', clock: 'manual' } }, `
       play('a')
@@ -92,7 +92,7 @@ describe('a WAV file on a full disk', LIMITED, () => {
     assert.equal(readWav(path.join(directory, 'old.wav.part')).samples.length, (BYTES - 44) / 2)
   })
 
-  test('is one line of the command line', async (t) => {
+  test('prints one line on the command line', async (t) => {
     const directory = folder(t, files)
     const program = path.join(root, 'bin', 'speaker-session.js')
     for (const options of [[], ['--realtime', '--json']]) {
@@ -106,7 +106,7 @@ describe('a WAV file on a full disk', LIMITED, () => {
     }
   })
 
-  test('leaves no file that could not be begun', async (t) => {
+  test('leaves no file that could not be started', async (t) => {
     const directory = folder(t, files)
     const script = `
       const { SpeakerSession } = require(${JSON.stringify(root)})
@@ -118,10 +118,10 @@ describe('a WAV file on a full disk', LIMITED, () => {
   })
 })
 
-describe('requests that are recorded on a full disk', LIMITED, () => {
+describe('a recording on a full disk', LIMITED, () => {
   const options = { output: { type: 'memory', clock: 'manual' }, record: 'requests.jsonl' }
 
-  test('are one error; all else goes on', async (t) => {
+  test('emits one error and everything else goes on', async (t) => {
     const lines = await told(folder(t, { 'long.wav': tone(440, 3000) }), options, `
       const failed = new Promise((resolve) => session.once('error', resolve))
       for (const name of ['a', 'b', 'c']) play(name, { audioUrl: undefined, audio: require('node:fs').readFileSync('long.wav') })
@@ -130,7 +130,7 @@ describe('requests that are recorded on a full disk', LIMITED, () => {
     assert.deepEqual(lines, ['error ERR_RECORD', 'completed a', 'completed b', 'completed c', 'disconnected', 'closed'])
   })
 
-  test('reject close if it comes first', async (t) => {
+  test('rejects close if it comes first', async (t) => {
     const lines = await told(folder(t, { 'long.wav': tone(440, 3000) }), options, `
       play('a', { audioUrl: undefined, audio: require('node:fs').readFileSync('long.wav') })`)
     assert.deepEqual(lines.filter((line) => /error|close/.test(line)), ['close ERR_RECORD'])

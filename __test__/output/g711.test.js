@@ -12,7 +12,7 @@ const { open, finish } = require('../support/session')
 const { listen } = require('../support/tap')
 const { level, tone } = require('../support/wav')
 
-/** What ITU-T G.711 says of each: the byte of silence, how a byte is read (tables 1b and 2b), and the tag of a WAV file (RFC 2361). */
+/** ITU-T G.711's byte of silence and decoding (tables 1b and 2b) for each format, and its tag in a WAV file (RFC 2361). */
 const LAWS = {
   mulaw: {
     silence: 0xff,
@@ -46,7 +46,7 @@ function samplesOf(bytes, format) {
 }
 
 for (const format of Object.keys(LAWS)) {
-  test(`pcm frames in ${format} are a byte a sample at 8 kHz`, async (t) => {
+  test(`pcm frames in ${format} are one byte per sample at 8 kHz`, async (t) => {
     const frames = []
     const onFrame = (frame, { atMs }) => frames.push({ frame, atMs })
     const { session } = open(t, { output: { type: 'pcm', format, onFrame } })
@@ -71,7 +71,7 @@ for (const format of Object.keys(LAWS)) {
     assert.deepEqual(Buffer.concat(tapped.map(({ frame }) => frame)), Buffer.concat(frames))
   })
 
-  test(`a WAV file in ${format} is read by decoders, with its silence where it was`, async (t) => {
+  test(`decoders read a WAV file in ${format}, silence included`, async (t) => {
     for (const channels of [1, 2]) {
       const file = path.join(folder(t), 'line.wav')
       const { session } = open(t, { output: { type: 'wav', path: file, format, channels } })
@@ -100,7 +100,7 @@ for (const format of Object.keys(LAWS)) {
   })
 }
 
-test('a WAV file in mulaw is as long as the time, however that is cut', async (t) => {
+test('a mulaw WAV file is as long as the time', async (t) => {
   const file = path.join(folder(t), 'line.wav')
   const { session } = open(t, { output: { type: 'wav', path: file, format: 'mulaw' } })
   for (let n = 0; n < 60; n++) {
@@ -108,11 +108,11 @@ test('a WAV file in mulaw is as long as the time, however that is cut', async (t
     await session.advance(n % 2 ? 9.3 : 13.77)
   }
   await session.close()
-  // 446 and 661 samples of the session in turn, of which six make one.
+  // 446 and 661 samples of the session by turns, of which six make one.
   assert.equal(readFileSync(file).readUInt32LE(54), (30 * (446 + 661)) / 6)
 })
 
-test('other rates, dither and unknown formats are refused', (t) => {
+test('refuses other rates, dither and unknown formats', (t) => {
   const refused = (output, message) => {
     assert.throws(() => open(t, { output }), { code: 'ERR_INVALID_ARGUMENT', message })
   }

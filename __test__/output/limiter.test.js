@@ -1,6 +1,6 @@
 'use strict'
 
-// The limiter: its gain makes no step, and its samples do not depend on how time is cut.
+// The limiter: its gain never jumps, and its samples do not depend on how time is advanced.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
@@ -11,7 +11,7 @@ const { wavFile } = require('../support/wav')
 const MS = 48
 const LOUD = 0.9
 
-/** A tone of a whole number of waves and an odd number of samples: it begins and ends at zero, and at no border of a frame. */
+/** Returns a tone of whole periods and an odd number of samples: it begins and ends at zero, and never at a frame boundary. */
 function odd(waves, length) {
   const samples = Float64Array.from({ length }, (_, n) => LOUD * Math.sin((2 * Math.PI * waves * n) / length))
   return wavFile(samples, 48000)
@@ -20,7 +20,7 @@ function odd(waves, length) {
 /** Low tones, so that the sum itself is smooth; each is a clip that ends at an odd sample. */
 const CLIPS = [odd(101, 24_001), odd(43, 14_567), odd(67, 31_337), odd(23, 9_973), odd(211, 48_017)]
 
-/** Asks for loud things at odd times; `pass` moves the time. */
+/** Plays loud sounds at odd times; `pass` advances the time. */
 async function perform(session, pass) {
   const play = (requestId, n, options) => session.playAudio({ requestId, audio: CLIPS[n], stopOther: false, ...options })
   play('a', 0)
@@ -45,7 +45,7 @@ async function perform(session, pass) {
   await session.seekAudio({ requestId: 'e', positionMs: 100 })
 }
 
-test('the gain makes no step, whatever happens', async (t) => {
+test('the gain never jumps', async (t) => {
   for (const channels of [1, 2]) {
     const { session, heard } = open(t, { output: { channels } })
     await perform(session, (ms) => session.advance(ms))
@@ -63,7 +63,7 @@ test('the gain makes no step, whatever happens', async (t) => {
   }
 })
 
-test('samples do not depend on how time is cut', async (t) => {
+test('samples do not depend on the steps of time', async (t) => {
   const cuts = {
     whole: (session) => (ms) => session.advance(ms),
     'by 1 ms': (session) => async (ms) => {

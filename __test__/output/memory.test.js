@@ -14,7 +14,7 @@ const root = path.join(__dirname, '..', '..')
 const HOUR_MS = 3_600_000
 const MS = 48
 
-test('a day does not fit: advance rejects, nothing moves, and the session goes on', async (t) => {
+test('advance rejects a day and the session goes on', async (t) => {
   const { session, told, heard } = open(t)
   const playing = session.playAudio({ requestId: 'a', audio: tone(440, 100) })
   const day = session.advance(24 * HOUR_MS)
@@ -31,7 +31,7 @@ test('a day does not fit: advance rejects, nothing moves, and the session goes o
   assert.ok(told.every(({ type }) => type !== 'error' && type !== 'failed'))
 })
 
-test('what earlier calls ask for counts, and the last sample fits', async (t) => {
+test('pending advances count, and the last sample fits', async (t) => {
   const { session } = open(t, { output: { channels: 2 } })
   const half = session.advance(11_000_000)
   await assert.rejects(session.advance(184_811), { code: 'ERR_OUTPUT', message: /at most 184810 ms/ })
@@ -40,13 +40,13 @@ test('what earlier calls ask for counts, and the last sample fits', async (t) =>
   assert.equal(session.recording().samples.length, 2 * MS * 11_184_810)
 })
 
-test('on a pcm output, which keeps nothing, a day passes', async (t) => {
+test('a pcm output keeps nothing, so a day passes', async (t) => {
   const { session } = open(t, { output: { type: 'pcm', onFrame: () => {} } })
   await session.advance(24 * HOUR_MS)
   assert.equal(session.stats().timeMs, 24 * HOUR_MS)
 })
 
-test('hours of silence take no memory, and sound is where it was', async (t) => {
+test('hours of silence take no memory', async (t) => {
   const { session, heard } = open(t)
   const before = process.memoryUsage().rss
   session.playAudio({ audio: tone(440, 100) })
@@ -56,7 +56,7 @@ test('hours of silence take no memory, and sound is where it was', async (t) => 
   await finish(session)
   const samples = heard()
   const grown = process.memoryUsage().rss - before
-  // As samples it would be 3.5 GB; so would a copy in which the silence was written.
+  // As samples it would be 3.5 GB, and so would a copy in which the silence was written.
   assert.ok(grown < 100e6, `${grown} bytes`)
   assert.equal(samples.length, session.stats().timeMs * MS)
   const clip = samples.slice(0, 100 * MS)

@@ -12,7 +12,7 @@ const { tone } = require('../support/wav')
 const DAY = 24 * 3600 * 1000
 const NONE = { output: { type: 'none' } }
 
-/** Plays a line of three clips, one of them stopped; returns what was told. */
+/** Plays a queue of three clips, one of them stopped, and returns the events. */
 async function played(t, output) {
   const { session, told } = open(t, { output, overlap: 'queue' })
   for (const requestId of ['a', 'b', 'c']) session.playAudio({ requestId, audio: tone(440, 500), stopOther: false })
@@ -22,13 +22,13 @@ async function played(t, output) {
   return told
 }
 
-test('tells the same as an output that keeps everything', async (t) => {
+test('emits the same events as an output that keeps everything', async (t) => {
   const told = await played(t, { type: 'none' })
   assert.deepEqual(told, await played(t, { type: 'memory' }))
   assert.deepEqual(told.filter(({ type }) => type === 'completed').map(({ atMs }) => atMs), [500, 1200])
 })
 
-test('has no end, and is exact after days', async (t) => {
+test('has no limit and is exact after days', async (t) => {
   const { session, of } = open(t, NONE)
   for (let day = 0; day < 30; day++) await session.advance(DAY)
   assert.equal(session.stats().timeMs, 30 * DAY)
@@ -37,7 +37,7 @@ test('has no end, and is exact after days', async (t) => {
   assert.deepEqual(of('late'), [`started@${30 * DAY}`, `completed@${30 * DAY + 500}`])
 })
 
-test('a tap hears what nobody keeps', async (t) => {
+test('a tap hears what is not kept', async (t) => {
   const { session } = open(t, NONE)
   const { session: remembers, heard } = open(t)
   const frames = listen(session.tap({ format: 'f32' }))
@@ -51,14 +51,14 @@ test('a tap hears what nobody keeps', async (t) => {
   assert.deepEqual(samples, heard().subarray(0, samples.length))
 })
 
-test('has no recording, and no other options', async (t) => {
+test('has no recording and no other options', async (t) => {
   const { session } = open(t, NONE)
   const unsupported = { code: 'ERR_UNSUPPORTED_OPERATION', message: "Expected output.type 'memory' for recording but received 'none'" }
   assert.throws(() => session.recording(), unsupported)
   assert.throws(() => open(t, { output: { type: 'none', path: 'x.wav' } }), { code: 'ERR_INVALID_ARGUMENT', message: /only type, clock, channels/ })
 })
 
-test('realtime: takes its time', async (t) => {
+test('realtime: takes real time', async (t) => {
   const { session, of } = open(t, { output: { type: 'none', clock: 'realtime' } })
   const begun = performance.now()
   await session.playAudio({ requestId: 'a', audio: tone(440, 300) })

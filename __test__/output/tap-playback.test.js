@@ -1,6 +1,6 @@
 'use strict'
 
-// Taps of one playback: its exact samples, and an end when it is over.
+// Taps of one playback: its exact samples, and their end with the playback.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -14,14 +14,14 @@ const MS = 48
 const clip = ramp(500 * MS)
 const play = (session, requestId, options) => session.playAudio({ requestId, audio: clip.audio, stopOther: false, ...options })
 
-/** What a tap heard, from its first frame on, without the silence that fills the last one. */
+/** Returns what a tap heard from its first frame on, without the silence that fills the last one. */
 async function heardBy(tap) {
   const frames = listen(tap)
   await once(tap, 'end')
   return { frames, samples: timeline(frames, { format: 'f32' }) }
 }
 
-test('a tap has one of two on a track, behind its volume and the track’s, and ends with it', async (t) => {
+test("a playback's tap follows the volumes and ends with it", async (t) => {
   const { session, heard } = open(t)
   await session.track(1).setVolume({ volume: 0.5 })
   play(session, 'a', { trackId: 1, volume: 0.5 })
@@ -40,7 +40,7 @@ test('a tap has one of two on a track, behind its volume and the track’s, and 
   assert.deepEqual(heard(), untapped(), 'a tap changes nothing')
 })
 
-test('its frames have the session’s time, also of what waits first', async (t) => {
+test('frames carry session time, also after waiting in line', async (t) => {
   const { session } = open(t, { overlap: 'queue' })
   play(session, 'a')
   play(session, 'b')
@@ -51,7 +51,7 @@ test('its frames have the session’s time, also of what waits first', async (t)
   assert.deepEqual(slice(samples, 500, 1000), clip.samples)
 })
 
-test('a stop ends it behind the fade, a stop before the first sample at once', async (t) => {
+test('ends after the fade out, or at once before the start', async (t) => {
   const { session } = open(t)
   play(session, 'a')
   const faded = heardBy(session.tap({ requestId: 'a', format: 'f32' }))
@@ -71,7 +71,7 @@ test('a stop ends it behind the fade, a stop before the first sample at once', a
   assert.deepEqual((await never).frames, [])
 })
 
-test('two taps of one playback, and one beside those of its track and of all', async (t) => {
+test('taps of a playback, its track and the session coexist', async (t) => {
   const { session } = open(t)
   play(session, 'a', { trackId: 3 })
   const options = { format: 'f32' }
@@ -84,7 +84,7 @@ test('two taps of one playback, and one beside those of its track and of all', a
   await finish(session)
 })
 
-test('in stereo it is on the side of its track', async (t) => {
+test('a stereo tap has the pan of the track', async (t) => {
   const { session } = open(t, { output: { channels: 2 } })
   await session.track(0).setPan({ pan: -1 })
   play(session, 'a')
@@ -101,14 +101,14 @@ test('in real time it ends by itself', async (t) => {
   const playing = play(session, 'a', { durationMs: 200 })
   const { frames, samples } = await heardBy(session.tap({ requestId: 'a', format: 'f32' }))
   assert.equal((await playing).outcome, 'completed')
-  // It may have begun before it was tapped.
+  // The playback may have begun before it was tapped.
   const { atMs } = told.find(({ type }) => type === 'started')
   const [from, begun] = [frames[0].atMs, atMs].map((ms) => Math.round(ms * MS))
   assert.ok(from >= begun)
   assert.deepEqual(samples.subarray(from, begun + 195 * MS), clip.samples.subarray(from - begun, 195 * MS))
 })
 
-test('what it may be of', async (t) => {
+test('validates the requestId of a tap', async (t) => {
   const { session } = open(t)
   assert.throws(() => session.tap({ requestId: 'a' }), {
     code: 'ERR_INVALID_ARGUMENT', message: `Expected the id of a live playback for requestId but received 'a' of type string`

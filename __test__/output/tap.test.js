@@ -1,6 +1,6 @@
 'use strict'
 
-// Taps: the exact samples of the output, and what happens when the reader is slow.
+// Taps: the exact samples of the output, and what happens if the reader is slow.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -12,7 +12,7 @@ const { open } = require('../support/session')
 const { listen, timeline } = require('../support/tap')
 const { level, tone } = require('../support/wav')
 
-/** Sounds of odd lengths with silences between, shorter and longer than a frame, and one that is limited. */
+/** Sounds of odd lengths with silences between them, shorter and longer than a frame, and one that the limiter reduces. */
 async function play(session) {
   const say = (audio, gain = 1) => session.playAudio({ audio, gain, stopOther: false })
   await session.advance(907)
@@ -26,7 +26,7 @@ async function play(session) {
   await session.advance(2000)
 }
 
-/** The same length for both, of which the longer has nothing else to say. */
+/** Asserts equality; the longer one may only end in silence. */
 function assertSame(actual, expected) {
   const [shorter, longer] = [actual, expected].sort((a, b) => a.length - b.length)
   assert.ok(longer.subarray(shorter.length).every((sample) => sample === 0), 'there is more in one of them')
@@ -43,7 +43,7 @@ test('a tap has the exact samples and times', async (t) => {
       assert.ok(frames.every(({ frame }) => frame.length === frameMs * 48 * channels * 4))
       assertSame(timeline(frames, { format: 'f32', channels }), heard())
       assert.equal(frames[0].atMs, 907)
-      // 77.5 ms with the short silence, and what is left of the mixer's frame.
+      // 77.5 ms with the short silence, and the rest of the mixer's frame.
       const first = frames.filter(({ atMs }) => atMs < 1443)
       assert.ok(first.length <= Math.ceil(97.5 / frameMs), `${first.length} frames of ${frameMs} ms`)
       assert.equal(tap.dropped, 0)
@@ -118,7 +118,7 @@ test('manual: a slow reader loses no frame', async (t) => {
   assert.deepEqual(runs[0], runs[1])
 })
 
-test('a tap nobody reads drops frames and counts them', async (t) => {
+test('an unread tap drops frames and counts them', async (t) => {
   const { session, heard } = open(t)
   const tap = session.tap({ format: 'f32' })
   session.playAudio({ audio: tone(440, 10_000) })
@@ -143,7 +143,7 @@ test('realtime: a slow reader drops frames', async (t) => {
   const playing = session.playAudio({ audio: tone(440, 1500) })
   await once(session, 'started')
   const until = performance.now() + 1000
-  while (performance.now() < until); // JavaScript hangs
+  while (performance.now() < until); // JavaScript is blocked
   assert.equal((await playing).durationMs, 1500)
   await session.close()
   assert.equal(idle.readableLength, 64)
@@ -225,7 +225,7 @@ test('tap options are validated', (t) => {
   }
 })
 
-test('a tap of a track has what that track gives to the mix, behind its volume', async (t) => {
+test("a track's tap has that track's post-volume mix", async (t) => {
   for (const channels of [1, 2]) {
     const { session, heard } = open(t, { output: { channels } })
     await session.track(2).setVolume({ volume: 0.5 })
@@ -252,7 +252,7 @@ test('a tap of a track has what that track gives to the mix, behind its volume',
   }
 })
 
-test('a tap of a track that ends leaves the others and the mix as they are', async (t) => {
+test("ending a track's tap affects no other tap", async (t) => {
   const { session, heard } = open(t)
   const [one, other] = [1, 1].map((trackId) => session.tap({ trackId, format: 'f32' }))
   const [gone, stays] = [one, other].map(listen)
@@ -267,7 +267,7 @@ test('a tap of a track that ends leaves the others and the mix as they are', asy
   }
 })
 
-test('realtime: a tap of a track has a mute of it, and no frame of another', async (t) => {
+test("realtime: a track's tap has its mute and no other track", async (t) => {
   const frames = []
   const { session } = open(t, { output: { type: 'pcm', clock: 'realtime', onFrame: () => {} } })
   session.tap({ trackId: 1, format: 'f32' }).on('data', ({ frame }) => frames.push(...new Float32Array(frame.buffer, frame.byteOffset, frame.length / 4)))

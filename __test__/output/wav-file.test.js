@@ -1,6 +1,6 @@
 'use strict'
 
-// The file of a `wav` output: what it replaces and when, which paths it takes, and that it never is its own source.
+// The file of a `wav` output: what it replaces and when, which paths it takes, and that it is never its own source.
 
 const assert = require('node:assert/strict')
 const { execFileSync } = require('node:child_process')
@@ -21,7 +21,7 @@ const HOUR_MS = 3_600_000
 const MS = 48
 const OLD = tone(440, 500)
 
-/** A folder with `old.wav` in it, and what it holds now. */
+/** Makes a folder with `old.wav` in it; `isOld` returns true if a file is still the old one. */
 function folder(t) {
   const directory = mkdtempSync(path.join(tmpdir(), 'speaker-session-'))
   t.after(() => rmSync(directory, { recursive: true, force: true }))
@@ -37,8 +37,8 @@ async function playOver(session, audio = tone(880, 100)) {
   await finish(session)
 }
 
-describe('a file that is there', () => {
-  test('stays until the session is closed, and is replaced then', async (t) => {
+describe('an existing file', () => {
+  test('stays until close, and is replaced then', async (t) => {
     const { at, names, isOld } = folder(t)
     const { session } = open(t, wav(at('old.wav')))
     await playOver(session, tone(880, 1000))
@@ -49,7 +49,7 @@ describe('a file that is there', () => {
     assert.ok(level(readWav(at('old.wav')).samples, 0, 900 * MS, 880) > 0.29)
   })
 
-  test('stays if the process dies; the new one lies beside it, and the next session takes another name', async (t) => {
+  test('survives a crash, with the new file beside it', async (t) => {
     const { signal, folder: directory } = await run(t, `
       const session = new SpeakerSession({ output: { type: 'wav', path: 'clip.wav' }, progressIntervalMs: 700 })
       session.on('progress', () => console.log('now'))
@@ -71,7 +71,7 @@ describe('a file that is there', () => {
     assert.equal(readWav(file).samples.length, session.stats().timeMs * MS)
   })
 
-  test('is replaced wherever the process has gone meanwhile', async (t) => {
+  test('is replaced even after a change of directory', async (t) => {
     const { folder: directory, err } = await run(t, `
       const session = new SpeakerSession({ output: { type: 'wav', path: 'clip.wav', clock: 'manual' } })
       require('node:fs').mkdirSync('deeper')
@@ -100,7 +100,7 @@ describe('a file that is there', () => {
   })
 })
 
-test('a link to nothing is followed, and the file made there', async (t) => {
+test('a dangling symlink is followed and its target created', async (t) => {
   const { at, names } = folder(t)
   symlinkSync('new.wav', at('link.wav'))
   const { session } = open(t, wav(at('link.wav')))
@@ -113,7 +113,7 @@ test('a link to nothing is followed, and the file made there', async (t) => {
 describe('keepUnheard: false', () => {
   const discard = { keepUnheard: false }
 
-  test('makes no file of silence, and leaves one that is there', async (t) => {
+  test('writes no file of silence and leaves an existing one', async (t) => {
     const { at, names, isOld } = folder(t)
     for (const name of ['new.wav', 'old.wav']) {
       const { session } = open(t, wav(at(name), discard))
@@ -135,7 +135,7 @@ describe('keepUnheard: false', () => {
     }
   })
 
-  test('leaves what another has put at the path', async (t) => {
+  test('leaves a file that appeared at the path meanwhile', async (t) => {
     const { at, names, isOld } = folder(t)
     const { session } = open(t, wav(at('new.wav'), discard))
     await session.connect()
@@ -146,7 +146,7 @@ describe('keepUnheard: false', () => {
     assert.ok(isOld('new.wav'))
   })
 
-  test('is for wav alone, and a boolean', (t) => {
+  test('applies to wav only and is a boolean', (t) => {
     assert.throws(() => open(t, { output: discard }), { code: 'ERR_INVALID_ARGUMENT', message: /keepUnheard/ })
     const refused = { code: 'ERR_INVALID_ARGUMENT', message: /a boolean for output.keepUnheard but received 1/ }
     assert.throws(() => open(t, wav('x.wav', { keepUnheard: 1 })), refused)
@@ -181,7 +181,7 @@ describe('a source that the output would replace', () => {
     }
   }
 
-  test('stays whatever is played beside it; the recording is not lost', async (t) => {
+  test('stays, and the recording is not lost', async (t) => {
     const { at, names, isOld } = folder(t)
     const { session } = open(t, wav(at('old.wav')))
     const own = session.playAudio({ audioUrl: at('old.wav') })
@@ -211,7 +211,7 @@ describe('a source that the output would replace', () => {
     assert.ok(isOld('old.wav'))
   })
 
-  test('what is written can not be played either, and is kept', async (t) => {
+  test('the file being written cannot be played', async (t) => {
     const { at } = folder(t)
     const { session } = open(t, wav(at('new.wav')))
     await playOver(session)
@@ -221,7 +221,7 @@ describe('a source that the output would replace', () => {
     assert.equal(readWav(at('new.wav')).samples.length, session.stats().timeMs * MS)
   })
 
-  test('other sessions play the old one meanwhile', async (t) => {
+  test('other sessions play the old file meanwhile', async (t) => {
     const { at } = folder(t)
     const writer = open(t, wav(at('old.wav')))
     await playOver(writer.session)
@@ -234,8 +234,8 @@ describe('a source that the output would replace', () => {
   })
 })
 
-describe('what is no file', { skip: process.platform !== 'linux' }, () => {
-  test('a device takes everything, silence too', async (t) => {
+describe('special files', { skip: process.platform !== 'linux' }, () => {
+  test('a device accepts everything, including silence', async (t) => {
     const { session } = open(t, wav('/dev/null'))
     await playOver(session)
     await session.advance(HOUR_MS)
@@ -258,7 +258,7 @@ describe('what is no file', { skip: process.platform !== 'linux' }, () => {
     session.advance(100).then(() => session.close()).catch(({ code, message }) => console.error(code, message))`
   const shell = (command, cwd) => execFileSync('sh', ['-c', command, process.execPath, script], { cwd, encoding: 'utf8' })
 
-  test('the file behind a descriptor is written where it is, if it is empty', (t) => {
+  test('an empty file behind a descriptor is written in place', (t) => {
     const { at, isOld } = folder(t)
     shell('"$0" -e "$1" > new.wav', at(''))
     assert.equal(readWav(at('new.wav')).samples.length, 100 * MS)
@@ -274,7 +274,7 @@ describe('what is no file', { skip: process.platform !== 'linux' }, () => {
 })
 
 describe('a long silence', () => {
-  test('takes no room on the disk, and sound is where it was', { skip: process.platform !== 'linux' }, async (t) => {
+  test('takes no disk space', { skip: process.platform !== 'linux' }, async (t) => {
     const { at } = folder(t)
     for (const [format, bytes, header] of [['s16', 2, 44], ['f32', 4, 58]]) {
       const { session } = open(t, wav(at(`${format}.wav`), { format }))
@@ -295,7 +295,7 @@ describe('a long silence', () => {
     }
   })
 
-  test('a day does not fit: advance rejects, nothing moves, and the file is whole', async (t) => {
+  test('advance rejects a day and the file stays whole', async (t) => {
     const { at } = folder(t)
     const { session, told } = open(t, wav(at('new.wav')))
     await playOver(session)
@@ -312,7 +312,7 @@ describe('a long silence', () => {
   })
 })
 
-test('a file takes its last sample, and no more', async (t) => {
+test('a file takes its last sample and no more', async (t) => {
   const { at } = folder(t)
   const { session } = open(t, wav(at('new.wav'), { format: 'f32', channels: 2 }))
   const most = Math.floor((2 ** 32 - 1 - 1024) / 8 / MS)
@@ -328,9 +328,9 @@ test('a file takes its last sample, and no more', async (t) => {
   assert.deepEqual([4, 46, 54].map((place) => header.readUInt32LE(place)), [50 + length, length / 8, length])
 })
 
-test('a silence that a file may not hold fails once', { skip: process.platform !== 'linux' }, async (t) => {
+test('silence beyond the file size limit fails once', { skip: process.platform !== 'linux' }, async (t) => {
   const { at } = folder(t)
-  // A file of 40 KiB at most is cut at its length, holes included: so it fails, and once.
+  // A file of at most 40 KiB is cut at its length, holes included: so it fails, and only once.
   const script = `
     const { SpeakerSession } = require(${JSON.stringify(root)})
     const session = new SpeakerSession({ output: { type: 'wav', path: 'new.wav', clock: 'manual' } })
@@ -338,6 +338,6 @@ test('a silence that a file may not hold fails once', { skip: process.platform !
     session.advance(60000).catch(({ code }) => console.log('advance', code))
       .then(() => session.close()).catch(({ code }) => console.log('close', code))`
   const { stdout } = await runLimited('-f 80', ['-e', script], at(''))
-  // The disk is written beside the clock: an advance may be over before it fails.
+  // The disk is written beside the clock: an advance may be over before the write fails.
   assert.match(stdout, /^error ERR_OUTPUT\n(advance ERR_OUTPUT\n)?close ERR_OUTPUT\n$/)
 })

@@ -28,7 +28,7 @@ async function mix(session) {
   await finish(session)
 }
 
-test('a WAV file holds the samples that memory does', async (t) => {
+test('a WAV file holds the same samples as memory', async (t) => {
   for (const channels of [1, 2]) {
     const memory = open(t, { output: { channels } })
     await mix(memory.session)
@@ -63,7 +63,7 @@ test('an unwritable path fails the request', async (t) => {
   await session.close()
 })
 
-test('a write error fails everything live once', async (t) => {
+test('a write error fails each live playback once', async (t) => {
   const { session, told, terminal } = open(t, { output: { type: 'wav', path: '/dev/full' }, overlap: 'queue' })
   const playing = ['a', 'b', 'c'].map((requestId) =>
     session.playAudio({ requestId, audio: tone(440, 2000), stopOther: false })
@@ -75,7 +75,7 @@ test('a write error fails everything live once', async (t) => {
   await session.close().catch(({ code }) => assert.equal(code, 'ERR_OUTPUT'))
 })
 
-test('realtime: silence is in the file', async (t) => {
+test('realtime: the file contains the silence', async (t) => {
   const file = path.join(folder(t), 'mix.wav')
   const { session, told } = open(t, { output: { type: 'wav', path: file, clock: 'realtime' } })
   await session.playAudio({ requestId: 'a', audio: tone(440, 100) })
@@ -86,7 +86,7 @@ test('realtime: silence is in the file', async (t) => {
   await session.close()
   const { samples } = readWav(file)
   const started = told.find(({ type, requestId }) => type === 'started' && requestId === 'b').atMs
-  // The first one's last frame was handed over, and so it was done, at 80 ms.
+  // The first one was done at 80 ms, when its last frame was handed over.
   assert.ok(started >= 225, `started at ${started}`)
   const from = Math.round(started * 48)
   assert.equal(samples.slice(from - 4800, from).every((sample) => sample === 0), true)
@@ -97,6 +97,6 @@ test('realtime: playing takes as long as the sound', async (t) => {
   const { session } = open(t, { output: { clock: 'realtime' } })
   const begun = performance.now()
   await session.playAudio({ audio: tone(440, 500) })
-  // All but the last 20 ms, which are handed over when they are due to begin, and the move to the moments at which all frames are due.
+  // All but the last 20 ms, which are handed over when they are due to begin, and the shift to the next frame's due time.
   assert.ok(performance.now() - begun >= 465)
 })

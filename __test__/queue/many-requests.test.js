@@ -1,6 +1,6 @@
 'use strict'
 
-// Twenty thousand requests in one line: what each is told, and that nobody is told more.
+// Twenty thousand requests in one queue: which events each gets, and that there are no others.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
@@ -12,7 +12,7 @@ const COUNT = 20_000
 const CLIP_MS = 10
 const clip = tone(440, CLIP_MS)
 
-test('20,000 queued requests are told their places', async (t) => {
+test('20,000 queued requests learn their positions', async (t) => {
   const { session, told } = open(t, { overlap: 'queue', maxQueued: 100_000 })
   const ends = []
   const play = (requestId) => ends.push(session.playAudio({ requestId, audio: clip, stopOther: false }))
@@ -23,7 +23,7 @@ test('20,000 queued requests are told their places', async (t) => {
 
   const PLAYED = 30
   await session.advance(PLAYED * CLIP_MS)
-  // Each is told its position as it comes, and once more when that becomes 1.
+  // Each gets its position when it is queued, and once more when that becomes 1.
   const places = Array.from({ length: COUNT }, (_, n) => [[n + 1, 0]])
   for (let n = 1; n <= PLAYED; n++) places[n].push([1, n * CLIP_MS])
   const queued = Array.from({ length: COUNT }, () => [])
@@ -42,7 +42,7 @@ test('20,000 queued requests are told their places', async (t) => {
   assert.equal(told.filter(({ type }) => type === 'queued').length, COUNT + PLAYED, 'a position was told while all stopped')
 })
 
-test('rising priorities are told once each', async (t) => {
+test('rising priorities are reported once each', async (t) => {
   const { session, told } = open(t, { overlap: 'queue', maxQueued: 100_000 })
   const ends = ['first', ...Array.from({ length: 2000 }, (_, n) => `${n}`)].map((requestId, n) => {
     return session.playAudio({ requestId, audio: clip, stopOther: false, priority: n - 1000 })

@@ -1,6 +1,6 @@
 'use strict'
 
-// How many sources of a line are open ahead of their turn.
+// How many sources of a queue are open ahead of their turn.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -11,7 +11,7 @@ const { until } = require('../support/room')
 const { open } = require('../support/session')
 const { tone } = require('../support/wav')
 
-/** A server that never has all of a clip; `open` are the downloads that are under way, by page. */
+/** A server that never finishes a clip; `open` holds the downloads under way, by page. */
 async function endless(t) {
   const downloads = new Set()
   const server = createServer((request, response) => {
@@ -25,7 +25,7 @@ async function endless(t) {
   return { downloads, url: `http://127.0.0.1:${server.address().port}` }
 }
 
-test('rising priority opens one source ahead a line', async (t) => {
+test('rising priority opens one source ahead per queue', async (t) => {
   const { downloads, url } = await endless(t)
   const { session } = open(t, { overlap: 'queue', maxConcurrent: 1, output: { clock: 'realtime' } })
   const ends = []

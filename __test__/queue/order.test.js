@@ -1,6 +1,6 @@
 'use strict'
 
-// Queues play one after the other, in which order, at exact samples.
+// Queues play one after another, and in which order, at exact samples.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
@@ -26,7 +26,7 @@ test('playbacks follow each other without a gap', async (t) => {
   }
 })
 
-test('awaiting each keeps the same order', async (t) => {
+test('awaiting each playback keeps the same order', async (t) => {
   const { session, of } = open(t, { overlap: 'queue', output: { clock: 'realtime' } })
   const short = tone(440, 40)
   await play(session, 'one', { audio: short })

@@ -1,6 +1,6 @@
 'use strict'
 
-// Clips that follow each other in a queue are one sound: one filter goes over the seam, not one for each clip.
+// Clips that follow each other in a queue are one sound: one resampling filter spans the seam instead of one per clip.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
@@ -8,7 +8,7 @@ const { test } = require('node:test')
 const { open, finish } = require('../support/session')
 const { tone } = require('../support/wav')
 
-/** Cuts a mono 16-bit WAV file in two after so many samples. */
+/** Cuts a mono 16-bit WAV file in two after this many samples. */
 function cut(wav, samples) {
   const piece = (from, to) => {
     const head = Buffer.from(wav.subarray(0, 44))
@@ -31,11 +31,11 @@ function worst(one, other) {
   return one.reduce((worst, sample, n) => Math.max(worst, Math.abs(sample - (other[n] ?? 0))), 0)
 }
 
-test('two clips in a queue are one sound', async (t) => {
+test('two queued clips are one continuous sound', async (t) => {
   for (const rate of [8000, 24000, 32000, 44100, 48000]) {
     for (const channels of [1, 2]) {
       const audio = tone(997, 1000, { sampleRate: rate, amplitude: 0.5 })
-      // Not at a zero, and where the seam lies on a sample of the session's rate too.
+      // Not at a zero, and also where the seam falls on a sample at the session's rate.
       const clips = cut(audio, rate / 2 + (rate === 44100 ? 0 : 10))
       const [whole, joined] = [await heard(t, [audio], { output: { channels } }), await heard(t, clips, { output: { channels } })]
       assert.equal(joined.length, whole.length)
@@ -44,7 +44,7 @@ test('two clips in a queue are one sound', async (t) => {
   }
 })
 
-test('a third clip and short steps of the clock make no click', async (t) => {
+test('a third clip and short clock steps make no click', async (t) => {
   const audio = tone(440, 600, { sampleRate: 24000, amplitude: 0.5 })
   const [first, rest] = cut(audio, 4810)
   const [second, third] = cut(rest, 4822)
@@ -55,7 +55,7 @@ test('a third clip and short steps of the clock make no click', async (t) => {
   assert.ok(worst(whole, memory()) < 1e-4, `off by ${worst(whole, memory())}`)
 })
 
-test('a clip alone and one that is not as loud are left as they are', async (t) => {
+test('a lone or differently loud clip is unchanged', async (t) => {
   const [first, second] = cut(tone(997, 400, { sampleRate: 8000, amplitude: 0.5 }), 1610)
   const alone = await heard(t, [first])
   const { session, heard: memory } = open(t, { overlap: 'queue' })

@@ -1,6 +1,6 @@
 'use strict'
 
-// `queueTimeoutMs` measures waiting, and while what holds the line is paused nobody waits for it.
+// `queueTimeoutMs` measures waiting; while the playback at the head of the queue is paused, the time does not count.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -28,7 +28,7 @@ test('a queue timeout stands still while its track is held', async (t) => {
   await session.advance(20)
   await session.pauseAudio({ requestId: 'first' })
   await session.advance(1000)
-  play(session, 'late', { queueTimeoutMs: 20 }) // into a line that stands still
+  play(session, 'late', { queueTimeoutMs: 20 }) // into a paused queue
   await session.advance(1000)
   assert.deepEqual([...terminal('a'), ...terminal('late')], [])
   await session.resumeAudio({ requestId: 'first' })
@@ -36,7 +36,7 @@ test('a queue timeout stands still while its track is held', async (t) => {
   assert.deepEqual([of('late').at(-1), of('a').at(-1)], ['failed@2040', 'failed@2050'])
 })
 
-test('the timeout of one paused stands still alone', async (t) => {
+test("only the paused playback's timeout stands still", async (t) => {
   const { session, of } = line(t, { first: { audio: tone(440, 1000) }, a: { queueTimeoutMs: 50 }, b: { queueTimeoutMs: 60 } })
   await session.advance(20)
   await session.pauseAudio({ requestId: 'a' })
@@ -48,7 +48,7 @@ test('the timeout of one paused stands still alone', async (t) => {
 })
 
 for (const waits of [false, true]) {
-  test(`realtime: it stands still, paused ${waits ? 'while it sounds' : 'before it starts'}`, async (t) => {
+  test(`realtime: the timeout stands still, paused ${waits ? 'while it sounds' : 'before it starts'}`, async (t) => {
     const long = { audio: tone(440, 10_000) }
     const { session, terminal, results } = line(t, { first: long }, { output: { clock: 'realtime' } })
     if (waits) await once(session, 'started')

@@ -41,14 +41,14 @@ test('queueTimeoutMs counts from the request', async (t) => {
 })
 
 test('realtime: queueTimeoutMs counts in silence', async (t) => {
-  const server = createServer() // answers nothing
+  const server = createServer() // never answers
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.after(() => server.close(server.closeAllConnections()))
   const { session, told } = open(t, { overlap: 'queue', output: { clock: 'realtime' } })
   const audioUrl = `http://127.0.0.1:${server.address().port}/`
   const first = play(session, 'first', { audio: undefined, audioUrl })
   const begun = performance.now()
-  // Its own source loads ahead of its turn just as long.
+  // Its own source loads ahead of its turn for just as long.
   const hasty = play(session, 'hasty', { audio: undefined, audioUrl, queueTimeoutMs: 120 })
   const later = play(session, 'later', { queueTimeoutMs: 240 })
   await assert.rejects(hasty, { code: 'ERR_QUEUE_TIMEOUT' })

@@ -1,6 +1,6 @@
 'use strict'
 
-// What a report says was heard, against the samples.
+// What a report counts as heard, compared with the samples.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
@@ -33,12 +33,12 @@ function requestsOf(user, seed) {
   })
 }
 
-/** For how many ms there are at least so many at once in a mix. */
+/** Returns for how many ms at least this many sound at once in a mix. */
 function lasted(samples, count) {
   return samples.reduce((sum, sample) => sum + (sample > (count - 0.5) * LEVEL), 0) / 48
 }
 
-test('it is what the samples have', async () => {
+test('heard time and overlap match the samples', async () => {
   const requests = Array.from({ length: 30 }, (_, seed) => requestsOf(`u${seed}`, seed + 1)).flat()
   const samples = new Map()
   const { users, totals } = await replay({

@@ -1,6 +1,6 @@
 'use strict'
 
-// `speaker-session/replay`: a log of many users, played by a program.
+// `speaker-session/replay`: a log of many users, replayed by a program.
 
 const assert = require('node:assert/strict')
 const { readFileSync } = require('node:fs')
@@ -20,7 +20,7 @@ const HALF = clip(440, 500)
 const play = (user, atMs, fields) => ({ user, atMs, type: 'play', audio: HALF, stopOther: false, ...fields })
 
 describe('what a user heard', () => {
-  /** The report of one user's requests. */
+  /** Returns the report of one user's requests. */
   async function reportOf(requests, options) {
     const { users: [report] } = await replay({ requests, ...options })
     return report
@@ -30,18 +30,18 @@ describe('what a user heard', () => {
     const { heardMs, overlapMs, unheard, unheardMs, completed } = await reportOf([
       play('a', 0, { requestId: 'one' }),
       { user: 'a', atMs: 100, type: 'pause', requestId: 'one' }, // silent 5 ms later
-      { user: 'a', atMs: 1000, type: 'resume', requestId: 'one' }, // till 1395
-      play('a', 1200, { trackId: 1 }), // till 1700
+      { user: 'a', atMs: 1000, type: 'resume', requestId: 'one' }, // until 1395
+      play('a', 1200, { trackId: 1 }), // until 1700
       { user: 'a', atMs: 1300, type: 'mute', trackId: 1, muted: true }
     ])
     assert.equal(completed, 2)
     assert.equal(heardMs, 105 + 395)
     assert.equal(overlapMs, 100)
-    assert.ok(Math.abs(unheardMs - 400) <= 5, `${unheardMs}`) // the mute has a fade of its own
+    assert.ok(Math.abs(unheardMs - 400) <= 5, `${unheardMs}`) // the mute has its own fade
     assert.equal(unheard, 0)
   })
 
-  test('says what waited, and what was never heard', async () => {
+  test('reports what waited and what was never heard', async () => {
     const report = await reportOf([
       { user: 'a', type: 'session', overlap: 'queue' },
       ...[0, 0, 100].map((atMs, n) => play('a', atMs, { requestId: `q${n}` })),
@@ -53,7 +53,7 @@ describe('what a user heard', () => {
     )
   })
 
-  test('tells failures and refusals apart', async () => {
+  test('distinguishes failures and refusals', async () => {
     const { failed, refused, codes, failures } = await reportOf([
       play('a', 0, { requestId: 'x' }),
       play('a', 100, { requestId: 'x' }),
@@ -64,14 +64,14 @@ describe('what a user heard', () => {
     assert.deepEqual(failures.map(({ atMs, code }) => [atMs, code]), [[100, 'ERR_DUPLICATE_REQUEST'], [200, 'ERR_UNSUPPORTED_FORMAT']])
   })
 
-  test('counts a joined request once, and lists ten failures at most', async () => {
+  test('counts a joined request once, lists ten failures at most', async () => {
     const twice = [0, 100].map((atMs) => play('a', atMs, { requestId: 'x' }))
     assert.equal((await reportOf(twice, { options: { onDuplicate: 'join' } })).plays, 1)
     const { codes, failures } = await reportOf(Array.from({ length: 15 }, (_, n) => play('a', n, { audio: undefined, audioUrl: 'missing.wav' })))
     assert.deepEqual([codes, failures.length], [{ ERR_FILE: 15 }, 10])
   })
 
-  test('has streams in it', async () => {
+  test('includes streams', async () => {
     const stream = { user: 'a', requestId: 's' }
     const report = await reportOf([
       { ...stream, atMs: 0, type: 'stream', format: 'wav' },
@@ -81,7 +81,7 @@ describe('what a user heard', () => {
   })
 })
 
-test('a thousand users take the room of a few, and the same log gives the same report', async (t) => {
+test('a thousand users take little memory, deterministically', async (t) => {
   const lines = Array.from({ length: 1000 }, (_, n) => [play(`u${n}`, n * 1000), play(`u${n}`, n * 1000 + 80_000_000 + n, { durationMs: 100 })]).flat()
   const log = path.join(workspace(t, { 'day.jsonl': jsonl(...lines.toSorted((a, b) => a.atMs - b.atMs)) }), 'day.jsonl')
   const before = SpeakerSession.processStats().sessions
@@ -95,7 +95,7 @@ test('a thousand users take the room of a few, and the same log gives the same r
   assert.deepEqual(await replay({ log }), first)
 })
 
-test('plays into outputs of each user, and what one hears can be tapped', async (t) => {
+test('each user has an output that can be tapped', async (t) => {
   const requests = [play('low', 0), play('high', 100, { audio: clip(880, 500) })]
   const directory = workspace(t)
   const frames = {}
@@ -112,7 +112,7 @@ test('plays into outputs of each user, and what one hears can be tapped', async 
   }
 })
 
-test('a session that was recorded is heard as it was', async (t) => {
+test('a recorded session is heard as it was', async (t) => {
   const file = path.join(workspace(t), 'session.jsonl')
   const session = new SpeakerSession({ output: { type: 'memory', clock: 'manual' }, overlap: 'queue', record: file })
   for (const hz of [440, 880]) session.playAudio({ audio: tone(hz, 500), stopOther: false })
@@ -131,14 +131,14 @@ test('a session that was recorded is heard as it was', async (t) => {
   assert.deepEqual(heard.subarray(0, 750 * 48), samples.subarray(0, 750 * 48))
 })
 
-test('only those who are asked for, with other options', async () => {
+test('replays only the selected users, with other options', async () => {
   const requests = ['a', 'b', 'c'].flatMap((user) => [play(user, 0), play(user, 0)])
   const { totals, users } = await replay({ requests, users: ['c', 'a'], options: { overlap: 'queue' } })
   assert.deepEqual(users.map(({ user, heardMs }) => [user, heardMs]), [['c', 1000], ['a', 1000]])
   assert.equal(totals.plays, 4)
 })
 
-test('the options in a log are those of all users who have none of their own', async () => {
+test('options in a log apply to users without their own', async () => {
   const { users } = await replay({
     requests: [
       { type: 'session', overlap: 'queue' },
@@ -149,7 +149,7 @@ test('the options in a log are those of all users who have none of their own', a
   assert.deepEqual(users.map(({ user, heardMs }) => [user, heardMs]), [['b', 500], ['a', 1000]])
 })
 
-test('a file that was written to meanwhile spoils its user alone', async (t) => {
+test('a file changed meanwhile spoils only its user', async (t) => {
   const directory = workspace(t, { 'day.jsonl': jsonl(play('a', 0), play('b', 0), play('a', 100)) })
   const log = path.join(directory, 'day.jsonl')
   const { users: [a, b] } = await replay({
@@ -172,7 +172,7 @@ test('realtime: is measured to the first sound', async (t) => {
   assert.ok(totals.firstSoundMs.max >= totals.firstSoundMs.median)
 })
 
-test('ends when it is aborted, with nothing left open', async () => {
+test('abort ends it with nothing left open', async () => {
   const before = SpeakerSession.processStats().sessions
   const controller = new AbortController()
   const requests = Array.from({ length: 100 }, (_, n) => play(`u${n}`, 0))
@@ -184,7 +184,7 @@ test('ends when it is aborted, with nothing left open', async () => {
   await assert.rejects(replay({ requests, signal: controller.signal }), { code: 'ERR_ABORTED' })
 })
 
-test('what a callback throws ends it', async () => {
+test('an error thrown by a callback ends it', async () => {
   const requests = Array.from({ length: 50 }, (_, n) => play(`u${n}`, 0))
   for (const [name, call] of [['onSession', () => { throw new Error('no') }], ['onUser', async () => { await sleep(1); throw new Error('no') }], ['output', () => { throw new Error('no') }]]) {
     await assert.rejects(replay({ requests, [name]: call }), { message: 'no' }, name)
@@ -192,7 +192,7 @@ test('what a callback throws ends it', async () => {
   await assert.rejects(replay({ requests, output: { type: 'livekit', url: 'wss://x.example', token: 't' } }), { code: 'ERR_INVALID_ARGUMENT' })
 })
 
-describe('bad options', () => {
+describe('invalid options', () => {
   const requests = [play('a', 0)]
   const wrong = {
     'neither log nor requests': [{}, 'Expected either log or requests for replay but received an object'],
