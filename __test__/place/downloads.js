@@ -1,7 +1,7 @@
 'use strict'
 
-// A server of WAV files, in a process of its own so that what it costs is not taken for the addon's. `/mono/30` is 30 s of a tone;
-// it tells how many bytes it has sent, which the system's buffers on the way hold in part.
+// A server of WAV files in its own process, so that its costs are not taken for the addon's. `/mono/30` is 30 s of a tone; it counts
+// the bytes it has sent, part of which the system's buffers on the way hold.
 
 const { fork } = require('node:child_process')
 const { once } = require('node:events')
@@ -13,7 +13,7 @@ const RATE = 48_000
 const PIECE_SECONDS = 1
 const CHANNELS = { mono: 1, stereo: 2 }
 
-/** The sample at a place: no two seconds are the same, so that none can be taken for another. */
+/** Returns the sample at a place: no two seconds are the same, so that none can be taken for another. */
 const sampleAt = (n) => Math.round(9000 * Math.sin((2 * Math.PI * 440 * n) / RATE) + (n / RATE) % 1000)
 
 function second(channels, number) {
@@ -40,7 +40,7 @@ async function answer(request, response, count) {
   response.end()
 }
 
-/** Starts the server. Returns its address, how many bytes it has handed to the system, and what ends it. */
+/** Starts the server. Returns its address, a function for the bytes handed to the system, and one that stops it. */
 async function downloads() {
   const child = fork(__filename, { env: { ...process.env, LD_PRELOAD: '' } })
   const [port] = await once(child, 'message')

@@ -1,7 +1,7 @@
 'use strict'
 
-// What a WAV file holds, as a sign for every 50 ms: '#' for a tone of 440 Hz, '^' for one of 880 Hz, '.' for silence, '?' for what is
-// neither whole. Looked at by a process of its own, because healthy sessions beside it must not wait for that.
+// The content of a WAV file as one sign per 50 ms: '#' for a tone of 440 Hz, '^' for one of 880 Hz, '.' for silence, '?' for anything
+// else or mixed. Analysed in its own process, because healthy sessions beside it must not wait for that.
 
 const { execFile } = require('node:child_process')
 const { promisify } = require('node:util')
@@ -11,7 +11,7 @@ const { level, readWav } = require('../support/wav')
 const WINDOW = 2400
 const LEVEL = 0.3
 
-/** Resolves to the signs; rejects if the file's header does not fit it. Of two channels the first is heard. */
+/** Resolves to the signs; rejects if the file's header does not match its size. Of two channels it reads the first. */
 async function heard(file) {
   const { stdout } = await promisify(execFile)(process.execPath, [__filename, file])
   return stdout

@@ -2,7 +2,7 @@
 
 const path = require('node:path')
 
-/** What a row adds to itself, so that its folder `slow` is a file system of its own, mounted with these options. */
+/** Row fields that make the folder `slow` a file system of its own, mounted with these options. */
 const mounted = (options) => ({
   needs: ['linux', 'root', 'unshare'],
   under: (folder) => [

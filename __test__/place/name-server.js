@@ -1,13 +1,13 @@
 'use strict'
 
-// A name server of a row's own, and the place in which the system asks it.
+// A name server of a row's own, and the resolver settings that lead to it.
 
 const dgram = require('node:dgram')
 const { once } = require('node:events')
 const { writeFileSync } = require('node:fs')
 const path = require('node:path')
 
-/** What a row adds to itself: its `resolv.conf` is a file in its folder, and its network is its own, with these addresses beside loopback. */
+/** Row fields for its own network: `resolv.conf` is a file in its folder, and these addresses exist beside loopback. */
 const withResolvConf = (text, addresses = []) => ({
   needs: ['linux', 'root', 'unshare', 'ip'],
   under(folder) {
@@ -19,12 +19,12 @@ const withResolvConf = (text, addresses = []) => ({
   }
 })
 
-/** The file that stands for `/etc/resolv.conf`; to be written in place. */
+/** Returns the file that stands for `/etc/resolv.conf`; write it in place. */
 const resolvConf = (folder) => path.join(folder, 'resolv.conf')
 
 /**
- * A name server that knows `names` at 127.0.0.1, for a second each, and says nothing of others; or a function says the IPv4 addresses of a
- * name, each time it is asked for. Returns what counts its questions.
+ * Starts a name server that resolves `names` to 127.0.0.1 with a TTL of one second and ignores others; or a function returns the IPv4
+ * addresses of a name for each query. Returns an object that counts the queries.
  */
 async function startNameServer(address, names) {
   const server = dgram.createSocket('udp4')
@@ -41,7 +41,7 @@ async function startNameServer(address, names) {
     const isA = query.readUInt16BE(at + 1) === 1
     const known = Array.isArray(names) ? names.includes(name) && ['127.0.0.1'] : names(name, isA)
     if (!known) return
-    // RFC 1035 §4.1: the header and the question again, and what is known.
+    // RFC 1035 §4.1: the header and the question again, and the answers.
     const addresses = isA ? known : []
     const answer = Buffer.from(query.subarray(0, at + 5))
     answer.writeUInt16BE(0x8180, 2)

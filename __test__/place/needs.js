@@ -1,6 +1,6 @@
 'use strict'
 
-// What rows need of the machine.
+// What rows need from the machine.
 
 const { spawnSync } = require('node:child_process')
 
@@ -15,7 +15,7 @@ const NEEDS = {
   cc: () => has('cc') || 'needs a C compiler'
 }
 
-/** Returns what is missing, in words; undefined if nothing is. */
+/** Returns the missing needs in words, undefined if there are none. */
 function missing(needs) {
   return needs.map((need) => NEEDS[need]()).find((answer) => answer !== true)
 }

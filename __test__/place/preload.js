@@ -1,6 +1,6 @@
 'use strict'
 
-// Libraries in C that change what the system does for the process of a row. Each is compiled once, into the cache.
+// C libraries that change what the system does to a row's process. Each is compiled once, into the cache.
 
 const { execFileSync } = require('node:child_process')
 const { createHash } = require('node:crypto')
@@ -8,7 +8,7 @@ const { existsSync, mkdirSync, readFileSync, renameSync } = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 
-/** Compiles `<name>.c` of this folder, if that was not done yet. Returns the library's path. */
+/** Compiles `<name>.c` of this folder if that is not done yet. Returns the library's path. */
 function library(name) {
   const source = path.join(__dirname, `${name}.c`)
   const cache = path.join(process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), '.cache'), 'speaker-session')

@@ -1,8 +1,8 @@
 'use strict'
 
-// `npm run test:place`: what the place can do to the process (disks, descriptors, threads, resolvers, logs, clocks), and what that
-// does to sessions beside it. `--short` tries a part of it; `--only=<text>` what has that in its name. Rows that need what is not here
-// are skipped with a word. Exit code 1 where one is not as it must be; see docs/testing.md.
+// `npm run test:place`: what the environment can do to the process (disks, descriptors, threads, resolvers, logs, clocks), and how
+// sessions beside it fare. `--short` runs a part of it; `--only=<text>` the rows with that in their name. Rows that need what the machine
+// lacks are skipped with a note. Exits with 1 if a row is wrong; see docs/testing.md.
 
 const { spawn } = require('node:child_process')
 const { once } = require('node:events')
@@ -14,7 +14,7 @@ const { parseArgs } = require('node:util')
 const { steady } = require('../support/healthy')
 const { missing } = require('./needs')
 
-/** Machines are noisy: what is beyond it is tried again, and is wrong if it is again. */
+/** Machines are noisy: a longer silence is tried again, and is wrong if it comes again. */
 const MAX_SILENT_MS = 60
 const LIMIT_MS = 120_000
 
@@ -24,12 +24,12 @@ const folder = mkdtempSync(path.join(os.tmpdir(), 'place-'))
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
 process.once('SIGINT', () => process.exit(130))
 
-/** Every file in rows/ is a list of rows; see row.js for what a row has. */
+/** Every file in rows/ is a list of rows; row.js describes their fields. */
 const rows = readdirSync(path.join(__dirname, 'rows')).sort().flatMap((file) => {
   return require(`./rows/${file}`).map((row, index) => ({ ...row, file, index }))
 })
 
-/** Tries a row in a process of its own. */
+/** Runs a row in its own process. */
 async function attempt({ file, index, env = {}, under = () => [] }, steadyFiles) {
   const own = mkdtempSync(path.join(folder, 'row-'))
   mkdirSync(path.join(own, 'slow'))

@@ -1,7 +1,7 @@
 'use strict'
 
-// HTTP servers in a process of their own, with descriptors of their own, which go on while that of a row is halted. As a program it is
-// such a server, of the kind that its argument names.
+// HTTP servers in their own process, with their own descriptors, which go on while a row's process is suspended. Run as a program, this
+// is such a server, of the kind its argument names.
 
 const { spawn } = require('node:child_process')
 const { once } = require('node:events')
@@ -18,7 +18,7 @@ const head = (length, connection) => `HTTP/1.1 200 OK\r\nconnection: ${connectio
 const KINDS = {
   /** Answers, and keeps every connection open. */
   keep: (socket) => socket.on('data', () => (socket.write(head(clip.length, 'keep-alive')), socket.write(clip))),
-  /** Takes a request and says nothing. */
+  /** Accepts a request and never answers. */
   silent: (socket) => socket.resume(),
   /** Sends a clip of 5 s bit by bit. */
   drip(socket) {
@@ -36,7 +36,7 @@ const KINDS = {
 
 /** Starts one on every address of 127.0.0.0/8; it ends with this process. Returns its port. */
 async function startServer(kind) {
-  // It has more descriptors than the row, where that may be.
+  // It has more descriptors than the row, where that is allowed.
   const command = 'ulimit -n 8192 2>/dev/null; exec "$0" "$@"'
   const child = spawn('sh', ['-c', command, process.execPath, __filename, kind], { stdio: ['pipe', 'pipe', 'inherit'] })
   process.once('exit', () => child.kill())

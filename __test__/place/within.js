@@ -2,7 +2,7 @@
 
 const { setTimeout: sleep } = require('node:timers/promises')
 
-/** Returns what the promise brings; throws if that does not come within so many ms. */
+/** Resolves to the promise's value; throws if it does not settle within this many ms. */
 async function within(promise, ms = 5000) {
   const late = Symbol('late')
   const first = await Promise.race([promise, sleep(ms, late, { ref: false })])

@@ -1,7 +1,7 @@
 'use strict'
 
-// AbortSignal in every state a playback can be in, for streams, joined requests and `connect`; and that no listener is
-// left.
+// AbortSignal in every state of a playback, for streams, joined requests and `connect`; and that no listener is
+// left behind.
 
 const assert = require('node:assert/strict')
 const { EventEmitter, getEventListeners, once } = require('node:events')
@@ -143,7 +143,7 @@ test('a signal is validated', async (t) => {
   assert.throws(() => session.createStream({ ...RAW, signal: 'now' }), error)
 })
 
-/** A session for a room that is being joined for as long as nobody gives it a token; it tells when one is asked for. */
+/** Opens a session for a room whose join waits for its token; `asked` tells when one is requested. */
 function joining(t) {
   const asked = new EventEmitter()
   const token = () => {

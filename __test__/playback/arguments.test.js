@@ -1,6 +1,6 @@
 'use strict'
 
-// What the calls accept, and how they refuse the rest.
+// What the calls accept, and how they refuse everything else.
 
 const assert = require('node:assert/strict')
 const { readFileSync } = require('node:fs')
@@ -14,7 +14,7 @@ const { tone } = require('../support/wav')
 
 const memory = { type: 'memory', clock: 'manual' }
 
-test('bad session options throw', () => {
+test('invalid session options throw', () => {
   for (const [options, message] of [
     [undefined, /^Expected an object for SpeakerSession but received undefined$/],
     [{}, /^Expected an object for output but received undefined$/],
@@ -83,7 +83,7 @@ test('overlap by track is a plain object', () => {
   }
 })
 
-test('bad requests reject and the session stays usable', async (t) => {
+test('invalid requests reject and the session stays usable', async (t) => {
   const { session, told } = open(t)
   const audio = tone(440, 20)
   for (const [request, message] of [
@@ -194,7 +194,7 @@ test('audio is copied on the call', async (t) => {
   assert.ok(heard().some((sample) => sample > 0.2))
 })
 
-test('ERR_UNSUPPORTED_OPERATION', async (t) => {
+test('unsupported operations give ERR_UNSUPPORTED_OPERATION', async (t) => {
   const { session } = open(t, { output: { clock: 'realtime' } })
   await assert.rejects(session.advance(20), { code: 'ERR_UNSUPPORTED_OPERATION' })
   const pcm = new SpeakerSession({ output: { type: 'pcm', onFrame() {} } })

@@ -1,6 +1,6 @@
 'use strict'
 
-// `session.connection`, and `setMuted` where there is no room.
+// `session.connection`, and `setMuted` without a room.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -12,7 +12,7 @@ const { workspace } = require('../support/cli')
 const { open } = require('../support/session')
 const { tone } = require('../support/wav')
 
-test('the connection of an output that opens at once', async (t) => {
+test('an output that opens at once is connected', async (t) => {
   const { session } = open(t)
   assert.equal(session.connection, 'new')
   await session.connect()
@@ -25,7 +25,7 @@ test('the connection of an output that opens at once', async (t) => {
   assert.throws(() => { session.connection = 'new' }, TypeError)
 })
 
-test('an output that can not be opened is disconnected, and opened anew', async (t) => {
+test('a failed output is disconnected and opened again', async (t) => {
   const target = path.join(workspace(t), 'later')
   const { session } = open(t, { output: { type: 'wav', path: path.join(target, 'x.wav'), clock: 'realtime' } })
   await assert.rejects(session.connect(), { code: 'ERR_OUTPUT' })
@@ -35,7 +35,7 @@ test('an output that can not be opened is disconnected, and opened anew', async 
   assert.equal(session.connection, 'connected')
 })
 
-test('a room that does not answer is being connected', async (t) => {
+test('a room that does not answer stays connecting', async (t) => {
   const server = require('node:net').createServer(() => {}).listen(0, '127.0.0.1')
   t.after(() => server.close())
   await once(server, 'listening')
@@ -54,7 +54,7 @@ test('a room that does not answer is being connected', async (t) => {
   await assert.rejects(session.unpublish(1), { code: 'ERR_CLOSED' })
 })
 
-test('only a room has tracks that can be taken out of it', async (t) => {
+test('only a room can unpublish tracks', async (t) => {
   const { session } = open(t)
   await assert.rejects(session.unpublish(1), {
     code: 'ERR_UNSUPPORTED_OPERATION',
@@ -68,7 +68,7 @@ test('only a room has tracks that can be taken out of it', async (t) => {
   assert.equal((await played).outcome, 'completed')
 })
 
-test('setMuted refuses what is no track and no boolean, and nothing is lost', async (t) => {
+test('setMuted refuses invalid tracks and values', async (t) => {
   const { session } = open(t)
   for (const request of [
     undefined, null, {}, { trackId: 1 }, { muted: true }, { trackId: 65536, muted: true }, { trackId: -1, muted: true },

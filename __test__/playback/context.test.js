@@ -1,6 +1,6 @@
 'use strict'
 
-// What a request bears comes back with each of its events: its track, its group, and its caller's own context.
+// Each event of a playback carries what its request carried: its track, its group, and the caller's own context.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
@@ -11,7 +11,7 @@ const { open, finish } = require('../support/session')
 const clip = ramp(200 * 48)
 const play = (session, requestId, options) => session.playAudio({ requestId, audio: clip.audio, stopOther: false, ...options })
 
-test('every event of a playback bears its track and its context, whatever that is', async (t) => {
+test('every event of a playback carries its track and context', async (t) => {
   const { session, told } = open(t, { overlap: 'queue', progressIntervalMs: 50 })
   const circular = { turn: 1, say: () => 'hello' }
   circular.self = circular
@@ -40,7 +40,7 @@ test('every event of a playback bears its track and its context, whatever that i
   assert.ok(!('trackId' in told[0]) && !('context' in told[0]), 'connected is about no playback')
 })
 
-test('a failure, a stream and a refusal by a limit bear it too', async (t) => {
+test('failures, streams and limit refusals carry it too', async (t) => {
   const { session, told } = open(t, { maxConcurrent: 1 })
   const stream = session.createStream({ requestId: 's', format: 'f32', sampleRate: 48000, trackId: 1, context: 's', stopOther: false })
   await assert.rejects(play(session, 'over', { context: 'o', trackId: 3 }), { code: 'ERR_TOO_MANY_PLAYBACKS' })
@@ -53,7 +53,7 @@ test('a failure, a stream and a refusal by a limit bear it too', async (t) => {
   ])
 })
 
-test('two playbacks of one requestId each have their own', async (t) => {
+test('playbacks sharing a requestId keep their own context', async (t) => {
   const { session, told } = open(t)
   play(session, 'a', { context: 1 })
   await session.advance(50)
@@ -64,7 +64,7 @@ test('two playbacks of one requestId each have their own', async (t) => {
   assert.deepEqual(events, [['started', 1], ['started', 2], ['stopped', 1], ['completed', 2]])
 })
 
-test('`event` has every event with its type, an error that nobody listens to as well', async (t) => {
+test('the `event` event carries every event, including errors', async (t) => {
   const { session, told } = open(t)
   const all = []
   session.on('event', (event) => all.push(event))
@@ -77,7 +77,7 @@ test('`event` has every event with its type, an error that nobody listens to as 
   assert.deepEqual(all.map(({ seq }) => seq), all.map((_, index) => index + 1))
 })
 
-test('a group is stopped together, on all tracks, whatever each of it does', async (t) => {
+test('stopping a group stops all tracks and states', async (t) => {
   const { session, of, told } = open(t, { overlap: 'queue' })
   play(session, 'first', { group: 'item_1', trackId: 2 })
   play(session, 'second', { group: 'item_1', trackId: 2 })
@@ -104,7 +104,7 @@ test('a group is stopped together, on all tracks, whatever each of it does', asy
   assert.ok(told.filter(({ requestId }) => requestId === 'music').every((event) => !('group' in event)))
 })
 
-test('what is interrupted says of which group it was', async (t) => {
+test('an interruption reports the group of each playback', async (t) => {
   const { session } = open(t)
   play(session, 'a', { group: 'item_1', trackId: 2, role: 'voice' })
   play(session, 'b')
@@ -116,7 +116,7 @@ test('what is interrupted says of which group it was', async (t) => {
   ])
 })
 
-test('a group is a text, and one target is named at most', async (t) => {
+test('a group is a string and excludes other targets', async (t) => {
   const { session } = open(t)
   for (const group of ['', 1, null, {}, '\ud800']) {
     await assert.rejects(play(session, 'a', { group }), { code: 'ERR_INVALID_ARGUMENT', message: /for group/ })

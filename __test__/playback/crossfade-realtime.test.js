@@ -13,7 +13,7 @@ const { open } = require('../support/session')
 
 const play = (session, requestId, request) => session.playAudio({ requestId, stopOther: false, ...request })
 
-/** A clip on a server that does not answer before it is told to. */
+/** A clip on a server that waits with its answer until it is told to send it. */
 async function serveLate(t, clip) {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -23,7 +23,7 @@ async function serveLate(t, clip) {
   return { audioUrl: `http://127.0.0.1:${server.address().port}/`, asked, answer }
 }
 
-/** When something was told of a playback. */
+/** Returns when an event of a playback was emitted. */
 const at = (told, wanted, id) => told.find(({ type, requestId }) => type === wanted && requestId === id).atMs
 const states = (session) => session.playbacks().map(({ state }) => state)
 
@@ -45,7 +45,7 @@ test('replace: the old one plays until the new one loads', async (t) => {
   assertMix(around, [lane(0.25, -200, 120, { fall: 60 }), lane(0.5, 60, 360, { rise: 60 })])
 })
 
-test('queue: a late next one crosses over with the rest', async (t) => {
+test('queue: a late next one crossfades with what is left', async (t) => {
   const { session, heard, told } = open(t, { overlap: 'queue', crossfadeMs: 4000, output: { clock: 'realtime' } })
   const { audioUrl, answer } = await serveLate(t, flat(4000, 0.5))
   const first = play(session, 'a', { audio: flat(3000, 0.25) })

@@ -1,6 +1,6 @@
 'use strict'
 
-// What is replaced by a clip that is shorter than an edge still falls over an edge.
+// A playback replaced by a clip shorter than a 5 ms fade still fades out over 5 ms.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
@@ -9,11 +9,11 @@ const { MS, flat } = require('../support/mix')
 const { open, finish } = require('../support/session')
 
 const LEVEL = 0.5
-/** As steep as the end of a fall of 5 ms at equal power. */
+/** The slope at the end of an equal-power fade out of 5 ms. */
 const STEEPEST = (LEVEL * Math.PI) / 2 / (5 * MS)
 
 for (const crossfadeMs of [5, 100, 3000]) {
-  test(`a short clip cuts nothing hard, crossfadeMs ${crossfadeMs}`, async (t) => {
+  test(`a short clip causes no click, crossfadeMs ${crossfadeMs}`, async (t) => {
     for (const length of [1, 2, 3, 12, 24, 25, 100, 479]) {
       for (const channels of [1, 2]) {
         const { session, heard, of } = open(t, { overlap: 'replace', crossfadeMs, output: { channels } })
@@ -35,7 +35,7 @@ for (const crossfadeMs of [5, 100, 3000]) {
   })
 }
 
-test('a short clip near the end cuts nothing either', async (t) => {
+test('a short clip near the end causes no click', async (t) => {
   for (const leftMs of [1, 3, 5, 8]) {
     const { session, heard } = open(t, { overlap: 'replace', crossfadeMs: 100 })
     session.playAudio({ requestId: 'old', audio: flat(500, LEVEL), stopOther: false })

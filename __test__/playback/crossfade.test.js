@@ -11,7 +11,7 @@ const { open, finish } = require('../support/session')
 const play = (session, requestId, ms, value, options) =>
   session.playAudio({ requestId, audio: flat(ms, value), stopOther: false, ...options })
 
-test('queue: the next one crosses over before the end', async (t) => {
+test('queue: the next one crossfades before the end', async (t) => {
   const { session, heard, of } = open(t, { overlap: 'queue', crossfadeMs: 100 })
   const results = [play(session, 'a', 500, 0.25), play(session, 'b', 400, 0.5), play(session, 'c', 333, 0.125)]
   await finish(session)
@@ -47,7 +47,7 @@ test('a crossfade takes at most half of the shorter one', async (t) => {
   }
 })
 
-test('short clips cross over with their neighbours only', async (t) => {
+test('short clips crossfade with their neighbours only', async (t) => {
   const { session, heard, of } = open(t, { overlap: 'queue', crossfadeMs: 5000 })
   play(session, 'long', 1000, 0.25)
   for (let n = 0; n < 5; n++) play(session, `short${n}`, 20, 0.5)
@@ -66,7 +66,7 @@ test('short clips cross over with their neighbours only', async (t) => {
   ])
 })
 
-test('a request near the end crosses over at once', async (t) => {
+test('a request near the end crossfades at once', async (t) => {
   const { session, heard, of } = open(t, { overlap: 'queue', crossfadeMs: 100, maxConcurrent: 1 })
   play(session, 'a', 500, 0.25)
   await session.advance(470)
@@ -90,7 +90,7 @@ test('no crossfade at the end of a queue', async (t) => {
   assertMix(heard(), [lane(0.25, 0, 300), lane(0.5, 0, 300)])
 })
 
-test('a failed next one is skipped', async (t) => {
+test('skips a failed next one', async (t) => {
   const { session, heard, of } = open(t, { overlap: 'queue', crossfadeMs: 100 })
   play(session, 'a', 500, 0.25)
   play(session, 'missing', 1, 0, { audio: undefined, audioUrl: '/nowhere.wav' })
@@ -145,7 +145,7 @@ test('a longer fadeInMs wins', async (t) => {
   assert.ok(Math.abs(heard()[600 * MS] - 0.5) < 1e-4)
 })
 
-test('replace: the old one crosses over to the new one', async (t) => {
+test('replace: the old one crossfades into the new one', async (t) => {
   const { session, heard, of, told } = open(t, { overlap: 'replace', crossfadeMs: 100 })
   const old = play(session, 'a', 500, 0.25)
   play(session, 'elsewhere', 500, 0.125, { trackId: 1 })
@@ -200,7 +200,7 @@ test('pause during a crossfade holds both', async (t) => {
   await session.resumeAudio()
   await finish(session)
   assert.deepEqual([of('a').at(-1), of('b').at(-1)], ['completed@1495', 'completed@1795'])
-  // They fall for 5 ms, stand still for 995, and rise again for 5.
+  // They fade out for 5 ms, stand still for 995, and fade in again for 5.
   assertMix(heard().subarray(1460 * MS), [lane(0.25, -465, 35, { fall: 100 }), lane(0.5, -65, 335, { rise: 100 })])
 })
 
@@ -226,7 +226,7 @@ test('replace: a new one without a sample ends the old', async (t) => {
   assert.deepEqual(session.playbacks(), [])
 })
 
-test('replace: the old ends, whatever else begins meanwhile', async (t) => {
+test('replace: the old one ends despite other playbacks', async (t) => {
   const { session, heard, of } = open(t, { overlap: 'replace', crossfadeMs: 100 })
   play(session, 'a', 500, 0.25, { loop: true })
   await session.advance(200)

@@ -1,6 +1,6 @@
 'use strict'
 
-// `close({ drain: true })` takes no more and lets what was accepted play to its end.
+// `close({ drain: true })` accepts nothing more and lets accepted playbacks play to their end.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -14,7 +14,7 @@ const { tone } = require('../support/wav')
 
 const CLOSED = { code: 'ERR_CLOSED' }
 
-test('what was accepted is heard to its end, and nothing more is taken', async (t) => {
+test('drain plays accepted requests and refuses new ones', async (t) => {
   const { session, heard, of } = open(t, { overlap: 'queue' })
   const results = ['a', 'b'].map((requestId) => session.playAudio({ requestId, audio: tone(440, 105), stopOther: false }))
   const loading = session.playAudio({ requestId: 'c', audio: tone(440, 30), stopOther: false, trackId: 1 })
@@ -34,14 +34,14 @@ test('what was accepted is heard to its end, and nothing more is taken', async (
   assert.equal(session.connection, 'closed')
 })
 
-test('nothing to drain closes at once, and again', async (t) => {
+test('drain with nothing playing closes at once', async (t) => {
   const { session, told } = open(t)
   await Promise.all([session.close({ drain: true }), session.close({ drain: true, withinMs: 1 })])
   assert.deepEqual(told, [], 'it was never connected')
   await session.close({ drain: true })
 })
 
-test('what has no end of its own is stopped after withinMs of the session', async (t) => {
+test('withinMs stops playbacks without an end', async (t) => {
   const { session, heard } = open(t)
   await session.advance(100)
   const looped = session.playAudio({ audio: tone(440, 50), loop: true })
@@ -58,7 +58,7 @@ test('what has no end of its own is stopped after withinMs of the session', asyn
   assert.equal(heard().length, (100 + 60 * 1000) * 48)
 })
 
-test('an advance under way is finished first', async (t) => {
+test('drain finishes a running advance first', async (t) => {
   const { session, heard } = open(t)
   const played = session.playAudio({ audio: tone(440, 50) })
   const advanced = session.advance(300)
@@ -67,7 +67,7 @@ test('an advance under way is finished first', async (t) => {
   assert.equal(heard().length, 300 * 48)
 })
 
-test('of two drains the one that ends first holds, and a close ends both at once', async (t) => {
+test('the earlier of two drains wins, close overrides both', async (t) => {
   const first = open(t)
   const looped = first.session.playAudio({ audio: tone(440, 50), loop: true })
   await Promise.all([first.session.close({ drain: true, withinMs: 60000 }), first.session.close({ drain: true, withinMs: 70 })])
@@ -83,7 +83,7 @@ test('of two drains the one that ends first holds, and a close ends both at once
   assert.equal(terminal('a').length, 1)
 })
 
-test('realtime: what lives can be written, stopped and resumed while it drains, and nobody else comes in', async (t) => {
+test('realtime: live playbacks stay controllable while draining', async (t) => {
   const { session } = open(t, { output: { clock: 'realtime' } })
   const stream = session.createStream({ format: 'pcm16', sampleRate: 48000 })
   const long = session.playAudio({ requestId: 'long', audio: tone(440, 60000), stopOther: false })
@@ -106,7 +106,7 @@ test('realtime: what lives can be written, stopped and resumed while it drains, 
   await refused
 })
 
-test('realtime: withinMs is time of the wall, in silence too', async (t) => {
+test('realtime: withinMs is wall time, also in silence', async (t) => {
   const { session } = open(t, { output: { clock: 'realtime' } })
   const playing = session.playAudio({ audio: tone(440, 100) })
   await session.pauseAudio()
@@ -117,14 +117,14 @@ test('realtime: withinMs is time of the wall, in silence too', async (t) => {
   assert.deepEqual({ outcome, reason }, { outcome: 'stopped', reason: 'closed' })
 })
 
-test('realtime: what is lost while it drains ends it', async (t) => {
+test('realtime: a lost output ends the drain', async (t) => {
   const { session } = open(t, { output: { type: 'wav', path: path.join(workspace(t), 'missing', 'x.wav'), clock: 'realtime' } })
   const playing = assert.rejects(session.playAudio({ audio: tone(440, 100) }), { code: 'ERR_OUTPUT' })
   await session.close({ drain: true })
   await playing
 })
 
-test('a recording has what came while it drained, and ends where the session did', async (t) => {
+test('a recording includes the drain and ends with it', async (t) => {
   for (const [play, options, types] of [
     [{ loop: true }, { withinMs: 400 }, ['session', 'play', 'pause', 'stop']],
     [{}, {}, ['session', 'play', 'pause']]
@@ -146,7 +146,7 @@ test('a recording has what came while it drained, and ends where the session did
   }
 })
 
-test('arguments of close', async (t) => {
+test('validates the arguments of close', async (t) => {
   const { session } = open(t)
   for (const options of [
     null, 'SIGTERM', [], { drain: 1 }, { withinMs: 5 }, { drain: false, withinMs: 5 }, { drain: true, withinMs: 0 },

@@ -14,7 +14,7 @@ const duck = { db: HALF, attackMs: 10, releaseMs: 100 }
 /** Returns the level of a constant clip at each of these times. */
 const at = (samples, ...times) => times.map((ms) => Number(samples[ms * MS].toFixed(3)))
 
-/** Plays a quiet clip of one role for 500 ms and a silent one of another from 100 to 300 ms: the first one's levels. */
+/** Plays a quiet clip of one role for 500 ms and a silent one of another from 100 to 300 ms, and returns the first one's levels. */
 async function meet(t, role, other) {
   const { session, heard } = open(t, { duck })
   session.playAudio({ audio: flat(500, 0.25), role, trackId: 1, stopOther: false })
@@ -62,7 +62,7 @@ test('two voices duck no deeper than one', async (t) => {
   assert.deepEqual(at(heard(), 20, 60, 120, 199, 200, 250, 300), [0.125, 0.125, 0.125, 0.125, 0.125, 0.188, 0.25])
 })
 
-test('a short attack releases from where it is', async (t) => {
+test('a short attack releases from its current level', async (t) => {
   const { session, heard } = open(t, { duck: { ...duck, attackMs: 100 } })
   session.playAudio({ audio: flat(500, 0.25) })
   session.playAudio({ audio: flat(50, 0.25), role: 'system', volume: 0, stopOther: false })
@@ -111,7 +111,7 @@ test('ducking is equal on both channels', async (t) => {
   assert.equal(Number(samples[2 * 55 * MS].toFixed(3)), 0.188)
 })
 
-test('one system playback fits above maxConcurrent', async (t) => {
+test('one system playback is accepted above maxConcurrent', async (t) => {
   const { session, of } = open(t, { maxConcurrent: 1 })
   const play = (requestId, role) => session.playAudio({ requestId, role, audio: flat(50, 0.25), stopOther: false })
   play('media')

@@ -1,6 +1,6 @@
 'use strict'
 
-// A `requestId` that is live already: refused, or joined with `onDuplicate: 'join'`.
+// A `requestId` that is already live: refused, joined (`onDuplicate: 'join'`) or replaced.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
@@ -12,7 +12,7 @@ const clips = { a: tone(440, 500), b: tone(880, 500), c: tone(1320, 500), long: 
 const play = (session, requestId, options) =>
   session.playAudio({ requestId, audio: clips[requestId] ?? clips.a, stopOther: false, ...options })
 
-test('a live requestId is refused until its end', async (t) => {
+test('refuses a live requestId until its end', async (t) => {
   const { session } = open(t)
   const first = play(session, 'a')
   await assert.rejects(play(session, 'a', { stopOther: true }), { code: 'ERR_DUPLICATE_REQUEST' })
@@ -90,7 +90,7 @@ test('join: an ended requestId is free at once', async (t) => {
   const { session } = open(t, { onDuplicate: 'join', overlap: 'queue' })
   play(session, 'first')
   const waiting = play(session, 'a')
-  session.stopAudio({ requestId: 'a', reason: 'user' }) // ends it at once; the event is told later
+  session.stopAudio({ requestId: 'a', reason: 'user' }) // ends it at once; the event is emitted later
   const again = play(session, 'a')
   const joined = play(session, 'a')
   await finish(session)
@@ -98,13 +98,13 @@ test('join: an ended requestId is free at once', async (t) => {
   assert.deepEqual([(await again).outcome, (await joined).outcome], ['completed', 'completed'])
 })
 
-test('replace: over a limit it stops nobody', async (t) => {
+test('replace: a refusal by a limit stops nobody', async (t) => {
   const { session, of } = open(t, { onDuplicate: 'replace', overlap: 'queue', maxConcurrent: 2 })
   play(session, 'first')
   play(session, 'elsewhere', { trackId: 1 })
   const waiting = play(session, 'a')
   await session.advance(20)
-  // It would not take the place in line of the first one, but a third that sounds.
+  // It would not take the first one's place in the queue, but be a third that sounds.
   await assert.rejects(play(session, 'a', { overlap: 'mix' }), { code: 'ERR_TOO_MANY_PLAYBACKS' })
   await finish(session)
   assert.equal((await waiting).outcome, 'completed')

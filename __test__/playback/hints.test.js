@@ -1,6 +1,6 @@
 'use strict'
 
-// What a message says beside what is wrong: which name was meant, which call was refused, what it was caused by; and who waits in vain is told.
+// What a message adds to the error: the intended name, the refused call, the cause; and a hint to callers who wait in vain.
 
 const assert = require('node:assert/strict')
 const { mkdtempSync, rmSync, existsSync } = require('node:fs')
@@ -19,7 +19,7 @@ const { readWav, tone } = require('../support/wav')
 const AUDIO = tone(440, 100)
 const MEMORY = { type: 'memory', clock: 'manual' }
 
-test('the name that is meant is told', async (t) => {
+test('suggests the intended name', async (t) => {
   const { session } = open(t)
   const playing = (name) => session.playAudio({ [name]: 'x' })
   const opened = (name) => new SpeakerSession({ output: MEMORY, [name]: 1 })
@@ -39,7 +39,7 @@ test('the name that is meant is told', async (t) => {
   }
 })
 
-test('what is missing is undefined, and not null', async (t) => {
+test('a missing option is reported as undefined, not null', async (t) => {
   const { session } = open(t)
   for (const call of [
     () => session.moveAudio({}), () => session.moveAudio({ requestId: 'a' }), () => session.seekAudio({}), () => session.setVolume({}),
@@ -52,7 +52,7 @@ test('what is missing is undefined, and not null', async (t) => {
   await assert.rejects(session.moveAudio({ requestId: null }), { message: /for requestId but received null$/ })
 })
 
-test('options in what is no plain object are refused', async (t) => {
+test('refuses options in anything but plain objects', async (t) => {
   const { session } = open(t)
   for (const [options, message] of [
     [{ duck: new Map([['db', -3]]) }, /^Expected an object for duck but received a Map$/],
@@ -68,7 +68,7 @@ test('options in what is no plain object are refused', async (t) => {
   assert.equal(name, 'music')
 })
 
-test('a call on a closed session is named', async (t) => {
+test('names the call on a closed session', async (t) => {
   const { session } = open(t)
   await session.close()
   for (const [name, call] of Object.entries({
@@ -86,7 +86,7 @@ test('a call on a closed session is named', async (t) => {
   }
 })
 
-test('what a stream fails with is the cause', async (t) => {
+test("a stream's error is the cause", async (t) => {
   const { session } = open(t)
   const thrown = Object.assign(new TypeError('no more words'), { status: 503 })
   const iterable = session.playAudio({ stopOther: false, audio: (async function* () {
@@ -108,7 +108,7 @@ test('what a stream fails with is the cause', async (t) => {
   await assert.rejects(word, { code: 'ERR_STREAM', message: 'the stream failed: a word', cause: 'a word' })
 })
 
-test('the reason of a signal is the cause', async (t) => {
+test("the abort signal's reason is the cause", async (t) => {
   const { session } = open(t)
   const reason = new Error('the user hung up')
   const aborted = AbortSignal.abort(reason)
@@ -133,7 +133,7 @@ test('the reason of a signal is the cause', async (t) => {
   await connecting.close()
 })
 
-test('a URL without its scheme is no path', async (t) => {
+test('a URL without a scheme is not a path', async (t) => {
   const { session } = open(t)
   await assert.rejects(session.playAudio({ audioUrl: '//cdn.example.com/a.mp3' }), {
     code: 'ERR_INVALID_ARGUMENT',
@@ -141,7 +141,7 @@ test('a URL without its scheme is no path', async (t) => {
   })
 })
 
-test('file: URLs are places to write to', async (t) => {
+test('file: URLs are accepted as output paths', async (t) => {
   const folder = mkdtempSync(path.join(tmpdir(), 'speaker-session-'))
   t.after(() => rmSync(folder, { recursive: true }))
   for (const [name, of] of Object.entries({ path: String, URL: pathToFileURL, 'file URL': (file) => pathToFileURL(file).href })) {
@@ -190,7 +190,7 @@ test('liveKitFromEnv validates', (t) => {
   assert.throws(() => liveKitFromEnv(who), { code: 'ERR_INVALID_ARGUMENT', message: 'Expected a value for LIVEKIT_URL but received an empty string' })
 })
 
-test('who waits for a manual clock that stands still is told once', async (t) => {
+test('waiting for an idle manual clock warns once', async (t) => {
   const waiting = await run(t, `
     const { setTimeout: sleep } = require('node:timers/promises')
     async function main() {

@@ -14,7 +14,7 @@ const memory = { type: 'memory', clock: 'manual' }
 
 const trap = () => assert.fail('user code was called')
 
-/** Each fails whoever touches it. */
+/** Each throws when it is touched. */
 const TRAPS = {
   'a proxy': new Proxy({}, new Proxy({}, { get: () => trap })),
   'a revoked proxy': revoked(),
@@ -55,14 +55,14 @@ for (const [what, value] of Object.entries(TRAPS)) {
   })
 }
 
-test('a huge string is cut', async (t) => {
+test('truncates a huge string in the message', async (t) => {
   const { session } = open(t)
   for (const huge of ['ä'.repeat(50_000_000), `${'a '.repeat(20_000_000)}`]) {
     await assert.rejects(session.playAudio({ audio: huge }), ({ message }) => message.length < 500)
   }
 })
 
-test('no value that is secret by its nature is shown, nor what looks like one', async (t) => {
+test('no message shows a secret or what looks like one', async (t) => {
   const { session } = open(t)
   const jwt = 'eyJhbGciOiJIUzI1NiJ9.eyJwbGFudGVkIjoxfQ.planted'
   const room = (fields) => () => new SpeakerSession({ output: { type: 'livekit', url: 'ws://localhost', token: 'x', ...fields } })
@@ -87,7 +87,7 @@ test('no value that is secret by its nature is shown, nor what looks like one', 
   }
 })
 
-test('blanks around the value of a header are no part of it', async (t) => {
+test('trims blanks around a header value', async (t) => {
   const { session } = open(t, { output: { clock: 'realtime' } })
   const http = require('node:http')
   const seen = []

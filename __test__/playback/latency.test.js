@@ -1,6 +1,6 @@
 'use strict'
 
-// `started` says how long after its request a playback is heard, and when the first byte of its source was there.
+// `started` reports how long after its request a playback is heard, and when the first byte of its source arrived.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -12,7 +12,7 @@ const { SpeakerSession } = require('../..')
 const { open } = require('../support/session')
 const { tone } = require('../support/wav')
 
-test('on the manual clock the latency is the time in line', async (t) => {
+test('on the manual clock latency is the time queued', async (t) => {
   const { session, told } = open(t, { overlap: 'queue' })
   await session.advance(300)
   const audio = tone(440, 250)
@@ -22,7 +22,7 @@ test('on the manual clock the latency is the time in line', async (t) => {
   assert.deepEqual(started, [['first', 0, undefined], ['second', 250, undefined]])
 })
 
-test('realtime: the first byte is told, between the request and the first sample', async (t) => {
+test('realtime: the first byte comes before the first sample', async (t) => {
   const session = new SpeakerSession({ output: { type: 'memory' } })
   const file = tone(440, 200)
   const server = createServer(async (request, response) => {
@@ -44,7 +44,7 @@ test('realtime: the first byte is told, between the request and the first sample
   assert.ok(firstByteMs >= 99 && firstByteMs <= latencyMs && latencyMs >= 198 && latencyMs <= passed, `${firstByteMs}, ${latencyMs} of ${passed} ms`)
 })
 
-test('realtime: a stream and a file have a first byte, a clip has none', async (t) => {
+test('realtime: streams and files have a first byte, clips none', async (t) => {
   const session = new SpeakerSession({ output: { type: 'memory' } })
   t.after(() => session.close())
   const clip = await SpeakerSession.clip({ audio: tone(440, 30) })

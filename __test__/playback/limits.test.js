@@ -31,7 +31,7 @@ test('maxDurationMs ends a playback', async (t) => {
   await assert.rejects(long, { code: 'ERR_MAX_DURATION', positionMs: 250 })
 })
 
-test('a source that is just as long as maxDurationMs is completed, to its last sample', async (t) => {
+test('a source of exactly maxDurationMs completes', async (t) => {
   for (const name of ['tone.flac', 'tone-cbr.mp3', 'tone-s16.wav', 'tone-opus.ogg']) {
     const audioUrl = path.join(__dirname, '../fixtures', name)
     const heard = []

@@ -1,6 +1,6 @@
 'use strict'
 
-// Marks: told when what was asked for before was heard.
+// Marks: emitted when everything requested before them was heard.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -11,7 +11,7 @@ const { RAW, openStream, steady } = require('../support/stream')
 const { clips, play } = require('../support/tones')
 const { tone } = require('../support/wav')
 
-/** What a session tells of ends and marks, in words. */
+/** Returns a session's ends and marks, in words. */
 function story(session) {
   const words = []
   for (const type of ['completed', 'stopped', 'failed']) session.on(type, ({ requestId, atMs }) => words.push(`${requestId} ${type}@${atMs}`))
@@ -19,7 +19,7 @@ function story(session) {
   return words
 }
 
-test('a mark is reached when all that was asked for before it has ended', async (t) => {
+test('reaches a mark when everything requested before has ended', async (t) => {
   const { session } = open(t, { overlap: 'queue' })
   const words = story(session)
   play(session, 'a')
@@ -34,7 +34,7 @@ test('a mark is reached when all that was asked for before it has ended', async 
   assert.deepEqual(await third, { name: 'of c', atMs: 500 })
 })
 
-test('a mark is reached at once if nothing plays, and behind what is stopped', async (t) => {
+test('a mark is reached at once in silence and after stops', async (t) => {
   const { session } = open(t)
   const words = story(session)
   await session.advance(40)
@@ -49,7 +49,7 @@ test('a mark is reached at once if nothing plays, and behind what is stopped', a
   assert.deepEqual(words, ['empty@40', 'nothing there@40', 'a stopped@145', 'twice@145', 'twice@145'])
 })
 
-test('a mark behind a failure is reached, and close reaches those that are left', async (t) => {
+test('failures and close reach pending marks', async (t) => {
   const { session } = open(t)
   const words = story(session)
   session.playAudio({ requestId: 'gone', audioUrl: '/no/such/file.wav' })
@@ -64,7 +64,7 @@ test('a mark behind a failure is reached, and close reaches those that are left'
   await assert.rejects(session.mark('late'), { code: 'ERR_CLOSED' })
 })
 
-test('a mark that is refused says why', async (t) => {
+test('a refused mark gives a reason', async (t) => {
   const { session } = open(t)
   const stream = session.createStream(RAW)
   for (const name of [undefined, '', 7, '\ud800']) {
@@ -76,7 +76,7 @@ test('a mark that is refused says why', async (t) => {
   stream.destroy()
 })
 
-test('a mark is an event with its name alone, under `event` too', async (t) => {
+test('a mark event carries its name, under `event` too', async (t) => {
   const { session } = open(t)
   const all = []
   session.on('event', (event) => all.push(event))
@@ -85,7 +85,7 @@ test('a mark is an event with its name alone, under `event` too', async (t) => {
   assert.deepEqual(all, [{ type: 'mark', seq: 1, atMs: 0, name: 'm' }])
 })
 
-test('a mark of a stream is reached at the sample behind what was written before it', async (t) => {
+test("a stream's mark is reached after the written samples", async (t) => {
   for (const [sampleRate, perMs] of [[48000, 48], [24000, 24], [8000, 8]]) {
     const { session, stream } = openStream(t, { sampleRate, stopOther: false })
     const words = story(session)
@@ -105,13 +105,13 @@ test('a mark of a stream is reached at the sample behind what was written before
   }
 })
 
-test('a mark of a stream is reached when it runs dry, and by a flush', async (t) => {
+test("an underrun or a flush reaches a stream's mark", async (t) => {
   const { session, stream } = openStream(t, { sampleRate: 24000 })
   const words = story(session)
   stream.write(Buffer.alloc(2 * 24 * 100, 1))
   const dry = stream.mark('dry')
   await session.advance(400)
-  // Its resampler holds the last of it back for what follows.
+  // Its resampler holds the last samples back for what follows.
   const { atMs } = await dry
   assert.ok(atMs > 50 && atMs <= 100, `at ${atMs} ms`)
   assert.deepEqual(await stream.mark('still dry'), { name: 'still dry', atMs: 400 })
@@ -128,7 +128,7 @@ test('a mark of a stream is reached when it runs dry, and by a flush', async (t)
   assert.deepEqual(words.map((word) => word.replace(/@.*/, '')), ['dry', 'still dry', 'dropped', 'behind', 's completed'])
 })
 
-test('a mark of a stream that is stopped, or has ended, is reached', async (t) => {
+test('a stopped or ended stream reaches its marks', async (t) => {
   const { session, stream } = openStream(t)
   stream.on('error', () => {})
   stream.write(steady(100))
@@ -140,7 +140,7 @@ test('a mark of a stream that is stopped, or has ended, is reached', async (t) =
   assert.deepEqual(await stream.mark('behind its end'), { name: 'behind its end', atMs: 40 })
 })
 
-test('a mark of a stream in a file format is reached at its end', async (t) => {
+test('a mark in an encoded stream is reached at its end', async (t) => {
   const { session } = open(t)
   const stream = session.createStream({ requestId: 's' })
   const words = story(session)

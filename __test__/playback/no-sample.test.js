@@ -1,6 +1,6 @@
 'use strict'
 
-// What hands over no sample is over without having started.
+// A playback without a sample ends without having started.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
@@ -31,7 +31,7 @@ for (const [what, source] of Object.entries(EMPTY)) {
   }
 }
 
-test('a seek beyond the end before the start', async (t) => {
+test('seeking beyond the end before the start emits no started', async (t) => {
   const { session, of } = open(t)
   session.playAudio({ requestId: 'a', stopOther: false, audio: clip })
   await session.seekAudio({ positionMs: 100 })
@@ -39,7 +39,7 @@ test('a seek beyond the end before the start', async (t) => {
   assert.deepEqual(of('a'), ['sought@0', 'completed@0'])
 })
 
-test('a stream that ends empty tells no started', async (t) => {
+test('an empty stream emits no started', async (t) => {
   const { session, of } = open(t)
   const stream = session.createStream({ requestId: 's', ...RAW }).on('error', () => {})
   stream.end()

@@ -1,7 +1,7 @@
 'use strict'
 
-// Each option is in four places: the check, index.d.ts, docs/options.md, and what the addon is handed. Its names, and of numbers its range and its
-// default, are the same in all of them: those that the types and the page state are tried.
+// Each option is in four places: the check, index.d.ts, docs/options.md, and the arguments of the addon. Its name, and for numbers the
+// range and the default, are the same in all of them as far as the types and the page state them.
 
 const assert = require('node:assert/strict')
 const { readFileSync } = require('node:fs')
@@ -18,7 +18,7 @@ const text = (name) => readFileSync(path.join(ROOT, name), 'utf8')
 const source = ts.createSourceFile('index.d.ts', text('index.d.ts'), ts.ScriptTarget.ES2022, true)
 const interfaces = new Map(source.statements.filter(ts.isInterfaceDeclaration).map((one) => [one.name.text, one]))
 
-/** The options that an interface declares, with those of what it extends: `{ comment, type }` by name. */
+/** Returns the options that an interface declares, including inherited ones: `{ comment, type }` by name. */
 function declared(name) {
   const one = interfaces.get(name)
   const inherited = (one.heritageClauses ?? []).flatMap(({ types }) => types).flatMap(({ expression, typeArguments = [] }) => {
@@ -38,7 +38,7 @@ const ROOM = { type: 'livekit', url: 'ws://localhost', token: 'x' }
 const audio = Buffer.alloc(1)
 const raw = { format: 'pcm16', sampleRate: 48000 }
 
-/** By interface: how options of it are checked, and what they are then. */
+/** The check of each interface's options; it returns the checked values. */
 const CHECKS = {
   SessionOptions: (options) => check.sessionOptions({ output: MEMORY, ...options }),
   DuckOptions: (duck) => check.sessionOptions({ output: MEMORY, duck }).duck,
@@ -74,7 +74,7 @@ const CHECKS = {
   RpcRequest: (request) => check.callRequest({ to: 'a', method: 'b', ...request })
 }
 
-/** An unknown option is refused with all that are known. */
+/** Returns the known options, from the message that refuses an unknown one. */
 function known(name) {
   try {
     CHECKS[name]({ 'no option of any': 1 })
@@ -92,14 +92,14 @@ const NUMBER = '([-−]?\\d[\\d,]*(?:\\.\\d+)?)'
 const RANGE = new RegExp(`(?:^|[ ;(])${NUMBER}(?:–| to )${NUMBER}`)
 const DEFAULT = new RegExp(`[Dd]efault:? ${NUMBER}`)
 
-/** The range and the default that a comment states, as every comment of a number does. */
+/** Returns the range and the default that a comment states, as every comment of a number does. */
 function stated(comment) {
   const range = comment.match(RANGE)
   const fallback = comment.match(DEFAULT)
   return { range: range && [number(range[1]), number(range[2])], fallback: fallback && number(fallback[1]) }
 }
 
-/** Where what the addon is handed has another name than the option. */
+/** Options whose name in the addon differs. */
 const HANDED = { loop: 'passes' }
 
 function handed(name, key, value) {
@@ -109,14 +109,14 @@ function handed(name, key, value) {
   return key === 'prebufferMs' ? is.minMs : is
 }
 
-test('what is checked is what is declared', () => {
+test('checks exactly the declared options', () => {
   for (const name of Object.keys(CHECKS)) assert.deepEqual(known(name).sort(), [...declared(name).keys()].sort(), name)
   const all = [...interfaces.keys()].filter((name) => /(Options|Request|Output|Target|Source|Rules)$/.test(name))
   const elsewhere = ['NetworkRules', 'TrackOverlap', 'OutputBase']
   assert.deepEqual(all.filter((name) => !CHECKS[name] && !elsewhere.includes(name)), [], 'none is left out')
 })
 
-test('numbers have the range and the default that is declared', () => {
+test('numbers have the declared range and default', () => {
   let count = 0
   for (const name of Object.keys(CHECKS)) {
     for (const [key, { comment, type }] of declared(name)) {
@@ -126,7 +126,7 @@ test('numbers have the range and the default that is declared', () => {
       count++
       const [min, max] = range
       for (const value of [min, max]) {
-        if (key === 'frameMs' || (key === 'minMs' && value === max)) continue // what they may be depends on others
+        if (key === 'frameMs' || (key === 'minMs' && value === max)) continue // their range depends on others
         assert.doesNotThrow(() => CHECKS[name]({ [key]: value }), `${name}.${key} is ${value}: ${comment}`)
       }
       const refusal = { code: 'ERR_INVALID_ARGUMENT' }
@@ -138,7 +138,7 @@ test('numbers have the range and the default that is declared', () => {
   assert.ok(count > 50, `${count} numbers`)
 })
 
-test('the page has every option of a session, with its default', () => {
+test('the page lists every session option with its default', () => {
   const page = text('docs/options.md')
   const rows = new Map([...page.matchAll(/^\| `(\w+)` \| (.*?) \| /gm)].map(([, name, fallback]) => [name, fallback]))
   const wanted = [...declared('SessionOptions').keys(), ...declared('ProcessOptions').keys()]
@@ -150,10 +150,10 @@ test('the page has every option of a session, with its default', () => {
   }
 })
 
-test('the addon takes what is checked', () => {
+test('the addon accepts every checked option', () => {
   const native = ts.createSourceFile('native.d.ts', text('lib/native.d.ts'), ts.ScriptTarget.ES2022, true)
   const taken = new Map(native.statements.filter(ts.isInterfaceDeclaration).map((one) => [one.name.text, one.members.map(({ name }) => name.text)]))
-  /** Names that JavaScript keeps for itself. */
+  /** Names that only JavaScript uses. */
   const kept = { NativeOptions: ['logger', 'record', 'recordsSecrets', 'loudness', 'onDuplicate'], NativePlay: ['signal', 'context', 'encoding', 'audio'] }
   for (const [name, checked] of Object.entries({
     NativeOptions: CHECKS.SessionOptions({}), NativeOutput: CHECKS.WavOutput({}), NativePlay: CHECKS.PlayRequest({}), NativeMove: CHECKS.MoveRequest({})

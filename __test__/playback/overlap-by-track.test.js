@@ -1,6 +1,6 @@
 'use strict'
 
-// `overlap` of a track and of a request, beside that of the session.
+// `overlap` of a track and of a request, and how it combines with the session's.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
@@ -26,7 +26,7 @@ test('effects mix while sentences queue', async (t) => {
   assert.ok(told.every(({ type, requestId }) => type !== 'queued' || requestId.startsWith('say')))
 })
 
-test('each track has its own rule', async (t) => {
+test('each track has its own overlap', async (t) => {
   const { session, told } = open(t, { overlap: { default: 'queue', 0: 'replace', 7: 'mix' } })
   for (const trackId of [0, 3, 7]) for (const name of ['a', 'b']) play(session, `${name}${trackId}`, { trackId })
   await finish(session)
@@ -42,7 +42,7 @@ test('without a default the other tracks mix', async (t) => {
   assert.deepEqual(events(told, 'started'), ['started a@0', 'started b@0', 'started c@0', 'started d@1000'])
 })
 
-test('a request has an overlap of its own', async (t) => {
+test('a request can have its own overlap', async (t) => {
   const { session, told } = open(t, { overlap: { default: 'mix', 1: 'queue' } })
   play(session, 'a')
   play(session, 'waits', { overlap: 'queue' })
@@ -62,7 +62,7 @@ test('a request has an overlap of its own', async (t) => {
   assert.deepEqual(started, { a: 0, mixes: 200, b: 200, 'mixes too': 200, replaces: 400, waits: 1200 }, 'all on the track are waited for')
 })
 
-test('replace ends what waits on its track too', async (t) => {
+test('replace also ends playbacks waiting on its track', async (t) => {
   const { session, of } = open(t, { overlap: 'queue' })
   for (const name of ['a', 'b', 'c']) play(session, name)
   play(session, 'elsewhere', { trackId: 1 })
@@ -73,7 +73,7 @@ test('replace ends what waits on its track too', async (t) => {
   assert.deepEqual([of('now'), of('elsewhere')], [['started@100', 'completed@1100'], ['started@0', 'completed@1000']])
 })
 
-test('stopOther true is above every overlap', async (t) => {
+test('stopOther true overrides every overlap', async (t) => {
   for (const overlap of ['mix', 'queue', 'replace']) {
     const { session, of } = open(t, { overlap: { default: 'mix', 2: 'queue' } })
     play(session, 'a')

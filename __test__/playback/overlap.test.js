@@ -47,7 +47,7 @@ test('three at once are all heard', async (t) => {
   for (const hz of [440, 880, 1320]) assert.equal(sounds(heard(), 0, 500, hz), true)
 })
 
-test('rapid stop and start', async (t) => {
+test('rapid stop and start leaves only the last', async (t) => {
   const { session, heard, of, told } = open(t)
   const first = [play(session, 'a'), play(session, 'b')]
   const stopped = session.stopAudio({ trackId: 0 })
@@ -77,7 +77,7 @@ test('a bad request fails alone', async (t) => {
   assert.deepEqual([440, 880].map((hz) => sounds(heard(), 0, 500, hz)), [true, true])
 })
 
-test('replace: takes the place on its track only', async (t) => {
+test('replace: replaces on its own track only', async (t) => {
   const { session, heard, of } = open(t, { overlap: 'replace' })
   play(session, 'long', { trackId: 1 })
   play(session, 'a')
@@ -109,12 +109,12 @@ test('stops make no clicks', async (t) => {
   await session.stopAudio()
   await session.advance(100)
   const samples = heard()
-  // Two tones at once while one fades, and the fade's own slope.
+  // Two tones at once while one fades out, and the fade's own slope.
   const limit = 2 * step + 0.3 / 240
   for (let n = 1; n < samples.length; n++) assert.ok(Math.abs(samples[n] - samples[n - 1]) <= limit, `a click at ${n}`)
 })
 
-test('same requests, same samples under load', async (t) => {
+test('the same requests give the same samples under load', async (t) => {
   const run = async () => {
     const { session, heard, told } = open(t)
     for (let n = 0; n < 8; n++) {

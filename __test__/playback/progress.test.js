@@ -1,6 +1,6 @@
 'use strict'
 
-// `progress`: how often it is told, and in which order.
+// `progress`: how often it is emitted, and in which order.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
@@ -8,7 +8,7 @@ const { test } = require('node:test')
 const { open, finish } = require('../support/session')
 const { tone } = require('../support/wav')
 
-test('every 5 ms is 200 a second', async (t) => {
+test('every 5 ms gives 200 a second', async (t) => {
   const { session, told } = open(t, { progressIntervalMs: 5 })
   session.playAudio({ audio: tone(440, 1000) })
   await finish(session)

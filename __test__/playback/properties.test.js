@@ -1,10 +1,10 @@
 'use strict'
 
-// Random sequences of every call, with and without awaiting in between, must keep what index.d.ts promises. fast-check
-// makes the sequences and shrinks one that fails to the shortest; its message names the seed and the path.
+// Random sequences of every call, with and without awaiting in between, must keep the promises of index.d.ts. fast-check
+// generates the sequences and shrinks a failing one to the shortest; its message names the seed and the path.
 //
-// SPEAKER_SESSION_RUNS    how many sequences, over all tests; default 200, for a long run 2000
-// SPEAKER_SESSION_SEED    the seed of a failure, and SPEAKER_SESSION_PATH its path, to see it again (with
+// SPEAKER_SESSION_RUNS    the number of sequences over all tests; default 200, for a long run 2000
+// SPEAKER_SESSION_SEED    the seed of a failure, and SPEAKER_SESSION_PATH its path, to reproduce it (with
 //                         --test-name-pattern)
 
 const assert = require('node:assert/strict')
@@ -22,7 +22,7 @@ const { tone, wavFile } = require('../support/wav')
 const RUNS = Number(process.env.SPEAKER_SESSION_RUNS ?? 200)
 const SEED = process.env.SPEAKER_SESSION_SEED === undefined ? {} : { seed: Number(process.env.SPEAKER_SESSION_SEED) }
 const PATH = process.env.SPEAKER_SESSION_PATH === undefined ? {} : { path: process.env.SPEAKER_SESSION_PATH }
-/** A failure that is seen again is tried more than once, because it may depend on how the threads are scheduled. */
+/** A reproduced failure is tried more than once, because it may depend on how the threads are scheduled. */
 const TRIES = PATH.path === undefined ? 1 : 50
 
 const OVERLAPS = ['mix', 'queue', 'replace']
@@ -32,7 +32,7 @@ const TERMINAL = ['completed', 'stopped', 'failed']
 const REFUSED = ['ERR_INVALID_ARGUMENT', 'ERR_DUPLICATE_REQUEST', 'ERR_ABORTED', 'ERR_CLOSED']
 
 const MAX_DURATION_MS = 300
-/** Nothing here needs more than a few milliseconds. */
+/** Nothing here takes more than a few milliseconds. */
 const HUNG_MS = 10_000
 
 const CLIPS = [
@@ -71,9 +71,9 @@ const playback = {
   fadeOutMs: fc.constantFrom(0, 0, 40)
 }
 
-/** How a call is followed: by the next one at once, in a later turn of the event loop, or when it has settled. */
+/** When the next call follows: at once, in a later turn of the event loop, or after this one has settled. */
 const then = fc.constantFrom('at once', 'turn', 'settled')
-/** Which of the streams or signals so far. */
+/** The index of one of the streams or signals so far. */
 const which = fc.nat({ max: 3 })
 
 const call = (name, fields) => fc.record({ call: fc.constant(name), then, ...fields })
@@ -122,17 +122,17 @@ const OPTIONS = fc.record({
 const SCENARIO = fc.record({
   options: OPTIONS,
   calls: fc.array(CALLS, { maxLength: 24, size: 'max' }),
-  /** Closes before the call of this index; mostly after the last one, when all has ended. */
+  /** Closes before the call with this index; mostly after the last one, when everything has ended. */
   closeAt: fc.oneof({ weight: 4, arbitrary: fc.constant(Infinity) }, { weight: 1, arbitrary: fc.nat({ max: 24 }) })
 })
 
-/** A session, and every promise that it gave. */
+/** A session and every promise it returned. */
 class Run {
-  /** `{ what, promise }` of everything that must settle. */
+  /** `{ what, promise }` for everything that must settle. */
   promises = []
-  /** The first rejection that is no SpeakerError. */
+  /** The first rejection that is not a SpeakerError. */
   odd = undefined
-  /** The ends of playbacks, one for each that was asked for; several calls that joined share one. */
+  /** The ends of playbacks, one per request; calls that joined share one. */
   ends = new Set()
   streams = []
   /** The marks that were set. */
@@ -146,7 +146,7 @@ class Run {
     this.told = told
   }
 
-  /** Makes one call; returns a promise of its answer. */
+  /** Makes one call and returns a promise of its answer. */
   make({ call, then, target, which, request, ...rest }) {
     const { session } = this
     const stream = this.streams[which % this.streams.length]
@@ -200,7 +200,7 @@ class Run {
     }
   }
 
-  /** Makes one call, and waits as it says before the next one. */
+  /** Makes one call, then waits as `then` says before the next one. */
   async do(call) {
     const what = JSON.stringify(call)
     const promise = Promise.resolve(this.make(call))
@@ -208,7 +208,7 @@ class Run {
       if (!(error instanceof SpeakerError)) this.odd ??= new Error(`${what}: ${error.stack}`)
     })
     this.promises.push({ what, promise })
-    // A playback, and what its stream takes, may need time that is still to come.
+    // A playback, and what its stream accepts, may need time that is still to come.
     if (call.then === 'settled' && !['play', 'stream', 'write', 'flush', 'mark', 'streamMark'].includes(call.call)) await settled(promise, what)
     else if (call.then !== 'at once') await new Promise(setImmediate)
   }
@@ -224,13 +224,13 @@ class Run {
     return promise
   }
 
-  /** Another id while the playback that had it fades: the events of both could not be told apart here. */
+  /** Returns another id while the previous playback with it fades out: the events of both could not be told apart here. */
   #fresh({ requestId }) {
     const isFading = this.session.playbacks().some((each) => each.requestId === requestId && each.state === 'stopping')
     return isFading ? { requestId: `${requestId}-${++this.renamed}` } : {}
   }
 
-  /** Writes, and waits for room as the documents say. */
+  /** Writes, and waits for room as documented. */
   #write(stream, bytes) {
     return new Promise((resolve) => {
       if (stream.write(bytes, resolve)) return
@@ -250,7 +250,7 @@ class Run {
   }
 }
 
-/** Waits for a promise to settle either way; fails if it does not. */
+/** Waits until a promise settles either way; fails if it does not. */
 async function settled(promise, what) {
   const controller = new AbortController()
   const hung = sleep(HUNG_MS, true, { signal: controller.signal }).catch(() => false)
@@ -279,7 +279,7 @@ async function run(overlap, { options, calls, closeAt }) {
   assertStats(run)
 }
 
-/** With everything resumed and every stream ended, everything has an end of its own. */
+/** Resumes everything and ends every stream, so that everything ends by itself. */
 async function playToEnd({ session, streams, ends }) {
   for (const stream of streams) stream.end()
   await session.resumeAudio()
@@ -287,7 +287,7 @@ async function playToEnd({ session, streams, ends }) {
   assert.deepEqual(session.playbacks(), [], 'something never ends')
 }
 
-/** Each accepted request says of itself whether it starts, and its events do. */
+/** Asserts that the `started` promise of each accepted request agrees with its events. */
 async function assertStarted({ ends, told }) {
   const began = told.filter(({ type }) => type === 'started').map(({ requestId }) => requestId)
   const said = []
@@ -298,7 +298,7 @@ async function assertStarted({ ends, told }) {
   assert.deepEqual(said.sort(), began.sort())
 }
 
-/** Each accepted request has exactly one terminal event, in order for each id, and it says what the promise does. */
+/** Asserts that each accepted request has exactly one terminal event, in order for each id, which agrees with its promise. */
 async function assertOutcomes({ ends, told }) {
   const expected = {}
   for (const end of await Promise.allSettled(ends)) {
@@ -310,13 +310,13 @@ async function assertOutcomes({ ends, told }) {
   for (const { type: outcome, requestId, reason, code, durationMs, positionMs } of told.filter(isTerminal)) {
     ;(actual[requestId] ??= []).push({ outcome, reason, code, durationMs, positionMs })
   }
-  // An id may be used again while the playback that had it fades, and end before that.
+  // An id may be reused while the previous playback with it fades out, and end before that.
   const sorted = (ends) => ends.map((end) => JSON.stringify(end)).sort()
   assert.deepEqual(Object.keys(actual).sort(), Object.keys(expected).sort())
   for (const [requestId, ends] of Object.entries(expected)) assert.deepEqual(sorted(actual[requestId]), sorted(ends), requestId)
 }
 
-/** Each mark is told once, and its promise says the same. */
+/** Asserts that each mark is emitted once and that its promise agrees. */
 async function assertMarks({ marks, told }) {
   const reached = (await Promise.allSettled(marks)).filter(({ reason }) => reason?.code !== 'ERR_CLOSED').map(({ value }) => value)
   const events = told.filter(({ type }) => type === 'mark').map(({ name, atMs }) => ({ name, atMs }))
@@ -345,7 +345,7 @@ function assertEvents(told) {
   }
 }
 
-/** The events of one playback, the last of which is its only terminal one. */
+/** Returns the events of one playback; asserts that only the last one is terminal. */
 function assertLife(life) {
   const story = life.map(({ type, atMs, queuePosition }) => `${type}${queuePosition ? ` ${queuePosition}` : ''} @${atMs}`).join(', ')
   let [started, paused] = []
@@ -364,7 +364,7 @@ function assertLife(life) {
   }
 }
 
-/** The counters are those of the events, and nothing is left. */
+/** Asserts that the counters match the events and that nothing is left. */
 function assertStats({ session, told }) {
   const stats = session.stats()
   const counters = Object.fromEntries(TERMINAL.map((type) => [type, told.filter((event) => event.type === type).length]))
@@ -374,7 +374,7 @@ function assertStats({ session, told }) {
   assert.deepEqual(session.playbacks(), [])
 }
 
-/** Fails with what was wrong, the shortest calls that make it so, and how to see it again. */
+/** Fails with the error, the shortest calls that cause it, and how to reproduce it. */
 function report({ failed, seed, counterexamplePath, counterexample, errorInstance }) {
   if (!failed) return
   const [{ options, calls, closeAt }] = counterexample

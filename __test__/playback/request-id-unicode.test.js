@@ -1,6 +1,6 @@
 'use strict'
 
-// A `requestId` is any text that has a form in UTF-8.
+// A `requestId` is any text that can be encoded in UTF-8.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
@@ -26,7 +26,7 @@ test('ids with lone surrogates are refused everywhere', async (t) => {
   assert.deepEqual([told, session.playbacks()], [[], []])
 })
 
-test('every other id comes back as it was', async (t) => {
+test('every other id is returned unchanged', async (t) => {
   const { session, told } = open(t, { maxConcurrent: 20 })
   const ids = ['\u{1f600}', 'é', 'e\u0301', '\0', 'a\0b', ' ', '\ufffd', '\u200b', '__proto__', 'constructor', '💬'.repeat(500)]
   const ends = ids.map((requestId) => session.playAudio({ requestId, audio, stopOther: false }))

@@ -1,6 +1,6 @@
 'use strict'
 
-// The promise of playAudio bears the requestId, and a promise of whether the playback starts.
+// The promise of playAudio carries the requestId and `started`, a promise of whether the playback starts.
 
 const assert = require('node:assert/strict')
 const { Readable } = require('node:stream')
@@ -12,7 +12,7 @@ const { open, finish } = require('../support/session')
 const clip = ramp(200 * 48)
 const play = (session, options) => session.playAudio({ audio: clip.audio, stopOther: false, ...options })
 
-test('requestId is there at once, also one that was made up', async (t) => {
+test('requestId is available at once, also a generated one', async (t) => {
   const { session, told } = open(t)
   const given = play(session, { requestId: 'a' })
   const made = play(session)
@@ -23,7 +23,7 @@ test('requestId is there at once, also one that was made up', async (t) => {
   assert.ok(told.some(({ type, requestId }) => type === 'completed' && requestId === made.requestId))
 })
 
-test('started resolves with the first sample, behind the event, and before the end', async (t) => {
+test('started resolves at the first sample, after the event', async (t) => {
   const { session } = open(t)
   const order = []
   session.on('started', () => order.push('event'))
@@ -40,7 +40,7 @@ test('started resolves with the first sample, behind the event, and before the e
   assert.deepEqual(order, ['event', 'started true', 'completed'])
 })
 
-test('started is false for what ends without a sample', async (t) => {
+test('started is false if it ends without a sample', async (t) => {
   const { session } = open(t, { overlap: 'queue', maxQueued: 1 })
   const [first, queued, over] = [play(session), play(session), play(session)]
   const junk = session.playAudio({ audio: Buffer.from('no audio'), overlap: 'mix', stopOther: false })
@@ -56,7 +56,7 @@ test('started is false for what ends without a sample', async (t) => {
   assert.equal(await first.started, true)
 })
 
-test('a request that is refused has no requestId, and does not start', async (t) => {
+test('a refused request has no requestId and does not start', async (t) => {
   const { session } = open(t)
   play(session, { requestId: 'a' })
   const refused = [play(session, { requestId: 'a' }), play(session, { volume: 2 }), session.playAudio()]
@@ -67,7 +67,7 @@ test('a request that is refused has no requestId, and does not start', async (t)
   }
 })
 
-test('a Readable, a joined call and a stream have both too', async (t) => {
+test('Readables, joined calls and streams have both too', async (t) => {
   const { session } = open(t, { onDuplicate: 'join' })
   const piped = session.playAudio({ audio: Readable.from([Buffer.alloc(9600)]), format: 'pcm16', sampleRate: 48000, requestId: 'p' })
   const one = play(session, { requestId: 'a' })

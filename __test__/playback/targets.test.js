@@ -1,6 +1,6 @@
 'use strict'
 
-// Whoever has lost an id does not mean everything: a target that is named and undefined is refused, and nothing is touched.
+// A lost id must not mean everything: a target that is present but undefined is refused, and nothing changes.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
@@ -17,7 +17,7 @@ const CALLS = {
   mark: (session, target) => session.mark('said', target)
 }
 
-test('a target that is undefined is refused', async (t) => {
+test('refuses an undefined target', async (t) => {
   const { session, told } = open(t)
   const playing = session.playAudio({ requestId: 'a', group: 'turn', audio: tone(440, 100) })
   await session.advance(20)
@@ -43,7 +43,7 @@ test('a target that is undefined is refused', async (t) => {
   assert.equal((await playing).durationMs, 100)
 })
 
-test('a tap of something undefined is refused', (t) => {
+test('refuses a tap of an undefined target', (t) => {
   const { session } = open(t)
   for (const name of ['requestId', 'trackId']) {
     assert.throws(() => session.tap({ [name]: undefined }), {
@@ -52,7 +52,7 @@ test('a tap of something undefined is refused', (t) => {
   }
 })
 
-test('options that are undefined are left out', async (t) => {
+test('undefined options count as left out', async (t) => {
   const { session } = open(t, { duck: undefined, overlap: undefined, maxQueued: undefined })
   const options = ['requestId', 'volume', 'gain', 'trackId', 'startMs', 'durationMs', 'loop', 'headers', 'format', 'signal', 'misspelt']
   const playing = session.playAudio({ audio: tone(440, 100), ...Object.fromEntries(options.map((name) => [name, undefined])) })

@@ -1,6 +1,6 @@
 'use strict'
 
-// A wall clock that is set back and forward while sessions play, and a process that is halted in a room.
+// A wall clock that is set back and forward while sessions play, and a process that is suspended while in a room.
 
 const assert = require('node:assert')
 const { spawn } = require('node:child_process')
@@ -16,16 +16,16 @@ const { within } = require('../within')
 
 const DAY = 86_400
 const HALT_MS = 30_000
-/** The room is joined anew, which may take its time on a busy machine. */
+/** Rejoining the room may take time on a busy machine. */
 const BACK_MS = 30_000
 
-/** Sets the wall clock to so many seconds from the true time. */
+/** Sets the wall clock to this many seconds from the true time. */
 function setClock(folder, seconds) {
   writeFileSync(path.join(folder, 'seconds'), String(seconds))
   renameSync(path.join(folder, 'seconds'), path.join(folder, 'clock'))
 }
 
-/** What speaks in the room, until it is killed. */
+/** The process that speaks in the room until it is killed. */
 const speaker = `
   const { SpeakerSession } = require(${JSON.stringify(path.join(__dirname, '../../..'))})
   const { URL: url, TOKEN: token, FILE: audioUrl } = process.env

@@ -1,6 +1,6 @@
 'use strict'
 
-// `wav` outputs on a disk that is slow or hangs: what plays into them is whole or fails with a word, and nobody else hears anything.
+// `wav` outputs on a disk that is slow or hangs: playbacks into them are whole or fail with an error, and no other session is disturbed.
 
 const assert = require('node:assert')
 const { spawn } = require('node:child_process')
@@ -16,21 +16,21 @@ const { onSlowDisk, setDelay } = require('../slow-disk')
 const { within } = require('../within')
 const { tone } = require('../../support/wav')
 
-/** How long a disk may take for one thing, and what a busy machine adds to that. */
+/** How long a disk may take for one operation, and that with what a busy machine adds. */
 const PATIENCE_MS = 10_000
 const LATE_MS = 15_000
 
 const root = path.join(__dirname, '..', '..', '..')
-// Made before anything has to be heard: it takes its time.
+// Made before anything plays, because it takes time.
 const [LOW, HIGH] = [440, 880].map((hz) => tone(hz, 1000))
 
-/** A request for so many seconds of a tone. */
+/** Returns a request for this many seconds of a tone. */
 const seconds = (count, audio = LOW) => ({ audio, loop: count })
 const slow = (folder, name) => path.join(folder, 'slow', name)
 const code = (promise) => promise.then(() => undefined, (error) => error.code)
 const each = (all, call) => Promise.all(all.map(call))
 
-/** A session that writes this file, and the events that it told. */
+/** Opens a session that writes this file, and collects its events. */
 function writer(file, fields) {
   const session = new SpeakerSession({ output: { type: 'wav', path: file, ...fields } })
   const told = []
@@ -40,10 +40,10 @@ function writer(file, fields) {
   return { file, session, told, words: () => told.map(({ type, code }) => (code ? `${type} ${code}` : type)) }
 }
 
-/** Two that write beside each other. */
+/** Opens two writers beside each other. */
 const pair = (folder, fields) => ['a.wav', 'b.wav'].map((name) => writer(slow(folder, name), fields))
 
-/** Asserts that the second tone is where it was told, as a sign for every 50 ms. */
+/** Asserts that the second tone is where its event says, with one sign for every 50 ms. */
 function assertPlace(signs, told) {
   const { atMs } = told.findLast(({ type }) => type === 'started')
   assert.ok(Math.abs(signs.search(/[?^]\^/) - atMs / 50) <= 1, `not at ${atMs} ms: ${signs}`)
@@ -68,7 +68,7 @@ module.exports = [
   },
   {
     ...onSlowDisk,
-    what: 'two wav outputs on a disk that hangs as they are opened, and comes back',
+    what: 'two wav outputs on a disk that hangs as they are opened, and recovers',
     async run({ folder }) {
       setDelay(folder, -1)
       const all = pair(folder)
@@ -100,7 +100,7 @@ module.exports = [
       const advanced = code(manual.advance(1000))
       const closed = each([realtime, manual], (session) => code(session.close()))
       assert.equal((await within(playing)).reason, 'closed')
-      // On the manual clock it is known first that the output could not be opened: then there is nothing to close.
+      // On the manual clock the failure to open is known first: then there is nothing to close.
       assert.deepEqual(await within(closed, LATE_MS), ['ERR_OUTPUT', undefined])
       assert.equal(await within(advanced), 'ERR_CLOSED')
       setDelay(folder, 0)
@@ -113,7 +113,7 @@ module.exports = [
   },
   {
     ...onSlowDisk,
-    what: 'two wav outputs on a disk that hangs as they are written, and comes back',
+    what: 'two wav outputs on a disk that hangs as they are written, and recovers',
     async run({ folder }) {
       const all = pair(folder)
       const playing = each(all, ({ session }) => code(session.playAudio(seconds(60))))
@@ -137,7 +137,7 @@ module.exports = [
   },
   {
     ...onSlowDisk,
-    what: 'a wav output on a disk that is too slow, and is well again',
+    what: 'a wav output on a disk that is too slow, and recovers',
     async run({ folder }) {
       const { file, session, told, words } = writer(slow(folder, 'a.wav'), { channels: 2, format: 'f32' })
       const playing = session.playAudio(seconds(60)).catch((error) => error)
@@ -160,7 +160,7 @@ module.exports = [
   },
   {
     ...onSlowDisk,
-    what: 'two wav outputs on a disk that hangs as they are closed, and comes back',
+    what: 'two wav outputs on a disk that hangs as they are closed, and recovers',
     async run({ folder }) {
       writeFileSync(slow(folder, 'b.wav'), HIGH)
       const all = pair(folder)
@@ -175,7 +175,7 @@ module.exports = [
       }
       setDelay(folder, 0)
       await sleep(1000)
-      // What was told holds: the one is whole where it always was, the other where it was written.
+      // The events hold: one file is whole where it always was, the other where it was written.
       assert.match(await heard(all[0].file), /^\??#{19,20}\??$/)
       assert.match(await heard(`${all[1].file}.part`), /^\??#{19,20}\??$/)
       assert.match(await heard(all[1].file), /^\^{20}$/)
@@ -263,7 +263,7 @@ module.exports = [
       assert.deepEqual(await within(each(all, ({ session }) => code(session.close()))), ['ERR_OUTPUT', 'ERR_OUTPUT'])
       for (const { file, words } of all) {
         assert.deepEqual(words(), ['connected', 'started', 'error ERR_OUTPUT', 'failed ERR_OUTPUT', 'disconnected'])
-        // What found room is a file that plays.
+        // The part that fitted is a playable file.
         assert.match(await heard(file), /^[.?]{0,2}#{80,}\??$/)
       }
     }
@@ -284,7 +284,7 @@ module.exports = [
       await sleep(2000)
       child.kill('SIGKILL')
       await once(child, 'exit')
-      // All but the last half second, and what a busy disk has not taken yet.
+      // All but the last half second, and what a busy disk has not accepted yet.
       assert.match(await heard(file), /^[.?]{0,2}#{16,}\??$/)
       assert.deepEqual(readdirSync(folder).sort(), ['a.wav', 'slow'])
     }

@@ -1,6 +1,6 @@
 'use strict'
 
-// Files to be played on a disk that is slow or hangs.
+// Source files on a disk that is slow or hangs.
 
 const assert = require('node:assert')
 const { once } = require('node:events')
@@ -16,7 +16,7 @@ const { within } = require('../within')
 
 const realtime = (options) => new SpeakerSession({ output: frames(), progressIntervalMs: 0, ...options })
 
-/** Files on the disk that will be slow. */
+/** Writes files to the disk that will be slow. */
 function files(folder, count, ms) {
   const clip = tone(440, ms)
   return Array.from({ length: count }, (_, n) => {
@@ -26,7 +26,7 @@ function files(folder, count, ms) {
   })
 }
 
-/** New playbacks of other files, one behind the other: each begins, and is heard whole. */
+/** Plays other files one after another; each begins and is heard whole. */
 async function othersBegin(folder) {
   const file = path.join(folder, 'clip.wav')
   writeFileSync(file, tone(440, 200))
@@ -59,7 +59,7 @@ module.exports = [
     }
   },
   {
-    what: 'six files of which a read never returns, while other files begin',
+    what: 'six files whose reads never return, while other files begin',
     ...onSlowDisk,
     async run({ folder }) {
       const sessions = files(folder, 6, 4000).map((audioUrl) => {
@@ -82,7 +82,7 @@ module.exports = [
     }
   },
   {
-    what: '40 files on a disk of 50 ms a call',
+    what: '40 files on a disk that takes 50 ms a call',
     ...onSlowDisk,
     async run({ folder }) {
       const audioUrls = files(folder, 40, 5000)
@@ -96,7 +96,7 @@ module.exports = [
     }
   },
   {
-    what: 'a file on a disk of 400 ms a call, played and sought',
+    what: 'a file on a disk that takes 400 ms a call, played and sought',
     ...onSlowDisk,
     async run({ folder }) {
       const [audioUrl] = files(folder, 1, 8000)

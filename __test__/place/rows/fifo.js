@@ -1,6 +1,6 @@
 'use strict'
 
-// FIFOs that nobody reads or writes, where a file is expected.
+// FIFOs without a reader or a writer where a file is expected.
 
 const assert = require('node:assert')
 const { execFileSync } = require('node:child_process')
@@ -12,7 +12,7 @@ const { tone } = require('../../support/wav')
 
 module.exports = [
   {
-    what: 'two wav outputs on FIFOs that nobody reads',
+    what: 'two wav outputs on FIFOs without a reader',
     short: true,
     needs: ['linux'],
     async run({ folder }) {
@@ -27,7 +27,7 @@ module.exports = [
     }
   },
   {
-    what: 'two sources that are FIFOs which nobody writes',
+    what: 'two sources that are FIFOs without a writer',
     needs: ['linux'],
     async run({ folder }) {
       const codes = ['a', 'b'].map((name) => {

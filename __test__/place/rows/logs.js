@@ -1,6 +1,6 @@
 'use strict'
 
-// Standard error, to which the log goes, and a reader of it that ends or does not read.
+// Standard error as the log's destination, and a reader of it that ends or stops reading.
 
 const assert = require('node:assert')
 const { constants, openSync, readFileSync, readSync } = require('node:fs')
@@ -11,7 +11,7 @@ const { SpeakerSession } = require('../../..')
 const { within } = require('../within')
 const { tone } = require('../../support/wav')
 
-/** What a row adds to itself, so that its standard error is a pipe whose reader reads nothing: a process, with its number in a file. */
+/** Row fields that make standard error a pipe whose reader, a process with its number in a file, reads nothing. */
 const withReader = {
   needs: ['linux'],
   env: { SPEAKER_SESSION_LOG: 'trace' },
@@ -22,7 +22,7 @@ function endReader(folder) {
   process.kill(Number(readFileSync(path.join(folder, 'reader'), 'utf8')))
 }
 
-/** Sessions that come and go, and log more than a pipe and the queue before it hold. */
+/** Opens and closes sessions that log more than a pipe and the queue before it hold. */
 async function playBeside() {
   const name = 'x'.repeat(1500)
   for (let n = 0; n < 20; n++) {
@@ -46,12 +46,12 @@ module.exports = [
     }
   },
   {
-    what: 'a log whose reader does not read',
+    what: 'a log whose reader stops reading',
     short: true,
     ...withReader,
     async run({ folder }) {
       await playBeside()
-      // It is read again: what was lost is told.
+      // It is read again: the lost lines are reported.
       const log = openSync(path.join(folder, 'log'), constants.O_RDONLY | constants.O_NONBLOCK)
       endReader(folder)
       const bytes = Buffer.alloc(1 << 16)

@@ -1,6 +1,6 @@
 'use strict'
 
-// Name servers that say nothing, and a system that changes its mind about whom to ask.
+// Name servers that never answer, and a system whose resolver settings change.
 
 const assert = require('node:assert')
 const { readdirSync, writeFileSync } = require('node:fs')
@@ -15,11 +15,11 @@ const { within } = require('../within')
 
 const THREADS = 60
 
-/** How a playback ends: an outcome, or a code and why. */
+/** Plays a URL and returns how it ended: an outcome, or a code and the message. */
 const play = (session, audioUrl) =>
   session.playAudio({ audioUrl, stopOther: false }).then(({ outcome }) => outcome, ({ code, message }) => `${code}: ${message}`)
 
-/** Returns the port of a server that gives a clip. */
+/** Starts a server of a clip and returns its port. */
 async function serve() {
   const server = createServer((request, response) => response.end(tone(440, 50))).listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -48,7 +48,7 @@ module.exports = [
       const ends = await within(Promise.all(playing), 10_000)
       const isSilent = (end) => /^(ERR_FETCH_TIMEOUT: |ERR_FETCH_FAILED: .*: no name server answers$)/.test(end)
       assert.ok(ends.every(isSilent), ends.find((end) => !isSilent(end)))
-      // They hold no place any more.
+      // The failed look-ups no longer occupy any capacity.
       assert.equal(await within(play(session, `http://other.bad.test:${port}/a`), 2000), 'completed')
       return `${threads} threads, ${asked.count} questions`
     }
@@ -81,7 +81,7 @@ module.exports = [
       for (const host of ['good.test', 'short']) {
         assert.equal(await within(play(session, `http://${host}:${port}/a`)), 'completed', host)
       }
-      // Nobody is named: then it is this machine.
+      // Without a name server it is this machine's.
       writeFileSync(resolvConf(folder), '# nothing\n')
       await startNameServer('127.0.0.1', ['own.test'])
       await sleep(1100)

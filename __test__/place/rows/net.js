@@ -1,6 +1,6 @@
 'use strict'
 
-// Connections: how many there are, what waits for them, and who is to blame.
+// Connections: how many there are, what waits for them, and which error each case gives.
 
 const assert = require('node:assert')
 const { spawn } = require('node:child_process')
@@ -16,13 +16,13 @@ const THREADS = 60
 const threads = () => readdirSync('/proc/self/task').length
 const descriptors = () => readdirSync('/proc/self/fd').length
 
-/** How a playback ends: an outcome, or a code and why. */
+/** Plays a URL and returns how it ended: an outcome, or a code and the message. */
 const play = (session, audioUrl) =>
   session.playAudio({ audioUrl, stopOther: false }).then(({ outcome }) => outcome, ({ code, message }) => `${code}: ${message}`)
 
 module.exports = [
   {
-    what: '150 hosts in turn, each keeps its connection open, with 128 descriptors',
+    what: '150 hosts in turn, each keeping its connection open, 128 descriptors',
     short: true,
     needs: ['linux', 'prlimit', 'root'],
     under: () => ['prlimit', '--nofile=128:128'],
@@ -38,7 +38,7 @@ module.exports = [
     }
   },
   {
-    what: 'no descriptors in the middle: a download, and again',
+    what: 'no descriptors in the middle: a download, then recovery',
     short: true,
     needs: ['linux', 'prlimit', 'root'],
     under: () => ['prlimit', '--nofile=128:128'],
@@ -54,7 +54,7 @@ module.exports = [
         }
       }
       take()
-      // A name is the first to be looked up; no file of the system can be read for it.
+      // localhost is the first name looked up; no system file can be read for that.
       for (const host of ['127.0.0.1', 'localhost']) {
         assert.match(await within(play(session, `http://${host}:${port}/a`)), /^ERR_FETCH_FAILED: .*Too many open files/, host)
       }
@@ -63,7 +63,7 @@ module.exports = [
       for (const host of ['127.0.0.1', 'localhost', '127.0.0.2', '127.0.0.3']) {
         assert.equal(await within(play(session, `http://${host}:${port}/a`)), 'completed', host)
       }
-      // What waits is closed for another host.
+      // An idle connection is closed for another host.
       take()
       assert.equal(await within(play(session, `http://127.0.0.4:${port}/a`)), 'completed')
     }
@@ -85,7 +85,7 @@ module.exports = [
     }
   },
   {
-    what: '1,000 servers that say nothing',
+    what: '1,000 servers that never answer',
     needs: ['linux'],
     async run({ healthy }) {
       const port = await startServer('silent')

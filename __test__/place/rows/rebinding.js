@@ -1,6 +1,6 @@
 'use strict'
 
-// Names that lead elsewhere the next time they are asked for, for sessions that may reach public addresses alone.
+// Names that resolve to another address the next time (DNS rebinding), for sessions that may reach only public addresses.
 
 const assert = require('node:assert')
 const { once } = require('node:events')
@@ -12,14 +12,14 @@ const { tone } = require('../../support/wav')
 const { startNameServer, withResolvConf } = require('../name-server')
 const { within } = require('../within')
 
-/** A public address that this machine has, in the row's own network. */
+/** A public address of this machine, in the row's own network. */
 const PUBLIC = '93.184.215.14'
 const PRIVATE = '127.0.0.1'
 const NAMES = 20
 /** How long an answer is kept at least. */
 const KEPT_MS = 5_000
 
-/** A server that gives a clip and closes the connection, and what it is asked for. */
+/** Starts a server that sends a clip and closes the connection, and records the requested hosts. */
 async function serve(address, port) {
   const seen = []
   const server = createServer((request, response) => {
@@ -32,7 +32,7 @@ async function serve(address, port) {
 
 module.exports = [
   {
-    what: 'names that lead to another address each time, and to two at once',
+    what: 'names that resolve to another address each time, or to two at once',
     short: true,
     ...withResolvConf('nameserver 127.0.0.77\n', [`${PUBLIC}/32`]),
     async run() {
@@ -61,7 +61,7 @@ module.exports = [
       assert.deepEqual(await all('private'), ['completed'], 'they lead outside now')
       assert.ok([...asked].every(([name, times]) => name.startsWith('both') || times === 2), JSON.stringify([...asked]))
       assert.deepEqual(inner.seen, [], 'it is asked for nothing')
-      // It is there for who may reach it.
+      // It is reachable for those who may reach it.
       const open = new SpeakerSession({ output: { type: 'memory' }, network: { allow: [PRIVATE] } })
       assert.equal((await within(open.playAudio({ audioUrl: `http://${PRIVATE}:${inner.port}/a` }))).outcome, 'completed')
       return `${outer.seen.length} requests outside`

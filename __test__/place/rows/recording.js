@@ -1,6 +1,6 @@
 'use strict'
 
-// The file of the option `record`, on a disk that is slow or hangs, and where a pipe is.
+// The file of the option `record`, on a disk that is slow or hangs, and at the path of a FIFO.
 
 const assert = require('node:assert')
 const { execFileSync } = require('node:child_process')
@@ -13,9 +13,9 @@ const { tone } = require('../../support/wav')
 const { onSlowDisk, setDelay } = require('../slow-disk')
 const { within } = require('../within')
 
-/** More than Node has threads for files. */
+/** More than Node's threads for files. */
 const SESSIONS = 8
-/** How long a disk may take is 10 s. */
+/** A disk may take 10 s. */
 const GIVEN_UP_MS = 14_000
 
 function recording(record) {
@@ -27,7 +27,7 @@ const play = (session) => session.playAudio({ audio: tone(440, 100) }).then(({ o
 
 module.exports = [
   {
-    what: 'recordings on a disk of 400 ms a call',
+    what: 'recordings on a disk that takes 400 ms a call',
     ...onSlowDisk,
     async run({ folder }) {
       setDelay(folder, 400)
@@ -40,7 +40,7 @@ module.exports = [
     }
   },
   {
-    what: 'recordings on a disk that hangs, and Node reads other files',
+    what: 'recordings on a disk that hangs while Node reads other files',
     short: true,
     ...onSlowDisk,
     async run({ folder }) {
@@ -49,7 +49,7 @@ module.exports = [
       assert.deepEqual(new Set(await within(Promise.all(all.map(({ session }) => play(session))))), new Set(['completed']))
       await within(readFile(__filename))
       const [first, ...others] = all
-      // Closed while it hangs, and told of before.
+      // Closed while the disk hangs; the error was emitted before.
       await assert.rejects(within(first.session.close(), GIVEN_UP_MS), { code: 'ERR_RECORD' })
       assert.deepEqual(new Set(await within(Promise.all(others.map(({ failed }) => failed)), GIVEN_UP_MS)), new Set(['ERR_RECORD']))
       await within(Promise.all(others.map(({ session }) => session.close())))
@@ -61,7 +61,7 @@ module.exports = [
     }
   },
   {
-    what: 'a recording into a FIFO that nobody reads',
+    what: 'a recording into a FIFO without a reader',
     needs: ['linux'],
     async run({ folder }) {
       const fifo = path.join(folder, 'fifo')

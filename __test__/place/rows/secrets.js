@@ -1,6 +1,6 @@
 'use strict'
 
-// What a server or the way Node was started can do with secrets.
+// How servers, or the flags Node was started with, may affect secrets.
 
 const assert = require('node:assert')
 const { once } = require('node:events')
@@ -10,14 +10,14 @@ const { SpeakerSession } = require('../../..')
 const { within } = require('../within')
 const { tone } = require('../../support/wav')
 
-/** A server on loopback; says its host and port. */
+/** Starts a server on loopback and returns its host and port. */
 async function serve(answer) {
   const server = http.createServer(answer).listen(0, '127.0.0.1')
   await once(server, 'listening')
   return `127.0.0.1:${server.address().port}`
 }
 
-/** What joining a room says that is on this server. */
+/** Returns the error of joining a room on this server. */
 async function refusal(host, token) {
   const session = new SpeakerSession({ output: { type: 'livekit', url: `ws://${host}`, token, connectTimeoutMs: 5000 } })
   const error = await within(session.connect().catch((error) => error), 8000)
@@ -28,7 +28,7 @@ async function refusal(host, token) {
 
 module.exports = [
   {
-    what: 'a server that repeats the token that it refuses',
+    what: 'a server that echoes the token it refuses',
     short: true,
     async run() {
       const tokenOf = ({ headers: { authorization = '' } }) => authorization.replace('Bearer ', '')
@@ -39,7 +39,7 @@ module.exports = [
     }
   },
   {
-    what: 'a server that refuses a token with 3 MB',
+    what: 'a server that refuses a token with a 3 MB answer',
     async run() {
       const host = await serve((_, response) => response.writeHead(401).end('x'.repeat(3e6)))
       assert((await refusal(host, 'eyJSECRET.eyJTOKEN.sig')).length < 400)
@@ -48,7 +48,7 @@ module.exports = [
   {
     what: 'headers in a Node without WebAssembly (--jitless)',
     env: { NODE_OPTIONS: '--jitless' },
-    // Without it Node interprets everything: it is too slow for ten sessions beside it.
+    // Without it Node interprets everything, which is too slow for ten sessions beside it.
     alone: true,
     async run() {
       assert.equal(typeof WebAssembly, 'undefined')

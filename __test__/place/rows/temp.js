@@ -17,9 +17,9 @@ const { onSlowDisk, setDelay } = require('../slow-disk')
 const { within } = require('../within')
 
 const MIB = 2 ** 20
-/** What is kept of a download that nobody hears. */
+/** How many bytes are kept of a download that nobody hears. */
 const AHEAD = 8 * MIB
-/** 48 kHz, mono and stereo, 16 bits. */
+/** At 48 kHz with 16 bits. */
 const BYTES_PER_SECOND = { mono: 96_000, stereo: 192_000 }
 const LARGE = '/stereo/1300'
 
@@ -28,7 +28,7 @@ const outcome = (promise) => promise.then(({ outcome, durationMs }) => `${outcom
 const inSlow = { ...onSlowDisk, env: (folder) => ({ ...onSlowDisk.env(folder), TMPDIR: path.join(folder, 'slow') }) }
 const inMissing = { env: (folder) => ({ TMPDIR: path.join(folder, 'missing') }) }
 
-/** A TMPDIR of its own, mounted with these options. */
+/** Row fields for its own TMPDIR, mounted with these options. */
 const onMount = (options) => ({ ...mounted(options), env: (folder) => ({ TMPDIR: path.join(folder, 'slow') }) })
 
 /** Runs with a server of downloads. */
@@ -41,7 +41,7 @@ const withServer = (run) => async (row) => {
   }
 }
 
-/** What the system and HTTP hold of a download on its way. */
+/** Returns how many bytes of a download the system and HTTP may hold in transit. */
 function onItsWay() {
   const most = (name) => Number(readFileSync(`/proc/sys/net/ipv4/${name}`, 'latin1').trim().split(/\s+/)[2])
   return most('tcp_rmem') + most('tcp_wmem') + 2 * MIB
@@ -56,13 +56,13 @@ async function heardWhole(url) {
   const { samples } = session.recording()
   for (let n = 0; n < samples.length; n++) {
     if (Math.abs(samples[n] - sampleAt(n) / 32768) > 1e-6) assert.fail(`sample ${n} is ${samples[n]}`)
-    // Those that play beside it share this thread.
+    // The healthy sessions share this thread.
     if (n % 100_000 === 0) await sleep(1)
   }
   await within(session.close())
 }
 
-/** Downloads that are paused as soon as they sound. */
+/** Starts downloads that pause as soon as they sound. */
 async function paused(url, count, options) {
   const sessions = Array.from({ length: count }, () => {
     const session = realtime(options)
@@ -74,7 +74,7 @@ async function paused(url, count, options) {
   return sessions
 }
 
-/** The bytes in files that have no name. */
+/** Returns the bytes in unnamed files. */
 function nameless() {
   return readdirSync('/proc/self/fd').reduce((sum, fd) => {
     try {
@@ -92,7 +92,7 @@ async function closeAll(sessions) {
 
 const rows = [
   {
-    what: 'a download by way of a temporary disk of 400 ms a call',
+    what: 'a download through a temporary disk that takes 400 ms a call',
     ...inSlow,
     run: withServer(async ({ folder, url }) => {
       setDelay(folder, 400)
@@ -106,7 +106,7 @@ const rows = [
     })
   },
   {
-    what: 'a download by way of a temporary disk that hangs',
+    what: 'a download through a temporary disk that hangs',
     short: true,
     ...inSlow,
     run: withServer(async ({ folder, url }) => {
@@ -141,9 +141,9 @@ const rows = [
     })
   },
   { what: 'a temporary folder that is missing', short: true, ...inMissing, run: withServer(({ url }) => heardWhole(url)) },
-  { what: 'a temporary folder that can only be read', ...onMount('ro'), run: withServer(({ url }) => heardWhole(url)) },
+  { what: 'a temporary folder that is read-only', ...onMount('ro'), run: withServer(({ url }) => heardWhole(url)) },
   {
-    what: 'a temporary folder that is full after a megabyte, and has room again',
+    what: 'a temporary folder that is full after a megabyte, then has space again',
     ...onMount('size=1m'),
     run: withServer(async ({ url }) => {
       await heardWhole(url)
@@ -173,7 +173,7 @@ const rows = [
     })
   },
   {
-    what: 'room for downloads that paused ones have used up, while others play',
+    what: 'a download budget used up by paused downloads, while others play',
     short: true,
     needs: ['linux'],
     run: withServer(async ({ url }) => {
@@ -181,7 +181,7 @@ const rows = [
       const sessions = await paused(url, 4)
       await sleep(2000)
       assert.ok(nameless() <= 12 * MIB, 'the last fourth is kept')
-      // What needs less than is left is heard whole, what needs more is heard as far as it goes.
+      // A download that needs less than what is left is heard whole, a larger one as far as the space goes.
       const [small, large] = [realtime(), new SpeakerSession({ output: { type: 'memory', clock: 'manual' }, fetchTimeoutMs: 1000 })]
       const [whole, part] = [small, large].map((session, n) => session.playAudio({ audioUrl: url + ['/mono/8', '/mono/600'][n] }))
       part.catch(() => {})
@@ -197,13 +197,13 @@ const rows = [
       await within(large.advance(60_000), 20_000)
       await end
       await within(large.close())
-      // Room is given back, and is there for the next one.
+      // Space is released, and is there for the next one.
       await closeAll(sessions)
       await heardWhole(url)
     })
   },
   {
-    what: 'what downloads keep in memory without a disk is bounded too',
+    what: 'bounded memory for downloads without a disk',
     needs: ['linux'],
     ...inMissing,
     run: withServer(async ({ url }) => {
@@ -212,7 +212,7 @@ const rows = [
       const sessions = await paused(url, 8)
       await sleep(3000)
       const grown = process.memoryUsage().rss - before
-      // HTTP holds some for each.
+      // HTTP holds some of each.
       assert.ok(grown < 64 * MIB, `${grown} bytes more in memory`)
       assert.equal(nameless(), 0)
       await closeAll(sessions)
@@ -233,7 +233,7 @@ const rows = [
   }
 ]
 
-/** What is killed: it says that a part of its download is in a temporary file. */
+/** The process to kill: it reports when part of its download is in a temporary file. */
 async function download(audioUrl) {
   await paused(audioUrl.slice(0, -LARGE.length), 1)
   while (nameless() === 0) await sleep(20)

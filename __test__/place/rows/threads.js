@@ -1,6 +1,6 @@
 'use strict'
 
-// Descriptors and threads that the system does not give, and gives again.
+// Descriptors and threads that the system refuses, and grants again later.
 
 const assert = require('node:assert')
 const { execFileSync, spawn } = require('node:child_process')
@@ -13,7 +13,7 @@ const { SpeakerSession } = require('../../..')
 const { tone } = require('../../support/wav')
 const { within } = require('../within')
 
-/** Takes all descriptors that are left. Returns what gives them back. */
+/** Opens all descriptors that are left. Returns a function that closes them. */
 function takeDescriptors() {
   const taken = []
   for (;;) {
@@ -25,7 +25,7 @@ function takeDescriptors() {
   }
 }
 
-/** How playing ends in a session of its own: an outcome, or a code. */
+/** Plays in a new session and returns how it ended: an outcome, or a code. */
 async function play(request, output = { type: 'memory' }) {
   let session
   try {
@@ -53,7 +53,7 @@ module.exports = [
     }
   },
   {
-    what: 'no descriptors in the middle: a file, a WAV output, and again',
+    what: 'no descriptors in the middle: a file, a WAV output, then recovery',
     short: true,
     needs: ['linux', 'prlimit'],
     under: () => ['prlimit', '--nofile=128:128'],
@@ -71,7 +71,7 @@ module.exports = [
     }
   },
   {
-    what: 'no more threads for a file, a look-up, a WAV output, and again',
+    what: 'no more threads for a file, a look-up, a WAV output, then recovery',
     short: true,
     needs: ['linux', 'prlimit', 'root'],
     async run({ folder }) {
@@ -82,11 +82,11 @@ module.exports = [
       await once(server, 'listening')
       const requests = [{}, { audio: undefined, audioUrl: file }, { audio: undefined, audioUrl: `http://localhost:${server.address().port}/` }]
       const all = () => Promise.all([...requests.map((request) => play(request)), play({}, { type: 'wav', path: wav })])
-      // The limit counts all threads of a user, and does not hold for root: as another one this process is alone.
+      // The limit counts all threads of a user and does not apply to root: as another user this process is alone.
       chmodSync(path.dirname(folder), 0o755)
       chmodSync(folder, 0o777)
       process.setuid(65534)
-      // Made beforehand, for it is a process more.
+      // Made beforehand, because it needs a process.
       const back = spawn('sh', ['-c', 'read line; exec prlimit --pid $PPID --nproc=100000:'])
       execFileSync('prlimit', ['--pid', process.pid, '--nproc=1:'])
       const few = await all()
